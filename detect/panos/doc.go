@@ -1,0 +1,44 @@
+// Package panos turns one line of a syslog file that a Palo Alto firewall wrote
+// into a detect.Event. It reads TRAFFIC and THREAT logs in the documented
+// key=value format and in PAN-OS's default comma-separated one, with or without
+// a syslog header, as the firewall, rsyslog or another relay left them.
+//
+// It decides nothing: which events count is package detect's business, and where
+// lines come from and what happens to bad ones is the caller's. CEF and LEEF are
+// recognised and refused with ErrUnsupported.
+//
+// # A value never forges a field
+//
+// Users, threat names and regions hold whatever strangers put there: `;`, `=`,
+// quotes, commas, key names, whole log lines. The key=value format escapes
+// nothing, so a line may have several readings. These rules choose one; the
+// comment on layout has the argument.
+//
+// SrcIP is the firewall's in every line that is read, whatever user, threat name and
+// threat id hold: no stranger can have another's address blocked.
+//
+// A complete line, all sixteen keys in the documented order, is read so that
+//
+//   - SrcPort, Severity, Subtype and Type are the firewall's too, whatever those hold;
+//   - DstIP, DstPort, Action, RuleName, RuleID and TimeReceived are the firewall's,
+//     whatever the user holds; and whatever threat name and id hold, short of
+//     DstLocation and, somewhere behind it, an unbroken row of the keys DstIP to
+//     ThreatName. Such a line is the very string that a hostile user would have made,
+//     and is read as that, because users are the easier to choose. (Nothing else that
+//     they hold makes the line unreadable, either.)
+//
+// Regions are named by administrators. They may hold anything but SrcIP with another
+// key behind it (source), or an unbroken row of the keys DstIP to ThreatName
+// (destination).
+//
+// A line that leaves keys out or orders them differently is read if SrcIP stands
+// before user, threat name and threat id, and no known key occurs twice; else it is
+// refused, with ErrKeyOrder or ErrAmbiguous. There a stranger can supply the keys that
+// the site left out, so sites should leave none out.
+//
+// A relay that splits long messages (rsyslog does above maxMessageSize, over TCP) may
+// begin a line with what a stranger wrote; no parser can tell that from a message.
+//
+// In the comma-separated format values are quoted by the firewall, and nothing a
+// value holds can move a column.
+package panos

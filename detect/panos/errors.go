@@ -1,0 +1,30 @@
+package panos
+
+import "errors"
+
+// ErrIgnored says that the line is no fault and no event: it is blank, or a
+// record of another log (SYSTEM, CONFIG, GLOBALPROTECT, ...).
+var ErrIgnored = errors.New("not a TRAFFIC or THREAT record")
+
+// Faults of a line. They are fixed values, so that a flood of bad lines costs
+// nothing, and say what was expected.
+var (
+	// ErrUnsupported: the line is CEF or LEEF.
+	ErrUnsupported = errors.New("CEF and LEEF are not supported yet: expected key=value or the default comma-separated format")
+	// ErrNoFormat: neither of the formats begins where the syslog header ends.
+	ErrNoFormat = errors.New("no log record found: expected SrcLocation=... or the default comma-separated format after the syslog header")
+	// ErrCloudFormat: Strata Logging Service forwards other columns.
+	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding")
+	// ErrTruncated: the line ends too early.
+	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns")
+	// ErrAmbiguous: keys left out or in another order, and one of them twice.
+	ErrAmbiguous = errors.New("a key occurs twice: expected all sixteen keys in the documented order, or each at most once")
+	// ErrKeyOrder: a format of the site's own in which strangers' text precedes SrcIP.
+	ErrKeyOrder = errors.New("a user or threat before the source address: expected SrcIP before SrcUser, ThreatName and ThreatID")
+	// ErrNoSource: the source address is missing or empty.
+	ErrNoSource = errors.New("no source address: expected SrcIP, or an address in column 8")
+	// ErrBadAddress: source or destination is no IP address.
+	ErrBadAddress = errors.New("bad address: expected an IPv4 or IPv6 address")
+	// ErrBadPort: a port is no number or above 65535.
+	ErrBadPort = errors.New("bad port: expected a number from 0 to 65535")
+)

@@ -1,0 +1,262 @@
+package panos
+
+import "bytes"
+
+// kind is what a record looks like from its first characters.
+type kind uint8
+
+const (
+	kindNone kind = iota
+	kindKV
+	kindCSV
+	kindCEF
+	kindLEEF
+	kindCloud
+	kindRepeat
+)
+
+// header is a line taken apart: what syslog put in front, and the record.
+type header struct {
+	stamp []byte // its time as text, unread; nil if it has none
+	host  []byte
+	kind  kind
+	body  []byte
+}
+
+const byteOrderMark = "\xef\xbb\xbf"
+
+// splitHeader takes a line apart. What may stand in front of a record is listed
+// exactly, and nothing else is skipped: in a file that other programs write to as
+// well, their messages hold text that strangers chose (a user name in a failed
+// login), and such text must not be taken for a record.
+//
+// Read are, each part being optional: the octet count of RFC 6587; the priority of
+// RFC 3164 or RFC 5424, with or without a space behind it; the header of RFC 5424;
+// a time in the traditional form, also with a year, or in RFC 3339, as rsyslog's
+// two file templates write it; a host; the tags "-" (rsyslog's for a message of
+// RFC 5424 without an application name) and ":".
+func splitHeader(line []byte) (header, bool) {
+	var h header
+	b := trimLeft(trimMark(line))
+	b = skipPriority(skipOctetCount(b))
+	if h.begin(b) {
+		return h, true
+	}
+	if len(b) > 2 && b[0] == '1' && b[1] == ' ' {
+		if rest, ok := h.ietf(b[2:]); ok {
+			return h, h.begin(trimLeft(trimMark(trimLeft(rest))))
+		}
+	}
+	if n := stampLength(b); n > 0 {
+		h.stamp, b = b[:n], b[n:]
+	}
+	return h, h.hostAndTag(trimLeft(b))
+}
+
+// begin sets kind and body if b is the beginning of a record.
+func (h *header) begin(b []byte) bool {
+	if k := recordKind(b); k != kindNone {
+		h.kind, h.body = k, b
+		return true
+	}
+	return false
+}
+
+// hostAndTag reads what stands between the time and the record.
+func (h *header) hostAndTag(b []byte) bool {
+	if h.begin(b) {
+		return true
+	}
+	if !isTag(b) {
+		host := token(b)
+		if !isHost(host) {
+			return false
+		}
+		h.host = host
+		b = trimLeft(b[len(host):])
+	}
+	// At most four tags: the empty application, process, message id and
+	// structured data of a message of RFC 5424 written out by a relay.
+	for range 5 {
+		b = trimMark(b)
+		if h.begin(b) {
+			return true
+		}
+		if !isTag(b) {
+			return false
+		}
+		b = trimLeft(b[1:])
+	}
+	return false
+}
+
+// ietf reads the header of RFC 5424 behind its version: time, host, application,
+// process, message id and structured data.
+func (h *header) ietf(b []byte) ([]byte, bool) {
+	t := token(b)
+	if string(t) != "-" {
+		if stampLength(b) != len(t) {
+			return nil, false
+		}
+		h.stamp = t
+	}
+	b = trimLeft(b[len(t):])
+	host := token(b)
+	if string(host) != "-" {
+		if !isHost(host) {
+			return nil, false
+		}
+		h.host = host
+	}
+	b = trimLeft(b[len(host):])
+	if recordKind(b) != kindNone {
+		return b, true // a sender that leaves the rest out
+	}
+	for range 3 {
+		b = trimLeft(b[len(token(b)):])
+	}
+	return skipStructuredData(b)
+}
+
+// stampLength gives the length of the time that b begins with, up to a space; 0 if
+// there is none. The two usual forms are known by their punctuation: what they say
+// is read when it is needed, which is seldom.
+func stampLength(b []byte) int {
+	if len(b) < 16 {
+		return 0
+	}
+	if isLetter(b[0]) && b[3] == ' ' && b[6] == ' ' && b[9] == ':' && b[12] == ':' && b[15] == ' ' {
+		return 15
+	}
+	n := isoLength(b)
+	if n == 0 {
+		_, n = monthFirst(b)
+	}
+	if n < len(b) && b[n] != ' ' {
+		return 0
+	}
+	return n
+}
+
+// isoLength gives the length of what looks like a time of RFC 3339, up to a space or
+// a comma; 0 if b begins otherwise.
+func isoLength(b []byte) int {
+	if len(b) < 20 || !isDigit(b[0]) || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' {
+		return 0
+	}
+	n := 19
+	for n < len(b) && b[n] != ' ' && b[n] != ',' {
+		n++
+	}
+	return n
+}
+
+// skipStructuredData steps over "-" or a run of [elements], in whose quoted values
+// a backslash escapes (RFC 5424, section 6.3).
+func skipStructuredData(b []byte) ([]byte, bool) {
+	if len(b) > 0 && b[0] == '-' {
+		return b[1:], true
+	}
+	for len(b) > 0 && b[0] == '[' {
+		quoted, i := false, 1
+		for ; i < len(b) && (quoted || b[i] != ']'); i++ {
+			switch {
+			case quoted && b[i] == '\\':
+				i++
+			case b[i] == '"':
+				quoted = !quoted
+			}
+		}
+		if i >= len(b) {
+			return nil, false
+		}
+		b = b[i+1:]
+		if len(b) == 0 || b[0] != '[' {
+			return b, true
+		}
+	}
+	return nil, false
+}
+
+// recordKind tells by its first characters which kind of record b begins, if any.
+func recordKind(b []byte) kind {
+	if len(b) == 0 {
+		return kindNone
+	}
+	switch c := b[0]; {
+	case isDigit(c):
+		n := digitRun(b)
+		if n < len(b) && b[n] == ',' {
+			return kindCSV
+		}
+		// Records of Strata Logging Service begin with a time of RFC 3339.
+		if n = isoLength(b); n > 0 && n < len(b) && b[n] == ',' {
+			return kindCloud
+		}
+	case c == 'S' || c == 'D' || c == 'A' || c == 'R' || c == 'T':
+		if _, n := matchKey(b); n > 0 {
+			return kindKV
+		}
+	case c == 'C':
+		if hasPrefix(b, "CEF:") {
+			return kindCEF
+		}
+	case c == 'L':
+		if hasPrefix(b, "LEEF:") {
+			return kindLEEF
+		}
+	case c == 'm':
+		if hasPrefix(b, repeatMark[1:]) {
+			return kindRepeat
+		}
+	}
+	return kindNone
+}
+
+// skipOctetCount drops the length that RFC 6587 puts before each message.
+func skipOctetCount(b []byte) []byte {
+	n := digitRun(b)
+	if n > 0 && n <= 7 && n+1 < len(b) && b[n] == ' ' && b[n+1] == '<' {
+		return b[n+1:]
+	}
+	return b
+}
+
+// skipPriority drops <N> and the space that some relays put behind it.
+func skipPriority(b []byte) []byte {
+	if len(b) < 3 || b[0] != '<' {
+		return b
+	}
+	n := digitRun(b[1:])
+	if n == 0 || n > 3 || 1+n >= len(b) || b[1+n] != '>' {
+		return b
+	}
+	return trimLeft(b[2+n:])
+}
+
+// isTag says whether b begins with one of the two tags that carry no name.
+func isTag(b []byte) bool {
+	return len(b) > 1 && (b[0] == '-' || b[0] == ':') && (b[1] == ' ' || b[1] == '\t')
+}
+
+// isHost says whether b could be a host name, an IPv4 or an IPv6 address. A name
+// with a colon at its end is a program's tag and no host.
+func isHost(b []byte) bool {
+	if len(b) == 0 || len(b) > 255 {
+		return false
+	}
+	for _, c := range b {
+		if !isDigit(c) && !isLetter(c) && c != '.' && c != '-' && c != '_' && c != ':' && c < 0x80 {
+			return false
+		}
+	}
+	return b[len(b)-1] != ':'
+}
+
+// token is the beginning of b up to the first space.
+func token(b []byte) []byte {
+	if i := bytes.IndexByte(b, ' '); i >= 0 {
+		return b[:i]
+	}
+	return b
+}

@@ -1,0 +1,147 @@
+package panos
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"activedefense/detect"
+)
+
+// Format is the layout of a log record.
+type Format uint8
+
+// Auto, the zero value, decides anew for each line.
+const (
+	Auto Format = iota
+	KV
+	CSV
+	CEF
+	LEEF
+)
+
+// String gives the name that ParseFormat reads.
+func (f Format) String() string {
+	switch f {
+	case Auto:
+		return "auto"
+	case KV:
+		return "kv"
+	case CSV:
+		return "csv"
+	case CEF:
+		return "cef"
+	case LEEF:
+		return "leef"
+	}
+	return fmt.Sprintf("Format(%d)", uint8(f))
+}
+
+// ParseFormat reads "auto", "kv", "csv", "cef" or "leef", in any case; "" is Auto.
+func ParseFormat(s string) (Format, error) {
+	if s == "" {
+		return Auto, nil
+	}
+	for f := Auto; f <= LEEF; f++ {
+		if strings.EqualFold(s, f.String()) {
+			return f, nil
+		}
+	}
+	return Auto, fmt.Errorf("format %q: expected auto, kv, csv, cef or leef", s)
+}
+
+// Options of a Parser. The zero value is usable.
+type Options struct {
+	// Format of the lines. With KV or CSV, a line in another format is ErrNoFormat.
+	Format Format
+	// Location is the zone of the firewall's clock, for times without a zone of
+	// their own; nil means time.Local.
+	Location *time.Location
+}
+
+// Parser turns lines into events. It is not safe for concurrent use: it holds the
+// strings it has seen and what it last computed about the zone. Its memory is
+// bounded whatever the lines hold.
+type Parser struct {
+	format Format
+	clock  clock
+	names  names
+	csv    splitter
+	// Scratch space: the keys found in a line that needs a second look, a message
+	// put together again, a value taken out of its quotes.
+	cands  []candidate
+	joined []byte
+	buf    []byte
+}
+
+// New makes a Parser.
+func New(o Options) *Parser {
+	loc := o.Location
+	if loc == nil {
+		loc = time.Local
+	}
+	return &Parser{format: o.Format, clock: clock{loc: loc}}
+}
+
+// Parse reads one line, without its newline, into *ev: every field but Ref is set
+// or zeroed, also when an error is returned (then to no particular value). `at` is
+// the time of reading: it gives the year to headers that have none, and stands in
+// when the line holds no time that can be read.
+//
+// The time is TimeReceived (comma-separated: receive_time) in the Location, else
+// the high-resolution time, else that of the syslog header, else `at`; years
+// outside 1990 to 2100 are passed over. It is always in UTC.
+//
+// Strings are valid UTF-8 without control characters and at most MaxValue bytes
+// long; bytes that are no UTF-8 are read as Latin-1. The line is not kept. Parse
+// does not allocate when it has seen all strings of the line before, unless one of
+// them is very long.
+//
+// The error is ErrIgnored or one of the faults of this package.
+func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
+	*ev = detect.Event{Ref: ev.Ref, Repeat: 1}
+	line = trimEnd(line)
+	if len(line) == 0 {
+		return ErrIgnored
+	}
+	h, ok := splitHeader(line)
+	if !ok {
+		return ErrNoFormat
+	}
+	if h.kind == kindRepeat || hasPrefix(fromSpace(h.body), repeatMark) {
+		h = p.undoRepeat(h, ev)
+	}
+	if err := p.accept(h.kind); err != nil {
+		return err
+	}
+	if h.kind == kindKV {
+		return p.parseKV(&h, at, ev)
+	}
+	return p.parseCSV(&h, at, ev)
+}
+
+// accept says whether a record of this kind is to be read.
+func (p *Parser) accept(k kind) error {
+	switch {
+	case p.format == CEF || p.format == LEEF || k == kindCEF || k == kindLEEF:
+		return ErrUnsupported
+	case k == kindCloud:
+		return ErrCloudFormat
+	case k == kindKV && p.format != CSV, k == kindCSV && p.format != KV:
+		return nil
+	}
+	return ErrNoFormat
+}
+
+// setTime sets the event's time from the first source that gives one: the record's
+// own text, the header, the time of reading.
+func (p *Parser) setTime(ev *detect.Event, text []byte, h *header, at time.Time) {
+	t, ok := p.clock.parse(text)
+	if !ok && h.stamp != nil {
+		t, ok = p.clock.header(h.stamp, at)
+	}
+	if !ok {
+		t = at
+	}
+	ev.Time = t.UTC()
+}

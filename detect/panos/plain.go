@@ -1,0 +1,103 @@
+package panos
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// plain reads a record whose only semicolons are its separators. Nearly all are such,
+// so this is where the time goes: semicolons and keys are looked at eight bytes at a
+// time.
+func plain(b []byte, v *values) bool {
+	var at [numKeys + 1]int32
+	n := semicolons(b, at[:])
+	if n < int(keyType) || n > int(numKeys) {
+		return false
+	}
+	start := 0
+	for k := range keyType {
+		end := int(at[k])
+		value := start + keyWords[k].in(b[start:])
+		if value == start {
+			return false
+		}
+		v[k] = b[value:end]
+		if start = end + 1; start < len(b) && b[start] == ' ' {
+			start++
+		}
+	}
+	end := len(b)
+	if n == int(numKeys) {
+		end = int(at[keyType])
+	}
+	value := start + keyWords[keyType].in(b[start:])
+	if value == start {
+		return false
+	}
+	v[keyType] = b[value:end]
+	return true
+}
+
+// semicolons notes where the semicolons of b are, as far as at reaches, and counts
+// them that far. A semicolon becomes 0 in x, and m has the top bit of each byte that
+// is 0.
+func semicolons(b []byte, at []int32) int {
+	const (
+		wanted = 0x3b3b3b3b3b3b3b3b
+		low    = 0x7f7f7f7f7f7f7f7f
+	)
+	n, pos := 0, 0
+	for ; len(b) >= 8; b, pos = b[8:], pos+8 {
+		x := binary.LittleEndian.Uint64(b) ^ wanted
+		for m := ^((x&low + low) | x | low); m != 0; m &= m - 1 {
+			if n == len(at) {
+				return n
+			}
+			at[n] = int32(pos + bits.TrailingZeros64(m)/8)
+			n++
+		}
+	}
+	for i := 0; i < len(b) && n < len(at); i++ {
+		if b[i] == ';' {
+			at[n] = int32(pos + i)
+			n++
+		}
+	}
+	return n
+}
+
+// word is a key and its equals sign, at most sixteen bytes, as numbers: the first
+// eight bytes, or as many as there are under mask, and the last eight.
+type word struct {
+	length           int
+	head, mask, tail uint64
+}
+
+var keyWords = compileKeys()
+
+func compileKeys() (words [numKeys]word) {
+	for k := range words {
+		text := keyTable[k].name + "="
+		w := word{length: len(text), mask: ^uint64(0)}
+		if len(text) < 8 {
+			w.mask >>= 8 * (8 - len(text))
+		} else {
+			w.tail = binary.LittleEndian.Uint64([]byte(text[len(text)-8:]))
+		}
+		w.head = binary.LittleEndian.Uint64([]byte(text+"        ")) & w.mask
+		words[k] = w
+	}
+	return words
+}
+
+// in gives the word's length if b begins with it, else 0. A b below eight bytes is
+// taken not to.
+func (w *word) in(b []byte) int {
+	if len(b) < 8 || len(b) < w.length || binary.LittleEndian.Uint64(b)&w.mask != w.head {
+		return 0
+	}
+	if w.length > 8 && binary.LittleEndian.Uint64(b[w.length-8:]) != w.tail {
+		return 0
+	}
+	return w.length
+}
