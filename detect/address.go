@@ -1,0 +1,99 @@
+package detect
+
+import "net/netip"
+
+// reserved is a range whose addresses are never blocked, whoever sends from them.
+type reserved struct {
+	prefix netip.Prefix
+	kind   string
+}
+
+// reservedRanges are the ranges of the IANA special-purpose registries (RFC 6890)
+// that can be on our own side of the firewall or on nobody's. Documentation ranges
+// are left out on purpose: nobody owns them, and examples need addresses. The
+// benchmarking range is in, because networks do use it as one more private range.
+var reservedRanges = []reserved{
+	{netip.MustParsePrefix("10.0.0.0/8"), "private"},
+	{netip.MustParsePrefix("192.168.0.0/16"), "private"},
+	{netip.MustParsePrefix("172.16.0.0/12"), "private"},
+	{netip.MustParsePrefix("127.0.0.0/8"), "loopback"},
+	{netip.MustParsePrefix("169.254.0.0/16"), "link-local"},
+	{netip.MustParsePrefix("100.64.0.0/10"), "carrier-grade NAT"},
+	{netip.MustParsePrefix("224.0.0.0/4"), "multicast"},
+	{netip.MustParsePrefix("255.255.255.255/32"), "broadcast"},
+	{netip.MustParsePrefix("240.0.0.0/4"), "reserved"},
+	{netip.MustParsePrefix("0.0.0.0/8"), "unspecified"},
+	{netip.MustParsePrefix("198.18.0.0/15"), "benchmarking"},
+	{netip.MustParsePrefix("::/128"), "unspecified"},
+	{netip.MustParsePrefix("::1/128"), "loopback"},
+	{netip.MustParsePrefix("fe80::/10"), "link-local"},
+	{netip.MustParsePrefix("fc00::/7"), "unique local"},
+	{netip.MustParsePrefix("ff00::/8"), "multicast"},
+}
+
+// globalIPv6 is all of IPv6 that has been given out for the public internet.
+var globalIPv6 = netip.MustParsePrefix("2000::/3")
+
+// CanBeSource says whether an address may be counted and blocked: a public one.
+// Mapped IPv4 addresses are judged as IPv4; the zero Addr is none. Documentation
+// ranges count as public.
+func CanBeSource(addr netip.Addr) bool {
+	addr = plain(addr)
+	if !addr.Is4() {
+		return globalIPv6.Contains(addr)
+	}
+	for i := range reservedRanges {
+		if reservedRanges[i].prefix.Contains(addr) {
+			return false
+		}
+	}
+	return true
+}
+
+// notPublic describes the non-public range that p overlaps, as in "private,
+// 10.0.0.0/8"; "" if all of p is public. p is masked and not mapped.
+func notPublic(p netip.Prefix) string {
+	for i := range reservedRanges {
+		if r := &reservedRanges[i]; r.prefix.Overlaps(p) {
+			return r.kind + ", " + text(r.prefix)
+		}
+	}
+	if p.Addr().Is6() && (p.Bits() < globalIPv6.Bits() || !globalIPv6.Contains(p.Addr())) {
+		return "outside " + globalIPv6.String()
+	}
+	return ""
+}
+
+// plain strips what does not tell hosts apart: the mapping of IPv4 into IPv6, and
+// the zone.
+func plain(addr netip.Addr) netip.Addr {
+	return addr.Unmap().WithZone("")
+}
+
+// plainPrefix masks p and turns a mapped IPv4 network into an IPv4 one. Invalid
+// prefixes, and mapped ones that reach beyond IPv4, give the zero Prefix.
+func plainPrefix(p netip.Prefix) netip.Prefix {
+	if !p.IsValid() {
+		return netip.Prefix{}
+	}
+	if p.Addr().Is4In6() {
+		if p.Bits() < 96 {
+			return netip.Prefix{}
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked()
+}
+
+// single is the prefix that covers exactly one address.
+func single(addr netip.Addr) netip.Prefix {
+	return netip.PrefixFrom(addr, addr.BitLen())
+}
+
+// text writes a prefix as people do: a single address without its length.
+func text(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}

@@ -1,0 +1,112 @@
+package detect
+
+// A light source has few pairs, in one list that each event walks along. Nearly all
+// sources of a busy day stay light.
+
+// observeLight adds a sighting to a light source. Where that fires a rule it says which,
+// and the window holds the points; the evidence is then about to be dropped, so that
+// nothing is stored.
+func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bool) {
+	var tallies [countingRules]tally
+	var own *pair
+	for i := src.held; i != 0; {
+		p := e.pairs.at(i)
+		i = p.next
+		sameDst, samePort := p.dst == s.dst, p.port == s.port
+		switch {
+		case sameDst && samePort:
+			own = p
+			for r := range tallies {
+				tallies[r].seeOwn(p, s, e.rules[r].window)
+			}
+		case sameDst && p.port != 0:
+			tallies[portScan].see(p, s, e.rules[portScan].window)
+		case samePort:
+			tallies[hostSweep].see(p, s, e.rules[hostSweep].window)
+		}
+	}
+	for r, rule := range e.rules {
+		if rule.window == 0 || !counts(r, s.port) || tallies[r].hopeless(rule.need) {
+			continue
+		}
+		e.gatherLight(src, r, s)
+		if from, to, ok := e.window.find(rule.need, rule.window, s.time); ok {
+			return finding{r, from, to}, true
+		}
+	}
+	if own != nil {
+		e.extend(own, s)
+		return finding{}, false
+	}
+	if (src.count+1)%retireEvery == 0 {
+		e.retireLight(src, s)
+	}
+	i := e.addPair(s)
+	e.pairs.at(i).next, src.held = src.held, i
+	src.count++
+	return finding{}, false
+}
+
+// retireLight drops the pairs of a light source that are out of date.
+func (e *Engine) retireLight(src *source, s *sighting) {
+	var r recent
+	at := &src.held
+	for *at != 0 {
+		p := e.pairs.at(*at)
+		if r.full() && r.outdated(p, s, e.horizon) {
+			i := *at
+			*at = p.next
+			e.dropPair(i)
+			src.count--
+			continue
+		}
+		r.see(p)
+		at = &p.next
+	}
+}
+
+// gatherLight fills the window with the points around a sighting that have its key.
+func (e *Engine) gatherLight(src *source, r int, s *sighting) {
+	e.window.begin(r, s)
+	for i := src.held; i != 0; {
+		p := e.pairs.at(i)
+		if counts(r, p.port) && p.matches(r, s) {
+			e.gather(r, p, s.time)
+		}
+		i = p.next
+	}
+}
+
+// gather adds the points of a pair to the window around t.
+func (e *Engine) gather(r int, p *pair, t int64) {
+	e.points = e.appendPoints(e.points[:0], p)
+	for _, point := range e.points {
+		if apart(point.time, t) < e.rules[r].window {
+			e.window.add(r, p, point)
+		}
+	}
+}
+
+// makeHeavy gives a light source an index.
+func (e *Engine) makeHeavy(src *source) {
+	var pairs [lightMax]uint32
+	n := 0
+	for i := src.held; i != 0; i = e.pairs.at(i).next {
+		pairs[n] = i
+		n++
+	}
+	number := e.heavies.take()
+	h := e.heavies.at(number)
+	h.clear(heavyMin)
+	e.room += heavyMin * linkRoom
+	for n--; n >= 0; n-- { // the first came last
+		in := uint8(0)
+		for r, rule := range e.rules {
+			if rule.window != 0 && counts(r, e.pairs.at(pairs[n]).port) {
+				in |= 1 << r
+			}
+		}
+		h.append(e, pairs[n], in)
+	}
+	src.heavy, src.held, src.count = true, number, 0
+}

@@ -1,0 +1,261 @@
+package detect
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Bounds on what is held for one source; the comment of pair says why they suffice.
+const (
+	maxPairs      = 16_384 // of one source
+	lightMax      = 32     // more pairs than these, and the source gets an index
+	pointsPerPair = 8      // times that are kept of a pair, for equal windows
+	maxPoints     = 64     // the same, however much the windows differ
+	pairsPerNeed  = 8      // pairs of one key, for each value that fires the rule
+)
+
+// sighting is one record as both counting rules see it: at some time a source reached
+// a port of a destination address.
+type sighting struct {
+	dst    [16]byte
+	port   uint16
+	weight uint16 // records it stands for
+	device uint16 // whose clock the time is of, see Engine.deviceOf
+	time   int64  // nanoseconds since 1970, never negative
+	ref    uint64
+}
+
+// pair holds the sightings of one port of one destination address by one source. It
+// has 48 bytes and no pointer; there are millions. For both rules it is one value of a
+// key: for port-scan a port of the key dst, for host-sweep an address of the key port.
+//
+// # Which sightings are needed
+//
+// A rule asks for an interval, any two times in which differ by less than the
+// window w, that holds enough distinct values of one key. Of three sightings
+// t1 < t2 < t3 of one pair with t3-t1 <= w the middle one is redundant: an interval
+// that holds t2 but neither t1 nor t3 lies inside (t1, t3). Reaching out to t3 it spans
+// t3-min < t3-t1 <= w, so it is still an interval of the rule, it has lost nothing, and
+// it holds the value by t3. If t3 is redundant in its turn, the same step leads on to
+// another sighting; each step takes in one more, so it ends. Hence no sequence of
+// removals changes the answer, whatever comes later, and what stays has at most two
+// points of a pair in any w. Where the windows of the rules differ, w is the shorter:
+// what is redundant for it is so for both.
+//
+// As long as a source has not fired, only intervals that hold the new sighting can
+// fire it: all others were asked before. If no time of the key lies after the new one,
+// all such intervals lie in the one that ends with it, and of each pair only the last
+// time matters; that is the usual case, and the cheap one.
+//
+// # What is out of date
+//
+// A pair goes when its times lie more than twice the longest window before a new record
+// of the same firewall, and not near one of the pairs that the source reached last
+// either. It could only matter for a record more than a window late. The firewall must
+// be the same, and the pairs reached last have a say, because a clock that is wrong, or a
+// forged time, must not age out what others saw.
+//
+// # What the caps may drop
+//
+// A pair has room for so many points, a key and a source
+// for so many pairs, and beyond that go those that arrived first. That loses nothing
+// while the disorder of arrival stays below w: a point that can still matter lies less
+// than 2w before the latest time, so all that arrived after it lie in the last 3w. In
+// these a pair has at most 6 points, and a key whose rule has not fired at most 3 pairs
+// for each value that it needs. The caps are higher, so that firewalls whose clocks
+// differ find room beside each other.
+type pair struct {
+	dst    [16]byte
+	time   int64 // the point that arrived last
+	ref    uint64
+	older  uint32 // the points before it, see past; 0: none
+	next   uint32 // light sources: the next pair; 0: none
+	port   uint16
+	weight uint16 // of the last point: its records, and those found redundant beside it
+	device uint16 // whose clock all the times are of; anyDevice: of several, or not known
+	count  uint8  // points
+	late   bool   // a point arrived after another one with a later time
+}
+
+// past is a point of a pair other than the one that arrived last, in 24 bytes.
+type past struct {
+	time   int64
+	ref    uint64
+	next   uint32 // the one that arrived before it; 0: none
+	weight uint16
+}
+
+// point is a time of a pair.
+type point struct {
+	time   int64
+	ref    uint64
+	weight uint16
+}
+
+func newPair(s *sighting) pair {
+	return pair{dst: s.dst, time: s.time, ref: s.ref, port: s.port, weight: s.weight, device: s.device, count: 1}
+}
+
+// addPair makes a pair of its first sighting and gives its number.
+func (e *Engine) addPair(s *sighting) uint32 {
+	i := e.pairs.take()
+	*e.pairs.at(i) = newPair(s)
+	e.held++
+	e.room += pairRoom
+	return i
+}
+
+func (e *Engine) dropPair(i uint32) {
+	e.dropPasts(e.pairs.at(i))
+	e.pairs.give(i)
+	e.held--
+	e.room -= pairRoom
+}
+
+// counts says whether a rule counts a port: port 0 stands for "no port", which is
+// nothing to scan; a sweep by ping is one.
+func counts(r int, port uint16) bool {
+	return r != portScan || port != 0
+}
+
+// matches says whether the pair has the key of a sighting for a rule.
+func (p *pair) matches(r int, s *sighting) bool {
+	if r == portScan {
+		return p.dst == s.dst
+	}
+	return p.port == s.port
+}
+
+// plus adds weights, up to what can be held.
+func plus(a, b uint16) uint16 {
+	return uint16(min(uint32(a)+uint32(b), math.MaxUint16))
+}
+
+// apart gives how far two times of sightings are from each other. Neither is negative,
+// so the difference cannot overflow.
+func apart(a, b int64) int64 {
+	if a < b {
+		return b - a
+	}
+	return a - b
+}
+
+// extend adds a sighting to its pair.
+func (e *Engine) extend(p *pair, s *sighting) {
+	if p.device != s.device {
+		p.device = anyDevice
+	}
+	switch {
+	case p.late || s.time < p.time:
+		e.extendLate(p, s)
+	case s.time == p.time:
+		p.weight = plus(p.weight, s.weight)
+	case p.older != 0 && s.time-e.pasts.at(p.older).time <= e.shortest:
+		p.time, p.ref, p.weight = s.time, s.ref, plus(p.weight, s.weight)
+	default:
+		if int(p.count) == e.pointsPerPair {
+			e.dropFirst(p)
+		}
+		e.pushPast(p, point{p.time, p.ref, p.weight})
+		if p.device != anyDevice {
+			e.dropPastsBefore(p, p.time-e.horizon)
+		}
+		p.time, p.ref, p.weight = s.time, s.ref, s.weight
+	}
+}
+
+// extendLate is extend for a pair whose times do not ascend as they arrive.
+func (e *Engine) extendLate(p *pair, s *sighting) {
+	e.points = e.appendPoints(e.points[:0], p)
+	var near neighbours
+	for i := range e.points {
+		near.add(s.time, neighbour{e.points[i].time, i + 1})
+	}
+	if i := near.covering(s.time, e.shortest); i != 0 {
+		e.points[i-1].weight = plus(e.points[i-1].weight, s.weight)
+	} else {
+		latest := point{s.time, s.ref, s.weight}
+		for _, i := range near.covered(s.time, e.shortest) {
+			if i != 0 {
+				latest.weight = plus(latest.weight, e.points[i-1].weight)
+				e.points[i-1].weight = 0
+			}
+		}
+		kept := slices.DeleteFunc(e.points, func(p point) bool { return p.weight == 0 })
+		e.points = slices.Insert(kept, 0, latest)
+		if len(e.points) > e.pointsPerPair {
+			e.points = e.points[:e.pointsPerPair]
+		}
+	}
+	e.dropPasts(p)
+	p.late = !slices.IsSortedFunc(e.points, func(a, b point) int { return cmp.Compare(b.time, a.time) })
+	for i := len(e.points) - 1; i > 0; i-- {
+		e.pushPast(p, e.points[i])
+	}
+	p.time, p.ref, p.weight = e.points[0].time, e.points[0].ref, e.points[0].weight
+}
+
+// appendPoints appends the points of a pair, the one that arrived last first.
+func (e *Engine) appendPoints(list []point, p *pair) []point {
+	list = append(list, point{p.time, p.ref, p.weight})
+	for i := p.older; i != 0; {
+		old := e.pasts.at(i)
+		list = append(list, point{old.time, old.ref, old.weight})
+		i = old.next
+	}
+	return list
+}
+
+// pushPast puts a point before those that arrived earlier. Where there is no room for
+// more of them, the pair's first one goes, or this one: older points matter only for
+// records that come late, so that they are a better loss than a source.
+func (e *Engine) pushPast(p *pair, old point) {
+	if e.pasts.used() >= e.maxPasts {
+		e.stats.Dropped++
+		if p.older == 0 {
+			return
+		}
+		e.dropFirst(p)
+	}
+	i := e.pasts.take()
+	*e.pasts.at(i) = past{old.time, old.ref, p.older, old.weight}
+	p.older = i
+	p.count++
+	e.held++
+}
+
+// dropFirst drops the point that arrived first, of several.
+func (e *Engine) dropFirst(p *pair) {
+	at := &p.older
+	for e.pasts.at(*at).next != 0 {
+		at = &e.pasts.at(*at).next
+	}
+	e.dropPast(p, at)
+}
+
+// dropPastsBefore drops the points up to t of a pair whose times ascend as they arrived.
+func (e *Engine) dropPastsBefore(p *pair, t int64) {
+	at := &p.older
+	for *at != 0 && e.pasts.at(*at).time > t {
+		at = &e.pasts.at(*at).next
+	}
+	for *at != 0 {
+		e.dropPast(p, at)
+	}
+}
+
+// dropPasts drops all points but the last.
+func (e *Engine) dropPasts(p *pair) {
+	for p.older != 0 {
+		e.dropPast(p, &p.older)
+	}
+}
+
+func (e *Engine) dropPast(p *pair, at *uint32) {
+	i := *at
+	*at = e.pasts.at(i).next
+	e.pasts.give(i)
+	p.count--
+	e.held--
+}
