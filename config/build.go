@@ -1,0 +1,128 @@
+package config
+
+import (
+	"net/netip"
+	"path"
+	"strings"
+)
+
+// build makes the configuration of merged values and checks each, and then what must fit together.
+func (l *loader) build(s section) *Config {
+	c := &Config{
+		StateDir: s.filled("state_dir", "a folder such as /var/lib/activedefense"),
+		Log:      Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
+		Store:    Store{URL: s.storeURL("store.url"), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
+		Inputs:   s.inputs("inputs"),
+		Detect: Detect{
+			PortScan:      PortScan{Ports: s.integer("detect.port_scan.ports", 1, maxPorts), Window: s.window("detect.port_scan.window")},
+			HostSweep:     HostSweep{Hosts: s.integer("detect.host_sweep.hosts", 1, maxHosts), Window: s.window("detect.host_sweep.window")},
+			Vulnerability: Vulnerability{Severity: s.oneOf("detect.vulnerability.severity", severities)},
+			MaxSources:    s.integer("detect.max_sources", minSources, maxSources),
+		},
+		NeverBlock: s.networks("never_block"),
+		Blacklist:  Blacklist{ReleaseAfter: s.duration("blacklist.release_after", minRelease, 0)},
+		EDL: EDL{
+			Listen:     s.listen("edl.listen", true),
+			Path:       s.urlPath("edl.path"),
+			TLS:        s.certificate("edl.tls.cert_file", "edl.tls.key_file"),
+			Allow:      s.networks("edl.allow"),
+			MaxEntries: s.integer("edl.max_entries", 1, maxEDLEntries),
+			EmptyEntry: s.harmless("edl.empty_entry"),
+		},
+		Admin:     Admin{Listen: s.listen("admin.listen", false)},
+		Firewalls: s.firewalls("firewalls"),
+	}
+	l.fit(c)
+	return c
+}
+
+// fit checks what no key can tell alone.
+func (l *loader) fit(c *Config) {
+	// A restart rebuilds what counts from the records, and a sighting can count for twice the window.
+	longest := min(max(c.Detect.PortScan.Window, c.Detect.HostSweep.Window), maxWindow)
+	if c.Store.KeepRecords < 2*longest {
+		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart looks back two windows; write at least %s",
+			FormatDuration(c.Store.KeepRecords), FormatDuration(longest), FormatDuration(max(minKeep, 2*longest)))
+	}
+	if sameListener(c.EDL.Listen, c.Admin.Listen) {
+		l.fault("admin.listen", "takes the port of edl.listen; write another one")
+	}
+	for _, p := range c.NeverBlock {
+		if p.Bits() == 0 {
+			l.warn("never_block", "%s is every address there is: nothing it covers is ever blocked", p)
+		}
+	}
+	if l.mode&0o007 != 0 && l.origin["store.url"] == "" && c.Store.hasPassword() {
+		l.warn("store.url", "holds a password, and everyone on this host may read the configuration (mode %04o); chmod 0640 %s", l.mode.Perm(), l.path)
+	}
+}
+
+// sameListener tells whether two listeners would ask for the same port.
+func sameListener(a, b string) bool {
+	hostA, portA, okA := cutPort(a)
+	hostB, portB, okB := cutPort(b)
+	if !okA || !okB || portA != portB || portA == "0" {
+		return false
+	}
+	everywhere := func(host string) bool {
+		ip, err := netip.ParseAddr(host)
+		return host == "" || err == nil && ip.IsUnspecified()
+	}
+	return strings.EqualFold(hostA, hostB) || everywhere(hostA) || everywhere(hostB)
+}
+
+// storeURL reads the URL of the database. No fault quotes it: it may hold a password.
+func (s section) storeURL(key string) string {
+	v := s.text(key)
+	if v == "" {
+		return ""
+	}
+	if _, err := parseStore(v); err != nil {
+		s.fault(key, "%v; leave it empty for SQLite, or write postgres://user:password@host:5432/database with special characters of the password percent-encoded", err)
+	}
+	return v
+}
+
+// urlPath reads the path under which the list is served. What a router, a firewall's URL field or a
+// shell might read differently is refused.
+func (s section) urlPath(key string) string {
+	v := s.text(key)
+	odd := strings.ContainsFunc(v, func(r rune) bool {
+		return !strings.ContainsRune("/-._~", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+	switch {
+	case !strings.HasPrefix(v, "/"):
+		s.fault(key, "%q does not begin with a slash; write a path such as /files/blacklist.txt", clip(v))
+	case odd, v == "/", path.Clean(v) != v:
+		s.fault(key, "%q is no plain path; write one of letters, digits and - . _ ~, such as /files/blacklist.txt", clip(v))
+	}
+	return v
+}
+
+// unused are ranges that belong to nobody and that no router passes on: documentation (RFC 5737,
+// RFC 3849, RFC 9637) and the discard-only prefix (RFC 6666).
+var unused = []netip.Prefix{
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("3fff::/20"),
+	netip.MustParsePrefix("100::/64"),
+}
+
+// harmless reads an address that may be blocked without hurting anyone.
+func (s section) harmless(key string) netip.Addr {
+	v := s.text(key)
+	a, err := netip.ParseAddr(v)
+	if err != nil {
+		s.fault(key, "%q is no address; write one such as 192.0.2.255", clip(v))
+		return a
+	}
+	for _, p := range unused {
+		if p.Contains(a) {
+			return a
+		}
+	}
+	s.fault(key, "%s may belong to someone, and every firewall would block it; write an address of a documentation range such as 192.0.2.255", a)
+	return a
+}

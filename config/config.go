@@ -1,0 +1,116 @@
+// Package config reads the configuration of Active Defense: built-in defaults, then one YAML file,
+// then the environment, each over the one before. It checks everything that can be known without
+// touching the network and reports every fault at once, each with the key it stands under, so that
+// an operator mends a file in one round. It also carries the files an operator installs: the
+// commented example, the systemd unit and the rsyslog and logrotate snippets.
+//
+// It does not watch the file, open the store, speak to a firewall or decide what to do on a fault:
+// a daemon that reloads keeps the *Config it has when Load returns an error.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// DefaultPath is where commands look for the configuration when they are given none. Load does not
+// look there by itself.
+const DefaultPath = "/etc/activedefense/activedefense.yaml"
+
+// Config is one valid configuration. Load makes it; it is not changed afterwards. Printing it with
+// any verb of fmt, or as JSON, shows no secret.
+type Config struct {
+	StateDir   string // SQLite file, certificates, the last good list; never empty
+	Log        Log
+	Store      Store
+	Inputs     []Input // at least one; no two read the same file
+	Detect     Detect
+	NeverBlock []netip.Prefix // masked and unmapped; a single address is a /32 or /128
+	Blacklist  Blacklist
+	EDL        EDL
+	Admin      Admin
+	Firewalls  []Firewall // may be empty: the list alone is served
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string // trace, debug, info, warn or error
+	Format string // auto, json or console
+}
+
+// Input is one glob of log files and how to read them.
+type Input struct {
+	Path     string         // a glob as path/filepath.Match knows it, cleaned
+	Format   string         // auto, kv or csv
+	Timezone string         // as configured: Local or an IANA name
+	Location *time.Location // what Timezone stands for; never nil
+	FromEnd  bool           // a file never seen before is read from its end (start: end)
+}
+
+// Detect holds the thresholds of the rules.
+type Detect struct {
+	PortScan      PortScan
+	HostSweep     HostSweep
+	Vulnerability Vulnerability
+	MaxSources    int // hard cap on sources held in memory, 1000 to 100000000
+}
+
+// PortScan fires on more than Ports (1 to 65535) ports of one address within Window.
+type PortScan struct {
+	Ports  int
+	Window time.Duration // 1s to 24h; 0: the rule is off
+}
+
+// HostSweep fires on at least Hosts (1 to 1000000) addresses on one port within Window.
+type HostSweep struct {
+	Hosts  int
+	Window time.Duration // 1s to 24h; 0: the rule is off
+}
+
+// Vulnerability fires on one THREAT record of at least this severity.
+type Vulnerability struct {
+	Severity string // off, critical, or high, which includes critical
+}
+
+// Blacklist says how long a block lasts.
+type Blacklist struct {
+	ReleaseAfter time.Duration // without activity; at least 1m
+}
+
+// EDL is the External Dynamic List that firewalls fetch.
+type EDL struct {
+	Listen     string // host:port; empty: no list is served
+	Path       string // begins with a slash
+	TLS        TLS
+	Allow      []netip.Prefix // who may read; empty: everyone
+	MaxEntries int            // at least 1
+	EmptyEntry netip.Addr     // the one line served when nothing is blocked; belongs to nobody
+}
+
+// TLS names the certificate of the list. Both are set or both are empty; empty means one of our own.
+type TLS struct{ CertFile, KeyFile string }
+
+// Admin is the listener for health, metrics and status.
+type Admin struct {
+	Listen string // host:port, never empty
+}
+
+// Firewall is one virtual system of one firewall. Exactly one of APIKey and Username with Password
+// is set; both are filled in from their files, which Load reads.
+type Firewall struct {
+	Name               string // unique without regard to case
+	URL                string // https://host[:port], nothing behind it
+	APIKey             Secret
+	APIKeyFile         string // where APIKey came from; empty if it was given directly
+	Username           string
+	Password           Secret
+	PasswordFile       string        // where Password came from; empty if it was given directly
+	CAFile             string        // where CA came from
+	CA                 []byte        // PEM certificates that may sign the firewall's; nil: the system's
+	InsecureSkipVerify bool          // accept any certificate
+	VSys               string        // vsys1 and up
+	Mode               string        // dynamic-tag
+	Tag                string        // what a blocked address is tagged with
+	MaxRemovalPercent  int           // 1 to 100: the largest share one reconcile may remove; 100: all
+	Timeout            time.Duration // for one call to the firewall, 1s to 10m
+}

@@ -1,0 +1,23 @@
+package config
+
+import _ "embed" // the files below
+
+// Example is the commented example configuration. Its values are the built-in defaults.
+//
+//go:embed example.yaml
+var Example []byte
+
+// Unit is the systemd unit of the daemon.
+//
+//go:embed activedefense.service
+var Unit []byte
+
+// Rsyslog is the rsyslog snippet that receives the firewalls' logs, one file a firewall.
+//
+//go:embed rsyslog.conf
+var Rsyslog []byte
+
+// Logrotate is the logrotate snippet for these files.
+//
+//go:embed logrotate.conf
+var Logrotate []byte

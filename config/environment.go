@@ -1,0 +1,134 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/knadh/koanf/maps"
+)
+
+// prefix begins the name of every variable that is ours.
+const prefix = "ACTIVEDEFENSE_"
+
+// variable turns a variable into a key and a value of the shape the schema asks for. An empty key
+// tells koanf to pass it over.
+func (l *loader) variable(name, value string) (key string, typed any) {
+	parts := strings.Split(strings.TrimPrefix(name, prefix), "__")
+	in, shown := "", ""
+	for _, part := range parts {
+		lower := strings.ToLower(part)
+		_, err := strconv.ParseUint(part, 10, 16)
+		switch {
+		case err == nil && (part == "0" || part[0] != '0'):
+			in, shown = in+"[]", shown+"["+part+"]"
+		case in == "":
+			in, shown = lower, lower
+		default:
+			in, shown = in+"."+lower, shown+"."+lower
+		}
+	}
+	f, known := lookup(in)
+	if !known || f.kind == elements || strings.ToUpper(name) != name {
+		l.fault(name, "unknown variable; %s", suggestVariable(name))
+		return "", nil
+	}
+	l.origin[shown] = name
+	if !utf8.ValidString(value) {
+		l.fault(shown, "is not valid UTF-8")
+		return "", nil
+	}
+	if typed = l.fromText(shown, f, value); typed == nil {
+		return "", nil
+	}
+	return strings.ToLower(strings.Join(parts, ".")), typed
+}
+
+// fromText reads the text of a variable; nil after a fault.
+func (l *loader) fromText(shown string, f field, value string) any {
+	switch f.kind {
+	case integer:
+		n, err := strconv.Atoi(strings.TrimSpace(value))
+		if err == nil {
+			return n
+		}
+		l.fault(shown, "must be a whole number")
+		return nil
+	case boolean:
+		switch strings.TrimSpace(value) {
+		case "true", "1":
+			return true
+		case "false", "0":
+			return false
+		}
+		l.fault(shown, "must be true or false")
+		return nil
+	case list:
+		if strings.TrimSpace(value) == "" {
+			return []string{}
+		}
+		texts := strings.Split(value, ",")
+		for i := range texts {
+			texts[i] = strings.TrimSpace(texts[i])
+		}
+		return texts
+	}
+	return value
+}
+
+// override merges what the variables say into what the file says. koanf knows lists only as a whole;
+// a variable names one element of one, or the one after the last, which it adds.
+func (l *loader) override(variables, into map[string]any) error {
+	for _, f := range schema {
+		changes, ok := variables[f.path].(map[string]any)
+		if f.kind != elements || !ok {
+			continue
+		}
+		delete(variables, f.path)
+		all, _ := into[f.path].([]any)
+		into[f.path] = l.overrideElements(f.path, changes, all)
+	}
+	maps.Merge(variables, into)
+	return nil
+}
+
+func (l *loader) overrideElements(path string, changes map[string]any, all []any) []any {
+	numbers := make([]int, 0, len(changes))
+	for number := range changes {
+		n, _ := strconv.Atoi(number) // variable has let nothing but numbers through
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		if n > len(all) {
+			l.fault(fmt.Sprintf("%s[%d]", path, n), "there are %d elements, so a variable may set element 0 to %d", len(all), len(all))
+			continue
+		}
+		if n == len(all) {
+			all = append(all, map[string]any{})
+		}
+		values, _ := changes[strconv.Itoa(n)].(map[string]any)
+		if element, ok := all[n].(map[string]any); ok {
+			maps.Merge(values, element)
+		}
+	}
+	return all
+}
+
+// suggestVariable says what an unknown variable was perhaps meant to be.
+func suggestVariable(name string) string {
+	var names []string
+	for _, f := range schema {
+		if f.kind != elements {
+			names = append(names, prefix+strings.ToUpper(strings.NewReplacer("[].", "__0__", ".", "__").Replace(f.path)))
+		}
+	}
+	// What all names share says nothing about which one is near.
+	own := func(n string) string { return strings.TrimPrefix(n, prefix) }
+	if best, ok := nearest(own(strings.ToUpper(name)), names, own, 1+len(own(name))/4); ok {
+		return "did you mean " + best + "?"
+	}
+	return "a name is " + prefix + " and the key's path in capitals with __ for each dot, such as " + prefix + "STORE__URL"
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/knadh/koanf/parsers/yaml"
+)
+
+// uncommented gives the example with its firewall switched on and the key file in a folder of the test.
+func uncommented(t *testing.T) []byte {
+	t.Helper()
+	head, firewalls, found := strings.Cut(string(Example), "\nfirewalls: []\n")
+	if !found {
+		t.Fatal("the example has no line \"firewalls: []\"")
+	}
+	firewalls = regexp.MustCompile(`(?m)^#`).ReplaceAllString(firewalls, "")
+	key := filepath.Join(t.TempDir(), "lab-fw-01.key")
+	if err := os.WriteFile(key, []byte("LUFRPT1example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []byte(head + "\nfirewalls:\n" + strings.ReplaceAll(firewalls, "/etc/activedefense/lab-fw-01.key", key))
+}
+
+func TestExampleLoads(t *testing.T) {
+	c, warnings, err := loadBytes(Example)
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("Load(example) = %v, warnings %v", err, warnings)
+	}
+	builtIn, _, err := Load(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, builtIn) {
+		t.Errorf("the example gives\n%+v\nbut the built-in defaults are\n%+v", c, builtIn)
+	}
+}
+
+func TestExampleWithFirewallLoads(t *testing.T) {
+	c, warnings, err := loadBytes(uncommented(t))
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("Load = %v, warnings %v", err, warnings)
+	}
+	f := c.Firewalls[0]
+	if f.Name != "LAB-FW-01" || f.URL != "https://192.0.2.1" || f.APIKey.Reveal() != "LUFRPT1example" || f.Tag != "active-defense" {
+		t.Errorf("firewall = %+v", f)
+	}
+}
+
+// The defaults are written down in the schema; the example only repeats them.
+func TestExampleShowsEveryDefault(t *testing.T) {
+	tree, err := yaml.Parser().Unmarshal(uncommented(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range schema {
+		if f.kind == elements {
+			continue
+		}
+		value, found := at(tree, strings.Split(strings.ReplaceAll(f.path, "[]", ".0"), "."))
+		commented := regexp.MustCompile(`(?m)^ +# ` + regexp.QuoteMeta(f.path[strings.LastIndexByte(f.path, '.')+1:]) + `: ""$`).Match(uncommented(t))
+		switch {
+		case !found && commented && f.preset == "": // one of several ways: shown, but not all at once
+		case !found:
+			t.Errorf("%s is not in the example", f.path)
+		case f.path == "firewalls[].api_key_file", f.preset == nil:
+		case f.kind == list:
+			if len(value.([]any)) != len(f.preset.([]string)) {
+				t.Errorf("%s is %v in the example, and %v by default", f.path, value, f.preset)
+			}
+		case value != f.preset:
+			t.Errorf("%s is %v in the example, and %v by default", f.path, value, f.preset)
+		}
+	}
+	if path, _ := at(tree, []string{"inputs", "0", "path"}); path != presetInput(t) {
+		t.Errorf("inputs[0].path is %v in the example, and %v by default", path, presetInput(t))
+	}
+}
+
+func presetInput(t *testing.T) any {
+	t.Helper()
+	f, ok := lookup("inputs")
+	if !ok {
+		t.Fatal("no inputs in the schema")
+	}
+	return f.preset.([]any)[0].(map[string]any)["path"]
+}
+
+// at walks into a tree of maps and lists.
+func at(tree any, path []string) (any, bool) {
+	for _, part := range path {
+		switch node := tree.(type) {
+		case map[string]any:
+			value, ok := node[part]
+			if !ok {
+				return nil, false
+			}
+			tree = value
+		case []any:
+			if part != "0" || len(node) == 0 {
+				return nil, false
+			}
+			tree = node[0]
+		default:
+			return nil, false
+		}
+	}
+	return tree, true
+}
+
+func TestInstalledFiles(t *testing.T) {
+	for name, content := range map[string][]byte{
+		"example.yaml": Example, "activedefense.service": Unit, "rsyslog.conf": Rsyslog, "logrotate.conf": Logrotate,
+	} {
+		onDisk, err := os.ReadFile(name)
+		if err != nil || !bytes.Equal(onDisk, content) || len(content) == 0 {
+			t.Errorf("%s is not what is embedded: %v", name, err)
+		}
+	}
+	// One folder in all of them: the daemon finds what rsyslog writes and logrotate rotates.
+	folder := filepath.Dir(presetInput(t).(string))
+	for name, content := range map[string][]byte{"unit": Unit, "rsyslog": Rsyslog, "logrotate": Logrotate} {
+		if !bytes.Contains(content, []byte(folder)) {
+			t.Errorf("the %s file does not name %s", name, folder)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package config
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// write puts a file into a folder of the test, not readable by others unless mode says so.
+func write(t *testing.T, name, content string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	return path
+}
+
+// pair makes a certificate signed by its own key, and the key, both in PEM.
+func pair(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"fw.example"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
+}
+
+func TestCredentialFiles(t *testing.T) {
+	key := write(t, "key", "  LUFRPT1x=\n", 0o600)
+	password := write(t, "password", " a secret \r\n", 0o400)
+	c, warnings, err := loadBytes([]byte("firewalls:\n" +
+		"  - {name: A, url: 'https://[2001:db8::1]:8443/', api_key_file: " + key + "}\n" +
+		"  - {name: B, url: https://192.0.2.2, username: agent, password_file: " + password + "}\n"))
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("Load = %v, %v", warnings, err)
+	}
+	if f := c.Firewalls[0]; f.APIKey.Reveal() != "LUFRPT1x=" || f.APIKeyFile != key || f.URL != "https://[2001:db8::1]:8443" {
+		t.Errorf("first firewall: %+v, key %q", f, f.APIKey.Reveal())
+	}
+	if f := c.Firewalls[1]; f.Username != "agent" || f.Password.Reveal() != " a secret " || f.PasswordFile != password {
+		t.Errorf("second firewall: %+v, password %q", f, f.Password.Reveal())
+	}
+}
+
+func TestFileFaults(t *testing.T) {
+	cert, key := pair(t)
+	_, otherKey := pair(t)
+	folder := t.TempDir()
+	damaged := "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+	large := write(t, "large", strings.Repeat("x", mostBytes+1), 0o600)
+	tlsFiles := func(cert, key string) string { return "edl: {tls: {cert_file: " + cert + ", key_file: " + key + "}}" }
+	for _, c := range []struct{ name, yaml, key, text string }{
+		{"missing key", firewallWith("api_key_file: " + folder + "/none"), "firewalls[0].api_key_file", "(" + folder + "/none): no such file"},
+		{"folder as key", firewallWith("api_key_file: " + folder), "firewalls[0].api_key_file", "no regular file"},
+		{"device as key", firewallWith("api_key_file: /dev/zero"), "firewalls[0].api_key_file", "no regular file"},
+		{"large key", firewallWith("api_key_file: " + large), "firewalls[0].api_key_file", "not what belongs here"},
+		{"empty key", firewallWith("api_key_file: " + write(t, "e", " \n", 0o600)), "firewalls[0].api_key_file", "is empty"},
+		{"two keys", firewallWith("api_key_file: " + write(t, "k", "hush-1\nhush-2\n", 0o600)), "firewalls[0].api_key_file", "one word"},
+		{"missing password", firewallWith("username: u\npassword_file: " + folder + "/none"), "firewalls[0].password_file", "no such file"},
+		{"empty password", firewallWith("username: u\npassword_file: " + write(t, "e", "\n", 0o600)), "firewalls[0].password_file", "is empty"},
+		{"two passwords", firewallWith("username: u\npassword_file: " + write(t, "p", "hush-1\nhush-2", 0o600)), "firewalls[0].password_file", "more than one line"},
+		{"missing CA", firewallWith(login + "\nca_file: " + folder + "/none"), "firewalls[0].ca_file", "no such file"},
+		{"empty CA", firewallWith(login + "\nca_file: " + write(t, "ca", "", 0o644)), "firewalls[0].ca_file", "is empty"},
+		{"key as CA", firewallWith(login + "\nca_file: " + write(t, "ca", key, 0o644)), "firewalls[0].ca_file", "no PEM certificate"},
+		{"damaged CA", firewallWith(login + "\nca_file: " + write(t, "ca", cert+damaged, 0o644)), "firewalls[0].ca_file", "certificate 2 in it is damaged"},
+		{"missing certificate", tlsFiles(folder+"/none", write(t, "k", key, 0o600)), "edl.tls.cert_file", "no such file"},
+		{"missing TLS key", tlsFiles(write(t, "c", cert, 0o644), folder+"/none"), "edl.tls.key_file", "no such file"},
+		{"key of another", tlsFiles(write(t, "c", cert, 0o644), write(t, "k", otherKey, 0o600)), "edl.tls.key_file", "does not match"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, _, err := loadBytes([]byte(c.yaml))
+			fs := faultsOf(t, err)
+			if len(fs) != 1 || fs[0].Key != c.key || !strings.Contains(fs[0].Text, c.text) || strings.Contains(fs[0].Text, "hush") {
+				t.Errorf("faults are %v, want one of %s with %q", err, c.key, c.text)
+			}
+		})
+	}
+}
+
+func TestCertificatesLoad(t *testing.T) {
+	cert, key := pair(t)
+	ca := write(t, "ca", "# the lab's CA\n"+cert, 0o644)
+	certFile, keyFile := write(t, "c", cert, 0o644), write(t, "k", key, 0o600)
+	c, warnings, err := loadBytes([]byte(firewallWith("username: u\npassword_file: "+write(t, "p", "x", 0o600)+"\nca_file: "+ca) +
+		"edl: {tls: {cert_file: " + certFile + ", key_file: " + keyFile + "}}"))
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("Load = %v, %v", warnings, err)
+	}
+	if f := c.Firewalls[0]; !bytes.Contains(f.CA, []byte(cert)) || f.CAFile != ca {
+		t.Errorf("CA is %q of %s", f.CA, f.CAFile)
+	}
+	if c.EDL.TLS != (TLS{certFile, keyFile}) {
+		t.Errorf("TLS is %+v", c.EDL.TLS)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	cert, key := pair(t)
+	open := write(t, "open", "hush-1", 0o640)
+	for _, c := range []struct{ name, yaml, key, text string }{
+		{"key that others read", firewallWith("api_key_file: " + open), "firewalls[0].api_key_file", "mode 0640"},
+		{"password that others read", firewallWith("username: u\npassword_file: " + open), "firewalls[0].password_file", "chmod 0600 " + open},
+		{"TLS key that others read", "edl: {tls: {cert_file: " + write(t, "c", cert, 0o644) + ", key_file: " + write(t, "k", key, 0o604) + "}}", "edl.tls.key_file", "mode 0604"},
+		{"key in the file", firewallWith("api_key: hush-1"), "firewalls[0].api_key", "api_key_file"},
+		{"password in the file", firewallWith("username: u\npassword: hush-1"), "firewalls[0].password", "password_file"},
+		{"any certificate", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\ninsecure_skip_verify: true"), "firewalls[0].insecure_skip_verify", "ca_file"},
+		{"everything spared", "never_block: [0.0.0.0/0]", "never_block", "nothing it covers is ever blocked"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, warnings, err := loadBytes([]byte(c.yaml))
+			if err != nil || len(warnings) != 1 || warnings[0].Key != c.key || !strings.Contains(warnings[0].Text, c.text) {
+				t.Errorf("warnings are %v, error %v; want one of %s with %q", warnings, err, c.key, c.text)
+			}
+			if len(warnings) > 0 && strings.Contains(warnings[0].String(), "hush") {
+				t.Errorf("the warning gives a secret away: %v", warnings)
+			}
+		})
+	}
+}
+
+func TestStorePasswordInOpenFile(t *testing.T) {
+	const yaml = "store: {url: 'postgres://agent:hush-1@db.example/ad'}"
+	for _, c := range []struct {
+		mode    os.FileMode
+		environ []string
+		want    int
+	}{
+		{0o644, nil, 1},
+		{0o640, nil, 0}, // the group is the daemon's
+		{0o644, []string{"ACTIVEDEFENSE_STORE__URL=postgres://agent:hush-2@db.example/ad"}, 0},
+	} {
+		_, warnings, err := Load(Options{Path: write(t, "c.yaml", yaml, c.mode), Environ: c.environ})
+		if err != nil || len(warnings) != c.want || c.want > 0 && (warnings[0].Key != "store.url" || strings.Contains(warnings[0].Text, "hush")) {
+			t.Errorf("mode %v with %q: %v, %v; want %d warnings", c.mode, c.environ, warnings, err, c.want)
+		}
+	}
+}

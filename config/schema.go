@@ -1,0 +1,137 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// kind is the shape of a value.
+type kind uint8
+
+const (
+	text     kind = iota // one text
+	secret               // a text that no fault quotes
+	integer              // a whole number
+	boolean              // true or false
+	duration             // a text as ParseDuration reads it, or the number 0
+	list                 // a list of texts
+	elements             // a list of sections
+)
+
+// field is one key of the configuration. In path, [] stands for any element of a list. preset is the
+// default as YAML would give it; nil means that there is none and the key must be written, or that
+// leaving it out means something.
+type field struct {
+	path   string
+	kind   kind
+	preset any
+}
+
+// schema is the whole contract: every key there is, its shape and its default, in the order in which
+// the example shows them and faults are reported.
+var schema = []field{
+	{"state_dir", text, "/var/lib/activedefense"},
+	{"log.level", text, "info"},
+	{"log.format", text, "auto"},
+	{"store.url", secret, ""},
+	{"store.keep_records", duration, "90d"},
+	{"inputs", elements, []any{map[string]any{"path": "/var/log/Firewall/*.log"}}},
+	{"inputs[].path", text, nil},
+	{"inputs[].format", text, "auto"},
+	{"inputs[].timezone", text, "Local"},
+	{"inputs[].start", text, "beginning"},
+	{"detect.port_scan.ports", integer, 10},
+	{"detect.port_scan.window", duration, "10m"},
+	{"detect.host_sweep.hosts", integer, 10},
+	{"detect.host_sweep.window", duration, "10m"},
+	{"detect.vulnerability.severity", text, "critical"},
+	{"detect.max_sources", integer, 1000000},
+	{"never_block", list, []string{}},
+	{"blacklist.release_after", duration, "30d"},
+	{"edl.listen", text, ":8443"},
+	{"edl.path", text, "/files/blacklist.txt"},
+	{"edl.tls.cert_file", text, ""},
+	{"edl.tls.key_file", text, ""},
+	{"edl.allow", list, []string{}},
+	{"edl.max_entries", integer, 50000},
+	{"edl.empty_entry", text, "192.0.2.255"},
+	{"admin.listen", text, "127.0.0.1:9400"},
+	{"firewalls", elements, []any{}},
+	{"firewalls[].name", text, nil},
+	{"firewalls[].url", text, nil},
+	{"firewalls[].api_key_file", text, ""},
+	{"firewalls[].api_key", secret, ""},
+	{"firewalls[].username", text, ""},
+	{"firewalls[].password_file", text, ""},
+	{"firewalls[].password", secret, ""},
+	{"firewalls[].ca_file", text, ""},
+	{"firewalls[].insecure_skip_verify", boolean, false},
+	{"firewalls[].vsys", text, "vsys1"},
+	{"firewalls[].mode", text, "dynamic-tag"},
+	{"firewalls[].tag", text, "active-defense"},
+	{"firewalls[].max_removal_percent", integer, 30},
+	{"firewalls[].timeout", duration, "30s"},
+}
+
+// choice is one value of a key that takes one of a few.
+type choice struct {
+	name  string
+	later bool // part of the contract, but this version cannot do it: refused until this is lifted
+}
+
+var (
+	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
+	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}}
+	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
+	starts     = []choice{{name: "beginning"}, {name: "end"}}
+	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
+	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group", later: true}, {name: "edl", later: true}}
+)
+
+// Bounds of numbers and durations. A zero upper bound means none.
+const (
+	maxPorts      = 65535
+	maxHosts      = 1_000_000 // each counted host costs memory per source
+	minSources    = 1000
+	maxSources    = 100_000_000
+	minWindow     = time.Second
+	maxWindow     = 24 * time.Hour
+	minKeep       = day
+	minRelease    = time.Minute
+	minTimeout    = time.Second
+	maxTimeout    = 10 * time.Minute
+	maxEDLEntries = 10_000_000 // far beyond what any firewall takes
+)
+
+// lookup finds a key by its path in the schema.
+func lookup(path string) (field, bool) {
+	for _, f := range schema {
+		if f.path == path {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+// isSection tells whether keys stand below path.
+func isSection(path string) bool {
+	for _, f := range schema {
+		if strings.HasPrefix(f.path, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// presets gives the defaults of the keys below prefix ("" for the top, "inputs[]." for an element),
+// with the prefix taken off, as a flat map. Each call makes a new one.
+func presets(prefix string) map[string]any {
+	flat := map[string]any{}
+	for _, f := range schema {
+		key, below := strings.CutPrefix(f.path, prefix)
+		if below && f.preset != nil && !strings.Contains(key, "[]") {
+			flat[key] = f.preset
+		}
+	}
+	return flat
+}

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// shape checks a tree read from YAML against the schema: keys must be known and values of the right
+// shape. What is not is reported and taken out, so that what remains can be merged and read without
+// a further look at types. at is the path so far for people, in the schema ("" or ending in a dot).
+func (l *loader) shape(tree map[string]any, at, in string) {
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		value := tree[key]
+		f, known := lookup(in + key)
+		switch {
+		case strings.Contains(key, "."):
+			l.fault(at+fmt.Sprintf("%q", clip(key)), "unknown key: a key cannot hold a dot; write the parts below one another")
+			delete(tree, key)
+		case known && f.kind == elements:
+			l.shapeElements(tree, key, at+key, f.path)
+		case known:
+			if fixed, ok := l.shapeValue(at+key, f, value); ok {
+				tree[key] = fixed
+			} else {
+				delete(tree, key)
+			}
+		case isSection(in + key):
+			section, ok := value.(map[string]any)
+			if ok {
+				l.shape(section, at+key+".", in+key+".")
+				continue
+			}
+			if value != nil {
+				l.fault(at+key, "must be a section: its keys stand indented below it")
+			}
+			delete(tree, key)
+		default:
+			l.fault(at+plainKey(key), "unknown key; %s", suggestKey(key, at, in))
+			delete(tree, key)
+		}
+	}
+}
+
+// shapeElements checks a list of sections. A faulty element stays as nil, to keep the others' numbers.
+func (l *loader) shapeElements(tree map[string]any, key, at, in string) {
+	if tree[key] == nil { // all elements commented out
+		delete(tree, key)
+		return
+	}
+	all, ok := tree[key].([]any)
+	if !ok {
+		l.fault(at, "must be a list: each element begins with a dash")
+		delete(tree, key)
+		return
+	}
+	for i := range all {
+		element := fmt.Sprintf("%s[%d]", at, i)
+		section, ok := all[i].(map[string]any)
+		if !ok {
+			l.fault(element, "must be a section such as {%s: ...}", firstKey(in))
+			all[i] = nil
+			continue
+		}
+		l.shape(section, element+".", in+"[].")
+	}
+}
+
+// shapeValue brings one value into the form the rest of the package expects: string, int, bool or
+// []string. No fault quotes the value: it may be a secret under the wrong key.
+func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
+	if value == nil {
+		if f.preset != nil && !empty(f.preset) {
+			l.fault(at, "has no value; write one, or leave the key out for the default (%v)", f.preset)
+		}
+		return nil, false
+	}
+	switch f.kind {
+	case text, secret:
+		if s, ok := value.(string); ok {
+			return s, true
+		}
+		l.fault(at, "must be a text; put it in quotes")
+	case integer:
+		if n, ok := value.(int); ok {
+			return n, true
+		}
+		l.fault(at, "must be a whole number")
+	case boolean:
+		if b, ok := value.(bool); ok {
+			return b, true
+		}
+		l.fault(at, "must be true or false")
+	case duration:
+		switch d := value.(type) {
+		case string:
+			return d, true
+		case int:
+			if d == 0 {
+				return "0", true
+			}
+		}
+		l.fault(at, "must be a duration with a unit, such as 90d, 12h, 10m or 30s")
+	case list:
+		return l.shapeList(at, value)
+	}
+	return nil, false
+}
+
+// shapeList checks a list of texts. A faulty one becomes an empty text, to keep the others' numbers;
+// only one fault is kept for a key, so it is not reported a second time.
+func (l *loader) shapeList(at string, value any) (any, bool) {
+	all, ok := value.([]any)
+	if !ok {
+		l.fault(at, "must be a list, such as [192.0.2.7, 198.51.100.0/24]")
+		return nil, false
+	}
+	texts := make([]string, len(all))
+	for i, entry := range all {
+		if texts[i], ok = entry.(string); !ok {
+			l.fault(fmt.Sprintf("%s[%d]", at, i), "must be a text; put it in quotes")
+		}
+	}
+	return texts, true
+}
+
+// empty tells whether a default says nothing: then a key without a value says the same.
+func empty(preset any) bool {
+	v := reflect.ValueOf(preset)
+	return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
+}
+
+// firstKey names the first key of an element of the list.
+func firstKey(list string) string {
+	for _, f := range schema {
+		if key, ok := strings.CutPrefix(f.path, list+"[]."); ok {
+			return key
+		}
+	}
+	return ""
+}
+
+// plainKey quotes a key that does not look like one.
+func plainKey(key string) string {
+	odd := strings.ContainsFunc(key, func(r rune) bool {
+		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+	if key == "" || odd || len(key) > 40 {
+		return fmt.Sprintf("%q", clip(key))
+	}
+	return key
+}
