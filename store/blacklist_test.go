@@ -1,0 +1,318 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// block is a detector's block with all fields set.
+func block(address string, at time.Time) Block {
+	return Block{Address: prefix(address), Rule: "port-scan", Reason: "11 ports of 192.0.2.10 within 10m", By: ByDetector, Device: "LAB-FW-01",
+		Target: "192.0.2.10", FirstSeen: at.Add(-time.Minute), LastSeen: at, BlockedAt: at.Add(time.Second), Hits: 11, Count: 11,
+		Evidence: []Evidence{{at.Add(-time.Minute), "LAB-FW-01", "first line"}, {at, "LAB-FW-02", "second line"}}}
+}
+
+func entryOf(b Block, id, version int64) Entry {
+	return Entry{ID: id, Address: b.Address, Rule: b.Rule, Reason: b.Reason, By: b.By, Device: b.Device, Target: b.Target, FirstSeen: b.FirstSeen,
+		LastSeen: b.LastSeen, BlockedAt: b.BlockedAt, ExpiresAt: b.ExpiresAt, Hits: b.Hits, Count: b.Count, Version: version}
+}
+
+func TestHistoryOfAnAddress(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		b := block("203.0.113.9", at)
+		result := commit(t, s, &Batch{Blocks: []Block{b}})
+		equal(t, "first block", result, CommitResult{Blocked: []netip.Prefix{b.Address}, Version: 1})
+		want := entryOf(b, 1, 1)
+		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
+
+		// A second block is activity; its evidence and reason are not taken over.
+		second := block("203.0.113.9", at.Add(time.Hour))
+		second.Reason, second.Hits, second.Evidence = "other", 5, []Evidence{{Line: "third"}}
+		equal(t, "second block", commit(t, s, &Batch{Blocks: []Block{second}}), CommitResult{Version: 2})
+		want.LastSeen, want.Hits, want.Version = at.Add(time.Hour), 16, 2
+		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
+
+		// Touches add up, also within one batch; time does not go back.
+		commit(t, s, &Batch{Touches: []Touch{{b.Address, at, 1}, {prefix("203.0.113.77"), at, 1}, {b.Address, at.Add(2 * time.Hour), 2}, {b.Address, at, 4}}})
+		want.LastSeen, want.Hits, want.Version = at.Add(2*time.Hour), 23, 3
+		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
+		commit(t, s, &Batch{Touches: []Touch{{b.Address, at, 1}}})
+		want.Hits, want.Version = 24, 4
+		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
+
+		released, err := s.Release(ctx, b.Address, ByOperator, "a mistake", at.Add(3*time.Hour))
+		must(t, err)
+		want.ReleasedAt, want.ReleasedBy, want.ReleaseReason, want.Version = at.Add(3*time.Hour), ByOperator, "a mistake", 5
+		equal(t, "released", released, want)
+		equal(t, "in force", allEntries(t, s, EntryFilter{}), []Entry(nil))
+
+		if _, err := s.Release(ctx, b.Address, ByOperator, "again", at); !errors.Is(err, ErrNotBlocked) || Transient(err) {
+			t.Errorf("releasing twice gives %v", err)
+		}
+		commit(t, s, &Batch{Touches: []Touch{{b.Address, at.Add(4 * time.Hour), 1}}}) // too late: changes nothing
+		third := block("203.0.113.9", at.Add(5*time.Hour))
+		commit(t, s, &Batch{Blocks: []Block{third}})
+		version, err := s.Version(ctx)
+		must(t, err)
+		again := entryOf(third, 2, version)
+		history, err := s.Covering(ctx, b.Address.Addr())
+		must(t, err)
+		if len(history) == 2 {
+			again.ID = history[0].ID // PostgreSQL's numbers have gaps
+		}
+		equal(t, "history", history, []Entry{again, want})
+
+		evidence, err := s.EvidenceOf(ctx, want.ID)
+		must(t, err)
+		equal(t, "evidence of the first", evidence, b.Evidence)
+		evidence, err = s.EvidenceOf(ctx, again.ID)
+		must(t, err)
+		equal(t, "evidence of the second", evidence, third.Evidence)
+		audit, err := s.AuditOf(ctx, b.Address)
+		must(t, err)
+		equal(t, "audit", audit, []Audit{
+			{b.BlockedAt, "block", b.Address, ByDetector, b.Reason},
+			{at.Add(3 * time.Hour), "release", b.Address, ByOperator, "a mistake"},
+			{third.BlockedAt, "block", b.Address, ByDetector, third.Reason}})
+	})
+}
+
+func TestSameAddressTwiceInOneBatch(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		at := noon()
+		b := []Block{block("203.0.113.9", at), block("198.51.100.1", at), block("203.0.113.9", at.Add(time.Minute))}
+		result := commit(t, s, &Batch{Blocks: b, Touches: []Touch{{prefix("203.0.113.9"), at, 1}}})
+		equal(t, "result", result, CommitResult{Blocked: []netip.Prefix{b[0].Address, b[1].Address}, Version: 1})
+		list := allEntries(t, s, EntryFilter{Address: b[0].Address})
+		if len(list) != 1 || list[0].Hits != 23 || !list[0].LastSeen.Equal(at.Add(time.Minute)) {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
+func TestBlockByHand(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		s.now = func() time.Time { return at }
+		entry, added, err := s.Block(ctx, Block{Address: prefix("203.0.113.0/24"), Reason: "by hand", By: ByOperator, ExpiresAt: at.Add(time.Hour)})
+		must(t, err)
+		want := Entry{ID: 1, Address: prefix("203.0.113.0/24"), Reason: "by hand", By: ByOperator, FirstSeen: at, LastSeen: at, BlockedAt: at,
+			ExpiresAt: at.Add(time.Hour), Version: 1}
+		equal(t, "entry", entry, want)
+		equal(t, "added", added, true)
+
+		at = at.Add(time.Minute)
+		entry, added, err = s.Block(ctx, Block{Address: prefix("203.0.113.7/24"), Reason: "longer", By: ByOperator})
+		must(t, err)
+		want.Reason, want.ExpiresAt, want.LastSeen, want.Version = "longer", time.Time{}, at, 2
+		equal(t, "entry", entry, want)
+		equal(t, "added", added, false)
+		audit, err := s.AuditOf(ctx, want.Address)
+		must(t, err)
+		equal(t, "audit", audit, []Audit{{at.Add(-time.Minute), "block", want.Address, ByOperator, "by hand"}, {at, "change", want.Address, ByOperator, "longer"}})
+
+		if _, _, err := s.Block(ctx, Block{}); err == nil {
+			t.Error("an invalid address was blocked")
+		}
+	})
+}
+
+func TestCoveringFindsNetworks(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		for _, a := range []string{"203.0.113.9", "203.0.113.0/24", "203.0.0.0/16", "203.0.114.0/24", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "::/0"} {
+			commit(t, s, &Batch{Blocks: []Block{block(a, at)}})
+		}
+		for _, c := range []struct {
+			of   string
+			want []netip.Prefix
+		}{
+			{"203.0.113.9", []netip.Prefix{prefix("0.0.0.0/0"), prefix("203.0.0.0/16"), prefix("203.0.113.0/24"), prefix("203.0.113.9")}},
+			{"::ffff:203.0.113.8", []netip.Prefix{prefix("0.0.0.0/0"), prefix("203.0.0.0/16"), prefix("203.0.113.0/24")}},
+			{"2001:db8::2", []netip.Prefix{prefix("::/0"), prefix("2001:db8::/32")}},
+		} {
+			list, err := s.Covering(ctx, addr(c.of))
+			must(t, err)
+			equal(t, c.of, prefixes(list), c.want)
+		}
+		list, err := s.Covering(ctx, netip.Addr{})
+		must(t, err)
+		equal(t, "of no address", list, []Entry{})
+	})
+}
+
+func TestEntriesFilter(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		for i, a := range []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "2001:db8::1", "203.0.113.0/24"} {
+			b := block(a, at)
+			if i%2 == 1 {
+				b.Rule = "host-sweep"
+			}
+			commit(t, s, &Batch{Blocks: []Block{b}})
+		}
+		_, err := s.Release(ctx, prefix("203.0.113.2"), ByOperator, "", at)
+		must(t, err)
+		inOrder := func(f EntryFilter) (list []netip.Prefix) {
+			for _, e := range allEntries(t, s, f) {
+				list = append(list, e.Address)
+			}
+			return list
+		}
+		for _, c := range []struct {
+			f    EntryFilter
+			want []netip.Prefix
+		}{
+			{EntryFilter{}, []netip.Prefix{prefix("203.0.113.0/24"), prefix("2001:db8::1"), prefix("198.51.100.1"), prefix("203.0.113.1")}},
+			{EntryFilter{Limit: 2}, []netip.Prefix{prefix("203.0.113.0/24"), prefix("2001:db8::1")}},
+			{EntryFilter{Rule: "host-sweep"}, []netip.Prefix{prefix("2001:db8::1")}},
+			{EntryFilter{All: true, Rule: "host-sweep"}, []netip.Prefix{prefix("2001:db8::1"), prefix("203.0.113.2")}},
+			{EntryFilter{Address: prefix("203.0.113.1")}, []netip.Prefix{prefix("203.0.113.1")}},
+			{EntryFilter{All: true, Address: prefix("203.0.113.0/24")}, []netip.Prefix{prefix("203.0.113.0/24"), prefix("203.0.113.2"), prefix("203.0.113.1")}},
+			{EntryFilter{All: true, Address: prefix("203.0.113.0/25"), Limit: 1}, []netip.Prefix{prefix("203.0.113.2")}},
+		} {
+			equal(t, "entries", inOrder(c.f), c.want)
+		}
+		stop := errors.New("stop")
+		if err := s.Entries(ctx, EntryFilter{}, func(*Entry) error { return stop }); !errors.Is(err, stop) {
+			t.Errorf("fn's error came back as %v", err)
+		}
+	})
+}
+
+func TestReleaseQuiet(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		const after = 24 * time.Hour
+		add := func(address, by string, lastSeen, expires time.Time) {
+			commit(t, s, &Batch{Blocks: []Block{{Address: prefix(address), By: by, BlockedAt: at, LastSeen: lastSeen, ExpiresAt: expires}}})
+		}
+		add("203.0.113.1", ByDetector, at.Add(-after), time.Time{})                  // quiet, on the dot
+		add("203.0.113.2", ByDetector, at.Add(-after+time.Microsecond), time.Time{}) // not yet
+		add("203.0.113.3", ByOperator, at.Add(-after), time.Time{})                  // an operator's without expiry
+		add("203.0.113.4", ByOperator, at.Add(-30*after), at.Add(time.Microsecond))  // long quiet, but it has an expiry
+		add("203.0.113.5", ByOperator, at, at)                                       // expired, though active
+		add("203.0.113.6", ByDetector, at.Add(-2*after), time.Time{})                // quiet longest
+		add("203.0.113.7", ByDetector, at.Add(-30*after), at.Add(time.Hour))         // the same for the detector's
+		var want []netip.Prefix
+		must(t, s.Entries(ctx, EntryFilter{}, func(e *Entry) error {
+			if !e.ReleaseAt(after).After(at) {
+				want = append([]netip.Prefix{e.Address}, want...)
+			}
+			return nil
+		}))
+		equal(t, "due by ReleaseAt", want, []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.3"), prefix("203.0.113.5"), prefix("203.0.113.6")})
+
+		list, err := s.ReleaseQuiet(ctx, at, after, 2)
+		must(t, err)
+		equal(t, "the first two", prefixes(list), []netip.Prefix{prefix("203.0.113.5"), prefix("203.0.113.6")})
+		before, err := s.Version(ctx)
+		must(t, err)
+		list, err = s.ReleaseQuiet(ctx, at, 0, 0)
+		must(t, err)
+		equal(t, "with inactivity off", prefixes(list), []netip.Prefix(nil))
+		version, err := s.Version(ctx)
+		must(t, err)
+		equal(t, "version when there is nothing to do", version, before)
+		list, err = s.ReleaseQuiet(ctx, at, after, 0)
+		must(t, err)
+		equal(t, "the rest", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.3")})
+		for _, e := range list {
+			if !e.ReleasedAt.Equal(at) || e.ReleasedBy != ByDetector || e.ReleaseReason != "no activity for 1d" {
+				t.Errorf("released as %+v", e)
+			}
+		}
+		audit, err := s.AuditOf(ctx, prefix("203.0.113.5"))
+		must(t, err)
+		equal(t, "audit", audit[1:], []Audit{{at, "release", prefix("203.0.113.5"), ByDetector, "the time it was blocked for is over"}})
+		equal(t, "still in force", prefixes(allEntries(t, s, EntryFilter{})), []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.4"), prefix("203.0.113.7")})
+	})
+}
+
+func TestReleaseAt(t *testing.T) {
+	at := noon()
+	for _, c := range []struct {
+		e     Entry
+		after time.Duration
+		want  time.Time
+	}{
+		{Entry{LastSeen: at}, time.Hour, at.Add(time.Hour)},
+		{Entry{LastSeen: at, ExpiresAt: at.Add(time.Minute)}, time.Hour, at.Add(time.Minute)},
+		{Entry{LastSeen: at}, 0, time.Time{}},
+	} {
+		if got := c.e.ReleaseAt(c.after); !got.Equal(c.want) {
+			t.Errorf("%+v ends at %v, not %v", c.e, got, c.want)
+		}
+	}
+}
+
+func TestEnforced(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		a, b, network := prefix("203.0.113.9"), prefix("2001:db8::1"), prefix("198.51.100.0/24")
+		must(t, s.SaveEnforced(ctx, "fw1", []Enforcement{{Address: b, Since: at}, {Address: a, Since: at, Until: at.Add(time.Hour)}, {Address: network, Since: at}}, nil))
+		must(t, s.SaveEnforced(ctx, "fw2", []Enforcement{{Firewall: "ignored", Address: a, Since: at}}, nil))
+		// Renewed: Until moves, Since stays.
+		must(t, s.SaveEnforced(ctx, "fw1", []Enforcement{{Address: a, Since: at.Add(time.Minute), Until: at.Add(2 * time.Hour)}}, []netip.Prefix{network, prefix("192.0.2.1")}))
+		must(t, s.SaveEnforced(ctx, "fw1", nil, nil))
+		got, err := s.Enforced(ctx, "fw1")
+		must(t, err)
+		equal(t, "fw1", got, []Enforcement{{"fw1", a, at, at.Add(2 * time.Hour)}, {"fw1", b, at, time.Time{}}})
+		got, err = s.EnforcedOn(ctx, netip.PrefixFrom(addr("::ffff:203.0.113.9"), 128))
+		must(t, err)
+		equal(t, "on a", got, []Enforcement{{"fw1", a, at, at.Add(2 * time.Hour)}, {"fw2", a, at, time.Time{}}})
+		got, err = s.EnforcedOn(ctx, prefix("198.51.100.0/24"))
+		must(t, err)
+		equal(t, "on the network", got, []Enforcement(nil))
+	})
+}
+
+// A thousand addresses need several statements.
+func TestManyAddressesAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		var b Batch
+		var put []Enforcement
+		var drop []netip.Prefix
+		for i := range 1000 {
+			a := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
+			b.Blocks = append(b.Blocks, Block{Address: a, BlockedAt: at, Hits: 1, Evidence: []Evidence{{at, "d", a.String()}}})
+			b.Touches = append(b.Touches, Touch{a, at.Add(time.Hour), int64(i)})
+			put, drop = append(put, Enforcement{Address: a}), append(drop, a)
+		}
+		result := commit(t, s, &b)
+		if len(result.Blocked) != 1000 {
+			t.Errorf("%d blocked", len(result.Blocked))
+		}
+		list := allEntries(t, s, EntryFilter{})
+		var hits int64
+		for _, e := range list {
+			hits += e.Hits
+			evidence, err := s.EvidenceOf(ctx, e.ID)
+			must(t, err)
+			equal(t, "evidence", evidence, []Evidence{{at, "d", e.Address.String()}})
+		}
+		if len(list) != 1000 || hits != 1000+999*1000/2 {
+			t.Errorf("%d entries with %d hits", len(list), hits)
+		}
+		must(t, s.SaveEnforced(ctx, "fw", put, nil))
+		must(t, s.SaveEnforced(ctx, "fw", nil, drop[1:]))
+		held, err := s.Enforced(ctx, "fw")
+		must(t, err)
+		if len(held) != 1 || held[0].Address != drop[0] {
+			t.Errorf("held: %+v", held)
+		}
+	})
+}

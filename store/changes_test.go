@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestChanges(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		list, v0 := changes(t, s, 0)
+		equal(t, "of nothing", list, []Entry(nil))
+		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at), block("203.0.113.2", at), block("203.0.113.3", at)}})
+		list, v1 := changes(t, s, v0)
+		equal(t, "added", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.2"), prefix("203.0.113.3")})
+		version, err := s.Version(ctx)
+		must(t, err)
+		equal(t, "version", v1, version)
+
+		list, v2 := changes(t, s, v1)
+		equal(t, "since then", list, []Entry(nil))
+		equal(t, "version", v2, v1)
+		commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}, Positions: []Position{{ID: 1}}})
+		_, v2 = changes(t, s, v1)
+		equal(t, "version after records only", v2, v1)
+
+		// Several changes of one entry are one change, in its last state.
+		commit(t, s, &Batch{Touches: []Touch{{prefix("203.0.113.1"), at.Add(time.Minute), 1}}})
+		commit(t, s, &Batch{Touches: []Touch{{prefix("203.0.113.1"), at.Add(time.Hour), 1}}})
+		_, err = s.Release(ctx, prefix("203.0.113.2"), ByOperator, "", at)
+		must(t, err)
+		list, v3 := changes(t, s, v2)
+		equal(t, "changed", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.2")})
+		if len(list) == 2 && (list[0].Hits != 13 || list[1].ReleasedAt.IsZero() || list[0].Version <= v2 || list[1].Version > v3) {
+			t.Errorf("changed: %+v", list)
+		}
+		list, _ = changes(t, s, 0)
+		equal(t, "from the beginning, in force only", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.3")})
+		list, version = changes(t, s, v3+1000)
+		equal(t, "of an older database", list, []Entry(nil))
+		equal(t, "version of an older database", version, v3)
+
+		stop := errors.New("stop")
+		if _, err := s.Changes(ctx, 0, func(*Entry) error { return stop }); !errors.Is(err, stop) {
+			t.Errorf("fn's error came back as %v", err)
+		}
+	})
+}
+
+// Several agents and the command line write at once, several of them the same addresses. A reader that
+// only follows the changes must see, in the end, what the table says; nothing may fail or wait for ever.
+func TestNoChangeIsMissed(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		const writers, rounds = 4, 25
+		stores := make([]*Store, writers)
+		for i := range stores {
+			stores[i] = db.open(fmt.Sprint("agent", i))
+		}
+		reader := db.open("reader")
+		ctx := t.Context()
+		at := noon()
+		var group sync.WaitGroup
+		for w, s := range stores {
+			group.Go(func() {
+				for i := range rounds {
+					b := &Batch{Seq: int64(i + 1), Records: []Record{line(at, "203.0.113.9")}}
+					// Opposite orders in different writers: without one order of locking, deadlocks.
+					for k := range 10 {
+						n := (i + k) % 20
+						if w%2 == 1 {
+							n = 19 - n
+						}
+						a := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}), 32)
+						b.Blocks = append(b.Blocks, Block{Address: a, BlockedAt: at, LastSeen: at.Add(time.Duration(i) * time.Second), Hits: 1})
+					}
+					if _, err := s.Commit(ctx, b); err != nil {
+						t.Errorf("writer %d, round %d: %v", w, i, err)
+						return
+					}
+					_, err := s.Release(ctx, b.Blocks[0].Address, ByOperator, "", at)
+					if err != nil && !errors.Is(err, ErrNotBlocked) {
+						t.Errorf("writer %d, round %d: %v", w, i, err)
+					}
+				}
+			})
+		}
+		done := make(chan struct{})
+		go func() { group.Wait(); close(done) }()
+		mirror := make(map[netip.Prefix]Entry)
+		version := int64(0)
+		follow := func() {
+			next, err := reader.Changes(ctx, version, func(e *Entry) error {
+				if e.Version <= version && version > 0 {
+					t.Errorf("an entry of version %d came after version %d", e.Version, version)
+				}
+				if e.ReleasedAt.IsZero() {
+					mirror[e.Address] = *e
+				} else if mirror[e.Address].ID <= e.ID {
+					delete(mirror, e.Address)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			if next < version {
+				t.Errorf("version fell from %d to %d", version, next)
+			}
+			version = next
+		}
+		for running := true; running; {
+			select {
+			case <-done:
+				running = false
+			default:
+			}
+			follow()
+		}
+		inForce := allEntries(t, reader, EntryFilter{})
+		if len(inForce) == 0 || len(inForce) != len(mirror) {
+			t.Errorf("%d entries in force, %d followed", len(inForce), len(mirror))
+		}
+		for _, e := range inForce {
+			equal(t, e.Address.String(), mirror[e.Address], e)
+		}
+		if n := count(t, reader); n != writers*rounds {
+			t.Errorf("%d records", n)
+		}
+		// No address is in force twice, and no entry of the history was lost from its audit trail.
+		for _, e := range inForce {
+			history, err := reader.Covering(ctx, e.Address.Addr())
+			must(t, err)
+			audit, err := reader.AuditOf(ctx, e.Address)
+			must(t, err)
+			if len(audit) != 2*len(history)-1 {
+				t.Errorf("%s: %d entries, %d lines of audit", e.Address, len(history), len(audit))
+			}
+		}
+	})
+}
+
+// The command line changes the blacklist while the daemon has the same database open.
+func TestCommandLineBesideDaemon(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		ctx, at := context.Background(), noon()
+		daemon := db.open("one")
+		commit(t, daemon, &Batch{Blocks: []Block{block("203.0.113.1", at)}})
+		_, since := changes(t, daemon, 0)
+
+		line := db.open("one")
+		_, _, err := line.Block(ctx, Block{Address: prefix("203.0.113.2"), By: ByOperator})
+		must(t, err)
+		_, err = line.Release(ctx, prefix("203.0.113.1"), ByOperator, "", at)
+		must(t, err)
+		list, _ := changes(t, daemon, since)
+		equal(t, "noticed by the daemon", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.2")})
+	})
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Enforcement says that a firewall holds a block.
+type Enforcement struct {
+	Firewall string
+	Address  netip.Prefix
+	Since    time.Time // zero when saving: now
+	Until    time.Time // when the firewall lets go by itself; zero: it does not
+}
+
+// SaveEnforced records what a firewall now holds (put) and what it holds no longer (drop), in one
+// transaction. For an address that it held already only Until changes, and Since if it is earlier.
+func (s *Store) SaveEnforced(ctx context.Context, firewall string, put []Enforcement, drop []netip.Prefix) error {
+	if len(put)+len(drop) == 0 {
+		return nil
+	}
+	firewall = clean(firewall)
+	held := make(map[netip.Prefix]Enforcement, len(put))
+	for _, e := range put {
+		address, err := canonical(e.Address)
+		if err != nil {
+			return err
+		}
+		if e.Since.IsZero() {
+			e.Since = s.now()
+		}
+		held[address] = e // the last of each counts
+	}
+	var rows, gone [][]any
+	for address, e := range held {
+		rows = append(rows, []any{firewall, address.String(), s.stamp(e.Since), s.stampOrNull(e.Until)})
+	}
+	for _, p := range drop {
+		address, err := canonical(p)
+		if err != nil {
+			return err
+		}
+		gone = append(gone, []any{firewall, address.String()})
+	}
+	// Two agents that serve the same firewall take the rows in the same order.
+	byAddress := func(a, b []any) int { return cmp.Compare(a[1].(string), b[1].(string)) }
+	slices.SortFunc(rows, byAddress)
+	slices.SortFunc(gone, byAddress)
+	return s.update(ctx, "save what "+firewall+" enforces", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		err := s.inChunks(ctx, tx, `DELETE FROM enforced WHERE (firewall, address) IN (VALUES `, `)`, []string{"text", "cidr"}, gone, nil)
+		if err != nil {
+			return err
+		}
+		return s.inChunks(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until) VALUES `,
+			` ON CONFLICT (firewall, address) DO UPDATE SET held_until = excluded.held_until,
+				since = CASE WHEN excluded.since < enforced.since THEN excluded.since ELSE enforced.since END`, nil, rows, nil)
+	})
+}
+
+// EnforcedOn tells which firewalls hold exactly this address or network, by name.
+func (s *Store) EnforcedOn(ctx context.Context, address netip.Prefix) ([]Enforcement, error) {
+	address, err := canonical(address)
+	if err != nil {
+		return nil, err
+	}
+	return s.enforcements(ctx, ` WHERE address = $1`, address.String())
+}
+
+// Enforced gives what a firewall holds, by address.
+func (s *Store) Enforced(ctx context.Context, firewall string) ([]Enforcement, error) {
+	return s.enforcements(ctx, ` WHERE firewall = $1`, clean(firewall))
+}
+
+func (s *Store) enforcements(ctx context.Context, condition string, arg any) (list []Enforcement, err error) {
+	err = s.view(ctx, "read what is enforced", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var e Enforcement
+			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until})
+			list = append(list, e)
+			return err
+		}, `SELECT firewall, address, since, held_until FROM enforced`+condition, arg)
+	})
+	slices.SortFunc(list, func(a, b Enforcement) int {
+		return cmp.Or(cmp.Compare(a.Firewall, b.Firewall), comparePrefix(a.Address, b.Address))
+	})
+	return list, err
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// connectTimeout bounds a connection to one host of the URL.
+const connectTimeout = 5 * time.Second
+
+// poolSize is how many connections are open at most, unless the URL says pool_max_conns. A program uses
+// one for its commits, one or two for readers, and more only while several searches run.
+const poolSize = 16
+
+// migrationLock is the key of the advisory lock that migrations hold, partitionLock of the one that
+// making partitions holds; any numbers will do that nobody else uses.
+const (
+	migrationLock = 0x61647f01
+	partitionLock = 0x61647f02
+)
+
+// connectPostgres opens a pool of connections and makes sure that one can be had.
+func (s *Store) connectPostgres(ctx context.Context, o Options) error {
+	config, err := postgresConfig(o.URL)
+	if err != nil {
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	s.readers, s.writer = db, db
+	s.close = func() error {
+		err := db.Close()
+		pool.Close()
+		return err
+	}
+	s.explain = func(err error) error { return err }
+	s.dialect = dialect{
+		kind:       kindPostgres,
+		snapshot:   sql.LevelRepeatableRead,
+		lastRecord: `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM records_id)`,
+		tableThere: `SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)`,
+		lock:       fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock),
+	}
+	s.records = &postgresRecords{dialect: &s.dialect, db: db, days: days{db: db, keep: o.KeepRecords, now: func() time.Time { return s.now() }}}
+
+	hosts := 1 + len(config.ConnConfig.Fallbacks)
+	bounded, cancel := context.WithTimeout(ctx, time.Duration(hosts)*connectTimeout)
+	defer cancel()
+	if err := pool.Ping(bounded); err != nil {
+		if bounded.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w (%w)", errTooSlow, err)
+		}
+		return errors.Join(err, s.close())
+	}
+	return nil
+}
+
+// postgresConfig reads the URL and adds what we need. The reasons why a URL is wrong quote parts of it,
+// so they are left out: it holds a password.
+func postgresConfig(text string) (*pgxpool.Config, error) {
+	if u, err := url.Parse(text); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return nil, errors.New("the URL of the PostgreSQL database cannot be read: expected postgres://user:password@host:port/name?option=value, " +
+			"with special characters of the password written as %XX")
+	}
+	config, err := pgxpool.ParseConfig(text)
+	if err != nil {
+		return nil, errors.New("the URL of the PostgreSQL database has a part that is not understood: " +
+			"check the port, the options after the question mark and the files that they name")
+	}
+	c := config.ConnConfig
+	if c.ConnectTimeout <= 0 || c.ConnectTimeout > connectTimeout {
+		c.ConnectTimeout = connectTimeout
+	}
+	if u, err := url.Parse(text); err == nil && !u.Query().Has("pool_max_conns") {
+		config.MaxConns = poolSize
+	}
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "activedefense"
+	}
+	config.AfterConnect = prepareSession
+	return config, nil
+}
+
+// prepareSession lets the server notice within a minute that we are gone: a transaction of ours that
+// nobody will ever end would keep its locks, and with them our own next start, waiting for hours. They are
+// no startup parameters because connection poolers refuse unknown ones.
+func prepareSession(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SET idle_in_transaction_session_timeout = '60s';
+		SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3`)
+	return err
+}

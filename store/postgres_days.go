@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const oneDay = 24 * time.Hour
+
+// daysAhead is how many days before its first record a partition is made, so that an attempt which a
+// long search stands in the way of can be repeated in time.
+const daysAhead = 2
+
+// days makes and lists the partitions of the records, one for each day of UTC.
+type days struct {
+	db   *sql.DB
+	keep time.Duration // older days get no partition
+	now  func() time.Time
+
+	mu    sync.Mutex
+	ready map[int64]time.Time // by day: not to be looked at again before this time; zero: never
+}
+
+// dayOf numbers the days since 1970.
+func dayOf(t time.Time) int64 {
+	seconds := t.Unix()
+	day := seconds / 86400
+	if seconds%86400 < 0 {
+		day--
+	}
+	return day
+}
+
+func startOf(day int64) time.Time { return time.Unix(day*86400, 0).UTC() }
+
+func partitionName(day int64) string { return "records_" + startOf(day).Format("20060102") }
+
+// ensure makes the partitions that the records' days, today and the days ahead still need. What cannot be
+// made now, because a search or a writer holds a lock, is left for a minute; records of that day go into
+// the default partition meanwhile. Such a day stays there: moving it would lock everybody out for as long
+// as that takes.
+func (d *days) ensure(ctx context.Context, records []Record) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	for _, day := range d.missing(now, records) {
+		err := d.makeOne(ctx, day)
+		if state, ok := errors.AsType[*pgconn.PgError](err); ok {
+			switch state.Code {
+			case "55P03", "40P01": // no lock to be had, deadlock
+				d.ready[day] = now.Add(time.Minute)
+				continue
+			case "23514": // the default partition got records of that day just now
+				err = nil
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("make the partition %s: %w", partitionName(day), err)
+		}
+		d.ready[day] = time.Time{}
+	}
+	return nil
+}
+
+// missing gives the days that may need a partition, each once.
+func (d *days) missing(now time.Time, records []Record) (list []int64) {
+	if d.ready == nil {
+		d.ready = make(map[int64]time.Time)
+	}
+	today := dayOf(now)
+	first, last := dayOf(now.Add(-d.keep)), today+daysAhead
+	looked := make(map[int64]bool)
+	look := func(day int64) {
+		if looked[day] || day < first || day > last {
+			return
+		}
+		looked[day] = true
+		if again, known := d.ready[day]; !known || !again.IsZero() && now.After(again) {
+			list = append(list, day)
+		}
+	}
+	for day := today; day <= last; day++ {
+		look(day)
+	}
+	for i := range records {
+		look(dayOf(records[i].Time))
+	}
+	return list
+}
+
+// makeOne makes a partition unless it exists or the default partition has records of that day already.
+// A table is made aside and attached: that keeps neither readers nor writers of other partitions waiting.
+func (d *days) makeOne(ctx context.Context, day int64) error {
+	name := partitionName(day)
+	from, to := startOf(day).Format(time.RFC3339), startOf(day+1).Format(time.RFC3339)
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after a commit
+	var there bool
+	check := fmt.Sprintf(`SELECT to_regclass('%s') IS NOT NULL OR EXISTS (SELECT 1 FROM records_default WHERE time >= '%s' AND time < '%s')`, name, from, to)
+	for _, statement := range []string{
+		`SET LOCAL lock_timeout = '1s'`,
+		fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, partitionLock),
+	} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	if err := tx.QueryRowContext(ctx, check).Scan(&there); err != nil || there {
+		return err
+	}
+	for _, statement := range []string{
+		fmt.Sprintf(`CREATE TABLE %s (LIKE records INCLUDING DEFAULTS)`, name),
+		fmt.Sprintf(`ALTER TABLE records ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`, name, from, to),
+	} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// list gives the days that have a partition, oldest first.
+func (d *days) list(ctx context.Context) (list []int64, err error) {
+	err = forEach(ctx, d.db, func(rows *sql.Rows) error {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		if t, err := time.Parse("20060102", strings.TrimPrefix(name, "records_")); err == nil {
+			list = append(list, dayOf(t))
+		}
+		return nil
+	}, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'records'::regclass ORDER BY c.relname`)
+	return list, err
+}
+
+// forget makes that a day is looked at again.
+func (d *days) forget(day int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.ready, day)
+}

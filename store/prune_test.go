@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestPruneRemovesWhatIsOlder(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		var b Batch
+		for _, age := range []time.Duration{10 * 365 * oneDay, 200 * oneDay, 3 * oneDay, 2 * oneDay, oneDay, 2 * time.Hour, time.Hour, time.Hour - time.Microsecond, 0, -oneDay, -10 * oneDay} {
+			b.Records = append(b.Records, line(at.Add(-age), "203.0.113.1"))
+		}
+		commit(t, s, &b)
+		for _, step := range []struct {
+			before        time.Time
+			removed, left int64
+		}{
+			{time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), 0, 11},
+			{at.Add(-300 * oneDay), 1, 10},
+			{at.Add(-300 * oneDay), 0, 10},
+			{at.Add(-2 * oneDay).Truncate(oneDay), 2, 8},
+			{at.Add(-time.Hour), 3, 5}, // less than two days ago: to the microsecond
+			{at.Add(5 * oneDay), 4, 1},
+		} {
+			removed, err := s.PruneRecords(ctx, step.before)
+			must(t, err)
+			if left := count(t, s); removed != step.removed || left != step.left {
+				t.Errorf("before %v: %d removed, %d left", step.before, removed, left)
+			}
+		}
+		// Days whose partitions were dropped can be recorded again.
+		commit(t, s, &b)
+		if n := count(t, s); n != 12 {
+			t.Errorf("%d records", n)
+		}
+	})
+}
+
+// Pruning many records is done in steps, and commits go on in between.
+func TestPruneLetsOthersWrite(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		old := make([]Record, 30_000)
+		for i := range old {
+			old[i] = line(at.Add(-400*oneDay), "203.0.113.1")
+		}
+		for chunk := range slices.Chunk(old, 10_000) {
+			commit(t, s, &Batch{Records: chunk})
+		}
+		var group sync.WaitGroup
+		pruned := make(chan struct{})
+		group.Go(func() {
+			defer close(pruned)
+			removed, err := s.PruneRecords(ctx, at.Add(-100*oneDay))
+			if err != nil || removed != 30_000 {
+				t.Errorf("removed %d: %v", removed, err)
+			}
+		})
+		during := int64(0)
+		for running := true; running; during++ {
+			select {
+			case <-pruned:
+				running = false
+			default:
+			}
+			commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}})
+		}
+		group.Wait()
+		if during < 3 {
+			t.Errorf("only %d commits while pruning", during)
+		}
+		if n := count(t, s); n != during {
+			t.Errorf("%d records, %d committed meanwhile", n, during)
+		}
+	})
+}
+
+func TestPruneStopsWithItsContext(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		at := noon()
+		commit(t, s, &Batch{Records: []Record{line(at.Add(-400*oneDay), "203.0.113.1")}})
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := s.PruneRecords(ctx, at); err == nil || Transient(err) {
+			t.Errorf("pruning after the end: %v", err)
+		}
+		if n := count(t, s); n != 1 {
+			t.Errorf("%d records", n)
+		}
+	})
+}
+
+// tables lists the partitions.
+func tables(t *testing.T, s *Store) (names []string) {
+	t.Helper()
+	must(t, forEach(context.Background(), s.readers, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		names = append(names, name)
+		return err
+	}, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'records'::regclass ORDER BY 1`))
+	return names
+}
+
+func newPostgresOnly(t *testing.T) database { return newPostgres(t, postgresURL(t)) }
+
+// Forged times must not make partitions: only the days that are kept, and the next two, get one.
+func TestPartitionsOnlyForTheDaysKept(t *testing.T) {
+	db := newPostgresOnly(t)
+	db.KeepRecords = 10 * oneDay
+	s := db.open("one")
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s.now = func() time.Time { return at }
+	var b Batch
+	for day := -1000; day <= 1000; day++ {
+		b.Records = append(b.Records, line(at.Add(time.Duration(day)*oneDay), "203.0.113.1"))
+	}
+	b.Records = append(b.Records, Record{}, Record{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)})
+	commit(t, s, &b)
+	want := []string{"records_20260219", "records_20260220", "records_20260221", "records_20260222", "records_20260223", "records_20260224",
+		"records_20260225", "records_20260226", "records_20260227", "records_20260228", "records_20260301", "records_20260302", "records_20260303", "records_default"}
+	equal(t, "partitions", tables(t, s), want)
+	if n := count(t, s); n != 2003 {
+		t.Errorf("%d records", n)
+	}
+
+	// A day that the default partition knows already stays there when it comes near.
+	at = at.Add(oneDay)
+	commit(t, s, &b)
+	equal(t, "partitions a day later", tables(t, s), want)
+	var inDefault int64
+	must(t, s.readers.QueryRowContext(context.Background(), `SELECT count(*) FROM records_default`).Scan(&inDefault))
+	if inDefault != 2*(2003-13) {
+		t.Errorf("%d records in the default partition", inDefault)
+	}
+}
+
+// Partitions are made ahead, so that the first records of a day find theirs.
+func TestPartitionsAreMadeAhead(t *testing.T) {
+	s := newPostgresOnly(t).open("one")
+	at := time.Date(2026, 3, 1, 23, 59, 59, 0, time.UTC)
+	s.now = func() time.Time { return at }
+	commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}})
+	equal(t, "partitions", tables(t, s), []string{"records_20260301", "records_20260302", "records_20260303", "records_default"})
+	at = at.Add(time.Second)
+	commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}})
+	equal(t, "partitions", tables(t, s), []string{"records_20260301", "records_20260302", "records_20260303", "records_20260304", "records_default"})
+}
+
+// Whoever reads all records for long holds up neither commits nor the making of partitions for long.
+func TestLongReaderDoesNotStopCommits(t *testing.T) {
+	db := newPostgresOnly(t)
+	s := db.open("one")
+	ctx, at := context.Background(), noon()
+	s.now = func() time.Time { return at }
+	commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}})
+	reader, err := s.readers.BeginTx(ctx, nil)
+	must(t, err)
+	var n int
+	must(t, reader.QueryRowContext(ctx, `SELECT count(*) FROM records`).Scan(&n)) // locks every partition until the end
+	at = at.Add(oneDay)
+	before := tables(t, s)
+	commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}})
+	equal(t, "partitions beside the reader", tables(t, s), before)
+	if _, err := s.PruneRecords(ctx, at.Add(3*oneDay)); !Transient(err) {
+		t.Errorf("dropping a partition that is being read: %v", err)
+	}
+	must(t, reader.Rollback())
+	at = at.Add(2 * time.Minute)
+	commit(t, s, &Batch{Records: []Record{line(at, "203.0.113.1")}})
+	equal(t, "partitions after the reader", len(tables(t, s)), len(before)+1)
+	removed, err := s.PruneRecords(ctx, at.Add(3*oneDay))
+	must(t, err)
+	equal(t, "removed", removed, int64(3))
+}
+
+// Two agents that begin a day at the same moment make one partition, and both commit.
+func TestAgentsMakeTheSamePartition(t *testing.T) {
+	db := newPostgresOnly(t)
+	at := noon()
+	var group sync.WaitGroup
+	for _, s := range []*Store{db.open("a"), db.open("b"), db.open("c"), db.open("d")} {
+		group.Go(func() {
+			for day := range 5 {
+				_, err := s.Commit(context.Background(), &Batch{Records: []Record{line(at.Add(-time.Duration(day)*oneDay), "203.0.113.1")}})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	s := db.open("a")
+	if n := count(t, s); n != 20 {
+		t.Errorf("%d records", n)
+	}
+	var inDefault int64
+	must(t, s.readers.QueryRowContext(context.Background(), `SELECT count(*) FROM records_default`).Scan(&inDefault))
+	// Five days, two ahead, the default one; a day for which no lock was to be had stays in the default one.
+	if n := len(tables(t, s)); n > 8 || inDefault == 0 && n != 8 {
+		t.Errorf("%d partitions, %d records in the default one", n, inDefault)
+	}
+}

@@ -1,0 +1,236 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// The values of which records and filters are made: few, so that they meet often.
+var (
+	someAddrs = []string{"203.0.113.1", "203.0.113.2", "203.0.113.200", "198.51.100.1", "2001:db8::1", "2001:db8::ffff", "2001:db8:1::1",
+		"cb00:7100::1"} // the last sorts between the IPv4 addresses 203.0.113.0 and 203.0.113.255 as bytes
+	someNetworks = []string{"203.0.113.1/32", "203.0.113.0/24", "203.0.113.0/25", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::/64",
+		"2001:db8::1/128", "::ffff:203.0.113.0/120", "192.0.2.0/24"}
+	someUsers    = []string{"", `lab\anna`, `LAB\Anna`, `lab\bert`, "lab_anna", "müller", "MÜLLER", "100%", "a*b", "K"}
+	userPatterns = []string{`lab\anna`, `LAB\*`, "*anna", "lab_anna", "lab?anna", "*", "**", "m*R", "MÜller", "*Ü*", "100%", "1*%", "a*b", "k"}
+	someTexts    = []string{"", "deny", "DENY", "Drop", "Königreich", "KÖNIGREICH"}
+)
+
+func someRecords(n int, at time.Time) (list []Record) {
+	r := rand.New(rand.NewPCG(1, 2)) // the same ones in every run
+	pick := func(from []string) string { return from[r.IntN(len(from))] }
+	for range n {
+		rec := Record{Time: at.Add(time.Duration(r.IntN(100)-50) * time.Hour), Device: pick(someTexts), SrcPort: uint16(r.IntN(3)), DstPort: uint16(r.IntN(3)),
+			SrcUser: pick(someUsers), SrcCountry: pick(someTexts), DstCountry: pick(someTexts), Action: pick(someTexts), Severity: pick(someTexts), Type: pick(someTexts)}
+		if r.IntN(10) > 0 {
+			rec.Src, rec.Dst = addr(pick(someAddrs)), addr(pick(someAddrs))
+		}
+		if r.IntN(20) == 0 {
+			rec.Time = at.Add(time.Duration(r.IntN(20000)-10000) * time.Hour) // without a partition
+		}
+		list = append(list, rec)
+	}
+	return list
+}
+
+// matches is what RecordFilter says, as plainly as it can be written.
+func matches(f *RecordFilter, r *Record) bool {
+	within := func(p netip.Prefix, a netip.Addr) bool {
+		if !p.IsValid() {
+			return true
+		}
+		p, err := canonical(p)
+		return err == nil && p.Contains(a)
+	}
+	fold := func(s string, ascii bool) string {
+		return strings.Map(func(r rune) rune {
+			if ascii && r > 127 {
+				return r
+			}
+			return []rune(strings.ToLower(string(r)))[0]
+		}, s)
+	}
+	same := func(want, got string) bool {
+		ascii := !strings.ContainsFunc(want, func(r rune) bool { return r > 127 })
+		return want == "" || fold(want, ascii) == fold(got, ascii)
+	}
+	var like func(pattern, s string) bool
+	like = func(pattern, s string) bool {
+		if pattern == "" {
+			return s == ""
+		}
+		if pattern[0] == '*' {
+			return like(pattern[1:], s) || s != "" && like(pattern, s[1:])
+		}
+		return s != "" && s[0] == pattern[0] && like(pattern[1:], s[1:])
+	}
+	userASCII := !strings.ContainsFunc(f.User, func(r rune) bool { return r > 127 })
+	return (f.Since.IsZero() || !r.Time.Before(f.Since)) && (f.Until.IsZero() || r.Time.Before(f.Until)) &&
+		within(f.Src, r.Src) && within(f.Dst, r.Dst) &&
+		(f.SrcPort == nil || *f.SrcPort == r.SrcPort) && (f.DstPort == nil || *f.DstPort == r.DstPort) &&
+		same(f.SrcCountry, r.SrcCountry) && same(f.DstCountry, r.DstCountry) && same(f.Severity, r.Severity) &&
+		same(f.Device, r.Device) && same(f.Action, r.Action) && same(f.Type, r.Type) &&
+		(f.User == "" || like(fold(f.User, userASCII), fold(r.SrcUser, userASCII)))
+}
+
+// drawFilter sets each field with a low probability, so that most filters match something.
+func drawFilter(t *rapid.T, at time.Time) (f RecordFilter) {
+	maybe := func(name string, set func()) {
+		if rapid.IntRange(0, 3).Draw(t, name) == 0 {
+			set()
+		}
+	}
+	text := func(name string, to *string) {
+		maybe(name, func() { *to = rapid.SampledFrom(someTexts).Draw(t, name) })
+	}
+	network := func(name string, to *netip.Prefix) {
+		maybe(name, func() { *to = netip.MustParsePrefix(rapid.SampledFrom(someNetworks).Draw(t, name)) })
+	}
+	port := func(name string, to **uint16) {
+		maybe(name, func() { *to = new(rapid.Uint16Range(0, 3).Draw(t, name)) })
+	}
+	moment := func(name string, to *time.Time) {
+		maybe(name, func() { *to = at.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, name)) * time.Hour) })
+	}
+	moment("since", &f.Since)
+	moment("until", &f.Until)
+	network("src", &f.Src)
+	network("dst", &f.Dst)
+	port("src port", &f.SrcPort)
+	port("dst port", &f.DstPort)
+	text("src country", &f.SrcCountry)
+	text("dst country", &f.DstCountry)
+	text("severity", &f.Severity)
+	text("device", &f.Device)
+	text("action", &f.Action)
+	text("type", &f.Type)
+	maybe("user", func() { f.User = rapid.SampledFrom(userPatterns).Draw(t, "user") })
+	maybe("limit", func() { f.Limit = rapid.IntRange(0, 20).Draw(t, "limit") })
+	return f
+}
+
+func TestSearchAgainstOracle(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		at := noon()
+		records := someRecords(3000, at)
+		commit(t, s, &Batch{Records: records})
+		for i := range records {
+			records[i].ID = int64(i + 1)
+		}
+		slices.SortFunc(records, func(a, b Record) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.ID, a.ID)) })
+		found := 0
+		rapid.Check(t, func(rt *rapid.T) {
+			f := drawFilter(rt, at)
+			var want []Record
+			for i := range records {
+				if matches(&f, &records[i]) && (f.Limit == 0 || len(want) < f.Limit) {
+					want = append(want, records[i])
+				}
+			}
+			got := allRecords(t, s, f)
+			found += len(got)
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				rt.Fatalf("%d records, want %d", len(got), len(want))
+			}
+		})
+		if found == 0 {
+			t.Error("no filter found anything")
+		}
+	})
+}
+
+func TestSearchStopsOnError(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		commit(t, s, &Batch{Records: someRecords(100, noon())})
+		stop, calls := errors.New("stop"), 0
+		err := s.Records(context.Background(), RecordFilter{}, func(*Record) error {
+			calls++
+			return stop
+		})
+		if !errors.Is(err, stop) || calls != 1 {
+			t.Errorf("%d calls, then %v", calls, err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		err = s.Records(ctx, RecordFilter{}, func(*Record) error { cancel(); return nil })
+		if !errors.Is(err, context.Canceled) || Transient(err) {
+			t.Errorf("cancelled: %v", err)
+		}
+		// A reader may write: neither database makes it wait for itself.
+		must(t, s.Records(context.Background(), RecordFilter{Limit: 3}, func(r *Record) error {
+			_, err := s.Commit(context.Background(), &Batch{Records: []Record{*r}})
+			return err
+		}))
+		if n := count(t, s); n < 101 {
+			t.Errorf("%d records", n)
+		}
+	})
+}
+
+func TestMatchStars(t *testing.T) {
+	for _, c := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"ab", "ab", true}, {"ab", "abc", false}, {"*", "", true}, {"a*", "a", true}, {"a*a", "a", false}, {"a*a", "aa", true},
+		{"*b*", "abc", true}, {"*b*b*", "abc", false}, {"a**c", "abc", true}, {"*ab", "aab", true}, {"", "a", false},
+	} {
+		if got := matchStars(c.pattern, c.s); got != c.want {
+			t.Errorf("matchStars(%q, %q) = %v", c.pattern, c.s, got)
+		}
+	}
+}
+
+// The stretches that a search on PostgreSQL goes through cover the time asked for, once and newest first.
+func TestStretches(t *testing.T) {
+	now := noon()
+	rapid.Check(t, func(t *rapid.T) {
+		moment := func(name string) (m time.Time) {
+			if rapid.Bool().Draw(t, name+" set") {
+				m = now.Add(time.Duration(rapid.Int64Range(-400*24*60, 5*24*60).Draw(t, name)) * time.Minute)
+			}
+			return m
+		}
+		since, until := moment("since"), moment("until")
+		oldest := now.Add(-time.Duration(rapid.Int64Range(0, 100*24*60).Draw(t, "oldest")) * time.Minute)
+		grow := rapid.Bool().Draw(t, "grow")
+		list := stretches(since, until, now, oldest, grow)
+		if !until.IsZero() && !since.Before(until) {
+			if len(list) > 0 {
+				t.Fatalf("nothing lies between, yet %v", list)
+			}
+			return
+		}
+		if len(list) == 0 || !list[0].To.Equal(until) || !list[len(list)-1].From.Equal(since) {
+			t.Fatalf("from %v to %v: %v", since, until, list)
+		}
+		for i := range list[1:] {
+			if !list[i].From.Equal(list[i+1].To) || !list[i].From.After(list[i+1].From) {
+				t.Fatalf("a gap or an empty stretch at %d: %v", i, list)
+			}
+		}
+		if limit := 14; grow && len(list) > limit {
+			t.Fatalf("%d stretches", len(list))
+		}
+	})
+}
+
+func TestLastAddr(t *testing.T) {
+	for in, want := range map[string]string{"203.0.113.0/24": "203.0.113.255", "203.0.113.7/32": "203.0.113.7", "0.0.0.0/0": "255.255.255.255",
+		"198.51.100.128/29": "198.51.100.135", "2001:db8::/33": "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff"} {
+		if got := lastAddr(netip.MustParsePrefix(in)); got != addr(want) {
+			t.Errorf("last address of %s is %s, not %s", in, got, want)
+		}
+	}
+}

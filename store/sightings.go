@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Interval is a stretch of event time, from From on and before To; a zero To leaves it open.
+type Interval struct{ From, To time.Time }
+
+// sightingColumns are what detection needs, in the order in which both databases scan them.
+const sightingColumns = "id, time, src, dst, dst_port, repeat, file, file_offset, device, type, subtype, direction, severity"
+
+// Sightings calls fn for this instance's records whose time lies in one of the intervals, each once, in
+// the order of their ids, which is the order in which they were committed. Left out is what was committed
+// before the last release of its source, or of a network that holds it: evidence that no longer counts.
+// Set are ID, Time, Device, Src, Dst, DstPort, Type, Subtype, Direction, Severity, Repeat, File and Offset. The record
+// is valid during the call only. An error of fn ends the reading and is returned.
+//
+// It is meant for rebuilding the detection after a restart: call it between two states of the blacklist,
+// that is, read Changes before, and follow Changes from that version afterwards.
+func (s *Store) Sightings(ctx context.Context, in []Interval, fn func(*Record) error) error {
+	in = union(in)
+	if len(in) == 0 {
+		return nil
+	}
+	var old *cutoffs
+	err := s.records.sightings(ctx, s.agent, in, func(r *Record) (err error) {
+		if old == nil {
+			// Releases before the first record to come cannot matter: years of history stay unread.
+			if old, err = s.cutoffs(ctx, r.ID); err != nil {
+				return err
+			}
+		}
+		if old.covers(r) {
+			return nil
+		}
+		return fn(r)
+	})
+	return s.failed("read the sightings", err)
+}
+
+// union sorts the intervals and joins those that meet, so that no record lies in two.
+func union(in []Interval) []Interval {
+	sorted := make([]Interval, 0, len(in))
+	for _, i := range in {
+		if i.To.IsZero() || i.From.Before(i.To) {
+			sorted = append(sorted, i)
+		}
+	}
+	slices.SortFunc(sorted, func(a, b Interval) int { return a.From.Compare(b.From) })
+	var out []Interval
+	for _, i := range sorted {
+		if n := len(out); n > 0 && (out[n-1].To.IsZero() || !i.From.After(out[n-1].To)) {
+			if i.To.IsZero() || !out[n-1].To.IsZero() && i.To.After(out[n-1].To) {
+				out[n-1].To = i.To
+			}
+			continue
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+// addIntervals appends a condition that a time lies in one of the intervals.
+func (w *where) addIntervals(d *dialect, column string, in []Interval) {
+	var terms []string
+	var args []any
+	for _, i := range in {
+		term := column + " >= ?"
+		args = append(args, d.stamp(i.From))
+		if !i.To.IsZero() {
+			term = "(" + term + " AND " + column + " < ?)"
+			args = append(args, d.stamp(i.To))
+		}
+		terms = append(terms, term)
+	}
+	w.add("("+strings.Join(terms, " OR ")+")", args...)
+}
+
+// cutoffs tells what was recorded before the last release of its source.
+type cutoffs struct {
+	last map[netip.Prefix]int64 // highest record id at the last release
+	bits []int                  // the prefix lengths that occur
+}
+
+func (s *Store) cutoffs(ctx context.Context, firstRecord int64) (*cutoffs, error) {
+	c := &cutoffs{last: make(map[netip.Prefix]int64)}
+	err := forEach(ctx, s.readers, func(rows *sql.Rows) error {
+		var p netip.Prefix
+		var id int64
+		if err := rows.Scan(intoPrefix{&p}, &id); err != nil {
+			return err
+		}
+		c.last[p] = id
+		if !slices.Contains(c.bits, p.Bits()) {
+			c.bits = append(c.bits, p.Bits())
+		}
+		return nil
+	}, `SELECT address, max(release_record) FROM blacklist WHERE release_record >= $1 GROUP BY address`, firstRecord)
+	return c, err
+}
+
+func (c *cutoffs) covers(r *Record) bool {
+	for _, bits := range c.bits {
+		p, err := r.Src.Prefix(bits)
+		if err != nil {
+			continue // no source, or an IPv4 address and a longer prefix of IPv6
+		}
+		if last, ok := c.last[p]; ok && r.ID <= last {
+			return true
+		}
+	}
+	return false
+}
+
+// interned gives the same string for the same bytes, so that millions of rows with few different texts
+// cost few allocations. It forgets when strangers fill it.
+type interned map[string]string
+
+func (m *interned) get(b []byte) string {
+	if s, ok := (*m)[string(b)]; ok {
+		return s
+	}
+	if *m == nil || len(*m) > 10000 {
+		*m = make(interned)
+	}
+	s := string(b)
+	(*m)[s] = s
+	return s
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// busyTimeout is how long SQLite waits for another process's lock. The longest one of ours holds the
+// lock is a batch of 10,000 records, a fraction of a second.
+const busyTimeout = 10 * time.Second
+
+// sqliteReaders is how many reading connections are kept open. There is no upper limit: a reader that
+// asks the store something else from within its own reading must not wait for itself.
+const sqliteReaders = 4
+
+// connectSQLite opens the file with one connection that writes and a few that read. SQLite allows one
+// writer at a time; with a single connection the goroutines of this process queue in memory, in place of
+// polling a lock.
+func (s *Store) connectSQLite(ctx context.Context, o Options) error {
+	path, err := filepath.Abs(o.Path)
+	if err != nil {
+		return err
+	}
+	if err := createPrivate(path); err != nil {
+		return err
+	}
+	s.dialect = dialect{
+		kind:       kindSQLite,
+		lastRecord: `(SELECT value FROM counters WHERE name = 'records')`,
+		tableThere: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+	}
+	s.explain = func(err error) error { return explainDamage(path, err) }
+	if s.writer, err = openSQLite(path, writerSettings()); err != nil {
+		return err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if s.readers, err = openSQLite(path, readerSettings()); err != nil {
+		return errors.Join(err, s.writer.Close())
+	}
+	s.readers.SetMaxIdleConns(sqliteReaders)
+	s.close = func() error { return errors.Join(s.readers.Close(), s.writer.Close()) }
+	s.records = &sqliteRecords{dialect: &s.dialect, readers: s.readers, writer: s.writer}
+	if err := s.awaitWriter(ctx); err != nil {
+		return errors.Join(s.explain(err), s.close())
+	}
+	return nil
+}
+
+// awaitWriter opens the writing connection, which turns a new file into WAL mode. SQLite does not wait
+// for the lock that this takes, so when several processes open a new file at once, all but one are
+// refused and have to ask again.
+func (s *Store) awaitWriter(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		err := s.writer.PingContext(ctx)
+		lite, ok := errors.AsType[*sqlite.Error](err)
+		if !ok || lite.Code()&0xff != sqlite3.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// createPrivate makes the file, and its folder, readable by the owner only, before SQLite writes to it.
+// SQLite gives its -wal and -shm files the mode of the main file. A file that exists keeps its mode: it
+// may have been set on purpose.
+func createPrivate(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// writerSettings are applied to the writing connection by the driver, each "_pragma" once.
+func writerSettings() url.Values {
+	return url.Values{
+		// A transaction takes the writer's lock when it begins: taking it later, after a read, fails
+		// at once if another process wrote in between.
+		"_txlock": {"immediate"},
+		"_pragma": {
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			"journal_mode(wal)", // readers do not block the writer, nor it them
+			// A power cut may lose the last commits, never half of one: records and read positions
+			// are lost together, and the lines are read again.
+			"synchronous(normal)",
+			"cache_size(-65536)",           // 64 MiB: the pages of the index on src
+			"wal_autocheckpoint(4000)",     // 16 MiB: an index page is copied back once for many batches
+			"journal_size_limit(67108864)", // a WAL that grew under a long reader shrinks again
+			"foreign_keys(on)",
+		},
+	}
+}
+
+func readerSettings() url.Values {
+	return url.Values{
+		"_pragma": {
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			"cache_size(-16384)",
+			"query_only(on)",
+		},
+	}
+}
+
+// openSQLite prepares a pool; nothing is opened yet. The driver reads a URL so that any file name works.
+func openSQLite(path string, settings url.Values) (*sql.DB, error) {
+	source := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: settings.Encode()}
+	return sql.Open("sqlite", source.String())
+}
+
+// explainDamage adds to the errors of a damaged file which file it is and what to do.
+func explainDamage(path string, err error) error {
+	lite, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	switch lite.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("the database file %s is damaged or no SQLite database: stop the program, move the file away together with "+
+			"%[1]s-wal and %[1]s-shm, and start again (the log files that are still there are read again), or put a backup in its place: %w", path, err)
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return err
+}
+
+// sqliteRecords is the table of records in SQLite.
+type sqliteRecords struct {
+	*dialect
+	readers *sql.DB
+	writer  *sql.DB
+}
+
+// ready implements recordTable: there is nothing to prepare.
+func (t *sqliteRecords) ready(context.Context, []Record) error { return nil }

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A full disk undoes the batch that did not fit, and the same batch fits once there is room.
+func TestSQLiteDiskFull(t *testing.T) {
+	s := newSQLite(t).open("one")
+	ctx := context.Background()
+	var pages int
+	must(t, s.writer.QueryRowContext(ctx, `PRAGMA page_count`).Scan(&pages))
+	limit := func(n int) {
+		_, err := s.writer.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, n))
+		must(t, err)
+	}
+	limit(pages + 100)
+	batch := &Batch{Records: someRecords(500, noon()), Blocks: []Block{{Address: prefix("203.0.113.9")}}}
+	var err error
+	done := int64(0)
+	for err == nil {
+		batch.Seq++
+		batch.Positions = []Position{{ID: 1, Offset: batch.Seq}}
+		if _, err = s.Commit(ctx, batch); err == nil {
+			done++
+		}
+	}
+	if !DiskFull(err) || !Transient(err) {
+		t.Errorf("a full disk gives: %v", err)
+	}
+	check := func() {
+		t.Helper()
+		positions, err := s.Positions(ctx)
+		must(t, err)
+		seq, err := s.LastSeq(ctx)
+		must(t, err)
+		if n := count(t, s); done == 0 || n != 500*done || seq != done || positions[0].Offset != done {
+			t.Errorf("after %d commits: %d records, seq %d, position %d", done, n, seq, positions[0].Offset)
+		}
+	}
+	check()
+	if _, err := s.Commit(ctx, batch); !DiskFull(err) {
+		t.Errorf("still full, yet %v", err)
+	}
+	limit(pages + 10_000)
+	commit(t, s, batch)
+	done++
+	check()
+}
+
+// Another process that keeps the file locked for too long is waited for, and then reported as transient.
+func TestSQLiteBusy(t *testing.T) {
+	db := newSQLite(t)
+	s, other := db.open("one"), db.open("two")
+	ctx := context.Background()
+	_, err := s.writer.ExecContext(ctx, `PRAGMA busy_timeout = 20`)
+	must(t, err)
+	lock, err := other.writer.BeginTx(ctx, nil)
+	must(t, err)
+	batch := &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}}
+	if _, err := s.Commit(ctx, batch); !Transient(err) || DiskFull(err) {
+		t.Errorf("a locked file gives: %v", err)
+	}
+	if n := count(t, s); n != 0 {
+		t.Errorf("%d records", n)
+	}
+	must(t, lock.Rollback())
+	commit(t, s, batch)
+}
+
+// wire passes bytes between a client and PostgreSQL, and cuts the connection at the next commit if told so.
+type wire struct {
+	listener net.Listener
+	server   string
+	cut      atomic.Int32 // one of the cut constants
+	cuts     atomic.Int32
+	open     sync.WaitGroup
+}
+
+const (
+	cutNothing = iota
+	cutBefore  // the server never hears of the commit
+	cutAfter   // the server commits, the client never hears of it
+)
+
+// newWire gives a wire to the database and the options to go through it.
+func newWire(t *testing.T, db database) (*wire, database) {
+	u, err := url.Parse(db.URL)
+	must(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	w := &wire{listener: listener, server: u.Host}
+	w.open.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			w.open.Go(func() { w.carry(client) })
+		}
+	})
+	t.Cleanup(func() { listener.Close(); w.open.Wait() })
+	u.Host = listener.Addr().String()
+	db.URL = u.String()
+	return w, db
+}
+
+func (w *wire) carry(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", w.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var withhold atomic.Bool
+	w.open.Go(func() {
+		defer client.Close()
+		buffer := make([]byte, 1<<16)
+		for {
+			n, err := server.Read(buffer)
+			if withhold.Load() || err != nil {
+				return // what came is the answer to the commit: it is lost
+			}
+			if _, err := client.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	})
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(buffer[:n], []byte("commit\x00")) {
+			switch w.cut.Swap(cutNothing) {
+			case cutBefore:
+				w.cuts.Add(1)
+				return
+			case cutAfter:
+				w.cuts.Add(1)
+				withhold.Store(true)
+			}
+		}
+		if _, err := server.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// A connection that breaks while a commit is on its way leaves it open whether it happened. Committing the
+// same batch again settles it.
+func TestPostgresCommitLostOnTheWay(t *testing.T) {
+	for name, when := range map[string]int32{"before the server heard": cutBefore, "before the client heard": cutAfter} {
+		t.Run(name, func(t *testing.T) {
+			w, db := newWire(t, newPostgresOnly(t))
+			s := db.open("one")
+			ctx := context.Background()
+			commit(t, s, &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: 1}}})
+			for seq := int64(2); seq < 12; seq++ {
+				batch := &Batch{Seq: seq, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: seq}},
+					Touches: []Touch{{prefix("203.0.113.9"), noon(), 1}}}
+				w.cut.Store(when)
+				if _, err := s.Commit(ctx, batch); !Transient(err) {
+					t.Fatalf("a cut connection gives: %v", err)
+				}
+				result := commit(t, s, batch)
+				if result.AlreadyDone != (when == cutAfter) {
+					t.Errorf("batch %d again: %+v", seq, result)
+				}
+				now := s.testState(t)
+				equal(t, "state", now, state{seq: seq, offset: seq, records: seq, offsets: 1})
+			}
+			equal(t, "cuts", w.cuts.Load(), int32(10))
+		})
+	}
+}
+
+// When the server ends all sessions, calls fail as transient or go through on new ones, and then all is well.
+func TestPostgresSessionsEnded(t *testing.T) {
+	base := newPostgresOnly(t)
+	u, err := url.Parse(base.URL)
+	must(t, err)
+	q := u.Query()
+	name := "adtest-" + rand.Text()
+	q.Set("application_name", name)
+	u.RawQuery = q.Encode()
+	db := base
+	db.URL = u.String()
+	s, admin := db.open("one"), base.open("admin")
+	ctx := context.Background()
+	deadline := time.Now().Add(20 * time.Second)
+	for seq := int64(1); seq <= 5; seq++ {
+		batch := &Batch{Seq: seq, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: seq}}}
+		for _, err := s.Commit(ctx, batch); err != nil; _, err = s.Commit(ctx, batch) {
+			if !Transient(err) || time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+		var ended int
+		must(t, admin.readers.QueryRowContext(ctx, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1`, name).Scan(&ended))
+		if ended == 0 {
+			t.Error("no session was ended")
+		}
+	}
+	equal(t, "state", admin.testStateOf(t, s.agent), state{seq: 5, offset: 5, records: 5, offsets: 1})
+}
+
+// A server that has stopped answering is given up after a while, which the caller can tell from its own end.
+func TestPostgresThatFallsSilent(t *testing.T) {
+	db := newPostgresOnly(t)
+	s, other := db.open("one"), db.open("two")
+	ctx := context.Background()
+	lock, err := other.writer.BeginTx(ctx, nil)
+	must(t, err)
+	_, err = other.nextVersion(ctx, lock)
+	must(t, err)
+	batch := &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}, Blocks: []Block{{Address: prefix("203.0.113.9")}}}
+	s.slowest = 50 * time.Millisecond
+	if _, err := s.Commit(ctx, batch); !Transient(err) {
+		t.Errorf("waiting for ever gives: %v", err)
+	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	s.slowest = time.Minute
+	if _, err := s.Commit(short, batch); Transient(err) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the caller's deadline gives: %v", err)
+	}
+	must(t, lock.Rollback())
+	commit(t, s, batch)
+	equal(t, "records", count(t, s), int64(1))
+}

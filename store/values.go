@@ -1,0 +1,97 @@
+package store
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// clean makes a text storable in both databases: PostgreSQL refuses NUL bytes and what is not UTF-8.
+// Each NUL and each run of invalid bytes becomes U+FFFD.
+func clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// clamp gives t in UTC, moved into the years 1 to 9999: RFC 3339 knows no others. The last day of 9999 is
+// left out, so that no time zone makes it the year 10000. (Both databases drop what is below microseconds.)
+func clamp(t time.Time) time.Time {
+	if t.Before(time.Time{}) {
+		return time.Time{}
+	}
+	if last := time.Date(9999, 12, 30, 23, 59, 59, 999999000, time.UTC); t.After(last) {
+		return last
+	}
+	return t.UTC()
+}
+
+// canonicalAddr drops a zone and writes an IPv4 address that was mapped into IPv6 as IPv4.
+func canonicalAddr(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+// canonical gives the one form in which a network or address is stored.
+func canonical(p netip.Prefix) (netip.Prefix, error) {
+	if !p.IsValid() {
+		return p, fmt.Errorf("%q is neither an address nor a network", p)
+	}
+	a, bits := p.Addr(), p.Bits()
+	if a.Is4In6() {
+		if bits < 96 {
+			return netip.PrefixFrom(a.WithZone(""), bits).Masked(), nil
+		}
+		bits -= 96
+	}
+	return netip.PrefixFrom(canonicalAddr(a), bits).Masked(), nil
+}
+
+// lastAddr is the highest address of a network.
+func lastAddr(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b) // 4 or 16 bytes, as they came
+	return a
+}
+
+// comparePrefix orders by address, then the wider network first.
+func comparePrefix(a, b netip.Prefix) int {
+	if c := a.Addr().Compare(b.Addr()); c != 0 {
+		return c
+	}
+	return a.Bits() - b.Bits()
+}
+
+// intoTime scans a time of either database; NULL is the zero time.
+type intoTime struct{ to *time.Time }
+
+// Scan implements sql.Scanner.
+func (s intoTime) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*s.to = time.Time{}
+	case int64:
+		*s.to = time.UnixMicro(v).UTC()
+	case time.Time:
+		*s.to = v.UTC()
+	default:
+		return fmt.Errorf("a time was stored as %T", v)
+	}
+	return nil
+}
+
+// intoPrefix scans an address or network of either database.
+type intoPrefix struct{ to *netip.Prefix }
+
+// Scan implements sql.Scanner.
+func (s intoPrefix) Scan(v any) (err error) {
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("an address was stored as %T", v)
+	}
+	*s.to, err = netip.ParsePrefix(text)
+	return err
+}
