@@ -1,0 +1,223 @@
+package tail
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// candidate is a rotated generation of a path.
+type candidate struct {
+	entry
+	packed bool
+}
+
+// errMoved says that something else lies at a name than was listed there.
+var errMoved = errors.New("renamed meanwhile")
+
+// movedTries is how often names are looked at again that change while they are.
+const movedTries = 20
+
+// generations lists the rotated generations of a path afresh, the oldest first. Those that a compressor has not done
+// with (the plain file is still there) are given as plain only.
+func (s *Set) generations(path string, since time.Time) ([]candidate, *folder) {
+	base := filepath.Base(path)
+	d := steadyFolder(filepath.Dir(path))
+	var out []candidate
+	for name, e := range d.entries {
+		if e.link || !e.regular() || !generation(base, name) || e.mtime.Before(since) {
+			continue
+		}
+		plain, packed := unpacked(name)
+		if _, there := d.entries[plain]; packed && there && plain != base {
+			continue
+		}
+		out = append(out, candidate{e, packed})
+	}
+	slices.SortFunc(out, func(a, b candidate) int {
+		// What is written to an empty one will be newer than everything that is there.
+		if c := cmp.Or(cmpBool(a.size == 0, b.size == 0), a.mtime.Compare(b.mtime)); c != 0 {
+			return c
+		}
+		return cmpBool(older(base, filepath.Base(b.path), filepath.Base(a.path)), older(base, filepath.Base(a.path), filepath.Base(b.path)))
+	})
+	return out, d
+}
+
+// walk visits the generations of a path, and begins anew when one was renamed before it could be opened: otherwise a
+// rotation that goes on meanwhile would hide one. A visit that returns false ends it.
+func (s *Set) walk(path string, since time.Time, visit func(candidate) (bool, error)) {
+	for range movedTries {
+		list, _ := s.generations(path, since)
+		again := false
+		for _, c := range list {
+			more, err := visit(c)
+			if !more {
+				return
+			}
+			if errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist) {
+				again = true
+				break
+			}
+		}
+		if !again {
+			return
+		}
+	}
+}
+
+// between opens the generations that lay at the path after the time given, before the present file did, and were never
+// seen there: it was rotated several times while nobody looked. present may be nil.
+func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
+	if after.IsZero() {
+		return nil
+	}
+	type ordered struct {
+		*file
+		empty bool
+		at    time.Time
+	}
+	var found []ordered
+	s.walk(st.path, after.Add(-timeSlack), func(c candidate) (bool, error) {
+		if present != nil && c.key == present.key {
+			return false, nil // renamed meanwhile itself: what follows is newer, and found when that is looked at
+		}
+		f, err := s.claimGeneration(st, c)
+		switch {
+		case f != nil && f == present:
+			return false, nil // and compressed, too
+		case err == nil:
+			s.log.Info().Str("path", c.path).Msg("rotated unseen; read before its successor")
+			found = append(found, ordered{f, c.size == 0, c.mtime})
+		case errors.Is(err, fs.ErrPermission) && !c.packed:
+			st.awaitUnread(c.entry, err)
+		}
+		return true, err
+	})
+	slices.SortStableFunc(found, func(a, b ordered) int { return cmp.Or(cmpBool(a.empty, b.empty), a.at.Compare(b.at)) })
+	out := make([]*file, 0, len(found))
+	for _, f := range found {
+		out = append(out, f.file)
+	}
+	return out
+}
+
+// claimGeneration opens a generation that is not known. With an error it may give the file that it is a copy of.
+func (s *Set) claimGeneration(st *Stream, c candidate) (*file, error) {
+	if s.open[c.key] != nil {
+		return nil, errTaken
+	}
+	if c.packed {
+		return s.claimPacked(st, c.entry)
+	}
+	return s.claim(st, c.path, c.key)
+}
+
+// findBetween takes up generations while nothing lies at the path: the writer has not made the next file yet.
+func (st *Stream) findBetween() {
+	d := st.set.folders[filepath.Dir(st.path)]
+	if d == nil || d.err != nil || (st.looked.Equal(d.mtime) && st.unsure.IsZero()) {
+		return
+	}
+	if d.quiet {
+		st.looked = d.mtime
+	}
+	if list := st.set.between(st, st.knownUntil(), nil); len(list) > 0 {
+		st.queue = append(st.queue, list...)
+		st.cur = nil
+		st.number()
+	}
+}
+
+// awaitUnread keeps a generation in mind that may not be opened now.
+func (st *Stream) awaitUnread(e entry, err error) {
+	s := st.set
+	st.scanErr = err
+	if slices.ContainsFunc(s.byKey[e.key], func(f *file) bool { return !f.done }) {
+		return
+	}
+	f := s.newFile(st.path)
+	s.rekey(f, e.key)
+	f.stamp = e.mtime
+	st.await(f)
+	f.found = true
+}
+
+// findRests looks for copies of known files that are not found themselves.
+func (st *Stream) findRests() {
+	d := st.set.folders[filepath.Dir(st.path)]
+	if d == nil || d.err != nil {
+		return
+	}
+	for _, f := range slices.Clone(st.waiting) {
+		if f.found || f.looked.Equal(d.mtime) {
+			continue
+		}
+		if st.findRest(f); f.fault == nil && d.quiet {
+			f.looked = d.mtime
+		}
+	}
+}
+
+// findRest looks among the generations of the path for what was not read of a file: in a copy that was made before the
+// file was truncated, or in a compressed one. It tells whether there is something to read, or was nothing left.
+func (st *Stream) findRest(f *file) bool {
+	f.fault = nil
+	if f.sumLen == 0 {
+		return false
+	}
+	found := false
+	st.set.walk(f.path, f.stamp.Add(-timeSlack), func(c candidate) (bool, error) {
+		var err error
+		if c.packed {
+			found, err = st.restPacked(f, c.entry)
+		} else {
+			found, err = st.restPlain(f, c.entry)
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			f.fault = err // this may be it: it is not lost yet
+		}
+		return !found, err
+	})
+	if found {
+		f.fault = nil
+	}
+	return found
+}
+
+// restPlain goes on with a file in a copy of it, if that is one and holds more.
+func (st *Stream) restPlain(f *file, e entry) (bool, error) {
+	s := st.set
+	if s.open[e.key] != nil {
+		return false, nil
+	}
+	o, err := openPlain(e.path)
+	if err != nil {
+		return false, err
+	}
+	if o.key != e.key {
+		o.h.Close()
+		return false, errMoved
+	}
+	other := s.knownAs(o)
+	ours := (other == nil || other == f) && f.begins(o.head)
+	switch {
+	case ours && o.size <= f.offset:
+		o.h.Close()
+		st.remove(f)
+		st.conclude(f)
+		return true, nil
+	case !ours || !boundary(o.h, f.offset):
+		o.h.Close()
+		return false, nil
+	}
+	if other == nil {
+		s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in a copy")
+	}
+	s.attach(f, st, e.path, o)
+	st.enqueue(f)
+	return true, nil
+}

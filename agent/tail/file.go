@@ -1,0 +1,272 @@
+package tail
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// fingerprintMax is how many of a file's first bytes identify it: several lines, with their times and serial numbers.
+const fingerprintMax = 1024
+
+// inode is where the file system keeps a file. The zero value stands for a file known by its content only.
+type inode struct{ dev, ino uint64 }
+
+func inodeOf(fi fs.FileInfo) inode {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return inode{uint64(st.Dev), uint64(st.Ino)}
+	}
+	return inode{}
+}
+
+// unlinked tells whether no name leads to an open file any more.
+func unlinked(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
+}
+
+// file is one identity: content that begins at one point and only grows.
+type file struct {
+	id     int64
+	path   string // of the stream it belongs to
+	key    inode
+	offset int64 // after the last line returned
+	done   bool
+	stamp  time.Time // modification time when last seen under path
+
+	sum    []byte // SHA-256 of the first sumLen bytes
+	sumLen int
+	seen   []byte // the first bytes as they were read, at most fingerprintMax; while open
+
+	stored bool // the caller may have stored it under this number
+	stream *Stream
+	h      *os.File // nil: not open, or read from a compressed copy
+	zip    *packed  // nil: not read from a compressed copy
+	where  string   // where h or zip was opened
+
+	end   int64     // bytes seen up to its end when there was no more complete line; -1: it was not read to its end
+	size  int64     // when last looked at
+	mtime time.Time // when last looked at
+	long  []byte    // head of a line longer than MaxLine whose newline was not found yet; else nil
+	scan  int64     // with long: up to where there is no newline
+
+	gone    time.Time // since when path leads elsewhere; zero: it leads here
+	idle    time.Time // when something last came from it
+	since   time.Time // since when it is looked for in vain
+	found   bool      // while not open: it is there but cannot be opened
+	looked  time.Time // folder's modification time when a copy of it was last looked for
+	retryAt time.Time // not to be opened again before
+	tries   int       // how often a compressed copy of it was found broken
+	fault   error     // why it could not be read when that was last tried
+	fresh   bool      // it was empty when it was opened: what it is shows when something is written
+	refuted state     // an entry with its inode that is not it
+	after   *file     // it is a newer copy of this one, and goes on where that one ends; else nil
+}
+
+func fileAt(p Position) *file {
+	f := &file{id: p.ID, path: p.Path, key: inode{p.Device, p.Inode}, offset: p.Offset, done: p.Done, stamp: p.Updated, stored: true,
+		sum: bytes.Clone(p.Fingerprint), sumLen: p.FingerprintLen, end: -1, size: p.Offset}
+	return f
+}
+
+func (f *file) position() Position {
+	if f.h != nil && f.offset == 0 && len(f.seen) < fingerprintMax {
+		// So that it is known again even if it is renamed and compressed before anything of it was read.
+		head := make([]byte, fingerprintMax)
+		if n, err := f.h.ReadAt(head, 0); n > len(f.seen) && (err == nil || errors.Is(err, io.EOF)) {
+			f.seen = head[:n]
+		}
+	}
+	f.fingerprint()
+	f.stored = true
+	return Position{ID: f.id, Path: f.path, Device: f.key.dev, Inode: f.key.ino, Fingerprint: bytes.Clone(f.sum),
+		FingerprintLen: f.sumLen, Offset: f.offset, Done: f.done, Updated: f.stamp}
+}
+
+// consumed is what was consumed of the first bytes, while open.
+func (f *file) consumed() []byte { return f.seen[:min(int64(len(f.seen)), f.offset)] }
+
+// head is what is certain of the first bytes, while open: complete lines. What follows the last newline of a file that
+// is being written to may be taken back.
+func (f *file) head() []byte {
+	if f.zip != nil || (f.stream != nil && f.stream.cur != f) {
+		return f.seen
+	}
+	return f.seen[:max(len(f.consumed()), bytes.LastIndexByte(f.seen, '\n')+1)]
+}
+
+// fingerprint brings sum up to date with what is certain.
+func (f *file) fingerprint() {
+	if head := f.head(); len(head) > f.sumLen {
+		sum := sha256.Sum256(head)
+		f.sum, f.sumLen = sum[:], len(head)
+	}
+}
+
+// note keeps the first bytes as they come by; data was read at offset at.
+func (f *file) note(at int64, data []byte) {
+	if at > int64(len(f.seen)) || at >= fingerprintMax {
+		return
+	}
+	if f.seen == nil {
+		f.seen = make([]byte, 0, fingerprintMax)
+	}
+	f.seen = append(f.seen[:at], data[:min(len(data), fingerprintMax-int(at))]...)
+}
+
+// begins tells whether content with this head is that of f, as far as f is known. Nothing known is no proof.
+func (f *file) begins(head []byte) bool {
+	f.fingerprint()
+	if f.sumLen == 0 || f.sumLen > len(head) {
+		return false
+	}
+	sum := sha256.Sum256(head[:f.sumLen])
+	return bytes.Equal(sum[:], f.sum)
+}
+
+// contains tells whether a head that is shorter than the fingerprint is the beginning of what is known.
+func (f *file) contains(head []byte) bool {
+	return len(head) > 0 && len(head) < f.sumLen && bytes.HasPrefix(f.head(), head)
+}
+
+// shares tells whether what is now in an open file, consumed or not, begins like this, as far as both go.
+func (f *file) shares(head []byte) bool {
+	if f.h == nil {
+		head, now := head, f.seen
+		n := min(len(head), len(now))
+		return f.zip != nil && n > 0 && bytes.Equal(head[:n], now[:n])
+	}
+	now := make([]byte, fingerprintMax)
+	n, err := f.h.ReadAt(now, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	n = min(n, len(head))
+	return n > 0 && bytes.Equal(head[:n], now[:n])
+}
+
+// full tells whether the fingerprint is of full length, hence unmistakable.
+func (f *file) full() bool {
+	f.fingerprint()
+	return f.sumLen == fingerprintMax
+}
+
+// close releases the handle and keeps the fingerprint.
+func (f *file) close() error {
+	f.fingerprint()
+	f.seen, f.long, f.end = nil, nil, -1
+	var err error
+	if f.h != nil {
+		err = f.h.Close()
+		f.h = nil
+	}
+	if f.zip != nil {
+		err = errors.Join(err, f.zip.close())
+		f.zip = nil
+	}
+	return err
+}
+
+var (
+	errNotRegular = errors.New("not a regular file")
+	errCompressed = errors.New("compressed")
+	errTaken      = errors.New("the same file as another path")
+	errFinished   = errors.New("read already")
+	errCopy       = errors.New("a copy of a file that is being read")
+)
+
+// opened is a regular file with its first bytes, not yet identified.
+type opened struct {
+	h    *os.File
+	fi   fs.FileInfo
+	key  inode
+	size int64
+	head []byte
+}
+
+// openPlain opens a file that holds lines as they are. Without blocking: the path may have become a pipe since it was
+// looked at.
+func openPlain(path string) (*opened, error) {
+	h, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{h: h}
+	if err := o.look(); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *opened) look() error {
+	fi, err := o.h.Stat()
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() {
+		return errNotRegular
+	}
+	o.fi, o.key, o.size = fi, inodeOf(fi), fi.Size()
+	o.head = make([]byte, fingerprintMax)
+	n, err := o.h.ReadAt(o.head, 0)
+	o.head = o.head[:n]
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if compressed(o.head) {
+		return errCompressed
+	}
+	return nil
+}
+
+// boundary tells whether a line can begin at the offset.
+func boundary(r io.ReaderAt, offset int64) bool {
+	if offset == 0 {
+		return true
+	}
+	var b [1]byte
+	n, err := r.ReadAt(b[:], offset-1)
+	return n == 1 && (err == nil || errors.Is(err, io.EOF)) && b[0] == '\n'
+}
+
+// sameBefore tells whether two files agree in the last bytes before an offset that both have.
+func sameBefore(a, b io.ReaderAt, offset int64) bool {
+	n := min(offset, fingerprintMax)
+	x, y := make([]byte, n), make([]byte, n)
+	if _, err := a.ReadAt(x, offset-n); err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	if _, err := b.ReadAt(y, offset-n); err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	return bytes.Equal(x, y)
+}
+
+// endOfLines gives the offset after the last newline before size: where to start at the end of a file. Where there is
+// none in the last 16 MiB, a line is under way that is not worth its head: then it is size.
+func endOfLines(r io.ReaderAt, size int64) (int64, error) {
+	const farthest = 16 << 20
+	block := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		from := max(0, end-int64(len(block)))
+		n, err := r.ReadAt(block[:end-from], from)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, fmt.Errorf("look for the last line: %w", err)
+		}
+		if i := bytes.LastIndexByte(block[:n], '\n'); i >= 0 {
+			return from + int64(i) + 1, nil
+		}
+		if size-from >= farthest {
+			return size, nil
+		}
+		end = from
+	}
+	return 0, nil
+}

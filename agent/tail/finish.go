@@ -1,0 +1,140 @@
+package tail
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// finish ends the reading of a file.
+func (st *Stream) finish(f *file) {
+	if left := f.sizeNow() - f.offset; left > 0 && f.zip == nil && (f != st.cur || !f.gone.IsZero()) {
+		st.set.log.Info().Str("path", f.where).Int64("bytes", left).Msg("ends without a newline; what follows the last one is not a line")
+	}
+	st.remove(f)
+	f.size = max(f.sizeNow(), f.offset)
+	st.set.shut(f)
+	st.conclude(f)
+}
+
+// discard ends the reading of a file that turned out not to be one to read before anything was consumed of it.
+func (st *Stream) discard(f *file, why error) {
+	st.set.name(f.where, "passed over: "+why.Error())
+	st.remove(f)
+	f.size = f.sizeNow()
+	st.set.shut(f)
+	st.conclude(f)
+}
+
+// conclude notes that nothing more is expected of a file that is not open.
+func (st *Stream) conclude(f *file) {
+	f.done, f.fault = true, nil
+	st.finished = append(st.finished, finished{file: f, at: st.set.now()})
+}
+
+// unfinish takes a file back that grew after all.
+func (st *Stream) unfinish(f *file) {
+	st.finished = slices.DeleteFunc(st.finished, func(d finished) bool { return d.file == f })
+}
+
+// idle tells whether nothing is being read and nothing expected.
+func (st *Stream) idle() bool {
+	return st.cur == nil && len(st.queue) == 0 && len(st.late) == 0 && len(st.waiting) == 0
+}
+
+// expire lets go of files from which nothing comes any more, and of those that cannot be found.
+func (st *Stream) expire() {
+	s := st.set
+	now := s.now()
+	for _, f := range slices.Clone(st.late) {
+		grace := s.grace
+		if f.offset == 0 {
+			grace = goneGrace // without a fingerprint it would not be recognised when it is written to after all
+		}
+		if now.Sub(f.idle) >= grace && f.atEnd() {
+			st.finish(f)
+		}
+	}
+	if c := st.cur; c != nil && !c.gone.IsZero() && len(st.queue) == 1 && c.atEnd() {
+		grace := goneGrace
+		if c.deleted() {
+			grace = s.grace
+		}
+		if now.Sub(c.gone) >= grace && now.Sub(c.idle) >= grace {
+			st.finish(c)
+		}
+	}
+	if c := st.cur; c != nil && c.gone.IsZero() && st.silent(c, now) {
+		st.finish(c)
+	}
+	for _, f := range slices.Clone(st.waiting) {
+		if (!f.found && now.Sub(f.since) >= goneGrace) || f.tries >= zipTries {
+			st.lose(f)
+		}
+	}
+	st.finished = slices.DeleteFunc(st.finished, func(d finished) bool {
+		age := now.Sub(d.at)
+		return (d.calls >= 3 && age >= time.Minute && d.file != st.from) || age >= goneGrace
+	})
+}
+
+// silent tells whether nothing has come from the present file for so long that it is closed.
+func (st *Stream) silent(c *file, now time.Time) bool {
+	return !st.literal && c.offset > 0 && len(st.queue) == 1 && now.Sub(c.idle) >= silentFor && now.Sub(c.mtime) >= silentFor && c.atEnd()
+}
+
+// atEnd tells whether everything that is in an open file was looked at and no complete line is left.
+func (f *file) atEnd() bool {
+	if f.h == nil || f.end < 0 {
+		return false
+	}
+	fi, err := f.h.Stat()
+	return err == nil && fi.Size() == f.end
+}
+
+// deleted tells whether no name leads to an open file any more.
+func (f *file) deleted() bool {
+	if f.h == nil {
+		return false
+	}
+	fi, err := f.h.Stat()
+	return err == nil && unlinked(fi)
+}
+
+// lose gives up what was not read of a file that cannot be found.
+func (st *Stream) lose(f *file) {
+	st.remove(f)
+	f.size = f.offset
+	st.conclude(f)
+	if f.offset > 0 {
+		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).
+			Msg("was deleted or truncated, and no copy is found; if more was written to it, that is lost")
+	}
+}
+
+// setAside closes a file that cannot be read; it is looked for and opened again with every Refresh.
+func (st *Stream) setAside(f *file, err error) {
+	st.remove(f)
+	if f.zip != nil {
+		f.tries++
+		f.retryAt = st.set.now().Add(zipRetry)
+	}
+	st.set.shut(f)
+	f.fault = fmt.Errorf("read %s: %w", f.where, err)
+	f.since = st.set.now()
+	f.looked = time.Time{}
+	st.waiting = append(st.waiting, f)
+	st.report()
+}
+
+// shut closes a file.
+func (s *Set) shut(f *file) {
+	if s.open[f.key] == f {
+		delete(s.open, f.key)
+	}
+	if err := f.close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		s.log.Warn().Str("path", f.where).Err(err).Msg("close")
+	}
+}

@@ -1,0 +1,177 @@
+package tail
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// entry is one name in a folder, and the file that it leads to.
+type entry struct {
+	path  string
+	key   inode
+	mode  fs.FileMode // of what the name leads to
+	size  int64
+	mtime time.Time
+	link  bool  // the name is a symbolic link
+	err   error // what the symbolic link leads to cannot be looked at
+}
+
+func (e entry) regular() bool { return e.err == nil && e.mode.IsRegular() }
+
+// state is what an entry looked like when it was decided to pass it over; it is looked at again when that changed.
+type state struct {
+	key   inode
+	size  int64
+	mtime time.Time
+}
+
+func (e entry) state() state { return state{e.key, e.size, e.mtime} }
+
+// folder is a listing.
+type folder struct {
+	path    string
+	key     inode
+	mtime   time.Time
+	entries map[string]entry // by name
+	err     error            // why it could not be listed; entries then holds what was asked for by name
+	quiet   bool             // no change in the folder can have gone unnoticed since the listing began
+}
+
+// quietAfter is more than the steps in which file systems keep time: a change as long after the last one as this shows
+// in the folder's modification time.
+const quietAfter = 100 * time.Millisecond
+
+// listFolder lists a folder. If that is not allowed, the names given are still looked at.
+func listFolder(path string, names []string) *folder {
+	d := &folder{path: path, entries: map[string]entry{}}
+	began := time.Now()
+	fi, err := os.Stat(path)
+	if err != nil {
+		d.err = err
+		return d
+	}
+	d.key, d.mtime = inodeOf(fi), fi.ModTime()
+	age := began.Sub(d.mtime)
+	d.quiet = age > quietAfter
+	list, err := os.ReadDir(path)
+	if err != nil {
+		d.err = err
+		if errors.Is(err, fs.ErrPermission) {
+			for _, name := range names {
+				if fi, err := os.Lstat(filepath.Join(path, name)); err == nil {
+					d.add(name, fi)
+				}
+			}
+		}
+		return d
+	}
+	for _, item := range list {
+		if item.IsDir() {
+			continue
+		}
+		// A name that is gone by now was renamed or deleted meanwhile, which the folder's time will show.
+		if fi, err := item.Info(); err == nil {
+			d.add(item.Name(), fi)
+		}
+	}
+	return d
+}
+
+// steadyFolder lists a folder until two listings in a row hold the same: a name may be missing from one that is made
+// while files are renamed.
+func steadyFolder(path string) *folder {
+	last := listFolder(path, nil)
+	for range movedTries {
+		d := listFolder(path, nil)
+		if maps.EqualFunc(d.entries, last.entries, func(a, b entry) bool { return a.key == b.key }) {
+			return d
+		}
+		last = d
+	}
+	return last
+}
+
+func (d *folder) add(name string, fi fs.FileInfo) {
+	e := entry{path: filepath.Join(d.path, name)}
+	if fi.Mode()&fs.ModeSymlink != 0 {
+		e.link = true
+		if fi, e.err = os.Stat(e.path); e.err != nil {
+			d.entries[name] = e
+			return
+		}
+	}
+	e.key, e.mode, e.size, e.mtime = inodeOf(fi), fi.Mode(), fi.Size(), fi.ModTime()
+	d.entries[name] = e
+}
+
+// changed tells whether the folder may hold other names than when it was listed.
+func (d *folder) changed() bool {
+	if d.err != nil || !d.quiet {
+		return true
+	}
+	fi, err := os.Stat(d.path)
+	return err != nil || inodeOf(fi) != d.key || !fi.ModTime().Equal(d.mtime)
+}
+
+// missing tells whether the folder is not there, which is no trouble if it was never asked for by its full path.
+func (d *folder) missing() bool { return errors.Is(d.err, fs.ErrNotExist) }
+
+// list lists the folders of all inputs.
+func (s *Set) list() map[string]*folder {
+	wanted := map[string][]string{}
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		if in.dirMeta {
+			dirs, _ := filepath.Glob(in.dir) // the pattern was checked, and it reports nothing else
+			for _, dir := range dirs {
+				wanted[dir] = append(wanted[dir], in.base)
+			}
+			continue
+		}
+		wanted[in.dir] = append(wanted[in.dir], in.base)
+	}
+	for path := range s.streams {
+		dir := filepath.Dir(path)
+		wanted[dir] = append(wanted[dir], filepath.Base(path))
+	}
+	folders := make(map[string]*folder, len(wanted))
+	for dir, names := range wanted {
+		d := listFolder(dir, names)
+		if old := s.folders[dir]; d.err == nil && (!d.quiet || old == nil || !old.mtime.Equal(d.mtime)) {
+			d = steadyFolder(dir)
+		}
+		folders[dir] = d
+	}
+	return folders
+}
+
+// at gives what lies at a path, from the last listing.
+func (s *Set) at(path string) (entry, bool) {
+	d := s.folders[filepath.Dir(path)]
+	if d == nil {
+		return entry{}, false
+	}
+	e, ok := d.entries[filepath.Base(path)]
+	return e, ok
+}
+
+// find gives the entries that lead to an inode, from the last listing, but not compressed ones: a compressor is soon
+// given the inode of a file that was removed.
+func (s *Set) find(key inode) []entry {
+	var out []entry
+	for _, d := range s.folders {
+		for name, e := range d.entries {
+			if e.key != key || !e.regular() {
+				continue
+			}
+			if _, packed := unpacked(name); !packed {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,279 @@
+package tail
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLinesThatAreThereAndLinesThatCome(t *testing.T) {
+	dir := t.TempDir()
+	k := newKit(t, dir, "*.log")
+	k.write("x.log", "one\ntwo\n")
+	k.open()
+	t.Cleanup(k.crash)
+	k.expect("one", "two")
+	k.expect()
+	k.write("x.log", "three\n")
+	k.expect("three")
+}
+
+func TestAnIncompleteLastLineIsGivenWhenItsNewlineComes(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntw")
+	k.expect("one")
+	k.write("x.log", "o")
+	k.expect()
+	k.write("x.log", "\nthr")
+	k.expect("two")
+	k.restart()
+	k.write("x.log", "ee\n")
+	k.expect("three")
+}
+
+func TestOffsetsLeadFromLineToLine(t *testing.T) {
+	k := start(t, "*.log")
+	content := "a\r\n\nccc\n"
+	k.write("x.log", content)
+	k.read()
+	var next int64
+	for _, g := range k.taken {
+		if g.line.Offset != next {
+			t.Fatalf("line %q at %d, want %d", g.text, g.line.Offset, next)
+		}
+		next = g.line.Next
+	}
+	if next != int64(len(content)) || len(k.taken) != 3 {
+		t.Fatalf("%d lines up to %d, want 3 up to %d", len(k.taken), next, len(content))
+	}
+	if p := k.stream("x.log").Position(); len(p) != 1 || p[0].Offset != next || p[0].ID != k.taken[0].line.File {
+		t.Fatalf("position %+v", p)
+	}
+}
+
+func TestOneCarriageReturnIsTakenOffAndNothingElse(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "a\r\nb\r\r\n\r\nc\rd\n \x00\xff\xfe\x00\n")
+	k.expect("a", "b\r", "", "c\rd", " \x00\xff\xfe\x00")
+}
+
+func TestABlockOfNULsAtTheEndIsBytes(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\n"+strings.Repeat("\x00", 5000))
+	k.expect("one")
+	k.write("x.log", "two\n")
+	k.expect(strings.Repeat("\x00", 5000) + "two")
+}
+
+func TestAFileThatAppearsLaterIsReadFromItsBeginning(t *testing.T) {
+	k := newKit(t, t.TempDir(), "*.log")
+	k.o.Inputs[0].FromEnd = true
+	k.open()
+	t.Cleanup(k.crash)
+	k.expect()
+	k.write("y.log", "one\n")
+	k.write("other.txt", "not ours\n")
+	k.expect("one")
+	if n := len(k.set.Streams()); n != 1 {
+		t.Fatalf("%d streams", n)
+	}
+}
+
+func TestAFolderThatAppearsLater(t *testing.T) {
+	k := start(t, "sub/*.log", "lit/x.log")
+	k.expect()
+	for _, st := range k.set.Streams() {
+		if err := st.Status().Err; !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("%s: error %v, want one that says it is not there", st.Path(), err)
+		}
+	}
+	if n := len(k.set.Streams()); n != 2 {
+		t.Fatalf("%d streams, want one for each input", n)
+	}
+	for range 5 {
+		k.mustScan()
+	}
+	k.must(os.Mkdir(k.path("sub"), 0o755))
+	k.must(os.Mkdir(k.path("lit"), 0o755))
+	k.write("sub/x.log", "one\n")
+	k.write("lit/x.log", "two\n")
+	k.expectAny("one", "two")
+	for _, st := range k.set.Streams() {
+		if err := st.Status().Err; err != nil {
+			t.Fatalf("%s: error %v after the folder appeared", st.Path(), err)
+		}
+	}
+	if k.logged("cannot be read") != 2 || k.logged("can be read again") != 2 {
+		t.Fatalf("trouble and its end are logged once each, got: %s", k.log.String())
+	}
+}
+
+func TestWildcardsInTheFolder(t *testing.T) {
+	k := start(t, "*/fw.log")
+	k.must(os.Mkdir(k.path("a"), 0o755))
+	k.write("a/fw.log", "one\n")
+	k.expect("one")
+	k.must(os.Mkdir(k.path("b"), 0o755))
+	k.write("b/fw.log", "two\n")
+	k.expect("two")
+	k.must(os.RemoveAll(k.path("a")))
+	k.write("b/fw.log", "three\n")
+	k.expect("three")
+}
+
+func TestAnInvalidPatternIsRefused(t *testing.T) {
+	for _, pattern := range []string{"/var/log/[", ""} {
+		if _, err := Open(Options{Inputs: []Input{{Pattern: pattern}}}, nil); err == nil {
+			t.Errorf("pattern %q was taken", pattern)
+		}
+	}
+	_, err := Open(Options{Inputs: []Input{{Pattern: "/var/log/["}}}, nil)
+	if !errors.Is(err, filepath.ErrBadPattern) || !strings.Contains(err.Error(), "/var/log/[") {
+		t.Fatalf("error %v names neither kind nor pattern", err)
+	}
+}
+
+func TestTheFirstInputThatMatchesAPathTagsIt(t *testing.T) {
+	k := start(t, "x.log", "*.log")
+	k.write("x.log", "one\n")
+	k.write("y.log", "two\n")
+	k.expectAny("one", "two")
+	if x, y := k.stream("x.log").Tag(), k.stream("y.log").Tag(); x != 0 || y != 1 {
+		t.Fatalf("tags %d and %d, want 0 and 1", x, y)
+	}
+}
+
+func TestStreamsAreInTheOrderOfTheirPaths(t *testing.T) {
+	k := start(t, "*.log")
+	for _, name := range []string{"c", "a", "b"} {
+		k.write(name+".log", name+"\n")
+		k.read()
+	}
+	var order string
+	for _, st := range k.set.Streams() {
+		order += filepath.Base(st.Path()) + " "
+	}
+	if order != "a.log b.log c.log " {
+		t.Fatalf("order %s", order)
+	}
+}
+
+func TestStatusSaysHowFarItIs(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntwo\nthr")
+	k.refresh()
+	st := k.stream("x.log")
+	st.Next()
+	want := Status{Path: k.path("x.log"), Size: 11, Offset: 4, Behind: 7, Lines: 1}
+	if have := st.Status(); have != want {
+		t.Fatalf("status %+v, want %+v", have, want)
+	}
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "four\n")
+	k.refresh()
+	want = Status{Path: k.path("x.log"), Size: 5, Offset: 0, Behind: 12, Lines: 1}
+	if have := st.Status(); have != want {
+		t.Fatalf("status %+v, want %+v", have, want)
+	}
+}
+
+func TestNothingIsGivenAfterClose(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntwo\n")
+	k.refresh()
+	st := k.stream("x.log")
+	st.Next()
+	k.must(k.set.Close())
+	if _, ok := st.Next(); ok {
+		t.Fatal("a line after Close")
+	}
+	if err := k.set.Refresh(); !errors.Is(err, os.ErrClosed) {
+		t.Fatalf("Refresh: %v", err)
+	}
+	if err := k.set.Wait(t.Context()); !errors.Is(err, os.ErrClosed) {
+		t.Fatalf("Wait: %v", err)
+	}
+	if p := st.Position(); len(p) != 1 || p[0].Offset != 4 {
+		t.Fatalf("positions after Close: %+v", p)
+	}
+}
+
+func TestALineStaysValidWhileFilesAreLookedFor(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntwo\n")
+	k.write("y.log", "other\n")
+	k.refresh()
+	line, ok := k.stream("x.log").Next()
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "three\n")
+	k.refresh()
+	k.readStream(k.stream("y.log"))
+	if !ok || string(line.Data) != "one" {
+		t.Fatalf("line is now %q", line.Data)
+	}
+	k.expect("other", "two", "three")
+}
+
+func TestAFileThatIsSilentForLongIsClosedAndGoesOnWhenItGrows(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntw")
+	k.expect("one")
+	k.later(23 * time.Hour)
+	if n := len(k.set.open); n != 1 {
+		t.Fatalf("%d files open after 23 hours", n)
+	}
+	k.later(2 * time.Hour)
+	if n := len(k.set.open); n != 0 {
+		t.Fatalf("%d files open after 25 hours", n)
+	}
+	for range 3 {
+		k.commit()
+	}
+	k.later(2 * time.Minute)
+	if n := len(k.set.Streams()); n != 0 {
+		t.Fatalf("%d streams", n)
+	}
+	k.restart()
+	if n := len(k.set.open); n != 1 {
+		t.Fatalf("%d files open after a restart, want the one with an incomplete line", n)
+	}
+	k.write("x.log", "o\n")
+	k.expect("two")
+	k.write("x.log", "three\n")
+	k.expect("three")
+	k.later(25 * time.Hour)
+	k.commit()
+	k.restart()
+	if n := len(k.set.open); n != 0 {
+		t.Fatalf("%d files open after a restart", n)
+	}
+	k.put("x.log", "new\n")
+	k.expect("new")
+}
+
+func TestAPathThatIsGoneIsNoStreamAnyMoreOnceItsPositionsAreStored(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\n")
+	k.expect("one")
+	k.remove("x.log")
+	k.later(time.Minute)
+	k.commit()
+	k.commit()
+	k.commit()
+	k.later(2 * time.Minute)
+	k.mustScan()
+	if n := len(k.set.Streams()); n != 0 {
+		t.Fatalf("%d streams left", n)
+	}
+	for _, p := range k.stored {
+		if !p.Done {
+			t.Fatalf("stored %+v, want it done", p)
+		}
+	}
+	k.write("x.log", "two\n")
+	k.expect("two")
+}

@@ -1,0 +1,183 @@
+package tail
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// zipRetry is when a compressed file that broke off is tried again: it may still be being written.
+	zipRetry = 30 * time.Second
+	// zipTries is how often.
+	zipTries = 10
+)
+
+// packed is a compressed copy that is read as a stream.
+type packed struct {
+	h     *os.File
+	in    *bufio.Reader
+	z     *gzip.Reader
+	at    int64 // decompressed bytes given so far
+	plain int64 // decompressed size, as the trailer says
+	mtime time.Time
+	stale bool // bytes that were given are not in the buffer any more: it is to be read from its beginning
+}
+
+// openPacked opens a gzip file, which must be the inode given, and gives the head of what is in it.
+func openPacked(path string, key inode) (*packed, []byte, error) {
+	h, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &packed{h: h, in: bufio.NewReaderSize(h, 64<<10)}
+	head, err := p.look(key)
+	if err != nil {
+		h.Close()
+		return nil, nil, fmt.Errorf("decompress %s: %w", path, err)
+	}
+	return p, head, nil
+}
+
+func (p *packed) look(key inode) ([]byte, error) {
+	fi, err := p.h.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	if inodeOf(fi) != key {
+		return nil, errMoved
+	}
+	if p.z, err = gzip.NewReader(p.in); err != nil {
+		return nil, err
+	}
+	head := make([]byte, fingerprintMax)
+	n, err := io.ReadFull(p.z, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	var trailer [4]byte
+	if _, err := p.h.ReadAt(trailer[:], fi.Size()-4); err == nil {
+		p.plain = int64(binary.LittleEndian.Uint32(trailer[:])) // RFC 1952: ISIZE, modulo 2^32
+	}
+	p.stale, p.mtime = true, fi.ModTime()
+	return head[:n], nil
+}
+
+// rewind starts again at the beginning.
+func (p *packed) rewind() error {
+	if _, err := p.h.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	p.in.Reset(p.h)
+	p.at, p.stale = 0, false
+	return p.z.Reset(p.in)
+}
+
+func (p *packed) close() error { return p.h.Close() }
+
+// unpack reads on in a compressed file, passing over what was consumed. 0: it is at its end.
+func (st *Stream) unpack(f *file) (int, error) {
+	st.activate(f)
+	p := f.zip
+	if p.stale {
+		if err := p.rewind(); err != nil {
+			return 0, err
+		}
+	}
+	st.compact()
+	into := st.buf[st.w:]
+	n, err := 0, error(nil)
+	for n == 0 && err == nil {
+		n, err = p.z.Read(into)
+	}
+	if n == 0 {
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	at := p.at
+	p.at += int64(n)
+	f.note(at, into[:n])
+	skip := min(max(0, f.base()+int64(st.w)-at), int64(n))
+	st.w += copy(into, into[skip:n])
+	return n, nil
+}
+
+// claimPacked opens a compressed generation that was never seen before it was compressed. Its identity is its content:
+// the compressed file's inode says nothing about it.
+func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
+	if !strings.HasSuffix(e.path, ".gz") {
+		s.name(e.path, "may hold lines that were never read, but is compressed in a way that cannot be read")
+		return nil, errCompressed
+	}
+	p, head, err := openPacked(e.path, e.key)
+	if err != nil {
+		return nil, err
+	}
+	if len(head) == 0 {
+		p.close()
+		return nil, errFinished
+	}
+	if f := s.knownContent(st.path, head); f != nil {
+		p.close()
+		return f, errFinished
+	}
+	f := s.newFile(st.path)
+	f.stamp = p.mtime
+	f.stream, f.where, f.zip, f.seen, f.idle = st, e.path, p, head, s.now()
+	return f, nil
+}
+
+// knownContent gives the file that begins like this; with a fingerprint that is not of full length, one of the path or
+// its generations.
+func (s *Set) knownContent(path string, head []byte) *file {
+	for _, f := range s.files {
+		if f.path != path && !generationPath(path, f.path) {
+			if f.full() && f.begins(head) {
+				return f
+			}
+			continue
+		}
+		if f.begins(head) || f.shares(head) {
+			return f
+		}
+	}
+	return nil
+}
+
+// restPacked goes on with a file in its compressed copy, if that is one.
+func (st *Stream) restPacked(f *file, e entry) (bool, error) {
+	if !strings.HasSuffix(e.path, ".gz") {
+		return false, nil
+	}
+	p, head, err := openPacked(e.path, e.key)
+	if err != nil {
+		return false, err
+	}
+	if !f.begins(head) {
+		p.close()
+		return false, nil
+	}
+	s := st.set
+	st.remove(f)
+	if p.plain == f.offset%(1<<32) {
+		p.close()
+		st.conclude(f)
+		return true, nil // all of it was read
+	}
+	s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in its compressed copy")
+	f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, e.path, p, head, s.now(), -1, false
+	st.enqueue(f)
+	return true, nil
+}

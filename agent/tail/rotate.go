@@ -1,0 +1,266 @@
+package tail
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"time"
+)
+
+// timeSlack is by how much a modification time may have been rounded where it was stored.
+const timeSlack = time.Millisecond
+
+// succeed makes the file that lies at the path now the last one to be read, after everything that lay there between it
+// and the one before.
+//
+// A file that came after the listing is as good as the one listed, unless the path is that of a generation: there it
+// may be one that another stream has to read first, and is left to the next look.
+func (st *Stream) succeed(e entry) {
+	s := st.set
+	f := st.takeOver(e)
+	if f == nil {
+		return
+	}
+	// The handle of the new file is held: whatever happens to the names from here on, it will be read.
+	if st.cur != nil && st.cur.gone.IsZero() {
+		st.cur.gone = s.now()
+	}
+	known := st.knownUntil()
+	st.cur = nil
+	st.account(f)
+	st.queue = append(st.queue, s.between(st, known, f)...)
+	st.queue = append(st.queue, f)
+	st.cur, st.fromEnd = f, false
+	st.stamp = f.stamp
+	st.number()
+}
+
+// takeOver opens what lies at the path, nil if that is not to be read, or not now.
+func (st *Stream) takeOver(e entry) *file {
+	s := st.set
+	if owner := s.open[e.key]; owner != nil {
+		if owner.stream == st && owner.zip == nil {
+			st.promote(owner)
+			return nil
+		}
+		s.name(e.path, "passed over: "+errTaken.Error())
+		st.vanished()
+		return nil
+	}
+	if s.isSettled(e) {
+		st.vanished()
+		return nil
+	}
+	key := inode{}
+	for _, base := range s.order {
+		if generationPath(base.path, st.path) {
+			if key = e.key; base.outdated() {
+				s.watch.dirty.Store(true)
+				return nil
+			}
+		}
+	}
+	f, err := s.claim(st, e.path, key)
+	switch {
+	case err == nil:
+		return f
+	case passedOver(err):
+		s.settle(e)
+		s.name(e.path, "passed over: "+err.Error())
+		st.vanished()
+	case errors.Is(err, errMoved):
+		s.watch.dirty.Store(true)
+	case vanishedError(err, e):
+		st.vanished()
+	default:
+		st.scanErr = err
+	}
+	return nil
+}
+
+// outdated tells whether the path was rotated since it was listed.
+func (st *Stream) outdated() bool {
+	fi, err := os.Stat(st.path)
+	if err != nil {
+		return st.cur != nil && st.cur.gone.IsZero()
+	}
+	return st.cur != nil && inodeOf(fi) != st.cur.key
+}
+
+// account clears up, as something else lies at the path now, what became of the known files that are not found: what is
+// left of them is in a copy, or it is lost.
+func (st *Stream) account(present *file) {
+	st.findRests()
+	for _, old := range slices.Clone(st.waiting) {
+		switch {
+		case old.found || old.fault != nil:
+		case present.offset >= old.offset && old.begins(present.seen):
+			st.remove(old) // an older copy of what is there
+			st.conclude(old)
+		default:
+			st.lose(old)
+		}
+	}
+}
+
+func passedOver(err error) bool {
+	for _, kind := range [...]error{errNotRegular, errCompressed, errTaken, errFinished, errCopy} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// settle passes an entry over until it changes.
+func (s *Set) settle(e entry) { s.settled[e.path] = e.state() }
+
+// resume opens the known files that are not open, wherever they lie now.
+func (st *Stream) resume() {
+	s := st.set
+	for _, f := range slices.Clone(st.waiting) {
+		f.found = s.now().Before(f.retryAt)
+		if f.found || f.key == (inode{}) {
+			continue
+		}
+		places := s.find(f.key)
+		if e, ok := s.at(f.path); ok && e.key == f.key {
+			places = append([]entry{e}, places...)
+		}
+		for _, e := range places {
+			if s.open[e.key] != nil {
+				continue
+			}
+			o, err := openPlain(e.path)
+			if err != nil {
+				if !vanishedError(err, e) && !passedOver(err) {
+					f.found, st.scanErr = true, err
+				}
+				continue
+			}
+			if s.knownAs(o) != f {
+				o.h.Close()
+				continue
+			}
+			if f.sumLen == 0 && e.path != f.path {
+				// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
+				// generation of the path, it is to be read, but where it belongs.
+				o.h.Close()
+				st.reorder(f)
+				break
+			}
+			st.goOn(f, e, o)
+			break
+		}
+	}
+}
+
+// knownUntil gives the time after which generations of the path may not be known.
+func (st *Stream) knownUntil() time.Time {
+	at := st.stamp
+	if !st.unsure.IsZero() && st.unsure.Before(at) {
+		at = st.unsure
+	}
+	st.unsure = time.Time{}
+	return at
+}
+
+// reorder gives up an identity that is uncertain; what it may have been is found as a generation that is not known.
+func (st *Stream) reorder(f *file) {
+	st.remove(f)
+	f.size = 0
+	st.conclude(f)
+	if st.unsure.IsZero() || f.stamp.Before(st.unsure) {
+		st.unsure = f.stamp
+	}
+}
+
+// goOn reads on in a known file that was found.
+func (st *Stream) goOn(f *file, e entry, o *opened) {
+	fault, stamp := f.fault, f.stamp
+	st.set.attach(f, st, e.path, o)
+	f.fault = fault // until something was read
+	if e.path != st.path || st.cur != nil {
+		st.enqueue(f)
+		return
+	}
+	if f.offset == 0 {
+		// Nothing but the inode says that it was not truncated meanwhile: then what it held is in a copy.
+		st.queue = append(st.queue, st.set.between(st, stamp, f)...)
+	}
+	st.queue = append(st.queue, f)
+	st.cur, st.stamp = f, f.stamp
+	st.number()
+}
+
+// truncated gives the content that replaced what was consumed of an open file an identity of its own.
+func (st *Stream) truncated(f *file) {
+	s := st.set
+	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("was truncated or rewritten in place; read from its beginning")
+	g := s.newFile(f.path)
+	f.fingerprint()
+	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
+	s.rekey(g, f.key)
+	s.open[g.key] = g
+	if st.active == f {
+		st.active, st.r, st.w = nil, 0, 0
+	}
+	f.h, f.long, f.size = nil, nil, f.offset
+	if st.former != nil && st.former.h == nil && st.former.zip == nil {
+		st.former.seen = nil
+	}
+	st.former = f // its first bytes tell the copy that was made of it, even if that is shorter
+	for _, list := range [...][]*file{st.queue, st.late} {
+		if i := slices.Index(list, f); i >= 0 {
+			list[i] = g
+		}
+	}
+	if st.cur == f {
+		st.cur = g
+	}
+	// What was not read may be in the copy that was made before; a copy that was held back is looked at again.
+	clear(s.settled)
+	s.watch.dirty.Store(true)
+	if !st.findRest(f) {
+		st.conclude(f)
+	}
+	// It may have been truncated more than once.
+	if i := slices.Index(st.queue, g); i >= 0 {
+		st.queue = slices.Insert(st.queue, i, s.between(st, f.stamp, g)...)
+		st.number()
+	}
+	s.more.Store(true)
+}
+
+// startAfter sets where a newer copy of a file goes on, now that that one was read to its end.
+func (st *Stream) startAfter(f *file) {
+	old := f.after
+	if f.offset == 0 && old.offset <= f.size && boundary(f.h, old.offset) {
+		f.offset = old.offset
+	}
+	f.after = nil
+	if slices.Contains(st.late, old) {
+		st.finish(old) // it has no name any more, and here is all that it had
+	}
+}
+
+// judge tells, when the first bytes of a file come, whether it is to be read: it may be a copy or compressed.
+func (st *Stream) judge(f *file, n int) (int, error) {
+	s := st.set
+	f.fresh = false
+	if compressed(f.seen) {
+		s.settled[f.where] = state{f.key, f.size, f.mtime}
+		return 0, errCompressed
+	}
+	o := &opened{h: f.h, key: f.key, size: f.size, head: f.seen}
+	_, from, err := s.copyOf(st, f.where, o)
+	if err != nil {
+		s.settled[f.where] = state{f.key, f.size, f.mtime}
+		return 0, err
+	}
+	if from > 0 {
+		f.offset = from
+		st.r, st.w = 0, 0
+	}
+	return n, nil
+}

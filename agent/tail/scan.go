@@ -1,0 +1,314 @@
+package tail
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Refresh looks for new files, rotations, deletions and returned permissions, and lets finished files go. It is cheap
+// when nothing happened (one stat a folder), so it may be called on every wake; it should be called at least once a
+// PollInterval. Truncations are found by Next. The error is [os.ErrClosed] after Close; trouble with files is in
+// [Stream.Status].
+func (s *Set) Refresh() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	if s.due() {
+		s.scan()
+	}
+	for _, st := range s.order {
+		st.lateFirst = len(st.late) > 0
+	}
+	return nil
+}
+
+// listingGap is the least time between two listings for each name in a folder, ten times what it takes: measured 5 µs.
+// With few names there need be none.
+const listingGap = 50 * time.Microsecond
+
+// due tells whether the folders have to be listed again. Folders so large that this takes long are not listed on every
+// wake.
+func (s *Set) due() bool {
+	since := time.Since(s.scanned)
+	if since >= s.poll {
+		return true
+	}
+	if s.listed > 100 && since < time.Duration(s.listed)*listingGap {
+		return false
+	}
+	if s.watch.dirty.Load() {
+		return true
+	}
+	for _, in := range s.inputs {
+		if in.dirMeta {
+			return true // a new folder does not show in those that are known
+		}
+	}
+	for _, st := range s.order {
+		if st.scanErr != nil || len(st.waiting) > 0 {
+			return true
+		}
+	}
+	for _, d := range s.folders {
+		if d.changed() {
+			return true
+		}
+	}
+	return false
+}
+
+// scan compares what is there with what is being read.
+func (s *Set) scan() {
+	s.watch.dirty.Store(false)
+	before := s.folders
+	s.folders = s.list()
+	for _, st := range s.order {
+		st.scanErr = nil
+	}
+	for _, st := range s.order {
+		st.resume()
+	}
+	s.revive()
+	for _, c := range s.compare() {
+		if c.stream != nil {
+			c.stream.succeed(c.entry)
+		} else {
+			s.discover(c, before)
+		}
+	}
+	s.unreadable()
+	for _, st := range slices.Clone(s.order) {
+		st.expire()
+		st.report()
+	}
+	s.retire()
+	s.prune()
+	s.rewatch()
+	s.scanned, s.listed = time.Now(), 0
+	for _, d := range s.folders {
+		s.listed += len(d.entries)
+	}
+}
+
+// found is a path at which something other lies than what is read for it.
+type found struct {
+	entry  entry
+	stream *Stream // nil: the path is new
+	tag    int
+}
+
+// compare gives the paths at which something new lies, those of base names before those of their generations, whose
+// names are longer: so a file between two generations goes to the stream that it was written to.
+func (s *Set) compare() []found {
+	var out []found
+	for _, st := range s.order {
+		if st.trouble {
+			continue
+		}
+		d := s.folders[filepath.Dir(st.path)]
+		e, ok := d.entries[filepath.Base(st.path)]
+		switch {
+		case ok && e.err != nil:
+			st.scanErr = e.err
+		case ok && e.regular() && st.cur != nil && st.cur.key == e.key && st.cur.zip == nil:
+			st.confirm(e)
+		case ok && e.regular():
+			out = append(out, found{entry: e, stream: st})
+		case ok:
+			s.name(e.path, "passed over: not a regular file")
+			st.vanished()
+		case d.err != nil && !d.missing():
+			st.scanErr = d.err // nobody knows what lies there
+		default:
+			st.vanished()
+		}
+	}
+	for _, d := range s.folders {
+		for name, e := range d.entries {
+			if s.streams[e.path] != nil {
+				continue
+			}
+			if i := s.inputOf(e.path); i >= 0 && s.wanted(name, e) {
+				out = append(out, found{entry: e, tag: s.inputs[i].Tag})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b found) int {
+		// A real name goes before a symbolic link to the same file.
+		return cmp.Or(cmp.Compare(len(a.entry.path), len(b.entry.path)), cmpBool(a.entry.link, b.entry.link),
+			cmp.Compare(a.entry.path, b.entry.path))
+	})
+	return out
+}
+
+func cmpBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// wanted tells whether something that matches an input may be a file to read.
+func (s *Set) wanted(name string, e entry) bool {
+	if _, packed := unpacked(name); packed {
+		s.name(e.path, "passed over: compressed")
+		return false
+	}
+	if e.err == nil && !e.regular() {
+		s.name(e.path, "passed over: not a regular file")
+		return false
+	}
+	if e.err == nil && s.open[e.key] != nil {
+		s.name(e.path, "passed over: "+errTaken.Error())
+		return false
+	}
+	return !s.isSettled(e)
+}
+
+// isSettled tells whether an entry was passed over and has not changed since.
+func (s *Set) isSettled(e entry) bool {
+	at, ok := s.settled[e.path]
+	return ok && at == e.state()
+}
+
+// discover makes a stream of a path that was not known, if what lies there is to be read.
+func (s *Set) discover(c found, before map[string]*folder) {
+	e := c.entry
+	st := newStream(s, e.path, c.tag)
+	st.fromEnd = s.startsAtEnd(e.path)
+	st.stamp = s.stampOf(e.path, before)
+	if e.err != nil {
+		st.scanErr = e.err
+	} else {
+		st.succeed(e)
+	}
+	if st.cur != nil || st.scanErr != nil || len(st.queue) > 0 || len(st.waiting) > 0 {
+		s.addStream(st)
+	}
+}
+
+// stampOf gives the time after which generations of a path that was just found are not known: when the path was last
+// read, else when its folder was last seen without it. Zero, and nothing is looked for, if the folder is new to us.
+func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
+	var stamp time.Time
+	for _, f := range s.files {
+		if f.path == path && f.stamp.After(stamp) {
+			stamp = f.stamp
+		}
+	}
+	if d := before[filepath.Dir(path)]; stamp.IsZero() && d != nil && d.err == nil {
+		stamp = d.mtime
+	}
+	return stamp
+}
+
+// revive goes on with finished files that grew: somebody still had them open.
+func (s *Set) revive() {
+	for _, d := range s.folders {
+		for _, e := range d.entries {
+			if !e.regular() {
+				continue
+			}
+			if f := s.open[e.key]; f != nil {
+				if f != f.stream.cur || e.path == f.path {
+					f.where = e.path
+				}
+				continue
+			}
+			for _, f := range s.byKey[e.key] {
+				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputOf(f.path) >= 0 {
+					s.reopen(f, e)
+				}
+			}
+		}
+	}
+}
+
+// reopen puts a finished file that grew back among those that are watched for late writers.
+func (s *Set) reopen(f *file, e entry) {
+	o, err := openPlain(e.path)
+	if err != nil {
+		return // gone again, or not ours to read: it is tried again, as f.size still differs
+	}
+	if s.open[o.key] != nil || o.key != f.key || !f.begins(o.head) || o.size <= f.offset || s.outrun(f, e.path, o) {
+		o.h.Close()
+		f.refuted = e.state() // the inode serves another file now
+		return
+	}
+	st := s.streams[f.path]
+	if st == nil {
+		st = s.addStream(newStream(s, f.path, s.inputs[s.inputOf(f.path)].Tag))
+	}
+	s.attach(f, st, e.path, o)
+	f.gone = s.now()
+	st.late = append(st.late, f)
+}
+
+// unreadable keeps a stream without lines for each input whose folder cannot be read.
+func (s *Set) unreadable() {
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		d := s.folders[in.dir]
+		if in.literal || in.dirMeta {
+			continue
+		}
+		st := s.streams[in.Pattern]
+		switch {
+		case d.err != nil && st == nil:
+			st = newStream(s, in.Pattern, in.Tag)
+			st.trouble = true
+			s.addStream(st)
+			fallthrough
+		case d.err != nil && st.trouble:
+			st.scanErr = fmt.Errorf("look for files: %w", d.err)
+		case d.err == nil && st != nil && st.trouble:
+			st.report()
+			s.dropStream(st)
+		}
+	}
+}
+
+// retire drops streams whose path is gone, once their last positions were given to the caller.
+func (s *Set) retire() {
+	for _, st := range slices.Clone(s.order) {
+		if st.literal || st.trouble || !st.idle() || st.err() != nil || len(st.finished) > 0 {
+			continue
+		}
+		s.dropStream(st)
+	}
+}
+
+// prune forgets decisions about names that are gone.
+func (s *Set) prune() {
+	for path := range s.settled {
+		if _, ok := s.at(path); !ok {
+			delete(s.settled, path)
+		}
+	}
+}
+
+func (s *Set) addStream(st *Stream) *Stream {
+	st.literal = s.isLiteral(st.path)
+	s.streams[st.path] = st
+	i, _ := slices.BinarySearchFunc(s.order, st, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
+	s.order = slices.Insert(s.order, i, st)
+	return st
+}
+
+func (s *Set) dropStream(st *Stream) {
+	delete(s.streams, st.path)
+	s.order = slices.DeleteFunc(s.order, func(other *Stream) bool { return other == st })
+}
+
+// vanishedError tells whether an error means that the name is not there, as opposed to a link that leads nowhere.
+func vanishedError(err error, e entry) bool { return errors.Is(err, fs.ErrNotExist) && !e.link }

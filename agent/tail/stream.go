@@ -1,0 +1,264 @@
+package tail
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// Stream is one path as an endless source of lines: when the file at the path is replaced, it is read to its end, then
+// everything that lay at the path between it and its successor, then the successor.
+type Stream struct {
+	set     *Set
+	path    string
+	tag     int
+	literal bool // configured as it is, so it has to be there
+	trouble bool // stands for a folder that cannot be read
+	fromEnd bool // a file that is new here starts at its end
+
+	queue    []*file    // open, read one after the other
+	cur      *file      // the last of the queue, if the path leads to it or did until it was gone; else nil
+	late     []*file    // read to their ends, watched for late writers
+	waiting  []*file    // known, not open: not found, or it may not be read
+	finished []finished // done, to be given by Position for a while
+	from     *file      // the last line's
+	former   *file      // what was truncated last
+	unsure   time.Time  // if not zero: generations since then may have been taken for others
+	looked   time.Time  // folder's modification time when generations were last looked for without a successor
+	stamp    time.Time  // modification time of what was last seen at the path
+
+	lateFirst bool // to be looked at before more is read from the queue
+	active    *file
+	buf       []byte
+	r, w      int // what is unread in buf, of active
+
+	scanErr   error
+	inTrouble bool // as it was logged
+	lines     uint64
+	cuts      uint64
+}
+
+// finished is a file whose last position may not be stored yet.
+type finished struct {
+	*file
+	at    time.Time
+	calls int // how often it was given
+}
+
+// Status is what is known of a stream now.
+type Status struct {
+	Path   string
+	Size   int64 // of the file at the path, bytes
+	Offset int64 // consumed of it
+	Behind int64 // bytes that are there and not consumed, those of predecessors included; a last line without newline counts
+	Err    error // trouble that lasts; nil: none. What can be read is read all the same.
+	Lines  uint64
+	Cut    uint64 // of the lines, those longer than MaxLine
+}
+
+func newStream(s *Set, path string, tag int) *Stream { return &Stream{set: s, path: path, tag: tag} }
+
+// Path is what the pattern matched.
+func (st *Stream) Path() string { return st.path }
+
+// Tag is that of the input.
+func (st *Stream) Tag() int { return st.tag }
+
+// Next gives the next complete line that is there now. False means that there is none now, or that the file cannot be
+// read (see Status): call [Set.Wait], [Set.Refresh] and Next again. It never waits for data.
+func (st *Stream) Next() (Line, bool) {
+	s := st.set
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return Line{}, false
+	}
+	line, ok := st.take()
+	if !ok {
+		line, ok = st.refill()
+	}
+	s.mu.Unlock()
+	return line, ok
+}
+
+// Position gives the positions of all files of this stream that are being read or were finished lately, as of the last
+// Line returned. Stored together with everything up to that line, they make a restart go on exactly after it. A
+// finished file is given again for a minute and at least three times, for the case that a commit fails, counted from
+// when Next was called after its last line: a caller that looks one line ahead has not used that line before.
+func (st *Stream) Position() []Position {
+	s := st.set
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Position, 0, len(st.finished)+len(st.waiting)+len(st.late)+len(st.queue))
+	for i := range st.finished {
+		st.finished[i].calls++
+		out = append(out, st.finished[i].position())
+	}
+	for _, list := range [...][]*file{st.waiting, st.late, st.queue} {
+		for _, f := range list {
+			out = append(out, f.position())
+		}
+	}
+	return out
+}
+
+// Status tells how far the stream is and what troubles it.
+func (st *Stream) Status() Status {
+	s := st.set
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := Status{Path: st.path, Err: st.err(), Lines: st.lines, Cut: st.cuts}
+	for _, list := range [...][]*file{st.late, st.queue} {
+		for _, f := range list {
+			size := f.sizeNow()
+			out.Behind += max(0, size-f.offset)
+			if f == st.cur {
+				out.Size, out.Offset = size, f.offset
+			}
+		}
+	}
+	return out
+}
+
+// sizeNow gives the size of an open file; that of a compressed one is what its trailer says.
+func (f *file) sizeNow() int64 {
+	if f.zip != nil {
+		return f.zip.plain
+	}
+	if f.h != nil {
+		if fi, err := f.h.Stat(); err == nil {
+			return fi.Size()
+		}
+	}
+	return f.size
+}
+
+// err gives the trouble of the path, else that of one of its files.
+func (st *Stream) err() error {
+	if st.scanErr != nil {
+		return st.scanErr
+	}
+	for _, list := range [...][]*file{st.queue, st.late, st.waiting} {
+		for _, f := range list {
+			if f.fault != nil {
+				return f.fault
+			}
+		}
+	}
+	return nil
+}
+
+// report logs when trouble begins and when it ends, and nothing in between.
+func (st *Stream) report() {
+	err := st.err()
+	switch {
+	case err != nil && !st.inTrouble:
+		st.set.log.Warn().Str("path", st.path).Err(err).Msg("cannot be read; tried again until it can")
+	case err == nil && st.inTrouble:
+		st.set.log.Info().Str("path", st.path).Msg("can be read again")
+	}
+	st.inTrouble = err != nil
+}
+
+// confirm takes note that the path still leads to the present file.
+func (st *Stream) confirm(e entry) {
+	c := st.cur
+	c.gone, c.where = time.Time{}, e.path
+	if e.mtime.After(c.stamp) && st.set.intact(c) == nil {
+		c.stamp = e.mtime // else it was truncated, and the copy of it may be older than what was written since
+	}
+	st.stamp = c.stamp
+	st.account(c)
+	if !st.unsure.IsZero() {
+		since := st.unsure
+		st.unsure = time.Time{}
+		i := max(0, slices.Index(st.queue, c))
+		st.queue = slices.Insert(st.queue, i, st.set.between(st, since, c)...)
+		st.number()
+	}
+}
+
+// vanished takes note that nothing to read lies at the path.
+func (st *Stream) vanished() {
+	if st.cur != nil && st.cur.gone.IsZero() {
+		st.cur.gone = st.set.now()
+	}
+	st.findRests()
+	st.findBetween()
+	if st.cur != nil {
+		return // its handle is read on; a gap of an instant is how rotation works
+	}
+	if st.literal && st.scanErr == nil && st.idle() {
+		st.scanErr = fmt.Errorf("%s: %w", st.path, fs.ErrNotExist)
+	}
+}
+
+// await adds a known file that is to be found and opened.
+func (st *Stream) await(f *file) {
+	f.stream, f.since = st, st.set.now()
+	st.waiting = append(st.waiting, f)
+	if f.stamp.After(st.stamp) {
+		st.stamp = f.stamp
+	}
+}
+
+// enqueue adds a file to be read in the order of identities, before the present one.
+func (st *Stream) enqueue(f *file) {
+	i := 0
+	for i < len(st.queue) && st.queue[i] != st.cur && st.queue[i].id < f.id {
+		i++
+	}
+	st.queue = slices.Insert(st.queue, i, f)
+}
+
+// number sees to it that files are numbered in the order in which they are read, as after a restart their numbers are
+// what is known of it. One of which nothing was read may be given another number.
+func (st *Stream) number() {
+	last := int64(0)
+	for _, f := range st.queue {
+		if f.id < last && f.offset == 0 {
+			st.renumber(f)
+		}
+		last = max(last, f.id)
+	}
+}
+
+func (st *Stream) renumber(f *file) {
+	s := st.set
+	delete(s.files, f.id)
+	if f.stored {
+		old := &file{id: f.id, path: f.path, stamp: f.stamp}
+		s.files[old.id] = old
+		st.conclude(old)
+	}
+	s.lastID++
+	f.id, f.stored = s.lastID, false
+	s.files[f.id] = f
+}
+
+// promote makes a file of this stream the present one.
+func (st *Stream) promote(f *file) {
+	st.remove(f)
+	st.queue = append(st.queue, f)
+	st.cur = f
+	f.gone = time.Time{}
+}
+
+// remove takes a file out of all lists.
+func (st *Stream) remove(f *file) {
+	same := func(other *file) bool { return other == f }
+	st.queue = slices.DeleteFunc(st.queue, same)
+	st.late = slices.DeleteFunc(st.late, same)
+	st.waiting = slices.DeleteFunc(st.waiting, same)
+	if st.cur == f {
+		st.cur = nil
+	}
+	if st.active == f {
+		// The buffer stays: the line returned last lies in it.
+		if f.zip != nil {
+			f.zip.stale = true
+		}
+		st.active, st.r, st.w = nil, 0, 0
+	}
+}

@@ -1,0 +1,282 @@
+// Package tail turns paths into endless sources of lines. A path is followed across everything that rotation does to
+// it (rename, several renames while nobody looked, compression, copy and truncate, deletion), and every complete line
+// is given exactly once, also across restarts: the caller stores the positions it is given in the transaction that
+// stores the lines, and hands them back to [Open].
+//
+// A file is known by device, inode and a fingerprint of the first bytes that were consumed of it. So a reused inode is
+// a new file, and a copy of what was read already, compressed or not, is not read again.
+//
+// The package does not parse lines, does not decide which of several files goes first, and starts no goroutine but the
+// one that listens for file system events. Events only wake; what is read is decided by looking at the files.
+package tail
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/rs/zerolog"
+)
+
+const (
+	defaultMaxLine = 64 << 10
+	defaultPoll    = time.Second
+	// bufferSize is how much is read at once. Measured: larger buffers bring nothing more, smaller ones cost.
+	bufferSize = 256 << 10
+	// readBudget is how much one Next may read without coming upon a line, so that a line of gigabytes holds up
+	// neither the other streams nor a shutdown.
+	readBudget = 64 << 20
+	// graceAtLeast is how long a file that has a successor is still watched for late writers: syslog daemons go on
+	// writing into the renamed file until they are told to reopen it.
+	graceAtLeast = 10 * time.Second
+	// goneGrace is how long a file is kept open, or looked for, that nothing has replaced.
+	goneGrace = time.Hour
+	// silentFor is how long a file must have been silent to be closed, though it is still there: with a new file every
+	// hour, they would otherwise all stay open. It is opened again when it grows.
+	silentFor = 24 * time.Hour
+)
+
+// Input is one configured path.
+type Input struct {
+	Pattern string // as of [filepath.Match], in every part of the path; files that appear later are picked up
+	FromEnd bool   // a file that is there when the input is first opened starts after its last complete line
+	Tag     int    // the caller's number of this input; see [Stream.Tag]
+}
+
+// Options configure a [Set]. The zero value of every field is usable.
+type Options struct {
+	Inputs       []Input       // where several match one path, the first counts
+	MaxLine      int           // bytes of a line that are given; 0: 64 KiB
+	PollInterval time.Duration // 0: 1 s
+	Logger       zerolog.Logger
+
+	now        func() time.Time                  // nil: time.Now; for grace periods only, never compared with times of files
+	newWatcher func() (*fsnotify.Watcher, error) // nil: fsnotify.NewWatcher
+}
+
+// Position says how far one file was read. It is a snapshot for the caller to store, together with everything up to
+// the line that was returned last.
+type Position struct {
+	ID     int64  // number of this file (its identity), unique among the positions given to Open and made since
+	Path   string // of the stream that reads it, which is not where a rotated file lies now
+	Device uint64 // 0, with Inode 0: known by its content only, as it is read from a compressed copy
+	Inode  uint64
+	// Fingerprint is the SHA-256 of the first FingerprintLen bytes, at most 1024: what was consumed, and complete lines
+	// that were seen beyond Offset, so that a file of which nothing was consumed yet is known again.
+	Fingerprint    []byte
+	FingerprintLen int
+	Offset         int64     // bytes consumed; the next line begins here
+	Done           bool      // renamed away, deleted or replaced, and read to its end; kept so that it is not read again
+	Updated        time.Time // modification time of the file when it was last seen under Path; times of generations are compared with it
+}
+
+// Line is one complete line of a file.
+type Line struct {
+	File   int64  // Position.ID
+	Offset int64  // of its first byte
+	Next   int64  // of the byte after its newline
+	Data   []byte // without the newline and one CR before it; valid until the next Next on the same stream
+	Cut    bool   // longer than MaxLine: Data is its head, the rest was skipped
+}
+
+// Set is the streams of all inputs. Its methods and those of its streams may be called from several goroutines, but
+// Wait from one only, and a Line's Data is valid until the next call of Next on the same stream.
+type Set struct {
+	inputs  []input
+	maxLine int
+	poll    time.Duration
+	grace   time.Duration
+	log     zerolog.Logger
+	now     func() time.Time
+	watch   *watch
+
+	more  atomic.Bool // a stream stopped at its read budget: there is more to do without any event
+	awake time.Time   // when Wait last returned for an event
+
+	mu      sync.Mutex
+	files   map[int64]*file   // every known identity, finished ones included
+	byKey   map[inode][]*file // the same by inode; several where an inode was reused or a file truncated
+	open    map[inode]*file   // those that are open: no file is read twice at a time
+	lastID  int64
+	streams map[string]*Stream
+	order   []*Stream // by path
+	folders map[string]*folder
+	scanned time.Time
+	listed  int // names in all folders
+	settled map[string]state
+	named   map[string]struct{}
+	first   bool     // the scan of Open is under way
+	spare   [][]byte // buffers of streams that have nothing to read now
+	scratch [fingerprintMax]byte
+	closed  bool
+}
+
+// Open begins to follow the inputs at the positions given, which are all that the caller has, those of paths that are
+// no longer configured included (they are left alone). The error is about an invalid pattern; trouble with files is in
+// [Stream.Status]. The caller must Close the Set.
+func Open(o Options, positions []Position) (*Set, error) {
+	s := &Set{
+		maxLine: o.MaxLine, poll: o.PollInterval, log: o.Logger, now: o.now,
+		files: map[int64]*file{}, byKey: map[inode][]*file{}, open: map[inode]*file{},
+		streams: map[string]*Stream{}, settled: map[string]state{}, named: map[string]struct{}{}, first: true,
+	}
+	if s.maxLine <= 0 {
+		s.maxLine = defaultMaxLine
+	}
+	if s.poll <= 0 {
+		s.poll = defaultPoll
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.grace = max(5*s.poll, graceAtLeast)
+	for _, in := range o.Inputs {
+		p, err := newInput(in)
+		if err != nil {
+			return nil, err
+		}
+		s.inputs = append(s.inputs, p)
+	}
+	s.restore(positions)
+	s.watch = startWatch(o.newWatcher, s.inputs, s.log)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scan()
+	s.first = false
+	return s, nil
+}
+
+// restore takes over what is known and makes a stream for each configured path that was not read to its end.
+func (s *Set) restore(positions []Position) {
+	for _, p := range positions {
+		f := fileAt(p)
+		if old := s.files[f.id]; old != nil {
+			s.forget(old)
+		}
+		s.remember(f)
+		s.lastID = max(s.lastID, f.id)
+	}
+	for _, f := range s.byID() {
+		i := s.inputOf(f.path)
+		if i < 0 {
+			continue
+		}
+		s.inputs[i].known = true
+		if f.done {
+			continue
+		}
+		st := s.streams[f.path]
+		if st == nil {
+			st = s.addStream(newStream(s, f.path, s.inputs[i].Tag))
+		}
+		st.await(f)
+	}
+	for _, in := range s.inputs {
+		if in.literal && s.streams[in.Pattern] == nil {
+			s.addStream(newStream(s, in.Pattern, in.Tag))
+		}
+	}
+	for _, st := range s.order {
+		st.literal = s.isLiteral(st.path)
+		st.fromEnd = s.startsAtEnd(st.path)
+	}
+}
+
+// byID gives every known file, the oldest identity first.
+func (s *Set) byID() []*file {
+	all := make([]*file, 0, len(s.files))
+	for _, f := range s.files {
+		all = append(all, f)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].id < all[j].id })
+	return all
+}
+
+// Streams gives one stream for each path, sorted by path. A pattern whose folder cannot be read is represented by a
+// stream without lines that carries the trouble, and is named after the pattern.
+func (s *Set) Streams() []*Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*Stream(nil), s.order...)
+}
+
+// Forget drops finished files that were last modified before the time given and are in no folder that is looked at any
+// more, and returns their IDs: their stored positions are of no more use. It is for keeping that table short.
+func (s *Set) Forget(before time.Time) []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	there := map[inode]bool{}
+	for _, d := range s.folders {
+		if d.err != nil {
+			return nil // what cannot be seen may still be there
+		}
+		for _, e := range d.entries {
+			there[e.key] = true
+		}
+	}
+	var ids []int64
+	for _, f := range s.byID() {
+		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputOf(f.path) >= 0 && !s.unreported(f) {
+			s.forget(f)
+			ids = append(ids, f.id)
+		}
+	}
+	return ids
+}
+
+// unreported tells whether a finished file is still to be given by Position.
+func (s *Set) unreported(f *file) bool {
+	st := s.streams[f.path]
+	if st == nil {
+		return false
+	}
+	for _, d := range st.finished {
+		if d.file == f {
+			return true
+		}
+	}
+	return false
+}
+
+// Close releases files and watches. Streams give no more lines afterwards; their positions remain readable.
+func (s *Set) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	var errs []error
+	for _, f := range s.files {
+		errs = append(errs, f.close())
+	}
+	s.mu.Unlock()
+	errs = append(errs, s.watch.close())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close followed files: %w", err)
+	}
+	return nil
+}
+
+// name logs something about a path once, however often it is come upon.
+func (s *Set) name(path, what string) {
+	key := path + "\x00" + what
+	if _, ok := s.named[key]; ok {
+		return
+	}
+	if len(s.named) >= maxNamed {
+		clear(s.named) // rather say something twice than grow without bound
+	}
+	s.named[key] = struct{}{}
+	s.log.Info().Str("path", path).Msg(what)
+}
+
+// maxNamed bounds the memory of what was said already.
+const maxNamed = 10_000
+
+var errClosed = fmt.Errorf("followed files: %w", os.ErrClosed)

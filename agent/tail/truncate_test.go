@@ -1,0 +1,216 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCopytruncateStartsAgainWithANewIdentity(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntwo\n")
+	k.expect("one", "two")
+	id := k.stream("x.log").Position()[0].ID
+	k.copytruncate("x.log", "x.log.1")
+	k.write("x.log", "three\n")
+	k.expect("three")
+	p := k.stream("x.log").Position()
+	if len(p) != 2 || p[0].ID != id || !p[0].Done || p[1].ID == id || p[1].Offset != 6 || p[0].Inode != p[1].Inode {
+		t.Fatalf("positions %+v", p)
+	}
+	k.restart()
+	k.expect()
+}
+
+func TestATruncatedFileThatGrewBeyondTheOldSizeBeforeWeLooked(t *testing.T) {
+	for name, between := range map[string]func(k *kit){"running": (*kit).read, "down": (*kit).restart} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, "*.log")
+			k.write("x.log", text(numbered("a", 0, 5)))
+			k.expect(numbered("a", 0, 5)...)
+			between(k)
+			k.put("x.log", text(numbered("b", 0, 50)))
+			k.expect(numbered("b", 0, 50)...)
+		})
+	}
+}
+
+func TestATruncatedFileOfTheSameSize(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\n")
+	k.expect("one")
+	k.put("x.log", "two\n")
+	k.must(os.Chtimes(k.path("x.log"), time.Time{}, time.Now().Add(time.Second))) // in the same tick it would not show
+	k.expect("two")
+}
+
+func TestTruncationWhileLinesWereWaitingInTheBuffer(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", text(numbered("a", 0, 10)))
+	k.refresh()
+	line, _ := k.stream("x.log").Next()
+	k.taken = append(k.taken, got{text: string(line.Data)})
+	k.copytruncate("x.log", "x.log.1")
+	k.write("x.log", text(numbered("b", 0, 30)))
+	k.expect(append(numbered("a", 0, 10), numbered("b", 0, 30)...)...)
+}
+
+func TestOffsetBeyondTheEndIsATruncation(t *testing.T) {
+	for name, down := range map[string]bool{"running": false, "down": true} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, "*.log")
+			lines := numbered("a", 0, 50)
+			k.write("x.log", text(lines))
+			k.expect(lines...)
+			if down {
+				k.crash()
+			}
+			k.must(os.Truncate(k.path("x.log"), int64(len(text(lines[:20]))))) // with the same fingerprint
+			if down {
+				k.open()
+			}
+			k.expect(lines[:20]...)
+			if k.logged("truncated") != 1 {
+				t.Fatalf("log: %s", k.log.String())
+			}
+			if n := len(k.stored); n != 2 {
+				t.Fatalf("%d identities, want 2", n)
+			}
+		})
+	}
+}
+
+func TestSeveralCopytruncatesBetweenTwoLooks(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log", "one\n")
+	k.expect("one")
+	k.write("x.log", "two\n")
+	k.copytruncate("x.log", "x.log.2")
+	k.write("x.log", "three\n")
+	k.copytruncate("x.log", "x.log.1")
+	k.write("x.log", "four\n")
+	k.expect("two", "three", "four")
+	k.restart()
+	k.expect()
+}
+
+func TestAnIncompleteLineThatIsTakenBackIsNoTruncation(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntwo, inco")
+	k.expect("one")
+	k.put("x.log", "one\n2\n")
+	k.expect("2")
+	if n := len(k.stream("x.log").Position()); n != 1 {
+		t.Fatalf("%d identities, want 1", n)
+	}
+}
+
+func TestWhatWasNotReadBeforeACopytruncateIsReadFromTheCopy(t *testing.T) {
+	for _, lines := range []int{3, 50} { // with a fingerprint that is not full, and with one that is
+		for name, down := range map[string]bool{"running": false, "down": true} {
+			t.Run(fmt.Sprintf("%d lines, %s", lines, name), func(t *testing.T) {
+				k := start(t, "*.log")
+				k.write("x.log", text(numbered("a", 0, lines)))
+				k.expect(numbered("a", 0, lines)...)
+				if down {
+					k.crash()
+				}
+				k.write("x.log", text(numbered("a", lines, 2*lines)))
+				k.copytruncate("x.log", "x.log.1")
+				k.write("x.log", "new\n")
+				if down {
+					k.open()
+				}
+				k.expect(append(numbered("a", lines, 2*lines), "new")...)
+				k.restart()
+				k.expect()
+				k.later(11 * time.Second)
+				k.expect()
+			})
+		}
+	}
+}
+
+func TestTheCopyOfCopytruncateIsNotReadAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		pattern, to string
+		lines       int
+	}{
+		"generation":        {"x.log*", "x.log.1", 50},
+		"short generation":  {"x.log*", "x.log.1", 3},
+		"dated":             {"x*.log", "x-20260102.log", 50},
+		"some other name":   {"*.log", "backup of x.log", 50},
+		"of a former start": {"x.log*", "x.log.1", 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, c.pattern)
+			k.write("x.log", text(numbered("a", 0, c.lines)))
+			k.expect(numbered("a", 0, c.lines)...)
+			k.copy("x.log", c.to)
+			k.expect() // the copy is there, the file not truncated yet
+			if name == "of a former start" {
+				k.restart()
+			}
+			if c.lines > 10 { // a copy shorter than the fingerprint has nothing to be known by
+				k.write("x.log", "last\n") // written after the copy
+				k.expect("last")
+			}
+			k.must(os.Truncate(k.path("x.log"), 0))
+			k.expect()
+			k.write("x.log", "new\n")
+			k.expect("new")
+			k.restart()
+			k.expect()
+			if k.logged("a copy of a file that is being read") > 2 {
+				t.Fatalf("log: %s", k.log.String())
+			}
+		})
+	}
+}
+
+func TestACopyThatIsSeenWhileItIsStillEmpty(t *testing.T) {
+	k := start(t, "x.log*")
+	k.write("x.log", text(numbered("a", 0, 50)))
+	k.expect(numbered("a", 0, 50)...)
+	k.put("x.log.1", "")
+	k.expect()
+	k.restart()
+	k.copytruncate("x.log", "x.log.1")
+	k.write("x.log", "new\n")
+	k.expect("new")
+	k.put("x.log.2", "")
+	k.expect()
+	k.put("x.log.2", text(numbered("a", 0, 50)))
+	k.expect()
+	k.write("x.log.2", "more\n")
+	k.expect("more")
+	k.restart()
+	k.expect()
+}
+
+func TestACopyUnderAnotherNameHoldsWhatWasNotRead(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", text(numbered("a", 0, 50)))
+	k.expect(numbered("a", 0, 50)...)
+	k.write("x.log", "unread\n")
+	k.copytruncate("x.log", "saved.log")
+	k.expect("unread")
+}
+
+func TestAWriterThatDidNotNoticeTheTruncationLeavesAHole(t *testing.T) {
+	k := start(t, "*.log")
+	w, err := os.Create(k.path("x.log")) // without O_APPEND
+	k.must(err)
+	defer w.Close()
+	fmt.Fprintln(w, "one")
+	k.expect("one")
+	k.must(os.Truncate(k.path("x.log"), 0))
+	fmt.Fprintln(w, "two")
+	k.expect("\x00\x00\x00\x00two")
+	_, err = w.Seek(1<<40, 0)
+	k.must(err)
+	fmt.Fprint(w, "three\nfour\n")
+	k.expect(strings.Repeat("\x00", defaultMaxLine), "four")
+}

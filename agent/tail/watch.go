@@ -1,0 +1,211 @@
+package tail
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/rs/zerolog"
+)
+
+// coalesce is the least time between two wakes: at thousands of lines a second, each waking us, many are read at once.
+const coalesce = 5 * time.Millisecond
+
+// watch listens for file system events, to wake. Without it, polling does.
+type watch struct {
+	log     zerolog.Logger
+	inputs  []input
+	wake    chan struct{} // holds one
+	closed  chan struct{}
+	dirty   atomic.Bool // names or permissions may have changed
+	reading atomic.Pointer[map[string]struct{}]
+
+	w       *fsnotify.Watcher // nil: none to be had
+	folders map[string]inode  // watched, and what was watched under that name
+	links   map[string]inode  // the same for symbolic links, whose files lie elsewhere
+	refused bool              // said that something cannot be watched
+	done    sync.WaitGroup
+}
+
+func startWatch(newWatcher func() (*fsnotify.Watcher, error), inputs []input, log zerolog.Logger) *watch {
+	w := &watch{log: log, inputs: inputs, wake: make(chan struct{}, 1), closed: make(chan struct{}),
+		folders: map[string]inode{}, links: map[string]inode{}}
+	if newWatcher == nil {
+		newWatcher = fsnotify.NewWatcher
+	}
+	var err error
+	if w.w, err = newWatcher(); err != nil {
+		w.refuse(err)
+		return w
+	}
+	w.done.Go(w.listen)
+	return w
+}
+
+// refuse says once that events are not to be had.
+func (w *watch) refuse(err error) {
+	if !w.refused {
+		w.log.Warn().Err(err).Msg("no file system events; files are looked at by polling alone")
+	}
+	w.refused = true
+}
+
+func (w *watch) listen() {
+	for {
+		select {
+		case event, ok := <-w.w.Events:
+			if !ok {
+				return
+			}
+			w.consider(event)
+		case _, ok := <-w.w.Errors:
+			if !ok {
+				return
+			}
+			// Events were lost, or a folder cannot be watched any more: look at everything.
+			w.dirty.Store(true)
+			w.ring()
+		}
+	}
+}
+
+// consider wakes for what concerns us: a folder may hold busy files that are not ours.
+func (w *watch) consider(event fsnotify.Event) {
+	if event.Op != fsnotify.Write {
+		w.dirty.Store(true)
+	}
+	name := filepath.Clean(event.Name)
+	if ours := w.reading.Load(); ours != nil {
+		if _, ok := (*ours)[name]; ok {
+			w.ring()
+			return
+		}
+	}
+	for i := range w.inputs {
+		if w.inputs[i].matches(name) {
+			w.ring()
+			return
+		}
+	}
+}
+
+func (w *watch) ring() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watch) close() error {
+	close(w.closed)
+	if w.w == nil {
+		return nil
+	}
+	err := w.w.Close()
+	w.done.Wait()
+	return err
+}
+
+// keep watches what is to be watched under a name, anew if something else lies there than before.
+func (w *watch) keep(in map[string]inode, name string, key inode) {
+	if in[name] == key {
+		return
+	}
+	if _, ok := in[name]; ok {
+		_ = w.w.Remove(name) // it may be gone with what it watched
+		delete(in, name)
+	}
+	if err := w.w.Add(name); err != nil {
+		w.refuse(err)
+		return
+	}
+	in[name] = key
+}
+
+// drop ends the watching of what is not wanted any more.
+func (w *watch) drop(in map[string]inode, wanted map[string]inode) {
+	for name := range in {
+		if _, ok := wanted[name]; !ok {
+			_ = w.w.Remove(name)
+			delete(in, name)
+		}
+	}
+}
+
+// rewatch watches the folders that are there, and the files behind symbolic links.
+func (s *Set) rewatch() {
+	reading := map[string]struct{}{}
+	for _, f := range s.open {
+		reading[f.where] = struct{}{}
+	}
+	s.watch.reading.Store(&reading)
+	if s.watch.w == nil {
+		return
+	}
+	folders, links := map[string]inode{}, map[string]inode{}
+	for path, d := range s.folders {
+		if d.err == nil {
+			folders[path] = d.key
+		}
+	}
+	for path := range s.streams {
+		if e, ok := s.folders[filepath.Dir(path)].entries[filepath.Base(path)]; ok && e.link && e.regular() {
+			links[path] = e.key
+		}
+	}
+	s.watch.drop(s.watch.folders, folders)
+	s.watch.drop(s.watch.links, links)
+	for path, key := range folders {
+		s.watch.keep(s.watch.folders, path, key)
+	}
+	for path, key := range links {
+		s.watch.keep(s.watch.links, path, key)
+	}
+}
+
+// Wait returns nil when something may have happened to a file, or the PollInterval has passed, or a stream stopped
+// before it was at its end so as not to hold up others; and the context's error when that ended, [os.ErrClosed] after
+// Close. Many events in a row make it return every few milliseconds, not for each.
+func (s *Set) Wait(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-s.watch.closed:
+		return errClosed
+	default:
+	}
+	if s.more.Swap(false) {
+		return nil
+	}
+	timer := time.NewTimer(s.poll)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.watch.closed:
+		return errClosed
+	case <-timer.C:
+		return nil
+	case <-s.watch.wake:
+	}
+	if rest := coalesce - time.Since(s.awake); rest > 0 {
+		timer.Reset(rest)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.watch.closed:
+			return errClosed
+		case <-timer.C:
+		}
+		select { // what came meanwhile is seen by what follows this return
+		case <-s.watch.wake:
+		default:
+		}
+	}
+	s.awake = time.Now()
+	return nil
+}
