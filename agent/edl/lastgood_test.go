@@ -1,0 +1,344 @@
+package edl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// saved publishes a list, saves it as Run does, and returns the file's content.
+func saved(t *testing.T, s *Server, list []Entry, at time.Time) []byte {
+	t.Helper()
+	s.Publish(list, at)
+	if !s.saveOnce() {
+		t.Fatal(s.Status().SaveError)
+	}
+	b, err := os.ReadFile(s.lastGoodFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestLastGoodIsServedAfterARestart(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	first := mustNew(t, o)
+	stop := run(t, first)
+	first.Publish(manyEntries(500), clk.now())
+	before := get(t, client(t, first), first)
+	stop()
+	if info, err := os.Stat(first.lastGoodFile()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", info, err)
+	}
+
+	savedAt := clk.now()
+	clk.move(24 * time.Hour)
+	second := mustNew(t, o)
+	run(t, second)
+	if a := get(t, client(t, second), second); a.status != 503 {
+		t.Fatalf("before it is loaded: %+v", a)
+	}
+	n, at, err := second.LoadLastGood()
+	if err != nil || n != 500 || !at.Equal(savedAt) {
+		t.Fatalf("%d entries of %v, %v", n, at, err)
+	}
+	after := get(t, client(t, second), second)
+	for _, key := range []string{"ETag", "Last-Modified", "Content-Length"} {
+		if before.header.Get(key) != after.header.Get(key) {
+			t.Errorf("%s: %q became %q", key, before.header.Get(key), after.header.Get(key))
+		}
+	}
+	if after.body != before.body {
+		t.Error("another list is served")
+	}
+	if st := second.Status(); !st.LastGood || !st.Loaded || !st.Updated.Equal(savedAt) {
+		t.Errorf("status %+v", st)
+	}
+
+	// What the store says then takes its place, and the old one cannot come back.
+	second.Publish(entries("192.0.2.1"), clk.now())
+	if st := second.Status(); st.LastGood || st.Entries != 1 {
+		t.Errorf("status %+v", st)
+	}
+	if _, _, err := second.LoadLastGood(); !errors.Is(err, ErrLoaded) || second.Status().Entries != 1 {
+		t.Errorf("loaded over a newer list: %v", err)
+	}
+}
+
+func TestLastGoodMissing(t *testing.T) {
+	o, _, _ := testOptions(t)
+	s := mustNew(t, o)
+	if _, _, err := s.LoadLastGood(); !errors.Is(err, os.ErrNotExist) || s.Status().Loaded {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestEmptyListIsKeptToo(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	saved(t, mustNew(t, o), nil, clk.now())
+	s := mustNew(t, o)
+	if n, _, err := s.LoadLastGood(); n != 0 || err != nil || !s.Status().Loaded {
+		t.Fatalf("%d %v", n, err)
+	}
+}
+
+// Cut off anywhere, the file is refused: a part of the list is not the list.
+func TestTruncatedLastGoodIsRefused(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	s := mustNew(t, o)
+	b := saved(t, s, manyEntries(20), clk.now())
+	for n := range len(b) {
+		if _, err := decodeLastGood(b[:n]); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "checksum") {
+			t.Fatalf("the first %d of %d bytes: %v", n, len(b), err)
+		}
+	}
+	if err := os.WriteFile(s.lastGoodFile(), b[:len(b)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next := mustNew(t, o)
+	if _, _, err := next.LoadLastGood(); !errors.Is(err, ErrDamaged) || next.Status().Loaded {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestChangedLastGoodIsRefused(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	b := saved(t, mustNew(t, o), entries("192.0.2.1", "192.0.2.2", "2001:db8::/32"), clk.now())
+	for i := range b {
+		changed := slices.Clone(b)
+		changed[i] ^= 1
+		if _, err := decodeLastGood(changed); !errors.Is(err, ErrDamaged) {
+			t.Fatalf("byte %d changed: %v", i, err)
+		}
+	}
+	lines := bytes.SplitAfter(b, []byte("\n"))
+	without := slices.Concat(lines[0], lines[2], lines[3], lines[4])
+	if _, err := decodeLastGood(without); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a line removed: %v", err)
+	}
+	if _, err := decodeLastGood(append(slices.Clone(b), "192.0.2.9 1\n"...)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a line appended: %v", err)
+	}
+}
+
+// Even with a checksum that fits, what is not such a file is refused.
+func TestWellSummedNonsenseIsRefused(t *testing.T) {
+	title := strings.TrimSuffix(string((&lastGood{since: time.Unix(0, 0), updated: time.Unix(0, 0), etag: `"x"`}).encode()), "\n")
+	title, _, _ = strings.Cut(title, "\n")
+	one := strings.Replace(title, "entries=0", "entries=1", 1) + "\n"
+	for name, text := range map[string]string{
+		"another title":        "# something else\n",
+		"later version":        strings.Replace(one, "list 1 ", "list 2 ", 1) + "192.0.2.1 1\n",
+		"too few entries":      one,
+		"too many entries":     one + "192.0.2.1 1\n192.0.2.2 1\n",
+		"no address":           one + "example 1\n",
+		"no time":              one + "192.0.2.1\n",
+		"bits behind mask":     strings.Replace(one, "x", "y", 1) + "192.0.2.1/24 01\n",
+		"single with mask":     one + "192.0.2.1/32 1\n",
+		"absurd count":         strings.Replace(title, "entries=0", "entries=999999999999999", 1) + "\n",
+		"negative count":       strings.Replace(title, "entries=0", "entries=-1", 1) + "\n",
+		"not a time of change": strings.Replace(one, "since=1970", "since=never", 1) + "192.0.2.1 1\n",
+	} {
+		if _, err := decodeLastGood(summed(text)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if l, err := decodeLastGood(summed(one + "192.0.2.1 1\n")); err != nil || len(l.entries) != 1 {
+		t.Errorf("the good one: %v", err)
+	}
+}
+
+func TestLastGoodRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var list []Entry
+		for _, p := range rapid.SliceOfN(rapid.Custom(drawPrefix), 0, 30).Draw(t, "prefixes") {
+			list = append(list, Entry{Prefix: p, LastSeen: time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "seen"), 0).UTC()})
+		}
+		list, _ = arrange(list, 0)
+		want := &lastGood{
+			updated: time.Unix(rapid.Int64Range(0, 1<<32).Draw(t, "updated"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC(),
+			since:   time.Unix(rapid.Int64Range(0, 1<<32).Draw(t, "since"), 0).UTC(),
+			exact:   rapid.Bool().Draw(t, "exact"), etag: entityTag(render(list, netip.IPv4Unspecified())),
+			left: rapid.IntRange(0, 1<<30).Draw(t, "left"), entries: list,
+		}
+		got, err := decodeLastGood(want.encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.entries, want.entries) || !got.updated.Equal(want.updated) || !got.since.Equal(want.since) ||
+			got.exact != want.exact || got.etag != want.etag || got.left != want.left {
+			t.Fatalf("got %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+// The file keeps the order of activity, so that a smaller limit cuts rightly also without the store.
+func TestLastGoodWithASmallerLimit(t *testing.T) {
+	o, clk, log := testOptions(t)
+	list := entries("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1")
+	list[1].LastSeen = list[1].LastSeen.Add(-time.Hour)
+	list[0].LastSeen = list[0].LastSeen.Add(-time.Minute)
+	saved(t, mustNew(t, o), list, clk.now())
+	o.MaxEntries = 2
+	s := mustNew(t, o)
+	n, _, err := s.LoadLastGood()
+	if st := s.Status(); err != nil || n != 2 || st.LeftOut != 2 || string(s.current.Load().body) != "192.0.2.3\n2001:db8::1\n" {
+		t.Fatalf("%d %v %+v", n, err, st)
+	}
+	if log.count("longer than max_entries") != 1 {
+		t.Error("not logged")
+	}
+}
+
+// The allow-list of today wins over the list of yesterday.
+func TestLastGoodAsksWhatMayBeBlocked(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	saved(t, mustNew(t, o), entries("192.0.2.1", "203.0.113.5"), clk.now())
+	o.MayBlock = func(p netip.Prefix) bool { return p.Addr().String() != "203.0.113.5" }
+	s := mustNew(t, o)
+	if n, _, err := s.LoadLastGood(); n != 1 || err != nil || string(s.current.Load().body) != "192.0.2.1\n" {
+		t.Fatalf("%d %v %s", n, err, s.current.Load().body)
+	}
+}
+
+// A thousand lists within a second are two writes, the last of which has the last list.
+func TestBurstOfListsIsSavedOnceASecond(t *testing.T) {
+	o, _, _ := testOptions(t)
+	var writes int
+	synctest.Test(t, func(t *testing.T) {
+		o.Now = time.Now
+		s := mustNew(t, o)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.saveLoop(ctx) }()
+		var before time.Time
+		for i := range 1000 {
+			s.Publish(manyEntries(i%50+1), time.Now())
+			synctest.Wait()
+			if at := s.Status().Saved; !at.Equal(before) {
+				before = at
+				writes++
+			}
+			<-time.After(3 * time.Millisecond)
+		}
+		if writes < 3 || writes > 4 {
+			t.Errorf("%d writes within 3 s", writes)
+		}
+		s.Publish(entries("192.0.2.77"), time.Now())
+		cancel()
+		<-done
+		if l, err := readLastGood(s.lastGoodFile()); err != nil || len(l.entries) != 1 || l.entries[0].Prefix.Addr().String() != "192.0.2.77" {
+			t.Errorf("at the end: %+v %v", l, err)
+		}
+	})
+}
+
+// Content that does not change is written once an hour, to tell until when it was right.
+func TestUnchangedListIsSavedOnceAnHour(t *testing.T) {
+	o, _, _ := testOptions(t)
+	synctest.Test(t, func(t *testing.T) {
+		o.Now = time.Now
+		s := mustNew(t, o)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.saveLoop(ctx) }()
+		writes, before := 0, time.Time{}
+		for range 180 {
+			s.Publish(manyEntries(3), time.Now())
+			synctest.Wait()
+			if at := s.Status().Saved; !at.Equal(before) {
+				before = at
+				writes++
+			}
+			<-time.After(time.Minute)
+		}
+		if writes != 3 {
+			t.Errorf("%d writes within 3 h", writes)
+		}
+		last := s.Status().Updated
+		cancel()
+		<-done
+		if l, err := readLastGood(s.lastGoodFile()); err != nil || !l.updated.Equal(last) {
+			t.Errorf("at the end: %+v %v", l, err)
+		}
+	})
+}
+
+func TestFailureToSaveIsToldOnceAndTriedAgain(t *testing.T) {
+	o, _, log := testOptions(t)
+	synctest.Test(t, func(t *testing.T) {
+		o.Now = time.Now
+		s := mustNew(t, o)
+		// A folder in the place of the file cannot be replaced by rename, not even by root.
+		if err := os.MkdirAll(filepath.Join(s.lastGoodFile(), "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.saveLoop(ctx) }()
+		s.Publish(entries("192.0.2.1"), time.Now())
+		<-time.After(time.Minute)
+		synctest.Wait()
+		st := s.Status()
+		if st.SaveError == "" || !st.Saved.IsZero() || !st.Loaded || log.count("cannot be saved") != 1 {
+			t.Errorf("%+v, logged %d times", st, log.count("cannot be saved"))
+		}
+		if _, err := os.Stat(s.lastGoodFile() + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a temporary file stays: %v", err)
+		}
+		if err := os.RemoveAll(s.lastGoodFile()); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(saveRetry + time.Second)
+		synctest.Wait()
+		if st := s.Status(); st.SaveError != "" || st.Saved.IsZero() {
+			t.Errorf("after it is mended: %+v", st)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// A crash while writing leaves the old file and a temporary one, which does not stand in the way.
+func TestLeftoverTemporaryFile(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	s := mustNew(t, o)
+	if err := os.WriteFile(s.lastGoodFile()+".tmp", []byte("half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	saved(t, s, entries("192.0.2.1"), clk.now())
+	if info, err := os.Stat(s.lastGoodFile()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", info, err)
+	}
+}
+
+func FuzzLastGood(f *testing.F) {
+	list, _ := arrange(manyEntries(20), 0)
+	f.Add((&lastGood{updated: time.Unix(1, 5), since: time.Unix(1, 0), etag: `"e"`, entries: list}).encode())
+	f.Add((&lastGood{updated: time.Unix(1, 5), since: time.Unix(1, 0), etag: `"e"`, left: 3, exact: true}).encode())
+	f.Add([]byte("192.0.2.1\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		check := func(b []byte) {
+			l, err := decodeLastGood(b)
+			if err == nil && !bytes.Equal(l.encode(), b) {
+				t.Fatalf("accepted what is not written so:\n%q\n%q", b, l.encode())
+			}
+			if err != nil && !errors.Is(err, ErrDamaged) {
+				t.Fatalf("%v", err)
+			}
+		}
+		check(b)
+		check(summed(string(b))) // the checksum hides the rest of the reader from the fuzzer
+	})
+}

@@ -1,0 +1,119 @@
+package edl
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// snapshot is one version of the list. It is complete and never changed, so a reader that holds it gets a body that fits
+// its ETag whatever is published meanwhile.
+type snapshot struct {
+	body []byte
+	etag string
+	// modified is when the content last changed, in whole seconds, because HTTP dates have no finer ones. It never goes back,
+	// not even when the clock does.
+	modified time.Time
+	// exact: no other content was served with this same modified time, so that it alone tells whether a client's copy is
+	// current.
+	exact    bool
+	updated  time.Time // when it was last known to be right
+	entries  int
+	left     int
+	lastGood bool // read from the file of the last run
+
+	header http.Header
+}
+
+// kept is what Publish remembers from one call to the next. Entries are not in the snapshot, so that a slow reader of an
+// old snapshot does not hold them.
+type kept struct {
+	entries  []Entry
+	etag     string
+	modified time.Time
+	exact    bool
+}
+
+// Publish makes entries the list that is served, known to be right at `at`. It takes the slice over: the caller does not
+// use it again. Order does not matter; an entry given twice counts once. The list is on its way to the last good file
+// within about a second while Run runs, and at the end of Run.
+func (s *Server) Publish(entries []Entry, at time.Time) {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	list, left := arrange(entries, s.opts.MaxEntries)
+	s.install(list, len(left), at, false)
+	s.logCut(left)
+	s.saver.mark(&lastGood{
+		updated: at.UTC(), since: s.keep.modified, exact: s.keep.exact, etag: s.keep.etag, left: len(left), entries: list,
+	}, s.now())
+}
+
+// install renders and swaps. It is called with publishing held.
+func (s *Server) install(list []Entry, left int, at time.Time, lastGood bool) {
+	old := s.current.Load()
+	next := &snapshot{updated: at.UTC(), entries: len(list), left: left, lastGood: lastGood}
+	if old != nil && samePrefixes(s.keep.entries, list) {
+		next.body, next.etag = old.body, old.etag
+	} else {
+		next.body = render(list, s.opts.EmptyEntry)
+		next.etag = entityTag(next.body)
+	}
+	s.keep.entries = list
+	s.keep.date(next.etag, at)
+	next.modified, next.exact = s.keep.modified, s.keep.exact
+	next.header = http.Header{
+		"Content-Type":           {"text/plain; charset=utf-8"},
+		"Content-Length":         {strconv.Itoa(len(next.body))},
+		"Etag":                   {next.etag},
+		"Last-Modified":          {next.modified.Format(http.TimeFormat)},
+		"Cache-Control":          {"no-cache"}, // a proxy may keep it, but must ask each time
+		"X-Content-Type-Options": {"nosniff"},
+	}
+	s.current.Store(next)
+}
+
+// date tells when the content with this tag was first served. Content that came in the same second as other content, or
+// after a clock was set back, gets the time of that other content and is marked as not exact.
+func (k *kept) date(etag string, at time.Time) {
+	if etag == k.etag {
+		return
+	}
+	second := at.UTC().Truncate(time.Second)
+	k.etag, k.exact = etag, second.After(k.modified)
+	if k.exact {
+		k.modified = second
+	}
+}
+
+// cutLog remembers which entries were last named as left out.
+type cutLog struct {
+	digest [sha256.Size]byte
+	at     time.Time
+	cut    bool
+}
+
+// logCut names what MaxEntries left out, when that changed, at most once a minute: during an attack it may change with
+// every list.
+func (s *Server) logCut(left []Entry) {
+	const named = 5
+	if len(left) == 0 {
+		if s.cut.cut {
+			s.log.Info().Msg("the list fits again: nothing is left out")
+		}
+		s.cut = cutLog{}
+		return
+	}
+	text := render(left, s.opts.EmptyEntry)
+	digest, now := sha256.Sum256(text), s.now()
+	if s.cut.cut && (digest == s.cut.digest || now.Sub(s.cut.at) < time.Minute) {
+		return
+	}
+	s.cut = cutLog{digest: digest, at: now, cut: true}
+	first := make([]string, 0, named)
+	for _, e := range left[:min(named, len(left))] {
+		first = append(first, string(appendPrefix(nil, e.Prefix)))
+	}
+	s.log.Warn().Int("left_out", len(left)).Int("max_entries", s.opts.MaxEntries).Strs("first", first).
+		Msg("the list is longer than max_entries: the longest quiet entries are not served")
+}
