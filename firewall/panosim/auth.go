@@ -1,0 +1,134 @@
+package panosim
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// admin is the user to whom the key of Options belongs.
+const admin = "admin"
+
+// keyring holds the passwords and the keys that are valid.
+type keyring struct {
+	mu       sync.Mutex
+	now      func() time.Time
+	lifetime time.Duration
+	users    map[string]string
+	valid    map[string]apiKey // by the key itself
+	current  map[string]string // the key last made for a user
+}
+
+// apiKey is one valid key.
+type apiKey struct {
+	user    string
+	expires time.Time // zero: never
+}
+
+// init prepares the ring with the administrator's key.
+func (k *keyring) init(o Options) {
+	k.now, k.lifetime = o.Now, o.KeyLifetime
+	k.users = maps.Clone(o.Users)
+	k.valid, k.current = map[string]apiKey{}, map[string]string{}
+	key := o.APIKey
+	if key == "" {
+		key = newKey()
+	}
+	k.addLocked(admin, key)
+}
+
+// newKey makes up a key with the beginning and the alphabet that real ones have.
+func newKey() string {
+	var random [36]byte
+	// Never fails: crypto/rand ends the program instead.
+	_, _ = rand.Read(random[:])
+	return "LUFRPT1" + base64.StdEncoding.EncodeToString(random[:]) + "="
+}
+
+func (k *keyring) addLocked(user, key string) {
+	entry := apiKey{user: user}
+	if k.lifetime > 0 {
+		entry.expires = k.now().Add(k.lifetime)
+	}
+	k.valid[key], k.current[user] = entry, key
+}
+
+// generate answers a keygen; false means that name or password is wrong.
+func (k *keyring) generate(user, password string) (string, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	want, known := k.users[user]
+	if !known || want != password {
+		return "", false
+	}
+	// With a lifetime set every generated key is unique ("Configure API Key Lifetime" in the PAN-OS documentation).
+	if key, ok := k.current[user]; ok && k.lifetime == 0 {
+		return key, true
+	}
+	key := newKey()
+	k.addLocked(user, key)
+	return key, true
+}
+
+// accepts says whether the key is valid now.
+func (k *keyring) accepts(key string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	entry, ok := k.valid[key]
+	return ok && (entry.expires.IsZero() || k.now().Before(entry.expires))
+}
+
+// Key is the administrator's key that is valid now. After RevokeKey it is another one than before.
+func (s *Sim) Key() string {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	return s.keys.current[admin]
+}
+
+// RevokeKey makes every key given out so far invalid, as an operator can ("Revoking keys" in the PAN-OS
+// documentation), and makes a new one for the administrator, which Key returns.
+func (s *Sim) RevokeKey() {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	clear(s.keys.valid)
+	clear(s.keys.current)
+	s.keys.addLocked(admin, newKey())
+}
+
+// SetPassword sets the password of a user, who is created if need be, and makes the user's keys invalid.
+func (s *Sim) SetPassword(user, password string) {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	if s.keys.users == nil {
+		s.keys.users = map[string]string{}
+	}
+	s.keys.users[user] = password
+	maps.DeleteFunc(s.keys.valid, func(_ string, key apiKey) bool { return key.user == user })
+	delete(s.keys.current, user)
+	if user == admin {
+		s.keys.addLocked(admin, newKey())
+	}
+}
+
+// Deny takes from the administrators' role the right to these types of call ("user-id", "op"); without any,
+// everything is allowed again. Dialect.Denied chooses the shape of the refusal.
+func (s *Sim) Deny(types ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.denied)
+	for _, t := range types {
+		s.denied[t] = true
+	}
+}
+
+// keygen answers type=keygen.
+func (s *Sim) keygen(c *call) answer {
+	key, ok := s.keys.generate(c.form.Get("user"), c.form.Get("password"))
+	if !ok {
+		return forbidden("Invalid Credential")
+	}
+	return xmlAnswer(http.StatusOK, "<response status = 'success'><result><key>"+escape(key)+"</key></result></response>")
+}

@@ -1,0 +1,128 @@
+package panosim
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+)
+
+// Kinds of call, as Fault selects them and Stats counts them.
+const (
+	KindKeygen       = "keygen"
+	KindUserID       = "user-id"
+	KindRegisteredIP = "registered-ip"
+	KindSystemInfo   = "system-info"
+	KindPlugins      = "plugins"
+	KindOther        = "other" // everything that is not simulated, or that could not be understood
+)
+
+// call is one request, understood as far as its kind.
+type call struct {
+	form    url.Values
+	key     string
+	size    int64 // bytes of the body
+	kind    string
+	command *element // of type=op, once parsed
+	run     func(*Sim, *call) answer
+	free    bool // needs no key
+}
+
+// counter counts what is read through it.
+type counter struct {
+	io.Reader
+	io.Closer
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// understand reads the request, whatever way its parameters come, and finds out what it asks.
+func (s *Sim) understand(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{kind: KindOther}
+	if len(r.URL.RawQuery) > maxQuery {
+		return c.refuse(page(http.StatusRequestURITooLong))
+	}
+	limited := http.MaxBytesReader(w, r.Body, s.opts.MaxRequest)
+	body := &counter{Reader: limited, Closer: limited}
+	r.Body = body
+	err := parseForm(r, s.opts.MaxRequest)
+	c.size = max(body.n, r.ContentLength)
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return c.refuse(page(http.StatusRequestEntityTooLarge))
+	}
+	if err != nil {
+		return c.refuse(badRequest("Malformed request"))
+	}
+	c.form = r.Form
+	if c.key = r.Header.Get("X-PAN-KEY"); c.key == "" {
+		c.key = c.form.Get("key")
+	}
+	c.classify()
+	return c
+}
+
+// parseForm fills r.Form from the query and the body; a file that was uploaded without a cmd is the cmd, as the
+// vendor's examples with curl send it.
+func parseForm(r *http.Request, limit int64) error {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media != "multipart/form-data" {
+		return r.ParseForm()
+	}
+	// The whole body fits into memory, so no temporary file is made.
+	if err := r.ParseMultipartForm(limit); err != nil {
+		return err
+	}
+	if files := r.MultipartForm.File["file"]; len(files) > 0 && r.Form.Get("cmd") == "" {
+		file, err := files[0].Open()
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		content, err := io.ReadAll(file)
+		if err != nil {
+			return err
+		}
+		r.Form.Set("cmd", string(content))
+	}
+	return nil
+}
+
+// refuse makes a call that is answered at once, without a key.
+func (c *call) refuse(a answer) *call {
+	c.free = true
+	c.run = func(*Sim, *call) answer { return a }
+	return c
+}
+
+// classify chooses the kind and the function that answers. It is the one place where types of call are told apart.
+func (c *call) classify() {
+	switch c.form.Get("type") {
+	case "keygen":
+		c.kind, c.run, c.free = KindKeygen, (*Sim).keygen, true
+	case "user-id":
+		c.kind, c.run = KindUserID, (*Sim).userID
+	case "op":
+		c.classifyOp()
+	case "config", "commit", "log", "report", "export", "import", "version":
+		c.run = func(*Sim, *call) answer { return failure(1, "Unknown command") }
+	case "":
+		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "type".`) }
+	default:
+		c.run = func(*Sim, *call) answer { return badRequest(`Illegal value for parameter "type".`) }
+	}
+}
+
+// vsys gives the table of the virtual system that the call names; false: there is none of that name.
+func (s *Sim) vsys(name string) (*table, bool) {
+	if name == "" {
+		name = s.opts.VSys[0]
+	}
+	t, ok := s.tables[name]
+	return t, ok
+}

@@ -1,0 +1,114 @@
+package panosim
+
+import "strings"
+
+// choice is one field of a Dialect with the names of its values; that of the zero value is not written.
+type choice struct {
+	field  string
+	value  int
+	values []string
+}
+
+// choices lists the fields in the order in which String names them.
+func (d Dialect) choices() []choice {
+	repeat := []string{"modern", "others-applied", "entry-skipped", "message-rejected"}
+	noYes := []string{"no", "yes"}
+	flag := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	return []choice{
+		{"duplicates", int(d.Duplicates), repeat},
+		{"missing", int(d.Missing), repeat},
+		{"renewal", int(d.Renewal), []string{"resets", "ignored"}},
+		{"limit", int(d.Limit), []string{"silent-drop", "per-entry-error"}},
+		{"bad-entry", int(d.BadEntry), []string{"alone", "rejected"}},
+		{"timeout", int(d.Timeout), []string{"refused", "malformed", "clamped"}},
+		{"old-timeout", int(d.OldTimeout), []string{"ignored", "malformed"}},
+		{"order", int(d.Order), []string{"register-first", "unregister-first"}},
+		{"bare", int(d.Bare), []string{"removes-all", "refused"}},
+		{"short-tags", flag(d.MaxTag > 0), noYes},
+		{"empty", int(d.Empty), []string{"element", "count"}},
+		{"host-form", int(d.HostForm), []string{"plain", "prefix", "expanded"}},
+		{"page-count", int(d.PageCount), []string{"page", "total", "limit", "absent"}},
+		{"filtered-tags", int(d.FilteredTags), []string{"all", "matching"}},
+		{"extras", flag(d.Extras), noYes},
+		{"timer-over-reboot", int(d.TimerOverReboot), []string{"goes-on", "restarts", "forgotten", "drops-tag"}},
+		{"denied", int(d.Denied), []string{"unauth", "forbidden"}},
+	}
+}
+
+// String names what differs from the zero value, as "duplicates=others-applied,limit=per-entry-error"; the zero
+// value is "plain". Values unknown to this package are "?".
+func (d Dialect) String() string {
+	var parts []string
+	for _, c := range d.choices() {
+		switch {
+		case c.value == 0:
+		case c.value < len(c.values):
+			parts = append(parts, c.field+"="+c.values[c.value])
+		default:
+			parts = append(parts, c.field+"=?")
+		}
+	}
+	if len(parts) == 0 {
+		return "plain"
+	}
+	return strings.Join(parts, ",")
+}
+
+// Dialects lists the combinations that a client should survive, each once, the zero Dialect first: all of what
+// decides over registering (Duplicates and Missing alike, Renewal, Limit, BadEntry) with each other, duplicates
+// and missing tags treated differently, every other behaviour alone with a modern and with a legacy firewall, and
+// one firewall that is odd in every way.
+func Dialects() []Dialect {
+	var out []Dialect
+	for _, repeat := range []Repeat{Modern, LegacyOthersApplied, LegacyEntrySkipped, LegacyMessageRejected} {
+		for _, renewal := range []Renewal{RenewalResets, RenewalIgnored} {
+			if repeat == LegacyMessageRejected && renewal == RenewalIgnored {
+				continue // a rejected message renews nothing in either case
+			}
+			for _, limit := range []Limit{LimitSilentDrop, LimitPerEntryError} {
+				for _, bad := range []BadEntry{BadEntryAlone, BadEntryRejected} {
+					out = append(out, Dialect{Duplicates: repeat, Missing: repeat, Renewal: renewal, Limit: limit, BadEntry: bad})
+				}
+			}
+		}
+	}
+	out = append(out, Dialect{Duplicates: LegacyOthersApplied}, Dialect{Missing: LegacyOthersApplied})
+	for _, alone := range oddities() {
+		legacy := alone
+		legacy.Duplicates, legacy.Missing = LegacyOthersApplied, LegacyOthersApplied
+		out = append(out, alone, legacy)
+	}
+	return append(out, Dialect{
+		Duplicates: LegacyEntrySkipped, Missing: LegacyEntrySkipped, Renewal: RenewalIgnored,
+		Limit: LimitPerEntryError, BadEntry: BadEntryRejected, Timeout: LongTimeoutClamped,
+		OldTimeout: OldTimeoutMalformed, Order: UnregisterFirst, Bare: BareRefused, MaxTag: shortTag,
+		Empty: EmptyCount, HostForm: HostExpanded, PageCount: CountAbsent, FilteredTags: FilteredMatching,
+		Extras: true, TimerOverReboot: TimerForgotten, Denied: DeniedForbidden,
+	})
+}
+
+// shortTag is the other length that is named for a longest tag, that of Strata Cloud Manager.
+const shortTag = 63
+
+// oddities lists each behaviour that has little to do with the others, one at a time.
+func oddities() []Dialect {
+	return []Dialect{
+		{Timeout: LongTimeoutMalformed}, {Timeout: LongTimeoutClamped},
+		{OldTimeout: OldTimeoutMalformed},
+		{Order: UnregisterFirst},
+		{Bare: BareRefused},
+		{MaxTag: shortTag},
+		{Empty: EmptyCount},
+		{HostForm: HostPrefix}, {HostForm: HostExpanded},
+		{PageCount: CountTotal}, {PageCount: CountLimit}, {PageCount: CountAbsent},
+		{FilteredTags: FilteredMatching},
+		{Extras: true},
+		{TimerOverReboot: TimerRestarts}, {TimerOverReboot: TimerForgotten}, {TimerOverReboot: TimerDropsTag},
+		{Denied: DeniedForbidden},
+	}
+}

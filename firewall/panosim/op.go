@@ -1,0 +1,124 @@
+package panosim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// operation is one operational command that is simulated.
+type operation struct {
+	path []string // names of elements from the outermost
+	kind string
+	run  func(*Sim, *call, *element) answer // gets the element at the end of path
+}
+
+// operations lists them; a later command is one more line here.
+func operations() []operation {
+	return []operation{
+		{[]string{"show", "system", "info"}, KindSystemInfo, (*Sim).systemInfo},
+		{[]string{"show", "plugins", "packages"}, KindPlugins, (*Sim).plugins},
+		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, (*Sim).registeredIP},
+		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, (*Sim).registeredAddress},
+	}
+}
+
+// classifyOp finds the operation that an op call asks for.
+func (c *call) classifyOp() {
+	text := c.form.Get("cmd")
+	if text == "" {
+		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "cmd".`) }
+		return
+	}
+	command, err := parseElement(text)
+	if err != nil {
+		c.run = func(*Sim, *call) answer { return failure(18, "Malformed command") }
+		return
+	}
+	c.command = command
+	for _, op := range operations() {
+		if at := command.at(op.path); at != nil {
+			c.kind = op.kind
+			c.run = func(s *Sim, c *call) answer { return op.run(s, c, at) }
+			return
+		}
+	}
+	c.run = func(*Sim, *call) answer { return unexpected(command) }
+}
+
+// at follows the path; nil if the command is another one.
+func (e *element) at(path []string) *element {
+	if e.name != path[0] {
+		return nil
+	}
+	for _, name := range path[1:] {
+		e = e.child(name)
+	}
+	return e
+}
+
+// unexpected refuses a command that the parser of the firewall does not know.
+func unexpected(command *element) answer {
+	var path []string
+	for e := command; e != nil; {
+		path = append(path, e.name)
+		if len(e.children) == 0 {
+			break
+		}
+		e = e.children[0]
+	}
+	return failure(17, strings.Join(path, " -> ")+" is unexpected")
+}
+
+// systemInfo answers "show system info", with the elements and the order of a recorded answer.
+func (s *Sim) systemInfo(*call, *element) answer {
+	s.mu.Lock()
+	booted, multi := s.booted, len(s.tables) > 1
+	s.mu.Unlock()
+	now := s.opts.Now()
+	family := "vm"
+	if s.opts.Model != "PA-VM" {
+		family, _, _ = strings.Cut(strings.ToLower(strings.TrimPrefix(s.opts.Model, "PA-")), "-")
+	}
+	onOff := "off"
+	if multi {
+		onOff = "on"
+	}
+	fields := []struct{ name, value string }{
+		{"hostname", s.opts.Hostname}, {"ip-address", "127.0.0.1"}, {"public-ip-address", "unknown"},
+		{"netmask", "255.255.255.0"}, {"default-gateway", "192.0.2.254"}, {"is-dhcp", "no"},
+		{"ipv6-address", "unknown"}, {"ipv6-link-local-address", "unknown"},
+		{"mac-address", "00:00:5e:00:53:01"}, {"time", now.Format("Mon Jan _2 15:04:05 2006") + "\n"},
+		{"uptime", uptime(now.Sub(booted))}, {"devicename", s.opts.Hostname}, {"family", family},
+		{"model", s.opts.Model}, {"serial", s.opts.Serial}, {"sw-version", s.opts.Version},
+		{"global-protect-client-package-version", "0.0.0"}, {"app-version", "8700-8709"},
+		{"threat-version", "8700-8709"}, {"url-filtering-version", "0000.00.00.000"},
+		{"logdb-version", fmt.Sprintf("%d.%d.0", s.version.major, s.version.minor)},
+		{"vpn-disable-mode", "off"}, {"multi-vsys", onOff}, {"operational-mode", "normal"},
+		{"device-certificate-status", "None"},
+	}
+	var b strings.Builder
+	b.WriteString("<result><system>")
+	for _, f := range fields {
+		fmt.Fprintf(&b, "<%s>%s</%s>", f.name, escape(f.value), f.name)
+	}
+	b.WriteString("</system></result>")
+	return success(b.String())
+}
+
+// uptime is written as the firewall does: "0 days, 1:02:03".
+func uptime(d time.Duration) string {
+	seconds := int(max(d, 0) / time.Second)
+	return fmt.Sprintf("%d days, %d:%02d:%02d", seconds/86400, seconds/3600%24, seconds/60%60, seconds%60)
+}
+
+// plugins answers "show plugins packages" (PAN-OS 9.0 and later), which pango asks when it connects.
+func (s *Sim) plugins(c *call, _ *element) answer {
+	if !s.version.from(9, 0) {
+		return unexpected(c.command)
+	}
+	return success(`<result><plugins><entry><name>vm_series</name><version>2.1.1</version>` +
+		`<release-date>2023/01/01 00:00:00</release-date><release-note-url><![CDATA[]]></release-note-url>` +
+		`<pkg-file>vm_series-2.1.1</pkg-file><size>1M</size><platform>any</platform>` +
+		`<installed>yes</installed><downloaded>yes</downloaded></entry></plugins></result>`)
+}

@@ -1,0 +1,213 @@
+package panosim
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// pageLimit is the most entries that one answer lists.
+const pageLimit = 500
+
+// Page describes an answer to a client that reads registered addresses.
+type Page struct {
+	VSys    string
+	Start   int // 1-based
+	Limit   int
+	Entries int // in this page
+	Total   int // that match in all pages
+}
+
+// SetPageHook has fn called after each page was read and before it is sent, outside all locks, so that a test can
+// change what is registered between two pages. nil: no longer.
+func (s *Sim) SetPageHook(fn func(Page)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onPage = fn
+}
+
+// query is what a client asked to see.
+type query struct {
+	Page
+	tag  string  // "": any
+	only *target // nil: any
+}
+
+// registeredIP answers "show object registered-ip".
+func (s *Sim) registeredIP(c *call, at *element) answer {
+	if !s.version.from(6, 1) {
+		return unexpected(c.command)
+	}
+	return s.readBack(c, at)
+}
+
+// registeredAddress answers the command of PAN-OS before 6.1.
+func (s *Sim) registeredAddress(c *call, at *element) answer {
+	if s.version.from(6, 1) {
+		return unexpected(c.command)
+	}
+	return s.readBack(c, at)
+}
+
+func (s *Sim) readBack(c *call, at *element) answer {
+	q, refusal := s.parseQuery(at)
+	if refusal != nil {
+		return *refusal
+	}
+	s.mu.Lock()
+	t, ok := s.vsys(c.form.Get("vsys"))
+	if !ok {
+		s.mu.Unlock()
+		return invalidVSys(c.form.Get("vsys"))
+	}
+	q.VSys = s.name(c.form.Get("vsys"))
+	changes := s.expireLocked(s.opts.Now())
+	a := s.pageLocked(t, &q)
+	hook := s.onPage
+	s.mu.Unlock()
+	s.tell(changes)
+	if hook != nil {
+		hook(q.Page)
+	}
+	return a
+}
+
+// parseQuery reads the filters. Paging came with PAN-OS 8.0.
+func (s *Sim) parseQuery(at *element) (query, *answer) {
+	q := query{Page: Page{Start: 1, Limit: pageLimit}}
+	refuse := func(text string) (query, *answer) {
+		a := failure(17, "show -> object -> registered-ip -> "+text)
+		return q, &a
+	}
+	for _, e := range at.children {
+		switch e.name {
+		case "all":
+			if len(e.children) > 0 {
+				return refuse("all -> " + e.children[0].name + " is unexpected")
+			}
+		case "tag":
+			if q.tag = e.child("entry").attribute("name"); q.tag == "" {
+				return refuse("tag is invalid")
+			}
+		case "ip":
+			only, err := parseTarget(e.text, s.version.from(10, 0))
+			if err != nil {
+				return refuse("ip '" + e.text + "' " + err.Error())
+			}
+			q.only = &only
+		case "limit", "start-point":
+			n, err := strconv.Atoi(e.text)
+			if err != nil || n < 1 {
+				return refuse(e.name + " '" + e.text + "' is invalid")
+			}
+			if !s.version.from(8, 0) {
+				return refuse(e.name + " is unexpected")
+			}
+			if e.name == "limit" {
+				q.Limit = min(n, pageLimit)
+			} else {
+				q.Start = n
+			}
+		default:
+			return refuse(e.name + " is unexpected")
+		}
+	}
+	return q, nil
+}
+
+// attribute gives its value, or "". It may be called on nil.
+func (e *element) attribute(name string) string {
+	if e == nil {
+		return ""
+	}
+	return e.attributes[name]
+}
+
+// pageLocked fills in the numbers of the page and writes it.
+func (s *Sim) pageLocked(t *table, q *query) answer {
+	found := t.page(q)
+	q.Entries = len(found)
+	if !s.version.from(8, 0) && q.Total > pageLimit {
+		return success("<result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result>")
+	}
+	if len(found) == 0 {
+		if s.dialect.Empty == EmptyCount {
+			return success("<result><count>0</count></result>")
+		}
+		return success("<result/>")
+	}
+	var b bytes.Buffer
+	b.WriteString("<result>")
+	for _, a := range found {
+		s.writeEntryLocked(&b, a, q)
+	}
+	if s.dialect.PageCount != CountAbsent {
+		count := q.Entries
+		switch s.dialect.PageCount {
+		case CountTotal:
+			count = q.Total
+		case CountLimit:
+			count = q.Limit
+		}
+		b.WriteString("<count>" + strconv.Itoa(count) + "</count>")
+	}
+	b.WriteString("</result>")
+	return success(b.String())
+}
+
+// page finds the addresses of the page, and how many there are in all.
+func (t *table) page(q *query) []*address {
+	var found []*address
+	switch {
+	case q.only != nil:
+		if a := t.addresses[*q.only]; a != nil && (q.tag == "" || a.find(q.tag) != nil) {
+			q.Total = 1
+			if q.Start == 1 {
+				found = append(found, a)
+			}
+		}
+	case q.tag == "":
+		q.Total = t.order.live
+		found = t.order.from(q.Start-1, q.Limit)
+	default:
+		list := t.tags[q.tag]
+		if list == nil {
+			break
+		}
+		q.Total = list.order.live
+		for _, r := range list.order.from(q.Start-1, q.Limit) {
+			found = append(found, r.address)
+		}
+	}
+	return found
+}
+
+// writeEntryLocked writes one address in the shape of the vendor's example.
+func (s *Sim) writeEntryLocked(b *bytes.Buffer, a *address, q *query) {
+	persistent := "0"
+	for _, r := range a.tags {
+		if r.persistent {
+			persistent = "1"
+		}
+	}
+	b.WriteString(`<entry ip="` + a.text(s.dialect.HostForm) + `" from_agent="0" persistent="` + persistent + `"`)
+	if s.dialect.Extras {
+		b.WriteString(` source="XML API" epoch="7"`)
+	}
+	b.WriteString("><tag>")
+	for _, r := range a.tags {
+		if q.tag != "" && r.tag.name != q.tag && s.dialect.FilteredTags == FilteredMatching {
+			continue
+		}
+		if s.dialect.Extras {
+			b.WriteString(`<member origin="api">`)
+		} else {
+			b.WriteString("<member>")
+		}
+		b.WriteString(escape(r.tag.name) + "</member>")
+	}
+	b.WriteString("</tag>")
+	if s.dialect.Extras {
+		b.WriteString("<groups><entry name=\"any\"/></groups>")
+	}
+	b.WriteString("</entry>")
+}

@@ -1,0 +1,208 @@
+package panosim
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// hangLimit bounds Hang for clients that never give up.
+const hangLimit = time.Minute
+
+// defaultSize is that of Garbage and Pad.
+const defaultSize = 1 << 20
+
+// ServeHTTP answers one call.
+func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		// Close has begun: the connection is about to be cut.
+		panic(http.ErrAbortHandler)
+	}
+	defer s.running.Done()
+	defer s.meter.begin()()
+	switch {
+	case r.URL.Path != "/api" && r.URL.Path != "/api/":
+		send(w, page(http.StatusNotFound))
+		return
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+		send(w, page(http.StatusMethodNotAllowed))
+		return
+	}
+	c := s.understand(w, r)
+	s.meter.call(c)
+	s.mu.Lock()
+	latency := s.latency
+	s.mu.Unlock()
+	// A firewall that is slow carries out what it was asked whether or not anybody still waits for the answer.
+	if !s.wait(context.Background(), latency) {
+		panic(http.ErrAbortHandler)
+	}
+	fault, met := s.faults.next(c.kind)
+	if !met {
+		send(w, s.answer(c))
+		return
+	}
+	s.meter.faulted()
+	s.suffer(w, r, c, fault)
+}
+
+// enter counts a handler in, unless the firewall is closing.
+func (s *Sim) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.running.Add(1)
+	return true
+}
+
+// wait passes wall-clock time; false: the context has ended or the firewall is closing.
+func (s *Sim) wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-s.closing:
+	}
+	return false
+}
+
+// suffer answers a call as the fault has it.
+func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
+	var a answer
+	if f.Applied {
+		a = s.answer(c)
+	}
+	if f.Effect == Hang {
+		if f.Delay <= 0 {
+			f.Delay = hangLimit
+		}
+		s.wait(r.Context(), f.Delay)
+		reset(w)
+		return
+	}
+	if !s.wait(r.Context(), f.Delay) {
+		panic(http.ErrAbortHandler)
+	}
+	switch f.Effect {
+	case Reset:
+		reset(w)
+	case Deliver, Truncate, Break, WrongType, Pad:
+		if !f.Applied {
+			a = s.answer(c)
+		}
+		f.spoil(w, a)
+	default:
+		send(w, f.instead())
+	}
+}
+
+// spoil sends the right answer, damaged.
+func (f Fault) spoil(w http.ResponseWriter, a answer) {
+	switch f.Effect {
+	case Truncate:
+		a.body = a.body[:len(a.body)/2]
+	case Break:
+		w.Header().Set("Content-Type", a.contentType)
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body[:len(a.body)/2])
+		_ = http.NewResponseController(w).Flush()
+		// Ends the connection, with less than was promised.
+		panic(http.ErrAbortHandler)
+	case WrongType:
+		a.contentType = "text/html; charset=UTF-8"
+	case Pad:
+		a.body = append(a.body, bytes.Repeat([]byte(" "), max(0, f.size()-len(a.body)))...)
+	}
+	send(w, a)
+}
+
+// instead gives the answer that comes in place of the right one.
+func (f Fault) instead() answer {
+	switch f.Effect {
+	case HTML:
+		if f.Status == 0 {
+			f.Status = http.StatusServiceUnavailable
+		}
+		return page(f.Status)
+	case Garbage:
+		noise := "not XML & no end \x00"
+		body := bytes.Repeat([]byte(noise), f.size()/len(noise)+1)[:f.size()]
+		return answer{http.StatusOK, contentType, body}
+	case SessionTimeout:
+		return failure(22, "Session timed out")
+	case InternalError:
+		return failure(11, "Internal error")
+	case Forbidden:
+		return forbidden("Invalid Credential")
+	}
+	return answer{status: http.StatusOK, contentType: contentType} // Empty
+}
+
+func (f Fault) size() int {
+	if f.Size == 0 {
+		return defaultSize
+	}
+	return f.Size
+}
+
+// answer carries the call out, if it may be.
+func (s *Sim) answer(c *call) answer {
+	if c.free {
+		return c.run(s, c)
+	}
+	if !s.keys.accepts(c.key) {
+		s.meter.refused()
+		return forbidden("Invalid Credential")
+	}
+	kind := c.form.Get("type")
+	s.mu.Lock()
+	denied, how := s.denied[kind], s.dialect.Denied
+	s.mu.Unlock()
+	switch {
+	case denied && how == DeniedForbidden:
+		return forbidden("Type [" + kind + "] not authorized for user role.")
+	case denied:
+		return unauthorized()
+	}
+	return c.run(s, c)
+}
+
+// send writes the answer. A client that went away is no concern of the firewall's.
+func send(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Type", a.contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
+}
+
+// reset ends the connection as a crash or a firewall in between does: with a TCP reset, without an answer.
+func reset(w http.ResponseWriter) {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	conn, _, err := hijacker.Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// Discarding what is unsent makes the kernel send a reset rather than a proper end.
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,226 @@
+package panosim
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Options says which firewall to simulate. The zero value is a PA-VM with PAN-OS 10.2.9-h1, one virtual system,
+// one administrator key and the zero Dialect.
+type Options struct {
+	Version  string // of PAN-OS, three numbers and an optional hotfix; "" is 10.2.9-h1
+	Model    string // "" is PA-VM
+	Serial   string // "" is 007000000000001
+	Hostname string // "" is lab-fw-01
+
+	APIKey      string            // the key of the administrator "admin"; "" makes one up
+	Users       map[string]string // name to password, for keygen; nil refuses every keygen
+	KeyLifetime time.Duration     // 0: keys do not expire, and one user always gets the same key
+
+	VSys    []string // virtual systems; nil is vsys1 alone. The first one is meant when a call names none
+	Dialect Dialect
+
+	// MaxRegistered is the platform's limit of registered addresses over all virtual systems; 0 is 2500, that of
+	// a VM-100 (PAN-OS documentation, "Use Dynamic Address Groups in Policy").
+	MaxRegistered int
+	MaxRequest    int64         // largest request body in bytes; 0 is 5 MiB (PAN-OS XML API documentation)
+	Latency       time.Duration // every call takes at least this long
+
+	Now      func() time.Time // the firewall's clock; nil is time.Now
+	OnChange func(Change)     // called after each change, outside all locks; nil: nobody is told
+}
+
+// Defaults of Options, each from the place its comment there names.
+const (
+	defaultVersion       = "10.2.9-h1"
+	defaultMaxRegistered = 2500
+	defaultMaxRequest    = 5 << 20
+	maxQuery             = 2048 // bytes of a URL's query: "GET ... less than 2K" in the PAN-OS XML API documentation
+)
+
+// withDefaults fills in what the zero value leaves open.
+func (o Options) withDefaults() Options {
+	def := func(s *string, value string) {
+		if *s == "" {
+			*s = value
+		}
+	}
+	def(&o.Version, defaultVersion)
+	def(&o.Model, "PA-VM")
+	def(&o.Serial, "007000000000001")
+	def(&o.Hostname, "lab-fw-01")
+	if len(o.VSys) == 0 {
+		o.VSys = []string{"vsys1"}
+	}
+	o.VSys = slices.Clone(o.VSys)
+	if o.MaxRegistered == 0 {
+		o.MaxRegistered = defaultMaxRegistered
+	}
+	if o.MaxRequest == 0 {
+		o.MaxRequest = defaultMaxRequest
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Sim is one running firewall. Its methods may be called from any goroutine.
+type Sim struct {
+	opts    Options
+	version version
+	cert    *certificate
+	addr    string
+
+	closing chan struct{} // closed by Close: ends hangs and delays
+	shut    sync.Once
+	running sync.WaitGroup // handlers and accepting
+
+	network sync.Mutex   // held while the firewall goes down or up
+	server  *http.Server // nil: down
+
+	meter  meter
+	faults faults
+	keys   keyring
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	dialect Dialect
+	latency time.Duration
+	denied  map[string]bool // types of call that the administrator's role forbids
+	tables  map[string]*table
+	syslog  []LogLine
+	booted  time.Time
+	changes uint64
+	onPage  func(Page)
+}
+
+// Start begins to serve on a free port of 127.0.0.1, with a certificate of an authority made for this instance.
+// The caller ends it with Close.
+func Start(o Options) (*Sim, error) {
+	o = o.withDefaults()
+	v, err := parseVersion(o.Version)
+	if err != nil {
+		return nil, fmt.Errorf("start simulated firewall: %w", err)
+	}
+	cert, err := newCertificate(time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("start simulated firewall: %w", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("start simulated firewall: %w", err)
+	}
+	s := &Sim{
+		opts: o, version: v, cert: cert, addr: listener.Addr().String(),
+		closing: make(chan struct{}),
+		dialect: o.Dialect, latency: o.Latency, booted: o.Now(),
+		denied: map[string]bool{}, tables: map[string]*table{},
+	}
+	for _, name := range o.VSys {
+		s.tables[name] = newTable()
+	}
+	s.keys.init(o)
+	s.serve(listener)
+	return s, nil
+}
+
+// serve begins to accept connections.
+func (s *Sim) serve(listener net.Listener) {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 30 * time.Second,
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{s.cert.leaf}, MinVersion: tls.VersionTLS12},
+		// Not HTTP/2: a reset is made by taking over the connection, which only HTTP/1.1 allows.
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		// Refused handshakes are what some tests are about; they are not worth a line on standard error.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	s.server = server
+	s.running.Go(func() {
+		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.logLocked("critical", "general", "management server ended: "+err.Error())
+		}
+	})
+}
+
+// Down cuts every connection and refuses new ones until Up. What is registered stays, and timers go on.
+func (s *Sim) Down() {
+	s.network.Lock()
+	defer s.network.Unlock()
+	if s.server != nil {
+		// The error is that of closing the listener, which nobody can act on here.
+		_ = s.server.Close()
+		s.server = nil
+	}
+}
+
+// Up listens again at the same address after Down. The error says that another process took the port meanwhile,
+// or that the firewall is closed.
+func (s *Sim) Up() error {
+	s.network.Lock()
+	defer s.network.Unlock()
+	select {
+	case <-s.closing:
+		return fmt.Errorf("bring simulated firewall up: %w", net.ErrClosed)
+	default:
+	}
+	if s.server != nil {
+		return nil
+	}
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("bring simulated firewall up: %w", err)
+	}
+	s.serve(listener)
+	return nil
+}
+
+// URL is the firewall's management address, without a path.
+func (s *Sim) URL() string { return "https://" + s.addr }
+
+// CA is the certificate of the authority that signed the firewall's certificate, in PEM.
+func (s *Sim) CA() []byte { return slices.Clone(s.cert.authority) }
+
+// Transport gives a new HTTP transport that trusts the firewall's authority and nothing else.
+func (s *Sim) Transport() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.cert.pool(), MinVersion: tls.VersionTLS12}}
+}
+
+// Close ends every call in progress and stops serving. It may be called more than once.
+func (s *Sim) Close() {
+	s.shut.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		s.network.Lock()
+		close(s.closing)
+		s.network.Unlock()
+		s.Down()
+		s.running.Wait()
+	})
+}
+
+// SetDialect changes how the firewall behaves from the next call on.
+func (s *Sim) SetDialect(d Dialect) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dialect = d
+}
+
+// SetLatency changes how long every call takes at least.
+func (s *Sim) SetLatency(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latency = d
+}

@@ -1,0 +1,177 @@
+package panosim
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MaxTimeout is the longest timeout of a tag: 30 days ("from 0 to 30 days" in the vendor's knowledge base).
+const MaxTimeout = 30 * 24 * time.Hour
+
+// MaxTags is how many tags an address can have ("Use Dynamic Address Groups in Policy").
+const MaxTags = 32
+
+const defaultMaxTag = 127
+
+// message is a uid-message as far as it is simulated.
+type message struct {
+	XMLName xml.Name `xml:"uid-message"`
+	Type    string   `xml:"type"`
+	Payload *struct {
+		Register   []section `xml:"register"`
+		Unregister []section `xml:"unregister"`
+		// Accepted and forgotten.
+		Login          []struct{} `xml:"login"`
+		Logout         []struct{} `xml:"logout"`
+		Groups         []struct{} `xml:"groups"`
+		RegisterUser   []struct{} `xml:"register-user"`
+		UnregisterUser []struct{} `xml:"unregister-user"`
+		Unknown        []struct{} `xml:",any"`
+	} `xml:"payload"`
+}
+
+// section is a register or unregister element.
+type section struct {
+	Entries []entry `xml:"entry"`
+}
+
+// entry is an address with the tags that it shall get or lose.
+type entry struct {
+	IP         *string  `xml:"ip,attr"`
+	Persistent string   `xml:"persistent,attr"`
+	Tags       []member `xml:"tag>member"`
+}
+
+// member is one tag.
+type member struct {
+	Name    string  `xml:",chardata"`
+	Timeout *string `xml:"timeout,attr"`
+}
+
+// errMalformed stands for everything that makes the firewall refuse a message as a whole.
+var errMalformed = errors.New("uid-message: payload is malformed")
+
+// parseMessage reads a message and refuses what cannot be one.
+func parseMessage(text string) (*message, error) {
+	decoder := xml.NewDecoder(strings.NewReader(text))
+	m := &message{}
+	if decoder.Decode(m) != nil || m.Payload == nil || m.Type != "update" || len(m.Payload.Unknown) > 0 {
+		return nil, errMalformed
+	}
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return m, nil
+		}
+		if _, second := token.(xml.StartElement); err != nil || second {
+			return nil, errMalformed
+		}
+	}
+}
+
+// userID answers type=user-id.
+func (s *Sim) userID(c *call) answer {
+	text := c.form.Get("cmd")
+	if text == "" {
+		return badRequest(`Missing value for parameter "cmd".`)
+	}
+	m, err := parseMessage(text)
+	if err != nil {
+		return failure(0, err.Error())
+	}
+	s.mu.Lock()
+	steps := m.steps(s.dialect.Order)
+	a, changes := s.carryOutLocked(c.form.Get("vsys"), m, steps)
+	s.mu.Unlock()
+	s.meter.message(len(steps))
+	s.tell(changes)
+	return a
+}
+
+// steps lists the entries of both halves in the order in which they are carried out.
+func (m *message) steps(order Order) []step {
+	var steps []step
+	add := func(sections []section, register bool) {
+		for _, section := range sections {
+			for _, e := range section.Entries {
+				steps = append(steps, step{entry: e, register: register})
+			}
+		}
+	}
+	if order == UnregisterFirst {
+		add(m.Payload.Unregister, false)
+	}
+	add(m.Payload.Register, true)
+	if order == RegisterFirst {
+		add(m.Payload.Unregister, false)
+	}
+	return steps
+}
+
+// carryOutLocked judges the whole message, applies what is to be applied and words the answer.
+func (s *Sim) carryOutLocked(vsys string, m *message, steps []step) (answer, []Change) {
+	t, ok := s.vsys(vsys)
+	if !ok {
+		return invalidVSys(vsys), nil
+	}
+	now := s.opts.Now()
+	changes := s.expireLocked(now)
+	j := s.newJudgeLocked(t)
+	rejected, err := j.judge(steps)
+	if err != nil {
+		return failure(0, err.Error()), changes
+	}
+	if j.full {
+		s.logLocked("critical", "userid", "max registered-ip for the platform reached ("+strconv.Itoa(s.opts.MaxRegistered)+")")
+	}
+	if !rejected {
+		name := s.name(vsys)
+		for i := range steps {
+			changes = append(changes, s.applyLocked(name, t, &steps[i], now)...)
+		}
+	}
+	return uidAnswer(m, steps), changes
+}
+
+// uidAnswer words the answer in the shape that clients recorded: an error carries no code and lists only the
+// entries about which there is something to say.
+func uidAnswer(m *message, steps []step) answer {
+	var registered, unregistered strings.Builder
+	failed := false
+	for _, st := range steps {
+		for _, text := range st.messages {
+			failed = true
+			b := &unregistered
+			if st.register {
+				b = &registered
+			}
+			b.WriteString(`<entry ip="` + escape(st.ip()) + `" message="` + escape(text) + `"/>`)
+		}
+	}
+	var payload strings.Builder
+	if len(m.Payload.Unregister) > 0 {
+		payload.WriteString("<unregister>" + unregistered.String() + "</unregister>")
+	}
+	if len(m.Payload.Register) > 0 {
+		payload.WriteString("<register>" + registered.String() + "</register>")
+	}
+	body := "<uid-response><version>2.0</version><payload>" + payload.String() + "</payload></uid-response>"
+	if failed {
+		return xmlAnswer(200, `<response status="error"><msg><line>`+body+`</line></msg></response>`)
+	}
+	return success("<result>" + body + "</result>")
+}
+
+func invalidVSys(name string) answer { return failure(17, name+" is invalid vsys") }
+
+// name gives the virtual system that is meant.
+func (s *Sim) name(vsys string) string {
+	if vsys == "" {
+		return s.opts.VSys[0]
+	}
+	return vsys
+}
