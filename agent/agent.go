@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/agent/edl"
+	"activedefense/config"
+	"activedefense/detect"
+	"activedefense/firewall"
+	"activedefense/store"
+)
+
+// Options are what an agent needs beside its configuration.
+type Options struct {
+	Version string
+	Logger  zerolog.Logger
+}
+
+// Agent is one run of the program with one configuration. It is used once: New, Run, Close.
+type Agent struct {
+	cfg     *config.Config
+	version string
+	log     zerolog.Logger
+	now     func() time.Time
+	started time.Time
+
+	lock      *os.File
+	instance  string
+	list      *edl.Server // nil when no list is served
+	admin     *admin      // nil when there is none
+	enforcers []*enforcer
+	stats     *stats
+	calls     *callCounts
+	guard     atomic.Pointer[detect.Guard]
+	store     atomic.Pointer[store.Store] // nil until it was reached
+	feed      atomic.Pointer[feed]        // nil until the blacklist was loaded
+	reading   atomic.Bool                 // the inputs are open
+	serving   atomic.Bool                 // the list's listener is open
+	end       ends
+}
+
+// New prepares an agent: the state folder with its lock, the certificates, the listeners of the admin
+// interface, the firewalls. Nothing is read, served or called before Run. Errors mean that the
+// configuration cannot work on this host.
+func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
+	a := &Agent{
+		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
+		stats: newStats(), calls: newCallCounts(),
+	}
+	if err := a.prepare(ctx); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// prepare takes what the agent needs on this host. What it took before an error, Close gives back.
+func (a *Agent) prepare(ctx context.Context) (err error) {
+	cfg := a.cfg
+	if a.lock, a.instance, err = openState(ctx, cfg.StateDir); err != nil {
+		return err
+	}
+	a.guard.Store(NewGuard(ctx, cfg))
+	if cfg.EDL.Listen != "" {
+		if a.list, err = edl.New(edl.Options{
+			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,
+			StateDir: cfg.StateDir, Allow: cfg.EDL.Allow, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry,
+			MayBlock: func(p netip.Prefix) bool { return a.guard.Load().Check(p) == nil },
+			Logger:   a.log.With().Str("part", "list").Logger(),
+		}); err != nil {
+			return fmt.Errorf("prepare the list: %w", err)
+		}
+	}
+	for _, fw := range cfg.Firewalls {
+		e, err := a.newEnforcer(fw)
+		if err != nil {
+			return err
+		}
+		a.enforcers = append(a.enforcers, e)
+	}
+	if cfg.Admin.Listen != "" {
+		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ListAddr is where the list is served, once Run serves it; nil before or when none is.
+func (a *Agent) ListAddr() net.Addr {
+	if a.list == nil {
+		return nil
+	}
+	return a.list.Addr()
+}
+
+// AdminAddr is where the admin interface is, nil if there is none.
+func (a *Agent) AdminAddr() net.Addr {
+	if a.admin == nil {
+		return nil
+	}
+	return a.admin.listener.Addr()
+}
+
+// Close gives back what New took. Run closes by itself.
+func (a *Agent) Close() {
+	if a.admin != nil {
+		a.admin.listener.Close()
+	}
+	if a.lock != nil {
+		a.lock.Close()
+	}
+}
+
+func (a *Agent) newEnforcer(fw config.Firewall) (*enforcer, error) {
+	log := a.log.With().Str("firewall", fw.Name).Logger()
+	device, err := firewall.New(firewall.Options{
+		Name: fw.Name, URL: fw.URL, VSys: fw.VSys, Tag: fw.Tag,
+		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
+		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout,
+		MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime, UserAgent: "activedefense/" + a.version,
+		OnCall: a.calls.observer(fw.Name, firewall.Kind),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newEnforcer(fw.Name, device, log, func() *snapshot { return a.feed.Load().current.Load() }), nil
+}

@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/detect"
+)
+
+const (
+	// clockTolerance is how far the time of a live line may be off before somebody should know.
+	clockTolerance = 10 * time.Minute
+	// clockStreak is how many live lines in a row must agree, so that one forged line warns of nothing.
+	clockStreak = 5
+	// clockRepeat is how often the warning for one file is repeated.
+	clockRepeat = time.Hour
+)
+
+// clockWarner notices firewalls whose clock or time zone is not what the configuration says: detection
+// works by event time, so a wrong zone makes live attacks look like old ones.
+type clockWarner struct {
+	log    zerolog.Logger
+	states map[*source]*clockState
+}
+
+type clockState struct {
+	streak int
+	warned time.Time
+}
+
+func newClockWarner(log zerolog.Logger) *clockWarner {
+	return &clockWarner{log: log, states: make(map[*source]*clockState)}
+}
+
+// look checks one live line.
+func (w *clockWarner) look(s *source, ev *detect.Event, now time.Time) {
+	if !s.stats.live {
+		return // a backlog is old by nature
+	}
+	off := ev.Time.Sub(now)
+	st := w.states[s]
+	if off.Abs() <= clockTolerance {
+		if st != nil {
+			s.stats.setClock("")
+			delete(w.states, s)
+		}
+		return
+	}
+	if st == nil {
+		st = &clockState{}
+		w.states[s] = st
+	}
+	st.streak++
+	if st.streak < clockStreak || now.Sub(st.warned) < clockRepeat {
+		return
+	}
+	st.warned = now
+	text := clockText(off, ev.Time.In(s.location))
+	s.stats.setClock(text)
+	w.log.Warn().Str("file", s.path).Msg("the times in this file are wrong: " + text)
+}
+
+// clockText says how far the times are off, and which zone would fit, if one would: zones differ from
+// one another by multiples of 15 minutes and by at most a day.
+func clockText(off time.Duration, at time.Time) string {
+	direction := "ahead of"
+	if off < 0 {
+		direction = "behind"
+	}
+	text := fmt.Sprintf("%s %s this host's clock", off.Abs().Round(time.Second), direction)
+	steps := off.Round(15 * time.Minute)
+	if (off-steps).Abs() > 5*time.Minute || off.Abs() > 26*time.Hour {
+		return text + "; check the firewall's clock"
+	}
+	// Read in its true zone, the same digits mean an earlier instant by the difference.
+	_, assumed := at.Zone()
+	offset := time.Duration(assumed)*time.Second + steps
+	sign := '+'
+	if offset < 0 {
+		sign = '-'
+	}
+	h, m := int(offset.Abs().Hours()), int(offset.Abs().Minutes())%60
+	return fmt.Sprintf("%s; a timezone with UTC%c%02d:%02d would fit (inputs[].timezone)", text, sign, h, m)
+}

@@ -1,0 +1,292 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/firewall"
+	"activedefense/store"
+)
+
+const (
+	// reconcileEvery is how often everything on a firewall is read back and compared.
+	reconcileEvery = 5 * time.Minute
+	// renewEvery is how often registrations are looked over for their timeouts in between.
+	renewEvery = time.Minute
+	// passTime is after how long a pass leaves the rest of a long backlog to the next one, so that a new
+	// block does not wait behind the first 50,000.
+	passTime = 2 * time.Second
+	// retryFirst and retryMost bound the wait after a failed pass.
+	retryFirst = time.Second
+	retryMost  = time.Minute
+	// saveTimeout bounds noting in the store what a firewall holds.
+	saveTimeout = 10 * time.Second
+	// namedRefusals is how many addresses are named in one log message.
+	namedRefusals = 5
+)
+
+// An enforcer brings one firewall level with the blacklist, and keeps it so. Each has a goroutine and a
+// connection of its own: a broken firewall delays no other.
+type enforcer struct {
+	name     string
+	firewall *firewall.Firewall
+	desired  func() *snapshot
+	store    *store.Store
+	log      zerolog.Logger
+	now      func() time.Time
+	wakeup   chan struct{}
+
+	put  map[netip.Prefix]store.Enforcement // to be noted in the store
+	drop map[netip.Prefix]bool
+
+	mu    sync.Mutex
+	state FirewallStatus
+}
+
+func newEnforcer(name string, device *firewall.Firewall, log zerolog.Logger, desired func() *snapshot) *enforcer {
+	return &enforcer{
+		name: name, firewall: device, desired: desired, log: log, now: time.Now, wakeup: make(chan struct{}, 1),
+		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
+		state: FirewallStatus{Name: name},
+	}
+}
+
+// FirewallStatus is what `status` and /status say of one firewall.
+type FirewallStatus struct {
+	Name             string     `json:"name"`
+	Up               bool       `json:"up"` // the last pass succeeded
+	Error            string     `json:"error,omitempty"`
+	ErrorKind        string     `json:"error_kind,omitempty"`
+	ErrorSince       *time.Time `json:"error_since,omitempty"`
+	Failures         uint64     `json:"failures"` // passes failed in a row
+	Model            string     `json:"model,omitempty"`
+	Version          string     `json:"version,omitempty"`
+	Hostname         string     `json:"hostname,omitempty"`
+	Desired          int        `json:"desired"` // addresses on the blacklist
+	Tags             int        `json:"tags"`    // of ours that stand on the firewall
+	LastSuccess      *time.Time `json:"last_success,omitempty"`
+	LastFull         *time.Time `json:"last_full,omitempty"` // when everything was last read back
+	PlanAdd          int        `json:"plan_add"`            // of the last pass
+	PlanRemove       int        `json:"plan_remove"`
+	Unsupported      []string   `json:"unsupported,omitempty"` // addresses the mode cannot hold, with the reason; the first ones
+	UnsupportedCount int        `json:"unsupported_count"`
+	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
+	RefusedCount     int        `json:"refused_count"`
+	Brake            string     `json:"brake,omitempty"` // why removals are held back
+}
+
+func (e *enforcer) wake() {
+	select {
+	case e.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// restore tells the firewall what an earlier run noted, so that timeouts are not renewed all at once.
+func (e *enforcer) restore(ctx context.Context, st *store.Store) error {
+	e.store = st
+	held, err := e.store.Enforced(ctx, e.name)
+	if err != nil {
+		return fmt.Errorf("read what firewall %s held: %w", e.name, err)
+	}
+	until := make(map[netip.Prefix]time.Time, len(held))
+	for _, h := range held {
+		until[h.Address] = h.Until
+	}
+	e.firewall.Restore(until)
+	return nil
+}
+
+// run makes passes until ctx ends: at once when woken, a full one every reconcileEvery, and after a
+// failure with a growing wait, for ever.
+func (e *enforcer) run(ctx context.Context) error {
+	defer e.firewall.Close()
+	full := true
+	var lastFull time.Time
+	failures := 0
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		woken := e.wakeup
+		if failures > 0 {
+			woken = nil // a wake-up does not shorten the wait of a broken firewall
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-woken:
+		case <-timer.C:
+		}
+		if e.now().Sub(lastFull) >= reconcileEvery {
+			full = true
+		}
+		backlog, err := e.passOnce(ctx, full)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			failures++
+			full = true // what stands is in doubt
+			timer.Reset(min(retryFirst<<min(failures-1, 6), retryMost))
+		default:
+			failures = 0
+			if full {
+				lastFull, full = e.now(), false
+			}
+			timer.Reset(renewEvery)
+			if backlog > 0 {
+				timer.Reset(0)
+			}
+		}
+	}
+}
+
+// passOnce brings the firewall level with the blacklist as it is now; backlog is how many changes it had
+// to leave to the next pass.
+func (e *enforcer) passOnce(ctx context.Context, full bool) (backlog int, err error) {
+	desired := e.desired()
+	report, err := e.firewall.Reconcile(ctx, desired.entries, full)
+	e.note(report)
+	e.save(ctx)
+	e.show(report, len(desired.entries), err)
+	return report.Backlog, err
+}
+
+// note keeps what the pass changed, also of one that failed half-way.
+func (e *enforcer) note(r firewall.Report) {
+	for _, prefix := range r.Gone {
+		e.drop[prefix] = true
+		delete(e.put, prefix)
+	}
+	for _, list := range [][]firewall.Entry{r.Registered, r.Renewed} {
+		for _, entry := range list {
+			e.put[entry.Prefix] = store.Enforcement{Firewall: e.name, Address: entry.Prefix, Since: e.now(), Until: entry.Until}
+			delete(e.drop, entry.Prefix)
+		}
+	}
+	for _, prefix := range r.Unregistered {
+		e.drop[prefix] = true
+		delete(e.put, prefix)
+	}
+}
+
+// save writes it to the store, for `blacklist show` and the next start. It is repeated with the next
+// pass if the store is away: the firewall itself is the truth about what it holds.
+func (e *enforcer) save(ctx context.Context) {
+	if len(e.put) == 0 && len(e.drop) == 0 {
+		return
+	}
+	put := make([]store.Enforcement, 0, len(e.put))
+	for _, p := range e.put {
+		put = append(put, p)
+	}
+	drop := make([]netip.Prefix, 0, len(e.drop))
+	for p := range e.drop {
+		drop = append(drop, p)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	if err := e.store.SaveEnforced(ctx, e.name, put, drop); err != nil {
+		e.log.Debug().Err(err).Msg("cannot note what the firewall holds; repeated with the next pass")
+		return
+	}
+	clear(e.put)
+	clear(e.drop)
+}
+
+// show updates the state for status and metrics, and logs what changed.
+func (e *enforcer) show(r firewall.Report, desired int, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s, now := &e.state, e.now()
+	s.Desired = desired
+	if info := e.firewall.Info(); info.Version != "" {
+		s.Model, s.Version, s.Hostname = info.Model, info.Version, info.Hostname
+	}
+	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)
+	if err != nil {
+		e.failed(s, err, now)
+		return
+	}
+	if s.Failures > 0 {
+		e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and level with the blacklist")
+	}
+	s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
+	s.LastSuccess, s.Tags = &now, r.Standing
+	if r.Full {
+		s.LastFull = &now
+	}
+	e.showDetails(s, r)
+	if n := len(r.Registered) + len(r.Unregistered); n > 0 {
+		e.log.Info().Int("registered", len(r.Registered)).Int("renewed", len(r.Renewed)).Int("unregistered", len(r.Unregistered)).
+			Int("standing", r.Standing).Dur("took", r.Took).Msg("firewall brought level")
+	}
+}
+
+// failed notes a failed pass: the first is logged, and any of another kind.
+func (e *enforcer) failed(s *FirewallStatus, err error, now time.Time) {
+	kind := firewall.Kind(err)
+	if s.Failures == 0 || kind != s.ErrorKind {
+		e.log.Error().Err(err).Str("kind", kind).Msg("firewall cannot be brought level; trying again for ever, the list stays as fallback")
+	}
+	if s.Failures == 0 {
+		s.ErrorSince = &now
+	}
+	s.Up, s.Error, s.ErrorKind = false, err.Error(), kind
+	s.Failures++
+}
+
+// showDetails names what could not be enforced, when it changes.
+func (e *enforcer) showDetails(s *FirewallStatus, r firewall.Report) {
+	unsupported := make([]string, 0, min(len(r.Unsupported), namedRefusals))
+	for _, u := range r.Unsupported[:min(len(r.Unsupported), namedRefusals)] {
+		unsupported = append(unsupported, AddressText(u.Prefix)+": "+u.Reason)
+	}
+	if len(r.Unsupported) != s.UnsupportedCount && len(r.Unsupported) > 0 {
+		e.log.Warn().Int("count", len(r.Unsupported)).Strs("addresses", unsupported).
+			Msg("not enforceable by tag on this firewall; they stay on the list")
+	}
+	s.Unsupported, s.UnsupportedCount = unsupported, len(r.Unsupported)
+
+	e.showRefused(s, r)
+	brake := ""
+	if r.Braked != nil {
+		brake = fmt.Sprintf("%s; held back until firewalls[].max_removal_percent of %s is raised", r.Braked, e.name)
+	}
+	if brake != s.Brake && brake != "" {
+		e.log.Error().Msg("BRAKE: " + brake)
+	}
+	s.Brake = brake
+}
+
+// showRefused names what the firewall refused. A full pass tries everything anew; the ones in between
+// report only what was refused in addition.
+func (e *enforcer) showRefused(s *FirewallStatus, r firewall.Report) {
+	before := s.RefusedCount
+	if r.Full {
+		s.Refused, s.RefusedCount = nil, 0
+	}
+	s.RefusedCount += len(r.Refused)
+	for _, x := range r.Refused[:min(len(r.Refused), namedRefusals-min(len(s.Refused), namedRefusals))] {
+		s.Refused = append(s.Refused, AddressText(x.Prefix)+": "+x.Message)
+	}
+	if s.RefusedCount > 0 && s.RefusedCount != before {
+		e.log.Error().Int("count", s.RefusedCount).Strs("addresses", s.Refused).
+			Msg("refused by the firewall; they stay on the list, and are tried again with the next full pass")
+	}
+}
+
+// status gives a copy.
+func (e *enforcer) status() FirewallStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.state
+	s.Unsupported, s.Refused = slices.Clone(s.Unsupported), slices.Clone(s.Refused)
+	return s
+}

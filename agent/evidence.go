@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"activedefense/agent/tail"
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+const (
+	evidenceLineLen = 4096            // bytes of one line that are kept
+	evidenceTimeout = 3 * time.Second // for asking the store when a file is gone
+)
+
+// evidenceReader finds the log lines that a verdict rests on. They are read again from the files, where
+// they were moments ago; of a line whose file is gone, the stored record is written out in its place.
+type evidenceReader struct {
+	set   *tail.Set
+	store *store.Store
+	files map[int64]*source // which source reads a file; files of earlier runs may be missing
+}
+
+// lines gives the evidence, oldest first. by is the source whose line completed the verdict, nil if there
+// is none: its format is the best guess for a file of an earlier run.
+func (r *evidenceReader) lines(v *detect.Verdict, by *source, now time.Time) []store.Evidence {
+	out := make([]store.Evidence, len(v.Evidence))
+	gone := make(map[uint64]int)
+	for i, ref := range v.Evidence {
+		file, offset := splitRef(ref)
+		line, err := r.set.LineAt(file, offset)
+		if err != nil {
+			gone[ref] = i
+			continue
+		}
+		out[i] = r.read(line, file, by, v, now)
+	}
+	if len(gone) > 0 {
+		r.fromRecords(out, gone, v)
+	}
+	return out
+}
+
+// read gives a line with its own time and device.
+func (r *evidenceReader) read(line []byte, file int64, by *source, v *detect.Verdict, now time.Time) store.Evidence {
+	ev := detect.Event{Time: v.Time, Device: v.Device}
+	s := r.files[file]
+	if s == nil {
+		s = by
+	}
+	if s != nil {
+		if err := s.parser.Parse(line, now, &ev); err != nil {
+			ev.Time, ev.Device = v.Time, v.Device
+		} else if ev.Device == "" {
+			ev.Device = s.device
+		}
+	}
+	return store.Evidence{Time: ev.Time, Device: ev.Device, Line: string(line[:min(len(line), evidenceLineLen)])}
+}
+
+// fromRecords writes out the stored records of lines whose file is gone.
+func (r *evidenceReader) fromRecords(out []store.Evidence, gone map[uint64]int, v *detect.Verdict) {
+	ctx, cancel := context.WithTimeout(context.Background(), evidenceTimeout)
+	defer cancel()
+	filter := store.RecordFilter{Src: v.Source, Since: v.FirstSeen, Until: v.LastSeen.Add(time.Microsecond)}
+	err := r.store.Records(ctx, filter, func(rec *store.Record) error {
+		ref := makeRef(rec.File, rec.Offset)
+		if at, ok := gone[ref]; ok {
+			out[at] = store.Evidence{Time: rec.Time, Device: rec.Device, Line: recordLine(rec)}
+			delete(gone, ref)
+		}
+		return nil
+	})
+	for ref, at := range gone {
+		file, offset := splitRef(ref)
+		text := fmt.Sprintf("(the line at offset %d of file %d can no longer be read)", offset, file)
+		if err != nil {
+			text += " (" + err.Error() + ")"
+		}
+		out[at] = store.Evidence{Time: v.Time, Device: v.Device, Line: text}
+	}
+}
+
+// recordLine writes a record in the key=value format that firewalls are asked to send.
+func recordLine(r *store.Record) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SrcLocation=%s; SrcIP=%s; SrcPort=%d; SrcUser=%s; DstLocation=%s; DstIP=%s; DstPort=%d; ",
+		r.SrcCountry, r.Src, r.SrcPort, r.SrcUser, r.DstCountry, addrText(r.Dst), r.DstPort)
+	fmt.Fprintf(&b, "Action=%s; RuleName=%s; RuleID=%s; TimeReceived=%s; ThreatName=%s; ThreatID=%s; Severity=%s; Subtype=%s; Type=%s;",
+		r.Action, r.Rule, r.RuleID, r.Time.UTC().Format(time.RFC3339), r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Type)
+	return b.String()
+}
+
+// addrText writes an address, and nothing for one that is missing.
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}

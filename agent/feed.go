@@ -1,0 +1,268 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/agent/edl"
+	"activedefense/detect"
+	"activedefense/firewall"
+	"activedefense/store"
+)
+
+const (
+	// feedEvery is how soon a change by another process (the command line, another agent) is noticed.
+	feedEvery = time.Second
+	// listEvery bounds how often the list is rendered anew while blocks keep coming.
+	listEvery = 250 * time.Millisecond
+	// activityEvery is how often mere activity of blocked sources renews the list's order.
+	activityEvery = time.Minute
+)
+
+// The feed keeps the blacklist in memory by following the store's versions, and tells everyone who
+// depends on it. It is the only reader of changes: whoever wrote them, this is how they take effect.
+type feed struct {
+	store        *store.Store
+	guard        func() *detect.Guard
+	releaseAfter time.Duration
+	list         *edl.Server // nil when no list is served
+	enforcers    []*enforcer
+	health       *health
+	log          zerolog.Logger
+	now          func() time.Time
+
+	mu       sync.Mutex
+	pipeline func([]change) // nil until the pipeline is there
+
+	checkAll atomic.Bool // the guard has changed
+	wakeup   chan struct{}
+	version  int64
+	entries  map[netip.Prefix]feedEntry
+	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
+	current  atomic.Pointer[snapshot]
+
+	untold     []change  // came or went; kept until a reading is complete, for it may fail half-way
+	membership bool      // addresses came or went since the list was published
+	activity   bool      // times moved since then
+	published  time.Time // when the list was last rendered
+}
+
+type feedEntry struct {
+	blockedAt, lastSeen, releaseAt time.Time
+}
+
+// A snapshot is the blacklist at one version, for the enforcers: immutable.
+type snapshot struct {
+	version int64
+	entries []firewall.Entry
+}
+
+func newFeed(st *store.Store) *feed {
+	f := &feed{
+		store: st, wakeup: make(chan struct{}, 1), now: time.Now,
+		entries: make(map[netip.Prefix]feedEntry), lifts: make(map[netip.Prefix]error),
+	}
+	f.current.Store(&snapshot{})
+	return f
+}
+
+// wake asks for a look at the store now. It never blocks and may be lost without harm: the next tick looks too.
+func (f *feed) wake() {
+	select {
+	case f.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// run follows the store until ctx ends.
+func (f *feed) run(ctx context.Context) error {
+	tick := time.NewTicker(feedEvery)
+	defer tick.Stop()
+	soon := time.NewTimer(time.Hour)
+	defer soon.Stop()
+	for {
+		if err := f.syncOnce(ctx); err != nil && ctx.Err() == nil {
+			f.health.failed(f.log, userFeed, err, f.now())
+		} else if err == nil {
+			f.health.recovered(f.log, userFeed, f.now())
+		}
+		if wait := f.publishIfDue(); wait > 0 {
+			soon.Reset(wait)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.wakeup:
+		case <-tick.C:
+		case <-soon.C:
+		}
+	}
+}
+
+// syncOnce takes over what changed in the store since the last time.
+func (f *feed) syncOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for prefix, refusal := range f.lifts {
+		f.lift(ctx, prefix, refusal)
+	}
+	if f.checkAll.Swap(false) {
+		f.checkEntries(ctx)
+	}
+	version, err := f.store.Version(ctx)
+	if err != nil {
+		return err
+	}
+	if version < f.version {
+		// An emptied or restored database must not shrink the list by itself.
+		return fmt.Errorf("the blacklist in the store is at version %d, after %d: was the database replaced? what was read before stays in force; restart the agent to work with this one", version, f.version)
+	}
+	if version == f.version && len(f.untold) == 0 {
+		return nil
+	}
+	version, err = f.store.Changes(ctx, f.version, func(e *store.Entry) error {
+		f.take(ctx, e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.version = version
+	f.activity = true
+	f.snapshot() // before anyone is told, so that whoever attaches in between misses nothing
+	if len(f.untold) > 0 {
+		f.membership = true
+		f.tell(f.untold)
+		f.untold = nil
+		for _, e := range f.enforcers {
+			e.wake()
+		}
+	}
+	return nil
+}
+
+// attach tells the pipeline what is blocked now, and from now on of every change.
+func (f *feed) attach(notice func([]change)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pipeline = notice
+	var changes []change
+	for _, e := range f.current.Load().entries {
+		changes = append(changes, change{e.Prefix, true})
+	}
+	notice(changes)
+}
+
+// tell passes changes on to the pipeline.
+func (f *feed) tell(changes []change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pipeline != nil {
+		f.pipeline(changes)
+	}
+}
+
+// recheck has every entry held against the guard again.
+func (f *feed) recheck() {
+	f.checkAll.Store(true)
+	f.wake()
+}
+
+// checkEntries lifts entries that the guard, which has changed, no longer allows.
+func (f *feed) checkEntries(ctx context.Context) {
+	for prefix := range f.entries {
+		if err := f.guard().Check(prefix); err != nil {
+			f.lift(ctx, prefix, err)
+			delete(f.entries, prefix)
+			f.untold = append(f.untold, change{prefix, false})
+		}
+	}
+}
+
+// take applies one entry, and notes when an address came or went.
+func (f *feed) take(ctx context.Context, e *store.Entry) {
+	_, had := f.entries[e.Address]
+	if !e.ReleasedAt.IsZero() {
+		if had {
+			delete(f.entries, e.Address)
+			f.log.Info().Str("address", AddressText(e.Address)).Str("by", e.ReleasedBy).Msg("released: " + e.ReleaseReason)
+		}
+		// Told to the engine even if it was not held here: evidence up to the release must not count.
+		f.untold = append(f.untold, change{e.Address, false})
+		return
+	}
+	if err := f.guard().Check(e.Address); err != nil {
+		f.lift(ctx, e.Address, err)
+		if had {
+			delete(f.entries, e.Address)
+			f.untold = append(f.untold, change{e.Address, false})
+		}
+		return
+	}
+	f.entries[e.Address] = feedEntry{blockedAt: e.BlockedAt, lastSeen: e.LastSeen, releaseAt: e.ReleaseAt(f.releaseAfter)}
+	if had {
+		return
+	}
+	if e.By != byDetector {
+		f.log.Info().Str("address", AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
+	}
+	f.untold = append(f.untold, change{e.Address, true})
+}
+
+// lift releases an entry that the guard does not allow: never_block wins over what stands. It is not
+// served or enforced from now on, also when the store cannot note it yet.
+func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
+	_, err := f.store.Release(ctx, prefix, byDetector, refusal.Error(), f.now())
+	switch {
+	case errors.Is(err, store.ErrNotBlocked): // somebody else was faster
+		delete(f.lifts, prefix)
+	case err != nil:
+		f.lifts[prefix] = refusal
+	default:
+		delete(f.lifts, prefix)
+		f.log.Warn().Str("address", AddressText(prefix)).Msg("released: " + refusal.Error())
+	}
+}
+
+// snapshot makes the present blacklist visible to the enforcers.
+func (f *feed) snapshot() {
+	s := &snapshot{version: f.version, entries: make([]firewall.Entry, 0, len(f.entries))}
+	for prefix, e := range f.entries {
+		s.entries = append(s.entries, firewall.Entry{Prefix: prefix, Until: e.releaseAt, Since: e.blockedAt})
+	}
+	f.current.Store(s)
+}
+
+// publishIfDue renders the list when something changed, but not for every block of a burst; it
+// returns how long to wait when it is too early.
+func (f *feed) publishIfDue() time.Duration {
+	if f.list == nil {
+		return 0
+	}
+	passed := f.now().Sub(f.published)
+	switch {
+	case f.membership && passed < listEvery:
+		return listEvery - passed
+	case !f.membership && (!f.activity || passed < activityEvery):
+		return 0
+	}
+	f.publish()
+	return 0
+}
+
+func (f *feed) publish() {
+	entries := make([]edl.Entry, 0, len(f.entries))
+	for prefix, e := range f.entries {
+		entries = append(entries, edl.Entry{Prefix: prefix, LastSeen: e.lastSeen})
+	}
+	f.published = f.now()
+	f.membership, f.activity = false, false
+	f.list.Publish(entries, f.published)
+}

@@ -1,0 +1,95 @@
+package agent
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// newTestFeed makes a feed on a real SQLite file on which these addresses are blocked, and collects what
+// it tells the pipeline.
+func newTestFeed(t *testing.T, addresses ...string) (f *feed, told map[netip.Prefix]bool) {
+	t.Helper()
+	st, err := store.Open(context.Background(), store.Options{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	now := time.Now()
+	for _, a := range addresses {
+		if _, _, err := st.Block(context.Background(), store.Block{Address: netip.MustParsePrefix(a), Rule: "manual", Reason: "test",
+			By: byOperator, FirstSeen: now, LastSeen: now, BlockedAt: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told = make(map[netip.Prefix]bool)
+	f = newFeed(st)
+	f.releaseAfter, f.health = time.Hour, &health{}
+	f.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
+	f.attach(func(changes []change) {
+		for _, c := range changes {
+			told[c.address] = c.blocked
+		}
+	})
+	return f, told
+}
+
+func TestAReadingThatFailsHalfWayForgetsNoChange(t *testing.T) {
+	f, told := newTestFeed(t, "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32")
+	ctx, cancel := context.WithCancel(context.Background())
+	guard := f.guard
+	f.guard = func() *detect.Guard { cancel(); return guard() } // ends the reading at its first entry
+	if err := f.syncOnce(ctx); err == nil {
+		t.Fatal("the reading did not fail")
+	}
+	if len(f.entries) == 0 {
+		t.Fatal("the reading failed before its first entry")
+	}
+	f.guard = guard
+	if err := f.syncOnce(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 3 || len(f.current.Load().entries) != 3 || !f.membership {
+		t.Errorf("told of %v, membership changed: %t", told, f.membership)
+	}
+}
+
+func TestALiftThatWaitsOutlivesAChangeOfTheGuard(t *testing.T) {
+	waiting, released, other := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.9/32"), netip.MustParsePrefix("203.0.113.2/32")
+	f, told := newTestFeed(t, waiting.String(), other.String())
+	refusal := detect.NewGuard([]netip.Prefix{waiting}, nil).Check(waiting)
+	f.lifts[waiting] = refusal  // as when the store could not note it
+	f.lifts[released] = refusal // somebody else has released it meanwhile
+	for range 2 {
+		if err := f.syncOnce(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.lifts) != 0 || told[waiting] || !told[other] {
+		t.Errorf("waiting %v, told of %v", f.lifts, told)
+	}
+}
+
+func TestNeverBlockLiftsWhatStands(t *testing.T) {
+	spared, other := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.2/32")
+	f, told := newTestFeed(t, spared.String(), other.String())
+	if err := f.syncOnce(context.Background()); err != nil || len(f.current.Load().entries) != 2 {
+		t.Fatal(err, f.current.Load())
+	}
+	f.guard = func() *detect.Guard { return detect.NewGuard([]netip.Prefix{spared}, nil) }
+	f.recheck()
+	if err := f.syncOnce(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if entries := f.current.Load().entries; len(entries) != 1 || entries[0].Prefix != other || told[spared] || !told[other] {
+		t.Errorf("still %v, told of %v", entries, told)
+	}
+	if _, err := f.store.Release(context.Background(), spared, byOperator, "", time.Now()); err == nil {
+		t.Error("it still stands in the store")
+	}
+}

@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics is what /metrics shows: the state that Status gathers, read when it is asked for, so that
+// nothing is counted twice, and the counters that only time can fill.
+type metrics struct {
+	agent *Agent
+}
+
+// callCounts counts the calls to the firewalls.
+type callCounts struct {
+	calls  *prometheus.CounterVec
+	errors *prometheus.CounterVec
+	took   *prometheus.HistogramVec
+}
+
+func newCallCounts() *callCounts {
+	return &callCounts{
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "activedefense_firewall_calls_total", Help: "Calls of the XML API by kind."}, []string{"firewall", "call"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "activedefense_firewall_errors_total", Help: "Failed calls of the XML API by kind of error."}, []string{"firewall", "kind"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "activedefense_firewall_call_seconds", Help: "Time of a call of the XML API.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"firewall"}),
+	}
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("activedefense_"+name, help, labels, nil)
+}
+
+// The table of metrics that are read from Status.
+var (
+	descBuild      = desc("build_info", "Always 1; the label is the version.", "version")
+	descReady      = desc("ready", "1 when the list is loaded, the inputs are open and the store is written to.")
+	descStoreUp    = desc("store_up", "1 while the store takes what is read.")
+	descLines      = desc("lines_total", "Lines read, by file and what came of them: record, ignored, bad.", "file", "outcome")
+	descCut        = desc("lines_cut_total", "Lines longer than 64 KiB, of which only the head was read.", "file")
+	descLagSeconds = desc("lag_seconds", "Age of the last line read while there are more to read.", "file")
+	descLagBytes   = desc("lag_bytes", "Bytes of the file that are not read yet.", "file")
+	descFileUp     = desc("file_up", "1 while the file can be read.", "file")
+	descBlacklist  = desc("blacklist_entries", "Addresses and networks that are blocked now.")
+	descSources    = desc("sources", "Sources held in memory.")
+	descSightings  = desc("sightings", "Records held in memory as evidence.")
+	descEvicted    = desc("sources_evicted_total", "Sources given up because of detect.max_sources.")
+	descListSize   = desc("list_entries", "Entries of the served list.")
+	descListOut    = desc("list_left_out", "Blocked addresses left out of the list because of edl.max_entries.")
+	descListCert   = desc("list_certificate_expiry_timestamp_seconds", "When the certificate of the list ends.")
+	descFetches    = desc("list_fetches_total", "Complete answers to fetches of the list.")
+	descTurnedAway = desc("list_turned_away_total", "Fetches that did not get the list, by why: unready, refused, crowded, withheld, distrusted, misnamed.", "why")
+	descUp         = desc("firewall_up", "1 when the last pass over the firewall succeeded.", "firewall")
+	descTags       = desc("firewall_tags", "Addresses of ours that stand on the firewall.", "firewall")
+	descDesired    = desc("firewall_desired", "Addresses that should stand on the firewall.", "firewall")
+	descSuccess    = desc("firewall_last_success_timestamp_seconds", "When the firewall was last brought level.", "firewall")
+	descPlan       = desc("firewall_plan", "Changes of the last pass.", "firewall", "change")
+	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by why: unsupported, refused, brake.", "firewall", "why")
+)
+
+func newMetrics(a *Agent) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		a.stats.verdicts, a.stats.commits, a.stats.blocked, a.calls.calls, a.calls.errors, a.calls.took, &metrics{agent: a})
+	return r
+}
+
+// Describe sends nothing: the labels depend on the files, so the collector is unchecked.
+func (m *metrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the present state.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	s := m.agent.Status()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	gauge(descBuild, 1, s.Version)
+	gauge(descReady, oneIf(s.Ready))
+	gauge(descStoreUp, oneIf(s.Store.OK))
+	gauge(descBlacklist, float64(s.Blacklist))
+	gauge(descSources, float64(s.Detect.Sources))
+	gauge(descSightings, float64(s.Detect.Sightings))
+	count(descEvicted, float64(s.Detect.Evicted))
+	for _, in := range s.Inputs {
+		count(descLines, float64(in.Records), in.Path, "record")
+		count(descLines, float64(in.Ignored), in.Path, "ignored")
+		count(descLines, float64(in.Bad), in.Path, "bad")
+		count(descCut, float64(in.Cut), in.Path)
+		gauge(descLagSeconds, in.LagSeconds, in.Path)
+		gauge(descLagBytes, float64(in.Behind), in.Path)
+		gauge(descFileUp, oneIf(in.Error == ""), in.Path)
+	}
+	if s.List != nil {
+		gauge(descListSize, float64(s.List.Entries))
+		gauge(descListOut, float64(s.List.LeftOut))
+		gauge(descListCert, float64(s.List.CertNotAfter.Unix()))
+		count(descFetches, float64(s.List.Fetches))
+		for why, n := range map[string]uint64{"unready": s.List.Unready, "refused": s.List.Refused, "crowded": s.List.Crowded,
+			"withheld": s.List.Withheld, "distrusted": s.List.Distrusted, "misnamed": s.List.Misnamed} {
+			count(descTurnedAway, float64(n), why)
+		}
+	}
+	for _, f := range s.Firewalls {
+		gauge(descUp, oneIf(f.Up), f.Name)
+		gauge(descTags, float64(f.Tags), f.Name)
+		gauge(descDesired, float64(f.Desired), f.Name)
+		gauge(descPlan, float64(f.PlanAdd), f.Name, "add")
+		gauge(descPlan, float64(f.PlanRemove), f.Name, "remove")
+		gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
+		gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
+		gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")
+		if f.LastSuccess != nil {
+			gauge(descSuccess, float64(f.LastSuccess.Unix()), f.Name)
+		}
+	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// observer gives the hook that counts the calls to one firewall.
+func (c *callCounts) observer(firewall string, kindOf func(error) string) func(string, time.Duration, error) {
+	return func(call string, took time.Duration, err error) {
+		c.calls.WithLabelValues(firewall, call).Inc()
+		c.took.WithLabelValues(firewall).Observe(took.Seconds())
+		if err != nil {
+			c.errors.WithLabelValues(firewall, kindOf(err)).Inc()
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// remember rebuilds the engine from the records of an earlier run: eight ports before a crash and three
+// after it are eleven ports. Read are the records that can still count together with a line to come:
+// those around the last line of each file that is still being read.
+//
+// A verdict found here means that the rules have become stricter since, or that the guard refused it
+// before; it is judged like any other.
+func (p *pipeline) remember(ctx context.Context, st *store.Store) error {
+	intervals := evidenceIntervals(p.lastTimes, p.engine.Horizon())
+	if len(intervals) == 0 {
+		return nil
+	}
+	begun, n := p.now(), 0
+	err := st.Sightings(ctx, intervals, func(r *store.Record) error {
+		n++
+		ev := eventOf(r)
+		if result := p.engine.Observe(&ev); result.Outcome == detect.Fired {
+			p.judge(result.Verdict, p.sourceOf(r), begun)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the records that detection must remember: %w", err)
+	}
+	p.log.Info().Int("records", n).Dur("took", p.now().Sub(begun)).Msg("remembered what was seen before")
+	return nil
+}
+
+// sourceOf finds the source that reads the record's file, or any: it decides only how evidence is parsed.
+func (p *pipeline) sourceOf(r *store.Record) *source {
+	for _, s := range p.order {
+		if s.device == r.Device {
+			return s
+		}
+	}
+	if len(p.order) > 0 {
+		return p.order[0]
+	}
+	return nil
+}
+
+// eventOf turns a stored record back into what the engine saw.
+func eventOf(r *store.Record) detect.Event {
+	ev := detect.Event{
+		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort,
+		ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
+		Repeat: r.Repeat, Ref: makeRef(r.File, r.Offset),
+	}
+	switch {
+	case strings.EqualFold(r.Type, detect.TypeTraffic.String()):
+		ev.Type = detect.TypeTraffic
+	case strings.EqualFold(r.Type, detect.TypeThreat.String()):
+		ev.Type = detect.TypeThreat
+	}
+	for _, d := range []detect.Direction{detect.ClientToServer, detect.ServerToClient} {
+		if r.Direction == d.String() {
+			ev.Direction = d
+		}
+	}
+	return ev
+}
+
+// evidenceIntervals gives the span of event time around the last line of each path.
+func evidenceIntervals(last map[string]time.Time, horizon time.Duration) []store.Interval {
+	var spans []store.Interval
+	for _, t := range last {
+		if !t.IsZero() {
+			spans = append(spans, store.Interval{From: t.Add(-horizon), To: t.Add(horizon)})
+		}
+	}
+	return spans
+}

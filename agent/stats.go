@@ -1,0 +1,200 @@
+package agent
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"activedefense/agent/tail"
+	"activedefense/detect"
+	"activedefense/detect/panos"
+)
+
+// keptBadLines is how many lines that could not be parsed are kept for status; the first ones, because
+// they are the ones that began the trouble.
+const (
+	keptBadLines   = 20
+	keptBadLineLen = 1024
+)
+
+// BadLine is a line that could not be parsed.
+type BadLine struct {
+	Path  string    `json:"path"`
+	Time  time.Time `json:"time"` // when it was read
+	Error string    `json:"error"`
+	Line  string    `json:"line"` // its first 1024 bytes
+}
+
+// stats is what the loops count, for status and for the metrics, which read it when asked.
+type stats struct {
+	mu       sync.Mutex
+	inputs   map[string]*inputStats
+	order    []*inputStats
+	bad      []BadLine
+	engine   detect.Stats
+	rate     rate
+	lastSave time.Time
+	stored   uint64 // records committed
+
+	store    health
+	verdicts *prometheus.CounterVec
+	commits  prometheus.Histogram
+	blocked  prometheus.Counter
+}
+
+func newStats() *stats {
+	return &stats{
+		inputs: make(map[string]*inputStats),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "activedefense_verdicts_total",
+			Help: "Verdicts of the rules by what came of them: blocked, refused (the guard), too-old.",
+		}, []string{"rule", "outcome"}),
+		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "activedefense_commit_seconds", Help: "Time of a transaction that stores records, positions and verdicts.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		blocked: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "activedefense_blocked_total", Help: "Addresses put on the blacklist by this agent's rules.",
+		}),
+	}
+}
+
+// inputStats counts the lines of one path. The counters are written by the pipeline and read by anyone.
+type inputStats struct {
+	path                              string
+	lines, records, ignored, bad, cut atomic.Uint64
+	lastEvent                         atomic.Int64 // unix nanoseconds of the last record's event time; 0: none yet
+	lastRead                          atomic.Int64 // unix nanoseconds at which the last line was read
+	live                              bool         // read to its end once; only the pipeline looks at it
+	mu                                sync.Mutex
+	tail                              tail.Status
+	clock                             string // what the clock warning says, empty if none
+}
+
+// input gives the counters of a path, made at its first use.
+func (s *stats) input(path string) *inputStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.inputs[path]
+	if in == nil {
+		in = &inputStats{path: path}
+		s.inputs[path] = in
+		s.order = append(s.order, in)
+	}
+	return in
+}
+
+func (s *stats) allInputs() []*inputStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*inputStats(nil), s.order...)
+}
+
+func (in *inputStats) recorded(ev *detect.Event, now time.Time) {
+	in.lines.Add(1)
+	in.records.Add(1)
+	in.lastEvent.Store(ev.Time.UnixNano())
+	in.lastRead.Store(now.UnixNano())
+}
+
+// failed counts a line that gave no record: another log type, or a fault that is kept as a sample.
+func (in *inputStats) failed(err error, line tail.Line, now time.Time, all *stats) {
+	in.lines.Add(1)
+	in.lastRead.Store(now.UnixNano())
+	if errors.Is(err, panos.ErrIgnored) {
+		in.ignored.Add(1)
+		return
+	}
+	in.bad.Add(1)
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if len(all.bad) >= keptBadLines {
+		return
+	}
+	text := line.Data[:min(len(line.Data), keptBadLineLen)]
+	all.bad = append(all.bad, BadLine{Path: in.path, Time: now, Error: err.Error(), Line: string(text)})
+}
+
+func (in *inputStats) publish(st tail.Status) {
+	in.mu.Lock()
+	in.tail = st
+	in.mu.Unlock()
+}
+
+func (in *inputStats) snapshot() (st tail.Status, clock string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.tail, in.clock
+}
+
+func (in *inputStats) setClock(text string) {
+	in.mu.Lock()
+	in.clock = text
+	in.mu.Unlock()
+}
+
+// lag is how far the last line read is behind now, while there is more to read; else zero.
+func (in *inputStats) lag(behind int64, now time.Time) time.Duration {
+	last := in.lastEvent.Load()
+	if behind <= 0 || last == 0 {
+		return 0
+	}
+	return max(now.Sub(time.Unix(0, last)), 0)
+}
+
+func (s *stats) verdict(rule, outcome string) { s.verdicts.WithLabelValues(rule, outcome).Inc() }
+
+func (s *stats) newlyBlocked(n int) { s.blocked.Add(float64(n)) }
+
+func (s *stats) committed(b *batch, took time.Duration) {
+	s.commits.Observe(took.Seconds())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.lastSave = now
+	s.stored += uint64(len(b.Records))
+	s.rate.add(b.lines, now)
+}
+
+func (s *stats) publishEngine(e detect.Stats) {
+	s.mu.Lock()
+	s.engine = e
+	s.mu.Unlock()
+}
+
+// rate is lines a second over the last full ten seconds.
+type rate struct {
+	from     time.Time
+	lines    int
+	previous float64
+}
+
+func (r *rate) add(n int, now time.Time) {
+	r.roll(now)
+	r.lines += n
+}
+
+func (r *rate) roll(now time.Time) {
+	if r.from.IsZero() {
+		r.from = now
+	}
+	if passed := now.Sub(r.from); passed >= 10*time.Second {
+		r.previous = float64(r.lines) / passed.Seconds()
+		r.from, r.lines = now, 0
+	}
+}
+
+// perSecond is the finished ten seconds, or what there is of the first.
+func (r *rate) perSecond(now time.Time) float64 {
+	r.roll(now)
+	if r.previous > 0 || r.from.IsZero() {
+		return r.previous
+	}
+	if passed := now.Sub(r.from).Seconds(); passed >= 1 {
+		return float64(r.lines) / passed
+	}
+	return 0
+}

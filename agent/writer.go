@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/store"
+)
+
+// stopGrace is how long a stop waits for the last batch to be committed.
+const stopGrace = 5 * time.Second
+
+// The writer commits batches, one transaction each, and wakes what depends on the blacklist. When the
+// store is away it tries again for ever: the pipeline then waits, and the files keep what comes.
+type writer struct {
+	store *store.Store
+	in    <-chan *batch
+	free  chan<- *batch
+	wake  func() // the blacklist may have changed
+	stats *stats
+	log   zerolog.Logger
+	now   func() time.Time
+}
+
+// run commits until the pipeline closes the channel. stopping ends when a stop is asked for, ctx when
+// its grace is over. A batch that could not be stored ends the run: were a later one stored without it,
+// its lines would be lost; as it is, they are read again at the next start.
+func (w *writer) run(ctx, stopping context.Context) error {
+	for b := range w.in {
+		if !w.commit(ctx, stopping, b) {
+			w.log.Warn().Int("lines", b.lines).Msg("stopping without the store: these lines are read again at the next start")
+			return nil
+		}
+		select {
+		case w.free <- b:
+		default:
+		}
+	}
+	return nil
+}
+
+// commit tries until the batch is stored, and reports whether it was. An error that is not transient is
+// a fault in this program or in the database; it is retried too, at the slowest pace, because giving up
+// would mean losing lines or a dead daemon, and a person may mend the database while we wait.
+func (w *writer) commit(ctx, stopping context.Context, b *batch) bool {
+	for try := 0; ; try++ {
+		begun := w.now()
+		result, err := w.store.Commit(ctx, &b.Batch)
+		if err == nil {
+			w.stats.committed(b, w.now().Sub(begun))
+			w.stats.store.recovered(w.log, userWriter, w.now())
+			if len(b.Blocks) > 0 || len(b.Touches) > 0 {
+				w.wake()
+			}
+			w.stats.newlyBlocked(len(result.Blocked))
+			return true
+		}
+		w.stats.store.failed(w.log, userWriter, err, w.now())
+		wait := backoff(try)
+		if !store.Transient(err) {
+			wait = maxBackoff
+		}
+		select {
+		case <-time.After(wait):
+		case <-stopping.Done():
+			if try > 0 {
+				return false
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+const (
+	minBackoff = 250 * time.Millisecond
+	maxBackoff = 30 * time.Second
+)
+
+// backoff doubles from 250 ms to 30 s.
+func backoff(try int) time.Duration {
+	if try > 7 {
+		return maxBackoff
+	}
+	return min(minBackoff<<try, maxBackoff)
+}
