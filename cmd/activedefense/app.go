@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+
+	"activedefense/agent"
+	"activedefense/config"
+	"activedefense/store"
+)
+
+// defaultConfig is read when --config names no other file, if it exists.
+const defaultConfig = "/etc/activedefense/activedefense.yaml"
+
+// app is what the subcommands share: the common flags and where to read and write.
+type app struct {
+	configPath string
+	json       bool
+	started    bool // the command line was understood
+
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+}
+
+// path is the configuration file to read; "" for the built-in defaults.
+func (a *app) path() string {
+	if a.configPath != "" {
+		return a.configPath
+	}
+	if _, err := os.Stat(defaultConfig); err == nil {
+		return defaultConfig
+	}
+	return ""
+}
+
+// load reads the configuration, and says every fault of a wrong one.
+func (a *app) load() (*config.Config, []config.Warning, error) {
+	cfg, warnings, err := config.Load(config.Options{Path: a.path(), Environ: a.environ})
+	if err == nil {
+		return cfg, warnings, nil
+	}
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		return nil, warnings, &statusError{exitUsage, err}
+	}
+	for _, f := range faults {
+		fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text)
+	}
+	return nil, warnings, &statusError{exitUsage, fmt.Errorf("the configuration%s has %s", a.named(), plural(len(faults), "fault"))}
+}
+
+// named is " FILE" for messages, "" for the built-in defaults.
+func (a *app) named() string {
+	if p := a.path(); p != "" {
+		return " " + p
+	}
+	return ""
+}
+
+// open opens the store that the configuration names, beside a running daemon or without one.
+func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	// Only a daemon keeps read positions, under its own name.
+	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: "command-line"}
+	if opts.URL == "" {
+		if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no database yet at %s: has the agent run with this configuration?", opts.Path)
+		}
+	}
+	st, err := store.Open(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	return st, nil
+}
+
+// logger writes to standard error: readable at a terminal, JSON otherwise, unless the configuration
+// says which.
+func (a *app) logger(cfg *config.Config) zerolog.Logger {
+	level, err := zerolog.ParseLevel(cfg.Log.Level)
+	if err != nil {
+		level = zerolog.InfoLevel // the configuration was validated
+	}
+	var out io.Writer = a.stderr
+	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(a.stderr) {
+		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr)}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
+
+// isTerminal reports whether a person reads it.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Validate the configuration",
+		Long:  `Reads the configuration and names every fault with its key, and what would be right. Nothing is changed or called.`,
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return a.check() },
+	}
+}
+
+func (a *app) check() error {
+	cfg, warnings, err := a.load()
+	for _, w := range warnings {
+		fmt.Fprintf(a.stderr, "%s: warning: %s\n", w.Key, w.Text)
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"valid": true, "config": a.path(), "warnings": len(warnings),
+			"inputs": len(cfg.Inputs), "firewalls": len(cfg.Firewalls)})
+	}
+	from := a.path()
+	if from == "" {
+		from = "the built-in defaults"
+	}
+	fmt.Fprintf(a.stdout, "%s: valid, with %s, %s and %s\n", from, plural(len(warnings), "warning"),
+		plural(len(cfg.Inputs), "input"), plural(len(cfg.Firewalls), "firewall"))
+	return nil
+}

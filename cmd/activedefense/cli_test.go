@@ -1,0 +1,281 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent"
+)
+
+func TestAFaultyConfigurationExitsTwoWithEveryFault(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "faulty.yaml")
+	w.write(w.config, []byte(`
+inputs: [{path: /var/log/Firewall/*.log, timezone: Mars/Olympus}]
+never_block: [203.0.113.7/24]
+detekt: {}
+firewalls:
+  - {name: a, url: "https://192.0.2.1", api_key_file: /nowhere/key}
+  - {name: a, url: "http://192.0.2.2", api_key: k}
+`))
+	for _, command := range []string{"check", "run", "status"} {
+		_, stderr, code := w.run(command)
+		if code != 2 {
+			t.Errorf("%s: exit status %d", command, code)
+		}
+		for _, key := range []string{"inputs[0].timezone", "never_block[0]", "detekt", "firewalls[0].api_key_file", "firewalls[1].name", "firewalls[1].url"} {
+			if !strings.Contains(stderr, key) {
+				t.Errorf("%s does not name %s:\n%s", command, key, stderr)
+			}
+		}
+	}
+}
+
+func TestWrongUsageExitsTwo(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	for _, args := range [][]string{
+		{"nonsense"}, {"run", "extra"}, {"replay"}, {"blacklist", "show"}, {"records", "--bogus"}, {"blacklist", "show", "not-an-address"},
+		{"blacklist", "add", "203.0.113.9"}, {"blacklist", "add", "203.0.113.9/24", "--reason", "x"},
+		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"blacklist", "list", "--rule", "luck"},
+	} {
+		if _, stderr, code := w.run(args...); code != 2 || stderr == "" {
+			t.Errorf("%v: exit status %d, says %q", args, code, stderr)
+		}
+	}
+}
+
+func TestAListedAddressIsExplainedAndReleased(t *testing.T) {
+	for _, database := range stores {
+		t.Run(database, func(t *testing.T) {
+			w := newWorld(t, database, "never_block: [203.0.200.0/24]")
+			samples := generate(5000, time.Now().UTC(), rand.New(rand.NewPCG(5, 6)))
+			w.append(text(samples))
+			w.start()
+			w.expect(samples)
+
+			scanner := portScanner(samples)
+			list := jsonLines[agent.BlacklistEntry](w, "blacklist", "list")
+			if want := judge(samples); len(list) != len(want) {
+				t.Errorf("blacklist list has %d entries instead of %d", len(list), len(want))
+			}
+			i := slices.IndexFunc(list, func(e agent.BlacklistEntry) bool { return e.Address == scanner })
+			if i < 0 || list[i].Rule != "port-scan" || list[i].By != "detector" || list[i].Device != "LAB-FW-01" || list[i].Hits < 11 {
+				t.Fatalf("%s is not listed as it should be: %+v", scanner, list)
+			}
+			text, _, code := w.run("blacklist", "show", scanner)
+			for _, s := range []string{"is blocked", "11 ports of 198.51.100.7", "SrcIP=" + scanner + ";", "LAB-FW-01", "unless it is renewed", "block"} {
+				if code != 0 || !strings.Contains(text, s) {
+					t.Errorf("blacklist show (exit status %d) does not say %q:\n%s", code, s, text)
+				}
+			}
+			if strings.Count(text, "SrcIP="+scanner+";") != 11 {
+				t.Errorf("blacklist show does not have the 11 log lines:\n%s", text)
+			}
+			w.releaseAndBlockAgain(scanner)
+
+			if _, stderr, code := w.run("blacklist", "show", "192.0.2.77"); code != 1 || !strings.Contains(stderr, "never was") {
+				t.Errorf("an unknown address: exit status %d, %q", code, stderr)
+			}
+			for _, refused := range []string{"203.0.200.7", "10.1.2.3", "127.0.0.1", "203.0.0.0/8", "203.0.0.0/15", "2001:db8::/31", "203.0.200.0/25"} {
+				if _, stderr, code := w.run("blacklist", "add", refused, "--reason", "test"); code != 1 && code != 2 || !strings.Contains(stderr, "not blocked") && code == 1 {
+					t.Errorf("blacklist add %s: exit status %d, %q", refused, code, stderr)
+				}
+			}
+		})
+	}
+}
+
+// portScanner is a source that is blocked for scanning ports.
+func portScanner(samples []sample) string {
+	blocked := judge(samples)
+	return blocked[slices.IndexFunc(blocked, func(s string) bool { return strings.HasPrefix(s, "203.0.113.") })]
+}
+
+// releaseAndBlockAgain releases a source by hand: what it did before no longer counts, what it does
+// from then on does.
+func (w *world) releaseAndBlockAgain(source string) {
+	w.t.Helper()
+	if _, stderr, code := w.run("blacklist", "remove", source, "--reason", "a partner"); code != 0 {
+		w.t.Fatalf("blacklist remove: exit status %d: %s", code, stderr)
+	}
+	held := func() bool { return slices.Contains(w.tagged(), source) }
+	w.until("the firewall lets go", func() bool { return !held() })
+	w.until("the list lets go", func() bool { _, l := w.list(); return !slices.Contains(l, source) })
+	now := time.Now().UTC()
+	for k := range testPorts {
+		w.append(sample{at: now, src: source, dst: "198.51.100.7", port: 2000 + k, typ: "TRAFFIC", subtype: "drop"}.line())
+	}
+	// Something that must be blocked follows: when it is, the lines before it were counted.
+	marker := sample{at: now, src: "192.0.2.99", dst: "198.51.100.9", port: 443, typ: "THREAT", subtype: "vulnerability", severity: "critical"}
+	w.append(marker.line())
+	w.until("the marker is blocked", func() bool { return slices.Contains(w.tagged(), marker.src) })
+	if held() {
+		w.t.Errorf("%s was blocked again by ten ports: evidence before its release counted", source)
+	}
+	w.append(sample{at: now, src: source, dst: "198.51.100.7", port: 3000, typ: "TRAFFIC", subtype: "drop"}.line())
+	w.until("the eleventh port blocks it again", held)
+}
+
+func TestBlockingByHandIsEnforcedAndExpires(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	w.append(nil)
+	w.start()
+	w.until("the agent is ready", func() bool { s := w.status(); return s != nil && s.Ready && s.Firewalls[0].Up })
+	for _, address := range []string{"203.0.113.0/24", "192.0.2.5", "2001:db8:7::/48"} {
+		if _, stderr, code := w.run("blacklist", "add", address, "--reason", "by hand", "--for", "3s"); code != 0 {
+			t.Fatalf("blacklist add %s: %s", address, stderr)
+		}
+	}
+	w.until("what a tag can hold is tagged", func() bool { return slices.Equal(w.tagged(), []string{"192.0.2.5", "203.0.113.0/24"}) })
+	w.until("the network that no tag can hold is named", func() bool {
+		s := w.status()
+		return s.Firewalls[0].UnsupportedCount == 1 && strings.Contains(s.Firewalls[0].Unsupported[0], "2001:db8:7::/48")
+	})
+	w.until("all are on the list", func() bool {
+		_, l := w.list()
+		return slices.Equal(l, []string{"192.0.2.5", "203.0.113.0/24", "2001:db8:7::/48"})
+	})
+	w.until("all are released when their time is up", func() bool {
+		code, l := w.list()
+		return code == 200 && len(l) > 0 && strings.HasPrefix(l[0], "192.0.2.255") && len(w.tagged()) == 0
+	})
+}
+
+func TestALineThatCannotBeParsedIsCountedAndShown(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	for i := range 30 {
+		w.append(fmt.Appendf(nil, "Nov 21 02:00:00 LAB-FW-01 this is no record %d\n", i))
+	}
+	w.append([]byte("Nov 21 02:00:00 LAB-FW-01 1,2026/11/21 02:00:00,007,SYSTEM,general,2561,2026/11/21 02:00:00,,x,,0,0,general,informational,text,1,0x0,0,0,0,0,,fw,0,0,2026\n"))
+	good := sample{at: time.Now().UTC(), src: "192.0.2.1", dst: "198.51.100.1", port: 1, typ: "TRAFFIC", subtype: "drop"}
+	w.append(good.line())
+	w.start()
+	w.until("the good line is recorded", func() bool {
+		s := w.status()
+		return s != nil && len(s.Inputs) == 1 && s.Inputs[0].Records == 1 && s.Inputs[0].Bad == 30 && s.Inputs[0].Ignored == 1
+	})
+	out, _, code := w.run("status")
+	if code != 0 || strings.Count(out, "this is no record") != 20 || !strings.Contains(out, "no record 0") {
+		t.Errorf("status (exit status %d) does not show the first 20 lines:\n%s", code, out)
+	}
+	if _, metrics := w.get("/metrics"); !strings.Contains(metrics, `outcome="bad"} 30`) {
+		t.Errorf("the metrics do not count them:\n%s", metrics)
+	}
+}
+
+func TestAFileThatCannotBeReadIsNamedAndRetried(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	// A link that leads nowhere cannot be read by anyone, not even root.
+	if err := os.Symlink(filepath.Join(w.dir, "later.log"), w.log); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.until("status names the file", func() bool {
+		s := w.status()
+		return s != nil && len(s.Inputs) == 1 && s.Inputs[0].Path == w.log && s.Inputs[0].Error != ""
+	})
+	w.append(sample{at: time.Now().UTC(), src: "192.0.2.1", dst: "198.51.100.1", port: 1, typ: "TRAFFIC", subtype: "drop"}.line())
+	w.until("the file is read when it can be", func() bool {
+		s := w.status()
+		return s.Inputs[0].Error == "" && s.Inputs[0].Records == 1
+	})
+}
+
+func TestTheStoreAwayAtStartNeverEmptiesTheList(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	samples := generate(5000, time.Now().UTC(), rand.New(rand.NewPCG(7, 8)))
+	w.append(text(samples))
+	d := w.start()
+	w.expect(samples)
+	d.stop()
+
+	// The same agent, now told to use a database that nobody serves.
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, []byte(strings.Replace(string(data), `url: ""`, `url: "postgres://nobody@`+freePort(t)+`/nothing"`, 1)))
+	d = w.start()
+	w.until("the saved list is served", func() bool {
+		code, list := w.list()
+		slices.Sort(list)
+		return code == 200 && slices.Equal(list, judge(samples))
+	})
+	if code, body := w.get("/readyz"); code != 503 {
+		t.Errorf("/readyz answers %d %s", code, body)
+	}
+	if code, _ := w.get("/healthz"); code != 200 {
+		t.Errorf("/healthz answers %d", code)
+	}
+
+	// Without a saved list it is 503, never an empty one.
+	d.stop()
+	if err := os.Remove(filepath.Join(w.dir, "state", "blacklist.txt")); err != nil {
+		t.Fatal(err)
+	}
+	d = w.start()
+	w.until("the list is answered with 503 and no body", func() bool {
+		code, list := w.list()
+		return code == 503 && len(list) == 0
+	})
+	if code, _ := d.stop(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+func TestHangupTakesOverAConfigurationAndKeepsTheOldOneIfFaulty(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	samples := generate(5000, time.Now().UTC(), rand.New(rand.NewPCG(9, 10)))
+	w.append(text(samples))
+	d := w.start()
+	w.expect(samples)
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, append(slices.Clone(data), "\nnonsense: 1\n"...))
+	d.hangup()
+	w.until("the fault is logged", func() bool { return strings.Contains(d.log(), "not taken over") })
+	w.expect(samples)
+
+	scanner := portScanner(samples)
+	w.write(w.config, append(slices.Clone(data), "\nnever_block: ["+scanner+"]\n"...))
+	d.hangup()
+	w.until("never_block lifts what stands", func() bool {
+		_, list := w.list()
+		return len(list) == len(judge(samples))-1 && !slices.Contains(w.tagged(), scanner)
+	})
+}
+
+func TestReplaySaysWhoWouldHaveBeenBlocked(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	samples := generate(20_000, time.Now().UTC(), rand.New(rand.NewPCG(11, 12)))
+	first, second := filepath.Join(w.dir, "a.log"), filepath.Join(w.dir, "b.log")
+	var a, b []byte
+	for i, s := range samples { // two files, to be combined by time
+		if i%3 == 0 {
+			a = append(a, s.line()...)
+		} else {
+			b = append(b, s.line()...)
+		}
+	}
+	w.write(first, a)
+	w.write(second, b)
+	var got []string
+	for _, v := range jsonLines[replayJSON](w, "replay", first, second) {
+		got = append(got, v.Address)
+	}
+	slices.Sort(got)
+	if want := judge(samples); !slices.Equal(got, want) {
+		t.Errorf("replay: %s", diff(got, want))
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "state")); err == nil {
+		t.Error("replay wrote a state folder")
+	}
+}

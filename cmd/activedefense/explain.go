@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"activedefense/agent"
+	"activedefense/config"
+	"activedefense/detect"
+	"activedefense/detect/panos"
+)
+
+// maxExplained bounds the line read from standard input.
+const maxExplained = 64 << 10
+
+func (a *app) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [LINE]",
+		Short: "Parse one log line and say which rules count it, and how",
+		Long:  `Parses one log line, given as the argument or on standard input, and says which rules count it, and how.`,
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			line, err := a.oneLine(args)
+			if err != nil {
+				return err
+			}
+			return a.explain(c.Context(), line)
+		},
+	}
+}
+
+func (a *app) oneLine(args []string) (string, error) {
+	text := ""
+	if len(args) == 1 {
+		text = args[0]
+	} else {
+		data, err := io.ReadAll(io.LimitReader(a.stdin, maxExplained))
+		if err != nil {
+			return "", fmt.Errorf("read standard input: %w", err)
+		}
+		text = string(data)
+	}
+	text, _, _ = strings.Cut(strings.TrimLeft(text, "\r\n"), "\n")
+	if strings.TrimSpace(text) == "" {
+		return "", usageErrorf("there is no line: give one as the argument or on standard input")
+	}
+	return strings.TrimSuffix(text, "\r"), nil
+}
+
+// explainJSON is one line, explained.
+type explainJSON struct {
+	recordJSON
+	Repeat uint32         `json:"repeat"`
+	Rules  []countingJSON `json:"rules"`
+	Guard  string         `json:"guard,omitempty"` // why the source may never be blocked
+}
+
+type countingJSON struct {
+	Rule   string `json:"rule"`
+	Counts bool   `json:"counts"`
+	Text   string `json:"text"`
+}
+
+func (a *app) explain(ctx context.Context, line string) error {
+	cfg, _, err := a.load()
+	if err != nil {
+		return err
+	}
+	in := config.Input{Format: "auto", Location: time.Local}
+	if len(cfg.Inputs) > 0 {
+		in = cfg.Inputs[0]
+	}
+	format, err := panos.ParseFormat(in.Format)
+	if err != nil {
+		return err
+	}
+	var ev detect.Event
+	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(line), time.Now(), &ev)
+	if errors.Is(err, panos.ErrIgnored) {
+		return fmt.Errorf("the line is passed over: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("the line cannot be parsed: %w", err)
+	}
+	guard := agent.NewGuard(ctx, cfg)
+	countings := agent.Settings(cfg).Explain(&ev, guard)
+	if a.json {
+		out := explainJSON{recordJSON: recordOfEvent(&ev), Repeat: max(ev.Repeat, 1)}
+		for _, c := range countings {
+			out.Rules = append(out.Rules, countingJSON{c.Rule, c.Counts, c.Text})
+		}
+		return a.printJSON(out)
+	}
+	return a.explainText(&ev, countings)
+}
+
+func (a *app) explainText(ev *detect.Event, countings []detect.Counting) error {
+	t := agent.NewTable(a.stdout)
+	for _, f := range [][2]any{
+		{"type", strings.TrimSpace(ev.Type.String() + " " + ev.Subtype)}, {"time", agent.LocalTime(ev.Time)}, {"device", ev.Device},
+		{"source", endpoint(ev.Src, ev.SrcPort, ev.SrcCountry)}, {"user", ev.SrcUser},
+		{"destination", endpoint(ev.Dst, ev.DstPort, ev.DstCountry)},
+		{"action", ev.Action}, {"rule", strings.TrimSpace(ev.Rule + " " + ev.RuleID)},
+		{"threat", strings.TrimSpace(ev.ThreatName + " " + ev.ThreatID)}, {"severity", ev.Severity},
+	} {
+		if f[1] != "" {
+			t.Row(f[0], f[1])
+		}
+	}
+	if ev.Repeat > 1 {
+		t.Row("repeated", fmt.Sprintf("%d times (merged by syslog)", ev.Repeat))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout)
+	t = agent.NewTable(a.stdout, "RULE", "COUNTS", "HOW")
+	for _, c := range countings {
+		counts := "no"
+		if c.Counts {
+			counts = "yes"
+		}
+		t.Row(c.Rule, counts, c.Text)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// allowed is the direction of imports: which packages of ours each folder may import, tests apart.
+// What is not listed imports nothing of ours.
+var allowed = map[string][]string{
+	"cmd/activedefense": {"agent", "config", "detect", "detect/panos", "store"},
+	"cmd/demo":          {"agent", "config", "store", "firewall/panosim"},
+	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
+	"detect/panos":      {"detect"},
+	"store":             {"migrations"},
+}
+
+// topLevel is what stands at the top, dot files apart; fixed by the user.
+var topLevel = []string{"README.md", "agent", "cmd", "config", "detect", "firewall", "go.mod", "go.sum", "migrations", "store"}
+
+const root = "../.."
+
+func TestTheTopLevelIsAsFixed(t *testing.T) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !slices.Contains(topLevel, e.Name()) {
+			t.Errorf("%s does not belong at the top level", e.Name())
+		}
+	}
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	checked := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			ours, ok := strings.CutPrefix(name, "activedefense/")
+			if !ok {
+				continue
+			}
+			checked++
+			if !slices.Contains(allowed[filepath.ToSlash(folder)], ours) {
+				t.Errorf("%s imports %s, which the layout does not allow", path, ours)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked == 0 {
+		t.Fatal("no import was checked")
+	}
+}
+
+func TestThePureCoreDoesNoInputOrOutput(t *testing.T) {
+	forbidden := []string{"os", "net", "net/http", "io", "io/fs", "log", "context", "database/sql", "github.com/rs/zerolog"}
+	for _, folder := range []string{"detect", "detect/panos"} {
+		files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", folder, err)
+		}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range file.Imports {
+				if name, _ := strconv.Unquote(spec.Path.Value); slices.Contains(forbidden, name) {
+					t.Errorf("%s imports %s: detection is pure", path, name)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,96 @@
+// Command activedefense finds the internet addresses that scan or attack, and has Palo Alto firewalls
+// block them. One file a subcommand; what they do is in package agent.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set when a release is built: -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+// Exit statuses, as the command line's contract has them.
+const (
+	exitFailed = 1 // it failed, or a check did not hold
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// execute runs one command line and gives its exit status.
+func execute(ctx context.Context, args []string) int {
+	app := &app{stdout: os.Stdout, stderr: os.Stderr, stdin: os.Stdin, environ: os.Environ()}
+	root := app.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var status *statusError
+	if errors.As(err, &status) {
+		if status.err != nil {
+			fmt.Fprintln(app.stderr, "activedefense:", status.err)
+		}
+		return status.code
+	}
+	fmt.Fprintln(app.stderr, "activedefense:", err)
+	if !app.started {
+		fmt.Fprintln(app.stderr, "Run 'activedefense --help' for usage.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// A statusError ends the program with a status of its own; without err everything was said already.
+type statusError struct {
+	code int
+	err  error
+}
+
+func (e *statusError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *statusError) Unwrap() error { return e.err }
+
+// usageErrorf is wrong usage that only the command itself can see.
+func usageErrorf(format string, args ...any) error {
+	return &statusError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// command is the tree of subcommands.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "activedefense",
+		Short: "Block who scans or attacks, on Palo Alto firewalls",
+		Long: `activedefense reads the TRAFFIC and THREAT logs that Palo Alto firewalls send by syslog, finds the
+internet addresses that scan or attack, and has the firewalls block them.`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun: func(*cobra.Command, []string) { a.started = true },
+		Args:             cobra.NoArgs,
+		RunE:             func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.configCommand(), a.replayCommand(), a.explainCommand(),
+		a.blacklistCommand(), a.recordsCommand(), a.statusCommand(), a.versionCommand())
+	return root
+}

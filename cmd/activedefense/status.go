@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"activedefense/agent"
+)
+
+const (
+	statusTimeout = 5 * time.Second
+	statusMost    = 16 << 20 // bytes of an answer
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show what a running daemon does: files, lag, rates, each firewall's state",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return a.status(c.Context()) },
+	}
+}
+
+func (a *app) status(ctx context.Context) error {
+	cfg, _, err := a.load()
+	if err != nil {
+		return err
+	}
+	if cfg.Admin.Listen == "" {
+		return fmt.Errorf("admin.listen is empty, so a running daemon cannot be asked")
+	}
+	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen))
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.printJSON(s)
+	} else {
+		err = a.statusText(s)
+	}
+	if err == nil && !s.Ready {
+		return &statusError{code: exitFailed}
+	}
+	return err
+}
+
+// adminURL is where this host reaches an address to listen on.
+func adminURL(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "http://" + listen // the configuration was validated
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func fetchStatus(ctx context.Context, base string) (*agent.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/status", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("no daemon answers at %s (is it running? see systemctl status activedefense): %w", base, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s; is that the daemon's admin.listen?", base, response.Status)
+	}
+	var s agent.Status
+	if err := json.NewDecoder(io.LimitReader(response.Body, statusMost)).Decode(&s); err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", base, err)
+	}
+	return &s, nil
+}
+
+func (a *app) statusText(s *agent.Status) error {
+	ready := "ready"
+	if !s.Ready {
+		ready = "NOT READY: " + strings.Join(s.NotReady, "; ")
+	}
+	t := agent.NewTable(a.stdout)
+	t.Row("agent", fmt.Sprintf("%s, up %s, %s", s.Version, span(s.Now.Sub(s.Started)), ready))
+	store := "in order"
+	if !s.Store.OK {
+		store = fmt.Sprintf("AWAY since %s: %s", localPtr(s.Store.Since), s.Store.Error)
+	}
+	t.Row("store", fmt.Sprintf("%s, %s, last commit %s", s.Store.Kind, store, localPtr(s.Store.LastCommit)))
+	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources held, %s given up", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
+	t.Row("blacklist", grouped(s.Blacklist))
+	if l := s.List; l != nil {
+		t.Row("list", fmt.Sprintf("%s entries (%s left out), last fetched %s, certificate until %s", grouped(l.Entries), grouped(l.LeftOut),
+			agent.LocalTime(l.LastFetch), agent.LocalTime(l.CertNotAfter)))
+		if trouble := strings.TrimSpace(l.CertError + " " + l.SaveError); trouble != "" {
+			t.Row("", "TROUBLE: "+trouble)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if err := a.statusInputs(s); err != nil {
+		return err
+	}
+	if err := a.statusFirewalls(s); err != nil {
+		return err
+	}
+	if len(s.BadLines) > 0 {
+		fmt.Fprintln(a.stdout, "\nThe first lines that could not be parsed")
+		for _, b := range s.BadLines {
+			fmt.Fprintf(a.stdout, "  %s %s: %s\n    %s\n", agent.LocalTime(b.Time), b.Path, b.Error, agent.Harmless(b.Line))
+		}
+	}
+	return nil
+}
+
+func (a *app) statusInputs(s *agent.Status) error {
+	fmt.Fprintln(a.stdout)
+	t := agent.NewTable(a.stdout, "FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE")
+	for _, in := range s.Inputs {
+		trouble := in.Error
+		if in.Clock != "" {
+			trouble = strings.TrimPrefix(trouble+"; times are wrong: "+in.Clock, "; ")
+		}
+		t.Row(in.Path, grouped(in.Lines), grouped(in.Records), grouped(in.Ignored), grouped(in.Bad), grouped(in.Cut),
+			bytesText(in.Behind), span(time.Duration(in.LagSeconds*float64(time.Second))), localPtr(in.LastEvent), trouble)
+	}
+	if len(s.Inputs) == 0 {
+		t.Row("no file matches inputs[].path yet")
+	}
+	return t.Flush()
+}
+
+func (a *app) statusFirewalls(s *agent.Status) error {
+	if len(s.Firewalls) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.stdout)
+	t := agent.NewTable(a.stdout, "FIREWALL", "STATE", "MODEL", "VERSION", "TAGS", "OF", "LAST SUCCESS", "TROUBLE")
+	for _, f := range s.Firewalls {
+		state, trouble := "up", []string{}
+		if !f.Up {
+			state = "DOWN"
+		}
+		if f.Error != "" {
+			trouble = append(trouble, f.Error)
+		}
+		if f.Brake != "" {
+			trouble = append(trouble, "BRAKE: "+f.Brake)
+		}
+		if f.RefusedCount > 0 {
+			trouble = append(trouble, fmt.Sprintf("%d refused: %s", f.RefusedCount, strings.Join(f.Refused, ", ")))
+		}
+		if f.UnsupportedCount > 0 {
+			trouble = append(trouble, fmt.Sprintf("%d on the list only: %s", f.UnsupportedCount, strings.Join(f.Unsupported, ", ")))
+		}
+		t.Row(f.Name, state, f.Model, f.Version, grouped(f.Tags), grouped(f.Desired), localPtr(f.LastSuccess), strings.Join(trouble, "; "))
+	}
+	return t.Flush()
+}
