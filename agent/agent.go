@@ -122,15 +122,18 @@ func (a *Agent) Close() {
 
 func (a *Agent) newEnforcer(fw config.Firewall) (*enforcer, error) {
 	log := a.log.With().Str("firewall", fw.Name).Logger()
-	device, err := firewall.New(firewall.Options{
-		Name: fw.Name, URL: fw.URL, VSys: fw.VSys, Tag: fw.Tag,
+	device, err := firewall.Open(firewall.DeviceOptions{
+		Name: fw.Name, URL: fw.URL, VSys: fw.VSys,
 		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
-		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout,
-		MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime, UserAgent: "activedefense/" + a.version,
+		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: "activedefense/" + a.version,
 		OnCall: a.calls.observer(fw.Name, firewall.Kind),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return newEnforcer(fw.Name, device, log, func() *snapshot { return a.feed.Load().current.Load() }), nil
+	tags, err := firewall.NewTags(device, firewall.TagOptions{Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime})
+	if err != nil {
+		return nil, err
+	}
+	return newEnforcer(fw.Name, device, tags, log, func() *snapshot { return a.feed.Load().current.Load() }), nil
 }

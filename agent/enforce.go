@@ -34,13 +34,14 @@ const (
 // An enforcer brings one firewall level with the blacklist, and keeps it so. Each has a goroutine and a
 // connection of its own: a broken firewall delays no other.
 type enforcer struct {
-	name     string
-	firewall *firewall.Firewall
-	desired  func() *snapshot
-	store    *store.Store
-	log      zerolog.Logger
-	now      func() time.Time
-	wakeup   chan struct{}
+	name    string
+	device  *firewall.Device
+	tags    *firewall.Tags
+	desired func() *snapshot
+	store   *store.Store
+	log     zerolog.Logger
+	now     func() time.Time
+	wakeup  chan struct{}
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
 	drop map[netip.Prefix]bool
@@ -49,9 +50,9 @@ type enforcer struct {
 	state FirewallStatus
 }
 
-func newEnforcer(name string, device *firewall.Firewall, log zerolog.Logger, desired func() *snapshot) *enforcer {
+func newEnforcer(name string, device *firewall.Device, tags *firewall.Tags, log zerolog.Logger, desired func() *snapshot) *enforcer {
 	return &enforcer{
-		name: name, firewall: device, desired: desired, log: log, now: time.Now, wakeup: make(chan struct{}, 1),
+		name: name, device: device, tags: tags, desired: desired, log: log, now: time.Now, wakeup: make(chan struct{}, 1),
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
 		state: FirewallStatus{Name: name},
 	}
@@ -99,14 +100,14 @@ func (e *enforcer) restore(ctx context.Context, st *store.Store) error {
 	for _, h := range held {
 		until[h.Address] = h.Until
 	}
-	e.firewall.Restore(until)
+	e.tags.Restore(until)
 	return nil
 }
 
 // run makes passes until ctx ends: at once when woken, a full one every reconcileEvery, and after a
 // failure with a growing wait, for ever.
 func (e *enforcer) run(ctx context.Context) error {
-	defer e.firewall.Close()
+	defer e.device.Close()
 	full := true
 	var lastFull time.Time
 	failures := 0
@@ -151,7 +152,7 @@ func (e *enforcer) run(ctx context.Context) error {
 // to leave to the next pass.
 func (e *enforcer) passOnce(ctx context.Context, full bool) (backlog int, err error) {
 	desired := e.desired()
-	report, err := e.firewall.Reconcile(ctx, desired.entries, full)
+	report, err := e.tags.Reconcile(ctx, desired.entries, full)
 	e.note(report)
 	e.save(ctx)
 	e.show(report, len(desired.entries), err)
@@ -206,7 +207,7 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 	defer e.mu.Unlock()
 	s, now := &e.state, e.now()
 	s.Desired = desired
-	if info := e.firewall.Info(); info.Version != "" {
+	if info := e.device.Info(); info.Version != "" {
 		s.Model, s.Version, s.Hostname = info.Model, info.Version, info.Hostname
 	}
 	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)

@@ -181,10 +181,10 @@ func (p *pass) settle(register bool, changes []Change, done func(Change)) (alrea
 		}
 		if !first {
 			if p.spent++; p.spent > maxAgain {
-				return s.already, p.f.fail(verb(register), errTooManyFaults())
+				return s.already, p.f.device.fail(verb(register), errTooManyFaults())
 			}
 		}
-		p.sentAt = p.f.opts.Now()
+		p.sentAt = p.f.now()
 		entries, clean, err := p.f.send(p.ctx, register, next.changes)
 		switch {
 		case err != nil && !rejected(err):
@@ -242,9 +242,9 @@ func errTooManyFaults() *Error {
 
 func verb(register bool) string {
 	if register {
-		return kindRegister
+		return CallRegister
 	}
-	return kindUnregister
+	return CallUnregister
 }
 
 // rejected tells whether the firewall refused a message for what it holds, so that a smaller one may fare better.

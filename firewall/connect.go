@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,11 +14,11 @@ import (
 
 // Kinds of calls, as OnCall is told.
 const (
-	kindKeygen     = "keygen"
-	kindSystemInfo = "system-info"
-	kindRead       = "registered-ip"
-	kindRegister   = "register"
-	kindUnregister = "unregister"
+	CallKeygen     = "keygen"
+	CallSystemInfo = "system-info"
+	CallRead       = "registered-ip"
+	CallRegister   = "register"
+	CallUnregister = "unregister"
 )
 
 // version is a PAN-OS version; the zero value is none.
@@ -69,78 +68,85 @@ func (l *lockout) failedAt(now time.Time, err *Error) {
 }
 
 // identify makes sure that there is a key, that this is a PAN-OS firewall, and that it can do what is promised.
-func (f *Firewall) identify(ctx context.Context) error {
-	fresh := f.key == ""
-	if fresh {
-		if err := f.login(ctx); err != nil {
-			return err
-		}
+func (d *Device) identify(ctx context.Context) error {
+	key, fresh, err := d.conn.login(ctx, d, "")
+	if err != nil {
+		return err
 	}
-	body, err := f.showSystemInfo(ctx)
-	if Kind(err) == KindAuth && f.opts.APIKey == "" && !fresh {
+	d.transport.setKey(key)
+	body, err := d.showSystemInfo(ctx)
+	if Kind(err) == KindAuth && d.conn.opts.APIKey == "" && !fresh {
 		// A key can be revoked, or run out.
-		f.setKey("")
-		if err := f.login(ctx); err != nil {
+		if key, _, err = d.conn.login(ctx, d, key); err != nil {
 			return err
 		}
-		body, err = f.showSystemInfo(ctx)
+		d.transport.setKey(key)
+		body, err = d.showSystemInfo(ctx)
 	}
 	if err != nil {
 		return err
 	}
 	id, e := parseSystemInfo(body)
 	if e != nil {
-		return f.fail(showSystemInfo, e)
+		return d.fail(showSystemInfo, e)
 	}
-	f.adopt(id)
+	d.adopt(id)
 	return nil
 }
 
 const showSystemInfo = "show system info"
 
-func (f *Firewall) showSystemInfo(ctx context.Context) ([]byte, error) {
-	return f.call(ctx, kindSystemInfo, showSystemInfo, func() ([]byte, error) {
-		return f.api.Op("<show><system><info></info></system></show>", "", nil, nil)
+func (d *Device) showSystemInfo(ctx context.Context) ([]byte, error) {
+	return d.call(ctx, CallSystemInfo, showSystemInfo, func() ([]byte, error) {
+		return d.api.Op("<show><system><info></info></system></show>", "", nil, nil)
 	})
 }
 
-func (f *Firewall) setKey(key string) {
-	f.secrets.add(key)
-	f.key = key
-	f.transport.setKey(key)
-}
-
-// login has the firewall make a key from user name and password.
-func (f *Firewall) login(ctx context.Context) error {
-	now := f.opts.Now()
-	if f.lockout.err != nil && now.Before(f.lockout.next) {
-		e := *f.lockout.err
-		e.Text += "; the next login is tried after " + f.lockout.next.UTC().Format(time.RFC3339)
-		return &e
+// login gives the key; if there is none yet, or it is the refused one, the firewall makes one from user name and
+// password. fresh: it was made now, by d's call.
+func (c *connection) login(ctx context.Context, d *Device, refused string) (key string, fresh bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.key != "" && c.key != refused {
+		return c.key, false, nil
 	}
-	op := "log in as " + tidy(f.opts.Username, &f.secrets)
-	body, err := f.call(ctx, kindKeygen, op, func() ([]byte, error) {
-		form := url.Values{"type": {"keygen"}, "user": {f.opts.Username}, "password": {f.opts.Password}}
-		body, _, err := f.api.Communicate(form, nil)
+	c.key = ""
+	now := c.opts.Now()
+	if c.lockout.err != nil && now.Before(c.lockout.next) {
+		e := *c.lockout.err
+		e.Firewall = d.opts.Name
+		e.Text += "; the next login is tried after " + c.lockout.next.UTC().Format(time.RFC3339)
+		return "", false, &e
+	}
+	op := "log in as " + d.tidy(c.opts.Username)
+	body, err := d.call(ctx, CallKeygen, op, func() ([]byte, error) {
+		form := url.Values{"type": {"keygen"}, "user": {c.opts.Username}, "password": {c.opts.Password}}
+		body, _, err := d.api.Communicate(form, nil)
 		return body, err
 	})
 	if err != nil {
 		if k := Kind(err); k == KindAuth || k == KindRole || k == KindAPI {
-			f.lockout.failedAt(now, f.fail(op, err))
+			c.lockout.failedAt(now, d.fail(op, err))
 		}
-		return err
+		return "", false, err
 	}
+	key, ok := parseKey(body)
+	if !ok {
+		return "", false, d.fail(op, &Error{Kind: KindMalformed, Text: "the answer holds no key"})
+	}
+	c.lockout = lockout{}
+	c.secrets.add(key)
+	c.key = key
+	return key, true, nil
+}
+
+func parseKey(body []byte) (key string, ok bool) {
 	var answer struct {
 		Key string `xml:"result>key"`
 	}
-	err = xml.Unmarshal(body, &answer)
-	key := strings.TrimSpace(answer.Key)
-	if err != nil || key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return f.fail(op, &Error{Kind: KindMalformed, Text: "the answer holds no key"})
-	}
-	f.lockout = lockout{}
-	f.setKey(key)
-	return nil
+	err := xml.Unmarshal(body, &answer)
+	key = strings.TrimSpace(answer.Key)
+	return key, err == nil && key != "" && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 type systemInfo struct {
@@ -198,38 +204,50 @@ func parseUptime(text string) time.Duration {
 		time.Duration(minutes)*time.Minute + time.Duration(seconds)*time.Second
 }
 
+// history counts what puts in doubt all that was known of a firewall.
+type history struct {
+	replaced int // its serial number changed: another one answers behind the same address
+	rebooted int // it started anew
+	updated  int // its version changed, or it was replaced
+}
+
 // adopt takes over what the firewall says about itself.
-func (f *Firewall) adopt(id identity) {
-	before := f.Info()
+func (d *Device) adopt(id identity) {
+	before := d.Info()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if before.Serial != "" && before.Serial != id.Serial {
-		// Another device behind the same address: nothing that was known of the last one holds.
-		f.held = map[netip.Prefix]Registration{}
-		f.saved = nil
-		f.booted = time.Time{}
+		d.booted = time.Time{}
+		d.history.replaced++
 	}
 	if before.Serial != id.Serial || before.Version != id.Version {
-		f.replaces = false
+		d.history.updated++
 	}
-	if f.rebooted(id.uptime) {
-		// No source says what becomes of running timeouts when a firewall starts anew; they may even be forgotten.
-		// So all of them are unknown now.
-		for p, r := range f.held {
-			f.held[p] = Registration{Persistent: r.Persistent}
-		}
+	if d.rebooted(id.uptime) {
+		d.history.rebooted++
 	}
-	f.version = id.version
-	f.api.Version = pangoversion.Number{Major: id.version.major, Minor: id.version.minor, Patch: id.version.patch}
-	f.info.Store(&id.Info)
+	d.version = id.version
+	d.info.Store(&id.Info)
+	d.calling.Lock()
+	defer d.calling.Unlock()
+	d.api.Version = pangoversion.Number{Major: id.version.major, Minor: id.version.minor, Patch: id.version.patch}
+}
+
+// past gives the history, and the version, as of the last identify.
+func (d *Device) past() (history, version) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.history, d.version
 }
 
 // rebooted tells whether the firewall started anew since it last told its uptime.
-func (f *Firewall) rebooted(uptime time.Duration) bool {
+func (d *Device) rebooted(uptime time.Duration) bool {
 	// Clocks are set, ours and the firewall's; an uptime is rounded to seconds.
 	const tolerance = time.Minute
 	if uptime < 0 {
 		return false
 	}
-	last := f.booted
-	f.booted = f.opts.Now().Add(-uptime)
-	return !last.IsZero() && f.booted.Sub(last) > tolerance
+	last := d.booted
+	d.booted = d.opts.Now().Add(-uptime)
+	return !last.IsZero() && d.booted.Sub(last) > tolerance
 }

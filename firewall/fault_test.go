@@ -30,7 +30,7 @@ func TestFaultsInAnyOrder(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(seed, 7))
 			dialect := dialects[r.IntN(len(dialects))]
-			l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect }, func(o *firewall.Options) {
+			l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect }, func(o *labOptions) {
 				o.BatchSize, o.Timeout = 20, 50*time.Millisecond
 			})
 			desired := l.entries(0, 120)
@@ -116,11 +116,11 @@ func TestKindsOfTrouble(t *testing.T) {
 		{"unknown vsys", func(l *lab) { l.opts.VSys = "vsys99"; l.restart() }, firewall.KindAPI, false, "vsys99 is invalid vsys"},
 		{"unknown authority", func(l *lab) { l.opts.CA = nil; l.restart() }, firewall.KindTLS, false, "certificate"},
 		{"canceled", func(l *lab) {}, firewall.KindCanceled, true, "canceled"},
-		{"closed", func(l *lab) { l.fw.Close() }, firewall.KindCanceled, true, "closed"},
+		{"closed", func(l *lab) { l.device.Close() }, firewall.KindCanceled, true, "closed"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			l := newLab(t, nil, func(o *firewall.Options) {
+			l := newLab(t, nil, func(o *labOptions) {
 				if test.kind == firewall.KindTimeout {
 					o.Timeout = 500 * time.Millisecond
 				}
@@ -195,11 +195,11 @@ func TestInfo(t *testing.T) {
 	l := newLab(t, func(o *panosim.Options) {
 		o.Model, o.Serial, o.Version, o.Hostname, o.VSys = "PA-3220", "012345678901234", "11.1.4-h7", "edge", []string{"vsys1", "vsys2"}
 	}, nil)
-	if got := l.fw.Info(); got != (firewall.Info{}) {
+	if got := l.device.Info(); got != (firewall.Info{}) {
 		t.Errorf("before the first call: %+v", got)
 	}
 	l.pass(nil, false)
-	if got, want := l.fw.Info(), (firewall.Info{Model: "PA-3220", Serial: "012345678901234", Version: "11.1.4-h7", Hostname: "edge", MultiVSys: true}); got != want {
+	if got, want := l.device.Info(), (firewall.Info{Model: "PA-3220", Serial: "012345678901234", Version: "11.1.4-h7", Hostname: "edge", MultiVSys: true}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -246,14 +246,14 @@ func TestAnotherDeviceBehindTheSameAddress(t *testing.T) {
 			say(w, `<response status="success"><result><system><hostname>peer</hostname><model>PA-VM</model><serial>2</serial><sw-version>10.2.9-h1</sw-version></system></result></response>`)
 	})
 	r := l.pass(desired, true)
-	if len(r.Renewed) != 20 || l.fw.Info().Serial != "2" {
-		t.Errorf("%d renewed on another device, want all: %+v", len(r.Renewed), l.fw.Info())
+	if len(r.Renewed) != 20 || l.device.Info().Serial != "2" {
+		t.Errorf("%d renewed on another device, want all: %+v", len(r.Renewed), l.device.Info())
 	}
 	l.stands(desired)
 }
 
 func TestContextEndsACall(t *testing.T) {
-	l := newLab(t, nil, func(o *firewall.Options) { o.Timeout = time.Minute })
+	l := newLab(t, nil, func(o *labOptions) { o.Timeout = time.Minute })
 	l.sim.SetFault(panosim.Fault{Effect: panosim.Hang})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -265,7 +265,7 @@ func TestContextEndsACall(t *testing.T) {
 }
 
 func TestSlowFirewallIsSentLess(t *testing.T) {
-	l := newLab(t, nil, func(o *firewall.Options) { o.Timeout = 500 * time.Millisecond })
+	l := newLab(t, nil, func(o *labOptions) { o.Timeout = 500 * time.Millisecond })
 	desired := l.entries(0, 1000)
 	newFront(t, l, func(_ http.ResponseWriter, r *http.Request, form url.Values) bool {
 		if strings.Count(form.Get("cmd"), "<entry ip=") <= 100 {
@@ -286,7 +286,7 @@ func TestSlowFirewallIsSentLess(t *testing.T) {
 
 func TestOnCall(t *testing.T) {
 	var got []string
-	l := newLab(t, nil, func(o *firewall.Options) {
+	l := newLab(t, nil, func(o *labOptions) {
 		o.OnCall = func(kind string, took time.Duration, err error) {
 			got = append(got, fmt.Sprint(kind, " ", err == nil))
 			if took <= 0 || took > time.Minute {

@@ -35,18 +35,35 @@ func (c *clock) move(d time.Duration) {
 
 // lab is a simulated firewall and one of ours that looks after it.
 type lab struct {
-	t     *testing.T
-	clock *clock
-	sim   *panosim.Sim
-	fw    *firewall.Firewall
-	opts  firewall.Options
+	t      *testing.T
+	clock  *clock
+	sim    *panosim.Sim
+	device *firewall.Device
+	fw     *firewall.Tags
+	opts   labOptions
+}
+
+// labOptions are those of a device and of the tags on it.
+type labOptions struct {
+	firewall.DeviceOptions
+	firewall.TagOptions
+}
+
+// open makes the device and the tags.
+func (o labOptions) open() (*firewall.Device, *firewall.Tags, error) {
+	device, err := firewall.Open(o.DeviceOptions)
+	if err != nil {
+		return nil, nil, err
+	}
+	tags, err := firewall.NewTags(device, o.TagOptions)
+	return device, tags, err
 }
 
 // panosimOptions saves the other test files an import.
 type panosimOptions = panosim.Options
 
 // newLab starts both. The change functions may alter the options of either.
-func newLab(t *testing.T, sim func(*panosim.Options), fw func(*firewall.Options)) *lab {
+func newLab(t *testing.T, sim func(*panosim.Options), fw func(*labOptions)) *lab {
 	t.Helper()
 	l := &lab{t: t, clock: newClock()}
 	so := panosim.Options{Now: l.clock.Now, MaxRegistered: 200_000}
@@ -58,9 +75,10 @@ func newLab(t *testing.T, sim func(*panosim.Options), fw func(*firewall.Options)
 		t.Fatal(err)
 	}
 	t.Cleanup(l.sim.Close)
-	l.opts = firewall.Options{
-		Name: "LAB-FW-01", URL: l.sim.URL(), VSys: "vsys1", Tag: tag, APIKey: l.sim.Key(), CA: l.sim.CA(), Now: l.clock.Now, Timeout: 10 * time.Second,
+	l.opts.DeviceOptions = firewall.DeviceOptions{
+		Name: "LAB-FW-01", URL: l.sim.URL(), VSys: "vsys1", APIKey: l.sim.Key(), CA: l.sim.CA(), Now: l.clock.Now, Timeout: 10 * time.Second,
 	}
+	l.opts.Tag = tag
 	if fw != nil {
 		fw(&l.opts)
 	}
@@ -69,15 +87,15 @@ func newLab(t *testing.T, sim func(*panosim.Options), fw func(*firewall.Options)
 }
 
 // restart gives a Firewall that remembers nothing.
-func (l *lab) restart() *firewall.Firewall {
+func (l *lab) restart() *firewall.Tags {
 	l.t.Helper()
-	fw, err := firewall.New(l.opts)
+	device, fw, err := l.opts.open()
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	firewall.SetRetryWait(fw, time.Millisecond)
-	l.t.Cleanup(fw.Close)
-	l.fw = fw
+	firewall.SetRetryWait(device, time.Millisecond)
+	l.t.Cleanup(device.Close)
+	l.device, l.fw = device, fw
 	return fw
 }
 

@@ -90,7 +90,7 @@ func say(w http.ResponseWriter, text string) bool {
 }
 
 func TestKeyTravelsInTheHeaderOnly(t *testing.T) {
-	l := newLab(t, nil, func(o *firewall.Options) { o.UserAgent = "activedefense/test" })
+	l := newLab(t, nil, func(o *labOptions) { o.UserAgent = "activedefense/test" })
 	f := newFront(t, l, nil)
 	l.pass(l.entries(0, 3), true)
 	f.mu.Lock()

@@ -19,12 +19,12 @@ const (
 	maxTag         = 127
 )
 
-// Options describe one firewall and how it is treated.
-type Options struct {
-	Name string // what errors call it
-	URL  string // https://host[:port]
-	VSys string // "": vsys1
-	Tag  string // owned by us alone: what bears it and is not wanted is removed
+// DeviceOptions say how one firewall is reached.
+type DeviceOptions struct {
+	Name   string // what errors call it
+	URL    string // https://host[:port] of the management interface, or of the Panorama before it
+	Target string // serial number of the firewall, if URL is a Panorama; "": URL is the firewall itself
+	VSys   string // "": vsys1
 
 	// APIKey, or Username and Password to have the firewall make one. APIKey goes first.
 	APIKey, Username, Password string
@@ -32,39 +32,31 @@ type Options struct {
 	CA                 []byte // PEM certificates that the firewall's must lead to; nil: the system's roots
 	InsecureSkipVerify bool   // takes any certificate
 
-	Timeout           time.Duration // of one request; 0: 30 s
-	MaxRemovalPercent int           // the brake: 1 to 100 (off); 0: 30
-	BatchSize         int           // addresses in one message, at most 1000; 0: 500
-	UserAgent         string
-
-	// PassTime, if not 0, is the time after which a pass begins no further message and leaves the rest to the next one
-	// (Report.Backlog), so that what is new does not wait behind a long backlog. Two messages are always sent. 0: a pass
-	// sends everything.
-	PassTime time.Duration
+	Timeout   time.Duration // of one request; 0: 30 s
+	UserAgent string
 
 	Now func() time.Time // nil: time.Now
-	// OnCall, if not nil, is told of every call when it is over, repetitions included in its time; kind is one of
-	// "keygen", "system-info", "registered-ip", "register", "unregister". It is called by the goroutine that
-	// reconciles.
+	// OnCall, if not nil, is told of every call when it is over, repetitions included in its time; kind is one of the
+	// Call constants. It is called by the goroutine that makes the call.
 	OnCall func(kind string, took time.Duration, err error)
 }
 
 // complete fills in the defaults and gives the host and port of the URL; port 0: the default.
-func (o *Options) complete() (host string, port uint, err error) {
+func (o *DeviceOptions) complete() (host string, port uint, err error) {
 	if o.Name == "" || strings.ContainsFunc(o.Name, unicode.IsControl) {
 		return "", 0, errors.New("a printable name is needed")
 	}
 	if host, port, err = splitURL(o.URL); err != nil {
 		return "", 0, err
 	}
+	if err = checkTarget(o.Target); err != nil {
+		return "", 0, err
+	}
 	if o.VSys == "" {
 		o.VSys = "vsys1"
 	}
-	if strings.ContainsFunc(o.VSys, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if strings.ContainsFunc(o.VSys, func(r rune) bool { return r <= ' ' || r > '~' || r == '\'' || r == '"' }) {
 		return "", 0, errors.New("vsys: a name such as vsys1 is needed")
-	}
-	if err = checkTag(o.Tag); err != nil {
-		return "", 0, err
 	}
 	if o.APIKey == "" && (o.Username == "" || o.Password == "") {
 		return "", 0, errors.New("an API key, or user name and password, is needed")
@@ -73,15 +65,8 @@ func (o *Options) complete() (host string, port uint, err error) {
 		return "", 0, errors.New("the API key holds characters that no key has")
 	}
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
-	o.MaxRemovalPercent = cmp.Or(o.MaxRemovalPercent, defaultRemoval)
-	o.BatchSize = cmp.Or(o.BatchSize, defaultBatch)
-	switch {
-	case o.Timeout < 0 || o.PassTime < 0:
+	if o.Timeout < 0 {
 		return "", 0, errors.New("timeout: more than 0 is needed")
-	case o.MaxRemovalPercent < 0 || o.MaxRemovalPercent > 100:
-		return "", 0, errors.New("max_removal_percent: 1 to 100 is needed")
-	case o.BatchSize < 0 || o.BatchSize > maxBatch:
-		return "", 0, fmt.Errorf("batch size: 1 to %d is needed", maxBatch)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -115,6 +100,16 @@ func splitURL(raw string) (host string, port uint, err error) {
 	return host, port, nil
 }
 
+// checkTarget takes a serial number, which is digits and, on virtual firewalls, letters.
+func checkTarget(serial string) error {
+	if len(serial) > 32 || strings.ContainsFunc(serial, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return errors.New("target: the serial number of a firewall is needed, digits and letters only")
+	}
+	return nil
+}
+
 // checkTag refuses what would break the filter of a dynamic address group, in which the tag stands between quotes.
 func checkTag(tag string) error {
 	if tag == "" || len(tag) > maxTag {
@@ -124,6 +119,15 @@ func checkTag(tag string) error {
 		return r == '\'' || r == '"' || !unicode.IsPrint(r)
 	}) {
 		return errors.New("tag: quotes, control characters and outer spaces cannot be matched by an address group")
+	}
+	return nil
+}
+
+// checkRemoval fills in the brake's default, 30 percent.
+func checkRemoval(percent *int) error {
+	*percent = cmp.Or(*percent, defaultRemoval)
+	if *percent < 0 || *percent > 100 {
+		return errors.New("max_removal_percent: 1 to 100 is needed")
 	}
 	return nil
 }

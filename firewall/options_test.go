@@ -16,48 +16,51 @@ import (
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*firewall.Options)
+		change func(*labOptions)
 		text   string // "": it is fine
 	}{
-		{"as it is", func(*firewall.Options) {}, ""},
-		{"port and slash", func(o *firewall.Options) { o.URL = "https://192.0.2.1:4443/" }, ""},
-		{"IPv6", func(o *firewall.Options) { o.URL = "https://[2001:db8::1]" }, ""},
-		{"path of the API", func(o *firewall.Options) { o.URL = "https://fw.example.com/api/" }, ""},
-		{"user and password", func(o *firewall.Options) { o.APIKey, o.Username, o.Password = "", "svc", "swordfish" }, ""},
-		{"no name", func(o *firewall.Options) { o.Name = "" }, "name"},
-		{"name of two lines", func(o *firewall.Options) { o.Name = "a\nb" }, "name"},
-		{"no URL", func(o *firewall.Options) { o.URL = "" }, "url"},
-		{"host alone", func(o *firewall.Options) { o.URL = "192.0.2.1" }, "url"},
-		{"not a URL", func(o *firewall.Options) { o.URL = "https://[::1" }, "url"},
-		{"in the clear", func(o *firewall.Options) { o.URL = "http://192.0.2.1" }, "https"},
-		{"password in the URL", func(o *firewall.Options) { o.URL = "https://admin:swordfish@192.0.2.1" }, "url"},
-		{"path", func(o *firewall.Options) { o.URL = "https://192.0.2.1/php/login" }, "url"},
-		{"query", func(o *firewall.Options) { o.URL = "https://192.0.2.1/?key=swordfish" }, "url"},
-		{"port 0", func(o *firewall.Options) { o.URL = "https://192.0.2.1:0" }, "port"},
-		{"port too large", func(o *firewall.Options) { o.URL = "https://192.0.2.1:65536" }, "port"},
-		{"vsys", func(o *firewall.Options) { o.VSys = "vsys 1" }, "vsys"},
-		{"no tag", func(o *firewall.Options) { o.Tag = "" }, "tag"},
-		{"long tag", func(o *firewall.Options) { o.Tag = strings.Repeat("x", 128) }, "tag"},
-		{"tag with a quote", func(o *firewall.Options) { o.Tag = "it's" }, "tag"},
-		{"tag with spaces around", func(o *firewall.Options) { o.Tag = " x" }, "tag"},
-		{"no key", func(o *firewall.Options) { o.APIKey = "" }, "API key"},
-		{"user alone", func(o *firewall.Options) { o.APIKey, o.Username = "", "svc" }, "API key"},
-		{"key with its line end", func(o *firewall.Options) { o.APIKey = "swordfish\n" }, "API key"},
-		{"CA", func(o *firewall.Options) { o.CA = []byte("swordfish") }, "CA"},
-		{"timeout", func(o *firewall.Options) { o.Timeout = -time.Second }, "timeout"},
-		{"percent", func(o *firewall.Options) { o.MaxRemovalPercent = 101 }, "max_removal_percent"},
-		{"batch", func(o *firewall.Options) { o.BatchSize = 5000 }, "batch"},
+		{"as it is", func(*labOptions) {}, ""},
+		{"port and slash", func(o *labOptions) { o.URL = "https://192.0.2.1:4443/" }, ""},
+		{"IPv6", func(o *labOptions) { o.URL = "https://[2001:db8::1]" }, ""},
+		{"path of the API", func(o *labOptions) { o.URL = "https://fw.example.com/api/" }, ""},
+		{"user and password", func(o *labOptions) { o.APIKey, o.Username, o.Password = "", "svc", "swordfish" }, ""},
+		{"no name", func(o *labOptions) { o.Name = "" }, "name"},
+		{"name of two lines", func(o *labOptions) { o.Name = "a\nb" }, "name"},
+		{"no URL", func(o *labOptions) { o.URL = "" }, "url"},
+		{"host alone", func(o *labOptions) { o.URL = "192.0.2.1" }, "url"},
+		{"not a URL", func(o *labOptions) { o.URL = "https://[::1" }, "url"},
+		{"in the clear", func(o *labOptions) { o.URL = "http://192.0.2.1" }, "https"},
+		{"password in the URL", func(o *labOptions) { o.URL = "https://admin:swordfish@192.0.2.1" }, "url"},
+		{"path", func(o *labOptions) { o.URL = "https://192.0.2.1/php/login" }, "url"},
+		{"query", func(o *labOptions) { o.URL = "https://192.0.2.1/?key=swordfish" }, "url"},
+		{"port 0", func(o *labOptions) { o.URL = "https://192.0.2.1:0" }, "port"},
+		{"port too large", func(o *labOptions) { o.URL = "https://192.0.2.1:65536" }, "port"},
+		{"target", func(o *labOptions) { o.Target = "0123'" }, "target"},
+		{"vsys", func(o *labOptions) { o.VSys = "vsys 1" }, "vsys"},
+		{"no tag", func(o *labOptions) { o.Tag = "" }, "tag"},
+		{"long tag", func(o *labOptions) { o.Tag = strings.Repeat("x", 128) }, "tag"},
+		{"tag with a quote", func(o *labOptions) { o.Tag = "it's" }, "tag"},
+		{"tag with spaces around", func(o *labOptions) { o.Tag = " x" }, "tag"},
+		{"no key", func(o *labOptions) { o.APIKey = "" }, "API key"},
+		{"user alone", func(o *labOptions) { o.APIKey, o.Username = "", "svc" }, "API key"},
+		{"key with its line end", func(o *labOptions) { o.APIKey = "swordfish\n" }, "API key"},
+		{"CA", func(o *labOptions) { o.CA = []byte("swordfish") }, "CA"},
+		{"timeout", func(o *labOptions) { o.Timeout = -time.Second }, "timeout"},
+		{"percent", func(o *labOptions) { o.MaxRemovalPercent = 101 }, "max_removal_percent"},
+		{"batch", func(o *labOptions) { o.BatchSize = 5000 }, "batch"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			o := firewall.Options{Name: "LAB-FW-01", URL: "https://192.0.2.1", Tag: tag, APIKey: "swordfish"}
+			o := labOptions{
+				firewall.DeviceOptions{Name: "LAB-FW-01", URL: "https://192.0.2.1", APIKey: "swordfish"}, firewall.TagOptions{Tag: tag},
+			}
 			test.change(&o)
-			fw, err := firewall.New(o)
+			device, _, err := o.open()
 			if test.text == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				fw.Close()
+				device.Close()
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), "swordfish") {

@@ -89,14 +89,14 @@ func (pg *page) add(e registeredEntry, tag string) {
 // readAll reads everything that bears our tag, page by page. What comes and goes between two pages may be missed or
 // seen twice; the union of the pages is taken, for registering what stands already does no harm, and only what was
 // seen is ever removed.
-func (f *Firewall) readAll(ctx context.Context) (map[netip.Prefix]Registration, error) {
+func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]Registration, error) {
 	all := map[netip.Prefix]Registration{}
 	seen := map[string]struct{}{}
 	start := 1
 	for range maxPages {
 		op := fmt.Sprintf("read registered addresses from %d", start)
-		body, err := f.call(ctx, kindRead, op, func() ([]byte, error) {
-			return f.api.Op(pageRequest(f.opts.Tag, start), f.opts.VSys, nil, nil)
+		body, err := f.device.call(ctx, CallRead, op, func() ([]byte, error) {
+			return f.device.api.Op(pageRequest(f.opts.Tag, start), f.device.opts.VSys, nil, nil)
 		})
 		if err != nil {
 			return nil, err
@@ -104,9 +104,9 @@ func (f *Firewall) readAll(ctx context.Context) (map[netip.Prefix]Registration, 
 		pg, err := parsePage(body, f.opts.Tag)
 		switch {
 		case err != nil:
-			return nil, f.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+			return nil, f.device.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 		case pg.outfile:
-			return nil, f.fail(op, &Error{Kind: KindUnsupported,
+			return nil, f.device.fail(op, &Error{Kind: KindUnsupported,
 				Text: "the firewall writes the list to a file of its own, as PAN-OS before 8.0 does, so that it cannot be read"})
 		}
 		for p, r := range pg.ours {
@@ -123,10 +123,10 @@ func (f *Firewall) readAll(ctx context.Context) (map[netip.Prefix]Registration, 
 			return all, nil
 		}
 		if !fresh {
-			return nil, f.fail(op, &Error{Kind: KindMalformed, Text: "the firewall gives the same page again, as if it knew no start-point"})
+			return nil, f.device.fail(op, &Error{Kind: KindMalformed, Text: "the firewall gives the same page again, as if it knew no start-point"})
 		}
 		start += pg.rows
 	}
-	return nil, f.fail("read registered addresses",
+	return nil, f.device.fail("read registered addresses",
 		&Error{Kind: KindMalformed, Text: fmt.Sprintf("the list does not end after %d pages", maxPages)})
 }

@@ -1,9 +1,13 @@
 package firewall
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -12,6 +16,100 @@ const overdue = 5 * time.Second
 
 // minBatch is the smallest message after timeouts: a slow firewall makes about 300 registrations a second.
 const minBatch = 32
+
+// TagOptions say what is kept on the firewall in dynamic-tag mode.
+type TagOptions struct {
+	Tag               string // owned by us alone: what bears it and is not wanted is removed
+	MaxRemovalPercent int    // the brake: 1 to 100 (off); 0: 30
+	BatchSize         int    // addresses in one message, at most 1000; 0: 500
+
+	// PassTime, if not 0, is the time after which a pass begins no further message and leaves the rest to the next one
+	// (Report.Backlog), so that what is new does not wait behind a long backlog. Two messages are always sent. 0: a pass
+	// sends everything.
+	PassTime time.Duration
+}
+
+// Tags keeps the registered addresses of a firewall level with a blacklist. Its methods may be called from any
+// goroutine; passes wait for one another.
+type Tags struct {
+	device *Device
+	opts   TagOptions
+
+	mu       sync.Mutex // held during a pass; guards what follows
+	seen     history
+	held     map[netip.Prefix]Registration // what the firewall holds as far as we know
+	saved    map[netip.Prefix]time.Time    // given to Restore, until the first read
+	stale    bool                          // held is in doubt: the next pass reads first
+	refused  map[netip.Prefix]string       // not sent again before the next full pass
+	replaces bool                          // renewing takes removing: registering again did not help
+	batch    int                           // addresses in a message now: less than BatchSize after a timeout
+}
+
+// NewTags checks the options. It makes no call.
+func NewTags(d *Device, opts TagOptions) (*Tags, error) {
+	if err := opts.complete(); err != nil {
+		return nil, fmt.Errorf("firewall %q: %w", d.opts.Name, err)
+	}
+	return &Tags{
+		device: d, opts: opts, stale: true, batch: opts.BatchSize,
+		held: map[netip.Prefix]Registration{}, refused: map[netip.Prefix]string{},
+	}, nil
+}
+
+func (o *TagOptions) complete() error {
+	if err := checkTag(o.Tag); err != nil {
+		return err
+	}
+	if err := checkRemoval(&o.MaxRemovalPercent); err != nil {
+		return err
+	}
+	o.BatchSize = cmp.Or(o.BatchSize, defaultBatch)
+	if o.BatchSize < 0 || o.BatchSize > maxBatch {
+		return fmt.Errorf("batch size: 1 to %d is needed", maxBatch)
+	}
+	if o.PassTime < 0 {
+		return errors.New("pass time: 0 or more is needed")
+	}
+	return nil
+}
+
+// Restore tells until when the firewall holds what, as reported by an earlier run. It spares renewing everything
+// after a restart; what is not told is renewed.
+func (f *Tags) Restore(until map[netip.Prefix]time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.saved == nil {
+		f.saved = make(map[netip.Prefix]time.Time, len(until))
+	}
+	for p, t := range until {
+		if p, ok := normal(p); ok {
+			f.saved[p] = t
+		}
+	}
+}
+
+// identify asks the firewall who it is, and forgets what no longer holds.
+func (f *Tags) identify(ctx context.Context) error {
+	if err := f.device.identify(ctx); err != nil {
+		return err
+	}
+	now, _ := f.device.past()
+	if now.replaced != f.seen.replaced {
+		f.held, f.saved = map[netip.Prefix]Registration{}, nil
+	}
+	if now.updated != f.seen.updated {
+		f.replaces = false
+	}
+	if now.rebooted != f.seen.rebooted {
+		// No source says what becomes of running timeouts when a firewall starts anew; they may even be forgotten.
+		// So all of them are unknown now.
+		for p, r := range f.held {
+			f.held[p] = Registration{Persistent: r.Persistent}
+		}
+	}
+	f.seen = now
+	return nil
+}
 
 // Refused is an address that the firewall does not take, or does not let go of.
 type Refused struct {
@@ -46,11 +144,11 @@ type Report struct {
 // With Options.PassTime a pass can leave a part to the next one; Report.Backlog tells how much.
 //
 // The error, if any, is an *Error; the Report holds what was done nevertheless.
-func (f *Firewall) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
+func (f *Tags) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := &pass{f: f, ctx: ctx, began: time.Now()}
-	before := f.transport.try.sent.Load()
+	before := f.device.transport.try.sent.Load()
 	err := p.run(desired, full || f.stale)
 	if err != nil {
 		f.stale = true
@@ -61,14 +159,16 @@ func (f *Firewall) Reconcile(ctx context.Context, desired []Entry, full bool) (R
 		f.batch = min(f.batch*2, f.opts.BatchSize)
 	}
 	p.report.Standing = len(f.held)
-	p.report.Calls = int(f.transport.try.sent.Load() - before)
+	p.report.Calls = int(f.device.transport.try.sent.Load() - before)
 	p.report.Took = time.Since(p.began)
 	return p.report, err
 }
 
+func (f *Tags) now() time.Time { return f.device.opts.Now() }
+
 // pass is the state of one Reconcile.
 type pass struct {
-	f      *Firewall
+	f      *Tags
 	ctx    context.Context
 	began  time.Time
 	report Report
@@ -122,8 +222,9 @@ func (p *pass) run(desired []Entry, full bool) error {
 // plan plans against memory.
 func (p *pass) plan(desired []Entry) Plan {
 	f := p.f
+	_, version := f.device.past()
 	plan := NewPlan(desired, f.held, Limits{
-		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.opts.Now(), MaxTimeout: maxTagTimeout, Networks: f.version.networks(),
+		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: version.networks(),
 	})
 	p.report.Unsupported, p.report.Braked = plan.Unsupported, plan.Braked
 	return plan
@@ -131,7 +232,7 @@ func (p *pass) plan(desired []Entry) Plan {
 
 // prune forgets what the firewall has let go of by itself.
 func (p *pass) prune() {
-	limit := p.f.opts.Now().Add(-overdue)
+	limit := p.f.now().Add(-overdue)
 	for prefix, r := range p.f.held {
 		if !r.Until.IsZero() && r.Until.Before(limit) {
 			delete(p.f.held, prefix)
@@ -145,7 +246,7 @@ func (p *pass) prune() {
 // or from an earlier run.
 func (p *pass) learn(found map[netip.Prefix]Registration) {
 	f := p.f
-	now := f.opts.Now()
+	now := f.now()
 	for prefix, r := range found {
 		until := f.held[prefix].Until
 		if until.IsZero() {

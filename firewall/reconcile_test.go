@@ -49,7 +49,7 @@ func TestEveryDialect(t *testing.T) {
 		for _, version := range versions {
 			t.Run(version+"/"+dialect.String(), func(t *testing.T) {
 				t.Parallel()
-				l := newLab(t, func(o *panosim.Options) { o.Version, o.Dialect = version, dialect }, func(o *firewall.Options) { o.BatchSize = 50 })
+				l := newLab(t, func(o *panosim.Options) { o.Version, o.Dialect = version, dialect }, func(o *labOptions) { o.BatchSize = 50 })
 				n := 130
 				if dialect.PageCount != panosim.CountPage || i == 0 {
 					n = 530 // more than a page
@@ -215,7 +215,7 @@ func TestCapacity(t *testing.T) {
 	for _, dialect := range []panosim.Dialect{{Limit: panosim.LimitSilentDrop}, {Limit: panosim.LimitPerEntryError}} {
 		t.Run(dialect.String(), func(t *testing.T) {
 			const room = 700
-			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = room, dialect }, func(o *firewall.Options) { o.BatchSize = 100 })
+			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = room, dialect }, func(o *labOptions) { o.BatchSize = 100 })
 			desired := l.entries(0, 2000)
 			r := l.pass(desired, true)
 			for r.Backlog > 0 {
@@ -259,7 +259,7 @@ func TestFirewallThatWasClearedIsSoonLevel(t *testing.T) {
 }
 
 func TestNewBlocksDoNotWaitForABacklog(t *testing.T) {
-	l := newLab(t, nil, func(o *firewall.Options) { o.BatchSize, o.PassTime = 100, 1 })
+	l := newLab(t, nil, func(o *labOptions) { o.BatchSize, o.PassTime = 100, 1 })
 	old := l.entries(0, 1000)
 	r := l.pass(old, true)
 	if len(r.Registered) != 200 || r.Backlog != 800 {

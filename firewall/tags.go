@@ -155,25 +155,25 @@ func harmless(register bool, text string) bool {
 
 // send gives the firewall one message and returns what it says about single addresses; clean if that is nothing,
 // and it reports success.
-func (f *Firewall) send(ctx context.Context, register bool, changes []Change) (entries []named, clean bool, err error) {
-	kind := kindUnregister
+func (f *Tags) send(ctx context.Context, register bool, changes []Change) (entries []named, clean bool, err error) {
+	kind := CallUnregister
 	if register {
-		kind = kindRegister
+		kind = CallRegister
 	}
 	op := kind + " " + count(len(changes), "address", "addresses")
 	cmd := message(register, f.opts.Tag, changes)
-	body, err := f.call(ctx, kind, op, func() ([]byte, error) {
-		return f.api.Uid(cmd, f.opts.VSys, nil, nil)
+	body, err := f.device.call(ctx, kind, op, func() ([]byte, error) {
+		return f.device.api.Uid(cmd, f.device.opts.VSys, nil, nil)
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	entries, ok, err := parseEntries(body)
 	if err != nil {
-		return nil, false, f.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return nil, false, f.device.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 	}
 	for i := range entries {
-		entries[i].text = tidy(entries[i].text, &f.secrets)
+		entries[i].text = f.device.tidy(entries[i].text)
 	}
 	return entries, ok && len(entries) == 0, nil
 }

@@ -41,6 +41,8 @@ type transport struct {
 	retry *retryablehttp.Client
 	try   *attempts
 	agent string
+	// target is the serial number of the firewall that a Panorama passes the call on to; "": there is no Panorama.
+	target string
 
 	mu  sync.Mutex
 	ctx context.Context // of the call being made; pango's methods take none, so that it travels beside them. nil: none is
@@ -49,9 +51,8 @@ type transport struct {
 	canned []byte
 }
 
-func newTransport(base http.RoundTripper, timeout time.Duration, agent string) *transport {
-	try := &attempts{base: base, timeout: timeout, slots: make(chan struct{}, maxInFlight)}
-	t := &transport{try: try, agent: agent}
+func newTransport(try *attempts, agent, target string) *transport {
+	t := &transport{try: try, agent: agent, target: target}
 	t.retry = &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: try},
 		RetryMax:     retries,
@@ -123,6 +124,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		ctx = req.Context()
 	}
 	form.Del("key")
+	if t.target != "" && form.Get("type") != "keygen" {
+		form.Set("target", t.target)
+	}
 	body := form.Encode()
 	if len(body) > maxRequest {
 		return nil, &Error{Kind: KindUnsupported, Text: fmt.Sprintf("a message of %d bytes is more than PAN-OS takes", len(body))}
@@ -202,11 +206,12 @@ type answer struct {
 // Close implements io.Closer.
 func (*answer) Close() error { return nil }
 
-// attempts sends single requests: at most maxInFlight at a time, each within its own time, each answer checked.
+// attempts sends single requests: no more at a time than there are slots, each within its own time, each answer
+// checked.
 type attempts struct {
 	base    http.RoundTripper
 	timeout time.Duration
-	slots   chan struct{}
+	slots   chan struct{} // shared by all that call the same device
 	sent    atomic.Int64
 }
 

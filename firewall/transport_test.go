@@ -42,11 +42,16 @@ func respond(status int, body string) (*http.Response, error) {
 	return w.Result(), nil
 }
 
+// testTransport sends everything to base.
+func testTransport(base http.RoundTripper) *transport {
+	return newTransport(&attempts{base: base, timeout: time.Minute, slots: make(chan struct{}, maxInFlight)}, "", "")
+}
+
 func TestFiveInFlight(t *testing.T) {
 	var now, most atomic.Int64
 	arrived := make(chan struct{}, 20)
 	release := make(chan struct{})
-	tr := newTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+	tr := testTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
@@ -54,7 +59,7 @@ func TestFiveInFlight(t *testing.T) {
 		arrived <- struct{}{}
 		<-release
 		return respond(200, success)
-	}), time.Minute, "")
+	}))
 	var calls sync.WaitGroup
 	for range 20 {
 		calls.Go(func() {
@@ -98,10 +103,10 @@ func TestOnlyWhatMayBeRepeatedIs(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			calls := 0
-			tr := newTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+			tr := testTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 				calls++
 				return respond(502, "<html/>")
-			}), time.Minute, "")
+			}))
 			tr.retry.RetryWaitMin, tr.retry.RetryWaitMax = time.Millisecond, time.Millisecond
 			_, err := post(t.Context(), tr, test.form)
 			if Kind(err) != KindHTTP {
@@ -126,10 +131,10 @@ func TestWhatIsRefusedIsNotRepeated(t *testing.T) {
 		"no such thing": {200, `<response status="success" code="7"><result/></response>`},
 	} {
 		calls := 0
-		tr := newTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+		tr := testTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 			calls++
 			return respond(answer.status, answer.body)
-		}), time.Minute, "")
+		}))
 		_, _ = post(t.Context(), tr, url.Values{"type": {"user-id"}}) // what comes of it is not the point
 		if calls != 1 {
 			t.Errorf("%s: sent %d times", name, calls)
@@ -139,10 +144,10 @@ func TestWhatIsRefusedIsNotRepeated(t *testing.T) {
 
 func TestWaitingBetweenAttemptsEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	tr := newTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+	tr := testTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 		time.AfterFunc(10*time.Millisecond, cancel)
 		return respond(502, "<html/>")
-	}), time.Minute, "")
+	}))
 	tr.retry.RetryWaitMin, tr.retry.RetryWaitMax = time.Hour, time.Hour
 	_, err := tr.during(ctx, func() ([]byte, error) {
 		_, err := post(t.Context(), tr, url.Values{"type": {"user-id"}})
@@ -154,10 +159,10 @@ func TestWaitingBetweenAttemptsEnds(t *testing.T) {
 }
 
 func TestMessageTooLong(t *testing.T) {
-	tr := newTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+	tr := testTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 		t.Error("sent")
 		return respond(200, success)
-	}), time.Minute, "")
+	}))
 	_, err := post(t.Context(), tr, url.Values{"type": {"user-id"}, "cmd": {strings.Repeat("x", maxRequest)}})
 	if Kind(err) != KindUnsupported {
 		t.Errorf("got %v", err)
@@ -165,12 +170,12 @@ func TestMessageTooLong(t *testing.T) {
 }
 
 func TestPanicsBecomeErrors(t *testing.T) {
-	f, err := New(Options{Name: "LAB-FW-01", URL: "https://192.0.2.1", Tag: "x", APIKey: "swordfish"})
+	d, err := Open(DeviceOptions{Name: "LAB-FW-01", URL: "https://192.0.2.1", APIKey: "swordfish"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	_, err = f.call(t.Context(), kindRead, "read", func() ([]byte, error) { panic("slice bounds out of range: swordfish") })
+	defer d.Close()
+	_, err = d.call(t.Context(), CallRead, "read", func() ([]byte, error) { panic("slice bounds out of range: swordfish") })
 	if Kind(err) != KindMalformed || !strings.Contains(err.Error(), "firewall LAB-FW-01: read: ") || strings.Contains(err.Error(), "swordfish") {
 		t.Errorf("got %v", err)
 	}

@@ -1,0 +1,189 @@
+package firewall
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/PaloAltoNetworks/pango"
+)
+
+// Info is what a firewall says about itself. The zero value: it was not reached yet.
+type Info struct {
+	Model, Serial, Version, Hostname string
+	MultiVSys                        bool
+}
+
+// Device is one virtual system of one firewall: what is called, and as whom. Its methods may be called from any
+// goroutine. Several devices can share a connection, see Sibling.
+type Device struct {
+	opts      DeviceOptions
+	conn      *connection
+	transport *transport
+	api       *pango.Firewall
+	info      atomic.Pointer[Info]
+	closed    atomic.Bool
+
+	calling sync.Mutex // held during one call of pango's
+
+	mu      sync.Mutex // guards what follows
+	version version
+	booted  time.Time // when the firewall started; zero: unknown
+	history history   // since Open
+}
+
+// connection is what all devices behind one management address share: the bound on calls in flight, and the key.
+type connection struct {
+	opts    DeviceOptions
+	base    *http.Transport
+	slots   chan struct{}
+	secrets secrets
+
+	mu      sync.Mutex // held during a login; guards what follows
+	key     string     // "": to be made from user name and password
+	lockout lockout
+}
+
+// Open checks the options. It makes no call.
+func Open(opts DeviceOptions) (*Device, error) {
+	host, port, err := opts.complete()
+	if err != nil {
+		return nil, fmt.Errorf("firewall %q: %w", opts.Name, err)
+	}
+	var roots *x509.CertPool
+	if opts.CA != nil {
+		roots = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(opts.CA) {
+			return nil, fmt.Errorf("firewall %q: the CA holds no PEM certificate", opts.Name)
+		}
+	}
+	conn := &connection{opts: opts, base: dialer(roots, opts.InsecureSkipVerify), slots: make(chan struct{}, maxInFlight), key: opts.APIKey}
+	conn.secrets.add(opts.APIKey)
+	conn.secrets.add(opts.Password)
+	return newDevice(conn, opts, host, port)
+}
+
+// Sibling gives another virtual system of the same firewall, or another firewall behind the same Panorama, over the
+// same connection: with one key, and with no more calls in flight than one device may be given. Of opts only Name,
+// VSys, Target and OnCall matter. Close ends a sibling alone.
+func (d *Device) Sibling(opts DeviceOptions) (*Device, error) {
+	own := d.conn.opts
+	own.Name, own.VSys, own.Target, own.OnCall = opts.Name, opts.VSys, opts.Target, opts.OnCall
+	host, port, err := own.complete()
+	if err != nil {
+		return nil, fmt.Errorf("firewall %q: %w", opts.Name, err)
+	}
+	return newDevice(d.conn, own, host, port)
+}
+
+func newDevice(conn *connection, opts DeviceOptions, host string, port uint) (*Device, error) {
+	d := &Device{opts: opts, conn: conn}
+	d.transport = newTransport(&attempts{base: conn.base, timeout: opts.Timeout, slots: conn.slots}, opts.UserAgent, opts.Target)
+	d.transport.setKey(conn.opts.APIKey)
+	if err := d.prime(host, port); err != nil {
+		return nil, fmt.Errorf("firewall %q: %w", opts.Name, err)
+	}
+	return d, nil
+}
+
+// prime makes pango's client usable. It can only be done by Initialize, which wants an answer to "show system info"
+// and panics on versions that it does not know; so it is given one of ours, and nothing is sent.
+func (d *Device) prime(host string, port uint) error {
+	// Without the empty map net/http would set up HTTP/2 for the carrier, find "https" taken, and complain on the
+	// global log.
+	carrier := &http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
+	carrier.RegisterProtocol("https", d.transport)
+	d.api = &pango.Firewall{Client: pango.Client{
+		Hostname: host, Port: port, Protocol: "https",
+		ApiKey:    "in-the-header", // pango insists on one in the form; the transport takes it out
+		Timeout:   int((365 * 24 * time.Hour).Seconds()),
+		Transport: carrier,
+		Logging:   pango.LogQuiet,
+	}}
+	d.transport.setCanned([]byte(`<response status="success"><result>` +
+		`<system><sw-version>8.1.0</sw-version></system></result></response>`))
+	defer d.transport.setCanned(nil)
+	return d.api.Initialize()
+}
+
+// call makes one call through pango and gives the answer, which is a complete PAN-OS document that reports success
+// or per-address results. Every error is an *Error.
+func (d *Device) call(ctx context.Context, kind, op string, do func() ([]byte, error)) (body []byte, err error) {
+	began := time.Now()
+	defer func() {
+		if d.opts.OnCall != nil {
+			d.opts.OnCall(kind, time.Since(began), err)
+		}
+	}()
+	if d.closed.Load() {
+		return nil, d.fail(op, &Error{Kind: KindCanceled, Text: "closed", Err: net.ErrClosed})
+	}
+	d.calling.Lock()
+	defer d.calling.Unlock()
+	body, err = d.transport.during(ctx, func() (body []byte, err error) {
+		// pango slices foreign text without looking. What reaches it was checked, but one firewall must not end the
+		// program.
+		defer func() {
+			if r := recover(); r != nil {
+				err = &Error{Kind: KindMalformed, Text: fmt.Sprintf("the answer was more than pango can read: %v", r)}
+			}
+		}()
+		return do()
+	})
+	if body == nil {
+		if err == nil {
+			err = &Error{Kind: KindMalformed, Text: "no answer"}
+		}
+		return nil, d.fail(op, err)
+	}
+	// pango's own reading of the answer is not used: it loses the per-address texts, and takes some successes for
+	// errors.
+	h, err := inspect(body)
+	if err != nil {
+		return nil, d.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+	}
+	if h.UID && (kind == CallRegister || kind == CallUnregister) && h.Status != "unauth" {
+		return body, nil
+	}
+	if e := h.err(); e != nil {
+		return nil, d.fail(op, e)
+	}
+	return body, nil
+}
+
+// fail gives err a name, and its text a shape that can be logged.
+func (d *Device) fail(op string, err error) *Error {
+	e := &Error{}
+	var known *Error
+	if errors.As(err, &known) {
+		*e = *known
+	} else {
+		*e = *failed(context.Background(), context.Background(), err)
+	}
+	e.Firewall, e.Op, e.Text = d.opts.Name, op, d.tidy(e.Text)
+	return e
+}
+
+// tidy makes foreign text fit to print.
+func (d *Device) tidy(text string) string { return tidy(text, &d.conn.secrets) }
+
+// Info gives what the firewall last said about itself.
+func (d *Device) Info() Info {
+	if i := d.info.Load(); i != nil {
+		return *i
+	}
+	return Info{}
+}
+
+// Close ends the connections. A call that is running ends when its context does; later ones fail.
+func (d *Device) Close() {
+	d.closed.Store(true)
+	d.conn.base.CloseIdleConnections()
+}
