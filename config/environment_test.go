@@ -121,7 +121,7 @@ func TestEnvironmentSaysWhatFileSays(t *testing.T) {
 		ports := rapid.IntRange(1, 65535).Draw(t, "ports")
 		window := FormatDuration(time.Duration(rapid.IntRange(1, 86400).Draw(t, "seconds")) * time.Second)
 		level := rapid.SampledFrom([]string{"trace", "debug", "info", "warn", "error"}).Draw(t, "level")
-		tag := rapid.StringMatching(`[a-z][a-z0-9_.:,=-]{0,20}`).Draw(t, "tag")
+		tag := rapid.StringMatching(`tag[a-z0-9_.:,=-]{0,20}`).Draw(t, "tag")
 		skip := rapid.Bool().Draw(t, "skip")
 		networks := rapid.SliceOfN(rapid.SampledFrom([]string{"192.0.2.7", "198.51.100.0/24", "2001:db8::/32"}), 0, 4).Draw(t, "networks")
 
