@@ -138,6 +138,109 @@ const (
 	DeniedForbidden               // HTTP 403 that names the type
 )
 
+// Redirect is what fetching a list does with an HTTP redirect.
+type Redirect uint8
+
+// The client is libcurl by its messages, which follows none unless told to.
+const (
+	RedirectFails    Redirect = iota // as if the server could not be reached
+	RedirectFollowed                 // at most three, each verified as the first
+)
+
+// EmptyList is what becomes of a list that was fetched and holds no line.
+type EmptyList uint8
+
+// Nothing is documented.
+const (
+	EmptyListClears EmptyList = iota // nothing matches any more
+	EmptyListKept                    // the old copy goes on, as if the server could not be reached
+)
+
+// NoProfile is what becomes of a list with an HTTPS address and no certificate profile.
+type NoProfile uint8
+
+// The documentation demands a profile; the web interface is said to offer none.
+const (
+	NoProfileUnverified NoProfile = iota // fetched from whomever answers
+	NoProfileRefused                     // an authentication failure
+)
+
+// ListLine is what becomes of a line of a list that ends in carriage return and line feed.
+type ListLine uint8
+
+// Nothing is documented.
+const (
+	ListLineTrimmed ListLine = iota
+	ListLineInvalid
+)
+
+// ListHost is how single addresses of a list are shown.
+type ListHost uint8
+
+// Both are recorded.
+const (
+	ListHostPlain  ListHost = iota // 192.0.2.1
+	ListHostPrefix                 // 192.0.2.1/32
+)
+
+// ListOverflow is where lines are counted that are skipped because the platform's limit is reached.
+type ListOverflow uint8
+
+// Only that they are skipped is documented.
+const (
+	ListOverflowIgnored ListOverflow = iota // in total-ignored
+	ListOverflowSilent                      // nowhere
+	ListOverflowValid                       // in total-valid, although they are not enforced
+)
+
+// ListTarget is what chooses the virtual system for the commands about lists.
+type ListTarget uint8
+
+// "set system setting target-vsys" is recorded on the command line; over the API nothing is certain.
+const (
+	ListTargetEither    ListTarget = iota // the parameter vsys, else the last target-vsys that was set with the same key
+	ListTargetParameter                   // the parameter alone
+	ListTargetSetting                     // target-vsys alone
+)
+
+// Groups is which dynamic address groups have members.
+type Groups uint8
+
+// "Tags must be used by groups that are referenced in policy, and the policy must be committed."
+const (
+	GroupsInPolicy Groups = iota // those that a rule of the running policy names
+	GroupsAll
+)
+
+// TimeReceived is what $time_received stands for in a custom log format.
+type TimeReceived uint8
+
+// It is offered in the picker; no source shows a value.
+const (
+	TimeReceivedLocal   TimeReceived = iota // as $receive_time: 2026/01/31 23:59:59 in the firewall's zone
+	TimeReceivedEmpty                       // nothing
+	TimeReceivedLiteral                     // the variable itself
+	TimeReceivedRFC3339                     // with zone, as $high_res_timestamp
+)
+
+// ThreatFields is what $threat_name and $threatid stand for in a custom log format.
+type ThreatFields uint8
+
+// The first is recorded from 11.2; the second is what the names promise.
+const (
+	ThreatFieldsBoth  ThreatFields = iota // "Name(ID)" in both
+	ThreatFieldsSplit                     // the name in one, the number in the other
+)
+
+// Foreign is what a variable stands for that the type of log does not have, as $severity in TRAFFIC.
+type Foreign uint8
+
+// No source shows it.
+const (
+	ForeignEmpty   Foreign = iota
+	ForeignLiteral         // the variable itself
+)
+
 // Dialect chooses among behaviours that no public source settles. The zero value is the plainest reading of the
 // documentation for a current version.
 type Dialect struct {
@@ -160,4 +263,16 @@ type Dialect struct {
 
 	TimerOverReboot TimerOverReboot // are timers kept over a restart?
 	Denied          Denied
+
+	Redirect     Redirect
+	EmptyList    EmptyList
+	NoProfile    NoProfile
+	ListLine     ListLine
+	ListHost     ListHost
+	ListOverflow ListOverflow
+	ListTarget   ListTarget
+	Groups       Groups
+	TimeReceived TimeReceived
+	ThreatFields ThreatFields
+	Foreign      Foreign
 }

@@ -37,6 +37,17 @@ func (d Dialect) choices() []choice {
 		{"extras", flag(d.Extras), noYes},
 		{"timer-over-reboot", int(d.TimerOverReboot), []string{"goes-on", "restarts", "forgotten", "drops-tag"}},
 		{"denied", int(d.Denied), []string{"unauth", "forbidden"}},
+		{"redirect", int(d.Redirect), []string{"fails", "followed"}},
+		{"empty-list", int(d.EmptyList), []string{"clears", "kept"}},
+		{"no-profile", int(d.NoProfile), []string{"unverified", "refused"}},
+		{"list-line", int(d.ListLine), []string{"trimmed", "invalid"}},
+		{"list-host", int(d.ListHost), []string{"plain", "prefix"}},
+		{"list-overflow", int(d.ListOverflow), []string{"ignored", "silent", "valid"}},
+		{"list-target", int(d.ListTarget), []string{"either", "parameter", "setting"}},
+		{"groups", int(d.Groups), []string{"in-policy", "all"}},
+		{"time-received", int(d.TimeReceived), []string{"local", "empty", "literal", "rfc3339"}},
+		{"threat-fields", int(d.ThreatFields), []string{"both", "split"}},
+		{"foreign", int(d.Foreign), []string{"empty", "literal"}},
 	}
 }
 
@@ -83,12 +94,16 @@ func Dialects() []Dialect {
 		legacy.Duplicates, legacy.Missing = LegacyOthersApplied, LegacyOthersApplied
 		out = append(out, alone, legacy)
 	}
+	out = append(out, planeOddities()...)
 	return append(out, Dialect{
 		Duplicates: LegacyEntrySkipped, Missing: LegacyEntrySkipped, Renewal: RenewalIgnored,
 		Limit: LimitPerEntryError, BadEntry: BadEntryRejected, Timeout: LongTimeoutClamped,
 		OldTimeout: OldTimeoutMalformed, Order: UnregisterFirst, Bare: BareRefused, MaxTag: shortTag,
 		Empty: EmptyCount, HostForm: HostExpanded, PageCount: CountAbsent, FilteredTags: FilteredMatching,
 		Extras: true, TimerOverReboot: TimerForgotten, Denied: DeniedForbidden,
+		Redirect: RedirectFollowed, EmptyList: EmptyListKept, NoProfile: NoProfileRefused, ListLine: ListLineInvalid,
+		ListHost: ListHostPrefix, ListOverflow: ListOverflowValid, ListTarget: ListTargetSetting, Groups: GroupsAll,
+		TimeReceived: TimeReceivedLiteral, ThreatFields: ThreatFieldsSplit, Foreign: ForeignLiteral,
 	})
 }
 
@@ -110,5 +125,23 @@ func oddities() []Dialect {
 		{Extras: true},
 		{TimerOverReboot: TimerRestarts}, {TimerOverReboot: TimerForgotten}, {TimerOverReboot: TimerDropsTag},
 		{Denied: DeniedForbidden},
+	}
+}
+
+// planeOddities lists the behaviours of lists, groups and logs, one at a time. They have nothing to do with
+// registering, so a legacy firewall is no other case.
+func planeOddities() []Dialect {
+	return []Dialect{
+		{Redirect: RedirectFollowed},
+		{EmptyList: EmptyListKept},
+		{NoProfile: NoProfileRefused},
+		{ListLine: ListLineInvalid},
+		{ListHost: ListHostPrefix},
+		{ListOverflow: ListOverflowSilent}, {ListOverflow: ListOverflowValid},
+		{ListTarget: ListTargetParameter}, {ListTarget: ListTargetSetting},
+		{Groups: GroupsAll},
+		{TimeReceived: TimeReceivedEmpty}, {TimeReceived: TimeReceivedLiteral}, {TimeReceived: TimeReceivedRFC3339},
+		{ThreatFields: ThreatFieldsSplit},
+		{Foreign: ForeignLiteral},
 	}
 }
