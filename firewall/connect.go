@@ -19,6 +19,7 @@ const (
 	CallRead       = "registered-ip"
 	CallRegister   = "register"
 	CallUnregister = "unregister"
+	CallConfig     = "config"
 )
 
 // version is a PAN-OS version; the zero value is none.
