@@ -125,6 +125,28 @@ func TestWildcardsInTheFolder(t *testing.T) {
 	k.expect("three")
 }
 
+func TestAFileThatGrowsInAnotherFolderAfterItsOwnWasRemoved(t *testing.T) {
+	k := start(t, "*/fw.log")
+	k.must(os.Mkdir(k.path("a"), 0o755))
+	k.must(os.Mkdir(k.path("b"), 0o755))
+	k.write("a/fw.log", "one\n")
+	k.expect("one")
+	k.rename("a/fw.log", "b/kept.log")
+	k.must(os.Remove(k.path("a")))
+	k.later(2 * time.Hour)
+	for range 3 {
+		k.commit()
+	}
+	k.later(2 * time.Hour)
+	if n := len(k.set.Streams()); n != 0 {
+		t.Fatalf("%d streams of a path that is gone", n)
+	}
+	k.write("b/kept.log", "two\n")
+	k.expect("two")
+	k.restart()
+	k.expect()
+}
+
 func TestAnInvalidPatternIsRefused(t *testing.T) {
 	for _, pattern := range []string{"/var/log/[", ""} {
 		if _, err := Open(Options{Inputs: []Input{{Pattern: pattern}}}, nil); err == nil {

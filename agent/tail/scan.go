@@ -248,6 +248,9 @@ func (s *Set) reopen(f *file, e entry) {
 	st := s.streams[f.path]
 	if st == nil {
 		st = s.addStream(newStream(s, f.path, s.inputs[s.inputOf(f.path)].Tag))
+		if dir := filepath.Dir(f.path); s.folders[dir] == nil {
+			s.folders[dir] = listFolder(dir, nil) // it was removed, and the file lies in another one
+		}
 	}
 	s.attach(f, st, e.path, o)
 	f.gone = s.now()
