@@ -353,3 +353,29 @@ func TestForgetNamesFinishedFilesThatAreGone(t *testing.T) {
 	k.write("x.log", "three\n")
 	k.expect("three")
 }
+
+func TestForgetDoesNotMindWhatIsNoFolder(t *testing.T) {
+	k := start(t, "*/fw.log")
+	k.write("matches the folder's pattern", "")
+	for _, name := range []string{"a", "b"} {
+		k.must(os.Mkdir(k.path(name), 0o755))
+		k.write(name+"/fw.log", name+"\n")
+		k.expect(name)
+		k.rename(name+"/fw.log", name+"/fw.log.1")
+		k.write(name+"/fw.log", "next of "+name+"\n")
+		k.expect("next of " + name)
+		k.remove(name + "/fw.log.1")
+	}
+	k.later(11 * time.Second)
+	for range 3 {
+		k.commit()
+	}
+	k.later(2 * time.Minute)
+	k.rename("b", "not mounted")
+	k.must(os.Symlink("b", k.path("b"))) // cannot be listed
+	k.mustScan()
+	ids := k.set.Forget(time.Now().Add(time.Hour))
+	if len(ids) != 1 || k.stored[ids[0]].Path != k.path("a/fw.log") {
+		t.Fatalf("forgot %v of %+v, want the first file of a", ids, k.stored)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -212,15 +213,15 @@ func (s *Set) Forget(before time.Time) []int64 {
 	defer s.mu.Unlock()
 	there := map[inode]bool{}
 	for _, d := range s.folders {
-		if d.err != nil {
-			return nil // what cannot be seen may still be there
-		}
 		for _, e := range d.entries {
 			there[e.key] = true
 		}
 	}
 	var ids []int64
 	for _, f := range s.byID() {
+		if d := s.folders[filepath.Dir(f.path)]; d != nil && d.err != nil {
+			continue // what cannot be seen may still be there: its folder may not be mounted now
+		}
 		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputOf(f.path) >= 0 && !s.unreported(f) {
 			s.forget(f)
 			ids = append(ids, f.id)
