@@ -1,0 +1,161 @@
+package panosim
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/detect"
+	"activedefense/detect/panos"
+)
+
+// sampleFormat is the custom format that operators are asked to set.
+const sampleFormat = "SrcLocation=$srcloc; SrcIP=$src; SrcPort=$sport; SrcUser=$srcuser; DstLocation=$dstloc; DstIP=$dst; DstPort=$dport; " +
+	"Action=$action; RuleName=$rule; RuleID=$rule_uuid; TimeReceived=$time_received; ThreatName=$threat_name; ThreatID=$threatid; " +
+	"Severity=$severity; Subtype=$subtype; Type=$type;"
+
+// sampleRecord is an attack that was found in an allowed session, or (with log TRAFFIC) a denied packet.
+func sampleRecord(log, versionText string, d Dialect) *record {
+	o := Options{Version: versionText}.withDefaults()
+	v, err := parseVersion(o.Version)
+	if err != nil {
+		panic(err)
+	}
+	now := time.Date(2026, 3, 1, 13, 0, 5, 250e6, time.FixedZone("", 3600))
+	r := &record{
+		device: &o, version: v, dialect: d, log: log, subtype: "drop", action: "drop", vsys: "vsys1", rule: "sensor, last",
+		uuid: "4f3c", setting: "to-us", app: "not-applicable", seq: 7, reason: "policy-deny", began: now, time: now,
+		packet: &Packet{
+			From: "untrust", To: "dmz", Source: netip.MustParseAddr("203.0.113.5"), Destination: netip.MustParseAddr("198.51.100.7"),
+			SourcePort: 40000, DestinationPort: 443, Protocol: "tcp", User: `example\someone`, SourceCountry: "Netherlands", DestinationCountry: "Australia",
+		},
+	}
+	if log == threat {
+		r.subtype, r.action, r.app, r.session = "vulnerability", "reset-both", "ssl", 12
+		r.packet.Threat = &Threat{Name: "Remote Code Execution, a \"test\"", ID: 95187, Severity: "critical"}
+	}
+	return r
+}
+
+func TestLinesAreReadBack(t *testing.T) {
+	parser := panos.New(panos.Options{Location: time.FixedZone("", 3600)})
+	for _, log := range []string{traffic, threat} {
+		for _, version := range []string{"6.0.0", "8.1.3", "9.0.0", "9.1.0", "10.0.0", "10.2.9-h1", "11.1.13-h3"} {
+			for _, d := range append(planeOddities(), Dialect{}) {
+				r := sampleRecord(log, version, d)
+				for name, text := range map[string]string{"csv": r.csv(), "custom": r.render(sampleFormat, escaping{})} {
+					for _, format := range []string{"BSD", "IETF"} {
+						line := r.headed("LOG_USER", format, "LAB-FW-01", text)
+						var ev detect.Event
+						if err := parser.Parse(line, r.time, &ev); err != nil {
+							t.Fatalf("%s %s %v: %v in %s", name, version, d, err, line)
+						}
+						got := fmt.Sprint(ev.Src, " ", ev.Dst, " ", ev.DstPort, " ", ev.Action, " ", ev.Rule)
+						if want := "203.0.113.5 198.51.100.7 443 " + r.action + " sensor, last"; got != want {
+							t.Errorf("%s %s %s: %s, want %s", log, name, version, got, want)
+						}
+						if want := r.time.Truncate(time.Second); !ev.Time.Truncate(time.Second).Equal(want) {
+							t.Errorf("%s %s %s %v: at %v, want %v", log, name, version, d, ev.Time, want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestCSVHasTheColumnsOfItsVersion(t *testing.T) {
+	for _, c := range columns {
+		version := fmt.Sprintf("%d.%d.0", c.major, c.minor)
+		for log, want := range map[string]int{traffic: c.traffic, threat: c.threat} {
+			r := sampleRecord(log, version, Dialect{})
+			r.rule = "sensor"
+			if log == threat {
+				r.packet.Threat.Name = "Remote Code Execution"
+			}
+			if got := strings.Count(r.csv(), ",") + 1; got != want {
+				t.Errorf("%s of %s has %d columns, want %d", log, version, got, want)
+			}
+		}
+	}
+	// Places that every reader relies on, from lines of real devices.
+	for _, c := range []struct {
+		log  string
+		at   int
+		want string
+	}{
+		{traffic, 5, "2561"}, {traffic, 39, "7"}, {traffic, 41, "Netherlands"}, {traffic, 46, "policy-deny"}, {traffic, 52, "lab-fw-01"},
+		{traffic, 65, "4f3c"}, {traffic, 102, "2026-03-01T13:00:05.250+01:00"},
+		{threat, 32, "Remote Code Execution(95187)"}, {threat, 34, "critical"}, {threat, 35, "client-to-server"}, {threat, 38, "Netherlands"},
+		{threat, 59, "lab-fw-01"}, {threat, 69, "code-execution"}, {threat, 76, "4f3c"}, {threat, 107, "2026-03-01T13:00:05.250+01:00"},
+	} {
+		r := sampleRecord(c.log, "10.1.0", Dialect{})
+		r.rule = "sensor"
+		if c.log == threat {
+			r.packet.Threat.Name = "Remote Code Execution"
+		}
+		if got := strings.Split(r.csv(), ",")[c.at]; got != c.want {
+			t.Errorf("%s column %d is %q, want %q", c.log, c.at, got, c.want)
+		}
+	}
+}
+
+func TestEveryFieldOfTheTablesIsAVariable(t *testing.T) {
+	for log, fields := range map[string][]string{traffic: trafficFields, threat: threatFields} {
+		for _, name := range fields {
+			if name == "-" || name == "1" || name == "csv-threatid" {
+				continue
+			}
+			_, common := variables[name]
+			_, own := sampleRecord(log, "", Dialect{}).own()[name]
+			if !common && !own {
+				t.Errorf("%s: %s is no variable", log, name)
+			}
+		}
+	}
+}
+
+func TestCustomFormat(t *testing.T) {
+	for _, c := range []struct {
+		log, format, want string
+		dialect           Dialect
+		escaping          escaping
+	}{
+		{traffic, "a $src:$sport$", "a 203.0.113.5:40000$", Dialect{}, escaping{}},
+		{traffic, "$unheard_of $src_x", "$unheard_of $src_x", Dialect{}, escaping{}},
+		{traffic, "<$severity|$threatid>", "<|>", Dialect{}, escaping{}},
+		{traffic, "<$severity|$threatid>", "<$severity|$threatid>", Dialect{Foreign: ForeignLiteral}, escaping{}},
+		{traffic, "$time_received", "2026/03/01 13:00:05", Dialect{}, escaping{}},
+		{traffic, "<$time_received>", "<>", Dialect{TimeReceived: TimeReceivedEmpty}, escaping{}},
+		{traffic, "$time_received", "$time_received", Dialect{TimeReceived: TimeReceivedLiteral}, escaping{}},
+		{traffic, "$time_received", "2026-03-01T13:00:05.250+01:00", Dialect{TimeReceived: TimeReceivedRFC3339}, escaping{}},
+		{traffic, "$cef-formatted-receive_time", "Mar 01 2026 12:00:05 GMT", Dialect{}, escaping{}},
+		{threat, "$threat_name|$threatid|$number-of-severity", `Remote Code Execution, a "test"(95187)|Remote Code Execution, a "test"(95187)|5`, Dialect{}, escaping{}},
+		{threat, "$threat_name|$threatid", `Remote Code Execution, a "test"|95187`, Dialect{ThreatFields: ThreatFieldsSplit}, escaping{}},
+		{traffic, `$srcuser; $rule`, `example\\someone; sensor\, last`, Dialect{}, escaping{`\,;`, `\`}},
+		{traffic, `$srcuser`, `example\someone`, Dialect{}, escaping{`\`, ""}},
+	} {
+		expect(t, c.format, sampleRecord(c.log, "", c.dialect).render(c.format, c.escaping), c.want)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	for _, c := range []struct{ log, severity, facility, format, host, want string }{
+		{traffic, "", "LOG_USER", "BSD", "fw", "<14>Mar  1 13:00:05 fw text"},
+		{traffic, "", "", "BSD", "", "<14>Mar  1 13:00:05 text"},
+		{traffic, "", "LOG_LOCAL7", "IETF", "fw", "<190>1 2026-03-01T13:00:05+01:00 fw - - - -  text"},
+		{traffic, "", "LOG_USER", "IETF", "", "<14>1 2026-03-01T13:00:05+01:00 - - - - -  text"},
+		{threat, "critical", "LOG_USER", "BSD", "fw", "<10>Mar  1 13:00:05 fw text"},
+		{threat, "low", "LOG_USER", "BSD", "fw", "<13>Mar  1 13:00:05 fw text"},
+		{threat, "informational", "LOG_USER", "BSD", "fw", "<14>Mar  1 13:00:05 fw text"},
+	} {
+		r := sampleRecord(c.log, "", Dialect{})
+		if c.log == threat {
+			r.packet.Threat.Severity = c.severity
+		}
+		expect(t, c.format, string(r.headed(c.facility, c.format, c.host, "text")), c.want)
+	}
+	expect(t, "a line end in a value", string(sampleRecord(traffic, "", Dialect{}).headed("", "BSD", "fw", "a\nb\rc")), "<14>Mar  1 13:00:05 fw a b c")
+}
