@@ -124,8 +124,8 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		}
 		return s.copyOf(st, path, o)
 	case !twin.done:
-		if end := min(twin.offset, o.size); twin.h != nil && !sameBefore(twin.h, o.h, end) {
-			return nil, 0, nil
+		if twin.h != nil && (o.size > twin.sizeNow() || !sameBefore(twin.h, o.h, min(twin.offset, o.size))) {
+			return nil, 0, nil // a copy is never longer: this one has lines of its own
 		}
 		return nil, 0, errCopy
 	case o.size <= twin.offset:

@@ -190,6 +190,21 @@ func TestACopyThatIsSeenWhileItIsStillEmpty(t *testing.T) {
 	k.expect()
 }
 
+func TestAFileThatBeginsLikeAnotherButIsLongerIsNoCopy(t *testing.T) {
+	k := start(t, "*.log")
+	lines := numbered("a", 0, 50)
+	k.write("one firewall.log", text(lines))
+	k.expect(lines...)
+	// A second file of the writer, for all firewalls, of which the first one has been the only one so far.
+	k.write("all.log", text(lines))
+	k.expect()
+	k.write("all.log", "another firewall\n")
+	k.expect(append(lines, "another firewall")...)
+	k.write("all.log", "more\n")
+	k.restart()
+	k.expect("more")
+}
+
 func TestACopyUnderAnotherNameHoldsWhatWasNotRead(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", text(numbered("a", 0, 50)))
