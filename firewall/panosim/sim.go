@@ -94,6 +94,7 @@ type Sim struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	dialect Dialect
+	pushed  pushed
 	latency time.Duration
 	denied  map[string]bool // types of call that the administrator's role forbids
 	tables  map[string]*table

@@ -1,0 +1,38 @@
+package panosim
+
+// pushed is what Panorama has pushed to a firewall. It stands beside the firewall's own configuration, never in it:
+// neither reading the running nor the candidate configuration shows anything of it.
+type pushed struct {
+	shared *element            // of the scope Shared; nil: nothing
+	groups map[string]*element // by virtual system: of its device group, an entry with the group's name
+}
+
+// pushedLocked gives what Panorama has pushed for a virtual system: the rules that come before and after the
+// firewall's own, in the order in which they are tried (Shared, group, own rules, group, Shared), and the elements
+// below which pushed objects stand (address, address-group, external-list...), the one that wins first.
+func (s *Sim) pushedLocked(vsys string) (pre, post, objects []*element) {
+	group, shared := s.pushed.groups[vsys], s.pushed.shared
+	pre = append(pushedRules(shared, "pre-rulebase"), pushedRules(group, "pre-rulebase")...)
+	post = append(pushedRules(group, "post-rulebase"), pushedRules(shared, "post-rulebase")...)
+	for _, scope := range []*element{group, shared} {
+		if scope != nil {
+			objects = append(objects, scope)
+		}
+	}
+	return pre, post, objects
+}
+
+// pushedRules gives the security rules of a rulebase, in order; none of a scope that is nil.
+func pushedRules(scope *element, rulebase string) []*element {
+	rules := scope.child(rulebase).child("security").child("rules")
+	if rules == nil {
+		return nil
+	}
+	var out []*element
+	for _, rule := range rules.children {
+		if rule.name == "entry" {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
