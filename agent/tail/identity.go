@@ -65,14 +65,16 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 
 // knownAs gives the known file that has the inode and the content, the youngest identity if several do. A file of
 // which nothing was consumed is known by its inode alone: should that be a mistake, it is read from its beginning all
-// the same.
+// the same. Where no line begins at the offset, as after a power cut that took the end of the file with it, it is
+// another file: that may give lines twice, where going on would lose some.
 func (s *Set) knownAs(o *opened) *file {
 	var best *file
 	for _, f := range s.byKey[o.key] {
 		if f.offset > o.size || (best != nil && best.id > f.id) {
 			continue
 		}
-		if f.begins(o.head) || (f.offset == 0 && f.sumLen == 0 && !f.done) {
+		empty := f.offset == 0 && f.sumLen == 0 && !f.done
+		if empty || (f.begins(o.head) && boundary(o.h, f.offset)) {
 			best = f
 		}
 	}

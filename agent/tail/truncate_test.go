@@ -82,6 +82,19 @@ func TestOffsetBeyondTheEndIsATruncation(t *testing.T) {
 	}
 }
 
+func TestAFileThatLostItsEndWhileDownAndGrewPastItLosesNoLine(t *testing.T) {
+	k := start(t, "*.log")
+	lines := numbered("a", 0, 50)
+	k.write("x.log", text(lines))
+	k.expect(lines...)
+	k.crash()
+	k.must(os.Truncate(k.path("x.log"), int64(len(text(lines[:45]))))) // what a power cut leaves
+	more := numbered("the next start", 0, 20)
+	k.write("x.log", text(more))
+	k.open()
+	k.expect(append(lines[:45:45], more...)...)
+}
+
 func TestSeveralCopytruncatesBetweenTwoLooks(t *testing.T) {
 	k := start(t, "x.log")
 	k.write("x.log", "one\n")
