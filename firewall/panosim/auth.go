@@ -9,12 +9,10 @@ import (
 	"time"
 )
 
-// admin is the user to whom the key of Options belongs.
-const admin = "admin"
-
 // keyring holds the passwords and the keys that are valid.
 type keyring struct {
 	mu       sync.Mutex
+	admin    string // owner of the key of Options
 	now      func() time.Time
 	lifetime time.Duration
 	users    map[string]string
@@ -30,14 +28,14 @@ type apiKey struct {
 
 // init prepares the ring with the administrator's key.
 func (k *keyring) init(o Options) {
-	k.now, k.lifetime = o.Now, o.KeyLifetime
+	k.admin, k.now, k.lifetime = o.Admin, o.Now, o.KeyLifetime
 	k.users = maps.Clone(o.Users)
 	k.valid, k.current = map[string]apiKey{}, map[string]string{}
 	key := o.APIKey
 	if key == "" {
 		key = newKey()
 	}
-	k.addLocked(admin, key)
+	k.addLocked(k.admin, key)
 }
 
 // newKey makes up a key with the beginning and the alphabet that real ones have.
@@ -73,19 +71,19 @@ func (k *keyring) generate(user, password string) (string, bool) {
 	return key, true
 }
 
-// accepts says whether the key is valid now.
-func (k *keyring) accepts(key string) bool {
+// owner gives the user of the key; false: it is not valid now.
+func (k *keyring) owner(key string) (string, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	entry, ok := k.valid[key]
-	return ok && (entry.expires.IsZero() || k.now().Before(entry.expires))
+	return entry.user, ok && (entry.expires.IsZero() || k.now().Before(entry.expires))
 }
 
 // Key is the administrator's key that is valid now. After RevokeKey it is another one than before.
 func (s *Sim) Key() string {
 	s.keys.mu.Lock()
 	defer s.keys.mu.Unlock()
-	return s.keys.current[admin]
+	return s.keys.current[s.keys.admin]
 }
 
 // RevokeKey makes every key given out so far invalid, as an operator can ("Revoking keys" in the PAN-OS
@@ -95,7 +93,7 @@ func (s *Sim) RevokeKey() {
 	defer s.keys.mu.Unlock()
 	clear(s.keys.valid)
 	clear(s.keys.current)
-	s.keys.addLocked(admin, newKey())
+	s.keys.addLocked(s.keys.admin, newKey())
 }
 
 // SetPassword sets the password of a user, who is created if need be, and makes the user's keys invalid.
@@ -108,8 +106,8 @@ func (s *Sim) SetPassword(user, password string) {
 	s.keys.users[user] = password
 	maps.DeleteFunc(s.keys.valid, func(_ string, key apiKey) bool { return key.user == user })
 	delete(s.keys.current, user)
-	if user == admin {
-		s.keys.addLocked(admin, newKey())
+	if user == s.keys.admin {
+		s.keys.addLocked(s.keys.admin, newKey())
 	}
 }
 

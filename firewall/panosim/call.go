@@ -15,6 +15,7 @@ const (
 	KindRegisteredIP = "registered-ip"
 	KindSystemInfo   = "system-info"
 	KindPlugins      = "plugins"
+	KindJobs         = "jobs"  // reading the list of jobs, or one of them
 	KindOther        = "other" // everything that is not simulated, or that could not be understood
 )
 
@@ -22,7 +23,8 @@ const (
 type call struct {
 	form    url.Values
 	key     string
-	size    int64 // bytes of the body
+	admin   string // to whom the key belongs, once it is found valid
+	size    int64  // bytes of the body
 	kind    string
 	command *element // of type=op, once parsed
 	run     func(*Sim, *call) answer

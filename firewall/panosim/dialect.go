@@ -275,4 +275,17 @@ type Dialect struct {
 	TimeReceived TimeReceived
 	ThreatFields ThreatFields
 	Foreign      Foreign
+
+	Marking      Marking
+	BadPath      BadPath
+	Unchanged    Unchanged
+	Choice       Choice
+	References   References
+	LockedCommit LockedCommit
+	LockReach    LockReach
+	Busy         Busy
+	NoChanges    NoChanges
+	Details      Details
+	UnknownJob   UnknownJob
+	Renamed      Renamed
 }

@@ -19,7 +19,7 @@ func (d Dialect) choices() []choice {
 		}
 		return 0
 	}
-	return []choice{
+	return append([]choice{
 		{"duplicates", int(d.Duplicates), repeat},
 		{"missing", int(d.Missing), repeat},
 		{"renewal", int(d.Renewal), []string{"resets", "ignored"}},
@@ -48,7 +48,7 @@ func (d Dialect) choices() []choice {
 		{"time-received", int(d.TimeReceived), []string{"local", "empty", "literal", "rfc3339"}},
 		{"threat-fields", int(d.ThreatFields), []string{"both", "split"}},
 		{"foreign", int(d.Foreign), []string{"empty", "literal"}},
-	}
+	}, d.configChoices()...)
 }
 
 // String names what differs from the zero value, as "duplicates=others-applied,limit=per-entry-error"; the zero
@@ -95,6 +95,7 @@ func Dialects() []Dialect {
 		out = append(out, alone, legacy)
 	}
 	out = append(out, planeOddities()...)
+	out = append(out, configOddities()...)
 	return append(out, Dialect{
 		Duplicates: LegacyEntrySkipped, Missing: LegacyEntrySkipped, Renewal: RenewalIgnored,
 		Limit: LimitPerEntryError, BadEntry: BadEntryRejected, Timeout: LongTimeoutClamped,
@@ -104,6 +105,10 @@ func Dialects() []Dialect {
 		Redirect: RedirectFollowed, EmptyList: EmptyListKept, NoProfile: NoProfileRefused, ListLine: ListLineInvalid,
 		ListHost: ListHostPrefix, ListOverflow: ListOverflowValid, ListTarget: ListTargetSetting, Groups: GroupsAll,
 		TimeReceived: TimeReceivedLiteral, ThreatFields: ThreatFieldsSplit, Foreign: ForeignLiteral,
+		Marking: MarkEntries, BadPath: BadPathMissing, Unchanged: UnchangedPending, Choice: ChoiceAdds,
+		References: ReferencesAtCommit, LockedCommit: LockedCommitAllowed, LockReach: LockReachShared,
+		Busy: BusyRefuses, NoChanges: NoChangesSame, Details: DetailsNested, UnknownJob: UnknownJobQuery,
+		Renamed: RenamedLeaves,
 	})
 }
 

@@ -20,6 +20,7 @@ func operations() []operation {
 		{[]string{"show", "plugins", "packages"}, KindPlugins, (*Sim).plugins},
 		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, (*Sim).registeredIP},
 		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, (*Sim).registeredAddress},
+		{[]string{"show", "jobs"}, KindJobs, (*Sim).showJobs},
 	}
 }
 

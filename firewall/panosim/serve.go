@@ -162,7 +162,8 @@ func (s *Sim) answer(c *call) answer {
 	if c.free {
 		return c.run(s, c)
 	}
-	if !s.keys.accepts(c.key) {
+	var ok bool
+	if c.admin, ok = s.keys.owner(c.key); !ok {
 		s.meter.refused()
 		return forbidden("Invalid Credential")
 	}

@@ -1,6 +1,7 @@
 package panosim
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -21,12 +22,19 @@ type Options struct {
 	Serial   string // "" is 007000000000001
 	Hostname string // "" is lab-fw-01
 
-	APIKey      string            // the key of the administrator "admin"; "" makes one up
+	Admin       string            // owner of APIKey, and of the edits made with it; "" is "admin"
+	APIKey      string            // "" makes one up
 	Users       map[string]string // name to password, for keygen; nil refuses every keygen
 	KeyLifetime time.Duration     // 0: keys do not expire, and one user always gets the same key
 
 	VSys    []string // virtual systems; nil is vsys1 alone. The first one is meant when a call names none
 	Dialect Dialect
+
+	// Config is the running configuration at the start as XML, <config>...</config>; "" is a factory default: the
+	// zones trust and untrust in each virtual system, and no rules.
+	Config string
+	// CommitTime is how long a commit takes by the firewall's clock; 0: it has ended when it is first asked for.
+	CommitTime time.Duration
 
 	// MaxRegistered is the platform's limit of registered addresses over all virtual systems; 0 is 2500, that of
 	// a VM-100 (PAN-OS documentation, "Use Dynamic Address Groups in Policy").
@@ -57,6 +65,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Model, "PA-VM")
 	def(&o.Serial, "007000000000001")
 	def(&o.Hostname, "lab-fw-01")
+	def(&o.Admin, "admin")
 	if len(o.VSys) == 0 {
 		o.VSys = []string{"vsys1"}
 	}
@@ -81,6 +90,8 @@ type Sim struct {
 	addr    string
 
 	closing chan struct{} // closed by Close: ends hangs and delays
+	life    context.Context
+	end     context.CancelFunc // of life, with closing
 	shut    sync.Once
 	running sync.WaitGroup // handlers and accepting
 
@@ -102,6 +113,8 @@ type Sim struct {
 	booted  time.Time
 	changes uint64
 	onPage  func(Page)
+	config  configuration
+	jobs    jobList
 }
 
 // Start begins to serve on a free port of 127.0.0.1, with a certificate of an authority made for this instance.
@@ -120,9 +133,10 @@ func Start(o Options) (*Sim, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start simulated firewall: %w", err)
 	}
+	life, end := context.WithCancel(context.Background())
 	s := &Sim{
 		opts: o, version: v, cert: cert, addr: listener.Addr().String(),
-		closing: make(chan struct{}),
+		closing: make(chan struct{}), life: life, end: end,
 		dialect: o.Dialect, latency: o.Latency, booted: o.Now(),
 		denied: map[string]bool{}, tables: map[string]*table{},
 	}
@@ -130,6 +144,10 @@ func Start(o Options) (*Sim, error) {
 		s.tables[name] = newTable()
 	}
 	s.keys.init(o)
+	if err := s.config.init(o); err != nil {
+		end()
+		return nil, fmt.Errorf("start simulated firewall: %w", errors.Join(err, listener.Close()))
+	}
 	s.serve(listener)
 	return s, nil
 }
@@ -206,6 +224,7 @@ func (s *Sim) Close() {
 		s.mu.Unlock()
 		s.network.Lock()
 		close(s.closing)
+		s.end()
 		s.network.Unlock()
 		s.Down()
 		s.running.Wait()

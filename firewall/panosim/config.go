@@ -1,0 +1,183 @@
+package panosim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// configuration is the running configuration with what has been edited since: a journal of edits, each with its
+// administrator, and the candidate, which is the running configuration with the journal carried out. An edit that
+// is committed or reverted leaves the journal, and the candidate is made anew from what stays; so the edits of one
+// administrator can be published or dropped and those of the others stay as they are.
+type configuration struct {
+	running   *element
+	candidate tree
+	journal   []*edit
+	edits     int // so many were made so far
+	hooks     []func(old, new *element)
+	locks     []lock
+}
+
+// localhost is the name that a firewall gives itself in its configuration.
+const localhost = "localhost.localdomain"
+
+// factory is the configuration of a firewall that nobody has configured.
+func factory(o Options) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<config version="%[1]s"><mgt-config><users><entry name="%[2]s"><permissions><role-based>`+
+		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
+		`<devices><entry name="`+localhost+`"><vsys>`, versionOf(o), escape(o.Admin))
+	for _, vsys := range o.VSys {
+		fmt.Fprintf(&b, `<entry name="%s"><zone><entry name="trust"><network><layer3/></network></entry>`+
+			`<entry name="untrust"><network><layer3/></network></entry></zone>`+
+			`<rulebase><security><rules/></security></rulebase></entry>`, escape(vsys))
+	}
+	b.WriteString(`</vsys></entry></devices></config>`)
+	return b.String()
+}
+
+// versionOf is the version of the configuration's format: that of PAN-OS without its patch.
+func versionOf(o Options) string {
+	parts := strings.SplitN(o.Version, ".", 3)
+	return strings.Join(append(parts[:min(2, len(parts))], "0"), ".")
+}
+
+// init reads the configuration with which the firewall starts.
+func (c *configuration) init(o Options) error {
+	text := o.Config
+	if text == "" {
+		text = factory(o)
+	}
+	root, err := parseConfig(text)
+	if err != nil {
+		return fmt.Errorf("Options.Config: %w", err)
+	}
+	if root.name != "config" {
+		return fmt.Errorf("Options.Config: expected <config>, found <%s>", root.name)
+	}
+	c.running, c.candidate = root, newTree(root)
+	return nil
+}
+
+// runningLocked is the running configuration, <config>. It is never modified: a commit replaces it.
+func (s *Sim) runningLocked() *element { return s.config.running }
+
+// candidateLocked is the candidate, which is not modified either: the next edit replaces it.
+func (s *Sim) candidateLocked() *element { return s.config.candidate.state() }
+
+// onCommitLocked has a function called after each change of the running configuration, with the lock held: it must
+// not block, and may start what takes longer elsewhere.
+func (s *Sim) onCommitLocked(f func(old, new *element)) {
+	s.config.hooks = append(s.config.hooks, f)
+}
+
+// setRunningLocked replaces the running configuration. What is in the journal stays there.
+func (s *Sim) setRunningLocked(root *element) {
+	old := s.config.running
+	s.config.running = root
+	s.config.rebuild()
+	for _, f := range s.config.hooks {
+		f(old, root)
+	}
+}
+
+// rebuild makes the candidate anew. An edit that can no longer be carried out (it built on another that is gone)
+// leaves the journal: there is nothing left that it would do.
+func (c *configuration) rebuild() {
+	c.candidate = newTree(c.running)
+	c.journal = slices.DeleteFunc(c.journal, func(e *edit) bool {
+		_, refused := e.apply(&c.candidate)
+		return refused != nil
+	})
+}
+
+// Running gives the running configuration as XML.
+func (s *Sim) Running() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.running.String()
+}
+
+// Candidate gives the whole candidate as XML, with the attributes of what is not committed.
+func (s *Sim) Candidate() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	s.config.candidate.root.write(&b, s.dialect.Marking)
+	return b.String()
+}
+
+// Pending is the number of an administrator's edits that are not committed; of "" it is that of all.
+func (s *Sim) Pending(admin string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, e := range s.config.journal {
+		if admin == "" || e.mark.admin == admin {
+			n++
+		}
+	}
+	return n
+}
+
+// Edit edits the candidate as an administrator would behind the client's back. The action is one of set, edit,
+// delete, rename (content is the new name) and move (content is "top", "bottom", "before NAME" or "after NAME").
+// The error has the lines of the firewall's refusal: locks, references and the rules for names and values hold
+// here as they do over the wire.
+func (s *Sim) Edit(admin, action, path, content string) error {
+	e := &edit{action: action}
+	switch action {
+	case "move":
+		e.where, e.dst, _ = strings.Cut(content, " ")
+	case "rename":
+		e.newName = content
+	case "set", "edit":
+		var err error
+		if e.element, err = parseConfig(content); err != nil {
+			return fmt.Errorf("%s %s: %w", action, path, err)
+		}
+	}
+	var err error
+	if e.path, err = parseXPath(path); err != nil {
+		return fmt.Errorf("%s %s: %w", action, path, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused := s.editLocked(admin, e); refused != nil {
+		return fmt.Errorf("%s %s: %w", action, path, refused)
+	}
+	return nil
+}
+
+// editLocked carries an edit out on the candidate and notes it.
+func (s *Sim) editLocked(admin string, e *edit) *refusal {
+	c := &s.config
+	e.mark = &mark{admin: admin, id: c.edits + 1, time: s.opts.Now()}
+	changed, refused := e.apply(&c.candidate)
+	if refused != nil || !changed {
+		return refused
+	}
+	c.edits++
+	c.journal = append(c.journal, e)
+	return nil
+}
+
+// refusal is why a call is not carried out, as the firewall answers it.
+type refusal struct {
+	code  int // 0: the answer has none
+	lines []string
+	soft  bool // status="success" all the same, as for an object that is not there
+}
+
+func refuse(code int, lines ...string) *refusal { return &refusal{code: code, lines: lines} }
+
+// Error makes it an error for callers in Go.
+func (r *refusal) Error() string {
+	return fmt.Sprintf("code %d: %s", r.code, strings.Join(r.lines, " | "))
+}
+
+// missing is the refusal to touch what is not there.
+func missing() *refusal {
+	return &refusal{code: 7, lines: []string{"Object doesn't exist"}, soft: true}
+}

@@ -1,0 +1,145 @@
+package panosim
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// era is the time between two states of a tree that somebody keeps.
+type era struct{ _ byte } // not of size zero: eras are told apart by their addresses
+
+// tree is a configuration that can be edited while earlier states of it are kept and read: an element that is part
+// of an earlier state is copied before it is modified, and its ancestors with it, so that a state costs nothing
+// until the next edit, and an edit costs the lists on its way at most once a state.
+type tree struct {
+	root *element
+	era  *era
+}
+
+// newTree begins a tree at a state that others may hold.
+func newTree(state *element) tree { return tree{root: state, era: new(era)} }
+
+// state gives the tree as it is now. It will not change any more.
+func (t *tree) state() *element {
+	t.era = new(era)
+	return t.root
+}
+
+// indexFrom is the number of children from which they are looked up by key rather than one after the other.
+const indexFrom = 32
+
+// chain is an element with its ancestors, the root of the tree first.
+type chain []*element
+
+func (c chain) last() *element { return c[len(c)-1] }
+
+// own makes every element of the chain modifiable, and gives the chain of those that stand in their place now.
+func (t *tree) own(c chain) chain {
+	t.root = t.mine(t.root)
+	out := chain{t.root}
+	for _, e := range c[1:] {
+		out = append(out, t.ownChild(out.last(), e))
+	}
+	return out
+}
+
+// mine gives the element itself if the tree made it since its last state, else a copy.
+func (t *tree) mine(e *element) *element {
+	if e.era == t.era {
+		return e
+	}
+	return &element{
+		name: e.name, attributes: maps.Clone(e.attributes), text: e.text, children: slices.Clone(e.children), mark: e.mark,
+		era: t.era,
+	}
+}
+
+// ownChild makes a child of an element that the tree owns modifiable.
+func (t *tree) ownChild(parent, child *element) *element {
+	own := t.mine(child)
+	if own != child {
+		parent.children[slices.Index(parent.children, child)] = own
+		parent.reindex(child.key(), own)
+	}
+	return own
+}
+
+// lookup finds a child by key, with an index when there are many.
+func (t *tree) lookup(parent *element, k key) *element {
+	if parent.index == nil && len(parent.children) >= indexFrom {
+		parent.index = make(map[key]*element, 2*len(parent.children))
+		for _, c := range slices.Backward(parent.children) {
+			parent.index[c.key()] = c // the first of several stays
+		}
+	}
+	return parent.find(k)
+}
+
+// add puts a new child at the end.
+func (t *tree) add(parent, child *element) {
+	child.era = t.era
+	parent.children = append(parent.children, child)
+	parent.text = ""
+	if parent.index != nil && parent.index[child.key()] == nil {
+		parent.index[child.key()] = child
+	}
+}
+
+// insert puts a new child before the nth.
+func (t *tree) insert(parent, child *element, n int) {
+	child.era = t.era
+	parent.children = slices.Insert(parent.children, n, child)
+	parent.index = nil
+}
+
+// remove takes a child away.
+func (t *tree) remove(parent, child *element) {
+	i := slices.Index(parent.children, child)
+	parent.children = slices.Delete(parent.children, i, i+1)
+	if parent.index != nil && parent.index[child.key()] == child {
+		delete(parent.index, child.key())
+	}
+}
+
+func (e *element) reindex(k key, child *element) {
+	if e.index != nil {
+		e.index[k] = child
+	}
+}
+
+// mark says which edit touched an element.
+type mark struct {
+	admin string
+	id    int
+	time  time.Time
+	gone  bool // the edit is committed, or reverted
+}
+
+// Marking is which elements of a candidate carry the attributes admin, dirtyId and time.
+type Marking uint8
+
+// Recorded answers show the first (an edited container with all of what was edited in it); that clients which
+// compare must not rely on it is why there are others.
+const (
+	MarkTouched Marking = iota // each element that an edit touched
+	MarkEntries                // of those, entries alone
+	MarkNothing                // none
+
+	markNowhere // of a configuration that runs
+)
+
+// write appends the attributes, in the order in which pango strips them.
+func (m *mark) write(b *strings.Builder, e *element, marking Marking) {
+	if m == nil || m.gone || marking >= MarkNothing || marking == MarkEntries && e.name != "entry" {
+		return
+	}
+	b.WriteString(` admin="`)
+	_, _ = attributeEscapes.WriteString(b, m.admin)
+	b.WriteString(`" dirtyId="` + strconv.Itoa(m.id) + `" time="` + m.time.Format(configTime) + `"`)
+}
+
+// configTime is how times are written in a candidate and in jobs.
+const configTime = "2006/01/02 15:04:05"
