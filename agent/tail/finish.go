@@ -108,6 +108,9 @@ func (st *Stream) lose(f *file) {
 	st.remove(f)
 	f.size = f.offset
 	st.conclude(f)
+	// What was passed over as a copy of it may hold what was not read.
+	clear(st.set.settled)
+	st.set.watch.dirty.Store(true)
 	if f.offset > 0 {
 		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).
 			Msg("was deleted or truncated, and no copy is found; if more was written to it, that is lost")

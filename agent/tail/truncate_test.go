@@ -227,6 +227,30 @@ func TestACopyUnderAnotherNameHoldsWhatWasNotRead(t *testing.T) {
 	k.expect("unread")
 }
 
+func TestACopyUnderAnotherNameOfAFileThatWasDeletedWhileDown(t *testing.T) {
+	for name, successor := range map[string]bool{"with a successor": true, "without one": false} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, "*.log")
+			k.write("x.log", text(numbered("a", 0, 50)))
+			k.expect(numbered("a", 0, 50)...)
+			k.write("x.log", "unread\n")
+			k.crash()
+			k.copy("x.log", "a.log")
+			k.remove("x.log")
+			want := []string{"unread"}
+			if successor {
+				k.write("x.log", "next\n")
+				want = append(want, "next")
+			}
+			k.open()
+			k.later(goneGrace)
+			k.expectAny(want...)
+			k.restart()
+			k.expect()
+		})
+	}
+}
+
 func TestAWriterThatDidNotNoticeTheTruncationLeavesAHole(t *testing.T) {
 	k := start(t, "*.log")
 	w, err := os.Create(k.path("x.log")) // without O_APPEND
