@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -157,26 +156,19 @@ func (k *kit) commit() {
 func (k *kit) expect(want ...string) {
 	k.t.Helper()
 	k.read()
-	var have []string
-	for _, g := range k.taken {
-		have = append(have, g.text)
-	}
-	if !slices.Equal(have, want) {
-		k.t.Fatalf("read %q, want %q\nlog: %s", abridged(have), abridged(want), k.log.String())
-	}
-	k.commit()
+	k.expectTaken(want)
 }
 
 // expectAny is expect without the order, for several paths.
 func (k *kit) expectAny(want ...string) {
 	k.t.Helper()
 	k.read()
-	sort.Slice(k.taken, func(i, j int) bool { return k.taken[i].text < k.taken[j].text })
-	sort.Strings(want)
-	k.taken, want = slices.Clip(k.taken), slices.Clip(want)
+	slices.SortFunc(k.taken, func(a, b got) int { return strings.Compare(a.text, b.text) })
+	slices.Sort(want)
 	k.expectTaken(want)
 }
 
+// expectTaken commits what was taken, and compares it.
 func (k *kit) expectTaken(want []string) {
 	k.t.Helper()
 	var have []string
