@@ -120,7 +120,7 @@ func (d *folder) changed() bool {
 // missing tells whether the folder is not there, which is no trouble if it was never asked for by its full path.
 func (d *folder) missing() bool { return errors.Is(d.err, fs.ErrNotExist) }
 
-// list lists the folders of all inputs.
+// list lists the folders of all inputs and streams.
 func (s *Set) list() map[string]*folder {
 	wanted := map[string][]string{}
 	for i := range s.inputs {
@@ -146,7 +146,29 @@ func (s *Set) list() map[string]*folder {
 		}
 		folders[dir] = d
 	}
+	s.listTargets(folders)
 	return folders
+}
+
+// listTargets lists the folders, too, in which the files behind symbolic links lie: there they are renamed.
+func (s *Set) listTargets(folders map[string]*folder) {
+	targets := map[string][]string{}
+	for _, d := range folders {
+		for _, e := range d.entries {
+			if !e.link || !e.regular() || (s.streams[e.path] == nil && s.inputOf(e.path) < 0) {
+				continue
+			}
+			if target, err := filepath.EvalSymlinks(e.path); err == nil { // else it went since it was listed
+				dir := filepath.Dir(target)
+				targets[dir] = append(targets[dir], filepath.Base(target))
+			}
+		}
+	}
+	for dir, names := range targets {
+		if folders[dir] == nil {
+			folders[dir] = listFolder(dir, names)
+		}
+	}
 }
 
 // at gives what lies at a path, from the last listing.

@@ -326,6 +326,31 @@ func TestASymbolicLinkThatIsSetToTheNextFile(t *testing.T) {
 	k.expect("two", "three")
 }
 
+func TestAFileBehindASymbolicLinkIsFoundWhereItWasRenamed(t *testing.T) {
+	for name, pattern := range map[string]string{"literal": "links/x.log", "wildcard": "links/*.log"} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, pattern)
+			k.must(os.Mkdir(k.path("links"), 0o755))
+			k.must(os.Mkdir(k.path("data"), 0o755))
+			k.must(os.Symlink("../data/x.log", k.path("links/x.log")))
+			k.write("data/x.log", "one\n")
+			k.expect("one")
+			k.write("data/x.log", "two\n")
+			k.crash()
+			k.rename("data/x.log", "data/x.log.1")
+			k.write("data/x.log", "three\n")
+			k.open()
+			k.expect("two", "three")
+			k.later(11 * time.Second)
+			k.commit()
+			k.write("data/x.log.1", "late\n")
+			k.expect("late")
+			k.restart()
+			k.expect()
+		})
+	}
+}
+
 func TestWithoutFileSystemEventsPollingDoes(t *testing.T) {
 	k := newKit(t, t.TempDir(), "*.log")
 	k.o.PollInterval = 10 * time.Millisecond
