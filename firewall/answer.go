@@ -51,11 +51,26 @@ func (h head) err() *Error {
 		e.Kind = KindAuth
 	case strings.Contains(reason, "for the platform reached"):
 		e.Kind = KindCapacity
+	case busy(reason):
+		e.Kind = KindBusy
 	}
 	if e.Text == "" {
 		e.Text = "PAN-OS answered status " + strconv.Quote(h.Status) + " without a reason"
 	}
 	return e
+}
+
+// busy tells whether a refusal will pass by itself: what is asked for waits for a commit, an installation, a
+// synchronisation or a lock of somebody else's (pan-os-python, classify_exception).
+func busy(reason string) bool {
+	for _, text := range []string{
+		"in progress", "is currently locked", "configuration is locked", "locked by", "commit lock", "other administrators are holding",
+	} {
+		if strings.Contains(reason, text) {
+			return true
+		}
+	}
+	return false
 }
 
 var errNotPANOS = errors.New("the answer is no PAN-OS XML")

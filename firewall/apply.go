@@ -15,8 +15,8 @@ const (
 	replaceBatch = 100
 )
 
-// job is one message of a plan.
-type job struct {
+// outgoing is one message of a plan.
+type outgoing struct {
 	do      func([]Change) error
 	changes []Change
 }
@@ -48,16 +48,16 @@ func (p *pass) late() bool {
 	return limit > 0 && time.Since(p.began) > limit
 }
 
-func (p *pass) jobs(plan Plan, removals []Change) []job {
+func (p *pass) jobs(plan Plan, removals []Change) []outgoing {
 	size := p.f.batch
-	var jobs []job
+	var jobs []outgoing
 	register, remove := slices.Collect(slices.Chunk(plan.Register, size)), slices.Collect(slices.Chunk(removals, size))
 	for i := range max(len(register), len(remove)) {
 		if i < len(register) {
-			jobs = append(jobs, job{p.register, register[i]})
+			jobs = append(jobs, outgoing{p.register, register[i]})
 		}
 		if i < len(remove) {
-			jobs = append(jobs, job{p.unregister, remove[i]})
+			jobs = append(jobs, outgoing{p.unregister, remove[i]})
 		}
 	}
 	var again, anew []Change
@@ -71,10 +71,10 @@ func (p *pass) jobs(plan Plan, removals []Change) []job {
 		}
 	}
 	for changes := range slices.Chunk(again, size) {
-		jobs = append(jobs, job{p.renew, changes})
+		jobs = append(jobs, outgoing{p.renew, changes})
 	}
 	for changes := range slices.Chunk(anew, min(size, replaceBatch)) {
-		jobs = append(jobs, job{p.replace, changes})
+		jobs = append(jobs, outgoing{p.replace, changes})
 	}
 	return jobs
 }

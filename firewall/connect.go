@@ -20,6 +20,9 @@ const (
 	CallRegister   = "register"
 	CallUnregister = "unregister"
 	CallConfig     = "config"
+	CallCommit     = "commit"
+	CallJob        = "job"
+	CallHA         = "high-availability"
 )
 
 // version is a PAN-OS version; the zero value is none.

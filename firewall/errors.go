@@ -24,6 +24,9 @@ const (
 	KindAPI         = "api"         // PAN-OS understood the call and refused it
 	KindTimeout     = "timeout"     // no answer within Options.Timeout, or the caller's deadline passed
 	KindCapacity    = "capacity"    // the platform's limit of registered addresses is reached
+	KindBusy        = "busy"        // another commit is running, or another administrator holds a lock
+	KindCommit      = "commit"      // a commit was carried out and failed; Text holds its details
+	KindPassive     = "passive"     // a member of a pair that takes no changes now
 	KindUnsupported = "unsupported" // not a PAN-OS firewall, or one that is too old
 	KindCanceled    = "canceled"    // the caller gave up
 )
@@ -79,7 +82,7 @@ func Transient(err error) bool {
 		return false
 	}
 	switch e.Kind {
-	case KindUnreachable, KindTimeout, KindMalformed, KindCanceled:
+	case KindUnreachable, KindTimeout, KindMalformed, KindCanceled, KindBusy:
 		return true
 	case KindHTTP:
 		return transientStatus(e.Code)

@@ -1,5 +1,12 @@
 package firewall
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"strings"
+)
+
 // Modes of enforcement.
 const (
 	ModeTag   = "dynamic-tag"   // registered addresses bear a tag that a dynamic address group matches; no commit
@@ -12,6 +19,7 @@ const (
 type Names struct {
 	Tag      string // the tag object, and the tag of registered addresses and of our address objects
 	Group    string // the dynamic or static address group that the block rule uses
+	Nobody   string // the address object that keeps a static group from being empty
 	List     string // the external dynamic list
 	Block    string // the first rule, which drops what is blocked
 	Sensor   string // the last rule, which drops and logs what nothing else allowed
@@ -21,10 +29,42 @@ type Names struct {
 	CA       string // our CA among the firewall's certificates
 }
 
-// NamesFor gives the names that follow from a tag.
+const (
+	// maxName is the longest name of an object, in bytes (PAN-OS documentation, "Create an Address Object"). Profiles
+	// and certificates take 31.
+	maxName = 63
+	// maxStem leaves room for what is put behind it: an IPv6 network of 43 bytes, or "-sensor" within 31.
+	maxStem = 19
+)
+
+// NamesFor gives the names that follow from a tag. A tag that serves as the beginning of object names is that; of a
+// longer one, or one with other characters, the beginning is taken, and a number that tells it from others.
 func NamesFor(tag string) Names {
+	stem := stem(tag)
 	return Names{
-		Tag: tag, Group: tag, List: tag + "-list", Block: tag + "-block", Sensor: tag + "-sensor",
-		Logs: tag, Syslog: tag, CertProf: tag, CA: tag + "-ca",
+		Tag: tag, Group: stem, Nobody: stem + "-nobody", List: stem + "-list", Block: stem + "-block", Sensor: stem + "-sensor",
+		Logs: stem, Syslog: stem, CertProf: stem, CA: stem + "-ca",
 	}
+}
+
+// stem makes of a tag what an object's name may begin with: letters, digits, - and _, a letter or digit first.
+func stem(tag string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, tag)
+	if plain == tag && len(tag) <= maxStem && tag[0] != '-' {
+		return tag
+	}
+	sum := sha256.Sum256([]byte(tag))
+	plain = strings.TrimLeft(plain, "-_")
+	return plain[:min(len(plain), maxStem-9)] + "x" + hex.EncodeToString(sum[:4])
+}
+
+// object is the name of the address object for an address or network, at most 63 bytes. Two never share one.
+func (n Names) object(p netip.Prefix) string {
+	text := strings.NewReplacer(":", "_", "/", "-").Replace(address(p))
+	return n.Group + "-" + text
 }

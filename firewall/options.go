@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -36,6 +37,8 @@ type DeviceOptions struct {
 	UserAgent string
 
 	Now func() time.Time // nil: time.Now
+	// Pause waits between two looks at a job; false: ctx ended first. nil: by a timer.
+	Pause func(ctx context.Context, d time.Duration) bool
 	// OnCall, if not nil, is told of every call when it is over, repetitions included in its time; kind is one of the
 	// Call constants. It is called by the goroutine that makes the call.
 	OnCall func(kind string, took time.Duration, err error)

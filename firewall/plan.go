@@ -171,10 +171,17 @@ func (plan *Plan) arrange(missing []Entry, actual map[netip.Prefix]Registration,
 	})
 	slices.SortFunc(plan.Unregister, comparePrefixes)
 	slices.SortFunc(plan.Unsupported, func(a, b Unsupported) int { return comparePrefixes(a.Prefix, b.Prefix) })
-	if n := len(plan.Unregister); n > brakeFrom && n*100 > l.MaxRemovalPercent*len(actual) {
-		plan.Braked = &Brake{Remove: n, Standing: len(actual), Percent: l.MaxRemovalPercent, Share: (n*100 + len(actual) - 1) / len(actual)}
+	if plan.Braked = braked(len(plan.Unregister), len(actual), l.MaxRemovalPercent); plan.Braked != nil {
 		plan.Unregister = nil
 	}
+}
+
+// braked tells whether removing so many of what stands needs a person.
+func braked(remove, standing, percent int) *Brake {
+	if remove <= brakeFrom || remove*100 <= percent*standing {
+		return nil
+	}
+	return &Brake{Remove: remove, Standing: standing, Percent: percent, Share: (remove*100 + standing - 1) / standing}
 }
 
 // timeout is how long the firewall shall hold an entry that ends at until, in whole seconds, rounded up.

@@ -130,7 +130,8 @@ type Report struct {
 	Unsupported         []Unsupported
 	Refused             []Refused // not tried again before the next full pass
 	Braked              *Brake
-	Backlog             int           // changes for which Options.PassTime was too short; the next pass should follow at once
+	Backlog             int           // changes for which TagOptions.PassTime was too short; the next pass should follow at once
+	Waiting             time.Duration // not 0: changes wait for their time, which is then; the next pass should come no later
 	Standing            int           // registrations known to stand
 	Calls               int           // requests sent, repetitions included
 	Took                time.Duration // of the pass
@@ -141,7 +142,7 @@ type Report struct {
 // nothing to do costs no call and one new block costs one. The first pass, and the one after any doubt, are full by
 // themselves. A full pass also reads back what it registered.
 //
-// With Options.PassTime a pass can leave a part to the next one; Report.Backlog tells how much.
+// With TagOptions.PassTime a pass can leave a part to the next one; Report.Backlog tells how much.
 //
 // The error, if any, is an *Error; the Report holds what was done nevertheless.
 func (f *Tags) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {

@@ -171,8 +171,8 @@ func takeForm(req *http.Request) (url.Values, error) {
 
 type repeatKey struct{}
 
-// repeatable tells whether a call may be sent twice: reads, and tag updates, which say what shall be and not what
-// to change. Never a commit, and never keygen: repeated failures lock an administrator out.
+// repeatable tells whether a call may be sent twice: reads, and what says what shall be and not what to change. Never a
+// commit, a move or a rename, and never keygen: repeated failures lock an administrator out.
 func repeatable(form url.Values) bool {
 	switch form.Get("type") {
 	case "user-id":
@@ -180,7 +180,10 @@ func repeatable(form url.Values) bool {
 	case "op":
 		return strings.HasPrefix(form.Get("cmd"), "<show>")
 	case "config":
-		return form.Get("action") == "get" || form.Get("action") == "show"
+		switch form.Get("action") {
+		case "get", "show", actionSet, actionEdit, actionDelete, "multi-config":
+			return true
+		}
 	}
 	return false
 }

@@ -27,8 +27,6 @@ func parseTree(body []byte) (*node, error) {
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	var top node
 	open := []*node{&top}
-	var text []strings.Builder
-	text = append(text, strings.Builder{})
 	for count := 0; ; {
 		tok, err := dec.Token()
 		if err == io.EOF {
@@ -48,13 +46,16 @@ func parseTree(body []byte) (*node, error) {
 			}
 			parent := open[len(open)-1]
 			parent.children = append(parent.children, child)
-			open, text = append(open, child), append(text, strings.Builder{})
+			open = append(open, child)
 		case xml.EndElement:
 			last := len(open) - 1
-			open[last].text = strings.TrimSpace(text[last].String())
-			open, text = open[:last], text[:last]
+			open[last].text = strings.TrimSpace(open[last].text)
+			open = open[:last]
 		case xml.CharData:
-			text[len(text)-1].Write(t)
+			// Between elements stand only spaces, which are not kept.
+			if n := open[len(open)-1]; n.text != "" || len(bytes.TrimSpace(t)) > 0 {
+				n.text += string(t)
+			}
 		}
 	}
 	if len(top.children) != 1 {
@@ -143,6 +144,21 @@ func (n *node) value(path ...string) string {
 		return at.text
 	}
 	return ""
+}
+
+// texts gives all texts below the element, in their order.
+func (n *node) texts() []string {
+	if n == nil {
+		return nil
+	}
+	var out []string
+	if n.text != "" {
+		out = append(out, n.text)
+	}
+	for _, c := range n.children {
+		out = append(out, c.texts()...)
+	}
+	return out
 }
 
 // is tells whether the element at path says yes. What is absent says what it says by default, which for all that is

@@ -1,0 +1,345 @@
+package firewall
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const defaultCommitInterval = time.Minute
+
+// GroupOptions say what is kept on the firewall in address-group mode.
+type GroupOptions struct {
+	Names             Names
+	Admin             string        // the administrator as whom we act, for partial commits; "": as the firewall names it beside our edits
+	MaxRemovalPercent int           // the brake: 1 to 100 (off); 0: 30
+	MaxMembers        int           // of a static address group; 0: 2500
+	CommitInterval    time.Duration // between two commits; the first after a longer pause goes out at once; 0: 1 minute
+}
+
+// Group keeps a static address group level with a blacklist. Every address is an address object of ours; changes are
+// batched, for each batch takes a commit, which publishes our edits and nobody else's. Nothing here ends by itself: what
+// is in the group stays blocked until we, or a person, take it out.
+//
+// Its methods may be called from any goroutine; passes wait for one another.
+type Group struct {
+	devices []*Device // one, or both members of a pair
+	opts    GroupOptions
+
+	mu        sync.Mutex // held during a pass; guards what follows
+	stale     bool       // what is below is in doubt: the next pass reads first
+	device    *Device    // that takes changes
+	admin     string     // as whom we act; "": not known yet
+	candidate groupState
+	running   map[netip.Prefix]bool // blocked by the running configuration
+	clean     bool                  // the running configuration holds what the candidate holds
+	tried     time.Time             // when the last commit was sent; zero: none
+	failed    error                 // what became of it, until the next one is due
+}
+
+// NewGroup checks the options. It makes no call. Of a pair, both members are given, in any order; the one that is active
+// is written to.
+func NewGroup(opts GroupOptions, devices ...*Device) (*Group, error) {
+	if len(devices) == 0 {
+		return nil, errors.New("an address group needs a firewall")
+	}
+	fail := func(err error) (*Group, error) { return nil, fmt.Errorf("firewall %q: %w", devices[0].opts.Name, err) }
+	if err := checkTag(opts.Names.Tag); err != nil {
+		return fail(err)
+	}
+	if opts.Names.Group == "" {
+		return fail(errors.New("address group: a name is needed"))
+	}
+	if err := checkRemoval(&opts.MaxRemovalPercent); err != nil {
+		return fail(err)
+	}
+	opts.MaxMembers = cmp.Or(opts.MaxMembers, maxMembers)
+	opts.CommitInterval = cmp.Or(opts.CommitInterval, defaultCommitInterval)
+	if opts.MaxMembers < 2 || opts.CommitInterval < 0 {
+		return fail(errors.New("address group: room for 2 members and a positive commit interval are needed"))
+	}
+	return &Group{devices: devices, opts: opts, stale: true, device: devices[0], admin: opts.Admin}, nil
+}
+
+// Restore has nothing to restore: the firewall says all there is to know.
+func (g *Group) Restore(map[netip.Prefix]time.Time) {}
+
+// Reconcile makes one pass: it brings the candidate configuration level with desired, and commits when it is time. A
+// full pass reads both configurations first; so does the first one, and the one after any doubt. Report.Waiting tells
+// when a batch is due. Registered and Unregistered name what a commit has put into force and out of it.
+//
+// A commit that failed takes our edits back; the error says why, and is given again until the next one is due.
+func (g *Group) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := &groupPass{g: g, ctx: ctx, began: time.Now()}
+	before := g.sent()
+	err := p.run(desired, full || g.stale)
+	if err != nil {
+		g.stale = true
+	}
+	p.report.Standing = len(g.running)
+	p.report.Calls = int(g.sent() - before)
+	p.report.Took = time.Since(p.began)
+	return p.report, err
+}
+
+// sent is how many requests were made so far.
+func (g *Group) sent() (n int64) {
+	for _, d := range g.devices {
+		n += d.transport.try.sent.Load()
+	}
+	return n
+}
+
+func (g *Group) now() time.Time { return g.devices[0].opts.Now() }
+
+// due is how long the next commit has to wait.
+func (g *Group) due() time.Duration {
+	if g.tried.IsZero() {
+		return 0
+	}
+	return max(g.opts.CommitInterval-g.now().Sub(g.tried), 0)
+}
+
+// groupPass is the state of one Reconcile.
+type groupPass struct {
+	g      *Group
+	ctx    context.Context
+	began  time.Time
+	report Report
+}
+
+func (p *groupPass) run(desired []Entry, full bool) error {
+	g := p.g
+	if g.failed != nil && g.due() > 0 {
+		p.report.Waiting = g.due()
+		return g.failed
+	}
+	g.failed = nil
+	if full {
+		if err := p.read(); err != nil {
+			return err
+		}
+	}
+	plan := planGroup(g.opts.Names, desired, g.candidate, g.opts.MaxMembers, g.opts.MaxRemovalPercent)
+	p.report.Unsupported, p.report.Refused, p.report.Braked = plan.unsupported, plan.refused, plan.braked
+	if err := p.edit(plan); err != nil {
+		return err
+	}
+	if g.clean {
+		return nil
+	}
+	if p.report.Waiting = g.due(); p.report.Waiting > 0 {
+		return nil
+	}
+	return p.commit(desired)
+}
+
+// read asks for both configurations.
+func (p *groupPass) read() error {
+	g := p.g
+	// The one that was active last goes first.
+	order := append([]*Device{g.device}, slices.DeleteFunc(slices.Clone(g.devices), func(d *Device) bool { return d == g.device })...)
+	device, err := activeOf(p.ctx, order)
+	if err != nil {
+		return err
+	}
+	g.device = device
+	if g.candidate, err = p.state(device.get, "candidate"); err != nil {
+		return err
+	}
+	if g.candidate.dynamic {
+		return device.fail("read the address group", &Error{Kind: KindUnsupported, Text: "the address group " + g.opts.Names.Group +
+			" is a dynamic one; remove it, or choose mode dynamic-tag"})
+	}
+	return p.readRunning()
+}
+
+// readRunning reads what is in force, and compares it with what was.
+func (p *groupPass) readRunning() error {
+	g := p.g
+	running, err := p.state(g.device.show, "running")
+	if err != nil {
+		return err
+	}
+	blocked := running.blocked(g.opts.Names)
+	for prefix := range g.running {
+		if !blocked[prefix] {
+			p.report.Gone = append(p.report.Gone, prefix)
+		}
+	}
+	slices.SortFunc(p.report.Gone, comparePrefixes)
+	g.running, g.stale, p.report.Full = blocked, false, true
+	g.clean = running.exists == g.candidate.exists && sameSet(running.members, g.candidate.members) && len(running.objects) == len(g.candidate.objects)
+	return nil
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(a, b)
+}
+
+// state reads one configuration.
+func (p *groupPass) state(read func(ctx context.Context, what, xpath string) (*node, error), which string) (groupState, error) {
+	n := p.g.opts.Names
+	v := vsysPath(p.g.device.opts.VSys)
+	var parts [3]*node
+	for i, list := range []string{"tag", "address", "address-group"} {
+		at, err := read(p.ctx, "read the "+which+" configuration ("+list+")", v+"/"+list)
+		if err != nil {
+			return groupState{}, err
+		}
+		parts[i] = at
+	}
+	return readGroup(n, parts[0], parts[1], parts[2]), nil
+}
+
+// edit brings the candidate configuration level with the plan.
+func (p *groupPass) edit(plan groupPlan) error {
+	g := p.g
+	if plan.empty() {
+		return nil
+	}
+	g.clean = false
+	change, clearing := plan.edits(g.opts.Names, g.device.opts.VSys, g.candidate)
+	if err := g.device.write(p.ctx, "write the address group", change); err != nil {
+		return err
+	}
+	g.candidate.tag, g.candidate.exists = true, true
+	for _, o := range plan.create {
+		g.candidate.objects[o.name] = o.prefix
+	}
+	if plan.members != nil {
+		g.candidate.members = plan.members
+	}
+	return p.clear(clearing, plan.delete)
+}
+
+// clear deletes address objects that the group no longer holds. What somebody else uses cannot be deleted, and must not
+// keep the others.
+func (p *groupPass) clear(edits []edit, names []string) error {
+	g := p.g
+	err := g.device.write(p.ctx, "delete address objects", edits)
+	if err == nil {
+		for _, name := range names {
+			delete(g.candidate.objects, name)
+		}
+		return nil
+	}
+	if Kind(err) != KindAPI {
+		return err
+	}
+	for i, name := range names {
+		err := g.device.write(p.ctx, "delete address object "+name, edits[i:i+1])
+		switch {
+		case err == nil:
+			delete(g.candidate.objects, name)
+		case Kind(err) == KindAPI:
+			p.report.Refused = append(p.report.Refused, Refused{g.candidate.objects[name], "its address object " + name + " cannot be deleted: " + reason(err)})
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// reason is an error's text without the firewall and what was being done.
+func reason(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Text
+	}
+	return err.Error()
+}
+
+// commit publishes our edits, and reads back what is in force.
+func (p *groupPass) commit(desired []Entry) error {
+	g := p.g
+	admin, err := p.admin()
+	if err != nil {
+		return err
+	}
+	before, last := g.running, g.tried
+	g.tried = g.now()
+	description := "Active Defense: " + count(len(g.candidate.blocked(g.opts.Names)), "blocked address", "blocked addresses")
+	if err := g.device.commit(p.ctx, admin, description); err != nil {
+		return p.uncommitted(admin, last, err)
+	}
+	if err := p.readRunning(); err != nil {
+		return err
+	}
+	ends := make(map[netip.Prefix]time.Time, len(desired))
+	for _, e := range desired {
+		if prefix, ok := normal(e.Prefix); ok {
+			ends[prefix] = e.Until
+		}
+	}
+	for prefix := range g.running {
+		if !before[prefix] {
+			p.report.Registered = append(p.report.Registered, Entry{Prefix: prefix, Until: ends[prefix]})
+		}
+	}
+	p.report.Unregistered, p.report.Gone = p.report.Gone, nil
+	slices.SortFunc(p.report.Registered, func(a, b Entry) int { return comparePrefixes(a.Prefix, b.Prefix) })
+	if !g.clean {
+		return g.device.fail("commit our changes", &Error{Kind: KindCommit, Text: "the firewall says it is done, and the running configuration differs from ours"})
+	}
+	return nil
+}
+
+// uncommitted decides what follows from a commit that did not come to a good end. After one that failed our edits are
+// taken back, so that they do not fail other administrators' commits too; what is merely locked is tried again soon.
+func (p *groupPass) uncommitted(admin string, last time.Time, err error) error {
+	g := p.g
+	switch Kind(err) {
+	case KindBusy, KindCanceled:
+		g.tried = last
+		return err
+	case KindCommit:
+		if e := g.device.revert(p.ctx, admin); e != nil {
+			err = errors.Join(err, e)
+		}
+	}
+	g.failed = err
+	p.report.Waiting = g.due()
+	return err
+}
+
+// admin is the name under which the firewall knows us. It stands beside every edit that is not committed.
+func (p *groupPass) admin() (string, error) {
+	g := p.g
+	if g.admin != "" {
+		return g.admin, nil
+	}
+	const what = "find out our administrator's name"
+	group, err := g.device.get(p.ctx, what, vsysPath(g.device.opts.VSys)+"/address-group/entry"+byName(g.opts.Names.Group))
+	if err != nil {
+		return "", err
+	}
+	// The members were replaced as a whole by our last edit; the entry may bear the name of somebody else.
+	if g.admin = cmp.Or(editor(group.child("static")), editor(group)); g.admin == "" {
+		return "", g.device.fail(what, &Error{Kind: KindUnsupported,
+			Text: "the firewall does not say who made our edits; name the administrator whose key is used in commit_admin"})
+	}
+	return g.admin, nil
+}
+
+// editor gives the administrator who is named beside the edits in n, the deepest one first; "" if none is named.
+func editor(n *node) string {
+	if n == nil {
+		return ""
+	}
+	for _, c := range n.children {
+		if name := editor(c); name != "" {
+			return name
+		}
+	}
+	return strings.TrimSpace(n.attr("admin"))
+}

@@ -1,0 +1,53 @@
+package firewall
+
+import "context"
+
+// haState gives the firewall's own state in a pair of high availability, "active" or "passive" for example; "" if it
+// belongs to none.
+func (d *Device) haState(ctx context.Context) (string, error) {
+	result, err := d.opIn(ctx, CallHA, "show high-availability state",
+		"<show><high-availability><state></state></high-availability></show>", "")
+	if err != nil {
+		return "", err
+	}
+	if !result.is("enabled") {
+		return "", nil
+	}
+	return result.value("group", "local-info", "state"), nil
+}
+
+// writable tells whether the configuration may be written on a firewall in that state of high availability. Both
+// members of an active/active pair may be; what is written on a passive one is lost with the next synchronisation.
+func writable(state string) bool {
+	switch state {
+	case "", "active", "active-primary", "active-secondary":
+		return true
+	}
+	return false
+}
+
+// activeOf gives the one of a pair that takes changes of the configuration. A single firewall is taken as it is. Every
+// device is asked, and identified; the error is that of the first when none will do.
+func activeOf(ctx context.Context, devices []*Device) (*Device, error) {
+	var first error
+	for _, d := range devices {
+		err := d.identify(ctx)
+		if err == nil {
+			var state string
+			if state, err = d.haState(ctx); err == nil {
+				if writable(state) {
+					return d, nil
+				}
+				err = d.fail("write the configuration", &Error{Kind: KindPassive,
+					Text: "this member of the pair is " + state + ", and only the active one takes changes"})
+			}
+		}
+		if first == nil || Kind(first) == KindPassive {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, first
+}
