@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // waitKit has a poll interval so long that only events can have woken.
@@ -85,6 +87,45 @@ func TestAFolderThatWasReplacedIsWatchedAnew(t *testing.T) {
 	k.mustScan()
 	k.write("sub/x.log", "one\n")
 	k.wakes(t, "one")
+}
+
+func TestAFolderThatWasMovedAndCameBackIsWatchedAgain(t *testing.T) {
+	k := waitKit(t, "sub/*.log")
+	k.must(os.Mkdir(k.path("sub"), 0o755))
+	k.open()
+	t.Cleanup(k.crash)
+	k.rename("sub", "elsewhere")
+	k.rename("elsewhere", "sub")
+	tick, deadline := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer tick.Stop()
+	for len(k.set.watch.w.WatchList()) > 0 {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the move was never noticed")
+		}
+	}
+	k.mustScan()
+	k.write("sub/x.log", "one\n")
+	k.wakes(t, "one")
+}
+
+func TestLostEventsMakeItLookAtEverything(t *testing.T) {
+	k := waitKit(t, "*.log")
+	k.write("x.log", "one\n")
+	k.open()
+	t.Cleanup(k.crash)
+	k.expect("one")
+	k.must(k.set.watch.w.Remove(k.dir)) // now events are lost
+	k.write("x.log", "two\n")
+	k.write("y.log", "three\n")
+	k.drainWakes()
+	k.set.watch.w.Errors <- fsnotify.ErrEventOverflow
+	k.must(k.set.Wait(t.Context()))
+	if !k.set.watch.dirty.Load() {
+		t.Fatal("the folder is not looked at")
+	}
+	k.expectAny("two", "three")
 }
 
 func TestBusyFilesThatAreNotOursDoNotWake(t *testing.T) {

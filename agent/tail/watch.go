@@ -3,6 +3,7 @@ package tail
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,10 +126,14 @@ func (w *watch) keep(in map[string]inode, name string, key inode) {
 	in[name] = key
 }
 
-// drop ends the watching of what is not wanted any more.
+// drop ends the watching of what is not wanted any more, and takes note of what the system ended by itself: a folder
+// that was deleted, or moved away, is not watched any more, though the one that is there now may have its inode.
 func (w *watch) drop(in map[string]inode, wanted map[string]inode) {
+	watched := w.w.WatchList()
 	for name := range in {
-		if _, ok := wanted[name]; !ok {
+		if !slices.Contains(watched, name) {
+			delete(in, name)
+		} else if _, ok := wanted[name]; !ok {
 			_ = w.w.Remove(name)
 			delete(in, name)
 		}
