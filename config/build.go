@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
+	"net/url"
 	"path"
 	"strings"
 )
@@ -24,6 +26,7 @@ func (l *loader) build(s section) *Config {
 		EDL: EDL{
 			Listen:     s.listen("edl.listen", true),
 			Path:       s.urlPath("edl.path"),
+			URL:        s.listURL("edl.url"),
 			TLS:        s.certificate("edl.tls.cert_file", "edl.tls.key_file"),
 			Allow:      s.networks("edl.allow"),
 			MaxEntries: s.integer("edl.max_entries", 1, maxEDLEntries),
@@ -46,6 +49,11 @@ func (l *loader) fit(c *Config) {
 	}
 	if sameListener(c.EDL.Listen, c.Admin.Listen) {
 		l.fault("admin.listen", "takes the port of edl.listen; write another one")
+	}
+	for i, f := range c.Firewalls {
+		if f.Mode == "edl" && c.EDL.Listen == "" {
+			l.fault(fmt.Sprintf("firewalls[%d].mode", i), "is edl, and edl.listen is empty, so that there is no list to fetch; give the list a listener")
+		}
 	}
 	for _, p := range c.NeverBlock {
 		if p.Bits() == 0 {
@@ -108,6 +116,18 @@ var unused = []netip.Prefix{
 	netip.MustParsePrefix("2001:db8::/32"),
 	netip.MustParsePrefix("3fff::/20"),
 	netip.MustParsePrefix("100::/64"),
+}
+
+// listURL reads how firewalls reach the list; empty: not known.
+func (s section) listURL(key string) string {
+	v := s.text(key)
+	u, err := url.Parse(v)
+	switch {
+	case v == "":
+	case err != nil || u.Scheme != "https" || u.User != nil || !isHost(u.Hostname()) || !validPort(u.Port()) || u.Fragment != "" || u.Path == "":
+		s.fault(key, "is no URL of a list; write https://, the name or address of this host as firewalls reach it, the port and edl.path")
+	}
+	return v
 }
 
 // harmless reads an address that may be blocked without hurting anyone.

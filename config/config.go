@@ -81,6 +81,7 @@ type Blacklist struct {
 type EDL struct {
 	Listen     string // host:port; empty: no list is served
 	Path       string // begins with a slash
+	URL        string // how firewalls reach the list, ending in Path; empty: not known
 	TLS        TLS
 	Allow      []netip.Prefix // who may read; empty: everyone
 	MaxEntries int            // at least 1
@@ -99,7 +100,9 @@ type Admin struct {
 // is set; both are filled in from their files, which Load reads.
 type Firewall struct {
 	Name               string // unique without regard to case
-	URL                string // https://host[:port], nothing behind it
+	URL                string // https://host[:port] of the firewall or its Panorama, nothing behind it
+	PeerURL            string // the same of the other member of a pair; empty: there is none
+	Target             string // serial number of the firewall behind the Panorama; empty: URL is the firewall itself
 	APIKey             Secret
 	APIKeyFile         string // where APIKey came from; empty if it was given directly
 	Username           string
@@ -109,8 +112,14 @@ type Firewall struct {
 	CA                 []byte        // PEM certificates that may sign the firewall's; nil: the system's
 	InsecureSkipVerify bool          // accept any certificate
 	VSys               string        // vsys1 and up
-	Mode               string        // dynamic-tag
+	Mode               string        // dynamic-tag, address-group or edl
 	Tag                string        // what a blocked address is tagged with
 	MaxRemovalPercent  int           // 1 to 100: the largest share one reconcile may remove; 100: all
 	Timeout            time.Duration // for one call to the firewall, 1s to 10m
+	CommitInterval     time.Duration // mode address-group: between two commits, 1s to 1h
+	CommitAdmin        string        // mode address-group: as whom we commit; empty: as the firewall names us
+	RefreshInterval    time.Duration // mode edl: between two requests to fetch the list, 1s to 1h
+	KillSessions       bool          // end the sessions of a newly blocked source
+	InternetZones      []string      // empty: those named like it
+	SyslogAddress      string        // where the firewall sends its logs, host or host:port; empty: not checked
 }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,11 +21,13 @@ func (s section) firewalls(key string) []Firewall {
 			e.fault("name", "%q is also %s; names must differ in more than case", clip(f.Name), first)
 		}
 		names[strings.ToLower(f.Name)] = e.at + "name"
-		place := strings.ToLower(strings.TrimSuffix(f.URL, ":443")) + " " + f.VSys + " " + f.Tag
-		if first, taken := places[place]; taken && f.URL != "" {
-			e.fault("url", "is the same firewall, vsys and tag as %s; two would undo each other's work", first)
+		for _, at := range []struct{ key, url string }{{"url", f.URL}, {"peer_url", f.PeerURL}} {
+			place := strings.Join([]string{strings.ToLower(strings.TrimSuffix(at.url, ":443")), f.Target, f.VSys, f.Tag}, " ")
+			if first, taken := places[place]; taken && at.url != "" {
+				e.fault(at.key, "is the same firewall, vsys and tag as %s; two would undo each other's work", first)
+			}
+			places[place] = e.at + at.key
 		}
-		places[place] = e.at + "url"
 		firewalls = append(firewalls, f)
 	}
 	return firewalls
@@ -31,6 +35,13 @@ func (s section) firewalls(key string) []Firewall {
 
 func (s section) firewall() Firewall {
 	f := Firewall{Name: s.name("name"), URL: s.managementURL("url")}
+	if s.set("peer_url") {
+		f.PeerURL = s.managementURL("peer_url")
+	}
+	f.Target = s.serial("target")
+	if f.Target != "" && f.PeerURL != "" {
+		s.fault("peer_url", "stands beside target; for the other member of a pair behind a Panorama write an entry of its own")
+	}
 	s.credentials(&f)
 	f.CAFile = s.text("ca_file")
 	if f.CAFile != "" {
@@ -45,7 +56,61 @@ func (s section) firewall() Firewall {
 	f.Tag = s.tag("tag")
 	f.MaxRemovalPercent = s.integer("max_removal_percent", 1, 100)
 	f.Timeout = s.duration("timeout", minTimeout, maxTimeout)
+	f.CommitInterval = s.duration("commit_interval", minInterval, maxInterval)
+	f.CommitAdmin = s.printable("commit_admin", 63)
+	f.RefreshInterval = s.duration("refresh_interval", minInterval, maxInterval)
+	f.KillSessions = s.boolean("kill_sessions")
+	f.InternetZones = s.zones("internet_zones")
+	f.SyslogAddress = s.hostOrListen("syslog_address")
 	return f
+}
+
+var serialNumber = regexp.MustCompile(`^[0-9A-Za-z]{1,32}$`)
+
+// serial reads the serial number of a firewall behind a Panorama; empty: there is none.
+func (s section) serial(key string) string {
+	v := s.text(key)
+	if v != "" && !serialNumber.MatchString(v) {
+		s.fault(key, "%q is no serial number; write the digits and letters that Panorama > Managed Devices shows", clip(v))
+	}
+	return v
+}
+
+// printable reads a text of at most so many characters that holds no control characters and no spaces around it.
+func (s section) printable(key string, most int) string {
+	v := s.text(key)
+	if utf8.RuneCountInString(v) > most || strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(v) != v {
+		s.fault(key, "%q is no name; write up to %d printable characters without spaces around them", clip(v), most)
+	}
+	return v
+}
+
+// zones reads the names of zones; none means that they are to be recognised.
+func (s section) zones(key string) []string {
+	zones := s.k.Strings(key)
+	for i, z := range zones {
+		if z == "" || utf8.RuneCountInString(z) > 31 || strings.TrimSpace(z) != z || strings.ContainsAny(z, "'\"") ||
+			strings.ContainsFunc(z, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			s.fault(key+"["+strconv.Itoa(i)+"]", "%q is no name of a zone; write up to 31 characters as the firewall shows it", clip(z))
+		}
+		if slices.Contains(zones[:i], z) {
+			s.fault(key+"["+strconv.Itoa(i)+"]", "%q stands there twice", clip(z))
+		}
+	}
+	return zones
+}
+
+// hostOrListen reads a host, or a host and port; empty: none.
+func (s section) hostOrListen(key string) string {
+	v := s.text(key)
+	host, port := v, "514"
+	if h, p, ok := cutPort(v); ok {
+		host, port = h, p
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); v != "" && (!isHost(host) || err != nil || n == 0) {
+		s.fault(key, "%q is no address; write an address or name, with :PORT behind it if it is not 514", clip(v))
+	}
+	return v
 }
 
 // name reads a name that serves in commands, logs and metrics.

@@ -50,6 +50,7 @@ var schema = []field{
 	{"blacklist.release_after", duration, "30d"},
 	{"edl.listen", text, ":8443"},
 	{"edl.path", text, "/files/blacklist.txt"},
+	{"edl.url", text, ""},
 	{"edl.tls.cert_file", text, ""},
 	{"edl.tls.key_file", text, ""},
 	{"edl.allow", list, []string{}},
@@ -59,6 +60,8 @@ var schema = []field{
 	{"firewalls", elements, []any{}},
 	{"firewalls[].name", text, nil},
 	{"firewalls[].url", text, nil},
+	{"firewalls[].peer_url", text, ""},
+	{"firewalls[].target", text, ""},
 	{"firewalls[].api_key_file", text, ""},
 	{"firewalls[].api_key", secret, ""},
 	{"firewalls[].username", text, ""},
@@ -70,6 +73,12 @@ var schema = []field{
 	{"firewalls[].mode", text, "dynamic-tag"},
 	{"firewalls[].tag", text, "active-defense"},
 	{"firewalls[].max_removal_percent", integer, 30},
+	{"firewalls[].commit_interval", duration, "60s"},
+	{"firewalls[].commit_admin", text, ""},
+	{"firewalls[].refresh_interval", duration, "15s"},
+	{"firewalls[].kill_sessions", boolean, false},
+	{"firewalls[].internet_zones", list, []string{}},
+	{"firewalls[].syslog_address", text, ""},
 	{"firewalls[].timeout", duration, "30s"},
 }
 
@@ -85,7 +94,7 @@ var (
 	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
 	starts     = []choice{{name: "beginning"}, {name: "end"}}
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
-	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group", later: true}, {name: "edl", later: true}}
+	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.
@@ -100,6 +109,8 @@ const (
 	minRelease    = time.Minute
 	minTimeout    = time.Second
 	maxTimeout    = 10 * time.Minute
+	minInterval   = time.Second
+	maxInterval   = time.Hour
 	maxEDLEntries = 10_000_000 // far beyond what any firewall takes
 )
 
