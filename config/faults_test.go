@@ -215,6 +215,19 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestFileTooLarge(t *testing.T) {
+	comment := strings.Repeat("# as long as it may be\n", mostConfig/23)
+	if _, _, err := Load(Options{Path: write(t, "c.yaml", comment, 0o600)}); err != nil {
+		t.Errorf("a large file: %v", err)
+	}
+	for _, path := range []string{write(t, "c.yaml", comment+comment, 0o600), "/dev/zero"} {
+		_, _, err := Load(Options{Path: path})
+		if fs := faultsOf(t, err); len(fs) != 1 || fs[0].Key != path || !strings.Contains(fs[0].Text, "512 KiB") {
+			t.Errorf("Load(%s) = %v, want one fault that names its size", path, err)
+		}
+	}
+}
+
 func TestInputsOverExistingFiles(t *testing.T) {
 	folder := t.TempDir()
 	for _, name := range []string{"fw-a.log", "other.log"} {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 
 	"github.com/knadh/koanf/maps"
@@ -31,14 +32,38 @@ type Options struct {
 // certificates). The error is nil or Faults; the warnings hold in either case.
 func Load(o Options) (*Config, []Warning, error) {
 	l := newLoader(o.Path)
-	var provider koanf.Provider
-	if o.Path != "" {
-		provider = file.Provider(o.Path)
-		if info, err := os.Stat(o.Path); err == nil {
-			l.mode = info.Mode()
-		}
+	if o.Path == "" {
+		return l.load(nil, o.Environ)
 	}
-	return l.load(provider, o.Environ)
+	content, mode, err := readConfig(o.Path)
+	if err != nil {
+		l.fault(o.Path, "cannot be read: %v", cause(err))
+		return nil, nil, l.faults
+	}
+	l.mode = mode
+	return l.load(rawbytes.Provider(content), o.Environ)
+}
+
+// mostConfig holds over a thousand firewalls. The YAML library compares every key of a section with every
+// other one, so that ten times as much could keep a reload busy for minutes.
+const mostConfig = 512 << 10
+
+// readConfig reads the file, of any kind: a pipe serves, and a device without an end does no harm.
+func readConfig(path string) ([]byte, fs.FileMode, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close() // nothing was written
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	content, err := io.ReadAll(io.LimitReader(f, mostConfig+1))
+	if err == nil && len(content) > mostConfig {
+		err = fmt.Errorf("more than %d KiB; that is no configuration", mostConfig>>10)
+	}
+	return content, info.Mode(), err
 }
 
 // loader is one run of Load: what it found wrong and where values came from.
@@ -82,7 +107,9 @@ func (l *loader) load(from koanf.Provider, environ []string) (*Config, []Warning
 	k := merged(presets(""), nil)
 	if from != nil {
 		if err := k.Load(from, parser{l}); err != nil {
-			l.unreadable(err)
+			if !errors.Is(err, errYAML) { // its faults are in the list
+				l.fault(l.path, "cannot be read: %v", err)
+			}
 			return nil, l.warnings, l.faults
 		}
 	}
@@ -99,18 +126,6 @@ func (l *loader) load(from koanf.Provider, environ []string) (*Config, []Warning
 		return nil, l.warnings, l.faults
 	}
 	return c, l.warnings, nil
-}
-
-// unreadable reports why the file could not be read; what is wrong inside it, parser has reported.
-func (l *loader) unreadable(err error) {
-	var path *fs.PathError
-	switch {
-	case errors.Is(err, errYAML):
-	case errors.As(err, &path):
-		l.fault(l.path, "cannot be read: %v", path.Err)
-	default:
-		l.fault(l.path, "cannot be read: %v", err)
-	}
 }
 
 // merged gives values over flat defaults. Neither confmap nor koanf's plain merge has a way to fail.
