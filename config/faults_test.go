@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,6 +203,19 @@ firewalls:
 		if !strings.Contains(err.Error(), "\n  "+key+": ") {
 			t.Errorf("the error does not name %s:\n%v", key, err)
 		}
+	}
+}
+
+// A file of another program, say, has more faults than anybody reads.
+func TestFaultsWithoutEnd(t *testing.T) {
+	var b strings.Builder
+	for i := range 3 * mostFaults {
+		fmt.Fprintf(&b, "key%d: 1\n", i)
+	}
+	_, _, err := loadBytes([]byte(b.String()))
+	fs := faultsOf(t, err)
+	if len(fs) != mostFaults+1 || fs[mostFaults].Text != "has 2000 more faults; mend these first" {
+		t.Errorf("%d faults, the last: %v", len(fs), fs[len(fs)-1])
 	}
 }
 

@@ -38,7 +38,7 @@ func Load(o Options) (*Config, []Warning, error) {
 	content, mode, err := readConfig(o.Path)
 	if err != nil {
 		l.fault(o.Path, "cannot be read: %v", cause(err))
-		return nil, nil, l.faults
+		return nil, nil, l.allFaults()
 	}
 	l.mode = mode
 	return l.load(rawbytes.Provider(content), o.Environ)
@@ -71,6 +71,7 @@ type loader struct {
 	path     string      // of the file, for faults
 	mode     fs.FileMode // of the file
 	faults   Faults
+	unlisted int               // faults beyond mostFaults
 	faulted  map[string]bool   // keys that have a fault: one is enough
 	origin   map[string]string // the variable that set a key
 	warnings []Warning
@@ -81,12 +82,20 @@ func newLoader(path string) *loader {
 	return &loader{path: path, faulted: map[string]bool{}, origin: map[string]string{}, glob: filepath.Glob}
 }
 
+// mostFaults are listed, far more than a person reads; of the others the number is told. A file that was
+// named by mistake could have a hundred thousand.
+const mostFaults = 1000
+
 // fault reports what is wrong with a key, once: what follows from a first fault helps nobody.
 func (l *loader) fault(key, format string, args ...any) {
 	if l.faulted[key] {
 		return
 	}
 	l.faulted[key] = true
+	if len(l.faults) >= mostFaults {
+		l.unlisted++
+		return
+	}
 	message := fmt.Sprintf(format, args...)
 	whole, _, _ := strings.Cut(key, "[") // of a list from one variable
 	for _, k := range []string{key, whole} {
@@ -96,6 +105,14 @@ func (l *loader) fault(key, format string, args ...any) {
 		}
 	}
 	l.faults = append(l.faults, Fault{Key: key, Text: message})
+}
+
+// allFaults gives the faults, and how many more there are.
+func (l *loader) allFaults() Faults {
+	if l.unlisted > 0 {
+		return append(l.faults, Fault{Key: l.path, Text: fmt.Sprintf("has %d more faults; mend these first", l.unlisted)})
+	}
+	return l.faults
 }
 
 func (l *loader) warn(key, format string, args ...any) {
@@ -110,7 +127,7 @@ func (l *loader) load(from koanf.Provider, environ []string) (*Config, []Warning
 			if !errors.Is(err, errYAML) { // its faults are in the list
 				l.fault(l.path, "cannot be read: %v", err)
 			}
-			return nil, l.warnings, l.faults
+			return nil, l.warnings, l.allFaults()
 		}
 	}
 	variables := env.Provider(".", env.Opt{
@@ -123,7 +140,7 @@ func (l *loader) load(from koanf.Provider, environ []string) (*Config, []Warning
 	}
 	c := l.build(section{l: l, k: k})
 	if len(l.faults) > 0 {
-		return nil, l.warnings, l.faults
+		return nil, l.warnings, l.allFaults()
 	}
 	return c, l.warnings, nil
 }

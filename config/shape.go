@@ -38,7 +38,7 @@ func (l *loader) shape(tree map[string]any, at, in string) {
 			}
 			delete(tree, key)
 		default:
-			l.fault(at+plainKey(key), "unknown key; %s", suggestKey(key, at, in))
+			l.fault(at+plainKey(key), "unknown key; %s", suggestion{key, at, in})
 			delete(tree, key)
 		}
 	}

@@ -2,12 +2,15 @@ package config
 
 import "strings"
 
-// suggestKey says what an unknown key was perhaps meant to be: a sibling that is spelt alike, the
-// same key in another section, or else what is known here.
-func suggestKey(key, at, in string) string {
+// suggestion says what an unknown key was perhaps meant to be. It is looked for when the fault is written
+// out, since of very many faults not all are.
+type suggestion struct{ key, at, in string }
+
+// String gives a sibling that is spelt alike, the same key in another section, or else what is known here.
+func (s suggestion) String() string {
 	var siblings, elsewhere []string
 	for _, f := range schema {
-		if rest, here := strings.CutPrefix(f.path, in); here {
+		if rest, here := strings.CutPrefix(f.path, s.in); here {
 			name, _, _ := strings.Cut(strings.TrimSuffix(rest, "[]"), ".")
 			name, _, _ = strings.Cut(name, "[]")
 			if len(siblings) == 0 || siblings[len(siblings)-1] != name {
@@ -17,11 +20,11 @@ func suggestKey(key, at, in string) string {
 		elsewhere = append(elsewhere, f.path)
 	}
 	whole := func(name string) string { return name }
-	if best, ok := nearest(strings.ToLower(key), siblings, whole, 1+len(key)/4); ok {
-		return "did you mean " + at + best + "?"
+	if best, ok := nearest(strings.ToLower(s.key), siblings, whole, 1+len(s.key)/4); ok {
+		return "did you mean " + s.at + best + "?"
 	}
 	lastPart := func(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
-	if best, ok := nearest(strings.ToLower(key), elsewhere, lastPart, 1); ok {
+	if best, ok := nearest(strings.ToLower(s.key), elsewhere, lastPart, 1); ok {
 		return "did you mean " + best + "?"
 	}
 	return "known here: " + strings.Join(siblings, ", ")
