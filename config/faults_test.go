@@ -154,6 +154,9 @@ func TestFaults(t *testing.T) {
 		{"same place", "firewalls:\n  - {name: A, url: https://fw.example, " + login + "}\n  - {name: B, url: 'https://FW.example:443/', " + login + "}\n", "firewalls[1].url", "firewalls[0].url"},
 
 		{"syntax", "log:\n  level: info\n  - x\n", "test.yaml:3", "did not find"},
+		{"bracket", "log: {}\nnever_block: [192.0.2.7,\n  192.0.2.8\nstate_dir: /x\n", "test.yaml:2", "not closed"},
+		{"bracket far above", "log: {}\nnever_block: [\n" + strings.Repeat("  192.0.2.8,\n", 100) + "state_dir: /x\nadmin: {}\n", "test.yaml:103", "not closed"},
+		{"quote", "log: {}\nstate_dir: \"/x\n" + strings.Repeat("# more\n", 5000), "test.yaml:2", "not closed"},
 		{"tab", "log:\n\tlevel: info\n", "test.yaml:2", "spaces, not tabs"},
 		{"key twice", "log: {level: info}\nstore: {}\nlog: {}\n", "test.yaml:3", `"log" stands here a second time; the first is on line 1`},
 		{"not a mapping", "just hush-1", "test.yaml:1", "must hold keys with values"},

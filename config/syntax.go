@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -30,11 +31,8 @@ func (l *loader) yamlFaults(b []byte, err error) {
 		}
 		return
 	}
-	line, what := splitLine(err.Error())
-	if found := brokenLine(b); found > 0 {
-		line = found
-	}
-	l.fault(fmt.Sprintf("%s:%d", l.path, line), "%s", plainYAML(strings.TrimPrefix(what, "yaml: ")))
+	_, what := splitLine(err.Error())
+	l.fault(fmt.Sprintf("%s:%d", l.path, brokenLine(b, what)), "%s", plainYAML(strings.TrimPrefix(what, "yaml: ")))
 }
 
 // splitLine takes the line number, 1 if there is none, off a text of the library.
@@ -70,26 +68,33 @@ func plainYAML(what string) string {
 	return "a value or key cannot be decoded; put it in quotes"
 }
 
-// brokenLine finds the line that breaks the syntax: the one after the longest run of lines from the
-// beginning that is valid by itself. The library names the line on which the surrounding block
-// begins, or none. 0 for a file so long that looking would take noticeable time.
-func brokenLine(b []byte) int {
-	const longest = 2000
+// brokenLine finds the line that breaks the syntax, of a text whose error is known. The library names the
+// line on which the surrounding block begins, or none. Every run of lines from the beginning that holds
+// the fault has the same error, so the shortest one is found by halving; a bracket that is not closed was
+// opened after the longest run before it that is valid by itself.
+func brokenLine(b []byte, fault string) int {
+	const nearby = 50 // lines: each costs another parse
 	ends := []int{0}
 	for line := range bytes.Lines(b) {
 		ends = append(ends, ends[len(ends)-1]+len(line))
 	}
-	if len(ends) > longest {
-		return 0
-	}
-	// From the end: an invalid run is read only as far as its fault.
-	for n := len(ends) - 2; n > 0; n-- {
-		_, err := yaml.Parser().Unmarshal(b[:ends[n]])
-		if err == nil || strings.HasPrefix(err.Error(), severalErrors) {
+	first := sort.Search(len(ends)-1, func(n int) bool { return syntaxError(b[:ends[n]]) == fault })
+	for n := first - 1; n >= max(0, first-nearby); n-- {
+		if syntaxError(b[:ends[n]]) == "" {
 			return n + 1
 		}
 	}
-	return 1
+	return first
+}
+
+// syntaxError gives the library's text, without the line, if b is not valid YAML.
+func syntaxError(b []byte) string {
+	_, err := yaml.Parser().Unmarshal(b)
+	if err == nil || strings.HasPrefix(err.Error(), severalErrors) {
+		return ""
+	}
+	_, what := splitLine(err.Error())
+	return what
 }
 
 // secondDocument gives the line on which a second YAML document begins, 0 if there is none. The
