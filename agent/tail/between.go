@@ -22,17 +22,19 @@ var errMoved = errors.New("renamed meanwhile")
 const movedTries = 20
 
 // generations lists the rotated generations of a path afresh, the oldest first. Those that a compressor has not done
-// with (the plain file is still there) are given as plain only.
-func (s *Set) generations(path string, since time.Time) ([]candidate, *folder) {
+// with (the plain file is still there) are given as plain only. Nothing else in the folder is looked at: where hundreds
+// of files are rotated at once, each of them comes here.
+func generations(path string, since time.Time) []candidate {
 	base := filepath.Base(path)
-	d := steadyFolder(filepath.Dir(path))
+	wanted := func(name string) bool { return generation(base, name) }
+	d := listFolder(filepath.Dir(path), nil, wanted).steady(wanted)
 	var out []candidate
 	for name, e := range d.entries {
-		if e.link || !e.regular() || !generation(base, name) || e.mtime.Before(since) {
+		if e.link || !e.regular() || e.mtime.Before(since) {
 			continue
 		}
 		plain, packed := unpacked(name)
-		if _, there := d.entries[plain]; packed && there && plain != base {
+		if _, there := d.entries[plain]; packed && there {
 			continue
 		}
 		out = append(out, candidate{e, packed})
@@ -44,14 +46,14 @@ func (s *Set) generations(path string, since time.Time) ([]candidate, *folder) {
 		}
 		return cmpBool(older(base, filepath.Base(b.path), filepath.Base(a.path)), older(base, filepath.Base(a.path), filepath.Base(b.path)))
 	})
-	return out, d
+	return out
 }
 
 // walk visits the generations of a path, and begins anew when one was renamed before it could be opened: otherwise a
 // rotation that goes on meanwhile would hide one. A visit that returns false ends it.
-func (s *Set) walk(path string, since time.Time, visit func(candidate) (bool, error)) {
+func walk(path string, since time.Time, visit func(candidate) (bool, error)) {
 	for range movedTries {
-		list, _ := s.generations(path, since)
+		list := generations(path, since)
 		again := false
 		for _, c := range list {
 			more, err := visit(c)
@@ -81,7 +83,7 @@ func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
 		at    time.Time
 	}
 	var found []ordered
-	s.walk(st.path, after.Add(-timeSlack), func(c candidate) (bool, error) {
+	walk(st.path, after.Add(-timeSlack), func(c candidate) (bool, error) {
 		if present != nil && c.key == present.key {
 			return false, nil // renamed meanwhile itself: what follows is newer, and found when that is looked at
 		}
@@ -170,7 +172,7 @@ func (st *Stream) findRest(f *file) bool {
 		return false
 	}
 	found := false
-	st.set.walk(f.path, f.stamp.Add(-timeSlack), func(c candidate) (bool, error) {
+	walk(f.path, f.stamp.Add(-timeSlack), func(c candidate) (bool, error) {
 		var err error
 		if c.packed {
 			found, err = st.restPacked(f, c.entry)

@@ -45,8 +45,9 @@ type folder struct {
 // in the folder's modification time.
 const quietAfter = 100 * time.Millisecond
 
-// listFolder lists a folder. If that is not allowed, the names given are still looked at.
-func listFolder(path string, names []string) *folder {
+// listFolder lists a folder, or of its names those that are wanted; nil: all. If that is not allowed, the names given are
+// still looked at.
+func listFolder(path string, names []string, wanted func(name string) bool) *folder {
 	d := &folder{path: path, entries: map[string]entry{}}
 	began := time.Now()
 	fi, err := os.Stat(path)
@@ -70,7 +71,7 @@ func listFolder(path string, names []string) *folder {
 		return d
 	}
 	for _, item := range list {
-		if item.IsDir() {
+		if item.IsDir() || (wanted != nil && !wanted(item.Name())) {
 			continue
 		}
 		// A name that is gone by now was renamed or deleted meanwhile, which the folder's time will show.
@@ -81,18 +82,17 @@ func listFolder(path string, names []string) *folder {
 	return d
 }
 
-// steadyFolder lists a folder until two listings in a row hold the same: a name may be missing from one that is made
+// steady lists a folder again until two listings in a row hold the same: a name may be missing from one that is made
 // while files are renamed.
-func steadyFolder(path string) *folder {
-	last := listFolder(path, nil)
+func (d *folder) steady(wanted func(name string) bool) *folder {
 	for range movedTries {
-		d := listFolder(path, nil)
+		last := d
+		d = listFolder(d.path, nil, wanted)
 		if maps.EqualFunc(d.entries, last.entries, func(a, b entry) bool { return a.key == b.key }) {
-			return d
+			break
 		}
-		last = d
 	}
-	return last
+	return d
 }
 
 func (d *folder) add(name string, fi fs.FileInfo) {
@@ -140,9 +140,9 @@ func (s *Set) list() map[string]*folder {
 	}
 	folders := make(map[string]*folder, len(wanted))
 	for dir, names := range wanted {
-		d := listFolder(dir, names)
+		d := listFolder(dir, names, nil)
 		if old := s.folders[dir]; d.err == nil && (!d.quiet || old == nil || !old.mtime.Equal(d.mtime)) {
-			d = steadyFolder(dir)
+			d = d.steady(nil)
 		}
 		folders[dir] = d
 	}
@@ -166,7 +166,7 @@ func (s *Set) listTargets(folders map[string]*folder) {
 	}
 	for dir, names := range targets {
 		if folders[dir] == nil {
-			folders[dir] = listFolder(dir, names)
+			folders[dir] = listFolder(dir, names, nil)
 		}
 	}
 }

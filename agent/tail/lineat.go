@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 )
 
 // unpackAtMost bounds what is decompressed to read one line again.
@@ -72,9 +73,9 @@ func (s *Set) lineFrom(r io.Reader) ([]byte, error) {
 
 // lineElsewhere looks for the file: by its inode, then for a copy.
 func (s *Set) lineElsewhere(f *file, offset int64) ([]byte, error) {
-	list, d := s.generations(f.path, f.stamp)
+	list := generations(f.path, f.stamp)
 	var plain []entry
-	for _, e := range d.entries {
+	for _, e := range listFolder(filepath.Dir(f.path), nil, nil).entries {
 		if e.regular() && e.key == f.key {
 			plain = append(plain, e)
 		}

@@ -15,6 +15,9 @@ func hasMeta(path string) bool { return strings.ContainsAny(path, `*?[\`) }
 // it (x-20260102.log, x.2026-01-02.log), or a short number (x.1.log). These are the schemes of logrotate(8), its
 // options dateext and extension included.
 func generation(base, name string) bool {
+	if !strings.HasPrefix(name, strings.TrimSuffix(base, filepath.Ext(base))) {
+		return false // most names of a folder
+	}
 	name, _ = unpacked(name)
 	_, ok := generationMark(base, name)
 	return ok

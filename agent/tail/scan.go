@@ -249,7 +249,7 @@ func (s *Set) reopen(f *file, e entry) {
 	if st == nil {
 		st = s.addStream(newStream(s, f.path, s.inputs[s.inputOf(f.path)].Tag))
 		if dir := filepath.Dir(f.path); s.folders[dir] == nil {
-			s.folders[dir] = listFolder(dir, nil) // it was removed, and the file lies in another one
+			s.folders[dir] = listFolder(dir, nil, nil) // it was removed, and the file lies in another one
 		}
 	}
 	s.attach(f, st, e.path, o)

@@ -168,6 +168,62 @@ func TestReadingWhileFilesAreWrittenRotatedAndCompressed(t *testing.T) {
 	}
 }
 
+// descriptors counts what this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func TestHundredsOfFilesThroughRotationsLeaveNoDescriptorOpen(t *testing.T) {
+	const files = 300
+	before := descriptors(t)
+	k := newKit(t, t.TempDir(), "*.log")
+	var want []string
+	add := func(format string, args ...any) string {
+		want = append(want, fmt.Sprintf(format, args...))
+		return want[len(want)-1] + "\n"
+	}
+	for i := range files {
+		k.write(fmt.Sprintf("%03d.log", i), add("first of %d", i))
+	}
+	k.open()
+	k.expectAny(want...)
+	for round := range 3 {
+		want = nil
+		for i := range files {
+			name := fmt.Sprintf("%03d.log", i)
+			k.write(name, add("end %d of %d", round, i))
+			switch i % 3 {
+			case 0:
+				k.rename(name, fmt.Sprintf("%s.%d", name, 9-round))
+			case 1:
+				k.rename(name, fmt.Sprintf("%s.%d", name, 9-round))
+				k.gzip(fmt.Sprintf("%s.%d", name, 9-round))
+			case 2:
+				k.copytruncate(name, fmt.Sprintf("%s.%d", name, 9-round))
+			}
+			k.write(name, add("begin %d of %d", round, i))
+		}
+		if round == 1 {
+			k.restart()
+		}
+		k.expectAny(want...)
+		k.later(11 * time.Second)
+		k.commit()
+		if n := descriptors(t) - before; n > files+10 {
+			t.Fatalf("%d descriptors for %d files in round %d", n, files, round)
+		}
+	}
+	k.crash()
+	if n := descriptors(t) - before; n > 0 {
+		t.Fatalf("%d descriptors are left", n)
+	}
+}
+
 // runs shows which files lines came from.
 func runs(list []got) string {
 	var b strings.Builder
