@@ -23,6 +23,8 @@ const (
 	CallCommit     = "commit"
 	CallJob        = "job"
 	CallHA         = "high-availability"
+	CallList       = "external-list"
+	CallClear      = "clear-session"
 )
 
 // version is a PAN-OS version; the zero value is none.

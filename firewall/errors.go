@@ -26,6 +26,7 @@ const (
 	KindCapacity    = "capacity"    // the platform's limit of registered addresses is reached
 	KindBusy        = "busy"        // another commit is running, or another administrator holds a lock
 	KindCommit      = "commit"      // a commit was carried out and failed; Text holds its details
+	KindList        = "list"        // the firewall does not have our list, or not all of it
 	KindPassive     = "passive"     // a member of a pair that takes no changes now
 	KindUnsupported = "unsupported" // not a PAN-OS firewall, or one that is too old
 	KindCanceled    = "canceled"    // the caller gave up

@@ -132,7 +132,8 @@ type Report struct {
 	Braked              *Brake
 	Backlog             int           // changes for which TagOptions.PassTime was too short; the next pass should follow at once
 	Waiting             time.Duration // not 0: changes wait for their time, which is then; the next pass should come no later
-	Standing            int           // registrations known to stand
+	Standing            int           // registrations known to stand; of a list, its valid entries
+	Ignored, Invalid    int           // entries of a list that the firewall does not take
 	Calls               int           // requests sent, repetitions included
 	Took                time.Duration // of the pass
 }

@@ -178,7 +178,8 @@ func repeatable(form url.Values) bool {
 	case "user-id":
 		return true
 	case "op":
-		return strings.HasPrefix(form.Get("cmd"), "<show>")
+		cmd := form.Get("cmd")
+		return strings.HasPrefix(cmd, "<show>") || strings.HasPrefix(cmd, "<check>") || strings.HasPrefix(cmd, "<request><system><external-list>")
 	case "config":
 		switch form.Get("action") {
 		case "get", "show", actionSet, actionEdit, actionDelete, "multi-config":

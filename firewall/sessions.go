@@ -1,0 +1,19 @@
+package firewall
+
+import (
+	"context"
+	"net/netip"
+)
+
+// ClearSessions ends the established sessions of one source, so that a block takes effect on them too. The command is
+// that of the command line; what it answers no source shows, and is not looked at beyond success.
+func (d *Device) ClearSessions(ctx context.Context, source netip.Addr) error {
+	const what = "clear sessions"
+	if !source.IsValid() || source.IsUnspecified() || source.Zone() != "" {
+		return d.fail(what, &Error{Kind: KindUnsupported, Text: "the address of one source is needed"})
+	}
+	address := source.Unmap().String()
+	_, err := d.op(ctx, CallClear, what+" of "+address,
+		"<clear><session><all><filter><source>"+address+"</source></filter></all></session></clear>")
+	return err
+}
