@@ -15,9 +15,10 @@ type listEntry struct {
 
 // listFile is a list as it was read, before the platform's limit.
 type listFile struct {
-	entries []listEntry
-	invalid []string // lines that are none, at most maxInvalid of them
-	wrong   int      // how many are invalid in all
+	entries  []listEntry
+	invalid  []string // lines that are none, at most maxInvalid of them
+	wrong    int      // how many are invalid in all
+	excluded int      // entries that the definition makes exceptions
 }
 
 // maxInvalid bounds the invalid lines that are kept to be shown.

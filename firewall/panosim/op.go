@@ -21,6 +21,14 @@ func operations() []operation {
 		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, (*Sim).registeredIP},
 		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, (*Sim).registeredAddress},
 		{[]string{"show", "jobs"}, KindJobs, (*Sim).showJobs},
+		{[]string{"show", "object", "dynamic-address-group"}, KindGroups, (*Sim).showGroups},
+		{[]string{"request", "system", "external-list", "refresh"}, KindListRefresh, (*Sim).refreshList},
+		{[]string{"request", "system", "external-list", "show"}, KindListShow, (*Sim).showList},
+		{[]string{"set", "system", "setting", "target-vsys"}, KindTargetVSys, (*Sim).setTarget},
+		{[]string{"show", "session", "all"}, KindSessions, (*Sim).showSessions},
+		{[]string{"show", "session", "id"}, KindSessions, (*Sim).showSession},
+		{[]string{"clear", "session", "all"}, KindClearSessions, (*Sim).clearSessions},
+		{[]string{"clear", "session", "id"}, KindClearSessions, (*Sim).clearSession},
 	}
 }
 

@@ -36,22 +36,25 @@ type Options struct {
 	// CommitTime is how long a commit takes by the firewall's clock; 0: it has ended when it is first asked for.
 	CommitTime time.Duration
 
-	// MaxRegistered is the platform's limit of registered addresses over all virtual systems; 0 is 2500, that of
-	// a VM-100 (PAN-OS documentation, "Use Dynamic Address Groups in Policy").
-	MaxRegistered int
-	MaxRequest    int64         // largest request body in bytes; 0 is 5 MiB (PAN-OS XML API documentation)
-	Latency       time.Duration // every call takes at least this long
+	// MaxRegistered is the platform's limit of registered addresses over all virtual systems, and MaxListEntries that
+	// of entries of External Dynamic Lists that rules name; 0 is what the documentation says of the model.
+	MaxRegistered, MaxListEntries int
 
-	Now      func() time.Time // the firewall's clock; nil is time.Now
-	OnChange func(Change)     // called after each change, outside all locks; nil: nobody is told
+	MaxRequest   int64         // largest request body in bytes; 0 is 5 MiB (PAN-OS XML API documentation)
+	Latency      time.Duration // every call takes at least this long
+	GroupLag     time.Duration // dynamic address groups know what is registered so much later, by the firewall's clock
+	FetchTimeout time.Duration // of one External Dynamic List, by the wall clock; 0 is 30 s
+
+	Now      func() time.Time  // the firewall's clock; nil is time.Now
+	OnChange func(Change)      // called after each change, outside all locks; nil: nobody is told
+	OnLog    func(line []byte) // called for each syslog message with its header, outside all locks; it must not keep line
 }
 
 // Defaults of Options, each from the place its comment there names.
 const (
-	defaultVersion       = "10.2.9-h1"
-	defaultMaxRegistered = 2500
-	defaultMaxRequest    = 5 << 20
-	maxQuery             = 2048 // bytes of a URL's query: "GET ... less than 2K" in the PAN-OS XML API documentation
+	defaultVersion    = "10.2.9-h1"
+	defaultMaxRequest = 5 << 20
+	maxQuery          = 2048 // bytes of a URL's query: "GET ... less than 2K" in the PAN-OS XML API documentation
 )
 
 // withDefaults fills in what the zero value leaves open.
@@ -70,8 +73,9 @@ func (o Options) withDefaults() Options {
 		o.VSys = []string{"vsys1"}
 	}
 	o.VSys = slices.Clone(o.VSys)
-	if o.MaxRegistered == 0 {
-		o.MaxRegistered = defaultMaxRegistered
+	o.limits()
+	if o.FetchTimeout == 0 {
+		o.FetchTimeout = defaultFetchTimeout
 	}
 	if o.MaxRequest == 0 {
 		o.MaxRequest = defaultMaxRequest
@@ -115,6 +119,7 @@ type Sim struct {
 	onPage  func(Page)
 	config  configuration
 	jobs    jobList
+	plane   plane
 }
 
 // Start begins to serve on a free port of 127.0.0.1, with a certificate of an authority made for this instance.
@@ -148,6 +153,7 @@ func Start(o Options) (*Sim, error) {
 		end()
 		return nil, fmt.Errorf("start simulated firewall: %w", errors.Join(err, listener.Close()))
 	}
+	s.startPlane()
 	s.serve(listener)
 	return s, nil
 }

@@ -18,6 +18,8 @@ type Stats struct {
 	Entries     int            // entries in them
 	MaxEntries  int            // entries in the largest
 	Recent      []int          // entries in each of the last 1000 messages, oldest first
+	Lines       int            // syslog lines that a server took, as far as the protocol tells
+	LinesLost   int            // syslog lines that none took
 }
 
 // recentMessages bounds Stats.Recent.
@@ -76,6 +78,17 @@ func (m *meter) message(entries int) {
 		m.Recent = slices.Delete(m.Recent, 0, 1)
 	}
 	m.Recent = append(m.Recent, entries)
+}
+
+// logged counts a syslog line.
+func (m *meter) logged(taken bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if taken {
+		m.Lines++
+	} else {
+		m.LinesLost++
+	}
 }
 
 // Stats gives a copy of the counts.

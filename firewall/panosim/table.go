@@ -57,10 +57,14 @@ type table struct {
 	order     sequence[*address]
 	tags      map[string]*tagged
 	timers    timers
+	watch     func(r *registration, stands bool) // told of each tag that an address has got or is about to lose
 }
 
 func newTable() *table {
-	return &table{addresses: map[target]*address{}, tags: map[string]*tagged{}}
+	return &table{
+		addresses: map[target]*address{}, tags: map[string]*tagged{},
+		watch: func(*registration, bool) {},
+	}
 }
 
 // put sets the tag on the target, new or not, with its timer begun anew. It says whether the tag was new.
@@ -82,6 +86,7 @@ func (t *table) put(what target, tag string, timeout time.Duration, persistent b
 		r = &registration{address: a, tag: list}
 		a.tags = append(a.tags, r)
 		list.order.add(r)
+		t.watch(r, true)
 	}
 	r.persistent = persistent
 	t.setTimer(r, timeout, now)
@@ -107,6 +112,7 @@ func (t *table) setTimer(r *registration, timeout time.Duration, now time.Time) 
 
 // drop takes the tag off its address, and the address away with its last tag.
 func (t *table) drop(r *registration) {
+	t.watch(r, false)
 	if r.expires != 0 {
 		heap.Remove(&t.timers, r.timer)
 		r.expires = 0

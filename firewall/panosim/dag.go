@@ -1,0 +1,220 @@
+package panosim
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// dynamicGroup is a dynamic address group of a policy.
+type dynamicGroup struct {
+	name, text string
+	filter     groupFilter // nil: the expression cannot be read, and nothing matches
+}
+
+// group compiles the filter of a group, once a policy.
+func (p *policy) group(e *element) *dynamicGroup {
+	if g := p.groups[e.id()]; g != nil {
+		return g
+	}
+	g := newDynamicGroup(e)
+	p.groups[g.name] = g
+	return g
+}
+
+func newDynamicGroup(e *element) *dynamicGroup {
+	g := &dynamicGroup{name: e.id(), text: e.child("dynamic").value("filter")}
+	g.filter, _ = parseGroupFilter(g.text) // a commit refuses what cannot be read; Options.Config may hold it
+	return g
+}
+
+// taggedObject is an address object that carries tags.
+type taggedObject struct {
+	name string
+	span
+	tags []string
+}
+
+// taggedObjects finds the address objects that a dynamic group may have as members.
+func (c scope) taggedObjects() []taggedObject {
+	var out []taggedObject
+	for _, e := range c.all("address") {
+		tags := e.child("tag").members()
+		if s, ok := objectSpan(e); ok && len(tags) > 0 {
+			out = append(out, taggedObject{e.id(), s, tags})
+		}
+	}
+	return out
+}
+
+// membership is what the dynamic address groups of a virtual system know of the registered addresses. It lags
+// behind the table of them: "within 60 seconds of the API call, the firewall registers the IP address and
+// automatically updates the dynamic address groups" (VM-Series guide).
+type membership struct {
+	tags    map[target][]string
+	lengths [2][129]int       // networks of each prefix length, IPv4 and IPv6, hosts included
+	ranges  map[target]string // as text
+	pending []tagChange       // in the order in which they take effect
+}
+
+// tagChange is a tag that an address got or lost.
+type tagChange struct {
+	at     time.Time // when groups know
+	target target
+	tag    string
+	stands bool
+}
+
+func newMembership() *membership {
+	return &membership{tags: map[target][]string{}, ranges: map[target]string{}}
+}
+
+// note takes in a change of the table. It is called before a registration goes.
+func (m *membership) note(r *registration, stands bool, now time.Time, lag time.Duration) {
+	defer m.settle(now)
+	if !stands && r.expires != 0 {
+		// A timer may have run out a while ago: it is looked at only when somebody asks.
+		if at := time.Unix(0, r.expires); at.Before(now) {
+			lag -= now.Sub(at)
+		}
+	}
+	change := tagChange{now.Add(lag), r.address.target, r.tag.name, stands}
+	if n := len(m.pending); n > 0 && change.at.Before(m.pending[n-1].at) {
+		i, _ := slices.BinarySearchFunc(m.pending, change, func(a, b tagChange) int {
+			if a.at.After(b.at) {
+				return 1
+			}
+			return -1 // after those of the same moment
+		})
+		m.pending = slices.Insert(m.pending, i, change)
+		return
+	}
+	m.pending = append(m.pending, change)
+}
+
+// settle lets every change take effect whose time has come.
+func (m *membership) settle(now time.Time) {
+	due := 0
+	for due < len(m.pending) && !m.pending[due].at.After(now) {
+		m.apply(m.pending[due])
+		due++
+	}
+	m.pending = slices.Delete(m.pending, 0, due)
+}
+
+func (m *membership) apply(c tagChange) {
+	tags, known := m.tags[c.target]
+	family, length := c.target.lengthIndex()
+	if c.stands {
+		if !known {
+			if m.lengths[family][length]++; c.target.to.IsValid() {
+				m.ranges[c.target] = c.target.text(HostPlain)
+			}
+		}
+		if !slices.Contains(tags, c.tag) {
+			tags = append(tags, c.tag)
+		}
+		m.tags[c.target] = tags
+		return
+	}
+	tags = slices.DeleteFunc(tags, func(tag string) bool { return tag == c.tag })
+	m.tags[c.target] = tags
+	if len(tags) == 0 && known {
+		m.lengths[family][length]--
+		delete(m.ranges, c.target)
+		delete(m.tags, c.target)
+	}
+}
+
+// lengthIndex gives the place in membership.lengths. Ranges count as hosts, where they do no harm.
+func (t target) lengthIndex() (family, length int) {
+	if t.prefix.Addr().Is6() {
+		family = 1
+	}
+	return family, t.prefix.Bits()
+}
+
+// covering gives what is registered and holds all of the span, with its tags.
+func (m *membership) covering(what span) []target {
+	var out []target
+	family := 0
+	if what.first.Is6() {
+		family = 1
+	}
+	for length, n := range m.lengths[family][:what.first.BitLen()+1] {
+		if n == 0 {
+			continue
+		}
+		p, _ := what.first.Prefix(length) // the length fits the family
+		t := target{prefix: p}
+		if _, ok := m.tags[t]; ok && t.span().contains(what) {
+			out = append(out, t)
+		}
+	}
+	for t := range m.ranges {
+		if t.span().contains(what) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// inherited gives the tags of everything registered that holds all of the span ("object tag inheritance" in the
+// vendor's documentation), with those given.
+func (m *membership) inherited(what span, own []string) map[string]bool {
+	tags := map[string]bool{}
+	for _, tag := range own {
+		tags[tag] = true
+	}
+	for _, t := range m.covering(what) {
+		for _, tag := range m.tags[t] {
+			tags[tag] = true
+		}
+	}
+	return tags
+}
+
+// inGroup says whether one of the group's members holds the address.
+func (m *membership) inGroup(g *dynamicGroup, a netip.Addr, objects []taggedObject) bool {
+	if g.filter == nil {
+		return false
+	}
+	for _, t := range m.covering(single(a)) {
+		if g.filter(m.inherited(t.span(), nil)) {
+			return true
+		}
+	}
+	for _, o := range objects {
+		if o.contains(single(a)) && g.filter(m.inherited(o.span, o.tags)) {
+			return true
+		}
+	}
+	return false
+}
+
+// members lists what the group holds: registered addresses first, by address.
+func (m *membership) members(g *dynamicGroup, objects []taggedObject) (registered []target, named []string) {
+	if g.filter == nil {
+		return nil, nil
+	}
+	for t := range m.tags {
+		if g.filter(m.inherited(t.span(), nil)) {
+			registered = append(registered, t)
+		}
+	}
+	slices.SortFunc(registered, func(a, b target) int {
+		if c := a.prefix.Addr().Compare(b.prefix.Addr()); c != 0 {
+			return c
+		}
+		if c := b.prefix.Bits() - a.prefix.Bits(); c != 0 {
+			return c
+		}
+		return a.to.Compare(b.to)
+	})
+	for _, o := range objects {
+		if g.filter(m.inherited(o.span, o.tags)) {
+			named = append(named, o.name)
+		}
+	}
+	return registered, named
+}

@@ -1,0 +1,57 @@
+package panosim
+
+import "strings"
+
+// showGroups answers "show object dynamic-address-group", of one or of all. A group that is not there is left out,
+// which is unverified.
+func (s *Sim) showGroups(c *call, what *element) answer {
+	s.mu.Lock()
+	now := s.opts.Now()
+	changes := s.expireLocked(now)
+	a := s.groupsLocked(c, what)
+	s.mu.Unlock()
+	s.tell(changes)
+	return a
+}
+
+func (s *Sim) groupsLocked(c *call, what *element) answer {
+	vsys := s.name(c.form.Get("vsys"))
+	p := s.policyLocked(vsys)
+	if p == nil {
+		return invalidVSys(vsys)
+	}
+	if what.child("all") == nil && what.child("name") == nil {
+		return unexpected(c.command)
+	}
+	members := s.plane.groups[vsys]
+	members.settle(s.opts.Now())
+	var b strings.Builder
+	for _, e := range p.scope.all("address-group") {
+		if e.child("dynamic") == nil || what.child("name") != nil && what.value("name") != e.id() {
+			continue
+		}
+		g := p.groups[e.id()]
+		if g == nil {
+			g = newDynamicGroup(e)
+			if s.dialect.Groups == GroupsInPolicy {
+				g.filter = nil
+			}
+		}
+		s.writeGroup(&b, vsys, g, members, p.tagged)
+	}
+	return xmlAnswer(200, `<response cmd="status" status="success"><result><dyn-addr-grp>`+b.String()+`</dyn-addr-grp></result></response>`)
+}
+
+// writeGroup writes one group in the shape of the vendor's example.
+func (s *Sim) writeGroup(b *strings.Builder, vsys string, g *dynamicGroup, m *membership, objects []taggedObject) {
+	b.WriteString("<entry><vsys>" + escape(vsys) + "</vsys><group-name>" + escape(g.name) + "</group-name><filter>" + escape(g.text) +
+		"</filter><member-list>")
+	registered, named := m.members(g, objects)
+	for _, t := range registered {
+		b.WriteString(`<entry name="` + t.text(s.dialect.HostForm) + `" type="registered-ip"/>`)
+	}
+	for _, name := range named {
+		b.WriteString(`<entry name="` + escape(name) + `" type="address-object"/>`)
+	}
+	b.WriteString("</member-list></entry>")
+}

@@ -1,0 +1,172 @@
+package panosim
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// listPage is how many members are shown when no number is asked for (measured on PAN-OS 11.1).
+const listPage = 100
+
+// setTarget answers "set system setting target-vsys". On the command line it holds for the session; here for the
+// API key.
+func (s *Sim) setTarget(c *call, vsys *element) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if vsys.text == "none" {
+		delete(s.plane.targets, c.key)
+		return success("<result>Session target vsys changed to none</result>")
+	}
+	if _, ok := s.tables[vsys.text]; !ok {
+		return failure(17, vsys.text+" is invalid vsys")
+	}
+	s.plane.targets[c.key] = vsys.text
+	return success("<result>Session target vsys changed to " + escape(vsys.text) + "</result>")
+}
+
+// targetLocked gives the virtual system that a command about lists means.
+func (s *Sim) targetLocked(c *call) (string, *answer) {
+	parameter, setting := c.form.Get("vsys"), s.plane.targets[c.key]
+	if _, ok := s.tables[parameter]; parameter != "" && !ok {
+		a := invalidVSys(parameter)
+		return "", &a
+	}
+	switch s.dialect.ListTarget {
+	case ListTargetParameter:
+		setting = ""
+	case ListTargetSetting:
+		parameter = ""
+	}
+	if parameter != "" {
+		return parameter, nil
+	}
+	return s.name(setting), nil
+}
+
+// namedListLocked finds the list that a command names below its type. One of another type, or of another virtual
+// system, is an invalid name.
+func (s *Sim) namedListLocked(c *call, command *element) (listDefinition, *element, *answer) {
+	vsys, refusal := s.targetLocked(c)
+	if refusal != nil {
+		return listDefinition{}, nil, refusal
+	}
+	kind := command.child("type")
+	if kind == nil || len(kind.children) != 1 {
+		a := unexpected(c.command)
+		return listDefinition{}, nil, &a
+	}
+	asked := kind.children[0]
+	scope := s.policyLocked(vsys).scope
+	for i, root := range scope {
+		id := listID{listPlace(i, vsys), asked.value("name")}
+		d := listDefinition{id, scope.from(i), root.child("external-list").entry(id.name)}
+		if d.element != nil && d.kind() != nil && d.kind().name == asked.name {
+			return d, asked, nil
+		}
+	}
+	a := failure(17, asked.value("name")+" is invalid name.Current target-vsys is "+vsys)
+	return listDefinition{}, nil, &a
+}
+
+// refreshList answers "request system external-list refresh", without the number of the job.
+func (s *Sim) refreshList(c *call, command *element) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, _, refusal := s.namedListLocked(c, command)
+	if refusal != nil {
+		return *refusal
+	}
+	var plans []listPlan
+	if d.kind().name == "ip" {
+		plans = append(plans, s.planLocked(d))
+	}
+	s.addJobLocked("EDLRefresh", c.admin, func(ctx context.Context) jobResult { return s.fetchAll(ctx, plans) })
+	return success("<result>EDL refresh job enqueued</result>")
+}
+
+// showList answers "request system external-list show".
+func (s *Sim) showList(c *call, command *element) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, asked, refusal := s.namedListLocked(c, command)
+	if refusal != nil {
+		return *refusal
+	}
+	anchor, ok1 := pageNumber(asked.child("anchor"), 1)
+	records, ok2 := pageNumber(asked.child("num-records"), listPage)
+	if !ok1 || !ok2 {
+		return unexpected(c.command)
+	}
+	return s.listPageLocked(d, int(anchor), int(records))
+}
+
+// pageNumber reads a number from 1 to 4,294,967,295.
+func pageNumber(e *element, otherwise uint64) (uint64, bool) {
+	if e == nil {
+		return otherwise, true
+	}
+	n, err := strconv.ParseUint(e.text, 10, 32)
+	return n, err == nil && n > 0
+}
+
+// listPageLocked writes a part of a list in the recorded shape. The attribute count goes on to name the size of a
+// page past the end, where there are no members.
+func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer {
+	vsys := d.id.where
+	if vsys == "" {
+		vsys = "shared" // unverified
+	}
+	l := s.plane.lists[d.id]
+	if l == nil {
+		l = &list{}
+	}
+	var valid []listEntry
+	var invalid []string
+	skipped, wrong := 0, 0
+	switch {
+	case l.file == nil || l.stopped:
+		// Recorded for a list that was never fetched; for one that is stopped it is the likeliest.
+		if l.failure != "" {
+			invalid, wrong = []string{l.failure}, 1
+		}
+	default:
+		valid, invalid, wrong = l.file.entries[:l.kept], l.file.invalid, l.file.wrong
+		skipped = len(l.file.entries) - l.kept
+	}
+	total, ignored := len(valid), 0
+	if l.file != nil && !l.stopped {
+		ignored = l.file.excluded
+	}
+	switch s.dialect.ListOverflow {
+	case ListOverflowIgnored:
+		ignored += skipped
+	case ListOverflowValid:
+		total += skipped
+	}
+	page := valid[min(anchor-1, len(valid)):]
+	page = page[:min(records, len(page))]
+	var b strings.Builder
+	b.WriteString(`<result total-count="` + strconv.Itoa(total) + `" count="` + strconv.Itoa(min(records, total)) + `"><external-list>`)
+	b.WriteString("<vsys>" + escape(vsys) + "</vsys><name>" + escape(d.id.name) + "</name>")
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"total-valid", total}, {"total-ignored", ignored}, {"total-invalid", wrong}} {
+		b.WriteString("<" + n.name + ">" + strconv.Itoa(n.value) + "</" + n.name + ">")
+	}
+	members := func(name string, n int, text func(int) string) {
+		if n == 0 {
+			return
+		}
+		b.WriteString("<" + name + ">")
+		for i := range n {
+			b.WriteString("<member>" + escape(text(i)) + "</member>")
+		}
+		b.WriteString("</" + name + ">")
+	}
+	members("valid-members", len(page), func(i int) string { return page[i].shown(s.dialect.ListHost) })
+	members("invalid-members", min(len(invalid), records), func(i int) string { return invalid[i] })
+	b.WriteString("</external-list></result>")
+	return success(b.String())
+}

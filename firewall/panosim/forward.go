@@ -1,0 +1,98 @@
+package panosim
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// syslogServer is where lines go, and how.
+type syslogServer struct {
+	address   string // host and port
+	transport string // UDP, TCP or SSL
+}
+
+// syslogLine is one message on its way to a server.
+type syslogLine struct {
+	to   syslogServer
+	text []byte
+}
+
+// forwardLocked gives the lines by which the rule's log forwarding profile sends a log entry. No profile, no lines.
+func (s *Sim) forwardLocked(p *policy, r *record) []syslogLine {
+	if r.setting == "" {
+		return nil
+	}
+	var lines []syslogLine
+	for _, match := range p.scope.find(r.setting, "log-settings", "profiles").child("match-list").entries() {
+		if match.value("log-type") != strings.ToLower(r.log) || !s.forwardsLocked(p, r, match) {
+			continue
+		}
+		for _, name := range match.child("send-syslog").members() {
+			if profile := p.scope.find(name, "log-settings", "syslog"); profile != nil {
+				lines = append(lines, s.linesLocked(profile, r)...)
+			}
+		}
+	}
+	return lines
+}
+
+// forwardsLocked says whether the filter of a match list lets the entry through. One that is not understood lets
+// nothing through, and says so once in the system log.
+func (s *Sim) forwardsLocked(p *policy, r *record, match *element) bool {
+	text := match.value("filter")
+	through, err := parseLogFilter(text)
+	if err != nil {
+		if !p.warned[text] {
+			p.warned[text] = true
+			s.logLocked("high", "general", "simulator: log forwarding profile "+r.setting+", match list "+match.id()+
+				" forwards nothing: "+err.Error())
+		}
+		return false
+	}
+	return through(r)
+}
+
+// linesLocked writes the entry for each server of a syslog server profile.
+func (s *Sim) linesLocked(profile *element, r *record) []syslogLine {
+	text := r.csv()
+	format := profile.child("format")
+	if custom := format.value(strings.ToLower(r.log)); custom != "" {
+		e := format.child("escaping")
+		text = r.render(custom, escaping{e.value("escaped-characters"), e.value("escape-character")})
+	}
+	host := s.syslogHost()
+	var lines []syslogLine
+	for _, server := range profile.child("server").entries() {
+		to := syslogServer{transport: strings.ToUpper(server.value("transport"))}
+		if to.transport == "" {
+			to.transport = "UDP"
+		}
+		port := server.value("port")
+		if port == "" {
+			port = "514"
+		}
+		to.address = net.JoinHostPort(server.value("server"), port)
+		lines = append(lines, syslogLine{to, r.headed(server.value("facility"), server.value("format"), host, text)})
+	}
+	return lines
+}
+
+// syslogHost is the name that the firewall gives itself in headers: by default its full name.
+func (s *Sim) syslogHost() string {
+	device := s.runningLocked().down("devices", "entry="+localhost, "deviceconfig")
+	switch device.down("setting", "management").value("hostname-type-in-syslog") {
+	case "none":
+		return ""
+	case "hostname":
+		return s.opts.Hostname
+	case "ipv4-address":
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}).String()
+	case "ipv6-address":
+		return netip.IPv6Loopback().String()
+	}
+	if domain := device.child("system").value("domain"); domain != "" {
+		return s.opts.Hostname + "." + domain
+	}
+	return s.opts.Hostname
+}

@@ -1,0 +1,134 @@
+package panosim
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+)
+
+// addresses is what a rule names as source or destination.
+type addresses struct {
+	any       bool
+	negate    bool
+	fixed     spans
+	wildcards []wildcard
+	groups    []*dynamicGroup
+	lists     []listID
+}
+
+// wildcard is an IPv4 address of which some bits do not matter.
+type wildcard struct{ value, mask uint32 }
+
+// parseWildcard reads "10.0.0.5/0.0.255.0": a bit that is set in the mask does not matter.
+func parseWildcard(text string) (wildcard, bool) {
+	value, mask, ok := strings.Cut(text, "/")
+	a, err1 := netip.ParseAddr(value)
+	m, err2 := netip.ParseAddr(mask)
+	if !ok || err1 != nil || err2 != nil || !a.Is4() || !m.Is4() {
+		return wildcard{}, false
+	}
+	number := func(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) }
+	keep := ^number(m)
+	return wildcard{number(a) & keep, keep}, true
+}
+
+func (w wildcard) has(a netip.Addr) bool {
+	if !a.Is4() {
+		return false
+	}
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])&w.mask == w.value
+}
+
+// parseSpan reads an address, a network (host bits set or not) or a range.
+func parseSpan(text string) (span, bool) {
+	e, ok := parseListEntry(text)
+	return e.span, ok
+}
+
+// newAddresses finds what the members of a rule's source or destination stand for. What is none (a name that no
+// object has, a region, an fqdn, which is never resolved here) matches nothing.
+func (p *policy) newAddresses(rule *element, field string) addresses {
+	out := addresses{negate: rule.value("negate-"+field) == "yes"}
+	var fixed []span
+	members := rule.child(field).members()
+	for _, name := range members {
+		if name == "any" {
+			out.any = true
+			continue
+		}
+		p.addAddress(&out, &fixed, name, 0)
+	}
+	out.any = out.any || len(members) == 0
+	out.fixed = newSpans(fixed)
+	return out
+}
+
+// addAddress adds what one name stands for.
+func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth int) {
+	if depth > maxNesting {
+		return
+	}
+	if object := p.scope.find(name, "address"); object != nil {
+		if s, ok := objectSpan(object); ok {
+			*fixed = append(*fixed, s)
+		} else if w, ok := parseWildcard(object.value("ip-wildcard")); ok {
+			out.wildcards = append(out.wildcards, w)
+		}
+		return
+	}
+	if group := p.scope.find(name, "address-group"); group != nil {
+		if group.child("dynamic") != nil {
+			out.groups = append(out.groups, p.group(group))
+			return
+		}
+		for _, member := range group.child("static").members() {
+			p.addAddress(out, fixed, member, depth+1)
+		}
+		return
+	}
+	if id, ok := p.listNamed(name); ok {
+		out.lists = append(out.lists, id)
+		return
+	}
+	if s, ok := parseSpan(name); ok {
+		*fixed = append(*fixed, s)
+	}
+}
+
+// objectSpan gives the addresses of an object with a network or a range.
+func objectSpan(object *element) (span, bool) {
+	for _, kind := range []string{"ip-netmask", "ip-range"} {
+		if text := object.value(kind); text != "" {
+			return parseSpan(text)
+		}
+	}
+	return span{}, false
+}
+
+// matchAddress says whether a rule's source or destination holds the address now.
+func (s *Sim) matchAddress(p *policy, l *addresses, a netip.Addr) bool {
+	return l.any || l.negate != s.holds(p, l, a)
+}
+
+func (s *Sim) holds(p *policy, l *addresses, a netip.Addr) bool {
+	if l.fixed.has(a) {
+		return true
+	}
+	for _, w := range l.wildcards {
+		if w.has(a) {
+			return true
+		}
+	}
+	for _, id := range l.lists {
+		if list := s.plane.lists[id]; list != nil && list.enforced.has(a) {
+			return true
+		}
+	}
+	for _, g := range l.groups {
+		if s.plane.groups[p.vsys].inGroup(g, a, p.tagged) {
+			return true
+		}
+	}
+	return false
+}

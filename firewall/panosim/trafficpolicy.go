@@ -1,0 +1,163 @@
+package panosim
+
+import "slices"
+
+// policy is the running security policy of one virtual system, ready to be matched.
+type policy struct {
+	vsys   string
+	source policySource
+	scope  scope
+	rules  []*rule // pushed pre-rules, local rules, pushed post-rules, without the disabled ones
+	intra  *rule   // intrazone-default
+	inter  *rule   // interzone-default
+	groups map[string]*dynamicGroup
+	tagged []taggedObject
+	used   map[listID]bool // lists that a rule names
+	warned map[string]bool // filters of log forwarding that were complained about
+}
+
+// rule is one security rule.
+type rule struct {
+	name, uuid, kind    string // kind is universal, intrazone or interzone
+	from, to            []string
+	source, destination addresses
+	users, applications []string // nil: any
+	services            services
+	beyond              bool // has a condition that is not simulated, so it matches nothing
+
+	action           string
+	logStart, logEnd bool
+	setting          string // log forwarding profile; "": none
+	vulnerability    bool   // has a vulnerability protection profile
+}
+
+// newPolicy compiles the policy of a virtual system from its own configuration and from what Panorama pushed: rules
+// before and after its own, and places in which objects stand.
+func newPolicy(vsys string, source policySource, pre, post, objects []*element) *policy {
+	p := &policy{
+		vsys: vsys, source: source, scope: newScope(source.running, vsys, objects),
+		groups: map[string]*dynamicGroup{}, used: map[listID]bool{}, warned: map[string]bool{},
+	}
+	p.tagged = p.scope.taggedObjects()
+	rulebase := vsysElement(source.running, vsys).child("rulebase")
+	for _, e := range slices.Concat(pre, rulebase.down("security", "rules").entries(), post) {
+		if e.value("disabled") != "yes" {
+			p.rules = append(p.rules, p.newRule(e))
+		}
+	}
+	// What the firewall itself overrides goes first, then what its device group does.
+	overrides := rulebase.down("default-security-rules", "rules").entries()
+	for _, place := range objects {
+		overrides = append(overrides, place.down("post-rulebase", "default-security-rules", "rules").entries()...)
+	}
+	p.intra = p.defaultRule("intrazone-default", "allow", overrides)
+	p.inter = p.defaultRule("interzone-default", "deny", overrides)
+	return p
+}
+
+// newRule compiles one rule. Elements that are absent mean their defaults, among them log-end, which is yes.
+func (p *policy) newRule(e *element) *rule {
+	r := &rule{
+		name: e.id(), uuid: e.attributes["uuid"], kind: e.value("rule-type"),
+		from: unlessAny(e.child("from")), to: unlessAny(e.child("to")),
+		source: p.newAddresses(e, "source"), destination: p.newAddresses(e, "destination"),
+		users: unlessAny(e.child("source-user")), applications: p.applications(e.child("application")),
+		services: p.newServices(e.child("service")),
+		action:   e.value("action"),
+		logStart: e.value("log-start") == "yes", logEnd: e.value("log-end") != "no",
+		setting: e.value("log-setting"), vulnerability: p.vulnerability(e),
+	}
+	for _, field := range []string{"category", "hip-profiles", "source-hip", "destination-hip"} {
+		r.beyond = r.beyond || unlessAny(e.child(field)) != nil
+	}
+	for _, l := range []addresses{r.source, r.destination} {
+		for _, id := range l.lists {
+			p.used[id] = true
+		}
+	}
+	return r
+}
+
+// defaultRule is one of the two that stand behind all others. They log nothing unless they are overridden; the first
+// override counts.
+func (p *policy) defaultRule(name, action string, overrides []*element) *rule {
+	r := &rule{name: name, action: action}
+	for _, e := range overrides {
+		if e.id() != name {
+			continue
+		}
+		if a := e.value("action"); a != "" {
+			r.action = a
+		}
+		r.uuid = e.attributes["uuid"]
+		r.logStart, r.logEnd = e.value("log-start") == "yes", e.value("log-end") == "yes"
+		r.setting, r.vulnerability = e.value("log-setting"), p.vulnerability(e)
+		break
+	}
+	return r
+}
+
+// unlessAny gives the members, or nil if there are none or one of them is any.
+func unlessAny(e *element) []string {
+	members := e.members()
+	if slices.Contains(members, "any") {
+		return nil
+	}
+	return members
+}
+
+// vulnerability says whether the rule has a vulnerability protection profile, itself or by a group of profiles.
+func (p *policy) vulnerability(e *element) bool {
+	setting := e.child("profile-setting")
+	if len(setting.down("profiles", "vulnerability").members()) > 0 {
+		return true
+	}
+	for _, name := range setting.child("group").members() {
+		if len(p.scope.find(name, "profile-group").child("vulnerability").members()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// match says whether the rule is about the packet.
+func (s *Sim) match(p *policy, r *rule, packet *Packet) bool {
+	switch {
+	case r.beyond,
+		r.kind == "intrazone" && packet.From != packet.To,
+		r.kind == "interzone" && packet.From == packet.To,
+		r.from != nil && !slices.Contains(r.from, packet.From),
+		r.to != nil && r.kind != "intrazone" && !slices.Contains(r.to, packet.To),
+		!matchUser(r.users, packet.User),
+		r.applications != nil && !slices.Contains(r.applications, packet.Application),
+		!r.services.match(packet):
+		return false
+	}
+	return s.matchAddress(p, &r.source, packet.Source) && s.matchAddress(p, &r.destination, packet.Destination)
+}
+
+// matchUser knows names and the words for any name and none; groups of a directory are not simulated.
+func matchUser(users []string, user string) bool {
+	if users == nil {
+		return true
+	}
+	for _, u := range users {
+		if u == user && user != "" || u == "known-user" && user != "" || u == "unknown" && user == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// decide gives the first rule that is about the packet, else the default rule.
+func (s *Sim) decide(p *policy, packet *Packet) *rule {
+	for _, r := range p.rules {
+		if s.match(p, r, packet) {
+			return r
+		}
+	}
+	if packet.From == packet.To {
+		return p.intra
+	}
+	return p.inter
+}
