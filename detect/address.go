@@ -1,6 +1,9 @@
 package detect
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // reserved is a range whose addresses are never blocked, whoever sends from them.
 type reserved struct {
@@ -31,6 +34,16 @@ var reservedRanges = []reserved{
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},
 }
 
+// reservedOctets are the first octets of IPv4 with which any reserved range begins. Nearly all
+// public addresses have another, and need not be held against each range.
+var reservedOctets = func() (table [256]bool) {
+	for i := range table {
+		octet := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(i)}), 8)
+		table[i] = slices.ContainsFunc(reservedRanges, func(r reserved) bool { return r.prefix.Overlaps(octet) })
+	}
+	return table
+}()
+
 // globalIPv6 is all of IPv6 that has been given out for the public internet.
 var globalIPv6 = netip.MustParsePrefix("2000::/3")
 
@@ -41,6 +54,9 @@ func CanBeSource(addr netip.Addr) bool {
 	addr = plain(addr)
 	if !addr.Is4() {
 		return globalIPv6.Contains(addr)
+	}
+	if !reservedOctets[addr.As4()[0]] {
+		return true
 	}
 	for i := range reservedRanges {
 		if reservedRanges[i].prefix.Contains(addr) {

@@ -190,3 +190,16 @@ func TestCanBeSource(t *testing.T) {
 		t.Error("the zero address can be a source")
 	}
 }
+
+// The short way for most IPv4 addresses leads to the same answer as the ranges do.
+func TestCanBeSourceAgreesWithTheRanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		octet := rapid.Byte()
+		for first := range 256 {
+			addr := netip.AddrFrom4([4]byte{byte(first), octet.Draw(t, "second"), octet.Draw(t, "third"), octet.Draw(t, "fourth")})
+			if got, why := CanBeSource(addr), notPublic(single(addr)); got != (why == "") {
+				t.Fatalf("%s: %v, but %q", addr, got, why)
+			}
+		}
+	})
+}
