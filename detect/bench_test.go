@@ -61,6 +61,27 @@ func feed(e *Engine, events []brief, i, n int) int {
 	return i
 }
 
+// feedAhead is feed for a caller that has the events at hand in groups.
+func feedAhead(e *Engine, events []brief, i, n int) int {
+	round := events[len(events)-1].at + time.Millisecond
+	group := make([]Event, Ahead)
+	for n > 0 {
+		group = group[:min(n, Ahead)]
+		for k := range group {
+			events[(i+k)%len(events)].write(&group[k], time.Duration((i+k)/len(events))*round)
+		}
+		e.Prefetch(group)
+		for k := range group {
+			if res := e.Observe(&group[k]); res.Outcome == Fired {
+				e.Block(res.Verdict.Source)
+			}
+		}
+		i += len(group)
+		n -= len(group)
+	}
+	return i
+}
+
 // cpuTime of this process: on a machine that others use too, the clock on the wall says
 // little.
 func cpuTime() time.Duration {
@@ -72,7 +93,9 @@ func cpuTime() time.Duration {
 }
 
 // measure benchmarks the engine after a first round has filled it.
-func measure(b *testing.B, events []brief) *Engine {
+func measure(b *testing.B, events []brief) *Engine { return measureBy(b, events, feed) }
+
+func measureBy(b *testing.B, events []brief, feed func(e *Engine, events []brief, i, n int) int) *Engine {
 	e := New(defaults)
 	i := feed(e, events, 0, len(events))
 	b.ReportAllocs()
@@ -108,6 +131,33 @@ func mixed(n int) []brief {
 }
 
 func BenchmarkObserveMixed(b *testing.B) { measure(b, mixed(1<<20)) }
+
+// crowd is 200,000 sources, 2,000 events a second, each of them any source.
+func crowd(n int, to func(dice *rand.Rand, who int) (dst, port int)) []brief {
+	dice := rand.New(rand.NewPCG(7, 8))
+	events := make([]brief, n)
+	for i := range events {
+		who := dice.IntN(200_000)
+		dst, port := to(dice, who)
+		events[i] = brief{at: time.Duration(i) * time.Second / 2000, src: publicSource(who).As4(), dst: target(dst).As4(), port: uint16(port)}
+	}
+	return events
+}
+
+// Regulars come back to a service or two. Of restless ones each tries anything, and stays just
+// below both thresholds with as many pairs as a source can have without an index. Either crowd's
+// evidence is larger than any cache.
+func BenchmarkObserveCrowd(b *testing.B) {
+	crowds := map[string]func(dice *rand.Rand, who int) (dst, port int){
+		"regulars": func(dice *rand.Rand, who int) (dst, port int) { return (who + dice.IntN(2)) % 250, 443 },
+		"restless": func(dice *rand.Rand, _ int) (dst, port int) { return dice.IntN(2000), 1 + dice.IntN(5000) },
+	}
+	for name, to := range crowds {
+		events := crowd(1<<22, to)
+		b.Run(name+"/one by one", func(b *testing.B) { quiet(b, measureBy(b, events, feed)) })
+		b.Run(name+"/announced", func(b *testing.B) { quiet(b, measureBy(b, events, feedAhead)) })
+	}
+}
 
 // One source spreads over 1000 hosts and 1000 ports, so slowly that it never fires:
 // the source with the most sightings that there can be.

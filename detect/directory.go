@@ -21,6 +21,11 @@ func hashOf(seed maphash.Seed, key *[16]byte) uint32 {
 	return uint32(maphash.Bytes(seed, key[:]))
 }
 
+// home is the slot from which on a hash is looked for. There must be numbers.
+func (d *directory) home(hash uint32) *place {
+	return &d.slots[hash&uint32(len(d.slots)-1)]
+}
+
 // find gives the first number with the hash that is the right one; 0 if none is.
 func (d *directory) find(hash uint32, right func(number uint32) bool) uint32 {
 	if len(d.slots) == 0 {

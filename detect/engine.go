@@ -57,6 +57,7 @@ type Engine struct {
 	lastDevice string // with its number: records of one device come in rows
 	lastNumber uint16
 
+	ahead  fetches
 	window window
 	points []point // at work
 

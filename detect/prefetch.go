@@ -1,0 +1,122 @@
+package detect
+
+// Ahead is how many events Prefetch looks at: enough that the waits for memory overlap, few
+// enough that what came for the first is still in the cache when Observe comes to the last.
+const Ahead = 64
+
+// fetch is how far Prefetch has come for one event.
+type fetch struct {
+	dst    [16]byte
+	hash   uint32
+	number uint32 // of the source, then of one of its pairs, then of a past
+	port   uint16
+}
+
+// fetches are those of one group of events.
+type fetches struct {
+	list [Ahead]fetch
+	// touched takes something of all that is read, or the compiler would not read it.
+	touched uint32
+}
+
+// Prefetch brings what Observe will need for the first Ahead of the events into the
+// processor's caches. What Observe says and what Stats tell does not depend on it; it is
+// for callers that have events at hand before they observe them. Events without a
+// source are passed over.
+//
+// The evidence of many sources is larger than any cache, and Observe is a chain of steps
+// each of which has to wait for memory: the slot of the directory, the source, its
+// neighbours, one pair after the other. Here each step is taken for all the events before
+// the next, so that the processor waits for all of them at once. A step first touches
+// memory without asking what is there, because to ask wrongly is to wait as well.
+func (e *Engine) Prefetch(events []Event) {
+	if e.directory.used == 0 {
+		return
+	}
+	list := e.fetchSources(e.fetchSlots(events[:min(len(events), Ahead)]))
+	if e.pairs.last > 0 {
+		e.fetchPasts(e.fetchPairs(list))
+	}
+}
+
+// fetchSlots touches the slots of the directory where the sources of the events should be.
+func (e *Engine) fetchSlots(events []Event) []fetch {
+	list := e.ahead.list[:0]
+	for i := range events {
+		ev := &events[i]
+		if src := plain(ev.Src); src.IsValid() && CanBeSource(src) {
+			key := src.As16()
+			list = append(list, fetch{dst: ev.Dst.As16(), hash: hashOf(e.seed, &key), port: ev.DstPort})
+		}
+	}
+	for i := range list {
+		e.ahead.touched += e.directory.home(list[i].hash).number
+	}
+	return list
+}
+
+// fetchSources touches the sources and their neighbours in the list of sources, and goes on
+// to the first pair of the light ones.
+func (e *Engine) fetchSources(list []fetch) []fetch {
+	known := list[:0]
+	for _, f := range list {
+		// Another source with the same hash is rare, and costs no more than being of no use.
+		if f.number = e.directory.find(f.hash, func(uint32) bool { return true }); f.number != 0 {
+			known = append(known, f)
+		}
+	}
+	for i := range known {
+		e.ahead.touched += e.sources.at(known[i].number).held
+	}
+	light := known[:0]
+	for _, f := range known {
+		s := e.sources.at(f.number)
+		// Number 0 is no source, but has a cell.
+		e.ahead.touched += e.sources.at(s.newer).older + e.sources.at(s.older).newer
+		if f.number = s.held; !s.heavy {
+			light = append(light, f)
+		}
+	}
+	return light
+}
+
+// fetchPairs touches the pairs of light sources, and goes on to the older points of the one
+// that an event belongs to.
+func (e *Engine) fetchPairs(list []fetch) []fetch {
+	var own [Ahead]fetch
+	found := own[:0]
+	for len(list) > 0 {
+		for i := range list {
+			p := e.pairs.at(list[i].number)
+			e.ahead.touched += uint32(p.dst[0]) + uint32(p.port) // may lie on two cache lines
+		}
+		more := list[:0]
+		for _, f := range list {
+			p := e.pairs.at(f.number)
+			if p.port == f.port && p.dst == f.dst {
+				found = append(found, fetch{number: p.older})
+			}
+			if f.number = p.next; f.number != 0 {
+				more = append(more, f)
+			}
+		}
+		list = more
+	}
+	return append(list, found...)
+}
+
+// fetchPasts touches older points.
+func (e *Engine) fetchPasts(list []fetch) {
+	for len(list) > 0 {
+		more := list[:0]
+		for _, f := range list {
+			if f.number != 0 {
+				p := e.pasts.at(f.number)
+				e.ahead.touched += uint32(p.time)
+				f.number = p.next
+				more = append(more, f)
+			}
+		}
+		list = more
+	}
+}
