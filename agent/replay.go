@@ -125,7 +125,7 @@ func (r *replay) next() (*replayFile, error) {
 	var first *replayFile
 	for _, f := range r.files {
 		if f.line == nil && !f.ended {
-			if err := f.fill(); err != nil {
+			if err := f.fill(r.engine); err != nil {
 				return nil, fmt.Errorf("replay: %s: %w", f.path, err)
 			}
 		}
@@ -164,7 +164,7 @@ func (r *replay) line(f *replayFile) {
 	if f.last.After(r.sum.Last) {
 		r.sum.Last = f.last
 	}
-	if result := r.engine.Observe(&l.event); result.Outcome == detect.Fired {
+	if result := r.engine.Observe(l.event); result.Outcome == detect.Fired {
 		r.judge(result.Verdict)
 	}
 }

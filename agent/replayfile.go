@@ -43,7 +43,8 @@ const (
 type chunk struct {
 	text   []byte
 	lines  []parsedLine
-	err    error // why reading ended behind these lines; io.EOF at the end
+	events []detect.Event // of the lines, one each
+	err    error          // why reading ended behind these lines; io.EOF at the end
 	parsed chan struct{}
 }
 
@@ -52,14 +53,17 @@ type parsedLine struct {
 	size     int64
 	cut      bool
 	err      error
-	event    detect.Event
+	event    *detect.Event
 }
 
 func newReplayFile(path string, file io.Closer, plain io.Reader, opts panos.Options) *replayFile {
 	f := &replayFile{path: path, device: deviceOf(path), file: file, lines: newLineReader(plain), opts: opts,
 		ordered: make(chan *chunk, chunksHeld), unused: make(chan *chunk, chunksHeld)}
 	for range chunksHeld {
-		f.unused <- &chunk{lines: make([]parsedLine, 0, chunkLines), parsed: make(chan struct{}, 1)}
+		f.unused <- &chunk{
+			lines: make([]parsedLine, 0, chunkLines), events: make([]detect.Event, chunkLines),
+			parsed: make(chan struct{}, 1),
+		}
 	}
 	return f
 }
@@ -100,6 +104,7 @@ func (f *replayFile) read(ctx context.Context, work chan<- *chunk) {
 				l.from = len(c.text)
 				c.text = append(c.text, line...)
 				l.to = len(c.text)
+				l.event = &c.events[len(c.lines)]
 				c.lines = append(c.lines, l)
 			}
 		}
@@ -115,15 +120,16 @@ func (f *replayFile) read(ctx context.Context, work chan<- *chunk) {
 func (f *replayFile) parse(parser *panos.Parser, c *chunk, now time.Time) {
 	for i := range c.lines {
 		l := &c.lines[i]
-		l.err = parser.Parse(c.text[l.from:l.to], now, &l.event)
+		l.err = parser.Parse(c.text[l.from:l.to], now, l.event)
 		if l.err == nil && l.event.Device == "" {
 			l.event.Device = f.device
 		}
 	}
 }
 
-// fill asks for the next line. The last line of a file counts also without a newline: the file is old.
-func (f *replayFile) fill() error {
+// fill asks for the next line, and tells the engine of those to come. The last line of a file counts
+// also without a newline: the file is old.
+func (f *replayFile) fill(engine *detect.Engine) error {
 	for f.chunk == nil || f.at == len(f.chunk.lines) {
 		if f.chunk != nil {
 			if f.chunk.err != nil {
@@ -142,6 +148,9 @@ func (f *replayFile) fill() error {
 		}
 		<-c.parsed
 		f.chunk, f.at = c, 0
+	}
+	if f.at%detect.Ahead == 0 {
+		engine.Prefetch(f.chunk.events[f.at:len(f.chunk.lines)])
 	}
 	f.line = &f.chunk.lines[f.at]
 	f.at++
