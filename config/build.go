@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // build makes the configuration of merged values and checks each, and then what must fit together.
@@ -87,6 +89,8 @@ func (s section) storeURL(key string) string {
 	}
 	if _, err := parseStore(v); err != nil {
 		s.fault(key, "%v; leave it empty for SQLite, or write postgres://user:password@host:5432/database with special characters of the password percent-encoded", err)
+	} else if _, err := pgxpool.ParseConfig(v); err != nil { // a daemon would try such a URL for ever
+		s.fault(key, "is not understood by the PostgreSQL client; check the port, the options behind the question mark and the files they name")
 	}
 	return v
 }

@@ -21,7 +21,7 @@ firewalls: [{name: A, url: https://192.0.2.1, api_key_file: /nowhere}]
 `),
 		"PATH=/bin", "NOT_ACTIVEDEFENSE_X=1", "ACTIVEDEFENSE_WITHOUT_EQUALS_SIGN",
 		"ACTIVEDEFENSE_LOG__LEVEL=warn",
-		"ACTIVEDEFENSE_STORE__URL=postgres://agent:hush-1@db.example/ad?a=b=c",
+		"ACTIVEDEFENSE_STORE__URL=postgres://agent:hush-1@db.example/ad?sslmode=disable&a=b",
 		"ACTIVEDEFENSE_STORE__KEEP_RECORDS=1d12h",
 		"ACTIVEDEFENSE_NEVER_BLOCK=198.51.100.0/24, 2001:db8::1 ,203.0.113.9",
 		"ACTIVEDEFENSE_INPUTS__1__TIMEZONE=UTC",
@@ -46,7 +46,7 @@ firewalls: [{name: A, url: https://192.0.2.1, api_key_file: /nowhere}]
 	for what, pair := range map[string][2]any{
 		"level":        {c.Log.Level, "warn"},
 		"format":       {c.Log.Format, "json"},
-		"store":        {c.Store.URL, "postgres://agent:hush-1@db.example/ad?a=b=c"},
+		"store":        {c.Store.URL, "postgres://agent:hush-1@db.example/ad?sslmode=disable&a=b"},
 		"keep":         {c.Store.KeepRecords, 36 * time.Hour},
 		"never":        {c.NeverBlock, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8::1/128"), netip.MustParsePrefix("203.0.113.9/32")}},
 		"inputs":       {len(c.Inputs), 3},
