@@ -60,6 +60,20 @@ func TestTwoListsInOneSecond(t *testing.T) {
 	}
 }
 
+// Who fetched the first of two lists just before the second came, and asks with the time of that fetch by a clock that is a
+// little ahead of ours, must not be told that it is the second one.
+func TestDateOfAClientsOwnClock(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	s := mustNew(t, o)
+	s.Publish(entries("192.0.2.1"), clk.now())
+	fetched := clk.move(time.Minute).Add(30 * time.Second).Format(http.TimeFormat)
+	s.Publish(entries("192.0.2.1", "192.0.2.2"), clk.move(10*time.Second))
+	clk.move(5 * time.Minute)
+	if code := s.since(fetched); code != 200 {
+		t.Errorf("an outdated copy passes for current: %d", code)
+	}
+}
+
 // A clock that is set back must not make new content look older than what clients have, also not across a restart.
 func TestClockSetBack(t *testing.T) {
 	o, clk, _ := testOptions(t)

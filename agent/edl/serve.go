@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 )
 
 func (s *Server) httpServer() *http.Server {
@@ -89,28 +88,28 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, list *snapshot) 
 	for key, value := range list.header {
 		h[key] = value // shared by all answers: net/http reads these and does not change them
 	}
-	if list.current(r, s.now()) {
+	same := list.current(r)
+	if same {
 		h.Del("Content-Length")
 		h.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
-		s.clients.fetched(clientOf(r.RemoteAddr), s.now(), true)
-		return
 	}
-	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
-		return
+		return // net/http sends the header
 	}
-	if _, err := w.Write(list.body); err != nil {
-		return // the client went away or was too slow: no fetch
+	if !same {
+		if _, err := w.Write(list.body); err != nil {
+			return // the client went away or was too slow: no fetch
+		}
 	}
-	s.clients.fetched(clientOf(r.RemoteAddr), s.now(), false)
+	s.clients.fetched(clientOf(r.RemoteAddr), s.now(), same)
 }
 
 // current tells whether the client's copy is this one, after RFC 9110, section 13.2.2: If-Modified-Since counts only without
 // If-None-Match. It may tell too rarely, which costs a transfer; it must not tell wrongly, which would leave an attacker in.
-// So a date that several contents share tells nothing, and neither does one from the future: it comes from another clock
-// than ours.
-func (l *snapshot) current(r *http.Request, now time.Time) bool {
+// So a date tells something only if it is the one that we gave, and gave to no other content: a later one, which the RFC lets
+// pass, is from the client's clock, and its copy may be older than this list.
+func (l *snapshot) current(r *http.Request) bool {
 	if tags := r.Header.Values("If-None-Match"); len(tags) > 0 {
 		for tag := range strings.SplitSeq(strings.Join(tags, ","), ",") {
 			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
@@ -121,10 +120,7 @@ func (l *snapshot) current(r *http.Request, now time.Time) bool {
 		return false
 	}
 	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
-	if err != nil || since.Before(l.modified) || (since.After(now) && !since.Equal(l.modified)) {
-		return false
-	}
-	return l.exact || since.After(l.modified)
+	return err == nil && l.exact && since.Equal(l.modified)
 }
 
 // clientOf gives the address of a "host:port" as net/http writes it; the zero address if it is none.
