@@ -96,8 +96,14 @@ func TestOnlyWhatMayBeRepeatedIs(t *testing.T) {
 		{"show", url.Values{"type": {"config"}, "action": {"show"}}, true},
 		{"keygen", url.Values{"type": {"keygen"}}, false},
 		{"commit", url.Values{"type": {"commit"}, "cmd": {"<commit></commit>"}}, false},
-		{"set", url.Values{"type": {"config"}, "action": {"set"}}, false},
-		{"delete", url.Values{"type": {"config"}, "action": {"delete"}}, false},
+		{"set", url.Values{"type": {"config"}, "action": {"set"}}, true},
+		{"edit", url.Values{"type": {"config"}, "action": {"edit"}}, true},
+		{"delete", url.Values{"type": {"config"}, "action": {"delete"}}, true},
+		{"several edits", url.Values{"type": {"config"}, "action": {"multi-config"}}, true},
+		{"move", url.Values{"type": {"config"}, "action": {"move"}}, false},
+		{"rename", url.Values{"type": {"config"}, "action": {"rename"}}, false},
+		{"refresh of a list", url.Values{"type": {"op"}, "cmd": {listCommand("refresh", "x", "")}}, true},
+		{"revert", url.Values{"type": {"op"}, "cmd": {"<revert><config/></revert>"}}, false},
 		{"request", url.Values{"type": {"op"}, "cmd": {"<request><restart/></request>"}}, false},
 	}
 	for _, test := range tests {
