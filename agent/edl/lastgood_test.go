@@ -244,6 +244,24 @@ func TestBurstOfListsIsSavedOnceASecond(t *testing.T) {
 	})
 }
 
+// A list that is published while another one is being written, and has the content of the one before, was in the file when
+// it was marked, and is not any more.
+func TestListThatComesBackWhileAnotherIsBeingSavedIsSaved(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	s := mustNew(t, o)
+	saved(t, s, entries("192.0.2.1"), clk.now())
+	s.Publish(entries("192.0.2.2"), clk.now())
+	<-s.saver.wake
+	writing := s.saver.take()
+	s.Publish(entries("192.0.2.1"), clk.now())
+	s.saver.done(writing, writeFile(s.lastGoodFile(), writing.encode(), 0o600), clk.now())
+	select {
+	case <-s.saver.wake:
+	default:
+		t.Error("the file keeps a list that is not served any more")
+	}
+}
+
 // Content that does not change is written once an hour, to tell until when it was right.
 func TestUnchangedListIsSavedOnceAnHour(t *testing.T) {
 	o, _, _ := testOptions(t)

@@ -70,28 +70,40 @@ func (s *Server) saveLoop(ctx context.Context) {
 	}
 }
 
+// take gives the list that is to be saved; nil: none is.
+func (v *saver) take() *lastGood {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.pending
+}
+
+// done notes what became of the writing of a list, and gives why the attempt before failed; "": it did not.
+func (v *saver) done(l *lastGood, err error, now time.Time) (before string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	before = v.failed
+	if err != nil {
+		v.failed = err.Error()
+		return before
+	}
+	v.failed, v.etag, v.saved = "", l.etag, now
+	if v.pending == l {
+		v.pending = nil
+	} else if v.pending.etag != l.etag {
+		v.ring() // when it was marked, it may have been in the file, which now has another one
+	}
+	return before
+}
+
 // saveOnce writes the pending list, if there is one. A failure is logged when it is new and shown in Status; the list is
 // served all the same.
 func (s *Server) saveOnce() bool {
-	v := &s.saver
-	v.mu.Lock()
-	l := v.pending
-	v.mu.Unlock()
+	l := s.saver.take()
 	if l == nil {
 		return true
 	}
 	err := writeFile(s.lastGoodFile(), l.encode(), 0o600)
-	v.mu.Lock()
-	before := v.failed
-	if err != nil {
-		v.failed = err.Error()
-	} else {
-		v.failed, v.etag, v.saved = "", l.etag, s.now()
-		if v.pending == l {
-			v.pending = nil
-		}
-	}
-	v.mu.Unlock()
+	before := s.saver.done(l, err, s.now())
 	switch {
 	case err != nil && before == "":
 		s.log.Error().Err(err).Msg("the last good list cannot be saved; it is served, but a restart without the store would serve an older one")
