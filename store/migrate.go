@@ -66,11 +66,10 @@ func (s *Store) migrateTo(ctx context.Context, list []migration) error {
 		return fmt.Errorf("%w: its schema is number %d, this program knows up to number %d", ErrSchemaNewer, have, len(list))
 	}
 	for _, m := range list[have:] {
-		err := s.update(ctx, "apply migration "+m.name, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-			return s.apply(ctx, tx, m)
-		})
+		// Without our limit of time: an index over years of records takes longer, and giving up would undo it.
+		err := s.transact(ctx, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error { return s.apply(ctx, tx, m) })
 		if err != nil {
-			return err
+			return s.failed("apply migration "+m.name, err)
 		}
 	}
 	return nil

@@ -89,6 +89,15 @@ func TestMigrationsFollowOneAnother(t *testing.T) {
 	})
 }
 
+// A migration may take longer than any other transaction of ours.
+func TestPostgresMigrationTakesItsTime(t *testing.T) {
+	s := newPostgresOnly(t).open("one")
+	known, err := knownMigrations("postgres")
+	must(t, err)
+	s.slowest = 100 * time.Millisecond
+	must(t, s.migrateTo(context.Background(), append(known, migration{len(known) + 1, "slow", `SELECT pg_sleep(0.3)`})))
+}
+
 // Both databases have the same migrations, or their numbers would not mean the same.
 func TestMigrationsArePaired(t *testing.T) {
 	lite, err := knownMigrations("sqlite")
