@@ -1,8 +1,11 @@
 package edl
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -10,55 +13,73 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// fileSource serves the operator's own certificate and follows its files.
+// fileSource serves the operator's own certificate and follows its files. They are told by their content, a few kilobytes:
+// tools that set the time of what they install would make a renewed certificate pass for the old one.
 type fileSource struct {
 	certFile, keyFile string
 	log               zerolog.Logger
-	loaded            [2]stamp // of the files as they were when the served pair was read
+	loaded            digest // of the files when the served pair was read
+	seen              digest // of the files when they were last looked at
 	warned            bool
 }
 
-// stamp tells a replaced file from the same one.
-type stamp struct {
-	modified time.Time
-	size     int64
-}
+type digest [sha256.Size]byte
+
+// maxCertFile is many times a certificate with its chain.
+const maxCertFile = 1 << 20
 
 func (f *fileSource) next(now time.Time, old *tls.Certificate) (*tls.Certificate, error) {
-	stamps, err := f.stamps()
+	cert, err := readSmall(f.certFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
-	if old != nil && stamps == f.loaded {
+	key, err := f.readKey()
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate's key: %w", err)
+	}
+	certSum, keySum := sha256.Sum256(cert), sha256.Sum256(key)
+	sum := digest(sha256.Sum256(append(certSum[:], keySum[:]...)))
+	settled := sum == f.seen
+	f.seen = sum
+	oldIsGood := old != nil && validAt(old, now) == nil
+	if old != nil && sum == f.loaded {
 		return old, nil
 	}
-	// The stamps are older than what is read now: a file that changes in between is read again at the next look. So is a
-	// pair of which only one half is replaced yet.
-	pair, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
+	if oldIsGood && !settled {
+		// Files that have just changed may not be whole yet: one half of the pair, or a certificate without its chain, which
+		// firewalls would not accept. There is time until the next look.
+		return old, nil
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate %s with its key %s: %w", f.certFile, f.keyFile, err)
 	}
-	if old != nil && validAt(old, now) == nil {
-		if err := validAt(&pair, now); err != nil {
-			return nil, fmt.Errorf("the replacement in %s cannot be used: %w", f.certFile, err)
-		}
+	if err := validAt(&pair, now); err != nil && oldIsGood {
+		return nil, fmt.Errorf("the replacement in %s cannot be used: %w", f.certFile, err)
 	}
-	f.loaded = stamps
+	f.loaded = sum
 	return &pair, nil
 }
 
-func (f *fileSource) stamps() (both [2]stamp, err error) {
-	for i, path := range []string{f.certFile, f.keyFile} {
-		info, err := os.Stat(path)
-		if err != nil {
-			return both, err
-		}
-		both[i] = stamp{info.ModTime(), info.Size()}
-		if path == f.keyFile {
-			f.checkMode(info.Mode())
-		}
+func (f *fileSource) readKey() ([]byte, error) {
+	if info, err := os.Stat(f.keyFile); err == nil {
+		f.checkMode(info.Mode())
 	}
-	return both, nil
+	return readSmall(f.keyFile)
+}
+
+// readSmall reads a file that should be small, and not more of it than that.
+func readSmall(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxCertFile+1))
+	if err == nil && len(b) > maxCertFile {
+		err = errors.New(path + " is too large for a certificate or a key")
+	}
+	return b, err
 }
 
 func (f *fileSource) checkMode(mode fs.FileMode) {

@@ -434,10 +434,9 @@ func ownCertificate(t *testing.T) (Options, *clock, *logText, func(serial int64,
 		cert, key := selfSigned(t, serial, clk.now().Add(from), clk.now().Add(to))
 		write(t, cert, o.CertFile)
 		write(t, key, o.KeyFile)
-		// A file system with coarse times would hide a quick replacement of the same size.
-		stamp := time.Unix(1_000_000*serial, 0)
+		// Some tools give all files the same time.
 		for _, path := range []string{o.CertFile, o.KeyFile} {
-			if err := os.Chtimes(path, stamp, stamp); err != nil {
+			if err := os.Chtimes(path, time.Unix(1, 0), time.Unix(1, 0)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -485,6 +484,7 @@ func TestBrokenReplacementKeepsTheOldCertificate(t *testing.T) {
 		{"ended", func() { replace(8, -2*time.Hour, -time.Hour) }},
 		{"not yet valid", func() { replace(9, time.Hour, 2*time.Hour) }},
 		{"missing", func() { remove(t, o.CertFile) }},
+		{"huge", func() { write(t, make([]byte, 2*maxCertFile), o.CertFile) }},
 	}
 	for i, c := range broken {
 		c.harm()
@@ -500,8 +500,32 @@ func TestBrokenReplacementKeepsTheOldCertificate(t *testing.T) {
 	}
 	replace(10, -time.Hour, 30*24*time.Hour)
 	s.certs.refresh(clk.now())
+	s.certs.refresh(clk.now())
 	if s.leaf().SerialNumber.Int64() != 10 || s.Status().CertError != "" {
 		t.Errorf("a good one afterwards: %v, %+v", s.leaf().SerialNumber, s.Status())
+	}
+}
+
+// The certificate is written before its key, in two steps, with a look after each: nothing of it is served or shouted about
+// before the pair is whole.
+func TestReplacementThatIsSeenHalfWay(t *testing.T) {
+	o, clk, log, _ := ownCertificate(t)
+	s := mustNew(t, o)
+	cert, key := selfSigned(t, 2, clk.now().Add(-time.Hour), clk.now().Add(30*24*time.Hour))
+	for _, step := range []func(){
+		func() { write(t, cert[:len(cert)/2], o.CertFile) },
+		func() { write(t, cert, o.CertFile) },
+		func() { write(t, key, o.KeyFile) },
+	} {
+		step()
+		s.certs.refresh(clk.now())
+		if n := s.leaf().SerialNumber.Int64(); n != 1 || s.Status().CertError != "" {
+			t.Fatalf("serial %d, %+v", n, s.Status())
+		}
+	}
+	s.certs.refresh(clk.now())
+	if n := s.leaf().SerialNumber.Int64(); n != 2 || log.count("no new certificate") != 0 {
+		t.Fatalf("serial %d, logged %d times", n, log.count("no new certificate"))
 	}
 }
 
