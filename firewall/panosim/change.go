@@ -24,6 +24,7 @@ type Change struct {
 	Action  Action
 	VSys    string
 	Address netip.Prefix // of a range: its first address
+	To      netip.Addr   // of a range: its last address; else invalid
 	Tag     string
 	Timeout time.Duration // as registered; 0: none
 	Owner   bool          // by another owner, through Register or Unregister of Sim, not over the wire
@@ -31,11 +32,12 @@ type Change struct {
 
 func (s *Sim) changeLocked(action Action, vsys string, what target, tag string, timeout time.Duration, now time.Time) Change {
 	s.changes++
-	return Change{Seq: s.changes, Time: now, Action: action, VSys: vsys, Address: what.prefix, Tag: tag, Timeout: timeout}
+	return Change{Seq: s.changes, Time: now, Action: action, VSys: vsys, Address: what.prefix, Tag: tag, Timeout: timeout, To: what.to}
 }
 
-// tell reports changes. The caller holds no lock: who is told may call the firewall.
+// tell reports changes, and has the HA peer follow them. The caller holds no lock: who is told may call the firewall.
 func (s *Sim) tell(changes []Change) {
+	s.mirror(changes)
 	if s.opts.OnChange == nil {
 		return
 	}

@@ -288,4 +288,8 @@ type Dialect struct {
 	Details      Details
 	UnknownJob   UnknownJob
 	Renamed      Renamed
+
+	PairTags      PairTags
+	PassiveWrites PassiveWrites
+	PushedRules   PushedRules
 }

@@ -48,7 +48,7 @@ func (d Dialect) choices() []choice {
 		{"time-received", int(d.TimeReceived), []string{"local", "empty", "literal", "rfc3339"}},
 		{"threat-fields", int(d.ThreatFields), []string{"both", "split"}},
 		{"foreign", int(d.Foreign), []string{"empty", "literal"}},
-	}, d.configChoices()...)
+	}, append(d.configChoices(), d.pairChoices()...)...)
 }
 
 // String names what differs from the zero value, as "duplicates=others-applied,limit=per-entry-error"; the zero
@@ -96,6 +96,7 @@ func Dialects() []Dialect {
 	}
 	out = append(out, planeOddities()...)
 	out = append(out, configOddities()...)
+	out = append(out, pairOddities()...)
 	return append(out, Dialect{
 		Duplicates: LegacyEntrySkipped, Missing: LegacyEntrySkipped, Renewal: RenewalIgnored,
 		Limit: LimitPerEntryError, BadEntry: BadEntryRejected, Timeout: LongTimeoutClamped,
@@ -108,7 +109,8 @@ func Dialects() []Dialect {
 		Marking: MarkEntries, BadPath: BadPathMissing, Unchanged: UnchangedPending, Choice: ChoiceAdds,
 		References: ReferencesAtCommit, LockedCommit: LockedCommitAllowed, LockReach: LockReachShared,
 		Busy: BusyRefuses, NoChanges: NoChangesSame, Details: DetailsNested, UnknownJob: UnknownJobQuery,
-		Renamed: RenamedLeaves,
+		Renamed:  RenamedLeaves,
+		PairTags: PairTagsSynced, PassiveWrites: PassiveWritesLost, PushedRules: PushedRulesFolded,
 	})
 }
 

@@ -29,6 +29,10 @@ func operations() []operation {
 		{[]string{"show", "session", "id"}, KindSessions, (*Sim).showSession},
 		{[]string{"clear", "session", "all"}, KindClearSessions, (*Sim).clearSessions},
 		{[]string{"clear", "session", "id"}, KindClearSessions, (*Sim).clearSession},
+		{[]string{"show", "high-availability", "state"}, KindHA, (*Sim).showHA},
+		{[]string{"request", "high-availability", "state", "suspend"}, KindHA, (*Sim).suspendHA},
+		{[]string{"request", "high-availability", "state", "functional"}, KindHA, (*Sim).resumeHA},
+		{[]string{"request", "high-availability", "sync-to-remote", "running-config"}, KindHA, (*Sim).syncHA},
 	}
 }
 

@@ -41,6 +41,10 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.wait(context.Background(), latency) {
 		panic(http.ErrAbortHandler)
 	}
+	if a, starting := s.boot.answer(); starting {
+		send(w, a)
+		return
+	}
 	fault, met := s.faults.next(c.kind)
 	if !met {
 		send(w, s.answer(c))
@@ -176,6 +180,8 @@ func (s *Sim) answer(c *call) answer {
 		return forbidden("Type [" + kind + "] not authorized for user role.")
 	case denied:
 		return unauthorized()
+	case s.passiveRefuses(c):
+		return failure(15, textPassive)
 	}
 	return c.run(s, c)
 }

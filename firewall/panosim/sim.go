@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type Options struct {
 	Model    string // "" is PA-VM
 	Serial   string // "" is 007000000000001
 	Hostname string // "" is lab-fw-01
+	Listen   string // management address as host:port; "" is a free port of 127.0.0.1
 
 	Admin       string            // owner of APIKey, and of the edits made with it; "" is "admin"
 	APIKey      string            // "" makes one up
@@ -68,6 +70,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Model, "PA-VM")
 	def(&o.Serial, "007000000000001")
 	def(&o.Hostname, "lab-fw-01")
+	def(&o.Listen, "127.0.0.1:0")
 	def(&o.Admin, "admin")
 	if len(o.VSys) == 0 {
 		o.VSys = []string{"vsys1"}
@@ -91,7 +94,9 @@ type Sim struct {
 	opts    Options
 	version version
 	cert    *certificate
-	addr    string
+	shown   atomic.Pointer[tls.Certificate] // what handshakes present
+	addr    string                          // to listen at, with the port
+	url     string
 
 	closing chan struct{} // closed by Close: ends hangs and delays
 	life    context.Context
@@ -99,12 +104,15 @@ type Sim struct {
 	shut    sync.Once
 	running sync.WaitGroup // handlers and accepting
 
-	network sync.Mutex   // held while the firewall goes down or up
-	server  *http.Server // nil: down
+	network  sync.Mutex   // held while the firewall goes down or up
+	server   *http.Server // nil: down
+	listener net.Listener
 
 	meter  meter
 	faults faults
 	keys   keyring
+	boot   boot
+	seat   atomic.Pointer[seat] // in a HA pair; nil: alone
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -122,25 +130,25 @@ type Sim struct {
 	plane   plane
 }
 
-// Start begins to serve on a free port of 127.0.0.1, with a certificate of an authority made for this instance.
-// The caller ends it with Close.
+// Start begins to serve at Options.Listen, with a certificate of an authority made for this instance. The caller
+// ends it with Close.
 func Start(o Options) (*Sim, error) {
 	o = o.withDefaults()
 	v, err := parseVersion(o.Version)
 	if err != nil {
 		return nil, fmt.Errorf("start simulated firewall: %w", err)
 	}
-	cert, err := newCertificate(time.Now())
+	listener, names, err := listen(o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("start simulated firewall: %w", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	cert, err := newCertificate(time.Now(), names...)
 	if err != nil {
-		return nil, fmt.Errorf("start simulated firewall: %w", err)
+		return nil, fmt.Errorf("start simulated firewall: %w", errors.Join(err, listener.Close()))
 	}
 	life, end := context.WithCancel(context.Background())
 	s := &Sim{
-		opts: o, version: v, cert: cert, addr: listener.Addr().String(),
+		opts: o, version: v, cert: cert, addr: listener.Addr().String(), url: "https://" + reachable(listener.Addr()),
 		closing: make(chan struct{}), life: life, end: end,
 		dialect: o.Dialect, latency: o.Latency, booted: o.Now(),
 		denied: map[string]bool{}, tables: map[string]*table{},
@@ -148,6 +156,7 @@ func Start(o Options) (*Sim, error) {
 	for _, name := range o.VSys {
 		s.tables[name] = newTable()
 	}
+	s.shown.Store(cert.leaf)
 	s.keys.init(o)
 	if err := s.config.init(o); err != nil {
 		end()
@@ -163,13 +172,16 @@ func (s *Sim) serve(listener net.Listener) {
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 30 * time.Second,
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{s.cert.leaf}, MinVersion: tls.VersionTLS12},
+		TLSConfig: &tls.Config{
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.shown.Load(), nil },
+			MinVersion:     tls.VersionTLS12,
+		},
 		// Not HTTP/2: a reset is made by taking over the connection, which only HTTP/1.1 allows.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 		// Refused handshakes are what some tests are about; they are not worth a line on standard error.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	s.server = server
+	s.server, s.listener = server, listener
 	s.running.Go(func() {
 		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			s.mu.Lock()
@@ -182,22 +194,33 @@ func (s *Sim) serve(listener net.Listener) {
 // Down cuts every connection and refuses new ones until Up. What is registered stays, and timers go on.
 func (s *Sim) Down() {
 	s.network.Lock()
-	defer s.network.Unlock()
 	if s.server != nil {
-		// The error is that of closing the listener, which nobody can act on here.
+		// The errors are those of closing the listener, which nobody can act on here. It is closed once more because
+		// a server that was only just started may not know it yet, and the port must be free on return.
 		_ = s.server.Close()
+		_ = s.listener.Close()
 		s.server = nil
 	}
+	s.network.Unlock()
+	s.pairCheck()
 }
 
 // Up listens again at the same address after Down. The error says that another process took the port meanwhile,
 // or that the firewall is closed.
 func (s *Sim) Up() error {
+	if err := s.up(); err != nil {
+		return fmt.Errorf("bring simulated firewall up: %w", err)
+	}
+	s.pairCheck()
+	return nil
+}
+
+func (s *Sim) up() error {
 	s.network.Lock()
 	defer s.network.Unlock()
 	select {
 	case <-s.closing:
-		return fmt.Errorf("bring simulated firewall up: %w", net.ErrClosed)
+		return net.ErrClosed
 	default:
 	}
 	if s.server != nil {
@@ -205,14 +228,21 @@ func (s *Sim) Up() error {
 	}
 	listener, err := net.Listen("tcp", s.addr)
 	if err != nil {
-		return fmt.Errorf("bring simulated firewall up: %w", err)
+		return err
 	}
 	s.serve(listener)
 	return nil
 }
 
+// listening says that the firewall is not down.
+func (s *Sim) listening() bool {
+	s.network.Lock()
+	defer s.network.Unlock()
+	return s.server != nil
+}
+
 // URL is the firewall's management address, without a path.
-func (s *Sim) URL() string { return "https://" + s.addr }
+func (s *Sim) URL() string { return s.url }
 
 // CA is the certificate of the authority that signed the firewall's certificate, in PEM.
 func (s *Sim) CA() []byte { return slices.Clone(s.cert.authority) }

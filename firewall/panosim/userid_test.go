@@ -284,12 +284,13 @@ func TestChangesAreReported(t *testing.T) {
 		t.Error("a prefix that is none is accepted")
 	}
 	start, first, network := c.Now().Add(-time.Second), prefix("192.0.2.1"), prefix("198.51.100.0/24")
+	var none netip.Addr
 	want := []Change{
-		{1, start, Registered, "vsys1", first, "a", time.Minute, false},
-		{2, start, Renewed, "vsys1", first, "a", 30 * time.Second, false},
-		{3, start, Unregistered, "vsys1", first, "a", 30 * time.Second, false},
-		{4, start, Registered, "vsys1", network, "b", time.Second, true},
-		{5, c.Now(), Expired, "vsys1", network, "b", time.Second, false},
+		{1, start, Registered, "vsys1", first, none, "a", time.Minute, false},
+		{2, start, Renewed, "vsys1", first, none, "a", 30 * time.Second, false},
+		{3, start, Unregistered, "vsys1", first, none, "a", 30 * time.Second, false},
+		{4, start, Registered, "vsys1", network, none, "b", time.Second, true},
+		{5, c.Now(), Expired, "vsys1", network, none, "b", time.Second, false},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("changes = %+v", got)

@@ -1,0 +1,46 @@
+package panosim
+
+// PairTags is whether the active member of a pair hands registered addresses over to its peer.
+type PairTags uint8
+
+// The vendor's table of what is synchronised names user mappings, and has no row for addresses with tags.
+const (
+	PairTagsApart  PairTags = iota // each member has its own
+	PairTagsSynced                 // the passive member's are those of the active one
+)
+
+// PassiveWrites is what becomes of edits and commits on the passive member.
+type PassiveWrites uint8
+
+// Code 15 is documented for "a command that is not allowed on a passive device"; which commands those are is not.
+const (
+	PassiveWritesRefused PassiveWrites = iota // error 15
+	PassiveWritesLost                         // carried out, and overwritten with the next synchronisation
+)
+
+// PushedRules is where a firewall with several virtual systems shows the rules of Panorama's scope Shared.
+type PushedRules uint8
+
+// Measured are the two commands and their roots, not where which rule stands.
+const (
+	PushedRulesApart  PushedRules = iota // by the command without a virtual system alone
+	PushedRulesFolded                    // with each virtual system that has a device group, too
+)
+
+// pairChoices lists the fields of pairs and of Panorama.
+func (d Dialect) pairChoices() []choice {
+	return []choice{
+		{"pair-tags", int(d.PairTags), []string{"apart", "synced"}},
+		{"passive-writes", int(d.PassiveWrites), []string{"refused", "lost"}},
+		{"pushed-rules", int(d.PushedRules), []string{"apart", "folded"}},
+	}
+}
+
+// pairOddities lists the behaviours of pairs and of Panorama, one at a time.
+func pairOddities() []Dialect {
+	return []Dialect{
+		{PairTags: PairTagsSynced},
+		{PassiveWrites: PassiveWritesLost},
+		{PushedRules: PushedRulesFolded},
+	}
+}
