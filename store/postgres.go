@@ -20,6 +20,10 @@ const connectTimeout = 5 * time.Second
 // one for its commits, one or two for readers, and more only while several searches run.
 const poolSize = 16
 
+// leastPool is what a smaller pool_max_conns is raised to: who reads the Sightings asks for another
+// connection meanwhile, and would wait for the one he holds.
+const leastPool = 4
+
 // migrationLock is the key of the advisory lock that migrations hold, partitionLock of the one that
 // making partitions holds; any numbers will do that nobody else uses.
 const (
@@ -85,6 +89,7 @@ func postgresConfig(text string) (*pgxpool.Config, error) {
 	if u, err := url.Parse(text); err == nil && !u.Query().Has("pool_max_conns") {
 		config.MaxConns = poolSize
 	}
+	config.MaxConns = max(config.MaxConns, leastPool)
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "activedefense"
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"testing"
 	"time"
 )
@@ -58,6 +59,24 @@ func TestSightingsInOrderOfCommit(t *testing.T) {
 			t.Errorf("fn's error came back as %v", err)
 		}
 	})
+}
+
+// A URL that allows a single connection must not make a reader wait for itself.
+func TestSightingsThroughSmallPool(t *testing.T) {
+	db := newPostgresOnly(t)
+	u, err := url.Parse(db.URL)
+	must(t, err)
+	q := u.Query()
+	q.Set("pool_max_conns", "1")
+	u.RawQuery = q.Encode()
+	db.URL = u.String()
+	s := db.open("one")
+	commit(t, s, &Batch{Records: []Record{line(noon(), "203.0.113.1")}})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	must(t, s.Sightings(ctx, []Interval{{}}, func(*Record) error {
+		return s.Records(ctx, RecordFilter{}, func(*Record) error { return nil }) // as whoever looks for evidence does
+	}))
 }
 
 func TestReleasedEvidenceNoLongerCounts(t *testing.T) {
