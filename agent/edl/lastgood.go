@@ -80,12 +80,16 @@ func readLastGood(path string) (*lastGood, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxLastGood+1))
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > maxLastGood {
+	if info.Size() > maxLastGood {
 		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrDamaged, maxLastGood)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxLastGood)) // what is appended meanwhile does not fit the checksum
+	if err != nil {
+		return nil, err
 	}
 	return decodeLastGood(b)
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +110,30 @@ func TestTruncatedLastGoodIsRefused(t *testing.T) {
 	next := mustNew(t, o)
 	if _, _, err := next.LoadLastGood(); !errors.Is(err, ErrDamaged) || next.Status().Loaded {
 		t.Fatalf("%v", err)
+	}
+}
+
+// What is too large is refused before any of it is in memory.
+func TestHugeLastGoodIsRefusedUnread(t *testing.T) {
+	o, _, _ := testOptions(t)
+	s := mustNew(t, o)
+	f, err := os.Create(s.lastGoodFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(1 << 40); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err = s.LoadLastGood()
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "larger") || s.Status().Loaded {
+		t.Errorf("%v", err)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes were allocated", n)
 	}
 }
 
