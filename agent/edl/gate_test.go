@@ -45,6 +45,15 @@ func TestClientOutsideAllowIsClosedWithoutAnswer(t *testing.T) {
 	if r, err := c.Get(s.url()); err == nil {
 		t.Fatalf("a refused client got %s", r.Status)
 	}
+	// What a client says about where it comes from changes nothing, in either direction.
+	for _, header := range []string{"X-Forwarded-For", "X-Real-IP", "Forwarded"} {
+		if a := get(t, from(c, "127.0.0.2"), s, header, "203.0.113.1"); a.status != 200 {
+			t.Fatalf("%s: %+v", header, a)
+		}
+	}
+	if clients := s.Status().Clients; len(clients) != 1 || clients[0].Addr.String() != "127.0.0.2" {
+		t.Fatalf("clients %+v", clients)
+	}
 	closedWithoutAByte(t, s, "127.0.0.3")
 	const text = "in none of the networks"
 	if n := log.count(text); n != 2 {
@@ -55,7 +64,7 @@ func TestClientOutsideAllowIsClosedWithoutAnswer(t *testing.T) {
 	if n := log.count(text); n != 3 {
 		t.Errorf("logged %d times, want once more after an hour", n)
 	}
-	if st := s.Status(); st.Refused < 6 || st.Fetches != 1 {
+	if st := s.Status(); st.Refused < 6 || st.Fetches != 4 {
 		t.Errorf("status %+v", st)
 	}
 }
