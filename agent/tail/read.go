@@ -285,7 +285,7 @@ func (st *Stream) activate(f *file) {
 		st.buf, s.spare = s.spare[n-1], s.spare[:n-1]
 		return
 	}
-	st.buf = make([]byte, max(bufferSize, s.maxLine+4096))
+	st.buf = make([]byte, max(min(bufferSize, bufferBudget/max(1, len(s.order))), s.maxLine+4096))
 }
 
 // compact moves the beginning of an incomplete line to the front of the buffer.

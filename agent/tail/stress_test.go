@@ -179,7 +179,7 @@ func descriptors(t *testing.T) int {
 }
 
 func TestHundredsOfFilesThroughRotationsLeaveNoDescriptorOpen(t *testing.T) {
-	const files = 300
+	const files = 150
 	before := descriptors(t)
 	k := newKit(t, t.TempDir(), "*.log")
 	var want []string
@@ -221,6 +221,29 @@ func TestHundredsOfFilesThroughRotationsLeaveNoDescriptorOpen(t *testing.T) {
 	k.crash()
 	if n := descriptors(t) - before; n > 0 {
 		t.Fatalf("%d descriptors are left", n)
+	}
+}
+
+func TestManyFilesReadSideBySideShareABudgetOfMemory(t *testing.T) {
+	const files = 600
+	k := newKit(t, t.TempDir(), "*.log")
+	for i := range files {
+		k.write(fmt.Sprintf("%03d.log", i), "one\ntwo\n")
+	}
+	k.open()
+	t.Cleanup(k.crash)
+	buffers := 0
+	for _, st := range k.set.Streams() {
+		if _, ok := st.Next(); !ok {
+			t.Fatal("no line")
+		}
+		buffers += cap(st.buf)
+	}
+	if buffers == 0 {
+		t.Fatal("nothing is being read")
+	}
+	if buffers > bufferBudget {
+		t.Fatalf("%d bytes of buffers", buffers)
 	}
 }
 

@@ -29,6 +29,9 @@ const (
 	defaultPoll    = time.Second
 	// bufferSize is how much is read at once. Measured: larger buffers bring nothing more, smaller ones cost.
 	bufferSize = 256 << 10
+	// bufferBudget is what the buffers of all streams take together, unless there are so many streams that the least,
+	// which is a line, is more: files that are behind are read side by side, each with its buffer.
+	bufferBudget = 64 << 20
 	// readBudget is how much one Next may read without coming upon a line, so that a line of gigabytes holds up
 	// neither the other streams nor a shutdown.
 	readBudget = 64 << 20
