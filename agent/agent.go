@@ -14,7 +14,6 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/config"
 	"activedefense/detect"
-	"activedefense/firewall"
 	"activedefense/store"
 )
 
@@ -79,12 +78,8 @@ func (a *Agent) prepare(ctx context.Context) (err error) {
 			return fmt.Errorf("prepare the list: %w", err)
 		}
 	}
-	for _, fw := range cfg.Firewalls {
-		e, err := a.newEnforcer(fw)
-		if err != nil {
-			return err
-		}
-		a.enforcers = append(a.enforcers, e)
+	if a.enforcers, err = a.newEnforcers(); err != nil {
+		return err
 	}
 	if cfg.Admin.Listen != "" {
 		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
@@ -118,22 +113,4 @@ func (a *Agent) Close() {
 	if a.lock != nil {
 		a.lock.Close()
 	}
-}
-
-func (a *Agent) newEnforcer(fw config.Firewall) (*enforcer, error) {
-	log := a.log.With().Str("firewall", fw.Name).Logger()
-	device, err := firewall.Open(firewall.DeviceOptions{
-		Name: fw.Name, URL: fw.URL, VSys: fw.VSys,
-		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
-		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: "activedefense/" + a.version,
-		OnCall: a.calls.observer(fw.Name, firewall.Kind),
-	})
-	if err != nil {
-		return nil, err
-	}
-	tags, err := firewall.NewTags(device, firewall.TagOptions{Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime})
-	if err != nil {
-		return nil, err
-	}
-	return newEnforcer(fw.Name, device, tags, log, func() *snapshot { return a.feed.Load().current.Load() }), nil
 }

@@ -31,17 +31,25 @@ const (
 	namedRefusals = 5
 )
 
+// A keeper brings one firewall level with the blacklist in one of the modes.
+type keeper interface {
+	Reconcile(ctx context.Context, desired []firewall.Entry, full bool) (firewall.Report, error)
+	Restore(until map[netip.Prefix]time.Time)
+}
+
 // An enforcer brings one firewall level with the blacklist, and keeps it so. Each has a goroutine and a
 // connection of its own: a broken firewall delays no other.
 type enforcer struct {
-	name    string
-	device  *firewall.Device
-	tags    *firewall.Tags
-	desired func() *snapshot
-	store   *store.Store
-	log     zerolog.Logger
-	now     func() time.Time
-	wakeup  chan struct{}
+	name     string
+	devices  []*firewall.Device
+	keeper   keeper
+	fallback *fallback     // nil: no list is served, or it is the mode itself
+	sessions *sessionEnder // nil: sessions are left alone
+	desired  func() *snapshot
+	store    *store.Store
+	log      zerolog.Logger
+	now      func() time.Time
+	wakeup   chan struct{}
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
 	drop map[netip.Prefix]bool
@@ -50,9 +58,9 @@ type enforcer struct {
 	state FirewallStatus
 }
 
-func newEnforcer(name string, device *firewall.Device, tags *firewall.Tags, log zerolog.Logger, desired func() *snapshot) *enforcer {
+func newEnforcer(name string, log zerolog.Logger) *enforcer {
 	return &enforcer{
-		name: name, device: device, tags: tags, desired: desired, log: log, now: time.Now, wakeup: make(chan struct{}, 1),
+		name: name, log: log, now: time.Now, wakeup: make(chan struct{}, 1),
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
 		state: FirewallStatus{Name: name},
 	}
@@ -61,6 +69,7 @@ func newEnforcer(name string, device *firewall.Device, tags *firewall.Tags, log 
 // FirewallStatus is what `status` and /status say of one firewall.
 type FirewallStatus struct {
 	Name             string     `json:"name"`
+	Mode             string     `json:"mode"`
 	Up               bool       `json:"up"` // the last pass succeeded
 	Error            string     `json:"error,omitempty"`
 	ErrorKind        string     `json:"error_kind,omitempty"`
@@ -80,6 +89,8 @@ type FirewallStatus struct {
 	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
 	RefusedCount     int        `json:"refused_count"`
 	Brake            string     `json:"brake,omitempty"` // why removals are held back
+	Waiting          float64    `json:"waiting_seconds"` // until changes that wait for a commit or a refresh are carried out
+	Fallback         bool       `json:"fallback"`        // the list stands in for what the mode cannot do
 }
 
 func (e *enforcer) wake() {
@@ -100,34 +111,45 @@ func (e *enforcer) restore(ctx context.Context, st *store.Store) error {
 	for _, h := range held {
 		until[h.Address] = h.Until
 	}
-	e.tags.Restore(until)
+	e.keeper.Restore(until)
 	return nil
 }
 
 // run makes passes until ctx ends: at once when woken, a full one every reconcileEvery, and after a
 // failure with a growing wait, for ever.
 func (e *enforcer) run(ctx context.Context) error {
-	defer e.device.Close()
+	defer e.close()
 	full := true
 	var lastFull time.Time
 	failures := 0
-	timer := time.NewTimer(0)
+	timer, list := time.NewTimer(0), time.NewTimer(0)
 	defer timer.Stop()
+	defer list.Stop()
 	for {
-		woken := e.wakeup
-		if failures > 0 {
-			woken = nil // a wake-up does not shorten the wait of a broken firewall
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-woken:
+		case <-e.wakeup:
+			if failures > 0 { // a wake-up does not shorten the wait of a broken firewall
+				list.Reset(0)
+				continue
+			}
+		case <-list.C:
+			if e.fallback != nil && e.fallback.active {
+				if again := e.fallback.refreshOnce(ctx); again > 0 {
+					list.Reset(again)
+				}
+			}
+			continue
 		case <-timer.C:
 		}
 		if e.now().Sub(lastFull) >= reconcileEvery {
 			full = true
 		}
-		backlog, err := e.passOnce(ctx, full)
+		report, err := e.passOnce(ctx, full)
+		if e.fallback != nil && e.fallback.active {
+			list.Reset(0)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -140,23 +162,42 @@ func (e *enforcer) run(ctx context.Context) error {
 			if full {
 				lastFull, full = e.now(), false
 			}
-			timer.Reset(renewEvery)
-			if backlog > 0 {
-				timer.Reset(0)
-			}
+			timer.Reset(nextPass(report))
 		}
 	}
 }
 
-// passOnce brings the firewall level with the blacklist as it is now; backlog is how many changes it had
-// to leave to the next pass.
-func (e *enforcer) passOnce(ctx context.Context, full bool) (backlog int, err error) {
+// nextPass is when the next pass comes if nobody wakes the enforcer.
+func nextPass(r firewall.Report) time.Duration {
+	switch {
+	case r.Backlog > 0:
+		return 0
+	case r.Waiting > 0:
+		return min(r.Waiting, renewEvery)
+	}
+	return renewEvery
+}
+
+func (e *enforcer) close() {
+	for _, d := range e.devices {
+		d.Close()
+	}
+}
+
+// passOnce brings the firewall level with the blacklist as it is now, as far as one pass can.
+func (e *enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, error) {
 	desired := e.desired()
-	report, err := e.tags.Reconcile(ctx, desired.entries, full)
+	report, err := e.keeper.Reconcile(ctx, desired.entries, full)
 	e.note(report)
 	e.save(ctx)
+	if e.fallback != nil {
+		e.fallback.active = e.fallback.needed(report, err)
+	}
 	e.show(report, len(desired.entries), err)
-	return report.Backlog, err
+	if e.sessions != nil {
+		e.sessions.end(report.Registered)
+	}
+	return report, err
 }
 
 // note keeps what the pass changed, also of one that failed half-way.
@@ -207,9 +248,12 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 	defer e.mu.Unlock()
 	s, now := &e.state, e.now()
 	s.Desired = desired
-	if info := e.device.Info(); info.Version != "" {
-		s.Model, s.Version, s.Hostname = info.Model, info.Version, info.Hostname
+	for _, d := range slices.Backward(e.devices) {
+		if info := d.Info(); info.Version != "" {
+			s.Model, s.Version, s.Hostname = info.Model, info.Version, info.Hostname
+		}
 	}
+	s.Waiting, s.Fallback = r.Waiting.Seconds(), e.fallback != nil && e.fallback.active
 	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)
 	if err != nil {
 		e.failed(s, err, now)
@@ -251,7 +295,7 @@ func (e *enforcer) showDetails(s *FirewallStatus, r firewall.Report) {
 	}
 	if len(r.Unsupported) != s.UnsupportedCount && len(r.Unsupported) > 0 {
 		e.log.Warn().Int("count", len(r.Unsupported)).Strs("addresses", unsupported).
-			Msg("not enforceable by tag on this firewall; they stay on the list")
+			Msg("not enforceable on this firewall in its mode; they stay on the list")
 	}
 	s.Unsupported, s.UnsupportedCount = unsupported, len(r.Unsupported)
 

@@ -47,6 +47,7 @@ type feed struct {
 	entries  map[netip.Prefix]feedEntry
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
 	current  atomic.Pointer[snapshot]
+	served   atomic.Pointer[snapshot] // what the list serves; nil: nothing yet
 
 	untold     []change  // came or went; kept until a reading is complete, for it may fail half-way
 	membership bool      // addresses came or went since the list was published
@@ -141,11 +142,15 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		f.membership = true
 		f.tell(f.untold)
 		f.untold = nil
-		for _, e := range f.enforcers {
-			e.wake()
-		}
+		f.wakeEnforcers()
 	}
 	return nil
+}
+
+func (f *feed) wakeEnforcers() {
+	for _, e := range f.enforcers {
+		e.wake()
+	}
 }
 
 // attach tells the pipeline what is blocked now, and from now on of every change.
@@ -265,4 +270,6 @@ func (f *feed) publish() {
 	f.published = f.now()
 	f.membership, f.activity = false, false
 	f.list.Publish(entries, f.published)
+	f.served.Store(f.current.Load())
+	f.wakeEnforcers() // those of firewalls that fetch it
 }

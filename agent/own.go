@@ -40,24 +40,31 @@ func hostAddresses() []detect.Own {
 func firewallAddresses(ctx context.Context, cfg *config.Config) []detect.Own {
 	var own []detect.Own
 	for _, fw := range cfg.Firewalls {
-		u, err := url.Parse(fw.URL)
-		if err != nil {
-			continue // the configuration was validated
+		for _, at := range []string{fw.URL, fw.PeerURL} {
+			own = append(own, addressesOf(ctx, at, "firewall "+fw.Name)...)
 		}
-		what := "firewall " + fw.Name
-		if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
-			own = append(own, detect.Own{Addr: addr.Unmap(), What: what})
-			continue
-		}
-		lookup, cancel := context.WithTimeout(ctx, resolveTimeout)
-		addrs, err := net.DefaultResolver.LookupNetIP(lookup, "ip", u.Hostname())
-		cancel()
-		if err != nil {
-			continue
-		}
-		for _, addr := range addrs {
-			own = append(own, detect.Own{Addr: addr.Unmap(), What: what})
-		}
+	}
+	return own
+}
+
+// addressesOf gives the addresses of a URL's host.
+func addressesOf(ctx context.Context, at, what string) []detect.Own {
+	u, err := url.Parse(at)
+	if err != nil || u.Hostname() == "" {
+		return nil // the configuration was validated; there is no peer
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return []detect.Own{{Addr: addr.Unmap(), What: what}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+	if err != nil {
+		return nil
+	}
+	var own []detect.Own
+	for _, addr := range addrs {
+		own = append(own, detect.Own{Addr: addr.Unmap(), What: what})
 	}
 	return own
 }

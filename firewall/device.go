@@ -174,6 +174,9 @@ func (d *Device) fail(op string, err error) *Error {
 // tidy makes foreign text fit to print.
 func (d *Device) tidy(text string) string { return tidy(text, &d.conn.secrets) }
 
+// Name is what errors call the firewall.
+func (d *Device) Name() string { return d.opts.Name }
+
 // Info gives what the firewall last said about itself.
 func (d *Device) Info() Info {
 	if i := d.info.Load(); i != nil {
