@@ -10,6 +10,7 @@ type fetch struct {
 	hash   uint32
 	number uint32 // of the source, then of one of its pairs, then of a past
 	port   uint16
+	time   int64
 }
 
 // fetches are those of one group of events.
@@ -34,8 +35,11 @@ func (e *Engine) Prefetch(events []Event) {
 		return
 	}
 	list := e.fetchSources(e.fetchSlots(events[:min(len(events), Ahead)]))
-	if e.pairs.last > 0 {
-		e.fetchPasts(e.fetchPairs(list))
+	if e.pairs.last == 0 {
+		return
+	}
+	if list = e.fetchPairs(list); e.pasts.last != 0 {
+		e.fetchPasts(list)
 	}
 }
 
@@ -46,7 +50,7 @@ func (e *Engine) fetchSlots(events []Event) []fetch {
 		ev := &events[i]
 		if src := plain(ev.Src); src.IsValid() && CanBeSource(src) {
 			key := src.As16()
-			list = append(list, fetch{dst: ev.Dst.As16(), hash: hashOf(e.seed, &key), port: ev.DstPort})
+			list = append(list, fetch{dst: ev.Dst.As16(), hash: hashOf(e.seed, &key), port: ev.DstPort, time: nanoseconds(ev.Time)})
 		}
 	}
 	for i := range list {
@@ -94,7 +98,7 @@ func (e *Engine) fetchPairs(list []fetch) []fetch {
 		for _, f := range list {
 			p := e.pairs.at(f.number)
 			if p.port == f.port && p.dst == f.dst {
-				found = append(found, fetch{number: p.older})
+				found = append(found, fetch{number: p.older, time: f.time})
 			}
 			if f.number = p.next; f.number != 0 {
 				more = append(more, f)
@@ -105,15 +109,19 @@ func (e *Engine) fetchPairs(list []fetch) []fetch {
 	return append(list, found...)
 }
 
-// fetchPasts touches older points.
+// fetchPasts touches older points: the one that arrived last, and where the event is to become
+// a point beside it (see extend) all the others.
 func (e *Engine) fetchPasts(list []fetch) {
+	for i := range list {
+		p := e.pasts.at(list[i].number)
+		e.ahead.touched += uint32(p.time) + p.next
+	}
 	for len(list) > 0 {
 		more := list[:0]
 		for _, f := range list {
-			if f.number != 0 {
-				p := e.pasts.at(f.number)
-				e.ahead.touched += uint32(p.time)
-				f.number = p.next
+			p := e.pasts.at(f.number)
+			e.ahead.touched += uint32(p.time)
+			if f.number = p.next; f.number != 0 && f.time-p.time > e.shortest {
 				more = append(more, f)
 			}
 		}
