@@ -9,7 +9,7 @@ import (
 // Effect is what becomes of a call that a fault meets.
 type Effect uint8
 
-// The effects. Those that damage the right answer (Truncate, Break, WrongType, Pad) always carry the command out.
+// The effects. Those that damage the right answer (Truncate, Break, WrongType, Pad, Drip) always carry the command out.
 const (
 	Deliver        Effect = iota // answered properly, after Fault.Delay
 	Hang                         // no answer until the client goes away, at most Fault.Delay (0: a minute), then a reset
@@ -24,6 +24,11 @@ const (
 	SessionTimeout               // status="error" code="22", "Session timed out"
 	InternalError                // status="error" code="11", "Internal error"
 	Forbidden                    // HTTP 403 as for a bad key, which restarting firewalls give for good ones
+	OtherDevice                  // the login page of some other device, with HTTP 200
+	Flood                        // a well-formed answer of Fault.Size bytes (0: 100 MiB), sent as it is made
+	Drip                         // the right answer, a byte each Fault.Delay (0: 100 ms)
+
+	effects // how many there are
 )
 
 // Fault is something that goes wrong with calls.
@@ -32,43 +37,44 @@ type Fault struct {
 	Kind   string        // only calls of this kind (KindUserID and the like); "" is every call
 	Skip   int           // so many of those calls pass first
 	Calls  int           // so many are met then; 0: all until ClearFaults or SetFault
-	Delay  time.Duration // wall-clock time before the effect, or how long Hang lasts
+	Delay  time.Duration // wall-clock time before the effect; how long Hang lasts; between two bytes of Drip
 	// Applied: the command is carried out at once, and only its answer suffers or is late. Else it is as if it had
 	// never arrived, unless the effect is a right answer: that one is made after Delay, if the client still waits.
 	Applied bool
 	Status  int // of HTML
-	Size    int // of Garbage and Pad, in bytes
+	Size    int // of Garbage, Pad and Flood, in bytes
+
+	reboot bool // with the call, the firewall loses what it loses when it restarts; set by storms
 }
 
 // faults is the queue of what will go wrong.
 type faults struct {
 	mu    sync.Mutex
 	queue []Fault
+	storm *storm // nil: none
 }
 
-// SetFault replaces all faults by this one; the zero Fault is none.
+// SetFault replaces all faults, and a storm, by this one; the zero Fault is none.
 func (s *Sim) SetFault(f Fault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	s.faults.queue = nil
+	s.faults.queue, s.faults.storm = nil, nil
 	if f != (Fault{}) {
 		s.faults.queue = []Fault{f}
 	}
 }
 
 // AddFaults appends faults to the queue. A call meets the first of the queue that is about its kind and not used
-// up, so that faults of one call each describe a sequence.
+// up, so that faults of one call each describe a sequence; it meets a storm only if it meets none of the queue.
 func (s *Sim) AddFaults(f ...Fault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.queue = append(s.faults.queue, f...)
 }
 
-// ClearFaults lets everything go right again. Calls that hang already go on to do so.
+// ClearFaults lets everything go right again, and ends a storm. Calls that hang already go on to do so.
 func (s *Sim) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.queue = nil
+	s.SetFault(Fault{})
 }
 
 // next gives the fault that meets a call of this kind; false: none.
@@ -92,5 +98,5 @@ func (q *faults) next(kind string) (Fault, bool) {
 		}
 		return met, true
 	}
-	return Fault{}, false
+	return q.storm.next(kind)
 }

@@ -87,6 +87,16 @@ func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
 	if f.Applied {
 		a = s.answer(c)
 	}
+	if f.reboot {
+		s.Reboot()
+	}
+	if f.Effect == Drip {
+		if !f.Applied {
+			a = s.answer(c)
+		}
+		s.drip(w, r, a, f.Delay)
+		return
+	}
 	if f.Effect == Hang {
 		if f.Delay <= 0 {
 			f.Delay = hangLimit
@@ -101,6 +111,8 @@ func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
 	switch f.Effect {
 	case Reset:
 		reset(w)
+	case Flood:
+		flood(w, f.size())
 	case Deliver, Truncate, Break, WrongType, Pad:
 		if !f.Applied {
 			a = s.answer(c)
@@ -150,15 +162,20 @@ func (f Fault) instead() answer {
 		return failure(11, "Internal error")
 	case Forbidden:
 		return forbidden("Invalid Credential")
+	case OtherDevice:
+		return answer{http.StatusOK, "text/html; charset=utf-8", []byte(otherPage)}
 	}
 	return answer{status: http.StatusOK, contentType: contentType} // Empty
 }
 
 func (f Fault) size() int {
-	if f.Size == 0 {
-		return defaultSize
+	switch {
+	case f.Size != 0:
+		return f.Size
+	case f.Effect == Flood:
+		return floodSize
 	}
-	return f.Size
+	return defaultSize
 }
 
 // answer carries the call out, if it may be.
