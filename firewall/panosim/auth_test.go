@@ -104,7 +104,7 @@ func TestRefusals(t *testing.T) {
 		{"no command", ask("type", "op"), 400, missing("cmd")},
 		{"no message", ask("type", "user-id"), 400, missing("cmd")},
 		{"unknown type", ask("type", "dance"), 400, `Illegal value for parameter &#34;type&#34;.`},
-		{"not simulated", ask("type", "config", "action", "get"), 200, `<response status="error" code="1"><msg><line>Unknown command</line></msg></response>`},
+		{"not simulated", ask("type", "log"), 200, `<response status="error" code="1"><msg><line>Unknown command</line></msg></response>`},
 		{"broken command", ask("type", "op", "cmd", "<show><"), 200, `<response status="error" code="18"><msg><line>Malformed command</line></msg></response>`},
 		{"two commands", ask("type", "op", "cmd", "<show/><show/>"), 200, `code="18"`},
 		{"deep command", ask("type", "op", "cmd", strings.Repeat("<a>", 200)+strings.Repeat("</a>", 200)), 200, `code="18"`},

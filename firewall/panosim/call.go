@@ -15,8 +15,17 @@ const (
 	KindRegisteredIP = "registered-ip"
 	KindSystemInfo   = "system-info"
 	KindPlugins      = "plugins"
-	KindJobs         = "jobs"  // reading the list of jobs, or one of them
-	KindOther        = "other" // everything that is not simulated, or that could not be understood
+	KindConfigRead   = "config-read"  // get and show
+	KindConfigWrite  = "config-write" // set, edit, delete, move, rename
+	KindMultiConfig  = "multi-config"
+	KindCommit       = "commit"      // enqueueing one
+	KindValidate     = "validate"    // enqueueing one
+	KindJobs         = "jobs"        // reading the list of jobs, or one of them
+	KindLocks        = "locks"       // reading, taking and giving back locks
+	KindChanges      = "changes"     // asking what is not committed
+	KindRevert       = "revert"      // dropping what is not committed
+	KindConfigFile   = "config-file" // show config running, candidate and the like
+	KindOther        = "other"       // everything that is not simulated, or that could not be understood
 )
 
 // call is one request, understood as far as its kind.
@@ -111,7 +120,11 @@ func (c *call) classify() {
 		c.kind, c.run = KindUserID, (*Sim).userID
 	case "op":
 		c.classifyOp()
-	case "config", "commit", "log", "report", "export", "import", "version":
+	case "config":
+		c.classifyConfig()
+	case "commit":
+		c.kind, c.run = KindCommit, (*Sim).commit
+	case "log", "report", "export", "import", "version":
 		c.run = func(*Sim, *call) answer { return failure(1, "Unknown command") }
 	case "":
 		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "type".`) }

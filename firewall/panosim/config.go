@@ -17,6 +17,8 @@ type configuration struct {
 	edits     int // so many were made so far
 	hooks     []func(old, new *element)
 	locks     []lock
+
+	failCommit, warnCommit []string // lines with which the next commit fails, or that it warns of
 }
 
 // localhost is the name that a firewall gives itself in its configuration.
@@ -61,7 +63,10 @@ func (c *configuration) init(o Options) error {
 }
 
 // runningLocked is the running configuration, <config>. It is never modified: a commit replaces it.
-func (s *Sim) runningLocked() *element { return s.config.running }
+func (s *Sim) runningLocked() *element {
+	s.runJobsLocked()
+	return s.config.running
+}
 
 // candidateLocked is the candidate, which is not modified either: the next edit replaces it.
 func (s *Sim) candidateLocked() *element { return s.config.candidate.state() }
@@ -96,13 +101,14 @@ func (c *configuration) rebuild() {
 func (s *Sim) Running() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.config.running.String()
+	return s.runningLocked().String()
 }
 
 // Candidate gives the whole candidate as XML, with the attributes of what is not committed.
 func (s *Sim) Candidate() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.runJobsLocked()
 	var b strings.Builder
 	s.config.candidate.root.write(&b, s.dialect.Marking)
 	return b.String()
@@ -112,6 +118,7 @@ func (s *Sim) Candidate() string {
 func (s *Sim) Pending(admin string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.runJobsLocked()
 	n := 0
 	for _, e := range s.config.journal {
 		if admin == "" || e.mark.admin == admin {
@@ -119,48 +126,6 @@ func (s *Sim) Pending(admin string) int {
 		}
 	}
 	return n
-}
-
-// Edit edits the candidate as an administrator would behind the client's back. The action is one of set, edit,
-// delete, rename (content is the new name) and move (content is "top", "bottom", "before NAME" or "after NAME").
-// The error has the lines of the firewall's refusal: locks, references and the rules for names and values hold
-// here as they do over the wire.
-func (s *Sim) Edit(admin, action, path, content string) error {
-	e := &edit{action: action}
-	switch action {
-	case "move":
-		e.where, e.dst, _ = strings.Cut(content, " ")
-	case "rename":
-		e.newName = content
-	case "set", "edit":
-		var err error
-		if e.element, err = parseConfig(content); err != nil {
-			return fmt.Errorf("%s %s: %w", action, path, err)
-		}
-	}
-	var err error
-	if e.path, err = parseXPath(path); err != nil {
-		return fmt.Errorf("%s %s: %w", action, path, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refused := s.editLocked(admin, e); refused != nil {
-		return fmt.Errorf("%s %s: %w", action, path, refused)
-	}
-	return nil
-}
-
-// editLocked carries an edit out on the candidate and notes it.
-func (s *Sim) editLocked(admin string, e *edit) *refusal {
-	c := &s.config
-	e.mark = &mark{admin: admin, id: c.edits + 1, time: s.opts.Now()}
-	changed, refused := e.apply(&c.candidate)
-	if refused != nil || !changed {
-		return refused
-	}
-	c.edits++
-	c.journal = append(c.journal, e)
-	return nil
 }
 
 // refusal is why a call is not carried out, as the firewall answers it.
@@ -181,3 +146,6 @@ func (r *refusal) Error() string {
 func missing() *refusal {
 	return &refusal{code: 7, lines: []string{"Object doesn't exist"}, soft: true}
 }
+
+// badPath is the refusal of an xpath that is none.
+func badPath() *refusal { return refuse(6, "Bad XPath") }

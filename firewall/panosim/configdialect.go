@@ -102,6 +102,15 @@ const (
 	RenamedLeaves                 // they stay, and mean nothing
 )
 
+// CandidateOverReboot is what becomes of edits that are not committed when the firewall restarts.
+type CandidateOverReboot uint8
+
+// The documentation advises to save a candidate before a restart, and does not say what happens without.
+const (
+	CandidateKept CandidateOverReboot = iota
+	CandidateLost
+)
+
 // configChoices lists the fields about the configuration, for String.
 func (d Dialect) configChoices() []choice {
 	return []choice{
@@ -117,6 +126,7 @@ func (d Dialect) configChoices() []choice {
 		{"details", int(d.Details), []string{"lines", "nested"}},
 		{"unknown-job", int(d.UnknownJob), []string{"missing", "query"}},
 		{"renamed", int(d.Renamed), []string{"follows", "leaves"}},
+		{"candidate-over-reboot", int(d.CandidateOverReboot), []string{"kept", "lost"}},
 	}
 }
 
@@ -143,5 +153,6 @@ func configOddities() []Dialect {
 		Dialect{Details: DetailsNested},
 		Dialect{UnknownJob: UnknownJobQuery},
 		Dialect{Renamed: RenamedLeaves},
+		Dialect{CandidateOverReboot: CandidateLost},
 	)
 }

@@ -1,19 +1,28 @@
 package panosim
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // edit is one change of the candidate.
 type edit struct {
 	action     string // set, edit, delete, rename, move
 	path       xpath
-	element    *element // of set and edit
+	element    *element // of edit: what is to stand there; of set: its children and text are to be merged in
 	where, dst string   // of move
 	newName    string   // of rename
 	mark       *mark    // who made it, when
+
+	created bool // what the path means was not there
+	queued  bool // a commit that publishes it runs or waits
+	// How the firewall behaved when it was made.
+	choice  Choice
+	renamed Renamed
+	uuids   bool // rules have them
 }
 
 // apply carries the edit out. It changes nothing if it is refused.
@@ -42,18 +51,20 @@ func (e *edit) set(t *tree) (bool, *refusal) {
 		return false, refuse(6, "Bad XPath")
 	}
 	at, made := e.reach(t)
-	return t.merge(at.last(), e.element, e.mark) || made, nil
+	s, _, _ := e.path.within(firewallSchema)
+	return e.merge(t, at.last(), e.element, s) || made, nil
 }
 
 // reach gives what the path means, modifiable, and makes what is missing of it.
 func (e *edit) reach(t *tree) (at chain, made bool) {
 	at = t.own(chain{t.root})
-	for _, s := range e.path.steps[1:] {
-		k := s.key()
+	s, _ := firewallSchema.below(t.root.name)
+	for _, step := range e.path.steps[1:] {
+		k := step.key()
+		s, _ = s.below(k.element)
 		next := t.lookup(at.last(), k)
 		if next == nil {
-			next = k.make()
-			next.mark = e.mark
+			next = e.plant(t, k.make(), s)
 			t.add(at.last(), next)
 			made = true
 		} else {
@@ -71,20 +82,22 @@ func (e *edit) replace(t *tree) (bool, *refusal) {
 	}
 	k := e.path.last().key()
 	if e.element.key() != k {
-		return false, refuse(12, "Edit breaks config validity")
+		return false, refuse(12, "Edit breaks config validity") // a text that is known
 	}
 	if e.path.steps[0].name != t.root.name {
 		return false, refuse(6, "Bad XPath")
 	}
-	found := e.path.find(t.root)
-	if len(found) > 0 && found[0].last().equal(e.element) {
+	if found := e.path.find(t.root); len(found) > 0 && found[0].last().same(e.element) {
 		return false, nil
 	}
 	up := *e
 	up.path = e.path.parent()
 	parent, _ := up.reach(t)
-	fresh := t.plant(e.element, e.mark)
-	if old := t.lookup(parent.last(), k); old != nil {
+	s, _, _ := e.path.within(firewallSchema)
+	old := t.lookup(parent.last(), k)
+	fresh := e.plant(t, e.element, s)
+	if old != nil {
+		fresh.keep(old)
 		parent.last().children[slices.Index(parent.last().children, old)] = fresh
 		parent.last().reindex(k, fresh)
 		return true, nil
@@ -170,13 +183,39 @@ func (e *edit) rename(t *tree) (bool, *refusal) {
 	if list.entry(e.newName) != nil {
 		return false, refuse(8, fmt.Sprintf("%s already exists", e.newName))
 	}
-	own := t.own(found[0])
-	list, what := own[len(own)-2], own.last()
-	what.attributes = maps.Clone(what.attributes)
-	what.attributes["name"] = e.newName
-	what.mark = e.mark
-	list.index = nil
+	if e.renamed == RenamedFollows {
+		e.follow(t, found[0])
+	}
+	t.rename(t.own(found[0]), e.newName, e.mark)
 	return true, nil
+}
+
+// follow renames what an entry is called where others refer to it.
+func (e *edit) follow(t *tree, entry chain) {
+	objects := map[object]bool{}
+	if o := defined(entry); len(o) > 0 {
+		objects[o[0]] = true
+	}
+	var uses []chain
+	r := newReferrers(objects)
+	r.visit = func(at chain, _ object) { uses = append(uses, slices.Clone(at)) }
+	r.walk(t.root)
+	for _, use := range uses {
+		t.rename(t.own(use), e.newName, e.mark)
+	}
+}
+
+// rename changes the name of the entry at the end of the chain, or its text.
+func (t *tree) rename(c chain, name string, m *mark) {
+	e := c.last()
+	e.mark = m
+	if e.name == "entry" {
+		e.attributes = maps.Clone(e.attributes)
+		e.attributes["name"] = name
+	} else {
+		e.text = name
+	}
+	c[len(c)-2].index = nil
 }
 
 // single says whether the path means at most one element, whatever is there.
@@ -210,19 +249,47 @@ func (k key) make() *element {
 }
 
 // plant copies an element into the tree.
-func (t *tree) plant(e *element, m *mark) *element {
-	out := &element{name: e.name, attributes: maps.Clone(e.attributes), text: e.text, mark: m, era: t.era}
-	if len(e.children) > 0 {
-		out.children = make([]*element, len(e.children))
-		for i, c := range e.children {
-			out.children[i] = t.plant(c, m)
+func (e *edit) plant(t *tree, from *element, s *schema) *element {
+	out := &element{name: from.name, attributes: maps.Clone(from.attributes), text: from.text, mark: e.mark, era: t.era}
+	if e.uuids && s != nil && s.rule && out.attributes["uuid"] == "" {
+		out.attributes["uuid"] = ruleID(e.mark.id, out.id())
+	}
+	if len(from.children) > 0 {
+		out.children = make([]*element, len(from.children))
+		for i, c := range from.children {
+			below, _ := s.below(c.name)
+			out.children[i] = e.plant(t, c, below)
 		}
 	}
 	return out
 }
 
+// ruleID makes the identifier that a rule keeps for life (PAN-OS 9.0 and later), the same each time the edit that
+// made the rule is carried out.
+func ruleID(edit int, name string) string {
+	sum := sha256.Sum256([]byte(strconv.Itoa(edit) + " " + name))
+	sum[6], sum[8] = sum[6]&0x0f|0x40, sum[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
+// keep takes over from the element that was replaced what an edit does not replace: the identifier of a rule.
+func (e *element) keep(old *element) {
+	if id := old.attributes["uuid"]; id != "" {
+		e.attributes["uuid"] = id
+	}
+}
+
+// same is equal, but for the identifier of a rule.
+func (e *element) same(other *element) bool {
+	if other.attributes["uuid"] == "" && e.attributes["uuid"] != "" {
+		other = &element{name: other.name, attributes: maps.Clone(other.attributes), text: other.text, children: other.children}
+		other.attributes["uuid"] = e.attributes["uuid"]
+	}
+	return e.equal(other)
+}
+
 // merge adds to an element that the tree owns what another of its kind has in addition, or differently.
-func (t *tree) merge(into, from *element, m *mark) (changed bool) {
+func (e *edit) merge(t *tree, into, from *element, s *schema) (changed bool) {
 	for name, value := range from.attributes {
 		if into.attributes[name] != value {
 			if into.attributes == nil {
@@ -231,20 +298,37 @@ func (t *tree) merge(into, from *element, m *mark) (changed bool) {
 			into.attributes[name], changed = value, true
 		}
 	}
-	if len(from.children) == 0 && len(into.children) == 0 && from.text != "" && into.text != from.text {
+	if len(from.children) == 0 && len(into.children) == 0 && into.text != from.text && (from.text != "" || s != nil && s.leaf) {
 		into.text, changed = from.text, true
 	}
 	for _, c := range from.children {
-		old := t.lookup(into, c.key())
-		if old == nil {
-			t.add(into, t.plant(c, m))
-			changed = true
+		below, _ := s.below(c.name)
+		if e.choice == ChoiceReplaces {
+			changed = t.clear(into, s, c.name) || changed
+		}
+		if old := t.lookup(into, c.key()); old != nil {
+			changed = e.merge(t, t.ownChild(into, old), c, below) || changed
 			continue
 		}
-		changed = t.merge(t.ownChild(into, old), c, m) || changed
+		t.add(into, e.plant(t, c, below))
+		changed = true
 	}
 	if changed {
-		into.mark = m
+		into.mark = e.mark
+	}
+	return changed
+}
+
+// clear removes what excludes the child that is about to be set.
+func (t *tree) clear(into *element, s *schema, name string) (changed bool) {
+	if s == nil || !slices.Contains(s.exclusive, name) {
+		return false
+	}
+	for _, other := range s.exclusive {
+		if old := into.child(other); old != nil && other != name {
+			t.remove(into, old)
+			changed = true
+		}
 	}
 	return changed
 }

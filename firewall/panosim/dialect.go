@@ -289,6 +289,8 @@ type Dialect struct {
 	UnknownJob   UnknownJob
 	Renamed      Renamed
 
+	CandidateOverReboot CandidateOverReboot // is what is not committed kept over a restart?
+
 	PairTags      PairTags
 	PassiveWrites PassiveWrites
 	PushedRules   PushedRules

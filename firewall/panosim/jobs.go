@@ -2,22 +2,21 @@ package panosim
 
 import (
 	"context"
-	"fmt"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 )
 
 // Job is a job of the firewall, as an operator sees it.
 type Job struct {
-	ID      int
-	Type    string // Commit, Validate, EDLRefresh, ...
-	User    string
-	Status  string // PEND, ACT, FIN
-	Result  string // PEND, OK, FAIL
-	Details []string
-	Queued  time.Time
-	Ended   time.Time // zero: it has not
+	ID       int
+	Type     string // Commit, Validate, EDLRefresh, ...
+	User     string
+	Status   string // PEND, ACT, FIN
+	Result   string // PEND, OK, FAIL
+	Details  []string
+	Warnings []string
+	Queued   time.Time
+	Ended    time.Time // zero: it has not
 }
 
 // job is one entry of the list of jobs.
@@ -34,8 +33,10 @@ type job struct {
 	details     []string
 	warnings    []string
 
-	takes  time.Duration    // by the firewall's clock, of a job whose time the list keeps
-	finish func() jobResult // carries such a job out when its time is over, with the lock held; nil: see addJobLocked
+	// finish carries a job of the queue out when takes, by the firewall's clock, is over since it was started, with
+	// the lock held. Nil: the job runs beside the queue.
+	finish func() jobResult
+	takes  time.Duration
 }
 
 // jobResult is how a job ended.
@@ -43,6 +44,13 @@ type jobResult struct {
 	ok       bool
 	details  []string
 	warnings []string
+}
+
+// jobList is the list of jobs, oldest first. Those that have finish run one after the other, in its order.
+type jobList struct {
+	list []*job
+	last int  // number of the newest
+	busy bool // one is being carried out
 }
 
 // maxJobs bounds the list; the oldest that have ended go first.
@@ -60,32 +68,76 @@ func (s *Sim) addJobLocked(kind, user string, run func(context.Context) jobResul
 		result := run(s.life)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if j.ended.IsZero() {
-			j.endLocked(result, s.opts.Now())
-		}
+		j.endLocked(result, s.opts.Now())
 	})
 	return j
 }
 
+// AddJob puts a job into the list that has nothing to do with the client (an Install keeps commits out), and gives
+// the function that ends it, with the lines of its details.
+func (s *Sim) AddJob(kind, user string) (end func(ok bool, details ...string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.listJobLocked(kind, user)
+	j.started = j.queued
+	return func(ok bool, details ...string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		j.endLocked(jobResult{ok: ok, details: details}, s.opts.Now())
+	}
+}
+
 // listJobLocked makes a job with the next number.
 func (s *Sim) listJobLocked(kind, user string) *job {
+	if len(s.jobs.list) >= maxJobs {
+		if i := slices.IndexFunc(s.jobs.list, func(j *job) bool { return !j.ended.IsZero() }); i >= 0 {
+			s.jobs.list = slices.Delete(s.jobs.list, i, i+1)
+		}
+	}
 	s.jobs.last++
 	j := &job{id: s.jobs.last, kind: kind, user: user, queued: s.opts.Now()}
 	s.jobs.list = append(s.jobs.list, j)
 	return j
 }
 
+// endLocked ends the job, unless it has: a restart may have been first.
 func (j *job) endLocked(r jobResult, now time.Time) {
-	j.ended, j.ok, j.details, j.warnings = now, r.ok, r.details, r.warnings
+	if j.ended.IsZero() {
+		j.ended, j.ok, j.details, j.warnings = now, r.ok, r.details, r.warnings
+	}
 }
 
-// jobList is the list of jobs, oldest first.
-type jobList struct {
-	list []*job
-	last int // number of the newest
+// runJobsLocked carries out what is due of the queue. A job that has ended makes way for the next at the moment at
+// which its time was over, so it does not matter how often anybody looks.
+func (s *Sim) runJobsLocked() {
+	if s.jobs.busy {
+		return // asked by what is called when a commit has ended
+	}
+	s.jobs.busy = true
+	defer func() { s.jobs.busy = false }()
+	now := s.opts.Now()
+	for _, j := range slices.Clone(s.jobs.list) {
+		if j.finish == nil || !j.ended.IsZero() {
+			continue
+		}
+		over := j.started.Add(j.takes)
+		if over.After(now) {
+			return
+		}
+		result := j.finish()
+		j.endLocked(result, over)
+		s.startJobsLocked(over)
+	}
 }
 
-// Jobs gives the list of jobs, oldest first.
+// startJobsLocked starts the first job of the queue, unless one runs.
+func (s *Sim) startJobsLocked(now time.Time) {
+	if j := s.commitBusyLocked(); j != nil && j.started.IsZero() {
+		j.started = now
+	}
+}
+
+// Jobs gives the list of jobs, oldest first; at most the last two hundred.
 func (s *Sim) Jobs() []Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,15 +146,12 @@ func (s *Sim) Jobs() []Job {
 	for i, j := range s.jobs.list {
 		status, result := j.state()
 		out[i] = Job{
-			ID: j.id, Type: j.kind, User: j.user, Status: status, Result: result,
-			Details: append([]string(nil), j.details...), Queued: j.queued, Ended: j.ended,
+			ID: j.id, Type: j.kind, User: j.user, Status: status, Result: result, Queued: j.queued, Ended: j.ended,
+			Details: slices.Clone(j.details), Warnings: slices.Clone(j.warnings),
 		}
 	}
 	return out
 }
-
-// runJobsLocked carries out what is due.
-func (s *Sim) runJobsLocked() {}
 
 // state gives status and result as the firewall writes them.
 func (j *job) state() (status, result string) {
@@ -117,46 +166,18 @@ func (j *job) state() (status, result string) {
 	return "FIN", "FAIL"
 }
 
-// failJobsLocked ends every job that has not ended, as a restart of the daemon that runs them does.
+// failJobsLocked ends every job that has not ended, as a restart of the daemon that runs them does. What a commit
+// was to publish stays pending.
 func (s *Sim) failJobsLocked(reason string) {
+	now := s.opts.Now()
 	for _, j := range s.jobs.list {
-		if j.ended.IsZero() {
-			j.lost = true
-			j.started = j.queued
-			j.endLocked(jobResult{details: []string{reason}}, s.opts.Now())
+		if !j.ended.IsZero() {
+			continue
 		}
+		j.lost = true
+		j.endLocked(jobResult{details: []string{reason}}, now)
 	}
-}
-
-// showJobs answers "show jobs all" and "show jobs id".
-func (s *Sim) showJobs(_ *call, what *element) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	var b strings.Builder
-	b.WriteString("<result>")
-	id := what.value("id")
-	for _, j := range s.jobs.list {
-		if id == "" || id == strconv.Itoa(j.id) {
-			j.write(&b)
-		}
+	for _, e := range s.config.journal {
+		e.queued = false
 	}
-	b.WriteString("</result>")
-	return success(b.String())
-}
-
-// write appends the job as a firewall shows it.
-func (j *job) write(b *strings.Builder) {
-	status, result := j.state()
-	fmt.Fprintf(b, `<job><tenq>%s</tenq><id>%d</id><user>%s</user><type>%s</type><status>%s</status><result>%s</result>`,
-		j.queued.Format(configTime), j.id, escape(j.user), j.kind, status, result)
-	progress := 0
-	if status == "FIN" {
-		progress = 100
-	}
-	fmt.Fprintf(b, "<progress>%d</progress><details>", progress)
-	for _, line := range j.details {
-		fmt.Fprintf(b, "<line>%s</line>", escape(line))
-	}
-	b.WriteString("</details></job>")
 }

@@ -15,12 +15,11 @@ type operation struct {
 
 // operations lists them; a later command is one more line here.
 func operations() []operation {
-	return []operation{
+	return append(configOperations(), []operation{
 		{[]string{"show", "system", "info"}, KindSystemInfo, (*Sim).systemInfo},
 		{[]string{"show", "plugins", "packages"}, KindPlugins, (*Sim).plugins},
 		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, (*Sim).registeredIP},
 		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, (*Sim).registeredAddress},
-		{[]string{"show", "jobs"}, KindJobs, (*Sim).showJobs},
 		{[]string{"show", "object", "dynamic-address-group"}, KindGroups, (*Sim).showGroups},
 		{[]string{"request", "system", "external-list", "refresh"}, KindListRefresh, (*Sim).refreshList},
 		{[]string{"request", "system", "external-list", "show"}, KindListShow, (*Sim).showList},
@@ -33,7 +32,7 @@ func operations() []operation {
 		{[]string{"request", "high-availability", "state", "suspend"}, KindHA, (*Sim).suspendHA},
 		{[]string{"request", "high-availability", "state", "functional"}, KindHA, (*Sim).resumeHA},
 		{[]string{"request", "high-availability", "sync-to-remote", "running-config"}, KindHA, (*Sim).syncHA},
-	}
+	}...)
 }
 
 // classifyOp finds the operation that an op call asks for.

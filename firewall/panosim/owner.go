@@ -165,8 +165,8 @@ func (s *Sim) dropLocked(vsys string, t *table, action Action, choose func(*regi
 	return changes
 }
 
-// Reboot restarts the firewall in no time: tags that are not persistent are gone, timers fare as the dialect says.
-// Connections stay, and keys stay valid; a restart that takes a while is made with faults.
+// Reboot restarts the firewall in no time: tags that are not persistent are gone, timers and what is not committed
+// fare as the dialect says, and jobs that have not ended have failed. Connections stay, and keys stay valid; a restart that takes a while is made with faults.
 func (s *Sim) Reboot() {
 	s.mu.Lock()
 	now := s.opts.Now()
@@ -185,6 +185,10 @@ func (s *Sim) Reboot() {
 				t.setTimer(r, 0, now)
 			}
 		}
+	}
+	s.failJobsLocked("job failed because of configd restart")
+	if s.dialect.CandidateOverReboot == CandidateLost {
+		s.revertLocked(func(*edit) bool { return true })
 	}
 	s.booted = now
 	s.logLocked("critical", "general", "System restart")

@@ -190,14 +190,12 @@ func (s *Sim) answer(c *call) answer {
 	}
 	kind := c.form.Get("type")
 	s.mu.Lock()
-	denied, how := s.denied[kind], s.dialect.Denied
+	allowed, how := s.allowedLocked(c.admin, kind), s.dialect.Denied
 	s.mu.Unlock()
-	switch {
-	case denied && how == DeniedForbidden:
-		return forbidden("Type [" + kind + "] not authorized for user role.")
-	case denied:
-		return unauthorized()
-	case s.passiveRefuses(c):
+	if !allowed {
+		return refuseRole(how, kind)
+	}
+	if s.passiveRefuses(c) {
 		return failure(15, textPassive)
 	}
 	return c.run(s, c)

@@ -36,12 +36,13 @@ type chain []*element
 
 func (c chain) last() *element { return c[len(c)-1] }
 
-// own makes every element of the chain modifiable, and gives the chain of those that stand in their place now.
+// own makes every element of the chain modifiable, and gives the chain of those that stand in their place now: by
+// their keys, for an edit may have replaced them since the chain was found.
 func (t *tree) own(c chain) chain {
 	t.root = t.mine(t.root)
 	out := chain{t.root}
 	for _, e := range c[1:] {
-		out = append(out, t.ownChild(out.last(), e))
+		out = append(out, t.ownChild(out.last(), out.last().find(e.key())))
 	}
 	return out
 }
@@ -86,13 +87,6 @@ func (t *tree) add(parent, child *element) {
 	if parent.index != nil && parent.index[child.key()] == nil {
 		parent.index[child.key()] = child
 	}
-}
-
-// insert puts a new child before the nth.
-func (t *tree) insert(parent, child *element, n int) {
-	child.era = t.era
-	parent.children = slices.Insert(parent.children, n, child)
-	parent.index = nil
 }
 
 // remove takes a child away.

@@ -1,0 +1,208 @@
+package panosim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// revertText is recorded, as is the odd place of the failure's lines.
+const revertText = "All changes were reverted from configuration"
+
+// revertLocked drops edits that are not committed, and keeps the others as they are. False: one that stays builds
+// on one that was to go; nothing is dropped then.
+func (s *Sim) revertLocked(goes func(*edit) bool) bool {
+	c := &s.config
+	t := newTree(c.running)
+	var kept []*edit
+	for _, e := range c.journal {
+		if goes(e) {
+			continue
+		}
+		if !e.replay(&t) {
+			return false
+		}
+		kept = append(kept, e)
+	}
+	c.journal, c.candidate = kept, t
+	return true
+}
+
+// revertConfig answers "revert config", of everybody's edits, and "revert config partial" of some.
+func (s *Sim) revertConfig(c *call, what *element) answer {
+	plan := commitPlan{}
+	if partial := what.child("partial"); partial != nil {
+		if refused := plan.choose(partial); refused != nil {
+			return refused.answer()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runJobsLocked()
+	if s.commitBusyLocked() != nil {
+		return refuse(13, "Local commit jobs are queued. Revert operation is not allowed.").answer() // known text
+	}
+	if refused := s.refuseRevertLocked(c.admin); refused != nil {
+		return refused.answer()
+	}
+	if !s.revertLocked(plan.chooses) {
+		return xmlAnswer(http.StatusOK,
+			`<response status="error"><result><msg><line>Failed to revert configuration.</line></msg></result></response>`)
+	}
+	return success("<result><msg><line>" + revertText + "</line></msg></result>")
+}
+
+// refuseRevertLocked refuses while another administrator holds a lock on the configuration.
+func (s *Sim) refuseRevertLocked(admin string) *refusal {
+	for _, l := range s.config.locks {
+		if !l.commit && l.admin != admin {
+			return refuse(13, "Configuration is locked by "+l.admin)
+		}
+	}
+	return nil
+}
+
+// loadConfig answers "load config from running-config.xml", which drops everybody's edits. Other files are not kept.
+func (s *Sim) loadConfig(c *call, what *element) answer {
+	file := what.value("from")
+	if file != "running-config.xml" {
+		return failure(0, file+" does not exist")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runJobsLocked()
+	if refused := s.refuseRevertLocked(c.admin); refused != nil {
+		return refused.answer()
+	}
+	s.revertLocked(func(*edit) bool { return true })
+	return success("<result><msg><line>Config loaded from running-config.xml</line></msg></result>")
+}
+
+// pendingChanges answers "check pending-changes".
+func (s *Sim) pendingChanges(*call, *element) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runJobsLocked()
+	if len(s.config.journal) > 0 {
+		return success("<result>yes</result>")
+	}
+	return success("<result>no</result>")
+}
+
+// listChanges answers "show config list changes", with "partial admin" of some, in the shape of a recorded answer.
+func (s *Sim) listChanges(_ *call, what *element) answer {
+	plan := commitPlan{}
+	if partial := what.child("partial"); partial != nil {
+		if refused := plan.choose(partial); refused != nil {
+			return refused.answer()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runJobsLocked()
+	changes := s.config.changes(plan.chooses)
+	if len(changes) == 0 {
+		return success("<result></result>")
+	}
+	var b strings.Builder
+	for _, c := range changes {
+		fmt.Fprintf(&b, "<entry><xpath>%s</xpath><owner>%s</owner><action> %s</action><admin-history>%s</admin-history>"+
+			"<component-type>%s</component-type></entry>", escape(c.path), escape(c.admins[len(c.admins)-1]), c.action,
+			escape(strings.Join(c.admins, ",")), c.component)
+	}
+	return success("<result><journal>" + b.String() + "</journal></result>")
+}
+
+// changed is what became of one place of the configuration since the last commit.
+type changed struct {
+	path      string
+	action    string
+	admins    []string // who touched it, the last one last
+	component component
+}
+
+// changes sums the journal up.
+func (c *configuration) changes(chosen func(*edit) bool) []changed {
+	var out []changed
+	at := map[string]int{}
+	for _, e := range c.journal {
+		if !chosen(e) {
+			continue
+		}
+		for _, path := range e.touches() {
+			text := path.String()
+			i, known := at[text]
+			if !known {
+				i = len(out)
+				at[text] = i
+				out = append(out, changed{path: text, component: path.component()})
+			}
+			if found := &out[i]; found.action != "CREATE" || e.action == "delete" {
+				found.action = e.verb(path, c.running)
+			}
+			out[i].admins = append(slices.DeleteFunc(out[i].admins, func(a string) bool { return a == e.mark.admin }), e.mark.admin)
+		}
+	}
+	return out
+}
+
+// verb names what the edit did to a place.
+func (e *edit) verb(path xpath, running *element) string {
+	switch {
+	case e.action == "delete" || e.action == "move" || e.action == "rename":
+		return strings.ToUpper(e.action)
+	case len(path.find(running)) == 0:
+		return "CREATE"
+	}
+	return "EDIT"
+}
+
+// touches gives the places that an edit changed: of a set, the objects it brought, not the list in which they stand.
+func (e *edit) touches() []xpath {
+	if e.action != "set" {
+		return []xpath{e.path}
+	}
+	at, _, _ := e.path.within(firewallSchema)
+	return e.path.down(at, e.element)
+}
+
+// down gives the path of every object in the element, which stands at the path.
+func (x xpath) down(at *schema, e *element) []xpath {
+	if at == nil || at.leaf || at.list || at.rule || len(e.children) == 0 || x.last().name == "entry" && !at.open {
+		return []xpath{x}
+	}
+	var out []xpath
+	for _, child := range e.children {
+		below, _ := at.below(child.name)
+		step := pathStep{name: child.name}
+		if child.name == "entry" {
+			step.chosen = []key{child.key()}
+		}
+		next := xpath{steps: append(slices.Clip(x.steps), step)}
+		if at.entry != nil {
+			out = append(out, next)
+			continue
+		}
+		out = append(out, next.down(below, child)...)
+	}
+	return out
+}
+
+// listAdmins answers "show config list admins": who has edits that are not committed. The shape is ours.
+func (s *Sim) listAdmins(*call, *element) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runJobsLocked()
+	var admins []string
+	for _, e := range s.config.journal {
+		if !slices.Contains(admins, e.mark.admin) {
+			admins = append(admins, e.mark.admin)
+		}
+	}
+	var b strings.Builder
+	for _, name := range admins {
+		b.WriteString("<member>" + escape(name) + "</member>")
+	}
+	return success("<result><admins>" + b.String() + "</admins></result>")
+}

@@ -1,0 +1,141 @@
+package panosim
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Edit edits the candidate as an administrator would behind the client's back. The action is one of set, edit,
+// delete, rename (content is the new name) and move (content is "top", "bottom", "before NAME" or "after NAME").
+// The error has the lines of the firewall's refusal: locks, references and the rules for names and values hold
+// here as they do over the wire.
+func (s *Sim) Edit(admin, action, path, content string) error {
+	r := request{action: action, path: path, content: content}
+	switch action {
+	case "move":
+		r.where, r.dst, _ = strings.Cut(content, " ")
+	case "rename":
+		r.newName = content
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, refused := r.edit()
+	if refused == nil {
+		refused = s.editLocked(admin, e)
+	}
+	if refused != nil {
+		return fmt.Errorf("%s %s: %w", action, path, refused)
+	}
+	return nil
+}
+
+// request is what a call asks for, before it is understood.
+type request struct {
+	action, path, content string
+	where, dst, newName   string
+}
+
+// edit understands the request with what it brings.
+func (r request) edit() (*edit, *refusal) {
+	e, refused := r.parse()
+	if refused != nil {
+		return nil, refused
+	}
+	var err error
+	switch r.action {
+	case "set":
+		// What is to be merged may be several elements.
+		e.element, err = parseConfig("<set>" + r.content + "</set>")
+	case "edit":
+		e.element, err = parseConfig(r.content)
+	}
+	if err != nil {
+		return nil, refuse(12, "Malformed element: "+err.Error())
+	}
+	e.element.unmark()
+	return e, nil
+}
+
+// parse understands everything but the element.
+func (r request) parse() (*edit, *refusal) {
+	path, err := parseXPath(r.path)
+	if err != nil || path.attribute != "" {
+		return nil, badPath()
+	}
+	return &edit{action: r.action, path: path, where: r.where, dst: r.dst, newName: r.newName}, nil
+}
+
+// unmark drops the attributes that a candidate carries and that clients send back as they read them.
+func (e *element) unmark() {
+	if e == nil {
+		return
+	}
+	if e.attributes["dirtyId"] != "" {
+		for _, name := range []string{"admin", "dirtyId", "time"} {
+			delete(e.attributes, name)
+		}
+	}
+	for _, c := range e.children {
+		c.unmark()
+	}
+}
+
+// editLocked carries an edit out on the candidate and notes it, unless it is refused.
+func (s *Sim) editLocked(admin string, e *edit) *refusal {
+	c := &s.config
+	refused := s.lockedLocked(admin, e.path)
+	if refused == nil {
+		refused = s.judgeLocked(e)
+	}
+	if refused != nil {
+		return refused
+	}
+	e.choice, e.renamed, e.uuids = s.dialect.Choice, s.dialect.Renamed, s.version.from(9, 0)
+	e.mark = &mark{admin: admin, id: c.edits + 1, time: s.opts.Now()}
+	e.created = len(e.path.find(c.candidate.root)) == 0
+	changed, refused := e.apply(&c.candidate)
+	if refused != nil || !changed && s.dialect.Unchanged == UnchangedIgnored {
+		return refused
+	}
+	c.edits++
+	c.journal = append(c.journal, e)
+	return nil
+}
+
+// judgeLocked refuses an edit whose element cannot stand where it is to, or that takes away what is in use.
+func (s *Sim) judgeLocked(e *edit) *refusal {
+	root := s.config.candidate.root
+	switch e.action {
+	case "delete":
+		return inUse(root, e.path.find(root))
+	case "set", "edit":
+	default:
+		return nil
+	}
+	at, scope, ok := e.path.within(firewallSchema)
+	if !ok {
+		return refuse(12, "Could not find schema node for xpath "+e.path.String()) // a text that is known
+	}
+	c := checker{scope: scope}
+	if s.dialect.References == ReferencesAtEdit {
+		c.names = newInventory(root, s.pushedObjectsLocked)
+		c.names.add(at, scope, e)
+	}
+	c.check(at, e.element, e.label(at))
+	if len(c.lines) > 0 {
+		return refuse(12, c.lines...)
+	}
+	return nil
+}
+
+// label is how the lines of a refusal begin: with the element that was sent.
+func (e *edit) label(at *schema) []string {
+	step := e.path.last()
+	switch {
+	case e.action == "set" && at != nil && !at.leaf && !at.list:
+		return nil
+	case len(step.chosen) == 1 && step.name == "entry":
+		return []string{step.chosen[0].id}
+	}
+	return []string{step.name}
+}

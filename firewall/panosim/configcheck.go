@@ -1,0 +1,209 @@
+package panosim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// checker holds a configuration, or a part of one, against its schema, and collects what is wrong in the lines that
+// a firewall answers: the fault itself, and then for each element around it that it is invalid.
+type checker struct {
+	commit bool       // what may not be committed is a fault, too
+	names  *inventory // where names are looked up; nil: any name will do
+	scope  string     // of the objects that can be named: a virtual system, or shared
+	lines  []string
+}
+
+// maxFaults bounds the lines; a firewall that is asked to take a thousand wrong addresses says so of some.
+const maxFaults = 50
+
+func (c *checker) fault(path []string, text string) {
+	if len(c.lines) < maxFaults {
+		c.lines = append(c.lines, strings.TrimPrefix(strings.Join(path, " -> ")+" "+text, " "))
+	}
+}
+
+// check holds an element against its schema; path names it and what is around it.
+func (c *checker) check(s *schema, e *element, path []string) {
+	if s == nil {
+		return
+	}
+	before := len(c.lines)
+	switch {
+	case s.leaf:
+		c.checkLeaf(s, e, path)
+	case s.list:
+		c.checkList(s, e, path)
+	case s.entry != nil:
+		c.checkTable(s, e, path)
+	default:
+		c.checkFields(s, e, path)
+	}
+	if len(c.lines) > before && len(c.lines) < maxFaults && len(path) > 0 {
+		c.fault(path, "is invalid")
+	}
+}
+
+func (c *checker) checkLeaf(s *schema, e *element, path []string) {
+	for _, child := range e.children {
+		c.fault(append(path, child.name), "unexpected here")
+	}
+	c.checkText(s, e.text, path)
+}
+
+func (c *checker) checkList(s *schema, e *element, path []string) {
+	if len(e.children) == 0 && c.commit && s.full != "" {
+		c.fault(path, s.full)
+	}
+	seen := make(map[string]bool, len(e.children))
+	for _, child := range e.children {
+		switch {
+		case child.name != "member":
+			c.fault(append(path, child.name), "unexpected here")
+		case seen[child.text]:
+			c.fault(path, "'"+child.text+"' is a duplicate node")
+		default:
+			c.checkText(s, child.text, path)
+		}
+		seen[child.text] = true
+	}
+}
+
+// checkText checks a value, or the name of an object.
+func (c *checker) checkText(s *schema, text string, path []string) {
+	if s.value != nil {
+		if wrong := s.value(text); wrong != "" {
+			c.fault(path, "'"+text+"' "+wrong)
+		}
+	}
+	if len(s.refers) > 0 && c.names != nil && !s.isFree(text) && !c.names.has(c.scope, s.refers, text) {
+		c.fault(path, "'"+text+"' is not a valid reference")
+	}
+}
+
+func (s *schema) isFree(text string) bool { return s.free != nil && s.free(text) }
+
+func (c *checker) checkTable(s *schema, e *element, path []string) {
+	seen := make(map[string]bool, len(e.children))
+	for _, child := range e.children {
+		name := child.id()
+		switch {
+		case child.name != "entry":
+			c.fault(append(path, child.name), "unexpected here")
+			continue
+		case seen[name]:
+			c.fault(path, "'"+name+"' is a duplicate node")
+			continue
+		}
+		seen[name] = true
+		if wrong := s.badName(name); wrong != "" {
+			c.fault(append(path, name), wrong)
+		}
+		outside := c.scope
+		if last(path) == "vsys" || last(path) == "device-group" {
+			c.scope = name
+		}
+		if len(s.refers) > 0 {
+			c.checkText(s, name, path)
+		}
+		c.check(s.entry, child, append(path, name))
+		c.scope = outside
+	}
+}
+
+func (c *checker) checkFields(s *schema, e *element, path []string) {
+	for _, child := range e.children {
+		below, ok := s.below(child.name)
+		if !ok {
+			c.fault(append(path, child.name), "unexpected here")
+			continue
+		}
+		c.check(below, child, append(path, child.name))
+	}
+	if c.commit {
+		c.checkComplete(s, e, path)
+	}
+}
+
+// checkComplete checks what only a commit demands.
+func (c *checker) checkComplete(s *schema, e *element, path []string) {
+	var chosen []string
+	for _, name := range s.exclusive {
+		if e.child(name) != nil {
+			chosen = append(chosen, name)
+		}
+	}
+	for _, other := range chosen[min(1, len(chosen)):] {
+		c.fault(path, fmt.Sprintf("Node %s and %s are mutually exclusive", chosen[0], other))
+	}
+	for _, name := range s.required {
+		if e.child(name) == nil {
+			c.fault(path, "is missing '"+name+"'")
+		}
+	}
+	if len(s.oneOf) > 0 && !slices.ContainsFunc(s.oneOf, func(name string) bool { return e.child(name) != nil }) {
+		c.fault(path, "is missing one of '"+strings.Join(s.oneOf, "', '")+"'")
+	}
+}
+
+func last(path []string) string {
+	if len(path) == 0 {
+		return ""
+	}
+	return path[len(path)-1]
+}
+
+// invalid gives what a commit would find wrong with a whole configuration.
+func invalid(root *element, names *inventory) []string {
+	c := checker{commit: true, names: names, scope: sharedScope}
+	config, _ := firewallSchema.below(root.name)
+	for _, child := range root.children {
+		below, _ := config.below(child.name)
+		if child.name == "devices" {
+			c.checkDevices(below, child)
+			continue
+		}
+		c.checkParts(below, child, nil)
+	}
+	return c.lines
+}
+
+// checkDevices leaves out of the paths what is the same in all.
+func (c *checker) checkDevices(s *schema, devices *element) {
+	for _, device := range devices.entries() {
+		for _, part := range device.children {
+			below, _ := s.entry.below(part.name)
+			c.check(below, part, []string{part.name})
+		}
+	}
+}
+
+// checkParts checks the children of an element whose own name the paths leave out.
+func (c *checker) checkParts(s *schema, e *element, path []string) {
+	if s == nil {
+		return
+	}
+	for _, child := range e.children {
+		if below, ok := s.below(child.name); ok {
+			c.check(below, child, append(path, child.name))
+		}
+	}
+}
+
+// within follows the path through the schema; false: nothing can stand there. scope is that of the objects that can
+// be named there.
+func (x xpath) within(s *schema) (at *schema, scope string, ok bool) {
+	scope = sharedScope
+	var before string
+	for _, step := range x.steps {
+		if s, ok = s.below(step.name); !ok {
+			return nil, "", false
+		}
+		if (before == "vsys" || before == "device-group") && len(step.chosen) == 1 {
+			scope = step.chosen[0].id
+		}
+		before = step.name
+	}
+	return s, scope, true
+}

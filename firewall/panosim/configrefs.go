@@ -1,0 +1,281 @@
+package panosim
+
+import (
+	"slices"
+	"strings"
+)
+
+// sharedScope is the scope of /config/shared; every other one is a virtual system or a device group.
+const sharedScope = "shared"
+
+// containers says where, below /config/shared, a virtual system or a device group, the objects of a kind stand.
+func containers(kind string) []string {
+	switch kind {
+	case kindSyslog:
+		return []string{"log-settings", "syslog"}
+	case kindForwarding:
+		return []string{"log-settings", "profiles"}
+	}
+	return strings.Fields(kind) // "profiles virus"
+}
+
+// inventory answers which objects a configuration has. It is built as it is asked.
+type inventory struct {
+	root  *element
+	more  func(scope string) []*element // further places in which objects stand that a scope can name
+	names map[*element]map[string]bool
+
+	brought map[object]bool // by an edit that is looked at
+}
+
+func newInventory(root *element, more func(scope string) []*element) *inventory {
+	return &inventory{root: root, more: more, names: map[*element]map[string]bool{}}
+}
+
+// has says whether an object of one of the kinds can be named in the scope: it stands there, or is shared.
+func (n *inventory) has(scope string, kinds []string, name string) bool {
+	places := append(n.more(scope), n.root.child("shared"))
+	if scope != sharedScope {
+		places = append(places, scopeOf(n.root, scope))
+	}
+	for _, kind := range kinds {
+		if n.brought[object{kind, scope, name}] || n.brought[object{kind, sharedScope, name}] {
+			return true
+		}
+		for _, place := range places {
+			if n.in(place.down(containers(kind)...), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// in looks the name up among the entries of a container, which may be nil.
+func (n *inventory) in(container *element, name string) bool {
+	if container == nil {
+		return false
+	}
+	names := n.names[container]
+	if names == nil {
+		names = make(map[string]bool, len(container.children))
+		for _, e := range container.children {
+			names[e.id()] = true
+		}
+		n.names[container] = names
+	}
+	return names[name]
+}
+
+// scopeOf gives the element of a virtual system or a device group; nil: there is none of that name.
+func scopeOf(root *element, name string) *element {
+	for _, device := range root.child("devices").entries() {
+		for _, kind := range []string{"vsys", "device-group"} {
+			if e := device.child(kind).entry(name); e != nil {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// object is something that can be referred to.
+type object struct{ kind, scope, name string }
+
+// defined gives the objects that the element at the end of the chain is, or holds, in the order of the document.
+func defined(c chain) []object {
+	at, scope := firewallSchema, sharedScope
+	var table *schema
+	for i, e := range c {
+		table = at
+		if at, _ = at.below(e.name); at == nil {
+			return nil
+		}
+		if i > 0 && (c[i-1].name == "vsys" || c[i-1].name == "device-group") {
+			scope = e.id()
+		}
+	}
+	var out []object
+	if table.entry != nil && table.kind != "" {
+		out = append(out, object{table.kind, scope, c.last().id()})
+	}
+	return at.define(c.last(), scope, out)
+}
+
+// define appends the objects below an element.
+func (s *schema) define(e *element, scope string, out []object) []object {
+	if s == nil || s.leaf || s.list {
+		return out
+	}
+	for _, child := range e.children {
+		below, _ := s.below(child.name)
+		if s.entry != nil && s.kind != "" {
+			out = append(out, object{s.kind, scope, child.id()})
+		}
+		inner := scope
+		if e.name == "vsys" || e.name == "device-group" {
+			inner = child.id()
+		}
+		out = below.define(child, inner, out)
+	}
+	return out
+}
+
+// referrers finds who refers to one of the objects.
+type referrers struct {
+	root    *element
+	objects map[object]bool
+	kinds   map[string]bool
+	visit   func(at chain, o object) // at ends with the leaf, the member or the entry whose text or name it is
+	skip    func(*element) bool      // what is not looked into
+}
+
+func newReferrers(objects map[object]bool) *referrers {
+	r := &referrers{objects: objects, kinds: map[string]bool{}}
+	for o := range objects {
+		r.kinds[o.kind] = true
+	}
+	return r
+}
+
+// walk looks through the whole configuration.
+func (r *referrers) walk(root *element) {
+	r.root = root
+	if s, ok := firewallSchema.below(root.name); ok && len(r.objects) > 0 {
+		r.look(s, chain{root}, sharedScope)
+	}
+}
+
+func (r *referrers) look(s *schema, at chain, scope string) {
+	e := at.last()
+	if s == nil || !r.concerns(s) || r.skip != nil && r.skip(e) {
+		return
+	}
+	if s.leaf {
+		r.refer(s, at, scope, e.text)
+		return
+	}
+	for _, child := range e.children {
+		inner := scope
+		if e.name == "vsys" || e.name == "device-group" {
+			inner = child.id()
+		}
+		next := append(at, child)
+		switch {
+		case s.list:
+			r.refer(s, next, scope, child.text)
+		case s.entry != nil:
+			r.refer(s, next, scope, child.id())
+			r.look(s.entry, next, inner)
+		default:
+			below, _ := s.below(child.name)
+			r.look(below, next, inner)
+		}
+	}
+}
+
+// concerns says whether something below can refer to one of the objects.
+func (r *referrers) concerns(s *schema) bool {
+	for kind := range r.kinds {
+		if s.holds[kind] {
+			return true
+		}
+	}
+	return false
+}
+
+// refer reports a reference if the name means one of the objects: of the same scope, or a shared one.
+func (r *referrers) refer(s *schema, at chain, scope, name string) {
+	for _, kind := range s.refers {
+		if o := (object{kind, scope, name}); r.objects[o] {
+			r.visit(at, o)
+			return
+		}
+		if o := (object{kind, sharedScope, name}); r.objects[o] && !r.hidden(kind, scope, name) {
+			r.visit(at, o)
+			return
+		}
+	}
+}
+
+// hidden says whether the scope has an object of its own that hides the shared one of this name.
+func (r *referrers) hidden(kind, scope, name string) bool {
+	return scope != sharedScope && scopeOf(r.root, scope).down(containers(kind)...).entry(name) != nil
+}
+
+// inUse says why what the chains end with cannot be deleted; nil: nothing else refers to it.
+func inUse(root *element, doomed []chain) *refusal {
+	gone := map[*element]bool{}
+	objects := map[object]bool{}
+	for _, c := range doomed {
+		gone[c.last()] = true
+		for _, o := range defined(c) {
+			objects[o] = true
+		}
+	}
+	uses := map[string][]string{}
+	r := newReferrers(objects)
+	r.skip = func(e *element) bool { return gone[e] }
+	r.visit = func(at chain, o object) {
+		if !gone[at.last()] {
+			uses[o.name] = append(uses[o.name], labels(at))
+		}
+	}
+	r.walk(root)
+	if len(uses) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, c := range doomed {
+		for _, o := range defined(c) {
+			if found := uses[o.name]; found != nil && !slices.Contains(lines, o.name+inUseText) {
+				lines = append(append(lines, o.name+inUseText), found...)
+			}
+		}
+	}
+	return refuse(10, lines...)
+}
+
+// inUseText is how the first line of the refusal ends, as recorded.
+const inUseText = " cannot be deleted because of references from:"
+
+// labels writes where a reference stands, as "vsys -> vsys1 -> address-group -> g -> static".
+func labels(at chain) string {
+	var out []string
+	for _, e := range at {
+		switch e.name {
+		case "entry":
+			out = append(out, e.id())
+		case "member":
+		default:
+			out = append(out, e.name)
+		}
+	}
+	if len(out) > 1 {
+		out = out[2:] // config, and shared or devices
+	}
+	if len(out) > 0 && out[0] == localhost {
+		out = out[1:]
+	}
+	return strings.Join(out, " -> ")
+}
+
+// add lets what an edit brings with it be named, too: an address and the group that holds it may come together.
+func (n *inventory) add(at *schema, scope string, e *edit) {
+	var brought []object
+	if e.action == "edit" {
+		if parent, _, ok := e.path.parent().within(firewallSchema); ok && parent != nil && parent.entry != nil && parent.kind != "" {
+			brought = append(brought, object{parent.kind, scope, e.element.id()})
+		}
+	}
+	n.brought = map[object]bool{}
+	for _, o := range at.define(e.element, scope, brought) {
+		n.brought[o] = true
+	}
+}
+
+// pushedObjectsLocked gives the places of the objects that Panorama pushed and that rules of the firewall can name.
+func (s *Sim) pushedObjectsLocked(scope string) []*element {
+	_, _, objects := s.pushedLocked(scope)
+	return objects
+}
