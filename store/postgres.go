@@ -56,7 +56,8 @@ func (s *Store) connectPostgres(ctx context.Context, o Options) error {
 		tableThere: `SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)`,
 		lock:       fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock),
 	}
-	s.records = &postgresRecords{dialect: &s.dialect, db: db, days: days{db: db, keep: o.KeepRecords, now: func() time.Time { return s.now() }}}
+	now := func() time.Time { return s.now() }
+	s.records = &postgresRecords{dialect: &s.dialect, db: db, days: days{db: db, keep: o.KeepRecords, now: now, attachLimit: attachLimit}}
 
 	hosts := 1 + len(config.ConnConfig.Fallbacks)
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(hosts)*connectTimeout)

@@ -18,11 +18,18 @@ const oneDay = 24 * time.Hour
 // long search stands in the way of can be repeated in time.
 const daysAhead = 2
 
+// attachLimit bounds how long a partition may take to be attached: PostgreSQL reads the whole default
+// partition for that, half a second for three million records, and keeps everybody from it meanwhile. A
+// firewall whose clock stands in another century can fill it with any number of records.
+const attachLimit = 10 * time.Second
+
 // days makes and lists the partitions of the records, one for each day of UTC.
 type days struct {
 	db   *sql.DB
 	keep time.Duration // older days get no partition
 	now  func() time.Time
+
+	attachLimit time.Duration // see the constant
 
 	mu    sync.Mutex
 	ready map[int64]time.Time // by day: not to be looked at again before this time; zero: never
@@ -43,23 +50,21 @@ func startOf(day int64) time.Time { return time.Unix(day*86400, 0).UTC() }
 func partitionName(day int64) string { return "records_" + startOf(day).Format("20060102") }
 
 // ensure makes the partitions that the records' days, today and the days ahead still need. What cannot be
-// made now, because a search or a writer holds a lock, is left for a minute; records of that day go into
-// the default partition meanwhile. Such a day stays there: moving it would lock everybody out for as long
-// as that takes.
+// made now is left for later, together with all that had yet to be tried, since the same search or the same
+// table would be in their way; records of those days go into the default partition meanwhile. Such a day
+// stays there: moving it would lock everybody out for as long as that takes.
 func (d *days) ensure(ctx context.Context, records []Record) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.now()
-	for _, day := range d.missing(now, records) {
+	missing := d.missing(now, records)
+	for i, day := range missing {
 		err := d.makeOne(ctx, day)
-		if state, ok := errors.AsType[*pgconn.PgError](err); ok {
-			switch state.Code {
-			case "55P03", "40P01": // no lock to be had, deadlock
-				d.ready[day] = now.Add(time.Minute)
-				continue
-			case "23514": // the default partition got records of that day just now
-				err = nil
+		if pause := pauseAfter(err); pause > 0 {
+			for _, later := range missing[i:] {
+				d.ready[later] = now.Add(pause)
 			}
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("make the partition %s: %w", partitionName(day), err)
@@ -67,6 +72,21 @@ func (d *days) ensure(ctx context.Context, records []Record) error {
 		d.ready[day] = time.Time{}
 	}
 	return nil
+}
+
+// pauseAfter tells for how long partitions are left alone after an error, 0 for one that is no reason.
+func pauseAfter(err error) time.Duration {
+	state, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return 0
+	}
+	switch state.Code {
+	case "55P03", "40P01": // no lock to be had, because of a search or a writer; deadlock
+		return time.Minute
+	case "57014": // attachLimit
+		return time.Hour
+	}
+	return 0
 }
 
 // missing gives the days that may need a partition, each once.
@@ -109,6 +129,7 @@ func (d *days) makeOne(ctx context.Context, day int64) error {
 	check := fmt.Sprintf(`SELECT to_regclass('%s') IS NOT NULL OR EXISTS (SELECT 1 FROM records_default WHERE time >= '%s' AND time < '%s')`, name, from, to)
 	for _, statement := range []string{
 		`SET LOCAL lock_timeout = '1s'`,
+		fmt.Sprintf(`SET LOCAL statement_timeout = %d`, d.attachLimit.Milliseconds()),
 		fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, partitionLock),
 	} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
@@ -122,7 +143,11 @@ func (d *days) makeOne(ctx context.Context, day int64) error {
 		fmt.Sprintf(`CREATE TABLE %s (LIKE records INCLUDING DEFAULTS)`, name),
 		fmt.Sprintf(`ALTER TABLE records ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`, name, from, to),
 	} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
+		_, err := tx.ExecContext(ctx, statement)
+		if state, ok := errors.AsType[*pgconn.PgError](err); ok && state.Code == "23514" {
+			return nil // the default partition got records of that day just now
+		}
+		if err != nil {
 			return err
 		}
 	}
