@@ -10,71 +10,58 @@ import (
 )
 
 const (
+	// releaseEvery and releaseLeast bound how often the blacklist is looked over for entries whose time has come.
 	releaseEvery = 10 * time.Second
-	releaseMost  = 1000            // entries of one transaction
-	pruneFirst   = 5 * time.Minute // after the start, when the backlog is read
-	pruneEvery   = time.Hour
+	releaseLeast = time.Second
+	// releaseMost is how many entries one transaction releases.
+	releaseMost = 1000
 )
 
-// A housekeeper releases sources that stayed quiet and removes old records.
-type housekeeper struct {
+// A releaser releases entries whose time has come: those that were blocked for a fixed time, and sources
+// that stayed quiet.
+type releaser struct {
 	store        *store.Store
 	releaseAfter time.Duration
-	keepRecords  time.Duration
-	caughtUp     func() bool // everything that the files hold has been read
+	caughtUp     func() bool // everything that the files hold has been read and stored
 	wake         func()      // the blacklist changed
 	log          zerolog.Logger
 	now          func() time.Time
 }
 
-// run works until ctx ends.
-func (h *housekeeper) run(ctx context.Context) error {
-	release, prune := time.NewTicker(h.releaseInterval()), time.NewTimer(pruneFirst)
-	defer release.Stop()
-	defer prune.Stop()
+// run looks at the blacklist now and then until ctx ends.
+func (r *releaser) run(ctx context.Context) error {
+	tick := time.NewTicker(r.interval())
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-release.C:
-			if err := h.releaseOnce(ctx); err != nil && ctx.Err() == nil {
-				h.log.Debug().Err(err).Msg("cannot release quiet sources; trying again")
-			}
-		case <-prune.C:
-			if err := h.pruneOnce(ctx); err != nil && ctx.Err() == nil {
-				h.log.Warn().Err(err).Msg("cannot remove old records; trying again in an hour")
-			}
-			prune.Reset(pruneEvery)
+		case <-tick.C:
+		}
+		// The feed, which asks the same store every second, says that it is away.
+		if err := r.releaseOnce(ctx); err != nil && ctx.Err() == nil {
+			r.log.Debug().Err(err).Msg("cannot release what is due; trying again")
 		}
 	}
 }
 
-// releaseInterval is short enough that a short release_after is kept to.
-func (h *housekeeper) releaseInterval() time.Duration {
-	return max(min(releaseEvery, h.releaseAfter/10), time.Second)
+// interval is short enough that a short release_after is kept to.
+func (r *releaser) interval() time.Duration {
+	return max(min(releaseEvery, r.releaseAfter/10), releaseLeast)
 }
 
 // releaseOnce releases every entry whose time has come.
-func (h *housekeeper) releaseOnce(ctx context.Context) error {
-	if !h.caughtUp() {
+func (r *releaser) releaseOnce(ctx context.Context) error {
+	if !r.caughtUp() {
 		return nil
 	}
 	for {
-		released, err := h.store.ReleaseQuiet(ctx, h.now(), h.releaseAfter, releaseMost)
+		released, err := r.store.ReleaseQuiet(ctx, r.now(), r.releaseAfter, releaseMost)
 		if len(released) > 0 {
-			h.wake()
+			r.wake()
 		}
 		if err != nil || len(released) < releaseMost {
 			return err
 		}
 	}
-}
-
-// pruneOnce removes records that are older than they are kept.
-func (h *housekeeper) pruneOnce(ctx context.Context) error {
-	removed, err := h.store.PruneRecords(ctx, h.now().Add(-h.keepRecords))
-	if removed > 0 {
-		h.log.Info().Int64("records", removed).Msg("removed old records")
-	}
-	return err
 }

@@ -131,13 +131,10 @@ func (a *Agent) work(ctx context.Context, st *store.Store, f *feed) error {
 	}
 	group.Go(func() error { return f.run(ctx) })
 	group.Go(func() error { return a.refreshGuard(ctx, f) })
-	group.Go(func() error {
-		keeper := &housekeeper{
-			store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, keepRecords: a.cfg.Store.KeepRecords,
-			caughtUp: a.caughtUp, wake: f.wake, log: a.log, now: a.now,
-		}
-		return keeper.run(ctx)
-	})
+	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: a.caughtUp, wake: f.wake, log: a.log, now: a.now}
+	group.Go(func() error { return release.run(ctx) })
+	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.now}
+	group.Go(func() error { return prune.run(ctx) })
 	group.Go(func() error { return a.read(ctx, st, f) })
 	return group.Wait()
 }

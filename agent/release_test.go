@@ -1,0 +1,293 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/store"
+)
+
+// A testClock shows the time that a test sets.
+type testClock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newTestClock() *testClock { return &testClock{at: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)} }
+
+func (c *testClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *testClock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// releaseTest is a releaser on a real SQLite file, with the feed that it wakes.
+type releaseTest struct {
+	*releaser
+	t     *testing.T
+	clock *testClock
+	feed  *feed
+	told  map[netip.Prefix]bool // what the pipeline was last told of an address: blocked or not
+	ready bool
+	woken int
+}
+
+const testReleaseAfter = 24 * time.Hour
+
+func newReleaseTest(t *testing.T) *releaseTest {
+	r := &releaseTest{t: t, clock: newTestClock(), ready: true}
+	r.feed, r.told = newTestFeed(t)
+	r.feed.releaseAfter, r.feed.now = testReleaseAfter, r.clock.now
+	r.releaser = &releaser{store: r.feed.store, releaseAfter: testReleaseAfter, log: zerolog.Nop(), now: r.clock.now,
+		caughtUp: func() bool { return r.ready }, wake: func() { r.woken++; r.feed.wake() }}
+	return r
+}
+
+// block puts an entry on the blacklist that is last seen now.
+func (r *releaseTest) block(address, by string, expires time.Time) netip.Prefix {
+	r.t.Helper()
+	p, now := netip.MustParsePrefix(address), r.clock.now()
+	if _, _, err := r.store.Block(r.t.Context(), store.Block{Address: p, Rule: "port-scan", Reason: "test", By: by,
+		FirstSeen: now, LastSeen: now, BlockedAt: now, ExpiresAt: expires}); err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
+// seen records activity of an entry, as the writer does.
+func (r *releaseTest) seen(p netip.Prefix) {
+	r.t.Helper()
+	if _, err := r.store.Commit(r.t.Context(), &store.Batch{Touches: []store.Touch{{Address: p, LastSeen: r.clock.now(), Hits: 1}}}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// release looks once, and has the feed take it over.
+func (r *releaseTest) release() {
+	r.t.Helper()
+	if err := r.releaseOnce(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.feed.syncOnce(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// expect checks what is blocked, in the store, for the firewalls and for the pipeline.
+func (r *releaseTest) expect(when string, blocked ...netip.Prefix) {
+	r.t.Helper()
+	want := fmt.Sprint(blocked)
+	var stored []netip.Prefix
+	if err := r.store.Entries(r.t.Context(), store.EntryFilter{}, func(e *store.Entry) error {
+		stored = append([]netip.Prefix{e.Address}, stored...)
+		return nil
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+	if got := fmt.Sprint(stored); got != want {
+		r.t.Errorf("%s: the store blocks %s instead of %s", when, got, want)
+	}
+	told := 0
+	for _, is := range r.told {
+		if is {
+			told++
+		}
+	}
+	for _, p := range blocked {
+		if !r.told[p] {
+			r.t.Errorf("%s: the pipeline was not told that %s is blocked", when, p)
+		}
+	}
+	if held := len(r.feed.current.Load().entries); held != len(blocked) || told != len(blocked) {
+		r.t.Errorf("%s: %d for the firewalls and %d for the pipeline are blocked instead of %d", when, held, told, len(blocked))
+	}
+}
+
+func TestWhoStaysQuietIsReleasedAndWhoDoesNotIsNot(t *testing.T) {
+	r := newReleaseTest(t)
+	quiet, active := r.block("203.0.113.1/32", store.ByDetector, time.Time{}), r.block("203.0.113.2/32", store.ByDetector, time.Time{})
+	network := r.block("198.51.100.0/24", store.ByOperator, time.Time{})
+	long := r.block("203.0.113.3/32", store.ByOperator, r.clock.now().Add(10*testReleaseAfter))
+	short := r.block("203.0.113.4/32", store.ByOperator, r.clock.now().Add(time.Hour))
+	r.release()
+	r.expect("at first", quiet, active, network, long, short)
+
+	r.clock.add(time.Hour - time.Microsecond)
+	r.seen(short) // the time of an operator is not moved by activity
+	r.release()
+	r.expect("just before the operator's time is over", quiet, active, network, long, short)
+	r.clock.add(time.Microsecond)
+	r.release()
+	r.expect("when it is over", quiet, active, network, long)
+
+	r.clock.add(testReleaseAfter - 2*time.Hour)
+	r.seen(active)
+	r.clock.add(time.Hour - time.Microsecond)
+	r.release()
+	r.expect("just before the others were quiet for long enough", quiet, active, network, long)
+	woken := r.woken
+	r.clock.add(time.Microsecond)
+	r.release()
+	r.expect("then", active, long)
+	if r.woken == woken {
+		t.Error("the feed was not woken")
+	}
+	r.clock.add(testReleaseAfter - time.Hour)
+	r.release()
+	r.expect("when the active one has become quiet too", long)
+	woken = r.woken
+	r.release()
+	if r.woken != woken {
+		t.Error("the feed is woken for nothing")
+	}
+}
+
+func TestAReleaseIsAudited(t *testing.T) {
+	r := newReleaseTest(t)
+	quiet := r.block("203.0.113.1/32", store.ByDetector, time.Time{})
+	timed := r.block("203.0.113.2/32", store.ByOperator, r.clock.now().Add(time.Hour))
+	r.clock.add(testReleaseAfter)
+	r.release()
+	for p, why := range map[netip.Prefix]string{quiet: "no activity for 1d", timed: "the time it was blocked for is over"} {
+		trail, err := r.store.AuditOf(t.Context(), p)
+		if err != nil || len(trail) != 2 {
+			t.Fatalf("%s: the trail %v: %v", p, trail, err)
+		}
+		if a := trail[1]; a.Action != "release" || a.By != store.ByDetector || a.Reason != why || !a.Time.Equal(r.clock.now()) {
+			t.Errorf("%s: %+v", p, a)
+		}
+	}
+	// Blocked again, it is a new entry with a time of its own.
+	r.block("203.0.113.1/32", store.ByDetector, time.Time{})
+	r.clock.add(testReleaseAfter - time.Microsecond)
+	r.release()
+	r.expect("blocked again", quiet)
+}
+
+func TestManyAreReleasedInOneLook(t *testing.T) {
+	r := newReleaseTest(t)
+	var blocks []store.Block
+	for i := range releaseMost + 1 {
+		blocks = append(blocks, store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32),
+			Rule: "port-scan", By: store.ByDetector, BlockedAt: r.clock.now(), LastSeen: r.clock.now()})
+	}
+	if _, err := r.store.Commit(t.Context(), &store.Batch{Blocks: blocks}); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.add(testReleaseAfter)
+	r.release()
+	r.expect("all are due")
+}
+
+func TestNobodyIsFoundQuietWhileLinesAreUnread(t *testing.T) {
+	r := newReleaseTest(t)
+	r.ready = false
+	quiet := r.block("203.0.113.1/32", store.ByDetector, time.Time{})
+	r.clock.add(2 * testReleaseAfter)
+	r.release()
+	r.expect("lines are unread", quiet)
+	r.ready = true
+	r.release()
+	r.expect("all lines are read")
+}
+
+func TestPruningHoldsUpNoRelease(t *testing.T) {
+	r := newReleaseTest(t)
+	p := &pruner{store: r.store, keepRecords: time.Hour, log: zerolog.Nop(), now: r.clock.now}
+	oldest := r.clock.now().Add(-2 * time.Hour)
+	b := &store.Batch{}
+	for i := range 9000 { // three steps of the store's
+		b.Records = append(b.Records, store.Record{Time: oldest.Add(time.Duration(i) * time.Millisecond), Type: "TRAFFIC"})
+	}
+	if _, err := r.store.Commit(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	standing := func(f store.RecordFilter) (n int) {
+		if err := r.store.Records(t.Context(), f, func(*store.Record) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	r.block("203.0.113.1/32", store.ByOperator, r.clock.now())
+	done := make(chan error, 1)
+	go func() { done <- p.pruneOnce(t.Context()) }()
+	for standing(store.RecordFilter{Until: oldest.Add(time.Millisecond)}) > 0 { // until pruning has begun
+	}
+	r.release()
+	select {
+	case err := <-done:
+		t.Errorf("the release came only after pruning had ended (%v)", err)
+	default:
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	r.expect("its time is over")
+	if n := standing(store.RecordFilter{}); n != 0 {
+		t.Errorf("%d old records are left", n)
+	}
+}
+
+func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	synctest.Test(t, func(t *testing.T) {
+		st, err := store.Open(t.Context(), store.Options{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		begun, address := time.Now(), netip.MustParsePrefix("203.0.113.1/32")
+		if _, err := st.Commit(t.Context(), &store.Batch{
+			Records: []store.Record{{Time: begun, Type: "TRAFFIC"}},
+			Blocks:  []store.Block{{Address: address, By: store.ByDetector, BlockedAt: begun, LastSeen: begun}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var loops sync.WaitGroup
+		var released time.Time
+		r := &releaser{store: st, releaseAfter: 2 * time.Minute, caughtUp: func() bool { return true }, log: zerolog.Nop(), now: time.Now,
+			wake: func() { released = time.Now() }}
+		p := &pruner{store: st, keepRecords: 90 * time.Minute, log: zerolog.Nop(), now: time.Now}
+		loops.Go(func() { r.run(ctx) })
+		loops.Go(func() { p.run(ctx) })
+
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if late := released.Sub(begun) - 2*time.Minute; late < 0 || late > r.interval() {
+			t.Errorf("released %s after its time", late)
+		}
+		count := func() (n int) {
+			if err := st.Records(t.Context(), store.RecordFilter{}, func(*store.Record) error { n++; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		time.Sleep(80 * time.Minute) // the second look is after 65 minutes, the third after 125
+		synctest.Wait()
+		if n := count(); n != 1 {
+			t.Errorf("%d records after 83 minutes", n)
+		}
+		time.Sleep(45 * time.Minute)
+		synctest.Wait()
+		if n := count(); n != 0 {
+			t.Errorf("%d records after 128 minutes", n)
+		}
+		stop()
+		loops.Wait()
+	})
+}
