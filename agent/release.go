@@ -50,13 +50,15 @@ func (r *releaser) interval() time.Duration {
 	return max(min(releaseEvery, r.releaseAfter/10), releaseLeast)
 }
 
-// releaseOnce releases every entry whose time has come.
+// releaseOnce releases every entry whose time has come. While lines are still to be read, nobody is known
+// to be quiet, and only what was blocked for a fixed time is released.
 func (r *releaser) releaseOnce(ctx context.Context) error {
+	after := r.releaseAfter
 	if !r.caughtUp() {
-		return nil
+		after = 0
 	}
 	for {
-		released, err := r.store.ReleaseQuiet(ctx, r.now(), r.releaseAfter, releaseMost)
+		released, err := r.store.ReleaseQuiet(ctx, r.now(), after, releaseMost)
 		if len(released) > 0 {
 			r.wake()
 		}

@@ -205,6 +205,18 @@ func TestNobodyIsFoundQuietWhileLinesAreUnread(t *testing.T) {
 	r.expect("all lines are read")
 }
 
+func TestABlockForATimeEndsThenWhateverIsUnread(t *testing.T) {
+	r := newReleaseTest(t)
+	r.ready = false
+	timed := r.block("203.0.113.1/32", store.ByOperator, r.clock.now().Add(time.Hour))
+	r.clock.add(time.Hour - time.Microsecond)
+	r.release()
+	r.expect("before its time", timed)
+	r.clock.add(time.Microsecond)
+	r.release()
+	r.expect("when its time is over")
+}
+
 func TestPruningHoldsUpNoRelease(t *testing.T) {
 	r := newReleaseTest(t)
 	p := &pruner{store: r.store, keepRecords: time.Hour, log: zerolog.Nop(), now: r.clock.now}
