@@ -82,6 +82,7 @@ func inspect(body []byte) (head, error) {
 	var path []xml.Name
 	var reason []string
 	size, done := 0, false
+	fine := false // inside a part of a multi-config answer that reports success: its text is no reason
 	for {
 		tok, err := dec.RawToken()
 		if err == io.EOF {
@@ -100,6 +101,9 @@ func inspect(body []byte) (head, error) {
 			}
 			if len(path) == 0 {
 				h.Status, h.Code = rootAttrs(t.Attr)
+			} else if t.Name.Local == "response" {
+				status, code := rootAttrs(t.Attr)
+				fine = head{Status: status, Code: code}.ok()
 			}
 			h.UID = h.UID || t.Name.Local == "uid-response"
 			path = append(path, t.Name)
@@ -114,7 +118,7 @@ func inspect(body []byte) (head, error) {
 			if len(path) == 0 && len(text) > 0 {
 				return h, fmt.Errorf("%w: text outside of the document", errNotPANOS)
 			}
-			if len(text) > 0 && size < maxReason && inMessage(path) {
+			if len(text) > 0 && size < maxReason && inMessage(path, fine) {
 				text = text[:min(len(text), maxReason-size)]
 				size += len(text)
 				reason = append(reason, string(text))
@@ -143,9 +147,17 @@ func rootAttrs(attrs []xml.Attr) (status string, code int) {
 	return status, code
 }
 
-// inMessage tells whether path is at or below response/msg or response/result/msg, where PAN-OS puts its texts.
-func inMessage(path []xml.Name) bool {
-	return len(path) > 1 && path[1].Local == "msg" || len(path) > 2 && path[1].Local == "result" && path[2].Local == "msg"
+// inMessage tells whether path is at or below response/msg or response/result/msg, where PAN-OS puts its texts; or
+// below response/response/msg, where a multi-config answer puts those of its parts, unless the part is fine.
+func inMessage(path []xml.Name, fine bool) bool {
+	path = path[1:]
+	if len(path) > 0 && path[0].Local == "response" {
+		if fine {
+			return false
+		}
+		path = path[1:]
+	}
+	return len(path) > 0 && path[0].Local == "msg" || len(path) > 1 && path[0].Local == "result" && path[1].Local == "msg"
 }
 
 // check judges one HTTP answer. An error of PAN-OS's own with HTTP status 200 passes: it is the caller's to read.

@@ -312,19 +312,32 @@ func (p *groupPass) uncommitted(admin string, last time.Time, err error) error {
 	return err
 }
 
-// admin is the name under which the firewall knows us. It stands beside every edit that is not committed.
+// admin is the name under which the firewall knows us: the one of the login, or the one that it names beside our edits.
 func (p *groupPass) admin() (string, error) {
 	g := p.g
-	if g.admin != "" {
+	if g.admin = cmp.Or(g.admin, g.device.conn.opts.Username); g.admin != "" {
 		return g.admin, nil
 	}
 	const what = "find out our administrator's name"
-	group, err := g.device.get(p.ctx, what, vsysPath(g.device.opts.VSys)+"/address-group/entry"+byName(g.opts.Names.Group))
+	at := "/address-group/entry" + byName(g.opts.Names.Group)
+	group, err := g.device.get(p.ctx, what, vsysPath(g.device.opts.VSys)+at)
 	if err != nil {
 		return "", err
 	}
 	// The members were replaced as a whole by our last edit; the entry may bear the name of somebody else.
-	if g.admin = cmp.Or(editor(group.child("static")), editor(group)); g.admin == "" {
+	if g.admin = cmp.Or(editor(group.child("static")), editor(group)); g.admin != "" {
+		return g.admin, nil
+	}
+	changes, err := g.device.opIn(p.ctx, CallConfig, what, "<show><config><list><changes></changes></list></config></show>", "")
+	if err != nil {
+		return "", err
+	}
+	for _, e := range changes.child("journal").entries() {
+		if strings.Contains(e.value("xpath"), at) {
+			g.admin = e.value("owner")
+		}
+	}
+	if g.admin == "" {
 		return "", g.device.fail(what, &Error{Kind: KindUnsupported,
 			Text: "the firewall does not say who made our edits; name the administrator whose key is used in commit_admin"})
 	}

@@ -1,0 +1,322 @@
+package firewall_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+// groupLab is a lab whose firewall is brought level by an address group.
+type groupLab struct {
+	*lab
+	group *firewall.Group
+}
+
+func newGroupLab(t *testing.T, sim func(*panosim.Options)) *groupLab {
+	t.Helper()
+	l := &groupLab{lab: newLab(t, func(o *panosim.Options) {
+		o.Admin = "svc-activedefense"
+		if sim != nil {
+			sim(o)
+		}
+	}, func(o *labOptions) { o.Timeout = 2 * time.Second })}
+	l.opts.Pause = func(ctx context.Context, d time.Duration) bool {
+		l.clock.move(d)
+		return ctx.Err() == nil
+	}
+	l.restart()
+	return l
+}
+
+// restart gives a Group that remembers nothing.
+func (l *groupLab) restart() {
+	l.t.Helper()
+	l.lab.restart()
+	l.group = l.over(l.device)
+}
+
+func (l *groupLab) over(devices ...*firewall.Device) *firewall.Group {
+	l.t.Helper()
+	g, err := firewall.NewGroup(firewall.GroupOptions{Names: firewall.NamesFor(tag), CommitInterval: time.Minute}, devices...)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return g
+}
+
+func (l *groupLab) pass(desired []firewall.Entry, full bool) firewall.Report {
+	l.t.Helper()
+	r, err := l.group.Reconcile(l.t.Context(), desired, full)
+	if err != nil {
+		l.t.Fatalf("reconcile: %v", err)
+	}
+	return r
+}
+
+// blocked is what the group of the running configuration blocks.
+func (l *groupLab) blocked() []string {
+	l.t.Helper()
+	var out []string
+	for _, name := range members(l.t, l.sim.Running()) {
+		if address, ours := strings.CutPrefix(name, tag+"-"); ours && address != "nobody" {
+			out = append(out, address)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// members gives those of our group in a configuration; nil if there is none.
+func members(t *testing.T, config string) []string {
+	t.Helper()
+	_, rest, found := strings.Cut(config, "<address-group>")
+	if !found {
+		return nil
+	}
+	rest, _, _ = strings.Cut(rest, "</address-group>")
+	var out []string
+	for _, part := range strings.Split(rest, "<member")[1:] {
+		_, part, _ = strings.Cut(part, ">")
+		name, _, _ := strings.Cut(part, "<")
+		if name != tag {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func (l *groupLab) wants(addresses ...string) {
+	l.t.Helper()
+	slices.Sort(addresses)
+	if got := l.blocked(); !slices.Equal(got, addresses) {
+		l.t.Fatalf("the running group blocks %v, want %v", got, addresses)
+	}
+}
+
+// commits counts those that were carried out.
+func (l *groupLab) commits() int {
+	n := 0
+	for _, j := range l.sim.Jobs() {
+		if j.Type == "Commit" && j.Result == "OK" {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *groupLab) block(addresses ...string) []firewall.Entry {
+	var out []firewall.Entry
+	for _, a := range addresses {
+		p, err := netip.ParsePrefix(a)
+		if err != nil {
+			addr := netip.MustParseAddr(a)
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		out = append(out, firewall.Entry{Prefix: p, Until: l.clock.Now().Add(time.Hour)})
+	}
+	return out
+}
+
+func TestGroupBlocksAndReleasesInEveryDialect(t *testing.T) {
+	for _, version := range []string{"9.1.16", "10.2.9-h1", "11.1.4"} {
+		for _, d := range panosim.Dialects() {
+			t.Run(version+" "+d.String(), func(t *testing.T) {
+				l := newGroupLab(t, func(o *panosim.Options) { o.Dialect, o.Version = d, version })
+				r := l.pass(l.block("203.0.113.1", "198.51.100.0/24", "2001:db8::1"), false)
+				if len(r.Registered) != 3 || r.Standing != 3 || !r.Full {
+					t.Fatalf("first pass: %+v", r)
+				}
+				l.wants("203.0.113.1", "198.51.100.0-24", "2001_db8__1")
+				if r = l.pass(l.block("203.0.113.1", "203.0.113.2"), false); r.Waiting != time.Minute || r.Standing != 3 {
+					t.Fatalf("right after a commit: %+v", r)
+				}
+				l.clock.move(time.Minute)
+				if r = l.pass(l.block("203.0.113.1", "203.0.113.2"), false); len(r.Registered) != 1 || len(r.Unregistered) != 2 {
+					t.Fatalf("a minute later: %+v", r)
+				}
+				l.wants("203.0.113.1", "203.0.113.2")
+				l.clock.move(time.Hour)
+				l.pass(nil, false)
+				l.wants()
+				if got := members(t, l.sim.Running()); len(got) != 1 {
+					t.Errorf("an empty blacklist leaves the members %v, want the one that is nobody", got)
+				}
+				if n := l.commits(); n != 3 {
+					t.Errorf("%d commits, want 3", n)
+				}
+				if running := l.sim.Running(); strings.Contains(running, tag+"-2") {
+					t.Error("address objects stay behind")
+				}
+			})
+		}
+	}
+}
+
+func TestGroupCostsNothingWhileNothingChanges(t *testing.T) {
+	l := newGroupLab(t, nil)
+	desired := l.block("203.0.113.1")
+	l.pass(desired, false)
+	if r := l.pass(desired, false); r.Calls != 0 {
+		t.Errorf("nothing to do cost %d calls", r.Calls)
+	}
+	l.clock.move(time.Hour)
+	l.restart()
+	if r := l.pass(desired, true); len(r.Registered) != 0 || r.Standing != 1 {
+		t.Errorf("after a restart: %+v", r)
+	}
+	if n := l.commits(); n != 1 {
+		t.Errorf("%d commits, want 1", n)
+	}
+}
+
+// What the crash of an earlier run left in the candidate configuration is put into force.
+func TestGroupGoesOnWhereItWasKilled(t *testing.T) {
+	l := newGroupLab(t, nil)
+	l.pass(l.block("203.0.113.1"), false)
+	if r := l.pass(l.block("203.0.113.1", "203.0.113.2"), false); r.Waiting == 0 {
+		t.Fatalf("the second batch did not wait: %+v", r)
+	}
+	l.restart()
+	l.pass(l.block("203.0.113.1", "203.0.113.2"), false)
+	l.wants("203.0.113.1", "203.0.113.2")
+}
+
+const (
+	otherXPath  = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/address"
+	otherObject = `<entry name="theirs"><ip-netmask>192.0.2.77</ip-netmask></entry>`
+)
+
+// Edits of others that are not committed are neither published nor dropped, whatever becomes of ours.
+func TestGroupLeavesOthersAlone(t *testing.T) {
+	l := newGroupLab(t, nil)
+	if err := l.sim.Edit("somebody", "set", otherXPath, otherObject); err != nil {
+		t.Fatal(err)
+	}
+	theirs := func(when string, running bool) {
+		t.Helper()
+		if strings.Contains(l.sim.Running(), "theirs") != running || !strings.Contains(l.sim.Candidate(), "theirs") {
+			t.Fatalf("%s: the edit of somebody else is published %v, pending %v", when,
+				strings.Contains(l.sim.Running(), "theirs"), l.sim.Pending("somebody") > 0)
+		}
+	}
+	l.pass(l.block("203.0.113.1"), false)
+	theirs("after a commit", false)
+	l.clock.move(time.Hour)
+	l.sim.FailCommit("vsys1", "disk is full")
+	if _, err := l.group.Reconcile(t.Context(), l.block("203.0.113.2"), false); firewall.Kind(err) != firewall.KindCommit {
+		t.Fatalf("a commit that fails: %v", err)
+	}
+	theirs("after a commit that failed", false)
+	if n := l.sim.Pending("svc-activedefense"); n != 0 {
+		t.Errorf("%d edits of ours are left after a commit that failed", n)
+	}
+	l.wants("203.0.113.1")
+	if err := l.sim.Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	theirs("after their own commit", true)
+}
+
+func TestGroupTellsWhyACommitFailed(t *testing.T) {
+	l := newGroupLab(t, nil)
+	l.sim.FailCommit("Validation Error:", " rule 'x' is bad")
+	_, err := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false)
+	if firewall.Kind(err) != firewall.KindCommit || !strings.Contains(fmt.Sprint(err), "rule 'x' is bad") {
+		t.Fatalf("got %v", err)
+	}
+	calls := len(l.sim.Stats().Calls)
+	r, again := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false)
+	if fmt.Sprint(again) != fmt.Sprint(err) || len(l.sim.Stats().Calls) != calls || r.Waiting <= 0 {
+		t.Errorf("before the next batch is due: %v after %d calls, waiting %v", again, len(l.sim.Stats().Calls)-calls, r.Waiting)
+	}
+	l.clock.move(time.Minute)
+	l.pass(l.block("203.0.113.1"), false)
+	l.wants("203.0.113.1")
+}
+
+// The answer to a commit can be late or lost although it was taken: it is not sent again.
+func TestGroupFindsTheCommitWhoseAnswerWasLost(t *testing.T) {
+	for name, fault := range map[string]panosim.Fault{
+		"late":       {Effect: panosim.Hang, Applied: true, Delay: 10 * time.Second},
+		"reset":      {Effect: panosim.Reset, Applied: true},
+		"502":        {Effect: panosim.HTML, Status: 502, Applied: true},
+		"broken off": {Effect: panosim.Break},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newGroupLab(t, func(o *panosim.Options) { o.CommitTime = 30 * time.Second })
+			fault.Kind, fault.Calls = panosim.KindCommit, 1
+			l.sim.SetFault(fault)
+			l.pass(l.block("203.0.113.1"), false)
+			l.wants("203.0.113.1")
+			if jobs := l.sim.Jobs(); len(jobs) != 1 {
+				t.Errorf("jobs %+v, want one commit", jobs)
+			}
+		})
+	}
+	t.Run("never arrived", func(t *testing.T) {
+		l := newGroupLab(t, nil)
+		l.sim.SetFault(panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindCommit, Calls: 1})
+		if _, err := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false); firewall.Kind(err) != firewall.KindUnreachable {
+			t.Fatalf("got %v", err)
+		}
+		l.clock.move(time.Minute)
+		l.pass(l.block("203.0.113.1"), false)
+		l.wants("203.0.113.1")
+	})
+}
+
+func TestGroupWaitsForLocksAndOtherCommits(t *testing.T) {
+	tests := map[string]struct{ lock, unlock func(*panosim.Sim) }{
+		"configuration": {func(s *panosim.Sim) { s.LockConfig("somebody", "vsys1") }, func(s *panosim.Sim) { s.UnlockConfig("vsys1") }},
+		"everything":    {func(s *panosim.Sim) { s.LockConfig("somebody", "") }, func(s *panosim.Sim) { s.UnlockConfig("") }},
+		"commits":       {func(s *panosim.Sim) { s.LockCommit("somebody", "") }, func(s *panosim.Sim) { s.UnlockCommit("") }},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			l := newGroupLab(t, nil)
+			test.lock(l.sim)
+			_, err := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false)
+			if firewall.Kind(err) != firewall.KindBusy || !firewall.Transient(err) {
+				t.Fatalf("locked: %v", err)
+			}
+			test.unlock(l.sim)
+			l.pass(l.block("203.0.113.1"), false)
+			l.wants("203.0.113.1")
+		})
+	}
+}
+
+func TestGroupWritesToTheActiveMember(t *testing.T) {
+	l := newGroupLab(t, nil)
+	other, err := panosim.Start(panosim.Options{Now: l.clock.Now, Admin: "svc-activedefense", APIKey: l.sim.Key(), Serial: "007000000000002"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	pair := panosim.Pair(l.sim, other, panosim.PairOptions{})
+	options := l.opts.DeviceOptions
+	options.Name, options.URL, options.CA = "LAB-FW-02", other.URL(), other.CA()
+	peer, err := firewall.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(peer.Close)
+	l.group = l.over(peer, l.device) // the passive one first
+	l.pass(l.block("203.0.113.1"), true)
+	l.wants("203.0.113.1")
+	if err := pair.Failover(); err != nil {
+		t.Fatal(err)
+	}
+	l.clock.move(time.Hour)
+	l.pass(l.block("203.0.113.2"), true)
+	if got := members(t, other.Running()); !slices.Contains(got, tag+"-203.0.113.2") {
+		t.Errorf("after the failover the new active member has %v", got)
+	}
+}
