@@ -44,11 +44,11 @@ type Engine struct {
 	blocked prefixSet
 
 	directory      directory // of sources, by address
-	sources        slab[source]
+	sources        slab[source, *source]
 	newest, oldest uint32 // ends of the list of sources
-	pairs          slab[pair]
-	pasts          slab[past]
-	heavies        slab[heavy]
+	pairs          slab[pair, *pair]
+	pasts          slab[past, *past]
+	heavies        slab[heavy, *heavy]
 	seed           maphash.Seed
 	held           int // sightings
 	room           int // taken by pairs and indexes

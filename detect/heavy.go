@@ -21,7 +21,10 @@ type heavy struct {
 	heads [countingRules][]uint16
 	live  int    // pairs in at least one chain
 	stamp uint32 // of the last arrival
+	next  uint32 // while it belongs to no source
 }
+
+func (h *heavy) link() *uint32 { return &h.next }
 
 // link chains a pair to another one with the same hash of the key. Indexes are one more
 // than those of the slice; 0 ends the chain.

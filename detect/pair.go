@@ -86,6 +86,9 @@ type past struct {
 	weight uint16
 }
 
+func (p *pair) link() *uint32 { return &p.next }
+func (p *past) link() *uint32 { return &p.next }
+
 // point is a time of a pair.
 type point struct {
 	time   int64
@@ -211,7 +214,7 @@ func (e *Engine) appendPoints(list []point, p *pair) []point {
 // more of them, the pair's first one goes, or this one: older points matter only for
 // records that come late, so that they are a better loss than a source.
 func (e *Engine) pushPast(p *pair, old point) {
-	if e.pasts.used() >= e.maxPasts {
+	if e.pasts.used >= e.maxPasts {
 		e.stats.Dropped++
 		if p.older == 0 {
 			return

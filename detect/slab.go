@@ -8,23 +8,31 @@ const (
 // slab hands out cells of one type by number and takes them back. Numbers begin at
 // 1, so that 0 can mean none. Cells never move, growing copies nothing, and for a
 // type without pointers the garbage collector has only the chunks to look at, not
-// the cells.
-type slab[T any] struct {
+// the cells. Cells that were taken back form a list by themselves, so that giving back
+// takes no memory.
+type slab[T any, C cell[T]] struct {
 	chunks [][]T
-	free   []uint32
+	free   uint32 // first cell of the list; 0: none
 	last   uint32 // highest number handed out so far
+	used   int    // cells handed out and not taken back
+}
+
+// cell is a pointer to a type that has room for the number of another cell.
+type cell[T any] interface {
+	*T
+	link() *uint32
 }
 
 // at gives the cell of a number that is in use.
-func (s *slab[T]) at(i uint32) *T {
+func (s *slab[T, C]) at(i uint32) *T {
 	return &s.chunks[i>>chunkBits][i%chunkSize]
 }
 
 // take gives a free cell; what it holds is left from its last use.
-func (s *slab[T]) take() uint32 {
-	if n := len(s.free); n > 0 {
-		i := s.free[n-1]
-		s.free = s.free[:n-1]
+func (s *slab[T, C]) take() uint32 {
+	s.used++
+	if i := s.free; i != 0 {
+		s.free = *C(s.at(i)).link()
 		return i
 	}
 	s.last++
@@ -34,9 +42,9 @@ func (s *slab[T]) take() uint32 {
 	return s.last
 }
 
-// used is how many cells are taken.
-func (s *slab[T]) used() int { return int(s.last) - len(s.free) }
-
-func (s *slab[T]) give(i uint32) {
-	s.free = append(s.free, i)
+// give takes a cell back.
+func (s *slab[T, C]) give(i uint32) {
+	s.used--
+	*C(s.at(i)).link() = s.free
+	s.free = i
 }

@@ -10,6 +10,8 @@ type source struct {
 	heavy        bool
 }
 
+func (s *source) link() *uint32 { return &s.newer }
+
 // sourceOf gives the number of a source that has evidence; 0 for others.
 func (e *Engine) sourceOf(hash uint32, key *[16]byte) uint32 {
 	return e.directory.find(hash, func(id uint32) bool { return e.sources.at(id).key == *key })
