@@ -83,6 +83,27 @@ func TestPruneLetsOthersWrite(t *testing.T) {
 	})
 }
 
+// A step of pruning on SQLite grows while it is quick, and shrinks when it keeps others waiting.
+func TestPruneGoesByTheTimeItTakes(t *testing.T) {
+	for _, c := range []struct {
+		chunk int64
+		took  time.Duration
+		want  int64
+	}{
+		{200, 0, 400},
+		{200, pruneStep / 10, 400},
+		{200, pruneStep, 200},
+		{3000, pruneStep * 4 / 3, 2250},
+		{3000, time.Minute, 1500},
+		{15, time.Minute, pruneLeast},
+		{4000, time.Millisecond, pruneMost},
+	} {
+		if got := nextChunk(c.chunk, c.took); got != c.want {
+			t.Errorf("after %d in %v: %d, not %d", c.chunk, c.took, got, c.want)
+		}
+	}
+}
+
 func TestPruneStopsWithItsContext(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
 		s := db.open("one")

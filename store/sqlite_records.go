@@ -168,29 +168,54 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	}, `SELECT `+sightingColumns+` FROM records`+w.String()+` ORDER BY id`, w.args...)
 }
 
-// pruneChunk is how many records one transaction of prune removes: some 30 milliseconds of work.
-const pruneChunk = 3000
+// A transaction of prune keeps commits waiting, so it should end within pruneStep. How many records it can
+// remove by then depends on whether the index on src lies in memory, on a disk, or on a slow one: it begins
+// with pruneFirst of them, and goes by what the one before took.
+const (
+	pruneStep  = 20 * time.Millisecond
+	pruneFirst = 200
+	pruneLeast = 10
+	pruneMost  = 5000
+)
 
 // prune implements recordTable.
 func (t *sqliteRecords) prune(ctx context.Context, before time.Time) (removed int64, err error) {
-	for {
-		began := time.Now()
-		result, err := t.writer.ExecContext(ctx, `DELETE FROM records WHERE id IN (SELECT id FROM records WHERE time < $1 ORDER BY time LIMIT $2)`,
-			t.stamp(before), pruneChunk)
+	for chunk := int64(pruneFirst); ; {
+		n, took, err := t.pruneChunk(ctx, before, chunk)
 		if err != nil {
 			return removed, err
 		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return removed, err
-		}
-		if removed += n; n < pruneChunk {
+		if removed += n; n < chunk {
 			return removed, nil
 		}
-		if err := yield(ctx, time.Since(began)); err != nil {
+		if err := yield(ctx, took); err != nil {
 			return removed, err
 		}
+		chunk = nextChunk(chunk, took)
 	}
+}
+
+// pruneChunk removes at most so many of the oldest records, and tells how long that kept others waiting.
+func (t *sqliteRecords) pruneChunk(ctx context.Context, before time.Time, most int64) (n int64, took time.Duration, err error) {
+	conn, err := t.writer.Conn(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer conn.Close() // gives it back to the pool
+	began := time.Now()
+	result, err := conn.ExecContext(ctx, `DELETE FROM records WHERE id IN (SELECT id FROM records WHERE time < $1 ORDER BY time LIMIT $2)`,
+		t.stamp(before), most)
+	if err != nil {
+		return 0, 0, err
+	}
+	n, err = result.RowsAffected()
+	return n, time.Since(began), err
+}
+
+// nextChunk is how many records to remove after so many took so long.
+func nextChunk(chunk int64, took time.Duration) int64 {
+	fits := int64(float64(chunk) * float64(pruneStep) / float64(max(took, 1)))
+	return min(max(fits, chunk/2, pruneLeast), 2*chunk, pruneMost)
 }
 
 // yield leaves the database to others for as long as the step before took. Those of this process would
