@@ -1,0 +1,192 @@
+package firewall_test
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+// listLab is a lab whose firewall fetches a list over TLS.
+type listLab struct {
+	*lab
+	list *firewall.List
+
+	mu     sync.Mutex
+	lines  string
+	status int
+}
+
+const listVSys = `<external-list><entry name="%s"><type><ip><url>%s</url><certificate-profile>cp</certificate-profile><recurring><five-minute/></recurring></ip></type></entry></external-list>`
+
+func newListLab(t *testing.T, sim func(*panosim.Options), list func(*firewall.ListOptions)) *listLab {
+	t.Helper()
+	l := &listLab{status: 200}
+	server := httptest.NewUnstartedServer(l)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	opts := firewall.ListOptions{Names: firewall.NamesFor(tag), URL: server.URL + "/files/blacklist.txt"}
+	if list != nil {
+		list(&opts)
+	}
+	config := `<config version="10.2.0"><shared><certificate><entry name="ca"><public-key>` + string(authority) + `</public-key></entry></certificate>` +
+		`<certificate-profile><entry name="cp"><CA><entry name="ca"/></CA></entry></certificate-profile></shared>` +
+		`<devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + fmt.Sprintf(listVSys, "their-name", server.URL+"/files/blacklist.txt") +
+		`</entry></vsys></entry></devices></config>`
+	l.lab = newLab(t, func(o *panosim.Options) {
+		o.Config = config
+		if sim != nil {
+			sim(o)
+		}
+	}, nil)
+	l.opts.Pause = func(ctx context.Context, _ time.Duration) bool { // the list is fetched in real time
+		timer := time.NewTimer(2 * time.Millisecond)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	l.restart()
+	var err error
+	if l.list, err = firewall.NewList(l.device, opts); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// ServeHTTP serves the list.
+func (l *listLab) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.WriteHeader(l.status)
+	_, _ = io.WriteString(w, l.lines)
+}
+
+// serve publishes addresses, and gives them as they are desired.
+func (l *listLab) serve(addresses ...string) []firewall.Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = strings.Join(addresses, "\n") + "\n"
+	var out []firewall.Entry
+	for _, a := range addresses {
+		out = append(out, firewall.Entry{Prefix: netip.MustParsePrefix(a)})
+	}
+	return out
+}
+
+func (l *listLab) answer(status int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status = status
+}
+
+func TestListIsFetchedWhenItChangesInEveryDialect(t *testing.T) {
+	for _, d := range panosim.Dialects() {
+		t.Run(d.String(), func(t *testing.T) {
+			l := newListLab(t, func(o *panosim.Options) { o.Dialect = d }, nil)
+			desired := l.serve("192.0.2.1/32", "198.51.100.0/24", "2001:db8::/48")
+			r, err := l.list.Reconcile(t.Context(), desired, false)
+			if err != nil || r.Standing != 3 || len(r.Registered) != 3 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			if r, err = l.list.Reconcile(t.Context(), desired, false); err != nil || r.Calls != 0 {
+				t.Fatalf("nothing changed: %+v, %v", r, err)
+			}
+			desired = l.serve("192.0.2.2/32")
+			if r, err = l.list.Reconcile(t.Context(), desired, false); err != nil || r.Waiting != 15*time.Second || r.Calls != 0 {
+				t.Fatalf("too early: %+v, %v", r, err)
+			}
+			l.clock.move(15 * time.Second)
+			if r, err = l.list.Reconcile(t.Context(), desired, false); err != nil || r.Standing != 1 || len(r.Registered) != 1 || len(r.Unregistered) != 3 {
+				t.Fatalf("changed: %+v, %v", r, err)
+			}
+		})
+	}
+}
+
+func TestListSaysWhenTheFirewallDoesNotHaveIt(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	if _, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil {
+		t.Fatal(err)
+	}
+	l.answer(503)
+	l.clock.move(time.Minute)
+	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
+	_, err := l.list.Reconcile(t.Context(), desired, false)
+	if firewall.Kind(err) != firewall.KindList {
+		t.Fatalf("a list that cannot be fetched: %v", err)
+	}
+	l.answer(200)
+	l.clock.move(time.Minute)
+	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || r.Standing != 2 {
+		t.Fatalf("fetched again: %+v, %v", r, err)
+	}
+}
+
+func TestListIsFoundByItsURLOrName(t *testing.T) {
+	l := newListLab(t, nil, func(o *firewall.ListOptions) { o.URL = "" })
+	if _, err := l.list.Reconcile(t.Context(), nil, false); firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), tag+"-list") {
+		t.Errorf("without a URL, and under another name: %v", err)
+	}
+	l = newListLab(t, nil, func(o *firewall.ListOptions) { o.URL, o.Names.List = "", "their-name" })
+	if _, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil {
+		t.Errorf("by its name: %v", err)
+	}
+}
+
+func TestListOfManyVirtualSystems(t *testing.T) {
+	l := newListLab(t, func(o *panosim.Options) { o.VSys = []string{"vsys1", "vsys2"} }, nil)
+	if r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil || r.Standing != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestClearSessionsOfOneSource(t *testing.T) {
+	const allow = `<rulebase><security><rules><entry name="web"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source>` +
+		`<destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry></rules></security></rulebase>`
+	l := newLab(t, func(o *panosim.Options) {
+		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + allow + `</entry></vsys></entry></devices></config>`
+	}, nil)
+	open := func(source string) uint32 {
+		v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
+			SourcePort: 40000, DestinationPort: 443})
+		if !v.Allowed {
+			t.Fatalf("the packet from %s is not allowed: %+v", source, v)
+		}
+		return v.Session
+	}
+	open("203.0.113.1")
+	open("203.0.113.1")
+	stays := []uint32{open("203.0.113.10"), open("203.0.113.2")}
+	if err := l.device.ClearSessions(t.Context(), netip.MustParseAddr("::ffff:203.0.113.1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.sim.Sessions(); !slices.Equal(got, stays) {
+		t.Errorf("sessions %v stand, want those of the other sources, %v", got, stays)
+	}
+	for _, bad := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("fe80::1%eth0")} {
+		if err := l.device.ClearSessions(t.Context(), bad); firewall.Kind(err) != firewall.KindUnsupported {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+	if got := l.sim.Sessions(); len(got) != 2 {
+		t.Errorf("what names no source has ended sessions: %v stand", got)
+	}
+}
