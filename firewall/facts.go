@@ -1,0 +1,135 @@
+package firewall
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Expectation is what a firewall shall be like for its blacklist to have effect.
+type Expectation struct {
+	Mode  string // ModeTag, ModeGroup or ModeList
+	Names Names  // of our objects, as NamesFor gives them
+
+	// ListURL is where firewalls fetch our list, for example https://agent.example.com:8443/files/blacklist.txt. It is
+	// what our external dynamic list is recognised by. "": no list is served.
+	ListURL string
+	// InternetZones are the zones that face the internet. Empty: every zone that has untrust, internet, outside or wan
+	// in its name, in any case.
+	InternetZones []string
+	// SyslogAddress is where firewalls send their logs, host or host:port. "": not checked.
+	SyslogAddress string
+	Formats       Formats
+
+	CA              []byte    // PEM of the authority that signs our list's certificate; nil: not ours, and not checked
+	CertificateEnds time.Time // of our list's certificate; zero: not checked
+
+	// Entries are what shall be blocked: in ModeList what the list serves, otherwise what the firewall was told. An
+	// entry without Since counts as old.
+	Entries    []Entry
+	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
+
+	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it
+	Now          time.Time // zero: the device's clock
+}
+
+// Formats are the custom log formats that we read.
+type Formats struct {
+	Traffic, Threat string // as in the server profile; white space does not matter. "": none, the default format is read
+	Default         bool   // the default format (CSV) is read as well
+}
+
+// Facts are what a firewall answered, each question for itself: one that is refused costs only the checks that need
+// its answer. They are a snapshot and are not changed after Device.Facts gave them; Verify judges them.
+type Facts struct {
+	Firewall string // DeviceOptions.Name
+	VSys     string
+
+	insecure bool // its certificate was not verified
+	info     fact[Info]
+	version  version
+
+	own    fact[*node] // the entry of the virtual system in the running configuration
+	shared fact[*node] // config/shared of the running configuration; nil: it is empty
+	// What Panorama pushed; nil: nothing.
+	groupPushed, sharedPushed, template fact[*node]
+
+	pending   fact[bool]      // somebody's edits are not committed
+	candidate []candidateFact // of our objects; only if pending
+
+	rights     rights
+	limits     fact[map[string]int] // of the platform, by PAN-OS's names, as max-registered-ip-address
+	registered fact[int]            // registered addresses, of all owners, in the virtual system; only ModeTag
+	members    fact[*node]          // of dynamic address groups; only ModeTag
+	list       fact[*node]          // our list as the firewall holds it; nil: it holds none
+	refreshes  fact[[]job]          // jobs that fetched lists, the latest first
+}
+
+// fact is an answer, or why there is none.
+type fact[T any] struct {
+	value T
+	err   error
+}
+
+func learn[T any](value T, err error) fact[T] { return fact[T]{value, err} }
+
+// candidateFact is an object of ours in the running and in the candidate configuration; nil: not there.
+type candidateFact struct {
+	what               string // for a reader
+	running, candidate *node
+	err                error
+}
+
+// errNotAsked is a question that there was no reason to ask.
+var errNotAsked = errors.New("it was not asked")
+
+// Facts asks the firewall everything that Verify needs to know. It changes nothing: it makes about fifteen calls, more
+// when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
+//
+// It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare.
+func (d *Device) Facts(ctx context.Context, want Expectation) *Facts {
+	f := &Facts{Firewall: d.opts.Name, VSys: d.opts.VSys, insecure: d.opts.InsecureSkipVerify}
+	if err := d.identify(ctx); err != nil {
+		f.nothing(err)
+		return f
+	}
+	f.info = learn(d.Info(), nil)
+	_, f.version = d.past()
+	f.readRunning(ctx, d)
+	if f.own.err == nil && f.own.value == nil {
+		f.nothing(d.fail("read the virtual system", &Error{Kind: KindUnsupported, Text: "there is no virtual system " + f.VSys + " on it"}))
+		return f
+	}
+	f.readPushed(ctx, d)
+	f.readCandidate(ctx, d, want)
+	f.readRights(ctx, d, want)
+	f.readCapacity(ctx, d, want)
+	f.readList(ctx, d, want)
+	return f
+}
+
+// nothing is what is known of a firewall that cannot be asked at all.
+func (f *Facts) nothing(err error) {
+	f.info.err = err
+	for _, e := range []*error{
+		&f.own.err, &f.shared.err, &f.groupPushed.err, &f.sharedPushed.err, &f.template.err, &f.pending.err,
+		&f.limits.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
+	} {
+		*e = err
+	}
+}
+
+// policyError is why the rules and objects cannot be judged; nil: they can.
+func (f *Facts) policyError() error {
+	return errors.Join(f.own.err, f.shared.err, f.groupPushed.err, f.sharedPushed.err)
+}
+
+// policy puts together what was read.
+func (f *Facts) policy() *policy {
+	return newPolicy(sources{
+		serial: f.info.value.Serial, vsys: f.VSys,
+		own: f.own.value, shared: f.shared.value,
+		groupPushed: f.groupPushed.value, sharedPushed: f.sharedPushed.value, template: f.template.value,
+	})
+}

@@ -1,0 +1,195 @@
+package firewall
+
+import (
+	"context"
+	"strings"
+)
+
+// CallPolicy is the kind of the calls that read what Panorama pushed, and whether edits wait for a commit.
+const CallPolicy = "policy"
+
+// readRunning reads the running configuration of the virtual system and what is shared: as configuration, which
+// takes the right to it; else as an operational command, for which the least role suffices.
+func (f *Facts) readRunning(ctx context.Context, d *Device) {
+	own, shared := "read the virtual system", "read the shared configuration"
+	f.own = learn(d.show(ctx, own, vsysPath(f.VSys)))
+	if Kind(f.own.err) != KindRole {
+		f.shared = learn(d.show(ctx, shared, "/config/shared"))
+		f.rights.config = learn(true, nil)
+		return
+	}
+	f.rights.config = learn(false, f.own.err)
+	f.own = learn(d.showRunning(ctx, own, vsysPath(f.VSys)))
+	f.shared = learn(d.showRunning(ctx, shared, "/config/shared"))
+}
+
+// showRunning reads an element of the running configuration by an operational command, whose xpath begins below
+// config.
+func (d *Device) showRunning(ctx context.Context, what, xpath string) (*node, error) {
+	below := strings.TrimPrefix(xpath, "/config/")
+	result, err := d.opIn(ctx, CallConfig, what, "<show><config><running><xpath>"+escape(below)+"</xpath></running></config></show>", "")
+	if absentNode(err) {
+		return nil, nil
+	}
+	if err != nil || len(result.children) == 0 {
+		return nil, err
+	}
+	return result.children[0], nil
+}
+
+func absentNode(err error) bool {
+	return Kind(err) == KindAPI && strings.Contains(strings.ToLower(err.Error()), "no such node")
+}
+
+// readPushed reads what Panorama pushed. The answer for a virtual system holds what comes from its device group, that
+// without one what comes from Shared; which one holds the shared rules depends on the version. The first names the
+// virtual system twice, for a firewall that misses it answers for vsys1 without a word.
+func (f *Facts) readPushed(ctx context.Context, d *Device) {
+	const what = "read the policy that Panorama pushed"
+	f.groupPushed = learn(d.pushedPolicy(ctx, what, f.VSys))
+	f.sharedPushed = learn(d.pushedPolicy(ctx, what+" from Shared", ""))
+	f.template = learn(d.pushedTemplate(ctx))
+}
+
+// pushedPolicy gives the element that holds pre-rulebase, post-rulebase and objects; nil: nothing was pushed, which
+// the firewall says in a plain sentence. On a firewall with several virtual systems it is result/shared, with one
+// result/policy/panorama.
+func (d *Device) pushedPolicy(ctx context.Context, what, vsys string) (*node, error) {
+	of := ""
+	if vsys != "" {
+		of = "<vsys>" + escape(vsys) + "</vsys>"
+	}
+	result, err := d.opIn(ctx, CallPolicy, what, "<show><config><pushed-shared-policy>"+of+"</pushed-shared-policy></config></show>", vsys)
+	if Kind(err) == KindAPI && strings.Contains(strings.ToLower(err.Error()), "no shared policy pushed") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return pushedRoot(result), nil
+}
+
+// pushedRoot finds the root of pushed policy in an answer; nil: there is none.
+func pushedRoot(result *node) *node {
+	for _, path := range [][]string{{"shared"}, {"policy", "panorama"}, {"policy", "shared"}, {"policy"}, {"panorama"}} {
+		if n := result.at(path...); n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// pushedTemplate gives the configuration that a template of Panorama pushed, which may hold zones, server profiles and
+// certificates; nil: none. No source shows what a firewall without one answers, so every refusal that is not about
+// rights is taken for that.
+func (d *Device) pushedTemplate(ctx context.Context) (*node, error) {
+	result, err := d.opIn(ctx, CallPolicy, "read the template that Panorama pushed",
+		"<show><config><pushed-template></pushed-template></config></show>", "")
+	if Kind(err) == KindAPI {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return templateRoot(result, 0), nil
+}
+
+// templateRoot finds the element config, below which everything stands as in the firewall's own configuration. How
+// deep it lies differs between versions.
+func templateRoot(n *node, depth int) *node {
+	if n == nil || depth > 4 {
+		return nil
+	}
+	if n.name == "config" {
+		return n
+	}
+	for _, c := range n.children {
+		if found := templateRoot(c, depth+1); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// readCandidate asks whether edits wait for a commit, and if so reads our own objects as they were edited.
+func (f *Facts) readCandidate(ctx context.Context, d *Device, want Expectation) {
+	result, err := d.opIn(ctx, CallPolicy, "ask for changes that are not committed", "<check><pending-changes></pending-changes></check>", "")
+	f.pending = learn(result != nil && strings.EqualFold(strings.TrimSpace(strings.Join(result.texts(), " ")), "yes"), err)
+	if !f.pending.value || f.policyError() != nil {
+		return
+	}
+	for _, o := range f.policy().ownObjects(want) {
+		o.candidate, o.err = d.get(ctx, "read the candidate configuration of "+o.what, o.xpath)
+		f.candidate = append(f.candidate, o.candidateFact)
+	}
+}
+
+// ownObject is where an object of ours stands, or would.
+type ownObject struct {
+	candidateFact
+	xpath string
+}
+
+// ownObjects gives all objects of ours that the firewall itself holds: those by our names, and those that serve in
+// their place.
+func (p *policy) ownObjects(want Expectation) []ownObject {
+	n := want.Names
+	var out []ownObject
+	add := func(what string, names []string, path ...string) {
+		for _, sc := range p.scopes {
+			if sc.pushed {
+				continue
+			}
+			seen := map[string]bool{}
+			for _, name := range names {
+				if name == "" || seen[name] {
+					continue
+				}
+				seen[name] = true
+				running := sc.node.at(path...).entry(name)
+				fact := candidateFact{what: what + " " + quoteAll([]string{name}), running: running}
+				out = append(out, ownObject{fact, sc.path + "/" + strings.Join(path, "/") + "/entry" + byName(name)})
+			}
+		}
+	}
+	rules := []string{n.Block, n.Sensor}
+	sources := map[string]bool{}
+	groups, lists := []string{n.Group}, []string{n.List}
+	for _, s := range p.blockSources(want.Mode, n, want.ListURL) {
+		sources[s.name] = true
+		if want.Mode == ModeList {
+			lists = append(lists, s.name)
+		} else {
+			groups = append(groups, s.name)
+		}
+	}
+	for _, r := range p.rules {
+		if r.layer == layerLocal && !r.allows() && p.holds(r.source, sources) {
+			rules = append(rules, r.name)
+		}
+	}
+	add("security rule", rules, "rulebase", "security", "rules")
+	add("address group", groups, "address-group")
+	add("external dynamic list", lists, "external-list")
+	add("tag", []string{n.Tag}, "tag")
+	add("log forwarding profile", profileNames(p.ourLogs(want), n.Logs), "log-settings", "profiles")
+	add("syslog server profile", syslogNames(p.ourSyslog(want), n.Syslog), "log-settings", "syslog")
+	add("certificate profile", []string{n.CertProf}, "certificate-profile")
+	return out
+}
+
+func profileNames(profiles []logProfile, first string) []string {
+	names := []string{first}
+	for _, l := range profiles {
+		names = append(names, l.name)
+	}
+	return names
+}
+
+func syslogNames(profiles []syslogProfile, first string) []string {
+	names := []string{first}
+	for _, s := range profiles {
+		names = append(names, s.name)
+	}
+	return names
+}

@@ -1,0 +1,153 @@
+package firewall
+
+import (
+	"encoding/pem"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// maxNesting bounds how deeply groups are followed into groups.
+const maxNesting = 16
+
+// blockSource is an object that stands for what we block, and can be the source of a rule.
+type blockSource struct {
+	name string
+	kind string // "dynamic address group", "address group", "external dynamic list"
+}
+
+// blockSources gives the objects through which a mode blocks.
+func (p *policy) blockSources(mode string, n Names, listURL string) []blockSource {
+	switch mode {
+	case ModeGroup:
+		if g := p.scopes.find(n.Group, "address-group"); g.child("static") != nil {
+			return []blockSource{{n.Group, "address group"}}
+		}
+		return nil
+	case ModeList:
+		var out []blockSource
+		for _, l := range p.lists(listURL) {
+			out = append(out, blockSource{l.attr("name"), "external dynamic list"})
+		}
+		return out
+	}
+	var out []blockSource
+	for _, g := range p.scopes.all("address-group") {
+		if f, err := parseTagFilter(g.value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
+			out = append(out, blockSource{g.attr("name"), "dynamic address group"})
+		}
+	}
+	return out
+}
+
+// lists gives the external dynamic lists of addresses that are fetched from that URL; "": none.
+func (p *policy) lists(listURL string) []placed {
+	var out []placed
+	for _, l := range p.scopes.all("external-list") {
+		if at := l.value("type", "ip", "url"); at != "" && listURL != "" && sameListURL(at, listURL) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// holds tells whether a source list holds one of the objects, by itself or inside address groups.
+func (p *policy) holds(members []string, wanted map[string]bool) bool {
+	return p.holdsAt(members, wanted, 0)
+}
+
+func (p *policy) holdsAt(members []string, wanted map[string]bool, depth int) bool {
+	return slices.ContainsFunc(members, func(m string) bool {
+		if wanted[m] {
+			return true
+		}
+		inner := p.scopes.find(m, "address-group").child("static").members()
+		return depth < maxNesting && p.holdsAt(inner, wanted, depth+1)
+	})
+}
+
+// maybePublic tells whether a source of the rule can be a public address; only those are ever blocked. What is not
+// known to be private counts as public.
+func (p *policy) maybePublic(r rule) bool {
+	if r.notSource || isAny(r.source) {
+		return true
+	}
+	return p.publicAt(r.source, 0)
+}
+
+func (p *policy) publicAt(members []string, depth int) bool {
+	return slices.ContainsFunc(members, func(m string) bool {
+		if depth > maxNesting {
+			return true
+		}
+		if g := p.scopes.find(m, "address-group"); g.child("static") != nil {
+			return p.publicAt(g.child("static").members(), depth+1)
+		}
+		text := m
+		if a := p.scopes.find(m, "address"); a.node != nil {
+			if text = a.value("ip-netmask"); text == "" {
+				text = a.value("ip-range")
+			}
+		}
+		return !privateOnly(text)
+	})
+}
+
+// privateOnly tells whether an address, network or range lies within one private network.
+func privateOnly(text string) bool {
+	first, last, isRange := strings.Cut(strings.TrimSpace(text), "-")
+	if isRange {
+		a, errA := netip.ParseAddr(first)
+		b, errB := netip.ParseAddr(last)
+		return errA == nil && errB == nil && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Contains(a) && n.Contains(b) })
+	}
+	p, ok := parseAddress(first)
+	return ok && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Bits() <= p.Bits() && n.Contains(p.Addr()) })
+}
+
+// privateNetworks are those of RFC 1918, RFC 6598 and RFC 4193, loopback and link-local.
+var privateNetworks = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::1/128"),
+}
+
+// protects tells whether the rule has a vulnerability protection profile. A profile group named "default" is put on
+// new rules by the web interface; a rule that names none has none.
+func (p *policy) protects(r rule) bool {
+	if len(r.vulnerability) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(r.profileGroup, func(name string) bool {
+		return len(real(p.scopes.find(name, "profile-group").child("vulnerability").members())) > 0
+	})
+}
+
+// authorities gives the certificates that a certificate profile trusts, as DER. ok: there is such a profile.
+func (p *policy) authorities(profile string) (der [][]byte, ok bool) {
+	n := p.scopes.find(profile, "certificate-profile")
+	if n.node == nil {
+		return nil, false
+	}
+	names := n.child("CA").members()
+	for _, e := range n.child("CA").entries() {
+		names = append(names, e.attr("name"))
+	}
+	for _, name := range names {
+		der = append(der, decodePEM(p.scopes.find(name, "certificate").value("public-key"))...)
+	}
+	return der, true
+}
+
+func decodePEM(text string) [][]byte {
+	var out [][]byte
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return out
+		}
+		if block.Type == "CERTIFICATE" {
+			out = append(out, block.Bytes)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package firewall
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// memberDelay is how long an address may take to get into a dynamic address group ("Within 60 seconds of the API call,
+// the firewall registers the IP address ... and automatically updates the dynamic address group", VM-Series guide).
+const memberDelay = time.Minute
+
+// capacityShare is the share of a limit, in percent, above which is warned.
+const capacityShare = 80
+
+// platform is what a series of models holds.
+type platform struct {
+	model string // a name, or the beginning of several
+	limit int
+}
+
+// registeredLimits are registered addresses by model (PAN-OS 11.0 documentation, "Use Dynamic Address Groups in
+// Policy"). The first that fits counts. What a PA-VM holds depends on its licence, which the model does not tell.
+var registeredLimits = []platform{
+	{"PA-5450", 100_000}, {"PA-54", 500_000}, {"PA-52", 500_000},
+	{"PA-3430", 200_000}, {"PA-3440", 200_000}, {"PA-3410", 150_000}, {"PA-3420", 150_000}, {"PA-32", 200_000},
+	{"PA-70", 100_000}, {"PA-450", 100_000}, {"PA-460", 100_000}, {"PA-440", 50_000},
+	{"PA-850", 2_500}, {"PA-820", 1_000}, {"PA-410", 1_000}, {"PA-220", 1_000},
+	{"VM-500", 300_000}, {"VM-700", 300_000}, {"VM-300", 200_000}, {"VM-100", 2_500}, {"VM-50", 1_000},
+}
+
+// listLimits are entries of all external dynamic lists of addresses together (PAN-OS 9.0 documentation, "External Dynamic
+// List"): three series hold 150,000, all others of that time 50,000. No source names the newer series.
+var listLimits = []platform{
+	{"PA-32", 150_000}, {"PA-52", 150_000}, {"PA-70", 150_000},
+	{"PA-2", 50_000}, {"PA-8", 50_000}, {"PA-30", 50_000}, {"PA-VM", 50_000}, {"VM-", 50_000},
+}
+
+func limitOf(table []platform, model string) (int, bool) {
+	for _, p := range table {
+		if strings.HasPrefix(model, p.model) {
+			return p.limit, true
+		}
+	}
+	return 0, false
+}
+
+// capacity compares what shall be blocked, and what the firewall holds for others, with what it can hold.
+func (v *verifier) capacity(r *report) {
+	if r.unasked(v.f.info.err) {
+		return
+	}
+	switch v.want.Mode {
+	case ModeGroup:
+		v.groupCapacity(r)
+	case ModeList:
+		limit, known := limitOf(listLimits, v.f.info.value.Model)
+		v.room(r, "entries of external dynamic lists", len(v.want.Entries), 0, limit, known)
+	default:
+		v.tagCapacity(r)
+	}
+}
+
+func (v *verifier) tagCapacity(r *report) {
+	const what = "registered addresses"
+	limit, known := v.f.limits.value["max-registered-ip-address"], true
+	if limit == 0 {
+		limit, known = limitOf(registeredLimits, v.f.info.value.Model)
+	}
+	need := 0
+	for _, e := range v.want.Entries {
+		if v.registrable(e.Prefix) {
+			need++
+		}
+	}
+	if v.f.registered.err != nil {
+		r.note("how many the firewall holds for others could not be counted")
+	}
+	// Ours are among those that are registered, so that the larger number is a lower bound of what is needed.
+	v.room(r, what, need, max(v.f.registered.value-need, 0), limit, known)
+}
+
+// registrable tells whether the firewall takes an address or network as registered.
+func (v *verifier) registrable(p netip.Prefix) bool {
+	return p.IsSingleIP() || p.Addr().Is4() && v.f.version.networks()
+}
+
+func (v *verifier) groupCapacity(r *report) {
+	if r.unasked(v.f.policyError()) {
+		return
+	}
+	need := len(v.want.Entries) + 1 // that keeps the group from being empty
+	limit := v.f.limits.value["max-address-per-group"]
+	if limit == 0 {
+		limit = maxMembers
+	}
+	v.room(r, "members of an address group", need, 0, limit, true)
+	objects := len(v.p.scopes.all("address"))
+	limit, known := v.f.limits.value["max-address"], true
+	if limit == 0 {
+		known = false
+	}
+	v.room(r, "address objects", need, max(objects-need, 0), limit, known)
+}
+
+// room judges one limit: need is ours, others what stands beside it.
+func (v *verifier) room(r *report, what string, need, others, limit int, known bool) {
+	total := need + others
+	if !known {
+		r.note("%d %s; no limit is known for the model %s", total, what, v.f.info.value.Model)
+		return
+	}
+	const remedy = "Block for a shorter time (blacklist.release_after), block networks instead of addresses, have others release theirs, or use a larger model; mode edl holds more on small ones."
+	percent := (total*100 + limit - 1) / limit
+	switch {
+	case total > limit:
+		r.fail(remedy, "%d %s are needed and it holds %d: %d are left out, those that were quiet longest", total, what, limit, total-limit)
+	case percent > capacityShare:
+		r.warn(remedy, "%d of %d %s are taken (%d %%)", total, limit, what, percent)
+	default:
+		r.note("%d of %d %s are taken", total, limit, what)
+	}
+}
+
+// dagMembers looks whether what was registered has got into the dynamic address group.
+func (v *verifier) dagMembers(r *report) {
+	if v.want.Mode != ModeTag {
+		v.doesNotApply(r)
+		return
+	}
+	if r.unasked(v.f.policyError()) || r.unasked(v.f.members.err) {
+		return
+	}
+	if len(v.sources) == 0 {
+		r.note(`there is no group to look at, see "%s"`, CheckBlockSource)
+		return
+	}
+	held, groups := v.groupMembers()
+	var missing []netip.Prefix
+	due := older(v.want.Entries, memberDelay, v.want.Now)
+	count := 0
+	for _, e := range due {
+		p, ok := normal(e.Prefix)
+		if !ok || !v.registrable(p) {
+			continue
+		}
+		count++
+		if !held[p] {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) == 0 {
+		r.note("%d of %d are in the group", count, count)
+		return
+	}
+	text := plural(len(missing), "address is", "addresses are")
+	if groups == 0 {
+		r.fail("The group gets members only while an enabled rule uses it and that is committed: see "+CheckBlockRule+". CLI: show object dynamic-address-group all",
+			"%s not in the group, for the firewall keeps no members of it", text)
+		return
+	}
+	r.fail("CLI: show object registered-ip tag "+word(v.want.Names.Tag)+", then show object dynamic-address-group name "+word(v.sources[0].name)+
+		". If the first shows them and the second does not, the group's filter or the platform's limit keeps them out; if not, see status for what registering said.",
+		"%s of %d not in the group: %s", text, count, examples(missing))
+}
+
+// groupMembers gives the members of all groups that block, and how many of those groups the firewall keeps members of.
+func (v *verifier) groupMembers() (map[netip.Prefix]bool, int) {
+	held, groups := map[netip.Prefix]bool{}, 0
+	for _, g := range v.f.members.value.child("dyn-addr-grp").entries() {
+		if vsys := g.value("vsys"); vsys != "" && vsys != v.f.VSys || !v.names[g.value("group-name")] {
+			continue
+		}
+		groups++
+		for _, m := range g.child("member-list").entries() {
+			if p, ok := parseAddress(m.attr("name")); ok {
+				held[p] = true
+			}
+		}
+	}
+	return held, groups
+}

@@ -1,0 +1,183 @@
+package firewall
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// certificateMargin is how long before its end the certificate of our list fails the check: a firewall that cannot
+	// verify it stops enforcing the list.
+	certificateMargin = 30 * 24 * time.Hour
+	// listDelay is how old an entry must be to be missed on the firewall. It fetches every five minutes by itself, and at
+	// once when it is told to.
+	listDelay = 10 * time.Minute
+)
+
+// listSource looks at our list as the firewall fetches it: in ModeList it is what blocks, in the other modes it stands
+// in when the API cannot be reached.
+func (v *verifier) listSource(r *report) {
+	if v.want.ListURL == "" {
+		r.note("no list is served")
+		return
+	}
+	if r.unasked(v.f.policyError()) {
+		return
+	}
+	lists := v.p.lists(v.want.ListURL)
+	if len(lists) == 0 {
+		if v.want.Mode == ModeList {
+			r.note(`there is no list to look at, see "%s"`, CheckBlockSource)
+		} else {
+			r.note("no list is fetched from us, so that nothing stands in while the API cannot be reached")
+		}
+		return
+	}
+	name := lists[0].attr("name")
+	v.listAuthority(r, lists[0])
+	if !v.want.CertificateEnds.IsZero() {
+		if left := v.want.CertificateEnds.Sub(v.want.Now); left < certificateMargin {
+			r.fail("Renew the certificate in edl.tls; our own renews itself while the daemon runs. After its end firewalls stop enforcing the list.",
+				"the certificate of our list ends on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
+		}
+	}
+	v.lastFetch(r, name)
+	v.listEntries(r, name)
+}
+
+// listAuthority looks whether the firewall can verify our certificate.
+func (v *verifier) listAuthority(r *report, list placed) {
+	name := quoteAll([]string{list.attr("name")})
+	profile := list.value("type", "ip", "certificate-profile")
+	u, err := url.Parse(v.want.ListURL)
+	if err != nil || !strings.EqualFold(u.Scheme, "https") {
+		return
+	}
+	n := v.want.Names
+	remedy := v.cli.or(fmt.Sprintf("Device > Certificate Management > Certificates > Import: our CA (state_dir/ca.crt) as %s; Certificate Profile > Add: name %s, CA %s; "+
+		"Objects > External Dynamic Lists > %s: Certificate Profile %s. ", n.CA, n.CertProf, n.CA, list.attr("name"), n.CertProf) +
+		v.cli.set("external-list %s type ip certificate-profile %s", word(list.attr("name")), word(n.CertProf)))
+	if profile == "" {
+		// Whether PAN-OS then fetches from anybody or not at all, no source settles; neither will do.
+		r.fail(remedy, "the list %s has no certificate profile", name)
+		return
+	}
+	trusted, ok := v.p.authorities(profile)
+	switch {
+	case !ok && v.f.template.err != nil:
+		r.unasked(v.f.template.err)
+	case !ok:
+		r.fail(remedy, "the certificate profile %s of the list %s does not exist", quoteAll([]string{profile}), name)
+	case v.want.CA == nil:
+		r.note("the certificate profile %s is not compared, for our CA is not known", quoteAll([]string{profile}))
+	case !slices.ContainsFunc(decodePEM(string(v.want.CA)), func(ours []byte) bool {
+		return slices.ContainsFunc(trusted, func(der []byte) bool { return bytes.Equal(der, ours) })
+	}):
+		r.fail(remedy, "the certificate profile %s of the list %s does not hold our CA", quoteAll([]string{profile}), name)
+	default:
+		r.note("the certificate profile %s holds our CA", quoteAll([]string{profile}))
+	}
+}
+
+// lastFetch looks at the latest job that fetched lists. A job need not name its list; one that failed and names none
+// may be another's.
+func (v *verifier) lastFetch(r *report, name string) {
+	if r.unasked(v.f.refreshes.err) || len(v.f.refreshes.value) == 0 {
+		return
+	}
+	last := v.f.refreshes.value[0]
+	if last.ok {
+		return
+	}
+	said := tidy(strings.Join(slices.Concat(last.details, last.warnings), " "), nil)
+	if strings.Contains(said, name) || strings.Contains(said, v.want.ListURL) {
+		r.fail(v.fetchRemedy(name), "its last fetch failed: %s", said)
+		return
+	}
+	r.warn(v.fetchRemedy(name), "the last fetch of a list failed, perhaps of this one: %s", said)
+}
+
+func (v *verifier) fetchRemedy(name string) string {
+	return "Objects > External Dynamic Lists > " + name + " > Test Source URL; the firewall fetches from its management interface, or by Device > Setup > Services > " +
+		"Service Route Configuration. CLI: request system external-list refresh type ip name " + word(name)
+}
+
+// listEntries compares what the firewall holds with what is served.
+func (v *verifier) listEntries(r *report, name string) {
+	if r.unasked(v.f.list.err) {
+		return
+	}
+	total := v.f.list.value.value("total-valid")
+	valid, err := strconv.Atoi(total)
+	if err != nil {
+		r.warn("", "the answer holds no number of valid entries")
+		return
+	}
+	if trouble := v.f.list.value.child("invalid-members").members(); valid == 0 && len(trouble) > 0 {
+		r.fail(v.fetchRemedy(name), "it was never fetched: %s", tidy(trouble[0], nil))
+		return
+	}
+	held, readable := map[netip.Prefix]bool{}, 0
+	for _, m := range v.f.list.value.child("valid-members").members() {
+		readable++
+		if p, ok := parseAddress(m); ok {
+			held[p] = true
+		}
+	}
+	wanted := map[netip.Prefix]bool{}
+	for _, e := range v.want.Entries {
+		if p, ok := normal(e.Prefix); ok {
+			wanted[p] = true
+		}
+	}
+	if len(wanted) == 0 && v.want.EmptyEntry.IsValid() {
+		wanted[netip.PrefixFrom(v.want.EmptyEntry, v.want.EmptyEntry.BitLen())] = true
+	}
+	if readable < valid {
+		// Only part of it was shown: the numbers must do.
+		if need := len(older(v.want.Entries, listDelay, v.want.Now)); valid < need {
+			r.fail(v.fetchRemedy(name), "the firewall holds %d entries of %d", valid, need)
+		}
+		r.note("the firewall holds %s", plural(valid, "entry", "entries"))
+		return
+	}
+	var missing, extra []netip.Prefix
+	for _, e := range older(v.want.Entries, listDelay, v.want.Now) {
+		if p, ok := normal(e.Prefix); ok && !held[p] {
+			missing = append(missing, p)
+		}
+	}
+	for p := range held {
+		if !wanted[p] {
+			extra = append(extra, p)
+		}
+	}
+	if len(missing) > 0 {
+		r.fail(v.fetchRemedy(name), "%s of %d missing on the firewall, which holds %d: %s", plural(len(missing), "entry is", "entries are"), len(wanted), valid, examples(missing))
+	}
+	if len(extra) > 0 {
+		// They may have been released a moment ago.
+		r.warn(v.fetchRemedy(name), "%s held that are not blocked any more: %s", plural(len(extra), "entry is", "entries are"), examples(extra))
+	}
+	r.note("the firewall holds %s", plural(valid, "entry", "entries"))
+}
+
+// examples names a few of many, in order.
+func examples(prefixes []netip.Prefix) string {
+	slices.SortFunc(prefixes, comparePrefixes)
+	const most = 5
+	var parts []string
+	for _, p := range prefixes[:min(len(prefixes), most)] {
+		parts = append(parts, address(p))
+	}
+	if more := len(prefixes) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
+}
