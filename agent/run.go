@@ -128,6 +128,9 @@ func (a *Agent) work(ctx context.Context, st *store.Store, f *feed) error {
 			}
 			return e.run(ctx)
 		})
+		if e.sessions != nil {
+			group.Go(func() error { return e.sessions.run(ctx) })
+		}
 	}
 	group.Go(func() error { return f.run(ctx) })
 	group.Go(func() error { return a.refreshGuard(ctx, f) })
