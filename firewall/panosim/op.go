@@ -28,6 +28,8 @@ func operations() []operation {
 		{[]string{"show", "session", "id"}, KindSessions, (*Sim).showSession},
 		{[]string{"clear", "session", "all"}, KindClearSessions, (*Sim).clearSessions},
 		{[]string{"clear", "session", "id"}, KindClearSessions, (*Sim).clearSession},
+		{[]string{"show", "config", "pushed-shared-policy"}, KindPushed, (*Sim).showPushed},
+		{[]string{"show", "devices"}, KindDevices, (*Sim).showDevices},
 		{[]string{"show", "high-availability", "state"}, KindHA, (*Sim).showHA},
 		{[]string{"request", "high-availability", "state", "suspend"}, KindHA, (*Sim).suspendHA},
 		{[]string{"request", "high-availability", "state", "functional"}, KindHA, (*Sim).resumeHA},

@@ -195,6 +195,14 @@ func (s *Sim) answer(c *call) answer {
 	if !allowed {
 		return refuseRole(how, kind)
 	}
+	return s.carryOut(c)
+}
+
+// carryOut does what the call asks, by an administrator who may.
+func (s *Sim) carryOut(c *call) answer {
+	if a, done := s.panorama.answer(c); done {
+		return a
+	}
 	if s.passiveRefuses(c) {
 		return failure(15, textPassive)
 	}

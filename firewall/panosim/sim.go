@@ -108,11 +108,12 @@ type Sim struct {
 	server   *http.Server // nil: down
 	listener net.Listener
 
-	meter  meter
-	faults faults
-	keys   keyring
-	boot   boot
-	seat   atomic.Pointer[seat] // in a HA pair; nil: alone
+	meter    meter
+	faults   faults
+	keys     keyring
+	boot     boot
+	panorama *Panorama            // nil: this is a firewall
+	seat     atomic.Pointer[seat] // in a HA pair; nil: alone
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -132,7 +133,10 @@ type Sim struct {
 
 // Start begins to serve at Options.Listen, with a certificate of an authority made for this instance. The caller
 // ends it with Close.
-func Start(o Options) (*Sim, error) {
+func Start(o Options) (*Sim, error) { return startAs(o, nil) }
+
+// startAs begins to serve, as a Panorama if one is given.
+func startAs(o Options, p *Panorama) (*Sim, error) {
 	o = o.withDefaults()
 	v, err := parseVersion(o.Version)
 	if err != nil {
@@ -148,7 +152,7 @@ func Start(o Options) (*Sim, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	s := &Sim{
-		opts: o, version: v, cert: cert, addr: listener.Addr().String(), url: "https://" + reachable(listener.Addr()),
+		opts: o, version: v, cert: cert, panorama: p, addr: listener.Addr().String(), url: "https://" + reachable(listener.Addr()),
 		closing: make(chan struct{}), life: life, end: end,
 		dialect: o.Dialect, latency: o.Latency, booted: o.Now(),
 		denied: map[string]bool{}, tables: map[string]*table{},
@@ -163,6 +167,9 @@ func Start(o Options) (*Sim, error) {
 		return nil, fmt.Errorf("start simulated firewall: %w", errors.Join(err, listener.Close()))
 	}
 	s.startPlane()
+	if p != nil {
+		p.Sim = s
+	}
 	s.serve(listener)
 	return s, nil
 }

@@ -1,0 +1,138 @@
+package panosim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// KindPushed is the kind of call that reads what Panorama pushed to a firewall.
+const KindPushed = "pushed-policy"
+
+// KindDevices is the kind of call that asks a Panorama for its firewalls.
+const KindDevices = "devices"
+
+// nothingPushed is the whole result where nothing was pushed; recorded, of a virtual system without a device group.
+const nothingPushed = "No shared policy pushed to device"
+
+// showPushed answers "show config pushed-shared-policy", bare or with <vsys>. As measured (PA-5220 and PA-VM,
+// 11.1 and 11.2): a firewall with one virtual system gives the same for both forms, <policy> with <panorama> and
+// <shared>; one with several gives <shared> for the bare form and <policy> with <panorama> for the other. Of which
+// virtual system the parameter vsys decides, whatever stands in the command; without it, it is the first.
+func (s *Sim) showPushed(c *call, what *element) answer {
+	named := c.form.Get("vsys")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range []string{named, what.value("vsys")} {
+		if _, ok := s.vsys(name); !ok {
+			return invalidVSys(name)
+		}
+	}
+	group, shared := s.pushed.groups[s.name(named)], s.pushed.shared
+	apart := s.dialect.PushedRules == PushedRulesApart
+	switch {
+	case group == nil && shared == nil:
+	case len(s.opts.VSys) == 1:
+		return success("<result><policy>" + panoramaXML(group, shared, apart) + sharedXML(shared, apart) + "</policy></result>")
+	case what.child("vsys") == nil && shared != nil:
+		return success("<result>" + sharedXML(shared, true) + "</result>")
+	case what.child("vsys") != nil && group != nil:
+		return success("<result><policy>" + panoramaXML(group, shared, apart) + "</policy></result>")
+	}
+	return success("<result>" + nothingPushed + "</result>")
+}
+
+// panoramaXML writes what a device group has: with the rules of Shared around its own, unless they are kept apart.
+func panoramaXML(group, shared *element, apart bool) string {
+	out := &element{name: "panorama"}
+	if group != nil {
+		out.children = group.children
+	}
+	if !apart {
+		out = folded(out, shared)
+	}
+	return out.String()
+}
+
+// sharedXML writes what is shared, with its rules or without.
+func sharedXML(shared *element, rules bool) string {
+	out := &element{name: "shared"}
+	for _, c := range shared.all() {
+		if rules || !isRulebase(c) {
+			out.children = append(out.children, c)
+		}
+	}
+	return out.String()
+}
+
+func isRulebase(e *element) bool { return e.name == "pre-rulebase" || e.name == "post-rulebase" }
+
+// all gives the children. It may be called on nil.
+func (e *element) all() []*element {
+	if e == nil {
+		return nil
+	}
+	return e.children
+}
+
+// folded copies a scope with the security rules of Shared before its own (pre) and behind them (post).
+func folded(scope, shared *element) *element {
+	pre := append(pushedRules(shared, "pre-rulebase"), pushedRules(scope, "pre-rulebase")...)
+	post := append(pushedRules(scope, "post-rulebase"), pushedRules(shared, "post-rulebase")...)
+	out := &element{name: scope.name}
+	for _, c := range scope.children {
+		if !isRulebase(c) {
+			out.children = append(out.children, c)
+		}
+	}
+	for _, base := range []struct {
+		name  string
+		rules []*element
+	}{{"pre-rulebase", pre}, {"post-rulebase", post}} {
+		out.children = append(out.children, &element{name: base.name, children: []*element{
+			{name: "security", children: []*element{{name: "rules", children: base.rules}}}}})
+	}
+	return out
+}
+
+// showDevices answers "show devices all" and "show devices connected" of a Panorama, with the elements of a recorded
+// answer that say which firewall is what.
+func (s *Sim) showDevices(c *call, what *element) answer {
+	p := s.panorama
+	if p == nil {
+		return unexpected(c.command)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var b strings.Builder
+	b.WriteString("<result><devices>")
+	for _, serial := range slices.Sorted(maps.Keys(p.managed)) {
+		m := p.managed[serial]
+		if connected := m.connected(); connected || what.child("all") != nil {
+			m.sim.writeDevice(&b, connected)
+		}
+	}
+	b.WriteString("</devices></result>")
+	return success(b.String())
+}
+
+// writeDevice writes the firewall as its Panorama lists it.
+func (s *Sim) writeDevice(b *strings.Builder, connected bool) {
+	yesNo := map[bool]string{true: "yes", false: "no"}
+	o := s.opts
+	fmt.Fprintf(b, `<entry name="%s"><serial>%[1]s</serial><connected>%s</connected>`, escape(o.Serial), yesNo[connected])
+	writeFields(b, []field{{"hostname", o.Hostname}, {"ip-address", "127.0.0.1"}, {"ipv6-address", "unknown"},
+		{"model", o.Model}, {"sw-version", o.Version}})
+	b.WriteString("<ha>")
+	if m := s.seat.Load(); m == nil {
+		b.WriteString("<state>no</state>")
+	} else {
+		fmt.Fprintf(b, "<state>%s</state><peer><serial>%s</serial></peer>", m.pair.State(s), escape(m.peer().sim.opts.Serial))
+	}
+	fmt.Fprintf(b, "</ha><operational-mode>normal</operational-mode><multi-vsys>%s</multi-vsys><vsys>", yesNo[len(o.VSys) > 1])
+	for _, vsys := range o.VSys {
+		fmt.Fprintf(b, `<entry name="%s"><display-name>%[1]s</display-name></entry>`, escape(vsys))
+	}
+	b.WriteString("</vsys></entry>")
+}
