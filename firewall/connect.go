@@ -257,3 +257,10 @@ func (d *Device) rebooted(uptime time.Duration) bool {
 	d.booted = d.opts.Now().Add(-uptime)
 	return !last.IsZero() && d.booted.Sub(last) > tolerance
 }
+
+// MakeKey has the firewall make an API key from the user name and password of its options, for keeping. The key is good until the
+// password changes, unless the firewall limits the lifetime of keys.
+func (d *Device) MakeKey(ctx context.Context) (string, error) {
+	key, _, err := d.conn.login(ctx, d, "")
+	return key, err
+}

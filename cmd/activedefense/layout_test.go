@@ -17,6 +17,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "config", "detect", "detect/panos", "store"},
 	"cmd/demo":          {"agent", "config", "store", "firewall/panosim"},
+	"cmd/panosim":       {"firewall/panosim"},
 	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
 	"detect/panos":      {"detect"},
 	"store":             {"migrations"},

@@ -1,0 +1,40 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"activedefense/firewall"
+)
+
+// KeyOptions say whose API key is to be made, and where.
+type KeyOptions struct {
+	URL                string // https://host[:port]
+	Username, Password string
+	CAFile             string // PEM; "": the system's roots
+	InsecureSkipVerify bool
+}
+
+// MakeKey has a firewall make an API key.
+func MakeKey(ctx context.Context, opts KeyOptions) (string, error) {
+	var ca []byte
+	if opts.CAFile != "" {
+		var err error
+		if ca, err = os.ReadFile(opts.CAFile); err != nil {
+			return "", fmt.Errorf("read the CA: %w", err)
+		}
+	}
+	device, err := firewall.Open(firewall.DeviceOptions{
+		Name: opts.URL, URL: opts.URL, Username: opts.Username, Password: opts.Password, CA: ca, InsecureSkipVerify: opts.InsecureSkipVerify,
+	})
+	if err != nil {
+		return "", err
+	}
+	defer device.Close()
+	key, err := device.MakeKey(ctx)
+	if firewall.Kind(err) == firewall.KindTLS {
+		err = fmt.Errorf("%w; give the CA of the firewall's certificate (--ca)", err)
+	}
+	return key, err
+}
