@@ -22,6 +22,9 @@ func (st *Stream) succeed(e entry) {
 		return
 	}
 	// The handle of the new file is held: whatever happens to the names from here on, it will be read.
+	if c := st.cur; c != nil && c.h != nil && errors.Is(s.intact(c), errReplaced) {
+		st.truncated(c) // what it holds now needs an identity before positions name its successor
+	}
 	if st.cur != nil && st.cur.gone.IsZero() {
 		st.cur.gone = s.now()
 	}

@@ -95,6 +95,29 @@ func TestAFileThatLostItsEndWhileDownAndGrewPastItLosesNoLine(t *testing.T) {
 	k.expect(append(lines[:45:45], more...)...)
 }
 
+func TestATruncationThatWasNotReadYetWhenTheFileWasRenamedIsNotForgotten(t *testing.T) {
+	for _, pattern := range []string{"x.log", "x.log*"} {
+		t.Run(pattern, func(t *testing.T) {
+			k := start(t, pattern)
+			k.write("x.log", text(numbered("a", 0, 3)))
+			k.expect(numbered("a", 0, 3)...)
+			k.copytruncate("x.log", "x.log.2")
+			k.gzip("x.log.2")
+			k.write("x.log", text(numbered("b", 0, 30)))
+			k.rename("x.log", "x.log.1")
+			k.write("x.log", "next\n")
+			k.age("x.log", -time.Second) // later than the rest, by more than file systems round
+			k.mustScan()                 // the successor is seen, and nothing read
+			k.commit()
+			k.gzip("x.log.1")
+			k.restart()
+			k.expect(append(numbered("b", 0, 30), "next")...)
+			k.restart()
+			k.expect()
+		})
+	}
+}
+
 func TestSeveralCopytruncatesBetweenTwoLooks(t *testing.T) {
 	k := start(t, "x.log")
 	k.write("x.log", "one\n")
