@@ -1,7 +1,9 @@
 package panosim
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,6 +32,27 @@ const (
 
 	effects // how many there are
 )
+
+// effectNames are those of the effects, in their order.
+var effectNames = [effects]string{"deliver", "hang", "reset", "html", "empty", "truncate", "break", "wrong-type", "garbage",
+	"pad", "session-timeout", "internal-error", "forbidden", "other-device", "flood", "drip"}
+
+// String names the effect.
+func (e Effect) String() string {
+	if e >= effects {
+		return "?"
+	}
+	return effectNames[e]
+}
+
+// ParseEffect reads what Effect.String writes. The error lists the names.
+func ParseEffect(text string) (Effect, error) {
+	i := slices.Index(effectNames[:], text)
+	if i < 0 {
+		return 0, fmt.Errorf("no effect is called %q; there are %s", text, strings.Join(effectNames[:], ", "))
+	}
+	return Effect(i), nil
+}
 
 // Fault is something that goes wrong with calls.
 type Fault struct {

@@ -252,13 +252,6 @@ func (h *HA) check() {
 	changes.tell()
 }
 
-// inCharge says that traffic flows through this firewall: it is in no pair, or the active member of one. It needs no
-// lock, and may be called with any.
-func (s *Sim) inCharge() bool {
-	m := s.seat.Load()
-	return m == nil || m.active.Load()
-}
-
 // textPassive is the refusal to change the configuration of a passive member. The code and what it is for are
 // documented; the text is ours.
 const textPassive = "Operation denied: this command is not allowed on a passive device"
