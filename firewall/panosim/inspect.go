@@ -18,6 +18,9 @@ func (s *Sim) Rules(vsys string) []Rule {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	vsys = s.name(vsys)
+	if s.tables[vsys] == nil {
+		return nil
+	}
 	pre, post, _ := s.pushedLocked(vsys)
 	own := s.runningLocked().child("devices").entry(localhost).child("vsys").entry(vsys).down("rulebase", "security", "rules").entries()
 	var out []Rule
