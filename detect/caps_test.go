@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -215,5 +216,37 @@ func TestBlockDropsEvidence(t *testing.T) {
 	e.Block(netip.PrefixFrom(publicSource(0), 27))
 	if got := e.Stats(); got.Sources != 8 || got.Sightings != 8 || got.Blocked != 2 {
 		t.Errorf("%+v after the block of 32 addresses", got)
+	}
+}
+
+// Sources of all shapes come and go, each shape crowding out the others. What one leaves serves the
+// next: garbage would let the heap grow to twice what is held before it is collected.
+func TestChurnLeavesNoGarbage(t *testing.T) {
+	s := defaults
+	s.MaxSources = 30_000
+	e := New(s)
+	next := 0
+	round := func() {
+		for _, c := range []struct{ sources, pairs int }{{40_000, 1}, {10_000, 32}, {3000, 33}, {3000, 70}, {100, 2000}, {5, 20_000}} {
+			for range c.sources {
+				next++
+				for n := range c.pairs {
+					// Each another address and another port: nothing fires.
+					e.Observe(&Event{Type: TypeTraffic, Time: oracleStart, Src: publicSource(next), Dst: target(n), DstPort: uint16(1 + n)})
+				}
+			}
+		}
+	}
+	round()
+	round()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	round()
+	runtime.ReadMemStats(&after)
+	if got := e.Stats(); got.Evicted < 40_000 || got.Dropped == 0 || got.Sightings != walkSightings(e) {
+		t.Errorf("%+v", got)
+	}
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 256<<10 {
+		t.Errorf("%d KiB allocated for 1.1 million events of sources like those before", allocated>>10)
 	}
 }

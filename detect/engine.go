@@ -49,6 +49,7 @@ type Engine struct {
 	pairs          slab[pair, *pair]
 	pasts          slab[past, *past]
 	heavies        slab[heavy, *heavy]
+	blocks         slab[block, *block]
 	seed           maphash.Seed
 	held           int // sightings
 	room           int // taken by pairs and indexes
@@ -57,9 +58,10 @@ type Engine struct {
 	lastDevice string // with its number: records of one device come in rows
 	lastNumber uint16
 
-	ahead  fetches
-	window window
-	points []point // at work
+	ahead   fetches
+	window  window
+	points  []point // at work
+	indexes []int   // at work
 
 	stats Stats
 	fired [countingRules]uint64

@@ -1,12 +1,15 @@
 package detect
 
 import (
-	"hash/maphash"
+	"cmp"
 	"slices"
 )
 
-// heavyMin is the room of a new index, a power of two above lightMax.
-const heavyMin = 64
+// blockPairs is the room of a block of an index, and of a new index: a power of two above lightMax.
+const blockPairs = 64
+
+// blocksKept bounds the list of blocks that stays for the next heavy source.
+const blocksKept = 8
 
 // heavy indexes the pairs of a source that has many, by destination address and by port:
 // the work for one more event depends on the pairs of its two keys, which are bounded, and
@@ -16,18 +19,29 @@ const heavyMin = 64
 // place in port-scan's, and one key may overflow where the other does not) and is gone
 // when it is in none. Leaving only clears a bit; the next walk unlinks the pair, and its
 // place is won back when the index is full.
+//
+// An index is made of blocks, a power of two of them, all of one size: sources that come
+// and go, and grow, leave no garbage to the collector, which would let memory double
+// before it takes it back.
 type heavy struct {
-	links []link // the capacity is the room
-	heads [countingRules][]uint16
-	live  int    // pairs in at least one chain
-	stamp uint32 // of the last arrival
-	next  uint32 // while it belongs to no source
+	blocks []uint32 // numbers in Engine.blocks
+	size   int      // links in use, from the first on
+	live   int      // pairs in at least one chain
+	stamp  uint32   // of the last arrival
+	next   uint32   // while it belongs to no source
+}
+
+// block is a part of an index: so many links, and so many heads of chains for each rule.
+type block struct {
+	links [blockPairs]link
+	heads [countingRules][blockPairs]uint16
 }
 
 func (h *heavy) link() *uint32 { return &h.next }
+func (b *block) link() *uint32 { return &b.links[0].pair }
 
-// link chains a pair to another one with the same hash of the key. Indexes are one more
-// than those of the slice; 0 ends the chain.
+// link chains a pair to another one with the same hash of the key. Indexes begin at 1; 0 ends
+// the chain.
 type link struct {
 	pair  uint32 // number in Engine.pairs, while in any chain
 	stamp uint32 // tells in what order pairs were seen last; wraps around
@@ -35,33 +49,49 @@ type link struct {
 	in    uint8 // bit 1<<r: in the chain of rule r
 }
 
-// clear empties the index and gives it room for so many pairs, a power of two.
-func (h *heavy) clear(room int) {
-	if cap(h.links) != room {
-		h.links = make([]link, 0, room)
-		for r := range h.heads {
-			h.heads[r] = make([]uint16, room)
-		}
+// room is how many links there can be.
+func (h *heavy) room() int { return len(h.blocks) * blockPairs }
+
+// resize gives or takes blocks at the end; room is a power of two, or 0.
+func (h *heavy) resize(e *Engine, room int) {
+	e.room += (room - h.room()) * linkRoom
+	for h.room() < room {
+		h.blocks = append(h.blocks, e.blocks.take())
 	}
-	h.links, h.live = h.links[:0], 0
-	for r := range h.heads {
-		clear(h.heads[r])
+	for h.room() > room {
+		last := len(h.blocks) - 1
+		e.blocks.give(h.blocks[last])
+		h.blocks = h.blocks[:last]
 	}
 }
 
+// clear empties all chains.
+func (h *heavy) clear(e *Engine) {
+	for _, number := range h.blocks {
+		clear(e.blocks.at(number).heads[:])
+	}
+}
+
+// at gives the link of an index.
+func (h *heavy) at(e *Engine, index int) *link {
+	i := uint(index - 1)
+	return &e.blocks.at(h.blocks[i/blockPairs]).links[i%blockPairs]
+}
+
 // age is how many arrivals ago a pair was seen last, up to 4 billion.
-func (h *heavy) age(index int) uint32 { return h.stamp - h.links[index-1].stamp }
+func (h *heavy) age(l *link) uint32 { return h.stamp - l.stamp }
 
 // head gives the chain in which the pairs with one of the keys are found. Addresses are
 // hashed with a seed: with IPv6, whoever scans could choose many that collide.
-func (h *heavy) head(seed maphash.Seed, r int, dst *[16]byte, port uint16) *uint16 {
+func (h *heavy) head(e *Engine, r int, dst *[16]byte, port uint16) *uint16 {
 	var hash uint32
 	if r == portScan {
-		hash = uint32(maphash.Bytes(seed, dst[:]))
+		hash = hashOf(e.seed, dst)
 	} else {
 		hash = uint32(port) * 0x9e3779b1 >> 16
 	}
-	return &h.heads[r][hash&uint32(len(h.heads[r])-1)]
+	hash &= uint32(h.room() - 1)
+	return &e.blocks.at(h.blocks[hash/blockPairs]).heads[r][hash%blockPairs]
 }
 
 // walked is what one walk along the chain of a key found; indexes are 0 for none.
@@ -74,10 +104,10 @@ type walked struct {
 // walk goes along the chain of a sighting's key and unlinks what has left it.
 func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 	var w walked
-	at := h.head(e.seed, r, &s.dst, s.port)
+	at := h.head(e, r, &s.dst, s.port)
 	for *at != 0 {
 		index := int(*at)
-		l := &h.links[index-1]
+		l := h.at(e, index)
 		if l.in&(1<<r) == 0 {
 			*at = l.next[r]
 			continue
@@ -90,7 +120,7 @@ func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 			w.seeOwn(p, s, e.rules[r].window)
 		default:
 			w.see(p, s, e.rules[r].window)
-			if w.oldest == 0 || h.age(index) > h.age(w.oldest) {
+			if w.oldest == 0 || h.age(l) > h.age(h.at(e, w.oldest)) {
 				w.oldest = index
 			}
 		}
@@ -126,8 +156,9 @@ func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 		h.append(e, e.addPair(s), enter)
 		return finding{}, false
 	}
-	h.links[own-1].stamp = h.stamp
-	e.extend(e.pairs.at(h.links[own-1].pair), s)
+	l := h.at(e, own)
+	l.stamp = h.stamp
+	e.extend(e.pairs.at(l.pair), s)
 	h.enter(e, own, enter)
 	return finding{}, false
 }
@@ -135,8 +166,9 @@ func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 // gather fills the window with the points around a sighting that have its key.
 func (h *heavy) gather(e *Engine, r int, s *sighting) {
 	e.window.begin(r, s)
-	for i := *h.head(e.seed, r, &s.dst, s.port); i != 0; i = h.links[i-1].next[r] {
-		l := &h.links[i-1]
+	for i := *h.head(e, r, &s.dst, s.port); i != 0; {
+		l := h.at(e, int(i))
+		i = l.next[r]
 		if l.in&(1<<r) == 0 {
 			continue
 		}
@@ -148,18 +180,19 @@ func (h *heavy) gather(e *Engine, r int, s *sighting) {
 
 // append takes a pair in.
 func (h *heavy) append(e *Engine, number uint32, in uint8) {
-	h.links = append(h.links, link{pair: number, stamp: h.stamp})
+	h.size++
 	h.live++
-	h.enter(e, len(h.links), in)
+	*h.at(e, h.size) = link{pair: number, stamp: h.stamp}
+	h.enter(e, h.size, in)
 }
 
 // enter puts a pair into chains that it is not in.
 func (h *heavy) enter(e *Engine, index int, in uint8) {
-	l := &h.links[index-1]
+	l := h.at(e, index)
 	p := e.pairs.at(l.pair)
-	for r := range h.heads {
+	for r := range e.rules {
 		if in&(1<<r) != 0 {
-			at := h.head(e.seed, r, &p.dst, p.port)
+			at := h.head(e, r, &p.dst, p.port)
 			l.next[r], *at = *at, uint16(index)
 		}
 	}
@@ -168,7 +201,7 @@ func (h *heavy) enter(e *Engine, index int, in uint8) {
 
 // leave takes a pair out of a rule's chain; out of its last one, it is gone.
 func (h *heavy) leave(e *Engine, index, r int) {
-	l := &h.links[index-1]
+	l := h.at(e, index)
 	if l.in &^= 1 << r; l.in == 0 {
 		h.live--
 		e.dropPair(l.pair)
@@ -176,22 +209,23 @@ func (h *heavy) leave(e *Engine, index, r int) {
 }
 
 // full says that makeRoom must come before the next observe.
-func (h *heavy) full() bool { return len(h.links) == cap(h.links) }
+func (h *heavy) full() bool { return h.size == h.room() }
 
 // retire drops the pairs that are out of date.
 func (h *heavy) retire(e *Engine, s *sighting) {
 	var r recent
-	for i := len(h.links); i > 0; i-- {
-		in := h.links[i-1].in
+	for i := h.size; i > 0; i-- {
+		l := h.at(e, i)
+		in := l.in
 		if in == 0 {
 			continue
 		}
-		p := e.pairs.at(h.links[i-1].pair)
+		p := e.pairs.at(l.pair)
 		if !r.full() || !r.outdated(p, s, e.horizon) {
 			r.see(p)
 			continue
 		}
-		for rule := range h.heads {
+		for rule := range e.rules {
 			if in&(1<<rule) != 0 {
 				h.leave(e, i, rule)
 			}
@@ -204,8 +238,8 @@ func (h *heavy) retire(e *Engine, s *sighting) {
 // longest ago go. It returns how many sightings went with these.
 func (h *heavy) makeRoom(e *Engine, s *sighting) (dropped int) {
 	h.retire(e, s)
-	room := cap(h.links)
-	for room > heavyMin && h.live <= room/4 {
+	room := h.room()
+	for room > blockPairs && h.live <= room/4 {
 		room /= 2
 	}
 	if keep := room / 4 * 3; h.live > keep {
@@ -217,47 +251,60 @@ func (h *heavy) makeRoom(e *Engine, s *sighting) (dropped int) {
 			dropped -= e.held
 		}
 	}
-	e.room += (room - cap(h.links)) * linkRoom
-	old := h.links
-	h.clear(room)
-	for _, l := range old {
-		if l.in != 0 {
-			// In the same room this writes at or before what was just read.
-			h.append(e, l.pair, l.in)
-			h.links[len(h.links)-1].stamp = l.stamp
-		}
+	h.closeGaps(e)
+	h.resize(e, room)
+	h.clear(e)
+	for i := 1; i <= h.size; i++ {
+		l := h.at(e, i)
+		in := l.in
+		l.in = 0
+		h.enter(e, i, in)
 	}
 	return dropped
 }
 
-// dropOldest drops the n pairs that were seen longest ago.
-func (h *heavy) dropOldest(e *Engine, n int) {
-	live := make([]int, 0, h.live)
-	for i := range h.links {
-		if h.links[i].in != 0 {
-			live = append(live, i+1)
+// closeGaps moves the links of live pairs to the front, in their order. The chains are to
+// be laid anew.
+func (h *heavy) closeGaps(e *Engine) {
+	size := 0
+	for i := 1; i <= h.size; i++ {
+		if l := h.at(e, i); l.in != 0 {
+			size++
+			*h.at(e, size) = *l
 		}
 	}
-	slices.SortFunc(live, func(a, b int) int { return int(h.age(b)) - int(h.age(a)) })
+	h.size = size
+}
+
+// dropOldest drops the n pairs that were seen longest ago.
+func (h *heavy) dropOldest(e *Engine, n int) {
+	live := e.indexes[:0]
+	for i := 1; i <= h.size; i++ {
+		if h.at(e, i).in != 0 {
+			live = append(live, i)
+		}
+	}
+	e.indexes = live
+	slices.SortFunc(live, func(a, b int) int { return cmp.Compare(h.age(h.at(e, b)), h.age(h.at(e, a))) })
 	for _, index := range live[:n] {
-		for r := range h.heads {
-			if h.links[index-1].in&(1<<r) != 0 {
+		for r := range e.rules {
+			if h.at(e, index).in&(1<<r) != 0 {
 				h.leave(e, index, r)
 			}
 		}
 	}
 }
 
-// drop gives the pairs back. A small index stays as it is for the next heavy source, so
-// that sources which come and go leave no garbage.
+// drop gives the pairs and the blocks back.
 func (h *heavy) drop(e *Engine) {
-	for i := range h.links {
-		if h.links[i].in != 0 {
-			e.dropPair(h.links[i].pair)
+	for i := 1; i <= h.size; i++ {
+		if l := h.at(e, i); l.in != 0 {
+			e.dropPair(l.pair)
 		}
 	}
-	e.room -= cap(h.links) * linkRoom
-	if cap(h.links) > heavyMin {
-		*h = heavy{}
+	h.resize(e, 0)
+	if cap(h.blocks) > blocksKept {
+		h.blocks = nil
 	}
+	*h = heavy{blocks: h.blocks}
 }

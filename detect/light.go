@@ -97,8 +97,8 @@ func (e *Engine) makeHeavy(src *source) {
 	}
 	number := e.heavies.take()
 	h := e.heavies.at(number)
-	h.clear(heavyMin)
-	e.room += heavyMin * linkRoom
+	h.resize(e, blockPairs)
+	h.clear(e)
 	for n--; n >= 0; n-- { // the first came last
 		in := uint8(0)
 		for r, rule := range e.rules {

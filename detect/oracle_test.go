@@ -219,8 +219,8 @@ func walkSightings(e *Engine) int {
 		s := e.sources.at(id)
 		if s.heavy {
 			h := e.heavies.at(s.held)
-			for _, l := range h.links {
-				if l.in != 0 {
+			for i := 1; i <= h.size; i++ {
+				if l := h.at(e, i); l.in != 0 {
 					n += len(e.appendPoints(nil, e.pairs.at(l.pair)))
 				}
 			}

@@ -20,7 +20,7 @@ func TestWhatIsOutOfDateGoes(t *testing.T) {
 			}
 		}
 		// Ten records lie within twice the window.
-		if got := e.Stats().Sightings; got > heavyMin || got != walkSightings(e) {
+		if got := e.Stats().Sightings; got > blockPairs || got != walkSightings(e) {
 			t.Errorf("after a burst of %d, %d sightings are held", burst, got)
 		}
 	}

@@ -65,8 +65,8 @@ type Settings struct {
 	// MaxSources bounds how many sources have evidence in memory, and with it how many
 	// pairs of address and port (four for each on average) and older times of them (as many
 	// again). A million, all different, take some 100 MiB; the bounds reached, 250 MiB; and
-	// 450 MiB after traffic that reached each bound in turn. Zero or less means
-	// DefaultMaxSources.
+	// 400 MiB after traffic that reached each bound in turn, however long it goes on. Zero
+	// or less means DefaultMaxSources.
 	MaxSources int
 }
 
