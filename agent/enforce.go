@@ -49,6 +49,7 @@ type enforcer struct {
 	store    *store.Store
 	log      zerolog.Logger
 	now      func() time.Time
+	timer    func(time.Duration) timer // newTimer
 	wakeup   chan struct{}
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
@@ -60,7 +61,7 @@ type enforcer struct {
 
 func newEnforcer(name string, log zerolog.Logger) *enforcer {
 	return &enforcer{
-		name: name, log: log, now: time.Now, wakeup: make(chan struct{}, 1),
+		name: name, log: log, now: time.Now, timer: newTimer, wakeup: make(chan struct{}, 1),
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
 		state: FirewallStatus{Name: name},
 	}
@@ -122,7 +123,7 @@ func (e *enforcer) run(ctx context.Context) error {
 	full := true
 	var lastFull time.Time
 	failures := 0
-	timer, list := time.NewTimer(0), time.NewTimer(0)
+	timer, list := e.timer(0), time.NewTimer(0)
 	defer timer.Stop()
 	defer list.Stop()
 	for {

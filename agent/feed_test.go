@@ -11,16 +11,22 @@ import (
 	"activedefense/store"
 )
 
-// newTestFeed makes a feed on a real SQLite file on which these addresses are blocked, and collects what
-// it tells the pipeline.
-func newTestFeed(t *testing.T, addresses ...string) (f *feed, told map[netip.Prefix]bool) {
+// newTestStore makes a real SQLite file.
+func newTestStore(t *testing.T) *store.Store {
 	t.Helper()
-	st, err := store.Open(context.Background(), store.Options{Path: filepath.Join(t.TempDir(), "test.db")})
+	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "test.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	now := time.Now()
+	return st
+}
+
+// newTestFeed makes a feed on a real SQLite file on which these addresses are blocked, and collects what
+// it tells the pipeline.
+func newTestFeed(t *testing.T, addresses ...string) (f *feed, told map[netip.Prefix]bool) {
+	t.Helper()
+	st, now := newTestStore(t), time.Now()
 	for _, a := range addresses {
 		if _, _, err := st.Block(context.Background(), store.Block{Address: netip.MustParsePrefix(a), Rule: "manual", Reason: "test",
 			By: byOperator, FirstSeen: now, LastSeen: now, BlockedAt: now}); err != nil {
