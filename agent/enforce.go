@@ -194,7 +194,9 @@ func (e *enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, er
 	if e.fallback != nil {
 		e.fallback.active = e.fallback.needed(report, err)
 	}
-	e.show(report, len(desired.entries), err)
+	if ctx.Err() == nil { // a pass that a stop breaks off says nothing about the firewall
+		e.show(report, len(desired.entries), err)
+	}
 	if e.sessions != nil {
 		e.sessions.end(report.Registered)
 	}

@@ -252,6 +252,9 @@ func TestAHangingFirewallDelaysNoOtherAndNoStop(t *testing.T) {
 		other.expect("a new block", "203.0.113.1/32", address)
 	}
 	hanging.halt()
+	if n := hanging.log.count(`"level":"error"`); n != 0 {
+		t.Errorf("a stop in the middle of a call is logged as %d errors", n)
+	}
 	if hanging.passes.Load() != 1 {
 		t.Errorf("%d passes over the firewall that hangs", hanging.passes.Load())
 	}
