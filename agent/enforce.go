@@ -307,8 +307,12 @@ func (e *enforcer) showDetails(s *FirewallStatus, r firewall.Report) {
 	if r.Braked != nil {
 		brake = fmt.Sprintf("%s; held back until firewalls[].max_removal_percent of %s is raised", r.Braked, e.name)
 	}
-	if brake != s.Brake && brake != "" {
+	// The numbers change with every block; the log has those of the beginning, status those of now.
+	switch {
+	case brake != "" && s.Brake == "":
 		e.log.Error().Msg("BRAKE: " + brake)
+	case brake == "" && s.Brake != "":
+		e.log.Info().Msg("the brake is off: removals are carried out again")
 	}
 	s.Brake = brake
 }

@@ -392,6 +392,9 @@ func TestTheBrakeHoldsUntilItIsRaised(t *testing.T) {
 	if !strings.Contains(e.standing(), "198.51.100.2/32") {
 		t.Error("the brake holds back new blocks")
 	}
+	if n := e.log.count("BRAKE"); n != 1 {
+		t.Errorf("the brake was logged %d times", n)
+	}
 	e.halt()
 
 	// An operator raises the share and reloads.
