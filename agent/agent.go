@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type Agent struct {
 	list      *edl.Server // nil when no list is served
 	admin     *admin      // nil when there is none
 	enforcers []*enforcer
+	policies  []*policies
 	stats     *stats
 	calls     *callCounts
 	guard     atomic.Pointer[detect.Guard]
@@ -71,7 +73,7 @@ func (a *Agent) prepare(ctx context.Context) (err error) {
 	if cfg.EDL.Listen != "" {
 		if a.list, err = edl.New(edl.Options{
 			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,
-			StateDir: cfg.StateDir, Allow: cfg.EDL.Allow, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry,
+			StateDir: cfg.StateDir, Hosts: listHosts(cfg.EDL.URL), Allow: cfg.EDL.Allow, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry,
 			MayBlock: func(p netip.Prefix) bool { return a.guard.Load().Check(p) == nil },
 			Logger:   a.log.With().Str("part", "list").Logger(),
 		}); err != nil {
@@ -87,6 +89,15 @@ func (a *Agent) prepare(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// listHosts gives the host of the list's URL, for its certificate.
+func listHosts(listURL string) []string {
+	u, err := url.Parse(listURL)
+	if err != nil || u.Hostname() == "" {
+		return nil // the configuration was validated; there is none
+	}
+	return []string{u.Hostname()}
 }
 
 // ListAddr is where the list is served, once Run serves it; nil before or when none is.

@@ -58,6 +58,7 @@ func (a *Agent) newEnforcers() ([]*enforcer, error) {
 				return nil, err
 			}
 			all = append(all, e)
+			a.policies = append(a.policies, a.newPolicies(fw, e)...)
 			continue
 		}
 		for _, member := range members {
@@ -66,6 +67,7 @@ func (a *Agent) newEnforcers() ([]*enforcer, error) {
 				return nil, err
 			}
 			all = append(all, e)
+			a.policies = append(a.policies, a.newPolicies(fw, e)...)
 		}
 	}
 	return all, nil

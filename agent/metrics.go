@@ -60,6 +60,9 @@ var (
 	descDesired    = desc("firewall_desired", "Addresses that should stand on the firewall.", "firewall")
 	descSuccess    = desc("firewall_last_success_timestamp_seconds", "When the firewall was last brought level.", "firewall")
 	descPlan       = desc("firewall_plan", "Changes of the last pass.", "firewall", "change")
+	descWaiting    = desc("firewall_waiting_seconds", "How long changes wait for the next commit or refresh.", "firewall")
+	descFallback   = desc("firewall_fallback", "1 while the list stands in for what the mode cannot do.", "firewall")
+	descCheck      = desc("policy_check", "Always 1; the result of a check of the firewall's policies: pass, warn, fail.", "firewall", "check", "result")
 	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by why: unsupported, refused, brake.", "firewall", "why")
 )
 
@@ -117,8 +120,15 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
 		gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
 		gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")
+		gauge(descWaiting, f.Waiting, f.Name)
+		gauge(descFallback, oneIf(f.Fallback), f.Name)
 		if f.LastSuccess != nil {
 			gauge(descSuccess, float64(f.LastSuccess.Unix()), f.Name)
+		}
+	}
+	for _, p := range s.Policies {
+		for _, c := range p.Checks {
+			gauge(descCheck, 1, p.Firewall, c.Check, c.Result)
 		}
 	}
 }

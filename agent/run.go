@@ -132,6 +132,9 @@ func (a *Agent) work(ctx context.Context, st *store.Store, f *feed) error {
 			group.Go(func() error { return e.sessions.run(ctx) })
 		}
 	}
+	for _, p := range a.policies {
+		group.Go(func() error { return p.run(ctx) })
+	}
 	group.Go(func() error { return f.run(ctx) })
 	group.Go(func() error { return a.refreshGuard(ctx, f) })
 	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: a.caughtUp, wake: f.wake, log: a.log, now: a.now}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"activedefense/agent/edl"
+	"activedefense/firewall"
 )
 
 // Status is the state of a running agent: GET /status and the command `status`.
@@ -22,6 +23,14 @@ type Status struct {
 	Blacklist int              `json:"blacklist"` // addresses and networks blocked now
 	List      *edl.Status      `json:"list,omitempty"`
 	Firewalls []FirewallStatus `json:"firewalls"`
+	Policies  []PolicyStatus   `json:"policies"`
+}
+
+// PolicyStatus is what the last look at a firewall's policies found.
+type PolicyStatus struct {
+	Firewall string           `json:"firewall"`
+	At       *time.Time       `json:"at,omitempty"` // nil: not looked at yet
+	Checks   []firewall.Check `json:"checks,omitempty"`
 }
 
 // StoreStatus is the state of the database.
@@ -57,7 +66,7 @@ type DetectStatus struct {
 // Status gives the state now. It may be called from any goroutine, before and after Run too.
 func (a *Agent) Status() Status {
 	now := a.now()
-	s := Status{Version: a.version, Started: a.started, Now: now, Firewalls: []FirewallStatus{}, Inputs: []InputStatus{}}
+	s := Status{Version: a.version, Started: a.started, Now: now, Firewalls: []FirewallStatus{}, Inputs: []InputStatus{}, Policies: []PolicyStatus{}}
 	s.Store.HealthStatus = a.stats.store.status()
 	if st := a.store.Load(); st != nil {
 		s.Store.Kind = st.Kind()
@@ -84,6 +93,10 @@ func (a *Agent) Status() Status {
 	}
 	for _, e := range a.enforcers {
 		s.Firewalls = append(s.Firewalls, e.status())
+	}
+	for _, p := range a.policies {
+		checks, at := p.status()
+		s.Policies = append(s.Policies, PolicyStatus{Firewall: p.name, At: at, Checks: checks})
 	}
 	s.NotReady = a.notReady()
 	s.Ready = len(s.NotReady) == 0

@@ -26,6 +26,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// Files of the state folder without CertFile.
+const (
+	CAFile          = "ca.crt"     // the authority, in PEM, which the firewalls import
+	CertificateFile = "server.pem" // the certificate and its key
+)
+
 // Options say what is served where. Listen, Path and StateDir are required.
 type Options struct {
 	Listen string // address to bind, as for net.Listen: ":8443"; port 0 takes a free one
@@ -34,7 +40,7 @@ type Options struct {
 	// CertFile and KeyFile are PEM files, read again when they change. Both empty: an own CA and a certificate made by
 	// it, both kept in StateDir.
 	CertFile, KeyFile string
-	// StateDir holds the last good list and, without CertFile, the CA (ca.crt, ca.key) and the certificate (server.pem).
+	// StateDir holds the last good list and, without CertFile, the CA (CAFile, ca.key) and the certificate (CertificateFile).
 	// It is made if it does not exist.
 	StateDir string
 

@@ -35,7 +35,7 @@ const (
 // openAuthority reads the CA, or makes it if neither of its files exists. The key is written first and the certificate
 // follows from it, so a crash in between leaves a key that the next start makes the same certificate for.
 func openAuthority(folder string, now time.Time, log zerolog.Logger) (*authority, error) {
-	crtFile, keyFile := filepath.Join(folder, "ca.crt"), filepath.Join(folder, "ca.key")
+	crtFile, keyFile := filepath.Join(folder, CAFile), filepath.Join(folder, "ca.key")
 	crt, crtErr := os.ReadFile(crtFile)
 	key, keyErr := os.ReadFile(keyFile)
 	noCrt, noKey := errors.Is(crtErr, fs.ErrNotExist), errors.Is(keyErr, fs.ErrNotExist)

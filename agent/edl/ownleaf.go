@@ -54,8 +54,8 @@ func (s *Server) certificateSource(machine func() names) (certificateSource, err
 	if err != nil {
 		return nil, err
 	}
-	s.caFile = filepath.Join(o.StateDir, "ca.crt")
-	return &ownSource{ca: ca, file: filepath.Join(o.StateDir, "server.pem"), configured: configured, machine: machine, log: o.Logger}, nil
+	s.caFile = filepath.Join(o.StateDir, CAFile)
+	return &ownSource{ca: ca, file: filepath.Join(o.StateDir, CertificateFile), configured: configured, machine: machine, log: o.Logger}, nil
 }
 
 func (o *ownSource) next(now time.Time, old *tls.Certificate) (*tls.Certificate, error) {

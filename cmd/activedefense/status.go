@@ -116,6 +116,9 @@ func (a *app) statusText(s *agent.Status) error {
 	if err := a.statusFirewalls(s); err != nil {
 		return err
 	}
+	if err := a.statusPolicies(s); err != nil {
+		return err
+	}
 	if len(s.BadLines) > 0 {
 		fmt.Fprintln(a.stdout, "\nThe first lines that could not be parsed")
 		for _, b := range s.BadLines {
@@ -147,7 +150,7 @@ func (a *app) statusFirewalls(s *agent.Status) error {
 		return nil
 	}
 	fmt.Fprintln(a.stdout)
-	t := agent.NewTable(a.stdout, "FIREWALL", "STATE", "MODEL", "VERSION", "TAGS", "OF", "LAST SUCCESS", "TROUBLE")
+	t := agent.NewTable(a.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
 	for _, f := range s.Firewalls {
 		state, trouble := "up", []string{}
 		if !f.Up {
@@ -165,7 +168,38 @@ func (a *app) statusFirewalls(s *agent.Status) error {
 		if f.UnsupportedCount > 0 {
 			trouble = append(trouble, fmt.Sprintf("%d on the list only: %s", f.UnsupportedCount, strings.Join(f.Unsupported, ", ")))
 		}
-		t.Row(f.Name, state, f.Model, f.Version, grouped(f.Tags), grouped(f.Desired), localPtr(f.LastSuccess), strings.Join(trouble, "; "))
+		if f.Fallback {
+			trouble = append(trouble, "the list stands in")
+		}
+		if f.Waiting > 0 {
+			state += fmt.Sprintf(", next change in %s", span(time.Duration(f.Waiting*float64(time.Second))))
+		}
+		t.Row(f.Name, f.Mode, state, f.Model, f.Version, grouped(f.Tags), grouped(f.Desired), localPtr(f.LastSuccess), strings.Join(trouble, "; "))
+	}
+	return t.Flush()
+}
+
+// statusPolicies shows what does not hold of the firewalls' policies.
+func (a *app) statusPolicies(s *agent.Status) error {
+	if len(s.Policies) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.stdout)
+	t := agent.NewTable(a.stdout, "POLICIES OF", "LOOKED AT", "CHECK", "RESULT", "FOUND")
+	for _, p := range s.Policies {
+		shown := 0
+		for _, c := range p.Checks {
+			if c.Result != "pass" {
+				t.Row(p.Firewall, localPtr(p.At), c.Check, strings.ToUpper(c.Result), c.Detail)
+				shown++
+			}
+		}
+		switch {
+		case p.At == nil:
+			t.Row(p.Firewall, "not yet")
+		case shown == 0:
+			t.Row(p.Firewall, localPtr(p.At), "all", "PASS")
+		}
 	}
 	return t.Flush()
 }

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"activedefense/agent"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "verify [--firewall NAME]",
+		Short: "Check that the firewalls' policies let the blacklist have effect",
+		Long: `Looks at the running configuration of each firewall, and at what Panorama pushed to it, and says what is missing or
+in the way, with a remedy to click or type. Nothing is changed. Exit status 1 if a check fails.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.verify(c.Context(), name) },
+	}
+	c.Flags().StringVar(&name, "firewall", "", "only the firewall of this `NAME`")
+	return c
+}
+
+func (a *app) verify(ctx context.Context, name string) error {
+	cfg, _, err := a.load()
+	if err != nil {
+		return err
+	}
+	opts := agent.VerifyOptions{Firewall: name, Version: version}
+	st, err := a.open(ctx, cfg)
+	if err != nil {
+		// Policies can be looked at before the agent has run, and while its store is away.
+		fmt.Fprintf(a.stderr, "activedefense: without the blacklist (%v): what depends on it is not compared\n", err)
+	} else {
+		defer st.Close()
+		opts.Store = st
+	}
+	checks, err := agent.Verify(ctx, cfg, opts)
+	if errors.Is(err, agent.ErrUnknownFirewall) {
+		return &statusError{exitUsage, err}
+	}
+	if err != nil {
+		return err
+	}
+	return a.printChecks(checks)
+}
