@@ -11,30 +11,21 @@ const CallPolicy = "policy"
 // readRunning reads the running configuration of the virtual system and what is shared: as configuration, which
 // takes the right to it; else as an operational command, for which the least role suffices.
 func (f *Facts) readRunning(ctx context.Context, d *Device) {
-	own, shared := "read the virtual system", "read the shared configuration"
-	f.own = learn(d.show(ctx, own, vsysPath(f.VSys)))
+	f.own = learn(d.show(ctx, "read the virtual system", vsysPath(f.VSys)))
 	if Kind(f.own.err) != KindRole {
-		f.shared = learn(d.show(ctx, shared, "/config/shared"))
+		f.shared = learn(d.show(ctx, "read the shared configuration", "/config/shared"))
 		f.rights.config = learn(true, nil)
 		return
 	}
 	f.rights.config = learn(false, f.own.err)
-	f.own = learn(d.showRunning(ctx, own, vsysPath(f.VSys)))
-	f.shared = learn(d.showRunning(ctx, shared, "/config/shared"))
-}
-
-// showRunning reads an element of the running configuration by an operational command, whose xpath begins below
-// config.
-func (d *Device) showRunning(ctx context.Context, what, xpath string) (*node, error) {
-	below := strings.TrimPrefix(xpath, "/config/")
-	result, err := d.opIn(ctx, CallConfig, what, "<show><config><running><xpath>"+escape(below)+"</xpath></running></config></show>", "")
-	if absentNode(err) {
-		return nil, nil
+	// The whole of it: whether the command takes an xpath, sources disagree.
+	result, err := d.opIn(ctx, CallConfig, "read the running configuration", "<show><config><running></running></config></show>", "")
+	config := result.child("config")
+	if err == nil && config == nil {
+		err = d.fail("read the running configuration", &Error{Kind: KindMalformed, Text: "the answer holds no configuration"})
 	}
-	if err != nil || len(result.children) == 0 {
-		return nil, err
-	}
-	return result.children[0], nil
+	f.own = learn(config.child("devices").anyEntry().child("vsys").entry(f.VSys), err)
+	f.shared = learn(config.child("shared"), err)
 }
 
 func absentNode(err error) bool {

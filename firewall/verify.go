@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Results of a check.
@@ -76,6 +77,7 @@ type verifier struct {
 	zones   zoneChoice
 	pairs   []traffic         // from the internet zones
 	asked   map[traffic][]int // rules by index that are asked about it
+	block   map[traffic]int   // the first rule by index that blocks it; -1: none does
 	sources []blockSource
 	names   map[string]bool // of the sources
 	logs    []logProfile    // ours
@@ -90,12 +92,13 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 	v.cli = cli{vsys: f.VSys, multi: f.info.value.MultiVSys, firewall: f.Firewall, provision: want.MayProvision}
 	v.zones = chooseZones(want.InternetZones, v.p.zones)
 	v.pairs = v.p.between(v.zones.zones)
-	for _, t := range v.pairs {
-		v.asked[t] = v.p.asked(t)
-	}
 	v.sources = v.p.blockSources(want.Mode, want.Names, want.ListURL)
 	for _, s := range v.sources {
 		v.names[s.name] = true
+	}
+	v.block = v.blockers()
+	for _, t := range v.pairs {
+		v.asked[t] = v.p.asked(t)
 	}
 	v.logs, v.servers = v.p.ourLogs(want), v.p.ourSyslog(want)
 	return v
@@ -162,9 +165,14 @@ func (r *report) check(firewall, name string) Check {
 	if more := len(found) - maxNamed; more > 0 {
 		found = append(slices.Clone(found[:maxNamed]), fmt.Sprintf("and %d more", more))
 	}
-	c.Detail = strings.Join(found, "; ")
-	c.Remedy = strings.Join(r.remedies[:min(len(r.remedies), maxNamed)], " ")
+	c.Detail = oneLine(strings.Join(found, "; "))
+	c.Remedy = oneLine(strings.Join(r.remedies[:min(len(r.remedies), maxNamed)], " "))
 	return c
+}
+
+// oneLine makes names and texts of a firewall fit to print.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, " "), func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }), " ")
 }
 
 // doesNotApply passes a check that has nothing to look at in this mode.

@@ -103,9 +103,22 @@ func blockFaults(r rule) []string {
 	return faults
 }
 
-// firstBlock gives the first rule that blocks the traffic; -1: none does.
-func (v *verifier) firstBlock(t traffic) int {
-	return slices.IndexFunc(v.p.rules, func(r rule) bool { return r.matches(t.from, t.to) && blockFaults(r) == nil && v.blocks(r) })
+// blockers finds the first rule that blocks each traffic.
+func (v *verifier) blockers() map[traffic]int {
+	var rules []int
+	for i, r := range v.p.rules {
+		if blockFaults(r) == nil && v.blocks(r) {
+			rules = append(rules, i)
+		}
+	}
+	first := make(map[traffic]int, len(v.pairs))
+	for _, t := range v.pairs {
+		first[t] = -1
+		if i := slices.IndexFunc(rules, func(i int) bool { return v.p.rules[i].matches(t.from, t.to) }); i >= 0 {
+			first[t] = rules[i]
+		}
+	}
+	return first
 }
 
 // blockRules gives the rules that block anything from the internet, each once.
@@ -113,7 +126,7 @@ func (v *verifier) blockRules() []rule {
 	var out []rule
 	seen := map[int]bool{}
 	for _, t := range v.pairs {
-		if i := v.firstBlock(t); i >= 0 && !seen[i] {
+		if i := v.block[t]; i >= 0 && !seen[i] {
 			seen[i] = true
 			out = append(out, v.p.rules[i])
 		}
@@ -131,7 +144,7 @@ func (v *verifier) blockRule(r *report) {
 	if v.blind(r) {
 		return
 	}
-	gaps := v.gaps(func(t traffic) bool { return v.firstBlock(t) >= 0 })
+	gaps := v.gaps(func(t traffic) bool { return v.block[t] >= 0 })
 	for _, rule := range v.blockRules() {
 		r.note("rule %s", rule)
 	}
@@ -286,7 +299,7 @@ func (v *verifier) blockPosition(r *report) {
 	above := map[int]int{} // rules that allow, with the block rule below them
 	found := false
 	for _, t := range v.pairs {
-		block := v.firstBlock(t)
+		block := v.block[t]
 		found = found || block >= 0
 		for _, i := range v.asked[t] {
 			if i < block && v.evades(v.p.rules[i]) {
