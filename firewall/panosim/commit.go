@@ -274,7 +274,7 @@ func (c *configuration) with(wanted map[*edit]bool) (*element, []string) {
 
 // replay carries the edit out on another tree than the one it was made for; false: what it builds on is not there.
 func (e *edit) replay(t *tree) bool {
-	if !e.created && len(e.path.find(t.root)) == 0 {
+	if len((xpath{steps: e.path.steps[:e.base]}).find(t.root)) == 0 {
 		return false
 	}
 	_, refused := e.apply(t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // classifyConfig chooses what answers a call of type=config.
@@ -131,7 +132,7 @@ func (r *refusal) response(id string) string {
 	case r == nil:
 		return `<response status="success" code="20"` + id + `><msg>command succeeded</msg></response>`
 	case r.soft:
-		return fmt.Sprintf(`<response status="success" code="%d"%s><msg>%s</msg></response>`, r.code, id, escape(r.lines[0]))
+		return fmt.Sprintf(`<response status="success" code="%d"%s><msg>%s</msg></response>`, r.code, id, textEscapes.Replace(r.lines[0]))
 	}
 	var b strings.Builder
 	b.WriteString(`<response status="error"`)
@@ -140,8 +141,23 @@ func (r *refusal) response(id string) string {
 	}
 	b.WriteString(id + "><msg>")
 	for _, line := range r.lines {
-		b.WriteString("<line><![CDATA[ " + strings.ReplaceAll(line, "]]>", "]]]]><![CDATA[>") + "]]></line>")
+		b.WriteString("<line><![CDATA[ " + strings.ReplaceAll(readable(line), "]]>", "]]]]><![CDATA[>") + "]]></line>")
 	}
 	b.WriteString("</msg></response>")
 	return b.String()
+}
+
+// readable replaces what cannot stand in XML.
+func readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !isText(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// isText says whether XML 1.0 can hold the character. utf8.RuneError may stand for a byte that is none.
+func isText(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' || r >= 0x20 && r <= 0xd7ff || r >= 0xe000 && r < utf8.RuneError || r >= 0x10000
 }

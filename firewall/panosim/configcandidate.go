@@ -92,7 +92,7 @@ func (s *Sim) editLocked(admin string, e *edit) *refusal {
 	}
 	e.choice, e.renamed, e.uuids = s.dialect.Choice, s.dialect.Renamed, s.version.from(9, 0)
 	e.mark = &mark{admin: admin, id: c.edits + 1, time: s.opts.Now()}
-	e.created = len(e.path.find(c.candidate.root)) == 0
+	e.base = e.path.base(c.candidate.root)
 	changed, refused := e.apply(&c.candidate)
 	if refused != nil || !changed && s.dialect.Unchanged == UnchangedIgnored {
 		return refused
@@ -108,13 +108,21 @@ func (s *Sim) judgeLocked(e *edit) *refusal {
 	switch e.action {
 	case "delete":
 		return inUse(root, e.path.find(root))
-	case "set", "edit":
-	default:
+	case "move":
 		return nil
+	case "rename":
+		return e.path.parent().named(e.newName)
 	}
 	at, scope, ok := e.path.within(firewallSchema)
 	if !ok {
 		return refuse(12, "Could not find schema node for xpath "+e.path.String()) // a text that is known
+	}
+	for n := range e.path.steps {
+		if step := e.path.steps[n]; n > 0 && step.name == "entry" && len(step.chosen) == 1 {
+			if refused := (xpath{steps: e.path.steps[:n]}).named(step.chosen[0].id); refused != nil {
+				return refused
+			}
+		}
 	}
 	c := checker{scope: scope}
 	if s.dialect.References == ReferencesAtEdit {
@@ -138,4 +146,28 @@ func (e *edit) label(at *schema) []string {
 		return []string{step.chosen[0].id}
 	}
 	return []string{step.name}
+}
+
+// base counts the steps that lead to the innermost entry on the path that is there; without any, it is 1, the root.
+// Elements that are no entries do not count: a list is made with its first entry and belongs to nobody.
+func (x xpath) base(root *element) int {
+	for n := len(x.steps); n > 1; n-- {
+		if x.steps[n-1].name == "entry" && len((xpath{steps: x.steps[:n]}).find(root)) > 0 {
+			return n
+		}
+	}
+	return 1
+}
+
+// named refuses a name that an entry of the table at the path cannot have.
+func (x xpath) named(name string) *refusal {
+	if strings.ContainsFunc(name, func(r rune) bool { return !isText(r) }) {
+		return refuse(12, "is an invalid name")
+	}
+	if at, _, _ := x.within(firewallSchema); at != nil && at.entry != nil {
+		if wrong := at.badName(name); wrong != "" {
+			return refuse(12, strings.TrimSpace(name+" "+wrong))
+		}
+	}
+	return nil
 }

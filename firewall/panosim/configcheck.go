@@ -169,13 +169,29 @@ func invalid(root *element, names *inventory) []string {
 	return c.lines
 }
 
-// checkDevices leaves out of the paths what is the same in all.
+// checkDevices leaves out of the paths what comes before the objects, as recorded.
 func (c *checker) checkDevices(s *schema, devices *element) {
+	before := len(c.lines)
 	for _, device := range devices.entries() {
 		for _, part := range device.children {
 			below, _ := s.entry.below(part.name)
-			c.check(below, part, []string{part.name})
+			if below == nil || below.entry == nil {
+				c.check(below, part, []string{part.name})
+				continue
+			}
+			inside := len(c.lines)
+			for _, e := range part.entries() {
+				c.scope = e.id()
+				c.checkParts(below.entry, e, nil)
+			}
+			c.scope = sharedScope
+			if len(c.lines) > inside {
+				c.fault([]string{part.name}, "is invalid")
+			}
 		}
+	}
+	if len(c.lines) > before {
+		c.fault([]string{devices.name}, "is invalid")
 	}
 }
 

@@ -17,8 +17,8 @@ type edit struct {
 	newName    string   // of rename
 	mark       *mark    // who made it, when
 
-	created bool // what the path means was not there
-	queued  bool // a commit that publishes it runs or waits
+	base   int  // so many steps of the path led to an entry that was there, on which the edit builds
+	queued bool // a commit that publishes it runs or waits
 	// How the firewall behaved when it was made.
 	choice  Choice
 	renamed Renamed

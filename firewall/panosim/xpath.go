@@ -119,6 +119,9 @@ func parseCondition(name, text string) (key, string, error) {
 	if !ok {
 		return key{}, "", fmt.Errorf("%w: open quote", errXPath)
 	}
+	if strings.ContainsFunc(value, func(r rune) bool { return !isText(r) }) {
+		return key{}, "", fmt.Errorf("%w: a value that cannot stand in XML", errXPath)
+	}
 	return key{name, value}, after, nil
 }
 
