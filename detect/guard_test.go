@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -202,4 +203,22 @@ func TestCanBeSourceAgreesWithTheRanges(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Thousands of networks, as a list of a country's are, are taken in at once.
+func TestManyNetworks(t *testing.T) {
+	var set prefixSet
+	begun := cpuTime()
+	for i := range 1 << 16 {
+		set.add(netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 8), byte(i)}), 24))
+	}
+	for i := range 1 << 15 {
+		set.remove(netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 8), byte(i)}), 24))
+	}
+	if took := cpuTime() - begun; took > 2*time.Second {
+		t.Errorf("%s of the processor's time", took)
+	}
+	if p, ok := set.covering(netip.MustParseAddr("20.200.1.2"), [16]byte{}); !ok || p.String() != "20.200.1.0/24" || set.len() != 1<<15 {
+		t.Errorf("%v %v, %d held", p, ok, set.len())
+	}
 }

@@ -15,8 +15,8 @@ type prefixSet struct {
 	// collector then need not look into a large blacklist.
 	singles  map[[16]byte]struct{}
 	networks map[netip.Prefix]struct{}
-	bits4    []int // lengths in use, longest first
-	bits6    []int
+	count    [2][129]int // networks, by family and length
+	bits     [2][]int    // lengths in use, by family, longest first
 }
 
 func (s *prefixSet) len() int { return len(s.singles) + len(s.networks) }
@@ -32,8 +32,10 @@ func (s *prefixSet) add(p netip.Prefix) {
 	if s.networks == nil {
 		s.networks = make(map[netip.Prefix]struct{})
 	}
-	s.networks[p] = struct{}{}
-	s.measure()
+	if _, ok := s.networks[p]; !ok {
+		s.networks[p] = struct{}{}
+		s.measure(p, 1)
+	}
 }
 
 func (s *prefixSet) remove(p netip.Prefix) {
@@ -41,28 +43,25 @@ func (s *prefixSet) remove(p netip.Prefix) {
 		delete(s.singles, p.Addr().As16())
 		return
 	}
-	delete(s.networks, p)
-	s.measure()
+	if _, ok := s.networks[p]; ok {
+		delete(s.networks, p)
+		s.measure(p, -1)
+	}
 }
 
-// measure renews the lists of lengths in use.
-func (s *prefixSet) measure() {
-	var used [2][129]bool
-	for p := range s.networks {
-		used[family(p.Addr())][p.Bits()] = true
-	}
-	list := func(used *[129]bool, bits []int) []int {
-		bits = bits[:0]
-		for b := len(used) - 1; b >= 0; b-- {
-			if used[b] {
-				bits = append(bits, b)
-			}
+// measure counts a network in or out, and renews the list of lengths in use.
+func (s *prefixSet) measure(p netip.Prefix, by int) {
+	f := family(p.Addr())
+	s.count[f][p.Bits()] += by
+	s.bits[f] = s.bits[f][:0]
+	for b := len(s.count[f]) - 1; b >= 0; b-- {
+		if s.count[f][b] > 0 {
+			s.bits[f] = append(s.bits[f], b)
 		}
-		return bits
 	}
-	s.bits4, s.bits6 = list(&used[0], s.bits4), list(&used[1], s.bits6)
 }
 
+// family is 0 for IPv4, 1 for IPv6.
 func family(addr netip.Addr) int {
 	if addr.Is4() {
 		return 0
@@ -94,11 +93,7 @@ func (s *prefixSet) coveringPrefix(p netip.Prefix) (netip.Prefix, bool) {
 
 // network gives the narrowest network of at most so many bits that holds addr.
 func (s *prefixSet) network(addr netip.Addr, most int) (netip.Prefix, bool) {
-	bits := s.bits6
-	if addr.Is4() {
-		bits = s.bits4
-	}
-	for _, b := range bits {
+	for _, b := range s.bits[family(addr)] {
 		if b > most {
 			continue
 		}
