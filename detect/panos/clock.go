@@ -78,7 +78,10 @@ func (k *clock) lookUp(local int64) int64 {
 // puts it at most a day after `at`: clocks differ a little, and last December is
 // read in January.
 func (k *clock) header(b []byte, at time.Time) (time.Time, bool) {
-	c, _ := headerTime(b)
+	c, n := headerTime(b)
+	if n != len(b) {
+		return time.Time{}, false
+	}
 	if c.year != 0 {
 		return k.instant(c)
 	}

@@ -143,6 +143,13 @@ func TestHeaderYears(t *testing.T) {
 			}
 		}
 	}
+	// Half a time is none: the time of reading stands in.
+	for _, text := range []string{"2025-11-21T02:00:0x", "2025-11-21T02:00:00+9", "2025-11-21T02:00:00Zulu", "Nov 21 02:00:0x"} {
+		ev, err := parse(text + " LAB-FW-01 SrcIP=203.0.113.5; Type=TRAFFIC")
+		if err != nil || !ev.Time.Equal(readAt()) {
+			t.Errorf("%q: %v %v", text, err, ev.Time)
+		}
+	}
 	// A time of reading that is none gives no year.
 	ev := detect.Event{}
 	if err := New(Options{Location: time.UTC}).Parse([]byte("Nov 21 02:00:00 LAB-FW-01 SrcIP=203.0.113.5; Type=TRAFFIC"), time.Time{}, &ev); err != nil || !ev.Time.IsZero() {

@@ -85,7 +85,7 @@ func fieldValue(k key, b []byte) []byte {
 
 // otherType tells a record of another log from one whose type was lost.
 func otherType(b []byte) error {
-	if len(b) == 0 || len(b) < len("TRAFFIC") && hasPrefix([]byte("TRAFFIC"), string(b)) {
+	if beginsFold("TRAFFIC", b) || beginsFold("THREAT", b) {
 		return ErrTruncated
 	}
 	return ErrIgnored

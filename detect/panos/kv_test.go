@@ -181,6 +181,8 @@ func TestKVFaults(t *testing.T) {
 		{"type empty", r.with(keyType, "").line(), ErrTruncated},
 		{"type not expanded", r.with(keyType, "$type").line(), ErrTruncated},
 		{"type cut", strings.TrimSuffix(r.with(keyType, "TRAFF").line(), ";"), ErrTruncated},
+		{"type cut, of a threat", strings.TrimSuffix(r.with(keyType, "THREA").line(), ";"), ErrTruncated},
+		{"type cut, in small letters", strings.TrimSuffix(r.with(keyType, "thr").line(), ";"), ErrTruncated},
 		{"cut in the middle", r.line()[:200], ErrTruncated},
 		{"another log", r.with(keyType, "SYSTEM").line(), ErrIgnored},
 		{"a key twice", "SrcIP=203.0.113.5; SrcUser=x; Action=deny; Action=allow; Type=TRAFFIC", ErrAmbiguous},

@@ -36,6 +36,11 @@ func equalFold(b []byte, s string) bool {
 	return true
 }
 
+// beginsFold says whether s, which is upper-case letters, begins with b.
+func beginsFold(s string, b []byte) bool {
+	return len(b) <= len(s) && equalFold(b, s[:len(b)])
+}
+
 func trimMark(b []byte) []byte { return bytes.TrimPrefix(b, []byte(byteOrderMark)) }
 
 // trimLeft drops spaces and tabs.
