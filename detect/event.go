@@ -49,8 +49,8 @@ func (d Direction) String() string {
 	return ""
 }
 
-// Event is one record of a firewall's log. Detection never changes it and keeps
-// none of it but Ref, the addresses, the ports and the time.
+// Event is one record of a firewall's log. Detection never changes it and keeps none of
+// it but Ref, the addresses, the ports, the time, and of each device the name.
 type Event struct {
 	// Time of the record by the firewall's clock, any zone.
 	Time time.Time
