@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -52,8 +53,9 @@ type Facts struct {
 
 	own    fact[*node] // the entry of the virtual system in the running configuration
 	shared fact[*node] // config/shared of the running configuration; nil: it is empty
-	// What Panorama pushed; nil: nothing.
-	groupPushed, sharedPushed, template fact[*node]
+	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
+	vsysPushed, barePushed fact[[]pushedPart]
+	template               fact[*node] // the config of its template; nil: none
 
 	pending   fact[bool]      // somebody's edits are not committed
 	candidate []candidateFact // of our objects; only if pending
@@ -113,7 +115,7 @@ func (d *Device) Facts(ctx context.Context, want Expectation) *Facts {
 func (f *Facts) nothing(err error) {
 	f.info.err = err
 	for _, e := range []*error{
-		&f.own.err, &f.shared.err, &f.groupPushed.err, &f.sharedPushed.err, &f.template.err, &f.pending.err,
+		&f.own.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
 		&f.limits.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
 	} {
 		*e = err
@@ -122,7 +124,7 @@ func (f *Facts) nothing(err error) {
 
 // policyError is why the rules and objects cannot be judged; nil: they can.
 func (f *Facts) policyError() error {
-	return errors.Join(f.own.err, f.shared.err, f.groupPushed.err, f.sharedPushed.err)
+	return errors.Join(f.own.err, f.shared.err, f.vsysPushed.err, f.barePushed.err)
 }
 
 // policy puts together what was read.
@@ -130,6 +132,18 @@ func (f *Facts) policy() *policy {
 	return newPolicy(sources{
 		serial: f.info.value.Serial, vsys: f.VSys,
 		own: f.own.value, shared: f.shared.value,
-		groupPushed: f.groupPushed.value, sharedPushed: f.sharedPushed.value, template: f.template.value,
+		pushed: f.pushed(), template: f.template.value,
 	})
+}
+
+// pushed gives what Panorama pushed. Of the answer without a virtual system only what is shared counts: a firewall with
+// one gives all of it twice.
+func (f *Facts) pushed() []pushedPart {
+	parts := slices.Clone(f.vsysPushed.value)
+	for _, part := range f.barePushed.value {
+		if part.shared {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }

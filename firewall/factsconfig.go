@@ -32,20 +32,17 @@ func absentNode(err error) bool {
 	return Kind(err) == KindAPI && strings.Contains(strings.ToLower(err.Error()), "no such node")
 }
 
-// readPushed reads what Panorama pushed. The answer for a virtual system holds what comes from its device group, that
-// without one what comes from Shared; which one holds the shared rules depends on the version. The first names the
-// virtual system twice, for a firewall that misses it answers for vsys1 without a word.
+// readPushed reads what Panorama pushed: as told of the virtual system, which holds what comes from its device group,
+// and as told without one, which holds what comes from Shared. The first names the virtual system twice, for a
+// firewall that misses it answers for vsys1 without a word.
 func (f *Facts) readPushed(ctx context.Context, d *Device) {
 	const what = "read the policy that Panorama pushed"
-	f.groupPushed = learn(d.pushedPolicy(ctx, what, f.VSys))
-	f.sharedPushed = learn(d.pushedPolicy(ctx, what+" from Shared", ""))
+	f.vsysPushed = learn(d.pushedPolicy(ctx, what, f.VSys))
+	f.barePushed = learn(d.pushedPolicy(ctx, what+" from Shared", ""))
 	f.template = learn(d.pushedTemplate(ctx))
 }
 
-// pushedPolicy gives the element that holds pre-rulebase, post-rulebase and objects; nil: nothing was pushed, which
-// the firewall says in a plain sentence. On a firewall with several virtual systems it is result/shared, with one
-// result/policy/panorama.
-func (d *Device) pushedPolicy(ctx context.Context, what, vsys string) (*node, error) {
+func (d *Device) pushedPolicy(ctx context.Context, what, vsys string) ([]pushedPart, error) {
 	of := ""
 	if vsys != "" {
 		of = "<vsys>" + escape(vsys) + "</vsys>"
@@ -57,17 +54,22 @@ func (d *Device) pushedPolicy(ctx context.Context, what, vsys string) (*node, er
 	if err != nil {
 		return nil, err
 	}
-	return pushedRoot(result), nil
+	return pushedParts(result), nil
 }
 
-// pushedRoot finds the root of pushed policy in an answer; nil: there is none.
-func pushedRoot(result *node) *node {
-	for _, path := range [][]string{{"shared"}, {"policy", "panorama"}, {"policy", "shared"}, {"policy"}, {"panorama"}} {
-		if n := result.at(path...); n != nil {
-			return n
+// pushedParts finds what was pushed in an answer. Measured are result/policy/panorama for a device group, beside it or
+// at result/shared what is shared, and a plain sentence where nothing was pushed.
+func pushedParts(result *node) []pushedPart {
+	var parts []pushedPart
+	for _, p := range []pushedPart{
+		{result.at("policy", "panorama"), false}, {result.child("panorama"), false},
+		{result.at("policy", "shared"), true}, {result.child("shared"), true},
+	} {
+		if p.node != nil {
+			parts = append(parts, p)
 		}
 	}
-	return nil
+	return parts
 }
 
 // pushedTemplate gives the configuration that a template of Panorama pushed, which may hold zones, server profiles and

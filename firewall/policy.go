@@ -1,5 +1,7 @@
 package firewall
 
+import "strings"
+
 // policy is what decides over the traffic of one virtual system: its rules in their order of evaluation, those of
 // Panorama included, and the objects that they name. Disabled rules, and rules that Panorama meant for other
 // firewalls, are not among them.
@@ -55,22 +57,36 @@ func (s scopes) all(path ...string) []placed {
 // sources are the configurations that make up a policy; nil: there is none.
 type sources struct {
 	serial, vsys string
-	own          *node // the entry of the virtual system, running
-	shared       *node // config/shared, running
-	groupPushed  *node // what Panorama pushed to the device group of the virtual system
-	sharedPushed *node // what Panorama pushed from Shared
-	template     *node // the config that Panorama pushed by a template
+	own          *node        // the entry of the virtual system, running
+	shared       *node        // config/shared, running
+	pushed       []pushedPart // by Panorama
+	template     *node        // the config that Panorama pushed by a template
+}
+
+// pushedPart is what Panorama pushed from one place: objects, and below pre-rulebase and post-rulebase rules.
+type pushedPart struct {
+	node   *node
+	shared bool // from Shared, as far as its rules do not say otherwise
+}
+
+// isShared tells whether a rule of the part comes from Shared. Rules are marked with loc; the mark is believed.
+func (p pushedPart) isShared(rule *node) bool {
+	if loc := rule.attr("loc"); loc != "" {
+		return strings.EqualFold(loc, "shared")
+	}
+	return p.shared
 }
 
 // newPolicy puts them together.
 func newPolicy(src sources) *policy {
 	templateOwn := src.template.at("devices").anyEntry().child("vsys").entry(src.vsys)
 	p := &policy{}
-	for _, sc := range []scope{
-		{src.own, vsysPath(src.vsys), false}, {src.shared, "/config/shared", false},
-		{src.groupPushed, "", true}, {src.sharedPushed, "", true},
-		{templateOwn, "", true}, {src.template.child("shared"), "", true},
-	} {
+	all := []scope{{src.own, vsysPath(src.vsys), false}, {src.shared, "/config/shared", false}}
+	for _, part := range src.pushed {
+		all = append(all, scope{part.node, "", true})
+	}
+	all = append(all, scope{templateOwn, "", true}, scope{src.template.child("shared"), "", true})
+	for _, sc := range all {
 		if sc.node != nil {
 			p.scopes = append(p.scopes, sc)
 		}
@@ -90,47 +106,39 @@ func (n *node) anyEntry() *node {
 	return nil
 }
 
-// add takes the rules in their order of evaluation. A firewall tells of shared rules both in what was pushed to the
-// device group, marked with loc, and in what was pushed from Shared; which of them depends on the version.
+// add takes the rules in their order of evaluation.
 func (p *policy) add(src sources) {
-	type part struct {
-		from  *node
-		layer layer
-		rules func(n *node) bool
+	pre, post := []string{"pre-rulebase", "security", "rules"}, []string{"post-rulebase", "security", "rules"}
+	p.addPushed(src, layerSharedPre, true, pre)
+	p.addPushed(src, layerGroupPre, false, pre)
+	for _, n := range src.own.at("rulebase", "security", "rules").entries() {
+		p.addRule(readRule(n, layerLocal), src)
 	}
-	isShared := func(n *node) bool { return n.attr("loc") == "shared" }
-	notShared := func(n *node) bool { return !isShared(n) }
-	every := func(*node) bool { return true }
-	pre := []string{"pre-rulebase", "security", "rules"}
-	post := []string{"post-rulebase", "security", "rules"}
-	seen := map[string]bool{}
-	for _, part := range []part{
-		{src.sharedPushed.at(pre...), layerSharedPre, every},
-		{src.groupPushed.at(pre...), layerSharedPre, isShared},
-		{src.groupPushed.at(pre...), layerGroupPre, notShared},
-		{src.own.at("rulebase", "security", "rules"), layerLocal, every},
-		{src.groupPushed.at(post...), layerGroupPost, notShared},
-		{src.groupPushed.at(post...), layerSharedPost, isShared},
-		{src.sharedPushed.at(post...), layerSharedPost, every},
-	} {
-		for _, n := range part.from.entries() {
-			if !part.rules(n) {
-				continue
-			}
-			if id := n.attr("uuid"); part.layer.pushed() && id != "" {
-				if seen[id] {
-					continue
-				}
-				seen[id] = true
-			}
-			p.addRule(readRule(n, part.layer), src)
-		}
-	}
+	p.addPushed(src, layerGroupPost, false, post)
+	p.addPushed(src, layerSharedPost, true, post)
 	defaults := []*node{src.own.at("rulebase", "default-security-rules", "rules")}
-	for _, pushed := range []*node{src.groupPushed, src.sharedPushed} {
-		defaults = append(defaults, pushed.at("post-rulebase", "default-security-rules", "rules"))
+	for _, part := range src.pushed {
+		defaults = append(defaults, part.node.at("post-rulebase", "default-security-rules", "rules"))
 	}
 	p.rules = append(p.rules, defaultRules(defaults...)...)
+}
+
+// addPushed takes the rules of one layer. Those from Shared may stand in several of the firewall's answers, and count
+// once.
+func (p *policy) addPushed(src sources, l layer, shared bool, path []string) {
+	seen := map[string]bool{}
+	for _, part := range src.pushed {
+		for _, n := range part.node.at(path...).entries() {
+			id := n.attr("uuid")
+			if id == "" {
+				id = n.attr("loc") + "/" + n.attr("name")
+			}
+			if part.isShared(n) == shared && !seen[id] {
+				seen[id] = true
+				p.addRule(readRule(n, l), src)
+			}
+		}
+	}
 }
 
 func (p *policy) addRule(r rule, src sources) {
@@ -157,17 +165,29 @@ func (p *policy) between(from []string) []traffic {
 	return out
 }
 
-// asked gives the indices of the rules that are asked about traffic, in order, up to and with the first that decides
-// over all of it.
-func (p *policy) asked(t traffic) []int {
-	var out []int
-	for i, r := range p.rules {
-		if !r.matches(t.from, t.to) {
-			continue
+// asked gives for each traffic the indices of the rules that are asked about it, in order, up to and with the first that
+// decides over all of it.
+func (p *policy) asked(pairs []traffic) map[traffic][]int {
+	from := map[string][]int{} // rules by zone that they may be from
+	out := make(map[traffic][]int, len(pairs))
+	for _, t := range pairs {
+		rules, known := from[t.from]
+		if !known {
+			for i, r := range p.rules {
+				if r.mayComeFrom(t.from) {
+					rules = append(rules, i)
+				}
+			}
+			from[t.from] = rules
 		}
-		out = append(out, i)
-		if r.total() {
-			break
+		for _, i := range rules {
+			if !p.rules[i].matches(t.from, t.to) {
+				continue
+			}
+			out[t] = append(out[t], i)
+			if p.rules[i].total() {
+				break
+			}
 		}
 	}
 	return out

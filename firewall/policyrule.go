@@ -156,9 +156,12 @@ func (r *rule) override(n *node) {
 
 func (r rule) allows() bool { return r.action == actionAllow }
 
+// mayComeFrom tells whether the rule is asked about any traffic from a zone.
+func (r rule) mayComeFrom(zone string) bool { return isAny(r.from) || slices.Contains(r.from, zone) }
+
 // matches tells whether the rule is asked about traffic from one zone to another.
 func (r rule) matches(from, to string) bool {
-	if !isAny(r.from) && !slices.Contains(r.from, from) {
+	if !r.mayComeFrom(from) {
 		return false
 	}
 	switch r.kind {

@@ -88,7 +88,7 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 	if want.Now.IsZero() {
 		want.Now = time.Now()
 	}
-	v := &verifier{f: f, want: want, p: f.policy(), asked: map[traffic][]int{}, names: map[string]bool{}}
+	v := &verifier{f: f, want: want, p: f.policy(), names: map[string]bool{}}
 	v.cli = cli{vsys: f.VSys, multi: f.info.value.MultiVSys, firewall: f.Firewall, provision: want.MayProvision}
 	v.zones = chooseZones(want.InternetZones, v.p.zones)
 	v.pairs = v.p.between(v.zones.zones)
@@ -97,9 +97,7 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 		v.names[s.name] = true
 	}
 	v.block = v.blockers()
-	for _, t := range v.pairs {
-		v.asked[t] = v.p.asked(t)
-	}
+	v.asked = v.p.asked(v.pairs)
 	v.logs, v.servers = v.p.ourLogs(want), v.p.ourSyslog(want)
 	return v
 }

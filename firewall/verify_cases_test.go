@@ -460,9 +460,13 @@ func verifyCases() []verifyCase {
 			warn(CheckInternetRules, `"local web"`), ""},
 		{"panorama-shared-twice", "a firewall with several virtual systems tells of the same shared pre-rule in both answers", []change{
 			swap(`multi-vsys="no"`, `multi-vsys="yes"`),
-			swap("<pushed-vsys><result>No shared policy pushed to device</result></pushed-vsys>", "<pushed-vsys><result><shared>"+pushedBody(pushedRule("hq-web", "shared", web("untrust", "dmz", "any")), "", "")+"</shared></result></pushed-vsys>"),
-			swap("<pushed-shared><result>No shared policy pushed to device</result></pushed-shared>", "<pushed-shared><result><shared>"+pushedBody(pushedRule("hq-web", "shared", web("untrust", "dmz", "any")), "", "")+"</shared></result></pushed-shared>"),
+			swap("<pushed-vsys><result>No shared policy pushed to device</result></pushed-vsys>", "<pushed-vsys><result><policy><panorama>"+pushedBody(pushedRule("hq-web", "Shared", web("untrust", "dmz", "any")), "", "")+"</panorama></policy></result></pushed-vsys>"),
+			swap("<pushed-shared><result>No shared policy pushed to device</result></pushed-shared>", "<pushed-shared><result><shared>"+pushedBody(pushedRule("hq-web", "Shared", web("untrust", "dmz", "any")), "", "")+"</shared></result></pushed-shared>"),
 		}, fail(CheckBlockPosition, `"hq-web" (pushed by Panorama, Shared)`), ""},
+		{"panorama-shared-alone", "a firewall with one virtual system and no device group of its own has a shared pre-rule, told in both answers", []change{
+			swap("<pushed-vsys><result>No shared policy pushed to device</result></pushed-vsys>", "<pushed-vsys><result><policy><panorama/><shared>"+pushedBody(`<entry name="hq-web">`+web("untrust", "dmz", "any")+"</entry>", "", "")+"</shared></policy></result></pushed-vsys>"),
+			swap("<pushed-shared><result>No shared policy pushed to device</result></pushed-shared>", "<pushed-shared><result><policy><panorama/><shared>"+pushedBody(`<entry name="hq-web">`+web("untrust", "dmz", "any")+"</entry>", "", "")+"</shared></policy></result></pushed-shared>"),
+		}, fail(CheckBlockPosition, `"hq-web" (pushed by Panorama, Shared) stands above`), ""},
 		{"names-with-spaces", "rules, profiles and zones have names with spaces", []change{
 			every(`"active-defense-block"`, `"Active Defense Deny"`), every(`"active-defense-sensor"`, `"Active Defense sensor"`),
 			every("<log-setting>active-defense</log-setting>", "<log-setting>Active Defense logs</log-setting>"),

@@ -64,9 +64,9 @@ func (f *Facts) readConfigurations(a *node, want Expectation) {
 	f.own.value, f.shared.value = config(a.child("running"))
 	_, f.own.err = answered(a.child("running"))
 	f.shared.err = f.own.err
-	for name, fact := range map[string]*fact[*node]{"pushed-vsys": &f.groupPushed, "pushed-shared": &f.sharedPushed} {
+	for name, fact := range map[string]*fact[[]pushedPart]{"pushed-vsys": &f.vsysPushed, "pushed-shared": &f.barePushed} {
 		result, err := answered(a.child(name))
-		*fact = learn(pushedRoot(result), err)
+		*fact = learn(pushedParts(result), err)
 	}
 	template, err := answered(a.child("pushed-template"))
 	f.template = learn(templateRoot(template, 0), err)

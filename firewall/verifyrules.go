@@ -121,12 +121,15 @@ func (v *verifier) blockers() map[traffic]int {
 	return first
 }
 
+// firstBlock gives the first rule that blocks the traffic; -1: none does.
+func (v *verifier) firstBlock(t traffic) int { return v.block[t] }
+
 // blockRules gives the rules that block anything from the internet, each once.
 func (v *verifier) blockRules() []rule {
 	var out []rule
 	seen := map[int]bool{}
 	for _, t := range v.pairs {
-		if i := v.block[t]; i >= 0 && !seen[i] {
+		if i := v.firstBlock(t); i >= 0 && !seen[i] {
 			seen[i] = true
 			out = append(out, v.p.rules[i])
 		}
@@ -144,7 +147,7 @@ func (v *verifier) blockRule(r *report) {
 	if v.blind(r) {
 		return
 	}
-	gaps := v.gaps(func(t traffic) bool { return v.block[t] >= 0 })
+	gaps := v.gaps(func(t traffic) bool { return v.firstBlock(t) >= 0 })
 	for _, rule := range v.blockRules() {
 		r.note("rule %s", rule)
 	}
@@ -299,7 +302,7 @@ func (v *verifier) blockPosition(r *report) {
 	above := map[int]int{} // rules that allow, with the block rule below them
 	found := false
 	for _, t := range v.pairs {
-		block := v.block[t]
+		block := v.firstBlock(t)
 		found = found || block >= 0
 		for _, i := range v.asked[t] {
 			if i < block && v.evades(v.p.rules[i]) {
