@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -55,7 +56,8 @@ type EntryFilter struct {
 	Limit   int          // 0: no limit
 }
 
-// Entries calls fn for entries of the blacklist, newest first. An error of fn ends the reading.
+// Entries calls fn for entries of the blacklist, newest first. An error of fn ends the reading. What changes
+// while fn works may be seen or not.
 func (s *Store) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) error) error {
 	var w where
 	if !f.All {
@@ -75,22 +77,39 @@ func (s *Store) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) erro
 			return e.Address.Bits() >= network.Bits() && network.Contains(e.Address.Addr())
 		}
 	}
-	left := f.Limit
-	err := s.look(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return eachEntry(ctx, tx, func(e *Entry) error {
-			if !within(e) {
-				return nil
+	left, before := f.Limit, int64(math.MaxInt64)
+	for {
+		page, err := s.entriesBefore(ctx, w, before)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		before = page[len(page)-1].ID
+		for i := range page {
+			if !within(&page[i]) {
+				continue
 			}
-			if err := fn(e); err != nil {
-				return err
+			if err := fn(&page[i]); err != nil {
+				return s.failed("list the blacklist", err)
 			}
 			if left--; left == 0 {
-				return errEnough
+				return nil
 			}
+		}
+	}
+}
+
+// entriesBefore gives a page of the entries that w selects and whose id is lower, newest first: whoever
+// looks at them for hours keeps no reading open (see searchPage).
+func (s *Store) entriesBefore(ctx context.Context, w where, id int64) (page []Entry, err error) {
+	w = w.clone()
+	w.add("id < ?", id)
+	err = s.view(ctx, "list the blacklist", func(ctx context.Context, tx *sql.Tx) error {
+		return eachEntry(ctx, tx, func(e *Entry) error {
+			page = append(page, *e)
 			return nil
-		}, `SELECT `+entryColumns+` FROM blacklist`+w.String()+` ORDER BY id DESC`, w.args...)
+		}, `SELECT `+entryColumns+` FROM blacklist`+w.String()+` ORDER BY id DESC LIMIT `+w.arg(int64(searchPage)), w.args...)
 	})
-	return s.failed("list the blacklist", enough(err))
+	return page, err
 }
 
 // Covering gives the entries, in force and released, that are the address or a network that holds it,

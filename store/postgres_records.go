@@ -159,9 +159,9 @@ func stretches(since, until, now, oldest time.Time, grow bool) (list []Interval)
 }
 
 func (t *postgresRecords) searchStretch(ctx context.Context, base where, in Interval, limit int, limited bool, fn func(*Record) error) (found int, err error) {
-	w := where{terms: base.terms[:len(base.terms):len(base.terms)], args: base.args[:len(base.args):len(base.args)]}
+	w := base.clone()
 	w.addIntervals(t.dialect, "time", []Interval{in})
-	query := "SELECT id, " + postgresColumns + " FROM records" + w.String() + " ORDER BY time DESC, id DESC"
+	query := "SELECT id, " + postgresColumns + " FROM records" + w.String() + newestFirst
 	if limited {
 		query += " LIMIT " + w.arg(int64(limit))
 	}

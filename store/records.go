@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,7 +76,8 @@ func enough(err error) error {
 }
 
 // Records calls fn for the records that match, newest first by their time. The record is valid during
-// the call only. An error of fn ends the search and is returned.
+// the call only. An error of fn ends the search and is returned. What is stored or pruned while fn works may
+// be among them or not.
 func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) error) error {
 	limit, left := f.Limit, f.Limit
 	rest := f.inGo()
@@ -197,6 +199,9 @@ func (w *where) add(term string, args ...any) {
 	}
 	w.terms = append(w.terms, term)
 }
+
+// clone gives a copy that can be added to.
+func (w *where) clone() where { return where{slices.Clone(w.terms), slices.Clone(w.args)} }
 
 // arg adds an argument and gives its placeholder.
 func (w *where) arg(a any) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -175,6 +176,85 @@ func TestSearchStopsOnError(t *testing.T) {
 		if n := count(t, s); n < 101 {
 			t.Errorf("%d records", n)
 		}
+	})
+}
+
+// A person may look at the first of many results for hours. SQLite cannot empty the WAL while somebody reads,
+// and it must not fill the disk.
+func TestReaderStandsStillAndWALStaysSmall(t *testing.T) {
+	for name, read := range map[string]func(s *Store, fn func() error) error{
+		"by time": func(s *Store, fn func() error) error {
+			return s.Records(t.Context(), RecordFilter{}, func(*Record) error { return fn() })
+		},
+		"by source": func(s *Store, fn func() error) error {
+			return s.Records(t.Context(), RecordFilter{Src: prefix("203.0.113.1")}, func(*Record) error { return fn() })
+		},
+		"blacklist": func(s *Store, fn func() error) error {
+			return s.Entries(t.Context(), EntryFilter{}, func(*Entry) error { return fn() })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := newSQLite(t)
+			s := db.open("one")
+			_, err := s.writer.ExecContext(t.Context(), `PRAGMA wal_autocheckpoint = 100`)
+			must(t, err)
+			b := &Batch{Records: someRecords(2000, noon())}
+			for i := range 2000 {
+				b.Blocks = append(b.Blocks, Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 32)})
+			}
+			commit(t, s, b)
+			stop := errors.New("stop")
+			err = read(s, func() error {
+				for range 20 {
+					commit(t, s, &Batch{Records: b.Records})
+				}
+				return stop
+			})
+			if !errors.Is(err, stop) {
+				t.Fatal(err)
+			}
+			info, err := os.Stat(db.Path + "-wal")
+			must(t, err)
+			if info.Size() > 4<<20 {
+				t.Errorf("the WAL has %d KB", info.Size()>>10)
+			}
+		})
+	}
+}
+
+// Pages begin and end anywhere, also among records of one time; what came before is not given again.
+func TestSearchGoesOnFromPageToPage(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		at := noon()
+		var b Batch
+		for i := range 4*searchPage + 7 {
+			b.Records = append(b.Records, line(at.Add(time.Duration(i/(searchPage+3))*time.Second), "203.0.113.1"))
+			b.Blocks = append(b.Blocks, Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 32)})
+		}
+		commit(t, s, &b)
+		for _, f := range []RecordFilter{{}, {Src: prefix("203.0.113.1")}, {Limit: 2*searchPage + 1}, {Src: prefix("203.0.113.0/24"), Limit: 2 * searchPage}} {
+			want := len(b.Records)
+			if f.Limit > 0 {
+				want = f.Limit
+			}
+			next := int64(len(b.Records))
+			for _, r := range allRecords(t, s, f) {
+				if r.ID != next {
+					t.Fatalf("record %d where %d belongs", r.ID, next)
+				}
+				next--
+			}
+			equal(t, "records", len(b.Records)-int(next), want)
+		}
+		entries := allEntries(t, s, EntryFilter{})
+		equal(t, "entries", len(entries), len(b.Blocks))
+		for i, e := range entries[1:] {
+			if e.ID >= entries[i].ID {
+				t.Fatalf("entry %d after %d", e.ID, entries[i].ID)
+			}
+		}
+		equal(t, "entries with a limit", len(allEntries(t, s, EntryFilter{Limit: searchPage + 1})), searchPage+1)
 	})
 }
 

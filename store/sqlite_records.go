@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,18 +75,22 @@ func addressBytes(a netip.Addr) any {
 	return a.AsSlice()
 }
 
+// searchPage is how many records a search reads before it hands them on. No reading is open meanwhile: a
+// person may look at a page of them for hours, and as long as somebody reads, SQLite cannot empty the WAL.
+const searchPage = 500
+
 // search implements recordTable.
 func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error {
 	var w where
-	from := "records"
+	narrow := false
 	if f.Src.IsValid() {
 		src, err := canonical(f.Src)
 		if err != nil {
 			return err
 		}
 		column := "+src" // the plus keeps SQLite from using the index: for half the world, time is better
-		if src.Addr().Is4() && src.Bits() >= 20 || src.Addr().Is6() && src.Bits() >= 48 {
-			from, column = "records INDEXED BY records_src", "src"
+		if narrow = src.Addr().Is4() && src.Bits() >= 20 || src.Addr().Is6() && src.Bits() >= 48; narrow {
+			column = "src"
 		}
 		addNetwork(&w, column, src)
 	}
@@ -102,17 +108,108 @@ func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, limit int, 
 		w.add("time < ?", t.stamp(f.Until))
 	}
 	w.addFilter(f, "lower(?)")
-	query := "SELECT " + sqliteColumns + " FROM " + from + w.String() + " ORDER BY time DESC, id DESC"
+	if narrow {
+		return t.searchSource(ctx, w, limit, fn)
+	}
+	return t.searchTime(ctx, w, limit, fn)
+}
+
+// searchTime goes back in time, page by page.
+func (t *sqliteRecords) searchTime(ctx context.Context, w where, limit int, fn func(*Record) error) error {
+	if limit == 0 {
+		limit = math.MaxInt
+	}
+	var last Record
+	var page []Record
+	for limit > 0 {
+		most := min(limit, searchPage)
+		var err error
+		if page, err = t.older(ctx, w, &last, most, page[:0]); err != nil || len(page) == 0 {
+			return err
+		}
+		last = page[len(page)-1]
+		if err := handOn(ctx, page, fn); err != nil {
+			return err
+		}
+		if len(page) < most {
+			return nil
+		}
+		limit -= most
+	}
+	return nil
+}
+
+// older appends to page what comes after last, whose ID is 0 if it is to begin. Two statements, because
+// SQLite goes through all records of one time for "(time, id) < (?, ?)".
+func (t *sqliteRecords) older(ctx context.Context, all where, last *Record, most int, page []Record) ([]Record, error) {
+	w := all.clone()
+	if last.ID > 0 {
+		w.add("time = ?", last.Time.UnixMicro())
+		w.add("id < ?", last.ID)
+		var err error
+		if page, err = t.page(ctx, "records", w, most, page); err != nil || len(page) == most {
+			return page, err
+		}
+		w = all.clone()
+		w.add("time < ?", last.Time.UnixMicro())
+	}
+	return t.page(ctx, "records", w, most-len(page), page)
+}
+
+// searchSource finds the ids first, since the index on src knows no time: every page would be sorted out of
+// all that the source has.
+func (t *sqliteRecords) searchSource(ctx context.Context, w where, limit int, fn func(*Record) error) error {
+	query := "SELECT id FROM records INDEXED BY records_src" + w.String() + newestFirst
 	if limit > 0 {
 		query += " LIMIT " + w.arg(int64(limit))
 	}
-	var r Record
-	return forEach(ctx, t.readers, func(rows *sql.Rows) error {
-		if err := scanRecord(rows, &r); err != nil {
+	var ids []string
+	err := forEach(ctx, t.readers, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query, w.args...)
+	if err != nil {
+		return err
+	}
+	var page []Record
+	for some := range slices.Chunk(ids, searchPage) {
+		// Numbers of ours, so they need not be arguments, of which SQLite takes hundreds slowly (see maxArgs).
+		w := where{terms: []string{"id IN (" + strings.Join(some, ",") + ")"}}
+		if page, err = t.page(ctx, "records NOT INDEXED", w, len(some), page[:0]); err != nil {
 			return err
 		}
-		return fn(&r)
+		if err := handOn(ctx, page, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const newestFirst = " ORDER BY time DESC, id DESC"
+
+// page appends to page the newest records that w selects.
+func (t *sqliteRecords) page(ctx context.Context, from string, w where, most int, page []Record) ([]Record, error) {
+	query := "SELECT " + sqliteColumns + " FROM " + from + w.String() + newestFirst + " LIMIT " + w.arg(int64(most))
+	err := forEach(ctx, t.readers, func(rows *sql.Rows) error {
+		page = append(page, Record{})
+		return scanRecord(rows, &page[len(page)-1])
 	}, query, w.args...)
+	return page, err
+}
+
+// handOn calls fn for what was read, until the caller has had enough.
+func handOn(ctx context.Context, page []Record, fn func(*Record) error) error {
+	for i := range page {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := fn(&page[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addNetwork compares a column with the first and last address of a network. An IPv6 address can sort

@@ -116,17 +116,14 @@ func (s *Store) register(ctx context.Context, name string) error {
 
 // view runs fn in a transaction that sees one state of the database, however many statements it uses.
 func (s *Store) view(ctx context.Context, doing string, fn func(ctx context.Context, tx *sql.Tx) error) error {
-	return s.failed(doing, s.bound(ctx, func(ctx context.Context) error { return s.look(ctx, fn) }))
-}
-
-// look is view without a limit of time, for those whose fn may wait for a person that reads.
-func (s *Store) look(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
-	tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.snapshot})
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // nothing was written
-	return fn(ctx, tx)
+	return s.failed(doing, s.bound(ctx, func(ctx context.Context) error {
+		tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.snapshot})
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // nothing was written
+		return fn(ctx, tx)
+	}))
 }
 
 // update runs fn in a writing transaction and commits it if fn returns nil. fn gets the connection too,
