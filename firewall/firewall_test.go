@@ -181,3 +181,15 @@ func ExampleKind() {
 	// timeout true
 	// while reconciling: firewall LAB-FW-01: register 1 address: no answer in time
 }
+
+// everyFirewall gives a firewall of each dialect, and one of each line of versions.
+func everyFirewall() []panosim.Options {
+	var out []panosim.Options
+	for _, d := range panosim.Dialects() {
+		out = append(out, panosim.Options{Version: "10.2.9-h1", Dialect: d})
+	}
+	for _, version := range []string{"9.0.16", "9.1.16", "10.0.12", "10.1.4", "11.1.4", "11.2.3"} {
+		out = append(out, panosim.Options{Version: version})
+	}
+	return out
+}

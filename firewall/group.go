@@ -318,30 +318,16 @@ func (p *groupPass) admin() (string, error) {
 	if g.admin = cmp.Or(g.admin, g.device.conn.opts.Username); g.admin != "" {
 		return g.admin, nil
 	}
-	const what = "find out our administrator's name"
-	at := "/address-group/entry" + byName(g.opts.Names.Group)
-	group, err := g.device.get(p.ctx, what, vsysPath(g.device.opts.VSys)+at)
-	if err != nil {
-		return "", err
-	}
+	group := vsysPath(g.device.opts.VSys) + "/address-group/entry" + byName(g.opts.Names.Group)
 	// The members were replaced as a whole by our last edit; the entry may bear the name of somebody else.
-	if g.admin = cmp.Or(editor(group.child("static")), editor(group)); g.admin != "" {
-		return g.admin, nil
-	}
-	changes, err := g.device.opIn(p.ctx, CallConfig, what, "<show><config><list><changes></changes></list></config></show>", "")
-	if err != nil {
-		return "", err
-	}
-	for _, e := range changes.child("journal").entries() {
-		if strings.Contains(e.value("xpath"), at) {
-			g.admin = e.value("owner")
+	for _, at := range []string{group + "/static", group} {
+		var err error
+		if g.admin, err = g.device.editorOf(p.ctx, at); err != nil || g.admin != "" {
+			return g.admin, err
 		}
 	}
-	if g.admin == "" {
-		return "", g.device.fail(what, &Error{Kind: KindUnsupported,
-			Text: "the firewall does not say who made our edits; name the administrator whose key is used in commit_admin"})
-	}
-	return g.admin, nil
+	return "", g.device.fail("find out our administrator's name", &Error{Kind: KindUnsupported,
+		Text: "the firewall does not say who made our edits; name the administrator whose key is used in commit_admin"})
 }
 
 // editor gives the administrator who is named beside the edits in n, the deepest one first; "" if none is named.

@@ -125,37 +125,35 @@ func (l *groupLab) block(addresses ...string) []firewall.Entry {
 }
 
 func TestGroupBlocksAndReleasesInEveryDialect(t *testing.T) {
-	for _, version := range []string{"9.1.16", "10.2.9-h1", "11.1.4"} {
-		for _, d := range panosim.Dialects() {
-			t.Run(version+" "+d.String(), func(t *testing.T) {
-				l := newGroupLab(t, func(o *panosim.Options) { o.Dialect, o.Version = d, version })
-				r := l.pass(l.block("203.0.113.1", "198.51.100.0/24", "2001:db8::1"), false)
-				if len(r.Registered) != 3 || r.Standing != 3 || !r.Full {
-					t.Fatalf("first pass: %+v", r)
-				}
-				l.wants("203.0.113.1", "198.51.100.0-24", "2001_db8__1")
-				if r = l.pass(l.block("203.0.113.1", "203.0.113.2"), false); r.Waiting != time.Minute || r.Standing != 3 {
-					t.Fatalf("right after a commit: %+v", r)
-				}
-				l.clock.move(time.Minute)
-				if r = l.pass(l.block("203.0.113.1", "203.0.113.2"), false); len(r.Registered) != 1 || len(r.Unregistered) != 2 {
-					t.Fatalf("a minute later: %+v", r)
-				}
-				l.wants("203.0.113.1", "203.0.113.2")
-				l.clock.move(time.Hour)
-				l.pass(nil, false)
-				l.wants()
-				if got := members(t, l.sim.Running()); len(got) != 1 {
-					t.Errorf("an empty blacklist leaves the members %v, want the one that is nobody", got)
-				}
-				if n := l.commits(); n != 3 {
-					t.Errorf("%d commits, want 3", n)
-				}
-				if running := l.sim.Running(); strings.Contains(running, tag+"-2") {
-					t.Error("address objects stay behind")
-				}
-			})
-		}
+	for _, o := range everyFirewall() {
+		t.Run(o.Version+" "+o.Dialect.String(), func(t *testing.T) {
+			l := newGroupLab(t, func(options *panosim.Options) { options.Dialect, options.Version = o.Dialect, o.Version })
+			r := l.pass(l.block("203.0.113.1", "198.51.100.0/24", "2001:db8::1"), false)
+			if len(r.Registered) != 3 || r.Standing != 3 || !r.Full {
+				t.Fatalf("first pass: %+v", r)
+			}
+			l.wants("203.0.113.1", "198.51.100.0-24", "2001_db8__1")
+			if r = l.pass(l.block("203.0.113.1", "203.0.113.2"), false); r.Waiting != time.Minute || r.Standing != 3 {
+				t.Fatalf("right after a commit: %+v", r)
+			}
+			l.clock.move(time.Minute)
+			if r = l.pass(l.block("203.0.113.1", "203.0.113.2"), false); len(r.Registered) != 1 || len(r.Unregistered) != 2 {
+				t.Fatalf("a minute later: %+v", r)
+			}
+			l.wants("203.0.113.1", "203.0.113.2")
+			l.clock.move(time.Hour)
+			l.pass(nil, false)
+			l.wants()
+			if got := members(t, l.sim.Running()); len(got) != 1 {
+				t.Errorf("an empty blacklist leaves the members %v, want the one that is nobody", got)
+			}
+			if n := l.commits(); n != 3 {
+				t.Errorf("%d commits, want 3", n)
+			}
+			if running := l.sim.Running(); strings.Contains(running, tag+"-2") {
+				t.Error("address objects stay behind")
+			}
+		})
 	}
 }
 

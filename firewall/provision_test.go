@@ -1,0 +1,233 @@
+package firewall_test
+
+import (
+	"context"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+const customFormat = "SrcIP=$src; DstIP=$dst; Type=$type;"
+
+// provisionLab is a lab with a list to be fetched.
+type provisionLab struct {
+	*lab
+	want firewall.Expectation
+}
+
+func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *provisionLab {
+	t.Helper()
+	list := &listLab{status: 200, lines: "192.0.2.255\n"}
+	server := httptest.NewUnstartedServer(list)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	l := &provisionLab{lab: newLab(t, func(o *panosim.Options) {
+		o.Admin = "svc-activedefense"
+		if sim != nil {
+			sim(o)
+		}
+	}, nil)}
+	l.opts.Pause = func(ctx context.Context, d time.Duration) bool {
+		l.clock.move(d)
+		return ctx.Err() == nil
+	}
+	l.restart()
+	l.want = firewall.Expectation{
+		Mode: mode, Names: firewall.NamesFor(tag), ListURL: server.URL + "/files/blacklist.txt", SyslogAddress: "127.0.0.1:5514",
+		Formats: firewall.Formats{Traffic: customFormat, Threat: customFormat, Default: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
+		CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), Now: l.clock.Now(),
+	}
+	return l
+}
+
+func (l *provisionLab) plan() []firewall.Step {
+	l.t.Helper()
+	steps, err := l.device.Plan(l.t.Context(), l.want)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return steps
+}
+
+func (l *provisionLab) apply(steps []firewall.Step, adopt bool) int {
+	l.t.Helper()
+	n, err := l.device.Apply(l.t.Context(), steps, adopt)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return n
+}
+
+func (l *provisionLab) commit() {
+	l.t.Helper()
+	if _, err := l.device.CommitOurs(l.t.Context(), l.want, ""); err != nil {
+		l.t.Fatal(err)
+	}
+	l.sim.FetchLists()
+}
+
+// fails gives the checks that do not pass, with what they found.
+func (l *provisionLab) fails() []string {
+	l.t.Helper()
+	l.want.Now = l.clock.Now()
+	var out []string
+	for _, c := range firewall.Verify(l.device.Facts(l.t.Context(), l.want), l.want) {
+		if c.Result != firewall.ResultPass {
+			out = append(out, c.Check+" "+c.Result+": "+c.Detail)
+		}
+	}
+	return out
+}
+
+var modes = []string{firewall.ModeTag, firewall.ModeGroup, firewall.ModeList}
+
+// An empty firewall is made ready in every mode and dialect; then all checks pass, and nothing is left to do.
+func TestProvisionAnEmptyFirewall(t *testing.T) {
+	for _, mode := range modes {
+		for _, o := range everyFirewall() {
+			t.Run(mode+" "+o.Version+" "+o.Dialect.String(), func(t *testing.T) {
+				l := newProvisionLab(t, mode, func(options *panosim.Options) { options.Dialect, options.Version = o.Dialect, o.Version })
+				steps := l.plan()
+				if n := l.apply(steps, false); n != len(steps) || n < 7 {
+					t.Fatalf("took %d of %d steps: %v", n, len(steps), steps)
+				}
+				if again := l.plan(); len(again) != 0 {
+					t.Fatalf("after applying, there is still to do: %v", again)
+				}
+				if running := l.sim.Running(); strings.Contains(running, tag) {
+					t.Fatal("applying has changed the running configuration")
+				}
+				l.commit()
+				for _, f := range l.fails() {
+					if !strings.HasPrefix(f, "api-role warn") { // the simulated administrator is a superuser
+						t.Error(f)
+					}
+				}
+				if again := l.plan(); len(again) != 0 {
+					t.Errorf("after the commit, there is still to do: %v", again)
+				}
+			})
+		}
+	}
+}
+
+const rulesOfOthers = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">
+<zone><entry name="untrust"/><entry name="dmz"/></zone>
+<rulebase><security><rules>
+<entry name="web"><from><member>untrust</member></from><to><member>dmz</member></to><source><member>any</member></source><destination><member>198.51.100.7</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>
+<entry name="cleanup"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action>deny</action></entry>
+</rules></security></rulebase></entry></vsys></entry></devices></config>`
+
+// What others made is named, and changed only when it is adopted.
+func TestProvisionLeavesOthersAloneUnlessAdopted(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	steps := l.plan()
+	var foreign []string
+	for _, s := range steps {
+		if s.Foreign {
+			foreign = append(foreign, s.Object)
+		}
+	}
+	slices.Sort(foreign)
+	if want := []string{`security rule "cleanup"`, `security rule "web"`}; !slices.Equal(foreign, want) {
+		t.Fatalf("somebody else's: %v, want %v", foreign, want)
+	}
+	l.apply(steps, false)
+	for _, name := range []string{"web", "cleanup"} {
+		if rule := ruleOf(t, l.sim.Candidate(), name); strings.Contains(rule, "log-setting") {
+			t.Errorf("rule %s was changed without being adopted: %s", name, rule)
+		}
+	}
+	left := l.plan()
+	if len(left) != 2 || !left[0].Foreign || !left[1].Foreign {
+		t.Fatalf("left to do: %v", left)
+	}
+	l.apply(left, true)
+	l.commit()
+	for _, f := range l.fails() {
+		if !strings.HasPrefix(f, "api-role warn") && !strings.Contains(f, `"web" has no vulnerability protection`) {
+			t.Error(f)
+		}
+	}
+	if n := l.sim.Pending("svc-activedefense"); n != 0 {
+		t.Errorf("%d edits are not committed", n)
+	}
+}
+
+// ruleOf gives the text of a rule in a configuration.
+func ruleOf(t *testing.T, config, name string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(config, `<entry name="`+name+`"`)
+	if !found {
+		t.Fatalf("no rule %s", name)
+	}
+	rule, _, _ := strings.Cut(rest, "</action>")
+	_, tail, _ := strings.Cut(rest, "</action>")
+	tail, _, _ = strings.Cut(tail, "</entry>")
+	return rule + tail
+}
+
+// A rule of ours that was moved, disabled or narrowed is mended.
+func TestProvisionMendsWhatIsOurs(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	l.apply(l.plan(), false)
+	l.commit()
+	const rules = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase/security/rules"
+	for _, edit := range [][3]string{
+		{"set", rules + "/entry[@name='" + tag + "-block']", "<disabled>yes</disabled>"},
+		{"edit", rules + "/entry[@name='" + tag + "-sensor']/source", "<source><member>10.0.0.0/8</member></source>"},
+		{"set", rules, `<entry name="late"><from><member>untrust</member></from><to><member>trust</member></to><source><member>any</member></source><destination><member>198.51.100.7</member></destination>` +
+			`<application><member>any</member></application><service><member>any</member></service><action>allow</action><log-setting>` + tag + `</log-setting></entry>`},
+	} {
+		if err := l.sim.Edit("somebody", edit[0], edit[1], edit[2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.sim.Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.fails()) < 2 {
+		t.Fatalf("not noticed: %v", l.fails())
+	}
+	l.apply(l.plan(), false)
+	l.commit()
+	for _, f := range l.fails() {
+		if !strings.HasPrefix(f, "api-role warn") && !strings.Contains(f, `"late" has no vulnerability protection`) {
+			t.Error(f)
+		}
+	}
+}
+
+func TestProvisionSaysWhatItCannotDo(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeList, nil)
+	l.want.ListURL, l.want.SyslogAddress = "", ""
+	var said []string
+	for _, s := range l.plan() {
+		if s.Action == firewall.ActionPerson {
+			said = append(said, s.Detail)
+		}
+	}
+	all := strings.Join(said, "\n")
+	for _, key := range []string{"edl.url", "syslog_address"} {
+		if !strings.Contains(all, key) {
+			t.Errorf("%s is not asked for: %s", key, all)
+		}
+	}
+	l.opts.VSys = "vsys9"
+	l.restart()
+	if _, err := l.device.Plan(t.Context(), l.want); err == nil || !strings.Contains(err.Error(), "vsys9") {
+		t.Errorf("an unknown virtual system: %v", err)
+	}
+}

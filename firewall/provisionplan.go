@@ -1,0 +1,419 @@
+package firewall
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+)
+
+// Where objects are made that virtual systems share.
+const (
+	sharedLogs         = "/config/shared/log-settings/profiles"
+	sharedSyslog       = "/config/shared/log-settings/syslog"
+	sharedCertificates = "/config/shared/certificate"
+	sharedProfiles     = "/config/shared/certificate-profile"
+)
+
+// planProvision gives the steps that are missing. It looks through the eyes of Verify, so that what the one finds
+// lacking is what the other makes.
+func planProvision(f *Facts, want Expectation) []Step {
+	p := &provisioner{verifier: newVerifier(f, want), vsys: vsysPath(f.VSys)}
+	p.tag()
+	sources := p.source()
+	profile := p.forwarding(p.server())
+	if len(p.zones.zones) == 0 {
+		p.person("zones", p.zonesRemedy())
+		return p.steps
+	}
+	p.dropBlocked(sources, profile)
+	p.sensorRule(profile)
+	p.internet(profile)
+	return p.steps
+}
+
+// provisioner gathers steps.
+type provisioner struct {
+	*verifier
+	vsys  string // xpath
+	steps []Step
+}
+
+func (p *provisioner) step(action, object, name, detail string, foreign bool, edits ...edit) *Step {
+	p.steps = append(p.steps, Step{
+		Firewall: p.f.Firewall, Action: action, Object: object + " " + quoteAll([]string{name}), Detail: detail, Foreign: foreign, edits: edits,
+	})
+	return &p.steps[len(p.steps)-1]
+}
+
+func (p *provisioner) create(object, name, detail, list string, entry *node) *Step {
+	return p.step(ActionCreate, object, name, detail, false, edit{actionSet, list, entry})
+}
+
+// person is a step that we cannot take.
+func (p *provisioner) person(object, detail string) {
+	p.steps = append(p.steps, Step{Firewall: p.f.Firewall, Action: ActionPerson, Object: object, Detail: detail})
+}
+
+// tag makes the tag object, for its name and comment; registered addresses need none.
+func (p *provisioner) tag() {
+	n := p.want.Names
+	if p.want.Mode != ModeList && p.p.scopes.find(n.Tag, "tag").node == nil {
+		p.create("tag", n.Tag, "a comment that it is ours", p.vsys+"/tag", entryOf(n.Tag, leaf("comments", "owned by Active Defense")))
+	}
+}
+
+// source makes what stands for the blocked addresses in rules, and gives its names: that of the mode first, then the
+// list that stands in.
+func (p *provisioner) source() []string {
+	n := p.want.Names
+	var names []string
+	for _, s := range p.sources {
+		names = append(names, s.name)
+	}
+	if len(names) == 0 && p.want.Mode != ModeList {
+		names = append(names, n.Group)
+		p.group()
+	}
+	if name := p.list(); name != "" && !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (p *provisioner) group() {
+	n := p.want.Names
+	existing := p.p.scopes.find(n.Group, "address-group")
+	if existing.node != nil && existing.scope.pushed {
+		p.person("address group "+quoteAll([]string{n.Group}), "Panorama pushed another one of that name; rename or remove it there.")
+		return
+	}
+	entry, detail := entryOf(n.Group, element("dynamic", leaf("filter", "'"+n.Tag+"'"))), "dynamic, filter '"+n.Tag+"'"
+	var before []edit
+	if p.want.Mode == ModeGroup {
+		entry, detail = entryOf(n.Group, memberList("static", n.Nobody), memberList("tag", n.Tag)), "static, with "+n.Nobody+" so that it is never empty"
+		if p.p.scopes.find(n.Nobody, "address").node == nil {
+			before = append(before, edit{actionSet, p.vsys + "/address", entryOf(n.Nobody, leaf("ip-netmask", address(nobody)), memberList("tag", n.Tag))})
+		}
+	}
+	if existing.node == nil {
+		p.step(ActionCreate, "address group", n.Group, detail, false, append(before, edit{actionSet, p.vsys + "/address-group", entry})...)
+		return
+	}
+	at := existing.scope.path + "/address-group/entry" + byName(n.Group)
+	p.step(ActionChange, "address group", n.Group, detail+"; it is another kind of group now", true, append(before, edit{actionEdit, at, entry})...)
+}
+
+// list makes the external dynamic list with what it takes to trust us, and gives its name; "": none is wanted, or can be.
+func (p *provisioner) list() string {
+	n, url := p.want.Names, p.want.ListURL
+	if url == "" {
+		if p.want.Mode == ModeList {
+			p.person("external dynamic list", "Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.")
+		}
+		return ""
+	}
+	lists := p.p.lists(url)
+	var trust report
+	if len(lists) > 0 {
+		p.listAuthority(&trust, lists[0])
+		if len(trust.fails) == 0 {
+			return lists[0].attr("name")
+		}
+	}
+	if !p.authority() {
+		return ""
+	}
+	if len(lists) == 0 {
+		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with the certificate profile "+n.CertProf, p.vsys+"/external-list",
+			entryOf(n.List, element("type", element("ip", leaf("url", url), leaf("certificate-profile", n.CertProf), element("recurring", element("five-minute"))))))
+		return n.List
+	}
+	name := lists[0].attr("name")
+	at := lists[0].scope.path + "/external-list/entry" + byName(name) + "/type/ip/certificate-profile"
+	if lists[0].scope.pushed {
+		p.person("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "))
+		return name
+	}
+	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List,
+		edit{actionEdit, at, leaf("certificate-profile", n.CertProf)})
+	return name
+}
+
+// authority makes our CA known to the firewall; false: it cannot be done.
+//
+// That a certificate without a key can be written as configuration, as an import writes it, no source shows.
+func (p *provisioner) authority() bool {
+	n := p.want.Names
+	if p.want.CA == nil {
+		p.person("certificate profile", "The list has a certificate of your own: import its CA on the firewall, make a certificate profile, and an external dynamic list of "+p.want.ListURL+" with it.")
+		return false
+	}
+	if have, ok := p.p.authorities(n.CertProf); ok && slices.ContainsFunc(decodePEM(string(p.want.CA)), func(der []byte) bool {
+		return slices.ContainsFunc(have, func(other []byte) bool { return string(der) == string(other) })
+	}) {
+		return true
+	}
+	certificate := entryOf(n.CA, leaf("public-key", strings.TrimSpace(string(p.want.CA))), leaf("ca", "yes"), leaf("format", "pem"))
+	profile := entryOf(n.CertProf, element("CA", entryOf(n.CA)))
+	if old := p.p.scopes.find(n.CA, "certificate"); old.node == nil {
+		p.create("certificate", n.CA, "our CA, which signs the certificate of the list", sharedCertificates, certificate)
+	} else {
+		p.step(ActionChange, "certificate", n.CA, "our present CA", false, edit{actionEdit, sharedCertificates + "/entry" + byName(n.CA), certificate})
+	}
+	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); old.node == nil {
+		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, profile)
+	} else {
+		p.step(ActionChange, "certificate profile", n.CertProf, "trusts "+n.CA+" too", false, edit{actionSet, sharedProfiles + "/entry" + byName(n.CertProf) + "/CA", entryOf(n.CA)})
+	}
+	return true
+}
+
+// server makes the syslog server profile, and gives the names of those that send to us; none: it cannot be done.
+func (p *provisioner) server() []string {
+	n, to := p.want.Names, p.want.SyslogAddress
+	var ours []string
+	for _, s := range p.servers {
+		if to == "" && len(s.servers) > 0 || slices.ContainsFunc(s.servers, func(server syslogServer) bool { return server.is(to) }) {
+			ours = append(ours, s.name)
+			p.formats(s)
+		}
+	}
+	if len(ours) > 0 {
+		return ours
+	}
+	if to == "" {
+		p.person("syslog server profile", "Set syslog_address of this firewall in the configuration of Active Defense to the address to which it shall send its logs.")
+		return nil
+	}
+	host, port, err := net.SplitHostPort(to)
+	if err != nil {
+		host, port = strings.Trim(to, "[]"), defaultSyslogPort
+	}
+	server := entryOf(n.Syslog, leaf("server", host), leaf("transport", "UDP"), leaf("port", port), leaf("format", "BSD"), leaf("facility", "LOG_USER"))
+	formats := element("format", leaf(logTraffic, p.want.Formats.Traffic), leaf(logThreat, p.want.Formats.Threat))
+	detail := "UDP to " + net.JoinHostPort(host, port) + ", with the custom format for traffic and threat logs"
+	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.node == nil {
+		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, entryOf(n.Syslog, element("server", server), formats))
+	} else if old.scope.pushed {
+		p.person("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail)
+	} else {
+		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, edit{actionSet, old.scope.path + "/log-settings/syslog/entry" + byName(n.Syslog), element("server", server)})
+	}
+	return []string{n.Syslog}
+}
+
+// formats mends custom formats that we cannot read.
+func (p *provisioner) formats(s syslogProfile) {
+	for _, kind := range []struct{ name, have, want string }{{logTraffic, s.traffic, p.want.Formats.Traffic}, {logThreat, s.threat, p.want.Formats.Threat}} {
+		var r report
+		if p.oneFormat(&r, s, kind.name, kind.have, kind.want); len(r.fails) == 0 {
+			continue
+		}
+		object := "syslog server profile"
+		if s.scope.pushed {
+			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+strings.Join(r.fails, "; "))
+			continue
+		}
+		at := s.scope.path + "/log-settings/syslog/entry" + byName(s.name) + "/format"
+		p.step(ActionChange, object, s.name, strings.Join(r.fails, "; "), s.name != p.want.Names.Syslog, edit{actionSet, at, leaf(kind.name, kind.want)})
+	}
+}
+
+// forwarding makes the log forwarding profile that sends by these server profiles, and gives its name; "": it cannot be.
+func (p *provisioner) forwarding(servers []string) string {
+	n := p.want.Names
+	if len(servers) == 0 {
+		return ""
+	}
+	var known []syslogProfile
+	for _, s := range p.servers {
+		if slices.Contains(servers, s.name) {
+			known = append(known, s)
+		}
+	}
+	var ours []logProfile
+	for _, l := range p.usedLogs() {
+		if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
+			ours = append(ours, l)
+		}
+	}
+	if len(ours) == 0 {
+		for _, l := range p.p.logProfiles() {
+			if l.name == n.Logs {
+				ours = append(ours, l)
+			}
+		}
+	}
+	if len(ours) == 0 {
+		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+servers[0], sharedLogs,
+			entryOf(n.Logs, element("match-list", allLogs(logTraffic, logTraffic, servers[0]), allLogs(logThreat, logThreat, servers[0]))))
+		return n.Logs
+	}
+	for _, l := range ours {
+		for _, kind := range []string{logTraffic, logThreat} {
+			p.matchList(l, kind, known, servers[0])
+		}
+	}
+	return ours[0].name
+}
+
+// matchList adds what a log forwarding profile lacks for one type of log.
+func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile, server string) {
+	how, filters := l.forwards(kind, known)
+	if how != forwardsNothing && how != forwardsSome {
+		return
+	}
+	detail := "sends all " + kind + " logs to " + server + " too"
+	if how == forwardsSome {
+		detail += "; now only those that pass " + quoteAll(filters)
+	}
+	if l.scope.pushed {
+		p.person("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail)
+		return
+	}
+	name := kind
+	if slices.ContainsFunc(l.lists, func(m matchList) bool { return m.name == name }) {
+		name = p.want.Names.Logs + "-" + kind
+	}
+	p.step(ActionChange, "log forwarding profile", l.name, detail, l.name != p.want.Names.Logs,
+		edit{actionSet, l.scope.path + "/log-settings/profiles/entry" + byName(l.name) + "/match-list", allLogs(name, kind, server)})
+}
+
+// allLogs is a match list that sends everything of one type.
+func allLogs(name, kind, server string) *node {
+	return entryOf(name, leaf("log-type", kind), leaf("filter", "All Logs"), leaf("send-to-panorama", "no"), memberList("send-syslog", server))
+}
+
+const rulesPath = "/rulebase/security/rules"
+
+func (p *provisioner) rulePath(name string) string {
+	return p.vsys + rulesPath + "/entry" + byName(name)
+}
+
+// dropRule is a rule of ours, from the internet to anywhere.
+func (p *provisioner) dropRule(name, description string, sources []string, profile string) *node {
+	from := p.zones.zones
+	n := entryOf(name, memberList("from", from...), memberList("to", anything), memberList("source", sources...), memberList("destination", anything),
+		memberList("source-user", anything), memberList("category", anything), memberList("application", anything), memberList("service", anything),
+		leaf("action", "drop"), leaf("log-end", "yes"), leaf("description", description))
+	if profile != "" {
+		n.children = append(n.children, leaf("log-setting", profile))
+	}
+	return n
+}
+
+// ourRule tells of a local rule that bears our name; whether it stands, and whether it is enabled.
+func (p *provisioner) ourRule(name string) bool {
+	return slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.layer == layerLocal && r.name == name })
+}
+
+// dropBlocked makes the rule that drops what is blocked, first of all.
+func (p *provisioner) dropBlocked(sources []string, profile string) {
+	n := p.want.Names
+	if len(sources) == 0 {
+		return
+	}
+	detail := fmt.Sprintf("first, from %s, source %s, to anywhere: drop", quoteAll(p.zones.zones), quoteAll(sources))
+	entry := p.dropRule(n.Block, "drops the sources that Active Defense blocks", sources, profile)
+	missing := len(p.gaps(func(t traffic) bool { return p.block[t] >= 0 })) > 0
+	switch {
+	case missing && p.ourRule(n.Block):
+		p.step(ActionChange, "security rule", n.Block, detail, false, edit{actionEdit, p.rulePath(n.Block), entry}).to(p.rulePath(n.Block), moveTop)
+		return
+	case missing:
+		p.create("security rule", n.Block, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Block), moveTop)
+		return
+	}
+	var r report
+	if p.blockPosition(&r); len(r.fails) > 0 {
+		p.moveUp(r.fails)
+	}
+	p.putLogs(p.blockRules(), profile)
+}
+
+// to has the rule moved after the edits.
+func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
+
+// moveUp puts the block rules on top that stand below an allow.
+func (p *provisioner) moveUp(why []string) {
+	for _, r := range p.blockRules() {
+		if r.layer != layerLocal {
+			p.person("security rule "+r.String(), "On Panorama: make it the first of the Pre Rules, and push: "+strings.Join(why, "; "))
+			continue
+		}
+		p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), moveTop)
+	}
+}
+
+// putLogs puts our log forwarding profile on rules that lack it.
+func (p *provisioner) putLogs(rules []rule, profile string) {
+	for _, r := range rules {
+		faults := p.logFaults(r)
+		if len(faults) == 0 || profile == "" {
+			continue
+		}
+		detail := "log forwarding profile " + profile + ", at session end: it " + strings.Join(faults, ", ")
+		switch {
+		case r.layer == layerDefault:
+		case r.layer != layerLocal:
+			p.person("security rule "+r.String(), "On Panorama: "+detail)
+		default:
+			p.step(ActionChange, "security rule", r.name, detail, r.name != p.want.Names.Block && r.name != p.want.Names.Sensor,
+				edit{actionSet, p.rulePath(r.name), leaf("log-setting", profile)}, edit{actionSet, p.rulePath(r.name), leaf("log-end", "yes")})
+		}
+	}
+}
+
+// sensorRule makes the rule that logs what nothing else allowed, last of all.
+func (p *provisioner) sensorRule(profile string) {
+	n := p.want.Names
+	deciding := map[traffic]int{}
+	for _, t := range p.pairs {
+		deciding[t] = p.asked[t][len(p.asked[t])-1]
+	}
+	missing, named := false, map[string]bool{}
+	for _, t := range p.pairs {
+		r := p.p.rules[deciding[t]]
+		switch {
+		case p.sensorFaults(r) == nil || named[r.String()]:
+		case r.layer == layerDefault || r.layer == layerLocal && r.name == n.Sensor:
+			missing = true
+		case r.layer == layerLocal && !r.allows():
+			named[r.String()] = true
+			p.putLogs([]rule{r}, profile)
+		default:
+			named[r.String()] = true
+			p.person("security rule "+r.String(), "It decides over everything from the internet, so that no rule below it is ever reached. "+p.sensorRemedy(deciding))
+		}
+	}
+	entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed; Active Defense sees scans by it", []string{anything}, profile)
+	detail := fmt.Sprintf("last, from %s, any to any: drop, and log", quoteAll(p.zones.zones))
+	switch {
+	case profile == "":
+	case missing && p.ourRule(n.Sensor):
+		p.step(ActionChange, "security rule", n.Sensor, detail, false, edit{actionEdit, p.rulePath(n.Sensor), entry}).to(p.rulePath(n.Sensor), moveBottom)
+	case missing:
+		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), moveBottom)
+	default:
+		var r report
+		if p.allowsBelow(&r, deciding); len(r.fails) > 0 && p.ourRule(n.Sensor) {
+			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(r.fails, "; "), false).to(p.rulePath(n.Sensor), moveBottom)
+		}
+	}
+}
+
+// internet puts our log forwarding profile on the rules that let the internet in.
+func (p *provisioner) internet(profile string) {
+	reached := map[int]bool{}
+	for _, t := range p.pairs {
+		for _, i := range p.asked[t] {
+			reached[i] = true
+		}
+	}
+	for _, i := range sortedKeys(reached) {
+		if r := p.p.rules[i]; r.allows() && p.p.maybePublic(r) {
+			p.putLogs([]rule{r}, profile)
+		}
+	}
+}
