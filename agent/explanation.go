@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -62,8 +64,8 @@ func (e *BlacklistEntry) Release() string {
 type Explanation struct {
 	Address  string           `json:"address"`
 	Blocked  bool             `json:"blocked"`
-	Entries  []BlacklistEntry `json:"entries"`  // newest first: the present block, if any, and those before
-	Evidence []EvidenceLine   `json:"evidence"` // the log lines that made the newest, oldest first
+	Entries  []BlacklistEntry `json:"entries"`  // the present block, if any, then those before, newest first
+	Evidence []EvidenceLine   `json:"evidence"` // the log lines that made the first of them, oldest first
 	Enforced []Enforced       `json:"enforced"`
 	Audit    []AuditLine      `json:"audit"` // oldest first
 }
@@ -102,44 +104,46 @@ func Explain(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseA
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%s: %w", AddressText(prefix), ErrUnknownAddress)
 	}
-	newest := &entries[0]
-	x := &Explanation{Address: AddressText(prefix), Blocked: newest.ReleasedAt.IsZero(),
+	first := &entries[0]
+	x := &Explanation{Address: AddressText(prefix), Blocked: first.ReleasedAt.IsZero(),
 		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}}
 	for i := range entries {
 		x.Entries = append(x.Entries, NewBlacklistEntry(&entries[i], releaseAfter))
 	}
-	return x, x.gather(ctx, st, newest)
+	return x, x.gather(ctx, st, first)
 }
 
-// entriesOf finds the history of an address, with the networks that contain it, or of exactly a network.
+// entriesOf finds the history of an address or network, with the networks that contain it: what is in
+// force first, and of each the newest first.
 func entriesOf(ctx context.Context, st *store.Store, prefix netip.Prefix) ([]store.Entry, error) {
-	if prefix.IsSingleIP() {
-		return st.Covering(ctx, prefix.Addr())
+	entries, err := st.Covering(ctx, prefix.Addr())
+	if err != nil {
+		return nil, err
 	}
-	var entries []store.Entry
-	err := st.Entries(ctx, store.EntryFilter{All: true, Address: prefix}, func(e *store.Entry) error {
-		entries = append(entries, *e)
-		return nil
+	// A narrower entry covers the first address of the network, not the network.
+	entries = slices.DeleteFunc(entries, func(e store.Entry) bool { return e.Address.Bits() > prefix.Bits() })
+	slices.SortStableFunc(entries, func(a, b store.Entry) int {
+		return cmp.Compare(oneIf(!a.ReleasedAt.IsZero()), oneIf(!b.ReleasedAt.IsZero()))
 	})
-	return entries, err
+	return entries, nil
 }
 
-func (x *Explanation) gather(ctx context.Context, st *store.Store, newest *store.Entry) error {
-	evidence, err := st.EvidenceOf(ctx, newest.ID)
+func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Entry) error {
+	evidence, err := st.EvidenceOf(ctx, of.ID)
 	if err != nil {
 		return err
 	}
 	for _, e := range evidence {
 		x.Evidence = append(x.Evidence, EvidenceLine(e))
 	}
-	enforced, err := st.EnforcedOn(ctx, newest.Address)
+	enforced, err := st.EnforcedOn(ctx, of.Address)
 	if err != nil {
 		return err
 	}
 	for _, e := range enforced {
 		x.Enforced = append(x.Enforced, Enforced{e.Firewall, e.Since, e.Until})
 	}
-	audit, err := st.AuditOf(ctx, newest.Address)
+	audit, err := st.AuditOf(ctx, of.Address)
 	if err != nil {
 		return err
 	}

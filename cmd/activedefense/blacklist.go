@@ -217,7 +217,7 @@ func (a *app) coveringHint(ctx context.Context, st *store.Store, prefix netip.Pr
 		return ""
 	}
 	for _, e := range entries {
-		if e.ReleasedAt.IsZero() && e.Address != prefix {
+		if e.ReleasedAt.IsZero() && e.Address.Bits() < prefix.Bits() {
 			return fmt.Sprintf(" by itself, but the network %s is", e.Address)
 		}
 	}

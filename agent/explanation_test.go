@@ -1,0 +1,61 @@
+package agent
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/store"
+)
+
+func TestAnExplanationIsOfTheAddressAskedFor(t *testing.T) {
+	st, now := newTestStore(t), time.Now()
+	block := func(prefix, reason string) {
+		t.Helper()
+		if _, _, err := st.Block(t.Context(), store.Block{Address: netip.MustParsePrefix(prefix), Rule: "manual", Reason: reason,
+			By: store.ByOperator, BlockedAt: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An address inside of a blocked network that was blocked by itself later, and released again.
+	block("203.0.113.0/24", "the network")
+	block("203.0.113.9/32", "the address")
+	if _, err := st.Release(t.Context(), netip.MustParsePrefix("203.0.113.9/32"), store.ByOperator, "a slip", now); err != nil {
+		t.Fatal(err)
+	}
+	block("198.51.100.7/32", "alone in its network")
+
+	for _, c := range []struct {
+		asked, by, says string
+		entries         int
+	}{
+		{"203.0.113.9/32", "203.0.113.0/24", "203.0.113.9 is blocked, by the network 203.0.113.0/24", 2},
+		{"203.0.113.8/32", "203.0.113.0/24", "203.0.113.8 is blocked, by the network 203.0.113.0/24", 1},
+		{"203.0.113.0/24", "203.0.113.0/24", "203.0.113.0/24 is blocked\n", 1},
+		{"203.0.113.128/25", "203.0.113.0/24", "203.0.113.128/25 is blocked, by the network 203.0.113.0/24", 1},
+		{"203.0.112.0/23", "", "", 0},
+		{"198.51.100.7/32", "198.51.100.7", "198.51.100.7 is blocked\n", 1},
+		{"198.51.100.0/24", "", "", 0}, // blocked is an address in it, not the network
+	} {
+		x, err := Explain(t.Context(), st, netip.MustParsePrefix(c.asked), time.Hour)
+		if c.entries == 0 {
+			if !errors.Is(err, ErrUnknownAddress) {
+				t.Errorf("%s: %+v, %v", c.asked, x, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.asked, err)
+			continue
+		}
+		var text strings.Builder
+		if err := x.WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		if !x.Blocked || len(x.Entries) != c.entries || x.Entries[0].Address != c.by || !strings.HasPrefix(text.String(), c.says) {
+			t.Errorf("%s: blocked %t, entries %+v\n%s", c.asked, x.Blocked, x.Entries, text.String())
+		}
+	}
+}
