@@ -1,7 +1,10 @@
 package agent
 
 import (
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -93,13 +96,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descSightings, float64(s.Detect.Sightings))
 	count(descEvicted, float64(s.Detect.Evicted))
 	for _, in := range s.Inputs {
-		count(descLines, float64(in.Records), in.Path, "record")
-		count(descLines, float64(in.Ignored), in.Path, "ignored")
-		count(descLines, float64(in.Bad), in.Path, "bad")
-		count(descCut, float64(in.Cut), in.Path)
-		gauge(descLagSeconds, in.LagSeconds, in.Path)
-		gauge(descLagBytes, float64(in.Behind), in.Path)
-		gauge(descFileUp, oneIf(in.Error == ""), in.Path)
+		file := label(in.Path)
+		count(descLines, float64(in.Records), file, "record")
+		count(descLines, float64(in.Ignored), file, "ignored")
+		count(descLines, float64(in.Bad), file, "bad")
+		count(descCut, float64(in.Cut), file)
+		gauge(descLagSeconds, in.LagSeconds, file)
+		gauge(descLagBytes, float64(in.Behind), file)
+		gauge(descFileUp, oneIf(in.Error == ""), file)
 	}
 	if s.List != nil {
 		gauge(descListSize, float64(s.List.Entries))
@@ -131,6 +135,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(descCheck, 1, p.Firewall, c.Check, c.Result)
 		}
 	}
+}
+
+// label writes a file's name, which may be any bytes, as a label, which must be UTF-8: no two names become one.
+func label(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	return strings.Trim(strconv.Quote(name), `"`)
 }
 
 func oneIf(b bool) float64 {
