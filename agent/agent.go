@@ -40,6 +40,7 @@ type Agent struct {
 	policies  []*policies
 	stats     *stats
 	calls     *callCounts
+	own       *ownAddresses // used by prepare, then by refreshGuard alone
 	guard     atomic.Pointer[detect.Guard]
 	store     atomic.Pointer[store.Store] // nil until it was reached
 	feed      atomic.Pointer[feed]        // nil until the blacklist was loaded
@@ -54,7 +55,7 @@ type Agent struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
-		stats: newStats(), calls: newCallCounts(),
+		own: newOwnAddresses(cfg), stats: newStats(), calls: newCallCounts(),
 	}
 	if err := a.prepare(ctx); err != nil {
 		a.Close()
@@ -69,7 +70,8 @@ func (a *Agent) prepare(ctx context.Context) (err error) {
 	if a.lock, a.instance, err = openState(ctx, cfg.StateDir); err != nil {
 		return err
 	}
-	a.guard.Store(NewGuard(ctx, cfg))
+	guard, _ := a.own.guard(ctx)
+	a.guard.Store(guard)
 	if cfg.EDL.Listen != "" {
 		if a.list, err = edl.New(edl.Options{
 			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,

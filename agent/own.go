@@ -15,56 +15,76 @@ import (
 const resolveTimeout = 3 * time.Second
 
 // NewGuard knows what may never be blocked: the configuration's never_block, the addresses of this
-// host, and those of the firewalls. Names that cannot be resolved now are passed over; they are asked
-// again every hour while the agent runs.
+// host, and those of the firewalls. Names that cannot be resolved now are passed over.
 func NewGuard(ctx context.Context, cfg *config.Config) *detect.Guard {
-	return detect.NewGuard(cfg.NeverBlock, append(hostAddresses(), firewallAddresses(ctx, cfg)...))
+	guard, _ := newOwnAddresses(cfg).guard(ctx)
+	return guard
 }
 
-func hostAddresses() []detect.Own {
+// ownAddresses finds what belongs to ourselves, time and again. What was found once stays until something
+// else is found in its place: a name server that is away makes nobody's own address one to be blocked.
+type ownAddresses struct {
+	cfg    *config.Config
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	host   []netip.Addr            // of this host
+	names  map[string][]netip.Addr // by host name of a firewall
+}
+
+func newOwnAddresses(cfg *config.Config) *ownAddresses {
+	return &ownAddresses{cfg: cfg, lookup: net.DefaultResolver.LookupNetIP, names: make(map[string][]netip.Addr)}
+}
+
+// guard looks everything up anew; complete means that nothing failed.
+func (o *ownAddresses) guard(ctx context.Context) (guard *detect.Guard, complete bool) {
+	complete = o.findHost()
 	var own []detect.Own
+	add := func(what string, addrs []netip.Addr) {
+		for _, addr := range addrs {
+			own = append(own, detect.Own{Addr: addr.Unmap(), What: what})
+		}
+	}
+	add("this host", o.host)
+	for _, fw := range o.cfg.Firewalls {
+		for _, at := range []string{fw.URL, fw.PeerURL} {
+			addrs, ok := o.find(ctx, at)
+			add("firewall "+fw.Name, addrs)
+			complete = complete && ok
+		}
+	}
+	return detect.NewGuard(o.cfg.NeverBlock, own), complete
+}
+
+func (o *ownAddresses) findHost() bool {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return nil // without a list of interfaces there is nothing to protect them by
+		return false
 	}
+	o.host = o.host[:0]
 	for _, a := range addrs {
 		if ipnet, ok := a.(*net.IPNet); ok {
 			if addr, ok := netip.AddrFromSlice(ipnet.IP); ok {
-				own = append(own, detect.Own{Addr: addr.Unmap(), What: "this host"})
+				o.host = append(o.host, addr)
 			}
 		}
 	}
-	return own
+	return true
 }
 
-func firewallAddresses(ctx context.Context, cfg *config.Config) []detect.Own {
-	var own []detect.Own
-	for _, fw := range cfg.Firewalls {
-		for _, at := range []string{fw.URL, fw.PeerURL} {
-			own = append(own, addressesOf(ctx, at, "firewall "+fw.Name)...)
-		}
-	}
-	return own
-}
-
-// addressesOf gives the addresses of a URL's host.
-func addressesOf(ctx context.Context, at, what string) []detect.Own {
+// find gives the addresses of a URL's host.
+func (o *ownAddresses) find(ctx context.Context, at string) (addrs []netip.Addr, ok bool) {
 	u, err := url.Parse(at)
 	if err != nil || u.Hostname() == "" {
-		return nil // the configuration was validated; there is no peer
+		return nil, true // the configuration was validated; there is no peer
 	}
-	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return []detect.Own{{Addr: addr.Unmap(), What: what}}
+	name := u.Hostname()
+	if addr, err := netip.ParseAddr(name); err == nil {
+		return []netip.Addr{addr}, true
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
-	if err != nil {
-		return nil
+	if addrs, err = o.lookup(ctx, "ip", name); err == nil && len(addrs) > 0 {
+		o.names[name] = addrs
+		return addrs, true
 	}
-	var own []detect.Own
-	for _, addr := range addrs {
-		own = append(own, detect.Own{Addr: addr.Unmap(), What: what})
-	}
-	return own
+	return o.names[name], false
 }

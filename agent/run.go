@@ -204,11 +204,17 @@ func (a *Agent) newPipeline(ctx context.Context, st *store.Store, f *feed) (*pip
 	return p, nil
 }
 
-// refreshGuard looks up the own addresses anew, because names and interfaces change.
+// refreshGuard looks up the own addresses anew, because names and interfaces change; sooner if one was not
+// to be had.
 func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
-	for pause(ctx, guardEvery) {
-		a.guard.Store(NewGuard(ctx, a.cfg))
+	wait := guardRetry // the first look was at the start, when the network may not have been up
+	for pause(ctx, wait) {
+		guard, complete := a.own.guard(ctx)
+		a.guard.Store(guard)
 		f.recheck()
+		if wait = guardEvery; !complete {
+			wait = guardRetry
+		}
 	}
 	return nil
 }

@@ -28,8 +28,11 @@ const DatabaseFile = "activedefense.db"
 // lockWait is how long a start waits for another agent to be gone.
 const lockWait = 15 * time.Second
 
-// guardEvery is how often the own addresses are looked up anew.
-const guardEvery = time.Hour
+// guardEvery is how often the own addresses are looked up anew, guardRetry the same after one was not found.
+const (
+	guardEvery = time.Hour
+	guardRetry = time.Minute
+)
 
 // openState makes the state folder, takes its lock, so that no two agents work on one state, and gives
 // the agent's own name in a database that it may share with others.
