@@ -73,6 +73,9 @@ func (a *Agent) prepare(ctx context.Context) (err error) {
 	guard, _ := a.own.guard(ctx)
 	a.guard.Store(guard)
 	if cfg.EDL.Listen != "" {
+		if err := canListen(cfg.EDL.Listen); err != nil {
+			return fmt.Errorf("edl.listen: %w", err)
+		}
 		if a.list, err = edl.New(edl.Options{
 			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,
 			StateDir: cfg.StateDir, Hosts: listHosts(cfg.EDL.URL), Allow: cfg.EDL.Allow, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry,
@@ -91,6 +94,16 @@ func (a *Agent) prepare(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// canListen tries an address whose listener opens later, when there is something to serve: a configuration that
+// cannot work is to be refused while there is another.
+func canListen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // listHosts gives the host of the list's URL, for its certificate.

@@ -270,6 +270,11 @@ func TestAnAgentThatCannotStartSaysWhyAndGivesEverythingBack(t *testing.T) {
 	if _, err := New(context.Background(), load(taken.Addr().String()), Options{}); err == nil || !strings.Contains(err.Error(), "admin.listen") {
 		t.Errorf("a port in use: %v", err)
 	}
+	cfg := load("127.0.0.1:0")
+	cfg.EDL.Listen = taken.Addr().String()
+	if _, err := New(context.Background(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), "edl.listen") {
+		t.Errorf("a port of the list in use: %v", err)
+	}
 	a, err := New(context.Background(), load("127.0.0.1:0"), Options{})
 	if err != nil {
 		t.Fatal(err)

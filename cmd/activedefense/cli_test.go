@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -251,6 +252,25 @@ func TestHangupTakesOverAConfigurationAndKeepsTheOldOneIfFaulty(t *testing.T) {
 		_, list := w.list()
 		return len(list) == len(judge(samples))-1 && !slices.Contains(w.tagged(), scanner)
 	})
+}
+
+func TestHangupKeepsTheOldConfigurationIfTheNewOneCannotWorkHere(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	w.append(nil)
+	d := w.start()
+	served := func() bool { code, _ := w.list(); s := w.status(); return code == 200 && s != nil && s.Ready }
+	w.until("the list is served", served)
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []string{w.edl, w.admin} { // an address that this host does not have
+		w.write(w.config, bytes.Replace(data, []byte(own), []byte("203.0.113.1:8443"), 1))
+		said := strings.Count(d.log(), "cannot work with the new configuration")
+		d.hangup()
+		w.until("it says so", func() bool { return strings.Count(d.log(), "cannot work with the new configuration") > said })
+		w.until("it goes on with the one before", served)
+	}
 }
 
 func TestReplaySaysWhoWouldHaveBeenBlocked(t *testing.T) {
