@@ -70,10 +70,10 @@ func (a *Agent) openStore(ctx context.Context, group *errgroup.Group) (*store.St
 	}
 }
 
-// serveLastGood serves the list as it was last saved. Without one, firewalls that ask get 503, and keep
+// serveLastGood serves the list as it was last saved, if nothing is served yet. Without one, firewalls that ask get 503, and keep
 // their own copies.
 func (a *Agent) serveLastGood(ctx context.Context, group *errgroup.Group) error {
-	if a.list == nil {
+	if a.list == nil || a.serving.Load() {
 		return nil
 	}
 	switch n, saved, err := a.list.LoadLastGood(); {
@@ -101,13 +101,18 @@ func (a *Agent) serveList(ctx context.Context, group *errgroup.Group) error {
 }
 
 // loadBlacklist reads the blacklist for the first time, trying for ever, publishes it, and opens the
-// list's listener if it is not open yet.
+// list's listener if it is not open yet. Until it can be read, the list is served as it was last saved.
 func (a *Agent) loadBlacklist(ctx context.Context, group *errgroup.Group, st *store.Store) (*feed, error) {
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.enforcers = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.enforcers
 	f.health, f.log = &a.stats.store, a.log
-	ok := a.insist(ctx, userStart, func() error { return f.syncOnce(ctx) })
-	if !ok {
+	if err := f.syncOnce(ctx); err != nil && ctx.Err() == nil {
+		a.stats.store.failed(a.log, userStart, err, a.now())
+		if err := a.serveLastGood(ctx, group); err != nil {
+			return nil, err
+		}
+	}
+	if !a.insist(ctx, userStart, func() error { return f.syncOnce(ctx) }) {
 		return nil, nil
 	}
 	a.log.Info().Int("addresses", len(f.entries)).Str("store", st.Kind()).Msg("blacklist loaded")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"activedefense/agent"
 )
 
 // A line between the agent and the database that can be cut.
@@ -113,6 +116,43 @@ func TestPostgreSQLAwayStopsReadingAndLosesNothing(t *testing.T) {
 	w.append(text(samples[2*third:]))
 	w.expect(samples)
 	w.expectRecords(samples)
+}
+
+// A database that opens and whose blacklist cannot be read: locked by a maintenance job, or half restored.
+func TestABlacklistThatCannotBeReadAtStartLeavesTheSavedListServed(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	samples := generate(2000, time.Now().UTC(), rand.New(rand.NewPCG(61, 62)))
+	w.append(text(samples))
+	d := w.start()
+	w.expect(samples)
+	d.stop()
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "state", agent.DatabaseFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	alter := func(statement string) {
+		t.Helper()
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter("ALTER TABLE counters RENAME TO elsewhere")
+	d = w.start()
+	w.until("the saved list is served", func() bool {
+		code, list := w.list()
+		slices.Sort(list)
+		return code == 200 && slices.Equal(list, judge(samples))
+	})
+	if code, body := w.get("/readyz"); code != 503 {
+		t.Errorf("/readyz answers %d %s", code, body)
+	}
+	alter("ALTER TABLE elsewhere RENAME TO counters")
+	w.until("it is ready when the blacklist can be read", func() bool { s := w.status(); return s != nil && s.Ready })
+	w.expect(samples)
+	if code, _ := d.stop(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
 }
 
 func TestSIGTERMUnderLoadLosesNothing(t *testing.T) {
