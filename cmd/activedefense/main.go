@@ -91,6 +91,6 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.configCommand(), a.replayCommand(), a.explainCommand(),
-		a.blacklistCommand(), a.recordsCommand(), a.verifyCommand(), a.statusCommand(), a.keygenCommand(), a.versionCommand())
+		a.blacklistCommand(), a.recordsCommand(), a.verifyCommand(), a.provisionCommand(), a.statusCommand(), a.keygenCommand(), a.versionCommand())
 	return root
 }

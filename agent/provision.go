@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"activedefense/config"
+	"activedefense/firewall"
+)
+
+// Step is one thing that is missing on a firewall.
+type Step = firewall.Step
+
+// ProvisionOptions say what is done about what is missing.
+type ProvisionOptions struct {
+	Firewall string // "": all of the configuration
+	Apply    bool   // write it to the candidate configuration
+	Adopt    bool   // also where an object is somebody else's
+	Commit   bool   // publish what we wrote
+	Version  string // of the program
+	// Progress, if not nil, is told of each firewall's plan, and then, if anything was done, what.
+	Progress func(name string, steps []Step, done string)
+}
+
+// Provision plans, and carries out if it is told to, what the policies of the firewalls lack. Of a pair, the member
+// that takes changes is written to. The steps that are left are given; an error of one firewall ends it.
+func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []Step, err error) {
+	open := &devices{agent: "activedefense/" + opts.Version, calls: newCallCounts(), open: map[string]*firewall.Device{}}
+	known := false
+	for _, fw := range cfg.Firewalls {
+		if opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall) {
+			continue
+		}
+		known = true
+		members, err := open.pair(fw)
+		if err != nil {
+			return left, err
+		}
+		steps, err := provisionOne(ctx, cfg, fw, members, opts)
+		for _, m := range members {
+			m.Close()
+		}
+		left = append(left, steps...)
+		if err != nil {
+			return left, err
+		}
+	}
+	if !known {
+		return nil, unknownFirewall(cfg, opts.Firewall)
+	}
+	return left, nil
+}
+
+func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*firewall.Device, opts ProvisionOptions) ([]Step, error) {
+	device, err := firewall.Active(ctx, members...)
+	if err != nil {
+		return nil, err
+	}
+	want := expectation(cfg, fw, nil, time.Now())
+	want.MayProvision = true
+	steps, err := device.Plan(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	opts.Progress(device.Name(), steps, "")
+	if opts.Apply && len(steps) > 0 {
+		taken, err := device.Apply(ctx, steps, opts.Adopt)
+		opts.Progress(device.Name(), nil, fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(steps)))
+		if err != nil {
+			return steps, err
+		}
+		if steps, err = device.Plan(ctx, want); err != nil {
+			return steps, err
+		}
+	}
+	if opts.Commit {
+		done, err := device.CommitOurs(ctx, want, fw.CommitAdmin)
+		if err != nil {
+			return steps, err
+		}
+		what := "committed, our own edits only"
+		if !done {
+			what = "nothing of ours to commit"
+		}
+		opts.Progress(device.Name(), nil, what)
+	}
+	return steps, nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"activedefense/agent"
+)
+
+// configure makes the world's firewall one of a mode that knows where list and logs are.
+func (w *world) configure(mode string) {
+	w.t.Helper()
+	w.write(w.config, fmt.Appendf(nil, `state_dir: %[1]s/state
+log: {level: info, format: json}
+inputs: [{path: %[1]s/logs/*.log, timezone: UTC}]
+edl: {listen: %[2]q, url: "https://%[2]s/files/blacklist.txt"}
+admin: {listen: %[3]q}
+firewalls:
+  - {name: LAB-FW-01, url: %[4]q, api_key_file: %[1]s/fw.key, ca_file: %[1]s/fw-ca.pem, mode: %[5]s, syslog_address: "127.0.0.1:5514",
+     commit_interval: 1s, refresh_interval: 1s}
+`, w.dir, w.edl, w.admin, w.sim.URL(), mode))
+}
+
+func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
+	for _, mode := range []string{"dynamic-tag", "address-group", "edl"} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t, "sqlite", "")
+			w.configure(mode)
+			w.append(nil)
+			if stdout, stderr, code := w.run("verify"); code != 1 || !strings.Contains(stdout, "block-rule") {
+				t.Fatalf("verify of an empty firewall: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			w.start()
+			w.until("the list is served", func() bool { s := w.status(); return s != nil && s.List != nil && s.List.Loaded })
+
+			plan := jsonSteps(w, "provision")
+			if len(plan) < 7 {
+				t.Fatalf("a plan of %d steps: %v", len(plan), plan)
+			}
+			if strings.Contains(w.sim.Candidate(), "active-defense-block") {
+				t.Fatal("a plan has changed the firewall")
+			}
+			stdout, stderr, code := w.run("provision", "--apply", "--commit")
+			if code != 0 {
+				t.Fatalf("provision --apply --commit: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			w.sim.FetchLists()
+			for _, c := range jsonLines[agent.Check](w, "verify") {
+				if c.Result != "pass" && c.Check != "api-role" { // the simulated administrator is a superuser
+					t.Errorf("%s %s: %s", c.Result, c.Check, c.Detail)
+				}
+			}
+			if again := jsonSteps(w, "provision"); len(again) != 0 {
+				t.Errorf("the second plan has %v", again)
+			}
+			if key, err := os.ReadFile(w.dir + "/fw.key"); err != nil || strings.Contains(stdout+stderr, string(key)) {
+				t.Errorf("the key is printed, or cannot be read: %v", err)
+			}
+		})
+	}
+}
+
+// jsonSteps gives the plan of a provision; the checks that follow it are not among them.
+func jsonSteps(w *world, args ...string) []agent.Step {
+	w.t.Helper()
+	var steps []agent.Step
+	for _, s := range jsonLines[agent.Step](w, args...) {
+		if s.Action != "" {
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+func TestVerifyAndProvisionOfAnUnknownFirewall(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	for _, command := range []string{"verify", "provision"} {
+		if _, stderr, code := w.run(command, "--firewall", "nobody"); code != 2 || !strings.Contains(stderr, "LAB-FW-01") {
+			t.Errorf("%s: exit status %d: %s", command, code, stderr)
+		}
+	}
+	if _, stderr, code := w.run("provision", "--adopt"); code != 2 || !strings.Contains(stderr, "--apply") {
+		t.Errorf("--adopt alone: exit status %d: %s", code, stderr)
+	}
+}
