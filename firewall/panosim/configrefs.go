@@ -24,6 +24,7 @@ type inventory struct {
 	root  *element
 	more  func(scope string) []*element // further places in which objects stand that a scope can name
 	names map[*element]map[string]bool
+	asked int
 
 	brought map[object]bool // by an edit that is looked at
 }
@@ -51,21 +52,29 @@ func (n *inventory) has(scope string, kinds []string, name string) bool {
 	return false
 }
 
-// in looks the name up among the entries of a container, which may be nil.
+// in looks the name up among the entries of a container, which may be nil. A set of names is made once so many
+// names have been asked for that it pays.
 func (n *inventory) in(container *element, name string) bool {
 	if container == nil {
 		return false
 	}
-	names := n.names[container]
-	if names == nil {
+	names, known := n.names[container]
+	if n.asked++; !known && n.asked > fewNames {
 		names = make(map[string]bool, len(container.children))
 		for _, e := range container.children {
 			names[e.id()] = true
 		}
 		n.names[container] = names
+		known = true
 	}
-	return names[name]
+	if known {
+		return names[name]
+	}
+	return container.entry(name) != nil
 }
+
+// fewNames is up to where a search through the list is cheaper than a set.
+const fewNames = 8
 
 // scopeOf gives the element of a virtual system or a device group; nil: there is none of that name.
 func scopeOf(root *element, name string) *element {
@@ -125,15 +134,18 @@ func (s *schema) define(e *element, scope string, out []object) []object {
 type referrers struct {
 	root    *element
 	objects map[object]bool
+	names   map[string]bool // of the objects
+	only    string          // the name, if there is one
 	kinds   map[string]bool
 	visit   func(at chain, o object) // at ends with the leaf, the member or the entry whose text or name it is
 	skip    func(*element) bool      // what is not looked into
 }
 
 func newReferrers(objects map[object]bool) *referrers {
-	r := &referrers{objects: objects, kinds: map[string]bool{}}
+	r := &referrers{objects: objects, names: map[string]bool{}, kinds: map[string]bool{}}
 	for o := range objects {
-		r.kinds[o.kind] = true
+		r.kinds[o.kind], r.names[o.name] = true, true
+		r.only = o.name
 	}
 	return r
 }
@@ -142,7 +154,7 @@ func newReferrers(objects map[object]bool) *referrers {
 func (r *referrers) walk(root *element) {
 	r.root = root
 	if s, ok := firewallSchema.below(root.name); ok && len(r.objects) > 0 {
-		r.look(s, chain{root}, sharedScope)
+		r.look(s, append(make(chain, 0, maxSteps), root), sharedScope)
 	}
 }
 
@@ -155,22 +167,25 @@ func (r *referrers) look(s *schema, at chain, scope string) {
 		r.refer(s, at, scope, e.text)
 		return
 	}
+	if s.list {
+		for _, member := range e.children {
+			if r.named(member.text) { // lists are long and objects few
+				r.refer(s, append(at, member), scope, member.text)
+			}
+		}
+		return
+	}
 	for _, child := range e.children {
 		inner := scope
 		if e.name == "vsys" || e.name == "device-group" {
 			inner = child.id()
 		}
 		next := append(at, child)
-		switch {
-		case s.list:
-			r.refer(s, next, scope, child.text)
-		case s.entry != nil:
+		if s.entry != nil {
 			r.refer(s, next, scope, child.id())
-			r.look(s.entry, next, inner)
-		default:
-			below, _ := s.below(child.name)
-			r.look(below, next, inner)
 		}
+		below, _ := s.below(child.name)
+		r.look(below, next, inner)
 	}
 }
 
@@ -186,6 +201,9 @@ func (r *referrers) concerns(s *schema) bool {
 
 // refer reports a reference if the name means one of the objects: of the same scope, or a shared one.
 func (r *referrers) refer(s *schema, at chain, scope, name string) {
+	if !r.named(name) {
+		return
+	}
 	for _, kind := range s.refers {
 		if o := (object{kind, scope, name}); r.objects[o] {
 			r.visit(at, o)
@@ -196,6 +214,14 @@ func (r *referrers) refer(s *schema, at chain, scope, name string) {
 			return
 		}
 	}
+}
+
+// named says whether one of the objects has the name.
+func (r *referrers) named(name string) bool {
+	if len(r.names) == 1 {
+		return name == r.only
+	}
+	return r.names[name]
 }
 
 // hidden says whether the scope has an object of its own that hides the shared one of this name.

@@ -36,37 +36,46 @@ func rights() []Right {
 func (s *Sim) SetRole(admin string, allowed ...Right) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	permissions := "<superuser>yes</superuser>"
-	profile := admin + "-role"
 	t := newTree(s.runningLocked())
-	put := func(path []string, content string) {
-		x := xpath{}
-		for _, name := range path {
-			step := pathStep{name: name}
-			if id, ok := strings.CutPrefix(name, "entry="); ok {
-				step = pathStep{name: "entry", chosen: []key{{"entry", id}}}
-			}
-			x.steps = append(x.steps, step)
-		}
-		e, err := parseConfig(content)
-		if err != nil {
-			panic(err) // written below
-		}
-		_, _ = (&edit{action: "edit", path: x, element: e, mark: &mark{gone: true}}).apply(&t)
-	}
+	role := leafElement("superuser", "yes")
 	if len(allowed) > 0 {
-		permissions = "<custom><profile>" + escape(profile) + "</profile></custom>"
-		var b strings.Builder
+		profile := key{"entry", admin + "-role"}
+		granted := &element{name: "xmlapi"}
 		for _, r := range rights() {
-			b.WriteString("<" + string(r) + ">" + map[bool]string{true: "enable", false: "disable"}[slices.Contains(allowed, r)] +
-				"</" + string(r) + ">")
+			setting := "disable"
+			if slices.Contains(allowed, r) {
+				setting = "enable"
+			}
+			granted.children = append(granted.children, leafElement(string(r), setting))
 		}
-		put([]string{"config", "shared", "admin-role", "entry=" + profile},
-			`<entry name="`+escape(profile)+`"><role><device><xmlapi>`+b.String()+`</xmlapi></device></role></entry>`)
+		t.put(profile, wrapped(granted, "device", "role"), "config", "shared", "admin-role")
+		role = wrapped(leafElement("profile", profile.id), "custom")
 	}
-	put([]string{"config", "mgt-config", "users", "entry=" + admin, "permissions"},
-		"<permissions><role-based>"+permissions+"</role-based></permissions>")
+	t.put(key{"entry", admin}, wrapped(role, "role-based", "permissions"), "config", "mgt-config", "users")
 	s.setRunningLocked(t.state())
+}
+
+func leafElement(name, text string) *element { return &element{name: name, text: text} }
+
+// wrapped puts an element into others, the innermost named first.
+func wrapped(e *element, names ...string) *element {
+	for _, name := range names {
+		e = &element{name: name, children: []*element{e}}
+	}
+	return e
+}
+
+// put makes the one child of an entry in a list, in place of the entry that stands there.
+func (t *tree) put(entry key, child *element, list ...string) {
+	e := entry.make()
+	e.children = []*element{child}
+	path := xpath{}
+	for _, name := range list {
+		path.steps = append(path.steps, pathStep{name: name})
+	}
+	path.steps = append(path.steps, pathStep{name: entry.element, chosen: []key{entry}})
+	// It is made where it is missing, so nothing can be wrong.
+	_, _ = (&edit{action: "edit", path: path, element: e, mark: &mark{gone: true}}).apply(t)
 }
 
 // superuserLocked says whether the administrator may do everything.
