@@ -33,7 +33,8 @@ type list struct {
 	tried    time.Time // zero: never
 	fetched  time.Time // zero: never
 	kept     int       // entries within the platform's limit, from the first
-	enforced spans
+	enforced spans     // those
+	source   *listFile // from which enforced was made
 }
 
 // ListState is what the firewall holds of an External Dynamic List.
@@ -217,7 +218,10 @@ func (s *Sim) enforceListsLocked() {
 
 // enforce prepares the first entries to be matched.
 func (l *list) enforce(kept int) {
-	l.kept, l.enforced = kept, nil
+	if l.source == l.file && l.kept == kept {
+		return
+	}
+	l.source, l.kept, l.enforced = l.file, kept, nil
 	if kept > 0 {
 		list := make([]span, kept)
 		for i, e := range l.file.entries[:kept] {

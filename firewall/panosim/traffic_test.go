@@ -117,6 +117,7 @@ func TestOtherConditions(t *testing.T) {
 		{"to other zone", fieldXML("to", "trust"), plain, false},
 		{"intrazone", "<rule-type>intrazone</rule-type>", plain, false},
 		{"intrazone within", "<rule-type>intrazone</rule-type>" + fieldXML("from", "untrust"), within, true},
+		{"intrazone has no other zone", "<rule-type>intrazone</rule-type>" + fieldXML("to", "dmz"), within, true},
 		{"interzone", "<rule-type>interzone</rule-type>", plain, true},
 		{"interzone within", "<rule-type>interzone</rule-type>", within, false},
 		{"service", fieldXML("service", "alt"), alt, true},
@@ -200,6 +201,9 @@ func TestACommitChangesWhatDecides(t *testing.T) {
 
 func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig("", "", ruleXML("own", "allow", fieldXML("source", "192.0.2.1", "192.0.2.2")))})
+	if v := s.Packet(inbound("192.0.2.2")); v.Rule != "own" {
+		t.Errorf("before the push: %+v", v)
+	}
 	group, err := parseConfig(`<entry name="dg"><address><entry name="pushed"><ip-netmask>192.0.2.2</ip-netmask></entry></address>
 		<pre-rulebase><security><rules>` + ruleXML("pre", "deny", fieldXML("source", "pushed")) + `</rules></security></pre-rulebase>
 		<post-rulebase><security><rules>` + ruleXML("post", "reset-both", fieldXML("source", "192.0.2.1", "192.0.2.3")) + `</rules></security>

@@ -43,14 +43,14 @@ func single(a netip.Addr) span { return span{a, a} }
 // spans is a set of addresses: sorted, without overlaps. The zero value is empty.
 type spans []span
 
-// newSpans sorts and merges; list is changed.
+// newSpans sorts and merges; list is changed. IPv6 sorts behind IPv4, so the two never merge.
 func newSpans(list []span) spans {
 	slices.SortFunc(list, func(a, b span) int {
 		return cmp.Or(a.first.Compare(b.first), a.last.Compare(b.last))
 	})
 	var out spans
 	for _, s := range list {
-		if n := len(out); n > 0 && s.first.BitLen() == out[n-1].last.BitLen() && s.first.Compare(out[n-1].last) <= 0 {
+		if n := len(out); n > 0 && s.first.Compare(out[n-1].last) <= 0 {
 			if s.last.Compare(out[n-1].last) > 0 {
 				out[n-1].last = s.last
 			}
