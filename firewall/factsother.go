@@ -151,9 +151,10 @@ func (f *Facts) readList(ctx context.Context, d *Device, want Expectation) {
 	f.refreshes = learn(finishedRefreshes(all), err)
 }
 
-// finishedRefreshes gives the jobs that fetched lists, the latest first.
+// finishedRefreshes gives the jobs that fetched lists, the latest first: EDLRefresh when told to, EDLFetch after a commit
+// and by the clock (of the second no record was seen).
 func finishedRefreshes(all []job) []job {
-	out := slices.DeleteFunc(slices.Clone(all), func(j job) bool { return !strings.EqualFold(j.kind, "EDLRefresh") || !j.done })
+	out := slices.DeleteFunc(slices.Clone(all), func(j job) bool { return !strings.HasPrefix(strings.ToLower(j.kind), "edl") || !j.done })
 	slices.SortFunc(out, func(a, b job) int { return cmp.Compare(b.id, a.id) })
 	return out
 }
