@@ -72,14 +72,14 @@ func TestCommitJob(t *testing.T) {
 		!strings.Contains(got, "<positionInQ>1</positionInQ>") {
 		t.Errorf("queued job = %s", got)
 	}
-	c.advance(time.Minute)
+	c.advance(70 * time.Second) // nobody looked when the first ended and the second began
 	expect(t, "ended", p.job(1), head+`<status>FIN</status><queued>NO</queued><stoppable>no</stoppable><result>OK</result><tfin>12:01:40</tfin>`+
 		`<description>d &amp; e</description><positionInQ>0</positionInQ><progress>100</progress>`+
 		`<details><line>Configuration committed successfully</line></details><warnings></warnings></job></result></response>`)
 	if running := s.Running(); !strings.Contains(running, "a.example") || strings.Contains(running, "b.example") {
 		t.Errorf("running = %s", running)
 	}
-	c.advance(100 * time.Second)
+	c.advance(90 * time.Second)
 	if !strings.Contains(s.Running(), "b.example") || s.Pending("") != 0 {
 		t.Error("the second commit has not ended when its time was over")
 	}
