@@ -24,7 +24,7 @@ func (p *policy) group(e *element) *dynamicGroup {
 
 func newDynamicGroup(e *element) *dynamicGroup {
 	g := &dynamicGroup{name: e.id(), text: e.child("dynamic").value("filter")}
-	g.filter, _ = parseGroupFilter(g.text) // a commit refuses what cannot be read; Options.Config may hold it
+	g.filter, _ = parseGroupFilter(g.text) // what cannot be read matches nothing
 	return g
 }
 

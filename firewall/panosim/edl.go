@@ -190,6 +190,9 @@ func (s *Sim) List(vsys, name string) (ListState, bool) {
 // definitions ("list entries only count toward the maximum if the list is used in policy"; those beyond it are
 // skipped with a system log), and prepares what is enforced.
 func (s *Sim) enforceListsLocked() {
+	if len(s.plane.lists) == 0 {
+		return
+	}
 	used := map[listID]bool{}
 	for _, vsys := range s.opts.VSys {
 		maps.Copy(used, s.policyLocked(vsys).used)

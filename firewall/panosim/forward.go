@@ -24,12 +24,12 @@ func (s *Sim) forwardLocked(p *policy, r *record) []syslogLine {
 		return nil
 	}
 	var lines []syslogLine
-	for _, match := range p.scope.find(r.setting, "log-settings", "profiles").child("match-list").entries() {
+	for _, match := range p.find(r.setting, "log-settings", "profiles").child("match-list").entries() {
 		if match.value("log-type") != strings.ToLower(r.log) || !s.forwardsLocked(p, r, match) {
 			continue
 		}
 		for _, name := range match.child("send-syslog").members() {
-			if profile := p.scope.find(name, "log-settings", "syslog"); profile != nil {
+			if profile := p.find(name, "log-settings", "syslog"); profile != nil {
 				lines = append(lines, s.linesLocked(profile, r)...)
 			}
 		}

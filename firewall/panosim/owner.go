@@ -190,6 +190,7 @@ func (s *Sim) Reboot() {
 	if s.dialect.CandidateOverReboot == CandidateLost {
 		s.revertLocked(func(*edit) bool { return true })
 	}
+	s.plane.restartLocked()
 	s.booted = now
 	s.logLocked("critical", "general", "System restart")
 	s.mu.Unlock()

@@ -104,6 +104,14 @@ func TestSessionsAreBoundedAndEnd(t *testing.T) {
 	}
 	s, _ := sessionSim(t, Options{})
 	v := s.Packet(inbound("192.0.2.1"))
+	second := s.Packet(inbound("192.0.2.2")).Session
+	s.Reboot()
+	if len(s.Sessions()) != 0 || s.EndSession(second) {
+		t.Error("a session outlives a restart")
+	}
+	if v = s.Packet(inbound("192.0.2.1")); v.Session <= second {
+		t.Errorf("number %d is given again", v.Session)
+	}
 	if !s.EndSession(v.Session) || s.EndSession(v.Session) || len(s.Sessions()) != 0 {
 		t.Error("a session ends once")
 	}

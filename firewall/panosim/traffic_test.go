@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // deviceConfig wraps the content of vsys1, of shared and of the rulebase.
@@ -244,6 +245,28 @@ func TestThreatsNeedAProfile(t *testing.T) {
 		if p.Threat.Severity != "" {
 			t.Error("the caller's threat was changed")
 		}
+	}
+}
+
+func TestAGroupOfFiftyThousandIsCompiledQuickly(t *testing.T) {
+	var objects, members strings.Builder
+	for i := range 50_000 {
+		a := host(i).Addr().String()
+		fmt.Fprintf(&objects, `<entry name="ad-%s"><ip-netmask>%s</ip-netmask></entry>`, a, a)
+		fmt.Fprintf(&members, `<member>ad-%s</member>`, a)
+	}
+	s := start(t, Options{Config: deviceConfig("", `<address>`+objects.String()+`</address><address-group><entry name="g"><static>`+members.String()+`</static></entry></address-group>`,
+		ruleXML("block", "deny", fieldXML("source", "g")))})
+	began := time.Now()
+	if got := ruleFor(s, "10.0.195.79"); got != "block" {
+		t.Errorf("the last of the group meets %s", got)
+	}
+	if got := ruleFor(s, "10.0.195.80"); got == "block" {
+		t.Error("an address beside the group is blocked")
+	}
+	// One lookup after the other would take minutes.
+	if d := time.Since(began); d > 10*time.Second {
+		t.Errorf("took %v", d)
 	}
 }
 

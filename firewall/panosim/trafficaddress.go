@@ -69,7 +69,7 @@ func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth in
 	if depth > maxNesting {
 		return
 	}
-	if object := p.scope.find(name, "address"); object != nil {
+	if object := p.find(name, "address"); object != nil {
 		if s, ok := objectSpan(object); ok {
 			*fixed = append(*fixed, s)
 		} else if w, ok := parseWildcard(object.value("ip-wildcard")); ok {
@@ -77,7 +77,7 @@ func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth in
 		}
 		return
 	}
-	if group := p.scope.find(name, "address-group"); group != nil {
+	if group := p.find(name, "address-group"); group != nil {
 		if group.child("dynamic") != nil {
 			out.groups = append(out.groups, p.group(group))
 			return

@@ -46,6 +46,13 @@ func (s *Sim) policyChangedLocked() {
 	s.refreshListsLocked()
 }
 
+// restartLocked is what a restart does to the data plane: sessions are gone, and so is what keys have set. Lists are
+// kept ("you reboot the firewall, management plane, or data plane").
+func (p *plane) restartLocked() {
+	p.sessions = sessionTable{last: p.sessions.last}
+	clear(p.targets)
+}
+
 // policySource is what a policy is made from. What it points to is never modified, so the same pointers are the
 // same policy.
 type policySource struct{ running, group, shared *element }

@@ -12,8 +12,9 @@ type policy struct {
 	inter  *rule   // interzone-default
 	groups map[string]*dynamicGroup
 	tagged []taggedObject
-	used   map[listID]bool // lists that a rule names
-	warned map[string]bool // filters of log forwarding that were complained about
+	used   map[listID]bool                  // lists that a rule names
+	index  map[*element]map[string]*element // of long lists of objects, see find
+	warned map[string]bool                  // filters of log forwarding that were complained about
 }
 
 // rule is one security rule.
@@ -36,7 +37,7 @@ type rule struct {
 func newPolicy(vsys string, source policySource, pre, post, objects []*element) *policy {
 	p := &policy{
 		vsys: vsys, source: source, scope: newScope(source.running, vsys, objects),
-		groups: map[string]*dynamicGroup{}, used: map[listID]bool{}, warned: map[string]bool{},
+		index: map[*element]map[string]*element{}, groups: map[string]*dynamicGroup{}, used: map[listID]bool{}, warned: map[string]bool{},
 	}
 	p.tagged = p.scope.taggedObjects()
 	rulebase := vsysElement(source.running, vsys).child("rulebase")
@@ -113,7 +114,7 @@ func (p *policy) vulnerability(e *element) bool {
 		return true
 	}
 	for _, name := range setting.child("group").members() {
-		if len(p.scope.find(name, "profile-group").child("vulnerability").members()) > 0 {
+		if len(p.find(name, "profile-group").child("vulnerability").members()) > 0 {
 			return true
 		}
 	}

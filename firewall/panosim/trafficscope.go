@@ -39,5 +39,30 @@ func (s scope) all(path ...string) []*element {
 	return out
 }
 
+// find is that of the policy's scope, quick also among the thousands of addresses of a group.
+func (p *policy) find(name string, path ...string) *element {
+	for _, root := range p.scope {
+		if e := p.entry(root.down(path...), name); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func (p *policy) entry(list *element, name string) *element {
+	if list == nil || len(list.children) < indexFrom {
+		return list.entry(name)
+	}
+	index := p.index[list]
+	if index == nil {
+		index = make(map[string]*element, len(list.children))
+		for _, e := range list.entries() {
+			index[e.id()] = e
+		}
+		p.index[list] = index
+	}
+	return index[name]
+}
+
 // maxNesting bounds groups in groups; PAN-OS refuses circles at the commit, Options.Config may hold one.
 const maxNesting = 20

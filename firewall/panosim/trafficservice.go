@@ -72,7 +72,7 @@ func (p *policy) addService(out *services, name string, depth int) {
 	if depth > maxNesting {
 		return
 	}
-	if object := p.scope.find(name, "service"); object != nil {
+	if object := p.find(name, "service"); object != nil {
 		for _, protocol := range []string{"tcp", "udp"} {
 			if e := object.down("protocol", protocol); e != nil {
 				port, source := e.value("port"), e.value("source-port")
@@ -81,7 +81,7 @@ func (p *policy) addService(out *services, name string, depth int) {
 		}
 		return
 	}
-	if group := p.scope.find(name, "service-group"); group != nil {
+	if group := p.find(name, "service-group"); group != nil {
 		for _, member := range group.child("members").members() {
 			p.addService(out, member, depth+1)
 		}
@@ -150,7 +150,7 @@ func (p *policy) applications(e *element) []string {
 	var add func(names []string, depth int)
 	add = func(names []string, depth int) {
 		for _, name := range names {
-			if group := p.scope.find(name, "application-group"); group != nil && depth < maxNesting {
+			if group := p.find(name, "application-group"); group != nil && depth < maxNesting {
 				add(group.child("members").members(), depth+1)
 			} else {
 				out = append(out, name)
