@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -89,7 +90,8 @@ var errNotAsked = errors.New("it was not asked")
 // Facts asks the firewall everything that Verify needs to know. It changes nothing: it makes about fifteen calls, more
 // when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
 //
-// It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare.
+// It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
+// ctx ends, what was not asked yet carries its error.
 func (d *Device) Facts(ctx context.Context, want Expectation) *Facts {
 	f := &Facts{Firewall: d.opts.Name, VSys: d.opts.VSys, insecure: d.opts.InsecureSkipVerify}
 	if err := d.identify(ctx); err != nil {
@@ -99,6 +101,10 @@ func (d *Device) Facts(ctx context.Context, want Expectation) *Facts {
 	f.info = learn(d.Info(), nil)
 	_, f.version = d.past()
 	f.readRunning(ctx, d)
+	if k := Kind(f.own.err); k == KindUnreachable || k == KindTimeout || k == KindCanceled {
+		f.nothing(f.own.err) // it went away; every further question would wait for it
+		return f
+	}
 	if f.own.err == nil && f.own.value == nil {
 		f.nothing(d.fail("read the virtual system", &Error{Kind: KindUnsupported, Text: "there is no virtual system " + f.VSys + " on it"}))
 		return f
@@ -124,7 +130,7 @@ func (f *Facts) nothing(err error) {
 
 // policyError is why the rules and objects cannot be judged; nil: they can.
 func (f *Facts) policyError() error {
-	return errors.Join(f.own.err, f.shared.err, f.vsysPushed.err, f.barePushed.err)
+	return cmp.Or(f.own.err, f.shared.err, f.vsysPushed.err, f.barePushed.err)
 }
 
 // policy puts together what was read.

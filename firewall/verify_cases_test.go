@@ -310,6 +310,7 @@ func verifyCases() []verifyCase {
 		{"sensor-source", "the sensor rule is for one source", []change{in(sensor, swap("<source><member>any</member>", "<source><member>partner</member>"))}, fail(CheckSensor, "only some sources"), ""},
 		{"sensor-logs", "the sensor rule has no log forwarding profile", []change{in(sensor, swap(logsToUs, ""))}, fail(CheckSensor, "has no log forwarding profile"), ""},
 		{"sensor-log-end", "the sensor rule does not log", []change{add(sensor, "<log-end>no</log-end>")}, fail(CheckSensor, "logs no sessions"), ""},
+		{"sensor-log-start", "the sensor rule logs the start of sessions alone", []change{add(sensor, "<log-start>yes</log-start><log-end>no</log-end>")}, warn(CheckSensor, "only the start"), ""},
 		{"sensor-default-rules", "the default rules deny and log, in place of a sensor rule", []change{
 			drop(sensor),
 			swap("<rulebase>", `<rulebase><default-security-rules><rules>

@@ -40,6 +40,9 @@ func (v *verifier) listSource(r *report) {
 		return
 	}
 	name := lists[0].attr("name")
+	if inRule := map[string]bool{name: true}; !slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, inRule) }) {
+		r.note("no rule names the list %s, so that it blocks nothing and is not fetched", quoteAll([]string{name}))
+	}
 	v.listAuthority(r, lists[0])
 	if !v.want.CertificateEnds.IsZero() {
 		if left := v.want.CertificateEnds.Sub(v.want.Now); left < certificateMargin {

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 )
@@ -11,16 +12,17 @@ func (v *verifier) forwarding(r *report) {
 		return
 	}
 	if len(v.logs) == 0 {
-		r.fail(v.forwardingRemedy(v.want.Names.Logs, logTraffic)+" "+v.forwardingRemedy(v.want.Names.Logs, logThreat), "no log forwarding profile sends to us")
+		missing := logProfile{name: v.want.Names.Logs}
+		r.fail(v.forwardingRemedy(missing, logTraffic)+" "+v.forwardingRemedy(missing, logThreat), "no log forwarding profile sends to us")
 		return
 	}
 	for _, l := range v.usedLogs() {
 		for _, kind := range []string{logTraffic, logThreat} {
 			switch how, filters := l.forwards(kind, v.servers); how {
 			case forwardsNothing:
-				r.fail(v.forwardingRemedy(l.name, kind), "the profile %s sends no %s logs to us", quoteAll([]string{l.name}), kind)
+				r.fail(v.forwardingRemedy(l, kind), "the profile %s sends no %s logs to us", quoteAll([]string{l.name}), kind)
 			case forwardsSome:
-				r.fail(v.forwardingRemedy(l.name, kind), "the profile %s sends only %s logs to us that pass %s", quoteAll([]string{l.name}), kind, quoteAll(filters))
+				r.fail(v.forwardingRemedy(l, kind), "the profile %s sends only %s logs to us that pass %s", quoteAll([]string{l.name}), kind, quoteAll(filters))
 			}
 		}
 		r.note("the profile %s sends all traffic and threat logs to us", quoteAll([]string{l.name}))
@@ -36,8 +38,11 @@ func (v *verifier) usedLogs() []logProfile {
 		func(logProfile) bool { return true })
 }
 
-func (v *verifier) forwardingRemedy(profile, kind string) string {
-	server := v.serverName()
+func (v *verifier) forwardingRemedy(l logProfile, kind string) string {
+	profile, server := l.name, v.serverName()
+	if l.scope.pushed {
+		return fmt.Sprintf("On Panorama, Objects > Log Forwarding > %s > Add, in the device group that it comes from: log type %s, filter All Logs, Syslog %s; then push.", profile, kind, word(server))
+	}
 	return v.cli.or(fmt.Sprintf("Objects > Log Forwarding > %s > Add: log type %s, filter All Logs, Syslog %s. ", profile, kind, word(server)) +
 		v.cli.set(`log-settings profiles %s match-list %s log-type %s filter "All Logs" send-syslog %s`, word(profile), kind, kind, word(server)))
 }
@@ -91,9 +96,12 @@ func (v *verifier) serverRemedy() string {
 	if address == "" {
 		address = "ADDRESS-OF-THIS-HOST"
 	}
-	host, _, _ := strings.Cut(address, ":")
-	if strings.Count(address, ":") > 1 {
-		host = address
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]")
+	}
+	if len(v.servers) > 0 && v.servers[0].scope.pushed {
+		return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Servers, in the template that it comes from: %s; then push.", v.serverName(), address)
 	}
 	return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Servers: %s. ", v.serverName(), address) +
 		"CLI: " + fmt.Sprintf("set shared log-settings syslog %s server %s server %s", word(v.serverName()), word(v.want.Names.Syslog), host))
@@ -102,6 +110,9 @@ func (v *verifier) serverRemedy() string {
 func (v *verifier) oneFormat(r *report, s syslogProfile, kind, have, want string) {
 	profile := quoteAll([]string{s.name})
 	remedy := func(format string) string {
+		if s.scope.pushed {
+			return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Custom Log Format, in the template that it comes from: %s; then push.", s.name, format)
+		}
 		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Custom Log Format > %s: %s", s.name, strings.ToUpper(kind[:1])+kind[1:], format))
 	}
 	switch {

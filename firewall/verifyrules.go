@@ -343,14 +343,17 @@ func (v *verifier) logFaults(x rule) []string {
 	case !ours:
 		faults = append(faults, "has the log forwarding profile "+quoteAll([]string{x.logProfile})+", which does not send to us")
 	}
-	switch {
-	case !x.logEnd && !x.logStart:
+	if !x.logEnd && !x.logStart {
 		faults = append(faults, "logs no sessions")
-	case !x.logEnd && !x.allows():
-		faults = append(faults, "logs only the start of sessions, which those it denies do not have")
 	}
 	return faults
 }
+
+// startOnly tells whether a rule that denies logs the start of sessions alone. What is then logged of a session that is
+// never let in, no source says.
+func startOnly(x rule) bool { return !x.allows() && x.logStart && !x.logEnd }
+
+const startOnlyText = "logs only the start of sessions, and it is not known whether denied ones have one"
 
 func (v *verifier) logRemedy(x rule) string {
 	if x.layer.pushed() {
@@ -378,7 +381,11 @@ func (v *verifier) blockLogs(r *report) {
 			r.note("%s allows, and its logs do not matter", x)
 			continue
 		}
-		if faults := v.logFaults(x); len(faults) > 0 {
+		faults := v.logFaults(x)
+		if startOnly(x) {
+			faults = append(faults, startOnlyText)
+		}
+		if len(faults) > 0 {
 			r.warn(v.logRemedy(x), "%s %s, so that activity of a blocked source is not seen and does not prolong its block", x, strings.Join(faults, ", "))
 		}
 		r.note("%s logs to us by %s", x, quoteAll([]string{x.logProfile}))
@@ -406,8 +413,13 @@ func (v *verifier) internetRules(r *report) {
 			r.warn(v.logRemedy(x), "%s %s", x, strings.Join(faults, ", "))
 		}
 		if !v.p.protects(x) {
-			r.warn("Policies > Security > "+quoteAll([]string{x.name})+" > Actions > Profile Setting: a Vulnerability Protection profile, or a group that holds one. "+
-				v.cli.set("rulebase security rules %s profile-setting profiles vulnerability strict", word(x.name)), "%s has no vulnerability protection", x)
+			remedy := "Policies > Security > " + quoteAll([]string{x.name}) + " > Actions > Profile Setting: a Vulnerability Protection profile, or a group that holds one."
+			if x.layer.pushed() {
+				remedy = "On Panorama, " + remedy
+			} else {
+				remedy += " " + v.cli.set("rulebase security rules %s profile-setting profiles vulnerability strict", word(x.name))
+			}
+			r.warn(remedy, "%s has no vulnerability protection", x)
 		}
 	}
 	r.note("%s let the internet in, with logs and vulnerability protection", plural(count, "rule", ""))

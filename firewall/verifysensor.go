@@ -43,7 +43,11 @@ func (v *verifier) sensor(r *report) {
 		return true
 	})
 	for _, i := range sortedKeys(sensors) {
-		r.note("rule %s", v.p.rules[i])
+		x := v.p.rules[i]
+		r.note("rule %s", x)
+		if startOnly(x) {
+			r.warn(v.logRemedy(x), "%s %s", x, startOnlyText)
+		}
 	}
 	r.note("%s", v.zones)
 	if len(gaps) > 0 {
