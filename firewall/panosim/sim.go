@@ -49,7 +49,7 @@ type Options struct {
 
 	Now      func() time.Time  // the firewall's clock; nil is time.Now
 	OnChange func(Change)      // called after each change, outside all locks; nil: nobody is told
-	OnLog    func(line []byte) // called for each syslog message with its header, outside all locks; line must not be kept or changed
+	OnLog    func(line []byte) // called for each syslog message with its header, outside all locks; to be read only
 }
 
 // Defaults of Options, each from the place its comment there names.
