@@ -67,8 +67,10 @@ func TestClockWarningNamesTheZoneThatFits(t *testing.T) {
 
 func TestClockWarnerIgnoresBacklogAndSingleLines(t *testing.T) {
 	var log bytes.Buffer
-	w := newClockWarner(zerolog.New(&log))
-	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	clock, end := newTestClock(), &ends{}
+	now := clock.now()
+	end.reached(now)
+	w := newClockWarner(zerolog.New(&log), clock.now, end)
 	s := &source{path: "fw.log", location: time.UTC, stats: &inputStats{}}
 	off := &detect.Event{Time: now.Add(2 * time.Hour)}
 	for range 100 {
@@ -97,6 +99,31 @@ func TestClockWarnerIgnoresBacklogAndSingleLines(t *testing.T) {
 	w.look(s, &detect.Event{Time: now}, now)
 	if _, clock := s.stats.snapshot(); clock != "" {
 		t.Error("status shows it after the clock was mended")
+	}
+}
+
+// Lines that had to wait for us, while the store was away or this host asleep, are old without any clock being wrong.
+func TestClockWarnerIgnoresWhatIsReadLate(t *testing.T) {
+	var log bytes.Buffer
+	clock, end := newTestClock(), &ends{}
+	w := newClockWarner(zerolog.New(&log), clock.now, end)
+	s := &source{path: "fw.log", location: time.UTC, stats: &inputStats{live: true}}
+	before := clock.now()
+	end.reached(before)
+	clock.add(2 * time.Hour)
+	for line := before; line.Before(clock.now()); line = line.Add(time.Minute) {
+		w.look(s, &detect.Event{Time: line}, before) // the pipeline's own time is that of before the wait
+		w.look(s, &detect.Event{Time: line}, clock.now())
+	}
+	if log.Len() > 0 {
+		t.Errorf("warned of lines that were read late: %s", log.String())
+	}
+	end.reached(clock.now())
+	for range clockStreak {
+		w.look(s, &detect.Event{Time: before}, clock.now())
+	}
+	if !strings.Contains(log.String(), "UTC-02:00 would fit") {
+		t.Errorf("no warning of what is wrong when all is read: %s", log.String())
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 // works by event time, so a wrong zone makes live attacks look like old ones.
 type clockWarner struct {
 	log    zerolog.Logger
+	now    func() time.Time
+	end    *ends
 	states map[*source]*clockState
 }
 
@@ -30,11 +32,11 @@ type clockState struct {
 	warned time.Time
 }
 
-func newClockWarner(log zerolog.Logger) *clockWarner {
-	return &clockWarner{log: log, states: make(map[*source]*clockState)}
+func newClockWarner(log zerolog.Logger, now func() time.Time, end *ends) *clockWarner {
+	return &clockWarner{log: log, now: now, end: end, states: make(map[*source]*clockState)}
 }
 
-// look checks one live line.
+// look checks one live line; now may be of some lines ago.
 func (w *clockWarner) look(s *source, ev *detect.Event, now time.Time) {
 	if !s.stats.live {
 		return // a backlog is old by nature
@@ -46,6 +48,13 @@ func (w *clockWarner) look(s *source, ev *detect.Event, now time.Time) {
 			s.stats.setClock("")
 			delete(w.states, s)
 		}
+		return
+	}
+	// Looked at again: the store may have kept us waiting in between, and lines that waited with us are old by that.
+	if now = w.now(); w.end.missed(now) {
+		return
+	}
+	if off = ev.Time.Sub(now); off.Abs() <= clockTolerance {
 		return
 	}
 	if st == nil {

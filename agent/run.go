@@ -193,7 +193,7 @@ func (a *Agent) newPipeline(ctx context.Context, st *store.Store, f *feed) (*pip
 		set: set, inputs: a.cfg.Inputs, sources: make(map[*tail.Stream]*source), lastTimes: lastTimes(positions),
 		guard: a.guard.Load, releaseAfter: a.cfg.Blacklist.ReleaseAfter,
 		batch: newBatch(), seq: seq, evidence: &evidenceReader{set: set, store: st, files: make(map[int64]*source)},
-		stats: a.stats, warner: newClockWarner(a.log), log: a.log, now: a.now,
+		stats: a.stats, warner: newClockWarner(a.log, a.now, &a.end), log: a.log, now: a.now,
 		refused: make(map[netip.Prefix]time.Time), atEnd: a.end.reached,
 	}
 	p.refresh()

@@ -147,13 +147,16 @@ const (
 
 // reached is called by the pipeline whenever no file has another line.
 func (e *ends) reached(now time.Time) {
-	if now.UnixNano()-e.last.Load() > int64(endsMissed) {
+	if e.missed(now) {
 		e.first.Store(now.UnixNano())
 	}
 	e.last.Store(now.UnixNano())
 }
 
+// missed reports whether no end was reached for a while: what is read now has waited.
+func (e *ends) missed(now time.Time) bool { return now.UnixNano()-e.last.Load() >= int64(endsMissed) }
+
 func (e *ends) settled(now time.Time) bool {
 	n := now.UnixNano()
-	return e.first.Load() != 0 && n-e.first.Load() >= int64(settledAfter) && n-e.last.Load() < int64(endsMissed)
+	return e.first.Load() != 0 && n-e.first.Load() >= int64(settledAfter) && !e.missed(now)
 }
