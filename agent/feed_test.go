@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,5 +98,28 @@ func TestNeverBlockLiftsWhatStands(t *testing.T) {
 	}
 	if _, err := f.store.Release(context.Background(), spared, byOperator, "", time.Now()); err == nil {
 		t.Error("it still stands in the store")
+	}
+}
+
+func TestAttachingAgainTellsEverythingBesideChangesThatCome(t *testing.T) {
+	f, _ := newTestFeed(t, "203.0.113.1/32", "203.0.113.2/32")
+	p := &pipeline{}
+	f.attach(p.notice)
+	var changing sync.WaitGroup
+	changing.Go(func() {
+		if err := f.syncOnce(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	p.engine = detect.New(detect.Settings{MaxSources: 10, Vulnerability: detect.VulnerabilityCritical})
+	f.attach(p.notice) // as at another try to start
+	p.apply()
+	changing.Wait()
+	p.apply()
+	for _, a := range []string{"203.0.113.1", "203.0.113.2"} {
+		ev := detect.Event{Time: time.Now(), Src: netip.MustParseAddr(a), Type: detect.TypeThreat, Subtype: "vulnerability", Severity: "critical"}
+		if r := p.engine.Observe(&ev); r.Outcome != detect.Blocked {
+			t.Errorf("the engine does not know that %s is blocked: %v", a, r.Outcome)
+		}
 	}
 }

@@ -198,8 +198,8 @@ func (a *Agent) newPipeline(ctx context.Context, st *store.Store, f *feed) (*pip
 	}
 	p.refresh()
 	if !a.insist(ctx, userStart, func() error {
-		p.engine, p.incoming = detect.New(Settings(a.cfg)), nil
-		f.attach(p.notice)
+		p.engine = detect.New(Settings(a.cfg))
+		f.attach(p.notice) // tells all that is blocked, also at another try
 		p.apply()
 		return p.remember(ctx, st)
 	}) {
