@@ -273,6 +273,24 @@ func TestHangupKeepsTheOldConfigurationIfTheNewOneCannotWorkHere(t *testing.T) {
 	}
 }
 
+func TestExplainSaysWhoIsNeverBlocked(t *testing.T) {
+	w := newWorld(t, "sqlite", "never_block: [203.0.113.0/24]")
+	type explained struct {
+		Guard string `json:"guard"`
+		Rules []struct {
+			Rule   string `json:"rule"`
+			Counts bool   `json:"counts"`
+		} `json:"rules"`
+	}
+	for source, why := range map[string]string{"203.0.113.9": "203.0.113.9 is in never_block (203.0.113.0/24)", "192.0.2.9": ""} {
+		line := sample{at: time.Now().UTC(), src: source, dst: "198.51.100.7", port: 443, typ: "TRAFFIC", subtype: "drop"}.line()
+		x := jsonLines[explained](w, "explain", string(line))
+		if len(x) != 1 || x[0].Guard != why || len(x[0].Rules) != 3 || !x[0].Rules[1].Counts {
+			t.Errorf("%s: %+v", source, x)
+		}
+	}
+}
+
 func TestReplaySaysWhoWouldHaveBeenBlocked(t *testing.T) {
 	w := newWorld(t, "sqlite", "")
 	samples := generate(20_000, time.Now().UTC(), rand.New(rand.NewPCG(11, 12)))

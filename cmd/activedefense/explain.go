@@ -92,6 +92,9 @@ func (a *app) explain(ctx context.Context, line string) error {
 	countings := agent.Settings(cfg).Explain(&ev, guard)
 	if a.json {
 		out := explainJSON{recordJSON: recordOfEvent(&ev), Repeat: max(ev.Repeat, 1)}
+		if err := guard.CheckAddr(ev.Src); err != nil {
+			out.Guard = err.Error()
+		}
 		for _, c := range countings {
 			out.Rules = append(out.Rules, countingJSON{c.Rule, c.Counts, c.Text})
 		}
