@@ -24,6 +24,8 @@ const (
 	listEvery = 250 * time.Millisecond
 	// activityEvery is how often mere activity of blocked sources renews the list's order.
 	activityEvery = time.Minute
+	// snapshotEvery bounds how often mere activity is shown to the enforcers.
+	snapshotEvery = 10 * time.Second
 )
 
 // The feed keeps the blacklist in memory by following the store's versions, and tells everyone who
@@ -53,6 +55,8 @@ type feed struct {
 	membership bool      // addresses came or went since the list was published
 	activity   bool      // times moved since then
 	published  time.Time // when the list was last rendered
+	moved      bool      // times moved since the snapshot was made
+	snapped    time.Time // when that was
 }
 
 type feedEntry struct {
@@ -126,6 +130,7 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		return fmt.Errorf("the blacklist in the store is at version %d, after %d: was the database replaced? what was read before stays in force; restart the agent to work with this one", version, f.version)
 	}
 	if version == f.version && len(f.untold) == 0 {
+		f.snapshotIfDue()
 		return nil
 	}
 	version, err = f.store.Changes(ctx, f.version, func(e *store.Entry) error {
@@ -136,9 +141,11 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		return err
 	}
 	f.version = version
-	f.activity = true
-	f.snapshot() // before anyone is told, so that whoever attaches in between misses nothing
-	if len(f.untold) > 0 {
+	f.activity, f.moved = true, true
+	if len(f.untold) == 0 {
+		f.snapshotIfDue()
+	} else {
+		f.snapshot() // before anyone is told, so that whoever attaches in between misses nothing
 		f.membership = true
 		f.tell(f.untold)
 		f.untold = nil
@@ -236,8 +243,17 @@ func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
 	}
 }
 
+// snapshotIfDue takes over mere activity. It moves times of release, which the enforcers need not know at
+// once, comes with every commit while blocked sources go on, and copying 200,000 entries takes 60 ms.
+func (f *feed) snapshotIfDue() {
+	if f.moved && f.now().Sub(f.snapped) >= max(min(snapshotEvery, f.releaseAfter/10), time.Second) {
+		f.snapshot()
+	}
+}
+
 // snapshot makes the present blacklist visible to the enforcers.
 func (f *feed) snapshot() {
+	f.snapped, f.moved = f.now(), false
 	s := &snapshot{version: f.version, entries: make([]firewall.Entry, 0, len(f.entries))}
 	for prefix, e := range f.entries {
 		s.entries = append(s.entries, firewall.Entry{Prefix: prefix, Until: e.releaseAt, Since: e.blockedAt})

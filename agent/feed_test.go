@@ -123,3 +123,45 @@ func TestAttachingAgainTellsEverythingBesideChangesThatCome(t *testing.T) {
 		}
 	}
 }
+
+func TestMereActivityIsShownToTheEnforcersNowAndThen(t *testing.T) {
+	f, told := newTestFeed(t)
+	clock := newTestClock()
+	f.now, f.releaseAfter = clock.now, 24*time.Hour
+	commit := func(b store.Batch) {
+		t.Helper()
+		if _, err := f.store.Commit(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(when string, entries int, until time.Time) {
+		t.Helper()
+		if err := f.syncOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now := f.current.Load().entries
+		if len(now) != entries || len(told) != entries {
+			t.Fatalf("%s: %d entries, told of %d", when, len(now), len(told))
+		}
+		for _, e := range now {
+			if e.Prefix.Addr().As4()[3] == 1 && !e.Until.Equal(until) {
+				t.Errorf("%s: until %s instead of %s", when, e.Until, until)
+			}
+		}
+	}
+	first, second := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.2/32")
+	commit(store.Batch{Blocks: []store.Block{{Address: first, By: byDetector, BlockedAt: clock.now()}}})
+	begun := clock.now().Add(f.releaseAfter)
+	expect("blocked", 1, begun)
+
+	clock.add(snapshotEvery - time.Second)
+	commit(store.Batch{Touches: []store.Touch{{Address: first, LastSeen: clock.now(), Hits: 1}}})
+	expect("active a moment later", 1, begun)
+	clock.add(time.Second)
+	expect("when nothing else changes", 1, begun.Add(snapshotEvery-time.Second))
+
+	clock.add(time.Second)
+	commit(store.Batch{Touches: []store.Touch{{Address: first, LastSeen: clock.now(), Hits: 1}},
+		Blocks: []store.Block{{Address: second, By: byDetector, BlockedAt: clock.now()}}})
+	expect("another block is shown at once", 2, begun.Add(snapshotEvery+time.Second))
+}
