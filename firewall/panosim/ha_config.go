@@ -36,12 +36,11 @@ func (h *HA) syncConfig(m *seat) jobResult {
 // syncConfigLocked hands the running configuration over. On the peer it replaces the running configuration and what
 // was being edited: "will overwrite the candidate configuration on the peer and trigger a commit on the peer".
 func (h *HA) syncConfigLocked(from, to *seat) {
-	from.sim.mu.Lock()
-	running := from.sim.runningLocked()
-	from.sim.mu.Unlock()
+	running := from.running()
 	s := to.sim
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.runJobsLocked()
 	next := withOwn(running, s.runningLocked())
 	if next.equal(s.runningLocked()) && len(s.config.journal) == 0 {
 		return
@@ -92,11 +91,14 @@ func replaced(root *element, path []*element, by *element) *element {
 
 // configLevelLocked says whether both members run the same configuration.
 func (h *HA) configLevelLocked() bool {
-	var running [2]*element
-	for i, m := range h.members {
-		m.sim.mu.Lock()
-		running[i] = m.sim.runningLocked()
-		m.sim.mu.Unlock()
-	}
-	return withOwn(running[0], running[1]).equal(running[1])
+	first, second := h.members[0].running(), h.members[1].running()
+	return withOwn(first, second).equal(second)
+}
+
+// running is the member's running configuration, with the commits that are due.
+func (m *seat) running() *element {
+	m.sim.mu.Lock()
+	defer m.sim.mu.Unlock()
+	m.sim.runJobsLocked()
+	return m.sim.runningLocked()
 }

@@ -198,6 +198,25 @@ func TestConfigurationIsSynchronised(t *testing.T) {
 	}
 }
 
+// Of a commit over the wire nobody needs to ask how it went for the peer to get it.
+func TestCommitOverTheWireIsSynchronised(t *testing.T) {
+	a, b, _ := pairOf(t, Options{}, PairOptions{})
+	p := newPeer(t, a)
+	for _, form := range []url.Values{
+		{"type": {"config"}, "action": {"set"}, "xpath": {addressesPath}, "element": {`<entry name="wired"><ip-netmask>192.0.2.9</ip-netmask></entry>`}},
+		{"type": {"commit"}, "cmd": {"<commit/>"}},
+	} {
+		form.Set("key", a.Key())
+		if got := p.post(form).body; !strings.Contains(got, "success") {
+			t.Fatalf("%v: %s", form, got)
+		}
+	}
+	until(t, "they are level", func() bool { return haState(t, b) == "passive active synchronized up" })
+	if !strings.Contains(b.Running(), `<entry name="wired">`) {
+		t.Errorf("b runs %s", b.Running())
+	}
+}
+
 // What a member missed while it was down it gets when it is back, from the one that took over.
 func TestConfigurationAfterAnOutage(t *testing.T) {
 	a, b, _ := pairOf(t, Options{}, PairOptions{})
@@ -291,15 +310,19 @@ func TestTagsAreSynchronised(t *testing.T) {
 	newPeer(t, a).uid(`<unregister>` + tags("192.0.2.3", "a") + `</unregister>`)
 	expect(t, "astray", standing(b, "192.0.2.2", "192.0.2.5"), "192.0.2.2:a 192.0.2.5:astray")
 	b.Down()
-	newPeer(t, a).uid(`<register>` + tags("192.0.2.8", "missed") + `</register>`)
+	newPeer(t, a).uid(`<register>` + tags("192.0.2.8", "missed") + entryXML("192.0.2.6", "timed", "600") + `</register>`)
+	c.advance(10 * time.Second)
 	if len(b.Tagged("", "missed")) != 0 {
 		t.Error("a member that is down hears of it")
 	}
 	if err := b.Up(); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "back", standing(b, "192.0.2.2", "192.0.2.8"), "192.0.2.2:a 192.0.2.8:missed")
-	c.advance(time.Minute)
+	expect(t, "back", standing(b, "192.0.2.2", "192.0.2.6", "192.0.2.8"), "192.0.2.2:a 192.0.2.6:timed 192.0.2.8:missed")
+	if got := b.Tagged("", "timed")[prefix("192.0.2.6")].Expires; !got.Equal(c.Now().Add(590 * time.Second)) {
+		t.Errorf("the timer was begun anew: it expires in %v", got.Sub(c.Now()))
+	}
+	c.advance(time.Hour)
 	if err := h.Failover(); err != nil {
 		t.Fatal(err)
 	}

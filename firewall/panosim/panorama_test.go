@@ -223,6 +223,9 @@ func TestPushedToSeveralVirtualSystems(t *testing.T) {
 	expect(t, "without the parameter it is the first", ask(three, ""), ask(pushedVSys, "vsys1"))
 	expect(t, "no group", ask(strings.Replace(pushedVSys, "vsys1", "vsys2", 1), "vsys2"), nothing)
 	expect(t, "unknown", ask(strings.Replace(pushedVSys, "vsys1", "vsys9", 1), "vsys9"), `<response status="error" code="17"><msg><line>vsys9 is invalid vsys</line></msg></response>`)
+	for _, cmd := range []string{pushedBare, pushedVSys} {
+		expect(t, "unknown parameter", ask(cmd, "vsys9"), `<response status="error" code="17"><msg><line>vsys9 is invalid vsys</line></msg></response>`)
+	}
 	fw.SetDialect(Dialect{PushedRules: PushedRulesFolded})
 	expect(t, "folded", rules(ask(pushedVSys, "vsys1"), "result", "policy", "panorama"), "s-pre@Shared one-pre@one")
 	expect(t, "folded, bare", rules(ask(pushedBare, ""), "result", "shared"), "s-pre@Shared")

@@ -29,6 +29,7 @@ func TestRestartByHand(t *testing.T) {
 	}
 	expect(t, "registered while down", standing(s, "192.0.2.1", "192.0.2.2"), "192.0.2.1:a 192.0.2.2:a")
 	r.expectNext(t, PhaseGateway)
+	expect(t, "registered when it has started", standing(s, "192.0.2.1"), "192.0.2.1:a")
 	for _, want := range []int{502, 503, 502} {
 		if got := p.post(registerForm(s)); got.status != want || !strings.HasPrefix(got.body, "<html>") {
 			t.Errorf("gateway: %+v, want %d", got, want)
