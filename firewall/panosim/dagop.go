@@ -1,6 +1,10 @@
 package panosim
 
-import "strings"
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
 
 // showGroups answers "show object dynamic-address-group", of one or of all. A group that is not there is left out,
 // which is unverified.
@@ -39,13 +43,14 @@ func (s *Sim) groupsLocked(c *call, what *element) answer {
 		}
 		s.writeGroup(&b, vsys, g, members, p.tagged)
 	}
-	return xmlAnswer(200, `<response cmd="status" status="success"><result><dyn-addr-grp>`+b.String()+`</dyn-addr-grp></result></response>`)
+	return xmlAnswer(http.StatusOK,
+		`<response cmd="status" status="success"><result><dyn-addr-grp>`+b.String()+`</dyn-addr-grp></result></response>`)
 }
 
 // writeGroup writes one group in the shape of the vendor's example.
 func (s *Sim) writeGroup(b *strings.Builder, vsys string, g *dynamicGroup, m *membership, objects []taggedObject) {
-	b.WriteString("<entry><vsys>" + escape(vsys) + "</vsys><group-name>" + escape(g.name) + "</group-name><filter>" + escape(g.text) +
-		"</filter><member-list>")
+	fmt.Fprintf(b, "<entry><vsys>%s</vsys><group-name>%s</group-name><filter>%s</filter><member-list>",
+		escape(vsys), escape(g.name), escape(g.text))
 	registered, named := m.members(g, objects)
 	for _, t := range registered {
 		b.WriteString(`<entry name="` + t.text(s.dialect.HostForm) + `" type="registered-ip"/>`)

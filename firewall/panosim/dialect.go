@@ -193,6 +193,24 @@ const (
 	ListOverflowValid                       // in total-valid, although they are not enforced
 )
 
+// ListStopped is how a list is shown that is not enforced because its server failed to authenticate.
+type ListStopped uint8
+
+// Nothing is documented.
+const (
+	ListStoppedError ListStopped = iota // as one that was never fetched: no entries, the error as an invalid line
+	ListStoppedEmpty                    // no entries, and no word of an error
+)
+
+// ListJob is the result of a refresh that could not fetch its list.
+type ListJob uint8
+
+// Nothing is documented.
+const (
+	ListJobOK    ListJob = iota // the details say what went wrong
+	ListJobFails                // so they do, and the result is FAIL
+)
+
 // ListTarget is what chooses the virtual system for the commands about lists.
 type ListTarget uint8
 
@@ -270,6 +288,8 @@ type Dialect struct {
 	ListLine     ListLine
 	ListHost     ListHost
 	ListOverflow ListOverflow
+	ListStopped  ListStopped
+	ListJob      ListJob
 	ListTarget   ListTarget
 	Groups       Groups
 	TimeReceived TimeReceived

@@ -155,7 +155,9 @@ func (s *Sim) FetchLists() {
 // interval is how often a list is fetched. Times of day and days of the week are not simulated.
 func interval(recurring *element) time.Duration {
 	const day = 24 * time.Hour
-	for name, every := range map[string]time.Duration{"five-minute": 5 * time.Minute, "daily": day, "weekly": 7 * day, "monthly": 30 * day} {
+	for name, every := range map[string]time.Duration{
+		"five-minute": 5 * time.Minute, "daily": day, "weekly": 7 * day, "monthly": 30 * day,
+	} {
 		if recurring.child(name) != nil {
 			return every
 		}

@@ -500,6 +500,37 @@ func TestShowOfAListThatWasNeverFetched(t *testing.T) {
 	}
 }
 
+func TestHowAStoppedListIsTold(t *testing.T) {
+	l := newListServer(t, time.Time{})
+	for _, c := range []struct {
+		dialect Dialect
+		show    string
+		result  string
+	}{
+		{Dialect{}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>1</total-invalid><invalid-members>", "OK"},
+		{Dialect{ListStopped: ListStoppedEmpty}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>0</total-invalid></external-list>", "OK"},
+		{Dialect{ListJob: ListJobFails}, "<total-invalid>1</total-invalid>", "FAIL"},
+	} {
+		l.set(200, "192.0.2.1\n")
+		s := listSim(t, l, Options{Dialect: c.dialect})
+		p := newPeer(t, s)
+		l.set(401, "")
+		p.refresh("bl")
+		if answer := p.showList("bl", ""); !strings.Contains(answer, c.show) {
+			t.Errorf("%v: %s", c.dialect, answer)
+		}
+		jobs := s.Jobs()
+		if j := jobs[len(jobs)-1]; j.Result != c.result || len(j.Details) != 1 || !strings.Contains(j.Details[0], "authentication failed") {
+			t.Errorf("%v: %+v", c.dialect, j)
+		}
+		l.set(200, "192.0.2.1\n")
+		p.refresh("bl")
+		if jobs = s.Jobs(); jobs[len(jobs)-1].Result != "OK" || state(t, s, "bl").Entries != 1 {
+			t.Errorf("%v: when the server is well again: %+v", c.dialect, jobs)
+		}
+	}
+}
+
 func TestListsAreFoundByTypeAndVirtualSystem(t *testing.T) {
 	config := strings.Replace(deviceConfig(`<external-list><entry name="domains"><type><domain><url>x</url></domain></type></entry></external-list>`,
 		listXML("own1", "https://127.0.0.1:1/", ""), ""), "</entry></vsys>", `</entry><entry name="vsys2">`+listXML("own2", "https://127.0.0.1:1/", "")+`</entry></vsys>`, 1)

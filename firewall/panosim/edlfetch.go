@@ -83,6 +83,7 @@ func (s *Sim) fetchAll(ctx context.Context, plans []listPlan) jobResult {
 		s.takeListLocked(plan, file, err)
 		s.mu.Unlock()
 		if err != nil {
+			result.ok = result.ok && plan.dialect.ListJob == ListJobOK
 			result.details = append(result.details, "EDL("+plan.id.String()+") "+err.Error())
 		}
 	}
@@ -181,11 +182,12 @@ func (s *Sim) takeListLocked(plan listPlan, file *listFile, err error) {
 	case errors.Is(err, errListAuthentication):
 		l.stopped, l.failure = true, err.Error()
 		// The words are from memory.
-		s.logLocked("high", "general", "EDL server certificate authentication failed. The associated external dynamic list has been "+
-			"removed, which might impact your policy. EDL Name: "+plan.id.name+", Reason: "+err.Error())
+		s.logLocked("high", "general", "EDL server certificate authentication failed. The associated external dynamic list has "+
+			"been removed, which might impact your policy. EDL Name: "+plan.id.name+", Reason: "+err.Error())
 	default:
 		l.failure = err.Error()
-		s.logLocked("medium", "general", "EDL("+plan.id.String()+") Unable to fetch external list. Using old copy for refresh. "+err.Error())
+		s.logLocked("medium", "general", "EDL("+plan.id.String()+
+			") Unable to fetch external list. Using old copy for refresh. "+err.Error())
 	}
 	s.enforceListsLocked()
 }

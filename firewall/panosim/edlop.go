@@ -2,6 +2,7 @@ package panosim
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -110,6 +111,36 @@ func pageNumber(e *element, otherwise uint64) (uint64, bool) {
 	return n, err == nil && n > 0
 }
 
+// listView is what is shown of a list.
+type listView struct {
+	valid                 []listEntry
+	invalid               []string
+	total, ignored, wrong int
+}
+
+// viewLocked sums a list up.
+func (s *Sim) viewLocked(id listID) listView {
+	l := s.plane.lists[id]
+	switch {
+	case l == nil, l.stopped && s.dialect.ListStopped == ListStoppedEmpty:
+		return listView{}
+	case l.file == nil, l.stopped:
+		// Recorded for a list that was never fetched.
+		return listView{invalid: []string{l.failure}, wrong: 1}
+	}
+	v := listView{
+		valid: l.file.entries[:l.kept], invalid: l.file.invalid,
+		total: l.kept, ignored: l.file.excluded, wrong: l.file.wrong,
+	}
+	switch skipped := len(l.file.entries) - l.kept; s.dialect.ListOverflow {
+	case ListOverflowIgnored:
+		v.ignored += skipped
+	case ListOverflowValid:
+		v.total += skipped
+	}
+	return v
+}
+
 // listPageLocked writes a part of a list in the recorded shape. The attribute count goes on to name the size of a
 // page past the end, where there are no members.
 func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer {
@@ -117,56 +148,30 @@ func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer {
 	if vsys == "" {
 		vsys = "shared" // unverified
 	}
-	l := s.plane.lists[d.id]
-	if l == nil {
-		l = &list{}
-	}
-	var valid []listEntry
-	var invalid []string
-	skipped, wrong := 0, 0
-	switch {
-	case l.file == nil || l.stopped:
-		// Recorded for a list that was never fetched; for one that is stopped it is the likeliest.
-		if l.failure != "" {
-			invalid, wrong = []string{l.failure}, 1
-		}
-	default:
-		valid, invalid, wrong = l.file.entries[:l.kept], l.file.invalid, l.file.wrong
-		skipped = len(l.file.entries) - l.kept
-	}
-	total, ignored := len(valid), 0
-	if l.file != nil && !l.stopped {
-		ignored = l.file.excluded
-	}
-	switch s.dialect.ListOverflow {
-	case ListOverflowIgnored:
-		ignored += skipped
-	case ListOverflowValid:
-		total += skipped
-	}
-	page := valid[min(anchor-1, len(valid)):]
-	page = page[:min(records, len(page))]
+	v := s.viewLocked(d.id)
 	var b strings.Builder
-	b.WriteString(`<result total-count="` + strconv.Itoa(total) + `" count="` + strconv.Itoa(min(records, total)) + `"><external-list>`)
-	b.WriteString("<vsys>" + escape(vsys) + "</vsys><name>" + escape(d.id.name) + "</name>")
-	for _, n := range []struct {
-		name  string
-		value int
-	}{{"total-valid", total}, {"total-ignored", ignored}, {"total-invalid", wrong}} {
-		b.WriteString("<" + n.name + ">" + strconv.Itoa(n.value) + "</" + n.name + ">")
+	fmt.Fprintf(&b, `<result total-count="%d" count="%d"><external-list><vsys>%s</vsys><name>%s</name>`+
+		`<total-valid>%d</total-valid><total-ignored>%d</total-ignored><total-invalid>%d</total-invalid>`,
+		v.total, min(records, v.total), escape(vsys), escape(d.id.name), v.total, v.ignored, v.wrong)
+	page := v.valid[min(anchor-1, len(v.valid)):]
+	shown := make([]string, min(records, len(page)))
+	for i := range shown {
+		shown[i] = page[i].shown(s.dialect.ListHost)
 	}
-	members := func(name string, n int, text func(int) string) {
-		if n == 0 {
-			return
-		}
-		b.WriteString("<" + name + ">")
-		for i := range n {
-			b.WriteString("<member>" + escape(text(i)) + "</member>")
-		}
-		b.WriteString("</" + name + ">")
-	}
-	members("valid-members", len(page), func(i int) string { return page[i].shown(s.dialect.ListHost) })
-	members("invalid-members", min(len(invalid), records), func(i int) string { return invalid[i] })
+	writeMembers(&b, "valid-members", shown)
+	writeMembers(&b, "invalid-members", v.invalid[:min(records, len(v.invalid))])
 	b.WriteString("</external-list></result>")
 	return success(b.String())
+}
+
+// writeMembers writes a list of members; an empty one is left out.
+func writeMembers(b *strings.Builder, name string, members []string) {
+	if len(members) == 0 {
+		return
+	}
+	b.WriteString("<" + name + ">")
+	for _, m := range members {
+		b.WriteString("<member>" + escape(m) + "</member>")
+	}
+	b.WriteString("</" + name + ">")
 }

@@ -37,7 +37,8 @@ type rule struct {
 func newPolicy(vsys string, source policySource, pre, post, objects []*element) *policy {
 	p := &policy{
 		vsys: vsys, source: source, scope: newScope(source.running, vsys, objects),
-		index: map[*element]map[string]*element{}, groups: map[string]*dynamicGroup{}, used: map[listID]bool{}, warned: map[string]bool{},
+		index:  map[*element]map[string]*element{},
+		groups: map[string]*dynamicGroup{}, used: map[listID]bool{}, warned: map[string]bool{},
 	}
 	p.tagged = p.scope.taggedObjects()
 	rulebase := vsysElement(source.running, vsys).child("rulebase")
