@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -134,7 +135,7 @@ func (r *report) unasked(err error) bool {
 	if err == nil {
 		return false
 	}
-	r.warn(askRemedy(err), "could not be asked: %s", tidy(err.Error(), nil))
+	r.warn(askRemedy(err), "could not be asked: %s", cause(err))
 	return true
 }
 
@@ -164,7 +165,7 @@ func (r *report) check(firewall, name string) Check {
 		found = append(slices.Clone(found[:maxNamed]), fmt.Sprintf("and %d more", more))
 	}
 	c.Detail = oneLine(strings.Join(found, "; "))
-	c.Remedy = oneLine(strings.Join(r.remedies[:min(len(r.remedies), maxNamed)], " "))
+	c.Remedy = oneLine(strings.Join(r.remedies[:min(len(r.remedies), maxNamed)], " Also: "))
 	return c
 }
 
@@ -196,7 +197,7 @@ func (v *verifier) api(r *report) {
 		KindAuth:        "Make a new key: activedefense keygen; keys end with the administrator's password and under Device > Setup > Management > Authentication Settings > API Key Lifetime.",
 		KindRole:        "Device > Admin Roles > the role of this administrator > XML API: enable Operational Requests.",
 		KindUnsupported: "Name a firewall with PAN-OS 9.0 or later and a virtual system that it has (url, vsys, target).",
-	}[Kind(err)], "%s", tidy(err.Error(), nil))
+	}[Kind(err)], "%s", cause(err))
 }
 
 func (v *verifier) role(r *report) {
@@ -248,9 +249,16 @@ func (v *verifier) leastRole() string {
 	return role
 }
 
+// cause tells why something could not be done, without the name of the firewall, which stands beside it.
 func cause(err error) string {
-	if err == nil {
+	var e *Error
+	switch {
+	case err == nil:
 		return "it is refused"
+	case errors.As(err, &e):
+		short := *e
+		short.Firewall = ""
+		return tidy(short.Error(), nil)
 	}
 	return tidy(err.Error(), nil)
 }
@@ -290,6 +298,8 @@ type cli struct {
 	multi, provision bool
 }
 
+const cliPrefix = "CLI, configure mode: "
+
 // set is a command of the configuration mode.
 func (c cli) set(format string, args ...any) string { return c.command("set ", format, args...) }
 
@@ -299,7 +309,7 @@ func (c cli) command(verb, format string, args ...any) string {
 	if c.multi {
 		verb += "vsys " + c.vsys + " "
 	}
-	return "CLI: " + verb + fmt.Sprintf(format, args...)
+	return cliPrefix + verb + fmt.Sprintf(format, args...)
 }
 
 // or offers our own way first where we may write.

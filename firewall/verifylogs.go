@@ -13,7 +13,8 @@ func (v *verifier) forwarding(r *report) {
 	}
 	if len(v.logs) == 0 {
 		missing := logProfile{name: v.want.Names.Logs}
-		r.fail(v.forwardingRemedy(missing, logTraffic)+" "+v.forwardingRemedy(missing, logThreat), "no log forwarding profile sends to us")
+		r.fail(v.forwardingRemedy(missing, logTraffic), "no log forwarding profile sends to us")
+		r.remedy(v.forwardingRemedy(missing, logThreat))
 		return
 	}
 	for _, l := range v.usedLogs() {
@@ -104,7 +105,7 @@ func (v *verifier) serverRemedy() string {
 		return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Servers, in the template that it comes from: %s; then push.", v.serverName(), address)
 	}
 	return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Servers: %s. ", v.serverName(), address) +
-		"CLI: " + fmt.Sprintf("set shared log-settings syslog %s server %s server %s", word(v.serverName()), word(v.want.Names.Syslog), host))
+		cliPrefix + fmt.Sprintf("set shared log-settings syslog %s server %s server %s", word(v.serverName()), word(v.want.Names.Syslog), host))
 }
 
 func (v *verifier) oneFormat(r *report, s syslogProfile, kind, have, want string) {
