@@ -248,29 +248,42 @@ func (s *Sim) publishLocked(admin string, plan commitPlan, wanted map[*edit]bool
 }
 
 // with gives the running configuration with these edits of the journal carried out. The lines say why that cannot
-// be: an edit builds on one of another administrator that is not among them.
+// be: an edit builds on one that is not among them, or one that stays pending would not be the same any more. How
+// PAN-OS decides that, and how it words it, no source shows; that a commit of one administrator can fail for what
+// another has not committed is background knowledge.
 func (c *configuration) with(wanted map[*edit]bool) (*element, []string) {
-	all := true
-	for _, e := range c.journal {
-		all = all && wanted[e]
-	}
-	if all {
-		return c.candidate.state(), nil
-	}
 	t := newTree(c.running)
-	var lines []string
+	var rest []*edit
 	for _, e := range c.journal {
-		if wanted[e] && !e.replay(&t) {
-			lines = append(lines, "Change of "+e.mark.admin+" at "+e.path.String()+
-				" depends on changes of other administrators that are not committed")
+		if !wanted[e] {
+			rest = append(rest, e)
 		}
 	}
-	if lines != nil {
-		// The first line is ours: how PAN-OS words it no source shows.
-		return nil, append([]string{"Partial commit failed"}, lines...)
+	if len(rest) == 0 {
+		return c.candidate.state(), nil
 	}
-	return t.state(), nil
+	lines := []string{"Partial commit failed"}
+	for _, e := range c.journal {
+		if wanted[e] && !e.replay(&t) {
+			lines = append(lines, e.describe()+" depends on changes of other administrators that are not committed")
+		}
+	}
+	root := t.state()
+	for _, e := range rest {
+		if !e.replay(&t) {
+			lines = append(lines, e.describe()+", which is not committed, depends on this commit")
+		}
+	}
+	if len(lines) == 1 && !t.root.alike(c.candidate.root) {
+		lines = append(lines, "Administrators have changed the same part of the configuration")
+	}
+	if len(lines) > 1 {
+		return nil, lines
+	}
+	return root, nil
 }
+
+func (e *edit) describe() string { return "Change of " + e.mark.admin + " at " + e.path.String() }
 
 // replay carries the edit out on another tree than the one it was made for; false: what it builds on is not there.
 func (e *edit) replay(t *tree) bool {

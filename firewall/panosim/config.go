@@ -91,10 +91,7 @@ func (s *Sim) setRunningLocked(root *element) {
 // leaves the journal: there is nothing left that it would do.
 func (c *configuration) rebuild() {
 	c.candidate = newTree(c.running)
-	c.journal = slices.DeleteFunc(c.journal, func(e *edit) bool {
-		_, refused := e.apply(&c.candidate)
-		return refused != nil
-	})
+	c.journal = slices.DeleteFunc(slices.Clone(c.journal), func(e *edit) bool { return !e.replay(&c.candidate) })
 }
 
 // Running gives the running configuration as XML.

@@ -97,7 +97,7 @@ func TestJournal(t *testing.T) {
 			},
 			"commit one's own": func(t *rapid.T) {
 				keep()
-				who, running := admin.Draw(t, "admin"), s.Running()
+				who, running, candidate := admin.Draw(t, "admin"), s.Running(), s.candidateLocked()
 				before, rest := pending(), others(who)
 				key := "key of " + who
 				s.keys.valid[key] = apiKey{user: who}
@@ -110,6 +110,8 @@ func TestJournal(t *testing.T) {
 					}
 				case !slices.Equal(after, rest):
 					t.Fatalf("pending %v, want %v", after, rest)
+				case !candidate.alike(s.candidateLocked()):
+					t.Fatalf("a commit changed the candidate: %s\nwas %s", s.candidateLocked(), candidate)
 				}
 			},
 			"revert one's own": func(t *rapid.T) {

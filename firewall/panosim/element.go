@@ -215,6 +215,35 @@ func (e *element) equal(other *element) bool {
 		slices.EqualFunc(e.children, other.children, (*element).equal)
 }
 
+// alike is equal, but for the order of entries, members and other children.
+func (e *element) alike(other *element) bool {
+	if e == other {
+		return true
+	}
+	if e.name != other.name || e.text != other.text || len(e.children) != len(other.children) || !maps.Equal(e.attributes, other.attributes) {
+		return false
+	}
+	byKey := map[key]*element{}
+	for i, c := range e.children {
+		if o := other.children[i]; c != o && c.key() != o.key() {
+			for _, c := range other.children {
+				byKey[c.key()] = c
+			}
+			break
+		}
+	}
+	for i, c := range e.children {
+		o := other.children[i]
+		if len(byKey) > 0 {
+			o = byKey[c.key()]
+		}
+		if o == nil || !c.alike(o) {
+			return false
+		}
+	}
+	return true
+}
+
 // String writes the element without marks.
 func (e *element) String() string {
 	var b strings.Builder
