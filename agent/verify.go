@@ -37,7 +37,7 @@ type Check = firewall.Check
 func expectation(cfg *config.Config, fw config.Firewall, entries []firewall.Entry, now time.Time) firewall.Expectation {
 	want := firewall.Expectation{
 		Mode: fw.Mode, Names: firewall.NamesFor(fw.Tag), InternetZones: fw.InternetZones, SyslogAddress: fw.SyslogAddress,
-		Formats: firewall.Formats{Traffic: panos.CustomFormat, Threat: panos.CustomFormat, Default: true},
+		Formats: formats(cfg.Inputs),
 		Entries: entries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,
 	}
 	if cfg.EDL.Listen == "" {
@@ -52,6 +52,18 @@ func expectation(cfg *config.Config, fw config.Firewall, entries []firewall.Entr
 	}
 	want.CertificateEnds = certificateEnd(certificate)
 	return want
+}
+
+// formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
+func formats(inputs []config.Input) firewall.Formats {
+	var f firewall.Formats
+	for _, in := range inputs {
+		if in.Format != "csv" {
+			f.Traffic, f.Threat = panos.CustomFormat, panos.CustomFormat
+		}
+		f.Default = f.Default || in.Format != "kv"
+	}
+	return f
 }
 
 // policies looks now and then whether a firewall's policies let the blacklist have effect.
