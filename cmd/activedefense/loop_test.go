@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent"
+	"activedefense/firewall/panosim"
+)
+
+// The closed loop: packets of attackers meet the policy of a simulated firewall, which forwards its logs into the file
+// that the daemon reads; what the daemon then does lets the same policy drop them.
+
+const (
+	blockRule  = "active-defense-block"
+	sensorRule = "active-defense-sensor"
+	openRule   = "web" // of the firewall's own: HTTPS from the internet to the servers
+)
+
+// loopConfig is a firewall before it has heard of us: two zones and a web server. more goes into config/shared.
+const loopConfig = `<config version="10.2.0"><mgt-config><users>%s</users></mgt-config><shared>%s</shared>
+<devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">
+<zone><entry name="untrust"><network><layer3/></network></entry><entry name="dmz"><network><layer3/></network></entry></zone>
+<rulebase><security><rules><entry name="` + openRule + `"><from><member>untrust</member></from><to><member>dmz</member></to>
+<source><member>any</member></source><destination><member>any</member></destination><source-user><member>any</member></source-user>
+<category><member>any</member></category><application><member>any</member></application><service><member>service-https</member></service>
+<profile-setting><profiles><vulnerability><member>strict</member></vulnerability></profiles></profile-setting>
+<action>allow</action></entry></rules></security></rulebase>
+</entry></vsys></entry></devices></config>`
+
+// newLoop makes a world whose firewall forwards the logs of its traffic into the log file. o may say more of it.
+func newLoop(t *testing.T, mode string, o panosim.Options) *world {
+	t.Helper()
+	w := newWorld(t, "sqlite", "")
+	w.append(nil)
+	file, err := os.OpenFile(w.log, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	if o.Config == "" {
+		o.Config = fmt.Sprintf(loopConfig, "", "")
+	}
+	o.CommitTime = 100 * time.Millisecond
+	o.Now = func() time.Time { return time.Now().UTC() } // as the world's inputs are configured
+	o.OnLog = func(line []byte) {
+		// As a syslog server writes it: without the priority. One write a line, so that concurrent ones do not mix.
+		_, line, _ = bytes.Cut(line, []byte(">"))
+		if _, err := file.Write(append(bytes.Clone(line), '\n')); err != nil {
+			t.Error(err)
+		}
+	}
+	w.sim.Close() // newWorld's knows no policy
+	if w.sim, err = panosim.Start(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.sim.Close)
+	w.write(w.dir+"/fw.key", []byte(w.sim.Key()))
+	w.write(w.dir+"/fw-ca.pem", w.sim.CA())
+	w.configure(mode)
+	return w
+}
+
+// ready waits until the list is served, so that it can be fetched, has the firewall provisioned, and waits until it is
+// level with the blacklist.
+func (w *world) ready() {
+	w.t.Helper()
+	w.until("the list is served", func() bool { s := w.status(); return s != nil && s.Ready && s.List.Loaded })
+	if stdout, stderr, code := w.run("provision", "--apply", "--adopt", "--commit"); code != 0 {
+		w.t.Fatalf("provision: exit status %d\n%s%s", code, stdout, stderr)
+	}
+	w.until("the firewall is level", func() bool { s := w.status(); return s != nil && s.Firewalls[0].Up })
+}
+
+// packet sends one from the internet to a server, and gives the rule that decided.
+func (w *world) packet(source, destination string, port int, more func(*panosim.Packet)) panosim.Verdict {
+	w.t.Helper()
+	p := panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr(destination),
+		SourcePort: 40000, DestinationPort: uint16(port), SourceCountry: "Netherlands", DestinationCountry: "Australia", Short: true}
+	if more != nil {
+		more(&p)
+	}
+	v := w.sim.Packet(p)
+	if v.Lines == 0 {
+		w.t.Errorf("the packet of %s was decided by %q, which forwarded no log", source, v.Rule)
+	}
+	return v
+}
+
+// browse is a connection to the web server.
+func (w *world) browse(source string) panosim.Verdict {
+	return w.packet(source, "198.51.100.7", 443, nil)
+}
+
+// attackers are one for each rule of detection, with what they send first.
+var attackers = map[string]func(w *world, source string) []panosim.Verdict{
+	"203.0.113.66": func(w *world, source string) (all []panosim.Verdict) { // a port scan
+		for i := range testPorts + 1 {
+			all = append(all, w.packet(source, "198.51.100.7", 8000+i, nil))
+		}
+		return all
+	},
+	"203.0.113.67": func(w *world, source string) (all []panosim.Verdict) { // a host sweep
+		for i := range testHosts {
+			all = append(all, w.packet(source, fmt.Sprintf("198.51.100.%d", 20+i), 3389, nil))
+		}
+		return all
+	},
+	"2001:db8:bad::7": func(w *world, source string) []panosim.Verdict { // an exploit
+		return []panosim.Verdict{w.packet(source, "2001:db8:1::7", 443, func(p *panosim.Packet) {
+			p.Threat = &panosim.Threat{Name: "GlobalProtect OS Command Injection Vulnerability", ID: 95187}
+		})}
+	},
+}
+
+func TestTheLoopClosesInEveryMode(t *testing.T) {
+	for _, mode := range []string{"dynamic-tag", "address-group", "edl"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // it waits for processes and commits
+			w := newLoop(t, mode, panosim.Options{Hostname: "LAB-FW-01"})
+			d := w.start()
+			w.ready()
+
+			const friend = "203.0.113.10"
+			passers := func(n int) {
+				t.Helper()
+				for i := range n {
+					if v := w.browse(friend); v.Rule != openRule || !v.Allowed {
+						t.Fatalf("a customer's connection: %+v", v)
+					}
+					source := fmt.Sprintf("198.18.%d.%d", i/250, i%250)
+					if v := w.packet(source, "198.51.100.7", 22+i%3, nil); v.Rule != sensorRule {
+						t.Fatalf("a single probe of %s: %+v", source, v)
+					}
+				}
+			}
+			passers(scaled(2500))
+			for source, attack := range attackers {
+				for i, v := range attack(w, source) {
+					if v.Allowed || v.Rule != sensorRule && !v.Threat {
+						t.Fatalf("packet %d of %s's attack: %+v", i, source, v)
+					}
+				}
+			}
+			for source := range attackers {
+				w.until("the next packet of "+source+" is dropped by the first rule", func() bool {
+					return w.packet(source, "198.51.100.9", 8080, nil).Rule == blockRule
+				})
+				if v := w.browse(source); v.Rule != blockRule || v.Allowed {
+					t.Errorf("%s still reaches the web server: %+v", source, v)
+				}
+			}
+			passers(scaled(2500))
+
+			w.expectBlocked(slices.Collect(maps.Keys(attackers))...)
+			for source := range attackers {
+				w.expectLine("SrcIP="+source+";", "Action=drop;", "RuleName="+blockRule+";")
+			}
+			w.expectActivity(slices.Collect(maps.Keys(attackers))...)
+
+			const released = "203.0.113.66"
+			if _, stderr, code := w.run("blacklist", "remove", released, "--reason", "a partner's scanner"); code != 0 {
+				t.Fatalf("blacklist remove: exit status %d: %s", code, stderr)
+			}
+			w.until("the released source is let in again", func() bool { v := w.browse(released); return v.Rule == openRule && v.Allowed })
+			for source := range attackers {
+				if v := w.browse(source); (v.Rule == blockRule) != (source != released) {
+					t.Errorf("after the release of %s, %s: %+v", released, source, v)
+				}
+			}
+			passers(10)
+			w.expectBlocked(slices.DeleteFunc(slices.Collect(maps.Keys(attackers)), func(s string) bool { return s == released })...)
+			if code, took := d.stop(); code != 0 || took > 10*time.Second {
+				t.Errorf("stop: exit status %d after %s", code, took)
+			}
+		})
+	}
+}
+
+// expectBlocked waits until every line is read, and checks that these are on the blacklist and nobody else.
+func (w *world) expectBlocked(want ...string) {
+	w.t.Helper()
+	w.until("all lines are read", func() bool {
+		size, err := os.Stat(w.log)
+		s := w.status()
+		return err == nil && s != nil && len(s.Inputs) == 1 && s.Inputs[0].Behind == 0 && s.Inputs[0].Lines >= uint64(w.lines(size.Size()))
+	})
+	var got []string
+	for _, e := range jsonLines[agent.BlacklistEntry](w, "blacklist", "list") {
+		got = append(got, e.Address)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		w.t.Errorf("on the blacklist are %v instead of %v", got, want)
+	}
+}
+
+// lines counts those in the first so many bytes of the log file.
+func (w *world) lines(size int64) int {
+	data, err := os.ReadFile(w.log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return bytes.Count(data[:size], []byte("\n"))
+}
+
+// expectLine looks for a line in the log file that holds all of the texts.
+func (w *world) expectLine(texts ...string) {
+	w.t.Helper()
+	data, err := os.ReadFile(w.log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
+			return
+		}
+	}
+	w.t.Errorf("no line of the log holds %q", texts)
+}
+
+// expectActivity checks that packets of blocked sources, dropped as they are, move last_seen, and with it the release.
+func (w *world) expectActivity(sources ...string) {
+	w.t.Helper()
+	entries := func() map[string]agent.BlacklistEntry {
+		m := map[string]agent.BlacklistEntry{}
+		for _, e := range jsonLines[agent.BlacklistEntry](w, "blacklist", "list") {
+			m[e.Address] = e
+		}
+		return m
+	}
+	before := entries()
+	w.until("last_seen moves of all that are blocked", func() bool {
+		for _, source := range sources {
+			if v := w.browse(source); v.Rule != blockRule {
+				w.t.Fatalf("%s is let through: %+v", source, v)
+			}
+		}
+		now := entries()
+		return !slices.ContainsFunc(sources, func(s string) bool {
+			return !now[s].LastSeen.After(before[s].LastSeen) || !now[s].ReleaseAt.After(before[s].ReleaseAt) || now[s].Hits <= before[s].Hits
+		})
+	})
+}
