@@ -56,16 +56,17 @@ func openState(ctx context.Context, dir string) (lock *os.File, instance string,
 		lock.Close()
 		return nil, "", fmt.Errorf("state_dir: another agent is running with %s (cannot lock %s: %w)", dir, path, err)
 	}
-	if instance, err = InstanceOf(dir); err != nil {
+	if instance, err = instanceOf(dir, (*os.File).Sync); err != nil {
 		lock.Close()
 		return nil, "", err
 	}
 	return lock, instance, nil
 }
 
-// InstanceOf reads the name under which the agent with this state folder keeps its read positions, and
-// makes one at the first start.
-func InstanceOf(dir string) (string, error) {
+// instanceOf reads the name under which the agent with this state folder keeps its read positions, and
+// makes one at the first start. It lasts before it is used: an agent that came back under another name would
+// read everything again. sync is (*os.File).Sync.
+func instanceOf(dir string, sync func(*os.File) error) (string, error) {
 	path := filepath.Join(dir, "instance")
 	data, err := os.ReadFile(path)
 	if name := strings.TrimSpace(string(data)); err == nil && name != "" {
@@ -77,10 +78,7 @@ func InstanceOf(dir string) (string, error) {
 	raw := make([]byte, 8)
 	rand.Read(raw)
 	name := hex.EncodeToString(raw)
-	if err := os.WriteFile(path+".new", []byte(name+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("state_dir: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := writeDurably(path, []byte(name+"\n"), sync); err != nil {
 		return "", fmt.Errorf("state_dir: %w", err)
 	}
 	return name, nil

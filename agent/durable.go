@@ -1,0 +1,36 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// writeDurably replaces a file as a whole: after a power cut there is the old content or the new one, never an
+// empty file, and once this has returned it is the new one. sync is (*os.File).Sync; it is called for the file
+// before the rename, which may otherwise reach the disk first, and for the folder after it.
+func writeDurably(path string, data []byte, sync func(*os.File) error) error {
+	temporary := path + ".new"
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(data); err == nil {
+		err = sync(f)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(sync(folder), folder.Close()); err != nil {
+		return fmt.Errorf("sync %s: %w", filepath.Dir(path), err)
+	}
+	return nil
+}

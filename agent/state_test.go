@@ -1,0 +1,49 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestTheNameOfAnAgentLastsBeforeItIsUsed(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "instance")
+	var synced []string
+	name, err := instanceOf(dir, func(f *os.File) error {
+		content, err := os.ReadFile(f.Name())
+		if f.Name() == dir {
+			content, err = os.ReadFile(path) // the folder's turn comes when the file has its name
+		} else if f.Name() == path {
+			t.Error("the file has its name before its content lasts")
+		}
+		if err != nil {
+			return err
+		}
+		synced = append(synced, fmt.Sprintf("%t %s", f.Name() == dir, content))
+		return f.Sync()
+	})
+	if want := fmt.Sprint([]string{"false " + name + "\n", "true " + name + "\n"}); err != nil || len(name) != 16 || fmt.Sprint(synced) != want {
+		t.Errorf("name %q, synced %q: %v", name, synced, err)
+	}
+	if again, err := instanceOf(dir, func(*os.File) error { return errors.New("nothing is to be written") }); err != nil || again != name {
+		t.Errorf("the second time %q: %v", again, err)
+	}
+}
+
+func TestANameThatCannotBeKeptIsNotUsed(t *testing.T) {
+	full := errors.New("no space left")
+	for _, fails := range []int{1, 2} { // the file, the folder
+		calls := 0
+		if name, err := instanceOf(t.TempDir(), func(*os.File) error {
+			if calls++; calls == fails {
+				return full
+			}
+			return nil
+		}); !errors.Is(err, full) || name != "" {
+			t.Errorf("the name %q is used though sync %d failed: %v", name, fails, err)
+		}
+	}
+}
