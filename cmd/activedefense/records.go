@@ -13,8 +13,13 @@ import (
 	"activedefense/store"
 )
 
-// recordsLimit keeps a search at a terminal from running away; 0 means all.
-const recordsLimit = 100
+const (
+	// recordsLimit keeps a search at a terminal from running away; 0 means all.
+	recordsLimit = 100
+	// recordsPage is how many rows of the table are aligned with one another: the alignment has to hold them in
+	// memory, and a search for all may give millions.
+	recordsPage = 1000
+)
 
 // recordsFlags are the flags of `records`, as given.
 type recordsFlags struct {
@@ -150,6 +155,9 @@ func (a *app) records(ctx context.Context, filter store.RecordFilter) error {
 		n++
 		t.Row(agent.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
 			r.Type+" "+r.Subtype, r.Action, r.Rule, r.Severity, r.ThreatName)
+		if n%recordsPage == 0 {
+			return t.Flush() // an error is that of the output: nobody reads on
+		}
 		return nil
 	})
 	if err != nil {
