@@ -71,7 +71,9 @@ func fetchStatus(ctx context.Context, base string) (*agent.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	// Without a Proxy there is none, whatever the environment says: the daemon is here or in the management network.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("no daemon answers at %s (is it running? see systemctl status activedefense): %w", base, err)
 	}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+)
+
+// The daemon is on this host or in the management network: a proxy that the environment names for the internet
+// would not find it, and is not to see its state.
+func TestStatusAsksTheDaemonAndNoProxy(t *testing.T) {
+	asked := false
+	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked = true
+		w.Write([]byte(`{"version": "1", "ready": true}`))
+	}))
+	defer daemon.Close()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("the proxy is asked for %s", r.URL)
+	}))
+	defer proxy.Close()
+	w := newWorld(t, "sqlite", "")
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A name of this host for which a proxy would be used: only localhost, in small letters, is exempt.
+	_, port, _ := strings.Cut(daemon.Listener.Addr().String(), ":")
+	w.write(w.config, []byte(strings.Replace(string(data), w.admin, "LOCALHOST:"+port, 1)))
+	t.Setenv("HTTP_PROXY", proxy.URL) // read once a process: the command is one of its own
+	if stdout, stderr, code := w.run("status", "--json"); code != 0 || !asked {
+		t.Errorf("exit status %d: %s%s", code, stdout, stderr)
+	}
+}
