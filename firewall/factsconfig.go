@@ -18,14 +18,23 @@ func (f *Facts) readRunning(ctx context.Context, d *Device) {
 		return
 	}
 	f.rights.config = learn(false, f.own.err)
-	// The whole of it: whether the command takes an xpath, sources disagree.
-	result, err := d.opIn(ctx, CallConfig, "read the running configuration", "<show><config><running></running></config></show>", "")
-	config := result.child("config")
-	if err == nil && config == nil {
-		err = d.fail("read the running configuration", &Error{Kind: KindMalformed, Text: "the answer holds no configuration"})
+	f.own.value, f.shared.value, f.own.err = d.operationalConfig(ctx, "read the running configuration")
+	f.shared.err = f.own.err
+}
+
+// operationalConfig reads the running configuration by an operational command, which takes no right to the configuration:
+// that of the virtual system, and what is shared. It is the whole of it, megabytes on some firewalls: whether the command
+// takes an xpath, sources disagree.
+func (d *Device) operationalConfig(ctx context.Context, what string) (own, shared *node, err error) {
+	result, err := d.opIn(ctx, CallConfig, what, "<show><config><running></running></config></show>", "")
+	if err != nil {
+		return nil, nil, err
 	}
-	f.own = learn(config.child("devices").anyEntry().child("vsys").entry(f.VSys), err)
-	f.shared = learn(config.child("shared"), err)
+	config := result.child("config")
+	if config == nil {
+		return nil, nil, d.fail(what, &Error{Kind: KindMalformed, Text: "the answer holds no configuration"})
+	}
+	return config.child("devices").anyEntry().child("vsys").entry(d.opts.VSys), config.child("shared"), nil
 }
 
 func absentNode(err error) bool {
