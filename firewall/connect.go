@@ -79,14 +79,12 @@ func (d *Device) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.transport.setKey(key)
 	body, err := d.showSystemInfo(ctx)
 	if Kind(err) == KindAuth && d.conn.opts.APIKey == "" && !fresh {
 		// A key can be revoked, or run out.
-		if key, _, err = d.conn.login(ctx, d, key); err != nil {
+		if _, _, err = d.conn.login(ctx, d, key); err != nil {
 			return err
 		}
-		d.transport.setKey(key)
 		body, err = d.showSystemInfo(ctx)
 	}
 	if err != nil {
@@ -143,6 +141,7 @@ func (c *connection) login(ctx context.Context, d *Device, refused string) (key 
 	c.lockout = lockout{}
 	c.secrets.add(key)
 	c.key = key
+	c.sent.Store(key)
 	return key, true, nil
 }
 

@@ -44,7 +44,9 @@ type connection struct {
 	opts    DeviceOptions
 	base    *http.Transport
 	slots   chan struct{}
+	chosen  chan struct{} // holds one element while the virtual system of the session must stay as it was set
 	secrets secrets
+	sent    atomic.Value // the key that calls carry, a string; outlives key while another one is made
 
 	mu      sync.Mutex // held during a login; guards what follows
 	key     string     // "": to be made from user name and password
@@ -64,7 +66,9 @@ func Open(opts DeviceOptions) (*Device, error) {
 			return nil, fmt.Errorf("firewall %q: the CA holds no PEM certificate", opts.Name)
 		}
 	}
-	conn := &connection{opts: opts, base: dialer(roots, opts.InsecureSkipVerify), slots: make(chan struct{}, maxInFlight), key: opts.APIKey}
+	conn := &connection{opts: opts, base: dialer(roots, opts.InsecureSkipVerify), slots: make(chan struct{}, maxInFlight),
+		chosen: make(chan struct{}, 1), key: opts.APIKey}
+	conn.sent.Store(opts.APIKey)
 	conn.secrets.add(opts.APIKey)
 	conn.secrets.add(opts.Password)
 	return newDevice(conn, opts, host, port)
@@ -83,10 +87,13 @@ func (d *Device) Sibling(opts DeviceOptions) (*Device, error) {
 	return newDevice(d.conn, own, host, port)
 }
 
+// Clone gives the same firewall once more, for calls that shall not wait for those of d, nor d's for them: a Device makes
+// one call at a time. The connection is shared, see Sibling.
+func (d *Device) Clone() (*Device, error) { return d.Sibling(d.opts) }
+
 func newDevice(conn *connection, opts DeviceOptions, host string, port uint) (*Device, error) {
 	d := &Device{opts: opts, conn: conn}
-	d.transport = newTransport(&attempts{base: conn.base, timeout: opts.Timeout, slots: conn.slots}, opts.UserAgent, opts.Target)
-	d.transport.setKey(conn.opts.APIKey)
+	d.transport = newTransport(&attempts{base: conn.base, timeout: opts.Timeout, slots: conn.slots}, &conn.sent, opts.UserAgent, opts.Target)
 	if err := d.prime(host, port); err != nil {
 		return nil, fmt.Errorf("firewall %q: %w", opts.Name, err)
 	}
@@ -162,9 +169,12 @@ func (d *Device) call(ctx context.Context, kind, op string, do func() ([]byte, e
 func (d *Device) fail(op string, err error) *Error {
 	e := &Error{}
 	var known *Error
-	if errors.As(err, &known) {
+	switch {
+	case errors.As(err, &known):
 		*e = *known
-	} else {
+	case errors.Is(err, context.Canceled):
+		*e = Error{Kind: KindCanceled, Text: "canceled", Err: err}
+	default:
 		*e = *failed(context.Background(), context.Background(), err)
 	}
 	e.Firewall, e.Op, e.Text = d.opts.Name, op, d.tidy(e.Text)

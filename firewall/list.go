@@ -38,7 +38,9 @@ type List struct {
 	opts   ListOptions
 
 	mu     sync.Mutex            // held during a pass; guards what follows
+	name   string                // of the list on the firewall; "": to be looked for
 	asked  time.Time             // of the last refresh; zero: none
+	failed error                 // what became of it, until the next one is due
 	print  uint64                // of what the firewall holds
 	stale  bool                  // print is in doubt
 	held   map[netip.Prefix]bool // what the firewall holds as far as we know
@@ -61,12 +63,23 @@ func NewList(d *Device, opts ListOptions) (*List, error) {
 	return &List{device: d, opts: opts, stale: true, held: map[netip.Prefix]bool{}}, nil
 }
 
-// Restore has nothing to restore: the firewall says all there is to know.
-func (l *List) Restore(map[netip.Prefix]time.Time) {}
+// Restore tells what the firewall held by an earlier run, so that it is not reported as new.
+func (l *List) Restore(held map[netip.Prefix]time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range held {
+		if p, ok := normal(p); ok {
+			l.held[p] = true
+		}
+	}
+}
 
 // Reconcile makes one pass: if desired is not what the firewall fetched last, it is told to fetch again, and asked how
 // many entries it holds then. A full pass tells it in any case. Report.Waiting is how long a change has to wait for the
-// refresh interval; Standing, Ignored and Invalid are the firewall's own numbers.
+// refresh interval; Standing, Ignored and Invalid are the firewall's own numbers. Registered carries no Until: a firewall
+// does not let go of a list by itself.
+//
+// The error of a refresh is given again until the next one is due.
 func (l *List) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,52 +99,78 @@ func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Repo
 	}
 	if !l.asked.IsZero() {
 		if report.Waiting = max(l.opts.RefreshInterval-l.device.opts.Now().Sub(l.asked), 0); report.Waiting > 0 {
-			return nil
+			return l.failed
 		}
 	}
 	l.stale = true
 	l.asked = l.device.opts.Now()
-	if err := l.refresh(ctx, report); err != nil {
-		return err
+	if l.failed = l.refresh(ctx, full); l.failed != nil {
+		return l.failed
 	}
-	if err := l.compare(len(desired)); err != nil {
-		return err
+	if l.failed = l.compare(len(desired)); l.failed != nil {
+		if l.totals.valid == 0 { // it has stopped
+			l.hold(nil, report)
+			report.Gone, report.Unregistered = report.Unregistered, nil
+		}
+		return l.failed
 	}
 	l.hold(desired, report)
-	l.print, l.stale = now, false
+	l.print, l.stale, report.Full = now, false, true
 	return nil
 }
 
-// refresh has the list fetched, and asks what came of it.
-func (l *List) refresh(ctx context.Context, report *Report) error {
+// refresh has the list fetched, and asks what came of it. Looking for the list can mean reading a whole configuration, so
+// that its name is kept from one full pass to the next.
+func (l *List) refresh(ctx context.Context, full bool) error {
 	d := l.device
 	if err := d.identify(ctx); err != nil {
 		return err
 	}
-	report.Full = true
-	name, err := l.find(ctx)
-	if err != nil {
-		return err
+	if full || l.name == "" {
+		var err error
+		if l.name, err = l.find(ctx); err != nil {
+			return err
+		}
 	}
 	before, err := d.jobs(ctx)
 	if err != nil {
 		return err
 	}
-	if d.Info().MultiVSys {
-		// Whether the parameter of the call chooses the virtual system, or this setting of the session, no source settles.
-		if _, err := d.op(ctx, CallList, "choose "+d.opts.VSys, "<set><system><setting><target-vsys>"+escape(d.opts.VSys)+"</target-vsys></setting></system></set>"); err != nil {
-			return err
-		}
-	}
 	const what = "refresh the list"
-	if _, err := d.op(ctx, CallList, what, listCommand("refresh", name, "")); err != nil {
+	err = d.choosing(ctx, func() error {
+		_, err := d.op(ctx, CallList, what, listCommand("refresh", l.name, ""))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err := l.follow(ctx, what, before); err != nil {
 		return err
 	}
-	l.totals, err = d.listTotals(ctx, name)
-	return err
+	return d.choosing(ctx, func() (err error) {
+		l.totals, err = d.listTotals(ctx, l.name)
+		return err
+	})
+}
+
+// choosing has a command about lists carried out in the device's virtual system. Whether the parameter of the call
+// chooses it, or a setting of the session, no source settles; so both are given, and no other device of the connection
+// changes the setting in between.
+func (d *Device) choosing(ctx context.Context, do func() error) error {
+	if !d.Info().MultiVSys {
+		return do()
+	}
+	what := "choose " + d.opts.VSys
+	select {
+	case d.conn.chosen <- struct{}{}:
+		defer func() { <-d.conn.chosen }()
+	case <-ctx.Done():
+		return d.fail(what, ctx.Err())
+	}
+	if _, err := d.op(ctx, CallList, what, "<set><system><setting><target-vsys>"+escape(d.opts.VSys)+"</target-vsys></setting></system></set>"); err != nil {
+		return err
+	}
+	return do()
 }
 
 // listCommand is an operational command on an IP list; rest follows the name.
@@ -168,32 +207,76 @@ func (l *List) follow(ctx context.Context, what string, before []job) error {
 	return nil
 }
 
-// find gives the name of our list on the firewall: the one with our URL, or else with our name.
+// find gives the name of our list on the firewall: the one with our URL, or else with our name; among the firewall's own
+// first, then among what Panorama pushed.
 func (l *List) find(ctx context.Context) (string, error) {
 	d := l.device
-	named := ""
-	for _, at := range []string{vsysPath(d.opts.VSys) + "/external-list", "/config/shared/external-list"} {
-		lists, err := d.show(ctx, "read the external dynamic lists", at)
-		if err != nil {
-			return "", err
-		}
+	own, err := d.ownLists(ctx)
+	if err != nil {
+		return "", err
+	}
+	if name := l.among(own); name != "" {
+		return name, nil
+	}
+	pushed, err := d.pushedLists(ctx)
+	if err != nil {
+		return "", err
+	}
+	if name := l.among(pushed); name != "" {
+		return name, nil
+	}
+	text := "no external dynamic list is called " + l.opts.Names.List
+	if l.opts.URL != "" {
+		text += " or fetched from " + l.opts.URL
+	}
+	return "", d.fail("find the list", &Error{Kind: KindList, Text: text})
+}
+
+// among chooses one of several tables of lists; "": none is ours.
+func (l *List) among(tables []*node) (named string) {
+	for _, lists := range tables {
 		for _, e := range lists.entries() {
 			if l.opts.URL != "" && sameListURL(e.value("type", "ip", "url"), l.opts.URL) {
-				return e.attr("name"), nil
+				return e.attr("name")
 			}
 			if e.attr("name") == l.opts.Names.List {
 				named = l.opts.Names.List
 			}
 		}
 	}
-	if named == "" {
-		text := "no external dynamic list is called " + l.opts.Names.List
-		if l.opts.URL != "" {
-			text += " or fetched from " + l.opts.URL
-		}
-		return "", d.fail("find the list", &Error{Kind: KindList, Text: text})
+	return named
+}
+
+// ownLists reads the external dynamic lists that the firewall itself holds. An administrator without the right to the
+// configuration reads them by an operational command, all of the configuration with them.
+func (d *Device) ownLists(ctx context.Context) ([]*node, error) {
+	const what, list = "read the external dynamic lists", "external-list"
+	own, err := d.show(ctx, what, vsysPath(d.opts.VSys)+"/"+list)
+	if Kind(err) == KindRole {
+		vsys, shared, err := d.operationalConfig(ctx, what)
+		return []*node{vsys.child(list), shared.child(list)}, err
 	}
-	return named, nil
+	if err != nil {
+		return nil, err
+	}
+	shared, err := d.show(ctx, what, "/config/shared/"+list)
+	return []*node{own, shared}, err
+}
+
+// pushedLists reads those that Panorama pushed, which no reading of the configuration shows.
+func (d *Device) pushedLists(ctx context.Context) (all []*node, err error) {
+	for _, vsys := range []string{d.opts.VSys, ""} {
+		parts, err := d.pushedPolicy(ctx, "read the external dynamic lists that Panorama pushed", vsys)
+		if err != nil {
+			return nil, err
+		}
+		for _, part := range parts {
+			if part.shared || vsys != "" {
+				all = append(all, part.node.child("external-list"))
+			}
+		}
+	}
+	return all, nil
 }
 
 // sameListURL compares as a server would: without regard to the case of scheme and host, with the default port written out
@@ -257,7 +340,7 @@ func (l *List) hold(desired []Entry, report *Report) {
 		}
 		now[p] = true
 		if !l.held[p] {
-			report.Registered = append(report.Registered, Entry{Prefix: p, Until: e.Until})
+			report.Registered = append(report.Registered, Entry{Prefix: p})
 		}
 	}
 	for p := range l.held {

@@ -140,6 +140,49 @@ func TestListSaysWhenTheFirewallDoesNotHaveIt(t *testing.T) {
 	}
 }
 
+// A pass that is too early for the next try must not look as if all were well.
+func TestListThatFailedStaysFailedUntilTheNextTry(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	l.answer(503)
+	desired := l.serve("192.0.2.1/32")
+	_, first := l.list.Reconcile(t.Context(), desired, false)
+	for range 3 {
+		r, err := l.list.Reconcile(t.Context(), desired, true)
+		if err == nil || fmt.Sprint(err) != fmt.Sprint(first) || r.Waiting != 15*time.Second || r.Calls != 0 || r.Full {
+			t.Fatalf("before the next try is due: %+v, %v; the first error was %v", r, err, first)
+		}
+	}
+	l.answer(200)
+	l.clock.move(15 * time.Second)
+	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || r.Standing != 1 || !r.Full {
+		t.Fatalf("the next try: %+v, %v", r, err)
+	}
+}
+
+// What an earlier run noted is not new, and what no longer stands is told.
+func TestListGoesOnWithWhatWasNoted(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	noted := map[netip.Prefix]time.Time{netip.MustParsePrefix("192.0.2.1/32"): {}, netip.MustParsePrefix("192.0.2.9/32"): {}}
+	l.list.Restore(noted)
+	r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), true)
+	if err != nil || len(r.Registered) != 1 || r.Registered[0] != (firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.2/32")}) ||
+		fmt.Sprint(r.Unregistered) != "[192.0.2.9/32]" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	// A certificate that no longer verifies has the firewall stop: nothing is held any more.
+	if err := l.sim.Edit("admin", "delete", "/config/shared/certificate-profile/entry[@name='cp']/CA/entry[@name='ca']", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.sim.Commit("admin"); err != nil {
+		t.Fatal(err)
+	}
+	l.clock.move(time.Minute)
+	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), true)
+	if firewall.Kind(err) != firewall.KindList || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
+		t.Fatalf("stopped: %+v, %v", r, err)
+	}
+}
+
 func TestListIsFoundByItsURLOrName(t *testing.T) {
 	l := newListLab(t, nil, func(o *firewall.ListOptions) { o.URL = "" })
 	if _, err := l.list.Reconcile(t.Context(), nil, false); firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), tag+"-list") {

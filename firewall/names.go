@@ -30,10 +30,8 @@ type Names struct {
 }
 
 const (
-	// maxName is the longest name of an object, in bytes (PAN-OS documentation, "Create an Address Object"). Profiles
-	// and certificates take 31.
-	maxName = 63
-	// maxStem leaves room for what is put behind it: an IPv6 network of 43 bytes, or "-sensor" within 31.
+	// maxStem leaves room for what is put behind it: "-" and an IPv6 network of 43 bytes within the 63 of an object's name
+	// (PAN-OS documentation, "Create an Address Object"), or "-sensor" within the 31 of a profile's or certificate's.
 	maxStem = 19
 )
 

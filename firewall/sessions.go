@@ -12,6 +12,11 @@ func (d *Device) ClearSessions(ctx context.Context, source netip.Addr) error {
 	if !source.IsValid() || source.IsUnspecified() || source.Zone() != "" {
 		return d.fail(what, &Error{Kind: KindUnsupported, Text: "the address of one source is needed"})
 	}
+	if d.Info() == (Info{}) {
+		if err := d.identify(ctx); err != nil {
+			return err
+		}
+	}
 	address := source.Unmap().String()
 	_, err := d.op(ctx, CallClear, what+" of "+address,
 		"<clear><session><all><filter><source>"+address+"</source></filter></all></session></clear>")

@@ -44,15 +44,16 @@ type transport struct {
 	// target is the serial number of the firewall that a Panorama passes the call on to; "": there is no Panorama.
 	target string
 
+	key *atomic.Value // the API key, a string; shared by all that call the same device. Empty: none yet
+
 	mu  sync.Mutex
 	ctx context.Context // of the call being made; pango's methods take none, so that it travels beside them. nil: none is
-	key string
 	// canned, if not nil, is the answer to everything, and nothing is sent.
 	canned []byte
 }
 
-func newTransport(try *attempts, agent, target string) *transport {
-	t := &transport{try: try, agent: agent, target: target}
+func newTransport(try *attempts, key *atomic.Value, agent, target string) *transport {
+	t := &transport{try: try, key: key, agent: agent, target: target}
 	t.retry = &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: try},
 		RetryMax:     retries,
@@ -91,27 +92,21 @@ func (t *transport) during(ctx context.Context, call func() ([]byte, error)) ([]
 	return call()
 }
 
-func (t *transport) setKey(key string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.key = key
-}
-
 func (t *transport) setCanned(body []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.canned = body
 }
 
-func (t *transport) current() (context.Context, string, []byte) {
+func (t *transport) current() (context.Context, []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.ctx, t.key, t.canned
+	return t.ctx, t.canned
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, key, canned := t.current()
+	ctx, canned := t.current()
 	form, err := takeForm(req)
 	if err != nil {
 		return nil, err
@@ -142,7 +137,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.agent != "" {
 		out.Header.Set("User-Agent", t.agent)
 	}
-	if form.Get("type") != "keygen" {
+	if key, _ := t.key.Load().(string); form.Get("type") != "keygen" {
 		out.Header.Set("X-PAN-KEY", key)
 	}
 	resp, err := t.retry.Do(out)
