@@ -1,6 +1,10 @@
 package agent
 
 import (
+	"slices"
+	"strings"
+	"time"
+
 	"activedefense/config"
 	"activedefense/firewall"
 )
@@ -10,7 +14,18 @@ import (
 type devices struct {
 	agent string // user agent of the calls
 	calls *callCounts
-	open  map[string]*firewall.Device // by address and account
+	open  map[place]*firewall.Device
+}
+
+// A place is what entries must have in common to share a connection: where, as whom, and what proves that it is there.
+type place struct {
+	url, username, password, key, ca string
+	insecure                         bool
+	timeout                          time.Duration
+}
+
+func newDevices(version string, calls *callCounts) *devices {
+	return &devices{agent: "activedefense/" + version, calls: calls, open: map[place]*firewall.Device{}}
 }
 
 // member opens one firewall of an entry: the one at url, or its peer.
@@ -21,13 +36,16 @@ func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device
 		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: d.agent,
 		OnCall: d.calls.observer(name, firewall.Kind),
 	}
-	place := url + "\n" + fw.Username + "\n" + fw.APIKey.Reveal()
-	if first := d.open[place]; first != nil {
+	at := place{
+		url: strings.TrimSuffix(strings.ToLower(url), ":443"), username: fw.Username, password: fw.Password.Reveal(),
+		key: fw.APIKey.Reveal(), ca: string(fw.CA), insecure: fw.InsecureSkipVerify, timeout: fw.Timeout,
+	}
+	if first := d.open[at]; first != nil {
 		return first.Sibling(options)
 	}
 	device, err := firewall.Open(options)
 	if err == nil {
-		d.open[place] = device
+		d.open[at] = device
 	}
 	return device, err
 }
@@ -42,32 +60,30 @@ func (d *devices) pair(fw config.Firewall) ([]*firewall.Device, error) {
 	return []*firewall.Device{first, peer}, err
 }
 
-// enforcers makes what keeps the firewalls level. Tags and lists are each member's own; a group belongs to the
+// newEnforcers makes what keeps the firewalls level. Tags and lists are each member's own; a group belongs to the
 // configuration, which the active member hands to the other.
 func (a *Agent) newEnforcers() ([]*enforcer, error) {
-	open := &devices{agent: "activedefense/" + a.version, calls: a.calls, open: map[string]*firewall.Device{}}
+	open := newDevices(a.version, a.calls)
 	var all []*enforcer
 	for _, fw := range a.cfg.Firewalls {
 		members, err := open.pair(fw)
 		if err != nil {
 			return nil, err
 		}
+		together := 1
 		if fw.Mode == firewall.ModeGroup {
-			e, err := a.newEnforcer(fw, members...)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, e)
-			a.policies = append(a.policies, a.newPolicies(fw, e)...)
-			continue
+			together = len(members)
 		}
-		for _, member := range members {
-			e, err := a.newEnforcer(fw, member)
+		for some := range slices.Chunk(members, together) {
+			e, err := a.newEnforcer(fw, some...)
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, e)
-			a.policies = append(a.policies, a.newPolicies(fw, e)...)
+			policies, err := a.newPolicies(fw, e)
+			if err != nil {
+				return nil, err
+			}
+			all, a.policies = append(all, e), append(a.policies, policies...)
 		}
 	}
 	return all, nil
@@ -96,14 +112,25 @@ func (a *Agent) newEnforcer(fw config.Firewall, members ...*firewall.Device) (*e
 		return nil, err
 	}
 	if a.cfg.EDL.Listen != "" && fw.Mode != firewall.ModeList {
-		list, err := a.newList(fw, names, members[0])
+		aside, err := members[0].Clone()
 		if err != nil {
 			return nil, err
 		}
-		e.fallback = &fallback{list: list, served: served, log: e.log}
+		list, err := a.newList(fw, names, aside)
+		if err != nil {
+			return nil, err
+		}
+		e.fallback = newFallback(list, served, e.log)
 	}
-	if fw.KillSessions {
-		e.sessions = newSessionEnder(members[0], e.log)
+	if !fw.KillSessions {
+		return e, nil
+	}
+	for _, m := range members {
+		aside, err := m.Clone()
+		if err != nil {
+			return nil, err
+		}
+		e.sessions = append(e.sessions, newSessionEnder(aside, e.log))
 	}
 	return e, nil
 }

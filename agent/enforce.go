@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"activedefense/firewall"
 	"activedefense/store"
@@ -43,8 +44,8 @@ type enforcer struct {
 	name     string
 	devices  []*firewall.Device
 	keeper   keeper
-	fallback *fallback     // nil: no list is served, or it is the mode itself
-	sessions *sessionEnder // nil: sessions are left alone
+	fallback *fallback       // nil: no list is served, or it is the mode itself
+	sessions []*sessionEnder // one for each member; empty: sessions are left alone
 	desired  func() *snapshot
 	store    *store.Store
 	log      zerolog.Logger
@@ -99,6 +100,9 @@ func (e *enforcer) wake() {
 	case e.wakeup <- struct{}{}:
 	default:
 	}
+	if e.fallback != nil {
+		e.fallback.wake()
+	}
 }
 
 // restore tells the firewall what an earlier run noted, so that timeouts are not renewed all at once.
@@ -116,41 +120,43 @@ func (e *enforcer) restore(ctx context.Context, st *store.Store) error {
 	return nil
 }
 
-// run makes passes until ctx ends: at once when woken, a full one every reconcileEvery, and after a
-// failure with a growing wait, for ever.
+// run keeps the firewall level until ctx ends, and does beside it what must hold up no pass: ending sessions, and having
+// the list fetched.
 func (e *enforcer) run(ctx context.Context) error {
 	defer e.close()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range e.sessions {
+		group.Go(func() error { return s.run(ctx) })
+	}
+	if e.fallback != nil {
+		group.Go(func() error { return e.fallback.run(ctx) })
+	}
+	group.Go(func() error { return e.passes(ctx) })
+	return group.Wait()
+}
+
+// passes makes passes until ctx ends: at once when woken, a full one every reconcileEvery, and after a
+// failure with a growing wait, for ever.
+func (e *enforcer) passes(ctx context.Context) error {
 	full := true
 	var lastFull time.Time
 	failures := 0
-	timer, list := e.timer(0), time.NewTimer(0)
+	timer := e.timer(0)
 	defer timer.Stop()
-	defer list.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-e.wakeup:
 			if failures > 0 { // a wake-up does not shorten the wait of a broken firewall
-				list.Reset(0)
 				continue
 			}
-		case <-list.C:
-			if e.fallback != nil && e.fallback.active {
-				if again := e.fallback.refreshOnce(ctx); again > 0 {
-					list.Reset(again)
-				}
-			}
-			continue
 		case <-timer.C:
 		}
 		if e.now().Sub(lastFull) >= reconcileEvery {
 			full = true
 		}
 		report, err := e.passOnce(ctx, full)
-		if e.fallback != nil && e.fallback.active {
-			list.Reset(0)
-		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -192,13 +198,13 @@ func (e *enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, er
 	e.note(report)
 	e.save(ctx)
 	if e.fallback != nil {
-		e.fallback.active = e.fallback.needed(report, err)
+		e.fallback.judge(report, err)
 	}
 	if ctx.Err() == nil { // a pass that a stop breaks off says nothing about the firewall
 		e.show(report, len(desired.entries), err)
 	}
-	if e.sessions != nil {
-		e.sessions.end(report.Registered)
+	for _, s := range e.sessions {
+		s.end(report.Registered)
 	}
 	return report, err
 }
@@ -256,7 +262,7 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 			s.Model, s.Version, s.Hostname = info.Model, info.Version, info.Hostname
 		}
 	}
-	s.Waiting, s.Fallback = r.Waiting.Seconds(), e.fallback != nil && e.fallback.active
+	s.Waiting, s.Fallback = r.Waiting.Seconds(), e.fallback != nil && e.fallback.active.Load()
 	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)
 	if err != nil {
 		e.failed(s, err, now)

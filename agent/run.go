@@ -133,9 +133,6 @@ func (a *Agent) work(ctx context.Context, st *store.Store, f *feed) error {
 			}
 			return e.run(ctx)
 		})
-		if e.sessions != nil {
-			group.Go(func() error { return e.sessions.run(ctx) })
-		}
 	}
 	for _, p := range a.policies {
 		group.Go(func() error { return p.run(ctx) })

@@ -137,16 +137,21 @@ func (p *policies) status() ([]firewall.Check, *time.Time) {
 	return p.checks, &at
 }
 
-// newPolicies makes one for each firewall, members of a pair for themselves, over the enforcers' connections.
-func (a *Agent) newPolicies(fw config.Firewall, e *enforcer) []*policies {
+// newPolicies makes one for each firewall, members of a pair for themselves. What they read takes seconds where the
+// configuration is large, so they have devices of their own: no block waits for them.
+func (a *Agent) newPolicies(fw config.Firewall, e *enforcer) ([]*policies, error) {
 	var all []*policies
-	for _, device := range e.devices {
+	for _, member := range e.devices {
+		device, err := member.Clone()
+		if err != nil {
+			return nil, err
+		}
 		all = append(all, &policies{
 			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now,
 			want: func() firewall.Expectation { return expectation(a.cfg, fw, e.desired().entries, a.now()) },
 		})
 	}
-	return all
+	return all, nil
 }
 
 // VerifyOptions say what Verify looks at.
@@ -165,7 +170,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	if err != nil {
 		return nil, err
 	}
-	open := &devices{agent: "activedefense/" + opts.Version, calls: newCallCounts(), open: map[string]*firewall.Device{}}
+	open := newDevices(opts.Version, newCallCounts())
 	type look struct {
 		device *firewall.Device
 		want   firewall.Expectation
