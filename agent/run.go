@@ -34,11 +34,17 @@ func (a *Agent) Run(ctx context.Context) error {
 			return err
 		}
 		defer st.Close()
-		f, err := a.loadBlacklist(ctx, group, st)
+		m := newMarker(a.cfg.StateDir, a.instance, st, a.log)
+		f, err := a.loadBlacklist(ctx, group, st, m)
 		if err != nil || f == nil {
 			return err
 		}
-		return a.work(ctx, st, f)
+		err = a.work(ctx, st, f, m)
+		last := m.last(ctx)
+		if st.Close() == nil { // the second Close does nothing
+			m.keep(last)
+		}
+		return err
 	})
 	return group.Wait()
 }
@@ -101,18 +107,25 @@ func (a *Agent) serveList(ctx context.Context, group *errgroup.Group) error {
 }
 
 // loadBlacklist reads the blacklist for the first time, trying for ever, publishes it, and opens the
-// list's listener if it is not open yet. Until it can be read, the list is served as it was last saved.
-func (a *Agent) loadBlacklist(ctx context.Context, group *errgroup.Group, st *store.Store) (*feed, error) {
+// list's listener if it is not open yet. Until it can be read, and while the database is not the one that it was, the
+// list is served as it was last saved.
+func (a *Agent) loadBlacklist(ctx context.Context, group *errgroup.Group, st *store.Store, m *marker) (*feed, error) {
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.enforcers = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.enforcers
 	f.health, f.log = &a.stats.store, a.log
-	if err := f.syncOnce(ctx); err != nil && ctx.Err() == nil {
+	load := func() error {
+		if err := m.check(ctx); err != nil {
+			return err
+		}
+		return f.syncOnce(ctx)
+	}
+	if err := load(); err != nil && ctx.Err() == nil {
 		a.stats.store.failed(a.log, userStart, err, a.now())
 		if err := a.serveLastGood(ctx, group); err != nil {
 			return nil, err
 		}
 	}
-	if !a.insist(ctx, userStart, func() error { return f.syncOnce(ctx) }) {
+	if !a.insist(ctx, userStart, load) {
 		return nil, nil
 	}
 	a.log.Info().Int("addresses", len(f.entries)).Str("store", st.Kind()).Msg("blacklist loaded")
@@ -124,7 +137,7 @@ func (a *Agent) loadBlacklist(ctx context.Context, group *errgroup.Group, st *st
 }
 
 // work runs the loops until ctx ends.
-func (a *Agent) work(ctx context.Context, st *store.Store, f *feed) error {
+func (a *Agent) work(ctx context.Context, st *store.Store, f *feed, m *marker) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, e := range a.enforcers {
 		group.Go(func() error {
@@ -138,6 +151,7 @@ func (a *Agent) work(ctx context.Context, st *store.Store, f *feed) error {
 		group.Go(func() error { return p.run(ctx) })
 	}
 	group.Go(func() error { return f.run(ctx) })
+	group.Go(func() error { return m.run(ctx) })
 	group.Go(func() error { return a.refreshGuard(ctx, f) })
 	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: a.caughtUp, wake: f.wake, log: a.log, now: a.now}
 	group.Go(func() error { return release.run(ctx) })

@@ -1,0 +1,152 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/store"
+)
+
+// markFile, in the state folder, says how far the database was. Without it any database is taken.
+const markFile = "database.json"
+
+// markEvery is how often the database is looked at, and how old, at least, the state is that is kept: SQLite may lose
+// the last commits in a power cut (synchronous=NORMAL), and a PostgreSQL standby that takes over what had not reached
+// it. The kernel writes out what SQLite committed within about half a minute.
+const markEvery = time.Minute
+
+// markTimeout bounds the last look before a stop.
+const markTimeout = 2 * time.Second
+
+// A mark is how far a database was when it was last known.
+type mark struct {
+	Version int64  `json:"version"` // of the blacklist
+	Agent   string `json:"agent"`   // the name of this agent in it, and
+	Batch   int64  `json:"batch"`   // the number of its last commit: another database knows neither
+}
+
+// A marker keeps the mark. A database that has fallen behind it was emptied, restored, or is another one: its blacklist
+// is not what was served, and publishing it would empty or shrink the list.
+type marker struct {
+	path  string
+	agent string
+	store *store.Store
+	log   zerolog.Logger
+	sync  func(*os.File) error // (*os.File).Sync
+
+	seen   mark // when last looked at
+	kept   mark // what the file holds, as far as it was written by this run
+	failed bool // writing it
+}
+
+func newMarker(dir, agent string, st *store.Store, log zerolog.Logger) *marker {
+	return &marker{path: filepath.Join(dir, markFile), agent: agent, store: st, log: log, sync: (*os.File).Sync}
+}
+
+// check refuses a database that is behind the mark. It reads the file each time: an operator who means to go on with
+// this database deletes it.
+func (m *marker) check(ctx context.Context) error {
+	known, err := m.read()
+	if err != nil {
+		return err
+	}
+	now, err := m.look(ctx)
+	if err != nil {
+		return err
+	}
+	if now.behind(known) {
+		return fmt.Errorf("the database was emptied or restored, or is another one: it has version %d of the blacklist and batch %d of this agent, "+
+			"after version %d and batch %d; the list stays as it was last saved, and the firewalls as they are; "+
+			"bring the database back and restart the agent, or delete %s to go on with this one",
+			now.Version, now.Batch, known.Version, known.Batch, m.path)
+	}
+	m.seen, m.kept = now, known
+	return nil
+}
+
+// read gives the mark of an earlier run; the zero mark, behind which nothing can be, if there is none.
+func (m *marker) read() (known mark, err error) {
+	data, err := os.ReadFile(m.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return mark{}, nil
+	case err != nil:
+		return mark{}, fmt.Errorf("read how far the database was: %w", err)
+	}
+	if err := json.Unmarshal(data, &known); err != nil {
+		return mark{}, fmt.Errorf("%s, which says how far the database was, is damaged (%w); delete it if the database is the right one", m.path, err)
+	}
+	return known, nil
+}
+
+// look tells how far the database is.
+func (m *marker) look(ctx context.Context) (mark, error) {
+	version, err := m.store.Version(ctx)
+	if err != nil {
+		return mark{}, err
+	}
+	batch, err := m.store.LastSeq(ctx)
+	return mark{Version: version, Agent: m.agent, Batch: batch}, err
+}
+
+// behind tells whether a database that is here can not have been there. The batches of an agent with another name say
+// nothing: the state folder was renewed.
+func (here mark) behind(there mark) bool {
+	return here.Version < there.Version || here.Agent == there.Agent && here.Batch < there.Batch
+}
+
+// run keeps the mark until ctx ends.
+func (m *marker) run(ctx context.Context) error {
+	for pause(ctx, markEvery) {
+		m.noteOnce(ctx)
+	}
+	return nil
+}
+
+// noteOnce keeps what was seen the last time, and looks again. A store that is away, or has gone back, is no news: the
+// feed says so.
+func (m *marker) noteOnce(ctx context.Context) {
+	now, err := m.look(ctx)
+	if err != nil || now.behind(m.seen) {
+		return
+	}
+	m.keep(m.seen)
+	m.seen = now
+}
+
+// last looks once more, when everything was stored; keep is to be called with it when the store was closed, which makes
+// its content last. Without a good answer it is what was kept.
+func (m *marker) last(ctx context.Context) mark {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
+	defer cancel()
+	now, err := m.look(ctx)
+	if err != nil || now.behind(m.seen) {
+		return m.kept
+	}
+	return now
+}
+
+// keep writes the mark if it has changed. A failure costs only that a replaced database may go unnoticed.
+func (m *marker) keep(now mark) {
+	if now == m.kept {
+		return
+	}
+	data, err := json.Marshal(now)
+	if err == nil {
+		err = writeDurably(m.path, append(data, '\n'), m.sync)
+	}
+	if err == nil {
+		m.kept = now
+	} else if !m.failed {
+		m.log.Warn().Err(err).Msg("cannot keep how far the database is; trying again every minute")
+	}
+	m.failed = err != nil
+}

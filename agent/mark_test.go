@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/store"
+)
+
+// blockAs commits a block under the next batch number.
+func blockAs(t *testing.T, st *store.Store, address string) {
+	t.Helper()
+	seq, err := st.LastSeq(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Commit(t.Context(), &store.Batch{Seq: seq + 1, Blocks: []store.Block{
+		{Address: netip.MustParsePrefix(address), By: byDetector, BlockedAt: time.Now()}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	blockAs(t, used, "203.0.113.1/32")
+	blockAs(t, used, "203.0.113.2/32")
+	m := newMarker(dir, "me", used, zerolog.Nop())
+	if err := m.check(t.Context()); err != nil {
+		t.Fatal("the first start of a new state folder: ", err)
+	}
+	m.keep(m.last(t.Context()))
+
+	foreign := newTestStore(t) // has more blocks, of which none is this agent's
+	for range 5 {
+		if _, _, err := foreign.Block(t.Context(), store.Block{Address: netip.MustParsePrefix("203.0.113.9/32"), Reason: "x", By: byOperator}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	older := newTestStore(t)
+	blockAs(t, older, "203.0.113.1/32")
+	for name, c := range map[string]struct {
+		st    *store.Store
+		agent string
+		taken bool
+	}{
+		"the same": {used, "me", true}, "emptied": {newTestStore(t), "me", false}, "restored": {older, "me", false},
+		"another one": {foreign, "me", false}, "another agent's name": {foreign, "renewed", true}, "another name and emptied": {newTestStore(t), "renewed", false},
+	} {
+		err := newMarker(dir, c.agent, c.st, zerolog.Nop()).check(t.Context())
+		if (err == nil) != c.taken {
+			t.Errorf("%s: taken %t: %v", name, c.taken, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "delete "+filepath.Join(dir, markFile)) {
+			t.Errorf("%s: it is not said what to do: %v", name, err)
+		}
+	}
+	m = newMarker(dir, "me", older, zerolog.Nop())
+	if err := os.Remove(filepath.Join(dir, markFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.check(t.Context()); err != nil {
+		t.Error("after the mark was deleted: ", err)
+	}
+}
+
+// A power cut may cost a database its last commits: that must not stop the next start.
+func TestTheMarkIsAMinuteOld(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	m := newMarker(dir, "me", st, zerolog.Nop())
+	if err := m.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for look, want := range []int64{0, 1, 2} {
+		blockAs(t, st, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(look)}), 32).String())
+		m.noteOnce(t.Context())
+		if known, err := m.read(); err != nil || known.Version != want || known.Batch != want {
+			t.Errorf("look %d keeps %+v instead of %d: %v", look, known, want, err)
+		}
+	}
+}
+
+func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	blockAs(t, st, "203.0.113.1/32")
+	m := newMarker(dir, "me", st, zerolog.Nop())
+	writes := 0
+	m.sync = func(*os.File) error { writes++; return nil }
+	if err := m.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		m.noteOnce(t.Context())
+	}
+	if writes != 2 { // the file and its folder, once
+		t.Errorf("synced %d times", writes)
+	}
+	m.store = newTestStore(t) // replaced while it runs
+	m.noteOnce(t.Context())
+	m.keep(m.last(t.Context()))
+	if known, err := m.read(); err != nil || known.Version != 1 || writes != 2 {
+		t.Errorf("%+v after %d writes: %v", known, writes, err)
+	}
+	if err := os.Remove(m.path); err != nil { // the operator means the other one, and restarts
+		t.Fatal(err)
+	}
+	m.noteOnce(t.Context())
+	m.keep(m.last(t.Context()))
+	if _, err := os.Stat(m.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the mark is back: %v", err)
+	}
+}
+
+func TestADamagedMarkIsNotTakenForNone(t *testing.T) {
+	m := newMarker(t.TempDir(), "me", newTestStore(t), zerolog.Nop())
+	for _, text := range []string{"", "{", "[1]", `{"version": "many"}`} {
+		if err := os.WriteFile(m.path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.check(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), m.path) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

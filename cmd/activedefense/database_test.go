@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent"
+)
+
+// replaceDatabase has the next start find a database that knows nothing.
+func (w *world) replaceDatabase(database string) {
+	w.t.Helper()
+	if database == "postgresql" {
+		data, err := os.ReadFile(w.config)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		_, rest, _ := bytes.Cut(data, []byte(`store: {url: "`))
+		before, _, _ := bytes.Cut(rest, []byte(`"`))
+		w.write(w.config, bytes.Replace(data, before, []byte(newDatabase(w.t)), 1))
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(w.dir, "state", agent.DatabaseFile+"*"))
+	if err != nil || len(files) == 0 {
+		w.t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// A start onto a database that was emptied, or is another one, must not empty the list.
+func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
+	for _, database := range stores {
+		t.Run(database, func(t *testing.T) {
+			w := newWorld(t, database, "")
+			samples := generate(2000, time.Now().UTC(), rand.New(rand.NewPCG(71, 72)))
+			want := judge(samples)
+			w.append(text(samples))
+			d := w.start()
+			w.expect(samples)
+			d.stop()
+			w.replaceDatabase(database)
+
+			d = w.start()
+			w.until("/readyz says why and what to do", func() bool {
+				code, body := w.get("/readyz")
+				return code == 503 && strings.Contains(body, "emptied") && strings.Contains(body, "delete "+w.dir)
+			})
+			w.until("it was tried several times", func() bool { s := w.status(); return s != nil && s.Store.Failures >= 3 })
+			if code, list := w.list(); code != 200 || !slices.Equal(slices.Sorted(slices.Values(list)), want) {
+				t.Errorf("the list answers %d with %d entries instead of %d", code, len(list), len(want))
+			}
+			if !slices.Equal(w.tagged(), want) {
+				t.Errorf("the firewall holds %d instead of %d", len(w.tagged()), len(want))
+			}
+			if n := strings.Count(d.log(), "emptied"); n != 1 {
+				t.Errorf("it was logged %d times", n)
+			}
+			d.stop()
+			d = w.start()
+			w.until("the next start refuses it, too", func() bool { code, body := w.get("/readyz"); return code == 503 && strings.Contains(body, "emptied") })
+
+			if err := os.Remove(filepath.Join(w.dir, "state", "database.json")); err != nil {
+				t.Fatal(err)
+			}
+			w.until("it goes on when it is told to", func() bool { s := w.status(); return s != nil && s.Ready })
+			w.expect(samples) // all lines were read again
+			if code, _ := d.stop(); code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+		})
+	}
+}
