@@ -40,21 +40,29 @@ func (a *app) writeChecks(checks []agent.Check) error {
 		}
 		return nil
 	}
-	last := ""
-	for _, c := range checks {
-		if c.Firewall != last {
-			if last != "" {
+	var last agent.Check
+	for i, c := range checks {
+		if c.Firewall != last.Firewall || i == 0 {
+			if i > 0 {
 				fmt.Fprintln(a.stdout)
 			}
 			fmt.Fprintln(a.stdout, agent.Harmless(c.Firewall))
-			last = c.Firewall
+		} else if sameFinding(c, last) {
+			fmt.Fprintf(a.stdout, "  %-4s  %-19s  the same\n", strings.ToUpper(c.Result), c.Check)
+			continue
 		}
+		last = c
 		fmt.Fprintf(a.stdout, "  %-4s  %-19s  %s\n", strings.ToUpper(c.Result), c.Check, indented(c.Detail))
 		if c.Remedy != "" {
 			fmt.Fprintf(a.stdout, "        %-19s  -> %s\n", "", indented(c.Remedy))
 		}
 	}
 	return nil
+}
+
+// sameFinding reports whether a check found what the one before it did: of a firewall that does not answer, all say so.
+func sameFinding(a, b agent.Check) bool {
+	return a.Firewall == b.Firewall && a.Result == b.Result && a.Result != "pass" && a.Detail == b.Detail && a.Remedy == b.Remedy
 }
 
 // indented keeps further lines of a text below its first one.

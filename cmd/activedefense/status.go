@@ -99,7 +99,10 @@ func (a *app) statusText(s *agent.Status) error {
 	if !s.Store.OK {
 		store = fmt.Sprintf("AWAY since %s: %s", localPtr(s.Store.Since), s.Store.Error)
 	}
-	t.Row("store", fmt.Sprintf("%s, %s, last commit %s", s.Store.Kind, store, localPtr(s.Store.LastCommit)))
+	if s.Store.Kind != "" {
+		store = s.Store.Kind + ", " + store
+	}
+	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
 	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources held, %s given up", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
 	t.Row("blacklist", grouped(s.Blacklist))
 	if l := s.List; l != nil {
@@ -190,11 +193,18 @@ func (a *app) statusPolicies(s *agent.Status) error {
 	t := agent.NewTable(a.stdout, "POLICIES OF", "LOOKED AT", "CHECK", "RESULT", "FOUND")
 	for _, p := range s.Policies {
 		shown := 0
+		var last agent.Check
 		for _, c := range p.Checks {
-			if c.Result != "pass" {
-				t.Row(p.Firewall, localPtr(p.At), c.Check, strings.ToUpper(c.Result), c.Detail)
-				shown++
+			if c.Result == "pass" {
+				continue
 			}
+			found := c.Detail
+			if sameFinding(c, last) {
+				found = "the same"
+			}
+			t.Row(p.Firewall, localPtr(p.At), c.Check, strings.ToUpper(c.Result), found)
+			last = c
+			shown++
 		}
 		switch {
 		case p.At == nil:

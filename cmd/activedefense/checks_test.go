@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent"
+)
+
+// unanswered are the checks of a firewall that does not answer, beside one that does.
+func unanswered() []agent.Check {
+	const away = "could not be asked: connection refused"
+	return []agent.Check{
+		{Firewall: "fw1", Check: "api", Result: "fail", Detail: "connection refused", Remedy: "Check url."},
+		{Firewall: "fw1", Check: "block-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},
+		{Firewall: "fw1", Check: "sensor-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},
+		{Firewall: "fw2", Check: "block-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},
+		{Firewall: "fw2", Check: "committed", Result: "pass", Detail: "no change waits for a commit"},
+	}
+}
+
+func TestWhatManyChecksFindAlikeIsSaidOnceAFirewall(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stdout: &out}
+	if err := a.writeChecks(unanswered()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `fw1
+  FAIL  api                  connection refused
+                             -> Check url.
+  WARN  block-rule           could not be asked: connection refused
+                             -> Mend "api" first.
+  WARN  sensor-rule          the same
+
+fw2
+  WARN  block-rule           could not be asked: connection refused
+                             -> Mend "api" first.
+  PASS  committed            no change waits for a commit
+`
+	if out.String() != want {
+		t.Errorf("written:\n%s\ninstead of:\n%s", out.String(), want)
+	}
+}
+
+func TestStatusSaysOnceWhatManyChecksFoundAlike(t *testing.T) {
+	var out bytes.Buffer
+	a, at := &app{stdout: &out}, time.Now()
+	checks := unanswered()
+	if err := a.statusText(&agent.Status{Policies: []agent.PolicyStatus{{Firewall: "fw1", At: &at, Checks: checks[:3]}, {Firewall: "fw2", At: &at, Checks: checks[3:]}}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "could not be asked"); n != 2 {
+		t.Errorf("the reason stands there %d times, not once a firewall:\n%s", n, out.String())
+	}
+	if !strings.Contains(out.String(), "store      AWAY") {
+		t.Errorf("a store that was never reached has no kind:\n%s", out.String())
+	}
+}
