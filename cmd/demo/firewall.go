@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"activedefense/agent"
+	"activedefense/firewall/panosim"
+	"activedefense/store"
+)
+
+const admin = "svc-activedefense" // as whom the agent acts on the firewall
+
+// before is the firewall's configuration before it has heard of us: two zones, and a rule that lets the internet in to
+// the web servers, with vulnerability protection.
+const before = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">
+<zone><entry name="untrust"><network><layer3/></network></entry><entry name="dmz"><network><layer3/></network></entry></zone>
+<rulebase><security><rules><entry name="` + webRule + `"><from><member>untrust</member></from><to><member>dmz</member></to>
+<source><member>any</member></source><destination><member>any</member></destination><source-user><member>any</member></source-user>
+<category><member>any</member></category><application><member>any</member></application><service><member>service-https</member></service>
+<profile-setting><profiles><vulnerability><member>strict</member></vulnerability></profiles></profile-setting>
+<action>allow</action></entry></rules></security></rulebase></entry></vsys></entry></devices></config>`
+
+// startFirewall starts it. changed is told when an address is tagged.
+func startFirewall(changed func(panosim.Change)) (*panosim.Sim, error) {
+	sim, err := panosim.Start(panosim.Options{Hostname: "LAB-FW-01", Admin: admin, Config: before, CommitTime: 500 * time.Millisecond, OnChange: changed})
+	if err == nil {
+		sim.SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit)
+	}
+	return sim, err
+}
+
+// packet has the firewall decide about a packet of a source.
+func (s *stage) packet(source, country string, p panosim.Packet) panosim.Verdict {
+	p.Source, p.SourceCountry = netip.MustParseAddr(source), country
+	p.SourcePort = uint16(40000 + time.Now().Nanosecond()/1000%20000)
+	return s.sim.Packet(p)
+}
+
+// background is what a firewall on the internet sees all day: a friend's connections, and single probes.
+func (s *stage) background(ctx context.Context) {
+	for i := 0; pause(ctx, 20*time.Millisecond); i++ {
+		if i%2 == 0 {
+			if v := s.packet(friend, "Australia", to(webServer, 443)); !v.Allowed {
+				s.turnedAway.Add(1)
+			}
+			continue
+		}
+		source := netip.AddrFrom4([4]byte{203, 0, 113, byte(100 + i/2%120)}).String()
+		if v := s.packet(source, "Australia", to(webServer, []int{22, 23, 80}[i/2%3])); v.Rule != sensorRule {
+			s.turnedAway.Add(1)
+		}
+	}
+}
+
+// provision makes the firewall's policy what the mode needs, as the command of that name does.
+func (s *stage) provision(ctx context.Context) error {
+	s.say("policy", "activedefense provision --apply --adopt --commit")
+	left, err := agent.Provision(ctx, s.cfg, agent.ProvisionOptions{Apply: true, Adopt: true, Commit: true, Version: "demo",
+		Progress: func(_ string, steps []agent.Step, done string) {
+			for _, step := range steps {
+				s.note("%-6s  %s", step.Action, step.Object)
+			}
+			if done != "" {
+				s.note("%s", done)
+			}
+		}})
+	if err == nil && len(left) > 0 {
+		return fmt.Errorf("provisioning has left %d steps, the first: %s", len(left), left[0])
+	}
+	return err
+}
+
+// verify waits until all checks of the policies pass.
+func (s *stage) verify(ctx context.Context) error {
+	var checks []agent.Check
+	var failed error
+	err := s.until(ctx, "the policies do not pass", func() bool {
+		failed = s.withStore(ctx, func(st *store.Store) (err error) {
+			checks, err = agent.Verify(ctx, s.cfg, agent.VerifyOptions{Store: st, Version: "demo"})
+			return err
+		})
+		return failed != nil || len(checks) > 0 && notPassed(checks) == nil
+	})
+	if failed != nil {
+		return failed
+	}
+	for _, c := range notPassed(checks) {
+		s.note("%s %s: %s", c.Result, c.Check, c.Detail)
+	}
+	if err == nil {
+		s.say("verify", "%d checks of the running configuration, all passed; the rules in their order:", len(checks))
+		for _, r := range s.sim.Rules("") {
+			s.note("%-22s %-6s source %v", r.Name, r.Action, r.Source)
+		}
+	}
+	return err
+}
+
+func notPassed(checks []agent.Check) (all []agent.Check) {
+	for _, c := range checks {
+		if c.Result != "pass" {
+			all = append(all, c)
+		}
+	}
+	return all
+}

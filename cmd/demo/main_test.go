@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestTheLoopIsShownInEveryMode(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // it waits for time to pass
+			var out bytes.Buffer
+			err := run(t.Context(), &out, mode, 0, false)
+			for _, want := range []string{"seen ", "blocked ", "dropped ", "spared ", "why ", "list ", "release ", "let in ", "RuleName=" + blockRule, "end "} {
+				if err != nil || !strings.Contains(out.String(), want) {
+					t.Fatalf("%v; the show without %q:\n%s", err, want, out.String())
+				}
+			}
+		})
+	}
+}
+
+// Where the firewall has no rule that blocks, the show fails and says which part of it did.
+func TestTheShowFailsWhenTheLoopDoesNotClose(t *testing.T) {
+	t.Parallel() // it waits for time to pass
+	var out bytes.Buffer
+	s, err := newStage(t.Context(), &out, modes[0], 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	const rule = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase/security/rules/entry[@name='" + blockRule + "']"
+	if err := s.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sim.Edit("somebody", "delete", rule, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sim.Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.play(t.Context(), attacks[0]); err == nil || !strings.Contains(err.Error(), attacks[0].source+" was not blocked") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
