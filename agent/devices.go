@@ -14,6 +14,7 @@ import (
 type devices struct {
 	agent string // user agent of the calls
 	calls *callCounts
+	now   func() time.Time
 	open  map[place]*firewall.Device
 }
 
@@ -24,8 +25,8 @@ type place struct {
 	timeout                          time.Duration
 }
 
-func newDevices(version string, calls *callCounts) *devices {
-	return &devices{agent: "activedefense/" + version, calls: calls, open: map[place]*firewall.Device{}}
+func newDevices(version string, calls *callCounts, now func() time.Time) *devices {
+	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*firewall.Device{}}
 }
 
 // member opens one firewall of an entry: the one at url, or its peer.
@@ -33,7 +34,7 @@ func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device
 	options := firewall.DeviceOptions{
 		Name: name, URL: url, Target: fw.Target, VSys: fw.VSys,
 		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
-		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: d.agent,
+		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: d.agent, Now: d.now,
 		OnCall: d.calls.observer(name, firewall.Kind),
 	}
 	at := place{
@@ -63,7 +64,7 @@ func (d *devices) pair(fw config.Firewall) ([]*firewall.Device, error) {
 // newEnforcers makes what keeps the firewalls level. Tags and lists are each member's own; a group belongs to the
 // configuration, which the active member hands to the other.
 func (a *Agent) newEnforcers() ([]*enforcer, error) {
-	open := newDevices(a.version, a.calls)
+	open := newDevices(a.version, a.calls, a.now)
 	var all []*enforcer
 	for _, fw := range a.cfg.Firewalls {
 		members, err := open.pair(fw)

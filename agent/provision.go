@@ -27,7 +27,7 @@ type ProvisionOptions struct {
 // Provision plans, and carries out if it is told to, what the policies of the firewalls lack. Of a pair, the member
 // that takes changes is written to. The steps that are left are given; an error of one firewall ends it.
 func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []Step, err error) {
-	open := newDevices(opts.Version, newCallCounts())
+	open := newDevices(opts.Version, newCallCounts(), time.Now)
 	known := false
 	for _, fw := range cfg.Firewalls {
 		if opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall) {

@@ -170,7 +170,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	if err != nil {
 		return nil, err
 	}
-	open := newDevices(opts.Version, newCallCounts())
+	open := newDevices(opts.Version, newCallCounts(), time.Now)
 	type look struct {
 		device *firewall.Device
 		want   firewall.Expectation
