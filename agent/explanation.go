@@ -81,7 +81,7 @@ type EvidenceLine struct {
 type Enforced struct {
 	Firewall string    `json:"firewall"`
 	Since    time.Time `json:"since"`
-	Until    time.Time `json:"until"` // when the firewall lets go by itself unless it is renewed
+	Until    time.Time `json:"until,omitzero"` // when the firewall lets go by itself unless it is renewed; zero: it does not
 }
 
 // AuditLine is one block, release or change.
@@ -188,10 +188,14 @@ func (x *Explanation) WriteText(w io.Writer) error {
 func (x *Explanation) writeLists(t *Table) {
 	t.Line("\nEnforced on")
 	for _, f := range x.Enforced {
-		t.Row("  "+f.Firewall, "since "+LocalTime(f.Since), "the tag ends "+LocalTime(f.Until)+" unless it is renewed")
+		ends := "until it is released"
+		if !f.Until.IsZero() {
+			ends = "the tag ends " + LocalTime(f.Until) + " unless it is renewed"
+		}
+		t.Row("  "+f.Firewall, "since "+LocalTime(f.Since), ends)
 	}
 	if len(x.Enforced) == 0 {
-		t.Line("  no firewall by tag; the list carries it while it is blocked")
+		t.Line("  no firewall; the list carries it while it is blocked")
 	}
 	if len(x.Evidence) > 0 {
 		t.Line("\nLog lines that made the block (%d)", len(x.Evidence))

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"strings"
@@ -57,5 +58,36 @@ func TestAnExplanationIsOfTheAddressAskedFor(t *testing.T) {
 		if !x.Blocked || len(x.Entries) != c.entries || x.Entries[0].Address != c.by || !strings.HasPrefix(text.String(), c.says) {
 			t.Errorf("%s: blocked %t, entries %+v\n%s", c.asked, x.Blocked, x.Entries, text.String())
 		}
+	}
+}
+
+// A tag ends by itself; a group and a list do not.
+func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
+	st, now := newTestStore(t), time.Now()
+	blocked := netip.MustParsePrefix("203.0.113.9/32")
+	if _, _, err := st.Block(t.Context(), store.Block{Address: blocked, Rule: "manual", Reason: "by hand", By: store.ByOperator, BlockedAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	for firewall, until := range map[string]time.Time{"by-tag": now.Add(time.Hour), "by-group": {}} {
+		if err := st.SaveEnforced(t.Context(), firewall, []store.Enforcement{{Firewall: firewall, Address: blocked, Since: now, Until: until}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, err := Explain(t.Context(), st, blocked, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := x.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(text.String()) {
+		tag, group := strings.Contains(line, "by-tag"), strings.Contains(line, "by-group")
+		if tag != strings.Contains(line, "the tag ends") || group != strings.Contains(line, "until it is released") {
+			t.Error(line)
+		}
+	}
+	if encoded, err := json.Marshal(x); err != nil || strings.Count(string(encoded), `"until"`) != 1 {
+		t.Errorf("%s, %v", encoded, err)
 	}
 }

@@ -72,7 +72,8 @@ func (g *Group) Restore(map[netip.Prefix]time.Time) {}
 
 // Reconcile makes one pass: it brings the candidate configuration level with desired, and commits when it is time. A
 // full pass reads both configurations first; so does the first one, and the one after any doubt. Report.Waiting tells
-// when a batch is due. Registered and Unregistered name what a commit has put into force and out of it.
+// when a batch is due. Registered and Unregistered name what a commit has put into force and out of it; Registered carries
+// no Until, for a group does not end by itself.
 //
 // A commit that failed takes our edits back; the error says why, and is given again until the next one is due.
 func (g *Group) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
@@ -139,7 +140,7 @@ func (p *groupPass) run(desired []Entry, full bool) error {
 	if p.report.Waiting = g.due(); p.report.Waiting > 0 {
 		return nil
 	}
-	return p.commit(desired)
+	return p.commit()
 }
 
 // read asks for both configurations.
@@ -260,7 +261,7 @@ func reason(err error) string {
 }
 
 // commit publishes our edits, and reads back what is in force.
-func (p *groupPass) commit(desired []Entry) error {
+func (p *groupPass) commit() error {
 	g := p.g
 	admin, err := p.admin()
 	if err != nil {
@@ -275,15 +276,9 @@ func (p *groupPass) commit(desired []Entry) error {
 	if err := p.readRunning(); err != nil {
 		return err
 	}
-	ends := make(map[netip.Prefix]time.Time, len(desired))
-	for _, e := range desired {
-		if prefix, ok := normal(e.Prefix); ok {
-			ends[prefix] = e.Until
-		}
-	}
 	for prefix := range g.running {
 		if !before[prefix] {
-			p.report.Registered = append(p.report.Registered, Entry{Prefix: prefix, Until: ends[prefix]})
+			p.report.Registered = append(p.report.Registered, Entry{Prefix: prefix})
 		}
 	}
 	p.report.Unregistered, p.report.Gone = p.report.Gone, nil
