@@ -29,6 +29,8 @@ const (
 	// such are looked for.
 	forgetAfter = 7 * 24 * time.Hour
 	forgetEvery = time.Hour
+	// publishEvery is how often status and metrics learn of the files: with thousands of them it costs milliseconds.
+	publishEvery = 250 * time.Millisecond
 )
 
 // The pipeline is the one goroutine that reads, parses and detects. It owns the engine, so detection
@@ -59,6 +61,7 @@ type pipeline struct {
 	atEnd    func(time.Time)            // told whenever every file has been read to its end
 	checked  time.Time                  // when the files were last looked at
 	forgot   time.Time                  // when positions were last forgotten
+	shown    time.Time                  // when status and metrics last learned of the files
 	mu       sync.Mutex
 	incoming []change // what the feed saw, to be applied between two lines
 }
@@ -159,13 +162,16 @@ func (p *pipeline) forget() {
 			if !slices.Contains(p.order, s) {
 				delete(p.sources, stream)
 				delete(p.warner.states, s)
+				p.stats.left(s.stats, p.checked)
 				maps.DeleteFunc(p.evidence.files, func(_ int64, of *source) bool { return of == s })
 			}
 		}
+		p.stats.forget(p.checked)
 	}
 	if p.checked.Sub(p.forgot) >= forgetEvery {
 		p.forgot = p.checked
 		p.batch.Forget = append(p.batch.Forget, p.set.Forget(p.checked.Add(-forgetAfter))...)
+		p.stats.forget(p.checked)
 	}
 }
 
@@ -329,8 +335,14 @@ func (p *pipeline) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// publish makes the state of the inputs and the engine visible to status and metrics.
+// publish makes the state of the inputs and the engine visible to status and metrics, unless it did just now. It is
+// called again within a second, even when nothing happens.
 func (p *pipeline) publish() {
+	now := p.now()
+	if passed := now.Sub(p.shown); passed >= 0 && passed < publishEvery {
+		return
+	}
+	p.shown = now
 	for _, s := range p.order {
 		s.stats.publish(s.stream.Status())
 	}

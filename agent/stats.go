@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ type BadLine struct {
 type stats struct {
 	mu       sync.Mutex
 	inputs   map[string]*inputStats
-	order    []*inputStats
+	order    []*inputStats // as they were found
 	bad      []BadLine
 	engine   detect.Stats
 	rate     rate
@@ -69,10 +70,19 @@ type inputStats struct {
 	lastEvent                         atomic.Int64 // unix nanoseconds of the last record's event time; 0: none yet
 	lastRead                          atomic.Int64 // unix nanoseconds at which the last line was read
 	live                              bool         // read to its end once; only the pipeline looks at it
+	gone                              time.Time    // since when nothing is read for the path; zero: something is. Of stats.mu
 	mu                                sync.Mutex
 	tail                              tail.Status
 	clock                             string // what the clock warning says, empty if none
 }
+
+const (
+	// keptInputs is how long the counters of a path are shown after its file is gone and read to the end.
+	keptInputs = 24 * time.Hour
+	// mostInputs bounds how many paths are kept on that account, and how many are shown: where files are named by
+	// their date, or by their sender, there may be many.
+	mostInputs = 1000
+)
 
 // input gives the counters of a path, made at its first use.
 func (s *stats) input(path string) *inputStats {
@@ -84,13 +94,43 @@ func (s *stats) input(path string) *inputStats {
 		s.inputs[path] = in
 		s.order = append(s.order, in)
 	}
+	in.gone = time.Time{}
 	return in
+}
+
+// left notes that nothing is read for a path any more: its file is gone, and was read to its end.
+func (s *stats) left(in *inputStats, now time.Time) {
+	in.publish(tail.Status{Path: in.path})
+	in.setClock("")
+	s.mu.Lock()
+	in.gone = now
+	s.mu.Unlock()
+}
+
+// forget lets go of paths that have been gone for long, and of those gone longest if there are too many.
+func (s *stats) forget(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var gone []*inputStats
+	for _, in := range s.order {
+		if !in.gone.IsZero() {
+			gone = append(gone, in)
+		}
+	}
+	slices.SortStableFunc(gone, func(a, b *inputStats) int { return a.gone.Compare(b.gone) })
+	for _, in := range gone {
+		if len(s.inputs) <= mostInputs && now.Sub(in.gone) < keptInputs {
+			break
+		}
+		delete(s.inputs, in.path)
+	}
+	s.order = slices.DeleteFunc(s.order, func(in *inputStats) bool { return s.inputs[in.path] != in })
 }
 
 func (s *stats) allInputs() []*inputStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*inputStats(nil), s.order...)
+	return slices.Clone(s.order)
 }
 
 func (in *inputStats) recorded(ev *detect.Event, now time.Time) {
