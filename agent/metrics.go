@@ -49,6 +49,7 @@ var (
 	descLagSeconds = desc("lag_seconds", "Age of the last line read while there are more to read.", "file")
 	descLagBytes   = desc("lag_bytes", "Bytes of the file that are not read yet.", "file")
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")
+	descFilesLeft  = desc("files_not_shown", "Files without metrics of their own, because there are more than 1000.")
 	descBlacklist  = desc("blacklist_entries", "Addresses and networks that are blocked now.")
 	descSources    = desc("sources", "Sources held in memory.")
 	descSightings  = desc("sightings", "Records held in memory as evidence.")
@@ -95,6 +96,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descSources, float64(s.Detect.Sources))
 	gauge(descSightings, float64(s.Detect.Sightings))
 	count(descEvicted, float64(s.Detect.Evicted))
+	gauge(descFilesLeft, float64(s.NotShown))
 	for _, in := range s.Inputs {
 		file := label(in.Path)
 		count(descLines, float64(in.Records), file, "record")

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"activedefense/agent/edl"
@@ -15,7 +17,8 @@ type Status struct {
 	Ready     bool             `json:"ready"`
 	NotReady  []string         `json:"not_ready,omitempty"` // why, in words
 	Store     StoreStatus      `json:"store"`
-	Inputs    []InputStatus    `json:"inputs"`
+	Inputs    []InputStatus    `json:"inputs"`              // at most 1000, those in trouble and those behind before others
+	NotShown  int              `json:"inputs_not_shown"`    // files beyond that
 	BadLines  []BadLine        `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
 	Stored    uint64           `json:"stored"`              // records committed since the start
 	Rate      float64          `json:"lines_per_second"`
@@ -74,6 +77,7 @@ func (a *Agent) Status() Status {
 	for _, in := range a.stats.allInputs() {
 		s.Inputs = append(s.Inputs, in.status(now))
 	}
+	s.Inputs, s.NotShown = foremost(s.Inputs)
 	a.stats.mu.Lock()
 	s.BadLines = append(s.BadLines, a.stats.bad...)
 	s.Stored = a.stats.stored
@@ -101,6 +105,24 @@ func (a *Agent) Status() Status {
 	s.NotReady = a.notReady()
 	s.Ready = len(s.NotReady) == 0
 	return s
+}
+
+// foremost leaves out of many files those that are read without trouble and to their ends.
+func foremost(inputs []InputStatus) (shown []InputStatus, left int) {
+	if len(inputs) <= mostInputs {
+		return inputs, 0
+	}
+	rank := func(in *InputStatus) int {
+		switch {
+		case in.Error != "" || in.Clock != "":
+			return 0
+		case in.Behind > 0:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(inputs, func(a, b InputStatus) int { return cmp.Compare(rank(&a), rank(&b)) })
+	return inputs[:mostInputs], len(inputs) - mostInputs
 }
 
 // notReady says in words what keeps the agent from doing its work.

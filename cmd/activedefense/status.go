@@ -144,8 +144,11 @@ func (a *app) statusInputs(s *agent.Status) error {
 		t.Row(in.Path, grouped(in.Lines), grouped(in.Records), grouped(in.Ignored), grouped(in.Bad), grouped(in.Cut),
 			bytesText(in.Behind), span(time.Duration(in.LagSeconds*float64(time.Second))), localPtr(in.LastEvent), trouble)
 	}
-	if len(s.Inputs) == 0 {
+	switch {
+	case len(s.Inputs) == 0:
 		t.Row("no file matches inputs[].path yet")
+	case s.NotShown > 0:
+		t.Row(fmt.Sprintf("and %s more", grouped(s.NotShown)))
 	}
 	return t.Flush()
 }
