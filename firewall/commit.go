@@ -15,33 +15,46 @@ const (
 	commitLook     = 2 * time.Second  // between two looks
 )
 
-// commit publishes the edits of one administrator, us, and nobody else's, and waits until that is done. It is sent
-// once: when its answer is lost, its job is looked for. That there was nothing to publish is no error.
-func (d *Device) commit(ctx context.Context, admin, description string) error {
+// commit publishes the edits of one administrator, us, and nobody else's, and waits until that is done; done is false
+// when there was nothing to publish. It is sent once: when its answer is lost, its job is looked for, and one of ours that
+// still runs, from before a restart for example, is waited for first.
+func (d *Device) commit(ctx context.Context, admin, description string) (done bool, err error) {
 	const what = "commit our changes"
 	before, err := d.jobs(ctx)
 	if err != nil {
-		return err
+		return false, err
+	}
+	for _, j := range before {
+		if !j.done && isCommit(j, admin) {
+			if _, err := d.waitJob(ctx, what, j.id, commitDeadline); err != nil {
+				return false, err
+			}
+		}
 	}
 	id, err := d.sendCommit(ctx, what, admin, description)
 	switch {
 	case err == nil && id == 0:
-		return nil
+		return false, nil
 	case err != nil && ctx.Err() == nil && lost(err):
 		if id, err = d.findCommit(ctx, what, admin, before, err); err != nil {
-			return err
+			return false, err
 		}
 	case err != nil:
-		return err
+		return false, err
 	}
 	j, err := d.waitJob(ctx, what, id, commitDeadline)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !j.ok {
-		return d.fail(what, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
+		return false, d.fail(what, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
 	}
-	return nil
+	return true, nil
+}
+
+// isCommit tells whether a job is a commit of that administrator's, or could be: some versions do not tell whose it is.
+func isCommit(j job, admin string) bool {
+	return strings.EqualFold(j.kind, "Commit") && (j.user == "" || j.user == admin)
 }
 
 // sendCommit gives the number of the job; 0: there was nothing to commit.
@@ -95,9 +108,7 @@ func (d *Device) findCommit(ctx context.Context, what, admin string, before []jo
 	for range commitLooks {
 		jobs, err := d.jobs(ctx)
 		if err == nil {
-			i := slices.IndexFunc(jobs, func(j job) bool {
-				return j.id > newest && strings.EqualFold(j.kind, "Commit") && (j.user == "" || j.user == admin)
-			})
+			i := slices.IndexFunc(jobs, func(j job) bool { return j.id > newest && isCommit(j, admin) })
 			if i >= 0 {
 				return jobs[i].id, nil
 			}

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -17,7 +17,7 @@ const defaultCommitInterval = time.Minute
 // GroupOptions say what is kept on the firewall in address-group mode.
 type GroupOptions struct {
 	Names             Names
-	Admin             string        // the administrator as whom we act, for partial commits; "": as the firewall names it beside our edits
+	Admin             string        // the administrator as whom we act, for partial commits; "": the one who logs in, or whom the firewall names beside an edit of ours
 	MaxRemovalPercent int           // the brake: 1 to 100 (off); 0: 30
 	MaxMembers        int           // of a static address group; 0: 2500
 	CommitInterval    time.Duration // between two commits; the first after a longer pause goes out at once; 0: 1 minute
@@ -25,7 +25,11 @@ type GroupOptions struct {
 
 // Group keeps a static address group level with a blacklist. Every address is an address object of ours; changes are
 // batched, for each batch takes a commit, which publishes our edits and nobody else's. Nothing here ends by itself: what
-// is in the group stays blocked until we, or a person, take it out.
+// is in the group stays blocked until we, or a person, take it out; so does what it holds when another tag or mode is
+// chosen.
+//
+// Ours is what our administrator edited: a person who works under the same name has edits published, or after a commit
+// that failed taken back, with ours.
 //
 // Its methods may be called from any goroutine; passes wait for one another.
 type Group struct {
@@ -64,16 +68,25 @@ func NewGroup(opts GroupOptions, devices ...*Device) (*Group, error) {
 	if opts.MaxMembers < 2 || opts.CommitInterval < 0 {
 		return fail(errors.New("address group: room for 2 members and a positive commit interval are needed"))
 	}
-	return &Group{devices: devices, opts: opts, stale: true, device: devices[0], admin: opts.Admin}, nil
+	return &Group{devices: devices, opts: opts, stale: true, device: devices[0],
+		admin: cmp.Or(opts.Admin, devices[0].conn.opts.Username)}, nil
 }
 
-// Restore has nothing to restore: the firewall says all there is to know.
-func (g *Group) Restore(map[netip.Prefix]time.Time) {}
+// Restore tells what was in force by an earlier run, so that the first pass can tell what is no longer.
+func (g *Group) Restore(held map[netip.Prefix]time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running = make(map[netip.Prefix]bool, len(held))
+	for p := range held {
+		if p, ok := normal(p); ok {
+			g.running[p] = true
+		}
+	}
+}
 
 // Reconcile makes one pass: it brings the candidate configuration level with desired, and commits when it is time. A
 // full pass reads both configurations first; so does the first one, and the one after any doubt. Report.Waiting tells
-// when a batch is due. Registered and Unregistered name what a commit has put into force and out of it; Registered carries
-// no Until, for a group does not end by itself.
+// when a batch is due. Registered and Unregistered name what a commit has put into force and out of it.
 //
 // A commit that failed takes our edits back; the error says why, and is given again until the next one is due.
 func (g *Group) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
@@ -160,31 +173,61 @@ func (p *groupPass) read() error {
 		return device.fail("read the address group", &Error{Kind: KindUnsupported, Text: "the address group " + g.opts.Names.Group +
 			" is a dynamic one; remove it, or choose mode dynamic-tag"})
 	}
-	return p.readRunning()
-}
-
-// readRunning reads what is in force, and compares it with what was.
-func (p *groupPass) readRunning() error {
-	g := p.g
-	running, err := p.state(g.device.show, "running")
+	if err := p.vsysExists(); err != nil {
+		return err
+	}
+	came, went, err := p.readRunning()
 	if err != nil {
 		return err
 	}
-	blocked := running.blocked(g.opts.Names)
-	for prefix := range g.running {
-		if !blocked[prefix] {
-			p.report.Gone = append(p.report.Gone, prefix)
-		}
+	for _, prefix := range came {
+		p.report.Renewed = append(p.report.Renewed, Entry{Prefix: prefix})
 	}
-	slices.SortFunc(p.report.Gone, comparePrefixes)
-	g.running, g.stale, p.report.Full = blocked, false, true
-	g.clean = running.exists == g.candidate.exists && sameSet(running.members, g.candidate.members) && len(running.objects) == len(g.candidate.objects)
+	p.report.Gone = went
 	return nil
 }
 
-func sameSet(a, b []string) bool {
-	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
-	return slices.Equal(a, b)
+// vsysExists makes sure that there is the virtual system. Reading tells nothing of one that is not there, and writing
+// could make it.
+func (p *groupPass) vsysExists() error {
+	g := p.g
+	if g.candidate.exists || g.candidate.tag || len(g.candidate.objects) > 0 {
+		return nil
+	}
+	const what = "read the virtual system"
+	vsys := g.device.opts.VSys
+	at, err := g.device.get(p.ctx, what, vsysPath(vsys))
+	if err == nil && at == nil {
+		err = g.device.fail(what, &Error{Kind: KindUnsupported, Text: "there is no virtual system " + vsys + " on it"})
+	}
+	return err
+}
+
+// readRunning reads what is in force, and compares it with what was. That edits of others to the same group wait for a
+// commit does not matter.
+func (p *groupPass) readRunning() (came, went []netip.Prefix, err error) {
+	g := p.g
+	n := g.opts.Names
+	running, err := p.state(g.device.show, "running")
+	if err != nil {
+		return nil, nil, err
+	}
+	blocked := running.blocked(n)
+	came, went = without(blocked, g.running), without(g.running, blocked)
+	g.running, g.stale, p.report.Full = blocked, false, true
+	g.clean = running.exists == g.candidate.exists && maps.Equal(blocked, g.candidate.blocked(n)) && len(running.objects) == len(g.candidate.objects)
+	return came, went, nil
+}
+
+// without gives what is in a and not in b, in order of address.
+func without(a, b map[netip.Prefix]bool) (out []netip.Prefix) {
+	for prefix := range a {
+		if !b[prefix] {
+			out = append(out, prefix)
+		}
+	}
+	slices.SortFunc(out, comparePrefixes)
+	return out
 }
 
 // state reads one configuration.
@@ -217,9 +260,7 @@ func (p *groupPass) edit(plan groupPlan) error {
 	for _, o := range plan.create {
 		g.candidate.objects[o.name] = o.prefix
 	}
-	if plan.members != nil {
-		g.candidate.members = plan.members
-	}
+	g.candidate.members = g.candidate.after(plan)
 	return p.clear(clearing, plan.delete)
 }
 
@@ -263,26 +304,29 @@ func reason(err error) string {
 // commit publishes our edits, and reads back what is in force.
 func (p *groupPass) commit() error {
 	g := p.g
-	admin, err := p.admin()
+	if err := g.device.mayWrite(p.ctx); err != nil {
+		return err // the pair has failed over since the last full pass
+	}
+	if g.admin == "" {
+		var err error
+		if g.admin, err = g.device.whoAmI(p.ctx, g.opts.Names); err != nil {
+			return err
+		}
+	}
+	last := g.tried
+	g.tried = g.now()
+	description := "Active Defense: " + count(len(g.candidate.blocked(g.opts.Names)), "blocked address", "blocked addresses")
+	if _, err := g.device.commit(p.ctx, g.admin, description); err != nil {
+		return p.uncommitted(last, err)
+	}
+	came, went, err := p.readRunning()
 	if err != nil {
 		return err
 	}
-	before, last := g.running, g.tried
-	g.tried = g.now()
-	description := "Active Defense: " + count(len(g.candidate.blocked(g.opts.Names)), "blocked address", "blocked addresses")
-	if err := g.device.commit(p.ctx, admin, description); err != nil {
-		return p.uncommitted(admin, last, err)
+	for _, prefix := range came {
+		p.report.Registered = append(p.report.Registered, Entry{Prefix: prefix})
 	}
-	if err := p.readRunning(); err != nil {
-		return err
-	}
-	for prefix := range g.running {
-		if !before[prefix] {
-			p.report.Registered = append(p.report.Registered, Entry{Prefix: prefix})
-		}
-	}
-	p.report.Unregistered, p.report.Gone = p.report.Gone, nil
-	slices.SortFunc(p.report.Registered, func(a, b Entry) int { return comparePrefixes(a.Prefix, b.Prefix) })
+	p.report.Unregistered = went
 	if !g.clean {
 		return g.device.fail("commit our changes", &Error{Kind: KindCommit, Text: "the firewall says it is done, and the running configuration differs from ours"})
 	}
@@ -291,49 +335,18 @@ func (p *groupPass) commit() error {
 
 // uncommitted decides what follows from a commit that did not come to a good end. After one that failed our edits are
 // taken back, so that they do not fail other administrators' commits too; what is merely locked is tried again soon.
-func (p *groupPass) uncommitted(admin string, last time.Time, err error) error {
+func (p *groupPass) uncommitted(last time.Time, err error) error {
 	g := p.g
 	switch Kind(err) {
 	case KindBusy, KindCanceled:
 		g.tried = last
 		return err
 	case KindCommit:
-		if e := g.device.revert(p.ctx, admin); e != nil {
-			err = errors.Join(err, e)
+		if e := g.device.revert(p.ctx, g.admin); e != nil {
+			err = fmt.Errorf("%w; and then: %w", err, e)
 		}
 	}
 	g.failed = err
 	p.report.Waiting = g.due()
 	return err
-}
-
-// admin is the name under which the firewall knows us: the one of the login, or the one that it names beside our edits.
-func (p *groupPass) admin() (string, error) {
-	g := p.g
-	if g.admin = cmp.Or(g.admin, g.device.conn.opts.Username); g.admin != "" {
-		return g.admin, nil
-	}
-	group := vsysPath(g.device.opts.VSys) + "/address-group/entry" + byName(g.opts.Names.Group)
-	// The members were replaced as a whole by our last edit; the entry may bear the name of somebody else.
-	for _, at := range []string{group + "/static", group} {
-		var err error
-		if g.admin, err = g.device.editorOf(p.ctx, at); err != nil || g.admin != "" {
-			return g.admin, err
-		}
-	}
-	return "", g.device.fail("find out our administrator's name", &Error{Kind: KindUnsupported,
-		Text: "the firewall does not say who made our edits; name the administrator whose key is used in commit_admin"})
-}
-
-// editor gives the administrator who is named beside the edits in n, the deepest one first; "" if none is named.
-func editor(n *node) string {
-	if n == nil {
-		return ""
-	}
-	for _, c := range n.children {
-		if name := editor(c); name != "" {
-			return name
-		}
-	}
-	return strings.TrimSpace(n.attr("admin"))
 }

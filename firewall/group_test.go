@@ -187,7 +187,8 @@ func TestGroupGoesOnWhereItWasKilled(t *testing.T) {
 }
 
 const (
-	otherXPath  = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/address"
+	vsys1       = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']"
+	otherXPath  = vsys1 + "/address"
 	otherObject = `<entry name="theirs"><ip-netmask>192.0.2.77</ip-netmask></entry>`
 )
 
@@ -220,6 +221,91 @@ func TestGroupLeavesOthersAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs("after their own commit", true)
+}
+
+// Another administrator edits our own group and goes for lunch. The key tells nobody's name.
+func TestGroupThatSomebodyElseEdits(t *testing.T) {
+	const group = vsys1 + "/address-group/entry[@name='" + tag + "']"
+	for _, d := range panosim.Dialects() {
+		t.Run(d.String(), func(t *testing.T) {
+			l := newGroupLab(t, func(o *panosim.Options) { o.Dialect = d })
+			l.pass(l.block("203.0.113.1", "203.0.113.2"), false)
+			for _, edit := range [][2]string{{otherXPath, otherObject}, {group + "/static", "<member>theirs</member>"}, {group, "<description>why?</description>"}} {
+				if err := l.sim.Edit("somebody", "set", edit[0], edit[1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pending, commits := l.sim.Pending("somebody"), l.commits()
+			l.restart()
+			if r := l.pass(l.block("203.0.113.1", "203.0.113.2"), true); r.Standing != 2 || l.commits() != commits {
+				t.Fatalf("nothing of ours to commit: %+v, %d commits", r, l.commits()-commits)
+			}
+			for _, addresses := range [][]string{{"203.0.113.1", "203.0.113.3"}, {"203.0.113.3"}} {
+				l.clock.move(time.Hour)
+				l.pass(l.block(addresses...), true)
+				l.wants(addresses...)
+			}
+			if l.sim.Pending("somebody") != pending || strings.Contains(l.sim.Running(), "theirs") || strings.Contains(l.sim.Running(), "why?") {
+				t.Fatalf("%d edits of somebody else are pending, of %d: %s", l.sim.Pending("somebody"), pending, l.sim.Running())
+			}
+			if strings.Contains(l.sim.Running(), "-admin") || l.sim.Pending("svc-activedefense") != 0 {
+				t.Error("finding out who we are leaves something behind")
+			}
+			if err := l.sim.Commit("somebody"); err != nil {
+				t.Fatal(err)
+			}
+			l.clock.move(time.Hour)
+			l.pass(l.block("203.0.113.4"), true)
+			if got := members(t, l.sim.Running()); !slices.Contains(got, "theirs") || !slices.Contains(got, tag+"-203.0.113.4") || len(got) != 3 {
+				t.Errorf("after their commit and ours, the members are %v", got)
+			}
+		})
+	}
+}
+
+// Writing below a virtual system that is not there could make it.
+func TestGroupInAnUnknownVirtualSystem(t *testing.T) {
+	l := newGroupLab(t, nil)
+	l.opts.VSys = "vsys9"
+	l.restart()
+	before := l.sim.Candidate()
+	_, err := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false)
+	if firewall.Kind(err) != firewall.KindUnsupported || !strings.Contains(err.Error(), "LAB-FW-01") || !strings.Contains(err.Error(), "vsys9") {
+		t.Errorf("got %v", err)
+	}
+	if l.sim.Candidate() != before {
+		t.Error("something was written")
+	}
+}
+
+// A commit of an earlier run still goes on: it is waited for, and not sent again.
+func TestGroupWaitsForItsOwnCommit(t *testing.T) {
+	l := newGroupLab(t, func(o *panosim.Options) { o.CommitTime = 10 * time.Minute })
+	ctx, kill := context.WithCancel(t.Context())
+	pause := l.opts.Pause
+	l.opts.Pause = func(context.Context, time.Duration) bool { kill(); return false }
+	l.restart()
+	began := time.Now()
+	if _, err := l.group.Reconcile(ctx, l.block("203.0.113.1"), false); firewall.Kind(err) != firewall.KindCanceled || time.Since(began) > 10*time.Second {
+		t.Fatalf("stopped while the commit goes on: %v after %s", err, time.Since(began))
+	}
+	l.opts.Pause = pause
+	l.restart()
+	l.pass(l.block("203.0.113.1"), false)
+	l.wants("203.0.113.1")
+	onceCommitted(t, l.sim.Jobs())
+}
+
+// What an earlier run noted and is in force is no news; what is not any more is told, and what was not noted.
+func TestGroupGoesOnWithWhatWasNoted(t *testing.T) {
+	l := newGroupLab(t, nil)
+	l.pass(l.block("203.0.113.1", "203.0.113.2"), false)
+	l.restart()
+	l.group.Restore(map[netip.Prefix]time.Time{netip.MustParsePrefix("203.0.113.2/32"): {}, netip.MustParsePrefix("203.0.113.9/32"): {}})
+	r := l.pass(l.block("203.0.113.1", "203.0.113.2"), true)
+	if fmt.Sprint(r.Gone) != "[203.0.113.9/32]" || len(r.Registered) != 0 || len(r.Renewed) != 1 || r.Renewed[0] != (firewall.Entry{Prefix: netip.MustParsePrefix("203.0.113.1/32")}) {
+		t.Errorf("%+v", r)
+	}
 }
 
 func TestGroupTellsWhyACommitFailed(t *testing.T) {
@@ -313,6 +399,10 @@ func TestGroupWritesToTheActiveMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.clock.move(time.Hour)
+	before := l.sim.Running()
+	if _, err := l.group.Reconcile(t.Context(), l.block("203.0.113.2"), false); err == nil || l.sim.Running() != before {
+		t.Errorf("after the failover, committed to the member that is passive now, with error %v", err)
+	}
 	l.pass(l.block("203.0.113.2"), true)
 	if got := members(t, other.Running()); !slices.Contains(got, tag+"-203.0.113.2") {
 		t.Errorf("after the failover the new active member has %v", got)

@@ -3,6 +3,7 @@ package firewall
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -60,10 +61,20 @@ func (s groupState) blocked(n Names) map[netip.Prefix]bool {
 	return set
 }
 
+// after gives the members when a plan was carried out.
+func (s groupState) after(plan groupPlan) []string {
+	gone := make(map[string]bool, len(plan.remove))
+	for _, name := range plan.remove {
+		gone[name] = true
+	}
+	out := slices.DeleteFunc(slices.Clone(s.members), func(m string) bool { return gone[m] })
+	return append(out, plan.add...)
+}
+
 // groupPlan is what to edit so that the candidate configuration holds what is desired.
 type groupPlan struct {
 	create      []object // address objects to be made, sorted
-	members     []string // the whole group as it shall be, sorted; nil: as it is
+	add, remove []string // members of the group, all of them ours, sorted
 	delete      []string // address objects of ours that nothing needs, sorted
 	blocked     map[netip.Prefix]bool
 	unsupported []Unsupported
@@ -78,34 +89,34 @@ type object struct {
 }
 
 // empty tells whether the candidate configuration is as it shall be.
-func (p groupPlan) empty() bool { return len(p.create) == 0 && p.members == nil && len(p.delete) == 0 }
+func (p groupPlan) empty() bool { return len(p.create)+len(p.add)+len(p.remove)+len(p.delete) == 0 }
 
 // planGroup compares what is desired with what stands. Where more is desired than a group holds, what was quiet
 // longest is left out. Members that are not ours stay: somebody put them there.
 func planGroup(n Names, desired []Entry, now groupState, most, percent int) groupPlan {
-	plan := groupPlan{blocked: map[netip.Prefix]bool{}}
-	names := map[string]bool{n.Nobody: true}
+	var plan groupPlan
+	wanted, standing := quietLast(desired), now.blocked(n)
+	members := make(map[string]bool, len(now.members))
 	foreign := 0
 	for _, m := range now.members {
+		members[m] = true
 		if _, ours := now.objects[m]; !ours {
-			names[m] = true
 			foreign++
 		}
 	}
-	standing := now.blocked(n)
-	for _, e := range quietLast(desired) {
-		name := n.object(e.Prefix)
-		switch {
-		case now.foreign[name]:
-			plan.refused = append(plan.refused, Refused{e.Prefix, "an address object " + name + " exists that is not ours"})
-		case len(plan.blocked)+foreign+1 >= most:
-			plan.unsupported = append(plan.unsupported, Unsupported{e.Prefix, fmt.Sprintf("an address group holds %d members", most)})
-		default:
-			names[name], plan.blocked[e.Prefix] = true, true
+	plan.choose(n, wanted, now, most, foreign, nil)
+	gone := 0
+	for p := range standing {
+		if !plan.blocked[p] {
+			gone++
 		}
 	}
-	plan.brake(standing, percent, func(p netip.Prefix) { names[n.object(p)], plan.blocked[p] = true, true })
+	if plan.braked = braked(gone, len(standing), percent); plan.braked != nil {
+		plan.choose(n, wanted, now, most, foreign, standing)
+	}
+	names := map[string]bool{n.Nobody: true}
 	for p := range plan.blocked {
+		names[n.object(p)] = true
 		if _, there := now.objects[n.object(p)]; !there {
 			plan.create = append(plan.create, object{n.object(p), p})
 		}
@@ -113,36 +124,53 @@ func planGroup(n Names, desired []Entry, now groupState, most, percent int) grou
 	if _, there := now.objects[n.Nobody]; !there {
 		plan.create = append(plan.create, object{n.Nobody, nobody})
 	}
-	if !now.exists || !sameMembers(now.members, names) {
-		for name := range names {
-			plan.members = append(plan.members, name)
-		}
-	}
-	// Left-overs go with the next change: they block nobody, and are not worth a commit.
-	for name := range now.objects {
-		if !names[name] && plan.members != nil {
-			plan.delete = append(plan.delete, name)
-		}
-	}
+	plan.change(names, members, now)
 	slices.SortFunc(plan.create, func(a, b object) int { return cmp.Compare(a.name, b.name) })
-	slices.Sort(plan.members)
-	slices.Sort(plan.delete)
 	return plan
 }
 
-// brake keeps what stands when too much of it would go at once.
-func (plan *groupPlan) brake(standing map[netip.Prefix]bool, percent int, keep func(netip.Prefix)) {
-	var gone []netip.Prefix
-	for p := range standing {
-		if !plan.blocked[p] {
-			gone = append(gone, p)
+// choose decides what is blocked: what is kept in any case, and of what is wanted as much as there is room for beside
+// foreign members and nobody.
+func (plan *groupPlan) choose(n Names, wanted []Entry, now groupState, most, foreign int, kept map[netip.Prefix]bool) {
+	plan.refused, plan.unsupported, plan.blocked = nil, nil, make(map[netip.Prefix]bool, len(wanted))
+	maps.Copy(plan.blocked, kept)
+	for _, e := range wanted {
+		switch name := n.object(e.Prefix); {
+		case plan.blocked[e.Prefix]:
+		case now.foreign[name]:
+			plan.refused = append(plan.refused, Refused{e.Prefix, "an address object " + name + " exists that is not ours"})
+		case len(plan.blocked)+foreign+1 >= most:
+			plan.unsupported = append(plan.unsupported, Unsupported{e.Prefix, fmt.Sprintf("an address group holds %d members", most)})
+		default:
+			plan.blocked[e.Prefix] = true
 		}
 	}
-	if plan.braked = braked(len(gone), len(standing), percent); plan.braked != nil {
-		for _, p := range gone {
-			keep(p)
+}
+
+// change gives the members that come and go, and the objects that nothing needs then. Left-overs go with the next
+// change: they block nobody, and are not worth a commit.
+func (plan *groupPlan) change(names, members map[string]bool, now groupState) {
+	for name := range names {
+		if !members[name] {
+			plan.add = append(plan.add, name)
 		}
 	}
+	var unused []string
+	for name := range now.objects {
+		if names[name] {
+			continue
+		}
+		unused = append(unused, name)
+		if members[name] {
+			plan.remove = append(plan.remove, name)
+		}
+	}
+	if len(plan.add)+len(plan.remove) > 0 {
+		plan.delete = unused
+	}
+	slices.Sort(plan.add)
+	slices.Sort(plan.remove)
+	slices.Sort(plan.delete)
 }
 
 // quietLast gives what can be held, each once, with what was quiet longest at the end.
@@ -168,20 +196,9 @@ func quietLast(desired []Entry) []Entry {
 	return out
 }
 
-func sameMembers(have []string, want map[string]bool) bool {
-	if len(have) != len(want) {
-		return false
-	}
-	for _, m := range have {
-		if !want[m] {
-			return false
-		}
-	}
-	return true
-}
-
 // edits gives the plan in two messages: the first blocks and releases; the second clears away objects, which fails
-// as long as somebody uses one of them, and then costs nothing else.
+// as long as somebody uses one of them, and then costs nothing else. Members come and go one by one, never the group as a
+// whole: another administrator may have edited it, and what is not ours in it must become no edit of ours.
 func (plan groupPlan) edits(n Names, vsys string, now groupState) (change, clear []edit) {
 	v := vsysPath(vsys)
 	if !now.tag {
@@ -195,12 +212,15 @@ func (plan groupPlan) edits(n Names, vsys string, now groupState) (change, clear
 		change = append(change, edit{actionSet, v, list})
 	}
 	group := v + "/address-group"
-	switch {
-	case plan.members == nil:
-	case now.exists:
-		change = append(change, edit{actionEdit, group + "/entry" + byName(n.Group) + "/static", memberList("static", plan.members...)})
-	default:
-		change = append(change, edit{actionSet, group, entryOf(n.Group, memberList("static", plan.members...), memberList("tag", n.Tag))})
+	if len(plan.add) > 0 {
+		entry := entryOf(n.Group, memberList("static", plan.add...))
+		if !now.exists {
+			entry.children = append(entry.children, memberList("tag", n.Tag))
+		}
+		change = append(change, edit{actionSet, group, entry})
+	}
+	for _, name := range plan.remove {
+		change = append(change, edit{actionDelete, group + "/entry" + byName(n.Group) + "/static/member[text()='" + name + "']", nil})
 	}
 	for _, name := range plan.delete {
 		clear = append(clear, edit{actionDelete, v + "/address/entry" + byName(name), nil})

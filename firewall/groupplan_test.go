@@ -45,15 +45,12 @@ func TestNames(t *testing.T) {
 
 // apply makes of a state what the edits of a plan make of it.
 func (s groupState) apply(plan groupPlan) groupState {
-	out := groupState{exists: true, tag: true, members: s.members, objects: map[string]netip.Prefix{}, foreign: s.foreign}
+	out := groupState{exists: true, tag: true, members: s.after(plan), objects: map[string]netip.Prefix{}, foreign: s.foreign}
 	for name, p := range s.objects {
 		out.objects[name] = p
 	}
 	for _, o := range plan.create {
 		out.objects[o.name] = o.prefix
-	}
-	if plan.members != nil {
-		out.members = plan.members
 	}
 	for _, name := range plan.delete {
 		delete(out.objects, name)
@@ -140,11 +137,27 @@ func TestGroupPlanBrakes(t *testing.T) {
 		t.Errorf("70 of 200 with 30 %%: %+v", plan)
 	}
 	fresh := Entry{Prefix: netip.MustParsePrefix("198.51.100.1/32")}
-	if plan = planGroup(groupNames, append(desired, fresh), now, 1000, 30); len(plan.create) != 1 || len(plan.members) != 202 {
-		t.Errorf("a new block beside the brake: %d objects, %d members", len(plan.create), len(plan.members))
+	if plan = planGroup(groupNames, append(desired, fresh), now, 1000, 30); len(plan.create) != 1 || len(plan.add) != 1 || len(plan.remove) != 0 {
+		t.Errorf("a new block beside the brake: %+v", plan)
 	}
 	if plan = planGroup(groupNames, desired, now, 1000, 35); plan.braked != nil || len(plan.delete) != 70 {
 		t.Errorf("70 of 200 with 35 %%: %+v", plan)
+	}
+}
+
+// What the brake holds back takes its room: a group that is larger than PAN-OS takes would fail every commit.
+func TestGroupPlanBrakesWithinTheGroup(t *testing.T) {
+	now := groupState{exists: true, objects: map[string]netip.Prefix{groupNames.Nobody: nobody}, members: []string{groupNames.Nobody}}
+	var desired []Entry
+	for i := range 100 {
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)
+		now.objects[groupNames.object(p)] = p
+		now.members = append(now.members, groupNames.object(p))
+		desired = append(desired, Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32)})
+	}
+	plan := planGroup(groupNames, desired, now, 111, 30)
+	if after := now.apply(plan); plan.braked == nil || len(after.members) != 111 || len(after.blocked(groupNames)) != 110 || len(plan.unsupported) != 90 {
+		t.Errorf("braked %v, %d members, %d blocked, %d left out", plan.braked, len(after.members), len(after.blocked(groupNames)), len(plan.unsupported))
 	}
 }
 

@@ -26,6 +26,16 @@ func writable(state string) bool {
 	return false
 }
 
+// mayWrite asks whether the configuration may be written on the firewall now.
+func (d *Device) mayWrite(ctx context.Context) error {
+	state, err := d.haState(ctx)
+	if err == nil && !writable(state) {
+		err = d.fail("write the configuration", &Error{Kind: KindPassive,
+			Text: "this member of the pair is " + state + ", and only the active one takes changes"})
+	}
+	return err
+}
+
 // activeOf gives the one of a pair that takes changes of the configuration. A single firewall is taken as it is. Every
 // device is asked, and identified; the error is that of the first when none will do.
 func activeOf(ctx context.Context, devices []*Device) (*Device, error) {
@@ -33,13 +43,8 @@ func activeOf(ctx context.Context, devices []*Device) (*Device, error) {
 	for _, d := range devices {
 		err := d.identify(ctx)
 		if err == nil {
-			var state string
-			if state, err = d.haState(ctx); err == nil {
-				if writable(state) {
-					return d, nil
-				}
-				err = d.fail("write the configuration", &Error{Kind: KindPassive,
-					Text: "this member of the pair is " + state + ", and only the active one takes changes"})
+			if err = d.mayWrite(ctx); err == nil {
+				return d, nil
 			}
 		}
 		if first == nil || Kind(first) == KindPassive {

@@ -69,9 +69,9 @@ const (
 // waitJob waits until a job is over, at most until the deadline. Trouble on the way is waited out: a firewall that
 // commits answers slowly, with 502, or as if it did not know the key.
 func (d *Device) waitJob(ctx context.Context, what string, id uint, deadline time.Duration) (job, error) {
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	caller := ctx
+	ctx, cancel := context.WithTimeout(caller, deadline)
 	defer cancel()
-	var last error
 	unknown := 0
 	for wait := pollFirst; ; wait = min(2*wait, pollMost) {
 		j, known, err := d.job(ctx, id)
@@ -83,19 +83,14 @@ func (d *Device) waitJob(ctx context.Context, what string, id uint, deadline tim
 			if unknown++; unknown > 3 {
 				return job{}, d.fail(what, &Error{Kind: KindMalformed, Text: "the firewall no longer knows job " + strconv.FormatUint(uint64(id), 10)})
 			}
-		case err != nil && ctx.Err() == nil:
-			last = err
 		}
-		if !d.pause(ctx, wait) {
-			if last == nil {
-				last = ctx.Err()
-			}
-			e := d.fail(what, last)
-			if e.Kind != KindCanceled {
-				e.Kind, e.Text = KindTimeout, "job "+strconv.FormatUint(uint64(id), 10)+" is not over after "+deadline.String()
-			}
-			return job{}, e
+		if d.pause(ctx, wait) {
+			continue
 		}
+		if err := caller.Err(); err != nil {
+			return job{}, d.fail(what, err)
+		}
+		return job{}, d.fail(what, &Error{Kind: KindTimeout, Text: "job " + strconv.FormatUint(uint64(id), 10) + " is not over after " + deadline.String()})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 )
 
 // Actions of provisioning.
@@ -70,24 +69,28 @@ func (d *Device) Apply(ctx context.Context, steps []Step, adopt bool) (taken int
 	return taken, nil
 }
 
-// CommitOurs publishes what Apply wrote, now or earlier, and nothing of other administrators. admin is as whom we act;
-// "": as the firewall names it beside our objects. done is false when there was nothing to commit.
+// CommitOurs publishes what Apply wrote, now or earlier, and nothing of other administrators. admin is as whom we act; "":
+// the one who logs in, or whom the firewall names beside an edit of ours. done is false when there was nothing to commit.
 func (d *Device) CommitOurs(ctx context.Context, want Expectation, admin string) (done bool, err error) {
-	admin = cmp.Or(admin, d.conn.opts.Username)
-	if admin == "" {
-		for _, xpath := range want.Names.places(d.opts.VSys) {
-			if admin, err = d.editorOf(ctx, xpath); err != nil {
-				return false, err
-			}
-			if admin != "" {
-				break
-			}
+	if admin = cmp.Or(admin, d.conn.opts.Username); admin == "" {
+		if pending, err := d.edited(ctx, want.Names); err != nil || !pending {
+			return false, err
 		}
-		if admin == "" {
-			return false, nil
+		if admin, err = d.whoAmI(ctx, want.Names); err != nil {
+			return false, err
 		}
 	}
-	return true, d.commit(ctx, admin, "Active Defense: policies")
+	return d.commit(ctx, admin, "Active Defense: policies")
+}
+
+// edited tells whether anybody's edits of what bears our names wait for a commit.
+func (d *Device) edited(ctx context.Context, n Names) (bool, error) {
+	for _, xpath := range n.places(d.opts.VSys) {
+		if admin, err := d.editorOf(ctx, xpath); err != nil || admin != "" {
+			return admin != "", err
+		}
+	}
+	return false, nil
 }
 
 // places are the xpaths of everything that bears our names.
@@ -102,28 +105,6 @@ func (n Names) places(vsys string) []string {
 		out = append(out, p.at+"/entry"+byName(p.name))
 	}
 	return out
-}
-
-// editorOf gives the administrator whose edits at or below an xpath are not committed; "": there are none.
-func (d *Device) editorOf(ctx context.Context, xpath string) (string, error) {
-	const what = "find out our administrator's name"
-	at, err := d.get(ctx, what, xpath)
-	if err != nil {
-		return "", err
-	}
-	if name := editor(at); name != "" {
-		return name, nil
-	}
-	changes, err := d.opIn(ctx, CallConfig, what, "<show><config><list><changes></changes></list></config></show>", "")
-	if err != nil {
-		return "", err
-	}
-	for _, e := range changes.child("journal").entries() {
-		if strings.HasPrefix(e.value("xpath"), xpath) {
-			return e.value("owner"), nil
-		}
-	}
-	return "", nil
 }
 
 // Active gives the member of a pair that takes changes of the configuration; a single firewall is taken as it is.
