@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 
 	"activedefense/firewall"
@@ -26,7 +27,7 @@ func MakeKey(ctx context.Context, opts KeyOptions) (string, error) {
 		}
 	}
 	device, err := firewall.Open(firewall.DeviceOptions{
-		Name: opts.URL, URL: opts.URL, Username: opts.Username, Password: opts.Password, CA: ca, InsecureSkipVerify: opts.InsecureSkipVerify,
+		Name: redacted(opts.URL), URL: opts.URL, Username: opts.Username, Password: opts.Password, CA: ca, InsecureSkipVerify: opts.InsecureSkipVerify,
 	})
 	if err != nil {
 		return "", err
@@ -37,4 +38,13 @@ func MakeKey(ctx context.Context, opts KeyOptions) (string, error) {
 		err = fmt.Errorf("%w; give the CA of the firewall's certificate (--ca)", err)
 	}
 	return key, err
+}
+
+// redacted is a URL that can be shown, should somebody have put a password into it.
+func redacted(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "unknown"
+	}
+	return u.Redacted()
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,10 +26,15 @@ type ProvisionOptions struct {
 }
 
 // Provision plans, and carries out if it is told to, what the policies of the firewalls lack. Of a pair, the member
-// that takes changes is written to. The steps that are left are given; an error of one firewall ends it.
+// that takes changes is written to. The steps that are left are given; the error is that of every firewall that could not
+// be planned or written.
 func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []Step, err error) {
 	open := newDevices(opts.Version, newCallCounts(), time.Now)
+	if opts.Progress == nil {
+		opts.Progress = func(string, []Step, string) {}
+	}
 	known := false
+	var failed error
 	for _, fw := range cfg.Firewalls {
 		if opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall) {
 			continue
@@ -43,14 +49,12 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 			m.Close()
 		}
 		left = append(left, steps...)
-		if err != nil {
-			return left, err
-		}
+		failed = errors.Join(failed, err)
 	}
 	if !known {
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
-	return left, nil
+	return left, failed
 }
 
 func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*firewall.Device, opts ProvisionOptions) ([]Step, error) {

@@ -1,0 +1,61 @@
+package agent
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+// A network of IPv6 cannot be tagged, so that the list stands in; having it fetched takes long, and no block waits for it.
+func TestNoBlockWaitsForTheListThatStandsIn(t *testing.T) {
+	e := newEnforceTest(t)
+	aside, err := e.devices[0].Clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := firewall.NewList(aside, firewall.ListOptions{Names: firewall.NamesFor(testTag)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.fallback = newFallback(list, e.wanted.Load, zerolog.Nop())
+	e.want("2001:db8::/48", "203.0.113.1/32")
+	e.sim.SetFault(panosim.Fault{Effect: panosim.Hang, Kind: panosim.KindConfigRead, Delay: time.Hour})
+	e.start()
+	e.passed()
+	for deadline := time.Now().Add(patience); e.sim.Stats().Calls[panosim.KindConfigRead] == 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the list is not looked for")
+		}
+	}
+	e.want("2001:db8::/48", "203.0.113.1/32", "203.0.113.2/32")
+	e.wake()
+	e.passed()
+	e.expect("while the list is being fetched", "203.0.113.1/32", "203.0.113.2/32")
+	if st := e.status(); !st.Up || !st.Fallback || st.UnsupportedCount != 1 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// What was refused stays so until everything is tried anew, although the passes in between do not name it.
+func TestTheListStandsInUntilNothingIsRefused(t *testing.T) {
+	f := newFallback(nil, nil, zerolog.Nop())
+	refused := firewall.Report{Full: true, Refused: []firewall.Refused{{}}}
+	unreachable := &firewall.Error{Kind: firewall.KindUnreachable}
+	for _, step := range []struct {
+		report firewall.Report
+		err    error
+		want   bool
+	}{
+		{firewall.Report{}, nil, false}, {refused, nil, true}, {firewall.Report{}, nil, true}, {firewall.Report{Full: true}, nil, false},
+		{firewall.Report{}, &firewall.Error{Kind: firewall.KindRole}, true}, {firewall.Report{}, unreachable, false}, {firewall.Report{}, nil, false},
+	} {
+		if f.judge(step.report, step.err); f.active.Load() != step.want {
+			t.Errorf("after %+v, %v the list stands in: %v", step.report, step.err, f.active.Load())
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/config"
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+// A firewall that is away keeps nobody from seeing what the others lack.
+func TestProvisionPlansTheOthersToo(t *testing.T) {
+	cfg := &config.Config{StateDir: t.TempDir()}
+	for _, name := range []string{"away", "there"} {
+		sim, err := panosim.Start(panosim.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(sim.Close)
+		cfg.Firewalls = append(cfg.Firewalls, config.Firewall{Name: name, URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
+			VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second})
+		if name == "away" {
+			sim.Down()
+		}
+	}
+	left, err := Provision(t.Context(), cfg, ProvisionOptions{})
+	if firewall.Kind(err) != firewall.KindUnreachable || !strings.Contains(err.Error(), "firewall away") {
+		t.Errorf("the error is %v", err)
+	}
+	if len(left) == 0 || slices.ContainsFunc(left, func(s Step) bool { return s.Firewall != "there" }) {
+		t.Errorf("the plan is %v", left)
+	}
+}
+
+func TestNoPasswordInAnErrorOfKeygen(t *testing.T) {
+	for _, url := range []string{"https://svc:hidden@192.0.2.1", "https://svc:hidden@192.0.2.1:port", "http://:hidden@192.0.2.1"} {
+		_, err := MakeKey(context.Background(), KeyOptions{URL: url, Username: "svc", Password: "hidden"})
+		if err == nil || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
