@@ -47,6 +47,7 @@ type Agent struct {
 	reading   atomic.Bool                 // the inputs are open
 	serving   atomic.Bool                 // the list's listener is open
 	end       ends
+	lookout   *lookout
 }
 
 // New prepares an agent: the state folder with its lock, the certificates, the listeners of the admin
@@ -57,6 +58,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: newOwnAddresses(cfg), stats: newStats(), calls: newCallCounts(),
 	}
+	a.lookout = newLookout(cfg.Inputs, a.stats, a.log)
 	if err := a.prepare(ctx); err != nil {
 		a.Close()
 		return nil, err

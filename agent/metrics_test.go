@@ -8,7 +8,7 @@ import (
 
 // A label must be UTF-8, and a collector that cannot make a metric takes the whole program with it.
 func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
-	a := &Agent{stats: newStats(), calls: newCallCounts(), now: time.Now}
+	a := &Agent{stats: newStats(), calls: newCallCounts(), lookout: &lookout{}, now: time.Now}
 	for _, path := range []string{"/var/log/Firewall/\xff.log", "/var/log/Firewall/\xfe.log", "/var/log/Firewall/ä \"b\".log"} {
 		a.stats.input(path).lines.Add(1)
 	}

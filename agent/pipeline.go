@@ -344,7 +344,7 @@ func (p *pipeline) publish() {
 	}
 	p.shown = now
 	for _, s := range p.order {
-		s.stats.publish(s.stream.Status())
+		s.stats.publish(s.stream.Status(), now)
 	}
 	p.stats.publishEngine(p.engine.Stats())
 }

@@ -207,6 +207,7 @@ func (a *Agent) newPipeline(ctx context.Context, st *store.Store, f *feed) (*pip
 		stats: a.stats, warner: newClockWarner(a.log, a.now, &a.end), log: a.log, now: a.now,
 		refused: make(map[netip.Prefix]time.Time), atEnd: a.end.reached,
 	}
+	a.lookout.remember(p.lastTimes)
 	p.refresh()
 	if !a.insist(ctx, userStart, func() error {
 		p.engine = detect.New(Settings(a.cfg))
@@ -265,5 +266,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// caughtUp reports whether everything that the files hold has been read and stored for a while.
-func (a *Agent) caughtUp() bool { return a.end.settled(a.now()) }
+// caughtUp reports whether everything that the files hold has been read and stored for a while, and none is hidden.
+func (a *Agent) caughtUp() bool {
+	now := a.now()
+	hidden := a.lookout.look(now) != ""
+	return a.end.settled(now) && !hidden
+}

@@ -73,7 +73,8 @@ type inputStats struct {
 	gone                              time.Time    // since when nothing is read for the path; zero: something is. Of stats.mu
 	mu                                sync.Mutex
 	tail                              tail.Status
-	clock                             string // what the clock warning says, empty if none
+	troubled                          time.Time // since when tail has an error
+	clock                             string    // what the clock warning says, empty if none
 }
 
 const (
@@ -100,7 +101,7 @@ func (s *stats) input(path string) *inputStats {
 
 // left notes that nothing is read for a path any more: its file is gone, and was read to its end.
 func (s *stats) left(in *inputStats, now time.Time) {
-	in.publish(tail.Status{Path: in.path})
+	in.publish(tail.Status{Path: in.path}, now)
 	in.setClock("")
 	s.mu.Lock()
 	in.gone = now
@@ -158,10 +159,20 @@ func (in *inputStats) failed(err error, line tail.Line, now time.Time, all *stat
 	all.bad = append(all.bad, BadLine{Path: in.path, Time: now, Error: err.Error(), Line: string(text)})
 }
 
-func (in *inputStats) publish(st tail.Status) {
+func (in *inputStats) publish(st tail.Status, now time.Time) {
 	in.mu.Lock()
+	if in.tail.Err == nil {
+		in.troubled = now
+	}
 	in.tail = st
 	in.mu.Unlock()
+}
+
+// trouble gives why the path cannot be read, or only in part, and since when; nil: it can.
+func (in *inputStats) trouble() (since time.Time, err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.troubled, in.tail.Err
 }
 
 func (in *inputStats) snapshot() (st tail.Status, clock string) {

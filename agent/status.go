@@ -23,7 +23,8 @@ type Status struct {
 	Stored    uint64           `json:"stored"`              // records committed since the start
 	Rate      float64          `json:"lines_per_second"`
 	Detect    DetectStatus     `json:"detect"`
-	Blacklist int              `json:"blacklist"` // addresses and networks blocked now
+	Blacklist int              `json:"blacklist"`               // addresses and networks blocked now
+	Waiting   string           `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
 	List      *edl.Status      `json:"list,omitempty"`
 	Firewalls []FirewallStatus `json:"firewalls"`
 	Policies  []PolicyStatus   `json:"policies"`
@@ -91,6 +92,7 @@ func (a *Agent) Status() Status {
 	if f := a.feed.Load(); f != nil {
 		s.Blacklist = len(f.current.Load().entries)
 	}
+	s.Waiting = a.lookout.last()
 	if a.list != nil {
 		list := a.list.Status()
 		s.List = &list

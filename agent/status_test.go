@@ -11,16 +11,16 @@ import (
 
 func TestStatusAndMetricsOfVeryManyFilesAreBounded(t *testing.T) {
 	const files = mostInputs + 500
-	a := &Agent{stats: newStats(), calls: newCallCounts(), now: time.Now}
+	a := &Agent{stats: newStats(), calls: newCallCounts(), lookout: &lookout{}, now: time.Now}
 	for i := range files {
 		in := a.stats.input(fmt.Sprintf("/logs/%05d.log", i))
 		switch i {
 		case files - 1:
-			in.publish(tail.Status{Err: errors.New("permission denied")})
+			in.publish(tail.Status{Err: errors.New("permission denied")}, time.Now())
 		case files - 2:
 			in.setClock("an hour behind")
 		case files - 3:
-			in.publish(tail.Status{Behind: 7})
+			in.publish(tail.Status{Behind: 7}, time.Now())
 		}
 	}
 	s := a.Status()

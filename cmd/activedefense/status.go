@@ -105,6 +105,9 @@ func (a *app) statusText(s *agent.Status) error {
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
 	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources held, %s given up", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
 	t.Row("blacklist", grouped(s.Blacklist))
+	if s.Waiting != "" {
+		t.Row("releases", "WAIT for what cannot be read (those of a fixed time do not): "+s.Waiting)
+	}
 	if l := s.List; l != nil {
 		t.Row("list", fmt.Sprintf("%s entries (%s left out), last fetched %s, certificate until %s", grouped(l.Entries), grouped(l.LeftOut),
 			agent.LocalTime(l.LastFetch), agent.LocalTime(l.CertNotAfter)))

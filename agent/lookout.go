@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/config"
+)
+
+const (
+	// blindFor is how long nobody is found quiet because of a file that is gone, or that cannot be read and is not
+	// written to any more: it may have been deleted for good, or be an old one that was rotated.
+	blindFor = 24 * time.Hour
+	// blindSaid is how long it must last to be logged: where files are rotated there is none for a moment.
+	blindSaid = time.Minute
+)
+
+// A lookout tells whether the inputs can be read. Where they cannot, what sources do is not seen, and nobody is known to
+// be quiet.
+type lookout struct {
+	inputs []config.Input
+	stats  *stats
+	log    zerolog.Logger
+
+	mu    sync.Mutex
+	had   map[string]bool      // patterns that had a file once
+	bare  map[string]time.Time // since when a pattern that had one has none
+	why   string               // what cannot be read; empty: all can
+	since time.Time            // when that began
+	said  bool
+}
+
+func newLookout(inputs []config.Input, stats *stats, log zerolog.Logger) *lookout {
+	return &lookout{inputs: inputs, stats: stats, log: log, had: make(map[string]bool), bare: make(map[string]time.Time)}
+}
+
+// remember notes which inputs an earlier run has read, by the paths of its positions.
+func (l *lookout) remember(paths map[string]time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for path := range paths {
+		if pattern := l.patternOf(path); pattern != "" {
+			l.had[pattern] = true
+		}
+	}
+}
+
+// patternOf gives the input to which a path belongs, or "".
+func (l *lookout) patternOf(path string) string {
+	for _, in := range l.inputs {
+		if ok, _ := filepath.Match(in.Path, path); ok || in.Path == path {
+			return in.Path
+		}
+	}
+	return ""
+}
+
+// look says what cannot be read now; empty: nothing.
+func (l *lookout) look(now time.Time) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bare := l.lookForFiles(now) // first: it notes which inputs have some
+	why := l.unreadable(now)
+	if why == "" {
+		why = bare
+	}
+	switch {
+	case why == "" && l.said:
+		l.log.Info().Msg("the log files can be read again: quiet sources are released")
+		l.said = false
+	case why != "" && l.why == "":
+		l.since = now
+	case why != "" && !l.said && now.Sub(l.since) >= blindSaid:
+		l.log.Warn().Msg("quiet sources are not released, because what they do may not be seen: " + why)
+		l.said = true
+	}
+	l.why = why
+	return why
+}
+
+// last gives what look said last.
+func (l *lookout) last() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
+}
+
+// lookForFiles says which input has no file any more. An empty folder may be one that is not mounted.
+func (l *lookout) lookForFiles(now time.Time) (why string) {
+	for _, in := range l.inputs {
+		files, _ := filepath.Glob(in.Path) // the pattern was validated, and it reports nothing else
+		switch {
+		case len(files) > 0:
+			l.had[in.Path] = true
+			delete(l.bare, in.Path)
+			continue
+		case !l.had[in.Path]:
+			continue
+		case l.bare[in.Path].IsZero():
+			l.bare[in.Path] = now
+		}
+		if now.Sub(l.bare[in.Path]) < blindFor {
+			why = "there is no file any more at " + in.Path
+		}
+	}
+	return why
+}
+
+// unreadable says which file is there and cannot be read, or which folder.
+func (l *lookout) unreadable(now time.Time) string {
+	for _, in := range l.stats.allInputs() {
+		if since, err := in.trouble(); err != nil && l.unseen(in.path, err, since, now) {
+			return fmt.Sprintf("%s: %s", in.path, err)
+		}
+	}
+	return ""
+}
+
+// unseen tells whether trouble with a path, since then, may hide what is going on now.
+func (l *lookout) unseen(path string, err error, since, now time.Time) bool {
+	at := path
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		at = of.Path // may be one of its rotated files, or its folder
+	}
+	info, err := os.Stat(at)
+	switch {
+	case err == nil && info.IsDir():
+		return true // nobody knows what is in it
+	case err == nil:
+		if written := info.ModTime(); written.After(since) && !written.After(now) {
+			since = written
+		}
+		return now.Sub(since) < blindFor
+	case !errors.Is(err, fs.ErrNotExist):
+		return true
+	case !l.had[l.patternOf(path)]:
+		return false // there was never anything to see
+	}
+	_, err = os.Stat(filepath.Dir(path))
+	return err != nil || now.Sub(since) < blindFor
+}
