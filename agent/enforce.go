@@ -26,8 +26,8 @@ const (
 	// retryFirst and retryMost bound the wait after a failed pass.
 	retryFirst = time.Second
 	retryMost  = time.Minute
-	// saveTimeout bounds noting in the store what a firewall holds.
-	saveTimeout = 10 * time.Second
+	// saveTimeout bounds noting in the store what a firewall holds, for which a stop waits.
+	saveTimeout = stopGrace
 	// namedRefusals is how many addresses are named in one log message.
 	namedRefusals = 5
 )

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -115,7 +116,7 @@ func checkTarget(serial string) error {
 
 // checkTag refuses what would break the filter of a dynamic address group, in which the tag stands between quotes.
 func checkTag(tag string) error {
-	if tag == "" || len(tag) > maxTag {
+	if tag == "" || utf8.RuneCountInString(tag) > maxTag {
 		return fmt.Errorf("tag: 1 to %d characters are needed", maxTag)
 	}
 	if tag != strings.TrimSpace(tag) || strings.ContainsFunc(tag, func(r rune) bool {

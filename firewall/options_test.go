@@ -70,6 +70,14 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
+// Characters are counted as the configuration counts them, so that what one takes the other does not refuse.
+func TestTagsAreCountedInCharacters(t *testing.T) {
+	l := newLab(t, nil, func(o *labOptions) { o.Tag = strings.Repeat("ü", 127) })
+	if _, err := firewall.NewTags(l.device, firewall.TagOptions{Tag: strings.Repeat("ü", 128)}); err == nil || !strings.Contains(err.Error(), "LAB-FW-01") {
+		t.Errorf("128 characters: %v", err)
+	}
+}
+
 func TestKindOfForeignErrors(t *testing.T) {
 	for _, err := range []error{nil, errors.New("x"), os.ErrNotExist} {
 		if firewall.Kind(err) != "" || firewall.Transient(err) {

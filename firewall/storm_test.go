@@ -118,7 +118,7 @@ func stormKeeper(t *testing.T, l *lab, mode string) reconciler {
 	if mode == firewall.ModeTag {
 		return l.fw
 	}
-	g, err := firewall.NewGroup(firewall.GroupOptions{Names: firewall.NamesFor(tag), Admin: "svc-activedefense", CommitInterval: time.Second}, l.device)
+	g, err := firewall.NewGroup(firewall.GroupOptions{Names: firewall.NamesFor(tag), CommitInterval: time.Second}, l.device)
 	if err != nil {
 		t.Fatal(err)
 	}
