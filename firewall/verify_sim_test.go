@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,6 +237,17 @@ func TestFactsOfLists(t *testing.T) {
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2001:db8::66")
 	s.want.CertificateEnds = s.want.Now.Add(24 * time.Hour)
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2026-03-02")
+}
+
+// A firewall that fetched the list while it was empty holds the one line it was served as, until it fetches again.
+func TestFactsOfAListThatWasEmpty(t *testing.T) {
+	s := served(t, allListed+"192.0.2.255\n", panosim.Options{})
+	s.sim.SetRole("admin", leastRole...)
+	s.sim.FetchLists()
+	s.want.EmptyEntry = netip.MustParseAddr("192.0.2.255")
+	only(t, s.verify(t.Context()), "", "", "")
+	s.want.EmptyEntry = netip.MustParseAddr("192.0.2.254")
+	only(t, s.verify(t.Context()), CheckList, ResultWarn, "192.0.2.255")
 }
 
 // A firewall that breaks off, hangs or talks nonsense costs checks, not the program; and nothing is reported as fine
