@@ -45,6 +45,11 @@ func (a *app) path() string {
 
 // load reads the configuration, and says every fault of a wrong one.
 func (a *app) load() (*config.Config, []config.Warning, error) {
+	return a.loadSaying(func(f config.Fault) { fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text) })
+}
+
+// loadSaying reads the configuration, and has every fault of a wrong one said.
+func (a *app) loadSaying(say func(config.Fault)) (*config.Config, []config.Warning, error) {
 	cfg, warnings, err := config.Load(config.Options{Path: a.path(), Environ: a.environ})
 	if err == nil {
 		return cfg, warnings, nil
@@ -54,7 +59,7 @@ func (a *app) load() (*config.Config, []config.Warning, error) {
 		return nil, warnings, &statusError{exitUsage, err}
 	}
 	for _, f := range faults {
-		fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text)
+		say(f)
 	}
 	return nil, warnings, &statusError{exitUsage, fmt.Errorf("the configuration%s has %s", a.named(), plural(len(faults), "fault"))}
 }

@@ -242,7 +242,9 @@ func TestHangupTakesOverAConfigurationAndKeepsTheOldOneIfFaulty(t *testing.T) {
 	}
 	w.write(w.config, append(slices.Clone(data), "\nnonsense: 1\n"...))
 	d.hangup()
-	w.until("the fault is logged", func() bool { return strings.Contains(d.log(), "not taken over") })
+	w.until("the fault is logged", func() bool {
+		return strings.Contains(d.log(), `"key":"nonsense"`) && strings.Contains(d.log(), "not taken over")
+	})
 	w.expect(samples)
 
 	scanner := portScanner(samples)

@@ -72,7 +72,8 @@ func (a *app) runUntilChange(ctx context.Context, log zerolog.Logger, current *a
 		case err := <-done:
 			return nil, err
 		case <-hangup:
-			cfg, warnings, err := a.load()
+			// Into the log with the faults: what stands beside it may be lost on whoever reads the log only.
+			cfg, warnings, err := a.loadSaying(func(f config.Fault) { log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text) })
 			if err != nil {
 				log.Error().Err(err).Msg("the configuration is not taken over; going on with the one before")
 				continue
