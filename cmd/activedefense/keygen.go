@@ -48,15 +48,19 @@ func (a *app) keygen(ctx context.Context, opts agent.KeyOptions, file string, fo
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	var err error
-	if opts.Password, err = a.password(fmt.Sprintf("Password of %s at %s: ", opts.Username, opts.URL)); err != nil {
+	draft, err := newSecret(file) // before the password: who is asked for it in vain asks why
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", file, err)
+	}
+	defer draft.discard()
+	if opts.Password, err = a.password(ctx, fmt.Sprintf("Password of %s at %s: ", opts.Username, opts.URL)); err != nil {
 		return err
 	}
 	key, err := agent.MakeKey(ctx, opts)
 	if err != nil {
 		return err
 	}
-	if err := writeSecret(file, key+"\n"); err != nil {
+	if err := draft.keep(key + "\n"); err != nil {
 		return fmt.Errorf("the key was made and could not be kept: %w", err)
 	}
 	fmt.Fprintf(a.stdout, "Wrote the API key of %s to %s, readable by its owner alone. The daemon's account must be that owner.\n", opts.Username, file)
@@ -67,15 +71,9 @@ func (a *app) keygen(ctx context.Context, opts agent.KeyOptions, file string, fo
 const maxPassword = 1024
 
 // password asks at a terminal without an echo, or reads one line.
-func (a *app) password(prompt string) (string, error) {
+func (a *app) password(ctx context.Context, prompt string) (string, error) {
 	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprint(a.stderr, prompt)
-		line, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(a.stderr)
-		if err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
-		}
-		return string(line), nil
+		return a.typedPassword(ctx, int(f.Fd()), prompt)
 	}
 	line, err := bufio.NewReader(io.LimitReader(a.stdin, maxPassword)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -87,17 +85,74 @@ func (a *app) password(prompt string) (string, error) {
 	return line, nil
 }
 
-// writeSecret writes a file that only its owner can read, whole or not at all.
-func writeSecret(file, content string) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
+// typedPassword asks at a terminal. After an interrupt the echo is switched on again.
+func (a *app) typedPassword(ctx context.Context, terminal int, prompt string) (string, error) {
+	before, err := term.GetState(terminal)
 	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	fmt.Fprint(a.stderr, prompt)
+	defer fmt.Fprintln(a.stderr)
+	line, err := interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	if errors.Is(err, context.Canceled) {
+		_ = term.Restore(terminal, before) // nothing else could be done about it
+		return "", errors.New("interrupted; no key was made")
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return string(line), nil
+}
+
+// interruptible waits for a read, but not beyond ctx: signals end ctx and would not end the read, which then waits in
+// vain until the program has ended.
+func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		data, err := read()
+		done <- result{data, err}
+	}()
+	select {
+	case r := <-done:
+		return r.data, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A secret is a file in the making that only its owner can read: it is there whole, or not at all.
+type secret struct {
+	draft *os.File
+	file  string // its name in the end
+}
+
+func newSecret(file string) (*secret, error) {
+	draft, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
+	if err != nil {
+		var path *fs.PathError // its path is a name that nobody has given
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, err
+	}
+	return &secret{draft, file}, nil
+}
+
+// keep writes it and gives it its name.
+func (s *secret) keep(content string) error {
+	_, err := s.draft.WriteString(content)
+	if err = errors.Join(err, s.draft.Sync(), s.draft.Close()); err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // of no use after the rename
-	_, err = f.WriteString(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	return os.Rename(s.draft.Name(), s.file)
+}
+
+// discard removes what was not kept; after keep there is nothing to remove.
+func (s *secret) discard() {
+	_ = s.draft.Close()
+	_ = os.Remove(s.draft.Name())
 }

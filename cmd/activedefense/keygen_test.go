@@ -36,6 +36,9 @@ func TestKeygenWritesAKeyForItsOwnerAlone(t *testing.T) {
 	if _, stderr, code := keygen("wrong\n", "--ca", ca, file); code != 1 || !strings.Contains(stderr, "Invalid Credential") {
 		t.Errorf("a wrong password: exit status %d: %s", code, stderr)
 	}
+	if _, stderr, code := keygen("", "--ca", ca, filepath.Join(w.dir, "nowhere", "fw.key")); code != 1 || !strings.Contains(stderr, "cannot be written: no such") {
+		t.Errorf("a folder that is not there is not seen before the password is asked for: exit status %d: %s", code, stderr)
+	}
 	if _, stderr, code := keygen("", "--ca", ca, file); code != 2 || !strings.Contains(stderr, "password") {
 		t.Errorf("no password: exit status %d: %s", code, stderr)
 	}
