@@ -82,6 +82,9 @@ type Enforced struct {
 	Firewall string    `json:"firewall"`
 	Since    time.Time `json:"since"`
 	Until    time.Time `json:"until,omitzero"` // when the firewall lets go by itself unless it is renewed; zero: it does not
+	// Unknown: the configuration has no such firewall. It is another agent's on the same database, or was renamed or
+	// removed, and what it holds was last known by that name.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // AuditLine is one block, release or change.
@@ -141,7 +144,7 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 		return err
 	}
 	for _, e := range enforced {
-		x.Enforced = append(x.Enforced, Enforced{e.Firewall, e.Since, e.Until})
+		x.Enforced = append(x.Enforced, Enforced{Firewall: e.Firewall, Since: e.Since, Until: e.Until})
 	}
 	audit, err := st.AuditOf(ctx, of.Address)
 	if err != nil {
@@ -151,6 +154,13 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 		x.Audit = append(x.Audit, AuditLine{e.Time, e.Action, e.By, e.Reason})
 	}
 	return nil
+}
+
+// Known marks what is enforced on firewalls of other names than these as of unknown ones.
+func (x *Explanation) Known(firewalls []string) {
+	for i := range x.Enforced {
+		x.Enforced[i].Unknown = !slices.Contains(firewalls, x.Enforced[i].Firewall)
+	}
 }
 
 // WriteText writes the explanation for people.
@@ -192,7 +202,11 @@ func (x *Explanation) writeLists(t *Table) {
 		if !f.Until.IsZero() {
 			ends = "the tag ends " + LocalTime(f.Until) + " unless it is renewed"
 		}
-		t.Row("  "+f.Firewall, "since "+LocalTime(f.Since), ends)
+		name := f.Firewall
+		if f.Unknown {
+			name += " (not in this configuration)"
+		}
+		t.Row("  "+name, "since "+LocalTime(f.Since), ends)
 	}
 	if len(x.Enforced) == 0 {
 		t.Line("  no firewall; the list carries it while it is blocked")

@@ -91,3 +91,20 @@ func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 		t.Errorf("%s, %v", encoded, err)
 	}
 }
+
+func TestAnExplanationDoesNotVouchForFirewallsItDoesNotKnow(t *testing.T) {
+	x := &Explanation{Entries: []BlacklistEntry{{}}, Blocked: true, Enforced: []Enforced{{Firewall: "fw1"}, {Firewall: "fw1 (peer)"}, {Firewall: "old"}}}
+	x.Known([]string{"fw1", "fw1 (peer)"})
+	var text strings.Builder
+	if err := x.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(x.Enforced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(text.String(), "not in this configuration") != 1 || !strings.Contains(text.String(), "old (not in this configuration)") ||
+		strings.Count(string(data), `"unknown":true`) != 1 {
+		t.Errorf("%s\n%s", data, text.String())
+	}
+}

@@ -150,6 +150,7 @@ func (a *Agent) work(ctx context.Context, st *store.Store, f *feed, m *marker) e
 	for _, p := range a.policies {
 		group.Go(func() error { return p.run(ctx) })
 	}
+	group.Go(func() error { a.dropOthers(ctx, st); return nil })
 	group.Go(func() error { return f.run(ctx) })
 	group.Go(func() error { return m.run(ctx) })
 	group.Go(func() error { return a.refreshGuard(ctx, f) })
@@ -159,6 +160,17 @@ func (a *Agent) work(ctx context.Context, st *store.Store, f *feed, m *marker) e
 	group.Go(func() error { return prune.run(ctx) })
 	group.Go(func() error { return a.read(ctx, st, f) })
 	return group.Wait()
+}
+
+// dropOthers removes what is noted of firewalls that were renamed or removed from the configuration. What cannot be
+// removed now is at the next start.
+func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
+	switch dropped, err := st.DropEnforced(ctx, FirewallNames(a.cfg)); {
+	case err != nil && ctx.Err() == nil:
+		a.log.Warn().Err(err).Msg("cannot drop what is noted of firewalls that are not in the configuration")
+	case dropped > 0:
+		a.log.Info().Int64("addresses", dropped).Msg("dropped what was noted of firewalls that are not in the configuration")
+	}
 }
 
 // read wires the pipeline to the writer and runs both. The writer outlives the pipeline by the grace

@@ -19,6 +19,7 @@ import (
 	"activedefense/agent/tail"
 	"activedefense/config"
 	"activedefense/detect"
+	"activedefense/firewall"
 	"activedefense/store"
 )
 
@@ -98,6 +99,19 @@ func Settings(cfg *config.Config) detect.Settings {
 		s.Vulnerability = detect.VulnerabilityHigh
 	}
 	return s
+}
+
+// FirewallNames gives the names under which the configured firewalls hold blocks. Both members of a pair have one,
+// except in the mode in which the active member hands what it holds to the other.
+func FirewallNames(cfg *config.Config) []string {
+	var names []string
+	for _, fw := range cfg.Firewalls {
+		names = append(names, fw.Name)
+		if fw.PeerURL != "" && fw.Mode != firewall.ModeGroup {
+			names = append(names, fw.Name+" (peer)")
+		}
+	}
+	return names
 }
 
 func tailOptions(cfg *config.Config, log zerolog.Logger) tail.Options {

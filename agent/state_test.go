@@ -6,6 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"activedefense/config"
+	"activedefense/firewall"
 )
 
 func TestTheNameOfAnAgentLastsBeforeItIsUsed(t *testing.T) {
@@ -44,6 +47,29 @@ func TestANameThatCannotBeKeptIsNotUsed(t *testing.T) {
 			return nil
 		}); !errors.Is(err, full) || name != "" {
 			t.Errorf("the name %q is used though sync %d failed: %v", name, fails, err)
+		}
+	}
+}
+
+// What is noted of a firewall is found again by its name.
+func TestFirewallNamesAreThoseThatHoldBlocks(t *testing.T) {
+	for _, mode := range []string{firewall.ModeTag, firewall.ModeGroup, firewall.ModeList} {
+		cfg := &config.Config{Firewalls: []config.Firewall{
+			{Name: "alone", URL: "https://192.0.2.1", APIKey: "k", Mode: mode, Tag: "active-defense"},
+			{Name: "pair", URL: "https://192.0.2.2", PeerURL: "https://192.0.2.3", APIKey: "k", Mode: mode, Tag: "active-defense"},
+		}}
+		cfg.EDL.URL = "https://192.0.2.9:8443/files/blacklist.txt"
+		a := &Agent{cfg: cfg, calls: newCallCounts()}
+		enforcers, err := a.newEnforcers()
+		if err != nil {
+			t.Fatal(mode, err)
+		}
+		var held []string
+		for _, e := range enforcers {
+			held = append(held, e.name)
+		}
+		if names := FirewallNames(cfg); fmt.Sprint(names) != fmt.Sprint(held) {
+			t.Errorf("%s: %q instead of %q", mode, names, held)
 		}
 	}
 }

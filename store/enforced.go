@@ -61,6 +61,27 @@ func (s *Store) SaveEnforced(ctx context.Context, firewall string, put []Enforce
 	})
 }
 
+// DropEnforced removes what is noted of other firewalls than those given: they were renamed, or are served no more.
+// A name does not tell whose it is, so where other agents work on the same PostgreSQL, only what such a firewall
+// has let go of by itself is removed.
+func (s *Store) DropEnforced(ctx context.Context, except []string) (dropped int64, err error) {
+	var w where
+	for _, firewall := range except {
+		w.add("firewall <> ?", clean(firewall))
+	}
+	if s.kind == kindPostgres { // an SQLite file is one agent's
+		w.add("(held_until < ? OR NOT EXISTS (SELECT 1 FROM agents WHERE id <> ? AND seq > 0))", s.stamp(s.now()), s.agent)
+	}
+	err = s.update(ctx, "drop what firewalls no longer served enforced", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM enforced`+w.String(), w.args...)
+		if err == nil {
+			dropped, err = result.RowsAffected()
+		}
+		return err
+	})
+	return dropped, err
+}
+
 // EnforcedOn tells which firewalls hold exactly this address or network, by name.
 func (s *Store) EnforcedOn(ctx context.Context, address netip.Prefix) ([]Enforcement, error) {
 	address, err := canonical(address)

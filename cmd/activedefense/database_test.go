@@ -80,3 +80,30 @@ func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	samples := generate(2000, time.Now().UTC(), rand.New(rand.NewPCG(81, 82)))
+	w.append(text(samples))
+	d := w.start()
+	w.expect(samples)
+	noted := func(name string) func() bool {
+		return func() bool {
+			x := jsonLines[agent.Explanation](w, "blacklist", "show", portScanner(samples))
+			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && !x[0].Enforced[0].Unknown
+		}
+	}
+	w.until("it is noted under its name", noted("LAB-FW-01"))
+	d.stop()
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, bytes.Replace(data, []byte("{name: LAB-FW-01"), []byte("{name: LAB-FW-02"), 1))
+	x := jsonLines[agent.Explanation](w, "blacklist", "show", portScanner(samples))
+	if len(x) != 1 || len(x[0].Enforced) != 1 || !x[0].Enforced[0].Unknown {
+		t.Errorf("before the next start: %+v", x)
+	}
+	w.start()
+	w.until("it is noted under its new name alone", noted("LAB-FW-02"))
+}

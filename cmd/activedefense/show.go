@@ -23,6 +23,7 @@ func (a *app) blacklistShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				x.Known(agent.FirewallNames(cfg))
 				if a.json {
 					return a.printJSON(x)
 				}
