@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ date, or RFC 3339; addresses may be networks.`,
 	flags.StringVar(&f.dst, "dst", "", "destination `ADDRESS` or network")
 	flags.IntVar(&f.srcPort, "src-port", -1, "source `PORT`")
 	flags.IntVar(&f.dstPort, "dst-port", -1, "destination `PORT`")
+	for _, name := range []string{"src-port", "dst-port"} {
+		flags.Lookup(name).DefValue = "0" // which help takes for none: -1 would read as a port
+	}
 	flags.StringVar(&f.srcCountry, "src-country", "", "source `COUNTRY` as in the log")
 	flags.StringVar(&f.dstCountry, "dst-country", "", "destination `COUNTRY` as in the log")
 	flags.StringVar(&f.user, "user", "", "source `USER`; * stands for anything")
@@ -98,6 +102,9 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 			port := uint16(p.port)
 			*p.into = &port
 		}
+	}
+	if f.typ != "" && !strings.EqualFold(f.typ, detect.TypeTraffic.String()) && !strings.EqualFold(f.typ, detect.TypeThreat.String()) {
+		return out, usageErrorf("--type %q: the types are traffic and threat", f.typ)
 	}
 	if f.limit < 0 {
 		return out, usageErrorf("--limit %d: give the number of records, or 0 for all", f.limit)
