@@ -43,7 +43,7 @@ func TestWrongUsageExitsTwo(t *testing.T) {
 	for _, args := range [][]string{
 		{"nonsense"}, {"run", "extra"}, {"replay"}, {"blacklist", "show"}, {"records", "--bogus"}, {"blacklist", "show", "not-an-address"},
 		{"blacklist", "add", "203.0.113.9"}, {"blacklist", "add", "203.0.113.9/24", "--reason", "x"},
-		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"blacklist", "list", "--rule", "luck"},
+		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"records", "--type", "system"}, {"blacklist", "list", "--rule", "luck"},
 	} {
 		if _, stderr, code := w.run(args...); code != 2 || stderr == "" {
 			t.Errorf("%v: exit status %d, says %q", args, code, stderr)
@@ -317,5 +317,20 @@ func TestReplaySaysWhoWouldHaveBeenBlocked(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, "state")); err == nil {
 		t.Error("replay wrote a state folder")
+	}
+}
+
+func TestReplayNamesAFewOfThoseThatMayNotBeBlocked(t *testing.T) {
+	w := newWorld(t, "sqlite", "never_block: [192.0.2.0/24]")
+	log := filepath.Join(w.dir, "a.log")
+	var lines []byte
+	for i := range maxSpared + 5 {
+		attack := sample{at: time.Now().UTC(), src: fmt.Sprintf("192.0.2.%d", i+1), dst: "198.51.100.9", port: 443, typ: "THREAT", subtype: "vulnerability", severity: "critical"}
+		lines = append(lines, attack.line()...)
+	}
+	w.write(log, lines)
+	_, stderr, code := w.run("replay", log)
+	if n := strings.Count(stderr, "is in never_block"); code != 0 || n != maxSpared || !strings.Contains(stderr, "and 5 more that may not be blocked") {
+		t.Errorf("exit status %d, %d are named:\n%s", code, n, stderr)
 	}
 }

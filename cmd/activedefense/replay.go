@@ -23,6 +23,9 @@ been blocked, and why. Several files are combined in order of time; gzip is read
 	}
 }
 
+// maxSpared is how many of the sources that may not be blocked are named: the result is who would have been.
+const maxSpared = 20
+
 // replayJSON is the contract of `replay --json`.
 type replayJSON struct {
 	Address   string    `json:"address"`
@@ -51,9 +54,11 @@ func (a *app) replay(ctx context.Context, files []string) error {
 			failed = err
 		}
 	}
-	refused := agent.NewTable(a.stderr)
+	refused, spared := agent.NewTable(a.stderr), 0
 	opts.Refused = func(v *detect.Verdict, err error) {
-		refused.Row("not blocked:", agent.AddressText(v.Source), v.Reason, err)
+		if spared++; spared <= maxSpared {
+			refused.Row("not blocked:", agent.AddressText(v.Source), v.Reason, err)
+		}
 	}
 	if isTerminal(a.stderr) {
 		opts.Progress = func(done, total int64, lines uint64) { a.progress(done, total, lines, begun) }
@@ -70,6 +75,9 @@ func (a *app) replay(ctx context.Context, files []string) error {
 	}
 	if err := a.replayTable(found); err != nil {
 		return err
+	}
+	if spared > maxSpared {
+		refused.Line("and %s more that may not be blocked", grouped(spared-maxSpared))
 	}
 	refused.Flush()
 	a.replaySummary(sum, len(found), time.Since(begun))
