@@ -207,6 +207,7 @@ func (a *app) blacklistRemove(ctx context.Context, cfg *config.Config, st *store
 		return a.printJSON(agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
 	}
 	fmt.Fprintf(a.stdout, "%s is released; it was blocked since %s\n", agent.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+	fmt.Fprintln(a.stdout, "It is blocked again for what it does from here on; to spare it for good, put it into never_block.")
 	return nil
 }
 

@@ -19,6 +19,8 @@ func (a *app) provisionCommand() *cobra.Command {
 missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then publishes our
 edits and nobody else's. What somebody else made is changed only with --adopt. It ends with the checks of verify.
 
+In a plan, + is made, ~ is changed, ^ is moved, and ! is left to a person.
+
 Exit status 1 if steps are left that only a person can take, or a check fails after --commit.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -49,6 +51,9 @@ func (a *app) provision(ctx context.Context, opts agent.ProvisionOptions) error 
 		return err
 	}
 	if !a.json {
+		if opts.Apply && !opts.Commit {
+			fmt.Fprintln(a.stdout, "What was written has no effect before it is committed: activedefense provision --commit publishes it.")
+		}
 		fmt.Fprintln(a.stdout, "\nThe running configuration now:")
 	}
 	err = a.verify(ctx, opts.Firewall)
