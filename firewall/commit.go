@@ -20,21 +20,16 @@ const (
 // still runs, from before a restart for example, is waited for first.
 func (d *Device) commit(ctx context.Context, admin, description string) (done bool, err error) {
 	const what = "commit our changes"
-	before, err := d.jobs(ctx)
+	before, err := d.awaitOurs(ctx, what, admin)
 	if err != nil {
 		return false, err
-	}
-	for _, j := range before {
-		if !j.done && isCommit(j, admin) {
-			if _, err := d.waitJob(ctx, what, j.id, commitDeadline); err != nil {
-				return false, err
-			}
-		}
 	}
 	id, err := d.sendCommit(ctx, what, admin, description)
 	switch {
 	case err == nil && id == 0:
-		return false, nil
+		// A commit for another virtual system, sent at the same moment, may have taken our edits with it.
+		_, err := d.awaitOurs(ctx, what, admin)
+		return false, err
 	case err != nil && ctx.Err() == nil && lost(err):
 		if id, err = d.findCommit(ctx, what, admin, before, err); err != nil {
 			return false, err
@@ -50,6 +45,22 @@ func (d *Device) commit(ctx context.Context, admin, description string) (done bo
 		return false, d.fail(what, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
 	}
 	return true, nil
+}
+
+// awaitOurs waits until no commit of ours is going on, however it ends, and gives the jobs that there are.
+func (d *Device) awaitOurs(ctx context.Context, what, admin string) ([]job, error) {
+	jobs, err := d.jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range jobs {
+		if !j.done && isCommit(j, admin) {
+			if _, err := d.waitJob(ctx, what, j.id, commitDeadline); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return jobs, nil
 }
 
 // isCommit tells whether a job is a commit of that administrator's, or could be: some versions do not tell whose it is.

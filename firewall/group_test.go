@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -406,5 +407,43 @@ func TestGroupWritesToTheActiveMember(t *testing.T) {
 	l.pass(l.block("203.0.113.2"), true)
 	if got := members(t, other.Running()); !slices.Contains(got, tag+"-203.0.113.2") {
 		t.Errorf("after the failover the new active member has %v", got)
+	}
+}
+
+// Two virtual systems of one firewall behind a Panorama, under one account: each group is committed, and neither spoils
+// the other's work.
+func TestGroupsOfSeveralVirtualSystemsBehindAPanorama(t *testing.T) {
+	l := newGroupLab(t, func(o *panosim.Options) { o.VSys = []string{"vsys1", "vsys2"}; o.CommitTime = time.Minute })
+	panorama, err := panosim.StartPanorama(panosim.PanoramaOptions{Options: panosim.Options{Now: l.clock.Now, Admin: "svc-activedefense"}, Managed: []*panosim.Sim{l.sim}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(panorama.Close)
+	l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target = panorama.URL(), panorama.CA(), panorama.Key(), "007000000000001"
+	l.restart()
+	options := l.opts.DeviceOptions
+	options.Name, options.VSys = "second", "vsys2"
+	second, err := l.device.Sibling(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := []*firewall.Group{l.group, l.over(second)}
+	for round := range 3 {
+		l.clock.move(time.Hour)
+		errs := make([]error, len(groups))
+		var both sync.WaitGroup
+		for i, g := range groups {
+			both.Go(func() { _, errs[i] = g.Reconcile(t.Context(), l.block(fmt.Sprintf("203.0.113.%d", 10*i+round)), false) })
+		}
+		both.Wait()
+		if errs[0] != nil || errs[1] != nil {
+			t.Fatalf("round %d: %v", round, errs)
+		}
+	}
+	running := l.sim.Running()
+	for _, name := range []string{tag + "-203.0.113.2", tag + "-203.0.113.12"} {
+		if strings.Count(running, "<member>"+name+"</member>") != 1 {
+			t.Errorf("%s is in %d groups", name, strings.Count(running, "<member>"+name+"</member>"))
+		}
 	}
 }
