@@ -199,6 +199,9 @@ func (e *enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, er
 	e.save(ctx)
 	if e.fallback != nil {
 		e.fallback.judge(report, err)
+		if len(report.Unregistered) > 0 {
+			e.fallback.released(desired.version)
+		}
 	}
 	if ctx.Err() == nil { // a pass that a stop breaks off says nothing about the firewall
 		e.show(report, len(desired.entries), err)

@@ -11,14 +11,18 @@ import (
 )
 
 // A fallback has a firewall fetch the list at once when it answers and yet cannot be brought level by its own mode, so
-// that nobody waits for the firewall's next turn to fetch. A fetch takes seconds, in which new blocks must go on to be
-// put into force; so it has a goroutine and a device of its own.
+// that nobody waits for the firewall's next turn to fetch; and after a release: where rules name the list beside what the
+// mode writes, a source is let in when neither holds it any more. A fetch takes seconds, in which new blocks must go on to
+// be put into force; so it has a goroutine and a device of its own.
 type fallback struct {
 	list   *firewall.List
 	served func() *snapshot // what the list serves
 	log    zerolog.Logger
 	wakeup chan struct{}
 	active atomic.Bool // the list stands in for the mode
+
+	// without is the version of the blacklist after the last release that the firewall has not been told to fetch; 0: none.
+	without atomic.Int64
 
 	kind string // of the last error, so that it is logged once; used by run alone
 }
@@ -59,7 +63,22 @@ func (f *fallback) needed(r firewall.Report, err error) bool {
 	return true
 }
 
-// run has the list fetched as often as it changes while it stands in, until ctx ends.
+// released has the list fetched as soon as it serves that version of the blacklist, or a later one.
+func (f *fallback) released(version int64) {
+	f.without.Store(version)
+	f.wake()
+}
+
+// due is the version after a release that can be fetched now; 0: none.
+func (f *fallback) due() int64 {
+	version, served := f.without.Load(), f.served()
+	if served == nil || served.version < version {
+		return 0 // publishing it wakes us
+	}
+	return version
+}
+
+// run has the list fetched as often as it changes while it stands in, and after releases, until ctx ends.
 func (f *fallback) run(ctx context.Context) error {
 	later := time.NewTimer(time.Hour)
 	defer later.Stop()
@@ -70,31 +89,37 @@ func (f *fallback) run(ctx context.Context) error {
 		case <-f.wakeup:
 		case <-later.C:
 		}
-		if !f.active.Load() {
+		active, released := f.active.Load(), f.due()
+		if !active && released == 0 {
 			continue
 		}
-		if again := f.refreshOnce(ctx); again > 0 {
+		again, err := f.refreshOnce(ctx, released != 0)
+		if err != nil || again == 0 {
+			f.without.CompareAndSwap(released, 0) // what failed is left to the firewall's own next turn
+		}
+		if again > 0 && (active || err == nil) {
 			later.Reset(again)
 		}
 	}
 }
 
-// refreshOnce has the list fetched if it has changed; again is when a change that is too early is due, or another try.
-func (f *fallback) refreshOnce(ctx context.Context) (again time.Duration) {
+// refreshOnce has the list fetched if it has changed, or full is set; again is when a change that is too early is due, or
+// another try.
+func (f *fallback) refreshOnce(ctx context.Context, full bool) (again time.Duration, err error) {
 	served := f.served()
 	if served == nil {
-		return 0
+		return 0, nil
 	}
-	r, err := f.list.Reconcile(ctx, served.entries, false)
+	r, err := f.list.Reconcile(ctx, served.entries, full)
 	kind := firewall.Kind(err)
-	if kind != f.kind && kind != "" && kind != firewall.KindCanceled {
+	if kind != f.kind && kind != "" && kind != firewall.KindCanceled && f.active.Load() {
 		f.log.Warn().Err(err).Str("kind", kind).Msg("the list cannot stand in")
 	}
 	if f.kind = kind; err != nil {
-		return max(r.Waiting, renewEvery)
+		return max(r.Waiting, renewEvery), err
 	}
 	if len(r.Registered)+len(r.Unregistered) > 0 {
 		f.log.Info().Int("entries", r.Standing).Msg("the firewall was told to fetch the list, and holds it")
 	}
-	return r.Waiting
+	return r.Waiting, nil
 }
