@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -169,6 +171,7 @@ func TestTheLoopClosesInEveryMode(t *testing.T) {
 				t.Errorf("blacklist show (exit status %d) does not say %q:\n%s", code, lets, text)
 			}
 
+			w.fetchList() // as the firewall does by itself every five minutes
 			const released = "203.0.113.66"
 			if _, stderr, code := w.run("blacklist", "remove", released, "--reason", "a partner's scanner"); code != 0 {
 				t.Fatalf("blacklist remove: exit status %d: %s", code, stderr)
@@ -252,5 +255,23 @@ func (w *world) expectActivity(sources ...string) {
 		return !slices.ContainsFunc(sources, func(s string) bool {
 			return !now[s].LastSeen.After(before[s].LastSeen) || !now[s].ReleaseAt.After(before[s].ReleaseAt) || now[s].Hits <= before[s].Hits
 		})
+	})
+}
+
+// fetchList has the firewall fetch the list, in which rules may name a source beside what the mode writes, until it holds
+// all attackers.
+func (w *world) fetchList() {
+	w.t.Helper()
+	client := &http.Client{Transport: w.sim.Transport()}
+	defer client.CloseIdleConnections()
+	w.until("the firewall holds the list", func() bool {
+		response, err := client.PostForm(w.sim.URL()+"/api/", url.Values{"type": {"op"}, "key": {w.sim.Key()}, "cmd": {
+			"<request><system><external-list><refresh><type><ip><name>active-defense-list</name></ip></type></refresh></external-list></system></request>"}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		response.Body.Close()
+		held, ok := w.sim.List("vsys1", "active-defense-list")
+		return ok && held.Entries == len(attackers)
 	})
 }
