@@ -270,5 +270,5 @@ func LocalTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format(time.DateTime)
+	return t.Local().Format("2006-01-02 15:04:05 MST") // clocks are changed: without the zone an hour would be two
 }

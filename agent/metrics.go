@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"activedefense/firewall"
 )
 
 // metrics is what /metrics shows: the state that Status gathers, read when it is asked for, so that
@@ -154,13 +156,16 @@ func oneIf(b bool) float64 {
 	return 0
 }
 
+// rightsCall is not counted as failed: a right that is tried and not there is an answer.
+const rightsCall = firewall.CallRights
+
 // observer gives the hook that counts the calls to one firewall.
-func (c *callCounts) observer(firewall string, kindOf func(error) string) func(string, time.Duration, error) {
+func (c *callCounts) observer(name string, kindOf func(error) string) func(string, time.Duration, error) {
 	return func(call string, took time.Duration, err error) {
-		c.calls.WithLabelValues(firewall, call).Inc()
-		c.took.WithLabelValues(firewall).Observe(took.Seconds())
-		if err != nil {
-			c.errors.WithLabelValues(firewall, kindOf(err)).Inc()
+		c.calls.WithLabelValues(name, call).Inc()
+		c.took.WithLabelValues(name).Observe(took.Seconds())
+		if err != nil && call != rightsCall {
+			c.errors.WithLabelValues(name, kindOf(err)).Inc()
 		}
 	}
 }

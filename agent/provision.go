@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"activedefense/agent/edl"
 	"activedefense/config"
 	"activedefense/firewall"
 )
@@ -64,6 +66,10 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	want := expectation(cfg, fw, nil, time.Now())
 	want.MayProvision = true
+	if want.ListURL != "" && want.CA == nil && cfg.EDL.TLS.CertFile == "" {
+		return nil, fmt.Errorf("the CA of the list cannot be read from %s: start the daemon once, which makes it, and run this as its account or as root",
+			filepath.Join(cfg.StateDir, edl.CAFile))
+	}
 	steps, err := device.Plan(ctx, want)
 	if err != nil {
 		return nil, err

@@ -126,7 +126,11 @@ func (d *Device) call(ctx context.Context, kind, op string, do func() ([]byte, e
 	began := time.Now()
 	defer func() {
 		if d.opts.OnCall != nil {
-			d.opts.OnCall(kind, time.Since(began), err)
+			told := err
+			if absent(err) {
+				told = nil // that something is not there is an answer
+			}
+			d.opts.OnCall(kind, time.Since(began), told)
 		}
 	}()
 	if d.closed.Load() {

@@ -27,8 +27,11 @@ func (v *verifier) blockSource(r *report) {
 	case ModeList:
 		text := "no external dynamic list is fetched from " + v.want.ListURL
 		if v.want.ListURL == "" {
-			text = "no list is served (edl.listen)"
-		} else if l := v.p.scopes.find(n.List, "external-list"); l.node != nil {
+			r.fail("Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.",
+				"how firewalls reach the list is not known (edl.url), or none is served (edl.listen)")
+			return
+		}
+		if l := v.p.scopes.find(n.List, "external-list"); l.node != nil {
 			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + tidy(l.value("type", "ip", "url"), nil)
 		}
 		r.fail(c.or(fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile with our CA, every five minutes. ",

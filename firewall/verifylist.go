@@ -24,7 +24,7 @@ const (
 // in when the API cannot be reached.
 func (v *verifier) listSource(r *report) {
 	if v.want.ListURL == "" {
-		r.note("no list is served")
+		r.note("how firewalls reach the list is not known (edl.url), or none is served: it is not looked at")
 		return
 	}
 	if r.unasked(v.f.policyError()) {

@@ -97,15 +97,15 @@ func (v *verifier) serverRemedy() string {
 	if address == "" {
 		address = "ADDRESS-OF-THIS-HOST"
 	}
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		host = strings.Trim(address, "[]")
+		host, port = strings.Trim(address, "[]"), defaultSyslogPort
 	}
 	if len(v.servers) > 0 && v.servers[0].scope.pushed {
-		return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Servers, in the template that it comes from: %s; then push.", v.serverName(), address)
+		return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Servers, in the template that it comes from: %s, port %s; then push.", v.serverName(), host, port)
 	}
-	return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Servers: %s. ", v.serverName(), address) +
-		cliPrefix + fmt.Sprintf("set shared log-settings syslog %s server %s server %s", word(v.serverName()), word(v.want.Names.Syslog), host))
+	return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Servers: %s, port %s. ", v.serverName(), host, port) +
+		cliPrefix + fmt.Sprintf("set shared log-settings syslog %s server %s server %s port %s", word(v.serverName()), word(v.want.Names.Syslog), host, port))
 }
 
 func (v *verifier) oneFormat(r *report, s syslogProfile, kind, have, want string) {
