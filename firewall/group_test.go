@@ -357,6 +357,22 @@ func TestGroupFindsTheCommitWhoseAnswerWasLost(t *testing.T) {
 	})
 }
 
+// A right that is taken away while a commit runs ends the wait for it, and not the deadline of twenty minutes.
+func TestGroupDoesNotWaitForARightThatIsGone(t *testing.T) {
+	l := newGroupLab(t, func(o *panosim.Options) { o.CommitTime = time.Hour })
+	l.opts.Pause = func(ctx context.Context, d time.Duration) bool { // the first is between two looks at the job
+		l.sim.Deny("op")
+		l.clock.move(d)
+		return ctx.Err() == nil
+	}
+	l.restart()
+	began := l.clock.Now()
+	_, err := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false)
+	if firewall.Kind(err) != firewall.KindRole || l.clock.Now().Sub(began) > time.Minute {
+		t.Errorf("after %s: %v", l.clock.Now().Sub(began), err)
+	}
+}
+
 func TestGroupWaitsForLocksAndOtherCommits(t *testing.T) {
 	tests := map[string]struct{ lock, unlock func(*panosim.Sim) }{
 		"configuration": {func(s *panosim.Sim) { s.LockConfig("somebody", "vsys1") }, func(s *panosim.Sim) { s.UnlockConfig("vsys1") }},

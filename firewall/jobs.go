@@ -72,7 +72,7 @@ func (d *Device) waitJob(ctx context.Context, what string, id uint, deadline tim
 	caller := ctx
 	ctx, cancel := context.WithTimeout(caller, deadline)
 	defer cancel()
-	unknown := 0
+	unknown, refused := 0, 0
 	for wait := pollFirst; ; wait = min(2*wait, pollMost) {
 		j, known, err := d.job(ctx, id)
 		switch {
@@ -82,6 +82,11 @@ func (d *Device) waitJob(ctx context.Context, what string, id uint, deadline tim
 			// A restart forgets jobs; what became of this one shows in the configuration.
 			if unknown++; unknown > 3 {
 				return job{}, d.fail(what, &Error{Kind: KindMalformed, Text: "the firewall no longer knows job " + strconv.FormatUint(uint64(id), 10)})
+			}
+		case Kind(err) == KindRole:
+			// A right that was taken away does not come back by itself.
+			if refused++; refused > 3 {
+				return job{}, err
 			}
 		}
 		if d.pause(ctx, wait) {
