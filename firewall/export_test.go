@@ -1,8 +1,22 @@
 package firewall
 
-import "time"
+import (
+	"time"
+
+	"activedefense/firewall/panosim"
+)
 
 // SetRetryWait shortens the waits between repetitions, for tests that make many of them happen.
 func SetRetryWait(dev *Device, d time.Duration) {
 	dev.transport.retry.RetryWaitMin, dev.transport.retry.RetryWaitMax = d, d
+}
+
+// EveryDialect gives the combinations of switches that a test runs under.
+func EveryDialect() []panosim.Dialect {
+	all := panosim.Dialects()
+	var out []panosim.Dialect
+	for i := 0; i < len(all); i += dialectStep {
+		out = append(out, all[i])
+	}
+	return out
 }

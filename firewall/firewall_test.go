@@ -185,7 +185,7 @@ func ExampleKind() {
 // everyFirewall gives a firewall of each dialect, and one of each line of versions.
 func everyFirewall() []panosim.Options {
 	var out []panosim.Options
-	for _, d := range panosim.Dialects() {
+	for _, d := range firewall.EveryDialect() {
 		out = append(out, panosim.Options{Version: "10.2.9-h1", Dialect: d})
 	}
 	for _, version := range []string{"9.0.16", "9.1.16", "10.0.12", "10.1.4", "11.1.4", "11.2.3"} {

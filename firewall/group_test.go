@@ -227,7 +227,7 @@ func TestGroupLeavesOthersAlone(t *testing.T) {
 // Another administrator edits our own group and goes for lunch. The key tells nobody's name.
 func TestGroupThatSomebodyElseEdits(t *testing.T) {
 	const group = vsys1 + "/address-group/entry[@name='" + tag + "']"
-	for _, d := range panosim.Dialects() {
+	for _, d := range firewall.EveryDialect() {
 		t.Run(d.String(), func(t *testing.T) {
 			l := newGroupLab(t, func(o *panosim.Options) { o.Dialect = d })
 			l.pass(l.block("203.0.113.1", "203.0.113.2"), false)

@@ -98,7 +98,7 @@ func (l *listLab) answer(status int) {
 }
 
 func TestListIsFetchedWhenItChangesInEveryDialect(t *testing.T) {
-	for _, d := range panosim.Dialects() {
+	for _, d := range firewall.EveryDialect() {
 		t.Run(d.String(), func(t *testing.T) {
 			l := newListLab(t, func(o *panosim.Options) { o.Dialect = d }, nil)
 			desired := l.serve("192.0.2.1/32", "198.51.100.0/24", "2001:db8::/48")

@@ -40,7 +40,7 @@ func TestFewCalls(t *testing.T) {
 }
 
 func TestEveryDialect(t *testing.T) {
-	dialects := panosim.Dialects()
+	dialects := firewall.EveryDialect()
 	for i, dialect := range dialects {
 		versions := []string{"10.2.9-h1"}
 		if i == 0 || i == len(dialects)-1 {

@@ -147,7 +147,7 @@ var leastRole = []panosim.Right{panosim.RightOperation, panosim.RightUserID}
 // Everything passes on a firewall that is as it shall be, asked by an administrator with the least role, whatever
 // dialect it speaks; and it is as it was.
 func TestFactsInEveryDialect(t *testing.T) {
-	for _, dialect := range panosim.Dialects() {
+	for _, dialect := range EveryDialect() {
 		t.Run(dialect.String(), func(t *testing.T) {
 			s := served(t, allListed, panosim.Options{Dialect: dialect})
 			s.sim.SetRole("admin", leastRole...)
