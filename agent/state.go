@@ -26,6 +26,9 @@ import (
 // DatabaseFile is the name of the SQLite database in the state folder.
 const DatabaseFile = "activedefense.db"
 
+// instanceFile, in the state folder, holds the agent's own name in a database. It is written once.
+const instanceFile = "instance"
+
 // lockWait is how long a start waits for another agent to be gone.
 const lockWait = 15 * time.Second
 
@@ -68,7 +71,7 @@ func openState(ctx context.Context, dir string) (lock *os.File, instance string,
 // makes one at the first start. It lasts before it is used: an agent that came back under another name would
 // read everything again. sync is (*os.File).Sync.
 func instanceOf(dir string, sync func(*os.File) error) (string, error) {
-	path := filepath.Join(dir, "instance")
+	path := filepath.Join(dir, instanceFile)
 	data, err := os.ReadFile(path)
 	if name := strings.TrimSpace(string(data)); err == nil && name != "" {
 		return name, nil
@@ -83,6 +86,16 @@ func instanceOf(dir string, sync func(*os.File) error) (string, error) {
 		return "", fmt.Errorf("state_dir: %w", err)
 	}
 	return name, nil
+}
+
+// firstStart is when the agent with this state folder ran for the first time, as its name tells; zero if that cannot be
+// told.
+func firstStart(dir string) time.Time {
+	info, err := os.Stat(filepath.Join(dir, instanceFile))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // Settings are the rules as the configuration sets them.
@@ -115,7 +128,7 @@ func FirewallNames(cfg *config.Config) []string {
 }
 
 func tailOptions(cfg *config.Config, log zerolog.Logger) tail.Options {
-	opts := tail.Options{Logger: log}
+	opts := tail.Options{Logger: log, Since: firstStart(cfg.StateDir)}
 	for i, in := range cfg.Inputs {
 		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Path, FromEnd: in.FromEnd, Tag: i})
 	}

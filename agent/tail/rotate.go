@@ -29,6 +29,9 @@ func (st *Stream) succeed(e entry) {
 		st.cur.gone = s.now()
 	}
 	known := st.knownUntil()
+	if known.IsZero() && !st.fromEnd {
+		known = s.since
+	}
 	st.cur = nil
 	st.account(f)
 	st.queue = append(st.queue, s.between(st, known, f)...)

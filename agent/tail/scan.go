@@ -198,13 +198,17 @@ func (s *Set) discover(c found, before map[string]*folder) {
 }
 
 // stampOf gives the time after which generations of a path that was just found are not known: when the path was last
-// read, else when its folder was last seen without it. Zero, and nothing is looked for, if the folder is new to us.
+// read; else Options.Since, if it counts; else when its folder was last seen without it. Zero, and nothing is looked for,
+// if the folder is new to us.
 func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 	var stamp time.Time
 	for _, f := range s.files {
 		if f.path == path && f.stamp.After(stamp) {
 			stamp = f.stamp
 		}
+	}
+	if stamp.IsZero() && !s.startsAtEnd(path) {
+		stamp = s.since
 	}
 	if d := before[filepath.Dir(path)]; stamp.IsZero() && d != nil && d.err == nil {
 		stamp = d.mtime

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFromEndStartsAfterTheLastCompleteLine(t *testing.T) {
@@ -122,4 +123,27 @@ func TestAFileOfAPathThatIsNotConfiguredAnyMoreGoesOnUnderItsNewName(t *testing.
 	k.write("y.log", "two\n")
 	k.open()
 	k.expect("two")
+}
+
+// Killed before a first position lasted, and rotated meanwhile: what lay there since the first start is read, in order,
+// and what was rotated before that is not.
+func TestRotatedBeforeAnyPositionWasKept(t *testing.T) {
+	k := newKit(t, t.TempDir(), "*.log")
+	k.put("x.log.9", "before there was an agent\n")
+	k.age("x.log.9", time.Hour)
+	k.o.Since = time.Now().Add(-time.Minute)
+	k.put("x.log", "one\n")
+	k.age("x.log", 40*time.Second)
+	k.rename("x.log", "x.log.2")
+	k.put("x.log", "two\n")
+	k.age("x.log", 20*time.Second)
+	k.rename("x.log", "x.log.1")
+	k.open() // the writer has not made the next file yet
+	t.Cleanup(k.crash)
+	k.expect()
+	k.put("x.log", "three\n")
+	k.expect("one", "two", "three")
+	k.crash()
+	k.open()
+	k.expect()
 }

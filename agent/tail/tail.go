@@ -58,6 +58,10 @@ type Options struct {
 	MaxLine      int           // bytes of a line that are given; 0: 64 KiB
 	PollInterval time.Duration // 0: 1 s
 	Logger       zerolog.Logger
+	// Since, if not zero, is when the caller ran for the first time. It counts as long as no position was stored: what
+	// was rotated since then was there to be read, and is read before what lies at its path now. Without it, a caller that
+	// is killed before its first positions last would not know of the files that are renamed then.
+	Since time.Time
 
 	now        func() time.Time                  // nil: time.Now; for grace periods only, never compared with times of files
 	newWatcher func() (*fsnotify.Watcher, error) // nil: fsnotify.NewWatcher
@@ -97,6 +101,7 @@ type Set struct {
 	grace   time.Duration
 	log     zerolog.Logger
 	now     func() time.Time
+	since   time.Time // Options.Since; zero: a position is known
 	watch   *watch
 
 	more  atomic.Bool // a stream stopped at its read budget: there is more to do without any event
@@ -139,6 +144,9 @@ func Open(o Options, positions []Position) (*Set, error) {
 		s.now = time.Now
 	}
 	s.grace = max(5*s.poll, graceAtLeast)
+	if len(positions) == 0 {
+		s.since = o.Since
+	}
 	for _, in := range o.Inputs {
 		p, err := newInput(in)
 		if err != nil {

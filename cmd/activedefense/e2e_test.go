@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +124,9 @@ func TestKillNineAtAnyMomentChangesNothing(t *testing.T) {
 			const kills = 6
 			for i := range kills {
 				d := w.start()
+				if i == 0 { // before that there was no agent that could have read anything
+					w.until("the agent has a name", func() bool { _, err := os.Stat(filepath.Join(w.dir, "state", "instance")); return err == nil })
+				}
 				moment := time.NewTimer(time.Duration(random.Int64N(int64(700 * time.Millisecond))))
 				rotate := i%2 == 1
 				piece := len(rest) / (kills - i + 1)
