@@ -231,3 +231,28 @@ func TestProvisionSaysWhatItCannotDo(t *testing.T) {
 		t.Errorf("an unknown virtual system: %v", err)
 	}
 }
+
+// Where the default format alone is read, none is written, and a custom one that stands is taken out.
+func TestProvisionForTheDefaultFormat(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	custom := l.want.Formats
+	l.want.Formats = firewall.Formats{Default: true}
+	l.apply(l.plan(), false)
+	if strings.Contains(l.sim.Candidate(), "<traffic") {
+		t.Error("a custom format was written that is not read")
+	}
+	l.want.Formats = custom
+	l.want.Formats.Default = false
+	l.apply(l.plan(), false)
+	if !strings.Contains(l.sim.Candidate(), "SrcIP=$src") {
+		t.Fatal("the custom format was not written")
+	}
+	l.want.Formats = firewall.Formats{Default: true}
+	l.apply(l.plan(), false)
+	if strings.Contains(l.sim.Candidate(), "<traffic") {
+		t.Error("a custom format stands, which is not read")
+	}
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("still to do: %v", left)
+	}
+}

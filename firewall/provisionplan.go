@@ -191,10 +191,13 @@ func (p *provisioner) server() []string {
 		host, port = strings.Trim(to, "[]"), defaultSyslogPort
 	}
 	server := entryOf(n.Syslog, leaf("server", host), leaf("transport", "UDP"), leaf("port", port), leaf("format", "BSD"), leaf("facility", "LOG_USER"))
-	formats := element("format", leaf(logTraffic, p.want.Formats.Traffic), leaf(logThreat, p.want.Formats.Threat))
-	detail := "UDP to " + net.JoinHostPort(host, port) + ", with the custom format for traffic and threat logs"
+	profile, detail := entryOf(n.Syslog, element("server", server)), "UDP to "+net.JoinHostPort(host, port)
+	if f := p.want.Formats; f.Traffic != "" && f.Threat != "" { // else the default format is read
+		profile.children = append(profile.children, element("format", leaf(logTraffic, f.Traffic), leaf(logThreat, f.Threat)))
+		detail += ", with the custom format for traffic and threat logs"
+	}
 	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.node == nil {
-		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, entryOf(n.Syslog, element("server", server), formats))
+		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
 	} else if old.scope.pushed {
 		p.person("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail)
 	} else {
@@ -216,7 +219,11 @@ func (p *provisioner) formats(s syslogProfile) {
 			continue
 		}
 		at := s.scope.path + "/log-settings/syslog/entry" + byName(s.name) + "/format"
-		p.step(ActionChange, object, s.name, strings.Join(r.fails, "; "), s.name != p.want.Names.Syslog, edit{actionSet, at, leaf(kind.name, kind.want)})
+		change := edit{actionSet, at, leaf(kind.name, kind.want)}
+		if kind.want == "" {
+			change = edit{actionDelete, at + "/" + kind.name, nil} // absent, it is the default one
+		}
+		p.step(ActionChange, object, s.name, strings.Join(r.fails, "; "), s.name != p.want.Names.Syslog, change)
 	}
 }
 
