@@ -290,7 +290,11 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 func (e *enforcer) failed(s *FirewallStatus, err error, now time.Time) {
 	kind := firewall.Kind(err)
 	if s.Failures == 0 || kind != s.ErrorKind {
-		e.log.Error().Err(err).Str("kind", kind).Msg("firewall cannot be brought level; trying again for ever, the list stays as fallback")
+		meanwhile := "the list stays as fallback"
+		if s.Mode == firewall.ModeList {
+			meanwhile = "it keeps the list that it fetched last, if any" // and "activedefense verify" says what is missing
+		}
+		e.log.Error().Err(err).Str("kind", kind).Msg("firewall cannot be brought level; trying again for ever, " + meanwhile)
 	}
 	if s.Failures == 0 {
 		s.ErrorSince = &now
