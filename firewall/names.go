@@ -29,11 +29,9 @@ type Names struct {
 	CA       string // our CA among the firewall's certificates
 }
 
-const (
-	// maxStem leaves room for what is put behind it: "-" and an IPv6 network of 43 bytes within the 63 of an object's name
-	// (PAN-OS documentation, "Create an Address Object"), or "-sensor" within the 31 of a profile's or certificate's.
-	maxStem = 19
-)
+// maxStem leaves room for what is put behind it: "-" and an IPv6 network of 43 bytes within the 63 of an object's name
+// (PAN-OS documentation, "Create an Address Object"), or "-sensor" within the 31 of a profile's or certificate's.
+const maxStem = 19
 
 // NamesFor gives the names that follow from a tag. A tag that serves as the beginning of object names is that; of a
 // longer one, or one with other characters, the beginning is taken, and a number that tells it from others.
