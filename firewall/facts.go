@@ -80,6 +80,7 @@ func learn[T any](value T, err error) fact[T] { return fact[T]{value, err} }
 // candidateFact is an object of ours in the running and in the candidate configuration; nil: not there.
 type candidateFact struct {
 	what               string // for a reader
+	batched            bool   // ModeGroup collects changes of it for its next commit
 	running, candidate *node
 	err                error
 }

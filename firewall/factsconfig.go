@@ -149,7 +149,8 @@ func (p *policy) ownObjects(want Expectation) []ownObject {
 				}
 				seen[name] = true
 				running := sc.node.at(path...).entry(name)
-				fact := candidateFact{what: what + " " + quoteAll([]string{name}), running: running}
+				fact := candidateFact{what: what + " " + quoteAll([]string{name}), running: running,
+					batched: want.Mode == ModeGroup && name == n.Group && path[0] == "address-group"}
 				out = append(out, ownObject{fact, sc.path + "/" + strings.Join(path, "/") + "/entry" + byName(name)})
 			}
 		}

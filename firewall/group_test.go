@@ -463,3 +463,18 @@ func TestGroupsOfSeveralVirtualSystemsBehindAPanorama(t *testing.T) {
 		}
 	}
 }
+
+// What is collected for the next commit is no change that somebody forgot to commit.
+func TestABatchIsNoForgottenEdit(t *testing.T) {
+	l := newGroupLab(t, nil)
+	l.pass(l.block("203.0.113.1"), false)
+	if r := l.pass(l.block("203.0.113.1", "203.0.113.2"), false); r.Waiting == 0 {
+		t.Fatal("the second block did not wait for its commit")
+	}
+	want := firewall.Expectation{Mode: firewall.ModeGroup, Names: firewall.NamesFor(tag), Now: l.clock.now}
+	for _, c := range firewall.Verify(l.device.Facts(t.Context(), want), want) {
+		if c.Check == firewall.CheckCommitted && (c.Result != firewall.ResultPass || !strings.Contains(c.Detail, "next commit of the daemon")) {
+			t.Errorf("%+v", c)
+		}
+	}
+}

@@ -280,11 +280,16 @@ func (v *verifier) committed(r *report) {
 			r.warn(remedy, "%s is made but not committed", c.what)
 		case c.candidate == nil:
 			r.warn(remedy, "%s is removed but that is not committed", c.what)
-		case c.running.clean().xml() != c.candidate.clean().xml():
+		case c.running.clean().xml() == c.candidate.clean().xml():
+		case c.batched:
+			r.note("changes of %s wait for the next commit of the daemon", c.what)
+		default:
 			r.warn(remedy, "%s was changed but that is not committed", c.what)
 		}
 	}
-	r.note("changes wait for a commit, none of them to our objects")
+	if len(r.notes) == 0 {
+		r.note("changes wait for a commit, none of them to our objects")
+	}
 }
 
 // within gives the entries that began longer ago than that.
