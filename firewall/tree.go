@@ -21,12 +21,18 @@ type node struct {
 // maxNodes bounds what is read of one document; a configuration with 50,000 address objects has about 200,000.
 const maxNodes = 4 << 20
 
+// openNode is an element whose end has not been read. Its text may come in many pieces, between comments for example.
+type openNode struct {
+	*node
+	text strings.Builder
+}
+
 // parseTree reads a whole document. Namespaces are taken off names; comments and processing instructions are passed
 // over.
 func parseTree(body []byte) (*node, error) {
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	var top node
-	open := []*node{&top}
+	open := []*openNode{{node: &top}}
 	for count := 0; ; {
 		tok, err := dec.Token()
 		if err == io.EOF {
@@ -46,15 +52,15 @@ func parseTree(body []byte) (*node, error) {
 			}
 			parent := open[len(open)-1]
 			parent.children = append(parent.children, child)
-			open = append(open, child)
+			open = append(open, &openNode{node: child})
 		case xml.EndElement:
 			last := len(open) - 1
-			open[last].text = strings.TrimSpace(open[last].text)
+			open[last].node.text = strings.TrimSpace(open[last].text.String())
 			open = open[:last]
 		case xml.CharData:
 			// Between elements stand only spaces, which are not kept.
-			if n := open[len(open)-1]; n.text != "" || len(bytes.TrimSpace(t)) > 0 {
-				n.text += string(t)
+			if n := open[len(open)-1]; n.text.Len() > 0 || len(bytes.TrimSpace(t)) > 0 {
+				n.text.Write(t)
 			}
 		}
 	}
