@@ -2,16 +2,10 @@ package firewall_test
 
 import (
 	"context"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"log"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,79 +16,49 @@ import (
 // listLab is a lab whose firewall fetches a list over TLS.
 type listLab struct {
 	*lab
+	*listServer
 	list *firewall.List
-
-	mu     sync.Mutex
-	lines  string
-	status int
 }
-
-const listVSys = `<external-list><entry name="%s"><type><ip><url>%s</url><certificate-profile>cp</certificate-profile><recurring><five-minute/></recurring></ip></type></entry></external-list>`
 
 func newListLab(t *testing.T, sim func(*panosim.Options), list func(*firewall.ListOptions)) *listLab {
 	t.Helper()
-	l := &listLab{status: 200}
-	server := httptest.NewUnstartedServer(l)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	opts := firewall.ListOptions{Names: firewall.NamesFor(tag), URL: server.URL + "/files/blacklist.txt"}
-	if list != nil {
-		list(&opts)
-	}
-	config := `<config version="10.2.0"><shared><certificate><entry name="ca"><public-key>` + string(authority) + `</public-key></entry></certificate>` +
-		`<certificate-profile><entry name="cp"><CA><entry name="ca"/></CA></entry></certificate-profile></shared>` +
-		`<devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + fmt.Sprintf(listVSys, "their-name", server.URL+"/files/blacklist.txt") +
-		`</entry></vsys></entry></devices></config>`
+	l := &listLab{listServer: newListServer(t)}
 	l.lab = newLab(t, func(o *panosim.Options) {
-		o.Config = config
+		o.Config, o.FetchTimeout = l.config("their-name", ""), 100*time.Millisecond
 		if sim != nil {
 			sim(o)
 		}
 	}, nil)
-	l.opts.Pause = func(ctx context.Context, _ time.Duration) bool { // the list is fetched in real time
-		timer := time.NewTimer(2 * time.Millisecond)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
+	l.opts.Pause = briefly
 	l.restart()
-	var err error
-	if l.list, err = firewall.NewList(l.device, opts); err != nil {
-		t.Fatal(err)
-	}
+	l.list = l.newList(t, list)
 	return l
 }
 
-// ServeHTTP serves the list.
-func (l *listLab) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	w.WriteHeader(l.status)
-	_, _ = io.WriteString(w, l.lines)
-}
-
-// serve publishes addresses, and gives them as they are desired.
-func (l *listLab) serve(addresses ...string) []firewall.Entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = strings.Join(addresses, "\n") + "\n"
-	var out []firewall.Entry
-	for _, a := range addresses {
-		out = append(out, firewall.Entry{Prefix: netip.MustParsePrefix(a)})
+// newList makes a List that remembers nothing.
+func (l *listLab) newList(t *testing.T, change func(*firewall.ListOptions)) *firewall.List {
+	t.Helper()
+	opts := firewall.ListOptions{Names: firewall.NamesFor(tag), URL: l.url}
+	if change != nil {
+		change(&opts)
 	}
-	return out
+	list, err := firewall.NewList(l.device, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
-func (l *listLab) answer(status int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.status = status
+// briefly waits a moment whatever it is told: the list is fetched in real time.
+func briefly(ctx context.Context, _ time.Duration) bool {
+	timer := time.NewTimer(2 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func TestListIsFetchedWhenItChangesInEveryDialect(t *testing.T) {
@@ -126,14 +90,14 @@ func TestListSaysWhenTheFirewallDoesNotHaveIt(t *testing.T) {
 	if _, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil {
 		t.Fatal(err)
 	}
-	l.answer(503)
+	l.fail(503)
 	l.clock.move(time.Minute)
 	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
 	_, err := l.list.Reconcile(t.Context(), desired, false)
 	if firewall.Kind(err) != firewall.KindList {
 		t.Fatalf("a list that cannot be fetched: %v", err)
 	}
-	l.answer(200)
+	l.fail(well)
 	l.clock.move(time.Minute)
 	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || r.Standing != 2 {
 		t.Fatalf("fetched again: %+v, %v", r, err)
@@ -143,7 +107,7 @@ func TestListSaysWhenTheFirewallDoesNotHaveIt(t *testing.T) {
 // A pass that is too early for the next try must not look as if all were well.
 func TestListThatFailedStaysFailedUntilTheNextTry(t *testing.T) {
 	l := newListLab(t, nil, nil)
-	l.answer(503)
+	l.fail(503)
 	desired := l.serve("192.0.2.1/32")
 	_, first := l.list.Reconcile(t.Context(), desired, false)
 	for range 3 {
@@ -152,7 +116,7 @@ func TestListThatFailedStaysFailedUntilTheNextTry(t *testing.T) {
 			t.Fatalf("before the next try is due: %+v, %v; the first error was %v", r, err, first)
 		}
 	}
-	l.answer(200)
+	l.fail(well)
 	l.clock.move(15 * time.Second)
 	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || r.Standing != 1 || !r.Full {
 		t.Fatalf("the next try: %+v, %v", r, err)

@@ -2,10 +2,6 @@ package firewall_test
 
 import (
 	"context"
-	"encoding/pem"
-	"io"
-	"log"
-	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -26,11 +22,8 @@ type provisionLab struct {
 
 func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *provisionLab {
 	t.Helper()
-	list := &listLab{status: 200, lines: "192.0.2.255\n"}
-	server := httptest.NewUnstartedServer(list)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
+	list := newListServer(t)
+	list.serve("192.0.2.255/32")
 	l := &provisionLab{lab: newLab(t, func(o *panosim.Options) {
 		o.Admin = "svc-activedefense"
 		if sim != nil {
@@ -43,9 +36,9 @@ func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *pro
 	}
 	l.restart()
 	l.want = firewall.Expectation{
-		Mode: mode, Names: firewall.NamesFor(tag), ListURL: server.URL + "/files/blacklist.txt", SyslogAddress: "127.0.0.1:5514",
+		Mode: mode, Names: firewall.NamesFor(tag), ListURL: list.url, SyslogAddress: "127.0.0.1:5514",
 		Formats: firewall.Formats{Traffic: customFormat, Threat: customFormat, Default: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
-		CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), Now: l.clock.Now(),
+		CA: list.authority, Now: l.clock.Now(),
 	}
 	return l
 }
