@@ -329,3 +329,39 @@ func TestTagsAreSynchronised(t *testing.T) {
 	newPeer(t, b).uid(`<register>` + tags("192.0.2.9", "new") + `</register>`)
 	expect(t, "the other way round", standing(a, "192.0.2.8", "192.0.2.9"), "192.0.2.8:missed 192.0.2.9:new")
 }
+
+// What the members of a pair make of the same packet: the rule that decided on each, and how many lines each logged.
+func TestOnlyTheActiveMemberForwards(t *testing.T) {
+	addr, got := udpServer(t)
+	config := deviceConfig(serverXML(addr, "UDP", "", ""), "", ruleXML("only", "deny", forwarded))
+	a, b, h := pairOf(t, Options{Config: config}, PairOptions{})
+	decides := func(what string, active *Sim) {
+		t.Helper()
+		for _, s := range []*Sim{a, b} {
+			v := s.Packet(inbound("192.0.2.1"))
+			if want := s == active; (v.Rule == "only") != want || (v.Lines == 1) != want || !want && v != (Verdict{}) {
+				t.Errorf("%s: %s decides %+v", what, s.opts.Hostname, v)
+			}
+		}
+		if active != nil && !strings.Contains(receive(t, got), active.opts.Hostname) {
+			t.Errorf("%s: another than the active member logs", what)
+		}
+	}
+	decides("paired", a)
+	if err := h.Failover(); err != nil {
+		t.Fatal(err)
+	}
+	decides("failed over", b)
+	if err := h.Suspend(b); err != nil {
+		t.Fatal(err)
+	}
+	decides("suspended", a)
+	if err := h.Set(a, HANonFunctional); err != nil {
+		t.Fatal(err)
+	}
+	decides("nobody left", nil)
+	if err := h.Resume(b); err != nil {
+		t.Fatal(err)
+	}
+	decides("resumed", b)
+}

@@ -155,6 +155,14 @@ func (b *boot) up() bool {
 	return b.phase == PhaseUp
 }
 
+// forwards says whether the data plane works: it does not until the firewall has started. That it is there before the
+// management plane takes keys is unverified.
+func (b *boot) forwards() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.phase != PhaseDown
+}
+
 // answer gives the answer of a firewall that is starting; false: it has started.
 func (b *boot) answer() (answer, bool) {
 	b.mu.Lock()

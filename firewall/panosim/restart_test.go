@@ -55,6 +55,24 @@ func TestRestartByHand(t *testing.T) {
 	}
 }
 
+func TestAFirewallThatIsDownForwardsNothing(t *testing.T) {
+	s := start(t, Options{})
+	expect(t, "up", s.Packet(inbound("192.0.2.1")).Rule, "interzone-default")
+	r := s.Restart(RestartOptions{})
+	if got := s.Packet(inbound("192.0.2.1")); got != (Verdict{}) {
+		t.Errorf("down: %+v", got)
+	}
+	r.expectNext(t, PhaseGateway)
+	expect(t, "started", s.Packet(inbound("192.0.2.1")).Rule, "interzone-default")
+	// The management address alone is away.
+	s.Down()
+	expect(t, "without management", s.Packet(inbound("192.0.2.1")).Rule, "interzone-default")
+	p := panorama(t, PanoramaOptions{Options: Options{Config: deviceConfig("", "", "")}})
+	if got := p.Packet(inbound("192.0.2.1")); got != (Verdict{}) {
+		t.Errorf("a Panorama: %+v", got)
+	}
+}
+
 func TestRestartByTheClock(t *testing.T) {
 	s := start(t, Options{})
 	p := newPeer(t, s)

@@ -7,20 +7,31 @@ import (
 
 // Packet has the firewall decide about a new session, by the policy that runs now, and write the logs that it would
 // write. A packet of a virtual system that does not exist, or without both addresses, is nothing to decide about:
-// the Verdict is zero.
+// the Verdict is zero. So it is where no traffic is forwarded: by a member of a pair that is not the active one, by a
+// firewall that restarts, until it has started, and by a Panorama.
 //
 // Not simulated: address translation, decryption, zone and DoS protection, schedules (a rule with one always
-// holds), regions, URL categories and host profiles (a rule with one never matches), and how policy changes reach
-// sessions that stand already: they go on until they are cleared.
+// holds), regions, URL categories and host profiles (a rule with one never matches), how policy changes reach
+// sessions that stand already (they go on until they are cleared), and that a pair hands sessions over.
 func (s *Sim) Packet(p Packet) Verdict {
 	s.mu.Lock()
 	now := s.opts.Now()
 	changes := s.expireLocked(now)
-	verdict, lines := s.packetLocked(&p, now)
+	var verdict Verdict
+	var lines []syslogLine
+	if s.forwardsTraffic() {
+		verdict, lines = s.packetLocked(&p, now)
+	}
 	s.mu.Unlock()
 	s.tell(changes)
 	s.deliver(lines)
 	return verdict
+}
+
+// forwardsTraffic says whether packets pass through the firewall at all.
+func (s *Sim) forwardsTraffic() bool {
+	m := s.seat.Load()
+	return s.panorama == nil && (m == nil || m.active.Load()) && s.boot.forwards()
 }
 
 func (s *Sim) packetLocked(p *Packet, now time.Time) (Verdict, []syslogLine) {

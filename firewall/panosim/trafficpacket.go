@@ -33,7 +33,7 @@ type Threat struct {
 	FromServer bool
 }
 
-// Verdict is what became of a Packet.
+// Verdict is what became of a Packet; zero: nothing, because no rule was asked.
 type Verdict struct {
 	Rule    string // that decided; "intrazone-default" or "interzone-default" if none did
 	UUID    string // of the rule; "" if it has none
