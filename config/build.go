@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -56,6 +58,12 @@ func (l *loader) fit(c *Config) {
 		if f.Mode == "edl" && c.EDL.Listen == "" {
 			l.fault(fmt.Sprintf("firewalls[%d].mode", i), "is edl, and edl.listen is empty, so that there is no list to fetch; give the list a listener")
 		}
+	}
+	if c.EDL.URL == "" && slices.ContainsFunc(c.Firewalls, func(f Firewall) bool { return f.Mode == "edl" }) {
+		l.warn("edl.url", "is empty, and firewalls in mode edl fetch the list: write how they reach it, so that its certificate bears that name, and verify and provision know the list")
+	}
+	if c.StateDir != "" && !filepath.IsAbs(c.StateDir) {
+		l.warn("state_dir", "%q depends on the folder that the program is started in; started in another one it would begin with an empty blacklist", clip(c.StateDir))
 	}
 	for _, p := range c.NeverBlock {
 		if p.Bits() == 0 {

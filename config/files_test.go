@@ -126,6 +126,8 @@ func TestWarnings(t *testing.T) {
 		{"key in the file", firewallWith("api_key: hush-1"), "firewalls[0].api_key", "api_key_file"},
 		{"password in the file", firewallWith("username: u\npassword: hush-1"), "firewalls[0].password", "password_file"},
 		{"any certificate", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\ninsecure_skip_verify: true"), "firewalls[0].insecure_skip_verify", "ca_file"},
+		{"state that depends on where it is started", "state_dir: state", "state_dir", "empty blacklist"},
+		{"list without a URL", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\nmode: edl"), "edl.url", "how they reach it"},
 		{"everything spared", "never_block: [0.0.0.0/0]", "never_block", "nothing it covers is ever blocked"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
