@@ -52,6 +52,7 @@ type enforcer struct {
 	now      func() time.Time
 	timer    func(time.Duration) timer // newTimer
 	wakeup   chan struct{}
+	back     []func() // called when the first pass has succeeded, and the first after any that failed; they do not block
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
 	drop map[netip.Prefix]bool
@@ -165,6 +166,11 @@ func (e *enforcer) passes(ctx context.Context) error {
 			full = true // what stands is in doubt
 			timer.Reset(min(retryFirst<<min(failures-1, 6), retryMost))
 		default:
+			if failures > 0 || lastFull.IsZero() {
+				for _, tell := range e.back {
+					tell()
+				}
+			}
 			failures = 0
 			if full {
 				lastFull, full = e.now(), false
@@ -280,9 +286,13 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 		s.LastFull = &now
 	}
 	e.showDetails(s, r)
-	if n := len(r.Registered) + len(r.Unregistered); n > 0 {
+	if len(r.Registered)+len(r.Unregistered) > 0 || r.Committed {
+		message := "firewall brought level"
+		if r.Committed {
+			message += " by a commit"
+		}
 		e.log.Info().Int("registered", len(r.Registered)).Int("renewed", len(r.Renewed)).Int("unregistered", len(r.Unregistered)).
-			Int("standing", r.Standing).Dur("took", r.Took).Msg("firewall brought level")
+			Int("standing", r.Standing).Dur("took", r.Took).Msg(message)
 	}
 }
 

@@ -186,6 +186,8 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	e := newEnforceTest(t)
 	e.want("203.0.113.1/32")
 	e.sim.SetFault(panosim.Fault{Effect: panosim.Forbidden})
+	var back atomic.Int64
+	e.back = append(e.back, func() { back.Add(1) })
 	e.start()
 	var waits []time.Duration
 	for range 12 {
@@ -225,6 +227,14 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	}
 	if n := e.log.count("firewall is back"); n != 1 {
 		t.Errorf("its return was logged %d times", n)
+	}
+	if n := back.Load(); n != 1 {
+		t.Errorf("its return was told %d times", n)
+	}
+	e.elapse(renewEvery)
+	e.passed()
+	if n := back.Load(); n != 1 {
+		t.Errorf("that it is still there was told %d times", n-1)
 	}
 	e.sim.SetFault(panosim.Fault{Effect: panosim.Forbidden})
 	e.elapse(reconcileEvery)

@@ -23,8 +23,11 @@ import (
 )
 
 const (
-	// verifyFirst lets the firewalls be brought level before their policies are looked at.
+	// verifyFirst is when policies are looked at after the start, at the latest.
 	verifyFirst = time.Minute
+	// verifyAgain is when they are looked at once more after the firewall was brought level: by then what was put into
+	// force must have taken effect. It is also the least time between two looks for that reason.
+	verifyAgain = 2 * time.Minute
 	verifyEvery = time.Hour
 	// verifyTimeout bounds one look at one firewall, of some twenty calls.
 	verifyTimeout = 5 * time.Minute
@@ -54,6 +57,18 @@ func expectation(cfg *config.Config, fw config.Firewall, entries []firewall.Entr
 	return want
 }
 
+// notBefore gives the entries as if none had been blocked before the start: a firewall is given the time to take in what it
+// is told then that it is given after a block.
+func notBefore(entries []firewall.Entry, start time.Time) []firewall.Entry {
+	entries = slices.Clone(entries)
+	for i := range entries {
+		if e := &entries[i]; e.Since.Before(start) {
+			e.Since = start
+		}
+	}
+	return entries
+}
+
 // formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
 func formats(inputs []config.Input) firewall.Formats {
 	var f firewall.Formats
@@ -73,18 +88,45 @@ type policies struct {
 	want   func() firewall.Expectation
 	log    zerolog.Logger
 	now    func() time.Time
+	timer  func(time.Duration) timer // newTimer
+	wakeup chan struct{}
 
 	mu     sync.Mutex
 	checks []firewall.Check
 	at     time.Time
 }
 
-// run looks once soon after the start, and then every hour, until ctx ends.
-func (p *policies) run(ctx context.Context) error {
-	for wait := verifyFirst; pause(ctx, wait); wait = verifyEvery {
-		p.verifyOnce(ctx)
+// wake asks for a look: the firewall has been brought level for the first time, or again. It never blocks.
+func (p *policies) wake() {
+	select {
+	case p.wakeup <- struct{}{}:
+	default:
 	}
-	return nil
+}
+
+// run looks at the start, when the firewall's first pass is over, lest what it is about to change be found missing; when the
+// firewall is back after it was away; soon after either once more; and every hour, until ctx ends.
+func (p *policies) run(ctx context.Context) error {
+	timer := p.timer(verifyFirst)
+	defer timer.Stop()
+	var looked time.Time
+	for {
+		next := verifyEvery
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.wakeup:
+			next = verifyAgain
+			if since := p.now().Sub(looked); since < verifyAgain {
+				timer.Reset(verifyAgain - since) // it comes and goes
+				continue
+			}
+		case <-timer.C:
+		}
+		looked = p.now()
+		p.verifyOnce(ctx)
+		timer.Reset(next)
+	}
 }
 
 // verifyOnce looks, and logs what is different from the last time.
@@ -146,10 +188,14 @@ func (a *Agent) newPolicies(fw config.Firewall, e *enforcer) ([]*policies, error
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, &policies{
-			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now,
-			want: func() firewall.Expectation { return expectation(a.cfg, fw, e.desired().entries, a.now()) },
-		})
+		p := &policies{
+			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now, timer: newTimer, wakeup: make(chan struct{}, 1),
+			want: func() firewall.Expectation {
+				return expectation(a.cfg, fw, notBefore(e.desired().entries, a.started), a.now())
+			},
+		}
+		e.back = append(e.back, p.wake)
+		all = append(all, p)
 	}
 	return all, nil
 }

@@ -316,9 +316,11 @@ func (p *groupPass) commit() error {
 	last := g.tried
 	g.tried = g.now()
 	description := "Active Defense: " + count(len(g.candidate.blocked(g.opts.Names)), "blocked address", "blocked addresses")
-	if _, err := g.device.commit(p.ctx, g.admin, description); err != nil {
+	done, err := g.device.commit(p.ctx, g.admin, description)
+	if err != nil {
 		return p.uncommitted(last, err)
 	}
+	p.report.Committed = done
 	came, went, err := p.readRunning()
 	if err != nil {
 		return err

@@ -130,6 +130,7 @@ type Report struct {
 	Unsupported         []Unsupported
 	Refused             []Refused // not tried again before the next full pass
 	Braked              *Brake
+	Committed           bool          // a commit of ours was carried out
 	Backlog             int           // changes for which TagOptions.PassTime was too short; the next pass should follow at once
 	Waiting             time.Duration // not 0: changes wait for their time, which is then; the next pass should come no later
 	Standing            int           // registrations known to stand; of a list, its valid entries

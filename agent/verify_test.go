@@ -1,0 +1,157 @@
+package agent
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+// A policyTest is the looks at one simulated firewall, whose waits end when the test says so.
+type policyTest struct {
+	*policies
+	t       *testing.T
+	sim     *panosim.Sim
+	clock   *testClock
+	log     lockedBuffer
+	waits   chan time.Duration // what the loop is going to wait, after each look or refusal to
+	elapsed chan time.Time
+}
+
+func newPolicyTest(t *testing.T) *policyTest {
+	t.Helper()
+	p := &policyTest{t: t, clock: newTestClock(), waits: make(chan time.Duration, 1), elapsed: make(chan time.Time)}
+	sim, err := panosim.Start(panosim.Options{Now: p.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sim.Close)
+	device, err := firewall.Open(firewall.DeviceOptions{Name: "fw1", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA(), Now: p.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(device.Close)
+	p.sim = sim
+	p.policies = &policies{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: make(chan struct{}, 1),
+		want: func() firewall.Expectation {
+			return firewall.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
+		},
+		timer: func(d time.Duration) timer {
+			p.waits <- d
+			return timer{C: p.elapsed, Reset: func(d time.Duration) bool { p.waits <- d; return true }, Stop: func() bool { return true }}
+		},
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the looks ended with %v", err)
+		}
+	})
+	return p
+}
+
+// waited gives how long the loop is going to wait.
+func (p *policyTest) waited() time.Duration {
+	p.t.Helper()
+	select {
+	case d := <-p.waits:
+		return d
+	case <-time.After(patience):
+		p.t.Fatal("no look ends")
+		return 0
+	}
+}
+
+// elapse lets that time go by, at whose end the loop looks, and gives how long it waits then.
+func (p *policyTest) elapse(d time.Duration) time.Duration {
+	p.t.Helper()
+	p.clock.add(d)
+	p.elapsed <- time.Time{}
+	return p.waited()
+}
+
+func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T) {
+	p := newPolicyTest(t)
+	if d := p.waited(); d != verifyFirst {
+		t.Errorf("it looks first after %s at the latest", d)
+	}
+	if checks, at := p.status(); checks != nil || at != nil {
+		t.Errorf("before the first look: %v of %v", checks, at)
+	}
+	p.wake()
+	if d := p.waited(); d != verifyAgain {
+		t.Errorf("after the first look it waits %s", d)
+	}
+	checks, at := p.status()
+	if len(checks) != 14 || at == nil || !at.Equal(p.clock.now()) {
+		t.Errorf("the first look found %v at %v", checks, at)
+	}
+	if d := p.elapse(verifyAgain); d != verifyEvery {
+		t.Errorf("after the second look it waits %s", d)
+	}
+	p.wake() // it comes and goes
+	if d := p.waited(); d != verifyAgain {
+		t.Errorf("a firewall that was looked at a moment ago is looked at after %s", d)
+	}
+	if _, again := p.status(); !again.Equal(at.Add(verifyAgain)) {
+		t.Errorf("it was looked at at %s", again)
+	}
+	if d := p.elapse(verifyAgain); d != verifyEvery {
+		t.Errorf("then it waits %s", d)
+	}
+}
+
+func TestOnlyChangesOfChecksAreLogged(t *testing.T) {
+	p := newPolicyTest(t)
+	p.waited()
+	p.elapse(verifyFirst)
+	if n := p.log.count(`"check":"block-source","result":"fail"`); n != 1 {
+		t.Fatalf("a check that fails is logged %d times", n)
+	}
+	if n := p.log.count(`"check":"api"`); n != 0 {
+		t.Errorf("a check that passes is logged %d times", n)
+	}
+	p.elapse(verifyEvery)
+	if n := p.log.count(`"check":"block-source"`); n != 1 {
+		t.Errorf("the same result is logged %d times", n)
+	}
+	names := firewall.NamesFor(testTag)
+	if err := p.sim.Edit("somebody", "set", "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/address-group/entry[@name='"+
+		names.Group+"']", "<dynamic><filter>'"+testTag+"'</filter></dynamic>"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.sim.Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	p.elapse(verifyEvery)
+	if n := p.log.count(`"check":"block-source","result":"pass"`); n != 1 {
+		t.Errorf("that it passes now is logged %d times", n)
+	}
+}
+
+// A firewall is given the same time to take in what it is told at a start as after a block.
+func TestWhatIsPutIntoForceAtTheStartIsNotMissedAtOnce(t *testing.T) {
+	start := newTestClock().now()
+	entries := []firewall.Entry{{Prefix: netip.MustParsePrefix("203.0.113.1/32"), Since: start.Add(-time.Hour)},
+		{Prefix: netip.MustParsePrefix("203.0.113.2/32"), Since: start.Add(time.Hour)}, {Prefix: netip.MustParsePrefix("203.0.113.3/32")}}
+	before := slices.Clone(entries)
+	var since []time.Time
+	for _, e := range notBefore(entries, start) {
+		since = append(since, e.Since)
+	}
+	if !slices.Equal(since, []time.Time{start, start.Add(time.Hour), start}) {
+		t.Errorf("they count from %v", since)
+	}
+	if !slices.Equal(entries, before) {
+		t.Error("what others hold too was changed")
+	}
+}
