@@ -69,7 +69,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
 func (a *Agent) prepare(ctx context.Context) (err error) {
 	cfg := a.cfg
-	if a.lock, a.instance, err = openState(ctx, cfg.StateDir); err != nil {
+	if a.lock, a.instance, err = openState(ctx, cfg.StateDir, a.log); err != nil {
 		return err
 	}
 	guard, _ := a.own.guard(ctx)

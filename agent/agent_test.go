@@ -262,22 +262,32 @@ func TestReplayReadsGzipAndSparesTheProtected(t *testing.T) {
 
 func TestOneStateFolderOneAgent(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	lock, name, err := openState(context.Background(), dir)
+	lock, name, err := openState(t.Context(), dir, zerolog.Nop())
 	if err != nil || name == "" {
 		t.Fatal(name, err)
 	}
-	impatient, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, _, err := openState(impatient, dir); err == nil || !strings.Contains(err.Error(), "another agent") {
+	if _, _, err := openState(impatient, dir, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "another agent") {
 		t.Errorf("a second agent: %v", err)
 	}
-	go lock.Close() // a start waits for the one before to be gone
-	lock, again, err := openState(context.Background(), dir)
+	// A start waits for the one before to be gone, and says so.
+	said := make(chan string, 1)
+	log := zerolog.New(writerFunc(func(line []byte) { said <- string(line); lock.Close() }))
+	next, again, err := openState(t.Context(), dir, log)
 	if err != nil || again != name {
-		t.Errorf("the same agent is called %q and then %q: %v", name, again, err)
+		t.Fatalf("the same agent is called %q and then %q: %v", name, again, err)
 	}
-	lock.Close()
+	next.Close()
+	if line := <-said; !strings.Contains(line, "another agent is running") || !strings.Contains(line, dir) {
+		t.Errorf("it says %s", line)
+	}
 }
+
+// A writerFunc is called with each line of a log.
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(line []byte) (int, error) { f(line); return len(line), nil }
 
 func TestAnAgentThatCannotStartSaysWhyAndGivesEverythingBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")

@@ -181,7 +181,7 @@ func (x *Explanation) WriteText(w io.Writer) error {
 	if e.Target != "" {
 		t.Row("target", e.Target)
 	}
-	t.Row("seen by", e.Device)
+	t.Row("seen by", cmp.Or(e.Device, "-"))
 	t.Row("first seen", LocalTime(e.FirstSeen))
 	t.Row("last seen", LocalTime(e.LastSeen))
 	t.Row("records", e.Hits)
@@ -208,8 +208,12 @@ func (x *Explanation) writeLists(t *Table) {
 		}
 		t.Row("  "+name, "since "+LocalTime(f.Since), ends)
 	}
-	if len(x.Enforced) == 0 {
-		t.Line("  no firewall; the list carries it while it is blocked")
+	switch {
+	case len(x.Enforced) > 0:
+	case x.Blocked:
+		t.Line("  no firewall by itself; the list carries it")
+	default:
+		t.Line("  no firewall")
 	}
 	if len(x.Evidence) > 0 {
 		t.Line("\nLog lines that made the block (%d)", len(x.Evidence))

@@ -51,6 +51,7 @@ type feed struct {
 	current  atomic.Pointer[snapshot]
 	served   atomic.Pointer[snapshot] // what the list serves; nil: nothing yet
 
+	loaded     bool      // everything was read once: what comes now is news
 	untold     []change  // came or went; kept until a reading is complete, for it may fail half-way
 	membership bool      // addresses came or went since the list was published
 	activity   bool      // times moved since then
@@ -131,6 +132,7 @@ func (f *feed) syncOnce(ctx context.Context) error {
 			"bring it back, or delete %s in state_dir and restart the agent to go on with this one", version, f.version, markFile)
 	}
 	if version == f.version && len(f.untold) == 0 {
+		f.loaded = true
 		f.snapshotIfDue()
 		return nil
 	}
@@ -141,7 +143,7 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.version = version
+	f.version, f.loaded = version, true
 	f.activity, f.moved = true, true
 	if len(f.untold) == 0 {
 		f.snapshotIfDue()
@@ -223,7 +225,7 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 	if had {
 		return
 	}
-	if e.By != byDetector {
+	if f.loaded && e.By != byDetector {
 		f.log.Info().Str("address", AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
 	}
 	f.untold = append(f.untold, change{e.Address, true})

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -63,6 +65,31 @@ func TestAReadingThatFailsHalfWayForgetsNoChange(t *testing.T) {
 	}
 	if len(told) != 3 || len(f.current.Load().entries) != 3 || !f.membership {
 		t.Errorf("told of %v, membership changed: %t", told, f.membership)
+	}
+}
+
+// A start says how many are blocked; what was blocked by hand before is no news.
+func TestOnlyNewBlocksByHandAreLogged(t *testing.T) {
+	f, _ := newTestFeed(t, "203.0.113.1/32")
+	var log lockedBuffer
+	f.log = zerolog.New(&log)
+	sync := func() {
+		t.Helper()
+		if err := f.syncOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sync()
+	if n := log.count("blocked"); n != 0 {
+		t.Errorf("a start logs %d blocks by hand", n)
+	}
+	if _, _, err := f.store.Block(t.Context(), store.Block{Address: netip.MustParsePrefix("203.0.113.2/32"), Rule: "manual", Reason: "seen it",
+		By: byOperator, FirstSeen: time.Now(), LastSeen: time.Now(), BlockedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	sync()
+	if n := log.count("blocked: seen it"); n != 1 {
+		t.Errorf("a new block by hand is logged %d times", n)
 	}
 }
 

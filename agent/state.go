@@ -32,6 +32,9 @@ const instanceFile = "instance"
 // lockWait is how long a start waits for another agent to be gone.
 const lockWait = 15 * time.Second
 
+// lockQuiet is how long it waits without a word.
+const lockQuiet = time.Second
+
 // guardEvery is how often the own addresses are looked up anew, guardRetry the same after one was not found.
 const (
 	guardEvery = time.Hour
@@ -40,7 +43,7 @@ const (
 
 // openState makes the state folder, takes its lock, so that no two agents work on one state, and gives
 // the agent's own name in a database that it may share with others.
-func openState(ctx context.Context, dir string) (lock *os.File, instance string, err error) {
+func openState(ctx context.Context, dir string, log zerolog.Logger) (lock *os.File, instance string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", fmt.Errorf("state_dir: %w", err)
 	}
@@ -50,11 +53,15 @@ func openState(ctx context.Context, dir string) (lock *os.File, instance string,
 		return nil, "", fmt.Errorf("state_dir: %w", err)
 	}
 	// An agent that was just told to stop, or killed, may need a moment to be gone.
-	for begun := time.Now(); ; {
+	for begun, told := time.Now(), false; ; {
 		if err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
 			break
 		}
-		if time.Since(begun) < lockWait && pause(ctx, 50*time.Millisecond) {
+		if waited := time.Since(begun); waited < lockWait && pause(ctx, 50*time.Millisecond) {
+			if waited > lockQuiet && !told {
+				told = true
+				log.Warn().Str("state_dir", dir).Msg("another agent is running with this state_dir; waiting for it to be gone")
+			}
 			continue
 		}
 		lock.Close()
