@@ -86,6 +86,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		}
 	}
 	if opts.Commit {
+		opts.Progress(device.Name(), nil, "committing our own edits, which can take minutes")
 		done, err := device.CommitOurs(ctx, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err
