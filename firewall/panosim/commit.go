@@ -237,7 +237,9 @@ func (s *Sim) publishLocked(admin string, plan commitPlan, wanted map[*edit]bool
 	}
 	s.config.warnCommit = nil
 	s.config.journal = slices.DeleteFunc(slices.Clone(s.config.journal), func(e *edit) bool {
-		e.mark.gone = e.mark.gone || wanted[e]
+		if wanted[e] {
+			e.mark.gone.Store(true)
+		}
 		return wanted[e]
 	})
 	s.setRunningLocked(root)

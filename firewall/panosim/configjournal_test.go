@@ -5,7 +5,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -218,4 +220,37 @@ func FuzzConfigCall(f *testing.F) {
 			t.Errorf("reverted, the candidate is not the running configuration: %s", s.Candidate())
 		}
 	})
+}
+
+// What is not committed is read while it is committed: under the race detector this is what fails.
+func TestReadingDuringACommit(t *testing.T) {
+	s := start(t, Options{})
+	p := newPeer(t, s)
+	form := url.Values{"type": {"config"}, "action": {"get"}, "xpath": {"/config"}, "key": {s.Key()}}
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	done := make(chan struct{})
+	defer close(done)
+	reading.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				if _, err := p.try(form); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	for i := range 50 {
+		pend(t, s, "admin", "a"+strconv.Itoa(i))
+		if err := s.Commit("admin"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.Pending(""); got != 0 {
+		t.Errorf("%d edits are pending", got)
+	}
 }

@@ -74,8 +74,8 @@ func (t *tree) put(entry key, child *element, list ...string) {
 		path.steps = append(path.steps, pathStep{name: name})
 	}
 	path.steps = append(path.steps, pathStep{name: entry.element, chosen: []key{entry}})
-	// It is made where it is missing, so nothing can be wrong.
-	_, _ = (&edit{action: "edit", path: path, element: e, mark: &mark{gone: true}}).apply(t)
+	// It is made where it is missing, so nothing can be wrong. It has no mark: it runs at once.
+	_, _ = (&edit{action: "edit", path: path, element: e}).apply(t)
 }
 
 // superuserLocked says whether the administrator may do everything.

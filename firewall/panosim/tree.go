@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -109,7 +110,7 @@ type mark struct {
 	admin string
 	id    int
 	time  time.Time
-	gone  bool // the edit is committed, or reverted
+	gone  atomic.Bool // the edit is committed, or lost: set while others read what it marks, without the lock
 }
 
 // Marking is which elements of a candidate carry the attributes admin, dirtyId and time.
@@ -127,7 +128,7 @@ const (
 
 // write appends the attributes, in the order in which pango strips them.
 func (m *mark) write(b *strings.Builder, e *element, marking Marking) {
-	if m == nil || m.gone || marking >= MarkNothing || marking == MarkEntries && e.name != "entry" {
+	if m == nil || m.gone.Load() || marking >= MarkNothing || marking == MarkEntries && e.name != "entry" {
 		return
 	}
 	b.WriteString(` admin="`)
