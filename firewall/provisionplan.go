@@ -190,9 +190,9 @@ func (p *provisioner) server() []string {
 	if err != nil {
 		host, port = strings.Trim(to, "[]"), defaultSyslogPort
 	}
-	// Over UDP lines are lost and cut without a word, and anyone can send them.
-	server := entryOf(n.Syslog, leaf("server", host), leaf("transport", "TCP"), leaf("port", port), leaf("format", "BSD"), leaf("facility", "LOG_USER"))
-	profile, detail := entryOf(n.Syslog, element("server", server)), "TCP to "+net.JoinHostPort(host, port)
+	// Every syslog server of firewalls takes UDP, TCP not every one; who has made sure changes it, and is not contradicted.
+	server := entryOf(n.Syslog, leaf("server", host), leaf("transport", "UDP"), leaf("port", port), leaf("format", "BSD"), leaf("facility", "LOG_USER"))
+	profile, detail := entryOf(n.Syslog, element("server", server)), "UDP to "+net.JoinHostPort(host, port)
 	if f := p.want.Formats; f.Traffic != "" && f.Threat != "" { // else the default format is read
 		profile.children = append(profile.children, element("format", leaf(logTraffic, f.Traffic), leaf(logThreat, f.Threat)))
 		detail += ", with the custom format for traffic and threat logs"
