@@ -33,11 +33,11 @@ func newInventory(root *element, more func(scope string) []*element) *inventory 
 	return &inventory{root: root, more: more, names: map[*element]map[string]bool{}}
 }
 
-// has says whether an object of one of the kinds can be named in the scope: it stands there, or is shared.
+// has says whether an object of one of the kinds can be named in the scope: it stands there, is inherited, or is shared.
 func (n *inventory) has(scope string, kinds []string, name string) bool {
 	places := append(n.more(scope), n.root.child("shared"))
 	if scope != sharedScope {
-		places = append(places, scopeOf(n.root, scope))
+		places = append(places, scopesOf(n.root, scope)...)
 	}
 	for _, kind := range kinds {
 		if n.brought[object{kind, scope, name}] || n.brought[object{kind, sharedScope, name}] {
@@ -76,16 +76,15 @@ func (n *inventory) in(container *element, name string) bool {
 // fewNames is up to where a search through the list is cheaper than a set.
 const fewNames = 8
 
-// scopeOf gives the element of a virtual system or a device group; nil: there is none of that name.
-func scopeOf(root *element, name string) *element {
+// scopesOf gives where a virtual system or a device group finds objects by name, but for what is shared: in itself, and
+// in the groups above a device group; nil: there is none of that name.
+func scopesOf(root *element, name string) []*element {
 	for _, device := range root.child("devices").entries() {
-		for _, kind := range []string{"vsys", "device-group"} {
-			if e := device.child(kind).entry(name); e != nil {
-				return e
-			}
+		if e := device.child("vsys").entry(name); e != nil {
+			return []*element{e}
 		}
 	}
-	return nil
+	return lineage(root, name)
 }
 
 // object is something that can be referred to.
@@ -199,17 +198,13 @@ func (r *referrers) concerns(s *schema) bool {
 	return false
 }
 
-// refer reports a reference if the name means one of the objects: of the same scope, or a shared one.
+// refer reports a reference if the name means one of the objects: of the same scope, an inherited or a shared one.
 func (r *referrers) refer(s *schema, at chain, scope, name string) {
 	if !r.named(name) {
 		return
 	}
 	for _, kind := range s.refers {
-		if o := (object{kind, scope, name}); r.objects[o] {
-			r.visit(at, o)
-			return
-		}
-		if o := (object{kind, sharedScope, name}); r.objects[o] && !r.hidden(kind, scope, name) {
+		if o := r.meant(kind, scope, name); r.objects[o] {
 			r.visit(at, o)
 			return
 		}
@@ -224,9 +219,17 @@ func (r *referrers) named(name string) bool {
 	return r.names[name]
 }
 
-// hidden says whether the scope has an object of its own that hides the shared one of this name.
-func (r *referrers) hidden(kind, scope, name string) bool {
-	return scope != sharedScope && scopeOf(r.root, scope).down(containers(kind)...).entry(name) != nil
+// meant is the object for which a name stands in a scope: the nearest of those of that name.
+func (r *referrers) meant(kind, scope, name string) object {
+	if scope != sharedScope {
+		for _, place := range scopesOf(r.root, scope) {
+			// One that is to be deleted together with others need not be looked up in a long list.
+			if o := (object{kind, place.id(), name}); r.objects[o] || place.down(containers(kind)...).entry(name) != nil {
+				return o
+			}
+		}
+	}
+	return object{kind, sharedScope, name}
 }
 
 // inUse says why what the chains end with cannot be deleted; nil: nothing else refers to it.

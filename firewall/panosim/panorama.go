@@ -11,7 +11,7 @@ import (
 
 // PanoramaOptions says which Panorama to simulate. Its Options are those of the Panorama itself: the model is
 // Panorama, the host name lab-panorama and the serial number 000700000000001 unless they are given. Config holds
-// its device groups; "" has none.
+// its device groups, and under /config/readonly which is whose parent; "" has none.
 type PanoramaOptions struct {
 	Options
 	Managed []*Sim // firewalls that it manages from the start
@@ -19,8 +19,8 @@ type PanoramaOptions struct {
 
 // Panorama manages firewalls: calls that name one with target= are carried out there, and device groups are pushed
 // to them. Everything else a firewall can do as well, with the table of registered addresses of its own, which
-// blocks nothing anywhere: passing it on to firewalls is not simulated, nor are templates, groups below groups, log
-// collection and pairs of Panoramas.
+// blocks nothing anywhere: passing it on to firewalls is not simulated, nor are templates, log collection and pairs of
+// Panoramas.
 //
 // Between Panorama and a firewall is no wire: faults, keys and roles are those of the Panorama alone.
 type Panorama struct {

@@ -10,19 +10,20 @@ import (
 	"strings"
 )
 
-// Push pushes a device group of the Panorama's committed configuration, and with it what is shared, to the firewalls
-// and virtual systems that the group names under its <devices>. A rule with a <target> goes only where that says.
+// Push pushes a device group of the Panorama's committed configuration, and with it what it inherits from the groups
+// above it and what is shared, to the firewalls and virtual systems that the group names under its <devices>. A rule
+// with a <target> goes only where that says. The groups below it are left as they are.
 // What had been pushed for the same virtual system before is gone. The error names the firewalls that could not be
 // reached, the others have it; or it says that there is no such group, or that it names no firewall.
 func (p *Panorama) Push(group string) error {
 	p.Sim.mu.Lock()
 	root := p.runningLocked()
 	p.Sim.mu.Unlock()
-	scope := root.child("devices").entry(localhost).child("device-group").entry(group)
-	if scope == nil {
+	line := lineage(root, group)
+	if line == nil {
 		return fmt.Errorf("push device group %s: there is none of that name", group)
 	}
-	devices := scope.child("devices").entries()
+	devices := line[0].child("devices").entries()
 	if len(devices) == 0 {
 		return fmt.Errorf("push device group %s: it names no firewall", group)
 	}
@@ -33,7 +34,7 @@ func (p *Panorama) Push(group string) error {
 			failed = append(failed, fmt.Errorf("push device group %s: %w", group, err))
 			continue
 		}
-		fw.take(root.child("shared"), scope, entryNames(device.child("vsys")))
+		fw.take(root.child("shared"), line, entryNames(device.child("vsys")))
 	}
 	return errors.Join(failed...)
 }
@@ -55,8 +56,9 @@ func entryNames(list *element) []string {
 	return out
 }
 
-// take keeps what is pushed to the firewall: for these virtual systems, or for all of it if none is named.
-func (s *Sim) take(shared, group *element, vsys []string) {
+// take keeps what is pushed to the firewall: for these virtual systems, or for all of it if none is named. line is the
+// device group with those above it.
+func (s *Sim) take(shared *element, line []*element, vsys []string) {
 	if len(vsys) == 0 {
 		vsys = s.opts.VSys
 	}
@@ -68,7 +70,7 @@ func (s *Sim) take(shared, group *element, vsys []string) {
 	}
 	for _, name := range vsys {
 		if s.tables[name] != nil {
-			groups[name] = prepared(group, group.id(), s.opts.Serial, name)
+			groups[name] = inherited(line, s.opts.Serial, name)
 		}
 	}
 	s.pushed = pushed{groups: groups}
@@ -80,6 +82,40 @@ func (s *Sim) take(shared, group *element, vsys []string) {
 
 // sharedLocation is how the scope Shared is called where it marks what comes from it.
 const sharedLocation = "Shared"
+
+// maxLevels is how deep device groups can be nested (PAN-OS web interface help, "nest device groups in a tree hierarchy
+// of up to four levels").
+const maxLevels = 4
+
+// lineage gives a device group, its parent and so on; nil: there is no such group. Panorama keeps which is whose parent
+// apart from what the groups hold, under /config/readonly.
+func lineage(root *element, group string) []*element {
+	localhost := "entry=" + localhost
+	groups := root.down("devices", localhost, "device-group")
+	parents := root.down("readonly", "devices", localhost, "device-group")
+	var out []*element
+	for len(out) < maxLevels {
+		e := groups.entry(group)
+		if e == nil {
+			break
+		}
+		out = append(out, e)
+		group = parents.entry(group).value("parent-dg")
+	}
+	return out
+}
+
+// inherited copies a device group as a firewall gets it: around its rules are those of its parent, around these those of
+// the parent's parent; and it has the objects of both that it does not have itself.
+func inherited(line []*element, serial, vsys string) *element {
+	out := prepared(line[0], line[0].id(), serial, vsys)
+	for _, parent := range line[1:] {
+		outer := prepared(parent, parent.id(), serial, vsys)
+		out = enclosed(out, outer)
+		out.fold(outer)
+	}
+	return out
+}
 
 // prepared copies a scope as a firewall gets it: every object and rule marked with where it comes from, and without
 // the rules that are for other firewalls.

@@ -4,12 +4,13 @@ package panosim
 // neither reading the running nor the candidate configuration shows anything of it.
 type pushed struct {
 	shared *element            // of the scope Shared; nil: nothing
-	groups map[string]*element // by virtual system: of its device group, an entry with the group's name
+	groups map[string]*element // by virtual system: of its device group with what that inherits, an entry with its name
 }
 
 // pushedLocked gives what Panorama has pushed for a virtual system: the rules that come before and after the
-// firewall's own, in the order in which they are tried (Shared, group, own rules, group, Shared), and the elements
-// below which pushed objects stand (address, address-group, external-list...), the one that wins first.
+// firewall's own, in the order in which they are tried (Shared, group, own rules, group, Shared; where groups are
+// nested, the group is its parents from the top down before, and from the bottom up behind), and the elements below
+// which pushed objects stand (address, address-group, external-list...), the one that wins first.
 func (s *Sim) pushedLocked(vsys string) (pre, post, objects []*element) {
 	group, shared := s.pushed.groups[vsys], s.pushed.shared
 	pre = append(pushedRules(shared, "pre-rulebase"), pushedRules(group, "pre-rulebase")...)
@@ -24,15 +25,5 @@ func (s *Sim) pushedLocked(vsys string) (pre, post, objects []*element) {
 
 // pushedRules gives the security rules of a rulebase, in order; none of a scope that is nil.
 func pushedRules(scope *element, rulebase string) []*element {
-	rules := scope.child(rulebase).child("security").child("rules")
-	if rules == nil {
-		return nil
-	}
-	var out []*element
-	for _, rule := range rules.children {
-		if rule.name == "entry" {
-			out = append(out, rule)
-		}
-	}
-	return out
+	return scope.down(rulebase, "security", "rules").entries()
 }

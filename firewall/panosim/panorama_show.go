@@ -50,7 +50,7 @@ func panoramaXML(group, shared *element, apart bool) string {
 		out.children = group.children
 	}
 	if !apart {
-		out = folded(out, shared)
+		out = enclosed(out, shared)
 	}
 	return out.String()
 }
@@ -76,22 +76,41 @@ func (e *element) all() []*element {
 	return e.children
 }
 
-// folded copies a scope with the security rules of Shared before its own (pre) and behind them (post).
-func folded(scope, shared *element) *element {
-	pre := append(pushedRules(shared, "pre-rulebase"), pushedRules(scope, "pre-rulebase")...)
-	post := append(pushedRules(scope, "post-rulebase"), pushedRules(shared, "post-rulebase")...)
-	out := &element{name: scope.name}
+// enclosed copies a scope with the rules of an outer one (Shared, or a parent device group) before its own in the
+// pre-rulebase and behind them in the post-rulebase. Of the default rules, its own overrides hide those of the outer one.
+func enclosed(scope, outer *element) *element {
+	out := &element{name: scope.name, attributes: scope.attributes}
 	for _, c := range scope.children {
 		if !isRulebase(c) {
 			out.children = append(out.children, c)
 		}
 	}
-	for _, base := range []struct {
-		name  string
-		rules []*element
-	}{{"pre-rulebase", pre}, {"post-rulebase", post}} {
-		out.children = append(out.children, &element{name: base.name, children: []*element{
-			{name: "security", children: []*element{{name: "rules", children: base.rules}}}}})
+	return out.with(rulebase("pre-rulebase", outer, scope)).with(rulebase("post-rulebase", scope, outer))
+}
+
+// with adds a child, unless it is empty.
+func (e *element) with(child *element) *element {
+	if len(child.children) > 0 {
+		e.children = append(e.children, child)
+	}
+	return e
+}
+
+// rulebase joins those of two scopes, whatever the rules are for.
+func rulebase(name string, first, second *element) *element {
+	out := &element{name: name}
+	for _, scope := range []*element{first, second} {
+		for _, kind := range scope.child(name).all() {
+			if out.child(kind.name) == nil {
+				out.children = append(out.children, &element{name: kind.name, children: []*element{{name: "rules"}}})
+			}
+			rules := out.down(kind.name, "rules")
+			for _, rule := range kind.child("rules").entries() {
+				if kind.name != "default-security-rules" || rules.entry(rule.id()) == nil {
+					rules.children = append(rules.children, rule)
+				}
+			}
+		}
 	}
 	return out
 }

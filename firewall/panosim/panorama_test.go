@@ -231,6 +231,82 @@ func TestPushedToSeveralVirtualSystems(t *testing.T) {
 	expect(t, "folded, bare", rules(ask(pushedBare, ""), "result", "shared"), "s-pre@Shared")
 }
 
+// nested is a Panorama with the device groups "child", "parent" and "top", each below the next one, with a rule before
+// and one behind, an address of its own and an address "common" each.
+func nested(t *testing.T, fw *Sim) *Panorama {
+	t.Helper()
+	level := func(name, devices, address string) string {
+		common := `<address><entry name="common"><ip-netmask>` + address + `</ip-netmask></entry>`
+		return strings.Replace(group(name, devices, ""), "<address>", common, 1)
+	}
+	override := `<post-rulebase><default-security-rules><rules><entry name="interzone-default"><action>allow</action></entry></rules></default-security-rules>`
+	top := strings.Replace(level("top", "", "192.0.2.1"), "<post-rulebase>", override, 1)
+	config := groupsConfig(top + level("parent", "", "192.0.2.2") + level("child", `<entry name="001"/>`, "192.0.2.3"))
+	config = strings.Replace(config, "</config>", `<readonly><devices><entry name="localhost.localdomain"><device-group>
+		<entry name="top"><id>11</id></entry><entry name="child"><id>12</id><parent-dg>parent</parent-dg></entry>
+		<entry name="parent"><id>13</id><parent-dg>top</parent-dg></entry></device-group></entry></devices></readonly></config>`, 1)
+	return panorama(t, PanoramaOptions{Options: Options{Config: config}, Managed: []*Sim{fw}})
+}
+
+func TestNestedDeviceGroups(t *testing.T) {
+	fw := start(t, Options{Serial: "001", Config: deviceConfig("", "", pushRule("own", ""))})
+	p := nested(t, fw)
+	if err := p.Push("child"); err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for _, r := range fw.Rules("") {
+		order = append(order, r.Name+"@"+r.Location)
+	}
+	expect(t, "order of rules", strings.Join(order, " "), "s-pre@Shared top-pre@top parent-pre@parent child-pre@child own@ "+
+		"child-post@child parent-post@parent top-post@top s-post@Shared")
+	pushed := newPeer(t, fw).op(pushedBare)
+	expect(t, "rules", names(t, pushed, "result", "policy", "panorama", "post-rulebase", "security", "rules"), "child-post@child parent-post@parent top-post@top")
+	expect(t, "objects", names(t, pushed, "result", "policy", "panorama", "address"), "common@child child-net@child parent-net@parent top-net@top")
+	if !strings.Contains(pushed, "192.0.2.3<") || strings.Contains(pushed, "192.0.2.2<") {
+		t.Errorf("the nearest object of a name does not count: %s", pushed)
+	}
+	if err := p.Push("parent"); err == nil {
+		t.Error("a group that names no firewall is pushed")
+	}
+}
+
+func TestInheritedDefaultRules(t *testing.T) {
+	fw := start(t, Options{Serial: "001", Config: deviceConfig("", "", "")})
+	p := nested(t, fw)
+	if err := p.Push("child"); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []Dialect{{}, {PushedRules: PushedRulesFolded}} {
+		fw.SetDialect(d)
+		got := names(t, newPeer(t, fw).op(pushedBare), "result", "policy", "panorama", "post-rulebase", "default-security-rules", "rules")
+		expect(t, d.String(), got, "interzone-default@top")
+	}
+}
+
+func TestReferencesToInheritedObjects(t *testing.T) {
+	p := nested(t, start(t, Options{Serial: "001"}))
+	const groups = "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='"
+	collect := func(group, member string) error {
+		return p.Edit("admin", "set", groups+group+"']/address-group", `<entry name="g-`+group+`"><static><member>`+member+`</member></static></entry>`)
+	}
+	if err := collect("child", "top-net"); err != nil {
+		t.Errorf("an inherited object cannot be named: %v", err)
+	}
+	if err := collect("top", "child-net"); err == nil {
+		t.Error("an object of a group below can be named")
+	}
+	if err := p.Edit("admin", "delete", groups+"top']/address/entry[@name='top-net']", ""); err == nil || !strings.Contains(err.Error(), "g-child") {
+		t.Errorf("an object that a group below uses is deleted: %v", err)
+	}
+	if err := collect("child", "common"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Edit("admin", "delete", groups+"top']/address/entry[@name='common']", ""); err != nil {
+		t.Errorf("an object that another one hides cannot be deleted: %v", err)
+	}
+}
+
 func TestPushTargets(t *testing.T) {
 	target := func(devices, negate string) string {
 		return `<target><devices>` + devices + `</devices><negate>` + negate + `</negate></target>`
