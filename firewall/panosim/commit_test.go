@@ -48,6 +48,21 @@ func pend(t *testing.T, s *Sim, admin, name string) {
 	}
 }
 
+func TestJobsOverReboot(t *testing.T) {
+	s := start(t, Options{CommitTime: time.Hour})
+	p := newPeer(t, s)
+	pend(t, s, "admin", "a")
+	expect(t, "commit", p.commit("", "<commit/>"), enqueued(1))
+	end := s.AddJob("Install", "admin")
+	s.SetDialect(Dialect{JobsOverReboot: JobsForgotten})
+	s.Reboot()
+	end(true)
+	if got := p.op("<show><jobs><all/></jobs></show>"); strings.Contains(got, "<job>") {
+		t.Errorf("after a restart: %s", got)
+	}
+	expect(t, "commit after a restart", p.commit("", "<commit/>"), enqueued(1))
+}
+
 func TestCommitJob(t *testing.T) {
 	c := newClock()
 	s := start(t, Options{Now: c.Now, CommitTime: 100 * time.Second})

@@ -111,6 +111,15 @@ const (
 	CandidateLost
 )
 
+// JobsOverReboot is what becomes of the list of jobs when the firewall restarts.
+type JobsOverReboot uint8
+
+// Recorded is only that a job which a daemon was running has failed, without its number, when that daemon restarts.
+const (
+	JobsKept      JobsOverReboot = iota
+	JobsForgotten                // the list is empty, and numbers begin again
+)
+
 // configChoices lists the fields about the configuration, for String.
 func (d Dialect) configChoices() []choice {
 	return []choice{
@@ -127,6 +136,7 @@ func (d Dialect) configChoices() []choice {
 		{"unknown-job", int(d.UnknownJob), []string{"missing", "query"}},
 		{"renamed", int(d.Renamed), []string{"follows", "leaves"}},
 		{"candidate-over-reboot", int(d.CandidateOverReboot), []string{"kept", "lost"}},
+		{"jobs-over-reboot", int(d.JobsOverReboot), []string{"kept", "forgotten"}},
 	}
 }
 
@@ -154,5 +164,6 @@ func configOddities() []Dialect {
 		Dialect{UnknownJob: UnknownJobQuery},
 		Dialect{Renamed: RenamedLeaves},
 		Dialect{CandidateOverReboot: CandidateLost},
+		Dialect{JobsOverReboot: JobsForgotten},
 	)
 }

@@ -310,6 +310,7 @@ type Dialect struct {
 	Renamed      Renamed
 
 	CandidateOverReboot CandidateOverReboot // is what is not committed kept over a restart?
+	JobsOverReboot      JobsOverReboot      // are jobs and their numbers?
 
 	PairTags      PairTags
 	PassiveWrites PassiveWrites

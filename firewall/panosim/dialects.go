@@ -112,7 +112,7 @@ func Dialects() []Dialect {
 		Marking: MarkEntries, BadPath: BadPathMissing, Unchanged: UnchangedPending, Choice: ChoiceAdds,
 		References: ReferencesAtCommit, LockedCommit: LockedCommitAllowed, LockReach: LockReachShared,
 		Busy: BusyRefuses, NoChanges: NoChangesSame, Details: DetailsNested, UnknownJob: UnknownJobQuery,
-		Renamed:  RenamedLeaves,
+		Renamed: RenamedLeaves, JobsOverReboot: JobsForgotten,
 		PairTags: PairTagsSynced, PassiveWrites: PassiveWritesLost, PushedRules: PushedRulesFolded,
 	})
 }

@@ -179,3 +179,39 @@ func (b *boot) answer() (answer, bool) {
 	}
 	return page(http.StatusServiceUnavailable), true
 }
+
+// Reboot restarts the firewall in no time: tags that are not persistent are gone, timers, what is not committed and the
+// list of jobs fare as the dialect says, and jobs that have not ended have failed. Connections stay, and keys stay
+// valid. Restart is one that takes its time.
+func (s *Sim) Reboot() {
+	s.mu.Lock()
+	now := s.opts.Now()
+	changes := s.expireLocked(now)
+	for _, name := range s.opts.VSys {
+		t := s.tables[name]
+		drops := s.dialect.TimerOverReboot == TimerDropsTag
+		changes = append(changes, s.dropLocked(name, t, Lost, func(r *registration) bool {
+			return !r.persistent || drops && r.expires != 0
+		})...)
+		for _, r := range append(timers(nil), t.timers...) {
+			switch s.dialect.TimerOverReboot {
+			case TimerRestarts:
+				t.setTimer(r, r.timeout, now)
+			case TimerForgotten:
+				t.setTimer(r, 0, now)
+			}
+		}
+	}
+	s.failJobsLocked("job failed because of configd restart")
+	if s.dialect.JobsOverReboot == JobsForgotten {
+		s.jobs = jobList{}
+	}
+	if s.dialect.CandidateOverReboot == CandidateLost {
+		s.revertLocked(func(*edit) bool { return true })
+	}
+	s.plane.restartLocked()
+	s.booted = now
+	s.logLocked("critical", "general", "System restart")
+	s.mu.Unlock()
+	s.tell(changes)
+}
