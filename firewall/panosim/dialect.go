@@ -147,6 +147,16 @@ const (
 	RedirectFollowed                 // at most three, each verified as the first
 )
 
+// ListFetch is what a firewall asks for that has a list already.
+type ListFetch uint8
+
+// Nothing is documented; libcurl can ask in each of these ways.
+const (
+	ListFetchWhole ListFetch = iota // the list, as if it were the first time
+	ListFetchSince                  // the list if it was modified since the Last-Modified of the copy
+	ListFetchMatch                  // the list if its ETag is another than that of the copy
+)
+
 // EmptyList is what becomes of a list that was fetched and holds no line.
 type EmptyList uint8
 
@@ -283,6 +293,7 @@ type Dialect struct {
 	Denied          Denied
 
 	Redirect     Redirect
+	ListFetch    ListFetch // does it ask for changes only?
 	EmptyList    EmptyList
 	NoProfile    NoProfile
 	ListLine     ListLine

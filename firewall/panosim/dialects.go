@@ -38,6 +38,7 @@ func (d Dialect) choices() []choice {
 		{"timer-over-reboot", int(d.TimerOverReboot), []string{"goes-on", "restarts", "forgotten", "drops-tag"}},
 		{"denied", int(d.Denied), []string{"unauth", "forbidden"}},
 		{"redirect", int(d.Redirect), []string{"fails", "followed"}},
+		{"list-fetch", int(d.ListFetch), []string{"whole", "since", "match"}},
 		{"empty-list", int(d.EmptyList), []string{"clears", "kept"}},
 		{"no-profile", int(d.NoProfile), []string{"unverified", "refused"}},
 		{"list-line", int(d.ListLine), []string{"trimmed", "invalid"}},
@@ -105,7 +106,7 @@ func Dialects() []Dialect {
 		OldTimeout: OldTimeoutMalformed, Order: UnregisterFirst, Bare: BareRefused, MaxTag: shortTag,
 		Empty: EmptyCount, HostForm: HostExpanded, PageCount: CountAbsent, FilteredTags: FilteredMatching,
 		Extras: true, TimerOverReboot: TimerForgotten, Denied: DeniedForbidden,
-		Redirect: RedirectFollowed, EmptyList: EmptyListKept, NoProfile: NoProfileRefused, ListLine: ListLineInvalid,
+		Redirect: RedirectFollowed, ListFetch: ListFetchSince, EmptyList: EmptyListKept, NoProfile: NoProfileRefused, ListLine: ListLineInvalid,
 		ListHost: ListHostPrefix, ListOverflow: ListOverflowValid, ListTarget: ListTargetSetting, Groups: GroupsAll,
 		ListStopped: ListStoppedEmpty, ListJob: ListJobFails,
 		TimeReceived: TimeReceivedLiteral, ThreatFields: ThreatFieldsSplit, Foreign: ForeignLiteral,
@@ -143,6 +144,7 @@ func oddities() []Dialect {
 func planeOddities() []Dialect {
 	return []Dialect{
 		{Redirect: RedirectFollowed},
+		{ListFetch: ListFetchSince}, {ListFetch: ListFetchMatch},
 		{EmptyList: EmptyListKept},
 		{NoProfile: NoProfileRefused},
 		{ListLine: ListLineInvalid},

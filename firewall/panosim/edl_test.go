@@ -159,6 +159,60 @@ func TestAListIsFetchedAndEnforced(t *testing.T) {
 	}
 }
 
+func TestAListThatHasNotChanged(t *testing.T) {
+	for _, c := range []struct {
+		fetch ListFetch
+		field string
+	}{{ListFetchWhole, ""}, {ListFetchSince, "If-Modified-Since"}, {ListFetchMatch, "If-None-Match"}} {
+		l := newListServer(t, time.Time{})
+		var asked []string
+		serve := func(body, tag, modified string) {
+			l.handle(func(w http.ResponseWriter, r *http.Request) {
+				var got []string
+				for _, name := range []string{"If-Modified-Since", "If-None-Match"} {
+					if v := r.Header.Get(name); v != "" {
+						got = append(got, name+": "+v)
+					}
+				}
+				asked = append(asked, strings.Join(got, ", "))
+				if v := r.Header.Get("If-None-Match") + r.Header.Get("If-Modified-Since"); v != "" && (v == tag || v == modified) {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				w.Header().Set("ETag", tag)
+				w.Header().Set("Last-Modified", modified)
+				_, _ = io.WriteString(w, body)
+			})
+		}
+		const first, second = "Sun, 01 Mar 2026 10:00:00 GMT", "Sun, 01 Mar 2026 10:00:05 GMT"
+		serve("192.0.2.1\n", `"a"`, first)
+		s := listSim(t, l, Options{Dialect: Dialect{ListFetch: c.fetch}})
+		p := newPeer(t, s)
+		p.refresh("bl")
+		if st := state(t, s, "bl"); st.Failure != "" || st.Entries != 1 || ruleFor(s, "192.0.2.1") != "block" {
+			t.Errorf("%s: unchanged: %+v", s.opts.Dialect, st)
+		}
+		serve("192.0.2.2\n", `"b"`, second)
+		p.refresh("bl")
+		if ruleFor(s, "192.0.2.1") != "rest" || ruleFor(s, "192.0.2.2") != "block" {
+			t.Errorf("%s: changed: %+v", s.opts.Dialect, state(t, s, "bl"))
+		}
+		want := map[string]string{"": "", "If-Modified-Since": "If-Modified-Since: " + first, "If-None-Match": `If-None-Match: "a"`}[c.field]
+		expect(t, s.opts.Dialect.String(), strings.Join(asked, "; "), "; "+want+"; "+want)
+	}
+}
+
+func TestAnUnchangedListThatNobodyAskedAbout(t *testing.T) {
+	l := newListServer(t, time.Time{})
+	l.set(200, "192.0.2.1\n")
+	s := listSim(t, l, Options{})
+	l.set(304, "")
+	newPeer(t, s).refresh("bl")
+	if st := state(t, s, "bl"); ruleFor(s, "192.0.2.1") != "block" {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestWhatFailsKeepsTheOldCopyOrStops(t *testing.T) {
 	l := newListServer(t, time.Time{})
 	other := newListServer(t, time.Time{})

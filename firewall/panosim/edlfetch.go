@@ -28,6 +28,7 @@ type listPlan struct {
 	roots          *x509.CertPool // nil: no certificate profile
 	user, password string
 	exceptions     []string
+	copy           *listFile // that is there already, and can be asked about; nil: none
 	dialect        Dialect
 }
 
@@ -35,11 +36,16 @@ type listPlan struct {
 func (s *Sim) planLocked(d listDefinition) listPlan {
 	kind := d.kind()
 	auth := kind.child("auth")
-	return listPlan{
+	plan := listPlan{
 		id: d.id, url: strings.TrimSpace(kind.value("url")), roots: d.scope.profileRoots(kind.value("certificate-profile")),
 		user: auth.value("username"), password: auth.value("password"),
 		exceptions: kind.child("exception-list").members(), dialect: s.dialect,
 	}
+	// With exceptions, those of now and those with which the copy was made may differ.
+	if l := s.plane.lists[d.id]; l != nil && l.url == plan.url && !l.stopped && len(plan.exceptions) == 0 && l.file != nil && l.file.excluded == 0 {
+		plan.copy = l.file
+	}
+	return plan
 }
 
 // profileRoots gives the authorities of a certificate profile: none if it names none, or none that is there. nil:
@@ -104,6 +110,7 @@ func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
 	if plan.user != "" {
 		request.SetBasicAuth(plan.user, plan.password)
 	}
+	plan.ask(request)
 	if request.URL.Scheme == "https" && plan.roots == nil && plan.dialect.NoProfile == NoProfileRefused {
 		return nil, fmt.Errorf("%w: no certificate profile", errListAuthentication)
 	}
@@ -117,6 +124,9 @@ func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
 		return nil, fmt.Errorf("cURL error: %w", inner(err))
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusNotModified && plan.copy != nil {
+		return plan.copy, nil
+	}
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -136,7 +146,19 @@ func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
 		return nil, errors.New("the list is empty")
 	}
 	file.exclude(plan.exceptions)
+	file.tag, file.modified = response.Header.Get("ETag"), response.Header.Get("Last-Modified")
 	return file, nil
+}
+
+// ask adds to a request what the dialect asks about the copy.
+func (p *listPlan) ask(request *http.Request) {
+	switch {
+	case p.copy == nil:
+	case p.dialect.ListFetch == ListFetchSince && p.copy.modified != "":
+		request.Header.Set("If-Modified-Since", p.copy.modified)
+	case p.dialect.ListFetch == ListFetchMatch && p.copy.tag != "":
+		request.Header.Set("If-None-Match", p.copy.tag)
+	}
 }
 
 // inner leaves out the URL, which may hold a password.

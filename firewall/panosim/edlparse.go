@@ -19,6 +19,8 @@ type listFile struct {
 	invalid  []string // lines that are none, at most maxInvalid of them
 	wrong    int      // how many are invalid in all
 	excluded int      // entries that the definition makes exceptions
+
+	tag, modified string // ETag and Last-Modified, as the server gave them; "" for none
 }
 
 // maxInvalid bounds the invalid lines that are kept to be shown.
