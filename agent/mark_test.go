@@ -21,7 +21,7 @@ func blockAs(t *testing.T, st *store.Store, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.Commit(t.Context(), &store.Batch{Seq: seq + 1, Blocks: []store.Block{
+	if _, err := st.Commit(t.Context(), &store.Batch{Seq: seq + 1, After: seq, Blocks: []store.Block{
 		{Address: netip.MustParsePrefix(address), By: byDetector, BlockedAt: time.Now()}}}); err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,8 @@ type pipeline struct {
 	out   chan<- *batch
 	free  <-chan *batch
 	batch *batch
-	seq   int64
+	seq   int64 // of the batch before
+	next  int64 // of the next one
 
 	evidence *evidenceReader
 	stats    *stats
@@ -309,8 +310,8 @@ func (p *pipeline) seal() {
 	if p.batch.Seq != 0 {
 		return // offered before; nothing was added since
 	}
-	p.seq++
-	p.batch.Seq = p.seq
+	p.batch.Seq, p.batch.After = p.next, p.seq
+	p.seq, p.next = p.next, p.next+1
 	for _, s := range p.order {
 		if !s.moved {
 			continue

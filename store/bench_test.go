@@ -53,7 +53,7 @@ func compareCommit(b *testing.B, ours, theirs database, bare func(ctx context.Co
 	for b.Loop() {
 		n++
 		records := benchRecords(benchBatch, uint64(n))
-		batch := &Batch{Seq: n, Records: records, Positions: []Position{{ID: 1, Path: "/var/log/Firewall/a.log", Offset: n}}}
+		batch := &Batch{Seq: n, After: n - 1, Records: records, Positions: []Position{{ID: 1, Path: "/var/log/Firewall/a.log", Offset: n}}}
 		began := time.Now()
 		commit(b, s, batch)
 		tookOurs += time.Since(began)
@@ -123,7 +123,7 @@ func BenchmarkSmallCommit(b *testing.B) {
 		n := int64(0)
 		for b.Loop() {
 			n++
-			commit(b, s, &Batch{Seq: n, Records: records, Positions: []Position{{ID: 1, Path: "log", Offset: n}}, Touches: touches})
+			commit(b, s, &Batch{Seq: n, After: n - 1, Records: records, Positions: []Position{{ID: 1, Path: "log", Offset: n}}, Touches: touches})
 		}
 	}
 	touch := []Touch{{Address: prefix("203.0.113.9"), LastSeen: noon(), Hits: 1}}

@@ -69,7 +69,7 @@ func TestNoChangeIsMissed(t *testing.T) {
 		for w, s := range stores {
 			group.Go(func() {
 				for i := range rounds {
-					b := &Batch{Seq: int64(i + 1), Records: []Record{line(at, "203.0.113.9")}}
+					b := &Batch{Seq: int64(i + 1), After: int64(i), Records: []Record{line(at, "203.0.113.9")}}
 					// Opposite orders in different writers: without one order of locking, deadlocks.
 					for k := range 10 {
 						n := (i + k) % 20

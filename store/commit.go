@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,11 +12,13 @@ import (
 
 // Batch is what some lines of log led to; all of it is committed, or nothing.
 type Batch struct {
-	// Seq numbers the batches of an instance upwards, across restarts (LastSeq tells where to go on).
-	// A connection can break while a commit is on its way, so that nobody knows whether it happened;
-	// the caller then commits the same batch again, and the number tells whether that is too late.
-	// 0: no number, no check.
-	Seq       int64
+	// Seq numbers the batches of an instance upwards, across restarts, and After is the number of the one before; Resume
+	// gives that of the last one of an earlier run. A connection can break while a commit is on its way, so that nobody
+	// knows whether it happened; the caller then commits the same batch again, and the number tells whether that is too
+	// late. A first Seq of a run that is not just the next one keeps two agents of the same name from taking each
+	// other's batches for their own. Seq 0: no number, no check.
+	Seq, After int64
+
 	Records   []Record // at best up to 10,000, in the order in which they were read
 	Positions []Position
 	Forget    []int64 // ids of positions that are no longer needed
@@ -35,7 +38,7 @@ type Touch struct {
 type CommitResult struct {
 	Blocked     []netip.Prefix // which of Batch.Blocks are new on the blacklist, in that order
 	Version     int64          // of the blacklist after this batch; 0 if the batch has no blocks and no touches
-	AlreadyDone bool           // a batch with this Seq or a later one was committed before; nothing was done now
+	AlreadyDone bool           // the batch with this Seq was committed before; nothing was done now
 }
 
 var errAlreadyDone = errors.New("committed before")
@@ -61,7 +64,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 	var result CommitResult
 	err = s.update(ctx, "commit a batch", func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error {
 		result = CommitResult{}
-		if err := s.takeSeq(ctx, tx, b.Seq); err != nil {
+		if err := s.takeSeq(ctx, tx, b); err != nil {
 			return err
 		}
 		if err := s.savePositions(ctx, tx, b.Positions, b.Forget); err != nil {
@@ -87,7 +90,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 	return result, nil
 }
 
-// LastSeq is the highest Batch.Seq that this instance committed, 0 if none.
+// LastSeq is the Seq of the last batch that this instance committed, 0 if none.
 func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 	err = s.view(ctx, "read the last batch's number", func(ctx context.Context, tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT seq FROM agents WHERE id = $1`, s.agent).Scan(&seq)
@@ -95,20 +98,36 @@ func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 	return seq, err
 }
 
+// Resume is LastSeq for a start. On PostgreSQL it waits for the last transaction of an earlier run, which the server may
+// still be finishing although that run was killed; Positions read before are not to be relied on.
+func (s *Store) Resume(ctx context.Context) (seq int64, err error) {
+	err = s.update(ctx, "read the last batch's number", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `UPDATE agents SET seq = seq WHERE id = $1 RETURNING seq`, s.agent).Scan(&seq)
+	})
+	return seq, err
+}
+
 // takeSeq records the number of the batch. On PostgreSQL it waits for a lost transaction of this
 // instance that the server has not finished yet, and then sees how that ended.
-func (s *Store) takeSeq(ctx context.Context, tx *sql.Tx, seq int64) error {
-	if seq == 0 {
+func (s *Store) takeSeq(ctx context.Context, tx *sql.Tx, b *Batch) error {
+	if b.Seq == 0 {
 		return nil
 	}
-	result, err := tx.ExecContext(ctx, `UPDATE agents SET seq = $1 WHERE id = $2 AND seq < $1`, seq, s.agent)
+	result, err := tx.ExecContext(ctx, `UPDATE agents SET seq = $1 WHERE id = $2 AND seq = $3`, b.Seq, s.agent, b.After)
 	if err != nil {
 		return err
 	}
 	if n, err := result.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	return errAlreadyDone
+	var last int64
+	if err := tx.QueryRowContext(ctx, `SELECT seq FROM agents WHERE id = $1`, s.agent).Scan(&last); err != nil {
+		return err
+	}
+	if last == b.Seq {
+		return errAlreadyDone
+	}
+	return fmt.Errorf("%w: the last batch in the database is %d, not %d", ErrOtherBatches, last, b.After)
 }
 
 // plan is a batch's changes of the blacklist, in order of addresses, each address once.

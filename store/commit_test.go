@@ -107,6 +107,33 @@ func TestRefusedRowLeavesNothing(t *testing.T) {
 	})
 }
 
+// Two agents with one name, of which one has a copy of the other's state folder, do not take each other's batches for their
+// own: what one has committed stops the other, and nothing is dropped as committed before.
+func TestTwoAgentsOfOneNameLoseNoBatch(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		one, copied := db.open("one"), db.open("one")
+		ctx := context.Background()
+		last, err := one.Resume(ctx)
+		must(t, err)
+		other, err := copied.Resume(ctx)
+		must(t, err)
+		equal(t, "both begin", other, last)
+		commit(t, one, &Batch{Seq: last + 1000, After: last, Records: []Record{line(noon(), "203.0.113.9")}})
+		mine := &Batch{Seq: last + 2000, After: last, Records: []Record{line(noon(), "203.0.113.10")}}
+		for range 2 {
+			if _, err := copied.Commit(ctx, mine); !errors.Is(err, ErrOtherBatches) || Transient(err) {
+				t.Errorf("the copy's batch: %v", err)
+			}
+		}
+		if n := count(t, one); n != 1 {
+			t.Errorf("%d records", n)
+		}
+		mine.After, err = copied.Resume(ctx) // as a restart does
+		must(t, err)
+		equal(t, "after a restart", commit(t, copied, mine), CommitResult{})
+	})
+}
+
 func TestSameBatchTwiceIsRecordedOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, db database) {
 		s, other := db.open("one"), db.open("two")
@@ -116,7 +143,12 @@ func TestSameBatchTwiceIsRecordedOnce(t *testing.T) {
 			t.Errorf("first time: %+v", r)
 		}
 		equal(t, "second time", commit(t, s, batch), CommitResult{AlreadyDone: true})
-		equal(t, "an older one", commit(t, s, &Batch{Seq: 4, Records: batch.Records}), CommitResult{AlreadyDone: true})
+		for what, b := range map[string]*Batch{"an older one": {Seq: 4}, "one after another than the last": {Seq: 7, After: 6}} {
+			b.Records = batch.Records
+			if _, err := s.Commit(ctx, b); !errors.Is(err, ErrOtherBatches) || Transient(err) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
 		equal(t, "another instance's", commit(t, other, &Batch{Seq: 5, Records: batch.Records}), CommitResult{})
 		equal(t, "without a number", commit(t, s, &Batch{Records: batch.Records}), CommitResult{})
 		if n := count(t, s); n != 3 {

@@ -20,6 +20,8 @@ var (
 	ErrSchemaNewer = errors.New("the database was made by a newer version of this program")
 	// ErrNotBlocked: the address to release is not on the blacklist.
 	ErrNotBlocked = errors.New("not on the blacklist")
+	// ErrOtherBatches: batches of this instance were committed, or taken back, by somebody else since its last one.
+	ErrOtherBatches = errors.New("the database was replaced, or another agent with a copy of this one's state_dir works on it; end that one, and restart this one")
 
 	errTooSlow = errors.New("the database took too long to answer")
 )

@@ -37,7 +37,7 @@ func commitForEver(options string) error {
 	if err != nil {
 		return err
 	}
-	seq, err := s.LastSeq(ctx)
+	seq, err := s.Resume(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func commitForEver(options string) error {
 	at := noon()
 	for {
 		seq++
-		b := &Batch{Seq: seq}
+		b := &Batch{Seq: seq, After: seq - 1}
 		for range perBatch {
 			r := line(at, "203.0.113.1")
 			r.Offset = offset

@@ -29,7 +29,7 @@ func TestSQLiteDiskFull(t *testing.T) {
 	var err error
 	done := int64(0)
 	for err == nil {
-		batch.Seq++
+		batch.Seq, batch.After = batch.Seq+1, batch.Seq
 		batch.Positions = []Position{{ID: 1, Offset: batch.Seq}}
 		if _, err = s.Commit(ctx, batch); err == nil {
 			done++
@@ -168,7 +168,7 @@ func TestPostgresCommitLostOnTheWay(t *testing.T) {
 			ctx := context.Background()
 			commit(t, s, &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: 1}}})
 			for seq := int64(2); seq < 12; seq++ {
-				batch := &Batch{Seq: seq, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: seq}},
+				batch := &Batch{Seq: seq, After: seq - 1, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: seq}},
 					Touches: []Touch{{prefix("203.0.113.9"), noon(), 1}}}
 				w.cut.Store(when)
 				if _, err := s.Commit(ctx, batch); !Transient(err) {
@@ -183,6 +183,41 @@ func TestPostgresCommitLostOnTheWay(t *testing.T) {
 			}
 			equal(t, "cuts", w.cuts.Load(), int32(10))
 		})
+	}
+}
+
+// A run that was killed in the middle of a commit may have its last batch committed after the next run has begun.
+func TestPostgresResumeWaitsForTheLastCommitOfAKilledRun(t *testing.T) {
+	db := newPostgresOnly(t)
+	killed, next := db.open("one"), db.open("one")
+	ctx := t.Context()
+	commit(t, killed, &Batch{Seq: 1, Positions: []Position{{ID: 1, Path: "log", Offset: 10}}})
+	tx, err := killed.writer.BeginTx(ctx, nil)
+	must(t, err)
+	must(t, killed.takeSeq(ctx, tx, &Batch{Seq: 2, After: 1}))
+	must(t, killed.savePositions(ctx, tx, []Position{{ID: 1, Path: "log", Offset: 20}}, nil))
+
+	resumed := make(chan int64, 1)
+	go func() {
+		defer close(resumed)
+		seq, err := next.Resume(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		resumed <- seq
+	}()
+	for waiting, deadline := 0, time.Now().Add(20*time.Second); waiting == 0; {
+		must(t, killed.readers.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE agents%'`).Scan(&waiting))
+		if len(resumed) > 0 || time.Now().After(deadline) {
+			t.Fatalf("it does not wait: %d", len(resumed))
+		}
+	}
+	must(t, tx.Commit())
+	equal(t, "the last batch", <-resumed, int64(2))
+	positions, err := next.Positions(ctx)
+	must(t, err)
+	if len(positions) != 1 || positions[0].Offset != 20 {
+		t.Errorf("positions %+v", positions)
 	}
 }
 
@@ -201,7 +236,7 @@ func TestPostgresSessionsEnded(t *testing.T) {
 	ctx := context.Background()
 	deadline := time.Now().Add(20 * time.Second)
 	for seq := int64(1); seq <= 5; seq++ {
-		batch := &Batch{Seq: seq, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: seq}}}
+		batch := &Batch{Seq: seq, After: seq - 1, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: seq}}}
 		for _, err := s.Commit(ctx, batch); err != nil; _, err = s.Commit(ctx, batch) {
 			if !Transient(err) || time.Now().After(deadline) {
 				t.Fatal(err)
