@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"activedefense/agent"
@@ -11,7 +12,10 @@ import (
 	"activedefense/store"
 )
 
-const admin = "svc-activedefense" // as whom the agent acts on the firewall
+const (
+	admin    = "svc-activedefense"   // as whom the agent acts on the firewall
+	listName = "active-defense-list" // what provision calls the external dynamic list
+)
 
 // before is the firewall's configuration before it has heard of us: two zones, and a rule that lets the internet in to
 // the web servers, with vulnerability protection.
@@ -73,15 +77,26 @@ func (s *stage) provision(ctx context.Context) error {
 	return err
 }
 
+// lacks shows what the firewall has not got before it is provisioned.
+func (s *stage) lacks(ctx context.Context) error {
+	checks, err := s.check(ctx)
+	if err != nil {
+		return err
+	}
+	missing := notPassed(checks)
+	s.say("verify", "%d of %d checks do not pass: the firewall has never heard of the agent", len(missing), len(checks))
+	for _, c := range missing {
+		s.note("%s", clip(c.Result+"  "+c.Check+": "+c.Detail))
+	}
+	return s.read(ctx)
+}
+
 // verify waits until all checks of the policies pass.
 func (s *stage) verify(ctx context.Context) error {
 	var checks []agent.Check
 	var failed error
 	err := s.until(ctx, "the policies do not pass", func() bool {
-		failed = s.withStore(ctx, func(st *store.Store) (err error) {
-			checks, err = agent.Verify(ctx, s.cfg, agent.VerifyOptions{Store: st, Version: "demo"})
-			return err
-		})
+		checks, failed = s.check(ctx)
 		return failed != nil || len(checks) > 0 && notPassed(checks) == nil
 	})
 	if failed != nil {
@@ -97,6 +112,48 @@ func (s *stage) verify(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// check looks at the policies once, as the command verify does.
+func (s *stage) check(ctx context.Context) (checks []agent.Check, err error) {
+	err = s.withStore(ctx, func(st *store.Store) (err error) {
+		checks, err = agent.Verify(ctx, s.cfg, agent.VerifyOptions{Store: st, Version: "demo"})
+		return err
+	})
+	return checks, err
+}
+
+// means shows by what the firewall came to know what is blocked: the last commit of the agent, or the last time that it had
+// the list fetched. A tag takes neither, and is shown when it comes.
+func (s *stage) means() {
+	switch s.mode {
+	case "address-group":
+		if j, ok := s.lastJob("Commit"); ok {
+			s.say("commit", "job %d, of the edits of %s alone: %s", j.ID, j.User, strings.Join(j.Details, " "))
+		}
+	case "edl":
+		if j, ok := s.lastJob("EDLRefresh"); ok {
+			list, _ := s.sim.List("", listName)
+			s.say("fetched", "%s by job %d, which %s asked for; the firewall holds %s", listName, j.ID, j.User, entries(list.Entries))
+		}
+	}
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprint(n, " entries")
+}
+
+// lastJob is the last job of a kind that the agent has asked for and that has ended.
+func (s *stage) lastJob(kind string) (last panosim.Job, found bool) {
+	for _, j := range s.sim.Jobs() {
+		if j.Type == kind && j.User == admin && j.Status == "FIN" {
+			last, found = j, true
+		}
+	}
+	return last, found
 }
 
 func notPassed(checks []agent.Check) (all []agent.Check) {

@@ -2,20 +2,25 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 )
 
 func TestTheLoopIsShownInEveryMode(t *testing.T) {
+	means := map[string]string{"dynamic-tag": "tagged ", "address-group": "commit ", "edl": "fetched "}
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel() // it waits for time to pass
 			var out bytes.Buffer
 			err := run(t.Context(), &out, mode, 0, false)
-			for _, want := range []string{"seen ", "blocked ", "dropped ", "spared ", "why ", "list ", "release ", "let in ", "RuleName=" + blockRule, "end "} {
+			for _, want := range []string{"checks do not pass", "attack ", "logged ", "blocked ", means[mode], "dropped ", "spared ", "why ", "list ", "release ", "let in ", "RuleName=" + blockRule, "end "} {
 				if err != nil || !strings.Contains(out.String(), want) {
 					t.Fatalf("%v; the show without %q:\n%s", err, want, out.String())
 				}
+			}
+			if strings.Contains(out.String(), "  error ") {
+				t.Errorf("an error is shown where there is none:\n%s", out.String())
 			}
 		})
 	}
@@ -41,6 +46,26 @@ func TestTheShowFailsWhenTheLoopDoesNotClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.play(t.Context(), attacks[0]); err == nil || !strings.Contains(err.Error(), attacks[0].source+" was not blocked") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// What the agent said while its policy was missing is shown when the firewall cannot be prepared.
+func TestAFailedBeginningTellsWhatTheAgentSaid(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	s, err := newStage(t.Context(), &out, modes[0], 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	const said = "a new CA for the list was made"
+	if strings.Contains(out.String(), said) {
+		t.Errorf("it is shown at once:\n%s", out.String())
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.begin(ended); err == nil || !strings.Contains(out.String(), said) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -19,12 +19,21 @@ import (
 	"activedefense/store"
 )
 
-// begin starts the agent, makes the firewall's policy, and starts the background traffic.
-func (s *stage) begin(ctx context.Context) error {
+// begin starts the agent, makes the firewall's policy, and starts the background traffic. What the agent says
+// meanwhile of the policy that it misses is shown only where that does not end well: the checks say the same.
+func (s *stage) begin(ctx context.Context) (err error) {
+	defer func() {
+		if held := s.hear(); err != nil {
+			s.note("%s", strings.Join(held, "\n"))
+		}
+	}()
 	life, stop := context.WithCancel(ctx)
 	s.stop = stop
 	go func() { s.done <- s.agent.Run(life) }()
 	if err := s.until(ctx, "the agent is not ready", func() bool { return s.agent.Status().Ready }); err != nil {
+		return err
+	}
+	if err := s.lacks(ctx); err != nil {
 		return err
 	}
 	if err := s.provision(ctx); err != nil {
@@ -50,7 +59,8 @@ func (s *stage) read(ctx context.Context) error {
 
 // play sends an attack packet by packet, and knocks until the firewall drops the attacker by its first rule.
 func (s *stage) play(ctx context.Context, a attack) error {
-	s.say("seen", "%s %s", a.source, a.what)
+	s.say("attack", "%s %s", a.source, a.what)
+	s.attacker.Store(&a.source)
 	for i := range a.packets {
 		if i > 0 && !pause(ctx, a.pause) {
 			return ctx.Err()
@@ -64,7 +74,9 @@ func (s *stage) play(ctx context.Context, a attack) error {
 	if err != nil {
 		return err
 	}
-	s.say("dropped", "%s, %d ms after the last packet of its attack; %d came through in between", a.source, time.Since(last).Milliseconds(), passed)
+	took := time.Since(last)
+	s.means()
+	s.say("dropped", "%s, %d ms after the last packet of its attack; %d came through in between", a.source, took.Milliseconds(), passed)
 	if err := s.logged(ctx, a.source, blockRule, "drop"); err != nil {
 		return err
 	}
@@ -104,9 +116,7 @@ func (s *stage) logged(ctx context.Context, source, rule, action string) error {
 		return field(line, "RuleName") == rule && field(line, "Action") == action
 	})
 	if err == nil {
-		line := s.syslog.lastOf(source)
-		s.note("... SrcIP=%s; ... DstIP=%s; DstPort=%s; Action=%s; RuleName=%s; ...",
-			field(line, "SrcIP"), field(line, "DstIP"), field(line, "DstPort"), field(line, "Action"), field(line, "RuleName"))
+		s.excerpt(s.syslog.lastOf(source))
 	}
 	return err
 }
@@ -156,7 +166,9 @@ func (s *stage) explain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.note("%s", text.String())
+	for line := range strings.Lines(text.String()) {
+		s.note("%s\n", clip(strings.TrimRight(line, "\n")))
+	}
 	return s.read(ctx)
 }
 
@@ -222,7 +234,9 @@ func (s *stage) release(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("let in", "%s, %d ms after it was released", source, time.Since(began).Milliseconds())
+	took := time.Since(began)
+	s.means()
+	s.say("let in", "%s, %d ms after it was released", source, took.Milliseconds())
 	if err := s.logged(ctx, attacks[0].source, webRule, "allow"); err != nil {
 		return err
 	}

@@ -37,15 +37,19 @@ type stage struct {
 	done   chan error         // what ended the agent
 	tagged chan panosim.Change
 
+	attacker atomic.Pointer[string] // whose next log line is shown; nil: nobody's
+
 	traffic    sync.WaitGroup // the background
 	turnedAway atomic.Int64   // packets of bystanders that were not decided as they should be
 
 	saying sync.Mutex
 	out    io.Writer
+	quiet  bool     // until the policy stands, what the agent says is held back
+	held   []string // that
 }
 
 func newStage(ctx context.Context, out io.Writer, mode string, pace time.Duration) (s *stage, err error) {
-	s = &stage{mode: mode, pace: pace, out: out, tagged: make(chan panosim.Change, 1000), done: make(chan error, 1)}
+	s = &stage{mode: mode, pace: pace, out: out, quiet: true, tagged: make(chan panosim.Change, 1000), done: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -54,7 +58,7 @@ func newStage(ctx context.Context, out io.Writer, mode string, pace time.Duratio
 	if s.dir, err = os.MkdirTemp("", "activedefense-demo-"); err != nil {
 		return nil, err
 	}
-	if s.syslog, err = listen(filepath.Join(s.dir, "LAB-FW-01.log")); err != nil {
+	if s.syslog, err = listen(filepath.Join(s.dir, "LAB-FW-01.log"), s.showLog); err != nil {
 		return nil, err
 	}
 	if s.sim, err = startFirewall(s.heard); err != nil {
@@ -67,6 +71,25 @@ func newStage(ctx context.Context, out io.Writer, mode string, pace time.Duratio
 	s.note("its logs go to %s and from there into a file, which the agent reads, on SQLite in %s", s.syslog.address(), s.dir)
 	s.agent, err = agent.New(ctx, s.cfg, agent.Options{Version: "demo", Logger: zerolog.New(agentLog{s})})
 	return s, err
+}
+
+// showLog shows the first line of an attack, before the agent can read it.
+func (s *stage) showLog(line string) {
+	source := field(line, "SrcIP")
+	if waited := s.attacker.Load(); waited != nil && *waited == source && s.attacker.CompareAndSwap(waited, nil) {
+		s.say("logged", "the first line that the firewall sends of it:")
+		s.excerpt(line)
+	}
+}
+
+// excerpt shows what matters of a log line.
+func (s *stage) excerpt(line string) {
+	text := fmt.Sprintf("... SrcIP=%s; ... DstIP=%s; DstPort=%s; Action=%s; RuleName=%s; ...",
+		field(line, "SrcIP"), field(line, "DstIP"), field(line, "DstPort"), field(line, "Action"), field(line, "RuleName"))
+	if threat := field(line, "ThreatName"); threat != "" {
+		text += fmt.Sprintf(" ThreatName=%s; ... Severity=%s; ...", threat, field(line, "Severity"))
+	}
+	s.note("%s", text)
 }
 
 // heard keeps changes of tags for whoever waits for one.
@@ -182,6 +205,14 @@ func (s *stage) say(what, format string, args ...any) {
 	s.print(fmt.Sprintf("%s  %-8s %s\n", time.Now().Format("15:04:05.000"), what, fmt.Sprintf(format, args...)))
 }
 
+// hear shows what the agent says from now on; what was held back is given.
+func (s *stage) hear() (held []string) {
+	s.saying.Lock()
+	defer s.saying.Unlock()
+	held, s.held, s.quiet = s.held, nil, false
+	return held
+}
+
 // note prints what belongs to the line before.
 func (s *stage) note(format string, args ...any) {
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
@@ -231,8 +262,30 @@ func (l agentLog) Write(p []byte) (int, error) {
 		case strings.HasPrefix(entry.Message, "blocking: "):
 			l.s.say("blocked", "%s (%s): %s", entry.Address, entry.Rule, strings.TrimPrefix(entry.Message, "blocking: "))
 		case entry.Level == "warn" || entry.Level == "error":
-			l.s.say(entry.Level, "%s %s", entry.Message, entry.Error)
+			l.s.tell(entry.Level, strings.TrimSpace(entry.Message+" "+entry.Error))
 		}
 	}
 	return len(p), nil
+}
+
+// tell prints what the agent says, unless it is held back.
+func (s *stage) tell(level, text string) {
+	s.saying.Lock()
+	if s.quiet {
+		s.held = append(s.held, level+"  "+text)
+	}
+	quiet := s.quiet
+	s.saying.Unlock()
+	if !quiet {
+		s.say(level, "%s", text)
+	}
+}
+
+// clip shortens a text for one line of a terminal.
+func clip(text string) string {
+	const most = 130
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + " ..."
+	}
+	return text
 }

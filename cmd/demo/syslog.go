@@ -14,6 +14,7 @@ import (
 type receiver struct {
 	conn net.PacketConn
 	file *os.File
+	tell func(line string) // of every line, before it is in the file
 	done sync.WaitGroup
 
 	mu   sync.Mutex
@@ -21,7 +22,7 @@ type receiver struct {
 }
 
 // listen opens a port of this machine and the file.
-func listen(path string) (*receiver, error) {
+func listen(path string, tell func(line string)) (*receiver, error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return nil, err
@@ -31,7 +32,7 @@ func listen(path string) (*receiver, error) {
 		file.Close()
 		return nil, err
 	}
-	r := &receiver{conn: conn, file: file, last: make(map[string]string)}
+	r := &receiver{conn: conn, file: file, tell: tell, last: make(map[string]string)}
 	r.done.Go(r.receive)
 	return r, nil
 }
@@ -52,6 +53,7 @@ func (r *receiver) receive() {
 			continue
 		}
 		line := time.Now().Format(time.RFC3339Nano) + string(message[len(time.Stamp):])
+		r.tell(line)
 		// A failed write shows as an attacker that is not blocked.
 		_, _ = r.file.WriteString(line + "\n")
 		r.mu.Lock()
