@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,7 +15,7 @@ const (
 	pruneEvery = time.Hour
 )
 
-// A pruner removes old records. A million of them take SQLite a minute, so it has a goroutine of its own;
+// A pruner removes old records, and the evidence of blocks that were released when those were young. A million of them take SQLite a minute, so it has a goroutine of its own;
 // the store goes in small steps and lets others write in between.
 type pruner struct {
 	store       *store.Store
@@ -34,18 +35,19 @@ func (p *pruner) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		if err := p.pruneOnce(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn().Err(err).Msg("cannot remove old records; trying again in an hour")
+			p.log.Warn().Err(err).Msg("cannot remove what is old; trying again in an hour")
 		}
 		timer.Reset(pruneEvery)
 	}
 }
 
-// pruneOnce removes the records that are older than they are kept.
+// pruneOnce removes the records that are older than they are kept, and the evidence of blocks that were released as long ago.
 func (p *pruner) pruneOnce(ctx context.Context) error {
 	begun := p.now()
-	removed, err := p.store.PruneRecords(ctx, begun.Add(-p.keepRecords))
-	if removed > 0 {
-		p.log.Info().Int64("records", removed).Dur("took", p.now().Sub(begun)).Msg("removed old records")
+	records, err := p.store.PruneRecords(ctx, begun.Add(-p.keepRecords))
+	evidence, e := p.store.PruneEvidence(ctx, begun.Add(-p.keepRecords))
+	if records+evidence > 0 {
+		p.log.Info().Int64("records", records).Int64("evidence", evidence).Dur("took", p.now().Sub(begun)).Msg("removed what is old")
 	}
-	return err
+	return errors.Join(err, e)
 }

@@ -265,7 +265,7 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 		begun, address := time.Now(), netip.MustParsePrefix("203.0.113.1/32")
 		if _, err := st.Commit(t.Context(), &store.Batch{
 			Records: []store.Record{{Time: begun, Type: "TRAFFIC"}},
-			Blocks:  []store.Block{{Address: address, By: store.ByDetector, BlockedAt: begun, LastSeen: begun}},
+			Blocks:  []store.Block{{Address: address, By: store.ByDetector, BlockedAt: begun, LastSeen: begun, Evidence: []store.Evidence{{Line: "x"}}}},
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -287,17 +287,21 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 			if err := st.Records(t.Context(), store.RecordFilter{}, func(*store.Record) error { n++; return nil }); err != nil {
 				t.Fatal(err)
 			}
-			return n
+			lines, err := st.EvidenceOf(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n + len(lines)
 		}
 		time.Sleep(80 * time.Minute) // the second look is after 65 minutes, the third after 125
 		synctest.Wait()
-		if n := count(); n != 1 {
-			t.Errorf("%d records after 83 minutes", n)
+		if n := count(); n != 2 {
+			t.Errorf("%d records and lines of evidence after 83 minutes", n)
 		}
 		time.Sleep(45 * time.Minute)
 		synctest.Wait()
 		if n := count(); n != 0 {
-			t.Errorf("%d records after 128 minutes", n)
+			t.Errorf("%d records and lines of evidence after 128 minutes", n)
 		}
 		stop()
 		loops.Wait()

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +40,64 @@ func TestPruneRemovesWhatIsOlder(t *testing.T) {
 		commit(t, s, &b)
 		if n := count(t, s); n != 12 {
 			t.Errorf("%d records", n)
+		}
+	})
+}
+
+// The log lines of a block go as long after its release as records do; those of a block that stands stay, however old.
+func TestPruneEvidence(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s, other := db.open("one"), db.open("two")
+		ctx, at := context.Background(), noon()
+		evidence := func() (left []int64) {
+			t.Helper()
+			for _, e := range allEntries(t, s, EntryFilter{All: true}) {
+				lines, err := s.EvidenceOf(ctx, e.ID)
+				must(t, err)
+				if len(lines) > 0 {
+					left = append(left, e.ID)
+				}
+			}
+			slices.Sort(left)
+			return left
+		}
+		var b Batch
+		var all []int64
+		const blocks = 2*evidenceStep + 50
+		for i := range blocks {
+			address := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
+			b.Blocks = append(b.Blocks, Block{Address: address, BlockedAt: at.Add(-200 * oneDay), Evidence: []Evidence{{Line: "x"}, {Line: "y"}}})
+			all = append(all, int64(i+1))
+		}
+		commit(t, s, &b)
+		release := func(first, last int, when time.Time) {
+			t.Helper()
+			for i := first; i < last; i++ {
+				_, err := other.Release(ctx, b.Blocks[i].Address, "test", "test", when.Add(time.Duration(i)*time.Second))
+				must(t, err)
+			}
+		}
+		release(1, blocks-1, at.Add(-100*oneDay))
+		release(blocks-1, blocks, at.Add(-10*oneDay))
+		for _, step := range []struct {
+			before  time.Time
+			removed int64
+			left    []int64
+		}{
+			{at.Add(-101 * oneDay), 0, all},
+			{at.Add(-100*oneDay + 100*time.Second), 2 * 99, slices.Concat(all[:1], all[100:])},
+			{at.Add(-90 * oneDay), 2 * (blocks - 2 - 99), slices.Concat(all[:1], all[blocks-1:])},
+			{at.Add(-90 * oneDay), 0, slices.Concat(all[:1], all[blocks-1:])},
+			{at, 2, all[:1]},
+		} {
+			removed, err := s.PruneEvidence(ctx, step.before)
+			must(t, err)
+			if left := evidence(); removed != step.removed || !slices.Equal(left, step.left) {
+				t.Errorf("before %v: %d removed, want %d; %d are left, want %d", step.before, removed, step.removed, len(left), len(step.left))
+			}
+		}
+		if n := len(allEntries(t, s, EntryFilter{All: true})); n != blocks {
+			t.Errorf("%d blocks are left", n)
 		}
 	})
 }

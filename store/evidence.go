@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// evidenceStep is of how many released blocks one transaction of PruneEvidence removes the evidence; of more, if they were
+// released at one moment.
+const evidenceStep = 200
+
+// PruneEvidence removes the log lines of the blocks that were released before that time, of all agents, and gives how many.
+// The blocks themselves stay, and so does the audit trail. It goes in small steps between which others can write, so that
+// it may take long and may have done a part when it returns an error.
+func (s *Store) PruneEvidence(ctx context.Context, before time.Time) (removed int64, err error) {
+	for {
+		began := time.Now()
+		n, more, err := s.pruneEvidence(ctx, before)
+		if removed += n; err != nil || !more {
+			return removed, err
+		}
+		if err := yield(ctx, time.Since(began)); err != nil {
+			return removed, s.failed("remove old evidence", err)
+		}
+	}
+}
+
+// pruneEvidence goes on from the release at which the last step ended; more is false when no block is left.
+func (s *Store) pruneEvidence(ctx context.Context, before time.Time) (removed int64, more bool, err error) {
+	err = s.update(ctx, "remove old evidence", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		removed, more = 0, false
+		var done int64
+		// Locks the counter: another agent waits, and goes on from there.
+		if err := tx.QueryRowContext(ctx, `UPDATE counters SET value = value WHERE name = 'evidence' RETURNING value`).Scan(&done); err != nil {
+			return err
+		}
+		from, to := s.stamp(time.UnixMicro(done)), s.stamp(clamp(before))
+		var last time.Time
+		if err := tx.QueryRowContext(ctx, `SELECT max(released_at) FROM (SELECT released_at FROM blacklist
+			WHERE released_at >= $1 AND released_at < $2 ORDER BY released_at LIMIT $3) AS step`, from, to, evidenceStep).Scan(intoTime{&last}); err != nil || last.IsZero() {
+			return err
+		}
+		more = true
+		result, err := tx.ExecContext(ctx, `DELETE FROM evidence WHERE entry IN (SELECT id FROM blacklist WHERE released_at >= $1 AND released_at <= $2)`,
+			from, s.stamp(last))
+		if err != nil {
+			return err
+		}
+		if removed, err = result.RowsAffected(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE counters SET value = $1 WHERE name = 'evidence'`, last.UnixMicro()+1)
+		return err
+	})
+	return removed, more, err
+}
