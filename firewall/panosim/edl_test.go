@@ -169,7 +169,7 @@ func TestAListThatHasNotChanged(t *testing.T) {
 		serve := func(body, tag, modified string) {
 			l.handle(func(w http.ResponseWriter, r *http.Request) {
 				var got []string
-				for _, name := range []string{"If-Modified-Since", "If-None-Match"} {
+				for _, name := range []string{"If-Modified-Since", "If-None-Match", "Accept-Encoding"} {
 					if v := r.Header.Get(name); v != "" {
 						got = append(got, name+": "+v)
 					}

@@ -37,7 +37,7 @@ func (s *Sim) planLocked(d listDefinition) listPlan {
 	kind := d.kind()
 	auth := kind.child("auth")
 	plan := listPlan{
-		id: d.id, url: strings.TrimSpace(kind.value("url")), roots: d.scope.profileRoots(kind.value("certificate-profile")),
+		id: d.id, url: strings.TrimSpace(kind.value("url")), roots: d.scope.profileRoots(kind.value("certificate-profile"), s.opts.Now()),
 		user: auth.value("username"), password: auth.value("password"),
 		exceptions: kind.child("exception-list").members(), dialect: s.dialect,
 	}
@@ -46,32 +46,6 @@ func (s *Sim) planLocked(d listDefinition) listPlan {
 		plan.copy = l.file
 	}
 	return plan
-}
-
-// profileRoots gives the authorities of a certificate profile: none if it names none, or none that is there. nil:
-// there is no profile.
-func (c scope) profileRoots(name string) *x509.CertPool {
-	if name == "" || name == "None" {
-		return nil
-	}
-	pool := x509.NewCertPool()
-	for _, ca := range c.find(name, "certificate-profile").child("CA").entries() {
-		pool.AppendCertsFromPEM([]byte(c.find(ca.id(), "certificate").value("public-key")))
-	}
-	return pool
-}
-
-// imported gives every certificate of the configuration as a trusted authority.
-func imported(config *element) *x509.CertPool {
-	pool := x509.NewCertPool()
-	places := []*element{config.child("shared")}
-	places = append(places, config.down("devices", "entry="+localhost, "vsys").entries()...)
-	for _, place := range places {
-		for _, e := range place.child("certificate").entries() {
-			pool.AppendCertsFromPEM([]byte(e.value("public-key")))
-		}
-	}
-	return pool
 }
 
 // fetchAll fetches one list after the other.
@@ -172,8 +146,9 @@ func inner(err error) error {
 // listClient verifies the server as the plan has it, by the firewall's clock.
 func (s *Sim) listClient(plan listPlan) *http.Client {
 	client := &http.Client{Transport: &http.Transport{
-		DialContext:       (&net.Dialer{}).DialContext,
-		DisableKeepAlives: true,
+		DialContext:        (&net.Dialer{}).DialContext,
+		DisableKeepAlives:  true,
+		DisableCompression: true, // which libcurl does not ask for by itself
 		TLSClientConfig: &tls.Config{
 			RootCAs: plan.roots, InsecureSkipVerify: plan.roots == nil, Time: s.opts.Now, MinVersion: tls.VersionTLS12,
 		},

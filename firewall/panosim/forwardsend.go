@@ -127,7 +127,7 @@ func (s *Sim) dialSyslog(to syslogServer) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", to.address)
 	case "SSL":
 		s.mu.Lock()
-		roots := imported(s.runningLocked())
+		roots := imported(s.runningLocked(), s.opts.Now())
 		s.mu.Unlock()
 		d := &tls.Dialer{Config: &tls.Config{RootCAs: roots, Time: s.opts.Now, MinVersion: tls.VersionTLS12}}
 		return d.DialContext(ctx, "tcp", to.address)
