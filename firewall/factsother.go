@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -123,9 +122,6 @@ func parseCount(n *node) (int, error) {
 	return int(count), nil
 }
 
-// maxListed is the most entries of a list that are asked for: more than any platform holds.
-const maxListed = 500_000
-
 // readList asks what the firewall holds of our list, and how its last fetches went.
 func (f *Facts) readList(ctx context.Context, d *Device, want Expectation) {
 	f.list.err, f.refreshes.err = errNotAsked, errNotAsked
@@ -136,17 +132,7 @@ func (f *Facts) readList(ctx context.Context, d *Device, want Expectation) {
 	if len(lists) == 0 {
 		return
 	}
-	name := lists[0].attr("name")
-	if f.info.value.MultiVSys {
-		// Which of this and the parameter of the call chooses the virtual system, no source settles.
-		if _, err := d.op(ctx, CallList, "choose "+f.VSys, "<set><system><setting><target-vsys>"+escape(f.VSys)+"</target-vsys></setting></system></set>"); err != nil {
-			f.list.err = err
-			return
-		}
-	}
-	result, err := d.op(ctx, CallList, "read what the firewall holds of the list "+name,
-		listCommand("show", name, fmt.Sprintf("<anchor>1</anchor><num-records>%d</num-records>", maxListed)))
-	f.list = learn(result.child("external-list"), err)
+	f.list = learn(d.showList(ctx, lists[0].attr("name")))
 	all, err := d.jobs(ctx)
 	f.refreshes = learn(finishedRefreshes(all), err)
 }

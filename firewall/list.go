@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +19,8 @@ const (
 	refreshLook            = 500 * time.Millisecond
 )
 
+const refreshWhat = "refresh the list" // what errors name
+
 // ListOptions say which list the firewall is asked to fetch.
 type ListOptions struct {
 	Names           Names
@@ -29,26 +29,24 @@ type ListOptions struct {
 	MaxEntries      int           // that are served; 0: all
 }
 
-// List has a firewall fetch our external dynamic list when the blacklist has changed, and reads back how much of it the
-// firewall holds. Nothing is written to its configuration.
+// List has a firewall fetch our external dynamic list when the blacklist has changed, and reads back what the firewall
+// holds of it then. Nothing is written to its configuration.
 //
 // Its methods may be called from any goroutine; passes wait for one another.
 type List struct {
 	device *Device
 	opts   ListOptions
 
-	mu     sync.Mutex            // held during a pass; guards what follows
-	name   string                // of the list on the firewall; "": to be looked for
-	asked  time.Time             // of the last refresh; zero: none
-	failed error                 // what became of it, until the next one is due
-	print  uint64                // of what the firewall holds
-	stale  bool                  // print is in doubt
-	held   map[netip.Prefix]bool // what the firewall holds as far as we know
-	totals totals
-}
+	mu     sync.Mutex // held during a pass; guards what follows
+	name   string     // of the list on the firewall; "": to be looked for
+	asked  time.Time  // of the last refresh; zero: none
+	failed error      // what became of it, until the next one is due
 
-// totals is what a firewall says about a list.
-type totals struct{ valid, ignored, invalid int }
+	held  heldList              // as read after the last refresh
+	stale bool                  // held is in doubt: it was not read after a refresh
+	ours  map[netip.Prefix]bool // what was reported to be held, and not to be gone
+	print uint64                // of the blacklist that is known to be held; 0: of none
+}
 
 // NewList checks the options. It makes no call.
 func NewList(d *Device, opts ListOptions) (*List, error) {
@@ -60,7 +58,7 @@ func NewList(d *Device, opts ListOptions) (*List, error) {
 	if opts.RefreshInterval < 0 || opts.MaxEntries < 0 {
 		return fail("list: a positive refresh interval and number of entries are needed")
 	}
-	return &List{device: d, opts: opts, stale: true, held: map[netip.Prefix]bool{}}, nil
+	return &List{device: d, opts: opts, stale: true, ours: map[netip.Prefix]bool{}}, nil
 }
 
 // Restore tells what the firewall held by an earlier run, so that it is not reported as new.
@@ -69,24 +67,24 @@ func (l *List) Restore(held map[netip.Prefix]time.Time) {
 	defer l.mu.Unlock()
 	for p := range held {
 		if p, ok := normal(p); ok {
-			l.held[p] = true
+			l.ours[p] = true
 		}
 	}
 }
 
-// Reconcile makes one pass: if desired is not what the firewall fetched last, it is told to fetch again, and asked how
-// many entries it holds then. A full pass tells it in any case. Report.Waiting is how long a change has to wait for the
-// refresh interval; Standing, Ignored and Invalid are the firewall's own numbers. Registered carries no Until: a firewall
-// does not let go of a list by itself.
+// Reconcile makes one pass: if desired, which is to be what the list serves, is not what the firewall holds, it is told to
+// fetch, and what it holds then is read. A full pass tells it in any case. Report.Waiting is how long a change has to wait
+// for the refresh interval; Standing, Ignored and Invalid are the firewall's own numbers. Registered carries no Until: a
+// firewall does not let go of a list by itself.
 //
-// The error of a refresh is given again until the next one is due.
+// A firewall that does not hold desired after a refresh is an error, which is given again until the next refresh is due.
 func (l *List) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	began, before := time.Now(), l.device.transport.try.sent.Load()
 	var report Report
 	err := l.run(ctx, desired, full || l.stale, &report)
-	report.Standing, report.Ignored, report.Invalid = l.totals.valid, l.totals.ignored, l.totals.invalid
+	report.Standing, report.Ignored, report.Invalid = l.held.valid, l.held.ignored, l.held.invalid
 	report.Calls = int(l.device.transport.try.sent.Load() - before)
 	report.Took = time.Since(began)
 	return report, err
@@ -94,7 +92,13 @@ func (l *List) Reconcile(ctx context.Context, desired []Entry, full bool) (Repor
 
 func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Report) error {
 	now := fingerprint(desired)
-	if now == l.print && !full {
+	if !full && now == l.print {
+		return nil
+	}
+	want := prefixSet(desired)
+	if !full && l.gap(want) == (gap{}) { // fetched when it served this already
+		l.note(want, report)
+		l.print, l.failed = now, nil
 		return nil
 	}
 	if !l.asked.IsZero() {
@@ -102,86 +106,92 @@ func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Repo
 			return l.failed
 		}
 	}
-	l.stale = true
+	l.stale, l.print = true, 0
 	l.asked = l.device.opts.Now()
-	if l.failed = l.refresh(ctx, full); l.failed != nil {
-		return l.failed
-	}
-	if l.failed = l.compare(len(desired)); l.failed != nil {
-		if l.totals.valid == 0 { // it has stopped
-			l.hold(nil, report)
-			report.Gone, report.Unregistered = report.Unregistered, nil
-		}
-		return l.failed
-	}
-	l.hold(desired, report)
-	l.print, l.stale, report.Full = now, false, true
-	return nil
-}
-
-// refresh has the list fetched, and asks what came of it. Looking for the list can mean reading a whole configuration, so
-// that its name is kept from one full pass to the next.
-func (l *List) refresh(ctx context.Context, full bool) error {
-	d := l.device
-	if err := d.identify(ctx); err != nil {
+	fetched, err := l.refresh(ctx, full)
+	if l.failed = err; err != nil {
 		return err
 	}
+	l.stale, report.Full = false, true
+	l.believe(want)
+	g := l.gap(want)
+	l.note(want, report)
+	switch {
+	case fetched != nil:
+		l.failed = fetched
+	case g == gap{}:
+		l.print = now
+	case g.excused() && l.held.valid > 0:
+		report.Waiting = l.opts.RefreshInterval
+	default:
+		l.failed = l.mismatch(g, len(want))
+	}
+	return l.failed
+}
+
+// refresh has the list fetched, and reads what the firewall holds then, also if its job says that the fetch failed: that
+// is the first error. The second is why it is not known what the firewall holds. Looking for the list can mean reading a
+// whole configuration, so that its name is kept from one full pass to the next.
+func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
+	d := l.device
+	if err := d.identify(ctx); err != nil {
+		return nil, err
+	}
 	if full || l.name == "" {
-		var err error
 		if l.name, err = l.find(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	before, err := d.jobs(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	const what = "refresh the list"
 	err = d.choosing(ctx, func() error {
-		_, err := d.op(ctx, CallList, what, listCommand("refresh", l.name, ""))
+		_, err := d.op(ctx, CallList, refreshWhat, listCommand("refresh", l.name, ""))
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := l.follow(ctx, what, before); err != nil {
-		return err
+	if fetched, err = d.followRefresh(ctx, before); err != nil {
+		return nil, err
 	}
-	return d.choosing(ctx, func() (err error) {
-		l.totals, err = d.listTotals(ctx, l.name)
-		return err
-	})
+	list, err := d.showList(ctx, l.name)
+	if err != nil {
+		return nil, err
+	}
+	if l.held, err = parseHeldList(list); err != nil {
+		return nil, d.fail("read what the firewall holds of the list", &Error{Kind: KindMalformed, Text: err.Error()})
+	}
+	return fetched, nil
 }
 
-// choosing has a command about lists carried out in the device's virtual system. Whether the parameter of the call
-// chooses it, or a setting of the session, no source settles; so both are given, and no other device of the connection
-// changes the setting in between.
-func (d *Device) choosing(ctx context.Context, do func() error) error {
-	if !d.Info().MultiVSys {
-		return do()
+// followRefresh waits for the job of a refresh, which the answer does not name. Where none shows, it is over already. Of
+// several that have begun since, others are those of other lists, and ours need not have failed unless all did; fetched is
+// that failure.
+func (d *Device) followRefresh(ctx context.Context, before []job) (fetched, err error) {
+	begun, err := d.begunRefreshes(ctx, before)
+	if err != nil {
+		return nil, err
 	}
-	what := "choose " + d.opts.VSys
-	select {
-	case d.conn.chosen <- struct{}{}:
-		defer func() { <-d.conn.chosen }()
-	case <-ctx.Done():
-		return d.fail(what, ctx.Err())
+	well := len(begun) == 0
+	for _, j := range begun {
+		if j, err = d.waitJob(ctx, refreshWhat, j.id, refreshDeadline); err != nil {
+			return nil, err
+		}
+		if well = well || j.ok; !j.ok && fetched == nil {
+			fetched = d.fail(refreshWhat, &Error{Kind: KindList,
+				Text: "the firewall could not fetch it: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
+		}
 	}
-	if _, err := d.op(ctx, CallList, what, "<set><system><setting><target-vsys>"+escape(d.opts.VSys)+"</target-vsys></setting></system></set>"); err != nil {
-		return err
+	if well {
+		fetched = nil
 	}
-	return do()
+	return fetched, nil
 }
 
-// listCommand is an operational command on an IP list; rest follows the name.
-func listCommand(verb, name, rest string) string {
-	return "<request><system><external-list><" + verb + "><type><ip><name>" + escape(name) + "</name>" + rest + "</ip></type></" + verb +
-		"></external-list></system></request>"
-}
-
-// follow waits for the job of a refresh, which the answer does not name. Where none shows, it is over already.
-func (l *List) follow(ctx context.Context, what string, before []job) error {
-	d := l.device
+// begunRefreshes looks for jobs that fetch lists and began since.
+func (d *Device) begunRefreshes(ctx context.Context, before []job) ([]job, error) {
 	var newest uint
 	for _, j := range before {
 		newest = max(newest, j.id)
@@ -189,168 +199,126 @@ func (l *List) follow(ctx context.Context, what string, before []job) error {
 	for range refreshLooks {
 		jobs, err := d.jobs(ctx)
 		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(jobs, func(j job) bool { return j.id > newest && strings.EqualFold(j.kind, "EDLRefresh") })
-		if i < 0 {
-			if !d.pause(ctx, refreshLook) {
-				return d.fail(what, ctx.Err())
-			}
-			continue
-		}
-		j, err := d.waitJob(ctx, what, jobs[i].id, refreshDeadline)
-		if err == nil && !j.ok {
-			err = d.fail(what, &Error{Kind: KindList, Text: "the firewall could not fetch it: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
-		}
-		return err
-	}
-	return nil
-}
-
-// find gives the name of our list on the firewall: the one with our URL, or else with our name; among the firewall's own
-// first, then among what Panorama pushed.
-func (l *List) find(ctx context.Context) (string, error) {
-	d := l.device
-	own, err := d.ownLists(ctx)
-	if err != nil {
-		return "", err
-	}
-	if name := l.among(own); name != "" {
-		return name, nil
-	}
-	pushed, err := d.pushedLists(ctx)
-	if err != nil {
-		return "", err
-	}
-	if name := l.among(pushed); name != "" {
-		return name, nil
-	}
-	text := "no external dynamic list is called " + l.opts.Names.List
-	if l.opts.URL != "" {
-		text += " or fetched from " + l.opts.URL
-	}
-	return "", d.fail("find the list", &Error{Kind: KindList, Text: text})
-}
-
-// among chooses one of several tables of lists; "": none is ours.
-func (l *List) among(tables []*node) (named string) {
-	for _, lists := range tables {
-		for _, e := range lists.entries() {
-			if l.opts.URL != "" && sameListURL(e.value("type", "ip", "url"), l.opts.URL) {
-				return e.attr("name")
-			}
-			if e.attr("name") == l.opts.Names.List {
-				named = l.opts.Names.List
-			}
-		}
-	}
-	return named
-}
-
-// ownLists reads the external dynamic lists that the firewall itself holds. An administrator without the right to the
-// configuration reads them by an operational command, all of the configuration with them.
-func (d *Device) ownLists(ctx context.Context) ([]*node, error) {
-	const what, list = "read the external dynamic lists", "external-list"
-	own, err := d.show(ctx, what, vsysPath(d.opts.VSys)+"/"+list)
-	if Kind(err) == KindRole {
-		vsys, shared, err := d.operationalConfig(ctx, what)
-		return []*node{vsys.child(list), shared.child(list)}, err
-	}
-	if err != nil {
-		return nil, err
-	}
-	shared, err := d.show(ctx, what, "/config/shared/"+list)
-	return []*node{own, shared}, err
-}
-
-// pushedLists reads those that Panorama pushed, which no reading of the configuration shows.
-func (d *Device) pushedLists(ctx context.Context) (all []*node, err error) {
-	for _, vsys := range []string{d.opts.VSys, ""} {
-		parts, err := d.pushedPolicy(ctx, "read the external dynamic lists that Panorama pushed", vsys)
-		if err != nil {
 			return nil, err
 		}
-		for _, part := range parts {
-			if part.shared || vsys != "" {
-				all = append(all, part.node.child("external-list"))
-			}
+		begun := slices.DeleteFunc(jobs, func(j job) bool { return j.id <= newest || !strings.EqualFold(j.kind, "EDLRefresh") })
+		if len(begun) > 0 {
+			return begun, nil
+		}
+		if !d.pause(ctx, refreshLook) {
+			return nil, d.fail(refreshWhat, ctx.Err())
 		}
 	}
-	return all, nil
+	return nil, nil
 }
 
-// sameListURL compares as a server would: without regard to the case of scheme and host, with the default port written out
-// or not.
-func sameListURL(a, b string) bool {
-	x, errX := url.Parse(strings.TrimSpace(a))
-	y, errY := url.Parse(strings.TrimSpace(b))
-	if errX != nil || errY != nil {
-		return false
-	}
-	port := func(u *url.URL) string {
-		return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)])
-	}
-	return strings.EqualFold(x.Scheme, y.Scheme) && strings.EqualFold(x.Hostname(), y.Hostname()) && port(x) == port(y) &&
-		cmp.Or(x.EscapedPath(), "/") == cmp.Or(y.EscapedPath(), "/") && x.RawQuery == y.RawQuery
-}
-
-// listTotals asks how many entries of a list the firewall holds.
-func (d *Device) listTotals(ctx context.Context, name string) (totals, error) {
-	const what = "ask what the firewall holds of the list"
-	result, err := d.op(ctx, CallList, what, listCommand("show", name, "<anchor>1</anchor><num-records>1</num-records>"))
-	if err != nil {
-		return totals{}, err
-	}
-	list := result.child("external-list")
-	valid, errValid := strconv.Atoi(list.value("total-valid"))
-	if errValid != nil || valid < 0 {
-		return totals{}, d.fail(what, &Error{Kind: KindMalformed, Text: "the answer holds no number of valid entries"})
-	}
-	number := func(field string) int {
-		n, err := strconv.Atoi(list.value(field))
-		if err != nil {
-			return 0 // versions that do not count them
-		}
-		return n
-	}
-	return totals{valid, number("total-ignored"), number("total-invalid")}, nil
-}
-
-// compare refuses what is less than we serve. An empty blacklist is served as one harmless line.
-func (l *List) compare(desired int) error {
-	want := max(desired, 1)
+// served is how many of so many entries the list serves.
+func (l *List) served(want int) int {
 	if l.opts.MaxEntries > 0 {
-		want = min(want, l.opts.MaxEntries)
+		return min(want, l.opts.MaxEntries)
 	}
-	if l.totals.valid >= want {
-		return nil
-	}
-	return l.device.fail("refresh the list", &Error{Kind: KindList, Text: fmt.Sprintf(
-		"the firewall holds %d valid entries of %d (%d ignored, %d invalid): it could not fetch the list, or has no room for it",
-		l.totals.valid, want, l.totals.ignored, l.totals.invalid)})
+	return want
 }
 
-// hold notes what the firewall holds now.
-func (l *List) hold(desired []Entry, report *Report) {
-	now := make(map[netip.Prefix]bool, len(desired))
-	for _, e := range desired {
-		p, ok := normal(e.Prefix)
-		if !ok || now[p] {
+// believe takes the firewall's numbers for the entries that it does not show.
+func (l *List) believe(want map[netip.Prefix]bool) {
+	switch h := &l.held; {
+	case h.complete:
+	case h.valid >= l.served(len(want)):
+		h.entries = want
+	default:
+		h.entries = l.ours
+	}
+}
+
+// gap is how what a firewall holds differs from what it should: numbers of entries.
+type gap struct {
+	missing  int // not held, nor before
+	gone     int // not held any more
+	released int // ours, and still held
+	strange  int // held, and not ours
+}
+
+// excused tells whether the list may have changed between the making of the blacklist that is compared and the fetch. What
+// is gone is missing from the next reading on.
+func (g gap) excused() bool { return g.missing == 0 && g.released == 0 }
+
+// gap compares what was read last.
+func (l *List) gap(want map[netip.Prefix]bool) (g gap) {
+	for p := range want {
+		switch {
+		case l.held.entries[p]:
+		case l.ours[p]:
+			g.gone++
+		default:
+			g.missing++
+		}
+	}
+	for p := range l.held.entries {
+		switch {
+		case want[p]:
+		case l.ours[p]:
+			g.released++
+		default:
+			g.strange++
+		}
+	}
+	served := l.served(len(want))
+	unserved := len(want) - served
+	few := min(unserved, g.missing)
+	g.missing, g.gone = g.missing-few, max(g.gone-(unserved-few), 0)
+	if !l.held.complete {
+		g.missing = max(g.missing, served-l.held.valid)
+	}
+	if len(want) == 0 { // served as one harmless line
+		g.missing, g.strange = max(1-l.held.valid, 0), max(g.strange-1, 0)
+	}
+	return g
+}
+
+// mismatch is the error of a refresh after which the firewall does not hold what it should.
+func (l *List) mismatch(g gap, want int) error {
+	h := l.held
+	var parts []string
+	if n := g.missing + g.gone; n > 0 {
+		parts = append(parts, fmt.Sprintf("lacks %s of %d", plural(n, "entry", "entries"), max(want, 1)))
+	}
+	if g.released > 0 {
+		parts = append(parts, "still holds "+plural(g.released, "released entry", "released entries"))
+	}
+	text := fmt.Sprintf("it %s (%d valid, %d ignored, %d invalid): it could not fetch the list, or has no room for it",
+		strings.Join(parts, " and "), h.valid, h.ignored, h.invalid)
+	if h.valid == 0 && h.trouble != "" {
+		text += ": " + h.trouble
+	}
+	return l.device.fail(refreshWhat, &Error{Kind: KindList, Text: text})
+}
+
+// note reports what came and went since it was reported last.
+func (l *List) note(want map[netip.Prefix]bool, report *Report) {
+	ours := make(map[netip.Prefix]bool, len(want))
+	for p := range want {
+		if !l.held.entries[p] {
 			continue
 		}
-		now[p] = true
-		if !l.held[p] {
+		if ours[p] = true; !l.ours[p] {
 			report.Registered = append(report.Registered, Entry{Prefix: p})
 		}
 	}
-	for p := range l.held {
-		if !now[p] {
+	for p := range l.ours {
+		switch {
+		case l.held.entries[p]:
+			ours[p] = true
+		case want[p]:
+			report.Gone = append(report.Gone, p)
+		default:
 			report.Unregistered = append(report.Unregistered, p)
 		}
 	}
 	slices.SortFunc(report.Registered, func(a, b Entry) int { return comparePrefixes(a.Prefix, b.Prefix) })
 	slices.SortFunc(report.Unregistered, comparePrefixes)
-	l.held = now
+	slices.SortFunc(report.Gone, comparePrefixes)
+	l.ours = ours
 }
 
 // fingerprint tells sets of addresses apart, whatever their order; it is hardly ever 0.

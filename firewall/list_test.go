@@ -3,7 +3,9 @@ package firewall_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +146,212 @@ func TestListGoesOnWithWhatWasNoted(t *testing.T) {
 	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), true)
 	if firewall.Kind(err) != firewall.KindList || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
 		t.Fatalf("stopped: %+v, %v", r, err)
+	}
+}
+
+// A firewall whose job says that all went well, as some may, and that holds as many entries as it should, but old ones.
+func TestListOfTheRightLengthAndTheWrongEntries(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	if _, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), false); err != nil {
+		t.Fatal(err)
+	}
+	l.fail(http.StatusNotFound)
+	l.clock.move(time.Minute)
+	desired := l.serve("192.0.2.1/32", "192.0.2.3/32")
+	r, err := l.list.Reconcile(t.Context(), desired, false)
+	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 2 and still holds 1 released entry (2 valid, ") ||
+		r.Standing != 2 || len(r.Registered)+len(r.Unregistered)+len(r.Gone) > 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	l.fail(well)
+	l.clock.move(time.Minute)
+	r, err = l.list.Reconcile(t.Context(), desired, false)
+	if err != nil || fmt.Sprint(r.Unregistered) != "[192.0.2.2/32]" || len(r.Registered) != 1 || r.Registered[0].Prefix != netip.MustParsePrefix("192.0.2.3/32") {
+		t.Fatalf("fetched again: %+v, %v", r, err)
+	}
+}
+
+// A release that the firewall did not fetch keeps somebody out, so that it is an error too.
+func TestListThatStillHoldsWhatWasReleased(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	if _, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), false); err != nil {
+		t.Fatal(err)
+	}
+	l.fail(unreachable)
+	l.clock.move(time.Minute)
+	_, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false)
+	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), ": it still holds 1 released entry (2 valid") {
+		t.Fatal(err)
+	}
+}
+
+// The list goes on to change while it is fetched: what the firewall holds then is no error, and nothing is fetched again for
+// what it holds already.
+func TestListThatChangesWhileItIsFetched(t *testing.T) {
+	first := []string{"192.0.2.1/32", "192.0.2.2/32"}
+	for _, test := range []struct {
+		name             string
+		desired, served  []string
+		registered, gone string
+	}{
+		{"a block", []string{"192.0.2.1/32", "192.0.2.3/32"}, []string{"192.0.2.1/32", "192.0.2.3/32", "192.0.2.4/32"}, "[192.0.2.4/32]", "[]"},
+		{"a release", []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"}, []string{"192.0.2.2/32", "192.0.2.3/32"}, "[]", "[192.0.2.1/32]"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newListLab(t, nil, nil)
+			if _, err := l.list.Reconcile(t.Context(), l.serve(first...), false); err != nil {
+				t.Fatal(err)
+			}
+			l.clock.move(time.Minute)
+			before, after := l.serve(test.desired...), l.serve(test.served...)
+			r, err := l.list.Reconcile(t.Context(), before, false)
+			if err != nil || r.Waiting != 15*time.Second || fmt.Sprint(r.Gone) != test.gone || len(r.Registered) != 1 || !r.Full {
+				t.Fatalf("fetched: %+v, %v", r, err)
+			}
+			r, err = l.list.Reconcile(t.Context(), after, false)
+			if err != nil || r.Calls != 0 || r.Waiting != 0 || fmt.Sprint(prefixes(r.Registered)) != test.registered || len(r.Unregistered)+len(r.Gone) > 0 {
+				t.Errorf("when it is known: %+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// What was lost without a release is an error when it is missing the next time, too.
+func TestListThatLosesEntries(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
+	if _, err := l.list.Reconcile(t.Context(), desired, false); err != nil {
+		t.Fatal(err)
+	}
+	l.serve("192.0.2.1/32")
+	for try := range 3 {
+		l.clock.move(time.Minute)
+		r, err := l.list.Reconcile(t.Context(), desired, try == 0)
+		if try == 0 && (err != nil || fmt.Sprint(r.Gone) != "[192.0.2.2/32]") || try > 0 && firewall.Kind(err) != firewall.KindList {
+			t.Fatalf("try %d: %+v, %v", try, r, err)
+		}
+	}
+}
+
+// A firewall whose job says that it could not fetch is asked nevertheless what it holds: nothing, after a certificate that it
+// cannot verify.
+func TestListWhoseJobFails(t *testing.T) {
+	l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = panosim.ListJobFails }, nil)
+	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
+	if _, err := l.list.Reconcile(t.Context(), desired, false); err != nil {
+		t.Fatal(err)
+	}
+	l.fail(foreign)
+	l.clock.move(time.Minute)
+	r, err := l.list.Reconcile(t.Context(), desired, true)
+	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "unknown authority") || r.Standing != 0 || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+}
+
+// Two virtual systems are told of the same change at the same time: neither takes the other's failure, or the other's end,
+// for its own.
+func TestListsThatAreFetchedAtTheSameTime(t *testing.T) {
+	l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = panosim.ListJobFails }, nil)
+	refreshed, others := false, 0
+	newFront(t, l.lab, func(_ http.ResponseWriter, _ *http.Request, form url.Values) bool {
+		switch cmd := form.Get("cmd"); {
+		case strings.Contains(cmd, "<external-list><refresh>"):
+			refreshed = true
+		case refreshed && strings.Contains(cmd, "<show><jobs><all>"):
+			others++
+			l.sim.AddJob("EDLRefresh", "admin")(false, "another list could not be fetched")
+		}
+		return false
+	})
+	l.list = l.newList(t, nil)
+	if r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil || r.Standing != 1 || others != 1 {
+		t.Fatalf("another one failed: %+v, %v", r, err)
+	}
+}
+
+func prefixes(entries []firewall.Entry) []netip.Prefix {
+	out := make([]netip.Prefix, len(entries))
+	for i, e := range entries {
+		out[i] = e.Prefix
+	}
+	return out
+}
+
+// Nothing blocked is served as one harmless line, whichever.
+func TestListThatIsEmpty(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	desired := l.serve("192.0.2.1/32")
+	for _, step := range []struct {
+		name         string
+		desired      []firewall.Entry
+		served       string
+		standing     int
+		failed       bool
+		registered   int
+		unregistered int
+	}{
+		{"empty from the beginning", nil, "192.0.2.255/32", 1, false, 0, 0},
+		{"one block", desired, "192.0.2.1/32", 1, false, 1, 0},
+		{"not fetched after its release", nil, "192.0.2.1/32", 1, true, 0, 0},
+		{"fetched after its release", nil, "192.0.2.255/32", 1, false, 0, 1},
+		{"no line at all", nil, "", 0, true, 0, 0},
+	} {
+		if step.served == "" {
+			l.serve()
+		} else {
+			l.serve(step.served)
+		}
+		l.clock.move(time.Minute)
+		r, err := l.list.Reconcile(t.Context(), step.desired, true)
+		if (err != nil) != step.failed || r.Waiting != 0 || r.Standing != step.standing || len(r.Registered) != step.registered || len(r.Unregistered) != step.unregistered {
+			t.Errorf("%s: %+v, %v", step.name, r, err)
+		}
+	}
+}
+
+// The list serves less than is blocked, and the firewall has room for less than is served: the one is as it shall be, the
+// other is an error.
+func TestListThatIsCut(t *testing.T) {
+	for served, failed := range map[int]bool{3: false, 2: true} {
+		l := newListLab(t, func(o *panosim.Options) { o.MaxListEntries = 10 }, func(o *firewall.ListOptions) { o.MaxEntries = 3 })
+		desired := l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32", "192.0.2.5/32")
+		l.publish(desired[5-served:])
+		r, err := l.list.Reconcile(t.Context(), desired, false)
+		if (err != nil) != failed || len(r.Registered) != served || r.Standing != served {
+			t.Errorf("%d served: %+v, %v", served, r, err)
+		}
+	}
+	for _, overflow := range []panosim.ListOverflow{panosim.ListOverflowIgnored, panosim.ListOverflowSilent} {
+		l := newListLab(t, func(o *panosim.Options) { o.MaxListEntries, o.Dialect.ListOverflow = 2, overflow }, nil)
+		r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"), false)
+		if firewall.Kind(err) != firewall.KindList || fmt.Sprint(prefixes(r.Registered)) != "[192.0.2.1/32 192.0.2.2/32]" {
+			t.Errorf("room for two of three: %+v, %v", r, err)
+		}
+	}
+}
+
+// Versions that show less of a list than they are asked for are taken at their word about how many entries it has.
+func TestListOfWhichOnlyAPartIsShown(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	newFront(t, l.lab, func(w http.ResponseWriter, _ *http.Request, form url.Values) bool {
+		if !strings.Contains(form.Get("cmd"), "<external-list><show>") {
+			return false
+		}
+		state, _ := l.sim.List("", "their-name")
+		return say(w, fmt.Sprintf(`<response status="success"><result><external-list><total-valid>%d</total-valid>`+
+			`<valid-members><member>192.0.2.1</member></valid-members></external-list></result></response>`, state.Entries))
+	})
+	l.list = l.newList(t, nil)
+	r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"), false)
+	if err != nil || len(r.Registered) != 3 || r.Standing != 3 {
+		t.Fatalf("all of it: %+v, %v", r, err)
+	}
+	l.fail(http.StatusServiceUnavailable)
+	l.clock.move(time.Minute)
+	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"), false)
+	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 4 (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
+		t.Fatalf("one too few: %+v, %v", r, err)
 	}
 }
 

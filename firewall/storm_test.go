@@ -48,10 +48,11 @@ var storms = panosim.StormOptions{MaxDelay: 300 * time.Millisecond, MaxSize: 1 <
 
 // Through any order of faults, restarts included, and people who work on the firewall at the same time: in the end it
 // blocks exactly what is on the blacklist, what others made or edit is as it was to the byte, no more calls were in
-// flight than the firewall may be given, no commit was sent again, and no secret is in an error.
+// flight than the firewall may be given, no commit was sent again, and no secret is in an error. In edl mode, whose list
+// cannot be fetched at times, nothing was written at all.
 func TestStorm(t *testing.T) {
 	for seed := range uint64(8) {
-		for _, mode := range []string{firewall.ModeTag, firewall.ModeGroup} {
+		for _, mode := range []string{firewall.ModeTag, firewall.ModeGroup, firewall.ModeList} {
 			t.Run(fmt.Sprint(mode, " seed ", seed), func(t *testing.T) {
 				t.Parallel()
 				storm(t, mode, seed)
@@ -66,45 +67,52 @@ func storm(t *testing.T, mode string, seed uint64) {
 	dialect := dialects[dice.IntN(len(dialects))]
 	dialect.CandidateOverReboot = panosim.CandidateKept // or the edits of others would be lost, and not by us
 	t.Logf("dialect %s", dialect)
-	l := newLab(t, func(o *panosim.Options) {
-		o.Dialect, o.Admin = dialect, "svc-activedefense"
-		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + theirObject + theirGroup +
-			`</entry></vsys></entry></devices></config>`
-	}, func(o *labOptions) { o.Timeout, o.BatchSize = 200*time.Millisecond, 40 })
-	l.opts.Pause = func(ctx context.Context, d time.Duration) bool { l.clock.move(d); return ctx.Err() == nil }
-	l.restart()
-	theirs := newOthers(t, l)
+	l := newStormLab(t, mode, dialect)
+	theirs := newOthers(t, l.lab)
 	desired := l.entries(0, 100)
-	keeper := stormKeeper(t, l, mode)
+	l.publish(desired)
+	keeper := l.keeper()
 	more := stormRounds(t)
 	l.sim.Storm(seed, storms)
 	for round := 0; more(round); round++ {
 		if i := dice.IntN(len(desired)); dice.IntN(2) == 0 && len(desired) > 80 {
 			desired = slices.Delete(slices.Clone(desired), i, i+1)
-		} else {
-			desired = append(desired, l.entries(1000+dice.IntN(5000), 1)...)
+		} else if e := l.entries(1000+dice.IntN(5000), 1)[0]; !slices.ContainsFunc(desired, func(d firewall.Entry) bool { return d.Prefix == e.Prefix }) {
+			desired = append(desired, e)
+		}
+		if l.publish(desired); mode == firewall.ModeList {
+			l.fail(append(troubles, well, well, well, well, well, well)[dice.IntN(len(troubles)+6)])
 		}
 		if dice.IntN(8) == 0 { // killed and started again
 			l.restart()
-			keeper = stormKeeper(t, l, mode)
+			keeper = l.keeper()
 		}
 		report, err := keeper.Reconcile(t.Context(), desired, dice.IntN(3) == 0)
 		if report.Braked != nil {
 			t.Fatalf("round %d: braked: %v", round, report.Braked)
 		}
 		if err != nil {
-			inspectError(t, l, err)
+			inspectError(t, l.lab, err)
+		}
+		if mode == firewall.ModeList && err == nil && report.Waiting == 0 && !l.listed(desired) {
+			t.Fatalf("round %d: the firewall was found to hold what it does not", round)
 		}
 		l.clock.move(time.Duration(dice.IntN(90)) * time.Second)
 	}
 	t.Logf("%d calls, %d of them met by a fault", total(l.sim.Stats().Calls), l.sim.Stats().Faulted)
 	l.sim.ClearFaults()
+	l.fail(well)
 	l.calm(keeper, desired)
 	switch mode {
 	case firewall.ModeTag:
 		l.stands(desired)
-	default:
+	case firewall.ModeGroup:
 		l.blocks(desired)
+	default:
+		if !l.listed(desired) {
+			t.Error("the firewall does not hold the list")
+		}
+		theirs.alone()
 	}
 	theirs.untouched()
 	if n := l.sim.Stats().MaxInFlight; n > 5 {
@@ -113,16 +121,72 @@ func storm(t *testing.T, mode string, seed uint64) {
 	onceCommitted(t, l.sim.Jobs())
 }
 
-func stormKeeper(t *testing.T, l *lab, mode string) reconciler {
+// stormLab is a firewall in one of the modes.
+type stormLab struct {
+	*lab
+	*listServer // of the list, in edl mode
+	mode        string
+}
+
+func newStormLab(t *testing.T, mode string, dialect panosim.Dialect) stormLab {
 	t.Helper()
-	if mode == firewall.ModeTag {
-		return l.fw
+	s := stormLab{mode: mode, listServer: newListServer(t)}
+	s.lab = newLab(t, func(o *panosim.Options) {
+		o.Dialect, o.Admin = dialect, "svc-activedefense"
+		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + theirObject + theirGroup +
+			`</entry></vsys></entry></devices></config>`
+		if mode == firewall.ModeList {
+			o.Config, o.FetchTimeout = s.config(listName, theirObject+theirGroup), 50*time.Millisecond
+			o.VSys = []string{"vsys1", "vsys2"} // so that one has to be chosen
+		}
+	}, func(o *labOptions) { o.Timeout, o.BatchSize = 200*time.Millisecond, 40 })
+	s.opts.Pause = func(ctx context.Context, d time.Duration) bool { s.clock.move(d); return ctx.Err() == nil }
+	if mode == firewall.ModeList {
+		s.opts.Pause = briefly
 	}
-	g, err := firewall.NewGroup(firewall.GroupOptions{Names: firewall.NamesFor(tag), CommitInterval: time.Second}, l.device)
+	s.restart()
+	return s
+}
+
+// keeper makes one that remembers nothing.
+func (l stormLab) keeper() reconciler {
+	l.t.Helper()
+	names := firewall.NamesFor(tag)
+	var (
+		made reconciler
+		err  error
+	)
+	switch l.mode {
+	case firewall.ModeGroup:
+		made, err = firewall.NewGroup(firewall.GroupOptions{Names: names, CommitInterval: time.Second}, l.device)
+	case firewall.ModeList:
+		made, err = firewall.NewList(l.device, firewall.ListOptions{Names: names, URL: l.url})
+	default:
+		made = l.fw
+	}
 	if err != nil {
-		t.Fatal(err)
+		l.t.Fatal(err)
 	}
-	return g
+	return made
+}
+
+const listName = "their-name-of-the-list"
+
+// listed tells whether what is desired is in force, and nothing else of the list.
+func (l stormLab) listed(desired []firewall.Entry) bool {
+	l.t.Helper()
+	state, _ := l.sim.List("vsys1", listName)
+	if state.Stopped || state.Entries != len(desired) {
+		l.t.Logf("the firewall holds %+v, not %d entries", state, len(desired))
+		return false
+	}
+	for _, e := range desired {
+		if v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: e.Prefix.Addr(), Destination: netip.MustParseAddr("192.0.2.1"), Short: true}); v.Rule != "block" {
+			l.t.Logf("%v is met by the rule %q", e.Prefix, v.Rule)
+			return false
+		}
+	}
+	return true
 }
 
 func total(calls map[string]int) (n int) {
@@ -192,8 +256,9 @@ func onceCommitted(t *testing.T, jobs []panosim.Job) {
 type others struct {
 	l        *lab
 	edits    string
-	tags     map[netip.Prefix][]string
 	existing string
+
+	running, candidate string // all of it
 }
 
 const theirEdit = `<entry name="their-edit"><ip-netmask>192.0.2.88</ip-netmask></entry>`
@@ -201,7 +266,7 @@ const theirEdit = `<entry name="their-edit"><ip-netmask>192.0.2.88</ip-netmask><
 // newOthers registers tags of their own and leaves an edit uncommitted.
 func newOthers(t *testing.T, l *lab) *others {
 	t.Helper()
-	o := &others{l: l, tags: map[netip.Prefix][]string{}}
+	o := &others{l: l}
 	for i := range 30 {
 		if err := l.sim.Register("vsys1", host(i), theirTag, 0); err != nil {
 			t.Fatal(err)
@@ -212,7 +277,20 @@ func newOthers(t *testing.T, l *lab) *others {
 	}
 	o.edits = entryText(t, l.sim.Candidate(), "their-edit")
 	o.existing = entryText(t, l.sim.Running(), "theirs") + entryText(t, l.sim.Running(), "their-group")
+	o.running, o.candidate = l.sim.Running(), l.sim.Candidate()
 	return o
+}
+
+// alone makes sure that nobody else wrote to the configuration, or committed.
+func (o *others) alone() {
+	t := o.l.t
+	t.Helper()
+	if o.l.sim.Candidate() != o.candidate || o.l.sim.Running() != o.running {
+		t.Error("the configuration was written to")
+	}
+	if n := o.l.calls(panosim.KindCommit); n > 0 {
+		t.Errorf("%d commits were sent", n)
+	}
 }
 
 // untouched compares all of it with what it was.
