@@ -29,7 +29,11 @@ type Expectation struct {
 
 	// Entries are what shall be blocked: in ModeList what the list serves, otherwise what the firewall was told. An
 	// entry without Since counts as old.
-	Entries    []Entry
+	Entries []Entry
+	// Released were blocked until a while ago, each until its Until: a firewall may hold them until its next turn to fetch
+	// the list. Those of ten minutes are enough; earlier ones, and those with a zero Until, are as if they were not here.
+	Released   []Entry
+	MaxEntries int        // how many of Entries the list serves; 0: all
 	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
 
 	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it

@@ -388,12 +388,29 @@ func verifyCases() []verifyCase {
 		{"list-never-fetched", "the list was never fetched", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"), swap("<total-invalid>0</total-invalid>", "<total-invalid>1</total-invalid>"),
 			validMembers("<invalid-members><member>Couldn't connect to server</member></invalid-members>"),
-		}, fail(CheckList, "Couldn't connect"), ""},
-		{"list-missing", "an entry of the list is missing", []change{swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), swap("<member>203.0.113.66/32</member>", "")}, fail(CheckList, "203.0.113.66"), ""},
+		}, fail(CheckList, "nothing of it is in force: Couldn't connect"), ""},
+		{"list-missing", "an entry of the list is missing", []change{swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), swap("<member>203.0.113.66/32</member>", "")}, fail(CheckList, "1 of 3 entries is missing on the firewall, which holds 2: 203.0.113.66"), ""},
 		{"list-young", "an entry of the list is missing, but only for minutes", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), swap("<member>203.0.113.66/32</member>", ""), swap("2026-02-27T08:00:00Z", "2026-03-01T11:57:00Z"),
 		}, nil, ""},
-		{"list-extra", "the list holds an entry that is not blocked any more", []change{swap("<total-valid>3</total-valid>", "<total-valid>4</total-valid>"), swap("<member>203.0.113.66/32</member>", "<member>203.0.113.66</member><member>203.0.113.99</member>")}, warn(CheckList, "203.0.113.99"), ""},
+		{"list-extra", "the list holds an entry that is not blocked any more", []change{held("203.0.113.99")}, warn(CheckList, "1 entry is held that is not blocked any more: 203.0.113.99"), ""},
+		{"list-two-extra", "the list holds two entries that are not blocked any more", []change{held("203.0.113.99", "203.0.113.98")}, warn(CheckList, "2 entries are held that are not blocked any more: 203.0.113.98, 203.0.113.99"), ""},
+		{"list-released", "the list holds an entry that was released minutes ago", []change{held("203.0.113.99"), released("203.0.113.99", "2026-03-01T11:51:00Z")}, nil, ""},
+		{"list-released-long-ago", "the list holds an entry that was released an hour ago", []change{held("203.0.113.99"), released("203.0.113.99", "2026-03-01T11:00:00Z")}, warn(CheckList, "203.0.113.99"), ""},
+		{"list-another-released", "the list holds an entry that is not blocked any more, and another one was released minutes ago", []change{held("203.0.113.99"), released("203.0.113.98", "2026-03-01T11:51:00Z")}, warn(CheckList, "203.0.113.99"), ""},
+		{"list-released-sometime", "the list holds an entry that was released, nobody knows when", []change{held("203.0.113.99"), released("203.0.113.99", "")}, warn(CheckList, "203.0.113.99"), ""},
+		{"list-cut", "an entry of the list is missing, but the list serves two", []change{
+			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), swap("<member>203.0.113.66/32</member>", ""), swap(`mode="dynamic-tag"`, `mode="dynamic-tag" max-entries="2"`),
+		}, nil, ""},
+		{"list-cut-missing", "two entries of the list are missing, of which it serves two", []change{
+			swap("<total-valid>3</total-valid>", "<total-valid>1</total-valid>"), swap("<member>203.0.113.66/32</member>", ""), swap("<member>198.51.100.0/24</member>", ""),
+			swap(`mode="dynamic-tag"`, `mode="dynamic-tag" max-entries="2"`),
+		}, fail(CheckList, "1 of 2 entries is missing on the firewall, which holds 1"), ""},
+		{"list-short-page", "the firewall shows one entry of three", []change{validMembers("<valid-members><member>203.0.113.66</member></valid-members>")}, nil, ""},
+		{"list-short-page-missing", "the firewall shows one entry of two, of three", []change{
+			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), validMembers("<valid-members><member>203.0.113.66</member></valid-members>"),
+		}, fail(CheckList, "1 of 3 entries is missing"), ""},
+		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no number of valid entries"), ""},
 		{"list-failed", "the last fetch of the list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>active-defense-list: Unable to fetch external list. Using old copy for refresh.</line></details>")}, fail(CheckList, "Unable to fetch"), ""},
 		{"list-another-failed", "the last fetch of some list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>Unable to fetch external list</line></details>")}, warn(CheckList, "perhaps of this one"), ""},
 		{"list-empty", "nothing is blocked, and the list holds its one harmless line", []change{
@@ -499,6 +516,24 @@ func validMembers(with string) change {
 		from, end := strings.Index(text, "<valid-members>"), "</valid-members>"
 		return text[:from] + with + text[strings.Index(text, end)+len(end):]
 	}
+}
+
+// held has the list hold more than is blocked.
+func held(more ...string) change {
+	return func(t *testing.T, text string) string {
+		t.Helper()
+		text = swap("<total-valid>3</total-valid>", fmt.Sprintf("<total-valid>%d</total-valid>", 3+len(more)))(t, text)
+		const first = "<member>203.0.113.66/32</member>"
+		return swap(first, first+"<member>"+strings.Join(more, "</member><member>")+"</member>")(t, text)
+	}
+}
+
+// released says that an entry was released then.
+func released(entry, at string) change {
+	return swap("</entries>", `</entries>
+    <released>
+      <entry name="`+entry+`" at="`+at+`"/>
+    </released>`)
 }
 
 // emptied blocks nothing.

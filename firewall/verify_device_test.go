@@ -136,6 +136,7 @@ func readWant(n *node) Expectation {
 	if ca := n.value("ca"); ca != "" {
 		want.CA = []byte(ca)
 	}
+	want.MaxEntries, _ = strconv.Atoi(n.attr("max-entries")) // none: 0
 	want.EmptyEntry, _ = netip.ParseAddr(n.attr("empty-entry"))
 	for _, e := range n.child("entries").entries() {
 		p, ok := parseAddress(e.attr("name"))
@@ -150,6 +151,12 @@ func readWant(n *node) Expectation {
 		for addr := p.Addr(); count > 0; count-- {
 			want.Entries = append(want.Entries, Entry{Prefix: netip.PrefixFrom(addr, p.Bits()), Since: since})
 			addr = addr.Next()
+		}
+	}
+	for _, e := range n.child("released").entries() {
+		if p, ok := parseAddress(e.attr("name")); ok {
+			at, _ := time.Parse(time.RFC3339, e.attr("at")) // none: the zero time
+			want.Released = append(want.Released, Entry{Prefix: p, Until: at})
 		}
 	}
 	return want

@@ -130,8 +130,13 @@ func agentList(t *testing.T, lines string) (url string, authority []byte) {
 // served is the base file with a list that is really served, and fetched.
 func served(t *testing.T, lines string, o panosim.Options) simulated {
 	t.Helper()
+	return servedFile(t, "base", lines, o)
+}
+
+func servedFile(t *testing.T, name, lines string, o panosim.Options) simulated {
+	t.Helper()
 	url, authority := agentList(t, lines)
-	base := readFile(t, "base")
+	base := readFile(t, name)
 	ours := strings.TrimSpace(base[strings.Index(base, "<ca>")+len("<ca>") : strings.Index(base, "</ca>")])
 	base = strings.ReplaceAll(base, ours, strings.TrimSpace(string(authority)))
 	s := simulate(t, strings.ReplaceAll(base, "https://agent.example.com:8443/files/blacklist.txt", url), o)
@@ -237,6 +242,39 @@ func TestFactsOfLists(t *testing.T) {
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2001:db8::66")
 	s.want.CertificateEnds = s.want.Now.Add(24 * time.Hour)
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2026-03-02")
+}
+
+// Another device of the connection that chooses its own virtual system waits until what was asked about the list is
+// answered.
+func TestFactsOfListsInOneVirtualSystemOfTwo(t *testing.T) {
+	s := servedFile(t, "vsys2", allListed, panosim.Options{Dialect: panosim.Dialect{ListTarget: panosim.ListTargetSetting}})
+	s.sim.SetRole("admin", leastRole...)
+	s.sim.FetchLists()
+	other, err := s.device.Sibling(DeviceOptions{Name: "LAB-FW-01-vsys1", VSys: "vsys1"})
+	if err == nil {
+		err = other.identify(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	s.device, err = s.device.Sibling(DeviceOptions{Name: "LAB-FW-01", VSys: "vsys2", OnCall: func(kind string, _ time.Duration, _ error) {
+		if kind != CallList {
+			return
+		}
+		calls++
+		if len(s.device.conn.chosen) == 0 { // it need not wait
+			if err := other.choosing(t.Context(), func() error { return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if only(t, s.verify(t.Context()), "", "", ""); calls != 2 {
+		t.Errorf("%d calls about lists, want the choice and the question", calls)
+	}
 }
 
 // A firewall that fetched the list while it was empty holds the one line it was served as, until it fetches again.

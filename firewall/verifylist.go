@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -15,8 +14,8 @@ const (
 	// certificateMargin is how long before its end the certificate of our list fails the check: a firewall that cannot
 	// verify it stops enforcing the list.
 	certificateMargin = 30 * 24 * time.Hour
-	// listDelay is how old an entry must be to be missed on the firewall. It fetches every five minutes by itself, and at
-	// once when it is told to.
+	// listDelay is how long ago an entry must have come to be missed on the firewall, or must have gone to be too many. It
+	// fetches every five minutes by itself, and at once when it is told to.
 	listDelay = 10 * time.Minute
 )
 
@@ -116,60 +115,66 @@ func (v *verifier) listEntries(r *report, name string) {
 	if r.unasked(v.f.list.err) {
 		return
 	}
-	total := v.f.list.value.value("total-valid")
-	valid, err := strconv.Atoi(total)
+	held, err := parseHeldList(v.f.list.value)
 	if err != nil {
-		r.warn("", "the answer holds no number of valid entries")
+		r.warn("", "%v", err)
 		return
 	}
-	if trouble := v.f.list.value.child("invalid-members").members(); valid == 0 && len(trouble) > 0 {
-		r.fail(v.fetchRemedy(name), "it was never fetched: %s", tidy(trouble[0], nil))
+	if held.valid == 0 && held.trouble != "" {
+		r.fail(v.fetchRemedy(name), "nothing of it is in force: %s", tidy(held.trouble, nil))
 		return
 	}
-	held, readable := map[netip.Prefix]bool{}, 0
-	for _, m := range v.f.list.value.child("valid-members").members() {
-		readable++
-		if p, ok := parseAddress(m); ok {
-			held[p] = true
+	r.note("the firewall holds %s", plural(held.valid, "entry", "entries"))
+	wanted := prefixSet(v.want.Entries)
+	unserved := 0
+	if v.want.MaxEntries > 0 {
+		unserved = max(len(wanted)-v.want.MaxEntries, 0)
+	}
+	missing, named := v.missingFromList(held)
+	if lacks := missing - unserved; lacks > 0 {
+		text := fmt.Sprintf("%d of %d entries %s missing on the firewall, which holds %d", lacks, len(wanted)-unserved, isAre(lacks), held.valid)
+		if unserved == 0 && len(named) > 0 {
+			text += ": " + examples(named)
+		}
+		r.fail(v.fetchRemedy(name), "%s", text)
+	}
+	if extra := v.extraOnList(held, wanted); len(extra) > 0 {
+		r.warn(v.fetchRemedy(name), "%s held that %s not blocked any more: %s",
+			plural(len(extra), "entry is", "entries are"), isAre(len(extra)), examples(extra))
+	}
+}
+
+// missingFromList counts what the firewall should have fetched by now, and names it if the firewall shows all that it holds.
+func (v *verifier) missingFromList(held heldList) (count int, named []netip.Prefix) {
+	due := prefixSet(older(v.want.Entries, listDelay, v.want.Now))
+	if !held.complete {
+		return max(len(due)-held.valid, 0), nil
+	}
+	for p := range due {
+		if !held.entries[p] {
+			named = append(named, p)
 		}
 	}
-	wanted := map[netip.Prefix]bool{}
-	for _, e := range v.want.Entries {
-		if p, ok := normal(e.Prefix); ok {
-			wanted[p] = true
-		}
-	}
-	if len(wanted) == 0 && v.want.EmptyEntry.IsValid() {
-		wanted[netip.PrefixFrom(v.want.EmptyEntry, v.want.EmptyEntry.BitLen())] = true
-	}
-	if readable < valid {
-		// Only part of it was shown: the numbers must do.
-		if need := len(older(v.want.Entries, listDelay, v.want.Now)); valid < need {
-			r.fail(v.fetchRemedy(name), "the firewall holds %d entries of %d", valid, need)
-		}
-		r.note("the firewall holds %s", plural(valid, "entry", "entries"))
-		return
-	}
-	var missing, extra []netip.Prefix
-	for _, e := range older(v.want.Entries, listDelay, v.want.Now) {
-		if p, ok := normal(e.Prefix); ok && !held[p] {
-			missing = append(missing, p)
-		}
-	}
-	for p := range held {
-		// What an empty list was served as belongs to nobody, and goes with the next fetch.
-		if !wanted[p] && p.Addr() != v.want.EmptyEntry {
+	return len(named), named
+}
+
+// extraOnList gives what is held and not wanted, but for what was released so lately that the firewall need not have
+// fetched the list since. What an empty list was served as belongs to nobody, and goes with the next fetch.
+func (v *verifier) extraOnList(held heldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
+	lately := prefixSet(slices.DeleteFunc(slices.Clone(v.want.Released), func(e Entry) bool { return v.want.Now.Sub(e.Until) >= listDelay }))
+	for p := range held.entries {
+		if !wanted[p] && !lately[p] && p.Addr() != v.want.EmptyEntry {
 			extra = append(extra, p)
 		}
 	}
-	if len(missing) > 0 {
-		r.fail(v.fetchRemedy(name), "%s of %d missing on the firewall, which holds %d: %s", plural(len(missing), "entry is", "entries are"), len(wanted), valid, examples(missing))
+	return extra
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
 	}
-	if len(extra) > 0 {
-		// They may have been released a moment ago.
-		r.warn(v.fetchRemedy(name), "%s held that are not blocked any more: %s", plural(len(extra), "entry is", "entries are"), examples(extra))
-	}
-	r.note("the firewall holds %s", plural(valid, "entry", "entries"))
+	return "are"
 }
 
 // examples names a few of many, in order.
