@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // contentType is what the firewall sends with every answer of the XML API.
@@ -63,4 +64,13 @@ func escape(text string) string {
 	// Writing to a bytes.Buffer cannot fail.
 	_ = xml.EscapeText(&b, []byte(text))
 	return b.String()
+}
+
+// field is one element with its text.
+type field struct{ name, value string }
+
+func writeFields(b *strings.Builder, fields []field) {
+	for _, f := range fields {
+		fmt.Fprintf(b, "<%s>%s</%[1]s>", f.name, escape(f.value))
+	}
 }

@@ -26,6 +26,9 @@ type apiKey struct {
 	expires time.Time // zero: never
 }
 
+// holds says whether the key is valid at a time.
+func (k apiKey) holds(now time.Time) bool { return k.expires.IsZero() || now.Before(k.expires) }
+
 // init prepares the ring with the administrator's key.
 func (k *keyring) init(o Options) {
 	k.admin, k.now, k.lifetime = o.Admin, o.Now, o.KeyLifetime
@@ -46,7 +49,9 @@ func newKey() string {
 	return "LUFRPT1" + base64.StdEncoding.EncodeToString(random[:]) + "="
 }
 
+// addLocked takes a key in, and drops those that have expired: each keygen makes another one.
 func (k *keyring) addLocked(user, key string) {
+	maps.DeleteFunc(k.valid, func(_ string, other apiKey) bool { return !other.holds(k.now()) })
 	entry := apiKey{user: user}
 	if k.lifetime > 0 {
 		entry.expires = k.now().Add(k.lifetime)
@@ -76,7 +81,7 @@ func (k *keyring) owner(key string) (string, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	entry, ok := k.valid[key]
-	return entry.user, ok && (entry.expires.IsZero() || k.now().Before(entry.expires))
+	return entry.user, ok && entry.holds(k.now())
 }
 
 // Key is the administrator's key that is valid now. After RevokeKey it is another one than before.

@@ -188,6 +188,10 @@ func TestKeyLifetime(t *testing.T) {
 	if got := p.post(ask); got.status != 403 {
 		t.Errorf("after the end of its life: %+v", got)
 	}
+	keygen()
+	if n := len(s.keys.valid); n != 1 {
+		t.Errorf("%d keys are kept, of which one is valid", n)
+	}
 }
 
 func TestRole(t *testing.T) {

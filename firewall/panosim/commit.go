@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Texts that clients look for, or have recorded.
@@ -358,11 +357,4 @@ func (s *Sim) WarnCommit(lines ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.config.warnCommit = slices.Clone(lines)
-}
-
-// SetCommitTime changes how long commits take, by the firewall's clock, from the next one on.
-func (s *Sim) SetCommitTime(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.opts.CommitTime = d
 }

@@ -138,6 +138,14 @@ func (e *element) entries() []*element {
 	return out
 }
 
+// all gives the children. It may be called on nil.
+func (e *element) all() []*element {
+	if e == nil {
+		return nil
+	}
+	return e.children
+}
+
 // members gives the texts of the children <member>, in order. It may be called on nil.
 func (e *element) members() []string {
 	if e == nil {
@@ -160,13 +168,16 @@ func (e *element) value(name string) string {
 	return ""
 }
 
-// id is the attribute name, or "". It may be called on nil.
-func (e *element) id() string {
+// attribute gives its value, or "". It may be called on nil.
+func (e *element) attribute(name string) string {
 	if e == nil {
 		return ""
 	}
-	return e.attributes["name"]
+	return e.attributes[name]
 }
+
+// id is the attribute name, or "". It may be called on nil.
+func (e *element) id() string { return e.attribute("name") }
 
 // key tells an element from its siblings: an entry by its name, a member by its text, all others by what they are.
 type key struct{ element, id string }

@@ -45,15 +45,6 @@ func (h *HA) runningSyncLocked() string {
 	return "not synchronized"
 }
 
-// field is one element with its text.
-type field struct{ name, value string }
-
-func writeFields(b *strings.Builder, fields []field) {
-	for _, f := range fields {
-		fmt.Fprintf(b, "<%s>%s</%[1]s>", f.name, escape(f.value))
-	}
-}
-
 // priority of the first member is the better one: the lower number.
 func (m *seat) priority() string {
 	if m == m.pair.members[0] {

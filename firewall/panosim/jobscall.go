@@ -77,7 +77,7 @@ func (s *Sim) writeJobLocked(b *strings.Builder, j *job) {
 	fmt.Fprintf(b, `<job><tenq>%s</tenq><tdeq>%s</tdeq><id>%d</id><user>%s</user><type>%s</type><status>%s</status>`+
 		`<queued>%s</queued><stoppable>%s</stoppable><result>%s</result><tfin>%s</tfin><description>%s</description>`+
 		`<positionInQ>%d</positionInQ><progress>%d</progress>`,
-		j.queued.Format(configTime), dequeued, j.id, escape(j.user), j.kind, status, queued, stoppable, result, finished,
+		j.queued.Format(localTime), dequeued, j.id, escape(j.user), j.kind, status, queued, stoppable, result, finished,
 		escape(j.description), s.positionLocked(j), s.progress(j))
 	s.writeLines(b, "details", j.details)
 	s.writeLines(b, "warnings", j.warnings)
@@ -87,7 +87,7 @@ func (s *Sim) writeJobLocked(b *strings.Builder, j *job) {
 // finished writes when a job ended: samples of PAN-OS 10 have the time alone, those of 11 the date, too.
 func (s *Sim) finished(at time.Time) string {
 	if s.version.from(11, 0) {
-		return at.Format(configTime)
+		return at.Format(localTime)
 	}
 	return at.Format(time.TimeOnly)
 }

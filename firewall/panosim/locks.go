@@ -88,7 +88,7 @@ func (s *Sim) showLocks(c *call, what *element, commit bool) answer {
 		if l.commit != commit || scope != "" && scope != "all" && scope != sharedScope && scope != l.scope {
 			continue
 		}
-		kind, comment, made := "vsys", l.comment, l.made.Format(configTime)
+		kind, comment, made := "vsys", l.comment, l.made.Format(localTime)
 		if l.scope == sharedScope {
 			kind = sharedScope
 		}

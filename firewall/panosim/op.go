@@ -98,7 +98,9 @@ func (s *Sim) systemInfo(*call, *element) answer {
 	if multi {
 		onOff = "on"
 	}
-	fields := []struct{ name, value string }{
+	var b strings.Builder
+	b.WriteString("<result><system>")
+	writeFields(&b, []field{
 		{"hostname", s.opts.Hostname}, {"ip-address", "127.0.0.1"}, {"public-ip-address", "unknown"},
 		{"netmask", "255.255.255.0"}, {"default-gateway", "192.0.2.254"}, {"is-dhcp", "no"},
 		{"ipv6-address", "unknown"}, {"ipv6-link-local-address", "unknown"},
@@ -110,12 +112,7 @@ func (s *Sim) systemInfo(*call, *element) answer {
 		{"logdb-version", fmt.Sprintf("%d.%d.0", s.version.major, s.version.minor)},
 		{"vpn-disable-mode", "off"}, {"multi-vsys", onOff}, {"operational-mode", "normal"},
 		{"device-certificate-status", "None"},
-	}
-	var b strings.Builder
-	b.WriteString("<result><system>")
-	for _, f := range fields {
-		fmt.Fprintf(&b, "<%s>%s</%s>", f.name, escape(f.value), f.name)
-	}
+	})
 	b.WriteString("</system></result>")
 	return success(b.String())
 }

@@ -68,14 +68,6 @@ func sharedXML(shared *element, rules bool) string {
 
 func isRulebase(e *element) bool { return e.name == "pre-rulebase" || e.name == "post-rulebase" }
 
-// all gives the children. It may be called on nil.
-func (e *element) all() []*element {
-	if e == nil {
-		return nil
-	}
-	return e.children
-}
-
 // enclosed copies a scope with the rules of an outer one (Shared, or a parent device group) before its own in the
 // pre-rulebase and behind them in the post-rulebase. Of the default rules, its own overrides hide those of the outer one.
 func enclosed(scope, outer *element) *element {

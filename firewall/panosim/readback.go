@@ -114,14 +114,6 @@ func (s *Sim) parseQuery(at *element) (query, *answer) {
 	return q, nil
 }
 
-// attribute gives its value, or "". It may be called on nil.
-func (e *element) attribute(name string) string {
-	if e == nil {
-		return ""
-	}
-	return e.attributes[name]
-}
-
 // pageLocked fills in the numbers of the page and writes it.
 func (s *Sim) pageLocked(t *table, q *query) answer {
 	found := t.page(q)

@@ -211,7 +211,8 @@ func sessionNumber(e *element) uint32 {
 
 func (s *session) write(b *strings.Builder) {
 	p := &s.packet
-	for i, field := range []struct{ name, value string }{
+	b.WriteString("<entry>")
+	writeFields(b, []field{
 		{"dst", p.Destination.String()}, {"xsource", p.Source.String()}, {"source", p.Source.String()},
 		{"xdst", p.Destination.String()}, {"xsport", strconv.Itoa(int(p.SourcePort))}, {"xdport", strconv.Itoa(int(p.DestinationPort))},
 		{"sport", strconv.Itoa(int(p.SourcePort))}, {"dport", strconv.Itoa(int(p.DestinationPort))},
@@ -220,12 +221,7 @@ func (s *session) write(b *strings.Builder) {
 		{"proxy", "False"}, {"decrypt-mirror", "False"}, {"state", "ACTIVE"}, {"type", "FLOW"}, {"total-byte-count", "60"},
 		{"idx", strconv.FormatUint(uint64(s.id), 10)}, {"vsys", s.vsys}, {"application", p.Application},
 		{"security-rule", s.rule.name}, {"ingress", "ethernet1/1"}, {"egress", "ethernet1/2"},
-	} {
-		if i == 0 {
-			b.WriteString("<entry>")
-		}
-		b.WriteString("<" + field.name + ">" + escape(field.value) + "</" + field.name + ">")
-	}
+	})
 	b.WriteString("</entry>")
 }
 

@@ -133,8 +133,5 @@ func (m *mark) write(b *strings.Builder, e *element, marking Marking) {
 	}
 	b.WriteString(` admin="`)
 	_, _ = attributeEscapes.WriteString(b, m.admin)
-	b.WriteString(`" dirtyId="` + strconv.Itoa(m.id) + `" time="` + m.time.Format(configTime) + `"`)
+	b.WriteString(`" dirtyId="` + strconv.Itoa(m.id) + `" time="` + m.time.Format(localTime) + `"`)
 }
-
-// configTime is how times are written in a candidate and in jobs.
-const configTime = "2006/01/02 15:04:05"

@@ -143,16 +143,18 @@ func (x xpath) String() string {
 		b.WriteByte('/')
 		b.WriteString(s.name)
 		for i, k := range s.chosen {
-			b.WriteString([]string{"[", " or "}[min(i, 1)])
-			b.WriteString(map[string]string{"member": "text()"}[k.element])
-			if k.element == "entry" {
-				b.WriteString("@name")
+			what, before := "@name", "["
+			if k.element == "member" {
+				what = "text()"
+			}
+			if i > 0 {
+				before = " or "
 			}
 			quote := "'"
 			if strings.Contains(k.id, quote) {
 				quote = `"`
 			}
-			b.WriteString("=" + quote + k.id + quote)
+			b.WriteString(before + what + "=" + quote + k.id + quote)
 		}
 		if len(s.chosen) > 0 {
 			b.WriteByte(']')
@@ -175,7 +177,7 @@ func (s pathStep) one() bool {
 	return s.name != "*" && len(s.chosen) <= 1 && (s.name != "entry" || len(s.chosen) == 1)
 }
 
-// find gives the elements that the path means, in the order of the document; maxFound at most.
+// find gives the elements that the path means, in the order of the document.
 func (x xpath) find(root *element) []chain {
 	if len(x.steps) == 0 || !x.steps[0].matches(root) {
 		return nil
