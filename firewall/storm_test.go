@@ -66,6 +66,10 @@ func storm(t *testing.T, mode string, seed uint64) {
 	dialects := panosim.Dialects()
 	dialect := dialects[dice.IntN(len(dialects))]
 	dialect.CandidateOverReboot = panosim.CandidateKept // or the edits of others would be lost, and not by us
+	if mode == firewall.ModeList {
+		dialect.ListJob, dialect.ListStopped = panosim.ListJob(dice.IntN(2)), panosim.ListStopped(dice.IntN(2))
+		dialect.ListTarget, dialect.ListHost = panosim.ListTarget(dice.IntN(3)), panosim.ListHost(dice.IntN(2))
+	}
 	t.Logf("dialect %s", dialect)
 	l := newStormLab(t, mode, dialect)
 	theirs := newOthers(t, l.lab)
@@ -84,7 +88,9 @@ func storm(t *testing.T, mode string, seed uint64) {
 			l.fail(append(troubles, well, well, well, well, well, well)[dice.IntN(len(troubles)+6)])
 		}
 		if dice.IntN(8) == 0 { // killed and started again
-			l.restart()
+			if l.restart(); dice.IntN(4) == 0 {
+				clear(l.noted) // and what it had written down is lost
+			}
 			keeper = l.keeper()
 		}
 		report, err := keeper.Reconcile(t.Context(), desired, dice.IntN(3) == 0)
@@ -112,6 +118,9 @@ func storm(t *testing.T, mode string, seed uint64) {
 		if !l.listed(desired) {
 			t.Error("the firewall does not hold the list")
 		}
+		if _, known := l.noted[desired[0].Prefix]; !known || len(l.noted) != len(desired) {
+			t.Errorf("by all reports the firewall holds %d entries, of %d", len(l.noted), len(desired))
+		}
 		theirs.alone()
 	}
 	theirs.untouched()
@@ -126,11 +135,12 @@ type stormLab struct {
 	*lab
 	*listServer // of the list, in edl mode
 	mode        string
+	noted       map[netip.Prefix]time.Time // what the firewall holds by all reports, in edl mode
 }
 
 func newStormLab(t *testing.T, mode string, dialect panosim.Dialect) stormLab {
 	t.Helper()
-	s := stormLab{mode: mode, listServer: newListServer(t)}
+	s := stormLab{mode: mode, listServer: newListServer(t), noted: map[netip.Prefix]time.Time{}}
 	s.lab = newLab(t, func(o *panosim.Options) {
 		o.Dialect, o.Admin = dialect, "svc-activedefense"
 		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + theirObject + theirGroup +
@@ -160,7 +170,11 @@ func (l stormLab) keeper() reconciler {
 	case firewall.ModeGroup:
 		made, err = firewall.NewGroup(firewall.GroupOptions{Names: names, CommitInterval: time.Second}, l.device)
 	case firewall.ModeList:
-		made, err = firewall.NewList(l.device, firewall.ListOptions{Names: names, URL: l.url})
+		var list *firewall.List
+		if list, err = firewall.NewList(l.device, firewall.ListOptions{Names: names, URL: l.url}); err == nil {
+			list.Restore(l.noted)
+		}
+		made = noting{list, l.noted}
 	default:
 		made = l.fw
 	}
@@ -168,6 +182,23 @@ func (l stormLab) keeper() reconciler {
 		l.t.Fatal(err)
 	}
 	return made
+}
+
+// noting writes down what the reports of a list say.
+type noting struct {
+	*firewall.List
+	noted map[netip.Prefix]time.Time
+}
+
+func (n noting) Reconcile(ctx context.Context, desired []firewall.Entry, full bool) (firewall.Report, error) {
+	r, err := n.List.Reconcile(ctx, desired, full)
+	for _, e := range r.Registered {
+		n.noted[e.Prefix] = time.Time{}
+	}
+	for _, p := range slices.Concat(r.Unregistered, r.Gone) {
+		delete(n.noted, p)
+	}
+	return r, err
 }
 
 const listName = "their-name-of-the-list"
