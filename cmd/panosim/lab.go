@@ -36,6 +36,7 @@ type lab struct {
 	pair      *panosim.HA
 	panorama  *panosim.Panorama
 	current   device // what commands are about
+	vsys      string // of it, for packets and tags; "" is the first
 
 	watching sync.WaitGroup
 }

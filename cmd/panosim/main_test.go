@@ -172,7 +172,7 @@ const rules = `<config><devices><entry name="localhost.localdomain"><vsys><entry
 <address-group><entry name="blocked"><dynamic><filter>'bad'</filter></dynamic></entry></address-group>
 <rulebase><security><rules>
 <entry name="block"><from><member>untrust</member></from><to><member>any</member></to><source><member>blocked</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>drop</action></entry>
-<entry name="serve"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>
+<entry name="serve"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><profile-setting><profiles><vulnerability><member>strict</member></vulnerability></profiles></profile-setting><action>allow</action></entry>
 </rules></security></rulebase></entry></vsys></entry></devices></config>`
 
 func TestCommands(t *testing.T) {
@@ -190,10 +190,13 @@ func TestCommands(t *testing.T) {
 		p.expect(pattern)
 	}
 	do("help", `packet SOURCE DESTINATION PORT`)
-	do("packet 203.0.113.66 198.51.100.7 443", `allow by rule serve; 0 log lines sent`)
+	do("packet 203.0.113.66 198.51.100.7 443", `allow by rule serve, as session (1); 0 log lines sent`)
+	do("sessions", `sessions that stand: \[1\]`)
+	do("scan 203.0.113.66 198.51.100.7 2", `allow by rule serve; 0 log lines sent`)
+	do("attack 203.0.113.66 198.51.100.7 443", `allow by rule serve, and an attack was found; 0 log lines sent`)
 	do("tag 203.0.113.66 bad 1h", `register vsys1 203\.0\.113\.66/32 bad for 1h0m0s by another owner`)
 	do("packet 203.0.113.66 198.51.100.7 443", `drop by rule block;`)
-	do("packet 203.0.113.66 198.51.100.7 443 trust untrust", `allow by rule serve;`)
+	do("packet 203.0.113.66 198.51.100.7 443 trust untrust", `allow by rule serve, as session 5;`)
 	do("rules", `vsys1 1 block: from untrust blocked to any any: drop`)
 	do("tags bad", `vsys1 203\.0\.113\.66/32 bad`)
 	do("tags other", `vsys1: 0 addresses`)
@@ -209,12 +212,26 @@ func TestCommands(t *testing.T) {
 		t.Errorf("after it: %s", got)
 	}
 	do("commit", `job 1 Commit of admin: FIN OK`)
-	do("jobs", `1 jobs`)
-	do("config", `<config><devices>`)
+	do("edit mallory set /config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/tag <entry name='odd one'/>", `1 edits of mallory wait for a commit`)
+	do("candidate", `<entry name="odd one"`)
+	do("commit mallory", `job 2 Commit of mallory: FIN OK`)
+	do("jobs", `2 jobs`)
+	do("config", `<config><devices>.*<entry name="odd one"/>`)
+	do("lock config mallory", `mallory holds the config lock`)
+	do("edit eve delete /config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/tag/entry[@name='x']", `error: edit: .*locked by mallory`)
+	do("unlock", `no lock is held`)
+	do("role admin op commit", `admin has a role with op, commit alone`)
+	p.call(address, keyFile, caFile, register("203.0.113.66"))
+	do("tags", `vsys1: 0 addresses`)
+	do("role admin superuser", `admin is a superuser`)
+	p.call(address, keyFile, caFile, register("203.0.113.66"))
+	do("tags", `vsys1: 1 addresses`)
 	do("dialect limit=per-entry-error", `dialect limit=per-entry-error`)
 	do("reboot", `system critical general: System restart`)
 	for command, pattern := range map[string]string{
-		"dance": `error: no command "dance"`, "use": `usage: use NAME`, "use me": `no machine is called me`,
+		"dance": `error: no command "dance"`, "use": `usage: use NAME`, "use me": `no machine is called me`, "use lab-fw-01 vsys2": `no virtual system is called vsys2; there is vsys1`,
+		"scan 192.0.2.1 192.0.2.2 0": `not a number of ports`, "attack 192.0.2.1": `usage: attack SOURCE`, "edit admin set": `usage: edit ADMIN`,
+		"role admin fly": `no right is called "fly"`, "role admin": `usage: role ADMIN`, "lock door admin": `usage: lock config`,
 		"packet a b c": `error: packet: ParseAddr`, "packet 192.0.2.1 192.0.2.2 99999": `not a number from 0 to 65535`,
 		"tag 192.0.2.1": `usage: tag ADDRESS`, "fault explode": `no effect is called`, "fault html x": `not a number of calls`,
 		"storm x": `not a seed`, "latency x": `invalid duration`, "dialect x": `no field "x"`, "certificate x": `usage: certificate valid`,
@@ -257,6 +274,8 @@ func TestPairBehindPanorama(t *testing.T) {
 	p.command("rules")
 	p.expect(`lab-fw-01 +vsys1 1 first: from +to +: deny dg`)
 	p.command("failover")
+	p.command("packet 203.0.113.66 198.51.100.7 443")
+	p.expect(`error: packet: nothing is forwarded here`)
 	p.command("status")
 	p.expect(`lab-fw-01 .*, passive, 1 addresses`)
 	p.expect(`lab-fw-02 .*, active, 1 addresses`)
@@ -268,6 +287,23 @@ func TestPairBehindPanorama(t *testing.T) {
 	p.command("resume")
 	p.command("status")
 	p.expect(`lab-fw-02 .*, passive,`)
+}
+
+// Tags and packets are about the virtual system that was chosen.
+func TestVirtualSystems(t *testing.T) {
+	p, _ := within(t, "--vsys", "vsys1,vsys2")
+	p.expect(`CA file`)
+	p.command("use lab-fw-01 vsys2")
+	p.command("tag 203.0.113.66 bad")
+	p.expect(`register vsys2 203\.0\.113\.66/32 bad`)
+	p.command("tags")
+	p.expect(`vsys1: 0 addresses`)
+	p.expect(`vsys2: 1 addresses`)
+	p.command("packet 203.0.113.66 198.51.100.7 443")
+	p.expect(`by rule interzone-default`)
+	p.command("use lab-fw-01")
+	p.command("tag 203.0.113.67 bad")
+	p.expect(`register vsys1 203\.0\.113\.67/32 bad`)
 }
 
 func TestWrongUsage(t *testing.T) {

@@ -38,44 +38,19 @@ func (l *lab) status([]string) error {
 }
 
 func (l *lab) use(args []string) error {
-	if len(args) != 1 {
+	if len(args) < 1 || len(args) > 2 {
 		return errUsage
 	}
-	for _, d := range l.devices() {
-		if d.name == args[0] {
-			l.current = d
-			l.say("commands are about this one now")
-			return nil
-		}
+	i := slices.IndexFunc(l.devices(), func(d device) bool { return d.name == args[0] })
+	if i < 0 {
+		return fmt.Errorf("no machine is called %s; \"status\" lists them", args[0])
 	}
-	return fmt.Errorf("no machine is called %s; \"status\" lists them", args[0])
-}
-
-func (l *lab) packet(args []string) error {
-	if len(args) < 3 || len(args) > 5 {
-		return errUsage
+	vsys := strings.Join(args[1:], "")
+	if vsys != "" && !slices.Contains(l.settings.vsys, vsys) {
+		return fmt.Errorf("no virtual system is called %s; there is %s", vsys, strings.Join(l.settings.vsys, ", "))
 	}
-	p := panosim.Packet{From: "untrust", To: "trust", SourcePort: 40000}
-	var err error
-	if p.Source, err = netip.ParseAddr(args[0]); err != nil {
-		return err
-	}
-	if p.Destination, err = netip.ParseAddr(args[1]); err != nil {
-		return err
-	}
-	port, err := strconv.ParseUint(args[2], 10, 16)
-	if err != nil {
-		return fmt.Errorf("port %q is not a number from 0 to 65535", args[2])
-	}
-	p.DestinationPort = uint16(port)
-	if len(args) > 3 {
-		p.From = args[3]
-	}
-	if len(args) > 4 {
-		p.To = args[4]
-	}
-	v := l.current.Packet(p)
-	l.say("%s by rule %s; %d log lines sent", v.Action, v.Rule, v.Lines)
+	l.current, l.vsys = l.devices()[i], vsys
+	l.say("commands are about this one now")
 	return nil
 }
 
@@ -131,7 +106,7 @@ func (l *lab) tag(args []string) error {
 			return err
 		}
 	}
-	return l.current.Register("", a, args[1], timeout)
+	return l.current.Register(l.vsys, a, args[1], timeout)
 }
 
 func (l *lab) untag(args []string) error {
@@ -142,7 +117,7 @@ func (l *lab) untag(args []string) error {
 	if err != nil {
 		return err
 	}
-	return l.current.Unregister("", a, strings.Join(args[1:], ""))
+	return l.current.Unregister(l.vsys, a, strings.Join(args[1:], ""))
 }
 
 func (l *lab) rules(args []string) error {
@@ -199,13 +174,6 @@ func (l *lab) jobs([]string) error {
 	l.say("%d jobs", len(jobs))
 	return nil
 }
-
-func (l *lab) config([]string) error {
-	l.say("%s", l.current.Running())
-	return nil
-}
-
-func (l *lab) commit([]string) error { return l.current.Commit("admin") }
 
 func (l *lab) fault(args []string) error {
 	if len(args) == 0 || len(args) > 3 {
