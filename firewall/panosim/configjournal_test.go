@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -220,6 +221,20 @@ func FuzzConfigCall(f *testing.F) {
 			t.Errorf("reverted, the candidate is not the running configuration: %s", s.Candidate())
 		}
 	})
+}
+
+// Text in very many pieces, as in a long list that is written one entry a line, takes no more than its length.
+func TestTextInPieces(t *testing.T) {
+	const pieces = 300_000
+	began := time.Now()
+	e, err := parseConfig("<a>" + strings.Repeat("x<!---->", pieces) + "</a>")
+	if err != nil || len(e.text) != pieces {
+		t.Errorf("error %v", err)
+	}
+	// Where each piece is added to all before it, it is many times that.
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("%d pieces took %v", pieces, took)
+	}
 }
 
 // What is not committed is read while it is committed: under the race detector this is what fails.

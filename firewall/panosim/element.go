@@ -44,11 +44,17 @@ func parseConfig(document string) (*element, error) {
 	})
 }
 
+// openElement is one whose end has not been read. Its text may come in very many pieces, between children or comments.
+type openElement struct {
+	*element
+	pieces strings.Builder
+}
+
 // readElement reads a document of exactly one element; tidy prepares the text of each.
 func readElement(document string, tidy func(string) string) (*element, error) {
 	decoder := xml.NewDecoder(strings.NewReader(document))
-	root := &element{}
-	open := []*element{root}
+	root := &openElement{element: &element{}}
+	open := []*openElement{root}
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
@@ -65,18 +71,18 @@ func readElement(document string, tidy func(string) string) (*element, error) {
 			}
 			child := newElement(t)
 			top.children = append(top.children, child)
-			open = append(open, child)
+			open = append(open, &openElement{element: child})
 		case xml.EndElement:
-			top.text = tidy(top.text)
+			top.text = tidy(top.pieces.String())
 			if len(top.children) > 0 {
 				top.text = strings.TrimSpace(top.text)
 			}
 			open = open[:len(open)-1]
 		case xml.CharData:
-			top.text += string(t)
+			top.pieces.Write(t) // never fails
 		}
 	}
-	if len(root.children) != 1 || strings.TrimSpace(root.text) != "" {
+	if len(root.children) != 1 || strings.TrimSpace(root.pieces.String()) != "" {
 		return nil, fmt.Errorf("read XML: expected one element, found %d", len(root.children))
 	}
 	return root.children[0], nil
