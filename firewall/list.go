@@ -95,11 +95,12 @@ func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Repo
 	if !full && now == l.print {
 		return nil
 	}
-	want := prefixSet(desired)
-	if !full && l.gap(want) == (gap{}) { // fetched when it served this already
-		l.note(want, report)
-		l.print, l.failed = now, nil
-		return nil
+	if !full && len(desired) == l.held.valid { // perhaps it fetched when the list served this already
+		if want := prefixSet(desired); l.gap(want) == (gap{}) {
+			l.failed = nil
+			l.level(want, now, report)
+			return nil
+		}
 	}
 	if !l.asked.IsZero() {
 		if report.Waiting = max(l.opts.RefreshInterval-l.device.opts.Now().Sub(l.asked), 0); report.Waiting > 0 {
@@ -113,20 +114,28 @@ func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Repo
 		return err
 	}
 	l.stale, report.Full = false, true
+	want := prefixSet(desired)
 	l.believe(want)
-	g := l.gap(want)
-	l.note(want, report)
-	switch {
+	switch g := l.gap(want); {
 	case fetched != nil:
 		l.failed = fetched
 	case g == gap{}:
-		l.print = now
+		l.level(want, now, report)
+		return nil
 	case g.excused() && l.held.valid > 0:
 		report.Waiting = l.opts.RefreshInterval
 	default:
-		l.failed = l.mismatch(g, len(want))
+		l.failed = l.mismatch(g, l.served(len(want)))
 	}
+	l.note(want, report)
 	return l.failed
+}
+
+// level notes that the firewall holds what it should.
+func (l *List) level(want map[netip.Prefix]bool, print uint64, report *Report) {
+	l.note(want, report)
+	l.print = print
+	l.held.entries = l.ours // the same, kept once
 }
 
 // refresh has the list fetched, and reads what the firewall holds then, also if its job says that the fetch failed: that
@@ -160,9 +169,11 @@ func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.held, err = parseHeldList(list); err != nil {
+	held, err := parseHeldList(list)
+	if err != nil {
 		return nil, d.fail("read what the firewall holds of the list", &Error{Kind: KindMalformed, Text: err.Error()})
 	}
+	l.held = held
 	return fetched, nil
 }
 
@@ -174,20 +185,23 @@ func (d *Device) followRefresh(ctx context.Context, before []job) (fetched, err 
 	if err != nil {
 		return nil, err
 	}
-	well := len(begun) == 0
+	deadline, well := time.Now().Add(refreshDeadline), false
 	for _, j := range begun {
-		if j, err = d.waitJob(ctx, refreshWhat, j.id, refreshDeadline); err != nil {
-			return nil, err
-		}
-		if well = well || j.ok; !j.ok && fetched == nil {
+		j, e := d.waitJob(ctx, refreshWhat, j.id, time.Until(deadline))
+		switch {
+		case e != nil:
+			err = cmp.Or(err, e)
+		case j.ok:
+			well = true
+		default:
 			fetched = d.fail(refreshWhat, &Error{Kind: KindList,
 				Text: "the firewall could not fetch it: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
 		}
 	}
 	if well {
-		fetched = nil
+		return nil, nil
 	}
-	return fetched, nil
+	return fetched, err
 }
 
 // begunRefreshes looks for jobs that fetch lists and began since.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -252,21 +253,30 @@ func TestListWhoseJobFails(t *testing.T) {
 // Two virtual systems are told of the same change at the same time: neither takes the other's failure, or the other's end,
 // for its own.
 func TestListsThatAreFetchedAtTheSameTime(t *testing.T) {
-	l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = panosim.ListJobFails }, nil)
-	refreshed, others := false, 0
-	newFront(t, l.lab, func(_ http.ResponseWriter, _ *http.Request, form url.Values) bool {
-		switch cmd := form.Get("cmd"); {
-		case strings.Contains(cmd, "<external-list><refresh>"):
-			refreshed = true
-		case refreshed && strings.Contains(cmd, "<show><jobs><all>"):
-			others++
-			l.sim.AddJob("EDLRefresh", "admin")(false, "another list could not be fetched")
+	for _, well := range []bool{true, false} {
+		l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob, o.FetchTimeout = panosim.ListJobFails, 10*time.Second }, nil)
+		desired := l.serve("192.0.2.1/32")
+		l.listServer.mu.Lock() // nothing is served until ours was asked for
+		serve := sync.OnceFunc(l.listServer.mu.Unlock)
+		refreshed, asked := false, 0
+		newFront(t, l.lab, func(_ http.ResponseWriter, _ *http.Request, form url.Values) bool {
+			switch cmd := form.Get("cmd"); {
+			case strings.Contains(cmd, "<external-list><refresh>"):
+				refreshed = true
+			case refreshed && strings.Contains(cmd, "<show><jobs><all>"):
+				l.sim.AddJob("EDLRefresh", "admin")(well, "another list")
+			case strings.Contains(cmd, "<show><jobs><id>"):
+				if asked++; asked == 3 {
+					serve()
+				}
+			}
+			return false
+		})
+		l.list = l.newList(t, nil)
+		r, err := l.list.Reconcile(t.Context(), desired, false)
+		if serve(); err != nil || r.Standing != 1 || asked < 3 {
+			t.Errorf("another one ended, well: %v: %+v, %v, after %d questions", well, r, err, asked)
 		}
-		return false
-	})
-	l.list = l.newList(t, nil)
-	if r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil || r.Standing != 1 || others != 1 {
-		t.Fatalf("another one failed: %+v, %v", r, err)
 	}
 }
 
@@ -322,6 +332,16 @@ func TestListThatIsCut(t *testing.T) {
 			t.Errorf("%d served: %+v, %v", served, r, err)
 		}
 	}
+	// A block more is served in place of the one that was quiet longest, and has to be fetched.
+	l := newListLab(t, nil, func(o *firewall.ListOptions) { o.MaxEntries = 1 })
+	if _, err := l.list.Reconcile(t.Context(), append(l.serve("192.0.2.2/32"), firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.1/32")}), false); err != nil {
+		t.Fatal(err)
+	}
+	l.clock.move(time.Minute)
+	desired := append(l.serve("192.0.2.3/32"), firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.2/32")}, firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.1/32")})
+	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || fmt.Sprint(prefixes(r.Registered), r.Gone) != "[192.0.2.3/32] [192.0.2.2/32]" {
+		t.Errorf("a block more: %+v, %v", r, err)
+	}
 	for _, overflow := range []panosim.ListOverflow{panosim.ListOverflowIgnored, panosim.ListOverflowSilent} {
 		l := newListLab(t, func(o *panosim.Options) { o.MaxListEntries, o.Dialect.ListOverflow = 2, overflow }, nil)
 		r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"), false)
@@ -352,6 +372,33 @@ func TestListOfWhichOnlyAPartIsShown(t *testing.T) {
 	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"), false)
 	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 4 (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
 		t.Fatalf("one too few: %+v, %v", r, err)
+	}
+}
+
+// An answer that cannot be read says nothing about what the firewall holds.
+func TestListWithoutANumber(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	f := newFront(t, l.lab, nil)
+	l.list = l.newList(t, nil)
+	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
+	if _, err := l.list.Reconcile(t.Context(), desired, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, number := range []string{"", "<total-valid>-1</total-valid>", "<total-valid>many</total-valid>"} {
+		f.set(func(w http.ResponseWriter, _ *http.Request, form url.Values) bool {
+			return strings.Contains(form.Get("cmd"), "<external-list><show>") &&
+				say(w, `<response status="success"><result><external-list>`+number+`</external-list></result></response>`)
+		})
+		l.clock.move(time.Minute)
+		r, err := l.list.Reconcile(t.Context(), desired, true)
+		if firewall.Kind(err) != firewall.KindMalformed || r.Standing != 2 || len(r.Gone)+len(r.Unregistered) > 0 {
+			t.Errorf("%q: %+v, %v", number, r, err)
+		}
+	}
+	f.set(nil)
+	l.clock.move(time.Minute)
+	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || !r.Full || len(r.Registered) > 0 {
+		t.Errorf("asked again: %+v, %v", r, err)
 	}
 }
 
