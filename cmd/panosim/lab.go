@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"activedefense/firewall/panosim"
 )
@@ -38,6 +40,7 @@ type lab struct {
 	current   device // what commands are about
 	vsys      string // of it, for packets and tags; "" is the first
 
+	log      *os.File // nil: none was asked for
 	watching sync.WaitGroup
 }
 
@@ -57,6 +60,9 @@ func newLab(s settings, p *printer) (l *lab, err error) {
 		return l, err
 	}
 	if err := l.readKey(); err != nil {
+		return l, err
+	}
+	if err := l.openLog(); err != nil {
 		return l, err
 	}
 	options.APIKey = l.key
@@ -147,6 +153,29 @@ func (l *lab) readKey() error {
 	return nil
 }
 
+func (l *lab) openLog() (err error) {
+	if l.settings.logFile == "" {
+		return nil
+	}
+	if l.log, err = os.OpenFile(l.settings.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
+		return fmt.Errorf("--log-file: %w", err)
+	}
+	return nil
+}
+
+// appendLog writes a line of syslog into the file that was asked for, with the time of receipt in place of the priority
+// and the time in its header, which has to be that of the format BSD.
+func (l *lab) appendLog(line []byte) {
+	_, message, ok := bytes.Cut(line, []byte(">"))
+	if l.log == nil || !ok || len(message) < len(time.Stamp) {
+		return
+	}
+	text := time.Now().Format(time.RFC3339Nano) + strings.TrimRight(string(message[len(time.Stamp):]), "\r\n")
+	if _, err := l.log.WriteString(text + "\n"); err != nil {
+		l.printer.line("panosim", "error: --log-file: %v", err)
+	}
+}
+
 // address is where the nth machine listens.
 func (s settings) address(n int) (string, error) {
 	host, port, err := net.SplitHostPort(s.listen)
@@ -171,7 +200,10 @@ func (l *lab) start(n int, name, serial string, o panosim.Options, start func(pa
 	}
 	o.Hostname, o.Serial = name, serial
 	o.OnChange = func(c panosim.Change) { l.printer.change(name, c) }
-	o.OnLog = func(line []byte) { l.printer.line(name, "log %s", strings.TrimSpace(string(line))) }
+	o.OnLog = func(line []byte) {
+		l.printer.line(name, "log %s", strings.TrimSpace(string(line)))
+		l.appendLog(line)
+	}
 	s, err := start(o)
 	switch {
 	case err != nil && o.Config != "":
@@ -251,10 +283,14 @@ func (l *lab) close() error {
 		d.Close()
 	}
 	l.watching.Wait()
-	if l.temporary {
-		return os.RemoveAll(l.directory)
+	var errs []error
+	if l.log != nil {
+		errs = append(errs, l.log.Close())
 	}
-	return nil
+	if l.temporary {
+		errs = append(errs, os.RemoveAll(l.directory))
+	}
+	return errors.Join(errs...)
 }
 
 // introduce says what a client needs to know.

@@ -54,6 +54,7 @@ type settings struct {
 	listen, version, model, dialect  string
 	vsys, users                      []string
 	directory, keyFile, config       string
+	logFile                          string
 	panoramaConfig                   string
 	latency, commitTime, restartTime time.Duration
 	pair, panorama                   bool
@@ -68,6 +69,9 @@ It prints where it listens, and the files with the API key and with the certific
 
   curl --cacert CA-FILE -H "X-PAN-KEY: $(cat KEY-FILE)" \
        --data-urlencode 'cmd=<show><system><info/></system></show>' 'https://ADDRESS/api/?type=op'
+
+To see a whole loop without a syslog server, give --log-file a file that the other program reads; make the policy, and
+then try "scan 203.0.113.66 198.51.100.7", "tags" and "packet 203.0.113.66 198.51.100.7 443".
 
 Where nobody knows for certain how PAN-OS behaves, --dialect chooses, with names as in
 "duplicates=others-applied,limit=per-entry-error"; a wrong name lists the right ones.
@@ -98,6 +102,7 @@ func command(in io.Reader, out io.Writer) *cobra.Command {
 	f.StringVar(&s.directory, "dir", "", "`DIRECTORY` for the key and the certificate authority (default: a temporary one, removed at the end)")
 	f.StringVar(&s.keyFile, "key-file", "", "`FILE` with the API key; written if it is not there (default: api.key in --dir)")
 	f.StringVar(&s.config, "config", "", "`FILE` with the running configuration, <config>...</config> (default: two zones and no rule)")
+	f.StringVar(&s.logFile, "log-file", "", "`FILE` to which the lines that go to syslog servers are appended as well, as rsyslog would write them there")
 	f.StringVar(&s.dialect, "dialect", "plain", "`DIALECT`: how it behaves where no source is certain")
 	f.DurationVar(&s.latency, "latency", 0, "how long every call takes at least, as 5ms")
 	f.DurationVar(&s.commitTime, "commit-time", 5*time.Second, "how long a commit takes")

@@ -306,6 +306,38 @@ func TestVirtualSystems(t *testing.T) {
 	p.expect(`register vsys1 203\.0\.113\.67/32 bad`)
 }
 
+const logging = `<config><shared><log-settings>
+<syslog><entry name="host"><server><entry name="host"><server>127.0.0.1</server><transport>UDP</transport><port>9</port><format>BSD</format><facility>LOG_USER</facility></entry></server></entry></syslog>
+<profiles><entry name="all"><match-list><entry name="traffic"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>host</member></send-syslog></entry></match-list></entry></profiles>
+</log-settings></shared><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1"><rulebase><security><rules>
+<entry name="deny"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>deny</action><log-setting>all</log-setting></entry>
+</rules></security></rulebase></entry></vsys></entry></devices></config>`
+
+// The file holds what a syslog server would have written: the time of receipt, the host, the message.
+func TestLogFile(t *testing.T) {
+	dir := t.TempDir()
+	config, file := filepath.Join(dir, "config.xml"), filepath.Join(dir, "fw.log")
+	if err := os.WriteFile(config, []byte(logging), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("before\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, ended := within(t, "--config", config, "--log-file", file)
+	p.expect(`CA file`)
+	p.command("scan 203.0.113.66 198.51.100.7 2")
+	p.expect(`deny by rule deny; 1 log lines sent`)
+	p.expect(`deny by rule deny; 1 log lines sent`)
+	p.command("quit")
+	if code := <-ended; code != 0 {
+		t.Errorf("ended with %d", code)
+	}
+	line := `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) lab-fw-01 .*203\.0\.113\.66.*\n`
+	if got := p.read(file); !regexp.MustCompile(`^before\n` + line + line + `$`).MatchString(got) {
+		t.Errorf("the file: %s", got)
+	}
+}
+
 func TestWrongUsage(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
@@ -327,6 +359,7 @@ func TestWrongUsage(t *testing.T) {
 		"--config " + empty:                `--config: ` + empty + ` is empty`,
 		"--key-file " + empty:              `is empty; remove it`,
 		"--panorama-config " + empty:       `add --panorama`,
+		"--log-file " + dir:                `--log-file: open `,
 		"--no-such-flag":                   `unknown flag`,
 		"argument":                         `unknown command "argument"`,
 		"--dir " + empty + "/below --pair": `--dir: `,
