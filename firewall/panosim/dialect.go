@@ -231,6 +231,15 @@ const (
 	ListTargetSetting                     // target-vsys alone
 )
 
+// ListUse is which lists are fetched.
+type ListUse uint8
+
+// Documented is only that the entries of a list which no rule names do not count toward the platform's limit.
+const (
+	ListUseAll      ListUse = iota // those that are configured
+	ListUseInPolicy                // those that a rule of the running policy names; a refresh of another does nothing
+)
+
 // Groups is which dynamic address groups have members.
 type Groups uint8
 
@@ -302,6 +311,7 @@ type Dialect struct {
 	ListStopped  ListStopped
 	ListJob      ListJob
 	ListTarget   ListTarget
+	ListUse      ListUse
 	Groups       Groups
 	TimeReceived TimeReceived
 	ThreatFields ThreatFields

@@ -114,14 +114,28 @@ func (p *policy) listNamed(name string) (listID, bool) {
 	return listID{}, false
 }
 
+// fetchableLocked says whether the firewall fetches a list: one of type ip, that it has a use for.
+func (s *Sim) fetchableLocked(d listDefinition) bool {
+	return d.down("type", "ip") != nil && (s.dialect.ListUse == ListUseAll || s.usedListsLocked()[d.id])
+}
+
+// usedListsLocked gives the lists that rules name.
+func (s *Sim) usedListsLocked() map[listID]bool {
+	used := map[listID]bool{}
+	for _, vsys := range s.opts.VSys {
+		maps.Copy(used, s.policyLocked(vsys).used)
+	}
+	return used
+}
+
 // refreshListsLocked takes in a changed configuration: lists that are gone are forgotten, all others are fetched by
 // a job, as after a commit. The job's type is from memory.
 func (s *Sim) refreshListsLocked() {
 	var plans []listPlan
 	defined := map[listID]bool{}
 	for _, d := range s.definitionsLocked() {
-		if d.child("type").child("ip") != nil {
-			defined[d.id] = true
+		defined[d.id] = d.down("type", "ip") != nil
+		if s.fetchableLocked(d) {
 			plans = append(plans, s.planLocked(d))
 		}
 	}
@@ -140,7 +154,7 @@ func (s *Sim) FetchLists() {
 	now := s.opts.Now()
 	var plans []listPlan
 	for _, d := range s.definitionsLocked() {
-		if d.child("type").child("ip") == nil {
+		if !s.fetchableLocked(d) {
 			continue
 		}
 		l := s.plane.lists[d.id]
@@ -195,10 +209,7 @@ func (s *Sim) enforceListsLocked() {
 	if len(s.plane.lists) == 0 {
 		return
 	}
-	used := map[listID]bool{}
-	for _, vsys := range s.opts.VSys {
-		maps.Copy(used, s.policyLocked(vsys).used)
-	}
+	used := s.usedListsLocked()
 	room := s.opts.MaxListEntries
 	for _, d := range s.definitionsLocked() {
 		l := s.plane.lists[d.id]

@@ -79,7 +79,7 @@ func (s *Sim) refreshList(c *call, command *element) answer {
 		return *refusal
 	}
 	var plans []listPlan
-	if d.kind().name == "ip" {
+	if s.fetchableLocked(d) {
 		plans = append(plans, s.planLocked(d))
 	}
 	s.addJobLocked("EDLRefresh", c.admin, func(ctx context.Context) jobResult { return s.fetchAll(ctx, plans) })
