@@ -78,17 +78,37 @@ func (s *Sim) Restart(o RestartOptions) *Restart {
 	return r
 }
 
+// portPause is how long a restart waits for its port, by the wall clock, before it tries again: while the firewall is
+// down another process may get the port, if only for a connection of its own.
+const portPause = 20 * time.Millisecond
+
 // run goes through the phases by the clock.
 func (r *Restart) run(o RestartOptions) {
 	for p := PhaseDown; p != PhaseUp; {
 		if !r.sim.wait(context.Background(), o.duration(p)) {
 			return
 		}
-		var err error
-		if p, err = r.Next(); err != nil {
-			return
+		next, err := r.Next()
+		for err != nil {
+			if errors.Is(err, errOverrun) || !r.sim.wait(context.Background(), portPause) {
+				return
+			}
+			err = r.listen()
 		}
+		p = next
 	}
+}
+
+// listen tries once more to have the firewall listen, if this is still the restart that decides.
+func (r *Restart) listen() error {
+	b := &r.sim.boot
+	b.mu.Lock()
+	current := b.current == r
+	b.mu.Unlock()
+	if !current {
+		return errOverrun
+	}
+	return r.sim.Up()
 }
 
 // Phase is the phase of the firewall now.

@@ -3,6 +3,7 @@ package panosim
 import (
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -88,6 +89,27 @@ func TestRestartByTheClock(t *testing.T) {
 	// A firewall that is closed while it restarts leaves nothing running.
 	s.Restart(RestartOptions{Down: time.Hour})
 	s.Close()
+}
+
+func TestRestartWaitsForItsPort(t *testing.T) {
+	s := start(t, Options{})
+	r := s.Restart(RestartOptions{Down: 20 * time.Millisecond, Gateway: time.Millisecond, Locked: time.Millisecond})
+	other, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the firewall wants its port", func() bool { return r.Phase() == PhaseGateway })
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-r.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("a restart that found its port taken never ends")
+	}
+	if got := newPeer(t, s).op(showInfo); !strings.Contains(got, "success") {
+		t.Errorf("up: %s", got)
+	}
 }
 
 func TestRestartDuringARestart(t *testing.T) {
