@@ -411,6 +411,10 @@ func verifyCases() []verifyCase {
 			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), validMembers("<valid-members><member>203.0.113.66</member></valid-members>"),
 		}, fail(CheckList, "1 of 3 entries is missing"), ""},
 		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no number of valid entries"), ""},
+		{"list-unused", "no rule names the list, which was never fetched", []change{
+			in(block, swap("<member>active-defense-list</member>", "")), swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"),
+			validMembers("<invalid-members><member>Couldn't connect to server</member></invalid-members>"),
+		}, nil, ""},
 		{"list-failed", "the last fetch of the list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>active-defense-list: Unable to fetch external list. Using old copy for refresh.</line></details>")}, fail(CheckList, "Unable to fetch"), ""},
 		{"list-another-failed", "the last fetch of some list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>Unable to fetch external list</line></details>")}, warn(CheckList, "perhaps of this one"), ""},
 		{"list-empty", "nothing is blocked, and the list holds its one harmless line", []change{

@@ -39,15 +39,16 @@ func (v *verifier) listSource(r *report) {
 		return
 	}
 	name := lists[0].attr("name")
-	if inRule := map[string]bool{name: true}; !slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, inRule) }) {
-		r.note("no rule names the list %s, so that it blocks nothing and is not fetched", quoteAll([]string{name}))
-	}
 	v.listAuthority(r, lists[0])
 	if !v.want.CertificateEnds.IsZero() {
 		if left := v.want.CertificateEnds.Sub(v.want.Now); left < certificateMargin {
 			r.fail("Renew the certificate in edl.tls; our own renews itself while the daemon runs. After its end firewalls stop enforcing the list.",
 				"the certificate of our list ends on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
 		}
+	}
+	if inRule := map[string]bool{name: true}; !slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, inRule) }) {
+		r.note("no rule names the list %s, so that it blocks nothing and need not be fetched", quoteAll([]string{name}))
+		return
 	}
 	v.lastFetch(r, name)
 	v.listEntries(r, name)
