@@ -160,24 +160,23 @@ func TestAListIsFetchedAndEnforced(t *testing.T) {
 }
 
 func TestAListThatNoRuleNames(t *testing.T) {
-	l := newListServer(t, time.Time{})
-	l.set(200, "192.0.2.1\n")
-	without := deviceConfig(authorityXML(l.authority)+listXML("bl", l.URL+"/list.txt", profiled), "", ruleXML("rest", "allow", ""))
 	for use, want := range map[ListUse]int{ListUseAll: 1, ListUseInPolicy: 0} {
-		before := l.requests()
-		s := start(t, Options{Config: without, Dialect: Dialect{ListUse: use}})
+		l := newListServer(t, time.Time{})
+		l.set(200, "192.0.2.1\n")
+		shared := authorityXML(l.authority) + listXML("bl", l.URL+"/list.txt", profiled)
+		s := start(t, Options{Config: deviceConfig(shared, "", ruleXML("rest", "allow", "")), Dialect: Dialect{ListUse: use}})
 		s.FetchLists()
-		if got := l.requests() - before; got != want {
+		if got := l.requests(); got != want {
 			t.Errorf("%s: fetched %d times", s.opts.Dialect, got)
 		}
 		newPeer(t, s).refresh("bl")
-		if got := l.requests() - before; got != 2*want {
+		if got := l.requests(); got != 2*want {
 			t.Errorf("%s: fetched %d times with a refresh", s.opts.Dialect, got)
 		}
 		if st := state(t, s, "bl"); st.InPolicy || st.Entries != want || st.Failure != "" {
 			t.Errorf("%s: %+v", s.opts.Dialect, st)
 		}
-		commitConfig(t, s, deviceConfig(authorityXML(l.authority)+listXML("bl", l.URL+"/list.txt", profiled), "", listRules()))
+		commitConfig(t, s, deviceConfig(shared, "", listRules()))
 		until(t, "the list is fetched once a rule names it", func() bool { return ruleFor(s, "192.0.2.1") == "block" })
 	}
 }
