@@ -439,6 +439,11 @@ func TestLocks(t *testing.T) {
 	pend(t, s, "admin", "a")
 	expect(t, "commit over a commit lock", p.commit("", "<commit/>"), refused(14, "Other administrators are holding commit locks."))
 	expect(t, "take it", lockOf("vsys1", "<request><commit-lock><add/></commit-lock></request>"), `<response status="error"><msg><line>Commit lock is already held by bob</line></msg></response>`)
+	const takeAway = "<request><config-lock><remove><admin>bob</admin></remove></config-lock></request>"
+	s.SetRole("admin", RightOperation)
+	expect(t, "take another's away without being a superuser", lockOf("vsys2", takeAway), `<response status="error"><msg><line>Config for scope vsys2 is currently locked by bob</line></msg></response>`)
+	s.SetRole("admin")
+	expect(t, "take another's away", lockOf("vsys2", takeAway), `<response status="success"><result>Config lock released for bob</result></response>`)
 	expect(t, "give back what another holds", lockOf("vsys1", "<request><commit-lock><remove/></commit-lock></request>"), `<response status="error"><msg><line>Commit lock is not currently held by admin</line></msg></response>`)
 	if err := s.Commit("bob"); err != nil {
 		t.Fatal(err)

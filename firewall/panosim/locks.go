@@ -124,7 +124,8 @@ func (s *Sim) requestLock(c *call, what *element, commit bool) answer {
 		return s.addLockLocked(wanted)
 	}
 	if remove := what.child("remove"); remove != nil {
-		if owner := remove.value("admin"); owner != "" {
+		// The lock of another administrator is for superusers to take away.
+		if owner := remove.value("admin"); owner != "" && s.superuserLocked(c.admin) {
 			wanted.admin = owner
 		}
 		return s.removeLockLocked(wanted)
