@@ -64,7 +64,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	if err != nil {
 		return nil, err
 	}
-	want := expectation(cfg, fw, nil, time.Now())
+	want := expectation(cfg, fw, nil, nil, time.Now())
 	want.MayProvision = true
 	if want.ListURL != "" && want.CA == nil && cfg.EDL.TLS.CertFile == "" {
 		return nil, fmt.Errorf("the CA of the list cannot be read from %s: start the daemon once, which makes it, and run this as its account or as root",

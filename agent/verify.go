@@ -37,11 +37,11 @@ const (
 type Check = firewall.Check
 
 // expectation is what a firewall of the configuration shall be like.
-func expectation(cfg *config.Config, fw config.Firewall, entries []firewall.Entry, now time.Time) firewall.Expectation {
+func expectation(cfg *config.Config, fw config.Firewall, entries, released []firewall.Entry, now time.Time) firewall.Expectation {
 	want := firewall.Expectation{
 		Mode: fw.Mode, Names: firewall.NamesFor(fw.Tag), InternetZones: fw.InternetZones, SyslogAddress: fw.SyslogAddress,
 		Formats: formats(cfg.Inputs),
-		Entries: entries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,
+		Entries: entries, Released: released, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,
 	}
 	if cfg.EDL.Listen == "" {
 		return want
@@ -85,7 +85,7 @@ func formats(inputs []config.Input) firewall.Formats {
 type policies struct {
 	name   string
 	device *firewall.Device
-	want   func() firewall.Expectation
+	want   func(ctx context.Context) firewall.Expectation
 	log    zerolog.Logger
 	now    func() time.Time
 	timer  func(time.Duration) timer // newTimer
@@ -133,7 +133,7 @@ func (p *policies) run(ctx context.Context) error {
 func (p *policies) verifyOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	want := p.want()
+	want := p.want(ctx)
 	checks := firewall.Verify(p.device.Facts(ctx, want), want)
 	if ctx.Err() != nil {
 		return
@@ -190,8 +190,9 @@ func (a *Agent) newPolicies(fw config.Firewall, e *enforcer) ([]*policies, error
 		}
 		p := &policies{
 			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now, timer: newTimer, wakeup: make(chan struct{}, 1),
-			want: func() firewall.Expectation {
-				return expectation(a.cfg, fw, notBefore(e.desired().entries, a.started), a.now())
+			want: func(ctx context.Context) firewall.Expectation {
+				released, _ := releasedLately(ctx, a.store.Load(), a.now()) // without it, more is warned of
+				return expectation(a.cfg, fw, notBefore(e.desired().entries, a.started), released, a.now())
 			},
 		}
 		e.back = append(e.back, p.wake)
@@ -216,6 +217,10 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	if err != nil {
 		return nil, err
 	}
+	released, err := releasedLately(ctx, opts.Store, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	open := newDevices(opts.Version, newCallCounts(), time.Now)
 	type look struct {
 		device *firewall.Device
@@ -232,7 +237,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 		}
 		for _, device := range members {
 			defer device.Close()
-			looks = append(looks, look{device, expectation(cfg, fw, entries, time.Now())})
+			looks = append(looks, look{device, expectation(cfg, fw, entries, released, time.Now())})
 		}
 	}
 	if len(looks) == 0 {
@@ -272,6 +277,22 @@ func blockedNow(ctx context.Context, cfg *config.Config, st *store.Store) ([]fir
 		entries = append(entries, firewall.Entry{Prefix: e.Address, Since: e.BlockedAt, Until: e.ReleaseAt(cfg.Blacklist.ReleaseAfter)})
 		return nil
 	})
+	return entries, err
+}
+
+// lately is how long ago a release matters to the checks.
+const lately = 15 * time.Minute
+
+// releasedLately reads what was released a while ago.
+func releasedLately(ctx context.Context, st *store.Store, now time.Time) ([]firewall.Entry, error) {
+	if st == nil {
+		return nil, nil
+	}
+	released, err := st.Released(ctx, now.Add(-lately))
+	entries := make([]firewall.Entry, 0, len(released))
+	for _, e := range released {
+		entries = append(entries, firewall.Entry{Prefix: e.Address, Until: e.ReleasedAt})
+	}
 	return entries, err
 }
 

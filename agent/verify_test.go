@@ -39,7 +39,7 @@ func newPolicyTest(t *testing.T) *policyTest {
 	t.Cleanup(device.Close)
 	p.sim = sim
 	p.policies = &policies{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: make(chan struct{}, 1),
-		want: func() firewall.Expectation {
+		want: func(context.Context) firewall.Expectation {
 			return firewall.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
 		},
 		timer: func(d time.Duration) timer {

@@ -98,6 +98,17 @@ func (s *Store) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) erro
 	}
 }
 
+// Released gives the entries that were released at that time or later, in the order of their release.
+func (s *Store) Released(ctx context.Context, since time.Time) (list []Entry, err error) {
+	err = s.view(ctx, "read what was released", func(ctx context.Context, tx *sql.Tx) error {
+		return eachEntry(ctx, tx, func(e *Entry) error {
+			list = append(list, *e)
+			return nil
+		}, `SELECT `+entryColumns+` FROM blacklist WHERE released_at >= $1 ORDER BY released_at, id`, s.stamp(clamp(since)))
+	})
+	return list, err
+}
+
 // entriesBefore gives a page of the entries that w selects and whose id is lower, newest first: whoever
 // looks at them for hours keeps no reading open (see searchPage).
 func (s *Store) entriesBefore(ctx context.Context, w where, id int64) (page []Entry, err error) {

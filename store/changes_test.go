@@ -53,6 +53,24 @@ func TestChanges(t *testing.T) {
 	})
 }
 
+func TestReleased(t *testing.T) {
+	onBoth(t, func(t *testing.T, db database) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at), block("203.0.113.2", at), block("203.0.113.3", at), block("203.0.113.4", at)}})
+		for address, when := range map[string]time.Time{"203.0.113.1": at.Add(2 * time.Minute), "203.0.113.2": at.Add(time.Minute), "203.0.113.3": at.Add(-time.Microsecond)} {
+			_, err := s.Release(ctx, prefix(address), ByOperator, "", when)
+			must(t, err)
+		}
+		list, err := s.Released(ctx, at)
+		must(t, err)
+		equal(t, "since then", prefixes(list), []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.1")})
+		list, err = s.Released(ctx, at.Add(time.Hour))
+		must(t, err)
+		equal(t, "since the last", list, []Entry(nil))
+	})
+}
+
 // Several agents and the command line write at once, several of them the same addresses. A reader that
 // only follows the changes must see, in the end, what the table says; nothing may fail or wait for ever.
 func TestNoChangeIsMissed(t *testing.T) {
