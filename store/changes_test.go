@@ -64,7 +64,9 @@ func TestReleased(t *testing.T) {
 		}
 		list, err := s.Released(ctx, at)
 		must(t, err)
-		equal(t, "since then", prefixes(list), []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.1")})
+		if len(list) != 2 || list[0].Address != prefix("203.0.113.2") || list[1].Address != prefix("203.0.113.1") || !list[0].ReleasedAt.Equal(at.Add(time.Minute)) {
+			t.Errorf("since then: %+v", list)
+		}
 		list, err = s.Released(ctx, at.Add(time.Hour))
 		must(t, err)
 		equal(t, "since the last", list, []Entry(nil))
