@@ -62,7 +62,7 @@ func (c *shiftedClock) add(d time.Duration) {
 func (f *fleet) start(name string, vsys ...string) *panosim.Sim {
 	f.t.Helper()
 	sim, err := panosim.Start(panosim.Options{
-		VSys: vsys, Serial: f.serial(name), Admin: "svc", Users: map[string]string{"svc": "right"}, Now: f.clock.now,
+		VSys: vsys, Serial: f.serial(name), Admin: "svc", Users: map[string]string{"svc": "right"}, Now: f.clock.now, MaxRegistered: 100_000,
 		OnChange: func(c panosim.Change) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
