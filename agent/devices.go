@@ -93,7 +93,7 @@ func (a *Agent) newEnforcers() ([]*enforcer, error) {
 func (a *Agent) newEnforcer(fw config.Firewall, members ...*firewall.Device) (*enforcer, error) {
 	name := members[0].Name()
 	e := newEnforcer(name, a.log.With().Str("firewall", name).Logger())
-	e.devices, e.state.Mode = members, fw.Mode
+	e.devices, e.paired, e.state.Mode = members, fw.PeerURL != "", fw.Mode
 	blocked := func() *snapshot { return a.feed.Load().current.Load() }
 	served := func() *snapshot { return a.feed.Load().served.Load() }
 	names := firewall.NamesFor(fw.Tag)

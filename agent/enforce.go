@@ -26,6 +26,8 @@ const (
 	// retryFirst and retryMost bound the wait after a failed pass.
 	retryFirst = time.Second
 	retryMost  = time.Minute
+	// standbyEvery is how often the passive member of a pair is tried that takes no tags: it may have become the active one.
+	standbyEvery = 5 * time.Second
 	// saveTimeout bounds noting in the store what a firewall holds, for which a stop waits.
 	saveTimeout = stopGrace
 	// namedRefusals is how many addresses are named in one log message.
@@ -43,6 +45,7 @@ type keeper interface {
 type enforcer struct {
 	name     string
 	devices  []*firewall.Device
+	paired   bool // devices are of a pair of high availability
 	keeper   keeper
 	fallback *fallback       // nil: no list is served, or it is the mode itself
 	sessions []*sessionEnder // one for each member; empty: sessions are left alone
@@ -73,7 +76,8 @@ func newEnforcer(name string, log zerolog.Logger) *enforcer {
 type FirewallStatus struct {
 	Name             string     `json:"name"`
 	Mode             string     `json:"mode"`
-	Up               bool       `json:"up"` // the last pass succeeded
+	Up               bool       `json:"up"`                // the last pass succeeded, or it stands by
+	Standby          bool       `json:"standby,omitempty"` // a passive member of a pair, which takes no tags until it is active
 	Error            string     `json:"error,omitempty"`
 	ErrorKind        string     `json:"error_kind,omitempty"`
 	ErrorSince       *time.Time `json:"error_since,omitempty"`
@@ -139,7 +143,7 @@ func (e *enforcer) run(ctx context.Context) error {
 // passes makes passes until ctx ends: at once when woken, a full one every reconcileEvery, and after a
 // failure with a growing wait, for ever.
 func (e *enforcer) passes(ctx context.Context) error {
-	full := true
+	full, level, standby := true, false, false
 	var lastFull time.Time
 	failures := 0
 	timer := e.timer(0)
@@ -149,35 +153,55 @@ func (e *enforcer) passes(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-e.wakeup:
-			if failures > 0 { // a wake-up does not shorten the wait of a broken firewall
+			if !level { // a wake-up does not shorten the wait of a broken firewall
 				continue
 			}
 		case <-timer.C:
+		}
+		if standby && e.stillPassive(ctx) { // one call, where a pass may read everything
+			timer.Reset(standbyEvery)
+			continue
 		}
 		if e.now().Sub(lastFull) >= reconcileEvery {
 			full = true
 		}
 		report, err := e.passOnce(ctx, full)
+		standby = e.standsBy(err)
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case standby:
+			full, level, failures = true, false, 0
+			timer.Reset(standbyEvery)
 		case err != nil:
 			failures++
-			full = true // what stands is in doubt
+			full, level = true, false // what stands is in doubt
 			timer.Reset(min(retryFirst<<min(failures-1, 6), retryMost))
 		default:
-			if failures > 0 || lastFull.IsZero() {
+			if !level {
 				for _, tell := range e.back {
 					tell()
 				}
 			}
-			failures = 0
+			level, failures = true, 0
 			if full {
 				lastFull, full = e.now(), false
 			}
 			timer.Reset(nextPass(report))
 		}
 	}
+}
+
+// standsBy tells whether a pass ended because the firewall is the passive member of a pair and takes no tags. That is no
+// trouble: the active one does, and it blocks.
+func (e *enforcer) standsBy(err error) bool {
+	return e.paired && len(e.devices) == 1 && firewall.Kind(err) == firewall.KindPassive
+}
+
+// stillPassive asks a firewall that stands by; trouble in asking is for a pass to find.
+func (e *enforcer) stillPassive(ctx context.Context) bool {
+	passive, err := e.devices[0].Passive(ctx)
+	return passive && err == nil
 }
 
 // nextPass is when the next pass comes if nobody wakes the enforcer.
@@ -273,9 +297,19 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 	}
 	s.Waiting, s.Fallback = r.Waiting.Seconds(), e.fallback != nil && e.fallback.active.Load()
 	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)
-	if err != nil {
+	standby := s.Standby
+	switch s.Standby = e.standsBy(err); {
+	case s.Standby:
+		if !standby {
+			e.log.Info().Msg("this member of the pair is passive and takes no tags; it is brought level when it becomes active")
+		}
+		s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
+		return
+	case err != nil:
 		e.failed(s, err, now)
 		return
+	case standby:
+		e.log.Info().Msg("this member of the pair takes tags now, and is level with the blacklist")
 	}
 	if s.Failures > 0 {
 		e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and level with the blacklist")

@@ -243,6 +243,72 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	}
 }
 
+// A passive member of a pair that takes no tags is in no trouble: it waits until it is the active one.
+func TestAPassiveMemberThatTakesNoTagsStandsBy(t *testing.T) {
+	e := newEnforceTest(t)
+	active, err := panosim.Start(panosim.Options{Now: e.clock.now, Serial: "007000000000002"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(active.Close)
+	pair := panosim.Pair(active, e.sim, panosim.PairOptions{})
+	e.sim.SetDialect(panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused})
+	e.paired = true
+	e.want("203.0.113.1/32")
+	e.start()
+	for range 3 {
+		if d := e.passed(); d != standbyEvery {
+			t.Fatalf("it waits %s", d)
+		}
+		e.elapse(standbyEvery)
+	}
+	if d := e.passed(); d != standbyEvery || e.passes.Load() != 1 {
+		t.Errorf("it waits %s, after %d passes", d, e.passes.Load())
+	}
+	if st := e.status(); !st.Up || !st.Standby || st.Failures != 0 || st.Error != "" {
+		t.Errorf("status %+v", st)
+	}
+	if n := e.log.count(`"level":"error"`); n != 0 {
+		t.Errorf("%d errors are logged", n)
+	}
+	if err := pair.Failover(); err != nil {
+		t.Fatal(err)
+	}
+	e.elapse(standbyEvery)
+	if d := e.passed(); d != renewEvery {
+		t.Errorf("active, it waits %s", d)
+	}
+	e.expect("it is active", "203.0.113.1/32")
+	if st := e.status(); !st.Up || st.Standby || st.Tags != 1 {
+		t.Errorf("status %+v", st)
+	}
+	for _, text := range []string{"takes no tags", "takes tags now"} {
+		if n := e.log.count(text); n != 1 {
+			t.Errorf("%q is logged %d times", text, n)
+		}
+	}
+}
+
+// A firewall whose peer is not in the configuration blocks nothing while it takes no tags; that is trouble.
+func TestAPassiveFirewallWithoutItsPeerIsInTrouble(t *testing.T) {
+	e := newEnforceTest(t)
+	active, err := panosim.Start(panosim.Options{Now: e.clock.now, Serial: "007000000000002"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(active.Close)
+	panosim.Pair(active, e.sim, panosim.PairOptions{})
+	e.sim.SetDialect(panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused})
+	e.want("203.0.113.1/32")
+	e.start()
+	if d := e.passed(); d != retryFirst {
+		t.Errorf("it waits %s", d)
+	}
+	if st := e.status(); st.Up || st.Standby || st.ErrorKind != firewall.KindPassive || !strings.Contains(st.Error, "passive device") {
+		t.Errorf("status %+v", st)
+	}
+}
+
 func TestAHangingFirewallDelaysNoOtherAndNoStop(t *testing.T) {
 	hanging, other := newEnforceTest(t), newEnforceTest(t)
 	hanging.sim.SetFault(panosim.Fault{Effect: panosim.Hang, Delay: time.Hour})

@@ -52,12 +52,13 @@ func (f *fallback) judge(r firewall.Report, err error) {
 	}
 }
 
-// needed tells whether the firewall answers, and refuses; or does not take everything.
+// needed tells whether the firewall answers, and refuses; or does not take everything. A passive member decides about no
+// traffic.
 func (f *fallback) needed(r firewall.Report, err error) bool {
 	switch firewall.Kind(err) {
 	case "":
 		return len(r.Unsupported)+len(r.Refused) > 0
-	case firewall.KindUnreachable, firewall.KindTimeout, firewall.KindTLS, firewall.KindAuth, firewall.KindCanceled:
+	case firewall.KindUnreachable, firewall.KindTimeout, firewall.KindTLS, firewall.KindAuth, firewall.KindPassive, firewall.KindCanceled:
 		return false
 	}
 	return true

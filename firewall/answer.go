@@ -37,6 +37,10 @@ func (h head) ok() bool {
 	return h.Code == 0 || h.Code == 7 || h.Code == 19 || h.Code == 20
 }
 
+// codePassive: "running a command that is not allowed on a passive device" (PAN-OS documentation, "PAN-OS XML API Error
+// Codes").
+const codePassive = 15
+
 // err gives the refusal as an error without a firewall's name; nil if h is none.
 func (h head) err() *Error {
 	if h.ok() {
@@ -53,6 +57,8 @@ func (h head) err() *Error {
 		e.Kind = KindCapacity
 	case busy(reason):
 		e.Kind = KindBusy
+	case h.Code == codePassive:
+		e.Kind = KindPassive
 	}
 	if e.Text == "" {
 		e.Text = "PAN-OS answered status " + strconv.Quote(h.Status) + " without a reason"

@@ -53,6 +53,7 @@ type Facts struct {
 	VSys     string
 
 	insecure bool // its certificate was not verified
+	standsBy bool // a passive member of a pair that takes no tags; only ModeTag
 	info     fact[Info]
 	version  version
 

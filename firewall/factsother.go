@@ -41,7 +41,7 @@ func (f *Facts) readRights(ctx context.Context, d *Device, want Expectation) {
 		_, err := d.call(ctx, CallRights, "try the right to send User-ID messages", func() ([]byte, error) {
 			return d.api.Uid(emptyMessage, d.opts.VSys, nil, nil)
 		})
-		f.rights.userID = granted(err)
+		f.rights.userID, f.standsBy = granted(err), Kind(err) == KindPassive
 	}
 	// "show config effective-running" needs a superuser; the element is one that every configuration has little of.
 	_, err := d.opIn(ctx, CallRights, "try a superuser's right",
@@ -59,7 +59,7 @@ func (f *Facts) readRights(ctx context.Context, d *Device, want Expectation) {
 // would not have looked at it without the right.
 func granted(err error) fact[bool] {
 	switch Kind(err) {
-	case "", KindAPI, KindBusy:
+	case "", KindAPI, KindBusy, KindPassive:
 		return learn(true, nil)
 	}
 	return learn(false, err)

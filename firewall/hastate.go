@@ -26,6 +26,12 @@ func writable(state string) bool {
 	return false
 }
 
+// Passive asks whether the firewall is a member of a pair that leaves the traffic to the other.
+func (d *Device) Passive(ctx context.Context) (bool, error) {
+	state, err := d.haState(ctx)
+	return err == nil && !writable(state), err
+}
+
 // mayWrite asks whether the configuration may be written on the firewall now.
 func (d *Device) mayWrite(ctx context.Context) error {
 	state, err := d.haState(ctx)

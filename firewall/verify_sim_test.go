@@ -358,6 +358,30 @@ func TestFactsUnknownVSys(t *testing.T) {
 	}
 }
 
+// A passive member that takes no tags is not found to lack any, nor the right to be sent them.
+func TestFactsOfAPassiveMember(t *testing.T) {
+	s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused, Groups: panosim.GroupsAll}})
+	s.sim.SetRole("admin", leastRole...)
+	s.want.Entries = append(s.want.Entries, Entry{Prefix: netip.MustParsePrefix("203.0.113.200/32")})
+	if c := result(s.verify(t.Context()), CheckMembers); c.Result != ResultFail {
+		t.Fatalf("alone: %+v", c)
+	}
+	active, err := panosim.Start(panosim.Options{Serial: "012801000002"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(active.Close)
+	active.SetRole("admin", leastRole...)
+	panosim.Pair(active, s.sim, panosim.PairOptions{})
+	checks := s.verify(t.Context())
+	if c := result(checks, CheckMembers); c.Result != ResultPass || !strings.Contains(c.Detail, "takes no tags") {
+		t.Errorf("passive: %+v", c)
+	}
+	if c := result(checks, CheckRole); c.Result != ResultPass {
+		t.Errorf("passive: %+v", c)
+	}
+}
+
 // No key and no password stands in what the checks say.
 func TestFactsKeepSecrets(t *testing.T) {
 	s := simulate(t, readFile(t, "base"), panosim.Options{})

@@ -128,6 +128,10 @@ func (v *verifier) dagMembers(r *report) {
 		v.doesNotApply(r)
 		return
 	}
+	if v.f.standsBy {
+		r.note("this member of the pair is passive and takes no tags now")
+		return
+	}
 	if r.unasked(v.f.policyError()) || r.unasked(v.f.members.err) {
 		return
 	}

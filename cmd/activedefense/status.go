@@ -164,7 +164,10 @@ func (a *app) statusFirewalls(s *agent.Status) error {
 	t := agent.NewTable(a.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
 	for _, f := range s.Firewalls {
 		state, trouble := "up", []string{}
-		if !f.Up {
+		switch {
+		case f.Standby:
+			state = "stands by"
+		case !f.Up:
 			state = "DOWN"
 		}
 		if f.Error != "" {

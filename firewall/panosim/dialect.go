@@ -335,5 +335,6 @@ type Dialect struct {
 
 	PairTags      PairTags
 	PassiveWrites PassiveWrites
+	PassiveTags   PassiveTags
 	PushedRules   PushedRules
 }

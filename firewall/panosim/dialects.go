@@ -115,7 +115,8 @@ func Dialects() []Dialect {
 		References: ReferencesAtCommit, LockedCommit: LockedCommitAllowed, LockReach: LockReachShared,
 		Busy: BusyRefuses, NoChanges: NoChangesSame, Details: DetailsNested, UnknownJob: UnknownJobQuery,
 		Renamed: RenamedLeaves, JobsOverReboot: JobsForgotten,
-		PairTags: PairTagsSynced, PassiveWrites: PassiveWritesLost, PushedRules: PushedRulesFolded,
+		PairTags: PairTagsSynced, PassiveWrites: PassiveWritesLost, PassiveTags: PassiveTagsRefused,
+		PushedRules: PushedRulesFolded,
 	})
 }
 

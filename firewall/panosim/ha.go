@@ -252,25 +252,26 @@ func (h *HA) check() {
 	changes.tell()
 }
 
-// textPassive is the refusal to change the configuration of a passive member. The code and what it is for are
+// textPassive is the refusal of what a passive member does not allow. The code and what it is for are
 // documented; the text is ours.
 const textPassive = "Operation denied: this command is not allowed on a passive device"
 
-// passiveRefuses says whether the call changes the configuration of a member on which that is not allowed.
+// passiveRefuses says whether the call is one that the firewall, being a passive member, does not allow.
 func (s *Sim) passiveRefuses(c *call) bool {
 	m := s.seat.Load()
 	if m == nil {
 		return false
 	}
 	s.mu.Lock()
-	allowed := s.dialect.PassiveWrites == PassiveWritesLost
+	forbidden := c.writes() && s.dialect.PassiveWrites == PassiveWritesRefused ||
+		c.form.Get("type") == "user-id" && s.dialect.PassiveTags == PassiveTagsRefused
 	s.mu.Unlock()
-	if allowed {
+	if !forbidden {
 		return false
 	}
 	m.pair.mu.Lock()
 	defer m.pair.mu.Unlock()
-	return m.state == HAPassive && c.writes()
+	return m.state == HAPassive
 }
 
 // writes says whether the call changes the configuration, committed or not.

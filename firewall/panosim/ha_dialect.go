@@ -18,6 +18,15 @@ const (
 	PassiveWritesLost                         // carried out, and overwritten with the next synchronisation
 )
 
+// PassiveTags is whether the passive member takes User-ID messages of its own.
+type PassiveTags uint8
+
+// Code 15 again: whether User-ID messages are among the commands that are not allowed, no source says.
+const (
+	PassiveTagsTaken   PassiveTags = iota
+	PassiveTagsRefused             // error 15
+)
+
 // PushedRules is where a firewall with several virtual systems shows the rules of Panorama's scope Shared.
 type PushedRules uint8
 
@@ -32,6 +41,7 @@ func (d Dialect) pairChoices() []choice {
 	return []choice{
 		{"pair-tags", int(d.PairTags), []string{"apart", "synced"}},
 		{"passive-writes", int(d.PassiveWrites), []string{"refused", "lost"}},
+		{"passive-tags", int(d.PassiveTags), []string{"taken", "refused"}},
 		{"pushed-rules", int(d.PushedRules), []string{"apart", "folded"}},
 	}
 }
@@ -41,6 +51,7 @@ func pairOddities() []Dialect {
 	return []Dialect{
 		{PairTags: PairTagsSynced},
 		{PassiveWrites: PassiveWritesLost},
+		{PassiveTags: PassiveTagsRefused},
 		{PushedRules: PushedRulesFolded},
 	}
 }

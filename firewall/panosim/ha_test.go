@@ -257,6 +257,9 @@ func TestPassiveMemberRefusesConfiguration(t *testing.T) {
 	if got := newPeer(t, b).uid(`<register>` + tags("192.0.2.1", "a") + `</register>`); got != emptyRegister {
 		t.Errorf("registering on the passive one: %s", got)
 	}
+	b.SetDialect(Dialect{PassiveTags: PassiveTagsRefused})
+	expect(t, "registering on a passive one that takes no tags",
+		ask(b, "type", "user-id", "cmd", "<uid-message><type>update</type><payload><register/></payload></uid-message>"), denied)
 	b.SetDialect(Dialect{PassiveWrites: PassiveWritesLost})
 	if got := ask(b, "type", "commit", "cmd", "<commit/>"); strings.Contains(got, `code="15"`) {
 		t.Errorf("the other dialect: %s", got)
