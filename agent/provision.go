@@ -71,6 +71,10 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 			filepath.Join(cfg.StateDir, edl.CAFile))
 	}
 	steps, err := device.Plan(ctx, want)
+	if firewall.Kind(err) == firewall.KindRole {
+		err = fmt.Errorf("%w; a plan needs an administrator whose role allows Configuration, and carrying it out Commit as well: "+
+			"firewall/README.md has the role, and the daemon's own need not have these rights", err)
+	}
 	if err != nil {
 		return nil, err
 	}

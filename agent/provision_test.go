@@ -36,6 +36,22 @@ func TestProvisionPlansTheOthersToo(t *testing.T) {
 	}
 }
 
+// The daemon's role need not allow what a plan needs, and whoever tries it with the daemon's key is told so.
+func TestProvisionWithTheDaemonsRoleSaysWhatIsMissing(t *testing.T) {
+	sim, err := panosim.Start(panosim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sim.Close)
+	sim.SetRole("admin", panosim.RightOperation, panosim.RightUserID)
+	cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{{Name: "fw1", URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
+		VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second}}}
+	_, err = Provision(t.Context(), cfg, ProvisionOptions{})
+	if firewall.Kind(err) != firewall.KindRole || !strings.Contains(err.Error(), "firewall fw1") || !strings.Contains(err.Error(), "role allows Configuration") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestNoPasswordInAnErrorOfKeygen(t *testing.T) {
 	for _, url := range []string{"https://svc:hidden@192.0.2.1", "https://svc:hidden@192.0.2.1:port", "http://:hidden@192.0.2.1"} {
 		_, err := MakeKey(context.Background(), KeyOptions{URL: url, Username: "svc", Password: "hidden"})

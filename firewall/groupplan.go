@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// maxMembers is how many members a static address group takes on most models (product specifications).
+// maxMembers is how many members we give a static address group: a bound of ours, for no source names that of the models.
 const maxMembers = 2500
 
 // nobody keeps the group from being empty, which PAN-OS refuses. It belongs to a documentation range.

@@ -249,3 +249,25 @@ func TestProvisionForTheDefaultFormat(t *testing.T) {
 		t.Errorf("still to do: %v", left)
 	}
 }
+
+// A plan names the zones that the firewall does not have, and makes rules for the others.
+func TestProvisionNamesUnknownZones(t *testing.T) {
+	for zones, rules := range map[string]bool{"wlan": false, "untrust wlan": true} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+			o.Config = `<config><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1"><zone><entry name="untrust"/><entry name="dmz"/></zone>` +
+				`</entry></vsys></entry></devices></config>`
+		})
+		l.want.InternetZones = strings.Fields(zones)
+		steps, err := l.device.Plan(t.Context(), l.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := slices.ContainsFunc(steps, func(s firewall.Step) bool {
+			return s.Action == firewall.ActionPerson && s.Object == "zones" && strings.Contains(s.Detail, `no zone "wlan"`) && strings.Contains(s.Detail, `"untrust", "dmz"`)
+		})
+		made := slices.ContainsFunc(steps, func(s firewall.Step) bool { return strings.HasPrefix(s.Object, "security rule") })
+		if !named || made != rules {
+			t.Errorf("internet zones %s: %v", zones, steps)
+		}
+	}
+}

@@ -22,8 +22,13 @@ func planProvision(f *Facts, want Expectation) []Step {
 	p.tag()
 	sources := p.source()
 	profile := p.forwarding(p.server())
+	if len(p.zones.unknown) > 0 {
+		p.person("zones", fmt.Sprintf("There is no zone %s on it, but %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
+	}
 	if len(p.zones.zones) == 0 {
-		p.person("zones", p.zonesRemedy())
+		if len(p.zones.unknown) == 0 {
+			p.person("zones", fmt.Sprintf("There is %s among %s. ", p.zones, zoneList(p.p.zones))+p.zonesRemedy())
+		}
 		return p.steps
 	}
 	p.dropBlocked(sources, profile)

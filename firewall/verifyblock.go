@@ -34,8 +34,9 @@ func (v *verifier) blockSource(r *report) {
 		if l := v.p.scopes.find(n.List, "external-list"); l.node != nil {
 			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + tidy(l.value("type", "ip", "url"), nil)
 		}
-		r.fail(c.or(fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile with our CA, every five minutes. ",
-			n.List, v.want.ListURL)+c.set("external-list %s type ip url %s recurring five-minute", word(n.List), v.want.ListURL)), "%s", text)
+		r.fail(c.or(v.profileClicks()+fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile %s, every five minutes. ",
+			n.List, v.want.ListURL, n.CertProf)+c.set("external-list %s type ip url %s certificate-profile %s recurring five-minute",
+			word(n.List), v.want.ListURL, word(n.CertProf))), "%s", text)
 	default:
 		text := "no dynamic address group has a filter that matches the tag " + quoteAll([]string{n.Tag}) + " alone"
 		if g := v.p.scopes.find(n.Group, "address-group"); g.child("dynamic") != nil {

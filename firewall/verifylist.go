@@ -63,8 +63,7 @@ func (v *verifier) listAuthority(r *report, list placed) {
 		return
 	}
 	n := v.want.Names
-	remedy := v.cli.or(fmt.Sprintf("Device > Certificate Management > Certificates > Import: our CA (state_dir/ca.crt) as %s; Certificate Profile > Add: name %s, CA %s; "+
-		"Objects > External Dynamic Lists > %s: Certificate Profile %s. ", n.CA, n.CertProf, n.CA, list.attr("name"), n.CertProf) +
+	remedy := v.cli.or(v.profileClicks() + fmt.Sprintf("Objects > External Dynamic Lists > %s: Certificate Profile %s. ", list.attr("name"), n.CertProf) +
 		v.cli.set("external-list %s type ip certificate-profile %s", word(list.attr("name")), word(n.CertProf)))
 	if profile == "" {
 		// Whether PAN-OS then fetches from anybody or not at all, no source settles; neither will do.
@@ -86,6 +85,13 @@ func (v *verifier) listAuthority(r *report, list placed) {
 	default:
 		r.note("the certificate profile %s holds our CA", quoteAll([]string{profile}))
 	}
+}
+
+// profileClicks makes the certificate profile that verifies our list. A certificate cannot be typed.
+func (v *verifier) profileClicks() string {
+	n := v.want.Names
+	return fmt.Sprintf("Device > Certificate Management > Certificates > Import: our CA (state_dir/ca.crt) as %s; Certificate Profile > Add: name %s, CA %s; ",
+		n.CA, n.CertProf, n.CA)
 }
 
 // lastFetch looks at the latest job that fetched lists. A job need not name its list; one that failed and names none
