@@ -292,6 +292,14 @@ func TestBrokenFirewallsDelayNoOtherAndRecoverByThemselves(t *testing.T) {
 	if n := f.log.count("firewall is back and level"); n != len(broken) {
 		t.Errorf("%d returns were logged, of %d firewalls", n, len(broken))
 	}
+	for name, sim := range f.sims {
+		if f.log.count(sim.Key()) > 0 {
+			t.Errorf("the log holds the key of %s", name)
+		}
+		if n := sim.Stats().Exposed; n > 0 {
+			t.Errorf("the key of %s stood in the URL or body of %d calls", name, n)
+		}
+	}
 }
 
 // lockoutOver is longer than the longest wait between two logins.

@@ -127,6 +127,9 @@ func storm(t *testing.T, mode string, seed uint64) {
 	if n := l.sim.Stats().MaxInFlight; n > 5 {
 		t.Errorf("%d calls in flight", n)
 	}
+	if n := l.sim.Stats().Exposed; n > 0 {
+		t.Errorf("the key stood in the URL or body of %d calls", n)
+	}
 	onceCommitted(t, l.sim.Jobs())
 }
 

@@ -206,11 +206,20 @@ func (w *world) start() *daemon {
 	w.t.Cleanup(func() {
 		d.cmd.Process.Kill()
 		<-d.done
+		w.secret("the daemon's log", d.log())
 		if w.t.Failed() {
 			w.t.Logf("the daemon's log:\n%s", tailOf(strings.Join(notBlocking(d.log()), "\n"), 4000))
 		}
 	})
 	return d
+}
+
+// secret makes sure that the firewall's key does not stand in what the program says.
+func (w *world) secret(what, text string) {
+	w.t.Helper()
+	if w.sim != nil && strings.Contains(text, w.sim.Key()) {
+		w.t.Errorf("%s holds the API key", what)
+	}
 }
 
 func tailOf(s string, n int) string {
@@ -325,6 +334,7 @@ func (w *world) run(args ...string) (stdout, stderr string, code int) {
 	if _, ok := err.(*exec.ExitError); err != nil && !ok {
 		w.t.Fatal(err)
 	}
+	w.secret("what it prints", out.String()+errOut.String())
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 

@@ -56,6 +56,9 @@ func TestWaysToAsk(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+	if n := s.Stats().Exposed; n != 3 {
+		t.Errorf("the key was exposed %d times, all but once it was", n)
+	}
 }
 
 // The vendor's example uploads the message as a file.

@@ -6,6 +6,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // Kinds of call, as Fault selects them and Stats counts them.
@@ -76,6 +78,19 @@ func (s *Sim) understand(w http.ResponseWriter, r *http.Request) *call {
 	}
 	c.classify()
 	return c
+}
+
+// exposed says whether the key stands anywhere but in the header.
+func (c *call) exposed() bool {
+	if c.key == "" {
+		return false
+	}
+	for _, values := range c.form {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, c.key) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // parseForm fills r.Form from the query and the body; a file that was uploaded without a cmd is the cmd, as the

@@ -13,6 +13,7 @@ type Stats struct {
 	MaxInFlight int            // most calls in progress at once
 	Largest     int64          // bytes of the largest request body
 	Refused     int            // calls with a wrong key, or without one
+	Exposed     int            // calls whose key stood in the URL or the body, which others may log
 	Faulted     int            // calls that a fault met
 	Messages    int            // User-ID messages that could be read
 	Entries     int            // entries in them
@@ -52,6 +53,9 @@ func (m *meter) call(c *call) {
 		m.Calls = map[string]int{}
 	}
 	m.Calls[c.kind]++
+	if c.exposed() {
+		m.Exposed++
+	}
 	m.Largest = max(m.Largest, c.size)
 }
 
