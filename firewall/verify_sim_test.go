@@ -382,6 +382,22 @@ func TestFactsOfAPassiveMember(t *testing.T) {
 	}
 }
 
+// What the firewall holds for others counts, however it tells their number.
+func TestFactsOfCapacity(t *testing.T) {
+	for counting, detail := range map[panosim.Counting]string{
+		panosim.CountingRefused: "could not be counted", panosim.CountingText: "6 of 200000 registered addresses", panosim.CountingElement: "6 of 200000 registered addresses"} {
+		s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: panosim.Dialect{Counting: counting}})
+		for _, address := range []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"} {
+			if err := s.sim.Register("vsys1", netip.MustParsePrefix(address), "theirs", 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c := result(s.verify(t.Context()), CheckCapacity); c.Result != ResultPass || !strings.Contains(c.Detail, detail) {
+			t.Errorf("%v: %+v", counting, c)
+		}
+	}
+}
+
 // No key and no password stands in what the checks say.
 func TestFactsKeepSecrets(t *testing.T) {
 	s := simulate(t, readFile(t, "base"), panosim.Options{})

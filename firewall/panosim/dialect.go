@@ -109,6 +109,17 @@ const (
 	CountAbsent                  // no <count>
 )
 
+// Counting is the answer to the option count of "show object registered-ip all".
+type Counting uint8
+
+// The command line prints "Total: 1000 registered addresses". How the option is nested in the API's command, and what
+// that answers, is not recorded.
+const (
+	CountingRefused Counting = iota // the option is unexpected
+	CountingText                    // the words of the command line
+	CountingElement                 // <count>, as in a page
+)
+
 // FilteredTags is which tags an entry shows that was asked for by tag.
 type FilteredTags uint8
 
@@ -295,6 +306,7 @@ type Dialect struct {
 	Empty        EmptyResult
 	HostForm     HostForm
 	PageCount    PageCount
+	Counting     Counting
 	FilteredTags FilteredTags
 	Extras       bool // entries read back carry attributes and elements that a client cannot know
 

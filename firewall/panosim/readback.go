@@ -28,8 +28,9 @@ func (s *Sim) SetPageHook(fn func(Page)) {
 // query is what a client asked to see.
 type query struct {
 	Page
-	tag  string  // "": any
-	only *target // nil: any
+	tag      string  // "": any
+	only     *target // nil: any
+	counting bool    // only how many there are
 }
 
 // registeredIP answers "show object registered-ip".
@@ -59,6 +60,10 @@ func (s *Sim) readBack(c *call, at *element) answer {
 		s.mu.Unlock()
 		return invalidVSys(c.form.Get("vsys"))
 	}
+	if q.counting && s.dialect.Counting == CountingRefused {
+		s.mu.Unlock()
+		return refuseQuery("all -> option is unexpected")
+	}
 	q.VSys = s.name(c.form.Get("vsys"))
 	changes := s.expireLocked(s.opts.Now())
 	a := s.pageLocked(t, &q)
@@ -71,17 +76,19 @@ func (s *Sim) readBack(c *call, at *element) answer {
 	return a
 }
 
+func refuseQuery(text string) answer { return failure(17, "show -> object -> registered-ip -> "+text) }
+
 // parseQuery reads the filters. Paging came with PAN-OS 8.0.
 func (s *Sim) parseQuery(at *element) (query, *answer) {
 	q := query{Page: Page{Start: 1, Limit: pageLimit}}
 	refuse := func(text string) (query, *answer) {
-		a := failure(17, "show -> object -> registered-ip -> "+text)
+		a := refuseQuery(text)
 		return q, &a
 	}
 	for _, e := range at.children {
 		switch e.name {
 		case "all":
-			if len(e.children) > 0 {
+			if q.counting = e.value("option") == "count"; len(e.children) > 0 && !q.counting {
 				return refuse("all -> " + e.children[0].name + " is unexpected")
 			}
 		case "tag":
@@ -118,6 +125,12 @@ func (s *Sim) parseQuery(at *element) (query, *answer) {
 func (s *Sim) pageLocked(t *table, q *query) answer {
 	found := t.page(q)
 	q.Entries = len(found)
+	if q.counting {
+		if s.dialect.Counting == CountingElement {
+			return success("<result><count>" + strconv.Itoa(q.Total) + "</count></result>")
+		}
+		return success("<result>Total: " + strconv.Itoa(q.Total) + " registered addresses</result>")
+	}
 	if !s.version.from(8, 0) && q.Total > pageLimit {
 		return success("<result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result>")
 	}
