@@ -84,6 +84,22 @@ func (k *keyring) owner(key string) (string, bool) {
 	return entry.user, ok && entry.holds(k.now())
 }
 
+// keyOwner is owner, of the firewall's own keys or of its peer's where the pair shares them.
+func (s *Sim) keyOwner(key string) (string, bool) {
+	user, ok := s.keys.owner(key)
+	m := s.seat.Load()
+	if ok || m == nil {
+		return user, ok
+	}
+	s.mu.Lock()
+	shared := s.dialect.PairKeys == PairKeysShared
+	s.mu.Unlock()
+	if !shared {
+		return "", false
+	}
+	return m.peer().sim.keys.owner(key)
+}
+
 // Key is the administrator's key that is valid now. After RevokeKey it is another one than before.
 func (s *Sim) Key() string {
 	s.keys.mu.Lock()

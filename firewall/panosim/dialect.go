@@ -346,6 +346,7 @@ type Dialect struct {
 	JobsOverReboot      JobsOverReboot      // are jobs and their numbers?
 
 	PairTags      PairTags
+	PairKeys      PairKeys
 	PassiveWrites PassiveWrites
 	PassiveTags   PassiveTags
 	PushedRules   PushedRules

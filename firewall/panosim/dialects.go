@@ -116,7 +116,7 @@ func Dialects() []Dialect {
 		References: ReferencesAtCommit, LockedCommit: LockedCommitAllowed, LockReach: LockReachShared,
 		Busy: BusyRefuses, NoChanges: NoChangesSame, Details: DetailsNested, UnknownJob: UnknownJobQuery,
 		Renamed: RenamedLeaves, JobsOverReboot: JobsForgotten,
-		PairTags: PairTagsSynced, PassiveWrites: PassiveWritesLost, PassiveTags: PassiveTagsRefused,
+		PairTags: PairTagsSynced, PairKeys: PairKeysShared, PassiveWrites: PassiveWritesLost, PassiveTags: PassiveTagsRefused,
 		PushedRules: PushedRulesFolded,
 	})
 }

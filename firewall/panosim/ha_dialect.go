@@ -9,6 +9,15 @@ const (
 	PairTagsSynced                 // the passive member's are those of the active one
 )
 
+// PairKeys is whether the members of a pair know each other's API keys.
+type PairKeys uint8
+
+// The administrators are synchronised; whether keys depend on more than their passwords, no source says.
+const (
+	PairKeysApart  PairKeys = iota // each member has its own
+	PairKeysShared                 // a key that one has made is good on both
+)
+
 // PassiveWrites is what becomes of edits and commits on the passive member.
 type PassiveWrites uint8
 
@@ -40,6 +49,7 @@ const (
 func (d Dialect) pairChoices() []choice {
 	return []choice{
 		{"pair-tags", int(d.PairTags), []string{"apart", "synced"}},
+		{"pair-keys", int(d.PairKeys), []string{"apart", "shared"}},
 		{"passive-writes", int(d.PassiveWrites), []string{"refused", "lost"}},
 		{"passive-tags", int(d.PassiveTags), []string{"taken", "refused"}},
 		{"pushed-rules", int(d.PushedRules), []string{"apart", "folded"}},
@@ -50,6 +60,7 @@ func (d Dialect) pairChoices() []choice {
 func pairOddities() []Dialect {
 	return []Dialect{
 		{PairTags: PairTagsSynced},
+		{PairKeys: PairKeysShared},
 		{PassiveWrites: PassiveWritesLost},
 		{PassiveTags: PassiveTagsRefused},
 		{PushedRules: PushedRulesFolded},

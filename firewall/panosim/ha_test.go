@@ -368,3 +368,26 @@ func TestOnlyTheActiveMemberForwards(t *testing.T) {
 	}
 	decides("resumed", b)
 }
+
+func TestKeysOfAPair(t *testing.T) {
+	a, b := start(t, Options{}), start(t, Options{})
+	ask := func(key string) string {
+		return newPeer(t, b).post(url.Values{"type": {"op"}, "cmd": {showInfo}, "key": {key}}).body
+	}
+	for _, keys := range []PairKeys{PairKeysApart, PairKeysShared} {
+		b.SetDialect(Dialect{PairKeys: keys})
+		if got := ask(a.Key()); strings.Contains(got, "<model>") {
+			t.Errorf("%v: alone, the key of another firewall is good", keys)
+		}
+	}
+	Pair(a, b, PairOptions{})
+	for keys, good := range map[PairKeys]bool{PairKeysApart: false, PairKeysShared: true} {
+		b.SetDialect(Dialect{PairKeys: keys})
+		if got := ask(a.Key()); strings.Contains(got, "<model>") != good {
+			t.Errorf("%v: the peer's key: %s", keys, got)
+		}
+		if got := ask("wrong"); strings.Contains(got, "<model>") {
+			t.Errorf("%v: a wrong key is good", keys)
+		}
+	}
+}

@@ -184,7 +184,7 @@ func (s *Sim) answer(c *call) answer {
 		return c.run(s, c)
 	}
 	var ok bool
-	if c.admin, ok = s.keys.owner(c.key); !ok {
+	if c.admin, ok = s.keyOwner(c.key); !ok {
 		s.meter.refused()
 		return forbidden("Invalid Credential")
 	}
