@@ -28,8 +28,8 @@
 //     they hold makes the line unreadable, either.)
 //
 // Regions are named by administrators. They may hold anything but SrcIP with another
-// key behind it (source), or an unbroken row of the keys DstIP to ThreatName
-// (destination).
+// key behind it, SrcUser, ThreatName and ThreatID as keys (source), or an unbroken row
+// of the keys DstIP to ThreatName (destination).
 //
 // A line that leaves keys out or orders them differently is read if SrcIP stands
 // before user, threat name and threat id, and no known key occurs twice; else it is

@@ -2,7 +2,9 @@ package panos
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +15,22 @@ import (
 
 	"pgregory.net/rapid"
 )
+
+// TestMain has properties tried more often than rapid does by itself: a forgery takes several values that fit, and a
+// hundred lines seldom hold one.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	checks := "20000"
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name == "rapid.checks" {
+			checks = f.Value.String()
+		}
+	})
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // The firewall's own values in a record, as an event holds them. Device and the
 // strangers' texts are left out.
@@ -89,9 +107,9 @@ func TestForgery(t *testing.T) {
 // The three cases in which a line has readings that differ in what matters, said with
 // regular expressions, as the package comment says them in words.
 
-// otherSource: the source region holds SrcIP with another key behind it.
+// otherSource: the source region holds SrcIP with another key behind it, or one of the strangers' keys.
 func otherSource(r record) bool {
-	return regexp.MustCompile(sep + `SrcIP *=.*` + sep + `(` + strings.Join(otherThan(keySrcIP), "|") + `) *=`).MatchString(r[keySrcLocation])
+	return regexp.MustCompile(sep+`(SrcUser|ThreatName|ThreatID) *=`).MatchString(r[keySrcLocation]) || regexp.MustCompile(sep+`SrcIP *=.*`+sep+`(`+strings.Join(otherThan(keySrcIP), "|")+`) *=`).MatchString(r[keySrcLocation])
 }
 
 // otherTarget: the destination region holds an unbroken row from DstIP to ThreatName.
@@ -235,6 +253,23 @@ func TestNoForgedSource(t *testing.T) {
 	})
 	if read == 0 {
 		t.Error("no line was read")
+	}
+}
+
+// A site whose lines begin as the documented ones do, and go on with a stranger's value: together with another one behind,
+// it could hold all that makes a complete line, in which the firewall's own source would be the user's.
+func TestAStrangersValueBeforeTheSource(t *testing.T) {
+	for _, k := range []key{keySrcUser, keyThreatName, keyThreatID} {
+		before, behind := fake().keys(keySrcLocation, keySrcUser), fake().keys(keyDstLocation, keyType)
+		other := keySrcUser
+		if k == keySrcUser {
+			other = keyThreatID
+		}
+		line := "SrcLocation=Germany; DstLocation=United States; " + keyTable[k].name + "=" + before + "; SrcIP=203.0.113.5; SrcPort=7; " +
+			keyTable[other].name + "=" + behind + "; "
+		if ev, err := parse(line); !errors.Is(err, ErrKeyOrder) {
+			t.Errorf("%s\nsource %s, error %v", line, ev.Src, err)
+		}
 	}
 }
 

@@ -52,6 +52,9 @@ var keyTable = [numKeys]struct {
 	keyType:         {"Type", "$type", false},
 }
 
+// strangers says whether anybody on the internet can choose what stands behind the key.
+func (k key) strangers() bool { return k == keySrcUser || k == keyThreatName || k == keyThreatID }
+
 // values holds what stands behind each key's equals sign, untrimmed; nil where the
 // line has no such key.
 type values [numKeys][]byte
@@ -86,7 +89,8 @@ type candidate struct {
 //   - The source block begins at the first SrcIP (of several SrcIP with no other key
 //     between, at the last). Were it a later one, the user could bring a source with
 //     it, and have any address blocked. What precedes it is a region's name, which
-//     strangers do not choose.
+//     strangers do not choose; so a line in which one of their keys stands before it
+//     is none of this format.
 //   - DstLocation is the last that still has a destination block and a ThreatID
 //     behind it: the user runs as far as it can, so nothing in it counts. A threat
 //     name can only reach back to the user by holding all those keys itself.
@@ -152,6 +156,9 @@ func complete(b []byte, c []candidate, v *values) bool {
 	}
 	source := 1
 	for c[source].key != keySrcIP || c[source+1].key == keySrcIP {
+		if c[source].key.strangers() {
+			return false // what follows may be theirs, the source included: a site orders its keys in this way
+		}
 		if source++; source >= tail {
 			return false
 		}
@@ -212,8 +219,7 @@ func partial(b []byte, c []candidate, v *values) error {
 		}
 		twice = twice || seen[x.key]
 		seen[x.key] = true
-		stranger := x.key == keySrcUser || x.key == keyThreatName || x.key == keyThreatID
-		disordered = disordered || stranger && !seen[keySrcIP]
+		disordered = disordered || x.key.strangers() && !seen[keySrcIP]
 		v[x.key] = value
 	}
 	switch {
