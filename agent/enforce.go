@@ -95,6 +95,8 @@ type FirewallStatus struct {
 	UnsupportedCount int        `json:"unsupported_count"`
 	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
 	RefusedCount     int        `json:"refused_count"`
+	ListIgnored      int        `json:"list_ignored"`    // entries for which the firewall has no room; only in mode edl
+	ListInvalid      int        `json:"list_invalid"`    // lines of the list that it calls no entries; likewise
 	Brake            string     `json:"brake,omitempty"` // why removals are held back
 	Waiting          float64    `json:"waiting_seconds"` // until changes that wait for a commit or a refresh are carried out
 	Fallback         bool       `json:"fallback"`        // the list stands in for what the mode cannot do
@@ -296,6 +298,7 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 		}
 	}
 	s.Waiting, s.Fallback = r.Waiting.Seconds(), e.fallback != nil && e.fallback.active.Load()
+	s.ListIgnored, s.ListInvalid = r.Ignored, r.Invalid
 	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)
 	standby := s.Standby
 	switch s.Standby = e.standsBy(err); {

@@ -61,7 +61,8 @@ var (
 	descListCert   = desc("list_certificate_expiry_timestamp_seconds", "When the certificate of the list ends.")
 	descFetches    = desc("list_fetches_total", "Complete answers to fetches of the list.")
 	descTurnedAway = desc("list_turned_away_total", "Fetches that did not get the list, by why: unready, refused, crowded, withheld, distrusted, misnamed.", "why")
-	descUp         = desc("firewall_up", "1 when the last pass over the firewall succeeded.", "firewall")
+	descUp         = desc("firewall_up", "1 when the last pass over the firewall succeeded, or it stands by.", "firewall")
+	descStandby    = desc("firewall_standby", "1 for the passive member of a pair that takes no tags.", "firewall")
 	descTags       = desc("firewall_tags", "Addresses of ours that stand on the firewall.", "firewall")
 	descDesired    = desc("firewall_desired", "Addresses that should stand on the firewall.", "firewall")
 	descSuccess    = desc("firewall_last_success_timestamp_seconds", "When the firewall was last brought level.", "firewall")
@@ -69,6 +70,7 @@ var (
 	descWaiting    = desc("firewall_waiting_seconds", "How long changes wait for the next commit or refresh.", "firewall")
 	descFallback   = desc("firewall_fallback", "1 while the list stands in for what the mode cannot do.", "firewall")
 	descCheck      = desc("policy_check", "Always 1; the result of a check of the firewall's policies: pass, warn, fail.", "firewall", "check", "result")
+	descListLines  = desc("firewall_list_not_taken", "Entries of the list that the firewall does not take, by why: ignored, invalid.", "firewall", "why")
 	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by why: unsupported, refused, brake.", "firewall", "why")
 )
 
@@ -128,6 +130,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
 		gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
 		gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")
+		gauge(descListLines, float64(f.ListIgnored), f.Name, "ignored")
+		gauge(descListLines, float64(f.ListInvalid), f.Name, "invalid")
+		gauge(descStandby, oneIf(f.Standby), f.Name)
 		gauge(descWaiting, f.Waiting, f.Name)
 		gauge(descFallback, oneIf(f.Fallback), f.Name)
 		if f.LastSuccess != nil {

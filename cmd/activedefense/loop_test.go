@@ -275,3 +275,26 @@ func (w *world) fetchList() {
 		return ok && held.Entries == len(attackers)
 	})
 }
+
+// A firewall that has no room for the whole list says so, and so do the status and the metrics.
+func TestEntriesThatAFirewallHasNoRoomForAreCounted(t *testing.T) {
+	w := newLoop(t, "edl", panosim.Options{Hostname: "LAB-FW-01", MaxListEntries: 2})
+	d := w.start()
+	w.ready()
+	for _, address := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3"} {
+		if _, stderr, code := w.run("blacklist", "add", address, "--reason", "test"); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	w.until("the firewall has ignored one", func() bool { return w.status().Firewalls[0].ListIgnored == 1 })
+	if f := w.status().Firewalls[0]; f.Up || !strings.Contains(f.Error, "1 ignored") || f.ListInvalid != 0 {
+		t.Errorf("status %+v", f)
+	}
+	if text, _, _ := w.run("status"); !strings.Contains(text, "does not take: 1 ignored, 0 invalid") {
+		t.Errorf("status says\n%s", text)
+	}
+	if _, text := w.get("/metrics"); !strings.Contains(text, `activedefense_firewall_list_not_taken{firewall="LAB-FW-01",why="ignored"} 1`) {
+		t.Error("the metrics do not say it")
+	}
+	d.stop()
+}

@@ -182,6 +182,9 @@ func (a *app) statusFirewalls(s *agent.Status) error {
 		if f.UnsupportedCount > 0 {
 			trouble = append(trouble, fmt.Sprintf("%d on the list only: %s", f.UnsupportedCount, strings.Join(f.Unsupported, ", ")))
 		}
+		if f.ListIgnored+f.ListInvalid > 0 {
+			trouble = append(trouble, fmt.Sprintf("entries of the list that it does not take: %d ignored, %d invalid", f.ListIgnored, f.ListInvalid))
+		}
 		if f.Fallback {
 			trouble = append(trouble, "the list stands in")
 		}
