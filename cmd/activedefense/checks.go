@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"activedefense/agent"
@@ -23,11 +24,25 @@ func (a *app) printChecks(checks []agent.Check) error {
 	}
 	if !a.json {
 		fmt.Fprintf(a.stdout, "\n%s, %s, %d passed\n", plural(failed, "failure"), plural(warned, "warning"), len(checks)-failed-warned)
+		if first := beginWith(checks); failed > len(first) && len(first) > 0 {
+			fmt.Fprintf(a.stdout, "Carry out what %s says first, in this order: the rules name what that makes.\n", strings.Join(first, ", "))
+		}
 	}
 	if failed > 0 {
 		return &statusError{code: exitFailed}
 	}
 	return nil
+}
+
+// beginWith gives the checks that fail whose remedies make what those of others name, in the order in which they are to be
+// carried out.
+func beginWith(checks []agent.Check) (first []string) {
+	for _, name := range []string{"block-source", "syslog-format", "log-forwarding"} {
+		if slices.ContainsFunc(checks, func(c agent.Check) bool { return c.Check == name && c.Result == "fail" }) {
+			first = append(first, name)
+		}
+	}
+	return first
 }
 
 // writeChecks writes a line for each check, and below it what a person can do.
