@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -70,36 +69,6 @@ func newEnforcer(name string, log zerolog.Logger) *enforcer {
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
 		state: FirewallStatus{Name: name},
 	}
-}
-
-// FirewallStatus is what `status` and /status say of one firewall.
-type FirewallStatus struct {
-	Name             string     `json:"name"`
-	Mode             string     `json:"mode"`
-	Up               bool       `json:"up"`                // the last pass succeeded, or it stands by
-	Standby          bool       `json:"standby,omitempty"` // a passive member of a pair, which takes no tags until it is active
-	Error            string     `json:"error,omitempty"`
-	ErrorKind        string     `json:"error_kind,omitempty"`
-	ErrorSince       *time.Time `json:"error_since,omitempty"`
-	Failures         uint64     `json:"failures"` // passes failed in a row
-	Model            string     `json:"model,omitempty"`
-	Version          string     `json:"version,omitempty"`
-	Hostname         string     `json:"hostname,omitempty"`
-	Desired          int        `json:"desired"` // addresses on the blacklist
-	Tags             int        `json:"tags"`    // of ours that stand on the firewall
-	LastSuccess      *time.Time `json:"last_success,omitempty"`
-	LastFull         *time.Time `json:"last_full,omitempty"` // when everything was last read back
-	PlanAdd          int        `json:"plan_add"`            // of the last pass
-	PlanRemove       int        `json:"plan_remove"`
-	Unsupported      []string   `json:"unsupported,omitempty"` // addresses the mode cannot hold, with the reason; the first ones
-	UnsupportedCount int        `json:"unsupported_count"`
-	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
-	RefusedCount     int        `json:"refused_count"`
-	ListIgnored      int        `json:"list_ignored"`    // entries for which the firewall has no room; only in mode edl
-	ListInvalid      int        `json:"list_invalid"`    // lines of the list that it calls no entries; likewise
-	Brake            string     `json:"brake,omitempty"` // why removals are held back
-	Waiting          float64    `json:"waiting_seconds"` // until changes that wait for a commit or a refresh are carried out
-	Fallback         bool       `json:"fallback"`        // the list stands in for what the mode cannot do
 }
 
 func (e *enforcer) wake() {
@@ -284,121 +253,4 @@ func (e *enforcer) save(ctx context.Context) {
 	}
 	clear(e.put)
 	clear(e.drop)
-}
-
-// show updates the state for status and metrics, and logs what changed.
-func (e *enforcer) show(r firewall.Report, desired int, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s, now := &e.state, e.now()
-	s.Desired = desired
-	for _, d := range slices.Backward(e.devices) {
-		if info := d.Info(); info.Version != "" {
-			s.Model, s.Version, s.Hostname = info.Model, info.Version, info.Hostname
-		}
-	}
-	s.Waiting, s.Fallback = r.Waiting.Seconds(), e.fallback != nil && e.fallback.active.Load()
-	s.ListIgnored, s.ListInvalid = r.Ignored, r.Invalid
-	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)
-	standby := s.Standby
-	switch s.Standby = e.standsBy(err); {
-	case s.Standby:
-		if !standby {
-			e.log.Info().Msg("this member of the pair is passive and takes no tags; it is brought level when it becomes active")
-		}
-		s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
-		return
-	case err != nil:
-		e.failed(s, err, now)
-		return
-	case standby:
-		e.log.Info().Msg("this member of the pair takes tags now, and is level with the blacklist")
-	}
-	if s.Failures > 0 {
-		e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and level with the blacklist")
-	}
-	s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
-	s.LastSuccess, s.Tags = &now, r.Standing
-	if r.Full {
-		s.LastFull = &now
-	}
-	e.showDetails(s, r)
-	if len(r.Registered)+len(r.Unregistered) > 0 || r.Committed {
-		message := "firewall brought level"
-		if r.Committed {
-			message += " by a commit"
-		}
-		e.log.Info().Int("registered", len(r.Registered)).Int("renewed", len(r.Renewed)).Int("unregistered", len(r.Unregistered)).
-			Int("standing", r.Standing).Dur("took", r.Took).Msg(message)
-	}
-}
-
-// failed notes a failed pass: the first is logged, and any of another kind.
-func (e *enforcer) failed(s *FirewallStatus, err error, now time.Time) {
-	kind := firewall.Kind(err)
-	if s.Failures == 0 || kind != s.ErrorKind {
-		meanwhile := "the list stays as fallback"
-		if s.Mode == firewall.ModeList {
-			meanwhile = "it keeps the list that it fetched last, if any" // and "activedefense verify" says what is missing
-		}
-		e.log.Error().Err(err).Str("kind", kind).Msg("firewall cannot be brought level; trying again for ever, " + meanwhile)
-	}
-	if s.Failures == 0 {
-		s.ErrorSince = &now
-	}
-	s.Up, s.Error, s.ErrorKind = false, err.Error(), kind
-	s.Failures++
-}
-
-// showDetails names what could not be enforced, when it changes.
-func (e *enforcer) showDetails(s *FirewallStatus, r firewall.Report) {
-	unsupported := make([]string, 0, min(len(r.Unsupported), namedRefusals))
-	for _, u := range r.Unsupported[:min(len(r.Unsupported), namedRefusals)] {
-		unsupported = append(unsupported, AddressText(u.Prefix)+": "+u.Reason)
-	}
-	if len(r.Unsupported) != s.UnsupportedCount && len(r.Unsupported) > 0 {
-		e.log.Warn().Int("count", len(r.Unsupported)).Strs("addresses", unsupported).
-			Msg("not enforceable on this firewall in its mode; they stay on the list")
-	}
-	s.Unsupported, s.UnsupportedCount = unsupported, len(r.Unsupported)
-
-	e.showRefused(s, r)
-	brake := ""
-	if r.Braked != nil {
-		brake = fmt.Sprintf("%s; held back until firewalls[].max_removal_percent of %s is raised", r.Braked, e.name)
-	}
-	// The numbers change with every block; the log has those of the beginning, status those of now.
-	switch {
-	case brake != "" && s.Brake == "":
-		e.log.Error().Msg("BRAKE: " + brake)
-	case brake == "" && s.Brake != "":
-		e.log.Info().Msg("the brake is off: removals are carried out again")
-	}
-	s.Brake = brake
-}
-
-// showRefused names what the firewall refused. A full pass tries everything anew; the ones in between
-// report only what was refused in addition.
-func (e *enforcer) showRefused(s *FirewallStatus, r firewall.Report) {
-	before := s.RefusedCount
-	if r.Full {
-		s.Refused, s.RefusedCount = nil, 0
-	}
-	s.RefusedCount += len(r.Refused)
-	for _, x := range r.Refused[:min(len(r.Refused), namedRefusals-min(len(s.Refused), namedRefusals))] {
-		s.Refused = append(s.Refused, AddressText(x.Prefix)+": "+x.Message)
-	}
-	if s.RefusedCount > 0 && s.RefusedCount != before {
-		e.log.Error().Int("count", s.RefusedCount).Strs("addresses", s.Refused).
-			Msg("refused by the firewall; they stay on the list, and are tried again with the next full pass")
-	}
-}
-
-// status gives a copy.
-func (e *enforcer) status() FirewallStatus {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.state
-	s.Unsupported, s.Refused = slices.Clone(s.Unsupported), slices.Clone(s.Refused)
-	return s
 }
