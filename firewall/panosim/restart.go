@@ -78,10 +78,6 @@ func (s *Sim) Restart(o RestartOptions) *Restart {
 	return r
 }
 
-// portPause is how long a restart waits for its port, by the wall clock, before it tries again: while the firewall is
-// down another process may get the port, if only for a connection of its own.
-const portPause = 20 * time.Millisecond
-
 // run goes through the phases by the clock.
 func (r *Restart) run(o RestartOptions) {
 	for p := PhaseDown; p != PhaseUp; {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -212,10 +213,21 @@ func (s *Sim) Down() {
 	s.pairCheck()
 }
 
-// Up listens again at the same address after Down. The error says that another process took the port meanwhile,
-// or that the firewall is closed.
+// While the firewall is down another process may get its port, if only for a connection of its own. It is tried again
+// every portPause, for portWait, by the wall clock.
+const (
+	portPause = 20 * time.Millisecond
+	portWait  = 10 * time.Second
+)
+
+// Up listens again at the same address after Down. The error says that another process has taken the port, or that the
+// firewall is closed.
 func (s *Sim) Up() error {
-	if err := s.up(); err != nil {
+	err := s.up()
+	for begun := time.Now(); errors.Is(err, syscall.EADDRINUSE) && time.Since(begun) < portWait && s.wait(s.life, portPause); {
+		err = s.up()
+	}
+	if err != nil {
 		return fmt.Errorf("bring simulated firewall up: %w", err)
 	}
 	s.pairCheck()
