@@ -53,7 +53,7 @@ type enforcer struct {
 	log      zerolog.Logger
 	now      func() time.Time
 	timer    func(time.Duration) timer // newTimer
-	wakeup   chan struct{}
+	wakeup   wakeup
 	back     []func() // called when the first pass has succeeded, and the first after any that failed; they do not block
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
@@ -65,17 +65,14 @@ type enforcer struct {
 
 func newEnforcer(name string, log zerolog.Logger) *enforcer {
 	return &enforcer{
-		name: name, log: log, now: time.Now, timer: newTimer, wakeup: make(chan struct{}, 1),
+		name: name, log: log, now: time.Now, timer: newTimer, wakeup: newWakeup(),
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
 		state: FirewallStatus{Name: name},
 	}
 }
 
 func (e *enforcer) wake() {
-	select {
-	case e.wakeup <- struct{}{}:
-	default:
-	}
+	e.wakeup.wake()
 	if e.fallback != nil {
 		e.fallback.wake()
 	}

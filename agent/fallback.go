@@ -18,7 +18,7 @@ type fallback struct {
 	list   *firewall.List
 	served func() *snapshot // what the list serves
 	log    zerolog.Logger
-	wakeup chan struct{}
+	wakeup
 	active atomic.Bool // the list stands in for the mode
 
 	// without is the version of the blacklist after the last release that the firewall has not been told to fetch; 0: none.
@@ -28,15 +28,7 @@ type fallback struct {
 }
 
 func newFallback(list *firewall.List, served func() *snapshot, log zerolog.Logger) *fallback {
-	return &fallback{list: list, served: served, log: log, wakeup: make(chan struct{}, 1)}
-}
-
-// wake asks for a look at what is served. It never blocks.
-func (f *fallback) wake() {
-	select {
-	case f.wakeup <- struct{}{}:
-	default:
-	}
+	return &fallback{list: list, served: served, log: log, wakeup: newWakeup()}
 }
 
 // judge decides by the outcome of a pass whether the list has to stand in. What was refused stays so until a full pass

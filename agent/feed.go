@@ -44,7 +44,7 @@ type feed struct {
 	pipeline func([]change) // nil until the pipeline is there
 
 	checkAll atomic.Bool // the guard has changed
-	wakeup   chan struct{}
+	wakeup               // for a look at the store now; a lost one does no harm, for the next tick looks too
 	version  int64
 	entries  map[netip.Prefix]feedEntry
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
@@ -72,19 +72,11 @@ type snapshot struct {
 
 func newFeed(st *store.Store) *feed {
 	f := &feed{
-		store: st, wakeup: make(chan struct{}, 1), now: time.Now,
+		store: st, wakeup: newWakeup(), now: time.Now,
 		entries: make(map[netip.Prefix]feedEntry), lifts: make(map[netip.Prefix]error),
 	}
 	f.current.Store(&snapshot{})
 	return f
-}
-
-// wake asks for a look at the store now. It never blocks and may be lost without harm: the next tick looks too.
-func (f *feed) wake() {
-	select {
-	case f.wakeup <- struct{}{}:
-	default:
-	}
 }
 
 // run follows the store until ctx ends.

@@ -29,19 +29,11 @@ type policies struct {
 	log    zerolog.Logger
 	now    func() time.Time
 	timer  func(time.Duration) timer // newTimer
-	wakeup chan struct{}
+	wakeup                           // for a look: the firewall has been brought level for the first time, or again
 
 	mu     sync.Mutex
 	checks []firewall.Check
 	at     time.Time
-}
-
-// wake asks for a look: the firewall has been brought level for the first time, or again. It never blocks.
-func (p *policies) wake() {
-	select {
-	case p.wakeup <- struct{}{}:
-	default:
-	}
 }
 
 // run looks at the start, when the firewall's first pass is over, lest what it is about to change be found missing; when the
@@ -129,7 +121,7 @@ func (a *Agent) newPolicies(fw config.Firewall, e *enforcer) ([]*policies, error
 			return nil, err
 		}
 		p := &policies{
-			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now, timer: newTimer, wakeup: make(chan struct{}, 1),
+			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now, timer: newTimer, wakeup: newWakeup(),
 			want: func(ctx context.Context) firewall.Expectation {
 				released, _ := releasedLately(ctx, a.store.Load(), a.now()) // without it, more is warned of
 				return expectation(a.cfg, fw, notBefore(e.desired().entries, a.started), released, a.now())

@@ -38,7 +38,7 @@ func newPolicyTest(t *testing.T) *policyTest {
 	}
 	t.Cleanup(device.Close)
 	p.sim = sim
-	p.policies = &policies{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: make(chan struct{}, 1),
+	p.policies = &policies{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: newWakeup(),
 		want: func(context.Context) firewall.Expectation {
 			return firewall.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
 		},
