@@ -243,16 +243,22 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	}
 }
 
+// standby makes the firewall the passive member of a pair, which takes no tags.
+func (e *enforceTest) standby() *panosim.HA {
+	e.t.Helper()
+	active, err := panosim.Start(panosim.Options{Now: e.clock.now, Serial: "007000000000002"})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(active.Close)
+	e.sim.SetDialect(panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused})
+	return panosim.Pair(active, e.sim, panosim.PairOptions{})
+}
+
 // A passive member of a pair that takes no tags is in no trouble: it waits until it is the active one.
 func TestAPassiveMemberThatTakesNoTagsStandsBy(t *testing.T) {
 	e := newEnforceTest(t)
-	active, err := panosim.Start(panosim.Options{Now: e.clock.now, Serial: "007000000000002"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(active.Close)
-	pair := panosim.Pair(active, e.sim, panosim.PairOptions{})
-	e.sim.SetDialect(panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused})
+	pair := e.standby()
 	e.paired = true
 	e.want("203.0.113.1/32")
 	e.start()
@@ -292,13 +298,7 @@ func TestAPassiveMemberThatTakesNoTagsStandsBy(t *testing.T) {
 // A firewall whose peer is not in the configuration blocks nothing while it takes no tags; that is trouble.
 func TestAPassiveFirewallWithoutItsPeerIsInTrouble(t *testing.T) {
 	e := newEnforceTest(t)
-	active, err := panosim.Start(panosim.Options{Now: e.clock.now, Serial: "007000000000002"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(active.Close)
-	panosim.Pair(active, e.sim, panosim.PairOptions{})
-	e.sim.SetDialect(panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused})
+	e.standby()
 	e.want("203.0.113.1/32")
 	e.start()
 	if d := e.passed(); d != retryFirst {
