@@ -3,6 +3,7 @@ package panosim
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -86,7 +87,7 @@ func (r *Restart) run(o RestartOptions) {
 		}
 		next, err := r.Next()
 		for err != nil {
-			if errors.Is(err, errOverrun) || !r.sim.wait(context.Background(), portPause) {
+			if errors.Is(err, errOverrun) || errors.Is(err, net.ErrClosed) {
 				return
 			}
 			err = r.listen()
