@@ -121,17 +121,21 @@ func TestGroupPlanReachesWhatIsDesired(t *testing.T) {
 	})
 }
 
-func TestGroupPlanBrakes(t *testing.T) {
-	now := groupState{exists: true, objects: map[string]netip.Prefix{groupNames.Nobody: nobody}, members: []string{groupNames.Nobody}}
-	var desired []Entry
-	for i := range 200 {
+// groupOf is a group that holds so many addresses, 203.0.113.0 and up, and those.
+func groupOf(n int) (s groupState, held []Entry) {
+	s = groupState{exists: true, objects: map[string]netip.Prefix{groupNames.Nobody: nobody}, members: []string{groupNames.Nobody}}
+	for i := range n {
 		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)
-		now.objects[groupNames.object(p)] = p
-		now.members = append(now.members, groupNames.object(p))
-		if i >= 70 {
-			desired = append(desired, Entry{Prefix: p})
-		}
+		s.objects[groupNames.object(p)] = p
+		s.members = append(s.members, groupNames.object(p))
+		held = append(held, Entry{Prefix: p})
 	}
+	return s, held
+}
+
+func TestGroupPlanBrakes(t *testing.T) {
+	now, held := groupOf(200)
+	desired := held[70:]
 	plan := planGroup(groupNames, desired, now, 1000, 30)
 	if plan.braked == nil || plan.braked.Remove != 70 || plan.braked.Standing != 200 || !plan.empty() {
 		t.Errorf("70 of 200 with 30 %%: %+v", plan)
@@ -147,12 +151,9 @@ func TestGroupPlanBrakes(t *testing.T) {
 
 // What the brake holds back takes its room: a group that is larger than PAN-OS takes would fail every commit.
 func TestGroupPlanBrakesWithinTheGroup(t *testing.T) {
-	now := groupState{exists: true, objects: map[string]netip.Prefix{groupNames.Nobody: nobody}, members: []string{groupNames.Nobody}}
+	now, _ := groupOf(100)
 	var desired []Entry
 	for i := range 100 {
-		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)
-		now.objects[groupNames.object(p)] = p
-		now.members = append(now.members, groupNames.object(p))
 		desired = append(desired, Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32)})
 	}
 	plan := planGroup(groupNames, desired, now, 111, 30)
