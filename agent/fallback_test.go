@@ -45,7 +45,7 @@ func TestNoBlockWaitsForTheListThatStandsIn(t *testing.T) {
 func TestTheListStandsInUntilNothingIsRefused(t *testing.T) {
 	f := newFallback(nil, nil, zerolog.Nop())
 	refused := firewall.Report{Full: true, Refused: []firewall.Refused{{}}}
-	unreachable := &firewall.Error{Kind: firewall.KindUnreachable}
+	unreachable, passive := &firewall.Error{Kind: firewall.KindUnreachable}, &firewall.Error{Kind: firewall.KindPassive}
 	for _, step := range []struct {
 		report firewall.Report
 		err    error
@@ -53,6 +53,7 @@ func TestTheListStandsInUntilNothingIsRefused(t *testing.T) {
 	}{
 		{firewall.Report{}, nil, false}, {refused, nil, true}, {firewall.Report{}, nil, true}, {firewall.Report{Full: true}, nil, false},
 		{firewall.Report{}, &firewall.Error{Kind: firewall.KindRole}, true}, {firewall.Report{}, unreachable, false}, {firewall.Report{}, nil, false},
+		{firewall.Report{}, &firewall.Error{Kind: firewall.KindRole}, true}, {firewall.Report{}, passive, false},
 	} {
 		if f.judge(step.report, step.err); f.active.Load() != step.want {
 			t.Errorf("after %+v, %v the list stands in: %v", step.report, step.err, f.active.Load())

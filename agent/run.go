@@ -197,9 +197,9 @@ func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	return group.Wait()
 }
 
-// firstStep bounds by how much the number of a run's first batch goes beyond the next one. An agent with a copy of this one's
-// state folder would go on with the same numbers.
-const firstStep = 1 << 31
+// firstSeq numbers the first batch of a run after the last one of an earlier run, at a distance drawn by lot: an agent with a
+// copy of this one's state folder would go on with the same numbers, and the two take each other's batches for their own.
+func firstSeq(last int64) int64 { return last + 1 + rand.Int64N(1<<31) }
 
 // newPipeline opens the inputs at the stored positions and makes the engine remember.
 func (a *Agent) newPipeline(ctx context.Context, st *store.Store, f *feed) (*pipeline, error) {
@@ -220,7 +220,7 @@ func (a *Agent) newPipeline(ctx context.Context, st *store.Store, f *feed) (*pip
 	p := &pipeline{
 		set: set, inputs: a.cfg.Inputs, sources: make(map[*tail.Stream]*source), lastTimes: lastTimes(positions),
 		guard: a.guard.Load, releaseAfter: a.cfg.Blacklist.ReleaseAfter,
-		batch: newBatch(), seq: seq, next: seq + 1 + rand.Int64N(firstStep), evidence: &evidenceReader{set: set, store: st, files: make(map[int64]*source)},
+		batch: newBatch(), seq: seq, next: firstSeq(seq), evidence: &evidenceReader{set: set, store: st, files: make(map[int64]*source)},
 		stats: a.stats, warner: newClockWarner(a.log, a.now, &a.end), log: a.log, now: a.now,
 		refused: make(map[netip.Prefix]time.Time), atEnd: a.end.reached,
 	}

@@ -478,3 +478,14 @@ func TestABatchIsNoForgottenEdit(t *testing.T) {
 		}
 	}
 }
+
+// The first commit may hold no block; it is reported all the same.
+func TestACommitIsReported(t *testing.T) {
+	l := newGroupLab(t, nil)
+	if r := l.pass(nil, false); !r.Committed || len(r.Registered) != 0 {
+		t.Errorf("the first pass: %+v", r)
+	}
+	if r := l.pass(nil, true); r.Committed {
+		t.Errorf("a pass without a change: %+v", r)
+	}
+}
