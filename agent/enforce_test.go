@@ -212,7 +212,7 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 		!st.ErrorSince.Equal(newTestClock().now()) || st.LastSuccess != nil || st.Desired != 1 {
 		t.Errorf("status %+v", st)
 	}
-	if n := e.log.count("cannot be brought level"); n != 1 {
+	if n := e.log.count("cannot be brought level; trying again for ever, and nothing stands in"); n != 1 {
 		t.Errorf("the trouble was logged %d times", n)
 	}
 

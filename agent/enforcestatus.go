@@ -90,8 +90,11 @@ func (e *enforcer) failed(s *FirewallStatus, err error, now time.Time) {
 	kind := firewall.Kind(err)
 	if s.Failures == 0 || kind != s.ErrorKind {
 		meanwhile := "the list stays as fallback"
-		if s.Mode == firewall.ModeList {
+		switch {
+		case s.Mode == firewall.ModeList:
 			meanwhile = "it keeps the list that it fetched last, if any" // and "activedefense verify" says what is missing
+		case e.fallback == nil:
+			meanwhile = "and nothing stands in, for no list is served (edl.listen)"
 		}
 		e.log.Error().Err(err).Str("kind", kind).Msg("firewall cannot be brought level; trying again for ever, " + meanwhile)
 	}
