@@ -26,6 +26,7 @@ type source struct {
 	event detect.Event
 	err   error
 
+	used  tail.Mark // the last line taken
 	last  time.Time // event time of the last line taken; the place of a line that has none
 	moved bool      // a line was taken since the positions were last committed
 	stats *inputStats
@@ -60,25 +61,14 @@ func (s *source) fill(now time.Time) bool {
 // take marks the next line as used.
 func (s *source) take() {
 	s.have, s.moved = false, true
+	s.used = tail.Mark{File: s.line.File, Next: s.line.Next}
 	if s.err == nil {
 		s.last = s.event.Time
 	}
 }
 
-// positions are those of the stream as of the last line taken. The stream itself is one line ahead
-// while a next line waits to be taken.
-func (s *source) positions() []tail.Position {
-	positions := s.stream.Position()
-	if !s.have {
-		return positions
-	}
-	for i := range positions {
-		if positions[i].ID == s.line.File {
-			positions[i].Offset, positions[i].Done = s.line.Offset, false
-		}
-	}
-	return positions
-}
+// positions are those of the stream as of the last line taken.
+func (s *source) positions() []tail.Position { return s.stream.Position(s.used) }
 
 // next gives the source whose next line is the earliest by event time, or nil if no file has a
 // complete line now. Files that are behind are so read side by side, and the logs of several firewalls

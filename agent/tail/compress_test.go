@@ -61,7 +61,7 @@ func TestWhatIsLeftOfACompressedFileIsRead(t *testing.T) {
 			k.refresh()
 			st := k.stream("x.log")
 			line, _ := st.Next()
-			k.taken = append(k.taken, got{text: string(line.Data)})
+			k.taken = append(k.taken, got{st.Path(), string(line.Data), line})
 			want := append(numbered("a", n, n+n/2), "new")
 			k.taken[0].text = want[0]
 			k.commit()

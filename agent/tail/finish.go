@@ -75,8 +75,11 @@ func (st *Stream) expire() {
 		}
 	}
 	st.finished = slices.DeleteFunc(st.finished, func(d finished) bool {
+		if _, unused := st.unused(d.file); unused {
+			return false
+		}
 		age := now.Sub(d.at)
-		return (d.calls >= 3 && age >= time.Minute && d.file != st.from) || age >= goneGrace
+		return d.calls >= 3 && age >= time.Minute || age >= goneGrace
 	})
 }
 

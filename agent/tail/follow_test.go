@@ -2,6 +2,7 @@ package tail
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,7 +51,12 @@ func TestOffsetsLeadFromLineToLine(t *testing.T) {
 	if next != int64(len(content)) || len(k.taken) != 3 {
 		t.Fatalf("%d lines up to %d, want 3 up to %d", len(k.taken), next, len(content))
 	}
-	if p := k.stream("x.log").Position(); len(p) != 1 || p[0].Offset != next || p[0].ID != k.taken[0].line.File {
+	k.commitFirst(2)
+	if p := k.positions(k.stream("x.log")); len(p) != 1 || p[0].Offset != 4 {
+		t.Fatalf("position before the line that is not used %+v", p)
+	}
+	k.commit()
+	if p := k.positions(k.stream("x.log")); len(p) != 1 || p[0].Offset != next || p[0].ID != k.kept[0].line.File {
 		t.Fatalf("position %+v", p)
 	}
 }
@@ -208,10 +214,13 @@ func TestNothingIsGivenAfterClose(t *testing.T) {
 	k.write("x.log", "one\ntwo\n")
 	k.refresh()
 	st := k.stream("x.log")
-	st.Next()
+	line, _ := st.Next()
 	k.must(k.set.Close())
 	if _, ok := st.Next(); ok {
 		t.Fatal("a line after Close")
+	}
+	if n := st.Each(5, func(Line) { t.Error("a line after Close") }); n != 0 {
+		t.Fatalf("%d lines after Close", n)
 	}
 	if err := k.set.Refresh(); !errors.Is(err, os.ErrClosed) {
 		t.Fatalf("Refresh: %v", err)
@@ -219,7 +228,7 @@ func TestNothingIsGivenAfterClose(t *testing.T) {
 	if err := k.set.Wait(t.Context()); !errors.Is(err, os.ErrClosed) {
 		t.Fatalf("Wait: %v", err)
 	}
-	if p := st.Position(); len(p) != 1 || p[0].Offset != 4 {
+	if p := st.Position(Mark{line.File, line.Next}); len(p) != 1 || p[0].Offset != 4 {
 		t.Fatalf("positions after Close: %+v", p)
 	}
 }
@@ -298,4 +307,29 @@ func TestAPathThatIsGoneIsNoStreamAnyMoreOnceItsPositionsAreStored(t *testing.T)
 	}
 	k.write("x.log", "two\n")
 	k.expect("two")
+}
+
+func TestEachGivesWhatNextGives(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", "one\ntwo\nthree\nfour, inco")
+	k.refresh()
+	st := k.stream("x.log")
+	var have []string
+	each := func(most int) int {
+		return st.Each(most, func(line Line) { have = append(have, fmt.Sprintf("%d:%s", line.Offset, line.Data)) })
+	}
+	if n := each(2); n != 2 || fmt.Sprint(have) != "[0:one 4:two]" {
+		t.Fatalf("%d lines of at most two: %q", n, have)
+	}
+	if n := each(2); n != 1 || fmt.Sprint(have) != "[0:one 4:two 8:three]" {
+		t.Fatalf("%d lines of the last one: %q", n, have)
+	}
+	if n := each(2); n != 0 {
+		t.Fatalf("%d lines behind it: %q", n, have)
+	}
+	k.write("x.log", "mplete\n")
+	k.refresh()
+	if n := each(2); n != 1 || have[3] != "14:four, incomplete" {
+		t.Fatalf("%d lines when it is complete: %q", n, have)
+	}
 }

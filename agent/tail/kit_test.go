@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,7 @@ type kit struct {
 	log    bytes.Buffer
 	kept   []got              // committed lines
 	taken  []got              // not committed yet
+	used   map[string]Mark    // by path: the last line committed of this Set
 	stored map[int64]Position // committed positions
 }
 
@@ -66,7 +68,7 @@ func (k *kit) open() {
 	}
 	set, err := Open(k.o, positions)
 	k.must(err)
-	k.set = set
+	k.set, k.used = set, map[string]Mark{}
 }
 
 // crash ends the reading without a commit.
@@ -139,11 +141,17 @@ func (k *kit) readStream(st *Stream) {
 }
 
 // commit stores what was read, and how far that is.
-func (k *kit) commit() {
-	k.kept = append(k.kept, k.taken...)
-	k.taken = nil
+func (k *kit) commit() { k.commitFirst(len(k.taken)) }
+
+// commitFirst stores some of what was read, and how far that is: the others were looked at ahead.
+func (k *kit) commitFirst(n int) {
+	for _, g := range k.taken[:n] {
+		k.used[g.path] = Mark{g.line.File, g.line.Next}
+	}
+	k.kept = append(k.kept, k.taken[:n]...)
+	k.taken = slices.Clone(k.taken[n:])
 	for _, st := range k.set.Streams() {
-		for _, p := range st.Position() {
+		for _, p := range k.positions(st) {
 			// As a database does: microseconds, and no shared memory.
 			p.Updated = p.Updated.Truncate(time.Microsecond)
 			p.Fingerprint = slices.Clone(p.Fingerprint)
@@ -151,6 +159,9 @@ func (k *kit) commit() {
 		}
 	}
 }
+
+// positions are those of a stream as of the last line committed.
+func (k *kit) positions(st *Stream) []Position { return st.Position(k.used[st.Path()]) }
 
 // expect reads and commits, and compares the lines that this gave, in their order.
 func (k *kit) expect(want ...string) {
@@ -163,22 +174,34 @@ func (k *kit) expect(want ...string) {
 func (k *kit) expectAny(want ...string) {
 	k.t.Helper()
 	k.read()
-	slices.SortFunc(k.taken, func(a, b got) int { return strings.Compare(a.text, b.text) })
 	slices.Sort(want)
-	k.expectTaken(want)
+	k.compare(slices.Sorted(k.texts()), want)
+	k.commit()
+}
+
+// texts are the lines that were taken.
+func (k *kit) texts() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, g := range k.taken {
+			if !yield(g.text) {
+				return
+			}
+		}
+	}
 }
 
 // expectTaken commits what was taken, and compares it.
 func (k *kit) expectTaken(want []string) {
 	k.t.Helper()
-	var have []string
-	for _, g := range k.taken {
-		have = append(have, g.text)
-	}
+	k.compare(slices.Collect(k.texts()), want)
+	k.commit()
+}
+
+func (k *kit) compare(have, want []string) {
+	k.t.Helper()
 	if !slices.Equal(have, want) {
 		k.t.Fatalf("read %q, want %q\nlog: %s", abridged(have), abridged(want), k.log.String())
 	}
-	k.commit()
 }
 
 func abridged(lines []string) []string {

@@ -74,7 +74,7 @@ func TestALineThatWasNeverGivenIsRefused(t *testing.T) {
 	k.write("x.log", "one\n")
 	k.expect("one")
 	k.write("x.log", "two\n")
-	id := k.stream("x.log").Position()[0].ID
+	id := k.positions(k.stream("x.log"))[0].ID
 	for _, at := range []int64{-1, 4, 1 << 40} {
 		if line, err := k.set.LineAt(id, at); err == nil {
 			t.Errorf("offset %d: %q", at, line)

@@ -143,7 +143,7 @@ func (m *model) compress() {
 
 func (m *model) step() {
 	do := rapid.SampledFrom(m.steps).Draw(m.r, "step")
-	if strings.HasPrefix(do, "read") || do == "commit" || do == "crash" || do == "time" {
+	if strings.HasPrefix(do, "read") || strings.HasPrefix(do, "commit") || do == "crash" || do == "time" {
 		if !m.up {
 			return
 		}
@@ -177,6 +177,8 @@ func (m *model) step() {
 		}
 	case "commit":
 		m.commit()
+	case "commit some":
+		m.commitFirst(rapid.IntRange(0, len(m.taken)).Draw(m.r, "used"))
 	case "crash":
 		m.crash()
 		m.up = false
@@ -270,7 +272,7 @@ func testModel(t *testing.T, pattern string, ordered bool) {
 		defer os.RemoveAll(dir)
 		m := &model{kit: newKit(r, dir, pattern), r: r, ordered: ordered}
 		m.steps = []string{"append", "append", "append", "partial", "rotate", "rotate", "reopen", "replace", "compress",
-			"read", "read some", "commit", "crash", "open", "open", "time"}
+			"read", "read some", "commit", "commit some", "crash", "open", "open", "time"}
 		if !ordered {
 			m.steps = append(m.steps, "copytruncate", "copytruncate")
 		}

@@ -33,10 +33,7 @@ func (st *Stream) take() (Line, bool) {
 			st.cuts++
 		}
 		a.offset = line.Next
-		st.lines++
-		if st.from != a {
-			st.leave(a)
-		}
+		st.hand(line)
 		return line, true
 	case len(chunk) > st.set.maxLine+1:
 		// Even if the last byte is the CR of the line's end, it is too long: keep the head, pass over the rest.
@@ -57,23 +54,9 @@ func (st *Stream) takeLong(a *file, chunk []byte, i int) (Line, bool) {
 	st.r += i + 1
 	line := Line{File: a.id, Offset: a.offset, Next: a.scan + int64(i) + 1, Data: a.long, Cut: true}
 	a.offset, a.long = line.Next, nil
-	st.lines++
 	st.cuts++
-	if st.from != a {
-		st.leave(a)
-	}
+	st.hand(line)
 	return line, true
-}
-
-// leave notes that the last line of a file was used, as another was asked for. A caller that looks one line ahead may
-// have used it only now, so the position of a finished file has to be given anew.
-func (st *Stream) leave(to *file) {
-	for i := range st.finished {
-		if st.finished[i].file == st.from {
-			st.finished[i].at, st.finished[i].calls = st.set.now(), 0
-		}
-	}
-	st.from = to
 }
 
 // refill reads until a line is complete, within the budget.
@@ -82,9 +65,6 @@ func (st *Stream) refill() (Line, bool) {
 		n := st.fill()
 		if n == 0 {
 			st.release()
-			if st.from != nil {
-				st.leave(nil)
-			}
 			return Line{}, false
 		}
 		left -= n

@@ -109,11 +109,11 @@ func TestAFinishedFileIsDone(t *testing.T) {
 	k.rename("x.log", "x.log.1")
 	k.write("x.log", "two\n")
 	k.expect("two")
-	if p := k.stream("x.log").Position(); len(p) != 2 || p[0].Done || p[1].Done {
+	if p := k.positions(k.stream("x.log")); len(p) != 2 || p[0].Done || p[1].Done {
 		t.Fatalf("positions while late lines are possible: %+v", p)
 	}
 	k.later(11 * time.Second)
-	p := k.stream("x.log").Position()
+	p := k.positions(k.stream("x.log"))
 	if len(p) != 2 || !p[0].Done || p[0].Offset != 4 || p[1].Done {
 		t.Fatalf("positions afterwards: %+v", p)
 	}
@@ -132,12 +132,12 @@ func TestADoneFileIsGivenAgainInCaseACommitFails(t *testing.T) {
 	k.later(11 * time.Second)
 	k.later(2 * time.Minute)
 	for i := range 3 {
-		if p := k.stream("x.log").Position(); len(p) != 2 {
+		if p := k.positions(k.stream("x.log")); len(p) != 2 {
 			t.Fatalf("call %d: %+v", i, p)
 		}
 	}
-	k.mustScan()
-	if p := k.stream("x.log").Position(); len(p) != 1 {
+	k.later(time.Minute)
+	if p := k.positions(k.stream("x.log")); len(p) != 1 {
 		t.Fatalf("afterwards: %+v", p)
 	}
 }
@@ -151,7 +151,7 @@ func TestADoneFileIsGivenUntilItsLastLineIsUsed(t *testing.T) {
 	k.write("x.log", "two\n")
 	k.refresh()
 	st := k.stream("x.log")
-	st.Next() // looked at, not used
+	last, _ := st.Next() // looked at, not used
 	k.set.mu.Lock()
 	for st.fill() > 0 { // as if more had been read ahead
 	}
@@ -159,19 +159,24 @@ func TestADoneFileIsGivenUntilItsLastLineIsUsed(t *testing.T) {
 	k.ahead += 11 * time.Second
 	for range 5 {
 		k.mustScan()
-		k.ahead += 5 * time.Minute
-		st.Position()
+		k.ahead += time.Hour
+		k.positions(st)
 	}
-	if p := st.Position(); len(p) != 2 || !p[0].Done {
-		t.Fatalf("while the line may not be used yet: %+v", p)
+	if p := k.positions(st); len(p) != 2 || p[0].Done || p[0].Offset != 4 {
+		t.Fatalf("while the line is not used yet: %+v", p)
 	}
-	k.expect("two")
+	k.read()
+	k.taken = append([]got{{st.Path(), "last", last}}, k.taken...)
+	k.expectTaken([]string{"last", "two"})
 	for range 3 {
-		k.commit()
+		k.mustScan()
+		if p := k.positions(st); len(p) != 2 || !p[0].Done || p[0].Offset != 9 {
+			t.Fatalf("when it was used: %+v", p)
+		}
 	}
 	k.later(5 * time.Minute)
 	k.mustScan()
-	if p := k.stream("x.log").Position(); len(p) != 1 {
+	if p := k.positions(k.stream("x.log")); len(p) != 1 {
 		t.Fatalf("afterwards: %+v", p)
 	}
 }
@@ -225,7 +230,7 @@ func TestADeletedFileIsReadToItsEnd(t *testing.T) {
 	k.remove("x.log")
 	k.expect("two")
 	k.later(11 * time.Second)
-	if p := k.stream("x.log").Position(); len(p) != 1 || !p[0].Done || p[0].Offset != 8 {
+	if p := k.positions(k.stream("x.log")); len(p) != 1 || !p[0].Done || p[0].Offset != 8 {
 		t.Fatalf("positions %+v, want it done", p)
 	}
 	if n := len(k.set.open); n != 0 {
@@ -240,11 +245,11 @@ func TestARecreatedFileIsANewFile(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", "one\n")
 	k.expect("one")
-	id := k.stream("x.log").Position()[0].ID
+	id := k.positions(k.stream("x.log"))[0].ID
 	k.remove("x.log")
 	k.write("x.log", "one\n")
 	k.expect("one")
-	for _, p := range k.stream("x.log").Position() {
+	for _, p := range k.positions(k.stream("x.log")) {
 		if p.ID != id && p.Offset == 4 {
 			return
 		}
@@ -329,7 +334,7 @@ func TestForgetNamesFinishedFilesThatAreGone(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", "one\n")
 	k.expect("one")
-	id := k.stream("x.log").Position()[0].ID
+	id := k.positions(k.stream("x.log"))[0].ID
 	k.rename("x.log", "x.log.1")
 	k.write("x.log", "two\n")
 	k.expect("two")

@@ -67,7 +67,7 @@ func TestARestartGoesOnExactlyAfterTheLastCommittedLine(t *testing.T) {
 	st := k.stream("x.log")
 	for range 30 {
 		line, _ := st.Next()
-		k.taken = append(k.taken, got{text: string(line.Data)})
+		k.taken = append(k.taken, got{st.Path(), string(line.Data), line})
 	}
 	k.commit()
 	for range 20 { // these are lost with the process
@@ -84,12 +84,12 @@ func TestIdentitiesGoOnAfterTheHighestKnown(t *testing.T) {
 	k.open()
 	t.Cleanup(k.crash)
 	k.expect("one")
-	if p := k.stream("x.log").Position(); p[0].ID != 42 {
+	if p := k.positions(k.stream("x.log")); p[0].ID != 42 {
 		t.Fatalf("identity %d, want 42", p[0].ID)
 	}
-	id := k.stream("x.log").Position()[0].ID
+	id := k.positions(k.stream("x.log"))[0].ID
 	k.restart()
-	if p := k.stream("x.log").Position(); p[0].ID != id {
+	if p := k.positions(k.stream("x.log")); p[0].ID != id {
 		t.Fatalf("identity %d after a restart, was %d", p[0].ID, id)
 	}
 }

@@ -22,7 +22,7 @@ type Stream struct {
 	late     []*file    // read to their ends, watched for late writers
 	waiting  []*file    // known, not open: not found, or it may not be read
 	finished []finished // done, to be given by Position for a while
-	from     *file      // the last line's
+	ahead    []span     // lines that were returned, and are not used yet as far as the caller said, in their order
 	former   *file      // what was truncated last
 	unsure   time.Time  // if not zero: generations since then may have been taken for others
 	looked   time.Time  // folder's modification time when generations were last looked for without a successor
@@ -42,9 +42,19 @@ type Stream struct {
 // finished is a file whose last position may not be stored yet.
 type finished struct {
 	*file
-	at    time.Time
-	calls int // how often it was given
+	at    time.Time // when it was finished; then when it was first given as done
+	calls int       // how often it was given as done
 }
+
+// span is lines of one file that lie one behind the other.
+type span struct {
+	file     int64
+	from, to int64 // offsets: of the first byte of the first line, and of the byte after the last
+}
+
+// Mark is a line that the caller has used, with all that it was given before: the file and where the line ends, as
+// [Line] has them. The zero value: none yet.
+type Mark struct{ File, Next int64 }
 
 // Status is what is known of a stream now.
 type Status struct {
@@ -82,25 +92,96 @@ func (st *Stream) Next() (Line, bool) {
 	return line, ok
 }
 
-// Position gives the positions of all files of this stream that are being read or were finished lately, as of the last
-// Line returned. Stored together with everything up to that line, they make a restart go on exactly after it. A
-// finished file is given again for a minute and at least three times, for the case that a commit fails, counted from
-// when Next was called after its last line: a caller that looks one line ahead has not used that line before.
-func (st *Stream) Position() []Position {
+// Each calls fn for the next complete lines that are there now, most of them at the most, and tells how many there were.
+// Fewer than most are as a false from Next. Other calls on the Set wait meanwhile, so fn must be short, and not call it.
+func (st *Stream) Each(most int, fn func(Line)) (n int) {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for ; n < most && !s.closed; n++ {
+		line, ok := st.take()
+		if !ok {
+			if line, ok = st.refill(); !ok {
+				break
+			}
+		}
+		fn(line)
+	}
+	return n
+}
+
+// Position gives the positions of all files of this stream that are being read or were finished lately, as of the line
+// that was used last; lines that were returned since are given again after a restart. Stored together with everything
+// up to that line, they make a restart go on exactly after it. A finished file is given again for a minute and at least
+// three times after its last line was used, for the case that a commit fails.
+func (st *Stream) Position(used Mark) []Position {
+	s := st.set
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.use(used)
 	out := make([]Position, 0, len(st.finished)+len(st.waiting)+len(st.late)+len(st.queue))
 	for i := range st.finished {
-		st.finished[i].calls++
-		out = append(out, st.finished[i].position())
+		f := &st.finished[i]
+		p := st.positionOf(f.file)
+		switch {
+		case !p.Done: // its last line is not used
+		case f.calls == 0:
+			f.at = s.now()
+			fallthrough
+		default:
+			f.calls++
+		}
+		out = append(out, p)
 	}
 	for _, list := range [...][]*file{st.waiting, st.late, st.queue} {
 		for _, f := range list {
-			out = append(out, f.position())
+			out = append(out, st.positionOf(f))
 		}
 	}
 	return out
+}
+
+// positionOf is the position of one file before its first line that is not used.
+func (st *Stream) positionOf(f *file) Position {
+	p := f.position()
+	if from, ok := st.unused(f); ok {
+		p.Offset, p.Done = from, false
+	}
+	return p
+}
+
+// hand notes that a line is given to the caller.
+func (st *Stream) hand(line Line) {
+	st.lines++
+	if n := len(st.ahead); n > 0 && st.ahead[n-1].file == line.File && st.ahead[n-1].to == line.Offset {
+		st.ahead[n-1].to = line.Next
+		return
+	}
+	st.ahead = append(st.ahead, span{line.File, line.Offset, line.Next})
+}
+
+// use lets go of what was given up to a line.
+func (st *Stream) use(m Mark) {
+	for i, s := range st.ahead {
+		if s.file != m.File || m.Next <= s.from || m.Next > s.to {
+			continue
+		}
+		if st.ahead[i].from = m.Next; m.Next == s.to {
+			i++
+		}
+		st.ahead = slices.Delete(st.ahead, 0, i)
+		return
+	}
+}
+
+// unused gives where the first line of a file begins that was given and is not used.
+func (st *Stream) unused(f *file) (from int64, ok bool) {
+	for _, s := range st.ahead {
+		if s.file == f.id {
+			return s.from, true
+		}
+	}
+	return 0, false
 }
 
 // Status tells how far the stream is and what troubles it.

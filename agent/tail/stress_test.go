@@ -296,7 +296,7 @@ func TestStatusPositionsAndLinesAreThereForOtherGoroutines(t *testing.T) {
 				return
 			}
 			for _, st := range k.set.Streams() {
-				st.Position()
+				k.positions(st)
 				st.Status()
 			}
 		}

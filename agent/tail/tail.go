@@ -1,7 +1,8 @@
 // Package tail turns paths into endless sources of lines. A path is followed across everything that rotation does to
 // it (rename, several renames while nobody looked, compression, copy and truncate, deletion), and every complete line
 // is given exactly once, also across restarts: the caller stores the positions it is given in the transaction that
-// stores the lines, and hands them back to [Open].
+// stores the lines, and hands them back to [Open]. It may read ahead: positions are those of the line that it says it has
+// used.
 //
 // A file is known by device, inode and a fingerprint of the first bytes that were consumed of it. So a reused inode is
 // a new file, and a copy of what was read already, compressed or not, is not read again.
@@ -68,7 +69,7 @@ type Options struct {
 }
 
 // Position says how far one file was read. It is a snapshot for the caller to store, together with everything up to
-// the line that was returned last.
+// the line that it has used last.
 type Position struct {
 	ID     int64  // number of this file (its identity), unique among the positions given to Open and made since
 	Path   string // of the stream that reads it, which is not where a rotated file lies now
@@ -78,7 +79,7 @@ type Position struct {
 	// that were seen beyond Offset, so that a file of which nothing was consumed yet is known again.
 	Fingerprint    []byte
 	FingerprintLen int
-	Offset         int64     // bytes consumed; the next line begins here
+	Offset         int64     // bytes used; the next line begins here
 	Done           bool      // renamed away, deleted or replaced, and read to its end; kept so that it is not read again
 	Updated        time.Time // modification time of the file when it was last seen under Path; times of generations are compared with it
 }

@@ -12,11 +12,11 @@ func TestCopytruncateStartsAgainWithANewIdentity(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", "one\ntwo\n")
 	k.expect("one", "two")
-	id := k.stream("x.log").Position()[0].ID
+	id := k.positions(k.stream("x.log"))[0].ID
 	k.copytruncate("x.log", "x.log.1")
 	k.write("x.log", "three\n")
 	k.expect("three")
-	p := k.stream("x.log").Position()
+	p := k.positions(k.stream("x.log"))
 	if len(p) != 2 || p[0].ID != id || !p[0].Done || p[1].ID == id || p[1].Offset != 6 || p[0].Inode != p[1].Inode {
 		t.Fatalf("positions %+v", p)
 	}
@@ -50,8 +50,9 @@ func TestTruncationWhileLinesWereWaitingInTheBuffer(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", text(numbered("a", 0, 10)))
 	k.refresh()
-	line, _ := k.stream("x.log").Next()
-	k.taken = append(k.taken, got{text: string(line.Data)})
+	st := k.stream("x.log")
+	line, _ := st.Next()
+	k.taken = append(k.taken, got{st.Path(), string(line.Data), line})
 	k.copytruncate("x.log", "x.log.1")
 	k.write("x.log", text(numbered("b", 0, 30)))
 	k.expect(append(numbered("a", 0, 10), numbered("b", 0, 30)...)...)
@@ -138,7 +139,7 @@ func TestAnIncompleteLineThatIsTakenBackIsNoTruncation(t *testing.T) {
 	k.expect("one")
 	k.put("x.log", "one\n2\n")
 	k.expect("2")
-	if n := len(k.stream("x.log").Position()); n != 1 {
+	if n := len(k.positions(k.stream("x.log"))); n != 1 {
 		t.Fatalf("%d identities, want 1", n)
 	}
 }
