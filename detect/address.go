@@ -71,7 +71,7 @@ func CanBeSource(addr netip.Addr) bool {
 func notPublic(p netip.Prefix) string {
 	for i := range reservedRanges {
 		if r := &reservedRanges[i]; r.prefix.Overlaps(p) {
-			return r.kind + ", " + text(r.prefix)
+			return r.kind + ", " + AddressText(r.prefix)
 		}
 	}
 	if p.Addr().Is6() && (p.Bits() < globalIPv6.Bits() || !globalIPv6.Contains(p.Addr())) {
@@ -106,8 +106,8 @@ func single(addr netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(addr, addr.BitLen())
 }
 
-// text writes a prefix as people do: a single address without its length.
-func text(p netip.Prefix) string {
+// AddressText writes a prefix as people do: a single address without its /32 or /128.
+func AddressText(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
 	}

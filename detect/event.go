@@ -1,9 +1,14 @@
 package detect
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 )
+
+// ErrNoEvent is what a reader of a format says of a line that is no fault and no event: a blank one, or a record of
+// another log. Readers may wrap it, or have errors of their own that are it ([errors.Is]).
+var ErrNoEvent = errors.New("no event")
 
 // Type says which of the firewall's logs a record comes from.
 type Type uint8

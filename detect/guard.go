@@ -79,7 +79,7 @@ func (g *Guard) Check(p netip.Prefix) error {
 		return refuse("%s", why)
 	}
 	if why := notPublic(clean); why != "" {
-		return refuse("%s is not public (%s)", text(clean), why)
+		return refuse("%s is not public (%s)", AddressText(clean), why)
 	}
 	widest := widestIPv4
 	if clean.Addr().Is6() {
@@ -97,7 +97,7 @@ func (g *Guard) listed(p netip.Prefix) string {
 		return ""
 	}
 	if entry, ok := g.never.coveringPrefix(p); ok {
-		return fmt.Sprintf("%s is in never_block (%s)", text(p), text(entry))
+		return fmt.Sprintf("%s is in never_block (%s)", AddressText(p), AddressText(entry))
 	}
 	if p.IsSingleIP() {
 		if what, ok := g.own[p.Addr()]; ok {
@@ -106,7 +106,7 @@ func (g *Guard) listed(p netip.Prefix) string {
 		return ""
 	}
 	if inside := g.never.within(p); len(inside) > 0 {
-		return fmt.Sprintf("%s contains %s, which is in never_block", p, text(inside[0]))
+		return fmt.Sprintf("%s contains %s, which is in never_block", p, AddressText(inside[0]))
 	}
 	// The lowest of several, so that the same question has the same answer.
 	var found netip.Addr

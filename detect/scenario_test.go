@@ -265,13 +265,13 @@ func (s *scenario) observe(words []string, events []Event) {
 			fired = true
 			v := res.Verdict
 			s.printed = append(s.printed, fmt.Sprintf("%s %s %s: %s [%s, since %s, hits %d, records %s]",
-				v.Time.Sub(scenarioStart), text(v.Source), v.Rule, v.Reason, v.Device,
+				v.Time.Sub(scenarioStart), AddressText(v.Source), v.Rule, v.Reason, v.Device,
 				v.FirstSeen.Sub(scenarioStart), v.Hits, refs(v.Evidence)))
 			if !s.refuse {
 				s.engine.Block(v.Source)
 			}
 		case Blocked:
-			seen["blocked by "+text(res.Entry)]++
+			seen["blocked by "+AddressText(res.Entry)]++
 		case Ignored:
 			seen["ignored"]++
 		}

@@ -1,10 +1,19 @@
 package panos
 
-import "errors"
+import (
+	"errors"
+
+	"activedefense/detect"
+)
 
 // ErrIgnored says that the line is no fault and no event: it is blank, or a
 // record of another log (SYSTEM, CONFIG, GLOBALPROTECT, ...).
-var ErrIgnored = errors.New("not a TRAFFIC or THREAT record")
+var ErrIgnored error = ignored("not a TRAFFIC or THREAT record")
+
+type ignored string
+
+func (e ignored) Error() string        { return string(e) }
+func (e ignored) Is(target error) bool { return target == detect.ErrNoEvent }
 
 // Faults of a line. They are fixed values, so that a flood of bad lines costs
 // nothing, and say what was expected.
