@@ -6,13 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/edl"
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -32,22 +33,23 @@ type Agent struct {
 	now     func() time.Time
 	started time.Time
 
-	lock      *os.File
-	instance  string
-	list      *edl.Server // nil when no list is served
-	admin     *admin      // nil when there is none
-	enforcers []*enforcer
-	policies  []*policies
-	stats     *stats
-	calls     *callCounts
-	own       *ownAddresses // used by prepare, then by refreshGuard alone
-	guard     atomic.Pointer[detect.Guard]
-	store     atomic.Pointer[store.Store] // nil until it was reached
-	feed      atomic.Pointer[feed]        // nil until the blacklist was loaded
-	reading   atomic.Bool                 // the inputs are open
-	serving   atomic.Bool                 // the list's listener is open
-	end       ends
-	lookout   *lookout
+	teardown teardown
+	failed   context.CancelCauseFunc // ends Run
+	instance string                  // the agent's own name in a database
+	list     *edl.Server             // nil when no list is served
+	serve    chan struct{}           // closed: the list's listener is to be opened
+	opened   chan error              // what came of that
+	admin    *admin                  // nil when there is none
+	fleet    *enforce.Fleet
+	calls    *enforce.Calls
+	stats    *line.Stats
+	health   health
+	lookout  *line.Lookout
+	own      *ownAddresses // used by prepare, then by refreshGuard alone
+	guard    atomic.Pointer[detect.Guard]
+	store    atomic.Pointer[store.Store] // nil until it was reached
+	feed     atomic.Pointer[feed]        // nil until the blacklist was loaded
+	reading  atomic.Bool                 // the inputs are open
 }
 
 // New prepares an agent: the state folder with its lock, the certificates, the listeners of the admin
@@ -56,9 +58,10 @@ type Agent struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
-		own: newOwnAddresses(cfg), stats: newStats(), calls: newCallCounts(),
+		own: newOwnAddresses(cfg), stats: line.NewStats(), calls: enforce.NewCalls(),
+		serve: make(chan struct{}), opened: make(chan error, 1),
 	}
-	a.lookout = newLookout(cfg.Inputs, a.stats, a.log)
+	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
 	if err := a.prepare(ctx); err != nil {
 		a.Close()
 		return nil, err
@@ -67,11 +70,14 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 }
 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
-func (a *Agent) prepare(ctx context.Context) (err error) {
+func (a *Agent) prepare(ctx context.Context) error {
 	cfg := a.cfg
-	if a.lock, a.instance, err = openState(ctx, cfg.StateDir, a.log); err != nil {
+	lock, instance, err := openState(ctx, cfg.StateDir, a.log)
+	if err != nil {
 		return err
 	}
+	a.instance = instance
+	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
 	guard, _ := a.own.guard(ctx)
 	a.guard.Store(guard)
 	if cfg.EDL.Listen != "" {
@@ -87,15 +93,26 @@ func (a *Agent) prepare(ctx context.Context) (err error) {
 			return fmt.Errorf("prepare the list: %w", err)
 		}
 	}
-	if a.enforcers, err = a.newEnforcers(); err != nil {
+	if a.fleet, err = enforce.New(a.enforceOptions()); err != nil {
 		return err
 	}
 	if cfg.Admin.Listen != "" {
 		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
 			return err
 		}
+		a.teardown.push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
 	}
 	return nil
+}
+
+// enforceOptions ties the firewalls to the blacklist. Nothing is asked before it was loaded.
+func (a *Agent) enforceOptions() enforce.Options {
+	return enforce.Options{
+		Config: a.cfg, Expected: Expected(a.cfg), Version: a.version,
+		Blocked: func() *enforce.Snapshot { return a.feed.Load().current.Load() },
+		Served:  func() *enforce.Snapshot { return a.feed.Load().served.Load() },
+		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started,
+	}
 }
 
 // canListen tries an address whose listener opens later, when there is something to serve: a configuration that
@@ -133,12 +150,5 @@ func (a *Agent) AdminAddr() net.Addr {
 	return a.admin.listener.Addr()
 }
 
-// Close gives back what New took. Run closes by itself.
-func (a *Agent) Close() {
-	if a.admin != nil {
-		a.admin.listener.Close()
-	}
-	if a.lock != nil {
-		a.lock.Close()
-	}
-}
+// Close stops what runs and gives back what New took, the last first, within ten seconds. Run closes by itself.
+func (a *Agent) Close() error { return a.teardown.run(stopWithin) }

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -38,7 +39,7 @@ type BlacklistEntry struct {
 // NewBlacklistEntry renders an entry of the store.
 func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntry {
 	out := BlacklistEntry{
-		Address: AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
+		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
 		ReleaseAt: e.ReleaseAt(releaseAfter), Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt,
 		Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
 	}
@@ -105,10 +106,10 @@ func Explain(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseA
 		return nil, err
 	}
 	if len(entries) == 0 {
-		return nil, fmt.Errorf("%s: %w", AddressText(prefix), ErrUnknownAddress)
+		return nil, fmt.Errorf("%s: %w", detect.AddressText(prefix), ErrUnknownAddress)
 	}
 	first := &entries[0]
-	x := &Explanation{Address: AddressText(prefix), Blocked: first.ReleasedAt.IsZero(),
+	x := &Explanation{Address: detect.AddressText(prefix), Blocked: first.ReleasedAt.IsZero(),
 		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}}
 	for i := range entries {
 		x.Entries = append(x.Entries, NewBlacklistEntry(&entries[i], releaseAfter))

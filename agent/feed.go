@@ -12,6 +12,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/edl"
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+	"activedefense/agent/loop"
 	"activedefense/detect"
 	"activedefense/firewall"
 	"activedefense/store"
@@ -35,47 +38,42 @@ type feed struct {
 	guard        func() *detect.Guard
 	releaseAfter time.Duration
 	list         *edl.Server // nil when no list is served
-	enforcers    []*enforcer
-	health       *health
-	log          zerolog.Logger
-	now          func() time.Time
+	// wakeFirewalls has the firewalls brought in sync.
+	wakeFirewalls func()
+	health        *health
+	log           zerolog.Logger
+	now           func() time.Time
 
-	mu       sync.Mutex
-	pipeline func([]change) // nil until the pipeline is there
+	mu     sync.Mutex
+	engine func([]line.Change) // tells the engine; nil until there is one
 
 	checkAll atomic.Bool // the guard has changed
-	wakeup               // for a look at the store now; a lost one does no harm, for the next tick looks too
+	wakeup   loop.Wakeup // for a look at the store now; a lost one does no harm, for the next tick looks too
 	version  int64
 	entries  map[netip.Prefix]feedEntry
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
-	current  atomic.Pointer[snapshot]
-	served   atomic.Pointer[snapshot] // what the list serves; nil: nothing yet
+	current  atomic.Pointer[enforce.Snapshot]
+	served   atomic.Pointer[enforce.Snapshot] // what the list serves; nil: nothing yet
 
-	loaded     bool      // everything was read once: what comes now is news
-	untold     []change  // came or went; kept until a reading is complete, for it may fail half-way
-	membership bool      // addresses came or went since the list was published
-	activity   bool      // times moved since then
-	published  time.Time // when the list was last rendered
-	moved      bool      // times moved since the snapshot was made
-	snapped    time.Time // when that was
+	loaded     bool          // everything was read once: what comes now is news
+	untold     []line.Change // came or went; kept until a reading is complete, for it may fail half-way
+	membership bool          // addresses came or went since the list was published
+	activity   bool          // times moved since then
+	published  time.Time     // when the list was last rendered
+	moved      bool          // times moved since the snapshot was made
+	snapped    time.Time     // when that was
 }
 
 type feedEntry struct {
 	blockedAt, lastSeen, releaseAt time.Time
 }
 
-// A snapshot is the blacklist at one version, for the enforcers: immutable.
-type snapshot struct {
-	version int64
-	entries []firewall.Entry
-}
-
 func newFeed(st *store.Store) *feed {
 	f := &feed{
-		store: st, wakeup: newWakeup(), now: time.Now,
+		store: st, wakeup: loop.NewWakeup(), now: time.Now, wakeFirewalls: func() {},
 		entries: make(map[netip.Prefix]feedEntry), lifts: make(map[netip.Prefix]error),
 	}
-	f.current.Store(&snapshot{})
+	f.current.Store(&enforce.Snapshot{})
 	return f
 }
 
@@ -144,42 +142,36 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		f.membership = true
 		f.tell(f.untold)
 		f.untold = nil
-		f.wakeEnforcers()
+		f.wakeFirewalls()
 	}
 	return nil
 }
 
-func (f *feed) wakeEnforcers() {
-	for _, e := range f.enforcers {
-		e.wake()
-	}
-}
-
-// attach tells the pipeline what is blocked now, and from now on of every change.
-func (f *feed) attach(notice func([]change)) {
+// attach tells the engine what is blocked now, and from now on of every change.
+func (f *feed) attach(notice func([]line.Change)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pipeline = notice
-	var changes []change
-	for _, e := range f.current.Load().entries {
-		changes = append(changes, change{e.Prefix, true})
+	f.engine = notice
+	var changes []line.Change
+	for _, e := range f.current.Load().Entries {
+		changes = append(changes, line.Change{Address: e.Prefix, Blocked: true})
 	}
 	notice(changes)
 }
 
-// tell passes changes on to the pipeline.
-func (f *feed) tell(changes []change) {
+// tell passes changes on to the engine.
+func (f *feed) tell(changes []line.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.pipeline != nil {
-		f.pipeline(changes)
+	if f.engine != nil {
+		f.engine(changes)
 	}
 }
 
 // recheck has every entry held against the guard again.
 func (f *feed) recheck() {
 	f.checkAll.Store(true)
-	f.wake()
+	f.wakeup.Wake()
 }
 
 // checkEntries lifts entries that the guard, which has changed, no longer allows.
@@ -188,7 +180,7 @@ func (f *feed) checkEntries(ctx context.Context) {
 		if err := f.guard().Check(prefix); err != nil {
 			f.lift(ctx, prefix, err)
 			delete(f.entries, prefix)
-			f.untold = append(f.untold, change{prefix, false})
+			f.untold = append(f.untold, line.Change{Address: prefix, Blocked: false})
 		}
 	}
 }
@@ -199,17 +191,17 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 	if !e.ReleasedAt.IsZero() {
 		if had {
 			delete(f.entries, e.Address)
-			f.log.Info().Str("address", AddressText(e.Address)).Str("by", e.ReleasedBy).Msg("released: " + e.ReleaseReason)
+			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.ReleasedBy).Msg("released: " + e.ReleaseReason)
 		}
 		// Told to the engine even if it was not held here: evidence up to the release must not count.
-		f.untold = append(f.untold, change{e.Address, false})
+		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: false})
 		return
 	}
 	if err := f.guard().Check(e.Address); err != nil {
 		f.lift(ctx, e.Address, err)
 		if had {
 			delete(f.entries, e.Address)
-			f.untold = append(f.untold, change{e.Address, false})
+			f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: false})
 		}
 		return
 	}
@@ -217,16 +209,16 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 	if had {
 		return
 	}
-	if f.loaded && e.By != byDetector {
-		f.log.Info().Str("address", AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
+	if f.loaded && e.By != store.ByDetector {
+		f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
 	}
-	f.untold = append(f.untold, change{e.Address, true})
+	f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
 }
 
 // lift releases an entry that the guard does not allow: never_block wins over what stands. It is not
 // served or enforced from now on, also when the store cannot note it yet.
 func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
-	_, err := f.store.Release(ctx, prefix, byDetector, refusal.Error(), f.now())
+	_, err := f.store.Release(ctx, prefix, store.ByDetector, refusal.Error(), f.now())
 	switch {
 	case errors.Is(err, store.ErrNotBlocked): // somebody else was faster
 		delete(f.lifts, prefix)
@@ -234,7 +226,7 @@ func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
 		f.lifts[prefix] = refusal
 	default:
 		delete(f.lifts, prefix)
-		f.log.Warn().Str("address", AddressText(prefix)).Msg("released: " + refusal.Error())
+		f.log.Warn().Str("address", detect.AddressText(prefix)).Msg("released: " + refusal.Error())
 	}
 }
 
@@ -249,9 +241,9 @@ func (f *feed) snapshotIfDue() {
 // snapshot makes the present blacklist visible to the enforcers.
 func (f *feed) snapshot() {
 	f.snapped, f.moved = f.now(), false
-	s := &snapshot{version: f.version, entries: make([]firewall.Entry, 0, len(f.entries))}
+	s := &enforce.Snapshot{Version: f.version, Entries: make([]firewall.Entry, 0, len(f.entries))}
 	for prefix, e := range f.entries {
-		s.entries = append(s.entries, firewall.Entry{Prefix: prefix, Until: e.releaseAt, Since: e.blockedAt})
+		s.Entries = append(s.Entries, firewall.Entry{Prefix: prefix, Until: e.releaseAt, Since: e.blockedAt})
 	}
 	f.current.Store(s)
 }
@@ -282,5 +274,5 @@ func (f *feed) publish() {
 	f.membership, f.activity = false, false
 	f.list.Publish(entries, f.published)
 	f.served.Store(f.current.Load())
-	f.wakeEnforcers() // those of firewalls that fetch it
+	f.wakeFirewalls() // those of firewalls that fetch it
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/line"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -32,7 +34,7 @@ func newTestFeed(t *testing.T, addresses ...string) (f *feed, told map[netip.Pre
 	st, now := newTestStore(t), time.Now()
 	for _, a := range addresses {
 		if _, _, err := st.Block(context.Background(), store.Block{Address: netip.MustParsePrefix(a), Rule: "manual", Reason: "test",
-			By: byOperator, FirstSeen: now, LastSeen: now, BlockedAt: now}); err != nil {
+			By: store.ByOperator, FirstSeen: now, LastSeen: now, BlockedAt: now}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,9 +42,9 @@ func newTestFeed(t *testing.T, addresses ...string) (f *feed, told map[netip.Pre
 	f = newFeed(st)
 	f.releaseAfter, f.health = time.Hour, &health{}
 	f.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
-	f.attach(func(changes []change) {
+	f.attach(func(changes []line.Change) {
 		for _, c := range changes {
-			told[c.address] = c.blocked
+			told[c.Address] = c.Blocked
 		}
 	})
 	return f, told
@@ -63,7 +65,7 @@ func TestAReadingThatFailsHalfWayForgetsNoChange(t *testing.T) {
 	if err := f.syncOnce(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 3 || len(f.current.Load().entries) != 3 || !f.membership {
+	if len(told) != 3 || len(f.current.Load().Entries) != 3 || !f.membership {
 		t.Errorf("told of %v, membership changed: %t", told, f.membership)
 	}
 }
@@ -84,7 +86,7 @@ func TestOnlyNewBlocksByHandAreLogged(t *testing.T) {
 		t.Errorf("a start logs %d blocks by hand", n)
 	}
 	if _, _, err := f.store.Block(t.Context(), store.Block{Address: netip.MustParsePrefix("203.0.113.2/32"), Rule: "manual", Reason: "seen it",
-		By: byOperator, FirstSeen: time.Now(), LastSeen: time.Now(), BlockedAt: time.Now()}); err != nil {
+		By: store.ByOperator, FirstSeen: time.Now(), LastSeen: time.Now(), BlockedAt: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	sync()
@@ -112,7 +114,7 @@ func TestALiftThatWaitsOutlivesAChangeOfTheGuard(t *testing.T) {
 func TestNeverBlockLiftsWhatStands(t *testing.T) {
 	spared, other := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.2/32")
 	f, told := newTestFeed(t, spared.String(), other.String())
-	if err := f.syncOnce(context.Background()); err != nil || len(f.current.Load().entries) != 2 {
+	if err := f.syncOnce(context.Background()); err != nil || len(f.current.Load().Entries) != 2 {
 		t.Fatal(err, f.current.Load())
 	}
 	f.guard = func() *detect.Guard { return detect.NewGuard([]netip.Prefix{spared}, nil) }
@@ -120,34 +122,41 @@ func TestNeverBlockLiftsWhatStands(t *testing.T) {
 	if err := f.syncOnce(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if entries := f.current.Load().entries; len(entries) != 1 || entries[0].Prefix != other || told[spared] || !told[other] {
+	if entries := f.current.Load().Entries; len(entries) != 1 || entries[0].Prefix != other || told[spared] || !told[other] {
 		t.Errorf("still %v, told of %v", entries, told)
 	}
-	if _, err := f.store.Release(context.Background(), spared, byOperator, "", time.Now()); err == nil {
+	if _, err := f.store.Release(context.Background(), spared, store.ByOperator, "", time.Now()); err == nil {
 		t.Error("it still stands in the store")
 	}
 }
 
 func TestAttachingAgainTellsEverythingBesideChangesThatCome(t *testing.T) {
 	f, _ := newTestFeed(t, "203.0.113.1/32", "203.0.113.2/32")
-	p := &pipeline{}
-	f.attach(p.notice)
+	var mu sync.Mutex
+	var told []line.Change
+	notice := func(changes []line.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, changes...)
+	}
+	f.attach(notice)
 	var changing sync.WaitGroup
 	changing.Go(func() {
 		if err := f.syncOnce(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
-	p.engine = detect.New(detect.Settings{MaxSources: 10, Vulnerability: detect.VulnerabilityCritical})
-	f.attach(p.notice) // as at another try to start
-	p.apply()
+	mu.Lock()
+	told = nil // what is told an engine that is given up
+	mu.Unlock()
+	f.attach(notice) // as at another try to start
 	changing.Wait()
-	p.apply()
-	for _, a := range []string{"203.0.113.1", "203.0.113.2"} {
-		ev := detect.Event{Time: time.Now(), Src: netip.MustParseAddr(a), Type: detect.TypeThreat, Subtype: "vulnerability", Severity: "critical"}
-		if r := p.engine.Observe(&ev); r.Outcome != detect.Blocked {
-			t.Errorf("the engine does not know that %s is blocked: %v", a, r.Outcome)
-		}
+	blocked := map[string]bool{}
+	for _, c := range told {
+		blocked[c.Address.String()] = c.Blocked
+	}
+	if fmt.Sprint(blocked) != "map[203.0.113.1/32:true 203.0.113.2/32:true]" {
+		t.Errorf("the engine is told of %v", blocked)
 	}
 }
 
@@ -166,7 +175,7 @@ func TestMereActivityIsShownToTheEnforcersNowAndThen(t *testing.T) {
 		if err := f.syncOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		now := f.current.Load().entries
+		now := f.current.Load().Entries
 		if len(now) != entries || len(told) != entries {
 			t.Fatalf("%s: %d entries, told of %d", when, len(now), len(told))
 		}
@@ -177,7 +186,7 @@ func TestMereActivityIsShownToTheEnforcersNowAndThen(t *testing.T) {
 		}
 	}
 	first, second := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.2/32")
-	commit(store.Batch{Blocks: []store.Block{{Address: first, By: byDetector, BlockedAt: clock.now()}}})
+	commit(store.Batch{Blocks: []store.Block{{Address: first, By: store.ByDetector, BlockedAt: clock.now()}}})
 	begun := clock.now().Add(f.releaseAfter)
 	expect("blocked", 1, begun)
 
@@ -189,6 +198,6 @@ func TestMereActivityIsShownToTheEnforcersNowAndThen(t *testing.T) {
 
 	clock.add(time.Second)
 	commit(store.Batch{Touches: []store.Touch{{Address: first, LastSeen: clock.now(), Hits: 1}},
-		Blocks: []store.Block{{Address: second, By: byDetector, BlockedAt: clock.now()}}})
+		Blocks: []store.Block{{Address: second, By: store.ByDetector, BlockedAt: clock.now()}}})
 	expect("another block is shown at once", 2, begun.Add(snapshotEvery+time.Second))
 }

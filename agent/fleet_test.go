@@ -13,6 +13,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/enforce"
+	"activedefense/agent/loop"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/firewall"
@@ -27,7 +29,7 @@ const fleetHang = 3 * time.Second
 // A fleet is an agent's enforcers and feed over a real SQLite file, and the simulated firewalls that they keep level.
 type fleet struct {
 	t     *testing.T
-	agent *Agent
+	fleet *enforce.Fleet
 	feed  *feed
 	log   lockedBuffer
 	clock *shiftedClock // of the agent and of the firewalls
@@ -107,27 +109,29 @@ func (f *fleet) run() {
 	f.t.Helper()
 	st := newTestStore(f.t)
 	f.cfg.Blacklist.ReleaseAfter = 30 * 24 * time.Hour
-	a := &Agent{cfg: &f.cfg, version: "test", log: zerolog.New(&f.log), now: f.clock.now, stats: newStats(), calls: newCallCounts()}
+	log := zerolog.New(&f.log)
+	f.feed = newFeed(st)
 	var err error
-	if a.enforcers, err = a.newEnforcers(); err != nil {
+	f.fleet, err = enforce.New(enforce.Options{
+		Config: &f.cfg, Version: "test", Blocked: f.feed.current.Load, Served: f.feed.served.Load, Store: func() *store.Store { return st },
+		Calls: enforce.NewCalls(), Logger: log, Now: f.clock.now, Started: f.clock.now(),
+		Timer: func(d time.Duration) loop.Timer {
+			t := time.NewTimer(d / 10)
+			return loop.Timer{C: t.C, Reset: func(d time.Duration) bool { return t.Reset(d / 10) }, Stop: t.Stop}
+		},
+	})
+	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.agent, f.feed = a, newFeed(st)
 	f.feed.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
-	f.feed.releaseAfter, f.feed.enforcers, f.feed.health, f.feed.log = f.cfg.Blacklist.ReleaseAfter, a.enforcers, &a.stats.store, a.log
-	a.feed.Store(f.feed)
+	f.feed.releaseAfter, f.feed.wakeFirewalls, f.feed.health, f.feed.log = f.cfg.Blacklist.ReleaseAfter, f.fleet.Wake, &health{}, log
 	ctx, stop := context.WithCancel(f.t.Context())
 	var loops sync.WaitGroup
-	for _, e := range a.enforcers {
-		e.now = f.clock.now
-		e.timer = func(d time.Duration) timer {
-			t := time.NewTimer(d / 10)
-			return timer{C: t.C, Reset: func(d time.Duration) bool { return t.Reset(d / 10) }, Stop: t.Stop}
-		}
-		if err := e.restore(ctx, st); err != nil {
+	for _, e := range f.fleet.Enforcers {
+		if err := e.Restore(ctx, st); err != nil {
 			f.t.Fatal(err)
 		}
-		loops.Go(func() { _ = e.run(ctx) }) // gives no error
+		loops.Go(func() { _ = e.Run(ctx) }) // gives no error
 	}
 	loops.Go(func() { _ = f.feed.run(ctx) })
 	f.t.Cleanup(func() {
@@ -147,11 +151,11 @@ func (f *fleet) block() netip.Prefix {
 	p := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(113 + n>>8), byte(n)}), 32)
 	now := f.clock.now()
 	f.begun[p] = time.Now()
-	if _, _, err := f.feed.store.Block(f.t.Context(), store.Block{Address: p, Rule: "port-scan", Reason: "test", By: byDetector,
+	if _, _, err := f.feed.store.Block(f.t.Context(), store.Block{Address: p, Rule: "port-scan", Reason: "test", By: store.ByDetector,
 		FirstSeen: now, LastSeen: now, BlockedAt: now}); err != nil {
 		f.t.Fatal(err)
 	}
-	f.feed.wake()
+	f.feed.wakeup.Wake()
 	return p
 }
 
@@ -240,7 +244,7 @@ func TestBrokenFirewallsDelayNoOtherAndRecoverByThemselves(t *testing.T) {
 	f.sims["refuses-password"].SetPassword("svc", "changed")
 	restart := f.sims["restarts"].Restart(panosim.RestartOptions{})
 	failed := func() bool {
-		return !slices.ContainsFunc(f.agent.enforcers, func(e *enforcer) bool { return broken[e.name] && e.status().Failures == 0 })
+		return !slices.ContainsFunc(f.fleet.Enforcers, func(e *enforce.Enforcer) bool { return broken[e.Status().Name] && e.Status().Failures == 0 })
 	}
 	tables := f.tables(healthy)
 	var worst time.Duration
@@ -279,13 +283,13 @@ func TestBrokenFirewallsDelayNoOtherAndRecoverByThemselves(t *testing.T) {
 	}
 	f.clock.add(lockoutOver)
 	healed := time.Now()
-	for _, e := range f.agent.enforcers {
-		if !broken[e.name] {
+	for _, e := range f.fleet.Enforcers {
+		if !broken[e.Status().Name] {
 			continue
 		}
-		f.until(e.name+" is back", func() bool { return e.status().Up })
-		if got := len(f.sims[e.name].Tagged("", testTag)); got != len(f.begun) {
-			t.Errorf("after its first pass %s holds %d of %d", e.name, got, len(f.begun))
+		f.until(e.Status().Name+" is back", func() bool { return e.Status().Up })
+		if got := len(f.sims[e.Status().Name].Tagged("", testTag)); got != len(f.begun) {
+			t.Errorf("after its first pass %s holds %d of %d", e.Status().Name, got, len(f.begun))
 		}
 	}
 	t.Logf("all are back and level after %s", time.Since(healed))

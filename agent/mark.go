@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/loop"
 	"activedefense/store"
 )
 
@@ -45,6 +46,7 @@ type marker struct {
 	seen   mark // when last looked at
 	kept   mark // what the file holds, as far as it was written by this run
 	failed bool // writing it
+	sound  bool // the database was found not to be behind the mark
 }
 
 func newMarker(dir, agent string, st *store.Store, log zerolog.Logger) *marker {
@@ -68,7 +70,7 @@ func (m *marker) check(ctx context.Context) error {
 			"bring the database back and restart the agent, or delete %s to go on with this one",
 			now.Version, now.Batch, known.Version, known.Batch, m.path)
 	}
-	m.seen, m.kept = now, known
+	m.seen, m.kept, m.sound = now, known, true
 	return nil
 }
 
@@ -105,7 +107,7 @@ func (here mark) behind(there mark) bool {
 
 // run keeps the mark until ctx ends.
 func (m *marker) run(ctx context.Context) error {
-	for pause(ctx, markEvery) {
+	for loop.Pause(ctx, markEvery) {
 		m.noteOnce(ctx)
 	}
 	return nil
@@ -122,10 +124,22 @@ func (m *marker) noteOnce(ctx context.Context) {
 	m.seen = now
 }
 
-// last looks once more, when everything was stored; keep is to be called with it when the store was closed, which makes
-// its content last. Without a good answer it is what was kept.
-func (m *marker) last(ctx context.Context) mark {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
+// close closes the store, when everything was stored, and keeps how far it was then: closing makes its content last.
+func (m *marker) close() error {
+	last := m.kept
+	if m.sound {
+		last = m.last()
+	}
+	err := m.store.Close()
+	if err == nil && m.sound {
+		m.keep(last)
+	}
+	return err
+}
+
+// last looks once more. Without a good answer it is what was kept.
+func (m *marker) last() mark {
+	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
 	defer cancel()
 	now, err := m.look(ctx)
 	if err != nil || now.behind(m.seen) {

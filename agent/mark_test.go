@@ -22,7 +22,7 @@ func blockAs(t *testing.T, st *store.Store, address string) {
 		t.Fatal(err)
 	}
 	if _, err := st.Commit(t.Context(), &store.Batch{Seq: seq + 1, After: seq, Blocks: []store.Block{
-		{Address: netip.MustParsePrefix(address), By: byDetector, BlockedAt: time.Now()}}}); err != nil {
+		{Address: netip.MustParsePrefix(address), By: store.ByDetector, BlockedAt: time.Now()}}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -35,11 +35,11 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 	if err := m.check(t.Context()); err != nil {
 		t.Fatal("the first start of a new state folder: ", err)
 	}
-	m.keep(m.last(t.Context()))
+	m.keep(m.last())
 
 	foreign := newTestStore(t) // has more blocks, of which none is this agent's
 	for range 5 {
-		if _, _, err := foreign.Block(t.Context(), store.Block{Address: netip.MustParsePrefix("203.0.113.9/32"), Reason: "x", By: byOperator}); err != nil {
+		if _, _, err := foreign.Block(t.Context(), store.Block{Address: netip.MustParsePrefix("203.0.113.9/32"), Reason: "x", By: store.ByOperator}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,7 +103,7 @@ func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 	}
 	m.store = newTestStore(t) // replaced while it runs
 	m.noteOnce(t.Context())
-	m.keep(m.last(t.Context()))
+	m.keep(m.last())
 	if known, err := m.read(); err != nil || known.Version != 1 || writes != 2 {
 		t.Errorf("%+v after %d writes: %v", known, writes, err)
 	}
@@ -111,7 +111,7 @@ func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.noteOnce(t.Context())
-	m.keep(m.last(t.Context()))
+	m.keep(m.last())
 	if _, err := os.Stat(m.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the mark is back: %v", err)
 	}

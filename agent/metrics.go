@@ -3,38 +3,16 @@ package agent
 import (
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-
-	"activedefense/firewall"
 )
 
 // metrics is what /metrics shows: the state that Status gathers, read when it is asked for, so that
 // nothing is counted twice, and the counters that only time can fill.
 type metrics struct {
-	agent *Agent
-}
-
-// callCounts counts the calls to the firewalls.
-type callCounts struct {
-	calls  *prometheus.CounterVec
-	errors *prometheus.CounterVec
-	took   *prometheus.HistogramVec
-}
-
-func newCallCounts() *callCounts {
-	return &callCounts{
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "activedefense_firewall_calls_total", Help: "Calls of the XML API by kind."}, []string{"firewall", "call"}),
-		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "activedefense_firewall_errors_total", Help: "Failed calls of the XML API by kind of error."}, []string{"firewall", "kind"}),
-		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "activedefense_firewall_call_seconds", Help: "Time of a call of the XML API.",
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"firewall"}),
-	}
+	status func() Status
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -74,10 +52,10 @@ var (
 	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by why: unsupported, refused, brake.", "firewall", "why")
 )
 
-func newMetrics(a *Agent) *prometheus.Registry {
+func newMetrics(status func() Status, counted ...prometheus.Collector) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		a.stats.verdicts, a.stats.commits, a.stats.blocked, a.calls.calls, a.calls.errors, a.calls.took, &metrics{agent: a})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &metrics{status})
+	r.MustRegister(counted...)
 	return r
 }
 
@@ -86,7 +64,7 @@ func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect sends the present state.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	s := m.agent.Status()
+	s := m.status()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -159,18 +137,4 @@ func oneIf(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// rightsCall is not counted as failed: a right that is tried and not there is an answer.
-const rightsCall = firewall.CallRights
-
-// observer gives the hook that counts the calls to one firewall.
-func (c *callCounts) observer(name string, kindOf func(error) string) func(string, time.Duration, error) {
-	return func(call string, took time.Duration, err error) {
-		c.calls.WithLabelValues(name, call).Inc()
-		c.took.WithLabelValues(name).Observe(took.Seconds())
-		if err != nil && call != rightsCall {
-			c.errors.WithLabelValues(name, kindOf(err)).Inc()
-		}
-	}
 }

@@ -3,24 +3,30 @@ package agent
 import (
 	"strings"
 	"testing"
-	"time"
+
+	"activedefense/agent/line"
 )
 
 // A label must be UTF-8, and a collector that cannot make a metric takes the whole program with it.
 func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
-	a := &Agent{stats: newStats(), calls: newCallCounts(), lookout: &lookout{}, now: time.Now}
+	status := Status{NotShown: 500}
 	for _, path := range []string{"/var/log/Firewall/\xff.log", "/var/log/Firewall/\xfe.log", "/var/log/Firewall/ä \"b\".log"} {
-		a.stats.input(path).lines.Add(1)
+		status.Inputs = append(status.Inputs, line.InputStatus{Path: path})
 	}
-	families, err := newMetrics(a).Gather()
+	families, err := newMetrics(func() Status { return status }).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var files []string
 	for _, f := range families {
-		if f.GetName() == "activedefense_file_up" {
+		switch f.GetName() {
+		case "activedefense_file_up":
 			for _, m := range f.GetMetric() {
 				files = append(files, m.GetLabel()[0].GetValue())
+			}
+		case "activedefense_files_not_shown":
+			if v := f.GetMetric()[0].GetGauge().GetValue(); v != 500 {
+				t.Errorf("%v files said to be left out", v)
 			}
 		}
 	}

@@ -7,8 +7,15 @@ import (
 	"net/url"
 	"time"
 
+	"activedefense/agent/loop"
 	"activedefense/config"
 	"activedefense/detect"
+)
+
+// guardEvery is how often the own addresses are looked up anew, guardRetry the same after one was not found.
+const (
+	guardEvery = time.Hour
+	guardRetry = time.Minute
 )
 
 // resolveTimeout bounds looking up the name of one firewall.
@@ -87,4 +94,19 @@ func (o *ownAddresses) find(ctx context.Context, at string) (addrs []netip.Addr,
 		return addrs, true
 	}
 	return o.names[name], false
+}
+
+// refreshGuard looks up the own addresses anew, because names and interfaces change; sooner if one was not
+// to be had.
+func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
+	wait := guardRetry // the first look was at the start, when the network may not have been up
+	for loop.Pause(ctx, wait) {
+		guard, complete := a.own.guard(ctx)
+		a.guard.Store(guard)
+		f.recheck()
+		if wait = guardEvery; !complete {
+			wait = guardRetry
+		}
+	}
+	return nil
 }

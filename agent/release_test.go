@@ -53,7 +53,7 @@ func newReleaseTest(t *testing.T) *releaseTest {
 	r.feed, r.told = newTestFeed(t)
 	r.feed.releaseAfter, r.feed.now = testReleaseAfter, r.clock.now
 	r.releaser = &releaser{store: r.feed.store, releaseAfter: testReleaseAfter, log: zerolog.Nop(), now: r.clock.now,
-		caughtUp: func() bool { return r.ready }, wake: func() { r.woken++; r.feed.wake() }}
+		caughtUp: func() bool { return r.ready }, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
 	return r
 }
 
@@ -112,7 +112,7 @@ func (r *releaseTest) expect(when string, blocked ...netip.Prefix) {
 			r.t.Errorf("%s: the pipeline was not told that %s is blocked", when, p)
 		}
 	}
-	if held := len(r.feed.current.Load().entries); held != len(blocked) || told != len(blocked) {
+	if held := len(r.feed.current.Load().Entries); held != len(blocked) || told != len(blocked) {
 		r.t.Errorf("%s: %d for the firewalls and %d for the pipeline are blocked instead of %d", when, held, told, len(blocked))
 	}
 }

@@ -6,9 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"activedefense/config"
-	"activedefense/firewall"
 )
 
 func TestTheNameOfAnAgentLastsBeforeItIsUsed(t *testing.T) {
@@ -48,35 +45,5 @@ func TestANameThatCannotBeKeptIsNotUsed(t *testing.T) {
 		}); !errors.Is(err, full) || name != "" {
 			t.Errorf("the name %q is used though sync %d failed: %v", name, fails, err)
 		}
-	}
-}
-
-// What is noted of a firewall is found again by its name.
-func TestFirewallNamesAreThoseThatHoldBlocks(t *testing.T) {
-	for _, mode := range []string{firewall.ModeTag, firewall.ModeGroup, firewall.ModeList} {
-		cfg := &config.Config{Firewalls: []config.Firewall{
-			{Name: "alone", URL: "https://192.0.2.1", APIKey: "k", Mode: mode, Tag: "active-defense"},
-			{Name: "pair", URL: "https://192.0.2.2", PeerURL: "https://192.0.2.3", APIKey: "k", Mode: mode, Tag: "active-defense"},
-		}}
-		cfg.EDL.URL = "https://192.0.2.9:8443/files/blacklist.txt"
-		a := &Agent{cfg: cfg, calls: newCallCounts()}
-		enforcers, err := a.newEnforcers()
-		if err != nil {
-			t.Fatal(mode, err)
-		}
-		var held []string
-		for _, e := range enforcers {
-			held = append(held, e.name)
-		}
-		if names := FirewallNames(cfg); fmt.Sprint(names) != fmt.Sprint(held) {
-			t.Errorf("%s: %q instead of %q", mode, names, held)
-		}
-	}
-}
-
-func TestTwoRunsAfterTheSameBatchNumberTheirsDifferently(t *testing.T) {
-	one, other := firstSeq(7), firstSeq(7)
-	if one <= 7 || other <= 7 || one == other {
-		t.Errorf("after batch 7 come %d and %d", one, other)
 	}
 }

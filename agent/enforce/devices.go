@@ -1,7 +1,6 @@
-package agent
+package enforce
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // one firewall or several firewalls behind one Panorama, share a connection.
 type devices struct {
 	agent string // user agent of the calls
-	calls *callCounts
+	calls *Calls
 	now   func() time.Time
 	open  map[place]*firewall.Device
 }
@@ -25,7 +24,7 @@ type place struct {
 	timeout                          time.Duration
 }
 
-func newDevices(version string, calls *callCounts, now func() time.Time) *devices {
+func newDevices(version string, calls *Calls, now func() time.Time) *devices {
 	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*firewall.Device{}}
 }
 
@@ -35,7 +34,7 @@ func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device
 		Name: name, URL: url, Target: fw.Target, VSys: fw.VSys,
 		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
 		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: d.agent, Now: d.now,
-		OnCall: d.calls.observer(name, firewall.Kind),
+		OnCall: d.calls.observer(name),
 	}
 	at := place{
 		url: strings.TrimSuffix(strings.ToLower(url), ":443"), username: fw.Username, password: fw.Password.Reveal(),
@@ -57,86 +56,6 @@ func (d *devices) pair(fw config.Firewall) ([]*firewall.Device, error) {
 	if err != nil || fw.PeerURL == "" {
 		return []*firewall.Device{first}, err
 	}
-	peer, err := d.member(fw, fw.Name+" (peer)", fw.PeerURL)
+	peer, err := d.member(fw, peerName(fw), fw.PeerURL)
 	return []*firewall.Device{first, peer}, err
-}
-
-// newEnforcers makes what keeps the firewalls level. Tags and lists are each member's own; a group belongs to the
-// configuration, which the active member hands to the other.
-func (a *Agent) newEnforcers() ([]*enforcer, error) {
-	open := newDevices(a.version, a.calls, a.now)
-	var all []*enforcer
-	for _, fw := range a.cfg.Firewalls {
-		members, err := open.pair(fw)
-		if err != nil {
-			return nil, err
-		}
-		together := 1
-		if fw.Mode == firewall.ModeGroup {
-			together = len(members)
-		}
-		for some := range slices.Chunk(members, together) {
-			e, err := a.newEnforcer(fw, some...)
-			if err != nil {
-				return nil, err
-			}
-			policies, err := a.newPolicies(fw, e)
-			if err != nil {
-				return nil, err
-			}
-			all, a.policies = append(all, e), append(a.policies, policies...)
-		}
-	}
-	return all, nil
-}
-
-func (a *Agent) newEnforcer(fw config.Firewall, members ...*firewall.Device) (*enforcer, error) {
-	name := members[0].Name()
-	e := newEnforcer(name, a.log.With().Str("firewall", name).Logger())
-	e.devices, e.paired, e.state.Mode = members, fw.PeerURL != "", fw.Mode
-	blocked := func() *snapshot { return a.feed.Load().current.Load() }
-	served := func() *snapshot { return a.feed.Load().served.Load() }
-	names := firewall.NamesFor(fw.Tag)
-	var err error
-	switch e.desired = blocked; fw.Mode {
-	case firewall.ModeGroup:
-		e.keeper, err = firewall.NewGroup(firewall.GroupOptions{
-			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, CommitInterval: fw.CommitInterval}, members...)
-	case firewall.ModeList:
-		e.desired = served
-		e.keeper, err = a.newList(fw, names, members[0])
-	default:
-		e.keeper, err = firewall.NewTags(members[0], firewall.TagOptions{
-			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime})
-	}
-	if err != nil {
-		return nil, err
-	}
-	if a.cfg.EDL.Listen != "" && fw.Mode != firewall.ModeList {
-		aside, err := members[0].Clone()
-		if err != nil {
-			return nil, err
-		}
-		list, err := a.newList(fw, names, aside)
-		if err != nil {
-			return nil, err
-		}
-		e.fallback = newFallback(list, served, e.log)
-	}
-	if !fw.KillSessions {
-		return e, nil
-	}
-	for _, m := range members {
-		aside, err := m.Clone()
-		if err != nil {
-			return nil, err
-		}
-		e.sessions = append(e.sessions, newSessionEnder(aside, e.log))
-	}
-	return e, nil
-}
-
-func (a *Agent) newList(fw config.Firewall, names firewall.Names, device *firewall.Device) (*firewall.List, error) {
-	return firewall.NewList(device, firewall.ListOptions{
-		Names: names, URL: a.cfg.EDL.URL, RefreshInterval: fw.RefreshInterval, MaxEntries: a.cfg.EDL.MaxEntries})
 }

@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"activedefense/agent/loop"
 	"activedefense/firewall"
 	"activedefense/store"
 )
@@ -28,7 +29,7 @@ const (
 	// standbyEvery is how often the passive member of a pair is tried that takes no tags: it may have become the active one.
 	standbyEvery = 5 * time.Second
 	// saveTimeout bounds noting in the store what a firewall holds, for which a stop waits.
-	saveTimeout = stopGrace
+	saveTimeout = 5 * time.Second
 	// namedRefusals is how many addresses are named in one log message.
 	namedRefusals = 5
 )
@@ -39,47 +40,47 @@ type keeper interface {
 	Restore(until map[netip.Prefix]time.Time)
 }
 
-// An enforcer brings one firewall level with the blacklist, and keeps it so. Each has a goroutine and a
+// An Enforcer brings one firewall level with the blacklist, and keeps it so. Each has a goroutine and a
 // connection of its own: a broken firewall delays no other.
-type enforcer struct {
+type Enforcer struct {
 	name     string
 	devices  []*firewall.Device
 	paired   bool // devices are of a pair of high availability
 	keeper   keeper
 	fallback *fallback       // nil: no list is served, or it is the mode itself
 	sessions []*sessionEnder // one for each member; empty: sessions are left alone
-	desired  func() *snapshot
+	desired  func() *Snapshot
 	store    *store.Store
 	log      zerolog.Logger
 	now      func() time.Time
-	timer    func(time.Duration) timer // newTimer
-	wakeup   wakeup
+	timer    func(time.Duration) loop.Timer // loop.NewTimer
+	wakeup   loop.Wakeup
 	back     []func() // called when the first pass has succeeded, and the first after any that failed; they do not block
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
 	drop map[netip.Prefix]bool
 
 	mu    sync.Mutex
-	state FirewallStatus
+	state Status
 }
 
-func newEnforcer(name string, log zerolog.Logger) *enforcer {
-	return &enforcer{
-		name: name, log: log, now: time.Now, timer: newTimer, wakeup: newWakeup(),
+func newEnforcer(name string, log zerolog.Logger) *Enforcer {
+	return &Enforcer{
+		name: name, log: log, now: time.Now, timer: loop.NewTimer, wakeup: loop.NewWakeup(),
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
-		state: FirewallStatus{Name: name},
+		state: Status{Name: name},
 	}
 }
 
-func (e *enforcer) wake() {
-	e.wakeup.wake()
+func (e *Enforcer) wake() {
+	e.wakeup.Wake()
 	if e.fallback != nil {
-		e.fallback.wake()
+		e.fallback.wakeup.Wake()
 	}
 }
 
-// restore tells the firewall what an earlier run noted, so that timeouts are not renewed all at once.
-func (e *enforcer) restore(ctx context.Context, st *store.Store) error {
+// Restore tells the firewall what an earlier run noted, so that timeouts are not renewed all at once.
+func (e *Enforcer) Restore(ctx context.Context, st *store.Store) error {
 	e.store = st
 	held, err := e.store.Enforced(ctx, e.name)
 	if err != nil {
@@ -93,9 +94,9 @@ func (e *enforcer) restore(ctx context.Context, st *store.Store) error {
 	return nil
 }
 
-// run keeps the firewall level until ctx ends, and does beside it what must hold up no pass: ending sessions, and having
+// Run keeps the firewall level until ctx ends, and does beside it what must hold up no pass: ending sessions, and having
 // the list fetched.
-func (e *enforcer) run(ctx context.Context) error {
+func (e *Enforcer) Run(ctx context.Context) error {
 	defer e.close()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range e.sessions {
@@ -110,7 +111,7 @@ func (e *enforcer) run(ctx context.Context) error {
 
 // passes makes passes until ctx ends: at once when woken, a full one every reconcileEvery, and after a
 // failure with a growing wait, for ever.
-func (e *enforcer) passes(ctx context.Context) error {
+func (e *Enforcer) passes(ctx context.Context) error {
 	full, level, standby := true, false, false
 	var lastFull time.Time
 	failures := 0
@@ -162,12 +163,12 @@ func (e *enforcer) passes(ctx context.Context) error {
 
 // standsBy tells whether a pass ended because the firewall is the passive member of a pair and takes no tags. That is no
 // trouble: the active one does, and it blocks.
-func (e *enforcer) standsBy(err error) bool {
+func (e *Enforcer) standsBy(err error) bool {
 	return e.paired && len(e.devices) == 1 && firewall.Kind(err) == firewall.KindPassive
 }
 
 // stillPassive asks a firewall that stands by; trouble in asking is for a pass to find.
-func (e *enforcer) stillPassive(ctx context.Context) bool {
+func (e *Enforcer) stillPassive(ctx context.Context) bool {
 	passive, err := e.devices[0].Passive(ctx)
 	return passive && err == nil
 }
@@ -183,26 +184,26 @@ func nextPass(r firewall.Report) time.Duration {
 	return renewEvery
 }
 
-func (e *enforcer) close() {
+func (e *Enforcer) close() {
 	for _, d := range e.devices {
 		d.Close()
 	}
 }
 
 // passOnce brings the firewall level with the blacklist as it is now, as far as one pass can.
-func (e *enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, error) {
+func (e *Enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, error) {
 	desired := e.desired()
-	report, err := e.keeper.Reconcile(ctx, desired.entries, full)
+	report, err := e.keeper.Reconcile(ctx, desired.Entries, full)
 	e.note(report)
 	e.save(ctx)
 	if e.fallback != nil {
 		e.fallback.judge(report, err)
 		if len(report.Unregistered) > 0 {
-			e.fallback.released(desired.version)
+			e.fallback.released(desired.Version)
 		}
 	}
 	if ctx.Err() == nil { // a pass that a stop breaks off says nothing about the firewall
-		e.show(report, len(desired.entries), err)
+		e.show(report, len(desired.Entries), err)
 	}
 	for _, s := range e.sessions {
 		s.end(report.Registered)
@@ -211,7 +212,7 @@ func (e *enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, er
 }
 
 // note keeps what the pass changed, also of one that failed half-way.
-func (e *enforcer) note(r firewall.Report) {
+func (e *Enforcer) note(r firewall.Report) {
 	for _, prefix := range r.Gone {
 		e.drop[prefix] = true
 		delete(e.put, prefix)
@@ -230,7 +231,7 @@ func (e *enforcer) note(r firewall.Report) {
 
 // save writes it to the store, for `blacklist show` and the next start. It is repeated with the next
 // pass if the store is away: the firewall itself is the truth about what it holds.
-func (e *enforcer) save(ctx context.Context) {
+func (e *Enforcer) save(ctx context.Context) {
 	if len(e.put) == 0 && len(e.drop) == 0 {
 		return
 	}

@@ -1,20 +1,19 @@
-package agent
+package enforce
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/loop"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/store"
@@ -22,12 +21,12 @@ import (
 
 // An enforceTest is an enforcer with a simulated firewall and a real SQLite file, on a clock that the test sets.
 type enforceTest struct {
-	*enforcer
+	*Enforcer
 	t       *testing.T
 	sim     *panosim.Sim
 	clock   *testClock
 	log     lockedBuffer
-	wanted  atomic.Pointer[snapshot]
+	wanted  atomic.Pointer[Snapshot]
 	passes  atomic.Int64           // begun
 	during  func()                 // called in every pass, before its first call; nil: nothing
 	waits   chan time.Duration     // what the loop is going to wait, after each pass
@@ -38,28 +37,6 @@ type enforceTest struct {
 	options firewall.TagOptions    // of the next enforcer on this firewall
 	device  firewall.DeviceOptions // likewise
 }
-
-// A lockedBuffer is a log that can be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// count tells how often the log says something.
-func (l *lockedBuffer) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
-
-// patience bounds every wait for something that must happen.
-const patience = 30 * time.Second
 
 const testTag = "active-defense"
 
@@ -90,9 +67,9 @@ func (e *enforceTest) make(st *store.Store) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.enforcer = newEnforcer("fw1", zerolog.New(&e.log))
+	e.Enforcer = newEnforcer("fw1", zerolog.New(&e.log))
 	e.devices, e.keeper = []*firewall.Device{device}, tags
-	e.desired = func() *snapshot {
+	e.desired = func() *Snapshot {
 		e.passes.Add(1)
 		if e.during != nil {
 			e.during()
@@ -100,11 +77,11 @@ func (e *enforceTest) make(st *store.Store) {
 		return e.wanted.Load()
 	}
 	e.now = e.clock.now
-	e.timer = func(time.Duration) timer {
+	e.timer = func(time.Duration) loop.Timer {
 		go func() { e.elapsed <- time.Time{} }() // the first pass comes at once
-		return timer{C: e.elapsed, Reset: func(d time.Duration) bool { e.waits <- d; return true }, Stop: func() bool { return true }}
+		return loop.Timer{C: e.elapsed, Reset: func(d time.Duration) bool { e.waits <- d; return true }, Stop: func() bool { return true }}
 	}
-	if err := e.restore(e.t.Context(), st); err != nil {
+	if err := e.Restore(e.t.Context(), st); err != nil {
 		e.t.Fatal(err)
 	}
 }
@@ -114,7 +91,7 @@ func (e *enforceTest) start() {
 	ctx, cancel := context.WithCancel(e.t.Context())
 	result := make(chan error, 1)
 	e.stop, e.result = cancel, result
-	go func() { result <- e.run(ctx) }()
+	go func() { result <- e.Run(ctx) }()
 	e.t.Cleanup(e.halt)
 }
 
@@ -135,9 +112,9 @@ func (e *enforceTest) halt() {
 
 // want sets the blacklist: whole addresses, blocked for 30 days from now on.
 func (e *enforceTest) want(addresses ...string) {
-	s := &snapshot{}
+	s := &Snapshot{}
 	for _, a := range addresses {
-		s.entries = append(s.entries, firewall.Entry{Prefix: netip.MustParsePrefix(a), Since: e.clock.now(), Until: e.clock.now().Add(30 * 24 * time.Hour)})
+		s.Entries = append(s.Entries, firewall.Entry{Prefix: netip.MustParsePrefix(a), Since: e.clock.now(), Until: e.clock.now().Add(30 * 24 * time.Hour)})
 	}
 	e.wanted.Store(s)
 }
@@ -193,7 +170,7 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	for range 12 {
 		d := e.passed()
 		waits = append(waits, d)
-		e.wake() // must not shorten the wait
+		e.Enforcer.wake() // must not shorten the wait
 		for len(e.wakeup) > 0 {
 			runtime.Gosched()
 		}
@@ -208,7 +185,7 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	if n := e.passes.Load(); n != 13 {
 		t.Errorf("%d passes after 12 waits: a wake-up shortens the wait of a broken firewall", n)
 	}
-	if st := e.status(); st.Up || st.Failures != 13 || st.ErrorKind != firewall.KindAuth || st.Error == "" ||
+	if st := e.Status(); st.Up || st.Failures != 13 || st.ErrorKind != firewall.KindAuth || st.Error == "" ||
 		!st.ErrorSince.Equal(newTestClock().now()) || st.LastSuccess != nil || st.Desired != 1 {
 		t.Errorf("status %+v", st)
 	}
@@ -222,7 +199,7 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 		t.Errorf("level, it waits %s", d)
 	}
 	e.expect("it is back", "203.0.113.1/32")
-	if st := e.status(); !st.Up || st.Failures != 0 || st.Error != "" || st.ErrorSince != nil || !st.LastSuccess.Equal(e.clock.now()) || st.Tags != 1 {
+	if st := e.Status(); !st.Up || st.Failures != 0 || st.Error != "" || st.ErrorSince != nil || !st.LastSuccess.Equal(e.clock.now()) || st.Tags != 1 {
 		t.Errorf("status %+v", st)
 	}
 	if n := e.log.count("firewall is back"); n != 1 {
@@ -283,7 +260,7 @@ func TestAPassiveMemberThatTakesNoTagsStandsBy(t *testing.T) {
 	if d := e.passed(); d != standbyEvery || e.passes.Load() != 1 {
 		t.Errorf("it waits %s, after %d passes", d, e.passes.Load())
 	}
-	if st := e.status(); !st.Up || !st.Standby || st.Failures != 0 || st.Error != "" {
+	if st := e.Status(); !st.Up || !st.Standby || st.Failures != 0 || st.Error != "" {
 		t.Errorf("status %+v", st)
 	}
 	if n := e.log.count(`"level":"error"`); n != 0 {
@@ -297,7 +274,7 @@ func TestAPassiveMemberThatTakesNoTagsStandsBy(t *testing.T) {
 		t.Errorf("active, it waits %s", d)
 	}
 	e.expect("it is active", "203.0.113.1/32")
-	if st := e.status(); !st.Up || st.Standby || st.Tags != 1 {
+	if st := e.Status(); !st.Up || st.Standby || st.Tags != 1 {
 		t.Errorf("status %+v", st)
 	}
 	for _, text := range []string{"takes no tags", "takes tags now"} {
@@ -316,7 +293,7 @@ func TestAPassiveFirewallWithoutItsPeerIsInTrouble(t *testing.T) {
 	if d := e.passed(); d != retryFirst {
 		t.Errorf("it waits %s", d)
 	}
-	if st := e.status(); st.Up || st.Standby || st.ErrorKind != firewall.KindPassive || !strings.Contains(st.Error, "passive device") {
+	if st := e.Status(); st.Up || st.Standby || st.ErrorKind != firewall.KindPassive || !strings.Contains(st.Error, "passive device") {
 		t.Errorf("status %+v", st)
 	}
 }
@@ -334,7 +311,7 @@ func TestAHangingFirewallDelaysNoOtherAndNoStop(t *testing.T) {
 		address := fmt.Sprintf("203.0.113.%d/32", 2+i)
 		for _, e := range []*enforceTest{hanging, other} {
 			e.want("203.0.113.1/32", address)
-			e.wake()
+			e.Enforcer.wake()
 		}
 		other.passed()
 		other.expect("a new block", "203.0.113.1/32", address)
@@ -354,7 +331,7 @@ func TestEverythingIsReadBackEveryFiveMinutes(t *testing.T) {
 	e.start()
 	e.passed()
 	e.expect("the first pass", "203.0.113.1/32", "203.0.113.2/32")
-	first := *e.status().LastFull
+	first := *e.Status().LastFull
 
 	// Behind our back one tag goes, and one of ours comes that is not wanted.
 	if err := e.sim.Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
@@ -370,13 +347,13 @@ func TestEverythingIsReadBackEveryFiveMinutes(t *testing.T) {
 			t.Errorf("it waits %s", d)
 		}
 	}
-	if n := len(e.sim.Stats().Calls); n != 0 || !e.status().LastFull.Equal(first) {
+	if n := len(e.sim.Stats().Calls); n != 0 || !e.Status().LastFull.Equal(first) {
 		t.Errorf("with nothing to do before the five minutes are over, it makes %v", e.sim.Stats().Calls)
 	}
 	e.elapse(time.Minute)
 	e.passed()
 	e.expect("after five minutes", "203.0.113.1/32", "203.0.113.2/32")
-	if last := *e.status().LastFull; !last.Equal(first.Add(reconcileEvery)) {
+	if last := *e.Status().LastFull; !last.Equal(first.Add(reconcileEvery)) {
 		t.Errorf("the last full pass was at %s", last)
 	}
 
@@ -386,7 +363,7 @@ func TestEverythingIsReadBackEveryFiveMinutes(t *testing.T) {
 	}
 	for range 10 {
 		e.clock.add(30 * time.Second)
-		e.wake()
+		e.Enforcer.wake()
 		e.passed()
 	}
 	e.expect("after five minutes of wake-ups", "203.0.113.1/32", "203.0.113.2/32")
@@ -403,7 +380,7 @@ func TestAfterAnyDoubtEverythingIsReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.want("203.0.113.1/32", "203.0.113.2/32")
-	e.wake()
+	e.Enforcer.wake()
 	if d := e.passed(); d != retryFirst {
 		t.Errorf("after a broken answer it waits %s", d)
 	}
@@ -412,7 +389,7 @@ func TestAfterAnyDoubtEverythingIsReadBack(t *testing.T) {
 	e.elapse(retryFirst)
 	e.passed()
 	e.expect("after the doubt", "203.0.113.1/32", "203.0.113.2/32")
-	if e.sim.Stats().Calls[panosim.KindRegisteredIP] == 0 || !e.status().LastFull.Equal(e.clock.now()) {
+	if e.sim.Stats().Calls[panosim.KindRegisteredIP] == 0 || !e.Status().LastFull.Equal(e.clock.now()) {
 		t.Errorf("it was not read back: %v", e.sim.Stats().Calls)
 	}
 }
@@ -425,10 +402,10 @@ func TestWakeUpsDuringAPassBecomeOne(t *testing.T) {
 	<-begun
 	e.want("203.0.113.1/32")
 	for range 1000 {
-		e.wake()
+		e.Enforcer.wake()
 	}
 	e.want("203.0.113.1/32", "203.0.113.2/32")
-	e.wake()
+	e.Enforcer.wake()
 	goOn <- struct{}{}
 	e.passed()
 	<-begun
@@ -464,17 +441,17 @@ func TestTheBrakeHoldsUntilItIsRaised(t *testing.T) {
 
 	e.want(all[:100]...)
 	for range 3 {
-		e.wake()
+		e.Enforcer.wake()
 		e.passed()
 	}
 	e.expect("with the brake on", all...)
-	if st := e.status(); !st.Up || !strings.Contains(st.Brake, "100 of 200") || !strings.Contains(st.Brake, "max_removal_percent of fw1") {
+	if st := e.Status(); !st.Up || !strings.Contains(st.Brake, "100 of 200") || !strings.Contains(st.Brake, "max_removal_percent of fw1") {
 		t.Errorf("status %+v", st)
 	}
 	// What is new is blocked all the same, and the brake is not cried out again for each.
 	for i := range 3 {
 		e.want(append(slices.Clone(all[:100]), fmt.Sprintf("198.51.100.%d/32", i))...)
-		e.wake()
+		e.Enforcer.wake()
 		e.passed()
 	}
 	if !strings.Contains(e.standing(), "198.51.100.2/32") {
@@ -492,7 +469,7 @@ func TestTheBrakeHoldsUntilItIsRaised(t *testing.T) {
 	e.start()
 	e.passed()
 	e.expect("with the brake off", all[:100]...)
-	if st := e.status(); st.Brake != "" {
+	if st := e.Status(); st.Brake != "" {
 		t.Errorf("status still says %q", st.Brake)
 	}
 }
@@ -503,7 +480,7 @@ func TestWhatAFirewallHoldsIsKnownAfterARestart(t *testing.T) {
 	e.start()
 	e.passed()
 	e.want("203.0.113.1/32")
-	e.wake()
+	e.Enforcer.wake()
 	e.passed()
 	held, err := e.store.Enforced(t.Context(), "fw1")
 	if err != nil || len(held) != 1 || held[0].Address.String() != "203.0.113.1/32" || !held[0].Until.Equal(e.clock.now().Add(30*24*time.Hour)) {

@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/loop"
 	"activedefense/firewall"
 )
 
@@ -16,9 +17,9 @@ import (
 // be put into force; so it has a goroutine and a device of its own.
 type fallback struct {
 	list   *firewall.List
-	served func() *snapshot // what the list serves
+	served func() *Snapshot // what the list serves
 	log    zerolog.Logger
-	wakeup
+	wakeup loop.Wakeup
 	active atomic.Bool // the list stands in for the mode
 
 	// without is the version of the blacklist after the last release that the firewall has not been told to fetch; 0: none.
@@ -27,8 +28,8 @@ type fallback struct {
 	kind string // of the last error, so that it is logged once; used by run alone
 }
 
-func newFallback(list *firewall.List, served func() *snapshot, log zerolog.Logger) *fallback {
-	return &fallback{list: list, served: served, log: log, wakeup: newWakeup()}
+func newFallback(list *firewall.List, served func() *Snapshot, log zerolog.Logger) *fallback {
+	return &fallback{list: list, served: served, log: log, wakeup: loop.NewWakeup()}
 }
 
 // judge decides by the outcome of a pass whether the list has to stand in. What was refused stays so until a full pass
@@ -40,7 +41,7 @@ func (f *fallback) judge(r firewall.Report, err error) {
 	}
 	f.active.Store(needed)
 	if needed {
-		f.wake()
+		f.wakeup.Wake()
 	}
 }
 
@@ -59,13 +60,13 @@ func (f *fallback) needed(r firewall.Report, err error) bool {
 // released has the list fetched as soon as it serves that version of the blacklist, or a later one.
 func (f *fallback) released(version int64) {
 	f.without.Store(version)
-	f.wake()
+	f.wakeup.Wake()
 }
 
 // due is the version after a release that can be fetched now; 0: none.
 func (f *fallback) due() int64 {
 	version, served := f.without.Load(), f.served()
-	if served == nil || served.version < version {
+	if served == nil || served.Version < version {
 		return 0 // publishing it wakes us
 	}
 	return version
@@ -103,7 +104,7 @@ func (f *fallback) refreshOnce(ctx context.Context, full bool) (again time.Durat
 	if served == nil {
 		return 0, nil
 	}
-	r, err := f.list.Reconcile(ctx, served.entries, full)
+	r, err := f.list.Reconcile(ctx, served.Entries, full)
 	kind := firewall.Kind(err)
 	if kind != f.kind && kind != "" && kind != firewall.KindCanceled && f.active.Load() {
 		f.log.Warn().Err(err).Str("kind", kind).Msg("the list cannot stand in")

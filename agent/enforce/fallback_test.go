@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"runtime"
@@ -33,10 +33,10 @@ func TestNoBlockWaitsForTheListThatStandsIn(t *testing.T) {
 		}
 	}
 	e.want("2001:db8::/48", "203.0.113.1/32", "203.0.113.2/32")
-	e.wake()
+	e.Enforcer.wake()
 	e.passed()
 	e.expect("while the list is being fetched", "203.0.113.1/32", "203.0.113.2/32")
-	if st := e.status(); !st.Up || !st.Fallback || st.UnsupportedCount != 1 {
+	if st := e.Status(); !st.Up || !st.Fallback || st.UnsupportedCount != 1 {
 		t.Errorf("status %+v", st)
 	}
 }

@@ -1,20 +1,15 @@
-package agent
+package enforce
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"activedefense/agent/edl"
 	"activedefense/config"
 	"activedefense/firewall"
 )
-
-// Step is one thing that is missing on a firewall.
-type Step = firewall.Step
 
 // ProvisionOptions say what is done about what is missing.
 type ProvisionOptions struct {
@@ -23,17 +18,18 @@ type ProvisionOptions struct {
 	Adopt    bool   // also where an object is somebody else's
 	Commit   bool   // publish what we wrote
 	Version  string // of the program
+	Expected Expected
 	// Progress, if not nil, is told of each firewall's plan, and then, if anything was done, what.
-	Progress func(name string, steps []Step, done string)
+	Progress func(name string, steps []firewall.Step, done string)
 }
 
 // Provision plans, and carries out if it is told to, what the policies of the firewalls lack. Of a pair, the member
 // that takes changes is written to. The steps that are left are given; the error is that of every firewall that could not
 // be planned or written.
-func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []Step, err error) {
-	open := newDevices(opts.Version, newCallCounts(), time.Now)
+func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []firewall.Step, err error) {
+	open := newDevices(opts.Version, NewCalls(), time.Now)
 	if opts.Progress == nil {
-		opts.Progress = func(string, []Step, string) {}
+		opts.Progress = func(string, []firewall.Step, string) {}
 	}
 	known := false
 	var failed error
@@ -59,16 +55,16 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 	return left, failed
 }
 
-func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*firewall.Device, opts ProvisionOptions) ([]Step, error) {
+func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*firewall.Device, opts ProvisionOptions) ([]firewall.Step, error) {
 	device, err := firewall.Active(ctx, members...)
 	if err != nil {
 		return nil, err
 	}
-	want := expectation(cfg, fw, nil, nil, time.Now())
+	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
 	want.MayProvision = true
-	if want.ListURL != "" && want.CA == nil && cfg.EDL.TLS.CertFile == "" {
+	if want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("the CA of the list cannot be read from %s: start the daemon once, which makes it, and run this as its account or as root",
-			filepath.Join(cfg.StateDir, edl.CAFile))
+			opts.Expected.CA)
 	}
 	steps, err := device.Plan(ctx, want)
 	if firewall.Kind(err) == firewall.KindRole {

@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func TestProvisionPlansTheOthersToo(t *testing.T) {
 	if firewall.Kind(err) != firewall.KindUnreachable || !strings.Contains(err.Error(), "firewall away") {
 		t.Errorf("the error is %v", err)
 	}
-	if len(left) == 0 || slices.ContainsFunc(left, func(s Step) bool { return s.Firewall != "there" }) {
+	if len(left) == 0 || slices.ContainsFunc(left, func(s firewall.Step) bool { return s.Firewall != "there" }) {
 		t.Errorf("the plan is %v", left)
 	}
 }

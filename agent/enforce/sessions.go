@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/loop"
 	"activedefense/firewall"
 )
 
@@ -64,7 +65,7 @@ func (s *sessionEnder) run(ctx context.Context) error {
 			}
 			failed = kind
 		}
-		if !pause(ctx, clearEvery) {
+		if !loop.Pause(ctx, clearEvery) {
 			return nil
 		}
 	}

@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"activedefense/firewall"
 )
 
-// FirewallStatus is what `status` and /status say of one firewall.
-type FirewallStatus struct {
+// Status is what `status` and /status say of one firewall.
+type Status struct {
 	Name             string     `json:"name"`
 	Mode             string     `json:"mode"`
 	Up               bool       `json:"up"`                // the last pass succeeded, or it stands by
@@ -39,7 +39,7 @@ type FirewallStatus struct {
 }
 
 // show updates the state for status and metrics, and logs what changed.
-func (e *enforcer) show(r firewall.Report, desired int, err error) {
+func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s, now := &e.state, e.now()
@@ -86,7 +86,7 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 }
 
 // failed notes a failed pass: the first is logged, and any of another kind.
-func (e *enforcer) failed(s *FirewallStatus, err error, now time.Time) {
+func (e *Enforcer) failed(s *Status, err error, now time.Time) {
 	kind := firewall.Kind(err)
 	if s.Failures == 0 || kind != s.ErrorKind {
 		meanwhile := "the list stays as fallback"
@@ -106,10 +106,10 @@ func (e *enforcer) failed(s *FirewallStatus, err error, now time.Time) {
 }
 
 // showDetails names what could not be enforced, when it changes.
-func (e *enforcer) showDetails(s *FirewallStatus, r firewall.Report) {
+func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 	unsupported := make([]string, 0, min(len(r.Unsupported), namedRefusals))
 	for _, u := range r.Unsupported[:min(len(r.Unsupported), namedRefusals)] {
-		unsupported = append(unsupported, AddressText(u.Prefix)+": "+u.Reason)
+		unsupported = append(unsupported, formatAddress(u.Prefix)+": "+u.Reason)
 	}
 	if len(r.Unsupported) != s.UnsupportedCount && len(r.Unsupported) > 0 {
 		e.log.Warn().Int("count", len(r.Unsupported)).Strs("addresses", unsupported).
@@ -134,14 +134,14 @@ func (e *enforcer) showDetails(s *FirewallStatus, r firewall.Report) {
 
 // showRefused names what the firewall refused. A full pass tries everything anew; the ones in between
 // report only what was refused in addition.
-func (e *enforcer) showRefused(s *FirewallStatus, r firewall.Report) {
+func (e *Enforcer) showRefused(s *Status, r firewall.Report) {
 	before := s.RefusedCount
 	if r.Full {
 		s.Refused, s.RefusedCount = nil, 0
 	}
 	s.RefusedCount += len(r.Refused)
 	for _, x := range r.Refused[:min(len(r.Refused), namedRefusals-min(len(s.Refused), namedRefusals))] {
-		s.Refused = append(s.Refused, AddressText(x.Prefix)+": "+x.Message)
+		s.Refused = append(s.Refused, formatAddress(x.Prefix)+": "+x.Message)
 	}
 	if s.RefusedCount > 0 && s.RefusedCount != before {
 		e.log.Error().Int("count", s.RefusedCount).Strs("addresses", s.Refused).
@@ -149,8 +149,8 @@ func (e *enforcer) showRefused(s *FirewallStatus, r firewall.Report) {
 	}
 }
 
-// status gives a copy.
-func (e *enforcer) status() FirewallStatus {
+// Status gives the state now.
+func (e *Enforcer) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.state

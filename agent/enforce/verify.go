@@ -1,21 +1,15 @@
-package agent
+package enforce
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"activedefense/agent/edl"
 	"activedefense/config"
-	"activedefense/detect/panos"
 	"activedefense/firewall"
 	"activedefense/store"
 )
@@ -23,47 +17,12 @@ import (
 // verifyTimeout bounds one look at one firewall, of some twenty calls.
 const verifyTimeout = 5 * time.Minute
 
-// Check is what one check of a firewall's policies found.
-type Check = firewall.Check
-
-// expectation is what a firewall of the configuration shall be like.
-func expectation(cfg *config.Config, fw config.Firewall, entries, released []firewall.Entry, now time.Time) firewall.Expectation {
-	want := firewall.Expectation{
-		Mode: fw.Mode, Names: firewall.NamesFor(fw.Tag), InternetZones: fw.InternetZones, SyslogAddress: fw.SyslogAddress,
-		Formats: formats(cfg.Inputs),
-		Entries: entries, Released: released, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,
-	}
-	if cfg.EDL.Listen == "" {
-		return want
-	}
-	want.ListURL = cfg.EDL.URL
-	certificate := cfg.EDL.TLS.CertFile
-	if certificate == "" {
-		certificate = filepath.Join(cfg.StateDir, edl.CertificateFile)
-		// A command of a user who may not read the folder goes without; the daemon can.
-		want.CA, _ = os.ReadFile(filepath.Join(cfg.StateDir, edl.CAFile))
-	}
-	want.CertificateEnds = certificateEnd(certificate)
-	return want
-}
-
-// formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
-func formats(inputs []config.Input) firewall.Formats {
-	var f firewall.Formats
-	for _, in := range inputs {
-		if in.Format != "csv" {
-			f.Traffic, f.Threat = panos.CustomFormat, panos.CustomFormat
-		}
-		f.Default = f.Default || in.Format != "kv"
-	}
-	return f
-}
-
 // VerifyOptions say what Verify looks at.
 type VerifyOptions struct {
 	Firewall string       // "": all of the configuration
 	Store    *store.Store // what is blocked; nil: not known, and what depends on it is not compared
 	Version  string       // of the program
+	Expected Expected
 }
 
 // Verify looks at the policies of the firewalls of a configuration, side by side, beside a running agent or without one.
@@ -79,7 +38,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	if err != nil {
 		return nil, err
 	}
-	open := newDevices(opts.Version, newCallCounts(), time.Now)
+	open := newDevices(opts.Version, NewCalls(), time.Now)
 	type look struct {
 		device *firewall.Device
 		want   firewall.Expectation
@@ -95,7 +54,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 		}
 		for _, device := range members {
 			defer device.Close()
-			looks = append(looks, look{device, expectation(cfg, fw, entries, released, time.Now())})
+			looks = append(looks, look{device, opts.Expected.of(cfg, fw, entries, released, time.Now())})
 		}
 	}
 	if len(looks) == 0 {
@@ -152,21 +111,4 @@ func releasedLately(ctx context.Context, st *store.Store, now time.Time) ([]fire
 		entries = append(entries, firewall.Entry{Prefix: e.Address, Until: e.ReleasedAt})
 	}
 	return entries, err
-}
-
-// certificateEnd reads when the first certificate of a PEM file ends; zero if it cannot be told.
-func certificateEnd(file string) time.Time {
-	body, err := os.ReadFile(file)
-	if err != nil {
-		return time.Time{}
-	}
-	for block, rest := pem.Decode(body); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-			return cert.NotAfter
-		}
-	}
-	return time.Time{}
 }

@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"activedefense/config"
+	"activedefense/agent/loop"
 	"activedefense/firewall"
 )
 
@@ -21,25 +21,25 @@ const (
 	verifyEvery = time.Hour
 )
 
-// policies looks now and then whether a firewall's policies let the blacklist have effect.
-type policies struct {
+// A Watcher looks now and then whether a firewall's policies let the blacklist have effect.
+type Watcher struct {
 	name   string
 	device *firewall.Device
 	want   func(ctx context.Context) firewall.Expectation
 	log    zerolog.Logger
 	now    func() time.Time
-	timer  func(time.Duration) timer // newTimer
-	wakeup                           // for a look: the firewall has been brought level for the first time, or again
+	timer  func(time.Duration) loop.Timer // loop.NewTimer
+	wakeup loop.Wakeup                    // for a look: the firewall has been brought level for the first time, or again
 
 	mu     sync.Mutex
 	checks []firewall.Check
 	at     time.Time
 }
 
-// run looks at the start, when the firewall's first pass is over, lest what it is about to change be found missing; when the
+// Run looks at the start, when the firewall's first pass is over, lest what it is about to change be found missing; when the
 // firewall is back after it was away; soon after either once more; and every hour, until ctx ends.
-func (p *policies) run(ctx context.Context) error {
-	timer := p.timer(verifyFirst)
+func (w *Watcher) Run(ctx context.Context) error {
+	timer := w.timer(verifyFirst)
 	defer timer.Stop()
 	var looked time.Time
 	for {
@@ -47,51 +47,51 @@ func (p *policies) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.wakeup:
+		case <-w.wakeup:
 			next = verifyAgain
-			if since := p.now().Sub(looked); since < verifyAgain {
+			if since := w.now().Sub(looked); since < verifyAgain {
 				timer.Reset(verifyAgain - since) // it comes and goes
 				continue
 			}
 		case <-timer.C:
 		}
-		looked = p.now()
-		p.verifyOnce(ctx)
+		looked = w.now()
+		w.verifyOnce(ctx)
 		timer.Reset(next)
 	}
 }
 
 // verifyOnce looks, and logs what is different from the last time.
-func (p *policies) verifyOnce(ctx context.Context) {
+func (w *Watcher) verifyOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	want := p.want(ctx)
-	checks := firewall.Verify(p.device.Facts(ctx, want), want)
+	want := w.want(ctx)
+	checks := firewall.Verify(w.device.Facts(ctx, want), want)
 	if ctx.Err() != nil {
 		return
 	}
-	p.mu.Lock()
-	before := make(map[string]firewall.Check, len(p.checks))
-	for _, c := range p.checks {
+	w.mu.Lock()
+	before := make(map[string]firewall.Check, len(w.checks))
+	for _, c := range w.checks {
 		before[c.Check] = c
 	}
-	p.checks, p.at = checks, p.now()
-	p.mu.Unlock()
+	w.checks, w.at = checks, w.now()
+	w.mu.Unlock()
 	for _, c := range checks {
-		p.report(before[c.Check], c)
+		w.report(before[c.Check], c)
 	}
 }
 
-func (p *policies) report(before, now firewall.Check) {
+func (w *Watcher) report(before, now firewall.Check) {
 	if before.Result == now.Result && before.Detail == now.Detail {
 		return
 	}
-	entry := p.log.Info()
+	entry := w.log.Info()
 	switch now.Result {
 	case firewall.ResultFail:
-		entry = p.log.Error()
+		entry = w.log.Error()
 	case firewall.ResultWarn:
-		entry = p.log.Warn()
+		entry = w.log.Warn()
 	default:
 		if before.Result == "" || before.Result == firewall.ResultPass {
 			return // that all is well is not news
@@ -100,37 +100,15 @@ func (p *policies) report(before, now firewall.Check) {
 	entry.Str("check", now.Check).Str("result", now.Result).Str("remedy", now.Remedy).Msg("policy: " + now.Detail)
 }
 
-// status gives the results, and when they were found; nil before the first look.
-func (p *policies) status() ([]firewall.Check, *time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.at.IsZero() {
+// Status gives the results, and when they were found; nil before the first look.
+func (w *Watcher) Status() ([]firewall.Check, *time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.at.IsZero() {
 		return nil, nil
 	}
-	at := p.at
-	return p.checks, &at
-}
-
-// newPolicies makes one for each firewall, members of a pair for themselves. What they read takes seconds where the
-// configuration is large, so they have devices of their own: no block waits for them.
-func (a *Agent) newPolicies(fw config.Firewall, e *enforcer) ([]*policies, error) {
-	var all []*policies
-	for _, member := range e.devices {
-		device, err := member.Clone()
-		if err != nil {
-			return nil, err
-		}
-		p := &policies{
-			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now, timer: newTimer, wakeup: newWakeup(),
-			want: func(ctx context.Context) firewall.Expectation {
-				released, _ := releasedLately(ctx, a.store.Load(), a.now()) // without it, more is warned of
-				return expectation(a.cfg, fw, notBefore(e.desired().entries, a.started), released, a.now())
-			},
-		}
-		e.back = append(e.back, p.wake)
-		all = append(all, p)
-	}
-	return all, nil
+	at := w.at
+	return w.checks, &at
 }
 
 // notBefore gives the entries as if none had been blocked before the start: a firewall is given the time to take in what it
@@ -144,3 +122,6 @@ func notBefore(entries []firewall.Entry, start time.Time) []firewall.Entry {
 	}
 	return entries
 }
+
+// Name is the firewall's.
+func (w *Watcher) Name() string { return w.name }

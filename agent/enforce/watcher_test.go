@@ -1,4 +1,4 @@
-package agent
+package enforce
 
 import (
 	"context"
@@ -9,13 +9,14 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/loop"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 )
 
 // A policyTest is the looks at one simulated firewall, whose waits end when the test says so.
 type policyTest struct {
-	*policies
+	*Watcher
 	t       *testing.T
 	sim     *panosim.Sim
 	clock   *testClock
@@ -38,18 +39,18 @@ func newPolicyTest(t *testing.T) *policyTest {
 	}
 	t.Cleanup(device.Close)
 	p.sim = sim
-	p.policies = &policies{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: newWakeup(),
+	p.Watcher = &Watcher{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(),
 		want: func(context.Context) firewall.Expectation {
 			return firewall.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
 		},
-		timer: func(d time.Duration) timer {
+		timer: func(d time.Duration) loop.Timer {
 			p.waits <- d
-			return timer{C: p.elapsed, Reset: func(d time.Duration) bool { p.waits <- d; return true }, Stop: func() bool { return true }}
+			return loop.Timer{C: p.elapsed, Reset: func(d time.Duration) bool { p.waits <- d; return true }, Stop: func() bool { return true }}
 		},
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- p.run(ctx) }()
+	go func() { ended <- p.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -92,14 +93,14 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 	if d := p.waited(); d != verifyFirst {
 		t.Errorf("it looks first after %s at the latest", d)
 	}
-	if checks, at := p.status(); checks != nil || at != nil {
+	if checks, at := p.Status(); checks != nil || at != nil {
 		t.Errorf("before the first look: %v of %v", checks, at)
 	}
-	p.wake()
+	p.wakeup.Wake()
 	if d := p.waited(); d != verifyAgain {
 		t.Errorf("after the first look it waits %s", d)
 	}
-	checks, at := p.status()
+	checks, at := p.Status()
 	if len(checks) != 14 || at == nil || !at.Equal(p.clock.now()) {
 		t.Errorf("the first look found %v at %v", checks, at)
 	}
@@ -107,7 +108,7 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 		t.Errorf("after the second look it waits %s", d)
 	}
 	calls := p.calls()
-	p.wake() // it comes and goes
+	p.wakeup.Wake() // it comes and goes
 	if d := p.waited(); d != verifyAgain {
 		t.Errorf("a firewall that was looked at a moment ago is looked at after %s", d)
 	}

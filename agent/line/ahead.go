@@ -1,162 +1,247 @@
-package agent
+package line
 
 import (
 	"context"
+	"errors"
 	"io"
 	"runtime"
 	"sync"
 	"time"
 
 	"activedefense/detect"
-	"activedefense/detect/panos"
 )
-
-// A replayFile reads one file ahead: one goroutine cuts it into chunks of lines, several parse them, and
-// the engine takes them in the file's order. Parsing is most of the work of a replay, and lines can be
-// parsed in any order; only the engine must see them one by one.
-type replayFile struct {
-	path   string
-	device string
-	file   io.Closer
-	lines  *lineReader
-	opts   panos.Options
-
-	running sync.WaitGroup
-	ordered chan *chunk // every chunk in the file's order, possibly still being parsed
-	unused  chan *chunk // to be filled again
-
-	chunk  *chunk      // the one that the lines come from now
-	at     int         // its next line
-	line   *parsedLine // the next line; nil: to be asked for
-	ended  bool
-	last   time.Time // event time of the last record: the place of a line that has none
-	number int64     // of the last line taken
-}
 
 const (
+	// chunkLines and chunkBytes bound the lines that are read and parsed in one go.
 	chunkLines = 256
 	chunkBytes = 128 << 10
-	chunksHeld = 8 // of one file, so that many files do not take much memory
+	// chunksAhead is how many chunks of one source are read ahead, chunksMost how many of all together. With many
+	// sources at once chunks get shorter, down to a line, so that many take no more memory than a few.
+	chunksAhead = 8
+	chunksMost  = 64
 )
 
-// A chunk is some consecutive lines.
+// A lane is one source with its lines that are read ahead, already parsed: to choose among several sources takes the
+// time of each one's next line, and parsing is most of the work and can be done in any order; only the engine must see
+// the lines one by one. What the flow's goroutine alone touches stands below the line.
+type lane struct {
+	source    Source
+	name      string // its path
+	device    string // what a line without a device name is from
+	newParser func() Parser
+
+	reading sync.Mutex  // one chunk is read at a time, and stands in ordered before the next is begun
+	stopped error       // why nothing can be read any more
+	ordered chan *chunk // in the source's order, possibly still being parsed
+
+	parsing sync.Mutex
+	parsers []Parser // that nobody uses now
+
+	// ---------------------------------------------------------------------------------------------------------------
+
+	chunk *chunk // the one that the lines come from now; nil: none
+	at    int    // its next line
+	asked int    // chunks that are being read ahead
+	dry   bool   // there were no more lines when last asked; asked again after the next refresh
+	err   error  // what ended the source; io.EOF at its end
+	key   int64  // time of the next line, for the merge
+	index int    // among the lanes: where times are equal the first goes first
+
+	last  time.Time // event time of the last line taken; the place of a line that has none
+	count int64     // lines taken
+	live  *followed // what the daemon keeps of it; nil in a replay
+}
+
+func newLane(source Source, name string, newParser func() Parser) *lane {
+	return &lane{source: source, name: name, device: deviceOf(name), newParser: newParser, ordered: make(chan *chunk, chunksAhead)}
+}
+
+// A chunk is some consecutive lines of a source.
 type chunk struct {
 	text   []byte
-	lines  []parsedLine
+	lines  []parsed
 	events []detect.Event // of the lines, one each
-	err    error          // why reading ended behind these lines; io.EOF at the end
+	short  bool           // there were no more lines then
+	err    error          // what ended the source behind these lines
 	parsed chan struct{}
 }
 
-type parsedLine struct {
-	from, to int // in text
+// parsed is one line and what it says.
+type parsed struct {
+	place    Place
 	size     int64
+	from, to int // in the chunk's text
 	cut      bool
-	err      error
+	err      error // why there is no event
 	event    *detect.Event
 }
 
-func newReplayFile(path string, file io.Closer, plain io.Reader, opts panos.Options) *replayFile {
-	f := &replayFile{path: path, device: deviceOf(path), file: file, lines: newLineReader(plain), opts: opts,
-		ordered: make(chan *chunk, chunksHeld), unused: make(chan *chunk, chunksHeld)}
-	for range chunksHeld {
-		f.unused <- &chunk{
-			lines: make([]parsedLine, 0, chunkLines), events: make([]detect.Event, chunkLines),
-			parsed: make(chan struct{}, 1),
-		}
+// read fills a chunk with the lines that come next, most of them at the most, and puts it in order.
+func (l *lane) read(c *chunk, most int) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	c.text, c.lines, c.short, c.err = c.text[:0], c.lines[:0], false, l.stopped
+	if cap(c.events) < most {
+		c.events = make([]detect.Event, most)
 	}
-	return f
+	take := func(line Line) {
+		p := parsed{place: line.Place, size: line.Size, cut: line.Cut, from: len(c.text)}
+		c.text = append(c.text, line.Data...)
+		p.to = len(c.text)
+		p.event = &c.events[:most][len(c.lines)]
+		c.lines = append(c.lines, p)
+	}
+	for c.err == nil && !c.short && len(c.lines) < most && len(c.text) < chunkBytes {
+		// In a few goes, so that long lines do not make a chunk much larger than chunkBytes.
+		want := min(most-len(c.lines), max(1, most/64))
+		n, err := l.source.Read(want, take)
+		c.short, c.err = n < want && err == nil, err
+	}
+	l.stopped = c.err
+	l.ordered <- c // there is room for all that were asked for
 }
 
-// start begins to read ahead, until the file or ctx ends.
-func (f *replayFile) start(ctx context.Context, now time.Time) {
-	work := make(chan *chunk, chunksHeld)
-	f.running.Go(func() {
-		defer close(f.ordered)
-		defer close(work)
-		f.read(ctx, work)
-	})
-	for range min(runtime.GOMAXPROCS(0), chunksHeld) {
-		f.running.Go(func() {
-			parser := panos.New(f.opts)
-			for c := range work {
-				f.parse(parser, c, now)
-				c.parsed <- struct{}{}
+// parse turns the lines of a chunk into events.
+func (l *lane) parse(c *chunk, now time.Time) {
+	parser := l.parser()
+	for i := range c.lines {
+		p := &c.lines[i]
+		p.err = parser.Parse(c.text[p.from:p.to], now, p.event)
+		if p.event.Ref = p.place.ref(); p.err == nil && p.event.Device == "" {
+			p.event.Device = l.device
+		}
+	}
+	l.release(parser)
+	c.parsed <- struct{}{}
+}
+
+// parser gives one that nobody else uses until it is released.
+func (l *lane) parser() Parser {
+	l.parsing.Lock()
+	defer l.parsing.Unlock()
+	if n := len(l.parsers); n > 0 {
+		p := l.parsers[n-1]
+		l.parsers = l.parsers[:n-1]
+		return p
+	}
+	return l.newParser()
+}
+
+func (l *lane) release(p Parser) {
+	l.parsing.Lock()
+	l.parsers = append(l.parsers, p)
+	l.parsing.Unlock()
+}
+
+// readers read and parse ahead on all cores.
+type readers struct {
+	now     func() time.Time
+	work    chan task
+	running sync.WaitGroup
+	spare   []*chunk
+	asked   int // chunks of all lanes
+	lanes   int // that there are
+}
+
+// task is to read one chunk of a lane.
+type task struct {
+	lane  *lane
+	chunk *chunk
+	most  int
+}
+
+// startReaders begins to work; the caller ends it with close.
+func startReaders(now func() time.Time) *readers {
+	r := &readers{now: now, work: make(chan task, chunksMost)}
+	for range min(runtime.GOMAXPROCS(0), chunksAhead) {
+		r.running.Go(func() {
+			for t := range r.work {
+				t.lane.read(t.chunk, t.most)
+				t.lane.parse(t.chunk, r.now())
 			}
 		})
 	}
+	return r
 }
 
-// read cuts the file into chunks.
-func (f *replayFile) read(ctx context.Context, work chan<- *chunk) {
-	for {
-		var c *chunk
-		select {
-		case c = <-f.unused:
-		case <-ctx.Done():
-			return
-		}
-		c.text, c.lines = c.text[:0], c.lines[:0]
-		for c.err == nil && len(c.lines) < chunkLines && len(c.text) < chunkBytes {
-			var line []byte
-			var l parsedLine
-			if line, l.size, l.cut, c.err = f.lines.next(); c.err == nil {
-				l.from = len(c.text)
-				c.text = append(c.text, line...)
-				l.to = len(c.text)
-				l.event = &c.events[len(c.lines)]
-				c.lines = append(c.lines, l)
+// close waits until nothing is read any more.
+func (r *readers) close() {
+	close(r.work)
+	r.running.Wait()
+}
+
+// most is how many lines a chunk may have now.
+func (r *readers) most() int {
+	return max(1, min(chunkLines, chunksMost*chunkLines/max(1, r.lanes)))
+}
+
+// ask has a lane read ahead, as far as there is room.
+func (r *readers) ask(l *lane) {
+	for l.asked < chunksAhead && r.asked < chunksMost {
+		l.asked++
+		r.asked++
+		r.work <- task{l, r.take(), r.most()} // there is room for chunksMost
+	}
+}
+
+// fill makes sure that the lane's next line is at hand, and tells whether there is one. The error says why the source
+// cannot be read any more, or that ctx has ended.
+func (r *readers) fill(ctx context.Context, l *lane) (bool, error) {
+	for l.chunk == nil || l.at == len(l.chunk.lines) {
+		r.put(l.chunk)
+		l.chunk = nil
+		switch {
+		case l.asked > 0:
+			if err := r.receive(ctx, l); err != nil {
+				return false, err
 			}
+		case errors.Is(l.err, io.EOF):
+			return false, nil
+		case l.err != nil:
+			return false, l.err
+		case l.dry:
+			return false, nil
+		default: // a few lines that just came need no other goroutine
+			c := r.take()
+			l.read(c, r.most())
+			l.parse(c, r.now())
+			<-c.parsed
+			l.chunk = <-l.ordered
 		}
-		// Both channels have room for every chunk there is, so neither send waits.
-		f.ordered <- c
-		work <- c
-		if c.err != nil {
-			return
+		l.at, l.err, l.dry = 0, l.chunk.err, l.chunk.short
+		if l.err == nil && !l.dry {
+			r.ask(l)
 		}
 	}
+	return true, nil
 }
 
-func (f *replayFile) parse(parser *panos.Parser, c *chunk, now time.Time) {
-	for i := range c.lines {
-		l := &c.lines[i]
-		l.err = parser.Parse(c.text[l.from:l.to], now, l.event)
-		if l.err == nil && l.event.Device == "" {
-			l.event.Device = f.device
-		}
+// receive waits for the chunk that comes next.
+func (r *readers) receive(ctx context.Context, l *lane) error {
+	select {
+	case l.chunk = <-l.ordered:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-}
-
-// fill asks for the next line, and tells the engine of those to come. The last line of a file counts
-// also without a newline: the file is old.
-func (f *replayFile) fill(engine *detect.Engine) error {
-	for f.chunk == nil || f.at == len(f.chunk.lines) {
-		if f.chunk != nil {
-			if f.chunk.err != nil {
-				f.ended = true
-				if f.chunk.err == io.EOF {
-					return nil
-				}
-				return f.chunk.err
-			}
-			f.unused <- f.chunk
-		}
-		c, ok := <-f.ordered
-		if !ok { // ctx has ended
-			f.ended = true
-			return nil
-		}
-		<-c.parsed
-		f.chunk, f.at = c, 0
-	}
-	if f.at%detect.Ahead == 0 {
-		engine.Prefetch(f.chunk.events[f.at:len(f.chunk.lines)])
-	}
-	f.line = &f.chunk.lines[f.at]
-	f.at++
-	if f.line.err != nil {
-		f.line.event.Time = f.last
-	}
-	f.line.event.Ref = uint64(f.number) + 1
+	l.asked--
+	r.asked--
+	<-l.chunk.parsed // its lines are at most chunkLines
 	return nil
+}
+
+// take gives an empty chunk.
+func (r *readers) take() *chunk {
+	if n := len(r.spare); n > 0 {
+		c := r.spare[n-1]
+		r.spare = r.spare[:n-1]
+		return c
+	}
+	return &chunk{parsed: make(chan struct{}, 1)}
+}
+
+// put keeps a chunk for its next use.
+func (r *readers) put(c *chunk) {
+	if c != nil && len(r.spare) < chunksMost {
+		r.spare = append(r.spare, c)
+	}
 }

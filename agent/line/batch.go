@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"net/netip"
@@ -21,7 +21,6 @@ type batch struct {
 	urgent  bool                 // holds a verdict
 	opened  bool                 // a file was found whose position is to be stored, though no line was taken
 	lines   int                  // lines taken, also those that left no record
-	newest  time.Time            // event time of the newest record, for the lag
 }
 
 func newBatch() *batch {
@@ -32,7 +31,7 @@ func newBatch() *batch {
 func (b *batch) reset() {
 	b.Batch = store.Batch{Records: b.Records[:0]}
 	clear(b.touched)
-	b.begun, b.newest, b.urgent, b.opened, b.lines = time.Time{}, time.Time{}, false, false, 0
+	b.begun, b.urgent, b.opened, b.lines = time.Time{}, false, false, 0
 }
 
 // empty reports whether there is nothing to commit, not even a moved read position.
@@ -41,7 +40,7 @@ func (b *batch) empty() bool {
 }
 
 // record appends the record of one line.
-func (b *batch) record(ev *detect.Event, file, offset int64) {
+func (b *batch) record(ev *detect.Event, at Place) {
 	b.Records = append(b.Records, store.Record{
 		Time: ev.Time, Device: ev.Device,
 		Src: ev.Src, Dst: ev.Dst, SrcPort: ev.SrcPort, DstPort: ev.DstPort,
@@ -49,11 +48,8 @@ func (b *batch) record(ev *detect.Event, file, offset int64) {
 		Action: ev.Action, Rule: ev.Rule, RuleID: ev.RuleID,
 		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity,
 		Subtype: ev.Subtype, Type: ev.Type.String(), Direction: ev.Direction.String(),
-		Repeat: max(ev.Repeat, 1), File: file, Offset: offset,
+		Repeat: max(ev.Repeat, 1), File: at.Origin, Offset: at.Offset,
 	})
-	if ev.Time.After(b.newest) {
-		b.newest = ev.Time
-	}
 }
 
 // touch notes one more record of a blocked source; many of them in one batch become one row.
@@ -74,16 +70,10 @@ func (b *batch) touch(entry netip.Prefix, ev *detect.Event) {
 // block notes a verdict.
 func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, at time.Time) {
 	b.Blocks = append(b.Blocks, store.Block{
-		Address: v.Source, Rule: v.Rule, Reason: v.Reason, By: byDetector,
+		Address: v.Source, Rule: v.Rule, Reason: v.Reason, By: store.ByDetector,
 		Device: v.Device, Target: v.Target,
 		FirstSeen: v.FirstSeen, LastSeen: v.LastSeen, BlockedAt: at,
 		Hits: int64(v.Hits), Count: v.Count, Evidence: evidence,
 	})
 	b.urgent = true
 }
-
-// Who blocked or released, as `by` in the command line's JSON.
-const (
-	byDetector = "detector"
-	byOperator = "operator"
-)

@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ type clockWarner struct {
 	log    zerolog.Logger
 	now    func() time.Time
 	end    *ends
-	states map[*source]*clockState
+	states map[*lane]*clockState
 }
 
 type clockState struct {
@@ -33,20 +33,20 @@ type clockState struct {
 }
 
 func newClockWarner(log zerolog.Logger, now func() time.Time, end *ends) *clockWarner {
-	return &clockWarner{log: log, now: now, end: end, states: make(map[*source]*clockState)}
+	return &clockWarner{log: log, now: now, end: end, states: make(map[*lane]*clockState)}
 }
 
 // look checks one live line; now may be of some lines ago.
-func (w *clockWarner) look(s *source, ev *detect.Event, now time.Time) {
-	if !s.stats.live {
+func (w *clockWarner) look(l *lane, ev *detect.Event, now time.Time) {
+	if !l.live.caught {
 		return // a backlog is old by nature
 	}
 	off := ev.Time.Sub(now)
-	st := w.states[s]
+	st := w.states[l]
 	if off.Abs() <= clockTolerance {
 		if st != nil {
-			s.stats.setClock("")
-			delete(w.states, s)
+			l.live.stats.setClock("")
+			delete(w.states, l)
 		}
 		return
 	}
@@ -59,16 +59,16 @@ func (w *clockWarner) look(s *source, ev *detect.Event, now time.Time) {
 	}
 	if st == nil {
 		st = &clockState{}
-		w.states[s] = st
+		w.states[l] = st
 	}
 	st.streak++
 	if st.streak < clockStreak || now.Sub(st.warned) < clockRepeat {
 		return
 	}
 	st.warned = now
-	text := clockText(off, ev.Time.In(s.location))
-	s.stats.setClock(text)
-	w.log.Warn().Str("file", s.path).Msg("the times in this file are wrong: " + text)
+	text := clockText(off, ev.Time.In(l.live.input.Location))
+	l.live.stats.setClock(text)
+	w.log.Warn().Str("file", l.name).Msg("the times in this file are wrong: " + text)
 }
 
 // clockText says how far the times are off, and which zone would fit, if one would: zones differ from

@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"activedefense/agent/tail"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -20,24 +19,23 @@ const (
 // evidenceReader finds the log lines that a verdict rests on. They are read again from the files, where
 // they were moments ago; of a line whose file is gone, the stored record is written out in its place.
 type evidenceReader struct {
-	set   *tail.Set
+	files *files
 	store *store.Store
-	files map[int64]*source // which source reads a file; files of earlier runs may be missing
 }
 
-// lines gives the evidence, oldest first. by is the source whose line completed the verdict, nil if there
+// lines gives the evidence, oldest first. by is the lane whose line completed the verdict, nil if there
 // is none: its format is the best guess for a file of an earlier run.
-func (r *evidenceReader) lines(v *detect.Verdict, by *source, now time.Time) []store.Evidence {
+func (r *evidenceReader) lines(v *detect.Verdict, by *lane, now time.Time) []store.Evidence {
 	out := make([]store.Evidence, len(v.Evidence))
 	gone := make(map[uint64]int)
 	for i, ref := range v.Evidence {
-		file, offset := splitRef(ref)
-		line, err := r.set.LineAt(file, offset)
+		at := placeOf(ref)
+		line, err := r.files.lineAt(at)
 		if err != nil {
 			gone[ref] = i
 			continue
 		}
-		out[i] = r.read(line, file, by, v, now)
+		out[i] = r.read(line, at, by, v, now)
 	}
 	if len(gone) > 0 {
 		r.fromRecords(out, gone, v)
@@ -46,18 +44,20 @@ func (r *evidenceReader) lines(v *detect.Verdict, by *source, now time.Time) []s
 }
 
 // read gives a line with its own time and device.
-func (r *evidenceReader) read(line []byte, file int64, by *source, v *detect.Verdict, now time.Time) store.Evidence {
+func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict, now time.Time) store.Evidence {
 	ev := detect.Event{Time: v.Time, Device: v.Device}
-	s := r.files[file]
-	if s == nil {
-		s = by
+	l := r.files.origin[at.Origin]
+	if l == nil {
+		l = by
 	}
-	if s != nil {
-		if err := s.parser.Parse(line, now, &ev); err != nil {
+	if l != nil {
+		parser := l.parser()
+		if err := parser.Parse(line, now, &ev); err != nil {
 			ev.Time, ev.Device = v.Time, v.Device
 		} else if ev.Device == "" {
-			ev.Device = s.device
+			ev.Device = l.device
 		}
+		l.release(parser)
 	}
 	return store.Evidence{Time: ev.Time, Device: ev.Device, Line: string(line[:min(len(line), evidenceLineLen)])}
 }
@@ -68,7 +68,7 @@ func (r *evidenceReader) fromRecords(out []store.Evidence, gone map[uint64]int, 
 	defer cancel()
 	filter := store.RecordFilter{Src: v.Source, Since: v.FirstSeen, Until: v.LastSeen.Add(time.Microsecond)}
 	err := r.store.Records(ctx, filter, func(rec *store.Record) error {
-		ref := makeRef(rec.File, rec.Offset)
+		ref := Place{rec.File, rec.Offset}.ref()
 		if at, ok := gone[ref]; ok {
 			out[at] = store.Evidence{Time: rec.Time, Device: rec.Device, Line: recordLine(rec)}
 			delete(gone, ref)
@@ -76,8 +76,8 @@ func (r *evidenceReader) fromRecords(out []store.Evidence, gone map[uint64]int, 
 		return nil
 	})
 	for ref, at := range gone {
-		file, offset := splitRef(ref)
-		text := fmt.Sprintf("(the line at offset %d of file %d can no longer be read)", offset, file)
+		place := placeOf(ref)
+		text := fmt.Sprintf("(the line at offset %d of file %d can no longer be read)", place.Offset, place.Origin)
 		if err != nil {
 			text += " (" + err.Error() + ")"
 		}

@@ -1,20 +1,18 @@
-package agent
+package line
 
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
-	"activedefense/agent/tail"
-	"activedefense/config"
 	"activedefense/detect"
-	"activedefense/detect/panos"
 	"activedefense/store"
 )
 
@@ -23,7 +21,7 @@ const (
 	flushAfter = 200 * time.Millisecond
 	// refreshEvery is how often the files are looked at anew while a backlog is read.
 	refreshEvery = 250 * time.Millisecond
-	// checkEvery is how many lines are taken between two looks at the clock, the context and the feed.
+	// checkEvery is how many lines are taken between two looks at the clock, the context and the blacklist.
 	checkEvery = 512
 	// forgetAfter is how long the position of a finished file that is gone is kept, forgetEvery how often
 	// such are looked for.
@@ -31,273 +29,331 @@ const (
 	forgetEvery = time.Hour
 	// publishEvery is how often status and metrics learn of the files: with thousands of them it costs milliseconds.
 	publishEvery = 250 * time.Millisecond
+	// StopGrace is how long a stop waits for the last batch to be committed.
+	StopGrace = 5 * time.Second
 )
 
-// The pipeline is the one goroutine that reads, parses and detects. It owns the engine, so detection
-// needs no lock and sees the lines in one order; the writer commits one batch while it builds the next.
-type pipeline struct {
-	set     *tail.Set
-	inputs  []config.Input
-	sources map[*tail.Stream]*source
-	// lastTimes has the event time of each path's last line, as stored by an earlier run.
-	lastTimes map[string]time.Time
-	order     []*source
+// Options are what Live needs. All of them must be set, but Since.
+type Options struct {
+	Store        *store.Store
+	Inputs       []Input
+	Since        time.Time // when the agent with this store ran for the first time; zero: not known
+	Settings     detect.Settings
+	Guard        func() *detect.Guard
+	ReleaseAfter time.Duration // verdicts that are older would be released at once, and block nobody
+	Stats        *Stats
+	Health       Health
+	// Attach has every change of the blacklist told to notice, from another goroutine, and before it returns what is
+	// blocked now. It may be called again.
+	Attach func(notice func([]Change))
+	Wake   func() // the blacklist may have changed
+	Logger zerolog.Logger
+	Now    func() time.Time
+}
 
-	engine       *detect.Engine
-	guard        func() *detect.Guard
-	releaseAfter time.Duration
+// Health is told how the store does, and has what a start needs of it tried until it succeeds.
+type Health struct {
+	Insist func(ctx context.Context, do func() error) bool // false: ctx ended first
+	Failed func(error)                                     // a commit failed
+	Back   func()                                          // a commit succeeded
+}
 
-	out   chan<- *batch
-	free  <-chan *batch
+// A Change tells the engine that an address is, or is no longer, on the blacklist.
+type Change struct {
+	Address netip.Prefix
+	Blocked bool
+}
+
+// Live is the daemon's end of the line. One goroutine merges, observes and judges: it owns the engine, so detection
+// needs no lock and sees the lines in one order; the writer commits one batch while the next is built.
+type Live struct {
+	Options
+	flow
+	files    *files
+	evidence *evidenceReader
+	warner   *clockWarner
+	readers  *readers
+
+	out   chan *batch
+	free  chan *batch
 	batch *batch
 	seq   int64 // of the batch before
 	next  int64 // of the next one
 
-	evidence *evidenceReader
-	stats    *stats
-	warner   *clockWarner
-	log      zerolog.Logger
-	now      func() time.Time
-	refused  map[netip.Prefix]time.Time // when a refusal was last logged
-	atEnd    func(time.Time)            // told whenever every file has been read to its end
-	checked  time.Time                  // when the files were last looked at
-	forgot   time.Time                  // when positions were last forgotten
-	shown    time.Time                  // when status and metrics last learned of the files
+	refused map[netip.Prefix]time.Time // when a refusal was last logged
+	checked time.Time                  // when the files were last looked at
+	forgot  time.Time                  // when positions were last forgotten
+	shown   time.Time                  // when status and metrics last learned of the files
+
 	mu       sync.Mutex
-	incoming []change // what the feed saw, to be applied between two lines
+	incoming []Change // what the blacklist's reader saw, to be applied between two lines
 }
 
-// A change tells the engine that an address is, or is no longer, on the blacklist.
-type change struct {
-	address netip.Prefix
-	blocked bool
+// Open opens the inputs at the stored positions and makes the engine remember what an earlier run saw. While the store
+// is away it tries again; an error that is not ctx's says that the inputs cannot be followed. The caller must Close it.
+func Open(ctx context.Context, o Options) (*Live, error) {
+	var positions []store.Position
+	var seq int64
+	if !o.Health.Insist(ctx, func() (err error) {
+		if seq, err = o.Store.Resume(ctx); err == nil {
+			positions, err = o.Store.Positions(ctx)
+		}
+		return err
+	}) {
+		return nil, ctx.Err()
+	}
+	files, err := openFiles(o, positions)
+	if err != nil {
+		return nil, fmt.Errorf("open the inputs: %w", err)
+	}
+	l := &Live{
+		Options: o, files: files, evidence: &evidenceReader{files: files, store: o.Store},
+		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
+		out: make(chan *batch, 1), free: make(chan *batch, 4), batch: newBatch(), seq: seq, next: firstSeq(seq),
+		refused: make(map[netip.Prefix]time.Time),
+	}
+	l.refresh()
+	if !o.Health.Insist(ctx, func() error {
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, oldest: o.ReleaseAfter, end: l}
+		l.merge = merge{readers: l.readers, engine: l.engine}
+		o.Attach(l.notice) // tells all that is blocked, also at another try
+		l.apply()
+		return l.remember(ctx)
+	}) {
+		l.Close()
+		return nil, ctx.Err()
+	}
+	return l, nil
 }
 
-// notice is called by the feed, from its own goroutine.
-func (p *pipeline) notice(changes []change) {
-	p.mu.Lock()
-	p.incoming = append(p.incoming, changes...)
-	p.mu.Unlock()
+// firstSeq numbers the first batch of a run after the last one of an earlier run, at a distance drawn by lot: an agent with a
+// copy of this one's state folder would go on with the same numbers, and the two take each other's batches for their own.
+func firstSeq(last int64) int64 { return last + 1 + rand.Int64N(1<<31) }
+
+// Close gives back what Open took. Run does not close.
+func (l *Live) Close() {
+	l.readers.close()
+	// Files that were read only; there is nobody to tell.
+	_ = l.files.set.Close()
 }
 
-// apply hands the engine what the feed saw.
-func (p *pipeline) apply() {
-	p.mu.Lock()
-	changes := p.incoming
-	p.incoming = nil
-	p.mu.Unlock()
+// Files is how many files are followed now. It is not to be called while Run runs.
+func (l *Live) Files() int { return len(l.files.order) }
+
+// Known gives the paths of which an earlier run stored a position.
+func (l *Live) Known() []string {
+	var paths []string
+	for path := range l.files.lastTimes {
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// notice takes in changes of the blacklist, from any goroutine.
+func (l *Live) notice(changes []Change) {
+	l.mu.Lock()
+	l.incoming = append(l.incoming, changes...)
+	l.mu.Unlock()
+}
+
+// apply hands the engine what was noticed.
+func (l *Live) apply() {
+	l.mu.Lock()
+	changes := l.incoming
+	l.incoming = nil
+	l.mu.Unlock()
 	for _, c := range changes {
-		if c.blocked {
-			p.engine.Block(c.address)
+		if c.Blocked {
+			l.engine.Block(c.Address)
 		} else {
-			p.engine.Release(c.address)
+			l.engine.Release(c.Address)
 		}
 	}
 }
 
+// Run reads and commits until ctx ends. The writer outlives the reading by [StopGrace], so that what was read is stored.
+func (l *Live) Run(ctx context.Context) error {
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(StopGrace, cancel) })()
+	w := &writer{store: l.Store, in: l.out, free: l.free, wake: l.Wake, stats: l.Stats, health: l.Health, log: l.Logger, now: l.Now}
+	var group errgroup.Group
+	group.Go(func() error { return w.run(grace, ctx) })
+	group.Go(func() error { return l.run(ctx) })
+	return group.Wait()
+}
+
 // run reads until ctx ends, then hands over what it has and closes the way to the writer.
-func (p *pipeline) run(ctx context.Context) error {
-	defer close(p.out)
+func (l *Live) run(ctx context.Context) error {
+	defer close(l.out)
 	for {
-		p.refresh()
-		p.apply()
-		if err := p.drain(ctx); err != nil {
+		l.refresh()
+		l.apply()
+		if err := l.drain(ctx); err != nil {
 			break
 		}
-		p.publish()
-		if err := p.wait(ctx); err != nil {
+		l.publish()
+		if err := l.wait(ctx); err != nil {
 			break
 		}
 	}
 	// The last batch is offered once: what the writer cannot take is read again at the next start.
-	if !p.batch.empty() {
-		p.seal()
+	if !l.batch.empty() {
+		l.seal()
 		select {
-		case p.out <- p.batch:
-		case <-time.After(stopGrace):
+		case l.out <- l.batch:
+		case <-time.After(StopGrace):
 		}
 	}
 	return nil
 }
 
-// refresh looks for new, rotated and returned files.
-func (p *pipeline) refresh() {
-	p.checked = p.now()
-	if err := p.set.Refresh(); err != nil {
-		p.log.Warn().Err(err).Msg("cannot look at the log files; trying again")
+// refresh looks for new, rotated and returned files, and now and then lets go of positions that nothing needs any more.
+func (l *Live) refresh() {
+	l.checked = l.Now()
+	came, went, err := l.files.refresh()
+	if err != nil {
+		l.Logger.Warn().Err(err).Msg("cannot look at the log files; trying again")
 	}
-	p.order = p.order[:0]
-	for _, stream := range p.set.Streams() {
-		s := p.sources[stream]
-		if s == nil {
-			s = p.adopt(stream)
-		}
-		s.dry = false
-		p.order = append(p.order, s)
+	for _, lane := range came {
+		lane.live.stats = l.Stats.input(lane.name)
+		l.batch.opened = true
 	}
-	p.forget()
-}
-
-// adopt makes the parser for a newly found path.
-func (p *pipeline) adopt(stream *tail.Stream) *source {
-	in := p.inputs[stream.Tag()]
-	// The configuration was validated, so the name of the format is known.
-	format, _ := panos.ParseFormat(in.Format)
-	s := &source{
-		stream: stream, path: stream.Path(), device: deviceOf(stream.Path()), location: in.Location,
-		parser: panos.New(panos.Options{Format: format, Location: in.Location}),
-		stats:  p.stats.input(stream.Path()),
-		last:   p.lastTimes[stream.Path()],
+	for _, lane := range went {
+		delete(l.warner.states, lane)
+		l.Stats.left(lane.live.stats, l.checked)
 	}
-	p.sources[stream] = s
-	// Where reading begins is stored before any line: a start at the end of a file must not become a
-	// later one by a crash, and a file that is renamed before its first line must be known again.
-	s.moved, p.batch.opened = true, true
-	return s
-}
-
-// forget lets go of paths that are gone, and now and then of positions that nothing needs any more.
-func (p *pipeline) forget() {
-	if len(p.sources) > len(p.order) {
-		for stream, s := range p.sources {
-			if !slices.Contains(p.order, s) {
-				delete(p.sources, stream)
-				delete(p.warner.states, s)
-				p.stats.left(s.stats, p.checked)
-				maps.DeleteFunc(p.evidence.files, func(_ int64, of *source) bool { return of == s })
-			}
-		}
-		p.stats.forget(p.checked)
+	if len(went) > 0 {
+		l.Stats.forget(l.checked)
 	}
-	if p.checked.Sub(p.forgot) >= forgetEvery {
-		p.forgot = p.checked
-		p.batch.Forget = append(p.batch.Forget, p.set.Forget(p.checked.Add(-forgetAfter))...)
-		p.stats.forget(p.checked)
+	if l.checked.Sub(l.forgot) >= forgetEvery {
+		l.forgot = l.checked
+		l.batch.Forget = append(l.batch.Forget, l.files.set.Forget(l.checked.Add(-forgetAfter))...)
+		l.Stats.forget(l.checked)
 	}
 }
 
 // drain takes every line that is there now.
-func (p *pipeline) drain(ctx context.Context) error {
-	now := p.now()
+func (l *Live) drain(ctx context.Context) error {
+	now := l.Now()
+	if err := l.merge.gather(ctx, l.files.order); err != nil {
+		return err
+	}
 	for n := 1; ; n++ {
 		if n%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			now = p.now()
-			p.apply()
-			if now.Sub(p.checked) >= refreshEvery {
-				p.refresh()
-				p.publish()
+			now = l.Now()
+			l.apply()
+			if now.Sub(l.checked) >= refreshEvery {
+				l.refresh()
+				l.publish()
+				if err := l.merge.gather(ctx, l.files.order); err != nil {
+					return err
+				}
 			}
 		}
-		s := next(p.order, now)
-		if s == nil {
-			p.atEnd(now)
-			for _, s := range p.order {
-				s.stats.live = true
-			}
-			return p.flushIfDue(ctx)
+		more, err := l.step(ctx, now)
+		if err != nil {
+			return err
 		}
-		p.line(s, now)
-		if len(p.batch.Records) >= maxBatch || p.batch.lines >= 4*maxBatch || p.batch.urgent ||
-			n%checkEvery == 0 && now.Sub(p.batch.begun) >= flushAfter {
-			if err := p.flush(ctx); err != nil {
+		if !more {
+			l.Stats.ends.reached(now)
+			for _, lane := range l.files.order {
+				lane.live.caught = true
+			}
+			return l.flushIfDue(ctx)
+		}
+		if len(l.batch.Records) >= maxBatch || l.batch.lines >= 4*maxBatch || l.batch.urgent ||
+			n%checkEvery == 0 && now.Sub(l.batch.begun) >= flushAfter {
+			if err := l.flush(ctx); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// line is the life of one line.
-func (p *pipeline) line(s *source, now time.Time) {
-	b := p.batch
-	if b.lines == 0 {
-		b.begun = now
+// taken begins what is done with every line.
+func (l *Live) taken(lane *lane, p *parsed, now time.Time) {
+	if l.batch.lines == 0 {
+		l.batch.begun = now
 	}
-	b.lines++
-	if s.file != s.line.File {
-		s.file = s.line.File
-		p.evidence.files[s.file] = s
-	}
-	defer s.take()
-	if s.line.Cut {
-		s.stats.cut.Add(1)
-	}
-	if s.err != nil {
-		s.stats.failed(s.err, s.line, now, p.stats)
-		return
-	}
-	ev := &s.event
-	b.record(ev, s.line.File, s.line.Offset)
-	s.stats.recorded(ev, now)
-	p.warner.look(s, ev, now)
-
-	result := p.engine.Observe(ev)
-	switch result.Outcome {
-	case detect.Blocked:
-		b.touch(result.Entry, ev)
-	case detect.Fired:
-		p.judge(result.Verdict, s, now)
+	l.batch.lines++
+	l.files.take(lane, p)
+	if p.cut {
+		lane.live.stats.cut.Add(1)
 	}
 }
 
-// judge decides whether a verdict becomes a block.
-func (p *pipeline) judge(v *detect.Verdict, by *source, now time.Time) {
-	if v.Time.Before(now.Add(-p.releaseAfter)) {
-		// It would be released at once; a backlog from last year blocks nobody today.
-		p.stats.verdict(v.Rule, "too-old")
+func (l *Live) unread(lane *lane, p *parsed, now time.Time) {
+	l.taken(lane, p, now)
+	lane.live.stats.failed(p.err, lane.chunk.text[p.from:p.to], now, l.Stats)
+}
+
+func (l *Live) record(lane *lane, p *parsed, now time.Time) {
+	l.taken(lane, p, now)
+	l.batch.record(p.event, p.place)
+	lane.live.stats.recorded(p.event, now)
+	l.warner.look(lane, p.event, now)
+}
+
+func (l *Live) activity(source netip.Prefix, ev *detect.Event) { l.batch.touch(source, ev) }
+
+// stale counts a verdict that would be released at once: a backlog from last year blocks nobody today.
+func (l *Live) stale(v *detect.Verdict) { l.Stats.verdict(v.Rule, "too-old") }
+
+// spare says of a source that may never be blocked that it would have been, once an hour.
+func (l *Live) spare(v *detect.Verdict, why error, now time.Time) {
+	l.Stats.verdict(v.Rule, "refused")
+	if last, ok := l.refused[v.Source]; ok && now.Sub(last) <= time.Hour {
 		return
 	}
-	if err := p.guard().Check(v.Source); err != nil {
-		p.stats.verdict(v.Rule, "refused")
-		if last, ok := p.refused[v.Source]; !ok || now.Sub(last) > time.Hour {
-			if len(p.refused) > 10_000 {
-				clear(p.refused)
-			}
-			p.refused[v.Source] = now
-			p.log.Warn().Str("address", AddressText(v.Source)).Str("rule", v.Rule).Str("reason", v.Reason).
-				Err(err).Msg("not blocked: this address may never be blocked")
-		}
-		return
+	if len(l.refused) > 10_000 {
+		clear(l.refused)
 	}
-	p.stats.verdict(v.Rule, "blocked")
-	p.engine.Block(v.Source)
-	p.batch.block(v, p.evidence.lines(v, by, now), now)
-	p.log.Info().Str("address", AddressText(v.Source)).Str("rule", v.Rule).Str("device", v.Device).
+	l.refused[v.Source] = now
+	l.Logger.Warn().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("reason", v.Reason).
+		Err(why).Msg("not blocked: this address may never be blocked")
+}
+
+func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
+	l.Stats.verdict(v.Rule, "blocked")
+	l.batch.block(v, l.evidence.lines(v, by, now), now)
+	l.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("device", v.Device).
 		Time("seen", v.Time).Msg("blocking: " + v.Reason)
 }
 
 // flushIfDue commits a batch that has waited long enough.
-func (p *pipeline) flushIfDue(ctx context.Context) error {
-	if !p.batch.empty() && (p.batch.urgent || p.now().Sub(p.batch.begun) >= flushAfter) {
-		return p.flush(ctx)
+func (l *Live) flushIfDue(ctx context.Context) error {
+	if !l.batch.empty() && (l.batch.urgent || l.Now().Sub(l.batch.begun) >= flushAfter) {
+		return l.flush(ctx)
 	}
 	return ctx.Err()
 }
 
 // flush hands the batch to the writer. When the writer cannot keep up, or the store is away, this
-// waits: nothing is read meanwhile, the files are the buffer.
-func (p *pipeline) flush(ctx context.Context) error {
-	if p.batch.empty() {
+// waits: nothing is taken meanwhile, the files are the buffer.
+func (l *Live) flush(ctx context.Context) error {
+	if l.batch.empty() {
 		return ctx.Err()
 	}
-	p.seal()
+	l.seal()
 	for {
 		timer := time.NewTimer(time.Second)
 		select {
-		case p.out <- p.batch:
+		case l.out <- l.batch:
 			timer.Stop()
-			p.batch = nil
+			l.batch = nil
 			select {
-			case p.batch = <-p.free:
-				p.batch.reset()
+			case l.batch = <-l.free:
+				l.batch.reset()
 			default:
-				p.batch = newBatch()
+				l.batch = newBatch()
 			}
 			return ctx.Err()
 		case <-timer.C:
-			p.publish() // so that status shows how far the files are ahead
+			l.publish() // so that status shows how far the files are ahead
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
@@ -306,31 +362,23 @@ func (p *pipeline) flush(ctx context.Context) error {
 }
 
 // seal completes the batch with the read positions behind its lines.
-func (p *pipeline) seal() {
-	if p.batch.Seq != 0 {
+func (l *Live) seal() {
+	if l.batch.Seq != 0 {
 		return // offered before; nothing was added since
 	}
-	p.batch.Seq, p.batch.After = p.next, p.seq
-	p.seq, p.next = p.next, p.next+1
-	for _, s := range p.order {
-		if !s.moved {
-			continue
-		}
-		s.moved = false
-		for _, pos := range s.positions() {
-			p.batch.Positions = append(p.batch.Positions, storePosition(pos, s.last, p.now()))
-		}
-	}
+	l.batch.Seq, l.batch.After = l.next, l.seq
+	l.seq, l.next = l.next, l.next+1
+	l.batch.Positions = l.files.positions(l.batch.Positions, l.Now())
 }
 
-// wait blocks until a file grows, the feed or the clock asks for attention, or ctx ends.
-func (p *pipeline) wait(ctx context.Context) error {
-	if p.batch.empty() {
-		return p.set.Wait(ctx)
+// wait blocks until a file grows, the blacklist or the clock asks for attention, or ctx ends.
+func (l *Live) wait(ctx context.Context) error {
+	if l.batch.empty() {
+		return l.files.set.Wait(ctx)
 	}
-	due, cancel := context.WithDeadline(ctx, p.batch.begun.Add(flushAfter))
+	due, cancel := context.WithDeadline(ctx, l.batch.begun.Add(flushAfter))
 	defer cancel()
-	if err := p.set.Wait(due); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := l.files.set.Wait(due); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return ctx.Err()
@@ -338,35 +386,14 @@ func (p *pipeline) wait(ctx context.Context) error {
 
 // publish makes the state of the inputs and the engine visible to status and metrics, unless it did just now. It is
 // called again within a second, even when nothing happens.
-func (p *pipeline) publish() {
-	now := p.now()
-	if passed := now.Sub(p.shown); passed >= 0 && passed < publishEvery {
+func (l *Live) publish() {
+	now := l.Now()
+	if passed := now.Sub(l.shown); passed >= 0 && passed < publishEvery {
 		return
 	}
-	p.shown = now
-	for _, s := range p.order {
-		s.stats.publish(s.stream.Status(), now)
+	l.shown = now
+	for _, lane := range l.files.order {
+		lane.live.stats.publish(lane.live.stream.Status(lane.live.used), now)
 	}
-	p.stats.publishEngine(p.engine.Stats())
-}
-
-// storePosition is a read position as the store keeps it. A time more than a day ahead of now comes
-// from a forged line or a broken clock, and must not decide from where evidence is read at the next start.
-func storePosition(pos tail.Position, last, now time.Time) store.Position {
-	if last.After(now.Add(24 * time.Hour)) {
-		last = now
-	}
-	return store.Position{
-		ID: pos.ID, Path: pos.Path, Device: pos.Device, Inode: pos.Inode,
-		Fingerprint: pos.Fingerprint, FingerprintLen: pos.FingerprintLen,
-		Offset: pos.Offset, Done: pos.Done, Updated: pos.Updated, LastTime: last,
-	}
-}
-
-// AddressText writes a single address without its /32.
-func AddressText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
+	l.Stats.publishEngine(l.engine.Stats())
 }

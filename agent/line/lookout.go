@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"errors"
@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"activedefense/config"
 )
 
 const (
@@ -22,11 +20,11 @@ const (
 	blindSaid = time.Minute
 )
 
-// A lookout tells whether the inputs can be read. Where they cannot, what sources do is not seen, and nobody is known to
+// A Lookout tells whether the inputs can be read. Where they cannot, what sources do is not seen, and nobody is known to
 // be quiet.
-type lookout struct {
-	inputs []config.Input
-	stats  *stats
+type Lookout struct {
+	inputs []Input
+	stats  *Stats
 	log    zerolog.Logger
 
 	mu    sync.Mutex
@@ -37,15 +35,16 @@ type lookout struct {
 	said  bool
 }
 
-func newLookout(inputs []config.Input, stats *stats, log zerolog.Logger) *lookout {
-	return &lookout{inputs: inputs, stats: stats, log: log, had: make(map[string]bool), bare: make(map[string]time.Time)}
+// NewLookout makes one for the inputs.
+func NewLookout(inputs []Input, stats *Stats, log zerolog.Logger) *Lookout {
+	return &Lookout{inputs: inputs, stats: stats, log: log, had: make(map[string]bool), bare: make(map[string]time.Time)}
 }
 
-// remember notes which inputs an earlier run has read, by the paths of its positions.
-func (l *lookout) remember(paths map[string]time.Time) {
+// Remember notes which inputs an earlier run has read, by the paths of its positions.
+func (l *Lookout) Remember(paths []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for path := range paths {
+	for _, path := range paths {
 		if pattern := l.patternOf(path); pattern != "" {
 			l.had[pattern] = true
 		}
@@ -53,17 +52,17 @@ func (l *lookout) remember(paths map[string]time.Time) {
 }
 
 // patternOf gives the input to which a path belongs, or "".
-func (l *lookout) patternOf(path string) string {
+func (l *Lookout) patternOf(path string) string {
 	for _, in := range l.inputs {
-		if ok, _ := filepath.Match(in.Path, path); ok || in.Path == path {
-			return in.Path
+		if ok, _ := filepath.Match(in.Pattern, path); ok || in.Pattern == path {
+			return in.Pattern
 		}
 	}
 	return ""
 }
 
-// look says what cannot be read now; empty: nothing.
-func (l *lookout) look(now time.Time) string {
+// Look says what cannot be read now; empty: nothing.
+func (l *Lookout) Look(now time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	bare := l.lookForFiles(now) // first: it notes which inputs have some
@@ -85,46 +84,52 @@ func (l *lookout) look(now time.Time) string {
 	return why
 }
 
-// last gives what look said last.
-func (l *lookout) last() string {
+// CaughtUp reports whether everything that the files hold has been read and stored for a while, and none is hidden.
+func (l *Lookout) CaughtUp(now time.Time) bool {
+	hidden := l.Look(now) != ""
+	return l.stats.ends.settled(now) && !hidden
+}
+
+// Last gives what Look said last.
+func (l *Lookout) Last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.why
 }
 
 // lookForFiles says which input has no file any more. An empty folder may be one that is not mounted.
-func (l *lookout) lookForFiles(now time.Time) (why string) {
+func (l *Lookout) lookForFiles(now time.Time) (why string) {
 	for _, in := range l.inputs {
-		files, _ := filepath.Glob(in.Path) // the pattern was validated, and it reports nothing else
+		files, _ := filepath.Glob(in.Pattern) // the pattern was validated, and it reports nothing else
 		switch {
 		case len(files) > 0:
-			l.had[in.Path] = true
-			delete(l.bare, in.Path)
+			l.had[in.Pattern] = true
+			delete(l.bare, in.Pattern)
 			continue
-		case !l.had[in.Path]:
+		case !l.had[in.Pattern]:
 			continue
-		case l.bare[in.Path].IsZero():
-			l.bare[in.Path] = now
+		case l.bare[in.Pattern].IsZero():
+			l.bare[in.Pattern] = now
 		}
-		if now.Sub(l.bare[in.Path]) < blindFor {
-			why = "there is no file any more at " + in.Path
+		if now.Sub(l.bare[in.Pattern]) < blindFor {
+			why = "there is no file any more at " + in.Pattern
 		}
 	}
 	return why
 }
 
 // unreadable says which file is there and cannot be read, or which folder.
-func (l *lookout) unreadable(now time.Time) string {
-	for _, in := range l.stats.allInputs() {
-		if since, err := in.trouble(); err != nil && l.unseen(in.path, err, since, now) {
-			return fmt.Sprintf("%s: %s", in.path, err)
+func (l *Lookout) unreadable(now time.Time) string {
+	for _, t := range l.stats.Troubles() {
+		if l.unseen(t.Path, t.Err, t.Since, now) {
+			return fmt.Sprintf("%s: %s", t.Path, t.Err)
 		}
 	}
 	return ""
 }
 
 // unseen tells whether trouble with a path, since then, may hide what is going on now.
-func (l *lookout) unseen(path string, err error, since, now time.Time) bool {
+func (l *Lookout) unseen(path string, err error, since, now time.Time) bool {
 	at := path
 	if of, ok := errors.AsType[*fs.PathError](err); ok {
 		at = of.Path // may be one of its rotated files, or its folder

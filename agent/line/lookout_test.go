@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"bytes"
@@ -13,18 +13,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/tail"
-	"activedefense/config"
-	"activedefense/store"
 )
 
 // lookoutTest is a lookout over the log files of a folder, followed by a real pipeline.
 type lookoutTest struct {
-	*lookout
-	t        *testing.T
-	dir      string
-	pipeline *pipeline
-	at       time.Time
-	log      bytes.Buffer
+	*Lookout
+	t    *testing.T
+	dir  string
+	live *Live
+	at   time.Time
+	log  bytes.Buffer
 }
 
 func newLookoutTest(t *testing.T, pattern string, files ...string) *lookoutTest {
@@ -32,9 +30,8 @@ func newLookoutTest(t *testing.T, pattern string, files ...string) *lookoutTest 
 	for _, file := range files {
 		l.write(file)
 	}
-	a, p := newTestPipeline(t, l.dir, pattern)
-	l.pipeline, l.lookout = p, a.lookout
-	l.lookout.log = zerolog.New(&l.log)
+	l.live = newTestLive(t, l.dir, pattern)
+	l.Lookout = NewLookout(l.live.Inputs, l.live.Stats, zerolog.New(&l.log))
 	return l
 }
 
@@ -57,13 +54,13 @@ func (l *lookoutTest) write(file string) {
 func (l *lookoutTest) expect(when string, after time.Duration, wants string) {
 	l.t.Helper()
 	l.at = l.at.Add(after)
-	l.pipeline.look(l.at)
-	why := l.look(l.at)
+	l.live.look(l.at)
+	why := l.Look(l.at)
 	if (why == "") != (wants == "") || !strings.Contains(why, wants) {
 		l.t.Errorf("%s: what is hidden is %q instead of %q", when, why, wants)
 	}
-	if l.last() != why {
-		l.t.Errorf("%s: status says %q", when, l.last())
+	if l.Last() != why {
+		l.t.Errorf("%s: status says %q", when, l.Last())
 	}
 }
 
@@ -117,11 +114,11 @@ func TestWhatWasNeverThereHidesNothing(t *testing.T) {
 	for _, pattern := range []string{"logs/*.log", "logs/a.log"} {
 		newLookoutTest(t, pattern).expect(pattern+" never was", time.Minute, "")
 		l := newLookoutTest(t, pattern)
-		l.remember(map[string]time.Time{l.path("logs/a.log"): l.at})
+		l.Remember([]string{l.path("logs/a.log")})
 		l.expect(pattern+" was read by an earlier run", time.Minute, "logs")
 	}
 	l := newLookoutTest(t, "logs/*.log", "logs/other.txt")
-	l.remember(map[string]time.Time{l.path("logs/a.log"): l.at})
+	l.Remember([]string{l.path("logs/a.log")})
 	l.expect("an empty folder, read by an earlier run", time.Minute, "no file any more")
 }
 
@@ -129,8 +126,8 @@ func TestWhatWasNeverThereHidesNothing(t *testing.T) {
 func TestAnOldFileHidesWhatSourcesDoForADay(t *testing.T) {
 	dir, begun := t.TempDir(), time.Now().Add(-100*blindFor)
 	path := filepath.Join(dir, "a.log")
-	s := newStats()
-	l := newLookout([]config.Input{{Path: filepath.Join(dir, "*.log")}}, s, zerolog.Nop())
+	s := NewStats()
+	l := NewLookout([]Input{{Pattern: filepath.Join(dir, "*.log")}}, s, zerolog.Nop())
 	in := s.input(path)
 	for _, at := range []string{path, path + ".1"} {
 		if err := os.WriteFile(at, nil, 0o600); err != nil {
@@ -148,7 +145,7 @@ func TestAnOldFileHidesWhatSourcesDoForADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, after := range hidden {
-				if why := l.look(begun.Add(after)); (why != "") != (i == 0) {
+				if why := l.Look(begun.Add(after)); (why != "") != (i == 0) {
 					t.Errorf("%s, written %s after it could not be read: %s later %q is hidden", at, written, after, why)
 				}
 			}
@@ -158,11 +155,11 @@ func TestAnOldFileHidesWhatSourcesDoForADay(t *testing.T) {
 
 // Root may list every folder, so the error is as another user gets it.
 func TestAFolderThatMayNotBeListedHidesWhatSourcesDo(t *testing.T) {
-	dir, s, at := t.TempDir(), newStats(), time.Now()
-	l := newLookout([]config.Input{{Path: filepath.Join(dir, "*.log")}}, s, zerolog.Nop())
+	dir, s, at := t.TempDir(), NewStats(), time.Now()
+	l := NewLookout([]Input{{Pattern: filepath.Join(dir, "*.log")}}, s, zerolog.Nop())
 	s.input(filepath.Join(dir, "*.log")).publish(tail.Status{Err: &fs.PathError{Op: "open", Path: dir, Err: syscall.EACCES}}, at)
 	for _, after := range []time.Duration{0, 30 * blindFor} {
-		if why := l.look(at.Add(after)); !strings.Contains(why, "permission denied") {
+		if why := l.Look(at.Add(after)); !strings.Contains(why, "permission denied") {
 			t.Errorf("%s later %q is hidden", after, why)
 		}
 	}
@@ -170,34 +167,25 @@ func TestAFolderThatMayNotBeListedHidesWhatSourcesDo(t *testing.T) {
 
 func TestNobodyIsFoundQuietWhileAFileIsHidden(t *testing.T) {
 	l := newLookoutTest(t, "logs/*.log", "logs/a.log")
-	a := &Agent{lookout: l.lookout, now: func() time.Time { return l.at }}
 	settle := func() {
 		for range 2 {
 			l.at = l.at.Add(settledAfter)
-			a.end.reached(l.at)
+			l.live.Stats.ends.reached(l.at)
 		}
-		l.pipeline.look(l.at)
+		l.live.look(l.at)
 	}
 	settle()
-	if !a.caughtUp() {
+	if !l.CaughtUp(l.at) {
 		t.Error("not all is said to be read")
 	}
-	r := newReleaseTest(t)
-	r.caughtUp = a.caughtUp
-	r.block("203.0.113.1/32", store.ByDetector, time.Time{})
-	timed := r.block("203.0.113.2/32", store.ByOperator, r.clock.now().Add(time.Hour))
-	r.clock.add(2 * testReleaseAfter)
 	l.must(os.Rename(l.path("logs"), l.path("elsewhere")))
 	settle()
-	if a.caughtUp() {
+	if l.CaughtUp(l.at) {
 		t.Error("all is said to be read")
-	}
-	r.release()
-	if r.told[timed] {
-		t.Error("a block for a fixed time waits")
 	}
 	l.must(os.Rename(l.path("elsewhere"), l.path("logs")))
 	settle()
-	r.release()
-	r.expect("the folder is back")
+	if !l.CaughtUp(l.at) {
+		t.Error("not all is said to be read when the folder is back")
+	}
 }

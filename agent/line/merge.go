@@ -1,89 +1,104 @@
-package agent
+package line
 
 import (
-	"path/filepath"
-	"strings"
-	"time"
+	"context"
+	"fmt"
+	"math"
 
-	"activedefense/agent/tail"
 	"activedefense/detect"
-	"activedefense/detect/panos"
 )
 
-// A source is one input path with the parser for its format and zone, and its next line, already
-// parsed: the merge needs the time of each file's next line before it can choose among them.
-type source struct {
-	stream   *tail.Stream
-	parser   *panos.Parser
-	device   string // what a line without a device name is from: the file's name
-	path     string
-	file     int64 // the file of the last line taken
-	location *time.Location
-
-	have  bool // line, event and err hold the next line
-	dry   bool // there was no next line when last asked; asked again after the next refresh
-	line  tail.Line
-	event detect.Event
-	err   error
-
-	used  tail.Mark // the last line taken
-	last  time.Time // event time of the last line taken; the place of a line that has none
-	moved bool      // a line was taken since the positions were last committed
-	stats *inputStats
+// A merge takes the lines of several lanes in the order of event time, by the time of each lane's next line. Lanes that
+// are behind are so read side by side, and the logs of several firewalls combine as they would have live; with all of
+// them at their ends it is the order of arrival. Where times are equal, the lane with the lower index goes first.
+type merge struct {
+	readers *readers
+	engine  *detect.Engine // is told of the lines to come
+	heads   []*lane        // those that have a next line, the earliest first, as a heap
 }
 
-// fill parses the next line if there is one that is not taken yet.
-func (s *source) fill(now time.Time) bool {
-	if s.have {
-		return true
-	}
-	if s.dry { // without this, every line of one busy file would cost a read of each idle one
-		return false
-	}
-	line, ok := s.stream.Next()
-	if !ok {
-		s.dry = true
-		return false
-	}
-	s.line, s.have = line, true
-	s.err = s.parser.Parse(line.Data, now, &s.event)
-	if s.err != nil {
-		s.event.Time = s.last
-		return true
-	}
-	if s.event.Device == "" {
-		s.event.Device = s.device
-	}
-	s.event.Ref = makeRef(line.File, line.Offset)
-	return true
-}
-
-// take marks the next line as used.
-func (s *source) take() {
-	s.have, s.moved = false, true
-	s.used = tail.Mark{File: s.line.File, Next: s.line.Next}
-	if s.err == nil {
-		s.last = s.event.Time
-	}
-}
-
-// positions are those of the stream as of the last line taken.
-func (s *source) positions() []tail.Position { return s.stream.Position(s.used) }
-
-// next gives the source whose next line is the earliest by event time, or nil if no file has a
-// complete line now. Files that are behind are so read side by side, and the logs of several firewalls
-// combine as they would have live; with all files at their ends it is the order of arrival.
-func next(sources []*source, now time.Time) *source {
-	var first *source
-	for _, s := range sources {
-		if s.fill(now) && (first == nil || s.event.Time.Before(first.event.Time)) {
-			first = s
+// gather asks lanes that have no next line for one.
+func (m *merge) gather(ctx context.Context, lanes []*lane) error {
+	m.heads, m.readers.lanes = m.heads[:0], len(lanes)
+	for i, l := range lanes {
+		l.index = i
+		ok, err := m.readers.fill(ctx, l)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
+		}
+		if ok {
+			m.look(l)
+			m.heads = append(m.heads, l)
 		}
 	}
-	return first
+	for i := len(m.heads)/2 - 1; i >= 0; i-- {
+		m.sink(i)
+	}
+	return nil
 }
 
-// deviceOf is the device name that a file stands for: its name without the folder and `.log`.
-func deviceOf(path string) string {
-	return strings.TrimSuffix(filepath.Base(path), ".log")
+// next is the lane whose next line is the earliest, nil if none has one.
+func (m *merge) next() *lane {
+	if len(m.heads) == 0 {
+		return nil
+	}
+	return m.heads[0]
 }
+
+// advance goes on behind the next line of the first lane.
+func (m *merge) advance(ctx context.Context) error {
+	l := m.heads[0]
+	l.at++
+	l.count++
+	ok, err := m.readers.fill(ctx, l)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.name, err)
+	}
+	if ok {
+		m.look(l)
+	} else {
+		last := len(m.heads) - 1
+		m.heads[0] = m.heads[last]
+		m.heads = m.heads[:last]
+	}
+	if len(m.heads) > 1 {
+		m.sink(0)
+	}
+	return nil
+}
+
+// look takes note of the time of a lane's next line, and tells the engine of those behind it.
+func (m *merge) look(l *lane) {
+	c := l.chunk
+	if l.at%detect.Ahead == 0 {
+		m.engine.Prefetch(c.events[l.at:len(c.lines)])
+	}
+	p := &c.lines[l.at]
+	if p.err != nil {
+		p.event.Time = l.last
+	}
+	l.key = math.MinInt64
+	if !p.event.Time.IsZero() {
+		l.key = p.event.Time.UnixNano()
+	}
+}
+
+// sink moves a lane down the heap to where it belongs.
+func (m *merge) sink(i int) {
+	h := m.heads
+	for {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(h); child++ {
+			if before(h[child], h[least]) {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		h[i], h[least] = h[least], h[i]
+		i = least
+	}
+}
+
+func before(a, b *lane) bool { return a.key < b.key || a.key == b.key && a.index < b.index }

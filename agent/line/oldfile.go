@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"bufio"
@@ -6,21 +6,53 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"path/filepath"
-
-	"activedefense/config"
+	"os"
 )
 
 // maxLine is how much of a line is read, as in the daemon; the rest of a longer one is passed over.
 const maxLine = 64 << 10
 
-// A lineReader gives the lines of a file that no longer grows.
+// An oldFile is a [Source] that does not grow. Its last line counts also without a newline.
+type oldFile struct {
+	lineReader
+	file   *os.File
+	origin int64
+	offset int64
+}
+
+// openOldFile opens a file, through gzip if it is compressed that way, as rotated logs are.
+func openOldFile(path string, origin int64) (*oldFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := decompress(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &oldFile{lineReader: newLineReader(plain), file: f, origin: origin}, nil
+}
+
+// Read gives the next lines; io.EOF with the last of them.
+func (f *oldFile) Read(most int, take func(Line)) (n int, err error) {
+	for ; n < most; n++ {
+		line, size, cut, err := f.next()
+		if err != nil {
+			return n, err
+		}
+		take(Line{Place: Place{f.origin, f.offset}, Size: size, Data: line, Cut: cut})
+		f.offset += size
+	}
+	return n, nil
+}
+
+// A lineReader gives the lines of what no longer grows.
 type lineReader struct {
 	in *bufio.Reader
 }
 
-func newLineReader(r io.Reader) *lineReader {
-	return &lineReader{in: bufio.NewReaderSize(r, 4*maxLine)}
+func newLineReader(r io.Reader) lineReader {
+	return lineReader{in: bufio.NewReaderSize(r, 4*maxLine)}
 }
 
 // next gives a line without its end, valid until the next call, and its size in the file. The end of
@@ -49,7 +81,7 @@ func (l *lineReader) next() (line []byte, size int64, cut bool, err error) {
 	return data, size, false, nil
 }
 
-// decompress reads through gzip if the file is compressed that way, as rotated logs are.
+// decompress reads through gzip if the file is compressed that way.
 func decompress(r io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReaderSize(r, 256<<10)
 	head, err := buffered.Peek(2)
@@ -57,20 +89,4 @@ func decompress(r io.Reader) (io.Reader, error) {
 		return buffered, nil // too short for gzip, or not gzip; a read error shows with the first line
 	}
 	return gzip.NewReader(buffered)
-}
-
-// inputFor finds the configured input that a file belongs to.
-func inputFor(cfg *config.Config, path string) config.Input {
-	abs, err := filepath.Abs(path)
-	if err == nil {
-		for _, in := range cfg.Inputs {
-			if ok, _ := filepath.Match(in.Path, abs); ok {
-				return in
-			}
-		}
-	}
-	if len(cfg.Inputs) > 0 {
-		return cfg.Inputs[0]
-	}
-	return config.Input{Format: "auto"}
 }

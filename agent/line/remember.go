@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"context"
@@ -16,36 +16,36 @@ import (
 //
 // A verdict found here means that the rules have become stricter since, or that the guard refused it
 // before; it is judged like any other.
-func (p *pipeline) remember(ctx context.Context, st *store.Store) error {
-	intervals := evidenceIntervals(p.lastTimes, p.engine.Horizon())
+func (l *Live) remember(ctx context.Context) error {
+	intervals := evidenceIntervals(l.files.lastTimes, l.engine.Horizon())
 	if len(intervals) == 0 {
 		return nil
 	}
-	begun, n := p.now(), 0
-	err := st.Sightings(ctx, intervals, func(r *store.Record) error {
+	begun, n := l.Now(), 0
+	err := l.Store.Sightings(ctx, intervals, func(r *store.Record) error {
 		n++
 		ev := eventOf(r)
-		if result := p.engine.Observe(&ev); result.Outcome == detect.Fired {
-			p.judge(result.Verdict, p.sourceOf(r), begun)
+		if result := l.engine.Observe(&ev); result.Outcome == detect.Fired {
+			l.judge(result.Verdict, l.files.laneOf(r), begun)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the records that detection must remember: %w", err)
 	}
-	p.log.Info().Int("records", n).Dur("took", p.now().Sub(begun)).Msg("remembered what was seen before")
+	l.Logger.Info().Int("records", n).Dur("took", l.Now().Sub(begun)).Msg("remembered what was seen before")
 	return nil
 }
 
-// sourceOf finds the source that reads the record's file, or any: it decides only how evidence is parsed.
-func (p *pipeline) sourceOf(r *store.Record) *source {
-	for _, s := range p.order {
-		if s.device == r.Device {
-			return s
+// laneOf finds the lane that reads the record's file, or any: it decides only how evidence is parsed.
+func (f *files) laneOf(r *store.Record) *lane {
+	for _, l := range f.order {
+		if l.device == r.Device {
+			return l
 		}
 	}
-	if len(p.order) > 0 {
-		return p.order[0]
+	if len(f.order) > 0 {
+		return f.order[0]
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func eventOf(r *store.Record) detect.Event {
 	ev := detect.Event{
 		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort,
 		ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
-		Repeat: r.Repeat, Ref: makeRef(r.File, r.Offset),
+		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
 	}
 	switch {
 	case strings.EqualFold(r.Type, detect.TypeTraffic.String()):

@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"context"
@@ -8,14 +8,15 @@ import (
 	"os"
 	"time"
 
-	"activedefense/config"
 	"activedefense/detect"
-	"activedefense/detect/panos"
 )
 
 // ReplayOptions say what to replay.
 type ReplayOptions struct {
 	Files    []string
+	Input    func(path string) Input // how the lines of a file are read; Pattern and FromEnd play no part
+	Settings detect.Settings
+	Guard    *detect.Guard
 	Verdict  func(*detect.Verdict)                 // a source that would have been blocked, in order of event time
 	Refused  func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
 	Progress func(done, total int64, lines uint64) // about ten times a second; may be nil
@@ -31,15 +32,14 @@ type ReplaySummary struct {
 	First, Last                       time.Time // event times
 }
 
-// Replay runs detection over old files by event time and writes nothing: the same parser, merge, rules
-// and guard as the daemon's, without files that grow and without a store. Nothing is released on the
-// way, so each source is told once.
-func Replay(ctx context.Context, cfg *config.Config, opts ReplayOptions) (ReplaySummary, error) {
-	r := &replay{engine: detect.New(Settings(cfg)), guard: NewGuard(ctx, cfg), opts: opts, refused: make(map[netip.Prefix]bool)}
-	ctx, cancel := context.WithCancel(ctx)
-	defer r.close(cancel)
-	for _, path := range opts.Files {
-		if err := r.open(cfg, path); err != nil {
+// Replay runs detection over old files by event time and writes nothing: the same flow as the daemon's, without files
+// that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
+func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
+	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool)}
+	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, end: r}
+	defer r.close()
+	for i, path := range opts.Files {
+		if err := r.open(path, int64(i)); err != nil {
 			return r.sum, err
 		}
 	}
@@ -49,59 +49,52 @@ func Replay(ctx context.Context, cfg *config.Config, opts ReplayOptions) (Replay
 	return r.sum, err
 }
 
+// replay is the other end of the line: verdicts are told and forgotten.
 type replay struct {
-	engine  *detect.Engine
-	guard   *detect.Guard
+	flow
 	opts    ReplayOptions
-	files   []*replayFile
+	lanes   []*lane
+	files   []*oldFile
 	sum     ReplaySummary
-	total   int64
+	total   int64 // bytes of the files as they lie on the disk
 	refused map[netip.Prefix]bool
 }
 
-// open prepares one file. Its format and zone are those of the input whose pattern it matches, else
-// those of the first input.
-func (r *replay) open(cfg *config.Config, path string) error {
-	in := inputFor(cfg, path)
-	format, err := panos.ParseFormat(in.Format)
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
+// open prepares one file.
+func (r *replay) open(path string, origin int64) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
 		return fmt.Errorf("replay: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("replay: %s is a folder; name the files in it", path)
 	}
-	if info, err := f.Stat(); err == nil {
-		if info.IsDir() {
-			f.Close()
-			return fmt.Errorf("replay: %s is a folder; name the files in it", path)
-		}
-		r.total += info.Size()
-	}
-	plain, err := decompress(f)
+	f, err := openOldFile(path, origin)
 	if err != nil {
-		f.Close()
 		return fmt.Errorf("replay: %s: %w", path, err)
 	}
-	r.files = append(r.files, newReplayFile(path, f, plain, panos.Options{Format: format, Location: in.Location}))
+	r.total += info.Size()
+	r.files = append(r.files, f)
+	r.lanes = append(r.lanes, newLane(f, path, r.opts.Input(path).NewParser))
 	return nil
 }
 
-// close ends the readers before their files are closed.
-func (r *replay) close(cancel context.CancelFunc) {
-	cancel()
+func (r *replay) close() {
 	for _, f := range r.files {
-		f.running.Wait()
-		f.file.Close()
+		// It was read only; there is nobody to tell.
+		_ = f.file.Close()
 	}
 }
 
 func (r *replay) run(ctx context.Context) error {
+	readers := startReaders(time.Now)
+	defer readers.close()
+	r.merge = merge{readers: readers, engine: r.engine}
 	now := time.Now()
-	for _, f := range r.files {
-		f.start(ctx, now)
-	}
 	shown := now
+	if err := r.merge.gather(ctx, r.lanes); err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
 	for n := 1; ; n++ {
 		if n%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
@@ -112,71 +105,59 @@ func (r *replay) run(ctx context.Context) error {
 				r.opts.Progress(r.sum.Bytes, r.total, r.sum.Lines)
 			}
 		}
-		f, err := r.next()
-		if err != nil || f == nil {
-			return err
+		more, err := r.step(ctx, now)
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return ctx.Err()
+		case err != nil:
+			return fmt.Errorf("replay: %w", err)
+		case !more:
+			return nil
 		}
-		r.line(f)
 	}
 }
 
-// next is the file whose next line is the earliest by event time.
-func (r *replay) next() (*replayFile, error) {
-	var first *replayFile
-	for _, f := range r.files {
-		if f.line == nil && !f.ended {
-			if err := f.fill(r.engine); err != nil {
-				return nil, fmt.Errorf("replay: %s: %w", f.path, err)
-			}
-		}
-		if f.line != nil && (first == nil || f.line.event.Time.Before(first.line.event.Time)) {
-			first = f
-		}
-	}
-	return first, nil
-}
-
-func (r *replay) line(f *replayFile) {
-	l := f.line
-	f.line = nil
-	f.number++
+func (r *replay) taken(p *parsed) {
 	r.sum.Lines++
-	r.sum.Bytes += l.size
-	if l.cut {
+	r.sum.Bytes += p.size
+	if p.cut {
 		r.sum.Cut++
 	}
-	switch {
-	case errors.Is(l.err, panos.ErrIgnored):
+}
+
+func (r *replay) unread(l *lane, p *parsed, _ time.Time) {
+	r.taken(p)
+	if errors.Is(p.err, detect.ErrNoEvent) {
 		r.sum.Ignored++
 		return
-	case l.err != nil:
-		if r.sum.Bad == 0 {
-			r.sum.FirstBad = fmt.Sprintf("%s line %d: %v", f.path, f.number, l.err)
-		}
-		r.sum.Bad++
-		return
 	}
+	if r.sum.Bad == 0 {
+		r.sum.FirstBad = fmt.Sprintf("%s line %d: %v", l.name, l.count+1, p.err)
+	}
+	r.sum.Bad++
+}
+
+func (r *replay) record(_ *lane, p *parsed, _ time.Time) {
+	r.taken(p)
 	r.sum.Records++
-	f.last = l.event.Time
-	if r.sum.First.IsZero() || f.last.Before(r.sum.First) {
-		r.sum.First = f.last
+	at := p.event.Time
+	if r.sum.First.IsZero() || at.Before(r.sum.First) {
+		r.sum.First = at
 	}
-	if f.last.After(r.sum.Last) {
-		r.sum.Last = f.last
-	}
-	if result := r.engine.Observe(l.event); result.Outcome == detect.Fired {
-		r.judge(result.Verdict)
+	if at.After(r.sum.Last) {
+		r.sum.Last = at
 	}
 }
 
-func (r *replay) judge(v *detect.Verdict) {
-	if err := r.guard.Check(v.Source); err != nil {
-		if r.opts.Refused != nil && !r.refused[v.Source] {
-			r.refused[v.Source] = true
-			r.opts.Refused(v, err)
-		}
-		return
+func (r *replay) spare(v *detect.Verdict, why error, _ time.Time) {
+	if r.opts.Refused != nil && !r.refused[v.Source] {
+		r.refused[v.Source] = true
+		r.opts.Refused(v, why)
 	}
-	r.engine.Block(v.Source)
-	r.opts.Verdict(v)
 }
+
+func (r *replay) block(v *detect.Verdict, _ *lane, _ time.Time) { r.opts.Verdict(v) }
+
+// Old verdicts are what a replay is for, and activity prolongs nothing.
+func (r *replay) stale(*detect.Verdict)                {}
+func (r *replay) activity(netip.Prefix, *detect.Event) {}

@@ -1,36 +1,16 @@
-package agent
+package line
 
 import (
-	"errors"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"activedefense/agent/tail"
 	"activedefense/detect"
-	"activedefense/detect/panos"
 )
 
-// keptBadLines is how many lines that could not be parsed are kept for status; the first ones, because
-// they are the ones that began the trouble.
-const (
-	keptBadLines   = 20
-	keptBadLineLen = 1024
-)
-
-// BadLine is a line that could not be parsed.
-type BadLine struct {
-	Path  string    `json:"path"`
-	Time  time.Time `json:"time"` // when it was read
-	Error string    `json:"error"`
-	Line  string    `json:"line"` // its first 1024 bytes
-}
-
-// stats is what the loops count, for status and for the metrics, which read it when asked.
-type stats struct {
+// Stats is what is counted on the way, for status and for the metrics, which read it when asked. Any goroutine may ask.
+type Stats struct {
 	mu       sync.Mutex
 	inputs   map[string]*inputStats
 	order    []*inputStats // as they were found
@@ -40,14 +20,15 @@ type stats struct {
 	lastSave time.Time
 	stored   uint64 // records committed
 
-	store    health
+	ends     ends
 	verdicts *prometheus.CounterVec
 	commits  prometheus.Histogram
 	blocked  prometheus.Counter
 }
 
-func newStats() *stats {
-	return &stats{
+// NewStats makes counters that stand at zero.
+func NewStats() *Stats {
+	return &Stats{
 		inputs: make(map[string]*inputStats),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "activedefense_verdicts_total",
@@ -63,144 +44,16 @@ func newStats() *stats {
 	}
 }
 
-// inputStats counts the lines of one path. The counters are written by the pipeline and read by anyone.
-type inputStats struct {
-	path                              string
-	lines, records, ignored, bad, cut atomic.Uint64
-	lastEvent                         atomic.Int64 // unix nanoseconds of the last record's event time; 0: none yet
-	lastRead                          atomic.Int64 // unix nanoseconds at which the last line was read
-	live                              bool         // read to its end once; only the pipeline looks at it
-	gone                              time.Time    // since when nothing is read for the path; zero: something is. Of stats.mu
-	mu                                sync.Mutex
-	tail                              tail.Status
-	troubled                          time.Time // since when tail has an error
-	clock                             string    // what the clock warning says, empty if none
+// Collectors are the metrics that only time can fill.
+func (s *Stats) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{s.verdicts, s.commits, s.blocked}
 }
 
-const (
-	// keptInputs is how long the counters of a path are shown after its file is gone and read to the end.
-	keptInputs = 24 * time.Hour
-	// mostInputs bounds how many paths are kept on that account, and how many are shown: where files are named by
-	// their date, or by their sender, there may be many.
-	mostInputs = 1000
-)
+func (s *Stats) verdict(rule, outcome string) { s.verdicts.WithLabelValues(rule, outcome).Inc() }
 
-// input gives the counters of a path, made at its first use.
-func (s *stats) input(path string) *inputStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	in := s.inputs[path]
-	if in == nil {
-		in = &inputStats{path: path}
-		s.inputs[path] = in
-		s.order = append(s.order, in)
-	}
-	in.gone = time.Time{}
-	return in
-}
+func (s *Stats) newlyBlocked(n int) { s.blocked.Add(float64(n)) }
 
-// left notes that nothing is read for a path any more: its file is gone, and was read to its end.
-func (s *stats) left(in *inputStats, now time.Time) {
-	in.publish(tail.Status{Path: in.path}, now)
-	in.setClock("")
-	s.mu.Lock()
-	in.gone = now
-	s.mu.Unlock()
-}
-
-// forget lets go of paths that have been gone for long, and of those gone longest if there are too many.
-func (s *stats) forget(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var gone []*inputStats
-	for _, in := range s.order {
-		if !in.gone.IsZero() {
-			gone = append(gone, in)
-		}
-	}
-	slices.SortStableFunc(gone, func(a, b *inputStats) int { return a.gone.Compare(b.gone) })
-	for _, in := range gone {
-		if len(s.inputs) <= mostInputs && now.Sub(in.gone) < keptInputs {
-			break
-		}
-		delete(s.inputs, in.path)
-	}
-	s.order = slices.DeleteFunc(s.order, func(in *inputStats) bool { return s.inputs[in.path] != in })
-}
-
-func (s *stats) allInputs() []*inputStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.order)
-}
-
-func (in *inputStats) recorded(ev *detect.Event, now time.Time) {
-	in.lines.Add(1)
-	in.records.Add(1)
-	in.lastEvent.Store(ev.Time.UnixNano())
-	in.lastRead.Store(now.UnixNano())
-}
-
-// failed counts a line that gave no record: another log type, or a fault that is kept as a sample.
-func (in *inputStats) failed(err error, line tail.Line, now time.Time, all *stats) {
-	in.lines.Add(1)
-	in.lastRead.Store(now.UnixNano())
-	if errors.Is(err, panos.ErrIgnored) {
-		in.ignored.Add(1)
-		return
-	}
-	in.bad.Add(1)
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	if len(all.bad) >= keptBadLines {
-		return
-	}
-	text := line.Data[:min(len(line.Data), keptBadLineLen)]
-	all.bad = append(all.bad, BadLine{Path: in.path, Time: now, Error: err.Error(), Line: string(text)})
-}
-
-func (in *inputStats) publish(st tail.Status, now time.Time) {
-	in.mu.Lock()
-	if in.tail.Err == nil {
-		in.troubled = now
-	}
-	in.tail = st
-	in.mu.Unlock()
-}
-
-// trouble gives why the path cannot be read, or only in part, and since when; nil: it can.
-func (in *inputStats) trouble() (since time.Time, err error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.troubled, in.tail.Err
-}
-
-func (in *inputStats) snapshot() (st tail.Status, clock string) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.tail, in.clock
-}
-
-func (in *inputStats) setClock(text string) {
-	in.mu.Lock()
-	in.clock = text
-	in.mu.Unlock()
-}
-
-// lag is how far the last line read is behind now, while there is more to read; else zero.
-func (in *inputStats) lag(behind int64, now time.Time) time.Duration {
-	last := in.lastEvent.Load()
-	if behind <= 0 || last == 0 {
-		return 0
-	}
-	return max(now.Sub(time.Unix(0, last)), 0)
-}
-
-func (s *stats) verdict(rule, outcome string) { s.verdicts.WithLabelValues(rule, outcome).Inc() }
-
-func (s *stats) newlyBlocked(n int) { s.blocked.Add(float64(n)) }
-
-func (s *stats) committed(b *batch, took time.Duration) {
+func (s *Stats) committed(b *batch, took time.Duration) {
 	s.commits.Observe(took.Seconds())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,7 +63,7 @@ func (s *stats) committed(b *batch, took time.Duration) {
 	s.rate.add(b.lines, now)
 }
 
-func (s *stats) publishEngine(e detect.Stats) {
+func (s *Stats) publishEngine(e detect.Stats) {
 	s.mu.Lock()
 	s.engine = e
 	s.mu.Unlock()

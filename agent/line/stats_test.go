@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"fmt"
@@ -7,53 +7,18 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"activedefense/config"
 )
-
-// newTestPipeline opens the inputs of a pattern in a folder as a start does.
-func newTestPipeline(t *testing.T, dir, pattern string) (*Agent, *pipeline) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "activedefense.yaml")
-	text := fmt.Sprintf("state_dir: %s/state\ninputs: [{path: %q}]\nedl: {listen: \"\"}\nadmin: {listen: 127.0.0.1:0}\n", t.TempDir(), filepath.Join(dir, pattern))
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, _, err := config.Load(config.Options{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := New(t.Context(), cfg, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Close)
-	f, _ := newTestFeed(t)
-	p, err := a.newPipeline(t.Context(), f.store, f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.set.Close() })
-	return a, p
-}
-
-// look is what happens before lines are read, at some later time.
-func (p *pipeline) look(at time.Time) {
-	p.now = func() time.Time { return at }
-	p.refresh()
-	p.publish()
-}
 
 func TestAPathThatIsNoLongerReadIsForgotten(t *testing.T) {
 	dir, at := t.TempDir(), time.Now()
-	a, p := newTestPipeline(t, dir, "logs/*.log")
+	l := newTestLive(t, dir, "logs/*.log")
 	paths := func() (out []string) {
-		for _, in := range a.Status().Inputs {
+		for _, in := range l.Stats.Status(at).Inputs {
 			out = append(out, strings.TrimPrefix(in.Path, dir)+" "+in.Error)
 		}
 		return out
 	}
-	p.look(at)
+	l.look(at)
 	if got := paths(); len(got) != 1 || !strings.HasPrefix(got[0], "/logs/*.log look for files") {
 		t.Fatalf("a folder that is missing: %q", got)
 	}
@@ -64,22 +29,22 @@ func TestAPathThatIsNoLongerReadIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	at = at.Add(time.Minute)
-	p.look(at)
+	l.look(at)
 	if got := fmt.Sprintf("%q", paths()); got != `["/logs/*.log " "/logs/a.log "]` {
 		t.Errorf("when it is there: %s", got)
 	}
-	p.look(at.Add(keptInputs - time.Minute))
+	l.look(at.Add(keptInputs - time.Minute))
 	if got := paths(); len(got) != 2 {
 		t.Errorf("before a day has passed: %q", got)
 	}
-	p.look(at.Add(keptInputs + forgetEvery))
+	l.look(at.Add(keptInputs + forgetEvery))
 	if got := fmt.Sprintf("%q", paths()); got != `["/logs/a.log "]` {
 		t.Errorf("then: %s", got)
 	}
 }
 
 func TestOfManyPathsThatAreGoneTheLatestAreKept(t *testing.T) {
-	s, at := newStats(), time.Now()
+	s, at := NewStats(), time.Now()
 	name := func(i int) string { return fmt.Sprintf("/logs/%05d.log", i) }
 	for i := range mostInputs + 20 {
 		s.left(s.input(name(i)), at.Add(time.Duration(i)*time.Second))
@@ -91,7 +56,7 @@ func TestOfManyPathsThatAreGoneTheLatestAreKept(t *testing.T) {
 		t.Errorf("%d kept, from %s, %s on", len(all), all[0].path, all[1].path)
 	}
 	// What is being read is never forgotten, however much it is.
-	s = newStats()
+	s = NewStats()
 	for i := range mostInputs + 20 {
 		s.input(name(i))
 	}

@@ -1,4 +1,4 @@
-package agent
+package line
 
 import (
 	"context"
@@ -9,22 +9,20 @@ import (
 	"activedefense/store"
 )
 
-// stopGrace is how long a stop waits for the last batch to be committed.
-const stopGrace = 5 * time.Second
-
 // The writer commits batches, one transaction each, and wakes what depends on the blacklist. When the
-// store is away it tries again for ever: the pipeline then waits, and the files keep what comes.
+// store is away it tries again for ever: reading then waits, and the files keep what comes.
 type writer struct {
-	store *store.Store
-	in    <-chan *batch
-	free  chan<- *batch
-	wake  func() // the blacklist may have changed
-	stats *stats
-	log   zerolog.Logger
-	now   func() time.Time
+	store  *store.Store
+	in     <-chan *batch
+	free   chan<- *batch
+	wake   func() // the blacklist may have changed
+	stats  *Stats
+	health Health
+	log    zerolog.Logger
+	now    func() time.Time
 }
 
-// run commits until the pipeline closes the channel. stopping ends when a stop is asked for, ctx when
+// run commits until Live closes the channel. stopping ends when a stop is asked for, ctx when
 // its grace is over. A batch that could not be stored ends the run: were a later one stored without it,
 // its lines would be lost; as it is, they are read again at the next start.
 func (w *writer) run(ctx, stopping context.Context) error {
@@ -50,15 +48,15 @@ func (w *writer) commit(ctx, stopping context.Context, b *batch) bool {
 		result, err := w.store.Commit(ctx, &b.Batch)
 		if err == nil {
 			w.stats.committed(b, w.now().Sub(begun))
-			w.stats.store.recovered(w.log, userWriter, w.now())
+			w.health.Back()
 			if len(b.Blocks) > 0 || len(b.Touches) > 0 {
 				w.wake()
 			}
 			w.stats.newlyBlocked(len(result.Blocked))
 			return true
 		}
-		w.stats.store.failed(w.log, userWriter, err, w.now())
-		wait := backoff(try)
+		w.health.Failed(err)
+		wait := Backoff(try)
 		if !store.Transient(err) {
 			wait = maxBackoff
 		}
@@ -79,8 +77,8 @@ const (
 	maxBackoff = 30 * time.Second
 )
 
-// backoff doubles from 250 ms to 30 s.
-func backoff(try int) time.Duration {
+// Backoff is how long to wait for the store after a failed try, of which the first is 0: it doubles from 250 ms to 30 s.
+func Backoff(try int) time.Duration {
 	if try > 7 {
 		return maxBackoff
 	}

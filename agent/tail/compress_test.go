@@ -54,7 +54,7 @@ func TestWhatIsLeftOfACompressedFileIsRead(t *testing.T) {
 			k.write("x.log", "new\n")
 			k.gzip("x.log.1")
 			k.open()
-			behind := k.stream("x.log").Status().Behind
+			behind := k.stream("x.log").Status(Mark{}).Behind
 			if want := int64(len(text(numbered("a", n, n+n/2))) + 4); behind != want {
 				t.Fatalf("behind by %d bytes, want %d", behind, want)
 			}
@@ -152,8 +152,8 @@ func TestACompressedFileThatBreaksOffIsTriedAgain(t *testing.T) {
 	k.open()
 	k.read()
 	some := len(k.taken)
-	if some < 1000 || k.stream("x.log").Status().Err == nil {
-		t.Fatalf("%d lines, error %v", some, k.stream("x.log").Status().Err)
+	if some < 1000 || k.stream("x.log").Status(Mark{}).Err == nil {
+		t.Fatalf("%d lines, error %v", some, k.stream("x.log").Status(Mark{}).Err)
 	}
 	k.commit()
 	k.put("x.log.1.gz", string(whole))
@@ -163,7 +163,7 @@ func TestACompressedFileThatBreaksOffIsTriedAgain(t *testing.T) {
 		t.Fatalf("%d lines in all, want 20001", n)
 	}
 	k.commit()
-	if err := k.stream("x.log").Status().Err; err != nil {
+	if err := k.stream("x.log").Status(Mark{}).Err; err != nil {
 		t.Fatalf("still in trouble: %v", err)
 	}
 	seen := map[string]int{}
@@ -191,7 +191,7 @@ func TestACompressedFileThatStaysBrokenIsGivenUp(t *testing.T) {
 	for range zipTries + 1 {
 		k.later(zipRetry)
 	}
-	if err := k.stream("x.log").Status().Err; err != nil {
+	if err := k.stream("x.log").Status(Mark{}).Err; err != nil {
 		t.Fatalf("error %v", err)
 	}
 	if k.logged("no copy is found") != 1 {

@@ -93,7 +93,7 @@ func TestAFolderThatAppearsLater(t *testing.T) {
 	k := start(t, "sub/*.log", "lit/x.log")
 	k.expect()
 	for _, st := range k.set.Streams() {
-		if err := st.Status().Err; !errors.Is(err, fs.ErrNotExist) {
+		if err := st.Status(Mark{}).Err; !errors.Is(err, fs.ErrNotExist) {
 			t.Fatalf("%s: error %v, want one that says it is not there", st.Path(), err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestAFolderThatAppearsLater(t *testing.T) {
 	k.write("lit/x.log", "two\n")
 	k.expectAny("one", "two")
 	for _, st := range k.set.Streams() {
-		if err := st.Status().Err; err != nil {
+		if err := st.Status(Mark{}).Err; err != nil {
 			t.Fatalf("%s: error %v after the folder appeared", st.Path(), err)
 		}
 	}
@@ -195,16 +195,20 @@ func TestStatusSaysHowFarItIs(t *testing.T) {
 	k.write("x.log", "one\ntwo\nthr")
 	k.refresh()
 	st := k.stream("x.log")
-	st.Next()
-	want := Status{Path: k.path("x.log"), Size: 11, Offset: 4, Behind: 7, Lines: 1}
-	if have := st.Status(); have != want {
+	line, _ := st.Next()
+	want := Status{Path: k.path("x.log"), Size: 11, Offset: 0, Behind: 11, Lines: 1}
+	if have := st.Status(Mark{}); have != want {
+		t.Fatalf("status before the line is used %+v, want %+v", have, want)
+	}
+	want = Status{Path: k.path("x.log"), Size: 11, Offset: 4, Behind: 7, Lines: 1}
+	if have := st.Status(Mark{line.File, line.Next}); have != want {
 		t.Fatalf("status %+v, want %+v", have, want)
 	}
 	k.rename("x.log", "x.log.1")
 	k.write("x.log", "four\n")
 	k.refresh()
 	want = Status{Path: k.path("x.log"), Size: 5, Offset: 0, Behind: 12, Lines: 1}
-	if have := st.Status(); have != want {
+	if have := st.Status(Mark{}); have != want {
 		t.Fatalf("status %+v, want %+v", have, want)
 	}
 }

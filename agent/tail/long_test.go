@@ -61,7 +61,7 @@ func TestALongLineWhoseEndHasNotComeIsNotKept(t *testing.T) {
 	if k.taken[1].text != "two" {
 		t.Fatalf("then %q", k.taken[1].text)
 	}
-	if n := k.stream("x.log").Status(); n.Lines != 2 || n.Cut != 1 {
+	if n := k.stream("x.log").Status(Mark{}); n.Lines != 2 || n.Cut != 1 {
 		t.Fatalf("status %+v", n)
 	}
 }

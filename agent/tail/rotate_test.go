@@ -325,7 +325,7 @@ func TestALongConstantHeadDoesNotMakeASuccessorACopy(t *testing.T) {
 	k.rename("x.log", "x.log.1")
 	k.write("x.log", head+"two\n")
 	k.expect(append(numbered("# head", 0, 20), "two")...)
-	if n := k.stream("y.log").Status().Lines; n != 21 {
+	if n := k.stream("y.log").Status(Mark{}).Lines; n != 21 {
 		t.Fatalf("%d lines of y.log, want 21", n)
 	}
 }

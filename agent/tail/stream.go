@@ -60,8 +60,8 @@ type Mark struct{ File, Next int64 }
 type Status struct {
 	Path   string
 	Size   int64 // of the file at the path, bytes
-	Offset int64 // consumed of it
-	Behind int64 // bytes that are there and not consumed, those of predecessors included; a last line without newline counts
+	Offset int64 // used of it
+	Behind int64 // bytes that are there and not used, those of predecessors included; a last line without newline counts
 	Err    error // trouble that lasts; nil: none. What can be read is read all the same.
 	Lines  uint64
 	Cut    uint64 // of the lines, those longer than MaxLine
@@ -184,11 +184,12 @@ func (st *Stream) unused(f *file) (from int64, ok bool) {
 	return 0, false
 }
 
-// Status tells how far the stream is and what troubles it.
-func (st *Stream) Status() Status {
+// Status tells how far the stream is, as of the line that was used last, and what troubles it.
+func (st *Stream) Status(used Mark) Status {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st.use(used)
 	out := Status{Path: st.path, Err: st.err(), Lines: st.lines, Cut: st.cuts}
 	for _, list := range [...][]*file{st.late, st.queue} {
 		for _, f := range list {
@@ -196,8 +197,14 @@ func (st *Stream) Status() Status {
 			out.Behind += max(0, size-f.offset)
 			if f == st.cur {
 				out.Size, out.Offset = size, f.offset
+				if from, ok := st.unused(f); ok {
+					out.Offset = from
+				}
 			}
 		}
+	}
+	for _, lines := range st.ahead {
+		out.Behind += lines.to - lines.from
 	}
 	return out
 }

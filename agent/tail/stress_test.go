@@ -297,7 +297,7 @@ func TestStatusPositionsAndLinesAreThereForOtherGoroutines(t *testing.T) {
 			}
 			for _, st := range k.set.Streams() {
 				k.positions(st)
-				st.Status()
+				st.Status(Mark{})
 			}
 		}
 	}()

@@ -24,10 +24,10 @@ func TestAPathThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	for range 20 {
 		k.expect()
 	}
-	if err := k.stream("loop.log").Status().Err; !errors.Is(err, syscall.ELOOP) {
+	if err := k.stream("loop.log").Status(Mark{}).Err; !errors.Is(err, syscall.ELOOP) {
 		t.Fatalf("error %v, want too many levels of symbolic links", err)
 	}
-	if err := k.stream("dangling.log").Status().Err; !errors.Is(err, fs.ErrNotExist) {
+	if err := k.stream("dangling.log").Status(Mark{}).Err; !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("error %v, want one that says it is not there", err)
 	}
 	if n := k.logged("cannot be read"); n != 2 {
@@ -38,7 +38,7 @@ func TestAPathThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	k.write("loop.log", "two\n")
 	k.expectAny("one", "two")
 	for _, st := range k.set.Streams() {
-		if err := st.Status().Err; err != nil {
+		if err := st.Status(Mark{}).Err; err != nil {
 			t.Fatalf("%s: %v", st.Path(), err)
 		}
 	}
@@ -103,7 +103,7 @@ func TestPermissionIsLostAndRegained(t *testing.T) {
 	for range 10 {
 		k.expect()
 	}
-	if err := k.stream("x.log").Status().Err; !errors.Is(err, fs.ErrPermission) {
+	if err := k.stream("x.log").Status(Mark{}).Err; !errors.Is(err, fs.ErrPermission) {
 		t.Fatalf("error %v, want permission denied", err)
 	}
 	k.must(os.Chmod(k.path("x.log"), 0o644))
@@ -142,8 +142,8 @@ func TestPermissionIsLostAndRegained(t *testing.T) {
 	k.open()
 	k.expect()
 	for _, st := range k.set.Streams() {
-		if !errors.Is(st.Status().Err, fs.ErrPermission) {
-			t.Fatalf("%s: error %v, want permission denied", st.Path(), st.Status().Err)
+		if !errors.Is(st.Status(Mark{}).Err, fs.ErrPermission) {
+			t.Fatalf("%s: error %v, want permission denied", st.Path(), st.Status(Mark{}).Err)
 		}
 	}
 	k.must(os.Chmod(k.dir, 0o755))
@@ -174,7 +174,7 @@ func TestWhatIsLeftInACopyThatMayNotBeReadIsNotLost(t *testing.T) {
 	k.write("x.log", "three\n")
 	k.open()
 	k.expect("three")
-	if err := k.stream("x.log").Status().Err; !errors.Is(err, fs.ErrPermission) {
+	if err := k.stream("x.log").Status(Mark{}).Err; !errors.Is(err, fs.ErrPermission) {
 		t.Fatalf("error %v, want permission denied", err)
 	}
 	k.restart()
@@ -189,11 +189,11 @@ func TestAReadErrorIsOvercome(t *testing.T) {
 	k.set.open[k.stream("x.log").cur.key].h.Close() // the next read fails
 	k.write("x.log", "two\n")
 	k.readStream(k.stream("x.log"))
-	if err := k.stream("x.log").Status().Err; !errors.Is(err, fs.ErrClosed) {
+	if err := k.stream("x.log").Status(Mark{}).Err; !errors.Is(err, fs.ErrClosed) {
 		t.Fatalf("error %v, want the one of the read", err)
 	}
 	k.expect("two")
-	if err := k.stream("x.log").Status().Err; err != nil {
+	if err := k.stream("x.log").Status(Mark{}).Err; err != nil {
 		t.Fatalf("error %v afterwards", err)
 	}
 	if k.logged("cannot be read") != 1 || k.logged("can be read again") != 1 {
@@ -206,7 +206,7 @@ func TestAPartOfThePathThatIsAFile(t *testing.T) {
 	k.write("sub", "not a folder\n")
 	k.expect()
 	for _, st := range k.set.Streams() {
-		if err := st.Status().Err; !errors.Is(err, syscall.ENOTDIR) {
+		if err := st.Status(Mark{}).Err; !errors.Is(err, syscall.ENOTDIR) {
 			t.Fatalf("%s: error %v, want not a directory", st.Path(), err)
 		}
 	}

@@ -17,11 +17,8 @@ import (
 	"activedefense/store"
 )
 
-// ruleManual is the rule of entries made by hand, byOperator who made them.
-const (
-	ruleManual = "manual"
-	byOperator = "operator"
-)
+// ruleManual is the rule of entries made by hand.
+const ruleManual = "manual"
 
 func (a *app) blacklistCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -89,7 +86,7 @@ func (a *app) blacklistList(ctx context.Context, cfg *config.Config, st *store.S
 		if view.ReleasedAt != nil {
 			release = view.Release()
 		}
-		t.Row(agent.AddressText(e.Address), e.Rule, agent.LocalTime(e.BlockedAt), agent.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, e.Reason)
+		t.Row(detect.AddressText(e.Address), e.Rule, agent.LocalTime(e.BlockedAt), agent.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, e.Reason)
 		return nil
 	})
 	if err != nil {
@@ -139,23 +136,23 @@ func (a *app) blacklistAdd(ctx context.Context, cfg *config.Config, st *store.St
 		return fmt.Errorf("not blocked: %w", err)
 	}
 	now := time.Now()
-	block := store.Block{Address: prefix, Rule: ruleManual, Reason: reason + operatorName(), By: byOperator,
+	block := store.Block{Address: prefix, Rule: ruleManual, Reason: reason + operatorName(), By: store.ByOperator,
 		FirstSeen: now, LastSeen: now, BlockedAt: now}
 	if length > 0 {
 		block.ExpiresAt = now.Add(length)
 	}
 	entry, fresh, err := st.Block(ctx, block)
 	if err != nil {
-		return fmt.Errorf("block %s: %w", agent.AddressText(prefix), err)
+		return fmt.Errorf("block %s: %w", detect.AddressText(prefix), err)
 	}
 	view := agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter)
 	if a.json {
 		return a.printJSON(view)
 	}
 	if !fresh {
-		fmt.Fprintf(a.stdout, "%s was blocked already, since %s; the reason and the time of release are now yours\n", agent.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+		fmt.Fprintf(a.stdout, "%s was blocked already, since %s; the reason and the time of release are now yours\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
 	} else {
-		fmt.Fprintf(a.stdout, "%s is blocked\n", agent.AddressText(prefix))
+		fmt.Fprintf(a.stdout, "%s is blocked\n", detect.AddressText(prefix))
 	}
 	fmt.Fprintf(a.stdout, "release: %s\n", view.Release())
 	return nil
@@ -196,17 +193,17 @@ again only for what it does from here on. To spare it for good, put it into neve
 }
 
 func (a *app) blacklistRemove(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, reason string) error {
-	entry, err := st.Release(ctx, prefix, byOperator, reason+operatorName(), time.Now())
+	entry, err := st.Release(ctx, prefix, store.ByOperator, reason+operatorName(), time.Now())
 	if errors.Is(err, store.ErrNotBlocked) {
-		return fmt.Errorf("%s is not blocked%s", agent.AddressText(prefix), a.coveringHint(ctx, st, prefix))
+		return fmt.Errorf("%s is not blocked%s", detect.AddressText(prefix), a.coveringHint(ctx, st, prefix))
 	}
 	if err != nil {
-		return fmt.Errorf("release %s: %w", agent.AddressText(prefix), err)
+		return fmt.Errorf("release %s: %w", detect.AddressText(prefix), err)
 	}
 	if a.json {
 		return a.printJSON(agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
 	}
-	fmt.Fprintf(a.stdout, "%s is released; it was blocked since %s\n", agent.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+	fmt.Fprintf(a.stdout, "%s is released; it was blocked since %s\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
 	fmt.Fprintln(a.stdout, "It is blocked again for what it does from here on; to spare it for good, put it into never_block.")
 	return nil
 }

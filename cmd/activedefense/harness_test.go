@@ -25,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"activedefense/agent"
+	"activedefense/detect"
 	"activedefense/firewall/panosim"
 )
 
@@ -318,7 +319,7 @@ func (w *world) list() (int, []string) {
 func (w *world) tagged() []string {
 	var out []string
 	for p := range w.sim.Tagged("vsys1", "active-defense") {
-		out = append(out, agent.AddressText(p))
+		out = append(out, detect.AddressText(p))
 	}
 	slices.Sort(out)
 	return out

@@ -11,14 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"activedefense/agent/enforce"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"activedefense/agent"
 )
 
 func (a *app) keygenCommand() *cobra.Command {
-	var opts agent.KeyOptions
+	var opts enforce.KeyOptions
 	var force bool
 	c := &cobra.Command{
 		Use:   "keygen --url https://FIREWALL --user NAME FILE",
@@ -42,7 +42,7 @@ owner can read. The password is read from the terminal without an echo, or from 
 	return c
 }
 
-func (a *app) keygen(ctx context.Context, opts agent.KeyOptions, file string, force bool) error {
+func (a *app) keygen(ctx context.Context, opts enforce.KeyOptions, file string, force bool) error {
 	if _, err := os.Lstat(file); err == nil && !force {
 		return fmt.Errorf("%s exists; write to another file, or use --force to replace it", file)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -56,7 +56,7 @@ func (a *app) keygen(ctx context.Context, opts agent.KeyOptions, file string, fo
 	if opts.Password, err = a.password(ctx, fmt.Sprintf("Password of %s at %s: ", opts.Username, opts.URL)); err != nil {
 		return err
 	}
-	key, err := agent.MakeKey(ctx, opts)
+	key, err := enforce.MakeKey(ctx, opts)
 	if err != nil {
 		return err
 	}

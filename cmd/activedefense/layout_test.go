@@ -15,10 +15,12 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "config", "detect", "detect/panos", "store"},
-	"cmd/demo":          {"agent", "config", "store", "firewall/panosim"},
+	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall", "store"},
+	"cmd/demo":          {"agent", "agent/enforce", "config", "detect", "firewall", "firewall/panosim", "store"},
 	"cmd/panosim":       {"firewall/panosim"},
-	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
+	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "store"},
+	"agent/line":        {"agent/tail", "detect", "store"},
+	"agent/enforce":     {"agent/loop", "config", "firewall", "store"},
 	"detect/panos":      {"detect"},
 	"store":             {"migrations"},
 }

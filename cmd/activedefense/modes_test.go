@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"activedefense/agent"
 	"activedefense/detect/panos"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
@@ -124,7 +123,7 @@ func TestTheRolesOfTheOperatorsPageAreTheLeast(t *testing.T) {
 			attackers[source](w, source)
 			w.until("the attacker is dropped", func() bool { return w.browse(source).Rule == blockRule })
 			w.until("the daemon knows that it is", func() bool { return strings.Contains(d.log(), `"registered":1`) })
-			for _, c := range jsonLines[agent.Check](w, "verify") {
+			for _, c := range jsonLines[firewall.Check](w, "verify") {
 				if c.Result != "pass" {
 					t.Errorf("%s %s: %s", c.Result, c.Check, c.Detail)
 				}

@@ -8,10 +8,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/enforce"
+	"activedefense/firewall"
 )
 
 func (a *app) provisionCommand() *cobra.Command {
-	var opts agent.ProvisionOptions
+	var opts enforce.ProvisionOptions
 	c := &cobra.Command{
 		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt]",
 		Short: "Show what the firewalls' policies lack, and make it",
@@ -38,13 +40,14 @@ Exit status 1 if steps are left that only a person can take, or a check fails af
 	return c
 }
 
-func (a *app) provision(ctx context.Context, opts agent.ProvisionOptions) error {
+func (a *app) provision(ctx context.Context, opts enforce.ProvisionOptions) error {
 	cfg, _, err := a.load()
 	if err != nil {
 		return err
 	}
-	left, err := agent.Provision(ctx, cfg, opts)
-	if errors.Is(err, agent.ErrUnknownFirewall) {
+	opts.Expected = agent.Expected(cfg)
+	left, err := enforce.Provision(ctx, cfg, opts)
+	if errors.Is(err, enforce.ErrUnknownFirewall) {
 		return &statusError{exitUsage, err}
 	}
 	if err != nil {
@@ -70,8 +73,8 @@ func (a *app) provision(ctx context.Context, opts agent.ProvisionOptions) error 
 }
 
 // provisionProgress prints plans and what was done.
-func (a *app) provisionProgress(opts agent.ProvisionOptions) func(string, []agent.Step, string) {
-	return func(name string, steps []agent.Step, done string) {
+func (a *app) provisionProgress(opts enforce.ProvisionOptions) func(string, []firewall.Step, string) {
+	return func(name string, steps []firewall.Step, done string) {
 		switch {
 		case a.json:
 			for _, s := range steps {
@@ -93,7 +96,7 @@ func (a *app) provisionProgress(opts agent.ProvisionOptions) func(string, []agen
 	}
 }
 
-func (a *app) printStep(s agent.Step, adopt bool) {
+func (a *app) printStep(s firewall.Step, adopt bool) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "person": "!"}[s.Action]
 	note := ""
 	if s.Foreign && !adopt {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/line"
 	"activedefense/detect"
 )
 
@@ -43,21 +44,21 @@ func (a *app) replay(ctx context.Context, files []string) error {
 	}
 	var found []*detect.Verdict
 	begun := time.Now()
-	opts := agent.ReplayOptions{Files: files}
+	opts := line.ReplayOptions{Files: files}
 	var failed error
 	opts.Verdict = func(v *detect.Verdict) {
 		if !a.json {
 			found = append(found, v)
 			return
 		}
-		if err := a.printJSON(replayJSON{agent.AddressText(v.Source), v.Rule, v.Reason, v.Time, v.FirstSeen, v.Hits}); err != nil {
+		if err := a.printJSON(replayJSON{detect.AddressText(v.Source), v.Rule, v.Reason, v.Time, v.FirstSeen, v.Hits}); err != nil {
 			failed = err
 		}
 	}
 	refused, spared := agent.NewTable(a.stderr), 0
 	opts.Refused = func(v *detect.Verdict, err error) {
 		if spared++; spared <= maxSpared {
-			refused.Row("not blocked:", agent.AddressText(v.Source), v.Reason, err)
+			refused.Row("not blocked:", detect.AddressText(v.Source), v.Reason, err)
 		}
 	}
 	if isTerminal(a.stderr) {
@@ -93,13 +94,13 @@ func (a *app) replayTable(found []*detect.Verdict) error {
 	}
 	t := agent.NewTable(a.stdout, "TIME", "ADDRESS", "RULE", "HITS", "WHY")
 	for _, v := range found {
-		t.Row(agent.LocalTime(v.Time), agent.AddressText(v.Source), v.Rule, v.Hits, v.Reason)
+		t.Row(agent.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, v.Hits, v.Reason)
 	}
 	return t.Flush()
 }
 
 // replaySummary goes to standard error, beside the result.
-func (a *app) replaySummary(sum agent.ReplaySummary, blocked int, took time.Duration) {
+func (a *app) replaySummary(sum line.ReplaySummary, blocked int, took time.Duration) {
 	if a.json {
 		return
 	}

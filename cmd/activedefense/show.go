@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/enforce"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -23,7 +24,7 @@ func (a *app) blacklistShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				x.Known(agent.FirewallNames(cfg))
+				x.Known(enforce.Names(cfg))
 				if a.json {
 					return a.printJSON(x)
 				}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spf13/cobra"
-
 	"activedefense/agent"
+	"activedefense/agent/enforce"
+
+	"github.com/spf13/cobra"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -29,7 +30,7 @@ func (a *app) verify(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	opts := agent.VerifyOptions{Firewall: name, Version: version}
+	opts := enforce.VerifyOptions{Firewall: name, Version: version, Expected: agent.Expected(cfg)}
 	st, err := a.open(ctx, cfg)
 	if err != nil {
 		// Policies can be looked at before the agent has run, and while its store is away.
@@ -38,8 +39,8 @@ func (a *app) verify(ctx context.Context, name string) error {
 		defer st.Close()
 		opts.Store = st
 	}
-	checks, err := agent.Verify(ctx, cfg, opts)
-	if errors.Is(err, agent.ErrUnknownFirewall) {
+	checks, err := enforce.Verify(ctx, cfg, opts)
+	if errors.Is(err, enforce.ErrUnknownFirewall) {
 		return &statusError{exitUsage, err}
 	}
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"activedefense/agent"
+	"activedefense/agent/enforce"
+	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/store"
 )
@@ -62,8 +64,8 @@ func (s *stage) background(ctx context.Context) {
 // provision makes the firewall's policy what the mode needs, as the command of that name does.
 func (s *stage) provision(ctx context.Context) error {
 	s.say("policy", "activedefense provision --apply --adopt --commit")
-	left, err := agent.Provision(ctx, s.cfg, agent.ProvisionOptions{Apply: true, Adopt: true, Commit: true, Version: "demo",
-		Progress: func(_ string, steps []agent.Step, done string) {
+	left, err := enforce.Provision(ctx, s.cfg, enforce.ProvisionOptions{Apply: true, Adopt: true, Commit: true, Version: "demo", Expected: agent.Expected(s.cfg),
+		Progress: func(_ string, steps []firewall.Step, done string) {
 			for _, step := range steps {
 				s.note("%-6s  %s", step.Action, step.Object)
 			}
@@ -93,7 +95,7 @@ func (s *stage) lacks(ctx context.Context) error {
 
 // verify waits until all checks of the policies pass.
 func (s *stage) verify(ctx context.Context) error {
-	var checks []agent.Check
+	var checks []firewall.Check
 	var failed error
 	err := s.until(ctx, "the policies do not pass", func() bool {
 		checks, failed = s.check(ctx)
@@ -115,9 +117,9 @@ func (s *stage) verify(ctx context.Context) error {
 }
 
 // check looks at the policies once, as the command verify does.
-func (s *stage) check(ctx context.Context) (checks []agent.Check, err error) {
+func (s *stage) check(ctx context.Context) (checks []firewall.Check, err error) {
 	err = s.withStore(ctx, func(st *store.Store) (err error) {
-		checks, err = agent.Verify(ctx, s.cfg, agent.VerifyOptions{Store: st, Version: "demo"})
+		checks, err = enforce.Verify(ctx, s.cfg, enforce.VerifyOptions{Store: st, Version: "demo", Expected: agent.Expected(s.cfg)})
 		return err
 	})
 	return checks, err
@@ -156,7 +158,7 @@ func (s *stage) lastJob(kind string) (last panosim.Job, found bool) {
 	return last, found
 }
 
-func notPassed(checks []agent.Check) (all []agent.Check) {
+func notPassed(checks []firewall.Check) (all []firewall.Check) {
 	for _, c := range checks {
 		if c.Result != "pass" {
 			all = append(all, c)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"activedefense/agent"
+	"activedefense/detect"
 	"activedefense/firewall/panosim"
 	"activedefense/store"
 )
@@ -126,7 +127,7 @@ func (s *stage) bystanders(ctx context.Context) error {
 	var blocked []string
 	err := s.withStore(ctx, func(st *store.Store) error {
 		return st.Entries(ctx, store.EntryFilter{}, func(e *store.Entry) error {
-			blocked = append(blocked, agent.AddressText(e.Address))
+			blocked = append(blocked, detect.AddressText(e.Address))
 			return nil
 		})
 	})

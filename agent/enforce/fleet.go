@@ -1,0 +1,180 @@
+// Package enforce has the firewalls block what is on the blacklist, and looks whether their policies let that have
+// effect.
+//
+// An [Enforcer] keeps one firewall in sync: it makes passes of the keeper of the firewall's mode, has the list stand in
+// where that mode cannot do it, and ends sessions. A [Watcher] verifies the policies now and then. Each has a goroutine
+// and a connection of its own, so that a broken firewall delays no other and a slow look no block. [Verify],
+// [Provision] and [MakeKey] are what the command line does with the same firewalls.
+//
+// The package does not decide what is blocked, and does not know how a keeper works (package firewall), how PAN-OS is
+// spoken to, or what a policy must be like.
+package enforce
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/agent/loop"
+	"activedefense/config"
+	"activedefense/firewall"
+	"activedefense/store"
+)
+
+// A Snapshot is the blacklist at one version: immutable.
+type Snapshot struct {
+	Version int64
+	Entries []firewall.Entry
+}
+
+// Options are what the firewalls' enforcers need. All of them must be set, but Timer.
+type Options struct {
+	Config   *config.Config
+	Expected Expected
+	Version  string              // of the program, for the calls' user agent
+	Blocked  func() *Snapshot    // what is blocked now
+	Served   func() *Snapshot    // what the list serves; it gives nil while there is nothing
+	Store    func() *store.Store // for the watchers; it gives nil while there is none
+	Calls    *Calls
+	Logger   zerolog.Logger
+	Now      func() time.Time
+	Started  time.Time // of the agent
+	// Timer is what the loops wait with; nil: loop.NewTimer.
+	Timer func(time.Duration) loop.Timer
+}
+
+// Fleet is the enforcers and watchers of all firewalls of a configuration.
+type Fleet struct {
+	Enforcers []*Enforcer
+	Watchers  []*Watcher
+}
+
+// New makes what keeps the firewalls in sync; nothing is called yet. Tags and lists are each member's own; a group
+// belongs to the configuration, which the active member of a pair hands to the other.
+func New(o Options) (*Fleet, error) {
+	if o.Timer == nil {
+		o.Timer = loop.NewTimer
+	}
+	open := newDevices(o.Version, o.Calls, o.Now)
+	fleet := &Fleet{}
+	for _, fw := range o.Config.Firewalls {
+		members, err := open.pair(fw)
+		if err != nil {
+			return nil, err
+		}
+		together := 1
+		if fw.Mode == firewall.ModeGroup {
+			together = len(members)
+		}
+		for some := range slices.Chunk(members, together) {
+			e, err := o.newEnforcer(fw, some...)
+			if err != nil {
+				return nil, err
+			}
+			watchers, err := o.newWatchers(fw, e)
+			if err != nil {
+				return nil, err
+			}
+			fleet.Enforcers, fleet.Watchers = append(fleet.Enforcers, e), append(fleet.Watchers, watchers...)
+		}
+	}
+	return fleet, nil
+}
+
+// Wake has every firewall brought in sync now.
+func (f *Fleet) Wake() {
+	for _, e := range f.Enforcers {
+		e.wake()
+	}
+}
+
+// Names gives the names under which the firewalls of a configuration hold blocks. Both members of a pair have one,
+// except in the mode in which the active member hands what it holds to the other.
+func Names(cfg *config.Config) []string {
+	var names []string
+	for _, fw := range cfg.Firewalls {
+		names = append(names, fw.Name)
+		if fw.PeerURL != "" && fw.Mode != firewall.ModeGroup {
+			names = append(names, peerName(fw))
+		}
+	}
+	return names
+}
+
+// peerName is that of the other member of a pair.
+func peerName(fw config.Firewall) string { return fw.Name + " (peer)" }
+
+func (o *Options) newEnforcer(fw config.Firewall, members ...*firewall.Device) (*Enforcer, error) {
+	name := members[0].Name()
+	e := newEnforcer(name, o.Logger.With().Str("firewall", name).Logger())
+	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Blocked
+	e.now, e.timer = o.Now, o.Timer
+	names := firewall.NamesFor(fw.Tag)
+	var err error
+	switch fw.Mode {
+	case firewall.ModeGroup:
+		e.keeper, err = firewall.NewGroup(firewall.GroupOptions{
+			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, CommitInterval: fw.CommitInterval}, members...)
+	case firewall.ModeList:
+		e.desired = o.Served
+		e.keeper, err = o.newList(fw, names, members[0])
+	default:
+		e.keeper, err = firewall.NewTags(members[0], firewall.TagOptions{
+			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.Config.EDL.Listen != "" && fw.Mode != firewall.ModeList {
+		aside, err := members[0].Clone()
+		if err != nil {
+			return nil, err
+		}
+		list, err := o.newList(fw, names, aside)
+		if err != nil {
+			return nil, err
+		}
+		e.fallback = newFallback(list, o.Served, e.log)
+	}
+	if !fw.KillSessions {
+		return e, nil
+	}
+	for _, m := range members {
+		aside, err := m.Clone()
+		if err != nil {
+			return nil, err
+		}
+		e.sessions = append(e.sessions, newSessionEnder(aside, e.log))
+	}
+	return e, nil
+}
+
+func (o *Options) newList(fw config.Firewall, names firewall.Names, device *firewall.Device) (*firewall.List, error) {
+	return firewall.NewList(device, firewall.ListOptions{
+		Names: names, URL: o.Config.EDL.URL, RefreshInterval: fw.RefreshInterval, MaxEntries: o.Config.EDL.MaxEntries})
+}
+
+// newWatchers makes one for each member. What they read takes seconds where the configuration is large, so they have
+// devices of their own: no block waits for them.
+func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, error) {
+	var all []*Watcher
+	for _, member := range e.devices {
+		device, err := member.Clone()
+		if err != nil {
+			return nil, err
+		}
+		w := &Watcher{
+			name: device.Name(), device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
+			timer: o.Timer, wakeup: loop.NewWakeup(),
+			want: func(ctx context.Context) firewall.Expectation {
+				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
+				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
+			},
+		}
+		e.back = append(e.back, w.wakeup.Wake)
+		all = append(all, w)
+	}
+	return all, nil
+}

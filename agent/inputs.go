@@ -1,0 +1,77 @@
+package agent
+
+import (
+	"context"
+	"path/filepath"
+
+	"activedefense/agent/edl"
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+	"activedefense/config"
+	"activedefense/detect/panos"
+	"activedefense/firewall"
+)
+
+// Inputs says where the configuration has lines come from, and how they are read.
+func Inputs(cfg *config.Config) []line.Input {
+	var all []line.Input
+	for _, in := range cfg.Inputs {
+		all = append(all, inputOf(in))
+	}
+	return all
+}
+
+func inputOf(in config.Input) line.Input {
+	// The configuration was validated, so the name of the format is known.
+	format, _ := panos.ParseFormat(in.Format)
+	return line.Input{
+		Pattern: in.Path, FromEnd: in.FromEnd, Location: in.Location,
+		NewParser: func() line.Parser { return panos.New(panos.Options{Format: format, Location: in.Location}) },
+	}
+}
+
+// Replay runs detection over old files as the configuration has it done. Inputs, rules and guard are those of the
+// configuration: a file is read as the input whose pattern it matches, else as the first one. What opts says of them
+// is not regarded.
+func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
+	opts.Settings, opts.Guard = Settings(cfg), NewGuard(ctx, cfg)
+	opts.Input = func(path string) line.Input { return inputFor(cfg, path) }
+	return line.Replay(ctx, opts)
+}
+
+// inputFor finds the configured input that a file belongs to.
+func inputFor(cfg *config.Config, path string) line.Input {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		for _, in := range cfg.Inputs {
+			if ok, _ := filepath.Match(in.Path, abs); ok {
+				return inputOf(in)
+			}
+		}
+	}
+	if len(cfg.Inputs) > 0 {
+		return inputOf(cfg.Inputs[0])
+	}
+	return inputOf(config.Input{Format: "auto"})
+}
+
+// Expected is what firewalls shall send to an agent with this configuration, and fetch from it.
+func Expected(cfg *config.Config) enforce.Expected {
+	x := enforce.Expected{Formats: formats(cfg.Inputs), Certificate: cfg.EDL.TLS.CertFile}
+	if x.Certificate == "" {
+		x.Certificate, x.CA = filepath.Join(cfg.StateDir, edl.CertificateFile), filepath.Join(cfg.StateDir, edl.CAFile)
+	}
+	return x
+}
+
+// formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
+func formats(inputs []config.Input) firewall.Formats {
+	var f firewall.Formats
+	for _, in := range inputs {
+		if in.Format != "csv" {
+			f.Traffic, f.Threat = panos.CustomFormat, panos.CustomFormat
+		}
+		f.Default = f.Default || in.Format != "kv"
+	}
+	return f
+}

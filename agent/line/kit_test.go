@@ -1,0 +1,148 @@
+package line
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/detect"
+	"activedefense/detect/panos"
+	"activedefense/store"
+)
+
+// patience bounds every wait for something that must happen.
+const patience = 30 * time.Second
+
+// A testClock shows the time that a test sets.
+type testClock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newTestClock() *testClock { return &testClock{at: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)} }
+
+func (c *testClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *testClock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// A lockedBuffer is a log that can be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newTestStore makes a real SQLite file.
+func newTestStore(t testing.TB) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+// testInput reads a pattern as the daemon would by default.
+func testInput(pattern string) Input {
+	return Input{Pattern: pattern, Location: time.UTC,
+		NewParser: func() Parser { return panos.New(panos.Options{Location: time.UTC}) }}
+}
+
+// testSettings are the rules with their usual thresholds.
+var testSettings = detect.Settings{
+	PortScan:      detect.PortScan{Ports: 10, Window: 10 * time.Minute},
+	HostSweep:     detect.HostSweep{Hosts: 10, Window: 10 * time.Minute},
+	Vulnerability: detect.VulnerabilityCritical, MaxSources: 100_000,
+}
+
+// testOptions follow a pattern into a store.
+func testOptions(t testing.TB, st *store.Store, pattern string) Options {
+	return Options{
+		Store: st, Inputs: []Input{testInput(pattern)}, Settings: testSettings, ReleaseAfter: 100 * 365 * 24 * time.Hour,
+		Guard: func() *detect.Guard { return detect.NewGuard(nil, nil) },
+		Stats: NewStats(), Attach: func(func([]Change)) {}, Wake: func() {}, Logger: zerolog.Nop(), Now: time.Now,
+		Health: Health{
+			Insist: func(ctx context.Context, do func() error) bool {
+				if err := do(); err != nil {
+					t.Error(err)
+					return false
+				}
+				return true
+			},
+			Failed: func(err error) { t.Error(err) }, Back: func() {},
+		},
+	}
+}
+
+// newTestLive opens the inputs of a pattern in a folder as a start does.
+func newTestLive(t *testing.T, dir, pattern string) *Live {
+	t.Helper()
+	return openTestLive(t, testOptions(t, newTestStore(t), filepath.Join(dir, pattern)))
+}
+
+func openTestLive(t *testing.T, o Options) *Live {
+	t.Helper()
+	l, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// look is what happens before lines are read, at some later time.
+func (l *Live) look(at time.Time) {
+	l.Now = func() time.Time { return at }
+	l.refresh()
+	l.publish()
+}
+
+// record is one line of a firewall's log in the key=value format.
+type record struct {
+	at   time.Time
+	src  string
+	dst  string
+	port int
+}
+
+func (r record) String() string {
+	return fmt.Sprintf("SrcLocation=; SrcIP=%s; SrcPort=1; SrcUser=; DstLocation=; DstIP=%s; DstPort=%d; Action=deny; RuleName=r; RuleID=; "+
+		"TimeReceived=%s; ThreatName=; ThreatID=; Severity=; Subtype=drop; Type=TRAFFIC;", r.src, r.dst, r.port, r.at.UTC().Format("2006/01/02 15:04:05"))
+}
+
+// scan is a source's records at so many ports of one address, a second apart.
+func scan(src string, begin time.Time, ports int) (lines string) {
+	for k := range ports {
+		lines += record{at: begin.Add(time.Duration(k) * time.Second), src: src, dst: "198.51.100.1", port: 100 + k}.String() + "\n"
+	}
+	return lines
+}
+
+func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }

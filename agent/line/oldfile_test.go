@@ -1,0 +1,38 @@
+package line
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestLineReaderGivesWhatSplitGives(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var data []byte
+		for range random.IntN(20) {
+			line := bytes.Repeat([]byte{byte('a' + random.IntN(26))}, random.IntN(200_000)>>random.IntN(17))
+			data = append(append(data, line...), "\r\n"[random.IntN(2):]...)
+		}
+		if random.IntN(2) == 0 {
+			data = append(data, "no newline"...)
+		}
+		want := bytes.Split(data, []byte("\n"))
+		if len(want[len(want)-1]) == 0 {
+			want = want[:len(want)-1]
+		}
+		r, total := newLineReader(bytes.NewReader(data)), int64(0)
+		for i, w := range want {
+			w = bytes.TrimSuffix(w, []byte("\r"))
+			line, size, cut, err := r.next()
+			if err != nil || cut != (len(w) > maxLine) || !bytes.Equal(line, w[:min(len(w), maxLine)]) {
+				t.Fatalf("line %d of %d: %d bytes (cut %t, error %v) instead of %d", i, len(want), len(line), cut, err, len(w))
+			}
+			total += size
+		}
+		if _, _, _, err := r.next(); err != io.EOF || total != int64(len(data)) {
+			t.Fatalf("end: %v after %d of %d bytes", err, total, len(data))
+		}
+	}
+}

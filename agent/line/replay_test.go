@@ -1,0 +1,54 @@
+package line
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/detect"
+)
+
+func TestReplayReadsGzipAndSparesTheProtected(t *testing.T) {
+	dir := t.TempDir()
+	var plain bytes.Buffer
+	begin := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for _, src := range []string{"203.0.113.7", "203.0.113.8", "192.168.1.1"} {
+		plain.WriteString(scan(src, begin, 11))
+	}
+	plain.WriteString("nonsense\n")
+	path := filepath.Join(dir, "FW.log.1.gz")
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(plain.Bytes())
+	z.Close()
+	if err := os.WriteFile(path, packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts := ReplayOptions{Input: testInput, Settings: testSettings, Guard: detect.NewGuard([]netip.Prefix{prefix("203.0.113.8/32")}, nil)}
+	var blocked, refused []netip.Prefix
+	opts.Verdict = func(v *detect.Verdict) { blocked = append(blocked, v.Source) }
+	opts.Refused = func(v *detect.Verdict, _ error) { refused = append(refused, v.Source) }
+	opts.Files = []string{path}
+	sum, err := Replay(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(blocked) != "[203.0.113.7/32]" || fmt.Sprint(refused) != "[203.0.113.8/32]" {
+		t.Errorf("blocked %v, refused %v", blocked, refused)
+	}
+	if sum.Lines != 34 || sum.Records != 33 || sum.Bad != 1 || !strings.Contains(sum.FirstBad, "line 34") || sum.Bytes != int64(plain.Len()) {
+		t.Errorf("summary %+v", sum)
+	}
+	for file, want := range map[string]string{"nowhere": "no such file", ".": "is a folder"} {
+		opts.Files = []string{filepath.Join(dir, file)}
+		if _, err := Replay(t.Context(), opts); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}

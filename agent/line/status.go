@@ -1,0 +1,119 @@
+package line
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Status is how far the line is.
+type Status struct {
+	Inputs     []InputStatus // at most 1000, those in trouble and those behind before others
+	NotShown   int           // files beyond that
+	BadLines   []BadLine     // the first 20 lines that could not be parsed
+	Stored     uint64        // records committed since the start
+	Rate       float64       // lines a second
+	Detect     DetectStatus
+	LastCommit *time.Time // nil: none yet
+}
+
+// InputStatus is the state of one log file.
+type InputStatus struct {
+	Path       string     `json:"path"`
+	Lines      uint64     `json:"lines"`
+	Records    uint64     `json:"records"`
+	Ignored    uint64     `json:"ignored"` // other log types, empty lines
+	Bad        uint64     `json:"bad"`     // could not be parsed
+	Cut        uint64     `json:"cut"`     // longer than 64 KiB
+	Behind     int64      `json:"behind_bytes"`
+	LagSeconds float64    `json:"lag_seconds"` // how old the last line read is, while there are more to read
+	LastEvent  *time.Time `json:"last_event,omitempty"`
+	LastRead   *time.Time `json:"last_read,omitempty"`
+	Error      string     `json:"error,omitempty"`
+	Clock      string     `json:"clock,omitempty"` // what is wrong with the times of the file
+}
+
+// DetectStatus is the state of the engine.
+type DetectStatus struct {
+	Sources   int    `json:"sources"`
+	Sightings int    `json:"sightings"`
+	Evicted   uint64 `json:"evicted"`
+}
+
+// Status gives the state now.
+func (s *Stats) Status(now time.Time) Status {
+	var out Status
+	for _, in := range s.allInputs() {
+		out.Inputs = append(out.Inputs, in.status(now))
+	}
+	out.Inputs, out.NotShown = foremost(out.Inputs)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.BadLines = slices.Clone(s.bad)
+	out.Stored, out.Rate = s.stored, s.rate.perSecond(now)
+	out.Detect = DetectStatus{Sources: s.engine.Sources, Sightings: s.engine.Sightings, Evicted: s.engine.Evicted}
+	if !s.lastSave.IsZero() {
+		last := s.lastSave
+		out.LastCommit = &last
+	}
+	return out
+}
+
+// Trouble is a path that cannot be read, or only in part.
+type Trouble struct {
+	Path  string
+	Since time.Time
+	Err   error
+}
+
+// Troubles gives all there are.
+func (s *Stats) Troubles() []Trouble {
+	var all []Trouble
+	for _, in := range s.allInputs() {
+		if since, err := in.trouble(); err != nil {
+			all = append(all, Trouble{in.path, since, err})
+		}
+	}
+	return all
+}
+
+// foremost leaves out of many files those that are read without trouble and to their ends.
+func foremost(inputs []InputStatus) (shown []InputStatus, left int) {
+	if len(inputs) <= mostInputs {
+		return inputs, 0
+	}
+	rank := func(in *InputStatus) int {
+		switch {
+		case in.Error != "" || in.Clock != "":
+			return 0
+		case in.Behind > 0:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(inputs, func(a, b InputStatus) int { return cmp.Compare(rank(&a), rank(&b)) })
+	return inputs[:mostInputs], len(inputs) - mostInputs
+}
+
+func (in *inputStats) status(now time.Time) InputStatus {
+	t, clock := in.snapshot()
+	s := InputStatus{
+		Path: in.path, Lines: in.lines.Load(), Records: in.records.Load(), Ignored: in.ignored.Load(),
+		Bad: in.bad.Load(), Cut: in.cut.Load(), Behind: t.Behind, Clock: clock,
+		LagSeconds: in.lag(t.Behind, now).Seconds(),
+	}
+	if t.Err != nil {
+		s.Error = t.Err.Error()
+	}
+	s.LastEvent, s.LastRead = unixNano(in.lastEvent.Load()), unixNano(in.lastRead.Load())
+	return s
+}
+
+// unixNano gives nil for zero.
+func unixNano(n int64) *time.Time {
+	if n == 0 {
+		return nil
+	}
+	t := time.Unix(0, n)
+	return &t
+}
