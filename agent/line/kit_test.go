@@ -5,7 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -146,3 +150,125 @@ func scan(src string, begin time.Time, ports int) (lines string) {
 }
 
 func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
+
+// attach tells what is blocked in the store, as the reader of the blacklist does.
+func attach(t testing.TB, st *store.Store) func(func([]Change)) {
+	return func(notice func([]Change)) {
+		var changes []Change
+		if err := st.Entries(context.Background(), store.EntryFilter{}, func(e *store.Entry) error {
+			changes = append(changes, Change{e.Address, true})
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		notice(changes)
+	}
+}
+
+// write makes or lengthens a file.
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// running is a Live that runs.
+type running struct {
+	*Live
+	t     testing.TB
+	stop  context.CancelFunc
+	ended chan error
+	over  bool
+}
+
+// start opens and runs until stop or the end of the test.
+func start(t testing.TB, o Options) *running {
+	t.Helper()
+	l, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &running{Live: l, t: t, stop: cancel, ended: make(chan error, 1)}
+	go func() { r.ended <- l.Run(ctx) }()
+	t.Cleanup(func() { r.end() })
+	return r
+}
+
+// end stops it, if it runs.
+func (r *running) end() {
+	r.t.Helper()
+	if r.over {
+		return
+	}
+	r.over = true
+	r.stop()
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			r.t.Errorf("it ended with %v", err)
+		}
+		r.Live.Close()
+	case <-time.After(patience):
+		r.t.Fatal("it does not end")
+	}
+}
+
+// until waits for something that must happen.
+func until(t testing.TB, what string, true func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !true(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// entries are the sources that are blocked, with the rules, sorted.
+func entries(t testing.TB, st *store.Store) string {
+	t.Helper()
+	var all []string
+	if err := st.Entries(context.Background(), store.EntryFilter{}, func(e *store.Entry) error {
+		all = append(all, detect.AddressText(e.Address)+" "+e.Rule)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// records gives the places of all records, and fails where one stands twice.
+func records(t testing.TB, st *store.Store) map[Place]store.Record {
+	t.Helper()
+	all := map[Place]store.Record{}
+	if err := st.Records(context.Background(), store.RecordFilter{}, func(r *store.Record) error {
+		at := Place{r.File, r.Offset}
+		if _, twice := all[at]; twice {
+			t.Fatalf("the line at %v is recorded twice", at)
+		}
+		all[at] = *r
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// only gives the one entry of an address.
+func only(t testing.TB, st *store.Store, address string) store.Entry {
+	t.Helper()
+	all, err := st.Covering(context.Background(), netip.MustParseAddr(address))
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%d entries of %s: %v", len(all), address, err)
+	}
+	return all[0]
+}

@@ -85,6 +85,7 @@ type Live struct {
 	forgot  time.Time                  // when positions were last forgotten
 	shown   time.Time                  // when status and metrics last learned of the files
 
+	closed   sync.Once
 	mu       sync.Mutex
 	incoming []Change // what the blacklist's reader saw, to be applied between two lines
 }
@@ -130,11 +131,13 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 // copy of this one's state folder would go on with the same numbers, and the two take each other's batches for their own.
 func firstSeq(last int64) int64 { return last + 1 + rand.Int64N(1<<31) }
 
-// Close gives back what Open took. Run does not close.
+// Close gives back what Open took, once; Run does not close. It is not to be called while Run runs.
 func (l *Live) Close() {
-	l.readers.close()
-	// Files that were read only; there is nobody to tell.
-	_ = l.files.set.Close()
+	l.closed.Do(func() {
+		l.readers.close()
+		// Files that were read only; there is nobody to tell.
+		_ = l.files.set.Close()
+	})
 }
 
 // Files is how many files are followed now. It is not to be called while Run runs.

@@ -1,10 +1,301 @@
 package line
 
-import "testing"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
 
 func TestTwoRunsAfterTheSameBatchNumberTheirsDifferently(t *testing.T) {
 	one, other := firstSeq(7), firstSeq(7)
 	if one <= 7 || other <= 7 || one == other {
 		t.Errorf("after batch 7 come %d and %d", one, other)
+	}
+}
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func TestALineBecomesABlock(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	woken := make(chan struct{}, 100)
+	o := testOptions(t, st, filepath.Join(dir, "*.log"))
+	o.Wake = func() { woken <- struct{}{} }
+	write(t, filepath.Join(dir, "fw1.log"), "\n"+"nonsense\n"+scan("203.0.113.7", noon, 10))
+	r := start(t, o)
+	until(t, "the records are stored", func() bool { return o.Stats.Status(time.Now()).Stored == 10 })
+	if got := entries(t, st); got != "" {
+		t.Fatalf("ten ports block %s", got)
+	}
+	write(t, filepath.Join(dir, "fw1.log"), record{at: noon.Add(time.Minute), src: "203.0.113.7", dst: "198.51.100.1", port: 9}.String()+"\n")
+	<-woken
+	e := only(t, st, "203.0.113.7")
+	if e.Rule != detect.RulePortScan || e.Device != "fw1" || e.By != store.ByDetector || !e.FirstSeen.Equal(noon) || !e.LastSeen.Equal(noon.Add(time.Minute)) {
+		t.Errorf("the entry is %+v", e)
+	}
+	lines, err := st.EvidenceOf(t.Context(), e.ID)
+	if err != nil || len(lines) != 11 || !strings.Contains(lines[10].Line, "DstPort=9;") || lines[10].Device != "fw1" || !lines[0].Time.Equal(noon) {
+		t.Errorf("the evidence is %+v: %v", lines, err)
+	}
+	// Further records of it are activity.
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon.Add(time.Hour), 2))
+	<-woken
+	if e := only(t, st, "203.0.113.7"); e.Hits != 13 || !e.LastSeen.Equal(noon.Add(time.Hour+time.Second)) {
+		t.Errorf("after activity it is %+v", e)
+	}
+	until(t, "status knows", func() bool {
+		s := o.Stats.Status(time.Now())
+		in := s.Inputs[0]
+		return in.Lines == 15 && in.Records == 13 && in.Ignored == 1 && in.Bad == 1 && in.Behind == 0 && s.Stored == 13 && s.LastCommit != nil
+	})
+	if bad := o.Stats.Status(time.Now()).BadLines; len(bad) != 1 || bad[0].Line != "nonsense" || bad[0].Error == "" {
+		t.Errorf("the bad lines are %+v", bad)
+	}
+	if n := r.Files(); n != 1 {
+		t.Errorf("%d files are followed", n)
+	}
+}
+
+func TestARestartForgetsNoAttack(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	lines := strings.SplitAfter(scan("203.0.113.7", noon, 11), "\n")
+	write(t, path, strings.Join(lines[:8], ""))
+	first := testOptions(t, st, path)
+	r := start(t, first)
+	until(t, "eight are stored", func() bool { return first.Stats.Status(time.Now()).Stored == 8 })
+	r.end()
+	if err := os.Remove(path); err != nil { // the evidence is in the store now
+		t.Fatal(err)
+	}
+	write(t, path, strings.Join(lines[8:], ""))
+	again := testOptions(t, st, path)
+	again.Attach = attach(t, st)
+	r = start(t, again)
+	until(t, "it is blocked", func() bool { return entries(t, st) == "203.0.113.7 port-scan" })
+	if known := fmt.Sprint(r.Known()); known != "["+path+"]" {
+		t.Errorf("known are %s", known)
+	}
+	evidence, err := st.EvidenceOf(t.Context(), only(t, st, "203.0.113.7").ID)
+	if err != nil || len(evidence) != 11 {
+		t.Fatalf("%d lines of evidence: %v", len(evidence), err)
+	}
+	// Of lines whose file is gone, the records are written out.
+	for i, e := range evidence {
+		want := fmt.Sprintf("SrcIP=203.0.113.7; SrcPort=1; SrcUser=; DstLocation=; DstIP=198.51.100.1; DstPort=%d;", 100+i)
+		if !strings.Contains(e.Line, want) || !e.Time.Equal(noon.Add(time.Duration(i)*time.Second)) {
+			t.Errorf("line %d is %s of %s", i, e.Line, e.Time)
+		}
+	}
+	if n := len(records(t, st)); n != 11 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// What may never be blocked is said once an hour; what would be released at once is not blocked at all.
+func TestNotEveryVerdictIsABlock(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	var log lockedBuffer
+	clock := newTestClock()
+	o := testOptions(t, st, filepath.Join(dir, "fw1.log"))
+	o.Now, o.Logger, o.ReleaseAfter = clock.now, zerolog.New(&log), 24*time.Hour
+	o.Guard = func() *detect.Guard { return detect.NewGuard([]netip.Prefix{prefix("203.0.113.8/32")}, nil) }
+	l := openTestLive(t, o)
+	verdict := func(source string, at time.Time) *detect.Verdict {
+		return &detect.Verdict{Source: prefix(source), Rule: detect.RulePortScan, Time: at, FirstSeen: at, LastSeen: at}
+	}
+	now := clock.now()
+	l.judge(verdict("203.0.113.8/32", now), nil, now)
+	l.judge(verdict("203.0.113.8/32", now), nil, now.Add(59*time.Minute))
+	l.judge(verdict("203.0.113.8/32", now), nil, now.Add(61*time.Minute))
+	l.judge(verdict("203.0.113.9/32", now.Add(-25*time.Hour)), nil, now)
+	if n := strings.Count(log.String(), "may never be blocked"); n != 2 || len(l.batch.Blocks) != 0 {
+		t.Errorf("said %d times, %d blocks: %s", n, len(l.batch.Blocks), log.String())
+	}
+	l.judge(verdict("203.0.113.9/32", now.Add(-23*time.Hour)), nil, now)
+	if len(l.batch.Blocks) != 1 || !l.batch.urgent {
+		t.Errorf("the blocks are %+v", l.batch.Blocks)
+	}
+	for outcome, want := range map[string]float64{"refused": 3, "too-old": 1, "blocked": 1} {
+		if n := verdicts(t, o.Stats, outcome); n != want {
+			t.Errorf("%v verdicts are %s", n, outcome)
+		}
+	}
+	// Among very many, some may be said twice, but memory is bounded.
+	for i := range 10_002 {
+		l.refused[netip.PrefixFrom(netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)}), 32)] = now
+	}
+	l.spare(verdict("203.0.113.8/32", now), errors.New("why"), now.Add(3*time.Hour))
+	if len(l.refused) != 1 {
+		t.Errorf("%d refusals are remembered", len(l.refused))
+	}
+}
+
+// The engine is told between two lines of what came on the blacklist and went.
+func TestChangesOfTheBlacklistReachTheEngine(t *testing.T) {
+	l := newTestLive(t, t.TempDir(), "fw1.log")
+	ev := detect.Event{Time: noon, Src: netip.MustParseAddr("203.0.113.7"), Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 1, Type: detect.TypeTraffic}
+	for i, c := range []Change{{prefix("203.0.113.0/24"), true}, {prefix("203.0.113.0/24"), false}} {
+		l.notice([]Change{c})
+		l.apply()
+		if got := l.engine.Observe(&ev).Outcome == detect.Blocked; got != c.Blocked {
+			t.Errorf("after change %d it is blocked: %t", i, got)
+		}
+	}
+}
+
+// A store that is away stops the reading; what was read is committed when it is back, or read again.
+func TestReadingWaitsForTheStore(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	write(t, path, scan("203.0.113.7", noon, 11))
+	var log lockedBuffer
+	o := testOptions(t, st, path)
+	o.Logger = zerolog.New(&log)
+	failed := make(chan error, 100)
+	o.Health.Failed = func(err error) { failed <- err }
+	l, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	if err := <-failed; err == nil {
+		t.Error("no error")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	l.Close()
+	if !strings.Contains(log.String(), `"lines":11`) || !strings.Contains(log.String(), "read again at the next start") {
+		t.Errorf("it says %s", log.String())
+	}
+}
+
+func TestInputsThatCannotBeFollowedAreNamed(t *testing.T) {
+	o := testOptions(t, newTestStore(t), filepath.Join(t.TempDir(), "[a"))
+	if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "open the inputs") {
+		t.Errorf("the error is %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o.Health.Insist = func(ctx context.Context, do func() error) bool { return do() == nil && ctx.Err() == nil }
+	if _, err := Open(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("when it is stopped: %v", err)
+	}
+}
+
+// verdicts is how many verdicts the metrics have of an outcome.
+func verdicts(t *testing.T, s *Stats, outcome string) (n float64) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.Collectors()...)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if f.GetName() == "activedefense_verdicts_total" && label.GetName() == "outcome" && label.GetValue() == outcome {
+					n += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return n
+}
+
+// Rules that have become stricter since find what an earlier run saw and let pass.
+func TestStricterRulesFindWhatWasSeenBefore(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	write(t, path, scan("203.0.113.7", noon, 11))
+	lenient := testOptions(t, st, path)
+	lenient.Settings.PortScan.Ports = 20
+	readAll(t, openTestLive(t, lenient))
+	if got := entries(t, st); got != "" {
+		t.Fatalf("blocked are %s", got)
+	}
+	readAll(t, openTestLive(t, testOptions(t, st, path)))
+	if got := entries(t, st); got != "203.0.113.7 port-scan" {
+		t.Fatalf("blocked are %q", got)
+	}
+	evidence, err := st.EvidenceOf(t.Context(), only(t, st, "203.0.113.7").ID)
+	if err != nil || len(evidence) != 11 || !strings.Contains(evidence[0].Line, "DstPort=100;") {
+		t.Errorf("the evidence is %+v: %v", evidence, err)
+	}
+}
+
+// While a backlog is read, new files and changes of the blacklist are seen, and status shows how far it is.
+func TestABacklogHidesNothing(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	clock := newTestClock()
+	o := testOptions(t, st, filepath.Join(dir, "*.log"))
+	var ticks atomic.Int64 // each look at the clock finds it later by more than refreshEvery
+	o.Now = func() time.Time { return clock.now().Add(time.Duration(ticks.Add(1)) * refreshEvery) }
+	const lines = 20 * checkEvery
+	var text strings.Builder
+	for i := range lines {
+		text.WriteString(record{at: noon.Add(time.Duration(i) * time.Millisecond), src: "203.0.113.7", dst: "198.51.100.1", port: 1}.String() + "\n")
+	}
+	write(t, filepath.Join(dir, "fw1.log"), text.String())
+	l := openTestLive(t, o)
+	l.notice([]Change{{prefix("203.0.113.7/32"), true}})
+	write(t, filepath.Join(dir, "fw2.log"), scan("203.0.113.9", noon.Add(time.Second), 11))
+	readAll(t, l)
+	if got := entries(t, st); got != "203.0.113.9 port-scan" {
+		t.Errorf("blocked are %q", got)
+	}
+	s := o.Stats.Status(time.Now())
+	if len(s.Inputs) != 2 || s.Stored != lines+11 || s.Inputs[0].Behind == 0 {
+		t.Errorf("status is %+v", s) // as of the last look, in the midst of it
+	}
+	if n := len(records(t, st)); n != lines+11 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// A wait that a change of a file or the time of a batch ends ends at once with the context.
+func TestAWaitEndsWithItsContext(t *testing.T) {
+	dir := t.TempDir()
+	l := newTestLive(t, dir, "*.log")
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 1))
+	l.refresh()
+	if err := l.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l.batch.empty() {
+		t.Fatal("the record does not wait for others")
+	}
+	for err := l.wait(t.Context()); l.Now().Sub(l.batch.begun) < flushAfter; err = l.wait(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := l.wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("the wait ends with %v", err)
+	}
+	if err := l.flushIfDue(t.Context()); err != nil || !l.batch.empty() {
+		t.Errorf("what was due is not handed over: %v", err)
 	}
 }

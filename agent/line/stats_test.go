@@ -1,12 +1,15 @@
 package line
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/detect"
 )
 
 func TestAPathThatIsNoLongerReadIsForgotten(t *testing.T) {
@@ -63,5 +66,59 @@ func TestOfManyPathsThatAreGoneTheLatestAreKept(t *testing.T) {
 	s.forget(at.Add(time.Hour))
 	if all := s.allInputs(); len(all) != mostInputs+20 {
 		t.Errorf("%d of the files that are read", len(all))
+	}
+}
+
+func TestTheRateIsThatOfTheLastTenSeconds(t *testing.T) {
+	var r rate
+	begin := time.Now()
+	if n := r.perSecond(begin); n != 0 {
+		t.Errorf("before anything %v lines a second", n)
+	}
+	r.add(100, begin)
+	for after, want := range map[time.Duration]float64{0: 0, 500 * time.Millisecond: 0, 2 * time.Second: 50, 5 * time.Second: 20} {
+		if n := r.perSecond(begin.Add(after)); n != want {
+			t.Errorf("%s after the first %v lines a second instead of %v", after, n, want)
+		}
+	}
+	r.add(0, begin.Add(10*time.Second))
+	r.add(1000, begin.Add(11*time.Second))
+	if n := r.perSecond(begin.Add(12 * time.Second)); n != 10 {
+		t.Errorf("of the finished ten seconds %v lines a second", n)
+	}
+}
+
+// What was read last is late only while there is more to read.
+func TestLagIsOfWhatIsBehind(t *testing.T) {
+	now := time.Now()
+	in := &inputStats{path: "/logs/a.log"}
+	if lag := in.lag(100, now); lag != 0 {
+		t.Errorf("before the first line it is late by %s", lag)
+	}
+	in.recorded(&detect.Event{Time: now.Add(-time.Minute)}, now)
+	for behind, want := range map[int64]time.Duration{0: 0, 100: time.Minute} {
+		if lag := in.lag(behind, now); lag.Round(time.Second) != want {
+			t.Errorf("%d bytes behind it is late by %s", behind, lag)
+		}
+	}
+	in.recorded(&detect.Event{Time: now.Add(time.Hour)}, now)
+	if lag := in.lag(100, now); lag != 0 {
+		t.Errorf("with a clock ahead it is late by %s", lag)
+	}
+}
+
+func TestOnlyTheFirstBadLinesAreKept(t *testing.T) {
+	s, now := NewStats(), time.Now()
+	in := s.input("/logs/a.log")
+	for i := range keptBadLines + 5 {
+		in.failed(errors.New("what was expected"), []byte(fmt.Sprint(i, strings.Repeat("x", 2*keptBadLineLen))), now, s)
+	}
+	in.failed(detect.ErrNoEvent, nil, now, s)
+	bad, status := s.Status(now).BadLines, s.Status(now).Inputs[0]
+	if len(bad) != keptBadLines || !strings.HasPrefix(bad[0].Line, "0x") || len(bad[0].Line) != keptBadLineLen || bad[0].Path != "/logs/a.log" {
+		t.Errorf("%d are kept, the first is %+v", len(bad), bad[0])
+	}
+	if status.Bad != keptBadLines+5 || status.Ignored != 1 || status.Lines != keptBadLines+6 {
+		t.Errorf("status is %+v", status)
 	}
 }
