@@ -299,3 +299,32 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 		t.Errorf("what was due is not handed over: %v", err)
 	}
 }
+
+// While it runs, what came on the blacklist elsewhere is not counted any more.
+func TestARunTakesOverChangesOfTheBlacklist(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	r := start(t, testOptions(t, st, path))
+	r.notice([]Change{{prefix("203.0.113.7/32"), true}})
+	write(t, path, scan("203.0.113.7", noon, 11)+scan("203.0.113.9", noon, 11))
+	until(t, "the other one is blocked", func() bool { return strings.Contains(entries(t, st), "203.0.113.9") })
+	if got := entries(t, st); got != "203.0.113.9 port-scan" {
+		t.Errorf("blocked are %s", got)
+	}
+}
+
+// A start at the end of a file does not become a later one by a restart: what was written meanwhile is read.
+func TestWhereReadingBeganIsKept(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	write(t, path, scan("203.0.113.7", noon, 11))
+	for _, want := range []int{0, 10} {
+		o := testOptions(t, st, path)
+		o.Inputs[0].FromEnd = true
+		readAll(t, openTestLive(t, o))
+		if n := len(records(t, st)); n != want {
+			t.Errorf("%d records instead of %d", n, want)
+		}
+		write(t, path, scan("203.0.113.9", noon, 10))
+	}
+}
