@@ -7,6 +7,7 @@ import (
 
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // devices opens the firewalls of the configuration. Entries at the same management address, several virtual systems of
@@ -15,7 +16,7 @@ type devices struct {
 	agent string // user agent of the calls
 	calls *callCounts
 	now   func() time.Time
-	open  map[place]*firewall.Device
+	open  map[place]*xmlapi.Device
 }
 
 // A place is what entries must have in common to share a connection: where, as whom, and what proves that it is there.
@@ -26,16 +27,16 @@ type place struct {
 }
 
 func newDevices(version string, calls *callCounts, now func() time.Time) *devices {
-	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*firewall.Device{}}
+	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*xmlapi.Device{}}
 }
 
 // member opens one firewall of an entry: the one at url, or its peer.
-func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device, error) {
-	options := firewall.DeviceOptions{
+func (d *devices) member(fw config.Firewall, name, url string) (*xmlapi.Device, error) {
+	options := xmlapi.Options{
 		Name: name, URL: url, Target: fw.Target, VSys: fw.VSys,
 		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
 		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: d.agent, Now: d.now,
-		OnCall: d.calls.observer(name, firewall.Kind),
+		OnCall: d.calls.observer(name, xmlapi.Kind),
 	}
 	at := place{
 		url: strings.TrimSuffix(strings.ToLower(url), ":443"), username: fw.Username, password: fw.Password.Reveal(),
@@ -44,7 +45,7 @@ func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device
 	if first := d.open[at]; first != nil {
 		return first.Sibling(options)
 	}
-	device, err := firewall.Open(options)
+	device, err := xmlapi.Open(options)
 	if err == nil {
 		d.open[at] = device
 	}
@@ -52,13 +53,13 @@ func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device
 }
 
 // pair opens an entry's firewall and, if it has one, the other member of its pair.
-func (d *devices) pair(fw config.Firewall) ([]*firewall.Device, error) {
+func (d *devices) pair(fw config.Firewall) ([]*xmlapi.Device, error) {
 	first, err := d.member(fw, fw.Name, fw.URL)
 	if err != nil || fw.PeerURL == "" {
-		return []*firewall.Device{first}, err
+		return []*xmlapi.Device{first}, err
 	}
 	peer, err := d.member(fw, fw.Name+" (peer)", fw.PeerURL)
-	return []*firewall.Device{first, peer}, err
+	return []*xmlapi.Device{first, peer}, err
 }
 
 // newEnforcers makes what keeps the firewalls level. Tags and lists are each member's own; a group belongs to the
@@ -90,7 +91,7 @@ func (a *Agent) newEnforcers() ([]*enforcer, error) {
 	return all, nil
 }
 
-func (a *Agent) newEnforcer(fw config.Firewall, members ...*firewall.Device) (*enforcer, error) {
+func (a *Agent) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*enforcer, error) {
 	name := members[0].Name()
 	e := newEnforcer(name, a.log.With().Str("firewall", name).Logger())
 	e.devices, e.paired, e.state.Mode = members, fw.PeerURL != "", fw.Mode
@@ -136,7 +137,7 @@ func (a *Agent) newEnforcer(fw config.Firewall, members ...*firewall.Device) (*e
 	return e, nil
 }
 
-func (a *Agent) newList(fw config.Firewall, names firewall.Names, device *firewall.Device) (*firewall.List, error) {
+func (a *Agent) newList(fw config.Firewall, names firewall.Names, device *xmlapi.Device) (*firewall.List, error) {
 	return firewall.NewList(device, firewall.ListOptions{
 		Names: names, URL: a.cfg.EDL.URL, RefreshInterval: fw.RefreshInterval, MaxEntries: a.cfg.EDL.MaxEntries})
 }

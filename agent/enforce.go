@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
 
@@ -43,7 +44,7 @@ type keeper interface {
 // connection of its own: a broken firewall delays no other.
 type enforcer struct {
 	name     string
-	devices  []*firewall.Device
+	devices  []*xmlapi.Device
 	paired   bool // devices are of a pair of high availability
 	keeper   keeper
 	fallback *fallback       // nil: no list is served, or it is the mode itself
@@ -163,7 +164,7 @@ func (e *enforcer) passes(ctx context.Context) error {
 // standsBy tells whether a pass ended because the firewall is the passive member of a pair and takes no tags. That is no
 // trouble: the active one does, and it blocks.
 func (e *enforcer) standsBy(err error) bool {
-	return e.paired && len(e.devices) == 1 && firewall.Kind(err) == firewall.KindPassive
+	return e.paired && len(e.devices) == 1 && xmlapi.Kind(err) == xmlapi.KindPassive
 }
 
 // stillPassive asks a firewall that stands by; trouble in asking is for a pass to find.

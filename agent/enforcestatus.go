@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // FirewallStatus is what `status` and /status say of one firewall.
@@ -87,7 +88,7 @@ func (e *enforcer) show(r firewall.Report, desired int, err error) {
 
 // failed notes a failed pass: the first is logged, and any of another kind.
 func (e *enforcer) failed(s *FirewallStatus, err error, now time.Time) {
-	kind := firewall.Kind(err)
+	kind := xmlapi.Kind(err)
 	if s.Failures == 0 || kind != s.ErrorKind {
 		meanwhile := "the list stays as fallback"
 		switch {

@@ -10,6 +10,7 @@ import (
 
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // policies looks now and then whether a firewall's policies let the blacklist have effect.
 type policies struct {
 	name   string
-	device *firewall.Device
+	device *xmlapi.Device
 	want   func(ctx context.Context) firewall.Expectation
 	log    zerolog.Logger
 	now    func() time.Time
@@ -66,7 +67,7 @@ func (p *policies) verifyOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	want := p.want(ctx)
-	checks := firewall.Verify(p.device.Facts(ctx, want), want)
+	checks := firewall.Verify(firewall.ReadFacts(ctx, p.device, want), want)
 	if ctx.Err() != nil {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // A policyTest is the looks at one simulated firewall, whose waits end when the test says so.
@@ -32,7 +33,7 @@ func newPolicyTest(t *testing.T) *policyTest {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	device, err := firewall.Open(firewall.DeviceOptions{Name: "fw1", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA(), Now: p.clock.now})
+	device, err := xmlapi.Open(xmlapi.Options{Name: "fw1", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA(), Now: p.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}

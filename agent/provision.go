@@ -11,6 +11,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // Step is one thing that is missing on a firewall.
@@ -59,8 +60,8 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 	return left, failed
 }
 
-func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*firewall.Device, opts ProvisionOptions) ([]Step, error) {
-	device, err := firewall.Active(ctx, members...)
+func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*xmlapi.Device, opts ProvisionOptions) ([]Step, error) {
+	device, err := xmlapi.Active(ctx, members...)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +71,8 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, fmt.Errorf("the CA of the list cannot be read from %s: start the daemon once, which makes it, and run this as its account or as root",
 			filepath.Join(cfg.StateDir, edl.CAFile))
 	}
-	steps, err := device.Plan(ctx, want)
-	if firewall.Kind(err) == firewall.KindRole {
+	steps, err := firewall.Provision(ctx, device, want)
+	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; a plan needs an administrator whose role allows Configuration, and carrying it out Commit as well: "+
 			"firewall/README.md has the role, and the daemon's own need not have these rights", err)
 	}
@@ -80,18 +81,18 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	opts.Progress(device.Name(), steps, "")
 	if opts.Apply && len(steps) > 0 {
-		taken, err := device.Apply(ctx, steps, opts.Adopt)
+		taken, err := firewall.Take(ctx, device, steps, opts.Adopt)
 		opts.Progress(device.Name(), nil, fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(steps)))
 		if err != nil {
 			return steps, err
 		}
-		if steps, err = device.Plan(ctx, want); err != nil {
+		if steps, err = firewall.Provision(ctx, device, want); err != nil {
 			return steps, err
 		}
 	}
 	if opts.Commit {
 		opts.Progress(device.Name(), nil, "committing our own edits, which can take minutes")
-		done, err := device.CommitOurs(ctx, want, fw.CommitAdmin)
+		done, err := firewall.Commit(ctx, device, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err
 		}

@@ -17,6 +17,7 @@ import (
 	"activedefense/config"
 	"activedefense/detect/panos"
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
 
@@ -81,7 +82,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	}
 	open := newDevices(opts.Version, newCallCounts(), time.Now)
 	type look struct {
-		device *firewall.Device
+		device *xmlapi.Device
 		want   firewall.Expectation
 	}
 	var looks []look
@@ -104,7 +105,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	results := make([][]firewall.Check, len(looks))
 	var running sync.WaitGroup
 	for i, l := range looks {
-		running.Go(func() { results[i] = firewall.Verify(l.device.Facts(ctx, l.want), l.want) })
+		running.Go(func() { results[i] = firewall.Verify(firewall.ReadFacts(ctx, l.device, l.want), l.want) })
 	}
 	running.Wait()
 	return slices.Concat(results...), ctx.Err()

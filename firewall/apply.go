@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"net/netip"
 	"slices"
 	"time"
@@ -181,16 +182,16 @@ func (p *pass) settle(register bool, changes []Change, done func(Change)) (alrea
 		}
 		if !first {
 			if p.spent++; p.spent > maxAgain {
-				return s.already, p.f.device.fail(verb(register), errTooManyFaults())
+				return s.already, p.f.device.Fail(verb(register), errTooManyFaults())
 			}
 		}
 		p.sentAt = p.f.now()
 		entries, clean, err := p.f.send(p.ctx, register, next.changes)
 		switch {
-		case err != nil && !rejected(err):
+		case err != nil && !xmlapi.Rejected(err):
 			return s.already, err
 		case err != nil:
-			p.narrow(s, next, err.(*Error))
+			p.narrow(s, next, err.(*xmlapi.Error))
 		case clean:
 			for _, c := range next.changes {
 				done(c)
@@ -206,7 +207,7 @@ func (p *pass) settle(register bool, changes []Change, done func(Change)) (alrea
 func (p *pass) judge(s *settlement, sent part, entries []named) {
 	rest, faults := split(sent.changes, entries)
 	if len(faults) == 0 {
-		p.narrow(s, sent, &Error{Kind: KindAPI, Text: "the firewall reports an error and names no address"})
+		p.narrow(s, sent, &xmlapi.Error{Kind: xmlapi.KindAPI, Text: "the firewall reports an error and names no address"})
 		return
 	}
 	for _, fault := range faults {
@@ -224,10 +225,10 @@ func (p *pass) judge(s *settlement, sent part, entries []named) {
 
 // narrow halves a message that was rejected as a whole, or refuses what cannot be halved. At the platform's limit
 // it makes no difference which address it is.
-func (p *pass) narrow(s *settlement, sent part, reason *Error) {
+func (p *pass) narrow(s *settlement, sent part, reason *xmlapi.Error) {
 	const fewEnough = 256
 	half := len(sent.changes) / 2
-	if half == 0 || reason.Kind == KindCapacity && len(sent.changes) <= fewEnough {
+	if half == 0 || reason.Kind == xmlapi.KindCapacity && len(sent.changes) <= fewEnough {
 		for _, c := range sent.changes {
 			p.refuse(c.Prefix, reason.Text)
 		}
@@ -236,8 +237,8 @@ func (p *pass) narrow(s *settlement, sent part, reason *Error) {
 	s.queue = append(s.queue, part{changes: sent.changes[half:]}, part{changes: sent.changes[:half]})
 }
 
-func errTooManyFaults() *Error {
-	return &Error{Kind: KindAPI, Text: "the firewall finds fault with more addresses than can be told apart in one pass"}
+func errTooManyFaults() *xmlapi.Error {
+	return &xmlapi.Error{Kind: xmlapi.KindAPI, Text: "the firewall finds fault with more addresses than can be told apart in one pass"}
 }
 
 func verb(register bool) string {
@@ -245,13 +246,6 @@ func verb(register bool) string {
 		return CallRegister
 	}
 	return CallUnregister
-}
-
-// rejected tells whether the firewall refused a message for what it holds, so that a smaller one may fare better.
-func rejected(err error) bool {
-	const invalidCommand = 17 // such as an unknown vsys: no address can be at fault
-	e, ok := err.(*Error)
-	return ok && (e.Kind == KindAPI || e.Kind == KindCapacity) && !transientCode(e.Code) && e.Code != invalidCommand
 }
 
 // fault is a change that an answer finds fault with.

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
@@ -47,21 +48,21 @@ type Formats struct {
 }
 
 // Facts are what a firewall answered, each question for itself: one that is refused costs only the checks that need
-// its answer. They are a snapshot and are not changed after Device.Facts gave them; Verify judges them.
+// its answer. They are a snapshot and are not changed after ReadFacts gave them; Verify judges them.
 type Facts struct {
 	Firewall string // DeviceOptions.Name
 	VSys     string
 
 	insecure bool // its certificate was not verified
 	standsBy bool // a passive member of a pair that takes no tags; only ModeTag
-	info     fact[Info]
-	version  version
+	info     fact[xmlapi.Info]
+	version  xmlapi.Version
 
-	own    fact[*node] // the entry of the virtual system in the running configuration
-	shared fact[*node] // config/shared of the running configuration; nil: it is empty
+	own    fact[*xmlapi.Node] // the entry of the virtual system in the running configuration
+	shared fact[*xmlapi.Node] // config/shared of the running configuration; nil: it is empty
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
-	vsysPushed, barePushed fact[[]pushedPart]
-	template               fact[*node] // the config of its template; nil: none
+	vsysPushed, barePushed fact[[]xmlapi.Pushed]
+	template               fact[*xmlapi.Node] // the config of its template; nil: none
 
 	pending   fact[bool]      // somebody's edits are not committed
 	candidate []candidateFact // of our objects; only if pending
@@ -69,9 +70,9 @@ type Facts struct {
 	rights     rights
 	limits     fact[map[string]int] // of the platform, by PAN-OS's names, as max-registered-ip-address
 	registered fact[int]            // registered addresses, of all owners, in the virtual system; only ModeTag
-	members    fact[*node]          // of dynamic address groups; only ModeTag
-	list       fact[*node]          // our list as the firewall holds it; nil: it holds none
-	refreshes  fact[[]job]          // jobs that fetched lists, the latest first
+	members    fact[*xmlapi.Node]   // of dynamic address groups; only ModeTag
+	list       fact[*xmlapi.Node]   // our list as the firewall holds it; nil: it holds none
+	refreshes  fact[[]xmlapi.Job]   // jobs that fetched lists, the latest first
 }
 
 // fact is an answer, or why there is none.
@@ -86,33 +87,33 @@ func learn[T any](value T, err error) fact[T] { return fact[T]{value, err} }
 type candidateFact struct {
 	what               string // for a reader
 	batched            bool   // ModeGroup collects changes of it for its next commit
-	running, candidate *node
+	running, candidate *xmlapi.Node
 	err                error
 }
 
 // errNotAsked is a question that there was no reason to ask.
 var errNotAsked = errors.New("it was not asked")
 
-// Facts asks the firewall everything that Verify needs to know. It changes nothing: it makes about fifteen calls, more
+// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about fifteen calls, more
 // when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
 //
 // It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
 // ctx ends, what was not asked yet carries its error.
-func (d *Device) Facts(ctx context.Context, want Expectation) *Facts {
-	f := &Facts{Firewall: d.opts.Name, VSys: d.opts.VSys, insecure: d.opts.InsecureSkipVerify}
-	if err := d.identify(ctx); err != nil {
+func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
+	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), insecure: d.Insecure()}
+	if err := d.Identify(ctx); err != nil {
 		f.nothing(err)
 		return f
 	}
 	f.info = learn(d.Info(), nil)
-	_, f.version = d.past()
+	f.version = d.Version()
 	f.readRunning(ctx, d)
-	if k := Kind(f.own.err); k == KindUnreachable || k == KindTimeout || k == KindCanceled {
+	if k := xmlapi.Kind(f.own.err); k == xmlapi.KindUnreachable || k == xmlapi.KindTimeout || k == xmlapi.KindCanceled {
 		f.nothing(f.own.err) // it went away; every further question would wait for it
 		return f
 	}
 	if f.own.err == nil && f.own.value == nil {
-		f.nothing(d.fail("read the virtual system", &Error{Kind: KindUnsupported, Text: "there is no virtual system " + f.VSys + " on it"}))
+		f.nothing(d.Fail("read the virtual system", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "there is no virtual system " + f.VSys + " on it"}))
 		return f
 	}
 	f.readPushed(ctx, d)
@@ -150,10 +151,10 @@ func (f *Facts) policy() *policy {
 
 // pushed gives what Panorama pushed. Of the answer without a virtual system only what is shared counts: a firewall with
 // one gives all of it twice.
-func (f *Facts) pushed() []pushedPart {
+func (f *Facts) pushed() []xmlapi.Pushed {
 	parts := slices.Clone(f.vsysPushed.value)
 	for _, part := range f.barePushed.value {
-		if part.shared {
+		if part.Shared {
 			parts = append(parts, part)
 		}
 	}

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,8 +99,8 @@ func TestServerIs(t *testing.T) {
 }
 
 func TestParseLimitsAndCounts(t *testing.T) {
-	answer := func(text string) *node {
-		n, err := parseTree([]byte(text))
+	answer := func(text string) *xmlapi.Node {
+		n, err := xmlapi.Parse([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +139,7 @@ func TestVerifyLargePolicy(t *testing.T) {
 	}
 	text = strings.Replace(text, `<entry name="untrust"/>`, `<entry name="untrust"/>`+zones.String(), 1)
 	at, _ := ruleAt(t, text, "active-defense-sensor")
-	doc, err := parseTree([]byte(text[:at] + rules.String() + text[at:]))
+	doc, err := xmlapi.Parse([]byte(text[:at] + rules.String() + text[at:]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if doc, err := parseTree(text); err == nil {
+		if doc, err := xmlapi.Parse(text); err == nil {
 			verifyAnything(t, doc)
 		}
 	})
@@ -199,7 +200,7 @@ func FuzzVerifyDamaged(f *testing.F) {
 		f.Add(uint8(i), []byte{1, 0, 2, 1, 3, 2, 200, 3, 77, 4})
 	}
 	f.Fuzz(func(t *testing.T, file uint8, damage []byte) {
-		doc, err := parseTree(docs[int(file)%len(docs)])
+		doc, err := xmlapi.Parse(docs[int(file)%len(docs)])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,12 +214,12 @@ func FuzzVerifyDamaged(f *testing.F) {
 }
 
 // hurt changes the element with that number.
-func hurt(doc *node, number int, how byte) {
-	var all []*node
-	var walk func(n *node)
-	walk = func(n *node) {
+func hurt(doc *xmlapi.Node, number int, how byte) {
+	var all []*xmlapi.Node
+	var walk func(n *xmlapi.Node)
+	walk = func(n *xmlapi.Node) {
 		all = append(all, n)
-		for _, c := range n.children {
+		for _, c := range n.Children {
 			walk(c)
 		}
 	}
@@ -227,29 +228,29 @@ func hurt(doc *node, number int, how byte) {
 	other := all[(number*7+int(how))%len(all)]
 	switch how % 8 {
 	case 0:
-		n.children = nil
+		n.Children = nil
 	case 1:
-		n.children = append(n.children, n.children...)
+		n.Children = append(n.Children, n.Children...)
 	case 2:
-		n.text = other.text
+		n.Text = other.Text
 	case 3:
-		n.name = other.name
+		n.Name = other.Name
 	case 4:
-		n.attrs = nil
+		n.Attrs = nil
 	case 5:
-		n.text = strings.Repeat("(not ", int(how)) + n.text
+		n.Text = strings.Repeat("(not ", int(how)) + n.Text
 	case 6:
-		if len(n.children) > 0 {
-			n.children = n.children[1:]
+		if len(n.Children) > 0 {
+			n.Children = n.Children[1:]
 		}
 	default:
 		copied := *other // not other itself, which may hold n
-		copied.children = nil
-		n.children = append(n.children, &copied)
+		copied.Children = nil
+		n.Children = append(n.Children, &copied)
 	}
 }
 
-func verifyAnything(t *testing.T, doc *node) {
+func verifyAnything(t *testing.T, doc *xmlapi.Node) {
 	t.Helper()
 	d := readDevice(doc)
 	checks := Verify(d.facts, d.want)

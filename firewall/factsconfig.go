@@ -1,93 +1,42 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"context"
 	"strings"
 )
 
-// CallPolicy is the kind of the calls that read what Panorama pushed, and whether edits wait for a commit.
-const CallPolicy = "policy"
-
 // readRunning reads the running configuration of the virtual system and what is shared: as configuration, which
 // takes the right to it; else as an operational command, for which the least role suffices.
-func (f *Facts) readRunning(ctx context.Context, d *Device) {
-	f.own = learn(d.show(ctx, "read the virtual system", vsysPath(f.VSys)))
-	if Kind(f.own.err) != KindRole {
-		f.shared = learn(d.show(ctx, "read the shared configuration", "/config/shared"))
+func (f *Facts) readRunning(ctx context.Context, d *xmlapi.Device) {
+	f.own = learn(d.Show(ctx, "read the virtual system", xmlapi.VSysPath(f.VSys)))
+	if xmlapi.Kind(f.own.err) != xmlapi.KindRole {
+		f.shared = learn(d.Show(ctx, "read the shared configuration", xmlapi.SharedPath))
 		f.rights.config = learn(true, nil)
 		return
 	}
 	f.rights.config = learn(false, f.own.err)
-	f.own.value, f.shared.value, f.own.err = d.operationalConfig(ctx, "read the running configuration")
+	f.own.value, f.shared.value, f.own.err = d.RunningConfig(ctx, "read the running configuration")
 	f.shared.err = f.own.err
-}
-
-// operationalConfig reads the running configuration by an operational command, which takes no right to the configuration:
-// that of the virtual system, and what is shared. It is the whole of it, megabytes on some firewalls: whether the command
-// takes an xpath, sources disagree.
-func (d *Device) operationalConfig(ctx context.Context, what string) (own, shared *node, err error) {
-	result, err := d.opIn(ctx, CallConfig, what, "<show><config><running></running></config></show>", "")
-	if err != nil {
-		return nil, nil, err
-	}
-	config := result.child("config")
-	if config == nil {
-		return nil, nil, d.fail(what, &Error{Kind: KindMalformed, Text: "the answer holds no configuration"})
-	}
-	return config.child("devices").anyEntry().child("vsys").entry(d.opts.VSys), config.child("shared"), nil
-}
-
-func absentNode(err error) bool {
-	return Kind(err) == KindAPI && strings.Contains(strings.ToLower(err.Error()), "no such node")
 }
 
 // readPushed reads what Panorama pushed: as told of the virtual system, which holds what comes from its device group,
 // and as told without one, which holds what comes from Shared. The first names the virtual system twice, for a
 // firewall that misses it answers for vsys1 without a word.
-func (f *Facts) readPushed(ctx context.Context, d *Device) {
+func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
 	const what = "read the policy that Panorama pushed"
-	f.vsysPushed = learn(d.pushedPolicy(ctx, what, f.VSys))
-	f.barePushed = learn(d.pushedPolicy(ctx, what+" from Shared", ""))
-	f.template = learn(d.pushedTemplate(ctx))
-}
-
-func (d *Device) pushedPolicy(ctx context.Context, what, vsys string) ([]pushedPart, error) {
-	of := ""
-	if vsys != "" {
-		of = "<vsys>" + escape(vsys) + "</vsys>"
-	}
-	result, err := d.opIn(ctx, CallPolicy, what, "<show><config><pushed-shared-policy>"+of+"</pushed-shared-policy></config></show>", vsys)
-	if Kind(err) == KindAPI && strings.Contains(strings.ToLower(err.Error()), "no shared policy pushed") {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return pushedParts(result), nil
-}
-
-// pushedParts finds what was pushed in an answer. Measured are result/policy/panorama for a device group, beside it or
-// at result/shared what is shared, and a plain sentence where nothing was pushed.
-func pushedParts(result *node) []pushedPart {
-	var parts []pushedPart
-	for _, p := range []pushedPart{
-		{result.at("policy", "panorama"), false}, {result.child("panorama"), false},
-		{result.at("policy", "shared"), true}, {result.child("shared"), true},
-	} {
-		if p.node != nil {
-			parts = append(parts, p)
-		}
-	}
-	return parts
+	f.vsysPushed = learn(d.PushedPolicy(ctx, what, f.VSys))
+	f.barePushed = learn(d.PushedPolicy(ctx, what+" from Shared", ""))
+	f.template = learn(pushedTemplate(ctx, d))
 }
 
 // pushedTemplate gives the configuration that a template of Panorama pushed, which may hold zones, server profiles and
 // certificates; nil: none. No source shows what a firewall without one answers, so every refusal that is not about
 // rights is taken for that.
-func (d *Device) pushedTemplate(ctx context.Context) (*node, error) {
-	result, err := d.opIn(ctx, CallPolicy, "read the template that Panorama pushed",
+func pushedTemplate(ctx context.Context, d *xmlapi.Device) (*xmlapi.Node, error) {
+	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "read the template that Panorama pushed",
 		"<show><config><pushed-template></pushed-template></config></show>", "")
-	if Kind(err) == KindAPI {
+	if xmlapi.Kind(err) == xmlapi.KindAPI {
 		return nil, nil
 	}
 	if err != nil {
@@ -98,14 +47,14 @@ func (d *Device) pushedTemplate(ctx context.Context) (*node, error) {
 
 // templateRoot finds the element config, below which everything stands as in the firewall's own configuration. How
 // deep it lies differs between versions.
-func templateRoot(n *node, depth int) *node {
+func templateRoot(n *xmlapi.Node, depth int) *xmlapi.Node {
 	if n == nil || depth > 4 {
 		return nil
 	}
-	if n.name == "config" {
+	if n.Name == "config" {
 		return n
 	}
-	for _, c := range n.children {
+	for _, c := range n.Children {
 		if found := templateRoot(c, depth+1); found != nil {
 			return found
 		}
@@ -114,14 +63,14 @@ func templateRoot(n *node, depth int) *node {
 }
 
 // readCandidate asks whether edits wait for a commit, and if so reads our own objects as they were edited.
-func (f *Facts) readCandidate(ctx context.Context, d *Device, want Expectation) {
-	result, err := d.opIn(ctx, CallPolicy, "ask for changes that are not committed", "<check><pending-changes></pending-changes></check>", "")
-	f.pending = learn(result != nil && strings.EqualFold(strings.TrimSpace(strings.Join(result.texts(), " ")), "yes"), err)
+func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expectation) {
+	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "ask for changes that are not committed", "<check><pending-changes></pending-changes></check>", "")
+	f.pending = learn(result != nil && strings.EqualFold(strings.TrimSpace(strings.Join(result.Texts(), " ")), "yes"), err)
 	if !f.pending.value || f.policyError() != nil {
 		return
 	}
 	for _, o := range f.policy().ownObjects(want) {
-		o.candidate, o.err = d.get(ctx, "read the candidate configuration of "+o.what, o.xpath)
+		o.candidate, o.err = d.Get(ctx, "read the candidate configuration of "+o.what, o.xpath)
 		f.candidate = append(f.candidate, o.candidateFact)
 	}
 }
@@ -148,10 +97,10 @@ func (p *policy) ownObjects(want Expectation) []ownObject {
 					continue
 				}
 				seen[name] = true
-				running := sc.node.at(path...).entry(name)
+				running := sc.node.At(path...).Entry(name)
 				fact := candidateFact{what: what + " " + quoteAll([]string{name}), running: running,
 					batched: want.Mode == ModeGroup && name == n.Group && path[0] == "address-group"}
-				out = append(out, ownObject{fact, sc.path + "/" + strings.Join(path, "/") + "/entry" + byName(name)})
+				out = append(out, ownObject{fact, sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)})
 			}
 		}
 	}

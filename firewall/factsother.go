@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
@@ -26,31 +27,26 @@ type rights struct {
 	superuser fact[bool]
 }
 
-// emptyMessage registers nothing.
-const emptyMessage = "<uid-message><version>1.0</version><type>update</type><payload><register></register></payload></uid-message>"
-
 // readRights tries the rights that a mode needs. That of committing is not among them: nothing but a commit would
 // tell, and it could publish what others are editing.
-func (f *Facts) readRights(ctx context.Context, d *Device, want Expectation) {
+func (f *Facts) readRights(ctx context.Context, d *xmlapi.Device, want Expectation) {
 	f.rights.op = learn(true, nil) // identify used it
 	if f.rights.config.err == nil && !f.rights.config.value {
 		f.rights.config.err = errNotAsked
 	}
 	f.rights.userID.err = errNotAsked
 	if want.Mode == ModeTag {
-		_, err := d.call(ctx, CallRights, "try the right to send User-ID messages", func() ([]byte, error) {
-			return d.api.Uid(emptyMessage, d.opts.VSys, nil, nil)
-		})
-		f.rights.userID, f.standsBy = granted(err), Kind(err) == KindPassive
+		err := d.TryUserID(ctx, CallRights, "try the right to send User-ID messages")
+		f.rights.userID, f.standsBy = granted(err), xmlapi.Kind(err) == xmlapi.KindPassive
 	}
 	// "show config effective-running" needs a superuser; the element is one that every configuration has little of.
-	_, err := d.opIn(ctx, CallRights, "try a superuser's right",
+	_, err := d.OpIn(ctx, CallRights, "try a superuser's right",
 		"<show><config><effective-running><xpath>mgt-config/password-complexity</xpath></effective-running></config></show>", "")
 	switch f.rights.superuser = granted(err); {
-	case err != nil && Kind(err) == KindAPI && !absentNode(err):
+	case err != nil && xmlapi.Kind(err) == xmlapi.KindAPI && !xmlapi.NoSuchNode(err):
 		// Refused, but not over rights: older versions do not know the command.
 		f.rights.superuser = learn(false, err)
-	case Kind(err) == KindRole:
+	case xmlapi.Kind(err) == xmlapi.KindRole:
 		f.rights.superuser.err = nil
 	}
 }
@@ -58,29 +54,29 @@ func (f *Facts) readRights(ctx context.Context, d *Device, want Expectation) {
 // granted tells from the error of a call whether the role allows it: whatever a firewall says of the call itself, it
 // would not have looked at it without the right.
 func granted(err error) fact[bool] {
-	switch Kind(err) {
-	case "", KindAPI, KindBusy, KindPassive:
+	switch xmlapi.Kind(err) {
+	case "", xmlapi.KindAPI, xmlapi.KindBusy, xmlapi.KindPassive:
 		return learn(true, nil)
 	}
 	return learn(false, err)
 }
 
 // readCapacity asks how much the firewall holds, and how much it can.
-func (f *Facts) readCapacity(ctx context.Context, d *Device, want Expectation) {
-	result, err := d.opIn(ctx, CallCapacity, "ask for the limits of the platform",
+func (f *Facts) readCapacity(ctx context.Context, d *xmlapi.Device, want Expectation) {
+	result, err := d.OpIn(ctx, CallCapacity, "ask for the limits of the platform",
 		"<show><system><state><filter>cfg.general.max*</filter></state></system></show>", "")
 	f.limits = learn(parseLimits(result), err)
 	f.registered.err, f.members.err = errNotAsked, errNotAsked
 	if want.Mode != ModeTag {
 		return
 	}
-	result, err = d.op(ctx, CallCapacity, "count the registered addresses",
+	result, err = d.Op(ctx, CallCapacity, "count the registered addresses",
 		"<show><object><registered-ip><all><option>count</option></all></registered-ip></object></show>")
 	f.registered = learn(0, err)
 	if err == nil {
 		f.registered = learn(parseCount(result))
 	}
-	f.members = learn(d.op(ctx, CallGroup, "read the members of dynamic address groups",
+	f.members = learn(d.Op(ctx, CallGroup, "read the members of dynamic address groups",
 		"<show><object><dynamic-address-group><all></all></dynamic-address-group></object></show>"))
 }
 
@@ -88,9 +84,9 @@ const limitPrefix = "cfg.general."
 
 // parseLimits reads lines such as "cfg.general.max-address: 0x2710"; numbers are decimal or hexadecimal. The names
 // and the forms are those that public scripts rely on, no vendor document lists them.
-func parseLimits(n *node) map[string]int {
+func parseLimits(n *xmlapi.Node) map[string]int {
 	limits := map[string]int{}
-	for _, line := range strings.Split(strings.Join(n.texts(), "\n"), "\n") {
+	for _, line := range strings.Split(strings.Join(n.Texts(), "\n"), "\n") {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), ":")
 		if !ok || !strings.HasPrefix(name, limitPrefix) {
 			continue
@@ -108,10 +104,10 @@ var errNoCount = errors.New("the answer holds no count")
 
 // parseCount reads how many addresses are registered. The command line prints "Total: 1000 registered addresses";
 // no source shows what the API answers, so the element count is taken too.
-func parseCount(n *node) (int, error) {
-	text := n.value("count")
+func parseCount(n *xmlapi.Node) (int, error) {
+	text := n.Value("count")
 	if text == "" {
-		if m := countPattern.FindStringSubmatch(strings.Join(n.texts(), " ")); m != nil {
+		if m := countPattern.FindStringSubmatch(strings.Join(n.Texts(), " ")); m != nil {
 			text = m[1]
 		}
 	}
@@ -123,7 +119,7 @@ func parseCount(n *node) (int, error) {
 }
 
 // readList asks what the firewall holds of our list, and how its last fetches went.
-func (f *Facts) readList(ctx context.Context, d *Device, want Expectation) {
+func (f *Facts) readList(ctx context.Context, d *xmlapi.Device, want Expectation) {
 	f.list.err, f.refreshes.err = errNotAsked, errNotAsked
 	if want.ListURL == "" || f.policyError() != nil {
 		return
@@ -132,15 +128,15 @@ func (f *Facts) readList(ctx context.Context, d *Device, want Expectation) {
 	if len(lists) == 0 {
 		return
 	}
-	f.list = learn(d.showList(ctx, lists[0].attr("name")))
-	all, err := d.jobs(ctx)
+	f.list = learn(ShowList(ctx, d, lists[0].Attr("name")))
+	all, err := d.Jobs(ctx)
 	f.refreshes = learn(finishedRefreshes(all), err)
 }
 
 // finishedRefreshes gives the jobs that fetched lists, the latest first: EDLRefresh when told to, EDLFetch after a commit
 // and by the clock (of the second no record was seen).
-func finishedRefreshes(all []job) []job {
-	out := slices.DeleteFunc(slices.Clone(all), func(j job) bool { return !strings.HasPrefix(strings.ToLower(j.kind), "edl") || !j.done })
-	slices.SortFunc(out, func(a, b job) int { return cmp.Compare(b.id, a.id) })
+func finishedRefreshes(all []xmlapi.Job) []xmlapi.Job {
+	out := slices.DeleteFunc(slices.Clone(all), func(j xmlapi.Job) bool { return !strings.HasPrefix(strings.ToLower(j.Kind), "edl") || !j.Done })
+	slices.SortFunc(out, func(a, b xmlapi.Job) int { return cmp.Compare(b.ID, a.ID) })
 	return out
 }

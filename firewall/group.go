@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
@@ -33,13 +34,13 @@ type GroupOptions struct {
 //
 // Its methods may be called from any goroutine; passes wait for one another.
 type Group struct {
-	devices []*Device // one, or both members of a pair
+	devices []*xmlapi.Device // one, or both members of a pair
 	opts    GroupOptions
 
-	mu        sync.Mutex // held during a pass; guards what follows
-	stale     bool       // what is below is in doubt: the next pass reads first
-	device    *Device    // that takes changes
-	admin     string     // as whom we act; "": not known yet
+	mu        sync.Mutex     // held during a pass; guards what follows
+	stale     bool           // what is below is in doubt: the next pass reads first
+	device    *xmlapi.Device // that takes changes
+	admin     string         // as whom we act; "": not known yet
 	candidate groupState
 	running   map[netip.Prefix]bool // blocked by the running configuration
 	clean     bool                  // the running configuration holds what the candidate holds
@@ -49,11 +50,11 @@ type Group struct {
 
 // NewGroup checks the options. It makes no call. Of a pair, both members are given, in any order; the one that is active
 // is written to.
-func NewGroup(opts GroupOptions, devices ...*Device) (*Group, error) {
+func NewGroup(opts GroupOptions, devices ...*xmlapi.Device) (*Group, error) {
 	if len(devices) == 0 {
 		return nil, errors.New("an address group needs a firewall")
 	}
-	fail := func(err error) (*Group, error) { return nil, fmt.Errorf("firewall %q: %w", devices[0].opts.Name, err) }
+	fail := func(err error) (*Group, error) { return nil, fmt.Errorf("firewall %q: %w", devices[0].Name(), err) }
 	if err := checkTag(opts.Names.Tag); err != nil {
 		return fail(err)
 	}
@@ -63,13 +64,13 @@ func NewGroup(opts GroupOptions, devices ...*Device) (*Group, error) {
 	if err := checkRemoval(&opts.MaxRemovalPercent); err != nil {
 		return fail(err)
 	}
-	opts.MaxMembers = cmp.Or(opts.MaxMembers, maxMembers)
+	opts.MaxMembers = cmp.Or(opts.MaxMembers, MaxGroupMembers)
 	opts.CommitInterval = cmp.Or(opts.CommitInterval, defaultCommitInterval)
 	if opts.MaxMembers < 2 || opts.CommitInterval < 0 {
 		return fail(errors.New("address group: room for 2 members and a positive commit interval are needed"))
 	}
 	return &Group{devices: devices, opts: opts, stale: true, device: devices[0],
-		admin: cmp.Or(opts.Admin, devices[0].conn.opts.Username)}, nil
+		admin: cmp.Or(opts.Admin, devices[0].Username())}, nil
 }
 
 // Restore tells what was in force by an earlier run, so that the first pass can tell what is no longer.
@@ -78,7 +79,7 @@ func (g *Group) Restore(held map[netip.Prefix]time.Time) {
 	defer g.mu.Unlock()
 	g.running = make(map[netip.Prefix]bool, len(held))
 	for p := range held {
-		if p, ok := normal(p); ok {
+		if p, ok := Normalize(p); ok {
 			g.running[p] = true
 		}
 	}
@@ -107,12 +108,12 @@ func (g *Group) Reconcile(ctx context.Context, desired []Entry, full bool) (Repo
 // sent is how many requests were made so far.
 func (g *Group) sent() (n int64) {
 	for _, d := range g.devices {
-		n += d.transport.try.sent.Load()
+		n += d.Requests()
 	}
 	return n
 }
 
-func (g *Group) now() time.Time { return g.devices[0].opts.Now() }
+func (g *Group) now() time.Time { return g.devices[0].Now() }
 
 // due is how long the next commit has to wait.
 func (g *Group) due() time.Duration {
@@ -160,17 +161,17 @@ func (p *groupPass) run(desired []Entry, full bool) error {
 func (p *groupPass) read() error {
 	g := p.g
 	// The one that was active last goes first.
-	order := append([]*Device{g.device}, slices.DeleteFunc(slices.Clone(g.devices), func(d *Device) bool { return d == g.device })...)
-	device, err := activeOf(p.ctx, order)
+	order := append([]*xmlapi.Device{g.device}, slices.DeleteFunc(slices.Clone(g.devices), func(d *xmlapi.Device) bool { return d == g.device })...)
+	device, err := xmlapi.Active(p.ctx, order...)
 	if err != nil {
 		return err
 	}
 	g.device = device
-	if g.candidate, err = p.state(device.get, "candidate"); err != nil {
+	if g.candidate, err = p.state(device.Get, "candidate"); err != nil {
 		return err
 	}
 	if g.candidate.dynamic {
-		return device.fail("read the address group", &Error{Kind: KindUnsupported, Text: "the address group " + g.opts.Names.Group +
+		return device.Fail("read the address group", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "the address group " + g.opts.Names.Group +
 			" is a dynamic one; remove it, or choose mode dynamic-tag"})
 	}
 	if err := p.vsysExists(); err != nil {
@@ -195,10 +196,10 @@ func (p *groupPass) vsysExists() error {
 		return nil
 	}
 	const what = "read the virtual system"
-	vsys := g.device.opts.VSys
-	at, err := g.device.get(p.ctx, what, vsysPath(vsys))
+	vsys := g.device.VSys()
+	at, err := g.device.Get(p.ctx, what, xmlapi.VSysPath(vsys))
 	if err == nil && at == nil {
-		err = g.device.fail(what, &Error{Kind: KindUnsupported, Text: "there is no virtual system " + vsys + " on it"})
+		err = g.device.Fail(what, &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "there is no virtual system " + vsys + " on it"})
 	}
 	return err
 }
@@ -208,7 +209,7 @@ func (p *groupPass) vsysExists() error {
 func (p *groupPass) readRunning() (came, went []netip.Prefix, err error) {
 	g := p.g
 	n := g.opts.Names
-	running, err := p.state(g.device.show, "running")
+	running, err := p.state(g.device.Show, "running")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -226,15 +227,15 @@ func without(a, b map[netip.Prefix]bool) (out []netip.Prefix) {
 			out = append(out, prefix)
 		}
 	}
-	slices.SortFunc(out, comparePrefixes)
+	slices.SortFunc(out, ComparePrefixes)
 	return out
 }
 
 // state reads one configuration.
-func (p *groupPass) state(read func(ctx context.Context, what, xpath string) (*node, error), which string) (groupState, error) {
+func (p *groupPass) state(read func(ctx context.Context, what, xpath string) (*xmlapi.Node, error), which string) (groupState, error) {
 	n := p.g.opts.Names
-	v := vsysPath(p.g.device.opts.VSys)
-	var parts [3]*node
+	v := xmlapi.VSysPath(p.g.device.VSys())
+	var parts [3]*xmlapi.Node
 	for i, list := range []string{"tag", "address", "address-group"} {
 		at, err := read(p.ctx, "read the "+which+" configuration ("+list+")", v+"/"+list)
 		if err != nil {
@@ -252,8 +253,8 @@ func (p *groupPass) edit(plan groupPlan) error {
 		return nil
 	}
 	g.clean = false
-	change, clearing := plan.edits(g.opts.Names, g.device.opts.VSys, g.candidate)
-	if err := g.device.write(p.ctx, "write the address group", change); err != nil {
+	change, clearing := plan.edits(g.opts.Names, g.device.VSys(), g.candidate)
+	if err := g.device.Edit(p.ctx, "write the address group", change); err != nil {
 		return err
 	}
 	g.candidate.tag, g.candidate.exists = true, true
@@ -266,24 +267,24 @@ func (p *groupPass) edit(plan groupPlan) error {
 
 // clear deletes address objects that the group no longer holds. What somebody else uses cannot be deleted, and must not
 // keep the others.
-func (p *groupPass) clear(edits []edit, names []string) error {
+func (p *groupPass) clear(edits []xmlapi.Edit, names []string) error {
 	g := p.g
-	err := g.device.write(p.ctx, "delete address objects", edits)
+	err := g.device.Edit(p.ctx, "delete address objects", edits)
 	if err == nil {
 		for _, name := range names {
 			delete(g.candidate.objects, name)
 		}
 		return nil
 	}
-	if Kind(err) != KindAPI {
+	if xmlapi.Kind(err) != xmlapi.KindAPI {
 		return err
 	}
 	for i, name := range names {
-		err := g.device.write(p.ctx, "delete address object "+name, edits[i:i+1])
+		err := g.device.Edit(p.ctx, "delete address object "+name, edits[i:i+1])
 		switch {
 		case err == nil:
 			delete(g.candidate.objects, name)
-		case Kind(err) == KindAPI:
+		case xmlapi.Kind(err) == xmlapi.KindAPI:
 			p.report.Refused = append(p.report.Refused, Refused{g.candidate.objects[name], "its address object " + name + " cannot be deleted: " + reason(err)})
 		default:
 			return err
@@ -294,7 +295,7 @@ func (p *groupPass) clear(edits []edit, names []string) error {
 
 // reason is an error's text without the firewall and what was being done.
 func reason(err error) string {
-	var e *Error
+	var e *xmlapi.Error
 	if errors.As(err, &e) {
 		return e.Text
 	}
@@ -304,19 +305,19 @@ func reason(err error) string {
 // commit publishes our edits, and reads back what is in force.
 func (p *groupPass) commit() error {
 	g := p.g
-	if err := g.device.mayWrite(p.ctx); err != nil {
+	if err := g.device.MayWrite(p.ctx); err != nil {
 		return err // the pair has failed over since the last full pass
 	}
 	if g.admin == "" {
 		var err error
-		if g.admin, err = g.device.whoAmI(p.ctx, g.opts.Names); err != nil {
+		if g.admin, err = g.device.WhoAmI(p.ctx, g.opts.Names.AdminTag()); err != nil {
 			return err
 		}
 	}
 	last := g.tried
 	g.tried = g.now()
 	description := "Active Defense: " + count(len(g.candidate.blocked(g.opts.Names)), "blocked address", "blocked addresses")
-	done, err := g.device.commit(p.ctx, g.admin, description)
+	done, err := g.device.Commit(p.ctx, g.admin, description)
 	if err != nil {
 		return p.uncommitted(last, err)
 	}
@@ -330,7 +331,7 @@ func (p *groupPass) commit() error {
 	}
 	p.report.Unregistered = went
 	if !g.clean {
-		return g.device.fail("commit our changes", &Error{Kind: KindCommit, Text: "the firewall says it is done, and the running configuration differs from ours"})
+		return g.device.Fail("commit our changes", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "the firewall says it is done, and the running configuration differs from ours"})
 	}
 	return nil
 }
@@ -339,12 +340,12 @@ func (p *groupPass) commit() error {
 // taken back, so that they do not fail other administrators' commits too; what is merely locked is tried again soon.
 func (p *groupPass) uncommitted(last time.Time, err error) error {
 	g := p.g
-	switch Kind(err) {
-	case KindBusy, KindCanceled:
+	switch xmlapi.Kind(err) {
+	case xmlapi.KindBusy, xmlapi.KindCanceled:
 		g.tried = last
 		return err
-	case KindCommit:
-		if e := g.device.revert(p.ctx, g.admin); e != nil {
+	case xmlapi.KindCommit:
+		if e := g.device.Revert(p.ctx, g.admin); e != nil {
 			err = fmt.Errorf("%w; and then: %w", err, e)
 		}
 	}

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"fmt"
 	"maps"
@@ -9,11 +10,8 @@ import (
 	"strings"
 )
 
-// maxMembers is how many members we give a static address group: a bound of ours, for no source names that of the models.
-const maxMembers = 2500
-
-// nobody keeps the group from being empty, which PAN-OS refuses. It belongs to a documentation range.
-var nobody = netip.MustParsePrefix("192.0.2.255/32")
+// MaxGroupMembers is how many members we give a static address group: a bound of ours, for no source names that of the models.
+const MaxGroupMembers = 2500
 
 // groupState is what a configuration, candidate or running, holds of ours.
 type groupState struct {
@@ -26,20 +24,20 @@ type groupState struct {
 }
 
 // readGroup reads a state from the elements tag, address and address-group of a virtual system; nil: not there.
-func readGroup(n Names, tags, addresses, groups *node) groupState {
-	s := groupState{objects: map[string]netip.Prefix{}, foreign: map[string]bool{}, tag: tags.entry(n.Tag) != nil}
-	if g := groups.entry(n.Group); g != nil {
-		s.exists, s.dynamic = true, g.child("dynamic") != nil
-		s.members = g.child("static").members()
+func readGroup(n Names, tags, addresses, groups *xmlapi.Node) groupState {
+	s := groupState{objects: map[string]netip.Prefix{}, foreign: map[string]bool{}, tag: tags.Entry(n.Tag) != nil}
+	if g := groups.Entry(n.Group); g != nil {
+		s.exists, s.dynamic = true, g.Child("dynamic") != nil
+		s.members = g.Child("static").Members()
 	}
-	for _, e := range addresses.entries() {
-		name := e.attr("name")
+	for _, e := range addresses.Entries() {
+		name := e.Attr("name")
 		if !strings.HasPrefix(name, n.Group+"-") {
 			continue
 		}
-		p, ok := parseAddress(e.value("ip-netmask"))
+		p, ok := ParseAddress(e.Value("ip-netmask"))
 		switch {
-		case !ok || !slices.Contains(e.child("tag").members(), n.Tag):
+		case !ok || !slices.Contains(e.Child("tag").Members(), n.Tag):
 			s.foreign[name] = true
 		case name == n.Nobody || name == n.object(p):
 			s.objects[name] = p
@@ -177,7 +175,7 @@ func (plan *groupPlan) change(names, members map[string]bool, now groupState) {
 func quietLast(desired []Entry) []Entry {
 	latest := make(map[netip.Prefix]Entry, len(desired))
 	for _, e := range desired {
-		p, ok := normal(e.Prefix)
+		p, ok := Normalize(e.Prefix)
 		if !ok {
 			continue
 		}
@@ -191,7 +189,7 @@ func quietLast(desired []Entry) []Entry {
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b Entry) int {
-		return cmp.Or(compareEnds(b.Until, a.Until), b.Since.Compare(a.Since), comparePrefixes(a.Prefix, b.Prefix))
+		return cmp.Or(compareEnds(b.Until, a.Until), b.Since.Compare(a.Since), ComparePrefixes(a.Prefix, b.Prefix))
 	})
 	return out
 }
@@ -199,31 +197,31 @@ func quietLast(desired []Entry) []Entry {
 // edits gives the plan in two messages: the first blocks and releases; the second clears away objects, which fails
 // as long as somebody uses one of them, and then costs nothing else. Members come and go one by one, never the group as a
 // whole: another administrator may have edited it, and what is not ours in it must become no edit of ours.
-func (plan groupPlan) edits(n Names, vsys string, now groupState) (change, clear []edit) {
-	v := vsysPath(vsys)
+func (plan groupPlan) edits(n Names, vsys string, now groupState) (change, clear []xmlapi.Edit) {
+	v := xmlapi.VSysPath(vsys)
 	if !now.tag {
-		change = append(change, edit{actionSet, v + "/tag", entryOf(n.Tag, leaf("comments", "owned by Active Defense"))})
+		change = append(change, xmlapi.Set(v+"/tag", n.TagEntry()))
 	}
-	for part := range slices.Chunk(plan.create, maxEdits) {
-		list := element("address")
+	for part := range slices.Chunk(plan.create, xmlapi.MaxEdits) {
+		list := xmlapi.Element("address")
 		for _, o := range part {
-			list.children = append(list.children, entryOf(o.name, leaf("ip-netmask", address(o.prefix)), memberList("tag", n.Tag)))
+			list.Children = append(list.Children, n.addressEntry(o.name, o.prefix))
 		}
-		change = append(change, edit{actionSet, v, list})
+		change = append(change, xmlapi.Set(v, list))
 	}
 	group := v + "/address-group"
 	if len(plan.add) > 0 {
-		entry := entryOf(n.Group, memberList("static", plan.add...))
+		entry := xmlapi.NamedEntry(n.Group, xmlapi.MemberList("static", plan.add...))
 		if !now.exists {
-			entry.children = append(entry.children, memberList("tag", n.Tag))
+			entry.Children = append(entry.Children, xmlapi.MemberList("tag", n.Tag))
 		}
-		change = append(change, edit{actionSet, group, entry})
+		change = append(change, xmlapi.Set(group, entry))
 	}
 	for _, name := range plan.remove {
-		change = append(change, edit{actionDelete, group + "/entry" + byName(n.Group) + "/static/member[text()='" + name + "']", nil})
+		change = append(change, xmlapi.Delete(group+xmlapi.EntryNamed(n.Group)+"/static/member[text()='"+name+"']"))
 	}
 	for _, name := range plan.delete {
-		clear = append(clear, edit{actionDelete, v + "/address/entry" + byName(name), nil})
+		clear = append(clear, xmlapi.Delete(v+"/address"+xmlapi.EntryNamed(name)))
 	}
 	return change, clear
 }

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -163,7 +164,7 @@ func TestGroupPlanBrakesWithinTheGroup(t *testing.T) {
 }
 
 func TestGroupKeepsOffWhatIsForeign(t *testing.T) {
-	addresses, err := parseTree([]byte(`<address>
+	addresses, err := xmlapi.Parse([]byte(`<address>
 		<entry name="active-defense-203.0.113.1"><ip-netmask>203.0.113.1</ip-netmask></entry>
 		<entry name="active-defense-203.0.113.2"><ip-netmask>203.0.113.99</ip-netmask><tag><member>active-defense</member></tag></entry>
 		<entry name="active-defense-203.0.113.3"><ip-netmask>203.0.113.3/32</ip-netmask><tag><member>x</member><member>active-defense</member></tag></entry>

@@ -14,6 +14,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // listLab is a lab whose firewall fetches a list over TLS.
@@ -97,7 +98,7 @@ func TestListSaysWhenTheFirewallDoesNotHaveIt(t *testing.T) {
 	l.clock.move(time.Minute)
 	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
 	_, err := l.list.Reconcile(t.Context(), desired, false)
-	if firewall.Kind(err) != firewall.KindList {
+	if xmlapi.Kind(err) != firewall.KindList {
 		t.Fatalf("a list that cannot be fetched: %v", err)
 	}
 	l.fail(well)
@@ -145,7 +146,7 @@ func TestListGoesOnWithWhatWasNoted(t *testing.T) {
 	}
 	l.clock.move(time.Minute)
 	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), true)
-	if firewall.Kind(err) != firewall.KindList || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
+	if xmlapi.Kind(err) != firewall.KindList || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
 		t.Fatalf("stopped: %+v, %v", r, err)
 	}
 }
@@ -160,7 +161,7 @@ func TestListOfTheRightLengthAndTheWrongEntries(t *testing.T) {
 	l.clock.move(time.Minute)
 	desired := l.serve("192.0.2.1/32", "192.0.2.3/32")
 	r, err := l.list.Reconcile(t.Context(), desired, false)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 2 and still holds 1 released entry (2 valid, ") ||
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 2 and still holds 1 released entry (2 valid, ") ||
 		r.Standing != 2 || len(r.Registered)+len(r.Unregistered)+len(r.Gone) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -181,7 +182,7 @@ func TestListThatStillHoldsWhatWasReleased(t *testing.T) {
 	l.fail(unreachable)
 	l.clock.move(time.Minute)
 	_, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), ": it still holds 1 released entry (2 valid") {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), ": it still holds 1 released entry (2 valid") {
 		t.Fatal(err)
 	}
 }
@@ -228,7 +229,7 @@ func TestListThatLosesEntries(t *testing.T) {
 	for try := range 3 {
 		l.clock.move(time.Minute)
 		r, err := l.list.Reconcile(t.Context(), desired, try == 0)
-		if try == 0 && (err != nil || fmt.Sprint(r.Gone) != "[192.0.2.2/32]") || try > 0 && firewall.Kind(err) != firewall.KindList {
+		if try == 0 && (err != nil || fmt.Sprint(r.Gone) != "[192.0.2.2/32]") || try > 0 && xmlapi.Kind(err) != firewall.KindList {
 			t.Fatalf("try %d: %+v, %v", try, r, err)
 		}
 	}
@@ -245,7 +246,7 @@ func TestListWhoseJobFails(t *testing.T) {
 	l.fail(foreign)
 	l.clock.move(time.Minute)
 	r, err := l.list.Reconcile(t.Context(), desired, true)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "unknown authority") || r.Standing != 0 || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "unknown authority") || r.Standing != 0 || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 }
@@ -345,7 +346,7 @@ func TestListThatIsCut(t *testing.T) {
 	for _, overflow := range []panosim.ListOverflow{panosim.ListOverflowIgnored, panosim.ListOverflowSilent} {
 		l := newListLab(t, func(o *panosim.Options) { o.MaxListEntries, o.Dialect.ListOverflow = 2, overflow }, nil)
 		r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"), false)
-		if firewall.Kind(err) != firewall.KindList || fmt.Sprint(prefixes(r.Registered)) != "[192.0.2.1/32 192.0.2.2/32]" {
+		if xmlapi.Kind(err) != firewall.KindList || fmt.Sprint(prefixes(r.Registered)) != "[192.0.2.1/32 192.0.2.2/32]" {
 			t.Errorf("room for two of three: %+v, %v", r, err)
 		}
 	}
@@ -370,7 +371,7 @@ func TestListOfWhichOnlyAPartIsShown(t *testing.T) {
 	l.fail(http.StatusServiceUnavailable)
 	l.clock.move(time.Minute)
 	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"), false)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 4 (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 4 (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
 		t.Fatalf("one too few: %+v, %v", r, err)
 	}
 }
@@ -391,7 +392,7 @@ func TestListWithoutANumber(t *testing.T) {
 		})
 		l.clock.move(time.Minute)
 		r, err := l.list.Reconcile(t.Context(), desired, true)
-		if firewall.Kind(err) != firewall.KindMalformed || r.Standing != 2 || len(r.Gone)+len(r.Unregistered) > 0 {
+		if xmlapi.Kind(err) != xmlapi.KindMalformed || r.Standing != 2 || len(r.Gone)+len(r.Unregistered) > 0 {
 			t.Errorf("%q: %+v, %v", number, r, err)
 		}
 	}
@@ -404,7 +405,7 @@ func TestListWithoutANumber(t *testing.T) {
 
 func TestListIsFoundByItsURLOrName(t *testing.T) {
 	l := newListLab(t, nil, func(o *firewall.ListOptions) { o.URL = "" })
-	if _, err := l.list.Reconcile(t.Context(), nil, false); firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), tag+"-list") {
+	if _, err := l.list.Reconcile(t.Context(), nil, false); xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), tag+"-list") {
 		t.Errorf("without a URL, and under another name: %v", err)
 	}
 	l = newListLab(t, nil, func(o *firewall.ListOptions) { o.URL, o.Names.List = "", "their-name" })
@@ -444,7 +445,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 		t.Errorf("sessions %v stand, want those of the other sources, %v", got, stays)
 	}
 	for _, bad := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("fe80::1%eth0")} {
-		if err := l.device.ClearSessions(t.Context(), bad); firewall.Kind(err) != firewall.KindUnsupported {
+		if err := l.device.ClearSessions(t.Context(), bad); xmlapi.Kind(err) != xmlapi.KindUnsupported {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
@@ -52,7 +53,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			o := labOptions{
-				firewall.DeviceOptions{Name: "LAB-FW-01", URL: "https://192.0.2.1", APIKey: "swordfish"}, firewall.TagOptions{Tag: tag},
+				xmlapi.Options{Name: "LAB-FW-01", URL: "https://192.0.2.1", APIKey: "swordfish"}, firewall.TagOptions{Tag: tag},
 			}
 			test.change(&o)
 			device, _, err := o.open()
@@ -80,8 +81,8 @@ func TestTagsAreCountedInCharacters(t *testing.T) {
 
 func TestKindOfForeignErrors(t *testing.T) {
 	for _, err := range []error{nil, errors.New("x"), os.ErrNotExist} {
-		if firewall.Kind(err) != "" || firewall.Transient(err) {
-			t.Errorf("%v: kind %q, transient %v", err, firewall.Kind(err), firewall.Transient(err))
+		if xmlapi.Kind(err) != "" || xmlapi.Transient(err) {
+			t.Errorf("%v: kind %q, transient %v", err, xmlapi.Kind(err), xmlapi.Transient(err))
 		}
 	}
 }
@@ -110,7 +111,7 @@ func TestCertificates(t *testing.T) {
 	other := newLab(t, nil, nil)
 	l.opts.CA = other.sim.CA()
 	l.restart()
-	if _, err := l.fw.Reconcile(t.Context(), l.entries(0, 1), true); firewall.Kind(err) != firewall.KindTLS {
+	if _, err := l.fw.Reconcile(t.Context(), l.entries(0, 1), true); xmlapi.Kind(err) != xmlapi.KindTLS {
 		t.Errorf("the certificate of another authority: %v", err)
 	}
 	if n := len(l.sim.Stats().Calls); n != 0 {

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -26,6 +27,9 @@ type Registration struct {
 
 	unrenewed time.Time // when it would have ended if its last renewal had no effect; zero: it was made anew, or that is unknown
 }
+
+// TakesNetworks tells whether a version registers IPv4 networks, not only single addresses (PAN-OS 10.0 and later).
+func TakesNetworks(v xmlapi.Version) bool { return v.AtLeast(10, 0, 0) }
 
 // Limits bound a plan.
 type Limits struct {
@@ -80,7 +84,7 @@ func NewPlan(desired []Entry, actual map[netip.Prefix]Registration, l Limits) Pl
 	var plan Plan
 	want := newIndex(len(desired))
 	for i, e := range desired {
-		p, ok := normal(e.Prefix)
+		p, ok := Normalize(e.Prefix)
 		if !ok {
 			plan.Unsupported = append(plan.Unsupported, Unsupported{e.Prefix, "not an address or network"})
 			continue
@@ -104,7 +108,7 @@ func NewPlan(desired []Entry, actual map[netip.Prefix]Registration, l Limits) Pl
 	}
 	missing := make([]Entry, 0, len(desired)-stand)
 	for i, e := range desired {
-		p, ok := normal(e.Prefix)
+		p, ok := Normalize(e.Prefix)
 		if chosen, _ := want.get(p); !ok || standing[i] || chosen != i {
 			continue
 		}
@@ -160,17 +164,17 @@ func number(p netip.Prefix) uint64 {
 // arrange puts everything in order, and the brake on.
 func (plan *Plan) arrange(missing []Entry, actual map[netip.Prefix]Registration, l Limits) {
 	slices.SortFunc(missing, func(a, b Entry) int {
-		return cmp.Or(b.Since.Compare(a.Since), compareEnds(b.Until, a.Until), comparePrefixes(a.Prefix, b.Prefix))
+		return cmp.Or(b.Since.Compare(a.Since), compareEnds(b.Until, a.Until), ComparePrefixes(a.Prefix, b.Prefix))
 	})
 	plan.Register = make([]Change, 0, len(missing))
 	for _, e := range missing {
 		plan.Register = append(plan.Register, Change{e.Prefix, l.timeout(e.Until)})
 	}
 	slices.SortFunc(plan.Renew, func(a, b Change) int {
-		return cmp.Or(actual[a.Prefix].Until.Compare(actual[b.Prefix].Until), comparePrefixes(a.Prefix, b.Prefix))
+		return cmp.Or(actual[a.Prefix].Until.Compare(actual[b.Prefix].Until), ComparePrefixes(a.Prefix, b.Prefix))
 	})
-	slices.SortFunc(plan.Unregister, comparePrefixes)
-	slices.SortFunc(plan.Unsupported, func(a, b Unsupported) int { return comparePrefixes(a.Prefix, b.Prefix) })
+	slices.SortFunc(plan.Unregister, ComparePrefixes)
+	slices.SortFunc(plan.Unsupported, func(a, b Unsupported) int { return ComparePrefixes(a.Prefix, b.Prefix) })
 	if plan.Braked = braked(len(plan.Unregister), len(actual), l.MaxRemovalPercent); plan.Braked != nil {
 		plan.Unregister = nil
 	}
@@ -227,9 +231,4 @@ func compareEnds(a, b time.Time) int {
 		return -1
 	}
 	return a.Compare(b)
-}
-
-// comparePrefixes puts IPv4 before IPv6, then goes by address, then by length.
-func comparePrefixes(a, b netip.Prefix) int {
-	return cmp.Or(cmp.Compare(a.Addr().BitLen(), b.Addr().BitLen()), a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }

@@ -1,6 +1,9 @@
 package firewall
 
-import "strings"
+import (
+	"activedefense/firewall/xmlapi"
+	"strings"
+)
 
 // policy is what decides over the traffic of one virtual system: its rules in their order of evaluation, those of
 // Panorama included, and the objects that they name. Disabled rules, and rules that Panorama meant for other
@@ -14,7 +17,7 @@ type policy struct {
 
 // scope is one place in which objects stand.
 type scope struct {
-	node   *node // its children are address, address-group, log-settings and so on
+	node   *xmlapi.Node // its children are address, address-group, log-settings and so on
 	path   string
 	pushed bool // by Panorama; it cannot be edited on the firewall
 }
@@ -25,14 +28,14 @@ type scopes []scope
 
 // placed is an object with its place.
 type placed struct {
-	*node
+	*xmlapi.Node
 	scope scope
 }
 
 // find gives the object of that name; a nil node if there is none.
 func (s scopes) find(name string, path ...string) placed {
 	for _, sc := range s {
-		if n := sc.node.at(path...).entry(name); n != nil {
+		if n := sc.node.At(path...).Entry(name); n != nil {
 			return placed{n, sc}
 		}
 	}
@@ -44,8 +47,8 @@ func (s scopes) all(path ...string) []placed {
 	var out []placed
 	seen := map[string]bool{}
 	for _, sc := range s {
-		for _, n := range sc.node.at(path...).entries() {
-			if name := n.attr("name"); !seen[name] {
+		for _, n := range sc.node.At(path...).Entries() {
+			if name := n.Attr("name"); !seen[name] {
 				seen[name] = true
 				out = append(out, placed{n, sc})
 			}
@@ -57,53 +60,39 @@ func (s scopes) all(path ...string) []placed {
 // sources are the configurations that make up a policy; nil: there is none.
 type sources struct {
 	serial, vsys string
-	own          *node        // the entry of the virtual system, running
-	shared       *node        // config/shared, running
-	pushed       []pushedPart // by Panorama
-	template     *node        // the config that Panorama pushed by a template
+	own          *xmlapi.Node    // the entry of the virtual system, running
+	shared       *xmlapi.Node    // config/shared, running
+	pushed       []xmlapi.Pushed // by Panorama
+	template     *xmlapi.Node    // the config that Panorama pushed by a template
 }
 
-// pushedPart is what Panorama pushed from one place: objects, and below pre-rulebase and post-rulebase rules.
-type pushedPart struct {
-	node   *node
-	shared bool // from Shared, as far as its rules do not say otherwise
-}
-
-// isShared tells whether a rule of the part comes from Shared. Rules are marked with loc; the mark is believed.
-func (p pushedPart) isShared(rule *node) bool {
-	if loc := rule.attr("loc"); loc != "" {
+// isShared tells whether a rule of a part comes from Shared. Rules are marked with loc; the mark is believed.
+func isShared(p xmlapi.Pushed, rule *xmlapi.Node) bool {
+	if loc := rule.Attr("loc"); loc != "" {
 		return strings.EqualFold(loc, "shared")
 	}
-	return p.shared
+	return p.Shared
 }
 
 // newPolicy puts them together.
 func newPolicy(src sources) *policy {
-	templateOwn := src.template.at("devices").anyEntry().child("vsys").entry(src.vsys)
+	templateOwn := src.template.At("devices").FirstEntry().Child("vsys").Entry(src.vsys)
 	p := &policy{}
-	all := []scope{{src.own, vsysPath(src.vsys), false}, {src.shared, "/config/shared", false}}
+	all := []scope{{src.own, xmlapi.VSysPath(src.vsys), false}, {src.shared, xmlapi.SharedPath, false}}
 	for _, part := range src.pushed {
-		all = append(all, scope{part.node, "", true})
+		all = append(all, scope{part.Node, "", true})
 	}
-	all = append(all, scope{templateOwn, "", true}, scope{src.template.child("shared"), "", true})
+	all = append(all, scope{templateOwn, "", true}, scope{src.template.Child("shared"), "", true})
 	for _, sc := range all {
 		if sc.node != nil {
 			p.scopes = append(p.scopes, sc)
 		}
 	}
 	for _, zone := range p.scopes.all("zone") {
-		p.zones = append(p.zones, zone.attr("name"))
+		p.zones = append(p.zones, zone.Attr("name"))
 	}
 	p.add(src)
 	return p
-}
-
-// anyEntry gives the first entry, for lists of which there is one.
-func (n *node) anyEntry() *node {
-	if all := n.entries(); len(all) > 0 {
-		return all[0]
-	}
-	return nil
 }
 
 // add takes the rules in their order of evaluation.
@@ -111,14 +100,14 @@ func (p *policy) add(src sources) {
 	pre, post := []string{"pre-rulebase", "security", "rules"}, []string{"post-rulebase", "security", "rules"}
 	p.addPushed(src, layerSharedPre, true, pre)
 	p.addPushed(src, layerGroupPre, false, pre)
-	for _, n := range src.own.at("rulebase", "security", "rules").entries() {
+	for _, n := range src.own.At("rulebase", "security", "rules").Entries() {
 		p.addRule(readRule(n, layerLocal), src)
 	}
 	p.addPushed(src, layerGroupPost, false, post)
 	p.addPushed(src, layerSharedPost, true, post)
-	defaults := []*node{src.own.at("rulebase", "default-security-rules", "rules")}
+	defaults := []*xmlapi.Node{src.own.At("rulebase", "default-security-rules", "rules")}
 	for _, part := range src.pushed {
-		defaults = append(defaults, part.node.at("post-rulebase", "default-security-rules", "rules"))
+		defaults = append(defaults, part.Node.At("post-rulebase", "default-security-rules", "rules"))
 	}
 	p.rules = append(p.rules, defaultRules(defaults...)...)
 }
@@ -128,12 +117,12 @@ func (p *policy) add(src sources) {
 func (p *policy) addPushed(src sources, l layer, shared bool, path []string) {
 	seen := map[string]bool{}
 	for _, part := range src.pushed {
-		for _, n := range part.node.at(path...).entries() {
-			id := n.attr("uuid")
+		for _, n := range part.Node.At(path...).Entries() {
+			id := n.Attr("uuid")
 			if id == "" {
-				id = n.attr("loc") + "/" + n.attr("name")
+				id = n.Attr("loc") + "/" + n.Attr("name")
 			}
-			if part.isShared(n) == shared && !seen[id] {
+			if isShared(part, n) == shared && !seen[id] {
 				seen[id] = true
 				p.addRule(readRule(n, l), src)
 			}

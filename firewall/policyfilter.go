@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +24,7 @@ func parseTagFilter(text string) (tagFilter, error) {
 		err = fmt.Errorf("unexpected %q", p.token)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("filter %q: %w", tidy(text, nil), err)
+		return nil, fmt.Errorf("filter %q: %w", xmlapi.Tidy(text), err)
 	}
 	return f, nil
 }

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"net"
 	"net/netip"
 	"slices"
@@ -49,24 +50,24 @@ const defaultSyslogPort = "514"
 
 // syslogProfiles gives all of them. The format "Default", as the web interface shows it, is none.
 func (p *policy) syslogProfiles() []syslogProfile {
-	custom := func(n *node, kind string) string {
-		if text := n.value("format", kind); !strings.EqualFold(text, "default") {
+	custom := func(n *xmlapi.Node, kind string) string {
+		if text := n.Value("format", kind); !strings.EqualFold(text, "default") {
 			return text
 		}
 		return ""
 	}
 	var out []syslogProfile
 	for _, n := range p.scopes.all("log-settings", "syslog") {
-		s := syslogProfile{name: n.attr("name"), scope: n.scope, traffic: custom(n.node, logTraffic), threat: custom(n.node, logThreat)}
-		if n.at("format", "escaping", "escape-character") != nil {
-			s.escaped = n.value("format", "escaping", "escaped-characters")
+		s := syslogProfile{name: n.Attr("name"), scope: n.scope, traffic: custom(n.Node, logTraffic), threat: custom(n.Node, logThreat)}
+		if n.At("format", "escaping", "escape-character") != nil {
+			s.escaped = n.Value("format", "escaping", "escaped-characters")
 		}
-		for _, e := range n.child("server").entries() {
-			port := e.value("port")
+		for _, e := range n.Child("server").Entries() {
+			port := e.Value("port")
 			if port == "" {
 				port = defaultSyslogPort
 			}
-			s.servers = append(s.servers, syslogServer{e.value("server"), port})
+			s.servers = append(s.servers, syslogServer{e.Value("server"), port})
 		}
 		out = append(out, s)
 	}
@@ -130,9 +131,9 @@ type matchList struct {
 func (p *policy) logProfiles() []logProfile {
 	var out []logProfile
 	for _, n := range p.scopes.all("log-settings", "profiles") {
-		l := logProfile{name: n.attr("name"), scope: n.scope}
-		for _, m := range n.child("match-list").entries() {
-			l.lists = append(l.lists, matchList{m.attr("name"), m.value("log-type"), m.value("filter"), m.child("send-syslog").members()})
+		l := logProfile{name: n.Attr("name"), scope: n.scope}
+		for _, m := range n.Child("match-list").Entries() {
+			l.lists = append(l.lists, matchList{m.Attr("name"), m.Value("log-type"), m.Value("filter"), m.Child("send-syslog").Members()})
 		}
 		out = append(out, l)
 	}

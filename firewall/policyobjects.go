@@ -20,21 +20,21 @@ type blockSource struct {
 func (p *policy) blockSources(mode string, n Names, listURL string) []blockSource {
 	switch mode {
 	case ModeGroup:
-		if g := p.scopes.find(n.Group, "address-group"); g.child("static") != nil {
+		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil {
 			return []blockSource{{n.Group, "address group"}}
 		}
 		return nil
 	case ModeList:
 		var out []blockSource
 		for _, l := range p.lists(listURL) {
-			out = append(out, blockSource{l.attr("name"), "external dynamic list"})
+			out = append(out, blockSource{l.Attr("name"), "external dynamic list"})
 		}
 		return out
 	}
 	var out []blockSource
 	for _, g := range p.scopes.all("address-group") {
-		if f, err := parseTagFilter(g.value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
-			out = append(out, blockSource{g.attr("name"), "dynamic address group"})
+		if f, err := parseTagFilter(g.Value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
+			out = append(out, blockSource{g.Attr("name"), "dynamic address group"})
 		}
 	}
 	return out
@@ -44,7 +44,7 @@ func (p *policy) blockSources(mode string, n Names, listURL string) []blockSourc
 func (p *policy) lists(listURL string) []placed {
 	var out []placed
 	for _, l := range p.scopes.all("external-list") {
-		if at := l.value("type", "ip", "url"); at != "" && listURL != "" && sameListURL(at, listURL) {
+		if at := l.Value("type", "ip", "url"); at != "" && listURL != "" && SameListURL(at, listURL) {
 			out = append(out, l)
 		}
 	}
@@ -61,7 +61,7 @@ func (p *policy) holdsAt(members []string, wanted map[string]bool, depth int) bo
 		if wanted[m] {
 			return true
 		}
-		inner := p.scopes.find(m, "address-group").child("static").members()
+		inner := p.scopes.find(m, "address-group").Child("static").Members()
 		return depth < maxNesting && p.holdsAt(inner, wanted, depth+1)
 	})
 }
@@ -80,13 +80,13 @@ func (p *policy) publicAt(members []string, depth int) bool {
 		if depth > maxNesting {
 			return true
 		}
-		if g := p.scopes.find(m, "address-group"); g.child("static") != nil {
-			return p.publicAt(g.child("static").members(), depth+1)
+		if g := p.scopes.find(m, "address-group"); g.Child("static") != nil {
+			return p.publicAt(g.Child("static").Members(), depth+1)
 		}
 		text := m
-		if a := p.scopes.find(m, "address"); a.node != nil {
-			if text = a.value("ip-netmask"); text == "" {
-				text = a.value("ip-range")
+		if a := p.scopes.find(m, "address"); a.Node != nil {
+			if text = a.Value("ip-netmask"); text == "" {
+				text = a.Value("ip-range")
 			}
 		}
 		return !privateOnly(text)
@@ -101,7 +101,7 @@ func privateOnly(text string) bool {
 		b, errB := netip.ParseAddr(last)
 		return errA == nil && errB == nil && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Contains(a) && n.Contains(b) })
 	}
-	p, ok := parseAddress(first)
+	p, ok := ParseAddress(first)
 	return ok && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Bits() <= p.Bits() && n.Contains(p.Addr()) })
 }
 
@@ -119,22 +119,22 @@ func (p *policy) protects(r rule) bool {
 		return true
 	}
 	return slices.ContainsFunc(r.profileGroup, func(name string) bool {
-		return len(real(p.scopes.find(name, "profile-group").child("vulnerability").members())) > 0
+		return len(real(p.scopes.find(name, "profile-group").Child("vulnerability").Members())) > 0
 	})
 }
 
 // authorities gives the certificates that a certificate profile trusts, as DER. ok: there is such a profile.
 func (p *policy) authorities(profile string) (der [][]byte, ok bool) {
 	n := p.scopes.find(profile, "certificate-profile")
-	if n.node == nil {
+	if n.Node == nil {
 		return nil, false
 	}
-	names := n.child("CA").members()
-	for _, e := range n.child("CA").entries() {
-		names = append(names, e.attr("name"))
+	names := n.Child("CA").Members()
+	for _, e := range n.Child("CA").Entries() {
+		names = append(names, e.Attr("name"))
 	}
 	for _, name := range names {
-		der = append(der, decodePEM(p.scopes.find(name, "certificate").value("public-key"))...)
+		der = append(der, decodePEM(p.scopes.find(name, "certificate").Value("public-key"))...)
 	}
 	return der, true
 }

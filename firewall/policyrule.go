@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ type rule struct {
 	vulnerability    []string // vulnerability protection profiles named by the rule itself
 	profileGroup     []string // security profile groups
 
-	target *node // the firewalls that Panorama pushed it for; nil: all
+	target *xmlapi.Node // the firewalls that Panorama pushed it for; nil: all
 }
 
 // narrowing are the elements that restrict a rule to some of the traffic between its zones, besides its addresses.
@@ -69,21 +70,21 @@ var narrowing = []struct{ element, label string }{
 //
 // The element service cannot be absent in a committed rule, except in the default rules; log-end is on when absent
 // and log-start off.
-func readRule(n *node, l layer) rule {
+func readRule(n *xmlapi.Node, l layer) rule {
 	r := rule{
-		name: n.attr("name"), layer: l,
-		kind: n.value("rule-type"),
+		name: n.Attr("name"), layer: l,
+		kind: n.Value("rule-type"),
 		from: listed(n, "from"), to: listed(n, "to"),
 		source: listed(n, "source"), destination: listed(n, "destination"),
-		notSource: n.is("negate-source"), notDestination: n.is("negate-destination"),
-		action: n.value("action"), disabled: n.is("disabled"),
-		logStart: n.is("log-start"), logEnd: n.value("log-end") != "no", logProfile: n.value("log-setting"),
-		vulnerability: real(n.at("profile-setting", "profiles", "vulnerability").members()),
-		profileGroup:  real(n.at("profile-setting", "group").members()),
-		target:        n.child("target"),
+		notSource: n.Yes("negate-source"), notDestination: n.Yes("negate-destination"),
+		action: n.Value("action"), disabled: n.Yes("disabled"),
+		logStart: n.Yes("log-start"), logEnd: n.Value("log-end") != "no", logProfile: n.Value("log-setting"),
+		vulnerability: real(n.At("profile-setting", "profiles", "vulnerability").Members()),
+		profileGroup:  real(n.At("profile-setting", "group").Members()),
+		target:        n.Child("target"),
 	}
 	if l.pushed() {
-		r.group = n.attr("loc")
+		r.group = n.Attr("loc")
 	}
 	if r.kind == "" {
 		r.kind = kindUniversal
@@ -101,15 +102,15 @@ func readRule(n *node, l layer) rule {
 			r.narrow = append(r.narrow, f.label+" "+quoteAll(members))
 		}
 	}
-	if schedule := n.value("schedule"); schedule != "" {
+	if schedule := n.Value("schedule"); schedule != "" {
 		r.narrow = append(r.narrow, "schedule "+quoteAll([]string{schedule}))
 	}
 	return r
 }
 
 // listed gives the members below the element of that name; any if there are none.
-func listed(n *node, name string) []string {
-	members := n.child(name).members()
+func listed(n *xmlapi.Node, name string) []string {
+	members := n.Child(name).Members()
 	if len(members) == 0 {
 		return []string{anything}
 	}
@@ -125,7 +126,7 @@ func isAny(members []string) bool { return slices.Contains(members, anything) }
 
 // defaultRules gives the two rules that end every policy, with what the configuration overrides of them. As they
 // come, the one for traffic within a zone allows, the other denies, and neither logs.
-func defaultRules(overrides ...*node) []rule {
+func defaultRules(overrides ...*xmlapi.Node) []rule {
 	out := []rule{
 		{name: "intrazone-default", kind: kindIntrazone, action: actionAllow},
 		{name: "interzone-default", kind: kindInterzone, action: "deny"},
@@ -136,7 +137,7 @@ func defaultRules(overrides ...*node) []rule {
 		r.from, r.to = []string{anything}, []string{anything}
 		r.source, r.destination = []string{anything}, []string{anything}
 		for _, rules := range overrides {
-			if n := rules.entry(r.name); n != nil {
+			if n := rules.Entry(r.name); n != nil {
 				r.override(n)
 				break
 			}
@@ -145,13 +146,13 @@ func defaultRules(overrides ...*node) []rule {
 	return out
 }
 
-func (r *rule) override(n *node) {
-	if a := n.value("action"); a != "" {
+func (r *rule) override(n *xmlapi.Node) {
+	if a := n.Value("action"); a != "" {
 		r.action = a
 	}
-	r.logStart, r.logEnd, r.logProfile = n.is("log-start"), n.is("log-end"), n.value("log-setting")
-	r.vulnerability = real(n.at("profile-setting", "profiles", "vulnerability").members())
-	r.profileGroup = real(n.at("profile-setting", "group").members())
+	r.logStart, r.logEnd, r.logProfile = n.Yes("log-start"), n.Yes("log-end"), n.Value("log-setting")
+	r.vulnerability = real(n.At("profile-setting", "profiles", "vulnerability").Members())
+	r.profileGroup = real(n.At("profile-setting", "group").Members())
 }
 
 func (r rule) allows() bool { return r.action == actionAllow }
@@ -185,16 +186,16 @@ func (r rule) total() bool { return r.everySource() && len(r.narrow) == 0 }
 // targets tells whether a rule that Panorama pushed is meant for this virtual system of the firewall with that
 // serial number.
 func (r rule) targets(serial, vsys string) bool {
-	devices := r.target.child("devices")
-	if serial == "" || len(devices.entries()) == 0 {
+	devices := r.target.Child("devices")
+	if serial == "" || len(devices.Entries()) == 0 {
 		return true
 	}
-	device := devices.entry(serial)
+	device := devices.Entry(serial)
 	named := device != nil
-	if systems := device.child("vsys"); len(systems.entries()) > 0 {
-		named = systems.entry(vsys) != nil
+	if systems := device.Child("vsys"); len(systems.Entries()) > 0 {
+		named = systems.Entry(vsys) != nil
 	}
-	return named != r.target.is("negate")
+	return named != r.target.Yes("negate")
 }
 
 // String gives the name, and where the rule stands if it is not the firewall's own.
@@ -220,7 +221,7 @@ func quoteAll(names []string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(`"` + tidy(name, nil) + `"`)
+		b.WriteString(`"` + xmlapi.Tidy(name) + `"`)
 	}
 	if more := len(names) - len(shown); more > 0 {
 		b.WriteString(" and " + strconv.Itoa(more) + " more")

@@ -45,7 +45,7 @@ func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *pro
 
 func (l *provisionLab) plan() []firewall.Step {
 	l.t.Helper()
-	steps, err := l.device.Plan(l.t.Context(), l.want)
+	steps, err := firewall.Provision(l.t.Context(), l.device, l.want)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func (l *provisionLab) plan() []firewall.Step {
 
 func (l *provisionLab) apply(steps []firewall.Step, adopt bool) int {
 	l.t.Helper()
-	n, err := l.device.Apply(l.t.Context(), steps, adopt)
+	n, err := firewall.Take(l.t.Context(), l.device, steps, adopt)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func (l *provisionLab) apply(steps []firewall.Step, adopt bool) int {
 
 func (l *provisionLab) commit() {
 	l.t.Helper()
-	if _, err := l.device.CommitOurs(l.t.Context(), l.want, ""); err != nil {
+	if _, err := firewall.Commit(l.t.Context(), l.device, l.want, ""); err != nil {
 		l.t.Fatal(err)
 	}
 	l.sim.FetchLists()
@@ -74,7 +74,7 @@ func (l *provisionLab) fails() []string {
 	l.t.Helper()
 	l.want.Now = l.clock.Now()
 	var out []string
-	for _, c := range firewall.Verify(l.device.Facts(l.t.Context(), l.want), l.want) {
+	for _, c := range firewall.Verify(firewall.ReadFacts(l.t.Context(), l.device, l.want), l.want) {
 		if c.Result != firewall.ResultPass {
 			out = append(out, c.Check+" "+c.Result+": "+c.Detail)
 		}
@@ -220,7 +220,7 @@ func TestProvisionSaysWhatItCannotDo(t *testing.T) {
 	}
 	l.opts.VSys = "vsys9"
 	l.restart()
-	if _, err := l.device.Plan(t.Context(), l.want); err == nil || !strings.Contains(err.Error(), "vsys9") {
+	if _, err := firewall.Provision(t.Context(), l.device, l.want); err == nil || !strings.Contains(err.Error(), "vsys9") {
 		t.Errorf("an unknown virtual system: %v", err)
 	}
 }
@@ -258,7 +258,7 @@ func TestProvisionNamesUnknownZones(t *testing.T) {
 				`</entry></vsys></entry></devices></config>`
 		})
 		l.want.InternetZones = strings.Fields(zones)
-		steps, err := l.device.Plan(t.Context(), l.want)
+		steps, err := firewall.Provision(t.Context(), l.device, l.want)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"fmt"
 	"net"
 	"slices"
@@ -9,16 +10,16 @@ import (
 
 // Where objects are made that virtual systems share.
 const (
-	sharedLogs         = "/config/shared/log-settings/profiles"
-	sharedSyslog       = "/config/shared/log-settings/syslog"
-	sharedCertificates = "/config/shared/certificate"
-	sharedProfiles     = "/config/shared/certificate-profile"
+	sharedLogs         = xmlapi.SharedPath + "/log-settings/profiles"
+	sharedSyslog       = xmlapi.SharedPath + "/log-settings/syslog"
+	sharedCertificates = xmlapi.SharedPath + "/certificate"
+	sharedProfiles     = xmlapi.SharedPath + "/certificate-profile"
 )
 
 // planProvision gives the steps that are missing. It looks through the eyes of Verify, so that what the one finds
 // lacking is what the other makes.
 func planProvision(f *Facts, want Expectation) []Step {
-	p := &provisioner{verifier: newVerifier(f, want), vsys: vsysPath(f.VSys)}
+	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys)}
 	p.tag()
 	sources := p.source()
 	profile := p.forwarding(p.server())
@@ -44,15 +45,15 @@ type provisioner struct {
 	steps []Step
 }
 
-func (p *provisioner) step(action, object, name, detail string, foreign bool, edits ...edit) *Step {
+func (p *provisioner) step(action, object, name, detail string, foreign bool, edits ...xmlapi.Edit) *Step {
 	p.steps = append(p.steps, Step{
 		Firewall: p.f.Firewall, Action: action, Object: object + " " + quoteAll([]string{name}), Detail: detail, Foreign: foreign, edits: edits,
 	})
 	return &p.steps[len(p.steps)-1]
 }
 
-func (p *provisioner) create(object, name, detail, list string, entry *node) *Step {
-	return p.step(ActionCreate, object, name, detail, false, edit{actionSet, list, entry})
+func (p *provisioner) create(object, name, detail, list string, entry *xmlapi.Node) *Step {
+	return p.step(ActionCreate, object, name, detail, false, xmlapi.Set(list, entry))
 }
 
 // person is a step that we cannot take.
@@ -63,8 +64,8 @@ func (p *provisioner) person(object, detail string) {
 // tag makes the tag object, for its name and comment; registered addresses need none.
 func (p *provisioner) tag() {
 	n := p.want.Names
-	if p.want.Mode != ModeList && p.p.scopes.find(n.Tag, "tag").node == nil {
-		p.create("tag", n.Tag, "a comment that it is ours", p.vsys+"/tag", entryOf(n.Tag, leaf("comments", "owned by Active Defense")))
+	if p.want.Mode != ModeList && p.p.scopes.find(n.Tag, "tag").Node == nil {
+		p.create("tag", n.Tag, "a comment that it is ours", p.vsys+"/tag", n.TagEntry())
 	}
 }
 
@@ -89,24 +90,24 @@ func (p *provisioner) source() []string {
 func (p *provisioner) group() {
 	n := p.want.Names
 	existing := p.p.scopes.find(n.Group, "address-group")
-	if existing.node != nil && existing.scope.pushed {
+	if existing.Node != nil && existing.scope.pushed {
 		p.person("address group "+quoteAll([]string{n.Group}), "Panorama pushed another one of that name; rename or remove it there.")
 		return
 	}
-	entry, detail := entryOf(n.Group, element("dynamic", leaf("filter", "'"+n.Tag+"'"))), "dynamic, filter '"+n.Tag+"'"
-	var before []edit
+	entry, detail := xmlapi.NamedEntry(n.Group, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))), "dynamic, filter '"+n.Tag+"'"
+	var before []xmlapi.Edit
 	if p.want.Mode == ModeGroup {
-		entry, detail = entryOf(n.Group, memberList("static", n.Nobody), memberList("tag", n.Tag)), "static, with "+n.Nobody+" so that it is never empty"
-		if p.p.scopes.find(n.Nobody, "address").node == nil {
-			before = append(before, edit{actionSet, p.vsys + "/address", entryOf(n.Nobody, leaf("ip-netmask", address(nobody)), memberList("tag", n.Tag))})
+		entry, detail = xmlapi.NamedEntry(n.Group, xmlapi.MemberList("static", n.Nobody), xmlapi.MemberList("tag", n.Tag)), "static, with "+n.Nobody+" so that it is never empty"
+		if p.p.scopes.find(n.Nobody, "address").Node == nil {
+			before = append(before, xmlapi.Set(p.vsys+"/address", n.NobodyEntry()))
 		}
 	}
-	if existing.node == nil {
-		p.step(ActionCreate, "address group", n.Group, detail, false, append(before, edit{actionSet, p.vsys + "/address-group", entry})...)
+	if existing.Node == nil {
+		p.step(ActionCreate, "address group", n.Group, detail, false, append(before, xmlapi.Set(p.vsys+"/address-group", entry))...)
 		return
 	}
-	at := existing.scope.path + "/address-group/entry" + byName(n.Group)
-	p.step(ActionChange, "address group", n.Group, detail+"; it is another kind of group now", true, append(before, edit{actionEdit, at, entry})...)
+	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
+	p.step(ActionChange, "address group", n.Group, detail+"; it is another kind of group now", true, append(before, xmlapi.Replace(at, entry))...)
 }
 
 // list makes the external dynamic list with what it takes to trust us, and gives its name; "": none is wanted, or can be.
@@ -123,7 +124,7 @@ func (p *provisioner) list() string {
 	if len(lists) > 0 {
 		p.listAuthority(&trust, lists[0])
 		if len(trust.fails) == 0 {
-			return lists[0].attr("name")
+			return lists[0].Attr("name")
 		}
 	}
 	if !p.authority() {
@@ -131,17 +132,17 @@ func (p *provisioner) list() string {
 	}
 	if len(lists) == 0 {
 		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with the certificate profile "+n.CertProf, p.vsys+"/external-list",
-			entryOf(n.List, element("type", element("ip", leaf("url", url), leaf("certificate-profile", n.CertProf), element("recurring", element("five-minute"))))))
+			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute"))))))
 		return n.List
 	}
-	name := lists[0].attr("name")
-	at := lists[0].scope.path + "/external-list/entry" + byName(name) + "/type/ip/certificate-profile"
+	name := lists[0].Attr("name")
+	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
 	if lists[0].scope.pushed {
 		p.person("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "))
 		return name
 	}
 	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List,
-		edit{actionEdit, at, leaf("certificate-profile", n.CertProf)})
+		xmlapi.Replace(at, xmlapi.Leaf("certificate-profile", n.CertProf)))
 	return name
 }
 
@@ -159,17 +160,17 @@ func (p *provisioner) authority() bool {
 	}) {
 		return true
 	}
-	certificate := entryOf(n.CA, leaf("public-key", strings.TrimSpace(string(p.want.CA))), leaf("ca", "yes"), leaf("format", "pem"))
-	profile := entryOf(n.CertProf, element("CA", entryOf(n.CA)))
-	if old := p.p.scopes.find(n.CA, "certificate"); old.node == nil {
+	certificate := xmlapi.NamedEntry(n.CA, xmlapi.Leaf("public-key", strings.TrimSpace(string(p.want.CA))), xmlapi.Leaf("ca", "yes"), xmlapi.Leaf("format", "pem"))
+	profile := xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA)))
+	if old := p.p.scopes.find(n.CA, "certificate"); old.Node == nil {
 		p.create("certificate", n.CA, "our CA, which signs the certificate of the list", sharedCertificates, certificate)
 	} else {
-		p.step(ActionChange, "certificate", n.CA, "our present CA", false, edit{actionEdit, sharedCertificates + "/entry" + byName(n.CA), certificate})
+		p.step(ActionChange, "certificate", n.CA, "our present CA", false, xmlapi.Replace(sharedCertificates+xmlapi.EntryNamed(n.CA), certificate))
 	}
-	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); old.node == nil {
+	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); old.Node == nil {
 		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, profile)
 	} else {
-		p.step(ActionChange, "certificate profile", n.CertProf, "trusts "+n.CA+" too", false, edit{actionSet, sharedProfiles + "/entry" + byName(n.CertProf) + "/CA", entryOf(n.CA)})
+		p.step(ActionChange, "certificate profile", n.CertProf, "trusts "+n.CA+" too", false, xmlapi.Set(sharedProfiles+xmlapi.EntryNamed(n.CertProf)+"/CA", xmlapi.NamedEntry(n.CA)))
 	}
 	return true
 }
@@ -196,18 +197,18 @@ func (p *provisioner) server() []string {
 		host, port = strings.Trim(to, "[]"), defaultSyslogPort
 	}
 	// Every syslog server of firewalls takes UDP, TCP not every one; who has made sure changes it, and is not contradicted.
-	server := entryOf(n.Syslog, leaf("server", host), leaf("transport", "UDP"), leaf("port", port), leaf("format", "BSD"), leaf("facility", "LOG_USER"))
-	profile, detail := entryOf(n.Syslog, element("server", server)), "UDP to "+net.JoinHostPort(host, port)
+	server := xmlapi.NamedEntry(n.Syslog, xmlapi.Leaf("server", host), xmlapi.Leaf("transport", "UDP"), xmlapi.Leaf("port", port), xmlapi.Leaf("format", "BSD"), xmlapi.Leaf("facility", "LOG_USER"))
+	profile, detail := xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
 	if f := p.want.Formats; f.Traffic != "" && f.Threat != "" { // else the default format is read
-		profile.children = append(profile.children, element("format", leaf(logTraffic, f.Traffic), leaf(logThreat, f.Threat)))
+		profile.Children = append(profile.Children, xmlapi.Element("format", xmlapi.Leaf(logTraffic, f.Traffic), xmlapi.Leaf(logThreat, f.Threat)))
 		detail += ", with the custom format for traffic and threat logs"
 	}
-	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.node == nil {
+	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.Node == nil {
 		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
 	} else if old.scope.pushed {
 		p.person("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail)
 	} else {
-		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, edit{actionSet, old.scope.path + "/log-settings/syslog/entry" + byName(n.Syslog), element("server", server)})
+		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), xmlapi.Element("server", server)))
 	}
 	return []string{n.Syslog}
 }
@@ -224,10 +225,10 @@ func (p *provisioner) formats(s syslogProfile) {
 			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+strings.Join(r.fails, "; "))
 			continue
 		}
-		at := s.scope.path + "/log-settings/syslog/entry" + byName(s.name) + "/format"
-		change := edit{actionSet, at, leaf(kind.name, kind.want)}
+		at := s.scope.path + "/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
+		change := xmlapi.Set(at, xmlapi.Leaf(kind.name, kind.want))
 		if kind.want == "" {
-			change = edit{actionDelete, at + "/" + kind.name, nil} // absent, it is the default one
+			change = xmlapi.Delete(at + "/" + kind.name) // absent, it is the default one
 		}
 		p.step(ActionChange, object, s.name, strings.Join(r.fails, "; "), s.name != p.want.Names.Syslog, change)
 	}
@@ -260,7 +261,7 @@ func (p *provisioner) forwarding(servers []string) string {
 	}
 	if len(ours) == 0 {
 		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+servers[0], sharedLogs,
-			entryOf(n.Logs, element("match-list", allLogs(logTraffic, logTraffic, servers[0]), allLogs(logThreat, logThreat, servers[0]))))
+			xmlapi.NamedEntry(n.Logs, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, servers[0]), allLogs(logThreat, logThreat, servers[0]))))
 		return n.Logs
 	}
 	for _, l := range ours {
@@ -290,12 +291,12 @@ func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile
 		name = p.want.Names.Logs + "-" + kind
 	}
 	p.step(ActionChange, "log forwarding profile", l.name, detail, l.name != p.want.Names.Logs,
-		edit{actionSet, l.scope.path + "/log-settings/profiles/entry" + byName(l.name) + "/match-list", allLogs(name, kind, server)})
+		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(name, kind, server)))
 }
 
 // allLogs is a match list that sends everything of one type.
-func allLogs(name, kind, server string) *node {
-	return entryOf(name, leaf("log-type", kind), leaf("filter", "All Logs"), leaf("send-to-panorama", "no"), memberList("send-syslog", server))
+func allLogs(name, kind, server string) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Leaf("log-type", kind), xmlapi.Leaf("filter", "All Logs"), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
 }
 
 const rulesPath = "/rulebase/security/rules"

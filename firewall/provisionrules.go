@@ -1,23 +1,24 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"fmt"
 	"slices"
 	"strings"
 )
 
 func (p *provisioner) rulePath(name string) string {
-	return p.vsys + rulesPath + "/entry" + byName(name)
+	return p.vsys + rulesPath + xmlapi.EntryNamed(name)
 }
 
 // dropRule is a rule of ours, from the internet to anywhere.
-func (p *provisioner) dropRule(name, description string, sources []string, profile string) *node {
+func (p *provisioner) dropRule(name, description string, sources []string, profile string) *xmlapi.Node {
 	from := p.zones.zones
-	n := entryOf(name, memberList("from", from...), memberList("to", anything), memberList("source", sources...), memberList("destination", anything),
-		memberList("source-user", anything), memberList("category", anything), memberList("application", anything), memberList("service", anything),
-		leaf("action", "drop"), leaf("log-end", "yes"), leaf("description", description))
+	n := xmlapi.NamedEntry(name, xmlapi.MemberList("from", from...), xmlapi.MemberList("to", anything), xmlapi.MemberList("source", sources...), xmlapi.MemberList("destination", anything),
+		xmlapi.MemberList("source-user", anything), xmlapi.MemberList("category", anything), xmlapi.MemberList("application", anything), xmlapi.MemberList("service", anything),
+		xmlapi.Leaf("action", "drop"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("description", description))
 	if profile != "" {
-		n.children = append(n.children, leaf("log-setting", profile))
+		n.Children = append(n.Children, xmlapi.Leaf("log-setting", profile))
 	}
 	return n
 }
@@ -38,10 +39,10 @@ func (p *provisioner) dropBlocked(sources []string, profile string) {
 	missing := len(p.gaps(func(t traffic) bool { return p.block[t] >= 0 })) > 0
 	switch {
 	case missing && p.ourRule(n.Block):
-		p.step(ActionChange, "security rule", n.Block, detail, false, edit{actionEdit, p.rulePath(n.Block), entry}).to(p.rulePath(n.Block), moveTop)
+		p.step(ActionChange, "security rule", n.Block, detail, false, xmlapi.Replace(p.rulePath(n.Block), entry)).to(p.rulePath(n.Block), xmlapi.MoveTop)
 		return
 	case missing:
-		p.create("security rule", n.Block, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Block), moveTop)
+		p.create("security rule", n.Block, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Block), xmlapi.MoveTop)
 		return
 	}
 	var r report
@@ -61,7 +62,7 @@ func (p *provisioner) moveUp(why []string) {
 			p.person("security rule "+r.String(), "On Panorama: make it the first of the Pre Rules, and push: "+strings.Join(why, "; "))
 			continue
 		}
-		p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), moveTop)
+		p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
 	}
 }
 
@@ -79,7 +80,7 @@ func (p *provisioner) putLogs(rules []rule, profile string) {
 			p.person("security rule "+r.String(), "On Panorama: "+detail)
 		default:
 			p.step(ActionChange, "security rule", r.name, detail, r.name != p.want.Names.Block && r.name != p.want.Names.Sensor,
-				edit{actionSet, p.rulePath(r.name), leaf("log-setting", profile)}, edit{actionSet, p.rulePath(r.name), leaf("log-end", "yes")})
+				xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-setting", profile)), xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-end", "yes")))
 		}
 	}
 }
@@ -111,13 +112,13 @@ func (p *provisioner) sensorRule(profile string) {
 	switch {
 	case profile == "":
 	case missing && p.ourRule(n.Sensor):
-		p.step(ActionChange, "security rule", n.Sensor, detail, false, edit{actionEdit, p.rulePath(n.Sensor), entry}).to(p.rulePath(n.Sensor), moveBottom)
+		p.step(ActionChange, "security rule", n.Sensor, detail, false, xmlapi.Replace(p.rulePath(n.Sensor), entry)).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 	case missing:
-		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), moveBottom)
+		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 	default:
 		var r report
 		if p.allowsBelow(&r, deciding); len(r.fails) > 0 && p.ourRule(n.Sensor) {
-			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(r.fails, "; "), false).to(p.rulePath(n.Sensor), moveBottom)
+			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(r.fails, "; "), false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 		}
 	}
 }

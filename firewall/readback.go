@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"bytes"
 	"context"
 	"encoding/xml"
@@ -27,10 +28,8 @@ type page struct {
 }
 
 func pageRequest(tag string, start int) string {
-	var name strings.Builder
-	_ = xml.EscapeText(&name, []byte(tag)) // a strings.Builder does not fail
 	return fmt.Sprintf(`<show><object><registered-ip><tag><entry name="%s"></entry></tag>`+
-		`<limit>%d</limit><start-point>%d</start-point></registered-ip></object></show>`, name.String(), pageSize, start)
+		`<limit>%d</limit><start-point>%d</start-point></registered-ip></object></show>`, xmlapi.Escape(tag), pageSize, start)
 }
 
 // registeredEntry is one row. Elements and attributes that are not named here are passed over.
@@ -79,7 +78,7 @@ func (pg *page) add(e registeredEntry, tag string) {
 			continue
 		}
 		// A range that bears our tag is not from us, for we register none.
-		if p, ok := parseAddress(e.IP); ok {
+		if p, ok := ParseAddress(e.IP); ok {
 			pg.ours[p] = Registration{Persistent: e.Persistent != "0"}
 		}
 		return
@@ -95,18 +94,16 @@ func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]Registration, erro
 	start := 1
 	for range maxPages {
 		op := fmt.Sprintf("read registered addresses from %d", start)
-		body, err := f.device.call(ctx, CallRead, op, func() ([]byte, error) {
-			return f.device.api.Op(pageRequest(f.opts.Tag, start), f.device.opts.VSys, nil, nil)
-		})
+		body, err := f.device.OpRaw(ctx, CallRead, op, pageRequest(f.opts.Tag, start))
 		if err != nil {
 			return nil, err
 		}
 		pg, err := parsePage(body, f.opts.Tag)
 		switch {
 		case err != nil:
-			return nil, f.device.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error(), Err: err})
 		case pg.outfile:
-			return nil, f.device.fail(op, &Error{Kind: KindUnsupported,
+			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindUnsupported,
 				Text: "the firewall writes the list to a file of its own, as PAN-OS before 8.0 does, so that it cannot be read"})
 		}
 		for p, r := range pg.ours {
@@ -123,10 +120,10 @@ func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]Registration, erro
 			return all, nil
 		}
 		if !fresh {
-			return nil, f.device.fail(op, &Error{Kind: KindMalformed, Text: "the firewall gives the same page again, as if it knew no start-point"})
+			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: "the firewall gives the same page again, as if it knew no start-point"})
 		}
 		start += pg.rows
 	}
-	return nil, f.device.fail("read registered addresses",
-		&Error{Kind: KindMalformed, Text: fmt.Sprintf("the list does not end after %d pages", maxPages)})
+	return nil, f.device.Fail("read registered addresses",
+		&xmlapi.Error{Kind: xmlapi.KindMalformed, Text: fmt.Sprintf("the list does not end after %d pages", maxPages)})
 }

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
@@ -32,11 +33,11 @@ type TagOptions struct {
 // Tags keeps the registered addresses of a firewall level with a blacklist. Its methods may be called from any
 // goroutine; passes wait for one another.
 type Tags struct {
-	device *Device
+	device *xmlapi.Device
 	opts   TagOptions
 
 	mu       sync.Mutex // held during a pass; guards what follows
-	seen     history
+	seen     xmlapi.History
 	held     map[netip.Prefix]Registration // what the firewall holds as far as we know
 	saved    map[netip.Prefix]time.Time    // given to Restore, until the first read
 	stale    bool                          // held is in doubt: the next pass reads first
@@ -46,9 +47,9 @@ type Tags struct {
 }
 
 // NewTags checks the options. It makes no call.
-func NewTags(d *Device, opts TagOptions) (*Tags, error) {
+func NewTags(d *xmlapi.Device, opts TagOptions) (*Tags, error) {
 	if err := opts.complete(); err != nil {
-		return nil, fmt.Errorf("firewall %q: %w", d.opts.Name, err)
+		return nil, fmt.Errorf("firewall %q: %w", d.Name(), err)
 	}
 	return &Tags{
 		device: d, opts: opts, stale: true, batch: opts.BatchSize,
@@ -82,7 +83,7 @@ func (f *Tags) Restore(until map[netip.Prefix]time.Time) {
 		f.saved = make(map[netip.Prefix]time.Time, len(until))
 	}
 	for p, t := range until {
-		if p, ok := normal(p); ok {
+		if p, ok := Normalize(p); ok {
 			f.saved[p] = t
 		}
 	}
@@ -90,17 +91,17 @@ func (f *Tags) Restore(until map[netip.Prefix]time.Time) {
 
 // identify asks the firewall who it is, and forgets what no longer holds.
 func (f *Tags) identify(ctx context.Context) error {
-	if err := f.device.identify(ctx); err != nil {
+	if err := f.device.Identify(ctx); err != nil {
 		return err
 	}
-	now, _ := f.device.past()
-	if now.replaced != f.seen.replaced {
+	now := f.device.History()
+	if now.Replaced != f.seen.Replaced {
 		f.held, f.saved = map[netip.Prefix]Registration{}, nil
 	}
-	if now.updated != f.seen.updated {
+	if now.Updated != f.seen.Updated {
 		f.replaces = false
 	}
-	if now.rebooted != f.seen.rebooted {
+	if now.Rebooted != f.seen.Rebooted {
 		// No source says what becomes of running timeouts when a firewall starts anew; they may even be forgotten.
 		// So all of them are unknown now.
 		for p, r := range f.held {
@@ -151,23 +152,23 @@ func (f *Tags) Reconcile(ctx context.Context, desired []Entry, full bool) (Repor
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := &pass{f: f, ctx: ctx, began: time.Now()}
-	before := f.device.transport.try.sent.Load()
+	before := f.device.Requests()
 	err := p.run(desired, full || f.stale)
 	if err != nil {
 		f.stale = true
-		if p.wrote && Kind(err) == KindTimeout {
+		if p.wrote && xmlapi.Kind(err) == xmlapi.KindTimeout {
 			f.batch = min(max(f.batch/2, minBatch), f.opts.BatchSize)
 		}
 	} else if p.wrote {
 		f.batch = min(f.batch*2, f.opts.BatchSize)
 	}
 	p.report.Standing = len(f.held)
-	p.report.Calls = int(f.device.transport.try.sent.Load() - before)
+	p.report.Calls = int(f.device.Requests() - before)
 	p.report.Took = time.Since(p.began)
 	return p.report, err
 }
 
-func (f *Tags) now() time.Time { return f.device.opts.Now() }
+func (f *Tags) now() time.Time { return f.device.Now() }
 
 // pass is the state of one Reconcile.
 type pass struct {
@@ -225,9 +226,8 @@ func (p *pass) run(desired []Entry, full bool) error {
 // plan plans against memory.
 func (p *pass) plan(desired []Entry) Plan {
 	f := p.f
-	_, version := f.device.past()
 	plan := NewPlan(desired, f.held, Limits{
-		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: version.networks(),
+		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: TakesNetworks(f.device.Version()),
 	})
 	p.report.Unsupported, p.report.Braked = plan.Unsupported, plan.Braked
 	return plan
@@ -242,7 +242,7 @@ func (p *pass) prune() {
 			p.report.Gone = append(p.report.Gone, prefix)
 		}
 	}
-	slices.SortFunc(p.report.Gone, comparePrefixes)
+	slices.SortFunc(p.report.Gone, ComparePrefixes)
 }
 
 // learn takes over what was read. The firewall does not say when a registration ends; we know from having made it,
@@ -285,7 +285,7 @@ func (p *pass) learn(found map[netip.Prefix]Registration) {
 			p.report.Gone = append(p.report.Gone, prefix)
 		}
 	}
-	slices.SortFunc(p.report.Gone, comparePrefixes)
+	slices.SortFunc(p.report.Gone, ComparePrefixes)
 	f.held, f.saved = found, nil
 }
 

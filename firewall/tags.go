@@ -1,15 +1,24 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"bytes"
 	"context"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+)
+
+// Kinds of calls, as OnCall is told.
+const (
+	CallRead       = "registered-ip"
+	CallRegister   = "register"
+	CallUnregister = "unregister"
 )
 
 const (
@@ -23,18 +32,17 @@ const (
 // message builds one User-ID message that registers changes with tag, or with register false takes it from them. An
 // address carries persistent="1", so that it outlives a reboot, and the timeout in whole seconds.
 func message(register bool, tag string, changes []Change) string {
-	var escaped bytes.Buffer
-	_ = xml.EscapeText(&escaped, []byte(tag)) // a bytes.Buffer does not fail
+	escaped := xmlapi.Escape(tag)
 	section := "unregister"
 	if register {
 		section = "register"
 	}
 	var b strings.Builder
-	b.Grow(160 + len(changes)*(110+escaped.Len()))
+	b.Grow(160 + len(changes)*(110+len(escaped)))
 	b.WriteString("<uid-message><version>1.0</version><type>update</type><payload><" + section + ">")
 	for _, c := range changes {
 		b.WriteString(`<entry ip="`)
-		b.WriteString(address(c.Prefix))
+		b.WriteString(FormatAddress(c.Prefix))
 		if register {
 			b.WriteString(`" persistent="1"><tag><member timeout="`)
 			b.WriteString(strconv.FormatInt(seconds(c.Timeout), 10))
@@ -42,19 +50,11 @@ func message(register bool, tag string, changes []Change) string {
 		} else {
 			b.WriteString(`"><tag><member>`)
 		}
-		b.Write(escaped.Bytes())
+		b.WriteString(escaped)
 		b.WriteString("</member></tag></entry>")
 	}
 	b.WriteString("</" + section + "></payload></uid-message>")
 	return b.String()
-}
-
-// address writes a single address without its length, which every version takes.
-func address(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 // seconds rounds up, so that the firewall does not let go before the wanted time.
@@ -87,8 +87,7 @@ func parseEntries(body []byte) (all []named, ok bool, err error) {
 		case xml.StartElement:
 			switch {
 			case t.Name.Local == "response" && !inside:
-				status, _ := rootAttrs(t.Attr)
-				ok = status == "success"
+				ok = slices.ContainsFunc(t.Attr, func(a xml.Attr) bool { return a.Name.Local == "status" && a.Value == "success" })
 			case t.Name.Local == "uid-response":
 				inside = true
 			case t.Name.Local == "entry" && inside:
@@ -109,39 +108,12 @@ func parseEntry(attrs []xml.Attr) (n named, found bool) {
 	for _, a := range attrs {
 		switch a.Name.Local {
 		case "ip":
-			n.prefix, found = parseAddress(a.Value)
+			n.prefix, found = ParseAddress(a.Value)
 		case "message":
 			n.text = strings.TrimSpace(a.Value)
 		}
 	}
 	return n, found
-}
-
-// parseAddress reads an address or network as PAN-OS writes it, in its normal form. Ranges are none.
-func parseAddress(text string) (netip.Prefix, bool) {
-	text = strings.TrimSpace(text)
-	if a, err := netip.ParseAddr(text); err == nil {
-		return normal(netip.PrefixFrom(a.WithZone(""), a.BitLen()))
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	return normal(p)
-}
-
-// normal gives p without host bits, and an IPv4 address in IPv6 form as IPv4. False: p is none.
-func normal(p netip.Prefix) (netip.Prefix, bool) {
-	if !p.IsValid() {
-		return p, false
-	}
-	if a := p.Addr(); a.Is4In6() {
-		if p.Bits() < 96 {
-			return p, false
-		}
-		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), true
 }
 
 // harmless tells whether text says that what was asked for is so already.
@@ -162,18 +134,16 @@ func (f *Tags) send(ctx context.Context, register bool, changes []Change) (entri
 	}
 	op := kind + " " + count(len(changes), "address", "addresses")
 	cmd := message(register, f.opts.Tag, changes)
-	body, err := f.device.call(ctx, kind, op, func() ([]byte, error) {
-		return f.device.api.Uid(cmd, f.device.opts.VSys, nil, nil)
-	})
+	body, err := f.device.UserID(ctx, kind, op, cmd)
 	if err != nil {
 		return nil, false, err
 	}
 	entries, ok, err := parseEntries(body)
 	if err != nil {
-		return nil, false, f.device.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return nil, false, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error(), Err: err})
 	}
 	for i := range entries {
-		entries[i].text = f.device.tidy(entries[i].text)
+		entries[i].text = f.device.Tidy(entries[i].text)
 	}
 	return entries, ok && len(entries) == 0, nil
 }

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"errors"
 	"fmt"
@@ -141,10 +142,10 @@ func (r *report) unasked(err error) bool {
 
 // askRemedy is what lets a refused question be asked.
 func askRemedy(err error) string {
-	switch Kind(err) {
-	case KindRole:
+	switch xmlapi.Kind(err) {
+	case xmlapi.KindRole:
 		return "Device > Admin Roles > the role of this administrator > XML API: enable Operational Requests and Configuration."
-	case KindAPI, KindMalformed:
+	case xmlapi.KindAPI, xmlapi.KindMalformed:
 		return "" // this version answers otherwise than any that is known
 	}
 	return `Mend "` + CheckAPI + `" first.`
@@ -190,14 +191,14 @@ func (v *verifier) api(r *report) {
 		return
 	}
 	r.fail(map[string]string{
-		KindUnreachable: "Check url, the route to the management interface, and Device > Setup > Interfaces > Management > Permitted IP Addresses and HTTPS.",
-		KindTimeout:     "Check url and whether the management plane is busy (show system resources); timeout can be raised.",
-		KindTLS: "Name the authority of its certificate in ca_file, and the name in the certificate in url; the certificate is chosen under " +
+		xmlapi.KindUnreachable: "Check url, the route to the management interface, and Device > Setup > Interfaces > Management > Permitted IP Addresses and HTTPS.",
+		xmlapi.KindTimeout:     "Check url and whether the management plane is busy (show system resources); timeout can be raised.",
+		xmlapi.KindTLS: "Name the authority of its certificate in ca_file, and the name in the certificate in url; the certificate is chosen under " +
 			"Device > Setup > Management > General Settings > SSL/TLS Service Profile.",
-		KindAuth:        "Make a new key: activedefense keygen; keys end with the administrator's password and under Device > Setup > Management > Authentication Settings > API Key Lifetime.",
-		KindRole:        "Device > Admin Roles > the role of this administrator > XML API: enable Operational Requests.",
-		KindUnsupported: "Name a firewall with PAN-OS 9.0 or later and a virtual system that it has (url, vsys, target).",
-	}[Kind(err)], "%s", cause(err))
+		xmlapi.KindAuth:        "Make a new key: activedefense keygen; keys end with the administrator's password and under Device > Setup > Management > Authentication Settings > API Key Lifetime.",
+		xmlapi.KindRole:        "Device > Admin Roles > the role of this administrator > XML API: enable Operational Requests.",
+		xmlapi.KindUnsupported: "Name a firewall with PAN-OS 9.0 or later and a virtual system that it has (url, vsys, target).",
+	}[xmlapi.Kind(err)], "%s", cause(err))
 }
 
 func (v *verifier) role(r *report) {
@@ -218,7 +219,7 @@ func (v *verifier) role(r *report) {
 		switch {
 		case g.userID.value:
 			have = append(have, "User-ID agent")
-		case Kind(g.userID.err) == KindRole || Kind(g.userID.err) == KindAuth:
+		case xmlapi.Kind(g.userID.err) == xmlapi.KindRole || xmlapi.Kind(g.userID.err) == xmlapi.KindAuth:
 			r.fail(fmt.Sprintf(where, "User-ID Agent"), "the right to send User-ID messages is missing: %s", cause(g.userID.err))
 		default:
 			r.unasked(g.userID.err)
@@ -251,16 +252,16 @@ func (v *verifier) leastRole() string {
 
 // cause tells why something could not be done, without the name of the firewall, which stands beside it.
 func cause(err error) string {
-	var e *Error
+	var e *xmlapi.Error
 	switch {
 	case err == nil:
 		return "it is refused"
 	case errors.As(err, &e):
 		short := *e
 		short.Firewall = ""
-		return tidy(short.Error(), nil)
+		return xmlapi.Tidy(short.Error())
 	}
-	return tidy(err.Error(), nil)
+	return xmlapi.Tidy(err.Error())
 }
 
 func (v *verifier) committed(r *report) {
@@ -280,7 +281,7 @@ func (v *verifier) committed(r *report) {
 			r.warn(remedy, "%s is made but not committed", c.what)
 		case c.candidate == nil:
 			r.warn(remedy, "%s is removed but that is not committed", c.what)
-		case c.running.clean().xml() == c.candidate.clean().xml():
+		case c.running.Clean().XML() == c.candidate.Clean().XML():
 		case c.batched:
 			r.note("changes of %s wait for the next commit of the daemon", c.what)
 		default:
@@ -332,7 +333,7 @@ func word(name string) string {
 	}) {
 		return name
 	}
-	return `"` + tidy(name, nil) + `"`
+	return `"` + xmlapi.Tidy(name) + `"`
 }
 
 func words(names []string) string {

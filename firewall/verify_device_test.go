@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"cmp"
 	"fmt"
 	"net/netip"
@@ -25,55 +26,55 @@ type device struct {
 }
 
 // answered reads an answer, or the refusal that stands in its place as "kind: text".
-func answered(n *node) (*node, error) {
-	if refused := n.attr("refused"); refused != "" {
+func answered(n *xmlapi.Node) (*xmlapi.Node, error) {
+	if refused := n.Attr("refused"); refused != "" {
 		kind, text, _ := strings.Cut(refused, ": ")
-		return nil, &Error{Firewall: "LAB-FW-01", Op: "ask", Kind: kind, Text: text}
+		return nil, &xmlapi.Error{Firewall: "LAB-FW-01", Op: "ask", Kind: kind, Text: text}
 	}
-	return n.child("result"), nil
+	return n.Child("result"), nil
 }
 
 // readDevice takes any document: the fuzzer uses it too.
-func readDevice(doc *node) device {
-	want := readWant(doc.child("want"))
-	f := &Facts{Firewall: doc.attr("name"), VSys: doc.attr("vsys")}
-	d := device{facts: f, want: want, others: doc.child("expect").attr("others")}
-	for _, c := range doc.child("expect").entries() {
-		d.expect = append(d.expect, expected{c.attr("name"), c.attr("result"), c.text})
+func readDevice(doc *xmlapi.Node) device {
+	want := readWant(doc.Child("want"))
+	f := &Facts{Firewall: doc.Attr("name"), VSys: doc.Attr("vsys")}
+	d := device{facts: f, want: want, others: doc.Child("expect").Attr("others")}
+	for _, c := range doc.Child("expect").Entries() {
+		d.expect = append(d.expect, expected{c.Attr("name"), c.Attr("result"), c.Text})
 	}
-	a := doc.child("answers")
-	info := a.child("info")
+	a := doc.Child("answers")
+	info := a.Child("info")
 	if _, err := answered(info); err != nil {
 		f.nothing(err)
 		return d
 	}
-	f.insecure = info.attr("insecure") == "yes"
-	f.info = learn(Info{Model: info.attr("model"), Serial: info.attr("serial"), Version: info.attr("version"),
-		Hostname: info.attr("hostname"), MultiVSys: info.attr("multi-vsys") == "yes"}, nil)
-	f.version, _ = parseVersion(info.attr("version"))
+	f.insecure = info.Attr("insecure") == "yes"
+	f.info = learn(xmlapi.Info{Model: info.Attr("model"), Serial: info.Attr("serial"), Version: info.Attr("version"),
+		Hostname: info.Attr("hostname"), MultiVSys: info.Attr("multi-vsys") == "yes"}, nil)
+	f.version, _ = xmlapi.ParseVersion(info.Attr("version"))
 	f.readConfigurations(a, want)
 	f.readOthers(a, want)
 	return d
 }
 
-func (f *Facts) readConfigurations(a *node, want Expectation) {
-	config := func(n *node) (*node, *node) {
-		root := n.child("config")
-		return root.child("devices").anyEntry().child("vsys").entry(f.VSys), root.child("shared")
+func (f *Facts) readConfigurations(a *xmlapi.Node, want Expectation) {
+	config := func(n *xmlapi.Node) (*xmlapi.Node, *xmlapi.Node) {
+		root := n.Child("config")
+		return root.Child("devices").FirstEntry().Child("vsys").Entry(f.VSys), root.Child("shared")
 	}
-	f.own.value, f.shared.value = config(a.child("running"))
-	_, f.own.err = answered(a.child("running"))
+	f.own.value, f.shared.value = config(a.Child("running"))
+	_, f.own.err = answered(a.Child("running"))
 	f.shared.err = f.own.err
-	for name, fact := range map[string]*fact[[]pushedPart]{"pushed-vsys": &f.vsysPushed, "pushed-shared": &f.barePushed} {
-		result, err := answered(a.child(name))
-		*fact = learn(pushedParts(result), err)
+	for name, fact := range map[string]*fact[[]xmlapi.Pushed]{"pushed-vsys": &f.vsysPushed, "pushed-shared": &f.barePushed} {
+		result, err := answered(a.Child(name))
+		*fact = learn(xmlapi.ParsePushed(result), err)
 	}
-	template, err := answered(a.child("pushed-template"))
+	template, err := answered(a.Child("pushed-template"))
 	f.template = learn(templateRoot(template, 0), err)
-	_, err = answered(a.child("pending"))
-	f.pending = learn(a.value("pending") == "yes", err)
+	_, err = answered(a.Child("pending"))
+	f.pending = learn(a.Value("pending") == "yes", err)
 	if f.pending.value {
-		own, shared := config(a.child("candidate"))
+		own, shared := config(a.Child("candidate"))
 		edited := newPolicy(sources{vsys: f.VSys, own: own, shared: shared}).ownObjects(want)
 		for i, o := range f.policy().ownObjects(want) {
 			if i < len(edited) { // the same objects in the same order, if the edit adds none
@@ -84,68 +85,68 @@ func (f *Facts) readConfigurations(a *node, want Expectation) {
 	}
 }
 
-func (f *Facts) readOthers(a *node, want Expectation) {
+func (f *Facts) readOthers(a *xmlapi.Node, want Expectation) {
 	right := func(name string) fact[bool] {
-		if a.child("rights").attr(name) == "yes" {
+		if a.Child("rights").Attr(name) == "yes" {
 			return learn(true, nil)
 		}
-		return learn(false, error(&Error{Kind: KindRole, Text: "Type [" + name + "] not authorized for user role"}))
+		return learn(false, error(&xmlapi.Error{Kind: xmlapi.KindRole, Text: "Type [" + name + "] not authorized for user role"}))
 	}
 	f.rights = rights{op: learn(true, nil), config: right("config"), userID: right("user-id"), superuser: right("superuser")}
 	f.rights.superuser.err = nil
-	limits, err := answered(a.child("limits"))
+	limits, err := answered(a.Child("limits"))
 	f.limits = learn(parseLimits(limits), err)
 	f.registered.err, f.members.err, f.list.err, f.refreshes.err = errNotAsked, errNotAsked, errNotAsked, errNotAsked
 	if want.Mode == ModeTag {
-		registered, err := answered(a.child("registered"))
+		registered, err := answered(a.Child("registered"))
 		f.registered = learn(0, err)
 		if err == nil {
 			f.registered = learn(parseCount(registered))
 		}
-		f.members = learn(answered(a.child("members")))
+		f.members = learn(answered(a.Child("members")))
 	}
 	if len(f.policy().lists(want.ListURL)) > 0 {
-		list, err := answered(a.child("list"))
-		f.list = learn(list.child("external-list"), err)
-		result, err := answered(a.child("jobs"))
+		list, err := answered(a.Child("list"))
+		f.list = learn(list.Child("external-list"), err)
+		result, err := answered(a.Child("jobs"))
 		f.refreshes = learn(finishedRefreshes(jobsOf(result)), err)
 	}
 }
 
-func jobsOf(result *node) []job {
-	var out []job
+func jobsOf(result *xmlapi.Node) []xmlapi.Job {
+	var out []xmlapi.Job
 	if result != nil {
-		for _, n := range result.children {
-			out = append(out, parseJob(n))
+		for _, n := range result.Children {
+			out = append(out, xmlapi.ParseJob(n))
 		}
 	}
 	return out
 }
 
-func readWant(n *node) Expectation {
+func readWant(n *xmlapi.Node) Expectation {
 	at := func(name string) time.Time {
-		t, _ := time.Parse(time.RFC3339, n.attr(name)) // none: the zero time
+		t, _ := time.Parse(time.RFC3339, n.Attr(name)) // none: the zero time
 		return t
 	}
 	want := Expectation{
-		Mode: n.attr("mode"), Names: NamesFor(cmp.Or(n.attr("tag"), "x")), ListURL: n.attr("list-url"),
-		InternetZones: n.child("internet-zones").members(), SyslogAddress: n.attr("syslog-address"),
-		Formats:         Formats{Traffic: n.value("traffic"), Threat: n.value("threat"), Default: n.attr("read-default") == "yes"},
-		CertificateEnds: at("certificate-ends"), MayProvision: n.attr("may-provision") == "yes", Now: at("now"),
+		Mode: n.Attr("mode"), Names: NamesFor(cmp.Or(n.Attr("tag"), "x")), ListURL: n.Attr("list-url"),
+		InternetZones: n.Child("internet-zones").Members(), SyslogAddress: n.Attr("syslog-address"),
+		Formats:         Formats{Traffic: n.Value("traffic"), Threat: n.Value("threat"), Default: n.Attr("read-default") == "yes"},
+		CertificateEnds: at("certificate-ends"), MayProvision: n.Attr("may-provision") == "yes", Now: at("now"),
 	}
-	if ca := n.value("ca"); ca != "" {
+	if ca := n.Value("ca"); ca != "" {
 		want.CA = []byte(ca)
 	}
-	want.MaxEntries, _ = strconv.Atoi(n.attr("max-entries")) // none: 0
-	want.EmptyEntry, _ = netip.ParseAddr(n.attr("empty-entry"))
-	for _, e := range n.child("entries").entries() {
-		p, ok := parseAddress(e.attr("name"))
+	want.MaxEntries, _ = strconv.Atoi(n.Attr("max-entries")) // none: 0
+	want.EmptyEntry, _ = netip.ParseAddr(n.Attr("empty-entry"))
+	for _, e := range n.Child("entries").Entries() {
+		p, ok := ParseAddress(e.Attr("name"))
 		if !ok {
 			continue
 		}
-		since, _ := time.Parse(time.RFC3339, e.attr("since"))
+		since, _ := time.Parse(time.RFC3339, e.Attr("since"))
 		count := 1
-		if more, err := strconv.Atoi(e.attr("count")); err == nil && more > 0 && more <= 1<<17 {
+		if more, err := strconv.Atoi(e.Attr("count")); err == nil && more > 0 && more <= 1<<17 {
 			count = more // so many addresses from that one on
 		}
 		for addr := p.Addr(); count > 0; count-- {
@@ -153,9 +154,9 @@ func readWant(n *node) Expectation {
 			addr = addr.Next()
 		}
 	}
-	for _, e := range n.child("released").entries() {
-		if p, ok := parseAddress(e.attr("name")); ok {
-			at, _ := time.Parse(time.RFC3339, e.attr("at")) // none: the zero time
+	for _, e := range n.Child("released").Entries() {
+		if p, ok := ParseAddress(e.Attr("name")); ok {
+			at, _ := time.Parse(time.RFC3339, e.Attr("at")) // none: the zero time
 			want.Released = append(want.Released, Entry{Prefix: p, Until: at})
 		}
 	}

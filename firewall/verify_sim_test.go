@@ -16,12 +16,13 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // simulated is a device file on a simulated firewall.
 type simulated struct {
 	sim    *panosim.Sim
-	device *Device
+	device *xmlapi.Device
 	want   Expectation
 }
 
@@ -29,15 +30,15 @@ type simulated struct {
 // alter the text before.
 func simulate(t *testing.T, text string, o panosim.Options) simulated {
 	t.Helper()
-	doc, err := parseTree([]byte(text))
+	doc, err := xmlapi.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, info := readDevice(doc), doc.at("answers", "info")
-	config := doc.at("answers", "running", "config")
-	o.Config, o.Model, o.Serial, o.Version = config.xml(), info.attr("model"), info.attr("serial"), info.attr("version")
-	for _, vsys := range config.child("devices").anyEntry().child("vsys").entries() {
-		o.VSys = append(o.VSys, vsys.attr("name"))
+	d, info := readDevice(doc), doc.At("answers", "info")
+	config := doc.At("answers", "running", "config")
+	o.Config, o.Model, o.Serial, o.Version = config.XML(), info.Attr("model"), info.Attr("serial"), info.Attr("version")
+	for _, vsys := range config.Child("devices").FirstEntry().Child("vsys").Entries() {
+		o.VSys = append(o.VSys, vsys.Attr("name"))
 	}
 	o.Now = func() time.Time { return d.want.Now }
 	sim, err := panosim.Start(o)
@@ -45,15 +46,15 @@ func simulate(t *testing.T, text string, o panosim.Options) simulated {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	for _, g := range doc.at("answers", "members", "result", "dyn-addr-grp").entries() {
-		for _, m := range g.child("member-list").entries() {
-			p, _ := parseAddress(m.attr("name"))
+	for _, g := range doc.At("answers", "members", "result", "dyn-addr-grp").Entries() {
+		for _, m := range g.Child("member-list").Entries() {
+			p, _ := ParseAddress(m.Attr("name"))
 			if err := sim.Register(d.facts.VSys, p, d.want.Names.Tag, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	device, err := Open(DeviceOptions{Name: "LAB-FW-01", URL: sim.URL(), VSys: d.facts.VSys, APIKey: sim.Key(), CA: sim.CA(), Now: o.Now})
+	device, err := xmlapi.Open(xmlapi.Options{Name: "LAB-FW-01", URL: sim.URL(), VSys: d.facts.VSys, APIKey: sim.Key(), CA: sim.CA(), Now: o.Now, RetryWait: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func simulate(t *testing.T, text string, o panosim.Options) simulated {
 
 // verify asks and judges.
 func (s simulated) verify(ctx context.Context) []Check {
-	return Verify(s.device.Facts(ctx, s.want), s.want)
+	return Verify(ReadFacts(ctx, s.device, s.want), s.want)
 }
 
 func readFile(t *testing.T, name string) string {
@@ -209,7 +210,7 @@ func TestFactsOfCandidate(t *testing.T) {
 	s := served(t, allListed, panosim.Options{})
 	s.sim.SetRole("admin", panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration)
 	s.sim.FetchLists()
-	vsys := vsysPath("vsys1")
+	vsys := xmlapi.VSysPath("vsys1")
 	edit := func(action, path, content string) {
 		t.Helper()
 		if err := s.sim.Edit("somebody", action, vsys+path, content); err != nil {
@@ -250,23 +251,24 @@ func TestFactsOfListsInOneVirtualSystemOfTwo(t *testing.T) {
 	s := servedFile(t, "vsys2", allListed, panosim.Options{Dialect: panosim.Dialect{ListTarget: panosim.ListTargetSetting}})
 	s.sim.SetRole("admin", leastRole...)
 	s.sim.FetchLists()
-	other, err := s.device.Sibling(DeviceOptions{Name: "LAB-FW-01-vsys1", VSys: "vsys1"})
+	other, err := s.device.Sibling(xmlapi.Options{Name: "LAB-FW-01-vsys1", VSys: "vsys1"})
 	if err == nil {
-		err = other.identify(t.Context())
+		err = other.Identify(t.Context())
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	calls := 0
-	s.device, err = s.device.Sibling(DeviceOptions{Name: "LAB-FW-01", VSys: "vsys2", OnCall: func(kind string, _ time.Duration, _ error) {
+	s.device, err = s.device.Sibling(xmlapi.Options{Name: "LAB-FW-01", VSys: "vsys2", OnCall: func(kind string, _ time.Duration, _ error) {
 		if kind != CallList {
 			return
 		}
 		calls++
-		if len(s.device.conn.chosen) == 0 { // it need not wait
-			if err := other.choosing(t.Context(), func() error { return nil }); err != nil {
-				t.Error(err)
-			}
+		// Where it need not wait, it chooses at once.
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := other.InVSys(ctx, "another's choice", func() error { return nil }); err != nil && xmlapi.Kind(err) != xmlapi.KindTimeout {
+			t.Error(err)
 		}
 	}})
 	if err != nil {
@@ -293,7 +295,6 @@ func TestFactsOfAListThatWasEmpty(t *testing.T) {
 func TestFactsOfBrokenFirewalls(t *testing.T) {
 	for _, effect := range []panosim.Effect{panosim.Garbage, panosim.Reset, panosim.Empty, panosim.Truncate, panosim.SessionTimeout, panosim.Flood} {
 		s := served(t, allListed, panosim.Options{})
-		s.device.transport.retry.RetryWaitMin, s.device.transport.retry.RetryWaitMax = time.Millisecond, time.Millisecond
 		s.sim.SetFault(panosim.Fault{Effect: effect})
 		for i, c := range s.verify(t.Context()) {
 			if want := map[bool]string{true: ResultFail, false: ResultWarn}[i == 0]; c.Result != want {
@@ -323,7 +324,7 @@ func TestFactsThroughPanorama(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(panorama.Close)
-			device, err := Open(DeviceOptions{Name: "LAB-FW-01", URL: panorama.URL(), Target: "012801000001", APIKey: panorama.Key(), CA: panorama.CA()})
+			device, err := xmlapi.Open(xmlapi.Options{Name: "LAB-FW-01", URL: panorama.URL(), Target: "012801000001", APIKey: panorama.Key(), CA: panorama.CA()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -348,11 +349,11 @@ func TestFactsThroughPanorama(t *testing.T) {
 
 func TestFactsUnknownVSys(t *testing.T) {
 	s := simulate(t, readFile(t, "base"), panosim.Options{})
-	d, err := s.device.Sibling(DeviceOptions{Name: "LAB-FW-01-vsys9", VSys: "vsys9"})
+	d, err := s.device.Sibling(xmlapi.Options{Name: "LAB-FW-01-vsys9", VSys: "vsys9"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	checks := Verify(d.Facts(t.Context(), s.want), s.want)
+	checks := Verify(ReadFacts(t.Context(), d, s.want), s.want)
 	if c := result(checks, CheckAPI); c.Result != ResultFail || !strings.Contains(c.Detail, "vsys9") || c.Firewall != "LAB-FW-01-vsys9" {
 		t.Errorf("%+v", c)
 	}

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"bytes"
 	"flag"
 	"fmt"
@@ -33,7 +34,7 @@ func (c verifyCase) render(t *testing.T, base string) string {
 	}
 	b.WriteString(">")
 	for _, e := range c.expect {
-		fmt.Fprintf(&b, "\n    <entry name=%q result=%q>%s</entry>", e.check, e.result, escape(e.detail))
+		fmt.Fprintf(&b, "\n    <entry name=%q result=%q>%s</entry>", e.check, e.result, xmlapi.Escape(e.detail))
 	}
 	b.WriteString("\n  </expect>")
 	return strings.Replace(text, "\n  <want ", b.String()+"\n  <want ", 1)
@@ -82,7 +83,7 @@ func loadDevice(t *testing.T, path string) device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := parseTree(text)
+	doc, err := xmlapi.Parse(text)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}

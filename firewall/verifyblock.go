@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ func (v *verifier) blockSource(r *report) {
 	switch v.want.Mode {
 	case ModeGroup:
 		text := "there is no address group " + quoteAll([]string{n.Group})
-		if v.p.scopes.find(n.Group, "address-group").node != nil {
+		if v.p.scopes.find(n.Group, "address-group").Node != nil {
 			text = "the address group " + quoteAll([]string{n.Group}) + " is not a static one"
 		}
 		r.fail(c.or("Objects > Address Groups: delete a dynamic group of that name; the static one is made with the first block."), "%s", text)
@@ -31,16 +32,16 @@ func (v *verifier) blockSource(r *report) {
 				"how firewalls reach the list is not known (edl.url), or none is served (edl.listen)")
 			return
 		}
-		if l := v.p.scopes.find(n.List, "external-list"); l.node != nil {
-			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + tidy(l.value("type", "ip", "url"), nil)
+		if l := v.p.scopes.find(n.List, "external-list"); l.Node != nil {
+			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + xmlapi.Tidy(l.Value("type", "ip", "url"))
 		}
 		r.fail(c.or(v.profileClicks()+fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile %s, every five minutes. ",
 			n.List, v.want.ListURL, n.CertProf)+c.set("external-list %s type ip url %s certificate-profile %s recurring five-minute",
 			word(n.List), v.want.ListURL, word(n.CertProf))), "%s", text)
 	default:
 		text := "no dynamic address group has a filter that matches the tag " + quoteAll([]string{n.Tag}) + " alone"
-		if g := v.p.scopes.find(n.Group, "address-group"); g.child("dynamic") != nil {
-			text += "; that of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.value("dynamic", "filter")})
+		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("dynamic") != nil {
+			text += "; that of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.Value("dynamic", "filter")})
 		}
 		r.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
 			c.set(`address-group %s dynamic filter "'%s'"`, word(n.Group), n.Tag)), "%s", text)

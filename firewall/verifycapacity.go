@@ -82,7 +82,7 @@ func (v *verifier) tagCapacity(r *report) {
 
 // registrable tells whether the firewall takes an address or network as registered.
 func (v *verifier) registrable(p netip.Prefix) bool {
-	return p.IsSingleIP() || p.Addr().Is4() && v.f.version.networks()
+	return p.IsSingleIP() || p.Addr().Is4() && TakesNetworks(v.f.version)
 }
 
 func (v *verifier) groupCapacity(r *report) {
@@ -92,7 +92,7 @@ func (v *verifier) groupCapacity(r *report) {
 	need := len(v.want.Entries) + 1 // that keeps the group from being empty
 	limit := v.f.limits.value["max-address-per-group"]
 	if limit == 0 {
-		limit = maxMembers
+		limit = MaxGroupMembers
 	}
 	v.room(r, "members of an address group", need, 0, limit, true)
 	objects := len(v.p.scopes.all("address"))
@@ -144,7 +144,7 @@ func (v *verifier) dagMembers(r *report) {
 	due := older(v.want.Entries, memberDelay, v.want.Now)
 	count := 0
 	for _, e := range due {
-		p, ok := normal(e.Prefix)
+		p, ok := Normalize(e.Prefix)
 		if !ok || !v.registrable(p) {
 			continue
 		}
@@ -171,13 +171,13 @@ func (v *verifier) dagMembers(r *report) {
 // groupMembers gives the members of all groups that block, and how many of those groups the firewall keeps members of.
 func (v *verifier) groupMembers() (map[netip.Prefix]bool, int) {
 	held, groups := map[netip.Prefix]bool{}, 0
-	for _, g := range v.f.members.value.child("dyn-addr-grp").entries() {
-		if vsys := g.value("vsys"); vsys != "" && vsys != v.f.VSys || !v.names[g.value("group-name")] {
+	for _, g := range v.f.members.value.Child("dyn-addr-grp").Entries() {
+		if vsys := g.Value("vsys"); vsys != "" && vsys != v.f.VSys || !v.names[g.Value("group-name")] {
 			continue
 		}
 		groups++
-		for _, m := range g.child("member-list").entries() {
-			if p, ok := parseAddress(m.attr("name")); ok {
+		for _, m := range g.Child("member-list").Entries() {
+			if p, ok := ParseAddress(m.Attr("name")); ok {
 				held[p] = true
 			}
 		}

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"bytes"
 	"fmt"
 	"net/netip"
@@ -38,7 +39,7 @@ func (v *verifier) listSource(r *report) {
 		}
 		return
 	}
-	name := lists[0].attr("name")
+	name := lists[0].Attr("name")
 	v.listAuthority(r, lists[0])
 	if !v.want.CertificateEnds.IsZero() {
 		if left := v.want.CertificateEnds.Sub(v.want.Now); left < certificateMargin {
@@ -56,15 +57,15 @@ func (v *verifier) listSource(r *report) {
 
 // listAuthority looks whether the firewall can verify our certificate.
 func (v *verifier) listAuthority(r *report, list placed) {
-	name := quoteAll([]string{list.attr("name")})
-	profile := list.value("type", "ip", "certificate-profile")
+	name := quoteAll([]string{list.Attr("name")})
+	profile := list.Value("type", "ip", "certificate-profile")
 	u, err := url.Parse(v.want.ListURL)
 	if err != nil || !strings.EqualFold(u.Scheme, "https") {
 		return
 	}
 	n := v.want.Names
-	remedy := v.cli.or(v.profileClicks() + fmt.Sprintf("Objects > External Dynamic Lists > %s: Certificate Profile %s. ", list.attr("name"), n.CertProf) +
-		v.cli.set("external-list %s type ip certificate-profile %s", word(list.attr("name")), word(n.CertProf)))
+	remedy := v.cli.or(v.profileClicks() + fmt.Sprintf("Objects > External Dynamic Lists > %s: Certificate Profile %s. ", list.Attr("name"), n.CertProf) +
+		v.cli.set("external-list %s type ip certificate-profile %s", word(list.Attr("name")), word(n.CertProf)))
 	if profile == "" {
 		// Whether PAN-OS then fetches from anybody or not at all, no source settles; neither will do.
 		r.fail(remedy, "the list %s has no certificate profile", name)
@@ -101,10 +102,10 @@ func (v *verifier) lastFetch(r *report, name string) {
 		return
 	}
 	last := v.f.refreshes.value[0]
-	if last.ok {
+	if last.OK {
 		return
 	}
-	said := tidy(strings.Join(slices.Concat(last.details, last.warnings), " "), nil)
+	said := xmlapi.Tidy(strings.Join(last.Texts(), " "))
 	if strings.Contains(said, name) || strings.Contains(said, v.want.ListURL) {
 		r.fail(v.fetchRemedy(name), "its last fetch failed: %s", said)
 		return
@@ -122,24 +123,24 @@ func (v *verifier) listEntries(r *report, name string) {
 	if r.unasked(v.f.list.err) {
 		return
 	}
-	held, err := parseHeldList(v.f.list.value)
+	held, err := ParseHeldList(v.f.list.value)
 	if err != nil {
 		r.warn("", "%v", err)
 		return
 	}
-	if held.valid == 0 && held.trouble != "" {
-		r.fail(v.fetchRemedy(name), "nothing of it is in force: %s", tidy(held.trouble, nil))
+	if held.Valid == 0 && held.Trouble != "" {
+		r.fail(v.fetchRemedy(name), "nothing of it is in force: %s", xmlapi.Tidy(held.Trouble))
 		return
 	}
-	r.note("the firewall holds %s", plural(held.valid, "entry", "entries"))
-	wanted := prefixSet(v.want.Entries)
+	r.note("the firewall holds %s", plural(held.Valid, "entry", "entries"))
+	wanted := PrefixSet(v.want.Entries)
 	unserved := 0
 	if v.want.MaxEntries > 0 {
 		unserved = max(len(wanted)-v.want.MaxEntries, 0)
 	}
 	missing, named := v.missingFromList(held)
 	if lacks := missing - unserved; lacks > 0 {
-		text := fmt.Sprintf("%d of %d entries %s missing on the firewall, which holds %d", lacks, len(wanted)-unserved, isAre(lacks), held.valid)
+		text := fmt.Sprintf("%d of %d entries %s missing on the firewall, which holds %d", lacks, len(wanted)-unserved, isAre(lacks), held.Valid)
 		if unserved == 0 && len(named) > 0 {
 			text += ": " + examples(named)
 		}
@@ -152,13 +153,13 @@ func (v *verifier) listEntries(r *report, name string) {
 }
 
 // missingFromList counts what the firewall should have fetched by now, and names it if the firewall shows all that it holds.
-func (v *verifier) missingFromList(held heldList) (count int, named []netip.Prefix) {
-	due := prefixSet(older(v.want.Entries, listDelay, v.want.Now))
-	if !held.complete {
-		return max(len(due)-held.valid, 0), nil
+func (v *verifier) missingFromList(held HeldList) (count int, named []netip.Prefix) {
+	due := PrefixSet(older(v.want.Entries, listDelay, v.want.Now))
+	if !held.Complete {
+		return max(len(due)-held.Valid, 0), nil
 	}
 	for p := range due {
-		if !held.entries[p] {
+		if !held.Entries[p] {
 			named = append(named, p)
 		}
 	}
@@ -167,9 +168,9 @@ func (v *verifier) missingFromList(held heldList) (count int, named []netip.Pref
 
 // extraOnList gives what is held and not wanted, but for what was released so lately that the firewall need not have
 // fetched the list since. What an empty list was served as belongs to nobody, and goes with the next fetch.
-func (v *verifier) extraOnList(held heldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
-	lately := prefixSet(slices.DeleteFunc(slices.Clone(v.want.Released), func(e Entry) bool { return v.want.Now.Sub(e.Until) >= listDelay }))
-	for p := range held.entries {
+func (v *verifier) extraOnList(held HeldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
+	lately := PrefixSet(slices.DeleteFunc(slices.Clone(v.want.Released), func(e Entry) bool { return v.want.Now.Sub(e.Until) >= listDelay }))
+	for p := range held.Entries {
 		if !wanted[p] && !lately[p] && p.Addr() != v.want.EmptyEntry {
 			extra = append(extra, p)
 		}
@@ -186,11 +187,11 @@ func isAre(n int) string {
 
 // examples names a few of many, in order.
 func examples(prefixes []netip.Prefix) string {
-	slices.SortFunc(prefixes, comparePrefixes)
+	slices.SortFunc(prefixes, ComparePrefixes)
 	const most = 5
 	var parts []string
 	for _, p := range prefixes[:min(len(prefixes), most)] {
-		parts = append(parts, address(p))
+		parts = append(parts, FormatAddress(p))
 	}
 	if more := len(prefixes) - most; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))

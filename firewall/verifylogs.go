@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"activedefense/firewall/xmlapi"
 	"fmt"
 	"net"
 	"slices"
@@ -146,12 +147,12 @@ func formatDiff(have, want string) string {
 	var parts []string
 	for _, f := range h {
 		if !slices.Contains(w, f) {
-			parts = append(parts, "-"+tidy(f, nil))
+			parts = append(parts, "-"+xmlapi.Tidy(f))
 		}
 	}
 	for _, f := range w {
 		if !slices.Contains(h, f) {
-			parts = append(parts, "+"+tidy(f, nil))
+			parts = append(parts, "+"+xmlapi.Tidy(f))
 		}
 	}
 	switch {

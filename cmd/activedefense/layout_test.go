@@ -18,8 +18,9 @@ var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "config", "detect", "detect/panos", "store"},
 	"cmd/demo":          {"agent", "config", "store", "firewall/panosim"},
 	"cmd/panosim":       {"firewall/panosim"},
-	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
+	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "firewall/xmlapi", "store"},
 	"detect/panos":      {"detect"},
+	"firewall":          {"firewall/xmlapi"},
 	"store":             {"migrations"},
 }
 
@@ -75,6 +76,39 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Fatal("no import was checked")
+	}
+}
+
+func TestOnlyOnePackageImportsPango(t *testing.T) {
+	found := false
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(name, "github.com/PaloAltoNetworks/pango") {
+				continue
+			}
+			found = true
+			if filepath.Dir(path) != filepath.Join(root, "firewall", "xmlapi") {
+				t.Errorf("%s imports %s", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found {
+		t.Fatal("nothing imports pango")
 	}
 }
 

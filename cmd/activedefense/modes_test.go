@@ -12,6 +12,7 @@ import (
 	"activedefense/detect/panos"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // operatorsPage is what operators are told to make on their firewalls.
@@ -115,7 +116,7 @@ func TestTheRolesOfTheOperatorsPageAreTheLeast(t *testing.T) {
 			level := func(want bool) func() bool {
 				return func() bool {
 					s := w.status()
-					return s != nil && s.Firewalls[0].Up == want && (want || s.Firewalls[0].ErrorKind == firewall.KindRole)
+					return s != nil && s.Firewalls[0].Up == want && (want || s.Firewalls[0].ErrorKind == xmlapi.KindRole)
 				}
 			}
 			w.until("the firewall is level", level(true))

@@ -1,17 +1,12 @@
-package firewall
+package xmlapi
 
 import (
 	"bytes"
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestInspect(t *testing.T) {
@@ -133,102 +128,17 @@ type repeat struct{}
 
 func (repeat) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte(" "), len(p))), nil }
 
-func TestParseEntries(t *testing.T) {
-	tests := []struct {
-		name, body string
-		want       []named
-		ok         bool
-	}{
-		{"success", `<response status="success"><result><uid-response><version>2.0</version><payload><register></register></payload></uid-response></result></response>`, nil, true},
-		{"success with echoes", `<response status="success"><result><uid-response><payload><register><entry ip="192.0.2.1"/></register></payload></uid-response></result></response>`, nil, true},
-		{"partial failure", `<response status="error"><msg><line><uid-response><version>2.0</version><payload><unregister> </unregister><register>
-			<entry ip="192.0.2.1" message="tag foo already exists, ignore"/><entry message="Failed to register" ip="192.0.2.2/32"></entry></register></payload></uid-response></line></msg></response>`,
-			[]named{{netip.MustParsePrefix("192.0.2.1/32"), "tag foo already exists, ignore"}, {netip.MustParsePrefix("192.0.2.2/32"), "Failed to register"}}, false},
-		{"failure without a message", `<response status="error"><msg><line><uid-response><payload><register><entry ip="2001:0db8:0::0001"/></register></payload></uid-response></line></msg></response>`,
-			[]named{{netip.MustParsePrefix("2001:db8::1/128"), ""}}, false},
-		{"what names no address", `<response status="error"><msg><line><uid-response><payload><register><entry ip="nonsense" message="x"/><entry message="x"/></register></payload></uid-response></line></msg></response>`, nil, false},
-		{"entries elsewhere", `<response status="success"><result><entry ip="192.0.2.1" message="x"/></result></response>`, nil, true},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			got, ok, err := parseEntries([]byte(test.body))
-			if err != nil || ok != test.ok || !slices.Equal(got, test.want) {
-				t.Errorf("got %v, %v, %v; want %v, %v", got, ok, err, test.want, test.ok)
-			}
-		})
-	}
-}
-
-func TestParsePage(t *testing.T) {
-	body := `<response status="success"><result>
-		<entry ip="192.0.2.1" from_agent="0" persistent="1"><tag><member>mine</member></tag></entry>
-		<entry ip="192.0.2.2/32" persistent="0" epoch="7"><tag><member>other</member><member origin="api"> mine </member></tag><groups><entry ip="192.0.2.99"><tag><member>mine</member></tag></entry></groups></entry>
-		<entry ip="192.0.2.3" persistent="1"><tag><member>mine too</member></tag></entry>
-		<entry ip="198.51.100.0/24" persistent="1"><tag><member>mine</member></tag></entry>
-		<entry ip="192.0.2.10-192.0.2.20" persistent="1"><tag><member>mine</member></tag></entry>
-		<entry ip="2001:0db8:0000:0000:0000:0000:0000:0001" persistent="1"><tag><member>mine</member></tag></entry>
-		<count>6</count></result></response>`
-	pg, err := parsePage([]byte(body), "mine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ours []string
-	for p := range pg.ours {
-		ours = append(ours, p.String())
-	}
-	slices.Sort(ours)
-	if want := []string{"192.0.2.1/32", "192.0.2.2/32", "198.51.100.0/24", "2001:db8::1/128"}; !slices.Equal(ours, want) || pg.rows != 6 || len(pg.keys) != 6 {
-		t.Errorf("ours %v of %d rows; want %v of 6", ours, pg.rows, want)
-	}
-	if pg.ours[netip.MustParsePrefix("192.0.2.2/32")].Persistent || !pg.ours[netip.MustParsePrefix("192.0.2.1/32")].Persistent {
-		t.Error("persistence is read wrongly")
-	}
-	for _, empty := range []string{`<response status="success"><result/></response>`, `<response status="success"><result><count>0</count></result></response>`, `<response status="success"/>`} {
-		if pg, err := parsePage([]byte(empty), "mine"); err != nil || pg.rows != 0 || pg.outfile {
-			t.Errorf("%s: %+v, %v", empty, pg, err)
-		}
-	}
-	if pg, err := parsePage([]byte(`<response status="success"><result><msg><line><outfile>/var/log/x</outfile></line></msg></result></response>`), "mine"); err != nil || !pg.outfile {
-		t.Errorf("a list in a file is not noticed: %+v, %v", pg, err)
-	}
-}
-
 func TestParseVersion(t *testing.T) {
-	for text, want := range map[string]version{
+	for text, want := range map[string]Version{
 		"10.2.9-h1": {10, 2, 9}, "11.1.4": {11, 1, 4}, "9.0.0-b12": {9, 0, 0}, "10.2": {10, 2, 0}, "12.1.3.4": {12, 1, 3}, " 11.1.13-h3\n": {11, 1, 13}, "11.2.0-c55.dev": {11, 2, 0},
 	} {
-		if v, ok := parseVersion(text); !ok || v != want {
+		if v, ok := ParseVersion(text); !ok || v != want {
 			t.Errorf("%q: %v, %v; want %v", text, v, ok, want)
 		}
 	}
 	for _, text := range []string{"", "10", "a.b.c", "10.x.1", "-1.2.3", "0.0.0", "99999999.1.1"} {
-		if v, ok := parseVersion(text); ok {
+		if v, ok := ParseVersion(text); ok {
 			t.Errorf("%q is taken for %v", text, v)
-		}
-	}
-}
-
-func TestGoldenRequests(t *testing.T) {
-	changes := []Change{
-		{netip.MustParsePrefix("192.0.2.7/32"), 24 * time.Hour},
-		{netip.MustParsePrefix("198.51.100.0/24"), 45 * 24 * time.Hour},
-		{netip.MustParsePrefix("2001:db8::7/128"), time.Second},
-	}
-	requests := map[string]string{
-		"register.xml":   message(true, "active-defense", changes),
-		"unregister.xml": message(false, "active-defense", changes),
-		"escaped.xml":    message(true, `R&D <block>`, changes[:1]),
-		"page.xml":       pageRequest(`R&D <block>`, 501),
-	}
-	for name, got := range requests {
-		want, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		// The files are broken into lines to be read; the wire carries none.
-		if flat := strings.Join(strings.FieldsFunc(string(want), func(r rune) bool { return r == '\n' || r == '\t' }), ""); got != flat {
-			t.Errorf("%s:\ngot  %s\nwant %s", name, got, flat)
 		}
 	}
 }
@@ -247,20 +157,8 @@ func TestSecretsAreBlottedOut(t *testing.T) {
 	}
 }
 
-// FuzzAnswer reads anything as every kind of answer: nothing may panic, and what inspect takes must be readable by
-// the others.
+// FuzzAnswer reads anything as an answer: nothing may panic, and what inspect takes must be readable as a tree.
 func FuzzAnswer(f *testing.F) {
-	seeds, err := filepath.Glob("testdata/*.xml")
-	if err != nil || len(seeds) == 0 {
-		f.Fatal("no seeds", err)
-	}
-	for _, name := range seeds {
-		body, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(http.StatusOK, body)
-	}
 	f.Add(http.StatusForbidden, []byte(`<response status = 'error' code = '403'><result><msg>Invalid Credential</msg></result></response>`))
 	f.Add(http.StatusOK, []byte(`<response status="success"><result><entry ip="192.0.2.1" persistent="1"><tag><member>active-defense</member></tag></entry><count>1</count></result></response>`))
 	f.Add(http.StatusOK, []byte(`<response status="error"><msg><line><uid-response><payload><register><entry ip="192.0.2.1" message="tag x already exists, ignore"/></register></payload></uid-response></line></msg></response>`))
@@ -273,18 +171,10 @@ func FuzzAnswer(f *testing.F) {
 		if e != nil && (e.Kind == "" || tidy(e.Text, nil) == "") {
 			t.Fatalf("an error that says nothing: %+v", e)
 		}
-		entries, _, err := parseEntries(body)
-		for _, n := range entries {
-			if p, ok := normal(n.prefix); !ok || p != n.prefix {
-				t.Fatalf("%v is not in normal form", n.prefix)
+		if _, wellFormed := inspect(body); wellFormed == nil {
+			if _, err := Parse(body); err != nil {
+				t.Fatalf("a checked document cannot be read: %v", err)
 			}
-		}
-		pg, pageErr := parsePage(body, "active-defense")
-		if len(pg.ours) > pg.rows || len(pg.keys) != pg.rows {
-			t.Fatalf("%d ours and %d keys of %d rows", len(pg.ours), len(pg.keys), pg.rows)
-		}
-		if _, wellFormed := inspect(body); wellFormed == nil && (err != nil || pageErr != nil) {
-			t.Fatalf("a checked document cannot be read: %v, %v", err, pageErr)
 		}
 		if id, e := parseSystemInfo(body); e == nil && (id.Model == "" || !id.version.timeouts()) {
 			t.Fatalf("a firewall without a model or timeouts is taken: %+v", id)

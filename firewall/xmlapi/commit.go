@@ -1,4 +1,4 @@
-package firewall
+package xmlapi
 
 import (
 	"context"
@@ -15,10 +15,10 @@ const (
 	commitLook     = 2 * time.Second  // between two looks
 )
 
-// commit publishes the edits of one administrator, us, and nobody else's, and waits until that is done; done is false
+// Commit publishes the edits of one administrator, us, and nobody else's, and waits until that is done; done is false
 // when there was nothing to publish. It is sent once: when its answer is lost, its job is looked for, and one of ours that
 // still runs, from before a restart for example, is waited for first.
-func (d *Device) commit(ctx context.Context, admin, description string) (done bool, err error) {
+func (d *Device) Commit(ctx context.Context, admin, description string) (done bool, err error) {
 	const what = "commit our changes"
 	before, err := d.awaitOurs(ctx, what, admin)
 	if err != nil {
@@ -37,25 +37,25 @@ func (d *Device) commit(ctx context.Context, admin, description string) (done bo
 	case err != nil:
 		return false, err
 	}
-	j, err := d.waitJob(ctx, what, id, commitDeadline)
+	j, err := d.WaitJob(ctx, what, id, commitDeadline)
 	if err != nil {
 		return false, err
 	}
-	if !j.ok {
-		return false, d.fail(what, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
+	if !j.OK {
+		return false, d.Fail(what, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(j.Texts(), " | ")})
 	}
 	return true, nil
 }
 
 // awaitOurs waits until no commit of ours is going on, however it ends, and gives the jobs that there are.
-func (d *Device) awaitOurs(ctx context.Context, what, admin string) ([]job, error) {
-	jobs, err := d.jobs(ctx)
+func (d *Device) awaitOurs(ctx context.Context, what, admin string) ([]Job, error) {
+	jobs, err := d.Jobs(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, j := range jobs {
-		if !j.done && isCommit(j, admin) {
-			if _, err := d.waitJob(ctx, what, j.id, commitDeadline); err != nil {
+		if !j.Done && isCommit(j, admin) {
+			if _, err := d.WaitJob(ctx, what, j.ID, commitDeadline); err != nil {
 				return nil, err
 			}
 		}
@@ -64,8 +64,8 @@ func (d *Device) awaitOurs(ctx context.Context, what, admin string) ([]job, erro
 }
 
 // isCommit tells whether a job is a commit of that administrator's, or could be: some versions do not tell whose it is.
-func isCommit(j job, admin string) bool {
-	return strings.EqualFold(j.kind, "Commit") && (j.user == "" || j.user == admin)
+func isCommit(j Job, admin string) bool {
+	return strings.EqualFold(j.Kind, "Commit") && (j.User == "" || j.User == admin)
 }
 
 // sendCommit gives the number of the job; 0: there was nothing to commit.
@@ -81,15 +81,15 @@ func (d *Device) sendCommit(ctx context.Context, what, admin, description string
 		}
 		return 0, err
 	}
-	root, err := parseTree(body)
+	root, err := Parse(body)
 	if err != nil {
-		return 0, d.fail(what, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return 0, d.Fail(what, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 	}
-	if n := root.at("result", "job"); n != nil {
-		return parseJob(element("job", leaf("id", n.text))).id, nil
+	if n := root.At("result", "job"); n != nil {
+		return ParseJob(Element("job", Leaf("id", n.Text))).ID, nil
 	}
-	if text := strings.Join(root.texts(), " "); !nothing(text) {
-		return 0, d.fail(what, &Error{Kind: KindMalformed, Text: "the answer names no job: " + text})
+	if text := strings.Join(root.Texts(), " "); !nothing(text) {
+		return 0, d.Fail(what, &Error{Kind: KindMalformed, Text: "the answer names no job: " + text})
 	}
 	return 0, nil
 }
@@ -111,29 +111,29 @@ func lost(err error) bool {
 
 // findCommit looks for the job of a commit whose answer was lost. before is what jobs there were. Not found, the
 // commit was not taken, and cause is the error.
-func (d *Device) findCommit(ctx context.Context, what, admin string, before []job, cause error) (uint, error) {
+func (d *Device) findCommit(ctx context.Context, what, admin string, before []Job, cause error) (uint, error) {
 	var newest uint
 	for _, j := range before {
-		newest = max(newest, j.id)
+		newest = max(newest, j.ID)
 	}
 	for range commitLooks {
-		jobs, err := d.jobs(ctx)
+		jobs, err := d.Jobs(ctx)
 		if err == nil {
-			i := slices.IndexFunc(jobs, func(j job) bool { return j.id > newest && isCommit(j, admin) })
+			i := slices.IndexFunc(jobs, func(j Job) bool { return j.ID > newest && isCommit(j, admin) })
 			if i >= 0 {
-				return jobs[i].id, nil
+				return jobs[i].ID, nil
 			}
 		}
-		if !d.pause(ctx, commitLook) {
+		if !d.Pause(ctx, commitLook) {
 			break
 		}
 	}
-	return 0, d.fail(what, cause)
+	return 0, d.Fail(what, cause)
 }
 
-// revert takes back the edits of one administrator that are not committed.
-func (d *Device) revert(ctx context.Context, admin string) error {
-	cmd := "<revert><config><partial><admin>" + memberList("admin", admin).children[0].xml() + "</admin></partial></config></revert>"
-	_, err := d.opIn(ctx, CallConfig, "revert our changes", cmd, "")
+// Revert takes back the edits of one administrator that are not committed.
+func (d *Device) Revert(ctx context.Context, admin string) error {
+	cmd := "<revert><config><partial><admin>" + MemberList("admin", admin).Children[0].XML() + "</admin></partial></config></revert>"
+	_, err := d.OpIn(ctx, CallConfig, "revert our changes", cmd, "")
 	return err
 }

@@ -1,4 +1,4 @@
-package firewall
+package xmlapi
 
 import (
 	"context"
@@ -10,15 +10,15 @@ import (
 func (d *Device) ClearSessions(ctx context.Context, source netip.Addr) error {
 	const what = "clear sessions"
 	if !source.IsValid() || source.IsUnspecified() || source.Zone() != "" {
-		return d.fail(what, &Error{Kind: KindUnsupported, Text: "the address of one source is needed"})
+		return d.Fail(what, &Error{Kind: KindUnsupported, Text: "the address of one source is needed"})
 	}
 	if d.Info() == (Info{}) {
-		if err := d.identify(ctx); err != nil {
+		if err := d.Identify(ctx); err != nil {
 			return err
 		}
 	}
 	address := source.Unmap().String()
-	_, err := d.op(ctx, CallClear, what+" of "+address,
+	_, err := d.Op(ctx, CallClear, what+" of "+address,
 		"<clear><session><all><filter><source>"+address+"</source></filter></all></session></clear>")
 	return err
 }

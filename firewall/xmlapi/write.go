@@ -1,4 +1,4 @@
-package firewall
+package xmlapi
 
 import (
 	"context"
@@ -16,23 +16,32 @@ const (
 	actionDelete = "delete" // what is not there is no error
 )
 
-// maxEdits bounds one multi-config message.
-const maxEdits = 500
+// MaxEdits bounds one multi-config message.
+const MaxEdits = 500
 
-// edit is one change of the candidate configuration.
-type edit struct {
+// Edit is one change of the candidate configuration; Set, Replace and Delete make them.
+type Edit struct {
 	action  string
 	xpath   string
-	element *node // nil for delete
+	element *Node // nil for delete
 }
 
-// write makes edits in their order. All of a message are made or none (PAN-OS documentation of multi-config); of more
-// than maxEdits, or on a version without multi-config, the first ones may stand when an error comes.
-func (d *Device) write(ctx context.Context, what string, edits []edit) error {
+// Set merges the element into what stands at the xpath, and makes that where nothing does.
+func Set(xpath string, element *Node) Edit { return Edit{actionSet, xpath, element} }
+
+// Replace puts the element in place of what stands at the xpath, which ends with it.
+func Replace(xpath string, element *Node) Edit { return Edit{actionEdit, xpath, element} }
+
+// Delete takes away what stands at the xpath; that nothing does is no error.
+func Delete(xpath string) Edit { return Edit{actionDelete, xpath, nil} }
+
+// Edit makes edits in their order. All of a message are made or none (PAN-OS documentation of multi-config); of more
+// than MaxEdits, or on a version without multi-config, the first ones may stand when an error comes.
+func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 	if len(edits) == 0 {
 		return nil
 	}
-	if _, version := d.past(); len(edits) == 1 || !version.multiConfig() {
+	if len(edits) == 1 || !d.Version().multiConfig() {
 		for _, e := range edits {
 			if err := d.writeOne(ctx, what, e); err != nil {
 				return err
@@ -40,7 +49,7 @@ func (d *Device) write(ctx context.Context, what string, edits []edit) error {
 		}
 		return nil
 	}
-	for part := range slices.Chunk(edits, maxEdits) {
+	for part := range slices.Chunk(edits, MaxEdits) {
 		if err := d.writeMany(ctx, what, part); err != nil {
 			return err
 		}
@@ -48,10 +57,10 @@ func (d *Device) write(ctx context.Context, what string, edits []edit) error {
 	return nil
 }
 
-func (d *Device) writeOne(ctx context.Context, what string, e edit) error {
+func (d *Device) writeOne(ctx context.Context, what string, e Edit) error {
 	form := url.Values{"type": {"config"}, "action": {e.action}, "xpath": {e.xpath}}
 	if e.element != nil {
-		form.Set("element", e.element.xml())
+		form.Set("element", e.element.XML())
 	}
 	_, err := d.call(ctx, CallConfig, what, func() ([]byte, error) {
 		body, _, err := d.api.Communicate(form, nil)
@@ -63,7 +72,7 @@ func (d *Device) writeOne(ctx context.Context, what string, e edit) error {
 	return err
 }
 
-// absent tells whether an error says that what was named is not there.
+// absent tells whether an error says that what was named is not there. Deleting says it in more ways than reading does.
 func absent(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) || e.Kind != KindAPI {
@@ -73,11 +82,11 @@ func absent(err error) bool {
 	return e.Code == 7 || strings.Contains(text, "doesn't exist") || strings.Contains(text, "no such node")
 }
 
-func (d *Device) writeMany(ctx context.Context, what string, edits []edit) error {
+func (d *Device) writeMany(ctx context.Context, what string, edits []Edit) error {
 	var b strings.Builder
 	b.WriteString("<multi-configure-request>")
 	for i, e := range edits {
-		fmt.Fprintf(&b, `<%s id="%d" xpath="%s"`, e.action, i+1, escape(e.xpath))
+		fmt.Fprintf(&b, `<%s id="%d" xpath="%s"`, e.action, i+1, Escape(e.xpath))
 		if e.element == nil {
 			b.WriteString("/>")
 			continue
@@ -100,17 +109,17 @@ func (d *Device) writeMany(ctx context.Context, what string, edits []edit) error
 
 // judgeMany reads the answers inside a multi-config answer, should one of them be an error although the whole is not.
 func (d *Device) judgeMany(what string, body []byte) error {
-	root, err := parseTree(body)
+	root, err := Parse(body)
 	if err != nil {
-		return d.fail(what, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return d.Fail(what, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 	}
-	for _, r := range root.children {
-		if r.name != "response" {
+	for _, r := range root.Children {
+		if r.Name != "response" {
 			continue
 		}
-		status, code := rootAttrs(r.attrs)
-		if h := (head{Status: status, Code: code, Reason: strings.Join(r.texts(), " | ")}); !h.ok() {
-			return d.fail(what, h.err())
+		status, code := rootAttrs(r.Attrs)
+		if h := (head{Status: status, Code: code, Reason: strings.Join(r.Texts(), " | ")}); !h.ok() {
+			return d.Fail(what, h.err())
 		}
 	}
 	return nil
@@ -118,12 +127,12 @@ func (d *Device) judgeMany(what string, body []byte) error {
 
 // Move positions, as PAN-OS calls them.
 const (
-	moveTop    = "top"
-	moveBottom = "bottom"
+	MoveTop    = "top"
+	MoveBottom = "bottom"
 )
 
-// move puts the entry at xpath to the top or bottom of its list. Being there already is no error.
-func (d *Device) move(ctx context.Context, what, xpath, where string) error {
+// Move puts the entry at xpath to the top or bottom of its list. Being there already is no error.
+func (d *Device) Move(ctx context.Context, what, xpath, where string) error {
 	form := url.Values{"type": {"config"}, "action": {"move"}, "xpath": {xpath}, "where": {where}}
 	_, err := d.call(ctx, CallConfig, what, func() ([]byte, error) {
 		body, _, err := d.api.Communicate(form, nil)
@@ -134,9 +143,4 @@ func (d *Device) move(ctx context.Context, what, xpath, where string) error {
 		return nil
 	}
 	return err
-}
-
-// multiConfig tells whether several edits can be sent as one (PAN-OS 10.1.5 and later, as pango takes it).
-func (v version) multiConfig() bool {
-	return v.major > 10 || v.major == 10 && (v.minor > 1 || v.minor == 1 && v.patch >= 5)
 }

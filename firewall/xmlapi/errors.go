@@ -1,4 +1,4 @@
-package firewall
+package xmlapi
 
 import (
 	"context"
@@ -26,7 +26,6 @@ const (
 	KindCapacity    = "capacity"    // the platform's limit of registered addresses is reached
 	KindBusy        = "busy"        // another commit is running, or another administrator holds a lock
 	KindCommit      = "commit"      // a commit was carried out and failed; Text holds its details
-	KindList        = "list"        // the firewall does not have our list, or not all of it
 	KindPassive     = "passive"     // a member of a pair that takes no changes now
 	KindUnsupported = "unsupported" // not a PAN-OS firewall, or one that is too old
 	KindCanceled    = "canceled"    // the caller gave up
@@ -105,6 +104,13 @@ func transientCode(code int) bool {
 	return false
 }
 
+// Rejected tells whether the firewall refused a message for what it holds, so that a smaller one may fare better.
+func Rejected(err error) bool {
+	const invalidCommand = 17 // such as an unknown vsys: no content can be at fault
+	e, ok := err.(*Error)
+	return ok && (e.Kind == KindAPI || e.Kind == KindCapacity) && !transientCode(e.Code) && e.Code != invalidCommand
+}
+
 // failed turns a connection's error into ours. attempt is the context of this one attempt, whose deadline is
 // Options.Timeout; caller is the context it was made from.
 func failed(caller, attempt context.Context, err error) *Error {
@@ -140,6 +146,9 @@ func isTLS(err error) bool {
 		errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) ||
 		strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
+
+// Tidy makes foreign text fit to print: on one line, without control characters, at most 512 bytes.
+func Tidy(text string) string { return tidy(text, nil) }
 
 // tidy makes foreign text fit to print: without secrets, on one line, bounded.
 func tidy(text string, secrets *secrets) string {

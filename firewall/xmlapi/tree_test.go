@@ -1,4 +1,4 @@
-package firewall
+package xmlapi
 
 import (
 	"runtime"
@@ -8,15 +8,15 @@ import (
 
 // A text that comes in many pieces is put together, at a cost that grows as its length does.
 func TestTextInPieces(t *testing.T) {
-	n, err := parseTree([]byte("<a> one <!-- - --><![CDATA[<two>]]> &amp; <b/>three </a>"))
-	if err != nil || n.text != "one <two> & three" {
-		t.Errorf("the text is %q (%v)", n.text, err)
+	n, err := Parse([]byte("<a> one <!-- - --><![CDATA[<two>]]> &amp; <b/>three </a>"))
+	if err != nil || n.Text != "one <two> & three" {
+		t.Errorf("the text is %q (%v)", n.Text, err)
 	}
 	allocated := func(pieces int) uint64 {
 		body := []byte("<a>" + strings.Repeat("<![CDATA[0123456789]]>", pieces) + "</a>")
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if n, err := parseTree(body); err != nil || len(n.text) != 10*pieces {
+		if n, err := Parse(body); err != nil || len(n.Text) != 10*pieces {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)

@@ -1,4 +1,4 @@
-package firewall
+package xmlapi
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type Info struct {
 // Device is one virtual system of one firewall: what is called, and as whom. Its methods may be called from any
 // goroutine. Several devices can share a connection, see Sibling.
 type Device struct {
-	opts      DeviceOptions
+	opts      Options
 	conn      *connection
 	transport *transport
 	api       *pango.Firewall
@@ -34,14 +34,14 @@ type Device struct {
 	calling sync.Mutex // held during one call of pango's
 
 	mu      sync.Mutex // guards what follows
-	version version
+	version Version
 	booted  time.Time // when the firewall started; zero: unknown
-	history history   // since Open
+	history History   // since Open
 }
 
 // connection is what all devices behind one management address share: the bound on calls in flight, and the key.
 type connection struct {
-	opts    DeviceOptions
+	opts    Options
 	base    *http.Transport
 	slots   chan struct{}
 	chosen  chan struct{} // holds one element while the virtual system of the session must stay as it was set
@@ -54,7 +54,7 @@ type connection struct {
 }
 
 // Open checks the options. It makes no call.
-func Open(opts DeviceOptions) (*Device, error) {
+func Open(opts Options) (*Device, error) {
 	host, port, err := opts.complete()
 	if err != nil {
 		return nil, fmt.Errorf("firewall %q: %w", opts.Name, err)
@@ -77,7 +77,7 @@ func Open(opts DeviceOptions) (*Device, error) {
 // Sibling gives another virtual system of the same firewall, or another firewall behind the same Panorama, over the
 // same connection: with one key, and with no more calls in flight than one device may be given. Of opts only Name,
 // VSys, Target and OnCall matter. Close ends a sibling alone.
-func (d *Device) Sibling(opts DeviceOptions) (*Device, error) {
+func (d *Device) Sibling(opts Options) (*Device, error) {
 	own := d.conn.opts
 	own.Name, own.VSys, own.Target, own.OnCall = opts.Name, opts.VSys, opts.Target, opts.OnCall
 	host, port, err := own.complete()
@@ -91,9 +91,12 @@ func (d *Device) Sibling(opts DeviceOptions) (*Device, error) {
 // one call at a time. The connection is shared, see Sibling.
 func (d *Device) Clone() (*Device, error) { return d.Sibling(d.opts) }
 
-func newDevice(conn *connection, opts DeviceOptions, host string, port uint) (*Device, error) {
+func newDevice(conn *connection, opts Options, host string, port uint) (*Device, error) {
 	d := &Device{opts: opts, conn: conn}
 	d.transport = newTransport(&attempts{base: conn.base, timeout: opts.Timeout, slots: conn.slots}, &conn.sent, opts.UserAgent, opts.Target)
+	if opts.RetryWait > 0 {
+		d.transport.retry.RetryWaitMin, d.transport.retry.RetryWaitMax = opts.RetryWait, opts.RetryWait
+	}
 	if err := d.prime(host, port); err != nil {
 		return nil, fmt.Errorf("firewall %q: %w", opts.Name, err)
 	}
@@ -120,9 +123,14 @@ func (d *Device) prime(host string, port uint) error {
 	return d.api.Initialize()
 }
 
-// call makes one call through pango and gives the answer, which is a complete PAN-OS document that reports success
-// or per-address results. Every error is an *Error.
-func (d *Device) call(ctx context.Context, kind, op string, do func() ([]byte, error)) (body []byte, err error) {
+// call makes one call through pango and gives the answer, which is a complete PAN-OS document that reports success. Every
+// error is an *Error.
+func (d *Device) call(ctx context.Context, kind, op string, do func() ([]byte, error)) ([]byte, error) {
+	return d.callFor(ctx, kind, op, head.err, do)
+}
+
+// callFor is call with a judge of its own over what the answer says of itself.
+func (d *Device) callFor(ctx context.Context, kind, op string, judge func(head) *Error, do func() ([]byte, error)) (body []byte, err error) {
 	began := time.Now()
 	defer func() {
 		if d.opts.OnCall != nil {
@@ -134,7 +142,7 @@ func (d *Device) call(ctx context.Context, kind, op string, do func() ([]byte, e
 		}
 	}()
 	if d.closed.Load() {
-		return nil, d.fail(op, &Error{Kind: KindCanceled, Text: "closed", Err: net.ErrClosed})
+		return nil, d.Fail(op, &Error{Kind: KindCanceled, Text: "closed", Err: net.ErrClosed})
 	}
 	d.calling.Lock()
 	defer d.calling.Unlock()
@@ -152,25 +160,22 @@ func (d *Device) call(ctx context.Context, kind, op string, do func() ([]byte, e
 		if err == nil {
 			err = &Error{Kind: KindMalformed, Text: "no answer"}
 		}
-		return nil, d.fail(op, err)
+		return nil, d.Fail(op, err)
 	}
 	// pango's own reading of the answer is not used: it loses the per-address texts, and takes some successes for
 	// errors.
 	h, err := inspect(body)
 	if err != nil {
-		return nil, d.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return nil, d.Fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 	}
-	if h.UID && (kind == CallRegister || kind == CallUnregister) && h.Status != "unauth" {
-		return body, nil
-	}
-	if e := h.err(); e != nil {
-		return nil, d.fail(op, e)
+	if e := judge(h); e != nil {
+		return nil, d.Fail(op, e)
 	}
 	return body, nil
 }
 
-// fail gives err a name, and its text a shape that can be logged.
-func (d *Device) fail(op string, err error) *Error {
+// Fail gives err a name, and its text a shape that can be logged.
+func (d *Device) Fail(op string, err error) *Error {
 	e := &Error{}
 	var known *Error
 	switch {
@@ -181,15 +186,30 @@ func (d *Device) fail(op string, err error) *Error {
 	default:
 		*e = *failed(context.Background(), context.Background(), err)
 	}
-	e.Firewall, e.Op, e.Text = d.opts.Name, op, d.tidy(e.Text)
+	e.Firewall, e.Op, e.Text = d.opts.Name, op, d.Tidy(e.Text)
 	return e
 }
 
-// tidy makes foreign text fit to print.
-func (d *Device) tidy(text string) string { return tidy(text, &d.conn.secrets) }
+// Tidy makes foreign text fit to print.
+func (d *Device) Tidy(text string) string { return tidy(text, &d.conn.secrets) }
 
 // Name is what errors call the firewall.
 func (d *Device) Name() string { return d.opts.Name }
+
+// VSys is the virtual system, such as vsys1.
+func (d *Device) VSys() string { return d.opts.VSys }
+
+// Username is whom the connection logs in as; "": the options gave only a key, and PAN-OS does not tell whose it is.
+func (d *Device) Username() string { return d.conn.opts.Username }
+
+// Insecure tells whether the firewall's certificate is not verified.
+func (d *Device) Insecure() bool { return d.opts.InsecureSkipVerify }
+
+// Now is the time by the clock of the options.
+func (d *Device) Now() time.Time { return d.opts.Now() }
+
+// Requests is how many requests were sent so far, repetitions included, those of siblings not.
+func (d *Device) Requests() int64 { return d.transport.try.sent.Load() }
 
 // Info gives what the firewall last said about itself.
 func (d *Device) Info() Info {

@@ -1,19 +1,19 @@
-package firewall
+package xmlapi
 
 import "context"
 
-// haState gives the firewall's own state in a pair of high availability, "active" or "passive" for example; "" if it
+// HAState gives the firewall's own state in a pair of high availability, "active" or "passive" for example; "" if it
 // belongs to none.
-func (d *Device) haState(ctx context.Context) (string, error) {
-	result, err := d.opIn(ctx, CallHA, "show high-availability state",
+func (d *Device) HAState(ctx context.Context) (string, error) {
+	result, err := d.OpIn(ctx, CallHA, "show high-availability state",
 		"<show><high-availability><state></state></high-availability></show>", "")
 	if err != nil {
 		return "", err
 	}
-	if !result.is("enabled") {
+	if !result.Yes("enabled") {
 		return "", nil
 	}
-	return result.value("group", "local-info", "state"), nil
+	return result.Value("group", "local-info", "state"), nil
 }
 
 // writable tells whether the configuration may be written on a firewall in that state of high availability. Both
@@ -28,28 +28,28 @@ func writable(state string) bool {
 
 // Passive asks whether the firewall is a member of a pair that leaves the traffic to the other.
 func (d *Device) Passive(ctx context.Context) (bool, error) {
-	state, err := d.haState(ctx)
+	state, err := d.HAState(ctx)
 	return err == nil && !writable(state), err
 }
 
-// mayWrite asks whether the configuration may be written on the firewall now.
-func (d *Device) mayWrite(ctx context.Context) error {
-	state, err := d.haState(ctx)
+// MayWrite asks whether the configuration may be written on the firewall now.
+func (d *Device) MayWrite(ctx context.Context) error {
+	state, err := d.HAState(ctx)
 	if err == nil && !writable(state) {
-		err = d.fail("write the configuration", &Error{Kind: KindPassive,
+		err = d.Fail("write the configuration", &Error{Kind: KindPassive,
 			Text: "this member of the pair is " + state + ", and only the active one takes changes"})
 	}
 	return err
 }
 
-// activeOf gives the one of a pair that takes changes of the configuration. A single firewall is taken as it is. Every
+// Active gives the member of a pair that takes changes of the configuration; a single firewall is taken as it is. Every
 // device is asked, and identified; the error is that of the first when none will do.
-func activeOf(ctx context.Context, devices []*Device) (*Device, error) {
+func Active(ctx context.Context, devices ...*Device) (*Device, error) {
 	var first error
 	for _, d := range devices {
-		err := d.identify(ctx)
+		err := d.Identify(ctx)
 		if err == nil {
-			if err = d.mayWrite(ctx); err == nil {
+			if err = d.MayWrite(ctx); err == nil {
 				return d, nil
 			}
 		}

@@ -1,4 +1,4 @@
-package firewall
+package xmlapi
 
 import (
 	"context"
@@ -102,7 +102,7 @@ func TestOnlyWhatMayBeRepeatedIs(t *testing.T) {
 		{"several edits", url.Values{"type": {"config"}, "action": {"multi-config"}}, true},
 		{"move", url.Values{"type": {"config"}, "action": {"move"}}, false},
 		{"rename", url.Values{"type": {"config"}, "action": {"rename"}}, false},
-		{"refresh of a list", url.Values{"type": {"op"}, "cmd": {listCommand("refresh", "x", "")}}, true},
+		{"refresh of a list", url.Values{"type": {"op"}, "cmd": {"<request><system><external-list><refresh><type><ip><name>x</name></ip></type></refresh></external-list></system></request>"}}, true},
 		{"revert", url.Values{"type": {"op"}, "cmd": {"<revert><config/></revert>"}}, false},
 		{"request", url.Values{"type": {"op"}, "cmd": {"<request><restart/></request>"}}, false},
 	}
@@ -176,12 +176,12 @@ func TestMessageTooLong(t *testing.T) {
 }
 
 func TestPanicsBecomeErrors(t *testing.T) {
-	d, err := Open(DeviceOptions{Name: "LAB-FW-01", URL: "https://192.0.2.1", APIKey: "swordfish"})
+	d, err := Open(Options{Name: "LAB-FW-01", URL: "https://192.0.2.1", APIKey: "swordfish"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	_, err = d.call(t.Context(), CallRead, "read", func() ([]byte, error) { panic("slice bounds out of range: swordfish") })
+	_, err = d.call(t.Context(), CallConfig, "read", func() ([]byte, error) { panic("slice bounds out of range: swordfish") })
 	if Kind(err) != KindMalformed || !strings.Contains(err.Error(), "firewall LAB-FW-01: read: ") || strings.Contains(err.Error(), "swordfish") {
 		t.Errorf("got %v", err)
 	}

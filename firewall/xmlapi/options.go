@@ -1,28 +1,20 @@
-package firewall
+package xmlapi
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
-const (
-	defaultTimeout = 30 * time.Second
-	defaultRemoval = 30
-	defaultBatch   = 500
-	maxBatch       = 1000
-	maxTag         = 127
-)
+const defaultTimeout = 30 * time.Second
 
-// DeviceOptions say how one firewall is reached.
-type DeviceOptions struct {
+// Options say how one firewall is reached.
+type Options struct {
 	Name   string // what errors call it
 	URL    string // https://host[:port] of the management interface, or of the Panorama before it
 	Target string // serial number of the firewall, if URL is a Panorama; "": URL is the firewall itself
@@ -35,6 +27,7 @@ type DeviceOptions struct {
 	InsecureSkipVerify bool   // takes any certificate
 
 	Timeout   time.Duration // of one request; 0: 30 s
+	RetryWait time.Duration // before a call is sent again; 0: 200 ms, doubling to 2 s
 	UserAgent string
 
 	Now func() time.Time // nil: time.Now
@@ -46,7 +39,7 @@ type DeviceOptions struct {
 }
 
 // complete fills in the defaults and gives the host and port of the URL; port 0: the default.
-func (o *DeviceOptions) complete() (host string, port uint, err error) {
+func (o *Options) complete() (host string, port uint, err error) {
 	if o.Name == "" || strings.ContainsFunc(o.Name, unicode.IsControl) {
 		return "", 0, errors.New("a printable name is needed")
 	}
@@ -110,28 +103,6 @@ func checkTarget(serial string) error {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) {
 		return errors.New("target: the serial number of a firewall is needed, digits and letters only")
-	}
-	return nil
-}
-
-// checkTag refuses what would break the filter of a dynamic address group, in which the tag stands between quotes.
-func checkTag(tag string) error {
-	if tag == "" || utf8.RuneCountInString(tag) > maxTag {
-		return fmt.Errorf("tag: 1 to %d characters are needed", maxTag)
-	}
-	if tag != strings.TrimSpace(tag) || strings.ContainsFunc(tag, func(r rune) bool {
-		return r == '\'' || r == '"' || !unicode.IsPrint(r)
-	}) {
-		return errors.New("tag: quotes, control characters and outer spaces cannot be matched by an address group")
-	}
-	return nil
-}
-
-// checkRemoval fills in the brake's default, 30 percent.
-func checkRemoval(percent *int) error {
-	*percent = cmp.Or(*percent, defaultRemoval)
-	if *percent < 0 || *percent > 100 {
-		return errors.New("max_removal_percent: 1 to 100 is needed")
 	}
 	return nil
 }
