@@ -1,11 +1,12 @@
 package agent
 
 import (
-	"activedefense/firewall/xmlapi"
 	"context"
 	"fmt"
 	"net/url"
 	"os"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // KeyOptions say whose API key is to be made, and where.

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // metrics is what /metrics shows: the state that Status gathers, read when it is asked for, so that
@@ -162,7 +162,7 @@ func oneIf(b bool) float64 {
 }
 
 // rightsCall is not counted as failed: a right that is tried and not there is an answer.
-const rightsCall = firewall.CallRights
+const rightsCall = policy.CallRights
 
 // observer gives the hook that counts the calls to one firewall.
 func (c *callCounts) observer(name string, kindOf func(error) string) func(string, time.Duration, error) {

@@ -10,6 +10,7 @@ import (
 
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -26,14 +27,14 @@ const (
 type policies struct {
 	name   string
 	device *xmlapi.Device
-	want   func(ctx context.Context) firewall.Expectation
+	want   func(ctx context.Context) policy.Expectation
 	log    zerolog.Logger
 	now    func() time.Time
 	timer  func(time.Duration) timer // newTimer
 	wakeup                           // for a look: the firewall has been brought level for the first time, or again
 
 	mu     sync.Mutex
-	checks []firewall.Check
+	checks []policy.Check
 	at     time.Time
 }
 
@@ -67,12 +68,12 @@ func (p *policies) verifyOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	want := p.want(ctx)
-	checks := firewall.Verify(firewall.ReadFacts(ctx, p.device, want), want)
+	checks := policy.Verify(policy.ReadFacts(ctx, p.device, want), want)
 	if ctx.Err() != nil {
 		return
 	}
 	p.mu.Lock()
-	before := make(map[string]firewall.Check, len(p.checks))
+	before := make(map[string]policy.Check, len(p.checks))
 	for _, c := range p.checks {
 		before[c.Check] = c
 	}
@@ -83,18 +84,18 @@ func (p *policies) verifyOnce(ctx context.Context) {
 	}
 }
 
-func (p *policies) report(before, now firewall.Check) {
+func (p *policies) report(before, now policy.Check) {
 	if before.Result == now.Result && before.Detail == now.Detail {
 		return
 	}
 	entry := p.log.Info()
 	switch now.Result {
-	case firewall.ResultFail:
+	case policy.ResultFail:
 		entry = p.log.Error()
-	case firewall.ResultWarn:
+	case policy.ResultWarn:
 		entry = p.log.Warn()
 	default:
-		if before.Result == "" || before.Result == firewall.ResultPass {
+		if before.Result == "" || before.Result == policy.ResultPass {
 			return // that all is well is not news
 		}
 	}
@@ -102,7 +103,7 @@ func (p *policies) report(before, now firewall.Check) {
 }
 
 // status gives the results, and when they were found; nil before the first look.
-func (p *policies) status() ([]firewall.Check, *time.Time) {
+func (p *policies) status() ([]policy.Check, *time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.at.IsZero() {
@@ -123,7 +124,7 @@ func (a *Agent) newPolicies(fw config.Firewall, e *enforcer) ([]*policies, error
 		}
 		p := &policies{
 			name: device.Name(), device: device, log: a.log.With().Str("firewall", device.Name()).Logger(), now: a.now, timer: newTimer, wakeup: newWakeup(),
-			want: func(ctx context.Context) firewall.Expectation {
+			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, a.store.Load(), a.now()) // without it, more is warned of
 				return expectation(a.cfg, fw, notBefore(e.desired().entries, a.started), released, a.now())
 			},

@@ -11,6 +11,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -40,8 +41,8 @@ func newPolicyTest(t *testing.T) *policyTest {
 	t.Cleanup(device.Close)
 	p.sim = sim
 	p.policies = &policies{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: newWakeup(),
-		want: func(context.Context) firewall.Expectation {
-			return firewall.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
+		want: func(context.Context) policy.Expectation {
+			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
 		},
 		timer: func(d time.Duration) timer {
 			p.waits <- d

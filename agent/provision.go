@@ -10,12 +10,12 @@ import (
 
 	"activedefense/agent/edl"
 	"activedefense/config"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 )
 
 // Step is one thing that is missing on a firewall.
-type Step = firewall.Step
+type Step = policy.Step
 
 // ProvisionOptions say what is done about what is missing.
 type ProvisionOptions struct {
@@ -71,7 +71,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, fmt.Errorf("the CA of the list cannot be read from %s: start the daemon once, which makes it, and run this as its account or as root",
 			filepath.Join(cfg.StateDir, edl.CAFile))
 	}
-	steps, err := firewall.Provision(ctx, device, want)
+	steps, err := policy.Provision(ctx, device, want)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; a plan needs an administrator whose role allows Configuration, and carrying it out Commit as well: "+
 			"firewall/README.md has the role, and the daemon's own need not have these rights", err)
@@ -81,18 +81,18 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	opts.Progress(device.Name(), steps, "")
 	if opts.Apply && len(steps) > 0 {
-		taken, err := firewall.Take(ctx, device, steps, opts.Adopt)
+		taken, err := policy.Take(ctx, device, steps, opts.Adopt)
 		opts.Progress(device.Name(), nil, fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(steps)))
 		if err != nil {
 			return steps, err
 		}
-		if steps, err = firewall.Provision(ctx, device, want); err != nil {
+		if steps, err = policy.Provision(ctx, device, want); err != nil {
 			return steps, err
 		}
 	}
 	if opts.Commit {
 		opts.Progress(device.Name(), nil, "committing our own edits, which can take minutes")
-		done, err := firewall.Commit(ctx, device, want, fw.CommitAdmin)
+		done, err := policy.Commit(ctx, device, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err
 		}

@@ -17,6 +17,7 @@ import (
 	"activedefense/config"
 	"activedefense/detect/panos"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
@@ -25,11 +26,11 @@ import (
 const verifyTimeout = 5 * time.Minute
 
 // Check is what one check of a firewall's policies found.
-type Check = firewall.Check
+type Check = policy.Check
 
 // expectation is what a firewall of the configuration shall be like.
-func expectation(cfg *config.Config, fw config.Firewall, entries, released []firewall.Entry, now time.Time) firewall.Expectation {
-	want := firewall.Expectation{
+func expectation(cfg *config.Config, fw config.Firewall, entries, released []firewall.Entry, now time.Time) policy.Expectation {
+	want := policy.Expectation{
 		Mode: fw.Mode, Names: firewall.NamesFor(fw.Tag), InternetZones: fw.InternetZones, SyslogAddress: fw.SyslogAddress,
 		Formats: formats(cfg.Inputs),
 		Entries: entries, Released: released, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,
@@ -49,8 +50,8 @@ func expectation(cfg *config.Config, fw config.Firewall, entries, released []fir
 }
 
 // formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
-func formats(inputs []config.Input) firewall.Formats {
-	var f firewall.Formats
+func formats(inputs []config.Input) policy.Formats {
+	var f policy.Formats
 	for _, in := range inputs {
 		if in.Format != "csv" {
 			f.Traffic, f.Threat = panos.CustomFormat, panos.CustomFormat
@@ -69,7 +70,7 @@ type VerifyOptions struct {
 
 // Verify looks at the policies of the firewalls of a configuration, side by side, beside a running agent or without one.
 // The checks come in the order of the configuration.
-func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]firewall.Check, error) {
+func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]policy.Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	entries, err := blockedNow(ctx, cfg, opts.Store)
@@ -83,7 +84,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	open := newDevices(opts.Version, newCallCounts(), time.Now)
 	type look struct {
 		device *xmlapi.Device
-		want   firewall.Expectation
+		want   policy.Expectation
 	}
 	var looks []look
 	for _, fw := range cfg.Firewalls {
@@ -102,10 +103,10 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	if len(looks) == 0 {
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
-	results := make([][]firewall.Check, len(looks))
+	results := make([][]policy.Check, len(looks))
 	var running sync.WaitGroup
 	for i, l := range looks {
-		running.Go(func() { results[i] = firewall.Verify(firewall.ReadFacts(ctx, l.device, l.want), l.want) })
+		running.Go(func() { results[i] = policy.Verify(policy.ReadFacts(ctx, l.device, l.want), l.want) })
 	}
 	running.Wait()
 	return slices.Concat(results...), ctx.Err()

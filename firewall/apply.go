@@ -1,10 +1,11 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"net/netip"
 	"slices"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 const (

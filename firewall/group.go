@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 const defaultCommitInterval = time.Minute

@@ -465,21 +465,6 @@ func TestGroupsOfSeveralVirtualSystemsBehindAPanorama(t *testing.T) {
 	}
 }
 
-// What is collected for the next commit is no change that somebody forgot to commit.
-func TestABatchIsNoForgottenEdit(t *testing.T) {
-	l := newGroupLab(t, nil)
-	l.pass(l.block("203.0.113.1"), false)
-	if r := l.pass(l.block("203.0.113.1", "203.0.113.2"), false); r.Waiting == 0 {
-		t.Fatal("the second block did not wait for its commit")
-	}
-	want := firewall.Expectation{Mode: firewall.ModeGroup, Names: firewall.NamesFor(tag), Now: l.clock.now}
-	for _, c := range firewall.Verify(firewall.ReadFacts(t.Context(), l.device, want), want) {
-		if c.Check == firewall.CheckCommitted && (c.Result != firewall.ResultPass || !strings.Contains(c.Detail, "next commit of the daemon")) {
-			t.Errorf("%+v", c)
-		}
-	}
-}
-
 // The first commit may hold no block; it is reported all the same.
 func TestACommitIsReported(t *testing.T) {
 	l := newGroupLab(t, nil)

@@ -1,13 +1,14 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // MaxGroupMembers is how many members we give a static address group: a bound of ours, for no source names that of the models.

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"activedefense/firewall/xmlapi"
 )
 
 var groupNames = NamesFor("active-defense")

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 const (

@@ -1,11 +1,12 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"net/url"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // find gives the name of our list on the firewall: the one with our URL, or else with our name; among the firewall's own

@@ -1,12 +1,13 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // listCommand is an operational command on an IP list; rest follows the name.

@@ -1,11 +1,12 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // Modes of enforcement.

@@ -1,13 +1,14 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // brakeFrom is how many removals are always allowed: a share of a handful says nothing.

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"bytes"
 	"context"
 	"encoding/xml"
@@ -9,6 +8,8 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 const (

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // overdue is how long after a registration's end the firewall is trusted to have let go of it.

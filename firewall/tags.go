@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"activedefense/firewall/xmlapi"
 	"bytes"
 	"context"
 	"encoding/xml"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // Kinds of calls, as OnCall is told.

@@ -18,9 +18,10 @@ var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "config", "detect", "detect/panos", "store"},
 	"cmd/demo":          {"agent", "config", "store", "firewall/panosim"},
 	"cmd/panosim":       {"firewall/panosim"},
-	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "firewall/xmlapi", "store"},
+	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/xmlapi", "store"},
 	"detect/panos":      {"detect"},
 	"firewall":          {"firewall/xmlapi"},
+	"firewall/policy":   {"firewall", "firewall/xmlapi"},
 	"store":             {"migrations"},
 }
 

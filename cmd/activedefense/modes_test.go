@@ -12,6 +12,7 @@ import (
 	"activedefense/detect/panos"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -160,7 +161,7 @@ func TestTheOperatorsPageSaysWhatTheProgramDoes(t *testing.T) {
 		}
 	}
 	table := page[strings.Index(page, "\n## verify\n"):]
-	for _, check := range firewall.Verify(&firewall.Facts{}, firewall.Expectation{Names: n}) {
+	for _, check := range policy.Verify(&policy.Facts{}, policy.Expectation{Names: n}) {
 		if !strings.Contains(table, "| `"+check.Check+"` |") {
 			t.Errorf("the page does not explain the check %s", check.Check)
 		}

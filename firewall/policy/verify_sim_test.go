@@ -1,4 +1,4 @@
-package firewall
+package policy
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/xmlapi"
 )
@@ -48,7 +49,7 @@ func simulate(t *testing.T, text string, o panosim.Options) simulated {
 	t.Cleanup(sim.Close)
 	for _, g := range doc.At("answers", "members", "result", "dyn-addr-grp").Entries() {
 		for _, m := range g.Child("member-list").Entries() {
-			p, _ := ParseAddress(m.Attr("name"))
+			p, _ := firewall.ParseAddress(m.Attr("name"))
 			if err := sim.Register(d.facts.VSys, p, d.want.Names.Tag, 0); err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +154,7 @@ var leastRole = []panosim.Right{panosim.RightOperation, panosim.RightUserID}
 // Everything passes on a firewall that is as it shall be, asked by an administrator with the least role, whatever
 // dialect it speaks; and it is as it was.
 func TestFactsInEveryDialect(t *testing.T) {
-	for _, dialect := range EveryDialect() {
+	for _, dialect := range everyDialect() {
 		t.Run(dialect.String(), func(t *testing.T) {
 			s := served(t, allListed, panosim.Options{Dialect: dialect})
 			s.sim.SetRole("admin", leastRole...)
@@ -239,7 +240,7 @@ func TestFactsOfLists(t *testing.T) {
 	s.sim.SetRole("admin", leastRole...)
 	s.sim.FetchLists()
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2001:db8::66")
-	s.want.Mode = ModeList
+	s.want.Mode = firewall.ModeList
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2001:db8::66")
 	s.want.CertificateEnds = s.want.Now.Add(24 * time.Hour)
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2026-03-02")
@@ -260,7 +261,7 @@ func TestFactsOfListsInOneVirtualSystemOfTwo(t *testing.T) {
 	}
 	calls := 0
 	s.device, err = s.device.Sibling(xmlapi.Options{Name: "LAB-FW-01", VSys: "vsys2", OnCall: func(kind string, _ time.Duration, _ error) {
-		if kind != CallList {
+		if kind != firewall.CallList {
 			return
 		}
 		calls++
@@ -363,7 +364,7 @@ func TestFactsUnknownVSys(t *testing.T) {
 func TestFactsOfAPassiveMember(t *testing.T) {
 	s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused, Groups: panosim.GroupsAll}})
 	s.sim.SetRole("admin", leastRole...)
-	s.want.Entries = append(s.want.Entries, Entry{Prefix: netip.MustParsePrefix("203.0.113.200/32")})
+	s.want.Entries = append(s.want.Entries, firewall.Entry{Prefix: netip.MustParsePrefix("203.0.113.200/32")})
 	if c := result(s.verify(t.Context()), CheckMembers); c.Result != ResultFail {
 		t.Fatalf("alone: %+v", c)
 	}

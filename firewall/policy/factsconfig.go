@@ -1,9 +1,11 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"context"
 	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // readRunning reads the running configuration of the virtual system and what is shared: as configuration, which
@@ -83,7 +85,7 @@ type ownObject struct {
 
 // ownObjects gives all objects of ours that the firewall itself holds: those by our names, and those that serve in
 // their place.
-func (p *policy) ownObjects(want Expectation) []ownObject {
+func (p *vsysPolicy) ownObjects(want Expectation) []ownObject {
 	n := want.Names
 	var out []ownObject
 	add := func(what string, names []string, path ...string) {
@@ -99,7 +101,7 @@ func (p *policy) ownObjects(want Expectation) []ownObject {
 				seen[name] = true
 				running := sc.node.At(path...).Entry(name)
 				fact := candidateFact{what: what + " " + quoteAll([]string{name}), running: running,
-					batched: want.Mode == ModeGroup && name == n.Group && path[0] == "address-group"}
+					batched: want.Mode == firewall.ModeGroup && name == n.Group && path[0] == "address-group"}
 				out = append(out, ownObject{fact, sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)})
 			}
 		}
@@ -109,7 +111,7 @@ func (p *policy) ownObjects(want Expectation) []ownObject {
 	groups, lists := []string{n.Group}, []string{n.List}
 	for _, s := range p.blockSources(want.Mode, n, want.ListURL) {
 		sources[s.name] = true
-		if want.Mode == ModeList {
+		if want.Mode == firewall.ModeList {
 			lists = append(lists, s.name)
 		} else {
 			groups = append(groups, s.name)

@@ -1,7 +1,6 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 func TestChooseZones(t *testing.T) {

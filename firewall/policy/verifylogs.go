@@ -1,11 +1,12 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 func (v *verifier) forwarding(r *report) {

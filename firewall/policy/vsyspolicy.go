@@ -1,14 +1,15 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // policy is what decides over the traffic of one virtual system: its rules in their order of evaluation, those of
 // Panorama included, and the objects that they name. Disabled rules, and rules that Panorama meant for other
 // firewalls, are not among them.
-type policy struct {
+type vsysPolicy struct {
 	rules    []rule
 	inactive []rule // disabled, for those who look for them
 	zones    []string
@@ -75,9 +76,9 @@ func isShared(p xmlapi.Pushed, rule *xmlapi.Node) bool {
 }
 
 // newPolicy puts them together.
-func newPolicy(src sources) *policy {
+func newPolicy(src sources) *vsysPolicy {
 	templateOwn := src.template.At("devices").FirstEntry().Child("vsys").Entry(src.vsys)
-	p := &policy{}
+	p := &vsysPolicy{}
 	all := []scope{{src.own, xmlapi.VSysPath(src.vsys), false}, {src.shared, xmlapi.SharedPath, false}}
 	for _, part := range src.pushed {
 		all = append(all, scope{part.Node, "", true})
@@ -96,7 +97,7 @@ func newPolicy(src sources) *policy {
 }
 
 // add takes the rules in their order of evaluation.
-func (p *policy) add(src sources) {
+func (p *vsysPolicy) add(src sources) {
 	pre, post := []string{"pre-rulebase", "security", "rules"}, []string{"post-rulebase", "security", "rules"}
 	p.addPushed(src, layerSharedPre, true, pre)
 	p.addPushed(src, layerGroupPre, false, pre)
@@ -114,7 +115,7 @@ func (p *policy) add(src sources) {
 
 // addPushed takes the rules of one layer. Those from Shared may stand in several of the firewall's answers, and count
 // once.
-func (p *policy) addPushed(src sources, l layer, shared bool, path []string) {
+func (p *vsysPolicy) addPushed(src sources, l layer, shared bool, path []string) {
 	seen := map[string]bool{}
 	for _, part := range src.pushed {
 		for _, n := range part.Node.At(path...).Entries() {
@@ -130,7 +131,7 @@ func (p *policy) addPushed(src sources, l layer, shared bool, path []string) {
 	}
 }
 
-func (p *policy) addRule(r rule, src sources) {
+func (p *vsysPolicy) addRule(r rule, src sources) {
 	switch {
 	case !r.targets(src.serial, src.vsys):
 	case r.disabled:
@@ -144,7 +145,7 @@ func (p *policy) addRule(r rule, src sources) {
 type traffic struct{ from, to string }
 
 // between gives the pairs of zones from each of from to every zone, in a fixed order.
-func (p *policy) between(from []string) []traffic {
+func (p *vsysPolicy) between(from []string) []traffic {
 	var out []traffic
 	for _, f := range from {
 		for _, t := range p.zones {
@@ -156,7 +157,7 @@ func (p *policy) between(from []string) []traffic {
 
 // asked gives for each traffic the indices of the rules that are asked about it, in order, up to and with the first that
 // decides over all of it.
-func (p *policy) asked(pairs []traffic) map[traffic][]int {
+func (p *vsysPolicy) asked(pairs []traffic) map[traffic][]int {
 	from := map[string][]int{} // rules by zone that they may be from
 	out := make(map[traffic][]int, len(pairs))
 	for _, t := range pairs {

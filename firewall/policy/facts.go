@@ -1,19 +1,21 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
 	"net/netip"
 	"slices"
 	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // Expectation is what a firewall shall be like for its blacklist to have effect.
 type Expectation struct {
-	Mode  string // ModeTag, ModeGroup or ModeList
-	Names Names  // of our objects, as NamesFor gives them
+	Mode  string         // ModeTag, ModeGroup or ModeList
+	Names firewall.Names // of our objects, as NamesFor gives them
 
 	// ListURL is where firewalls fetch our list, for example https://agent.example.com:8443/files/blacklist.txt. It is
 	// what our external dynamic list is recognised by. "": no list is served.
@@ -30,10 +32,10 @@ type Expectation struct {
 
 	// Entries are what shall be blocked: in ModeList what the list serves, otherwise what the firewall was told. An
 	// entry without Since counts as old.
-	Entries []Entry
+	Entries []firewall.Entry
 	// Released were blocked until a while ago, each until its Until: a firewall may hold them until its next turn to fetch
 	// the list. Those of ten minutes are enough; earlier ones, and those with a zero Until, are as if they were not here.
-	Released   []Entry
+	Released   []firewall.Entry
 	MaxEntries int        // how many of Entries the list serves; 0: all
 	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
 
@@ -141,7 +143,7 @@ func (f *Facts) policyError() error {
 }
 
 // policy puts together what was read.
-func (f *Facts) policy() *policy {
+func (f *Facts) policy() *vsysPolicy {
 	return newPolicy(sources{
 		serial: f.info.value.Serial, vsys: f.VSys,
 		own: f.own.value, shared: f.shared.value,

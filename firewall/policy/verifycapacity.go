@@ -1,9 +1,11 @@
-package firewall
+package policy
 
 import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"activedefense/firewall"
 )
 
 // memberDelay is how long an address may take to get into a dynamic address group ("Within 60 seconds of the API call,
@@ -51,9 +53,9 @@ func (v *verifier) capacity(r *report) {
 		return
 	}
 	switch v.want.Mode {
-	case ModeGroup:
+	case firewall.ModeGroup:
 		v.groupCapacity(r)
-	case ModeList:
+	case firewall.ModeList:
 		limit, known := limitOf(listLimits, v.f.info.value.Model)
 		v.room(r, "entries of external dynamic lists", len(v.want.Entries), 0, limit, known)
 	default:
@@ -82,7 +84,7 @@ func (v *verifier) tagCapacity(r *report) {
 
 // registrable tells whether the firewall takes an address or network as registered.
 func (v *verifier) registrable(p netip.Prefix) bool {
-	return p.IsSingleIP() || p.Addr().Is4() && TakesNetworks(v.f.version)
+	return p.IsSingleIP() || p.Addr().Is4() && firewall.TakesNetworks(v.f.version)
 }
 
 func (v *verifier) groupCapacity(r *report) {
@@ -92,7 +94,7 @@ func (v *verifier) groupCapacity(r *report) {
 	need := len(v.want.Entries) + 1 // that keeps the group from being empty
 	limit := v.f.limits.value["max-address-per-group"]
 	if limit == 0 {
-		limit = MaxGroupMembers
+		limit = firewall.MaxGroupMembers
 	}
 	v.room(r, "members of an address group", need, 0, limit, true)
 	objects := len(v.p.scopes.all("address"))
@@ -124,7 +126,7 @@ func (v *verifier) room(r *report, what string, need, others, limit int, known b
 
 // dagMembers looks whether what was registered has got into the dynamic address group.
 func (v *verifier) dagMembers(r *report) {
-	if v.want.Mode != ModeTag {
+	if v.want.Mode != firewall.ModeTag {
 		v.doesNotApply(r)
 		return
 	}
@@ -144,7 +146,7 @@ func (v *verifier) dagMembers(r *report) {
 	due := older(v.want.Entries, memberDelay, v.want.Now)
 	count := 0
 	for _, e := range due {
-		p, ok := Normalize(e.Prefix)
+		p, ok := firewall.Normalize(e.Prefix)
 		if !ok || !v.registrable(p) {
 			continue
 		}
@@ -177,7 +179,7 @@ func (v *verifier) groupMembers() (map[netip.Prefix]bool, int) {
 		}
 		groups++
 		for _, m := range g.Child("member-list").Entries() {
-			if p, ok := ParseAddress(m.Attr("name")); ok {
+			if p, ok := firewall.ParseAddress(m.Attr("name")); ok {
 				held[p] = true
 			}
 		}

@@ -1,10 +1,11 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"slices"
 	"strconv"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // layer is where a rule stands. Layers are evaluated in the order of the constants, within one in the order of the

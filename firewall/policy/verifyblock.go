@@ -1,10 +1,12 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"fmt"
 	"slices"
 	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 func (v *verifier) blockSource(r *report) {
@@ -19,13 +21,13 @@ func (v *verifier) blockSource(r *report) {
 	}
 	n, c := v.want.Names, v.cli
 	switch v.want.Mode {
-	case ModeGroup:
+	case firewall.ModeGroup:
 		text := "there is no address group " + quoteAll([]string{n.Group})
 		if v.p.scopes.find(n.Group, "address-group").Node != nil {
 			text = "the address group " + quoteAll([]string{n.Group}) + " is not a static one"
 		}
 		r.fail(c.or("Objects > Address Groups: delete a dynamic group of that name; the static one is made with the first block."), "%s", text)
-	case ModeList:
+	case firewall.ModeList:
 		text := "no external dynamic list is fetched from " + v.want.ListURL
 		if v.want.ListURL == "" {
 			r.fail("Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.",
@@ -52,7 +54,7 @@ func (v *verifier) blockSource(r *report) {
 // bears our name even if it is faulty, for which another check stands.
 func (v *verifier) sourceNames() map[string]bool {
 	names := map[string]bool{v.want.Names.Group: true}
-	if v.want.Mode == ModeList {
+	if v.want.Mode == firewall.ModeList {
 		names = map[string]bool{v.want.Names.List: true}
 	}
 	for name := range v.names {
@@ -164,7 +166,7 @@ func (v *verifier) blockRemedy(meant []rule) string {
 		}
 	}
 	source := n.Group
-	if v.want.Mode == ModeList {
+	if v.want.Mode == firewall.ModeList {
 		source = n.List
 	}
 	if len(v.sources) > 0 {

@@ -1,10 +1,11 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"fmt"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 func (p *provisioner) rulePath(name string) string {

@@ -1,7 +1,6 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // Kinds of calls, as OnCall is told.
@@ -35,7 +37,7 @@ func (f *Facts) readRights(ctx context.Context, d *xmlapi.Device, want Expectati
 		f.rights.config.err = errNotAsked
 	}
 	f.rights.userID.err = errNotAsked
-	if want.Mode == ModeTag {
+	if want.Mode == firewall.ModeTag {
 		err := d.TryUserID(ctx, CallRights, "try the right to send User-ID messages")
 		f.rights.userID, f.standsBy = granted(err), xmlapi.Kind(err) == xmlapi.KindPassive
 	}
@@ -67,7 +69,7 @@ func (f *Facts) readCapacity(ctx context.Context, d *xmlapi.Device, want Expecta
 		"<show><system><state><filter>cfg.general.max*</filter></state></system></show>", "")
 	f.limits = learn(parseLimits(result), err)
 	f.registered.err, f.members.err = errNotAsked, errNotAsked
-	if want.Mode != ModeTag {
+	if want.Mode != firewall.ModeTag {
 		return
 	}
 	result, err = d.Op(ctx, CallCapacity, "count the registered addresses",
@@ -128,7 +130,7 @@ func (f *Facts) readList(ctx context.Context, d *xmlapi.Device, want Expectation
 	if len(lists) == 0 {
 		return
 	}
-	f.list = learn(ShowList(ctx, d, lists[0].Attr("name")))
+	f.list = learn(firewall.ShowList(ctx, d, lists[0].Attr("name")))
 	all, err := d.Jobs(ctx)
 	f.refreshes = learn(finishedRefreshes(all), err)
 }

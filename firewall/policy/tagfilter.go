@@ -1,10 +1,11 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"errors"
 	"fmt"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // tagFilter is the match expression of a dynamic address group, as a function of the tags that an address bears.

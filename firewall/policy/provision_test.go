@@ -1,4 +1,4 @@
-package firewall_test
+package policy
 
 import (
 	"context"
@@ -10,51 +10,74 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 const customFormat = "SrcIP=$src; DstIP=$dst; Type=$type;"
 
-// provisionLab is a lab with a list to be fetched.
+// provisionLab is a simulated firewall that can fetch a list, and a device of ours that looks after it.
 type provisionLab struct {
-	*lab
-	want firewall.Expectation
+	t      *testing.T
+	clock  *clock
+	sim    *panosim.Sim
+	device *xmlapi.Device
+	opts   xmlapi.Options
+	want   Expectation
 }
 
 func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *provisionLab {
 	t.Helper()
-	list := newListServer(t)
-	list.serve("192.0.2.255/32")
-	l := &provisionLab{lab: newLab(t, func(o *panosim.Options) {
-		o.Admin = "svc-activedefense"
-		if sim != nil {
-			sim(o)
-		}
-	}, nil)}
-	l.opts.Pause = func(ctx context.Context, d time.Duration) bool {
-		l.clock.move(d)
-		return ctx.Err() == nil
+	url, authority := agentList(t, "192.0.2.255\n")
+	l := &provisionLab{t: t, clock: newClock()}
+	o := panosim.Options{Now: l.clock.Now, MaxRegistered: 200_000, Admin: "svc-activedefense"}
+	if sim != nil {
+		sim(&o)
+	}
+	var err error
+	if l.sim, err = panosim.Start(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.sim.Close)
+	l.opts = xmlapi.Options{
+		Name: "LAB-FW-01", URL: l.sim.URL(), VSys: "vsys1", APIKey: l.sim.Key(), CA: l.sim.CA(), Now: l.clock.Now, Timeout: 10 * time.Second,
+		RetryWait: time.Millisecond,
+		Pause: func(ctx context.Context, d time.Duration) bool {
+			l.clock.move(d)
+			return ctx.Err() == nil
+		},
 	}
 	l.restart()
-	l.want = firewall.Expectation{
-		Mode: mode, Names: firewall.NamesFor(tag), ListURL: list.url, SyslogAddress: "127.0.0.1:5514",
-		Formats: firewall.Formats{Traffic: customFormat, Threat: customFormat, Default: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
-		CA: list.authority, Now: l.clock.Now(),
+	l.want = Expectation{
+		Mode: mode, Names: firewall.NamesFor(tag), ListURL: url, SyslogAddress: "127.0.0.1:5514",
+		Formats: Formats{Traffic: customFormat, Threat: customFormat, Default: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
+		CA: authority, Now: l.clock.Now(),
 	}
 	return l
 }
 
-func (l *provisionLab) plan() []firewall.Step {
+// restart gives a device that remembers nothing.
+func (l *provisionLab) restart() {
 	l.t.Helper()
-	steps, err := firewall.Provision(l.t.Context(), l.device, l.want)
+	device, err := xmlapi.Open(l.opts)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(device.Close)
+	l.device = device
+}
+
+func (l *provisionLab) plan() []Step {
+	l.t.Helper()
+	steps, err := Provision(l.t.Context(), l.device, l.want)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	return steps
 }
 
-func (l *provisionLab) apply(steps []firewall.Step, adopt bool) int {
+func (l *provisionLab) apply(steps []Step, adopt bool) int {
 	l.t.Helper()
-	n, err := firewall.Take(l.t.Context(), l.device, steps, adopt)
+	n, err := Take(l.t.Context(), l.device, steps, adopt)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -63,7 +86,7 @@ func (l *provisionLab) apply(steps []firewall.Step, adopt bool) int {
 
 func (l *provisionLab) commit() {
 	l.t.Helper()
-	if _, err := firewall.Commit(l.t.Context(), l.device, l.want, ""); err != nil {
+	if _, err := Commit(l.t.Context(), l.device, l.want, ""); err != nil {
 		l.t.Fatal(err)
 	}
 	l.sim.FetchLists()
@@ -74,8 +97,8 @@ func (l *provisionLab) fails() []string {
 	l.t.Helper()
 	l.want.Now = l.clock.Now()
 	var out []string
-	for _, c := range firewall.Verify(firewall.ReadFacts(l.t.Context(), l.device, l.want), l.want) {
-		if c.Result != firewall.ResultPass {
+	for _, c := range Verify(ReadFacts(l.t.Context(), l.device, l.want), l.want) {
+		if c.Result != ResultPass {
 			out = append(out, c.Check+" "+c.Result+": "+c.Detail)
 		}
 	}
@@ -208,7 +231,7 @@ func TestProvisionSaysWhatItCannotDo(t *testing.T) {
 	l.want.ListURL, l.want.SyslogAddress = "", ""
 	var said []string
 	for _, s := range l.plan() {
-		if s.Action == firewall.ActionPerson {
+		if s.Action == ActionPerson {
 			said = append(said, s.Detail)
 		}
 	}
@@ -220,7 +243,7 @@ func TestProvisionSaysWhatItCannotDo(t *testing.T) {
 	}
 	l.opts.VSys = "vsys9"
 	l.restart()
-	if _, err := firewall.Provision(t.Context(), l.device, l.want); err == nil || !strings.Contains(err.Error(), "vsys9") {
+	if _, err := Provision(t.Context(), l.device, l.want); err == nil || !strings.Contains(err.Error(), "vsys9") {
 		t.Errorf("an unknown virtual system: %v", err)
 	}
 }
@@ -229,7 +252,7 @@ func TestProvisionSaysWhatItCannotDo(t *testing.T) {
 func TestProvisionForTheDefaultFormat(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, nil)
 	custom := l.want.Formats
-	l.want.Formats = firewall.Formats{Default: true}
+	l.want.Formats = Formats{Default: true}
 	l.apply(l.plan(), false)
 	if strings.Contains(l.sim.Candidate(), "<traffic") {
 		t.Error("a custom format was written that is not read")
@@ -240,7 +263,7 @@ func TestProvisionForTheDefaultFormat(t *testing.T) {
 	if !strings.Contains(l.sim.Candidate(), "SrcIP=$src") {
 		t.Fatal("the custom format was not written")
 	}
-	l.want.Formats = firewall.Formats{Default: true}
+	l.want.Formats = Formats{Default: true}
 	l.apply(l.plan(), false)
 	if strings.Contains(l.sim.Candidate(), "<traffic") {
 		t.Error("a custom format stands, which is not read")
@@ -258,16 +281,41 @@ func TestProvisionNamesUnknownZones(t *testing.T) {
 				`</entry></vsys></entry></devices></config>`
 		})
 		l.want.InternetZones = strings.Fields(zones)
-		steps, err := firewall.Provision(t.Context(), l.device, l.want)
+		steps, err := Provision(t.Context(), l.device, l.want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		named := slices.ContainsFunc(steps, func(s firewall.Step) bool {
-			return s.Action == firewall.ActionPerson && s.Object == "zones" && strings.Contains(s.Detail, `no zone "wlan"`) && strings.Contains(s.Detail, `"untrust", "dmz"`)
+		named := slices.ContainsFunc(steps, func(s Step) bool {
+			return s.Action == ActionPerson && s.Object == "zones" && strings.Contains(s.Detail, `no zone "wlan"`) && strings.Contains(s.Detail, `"untrust", "dmz"`)
 		})
-		made := slices.ContainsFunc(steps, func(s firewall.Step) bool { return strings.HasPrefix(s.Object, "security rule") })
+		made := slices.ContainsFunc(steps, func(s Step) bool { return strings.HasPrefix(s.Object, "security rule") })
 		if !named || made != rules {
 			t.Errorf("internet zones %s: %v", zones, steps)
 		}
+	}
+}
+
+// What is collected for the next commit is no change that somebody forgot to commit.
+func TestABatchIsNoForgottenEdit(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeGroup, nil)
+	group, err := firewall.NewGroup(firewall.GroupOptions{Names: firewall.NamesFor(tag), CommitInterval: time.Minute}, l.device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocked []firewall.Entry
+	for i, address := range []string{"203.0.113.1/32", "203.0.113.2/32"} {
+		blocked = append(blocked, firewall.Entry{Prefix: netip.MustParsePrefix(address), Until: l.clock.Now().Add(24 * time.Hour)})
+		r, err := group.Reconcile(t.Context(), blocked, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 && r.Waiting == 0 {
+			t.Fatal("the second block did not wait for its commit")
+		}
+	}
+	want := Expectation{Mode: firewall.ModeGroup, Names: firewall.NamesFor(tag), Now: l.clock.Now()}
+	c := result(Verify(ReadFacts(t.Context(), l.device, want), want), CheckCommitted)
+	if c.Result != ResultPass || !strings.Contains(c.Detail, "next commit of the daemon") {
+		t.Errorf("%+v", c)
 	}
 }

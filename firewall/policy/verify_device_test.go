@@ -1,13 +1,15 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // A device file in testdata/verify holds one firewall: what it shall be (want), what it answers (answers), and what
@@ -97,7 +99,7 @@ func (f *Facts) readOthers(a *xmlapi.Node, want Expectation) {
 	limits, err := answered(a.Child("limits"))
 	f.limits = learn(parseLimits(limits), err)
 	f.registered.err, f.members.err, f.list.err, f.refreshes.err = errNotAsked, errNotAsked, errNotAsked, errNotAsked
-	if want.Mode == ModeTag {
+	if want.Mode == firewall.ModeTag {
 		registered, err := answered(a.Child("registered"))
 		f.registered = learn(0, err)
 		if err == nil {
@@ -129,7 +131,7 @@ func readWant(n *xmlapi.Node) Expectation {
 		return t
 	}
 	want := Expectation{
-		Mode: n.Attr("mode"), Names: NamesFor(cmp.Or(n.Attr("tag"), "x")), ListURL: n.Attr("list-url"),
+		Mode: n.Attr("mode"), Names: firewall.NamesFor(cmp.Or(n.Attr("tag"), "x")), ListURL: n.Attr("list-url"),
 		InternetZones: n.Child("internet-zones").Members(), SyslogAddress: n.Attr("syslog-address"),
 		Formats:         Formats{Traffic: n.Value("traffic"), Threat: n.Value("threat"), Default: n.Attr("read-default") == "yes"},
 		CertificateEnds: at("certificate-ends"), MayProvision: n.Attr("may-provision") == "yes", Now: at("now"),
@@ -140,7 +142,7 @@ func readWant(n *xmlapi.Node) Expectation {
 	want.MaxEntries, _ = strconv.Atoi(n.Attr("max-entries")) // none: 0
 	want.EmptyEntry, _ = netip.ParseAddr(n.Attr("empty-entry"))
 	for _, e := range n.Child("entries").Entries() {
-		p, ok := ParseAddress(e.Attr("name"))
+		p, ok := firewall.ParseAddress(e.Attr("name"))
 		if !ok {
 			continue
 		}
@@ -150,14 +152,14 @@ func readWant(n *xmlapi.Node) Expectation {
 			count = more // so many addresses from that one on
 		}
 		for addr := p.Addr(); count > 0; count-- {
-			want.Entries = append(want.Entries, Entry{Prefix: netip.PrefixFrom(addr, p.Bits()), Since: since})
+			want.Entries = append(want.Entries, firewall.Entry{Prefix: netip.PrefixFrom(addr, p.Bits()), Since: since})
 			addr = addr.Next()
 		}
 	}
 	for _, e := range n.Child("released").Entries() {
-		if p, ok := ParseAddress(e.Attr("name")); ok {
+		if p, ok := firewall.ParseAddress(e.Attr("name")); ok {
 			at, _ := time.Parse(time.RFC3339, e.Attr("at")) // none: the zero time
-			want.Released = append(want.Released, Entry{Prefix: p, Until: at})
+			want.Released = append(want.Released, firewall.Entry{Prefix: p, Until: at})
 		}
 	}
 	return want

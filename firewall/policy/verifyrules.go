@@ -1,4 +1,4 @@
-package firewall
+package policy
 
 import (
 	"fmt"
@@ -72,6 +72,7 @@ type zoneGap struct {
 	all  bool
 }
 
+// String names them after "from".
 func (g zoneGaps) String() string {
 	var parts []string
 	for _, gap := range g {

@@ -1,10 +1,12 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"context"
 	"fmt"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // Actions of provisioning.
@@ -85,7 +87,7 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 }
 
 // edited tells whether anybody's edits of what bears our names wait for a commit.
-func edited(ctx context.Context, d *xmlapi.Device, n Names) (bool, error) {
+func edited(ctx context.Context, d *xmlapi.Device, n firewall.Names) (bool, error) {
 	for _, xpath := range places(n, d.VSys()) {
 		if admin, err := d.EditorOf(ctx, xpath); err != nil || admin != "" {
 			return admin != "", err
@@ -95,7 +97,7 @@ func edited(ctx context.Context, d *xmlapi.Device, n Names) (bool, error) {
 }
 
 // places are the xpaths of everything that bears our names.
-func places(n Names, vsys string) []string {
+func places(n firewall.Names, vsys string) []string {
 	v := xmlapi.VSysPath(vsys)
 	var out []string
 	for _, p := range []struct{ at, name string }{

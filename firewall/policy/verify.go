@@ -1,7 +1,6 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"cmp"
 	"errors"
 	"fmt"
@@ -9,6 +8,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // Results of a check.
@@ -73,7 +75,7 @@ func Verify(f *Facts, want Expectation) []Check {
 type verifier struct {
 	f    *Facts
 	want Expectation
-	p    *policy
+	p    *vsysPolicy
 	cli  cli
 
 	zones   zoneChoice
@@ -208,14 +210,14 @@ func (v *verifier) role(r *report) {
 	const where = "Device > Admin Roles > the role of this administrator > XML API: enable %s."
 	g := v.f.rights
 	have := []string{"operational requests"}
-	needConfig := v.want.Mode == ModeGroup || v.want.MayProvision
+	needConfig := v.want.Mode == firewall.ModeGroup || v.want.MayProvision
 	switch {
 	case g.config.value:
 		have = append(have, "configuration")
 	case needConfig:
 		r.fail(fmt.Sprintf(where, "Configuration"), "the right to read and write the configuration is missing: %s", cause(g.config.err))
 	}
-	if v.want.Mode == ModeTag {
+	if v.want.Mode == firewall.ModeTag {
 		switch {
 		case g.userID.value:
 			have = append(have, "User-ID agent")
@@ -241,10 +243,10 @@ func (v *verifier) role(r *report) {
 // leastRole names the rights of the XML API that a mode needs.
 func (v *verifier) leastRole() string {
 	role := "Operational Requests"
-	if v.want.Mode == ModeTag {
+	if v.want.Mode == firewall.ModeTag {
 		role += ", User-ID Agent"
 	}
-	if v.want.Mode == ModeGroup || v.want.MayProvision {
+	if v.want.Mode == firewall.ModeGroup || v.want.MayProvision {
 		role += ", Configuration, Commit"
 	}
 	return role
@@ -294,8 +296,8 @@ func (v *verifier) committed(r *report) {
 }
 
 // within gives the entries that began longer ago than that.
-func older(entries []Entry, than time.Duration, now time.Time) []Entry {
-	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return !e.Since.IsZero() && now.Sub(e.Since) < than })
+func older(entries []firewall.Entry, than time.Duration, now time.Time) []firewall.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e firewall.Entry) bool { return !e.Since.IsZero() && now.Sub(e.Since) < than })
 }
 
 // cli writes remedies that can be typed, as a virtual system's administrator would type them.

@@ -1,10 +1,12 @@
-package firewall
+package policy
 
 import (
 	"encoding/pem"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"activedefense/firewall"
 )
 
 // maxNesting bounds how deeply groups are followed into groups.
@@ -17,14 +19,14 @@ type blockSource struct {
 }
 
 // blockSources gives the objects through which a mode blocks.
-func (p *policy) blockSources(mode string, n Names, listURL string) []blockSource {
+func (p *vsysPolicy) blockSources(mode string, n firewall.Names, listURL string) []blockSource {
 	switch mode {
-	case ModeGroup:
+	case firewall.ModeGroup:
 		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil {
 			return []blockSource{{n.Group, "address group"}}
 		}
 		return nil
-	case ModeList:
+	case firewall.ModeList:
 		var out []blockSource
 		for _, l := range p.lists(listURL) {
 			out = append(out, blockSource{l.Attr("name"), "external dynamic list"})
@@ -41,10 +43,10 @@ func (p *policy) blockSources(mode string, n Names, listURL string) []blockSourc
 }
 
 // lists gives the external dynamic lists of addresses that are fetched from that URL; "": none.
-func (p *policy) lists(listURL string) []placed {
+func (p *vsysPolicy) lists(listURL string) []placed {
 	var out []placed
 	for _, l := range p.scopes.all("external-list") {
-		if at := l.Value("type", "ip", "url"); at != "" && listURL != "" && SameListURL(at, listURL) {
+		if at := l.Value("type", "ip", "url"); at != "" && listURL != "" && firewall.SameListURL(at, listURL) {
 			out = append(out, l)
 		}
 	}
@@ -52,11 +54,11 @@ func (p *policy) lists(listURL string) []placed {
 }
 
 // holds tells whether a source list holds one of the objects, by itself or inside address groups.
-func (p *policy) holds(members []string, wanted map[string]bool) bool {
+func (p *vsysPolicy) holds(members []string, wanted map[string]bool) bool {
 	return p.holdsAt(members, wanted, 0)
 }
 
-func (p *policy) holdsAt(members []string, wanted map[string]bool, depth int) bool {
+func (p *vsysPolicy) holdsAt(members []string, wanted map[string]bool, depth int) bool {
 	return slices.ContainsFunc(members, func(m string) bool {
 		if wanted[m] {
 			return true
@@ -68,14 +70,14 @@ func (p *policy) holdsAt(members []string, wanted map[string]bool, depth int) bo
 
 // maybePublic tells whether a source of the rule can be a public address; only those are ever blocked. What is not
 // known to be private counts as public.
-func (p *policy) maybePublic(r rule) bool {
+func (p *vsysPolicy) maybePublic(r rule) bool {
 	if r.notSource || isAny(r.source) {
 		return true
 	}
 	return p.publicAt(r.source, 0)
 }
 
-func (p *policy) publicAt(members []string, depth int) bool {
+func (p *vsysPolicy) publicAt(members []string, depth int) bool {
 	return slices.ContainsFunc(members, func(m string) bool {
 		if depth > maxNesting {
 			return true
@@ -101,7 +103,7 @@ func privateOnly(text string) bool {
 		b, errB := netip.ParseAddr(last)
 		return errA == nil && errB == nil && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Contains(a) && n.Contains(b) })
 	}
-	p, ok := ParseAddress(first)
+	p, ok := firewall.ParseAddress(first)
 	return ok && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Bits() <= p.Bits() && n.Contains(p.Addr()) })
 }
 
@@ -114,7 +116,7 @@ var privateNetworks = []netip.Prefix{
 
 // protects tells whether the rule has a vulnerability protection profile. A profile group named "default" is put on
 // new rules by the web interface; a rule that names none has none.
-func (p *policy) protects(r rule) bool {
+func (p *vsysPolicy) protects(r rule) bool {
 	if len(r.vulnerability) > 0 {
 		return true
 	}
@@ -124,7 +126,7 @@ func (p *policy) protects(r rule) bool {
 }
 
 // authorities gives the certificates that a certificate profile trusts, as DER. ok: there is such a profile.
-func (p *policy) authorities(profile string) (der [][]byte, ok bool) {
+func (p *vsysPolicy) authorities(profile string) (der [][]byte, ok bool) {
 	n := p.scopes.find(profile, "certificate-profile")
 	if n.Node == nil {
 		return nil, false

@@ -1,7 +1,6 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"bytes"
 	"flag"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"activedefense/firewall/xmlapi"
 )
 
 var update = flag.Bool("update", false, "write the device files anew")

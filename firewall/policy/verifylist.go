@@ -1,7 +1,6 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"bytes"
 	"fmt"
 	"net/netip"
@@ -9,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 const (
@@ -32,7 +34,7 @@ func (v *verifier) listSource(r *report) {
 	}
 	lists := v.p.lists(v.want.ListURL)
 	if len(lists) == 0 {
-		if v.want.Mode == ModeList {
+		if v.want.Mode == firewall.ModeList {
 			r.note(`there is no list to look at, see "%s"`, CheckBlockSource)
 		} else {
 			r.note("no list is fetched from us, so that nothing stands in while the API cannot be reached")
@@ -123,7 +125,7 @@ func (v *verifier) listEntries(r *report, name string) {
 	if r.unasked(v.f.list.err) {
 		return
 	}
-	held, err := ParseHeldList(v.f.list.value)
+	held, err := firewall.ParseHeldList(v.f.list.value)
 	if err != nil {
 		r.warn("", "%v", err)
 		return
@@ -133,7 +135,7 @@ func (v *verifier) listEntries(r *report, name string) {
 		return
 	}
 	r.note("the firewall holds %s", plural(held.Valid, "entry", "entries"))
-	wanted := PrefixSet(v.want.Entries)
+	wanted := firewall.PrefixSet(v.want.Entries)
 	unserved := 0
 	if v.want.MaxEntries > 0 {
 		unserved = max(len(wanted)-v.want.MaxEntries, 0)
@@ -153,8 +155,8 @@ func (v *verifier) listEntries(r *report, name string) {
 }
 
 // missingFromList counts what the firewall should have fetched by now, and names it if the firewall shows all that it holds.
-func (v *verifier) missingFromList(held HeldList) (count int, named []netip.Prefix) {
-	due := PrefixSet(older(v.want.Entries, listDelay, v.want.Now))
+func (v *verifier) missingFromList(held firewall.HeldList) (count int, named []netip.Prefix) {
+	due := firewall.PrefixSet(older(v.want.Entries, listDelay, v.want.Now))
 	if !held.Complete {
 		return max(len(due)-held.Valid, 0), nil
 	}
@@ -168,8 +170,8 @@ func (v *verifier) missingFromList(held HeldList) (count int, named []netip.Pref
 
 // extraOnList gives what is held and not wanted, but for what was released so lately that the firewall need not have
 // fetched the list since. What an empty list was served as belongs to nobody, and goes with the next fetch.
-func (v *verifier) extraOnList(held HeldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
-	lately := PrefixSet(slices.DeleteFunc(slices.Clone(v.want.Released), func(e Entry) bool { return v.want.Now.Sub(e.Until) >= listDelay }))
+func (v *verifier) extraOnList(held firewall.HeldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
+	lately := firewall.PrefixSet(slices.DeleteFunc(slices.Clone(v.want.Released), func(e firewall.Entry) bool { return v.want.Now.Sub(e.Until) >= listDelay }))
 	for p := range held.Entries {
 		if !wanted[p] && !lately[p] && p.Addr() != v.want.EmptyEntry {
 			extra = append(extra, p)
@@ -187,11 +189,11 @@ func isAre(n int) string {
 
 // examples names a few of many, in order.
 func examples(prefixes []netip.Prefix) string {
-	slices.SortFunc(prefixes, ComparePrefixes)
+	slices.SortFunc(prefixes, firewall.ComparePrefixes)
 	const most = 5
 	var parts []string
 	for _, p := range prefixes[:min(len(prefixes), most)] {
-		parts = append(parts, FormatAddress(p))
+		parts = append(parts, firewall.FormatAddress(p))
 	}
 	if more := len(prefixes) - most; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))

@@ -1,11 +1,12 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // Types of log, as match lists name them.
@@ -25,6 +26,7 @@ type syslogProfile struct {
 
 type syslogServer struct{ address, port string }
 
+// String gives host:port.
 func (s syslogServer) String() string { return net.JoinHostPort(s.address, s.port) }
 
 // is tells whether the server is the one at host, or host:port.
@@ -49,7 +51,7 @@ func sameHost(a, b string) bool {
 const defaultSyslogPort = "514"
 
 // syslogProfiles gives all of them. The format "Default", as the web interface shows it, is none.
-func (p *policy) syslogProfiles() []syslogProfile {
+func (p *vsysPolicy) syslogProfiles() []syslogProfile {
 	custom := func(n *xmlapi.Node, kind string) string {
 		if text := n.Value("format", kind); !strings.EqualFold(text, "default") {
 			return text
@@ -76,7 +78,7 @@ func (p *policy) syslogProfiles() []syslogProfile {
 
 // ourSyslog gives the server profiles that shall send to us: those with our address; else the one that bears our
 // name; else those with our format; else all of them, for there is nothing to tell them by.
-func (p *policy) ourSyslog(want Expectation) []syslogProfile {
+func (p *vsysPolicy) ourSyslog(want Expectation) []syslogProfile {
 	all := p.syslogProfiles()
 	return firstMatching(all,
 		func(s syslogProfile) bool {
@@ -128,7 +130,7 @@ type matchList struct {
 	syslog             []string // syslog server profiles
 }
 
-func (p *policy) logProfiles() []logProfile {
+func (p *vsysPolicy) logProfiles() []logProfile {
 	var out []logProfile
 	for _, n := range p.scopes.all("log-settings", "profiles") {
 		l := logProfile{name: n.Attr("name"), scope: n.scope}
@@ -141,7 +143,7 @@ func (p *policy) logProfiles() []logProfile {
 }
 
 // ourLogs gives the log forwarding profiles that send to us anything at all; if none does, the one that bears our name.
-func (p *policy) ourLogs(want Expectation) []logProfile {
+func (p *vsysPolicy) ourLogs(want Expectation) []logProfile {
 	servers := p.ourSyslog(want)
 	return firstMatching(p.logProfiles(),
 		func(l logProfile) bool {

@@ -1,11 +1,13 @@
-package firewall
+package policy
 
 import (
-	"activedefense/firewall/xmlapi"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // Where objects are made that virtual systems share.
@@ -64,7 +66,7 @@ func (p *provisioner) person(object, detail string) {
 // tag makes the tag object, for its name and comment; registered addresses need none.
 func (p *provisioner) tag() {
 	n := p.want.Names
-	if p.want.Mode != ModeList && p.p.scopes.find(n.Tag, "tag").Node == nil {
+	if p.want.Mode != firewall.ModeList && p.p.scopes.find(n.Tag, "tag").Node == nil {
 		p.create("tag", n.Tag, "a comment that it is ours", p.vsys+"/tag", n.TagEntry())
 	}
 }
@@ -77,7 +79,7 @@ func (p *provisioner) source() []string {
 	for _, s := range p.sources {
 		names = append(names, s.name)
 	}
-	if len(names) == 0 && p.want.Mode != ModeList {
+	if len(names) == 0 && p.want.Mode != firewall.ModeList {
 		names = append(names, n.Group)
 		p.group()
 	}
@@ -96,7 +98,7 @@ func (p *provisioner) group() {
 	}
 	entry, detail := xmlapi.NamedEntry(n.Group, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))), "dynamic, filter '"+n.Tag+"'"
 	var before []xmlapi.Edit
-	if p.want.Mode == ModeGroup {
+	if p.want.Mode == firewall.ModeGroup {
 		entry, detail = xmlapi.NamedEntry(n.Group, xmlapi.MemberList("static", n.Nobody), xmlapi.MemberList("tag", n.Tag)), "static, with "+n.Nobody+" so that it is never empty"
 		if p.p.scopes.find(n.Nobody, "address").Node == nil {
 			before = append(before, xmlapi.Set(p.vsys+"/address", n.NobodyEntry()))
@@ -114,7 +116,7 @@ func (p *provisioner) group() {
 func (p *provisioner) list() string {
 	n, url := p.want.Names, p.want.ListURL
 	if url == "" {
-		if p.want.Mode == ModeList {
+		if p.want.Mode == firewall.ModeList {
 			p.person("external dynamic list", "Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.")
 		}
 		return ""
