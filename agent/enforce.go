@@ -169,7 +169,7 @@ func (e *enforcer) standsBy(err error) bool {
 
 // stillPassive asks a firewall that stands by; trouble in asking is for a pass to find.
 func (e *enforcer) stillPassive(ctx context.Context) bool {
-	passive, err := e.devices[0].Passive(ctx)
+	passive, err := xmlapi.Passive(ctx, e.devices[0])
 	return passive && err == nil
 }
 

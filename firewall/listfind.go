@@ -55,7 +55,7 @@ func (l *List) own(ctx context.Context) ([]*xmlapi.Node, error) {
 	const what, list = "read the external dynamic lists", "external-list"
 	own, err := d.Show(ctx, what, xmlapi.VSysPath(d.VSys())+"/"+list)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
-		vsys, shared, err := d.RunningConfig(ctx, what)
+		vsys, shared, err := xmlapi.RunningConfig(ctx, d, what)
 		return []*xmlapi.Node{vsys.Child(list), shared.Child(list)}, err
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func (l *List) own(ctx context.Context) ([]*xmlapi.Node, error) {
 func (l *List) pushed(ctx context.Context) (all []*xmlapi.Node, err error) {
 	d := l.device
 	for _, vsys := range []string{d.VSys(), ""} {
-		parts, err := d.PushedPolicy(ctx, "read the external dynamic lists that Panorama pushed", vsys)
+		parts, err := xmlapi.PushedPolicy(ctx, d, "read the external dynamic lists that Panorama pushed", vsys)
 		if err != nil {
 			return nil, err
 		}

@@ -73,15 +73,15 @@ func TestParsePage(t *testing.T) {
 }
 
 func TestGoldenRequests(t *testing.T) {
-	changes := []Change{
+	changes := []change{
 		{netip.MustParsePrefix("192.0.2.7/32"), 24 * time.Hour},
 		{netip.MustParsePrefix("198.51.100.0/24"), 45 * 24 * time.Hour},
 		{netip.MustParsePrefix("2001:db8::7/128"), time.Second},
 	}
 	requests := map[string]string{
-		"register.xml":   message(true, "active-defense", changes),
-		"unregister.xml": message(false, "active-defense", changes),
-		"escaped.xml":    message(true, `R&D <block>`, changes[:1]),
+		"register.xml":   uidMessage(true, "active-defense", changes),
+		"unregister.xml": uidMessage(false, "active-defense", changes),
+		"escaped.xml":    uidMessage(true, `R&D <block>`, changes[:1]),
 		"page.xml":       pageRequest(`R&D <block>`, 501),
 	}
 	for name, got := range requests {

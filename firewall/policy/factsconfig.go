@@ -18,7 +18,7 @@ func (f *Facts) readRunning(ctx context.Context, d *xmlapi.Device) {
 		return
 	}
 	f.rights.config = learn(false, f.own.err)
-	f.own.value, f.shared.value, f.own.err = d.RunningConfig(ctx, "read the running configuration")
+	f.own.value, f.shared.value, f.own.err = xmlapi.RunningConfig(ctx, d, "read the running configuration")
 	f.shared.err = f.own.err
 }
 
@@ -27,8 +27,8 @@ func (f *Facts) readRunning(ctx context.Context, d *xmlapi.Device) {
 // firewall that misses it answers for vsys1 without a word.
 func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
 	const what = "read the policy that Panorama pushed"
-	f.vsysPushed = learn(d.PushedPolicy(ctx, what, f.VSys))
-	f.barePushed = learn(d.PushedPolicy(ctx, what+" from Shared", ""))
+	f.vsysPushed = learn(xmlapi.PushedPolicy(ctx, d, what, f.VSys))
+	f.barePushed = learn(xmlapi.PushedPolicy(ctx, d, what+" from Shared", ""))
 	f.template = learn(pushedTemplate(ctx, d))
 }
 

@@ -9,6 +9,14 @@ import (
 	"activedefense/firewall/xmlapi"
 )
 
+// Where objects are made that virtual systems share.
+const (
+	sharedLogs         = xmlapi.SharedPath + "/log-settings/profiles"
+	sharedSyslog       = xmlapi.SharedPath + "/log-settings/syslog"
+	sharedCertificates = xmlapi.SharedPath + "/certificate"
+	sharedProfiles     = xmlapi.SharedPath + "/certificate-profile"
+)
+
 // Actions of provisioning.
 const (
 	ActionCreate = "create"
@@ -48,7 +56,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) ([]Step,
 	if err := f.policyError(); err != nil {
 		return nil, err
 	}
-	return planProvision(f, want), nil
+	return missingSteps(f, want), nil
 }
 
 // Take takes the steps in the candidate configuration: those of Provision, without the ones for a person, and without those
@@ -79,7 +87,7 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 		if pending, err := edited(ctx, d, want.Names); err != nil || !pending {
 			return false, err
 		}
-		if admin, err = d.WhoAmI(ctx, want.Names.AdminTag()); err != nil {
+		if admin, err = xmlapi.WhoAmI(ctx, d, want.Names.AdminTag()); err != nil {
 			return false, err
 		}
 	}
@@ -89,7 +97,7 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 // edited tells whether anybody's edits of what bears our names wait for a commit.
 func edited(ctx context.Context, d *xmlapi.Device, n firewall.Names) (bool, error) {
 	for _, xpath := range places(n, d.VSys()) {
-		if admin, err := d.EditorOf(ctx, xpath); err != nil || admin != "" {
+		if admin, err := xmlapi.EditorOf(ctx, d, xpath); err != nil || admin != "" {
 			return admin != "", err
 		}
 	}
@@ -101,7 +109,7 @@ func places(n firewall.Names, vsys string) []string {
 	v := xmlapi.VSysPath(vsys)
 	var out []string
 	for _, p := range []struct{ at, name string }{
-		{v + "/rulebase/security/rules", n.Block}, {v + "/rulebase/security/rules", n.Sensor}, {v + "/address-group", n.Group},
+		{v + rulesPath, n.Block}, {v + rulesPath, n.Sensor}, {v + "/address-group", n.Group},
 		{v + "/external-list", n.List}, {v + "/tag", n.Tag}, {v + "/address", n.Nobody},
 		{sharedLogs, n.Logs}, {sharedSyslog, n.Syslog}, {sharedCertificates, n.CA}, {sharedProfiles, n.CertProf},
 	} {

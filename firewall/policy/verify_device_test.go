@@ -165,8 +165,8 @@ func readWant(n *xmlapi.Node) Expectation {
 	return want
 }
 
-// findings writes what is not a pass, for messages.
-func findings(checks []Check) string {
+// findingsText writes what is not a pass, for messages.
+func findingsText(checks []Check) string {
 	var b strings.Builder
 	for _, c := range checks {
 		if c.Result != ResultPass {

@@ -107,7 +107,7 @@ func TestVerify(t *testing.T) {
 			checks := Verify(d.facts, d.want)
 			d.judge(t, checks)
 			if again := Verify(d.facts, d.want); !slices.Equal(again, checks) {
-				t.Errorf("the same facts were judged otherwise:%s", findings(again))
+				t.Errorf("the same facts were judged otherwise:%s", findingsText(again))
 			}
 		})
 	}
@@ -140,6 +140,6 @@ func (d device) judge(t *testing.T, checks []Check) {
 		t.Errorf("%d checks, want %d", len(checks), len(checkNames))
 	}
 	if t.Failed() {
-		t.Logf("found:%s", findings(checks))
+		t.Logf("found:%s", findingsText(checks))
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"activedefense/firewall/xmlapi"
 )
 
-func (v *verifier) blockSource(r *report) {
-	if r.unasked(v.f.policyError()) {
+func (v *verifier) blockSource(f *findings) {
+	if f.unasked(v.f.policyError()) {
 		return
 	}
 	for _, s := range v.sources {
-		r.note("%s %s", s.kind, quoteAll([]string{s.name}))
+		f.note("%s %s", s.kind, quoteAll([]string{s.name}))
 	}
 	if len(v.sources) > 0 {
 		return
@@ -26,18 +26,18 @@ func (v *verifier) blockSource(r *report) {
 		if v.p.scopes.find(n.Group, "address-group").Node != nil {
 			text = "the address group " + quoteAll([]string{n.Group}) + " is not a static one"
 		}
-		r.fail(c.or("Objects > Address Groups: delete a dynamic group of that name; the static one is made with the first block."), "%s", text)
+		f.fail(c.or("Objects > Address Groups: delete a dynamic group of that name; the static one is made with the first block."), "%s", text)
 	case firewall.ModeList:
 		text := "no external dynamic list is fetched from " + v.want.ListURL
 		if v.want.ListURL == "" {
-			r.fail("Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.",
+			f.fail("Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.",
 				"how firewalls reach the list is not known (edl.url), or none is served (edl.listen)")
 			return
 		}
 		if l := v.p.scopes.find(n.List, "external-list"); l.Node != nil {
 			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + xmlapi.Tidy(l.Value("type", "ip", "url"))
 		}
-		r.fail(c.or(v.profileClicks()+fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile %s, every five minutes. ",
+		f.fail(c.or(v.profileClicks()+fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile %s, every five minutes. ",
 			n.List, v.want.ListURL, n.CertProf)+c.set("external-list %s type ip url %s certificate-profile %s recurring five-minute",
 			word(n.List), v.want.ListURL, word(n.CertProf))), "%s", text)
 	default:
@@ -45,7 +45,7 @@ func (v *verifier) blockSource(r *report) {
 		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("dynamic") != nil {
 			text += "; that of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.Value("dynamic", "filter")})
 		}
-		r.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
+		f.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
 			c.set(`address-group %s dynamic filter "'%s'"`, word(n.Group), n.Tag)), "%s", text)
 	}
 }
@@ -118,21 +118,21 @@ func (v *verifier) blockRules() []rule {
 	return out
 }
 
-func (v *verifier) blockRule(r *report) {
-	if r.unasked(v.f.policyError()) {
+func (v *verifier) blockRule(f *findings) {
+	if f.unasked(v.f.policyError()) {
 		return
 	}
 	if len(v.zones.unknown) > 0 {
-		r.fail(v.zonesRemedy(), "there is no zone %s on it, but %s", quoteAll(v.zones.unknown), zoneList(v.p.zones))
+		f.fail(v.zonesRemedy(), "there is no zone %s on it, but %s", quoteAll(v.zones.unknown), zoneList(v.p.zones))
 	}
-	if v.blind(r) {
+	if v.blind(f) {
 		return
 	}
 	gaps := v.gaps(func(t traffic) bool { return v.firstBlock(t) >= 0 })
 	for _, rule := range v.blockRules() {
-		r.note("rule %s", rule)
+		f.note("rule %s", rule)
 	}
-	r.note("%s", v.zones)
+	f.note("%s", v.zones)
 	if len(gaps) == 0 {
 		return
 	}
@@ -141,7 +141,7 @@ func (v *verifier) blockRule(r *report) {
 	if faults := v.describe(meant, func(x rule) []string { return append(blockFaults(x), v.zoneFaults(x)...) }); faults != "" {
 		text += ": " + faults
 	}
-	v.gap(r, gaps, v.blockRemedy(meant), text)
+	v.gap(f, gaps, v.blockRemedy(meant), text)
 }
 
 // meantToBlock gives the rules with our source, disabled ones included.
@@ -195,8 +195,8 @@ func (v *verifier) evades(x rule) bool {
 	return !x.notSource || !v.p.holds(x.source, v.names)
 }
 
-func (v *verifier) blockPosition(r *report) {
-	if v.blind(r) {
+func (v *verifier) blockPosition(f *findings) {
+	if v.blind(f) {
 		return
 	}
 	above := map[int]int{} // rules that allow, with the block rule below them
@@ -211,32 +211,32 @@ func (v *verifier) blockPosition(r *report) {
 		}
 	}
 	if !found {
-		r.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
+		f.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
 		return
 	}
-	r.note("no rule above it allows traffic from %s", quoteAll(v.zones.zones))
+	f.note("no rule above it allows traffic from %s", quoteAll(v.zones.zones))
 	for _, i := range sortedKeys(above) {
 		x, block := v.p.rules[i], v.p.rules[above[i]]
 		remedy := v.cli.or("Policies > Security > " + quoteAll([]string{block.name}) + " > Move > Move Top. " + v.cli.move("rulebase security rules %s top", word(block.name)))
 		if x.layer.pushed() || block.layer.pushed() {
 			remedy = "On Panorama, Policies > Security > Pre Rules: make the block rule the first, in Shared if others stand there, and push."
 		}
-		r.fail(remedy, "%s stands above %s and allows traffic from the internet", x, block)
+		f.fail(remedy, "%s stands above %s and allows traffic from the internet", x, block)
 	}
 }
 
-func (v *verifier) blockLogs(r *report) {
-	if r.unasked(v.f.policyError()) {
+func (v *verifier) blockLogs(f *findings) {
+	if f.unasked(v.f.policyError()) {
 		return
 	}
 	meant := v.meantToBlock()
 	if len(meant) == 0 {
-		r.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
+		f.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
 		return
 	}
 	for _, x := range meant {
 		if x.allows() {
-			r.note("%s allows, and its logs do not matter", x)
+			f.note("%s allows, and its logs do not matter", x)
 			continue
 		}
 		faults := v.logFaults(x)
@@ -244,8 +244,8 @@ func (v *verifier) blockLogs(r *report) {
 			faults = append(faults, startOnlyText)
 		}
 		if len(faults) > 0 {
-			r.warn(v.logRemedy(x), "%s %s, so that activity of a blocked source is not seen and does not prolong its block", x, strings.Join(faults, ", "))
+			f.warn(v.logRemedy(x), "%s %s, so that activity of a blocked source is not seen and does not prolong its block", x, strings.Join(faults, ", "))
 		}
-		r.note("%s logs to us by %s", x, quoteAll([]string{x.logProfile}))
+		f.note("%s logs to us by %s", x, quoteAll([]string{x.logProfile}))
 	}
 }

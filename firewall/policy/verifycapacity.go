@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,23 +48,26 @@ func limitOf(table []platform, model string) (int, bool) {
 	return 0, false
 }
 
+// capacityChecks compare what shall be blocked with what the firewall can hold, and does.
+type capacityChecks struct{ *verifier }
+
 // capacity compares what shall be blocked, and what the firewall holds for others, with what it can hold.
-func (v *verifier) capacity(r *report) {
-	if r.unasked(v.f.info.err) {
+func (v capacityChecks) capacity(f *findings) {
+	if f.unasked(v.f.info.err) {
 		return
 	}
 	switch v.want.Mode {
 	case firewall.ModeGroup:
-		v.groupCapacity(r)
+		v.groupCapacity(f)
 	case firewall.ModeList:
 		limit, known := limitOf(listLimits, v.f.info.value.Model)
-		v.room(r, "entries of external dynamic lists", len(v.want.Entries), 0, limit, known)
+		v.room(f, "entries of external dynamic lists", len(v.want.Entries), 0, limit, known)
 	default:
-		v.tagCapacity(r)
+		v.tagCapacity(f)
 	}
 }
 
-func (v *verifier) tagCapacity(r *report) {
+func (v capacityChecks) tagCapacity(f *findings) {
 	const what = "registered addresses"
 	limit, known := v.f.limits.value["max-registered-ip-address"], true
 	if limit == 0 {
@@ -76,19 +80,19 @@ func (v *verifier) tagCapacity(r *report) {
 		}
 	}
 	if v.f.registered.err != nil {
-		r.note("how many the firewall holds for others could not be counted")
+		f.note("how many the firewall holds for others could not be counted")
 	}
 	// Ours are among those that are registered, so that the larger number is a lower bound of what is needed.
-	v.room(r, what, need, max(v.f.registered.value-need, 0), limit, known)
+	v.room(f, what, need, max(v.f.registered.value-need, 0), limit, known)
 }
 
 // registrable tells whether the firewall takes an address or network as registered.
-func (v *verifier) registrable(p netip.Prefix) bool {
+func (v capacityChecks) registrable(p netip.Prefix) bool {
 	return p.IsSingleIP() || p.Addr().Is4() && firewall.TakesNetworks(v.f.version)
 }
 
-func (v *verifier) groupCapacity(r *report) {
-	if r.unasked(v.f.policyError()) {
+func (v capacityChecks) groupCapacity(f *findings) {
+	if f.unasked(v.f.policyError()) {
 		return
 	}
 	need := len(v.want.Entries) + 1 // that keeps the group from being empty
@@ -96,49 +100,49 @@ func (v *verifier) groupCapacity(r *report) {
 	if limit == 0 {
 		limit = firewall.MaxGroupMembers
 	}
-	v.room(r, "members of an address group", need, 0, limit, true)
+	v.room(f, "members of an address group", need, 0, limit, true)
 	objects := len(v.p.scopes.all("address"))
 	limit, known := v.f.limits.value["max-address"], true
 	if limit == 0 {
 		known = false
 	}
-	v.room(r, "address objects", need, max(objects-need, 0), limit, known)
+	v.room(f, "address objects", need, max(objects-need, 0), limit, known)
 }
 
 // room judges one limit: need is ours, others what stands beside it.
-func (v *verifier) room(r *report, what string, need, others, limit int, known bool) {
+func (v capacityChecks) room(f *findings, what string, need, others, limit int, known bool) {
 	total := need + others
 	if !known {
-		r.note("%d %s; no limit is known for the model %s", total, what, v.f.info.value.Model)
+		f.note("%d %s; no limit is known for the model %s", total, what, v.f.info.value.Model)
 		return
 	}
 	const remedy = "Block for a shorter time (blacklist.release_after), block networks instead of addresses, have others release theirs, or use a larger model; mode edl holds more on small ones."
 	percent := (total*100 + limit - 1) / limit
 	switch {
 	case total > limit:
-		r.fail(remedy, "%d %s are needed and it holds %d: %d are left out, those that were quiet longest", total, what, limit, total-limit)
+		f.fail(remedy, "%d %s are needed and it holds %d: %d are left out, those that were quiet longest", total, what, limit, total-limit)
 	case percent > capacityShare:
-		r.warn(remedy, "%d of %d %s are taken (%d %%)", total, limit, what, percent)
+		f.warn(remedy, "%d of %d %s are taken (%d %%)", total, limit, what, percent)
 	default:
-		r.note("%d of %d %s are taken", total, limit, what)
+		f.note("%d of %d %s are taken", total, limit, what)
 	}
 }
 
 // dagMembers looks whether what was registered has got into the dynamic address group.
-func (v *verifier) dagMembers(r *report) {
+func (v capacityChecks) dagMembers(f *findings) {
 	if v.want.Mode != firewall.ModeTag {
-		v.doesNotApply(r)
+		v.doesNotApply(f)
 		return
 	}
 	if v.f.standsBy {
-		r.note("this member of the pair is passive and takes no tags now")
+		f.note("this member of the pair is passive and takes no tags now")
 		return
 	}
-	if r.unasked(v.f.policyError()) || r.unasked(v.f.members.err) {
+	if f.unasked(v.f.policyError()) || f.unasked(v.f.members.err) {
 		return
 	}
 	if len(v.sources) == 0 {
-		r.note(`there is no group to look at, see "%s"`, CheckBlockSource)
+		f.note(`there is no group to look at, see "%s"`, CheckBlockSource)
 		return
 	}
 	held, groups := v.groupMembers()
@@ -156,22 +160,22 @@ func (v *verifier) dagMembers(r *report) {
 		}
 	}
 	if len(missing) == 0 {
-		r.note("%d of %d are in the group", count, count)
+		f.note("%d of %d are in the group", count, count)
 		return
 	}
 	text := plural(len(missing), "address is", "addresses are")
 	if groups == 0 {
-		r.fail("The group gets members only while an enabled rule uses it and that is committed: see "+CheckBlockRule+". CLI: show object dynamic-address-group all",
+		f.fail("The group gets members only while an enabled rule uses it and that is committed: see "+CheckBlockRule+". CLI: show object dynamic-address-group all",
 			"%s not in the group, for the firewall keeps no members of it", text)
 		return
 	}
-	r.fail("CLI: show object registered-ip tag "+word(v.want.Names.Tag)+", then show object dynamic-address-group name "+word(v.sources[0].name)+
+	f.fail("CLI: show object registered-ip tag "+word(v.want.Names.Tag)+", then show object dynamic-address-group name "+word(v.sources[0].name)+
 		". If the first shows them and the second does not, the group's filter or the platform's limit keeps them out; if not, see status for what registering said.",
 		"%s of %d not in the group: %s", text, count, examples(missing))
 }
 
 // groupMembers gives the members of all groups that block, and how many of those groups the firewall keeps members of.
-func (v *verifier) groupMembers() (map[netip.Prefix]bool, int) {
+func (v capacityChecks) groupMembers() (map[netip.Prefix]bool, int) {
 	held, groups := map[netip.Prefix]bool{}, 0
 	for _, g := range v.f.members.value.Child("dyn-addr-grp").Entries() {
 		if vsys := g.Value("vsys"); vsys != "" && vsys != v.f.VSys || !v.names[g.Value("group-name")] {
@@ -185,4 +189,9 @@ func (v *verifier) groupMembers() (map[netip.Prefix]bool, int) {
 		}
 	}
 	return held, groups
+}
+
+// older gives the entries that began longer ago than that.
+func older(entries []firewall.Entry, than time.Duration, now time.Time) []firewall.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e firewall.Entry) bool { return !e.Since.IsZero() && now.Sub(e.Since) < than })
 }

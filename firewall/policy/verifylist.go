@@ -22,43 +22,46 @@ const (
 	listDelay = 10 * time.Minute
 )
 
+// listChecks look at our list: whether the firewall can fetch it, has, and holds what it should.
+type listChecks struct{ *verifier }
+
 // listSource looks at our list as the firewall fetches it: in ModeList it is what blocks, in the other modes it stands
 // in when the API cannot be reached.
-func (v *verifier) listSource(r *report) {
+func (v listChecks) listSource(f *findings) {
 	if v.want.ListURL == "" {
-		r.note("how firewalls reach the list is not known (edl.url), or none is served: it is not looked at")
+		f.note("how firewalls reach the list is not known (edl.url), or none is served: it is not looked at")
 		return
 	}
-	if r.unasked(v.f.policyError()) {
+	if f.unasked(v.f.policyError()) {
 		return
 	}
 	lists := v.p.lists(v.want.ListURL)
 	if len(lists) == 0 {
 		if v.want.Mode == firewall.ModeList {
-			r.note(`there is no list to look at, see "%s"`, CheckBlockSource)
+			f.note(`there is no list to look at, see "%s"`, CheckBlockSource)
 		} else {
-			r.note("no list is fetched from us, so that nothing stands in while the API cannot be reached")
+			f.note("no list is fetched from us, so that nothing stands in while the API cannot be reached")
 		}
 		return
 	}
 	name := lists[0].Attr("name")
-	v.listAuthority(r, lists[0])
+	v.listAuthority(f, lists[0])
 	if !v.want.CertificateEnds.IsZero() {
 		if left := v.want.CertificateEnds.Sub(v.want.Now); left < certificateMargin {
-			r.fail("Renew the certificate in edl.tls; our own renews itself while the daemon runs. After its end firewalls stop enforcing the list.",
+			f.fail("Renew the certificate in edl.tls; our own renews itself while the daemon runs. After its end firewalls stop enforcing the list.",
 				"the certificate of our list ends on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
 		}
 	}
 	if inRule := map[string]bool{name: true}; !slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, inRule) }) {
-		r.note("no rule names the list %s, so that it blocks nothing and need not be fetched", quoteAll([]string{name}))
+		f.note("no rule names the list %s, so that it blocks nothing and need not be fetched", quoteAll([]string{name}))
 		return
 	}
-	v.lastFetch(r, name)
-	v.listEntries(r, name)
+	v.lastFetch(f, name)
+	v.listEntries(f, name)
 }
 
 // listAuthority looks whether the firewall can verify our certificate.
-func (v *verifier) listAuthority(r *report, list placed) {
+func (v listChecks) listAuthority(f *findings, list placed) {
 	name := quoteAll([]string{list.Attr("name")})
 	profile := list.Value("type", "ip", "certificate-profile")
 	u, err := url.Parse(v.want.ListURL)
@@ -70,23 +73,23 @@ func (v *verifier) listAuthority(r *report, list placed) {
 		v.cli.set("external-list %s type ip certificate-profile %s", word(list.Attr("name")), word(n.CertProf)))
 	if profile == "" {
 		// Whether PAN-OS then fetches from anybody or not at all, no source settles; neither will do.
-		r.fail(remedy, "the list %s has no certificate profile", name)
+		f.fail(remedy, "the list %s has no certificate profile", name)
 		return
 	}
 	trusted, ok := v.p.authorities(profile)
 	switch {
 	case !ok && v.f.template.err != nil:
-		r.unasked(v.f.template.err)
+		f.unasked(v.f.template.err)
 	case !ok:
-		r.fail(remedy, "the certificate profile %s of the list %s does not exist", quoteAll([]string{profile}), name)
+		f.fail(remedy, "the certificate profile %s of the list %s does not exist", quoteAll([]string{profile}), name)
 	case v.want.CA == nil:
-		r.note("the certificate profile %s is not compared, for our CA is not known", quoteAll([]string{profile}))
+		f.note("the certificate profile %s is not compared, for our CA is not known", quoteAll([]string{profile}))
 	case !slices.ContainsFunc(decodePEM(string(v.want.CA)), func(ours []byte) bool {
 		return slices.ContainsFunc(trusted, func(der []byte) bool { return bytes.Equal(der, ours) })
 	}):
-		r.fail(remedy, "the certificate profile %s of the list %s does not hold our CA", quoteAll([]string{profile}), name)
+		f.fail(remedy, "the certificate profile %s of the list %s does not hold our CA", quoteAll([]string{profile}), name)
 	default:
-		r.note("the certificate profile %s holds our CA", quoteAll([]string{profile}))
+		f.note("the certificate profile %s holds our CA", quoteAll([]string{profile}))
 	}
 }
 
@@ -99,8 +102,8 @@ func (v *verifier) profileClicks() string {
 
 // lastFetch looks at the latest job that fetched lists. A job need not name its list; one that failed and names none
 // may be another's.
-func (v *verifier) lastFetch(r *report, name string) {
-	if r.unasked(v.f.refreshes.err) || len(v.f.refreshes.value) == 0 {
+func (v listChecks) lastFetch(f *findings, name string) {
+	if f.unasked(v.f.refreshes.err) || len(v.f.refreshes.value) == 0 {
 		return
 	}
 	last := v.f.refreshes.value[0]
@@ -109,32 +112,32 @@ func (v *verifier) lastFetch(r *report, name string) {
 	}
 	said := xmlapi.Tidy(strings.Join(last.Texts(), " "))
 	if strings.Contains(said, name) || strings.Contains(said, v.want.ListURL) {
-		r.fail(v.fetchRemedy(name), "its last fetch failed: %s", said)
+		f.fail(v.fetchRemedy(name), "its last fetch failed: %s", said)
 		return
 	}
-	r.warn(v.fetchRemedy(name), "the last fetch of a list failed, perhaps of this one: %s", said)
+	f.warn(v.fetchRemedy(name), "the last fetch of a list failed, perhaps of this one: %s", said)
 }
 
-func (v *verifier) fetchRemedy(name string) string {
+func (v listChecks) fetchRemedy(name string) string {
 	return "Objects > External Dynamic Lists > " + name + " > Test Source URL; the firewall fetches from its management interface, or by Device > Setup > Services > " +
 		"Service Route Configuration. CLI: request system external-list refresh type ip name " + word(name)
 }
 
 // listEntries compares what the firewall holds with what is served.
-func (v *verifier) listEntries(r *report, name string) {
-	if r.unasked(v.f.list.err) {
+func (v listChecks) listEntries(f *findings, name string) {
+	if f.unasked(v.f.list.err) {
 		return
 	}
 	held, err := firewall.ParseHeldList(v.f.list.value)
 	if err != nil {
-		r.warn("", "%v", err)
+		f.warn("", "%v", err)
 		return
 	}
 	if held.Valid == 0 && held.Trouble != "" {
-		r.fail(v.fetchRemedy(name), "nothing of it is in force: %s", xmlapi.Tidy(held.Trouble))
+		f.fail(v.fetchRemedy(name), "nothing of it is in force: %s", xmlapi.Tidy(held.Trouble))
 		return
 	}
-	r.note("the firewall holds %s", plural(held.Valid, "entry", "entries"))
+	f.note("the firewall holds %s", plural(held.Valid, "entry", "entries"))
 	wanted := firewall.PrefixSet(v.want.Entries)
 	unserved := 0
 	if v.want.MaxEntries > 0 {
@@ -146,16 +149,16 @@ func (v *verifier) listEntries(r *report, name string) {
 		if unserved == 0 && len(named) > 0 {
 			text += ": " + examples(named)
 		}
-		r.fail(v.fetchRemedy(name), "%s", text)
+		f.fail(v.fetchRemedy(name), "%s", text)
 	}
 	if extra := v.extraOnList(held, wanted); len(extra) > 0 {
-		r.warn(v.fetchRemedy(name), "%s held that %s not blocked any more: %s",
+		f.warn(v.fetchRemedy(name), "%s held that %s not blocked any more: %s",
 			plural(len(extra), "entry is", "entries are"), isAre(len(extra)), examples(extra))
 	}
 }
 
 // missingFromList counts what the firewall should have fetched by now, and names it if the firewall shows all that it holds.
-func (v *verifier) missingFromList(held firewall.HeldList) (count int, named []netip.Prefix) {
+func (v listChecks) missingFromList(held firewall.HeldList) (count int, named []netip.Prefix) {
 	due := firewall.PrefixSet(older(v.want.Entries, listDelay, v.want.Now))
 	if !held.Complete {
 		return max(len(due)-held.Valid, 0), nil
@@ -170,7 +173,7 @@ func (v *verifier) missingFromList(held firewall.HeldList) (count int, named []n
 
 // extraOnList gives what is held and not wanted, but for what was released so lately that the firewall need not have
 // fetched the list since. What an empty list was served as belongs to nobody, and goes with the next fetch.
-func (v *verifier) extraOnList(held firewall.HeldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
+func (v listChecks) extraOnList(held firewall.HeldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
 	lately := firewall.PrefixSet(slices.DeleteFunc(slices.Clone(v.want.Released), func(e firewall.Entry) bool { return v.want.Now.Sub(e.Until) >= listDelay }))
 	for p := range held.Entries {
 		if !wanted[p] && !lately[p] && p.Addr() != v.want.EmptyEntry {

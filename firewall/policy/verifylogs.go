@@ -9,26 +9,29 @@ import (
 	"activedefense/firewall/xmlapi"
 )
 
-func (v *verifier) forwarding(r *report) {
-	if r.unasked(v.f.policyError()) || len(v.logs) == 0 && r.unasked(v.f.template.err) {
+// logChecks look at how the firewall's logs come to us.
+type logChecks struct{ *verifier }
+
+func (v logChecks) forwarding(f *findings) {
+	if f.unasked(v.f.policyError()) || len(v.logs) == 0 && f.unasked(v.f.template.err) {
 		return
 	}
 	if len(v.logs) == 0 {
 		missing := logProfile{name: v.want.Names.Logs}
-		r.fail(v.forwardingRemedy(missing, logTraffic), "no log forwarding profile sends to us")
-		r.remedy(v.forwardingRemedy(missing, logThreat))
+		f.fail(v.forwardingRemedy(missing, logTraffic), "no log forwarding profile sends to us")
+		f.remedy(v.forwardingRemedy(missing, logThreat))
 		return
 	}
 	for _, l := range v.usedLogs() {
 		for _, kind := range []string{logTraffic, logThreat} {
 			switch how, filters := l.forwards(kind, v.servers); how {
 			case forwardsNothing:
-				r.fail(v.forwardingRemedy(l, kind), "the profile %s sends no %s logs to us", quoteAll([]string{l.name}), kind)
+				f.fail(v.forwardingRemedy(l, kind), "the profile %s sends no %s logs to us", quoteAll([]string{l.name}), kind)
 			case forwardsSome:
-				r.fail(v.forwardingRemedy(l, kind), "the profile %s sends only %s logs to us that pass %s", quoteAll([]string{l.name}), kind, quoteAll(filters))
+				f.fail(v.forwardingRemedy(l, kind), "the profile %s sends only %s logs to us that pass %s", quoteAll([]string{l.name}), kind, quoteAll(filters))
 			}
 		}
-		r.note("the profile %s sends all traffic and threat logs to us", quoteAll([]string{l.name}))
+		f.note("the profile %s sends all traffic and threat logs to us", quoteAll([]string{l.name}))
 	}
 }
 
@@ -41,7 +44,7 @@ func (v *verifier) usedLogs() []logProfile {
 		func(logProfile) bool { return true })
 }
 
-func (v *verifier) forwardingRemedy(l logProfile, kind string) string {
+func (v logChecks) forwardingRemedy(l logProfile, kind string) string {
 	profile, server := l.name, v.serverName()
 	if l.scope.pushed {
 		return fmt.Sprintf("On Panorama, Objects > Log Forwarding > %s > Add, in the device group that it comes from: log type %s, filter All Logs, Syslog %s; then push.", profile, kind, word(server))
@@ -57,44 +60,44 @@ func (v *verifier) serverName() string {
 	return v.want.Names.Syslog
 }
 
-func (v *verifier) format(r *report) {
-	if r.unasked(v.f.policyError()) || len(v.servers) == 0 && r.unasked(v.f.template.err) {
+func (v logChecks) format(f *findings) {
+	if f.unasked(v.f.policyError()) || len(v.servers) == 0 && f.unasked(v.f.template.err) {
 		return
 	}
 	if len(v.servers) == 0 {
-		r.fail(v.serverRemedy(), "there is no syslog server profile")
+		f.fail(v.serverRemedy(), "there is no syslog server profile")
 		return
 	}
 	for _, s := range v.servers {
-		v.server(r, s)
-		v.oneFormat(r, s, logTraffic, s.traffic, v.want.Formats.Traffic)
-		v.oneFormat(r, s, logThreat, s.threat, v.want.Formats.Threat)
+		v.server(f, s)
+		v.oneFormat(f, s, logTraffic, s.traffic, v.want.Formats.Traffic)
+		v.oneFormat(f, s, logThreat, s.threat, v.want.Formats.Threat)
 		if s.escaped != "" {
-			r.warn("Device > Server Profiles > Syslog > "+quoteAll([]string{s.name})+" > Custom Log Format: clear Escaping.",
+			f.warn("Device > Server Profiles > Syslog > "+quoteAll([]string{s.name})+" > Custom Log Format: clear Escaping.",
 				"the profile %s escapes %s, which is not undone when the logs are read", quoteAll([]string{s.name}), quoteAll([]string{s.escaped}))
 		}
 	}
 }
 
 // server looks whether the profile sends to us.
-func (v *verifier) server(r *report, s syslogProfile) {
+func (v logChecks) server(f *findings, s syslogProfile) {
 	var all []string
 	for _, server := range s.servers {
 		if v.want.SyslogAddress == "" || server.is(v.want.SyslogAddress) {
-			r.note("the profile %s sends to %s", quoteAll([]string{s.name}), server)
+			f.note("the profile %s sends to %s", quoteAll([]string{s.name}), server)
 			return
 		}
 		all = append(all, server.String())
 	}
 	switch {
 	case len(all) == 0:
-		r.fail(v.serverRemedy(), "the profile %s has no server", quoteAll([]string{s.name}))
+		f.fail(v.serverRemedy(), "the profile %s has no server", quoteAll([]string{s.name}))
 	default:
-		r.fail(v.serverRemedy(), "the profile %s sends to %s, not to %s", quoteAll([]string{s.name}), quoteAll(all), v.want.SyslogAddress)
+		f.fail(v.serverRemedy(), "the profile %s sends to %s, not to %s", quoteAll([]string{s.name}), quoteAll(all), v.want.SyslogAddress)
 	}
 }
 
-func (v *verifier) serverRemedy() string {
+func (v logChecks) serverRemedy() string {
 	address := v.want.SyslogAddress
 	if address == "" {
 		address = "ADDRESS-OF-THIS-HOST"
@@ -110,7 +113,7 @@ func (v *verifier) serverRemedy() string {
 		cliPrefix + fmt.Sprintf("set shared log-settings syslog %s server %s server %s port %s", word(v.serverName()), word(v.want.Names.Syslog), host, port))
 }
 
-func (v *verifier) oneFormat(r *report, s syslogProfile, kind, have, want string) {
+func (v logChecks) oneFormat(f *findings, s syslogProfile, kind, have, want string) {
 	profile := quoteAll([]string{s.name})
 	remedy := func(format string) string {
 		if s.scope.pushed {
@@ -120,15 +123,15 @@ func (v *verifier) oneFormat(r *report, s syslogProfile, kind, have, want string
 	}
 	switch {
 	case have == "" && (want == "" || v.want.Formats.Default):
-		r.note("%s logs come in the default format, which is read", kind)
+		f.note("%s logs come in the default format, which is read", kind)
 	case have == "":
-		r.fail(remedy(want), "%s: %s logs come in the default format, which is not read", profile, kind)
+		f.fail(remedy(want), "%s: %s logs come in the default format, which is not read", profile, kind)
 	case want == "":
-		r.fail(remedy("Default"), "%s: %s logs come in a custom format, but the default one is read", profile, kind)
+		f.fail(remedy("Default"), "%s: %s logs come in a custom format, but the default one is read", profile, kind)
 	case sameFormat(have, want):
-		r.note("%s logs come in the custom format that is read", kind)
+		f.note("%s logs come in the custom format that is read", kind)
 	default:
-		r.fail(remedy(want), "%s: the %s format differs from the one that is read: %s", profile, kind, formatDiff(have, want))
+		f.fail(remedy(want), "%s: the %s format differs from the one that is read: %s", profile, kind, formatDiff(have, want))
 	}
 }
 

@@ -7,17 +7,17 @@ import (
 )
 
 // blind reports that the policy could not be read, or that it cannot be told which traffic comes from the internet.
-func (v *verifier) blind(r *report) bool {
-	if r.unasked(v.f.policyError()) {
+func (v *verifier) blind(f *findings) bool {
+	if f.unasked(v.f.policyError()) {
 		return true
 	}
 	if len(v.zones.zones) > 0 {
 		return false
 	}
-	if len(v.p.zones) == 0 && r.unasked(v.f.template.err) {
+	if len(v.p.zones) == 0 && f.unasked(v.f.template.err) {
 		return true
 	}
-	r.warn(v.zonesRemedy(), "cannot be judged: %s among %s", v.zones, zoneList(v.p.zones))
+	f.warn(v.zonesRemedy(), "cannot be judged: %s among %s", v.zones, zoneList(v.p.zones))
 	return true
 }
 
@@ -104,12 +104,12 @@ func (v *verifier) gaps(holds func(traffic) bool) zoneGaps {
 
 // gap fails; it only warns if all that is lacking are zones of which we merely guess that they face the internet,
 // while others that we guess have what is needed.
-func (v *verifier) gap(r *report, gaps zoneGaps, remedy, text string) {
+func (v *verifier) gap(f *findings, gaps zoneGaps, remedy, text string) {
 	if v.zones.guessed && len(gaps) < len(v.zones.zones) && !slices.ContainsFunc(gaps, func(g zoneGap) bool { return !g.all }) {
-		r.warn(remedy+" If that zone does not face the internet: "+v.zonesRemedy(), "%s; %s", text, v.zones)
+		f.warn(remedy+" If that zone does not face the internet: "+v.zonesRemedy(), "%s; %s", text, v.zones)
 		return
 	}
-	r.fail(remedy, "%s; %s", text, v.zones)
+	f.fail(remedy, "%s; %s", text, v.zones)
 }
 
 // logName is the log forwarding profile to be put on rules.
@@ -162,8 +162,8 @@ func (v *verifier) logRemedy(x rule) string {
 		v.cli.set("%s %s log-end yes log-setting %s", rules, word(x.name), word(v.logName())))
 }
 
-func (v *verifier) internetRules(r *report) {
-	if v.blind(r) {
+func (v *verifier) internetRules(f *findings) {
+	if v.blind(f) {
 		return
 	}
 	reached := map[int]bool{}
@@ -180,7 +180,7 @@ func (v *verifier) internetRules(r *report) {
 		}
 		count++
 		if faults := v.logFaults(x); len(faults) > 0 {
-			r.warn(v.logRemedy(x), "%s %s", x, strings.Join(faults, ", "))
+			f.warn(v.logRemedy(x), "%s %s", x, strings.Join(faults, ", "))
 		}
 		if !v.p.protects(x) {
 			remedy := "Policies > Security > " + quoteAll([]string{x.name}) + " > Actions > Profile Setting: a Vulnerability Protection profile, or a group that holds one."
@@ -189,12 +189,12 @@ func (v *verifier) internetRules(r *report) {
 			} else {
 				remedy += " " + v.cli.set("rulebase security rules %s profile-setting profiles vulnerability strict", word(x.name))
 			}
-			r.warn(remedy, "%s has no vulnerability protection", x)
+			f.warn(remedy, "%s has no vulnerability protection", x)
 		}
 	}
 	if count == 0 {
-		r.note("no rule lets the internet in")
+		f.note("no rule lets the internet in")
 		return
 	}
-	r.note("%s letting the internet in, with logs and vulnerability protection", plural(count, "rule is", "rules are"))
+	f.note("%s letting the internet in, with logs and vulnerability protection", plural(count, "rule is", "rules are"))
 }

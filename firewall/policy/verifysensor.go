@@ -26,8 +26,8 @@ func (v *verifier) sensorFaults(x rule) []string {
 
 // sensor looks, for all traffic from the internet, at the rule that decides over what no rule above it decided over:
 // that must be one that denies and logs to us.
-func (v *verifier) sensor(r *report) {
-	if v.blind(r) {
+func (v *verifier) sensor(f *findings) {
+	if v.blind(f) {
 		return
 	}
 	deciding := map[traffic]int{}
@@ -44,16 +44,16 @@ func (v *verifier) sensor(r *report) {
 	})
 	for _, i := range sortedKeys(sensors) {
 		x := v.p.rules[i]
-		r.note("rule %s", x)
+		f.note("rule %s", x)
 		if startOnly(x) {
-			r.warn(v.logRemedy(x), "%s %s", x, startOnlyText)
+			f.warn(v.logRemedy(x), "%s %s", x, startOnlyText)
 		}
 	}
-	r.note("%s", v.zones)
+	f.note("%s", v.zones)
 	if len(gaps) > 0 {
-		v.gap(r, gaps, v.sensorRemedy(deciding), fmt.Sprintf("no rule denies and logs to us all that nothing else allowed from %s%s", gaps, v.whyNoSensor(deciding)))
+		v.gap(f, gaps, v.sensorRemedy(deciding), fmt.Sprintf("no rule denies and logs to us all that nothing else allowed from %s%s", gaps, v.whyNoSensor(deciding)))
 	}
-	v.allowsBelow(r, deciding)
+	v.allowsBelow(f, deciding)
 }
 
 // whyNoSensor names the rules that stand in the way of a sensor rule, or that are nearly one.
@@ -98,7 +98,7 @@ func (v *verifier) fromInternet(x rule) bool {
 
 // allowsBelow names rules that were meant to let the internet in and never do, because the sensor rule stands above
 // them. Rules from any zone are not among them: they may be meant for the other zones.
-func (v *verifier) allowsBelow(r *report, deciding map[traffic]int) {
+func (v *verifier) allowsBelow(f *findings, deciding map[traffic]int) {
 	said := map[string]bool{}
 	for _, t := range v.pairs {
 		sensor := v.p.rules[deciding[t]]
@@ -114,7 +114,7 @@ func (v *verifier) allowsBelow(r *report, deciding map[traffic]int) {
 			if x.layer.pushed() || sensor.layer.pushed() {
 				remedy = "On Panorama, Policies > Security: make the sensor rule the last of the Post Rules, and push."
 			}
-			r.fail(remedy, "%s stands above %s, which allows traffic from the internet and is never reached", sensor, x)
+			f.fail(remedy, "%s stands above %s, which allows traffic from the internet and is never reached", sensor, x)
 		}
 	}
 }

@@ -47,3 +47,6 @@ func (c zoneChoice) String() string {
 	}
 	return "internet zones " + quoteAll(c.zones)
 }
+
+// orAny names the zones for a rule.
+func (c zoneChoice) orAny() string { return words(c.zones) }

@@ -19,43 +19,51 @@ const (
 // when there was nothing to publish. It is sent once: when its answer is lost, its job is looked for, and one of ours that
 // still runs, from before a restart for example, is waited for first.
 func (d *Device) Commit(ctx context.Context, admin, description string) (done bool, err error) {
-	const what = "commit our changes"
-	before, err := d.awaitOurs(ctx, what, admin)
+	c := committing{Device: d, admin: admin}
+	before, err := c.awaitOurs(ctx)
 	if err != nil {
 		return false, err
 	}
-	id, err := d.sendCommit(ctx, what, admin, description)
+	id, err := c.send(ctx, description)
 	switch {
 	case err == nil && id == 0:
 		// A commit for another virtual system, sent at the same moment, may have taken our edits with it.
-		_, err := d.awaitOurs(ctx, what, admin)
+		_, err := c.awaitOurs(ctx)
 		return false, err
 	case err != nil && ctx.Err() == nil && lost(err):
-		if id, err = d.findCommit(ctx, what, admin, before, err); err != nil {
+		if id, err = c.find(ctx, before, err); err != nil {
 			return false, err
 		}
 	case err != nil:
 		return false, err
 	}
-	j, err := d.WaitJob(ctx, what, id, commitDeadline)
+	j, err := d.WaitJob(ctx, commitWhat, id, commitDeadline)
 	if err != nil {
 		return false, err
 	}
 	if !j.OK {
-		return false, d.Fail(what, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(j.Texts(), " | ")})
+		return false, d.Fail(commitWhat, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(j.Texts(), " | ")})
 	}
 	return true, nil
 }
 
+const commitWhat = "commit our changes" // what errors name
+
+// committing is one commit of an administrator's edits.
+type committing struct {
+	*Device
+	admin string
+}
+
 // awaitOurs waits until no commit of ours is going on, however it ends, and gives the jobs that there are.
-func (d *Device) awaitOurs(ctx context.Context, what, admin string) ([]Job, error) {
-	jobs, err := d.Jobs(ctx)
+func (c committing) awaitOurs(ctx context.Context) ([]Job, error) {
+	jobs, err := c.Jobs(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, j := range jobs {
-		if !j.Done && isCommit(j, admin) {
-			if _, err := d.WaitJob(ctx, what, j.ID, commitDeadline); err != nil {
+		if !j.Done && isCommit(j, c.admin) {
+			if _, err := c.WaitJob(ctx, commitWhat, j.ID, commitDeadline); err != nil {
 				return nil, err
 			}
 		}
@@ -68,11 +76,11 @@ func isCommit(j Job, admin string) bool {
 	return strings.EqualFold(j.Kind, "Commit") && (j.User == "" || j.User == admin)
 }
 
-// sendCommit gives the number of the job; 0: there was nothing to commit.
-func (d *Device) sendCommit(ctx context.Context, what, admin, description string) (id uint, err error) {
-	order := commit.FirewallCommit{Description: description, Admins: []string{admin}}.Element()
-	body, err := d.call(ctx, CallCommit, what, func() ([]byte, error) {
-		_, body, err := d.api.Commit(order, "", nil)
+// send gives the number of the job; 0: there was nothing to commit.
+func (c committing) send(ctx context.Context, description string) (id uint, err error) {
+	order := commit.FirewallCommit{Description: description, Admins: []string{c.admin}}.Element()
+	body, err := c.call(ctx, CallCommit, commitWhat, func() ([]byte, error) {
+		_, body, err := c.api.Commit(order, "", nil)
 		return body, err
 	})
 	if err != nil {
@@ -83,13 +91,13 @@ func (d *Device) sendCommit(ctx context.Context, what, admin, description string
 	}
 	root, err := Parse(body)
 	if err != nil {
-		return 0, d.Fail(what, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 	}
 	if n := root.At("result", "job"); n != nil {
 		return ParseJob(Element("job", Leaf("id", n.Text))).ID, nil
 	}
 	if text := strings.Join(root.Texts(), " "); !nothing(text) {
-		return 0, d.Fail(what, &Error{Kind: KindMalformed, Text: "the answer names no job: " + text})
+		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: "the answer names no job: " + text})
 	}
 	return 0, nil
 }
@@ -109,26 +117,26 @@ func lost(err error) bool {
 	return false
 }
 
-// findCommit looks for the job of a commit whose answer was lost. before is what jobs there were. Not found, the
+// find looks for the job of a commit whose answer was lost. before is what jobs there were. Not found, the
 // commit was not taken, and cause is the error.
-func (d *Device) findCommit(ctx context.Context, what, admin string, before []Job, cause error) (uint, error) {
+func (c committing) find(ctx context.Context, before []Job, cause error) (uint, error) {
 	var newest uint
 	for _, j := range before {
 		newest = max(newest, j.ID)
 	}
 	for range commitLooks {
-		jobs, err := d.Jobs(ctx)
+		jobs, err := c.Jobs(ctx)
 		if err == nil {
-			i := slices.IndexFunc(jobs, func(j Job) bool { return j.ID > newest && isCommit(j, admin) })
+			i := slices.IndexFunc(jobs, func(j Job) bool { return j.ID > newest && isCommit(j, c.admin) })
 			if i >= 0 {
 				return jobs[i].ID, nil
 			}
 		}
-		if !d.Pause(ctx, commitLook) {
+		if !c.Pause(ctx, commitLook) {
 			break
 		}
 	}
-	return 0, d.Fail(what, cause)
+	return 0, c.Fail(commitWhat, cause)
 }
 
 // Revert takes back the edits of one administrator that are not committed.

@@ -38,7 +38,11 @@ func (d *Device) OpIn(ctx context.Context, kind, what, cmd, vsys string) (*Node,
 	if err != nil {
 		return nil, err
 	}
-	return d.answer(what, body)
+	result, err := resultOf(body)
+	if err != nil {
+		return nil, d.Fail(what, err)
+	}
+	return result, nil
 }
 
 // OpRaw makes an operational call and gives the whole answer as it came, for those that are too long for a tree.
@@ -46,11 +50,19 @@ func (d *Device) OpRaw(ctx context.Context, kind, what, cmd string) ([]byte, err
 	return d.call(ctx, kind, what, func() ([]byte, error) { return d.api.Op(cmd, d.opts.VSys, nil, nil) })
 }
 
-// answer gives what stands below response; an empty element if nothing does.
-func (d *Device) answer(what string, body []byte) (*Node, error) {
+// communicate makes a call about the configuration.
+func (d *Device) communicate(ctx context.Context, what string, form url.Values) ([]byte, error) {
+	return d.call(ctx, CallConfig, what, func() ([]byte, error) {
+		body, _, err := d.api.Communicate(form, nil)
+		return body, err
+	})
+}
+
+// resultOf gives what stands below response; response itself if it holds no result.
+func resultOf(body []byte) (*Node, error) {
 	root, err := Parse(body)
 	if err != nil {
-		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return nil, &Error{Kind: KindMalformed, Text: err.Error(), Err: err}
 	}
 	if result := root.Child("result"); result != nil {
 		return result, nil
@@ -73,10 +85,7 @@ func (d *Device) Get(ctx context.Context, what, xpath string) (*Node, error) {
 // node".
 func (d *Device) config(ctx context.Context, what string, form url.Values) (*Node, error) {
 	form.Set("type", "config")
-	body, err := d.call(ctx, CallConfig, what, func() ([]byte, error) {
-		body, _, err := d.api.Communicate(form, nil)
-		return body, err
-	})
+	body, err := d.communicate(ctx, what, form)
 	var e *Error
 	if errors.As(err, &e) && e.Kind == KindAPI && (e.Code == 7 || NoSuchNode(e)) {
 		return nil, nil
@@ -84,9 +93,12 @@ func (d *Device) config(ctx context.Context, what string, form url.Values) (*Nod
 	if err != nil {
 		return nil, err
 	}
-	result, err := d.answer(what, body)
-	if err != nil || len(result.Children) == 0 || result.Name != "result" {
-		return nil, err
+	result, err := resultOf(body)
+	if err != nil {
+		return nil, d.Fail(what, err)
+	}
+	if len(result.Children) == 0 || result.Name != "result" {
+		return nil, nil
 	}
 	if len(result.Children) > 1 {
 		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: fmt.Sprintf("%d elements where one was asked for", len(result.Children))})
@@ -110,7 +122,7 @@ func Escape(text string) string {
 // RunningConfig reads the running configuration by an operational command, which takes no right to the configuration:
 // that of the virtual system, and what is shared. It is the whole of it, megabytes on some firewalls: whether the command
 // takes an xpath, sources disagree.
-func (d *Device) RunningConfig(ctx context.Context, what string) (own, shared *Node, err error) {
+func RunningConfig(ctx context.Context, d *Device, what string) (own, shared *Node, err error) {
 	result, err := d.OpIn(ctx, CallConfig, what, "<show><config><running></running></config></show>", "")
 	if err != nil {
 		return nil, nil, err

@@ -33,10 +33,8 @@ type Device struct {
 
 	calling sync.Mutex // held during one call of pango's
 
-	mu      sync.Mutex // guards what follows
-	version Version
-	booted  time.Time // when the firewall started; zero: unknown
-	history History   // since Open
+	mu   sync.Mutex // guards what follows
+	past past
 }
 
 // connection is what all devices behind one management address share: the bound on calls in flight, and the key.
@@ -97,30 +95,31 @@ func newDevice(conn *connection, opts Options, host string, port uint) (*Device,
 	if opts.RetryWait > 0 {
 		d.transport.retry.RetryWaitMin, d.transport.retry.RetryWaitMax = opts.RetryWait, opts.RetryWait
 	}
-	if err := d.prime(host, port); err != nil {
+	var err error
+	if d.api, err = newClient(host, port, d.transport); err != nil {
 		return nil, fmt.Errorf("firewall %q: %w", opts.Name, err)
 	}
 	return d, nil
 }
 
-// prime makes pango's client usable. It can only be done by Initialize, which wants an answer to "show system info"
+// newClient makes pango's client, and makes it usable. It can only be done by Initialize, which wants an answer to "show system info"
 // and panics on versions that it does not know; so it is given one of ours, and nothing is sent.
-func (d *Device) prime(host string, port uint) error {
+func newClient(host string, port uint, transport *transport) (*pango.Firewall, error) {
 	// Without the empty map net/http would set up HTTP/2 for the carrier, find "https" taken, and complain on the
 	// global log.
 	carrier := &http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
-	carrier.RegisterProtocol("https", d.transport)
-	d.api = &pango.Firewall{Client: pango.Client{
+	carrier.RegisterProtocol("https", transport)
+	api := &pango.Firewall{Client: pango.Client{
 		Hostname: host, Port: port, Protocol: "https",
 		ApiKey:    "in-the-header", // pango insists on one in the form; the transport takes it out
 		Timeout:   int((365 * 24 * time.Hour).Seconds()),
 		Transport: carrier,
 		Logging:   pango.LogQuiet,
 	}}
-	d.transport.setCanned([]byte(`<response status="success"><result>` +
+	transport.setCanned([]byte(`<response status="success"><result>` +
 		`<system><sw-version>8.1.0</sw-version></system></result></response>`))
-	defer d.transport.setCanned(nil)
-	return d.api.Initialize()
+	defer transport.setCanned(nil)
+	return api, api.Initialize()
 }
 
 // call makes one call through pango and gives the answer, which is a complete PAN-OS document that reports success. Every

@@ -2,9 +2,9 @@ package xmlapi
 
 import "context"
 
-// HAState gives the firewall's own state in a pair of high availability, "active" or "passive" for example; "" if it
+// haState gives the firewall's own state in a pair of high availability, "active" or "passive" for example; "" if it
 // belongs to none.
-func (d *Device) HAState(ctx context.Context) (string, error) {
+func haState(ctx context.Context, d *Device) (string, error) {
 	result, err := d.OpIn(ctx, CallHA, "show high-availability state",
 		"<show><high-availability><state></state></high-availability></show>", "")
 	if err != nil {
@@ -27,14 +27,14 @@ func writable(state string) bool {
 }
 
 // Passive asks whether the firewall is a member of a pair that leaves the traffic to the other.
-func (d *Device) Passive(ctx context.Context) (bool, error) {
-	state, err := d.HAState(ctx)
+func Passive(ctx context.Context, d *Device) (bool, error) {
+	state, err := haState(ctx, d)
 	return err == nil && !writable(state), err
 }
 
 // MayWrite asks whether the configuration may be written on the firewall now.
-func (d *Device) MayWrite(ctx context.Context) error {
-	state, err := d.HAState(ctx)
+func MayWrite(ctx context.Context, d *Device) error {
+	state, err := haState(ctx, d)
 	if err == nil && !writable(state) {
 		err = d.Fail("write the configuration", &Error{Kind: KindPassive,
 			Text: "this member of the pair is " + state + ", and only the active one takes changes"})
@@ -49,7 +49,7 @@ func Active(ctx context.Context, devices ...*Device) (*Device, error) {
 	for _, d := range devices {
 		err := d.Identify(ctx)
 		if err == nil {
-			if err = d.MayWrite(ctx); err == nil {
+			if err = MayWrite(ctx, d); err == nil {
 				return d, nil
 			}
 		}

@@ -24,13 +24,13 @@ func (d *Device) Identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := d.showSystemInfo(ctx)
+	body, err := askSystemInfo(ctx, d)
 	if Kind(err) == KindAuth && d.conn.opts.APIKey == "" && !fresh {
 		// A key can be revoked, or run out.
 		if _, _, err = d.conn.login(ctx, d, key); err != nil {
 			return err
 		}
-		body, err = d.showSystemInfo(ctx)
+		body, err = askSystemInfo(ctx, d)
 	}
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (d *Device) Identify(ctx context.Context) error {
 
 const showSystemInfo = "show system info"
 
-func (d *Device) showSystemInfo(ctx context.Context) ([]byte, error) {
+func askSystemInfo(ctx context.Context, d *Device) ([]byte, error) {
 	return d.call(ctx, CallSystemInfo, showSystemInfo, func() ([]byte, error) {
 		return d.api.Op("<show><system><info></info></system></show>", "", nil, nil)
 	})
@@ -58,22 +58,46 @@ type History struct {
 	Updated  int // its version changed, or it was replaced
 }
 
+// past is what is known of a firewall since Open.
+type past struct {
+	version Version
+	booted  time.Time // when the firewall started; zero: unknown
+	history History
+}
+
+// note takes over what the firewall says of itself now, having said before what it was.
+func (p *past) note(before Info, id identity, now time.Time) {
+	if before.Serial != "" && before.Serial != id.Serial {
+		p.booted = time.Time{}
+		p.history.Replaced++
+	}
+	if before.Serial != id.Serial || before.Version != id.Version {
+		p.history.Updated++
+	}
+	if p.rebooted(id.uptime, now) {
+		p.history.Rebooted++
+	}
+	p.version = id.version
+}
+
+// rebooted tells whether the firewall started anew since it last told its uptime.
+func (p *past) rebooted(uptime time.Duration, now time.Time) bool {
+	// Clocks are set, ours and the firewall's; an uptime is rounded to seconds.
+	const tolerance = time.Minute
+	if uptime < 0 {
+		return false
+	}
+	last := p.booted
+	p.booted = now.Add(-uptime)
+	return !last.IsZero() && p.booted.Sub(last) > tolerance
+}
+
 // adopt takes over what the firewall says about itself.
 func (d *Device) adopt(id identity) {
 	before := d.Info()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if before.Serial != "" && before.Serial != id.Serial {
-		d.booted = time.Time{}
-		d.history.Replaced++
-	}
-	if before.Serial != id.Serial || before.Version != id.Version {
-		d.history.Updated++
-	}
-	if d.rebooted(id.uptime) {
-		d.history.Rebooted++
-	}
-	d.version = id.version
+	d.past.note(before, id, d.opts.Now())
 	d.info.Store(&id.Info)
 	d.calling.Lock()
 	defer d.calling.Unlock()
@@ -84,24 +108,12 @@ func (d *Device) adopt(id identity) {
 func (d *Device) History() History {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.history
+	return d.past.history
 }
 
 // Version gives the version as of the last Identify; the zero value before it.
 func (d *Device) Version() Version {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.version
-}
-
-// rebooted tells whether the firewall started anew since it last told its uptime.
-func (d *Device) rebooted(uptime time.Duration) bool {
-	// Clocks are set, ours and the firewall's; an uptime is rounded to seconds.
-	const tolerance = time.Minute
-	if uptime < 0 {
-		return false
-	}
-	last := d.booted
-	d.booted = d.opts.Now().Add(-uptime)
-	return !last.IsZero() && d.booted.Sub(last) > tolerance
+	return d.past.version
 }

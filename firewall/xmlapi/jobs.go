@@ -35,8 +35,8 @@ func ParseJob(n *Node) Job {
 	return j
 }
 
-// job asks for one job; ok is false when the firewall knows none of that number.
-func (d *Device) job(ctx context.Context, id uint) (j Job, ok bool, err error) {
+// findJob asks for one job; ok is false when the firewall knows none of that number.
+func findJob(ctx context.Context, d *Device, id uint) (j Job, ok bool, err error) {
 	number := strconv.FormatUint(uint64(id), 10)
 	result, err := d.OpIn(ctx, CallJob, "show job "+number, "<show><jobs><id>"+number+"</id></jobs></show>", "")
 	if Kind(err) == KindAPI && strings.Contains(strings.ToLower(err.Error()), "job") && strings.Contains(strings.ToLower(err.Error()), "not found") ||
@@ -78,7 +78,7 @@ func (d *Device) WaitJob(ctx context.Context, what string, id uint, deadline tim
 	defer cancel()
 	unknown, refused := 0, 0
 	for wait := pollFirst; ; wait = min(2*wait, pollMost) {
-		j, known, err := d.job(ctx, id)
+		j, known, err := findJob(ctx, d, id)
 		switch {
 		case err == nil && known && j.Done:
 			return j, nil

@@ -17,7 +17,7 @@ type Pushed struct {
 
 // PushedPolicy reads the rules and objects that Panorama pushed: as told of a virtual system, which holds what comes from
 // its device group, or with vsys "" as told of none, which holds what comes from Shared. None: nothing was pushed.
-func (d *Device) PushedPolicy(ctx context.Context, what, vsys string) ([]Pushed, error) {
+func PushedPolicy(ctx context.Context, d *Device, what, vsys string) ([]Pushed, error) {
 	of := ""
 	if vsys != "" {
 		of = "<vsys>" + Escape(vsys) + "</vsys>"

@@ -9,7 +9,7 @@ import (
 // WhoAmI finds out as whom an API key acts, which PAN-OS tells nobody: it makes an edit, a tag object of the given name, looks
 // who is named beside it, and takes it back. What stands beside other edits, also of our objects, may be somebody else's, whose
 // work would be published under our name.
-func (d *Device) WhoAmI(ctx context.Context, name string) (string, error) {
+func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 	const what = "find out our administrator's name"
 	list := VSysPath(d.opts.VSys) + "/tag"
 	at := list + EntryNamed(name)
@@ -18,7 +18,7 @@ func (d *Device) WhoAmI(ctx context.Context, name string) (string, error) {
 	if err := d.Edit(ctx, what, []Edit{Set(list, NamedEntry(name, Leaf("comments", comment)))}); err != nil {
 		return "", err
 	}
-	admin, err := d.EditorOf(ctx, at)
+	admin, err := EditorOf(ctx, d, at)
 	if e := d.Edit(ctx, what, []Edit{Delete(at)}); err == nil {
 		err = e
 	}
@@ -33,7 +33,7 @@ func (d *Device) WhoAmI(ctx context.Context, name string) (string, error) {
 }
 
 // EditorOf gives the administrator whose edits at or below an xpath are not committed; "": there are none.
-func (d *Device) EditorOf(ctx context.Context, xpath string) (string, error) {
+func EditorOf(ctx context.Context, d *Device, xpath string) (string, error) {
 	const what = "ask who edited it"
 	at, err := d.Get(ctx, what, xpath)
 	if err != nil {

@@ -43,29 +43,26 @@ func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 	}
 	if len(edits) == 1 || !d.Version().multiConfig() {
 		for _, e := range edits {
-			if err := d.writeOne(ctx, what, e); err != nil {
+			if err := editOne(ctx, d, what, e); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	for part := range slices.Chunk(edits, MaxEdits) {
-		if err := d.writeMany(ctx, what, part); err != nil {
+		if err := editMany(ctx, d, what, part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *Device) writeOne(ctx context.Context, what string, e Edit) error {
+func editOne(ctx context.Context, d *Device, what string, e Edit) error {
 	form := url.Values{"type": {"config"}, "action": {e.action}, "xpath": {e.xpath}}
 	if e.element != nil {
 		form.Set("element", e.element.XML())
 	}
-	_, err := d.call(ctx, CallConfig, what, func() ([]byte, error) {
-		body, _, err := d.api.Communicate(form, nil)
-		return body, err
-	})
+	_, err := d.communicate(ctx, what, form)
 	if e.action == actionDelete && absent(err) {
 		return nil
 	}
@@ -82,7 +79,7 @@ func absent(err error) bool {
 	return e.Code == 7 || strings.Contains(text, "doesn't exist") || strings.Contains(text, "no such node")
 }
 
-func (d *Device) writeMany(ctx context.Context, what string, edits []Edit) error {
+func editMany(ctx context.Context, d *Device, what string, edits []Edit) error {
 	var b strings.Builder
 	b.WriteString("<multi-configure-request>")
 	for i, e := range edits {
@@ -96,22 +93,21 @@ func (d *Device) writeMany(ctx context.Context, what string, edits []Edit) error
 		b.WriteString("</" + e.action + ">")
 	}
 	b.WriteString("</multi-configure-request>")
-	form := url.Values{"type": {"config"}, "action": {"multi-config"}, "element": {b.String()}}
-	body, err := d.call(ctx, CallConfig, what, func() ([]byte, error) {
-		body, _, err := d.api.Communicate(form, nil)
-		return body, err
-	})
+	body, err := d.communicate(ctx, what, url.Values{"type": {"config"}, "action": {"multi-config"}, "element": {b.String()}})
 	if err != nil {
 		return err
 	}
-	return d.judgeMany(what, body)
+	if err := checkParts(body); err != nil {
+		return d.Fail(what, err)
+	}
+	return nil
 }
 
-// judgeMany reads the answers inside a multi-config answer, should one of them be an error although the whole is not.
-func (d *Device) judgeMany(what string, body []byte) error {
+// checkParts reads the answers inside a multi-config answer, should one of them be an error although the whole is not.
+func checkParts(body []byte) error {
 	root, err := Parse(body)
 	if err != nil {
-		return d.Fail(what, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return &Error{Kind: KindMalformed, Text: err.Error(), Err: err}
 	}
 	for _, r := range root.Children {
 		if r.Name != "response" {
@@ -119,7 +115,7 @@ func (d *Device) judgeMany(what string, body []byte) error {
 		}
 		status, code := rootAttrs(r.Attrs)
 		if h := (head{Status: status, Code: code, Reason: strings.Join(r.Texts(), " | ")}); !h.ok() {
-			return d.Fail(what, h.err())
+			return h.err()
 		}
 	}
 	return nil
@@ -134,10 +130,7 @@ const (
 // Move puts the entry at xpath to the top or bottom of its list. Being there already is no error.
 func (d *Device) Move(ctx context.Context, what, xpath, where string) error {
 	form := url.Values{"type": {"config"}, "action": {"move"}, "xpath": {xpath}, "where": {where}}
-	_, err := d.call(ctx, CallConfig, what, func() ([]byte, error) {
-		body, _, err := d.api.Communicate(form, nil)
-		return body, err
-	})
+	_, err := d.communicate(ctx, what, form)
 	var e *Error
 	if errors.As(err, &e) && e.Kind == KindAPI && strings.Contains(strings.ToLower(e.Text), "already at the "+where) {
 		return nil

@@ -3,7 +3,6 @@ package firewall
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,17 +13,10 @@ import (
 // brakeFrom is how many removals are always allowed: a share of a handful says nothing.
 const brakeFrom = 50
 
-// Entry is an address or network that shall be blocked.
-type Entry struct {
-	Prefix netip.Prefix
-	Until  time.Time // when the block ends if no activity follows; zero: no end is known
-	Since  time.Time // when it began; what began last is sent first. Zero: the order is that of Until, latest first
-}
-
-// Registration is what a firewall holds about one address or network that bears our tag.
-type Registration struct {
+// registration is what a firewall holds about one address or network that bears our tag.
+type registration struct {
 	Until      time.Time // when the firewall lets go by itself; zero: unknown
-	Persistent bool      // outlives a reboot; as read, nothing is planned on it
+	Persistent bool      // outlives a reboot; as read, nothing depends on it
 
 	unrenewed time.Time // when it would have ended if its last renewal had no effect; zero: it was made anew, or that is unknown
 }
@@ -32,62 +24,42 @@ type Registration struct {
 // TakesNetworks tells whether a version registers IPv4 networks, not only single addresses (PAN-OS 10.0 and later).
 func TakesNetworks(v xmlapi.Version) bool { return v.AtLeast(10, 0, 0) }
 
-// Limits bound a plan.
-type Limits struct {
+// limits bound a changeset.
+type limits struct {
 	MaxRemovalPercent int           // share of what stands that may be removed at once; 100: all of it. 50 removals are always allowed
-	Now               time.Time     // of planning
+	Now               time.Time     // of comparing
 	MaxTimeout        time.Duration // longest timeout that the firewall takes; 0: 30 days
 	Networks          bool          // the firewall takes IPv4 networks
 }
 
-// Change is one address to be registered, for the first time or again.
-type Change struct {
+// change is one address to be registered, for the first time or again.
+type change struct {
 	Prefix  netip.Prefix
-	Timeout time.Duration // 60 s to Limits.MaxTimeout, in whole seconds
+	Timeout time.Duration // 60 s to limits.MaxTimeout, in whole seconds
 }
 
-// Unsupported is an entry that the firewall cannot hold.
-type Unsupported struct {
-	Prefix netip.Prefix
-	Reason string
-}
-
-// Brake is why a plan removes nothing.
-type Brake struct {
-	Remove   int // how many would have gone
-	Standing int // of how many that stand
-	Percent  int // the share allowed, Limits.MaxRemovalPercent
-	Share    int // the share that Remove is, in percent, rounded up
-}
-
-// String says it in one sentence.
-func (b Brake) String() string {
-	return fmt.Sprintf("%d of %d registered addresses (%d %%) would be removed at once, more than %d %%: none was removed",
-		b.Remove, b.Standing, b.Share, b.Percent)
-}
-
-// Plan is what to change so that a firewall holds what is desired.
-type Plan struct {
-	Register    []Change       // missing; the most recent first
-	Renew       []Change       // standing, but running out too early; what runs out first is first
+// changeset is what to change so that a firewall holds what is desired.
+type changeset struct {
+	Register    []change       // missing; the most recent first
+	Renew       []change       // standing, but running out too early; what runs out first is first
 	Unregister  []netip.Prefix // standing and not desired, in order of address
 	Unsupported []Unsupported  // in order of address
 	Braked      *Brake         // not nil: Unregister was emptied
 }
 
-// NewPlan compares what is desired with what stands. Both are normalised, duplicates in desired take the later end,
-// and the same input gives the same plan.
+// compare compares what is desired with what stands. Both are normalised, duplicates in desired take the later end,
+// and the same input gives the same changeset.
 //
 // What stands is renewed when it runs out earlier than desired and less than half of the timeout that it would get
 // is left, or when it is not known when it runs out.
-func NewPlan(desired []Entry, actual map[netip.Prefix]Registration, l Limits) Plan {
+func compare(desired []Entry, actual map[netip.Prefix]registration, l limits) changeset {
 	l.MaxTimeout = cmp.Or(l.MaxTimeout, maxTagTimeout)
-	var plan Plan
+	var changes changeset
 	want := newIndex(len(desired))
 	for i, e := range desired {
 		p, ok := Normalize(e.Prefix)
 		if !ok {
-			plan.Unsupported = append(plan.Unsupported, Unsupported{e.Prefix, "not an address or network"})
+			changes.Unsupported = append(changes.Unsupported, Unsupported{e.Prefix, "not an address or network"})
 			continue
 		}
 		if old, twice := want.get(p); !twice || before(desired[old], e) {
@@ -98,13 +70,13 @@ func NewPlan(desired []Entry, actual map[netip.Prefix]Registration, l Limits) Pl
 	for p, held := range actual {
 		i, wanted := want.get(p)
 		if !wanted {
-			plan.Unregister = append(plan.Unregister, p)
+			changes.Unregister = append(changes.Unregister, p)
 			continue
 		}
 		standing[i] = true
 		stand++
 		if timeout := l.timeout(desired[i].Until); renewal(desired[i].Until, held.Until, timeout, l.Now) {
-			plan.Renew = append(plan.Renew, Change{p, timeout})
+			changes.Renew = append(changes.Renew, change{p, timeout})
 		}
 	}
 	missing := make([]Entry, 0, len(desired)-stand)
@@ -114,13 +86,13 @@ func NewPlan(desired []Entry, actual map[netip.Prefix]Registration, l Limits) Pl
 			continue
 		}
 		if reason := l.refuses(p); reason != "" {
-			plan.Unsupported = append(plan.Unsupported, Unsupported{p, reason})
+			changes.Unsupported = append(changes.Unsupported, Unsupported{p, reason})
 			continue
 		}
 		missing = append(missing, Entry{Prefix: p, Until: e.Until, Since: e.Since})
 	}
-	plan.arrange(missing, actual, l)
-	return plan
+	changes.arrange(missing, actual, l)
+	return changes
 }
 
 // before tells which of two entries of the same address counts less: the one that ends earlier, then the one that
@@ -129,7 +101,7 @@ func before(a, b Entry) bool {
 	return cmp.Or(compareEnds(a.Until, b.Until), a.Since.Compare(b.Since)) < 0
 }
 
-// index finds an entry by its prefix. A netip.Prefix is slow to hash, and a plan is made every second; IPv4, which
+// index finds an entry by its prefix. A netip.Prefix is slow to hash, and a comparison is made every second; IPv4, which
 // is nearly all of a blacklist, goes by number.
 type index struct {
 	v4 map[uint64]int32
@@ -163,22 +135,33 @@ func number(p netip.Prefix) uint64 {
 }
 
 // arrange puts everything in order, and the brake on.
-func (plan *Plan) arrange(missing []Entry, actual map[netip.Prefix]Registration, l Limits) {
+func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]registration, l limits) {
 	slices.SortFunc(missing, func(a, b Entry) int {
 		return cmp.Or(b.Since.Compare(a.Since), compareEnds(b.Until, a.Until), ComparePrefixes(a.Prefix, b.Prefix))
 	})
-	plan.Register = make([]Change, 0, len(missing))
+	changes.Register = make([]change, 0, len(missing))
 	for _, e := range missing {
-		plan.Register = append(plan.Register, Change{e.Prefix, l.timeout(e.Until)})
+		changes.Register = append(changes.Register, change{e.Prefix, l.timeout(e.Until)})
 	}
-	slices.SortFunc(plan.Renew, func(a, b Change) int {
+	slices.SortFunc(changes.Renew, func(a, b change) int {
 		return cmp.Or(actual[a.Prefix].Until.Compare(actual[b.Prefix].Until), ComparePrefixes(a.Prefix, b.Prefix))
 	})
-	slices.SortFunc(plan.Unregister, ComparePrefixes)
-	slices.SortFunc(plan.Unsupported, func(a, b Unsupported) int { return ComparePrefixes(a.Prefix, b.Prefix) })
-	if plan.Braked = braked(len(plan.Unregister), len(actual), l.MaxRemovalPercent); plan.Braked != nil {
-		plan.Unregister = nil
+	slices.SortFunc(changes.Unregister, ComparePrefixes)
+	slices.SortFunc(changes.Unsupported, func(a, b Unsupported) int { return ComparePrefixes(a.Prefix, b.Prefix) })
+	if changes.Braked = braked(len(changes.Unregister), len(actual), l.MaxRemovalPercent); changes.Braked != nil {
+		changes.Unregister = nil
 	}
+}
+
+// without takes out what the firewall has refused.
+func (changes *changeset) without(refused map[netip.Prefix]string) {
+	if len(refused) == 0 {
+		return
+	}
+	isRefused := func(c change) bool { return refused[c.Prefix] != "" }
+	changes.Register = slices.DeleteFunc(changes.Register, isRefused)
+	changes.Renew = slices.DeleteFunc(changes.Renew, isRefused)
+	changes.Unregister = slices.DeleteFunc(changes.Unregister, func(p netip.Prefix) bool { return refused[p] != "" })
 }
 
 // braked tells whether removing so many of what stands needs a person.
@@ -190,7 +173,7 @@ func braked(remove, standing, percent int) *Brake {
 }
 
 // timeout is how long the firewall shall hold an entry that ends at until, in whole seconds, rounded up.
-func (l Limits) timeout(until time.Time) time.Duration {
+func (l limits) timeout(until time.Time) time.Duration {
 	if until.IsZero() {
 		return l.MaxTimeout
 	}
@@ -198,7 +181,7 @@ func (l Limits) timeout(until time.Time) time.Duration {
 	return min((d + time.Second - 1).Truncate(time.Second), l.MaxTimeout)
 }
 
-func (l Limits) refuses(p netip.Prefix) string {
+func (l limits) refuses(p netip.Prefix) string {
 	switch {
 	case p.IsSingleIP():
 		return ""

@@ -45,24 +45,24 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// apply makes of a state what the edits of a plan make of it.
-func (s groupState) apply(plan groupPlan) groupState {
-	out := groupState{exists: true, tag: true, members: s.after(plan), objects: map[string]netip.Prefix{}, foreign: s.foreign}
+// apply makes of a state what the edits of a changeset make of it.
+func (s groupState) apply(changes groupChangeset) groupState {
+	out := groupState{exists: true, tag: true, members: s.after(changes), objects: map[string]netip.Prefix{}, foreign: s.foreign}
 	for name, p := range s.objects {
 		out.objects[name] = p
 	}
-	for _, o := range plan.create {
+	for _, o := range changes.create {
 		out.objects[o.name] = o.prefix
 	}
-	for _, name := range plan.delete {
+	for _, name := range changes.delete {
 		delete(out.objects, name)
 	}
 	return out
 }
 
-// Whatever stands and whatever is desired: the plan brings the group to exactly that, keeps members of others, is never
+// Whatever stands and whatever is desired: the changes bring the group to exactly that, keeps members of others, is never
 // empty, never larger than allowed, and leaves nothing to do.
-func TestGroupPlanReachesWhatIsDesired(t *testing.T) {
+func TestGroupChangesetReachesWhatIsDesired(t *testing.T) {
 	at := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 	address := rapid.Custom(func(t *rapid.T) netip.Prefix {
 		n := rapid.IntRange(0, 9).Draw(t, "n")
@@ -87,8 +87,8 @@ func TestGroupPlanReachesWhatIsDesired(t *testing.T) {
 		}
 		most := rapid.IntRange(3, 12).Draw(t, "most")
 		theirs := slices.Contains(now.members, "somebody")
-		plan := planGroup(groupNames, desired, now, most, 100)
-		after := now.apply(plan)
+		changes := compareGroup(groupNames, desired, now, most, 100)
+		after := now.apply(changes)
 		want := map[netip.Prefix]bool{}
 		for _, e := range desired {
 			want[e.Prefix] = true
@@ -99,15 +99,15 @@ func TestGroupPlanReachesWhatIsDesired(t *testing.T) {
 				t.Fatalf("%v is blocked and not desired", p)
 			}
 		}
-		if len(got)+len(plan.unsupported) != len(want) {
-			t.Fatalf("%d blocked and %d left out of %d desired", len(got), len(plan.unsupported), len(want))
+		if len(got)+len(changes.unsupported) != len(want) {
+			t.Fatalf("%d blocked and %d left out of %d desired", len(got), len(changes.unsupported), len(want))
 		}
 		room := most - 1
 		if theirs {
 			room--
 		}
-		if len(plan.unsupported) > 0 && len(got) < room {
-			t.Fatalf("%d left out although there is room for %d and only %d stand", len(plan.unsupported), room, len(got))
+		if len(changes.unsupported) > 0 && len(got) < room {
+			t.Fatalf("%d left out although there is room for %d and only %d stand", len(changes.unsupported), room, len(got))
 		}
 		for _, m := range after.members {
 			if _, ours := after.objects[m]; !ours && m != "somebody" {
@@ -117,8 +117,8 @@ func TestGroupPlanReachesWhatIsDesired(t *testing.T) {
 		if !slices.Contains(after.members, groupNames.Nobody) || theirs != slices.Contains(after.members, "somebody") {
 			t.Fatalf("members %v", after.members)
 		}
-		if again := planGroup(groupNames, desired, after, most, 100); !again.empty() {
-			t.Fatalf("the second plan is not empty: %+v", again)
+		if again := compareGroup(groupNames, desired, after, most, 100); !again.empty() {
+			t.Fatalf("the second changeset is not empty: %+v", again)
 		}
 	})
 }
@@ -135,32 +135,32 @@ func groupOf(n int) (s groupState, held []Entry) {
 	return s, held
 }
 
-func TestGroupPlanBrakes(t *testing.T) {
+func TestGroupChangesetBrakes(t *testing.T) {
 	now, held := groupOf(200)
 	desired := held[70:]
-	plan := planGroup(groupNames, desired, now, 1000, 30)
-	if plan.braked == nil || plan.braked.Remove != 70 || plan.braked.Standing != 200 || !plan.empty() {
-		t.Errorf("70 of 200 with 30 %%: %+v", plan)
+	changes := compareGroup(groupNames, desired, now, 1000, 30)
+	if changes.braked == nil || changes.braked.Remove != 70 || changes.braked.Standing != 200 || !changes.empty() {
+		t.Errorf("70 of 200 with 30 %%: %+v", changes)
 	}
 	fresh := Entry{Prefix: netip.MustParsePrefix("198.51.100.1/32")}
-	if plan = planGroup(groupNames, append(desired, fresh), now, 1000, 30); len(plan.create) != 1 || len(plan.add) != 1 || len(plan.remove) != 0 {
-		t.Errorf("a new block beside the brake: %+v", plan)
+	if changes = compareGroup(groupNames, append(desired, fresh), now, 1000, 30); len(changes.create) != 1 || len(changes.add) != 1 || len(changes.remove) != 0 {
+		t.Errorf("a new block beside the brake: %+v", changes)
 	}
-	if plan = planGroup(groupNames, desired, now, 1000, 35); plan.braked != nil || len(plan.delete) != 70 {
-		t.Errorf("70 of 200 with 35 %%: %+v", plan)
+	if changes = compareGroup(groupNames, desired, now, 1000, 35); changes.braked != nil || len(changes.delete) != 70 {
+		t.Errorf("70 of 200 with 35 %%: %+v", changes)
 	}
 }
 
 // What the brake holds back takes its room: a group that is larger than PAN-OS takes would fail every commit.
-func TestGroupPlanBrakesWithinTheGroup(t *testing.T) {
+func TestGroupChangesetBrakesWithinTheGroup(t *testing.T) {
 	now, _ := groupOf(100)
 	var desired []Entry
 	for i := range 100 {
 		desired = append(desired, Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32)})
 	}
-	plan := planGroup(groupNames, desired, now, 111, 30)
-	if after := now.apply(plan); plan.braked == nil || len(after.members) != 111 || len(after.blocked(groupNames)) != 110 || len(plan.unsupported) != 90 {
-		t.Errorf("braked %v, %d members, %d blocked, %d left out", plan.braked, len(after.members), len(after.blocked(groupNames)), len(plan.unsupported))
+	changes := compareGroup(groupNames, desired, now, 111, 30)
+	if after := now.apply(changes); changes.braked == nil || len(after.members) != 111 || len(after.blocked(groupNames)) != 110 || len(changes.unsupported) != 90 {
+		t.Errorf("braked %v, %d members, %d blocked, %d left out", changes.braked, len(after.members), len(after.blocked(groupNames)), len(changes.unsupported))
 	}
 }
 
@@ -180,8 +180,8 @@ func TestGroupKeepsOffWhatIsForeign(t *testing.T) {
 		t.Fatalf("ours %v, foreign %v", s.objects, s.foreign)
 	}
 	entry := func(a string) Entry { return Entry{Prefix: netip.MustParsePrefix(a)} }
-	plan := planGroup(groupNames, []Entry{entry("203.0.113.1/32"), entry("203.0.113.2/32"), entry("203.0.113.3/32")}, s, 100, 30)
-	if len(plan.refused) != 2 || len(plan.blocked) != 1 {
-		t.Errorf("refused %v, blocked %v", plan.refused, plan.blocked)
+	changes := compareGroup(groupNames, []Entry{entry("203.0.113.1/32"), entry("203.0.113.2/32"), entry("203.0.113.3/32")}, s, 100, 30)
+	if len(changes.refused) != 2 || len(changes.blocked) != 1 {
+		t.Errorf("refused %v, blocked %v", changes.refused, changes.blocked)
 	}
 }

@@ -24,7 +24,7 @@ const (
 type page struct {
 	rows    int                           // entries of whatever owner and form: what the next start-point counts
 	keys    []string                      // their addresses as written
-	ours    map[netip.Prefix]Registration // those that bear our tag
+	ours    map[netip.Prefix]registration // those that bear our tag
 	outfile bool                          // the firewall wrote them to a file of its own
 }
 
@@ -42,7 +42,7 @@ type registeredEntry struct {
 
 // parsePage reads one answer. An answer without entries is an empty page, whether it holds a count or not.
 func parsePage(body []byte, tag string) (page, error) {
-	pg := page{ours: map[netip.Prefix]Registration{}}
+	pg := page{ours: map[netip.Prefix]registration{}}
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	var path []string
 	for {
@@ -80,7 +80,7 @@ func (pg *page) add(e registeredEntry, tag string) {
 		}
 		// A range that bears our tag is not from us, for we register none.
 		if p, ok := ParseAddress(e.IP); ok {
-			pg.ours[p] = Registration{Persistent: e.Persistent != "0"}
+			pg.ours[p] = registration{Persistent: e.Persistent != "0"}
 		}
 		return
 	}
@@ -89,8 +89,8 @@ func (pg *page) add(e registeredEntry, tag string) {
 // readAll reads everything that bears our tag, page by page. What comes and goes between two pages may be missed or
 // seen twice; the union of the pages is taken, for registering what stands already does no harm, and only what was
 // seen is ever removed.
-func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]Registration, error) {
-	all := map[netip.Prefix]Registration{}
+func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]registration, error) {
+	all := map[netip.Prefix]registration{}
 	seen := map[string]struct{}{}
 	start := 1
 	for range maxPages {

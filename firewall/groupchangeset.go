@@ -60,18 +60,18 @@ func (s groupState) blocked(n Names) map[netip.Prefix]bool {
 	return set
 }
 
-// after gives the members when a plan was carried out.
-func (s groupState) after(plan groupPlan) []string {
-	gone := make(map[string]bool, len(plan.remove))
-	for _, name := range plan.remove {
+// after gives the members when the changes were made.
+func (s groupState) after(changes groupChangeset) []string {
+	gone := make(map[string]bool, len(changes.remove))
+	for _, name := range changes.remove {
 		gone[name] = true
 	}
 	out := slices.DeleteFunc(slices.Clone(s.members), func(m string) bool { return gone[m] })
-	return append(out, plan.add...)
+	return append(out, changes.add...)
 }
 
-// groupPlan is what to edit so that the candidate configuration holds what is desired.
-type groupPlan struct {
+// groupChangeset is what to edit so that the candidate configuration holds what is desired.
+type groupChangeset struct {
 	create      []object // address objects to be made, sorted
 	add, remove []string // members of the group, all of them ours, sorted
 	delete      []string // address objects of ours that nothing needs, sorted
@@ -88,12 +88,14 @@ type object struct {
 }
 
 // empty tells whether the candidate configuration is as it shall be.
-func (p groupPlan) empty() bool { return len(p.create)+len(p.add)+len(p.remove)+len(p.delete) == 0 }
+func (p groupChangeset) empty() bool {
+	return len(p.create)+len(p.add)+len(p.remove)+len(p.delete) == 0
+}
 
-// planGroup compares what is desired with what stands. Where more is desired than a group holds, what was quiet
+// compareGroup compares what is desired with what stands. Where more is desired than a group holds, what was quiet
 // longest is left out. Members that are not ours stay: somebody put them there.
-func planGroup(n Names, desired []Entry, now groupState, most, percent int) groupPlan {
-	var plan groupPlan
+func compareGroup(n Names, desired []Entry, now groupState, most, percent int) groupChangeset {
+	var changes groupChangeset
 	wanted, standing := quietLast(desired), now.blocked(n)
 	members := make(map[string]bool, len(now.members))
 	foreign := 0
@@ -103,55 +105,55 @@ func planGroup(n Names, desired []Entry, now groupState, most, percent int) grou
 			foreign++
 		}
 	}
-	plan.choose(n, wanted, now, most, foreign, nil)
+	changes.choose(n, wanted, now, most, foreign, nil)
 	gone := 0
 	for p := range standing {
-		if !plan.blocked[p] {
+		if !changes.blocked[p] {
 			gone++
 		}
 	}
-	if plan.braked = braked(gone, len(standing), percent); plan.braked != nil {
-		plan.choose(n, wanted, now, most, foreign, standing)
+	if changes.braked = braked(gone, len(standing), percent); changes.braked != nil {
+		changes.choose(n, wanted, now, most, foreign, standing)
 	}
 	names := map[string]bool{n.Nobody: true}
-	for p := range plan.blocked {
+	for p := range changes.blocked {
 		names[n.object(p)] = true
 		if _, there := now.objects[n.object(p)]; !there {
-			plan.create = append(plan.create, object{n.object(p), p})
+			changes.create = append(changes.create, object{n.object(p), p})
 		}
 	}
 	if _, there := now.objects[n.Nobody]; !there {
-		plan.create = append(plan.create, object{n.Nobody, nobody})
+		changes.create = append(changes.create, object{n.Nobody, nobody})
 	}
-	plan.change(names, members, now)
-	slices.SortFunc(plan.create, func(a, b object) int { return cmp.Compare(a.name, b.name) })
-	return plan
+	changes.memberChanges(names, members, now)
+	slices.SortFunc(changes.create, func(a, b object) int { return cmp.Compare(a.name, b.name) })
+	return changes
 }
 
 // choose decides what is blocked: what is kept in any case, and of what is wanted as much as there is room for beside
 // foreign members and nobody.
-func (plan *groupPlan) choose(n Names, wanted []Entry, now groupState, most, foreign int, kept map[netip.Prefix]bool) {
-	plan.refused, plan.unsupported, plan.blocked = nil, nil, make(map[netip.Prefix]bool, len(wanted))
-	maps.Copy(plan.blocked, kept)
+func (changes *groupChangeset) choose(n Names, wanted []Entry, now groupState, most, foreign int, kept map[netip.Prefix]bool) {
+	changes.refused, changes.unsupported, changes.blocked = nil, nil, make(map[netip.Prefix]bool, len(wanted))
+	maps.Copy(changes.blocked, kept)
 	for _, e := range wanted {
 		switch name := n.object(e.Prefix); {
-		case plan.blocked[e.Prefix]:
+		case changes.blocked[e.Prefix]:
 		case now.foreign[name]:
-			plan.refused = append(plan.refused, Refused{e.Prefix, "an address object " + name + " exists that is not ours"})
-		case len(plan.blocked)+foreign+1 >= most:
-			plan.unsupported = append(plan.unsupported, Unsupported{e.Prefix, fmt.Sprintf("an address group holds %d members", most)})
+			changes.refused = append(changes.refused, Refused{e.Prefix, "an address object " + name + " exists that is not ours"})
+		case len(changes.blocked)+foreign+1 >= most:
+			changes.unsupported = append(changes.unsupported, Unsupported{e.Prefix, fmt.Sprintf("an address group holds %d members", most)})
 		default:
-			plan.blocked[e.Prefix] = true
+			changes.blocked[e.Prefix] = true
 		}
 	}
 }
 
-// change gives the members that come and go, and the objects that nothing needs then. Left-overs go with the next
+// memberChanges gives the members that come and go, and the objects that nothing needs then. Left-overs go with the next
 // change: they block nobody, and are not worth a commit.
-func (plan *groupPlan) change(names, members map[string]bool, now groupState) {
+func (changes *groupChangeset) memberChanges(names, members map[string]bool, now groupState) {
 	for name := range names {
 		if !members[name] {
-			plan.add = append(plan.add, name)
+			changes.add = append(changes.add, name)
 		}
 	}
 	var unused []string
@@ -161,15 +163,15 @@ func (plan *groupPlan) change(names, members map[string]bool, now groupState) {
 		}
 		unused = append(unused, name)
 		if members[name] {
-			plan.remove = append(plan.remove, name)
+			changes.remove = append(changes.remove, name)
 		}
 	}
-	if len(plan.add)+len(plan.remove) > 0 {
-		plan.delete = unused
+	if len(changes.add)+len(changes.remove) > 0 {
+		changes.delete = unused
 	}
-	slices.Sort(plan.add)
-	slices.Sort(plan.remove)
-	slices.Sort(plan.delete)
+	slices.Sort(changes.add)
+	slices.Sort(changes.remove)
+	slices.Sort(changes.delete)
 }
 
 // quietLast gives what can be held, each once, with what was quiet longest at the end.
@@ -195,34 +197,34 @@ func quietLast(desired []Entry) []Entry {
 	return out
 }
 
-// edits gives the plan in two messages: the first blocks and releases; the second clears away objects, which fails
+// edits gives the changes in two messages: the first blocks and releases; the second clears away objects, which fails
 // as long as somebody uses one of them, and then costs nothing else. Members come and go one by one, never the group as a
 // whole: another administrator may have edited it, and what is not ours in it must become no edit of ours.
-func (plan groupPlan) edits(n Names, vsys string, now groupState) (change, clear []xmlapi.Edit) {
+func (changes groupChangeset) edits(n Names, vsys string, now groupState) (edits, clear []xmlapi.Edit) {
 	v := xmlapi.VSysPath(vsys)
 	if !now.tag {
-		change = append(change, xmlapi.Set(v+"/tag", n.TagEntry()))
+		edits = append(edits, xmlapi.Set(v+"/tag", n.TagEntry()))
 	}
-	for part := range slices.Chunk(plan.create, xmlapi.MaxEdits) {
+	for part := range slices.Chunk(changes.create, xmlapi.MaxEdits) {
 		list := xmlapi.Element("address")
 		for _, o := range part {
 			list.Children = append(list.Children, n.addressEntry(o.name, o.prefix))
 		}
-		change = append(change, xmlapi.Set(v, list))
+		edits = append(edits, xmlapi.Set(v, list))
 	}
 	group := v + "/address-group"
-	if len(plan.add) > 0 {
-		entry := xmlapi.NamedEntry(n.Group, xmlapi.MemberList("static", plan.add...))
+	if len(changes.add) > 0 {
+		entry := xmlapi.NamedEntry(n.Group, xmlapi.MemberList("static", changes.add...))
 		if !now.exists {
 			entry.Children = append(entry.Children, xmlapi.MemberList("tag", n.Tag))
 		}
-		change = append(change, xmlapi.Set(group, entry))
+		edits = append(edits, xmlapi.Set(group, entry))
 	}
-	for _, name := range plan.remove {
-		change = append(change, xmlapi.Delete(group+xmlapi.EntryNamed(n.Group)+"/static/member[text()='"+name+"']"))
+	for _, name := range changes.remove {
+		edits = append(edits, xmlapi.Delete(group+xmlapi.EntryNamed(n.Group)+"/static/member[text()='"+name+"']"))
 	}
-	for _, name := range plan.delete {
+	for _, name := range changes.delete {
 		clear = append(clear, xmlapi.Delete(v+"/address"+xmlapi.EntryNamed(name)))
 	}
-	return change, clear
+	return edits, clear
 }

@@ -17,27 +17,27 @@ const (
 	replaceBatch = 100
 )
 
-// outgoing is one message of a plan.
+// outgoing is one message of a changeset.
 type outgoing struct {
-	do      func([]Change) error
-	changes []Change
+	do      func([]change) error
+	changes []change
 }
 
-// apply carries out a plan. Registrations and removals take turns, newest blocks first, so that neither an attack
+// carryOut makes the changes. Registrations and removals take turns, newest blocks first, so that neither an attack
 // nor a release waits for a backlog of the other; renewals, which have days of time, come last.
-func (p *pass) apply(plan Plan) error {
-	removals := make([]Change, len(plan.Unregister))
-	for i, prefix := range plan.Unregister {
-		removals[i] = Change{Prefix: prefix}
+func (p *pass) carryOut(changes changeset) error {
+	removals := make([]change, len(changes.Unregister))
+	for i, prefix := range changes.Unregister {
+		removals[i] = change{Prefix: prefix}
 	}
-	for i, j := range p.jobs(plan, removals) {
-		// The first of each kind goes out always, so that a slow firewall is brought level too.
+	for i, m := range p.messages(changes, removals) {
+		// The first of each kind goes out always, so that a slow firewall gets in sync too.
 		if i > 1 && p.late() {
-			p.report.Backlog += len(j.changes)
+			p.report.Backlog += len(m.changes)
 			continue
 		}
 		p.wrote = true
-		if err := j.do(j.changes); err != nil {
+		if err := m.do(m.changes); err != nil {
 			return err
 		}
 	}
@@ -50,20 +50,20 @@ func (p *pass) late() bool {
 	return limit > 0 && time.Since(p.began) > limit
 }
 
-func (p *pass) jobs(plan Plan, removals []Change) []outgoing {
+func (p *pass) messages(changes changeset, removals []change) []outgoing {
 	size := p.f.batch
-	var jobs []outgoing
-	register, remove := slices.Collect(slices.Chunk(plan.Register, size)), slices.Collect(slices.Chunk(removals, size))
+	var out []outgoing
+	register, remove := slices.Collect(slices.Chunk(changes.Register, size)), slices.Collect(slices.Chunk(removals, size))
 	for i := range max(len(register), len(remove)) {
 		if i < len(register) {
-			jobs = append(jobs, outgoing{p.register, register[i]})
+			out = append(out, outgoing{p.register, register[i]})
 		}
 		if i < len(remove) {
-			jobs = append(jobs, outgoing{p.unregister, remove[i]})
+			out = append(out, outgoing{p.unregister, remove[i]})
 		}
 	}
-	var again, anew []Change
-	for _, c := range plan.Renew {
+	var again, anew []change
+	for _, c := range changes.Renew {
 		// What stands for an unknown time may stand for ever, and no source says that registering it again always
 		// gives it an end.
 		if p.f.replaces || p.f.held[c.Prefix].Until.IsZero() {
@@ -72,17 +72,17 @@ func (p *pass) jobs(plan Plan, removals []Change) []outgoing {
 			again = append(again, c)
 		}
 	}
-	for changes := range slices.Chunk(again, size) {
-		jobs = append(jobs, outgoing{p.renew, changes})
+	for part := range slices.Chunk(again, size) {
+		out = append(out, outgoing{p.renew, part})
 	}
-	for changes := range slices.Chunk(anew, min(size, replaceBatch)) {
-		jobs = append(jobs, outgoing{p.replace, changes})
+	for part := range slices.Chunk(anew, min(size, replaceBatch)) {
+		out = append(out, outgoing{p.replace, part})
 	}
-	return jobs
+	return out
 }
 
-func (p *pass) register(changes []Change) error {
-	standing, err := p.settle(true, changes, func(c Change) { p.holds(c, &p.report.Registered) })
+func (p *pass) register(changes []change) error {
+	standing, err := p.settle(true, changes, func(c change) { p.holds(c, &p.report.Registered) })
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (p *pass) register(changes []Change) error {
 	return p.replaceAll(standing)
 }
 
-func (p *pass) renew(changes []Change) error {
-	standing, err := p.settle(true, changes, func(c Change) { p.holds(c, &p.report.Renewed) })
+func (p *pass) renew(changes []change) error {
+	standing, err := p.settle(true, changes, func(c change) { p.holds(c, &p.report.Renewed) })
 	if err != nil || len(standing) == 0 {
 		return err
 	}
@@ -101,7 +101,7 @@ func (p *pass) renew(changes []Change) error {
 	return p.replaceAll(standing)
 }
 
-func (p *pass) replaceAll(changes []Change) error {
+func (p *pass) replaceAll(changes []change) error {
 	for part := range slices.Chunk(changes, replaceBatch) {
 		if err := p.replace(part); err != nil {
 			return err
@@ -111,9 +111,9 @@ func (p *pass) replaceAll(changes []Change) error {
 }
 
 // replace renews by removing and registering, in two messages, since the order within one is not documented.
-func (p *pass) replace(changes []Change) error {
-	var removed []Change
-	done := func(c Change) {
+func (p *pass) replace(changes []change) error {
+	var removed []change
+	done := func(c change) {
 		delete(p.f.held, c.Prefix)
 		removed = append(removed, c)
 	}
@@ -124,17 +124,17 @@ func (p *pass) replace(changes []Change) error {
 	for _, c := range gone {
 		done(c)
 	}
-	standing, err := p.settle(true, removed, func(c Change) { p.holds(c, &p.report.Renewed) })
+	standing, err := p.settle(true, removed, func(c change) { p.holds(c, &p.report.Renewed) })
 	for _, c := range standing {
 		// Registered by somebody else between the two messages: when it ends is unknown, and the next pass sees to
 		// that.
-		p.f.held[c.Prefix] = Registration{Persistent: true}
+		p.f.held[c.Prefix] = registration{Persistent: true}
 	}
 	return err
 }
 
-func (p *pass) unregister(changes []Change) error {
-	done := func(c Change) {
+func (p *pass) unregister(changes []change) error {
+	done := func(c change) {
 		delete(p.f.held, c.Prefix)
 		p.report.Unregistered = append(p.report.Unregistered, c.Prefix)
 	}
@@ -146,15 +146,15 @@ func (p *pass) unregister(changes []Change) error {
 }
 
 // holds records that the firewall holds c from now on.
-func (p *pass) holds(c Change, list *[]Entry) {
+func (p *pass) holds(c change, list *[]Entry) {
 	until := p.sentAt.Add(c.Timeout)
-	p.f.held[c.Prefix] = Registration{Until: until, Persistent: true, unrenewed: p.f.held[c.Prefix].Until}
+	p.f.held[c.Prefix] = registration{Until: until, Persistent: true, unrenewed: p.f.held[c.Prefix].Until}
 	*list = append(*list, Entry{Prefix: c.Prefix, Until: until})
 }
 
 // part is a piece of a message that has to be sent.
 type part struct {
-	changes []Change
+	changes []change
 	again   bool // the rest of a message in which other addresses were found fault with
 }
 
@@ -162,8 +162,8 @@ type part struct {
 type settlement struct {
 	register bool
 	queue    []part
-	already  []Change
-	done     func(Change)
+	already  []change
+	done     func(change)
 }
 
 // settle sends changes until it is certain of each what became of it: done (told at once), already so (returned),
@@ -173,7 +173,7 @@ type settlement struct {
 // versions: done, or the whole message rejected. So the others are sent again, which does no harm: now they are
 // done, or all answered as already so, which then is our doing. A message that is rejected without naming an
 // address is halved until the bad one is alone.
-func (p *pass) settle(register bool, changes []Change, done func(Change)) (already []Change, err error) {
+func (p *pass) settle(register bool, changes []change, done func(change)) (already []change, err error) {
 	s := &settlement{register: register, queue: []part{{changes: changes}}, done: done}
 	for first := true; len(s.queue) > 0; first = false {
 		next := s.queue[len(s.queue)-1]
@@ -198,14 +198,14 @@ func (p *pass) settle(register bool, changes []Change, done func(Change)) (alrea
 				done(c)
 			}
 		default:
-			p.judge(s, next, entries)
+			p.sortOut(s, next, entries)
 		}
 	}
 	return s.already, nil
 }
 
-// judge sorts a message by what was said about its addresses.
-func (p *pass) judge(s *settlement, sent part, entries []named) {
+// sortOut sorts a message by what was said about its addresses.
+func (p *pass) sortOut(s *settlement, sent part, entries []named) {
 	rest, faults := split(sent.changes, entries)
 	if len(faults) == 0 {
 		p.narrow(s, sent, &xmlapi.Error{Kind: xmlapi.KindAPI, Text: "the firewall reports an error and names no address"})
@@ -216,9 +216,9 @@ func (p *pass) judge(s *settlement, sent part, entries []named) {
 		case !harmless(s.register, fault.text):
 			p.refuse(fault.Prefix, fault.text)
 		case sent.again && len(rest) == 0:
-			s.done(fault.Change)
+			s.done(fault.change)
 		default:
-			s.already = append(s.already, fault.Change)
+			s.already = append(s.already, fault.change)
 		}
 	}
 	s.queue = append(s.queue, part{rest, true})
@@ -251,12 +251,12 @@ func verb(register bool) string {
 
 // fault is a change that an answer finds fault with.
 type fault struct {
-	Change
+	change
 	text string
 }
 
 // split parts changes into those that entries name and the rest.
-func split(changes []Change, entries []named) (rest []Change, faults []fault) {
+func split(changes []change, entries []named) (rest []change, faults []fault) {
 	texts := make(map[netip.Prefix]string, len(entries))
 	for _, n := range entries {
 		// An address can be named twice; a real reason goes before a harmless one.

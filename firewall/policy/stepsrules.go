@@ -8,6 +8,9 @@ import (
 	"activedefense/firewall/xmlapi"
 )
 
+// rulesPath is where security rules stand below a virtual system.
+const rulesPath = "/rulebase/security/rules"
+
 func (p *provisioner) rulePath(name string) string {
 	return p.vsys + rulesPath + xmlapi.EntryNamed(name)
 }
@@ -46,9 +49,9 @@ func (p *provisioner) dropBlocked(sources []string, profile string) {
 		p.create("security rule", n.Block, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Block), xmlapi.MoveTop)
 		return
 	}
-	var r report
-	if p.blockPosition(&r); len(r.fails) > 0 {
-		p.moveUp(r.fails)
+	var f findings
+	if p.blockPosition(&f); len(f.fails) > 0 {
+		p.moveUp(f.fails)
 	}
 	p.putLogs(p.blockRules(), profile)
 }
@@ -117,9 +120,9 @@ func (p *provisioner) sensorRule(profile string) {
 	case missing:
 		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 	default:
-		var r report
-		if p.allowsBelow(&r, deciding); len(r.fails) > 0 && p.ourRule(n.Sensor) {
-			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(r.fails, "; "), false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+		var f findings
+		if p.allowsBelow(&f, deciding); len(f.fails) > 0 && p.ourRule(n.Sensor) {
+			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(f.fails, "; "), false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 		}
 	}
 }
