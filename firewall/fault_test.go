@@ -191,19 +191,6 @@ func TestOddDevices(t *testing.T) {
 	}
 }
 
-func TestInfo(t *testing.T) {
-	l := newLab(t, func(o *panosim.Options) {
-		o.Model, o.Serial, o.Version, o.Hostname, o.VSys = "PA-3220", "012345678901234", "11.1.4-h7", "edge", []string{"vsys1", "vsys2"}
-	}, nil)
-	if got := l.device.Info(); got != (xmlapi.Info{}) {
-		t.Errorf("before the first call: %+v", got)
-	}
-	l.pass(nil, false)
-	if got, want := l.device.Info(), (xmlapi.Info{Model: "PA-3220", Serial: "012345678901234", Version: "11.1.4-h7", Hostname: "edge", MultiVSys: true}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-}
-
 func TestKeygen(t *testing.T) {
 	l := newLab(t, func(o *panosim.Options) { o.Users = map[string]string{"svc": "swordfish"} }, nil)
 	l.opts.APIKey, l.opts.Username, l.opts.Password = "", "svc", "swordfish"

@@ -1,7 +1,6 @@
 package firewall_test
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
 	"testing"
@@ -172,15 +171,6 @@ func (l *lab) entries(from, n int) []firewall.Entry {
 // host gives the i-th address of a large block for benchmarks (RFC 2544) below 131072.
 func host(i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(18 + i>>16), byte(i >> 8), byte(i)}), 32)
-}
-
-func ExampleKind() {
-	err := fmt.Errorf("while reconciling: %w", &xmlapi.Error{Firewall: "LAB-FW-01", Op: "register 1 address", Kind: xmlapi.KindTimeout, Text: "no answer in time"})
-	fmt.Println(xmlapi.Kind(err), xmlapi.Transient(err))
-	fmt.Println(err)
-	// Output:
-	// timeout true
-	// while reconciling: firewall LAB-FW-01: register 1 address: no answer in time
 }
 
 // everyFirewall gives a firewall of each dialect, and one of each line of versions.

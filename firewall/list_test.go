@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -418,38 +417,5 @@ func TestListOfManyVirtualSystems(t *testing.T) {
 	l := newListLab(t, func(o *panosim.Options) { o.VSys = []string{"vsys1", "vsys2"} }, nil)
 	if r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil || r.Standing != 1 {
 		t.Errorf("%+v, %v", r, err)
-	}
-}
-
-func TestClearSessionsOfOneSource(t *testing.T) {
-	const allow = `<rulebase><security><rules><entry name="web"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source>` +
-		`<destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry></rules></security></rulebase>`
-	l := newLab(t, func(o *panosim.Options) {
-		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + allow + `</entry></vsys></entry></devices></config>`
-	}, nil)
-	open := func(source string) uint32 {
-		v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
-			SourcePort: 40000, DestinationPort: 443})
-		if !v.Allowed {
-			t.Fatalf("the packet from %s is not allowed: %+v", source, v)
-		}
-		return v.Session
-	}
-	open("203.0.113.1")
-	open("203.0.113.1")
-	stays := []uint32{open("203.0.113.10"), open("203.0.113.2")}
-	if err := l.device.ClearSessions(t.Context(), netip.MustParseAddr("::ffff:203.0.113.1")); err != nil {
-		t.Fatal(err)
-	}
-	if got := l.sim.Sessions(); !slices.Equal(got, stays) {
-		t.Errorf("sessions %v stand, want those of the other sources, %v", got, stays)
-	}
-	for _, bad := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("fe80::1%eth0")} {
-		if err := l.device.ClearSessions(t.Context(), bad); xmlapi.Kind(err) != xmlapi.KindUnsupported {
-			t.Errorf("%v: %v", bad, err)
-		}
-	}
-	if got := l.sim.Sessions(); len(got) != 2 {
-		t.Errorf("what names no source has ended sessions: %v stand", got)
 	}
 }
