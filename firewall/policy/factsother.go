@@ -33,9 +33,6 @@ type rights struct {
 // tell, and it could publish what others are editing.
 func (f *Facts) readRights(ctx context.Context, d *xmlapi.Device, want Expectation) {
 	f.rights.op = learn(true, nil) // identify used it
-	if f.rights.config.err == nil && !f.rights.config.value {
-		f.rights.config.err = errNotAsked
-	}
 	f.rights.userID.err = errNotAsked
 	if want.Mode == firewall.ModeTag {
 		err := d.TryUserID(ctx, CallRights, "try the right to send User-ID messages")

@@ -101,6 +101,9 @@ const (
 	protects     = "<profile-setting><group><member>default</member></group></profile-setting>"
 )
 
+// The rules of ours in base.xml.
+const block, sensor = "active-defense-block", "active-defense-sensor"
+
 // allow is a rule that lets everything in, logged and protected.
 func allow(from, to, source string) string {
 	return members("from", from, "to", to, "source", source, "destination", "any") + unrestricted + "<action>allow</action>" + protects + logsToUs
@@ -185,7 +188,6 @@ type verifyCase struct {
 }
 
 func verifyCases() []verifyCase {
-	const block, sensor = "active-defense-block", "active-defense-sensor"
 	return []verifyCase{
 		// api
 		{"api-unreachable", "nobody answers at the management address", []change{refuse("info", "unreachable: connection refused")}, fail(CheckAPI, "connection refused"), ResultWarn},

@@ -35,6 +35,15 @@ func Replace(xpath string, element *Node) Edit { return Edit{actionEdit, xpath, 
 // Delete takes away what stands at the xpath; that nothing does is no error.
 func Delete(xpath string) Edit { return Edit{actionDelete, xpath, nil} }
 
+// String is the edit in one line.
+func (e Edit) String() string {
+	text := e.action + " " + e.xpath
+	if e.element != nil {
+		text += " " + e.element.XML()
+	}
+	return text
+}
+
 // Edit makes edits in their order. All of a message are made or none (PAN-OS documentation of multi-config); of more
 // than MaxEdits, or on a version without multi-config, the first ones may stand when an error comes.
 func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
