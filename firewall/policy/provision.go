@@ -39,7 +39,7 @@ type Step struct {
 }
 
 // Provision compares the candidate configuration, edits of everybody included, with what the blacklist needs to have effect,
-// and gives the steps that are missing, in the order in which they can be taken. It changes nothing. What it cannot mend
+// and gives the steps that are missing, in the order in which they can be taken. It changes nothing. What it cannot fix
 // itself, what Panorama pushed for example, is a step for a person.
 func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) ([]Step, error) {
 	if err := d.Identify(ctx); err != nil {

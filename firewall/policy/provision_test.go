@@ -195,8 +195,8 @@ func ruleOf(t *testing.T, config, name string) string {
 	return rule + tail
 }
 
-// A rule of ours that was moved, disabled or narrowed is mended.
-func TestProvisionMendsWhatIsOurs(t *testing.T) {
+// A rule of ours that was moved, disabled or narrowed is fixed.
+func TestProvisionFixesWhatIsOurs(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, nil)
 	l.apply(l.plan(), false)
 	l.commit()
@@ -273,7 +273,7 @@ func TestProvisionForTheDefaultFormat(t *testing.T) {
 	}
 }
 
-// A plan names the zones that the firewall does not have, and makes rules for the others.
+// Provision names the zones that the firewall does not have, and makes rules for the others.
 func TestProvisionNamesUnknownZones(t *testing.T) {
 	for zones, rules := range map[string]bool{"wlan": false, "untrust wlan": true} {
 		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {

@@ -155,7 +155,7 @@ func (v *verifier) meantToBlock() []rule {
 	return out
 }
 
-// blockRemedy mends the rule that there is, or makes one.
+// blockRemedy fixes the rule that there is, or makes one.
 func (v *verifier) blockRemedy(meant []rule) string {
 	n := v.want.Names
 	name, place := n.Block, "Policies > Security > Add: "

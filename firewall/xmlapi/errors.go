@@ -75,7 +75,7 @@ func Kind(err error) string {
 
 // Transient tells whether the same call may succeed without anybody changing anything. Even what is not transient
 // deserves another try now and then: a firewall that has just started refuses valid keys for a while, and the other
-// kinds end when an operator mends them.
+// kinds end when an operator fixes them.
 func Transient(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {

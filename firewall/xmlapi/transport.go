@@ -35,7 +35,7 @@ const (
 )
 
 // transport is the only way from pango to the network. pango ignores the HTTP status, takes any body, knows no
-// context and puts the key into the form; all of that is mended here, below it: what reaches pango is a complete
+// context and puts the key into the form; all of that is put right here, below it: what reaches pango is a complete
 // PAN-OS document with HTTP status 200, or an error.
 type transport struct {
 	retry *retryablehttp.Client
