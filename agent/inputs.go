@@ -9,7 +9,7 @@ import (
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect/panos"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // Inputs says where the configuration has lines come from, and how they are read.
@@ -65,8 +65,8 @@ func Expected(cfg *config.Config) enforce.Expected {
 }
 
 // formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
-func formats(inputs []config.Input) firewall.Formats {
-	var f firewall.Formats
+func formats(inputs []config.Input) policy.Formats {
+	var f policy.Formats
 	for _, in := range inputs {
 		if in.Format != "csv" {
 			f.Traffic, f.Threat = panos.CustomFormat, panos.CustomFormat

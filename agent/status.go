@@ -6,7 +6,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // Status is the state of a running agent: GET /status and the command `status`.
@@ -32,9 +32,9 @@ type Status struct {
 
 // PolicyStatus is what the last look at a firewall's policies found.
 type PolicyStatus struct {
-	Firewall string           `json:"firewall"`
-	At       *time.Time       `json:"at,omitempty"` // nil: not looked at yet
-	Checks   []firewall.Check `json:"checks,omitempty"`
+	Firewall string         `json:"firewall"`
+	At       *time.Time     `json:"at,omitempty"` // nil: not looked at yet
+	Checks   []policy.Check `json:"checks,omitempty"`
 }
 
 // StoreStatus is the state of the database.

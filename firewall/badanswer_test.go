@@ -7,6 +7,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // Whatever answers in a firewall's place: every mode says which firewall it is, writes nothing, and works when it is gone.
@@ -25,7 +26,7 @@ func TestBadAnswersInEveryMode(t *testing.T) {
 			for mode, keeper := range map[string]reconciler{firewall.ModeTag: l.fw, firewall.ModeGroup: group, firewall.ModeList: l.list} {
 				l.sim.SetFault(fault)
 				_, err := keeper.Reconcile(t.Context(), desired, true)
-				if k := firewall.Kind(err); k != firewall.KindMalformed && k != firewall.KindTimeout || !strings.HasPrefix(err.Error(), "firewall LAB-FW-01: ") {
+				if k := xmlapi.Kind(err); k != xmlapi.KindMalformed && k != xmlapi.KindTimeout || !strings.HasPrefix(err.Error(), "firewall LAB-FW-01: ") {
 					t.Errorf("%s: %v", mode, err)
 				}
 				if len(l.sim.Tagged("", tag)) != 0 || l.sim.Candidate() != before {

@@ -8,6 +8,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // many is how many addresses are blocked in the benchmarks.
@@ -32,7 +33,7 @@ func newBenchTags(b *testing.B) (*panosim.Sim, *firewall.Tags) {
 		b.Fatal(err)
 	}
 	b.Cleanup(sim.Close)
-	device, err := firewall.Open(firewall.DeviceOptions{Name: "LAB-FW-01", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA()})
+	device, err := xmlapi.Open(xmlapi.Options{Name: "LAB-FW-01", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // TestWhatWeDoNotKnowOf meets registrations, and their absence, that memory has wrong: one quick pass does what it
@@ -92,7 +93,7 @@ func TestAfterAnErrorEverythingIsReadAgain(t *testing.T) {
 	l.sim.Clear("vsys1")
 	l.sim.SetFault(panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindUserID})
 	desired = append(desired, l.entries(20, 1)...)
-	if r, err := l.fw.Reconcile(t.Context(), desired, false); firewall.Kind(err) != firewall.KindUnreachable || r.Full {
+	if r, err := l.fw.Reconcile(t.Context(), desired, false); xmlapi.Kind(err) != xmlapi.KindUnreachable || r.Full {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	l.sim.ClearFaults()

@@ -1,15 +1,6 @@
 package firewall
 
-import (
-	"time"
-
-	"activedefense/firewall/panosim"
-)
-
-// SetRetryWait shortens the waits between repetitions, for tests that make many of them happen.
-func SetRetryWait(dev *Device, d time.Duration) {
-	dev.transport.retry.RetryWaitMin, dev.transport.retry.RetryWaitMax = d, d
-}
+import "activedefense/firewall/panosim"
 
 // EveryDialect gives the combinations of switches that a test runs under.
 func EveryDialect() []panosim.Dialect {

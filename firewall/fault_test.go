@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // TestFaultsInAnyOrder lets calls go wrong in every way, whether carried out or not, and wants the firewall level
@@ -64,7 +64,7 @@ func TestFaultsInAnyOrder(t *testing.T) {
 				r, err := l.fw.Reconcile(t.Context(), desired, true)
 				if err == nil && r.Backlog == 0 {
 					clean++
-				} else if err != nil && !firewall.Transient(err) || tries > 500 {
+				} else if err != nil && !xmlapi.Transient(err) || tries > 500 {
 					t.Fatalf("not level after %d passes: %v", tries, err)
 				}
 			}
@@ -78,7 +78,7 @@ func TestFaultsInAnyOrder(t *testing.T) {
 
 func inspectError(t *testing.T, l *lab, err error) {
 	t.Helper()
-	var e *firewall.Error
+	var e *xmlapi.Error
 	if !errors.As(err, &e) || e.Kind == "" || !strings.HasPrefix(err.Error(), "firewall LAB-FW-01: ") {
 		t.Errorf("an error without kind or name: %#v", err)
 	}
@@ -97,31 +97,31 @@ func TestKindsOfTrouble(t *testing.T) {
 		transient bool
 		text      string
 	}{
-		{"gone", func(l *lab) { l.sim.Close() }, firewall.KindUnreachable, true, "refused"},
-		{"reset", fault(panosim.Fault{Effect: panosim.Reset}), firewall.KindUnreachable, true, ""},
-		{"hangs", fault(panosim.Fault{Effect: panosim.Hang}), firewall.KindTimeout, true, "no answer in time"},
-		{"503", fault(panosim.Fault{Effect: panosim.HTML}), firewall.KindHTTP, true, "503"},
-		{"404", fault(panosim.Fault{Effect: panosim.HTML, Status: 404}), firewall.KindHTTP, false, "404"},
-		{"redirect", fault(panosim.Fault{Effect: panosim.HTML, Status: 302}), firewall.KindHTTP, false, "302"},
-		{"HTML with 200", fault(panosim.Fault{Effect: panosim.HTML, Status: 200}), firewall.KindMalformed, true, "html"},
-		{"empty", fault(panosim.Fault{Effect: panosim.Empty}), firewall.KindMalformed, true, "empty"},
-		{"truncated", fault(panosim.Fault{Effect: panosim.Truncate}), firewall.KindMalformed, true, ""},
-		{"broken off", fault(panosim.Fault{Effect: panosim.Break}), firewall.KindMalformed, true, "breaks off"},
-		{"garbage", fault(panosim.Fault{Effect: panosim.Garbage}), firewall.KindMalformed, true, ""},
-		{"session timeout", fault(panosim.Fault{Effect: panosim.SessionTimeout}), firewall.KindAPI, true, "Session timed out (code 22)"},
-		{"just started", fault(panosim.Fault{Effect: panosim.Forbidden}), firewall.KindAuth, false, "Invalid Credential"},
-		{"key revoked", func(l *lab) { l.sim.RevokeKey() }, firewall.KindAuth, false, "Invalid Credential"},
-		{"role", func(l *lab) { l.sim.Deny("op") }, firewall.KindRole, false, ""},
-		{"role, other answer", func(l *lab) { l.sim.SetDialect(panosim.Dialect{Denied: panosim.DeniedForbidden}); l.sim.Deny("op") }, firewall.KindRole, false, "not authorized"},
-		{"unknown vsys", func(l *lab) { l.opts.VSys = "vsys99"; l.restart() }, firewall.KindAPI, false, "vsys99 is invalid vsys"},
-		{"unknown authority", func(l *lab) { l.opts.CA = nil; l.restart() }, firewall.KindTLS, false, "certificate"},
-		{"canceled", func(l *lab) {}, firewall.KindCanceled, true, "canceled"},
-		{"closed", func(l *lab) { l.device.Close() }, firewall.KindCanceled, true, "closed"},
+		{"gone", func(l *lab) { l.sim.Close() }, xmlapi.KindUnreachable, true, "refused"},
+		{"reset", fault(panosim.Fault{Effect: panosim.Reset}), xmlapi.KindUnreachable, true, ""},
+		{"hangs", fault(panosim.Fault{Effect: panosim.Hang}), xmlapi.KindTimeout, true, "no answer in time"},
+		{"503", fault(panosim.Fault{Effect: panosim.HTML}), xmlapi.KindHTTP, true, "503"},
+		{"404", fault(panosim.Fault{Effect: panosim.HTML, Status: 404}), xmlapi.KindHTTP, false, "404"},
+		{"redirect", fault(panosim.Fault{Effect: panosim.HTML, Status: 302}), xmlapi.KindHTTP, false, "302"},
+		{"HTML with 200", fault(panosim.Fault{Effect: panosim.HTML, Status: 200}), xmlapi.KindMalformed, true, "html"},
+		{"empty", fault(panosim.Fault{Effect: panosim.Empty}), xmlapi.KindMalformed, true, "empty"},
+		{"truncated", fault(panosim.Fault{Effect: panosim.Truncate}), xmlapi.KindMalformed, true, ""},
+		{"broken off", fault(panosim.Fault{Effect: panosim.Break}), xmlapi.KindMalformed, true, "breaks off"},
+		{"garbage", fault(panosim.Fault{Effect: panosim.Garbage}), xmlapi.KindMalformed, true, ""},
+		{"session timeout", fault(panosim.Fault{Effect: panosim.SessionTimeout}), xmlapi.KindAPI, true, "Session timed out (code 22)"},
+		{"just started", fault(panosim.Fault{Effect: panosim.Forbidden}), xmlapi.KindAuth, false, "Invalid Credential"},
+		{"key revoked", func(l *lab) { l.sim.RevokeKey() }, xmlapi.KindAuth, false, "Invalid Credential"},
+		{"role", func(l *lab) { l.sim.Deny("op") }, xmlapi.KindRole, false, ""},
+		{"role, other answer", func(l *lab) { l.sim.SetDialect(panosim.Dialect{Denied: panosim.DeniedForbidden}); l.sim.Deny("op") }, xmlapi.KindRole, false, "not authorized"},
+		{"unknown vsys", func(l *lab) { l.opts.VSys = "vsys99"; l.restart() }, xmlapi.KindAPI, false, "vsys99 is invalid vsys"},
+		{"unknown authority", func(l *lab) { l.opts.CA = nil; l.restart() }, xmlapi.KindTLS, false, "certificate"},
+		{"canceled", func(l *lab) {}, xmlapi.KindCanceled, true, "canceled"},
+		{"closed", func(l *lab) { l.device.Close() }, xmlapi.KindCanceled, true, "closed"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLab(t, nil, func(o *labOptions) {
-				if test.kind == firewall.KindTimeout {
+				if test.kind == xmlapi.KindTimeout {
 					o.Timeout = 500 * time.Millisecond
 				}
 			})
@@ -129,12 +129,12 @@ func TestKindsOfTrouble(t *testing.T) {
 			test.trouble(l)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			if test.kind == firewall.KindCanceled && test.name == "canceled" {
+			if test.kind == xmlapi.KindCanceled && test.name == "canceled" {
 				cancel()
 			}
 			_, err := l.fw.Reconcile(ctx, l.entries(0, 4), true)
-			if firewall.Kind(err) != test.kind || firewall.Transient(err) != test.transient || !strings.Contains(fmt.Sprint(err), test.text) {
-				t.Fatalf("kind %q, transient %v: %v", firewall.Kind(err), firewall.Transient(err), err)
+			if xmlapi.Kind(err) != test.kind || xmlapi.Transient(err) != test.transient || !strings.Contains(fmt.Sprint(err), test.text) {
+				t.Fatalf("kind %q, transient %v: %v", xmlapi.Kind(err), xmlapi.Transient(err), err)
 			}
 			inspectError(t, l, err)
 		})
@@ -181,26 +181,13 @@ func TestOddDevices(t *testing.T) {
 				})
 			}
 			r, err := l.fw.Reconcile(t.Context(), l.entries(0, 1), true)
-			if firewall.Kind(err) != firewall.KindUnsupported || !strings.Contains(err.Error(), test.text) {
+			if xmlapi.Kind(err) != xmlapi.KindUnsupported || !strings.Contains(err.Error(), test.text) {
 				t.Fatal(err)
 			}
 			if l.calls(panosim.KindUserID) != 0 || len(r.Registered) != 0 {
 				t.Error("something was registered")
 			}
 		})
-	}
-}
-
-func TestInfo(t *testing.T) {
-	l := newLab(t, func(o *panosim.Options) {
-		o.Model, o.Serial, o.Version, o.Hostname, o.VSys = "PA-3220", "012345678901234", "11.1.4-h7", "edge", []string{"vsys1", "vsys2"}
-	}, nil)
-	if got := l.device.Info(); got != (firewall.Info{}) {
-		t.Errorf("before the first call: %+v", got)
-	}
-	l.pass(nil, false)
-	if got, want := l.device.Info(), (firewall.Info{Model: "PA-3220", Serial: "012345678901234", Version: "11.1.4-h7", Hostname: "edge", MultiVSys: true}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
@@ -222,7 +209,7 @@ func TestKeygen(t *testing.T) {
 	l.sim.SetPassword("svc", "changed")
 	for range 5 {
 		_, err := l.fw.Reconcile(t.Context(), desired, true)
-		if firewall.Kind(err) != firewall.KindAuth || strings.Contains(err.Error(), "swordfish") {
+		if xmlapi.Kind(err) != xmlapi.KindAuth || strings.Contains(err.Error(), "swordfish") {
 			t.Fatal(err)
 		}
 	}
@@ -259,7 +246,7 @@ func TestContextEndsACall(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	_, err := l.fw.Reconcile(ctx, nil, true)
-	if firewall.Kind(err) != firewall.KindTimeout || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Second {
+	if xmlapi.Kind(err) != xmlapi.KindTimeout || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Second {
 		t.Fatalf("after %v: %v", time.Since(began), err)
 	}
 }

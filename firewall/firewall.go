@@ -1,17 +1,75 @@
-// Package firewall has PAN-OS firewalls block what a blacklist says, over their XML API, and looks whether their policies
-// let it have effect.
+// Package firewall has PAN-OS firewalls block what a blacklist says.
 //
-// A Device is one virtual system of one firewall. Three keepers bring one level with the blacklist, each by its own means:
-// Tags registers addresses with a tag that a dynamic address group matches, without a commit, and with a timeout, so that
-// the firewall lets go by itself when nobody renews it; Group writes a static address group, which takes a commit; List
-// has the firewall fetch the list that we serve, and writes nothing.
+// Three keepers keep a firewall in sync with the blacklist, each by its own means: Tags registers addresses with a tag that a
+// dynamic address group matches, without a commit, and with a timeout, so that the firewall lets go by itself when nobody
+// renews it; Group writes a static address group, which takes a commit; List has the firewall fetch the list that we serve,
+// and writes nothing.
 //
-// Reconcile makes one pass of a keeper; the decision what to change is pure. Only what bears our tag or our names is ever
-// read as ours, changed or removed. Nothing the firewall says is believed without need: every answer is checked, and a
-// full pass reads back what it wrote.
+// The words: desired is the blacklist as Entries, what stands is what the firewall holds; a changeset is the difference of
+// the two, and pure; a pass, one Reconcile, carries a changeset out, and its Report is what came of it. A full pass reads what
+// stands first and confirms what it registered by reading again; a brake keeps a pass from removing too much at once. What is
+// refused the firewall does not take, what is unsupported it cannot.
 //
-// Facts asks a firewall for its policy, and Verify judges that. Plan says what Verify misses, Apply writes it to the
-// candidate configuration, and CommitOurs publishes our edits alone.
+// Only what bears our tag or our names is ever read as ours, changed or removed. Nothing the firewall says is believed without
+// need.
 //
-// The package does not decide what is to be blocked, runs no loop and keeps nothing on disk.
+// The package does not decide what is to be blocked, does not look whether policies let a block have effect (see policy), does
+// not speak to a firewall itself (see xmlapi), runs no loop and keeps nothing on disk.
 package firewall
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Entry is an address or network that shall be blocked.
+type Entry struct {
+	Prefix netip.Prefix
+	Until  time.Time // when the block ends if no activity follows; zero: no end is known
+	Since  time.Time // when it began; what began last is sent first. Zero: the order is that of Until, latest first
+}
+
+// Report is what one pass did. If the pass failed it tells what was done until then.
+type Report struct {
+	Full                bool           // what stands was read from the firewall
+	Registered, Renewed []Entry        // with the Until that the firewall now holds
+	Unregistered        []netip.Prefix // taken from the firewall by us
+	Gone                []netip.Prefix // stood, and was not removed by us: run out, or lost. May be among Registered
+	Unsupported         []Unsupported
+	Refused             []Refused // not tried again before the next full pass
+	Braked              *Brake
+	Committed           bool          // a commit of ours was carried out
+	Backlog             int           // changes for which TagOptions.PassTime was too short; the next pass should follow at once
+	Waiting             time.Duration // not 0: changes wait for their time, which is then; the next pass should come no later
+	Standing            int           // registrations known to stand; of a list, its valid entries
+	Ignored, Invalid    int           // entries of a list that the firewall does not take
+	Calls               int           // requests sent, repetitions included
+	Took                time.Duration // of the pass
+}
+
+// Refused is an address that the firewall does not take, or does not let go of.
+type Refused struct {
+	Prefix  netip.Prefix
+	Message string
+}
+
+// Unsupported is an entry that the firewall cannot hold.
+type Unsupported struct {
+	Prefix netip.Prefix
+	Reason string
+}
+
+// Brake is why a pass removes nothing.
+type Brake struct {
+	Remove   int // how many would have gone
+	Standing int // of how many that stand
+	Percent  int // the share allowed, limits.MaxRemovalPercent
+	Share    int // the share that Remove is, in percent, rounded up
+}
+
+// String says it in one sentence.
+func (b Brake) String() string {
+	return fmt.Sprintf("%d of %d registered addresses (%d %%) would be removed at once, more than %d %%: none was removed",
+		b.Remove, b.Standing, b.Share, b.Percent)
+}

@@ -1,7 +1,6 @@
 package firewall_test
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
 	"testing"
@@ -9,6 +8,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 const tag = "active-defense"
@@ -38,20 +38,20 @@ type lab struct {
 	t      *testing.T
 	clock  *clock
 	sim    *panosim.Sim
-	device *firewall.Device
+	device *xmlapi.Device
 	fw     *firewall.Tags
 	opts   labOptions
 }
 
 // labOptions are those of a device and of the tags on it.
 type labOptions struct {
-	firewall.DeviceOptions
+	xmlapi.Options
 	firewall.TagOptions
 }
 
 // open makes the device and the tags.
-func (o labOptions) open() (*firewall.Device, *firewall.Tags, error) {
-	device, err := firewall.Open(o.DeviceOptions)
+func (o labOptions) open() (*xmlapi.Device, *firewall.Tags, error) {
+	device, err := xmlapi.Open(o.Options)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,8 +75,9 @@ func newLab(t *testing.T, sim func(*panosim.Options), fw func(*labOptions)) *lab
 		t.Fatal(err)
 	}
 	t.Cleanup(l.sim.Close)
-	l.opts.DeviceOptions = firewall.DeviceOptions{
+	l.opts.Options = xmlapi.Options{
 		Name: "LAB-FW-01", URL: l.sim.URL(), VSys: "vsys1", APIKey: l.sim.Key(), CA: l.sim.CA(), Now: l.clock.Now, Timeout: 10 * time.Second,
+		RetryWait: time.Millisecond,
 	}
 	l.opts.Tag = tag
 	if fw != nil {
@@ -93,7 +94,6 @@ func (l *lab) restart() *firewall.Tags {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	firewall.SetRetryWait(device, time.Millisecond)
 	l.t.Cleanup(device.Close)
 	l.device, l.fw = device, fw
 	return fw
@@ -171,15 +171,6 @@ func (l *lab) entries(from, n int) []firewall.Entry {
 // host gives the i-th address of a large block for benchmarks (RFC 2544) below 131072.
 func host(i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(18 + i>>16), byte(i >> 8), byte(i)}), 32)
-}
-
-func ExampleKind() {
-	err := fmt.Errorf("while reconciling: %w", &firewall.Error{Firewall: "LAB-FW-01", Op: "register 1 address", Kind: firewall.KindTimeout, Text: "no answer in time"})
-	fmt.Println(firewall.Kind(err), firewall.Transient(err))
-	fmt.Println(err)
-	// Output:
-	// timeout true
-	// while reconciling: firewall LAB-FW-01: register 1 address: no answer in time
 }
 
 // everyFirewall gives a firewall of each dialect, and one of each line of versions.

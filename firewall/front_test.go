@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // front stands between us and the simulator: it sees every request, and answers some itself, in ways that no PAN-OS
@@ -163,7 +164,7 @@ func TestEverythingRefusedIsBounded(t *testing.T) {
 		return register(form) && say(w, `<response status="error"><msg><line>uid-message: payload is malformed</line></msg></response>`)
 	})
 	r, err := l.fw.Reconcile(t.Context(), l.entries(0, 5000), true)
-	if firewall.Kind(err) != firewall.KindAPI || firewall.Transient(err) || r.Calls > 80 {
+	if xmlapi.Kind(err) != xmlapi.KindAPI || xmlapi.Transient(err) || r.Calls > 80 {
 		t.Fatalf("%d calls, %v", r.Calls, err)
 	}
 }
@@ -190,7 +191,7 @@ func TestPagesThatNeverEnd(t *testing.T) {
 		return reads(form) && say(w, page.String())
 	})
 	r, err := l.fw.Reconcile(t.Context(), nil, true)
-	if firewall.Kind(err) != firewall.KindMalformed || r.Calls != 3 || len(r.Unregistered) != 0 {
+	if xmlapi.Kind(err) != xmlapi.KindMalformed || r.Calls != 3 || len(r.Unregistered) != 0 {
 		t.Fatalf("%d calls, %d unregistered, %v", r.Calls, len(r.Unregistered), err)
 	}
 }
@@ -201,7 +202,7 @@ func TestListInAFile(t *testing.T) {
 		return reads(form) && say(w, `<response status="success"><result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result></response>`)
 	})
 	_, err := l.fw.Reconcile(t.Context(), nil, true)
-	if firewall.Kind(err) != firewall.KindUnsupported || !strings.Contains(err.Error(), "8.0") {
+	if xmlapi.Kind(err) != xmlapi.KindUnsupported || !strings.Contains(err.Error(), "8.0") {
 		t.Fatal(err)
 	}
 }

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
 const (
@@ -18,6 +19,12 @@ const (
 	refreshLooks           = 10              // how often the job of a refresh is looked for
 	refreshLook            = 500 * time.Millisecond
 )
+
+// KindList is the kind of an error that says that the firewall does not have our list, or not all of it.
+const KindList = "list"
+
+// CallList is the kind of the calls about the list, as OnCall is told.
+const CallList = "external-list"
 
 const refreshWhat = "refresh the list" // what errors name
 
@@ -34,7 +41,7 @@ type ListOptions struct {
 //
 // Its methods may be called from any goroutine; passes wait for one another.
 type List struct {
-	device *Device
+	device *xmlapi.Device
 	opts   ListOptions
 
 	mu     sync.Mutex // held during a pass; guards what follows
@@ -42,15 +49,15 @@ type List struct {
 	asked  time.Time  // of the last refresh; zero: none
 	failed error      // what became of it, until the next one is due
 
-	held  heldList              // as read after the last refresh
+	held  HeldList              // as read after the last refresh
 	stale bool                  // held is in doubt: it was not read after a refresh
 	ours  map[netip.Prefix]bool // what was reported to be held, and not to be gone
 	print uint64                // of the blacklist that is known to be held; 0: of none
 }
 
 // NewList checks the options. It makes no call.
-func NewList(d *Device, opts ListOptions) (*List, error) {
-	fail := func(text string) (*List, error) { return nil, fmt.Errorf("firewall %q: %s", d.opts.Name, text) }
+func NewList(d *xmlapi.Device, opts ListOptions) (*List, error) {
+	fail := func(text string) (*List, error) { return nil, fmt.Errorf("firewall %q: %s", d.Name(), text) }
 	if opts.Names.List == "" && opts.URL == "" {
 		return fail("list: a name or a URL is needed")
 	}
@@ -66,7 +73,7 @@ func (l *List) Restore(held map[netip.Prefix]time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for p := range held {
-		if p, ok := normal(p); ok {
+		if p, ok := Normalize(p); ok {
 			l.ours[p] = true
 		}
 	}
@@ -81,11 +88,11 @@ func (l *List) Restore(held map[netip.Prefix]time.Time) {
 func (l *List) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	began, before := time.Now(), l.device.transport.try.sent.Load()
+	began, before := time.Now(), l.device.Requests()
 	var report Report
 	err := l.run(ctx, desired, full || l.stale, &report)
-	report.Standing, report.Ignored, report.Invalid = l.held.valid, l.held.ignored, l.held.invalid
-	report.Calls = int(l.device.transport.try.sent.Load() - before)
+	report.Standing, report.Ignored, report.Invalid = l.held.Valid, l.held.Ignored, l.held.Invalid
+	report.Calls = int(l.device.Requests() - before)
 	report.Took = time.Since(began)
 	return report, err
 }
@@ -95,34 +102,34 @@ func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Repo
 	if !full && now == l.print {
 		return nil
 	}
-	if !full && len(desired) == l.held.valid { // perhaps it fetched when the list served this already
-		if want := prefixSet(desired); l.gap(want) == (gap{}) {
+	if !full && len(desired) == l.held.Valid { // perhaps it fetched when the list served this already
+		if want := PrefixSet(desired); l.gap(want) == (gap{}) {
 			l.failed = nil
-			l.level(want, now, report)
+			l.inSync(want, now, report)
 			return nil
 		}
 	}
 	if !l.asked.IsZero() {
-		if report.Waiting = max(l.opts.RefreshInterval-l.device.opts.Now().Sub(l.asked), 0); report.Waiting > 0 {
+		if report.Waiting = max(l.opts.RefreshInterval-l.device.Now().Sub(l.asked), 0); report.Waiting > 0 {
 			return l.failed
 		}
 	}
 	l.stale, l.print = true, 0
-	l.asked = l.device.opts.Now()
+	l.asked = l.device.Now()
 	fetched, err := l.refresh(ctx, full)
 	if l.failed = err; err != nil {
 		return err
 	}
 	l.stale, report.Full = false, true
-	want := prefixSet(desired)
+	want := PrefixSet(desired)
 	l.believe(want)
 	switch g := l.gap(want); {
 	case fetched != nil:
 		l.failed = fetched
 	case g == gap{}:
-		l.level(want, now, report)
+		l.inSync(want, now, report)
 		return nil
-	case g.excused() && l.held.valid > 0:
+	case g.excused() && l.held.Valid > 0:
 		report.Waiting = l.opts.RefreshInterval
 	default:
 		l.failed = l.mismatch(g, l.served(len(want)))
@@ -131,11 +138,11 @@ func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Repo
 	return l.failed
 }
 
-// level notes that the firewall holds what it should.
-func (l *List) level(want map[netip.Prefix]bool, print uint64, report *Report) {
+// inSync notes that the firewall holds what it should.
+func (l *List) inSync(want map[netip.Prefix]bool, print uint64, report *Report) {
 	l.note(want, report)
 	l.print = print
-	l.held.entries = l.ours // the same, kept once
+	l.held.Entries = l.ours // the same, kept once
 }
 
 // refresh has the list fetched, and reads what the firewall holds then, also if its job says that the fetch failed: that
@@ -143,7 +150,7 @@ func (l *List) level(want map[netip.Prefix]bool, print uint64, report *Report) {
 // whole configuration, so that its name is kept from one full pass to the next.
 func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
 	d := l.device
-	if err := d.identify(ctx); err != nil {
+	if err := d.Identify(ctx); err != nil {
 		return nil, err
 	}
 	if full || l.name == "" {
@@ -151,27 +158,27 @@ func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
 			return nil, err
 		}
 	}
-	before, err := d.jobs(ctx)
+	before, err := d.Jobs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = d.choosing(ctx, func() error {
-		_, err := d.op(ctx, CallList, refreshWhat, listCommand("refresh", l.name, ""))
+	err = d.InVSys(ctx, CallList, func() error {
+		_, err := d.Op(ctx, CallList, refreshWhat, listCommand("refresh", l.name, ""))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if fetched, err = d.followRefresh(ctx, before); err != nil {
+	if fetched, err = l.followRefresh(ctx, before); err != nil {
 		return nil, err
 	}
-	list, err := d.showList(ctx, l.name)
+	list, err := ShowList(ctx, d, l.name)
 	if err != nil {
 		return nil, err
 	}
-	held, err := parseHeldList(list)
+	held, err := ParseHeldList(list)
 	if err != nil {
-		return nil, d.fail("read what the firewall holds of the list", &Error{Kind: KindMalformed, Text: err.Error()})
+		return nil, d.Fail("read what the firewall holds of the list", &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error()})
 	}
 	l.held = held
 	return fetched, nil
@@ -180,22 +187,23 @@ func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
 // followRefresh waits for the job of a refresh, which the answer does not name. Where none shows, it is over already. Of
 // several that have begun since, others are those of other lists, and ours need not have failed unless all did; fetched is
 // that failure.
-func (d *Device) followRefresh(ctx context.Context, before []job) (fetched, err error) {
-	begun, err := d.begunRefreshes(ctx, before)
+func (l *List) followRefresh(ctx context.Context, before []xmlapi.Job) (fetched, err error) {
+	d := l.device
+	begun, err := l.begunRefreshes(ctx, before)
 	if err != nil {
 		return nil, err
 	}
 	deadline, well := time.Now().Add(refreshDeadline), false
 	for _, j := range begun {
-		j, e := d.waitJob(ctx, refreshWhat, j.id, time.Until(deadline))
+		j, e := d.WaitJob(ctx, refreshWhat, j.ID, time.Until(deadline))
 		switch {
 		case e != nil:
 			err = cmp.Or(err, e)
-		case j.ok:
+		case j.OK:
 			well = true
 		default:
-			fetched = d.fail(refreshWhat, &Error{Kind: KindList,
-				Text: "the firewall could not fetch it: " + strings.Join(slices.Concat(j.details, j.warnings), " | ")})
+			fetched = d.Fail(refreshWhat, &xmlapi.Error{Kind: KindList,
+				Text: "the firewall could not fetch it: " + strings.Join(j.Texts(), " | ")})
 		}
 	}
 	if well {
@@ -205,147 +213,24 @@ func (d *Device) followRefresh(ctx context.Context, before []job) (fetched, err 
 }
 
 // begunRefreshes looks for jobs that fetch lists and began since.
-func (d *Device) begunRefreshes(ctx context.Context, before []job) ([]job, error) {
+func (l *List) begunRefreshes(ctx context.Context, before []xmlapi.Job) ([]xmlapi.Job, error) {
+	d := l.device
 	var newest uint
 	for _, j := range before {
-		newest = max(newest, j.id)
+		newest = max(newest, j.ID)
 	}
 	for range refreshLooks {
-		jobs, err := d.jobs(ctx)
+		jobs, err := d.Jobs(ctx)
 		if err != nil {
 			return nil, err
 		}
-		begun := slices.DeleteFunc(jobs, func(j job) bool { return j.id <= newest || !strings.EqualFold(j.kind, "EDLRefresh") })
+		begun := slices.DeleteFunc(jobs, func(j xmlapi.Job) bool { return j.ID <= newest || !strings.EqualFold(j.Kind, "EDLRefresh") })
 		if len(begun) > 0 {
 			return begun, nil
 		}
-		if !d.pause(ctx, refreshLook) {
-			return nil, d.fail(refreshWhat, ctx.Err())
+		if !d.Pause(ctx, refreshLook) {
+			return nil, d.Fail(refreshWhat, ctx.Err())
 		}
 	}
 	return nil, nil
-}
-
-// served is how many of so many entries the list serves.
-func (l *List) served(want int) int {
-	if l.opts.MaxEntries > 0 {
-		return min(want, l.opts.MaxEntries)
-	}
-	return want
-}
-
-// believe takes the firewall's numbers for the entries that it does not show.
-func (l *List) believe(want map[netip.Prefix]bool) {
-	switch h := &l.held; {
-	case h.complete:
-	case h.valid >= l.served(len(want)):
-		h.entries = want
-	default:
-		h.entries = l.ours
-	}
-}
-
-// gap is how what a firewall holds differs from what it should: numbers of entries.
-type gap struct {
-	missing  int // not held, nor before
-	gone     int // not held any more
-	released int // ours, and still held
-	strange  int // held, and not ours
-}
-
-// excused tells whether the list may have changed between the making of the blacklist that is compared and the fetch. What
-// is gone is missing from the next reading on.
-func (g gap) excused() bool { return g.missing == 0 && g.released == 0 }
-
-// gap compares what was read last.
-func (l *List) gap(want map[netip.Prefix]bool) (g gap) {
-	for p := range want {
-		switch {
-		case l.held.entries[p]:
-		case l.ours[p]:
-			g.gone++
-		default:
-			g.missing++
-		}
-	}
-	for p := range l.held.entries {
-		switch {
-		case want[p]:
-		case l.ours[p]:
-			g.released++
-		default:
-			g.strange++
-		}
-	}
-	served := l.served(len(want))
-	unserved := len(want) - served
-	few := min(unserved, g.missing)
-	g.missing, g.gone = g.missing-few, max(g.gone-(unserved-few), 0)
-	if !l.held.complete {
-		g.missing = max(g.missing, served-l.held.valid)
-	}
-	if len(want) == 0 { // served as one harmless line
-		g.missing, g.strange = max(1-l.held.valid, 0), max(g.strange-1, 0)
-	}
-	return g
-}
-
-// mismatch is the error of a refresh after which the firewall does not hold what it should.
-func (l *List) mismatch(g gap, want int) error {
-	h := l.held
-	var parts []string
-	if n := g.missing + g.gone; n > 0 {
-		parts = append(parts, fmt.Sprintf("lacks %s of %d", plural(n, "entry", "entries"), max(want, 1)))
-	}
-	if g.released > 0 {
-		parts = append(parts, "still holds "+plural(g.released, "released entry", "released entries"))
-	}
-	text := fmt.Sprintf("it %s (%d valid, %d ignored, %d invalid): it could not fetch the list, or has no room for it",
-		strings.Join(parts, " and "), h.valid, h.ignored, h.invalid)
-	if h.valid == 0 && h.trouble != "" {
-		text += ": " + h.trouble
-	}
-	return l.device.fail(refreshWhat, &Error{Kind: KindList, Text: text})
-}
-
-// note reports what came and went since it was reported last.
-func (l *List) note(want map[netip.Prefix]bool, report *Report) {
-	ours := make(map[netip.Prefix]bool, len(want))
-	for p := range want {
-		if !l.held.entries[p] {
-			continue
-		}
-		if ours[p] = true; !l.ours[p] {
-			report.Registered = append(report.Registered, Entry{Prefix: p})
-		}
-	}
-	for p := range l.ours {
-		switch {
-		case l.held.entries[p]:
-			ours[p] = true
-		case want[p]:
-			report.Gone = append(report.Gone, p)
-		default:
-			report.Unregistered = append(report.Unregistered, p)
-		}
-	}
-	slices.SortFunc(report.Registered, func(a, b Entry) int { return comparePrefixes(a.Prefix, b.Prefix) })
-	slices.SortFunc(report.Unregistered, comparePrefixes)
-	slices.SortFunc(report.Gone, comparePrefixes)
-	l.ours = ours
-}
-
-// fingerprint tells sets of addresses apart, whatever their order; it is hardly ever 0.
-func fingerprint(desired []Entry) uint64 {
-	sum := uint64(len(desired)) + 1
-	var b [17]byte
-	for _, e := range desired {
-		a := e.Prefix.Addr().As16()
-		copy(b[:], a[:])
-		b[16] = byte(e.Prefix.Bits())
-		h := fnv.New64a()
-		_, _ = h.Write(b[:]) // a hash does not fail
-		sum += h.Sum64()
-	}
-	return sum
 }

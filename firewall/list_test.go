@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // listLab is a lab whose firewall fetches a list over TLS.
@@ -97,7 +97,7 @@ func TestListSaysWhenTheFirewallDoesNotHaveIt(t *testing.T) {
 	l.clock.move(time.Minute)
 	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
 	_, err := l.list.Reconcile(t.Context(), desired, false)
-	if firewall.Kind(err) != firewall.KindList {
+	if xmlapi.Kind(err) != firewall.KindList {
 		t.Fatalf("a list that cannot be fetched: %v", err)
 	}
 	l.fail(well)
@@ -145,7 +145,7 @@ func TestListGoesOnWithWhatWasNoted(t *testing.T) {
 	}
 	l.clock.move(time.Minute)
 	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), true)
-	if firewall.Kind(err) != firewall.KindList || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
+	if xmlapi.Kind(err) != firewall.KindList || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
 		t.Fatalf("stopped: %+v, %v", r, err)
 	}
 }
@@ -160,7 +160,7 @@ func TestListOfTheRightLengthAndTheWrongEntries(t *testing.T) {
 	l.clock.move(time.Minute)
 	desired := l.serve("192.0.2.1/32", "192.0.2.3/32")
 	r, err := l.list.Reconcile(t.Context(), desired, false)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 2 and still holds 1 released entry (2 valid, ") ||
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 2 and still holds 1 released entry (2 valid, ") ||
 		r.Standing != 2 || len(r.Registered)+len(r.Unregistered)+len(r.Gone) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -181,7 +181,7 @@ func TestListThatStillHoldsWhatWasReleased(t *testing.T) {
 	l.fail(unreachable)
 	l.clock.move(time.Minute)
 	_, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), ": it still holds 1 released entry (2 valid") {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), ": it still holds 1 released entry (2 valid") {
 		t.Fatal(err)
 	}
 }
@@ -228,7 +228,7 @@ func TestListThatLosesEntries(t *testing.T) {
 	for try := range 3 {
 		l.clock.move(time.Minute)
 		r, err := l.list.Reconcile(t.Context(), desired, try == 0)
-		if try == 0 && (err != nil || fmt.Sprint(r.Gone) != "[192.0.2.2/32]") || try > 0 && firewall.Kind(err) != firewall.KindList {
+		if try == 0 && (err != nil || fmt.Sprint(r.Gone) != "[192.0.2.2/32]") || try > 0 && xmlapi.Kind(err) != firewall.KindList {
 			t.Fatalf("try %d: %+v, %v", try, r, err)
 		}
 	}
@@ -245,7 +245,7 @@ func TestListWhoseJobFails(t *testing.T) {
 	l.fail(foreign)
 	l.clock.move(time.Minute)
 	r, err := l.list.Reconcile(t.Context(), desired, true)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "unknown authority") || r.Standing != 0 || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "unknown authority") || r.Standing != 0 || fmt.Sprint(r.Gone) != "[192.0.2.1/32 192.0.2.2/32]" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 }
@@ -345,7 +345,7 @@ func TestListThatIsCut(t *testing.T) {
 	for _, overflow := range []panosim.ListOverflow{panosim.ListOverflowIgnored, panosim.ListOverflowSilent} {
 		l := newListLab(t, func(o *panosim.Options) { o.MaxListEntries, o.Dialect.ListOverflow = 2, overflow }, nil)
 		r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"), false)
-		if firewall.Kind(err) != firewall.KindList || fmt.Sprint(prefixes(r.Registered)) != "[192.0.2.1/32 192.0.2.2/32]" {
+		if xmlapi.Kind(err) != firewall.KindList || fmt.Sprint(prefixes(r.Registered)) != "[192.0.2.1/32 192.0.2.2/32]" {
 			t.Errorf("room for two of three: %+v, %v", r, err)
 		}
 	}
@@ -370,7 +370,7 @@ func TestListOfWhichOnlyAPartIsShown(t *testing.T) {
 	l.fail(http.StatusServiceUnavailable)
 	l.clock.move(time.Minute)
 	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"), false)
-	if firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 4 (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 4 (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
 		t.Fatalf("one too few: %+v, %v", r, err)
 	}
 }
@@ -391,7 +391,7 @@ func TestListWithoutANumber(t *testing.T) {
 		})
 		l.clock.move(time.Minute)
 		r, err := l.list.Reconcile(t.Context(), desired, true)
-		if firewall.Kind(err) != firewall.KindMalformed || r.Standing != 2 || len(r.Gone)+len(r.Unregistered) > 0 {
+		if xmlapi.Kind(err) != xmlapi.KindMalformed || r.Standing != 2 || len(r.Gone)+len(r.Unregistered) > 0 {
 			t.Errorf("%q: %+v, %v", number, r, err)
 		}
 	}
@@ -404,7 +404,7 @@ func TestListWithoutANumber(t *testing.T) {
 
 func TestListIsFoundByItsURLOrName(t *testing.T) {
 	l := newListLab(t, nil, func(o *firewall.ListOptions) { o.URL = "" })
-	if _, err := l.list.Reconcile(t.Context(), nil, false); firewall.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), tag+"-list") {
+	if _, err := l.list.Reconcile(t.Context(), nil, false); xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), tag+"-list") {
 		t.Errorf("without a URL, and under another name: %v", err)
 	}
 	l = newListLab(t, nil, func(o *firewall.ListOptions) { o.URL, o.Names.List = "", "their-name" })
@@ -417,38 +417,5 @@ func TestListOfManyVirtualSystems(t *testing.T) {
 	l := newListLab(t, func(o *panosim.Options) { o.VSys = []string{"vsys1", "vsys2"} }, nil)
 	if r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false); err != nil || r.Standing != 1 {
 		t.Errorf("%+v, %v", r, err)
-	}
-}
-
-func TestClearSessionsOfOneSource(t *testing.T) {
-	const allow = `<rulebase><security><rules><entry name="web"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source>` +
-		`<destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry></rules></security></rulebase>`
-	l := newLab(t, func(o *panosim.Options) {
-		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + allow + `</entry></vsys></entry></devices></config>`
-	}, nil)
-	open := func(source string) uint32 {
-		v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
-			SourcePort: 40000, DestinationPort: 443})
-		if !v.Allowed {
-			t.Fatalf("the packet from %s is not allowed: %+v", source, v)
-		}
-		return v.Session
-	}
-	open("203.0.113.1")
-	open("203.0.113.1")
-	stays := []uint32{open("203.0.113.10"), open("203.0.113.2")}
-	if err := l.device.ClearSessions(t.Context(), netip.MustParseAddr("::ffff:203.0.113.1")); err != nil {
-		t.Fatal(err)
-	}
-	if got := l.sim.Sessions(); !slices.Equal(got, stays) {
-		t.Errorf("sessions %v stand, want those of the other sources, %v", got, stays)
-	}
-	for _, bad := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("fe80::1%eth0")} {
-		if err := l.device.ClearSessions(t.Context(), bad); firewall.Kind(err) != firewall.KindUnsupported {
-			t.Errorf("%v: %v", bad, err)
-		}
-	}
-	if got := l.sim.Sessions(); len(got) != 2 {
-		t.Errorf("what names no source has ended sessions: %v stand", got)
 	}
 }

@@ -5,20 +5,21 @@ import (
 	"context"
 	"net/url"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // find gives the name of our list on the firewall: the one with our URL, or else with our name; among the firewall's own
 // first, then among what Panorama pushed.
 func (l *List) find(ctx context.Context) (string, error) {
-	d := l.device
-	own, err := d.ownLists(ctx)
+	own, err := l.own(ctx)
 	if err != nil {
 		return "", err
 	}
 	if name := l.among(own); name != "" {
 		return name, nil
 	}
-	pushed, err := d.pushedLists(ctx)
+	pushed, err := l.pushed(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -29,17 +30,17 @@ func (l *List) find(ctx context.Context) (string, error) {
 	if l.opts.URL != "" {
 		text += " or fetched from " + l.opts.URL
 	}
-	return "", d.fail("find the list", &Error{Kind: KindList, Text: text})
+	return "", l.device.Fail("find the list", &xmlapi.Error{Kind: KindList, Text: text})
 }
 
 // among chooses one of several tables of lists; "": none is ours.
-func (l *List) among(tables []*node) (named string) {
+func (l *List) among(tables []*xmlapi.Node) (named string) {
 	for _, lists := range tables {
-		for _, e := range lists.entries() {
-			if l.opts.URL != "" && sameListURL(e.value("type", "ip", "url"), l.opts.URL) {
-				return e.attr("name")
+		for _, e := range lists.Entries() {
+			if l.opts.URL != "" && SameListURL(e.Value("type", "ip", "url"), l.opts.URL) {
+				return e.Attr("name")
 			}
-			if e.attr("name") == l.opts.Names.List {
+			if e.Attr("name") == l.opts.Names.List {
 				named = l.opts.Names.List
 			}
 		}
@@ -47,41 +48,43 @@ func (l *List) among(tables []*node) (named string) {
 	return named
 }
 
-// ownLists reads the external dynamic lists that the firewall itself holds. An administrator without the right to the
+// own reads the external dynamic lists that the firewall itself holds. An administrator without the right to the
 // configuration reads them by an operational command, all of the configuration with them.
-func (d *Device) ownLists(ctx context.Context) ([]*node, error) {
+func (l *List) own(ctx context.Context) ([]*xmlapi.Node, error) {
+	d := l.device
 	const what, list = "read the external dynamic lists", "external-list"
-	own, err := d.show(ctx, what, vsysPath(d.opts.VSys)+"/"+list)
-	if Kind(err) == KindRole {
-		vsys, shared, err := d.operationalConfig(ctx, what)
-		return []*node{vsys.child(list), shared.child(list)}, err
+	own, err := d.Show(ctx, what, xmlapi.VSysPath(d.VSys())+"/"+list)
+	if xmlapi.Kind(err) == xmlapi.KindRole {
+		vsys, shared, err := xmlapi.RunningConfig(ctx, d, what)
+		return []*xmlapi.Node{vsys.Child(list), shared.Child(list)}, err
 	}
 	if err != nil {
 		return nil, err
 	}
-	shared, err := d.show(ctx, what, "/config/shared/"+list)
-	return []*node{own, shared}, err
+	shared, err := d.Show(ctx, what, xmlapi.SharedPath+"/"+list)
+	return []*xmlapi.Node{own, shared}, err
 }
 
-// pushedLists reads those that Panorama pushed, which no reading of the configuration shows.
-func (d *Device) pushedLists(ctx context.Context) (all []*node, err error) {
-	for _, vsys := range []string{d.opts.VSys, ""} {
-		parts, err := d.pushedPolicy(ctx, "read the external dynamic lists that Panorama pushed", vsys)
+// pushed reads those that Panorama pushed, which no reading of the configuration shows.
+func (l *List) pushed(ctx context.Context) (all []*xmlapi.Node, err error) {
+	d := l.device
+	for _, vsys := range []string{d.VSys(), ""} {
+		parts, err := xmlapi.PushedPolicy(ctx, d, "read the external dynamic lists that Panorama pushed", vsys)
 		if err != nil {
 			return nil, err
 		}
 		for _, part := range parts {
-			if part.shared || vsys != "" {
-				all = append(all, part.node.child("external-list"))
+			if part.Shared || vsys != "" {
+				all = append(all, part.Node.Child("external-list"))
 			}
 		}
 	}
 	return all, nil
 }
 
-// sameListURL compares as a server would: without regard to the case of scheme and host, with the default port written out
+// SameListURL compares as a server would: without regard to the case of scheme and host, with the default port written out
 // or not.
-func sameListURL(a, b string) bool {
+func SameListURL(a, b string) bool {
 	x, errX := url.Parse(strings.TrimSpace(a))
 	y, errY := url.Parse(strings.TrimSpace(b))
 	if errX != nil || errY != nil {

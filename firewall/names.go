@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"strings"
+
+	"activedefense/firewall/xmlapi"
 )
 
 // Modes of enforcement.
@@ -61,6 +63,25 @@ func stem(tag string) string {
 
 // object is the name of the address object for an address or network, at most 63 bytes. Two never share one.
 func (n Names) object(p netip.Prefix) string {
-	text := strings.NewReplacer(":", "_", "/", "-").Replace(address(p))
+	text := strings.NewReplacer(":", "_", "/", "-").Replace(FormatAddress(p))
 	return n.Group + "-" + text
+}
+
+// AdminTag is the tag object by which we find out as whom we act; it stands for a moment and is never committed.
+func (n Names) AdminTag() string { return n.Group + "-admin" }
+
+// nobody keeps a static group from being empty, which PAN-OS refuses. It belongs to a documentation range.
+var nobody = netip.MustParsePrefix("192.0.2.255/32")
+
+// TagEntry is the tag object, as it is written.
+func (n Names) TagEntry() *xmlapi.Node {
+	return xmlapi.NamedEntry(n.Tag, xmlapi.Leaf("comments", "owned by Active Defense"))
+}
+
+// NobodyEntry is the address object that keeps a static group from being empty, as it is written.
+func (n Names) NobodyEntry() *xmlapi.Node { return n.addressEntry(n.Nobody, nobody) }
+
+// addressEntry is an address object of ours.
+func (n Names) addressEntry(name string, p netip.Prefix) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Leaf("ip-netmask", FormatAddress(p)), xmlapi.MemberList("tag", n.Tag))
 }

@@ -2,117 +2,19 @@ package firewall
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
 const (
-	defaultTimeout = 30 * time.Second
-	defaultRemoval = 30
-	defaultBatch   = 500
+	defaultRemoval = 30  // percent
+	defaultBatch   = 500 // addresses in a message
 	maxBatch       = 1000
-	maxTag         = 127
+	maxTag         = 127 // characters
 )
-
-// DeviceOptions say how one firewall is reached.
-type DeviceOptions struct {
-	Name   string // what errors call it
-	URL    string // https://host[:port] of the management interface, or of the Panorama before it
-	Target string // serial number of the firewall, if URL is a Panorama; "": URL is the firewall itself
-	VSys   string // "": vsys1
-
-	// APIKey, or Username and Password to have the firewall make one. APIKey goes first.
-	APIKey, Username, Password string
-
-	CA                 []byte // PEM certificates that the firewall's must lead to; nil: the system's roots
-	InsecureSkipVerify bool   // takes any certificate
-
-	Timeout   time.Duration // of one request; 0: 30 s
-	UserAgent string
-
-	Now func() time.Time // nil: time.Now
-	// Pause waits between two looks at a job; false: ctx ended first. nil: by a timer.
-	Pause func(ctx context.Context, d time.Duration) bool
-	// OnCall, if not nil, is told of every call when it is over, repetitions included in its time; kind is one of the
-	// Call constants. It is called by the goroutine that makes the call.
-	OnCall func(kind string, took time.Duration, err error)
-}
-
-// complete fills in the defaults and gives the host and port of the URL; port 0: the default.
-func (o *DeviceOptions) complete() (host string, port uint, err error) {
-	if o.Name == "" || strings.ContainsFunc(o.Name, unicode.IsControl) {
-		return "", 0, errors.New("a printable name is needed")
-	}
-	if host, port, err = splitURL(o.URL); err != nil {
-		return "", 0, err
-	}
-	if err = checkTarget(o.Target); err != nil {
-		return "", 0, err
-	}
-	if o.VSys == "" {
-		o.VSys = "vsys1"
-	}
-	if strings.ContainsFunc(o.VSys, func(r rune) bool { return r <= ' ' || r > '~' || r == '\'' || r == '"' }) {
-		return "", 0, errors.New("vsys: a name such as vsys1 is needed")
-	}
-	if o.APIKey == "" && (o.Username == "" || o.Password == "") {
-		return "", 0, errors.New("an API key, or user name and password, is needed")
-	}
-	if strings.ContainsFunc(o.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", 0, errors.New("the API key holds characters that no key has")
-	}
-	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
-	if o.Timeout < 0 {
-		return "", 0, errors.New("timeout: more than 0 is needed")
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return host, port, nil
-}
-
-func splitURL(raw string) (host string, port uint, err error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		return "", 0, errors.New("url: https://HOST or https://HOST:PORT is needed")
-	case u.Scheme != "https":
-		return "", 0, errors.New("url: only https is spoken, for the key would travel in the clear")
-	case u.User != nil:
-		return "", 0, errors.New("url: it must hold no user name or password")
-	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" && strings.Trim(u.Path, "/") != "api":
-		return "", 0, errors.New("url: nothing may follow the host and port")
-	}
-	host = u.Hostname()
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if p := u.Port(); p != "" {
-		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || n == 0 {
-			return "", 0, errors.New("url: the port must be 1 to 65535")
-		}
-		port = uint(n)
-	}
-	return host, port, nil
-}
-
-// checkTarget takes a serial number, which is digits and, on virtual firewalls, letters.
-func checkTarget(serial string) error {
-	if len(serial) > 32 || strings.ContainsFunc(serial, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) {
-		return errors.New("target: the serial number of a firewall is needed, digits and letters only")
-	}
-	return nil
-}
 
 // checkTag refuses what would break the filter of a dynamic address group, in which the tag stands between quotes.
 func checkTag(tag string) error {

@@ -24,7 +24,7 @@ func TestFewCalls(t *testing.T) {
 		t.Errorf("%d messages of at most %d entries and %d bytes, want 40 of 500", s.Messages, s.MaxEntries, s.Largest)
 	}
 	if l.calls(panosim.KindSystemInfo) != 1 || l.calls(panosim.KindRegisteredIP) > 1+41 {
-		t.Errorf("calls %v, want one system info, one empty page, and at most 41 pages to verify", l.sim.Stats().Calls)
+		t.Errorf("calls %v, want one system info, one empty page, and at most 41 pages to confirm", l.sim.Stats().Calls)
 	}
 	l.sim.ResetStats()
 	if r := l.pass(desired, false); r.Calls != 0 || r.Standing != n || len(l.sim.Stats().Calls) != 0 {
@@ -311,7 +311,7 @@ func TestChangesBetweenPages(t *testing.T) {
 	l.stands(desired)
 }
 
-func TestRowsThatMoveDuringVerification(t *testing.T) {
+func TestRowsThatMoveWhilePagesAreConfirmed(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 1200)
 	l.sim.SetPageHook(func(p panosim.Page) {

@@ -1,186 +1,140 @@
 package firewall
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/xml"
+	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
+
+	"activedefense/firewall/xmlapi"
 )
 
-const (
-	// maxTagTimeout is the longest timeout that PAN-OS takes: 2,592,000 seconds (PAN-OS documentation, "Automating
-	// IP Blocking").
-	maxTagTimeout = 30 * 24 * time.Hour
-	// minTagTimeout keeps an entry that is about to run out from being gone before the firewall has it.
-	minTagTimeout = 60 * time.Second
-)
+// minBatch is the smallest message after timeouts: a slow firewall makes about 300 registrations a second.
+const minBatch = 32
 
-// message builds one User-ID message that registers changes with tag, or with register false takes it from them. An
-// address carries persistent="1", so that it outlives a reboot, and the timeout in whole seconds.
-func message(register bool, tag string, changes []Change) string {
-	var escaped bytes.Buffer
-	_ = xml.EscapeText(&escaped, []byte(tag)) // a bytes.Buffer does not fail
-	section := "unregister"
-	if register {
-		section = "register"
+// TagOptions say what is kept on the firewall in dynamic-tag mode.
+type TagOptions struct {
+	Tag               string // owned by us alone: what bears it and is not wanted is removed
+	MaxRemovalPercent int    // the brake: 1 to 100 (off); 0: 30
+	BatchSize         int    // addresses in one message, at most 1000; 0: 500
+
+	// PassTime, if not 0, is the time after which a pass begins no further message and leaves the rest to the next one
+	// (Report.Backlog), so that what is new does not wait behind a long backlog. Two messages are always sent. 0: a pass
+	// sends everything.
+	PassTime time.Duration
+}
+
+// Tags keeps the registered addresses of a firewall level with a blacklist. Its methods may be called from any
+// goroutine; passes wait for one another.
+type Tags struct {
+	device *xmlapi.Device
+	opts   TagOptions
+
+	mu       sync.Mutex // held during a pass; guards what follows
+	seen     xmlapi.History
+	held     map[netip.Prefix]registration // what the firewall holds as far as we know
+	saved    map[netip.Prefix]time.Time    // given to Restore, until the first read
+	stale    bool                          // held is in doubt: the next pass reads first
+	refused  map[netip.Prefix]string       // not sent again before the next full pass
+	replaces bool                          // renewing takes removing: registering again did not help
+	batch    int                           // addresses in a message now: less than BatchSize after a timeout
+}
+
+// NewTags checks the options. It makes no call.
+func NewTags(d *xmlapi.Device, opts TagOptions) (*Tags, error) {
+	if err := opts.complete(); err != nil {
+		return nil, fmt.Errorf("firewall %q: %w", d.Name(), err)
 	}
-	var b strings.Builder
-	b.Grow(160 + len(changes)*(110+escaped.Len()))
-	b.WriteString("<uid-message><version>1.0</version><type>update</type><payload><" + section + ">")
-	for _, c := range changes {
-		b.WriteString(`<entry ip="`)
-		b.WriteString(address(c.Prefix))
-		if register {
-			b.WriteString(`" persistent="1"><tag><member timeout="`)
-			b.WriteString(strconv.FormatInt(seconds(c.Timeout), 10))
-			b.WriteString(`">`)
-		} else {
-			b.WriteString(`"><tag><member>`)
-		}
-		b.Write(escaped.Bytes())
-		b.WriteString("</member></tag></entry>")
+	return &Tags{
+		device: d, opts: opts, stale: true, batch: opts.BatchSize,
+		held: map[netip.Prefix]registration{}, refused: map[netip.Prefix]string{},
+	}, nil
+}
+
+func (o *TagOptions) complete() error {
+	if err := checkTag(o.Tag); err != nil {
+		return err
 	}
-	b.WriteString("</" + section + "></payload></uid-message>")
-	return b.String()
-}
-
-// address writes a single address without its length, which every version takes.
-func address(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
+	if err := checkRemoval(&o.MaxRemovalPercent); err != nil {
+		return err
 	}
-	return p.String()
+	o.BatchSize = cmp.Or(o.BatchSize, defaultBatch)
+	if o.BatchSize < 0 || o.BatchSize > maxBatch {
+		return fmt.Errorf("batch size: 1 to %d is needed", maxBatch)
+	}
+	if o.PassTime < 0 {
+		return errors.New("pass time: 0 or more is needed")
+	}
+	return nil
 }
 
-// seconds rounds up, so that the firewall does not let go before the wanted time.
-func seconds(d time.Duration) int64 {
-	return int64((min(max(d, minTagTimeout), maxTagTimeout) + time.Second - 1) / time.Second)
-}
-
-// named is one address that an answer has something to say about.
-type named struct {
-	prefix netip.Prefix
-	text   string
-}
-
-// parseEntries reads what a User-ID answer says about single addresses. PAN-OS puts a failure into
-// response/msg/line/uid-response and a success into response/result/uid-response; both hold payload/register or
-// unregister/entry with ip and message. Entries without a message in a success are echoes and left out, as is what
-// names no address.
-func parseEntries(body []byte) (all []named, ok bool, err error) {
-	dec := xml.NewDecoder(bytes.NewReader(body))
-	inside := false
-	for {
-		tok, err := dec.Token()
-		if err == io.EOF {
-			return all, ok, nil
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			switch {
-			case t.Name.Local == "response" && !inside:
-				status, _ := rootAttrs(t.Attr)
-				ok = status == "success"
-			case t.Name.Local == "uid-response":
-				inside = true
-			case t.Name.Local == "entry" && inside:
-				n, found := parseEntry(t.Attr)
-				if found && (n.text != "" || !ok) {
-					all = append(all, n)
-				}
-			}
-		case xml.EndElement:
-			if t.Name.Local == "uid-response" {
-				inside = false
-			}
+// Restore tells until when the firewall holds what, as reported by an earlier run. It spares renewing everything
+// after a restart; what is not told is renewed.
+func (f *Tags) Restore(until map[netip.Prefix]time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.saved == nil {
+		f.saved = make(map[netip.Prefix]time.Time, len(until))
+	}
+	for p, t := range until {
+		if p, ok := Normalize(p); ok {
+			f.saved[p] = t
 		}
 	}
 }
 
-func parseEntry(attrs []xml.Attr) (n named, found bool) {
-	for _, a := range attrs {
-		switch a.Name.Local {
-		case "ip":
-			n.prefix, found = parseAddress(a.Value)
-		case "message":
-			n.text = strings.TrimSpace(a.Value)
+// identify asks the firewall who it is, and forgets what no longer holds.
+func (f *Tags) identify(ctx context.Context) error {
+	if err := f.device.Identify(ctx); err != nil {
+		return err
+	}
+	now := f.device.History()
+	if now.Replaced != f.seen.Replaced {
+		f.held, f.saved = map[netip.Prefix]registration{}, nil
+	}
+	if now.Updated != f.seen.Updated {
+		f.replaces = false
+	}
+	if now.Rebooted != f.seen.Rebooted {
+		// No source says what becomes of running timeouts when a firewall starts anew; they may even be forgotten.
+		// So all of them are unknown now.
+		for p, r := range f.held {
+			f.held[p] = registration{Persistent: r.Persistent}
 		}
 	}
-	return n, found
+	f.seen = now
+	return nil
 }
 
-// parseAddress reads an address or network as PAN-OS writes it, in its normal form. Ranges are none.
-func parseAddress(text string) (netip.Prefix, bool) {
-	text = strings.TrimSpace(text)
-	if a, err := netip.ParseAddr(text); err == nil {
-		return normal(netip.PrefixFrom(a.WithZone(""), a.BitLen()))
-	}
-	p, err := netip.ParsePrefix(text)
+// Reconcile makes one pass: it brings what the firewall holds level with desired. A full pass first asks the
+// firewall who it is and reads what it holds; any other one compares with what is known from before, so that
+// nothing to do costs no call and one new block costs one. The first pass, and the one after any doubt, are full by
+// themselves. A full pass also reads back what it registered.
+//
+// With TagOptions.PassTime a pass can leave a part to the next one; Report.Backlog tells how much.
+//
+// The error, if any, is an *Error; the Report holds what was done nevertheless.
+func (f *Tags) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := &pass{f: f, ctx: ctx, began: time.Now()}
+	before := f.device.Requests()
+	err := p.run(desired, full || f.stale)
 	if err != nil {
-		return netip.Prefix{}, false
-	}
-	return normal(p)
-}
-
-// normal gives p without host bits, and an IPv4 address in IPv6 form as IPv4. False: p is none.
-func normal(p netip.Prefix) (netip.Prefix, bool) {
-	if !p.IsValid() {
-		return p, false
-	}
-	if a := p.Addr(); a.Is4In6() {
-		if p.Bits() < 96 {
-			return p, false
+		f.stale = true
+		if p.wrote && xmlapi.Kind(err) == xmlapi.KindTimeout {
+			f.batch = min(max(f.batch/2, minBatch), f.opts.BatchSize)
 		}
-		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	} else if p.wrote {
+		f.batch = min(f.batch*2, f.opts.BatchSize)
 	}
-	return p.Masked(), true
+	p.report.Standing = len(f.held)
+	p.report.Calls = int(f.device.Requests() - before)
+	p.report.Took = time.Since(p.began)
+	return p.report, err
 }
 
-// harmless tells whether text says that what was asked for is so already.
-func harmless(register bool, text string) bool {
-	text = strings.ToLower(text)
-	if register {
-		return strings.Contains(text, "already exists")
-	}
-	return strings.Contains(text, "does not exist")
-}
-
-// send gives the firewall one message and returns what it says about single addresses; clean if that is nothing,
-// and it reports success.
-func (f *Tags) send(ctx context.Context, register bool, changes []Change) (entries []named, clean bool, err error) {
-	kind := CallUnregister
-	if register {
-		kind = CallRegister
-	}
-	op := kind + " " + count(len(changes), "address", "addresses")
-	cmd := message(register, f.opts.Tag, changes)
-	body, err := f.device.call(ctx, kind, op, func() ([]byte, error) {
-		return f.device.api.Uid(cmd, f.device.opts.VSys, nil, nil)
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	entries, ok, err := parseEntries(body)
-	if err != nil {
-		return nil, false, f.device.fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
-	}
-	for i := range entries {
-		entries[i].text = f.device.tidy(entries[i].text)
-	}
-	return entries, ok && len(entries) == 0, nil
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+func (f *Tags) now() time.Time { return f.device.Now() }

@@ -3,9 +3,10 @@ package enforce
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 
-	"activedefense/firewall"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Calls counts the calls to the firewalls, for the metrics.
@@ -39,8 +40,8 @@ func (c *Calls) observer(name string) func(string, time.Duration, error) {
 	return func(call string, took time.Duration, err error) {
 		c.calls.WithLabelValues(name, call).Inc()
 		c.took.WithLabelValues(name).Observe(took.Seconds())
-		if err != nil && call != firewall.CallRights {
-			c.errors.WithLabelValues(name, firewall.Kind(err)).Inc()
+		if err != nil && call != policy.CallRights {
+			c.errors.WithLabelValues(name, xmlapi.Kind(err)).Inc()
 		}
 	}
 }

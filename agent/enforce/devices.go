@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"activedefense/config"
-	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // devices opens the firewalls of the configuration. Entries at the same management address, several virtual systems of
@@ -14,7 +14,7 @@ type devices struct {
 	agent string // user agent of the calls
 	calls *Calls
 	now   func() time.Time
-	open  map[place]*firewall.Device
+	open  map[place]*xmlapi.Device
 }
 
 // A place is what entries must have in common to share a connection: where, as whom, and what proves that it is there.
@@ -25,12 +25,12 @@ type place struct {
 }
 
 func newDevices(version string, calls *Calls, now func() time.Time) *devices {
-	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*firewall.Device{}}
+	return &devices{agent: "activedefense/" + version, calls: calls, now: now, open: map[place]*xmlapi.Device{}}
 }
 
 // member opens one firewall of an entry: the one at url, or its peer.
-func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device, error) {
-	options := firewall.DeviceOptions{
+func (d *devices) member(fw config.Firewall, name, url string) (*xmlapi.Device, error) {
+	options := xmlapi.Options{
 		Name: name, URL: url, Target: fw.Target, VSys: fw.VSys,
 		APIKey: fw.APIKey.Reveal(), Username: fw.Username, Password: fw.Password.Reveal(),
 		CA: fw.CA, InsecureSkipVerify: fw.InsecureSkipVerify, Timeout: fw.Timeout, UserAgent: d.agent, Now: d.now,
@@ -43,7 +43,7 @@ func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device
 	if first := d.open[at]; first != nil {
 		return first.Sibling(options)
 	}
-	device, err := firewall.Open(options)
+	device, err := xmlapi.Open(options)
 	if err == nil {
 		d.open[at] = device
 	}
@@ -51,11 +51,11 @@ func (d *devices) member(fw config.Firewall, name, url string) (*firewall.Device
 }
 
 // pair opens an entry's firewall and, if it has one, the other member of its pair.
-func (d *devices) pair(fw config.Firewall) ([]*firewall.Device, error) {
+func (d *devices) pair(fw config.Firewall) ([]*xmlapi.Device, error) {
 	first, err := d.member(fw, fw.Name, fw.URL)
 	if err != nil || fw.PeerURL == "" {
-		return []*firewall.Device{first}, err
+		return []*xmlapi.Device{first}, err
 	}
 	peer, err := d.member(fw, peerName(fw), fw.PeerURL)
-	return []*firewall.Device{first, peer}, err
+	return []*xmlapi.Device{first, peer}, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"activedefense/agent/loop"
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
 
@@ -44,7 +45,7 @@ type keeper interface {
 // connection of its own: a broken firewall delays no other.
 type Enforcer struct {
 	name     string
-	devices  []*firewall.Device
+	devices  []*xmlapi.Device
 	paired   bool // devices are of a pair of high availability
 	keeper   keeper
 	fallback *fallback       // nil: no list is served, or it is the mode itself
@@ -164,12 +165,12 @@ func (e *Enforcer) passes(ctx context.Context) error {
 // standsBy tells whether a pass ended because the firewall is the passive member of a pair and takes no tags. That is no
 // trouble: the active one does, and it blocks.
 func (e *Enforcer) standsBy(err error) bool {
-	return e.paired && len(e.devices) == 1 && firewall.Kind(err) == firewall.KindPassive
+	return e.paired && len(e.devices) == 1 && xmlapi.Kind(err) == xmlapi.KindPassive
 }
 
 // stillPassive asks a firewall that stands by; trouble in asking is for a pass to find.
 func (e *Enforcer) stillPassive(ctx context.Context) bool {
-	passive, err := e.devices[0].Passive(ctx)
+	passive, err := xmlapi.Passive(ctx, e.devices[0])
 	return passive && err == nil
 }
 

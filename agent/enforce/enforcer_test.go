@@ -16,6 +16,7 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
 
@@ -27,15 +28,15 @@ type enforceTest struct {
 	clock   *testClock
 	log     lockedBuffer
 	wanted  atomic.Pointer[Snapshot]
-	passes  atomic.Int64           // begun
-	during  func()                 // called in every pass, before its first call; nil: nothing
-	waits   chan time.Duration     // what the loop is going to wait, after each pass
-	elapsed chan time.Time         // lets that time be over
-	changes chan panosim.Change    // what the firewall did
-	result  chan error             // of run
-	stop    context.CancelFunc     // of run
-	options firewall.TagOptions    // of the next enforcer on this firewall
-	device  firewall.DeviceOptions // likewise
+	passes  atomic.Int64        // begun
+	during  func()              // called in every pass, before its first call; nil: nothing
+	waits   chan time.Duration  // what the loop is going to wait, after each pass
+	elapsed chan time.Time      // lets that time be over
+	changes chan panosim.Change // what the firewall did
+	result  chan error          // of run
+	stop    context.CancelFunc  // of run
+	options firewall.TagOptions // of the next enforcer on this firewall
+	device  xmlapi.Options      // likewise
 }
 
 const testTag = "active-defense"
@@ -50,7 +51,7 @@ func newEnforceTest(t *testing.T) *enforceTest {
 	}
 	t.Cleanup(sim.Close)
 	e.sim = sim
-	e.device = firewall.DeviceOptions{Name: "fw1", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA(), Now: e.clock.now}
+	e.device = xmlapi.Options{Name: "fw1", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA(), Now: e.clock.now}
 	e.want()
 	e.make(newTestStore(t))
 	return e
@@ -59,7 +60,7 @@ func newEnforceTest(t *testing.T) *enforceTest {
 // make begins anew, as a start of the agent does.
 func (e *enforceTest) make(st *store.Store) {
 	e.t.Helper()
-	device, err := firewall.Open(e.device)
+	device, err := xmlapi.Open(e.device)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func (e *enforceTest) make(st *store.Store) {
 		e.t.Fatal(err)
 	}
 	e.Enforcer = newEnforcer("fw1", zerolog.New(&e.log))
-	e.devices, e.keeper = []*firewall.Device{device}, tags
+	e.devices, e.keeper = []*xmlapi.Device{device}, tags
 	e.desired = func() *Snapshot {
 		e.passes.Add(1)
 		if e.during != nil {
@@ -185,7 +186,7 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	if n := e.passes.Load(); n != 13 {
 		t.Errorf("%d passes after 12 waits: a wake-up shortens the wait of a broken firewall", n)
 	}
-	if st := e.Status(); st.Up || st.Failures != 13 || st.ErrorKind != firewall.KindAuth || st.Error == "" ||
+	if st := e.Status(); st.Up || st.Failures != 13 || st.ErrorKind != xmlapi.KindAuth || st.Error == "" ||
 		!st.ErrorSince.Equal(newTestClock().now()) || st.LastSuccess != nil || st.Desired != 1 {
 		t.Errorf("status %+v", st)
 	}
@@ -293,7 +294,7 @@ func TestAPassiveFirewallWithoutItsPeerIsInTrouble(t *testing.T) {
 	if d := e.passed(); d != retryFirst {
 		t.Errorf("it waits %s", d)
 	}
-	if st := e.Status(); st.Up || st.Standby || st.ErrorKind != firewall.KindPassive || !strings.Contains(st.Error, "passive device") {
+	if st := e.Status(); st.Up || st.Standby || st.ErrorKind != xmlapi.KindPassive || !strings.Contains(st.Error, "passive device") {
 		t.Errorf("status %+v", st)
 	}
 }

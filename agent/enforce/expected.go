@@ -8,18 +8,19 @@ import (
 
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // Expected is what the firewalls shall send to the agent and fetch from it, beside what the configuration says.
 type Expected struct {
-	Formats     firewall.Formats // that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say
-	Certificate string           // file of the list's certificate
-	CA          string           // file of the list's own CA; "": the certificate is not from one
+	Formats     policy.Formats // that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say
+	Certificate string         // file of the list's certificate
+	CA          string         // file of the list's own CA; "": the certificate is not from one
 }
 
 // of is what a firewall of the configuration shall be like.
-func (x Expected) of(cfg *config.Config, fw config.Firewall, entries, released []firewall.Entry, now time.Time) firewall.Expectation {
-	want := firewall.Expectation{
+func (x Expected) of(cfg *config.Config, fw config.Firewall, entries, released []firewall.Entry, now time.Time) policy.Expectation {
+	want := policy.Expectation{
 		Mode: fw.Mode, Names: firewall.NamesFor(fw.Tag), InternetZones: fw.InternetZones, SyslogAddress: fw.SyslogAddress,
 		Formats: x.Formats,
 		Entries: entries, Released: released, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,

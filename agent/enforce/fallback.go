@@ -9,6 +9,7 @@ import (
 
 	"activedefense/agent/loop"
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // A fallback has a firewall fetch the list at once when it answers and yet cannot be brought level by its own mode, so
@@ -48,10 +49,10 @@ func (f *fallback) judge(r firewall.Report, err error) {
 // needed tells whether the firewall answers, and refuses; or does not take everything. A passive member decides about no
 // traffic.
 func (f *fallback) needed(r firewall.Report, err error) bool {
-	switch firewall.Kind(err) {
+	switch xmlapi.Kind(err) {
 	case "":
 		return len(r.Unsupported)+len(r.Refused) > 0
-	case firewall.KindUnreachable, firewall.KindTimeout, firewall.KindTLS, firewall.KindAuth, firewall.KindPassive, firewall.KindCanceled:
+	case xmlapi.KindUnreachable, xmlapi.KindTimeout, xmlapi.KindTLS, xmlapi.KindAuth, xmlapi.KindPassive, xmlapi.KindCanceled:
 		return false
 	}
 	return true
@@ -105,8 +106,8 @@ func (f *fallback) refreshOnce(ctx context.Context, full bool) (again time.Durat
 		return 0, nil
 	}
 	r, err := f.list.Reconcile(ctx, served.Entries, full)
-	kind := firewall.Kind(err)
-	if kind != f.kind && kind != "" && kind != firewall.KindCanceled && f.active.Load() {
+	kind := xmlapi.Kind(err)
+	if kind != f.kind && kind != "" && kind != xmlapi.KindCanceled && f.active.Load() {
 		f.log.Warn().Err(err).Str("kind", kind).Msg("the list cannot stand in")
 	}
 	if f.kind = kind; err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 // A network of IPv6 cannot be tagged, so that the list stands in; having it fetched takes long, and no block waits for it.
@@ -45,15 +46,15 @@ func TestNoBlockWaitsForTheListThatStandsIn(t *testing.T) {
 func TestTheListStandsInUntilNothingIsRefused(t *testing.T) {
 	f := newFallback(nil, nil, zerolog.Nop())
 	refused := firewall.Report{Full: true, Refused: []firewall.Refused{{}}}
-	unreachable, passive := &firewall.Error{Kind: firewall.KindUnreachable}, &firewall.Error{Kind: firewall.KindPassive}
+	unreachable, passive := &xmlapi.Error{Kind: xmlapi.KindUnreachable}, &xmlapi.Error{Kind: xmlapi.KindPassive}
 	for _, step := range []struct {
 		report firewall.Report
 		err    error
 		want   bool
 	}{
 		{firewall.Report{}, nil, false}, {refused, nil, true}, {firewall.Report{}, nil, true}, {firewall.Report{Full: true}, nil, false},
-		{firewall.Report{}, &firewall.Error{Kind: firewall.KindRole}, true}, {firewall.Report{}, unreachable, false}, {firewall.Report{}, nil, false},
-		{firewall.Report{}, &firewall.Error{Kind: firewall.KindRole}, true}, {firewall.Report{}, passive, false},
+		{firewall.Report{}, &xmlapi.Error{Kind: xmlapi.KindRole}, true}, {firewall.Report{}, unreachable, false}, {firewall.Report{}, nil, false},
+		{firewall.Report{}, &xmlapi.Error{Kind: xmlapi.KindRole}, true}, {firewall.Report{}, passive, false},
 	} {
 		if f.judge(step.report, step.err); f.active.Load() != step.want {
 			t.Errorf("after %+v, %v the list stands in: %v", step.report, step.err, f.active.Load())

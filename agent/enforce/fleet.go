@@ -20,6 +20,8 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
 
@@ -106,7 +108,7 @@ func Names(cfg *config.Config) []string {
 // peerName is that of the other member of a pair.
 func peerName(fw config.Firewall) string { return fw.Name + " (peer)" }
 
-func (o *Options) newEnforcer(fw config.Firewall, members ...*firewall.Device) (*Enforcer, error) {
+func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*Enforcer, error) {
 	name := members[0].Name()
 	e := newEnforcer(name, o.Logger.With().Str("firewall", name).Logger())
 	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Blocked
@@ -151,7 +153,7 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*firewall.Device) (
 	return e, nil
 }
 
-func (o *Options) newList(fw config.Firewall, names firewall.Names, device *firewall.Device) (*firewall.List, error) {
+func (o *Options) newList(fw config.Firewall, names firewall.Names, device *xmlapi.Device) (*firewall.List, error) {
 	return firewall.NewList(device, firewall.ListOptions{
 		Names: names, URL: o.Config.EDL.URL, RefreshInterval: fw.RefreshInterval, MaxEntries: o.Config.EDL.MaxEntries})
 }
@@ -168,7 +170,7 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 		w := &Watcher{
 			name: device.Name(), device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
 			timer: o.Timer, wakeup: loop.NewWakeup(),
-			want: func(ctx context.Context) firewall.Expectation {
+			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
 				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
 			},

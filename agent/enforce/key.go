@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"os"
 
-	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // KeyOptions say whose API key is to be made, and where.
@@ -26,7 +26,7 @@ func MakeKey(ctx context.Context, opts KeyOptions) (string, error) {
 			return "", fmt.Errorf("read the CA: %w", err)
 		}
 	}
-	device, err := firewall.Open(firewall.DeviceOptions{
+	device, err := xmlapi.Open(xmlapi.Options{
 		Name: redacted(opts.URL), URL: opts.URL, Username: opts.Username, Password: opts.Password, CA: ca, InsecureSkipVerify: opts.InsecureSkipVerify,
 	})
 	if err != nil {
@@ -34,7 +34,7 @@ func MakeKey(ctx context.Context, opts KeyOptions) (string, error) {
 	}
 	defer device.Close()
 	key, err := device.MakeKey(ctx)
-	if firewall.Kind(err) == firewall.KindTLS {
+	if xmlapi.Kind(err) == xmlapi.KindTLS {
 		err = fmt.Errorf("%w; give the CA of the firewall's certificate (--ca)", err)
 	}
 	return key, err

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"activedefense/config"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 )
 
 // ProvisionOptions say what is done about what is missing.
@@ -20,16 +21,16 @@ type ProvisionOptions struct {
 	Version  string // of the program
 	Expected Expected
 	// Progress, if not nil, is told of each firewall's plan, and then, if anything was done, what.
-	Progress func(name string, steps []firewall.Step, done string)
+	Progress func(name string, steps []policy.Step, done string)
 }
 
 // Provision plans, and carries out if it is told to, what the policies of the firewalls lack. Of a pair, the member
 // that takes changes is written to. The steps that are left are given; the error is that of every firewall that could not
 // be planned or written.
-func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []firewall.Step, err error) {
+func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []policy.Step, err error) {
 	open := newDevices(opts.Version, NewCalls(), time.Now)
 	if opts.Progress == nil {
-		opts.Progress = func(string, []firewall.Step, string) {}
+		opts.Progress = func(string, []policy.Step, string) {}
 	}
 	known := false
 	var failed error
@@ -55,8 +56,8 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 	return left, failed
 }
 
-func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*firewall.Device, opts ProvisionOptions) ([]firewall.Step, error) {
-	device, err := firewall.Active(ctx, members...)
+func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*xmlapi.Device, opts ProvisionOptions) ([]policy.Step, error) {
+	device, err := xmlapi.Active(ctx, members...)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +67,8 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, fmt.Errorf("the CA of the list cannot be read from %s: start the daemon once, which makes it, and run this as its account or as root",
 			opts.Expected.CA)
 	}
-	steps, err := device.Plan(ctx, want)
-	if firewall.Kind(err) == firewall.KindRole {
+	steps, err := policy.Provision(ctx, device, want)
+	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; a plan needs an administrator whose role allows Configuration, and carrying it out Commit as well: "+
 			"firewall/README.md has the role, and the daemon's own need not have these rights", err)
 	}
@@ -76,18 +77,18 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	opts.Progress(device.Name(), steps, "")
 	if opts.Apply && len(steps) > 0 {
-		taken, err := device.Apply(ctx, steps, opts.Adopt)
+		taken, err := policy.Take(ctx, device, steps, opts.Adopt)
 		opts.Progress(device.Name(), nil, fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(steps)))
 		if err != nil {
 			return steps, err
 		}
-		if steps, err = device.Plan(ctx, want); err != nil {
+		if steps, err = policy.Provision(ctx, device, want); err != nil {
 			return steps, err
 		}
 	}
 	if opts.Commit {
 		opts.Progress(device.Name(), nil, "committing our own edits, which can take minutes")
-		done, err := device.CommitOurs(ctx, want, fw.CommitAdmin)
+		done, err := policy.Commit(ctx, device, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err
 		}

@@ -10,6 +10,8 @@ import (
 	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 )
 
 // A firewall that is away keeps nobody from seeing what the others lack.
@@ -28,10 +30,10 @@ func TestProvisionPlansTheOthersToo(t *testing.T) {
 		}
 	}
 	left, err := Provision(t.Context(), cfg, ProvisionOptions{})
-	if firewall.Kind(err) != firewall.KindUnreachable || !strings.Contains(err.Error(), "firewall away") {
+	if xmlapi.Kind(err) != xmlapi.KindUnreachable || !strings.Contains(err.Error(), "firewall away") {
 		t.Errorf("the error is %v", err)
 	}
-	if len(left) == 0 || slices.ContainsFunc(left, func(s firewall.Step) bool { return s.Firewall != "there" }) {
+	if len(left) == 0 || slices.ContainsFunc(left, func(s policy.Step) bool { return s.Firewall != "there" }) {
 		t.Errorf("the plan is %v", left)
 	}
 }
@@ -47,7 +49,7 @@ func TestProvisionWithTheDaemonsRoleSaysWhatIsMissing(t *testing.T) {
 	cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{{Name: "fw1", URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
 		VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second}}}
 	_, err = Provision(t.Context(), cfg, ProvisionOptions{})
-	if firewall.Kind(err) != firewall.KindRole || !strings.Contains(err.Error(), "firewall fw1") || !strings.Contains(err.Error(), "role allows Configuration") {
+	if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "firewall fw1") || !strings.Contains(err.Error(), "role allows Configuration") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"activedefense/agent/loop"
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 const (
@@ -20,12 +21,12 @@ const (
 
 // A sessionEnder ends the established sessions of newly blocked sources, one after the other.
 type sessionEnder struct {
-	device *firewall.Device
+	device *xmlapi.Device
 	queue  chan netip.Addr
 	log    zerolog.Logger
 }
 
-func newSessionEnder(device *firewall.Device, log zerolog.Logger) *sessionEnder {
+func newSessionEnder(device *xmlapi.Device, log zerolog.Logger) *sessionEnder {
 	return &sessionEnder{device: device, queue: make(chan netip.Addr, clearQueue), log: log}
 }
 
@@ -56,7 +57,7 @@ func (s *sessionEnder) run(ctx context.Context) error {
 			return nil
 		case source := <-s.queue:
 			err := s.device.ClearSessions(ctx, source)
-			kind := firewall.Kind(err)
+			kind := xmlapi.Kind(err)
 			switch {
 			case err == nil:
 				s.log.Debug().Stringer("address", source).Msg("ended the sessions of a blocked source")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
 )
 
 // Status is what `status` and /status say of one firewall.
@@ -87,7 +88,7 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 
 // failed notes a failed pass: the first is logged, and any of another kind.
 func (e *Enforcer) failed(s *Status, err error, now time.Time) {
-	kind := firewall.Kind(err)
+	kind := xmlapi.Kind(err)
 	if s.Failures == 0 || kind != s.ErrorKind {
 		meanwhile := "the list stays as fallback"
 		switch {
@@ -109,7 +110,7 @@ func (e *Enforcer) failed(s *Status, err error, now time.Time) {
 func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 	unsupported := make([]string, 0, min(len(r.Unsupported), namedRefusals))
 	for _, u := range r.Unsupported[:min(len(r.Unsupported), namedRefusals)] {
-		unsupported = append(unsupported, formatAddress(u.Prefix)+": "+u.Reason)
+		unsupported = append(unsupported, firewall.FormatAddress(u.Prefix)+": "+u.Reason)
 	}
 	if len(r.Unsupported) != s.UnsupportedCount && len(r.Unsupported) > 0 {
 		e.log.Warn().Int("count", len(r.Unsupported)).Strs("addresses", unsupported).
@@ -141,7 +142,7 @@ func (e *Enforcer) showRefused(s *Status, r firewall.Report) {
 	}
 	s.RefusedCount += len(r.Refused)
 	for _, x := range r.Refused[:min(len(r.Refused), namedRefusals-min(len(s.Refused), namedRefusals))] {
-		s.Refused = append(s.Refused, formatAddress(x.Prefix)+": "+x.Message)
+		s.Refused = append(s.Refused, firewall.FormatAddress(x.Prefix)+": "+x.Message)
 	}
 	if s.RefusedCount > 0 && s.RefusedCount != before {
 		e.log.Error().Int("count", s.RefusedCount).Strs("addresses", s.Refused).

@@ -11,6 +11,8 @@ import (
 
 	"activedefense/config"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
 
@@ -27,7 +29,7 @@ type VerifyOptions struct {
 
 // Verify looks at the policies of the firewalls of a configuration, side by side, beside a running agent or without one.
 // The checks come in the order of the configuration.
-func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]firewall.Check, error) {
+func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]policy.Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	entries, err := blockedNow(ctx, cfg, opts.Store)
@@ -40,8 +42,8 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	}
 	open := newDevices(opts.Version, NewCalls(), time.Now)
 	type look struct {
-		device *firewall.Device
-		want   firewall.Expectation
+		device *xmlapi.Device
+		want   policy.Expectation
 	}
 	var looks []look
 	for _, fw := range cfg.Firewalls {
@@ -60,10 +62,10 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]fire
 	if len(looks) == 0 {
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
-	results := make([][]firewall.Check, len(looks))
+	results := make([][]policy.Check, len(looks))
 	var running sync.WaitGroup
 	for i, l := range looks {
-		running.Go(func() { results[i] = firewall.Verify(l.device.Facts(ctx, l.want), l.want) })
+		running.Go(func() { results[i] = policy.Verify(policy.ReadFacts(ctx, l.device, l.want), l.want) })
 	}
 	running.Wait()
 	return slices.Concat(results...), ctx.Err()

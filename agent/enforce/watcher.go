@@ -10,6 +10,8 @@ import (
 
 	"activedefense/agent/loop"
 	"activedefense/firewall"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 )
 
 const (
@@ -24,15 +26,15 @@ const (
 // A Watcher looks now and then whether a firewall's policies let the blacklist have effect.
 type Watcher struct {
 	name   string
-	device *firewall.Device
-	want   func(ctx context.Context) firewall.Expectation
+	device *xmlapi.Device
+	want   func(ctx context.Context) policy.Expectation
 	log    zerolog.Logger
 	now    func() time.Time
 	timer  func(time.Duration) loop.Timer // loop.NewTimer
 	wakeup loop.Wakeup                    // for a look: the firewall has been brought level for the first time, or again
 
 	mu     sync.Mutex
-	checks []firewall.Check
+	checks []policy.Check
 	at     time.Time
 }
 
@@ -66,12 +68,12 @@ func (w *Watcher) verifyOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	want := w.want(ctx)
-	checks := firewall.Verify(w.device.Facts(ctx, want), want)
+	checks := policy.Verify(policy.ReadFacts(ctx, w.device, want), want)
 	if ctx.Err() != nil {
 		return
 	}
 	w.mu.Lock()
-	before := make(map[string]firewall.Check, len(w.checks))
+	before := make(map[string]policy.Check, len(w.checks))
 	for _, c := range w.checks {
 		before[c.Check] = c
 	}
@@ -82,18 +84,18 @@ func (w *Watcher) verifyOnce(ctx context.Context) {
 	}
 }
 
-func (w *Watcher) report(before, now firewall.Check) {
+func (w *Watcher) report(before, now policy.Check) {
 	if before.Result == now.Result && before.Detail == now.Detail {
 		return
 	}
 	entry := w.log.Info()
 	switch now.Result {
-	case firewall.ResultFail:
+	case policy.ResultFail:
 		entry = w.log.Error()
-	case firewall.ResultWarn:
+	case policy.ResultWarn:
 		entry = w.log.Warn()
 	default:
-		if before.Result == "" || before.Result == firewall.ResultPass {
+		if before.Result == "" || before.Result == policy.ResultPass {
 			return // that all is well is not news
 		}
 	}
@@ -101,7 +103,7 @@ func (w *Watcher) report(before, now firewall.Check) {
 }
 
 // Status gives the results, and when they were found; nil before the first look.
-func (w *Watcher) Status() ([]firewall.Check, *time.Time) {
+func (w *Watcher) Status() ([]policy.Check, *time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.at.IsZero() {

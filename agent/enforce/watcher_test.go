@@ -12,6 +12,8 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 )
 
 // A policyTest is the looks at one simulated firewall, whose waits end when the test says so.
@@ -33,15 +35,15 @@ func newPolicyTest(t *testing.T) *policyTest {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	device, err := firewall.Open(firewall.DeviceOptions{Name: "fw1", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA(), Now: p.clock.now})
+	device, err := xmlapi.Open(xmlapi.Options{Name: "fw1", URL: sim.URL(), APIKey: sim.Key(), CA: sim.CA(), Now: p.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(device.Close)
 	p.sim = sim
 	p.Watcher = &Watcher{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(),
-		want: func(context.Context) firewall.Expectation {
-			return firewall.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
+		want: func(context.Context) policy.Expectation {
+			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
 		},
 		timer: func(d time.Duration) loop.Timer {
 			p.waits <- d

@@ -6,11 +6,11 @@ import (
 	"strings"
 
 	"activedefense/agent"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // printChecks prints what was found, and fails if a check does.
-func (a *app) printChecks(checks []firewall.Check) error {
+func (a *app) printChecks(checks []policy.Check) error {
 	failed, warned := 0, 0
 	for _, c := range checks {
 		switch c.Result {
@@ -37,9 +37,9 @@ func (a *app) printChecks(checks []firewall.Check) error {
 
 // beginWith gives the checks that fail whose remedies make what those of others name, in the order in which they are to be
 // carried out.
-func beginWith(checks []firewall.Check) (first []string) {
+func beginWith(checks []policy.Check) (first []string) {
 	for _, name := range []string{"block-source", "syslog-format", "log-forwarding"} {
-		if slices.ContainsFunc(checks, func(c firewall.Check) bool { return c.Check == name && c.Result == "fail" }) {
+		if slices.ContainsFunc(checks, func(c policy.Check) bool { return c.Check == name && c.Result == "fail" }) {
 			first = append(first, name)
 		}
 	}
@@ -47,7 +47,7 @@ func beginWith(checks []firewall.Check) (first []string) {
 }
 
 // writeChecks writes a line for each check, and below it what a person can do.
-func (a *app) writeChecks(checks []firewall.Check) error {
+func (a *app) writeChecks(checks []policy.Check) error {
 	if a.json {
 		for _, c := range checks {
 			if err := a.printJSON(c); err != nil {
@@ -56,7 +56,7 @@ func (a *app) writeChecks(checks []firewall.Check) error {
 		}
 		return nil
 	}
-	var last firewall.Check
+	var last policy.Check
 	for i, c := range checks {
 		if c.Firewall != last.Firewall || i == 0 {
 			if i > 0 {
@@ -77,7 +77,7 @@ func (a *app) writeChecks(checks []firewall.Check) error {
 }
 
 // sameFinding reports whether a check found what the one before it did: of a firewall that does not answer, all say so.
-func sameFinding(a, b firewall.Check) bool {
+func sameFinding(a, b policy.Check) bool {
 	return a.Firewall == b.Firewall && a.Result == b.Result && a.Result != "pass" && a.Detail == b.Detail && a.Remedy == b.Remedy
 }
 

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"activedefense/agent"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // unanswered are the checks of a firewall that does not answer, beside one that does.
-func unanswered() []firewall.Check {
+func unanswered() []policy.Check {
 	const away = "could not be asked: connection refused"
-	return []firewall.Check{
+	return []policy.Check{
 		{Firewall: "fw1", Check: "api", Result: "fail", Detail: "connection refused", Remedy: "Check url."},
 		{Firewall: "fw1", Check: "block-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},
 		{Firewall: "fw1", Check: "sensor-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},

@@ -15,13 +15,15 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall", "store"},
-	"cmd/demo":          {"agent", "agent/enforce", "config", "detect", "firewall", "firewall/panosim", "store"},
+	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall/policy", "store"},
+	"cmd/demo":          {"agent", "agent/enforce", "config", "detect", "firewall/panosim", "firewall/policy", "store"},
 	"cmd/panosim":       {"firewall/panosim"},
-	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "store"},
+	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "store"},
 	"agent/line":        {"agent/tail", "detect", "store"},
-	"agent/enforce":     {"agent/loop", "config", "firewall", "store"},
+	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/policy", "firewall/xmlapi", "store"},
 	"detect/panos":      {"detect"},
+	"firewall":          {"firewall/xmlapi"},
+	"firewall/policy":   {"firewall", "firewall/xmlapi"},
 	"store":             {"migrations"},
 }
 
@@ -77,6 +79,39 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Fatal("no import was checked")
+	}
+}
+
+func TestOnlyOnePackageImportsPango(t *testing.T) {
+	found := false
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(name, "github.com/PaloAltoNetworks/pango") {
+				continue
+			}
+			found = true
+			if filepath.Dir(path) != filepath.Join(root, "firewall", "xmlapi") {
+				t.Errorf("%s imports %s", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found {
+		t.Fatal("nothing imports pango")
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"activedefense/detect/panos"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/policy"
+	"activedefense/firewall/xmlapi"
 )
 
 // operatorsPage is what operators are told to make on their firewalls.
@@ -114,7 +116,7 @@ func TestTheRolesOfTheOperatorsPageAreTheLeast(t *testing.T) {
 			level := func(want bool) func() bool {
 				return func() bool {
 					s := w.status()
-					return s != nil && s.Firewalls[0].Up == want && (want || s.Firewalls[0].ErrorKind == firewall.KindRole)
+					return s != nil && s.Firewalls[0].Up == want && (want || s.Firewalls[0].ErrorKind == xmlapi.KindRole)
 				}
 			}
 			w.until("the firewall is level", level(true))
@@ -123,7 +125,7 @@ func TestTheRolesOfTheOperatorsPageAreTheLeast(t *testing.T) {
 			attackers[source](w, source)
 			w.until("the attacker is dropped", func() bool { return w.browse(source).Rule == blockRule })
 			w.until("the daemon knows that it is", func() bool { return strings.Contains(d.log(), `"registered":1`) })
-			for _, c := range jsonLines[firewall.Check](w, "verify") {
+			for _, c := range jsonLines[policy.Check](w, "verify") {
 				if c.Result != "pass" {
 					t.Errorf("%s %s: %s", c.Result, c.Check, c.Detail)
 				}
@@ -158,7 +160,7 @@ func TestTheOperatorsPageSaysWhatTheProgramDoes(t *testing.T) {
 		}
 	}
 	table := page[strings.Index(page, "\n## verify\n"):]
-	for _, check := range firewall.Verify(&firewall.Facts{}, firewall.Expectation{Names: n}) {
+	for _, check := range policy.Verify(&policy.Facts{}, policy.Expectation{Names: n}) {
 		if !strings.Contains(table, "| `"+check.Check+"` |") {
 			t.Errorf("the page does not explain the check %s", check.Check)
 		}

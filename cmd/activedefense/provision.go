@@ -9,7 +9,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/enforce"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 func (a *app) provisionCommand() *cobra.Command {
@@ -73,8 +73,8 @@ func (a *app) provision(ctx context.Context, opts enforce.ProvisionOptions) erro
 }
 
 // provisionProgress prints plans and what was done.
-func (a *app) provisionProgress(opts enforce.ProvisionOptions) func(string, []firewall.Step, string) {
-	return func(name string, steps []firewall.Step, done string) {
+func (a *app) provisionProgress(opts enforce.ProvisionOptions) func(string, []policy.Step, string) {
+	return func(name string, steps []policy.Step, done string) {
 		switch {
 		case a.json:
 			for _, s := range steps {
@@ -96,7 +96,7 @@ func (a *app) provisionProgress(opts enforce.ProvisionOptions) func(string, []fi
 	}
 }
 
-func (a *app) printStep(s firewall.Step, adopt bool) {
+func (a *app) printStep(s policy.Step, adopt bool) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "person": "!"}[s.Action]
 	note := ""
 	if s.Foreign && !adopt {

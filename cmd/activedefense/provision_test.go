@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 // configure makes the world's firewall one of a mode that knows where list and logs are.
@@ -47,7 +47,7 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 				t.Fatalf("provision --apply --commit: exit status %d\n%s%s", code, stdout, stderr)
 			}
 			w.sim.FetchLists()
-			for _, c := range jsonLines[firewall.Check](w, "verify") {
+			for _, c := range jsonLines[policy.Check](w, "verify") {
 				if c.Result != "pass" && c.Check != "api-role" { // the simulated administrator is a superuser
 					t.Errorf("%s %s: %s", c.Result, c.Check, c.Detail)
 				}
@@ -63,10 +63,10 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 }
 
 // jsonSteps gives the plan of a provision; the checks that follow it are not among them.
-func jsonSteps(w *world, args ...string) []firewall.Step {
+func jsonSteps(w *world, args ...string) []policy.Step {
 	w.t.Helper()
-	var steps []firewall.Step
-	for _, s := range jsonLines[firewall.Step](w, args...) {
+	var steps []policy.Step
+	for _, s := range jsonLines[policy.Step](w, args...) {
 		if s.Action != "" {
 			steps = append(steps, s)
 		}

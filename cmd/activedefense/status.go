@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
-	"activedefense/firewall"
+	"activedefense/firewall/policy"
 )
 
 const (
@@ -206,7 +206,7 @@ func (a *app) statusPolicies(s *agent.Status) error {
 	t := agent.NewTable(a.stdout, "POLICIES OF", "LOOKED AT", "CHECK", "RESULT", "FOUND")
 	for _, p := range s.Policies {
 		shown := 0
-		var last firewall.Check
+		var last policy.Check
 		for _, c := range p.Checks {
 			if c.Result == "pass" {
 				continue

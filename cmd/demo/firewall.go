@@ -9,8 +9,8 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/enforce"
-	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/policy"
 	"activedefense/store"
 )
 
@@ -65,7 +65,7 @@ func (s *stage) background(ctx context.Context) {
 func (s *stage) provision(ctx context.Context) error {
 	s.say("policy", "activedefense provision --apply --adopt --commit")
 	left, err := enforce.Provision(ctx, s.cfg, enforce.ProvisionOptions{Apply: true, Adopt: true, Commit: true, Version: "demo", Expected: agent.Expected(s.cfg),
-		Progress: func(_ string, steps []firewall.Step, done string) {
+		Progress: func(_ string, steps []policy.Step, done string) {
 			for _, step := range steps {
 				s.note("%-6s  %s", step.Action, step.Object)
 			}
@@ -95,7 +95,7 @@ func (s *stage) lacks(ctx context.Context) error {
 
 // verify waits until all checks of the policies pass.
 func (s *stage) verify(ctx context.Context) error {
-	var checks []firewall.Check
+	var checks []policy.Check
 	var failed error
 	err := s.until(ctx, "the policies do not pass", func() bool {
 		checks, failed = s.check(ctx)
@@ -117,7 +117,7 @@ func (s *stage) verify(ctx context.Context) error {
 }
 
 // check looks at the policies once, as the command verify does.
-func (s *stage) check(ctx context.Context) (checks []firewall.Check, err error) {
+func (s *stage) check(ctx context.Context) (checks []policy.Check, err error) {
 	err = s.withStore(ctx, func(st *store.Store) (err error) {
 		checks, err = enforce.Verify(ctx, s.cfg, enforce.VerifyOptions{Store: st, Version: "demo", Expected: agent.Expected(s.cfg)})
 		return err
@@ -158,7 +158,7 @@ func (s *stage) lastJob(kind string) (last panosim.Job, found bool) {
 	return last, found
 }
 
-func notPassed(checks []firewall.Check) (all []firewall.Check) {
+func notPassed(checks []policy.Check) (all []policy.Check) {
 	for _, c := range checks {
 		if c.Result != "pass" {
 			all = append(all, c)

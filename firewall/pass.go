@@ -1,0 +1,208 @@
+package firewall
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// overdue is how long after a registration's end the firewall is trusted to have let go of it.
+const overdue = 5 * time.Second
+
+// notHeld is the reason when the firewall said yes and did not do it: at the platform's limit some versions only
+// write a system log.
+const notHeld = "not held by the firewall (platform limit?)"
+
+// pass is the state of one Reconcile.
+type pass struct {
+	f      *Tags
+	ctx    context.Context
+	began  time.Time
+	report Report
+	sentAt time.Time // when the last message was sent
+	wrote  bool      // a message was sent
+	spent  int       // messages sent again because of an answer
+
+	suspect  map[netip.Prefix]string // what the firewall did not take or keep before, and why
+	probed   []netip.Prefix          // those of suspect that this pass tries
+	deferred []change                // those that wait for the outcome
+}
+
+func (p *pass) run(desired []Entry, full bool) error {
+	f := p.f
+	if !full {
+		p.prune()
+		changes := p.compare(desired)
+		changes.without(f.refused)
+		return p.carryOut(changes)
+	}
+	if !f.stale {
+		// What is new must not wait until everything has been read.
+		changes := p.compare(desired)
+		changes.without(f.refused)
+		if err := p.carryOut(changeset{Register: changes.Register}); err != nil {
+			return err
+		}
+		p.report.Backlog = 0
+	}
+	if err := f.identify(p.ctx); err != nil {
+		return err
+	}
+	found, err := f.readAll(p.ctx)
+	if err != nil {
+		return err
+	}
+	p.report.Full = true
+	p.learn(found)
+	f.stale = false
+	changes := p.compare(desired)
+	p.probe(&changes)
+	if err := p.carryOut(changes); err != nil {
+		return err
+	}
+	if err := p.confirm(); err != nil {
+		return err
+	}
+	return p.conclude()
+}
+
+// compare compares with what is remembered.
+func (p *pass) compare(desired []Entry) changeset {
+	f := p.f
+	changes := compare(desired, f.held, limits{
+		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: TakesNetworks(f.device.Version()),
+	})
+	p.report.Unsupported, p.report.Braked = changes.Unsupported, changes.Braked
+	return changes
+}
+
+// prune forgets what the firewall has let go of by itself.
+func (p *pass) prune() {
+	limit := p.f.now().Add(-overdue)
+	for prefix, r := range p.f.held {
+		if !r.Until.IsZero() && r.Until.Before(limit) {
+			delete(p.f.held, prefix)
+			p.report.Gone = append(p.report.Gone, prefix)
+		}
+	}
+	slices.SortFunc(p.report.Gone, ComparePrefixes)
+}
+
+// learn takes over what was read. The firewall does not say when a registration ends; we know from having made it,
+// or from an earlier run.
+func (p *pass) learn(found map[netip.Prefix]registration) {
+	f := p.f
+	now := f.now()
+	for prefix, r := range found {
+		until := f.held[prefix].Until
+		if until.IsZero() {
+			until = f.saved[prefix]
+		}
+		if until.After(now) && until.Before(now.Add(maxTagTimeout+time.Minute)) {
+			r.Until, r.unrenewed = until, f.held[prefix].unrenewed
+			found[prefix] = r
+		}
+	}
+	p.suspect, f.refused = f.refused, map[netip.Prefix]string{}
+	p.report.Registered = slices.DeleteFunc(p.report.Registered, func(e Entry) bool {
+		_, stands := found[e.Prefix]
+		if !stands {
+			p.suspect[e.Prefix] = notHeld
+			delete(f.held, e.Prefix)
+		}
+		return !stands
+	})
+	for prefix, r := range f.held {
+		if _, stands := found[prefix]; !stands {
+			p.report.Gone = append(p.report.Gone, prefix)
+			if r.Until.After(now) {
+				p.suspect[prefix] = notHeld
+				// It ended as if it had never been renewed.
+				f.replaces = f.replaces || !r.unrenewed.IsZero() && !now.Before(r.unrenewed)
+			}
+		}
+	}
+	for prefix := range f.saved {
+		_, stands := found[prefix]
+		if _, known := f.held[prefix]; !stands && !known {
+			p.report.Gone = append(p.report.Gone, prefix)
+		}
+	}
+	slices.SortFunc(p.report.Gone, ComparePrefixes)
+	f.held, f.saved = found, nil
+}
+
+// probe lets a full pass try one message of what the firewall refused or lost before; the rest waits for the
+// outcome. A firewall at its limit is not sent everything each time, and one that was cleared is brought level all
+// the same.
+func (p *pass) probe(changes *changeset) {
+	changes.Register = slices.DeleteFunc(changes.Register, func(c change) bool {
+		if p.suspect[c.Prefix] == "" {
+			return false
+		}
+		if len(p.probed) < p.f.batch {
+			p.probed = append(p.probed, c.Prefix)
+			return false
+		}
+		p.deferred = append(p.deferred, c)
+		return true
+	})
+}
+
+// conclude decides about what waited for the probe: if all of it stands, the rest follows.
+func (p *pass) conclude() error {
+	if len(p.deferred) == 0 {
+		return nil
+	}
+	if slices.ContainsFunc(p.probed, func(prefix netip.Prefix) bool { return p.f.refused[prefix] != "" }) {
+		for _, c := range p.deferred {
+			p.refuse(c.Prefix, p.suspect[c.Prefix])
+		}
+		return nil
+	}
+	if err := p.carryOut(changeset{Register: p.deferred}); err != nil {
+		return err
+	}
+	return p.confirm()
+}
+
+// refuse records what the firewall does not take.
+func (p *pass) refuse(prefix netip.Prefix, message string) {
+	if message == "" {
+		message = "refused without a reason"
+	}
+	p.f.refused[prefix] = message
+	p.report.Refused = append(p.report.Refused, Refused{prefix, message})
+}
+
+// confirm reads back whether what this pass registered stands.
+func (p *pass) confirm() error {
+	f := p.f
+	missing := make(map[netip.Prefix]bool, len(p.report.Registered))
+	for _, e := range p.report.Registered {
+		missing[e.Prefix] = true
+	}
+	// Twice if need be: what expires while pages are read moves the rest, so that one reading can miss what stands.
+	for range 2 {
+		if len(missing) == 0 {
+			return nil
+		}
+		found, err := f.readAll(p.ctx)
+		if err != nil {
+			return err
+		}
+		for prefix := range found {
+			delete(missing, prefix)
+		}
+	}
+	p.report.Registered = slices.DeleteFunc(p.report.Registered, func(e Entry) bool {
+		if !missing[e.Prefix] {
+			return false
+		}
+		delete(f.held, e.Prefix)
+		p.refuse(e.Prefix, notHeld)
+		return true
+	})
+	return nil
+}

@@ -1,0 +1,164 @@
+package policy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+// Expectation is what a firewall shall be like for its blacklist to have effect.
+type Expectation struct {
+	Mode  string         // ModeTag, ModeGroup or ModeList
+	Names firewall.Names // of our objects, as NamesFor gives them
+
+	// ListURL is where firewalls fetch our list, for example https://agent.example.com:8443/files/blacklist.txt. It is
+	// what our external dynamic list is recognised by. "": no list is served.
+	ListURL string
+	// InternetZones are the zones that face the internet. Empty: every zone that has untrust, internet, outside or wan
+	// in its name, in any case.
+	InternetZones []string
+	// SyslogAddress is where firewalls send their logs, host or host:port. "": not checked.
+	SyslogAddress string
+	Formats       Formats
+
+	CA              []byte    // PEM of the authority that signs our list's certificate; nil: not ours, and not checked
+	CertificateEnds time.Time // of our list's certificate; zero: not checked
+
+	// Entries are what shall be blocked: in ModeList what the list serves, otherwise what the firewall was told. An
+	// entry without Since counts as old.
+	Entries []firewall.Entry
+	// Released were blocked until a while ago, each until its Until: a firewall may hold them until its next turn to fetch
+	// the list. Those of ten minutes are enough; earlier ones, and those with a zero Until, are as if they were not here.
+	Released   []firewall.Entry
+	MaxEntries int        // how many of Entries the list serves; 0: all
+	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
+
+	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it
+	Now          time.Time // zero: the device's clock
+}
+
+// Formats are the custom log formats that we read.
+type Formats struct {
+	Traffic, Threat string // as in the server profile; white space does not matter. "": none, the default format is read
+	Default         bool   // the default format (CSV) is read as well
+}
+
+// Facts are what a firewall answered, each question for itself: one that is refused costs only the checks that need
+// its answer. They are a snapshot and are not changed after ReadFacts gave them; Verify judges them.
+type Facts struct {
+	Firewall string // DeviceOptions.Name
+	VSys     string
+
+	insecure bool // its certificate was not verified
+	standsBy bool // a passive member of a pair that takes no tags; only ModeTag
+	info     fact[xmlapi.Info]
+	version  xmlapi.Version
+
+	own    fact[*xmlapi.Node] // the entry of the virtual system in the running configuration
+	shared fact[*xmlapi.Node] // config/shared of the running configuration; nil: it is empty
+	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
+	vsysPushed, barePushed fact[[]xmlapi.Pushed]
+	template               fact[*xmlapi.Node] // the config of its template; nil: none
+
+	pending   fact[bool]      // somebody's edits are not committed
+	candidate []candidateFact // of our objects; only if pending
+
+	rights     rights
+	limits     fact[map[string]int] // of the platform, by PAN-OS's names, as max-registered-ip-address
+	registered fact[int]            // registered addresses, of all owners, in the virtual system; only ModeTag
+	members    fact[*xmlapi.Node]   // of dynamic address groups; only ModeTag
+	list       fact[*xmlapi.Node]   // our list as the firewall holds it; nil: it holds none
+	refreshes  fact[[]xmlapi.Job]   // jobs that fetched lists, the latest first
+}
+
+// fact is an answer, or why there is none.
+type fact[T any] struct {
+	value T
+	err   error
+}
+
+func learn[T any](value T, err error) fact[T] { return fact[T]{value, err} }
+
+// candidateFact is an object of ours in the running and in the candidate configuration; nil: not there.
+type candidateFact struct {
+	what               string // for a reader
+	batched            bool   // ModeGroup collects changes of it for its next commit
+	running, candidate *xmlapi.Node
+	err                error
+}
+
+// errNotAsked is a question that there was no reason to ask.
+var errNotAsked = errors.New("it was not asked")
+
+// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about fifteen calls, more
+// when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
+//
+// It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
+// ctx ends, what was not asked yet carries its error.
+func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
+	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), insecure: d.Insecure()}
+	if err := d.Identify(ctx); err != nil {
+		f.nothing(err)
+		return f
+	}
+	f.info = learn(d.Info(), nil)
+	f.version = d.Version()
+	f.readRunning(ctx, d)
+	if k := xmlapi.Kind(f.own.err); k == xmlapi.KindUnreachable || k == xmlapi.KindTimeout || k == xmlapi.KindCanceled {
+		f.nothing(f.own.err) // it went away; every further question would wait for it
+		return f
+	}
+	if f.own.err == nil && f.own.value == nil {
+		f.nothing(d.Fail("read the virtual system", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "there is no virtual system " + f.VSys + " on it"}))
+		return f
+	}
+	f.readPushed(ctx, d)
+	f.readCandidate(ctx, d, want)
+	f.readRights(ctx, d, want)
+	f.readCapacity(ctx, d, want)
+	f.readList(ctx, d, want)
+	return f
+}
+
+// nothing is what is known of a firewall that cannot be asked at all.
+func (f *Facts) nothing(err error) {
+	f.info.err = err
+	for _, e := range []*error{
+		&f.own.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
+		&f.limits.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
+	} {
+		*e = err
+	}
+}
+
+// policyError is why the rules and objects cannot be judged; nil: they can.
+func (f *Facts) policyError() error {
+	return cmp.Or(f.own.err, f.shared.err, f.vsysPushed.err, f.barePushed.err)
+}
+
+// policy puts together what was read.
+func (f *Facts) policy() *vsysPolicy {
+	return newPolicy(sources{
+		serial: f.info.value.Serial, vsys: f.VSys,
+		own: f.own.value, shared: f.shared.value,
+		pushed: f.pushed(), template: f.template.value,
+	})
+}
+
+// pushed gives what Panorama pushed. Of the answer without a virtual system only what is shared counts: a firewall with
+// one gives all of it twice.
+func (f *Facts) pushed() []xmlapi.Pushed {
+	parts := slices.Clone(f.vsysPushed.value)
+	for _, part := range f.barePushed.value {
+		if part.Shared {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}

@@ -1,0 +1,149 @@
+package policy
+
+import (
+	"context"
+	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+// readRunning reads the running configuration of the virtual system and what is shared: as configuration, which
+// takes the right to it; else as an operational command, for which the least role suffices.
+func (f *Facts) readRunning(ctx context.Context, d *xmlapi.Device) {
+	f.own = learn(d.Show(ctx, "read the virtual system", xmlapi.VSysPath(f.VSys)))
+	if xmlapi.Kind(f.own.err) != xmlapi.KindRole {
+		f.shared = learn(d.Show(ctx, "read the shared configuration", xmlapi.SharedPath))
+		f.rights.config = learn(true, nil)
+		return
+	}
+	f.rights.config = learn(false, f.own.err)
+	f.own.value, f.shared.value, f.own.err = xmlapi.RunningConfig(ctx, d, "read the running configuration")
+	f.shared.err = f.own.err
+}
+
+// readPushed reads what Panorama pushed: as told of the virtual system, which holds what comes from its device group,
+// and as told without one, which holds what comes from Shared. The first names the virtual system twice, for a
+// firewall that misses it answers for vsys1 without a word.
+func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
+	const what = "read the policy that Panorama pushed"
+	f.vsysPushed = learn(xmlapi.PushedPolicy(ctx, d, what, f.VSys))
+	f.barePushed = learn(xmlapi.PushedPolicy(ctx, d, what+" from Shared", ""))
+	f.template = learn(pushedTemplate(ctx, d))
+}
+
+// pushedTemplate gives the configuration that a template of Panorama pushed, which may hold zones, server profiles and
+// certificates; nil: none. No source shows what a firewall without one answers, so every refusal that is not about
+// rights is taken for that.
+func pushedTemplate(ctx context.Context, d *xmlapi.Device) (*xmlapi.Node, error) {
+	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "read the template that Panorama pushed",
+		"<show><config><pushed-template></pushed-template></config></show>", "")
+	if xmlapi.Kind(err) == xmlapi.KindAPI {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return templateRoot(result, 0), nil
+}
+
+// templateRoot finds the element config, below which everything stands as in the firewall's own configuration. How
+// deep it lies differs between versions.
+func templateRoot(n *xmlapi.Node, depth int) *xmlapi.Node {
+	if n == nil || depth > 4 {
+		return nil
+	}
+	if n.Name == "config" {
+		return n
+	}
+	for _, c := range n.Children {
+		if found := templateRoot(c, depth+1); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// readCandidate asks whether edits wait for a commit, and if so reads our own objects as they were edited.
+func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expectation) {
+	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "ask for changes that are not committed", "<check><pending-changes></pending-changes></check>", "")
+	f.pending = learn(result != nil && strings.EqualFold(strings.TrimSpace(strings.Join(result.Texts(), " ")), "yes"), err)
+	if !f.pending.value || f.policyError() != nil {
+		return
+	}
+	for _, o := range f.policy().ownObjects(want) {
+		o.candidate, o.err = d.Get(ctx, "read the candidate configuration of "+o.what, o.xpath)
+		f.candidate = append(f.candidate, o.candidateFact)
+	}
+}
+
+// ownObject is where an object of ours stands, or would.
+type ownObject struct {
+	candidateFact
+	xpath string
+}
+
+// ownObjects gives all objects of ours that the firewall itself holds: those by our names, and those that serve in
+// their place.
+func (p *vsysPolicy) ownObjects(want Expectation) []ownObject {
+	n := want.Names
+	var out []ownObject
+	add := func(what string, names []string, path ...string) {
+		for _, sc := range p.scopes {
+			if sc.pushed {
+				continue
+			}
+			seen := map[string]bool{}
+			for _, name := range names {
+				if name == "" || seen[name] {
+					continue
+				}
+				seen[name] = true
+				running := sc.node.At(path...).Entry(name)
+				fact := candidateFact{what: what + " " + quoteAll([]string{name}), running: running,
+					batched: want.Mode == firewall.ModeGroup && name == n.Group && path[0] == "address-group"}
+				out = append(out, ownObject{fact, sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)})
+			}
+		}
+	}
+	rules := []string{n.Block, n.Sensor}
+	sources := map[string]bool{}
+	groups, lists := []string{n.Group}, []string{n.List}
+	for _, s := range p.blockSources(want.Mode, n, want.ListURL) {
+		sources[s.name] = true
+		if want.Mode == firewall.ModeList {
+			lists = append(lists, s.name)
+		} else {
+			groups = append(groups, s.name)
+		}
+	}
+	for _, r := range p.rules {
+		if r.layer == layerLocal && !r.allows() && p.holds(r.source, sources) {
+			rules = append(rules, r.name)
+		}
+	}
+	add("security rule", rules, "rulebase", "security", "rules")
+	add("address group", groups, "address-group")
+	add("external dynamic list", lists, "external-list")
+	add("tag", []string{n.Tag}, "tag")
+	add("log forwarding profile", profileNames(p.ourLogs(want), n.Logs), "log-settings", "profiles")
+	add("syslog server profile", syslogNames(p.ourSyslog(want), n.Syslog), "log-settings", "syslog")
+	add("certificate profile", []string{n.CertProf}, "certificate-profile")
+	return out
+}
+
+func profileNames(profiles []logProfile, first string) []string {
+	names := []string{first}
+	for _, l := range profiles {
+		names = append(names, l.name)
+	}
+	return names
+}
+
+func syslogNames(profiles []syslogProfile, first string) []string {
+	names := []string{first}
+	for _, s := range profiles {
+		names = append(names, s.name)
+	}
+	return names
+}

@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"encoding/pem"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"activedefense/firewall"
+)
+
+// maxNesting bounds how deeply groups are followed into groups.
+const maxNesting = 16
+
+// blockSource is an object that stands for what we block, and can be the source of a rule.
+type blockSource struct {
+	name string
+	kind string // "dynamic address group", "address group", "external dynamic list"
+}
+
+// blockSources gives the objects through which a mode blocks.
+func (p *vsysPolicy) blockSources(mode string, n firewall.Names, listURL string) []blockSource {
+	switch mode {
+	case firewall.ModeGroup:
+		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil {
+			return []blockSource{{n.Group, "address group"}}
+		}
+		return nil
+	case firewall.ModeList:
+		var out []blockSource
+		for _, l := range p.lists(listURL) {
+			out = append(out, blockSource{l.Attr("name"), "external dynamic list"})
+		}
+		return out
+	}
+	var out []blockSource
+	for _, g := range p.scopes.all("address-group") {
+		if f, err := parseTagFilter(g.Value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
+			out = append(out, blockSource{g.Attr("name"), "dynamic address group"})
+		}
+	}
+	return out
+}
+
+// lists gives the external dynamic lists of addresses that are fetched from that URL; "": none.
+func (p *vsysPolicy) lists(listURL string) []placed {
+	var out []placed
+	for _, l := range p.scopes.all("external-list") {
+		if at := l.Value("type", "ip", "url"); at != "" && listURL != "" && firewall.SameListURL(at, listURL) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// holds tells whether a source list holds one of the objects, by itself or inside address groups.
+func (p *vsysPolicy) holds(members []string, wanted map[string]bool) bool {
+	return p.holdsAt(members, wanted, 0)
+}
+
+func (p *vsysPolicy) holdsAt(members []string, wanted map[string]bool, depth int) bool {
+	return slices.ContainsFunc(members, func(m string) bool {
+		if wanted[m] {
+			return true
+		}
+		inner := p.scopes.find(m, "address-group").Child("static").Members()
+		return depth < maxNesting && p.holdsAt(inner, wanted, depth+1)
+	})
+}
+
+// maybePublic tells whether a source of the rule can be a public address; only those are ever blocked. What is not
+// known to be private counts as public.
+func (p *vsysPolicy) maybePublic(r rule) bool {
+	if r.notSource || isAny(r.source) {
+		return true
+	}
+	return p.publicAt(r.source, 0)
+}
+
+func (p *vsysPolicy) publicAt(members []string, depth int) bool {
+	return slices.ContainsFunc(members, func(m string) bool {
+		if depth > maxNesting {
+			return true
+		}
+		if g := p.scopes.find(m, "address-group"); g.Child("static") != nil {
+			return p.publicAt(g.Child("static").Members(), depth+1)
+		}
+		text := m
+		if a := p.scopes.find(m, "address"); a.Node != nil {
+			if text = a.Value("ip-netmask"); text == "" {
+				text = a.Value("ip-range")
+			}
+		}
+		return !privateOnly(text)
+	})
+}
+
+// privateOnly tells whether an address, network or range lies within one private network.
+func privateOnly(text string) bool {
+	first, last, isRange := strings.Cut(strings.TrimSpace(text), "-")
+	if isRange {
+		a, errA := netip.ParseAddr(first)
+		b, errB := netip.ParseAddr(last)
+		return errA == nil && errB == nil && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Contains(a) && n.Contains(b) })
+	}
+	p, ok := firewall.ParseAddress(first)
+	return ok && slices.ContainsFunc(privateNetworks, func(n netip.Prefix) bool { return n.Bits() <= p.Bits() && n.Contains(p.Addr()) })
+}
+
+// privateNetworks are those of RFC 1918, RFC 6598 and RFC 4193, loopback and link-local.
+var privateNetworks = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::1/128"),
+}
+
+// protects tells whether the rule has a vulnerability protection profile. A profile group named "default" is put on
+// new rules by the web interface; a rule that names none has none.
+func (p *vsysPolicy) protects(r rule) bool {
+	if len(r.vulnerability) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(r.profileGroup, func(name string) bool {
+		return len(real(p.scopes.find(name, "profile-group").Child("vulnerability").Members())) > 0
+	})
+}
+
+// authorities gives the certificates that a certificate profile trusts, as DER. ok: there is such a profile.
+func (p *vsysPolicy) authorities(profile string) (der [][]byte, ok bool) {
+	n := p.scopes.find(profile, "certificate-profile")
+	if n.Node == nil {
+		return nil, false
+	}
+	names := n.Child("CA").Members()
+	for _, e := range n.Child("CA").Entries() {
+		names = append(names, e.Attr("name"))
+	}
+	for _, name := range names {
+		der = append(der, decodePEM(p.scopes.find(name, "certificate").Value("public-key"))...)
+	}
+	return der, true
+}
+
+func decodePEM(text string) [][]byte {
+	var out [][]byte
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return out
+		}
+		if block.Type == "CERTIFICATE" {
+			out = append(out, block.Bytes)
+		}
+	}
+}

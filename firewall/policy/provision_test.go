@@ -1,0 +1,321 @@
+package policy
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
+)
+
+const customFormat = "SrcIP=$src; DstIP=$dst; Type=$type;"
+
+// provisionLab is a simulated firewall that can fetch a list, and a device of ours that looks after it.
+type provisionLab struct {
+	t      *testing.T
+	clock  *clock
+	sim    *panosim.Sim
+	device *xmlapi.Device
+	opts   xmlapi.Options
+	want   Expectation
+}
+
+func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *provisionLab {
+	t.Helper()
+	url, authority := agentList(t, "192.0.2.255\n")
+	l := &provisionLab{t: t, clock: newClock()}
+	o := panosim.Options{Now: l.clock.Now, MaxRegistered: 200_000, Admin: "svc-activedefense"}
+	if sim != nil {
+		sim(&o)
+	}
+	var err error
+	if l.sim, err = panosim.Start(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.sim.Close)
+	l.opts = xmlapi.Options{
+		Name: "LAB-FW-01", URL: l.sim.URL(), VSys: "vsys1", APIKey: l.sim.Key(), CA: l.sim.CA(), Now: l.clock.Now, Timeout: 10 * time.Second,
+		RetryWait: time.Millisecond,
+		Pause: func(ctx context.Context, d time.Duration) bool {
+			l.clock.move(d)
+			return ctx.Err() == nil
+		},
+	}
+	l.restart()
+	l.want = Expectation{
+		Mode: mode, Names: firewall.NamesFor(tag), ListURL: url, SyslogAddress: "127.0.0.1:5514",
+		Formats: Formats{Traffic: customFormat, Threat: customFormat, Default: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
+		CA: authority, Now: l.clock.Now(),
+	}
+	return l
+}
+
+// restart gives a device that remembers nothing.
+func (l *provisionLab) restart() {
+	l.t.Helper()
+	device, err := xmlapi.Open(l.opts)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(device.Close)
+	l.device = device
+}
+
+func (l *provisionLab) plan() []Step {
+	l.t.Helper()
+	steps, err := Provision(l.t.Context(), l.device, l.want)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return steps
+}
+
+func (l *provisionLab) apply(steps []Step, adopt bool) int {
+	l.t.Helper()
+	n, err := Take(l.t.Context(), l.device, steps, adopt)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return n
+}
+
+func (l *provisionLab) commit() {
+	l.t.Helper()
+	if _, err := Commit(l.t.Context(), l.device, l.want, ""); err != nil {
+		l.t.Fatal(err)
+	}
+	l.sim.FetchLists()
+}
+
+// fails gives the checks that do not pass, with what they found.
+func (l *provisionLab) fails() []string {
+	l.t.Helper()
+	l.want.Now = l.clock.Now()
+	var out []string
+	for _, c := range Verify(ReadFacts(l.t.Context(), l.device, l.want), l.want) {
+		if c.Result != ResultPass {
+			out = append(out, c.Check+" "+c.Result+": "+c.Detail)
+		}
+	}
+	return out
+}
+
+var modes = []string{firewall.ModeTag, firewall.ModeGroup, firewall.ModeList}
+
+// An empty firewall is made ready in every mode and dialect; then all checks pass, and nothing is left to do.
+func TestProvisionAnEmptyFirewall(t *testing.T) {
+	for _, mode := range modes {
+		for _, o := range everyFirewall() {
+			t.Run(mode+" "+o.Version+" "+o.Dialect.String(), func(t *testing.T) {
+				l := newProvisionLab(t, mode, func(options *panosim.Options) { options.Dialect, options.Version = o.Dialect, o.Version })
+				steps := l.plan()
+				if n := l.apply(steps, false); n != len(steps) || n < 7 {
+					t.Fatalf("took %d of %d steps: %v", n, len(steps), steps)
+				}
+				if again := l.plan(); len(again) != 0 {
+					t.Fatalf("after applying, there is still to do: %v", again)
+				}
+				if running := l.sim.Running(); strings.Contains(running, tag) {
+					t.Fatal("applying has changed the running configuration")
+				}
+				l.commit()
+				for _, f := range l.fails() {
+					if !strings.HasPrefix(f, "api-role warn") { // the simulated administrator is a superuser
+						t.Error(f)
+					}
+				}
+				if again := l.plan(); len(again) != 0 {
+					t.Errorf("after the commit, there is still to do: %v", again)
+				}
+			})
+		}
+	}
+}
+
+const rulesOfOthers = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">
+<zone><entry name="untrust"/><entry name="dmz"/></zone>
+<rulebase><security><rules>
+<entry name="web"><from><member>untrust</member></from><to><member>dmz</member></to><source><member>any</member></source><destination><member>198.51.100.7</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>
+<entry name="cleanup"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action>deny</action></entry>
+</rules></security></rulebase></entry></vsys></entry></devices></config>`
+
+// What others made is named, and changed only when it is adopted.
+func TestProvisionLeavesOthersAloneUnlessAdopted(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	steps := l.plan()
+	var foreign []string
+	for _, s := range steps {
+		if s.Foreign {
+			foreign = append(foreign, s.Object)
+		}
+	}
+	slices.Sort(foreign)
+	if want := []string{`security rule "cleanup"`, `security rule "web"`}; !slices.Equal(foreign, want) {
+		t.Fatalf("somebody else's: %v, want %v", foreign, want)
+	}
+	l.apply(steps, false)
+	for _, name := range []string{"web", "cleanup"} {
+		if rule := ruleOf(t, l.sim.Candidate(), name); strings.Contains(rule, "log-setting") {
+			t.Errorf("rule %s was changed without being adopted: %s", name, rule)
+		}
+	}
+	left := l.plan()
+	if len(left) != 2 || !left[0].Foreign || !left[1].Foreign {
+		t.Fatalf("left to do: %v", left)
+	}
+	l.apply(left, true)
+	l.commit()
+	for _, f := range l.fails() {
+		if !strings.HasPrefix(f, "api-role warn") && !strings.Contains(f, `"web" has no vulnerability protection`) {
+			t.Error(f)
+		}
+	}
+	if n := l.sim.Pending("svc-activedefense"); n != 0 {
+		t.Errorf("%d edits are not committed", n)
+	}
+}
+
+// ruleOf gives the text of a rule in a configuration.
+func ruleOf(t *testing.T, config, name string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(config, `<entry name="`+name+`"`)
+	if !found {
+		t.Fatalf("no rule %s", name)
+	}
+	rule, _, _ := strings.Cut(rest, "</action>")
+	_, tail, _ := strings.Cut(rest, "</action>")
+	tail, _, _ = strings.Cut(tail, "</entry>")
+	return rule + tail
+}
+
+// A rule of ours that was moved, disabled or narrowed is fixed.
+func TestProvisionFixesWhatIsOurs(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	l.apply(l.plan(), false)
+	l.commit()
+	const rules = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase/security/rules"
+	for _, edit := range [][3]string{
+		{"set", rules + "/entry[@name='" + tag + "-block']", "<disabled>yes</disabled>"},
+		{"edit", rules + "/entry[@name='" + tag + "-sensor']/source", "<source><member>10.0.0.0/8</member></source>"},
+		{"set", rules, `<entry name="late"><from><member>untrust</member></from><to><member>trust</member></to><source><member>any</member></source><destination><member>198.51.100.7</member></destination>` +
+			`<application><member>any</member></application><service><member>any</member></service><action>allow</action><log-setting>` + tag + `</log-setting></entry>`},
+	} {
+		if err := l.sim.Edit("somebody", edit[0], edit[1], edit[2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.sim.Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.fails()) < 2 {
+		t.Fatalf("not noticed: %v", l.fails())
+	}
+	l.apply(l.plan(), false)
+	l.commit()
+	for _, f := range l.fails() {
+		if !strings.HasPrefix(f, "api-role warn") && !strings.Contains(f, `"late" has no vulnerability protection`) {
+			t.Error(f)
+		}
+	}
+}
+
+func TestProvisionSaysWhatItCannotDo(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeList, nil)
+	l.want.ListURL, l.want.SyslogAddress = "", ""
+	var said []string
+	for _, s := range l.plan() {
+		if s.Action == ActionPerson {
+			said = append(said, s.Detail)
+		}
+	}
+	all := strings.Join(said, "\n")
+	for _, key := range []string{"edl.url", "syslog_address"} {
+		if !strings.Contains(all, key) {
+			t.Errorf("%s is not asked for: %s", key, all)
+		}
+	}
+	l.opts.VSys = "vsys9"
+	l.restart()
+	if _, err := Provision(t.Context(), l.device, l.want); err == nil || !strings.Contains(err.Error(), "vsys9") {
+		t.Errorf("an unknown virtual system: %v", err)
+	}
+}
+
+// Where the default format alone is read, none is written, and a custom one that stands is taken out.
+func TestProvisionForTheDefaultFormat(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	custom := l.want.Formats
+	l.want.Formats = Formats{Default: true}
+	l.apply(l.plan(), false)
+	if strings.Contains(l.sim.Candidate(), "<traffic") {
+		t.Error("a custom format was written that is not read")
+	}
+	l.want.Formats = custom
+	l.want.Formats.Default = false
+	l.apply(l.plan(), false)
+	if !strings.Contains(l.sim.Candidate(), "SrcIP=$src") {
+		t.Fatal("the custom format was not written")
+	}
+	l.want.Formats = Formats{Default: true}
+	l.apply(l.plan(), false)
+	if strings.Contains(l.sim.Candidate(), "<traffic") {
+		t.Error("a custom format stands, which is not read")
+	}
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("still to do: %v", left)
+	}
+}
+
+// Provision names the zones that the firewall does not have, and makes rules for the others.
+func TestProvisionNamesUnknownZones(t *testing.T) {
+	for zones, rules := range map[string]bool{"wlan": false, "untrust wlan": true} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+			o.Config = `<config><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1"><zone><entry name="untrust"/><entry name="dmz"/></zone>` +
+				`</entry></vsys></entry></devices></config>`
+		})
+		l.want.InternetZones = strings.Fields(zones)
+		steps, err := Provision(t.Context(), l.device, l.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := slices.ContainsFunc(steps, func(s Step) bool {
+			return s.Action == ActionPerson && s.Object == "zones" && strings.Contains(s.Detail, `no zone "wlan"`) && strings.Contains(s.Detail, `"untrust", "dmz"`)
+		})
+		made := slices.ContainsFunc(steps, func(s Step) bool { return strings.HasPrefix(s.Object, "security rule") })
+		if !named || made != rules {
+			t.Errorf("internet zones %s: %v", zones, steps)
+		}
+	}
+}
+
+// What is collected for the next commit is no change that somebody forgot to commit.
+func TestABatchIsNoForgottenEdit(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeGroup, nil)
+	group, err := firewall.NewGroup(firewall.GroupOptions{Names: firewall.NamesFor(tag), CommitInterval: time.Minute}, l.device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocked []firewall.Entry
+	for i, address := range []string{"203.0.113.1/32", "203.0.113.2/32"} {
+		blocked = append(blocked, firewall.Entry{Prefix: netip.MustParsePrefix(address), Until: l.clock.Now().Add(24 * time.Hour)})
+		r, err := group.Reconcile(t.Context(), blocked, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 && r.Waiting == 0 {
+			t.Fatal("the second block did not wait for its commit")
+		}
+	}
+	want := Expectation{Mode: firewall.ModeGroup, Names: firewall.NamesFor(tag), Now: l.clock.Now()}
+	c := result(Verify(ReadFacts(t.Context(), l.device, want), want), CheckCommitted)
+	if c.Result != ResultPass || !strings.Contains(c.Detail, "next commit of the daemon") {
+		t.Errorf("%+v", c)
+	}
+}

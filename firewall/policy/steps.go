@@ -1,0 +1,169 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+// missingSteps gives the steps that are missing. It looks through the eyes of Verify, so that what the one finds
+// lacking is what the other makes.
+func missingSteps(f *Facts, want Expectation) []Step {
+	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys)}
+	p.tag()
+	sources := p.source()
+	profile := p.forwarding(p.server())
+	if len(p.zones.unknown) > 0 {
+		p.person("zones", fmt.Sprintf("There is no zone %s on it, but %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
+	}
+	if len(p.zones.zones) == 0 {
+		if len(p.zones.unknown) == 0 {
+			p.person("zones", fmt.Sprintf("There is %s among %s. ", p.zones, zoneList(p.p.zones))+p.zonesRemedy())
+		}
+		return p.steps
+	}
+	p.dropBlocked(sources, profile)
+	p.sensorRule(profile)
+	p.internet(profile)
+	return p.steps
+}
+
+// provisioner gathers steps.
+type provisioner struct {
+	*verifier
+	vsys  string // xpath
+	steps []Step
+}
+
+func (p *provisioner) step(action, object, name, detail string, foreign bool, edits ...xmlapi.Edit) *Step {
+	p.steps = append(p.steps, Step{
+		Firewall: p.f.Firewall, Action: action, Object: object + " " + quoteAll([]string{name}), Detail: detail, Foreign: foreign, edits: edits,
+	})
+	return &p.steps[len(p.steps)-1]
+}
+
+func (p *provisioner) create(object, name, detail, list string, entry *xmlapi.Node) *Step {
+	return p.step(ActionCreate, object, name, detail, false, xmlapi.Set(list, entry))
+}
+
+// person is a step that we cannot take.
+func (p *provisioner) person(object, detail string) {
+	p.steps = append(p.steps, Step{Firewall: p.f.Firewall, Action: ActionPerson, Object: object, Detail: detail})
+}
+
+// tag makes the tag object, for its name and comment; registered addresses need none.
+func (p *provisioner) tag() {
+	n := p.want.Names
+	if p.want.Mode != firewall.ModeList && p.p.scopes.find(n.Tag, "tag").Node == nil {
+		p.create("tag", n.Tag, "a comment that it is ours", p.vsys+"/tag", n.TagEntry())
+	}
+}
+
+// source makes what stands for the blocked addresses in rules, and gives its names: that of the mode first, then the
+// list that stands in.
+func (p *provisioner) source() []string {
+	n := p.want.Names
+	var names []string
+	for _, s := range p.sources {
+		names = append(names, s.name)
+	}
+	if len(names) == 0 && p.want.Mode != firewall.ModeList {
+		names = append(names, n.Group)
+		p.group()
+	}
+	if name := p.list(); name != "" && !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (p *provisioner) group() {
+	n := p.want.Names
+	existing := p.p.scopes.find(n.Group, "address-group")
+	if existing.Node != nil && existing.scope.pushed {
+		p.person("address group "+quoteAll([]string{n.Group}), "Panorama pushed another one of that name; rename or remove it there.")
+		return
+	}
+	entry, detail := xmlapi.NamedEntry(n.Group, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))), "dynamic, filter '"+n.Tag+"'"
+	var before []xmlapi.Edit
+	if p.want.Mode == firewall.ModeGroup {
+		entry, detail = xmlapi.NamedEntry(n.Group, xmlapi.MemberList("static", n.Nobody), xmlapi.MemberList("tag", n.Tag)), "static, with "+n.Nobody+" so that it is never empty"
+		if p.p.scopes.find(n.Nobody, "address").Node == nil {
+			before = append(before, xmlapi.Set(p.vsys+"/address", n.NobodyEntry()))
+		}
+	}
+	if existing.Node == nil {
+		p.step(ActionCreate, "address group", n.Group, detail, false, append(before, xmlapi.Set(p.vsys+"/address-group", entry))...)
+		return
+	}
+	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
+	p.step(ActionChange, "address group", n.Group, detail+"; it is another kind of group now", true, append(before, xmlapi.Replace(at, entry))...)
+}
+
+// list makes the external dynamic list with what it takes to trust us, and gives its name; "": none is wanted, or can be.
+func (p *provisioner) list() string {
+	n, url := p.want.Names, p.want.ListURL
+	if url == "" {
+		if p.want.Mode == firewall.ModeList {
+			p.person("external dynamic list", "Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.")
+		}
+		return ""
+	}
+	lists := p.p.lists(url)
+	var trust findings
+	if len(lists) > 0 {
+		listChecks{p.verifier}.listAuthority(&trust, lists[0])
+		if len(trust.fails) == 0 {
+			return lists[0].Attr("name")
+		}
+	}
+	if !p.authority() {
+		return ""
+	}
+	if len(lists) == 0 {
+		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with the certificate profile "+n.CertProf, p.vsys+"/external-list",
+			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute"))))))
+		return n.List
+	}
+	name := lists[0].Attr("name")
+	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
+	if lists[0].scope.pushed {
+		p.person("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "))
+		return name
+	}
+	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List,
+		xmlapi.Replace(at, xmlapi.Leaf("certificate-profile", n.CertProf)))
+	return name
+}
+
+// authority makes our CA known to the firewall; false: it cannot be done.
+//
+// That a certificate without a key can be written as configuration, as an import writes it, no source shows.
+func (p *provisioner) authority() bool {
+	n := p.want.Names
+	if p.want.CA == nil {
+		p.person("certificate profile", "The list has a certificate of your own: import its CA on the firewall, make a certificate profile, and an external dynamic list of "+p.want.ListURL+" with it.")
+		return false
+	}
+	if have, ok := p.p.authorities(n.CertProf); ok && slices.ContainsFunc(decodePEM(string(p.want.CA)), func(der []byte) bool {
+		return slices.ContainsFunc(have, func(other []byte) bool { return string(der) == string(other) })
+	}) {
+		return true
+	}
+	certificate := xmlapi.NamedEntry(n.CA, xmlapi.Leaf("public-key", strings.TrimSpace(string(p.want.CA))), xmlapi.Leaf("ca", "yes"), xmlapi.Leaf("format", "pem"))
+	profile := xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA)))
+	if old := p.p.scopes.find(n.CA, "certificate"); old.Node == nil {
+		p.create("certificate", n.CA, "our CA, which signs the certificate of the list", sharedCertificates, certificate)
+	} else {
+		p.step(ActionChange, "certificate", n.CA, "our present CA", false, xmlapi.Replace(sharedCertificates+xmlapi.EntryNamed(n.CA), certificate))
+	}
+	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); old.Node == nil {
+		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, profile)
+	} else {
+		p.step(ActionChange, "certificate profile", n.CertProf, "trusts "+n.CA+" too", false, xmlapi.Set(sharedProfiles+xmlapi.EntryNamed(n.CertProf)+"/CA", xmlapi.NamedEntry(n.CA)))
+	}
+	return true
+}

@@ -1,0 +1,296 @@
+package policy
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+// stepsOfFiles are the steps that are missing on the device files, each as action and object; "!" is somebody else's. What
+// is not named needs none.
+var stepsOfFiles = map[string][]string{
+	"block-allows": {`change security rule "active-defense-block"`}, "block-application": {`change security rule "active-defense-block"`},
+	"block-category": {`change security rule "active-defense-block"`}, "block-destination-negated": {`change security rule "active-defense-block"`},
+	"block-destination": {`change security rule "active-defense-block"`}, "block-disabled": {`change security rule "active-defense-block"`},
+	"block-from": {`change security rule "active-defense-block"`}, "block-hip": {`change security rule "active-defense-block"`},
+	"block-interzone": {`change security rule "active-defense-block"`}, "block-logs-elsewhere": {`change security rule "active-defense-block"`},
+	"block-logs-none": {`change security rule "active-defense-block"`}, "block-logs-off": {`change security rule "active-defense-block"`},
+	"block-missing": {`create security rule "active-defense-block"`}, "block-negated": {`change security rule "active-defense-block"`},
+	"block-other-source": {`change security rule "active-defense-block"`}, "block-schedule": {`change security rule "active-defense-block"`},
+	"block-service": {`change security rule "active-defense-block"`}, "block-to": {`change security rule "active-defense-block"`},
+	"block-user": {`change security rule "active-defense-block"`}, "block-zone-given": {`change security rule "active-defense-block"`},
+	"block-zone-guessed": {`change security rule "active-defense-block"`}, "block-zone-unknown": {`person zones`},
+	"committed-made": {`create security rule "active-defense-sensor"`},
+	"empty": {
+		`create tag "active-defense"`, `create address group "active-defense"`, `create certificate "active-defense-ca"`,
+		`create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`, `create syslog server profile "active-defense"`,
+		`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+	},
+	"format-default": {`change syslog server profile "active-defense"`}, "format-field": {`change syslog server profile "active-defense"`},
+	"format-order": {`change syslog server profile "active-defense"`}, "format-variable": {`change syslog server profile "active-defense"`},
+	"format-port": {`!change syslog server profile "active-defense"`}, "format-server": {`!change syslog server profile "active-defense"`},
+	"forwarding-elsewhere": {`change log forwarding profile "active-defense"`}, "forwarding-filter": {`change log forwarding profile "active-defense"`},
+	"forwarding-no-threat": {`change log forwarding profile "active-defense"`}, "forwarding-no-traffic": {`change log forwarding profile "active-defense"`},
+	"forwarding-severity": {`change log forwarding profile "active-defense"`},
+	"internet-any-zone":   {`!change security rule "ping"`}, "internet-log-off": {`!change security rule "web-in"`},
+	"internet-no-logs": {`!change security rule "web-in"`}, "internet-two-rules": {`!change security rule "web-in"`, `!change security rule "vpn-in"`},
+	"list-authority-missing": {`change certificate "active-defense-ca"`, `change certificate profile "active-defense"`, `change external dynamic list "active-defense-list"`},
+	"list-no-profile":        {`change external dynamic list "active-defense-list"`}, "list-other-authority": {`change external dynamic list "active-defense-list"`},
+	"panorama-local-allow":  {`!change security rule "local web"`},
+	"panorama-post-sensor":  {`person security rule "legacy" (pushed by Panorama, device group branches)`},
+	"panorama-shared-alone": {`move security rule "active-defense-block"`}, "panorama-shared-twice": {`move security rule "active-defense-block"`},
+	"position-allow-above": {`move security rule "active-defense-block"`}, "position-partner-above": {`move security rule "active-defense-block"`},
+	"position-pushed-above": {`move security rule "active-defense-block"`}, "position-pushed-not-elsewhere": {`move security rule "active-defense-block"`},
+	"position-two-above": {`move security rule "active-defense-block"`},
+	"sensor-above-allow": {`move security rule "active-defense-sensor"`}, "sensor-disabled": {`change security rule "active-defense-sensor"`},
+	"sensor-interzone-default": {`create security rule "active-defense-sensor"`}, "sensor-log-end": {`change security rule "active-defense-sensor"`},
+	"sensor-logs": {`change security rule "active-defense-sensor"`}, "sensor-missing": {`create security rule "active-defense-sensor"`},
+	"sensor-service": {`change security rule "active-defense-sensor"`}, "sensor-shadowed-by-allow": {`person security rule "temporary"`},
+	"sensor-shadowed-by-deny": {`!change security rule "clean up"`}, "sensor-source": {`change security rule "active-defense-sensor"`},
+	"sensor-to":            {`change security rule "active-defense-sensor"`},
+	"source-broken-filter": {`!change address group "active-defense"`}, "source-group-dynamic": {`!change address group "active-defense"`},
+	"source-list-path": {`create external dynamic list "active-defense-list"`}, "source-list-url": {`create external dynamic list "active-defense-list"`},
+	"source-other-tag": {`!change address group "active-defense"`}, "source-two-tags": {`!change address group "active-defense"`},
+	"vsys2-block-disabled": {`change security rule "active-defense-block"`}, "zones-unknown": {`person zones`},
+}
+
+// short is a step as action and object.
+func short(s Step) string {
+	text := s.Action + " " + s.Object
+	if s.Foreign {
+		return "!" + text
+	}
+	return text
+}
+
+func shorts(steps []Step) []string {
+	var out []string
+	for _, s := range steps {
+		out = append(out, short(s))
+	}
+	return out
+}
+
+// sound holds every step to what any step is: said in one line, with something to be done unless a person does it.
+func sound(t *testing.T, d device, steps []Step) {
+	t.Helper()
+	for _, s := range steps {
+		if does := len(s.edits) > 0 || s.move != ""; does == (s.Action == ActionPerson) || s.Detail == "" || s.Firewall != d.facts.Firewall {
+			t.Errorf("%+v", s)
+		}
+		if (s.Action == ActionMove) != (len(s.edits) == 0 && s.move != "") {
+			t.Errorf("a move with edits, or none without: %+v", s)
+		}
+		if text := s.String(); !strings.HasPrefix(text, s.Action+" "+s.Object+": ") || strings.ContainsAny(text, "\n") {
+			t.Errorf("in one line: %q", text)
+		}
+	}
+}
+
+// Of a firewall that could be asked, the steps follow from its device file.
+func TestStepsOfDeviceFiles(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(verifyDir, "*.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".xml")
+		d := loadDevice(t, path)
+		if d.facts.info.err != nil {
+			continue // Provision does not get this far
+		}
+		steps := missingSteps(d.facts, d.want)
+		sound(t, d, steps)
+		if want := stepsOfFiles[name]; !slices.Equal(shorts(steps), want) {
+			t.Errorf("%s:\n got %q\nwant %q", name, shorts(steps), want)
+		}
+		if stepsOfFiles[name] != nil {
+			seen++
+		}
+	}
+	if seen != len(stepsOfFiles) {
+		t.Errorf("%d device files need steps, %d are named", seen, len(stepsOfFiles))
+	}
+}
+
+// pushedObjects replaces objects of the firewall's own by the same from Panorama's device group.
+func pushedObjects(open, end string) change {
+	return func(t *testing.T, text string) string {
+		t.Helper()
+		from := strings.Index(text, open)
+		to := from + strings.Index(text[from:], end) + len(end)
+		objects := text[from:to]
+		return pushed("", "", objects)(t, text[:from]+text[to:])
+	}
+}
+
+// bare is the base file without anything of ours.
+func bare(changes ...change) []change { return append([]change{nothingConfigured}, changes...) }
+
+func TestSteps(t *testing.T) {
+	blockOfPanorama := pushedRule("active-defense-block", "branches", members("from", "untrust", "to", "any", "source", "active-defense", "destination", "any")+unrestricted+
+		"<action>drop</action>"+logsToUs)
+	tests := []struct {
+		name    string
+		changes []change
+		want    func(*Expectation)
+		steps   []string
+		details []string // parts of what the steps say, and of what they write
+	}{
+		{"nothing is known of the list, in its own mode", bare(listMode), func(w *Expectation) { w.ListURL = "" }, []string{
+			`person external dynamic list`, `create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`,
+			`create security rule "active-defense-sensor"`,
+		}, []string{"Set edl.url"}},
+		{"nothing is known of the list, in another mode", nil, func(w *Expectation) { w.ListURL = "" }, nil, nil},
+		{"the list in its own mode", bare(listMode), nil, []string{
+			`create certificate "active-defense-ca"`, `create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`,
+			`create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`,
+			`create security rule "active-defense-sensor"`,
+		}, []string{`source "active-defense-list", to anywhere: drop`}},
+		{"a certificate of their own", bare(), func(w *Expectation) { w.CA = nil }, []string{
+			`create tag "active-defense"`, `create address group "active-defense"`, `person certificate profile`, `create syslog server profile "active-defense"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+		}, []string{"import its CA on the firewall"}},
+		{"our certificate has changed", []change{func(t *testing.T, text string) string {
+			from, to := strings.LastIndex(text, `<entry name="active-defense-ca">`), strings.Index(text, `<entry name="company-ca">`)
+			return text[:from] + `<entry name="active-defense-ca"><public-key>old</public-key></entry>` + text[to:]
+		}}, nil, []string{`change certificate "active-defense-ca"`, `change certificate profile "active-defense"`, `change external dynamic list "active-defense-list"`},
+			[]string{"our present CA", "trusts active-defense-ca too"}},
+		{"a static group", bare(swap(`mode="dynamic-tag"`, `mode="address-group"`)), nil, []string{
+			`create tag "active-defense"`, `create address group "active-defense"`, `create certificate "active-defense-ca"`,
+			`create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`, `create syslog server profile "active-defense"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+		}, []string{"so that it is never empty", "<ip-netmask>192.0.2.255</ip-netmask>", "<static><member>active-defense-nobody</member></static>"}},
+		{"no address for logs", bare(), func(w *Expectation) { w.SyslogAddress, w.ListURL = "", "" }, []string{
+			`create tag "active-defense"`, `create address group "active-defense"`, `person syslog server profile`, `create security rule "active-defense-block"`,
+		}, []string{"Set syslog_address"}},
+		{"an address for logs with a port", bare(), func(w *Expectation) { w.SyslogAddress, w.ListURL = "[2001:db8::10]:5514", "" }, []string{
+			`create tag "active-defense"`, `create address group "active-defense"`, `create syslog server profile "active-defense"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+		}, []string{"UDP to [2001:db8::10]:5514", "<server>2001:db8::10</server>", "<port>5514</port>"}},
+		{"the default format", bare(), func(w *Expectation) { w.Formats, w.ListURL = Formats{Default: true}, "" }, []string{
+			`create tag "active-defense"`, `create address group "active-defense"`, `create syslog server profile "active-defense"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+		}, []string{"UDP to 192.0.2.10:514"}},
+		{"a custom format where the default one is read", nil, func(w *Expectation) { w.Formats = Formats{Default: true} }, []string{
+			`change syslog server profile "active-defense"`, `change syslog server profile "active-defense"`,
+		}, []string{"custom format, but the default one is read"}},
+		{"somebody else's server profile", []change{
+			every(`<entry name="active-defense">`+"\n                <server>", `<entry name="company">`+"\n                <server>"), every("<member>active-defense</member>\n                          </send-syslog>", "<member>company</member>\n                          </send-syslog>"),
+			inServer("<traffic>", func(*testing.T, string) string { return "<traffic>$type" }),
+		}, nil, []string{`!change syslog server profile "company"`}, []string{"the traffic format differs"}},
+		{"the logs of rules go to a profile that filters", []change{
+			swap(`<entry name="threat">
+                          <log-type>threat</log-type>
+                          <filter>All Logs</filter>`, `<entry name="traffic-old">
+                          <log-type>threat</log-type>
+                          <filter>(severity geq high)</filter>`),
+		}, nil, []string{`change log forwarding profile "active-defense"`}, []string{`now only those that pass "(severity geq high)"`, `<entry name="threat">`}},
+		{"another match list has the name that ours would have", []change{
+			swap(`<entry name="threat">
+                          <log-type>threat</log-type>`, `<entry name="threat">
+                          <log-type>url</log-type>`),
+		}, nil, []string{`change log forwarding profile "active-defense"`}, []string{`<entry name="active-defense-threat">`}},
+		{"our profile sends nothing", []change{every("<member>active-defense</member>\n                          </send-syslog>", "<member>company</member>\n                          </send-syslog>")}, nil,
+			[]string{`change log forwarding profile "active-defense"`, `change log forwarding profile "active-defense"`}, []string{"sends all traffic logs to active-defense too"}},
+		{"the group comes from Panorama, and is another", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'other'</filter></dynamic>"),
+			pushedObjects("<address-group>", "</address-group>")}, nil, []string{`person address group "active-defense"`}, []string{"Panorama pushed another one of that name"}},
+		{"the list comes from Panorama, and trusts another", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>company</certificate-profile>"),
+			pushedObjects("<external-list>", "</external-list>")}, nil, []string{`person external dynamic list "active-defense-list"`}, []string{"On Panorama: ", "Certificate Profile active-defense"}},
+		{"the forwarding profile comes from Panorama, and lacks threats", []change{
+			swap("<log-type>threat</log-type>\n                          <filter>All Logs</filter>", "<log-type>url</log-type>\n                          <filter>All Logs</filter>"),
+			pushedObjects("\n                <log-settings>", "</log-settings>")}, nil, []string{`person log forwarding profile "active-defense"`}, []string{"On Panorama: sends all threat logs"}},
+		{"the server profile comes from Panorama, and sends elsewhere", []change{
+			func(t *testing.T, text string) string {
+				return pushedObjects("<log-settings>\n            <syslog>", "</log-settings>")(t, strings.Replace(text, "<server>192.0.2.10</server>", "<server>192.0.2.99</server>", 1))
+			}}, nil, []string{`person syslog server profile "active-defense"`}, []string{"On Panorama: UDP to 192.0.2.10:514"}},
+		{"the server profile comes from Panorama, in another format", []change{
+			inServer("<traffic>", func(*testing.T, string) string { return "<traffic>$type" }), pushedObjects("<log-settings>\n            <syslog>", "</log-settings>")}, nil,
+			[]string{`person syslog server profile "active-defense"`}, []string{"On Panorama: ", "the traffic format differs"}},
+		{"the block rule of Panorama stands below an allow", []change{drop(block), pushed(pushedRule("hq", "branches", web("untrust", "dmz", "any"))+blockOfPanorama, "", "")}, nil,
+			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"make it the first of the Pre Rules"}},
+		{"the block rule of Panorama is not logged", []change{drop(block), pushed(strings.Replace(blockOfPanorama, logsToUs, "", 1), "", "")}, nil,
+			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: log forwarding profile active-defense"}},
+		{"somebody else's block rule stands below an allow", []change{
+			in(block, swap(`"active-defense-block"`, `"theirs"`)), moveBefore("web-in", "theirs"),
+		}, nil, []string{`!move security rule "theirs"`}, []string{"to the top"}},
+		{"a rule of nobody's own decides over everything", []change{drop(sensor), insert("clean", "out", members("from", "any", "to", "any", "source", "any", "destination", "any")+unrestricted+"<action>deny</action>"+logsToUs)}, nil, nil, nil},
+		{"the default rule denies and logs", []change{drop(sensor), swap("</security>\n                </rulebase>", `</security><default-security-rules><rules><entry name="interzone-default"><action>deny</action><log-end>yes</log-end>`+logsToUs+
+			`</entry><entry name="intrazone-default"><action>deny</action><log-end>yes</log-end>`+logsToUs+`</entry></rules></default-security-rules></rulebase>`)}, nil, nil, nil},
+	}
+	base, err := os.ReadFile(filepath.Join(verifyDir, "base.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := deviceOf(t, string(base), test.changes...)
+			if test.want != nil {
+				test.want(&d.want)
+			}
+			steps := missingSteps(d.facts, d.want)
+			sound(t, d, steps)
+			if !slices.Equal(shorts(steps), test.steps) {
+				t.Errorf("\n got %q\nwant %q", shorts(steps), test.steps)
+			}
+			all := written(steps)
+			for _, detail := range test.details {
+				if !strings.Contains(all, detail) {
+					t.Errorf("%q is not in\n%s", detail, all)
+				}
+			}
+		})
+	}
+}
+
+// written is what the steps say and write.
+func written(steps []Step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		b.WriteString(s.String() + "\n")
+		for _, e := range s.edits {
+			b.WriteString("  " + e.String() + "\n")
+		}
+	}
+	return b.String()
+}
+
+// deviceOf reads a device file whose text was changed.
+func deviceOf(t *testing.T, text string, changes ...change) device {
+	t.Helper()
+	for _, c := range changes {
+		text = c(t, text)
+	}
+	doc, err := xmlapi.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readDevice(doc)
+}
+
+// places are where everything stands that bears our names, wherever a step puts it.
+func TestPlaces(t *testing.T) {
+	base, err := os.ReadFile(filepath.Join(verifyDir, "base.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := deviceOf(t, string(base), bare()...)
+	known := places(firewall.NamesFor("active-defense"), "vsys1")
+	for _, s := range missingSteps(d.facts, d.want) {
+		for _, e := range s.edits {
+			path := e.String()
+			if !slices.ContainsFunc(known, func(at string) bool {
+				list, name, _ := strings.Cut(at, "/entry[@name='active-defense")
+				return strings.Contains(path, strings.TrimSuffix(list, "/")) && strings.Contains(path, "active-defense"+strings.TrimSuffix(name, "']"))
+			}) {
+				t.Errorf("%s is at none of our places", path)
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package policy
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// server makes the syslog server profile, and gives the names of those that send to us; none: it cannot be done.
+func (p *provisioner) server() []string {
+	n, to := p.want.Names, p.want.SyslogAddress
+	var ours []string
+	for _, s := range p.servers {
+		if to == "" && len(s.servers) > 0 || slices.ContainsFunc(s.servers, func(server syslogServer) bool { return server.is(to) }) {
+			ours = append(ours, s.name)
+			p.formats(s)
+		}
+	}
+	if len(ours) > 0 {
+		return ours
+	}
+	if to == "" {
+		p.person("syslog server profile", "Set syslog_address of this firewall in the configuration of Active Defense to the address to which it shall send its logs.")
+		return nil
+	}
+	host, port, err := net.SplitHostPort(to)
+	if err != nil {
+		host, port = strings.Trim(to, "[]"), defaultSyslogPort
+	}
+	// Every syslog server of firewalls takes UDP, TCP not every one; who has made sure changes it, and is not contradicted.
+	server := xmlapi.NamedEntry(n.Syslog, xmlapi.Leaf("server", host), xmlapi.Leaf("transport", "UDP"), xmlapi.Leaf("port", port), xmlapi.Leaf("format", "BSD"), xmlapi.Leaf("facility", "LOG_USER"))
+	profile, detail := xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
+	if f := p.want.Formats; f.Traffic != "" && f.Threat != "" { // else the default format is read
+		profile.Children = append(profile.Children, xmlapi.Element("format", xmlapi.Leaf(logTraffic, f.Traffic), xmlapi.Leaf(logThreat, f.Threat)))
+		detail += ", with the custom format for traffic and threat logs"
+	}
+	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.Node == nil {
+		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
+	} else if old.scope.pushed {
+		p.person("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail)
+	} else {
+		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), xmlapi.Element("server", server)))
+	}
+	return []string{n.Syslog}
+}
+
+// formats fixes custom formats that we cannot read.
+func (p *provisioner) formats(s syslogProfile) {
+	logs := logChecks{p.verifier}
+	for _, kind := range []struct{ name, have, want string }{{logTraffic, s.traffic, p.want.Formats.Traffic}, {logThreat, s.threat, p.want.Formats.Threat}} {
+		var f findings
+		logs.oneFormat(&f, s, kind.name, kind.have, kind.want)
+		if len(f.fails) == 0 {
+			continue
+		}
+		object := "syslog server profile"
+		if s.scope.pushed {
+			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+strings.Join(f.fails, "; "))
+			continue
+		}
+		at := s.scope.path + "/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
+		change := xmlapi.Set(at, xmlapi.Leaf(kind.name, kind.want))
+		if kind.want == "" {
+			change = xmlapi.Delete(at + "/" + kind.name) // absent, it is the default one
+		}
+		p.step(ActionChange, object, s.name, strings.Join(f.fails, "; "), s.name != p.want.Names.Syslog, change)
+	}
+}
+
+// forwarding makes the log forwarding profile that sends by these server profiles, and gives its name; "": it cannot be.
+func (p *provisioner) forwarding(servers []string) string {
+	n := p.want.Names
+	if len(servers) == 0 {
+		return ""
+	}
+	var known []syslogProfile
+	for _, s := range p.servers {
+		if slices.Contains(servers, s.name) {
+			known = append(known, s)
+		}
+	}
+	var ours []logProfile
+	for _, l := range p.usedLogs() {
+		if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
+			ours = append(ours, l)
+		}
+	}
+	if len(ours) == 0 {
+		for _, l := range p.p.logProfiles() {
+			if l.name == n.Logs {
+				ours = append(ours, l)
+			}
+		}
+	}
+	if len(ours) == 0 {
+		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+servers[0], sharedLogs,
+			xmlapi.NamedEntry(n.Logs, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, servers[0]), allLogs(logThreat, logThreat, servers[0]))))
+		return n.Logs
+	}
+	for _, l := range ours {
+		for _, kind := range []string{logTraffic, logThreat} {
+			p.matchList(l, kind, known, servers[0])
+		}
+	}
+	return ours[0].name
+}
+
+// matchList adds what a log forwarding profile lacks for one type of log.
+func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile, server string) {
+	how, filters := l.forwards(kind, known)
+	if how != forwardsNothing && how != forwardsSome {
+		return
+	}
+	detail := "sends all " + kind + " logs to " + server + " too"
+	if how == forwardsSome {
+		detail += "; now only those that pass " + quoteAll(filters)
+	}
+	if l.scope.pushed {
+		p.person("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail)
+		return
+	}
+	name := kind
+	if slices.ContainsFunc(l.lists, func(m matchList) bool { return m.name == name }) {
+		name = p.want.Names.Logs + "-" + kind
+	}
+	p.step(ActionChange, "log forwarding profile", l.name, detail, l.name != p.want.Names.Logs,
+		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(name, kind, server)))
+}
+
+// allLogs is a match list that sends everything of one type.
+func allLogs(name, kind, server string) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Leaf("log-type", kind), xmlapi.Leaf("filter", "All Logs"), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
+}

@@ -1,0 +1,143 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// rulesPath is where security rules stand below a virtual system.
+const rulesPath = "/rulebase/security/rules"
+
+func (p *provisioner) rulePath(name string) string {
+	return p.vsys + rulesPath + xmlapi.EntryNamed(name)
+}
+
+// dropRule is a rule of ours, from the internet to anywhere.
+func (p *provisioner) dropRule(name, description string, sources []string, profile string) *xmlapi.Node {
+	from := p.zones.zones
+	n := xmlapi.NamedEntry(name, xmlapi.MemberList("from", from...), xmlapi.MemberList("to", anything), xmlapi.MemberList("source", sources...), xmlapi.MemberList("destination", anything),
+		xmlapi.MemberList("source-user", anything), xmlapi.MemberList("category", anything), xmlapi.MemberList("application", anything), xmlapi.MemberList("service", anything),
+		xmlapi.Leaf("action", "drop"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("description", description))
+	if profile != "" {
+		n.Children = append(n.Children, xmlapi.Leaf("log-setting", profile))
+	}
+	return n
+}
+
+// ourRule tells of a local rule that bears our name; whether it stands, and whether it is enabled.
+func (p *provisioner) ourRule(name string) bool {
+	return slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.layer == layerLocal && r.name == name })
+}
+
+// dropBlocked makes the rule that drops what is blocked, first of all.
+func (p *provisioner) dropBlocked(sources []string, profile string) {
+	n := p.want.Names
+	if len(sources) == 0 {
+		return
+	}
+	detail := fmt.Sprintf("first, from %s, source %s, to anywhere: drop", quoteAll(p.zones.zones), quoteAll(sources))
+	entry := p.dropRule(n.Block, "drops the sources that Active Defense blocks", sources, profile)
+	missing := len(p.gaps(func(t traffic) bool { return p.block[t] >= 0 })) > 0
+	switch {
+	case missing && p.ourRule(n.Block):
+		p.step(ActionChange, "security rule", n.Block, detail, false, xmlapi.Replace(p.rulePath(n.Block), entry)).to(p.rulePath(n.Block), xmlapi.MoveTop)
+		return
+	case missing:
+		p.create("security rule", n.Block, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Block), xmlapi.MoveTop)
+		return
+	}
+	var f findings
+	if p.blockPosition(&f); len(f.fails) > 0 {
+		p.moveUp(f.fails)
+	}
+	p.putLogs(p.blockRules(), profile)
+}
+
+// to has the rule moved after the edits.
+func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
+
+// moveUp puts the block rules on top that stand below an allow.
+func (p *provisioner) moveUp(why []string) {
+	for _, r := range p.blockRules() {
+		if r.layer != layerLocal {
+			p.person("security rule "+r.String(), "On Panorama: make it the first of the Pre Rules, and push: "+strings.Join(why, "; "))
+			continue
+		}
+		p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
+	}
+}
+
+// putLogs puts our log forwarding profile on rules that lack it.
+func (p *provisioner) putLogs(rules []rule, profile string) {
+	for _, r := range rules {
+		faults := p.logFaults(r)
+		if len(faults) == 0 || profile == "" {
+			continue
+		}
+		detail := "log forwarding profile " + profile + ", at session end: it " + strings.Join(faults, ", ")
+		switch {
+		case r.layer == layerDefault:
+		case r.layer != layerLocal:
+			p.person("security rule "+r.String(), "On Panorama: "+detail)
+		default:
+			p.step(ActionChange, "security rule", r.name, detail, r.name != p.want.Names.Block && r.name != p.want.Names.Sensor,
+				xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-setting", profile)), xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-end", "yes")))
+		}
+	}
+}
+
+// sensorRule makes the rule that logs what nothing else allowed, last of all.
+func (p *provisioner) sensorRule(profile string) {
+	n := p.want.Names
+	deciding := map[traffic]int{}
+	for _, t := range p.pairs {
+		deciding[t] = p.asked[t][len(p.asked[t])-1]
+	}
+	missing, named := false, map[string]bool{}
+	for _, t := range p.pairs {
+		r := p.p.rules[deciding[t]]
+		switch {
+		case p.sensorFaults(r) == nil || named[r.String()]:
+		case r.layer == layerDefault || r.layer == layerLocal && r.name == n.Sensor:
+			missing = true
+		case r.layer == layerLocal && !r.allows():
+			named[r.String()] = true
+			p.putLogs([]rule{r}, profile)
+		default:
+			named[r.String()] = true
+			p.person("security rule "+r.String(), "It decides over everything from the internet, so that no rule below it is ever reached. "+p.sensorRemedy(deciding))
+		}
+	}
+	entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed; Active Defense sees scans by it", []string{anything}, profile)
+	detail := fmt.Sprintf("last, from %s, any to any: drop, and log", quoteAll(p.zones.zones))
+	switch {
+	case profile == "":
+	case missing && p.ourRule(n.Sensor):
+		p.step(ActionChange, "security rule", n.Sensor, detail, false, xmlapi.Replace(p.rulePath(n.Sensor), entry)).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+	case missing:
+		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+	default:
+		var f findings
+		if p.allowsBelow(&f, deciding); len(f.fails) > 0 && p.ourRule(n.Sensor) {
+			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(f.fails, "; "), false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+		}
+	}
+}
+
+// internet puts our log forwarding profile on the rules that let the internet in.
+func (p *provisioner) internet(profile string) {
+	reached := map[int]bool{}
+	for _, t := range p.pairs {
+		for _, i := range p.asked[t] {
+			reached[i] = true
+		}
+	}
+	for _, i := range sortedKeys(reached) {
+		if r := p.p.rules[i]; r.allows() && p.p.maybePublic(r) {
+			p.putLogs([]rule{r}, profile)
+		}
+	}
+}

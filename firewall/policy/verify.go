@@ -1,0 +1,100 @@
+package policy
+
+import "time"
+
+// Results of a check.
+const (
+	ResultPass = "pass"
+	ResultWarn = "warn" // it works, but not as well as it should; or it could not be asked
+	ResultFail = "fail"
+)
+
+// The checks, in the order in which Verify gives them.
+const (
+	CheckAPI           = "api"
+	CheckRole          = "api-role"
+	CheckBlockSource   = "block-source"
+	CheckBlockRule     = "block-rule"
+	CheckBlockPosition = "block-rule-position"
+	CheckBlockLogs     = "block-rule-logs"
+	CheckSensor        = "sensor-rule"
+	CheckForwarding    = "log-forwarding"
+	CheckFormat        = "syslog-format"
+	CheckInternetRules = "internet-rules"
+	CheckList          = "edl-source"
+	CheckCommitted     = "committed"
+	CheckCapacity      = "capacity"
+	CheckMembers       = "dag-members"
+)
+
+// Check is what one check found.
+type Check struct {
+	Firewall string `json:"firewall"`
+	Check    string `json:"check"`  // one of the Check constants
+	Result   string `json:"result"` // ResultPass, ResultWarn or ResultFail
+	Detail   string `json:"detail"` // what was found
+	Remedy   string `json:"remedy"` // what a person can do about it, to click or to type; "" if it passed
+}
+
+// Verify judges facts. It always gives all fourteen checks in the same order, so that a check that has gone is not
+// taken for one that passes; one that does not apply to the mode passes, and says so.
+//
+// What could not be asked is a warning with the reason, never a pass; only "api" fails for that.
+func Verify(f *Facts, want Expectation) []Check {
+	v := newVerifier(f, want)
+	access, logs, list, room := accessChecks{v}, logChecks{v}, listChecks{v}, capacityChecks{v}
+	checks := []struct {
+		name string
+		run  func(*findings)
+	}{
+		{CheckAPI, access.api}, {CheckRole, access.role}, {CheckBlockSource, v.blockSource}, {CheckBlockRule, v.blockRule},
+		{CheckBlockPosition, v.blockPosition}, {CheckBlockLogs, v.blockLogs}, {CheckSensor, v.sensor},
+		{CheckForwarding, logs.forwarding}, {CheckFormat, logs.format}, {CheckInternetRules, v.internetRules},
+		{CheckList, list.listSource}, {CheckCommitted, access.committed}, {CheckCapacity, room.capacity}, {CheckMembers, room.dagMembers},
+	}
+	out := make([]Check, 0, len(checks))
+	for _, c := range checks {
+		var found findings
+		c.run(&found)
+		out = append(out, found.check(f.Firewall, c.name))
+	}
+	return out
+}
+
+// verifier holds what several checks need.
+type verifier struct {
+	f    *Facts
+	want Expectation
+	p    *vsysPolicy
+	cli  cli
+
+	zones   zoneChoice
+	pairs   []traffic         // from the internet zones
+	asked   map[traffic][]int // rules by index that are asked about it
+	block   map[traffic]int   // the first rule by index that blocks it; -1: none does
+	sources []blockSource
+	names   map[string]bool // of the sources
+	logs    []logProfile    // ours
+	servers []syslogProfile // ours
+}
+
+func newVerifier(f *Facts, want Expectation) *verifier {
+	if want.Now.IsZero() {
+		want.Now = time.Now()
+	}
+	v := &verifier{f: f, want: want, p: f.policy(), names: map[string]bool{}}
+	v.cli = cli{vsys: f.VSys, multi: f.info.value.MultiVSys, firewall: f.Firewall, provision: want.MayProvision}
+	v.zones = chooseZones(want.InternetZones, v.p.zones)
+	v.pairs = v.p.between(v.zones.zones)
+	v.sources = v.p.blockSources(want.Mode, want.Names, want.ListURL)
+	for _, s := range v.sources {
+		v.names[s.name] = true
+	}
+	v.block = v.blockers()
+	v.asked = v.p.asked(v.pairs)
+	v.logs, v.servers = v.p.ourLogs(want), v.p.ourSyslog(want)
+	return v
+}
+
+// doesNotApply passes a check that has nothing to look at in this mode.
+func (v *verifier) doesNotApply(f *findings) { f.note("does not apply in mode %s", v.want.Mode) }

@@ -1,0 +1,251 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+func (v *verifier) blockSource(f *findings) {
+	if f.unasked(v.f.policyError()) {
+		return
+	}
+	for _, s := range v.sources {
+		f.note("%s %s", s.kind, quoteAll([]string{s.name}))
+	}
+	if len(v.sources) > 0 {
+		return
+	}
+	n, c := v.want.Names, v.cli
+	switch v.want.Mode {
+	case firewall.ModeGroup:
+		text := "there is no address group " + quoteAll([]string{n.Group})
+		if v.p.scopes.find(n.Group, "address-group").Node != nil {
+			text = "the address group " + quoteAll([]string{n.Group}) + " is not a static one"
+		}
+		f.fail(c.or("Objects > Address Groups: delete a dynamic group of that name; the static one is made with the first block."), "%s", text)
+	case firewall.ModeList:
+		text := "no external dynamic list is fetched from " + v.want.ListURL
+		if v.want.ListURL == "" {
+			f.fail("Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.",
+				"how firewalls reach the list is not known (edl.url), or none is served (edl.listen)")
+			return
+		}
+		if l := v.p.scopes.find(n.List, "external-list"); l.Node != nil {
+			text += "; " + quoteAll([]string{n.List}) + " is fetched from " + xmlapi.Tidy(l.Value("type", "ip", "url"))
+		}
+		f.fail(c.or(v.profileClicks()+fmt.Sprintf("Objects > External Dynamic Lists > Add: name %s, type IP List, source %s, certificate profile %s, every five minutes. ",
+			n.List, v.want.ListURL, n.CertProf)+c.set("external-list %s type ip url %s certificate-profile %s recurring five-minute",
+			word(n.List), v.want.ListURL, word(n.CertProf))), "%s", text)
+	default:
+		text := "no dynamic address group has a filter that matches the tag " + quoteAll([]string{n.Tag}) + " alone"
+		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("dynamic") != nil {
+			text += "; that of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.Value("dynamic", "filter")})
+		}
+		f.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
+			c.set(`address-group %s dynamic filter "'%s'"`, word(n.Group), n.Tag)), "%s", text)
+	}
+}
+
+// sourceNames are what the source of a block rule may be called: the objects through which we block, and the one that
+// bears our name even if it is faulty, for which another check stands.
+func (v *verifier) sourceNames() map[string]bool {
+	names := map[string]bool{v.want.Names.Group: true}
+	if v.want.Mode == firewall.ModeList {
+		names = map[string]bool{v.want.Names.List: true}
+	}
+	for name := range v.names {
+		names[name] = true
+	}
+	return names
+}
+
+// blocks tells whether a rule was meant to block what we block.
+func (v *verifier) blocks(r rule) bool { return v.p.holds(r.source, v.sourceNames()) }
+
+// blockFaults is why a rule that was meant to block does not block everything between its zones; nil: it does.
+func blockFaults(r rule) []string {
+	var faults []string
+	if r.disabled {
+		faults = append(faults, "is disabled")
+	}
+	if r.allows() {
+		faults = append(faults, "allows")
+	}
+	if r.notSource {
+		faults = append(faults, "negates its source")
+	}
+	for _, n := range r.narrow {
+		faults = append(faults, "matches only "+n)
+	}
+	return faults
+}
+
+// blockers finds the first rule that blocks each traffic.
+func (v *verifier) blockers() map[traffic]int {
+	var rules []int
+	for i, r := range v.p.rules {
+		if blockFaults(r) == nil && v.blocks(r) {
+			rules = append(rules, i)
+		}
+	}
+	first := make(map[traffic]int, len(v.pairs))
+	for _, t := range v.pairs {
+		first[t] = -1
+		if i := slices.IndexFunc(rules, func(i int) bool { return v.p.rules[i].matches(t.from, t.to) }); i >= 0 {
+			first[t] = rules[i]
+		}
+	}
+	return first
+}
+
+// firstBlock gives the first rule that blocks the traffic; -1: none does.
+func (v *verifier) firstBlock(t traffic) int { return v.block[t] }
+
+// blockRules gives the rules that block anything from the internet, each once.
+func (v *verifier) blockRules() []rule {
+	var out []rule
+	seen := map[int]bool{}
+	for _, t := range v.pairs {
+		if i := v.firstBlock(t); i >= 0 && !seen[i] {
+			seen[i] = true
+			out = append(out, v.p.rules[i])
+		}
+	}
+	return out
+}
+
+func (v *verifier) blockRule(f *findings) {
+	if f.unasked(v.f.policyError()) {
+		return
+	}
+	if len(v.zones.unknown) > 0 {
+		f.fail(v.zonesRemedy(), "there is no zone %s on it, but %s", quoteAll(v.zones.unknown), zoneList(v.p.zones))
+	}
+	if v.blind(f) {
+		return
+	}
+	gaps := v.gaps(func(t traffic) bool { return v.firstBlock(t) >= 0 })
+	for _, rule := range v.blockRules() {
+		f.note("rule %s", rule)
+	}
+	f.note("%s", v.zones)
+	if len(gaps) == 0 {
+		return
+	}
+	meant := v.meantToBlock()
+	text := fmt.Sprintf("no rule drops what is blocked from %s", gaps)
+	if faults := v.describe(meant, func(x rule) []string { return append(blockFaults(x), v.zoneFaults(x)...) }); faults != "" {
+		text += ": " + faults
+	}
+	v.gap(f, gaps, v.blockRemedy(meant), text)
+}
+
+// meantToBlock gives the rules with our source, disabled ones included.
+func (v *verifier) meantToBlock() []rule {
+	var out []rule
+	for _, x := range slices.Concat(v.p.rules, v.p.inactive) {
+		if v.blocks(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// blockRemedy fixes the rule that there is, or makes one.
+func (v *verifier) blockRemedy(meant []rule) string {
+	n := v.want.Names
+	name, place := n.Block, "Policies > Security > Add: "
+	if len(meant) > 0 {
+		name, place = meant[0].name, "Policies > Security > "+quoteAll([]string{meant[0].name})+": "
+		if meant[0].layer.pushed() {
+			place = "on Panorama, Policies > Security > Pre Rules > " + quoteAll([]string{name}) + ": "
+		}
+	}
+	source := n.Group
+	if v.want.Mode == firewall.ModeList {
+		source = n.List
+	}
+	if len(v.sources) > 0 {
+		source = v.sources[0].name
+	}
+	if len(meant) > 0 && !meant[0].layer.pushed() {
+		only := meant[0]
+		if only.disabled = false; meant[0].disabled && len(blockFaults(only)) == 0 && len(v.zoneFaults(only)) == 0 {
+			return v.cli.or("Policies > Security > " + quoteAll([]string{name}) + " > Enable. " + v.cli.set("rulebase security rules %s disabled no", word(name)))
+		}
+	}
+	text := fmt.Sprintf("%senabled, source zone %s, source %s, destination zone, address, user, application, service and category any, action Drop; then move it to the top.",
+		place, v.zones.orAny(), word(source))
+	if len(meant) > 0 && meant[0].layer.pushed() {
+		return text
+	}
+	return v.cli.or(text + " " + v.cli.set("rulebase security rules %s from %s to any source %s destination any application any service any action drop disabled no log-setting %s",
+		word(name), v.zones.orAny(), word(source), word(v.logName())) + ", then " + strings.TrimPrefix(v.cli.move("rulebase security rules %s top", word(name)), cliPrefix))
+}
+
+// evades tells whether a rule lets sources through that the block rule would have dropped.
+func (v *verifier) evades(x rule) bool {
+	if !x.allows() || !v.p.maybePublic(x) {
+		return false
+	}
+	return !x.notSource || !v.p.holds(x.source, v.names)
+}
+
+func (v *verifier) blockPosition(f *findings) {
+	if v.blind(f) {
+		return
+	}
+	above := map[int]int{} // rules that allow, with the block rule below them
+	found := false
+	for _, t := range v.pairs {
+		block := v.firstBlock(t)
+		found = found || block >= 0
+		for _, i := range v.asked[t] {
+			if i < block && v.evades(v.p.rules[i]) {
+				above[i] = block
+			}
+		}
+	}
+	if !found {
+		f.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
+		return
+	}
+	f.note("no rule above it allows traffic from %s", quoteAll(v.zones.zones))
+	for _, i := range sortedKeys(above) {
+		x, block := v.p.rules[i], v.p.rules[above[i]]
+		remedy := v.cli.or("Policies > Security > " + quoteAll([]string{block.name}) + " > Move > Move Top. " + v.cli.move("rulebase security rules %s top", word(block.name)))
+		if x.layer.pushed() || block.layer.pushed() {
+			remedy = "On Panorama, Policies > Security > Pre Rules: make the block rule the first, in Shared if others stand there, and push."
+		}
+		f.fail(remedy, "%s stands above %s and allows traffic from the internet", x, block)
+	}
+}
+
+func (v *verifier) blockLogs(f *findings) {
+	if f.unasked(v.f.policyError()) {
+		return
+	}
+	meant := v.meantToBlock()
+	if len(meant) == 0 {
+		f.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
+		return
+	}
+	for _, x := range meant {
+		if x.allows() {
+			f.note("%s allows, and its logs do not matter", x)
+			continue
+		}
+		faults := v.logFaults(x)
+		if startOnly(x) {
+			faults = append(faults, startOnlyText)
+		}
+		if len(faults) > 0 {
+			f.warn(v.logRemedy(x), "%s %s, so that activity of a blocked source is not seen and does not prolong its block", x, strings.Join(faults, ", "))
+		}
+		f.note("%s logs to us by %s", x, quoteAll([]string{x.logProfile}))
+	}
+}

@@ -1,0 +1,197 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"activedefense/firewall"
+)
+
+// memberDelay is how long an address may take to get into a dynamic address group ("Within 60 seconds of the API call,
+// the firewall registers the IP address ... and automatically updates the dynamic address group", VM-Series guide).
+const memberDelay = time.Minute
+
+// capacityShare is the share of a limit, in percent, above which is warned.
+const capacityShare = 80
+
+// platform is what a series of models holds.
+type platform struct {
+	model string // a name, or the beginning of several
+	limit int
+}
+
+// registeredLimits are registered addresses by model (PAN-OS 11.0 documentation, "Use Dynamic Address Groups in
+// Policy"). The first that fits counts. What a PA-VM holds depends on its licence, which the model does not tell.
+var registeredLimits = []platform{
+	{"PA-5450", 100_000}, {"PA-54", 500_000}, {"PA-52", 500_000},
+	{"PA-3430", 200_000}, {"PA-3440", 200_000}, {"PA-3410", 150_000}, {"PA-3420", 150_000}, {"PA-32", 200_000},
+	{"PA-70", 100_000}, {"PA-450", 100_000}, {"PA-460", 100_000}, {"PA-440", 50_000},
+	{"PA-850", 2_500}, {"PA-820", 1_000}, {"PA-410", 1_000}, {"PA-220", 1_000},
+	{"VM-500", 300_000}, {"VM-700", 300_000}, {"VM-300", 200_000}, {"VM-100", 2_500}, {"VM-50", 1_000},
+}
+
+// listLimits are entries of all external dynamic lists of addresses together (PAN-OS 9.0 documentation, "External Dynamic
+// List"): three series hold 150,000, all others of that time 50,000. No source names the newer series.
+var listLimits = []platform{
+	{"PA-32", 150_000}, {"PA-52", 150_000}, {"PA-70", 150_000},
+	{"PA-2", 50_000}, {"PA-8", 50_000}, {"PA-30", 50_000}, {"PA-VM", 50_000}, {"VM-", 50_000},
+}
+
+func limitOf(table []platform, model string) (int, bool) {
+	for _, p := range table {
+		if strings.HasPrefix(model, p.model) {
+			return p.limit, true
+		}
+	}
+	return 0, false
+}
+
+// capacityChecks compare what shall be blocked with what the firewall can hold, and does.
+type capacityChecks struct{ *verifier }
+
+// capacity compares what shall be blocked, and what the firewall holds for others, with what it can hold.
+func (v capacityChecks) capacity(f *findings) {
+	if f.unasked(v.f.info.err) {
+		return
+	}
+	switch v.want.Mode {
+	case firewall.ModeGroup:
+		v.groupCapacity(f)
+	case firewall.ModeList:
+		limit, known := limitOf(listLimits, v.f.info.value.Model)
+		v.room(f, "entries of external dynamic lists", len(v.want.Entries), 0, limit, known)
+	default:
+		v.tagCapacity(f)
+	}
+}
+
+func (v capacityChecks) tagCapacity(f *findings) {
+	const what = "registered addresses"
+	limit, known := v.f.limits.value["max-registered-ip-address"], true
+	if limit == 0 {
+		limit, known = limitOf(registeredLimits, v.f.info.value.Model)
+	}
+	need := 0
+	for _, e := range v.want.Entries {
+		if v.registrable(e.Prefix) {
+			need++
+		}
+	}
+	if v.f.registered.err != nil {
+		f.note("how many the firewall holds for others could not be counted")
+	}
+	// Ours are among those that are registered, so that the larger number is a lower bound of what is needed.
+	v.room(f, what, need, max(v.f.registered.value-need, 0), limit, known)
+}
+
+// registrable tells whether the firewall takes an address or network as registered.
+func (v capacityChecks) registrable(p netip.Prefix) bool {
+	return p.IsSingleIP() || p.Addr().Is4() && firewall.TakesNetworks(v.f.version)
+}
+
+func (v capacityChecks) groupCapacity(f *findings) {
+	if f.unasked(v.f.policyError()) {
+		return
+	}
+	need := len(v.want.Entries) + 1 // that keeps the group from being empty
+	limit := v.f.limits.value["max-address-per-group"]
+	if limit == 0 {
+		limit = firewall.MaxGroupMembers
+	}
+	v.room(f, "members of an address group", need, 0, limit, true)
+	objects := len(v.p.scopes.all("address"))
+	limit, known := v.f.limits.value["max-address"], true
+	if limit == 0 {
+		known = false
+	}
+	v.room(f, "address objects", need, max(objects-need, 0), limit, known)
+}
+
+// room judges one limit: need is ours, others what stands beside it.
+func (v capacityChecks) room(f *findings, what string, need, others, limit int, known bool) {
+	total := need + others
+	if !known {
+		f.note("%d %s; no limit is known for the model %s", total, what, v.f.info.value.Model)
+		return
+	}
+	const remedy = "Block for a shorter time (blacklist.release_after), block networks instead of addresses, have others release theirs, or use a larger model; mode edl holds more on small ones."
+	percent := (total*100 + limit - 1) / limit
+	switch {
+	case total > limit:
+		f.fail(remedy, "%d %s are needed and it holds %d: %d are left out, those that were quiet longest", total, what, limit, total-limit)
+	case percent > capacityShare:
+		f.warn(remedy, "%d of %d %s are taken (%d %%)", total, limit, what, percent)
+	default:
+		f.note("%d of %d %s are taken", total, limit, what)
+	}
+}
+
+// dagMembers looks whether what was registered has got into the dynamic address group.
+func (v capacityChecks) dagMembers(f *findings) {
+	if v.want.Mode != firewall.ModeTag {
+		v.doesNotApply(f)
+		return
+	}
+	if v.f.standsBy {
+		f.note("this member of the pair is passive and takes no tags now")
+		return
+	}
+	if f.unasked(v.f.policyError()) || f.unasked(v.f.members.err) {
+		return
+	}
+	if len(v.sources) == 0 {
+		f.note(`there is no group to look at, see "%s"`, CheckBlockSource)
+		return
+	}
+	held, groups := v.groupMembers()
+	var missing []netip.Prefix
+	due := older(v.want.Entries, memberDelay, v.want.Now)
+	count := 0
+	for _, e := range due {
+		p, ok := firewall.Normalize(e.Prefix)
+		if !ok || !v.registrable(p) {
+			continue
+		}
+		count++
+		if !held[p] {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) == 0 {
+		f.note("%d of %d are in the group", count, count)
+		return
+	}
+	text := plural(len(missing), "address is", "addresses are")
+	if groups == 0 {
+		f.fail("The group gets members only while an enabled rule uses it and that is committed: see "+CheckBlockRule+". CLI: show object dynamic-address-group all",
+			"%s not in the group, for the firewall keeps no members of it", text)
+		return
+	}
+	f.fail("CLI: show object registered-ip tag "+word(v.want.Names.Tag)+", then show object dynamic-address-group name "+word(v.sources[0].name)+
+		". If the first shows them and the second does not, the group's filter or the platform's limit keeps them out; if not, see status for what registering said.",
+		"%s of %d not in the group: %s", text, count, examples(missing))
+}
+
+// groupMembers gives the members of all groups that block, and how many of those groups the firewall keeps members of.
+func (v capacityChecks) groupMembers() (map[netip.Prefix]bool, int) {
+	held, groups := map[netip.Prefix]bool{}, 0
+	for _, g := range v.f.members.value.Child("dyn-addr-grp").Entries() {
+		if vsys := g.Value("vsys"); vsys != "" && vsys != v.f.VSys || !v.names[g.Value("group-name")] {
+			continue
+		}
+		groups++
+		for _, m := range g.Child("member-list").Entries() {
+			if p, ok := firewall.ParseAddress(m.Attr("name")); ok {
+				held[p] = true
+			}
+		}
+	}
+	return held, groups
+}
+
+// older gives the entries that began longer ago than that.
+func older(entries []firewall.Entry, than time.Duration, now time.Time) []firewall.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e firewall.Entry) bool { return !e.Since.IsZero() && now.Sub(e.Since) < than })
+}

@@ -1,0 +1,205 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+const (
+	// certificateMargin is how long before its end the certificate of our list fails the check: a firewall that cannot
+	// verify it stops enforcing the list.
+	certificateMargin = 30 * 24 * time.Hour
+	// listDelay is how long ago an entry must have come to be missed on the firewall, or must have gone to be too many. It
+	// fetches every five minutes by itself, and at once when it is told to.
+	listDelay = 10 * time.Minute
+)
+
+// listChecks look at our list: whether the firewall can fetch it, has, and holds what it should.
+type listChecks struct{ *verifier }
+
+// listSource looks at our list as the firewall fetches it: in ModeList it is what blocks, in the other modes it stands
+// in when the API cannot be reached.
+func (v listChecks) listSource(f *findings) {
+	if v.want.ListURL == "" {
+		f.note("how firewalls reach the list is not known (edl.url), or none is served: it is not looked at")
+		return
+	}
+	if f.unasked(v.f.policyError()) {
+		return
+	}
+	lists := v.p.lists(v.want.ListURL)
+	if len(lists) == 0 {
+		if v.want.Mode == firewall.ModeList {
+			f.note(`there is no list to look at, see "%s"`, CheckBlockSource)
+		} else {
+			f.note("no list is fetched from us, so that nothing stands in while the API cannot be reached")
+		}
+		return
+	}
+	name := lists[0].Attr("name")
+	v.listAuthority(f, lists[0])
+	if !v.want.CertificateEnds.IsZero() {
+		if left := v.want.CertificateEnds.Sub(v.want.Now); left < certificateMargin {
+			f.fail("Renew the certificate in edl.tls; our own renews itself while the daemon runs. After its end firewalls stop enforcing the list.",
+				"the certificate of our list ends on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
+		}
+	}
+	if inRule := map[string]bool{name: true}; !slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, inRule) }) {
+		f.note("no rule names the list %s, so that it blocks nothing and need not be fetched", quoteAll([]string{name}))
+		return
+	}
+	v.lastFetch(f, name)
+	v.listEntries(f, name)
+}
+
+// listAuthority looks whether the firewall can verify our certificate.
+func (v listChecks) listAuthority(f *findings, list placed) {
+	name := quoteAll([]string{list.Attr("name")})
+	profile := list.Value("type", "ip", "certificate-profile")
+	u, err := url.Parse(v.want.ListURL)
+	if err != nil || !strings.EqualFold(u.Scheme, "https") {
+		return
+	}
+	n := v.want.Names
+	remedy := v.cli.or(v.profileClicks() + fmt.Sprintf("Objects > External Dynamic Lists > %s: Certificate Profile %s. ", list.Attr("name"), n.CertProf) +
+		v.cli.set("external-list %s type ip certificate-profile %s", word(list.Attr("name")), word(n.CertProf)))
+	if profile == "" {
+		// Whether PAN-OS then fetches from anybody or not at all, no source settles; neither will do.
+		f.fail(remedy, "the list %s has no certificate profile", name)
+		return
+	}
+	trusted, ok := v.p.authorities(profile)
+	switch {
+	case !ok && v.f.template.err != nil:
+		f.unasked(v.f.template.err)
+	case !ok:
+		f.fail(remedy, "the certificate profile %s of the list %s does not exist", quoteAll([]string{profile}), name)
+	case v.want.CA == nil:
+		f.note("the certificate profile %s is not compared, for our CA is not known", quoteAll([]string{profile}))
+	case !slices.ContainsFunc(decodePEM(string(v.want.CA)), func(ours []byte) bool {
+		return slices.ContainsFunc(trusted, func(der []byte) bool { return bytes.Equal(der, ours) })
+	}):
+		f.fail(remedy, "the certificate profile %s of the list %s does not hold our CA", quoteAll([]string{profile}), name)
+	default:
+		f.note("the certificate profile %s holds our CA", quoteAll([]string{profile}))
+	}
+}
+
+// profileClicks makes the certificate profile that verifies our list. A certificate cannot be typed.
+func (v *verifier) profileClicks() string {
+	n := v.want.Names
+	return fmt.Sprintf("Device > Certificate Management > Certificates > Import: our CA (state_dir/ca.crt) as %s; Certificate Profile > Add: name %s, CA %s; ",
+		n.CA, n.CertProf, n.CA)
+}
+
+// lastFetch looks at the latest job that fetched lists. A job need not name its list; one that failed and names none
+// may be another's.
+func (v listChecks) lastFetch(f *findings, name string) {
+	if f.unasked(v.f.refreshes.err) || len(v.f.refreshes.value) == 0 {
+		return
+	}
+	last := v.f.refreshes.value[0]
+	if last.OK {
+		return
+	}
+	said := xmlapi.Tidy(strings.Join(last.Texts(), " "))
+	if strings.Contains(said, name) || strings.Contains(said, v.want.ListURL) {
+		f.fail(v.fetchRemedy(name), "its last fetch failed: %s", said)
+		return
+	}
+	f.warn(v.fetchRemedy(name), "the last fetch of a list failed, perhaps of this one: %s", said)
+}
+
+func (v listChecks) fetchRemedy(name string) string {
+	return "Objects > External Dynamic Lists > " + name + " > Test Source URL; the firewall fetches from its management interface, or by Device > Setup > Services > " +
+		"Service Route Configuration. CLI: request system external-list refresh type ip name " + word(name)
+}
+
+// listEntries compares what the firewall holds with what is served.
+func (v listChecks) listEntries(f *findings, name string) {
+	if f.unasked(v.f.list.err) {
+		return
+	}
+	held, err := firewall.ParseHeldList(v.f.list.value)
+	if err != nil {
+		f.warn("", "%v", err)
+		return
+	}
+	if held.Valid == 0 && held.Trouble != "" {
+		f.fail(v.fetchRemedy(name), "nothing of it is in force: %s", xmlapi.Tidy(held.Trouble))
+		return
+	}
+	f.note("the firewall holds %s", plural(held.Valid, "entry", "entries"))
+	wanted := firewall.PrefixSet(v.want.Entries)
+	unserved := 0
+	if v.want.MaxEntries > 0 {
+		unserved = max(len(wanted)-v.want.MaxEntries, 0)
+	}
+	missing, named := v.missingFromList(held)
+	if lacks := missing - unserved; lacks > 0 {
+		text := fmt.Sprintf("%d of %d entries %s missing on the firewall, which holds %d", lacks, len(wanted)-unserved, isAre(lacks), held.Valid)
+		if unserved == 0 && len(named) > 0 {
+			text += ": " + examples(named)
+		}
+		f.fail(v.fetchRemedy(name), "%s", text)
+	}
+	if extra := v.extraOnList(held, wanted); len(extra) > 0 {
+		f.warn(v.fetchRemedy(name), "%s held that %s not blocked any more: %s",
+			plural(len(extra), "entry is", "entries are"), isAre(len(extra)), examples(extra))
+	}
+}
+
+// missingFromList counts what the firewall should have fetched by now, and names it if the firewall shows all that it holds.
+func (v listChecks) missingFromList(held firewall.HeldList) (count int, named []netip.Prefix) {
+	due := firewall.PrefixSet(older(v.want.Entries, listDelay, v.want.Now))
+	if !held.Complete {
+		return max(len(due)-held.Valid, 0), nil
+	}
+	for p := range due {
+		if !held.Entries[p] {
+			named = append(named, p)
+		}
+	}
+	return len(named), named
+}
+
+// extraOnList gives what is held and not wanted, but for what was released so lately that the firewall need not have
+// fetched the list since. What an empty list was served as belongs to nobody, and goes with the next fetch.
+func (v listChecks) extraOnList(held firewall.HeldList, wanted map[netip.Prefix]bool) (extra []netip.Prefix) {
+	lately := firewall.PrefixSet(slices.DeleteFunc(slices.Clone(v.want.Released), func(e firewall.Entry) bool { return v.want.Now.Sub(e.Until) >= listDelay }))
+	for p := range held.Entries {
+		if !wanted[p] && !lately[p] && p.Addr() != v.want.EmptyEntry {
+			extra = append(extra, p)
+		}
+	}
+	return extra
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// examples names a few of many, in order.
+func examples(prefixes []netip.Prefix) string {
+	slices.SortFunc(prefixes, firewall.ComparePrefixes)
+	const most = 5
+	var parts []string
+	for _, p := range prefixes[:min(len(prefixes), most)] {
+		parts = append(parts, firewall.FormatAddress(p))
+	}
+	if more := len(prefixes) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,171 @@
+package policy
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// logChecks look at how the firewall's logs come to us.
+type logChecks struct{ *verifier }
+
+func (v logChecks) forwarding(f *findings) {
+	if f.unasked(v.f.policyError()) || len(v.logs) == 0 && f.unasked(v.f.template.err) {
+		return
+	}
+	if len(v.logs) == 0 {
+		missing := logProfile{name: v.want.Names.Logs}
+		f.fail(v.forwardingRemedy(missing, logTraffic), "no log forwarding profile sends to us")
+		f.remedy(v.forwardingRemedy(missing, logThreat))
+		return
+	}
+	for _, l := range v.usedLogs() {
+		for _, kind := range []string{logTraffic, logThreat} {
+			switch how, filters := l.forwards(kind, v.servers); how {
+			case forwardsNothing:
+				f.fail(v.forwardingRemedy(l, kind), "the profile %s sends no %s logs to us", quoteAll([]string{l.name}), kind)
+			case forwardsSome:
+				f.fail(v.forwardingRemedy(l, kind), "the profile %s sends only %s logs to us that pass %s", quoteAll([]string{l.name}), kind, quoteAll(filters))
+			}
+		}
+		f.note("the profile %s sends all traffic and threat logs to us", quoteAll([]string{l.name}))
+	}
+}
+
+// usedLogs gives those of our log forwarding profiles that rules use; if none is used, all.
+func (v *verifier) usedLogs() []logProfile {
+	return firstMatching(v.logs,
+		func(l logProfile) bool {
+			return slices.ContainsFunc(v.p.rules, func(x rule) bool { return x.logProfile == l.name && v.fromInternet(x) })
+		},
+		func(logProfile) bool { return true })
+}
+
+func (v logChecks) forwardingRemedy(l logProfile, kind string) string {
+	profile, server := l.name, v.serverName()
+	if l.scope.pushed {
+		return fmt.Sprintf("On Panorama, Objects > Log Forwarding > %s > Add, in the device group that it comes from: log type %s, filter All Logs, Syslog %s; then push.", profile, kind, word(server))
+	}
+	return v.cli.or(fmt.Sprintf("Objects > Log Forwarding > %s > Add: log type %s, filter All Logs, Syslog %s. ", profile, kind, word(server)) +
+		v.cli.set(`log-settings profiles %s match-list %s log-type %s filter "All Logs" send-syslog %s`, word(profile), kind, kind, word(server)))
+}
+
+func (v *verifier) serverName() string {
+	if len(v.servers) > 0 {
+		return v.servers[0].name
+	}
+	return v.want.Names.Syslog
+}
+
+func (v logChecks) format(f *findings) {
+	if f.unasked(v.f.policyError()) || len(v.servers) == 0 && f.unasked(v.f.template.err) {
+		return
+	}
+	if len(v.servers) == 0 {
+		f.fail(v.serverRemedy(), "there is no syslog server profile")
+		return
+	}
+	for _, s := range v.servers {
+		v.server(f, s)
+		v.oneFormat(f, s, logTraffic, s.traffic, v.want.Formats.Traffic)
+		v.oneFormat(f, s, logThreat, s.threat, v.want.Formats.Threat)
+		if s.escaped != "" {
+			f.warn("Device > Server Profiles > Syslog > "+quoteAll([]string{s.name})+" > Custom Log Format: clear Escaping.",
+				"the profile %s escapes %s, which is not undone when the logs are read", quoteAll([]string{s.name}), quoteAll([]string{s.escaped}))
+		}
+	}
+}
+
+// server looks whether the profile sends to us.
+func (v logChecks) server(f *findings, s syslogProfile) {
+	var all []string
+	for _, server := range s.servers {
+		if v.want.SyslogAddress == "" || server.is(v.want.SyslogAddress) {
+			f.note("the profile %s sends to %s", quoteAll([]string{s.name}), server)
+			return
+		}
+		all = append(all, server.String())
+	}
+	switch {
+	case len(all) == 0:
+		f.fail(v.serverRemedy(), "the profile %s has no server", quoteAll([]string{s.name}))
+	default:
+		f.fail(v.serverRemedy(), "the profile %s sends to %s, not to %s", quoteAll([]string{s.name}), quoteAll(all), v.want.SyslogAddress)
+	}
+}
+
+func (v logChecks) serverRemedy() string {
+	address := v.want.SyslogAddress
+	if address == "" {
+		address = "ADDRESS-OF-THIS-HOST"
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port = strings.Trim(address, "[]"), defaultSyslogPort
+	}
+	if len(v.servers) > 0 && v.servers[0].scope.pushed {
+		return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Servers, in the template that it comes from: %s, port %s; then push.", v.serverName(), host, port)
+	}
+	return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Servers: %s, port %s. ", v.serverName(), host, port) +
+		cliPrefix + fmt.Sprintf("set shared log-settings syslog %s server %s server %s port %s", word(v.serverName()), word(v.want.Names.Syslog), host, port))
+}
+
+func (v logChecks) oneFormat(f *findings, s syslogProfile, kind, have, want string) {
+	profile := quoteAll([]string{s.name})
+	remedy := func(format string) string {
+		if s.scope.pushed {
+			return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Custom Log Format, in the template that it comes from: %s; then push.", s.name, format)
+		}
+		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Custom Log Format > %s: %s", s.name, strings.ToUpper(kind[:1])+kind[1:], format))
+	}
+	switch {
+	case have == "" && (want == "" || v.want.Formats.Default):
+		f.note("%s logs come in the default format, which is read", kind)
+	case have == "":
+		f.fail(remedy(want), "%s: %s logs come in the default format, which is not read", profile, kind)
+	case want == "":
+		f.fail(remedy("Default"), "%s: %s logs come in a custom format, but the default one is read", profile, kind)
+	case sameFormat(have, want):
+		f.note("%s logs come in the custom format that is read", kind)
+	default:
+		f.fail(remedy(want), "%s: the %s format differs from the one that is read: %s", profile, kind, formatDiff(have, want))
+	}
+}
+
+// formatDiff tells two formats apart by their fields, which end with semicolons: "-" is what the profile has and we do
+// not read, "+" what it lacks.
+func formatDiff(have, want string) string {
+	fields := func(text string) []string {
+		var out []string
+		for _, f := range strings.Split(text, ";") {
+			if f = plainFormat(f); f != "" {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	h, w := fields(have), fields(want)
+	var parts []string
+	for _, f := range h {
+		if !slices.Contains(w, f) {
+			parts = append(parts, "-"+xmlapi.Tidy(f))
+		}
+	}
+	for _, f := range w {
+		if !slices.Contains(h, f) {
+			parts = append(parts, "+"+xmlapi.Tidy(f))
+		}
+	}
+	switch {
+	case len(parts) > 0:
+		return strings.Join(parts[:min(len(parts), maxNamed)], " ")
+	case len(h) != len(w):
+		return "a field comes twice"
+	case !slices.Equal(h, w):
+		return "the same fields in another order"
+	}
+	return "a space behind a semicolon is missing or too many"
+}

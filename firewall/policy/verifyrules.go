@@ -1,0 +1,200 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// blind reports that the policy could not be read, or that it cannot be told which traffic comes from the internet.
+func (v *verifier) blind(f *findings) bool {
+	if f.unasked(v.f.policyError()) {
+		return true
+	}
+	if len(v.zones.zones) > 0 {
+		return false
+	}
+	if len(v.p.zones) == 0 && f.unasked(v.f.template.err) {
+		return true
+	}
+	f.warn(v.zonesRemedy(), "cannot be judged: %s among %s", v.zones, zoneList(v.p.zones))
+	return true
+}
+
+func (v *verifier) zonesRemedy() string {
+	return "Name the zones that face the internet in internet_zones of this firewall's configuration; they are listed under Network > Zones."
+}
+
+func zoneList(zones []string) string {
+	if len(zones) == 0 {
+		return "no zones at all"
+	}
+	return "the zones " + quoteAll(zones)
+}
+
+// zoneFaults is what a rule lacks of the internet zones, and of everywhere as destination.
+func (v *verifier) zoneFaults(x rule) []string {
+	var faults, missing []string
+	for _, z := range v.zones.zones {
+		if !isAny(x.from) && !slices.Contains(x.from, z) {
+			missing = append(missing, z)
+		}
+	}
+	if len(missing) > 0 {
+		faults = append(faults, "is not from "+quoteAll(missing))
+	}
+	if !isAny(x.to) {
+		faults = append(faults, "is only to "+quoteAll(x.to))
+	}
+	if x.kind != kindUniversal {
+		faults = append(faults, "is of type "+x.kind)
+	}
+	return faults
+}
+
+// describe gives what is wrong with each rule, as one sentence; "" if there are none.
+func (v *verifier) describe(rules []rule, faults func(rule) []string) string {
+	var parts []string
+	for _, x := range rules[:min(len(rules), 5)] {
+		if f := faults(x); len(f) > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", x, strings.Join(f, ", ")))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// zoneGaps are internet zones with the destinations that something is lacking for; nil: every destination.
+type zoneGaps []zoneGap
+
+type zoneGap struct {
+	from string
+	to   []string
+	all  bool
+}
+
+// String names them after "from".
+func (g zoneGaps) String() string {
+	var parts []string
+	for _, gap := range g {
+		if gap.all {
+			parts = append(parts, quoteAll([]string{gap.from})+" to any zone")
+		} else {
+			parts = append(parts, quoteAll([]string{gap.from})+" to "+quoteAll(gap.to))
+		}
+	}
+	return strings.Join(parts, ", nor from ")
+}
+
+// gaps gives the traffic from the internet zones for which something does not hold.
+func (v *verifier) gaps(holds func(traffic) bool) zoneGaps {
+	var out zoneGaps
+	for _, from := range v.zones.zones {
+		var to []string
+		for _, t := range v.pairs {
+			if t.from == from && !holds(t) {
+				to = append(to, t.to)
+			}
+		}
+		if len(to) > 0 {
+			out = append(out, zoneGap{from, to, len(to) == len(v.p.zones)})
+		}
+	}
+	return out
+}
+
+// gap fails; it only warns if all that is lacking are zones of which we merely guess that they face the internet,
+// while others that we guess have what is needed.
+func (v *verifier) gap(f *findings, gaps zoneGaps, remedy, text string) {
+	if v.zones.guessed && len(gaps) < len(v.zones.zones) && !slices.ContainsFunc(gaps, func(g zoneGap) bool { return !g.all }) {
+		f.warn(remedy+" If that zone does not face the internet: "+v.zonesRemedy(), "%s; %s", text, v.zones)
+		return
+	}
+	f.fail(remedy, "%s; %s", text, v.zones)
+}
+
+// logName is the log forwarding profile to be put on rules.
+func (v *verifier) logName() string {
+	if len(v.logs) > 0 {
+		return v.logs[0].name
+	}
+	return v.want.Names.Logs
+}
+
+func sortedKeys[V any](m map[int]V) []int {
+	keys := make([]int, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// logFaults is why the logs of a rule do not reach us; nil: they do, as far as the rule goes.
+func (v *verifier) logFaults(x rule) []string {
+	var faults []string
+	switch ours := slices.ContainsFunc(v.logs, func(l logProfile) bool { return l.name == x.logProfile }); {
+	case x.logProfile == "":
+		faults = append(faults, "has no log forwarding profile")
+	case !ours:
+		faults = append(faults, "has the log forwarding profile "+quoteAll([]string{x.logProfile})+", which does not send to us")
+	}
+	if !x.logEnd && !x.logStart {
+		faults = append(faults, "logs no sessions")
+	}
+	return faults
+}
+
+// startOnly tells whether a rule that denies logs the start of sessions alone. What is then logged of a session that is
+// never let in, no source says.
+func startOnly(x rule) bool { return !x.allows() && x.logStart && !x.logEnd }
+
+const startOnlyText = "logs only the start of sessions, and it is not known whether denied ones have one"
+
+func (v *verifier) logRemedy(x rule) string {
+	if x.layer.pushed() {
+		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + "."
+	}
+	rules := "rulebase security rules"
+	if x.layer == layerDefault {
+		rules = "rulebase default-security-rules rules"
+	}
+	return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + ". " +
+		v.cli.set("%s %s log-end yes log-setting %s", rules, word(x.name), word(v.logName())))
+}
+
+func (v *verifier) internetRules(f *findings) {
+	if v.blind(f) {
+		return
+	}
+	reached := map[int]bool{}
+	for _, t := range v.pairs {
+		for _, i := range v.asked[t] {
+			reached[i] = true
+		}
+	}
+	count := 0
+	for _, i := range sortedKeys(reached) {
+		x := v.p.rules[i]
+		if !x.allows() || x.layer == layerDefault || !v.p.maybePublic(x) {
+			continue
+		}
+		count++
+		if faults := v.logFaults(x); len(faults) > 0 {
+			f.warn(v.logRemedy(x), "%s %s", x, strings.Join(faults, ", "))
+		}
+		if !v.p.protects(x) {
+			remedy := "Policies > Security > " + quoteAll([]string{x.name}) + " > Actions > Profile Setting: a Vulnerability Protection profile, or a group that holds one."
+			if x.layer.pushed() {
+				remedy = "On Panorama, " + remedy
+			} else {
+				remedy += " " + v.cli.set("rulebase security rules %s profile-setting profiles vulnerability strict", word(x.name))
+			}
+			f.warn(remedy, "%s has no vulnerability protection", x)
+		}
+	}
+	if count == 0 {
+		f.note("no rule lets the internet in")
+		return
+	}
+	f.note("%s letting the internet in, with logs and vulnerability protection", plural(count, "rule is", "rules are"))
+}

@@ -1,0 +1,147 @@
+package xmlapi
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/PaloAltoNetworks/pango/commit"
+)
+
+const (
+	commitDeadline = 20 * time.Minute // a large configuration takes minutes, behind others in the queue more
+	commitLooks    = 30               // how often the job of a commit is looked for whose answer was lost
+	commitLook     = 2 * time.Second  // between two looks
+)
+
+// Commit publishes the edits of one administrator, us, and nobody else's, and waits until that is done; done is false
+// when there was nothing to publish. It is sent once: when its answer is lost, its job is looked for, and one of ours that
+// still runs, from before a restart for example, is waited for first.
+func (d *Device) Commit(ctx context.Context, admin, description string) (done bool, err error) {
+	c := committing{Device: d, admin: admin}
+	before, err := c.awaitOurs(ctx)
+	if err != nil {
+		return false, err
+	}
+	id, err := c.send(ctx, description)
+	switch {
+	case err == nil && id == 0:
+		// A commit for another virtual system, sent at the same moment, may have taken our edits with it.
+		_, err := c.awaitOurs(ctx)
+		return false, err
+	case err != nil && ctx.Err() == nil && lost(err):
+		if id, err = c.find(ctx, before, err); err != nil {
+			return false, err
+		}
+	case err != nil:
+		return false, err
+	}
+	j, err := d.WaitJob(ctx, commitWhat, id, commitDeadline)
+	if err != nil {
+		return false, err
+	}
+	if !j.OK {
+		return false, d.Fail(commitWhat, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(j.Texts(), " | ")})
+	}
+	return true, nil
+}
+
+const commitWhat = "commit our changes" // what errors name
+
+// committing is one commit of an administrator's edits.
+type committing struct {
+	*Device
+	admin string
+}
+
+// awaitOurs waits until no commit of ours is going on, however it ends, and gives the jobs that there are.
+func (c committing) awaitOurs(ctx context.Context) ([]Job, error) {
+	jobs, err := c.Jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range jobs {
+		if !j.Done && isCommit(j, c.admin) {
+			if _, err := c.WaitJob(ctx, commitWhat, j.ID, commitDeadline); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return jobs, nil
+}
+
+// isCommit tells whether a job is a commit of that administrator's, or could be: some versions do not tell whose it is.
+func isCommit(j Job, admin string) bool {
+	return strings.EqualFold(j.Kind, "Commit") && (j.User == "" || j.User == admin)
+}
+
+// send gives the number of the job; 0: there was nothing to commit.
+func (c committing) send(ctx context.Context, description string) (id uint, err error) {
+	order := commit.FirewallCommit{Description: description, Admins: []string{c.admin}}.Element()
+	body, err := c.call(ctx, CallCommit, commitWhat, func() ([]byte, error) {
+		_, body, err := c.api.Commit(order, "", nil)
+		return body, err
+	})
+	if err != nil {
+		if nothing(err.Error()) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	root, err := Parse(body)
+	if err != nil {
+		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+	}
+	if n := root.At("result", "job"); n != nil {
+		return ParseJob(Element("job", Leaf("id", n.Text))).ID, nil
+	}
+	if text := strings.Join(root.Texts(), " "); !nothing(text) {
+		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: "the answer names no job: " + text})
+	}
+	return 0, nil
+}
+
+// nothing tells whether a text says that there is nothing to commit.
+func nothing(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "no changes to commit") || strings.Contains(text, "same as the previous commit")
+}
+
+// lost tells whether the firewall may have done what it was asked although the answer is an error.
+func lost(err error) bool {
+	switch Kind(err) {
+	case KindTimeout, KindUnreachable, KindMalformed, KindHTTP:
+		return true
+	}
+	return false
+}
+
+// find looks for the job of a commit whose answer was lost. before is what jobs there were. Not found, the
+// commit was not taken, and cause is the error.
+func (c committing) find(ctx context.Context, before []Job, cause error) (uint, error) {
+	var newest uint
+	for _, j := range before {
+		newest = max(newest, j.ID)
+	}
+	for range commitLooks {
+		jobs, err := c.Jobs(ctx)
+		if err == nil {
+			i := slices.IndexFunc(jobs, func(j Job) bool { return j.ID > newest && isCommit(j, c.admin) })
+			if i >= 0 {
+				return jobs[i].ID, nil
+			}
+		}
+		if !c.Pause(ctx, commitLook) {
+			break
+		}
+	}
+	return 0, c.Fail(commitWhat, cause)
+}
+
+// Revert takes back the edits of one administrator that are not committed.
+func (d *Device) Revert(ctx context.Context, admin string) error {
+	cmd := "<revert><config><partial><admin>" + MemberList("admin", admin).Children[0].XML() + "</admin></partial></config></revert>"
+	_, err := d.OpIn(ctx, CallConfig, "revert our changes", cmd, "")
+	return err
+}

@@ -1,0 +1,135 @@
+package xmlapi
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// SharedPath is the xpath of what virtual systems share.
+const SharedPath = "/config/shared"
+
+// localhost is where a firewall keeps the configuration of its virtual systems.
+const localhost = "/config/devices/entry[@name='localhost.localdomain']"
+
+// VSysPath is the xpath of a virtual system.
+func VSysPath(vsys string) string { return localhost + "/vsys" + EntryNamed(vsys) }
+
+// EntryNamed is the end of an xpath that chooses an entry of a list by name. PAN-OS has no way to escape a quote in a name
+// that holds both kinds.
+func EntryNamed(name string) string {
+	if strings.Contains(name, "'") {
+		return `/entry[@name="` + name + `"]`
+	}
+	return `/entry[@name='` + name + `']`
+}
+
+// Op makes an operational call and gives the element below response: result, or msg.
+func (d *Device) Op(ctx context.Context, kind, what, cmd string) (*Node, error) {
+	return d.OpIn(ctx, kind, what, cmd, d.opts.VSys)
+}
+
+// OpIn is Op in another virtual system; "": the call names none.
+func (d *Device) OpIn(ctx context.Context, kind, what, cmd, vsys string) (*Node, error) {
+	body, err := d.call(ctx, kind, what, func() ([]byte, error) { return d.api.Op(cmd, vsys, nil, nil) })
+	if err != nil {
+		return nil, err
+	}
+	result, err := resultOf(body)
+	if err != nil {
+		return nil, d.Fail(what, err)
+	}
+	return result, nil
+}
+
+// OpRaw makes an operational call and gives the whole answer as it came, for those that are too long for a tree.
+func (d *Device) OpRaw(ctx context.Context, kind, what, cmd string) ([]byte, error) {
+	return d.call(ctx, kind, what, func() ([]byte, error) { return d.api.Op(cmd, d.opts.VSys, nil, nil) })
+}
+
+// communicate makes a call about the configuration.
+func (d *Device) communicate(ctx context.Context, what string, form url.Values) ([]byte, error) {
+	return d.call(ctx, CallConfig, what, func() ([]byte, error) {
+		body, _, err := d.api.Communicate(form, nil)
+		return body, err
+	})
+}
+
+// resultOf gives what stands below response; response itself if it holds no result.
+func resultOf(body []byte) (*Node, error) {
+	root, err := Parse(body)
+	if err != nil {
+		return nil, &Error{Kind: KindMalformed, Text: err.Error(), Err: err}
+	}
+	if result := root.Child("result"); result != nil {
+		return result, nil
+	}
+	return root, nil
+}
+
+// Show reads what is at an xpath of the running configuration; nil: there is nothing.
+func (d *Device) Show(ctx context.Context, what, xpath string) (*Node, error) {
+	return d.config(ctx, what, url.Values{"action": {"show"}, "xpath": {xpath}})
+}
+
+// Get reads what is at an xpath of the candidate configuration, edits of all administrators included; nil: there is
+// nothing.
+func (d *Device) Get(ctx context.Context, what, xpath string) (*Node, error) {
+	return d.config(ctx, what, url.Values{"action": {"get"}, "xpath": {xpath}})
+}
+
+// config reads one element. "Not there" is said in two ways: get answers success with code 7, show an error "No such
+// node".
+func (d *Device) config(ctx context.Context, what string, form url.Values) (*Node, error) {
+	form.Set("type", "config")
+	body, err := d.communicate(ctx, what, form)
+	var e *Error
+	if errors.As(err, &e) && e.Kind == KindAPI && (e.Code == 7 || NoSuchNode(e)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	result, err := resultOf(body)
+	if err != nil {
+		return nil, d.Fail(what, err)
+	}
+	if len(result.Children) == 0 || result.Name != "result" {
+		return nil, nil
+	}
+	if len(result.Children) > 1 {
+		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: fmt.Sprintf("%d elements where one was asked for", len(result.Children))})
+	}
+	return result.Children[0], nil
+}
+
+// NoSuchNode tells whether an error says that nothing stands at an xpath.
+func NoSuchNode(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == KindAPI && strings.Contains(strings.ToLower(e.Text), "no such node")
+}
+
+// Escape makes text fit for an element or a quoted attribute.
+func Escape(text string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(text)) // a strings.Builder does not fail
+	return b.String()
+}
+
+// RunningConfig reads the running configuration by an operational command, which takes no right to the configuration:
+// that of the virtual system, and what is shared. It is the whole of it, megabytes on some firewalls: whether the command
+// takes an xpath, sources disagree.
+func RunningConfig(ctx context.Context, d *Device, what string) (own, shared *Node, err error) {
+	result, err := d.OpIn(ctx, CallConfig, what, "<show><config><running></running></config></show>", "")
+	if err != nil {
+		return nil, nil, err
+	}
+	config := result.Child("config")
+	if config == nil {
+		return nil, nil, d.Fail(what, &Error{Kind: KindMalformed, Text: "the answer holds no configuration"})
+	}
+	return config.Child("devices").FirstEntry().Child("vsys").Entry(d.opts.VSys), config.Child("shared"), nil
+}

@@ -1,0 +1,63 @@
+package xmlapi
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+	"time"
+)
+
+type systemInfo struct {
+	Hostname  string `xml:"result>system>hostname"`
+	Model     string `xml:"result>system>model"`
+	Serial    string `xml:"result>system>serial"`
+	Version   string `xml:"result>system>sw-version"`
+	MultiVSys string `xml:"result>system>multi-vsys"`
+	Uptime    string `xml:"result>system>uptime"`
+}
+
+// identity is what a firewall says about itself.
+type identity struct {
+	Info
+	version Version
+	uptime  time.Duration // negative: unknown
+}
+
+// parseSystemInfo reads the answer to "show system info", and refuses what cannot keep our promises.
+func parseSystemInfo(body []byte) (identity, *Error) {
+	var s systemInfo
+	if err := xml.Unmarshal(body, &s); err != nil {
+		return identity{}, &Error{Kind: KindMalformed, Text: err.Error(), Err: err}
+	}
+	id := identity{Info: Info{
+		Model: tidy(s.Model, nil), Serial: tidy(s.Serial, nil), Version: tidy(s.Version, nil), Hostname: tidy(s.Hostname, nil),
+		MultiVSys: strings.TrimSpace(s.MultiVSys) == "on",
+	}, uptime: parseUptime(s.Uptime)}
+	unsupported := func(format string, args ...any) (identity, *Error) {
+		return identity{}, &Error{Kind: KindUnsupported, Text: fmt.Sprintf(format, args...)}
+	}
+	if id.Model == "" || id.Version == "" {
+		return unsupported("this is no PAN-OS firewall: its answer names no model and software version")
+	}
+	var ok bool
+	if id.version, ok = ParseVersion(id.Version); !ok {
+		return unsupported("%q is no version of PAN-OS", id.Version)
+	}
+	if id.Model == "Panorama" || strings.HasPrefix(id.Model, "M-") {
+		return unsupported("this is a Panorama (%s), where a registered address blocks nothing: name the firewalls themselves", id.Model)
+	}
+	if !id.version.timeouts() {
+		return unsupported("PAN-OS %s knows no timeout of registered tags (9.0 and later do), so that blocks would outlive us", id.Version)
+	}
+	return id, nil
+}
+
+// parseUptime reads "12 days, 3:04:05"; negative: it says something else.
+func parseUptime(text string) time.Duration {
+	var days, hours, minutes, seconds uint16
+	if _, err := fmt.Sscanf(strings.TrimSpace(text), "%d days, %d:%d:%d", &days, &hours, &minutes, &seconds); err != nil {
+		return -1
+	}
+	return time.Duration(days)*24*time.Hour + time.Duration(hours)*time.Hour +
+		time.Duration(minutes)*time.Minute + time.Duration(seconds)*time.Second
+}

@@ -1,0 +1,68 @@
+package xmlapi
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// WhoAmI finds out as whom an API key acts, which PAN-OS tells nobody: it makes an edit, a tag object of the given name, looks
+// who is named beside it, and takes it back. What stands beside other edits, also of our objects, may be somebody else's, whose
+// work would be published under our name.
+func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
+	const what = "find out our administrator's name"
+	list := VSysPath(d.opts.VSys) + "/tag"
+	at := list + EntryNamed(name)
+	// A left-over of the same content could be no edit at all.
+	comment := "asks who we are, " + strconv.FormatInt(d.opts.Now().UnixNano(), 10)
+	if err := d.Edit(ctx, what, []Edit{Set(list, NamedEntry(name, Leaf("comments", comment)))}); err != nil {
+		return "", err
+	}
+	admin, err := EditorOf(ctx, d, at)
+	if e := d.Edit(ctx, what, []Edit{Delete(at)}); err == nil {
+		err = e
+	}
+	if err != nil {
+		return "", err
+	}
+	if admin == "" {
+		return "", d.Fail(what, &Error{Kind: KindUnsupported,
+			Text: "the firewall does not say who makes our edits; name the administrator whose key is used in commit_admin"})
+	}
+	return admin, nil
+}
+
+// EditorOf gives the administrator whose edits at or below an xpath are not committed; "": there are none.
+func EditorOf(ctx context.Context, d *Device, xpath string) (string, error) {
+	const what = "ask who edited it"
+	at, err := d.Get(ctx, what, xpath)
+	if err != nil {
+		return "", err
+	}
+	if name := editor(at); name != "" {
+		return name, nil
+	}
+	changes, err := d.OpIn(ctx, CallConfig, what, "<show><config><list><changes></changes></list></config></show>", "")
+	if err != nil {
+		return "", err
+	}
+	for _, e := range changes.Child("journal").Entries() {
+		if strings.HasPrefix(e.Value("xpath"), xpath) {
+			return e.Value("owner"), nil
+		}
+	}
+	return "", nil
+}
+
+// editor gives the administrator who is named beside the edits in n, the deepest one first; "" if none is named.
+func editor(n *Node) string {
+	if n == nil {
+		return ""
+	}
+	for _, c := range n.Children {
+		if name := editor(c); name != "" {
+			return name
+		}
+	}
+	return strings.TrimSpace(n.Attr("admin"))
+}
