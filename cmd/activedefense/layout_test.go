@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -137,4 +138,75 @@ func TestThePureCoreDoesNoInputOrOutput(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a room may hold before it is too full to find anything in. Tests are not counted.
+const (
+	mostFiles   = 25   // of a folder
+	mostMethods = 40   // of a type
+	mostLines   = 60   // of a function
+	agentLines  = 2500 // of the folder agent itself, which only wires
+)
+
+func TestNoRoomIsTooFull(t *testing.T) {
+	files, methods, agent := map[string]int{}, map[string]int{}, 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		folder := filepath.ToSlash(strings.TrimPrefix(filepath.Dir(path), root+string(filepath.Separator)))
+		files[folder]++
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		if folder == "agent" {
+			agent += set.File(file.Pos()).LineCount()
+		}
+		for _, declared := range file.Decls {
+			f, ok := declared.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if n := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; n > mostLines {
+				t.Errorf("%s: %s has %d lines", path, f.Name.Name, n)
+			}
+			if f.Recv != nil {
+				methods[folder+"."+receiver(f.Recv.List[0].Type)]++
+			}
+		}
+		return nil
+	})
+	if err != nil || len(files) == 0 || len(methods) == 0 {
+		t.Fatalf("%d folders, %d types: %v", len(files), len(methods), err)
+	}
+	for folder, n := range files {
+		if n > mostFiles {
+			t.Errorf("%s holds %d files", folder, n)
+		}
+	}
+	for name, n := range methods {
+		if n > mostMethods {
+			t.Errorf("%s has %d methods", name, n)
+		}
+	}
+	if agent >= agentLines {
+		t.Errorf("agent has %d lines", agent)
+	}
+}
+
+// receiver is the name of a method's type, without pointer and type parameters.
+func receiver(e ast.Expr) string {
+	switch x := e.(type) {
+	case *ast.StarExpr:
+		return receiver(x.X)
+	case *ast.IndexExpr:
+		return receiver(x.X)
+	case *ast.IndexListExpr:
+		return receiver(x.X)
+	case *ast.Ident:
+		return x.Name
+	}
+	return ""
 }
