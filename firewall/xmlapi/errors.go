@@ -34,12 +34,12 @@ const (
 // maxText bounds what is quoted from a firewall's answer, in bytes.
 const maxText = 512
 
-// Error is every error that leaves this package after New. Its text names the firewall and what was being done, and
+// Error is every error that leaves this package after Open. Its text names the firewall and what was being done, and
 // holds neither key nor password.
 type Error struct {
 	Firewall string // Options.Name
 	Op       string // what was being done: "register 12 addresses"
-	Kind     string // one of the Kind constants
+	Kind     string // one of the Kind constants, here or of the package that made it with Fail
 	Code     int    // PAN-OS's code, or the HTTP status if Kind is "http"; 0: none
 	Text     string // the reason, in the firewall's or the operating system's words
 	Err      error  // the cause, for errors.Is; nil if the firewall itself answered
