@@ -123,7 +123,7 @@ func openTestLive(t *testing.T, o Options) *Live {
 
 // look is what happens before lines are read, at some later time.
 func (l *Live) look(at time.Time) {
-	l.Now = func() time.Time { return at }
+	l.opts.Now = func() time.Time { return at }
 	l.refresh()
 	l.publish()
 }

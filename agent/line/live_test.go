@@ -285,7 +285,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	if l.batch.empty() {
 		t.Fatal("the record does not wait for others")
 	}
-	for err := l.wait(t.Context()); l.Now().Sub(l.batch.begun) < flushAfter; err = l.wait(t.Context()) {
+	for err := l.wait(t.Context()); l.opts.Now().Sub(l.batch.begun) < flushAfter; err = l.wait(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

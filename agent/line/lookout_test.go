@@ -31,7 +31,7 @@ func newLookoutTest(t *testing.T, pattern string, files ...string) *lookoutTest 
 		l.write(file)
 	}
 	l.live = newTestLive(t, l.dir, pattern)
-	l.Lookout = NewLookout(l.live.Inputs, l.live.Stats, zerolog.New(&l.log))
+	l.Lookout = NewLookout(l.live.opts.Inputs, l.live.opts.Stats, zerolog.New(&l.log))
 	return l
 }
 
@@ -170,7 +170,7 @@ func TestNobodyIsFoundQuietWhileAFileIsHidden(t *testing.T) {
 	settle := func() {
 		for range 2 {
 			l.at = l.at.Add(settledAfter)
-			l.live.Stats.ends.reached(l.at)
+			l.live.opts.Stats.ends.reached(l.at)
 		}
 		l.live.look(l.at)
 	}

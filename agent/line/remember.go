@@ -21,8 +21,8 @@ func (l *Live) remember(ctx context.Context) error {
 	if len(intervals) == 0 {
 		return nil
 	}
-	begun, n := l.Now(), 0
-	err := l.Store.Sightings(ctx, intervals, func(r *store.Record) error {
+	begun, n := l.opts.Now(), 0
+	err := l.opts.Store.Sightings(ctx, intervals, func(r *store.Record) error {
 		n++
 		ev := eventOf(r)
 		if result := l.engine.Observe(&ev); result.Outcome == detect.Fired {
@@ -33,7 +33,7 @@ func (l *Live) remember(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the records that detection must remember: %w", err)
 	}
-	l.Logger.Info().Int("records", n).Dur("took", l.Now().Sub(begun)).Msg("remembered what was seen before")
+	l.opts.Logger.Info().Int("records", n).Dur("took", l.opts.Now().Sub(begun)).Msg("remembered what was seen before")
 	return nil
 }
 

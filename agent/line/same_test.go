@@ -104,7 +104,7 @@ func (r *recorder) block(v *detect.Verdict, l *lane, now time.Time) {
 // readAll takes and commits every line that is there, as a run does that ends then, and closes.
 func readAll(t testing.TB, l *Live) {
 	t.Helper()
-	w := &writer{store: l.Store, in: l.out, free: l.free, wake: l.Wake, stats: l.Stats, health: l.Health, log: l.Logger, now: l.Now}
+	w := &writer{store: l.opts.Store, in: l.out, free: l.free, wake: l.opts.Wake, stats: l.opts.Stats, health: l.opts.Health, log: l.opts.Logger, now: l.opts.Now}
 	written := make(chan error, 1)
 	go func() { written <- w.run(t.Context(), t.Context()) }()
 	l.refresh()
@@ -177,7 +177,7 @@ func takeSome(t testing.TB, l *Live, lines, batch int) {
 		t.Fatal(err)
 	}
 	for n := 1; n <= lines; n++ {
-		more, err := l.step(t.Context(), l.Now())
+		more, err := l.step(t.Context(), l.opts.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func takeSome(t testing.TB, l *Live, lines, batch int) {
 		}
 		if n%batch == 0 || l.batch.urgent {
 			l.seal()
-			if _, err := l.Store.Commit(t.Context(), &l.batch.Batch); err != nil {
+			if _, err := l.opts.Store.Commit(t.Context(), &l.batch.Batch); err != nil {
 				t.Fatal(err)
 			}
 			l.batch = newBatch()

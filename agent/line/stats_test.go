@@ -16,7 +16,7 @@ func TestAPathThatIsNoLongerReadIsForgotten(t *testing.T) {
 	dir, at := t.TempDir(), time.Now()
 	l := newTestLive(t, dir, "logs/*.log")
 	paths := func() (out []string) {
-		for _, in := range l.Stats.Status(at).Inputs {
+		for _, in := range l.opts.Stats.Status(at).Inputs {
 			out = append(out, strings.TrimPrefix(in.Path, dir)+" "+in.Error)
 		}
 		return out

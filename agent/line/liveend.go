@@ -1,0 +1,58 @@
+package line
+
+import (
+	"net/netip"
+	"time"
+
+	"activedefense/detect"
+)
+
+// taken begins what is done with every line.
+func (l *Live) taken(lane *lane, p *parsed, now time.Time) {
+	if l.batch.lines == 0 {
+		l.batch.begun = now
+	}
+	l.batch.lines++
+	l.files.take(lane, p)
+	if p.cut {
+		lane.live.stats.cut.Add(1)
+	}
+}
+
+func (l *Live) unread(lane *lane, p *parsed, now time.Time) {
+	l.taken(lane, p, now)
+	lane.live.stats.failed(p.err, lane.chunk.text[p.from:p.to], now, l.opts.Stats)
+}
+
+func (l *Live) record(lane *lane, p *parsed, now time.Time) {
+	l.taken(lane, p, now)
+	l.batch.record(p.event, p.place)
+	lane.live.stats.recorded(p.event, now)
+	l.warner.look(lane, p.event, now)
+}
+
+func (l *Live) activity(source netip.Prefix, ev *detect.Event) { l.batch.touch(source, ev) }
+
+// stale counts a verdict that would be released at once: a backlog from last year blocks nobody today.
+func (l *Live) stale(v *detect.Verdict) { l.opts.Stats.verdict(v.Rule, "too-old") }
+
+// spare says of a source that may never be blocked that it would have been, once an hour.
+func (l *Live) spare(v *detect.Verdict, why error, now time.Time) {
+	l.opts.Stats.verdict(v.Rule, "refused")
+	if last, ok := l.refused[v.Source]; ok && now.Sub(last) <= time.Hour {
+		return
+	}
+	if len(l.refused) > 10_000 {
+		clear(l.refused)
+	}
+	l.refused[v.Source] = now
+	l.opts.Logger.Warn().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("reason", v.Reason).
+		Err(why).Msg("not blocked: this address may never be blocked")
+}
+
+func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
+	l.opts.Stats.verdict(v.Rule, "blocked")
+	l.batch.block(v, l.evidence.lines(v, by, now), now)
+	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("device", v.Device).
+		Time("seen", v.Time).Msg("blocking: " + v.Reason)
+}

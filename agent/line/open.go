@@ -1,0 +1,156 @@
+package line
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// Options are what Live needs. All of them must be set, but Since.
+type Options struct {
+	Store        *store.Store
+	Inputs       []Input
+	Since        time.Time // when the agent with this store ran for the first time; zero: not known
+	Settings     detect.Settings
+	Guard        func() *detect.Guard
+	ReleaseAfter time.Duration // verdicts that are older would be released at once, and block nobody
+	Stats        *Stats
+	Health       Health
+	// Attach has every change of the blacklist told to notice, from another goroutine, and before it returns what is
+	// blocked now. It may be called again.
+	Attach func(notice func([]Change))
+	Wake   func() // the blacklist may have changed
+	Logger zerolog.Logger
+	Now    func() time.Time
+}
+
+// Health is told how the store does, and has what a start needs of it tried until it succeeds.
+type Health struct {
+	Insist func(ctx context.Context, do func() error) bool // false: ctx ended first
+	Failed func(error)                                     // a commit failed
+	Back   func()                                          // a commit succeeded
+}
+
+// A Change tells the engine that an address is, or is no longer, on the blacklist.
+type Change struct {
+	Address netip.Prefix
+	Blocked bool
+}
+
+// Live is the daemon's end of the line. One goroutine merges, observes and judges: it owns the engine, so detection
+// needs no lock and sees the lines in one order; the writer commits one batch while the next is built.
+type Live struct {
+	flow
+	opts     Options
+	files    *files
+	evidence *evidenceReader
+	warner   *clockWarner
+	readers  *readers
+
+	out   chan *batch
+	free  chan *batch
+	batch *batch
+	seq   int64 // of the batch before
+	next  int64 // of the next one
+
+	refused map[netip.Prefix]time.Time // when a refusal was last logged
+	checked time.Time                  // when the files were last looked at
+	forgot  time.Time                  // when positions were last forgotten
+	shown   time.Time                  // when status and metrics last learned of the files
+
+	closed   sync.Once
+	mu       sync.Mutex
+	incoming []Change // what the blacklist's reader saw, to be applied between two lines
+}
+
+// Open opens the inputs at the stored positions and makes the engine remember what an earlier run saw. While the store
+// is away it tries again; an error that is not ctx's says that the inputs cannot be followed. The caller must Close it.
+func Open(ctx context.Context, o Options) (*Live, error) {
+	var positions []store.Position
+	var seq int64
+	if !o.Health.Insist(ctx, func() (err error) {
+		if seq, err = o.Store.Resume(ctx); err == nil {
+			positions, err = o.Store.Positions(ctx)
+		}
+		return err
+	}) {
+		return nil, ctx.Err()
+	}
+	files, err := openFiles(o, positions)
+	if err != nil {
+		return nil, fmt.Errorf("open the inputs: %w", err)
+	}
+	l := &Live{
+		opts: o, files: files, evidence: &evidenceReader{files: files, store: o.Store},
+		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
+		out: make(chan *batch, 1), free: make(chan *batch, 4), batch: newBatch(), seq: seq, next: firstSeq(seq),
+		refused: make(map[netip.Prefix]time.Time),
+	}
+	l.refresh()
+	if !o.Health.Insist(ctx, func() error {
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, oldest: o.ReleaseAfter, end: l}
+		l.merge = merge{readers: l.readers, engine: l.engine}
+		o.Attach(l.notice) // tells all that is blocked, also at another try
+		l.apply()
+		return l.remember(ctx)
+	}) {
+		l.Close()
+		return nil, ctx.Err()
+	}
+	return l, nil
+}
+
+// firstSeq numbers the first batch of a run after the last one of an earlier run, at a distance drawn by lot: an agent with a
+// copy of this one's state folder would go on with the same numbers, and the two take each other's batches for their own.
+func firstSeq(last int64) int64 { return last + 1 + rand.Int64N(1<<31) }
+
+// Close gives back what Open took, once; Run does not close. It is not to be called while Run runs.
+func (l *Live) Close() {
+	l.closed.Do(func() {
+		l.readers.close()
+		// Files that were read only; there is nobody to tell.
+		_ = l.files.set.Close()
+	})
+}
+
+// Files is how many files are followed now. It is not to be called while Run runs.
+func (l *Live) Files() int { return len(l.files.order) }
+
+// Known gives the paths of which an earlier run stored a position.
+func (l *Live) Known() []string {
+	var paths []string
+	for path := range l.files.lastTimes {
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// notice takes in changes of the blacklist, from any goroutine.
+func (l *Live) notice(changes []Change) {
+	l.mu.Lock()
+	l.incoming = append(l.incoming, changes...)
+	l.mu.Unlock()
+}
+
+// apply hands the engine what was noticed.
+func (l *Live) apply() {
+	l.mu.Lock()
+	changes := l.incoming
+	l.incoming = nil
+	l.mu.Unlock()
+	for _, c := range changes {
+		if c.Blocked {
+			l.engine.Block(c.Address)
+		} else {
+			l.engine.Release(c.Address)
+		}
+	}
+}
