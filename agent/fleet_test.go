@@ -292,8 +292,8 @@ func TestBrokenFirewallsDelayNoOtherAndRecoverByThemselves(t *testing.T) {
 			t.Errorf("after its first pass %s holds %d of %d", e.Status().Name, got, len(f.begun))
 		}
 	}
-	t.Logf("all are back and level after %s", time.Since(healed))
-	if n := f.log.count("firewall is back and level"); n != len(broken) {
+	t.Logf("all are back and in sync after %s", time.Since(healed))
+	if n := f.log.count("firewall is back and in sync"); n != len(broken) {
 		t.Errorf("%d returns were logged, of %d firewalls", n, len(broken))
 	}
 	for name, sim := range f.sims {

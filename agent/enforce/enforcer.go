@@ -85,7 +85,7 @@ func (e *Enforcer) Restore(ctx context.Context, st *store.Store) error {
 	e.store = st
 	held, err := e.store.Enforced(ctx, e.name)
 	if err != nil {
-		return fmt.Errorf("read what firewall %s held: %w", e.name, err)
+		return fmt.Errorf("load the enforcement state of firewall %s: %w", e.name, err)
 	}
 	until := make(map[netip.Prefix]time.Time, len(held))
 	for _, h := range held {
@@ -247,7 +247,7 @@ func (e *Enforcer) save(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	if err := e.store.SaveEnforced(ctx, e.name, put, drop); err != nil {
-		e.log.Debug().Err(err).Msg("cannot note what the firewall holds; repeated with the next pass")
+		e.log.Debug().Err(err).Msg("cannot save the enforcement state; retrying with the next pass")
 		return
 	}
 	clear(e.put)

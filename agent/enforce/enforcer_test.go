@@ -190,7 +190,7 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 		!st.ErrorSince.Equal(newTestClock().now()) || st.LastSuccess != nil || st.Desired != 1 {
 		t.Errorf("status %+v", st)
 	}
-	if n := e.log.count("cannot be brought level; trying again for ever, and nothing stands in"); n != 1 {
+	if n := e.log.count("cannot synchronize the firewall; retrying; there is no fallback"); n != 1 {
 		t.Errorf("the trouble was logged %d times", n)
 	}
 
@@ -224,11 +224,11 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 func TestACommitWithoutABlockIsLogged(t *testing.T) {
 	e := newEnforceTest(t)
 	e.show(firewall.Report{}, 0, nil)
-	if n := e.log.count("brought level"); n != 0 {
+	if n := e.log.count("firewall in sync"); n != 0 {
 		t.Errorf("a pass that changed nothing is logged %d times", n)
 	}
 	e.show(firewall.Report{Committed: true}, 0, nil)
-	if n := e.log.count("brought level by a commit"); n != 1 {
+	if n := e.log.count("firewall in sync after a commit"); n != 1 {
 		t.Errorf("a commit is logged %d times", n)
 	}
 }
@@ -278,7 +278,7 @@ func TestAPassiveMemberThatTakesNoTagsStandsBy(t *testing.T) {
 	if st := e.Status(); !st.Up || st.Standby || st.Tags != 1 {
 		t.Errorf("status %+v", st)
 	}
-	for _, text := range []string{"takes no tags", "takes tags now"} {
+	for _, text := range []string{"does not accept tags", "accepts tags now"} {
 		if n := e.log.count(text); n != 1 {
 			t.Errorf("%q is logged %d times", text, n)
 		}

@@ -108,13 +108,13 @@ func (f *fallback) refreshOnce(ctx context.Context, full bool) (again time.Durat
 	r, err := f.list.Reconcile(ctx, served.Entries, full)
 	kind := xmlapi.Kind(err)
 	if kind != f.kind && kind != "" && kind != xmlapi.KindCanceled && f.active.Load() {
-		f.log.Warn().Err(err).Str("kind", kind).Msg("the list cannot stand in")
+		f.log.Warn().Err(err).Str("kind", kind).Msg("the list is no fallback now")
 	}
 	if f.kind = kind; err != nil {
 		return max(r.Waiting, renewEvery), err
 	}
 	if len(r.Registered)+len(r.Unregistered) > 0 {
-		f.log.Info().Int("entries", r.Standing).Msg("the firewall was told to fetch the list, and holds it")
+		f.log.Info().Int("entries", r.Standing).Msg("the firewall has fetched the list")
 	}
 	return r.Waiting, nil
 }

@@ -64,13 +64,13 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
 	want.MayProvision = true
 	if want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
-		return nil, fmt.Errorf("the CA of the list cannot be read from %s: start the daemon once, which makes it, and run this as its account or as root",
+		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
 	}
 	steps, err := policy.Provision(ctx, device, want)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
-		err = fmt.Errorf("%w; a plan needs an administrator whose role allows Configuration, and carrying it out Commit as well: "+
-			"firewall/README.md has the role, and the daemon's own need not have these rights", err)
+		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Commit: "+
+			"see firewall/README.md for the role; the daemon's own account does not need these rights", err)
 	}
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		}
 	}
 	if opts.Commit {
-		opts.Progress(device.Name(), nil, "committing our own edits, which can take minutes")
+		opts.Progress(device.Name(), nil, "committing our own edits; this can take minutes")
 		done, err := policy.Commit(ctx, device, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err

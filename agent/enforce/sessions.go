@@ -44,7 +44,7 @@ func (s *sessionEnder) end(blocked []firewall.Entry) {
 		}
 	}
 	if left > 0 {
-		s.log.Warn().Int("sources", left).Msg("too many new blocks at once: the sessions of some sources are left to end by themselves")
+		s.log.Warn().Int("sources", left).Msg("too many new blocks at once; existing sessions of some sources are not cleared")
 	}
 }
 
@@ -60,9 +60,9 @@ func (s *sessionEnder) run(ctx context.Context) error {
 			kind := xmlapi.Kind(err)
 			switch {
 			case err == nil:
-				s.log.Debug().Stringer("address", source).Msg("ended the sessions of a blocked source")
+				s.log.Debug().Stringer("address", source).Msg("cleared the sessions of a blocked source")
 			case kind != failed && ctx.Err() == nil:
-				s.log.Warn().Err(err).Str("kind", kind).Msg("cannot end the sessions of blocked sources")
+				s.log.Warn().Err(err).Str("kind", kind).Msg("cannot clear the sessions of blocked sources")
 			}
 			failed = kind
 		}

@@ -57,7 +57,7 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 	switch s.Standby = e.standsBy(err); {
 	case s.Standby:
 		if !standby {
-			e.log.Info().Msg("this member of the pair is passive and takes no tags; it is brought level when it becomes active")
+			e.log.Info().Msg("HA member is passive and does not accept tags; it will be synchronized when it becomes active")
 		}
 		s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
 		return
@@ -65,10 +65,10 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 		e.failed(s, err, now)
 		return
 	case standby:
-		e.log.Info().Msg("this member of the pair takes tags now, and is level with the blacklist")
+		e.log.Info().Msg("HA member accepts tags now and is in sync")
 	}
 	if s.Failures > 0 {
-		e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and level with the blacklist")
+		e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and in sync")
 	}
 	s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
 	s.LastSuccess, s.Tags = &now, r.Standing
@@ -77,9 +77,9 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 	}
 	e.showDetails(s, r)
 	if len(r.Registered)+len(r.Unregistered) > 0 || r.Committed {
-		message := "firewall brought level"
+		message := "firewall in sync"
 		if r.Committed {
-			message += " by a commit"
+			message += " after a commit"
 		}
 		e.log.Info().Int("registered", len(r.Registered)).Int("renewed", len(r.Renewed)).Int("unregistered", len(r.Unregistered)).
 			Int("standing", r.Standing).Dur("took", r.Took).Msg(message)
@@ -90,14 +90,14 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 func (e *Enforcer) failed(s *Status, err error, now time.Time) {
 	kind := xmlapi.Kind(err)
 	if s.Failures == 0 || kind != s.ErrorKind {
-		meanwhile := "the list stays as fallback"
+		meanwhile := "the list serves as fallback"
 		switch {
 		case s.Mode == firewall.ModeList:
-			meanwhile = "it keeps the list that it fetched last, if any" // and "activedefense verify" says what is missing
+			meanwhile = "it keeps the list it fetched last, if any" // and "activedefense verify" says what is missing
 		case e.fallback == nil:
-			meanwhile = "and nothing stands in, for no list is served (edl.listen)"
+			meanwhile = "there is no fallback, because no list is served (edl.listen)"
 		}
-		e.log.Error().Err(err).Str("kind", kind).Msg("firewall cannot be brought level; trying again for ever, " + meanwhile)
+		e.log.Error().Err(err).Str("kind", kind).Msg("cannot synchronize the firewall; retrying; " + meanwhile)
 	}
 	if s.Failures == 0 {
 		s.ErrorSince = &now
@@ -114,7 +114,7 @@ func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 	}
 	if len(r.Unsupported) != s.UnsupportedCount && len(r.Unsupported) > 0 {
 		e.log.Warn().Int("count", len(r.Unsupported)).Strs("addresses", unsupported).
-			Msg("not enforceable on this firewall in its mode; they stay on the list")
+			Msg("not enforceable in this firewall's mode; they stay on the list")
 	}
 	s.Unsupported, s.UnsupportedCount = unsupported, len(r.Unsupported)
 
@@ -128,7 +128,7 @@ func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 	case brake != "" && s.Brake == "":
 		e.log.Error().Msg("BRAKE: " + brake)
 	case brake == "" && s.Brake != "":
-		e.log.Info().Msg("the brake is off: removals are carried out again")
+		e.log.Info().Msg("brake off: removals resume")
 	}
 	s.Brake = brake
 }
@@ -146,7 +146,7 @@ func (e *Enforcer) showRefused(s *Status, r firewall.Report) {
 	}
 	if s.RefusedCount > 0 && s.RefusedCount != before {
 		e.log.Error().Int("count", s.RefusedCount).Strs("addresses", s.Refused).
-			Msg("refused by the firewall; they stay on the list, and are tried again with the next full pass")
+			Msg("refused by the firewall; they stay on the list and are retried with the next full pass")
 	}
 }
 

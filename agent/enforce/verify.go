@@ -77,13 +77,13 @@ var ErrUnknownFirewall = errors.New("no such firewall")
 // unknownFirewall names those that there are.
 func unknownFirewall(cfg *config.Config, name string) error {
 	if len(cfg.Firewalls) == 0 {
-		return fmt.Errorf("%w: the configuration has none", ErrUnknownFirewall)
+		return fmt.Errorf("%w: none is configured", ErrUnknownFirewall)
 	}
 	names := make([]string, len(cfg.Firewalls))
 	for i, fw := range cfg.Firewalls {
 		names[i] = fw.Name
 	}
-	return fmt.Errorf("%w as %q; there are %s", ErrUnknownFirewall, name, strings.Join(names, ", "))
+	return fmt.Errorf("%w: %q; configured are %s", ErrUnknownFirewall, name, strings.Join(names, ", "))
 }
 
 // blockedNow reads what is on the blacklist.

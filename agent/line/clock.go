@@ -68,7 +68,7 @@ func (w *clockWarner) look(l *lane, ev *detect.Event, now time.Time) {
 	st.warned = now
 	text := clockText(off, ev.Time.In(l.live.input.Location))
 	l.live.stats.setClock(text)
-	w.log.Warn().Str("file", l.name).Msg("the times in this file are wrong: " + text)
+	w.log.Warn().Str("file", l.name).Msg("log timestamps are off: " + text)
 }
 
 // clockText says how far the times are off, and which zone would fit, if one would: zones differ from

@@ -67,7 +67,7 @@ func (l *Live) refresh() {
 	l.checked = l.opts.Now()
 	came, went, err := l.files.refresh()
 	if err != nil {
-		l.opts.Logger.Warn().Err(err).Msg("cannot look at the log files; trying again")
+		l.opts.Logger.Warn().Err(err).Msg("cannot scan the log files; retrying")
 	}
 	for _, lane := range came {
 		lane.live.stats = l.opts.Stats.input(lane.name)

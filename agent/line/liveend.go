@@ -47,7 +47,7 @@ func (l *Live) spare(v *detect.Verdict, why error, now time.Time) {
 	}
 	l.refused[v.Source] = now
 	l.opts.Logger.Warn().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("reason", v.Reason).
-		Err(why).Msg("not blocked: this address may never be blocked")
+		Err(why).Msg("not blocked: the address is protected")
 }
 
 func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {

@@ -72,12 +72,12 @@ func (l *Lookout) Look(now time.Time) string {
 	}
 	switch {
 	case why == "" && l.said:
-		l.log.Info().Msg("the log files can be read again: quiet sources are released")
+		l.log.Info().Msg("log files are readable again; releases resume")
 		l.said = false
 	case why != "" && l.why == "":
 		l.since = now
 	case why != "" && !l.said && now.Sub(l.since) >= blindSaid:
-		l.log.Warn().Msg("quiet sources are not released, because what they do may not be seen: " + why)
+		l.log.Warn().Msg("releases are suspended, because activity may go unseen: " + why)
 		l.said = true
 	}
 	l.why = why
@@ -97,7 +97,7 @@ func (l *Lookout) Last() string {
 	return l.why
 }
 
-// lookForFiles says which input has no file any more. An empty folder may be one that is not mounted.
+// lookForFiles says which input has no log file is left. An empty folder may be one that is not mounted.
 func (l *Lookout) lookForFiles(now time.Time) (why string) {
 	for _, in := range l.inputs {
 		files, _ := filepath.Glob(in.Pattern) // the pattern was validated, and it reports nothing else
@@ -112,7 +112,7 @@ func (l *Lookout) lookForFiles(now time.Time) (why string) {
 			l.bare[in.Pattern] = now
 		}
 		if now.Sub(l.bare[in.Pattern]) < blindFor {
-			why = "there is no file any more at " + in.Pattern
+			why = "no log file is left at " + in.Pattern
 		}
 	}
 	return why

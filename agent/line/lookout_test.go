@@ -100,14 +100,14 @@ func TestAFileThatIsGoneHidesWhatSourcesDoForADay(t *testing.T) {
 	l.must(os.Remove(l.path("logs/b.log")))
 	l.expect("one of two is deleted, as old ones are", time.Minute, "")
 	l.must(os.Remove(l.path("logs/a.log")))
-	l.expect("the last one is deleted", time.Minute, "no file any more")
-	l.expect("just before a day has passed", blindFor-time.Second, "no file any more")
+	l.expect("the last one is deleted", time.Minute, "no log file is left")
+	l.expect("just before a day has passed", blindFor-time.Second, "no log file is left")
 	l.expect("then", time.Second, "")
 	l.expect("and from then on", 30*blindFor, "")
 	l.write("logs/c.log")
 	l.expect("there is another one", time.Minute, "")
 	l.must(os.Remove(l.path("logs/c.log")))
-	l.expect("which is deleted, too", time.Minute, "no file any more")
+	l.expect("which is deleted, too", time.Minute, "no log file is left")
 }
 
 func TestWhatWasNeverThereHidesNothing(t *testing.T) {
@@ -119,7 +119,7 @@ func TestWhatWasNeverThereHidesNothing(t *testing.T) {
 	}
 	l := newLookoutTest(t, "logs/*.log", "logs/other.txt")
 	l.Remember([]string{l.path("logs/a.log")})
-	l.expect("an empty folder, read by an earlier run", time.Minute, "no file any more")
+	l.expect("an empty folder, read by an earlier run", time.Minute, "no log file is left")
 }
 
 // A rotated file that may not be read does not hold up releases for ever, one that is written to does.

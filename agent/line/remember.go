@@ -31,9 +31,9 @@ func (l *Live) remember(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read the records that detection must remember: %w", err)
+		return fmt.Errorf("load recent records for detection: %w", err)
 	}
-	l.opts.Logger.Info().Int("records", n).Dur("took", l.opts.Now().Sub(begun)).Msg("remembered what was seen before")
+	l.opts.Logger.Info().Int("records", n).Dur("took", l.opts.Now().Sub(begun)).Msg("loaded recent records for detection")
 	return nil
 }
 

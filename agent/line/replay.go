@@ -67,7 +67,7 @@ func (r *replay) open(path string, origin int64) error {
 	case err != nil:
 		return fmt.Errorf("replay: %w", err)
 	case info.IsDir():
-		return fmt.Errorf("replay: %s is a folder; name the files in it", path)
+		return fmt.Errorf("replay: %s is a directory; name the files in it", path)
 	}
 	f, err := openOldFile(path, origin)
 	if err != nil {

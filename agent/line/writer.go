@@ -28,7 +28,7 @@ type writer struct {
 func (w *writer) run(ctx, stopping context.Context) error {
 	for b := range w.in {
 		if !w.commit(ctx, stopping, b) {
-			w.log.Warn().Int("lines", b.lines).Msg("stopping without the store: these lines are read again at the next start")
+			w.log.Warn().Int("lines", b.lines).Msg("stopping while the store is unavailable; these lines will be read again at the next start")
 			return nil
 		}
 		select {

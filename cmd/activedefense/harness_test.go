@@ -364,6 +364,6 @@ func (d *daemon) hangup() { d.cmd.Process.Signal(syscall.SIGHUP) }
 // notBlocking is the log without what is logged for every block.
 func notBlocking(log string) []string {
 	return slices.DeleteFunc(strings.Split(log, "\n"), func(line string) bool {
-		return strings.Contains(line, `"blocking: `) || strings.Contains(line, "brought level")
+		return strings.Contains(line, `"blocking: `) || strings.Contains(line, "firewall in sync")
 	})
 }
