@@ -37,8 +37,8 @@ const (
 	policyAndObjects component = "policy-and-objects"
 )
 
-// component says to which part an edit belongs. Zones and what interfaces a virtual system has count as network.
-func (x xpath) component() component {
+// componentOf says to which part an edit belongs. Zones and what interfaces a virtual system has count as network.
+func componentOf(x xpath) component {
 	var names []string
 	for _, s := range x.steps {
 		if s.name != "entry" {
@@ -105,7 +105,7 @@ func (p *commitPlan) choose(partial *element) *refusal {
 
 // chooses says whether the commit publishes the edit.
 func (p *commitPlan) chooses(e *edit) bool {
-	return !p.partial || (len(p.admins) == 0 || slices.Contains(p.admins, e.mark.admin)) && !p.excluded[e.path.component()]
+	return !p.partial || (len(p.admins) == 0 || slices.Contains(p.admins, e.admin)) && !p.excluded[componentOf(e.path)]
 }
 
 // commit answers type=commit.
@@ -237,7 +237,7 @@ func (s *Sim) publishLocked(admin string, plan commitPlan, wanted map[*edit]bool
 	s.config.warnCommit = nil
 	s.config.journal = slices.DeleteFunc(slices.Clone(s.config.journal), func(e *edit) bool {
 		if wanted[e] {
-			e.mark.gone.Store(true)
+			e.mark.lift()
 		}
 		return wanted[e]
 	})
@@ -284,7 +284,7 @@ func (c *configuration) with(wanted map[*edit]bool) (*element, []string) {
 	return root, nil
 }
 
-func (e *edit) describe() string { return "Change of " + e.mark.admin + " at " + e.path.String() }
+func (e *edit) describe() string { return "Change of " + e.admin + " at " + e.path.String() }
 
 // replay carries the edit out on another tree than the one it was made for; false: what it builds on is not there.
 func (e *edit) replay(t *tree) bool {

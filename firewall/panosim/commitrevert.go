@@ -136,12 +136,12 @@ func (c *configuration) changes(chosen func(*edit) bool) []changed {
 			if !known {
 				i = len(out)
 				at[text] = i
-				out = append(out, changed{path: text, component: path.component()})
+				out = append(out, changed{path: text, component: componentOf(path)})
 			}
 			if found := &out[i]; found.action != "CREATE" || e.action == "delete" {
 				found.action = e.verb(path, c.running)
 			}
-			out[i].admins = append(slices.DeleteFunc(out[i].admins, func(a string) bool { return a == e.mark.admin }), e.mark.admin)
+			out[i].admins = append(slices.DeleteFunc(out[i].admins, func(a string) bool { return a == e.admin }), e.admin)
 		}
 	}
 	return out
@@ -163,12 +163,12 @@ func (e *edit) touches() []xpath {
 	if e.action != "set" {
 		return []xpath{e.path}
 	}
-	at, _, _ := e.path.within(firewallSchema)
-	return e.path.down(at, e.element)
+	at, _, _ := firewallSchema.at(e.path)
+	return objectsBelow(e.path, at, e.element)
 }
 
-// down gives the path of every object in the element, which stands at the path.
-func (x xpath) down(at *schema, e *element) []xpath {
+// objectsBelow gives the path of every object in the element, which stands at the path.
+func objectsBelow(x xpath, at *schema, e *element) []xpath {
 	if at == nil || at.leaf || at.list || at.rule || len(e.children) == 0 || x.last().name == "entry" && !at.open {
 		return []xpath{x}
 	}
@@ -184,7 +184,7 @@ func (x xpath) down(at *schema, e *element) []xpath {
 			out = append(out, next)
 			continue
 		}
-		out = append(out, next.down(below, child)...)
+		out = append(out, objectsBelow(next, below, child)...)
 	}
 	return out
 }
@@ -196,8 +196,8 @@ func (s *Sim) listAdmins(*call, *element) answer {
 	s.runJobsLocked()
 	var admins []string
 	for _, e := range s.config.journal {
-		if !slices.Contains(admins, e.mark.admin) {
-			admins = append(admins, e.mark.admin)
+		if !slices.Contains(admins, e.admin) {
+			admins = append(admins, e.admin)
 		}
 	}
 	var b strings.Builder

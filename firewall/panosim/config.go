@@ -107,8 +107,19 @@ func (s *Sim) Candidate() string {
 	defer s.mu.Unlock()
 	s.runJobsLocked()
 	var b strings.Builder
-	s.config.candidate.root.write(&b, s.dialect.Marking)
+	s.config.candidate.root.write(&b, marked(s.dialect.Marking))
 	return b.String()
+}
+
+// marked chooses the elements of a candidate that show by which edit they were touched; nil: none does.
+func marked(m Marking) func(*element) bool {
+	switch m {
+	case MarkTouched:
+		return func(*element) bool { return true }
+	case MarkEntries:
+		return func(e *element) bool { return e.name == "entry" }
+	}
+	return nil
 }
 
 // Pending is the number of an administrator's edits that are not committed; of "" it is that of all.
@@ -118,7 +129,7 @@ func (s *Sim) Pending(admin string) int {
 	s.runJobsLocked()
 	n := 0
 	for _, e := range s.config.journal {
-		if admin == "" || e.mark.admin == admin {
+		if admin == "" || e.admin == admin {
 			n++
 		}
 	}

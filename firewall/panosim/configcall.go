@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 )
 
 // classifyConfig chooses what answers a call of type=config.
@@ -51,13 +50,13 @@ func needed(action string) []string {
 func (s *Sim) readConfig(c *call) answer {
 	s.mu.Lock()
 	s.runJobsLocked()
-	marking, bad := s.dialect.Marking, s.dialect.BadPath
+	shows, bad := marked(s.dialect.Marking), s.dialect.BadPath
 	root := s.config.running
 	get := c.form.Get("action") == "get"
 	if get {
 		root = s.candidateLocked()
 	} else {
-		marking = markNowhere
+		shows = nil
 	}
 	s.mu.Unlock()
 
@@ -70,7 +69,7 @@ func (s *Sim) readConfig(c *call) answer {
 		found = path.find(root)
 	}
 	var b strings.Builder
-	n := path.write(&b, found, marking)
+	n := path.write(&b, found, shows)
 	switch {
 	case get && n == 0:
 		return xmlAnswer(http.StatusOK, `<response status="success" code="7"><result/></response>`)
@@ -81,25 +80,6 @@ func (s *Sim) readConfig(c *call) answer {
 		return failure(0, "No such node")
 	}
 	return success("<result>" + b.String() + "</result>")
-}
-
-// write appends what the path means, and gives the number of elements: those found, or for an attribute at its
-// end, as many elements with that attribute alone.
-func (x xpath) write(b *strings.Builder, found []chain, marking Marking) int {
-	n := 0
-	for _, c := range found {
-		e := c.last()
-		if x.attribute != "" {
-			value, ok := e.attributes[x.attribute]
-			if !ok {
-				continue
-			}
-			e = &element{name: e.name, attributes: map[string]string{x.attribute: value}}
-		}
-		e.write(b, marking)
-		n++
-	}
-	return n
 }
 
 // writeConfig answers the actions that change the candidate, one at a time.
@@ -126,13 +106,13 @@ func (r *refusal) answer() answer {
 // response writes the element; id is that of a part of a multi-config, "" for none.
 func (r *refusal) response(id string) string {
 	if id != "" {
-		id = ` id="` + attributeEscapes.Replace(id) + `"`
+		id = ` id="` + escapeAttribute(id) + `"`
 	}
 	switch {
 	case r == nil:
 		return `<response status="success" code="20"` + id + `><msg>command succeeded</msg></response>`
 	case r.soft:
-		return fmt.Sprintf(`<response status="success" code="%d"%s><msg>%s</msg></response>`, r.code, id, textEscapes.Replace(r.lines[0]))
+		return fmt.Sprintf(`<response status="success" code="%d"%s><msg>%s</msg></response>`, r.code, id, escapeText(r.lines[0]))
 	}
 	var b strings.Builder
 	b.WriteString(`<response status="error"`)
@@ -155,9 +135,4 @@ func readable(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// isText says whether XML 1.0 can hold the character. utf8.RuneError may stand for a byte that is none.
-func isText(r rune) bool {
-	return r == '\t' || r == '\n' || r == '\r' || r >= 0x20 && r <= 0xd7ff || r >= 0xe000 && r < utf8.RuneError || r >= 0x10000
 }

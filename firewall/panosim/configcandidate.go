@@ -2,6 +2,7 @@ package panosim
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -52,7 +53,7 @@ func (r request) edit() (*edit, *refusal) {
 	if err != nil {
 		return nil, refuse(12, "Malformed element: "+err.Error())
 	}
-	e.element.unmark()
+	unmark(e.element)
 	return e, nil
 }
 
@@ -66,7 +67,7 @@ func (r request) parse() (*edit, *refusal) {
 }
 
 // unmark drops the attributes that a candidate carries and that clients send back as they read them.
-func (e *element) unmark() {
+func unmark(e *element) {
 	if e == nil {
 		return
 	}
@@ -76,7 +77,7 @@ func (e *element) unmark() {
 		}
 	}
 	for _, c := range e.children {
-		c.unmark()
+		unmark(c)
 	}
 }
 
@@ -91,8 +92,10 @@ func (s *Sim) editLocked(admin string, e *edit) *refusal {
 		return refused
 	}
 	e.choice, e.renamed, e.uuids = s.dialect.Choice, s.dialect.Renamed, s.version.from(9, 0)
-	e.mark = &mark{admin: admin, id: c.edits + 1, time: s.opts.Now()}
-	e.base = e.path.base(c.candidate.root)
+	e.admin, e.id = admin, c.edits+1
+	// In the order in which pango strips them.
+	e.mark = newMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), s.opts.Now().Format(localTime)})
+	e.base = base(e.path, c.candidate.root)
 	changed, refused := e.apply(&c.candidate)
 	if refused != nil || !changed && s.dialect.Unchanged == UnchangedIgnored {
 		return refused
@@ -111,15 +114,15 @@ func (s *Sim) judgeLocked(e *edit) *refusal {
 	case "move":
 		return nil
 	case "rename":
-		return e.path.parent().named(e.newName)
+		return named(e.path.parent(), e.newName)
 	}
-	at, scope, ok := e.path.within(firewallSchema)
+	at, scope, ok := firewallSchema.at(e.path)
 	if !ok {
 		return refuse(12, "Could not find schema node for xpath "+e.path.String()) // a text that is known
 	}
 	for n := range e.path.steps {
 		if step := e.path.steps[n]; n > 0 && step.name == "entry" && len(step.chosen) == 1 {
-			if refused := (xpath{steps: e.path.steps[:n]}).named(step.chosen[0].id); refused != nil {
+			if refused := named(xpath{steps: e.path.steps[:n]}, step.chosen[0].id); refused != nil {
 				return refused
 			}
 		}
@@ -150,7 +153,7 @@ func (e *edit) label(at *schema) []string {
 
 // base counts the steps that lead to the innermost entry on the path that is there; without any, it is 1, the root.
 // Elements that are no entries do not count: a list is made with its first entry and belongs to nobody.
-func (x xpath) base(root *element) int {
+func base(x xpath, root *element) int {
 	for n := len(x.steps); n > 1; n-- {
 		if x.steps[n-1].name == "entry" && len((xpath{steps: x.steps[:n]}).find(root)) > 0 {
 			return n
@@ -160,11 +163,11 @@ func (x xpath) base(root *element) int {
 }
 
 // named refuses a name that an entry of the table at the path cannot have.
-func (x xpath) named(name string) *refusal {
+func named(x xpath, name string) *refusal {
 	if strings.ContainsFunc(name, func(r rune) bool { return !isText(r) }) {
 		return refuse(12, "is an invalid name")
 	}
-	if at, _, _ := x.within(firewallSchema); at != nil && at.entry != nil {
+	if at, _, _ := firewallSchema.at(x); at != nil && at.entry != nil {
 		if wrong := at.badName(name); wrong != "" {
 			return refuse(12, strings.TrimSpace(name+" "+wrong))
 		}

@@ -207,9 +207,9 @@ func (c *checker) checkParts(s *schema, e *element, path []string) {
 	}
 }
 
-// within follows the path through the schema; false: nothing can stand there. scope is that of the objects that can
+// at follows the path; false: nothing can stand there. scope is that of the objects that can
 // be named there.
-func (x xpath) within(s *schema) (at *schema, scope string, ok bool) {
+func (s *schema) at(x xpath) (at *schema, scope string, ok bool) {
 	scope = sharedScope
 	var before string
 	for _, step := range x.steps {

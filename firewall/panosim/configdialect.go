@@ -1,5 +1,16 @@
 package panosim
 
+// Marking is which elements of a candidate carry the attributes admin, dirtyId and time.
+type Marking uint8
+
+// Recorded answers show the first (an edited container with all of what was edited in it); that clients which
+// compare must not rely on it is why there are others.
+const (
+	MarkTouched Marking = iota // each element that an edit touched
+	MarkEntries                // of those, entries alone
+	MarkNothing                // none
+)
+
 // BadPath is the answer to an xpath that is none, when something is read.
 type BadPath uint8
 

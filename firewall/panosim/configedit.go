@@ -15,7 +15,9 @@ type edit struct {
 	element    *element // of edit: what is to stand there; of set: its children and text are to be merged in
 	where, dst string   // of move
 	newName    string   // of rename
-	mark       *mark    // who made it, when
+	admin      string
+	id         int
+	mark       *mark
 
 	base   int  // so many steps of the path led to an entry that was there, on which the edit builds
 	queued bool // a commit that publishes it runs or waits
@@ -51,7 +53,7 @@ func (e *edit) set(t *tree) (bool, *refusal) {
 		return false, refuse(6, "Bad XPath")
 	}
 	at, made := e.reach(t)
-	s, _, _ := e.path.within(firewallSchema)
+	s, _, _ := firewallSchema.at(e.path)
 	return e.merge(t, at.last(), e.element, s) || made, nil
 }
 
@@ -87,19 +89,18 @@ func (e *edit) replace(t *tree) (bool, *refusal) {
 	if e.path.steps[0].name != t.root.name {
 		return false, refuse(6, "Bad XPath")
 	}
-	if found := e.path.find(t.root); len(found) > 0 && found[0].last().same(e.element) {
+	if found := e.path.find(t.root); len(found) > 0 && sameButID(found[0].last(), e.element) {
 		return false, nil
 	}
 	up := *e
 	up.path = e.path.parent()
 	parent, _ := up.reach(t)
-	s, _, _ := e.path.within(firewallSchema)
+	s, _, _ := firewallSchema.at(e.path)
 	old := t.lookup(parent.last(), k)
 	fresh := e.plant(t, e.element, s)
 	if old != nil {
-		fresh.keep(old)
-		parent.last().children[slices.Index(parent.last().children, old)] = fresh
-		parent.last().reindex(k, fresh)
+		keepID(fresh, old)
+		t.replace(parent.last(), old, fresh)
 		return true, nil
 	}
 	t.add(parent.last(), fresh)
@@ -166,7 +167,7 @@ func (e *edit) move(t *tree) (bool, *refusal) {
 	own := t.own(found[0])
 	list, what = own[len(own)-2], own.last()
 	what.mark = e.mark
-	list.children = slices.Insert(slices.Delete(list.children, from, from+1), to, what)
+	t.move(list, from, to)
 	return true, nil
 }
 
@@ -205,54 +206,11 @@ func (e *edit) follow(t *tree, entry chain) {
 	}
 }
 
-// rename changes the name of the entry at the end of the chain, or its text.
-func (t *tree) rename(c chain, name string, m *mark) {
-	e := c.last()
-	e.mark = m
-	if e.name == "entry" {
-		e.attributes = maps.Clone(e.attributes)
-		e.attributes["name"] = name
-	} else {
-		e.text = name
-	}
-	c[len(c)-2].index = nil
-}
-
-// single says whether the path means at most one element, whatever is there.
-func (x xpath) single() bool {
-	for _, s := range x.steps {
-		if !s.one() {
-			return false
-		}
-	}
-	return x.attribute == ""
-}
-
-// key is that of the one element that the step means.
-func (s pathStep) key() key {
-	if len(s.chosen) == 1 {
-		return s.chosen[0]
-	}
-	return key{element: s.name}
-}
-
-// make gives a new element with the key.
-func (k key) make() *element {
-	e := &element{name: k.element}
-	switch k.element {
-	case "entry":
-		e.attributes = map[string]string{"name": k.id}
-	case "member":
-		e.text = k.id
-	}
-	return e
-}
-
 // plant copies an element into the tree.
 func (e *edit) plant(t *tree, from *element, s *schema) *element {
-	out := &element{name: from.name, attributes: maps.Clone(from.attributes), text: from.text, mark: e.mark, era: t.era}
+	out := t.sprout(from, e.mark)
 	if e.uuids && s != nil && s.rule && out.attributes["uuid"] == "" {
-		out.attributes["uuid"] = ruleID(e.mark.id, out.id())
+		out.attributes["uuid"] = ruleID(e.id, out.id())
 	}
 	if len(from.children) > 0 {
 		out.children = make([]*element, len(from.children))
@@ -272,15 +230,15 @@ func ruleID(edit int, name string) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }
 
-// keep takes over from the element that was replaced what an edit does not replace: the identifier of a rule.
-func (e *element) keep(old *element) {
+// keepID takes over from the element that was replaced what an edit does not replace: the identifier of a rule.
+func keepID(e, old *element) {
 	if id := old.attributes["uuid"]; id != "" {
 		e.attributes["uuid"] = id
 	}
 }
 
-// same is equal, but for the identifier of a rule.
-func (e *element) same(other *element) bool {
+// sameButID says whether both are equal, but for the identifier of a rule.
+func sameButID(e, other *element) bool {
 	if other.attributes["uuid"] == "" && e.attributes["uuid"] != "" {
 		other = &element{name: other.name, attributes: maps.Clone(other.attributes), text: other.text, children: other.children}
 		other.attributes["uuid"] = e.attributes["uuid"]
@@ -304,7 +262,7 @@ func (e *edit) merge(t *tree, into, from *element, s *schema) (changed bool) {
 	for _, c := range from.children {
 		below, _ := s.below(c.name)
 		if e.choice == ChoiceReplaces {
-			changed = t.clear(into, s, c.name) || changed
+			changed = clearExcluded(t, into, s, c.name) || changed
 		}
 		if old := t.lookup(into, c.key()); old != nil {
 			changed = e.merge(t, t.ownChild(into, old), c, below) || changed
@@ -319,8 +277,8 @@ func (e *edit) merge(t *tree, into, from *element, s *schema) (changed bool) {
 	return changed
 }
 
-// clear removes what excludes the child that is about to be set.
-func (t *tree) clear(into *element, s *schema, name string) (changed bool) {
+// clearExcluded removes what excludes the child that is about to be set.
+func clearExcluded(t *tree, into *element, s *schema, name string) (changed bool) {
 	if s == nil || !slices.Contains(s.exclusive, name) {
 		return false
 	}

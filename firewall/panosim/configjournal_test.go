@@ -47,7 +47,7 @@ func TestJournal(t *testing.T) {
 		name := rapid.SampledFrom([]string{"a", "b", "c"})
 		pending := func() (out []string) {
 			for _, e := range s.config.journal {
-				out = append(out, fmt.Sprint(e.mark.admin, e.mark.id))
+				out = append(out, fmt.Sprint(e.admin, e.id))
 			}
 			return out
 		}
@@ -120,7 +120,7 @@ func TestJournal(t *testing.T) {
 			"revert one's own": func(t *rapid.T) {
 				who, before, candidate := admin.Draw(t, "admin"), pending(), s.Candidate()
 				rest := others(who)
-				if s.revertLocked(func(e *edit) bool { return e.mark.admin == who }) {
+				if s.revertLocked(func(e *edit) bool { return e.admin == who }) {
 					before = rest
 				} else if s.Candidate() != candidate {
 					t.Fatal("a revert that was refused changed the candidate")
@@ -169,8 +169,8 @@ func FuzzXPath(f *testing.F) {
 			t.Errorf("%q is written %q, which is read as %q, %v", text, x, again, err)
 		}
 		x.find(root)
-		x.within(firewallSchema)
-		x.base(root)
+		firewallSchema.at(x)
+		base(x, root)
 		if root.String() != before {
 			t.Error("finding changes the configuration")
 		}
@@ -216,7 +216,7 @@ func FuzzConfigCall(f *testing.F) {
 		if _, err := parseConfig(candidate); err != nil {
 			t.Errorf("the candidate cannot be read: %v: %s", err, candidate)
 		}
-		s.revertLocked(func(e *edit) bool { return e.mark.admin == "admin" })
+		s.revertLocked(func(e *edit) bool { return e.admin == "admin" })
 		if s.Candidate() != before {
 			t.Errorf("reverted, the candidate is not the running configuration: %s", s.Candidate())
 		}

@@ -25,7 +25,7 @@ func (s *Sim) multiConfig(c *call) answer {
 		if s.commitBusyLocked() != nil {
 			return refuse(13, busyText).answer()
 		}
-		s.revertLocked(func(e *edit) bool { return e.mark.admin == c.admin })
+		s.revertLocked(func(e *edit) bool { return e.admin == c.admin })
 	}
 	config := &s.config
 	before, edits, journal := config.candidate.state(), config.edits, config.journal
@@ -67,6 +67,6 @@ func (s *Sim) editPartLocked(admin string, part *element) *refusal {
 		}
 		e.element = part.children[0]
 	}
-	e.element.unmark()
+	unmark(e.element)
 	return s.editLocked(admin, e)
 }

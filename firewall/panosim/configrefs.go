@@ -293,7 +293,7 @@ func labels(at chain) string {
 func (n *inventory) add(at *schema, scope string, e *edit) {
 	var brought []object
 	if e.action == "edit" {
-		if parent, _, ok := e.path.parent().within(firewallSchema); ok && parent != nil && parent.entry != nil && parent.kind != "" {
+		if parent, _, ok := firewallSchema.at(e.path.parent()); ok && parent != nil && parent.entry != nil && parent.kind != "" {
 			brought = append(brought, object{parent.kind, scope, e.element.id()})
 		}
 	}

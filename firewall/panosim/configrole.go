@@ -48,10 +48,10 @@ func (s *Sim) SetRole(admin string, allowed ...Right) {
 			}
 			granted.children = append(granted.children, leafElement(string(r), setting))
 		}
-		t.put(profile, wrapped(granted, "device", "role"), "config", "shared", "admin-role")
+		putEntry(&t, profile, wrapped(granted, "device", "role"), "config", "shared", "admin-role")
 		role = wrapped(leafElement("profile", profile.id), "custom")
 	}
-	t.put(key{"entry", admin}, wrapped(role, "role-based", "permissions"), "config", "mgt-config", "users")
+	putEntry(&t, key{"entry", admin}, wrapped(role, "role-based", "permissions"), "config", "mgt-config", "users")
 	s.setRunningLocked(t.state())
 }
 
@@ -65,8 +65,8 @@ func wrapped(e *element, names ...string) *element {
 	return e
 }
 
-// put makes the one child of an entry in a list, in place of the entry that stands there.
-func (t *tree) put(entry key, child *element, list ...string) {
+// putEntry makes the one child of an entry in a list, in place of the entry that stands there.
+func putEntry(t *tree, entry key, child *element, list ...string) {
 	e := entry.make()
 	e.children = []*element{child}
 	path := xpath{}

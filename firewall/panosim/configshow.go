@@ -47,9 +47,9 @@ func (s *Sim) showCandidate(_ *call, what *element) answer {
 	}
 	s.mu.Lock()
 	s.runJobsLocked()
-	root, marking := s.candidateLocked(), s.dialect.Marking
+	root, shows := s.candidateLocked(), marked(s.dialect.Marking)
 	var b strings.Builder
-	root.write(&b, marking)
+	root.write(&b, shows)
 	s.mu.Unlock()
 	return success("<result>" + b.String() + "</result>")
 }
@@ -67,7 +67,7 @@ func (s *Sim) showEffective(c *call, _ *element) answer {
 		for _, vsys := range device.child("vsys").entries() {
 			pre, post, objects := s.pushedLocked(vsys.id())
 			for _, scope := range objects {
-				vsys.fold(scope)
+				fold(vsys, scope)
 			}
 			if rules := vsys.down("rulebase", "security", "rules"); rules != nil {
 				rules.children = append(append(clones(pre), rules.children...), clones(post)...)
@@ -77,8 +77,8 @@ func (s *Sim) showEffective(c *call, _ *element) answer {
 	return success("<result>" + root.String() + "</result>")
 }
 
-// fold adds the objects of another scope that an element does not have. Both are lists of lists.
-func (e *element) fold(scope *element) {
+// fold adds to a scope the objects of another one that it does not have. Both are lists of lists.
+func fold(e, scope *element) {
 	for _, list := range scope.children {
 		if strings.HasSuffix(list.name, "-rulebase") {
 			continue

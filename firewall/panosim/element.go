@@ -185,6 +185,17 @@ func (e *element) attribute(name string) string {
 // id is the attribute name, or "". It may be called on nil.
 func (e *element) id() string { return e.attribute("name") }
 
+// at follows the path; nil if the element, or one on the way, has another name.
+func (e *element) at(path []string) *element {
+	if e.name != path[0] {
+		return nil
+	}
+	for _, name := range path[1:] {
+		e = e.child(name)
+	}
+	return e
+}
+
 // key tells an element from its siblings: an entry by its name, a member by its text, all others by what they are.
 type key struct{ element, id string }
 
@@ -196,6 +207,18 @@ func (e *element) key() key {
 		return key{e.name, e.text}
 	}
 	return key{element: e.name}
+}
+
+// make gives a new element with the key.
+func (k key) make() *element {
+	e := &element{name: k.element}
+	switch k.element {
+	case "entry":
+		e.attributes = map[string]string{"name": k.id}
+	case "member":
+		e.text = k.id
+	}
+	return e
 }
 
 // find gives the first child with the key, or nil. It may be called on nil.
@@ -264,13 +287,13 @@ func (e *element) alike(other *element) bool {
 // String writes the element without marks.
 func (e *element) String() string {
 	var b strings.Builder
-	e.write(&b, markNowhere)
+	e.write(&b, nil)
 	return b.String()
 }
 
 // write appends the canonical form: no white space between elements, attributes in a fixed order, as a firewall
-// sends them.
-func (e *element) write(b *strings.Builder, marking Marking) {
+// sends them. shows chooses the elements that show their marks; nil: none does.
+func (e *element) write(b *strings.Builder, shows func(*element) bool) {
 	b.WriteByte('<')
 	b.WriteString(e.name)
 	for _, name := range e.attributeNames() {
@@ -280,7 +303,9 @@ func (e *element) write(b *strings.Builder, marking Marking) {
 		_, _ = attributeEscapes.WriteString(b, e.attributes[name])
 		b.WriteByte('"')
 	}
-	e.mark.write(b, e, marking)
+	if m := e.mark; m != nil && shows != nil && !m.gone.Load() && shows(e) {
+		b.WriteString(m.attributes)
+	}
 	if e.text == "" && len(e.children) == 0 {
 		b.WriteString("/>")
 		return
@@ -288,7 +313,7 @@ func (e *element) write(b *strings.Builder, marking Marking) {
 	b.WriteByte('>')
 	_, _ = textEscapes.WriteString(b, e.text)
 	for _, c := range e.children {
-		c.write(b, marking)
+		c.write(b, shows)
 	}
 	b.WriteString("</")
 	b.WriteString(e.name)
@@ -311,6 +336,12 @@ func (e *element) attributeNames() []string {
 	}
 	return names
 }
+
+// escapeText makes text fit for an element, in the form in which firewalls send it.
+func escapeText(text string) string { return textEscapes.Replace(text) }
+
+// escapeAttribute makes text fit for an attribute in double quotes.
+func escapeAttribute(text string) string { return attributeEscapes.Replace(text) }
 
 // What must not stand in text and in quoted attributes.
 var (

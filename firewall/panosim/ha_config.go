@@ -46,7 +46,7 @@ func (h *HA) syncConfigLocked(from, to *seat) {
 		return
 	}
 	for _, e := range s.config.journal {
-		e.mark.gone.Store(true)
+		e.mark.lift()
 	}
 	s.config.journal = nil
 	s.setRunningLocked(next)

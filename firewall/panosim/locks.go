@@ -59,7 +59,7 @@ func (s *Sim) unlock(what lock) {
 
 // lockedLocked refuses an edit while another administrator holds the lock on the configuration.
 func (s *Sim) lockedLocked(admin string, path xpath) *refusal {
-	_, scope, _ := path.within(firewallSchema)
+	_, scope, _ := firewallSchema.at(path)
 	for _, l := range s.config.locks {
 		device := l.scope == sharedScope && s.dialect.LockReach == LockReachDevice
 		if !l.commit && l.admin != admin && (l.scope == scope || device) {
@@ -97,7 +97,7 @@ func (s *Sim) showLocks(c *call, what *element, commit bool) answer {
 		}
 		fmt.Fprintf(&b, `<entry name="%s"><type>%s</type><name>%s</name><created>%s</created><last-activity>%s</last-activity>`+
 			`<loggedin>yes</loggedin><comment><![CDATA[%s]]></comment></entry>`,
-			attributeEscapes.Replace(l.admin), kind, escape(l.scope), made, made, strings.ReplaceAll(comment, "]]>", ""))
+			escapeAttribute(l.admin), kind, escape(l.scope), made, made, strings.ReplaceAll(comment, "]]>", ""))
 	}
 	return success(fmt.Sprintf("<result><%[1]s>%[2]s</%[1]s></result>", what.name, b.String()))
 }

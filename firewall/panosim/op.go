@@ -60,17 +60,6 @@ func (c *call) classifyOp() {
 	c.run = func(*Sim, *call) answer { return unexpected(command) }
 }
 
-// at follows the path; nil if the command is another one.
-func (e *element) at(path []string) *element {
-	if e.name != path[0] {
-		return nil
-	}
-	for _, name := range path[1:] {
-		e = e.child(name)
-	}
-	return e
-}
-
 // unexpected refuses a command that the parser of the firewall does not know.
 func unexpected(command *element) answer {
 	var path []string

@@ -112,7 +112,7 @@ func inherited(line []*element, serial, vsys string) *element {
 	for _, parent := range line[1:] {
 		outer := prepared(parent, parent.id(), serial, vsys)
 		out = enclosed(out, outer)
-		out.fold(outer)
+		fold(out, outer)
 	}
 	return out
 }
@@ -139,17 +139,17 @@ func located(e *element, location, serial, vsys string) *element {
 	}
 	out.children = nil
 	for _, c := range e.children {
-		if c.name != "entry" || c.child("target").means(serial, vsys) {
+		if c.name != "entry" || means(c.child("target"), serial, vsys) {
 			out.children = append(out.children, located(c, location, serial, vsys))
 		}
 	}
 	return out
 }
 
-// means says whether the target of a rule is the firewall: it names none, or this one; or any but those it names.
-// It may be called on nil.
-func (e *element) means(serial, vsys string) bool {
-	devices := e.child("devices").entries()
+// means says whether the target of a rule, which may be nil, is the firewall: it names none, or this one; or any but
+// those it names.
+func means(target *element, serial, vsys string) bool {
+	devices := target.child("devices").entries()
 	if len(devices) == 0 {
 		return true
 	}
@@ -157,7 +157,7 @@ func (e *element) means(serial, vsys string) bool {
 		systems := entryNames(d.child("vsys"))
 		return d.id() == serial && (len(systems) == 0 || vsys == "" || slices.Contains(systems, vsys))
 	})
-	return named != (e.value("negate") == "yes")
+	return named != (target.value("negate") == "yes")
 }
 
 // commitAll answers type=commit with action=all: it pushes the device groups that the command names.

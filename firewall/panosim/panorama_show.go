@@ -77,11 +77,11 @@ func enclosed(scope, outer *element) *element {
 			out.children = append(out.children, c)
 		}
 	}
-	return out.with(rulebase("pre-rulebase", outer, scope)).with(rulebase("post-rulebase", scope, outer))
+	return withChild(withChild(out, rulebase("pre-rulebase", outer, scope)), rulebase("post-rulebase", scope, outer))
 }
 
-// with adds a child, unless it is empty.
-func (e *element) with(child *element) *element {
+// withChild adds a child, unless it is empty.
+func withChild(e, child *element) *element {
 	if len(child.children) > 0 {
 		e.children = append(e.children, child)
 	}

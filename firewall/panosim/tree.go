@@ -3,10 +3,8 @@ package panosim
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 )
 
 // era is the time between two states of a tree that somebody keeps.
@@ -99,39 +97,58 @@ func (t *tree) remove(parent, child *element) {
 	}
 }
 
+// sprout copies an element into the tree, without its children, as one that the mark's edit made.
+func (t *tree) sprout(from *element, m *mark) *element {
+	return &element{name: from.name, attributes: maps.Clone(from.attributes), text: from.text, mark: m, era: t.era}
+}
+
+// replace puts another child of the same key where one stands.
+func (t *tree) replace(parent, old, fresh *element) {
+	parent.children[slices.Index(parent.children, old)] = fresh
+	parent.reindex(old.key(), fresh)
+}
+
+// move takes the child at a place to another place, counted without it.
+func (t *tree) move(parent *element, from, to int) {
+	child := parent.children[from]
+	parent.children = slices.Insert(slices.Delete(parent.children, from, from+1), to, child)
+}
+
+// rename changes the name of the entry at the end of the chain, or its text.
+func (t *tree) rename(c chain, name string, m *mark) {
+	e := c.last()
+	e.mark = m
+	if e.name == "entry" {
+		e.attributes = maps.Clone(e.attributes)
+		e.attributes["name"] = name
+	} else {
+		e.text = name
+	}
+	c[len(c)-2].index = nil
+}
+
 func (e *element) reindex(k key, child *element) {
 	if e.index != nil {
 		e.index[k] = child
 	}
 }
 
-// mark says which edit touched an element.
+// mark is what an edit leaves on the elements that it touched, until it is committed or lost.
 type mark struct {
-	admin string
-	id    int
-	time  time.Time
-	gone  atomic.Bool // the edit is committed, or lost: set while others read what it marks, without the lock
+	attributes string // as they are written, with a space before each
+	gone       atomic.Bool
 }
 
-// Marking is which elements of a candidate carry the attributes admin, dirtyId and time.
-type Marking uint8
-
-// Recorded answers show the first (an edited container with all of what was edited in it); that clients which
-// compare must not rely on it is why there are others.
-const (
-	MarkTouched Marking = iota // each element that an edit touched
-	MarkEntries                // of those, entries alone
-	MarkNothing                // none
-
-	markNowhere // of a configuration that runs
-)
-
-// write appends the attributes, in the order in which pango strips them.
-func (m *mark) write(b *strings.Builder, e *element, marking Marking) {
-	if m == nil || m.gone.Load() || marking >= MarkNothing || marking == MarkEntries && e.name != "entry" {
-		return
+// newMark makes one of attributes in the order in which they are written.
+func newMark(names, values []string) *mark {
+	var b strings.Builder
+	for i, name := range names {
+		b.WriteString(" " + name + `="`)
+		_, _ = attributeEscapes.WriteString(&b, values[i])
+		b.WriteByte('"')
 	}
-	b.WriteString(` admin="`)
-	_, _ = attributeEscapes.WriteString(b, m.admin)
-	b.WriteString(`" dirtyId="` + strconv.Itoa(m.id) + `" time="` + m.time.Format(localTime) + `"`)
+	return &mark{attributes: b.String()}
 }
+
+// lift takes the mark off every element that bears it. Others may be reading them.
+func (m *mark) lift() { m.gone.Store(true) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // xpath is the part of XPath that the API needs: an absolute path of names, each with at most one predicate that
@@ -177,6 +178,24 @@ func (s pathStep) one() bool {
 	return s.name != "*" && len(s.chosen) <= 1 && (s.name != "entry" || len(s.chosen) == 1)
 }
 
+// single says whether the path means at most one element, whatever is there.
+func (x xpath) single() bool {
+	for _, s := range x.steps {
+		if !s.one() {
+			return false
+		}
+	}
+	return x.attribute == ""
+}
+
+// key is that of the one element that the step means.
+func (s pathStep) key() key {
+	if len(s.chosen) == 1 {
+		return s.chosen[0]
+	}
+	return key{element: s.name}
+}
+
 // find gives the elements that the path means, in the order of the document.
 func (x xpath) find(root *element) []chain {
 	if len(x.steps) == 0 || !x.steps[0].matches(root) {
@@ -221,4 +240,28 @@ func (s pathStep) among(e *element) []*element {
 
 func (s pathStep) matches(e *element) bool {
 	return (s.name == "*" || s.name == e.name) && len(s.chosen) == 0
+}
+
+// write appends what the path means, and gives the number of elements: those found, or for an attribute at its
+// end, as many elements with that attribute alone.
+func (x xpath) write(b *strings.Builder, found []chain, shows func(*element) bool) int {
+	n := 0
+	for _, c := range found {
+		e := c.last()
+		if x.attribute != "" {
+			value, ok := e.attributes[x.attribute]
+			if !ok {
+				continue
+			}
+			e = &element{name: e.name, attributes: map[string]string{x.attribute: value}}
+		}
+		e.write(b, shows)
+		n++
+	}
+	return n
+}
+
+// isText says whether XML 1.0 can hold the character. utf8.RuneError may stand for a byte that is none.
+func isText(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' || r >= 0x20 && r <= 0xd7ff || r >= 0xe000 && r < utf8.RuneError || r >= 0x10000
 }
