@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // profileRoots gives the authorities of a certificate profile: none if it names none, or none that is there. nil:
@@ -14,20 +16,20 @@ func (c scope) profileRoots(name string, now time.Time) *x509.CertPool {
 		return nil
 	}
 	var texts []string
-	for _, ca := range c.find(name, "certificate-profile").child("CA").entries() {
-		texts = append(texts, c.find(ca.id(), "certificate").value("public-key"))
+	for _, ca := range c.find(name, "certificate-profile").Child("CA").Entries() {
+		texts = append(texts, c.find(ca.ID(), "certificate").Value("public-key"))
 	}
 	return trusted(texts, now)
 }
 
 // imported gives every certificate of the configuration as a trusted authority.
-func imported(config *element, now time.Time) *x509.CertPool {
-	places := []*element{config.child("shared")}
-	places = append(places, config.down("devices", "entry="+localhost, "vsys").entries()...)
+func imported(config *xmltree.Element, now time.Time) *x509.CertPool {
+	places := []*xmltree.Element{config.Child("shared")}
+	places = append(places, config.Down("devices", "entry="+localhost, "vsys").Entries()...)
 	var texts []string
 	for _, place := range places {
-		for _, e := range place.child("certificate").entries() {
-			texts = append(texts, e.value("public-key"))
+		for _, e := range place.Child("certificate").Entries() {
+			texts = append(texts, e.Value("public-key"))
 		}
 	}
 	return trusted(texts, now)

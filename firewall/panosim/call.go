@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // Kinds of call, as Fault selects them and Stats counts them.
@@ -37,7 +39,7 @@ type call struct {
 	admin   string // to whom the key belongs, once it is found valid
 	size    int64  // bytes of the body
 	kind    string
-	command *element // of type=op, once parsed
+	command *xmltree.Element // of type=op, once parsed
 	run     func(*Sim, *call) answer
 	free    bool // needs no key
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // Texts that clients look for, or have recorded.
@@ -38,11 +40,11 @@ const (
 )
 
 // componentOf says to which part an edit belongs. Zones and what interfaces a virtual system has count as network.
-func componentOf(x xpath) component {
+func componentOf(x xmltree.Path) component {
 	var names []string
-	for _, s := range x.steps {
-		if s.name != "entry" {
-			names = append(names, s.name)
+	for _, s := range x.Steps {
+		if s.Name != "entry" {
+			names = append(names, s.Name)
 		}
 	}
 	switch {
@@ -59,16 +61,16 @@ func componentOf(x xpath) component {
 }
 
 // parseCommit reads <commit> and <validate>.
-func parseCommit(cmd *element) (commitPlan, *refusal) {
-	plan := commitPlan{validate: cmd.name == "validate"}
-	for _, part := range cmd.children {
-		switch part.name {
+func parseCommit(cmd *xmltree.Element) (commitPlan, *refusal) {
+	plan := commitPlan{validate: cmd.Name == "validate"}
+	for _, part := range cmd.Children {
+		switch part.Name {
 		case "description":
-			plan.description = part.text
+			plan.description = part.Text
 		case "full":
 		case "force":
 			plan.force = true
-			if inner := part.child("partial"); inner != nil {
+			if inner := part.Child("partial"); inner != nil {
 				if refused := plan.choose(inner); refused != nil {
 					return plan, refused
 				}
@@ -78,26 +80,26 @@ func parseCommit(cmd *element) (commitPlan, *refusal) {
 				return plan, refused
 			}
 		default:
-			return plan, refuse(17, cmd.name+" -> "+part.name+" unexpected here")
+			return plan, refuse(17, cmd.Name+" -> "+part.Name+" unexpected here")
 		}
 	}
 	return plan, nil
 }
 
 // choose reads <partial>.
-func (p *commitPlan) choose(partial *element) *refusal {
+func (p *commitPlan) choose(partial *xmltree.Element) *refusal {
 	p.partial, p.excluded = true, map[component]bool{}
-	for _, part := range partial.children {
-		switch name := component(part.name); name {
+	for _, part := range partial.Children {
+		switch name := component(part.Name); name {
 		case "admin":
-			p.admins = part.members()
+			p.admins = part.Members()
 		case deviceAndNetwork, sharedObject, policyAndObjects:
-			if part.text != "excluded" {
-				return refuse(17, "commit -> partial -> "+part.name+" '"+part.text+"' is not an allowed keyword")
+			if part.Text != "excluded" {
+				return refuse(17, "commit -> partial -> "+part.Name+" '"+part.Text+"' is not an allowed keyword")
 			}
 			p.excluded[name] = true
 		default:
-			return refuse(17, "commit -> partial -> "+part.name+" unexpected here")
+			return refuse(17, "commit -> partial -> "+part.Name+" unexpected here")
 		}
 	}
 	return nil
@@ -110,21 +112,21 @@ func (p *commitPlan) chooses(e *edit) bool {
 
 // commit answers type=commit.
 func (s *Sim) commit(c *call) answer {
-	cmd, err := parseElement(c.form.Get("cmd"))
+	cmd, err := xmltree.Parse(c.form.Get("cmd"))
 	if err != nil {
 		return failure(18, "Malformed command")
 	}
-	if cmd.name != "commit" {
+	if cmd.Name != "commit" {
 		return unexpected(cmd)
 	}
 	return s.requestCommit(c, cmd)
 }
 
 // requestValidate answers "validate full" and "validate partial".
-func (s *Sim) requestValidate(c *call, cmd *element) answer { return s.requestCommit(c, cmd) }
+func (s *Sim) requestValidate(c *call, cmd *xmltree.Element) answer { return s.requestCommit(c, cmd) }
 
 // requestCommit enqueues a commit or a validation, or says why not.
-func (s *Sim) requestCommit(c *call, cmd *element) answer {
+func (s *Sim) requestCommit(c *call, cmd *xmltree.Element) answer {
 	plan, refused := parseCommit(cmd)
 	if refused != nil {
 		return refused.answer()
@@ -237,7 +239,7 @@ func (s *Sim) publishLocked(admin string, plan commitPlan, wanted map[*edit]bool
 	s.config.warnCommit = nil
 	s.config.journal = slices.DeleteFunc(slices.Clone(s.config.journal), func(e *edit) bool {
 		if wanted[e] {
-			e.mark.lift()
+			e.mark.Lift()
 		}
 		return wanted[e]
 	})
@@ -252,8 +254,8 @@ func (s *Sim) publishLocked(admin string, plan commitPlan, wanted map[*edit]bool
 // be: an edit builds on one that is not among them, or one that stays pending would not be the same any more. How
 // PAN-OS decides that, and how it words it, no source shows; that a commit of one administrator can fail for what
 // another has not committed is background knowledge.
-func (c *configuration) with(wanted map[*edit]bool) (*element, []string) {
-	t := newTree(c.running)
+func (c *configuration) with(wanted map[*edit]bool) (*xmltree.Element, []string) {
+	t := xmltree.NewTree(c.running)
 	var rest []*edit
 	for _, e := range c.journal {
 		if !wanted[e] {
@@ -261,7 +263,7 @@ func (c *configuration) with(wanted map[*edit]bool) (*element, []string) {
 		}
 	}
 	if len(rest) == 0 {
-		return c.candidate.state(), nil
+		return c.candidate.State(), nil
 	}
 	lines := []string{"Partial commit failed"}
 	for _, e := range c.journal {
@@ -269,13 +271,13 @@ func (c *configuration) with(wanted map[*edit]bool) (*element, []string) {
 			lines = append(lines, e.describe()+" depends on changes of other administrators that are not committed")
 		}
 	}
-	root := t.state()
+	root := t.State()
 	for _, e := range rest {
 		if !e.replay(&t) {
 			lines = append(lines, e.describe()+", which is not committed, depends on this commit")
 		}
 	}
-	if len(lines) == 1 && !t.root.alike(c.candidate.root) {
+	if len(lines) == 1 && !t.Root.Alike(c.candidate.Root) {
 		lines = append(lines, "Administrators have changed the same part of the configuration")
 	}
 	if len(lines) > 1 {
@@ -287,8 +289,8 @@ func (c *configuration) with(wanted map[*edit]bool) (*element, []string) {
 func (e *edit) describe() string { return "Change of " + e.admin + " at " + e.path.String() }
 
 // replay carries the edit out on another tree than the one it was made for; false: what it builds on is not there.
-func (e *edit) replay(t *tree) bool {
-	if len((xpath{steps: e.path.steps[:e.base]}).find(t.root)) == 0 {
+func (e *edit) replay(t *xmltree.Tree) bool {
+	if len((xmltree.Path{Steps: e.path.Steps[:e.base]}).Find(t.Root)) == 0 {
 		return false
 	}
 	_, refused := e.apply(t)
@@ -297,7 +299,7 @@ func (e *edit) replay(t *tree) bool {
 
 // newFaultsLocked gives what a commit would find wrong with a configuration, without what was wrong already: a test
 // that describes a part of a firewall shall not have to describe the rest.
-func (s *Sim) newFaultsLocked(root *element) []string {
+func (s *Sim) newFaultsLocked(root *xmltree.Element) []string {
 	lines := invalid(root, newInventory(root, s.pushedObjectsLocked))
 	if len(lines) == 0 {
 		return nil
@@ -314,7 +316,7 @@ func (s *Sim) newFaultsLocked(root *element) []string {
 }
 
 // committed gives the lines of a commit that went well; newer versions tell sizes, too.
-func (s *Sim) committed(root *element) []string {
+func (s *Sim) committed(root *xmltree.Element) []string {
 	lines := []string{"Configuration committed successfully"}
 	if s.version.from(11, 0) {
 		size := len(root.String()) >> 10

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // revertText is recorded, as is the odd place of the failure's lines.
@@ -14,7 +16,7 @@ const revertText = "All changes were reverted from configuration"
 // on one that was to go; nothing is dropped then.
 func (s *Sim) revertLocked(goes func(*edit) bool) bool {
 	c := &s.config
-	t := newTree(c.running)
+	t := xmltree.NewTree(c.running)
 	var kept []*edit
 	for _, e := range c.journal {
 		if goes(e) {
@@ -30,9 +32,9 @@ func (s *Sim) revertLocked(goes func(*edit) bool) bool {
 }
 
 // revertConfig answers "revert config", of everybody's edits, and "revert config partial" of some.
-func (s *Sim) revertConfig(c *call, what *element) answer {
+func (s *Sim) revertConfig(c *call, what *xmltree.Element) answer {
 	plan := commitPlan{}
-	if partial := what.child("partial"); partial != nil {
+	if partial := what.Child("partial"); partial != nil {
 		if refused := plan.choose(partial); refused != nil {
 			return refused.answer()
 		}
@@ -64,8 +66,8 @@ func (s *Sim) refuseRevertLocked(admin string) *refusal {
 }
 
 // loadConfig answers "load config from running-config.xml", which drops everybody's edits. Other files are not kept.
-func (s *Sim) loadConfig(c *call, what *element) answer {
-	file := what.value("from")
+func (s *Sim) loadConfig(c *call, what *xmltree.Element) answer {
+	file := what.Value("from")
 	if file != "running-config.xml" {
 		return failure(0, file+" does not exist")
 	}
@@ -80,7 +82,7 @@ func (s *Sim) loadConfig(c *call, what *element) answer {
 }
 
 // pendingChanges answers "check pending-changes".
-func (s *Sim) pendingChanges(*call, *element) answer {
+func (s *Sim) pendingChanges(*call, *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runJobsLocked()
@@ -91,9 +93,9 @@ func (s *Sim) pendingChanges(*call, *element) answer {
 }
 
 // listChanges answers "show config list changes", with "partial admin" of some, in the shape of a recorded answer.
-func (s *Sim) listChanges(_ *call, what *element) answer {
+func (s *Sim) listChanges(_ *call, what *xmltree.Element) answer {
 	plan := commitPlan{}
-	if partial := what.child("partial"); partial != nil {
+	if partial := what.Child("partial"); partial != nil {
 		if refused := plan.choose(partial); refused != nil {
 			return refused.answer()
 		}
@@ -148,38 +150,38 @@ func (c *configuration) changes(chosen func(*edit) bool) []changed {
 }
 
 // verb names what the edit did to a place.
-func (e *edit) verb(path xpath, running *element) string {
+func (e *edit) verb(path xmltree.Path, running *xmltree.Element) string {
 	switch {
 	case e.action == "delete" || e.action == "move" || e.action == "rename":
 		return strings.ToUpper(e.action)
-	case len(path.find(running)) == 0:
+	case len(path.Find(running)) == 0:
 		return "CREATE"
 	}
 	return "EDIT"
 }
 
 // touches gives the places that an edit changed: of a set, the objects it brought, not the list in which they stand.
-func (e *edit) touches() []xpath {
+func (e *edit) touches() []xmltree.Path {
 	if e.action != "set" {
-		return []xpath{e.path}
+		return []xmltree.Path{e.path}
 	}
 	at, _, _ := firewallSchema.at(e.path)
 	return objectsBelow(e.path, at, e.element)
 }
 
 // objectsBelow gives the path of every object in the element, which stands at the path.
-func objectsBelow(x xpath, at *schema, e *element) []xpath {
-	if at == nil || at.leaf || at.list || at.rule || len(e.children) == 0 || x.last().name == "entry" && !at.open {
-		return []xpath{x}
+func objectsBelow(x xmltree.Path, at *schema, e *xmltree.Element) []xmltree.Path {
+	if at == nil || at.leaf || at.list || at.rule || len(e.Children) == 0 || x.Last().Name == "entry" && !at.open {
+		return []xmltree.Path{x}
 	}
-	var out []xpath
-	for _, child := range e.children {
-		below, _ := at.below(child.name)
-		step := pathStep{name: child.name}
-		if child.name == "entry" {
-			step.chosen = []key{child.key()}
+	var out []xmltree.Path
+	for _, child := range e.Children {
+		below, _ := at.below(child.Name)
+		step := xmltree.Step{Name: child.Name}
+		if child.Name == "entry" {
+			step.Chosen = []xmltree.Key{child.Key()}
 		}
-		next := xpath{steps: append(slices.Clip(x.steps), step)}
+		next := xmltree.Path{Steps: append(slices.Clip(x.Steps), step)}
 		if at.entry != nil {
 			out = append(out, next)
 			continue
@@ -190,7 +192,7 @@ func objectsBelow(x xpath, at *schema, e *element) []xpath {
 }
 
 // listAdmins answers "show config list admins": who has edits that are not committed. The shape is ours.
-func (s *Sim) listAdmins(*call, *element) answer {
+func (s *Sim) listAdmins(*call, *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runJobsLocked()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // configuration is the running configuration with what has been edited since: a journal of edits, each with its
@@ -11,11 +13,11 @@ import (
 // is committed or reverted leaves the journal, and the candidate is made anew from what stays; so the edits of one
 // administrator can be published or dropped and those of the others stay as they are.
 type configuration struct {
-	running   *element
-	candidate tree
+	running   *xmltree.Element
+	candidate xmltree.Tree
 	journal   []*edit
 	edits     int // so many were made so far
-	hooks     []func(old, new *element)
+	hooks     []func(old, new *xmltree.Element)
 	locks     []lock
 
 	failCommit, warnCommit []string // lines with which the next commit fails, or that it warns of
@@ -51,34 +53,34 @@ func (c *configuration) init(o Options) error {
 	if text == "" {
 		text = factory(o)
 	}
-	root, err := parseConfig(text)
+	root, err := xmltree.ParseConfig(text)
 	if err != nil {
 		return fmt.Errorf("Options.Config: %w", err)
 	}
-	if root.name != "config" {
-		return fmt.Errorf("Options.Config: expected <config>, found <%s>", root.name)
+	if root.Name != "config" {
+		return fmt.Errorf("Options.Config: expected <config>, found <%s>", root.Name)
 	}
-	c.running, c.candidate = root, newTree(root)
+	c.running, c.candidate = root, xmltree.NewTree(root)
 	return nil
 }
 
 // runningLocked is the running configuration, <config>. It is never modified: a commit replaces it.
-func (s *Sim) runningLocked() *element {
+func (s *Sim) runningLocked() *xmltree.Element {
 	s.runJobsLocked()
 	return s.config.running
 }
 
 // candidateLocked is the candidate, which is not modified either: the next edit replaces it.
-func (s *Sim) candidateLocked() *element { return s.config.candidate.state() }
+func (s *Sim) candidateLocked() *xmltree.Element { return s.config.candidate.State() }
 
 // onCommitLocked has a function called after each change of the running configuration, with the lock held: it must
 // not block, and may start what takes longer elsewhere.
-func (s *Sim) onCommitLocked(f func(old, new *element)) {
+func (s *Sim) onCommitLocked(f func(old, new *xmltree.Element)) {
 	s.config.hooks = append(s.config.hooks, f)
 }
 
 // setRunningLocked replaces the running configuration. What is in the journal stays there.
-func (s *Sim) setRunningLocked(root *element) {
+func (s *Sim) setRunningLocked(root *xmltree.Element) {
 	old := s.config.running
 	s.config.running = root
 	s.config.rebuild()
@@ -90,7 +92,7 @@ func (s *Sim) setRunningLocked(root *element) {
 // rebuild makes the candidate anew. An edit that can no longer be carried out (it built on another that is gone)
 // leaves the journal: there is nothing left that it would do.
 func (c *configuration) rebuild() {
-	c.candidate = newTree(c.running)
+	c.candidate = xmltree.NewTree(c.running)
 	c.journal = slices.DeleteFunc(slices.Clone(c.journal), func(e *edit) bool { return !e.replay(&c.candidate) })
 }
 
@@ -107,17 +109,17 @@ func (s *Sim) Candidate() string {
 	defer s.mu.Unlock()
 	s.runJobsLocked()
 	var b strings.Builder
-	s.config.candidate.root.write(&b, marked(s.dialect.Marking))
+	s.config.candidate.Root.Write(&b, marked(s.dialect.Marking))
 	return b.String()
 }
 
 // marked chooses the elements of a candidate that show by which edit they were touched; nil: none does.
-func marked(m Marking) func(*element) bool {
+func marked(m Marking) func(*xmltree.Element) bool {
 	switch m {
 	case MarkTouched:
-		return func(*element) bool { return true }
+		return func(*xmltree.Element) bool { return true }
 	case MarkEntries:
-		return func(e *element) bool { return e.name == "entry" }
+		return func(e *xmltree.Element) bool { return e.Name == "entry" }
 	}
 	return nil
 }

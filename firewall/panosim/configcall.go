@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // classifyConfig chooses what answers a call of type=config.
@@ -60,16 +62,16 @@ func (s *Sim) readConfig(c *call) answer {
 	}
 	s.mu.Unlock()
 
-	path, err := parseXPath(c.form.Get("xpath"))
+	path, err := xmltree.ParsePath(c.form.Get("xpath"))
 	if err != nil && bad == BadPathRefused {
 		return badPath().answer()
 	}
-	var found []chain
+	var found []xmltree.Chain
 	if err == nil {
-		found = path.find(root)
+		found = path.Find(root)
 	}
 	var b strings.Builder
-	n := path.write(&b, found, shows)
+	n := path.Write(&b, found, shows)
 	switch {
 	case get && n == 0:
 		return xmlAnswer(http.StatusOK, `<response status="success" code="7"><result/></response>`)
@@ -106,13 +108,13 @@ func (r *refusal) answer() answer {
 // response writes the element; id is that of a part of a multi-config, "" for none.
 func (r *refusal) response(id string) string {
 	if id != "" {
-		id = ` id="` + escapeAttribute(id) + `"`
+		id = ` id="` + xmltree.EscapeAttribute(id) + `"`
 	}
 	switch {
 	case r == nil:
 		return `<response status="success" code="20"` + id + `><msg>command succeeded</msg></response>`
 	case r.soft:
-		return fmt.Sprintf(`<response status="success" code="%d"%s><msg>%s</msg></response>`, r.code, id, escapeText(r.lines[0]))
+		return fmt.Sprintf(`<response status="success" code="%d"%s><msg>%s</msg></response>`, r.code, id, xmltree.EscapeText(r.lines[0]))
 	}
 	var b strings.Builder
 	b.WriteString(`<response status="error"`)
@@ -130,7 +132,7 @@ func (r *refusal) response(id string) string {
 // readable replaces what cannot stand in XML.
 func readable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if !isText(r) {
+		if !xmltree.IsText(r) {
 			return '?'
 		}
 		return r

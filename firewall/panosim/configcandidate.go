@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // Edit edits the candidate as an administrator would behind the client's back. The action is one of set, edit,
@@ -46,9 +48,9 @@ func (r request) edit() (*edit, *refusal) {
 	switch r.action {
 	case "set":
 		// What is to be merged may be several elements.
-		e.element, err = parseConfig("<set>" + r.content + "</set>")
+		e.element, err = xmltree.ParseConfig("<set>" + r.content + "</set>")
 	case "edit":
-		e.element, err = parseConfig(r.content)
+		e.element, err = xmltree.ParseConfig(r.content)
 	}
 	if err != nil {
 		return nil, refuse(12, "Malformed element: "+err.Error())
@@ -59,24 +61,24 @@ func (r request) edit() (*edit, *refusal) {
 
 // parse understands everything but the element.
 func (r request) parse() (*edit, *refusal) {
-	path, err := parseXPath(r.path)
-	if err != nil || path.attribute != "" {
+	path, err := xmltree.ParsePath(r.path)
+	if err != nil || path.Attribute != "" {
 		return nil, badPath()
 	}
 	return &edit{action: r.action, path: path, where: r.where, dst: r.dst, newName: r.newName}, nil
 }
 
 // unmark drops the attributes that a candidate carries and that clients send back as they read them.
-func unmark(e *element) {
+func unmark(e *xmltree.Element) {
 	if e == nil {
 		return
 	}
-	if e.attributes["dirtyId"] != "" {
+	if e.Attributes["dirtyId"] != "" {
 		for _, name := range []string{"admin", "dirtyId", "time"} {
-			delete(e.attributes, name)
+			delete(e.Attributes, name)
 		}
 	}
-	for _, c := range e.children {
+	for _, c := range e.Children {
 		unmark(c)
 	}
 }
@@ -94,8 +96,8 @@ func (s *Sim) editLocked(admin string, e *edit) *refusal {
 	e.choice, e.renamed, e.uuids = s.dialect.Choice, s.dialect.Renamed, s.version.from(9, 0)
 	e.admin, e.id = admin, c.edits+1
 	// In the order in which pango strips them.
-	e.mark = newMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), s.opts.Now().Format(localTime)})
-	e.base = base(e.path, c.candidate.root)
+	e.mark = xmltree.NewMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), s.opts.Now().Format(localTime)})
+	e.base = base(e.path, c.candidate.Root)
 	changed, refused := e.apply(&c.candidate)
 	if refused != nil || !changed && s.dialect.Unchanged == UnchangedIgnored {
 		return refused
@@ -107,22 +109,22 @@ func (s *Sim) editLocked(admin string, e *edit) *refusal {
 
 // judgeLocked refuses an edit whose element cannot stand where it is to, or that takes away what is in use.
 func (s *Sim) judgeLocked(e *edit) *refusal {
-	root := s.config.candidate.root
+	root := s.config.candidate.Root
 	switch e.action {
 	case "delete":
-		return inUse(root, e.path.find(root))
+		return inUse(root, e.path.Find(root))
 	case "move":
 		return nil
 	case "rename":
-		return named(e.path.parent(), e.newName)
+		return named(e.path.Parent(), e.newName)
 	}
 	at, scope, ok := firewallSchema.at(e.path)
 	if !ok {
 		return refuse(12, "Could not find schema node for xpath "+e.path.String()) // a text that is known
 	}
-	for n := range e.path.steps {
-		if step := e.path.steps[n]; n > 0 && step.name == "entry" && len(step.chosen) == 1 {
-			if refused := named(xpath{steps: e.path.steps[:n]}, step.chosen[0].id); refused != nil {
+	for n := range e.path.Steps {
+		if step := e.path.Steps[n]; n > 0 && step.Name == "entry" && len(step.Chosen) == 1 {
+			if refused := named(xmltree.Path{Steps: e.path.Steps[:n]}, step.Chosen[0].ID); refused != nil {
 				return refused
 			}
 		}
@@ -141,21 +143,21 @@ func (s *Sim) judgeLocked(e *edit) *refusal {
 
 // label is how the lines of a refusal begin: with the element that was sent.
 func (e *edit) label(at *schema) []string {
-	step := e.path.last()
+	step := e.path.Last()
 	switch {
 	case e.action == "set" && at != nil && !at.leaf && !at.list:
 		return nil
-	case len(step.chosen) == 1 && step.name == "entry":
-		return []string{step.chosen[0].id}
+	case len(step.Chosen) == 1 && step.Name == "entry":
+		return []string{step.Chosen[0].ID}
 	}
-	return []string{step.name}
+	return []string{step.Name}
 }
 
 // base counts the steps that lead to the innermost entry on the path that is there; without any, it is 1, the root.
 // Elements that are no entries do not count: a list is made with its first entry and belongs to nobody.
-func base(x xpath, root *element) int {
-	for n := len(x.steps); n > 1; n-- {
-		if x.steps[n-1].name == "entry" && len((xpath{steps: x.steps[:n]}).find(root)) > 0 {
+func base(x xmltree.Path, root *xmltree.Element) int {
+	for n := len(x.Steps); n > 1; n-- {
+		if x.Steps[n-1].Name == "entry" && len((xmltree.Path{Steps: x.Steps[:n]}).Find(root)) > 0 {
 			return n
 		}
 	}
@@ -163,8 +165,8 @@ func base(x xpath, root *element) int {
 }
 
 // named refuses a name that an entry of the table at the path cannot have.
-func named(x xpath, name string) *refusal {
-	if strings.ContainsFunc(name, func(r rune) bool { return !isText(r) }) {
+func named(x xmltree.Path, name string) *refusal {
+	if strings.ContainsFunc(name, func(r rune) bool { return !xmltree.IsText(r) }) {
 		return refuse(12, "is an invalid name")
 	}
 	if at, _, _ := firewallSchema.at(x); at != nil && at.entry != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // checker holds a configuration, or a part of one, against its schema, and collects what is wrong in the lines that
@@ -25,7 +27,7 @@ func (c *checker) fault(path []string, text string) {
 }
 
 // check holds an element against its schema; path names it and what is around it.
-func (c *checker) check(s *schema, e *element, path []string) {
+func (c *checker) check(s *schema, e *xmltree.Element, path []string) {
 	if s == nil {
 		return
 	}
@@ -45,28 +47,28 @@ func (c *checker) check(s *schema, e *element, path []string) {
 	}
 }
 
-func (c *checker) checkLeaf(s *schema, e *element, path []string) {
-	for _, child := range e.children {
-		c.fault(append(path, child.name), "unexpected here")
+func (c *checker) checkLeaf(s *schema, e *xmltree.Element, path []string) {
+	for _, child := range e.Children {
+		c.fault(append(path, child.Name), "unexpected here")
 	}
-	c.checkText(s, e.text, path)
+	c.checkText(s, e.Text, path)
 }
 
-func (c *checker) checkList(s *schema, e *element, path []string) {
-	if len(e.children) == 0 && c.commit && s.full != "" {
+func (c *checker) checkList(s *schema, e *xmltree.Element, path []string) {
+	if len(e.Children) == 0 && c.commit && s.full != "" {
 		c.fault(path, s.full)
 	}
-	seen := make(map[string]bool, len(e.children))
-	for _, child := range e.children {
+	seen := make(map[string]bool, len(e.Children))
+	for _, child := range e.Children {
 		switch {
-		case child.name != "member":
-			c.fault(append(path, child.name), "unexpected here")
-		case seen[child.text]:
-			c.fault(path, "'"+child.text+"' is a duplicate node")
+		case child.Name != "member":
+			c.fault(append(path, child.Name), "unexpected here")
+		case seen[child.Text]:
+			c.fault(path, "'"+child.Text+"' is a duplicate node")
 		default:
-			c.checkText(s, child.text, path)
+			c.checkText(s, child.Text, path)
 		}
-		seen[child.text] = true
+		seen[child.Text] = true
 	}
 }
 
@@ -84,13 +86,13 @@ func (c *checker) checkText(s *schema, text string, path []string) {
 
 func (s *schema) isFree(text string) bool { return s.free != nil && s.free(text) }
 
-func (c *checker) checkTable(s *schema, e *element, path []string) {
-	seen := make(map[string]bool, len(e.children))
-	for _, child := range e.children {
-		name := child.id()
+func (c *checker) checkTable(s *schema, e *xmltree.Element, path []string) {
+	seen := make(map[string]bool, len(e.Children))
+	for _, child := range e.Children {
+		name := child.ID()
 		switch {
-		case child.name != "entry":
-			c.fault(append(path, child.name), "unexpected here")
+		case child.Name != "entry":
+			c.fault(append(path, child.Name), "unexpected here")
 			continue
 		case seen[name]:
 			c.fault(path, "'"+name+"' is a duplicate node")
@@ -112,14 +114,14 @@ func (c *checker) checkTable(s *schema, e *element, path []string) {
 	}
 }
 
-func (c *checker) checkFields(s *schema, e *element, path []string) {
-	for _, child := range e.children {
-		below, ok := s.below(child.name)
+func (c *checker) checkFields(s *schema, e *xmltree.Element, path []string) {
+	for _, child := range e.Children {
+		below, ok := s.below(child.Name)
 		if !ok {
-			c.fault(append(path, child.name), "unexpected here")
+			c.fault(append(path, child.Name), "unexpected here")
 			continue
 		}
-		c.check(below, child, append(path, child.name))
+		c.check(below, child, append(path, child.Name))
 	}
 	if c.commit {
 		c.checkComplete(s, e, path)
@@ -127,10 +129,10 @@ func (c *checker) checkFields(s *schema, e *element, path []string) {
 }
 
 // checkComplete checks what only a commit demands.
-func (c *checker) checkComplete(s *schema, e *element, path []string) {
+func (c *checker) checkComplete(s *schema, e *xmltree.Element, path []string) {
 	var chosen []string
 	for _, name := range s.exclusive {
-		if e.child(name) != nil {
+		if e.Child(name) != nil {
 			chosen = append(chosen, name)
 		}
 	}
@@ -138,11 +140,11 @@ func (c *checker) checkComplete(s *schema, e *element, path []string) {
 		c.fault(path, fmt.Sprintf("Node %s and %s are mutually exclusive", chosen[0], other))
 	}
 	for _, name := range s.required {
-		if e.child(name) == nil {
+		if e.Child(name) == nil {
 			c.fault(path, "is missing '"+name+"'")
 		}
 	}
-	if len(s.oneOf) > 0 && !slices.ContainsFunc(s.oneOf, func(name string) bool { return e.child(name) != nil }) {
+	if len(s.oneOf) > 0 && !slices.ContainsFunc(s.oneOf, func(name string) bool { return e.Child(name) != nil }) {
 		c.fault(path, "is missing one of '"+strings.Join(s.oneOf, "', '")+"'")
 	}
 }
@@ -155,12 +157,12 @@ func last(path []string) string {
 }
 
 // invalid gives what a commit would find wrong with a whole configuration.
-func invalid(root *element, names *inventory) []string {
+func invalid(root *xmltree.Element, names *inventory) []string {
 	c := checker{commit: true, names: names, scope: sharedScope}
-	config, _ := firewallSchema.below(root.name)
-	for _, child := range root.children {
-		below, _ := config.below(child.name)
-		if child.name == "devices" {
+	config, _ := firewallSchema.below(root.Name)
+	for _, child := range root.Children {
+		below, _ := config.below(child.Name)
+		if child.Name == "devices" {
 			c.checkDevices(below, child)
 			continue
 		}
@@ -170,56 +172,56 @@ func invalid(root *element, names *inventory) []string {
 }
 
 // checkDevices leaves out of the paths what comes before the objects, as recorded.
-func (c *checker) checkDevices(s *schema, devices *element) {
+func (c *checker) checkDevices(s *schema, devices *xmltree.Element) {
 	before := len(c.lines)
-	for _, device := range devices.entries() {
-		for _, part := range device.children {
-			below, _ := s.entry.below(part.name)
+	for _, device := range devices.Entries() {
+		for _, part := range device.Children {
+			below, _ := s.entry.below(part.Name)
 			if below == nil || below.entry == nil {
-				c.check(below, part, []string{part.name})
+				c.check(below, part, []string{part.Name})
 				continue
 			}
 			inside := len(c.lines)
-			for _, e := range part.entries() {
-				c.scope = e.id()
+			for _, e := range part.Entries() {
+				c.scope = e.ID()
 				c.checkParts(below.entry, e, nil)
 			}
 			c.scope = sharedScope
 			if len(c.lines) > inside {
-				c.fault([]string{part.name}, "is invalid")
+				c.fault([]string{part.Name}, "is invalid")
 			}
 		}
 	}
 	if len(c.lines) > before {
-		c.fault([]string{devices.name}, "is invalid")
+		c.fault([]string{devices.Name}, "is invalid")
 	}
 }
 
 // checkParts checks the children of an element whose own name the paths leave out.
-func (c *checker) checkParts(s *schema, e *element, path []string) {
+func (c *checker) checkParts(s *schema, e *xmltree.Element, path []string) {
 	if s == nil {
 		return
 	}
-	for _, child := range e.children {
-		if below, ok := s.below(child.name); ok {
-			c.check(below, child, append(path, child.name))
+	for _, child := range e.Children {
+		if below, ok := s.below(child.Name); ok {
+			c.check(below, child, append(path, child.Name))
 		}
 	}
 }
 
 // at follows the path; false: nothing can stand there. scope is that of the objects that can
 // be named there.
-func (s *schema) at(x xpath) (at *schema, scope string, ok bool) {
+func (s *schema) at(x xmltree.Path) (at *schema, scope string, ok bool) {
 	scope = sharedScope
 	var before string
-	for _, step := range x.steps {
-		if s, ok = s.below(step.name); !ok {
+	for _, step := range x.Steps {
+		if s, ok = s.below(step.Name); !ok {
 			return nil, "", false
 		}
-		if (before == "vsys" || before == "device-group") && len(step.chosen) == 1 {
-			scope = step.chosen[0].id
+		if (before == "vsys" || before == "device-group") && len(step.Chosen) == 1 {
+			scope = step.Chosen[0].ID
 		}
-		before = step.name
+		before = step.Name
 	}
 	return s, scope, true
 }

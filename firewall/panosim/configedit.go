@@ -6,18 +6,20 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // edit is one change of the candidate.
 type edit struct {
 	action     string // set, edit, delete, rename, move
-	path       xpath
-	element    *element // of edit: what is to stand there; of set: its children and text are to be merged in
-	where, dst string   // of move
-	newName    string   // of rename
+	path       xmltree.Path
+	element    *xmltree.Element // of edit: what is to stand there; of set: its children and text are to be merged in
+	where, dst string           // of move
+	newName    string           // of rename
 	admin      string
 	id         int
-	mark       *mark
+	mark       *xmltree.Mark
 
 	base   int  // so many steps of the path led to an entry that was there, on which the edit builds
 	queued bool // a commit that publishes it runs or waits
@@ -28,7 +30,7 @@ type edit struct {
 }
 
 // apply carries the edit out. It changes nothing if it is refused.
-func (e *edit) apply(t *tree) (changed bool, refused *refusal) {
+func (e *edit) apply(t *xmltree.Tree) (changed bool, refused *refusal) {
 	switch e.action {
 	case "set":
 		return e.set(t)
@@ -45,32 +47,32 @@ func (e *edit) apply(t *tree) (changed bool, refused *refusal) {
 }
 
 // set merges the element into what the path means, which is made if it is not there.
-func (e *edit) set(t *tree) (bool, *refusal) {
-	if !e.path.single() {
+func (e *edit) set(t *xmltree.Tree) (bool, *refusal) {
+	if !e.path.Single() {
 		return false, refuse(12, "Invalid Object")
 	}
-	if e.path.steps[0].name != t.root.name {
+	if e.path.Steps[0].Name != t.Root.Name {
 		return false, refuse(6, "Bad XPath")
 	}
 	at, made := e.reach(t)
 	s, _, _ := firewallSchema.at(e.path)
-	return e.merge(t, at.last(), e.element, s) || made, nil
+	return e.merge(t, at.Last(), e.element, s) || made, nil
 }
 
 // reach gives what the path means, modifiable, and makes what is missing of it.
-func (e *edit) reach(t *tree) (at chain, made bool) {
-	at = t.own(chain{t.root})
-	s, _ := firewallSchema.below(t.root.name)
-	for _, step := range e.path.steps[1:] {
-		k := step.key()
-		s, _ = s.below(k.element)
-		next := t.lookup(at.last(), k)
+func (e *edit) reach(t *xmltree.Tree) (at xmltree.Chain, made bool) {
+	at = t.Own(xmltree.Chain{t.Root})
+	s, _ := firewallSchema.below(t.Root.Name)
+	for _, step := range e.path.Steps[1:] {
+		k := step.Key()
+		s, _ = s.below(k.Element)
+		next := t.Lookup(at.Last(), k)
 		if next == nil {
-			next = e.plant(t, k.make(), s)
-			t.add(at.last(), next)
+			next = e.plant(t, k.New(), s)
+			t.Add(at.Last(), next)
 			made = true
 		} else {
-			next = t.ownChild(at.last(), next)
+			next = t.OwnChild(at.Last(), next)
 		}
 		at = append(at, next)
 	}
@@ -78,61 +80,61 @@ func (e *edit) reach(t *tree) (at chain, made bool) {
 }
 
 // replace puts the element where the path means, which is made if it is not there.
-func (e *edit) replace(t *tree) (bool, *refusal) {
-	if !e.path.single() || len(e.path.steps) < 2 {
+func (e *edit) replace(t *xmltree.Tree) (bool, *refusal) {
+	if !e.path.Single() || len(e.path.Steps) < 2 {
 		return false, refuse(12, "Invalid Object")
 	}
-	k := e.path.last().key()
-	if e.element.key() != k {
+	k := e.path.Last().Key()
+	if e.element.Key() != k {
 		return false, refuse(12, "Edit breaks config validity") // a text that is known
 	}
-	if e.path.steps[0].name != t.root.name {
+	if e.path.Steps[0].Name != t.Root.Name {
 		return false, refuse(6, "Bad XPath")
 	}
-	if found := e.path.find(t.root); len(found) > 0 && sameButID(found[0].last(), e.element) {
+	if found := e.path.Find(t.Root); len(found) > 0 && sameButID(found[0].Last(), e.element) {
 		return false, nil
 	}
 	up := *e
-	up.path = e.path.parent()
+	up.path = e.path.Parent()
 	parent, _ := up.reach(t)
 	s, _, _ := firewallSchema.at(e.path)
-	old := t.lookup(parent.last(), k)
+	old := t.Lookup(parent.Last(), k)
 	fresh := e.plant(t, e.element, s)
 	if old != nil {
 		keepID(fresh, old)
-		t.replace(parent.last(), old, fresh)
+		t.Replace(parent.Last(), old, fresh)
 		return true, nil
 	}
-	t.add(parent.last(), fresh)
+	t.Add(parent.Last(), fresh)
 	return true, nil
 }
 
 // delete takes away everything that the path means.
-func (e *edit) delete(t *tree) (bool, *refusal) {
-	found := e.path.find(t.root)
-	if len(found) == 0 || len(e.path.steps) < 2 {
+func (e *edit) delete(t *xmltree.Tree) (bool, *refusal) {
+	found := e.path.Find(t.Root)
+	if len(found) == 0 || len(e.path.Steps) < 2 {
 		return false, missing()
 	}
 	for _, c := range found {
-		parent := t.own(c[:len(c)-1])
-		t.remove(parent.last(), parent.last().find(c.last().key()))
-		parent.last().mark = e.mark
+		parent := t.Own(c[:len(c)-1])
+		t.Remove(parent.Last(), parent.Last().Find(c.Last().Key()))
+		parent.Last().Mark = e.mark
 	}
 	return true, nil
 }
 
 // move puts an entry elsewhere in its list.
-func (e *edit) move(t *tree) (bool, *refusal) {
-	found := e.path.find(t.root)
-	if len(found) == 0 || len(e.path.steps) < 2 {
+func (e *edit) move(t *xmltree.Tree) (bool, *refusal) {
+	found := e.path.Find(t.Root)
+	if len(found) == 0 || len(e.path.Steps) < 2 {
 		return false, missing()
 	}
 	if len(found) > 1 {
 		return false, refuse(8, "Object not unique")
 	}
-	what := found[0].last()
+	what := found[0].Last()
 	list := found[0][len(found[0])-2]
-	from := slices.Index(list.children, what)
+	from := slices.Index(list.Children, what)
 	var to int
 	switch e.where {
 	case "top":
@@ -140,18 +142,18 @@ func (e *edit) move(t *tree) (bool, *refusal) {
 			return false, refuse(14, "already at the top")
 		}
 	case "bottom":
-		if to = len(list.children) - 1; from == to {
+		if to = len(list.Children) - 1; from == to {
 			return false, refuse(14, "already at the bottom")
 		}
 	case "before", "after":
-		dst := list.entry(e.dst)
+		dst := list.Entry(e.dst)
 		if dst == nil {
 			return false, missing()
 		}
 		if dst == what {
 			return false, refuse(14, fmt.Sprintf("cannot move %s %s itself", e.dst, e.where))
 		}
-		to = slices.Index(list.children, dst)
+		to = slices.Index(list.Children, dst)
 		if e.where == "after" {
 			to++
 		}
@@ -164,59 +166,59 @@ func (e *edit) move(t *tree) (bool, *refusal) {
 	if from == to {
 		return false, nil
 	}
-	own := t.own(found[0])
-	list, what = own[len(own)-2], own.last()
-	what.mark = e.mark
-	t.move(list, from, to)
+	own := t.Own(found[0])
+	list, what = own[len(own)-2], own.Last()
+	what.Mark = e.mark
+	t.Move(list, from, to)
 	return true, nil
 }
 
 // rename gives an entry another name, in its place.
-func (e *edit) rename(t *tree) (bool, *refusal) {
-	found := e.path.find(t.root)
-	if len(found) == 0 || e.path.last().name != "entry" {
+func (e *edit) rename(t *xmltree.Tree) (bool, *refusal) {
+	found := e.path.Find(t.Root)
+	if len(found) == 0 || e.path.Last().Name != "entry" {
 		return false, missing()
 	}
 	if len(found) > 1 {
 		return false, refuse(8, "Object not unique")
 	}
 	list := found[0][len(found[0])-2]
-	if list.entry(e.newName) != nil {
+	if list.Entry(e.newName) != nil {
 		return false, refuse(8, fmt.Sprintf("%s already exists", e.newName))
 	}
 	if e.renamed == RenamedFollows {
 		e.follow(t, found[0])
 	}
-	t.rename(t.own(found[0]), e.newName, e.mark)
+	t.Rename(t.Own(found[0]), e.newName, e.mark)
 	return true, nil
 }
 
 // follow renames what an entry is called where others refer to it.
-func (e *edit) follow(t *tree, entry chain) {
+func (e *edit) follow(t *xmltree.Tree, entry xmltree.Chain) {
 	objects := map[object]bool{}
 	if o := defined(entry); len(o) > 0 {
 		objects[o[0]] = true
 	}
-	var uses []chain
+	var uses []xmltree.Chain
 	r := newReferrers(objects)
-	r.visit = func(at chain, _ object) { uses = append(uses, slices.Clone(at)) }
-	r.walk(t.root)
+	r.visit = func(at xmltree.Chain, _ object) { uses = append(uses, slices.Clone(at)) }
+	r.walk(t.Root)
 	for _, use := range uses {
-		t.rename(t.own(use), e.newName, e.mark)
+		t.Rename(t.Own(use), e.newName, e.mark)
 	}
 }
 
 // plant copies an element into the tree.
-func (e *edit) plant(t *tree, from *element, s *schema) *element {
-	out := t.sprout(from, e.mark)
-	if e.uuids && s != nil && s.rule && out.attributes["uuid"] == "" {
-		out.attributes["uuid"] = ruleID(e.id, out.id())
+func (e *edit) plant(t *xmltree.Tree, from *xmltree.Element, s *schema) *xmltree.Element {
+	out := t.Copy(from, e.mark)
+	if e.uuids && s != nil && s.rule && out.Attributes["uuid"] == "" {
+		out.Attributes["uuid"] = ruleID(e.id, out.ID())
 	}
-	if len(from.children) > 0 {
-		out.children = make([]*element, len(from.children))
-		for i, c := range from.children {
-			below, _ := s.below(c.name)
-			out.children[i] = e.plant(t, c, below)
+	if len(from.Children) > 0 {
+		out.Children = make([]*xmltree.Element, len(from.Children))
+		for i, c := range from.Children {
+			below, _ := s.below(c.Name)
+			out.Children[i] = e.plant(t, c, below)
 		}
 	}
 	return out
@@ -231,60 +233,60 @@ func ruleID(edit int, name string) string {
 }
 
 // keepID takes over from the element that was replaced what an edit does not replace: the identifier of a rule.
-func keepID(e, old *element) {
-	if id := old.attributes["uuid"]; id != "" {
-		e.attributes["uuid"] = id
+func keepID(e, old *xmltree.Element) {
+	if id := old.Attributes["uuid"]; id != "" {
+		e.Attributes["uuid"] = id
 	}
 }
 
 // sameButID says whether both are equal, but for the identifier of a rule.
-func sameButID(e, other *element) bool {
-	if other.attributes["uuid"] == "" && e.attributes["uuid"] != "" {
-		other = &element{name: other.name, attributes: maps.Clone(other.attributes), text: other.text, children: other.children}
-		other.attributes["uuid"] = e.attributes["uuid"]
+func sameButID(e, other *xmltree.Element) bool {
+	if other.Attributes["uuid"] == "" && e.Attributes["uuid"] != "" {
+		other = &xmltree.Element{Name: other.Name, Attributes: maps.Clone(other.Attributes), Text: other.Text, Children: other.Children}
+		other.Attributes["uuid"] = e.Attributes["uuid"]
 	}
-	return e.equal(other)
+	return e.Equal(other)
 }
 
 // merge adds to an element that the tree owns what another of its kind has in addition, or differently.
-func (e *edit) merge(t *tree, into, from *element, s *schema) (changed bool) {
-	for name, value := range from.attributes {
-		if into.attributes[name] != value {
-			if into.attributes == nil {
-				into.attributes = map[string]string{}
+func (e *edit) merge(t *xmltree.Tree, into, from *xmltree.Element, s *schema) (changed bool) {
+	for name, value := range from.Attributes {
+		if into.Attributes[name] != value {
+			if into.Attributes == nil {
+				into.Attributes = map[string]string{}
 			}
-			into.attributes[name], changed = value, true
+			into.Attributes[name], changed = value, true
 		}
 	}
-	if len(from.children) == 0 && len(into.children) == 0 && into.text != from.text && (from.text != "" || s != nil && s.leaf) {
-		into.text, changed = from.text, true
+	if len(from.Children) == 0 && len(into.Children) == 0 && into.Text != from.Text && (from.Text != "" || s != nil && s.leaf) {
+		into.Text, changed = from.Text, true
 	}
-	for _, c := range from.children {
-		below, _ := s.below(c.name)
+	for _, c := range from.Children {
+		below, _ := s.below(c.Name)
 		if e.choice == ChoiceReplaces {
-			changed = clearExcluded(t, into, s, c.name) || changed
+			changed = clearExcluded(t, into, s, c.Name) || changed
 		}
-		if old := t.lookup(into, c.key()); old != nil {
-			changed = e.merge(t, t.ownChild(into, old), c, below) || changed
+		if old := t.Lookup(into, c.Key()); old != nil {
+			changed = e.merge(t, t.OwnChild(into, old), c, below) || changed
 			continue
 		}
-		t.add(into, e.plant(t, c, below))
+		t.Add(into, e.plant(t, c, below))
 		changed = true
 	}
 	if changed {
-		into.mark = e.mark
+		into.Mark = e.mark
 	}
 	return changed
 }
 
 // clearExcluded removes what excludes the child that is about to be set.
-func clearExcluded(t *tree, into *element, s *schema, name string) (changed bool) {
+func clearExcluded(t *xmltree.Tree, into *xmltree.Element, s *schema, name string) (changed bool) {
 	if s == nil || !slices.Contains(s.exclusive, name) {
 		return false
 	}
 	for _, other := range s.exclusive {
-		if old := into.child(other); old != nil && other != name {
-			t.remove(into, old)
+		if old := into.Child(other); old != nil && other != name {
+			t.Remove(into, old)
 			changed = true
 		}
 	}

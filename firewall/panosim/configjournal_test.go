@@ -9,9 +9,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // idle is a firewall without a network, for tests that make very many calls.
@@ -51,10 +52,10 @@ func TestJournal(t *testing.T) {
 			}
 			return out
 		}
-		var kept []*element
+		var kept []*xmltree.Element
 		var texts []string
 		keep := func() {
-			kept, texts = append(kept, s.runningLocked(), s.candidateLocked()), append(texts, s.config.running.String(), s.config.candidate.root.String())
+			kept, texts = append(kept, s.runningLocked(), s.candidateLocked()), append(texts, s.config.running.String(), s.config.candidate.Root.String())
 		}
 		others := func(who string) []string {
 			return slices.DeleteFunc(pending(), func(e string) bool { return strings.HasPrefix(e, who) })
@@ -113,7 +114,7 @@ func TestJournal(t *testing.T) {
 					}
 				case !slices.Equal(after, rest):
 					t.Fatalf("pending %v, want %v", after, rest)
-				case !candidate.alike(s.candidateLocked()):
+				case !candidate.Alike(s.candidateLocked()):
 					t.Fatalf("a commit changed the candidate: %s\nwas %s", s.candidateLocked(), candidate)
 				}
 			},
@@ -130,13 +131,13 @@ func TestJournal(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				again := newTree(s.config.running)
+				again := xmltree.NewTree(s.config.running)
 				for _, e := range s.config.journal {
 					if _, refused := e.apply(&again); refused != nil && refused.code != 14 {
 						t.Fatalf("%s of %s cannot be carried out again: %v", e.action, e.path, refused)
 					}
 				}
-				if got, want := again.root.String(), s.config.candidate.root.String(); got != want {
+				if got, want := again.Root.String(), s.config.candidate.Root.String(); got != want {
 					t.Fatalf("candidate\n%s\nis not running and journal\n%s", want, got)
 				}
 				for i, e := range kept {
@@ -149,7 +150,7 @@ func TestJournal(t *testing.T) {
 	})
 }
 
-func FuzzXPath(f *testing.F) {
+func FuzzSchemaPath(f *testing.F) {
 	for _, seed := range []string{
 		rulesPath, addressPath + "/entry[@name='a' or @name=\"b\"]/@name", groupPath + "/entry[@name='g']/static/member[text()='a' or text()='b']",
 		"/config/*/x", "/", "//a", "/a[", "/entry[@name=''']", "/entry[@name='a'or @name='b']", "/a/@", "/member[text()='ü']",
@@ -160,19 +161,14 @@ func FuzzXPath(f *testing.F) {
 	root := s.runningLocked()
 	before := root.String()
 	f.Fuzz(func(t *testing.T, text string) {
-		x, err := parseXPath(text)
+		x, err := xmltree.ParsePath(text)
 		if err != nil {
 			return
 		}
-		again, err := parseXPath(x.String())
-		if err != nil || again.String() != x.String() {
-			t.Errorf("%q is written %q, which is read as %q, %v", text, x, again, err)
-		}
-		x.find(root)
 		firewallSchema.at(x)
 		base(x, root)
 		if root.String() != before {
-			t.Error("finding changes the configuration")
+			t.Error("looking changes the configuration")
 		}
 	})
 }
@@ -205,7 +201,7 @@ func FuzzConfigCall(f *testing.F) {
 		}
 		for range 2 { // the second time on what the first has made
 			answer := s.call(form)
-			if _, err := parseElement(answer); err != nil {
+			if _, err := xmltree.Parse(answer); err != nil {
 				t.Errorf("the answer cannot be read: %v: %s", err, answer)
 			}
 		}
@@ -213,7 +209,7 @@ func FuzzConfigCall(f *testing.F) {
 			t.Errorf("the running configuration has changed without a commit: %s", s.Running())
 		}
 		candidate := s.Candidate()
-		if _, err := parseConfig(candidate); err != nil {
+		if _, err := xmltree.ParseConfig(candidate); err != nil {
 			t.Errorf("the candidate cannot be read: %v: %s", err, candidate)
 		}
 		s.revertLocked(func(e *edit) bool { return e.admin == "admin" })
@@ -221,20 +217,6 @@ func FuzzConfigCall(f *testing.F) {
 			t.Errorf("reverted, the candidate is not the running configuration: %s", s.Candidate())
 		}
 	})
-}
-
-// Text in very many pieces, as in a long list that is written one entry a line, takes no more than its length.
-func TestTextInPieces(t *testing.T) {
-	const pieces = 300_000
-	began := time.Now()
-	e, err := parseConfig("<a>" + strings.Repeat("x<!---->", pieces) + "</a>")
-	if err != nil || len(e.text) != pieces {
-		t.Errorf("error %v", err)
-	}
-	// Where each piece is added to all before it, it is many times that.
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("%d pieces took %v", pieces, took)
-	}
 }
 
 // What is not committed is read while it is committed: under the race detector this is what fails.

@@ -3,6 +3,8 @@ package panosim
 import (
 	"net/http"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // multiConfig answers action=multi-config: several edits of which all are carried out or none. The answer has one
@@ -14,8 +16,8 @@ func (s *Sim) multiConfig(c *call) answer {
 	if !s.version.from(10, 2) && (!s.version.from(10, 1) || s.version.patch < 5) {
 		return badRequest(`Illegal value for parameter "action".`)
 	}
-	all, err := parseConfig(c.form.Get("element"))
-	if err != nil || all.name != "multi-configure-request" {
+	all, err := xmltree.ParseConfig(c.form.Get("element"))
+	if err != nil || all.Name != "multi-configure-request" {
 		return refuse(12, "multi-configure-request is invalid").answer()
 	}
 	s.mu.Lock()
@@ -28,15 +30,15 @@ func (s *Sim) multiConfig(c *call) answer {
 		s.revertLocked(func(e *edit) bool { return e.admin == c.admin })
 	}
 	config := &s.config
-	before, edits, journal := config.candidate.state(), config.edits, config.journal
+	before, edits, journal := config.candidate.State(), config.edits, config.journal
 	var b strings.Builder
 	outer := `<response status="success" code="20">`
-	for _, part := range all.children {
+	for _, part := range all.Children {
 		refused := s.editPartLocked(c.admin, part)
-		b.WriteString(refused.response(part.attributes["id"]))
+		b.WriteString(refused.response(part.Attributes["id"]))
 		if refused != nil && !refused.soft {
 			outer = `<response status="error" code="13">`
-			config.candidate, config.edits, config.journal = newTree(before), edits, journal
+			config.candidate, config.edits, config.journal = xmltree.NewTree(before), edits, journal
 			break
 		}
 	}
@@ -44,28 +46,28 @@ func (s *Sim) multiConfig(c *call) answer {
 }
 
 // editPartLocked carries out one part of a multi-config.
-func (s *Sim) editPartLocked(admin string, part *element) *refusal {
+func (s *Sim) editPartLocked(admin string, part *xmltree.Element) *refusal {
 	r := request{
-		action: part.name, path: part.attributes["xpath"],
-		where: part.attributes["where"], dst: part.attributes["dst"], newName: part.attributes["newname"],
+		action: part.Name, path: part.Attributes["xpath"],
+		where: part.Attributes["where"], dst: part.Attributes["dst"], newName: part.Attributes["newname"],
 	}
-	switch part.name {
+	switch part.Name {
 	case "set", "edit", "delete", "move", "rename":
 	default:
-		return refuse(12, part.name+" unexpected here")
+		return refuse(12, part.Name+" unexpected here")
 	}
 	e, refused := r.parse()
 	if refused != nil {
 		return refused
 	}
-	switch part.name {
+	switch part.Name {
 	case "set":
-		e.element = &element{name: "set", text: part.text, children: part.children}
+		e.element = &xmltree.Element{Name: "set", Text: part.Text, Children: part.Children}
 	case "edit":
-		if len(part.children) != 1 {
+		if len(part.Children) != 1 {
 			return refuse(12, "edit is invalid")
 		}
-		e.element = part.children[0]
+		e.element = part.Children[0]
 	}
 	unmark(e.element)
 	return s.editLocked(admin, e)

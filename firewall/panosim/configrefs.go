@@ -3,6 +3,8 @@ package panosim
 import (
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // sharedScope is the scope of /config/shared; every other one is a virtual system or a device group.
@@ -21,21 +23,21 @@ func containers(kind string) []string {
 
 // inventory answers which objects a configuration has. It is built as it is asked.
 type inventory struct {
-	root  *element
-	more  func(scope string) []*element // further places in which objects stand that a scope can name
-	names map[*element]map[string]bool
+	root  *xmltree.Element
+	more  func(scope string) []*xmltree.Element // further places in which objects stand that a scope can name
+	names map[*xmltree.Element]map[string]bool
 	asked int
 
 	brought map[object]bool // by an edit that is looked at
 }
 
-func newInventory(root *element, more func(scope string) []*element) *inventory {
-	return &inventory{root: root, more: more, names: map[*element]map[string]bool{}}
+func newInventory(root *xmltree.Element, more func(scope string) []*xmltree.Element) *inventory {
+	return &inventory{root: root, more: more, names: map[*xmltree.Element]map[string]bool{}}
 }
 
 // has says whether an object of one of the kinds can be named in the scope: it stands there, is inherited, or is shared.
 func (n *inventory) has(scope string, kinds []string, name string) bool {
-	places := append(n.more(scope), n.root.child("shared"))
+	places := append(n.more(scope), n.root.Child("shared"))
 	if scope != sharedScope {
 		places = append(places, scopesOf(n.root, scope)...)
 	}
@@ -44,7 +46,7 @@ func (n *inventory) has(scope string, kinds []string, name string) bool {
 			return true
 		}
 		for _, place := range places {
-			if n.in(place.down(containers(kind)...), name) {
+			if n.in(place.Down(containers(kind)...), name) {
 				return true
 			}
 		}
@@ -54,15 +56,15 @@ func (n *inventory) has(scope string, kinds []string, name string) bool {
 
 // in looks the name up among the entries of a container, which may be nil. A set of names is made once so many
 // names have been asked for that it pays.
-func (n *inventory) in(container *element, name string) bool {
+func (n *inventory) in(container *xmltree.Element, name string) bool {
 	if container == nil {
 		return false
 	}
 	names, known := n.names[container]
 	if n.asked++; !known && n.asked > fewNames {
-		names = make(map[string]bool, len(container.children))
-		for _, e := range container.children {
-			names[e.id()] = true
+		names = make(map[string]bool, len(container.Children))
+		for _, e := range container.Children {
+			names[e.ID()] = true
 		}
 		n.names[container] = names
 		known = true
@@ -70,7 +72,7 @@ func (n *inventory) in(container *element, name string) bool {
 	if known {
 		return names[name]
 	}
-	return container.entry(name) != nil
+	return container.Entry(name) != nil
 }
 
 // fewNames is up to where a search through the list is cheaper than a set.
@@ -78,10 +80,10 @@ const fewNames = 8
 
 // scopesOf gives where a virtual system or a device group finds objects by name, but for what is shared: in itself, and
 // in the groups above a device group; nil: there is none of that name.
-func scopesOf(root *element, name string) []*element {
-	for _, device := range root.child("devices").entries() {
-		if e := device.child("vsys").entry(name); e != nil {
-			return []*element{e}
+func scopesOf(root *xmltree.Element, name string) []*xmltree.Element {
+	for _, device := range root.Child("devices").Entries() {
+		if e := device.Child("vsys").Entry(name); e != nil {
+			return []*xmltree.Element{e}
 		}
 	}
 	return lineage(root, name)
@@ -91,38 +93,38 @@ func scopesOf(root *element, name string) []*element {
 type object struct{ kind, scope, name string }
 
 // defined gives the objects that the element at the end of the chain is, or holds, in the order of the document.
-func defined(c chain) []object {
+func defined(c xmltree.Chain) []object {
 	at, scope := firewallSchema, sharedScope
 	var table *schema
 	for i, e := range c {
 		table = at
-		if at, _ = at.below(e.name); at == nil {
+		if at, _ = at.below(e.Name); at == nil {
 			return nil
 		}
-		if i > 0 && (c[i-1].name == "vsys" || c[i-1].name == "device-group") {
-			scope = e.id()
+		if i > 0 && (c[i-1].Name == "vsys" || c[i-1].Name == "device-group") {
+			scope = e.ID()
 		}
 	}
 	var out []object
 	if table.entry != nil && table.kind != "" {
-		out = append(out, object{table.kind, scope, c.last().id()})
+		out = append(out, object{table.kind, scope, c.Last().ID()})
 	}
-	return at.define(c.last(), scope, out)
+	return at.define(c.Last(), scope, out)
 }
 
 // define appends the objects below an element.
-func (s *schema) define(e *element, scope string, out []object) []object {
+func (s *schema) define(e *xmltree.Element, scope string, out []object) []object {
 	if s == nil || s.leaf || s.list {
 		return out
 	}
-	for _, child := range e.children {
-		below, _ := s.below(child.name)
+	for _, child := range e.Children {
+		below, _ := s.below(child.Name)
 		if s.entry != nil && s.kind != "" {
-			out = append(out, object{s.kind, scope, child.id()})
+			out = append(out, object{s.kind, scope, child.ID()})
 		}
 		inner := scope
-		if e.name == "vsys" || e.name == "device-group" {
-			inner = child.id()
+		if e.Name == "vsys" || e.Name == "device-group" {
+			inner = child.ID()
 		}
 		out = below.define(child, inner, out)
 	}
@@ -131,13 +133,13 @@ func (s *schema) define(e *element, scope string, out []object) []object {
 
 // referrers finds who refers to one of the objects.
 type referrers struct {
-	root    *element
+	root    *xmltree.Element
 	objects map[object]bool
 	names   map[string]bool // of the objects
 	only    string          // the name, if there is one
 	kinds   map[string]bool
-	visit   func(at chain, o object) // at ends with the leaf, the member or the entry whose text or name it is
-	skip    func(*element) bool      // what is not looked into
+	visit   func(at xmltree.Chain, o object) // at ends with the leaf, the member or the entry whose text or name it is
+	skip    func(*xmltree.Element) bool      // what is not looked into
 }
 
 func newReferrers(objects map[object]bool) *referrers {
@@ -150,40 +152,40 @@ func newReferrers(objects map[object]bool) *referrers {
 }
 
 // walk looks through the whole configuration.
-func (r *referrers) walk(root *element) {
+func (r *referrers) walk(root *xmltree.Element) {
 	r.root = root
-	if s, ok := firewallSchema.below(root.name); ok && len(r.objects) > 0 {
-		r.look(s, append(make(chain, 0, maxSteps), root), sharedScope)
+	if s, ok := firewallSchema.below(root.Name); ok && len(r.objects) > 0 {
+		r.look(s, append(make(xmltree.Chain, 0, xmltree.MaxSteps), root), sharedScope)
 	}
 }
 
-func (r *referrers) look(s *schema, at chain, scope string) {
-	e := at.last()
+func (r *referrers) look(s *schema, at xmltree.Chain, scope string) {
+	e := at.Last()
 	if s == nil || !r.concerns(s) || r.skip != nil && r.skip(e) {
 		return
 	}
 	if s.leaf {
-		r.refer(s, at, scope, e.text)
+		r.refer(s, at, scope, e.Text)
 		return
 	}
 	if s.list {
-		for _, member := range e.children {
-			if r.named(member.text) { // lists are long and objects few
-				r.refer(s, append(at, member), scope, member.text)
+		for _, member := range e.Children {
+			if r.named(member.Text) { // lists are long and objects few
+				r.refer(s, append(at, member), scope, member.Text)
 			}
 		}
 		return
 	}
-	for _, child := range e.children {
+	for _, child := range e.Children {
 		inner := scope
-		if e.name == "vsys" || e.name == "device-group" {
-			inner = child.id()
+		if e.Name == "vsys" || e.Name == "device-group" {
+			inner = child.ID()
 		}
 		next := append(at, child)
 		if s.entry != nil {
-			r.refer(s, next, scope, child.id())
+			r.refer(s, next, scope, child.ID())
 		}
-		below, _ := s.below(child.name)
+		below, _ := s.below(child.Name)
 		r.look(below, next, inner)
 	}
 }
@@ -199,7 +201,7 @@ func (r *referrers) concerns(s *schema) bool {
 }
 
 // refer reports a reference if the name means one of the objects: of the same scope, an inherited or a shared one.
-func (r *referrers) refer(s *schema, at chain, scope, name string) {
+func (r *referrers) refer(s *schema, at xmltree.Chain, scope, name string) {
 	if !r.named(name) {
 		return
 	}
@@ -224,7 +226,7 @@ func (r *referrers) meant(kind, scope, name string) object {
 	if scope != sharedScope {
 		for _, place := range scopesOf(r.root, scope) {
 			// One that is to be deleted together with others need not be looked up in a long list.
-			if o := (object{kind, place.id(), name}); r.objects[o] || place.down(containers(kind)...).entry(name) != nil {
+			if o := (object{kind, place.ID(), name}); r.objects[o] || place.Down(containers(kind)...).Entry(name) != nil {
 				return o
 			}
 		}
@@ -233,20 +235,20 @@ func (r *referrers) meant(kind, scope, name string) object {
 }
 
 // inUse says why what the chains end with cannot be deleted; nil: nothing else refers to it.
-func inUse(root *element, doomed []chain) *refusal {
-	gone := map[*element]bool{}
+func inUse(root *xmltree.Element, doomed []xmltree.Chain) *refusal {
+	gone := map[*xmltree.Element]bool{}
 	objects := map[object]bool{}
 	for _, c := range doomed {
-		gone[c.last()] = true
+		gone[c.Last()] = true
 		for _, o := range defined(c) {
 			objects[o] = true
 		}
 	}
 	uses := map[string][]string{}
 	r := newReferrers(objects)
-	r.skip = func(e *element) bool { return gone[e] }
-	r.visit = func(at chain, o object) {
-		if !gone[at.last()] {
+	r.skip = func(e *xmltree.Element) bool { return gone[e] }
+	r.visit = func(at xmltree.Chain, o object) {
+		if !gone[at.Last()] {
 			uses[o.name] = append(uses[o.name], labels(at))
 		}
 	}
@@ -269,15 +271,15 @@ func inUse(root *element, doomed []chain) *refusal {
 const inUseText = " cannot be deleted because of references from:"
 
 // labels writes where a reference stands, as "vsys -> vsys1 -> address-group -> g -> static".
-func labels(at chain) string {
+func labels(at xmltree.Chain) string {
 	var out []string
 	for _, e := range at {
-		switch e.name {
+		switch e.Name {
 		case "entry":
-			out = append(out, e.id())
+			out = append(out, e.ID())
 		case "member":
 		default:
-			out = append(out, e.name)
+			out = append(out, e.Name)
 		}
 	}
 	if len(out) > 1 {
@@ -293,8 +295,8 @@ func labels(at chain) string {
 func (n *inventory) add(at *schema, scope string, e *edit) {
 	var brought []object
 	if e.action == "edit" {
-		if parent, _, ok := firewallSchema.at(e.path.parent()); ok && parent != nil && parent.entry != nil && parent.kind != "" {
-			brought = append(brought, object{parent.kind, scope, e.element.id()})
+		if parent, _, ok := firewallSchema.at(e.path.Parent()); ok && parent != nil && parent.entry != nil && parent.kind != "" {
+			brought = append(brought, object{parent.kind, scope, e.element.ID()})
 		}
 	}
 	n.brought = map[object]bool{}
@@ -304,7 +306,7 @@ func (n *inventory) add(at *schema, scope string, e *edit) {
 }
 
 // pushedObjectsLocked gives the places of the objects that Panorama pushed and that rules of the firewall can name.
-func (s *Sim) pushedObjectsLocked(scope string) []*element {
+func (s *Sim) pushedObjectsLocked(scope string) []*xmltree.Element {
 	_, _, objects := s.pushedLocked(scope)
 	return objects
 }

@@ -3,6 +3,8 @@ package panosim
 import (
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // Right is a right of an administrator's role over the XML API, by its name in the configuration
@@ -36,52 +38,52 @@ func rights() []Right {
 func (s *Sim) SetRole(admin string, allowed ...Right) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := newTree(s.runningLocked())
+	t := xmltree.NewTree(s.runningLocked())
 	role := leafElement("superuser", "yes")
 	if len(allowed) > 0 {
-		profile := key{"entry", admin + "-role"}
-		granted := &element{name: "xmlapi"}
+		profile := xmltree.Key{Element: "entry", ID: admin + "-role"}
+		granted := &xmltree.Element{Name: "xmlapi"}
 		for _, r := range rights() {
 			setting := "disable"
 			if slices.Contains(allowed, r) {
 				setting = "enable"
 			}
-			granted.children = append(granted.children, leafElement(string(r), setting))
+			granted.Children = append(granted.Children, leafElement(string(r), setting))
 		}
 		putEntry(&t, profile, wrapped(granted, "device", "role"), "config", "shared", "admin-role")
-		role = wrapped(leafElement("profile", profile.id), "custom")
+		role = wrapped(leafElement("profile", profile.ID), "custom")
 	}
-	putEntry(&t, key{"entry", admin}, wrapped(role, "role-based", "permissions"), "config", "mgt-config", "users")
-	s.setRunningLocked(t.state())
+	putEntry(&t, xmltree.Key{Element: "entry", ID: admin}, wrapped(role, "role-based", "permissions"), "config", "mgt-config", "users")
+	s.setRunningLocked(t.State())
 }
 
-func leafElement(name, text string) *element { return &element{name: name, text: text} }
+func leafElement(name, text string) *xmltree.Element { return &xmltree.Element{Name: name, Text: text} }
 
 // wrapped puts an element into others, the innermost named first.
-func wrapped(e *element, names ...string) *element {
+func wrapped(e *xmltree.Element, names ...string) *xmltree.Element {
 	for _, name := range names {
-		e = &element{name: name, children: []*element{e}}
+		e = &xmltree.Element{Name: name, Children: []*xmltree.Element{e}}
 	}
 	return e
 }
 
 // putEntry makes the one child of an entry in a list, in place of the entry that stands there.
-func putEntry(t *tree, entry key, child *element, list ...string) {
-	e := entry.make()
-	e.children = []*element{child}
-	path := xpath{}
+func putEntry(t *xmltree.Tree, entry xmltree.Key, child *xmltree.Element, list ...string) {
+	e := entry.New()
+	e.Children = []*xmltree.Element{child}
+	path := xmltree.Path{}
 	for _, name := range list {
-		path.steps = append(path.steps, pathStep{name: name})
+		path.Steps = append(path.Steps, xmltree.Step{Name: name})
 	}
-	path.steps = append(path.steps, pathStep{name: entry.element, chosen: []key{entry}})
+	path.Steps = append(path.Steps, xmltree.Step{Name: entry.Element, Chosen: []xmltree.Key{entry}})
 	// It is made where it is missing, so nothing can be wrong. It has no mark: it runs at once.
 	_, _ = (&edit{action: "edit", path: path, element: e}).apply(t)
 }
 
 // superuserLocked says whether the administrator may do everything.
 func (s *Sim) superuserLocked(admin string) bool {
-	role := s.config.running.down("mgt-config", "users").entry(admin).down("permissions", "role-based")
-	return role == nil || role.value("superuser") == "yes"
+	role := s.config.running.Down("mgt-config", "users").Entry(admin).Down("permissions", "role-based")
+	return role == nil || role.Value("superuser") == "yes"
 }
 
 // allowedLocked says whether the administrator's role allows calls of this type.
@@ -92,10 +94,10 @@ func (s *Sim) allowedLocked(admin, kind string) bool {
 	if kind == "version" || s.superuserLocked(admin) {
 		return true
 	}
-	role := s.config.running.down("mgt-config", "users").entry(admin).down("permissions", "role-based")
-	granted := s.config.running.down("shared", "admin-role").entry(role.child("custom").value("profile")).child("role")
+	role := s.config.running.Down("mgt-config", "users").Entry(admin).Down("permissions", "role-based")
+	granted := s.config.running.Down("shared", "admin-role").Entry(role.Child("custom").Value("profile")).Child("role")
 	for _, scope := range []string{"device", "vsys"} {
-		if granted.down(scope, "xmlapi").value(kind) == "enable" {
+		if granted.Down(scope, "xmlapi").Value(kind) == "enable" {
 			return true
 		}
 	}
@@ -112,19 +114,19 @@ func refuseRole(how Denied, kind string) answer {
 
 // showAdmins answers "show admins": who is logged in, and "show admins all": who can. The shape is that of the
 // command line's columns; no answer over the API was seen.
-func (s *Sim) showAdmins(c *call, what *element) answer {
+func (s *Sim) showAdmins(c *call, what *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	for _, user := range s.config.running.down("mgt-config", "users").entries() {
-		if what.child("all") == nil && user.id() != c.admin {
+	for _, user := range s.config.running.Down("mgt-config", "users").Entries() {
+		if what.Child("all") == nil && user.ID() != c.admin {
 			continue
 		}
-		role := user.down("permissions", "role-based", "custom").value("profile")
+		role := user.Down("permissions", "role-based", "custom").Value("profile")
 		if role == "" {
 			role = "superuser"
 		}
-		b.WriteString("<entry><admin>" + escape(user.id()) + "</admin><role>" + escape(role) + "</role></entry>")
+		b.WriteString("<entry><admin>" + escape(user.ID()) + "</admin><role>" + escape(role) + "</role></entry>")
 	}
 	return success("<result><admins>" + b.String() + "</admins></result>")
 }

@@ -1,6 +1,10 @@
 package panosim
 
-import "strings"
+import (
+	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
+)
 
 // configOperations lists the operational commands about the configuration, its locks, changes and jobs. Those of a
 // longer path come before those of which theirs begins with it.
@@ -26,12 +30,14 @@ func configOperations() []operation {
 }
 
 // fullCommitRequired answers "check full-commit-required".
-func (s *Sim) fullCommitRequired(*call, *element) answer { return success("<result>no</result>") }
+func (s *Sim) fullCommitRequired(*call, *xmltree.Element) answer {
+	return success("<result>no</result>")
+}
 
 // showRunning answers "show config running": the whole configuration, whatever the command adds to filter it.
 // Anything below the element is refused with the text recorded for an xpath there.
-func (s *Sim) showRunning(_ *call, what *element) answer {
-	if len(what.children) > 0 {
+func (s *Sim) showRunning(_ *call, what *xmltree.Element) answer {
+	if len(what.Children) > 0 {
 		return failure(0, "No such node")
 	}
 	s.mu.Lock()
@@ -41,36 +47,36 @@ func (s *Sim) showRunning(_ *call, what *element) answer {
 }
 
 // showCandidate answers "show config candidate".
-func (s *Sim) showCandidate(_ *call, what *element) answer {
-	if len(what.children) > 0 {
+func (s *Sim) showCandidate(_ *call, what *xmltree.Element) answer {
+	if len(what.Children) > 0 {
 		return failure(0, "No such node")
 	}
 	s.mu.Lock()
 	s.runJobsLocked()
 	root, shows := s.candidateLocked(), marked(s.dialect.Marking)
 	var b strings.Builder
-	root.write(&b, shows)
+	root.Write(&b, shows)
 	s.mu.Unlock()
 	return success("<result>" + b.String() + "</result>")
 }
 
 // showEffective answers "show config effective-running", for superusers alone: the running configuration with what
 // Panorama pushed folded in, its rules before and after the firewall's own.
-func (s *Sim) showEffective(c *call, _ *element) answer {
+func (s *Sim) showEffective(c *call, _ *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.superuserLocked(c.admin) {
 		return refuseRole(s.dialect.Denied, "op")
 	}
-	root := s.runningLocked().clone()
-	for _, device := range root.child("devices").entries() {
-		for _, vsys := range device.child("vsys").entries() {
-			pre, post, objects := s.pushedLocked(vsys.id())
+	root := s.runningLocked().Clone()
+	for _, device := range root.Child("devices").Entries() {
+		for _, vsys := range device.Child("vsys").Entries() {
+			pre, post, objects := s.pushedLocked(vsys.ID())
 			for _, scope := range objects {
 				fold(vsys, scope)
 			}
-			if rules := vsys.down("rulebase", "security", "rules"); rules != nil {
-				rules.children = append(append(clones(pre), rules.children...), clones(post)...)
+			if rules := vsys.Down("rulebase", "security", "rules"); rules != nil {
+				rules.Children = append(append(clones(pre), rules.Children...), clones(post)...)
 			}
 		}
 	}
@@ -78,28 +84,28 @@ func (s *Sim) showEffective(c *call, _ *element) answer {
 }
 
 // fold adds to a scope the objects of another one that it does not have. Both are lists of lists.
-func fold(e, scope *element) {
-	for _, list := range scope.children {
-		if strings.HasSuffix(list.name, "-rulebase") {
+func fold(e, scope *xmltree.Element) {
+	for _, list := range scope.Children {
+		if strings.HasSuffix(list.Name, "-rulebase") {
 			continue
 		}
-		own := e.child(list.name)
+		own := e.Child(list.Name)
 		if own == nil {
-			e.children = append(e.children, list.clone())
+			e.Children = append(e.Children, list.Clone())
 			continue
 		}
-		for _, c := range list.children {
-			if own.find(c.key()) == nil {
-				own.children = append(own.children, c.clone())
+		for _, c := range list.Children {
+			if own.Find(c.Key()) == nil {
+				own.Children = append(own.Children, c.Clone())
 			}
 		}
 	}
 }
 
-func clones(list []*element) []*element {
-	var out []*element
+func clones(list []*xmltree.Element) []*xmltree.Element {
+	var out []*xmltree.Element
 	for _, e := range list {
-		out = append(out, e.clone())
+		out = append(out, e.Clone())
 	}
 	return out
 }

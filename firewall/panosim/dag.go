@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // dynamicGroup is a dynamic address group of a policy.
@@ -13,8 +15,8 @@ type dynamicGroup struct {
 }
 
 // group compiles the filter of a group, once a policy.
-func (p *policy) group(e *element) *dynamicGroup {
-	if g := p.groups[e.id()]; g != nil {
+func (p *policy) group(e *xmltree.Element) *dynamicGroup {
+	if g := p.groups[e.ID()]; g != nil {
 		return g
 	}
 	g := newDynamicGroup(e)
@@ -22,8 +24,8 @@ func (p *policy) group(e *element) *dynamicGroup {
 	return g
 }
 
-func newDynamicGroup(e *element) *dynamicGroup {
-	g := &dynamicGroup{name: e.id(), text: e.child("dynamic").value("filter")}
+func newDynamicGroup(e *xmltree.Element) *dynamicGroup {
+	g := &dynamicGroup{name: e.ID(), text: e.Child("dynamic").Value("filter")}
 	g.filter, _ = parseGroupFilter(g.text) // what cannot be read matches nothing
 	return g
 }
@@ -39,9 +41,9 @@ type taggedObject struct {
 func (c scope) taggedObjects() []taggedObject {
 	var out []taggedObject
 	for _, e := range c.all("address") {
-		tags := e.child("tag").members()
+		tags := e.Child("tag").Members()
 		if s, ok := objectSpan(e); ok && len(tags) > 0 {
-			out = append(out, taggedObject{e.id(), s, tags})
+			out = append(out, taggedObject{e.ID(), s, tags})
 		}
 	}
 	return out

@@ -12,6 +12,9 @@ type groupFilter func(tags map[string]bool) bool
 // maxFilter bounds an expression, in bytes: that of the field in the web interface.
 const maxFilter = 2047
 
+// maxTerms bounds how deep an expression may nest.
+const maxTerms = 100
+
 // parseGroupFilter reads tags, with or without quotes, joined by and, or and not, with parentheses. "and" binds
 // closer than "or"; words are keywords in any case ("tag1 AND tag2" is in the vendor's tutorial).
 func parseGroupFilter(text string) (groupFilter, error) {
@@ -111,8 +114,8 @@ func (p *filterParser) both() (groupFilter, error) {
 
 // term reads a tag, a negated term, or an expression in parentheses.
 func (p *filterParser) term() (groupFilter, error) {
-	if p.depth++; p.depth > maxDepth {
-		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+	if p.depth++; p.depth > maxTerms {
+		return nil, fmt.Errorf("nested deeper than %d", maxTerms)
 	}
 	defer func() { p.depth-- }()
 	switch {

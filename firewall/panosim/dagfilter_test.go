@@ -68,8 +68,8 @@ func TestGroupFilterRefuses(t *testing.T) {
 		{"a)", `unexpected ")"`},
 		{"a b", `unexpected "b"`},
 		{"'a", "no closing quote"},
-		{strings.Repeat("(", maxDepth+1) + "a", "nested deeper"},
-		{strings.Repeat("not ", maxDepth+1) + "a", "nested deeper"},
+		{strings.Repeat("(", maxTerms+1) + "a", "nested deeper"},
+		{strings.Repeat("not ", maxTerms+1) + "a", "nested deeper"},
 		{strings.Repeat("a", maxFilter+1), "at most"},
 	} {
 		if _, err := parseGroupFilter(c.filter); err == nil || !strings.Contains(err.Error(), c.want) {

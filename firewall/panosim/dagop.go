@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // showGroups answers "show object dynamic-address-group", of one or of all. A group that is not there is left out,
 // which is unverified.
-func (s *Sim) showGroups(c *call, what *element) answer {
+func (s *Sim) showGroups(c *call, what *xmltree.Element) answer {
 	s.mu.Lock()
 	now := s.opts.Now()
 	changes := s.expireLocked(now)
@@ -18,23 +20,23 @@ func (s *Sim) showGroups(c *call, what *element) answer {
 	return a
 }
 
-func (s *Sim) groupsLocked(c *call, what *element) answer {
+func (s *Sim) groupsLocked(c *call, what *xmltree.Element) answer {
 	vsys := s.name(c.form.Get("vsys"))
 	p := s.policyLocked(vsys)
 	if p == nil {
 		return invalidVSys(vsys)
 	}
-	if what.child("all") == nil && what.child("name") == nil {
+	if what.Child("all") == nil && what.Child("name") == nil {
 		return unexpected(c.command)
 	}
 	members := s.plane.groups[vsys]
 	members.settle(s.opts.Now())
 	var b strings.Builder
 	for _, e := range p.scope.all("address-group") {
-		if e.child("dynamic") == nil || what.child("name") != nil && what.value("name") != e.id() {
+		if e.Child("dynamic") == nil || what.Child("name") != nil && what.Value("name") != e.ID() {
 			continue
 		}
-		g := p.groups[e.id()]
+		g := p.groups[e.ID()]
 		if g == nil {
 			g = newDynamicGroup(e)
 			if s.dialect.Groups == GroupsInPolicy {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // defaultMaxListEntries is the limit of all models but PA-3200, PA-5200 and PA-7000, which take 150,000.
@@ -53,13 +55,13 @@ type ListState struct {
 type listDefinition struct {
 	id    listID
 	scope scope // where its certificate profile is looked up
-	*element
+	*xmltree.Element
 }
 
 // kind gives the element that holds what belongs to the list's type, named as the type.
-func (d listDefinition) kind() *element {
-	if t := d.child("type"); t != nil && len(t.children) > 0 {
-		return t.children[0]
+func (d listDefinition) kind() *xmltree.Element {
+	if t := d.Child("type"); t != nil && len(t.Children) > 0 {
+		return t.Children[0]
 	}
 	return nil
 }
@@ -72,8 +74,8 @@ func (s *Sim) definitionsLocked() []listDefinition {
 		scope := s.policyLocked(vsys).scope
 		for i, root := range scope {
 			where := listPlace(i, vsys)
-			for _, e := range root.child("external-list").entries() {
-				id := listID{where, e.id()}
+			for _, e := range root.Child("external-list").Entries() {
+				id := listID{where, e.ID()}
 				if seen[id] {
 					continue
 				}
@@ -107,8 +109,8 @@ func (c scope) from(n int) scope {
 // listNamed finds a list of type ip as a rule names it.
 func (p *policy) listNamed(name string) (listID, bool) {
 	for i, root := range p.scope {
-		if e := root.child("external-list").entry(name); e != nil {
-			return listID{listPlace(i, p.vsys), name}, e.down("type", "ip") != nil
+		if e := root.Child("external-list").Entry(name); e != nil {
+			return listID{listPlace(i, p.vsys), name}, e.Down("type", "ip") != nil
 		}
 	}
 	return listID{}, false
@@ -116,7 +118,7 @@ func (p *policy) listNamed(name string) (listID, bool) {
 
 // fetchableLocked says whether the firewall fetches a list: one of type ip, that it has a use for.
 func (s *Sim) fetchableLocked(d listDefinition) bool {
-	return d.down("type", "ip") != nil && (s.dialect.ListUse == ListUseAll || s.usedListsLocked()[d.id])
+	return d.Down("type", "ip") != nil && (s.dialect.ListUse == ListUseAll || s.usedListsLocked()[d.id])
 }
 
 // usedListsLocked gives the lists that rules name.
@@ -134,7 +136,7 @@ func (s *Sim) refreshListsLocked() {
 	var plans []listPlan
 	defined := map[listID]bool{}
 	for _, d := range s.definitionsLocked() {
-		defined[d.id] = d.down("type", "ip") != nil
+		defined[d.id] = d.Down("type", "ip") != nil
 		if s.fetchableLocked(d) {
 			plans = append(plans, s.planLocked(d))
 		}
@@ -158,7 +160,7 @@ func (s *Sim) FetchLists() {
 			continue
 		}
 		l := s.plane.lists[d.id]
-		if l == nil || l.tried.IsZero() || !now.Before(l.tried.Add(interval(d.kind().child("recurring")))) {
+		if l == nil || l.tried.IsZero() || !now.Before(l.tried.Add(interval(d.kind().Child("recurring")))) {
 			plans = append(plans, s.planLocked(d))
 		}
 	}
@@ -167,12 +169,12 @@ func (s *Sim) FetchLists() {
 }
 
 // interval is how often a list is fetched. Times of day and days of the week are not simulated.
-func interval(recurring *element) time.Duration {
+func interval(recurring *xmltree.Element) time.Duration {
 	const day = 24 * time.Hour
 	for name, every := range map[string]time.Duration{
 		"five-minute": 5 * time.Minute, "daily": day, "weekly": 7 * day, "monthly": 30 * day,
 	} {
-		if recurring.child(name) != nil {
+		if recurring.Child(name) != nil {
 			return every
 		}
 	}

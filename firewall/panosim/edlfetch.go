@@ -35,11 +35,11 @@ type listPlan struct {
 // planLocked reads a list's definition.
 func (s *Sim) planLocked(d listDefinition) listPlan {
 	kind := d.kind()
-	auth := kind.child("auth")
+	auth := kind.Child("auth")
 	plan := listPlan{
-		id: d.id, url: strings.TrimSpace(kind.value("url")), roots: d.scope.profileRoots(kind.value("certificate-profile"), s.opts.Now()),
-		user: auth.value("username"), password: auth.value("password"),
-		exceptions: kind.child("exception-list").members(), dialect: s.dialect,
+		id: d.id, url: strings.TrimSpace(kind.Value("url")), roots: d.scope.profileRoots(kind.Value("certificate-profile"), s.opts.Now()),
+		user: auth.Value("username"), password: auth.Value("password"),
+		exceptions: kind.Child("exception-list").Members(), dialect: s.dialect,
 	}
 	// With exceptions, those of now and those with which the copy was made may differ.
 	if l := s.plane.lists[d.id]; l != nil && l.url == plan.url && !l.stopped && len(plan.exceptions) == 0 && l.file != nil && l.file.excluded == 0 {
@@ -191,7 +191,7 @@ func (s *Sim) takeListLocked(plan listPlan, file *listFile, err error) {
 
 func (s *Sim) stillDefinedLocked(plan listPlan) bool {
 	for _, d := range s.definitionsLocked() {
-		if d.id == plan.id && d.child("type").child("ip") != nil {
+		if d.id == plan.id && d.Child("type").Child("ip") != nil {
 			return s.planLocked(d).url == plan.url
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // listPage is how many members are shown when no number is asked for (measured on PAN-OS 11.1).
@@ -12,18 +14,18 @@ const listPage = 100
 
 // setTarget answers "set system setting target-vsys". On the command line it holds for the session; here for the
 // API key.
-func (s *Sim) setTarget(c *call, vsys *element) answer {
+func (s *Sim) setTarget(c *call, vsys *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if vsys.text == "none" {
+	if vsys.Text == "none" {
 		delete(s.plane.targets, c.key)
 		return success("<result>Session target vsys changed to none</result>")
 	}
-	if _, ok := s.tables[vsys.text]; !ok {
-		return failure(17, vsys.text+" is invalid vsys")
+	if _, ok := s.tables[vsys.Text]; !ok {
+		return failure(17, vsys.Text+" is invalid vsys")
 	}
-	s.plane.targets[c.key] = vsys.text
-	return success("<result>Session target vsys changed to " + escape(vsys.text) + "</result>")
+	s.plane.targets[c.key] = vsys.Text
+	return success("<result>Session target vsys changed to " + escape(vsys.Text) + "</result>")
 }
 
 // targetLocked gives the virtual system that a command about lists means.
@@ -47,31 +49,31 @@ func (s *Sim) targetLocked(c *call) (string, *answer) {
 
 // namedListLocked finds the list that a command names below its type. One of another type, or of another virtual
 // system, is an invalid name.
-func (s *Sim) namedListLocked(c *call, command *element) (listDefinition, *element, *answer) {
+func (s *Sim) namedListLocked(c *call, command *xmltree.Element) (listDefinition, *xmltree.Element, *answer) {
 	vsys, refusal := s.targetLocked(c)
 	if refusal != nil {
 		return listDefinition{}, nil, refusal
 	}
-	kind := command.child("type")
-	if kind == nil || len(kind.children) != 1 {
+	kind := command.Child("type")
+	if kind == nil || len(kind.Children) != 1 {
 		a := unexpected(c.command)
 		return listDefinition{}, nil, &a
 	}
-	asked := kind.children[0]
+	asked := kind.Children[0]
 	scope := s.policyLocked(vsys).scope
 	for i, root := range scope {
-		id := listID{listPlace(i, vsys), asked.value("name")}
-		d := listDefinition{id, scope.from(i), root.child("external-list").entry(id.name)}
-		if d.element != nil && d.kind() != nil && d.kind().name == asked.name {
+		id := listID{listPlace(i, vsys), asked.Value("name")}
+		d := listDefinition{id, scope.from(i), root.Child("external-list").Entry(id.name)}
+		if d.Element != nil && d.kind() != nil && d.kind().Name == asked.Name {
 			return d, asked, nil
 		}
 	}
-	a := failure(17, asked.value("name")+" is invalid name.Current target-vsys is "+vsys)
+	a := failure(17, asked.Value("name")+" is invalid name.Current target-vsys is "+vsys)
 	return listDefinition{}, nil, &a
 }
 
 // refreshList answers "request system external-list refresh", without the number of the job.
-func (s *Sim) refreshList(c *call, command *element) answer {
+func (s *Sim) refreshList(c *call, command *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, _, refusal := s.namedListLocked(c, command)
@@ -87,15 +89,15 @@ func (s *Sim) refreshList(c *call, command *element) answer {
 }
 
 // showList answers "request system external-list show".
-func (s *Sim) showList(c *call, command *element) answer {
+func (s *Sim) showList(c *call, command *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, asked, refusal := s.namedListLocked(c, command)
 	if refusal != nil {
 		return *refusal
 	}
-	anchor, ok1 := pageNumber(asked.child("anchor"), 1)
-	records, ok2 := pageNumber(asked.child("num-records"), listPage)
+	anchor, ok1 := pageNumber(asked.Child("anchor"), 1)
+	records, ok2 := pageNumber(asked.Child("num-records"), listPage)
 	if !ok1 || !ok2 {
 		return unexpected(c.command)
 	}
@@ -103,11 +105,11 @@ func (s *Sim) showList(c *call, command *element) answer {
 }
 
 // pageNumber reads a number from 1 to 4,294,967,295.
-func pageNumber(e *element, otherwise uint64) (uint64, bool) {
+func pageNumber(e *xmltree.Element, otherwise uint64) (uint64, bool) {
 	if e == nil {
 		return otherwise, true
 	}
-	n, err := strconv.ParseUint(e.text, 10, 32)
+	n, err := strconv.ParseUint(e.Text, 10, 32)
 	return n, err == nil && n > 0
 }
 

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // syslogServer is where lines go, and how.
@@ -24,11 +26,11 @@ func (s *Sim) forwardLocked(p *policy, r *record) []syslogLine {
 		return nil
 	}
 	var lines []syslogLine
-	for _, match := range p.find(r.setting, "log-settings", "profiles").child("match-list").entries() {
-		if match.value("log-type") != strings.ToLower(r.log) || !s.forwardsLocked(p, r, match) {
+	for _, match := range p.find(r.setting, "log-settings", "profiles").Child("match-list").Entries() {
+		if match.Value("log-type") != strings.ToLower(r.log) || !s.forwardsLocked(p, r, match) {
 			continue
 		}
-		for _, name := range match.child("send-syslog").members() {
+		for _, name := range match.Child("send-syslog").Members() {
 			if profile := p.find(name, "log-settings", "syslog"); profile != nil {
 				lines = append(lines, s.linesLocked(profile, r)...)
 			}
@@ -39,13 +41,13 @@ func (s *Sim) forwardLocked(p *policy, r *record) []syslogLine {
 
 // forwardsLocked says whether the filter of a match list lets the entry through. One that is not understood lets
 // nothing through, and says so once in the system log.
-func (s *Sim) forwardsLocked(p *policy, r *record, match *element) bool {
-	text := match.value("filter")
+func (s *Sim) forwardsLocked(p *policy, r *record, match *xmltree.Element) bool {
+	text := match.Value("filter")
 	through, err := parseLogFilter(text)
 	if err != nil {
 		if !p.warned[text] {
 			p.warned[text] = true
-			s.logLocked("high", "general", "simulator: log forwarding profile "+r.setting+", match list "+match.id()+
+			s.logLocked("high", "general", "simulator: log forwarding profile "+r.setting+", match list "+match.ID()+
 				" forwards nothing: "+err.Error())
 		}
 		return false
@@ -54,34 +56,34 @@ func (s *Sim) forwardsLocked(p *policy, r *record, match *element) bool {
 }
 
 // linesLocked writes the entry for each server of a syslog server profile.
-func (s *Sim) linesLocked(profile *element, r *record) []syslogLine {
+func (s *Sim) linesLocked(profile *xmltree.Element, r *record) []syslogLine {
 	text := r.csv()
-	format := profile.child("format")
-	if custom := format.value(strings.ToLower(r.log)); custom != "" {
-		e := format.child("escaping")
-		text = r.render(custom, escaping{e.value("escaped-characters"), e.value("escape-character")})
+	format := profile.Child("format")
+	if custom := format.Value(strings.ToLower(r.log)); custom != "" {
+		e := format.Child("escaping")
+		text = r.render(custom, escaping{e.Value("escaped-characters"), e.Value("escape-character")})
 	}
 	host := s.syslogHost()
 	var lines []syslogLine
-	for _, server := range profile.child("server").entries() {
-		to := syslogServer{transport: strings.ToUpper(server.value("transport"))}
+	for _, server := range profile.Child("server").Entries() {
+		to := syslogServer{transport: strings.ToUpper(server.Value("transport"))}
 		if to.transport == "" {
 			to.transport = "UDP"
 		}
-		port := server.value("port")
+		port := server.Value("port")
 		if port == "" {
 			port = "514"
 		}
-		to.address = net.JoinHostPort(server.value("server"), port)
-		lines = append(lines, syslogLine{to, r.headed(server.value("facility"), server.value("format"), host, text)})
+		to.address = net.JoinHostPort(server.Value("server"), port)
+		lines = append(lines, syslogLine{to, r.headed(server.Value("facility"), server.Value("format"), host, text)})
 	}
 	return lines
 }
 
 // syslogHost is the name that the firewall gives itself in headers: by default its full name.
 func (s *Sim) syslogHost() string {
-	device := s.runningLocked().down("devices", "entry="+localhost, "deviceconfig")
-	switch device.down("setting", "management").value("hostname-type-in-syslog") {
+	device := s.runningLocked().Down("devices", "entry="+localhost, "deviceconfig")
+	switch device.Down("setting", "management").Value("hostname-type-in-syslog") {
 	case "none":
 		return ""
 	case "hostname":
@@ -91,7 +93,7 @@ func (s *Sim) syslogHost() string {
 	case "ipv6-address":
 		return netip.IPv6Loopback().String()
 	}
-	if domain := device.child("system").value("domain"); domain != "" {
+	if domain := device.Child("system").Value("domain"); domain != "" {
 		return s.opts.Hostname + "." + domain
 	}
 	return s.opts.Hostname

@@ -61,8 +61,8 @@ func (p *logFilterParser) both() (logFilter, error) {
 }
 
 func (p *logFilterParser) term() (logFilter, error) {
-	if p.depth++; p.depth > maxDepth {
-		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+	if p.depth++; p.depth > maxTerms {
+		return nil, fmt.Errorf("nested deeper than %d", maxTerms)
 	}
 	defer func() { p.depth-- }()
 	switch {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // HAState is the state of a member of a high-availability pair, as the firewall writes it.
@@ -74,7 +76,7 @@ func Pair(a, b *Sim, o PairOptions) *HA {
 		h.members[i] = &seat{pair: h, sim: s, since: s.opts.Now()}
 		s.seat.Store(h.members[i])
 		s.mu.Lock()
-		s.onCommitLocked(func(_, _ *element) { h.committedLocked(h.members[i]) })
+		s.onCommitLocked(func(_, _ *xmltree.Element) { h.committedLocked(h.members[i]) })
 		s.mu.Unlock()
 	}
 	h.mu.Lock()

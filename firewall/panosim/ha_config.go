@@ -3,6 +3,8 @@ package panosim
 import (
 	"context"
 	"slices"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // syncing is how configurations are synchronised now.
@@ -42,61 +44,61 @@ func (h *HA) syncConfigLocked(from, to *seat) {
 	defer s.mu.Unlock()
 	s.runJobsLocked()
 	next := withOwn(running, s.runningLocked())
-	if next.equal(s.runningLocked()) && len(s.config.journal) == 0 {
+	if next.Equal(s.runningLocked()) && len(s.config.journal) == 0 {
 		return
 	}
 	for _, e := range s.config.journal {
-		e.mark.lift()
+		e.mark.Lift()
 	}
 	s.config.journal = nil
 	s.setRunningLocked(next)
 }
 
 // withOwn is a configuration with the part that a member does not share: its own name, addresses and services.
-func withOwn(running, own *element) *element {
+func withOwn(running, own *xmltree.Element) *xmltree.Element {
 	const part = "deviceconfig"
-	mine := own.child("devices").entry(localhost).child(part)
-	device := running.child("devices").entry(localhost)
-	if device == nil || mine == nil && device.child(part) == nil {
+	mine := own.Child("devices").Entry(localhost).Child(part)
+	device := running.Child("devices").Entry(localhost)
+	if device == nil || mine == nil && device.Child(part) == nil {
 		return running
 	}
 	changed := without(device, part)
 	if mine != nil {
-		changed.children = append([]*element{mine}, changed.children...)
+		changed.Children = append([]*xmltree.Element{mine}, changed.Children...)
 	}
-	return replaced(running, []*element{running.child("devices"), device}, changed)
+	return replaced(running, []*xmltree.Element{running.Child("devices"), device}, changed)
 }
 
 // without copies an element and leaves out the children of that name.
-func without(e *element, name string) *element {
-	out := &element{name: e.name, attributes: e.attributes, text: e.text}
-	for _, c := range e.children {
-		if c.name != name {
-			out.children = append(out.children, c)
+func without(e *xmltree.Element, name string) *xmltree.Element {
+	out := &xmltree.Element{Name: e.Name, Attributes: e.Attributes, Text: e.Text}
+	for _, c := range e.Children {
+		if c.Name != name {
+			out.Children = append(out.Children, c)
 		}
 	}
 	return out
 }
 
 // replaced copies root with the last of a path of descendants replaced. What is not on the path is shared.
-func replaced(root *element, path []*element, by *element) *element {
-	out := &element{name: root.name, attributes: root.attributes, text: root.text, children: slices.Clone(root.children)}
-	at := slices.Index(out.children, path[0])
+func replaced(root *xmltree.Element, path []*xmltree.Element, by *xmltree.Element) *xmltree.Element {
+	out := &xmltree.Element{Name: root.Name, Attributes: root.Attributes, Text: root.Text, Children: slices.Clone(root.Children)}
+	at := slices.Index(out.Children, path[0])
 	if len(path) > 1 {
 		by = replaced(path[0], path[1:], by)
 	}
-	out.children[at] = by
+	out.Children[at] = by
 	return out
 }
 
 // configLevelLocked says whether both members run the same configuration.
 func (h *HA) configLevelLocked() bool {
 	first, second := h.members[0].running(), h.members[1].running()
-	return withOwn(first, second).equal(second)
+	return withOwn(first, second).Equal(second)
 }
 
 // running is the member's running configuration, with the commits that are due.
-func (m *seat) running() *element {
+func (m *seat) running() *xmltree.Element {
 	m.sim.mu.Lock()
 	defer m.sim.mu.Unlock()
 	m.sim.runJobsLocked()

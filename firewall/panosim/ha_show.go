@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // KindHA is the kind of call about the pair.
@@ -11,7 +13,7 @@ const KindHA = "high-availability"
 
 // showHA answers "show high-availability state", with the elements and the order of a recorded answer of an
 // active/passive pair of virtual firewalls.
-func (s *Sim) showHA(*call, *element) answer {
+func (s *Sim) showHA(*call, *xmltree.Element) answer {
 	m := s.seat.Load()
 	if m == nil {
 		return success("<result><enabled>no</enabled></result>")
@@ -115,12 +117,12 @@ func (m *seat) address() string {
 }
 
 // suspendHA answers "request high-availability state suspend".
-func (s *Sim) suspendHA(*call, *element) answer {
+func (s *Sim) suspendHA(*call, *xmltree.Element) answer {
 	return s.requestHA("suspended", (*HA).Suspend)
 }
 
 // resumeHA answers "request high-availability state functional".
-func (s *Sim) resumeHA(*call, *element) answer {
+func (s *Sim) resumeHA(*call, *xmltree.Element) answer {
 	return s.requestHA("functional", (*HA).Resume)
 }
 
@@ -138,7 +140,7 @@ func (s *Sim) requestHA(what string, change func(*HA, *Sim) error) answer {
 
 // syncHA answers "request high-availability sync-to-remote running-config", which works also while synchronisation
 // is switched off. Both texts are recorded, the code of the error is not.
-func (s *Sim) syncHA(*call, *element) answer {
+func (s *Sim) syncHA(*call, *xmltree.Element) answer {
 	m := s.seat.Load()
 	if m == nil {
 		return failure(0, "High-availability is not enabled")

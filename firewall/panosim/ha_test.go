@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 const (
@@ -28,13 +30,13 @@ func pairOf(t *testing.T, o Options, how PairOptions) (a, b *Sim, h *HA) {
 // haState reads what a member says of itself and of its peer: "active passive synchronized up".
 func haState(t *testing.T, s *Sim) string {
 	t.Helper()
-	answer, err := parseElement(newPeer(t, s).op(showState))
+	answer, err := xmltree.Parse(newPeer(t, s).op(showState))
 	if err != nil {
 		t.Fatal(err)
 	}
-	group := answer.down("result", "group")
-	return strings.Join([]string{group.child("local-info").value("state"), group.child("peer-info").value("state"),
-		group.value("running-sync"), group.child("peer-info").value("conn-status")}, " ")
+	group := answer.Down("result", "group")
+	return strings.Join([]string{group.Child("local-info").Value("state"), group.Child("peer-info").Value("state"),
+		group.Value("running-sync"), group.Child("peer-info").Value("conn-status")}, " ")
 }
 
 func TestNoPair(t *testing.T) {

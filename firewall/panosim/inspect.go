@@ -22,14 +22,14 @@ func (s *Sim) Rules(vsys string) []Rule {
 		return nil
 	}
 	pre, post, _ := s.pushedLocked(vsys)
-	own := s.runningLocked().child("devices").entry(localhost).child("vsys").entry(vsys).down("rulebase", "security", "rules").entries()
+	own := s.runningLocked().Child("devices").Entry(localhost).Child("vsys").Entry(vsys).Down("rulebase", "security", "rules").Entries()
 	var out []Rule
 	for _, e := range slices.Concat(pre, own, post) {
 		out = append(out, Rule{
-			Name: e.id(), Location: e.attributes["loc"],
-			From: e.child("from").members(), To: e.child("to").members(),
-			Source: e.child("source").members(), Destination: e.child("destination").members(),
-			Action: e.value("action"), Disabled: e.value("disabled") == "yes",
+			Name: e.ID(), Location: e.Attributes["loc"],
+			From: e.Child("from").Members(), To: e.Child("to").Members(),
+			Source: e.Child("source").Members(), Destination: e.Child("destination").Members(),
+			Action: e.Value("action"), Disabled: e.Value("disabled") == "yes",
 		})
 	}
 	return out
@@ -46,9 +46,9 @@ func (s *Sim) Lists(vsys string) []string {
 	}
 	var out []string
 	for _, root := range p.scope {
-		for _, e := range root.child("external-list").entries() {
-			if e.down("type", "ip") != nil {
-				out = append(out, e.id())
+		for _, e := range root.Child("external-list").Entries() {
+			if e.Down("type", "ip") != nil {
+				out = append(out, e.ID())
 			}
 		}
 	}

@@ -5,18 +5,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // showJobs answers "show jobs all", "... pending", "... processed" and "... id N". The newest comes first.
-func (s *Sim) showJobs(c *call, what *element) answer {
+func (s *Sim) showJobs(c *call, what *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runJobsLocked()
-	if len(what.children) != 1 {
+	if len(what.Children) != 1 {
 		return unexpected(c.command)
 	}
 	var wanted func(*job) bool
-	switch kind := what.children[0]; kind.name {
+	switch kind := what.Children[0]; kind.Name {
 	case "all":
 		wanted = func(*job) bool { return true }
 	case "pending":
@@ -24,7 +26,7 @@ func (s *Sim) showJobs(c *call, what *element) answer {
 	case "processed":
 		wanted = func(j *job) bool { return !j.ended.IsZero() }
 	case "id":
-		return s.showJobLocked(kind.text)
+		return s.showJobLocked(kind.Text)
 	default:
 		return unexpected(c.command)
 	}

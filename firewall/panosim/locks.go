@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // lock is a lock that an administrator holds on a scope: "shared", or the name of a virtual system.
@@ -58,7 +60,7 @@ func (s *Sim) unlock(what lock) {
 }
 
 // lockedLocked refuses an edit while another administrator holds the lock on the configuration.
-func (s *Sim) lockedLocked(admin string, path xpath) *refusal {
+func (s *Sim) lockedLocked(admin string, path xmltree.Path) *refusal {
 	_, scope, _ := firewallSchema.at(path)
 	for _, l := range s.config.locks {
 		device := l.scope == sharedScope && s.dialect.LockReach == LockReachDevice
@@ -70,13 +72,17 @@ func (s *Sim) lockedLocked(admin string, path xpath) *refusal {
 }
 
 // showConfigLocks answers "show config-locks", with "vsys all" or "vsys NAME" from PAN-OS 9.1.
-func (s *Sim) showConfigLocks(c *call, what *element) answer { return s.showLocks(c, what, false) }
+func (s *Sim) showConfigLocks(c *call, what *xmltree.Element) answer {
+	return s.showLocks(c, what, false)
+}
 
 // showCommitLocks answers "show commit-locks".
-func (s *Sim) showCommitLocks(c *call, what *element) answer { return s.showLocks(c, what, true) }
+func (s *Sim) showCommitLocks(c *call, what *xmltree.Element) answer {
+	return s.showLocks(c, what, true)
+}
 
-func (s *Sim) showLocks(c *call, what *element, commit bool) answer {
-	scope := what.value("vsys")
+func (s *Sim) showLocks(c *call, what *xmltree.Element, commit bool) answer {
+	scope := what.Value("vsys")
 	if scope == "" {
 		scope = c.form.Get("vsys")
 	}
@@ -97,18 +103,18 @@ func (s *Sim) showLocks(c *call, what *element, commit bool) answer {
 		}
 		fmt.Fprintf(&b, `<entry name="%s"><type>%s</type><name>%s</name><created>%s</created><last-activity>%s</last-activity>`+
 			`<loggedin>yes</loggedin><comment><![CDATA[%s]]></comment></entry>`,
-			escapeAttribute(l.admin), kind, escape(l.scope), made, made, strings.ReplaceAll(comment, "]]>", ""))
+			xmltree.EscapeAttribute(l.admin), kind, escape(l.scope), made, made, strings.ReplaceAll(comment, "]]>", ""))
 	}
-	return success(fmt.Sprintf("<result><%[1]s>%[2]s</%[1]s></result>", what.name, b.String()))
+	return success(fmt.Sprintf("<result><%[1]s>%[2]s</%[1]s></result>", what.Name, b.String()))
 }
 
 // configLock answers "request config-lock add" and "... remove" for the scope of the call's vsys.
-func (s *Sim) configLock(c *call, what *element) answer { return s.requestLock(c, what, false) }
+func (s *Sim) configLock(c *call, what *xmltree.Element) answer { return s.requestLock(c, what, false) }
 
 // commitLock answers "request commit-lock add" and "... remove".
-func (s *Sim) commitLock(c *call, what *element) answer { return s.requestLock(c, what, true) }
+func (s *Sim) commitLock(c *call, what *xmltree.Element) answer { return s.requestLock(c, what, true) }
 
-func (s *Sim) requestLock(c *call, what *element, commit bool) answer {
+func (s *Sim) requestLock(c *call, what *xmltree.Element, commit bool) answer {
 	wanted := lock{commit: commit, admin: c.admin, scope: c.form.Get("vsys")}
 	if wanted.scope == "" {
 		wanted.scope = sharedScope
@@ -119,13 +125,13 @@ func (s *Sim) requestLock(c *call, what *element, commit bool) answer {
 	if wanted.scope != sharedScope && s.tables[wanted.scope] == nil {
 		return failure(17, wanted.scope+" is invalid vsys")
 	}
-	if add := what.child("add"); add != nil {
-		wanted.comment = add.value("comment")
+	if add := what.Child("add"); add != nil {
+		wanted.comment = add.Value("comment")
 		return s.addLockLocked(wanted)
 	}
-	if remove := what.child("remove"); remove != nil {
+	if remove := what.Child("remove"); remove != nil {
 		// The lock of another administrator is for superusers to take away.
-		if owner := remove.value("admin"); owner != "" && s.superuserLocked(c.admin) {
+		if owner := remove.Value("admin"); owner != "" && s.superuserLocked(c.admin) {
 			wanted.admin = owner
 		}
 		return s.removeLockLocked(wanted)

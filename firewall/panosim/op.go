@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // operation is one operational command that is simulated.
 type operation struct {
 	path []string // names of elements from the outermost
 	kind string
-	run  func(*Sim, *call, *element) answer // gets the element at the end of path
+	run  func(*Sim, *call, *xmltree.Element) answer // gets the element at the end of path
 }
 
 // operations lists them; a later command is one more line here.
@@ -44,14 +46,14 @@ func (c *call) classifyOp() {
 		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "cmd".`) }
 		return
 	}
-	command, err := parseElement(text)
+	command, err := xmltree.Parse(text)
 	if err != nil {
 		c.run = func(*Sim, *call) answer { return failure(18, "Malformed command") }
 		return
 	}
 	c.command = command
 	for _, op := range operations() {
-		if at := command.at(op.path); at != nil {
+		if at := command.At(op.path); at != nil {
 			c.kind = op.kind
 			c.run = func(s *Sim, c *call) answer { return op.run(s, c, at) }
 			return
@@ -61,20 +63,20 @@ func (c *call) classifyOp() {
 }
 
 // unexpected refuses a command that the parser of the firewall does not know.
-func unexpected(command *element) answer {
+func unexpected(command *xmltree.Element) answer {
 	var path []string
 	for e := command; e != nil; {
-		path = append(path, e.name)
-		if len(e.children) == 0 {
+		path = append(path, e.Name)
+		if len(e.Children) == 0 {
 			break
 		}
-		e = e.children[0]
+		e = e.Children[0]
 	}
 	return failure(17, strings.Join(path, " -> ")+" is unexpected")
 }
 
 // systemInfo answers "show system info", with the elements and the order of a recorded answer.
-func (s *Sim) systemInfo(*call, *element) answer {
+func (s *Sim) systemInfo(*call, *xmltree.Element) answer {
 	s.mu.Lock()
 	booted, multi := s.booted, len(s.tables) > 1
 	s.mu.Unlock()
@@ -113,7 +115,7 @@ func uptime(d time.Duration) string {
 }
 
 // plugins answers "show plugins packages" (PAN-OS 9.0 and later), which pango asks when it connects.
-func (s *Sim) plugins(c *call, _ *element) answer {
+func (s *Sim) plugins(c *call, _ *xmltree.Element) answer {
 	if !s.version.from(9, 0) {
 		return unexpected(c.command)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // Push pushes a device group of the Panorama's committed configuration, and with it what it inherits from the groups
@@ -23,18 +25,18 @@ func (p *Panorama) Push(group string) error {
 	if line == nil {
 		return fmt.Errorf("push device group %s: there is none of that name", group)
 	}
-	devices := line[0].child("devices").entries()
+	devices := line[0].Child("devices").Entries()
 	if len(devices) == 0 {
 		return fmt.Errorf("push device group %s: it names no firewall", group)
 	}
 	var failed []error
 	for _, device := range devices {
-		fw, err := p.firewall(device.id())
+		fw, err := p.firewall(device.ID())
 		if err != nil {
 			failed = append(failed, fmt.Errorf("push device group %s: %w", group, err))
 			continue
 		}
-		fw.take(root.child("shared"), line, entryNames(device.child("vsys")))
+		fw.take(root.Child("shared"), line, entryNames(device.Child("vsys")))
 	}
 	return errors.Join(failed...)
 }
@@ -48,17 +50,17 @@ func (p *Panorama) Withdraw(fw *Sim) {
 	fw.policyChangedLocked()
 }
 
-func entryNames(list *element) []string {
+func entryNames(list *xmltree.Element) []string {
 	var out []string
-	for _, e := range list.entries() {
-		out = append(out, e.id())
+	for _, e := range list.Entries() {
+		out = append(out, e.ID())
 	}
 	return out
 }
 
 // take keeps what is pushed to the firewall: for these virtual systems, or for all of it if none is named. line is the
 // device group with those above it.
-func (s *Sim) take(shared *element, line []*element, vsys []string) {
+func (s *Sim) take(shared *xmltree.Element, line []*xmltree.Element, vsys []string) {
 	if len(vsys) == 0 {
 		vsys = s.opts.VSys
 	}
@@ -66,7 +68,7 @@ func (s *Sim) take(shared *element, line []*element, vsys []string) {
 	defer s.mu.Unlock()
 	groups := maps.Clone(s.pushed.groups)
 	if groups == nil {
-		groups = map[string]*element{}
+		groups = map[string]*xmltree.Element{}
 	}
 	for _, name := range vsys {
 		if s.tables[name] != nil {
@@ -89,28 +91,28 @@ const maxLevels = 4
 
 // lineage gives a device group, its parent and so on; nil: there is no such group. Panorama keeps which is whose parent
 // apart from what the groups hold, under /config/readonly.
-func lineage(root *element, group string) []*element {
+func lineage(root *xmltree.Element, group string) []*xmltree.Element {
 	localhost := "entry=" + localhost
-	groups := root.down("devices", localhost, "device-group")
-	parents := root.down("readonly", "devices", localhost, "device-group")
-	var out []*element
+	groups := root.Down("devices", localhost, "device-group")
+	parents := root.Down("readonly", "devices", localhost, "device-group")
+	var out []*xmltree.Element
 	for len(out) < maxLevels {
-		e := groups.entry(group)
+		e := groups.Entry(group)
 		if e == nil {
 			break
 		}
 		out = append(out, e)
-		group = parents.entry(group).value("parent-dg")
+		group = parents.Entry(group).Value("parent-dg")
 	}
 	return out
 }
 
 // inherited copies a device group as a firewall gets it: around its rules are those of its parent, around these those of
 // the parent's parent; and it has the objects of both that it does not have itself.
-func inherited(line []*element, serial, vsys string) *element {
-	out := prepared(line[0], line[0].id(), serial, vsys)
+func inherited(line []*xmltree.Element, serial, vsys string) *xmltree.Element {
+	out := prepared(line[0], line[0].ID(), serial, vsys)
 	for _, parent := range line[1:] {
-		outer := prepared(parent, parent.id(), serial, vsys)
+		outer := prepared(parent, parent.ID(), serial, vsys)
 		out = enclosed(out, outer)
 		fold(out, outer)
 	}
@@ -119,28 +121,28 @@ func inherited(line []*element, serial, vsys string) *element {
 
 // prepared copies a scope as a firewall gets it: every object and rule marked with where it comes from, and without
 // the rules that are for other firewalls.
-func prepared(scope *element, location, serial, vsys string) *element {
-	out := &element{name: scope.name, attributes: scope.attributes}
-	for _, list := range scope.children {
+func prepared(scope *xmltree.Element, location, serial, vsys string) *xmltree.Element {
+	out := &xmltree.Element{Name: scope.Name, Attributes: scope.Attributes}
+	for _, list := range scope.Children {
 		// What a device group says of itself is no object.
-		if !slices.Contains([]string{"devices", "reference-templates", "description", "master-device"}, list.name) {
-			out.children = append(out.children, located(list, location, serial, vsys))
+		if !slices.Contains([]string{"devices", "reference-templates", "description", "master-device"}, list.Name) {
+			out.Children = append(out.Children, located(list, location, serial, vsys))
 		}
 	}
 	return out
 }
 
-func located(e *element, location, serial, vsys string) *element {
-	out := &element{name: e.name, attributes: e.attributes, text: e.text, children: e.children}
-	if e.name == "entry" {
-		out.attributes = maps.Clone(e.attributes)
-		out.attributes["loc"] = location
+func located(e *xmltree.Element, location, serial, vsys string) *xmltree.Element {
+	out := &xmltree.Element{Name: e.Name, Attributes: e.Attributes, Text: e.Text, Children: e.Children}
+	if e.Name == "entry" {
+		out.Attributes = maps.Clone(e.Attributes)
+		out.Attributes["loc"] = location
 		return out
 	}
-	out.children = nil
-	for _, c := range e.children {
-		if c.name != "entry" || means(c.child("target"), serial, vsys) {
-			out.children = append(out.children, located(c, location, serial, vsys))
+	out.Children = nil
+	for _, c := range e.Children {
+		if c.Name != "entry" || means(c.Child("target"), serial, vsys) {
+			out.Children = append(out.Children, located(c, location, serial, vsys))
 		}
 	}
 	return out
@@ -148,26 +150,26 @@ func located(e *element, location, serial, vsys string) *element {
 
 // means says whether the target of a rule, which may be nil, is the firewall: it names none, or this one; or any but
 // those it names.
-func means(target *element, serial, vsys string) bool {
-	devices := target.child("devices").entries()
+func means(target *xmltree.Element, serial, vsys string) bool {
+	devices := target.Child("devices").Entries()
 	if len(devices) == 0 {
 		return true
 	}
-	named := slices.ContainsFunc(devices, func(d *element) bool {
-		systems := entryNames(d.child("vsys"))
-		return d.id() == serial && (len(systems) == 0 || vsys == "" || slices.Contains(systems, vsys))
+	named := slices.ContainsFunc(devices, func(d *xmltree.Element) bool {
+		systems := entryNames(d.Child("vsys"))
+		return d.ID() == serial && (len(systems) == 0 || vsys == "" || slices.Contains(systems, vsys))
 	})
-	return named != (target.value("negate") == "yes")
+	return named != (target.Value("negate") == "yes")
 }
 
 // commitAll answers type=commit with action=all: it pushes the device groups that the command names.
 func (p *Panorama) commitAll(c *call) answer {
-	cmd, err := parseElement(c.form.Get("cmd"))
+	cmd, err := xmltree.Parse(c.form.Get("cmd"))
 	if err != nil {
 		return failure(18, "Malformed command")
 	}
-	groups := entryNames(cmd.down("shared-policy", "device-group"))
-	if cmd.name != "commit-all" || len(groups) == 0 {
+	groups := entryNames(cmd.Down("shared-policy", "device-group"))
+	if cmd.Name != "commit-all" || len(groups) == 0 {
 		return unexpected(cmd)
 	}
 	p.Sim.mu.Lock()

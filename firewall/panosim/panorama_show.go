@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // KindPushed is the kind of call that reads what Panorama pushed to a firewall.
@@ -20,11 +22,11 @@ const nothingPushed = "No shared policy pushed to device"
 // 11.1 and 11.2): a firewall with one virtual system gives the same for both forms, <policy> with <panorama> and
 // <shared>; one with several gives <shared> for the bare form and <policy> with <panorama> for the other. Of which
 // virtual system the parameter vsys decides, whatever stands in the command; without it, it is the first.
-func (s *Sim) showPushed(c *call, what *element) answer {
+func (s *Sim) showPushed(c *call, what *xmltree.Element) answer {
 	named := c.form.Get("vsys")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, name := range []string{named, what.value("vsys")} {
+	for _, name := range []string{named, what.Value("vsys")} {
 		if _, ok := s.vsys(name); !ok {
 			return invalidVSys(name)
 		}
@@ -35,19 +37,19 @@ func (s *Sim) showPushed(c *call, what *element) answer {
 	case group == nil && shared == nil:
 	case len(s.opts.VSys) == 1:
 		return success("<result><policy>" + panoramaXML(group, shared, apart) + sharedXML(shared, apart) + "</policy></result>")
-	case what.child("vsys") == nil && shared != nil:
+	case what.Child("vsys") == nil && shared != nil:
 		return success("<result>" + sharedXML(shared, true) + "</result>")
-	case what.child("vsys") != nil && group != nil:
+	case what.Child("vsys") != nil && group != nil:
 		return success("<result><policy>" + panoramaXML(group, shared, apart) + "</policy></result>")
 	}
 	return success("<result>" + nothingPushed + "</result>")
 }
 
 // panoramaXML writes what a device group has: with the rules of Shared around its own, unless they are kept apart.
-func panoramaXML(group, shared *element, apart bool) string {
-	out := &element{name: "panorama"}
+func panoramaXML(group, shared *xmltree.Element, apart bool) string {
+	out := &xmltree.Element{Name: "panorama"}
 	if group != nil {
-		out.children = group.children
+		out.Children = group.Children
 	}
 	if !apart {
 		out = enclosed(out, shared)
@@ -56,50 +58,52 @@ func panoramaXML(group, shared *element, apart bool) string {
 }
 
 // sharedXML writes what is shared, with its rules or without.
-func sharedXML(shared *element, rules bool) string {
-	out := &element{name: "shared"}
-	for _, c := range shared.all() {
+func sharedXML(shared *xmltree.Element, rules bool) string {
+	out := &xmltree.Element{Name: "shared"}
+	for _, c := range shared.All() {
 		if rules || !isRulebase(c) {
-			out.children = append(out.children, c)
+			out.Children = append(out.Children, c)
 		}
 	}
 	return out.String()
 }
 
-func isRulebase(e *element) bool { return e.name == "pre-rulebase" || e.name == "post-rulebase" }
+func isRulebase(e *xmltree.Element) bool {
+	return e.Name == "pre-rulebase" || e.Name == "post-rulebase"
+}
 
 // enclosed copies a scope with the rules of an outer one (Shared, or a parent device group) before its own in the
 // pre-rulebase and behind them in the post-rulebase. Of the default rules, its own overrides hide those of the outer one.
-func enclosed(scope, outer *element) *element {
-	out := &element{name: scope.name, attributes: scope.attributes}
-	for _, c := range scope.children {
+func enclosed(scope, outer *xmltree.Element) *xmltree.Element {
+	out := &xmltree.Element{Name: scope.Name, Attributes: scope.Attributes}
+	for _, c := range scope.Children {
 		if !isRulebase(c) {
-			out.children = append(out.children, c)
+			out.Children = append(out.Children, c)
 		}
 	}
 	return withChild(withChild(out, rulebase("pre-rulebase", outer, scope)), rulebase("post-rulebase", scope, outer))
 }
 
 // withChild adds a child, unless it is empty.
-func withChild(e, child *element) *element {
-	if len(child.children) > 0 {
-		e.children = append(e.children, child)
+func withChild(e, child *xmltree.Element) *xmltree.Element {
+	if len(child.Children) > 0 {
+		e.Children = append(e.Children, child)
 	}
 	return e
 }
 
 // rulebase joins those of two scopes, whatever the rules are for.
-func rulebase(name string, first, second *element) *element {
-	out := &element{name: name}
-	for _, scope := range []*element{first, second} {
-		for _, kind := range scope.child(name).all() {
-			if out.child(kind.name) == nil {
-				out.children = append(out.children, &element{name: kind.name, children: []*element{{name: "rules"}}})
+func rulebase(name string, first, second *xmltree.Element) *xmltree.Element {
+	out := &xmltree.Element{Name: name}
+	for _, scope := range []*xmltree.Element{first, second} {
+		for _, kind := range scope.Child(name).All() {
+			if out.Child(kind.Name) == nil {
+				out.Children = append(out.Children, &xmltree.Element{Name: kind.Name, Children: []*xmltree.Element{{Name: "rules"}}})
 			}
-			rules := out.down(kind.name, "rules")
-			for _, rule := range kind.child("rules").entries() {
-				if kind.name != "default-security-rules" || rules.entry(rule.id()) == nil {
-					rules.children = append(rules.children, rule)
+			rules := out.Down(kind.Name, "rules")
+			for _, rule := range kind.Child("rules").Entries() {
+				if kind.Name != "default-security-rules" || rules.Entry(rule.ID()) == nil {
+					rules.Children = append(rules.Children, rule)
 				}
 			}
 		}
@@ -109,7 +113,7 @@ func rulebase(name string, first, second *element) *element {
 
 // showDevices answers "show devices all" and "show devices connected" of a Panorama, with the elements of a recorded
 // answer that say which firewall is what.
-func (s *Sim) showDevices(c *call, what *element) answer {
+func (s *Sim) showDevices(c *call, what *xmltree.Element) answer {
 	p := s.panorama
 	if p == nil {
 		return unexpected(c.command)
@@ -120,7 +124,7 @@ func (s *Sim) showDevices(c *call, what *element) answer {
 	b.WriteString("<result><devices>")
 	for _, serial := range slices.Sorted(maps.Keys(p.managed)) {
 		m := p.managed[serial]
-		if connected := m.connected(); connected || what.child("all") != nil {
+		if connected := m.connected(); connected || what.Child("all") != nil {
 			m.sim.writeDevice(&b, connected)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // rule is a security rule of a name, and of what else it has.
@@ -143,14 +145,14 @@ func TestPanoramaCannotReach(t *testing.T) {
 // names lists the rules or objects that stand somewhere below, by name and origin.
 func names(t *testing.T, xml string, path ...string) string {
 	t.Helper()
-	root, err := parseElement(xml)
+	root, err := xmltree.Parse(xml)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out []string
-	for _, e := range root.down(path...).entries() {
-		name := e.id()
-		if loc := e.attributes["loc"]; loc != "" {
+	for _, e := range root.Down(path...).Entries() {
+		name := e.ID()
+		if loc := e.Attributes["loc"]; loc != "" {
 			name += "@" + loc
 		}
 		out = append(out, name)

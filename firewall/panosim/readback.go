@@ -3,6 +3,8 @@ package panosim
 import (
 	"bytes"
 	"strconv"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // pageLimit is the most entries that one answer lists.
@@ -34,7 +36,7 @@ type query struct {
 }
 
 // registeredIP answers "show object registered-ip".
-func (s *Sim) registeredIP(c *call, at *element) answer {
+func (s *Sim) registeredIP(c *call, at *xmltree.Element) answer {
 	if !s.version.from(6, 1) {
 		return unexpected(c.command)
 	}
@@ -42,14 +44,14 @@ func (s *Sim) registeredIP(c *call, at *element) answer {
 }
 
 // registeredAddress answers the command of PAN-OS before 6.1.
-func (s *Sim) registeredAddress(c *call, at *element) answer {
+func (s *Sim) registeredAddress(c *call, at *xmltree.Element) answer {
 	if s.version.from(6, 1) {
 		return unexpected(c.command)
 	}
 	return s.readBack(c, at)
 }
 
-func (s *Sim) readBack(c *call, at *element) answer {
+func (s *Sim) readBack(c *call, at *xmltree.Element) answer {
 	q, refusal := s.parseQuery(at)
 	if refusal != nil {
 		return *refusal
@@ -79,43 +81,43 @@ func (s *Sim) readBack(c *call, at *element) answer {
 func refuseQuery(text string) answer { return failure(17, "show -> object -> registered-ip -> "+text) }
 
 // parseQuery reads the filters. Paging came with PAN-OS 8.0.
-func (s *Sim) parseQuery(at *element) (query, *answer) {
+func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer) {
 	q := query{Page: Page{Start: 1, Limit: pageLimit}}
 	refuse := func(text string) (query, *answer) {
 		a := refuseQuery(text)
 		return q, &a
 	}
-	for _, e := range at.children {
-		switch e.name {
+	for _, e := range at.Children {
+		switch e.Name {
 		case "all":
-			if q.counting = e.value("option") == "count"; len(e.children) > 0 && !q.counting {
-				return refuse("all -> " + e.children[0].name + " is unexpected")
+			if q.counting = e.Value("option") == "count"; len(e.Children) > 0 && !q.counting {
+				return refuse("all -> " + e.Children[0].Name + " is unexpected")
 			}
 		case "tag":
-			if q.tag = e.child("entry").attribute("name"); q.tag == "" {
+			if q.tag = e.Child("entry").Attribute("name"); q.tag == "" {
 				return refuse("tag is invalid")
 			}
 		case "ip":
-			only, err := parseTarget(e.text, s.version.from(10, 0))
+			only, err := parseTarget(e.Text, s.version.from(10, 0))
 			if err != nil {
-				return refuse("ip '" + e.text + "' " + err.Error())
+				return refuse("ip '" + e.Text + "' " + err.Error())
 			}
 			q.only = &only
 		case "limit", "start-point":
-			n, err := strconv.Atoi(e.text)
+			n, err := strconv.Atoi(e.Text)
 			if err != nil || n < 1 {
-				return refuse(e.name + " '" + e.text + "' is invalid")
+				return refuse(e.Name + " '" + e.Text + "' is invalid")
 			}
 			if !s.version.from(8, 0) {
-				return refuse(e.name + " is unexpected")
+				return refuse(e.Name + " is unexpected")
 			}
-			if e.name == "limit" {
+			if e.Name == "limit" {
 				q.Limit = min(n, pageLimit)
 			} else {
 				q.Start = n
 			}
 		default:
-			return refuse(e.name + " is unexpected")
+			return refuse(e.Name + " is unexpected")
 		}
 	}
 	return q, nil

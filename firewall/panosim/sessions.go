@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // session is an allowed session, or one that is being refused.
@@ -116,7 +118,7 @@ var sessionTests = map[string]func(value string) (func(*session) bool, bool){
 }
 
 // parseSessionFilter reads the element all of a command: empty, or with a filter.
-func (s *Sim) parseSessionFilter(c *call, all *element) (f sessionFilter, count bool, refusal *answer) {
+func (s *Sim) parseSessionFilter(c *call, all *xmltree.Element) (f sessionFilter, count bool, refusal *answer) {
 	if vsys := c.form.Get("vsys"); vsys != "" {
 		if _, ok := s.tables[vsys]; !ok {
 			a := invalidVSys(vsys)
@@ -125,18 +127,18 @@ func (s *Sim) parseSessionFilter(c *call, all *element) (f sessionFilter, count 
 		f.vsys = vsys
 	}
 	for _, e := range filterElements(all) {
-		if e.name == "count" {
-			count = e.text == "yes"
+		if e.Name == "count" {
+			count = e.Text == "yes"
 			continue
 		}
-		read, known := sessionTests[e.name]
+		read, known := sessionTests[e.Name]
 		if !known {
-			a := failure(17, c.command.name+" -> session -> all -> filter -> "+e.name+" is unexpected")
+			a := failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" is unexpected")
 			return f, false, &a
 		}
-		test, ok := read(e.text)
+		test, ok := read(e.Text)
 		if !ok {
-			a := failure(17, c.command.name+" -> session -> all -> filter -> "+e.name+" '"+e.text+"' is invalid")
+			a := failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" '"+e.Text+"' is invalid")
 			return f, false, &a
 		}
 		f.tests = append(f.tests, test)
@@ -144,9 +146,9 @@ func (s *Sim) parseSessionFilter(c *call, all *element) (f sessionFilter, count 
 	return f, count, nil
 }
 
-func filterElements(all *element) []*element {
-	if filter := all.child("filter"); filter != nil {
-		return filter.children
+func filterElements(all *xmltree.Element) []*xmltree.Element {
+	if filter := all.Child("filter"); filter != nil {
+		return filter.Children
 	}
 	return nil
 }
@@ -165,7 +167,7 @@ func (p *Packet) protocolNumber() int {
 }
 
 // showSessions answers "show session all". The elements and their order are those of recorded answers.
-func (s *Sim) showSessions(c *call, all *element) answer {
+func (s *Sim) showSessions(c *call, all *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	filter, count, refusal := s.parseSessionFilter(c, all)
@@ -187,13 +189,13 @@ func (s *Sim) showSessions(c *call, all *element) answer {
 }
 
 // showSession answers "show session id".
-func (s *Sim) showSession(_ *call, id *element) answer {
+func (s *Sim) showSession(_ *call, id *xmltree.Element) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := s.plane.sessions.standing[sessionNumber(id)]
 	if session == nil {
 		// Unverified.
-		return failure(17, "session "+id.text+" does not exist")
+		return failure(17, "session "+id.Text+" does not exist")
 	}
 	var b strings.Builder
 	session.write(&b)
@@ -201,8 +203,8 @@ func (s *Sim) showSession(_ *call, id *element) answer {
 }
 
 // sessionNumber reads the number of a session; 0, which no session has, for anything else.
-func sessionNumber(e *element) uint32 {
-	n, err := strconv.ParseUint(e.text, 10, 32)
+func sessionNumber(e *xmltree.Element) uint32 {
+	n, err := strconv.ParseUint(e.Text, 10, 32)
 	if err != nil {
 		return 0
 	}
@@ -227,7 +229,7 @@ func (s *session) write(b *strings.Builder) {
 
 // clearSessions answers "clear session all". The answer is recorded from PAN-OS; whether it differs when no session
 // was chosen is unverified.
-func (s *Sim) clearSessions(c *call, all *element) answer {
+func (s *Sim) clearSessions(c *call, all *xmltree.Element) answer {
 	s.mu.Lock()
 	filter, _, refusal := s.parseSessionFilter(c, all)
 	if refusal != nil {
@@ -247,7 +249,7 @@ func (s *Sim) clearSessions(c *call, all *element) answer {
 }
 
 // clearSession answers "clear session id"; both texts are unverified.
-func (s *Sim) clearSession(_ *call, id *element) answer {
+func (s *Sim) clearSession(_ *call, id *xmltree.Element) answer {
 	s.mu.Lock()
 	session := s.plane.sessions.remove(sessionNumber(id))
 	var lines []syslogLine
@@ -257,7 +259,7 @@ func (s *Sim) clearSession(_ *call, id *element) answer {
 	s.mu.Unlock()
 	s.deliver(lines)
 	if session == nil {
-		return failure(17, "session "+id.text+" does not exist")
+		return failure(17, "session "+id.Text+" does not exist")
 	}
-	return success("<result><member>session " + id.text + " cleared</member></result>")
+	return success("<result><member>session " + id.Text + " cleared</member></result>")
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 func TestDialectsAreDistinctAndCoverEveryValue(t *testing.T) {
@@ -185,7 +187,7 @@ func FuzzMessage(f *testing.F) {
 			if d.BadEntry == BadEntryRejected && len(changes) > 0 && strings.Contains(body, `status="error"`) {
 				t.Fatalf("refused with %s, but changed %+v", body, changes)
 			}
-			if _, err := parseElement(body); err != nil {
+			if _, err := xmltree.Parse(body); err != nil {
 				t.Fatalf("answer is not well-formed: %v: %s", err, body)
 			}
 		}
@@ -210,7 +212,7 @@ func BenchmarkHalfMillion(b *testing.B) {
 		}
 		read := 0
 		for read < count {
-			at, err := parseElement(`<registered-ip><tag><entry name="blocked"/></tag><start-point>` + strconv.Itoa(read+1) + `</start-point></registered-ip>`)
+			at, err := xmltree.Parse(`<registered-ip><tag><entry name="blocked"/></tag><start-point>` + strconv.Itoa(read+1) + `</start-point></registered-ip>`)
 			if err != nil {
 				b.Fatal(err)
 			}

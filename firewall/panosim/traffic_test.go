@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // deviceConfig wraps the content of vsys1, of shared and of the rulebase.
@@ -176,7 +178,7 @@ func TestDefaultRules(t *testing.T) {
 // commitConfig has another configuration run, as a commit does.
 func commitConfig(t *testing.T, s *Sim, config string) {
 	t.Helper()
-	root, err := parseConfig(config)
+	root, err := xmltree.ParseConfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +207,7 @@ func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 	if v := s.Packet(inbound("192.0.2.2")); v.Rule != "own" {
 		t.Errorf("before the push: %+v", v)
 	}
-	group, err := parseConfig(`<entry name="dg"><address><entry name="pushed"><ip-netmask>192.0.2.2</ip-netmask></entry></address>
+	group, err := xmltree.ParseConfig(`<entry name="dg"><address><entry name="pushed"><ip-netmask>192.0.2.2</ip-netmask></entry></address>
 		<pre-rulebase><security><rules>` + ruleXML("pre", "deny", fieldXML("source", "pushed")) + `</rules></security></pre-rulebase>
 		<post-rulebase><security><rules>` + ruleXML("post", "reset-both", fieldXML("source", "192.0.2.1", "192.0.2.3")) + `</rules></security>
 		<default-security-rules><rules><entry name="interzone-default"><action>allow</action></entry></rules></default-security-rules></post-rulebase></entry>`)
@@ -213,7 +215,7 @@ func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
-	s.pushed.groups = map[string]*element{"vsys1": group}
+	s.pushed.groups = map[string]*xmltree.Element{"vsys1": group}
 	s.mu.Unlock()
 	for source, want := range map[string]string{"192.0.2.1": "own", "192.0.2.2": "pre", "192.0.2.3": "post", "192.0.2.4": "interzone-default"} {
 		if v := s.Packet(inbound(source)); v.Rule != want {

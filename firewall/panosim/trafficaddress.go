@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // addresses is what a rule names as source or destination.
@@ -48,10 +50,10 @@ func parseSpan(text string) (span, bool) {
 
 // newAddresses finds what the members of a rule's source or destination stand for. What is none (a name that no
 // object has, a region, an fqdn, which is never resolved here) matches nothing.
-func (p *policy) newAddresses(rule *element, field string) addresses {
-	out := addresses{negate: rule.value("negate-"+field) == "yes"}
+func (p *policy) newAddresses(rule *xmltree.Element, field string) addresses {
+	out := addresses{negate: rule.Value("negate-"+field) == "yes"}
 	var fixed []span
-	members := rule.child(field).members()
+	members := rule.Child(field).Members()
 	for _, name := range members {
 		if name == "any" {
 			out.any = true
@@ -72,17 +74,17 @@ func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth in
 	if object := p.find(name, "address"); object != nil {
 		if s, ok := objectSpan(object); ok {
 			*fixed = append(*fixed, s)
-		} else if w, ok := parseWildcard(object.value("ip-wildcard")); ok {
+		} else if w, ok := parseWildcard(object.Value("ip-wildcard")); ok {
 			out.wildcards = append(out.wildcards, w)
 		}
 		return
 	}
 	if group := p.find(name, "address-group"); group != nil {
-		if group.child("dynamic") != nil {
+		if group.Child("dynamic") != nil {
 			out.groups = append(out.groups, p.group(group))
 			return
 		}
-		for _, member := range group.child("static").members() {
+		for _, member := range group.Child("static").Members() {
 			p.addAddress(out, fixed, member, depth+1)
 		}
 		return
@@ -97,9 +99,9 @@ func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth in
 }
 
 // objectSpan gives the addresses of an object with a network or a range.
-func objectSpan(object *element) (span, bool) {
+func objectSpan(object *xmltree.Element) (span, bool) {
 	for _, kind := range []string{"ip-netmask", "ip-range"} {
-		if text := object.value(kind); text != "" {
+		if text := object.Value(kind); text != "" {
 			return parseSpan(text)
 		}
 	}

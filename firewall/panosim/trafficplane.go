@@ -1,6 +1,10 @@
 package panosim
 
-import "sync"
+import (
+	"sync"
+
+	"activedefense/firewall/panosim/xmltree"
+)
 
 // Kinds of call about the data plane.
 const (
@@ -36,7 +40,7 @@ func (s *Sim) startPlane() {
 		p.groups[name] = m
 		t.watch = func(r *registration, stands bool) { m.note(r, stands, s.opts.Now(), s.opts.GroupLag) }
 	}
-	s.onCommitLocked(func(_, _ *element) { s.policyChangedLocked() })
+	s.onCommitLocked(func(_, _ *xmltree.Element) { s.policyChangedLocked() })
 }
 
 // policyChangedLocked takes in another running configuration or another push of Panorama's: the policy is compiled
@@ -55,7 +59,7 @@ func (p *plane) restartLocked() {
 
 // policySource is what a policy is made from. What it points to is never modified, so the same pointers are the
 // same policy.
-type policySource struct{ running, group, shared *element }
+type policySource struct{ running, group, shared *xmltree.Element }
 
 // policyLocked gives the policy of a virtual system that runs; nil: there is no such system.
 func (s *Sim) policyLocked(vsys string) *policy {

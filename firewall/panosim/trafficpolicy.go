@@ -1,6 +1,10 @@
 package panosim
 
-import "slices"
+import (
+	"slices"
+
+	"activedefense/firewall/panosim/xmltree"
+)
 
 // policy is the running security policy of one virtual system, ready to be matched.
 type policy struct {
@@ -12,9 +16,9 @@ type policy struct {
 	inter  *rule   // interzone-default
 	groups map[string]*dynamicGroup
 	tagged []taggedObject
-	used   map[listID]bool                  // lists that a rule names
-	index  map[*element]map[string]*element // of long lists of objects, see find
-	warned map[string]bool                  // filters of log forwarding that were complained about
+	used   map[listID]bool                                  // lists that a rule names
+	index  map[*xmltree.Element]map[string]*xmltree.Element // of long lists of objects, see find
+	warned map[string]bool                                  // filters of log forwarding that were complained about
 }
 
 // rule is one security rule.
@@ -34,23 +38,23 @@ type rule struct {
 
 // newPolicy compiles the policy of a virtual system from its own configuration and from what Panorama pushed: rules
 // before and after its own, and places in which objects stand.
-func newPolicy(vsys string, source policySource, pre, post, objects []*element) *policy {
+func newPolicy(vsys string, source policySource, pre, post, objects []*xmltree.Element) *policy {
 	p := &policy{
 		vsys: vsys, source: source, scope: newScope(source.running, vsys, objects),
-		index:  map[*element]map[string]*element{},
+		index:  map[*xmltree.Element]map[string]*xmltree.Element{},
 		groups: map[string]*dynamicGroup{}, used: map[listID]bool{}, warned: map[string]bool{},
 	}
 	p.tagged = p.scope.taggedObjects()
-	rulebase := vsysElement(source.running, vsys).child("rulebase")
-	for _, e := range slices.Concat(pre, rulebase.down("security", "rules").entries(), post) {
-		if e.value("disabled") != "yes" {
+	rulebase := vsysElement(source.running, vsys).Child("rulebase")
+	for _, e := range slices.Concat(pre, rulebase.Down("security", "rules").Entries(), post) {
+		if e.Value("disabled") != "yes" {
 			p.rules = append(p.rules, p.newRule(e))
 		}
 	}
 	// What the firewall itself overrides goes first, then what its device group does.
-	overrides := rulebase.down("default-security-rules", "rules").entries()
+	overrides := rulebase.Down("default-security-rules", "rules").Entries()
 	for _, place := range objects {
-		overrides = append(overrides, place.down("post-rulebase", "default-security-rules", "rules").entries()...)
+		overrides = append(overrides, place.Down("post-rulebase", "default-security-rules", "rules").Entries()...)
 	}
 	p.intra = p.defaultRule("intrazone-default", "allow", overrides)
 	p.inter = p.defaultRule("interzone-default", "deny", overrides)
@@ -58,19 +62,19 @@ func newPolicy(vsys string, source policySource, pre, post, objects []*element) 
 }
 
 // newRule compiles one rule. Elements that are absent mean their defaults, among them log-end, which is yes.
-func (p *policy) newRule(e *element) *rule {
+func (p *policy) newRule(e *xmltree.Element) *rule {
 	r := &rule{
-		name: e.id(), uuid: e.attributes["uuid"], kind: e.value("rule-type"),
-		from: unlessAny(e.child("from")), to: unlessAny(e.child("to")),
+		name: e.ID(), uuid: e.Attributes["uuid"], kind: e.Value("rule-type"),
+		from: unlessAny(e.Child("from")), to: unlessAny(e.Child("to")),
 		source: p.newAddresses(e, "source"), destination: p.newAddresses(e, "destination"),
-		users: unlessAny(e.child("source-user")), applications: p.applications(e.child("application")),
-		services: p.newServices(e.child("service")),
-		action:   e.value("action"),
-		logStart: e.value("log-start") == "yes", logEnd: e.value("log-end") != "no",
-		setting: e.value("log-setting"), vulnerability: p.vulnerability(e),
+		users: unlessAny(e.Child("source-user")), applications: p.applications(e.Child("application")),
+		services: p.newServices(e.Child("service")),
+		action:   e.Value("action"),
+		logStart: e.Value("log-start") == "yes", logEnd: e.Value("log-end") != "no",
+		setting: e.Value("log-setting"), vulnerability: p.vulnerability(e),
 	}
 	for _, field := range []string{"category", "hip-profiles", "source-hip", "destination-hip"} {
-		r.beyond = r.beyond || unlessAny(e.child(field)) != nil
+		r.beyond = r.beyond || unlessAny(e.Child(field)) != nil
 	}
 	for _, l := range []addresses{r.source, r.destination} {
 		for _, id := range l.lists {
@@ -82,26 +86,26 @@ func (p *policy) newRule(e *element) *rule {
 
 // defaultRule is one of the two that stand behind all others. They log nothing unless they are overridden; the first
 // override counts.
-func (p *policy) defaultRule(name, action string, overrides []*element) *rule {
+func (p *policy) defaultRule(name, action string, overrides []*xmltree.Element) *rule {
 	r := &rule{name: name, action: action}
 	for _, e := range overrides {
-		if e.id() != name {
+		if e.ID() != name {
 			continue
 		}
-		if a := e.value("action"); a != "" {
+		if a := e.Value("action"); a != "" {
 			r.action = a
 		}
-		r.uuid = e.attributes["uuid"]
-		r.logStart, r.logEnd = e.value("log-start") == "yes", e.value("log-end") == "yes"
-		r.setting, r.vulnerability = e.value("log-setting"), p.vulnerability(e)
+		r.uuid = e.Attributes["uuid"]
+		r.logStart, r.logEnd = e.Value("log-start") == "yes", e.Value("log-end") == "yes"
+		r.setting, r.vulnerability = e.Value("log-setting"), p.vulnerability(e)
 		break
 	}
 	return r
 }
 
 // unlessAny gives the members, or nil if there are none or one of them is any.
-func unlessAny(e *element) []string {
-	members := e.members()
+func unlessAny(e *xmltree.Element) []string {
+	members := e.Members()
 	if slices.Contains(members, "any") {
 		return nil
 	}
@@ -109,13 +113,13 @@ func unlessAny(e *element) []string {
 }
 
 // vulnerability says whether the rule has a vulnerability protection profile, itself or by a group of profiles.
-func (p *policy) vulnerability(e *element) bool {
-	setting := e.child("profile-setting")
-	if len(setting.down("profiles", "vulnerability").members()) > 0 {
+func (p *policy) vulnerability(e *xmltree.Element) bool {
+	setting := e.Child("profile-setting")
+	if len(setting.Down("profiles", "vulnerability").Members()) > 0 {
 		return true
 	}
-	for _, name := range setting.child("group").members() {
-		if len(p.find(name, "profile-group").child("vulnerability").members()) > 0 {
+	for _, name := range setting.Child("group").Members() {
+		if len(p.find(name, "profile-group").Child("vulnerability").Members()) > 0 {
 			return true
 		}
 	}

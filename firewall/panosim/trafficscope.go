@@ -1,23 +1,25 @@
 package panosim
 
+import "activedefense/firewall/panosim/xmltree"
+
 // vsysElement gives the configuration of one virtual system, or nil.
-func vsysElement(config *element, vsys string) *element {
-	return config.down("devices", "entry="+localhost, "vsys", "entry="+vsys)
+func vsysElement(config *xmltree.Element, vsys string) *xmltree.Element {
+	return config.Down("devices", "entry="+localhost, "vsys", "entry="+vsys)
 }
 
 // scope is where a virtual system finds objects by name: first match counts.
-type scope []*element
+type scope []*xmltree.Element
 
 // newScope looks into the virtual system itself, then into what is shared, then into what Panorama pushed.
-func newScope(config *element, vsys string, pushed []*element) scope {
-	s := scope{vsysElement(config, vsys), config.child("shared")}
+func newScope(config *xmltree.Element, vsys string, pushed []*xmltree.Element) scope {
+	s := scope{vsysElement(config, vsys), config.Child("shared")}
 	return append(s, pushed...)
 }
 
 // find gives the entry of that name below the path, as find("address-group", "x"), or nil.
-func (s scope) find(name string, path ...string) *element {
+func (s scope) find(name string, path ...string) *xmltree.Element {
 	for _, root := range s {
-		if e := root.down(path...).entry(name); e != nil {
+		if e := root.Down(path...).Entry(name); e != nil {
 			return e
 		}
 	}
@@ -25,13 +27,13 @@ func (s scope) find(name string, path ...string) *element {
 }
 
 // all gives the entries below the path; those that are hidden by one of the same name are left out.
-func (s scope) all(path ...string) []*element {
-	var out []*element
+func (s scope) all(path ...string) []*xmltree.Element {
+	var out []*xmltree.Element
 	seen := map[string]bool{}
 	for _, root := range s {
-		for _, e := range root.down(path...).entries() {
-			if !seen[e.id()] {
-				seen[e.id()] = true
+		for _, e := range root.Down(path...).Entries() {
+			if !seen[e.ID()] {
+				seen[e.ID()] = true
 				out = append(out, e)
 			}
 		}
@@ -40,24 +42,24 @@ func (s scope) all(path ...string) []*element {
 }
 
 // find is that of the policy's scope, quick also among the thousands of addresses of a group.
-func (p *policy) find(name string, path ...string) *element {
+func (p *policy) find(name string, path ...string) *xmltree.Element {
 	for _, root := range p.scope {
-		if e := p.entry(root.down(path...), name); e != nil {
+		if e := p.entry(root.Down(path...), name); e != nil {
 			return e
 		}
 	}
 	return nil
 }
 
-func (p *policy) entry(list *element, name string) *element {
-	if list == nil || len(list.children) < indexFrom {
-		return list.entry(name)
+func (p *policy) entry(list *xmltree.Element, name string) *xmltree.Element {
+	if list == nil || len(list.Children) < xmltree.IndexFrom {
+		return list.Entry(name)
 	}
 	index := p.index[list]
 	if index == nil {
-		index = make(map[string]*element, len(list.children))
-		for _, e := range list.entries() {
-			index[e.id()] = e
+		index = make(map[string]*xmltree.Element, len(list.Children))
+		for _, e := range list.Entries() {
+			index[e.ID()] = e
 		}
 		p.index[list] = index
 	}

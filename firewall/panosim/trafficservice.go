@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // services is what a rule says about protocol and port. The zero value matches nothing.
@@ -51,9 +53,9 @@ var predefined = map[string]service{
 }
 
 // newServices finds what the members stand for. A name that no object has matches nothing.
-func (p *policy) newServices(e *element) services {
+func (p *policy) newServices(e *xmltree.Element) services {
 	var out services
-	members := e.members()
+	members := e.Members()
 	out.any = len(members) == 0
 	for _, name := range members {
 		switch name {
@@ -74,15 +76,15 @@ func (p *policy) addService(out *services, name string, depth int) {
 	}
 	if object := p.find(name, "service"); object != nil {
 		for _, protocol := range []string{"tcp", "udp"} {
-			if e := object.down("protocol", protocol); e != nil {
-				port, source := e.value("port"), e.value("source-port")
+			if e := object.Down("protocol", protocol); e != nil {
+				port, source := e.Value("port"), e.Value("source-port")
 				out.objects = append(out.objects, service{protocol, parsePorts(source), parsePorts(port), source != "", port != ""})
 			}
 		}
 		return
 	}
 	if group := p.find(name, "service-group"); group != nil {
-		for _, member := range group.child("members").members() {
+		for _, member := range group.Child("members").Members() {
 			p.addService(out, member, depth+1)
 		}
 		return
@@ -141,7 +143,7 @@ func guessApplication(p *Packet) string {
 }
 
 // applications expands groups of applications; nil is any. Filters are not simulated and match nothing.
-func (p *policy) applications(e *element) []string {
+func (p *policy) applications(e *xmltree.Element) []string {
 	members := unlessAny(e)
 	if members == nil {
 		return nil
@@ -151,7 +153,7 @@ func (p *policy) applications(e *element) []string {
 	add = func(names []string, depth int) {
 		for _, name := range names {
 			if group := p.find(name, "application-group"); group != nil && depth < maxNesting {
-				add(group.child("members").members(), depth+1)
+				add(group.Child("members").Members(), depth+1)
 			} else {
 				out = append(out, name)
 			}
