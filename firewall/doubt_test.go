@@ -14,9 +14,9 @@ import (
 func TestWhatWeDoNotKnowOf(t *testing.T) {
 	for _, repeat := range []panosim.Repeat{panosim.Modern, panosim.LegacyOthersApplied, panosim.LegacyEntrySkipped, panosim.LegacyMessageRejected} {
 		for _, renewal := range []panosim.Renewal{panosim.RenewalResets, panosim.RenewalIgnored} {
-			dialect := panosim.Dialect{Duplicates: repeat, Missing: repeat, Renewal: renewal}
-			t.Run(dialect.String(), func(t *testing.T) {
-				l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect }, nil)
+			d := panosim.Dialect{Duplicates: repeat, Missing: repeat, Renewal: renewal}
+			t.Run(d.String(), func(t *testing.T) {
+				l := newLab(t, func(o *panosim.Options) { o.Dialect = d }, nil)
 				desired := l.entries(0, 40)
 				l.level(desired)
 				for i := 50; i < 55; i++ {

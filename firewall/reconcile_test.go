@@ -41,17 +41,17 @@ func TestFewCalls(t *testing.T) {
 
 func TestEveryDialect(t *testing.T) {
 	dialects := firewall.EveryDialect()
-	for i, dialect := range dialects {
+	for i, d := range dialects {
 		versions := []string{"10.2.9-h1"}
 		if i == 0 || i == len(dialects)-1 {
 			versions = append(versions, "9.0.0", "11.1.13-h3")
 		}
 		for _, version := range versions {
-			t.Run(version+"/"+dialect.String(), func(t *testing.T) {
+			t.Run(version+"/"+d.String(), func(t *testing.T) {
 				t.Parallel()
-				l := newLab(t, func(o *panosim.Options) { o.Version, o.Dialect = version, dialect }, func(o *labOptions) { o.BatchSize = 50 })
+				l := newLab(t, func(o *panosim.Options) { o.Version, o.Dialect = version, d }, func(o *labOptions) { o.BatchSize = 50 })
 				n := 130
-				if dialect.PageCount != panosim.CountPage || i == 0 {
+				if d.PageCount != panosim.CountPage || i == 0 {
 					n = 530 // more than a page
 				}
 				life(l, n)
@@ -212,10 +212,10 @@ func TestBrake(t *testing.T) {
 }
 
 func TestCapacity(t *testing.T) {
-	for _, dialect := range []panosim.Dialect{{Limit: panosim.LimitSilentDrop}, {Limit: panosim.LimitPerEntryError}} {
-		t.Run(dialect.String(), func(t *testing.T) {
+	for _, d := range []panosim.Dialect{{Limit: panosim.LimitSilentDrop}, {Limit: panosim.LimitPerEntryError}} {
+		t.Run(d.String(), func(t *testing.T) {
 			const room = 700
-			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = room, dialect }, func(o *labOptions) { o.BatchSize = 100 })
+			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = room, d }, func(o *labOptions) { o.BatchSize = 100 })
 			desired := l.entries(0, 2000)
 			r := l.pass(desired, true)
 			for r.Backlog > 0 {
@@ -328,9 +328,9 @@ func TestRowsThatMoveDuringVerification(t *testing.T) {
 }
 
 func TestRenewalLastsInQuickPasses(t *testing.T) {
-	for _, dialect := range []panosim.Dialect{{}, {Duplicates: panosim.LegacyMessageRejected, Missing: panosim.LegacyMessageRejected}} {
-		t.Run(dialect.String(), func(t *testing.T) {
-			l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect }, nil)
+	for _, d := range []panosim.Dialect{{}, {Duplicates: panosim.LegacyMessageRejected, Missing: panosim.LegacyMessageRejected}} {
+		t.Run(d.String(), func(t *testing.T) {
+			l := newLab(t, func(o *panosim.Options) { o.Dialect = d }, nil)
 			desired := l.entries(0, 150)
 			l.level(desired)
 			began := l.clock.Now()

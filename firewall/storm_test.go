@@ -64,14 +64,14 @@ func TestStorm(t *testing.T) {
 func storm(t *testing.T, mode string, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 11))
 	dialects := panosim.Dialects()
-	dialect := dialects[dice.IntN(len(dialects))]
-	dialect.CandidateOverReboot = panosim.CandidateKept // or the edits of others would be lost, and not by us
+	d := dialects[dice.IntN(len(dialects))]
+	d.CandidateOverReboot = panosim.CandidateKept // or the edits of others would be lost, and not by us
 	if mode == firewall.ModeList {
-		dialect.ListJob, dialect.ListStopped = panosim.ListJob(dice.IntN(2)), panosim.ListStopped(dice.IntN(2))
-		dialect.ListTarget, dialect.ListHost = panosim.ListTarget(dice.IntN(3)), panosim.ListHost(dice.IntN(2))
+		d.ListJob, d.ListStopped = panosim.ListJob(dice.IntN(2)), panosim.ListStopped(dice.IntN(2))
+		d.ListTarget, d.ListHost = panosim.ListTarget(dice.IntN(3)), panosim.ListHost(dice.IntN(2))
 	}
-	t.Logf("dialect %s", dialect)
-	l := newStormLab(t, mode, dialect)
+	t.Logf("dialect %s", d)
+	l := newStormLab(t, mode, d)
 	theirs := newOthers(t, l.lab)
 	desired := l.entries(0, 100)
 	l.publish(desired)
@@ -141,11 +141,11 @@ type stormLab struct {
 	noted       map[netip.Prefix]time.Time // what the firewall holds by all reports, in edl mode
 }
 
-func newStormLab(t *testing.T, mode string, dialect panosim.Dialect) stormLab {
+func newStormLab(t *testing.T, mode string, d panosim.Dialect) stormLab {
 	t.Helper()
 	s := stormLab{mode: mode, listServer: newListServer(t), noted: map[netip.Prefix]time.Time{}}
 	s.lab = newLab(t, func(o *panosim.Options) {
-		o.Dialect, o.Admin = dialect, "svc-activedefense"
+		o.Dialect, o.Admin = d, "svc-activedefense"
 		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + theirObject + theirGroup +
 			`</entry></vsys></entry></devices></config>`
 		if mode == firewall.ModeList {

@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"cmd/panosim":       {"firewall/panosim"},
 	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
 	"detect/panos":      {"detect"},
-	"firewall/panosim":  {"firewall/panosim/xmltree"},
+	"firewall/panosim":  {"firewall/panosim/filter", "firewall/panosim/xmltree"},
 	"store":             {"migrations"},
 }
 

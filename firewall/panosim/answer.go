@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // contentType is what the firewall sends with every answer of the XML API.
@@ -52,6 +54,22 @@ func unauthorized() answer {
 	return xmlAnswer(http.StatusOK, `<response status="unauth" code="16"><msg><line>Unauthorized request</line></msg></response>`)
 }
 
+// unexpected refuses a command that the parser of the firewall does not know.
+func unexpected(command *xmltree.Element) answer {
+	var path []string
+	for e := command; e != nil; {
+		path = append(path, e.Name)
+		if len(e.Children) == 0 {
+			break
+		}
+		e = e.Children[0]
+	}
+	return failure(17, strings.Join(path, " -> ")+" is unexpected")
+}
+
+// invalidVSys is the refusal of a virtual system that is not there.
+func invalidVSys(name string) answer { return failure(17, name+" is invalid vsys") }
+
 // page is an HTML page of the web server or of a proxy before it.
 func page(status int) answer {
 	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
@@ -69,8 +87,21 @@ func escape(text string) string {
 // field is one element with its text.
 type field struct{ name, value string }
 
+// writeFields appends the elements.
 func writeFields(b *strings.Builder, fields []field) {
 	for _, f := range fields {
 		fmt.Fprintf(b, "<%s>%s</%[1]s>", f.name, escape(f.value))
 	}
+}
+
+// writeMembers writes a list of members; an empty one is left out.
+func writeMembers(b *strings.Builder, name string, members []string) {
+	if len(members) == 0 {
+		return
+	}
+	b.WriteString("<" + name + ">")
+	for _, m := range members {
+		b.WriteString("<member>" + escape(m) + "</member>")
+	}
+	b.WriteString("</" + name + ">")
 }

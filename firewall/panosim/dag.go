@@ -5,13 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"activedefense/firewall/panosim/filter"
 	"activedefense/firewall/panosim/xmltree"
 )
 
 // dynamicGroup is a dynamic address group of a policy.
 type dynamicGroup struct {
 	name, text string
-	filter     groupFilter // nil: the expression cannot be read, and nothing matches
+	filter     filter.Filter[map[string]bool] // nil: the expression cannot be read, and nothing matches
 }
 
 // group compiles the filter of a group, once a policy.

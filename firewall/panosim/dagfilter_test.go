@@ -3,6 +3,8 @@ package panosim
 import (
 	"strings"
 	"testing"
+
+	"activedefense/firewall/panosim/filter"
 )
 
 func TestGroupFilter(t *testing.T) {
@@ -68,9 +70,9 @@ func TestGroupFilterRefuses(t *testing.T) {
 		{"a)", `unexpected ")"`},
 		{"a b", `unexpected "b"`},
 		{"'a", "no closing quote"},
-		{strings.Repeat("(", maxTerms+1) + "a", "nested deeper"},
-		{strings.Repeat("not ", maxTerms+1) + "a", "nested deeper"},
-		{strings.Repeat("a", maxFilter+1), "at most"},
+		{strings.Repeat("(", 100+1) + "a", "nested deeper"},
+		{strings.Repeat("not ", 100+1) + "a", "nested deeper"},
+		{strings.Repeat("a", filter.MaxLength+1), "at most"},
 	} {
 		if _, err := parseGroupFilter(c.filter); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.40s: %v, want %s", c.filter, err, c.want)

@@ -79,6 +79,32 @@ const (
 	BareRefused                // an error for the entry
 )
 
+// TagLength is how long a tag can be, in bytes.
+type TagLength uint8
+
+// No source in full gives the number; the second is that of Strata Cloud Manager.
+const (
+	TagLength127 TagLength = iota
+	TagLength63
+)
+
+// Bytes is the longest length.
+func (l TagLength) Bytes() int {
+	if l == TagLength63 {
+		return 63
+	}
+	return 127
+}
+
+// Extras is whether entries that are read back carry attributes and elements that a client cannot know.
+type Extras uint8
+
+// The samples are of a few versions; that later ones add to an answer is what the vendor's release notes are full of.
+const (
+	ExtrasAbsent Extras = iota
+	ExtrasPresent
+)
+
 // EmptyResult is how a list without entries is written.
 type EmptyResult uint8
 
@@ -301,14 +327,14 @@ type Dialect struct {
 	OldTimeout OldTimeout
 	Order      Order
 	Bare       Bare
-	MaxTag     int // longest tag in bytes; 0 is 127. No source in full gives the number
+	TagLength  TagLength
 
 	Empty        EmptyResult
 	HostForm     HostForm
 	PageCount    PageCount
 	Counting     Counting
 	FilteredTags FilteredTags
-	Extras       bool // entries read back carry attributes and elements that a client cannot know
+	Extras       Extras
 
 	TimerOverReboot TimerOverReboot // are timers kept over a restart?
 	Denied          Denied

@@ -63,12 +63,5 @@ func (d *Dialect) choose(field string, n int) {
 }
 
 func setField(d *Dialect, i, n int) {
-	switch v := reflect.ValueOf(d).Elem().Field(i); v.Kind() {
-	case reflect.Bool:
-		v.SetBool(n == 1)
-	case reflect.Int: // MaxTag, of which the names know one length
-		v.SetInt(shortTag)
-	default:
-		v.SetUint(uint64(n))
-	}
+	reflect.ValueOf(d).Elem().Field(i).SetUint(uint64(n))
 }

@@ -13,7 +13,7 @@ func TestDialectsAreReadBack(t *testing.T) {
 	}
 	for text, want := range map[string]Dialect{
 		"": {}, "plain": {}, "renewal=resets": {},
-		" limit=per-entry-error, extras=yes ": {Limit: LimitPerEntryError, Extras: true},
+		" limit=per-entry-error, extras=yes ": {Limit: LimitPerEntryError, Extras: ExtrasPresent},
 	} {
 		if got, err := ParseDialect(text); err != nil || got != want {
 			t.Errorf("%q: %s, error %v", text, got, err)

@@ -13,12 +13,6 @@ type choice struct {
 func (d Dialect) choices() []choice {
 	repeat := []string{"modern", "others-applied", "entry-skipped", "message-rejected"}
 	noYes := []string{"no", "yes"}
-	flag := func(b bool) int {
-		if b {
-			return 1
-		}
-		return 0
-	}
 	return append([]choice{
 		{"duplicates", int(d.Duplicates), repeat},
 		{"missing", int(d.Missing), repeat},
@@ -29,13 +23,13 @@ func (d Dialect) choices() []choice {
 		{"old-timeout", int(d.OldTimeout), []string{"ignored", "malformed"}},
 		{"order", int(d.Order), []string{"register-first", "unregister-first"}},
 		{"bare", int(d.Bare), []string{"removes-all", "refused"}},
-		{"short-tags", flag(d.MaxTag > 0), noYes},
+		{"short-tags", int(d.TagLength), noYes},
 		{"empty", int(d.Empty), []string{"element", "count"}},
 		{"host-form", int(d.HostForm), []string{"plain", "prefix", "expanded"}},
 		{"page-count", int(d.PageCount), []string{"page", "total", "limit", "absent"}},
 		{"counting", int(d.Counting), []string{"refused", "text", "element"}},
 		{"filtered-tags", int(d.FilteredTags), []string{"all", "matching"}},
-		{"extras", flag(d.Extras), noYes},
+		{"extras", int(d.Extras), noYes},
 		{"timer-over-reboot", int(d.TimerOverReboot), []string{"goes-on", "restarts", "forgotten", "drops-tag"}},
 		{"denied", int(d.Denied), []string{"unauth", "forbidden"}},
 		{"redirect", int(d.Redirect), []string{"fails", "followed"}},
@@ -105,9 +99,9 @@ func Dialects() []Dialect {
 	return append(out, Dialect{
 		Duplicates: LegacyEntrySkipped, Missing: LegacyEntrySkipped, Renewal: RenewalIgnored,
 		Limit: LimitPerEntryError, BadEntry: BadEntryRejected, Timeout: LongTimeoutClamped,
-		OldTimeout: OldTimeoutMalformed, Order: UnregisterFirst, Bare: BareRefused, MaxTag: shortTag,
+		OldTimeout: OldTimeoutMalformed, Order: UnregisterFirst, Bare: BareRefused, TagLength: TagLength63,
 		Empty: EmptyCount, HostForm: HostExpanded, PageCount: CountAbsent, Counting: CountingText, FilteredTags: FilteredMatching,
-		Extras: true, TimerOverReboot: TimerForgotten, Denied: DeniedForbidden,
+		Extras: ExtrasPresent, TimerOverReboot: TimerForgotten, Denied: DeniedForbidden,
 		Redirect: RedirectFollowed, ListFetch: ListFetchSince, EmptyList: EmptyListKept, NoProfile: NoProfileRefused, ListLine: ListLineInvalid,
 		ListHost: ListHostPrefix, ListOverflow: ListOverflowValid, ListTarget: ListTargetSetting, ListUse: ListUseInPolicy, Groups: GroupsAll,
 		ListStopped: ListStoppedEmpty, ListJob: ListJobFails,
@@ -121,9 +115,6 @@ func Dialects() []Dialect {
 	})
 }
 
-// shortTag is the other length that is named for a longest tag, that of Strata Cloud Manager.
-const shortTag = 63
-
 // oddities lists each behaviour that has little to do with the others, one at a time.
 func oddities() []Dialect {
 	return []Dialect{
@@ -131,13 +122,13 @@ func oddities() []Dialect {
 		{OldTimeout: OldTimeoutMalformed},
 		{Order: UnregisterFirst},
 		{Bare: BareRefused},
-		{MaxTag: shortTag},
+		{TagLength: TagLength63},
 		{Empty: EmptyCount},
 		{HostForm: HostPrefix}, {HostForm: HostExpanded},
 		{PageCount: CountTotal}, {PageCount: CountLimit}, {PageCount: CountAbsent},
 		{Counting: CountingText}, {Counting: CountingElement},
 		{FilteredTags: FilteredMatching},
-		{Extras: true},
+		{Extras: ExtrasPresent},
 		{TimerOverReboot: TimerRestarts}, {TimerOverReboot: TimerForgotten}, {TimerOverReboot: TimerDropsTag},
 		{Denied: DeniedForbidden},
 	}

@@ -618,8 +618,8 @@ func TestListsAreFoundByTypeAndVirtualSystem(t *testing.T) {
 	target := func(s *Sim, vsys string) string {
 		return newPeer(t, s).op("<set><system><setting><target-vsys>" + vsys + "</target-vsys></setting></system></set>")
 	}
-	for _, dialect := range []Dialect{{}, {ListTarget: ListTargetParameter}, {ListTarget: ListTargetSetting}} {
-		s := start(t, Options{VSys: []string{"vsys1", "vsys2"}, Dialect: dialect, Config: config})
+	for _, d := range []Dialect{{}, {ListTarget: ListTargetParameter}, {ListTarget: ListTargetSetting}} {
+		s := start(t, Options{VSys: []string{"vsys1", "vsys2"}, Dialect: d, Config: config})
 		for _, c := range []struct{ kind, name, vsys, want string }{
 			{"ip", "own1", "", `code="17"`}, {"ip", "own1", "vsys1", "<name>own1</name>"},
 			{"predefined-ip", "own1", "", "own1" + invalid + "vsys1"},
@@ -631,19 +631,19 @@ func TestListsAreFoundByTypeAndVirtualSystem(t *testing.T) {
 				c.want = "<name>own1</name>"
 			}
 			if got := show(s, c.kind, c.name, c.vsys); !strings.Contains(got, c.want) {
-				t.Errorf("%v %s %s %s: %s", dialect, c.kind, c.name, c.vsys, got)
+				t.Errorf("%v %s %s %s: %s", d, c.kind, c.name, c.vsys, got)
 			}
 		}
 		byParameter := strings.Contains(show(s, "ip", "own2", "vsys2"), "<name>own2</name>")
-		if byParameter != (dialect.ListTarget != ListTargetSetting) {
-			t.Errorf("%v: the parameter chooses: %v", dialect, byParameter)
+		if byParameter != (d.ListTarget != ListTargetSetting) {
+			t.Errorf("%v: the parameter chooses: %v", d, byParameter)
 		}
 		if got := target(s, "vsys2"); got != `<response status="success"><result>Session target vsys changed to vsys2</result></response>` {
 			t.Error(got)
 		}
 		bySetting := strings.Contains(show(s, "ip", "own2", ""), "<name>own2</name>")
-		if bySetting != (dialect.ListTarget != ListTargetParameter) {
-			t.Errorf("%v: target-vsys chooses: %v", dialect, bySetting)
+		if bySetting != (d.ListTarget != ListTargetParameter) {
+			t.Errorf("%v: target-vsys chooses: %v", d, bySetting)
 		}
 		if got := target(s, "none"); !strings.Contains(got, "success") || !strings.Contains(show(s, "ip", "own1", ""), "<name>own1</name>") {
 			t.Errorf("no target: %s", got)

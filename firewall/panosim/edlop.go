@@ -156,24 +156,12 @@ func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer {
 		`<total-valid>%d</total-valid><total-ignored>%d</total-ignored><total-invalid>%d</total-invalid>`,
 		v.total, min(records, v.total), escape(vsys), escape(d.id.name), v.total, v.ignored, v.wrong)
 	page := v.valid[min(anchor-1, len(v.valid)):]
-	shown := make([]string, min(records, len(page)))
-	for i := range shown {
-		shown[i] = page[i].shown(s.dialect.ListHost)
+	texts := make([]string, min(records, len(page)))
+	for i := range texts {
+		texts[i] = shown(page[i], s.dialect.ListHost)
 	}
-	writeMembers(&b, "valid-members", shown)
+	writeMembers(&b, "valid-members", texts)
 	writeMembers(&b, "invalid-members", v.invalid[:min(records, len(v.invalid))])
 	b.WriteString("</external-list></result>")
 	return success(b.String())
-}
-
-// writeMembers writes a list of members; an empty one is left out.
-func writeMembers(b *strings.Builder, name string, members []string) {
-	if len(members) == 0 {
-		return
-	}
-	b.WriteString("<" + name + ">")
-	for _, m := range members {
-		b.WriteString("<member>" + escape(m) + "</member>")
-	}
-	b.WriteString("</" + name + ">")
 }

@@ -6,13 +6,6 @@ import (
 	"strings"
 )
 
-// listEntry is one valid line of a list.
-type listEntry struct {
-	span
-	text string // canonical: an address, a network, or a range
-	host bool   // a single address, which some versions show with its length
-}
-
 // listFile is a list as it was read, before the platform's limit.
 type listFile struct {
 	entries  []listEntry
@@ -52,36 +45,8 @@ func parseList(body []byte, line ListLine) *listFile {
 	return f
 }
 
-// parseListEntry reads what stands at the beginning of a line.
-func parseListEntry(text string) (listEntry, bool) {
-	if first, last, isRange := strings.Cut(text, "-"); isRange {
-		from, err1 := parseHost(first)
-		to, err2 := parseHost(last)
-		if err1 != nil || err2 != nil || from.BitLen() != to.BitLen() || to.Less(from) {
-			return listEntry{}, false
-		}
-		return listEntry{span: span{from, to}, text: from.String() + "-" + to.String()}, true
-	}
-	if strings.Contains(text, "/") {
-		p, err := netip.ParsePrefix(text)
-		if err != nil || p.Addr().Is4In6() {
-			return listEntry{}, false
-		}
-		p = p.Masked()
-		if p.IsSingleIP() {
-			return listEntry{span: single(p.Addr()), text: p.Addr().String(), host: true}, true
-		}
-		return listEntry{span: prefixSpan(p), text: p.String()}, true
-	}
-	a, err := parseHost(text)
-	if err != nil {
-		return listEntry{}, false
-	}
-	return listEntry{span: single(a), text: a.String(), host: true}, true
-}
-
 // shown writes the entry as "request system external-list show" does.
-func (e listEntry) shown(form ListHost) string {
+func shown(e listEntry, form ListHost) string {
 	if e.host && form == ListHostPrefix {
 		return netip.PrefixFrom(e.first, e.first.BitLen()).String()
 	}

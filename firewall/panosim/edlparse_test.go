@@ -21,7 +21,7 @@ func TestParseList(t *testing.T) {
 	expect(t, "entries", strings.Join(got, " "), "192.0.2.1 198.51.100.0/24 198.51.100.0/24 203.0.113.5-203.0.113.9 "+
 		"2001:db8::1 2001:db8:1::/48 192.0.2.9 192.0.2.10 192.0.2.11")
 	expect(t, "invalid", strings.Join(f.invalid, " "), "not-an-address 203.0.113.9-203.0.113.5 192.0.2.0/33 ::ffff:192.0.2.1 192.0.2.1-2001:db8::1")
-	expect(t, "shown", f.entries[0].shown(ListHostPrefix)+" "+f.entries[1].shown(ListHostPrefix), "192.0.2.1/32 198.51.100.0/24")
+	expect(t, "shown", shown(f.entries[0], ListHostPrefix)+" "+shown(f.entries[1], ListHostPrefix), "192.0.2.1/32 198.51.100.0/24")
 }
 
 func TestLineEndsOfLists(t *testing.T) {

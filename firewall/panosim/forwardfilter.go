@@ -1,90 +1,36 @@
 package panosim
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// logFilter says whether a log entry passes.
-type logFilter func(*record) bool
+	"activedefense/firewall/panosim/filter"
+)
 
 // parseLogFilter reads the filter of a match list: "All Logs", or conditions as "(severity geq high)" joined by and,
 // or and not, with parentheses. Only the common fields and operators are known.
-func parseLogFilter(text string) (logFilter, error) {
+func parseLogFilter(text string) (filter.Filter[*record], error) {
 	if text = strings.TrimSpace(text); text == "" || strings.EqualFold(text, "All Logs") {
 		return func(*record) bool { return true }, nil
 	}
-	if len(text) > maxFilter {
-		return nil, fmt.Errorf("filter of %d characters: at most %d", len(text), maxFilter)
-	}
-	tokens, err := filterTokens(text)
-	if err != nil {
-		return nil, err
-	}
-	p := &logFilterParser{filterParser{tokens: tokens}}
-	f, err := p.either()
-	if err != nil {
-		return nil, fmt.Errorf("filter %q: %w", text, err)
-	}
-	if p.at < len(p.tokens) {
-		return nil, fmt.Errorf("filter %q: unexpected %q", text, p.tokens[p.at].text)
-	}
-	return f, nil
+	return filter.Parse(text, conditionOperand, "not", "!")
 }
 
-// logFilterParser reads conditions where groupFilter has tags.
-type logFilterParser struct{ filterParser }
-
-func (p *logFilterParser) either() (logFilter, error) {
-	left, err := p.both()
-	for err == nil && p.keyword("or") {
-		a := left
-		var b logFilter
-		b, err = p.both()
-		left = func(r *record) bool { return a(r) || b(r) }
+// conditionOperand reads a field, an operator and a value.
+func conditionOperand(tokens []filter.Token) (filter.Filter[*record], int, error) {
+	if len(tokens) < 3 {
+		return nil, 0, errors.New("ends where a condition is expected")
 	}
-	return left, err
-}
-
-func (p *logFilterParser) both() (logFilter, error) {
-	left, err := p.term()
-	for err == nil && p.keyword("and") {
-		a := left
-		var b logFilter
-		b, err = p.term()
-		left = func(r *record) bool { return a(r) && b(r) }
-	}
-	return left, err
-}
-
-func (p *logFilterParser) term() (logFilter, error) {
-	if p.depth++; p.depth > maxTerms {
-		return nil, fmt.Errorf("nested deeper than %d", maxTerms)
-	}
-	defer func() { p.depth-- }()
-	switch {
-	case p.keyword("not"), p.keyword("!"):
-		f, err := p.term()
-		return func(r *record) bool { return !f(r) }, err
-	case p.keyword("("):
-		f, err := p.either()
-		if err == nil && !p.keyword(")") {
-			err = fmt.Errorf("a parenthesis is not closed")
-		}
-		return f, err
-	case len(p.tokens)-p.at < 3:
-		return nil, fmt.Errorf("ends where a condition is expected")
-	}
-	field, operator, value := p.tokens[p.at].text, p.tokens[p.at+1].text, p.tokens[p.at+2].text
-	p.at += 3
-	return condition(field, operator, value)
+	f, err := condition(tokens[0].Text, tokens[1].Text, tokens[2].Text)
+	return f, 3, err
 }
 
 // condition reads one comparison.
-func condition(field, operator, value string) (logFilter, error) {
+func condition(field, operator, value string) (filter.Filter[*record], error) {
 	unknown := fmt.Errorf("the simulator does not know (%s %s %s)", field, operator, value)
 	switch field {
 	case "severity":
@@ -114,7 +60,7 @@ func condition(field, operator, value string) (logFilter, error) {
 }
 
 // severityCondition compares in the order of severities. TRAFFIC logs are informational.
-func severityCondition(operator, value string, unknown error) (logFilter, error) {
+func severityCondition(operator, value string, unknown error) (filter.Filter[*record], error) {
 	want := severityNumber(value)
 	hold, ok := map[string]func(int) bool{
 		"eq":  func(n int) bool { return n == want },
@@ -133,8 +79,8 @@ func severityCondition(operator, value string, unknown error) (logFilter, error)
 	}, nil
 }
 
-func addressCondition(field, operator, value string, unknown error) (logFilter, error) {
-	want, ok := parseSpan(value)
+func addressCondition(field, operator, value string, unknown error) (filter.Filter[*record], error) {
+	want, ok := parseListEntry(value)
 	if !ok || !slices.Contains([]string{"in", "notin", "eq", "neq"}, operator) {
 		return nil, unknown
 	}

@@ -34,9 +34,6 @@ const (
 	threat  = "THREAT"
 )
 
-// localTime is how PAN-OS writes a time of its own zone: in logs, in a candidate, in locks and jobs.
-const localTime = "2006/01/02 15:04:05"
-
 // The zone is written although it is always UTC.
 const cefTime = "Jan 02 2006 15:04:05 GMT"
 

@@ -120,8 +120,8 @@ func (j *judge) registering(st *step) error {
 		case err != nil:
 			j.bad(st, err.Error())
 			return nil
-		case m.Name == "" || len(m.Name) > j.maxTag():
-			j.bad(st, fmt.Sprintf("tag %s is invalid: 1 to %d characters", m.Name, j.maxTag()))
+		case m.Name == "" || len(m.Name) > j.dialect.TagLength.Bytes():
+			j.bad(st, fmt.Sprintf("tag %s is invalid: 1 to %d characters", m.Name, j.dialect.TagLength.Bytes()))
 			return nil
 		case tags[m.Name] || wished(st.take, m.Name):
 			j.repeated(st, j.dialect.Duplicates, "tag "+m.Name+" already exists, ignore")
@@ -224,13 +224,6 @@ func (j *judge) unregistering(st *step) {
 	if len(tags) == 0 {
 		j.room++
 	}
-}
-
-func (j *judge) maxTag() int {
-	if j.dialect.MaxTag > 0 {
-		return j.dialect.MaxTag
-	}
-	return defaultMaxTag
 }
 
 // timeout reads the attribute, which PAN-OS knows from 9.0 on.

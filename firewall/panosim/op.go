@@ -62,19 +62,6 @@ func (c *call) classifyOp() {
 	c.run = func(*Sim, *call) answer { return unexpected(command) }
 }
 
-// unexpected refuses a command that the parser of the firewall does not know.
-func unexpected(command *xmltree.Element) answer {
-	var path []string
-	for e := command; e != nil; {
-		path = append(path, e.Name)
-		if len(e.Children) == 0 {
-			break
-		}
-		e = e.Children[0]
-	}
-	return failure(17, strings.Join(path, " -> ")+" is unexpected")
-}
-
 // systemInfo answers "show system info", with the elements and the order of a recorded answer.
 func (s *Sim) systemInfo(*call, *xmltree.Element) answer {
 	s.mu.Lock()

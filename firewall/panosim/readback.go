@@ -197,7 +197,7 @@ func (s *Sim) writeEntryLocked(b *bytes.Buffer, a *address, q *query) {
 		}
 	}
 	b.WriteString(`<entry ip="` + a.text(s.dialect.HostForm) + `" from_agent="0" persistent="` + persistent + `"`)
-	if s.dialect.Extras {
+	if s.dialect.Extras == ExtrasPresent {
 		b.WriteString(` source="XML API" epoch="7"`)
 	}
 	b.WriteString("><tag>")
@@ -205,7 +205,7 @@ func (s *Sim) writeEntryLocked(b *bytes.Buffer, a *address, q *query) {
 		if q.tag != "" && r.tag.name != q.tag && s.dialect.FilteredTags == FilteredMatching {
 			continue
 		}
-		if s.dialect.Extras {
+		if s.dialect.Extras == ExtrasPresent {
 			b.WriteString(`<member origin="api">`)
 		} else {
 			b.WriteString("<member>")
@@ -213,7 +213,7 @@ func (s *Sim) writeEntryLocked(b *bytes.Buffer, a *address, q *query) {
 		b.WriteString(escape(r.tag.name) + "</member>")
 	}
 	b.WriteString("</tag>")
-	if s.dialect.Extras {
+	if s.dialect.Extras == ExtrasPresent {
 		b.WriteString("<groups><entry name=\"any\"/></groups>")
 	}
 	b.WriteString("</entry>")

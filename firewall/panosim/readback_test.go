@@ -66,7 +66,7 @@ func TestReadBackDialects(t *testing.T) {
 }
 
 func TestReadBackExtras(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Extras: true}})
+	s := start(t, Options{Dialect: Dialect{Extras: ExtrasPresent}})
 	fw := connect(t, s, nil)
 	if err := s.Register("", prefix("192.0.2.1"), "a & <b>", 0); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 
 // Why a target is refused. The texts are ours: no source shows the firewall's.
 var (
-	errBadAddress = errors.New("is not a valid ip address")
 	errOldNetwork = errors.New("is not a single ip address")
 	errIPv6Net    = errors.New("is not supported: ipv6 networks and ranges cannot be registered")
 )
@@ -38,14 +37,6 @@ func parseTarget(text string, networks bool) (target, error) {
 		return target{}, errOldNetwork
 	}
 	return target{prefix: p.Masked()}, nil
-}
-
-func parseHost(text string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(text)
-	if err != nil || a.Zone() != "" || a.Is4In6() {
-		return netip.Addr{}, errBadAddress
-	}
-	return a, nil
 }
 
 func parseRange(first, last string, networks bool) (target, error) {
@@ -80,4 +71,12 @@ func (t target) text(form HostForm) string {
 		return a.StringExpanded()
 	}
 	return a.String()
+}
+
+// span gives the addresses of a registered target.
+func (t target) span() span {
+	if t.to.IsValid() {
+		return span{t.prefix.Addr(), t.to}
+	}
+	return prefixSpan(t.prefix)
 }

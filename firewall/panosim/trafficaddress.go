@@ -42,12 +42,6 @@ func (w wildcard) has(a netip.Addr) bool {
 	return binary.BigEndian.Uint32(b[:])&w.mask == w.value
 }
 
-// parseSpan reads an address, a network (host bits set or not) or a range.
-func parseSpan(text string) (span, bool) {
-	e, ok := parseListEntry(text)
-	return e.span, ok
-}
-
 // newAddresses finds what the members of a rule's source or destination stand for. What is none (a name that no
 // object has, a region, an fqdn, which is never resolved here) matches nothing.
 func (p *policy) newAddresses(rule *xmltree.Element, field string) addresses {
@@ -93,8 +87,8 @@ func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth in
 		out.lists = append(out.lists, id)
 		return
 	}
-	if s, ok := parseSpan(name); ok {
-		*fixed = append(*fixed, s)
+	if e, ok := parseListEntry(name); ok {
+		*fixed = append(*fixed, e.span)
 	}
 }
 
@@ -102,7 +96,8 @@ func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth in
 func objectSpan(object *xmltree.Element) (span, bool) {
 	for _, kind := range []string{"ip-netmask", "ip-range"} {
 		if text := object.Value(kind); text != "" {
-			return parseSpan(text)
+			e, ok := parseListEntry(text)
+			return e.span, ok
 		}
 	}
 	return span{}, false

@@ -23,14 +23,6 @@ func prefixSpan(p netip.Prefix) span {
 	return span{p.Addr(), end}
 }
 
-// span gives the addresses of a registered target.
-func (t target) span() span {
-	if t.to.IsValid() {
-		return span{t.prefix.Addr(), t.to}
-	}
-	return prefixSpan(t.prefix)
-}
-
 // contains says whether all of other lies in s. Addresses of different families compare as IPv4 before IPv6, so
 // both ends must be of one family: s's are.
 func (s span) contains(other span) bool {

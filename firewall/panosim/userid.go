@@ -15,8 +15,6 @@ const MaxTimeout = 30 * 24 * time.Hour
 // MaxTags is how many tags an address can have ("Use Dynamic Address Groups in Policy").
 const MaxTags = 32
 
-const defaultMaxTag = 127
-
 // message is a uid-message as far as it is simulated.
 type message struct {
 	XMLName xml.Name `xml:"uid-message"`
@@ -165,8 +163,6 @@ func uidAnswer(m *message, steps []step) answer {
 	}
 	return success("<result>" + body + "</result>")
 }
-
-func invalidVSys(name string) answer { return failure(17, name+" is invalid vsys") }
 
 // name gives the virtual system that is meant.
 func (s *Sim) name(vsys string) string {

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// localTime is how PAN-OS writes a time of its own zone: in logs, in a candidate, in locks and jobs.
+const localTime = "2006/01/02 15:04:05"
+
 // version is a PAN-OS version without its hotfix.
 type version struct{ major, minor, patch int }
 
