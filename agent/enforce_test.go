@@ -17,6 +17,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/store"
 )
 
@@ -263,7 +264,7 @@ func (e *enforceTest) standby() *panosim.HA {
 		e.t.Fatal(err)
 	}
 	e.t.Cleanup(active.Close)
-	e.sim.SetDialect(panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused})
+	e.sim.SetDialect(dialect.Dialect{PassiveTags: dialect.PassiveTagsRefused})
 	return panosim.Pair(active, e.sim, panosim.PairOptions{})
 }
 

@@ -3,7 +3,7 @@ package firewall
 import (
 	"time"
 
-	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // SetRetryWait shortens the waits between repetitions, for tests that make many of them happen.
@@ -12,9 +12,9 @@ func SetRetryWait(dev *Device, d time.Duration) {
 }
 
 // EveryDialect gives the combinations of switches that a test runs under.
-func EveryDialect() []panosim.Dialect {
-	all := panosim.Dialects()
-	var out []panosim.Dialect
+func EveryDialect() []dialect.Dialect {
+	all := dialect.All()
+	var out []dialect.Dialect
 	for i := 0; i < len(all); i += dialectStep {
 		out = append(out, all[i])
 	}

@@ -14,12 +14,13 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // TestFaultsInAnyOrder lets calls go wrong in every way, whether carried out or not, and wants the firewall level
 // afterwards, with no secret in any error.
 func TestFaultsInAnyOrder(t *testing.T) {
-	dialects := panosim.Dialects()
+	dialects := dialect.All()
 	effects := []panosim.Effect{
 		panosim.Deliver, panosim.Hang, panosim.Reset, panosim.HTML, panosim.Empty, panosim.Truncate, panosim.Break, panosim.WrongType, panosim.Garbage, panosim.Pad,
 		panosim.SessionTimeout, panosim.InternalError, panosim.Forbidden,
@@ -112,7 +113,7 @@ func TestKindsOfTrouble(t *testing.T) {
 		{"just started", fault(panosim.Fault{Effect: panosim.Forbidden}), firewall.KindAuth, false, "Invalid Credential"},
 		{"key revoked", func(l *lab) { l.sim.RevokeKey() }, firewall.KindAuth, false, "Invalid Credential"},
 		{"role", func(l *lab) { l.sim.Deny("op") }, firewall.KindRole, false, ""},
-		{"role, other answer", func(l *lab) { l.sim.SetDialect(panosim.Dialect{Denied: panosim.DeniedForbidden}); l.sim.Deny("op") }, firewall.KindRole, false, "not authorized"},
+		{"role, other answer", func(l *lab) { l.sim.SetDialect(dialect.Dialect{Denied: dialect.DeniedForbidden}); l.sim.Deny("op") }, firewall.KindRole, false, "not authorized"},
 		{"unknown vsys", func(l *lab) { l.opts.VSys = "vsys99"; l.restart() }, firewall.KindAPI, false, "vsys99 is invalid vsys"},
 		{"unknown authority", func(l *lab) { l.opts.CA = nil; l.restart() }, firewall.KindTLS, false, "certificate"},
 		{"canceled", func(l *lab) {}, firewall.KindCanceled, true, "canceled"},

@@ -14,6 +14,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // listLab is a lab whose firewall fetches a list over TLS.
@@ -237,7 +238,7 @@ func TestListThatLosesEntries(t *testing.T) {
 // A firewall whose job says that it could not fetch is asked nevertheless what it holds: nothing, after a certificate that it
 // cannot verify.
 func TestListWhoseJobFails(t *testing.T) {
-	l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = panosim.ListJobFails }, nil)
+	l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = dialect.ListJobFails }, nil)
 	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
 	if _, err := l.list.Reconcile(t.Context(), desired, false); err != nil {
 		t.Fatal(err)
@@ -254,7 +255,7 @@ func TestListWhoseJobFails(t *testing.T) {
 // for its own.
 func TestListsThatAreFetchedAtTheSameTime(t *testing.T) {
 	for _, well := range []bool{true, false} {
-		l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob, o.FetchTimeout = panosim.ListJobFails, 10*time.Second }, nil)
+		l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob, o.FetchTimeout = dialect.ListJobFails, 10*time.Second }, nil)
 		desired := l.serve("192.0.2.1/32")
 		l.listServer.mu.Lock() // nothing is served until ours was asked for
 		serve := sync.OnceFunc(l.listServer.mu.Unlock)
@@ -342,7 +343,7 @@ func TestListThatIsCut(t *testing.T) {
 	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || fmt.Sprint(prefixes(r.Registered), r.Gone) != "[192.0.2.3/32] [192.0.2.2/32]" {
 		t.Errorf("a block more: %+v, %v", r, err)
 	}
-	for _, overflow := range []panosim.ListOverflow{panosim.ListOverflowIgnored, panosim.ListOverflowSilent} {
+	for _, overflow := range []dialect.ListOverflow{dialect.ListOverflowIgnored, dialect.ListOverflowSilent} {
 		l := newListLab(t, func(o *panosim.Options) { o.MaxListEntries, o.Dialect.ListOverflow = 2, overflow }, nil)
 		r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"), false)
 		if firewall.Kind(err) != firewall.KindList || fmt.Sprint(prefixes(r.Registered)) != "[192.0.2.1/32 192.0.2.2/32]" {

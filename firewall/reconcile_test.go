@@ -8,6 +8,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 func TestFewCalls(t *testing.T) {
@@ -51,7 +52,7 @@ func TestEveryDialect(t *testing.T) {
 				t.Parallel()
 				l := newLab(t, func(o *panosim.Options) { o.Version, o.Dialect = version, d }, func(o *labOptions) { o.BatchSize = 50 })
 				n := 130
-				if d.PageCount != panosim.CountPage || i == 0 {
+				if d.PageCount != dialect.CountPage || i == 0 {
 					n = 530 // more than a page
 				}
 				life(l, n)
@@ -212,7 +213,7 @@ func TestBrake(t *testing.T) {
 }
 
 func TestCapacity(t *testing.T) {
-	for _, d := range []panosim.Dialect{{Limit: panosim.LimitSilentDrop}, {Limit: panosim.LimitPerEntryError}} {
+	for _, d := range []dialect.Dialect{{Limit: dialect.LimitSilentDrop}, {Limit: dialect.LimitPerEntryError}} {
 		t.Run(d.String(), func(t *testing.T) {
 			const room = 700
 			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = room, d }, func(o *labOptions) { o.BatchSize = 100 })
@@ -328,7 +329,7 @@ func TestRowsThatMoveDuringVerification(t *testing.T) {
 }
 
 func TestRenewalLastsInQuickPasses(t *testing.T) {
-	for _, d := range []panosim.Dialect{{}, {Duplicates: panosim.LegacyMessageRejected, Missing: panosim.LegacyMessageRejected}} {
+	for _, d := range []dialect.Dialect{{}, {Duplicates: dialect.LegacyMessageRejected, Missing: dialect.LegacyMessageRejected}} {
 		t.Run(d.String(), func(t *testing.T) {
 			l := newLab(t, func(o *panosim.Options) { o.Dialect = d }, nil)
 			desired := l.entries(0, 150)

@@ -14,6 +14,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // A storm is rounds of changes while everything goes wrong that can: 40, or as many as fit into the time that
@@ -63,12 +64,12 @@ func TestStorm(t *testing.T) {
 
 func storm(t *testing.T, mode string, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 11))
-	dialects := panosim.Dialects()
+	dialects := dialect.All()
 	d := dialects[dice.IntN(len(dialects))]
-	d.CandidateOverReboot = panosim.CandidateKept // or the edits of others would be lost, and not by us
+	d.CandidateOverReboot = dialect.CandidateKept // or the edits of others would be lost, and not by us
 	if mode == firewall.ModeList {
-		d.ListJob, d.ListStopped = panosim.ListJob(dice.IntN(2)), panosim.ListStopped(dice.IntN(2))
-		d.ListTarget, d.ListHost = panosim.ListTarget(dice.IntN(3)), panosim.ListHost(dice.IntN(2))
+		d.ListJob, d.ListStopped = dialect.ListJob(dice.IntN(2)), dialect.ListStopped(dice.IntN(2))
+		d.ListTarget, d.ListHost = dialect.ListTarget(dice.IntN(3)), dialect.ListHost(dice.IntN(2))
 	}
 	t.Logf("dialect %s", d)
 	l := newStormLab(t, mode, d)
@@ -141,7 +142,7 @@ type stormLab struct {
 	noted       map[netip.Prefix]time.Time // what the firewall holds by all reports, in edl mode
 }
 
-func newStormLab(t *testing.T, mode string, d panosim.Dialect) stormLab {
+func newStormLab(t *testing.T, mode string, d dialect.Dialect) stormLab {
 	t.Helper()
 	s := stormLab{mode: mode, listServer: newListServer(t), noted: map[netip.Prefix]time.Time{}}
 	s.lab = newLab(t, func(o *panosim.Options) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // simulated is a device file on a simulated firewall.
@@ -95,7 +96,7 @@ func TestFactsOfDeviceFiles(t *testing.T) {
 		}
 		asked++
 		t.Run(c.name, func(t *testing.T) {
-			s := simulate(t, text, panosim.Options{Dialect: panosim.Dialect{Groups: panosim.GroupsAll}, MaxRegistered: 100_000})
+			s := simulate(t, text, panosim.Options{Dialect: dialect.Dialect{Groups: dialect.GroupsAll}, MaxRegistered: 100_000})
 			for _, check := range s.verify(t.Context()) {
 				if !slices.Contains(overTheWire, check.Check) {
 					continue
@@ -247,7 +248,7 @@ func TestFactsOfLists(t *testing.T) {
 // Another device of the connection that chooses its own virtual system waits until what was asked about the list is
 // answered.
 func TestFactsOfListsInOneVirtualSystemOfTwo(t *testing.T) {
-	s := servedFile(t, "vsys2", allListed, panosim.Options{Dialect: panosim.Dialect{ListTarget: panosim.ListTargetSetting}})
+	s := servedFile(t, "vsys2", allListed, panosim.Options{Dialect: dialect.Dialect{ListTarget: dialect.ListTargetSetting}})
 	s.sim.SetRole("admin", leastRole...)
 	s.sim.FetchLists()
 	other, err := s.device.Sibling(DeviceOptions{Name: "LAB-FW-01-vsys1", VSys: "vsys1"})
@@ -306,13 +307,13 @@ func TestFactsOfBrokenFirewalls(t *testing.T) {
 // The same through a Panorama, whose pushed rules stand where only the firewall shows them.
 func TestFactsThroughPanorama(t *testing.T) {
 	for _, systems := range []string{"", `<entry name="vsys2"><zone><entry name="outside"/></zone></entry>`} {
-		for _, folded := range []panosim.PushedRules{panosim.PushedRulesApart, panosim.PushedRulesFolded} {
+		for _, folded := range []dialect.PushedRules{dialect.PushedRulesApart, dialect.PushedRulesFolded} {
 			text := readFile(t, "base")
 			block, end := ruleAt(t, text, "active-defense-block")
 			rule := strings.TrimSpace(text[block:end])
 			text = text[:block] + text[end:]
 			text = strings.Replace(text, "</vsys>\n          </entry>\n        </devices>", systems+"</vsys>\n          </entry>\n        </devices>", 1)
-			s := simulate(t, text, panosim.Options{Dialect: panosim.Dialect{PushedRules: folded}})
+			s := simulate(t, text, panosim.Options{Dialect: dialect.Dialect{PushedRules: folded}})
 			pre := func(rules string) string {
 				return "<pre-rulebase><security><rules>" + rules + "</rules></security></pre-rulebase>"
 			}
@@ -360,7 +361,7 @@ func TestFactsUnknownVSys(t *testing.T) {
 
 // A passive member that takes no tags is not found to lack any, nor the right to be sent them.
 func TestFactsOfAPassiveMember(t *testing.T) {
-	s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused, Groups: panosim.GroupsAll}})
+	s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: dialect.Dialect{PassiveTags: dialect.PassiveTagsRefused, Groups: dialect.GroupsAll}})
 	s.sim.SetRole("admin", leastRole...)
 	s.want.Entries = append(s.want.Entries, Entry{Prefix: netip.MustParsePrefix("203.0.113.200/32")})
 	if c := result(s.verify(t.Context()), CheckMembers); c.Result != ResultFail {
@@ -384,9 +385,9 @@ func TestFactsOfAPassiveMember(t *testing.T) {
 
 // What the firewall holds for others counts, however it tells their number.
 func TestFactsOfCapacity(t *testing.T) {
-	for counting, detail := range map[panosim.Counting]string{
-		panosim.CountingRefused: "could not be counted", panosim.CountingText: "6 of 200000 registered addresses", panosim.CountingElement: "6 of 200000 registered addresses"} {
-		s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: panosim.Dialect{Counting: counting}})
+	for counting, detail := range map[dialect.Counting]string{
+		dialect.CountingRefused: "could not be counted", dialect.CountingText: "6 of 200000 registered addresses", dialect.CountingElement: "6 of 200000 registered addresses"} {
+		s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: dialect.Dialect{Counting: counting}})
 		for _, address := range []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"} {
 			if err := s.sim.Register("vsys1", netip.MustParsePrefix(address), "theirs", 0); err != nil {
 				t.Fatal(err)

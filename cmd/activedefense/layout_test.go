@@ -15,13 +15,14 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "config", "detect", "detect/panos", "store"},
-	"cmd/demo":          {"agent", "config", "store", "firewall/panosim"},
-	"cmd/panosim":       {"firewall/panosim"},
-	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
-	"detect/panos":      {"detect"},
-	"firewall/panosim":  {"firewall/panosim/filter", "firewall/panosim/xmltree"},
-	"store":             {"migrations"},
+	"cmd/activedefense":       {"agent", "config", "detect", "detect/panos", "store"},
+	"cmd/demo":                {"agent", "config", "store", "firewall/panosim"},
+	"cmd/panosim":             {"firewall/panosim", "firewall/panosim/dialect"},
+	"agent":                   {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
+	"detect/panos":            {"detect"},
+	"firewall/panosim":        {"firewall/panosim/answer", "firewall/panosim/dialect", "firewall/panosim/filter", "firewall/panosim/iprange", "firewall/panosim/xmltree"},
+	"firewall/panosim/answer": {"firewall/panosim/xmltree"},
+	"store":                   {"migrations"},
 }
 
 // topLevel is what stands at the top, dot files apart; fixed by the user.

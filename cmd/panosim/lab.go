@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // device is one of the machines, with the name under which it is spoken of.
@@ -80,7 +81,7 @@ func newLab(s settings, p *printer) (l *lab, err error) {
 func (s settings) options() (panosim.Options, error) {
 	o := panosim.Options{Version: s.version, Model: s.model, VSys: s.vsys, Latency: s.latency, CommitTime: s.commitTime}
 	var err error
-	if o.Dialect, err = panosim.ParseDialect(s.dialect); err != nil {
+	if o.Dialect, err = dialect.Parse(s.dialect); err != nil {
 		return o, fmt.Errorf("--dialect: %w", err)
 	}
 	o.Users = map[string]string{}

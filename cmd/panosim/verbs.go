@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 func (l *lab) help([]string) error {
@@ -231,7 +232,7 @@ func (l *lab) latency(args []string) error {
 }
 
 func (l *lab) dialect(args []string) error {
-	d, err := panosim.ParseDialect(strings.Join(args, ""))
+	d, err := dialect.Parse(strings.Join(args, ""))
 	if err != nil {
 		return err
 	}

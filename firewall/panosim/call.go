@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -40,7 +41,7 @@ type call struct {
 	size    int64  // bytes of the body
 	kind    string
 	command *xmltree.Element // of type=op, once parsed
-	run     func(*Sim, *call) answer
+	run     func(*Sim, *call) answer.Answer
 	free    bool // needs no key
 }
 
@@ -61,7 +62,7 @@ func (c *counter) Read(p []byte) (int, error) {
 func (s *Sim) understand(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{kind: KindOther}
 	if len(r.URL.RawQuery) > maxQuery {
-		return c.refuse(page(http.StatusRequestURITooLong))
+		return c.refuse(answer.Page(http.StatusRequestURITooLong))
 	}
 	limited := http.MaxBytesReader(w, r.Body, s.opts.MaxRequest)
 	body := &counter{Reader: limited, Closer: limited}
@@ -69,10 +70,10 @@ func (s *Sim) understand(w http.ResponseWriter, r *http.Request) *call {
 	err := parseForm(r, s.opts.MaxRequest)
 	c.size = max(body.n, r.ContentLength)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return c.refuse(page(http.StatusRequestEntityTooLarge))
+		return c.refuse(answer.Page(http.StatusRequestEntityTooLarge))
 	}
 	if err != nil {
-		return c.refuse(badRequest("Malformed request"))
+		return c.refuse(answer.BadRequest("Malformed request"))
 	}
 	c.form = r.Form
 	if c.key = r.Header.Get("X-PAN-KEY"); c.key == "" {
@@ -122,9 +123,9 @@ func parseForm(r *http.Request, limit int64) error {
 }
 
 // refuse makes a call that is answered at once, without a key.
-func (c *call) refuse(a answer) *call {
+func (c *call) refuse(a answer.Answer) *call {
 	c.free = true
-	c.run = func(*Sim, *call) answer { return a }
+	c.run = func(*Sim, *call) answer.Answer { return a }
 	return c
 }
 
@@ -142,11 +143,11 @@ func (c *call) classify() {
 	case "commit":
 		c.kind, c.run = KindCommit, (*Sim).commit
 	case "log", "report", "export", "import", "version":
-		c.run = func(*Sim, *call) answer { return failure(1, "Unknown command") }
+		c.run = func(*Sim, *call) answer.Answer { return answer.Failure(1, "Unknown command") }
 	case "":
-		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "type".`) }
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "type".`) }
 	default:
-		c.run = func(*Sim, *call) answer { return badRequest(`Illegal value for parameter "type".`) }
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Illegal value for parameter "type".`) }
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -111,22 +113,24 @@ func (p *commitPlan) chooses(e *edit) bool {
 }
 
 // commit answers type=commit.
-func (s *Sim) commit(c *call) answer {
+func (s *Sim) commit(c *call) answer.Answer {
 	cmd, err := xmltree.Parse(c.form.Get("cmd"))
 	if err != nil {
-		return failure(18, "Malformed command")
+		return answer.Failure(18, "Malformed command")
 	}
 	if cmd.Name != "commit" {
-		return unexpected(cmd)
+		return answer.Unexpected(cmd)
 	}
 	return s.requestCommit(c, cmd)
 }
 
 // requestValidate answers "validate full" and "validate partial".
-func (s *Sim) requestValidate(c *call, cmd *xmltree.Element) answer { return s.requestCommit(c, cmd) }
+func (s *Sim) requestValidate(c *call, cmd *xmltree.Element) answer.Answer {
+	return s.requestCommit(c, cmd)
+}
 
 // requestCommit enqueues a commit or a validation, or says why not.
-func (s *Sim) requestCommit(c *call, cmd *xmltree.Element) answer {
+func (s *Sim) requestCommit(c *call, cmd *xmltree.Element) answer.Answer {
 	plan, refused := parseCommit(cmd)
 	if refused != nil {
 		return refused.answer()
@@ -140,14 +144,14 @@ func (s *Sim) requestCommit(c *call, cmd *xmltree.Element) answer {
 	chosen := s.chosenLocked(plan)
 	if len(chosen) == 0 && !plan.force && !plan.validate {
 		switch s.dialect.NoChanges {
-		case NoChangesPlain:
-			return xmlAnswer(http.StatusOK, `<response status="success" code="19"><msg>`+noChangesText+`</msg></response>`)
-		case NoChangesSame:
-			return xmlAnswer(http.StatusOK, `<response status="success" code="13"><msg>`+sameText+`</msg></response>`)
+		case dialect.NoChangesPlain:
+			return answer.XML(http.StatusOK, `<response status="success" code="19"><msg>`+noChangesText+`</msg></response>`)
+		case dialect.NoChangesSame:
+			return answer.XML(http.StatusOK, `<response status="success" code="13"><msg>`+sameText+`</msg></response>`)
 		}
 	}
 	j := s.enqueueLocked(c.admin, plan, chosen)
-	return xmlAnswer(http.StatusOK, fmt.Sprintf(`<response status="success" code="19"><result><msg><line>%s job enqueued `+
+	return answer.XML(http.StatusOK, fmt.Sprintf(`<response status="success" code="19"><result><msg><line>%s job enqueued `+
 		`with jobid %d</line></msg><job>%[2]d</job></result></response>`, j.kind, j.id))
 }
 
@@ -165,11 +169,11 @@ func (s *Sim) refuseCommitLocked(admin string, plan commitPlan) *refusal {
 			return refuse(14, "Other administrators are holding device wide commit locks.")
 		case l.commit:
 			return refuse(14, "Other administrators are holding commit locks.")
-		case s.dialect.LockedCommit == LockedCommitRefused:
+		case s.dialect.LockedCommit == dialect.LockedCommitRefused:
 			return refuse(14, "Other administrators are holding config locks for scope "+l.scope+".")
 		}
 	}
-	if s.commitBusyLocked() != nil && s.dialect.Busy == BusyRefuses {
+	if s.commitBusyLocked() != nil && s.dialect.Busy == dialect.BusyRefuses {
 		return refuse(13, busyText)
 	}
 	return nil
@@ -318,7 +322,7 @@ func (s *Sim) newFaultsLocked(root *xmltree.Element) []string {
 // committed gives the lines of a commit that went well; newer versions tell sizes, too.
 func (s *Sim) committed(root *xmltree.Element) []string {
 	lines := []string{"Configuration committed successfully"}
-	if s.version.from(11, 0) {
+	if s.version.AtLeast(11, 0) {
 		size := len(root.String()) >> 10
 		lines = append(lines, fmt.Sprintf("Local configuration size: %d KB", size),
 			"Predefined configuration size: 14 MB", "Total configuration size(local, predefined): 14 MB",

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // commit makes a call of type=commit as the owner of the key ("" is that of Options).
@@ -54,7 +57,7 @@ func TestJobsOverReboot(t *testing.T) {
 	pend(t, s, "admin", "a")
 	expect(t, "commit", p.commit("", "<commit/>"), enqueued(1))
 	end := s.AddJob("Install", "admin")
-	s.SetDialect(Dialect{JobsOverReboot: JobsForgotten})
+	s.SetDialect(dialect.Dialect{JobsOverReboot: dialect.JobsForgotten})
 	s.Reboot()
 	end(true)
 	if got := p.op("<show><jobs><all/></jobs></show>"); strings.Contains(got, "<job>") {
@@ -107,24 +110,24 @@ func TestCommitAnswers(t *testing.T) {
 	c := newClock()
 	s := start(t, Options{Now: c.Now, CommitTime: time.Minute})
 	p := newPeer(t, s)
-	for none, want := range map[NoChanges]string{
-		NoChangesPlain: `<response status="success" code="19"><msg>There are no changes to commit.</msg></response>`,
-		NoChangesSame: `<response status="success" code="13"><msg>The result of this commit would be the same as the previous commit ` +
+	for none, want := range map[dialect.NoChanges]string{
+		dialect.NoChangesPlain: `<response status="success" code="19"><msg>There are no changes to commit.</msg></response>`,
+		dialect.NoChangesSame: `<response status="success" code="13"><msg>The result of this commit would be the same as the previous commit ` +
 			`queued/processed. No edits have been made in between these two commits.</msg></response>`,
-		NoChangesJob: enqueued(1),
+		dialect.NoChangesJob: enqueued(1),
 	} {
-		s.SetDialect(Dialect{NoChanges: none})
+		s.SetDialect(dialect.Dialect{NoChanges: none})
 		expect(t, "nothing to commit", p.commit("", "<commit/>"), want)
 	}
 	c.advance(time.Minute)
-	s.SetDialect(Dialect{})
+	s.SetDialect(dialect.Dialect{})
 	expect(t, "force", p.commit("", "<commit><force/></commit>"), enqueued(2))
 	c.advance(time.Minute)
 	pend(t, s, "admin", "a")
 	expect(t, "what is queued", p.commit("", "<commit/>"), enqueued(3))
 	expect(t, "is not there to commit again", p.commit("", "<commit/>"), `<response status="success" code="19"><msg>There are no changes to commit.</msg></response>`)
 	pend(t, s, "admin", "b")
-	s.SetDialect(Dialect{Busy: BusyRefuses})
+	s.SetDialect(dialect.Dialect{Busy: dialect.BusyRefuses})
 	expect(t, "busy", p.commit("", "<commit/>"), refused(13, "Another commit/validate is in progress. Please try again later"))
 	expect(t, "strict", p.multi("", "strict-transactional", "yes"), refused(13, busyText))
 	expect(t, "revert", p.op("<revert><config/></revert>"), refused(13, "Local commit jobs are queued. Revert operation is not allowed."))
@@ -134,7 +137,7 @@ func TestCommitAnswers(t *testing.T) {
 	end(true)
 	expect(t, "then", p.commit("", "<commit/>"), enqueued(5))
 	expect(t, "no job", p.job(99), `<response status="error" code="7"><msg><line>job 99 not found</line></msg></response>`)
-	s.SetDialect(Dialect{UnknownJob: UnknownJobQuery})
+	s.SetDialect(dialect.Dialect{UnknownJob: dialect.UnknownJobQuery})
 	expect(t, "no job", p.job(99), `<response status="error"><msg><line>No such query job 99</line></msg></response>`)
 	for what, cmd := range map[string]string{
 		"other command": "<commit-all/>", "other part": "<commit><dance/></commit>", "other part of partial": "<commit><partial><dance/></partial></commit>",
@@ -148,7 +151,7 @@ func TestCommitAnswers(t *testing.T) {
 }
 
 func TestPartialCommit(t *testing.T) {
-	s := start(t, Options{Users: map[string]string{"service": "pass"}, Dialect: Dialect{References: ReferencesAtCommit, Details: DetailsNested}})
+	s := start(t, Options{Users: map[string]string{"service": "pass"}, Dialect: dialect.Dialect{References: dialect.ReferencesAtCommit, Details: dialect.DetailsNested}})
 	p := newPeer(t, s)
 	key := p.keyOf("service", "pass")
 	only := func(parts string) string { return p.commit(key, "<commit><partial>"+parts+"</partial></commit>") }
@@ -177,7 +180,7 @@ func TestPartialCommit(t *testing.T) {
 		if job.Result != "FAIL" || !slices.Contains(job.Details, edit.line) || len(job.Details) < 2 {
 			t.Errorf("%s: job = %+v", what, job)
 		}
-		if got := p.job(job.ID); !strings.Contains(got, "<line><newjob><newmsg>"+escape(edit.line)+"</newmsg></newjob></line>") {
+		if got := p.job(job.ID); !strings.Contains(got, "<line><newjob><newmsg>"+answer.Escape(edit.line)+"</newmsg></newjob></line>") {
 			t.Errorf("%s: nested details: %s", what, got)
 		}
 		expect(t, what+": running", s.Running(), before)
@@ -223,7 +226,7 @@ func TestCommitDemands(t *testing.T) {
 		"unknown reference":     {groupPath, groupG, "address-group -> g -> static 'a' is not a valid reference"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, Options{Dialect: Dialect{References: ReferencesAtCommit, Choice: ChoiceAdds}})
+			s := start(t, Options{Dialect: dialect.Dialect{References: dialect.ReferencesAtCommit, Choice: dialect.ChoiceAdds}})
 			if err := s.Edit("admin", "set", c.path, c.content); err != nil {
 				t.Fatal(err)
 			}
@@ -303,7 +306,7 @@ func TestJobList(t *testing.T) {
 	if s.Pending("admin") != 1 {
 		t.Error("the restart lost the candidate")
 	}
-	s.SetDialect(Dialect{CandidateOverReboot: CandidateLost})
+	s.SetDialect(dialect.Dialect{CandidateOverReboot: dialect.CandidateLost})
 	s.Reboot()
 	if s.Pending("") != 0 || s.Candidate() != s.Running() {
 		t.Error("the restart kept the candidate")
@@ -348,7 +351,7 @@ func TestChanges(t *testing.T) {
 		return p.op("<show><config><list><changes>" + parts + "</changes></list></config></show>")
 	}
 	entry := func(path, owner, action, history, component string) string {
-		return "<entry><xpath>" + escape(path) + "</xpath><owner>" + owner + "</owner><action> " + action + "</action><admin-history>" + history +
+		return "<entry><xpath>" + answer.Escape(path) + "</xpath><owner>" + owner + "</owner><action> " + action + "</action><admin-history>" + history +
 			"</admin-history><component-type>" + component + "</component-type></entry>"
 	}
 	expect(t, "none", changes(""), `<response status="success"><result></result></response>`)
@@ -402,12 +405,12 @@ func TestLocks(t *testing.T) {
 	other := strings.Replace(vsysPath, "vsys1", "vsys2", 1)
 	for _, c := range []struct {
 		scope                 string
-		reach                 LockReach
+		reach                 dialect.LockReach
 		shared, first, second bool // may be written
 	}{
-		{"", LockReachDevice, false, false, false}, {"shared", LockReachShared, false, true, true}, {"vsys2", LockReachDevice, true, true, false},
+		{"", dialect.LockReachDevice, false, false, false}, {"shared", dialect.LockReachShared, false, true, true}, {"vsys2", dialect.LockReachDevice, true, true, false},
 	} {
-		s.SetDialect(Dialect{LockReach: c.reach})
+		s.SetDialect(dialect.Dialect{LockReach: c.reach})
 		s.LockConfig("bob", c.scope)
 		for path, want := range map[string]bool{"/config/shared": c.shared, vsysPath: c.first, other: c.second} {
 			if got := set(path) == succeeded; got != want {
@@ -433,7 +436,7 @@ func TestLocks(t *testing.T) {
 	expect(t, "lock", lockOf("vsys1", "<request><config-lock><add/></config-lock></request>"),
 		`<response status="success"><result>Successfully acquired lock. Other administrators will not be able to modify configuration until lock is released by admin.</result></response>`)
 	expect(t, "another's", lockOf("vsys2", "<request><config-lock><remove/></config-lock></request>"), `<response status="error"><msg><line>Config for scope vsys2 is currently locked by bob</line></msg></response>`)
-	s.SetDialect(Dialect{LockedCommit: LockedCommitAllowed})
+	s.SetDialect(dialect.Dialect{LockedCommit: dialect.LockedCommitAllowed})
 	expect(t, "commit over a config lock", p.commit("", "<commit/>"), enqueued(1))
 	s.LockCommit("bob", "vsys1")
 	pend(t, s, "admin", "a")
@@ -463,8 +466,8 @@ func TestRoles(t *testing.T) {
 	}
 	for _, allowed := range [][]Right{{RightUserID, RightOperation}, {RightConfiguration, RightCommit}, {RightLog}} {
 		s.SetRole("service", allowed...)
-		for how, mark := range map[Denied]string{DeniedUnauth: `status="unauth"`, DeniedForbidden: "not authorized for user role"} {
-			s.SetDialect(Dialect{Denied: how})
+		for how, mark := range map[dialect.Denied]string{dialect.DeniedUnauth: `status="unauth"`, dialect.DeniedForbidden: "not authorized for user role"} {
+			s.SetDialect(dialect.Dialect{Denied: how})
 			for right, form := range calls {
 				form.Set("key", key)
 				want := slices.Contains(allowed, right)
@@ -478,7 +481,7 @@ func TestRoles(t *testing.T) {
 			}
 		}
 	}
-	s.SetDialect(Dialect{})
+	s.SetDialect(dialect.Dialect{})
 	s.SetRole("service", RightOperation)
 	expect(t, "profile", p.config("show", "/config/shared/admin-role/entry[@name='service-role']/role/device/xmlapi"),
 		"<response status=\"success\"><result><xmlapi><report>disable</report><log>disable</log><config>disable</config><op>enable</op><commit>disable</commit>"+

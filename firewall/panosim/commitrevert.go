@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -32,7 +33,7 @@ func (s *Sim) revertLocked(goes func(*edit) bool) bool {
 }
 
 // revertConfig answers "revert config", of everybody's edits, and "revert config partial" of some.
-func (s *Sim) revertConfig(c *call, what *xmltree.Element) answer {
+func (s *Sim) revertConfig(c *call, what *xmltree.Element) answer.Answer {
 	plan := commitPlan{}
 	if partial := what.Child("partial"); partial != nil {
 		if refused := plan.choose(partial); refused != nil {
@@ -49,10 +50,10 @@ func (s *Sim) revertConfig(c *call, what *xmltree.Element) answer {
 		return refused.answer()
 	}
 	if !s.revertLocked(plan.chooses) {
-		return xmlAnswer(http.StatusOK,
+		return answer.XML(http.StatusOK,
 			`<response status="error"><result><msg><line>Failed to revert configuration.</line></msg></result></response>`)
 	}
-	return success("<result><msg><line>" + revertText + "</line></msg></result>")
+	return answer.Success("<result><msg><line>" + revertText + "</line></msg></result>")
 }
 
 // refuseRevertLocked refuses while another administrator holds a lock on the configuration.
@@ -66,10 +67,10 @@ func (s *Sim) refuseRevertLocked(admin string) *refusal {
 }
 
 // loadConfig answers "load config from running-config.xml", which drops everybody's edits. Other files are not kept.
-func (s *Sim) loadConfig(c *call, what *xmltree.Element) answer {
+func (s *Sim) loadConfig(c *call, what *xmltree.Element) answer.Answer {
 	file := what.Value("from")
 	if file != "running-config.xml" {
-		return failure(0, file+" does not exist")
+		return answer.Failure(0, file+" does not exist")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,22 +79,22 @@ func (s *Sim) loadConfig(c *call, what *xmltree.Element) answer {
 		return refused.answer()
 	}
 	s.revertLocked(func(*edit) bool { return true })
-	return success("<result><msg><line>Config loaded from running-config.xml</line></msg></result>")
+	return answer.Success("<result><msg><line>Config loaded from running-config.xml</line></msg></result>")
 }
 
 // pendingChanges answers "check pending-changes".
-func (s *Sim) pendingChanges(*call, *xmltree.Element) answer {
+func (s *Sim) pendingChanges(*call, *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runJobsLocked()
 	if len(s.config.journal) > 0 {
-		return success("<result>yes</result>")
+		return answer.Success("<result>yes</result>")
 	}
-	return success("<result>no</result>")
+	return answer.Success("<result>no</result>")
 }
 
 // listChanges answers "show config list changes", with "partial admin" of some, in the shape of a recorded answer.
-func (s *Sim) listChanges(_ *call, what *xmltree.Element) answer {
+func (s *Sim) listChanges(_ *call, what *xmltree.Element) answer.Answer {
 	plan := commitPlan{}
 	if partial := what.Child("partial"); partial != nil {
 		if refused := plan.choose(partial); refused != nil {
@@ -105,15 +106,15 @@ func (s *Sim) listChanges(_ *call, what *xmltree.Element) answer {
 	s.runJobsLocked()
 	changes := s.config.changes(plan.chooses)
 	if len(changes) == 0 {
-		return success("<result></result>")
+		return answer.Success("<result></result>")
 	}
 	var b strings.Builder
 	for _, c := range changes {
 		fmt.Fprintf(&b, "<entry><xpath>%s</xpath><owner>%s</owner><action> %s</action><admin-history>%s</admin-history>"+
-			"<component-type>%s</component-type></entry>", escape(c.path), escape(c.admins[len(c.admins)-1]), c.action,
-			escape(strings.Join(c.admins, ",")), c.component)
+			"<component-type>%s</component-type></entry>", answer.Escape(c.path), answer.Escape(c.admins[len(c.admins)-1]), c.action,
+			answer.Escape(strings.Join(c.admins, ",")), c.component)
 	}
-	return success("<result><journal>" + b.String() + "</journal></result>")
+	return answer.Success("<result><journal>" + b.String() + "</journal></result>")
 }
 
 // changed is what became of one place of the configuration since the last commit.
@@ -192,7 +193,7 @@ func objectsBelow(x xmltree.Path, at *schema, e *xmltree.Element) []xmltree.Path
 }
 
 // listAdmins answers "show config list admins": who has edits that are not committed. The shape is ours.
-func (s *Sim) listAdmins(*call, *xmltree.Element) answer {
+func (s *Sim) listAdmins(*call, *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runJobsLocked()
@@ -204,7 +205,7 @@ func (s *Sim) listAdmins(*call, *xmltree.Element) answer {
 	}
 	var b strings.Builder
 	for _, name := range admins {
-		b.WriteString("<member>" + escape(name) + "</member>")
+		b.WriteString("<member>" + answer.Escape(name) + "</member>")
 	}
-	return success("<result><admins>" + b.String() + "</admins></result>")
+	return answer.Success("<result><admins>" + b.String() + "</admins></result>")
 }

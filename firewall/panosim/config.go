@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -31,11 +33,11 @@ func factory(o Options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<config version="%[1]s"><mgt-config><users><entry name="%[2]s"><permissions><role-based>`+
 		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
-		`<devices><entry name="`+localhost+`"><vsys>`, versionOf(o), escape(o.Admin))
+		`<devices><entry name="`+localhost+`"><vsys>`, versionOf(o), answer.Escape(o.Admin))
 	for _, vsys := range o.VSys {
 		fmt.Fprintf(&b, `<entry name="%s"><zone><entry name="trust"><network><layer3/></network></entry>`+
 			`<entry name="untrust"><network><layer3/></network></entry></zone>`+
-			`<rulebase><security><rules/></security></rulebase></entry>`, escape(vsys))
+			`<rulebase><security><rules/></security></rulebase></entry>`, answer.Escape(vsys))
 	}
 	b.WriteString(`</vsys></entry></devices></config>`)
 	return b.String()
@@ -114,11 +116,11 @@ func (s *Sim) Candidate() string {
 }
 
 // marked chooses the elements of a candidate that show by which edit they were touched; nil: none does.
-func marked(m Marking) func(*xmltree.Element) bool {
+func marked(m dialect.Marking) func(*xmltree.Element) bool {
 	switch m {
-	case MarkTouched:
+	case dialect.MarkTouched:
 		return func(*xmltree.Element) bool { return true }
-	case MarkEntries:
+	case dialect.MarkEntries:
 		return func(e *xmltree.Element) bool { return e.Name == "entry" }
 	}
 	return nil

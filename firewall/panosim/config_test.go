@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -67,8 +68,8 @@ const (
 // configured starts a firewall without marks whose running configuration has what the constants say.
 func configured(t *testing.T, o Options) (*Sim, *peer) {
 	t.Helper()
-	if o.Dialect.Marking == MarkTouched {
-		o.Dialect.Marking = MarkNothing
+	if o.Dialect.Marking == dialect.MarkTouched {
+		o.Dialect.Marking = dialect.MarkNothing
 	}
 	s := start(t, o)
 	for _, e := range []struct{ path, content string }{
@@ -120,7 +121,7 @@ func TestReadConfig(t *testing.T) {
 	} {
 		expect(t, c.what, p.config(c.action, c.path), c.want)
 	}
-	s.SetDialect(Dialect{BadPath: BadPathMissing})
+	s.SetDialect(dialect.Dialect{BadPath: dialect.BadPathMissing})
 	expect(t, "bad path, get", p.config("get", "//entry"), noneFound)
 	expect(t, "bad path, show", p.config("show", "//entry"), noSuchNode)
 }
@@ -132,15 +133,15 @@ func TestMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := ` admin="o&quot;neil" dirtyId="4" time="2026/11/21 10:00:00"`
-	for marking, want := range map[Marking]string{
-		MarkTouched: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description` + mark + `>x</description></entry>`,
-		MarkEntries: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description>x</description></entry>`,
-		MarkNothing: `<entry name="b"><fqdn>example.com</fqdn><description>x</description></entry>`,
+	for marking, want := range map[dialect.Marking]string{
+		dialect.MarkTouched: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description` + mark + `>x</description></entry>`,
+		dialect.MarkEntries: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description>x</description></entry>`,
+		dialect.MarkNothing: `<entry name="b"><fqdn>example.com</fqdn><description>x</description></entry>`,
 	} {
-		s.SetDialect(Dialect{Marking: marking})
+		s.SetDialect(dialect.Dialect{Marking: marking})
 		expect(t, "get", p.config("get", path), found(1, want))
 	}
-	s.SetDialect(Dialect{})
+	s.SetDialect(dialect.Dialect{})
 	// A client that sends back what it has read sends the marks, too.
 	candidate := p.config("get", path)
 	entry := candidate[strings.Index(candidate, "<entry"):strings.Index(candidate, "</result>")]
@@ -322,7 +323,7 @@ func TestMoveAndRename(t *testing.T) {
 	expect(t, "references follow", p.config("get", groupPath+"/entry[@name='g']/static"), found(1, "<static><member>z</member></static>"))
 	expect(t, "rename to what is there", p.config("rename", addressPath+"/entry[@name='z']", "newname", "b"), refused(8, "b already exists"))
 	expect(t, "rename what is not there", p.config("rename", addressPath+"/entry[@name='a']", "newname", "c"), notThere)
-	s.SetDialect(Dialect{Renamed: RenamedLeaves, Marking: MarkNothing})
+	s.SetDialect(dialect.Dialect{Renamed: dialect.RenamedLeaves, Marking: dialect.MarkNothing})
 	expect(t, "rename", p.config("rename", addressPath+"/entry[@name='z']", "newname", "y"), succeeded)
 	expect(t, "references stay", p.config("get", groupPath+"/entry[@name='g']/static"), found(1, "<static><member>z</member></static>"))
 	if err := s.Commit("admin"); err == nil || !strings.Contains(err.Error(), "'z' is not a valid reference") {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -19,15 +21,17 @@ func (c *call) classifyConfig() {
 	case "multi-config":
 		c.kind, c.run = KindMultiConfig, (*Sim).multiConfig
 	case "":
-		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "action".`) }
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "action".`) }
 		return
 	default:
-		c.run = func(*Sim, *call) answer { return badRequest(`Illegal value for parameter "action".`) }
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Illegal value for parameter "action".`) }
 		return
 	}
 	for _, name := range needed(action) {
 		if c.form.Get(name) == "" {
-			c.run = func(*Sim, *call) answer { return badRequest(fmt.Sprintf(`Missing value for parameter %q.`, name)) }
+			c.run = func(*Sim, *call) answer.Answer {
+				return answer.BadRequest(fmt.Sprintf(`Missing value for parameter %q.`, name))
+			}
 			return
 		}
 	}
@@ -49,7 +53,7 @@ func needed(action string) []string {
 }
 
 // readConfig answers action=get, of the candidate, and action=show, of the running configuration.
-func (s *Sim) readConfig(c *call) answer {
+func (s *Sim) readConfig(c *call) answer.Answer {
 	s.mu.Lock()
 	s.runJobsLocked()
 	shows, bad := marked(s.dialect.Marking), s.dialect.BadPath
@@ -63,7 +67,7 @@ func (s *Sim) readConfig(c *call) answer {
 	s.mu.Unlock()
 
 	path, err := xmltree.ParsePath(c.form.Get("xpath"))
-	if err != nil && bad == BadPathRefused {
+	if err != nil && bad == dialect.BadPathRefused {
 		return badPath().answer()
 	}
 	var found []xmltree.Chain
@@ -74,18 +78,18 @@ func (s *Sim) readConfig(c *call) answer {
 	n := path.Write(&b, found, shows)
 	switch {
 	case get && n == 0:
-		return xmlAnswer(http.StatusOK, `<response status="success" code="7"><result/></response>`)
+		return answer.XML(http.StatusOK, `<response status="success" code="7"><result/></response>`)
 	case get:
-		return xmlAnswer(http.StatusOK, fmt.Sprintf(
+		return answer.XML(http.StatusOK, fmt.Sprintf(
 			`<response status="success" code="19"><result total-count="%[1]d" count="%[1]d">%s</result></response>`, n, b.String()))
 	case n == 0:
-		return failure(0, "No such node")
+		return answer.Failure(0, "No such node")
 	}
-	return success("<result>" + b.String() + "</result>")
+	return answer.Success("<result>" + b.String() + "</result>")
 }
 
 // writeConfig answers the actions that change the candidate, one at a time.
-func (s *Sim) writeConfig(c *call) answer {
+func (s *Sim) writeConfig(c *call) answer.Answer {
 	r := request{
 		action: c.form.Get("action"), path: c.form.Get("xpath"), content: c.form.Get("element"),
 		where: c.form.Get("where"), dst: c.form.Get("dst"), newName: c.form.Get("newname"),
@@ -101,8 +105,8 @@ func (s *Sim) writeConfig(c *call) answer {
 }
 
 // answer is what the firewall sends; nil is that everything went well.
-func (r *refusal) answer() answer {
-	return xmlAnswer(http.StatusOK, r.response(""))
+func (r *refusal) answer() answer.Answer {
+	return answer.XML(http.StatusOK, r.response(""))
 }
 
 // response writes the element; id is that of a part of a multi-config, "" for none.

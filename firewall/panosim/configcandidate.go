@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -93,13 +94,13 @@ func (s *Sim) editLocked(admin string, e *edit) *refusal {
 	if refused != nil {
 		return refused
 	}
-	e.choice, e.renamed, e.uuids = s.dialect.Choice, s.dialect.Renamed, s.version.from(9, 0)
+	e.choice, e.renamed, e.uuids = s.dialect.Choice, s.dialect.Renamed, s.version.AtLeast(9, 0)
 	e.admin, e.id = admin, c.edits+1
 	// In the order in which pango strips them.
-	e.mark = xmltree.NewMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), s.opts.Now().Format(localTime)})
+	e.mark = xmltree.NewMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), s.opts.Now().Format(dialect.LocalTime)})
 	e.base = base(e.path, c.candidate.Root)
 	changed, refused := e.apply(&c.candidate)
-	if refused != nil || !changed && s.dialect.Unchanged == UnchangedIgnored {
+	if refused != nil || !changed && s.dialect.Unchanged == dialect.UnchangedIgnored {
 		return refused
 	}
 	c.edits++
@@ -130,7 +131,7 @@ func (s *Sim) judgeLocked(e *edit) *refusal {
 		}
 	}
 	c := checker{scope: scope}
-	if s.dialect.References == ReferencesAtEdit {
+	if s.dialect.References == dialect.ReferencesAtEdit {
 		c.names = newInventory(root, s.pushedObjectsLocked)
 		c.names.add(at, scope, e)
 	}

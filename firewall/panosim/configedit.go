@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -24,8 +25,8 @@ type edit struct {
 	base   int  // so many steps of the path led to an entry that was there, on which the edit builds
 	queued bool // a commit that publishes it runs or waits
 	// How the firewall behaved when it was made.
-	choice  Choice
-	renamed Renamed
+	choice  dialect.Choice
+	renamed dialect.Renamed
 	uuids   bool // rules have them
 }
 
@@ -186,7 +187,7 @@ func (e *edit) rename(t *xmltree.Tree) (bool, *refusal) {
 	if list.Entry(e.newName) != nil {
 		return false, refuse(8, fmt.Sprintf("%s already exists", e.newName))
 	}
-	if e.renamed == RenamedFollows {
+	if e.renamed == dialect.RenamedFollows {
 		e.follow(t, found[0])
 	}
 	t.Rename(t.Own(found[0]), e.newName, e.mark)
@@ -263,7 +264,7 @@ func (e *edit) merge(t *xmltree.Tree, into, from *xmltree.Element, s *schema) (c
 	}
 	for _, c := range from.Children {
 		below, _ := s.below(c.Name)
-		if e.choice == ChoiceReplaces {
+		if e.choice == dialect.ChoiceReplaces {
 			changed = clearExcluded(t, into, s, c.Name) || changed
 		}
 		if old := t.Lookup(into, c.Key()); old != nil {

@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -19,7 +20,7 @@ import (
 func idle(o Options) *Sim {
 	o = o.withDefaults()
 	s := &Sim{opts: o, dialect: o.Dialect, denied: map[string]bool{}, tables: map[string]*table{"vsys1": newTable()}}
-	s.version = version{11, 1, 0}
+	s.version = dialect.Version{Major: 11, Minor: 1, Patch: 0}
 	s.keys.init(o)
 	if err := s.config.init(o); err != nil {
 		panic(err) // the factory configuration
@@ -41,8 +42,8 @@ func (s *Sim) call(form url.Values) string {
 // but a commit changes the running configuration, and nothing changes one that somebody has kept.
 func TestJournal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := idle(Options{Dialect: rapid.SampledFrom([]Dialect{
-			{}, {References: ReferencesAtCommit, Choice: ChoiceAdds}, {Unchanged: UnchangedPending, Renamed: RenamedLeaves},
+		s := idle(Options{Dialect: rapid.SampledFrom([]dialect.Dialect{
+			{}, {References: dialect.ReferencesAtCommit, Choice: dialect.ChoiceAdds}, {Unchanged: dialect.UnchangedPending, Renamed: dialect.RenamedLeaves},
 		}).Draw(t, "dialect")})
 		admin := rapid.SampledFrom([]string{"ann", "bob", "eve"})
 		name := rapid.SampledFrom([]string{"a", "b", "c"})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -12,9 +13,9 @@ import (
 //
 // With strict-transactional=yes it is refused while a commit runs or waits, and first drops what the administrator
 // has not committed (documented by pan-python, which warns of it).
-func (s *Sim) multiConfig(c *call) answer {
-	if !s.version.from(10, 2) && (!s.version.from(10, 1) || s.version.patch < 5) {
-		return badRequest(`Illegal value for parameter "action".`)
+func (s *Sim) multiConfig(c *call) answer.Answer {
+	if !s.version.AtLeast(10, 2) && (!s.version.AtLeast(10, 1) || s.version.Patch < 5) {
+		return answer.BadRequest(`Illegal value for parameter "action".`)
 	}
 	all, err := xmltree.ParseConfig(c.form.Get("element"))
 	if err != nil || all.Name != "multi-configure-request" {
@@ -42,7 +43,7 @@ func (s *Sim) multiConfig(c *call) answer {
 			break
 		}
 	}
-	return xmlAnswer(http.StatusOK, outer+b.String()+"</response>")
+	return answer.XML(http.StatusOK, outer+b.String()+"</response>")
 }
 
 // editPartLocked carries out one part of a multi-config.

@@ -20,6 +20,8 @@ import (
 	pangotags "github.com/PaloAltoNetworks/pango/objs/tags"
 	"github.com/PaloAltoNetworks/pango/poli/security"
 	"github.com/PaloAltoNetworks/pango/util"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // publish commits with pango and waits for the job; pending is what the commit is to fail with, "" for nothing.
@@ -363,7 +365,7 @@ func TestPangoLocks(t *testing.T) {
 }
 
 func TestPangoValidates(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{References: ReferencesAtCommit}})
+	s := start(t, Options{Dialect: dialect.Dialect{References: dialect.ReferencesAtCommit}})
 	fw := connect(t, s, nil)
 	if err := fw.Objects.AddressGroup.Set("", addrgrp.Entry{Name: "g", StaticAddresses: []string{"nobody"}}); err != nil {
 		t.Fatal(err)

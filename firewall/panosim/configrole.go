@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -105,16 +107,16 @@ func (s *Sim) allowedLocked(admin, kind string) bool {
 }
 
 // refuseRole is the answer to a call that the role forbids.
-func refuseRole(how Denied, kind string) answer {
-	if how == DeniedForbidden {
-		return forbidden("Type [" + kind + "] not authorized for user role.")
+func refuseRole(how dialect.Denied, kind string) answer.Answer {
+	if how == dialect.DeniedForbidden {
+		return answer.Forbidden("Type [" + kind + "] not authorized for user role.")
 	}
-	return unauthorized()
+	return answer.Unauthorized()
 }
 
 // showAdmins answers "show admins": who is logged in, and "show admins all": who can. The shape is that of the
 // command line's columns; no answer over the API was seen.
-func (s *Sim) showAdmins(c *call, what *xmltree.Element) answer {
+func (s *Sim) showAdmins(c *call, what *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
@@ -126,7 +128,7 @@ func (s *Sim) showAdmins(c *call, what *xmltree.Element) answer {
 		if role == "" {
 			role = "superuser"
 		}
-		b.WriteString("<entry><admin>" + escape(user.ID()) + "</admin><role>" + escape(role) + "</role></entry>")
+		b.WriteString("<entry><admin>" + answer.Escape(user.ID()) + "</admin><role>" + answer.Escape(role) + "</role></entry>")
 	}
-	return success("<result><admins>" + b.String() + "</admins></result>")
+	return answer.Success("<result><admins>" + b.String() + "</admins></result>")
 }

@@ -3,6 +3,7 @@ package panosim
 import (
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -30,26 +31,26 @@ func configOperations() []operation {
 }
 
 // fullCommitRequired answers "check full-commit-required".
-func (s *Sim) fullCommitRequired(*call, *xmltree.Element) answer {
-	return success("<result>no</result>")
+func (s *Sim) fullCommitRequired(*call, *xmltree.Element) answer.Answer {
+	return answer.Success("<result>no</result>")
 }
 
 // showRunning answers "show config running": the whole configuration, whatever the command adds to filter it.
 // Anything below the element is refused with the text recorded for an xpath there.
-func (s *Sim) showRunning(_ *call, what *xmltree.Element) answer {
+func (s *Sim) showRunning(_ *call, what *xmltree.Element) answer.Answer {
 	if len(what.Children) > 0 {
-		return failure(0, "No such node")
+		return answer.Failure(0, "No such node")
 	}
 	s.mu.Lock()
 	root := s.runningLocked()
 	s.mu.Unlock()
-	return success("<result>" + root.String() + "</result>")
+	return answer.Success("<result>" + root.String() + "</result>")
 }
 
 // showCandidate answers "show config candidate".
-func (s *Sim) showCandidate(_ *call, what *xmltree.Element) answer {
+func (s *Sim) showCandidate(_ *call, what *xmltree.Element) answer.Answer {
 	if len(what.Children) > 0 {
-		return failure(0, "No such node")
+		return answer.Failure(0, "No such node")
 	}
 	s.mu.Lock()
 	s.runJobsLocked()
@@ -57,12 +58,12 @@ func (s *Sim) showCandidate(_ *call, what *xmltree.Element) answer {
 	var b strings.Builder
 	root.Write(&b, shows)
 	s.mu.Unlock()
-	return success("<result>" + b.String() + "</result>")
+	return answer.Success("<result>" + b.String() + "</result>")
 }
 
 // showEffective answers "show config effective-running", for superusers alone: the running configuration with what
 // Panorama pushed folded in, its rules before and after the firewall's own.
-func (s *Sim) showEffective(c *call, _ *xmltree.Element) answer {
+func (s *Sim) showEffective(c *call, _ *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.superuserLocked(c.admin) {
@@ -80,7 +81,7 @@ func (s *Sim) showEffective(c *call, _ *xmltree.Element) answer {
 			}
 		}
 	}
-	return success("<result>" + root.String() + "</result>")
+	return answer.Success("<result>" + root.String() + "</result>")
 }
 
 // fold adds to a scope the objects of another one that it does not have. Both are lists of lists.

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/filter"
+	"activedefense/firewall/panosim/iprange"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -34,7 +36,7 @@ func newDynamicGroup(e *xmltree.Element) *dynamicGroup {
 // taggedObject is an address object that carries tags.
 type taggedObject struct {
 	name string
-	span
+	iprange.Range
 	tags []string
 }
 
@@ -111,7 +113,7 @@ func (m *membership) apply(c tagChange) {
 	if c.stands {
 		if !known {
 			if m.lengths[family][length]++; c.target.to.IsValid() {
-				m.ranges[c.target] = c.target.text(HostPlain)
+				m.ranges[c.target] = c.target.text(dialect.HostPlain)
 			}
 		}
 		if !slices.Contains(tags, c.tag) {
@@ -138,24 +140,24 @@ func (t target) lengthIndex() (family, length int) {
 }
 
 // covering gives what is registered and holds all of the span, with its tags.
-func (m *membership) covering(what span) []target {
+func (m *membership) covering(what iprange.Range) []target {
 	var out []target
 	family := 0
-	if what.first.Is6() {
+	if what.First.Is6() {
 		family = 1
 	}
-	for length, n := range m.lengths[family][:what.first.BitLen()+1] {
+	for length, n := range m.lengths[family][:what.First.BitLen()+1] {
 		if n == 0 {
 			continue
 		}
-		p, _ := what.first.Prefix(length) // the length fits the family
+		p, _ := what.First.Prefix(length) // the length fits the family
 		t := target{prefix: p}
-		if _, ok := m.tags[t]; ok && t.span().contains(what) {
+		if _, ok := m.tags[t]; ok && t.span().Contains(what) {
 			out = append(out, t)
 		}
 	}
 	for t := range m.ranges {
-		if t.span().contains(what) {
+		if t.span().Contains(what) {
 			out = append(out, t)
 		}
 	}
@@ -164,7 +166,7 @@ func (m *membership) covering(what span) []target {
 
 // inherited gives the tags of everything registered that holds all of the span ("object tag inheritance" in the
 // vendor's documentation), with those given.
-func (m *membership) inherited(what span, own []string) map[string]bool {
+func (m *membership) inherited(what iprange.Range, own []string) map[string]bool {
 	tags := map[string]bool{}
 	for _, tag := range own {
 		tags[tag] = true
@@ -182,13 +184,13 @@ func (m *membership) inGroup(g *dynamicGroup, a netip.Addr, objects []taggedObje
 	if g.filter == nil {
 		return false
 	}
-	for _, t := range m.covering(single(a)) {
+	for _, t := range m.covering(iprange.Single(a)) {
 		if g.filter(m.inherited(t.span(), nil)) {
 			return true
 		}
 	}
 	for _, o := range objects {
-		if o.contains(single(a)) && g.filter(m.inherited(o.span, o.tags)) {
+		if o.Contains(iprange.Single(a)) && g.filter(m.inherited(o.Range, o.tags)) {
 			return true
 		}
 	}
@@ -215,7 +217,7 @@ func (m *membership) members(g *dynamicGroup, objects []taggedObject) (registere
 		return a.to.Compare(b.to)
 	})
 	for _, o := range objects {
-		if g.filter(m.inherited(o.span, o.tags)) {
+		if g.filter(m.inherited(o.Range, o.tags)) {
 			named = append(named, o.name)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 const blockGroup = `<address-group><entry name="blocked"><dynamic><filter>'bad' and not 'friend'</filter></dynamic></entry></address-group>`
@@ -104,15 +106,15 @@ func TestGroupsLagBehind(t *testing.T) {
 func TestGroupsThatNoRuleNames(t *testing.T) {
 	const show = "<show><object><dynamic-address-group><all/></dynamic-address-group></object></show>"
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		rules   string
 		want    bool
 	}{
-		{Dialect{}, ruleXML("rest", "allow", ""), false},
-		{Dialect{}, ruleXML("off", "drop", fieldXML("source", "blocked")+"<disabled>yes</disabled>"), false},
-		{Dialect{}, ruleXML("block", "drop", fieldXML("source", "blocked")), true},
-		{Dialect{}, ruleXML("block", "drop", fieldXML("destination", "outer")), true},
-		{Dialect{Groups: GroupsAll}, ruleXML("rest", "allow", ""), true},
+		{dialect.Dialect{}, ruleXML("rest", "allow", ""), false},
+		{dialect.Dialect{}, ruleXML("off", "drop", fieldXML("source", "blocked")+"<disabled>yes</disabled>"), false},
+		{dialect.Dialect{}, ruleXML("block", "drop", fieldXML("source", "blocked")), true},
+		{dialect.Dialect{}, ruleXML("block", "drop", fieldXML("destination", "outer")), true},
+		{dialect.Dialect{Groups: dialect.GroupsAll}, ruleXML("rest", "allow", ""), true},
 	} {
 		s := start(t, Options{Dialect: c.dialect, Config: deviceConfig("", strings.Replace(blockGroup, "</address-group>",
 			`<entry name="outer"><static><member>blocked</member></static></entry></address-group>`, 1), c.rules)})

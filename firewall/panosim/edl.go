@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/iprange"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -28,15 +30,15 @@ func (id listID) String() string {
 
 // list is what the firewall holds of one.
 type list struct {
-	url      string    // from which file came; another one in the configuration makes the list a new one
-	file     *listFile // as last fetched; nil: never
-	stopped  bool      // the server, or the firewall to it, failed to authenticate: nothing is enforced
-	failure  string    // of the last try, in words; "" if it went well
-	tried    time.Time // zero: never
-	fetched  time.Time // zero: never
-	kept     int       // entries within the platform's limit, from the first
-	enforced spans     // those
-	source   *listFile // from which enforced was made
+	url      string      // from which file came; another one in the configuration makes the list a new one
+	file     *listFile   // as last fetched; nil: never
+	stopped  bool        // the server, or the firewall to it, failed to authenticate: nothing is enforced
+	failure  string      // of the last try, in words; "" if it went well
+	tried    time.Time   // zero: never
+	fetched  time.Time   // zero: never
+	kept     int         // entries within the platform's limit, from the first
+	enforced iprange.Set // those
+	source   *listFile   // from which enforced was made
 }
 
 // ListState is what the firewall holds of an External Dynamic List.
@@ -118,7 +120,7 @@ func (p *policy) listNamed(name string) (listID, bool) {
 
 // fetchableLocked says whether the firewall fetches a list: one of type ip, that it has a use for.
 func (s *Sim) fetchableLocked(d listDefinition) bool {
-	return d.Down("type", "ip") != nil && (s.dialect.ListUse == ListUseAll || s.usedListsLocked()[d.id])
+	return d.Down("type", "ip") != nil && (s.dialect.ListUse == dialect.ListUseAll || s.usedListsLocked()[d.id])
 }
 
 // usedListsLocked gives the lists that rules name.
@@ -241,11 +243,11 @@ func (l *list) enforce(kept int) {
 	}
 	l.source, l.kept, l.enforced = l.file, kept, nil
 	if kept > 0 {
-		list := make([]span, kept)
+		list := make([]iprange.Range, kept)
 		for i, e := range l.file.entries[:kept] {
-			list[i] = e.span
+			list[i] = e.Range
 		}
-		l.enforced = newSpans(list)
+		l.enforced = iprange.NewSet(list)
 	}
 }
 
@@ -256,11 +258,11 @@ func (f *listFile) exclude(exceptions []string) {
 	}
 	out := map[string]bool{}
 	for _, text := range exceptions {
-		if e, ok := parseListEntry(strings.TrimSpace(text)); ok {
-			out[e.text] = true
+		if e, ok := iprange.Parse(strings.TrimSpace(text)); ok {
+			out[e.Text] = true
 		}
 	}
 	before := len(f.entries)
-	f.entries = slices.DeleteFunc(f.entries, func(e listEntry) bool { return out[e.text] })
+	f.entries = slices.DeleteFunc(f.entries, func(e iprange.Entry) bool { return out[e.Text] })
 	f.excluded = before - len(f.entries)
 }

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // listServer serves a list over TLS as a test has it.
@@ -160,11 +162,11 @@ func TestAListIsFetchedAndEnforced(t *testing.T) {
 }
 
 func TestAListThatNoRuleNames(t *testing.T) {
-	for use, want := range map[ListUse]int{ListUseAll: 1, ListUseInPolicy: 0} {
+	for use, want := range map[dialect.ListUse]int{dialect.ListUseAll: 1, dialect.ListUseInPolicy: 0} {
 		l := newListServer(t, time.Time{})
 		l.set(200, "192.0.2.1\n")
 		shared := authorityXML(l.authority) + listXML("bl", l.URL+"/list.txt", profiled)
-		s := start(t, Options{Config: deviceConfig(shared, "", ruleXML("rest", "allow", "")), Dialect: Dialect{ListUse: use}})
+		s := start(t, Options{Config: deviceConfig(shared, "", ruleXML("rest", "allow", "")), Dialect: dialect.Dialect{ListUse: use}})
 		s.FetchLists()
 		if got := l.requests(); got != want {
 			t.Errorf("%s: fetched %d times", s.opts.Dialect, got)
@@ -183,9 +185,9 @@ func TestAListThatNoRuleNames(t *testing.T) {
 
 func TestAListThatHasNotChanged(t *testing.T) {
 	for _, c := range []struct {
-		fetch ListFetch
+		fetch dialect.ListFetch
 		field string
-	}{{ListFetchWhole, ""}, {ListFetchSince, "If-Modified-Since"}, {ListFetchMatch, "If-None-Match"}} {
+	}{{dialect.ListFetchWhole, ""}, {dialect.ListFetchSince, "If-Modified-Since"}, {dialect.ListFetchMatch, "If-None-Match"}} {
 		l := newListServer(t, time.Time{})
 		var asked []string
 		serve := func(body, tag, modified string) {
@@ -208,7 +210,7 @@ func TestAListThatHasNotChanged(t *testing.T) {
 		}
 		const first, second = "Sun, 01 Mar 2026 10:00:00 GMT", "Sun, 01 Mar 2026 10:00:05 GMT"
 		serve("192.0.2.1\n", `"a"`, first)
-		s := listSim(t, l, Options{Dialect: Dialect{ListFetch: c.fetch}})
+		s := listSim(t, l, Options{Dialect: dialect.Dialect{ListFetch: c.fetch}})
 		p := newPeer(t, s)
 		p.refresh("bl")
 		if st := state(t, s, "bl"); st.Failure != "" || st.Entries != 1 || ruleFor(s, "192.0.2.1") != "block" {
@@ -252,26 +254,26 @@ func TestWhatFailsKeepsTheOldCopyOrStops(t *testing.T) {
 	const old, stopped, fresh = "old copy", "stopped", "fresh"
 	for _, c := range []struct {
 		name    string
-		dialect Dialect
+		dialect dialect.Dialect
 		change  func(s *Sim)
 		want    string
 	}{
-		{"503", Dialect{}, func(*Sim) { l.set(503, "") }, old},
-		{"404", Dialect{}, func(*Sim) { l.set(404, "192.0.2.9\n") }, old},
-		{"401", Dialect{}, func(*Sim) { l.set(401, "") }, stopped},
-		{"403", Dialect{}, func(*Sim) { l.set(403, "") }, stopped},
-		{"cut off", Dialect{}, func(*Sim) { l.handle(cut) }, old},
-		{"redirect", Dialect{}, func(*Sim) { l.handle(redirect) }, old},
-		{"redirect", Dialect{Redirect: RedirectFollowed}, func(*Sim) { l.handle(redirect) }, fresh},
-		{"empty", Dialect{}, func(*Sim) { l.set(200, "") }, "nothing"},
-		{"empty", Dialect{EmptyList: EmptyListKept}, func(*Sim) { l.set(200, "") }, old},
-		{"unknown authority", Dialect{}, func(s *Sim) {
+		{"503", dialect.Dialect{}, func(*Sim) { l.set(503, "") }, old},
+		{"404", dialect.Dialect{}, func(*Sim) { l.set(404, "192.0.2.9\n") }, old},
+		{"401", dialect.Dialect{}, func(*Sim) { l.set(401, "") }, stopped},
+		{"403", dialect.Dialect{}, func(*Sim) { l.set(403, "") }, stopped},
+		{"cut off", dialect.Dialect{}, func(*Sim) { l.handle(cut) }, old},
+		{"redirect", dialect.Dialect{}, func(*Sim) { l.handle(redirect) }, old},
+		{"redirect", dialect.Dialect{Redirect: dialect.RedirectFollowed}, func(*Sim) { l.handle(redirect) }, fresh},
+		{"empty", dialect.Dialect{}, func(*Sim) { l.set(200, "") }, "nothing"},
+		{"empty", dialect.Dialect{EmptyList: dialect.EmptyListKept}, func(*Sim) { l.set(200, "") }, old},
+		{"unknown authority", dialect.Dialect{}, func(s *Sim) {
 			commitConfig(t, s, deviceConfig(authorityXML(other.authority)+listXML("bl", l.URL+"/list.txt", profiled), "", listRules()))
 		}, stopped},
-		{"profile without the authority", Dialect{}, func(s *Sim) {
+		{"profile without the authority", dialect.Dialect{}, func(s *Sim) {
 			commitConfig(t, s, deviceConfig(listXML("bl", l.URL+"/list.txt", profiled), "", listRules()))
 		}, stopped},
-		{"other host name", Dialect{}, func(s *Sim) {
+		{"other host name", dialect.Dialect{}, func(s *Sim) {
 			_, port, _ := net.SplitHostPort(l.Listener.Addr().String())
 			commitConfig(t, s, deviceConfig(authorityXML(l.authority)+listXML("bl", "https://localhost:"+port+"/list.txt", profiled), "", listRules()))
 		}, "stopped from the first"},
@@ -408,9 +410,9 @@ func TestListsWithoutACertificateProfile(t *testing.T) {
 	l := newListServer(t, time.Time{})
 	l.set(200, "192.0.2.1\n")
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		entries int
-	}{{Dialect{}, 1}, {Dialect{NoProfile: NoProfileRefused}, 0}} {
+	}{{dialect.Dialect{}, 1}, {dialect.Dialect{NoProfile: dialect.NoProfileRefused}, 0}} {
 		s := start(t, Options{Dialect: c.dialect, Config: deviceConfig(listXML("bl", l.URL, ""), "", listRules())})
 		s.FetchLists()
 		if st := state(t, s, "bl"); st.Entries != c.entries || st.Stopped != (c.entries == 0) {
@@ -419,7 +421,7 @@ func TestListsWithoutACertificateProfile(t *testing.T) {
 	}
 	plain := httptest.NewServer(l)
 	defer plain.Close()
-	s := start(t, Options{Dialect: Dialect{NoProfile: NoProfileRefused}, Config: deviceConfig(listXML("bl", plain.URL, ""), "", listRules())})
+	s := start(t, Options{Dialect: dialect.Dialect{NoProfile: dialect.NoProfileRefused}, Config: deviceConfig(listXML("bl", plain.URL, ""), "", listRules())})
 	s.FetchLists()
 	if st := state(t, s, "bl"); st.Entries != 1 {
 		t.Errorf("over HTTP: %+v", st)
@@ -493,10 +495,10 @@ func TestCapacity(t *testing.T) {
 	lists += `</external-list>`
 	rules := ruleXML("block", "drop", fieldXML("source", "two")) + ruleXML("block1", "drop", fieldXML("destination", "one")) + ruleXML("block3", "drop", fieldXML("destination", "three"))
 	for _, c := range []struct {
-		overflow                     ListOverflow
+		overflow                     dialect.ListOverflow
 		valid, ignored, members, was int
-	}{{ListOverflowIgnored, 5, 5, 5, 5}, {ListOverflowSilent, 5, 0, 5, 5}, {ListOverflowValid, 10, 0, 5, 5}} {
-		s := start(t, Options{MaxListEntries: 15, Dialect: Dialect{ListOverflow: c.overflow}, Config: deviceConfig(lists, "", rules)})
+	}{{dialect.ListOverflowIgnored, 5, 5, 5, 5}, {dialect.ListOverflowSilent, 5, 0, 5, 5}, {dialect.ListOverflowValid, 10, 0, 5, 5}} {
+		s := start(t, Options{MaxListEntries: 15, Dialect: dialect.Dialect{ListOverflow: c.overflow}, Config: deviceConfig(lists, "", rules)})
 		s.FetchLists()
 		for name, want := range map[string][2]int{"unused": {10, 0}, "one": {10, 0}, "two": {5, 5}, "three": {0, 10}} {
 			if st := state(t, s, name); st.Entries != want[0] || st.Skipped != want[1] || st.InPolicy != (name != "unused") {
@@ -560,7 +562,7 @@ func TestShowList(t *testing.T) {
 			t.Errorf("%s: %s", more, answer)
 		}
 	}
-	s.SetDialect(Dialect{ListHost: ListHostPrefix})
+	s.SetDialect(dialect.Dialect{ListHost: dialect.ListHostPrefix})
 	if answer := p.showList("bl", "<num-records>1</num-records>"); !strings.Contains(answer, "<member>10.0.0.0/32</member>") {
 		t.Errorf("with length: %s", answer)
 	}
@@ -579,13 +581,13 @@ func TestShowOfAListThatWasNeverFetched(t *testing.T) {
 func TestHowAStoppedListIsTold(t *testing.T) {
 	l := newListServer(t, time.Time{})
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		show    string
 		result  string
 	}{
-		{Dialect{}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>1</total-invalid><invalid-members>", "OK"},
-		{Dialect{ListStopped: ListStoppedEmpty}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>0</total-invalid></external-list>", "OK"},
-		{Dialect{ListJob: ListJobFails}, "<total-invalid>1</total-invalid>", "FAIL"},
+		{dialect.Dialect{}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>1</total-invalid><invalid-members>", "OK"},
+		{dialect.Dialect{ListStopped: dialect.ListStoppedEmpty}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>0</total-invalid></external-list>", "OK"},
+		{dialect.Dialect{ListJob: dialect.ListJobFails}, "<total-invalid>1</total-invalid>", "FAIL"},
 	} {
 		l.set(200, "192.0.2.1\n")
 		s := listSim(t, l, Options{Dialect: c.dialect})
@@ -618,7 +620,7 @@ func TestListsAreFoundByTypeAndVirtualSystem(t *testing.T) {
 	target := func(s *Sim, vsys string) string {
 		return newPeer(t, s).op("<set><system><setting><target-vsys>" + vsys + "</target-vsys></setting></system></set>")
 	}
-	for _, d := range []Dialect{{}, {ListTarget: ListTargetParameter}, {ListTarget: ListTargetSetting}} {
+	for _, d := range []dialect.Dialect{{}, {ListTarget: dialect.ListTargetParameter}, {ListTarget: dialect.ListTargetSetting}} {
 		s := start(t, Options{VSys: []string{"vsys1", "vsys2"}, Dialect: d, Config: config})
 		for _, c := range []struct{ kind, name, vsys, want string }{
 			{"ip", "own1", "", `code="17"`}, {"ip", "own1", "vsys1", "<name>own1</name>"},
@@ -635,14 +637,14 @@ func TestListsAreFoundByTypeAndVirtualSystem(t *testing.T) {
 			}
 		}
 		byParameter := strings.Contains(show(s, "ip", "own2", "vsys2"), "<name>own2</name>")
-		if byParameter != (d.ListTarget != ListTargetSetting) {
+		if byParameter != (d.ListTarget != dialect.ListTargetSetting) {
 			t.Errorf("%v: the parameter chooses: %v", d, byParameter)
 		}
 		if got := target(s, "vsys2"); got != `<response status="success"><result>Session target vsys changed to vsys2</result></response>` {
 			t.Error(got)
 		}
 		bySetting := strings.Contains(show(s, "ip", "own2", ""), "<name>own2</name>")
-		if bySetting != (d.ListTarget != ListTargetParameter) {
+		if bySetting != (d.ListTarget != dialect.ListTargetParameter) {
 			t.Errorf("%v: target-vsys chooses: %v", d, bySetting)
 		}
 		if got := target(s, "none"); !strings.Contains(got, "success") || !strings.Contains(show(s, "ip", "own1", ""), "<name>own1</name>") {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 const (
@@ -29,7 +31,7 @@ type listPlan struct {
 	user, password string
 	exceptions     []string
 	copy           *listFile // that is there already, and can be asked about; nil: none
-	dialect        Dialect
+	dialect        dialect.Dialect
 }
 
 // planLocked reads a list's definition.
@@ -63,7 +65,7 @@ func (s *Sim) fetchAll(ctx context.Context, plans []listPlan) jobResult {
 		s.takeListLocked(plan, file, err)
 		s.mu.Unlock()
 		if err != nil {
-			result.ok = result.ok && plan.dialect.ListJob == ListJobOK
+			result.ok = result.ok && plan.dialect.ListJob == dialect.ListJobOK
 			result.details = append(result.details, "EDL("+plan.id.String()+") "+err.Error())
 		}
 	}
@@ -85,7 +87,7 @@ func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
 		request.SetBasicAuth(plan.user, plan.password)
 	}
 	plan.ask(request)
-	if request.URL.Scheme == "https" && plan.roots == nil && plan.dialect.NoProfile == NoProfileRefused {
+	if request.URL.Scheme == "https" && plan.roots == nil && plan.dialect.NoProfile == dialect.NoProfileRefused {
 		return nil, fmt.Errorf("%w: no certificate profile", errListAuthentication)
 	}
 	client := s.listClient(plan)
@@ -116,7 +118,7 @@ func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
 		return nil, errors.New("cURL error: Maximum file size exceeded")
 	}
 	file := parseList(body, plan.dialect.ListLine)
-	if len(file.entries) == 0 && file.wrong == 0 && plan.dialect.EmptyList == EmptyListKept {
+	if len(file.entries) == 0 && file.wrong == 0 && plan.dialect.EmptyList == dialect.EmptyListKept {
 		return nil, errors.New("the list is empty")
 	}
 	file.exclude(plan.exceptions)
@@ -128,9 +130,9 @@ func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
 func (p *listPlan) ask(request *http.Request) {
 	switch {
 	case p.copy == nil:
-	case p.dialect.ListFetch == ListFetchSince && p.copy.modified != "":
+	case p.dialect.ListFetch == dialect.ListFetchSince && p.copy.modified != "":
 		request.Header.Set("If-Modified-Since", p.copy.modified)
-	case p.dialect.ListFetch == ListFetchMatch && p.copy.tag != "":
+	case p.dialect.ListFetch == dialect.ListFetchMatch && p.copy.tag != "":
 		request.Header.Set("If-None-Match", p.copy.tag)
 	}
 }
@@ -154,7 +156,7 @@ func (s *Sim) listClient(plan listPlan) *http.Client {
 		},
 	}}
 	client.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
-		if plan.dialect.Redirect == RedirectFails || len(via) > maxRedirects {
+		if plan.dialect.Redirect == dialect.RedirectFails || len(via) > maxRedirects {
 			return http.ErrUseLastResponse
 		}
 		return nil

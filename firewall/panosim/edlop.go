@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/iprange"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -14,31 +17,31 @@ const listPage = 100
 
 // setTarget answers "set system setting target-vsys". On the command line it holds for the session; here for the
 // API key.
-func (s *Sim) setTarget(c *call, vsys *xmltree.Element) answer {
+func (s *Sim) setTarget(c *call, vsys *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if vsys.Text == "none" {
 		delete(s.plane.targets, c.key)
-		return success("<result>Session target vsys changed to none</result>")
+		return answer.Success("<result>Session target vsys changed to none</result>")
 	}
 	if _, ok := s.tables[vsys.Text]; !ok {
-		return failure(17, vsys.Text+" is invalid vsys")
+		return answer.Failure(17, vsys.Text+" is invalid vsys")
 	}
 	s.plane.targets[c.key] = vsys.Text
-	return success("<result>Session target vsys changed to " + escape(vsys.Text) + "</result>")
+	return answer.Success("<result>Session target vsys changed to " + answer.Escape(vsys.Text) + "</result>")
 }
 
 // targetLocked gives the virtual system that a command about lists means.
-func (s *Sim) targetLocked(c *call) (string, *answer) {
+func (s *Sim) targetLocked(c *call) (string, *answer.Answer) {
 	parameter, setting := c.form.Get("vsys"), s.plane.targets[c.key]
 	if _, ok := s.tables[parameter]; parameter != "" && !ok {
-		a := invalidVSys(parameter)
+		a := answer.InvalidVSys(parameter)
 		return "", &a
 	}
 	switch s.dialect.ListTarget {
-	case ListTargetParameter:
+	case dialect.ListTargetParameter:
 		setting = ""
-	case ListTargetSetting:
+	case dialect.ListTargetSetting:
 		parameter = ""
 	}
 	if parameter != "" {
@@ -49,14 +52,14 @@ func (s *Sim) targetLocked(c *call) (string, *answer) {
 
 // namedListLocked finds the list that a command names below its type. One of another type, or of another virtual
 // system, is an invalid name.
-func (s *Sim) namedListLocked(c *call, command *xmltree.Element) (listDefinition, *xmltree.Element, *answer) {
+func (s *Sim) namedListLocked(c *call, command *xmltree.Element) (listDefinition, *xmltree.Element, *answer.Answer) {
 	vsys, refusal := s.targetLocked(c)
 	if refusal != nil {
 		return listDefinition{}, nil, refusal
 	}
 	kind := command.Child("type")
 	if kind == nil || len(kind.Children) != 1 {
-		a := unexpected(c.command)
+		a := answer.Unexpected(c.command)
 		return listDefinition{}, nil, &a
 	}
 	asked := kind.Children[0]
@@ -68,12 +71,12 @@ func (s *Sim) namedListLocked(c *call, command *xmltree.Element) (listDefinition
 			return d, asked, nil
 		}
 	}
-	a := failure(17, asked.Value("name")+" is invalid name.Current target-vsys is "+vsys)
+	a := answer.Failure(17, asked.Value("name")+" is invalid name.Current target-vsys is "+vsys)
 	return listDefinition{}, nil, &a
 }
 
 // refreshList answers "request system external-list refresh", without the number of the job.
-func (s *Sim) refreshList(c *call, command *xmltree.Element) answer {
+func (s *Sim) refreshList(c *call, command *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, _, refusal := s.namedListLocked(c, command)
@@ -85,11 +88,11 @@ func (s *Sim) refreshList(c *call, command *xmltree.Element) answer {
 		plans = append(plans, s.planLocked(d))
 	}
 	s.addJobLocked("EDLRefresh", c.admin, func(ctx context.Context) jobResult { return s.fetchAll(ctx, plans) })
-	return success("<result>EDL refresh job enqueued</result>")
+	return answer.Success("<result>EDL refresh job enqueued</result>")
 }
 
 // showList answers "request system external-list show".
-func (s *Sim) showList(c *call, command *xmltree.Element) answer {
+func (s *Sim) showList(c *call, command *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, asked, refusal := s.namedListLocked(c, command)
@@ -99,7 +102,7 @@ func (s *Sim) showList(c *call, command *xmltree.Element) answer {
 	anchor, ok1 := pageNumber(asked.Child("anchor"), 1)
 	records, ok2 := pageNumber(asked.Child("num-records"), listPage)
 	if !ok1 || !ok2 {
-		return unexpected(c.command)
+		return answer.Unexpected(c.command)
 	}
 	return s.listPageLocked(d, int(anchor), int(records))
 }
@@ -115,7 +118,7 @@ func pageNumber(e *xmltree.Element, otherwise uint64) (uint64, bool) {
 
 // listView is what is shown of a list.
 type listView struct {
-	valid                 []listEntry
+	valid                 []iprange.Entry
 	invalid               []string
 	total, ignored, wrong int
 }
@@ -124,7 +127,7 @@ type listView struct {
 func (s *Sim) viewLocked(id listID) listView {
 	l := s.plane.lists[id]
 	switch {
-	case l == nil, l.stopped && s.dialect.ListStopped == ListStoppedEmpty:
+	case l == nil, l.stopped && s.dialect.ListStopped == dialect.ListStoppedEmpty:
 		return listView{}
 	case l.file == nil, l.stopped:
 		// Recorded for a list that was never fetched.
@@ -135,9 +138,9 @@ func (s *Sim) viewLocked(id listID) listView {
 		total: l.kept, ignored: l.file.excluded, wrong: l.file.wrong,
 	}
 	switch skipped := len(l.file.entries) - l.kept; s.dialect.ListOverflow {
-	case ListOverflowIgnored:
+	case dialect.ListOverflowIgnored:
 		v.ignored += skipped
-	case ListOverflowValid:
+	case dialect.ListOverflowValid:
 		v.total += skipped
 	}
 	return v
@@ -145,7 +148,7 @@ func (s *Sim) viewLocked(id listID) listView {
 
 // listPageLocked writes a part of a list in the recorded shape. The attribute count goes on to name the size of a
 // page past the end, where there are no members.
-func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer {
+func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer.Answer {
 	vsys := d.id.where
 	if vsys == "" {
 		vsys = "shared" // unverified
@@ -154,14 +157,14 @@ func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<result total-count="%d" count="%d"><external-list><vsys>%s</vsys><name>%s</name>`+
 		`<total-valid>%d</total-valid><total-ignored>%d</total-ignored><total-invalid>%d</total-invalid>`,
-		v.total, min(records, v.total), escape(vsys), escape(d.id.name), v.total, v.ignored, v.wrong)
+		v.total, min(records, v.total), answer.Escape(vsys), answer.Escape(d.id.name), v.total, v.ignored, v.wrong)
 	page := v.valid[min(anchor-1, len(v.valid)):]
 	texts := make([]string, min(records, len(page)))
 	for i := range texts {
 		texts[i] = shown(page[i], s.dialect.ListHost)
 	}
-	writeMembers(&b, "valid-members", texts)
-	writeMembers(&b, "invalid-members", v.invalid[:min(records, len(v.invalid))])
+	answer.WriteMembers(&b, "valid-members", texts)
+	answer.WriteMembers(&b, "invalid-members", v.invalid[:min(records, len(v.invalid))])
 	b.WriteString("</external-list></result>")
-	return success(b.String())
+	return answer.Success(b.String())
 }

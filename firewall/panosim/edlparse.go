@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"net/netip"
 	"strings"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/iprange"
 )
 
 // listFile is a list as it was read, before the platform's limit.
 type listFile struct {
-	entries  []listEntry
+	entries  []iprange.Entry
 	invalid  []string // lines that are none, at most maxInvalid of them
 	wrong    int      // how many are invalid in all
 	excluded int      // entries that the definition makes exceptions
@@ -21,11 +24,11 @@ const maxInvalid = 1000
 
 // parseList reads lines of "address, network or range, [space] [comment]". An empty line and one that is all
 // comment are passed over.
-func parseList(body []byte, line ListLine) *listFile {
+func parseList(body []byte, line dialect.ListLine) *listFile {
 	f := &listFile{}
 	for text := range bytes.Lines(body) {
 		text = bytes.TrimSuffix(text, []byte("\n"))
-		if line == ListLineTrimmed {
+		if line == dialect.ListLineTrimmed {
 			text = bytes.TrimSuffix(text, []byte("\r"))
 		}
 		what, _, _ := strings.Cut(strings.Trim(string(text), " \t"), " ")
@@ -33,7 +36,7 @@ func parseList(body []byte, line ListLine) *listFile {
 		if what == "" || strings.HasPrefix(what, "#") {
 			continue
 		}
-		e, ok := parseListEntry(what)
+		e, ok := iprange.Parse(what)
 		if !ok {
 			if f.wrong++; f.wrong <= maxInvalid {
 				f.invalid = append(f.invalid, what)
@@ -46,9 +49,9 @@ func parseList(body []byte, line ListLine) *listFile {
 }
 
 // shown writes the entry as "request system external-list show" does.
-func shown(e listEntry, form ListHost) string {
-	if e.host && form == ListHostPrefix {
-		return netip.PrefixFrom(e.first, e.first.BitLen()).String()
+func shown(e iprange.Entry, form dialect.ListHost) string {
+	if e.Host && form == dialect.ListHostPrefix {
+		return netip.PrefixFrom(e.First, e.First.BitLen()).String()
 	}
-	return e.text
+	return e.Text
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // serverXML is a syslog server profile "us" with one server; more is further elements of the server.
@@ -346,7 +348,7 @@ func TestFiltersOfThreats(t *testing.T) {
 
 func FuzzLogFilter(f *testing.F) {
 	f.Add("(severity geq high) and not (addr.src in 10.0.0.0/8)")
-	r := sampleRecord(threat, "", Dialect{})
+	r := sampleRecord(threat, "", dialect.Dialect{})
 	f.Fuzz(func(t *testing.T, text string) {
 		if filter, err := parseLogFilter(text); err == nil {
 			filter(r)

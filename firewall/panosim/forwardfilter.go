@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"activedefense/firewall/panosim/filter"
+	"activedefense/firewall/panosim/iprange"
 )
 
 // parseLogFilter reads the filter of a match list: "All Logs", or conditions as "(severity geq high)" joined by and,
@@ -80,12 +81,12 @@ func severityCondition(operator, value string, unknown error) (filter.Filter[*re
 }
 
 func addressCondition(field, operator, value string, unknown error) (filter.Filter[*record], error) {
-	want, ok := parseListEntry(value)
+	want, ok := iprange.Parse(value)
 	if !ok || !slices.Contains([]string{"in", "notin", "eq", "neq"}, operator) {
 		return nil, unknown
 	}
 	negate := operator == "notin" || operator == "neq"
-	has := func(a netip.Addr) bool { return want.contains(single(a)) }
+	has := func(a netip.Addr) bool { return want.Contains(iprange.Single(a)) }
 	return func(r *record) bool {
 		in := field != "addr.dst" && has(r.packet.Source) || field != "addr.src" && has(r.packet.Destination)
 		return in != negate

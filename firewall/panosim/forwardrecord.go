@@ -5,13 +5,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // record is one TRAFFIC or THREAT log entry, before it takes the form that a syslog server wants.
 type record struct {
 	device  *Options // serial, host name and version
-	version version
-	dialect Dialect
+	version dialect.Version
+	dialect dialect.Dialect
 
 	packet     *Packet
 	log        string // TRAFFIC or THREAT
@@ -42,10 +44,10 @@ const preciseTime = "2006-01-02T15:04:05.000Z07:00"
 // variables gives the value of each variable of the custom log formats that both types of log have. Their names
 // are those of the documented field tables; the CSV form uses the same.
 var variables = map[string]func(*record) string{
-	"receive_time":       func(r *record) string { return r.time.Format(localTime) },
-	"time_generated":     func(r *record) string { return r.time.Format(localTime) },
+	"receive_time":       func(r *record) string { return r.time.Format(dialect.LocalTime) },
+	"time_generated":     func(r *record) string { return r.time.Format(dialect.LocalTime) },
 	"time_received":      (*record).timeReceived,
-	"start":              func(r *record) string { return r.began.Format(localTime) },
+	"start":              func(r *record) string { return r.began.Format(dialect.LocalTime) },
 	"high_res_timestamp": func(r *record) string { return r.time.Format(preciseTime) },
 
 	"cef-formatted-receive_time":   func(r *record) string { return r.time.UTC().Format(cefTime) },
@@ -54,7 +56,7 @@ var variables = map[string]func(*record) string{
 	"serial":            func(r *record) string { return r.device.Serial },
 	"device_name":       func(r *record) string { return r.device.Hostname },
 	"sender_sw_version": func(r *record) string { return r.device.Version },
-	"config_ver":        func(r *record) string { return strconv.Itoa(r.version.major<<8 | r.version.minor) },
+	"config_ver":        func(r *record) string { return strconv.Itoa(r.version.Major<<8 | r.version.Minor) },
 	"vsys":              func(r *record) string { return r.vsys },
 	"vsys_name":         func(*record) string { return "" },
 
@@ -141,19 +143,19 @@ func (r *record) variable(name string) (string, bool) {
 	}
 	_, inTraffic := trafficVariables[name]
 	_, inThreat := threatVariables[name]
-	return "", (inTraffic || inThreat) && r.dialect.Foreign == ForeignEmpty
+	return "", (inTraffic || inThreat) && r.dialect.Foreign == dialect.ForeignEmpty
 }
 
 func (r *record) timeReceived() string {
 	switch r.dialect.TimeReceived {
-	case TimeReceivedEmpty:
+	case dialect.TimeReceivedEmpty:
 		return ""
-	case TimeReceivedLiteral:
+	case dialect.TimeReceivedLiteral:
 		return "$time_received"
-	case TimeReceivedRFC3339:
+	case dialect.TimeReceivedRFC3339:
 		return r.time.Format(preciseTime)
 	}
-	return r.time.Format(localTime)
+	return r.time.Format(dialect.LocalTime)
 }
 
 // outbound is empty for what never left the firewall.
@@ -168,14 +170,14 @@ func (r *record) outbound() string {
 func (t *Threat) full() string { return fmt.Sprintf("%s(%d)", t.Name, t.ID) }
 
 func (r *record) threatID() string {
-	if r.dialect.ThreatFields == ThreatFieldsSplit {
+	if r.dialect.ThreatFields == dialect.ThreatFieldsSplit {
 		return strconv.Itoa(r.packet.Threat.ID)
 	}
 	return r.packet.Threat.full()
 }
 
 func (r *record) threatName() string {
-	if r.dialect.ThreatFields == ThreatFieldsSplit {
+	if r.dialect.ThreatFields == dialect.ThreatFieldsSplit {
 		return r.packet.Threat.Name
 	}
 	return r.packet.Threat.full()

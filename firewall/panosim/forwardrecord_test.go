@@ -9,6 +9,7 @@ import (
 
 	"activedefense/detect"
 	"activedefense/detect/panos"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // sampleFormat is the custom format that operators are asked to set.
@@ -17,9 +18,9 @@ const sampleFormat = "SrcLocation=$srcloc; SrcIP=$src; SrcPort=$sport; SrcUser=$
 	"Severity=$severity; Subtype=$subtype; Type=$type;"
 
 // sampleRecord is an attack that was found in an allowed session, or (with log TRAFFIC) a denied packet.
-func sampleRecord(log, versionText string, d Dialect) *record {
+func sampleRecord(log, versionText string, d dialect.Dialect) *record {
 	o := Options{Version: versionText}.withDefaults()
-	v, err := parseVersion(o.Version)
+	v, err := dialect.ParseVersion(o.Version)
 	if err != nil {
 		panic(err)
 	}
@@ -40,10 +41,10 @@ func sampleRecord(log, versionText string, d Dialect) *record {
 }
 
 // logDialects lists the ways in which lines can differ.
-func logDialects() []Dialect {
-	return []Dialect{
-		{}, {TimeReceived: TimeReceivedEmpty}, {TimeReceived: TimeReceivedLiteral}, {TimeReceived: TimeReceivedRFC3339},
-		{ThreatFields: ThreatFieldsSplit}, {Foreign: ForeignLiteral},
+func logDialects() []dialect.Dialect {
+	return []dialect.Dialect{
+		{}, {TimeReceived: dialect.TimeReceivedEmpty}, {TimeReceived: dialect.TimeReceivedLiteral}, {TimeReceived: dialect.TimeReceivedRFC3339},
+		{ThreatFields: dialect.ThreatFieldsSplit}, {Foreign: dialect.ForeignLiteral},
 	}
 }
 
@@ -80,7 +81,7 @@ func TestCSVHasTheColumnsOfItsVersion(t *testing.T) {
 		"9.1.0": {75, 79}, "10.0.0": {105, 120}, "10.2.9-h1": {115, 120}, "11.1.13-h3": {121, 123},
 	} {
 		for log, want := range map[string]int{traffic: c[0], threat: c[1]} {
-			r := sampleRecord(log, version, Dialect{})
+			r := sampleRecord(log, version, dialect.Dialect{})
 			r.rule = "sensor"
 			if log == threat {
 				r.packet.Threat.Name = "Remote Code Execution"
@@ -101,7 +102,7 @@ func TestCSVHasTheColumnsOfItsVersion(t *testing.T) {
 		{threat, 32, "Remote Code Execution(95187)"}, {threat, 34, "critical"}, {threat, 35, "client-to-server"}, {threat, 38, "Netherlands"},
 		{threat, 59, "lab-fw-01"}, {threat, 69, "code-execution"}, {threat, 76, "4f3c"}, {threat, 107, "2026-03-01T13:00:05.250+01:00"},
 	} {
-		r := sampleRecord(c.log, "10.1.0", Dialect{})
+		r := sampleRecord(c.log, "10.1.0", dialect.Dialect{})
 		r.rule = "sensor"
 		if c.log == threat {
 			r.packet.Threat.Name = "Remote Code Execution"
@@ -119,7 +120,7 @@ func TestEveryFieldOfTheTablesIsAVariable(t *testing.T) {
 				continue
 			}
 			_, common := variables[name]
-			_, own := sampleRecord(log, "", Dialect{}).own()[name]
+			_, own := sampleRecord(log, "", dialect.Dialect{}).own()[name]
 			if !common && !own {
 				t.Errorf("%s: %s is no variable", log, name)
 			}
@@ -130,22 +131,22 @@ func TestEveryFieldOfTheTablesIsAVariable(t *testing.T) {
 func TestCustomFormat(t *testing.T) {
 	for _, c := range []struct {
 		log, format, want string
-		dialect           Dialect
+		dialect           dialect.Dialect
 		escaping          escaping
 	}{
-		{traffic, "a $src:$sport$", "a 203.0.113.5:40000$", Dialect{}, escaping{}},
-		{traffic, "$unheard_of $src_x", "$unheard_of $src_x", Dialect{}, escaping{}},
-		{traffic, "<$severity|$threatid>", "<|>", Dialect{}, escaping{}},
-		{traffic, "<$severity|$threatid>", "<$severity|$threatid>", Dialect{Foreign: ForeignLiteral}, escaping{}},
-		{traffic, "$time_received", "2026/03/01 13:00:05", Dialect{}, escaping{}},
-		{traffic, "<$time_received>", "<>", Dialect{TimeReceived: TimeReceivedEmpty}, escaping{}},
-		{traffic, "$time_received", "$time_received", Dialect{TimeReceived: TimeReceivedLiteral}, escaping{}},
-		{traffic, "$time_received", "2026-03-01T13:00:05.250+01:00", Dialect{TimeReceived: TimeReceivedRFC3339}, escaping{}},
-		{traffic, "$cef-formatted-receive_time", "Mar 01 2026 12:00:05 GMT", Dialect{}, escaping{}},
-		{threat, "$threat_name|$threatid|$number-of-severity", `Remote Code Execution, a "test"(95187)|Remote Code Execution, a "test"(95187)|5`, Dialect{}, escaping{}},
-		{threat, "$threat_name|$threatid", `Remote Code Execution, a "test"|95187`, Dialect{ThreatFields: ThreatFieldsSplit}, escaping{}},
-		{traffic, `$srcuser; $rule`, `example\\someone; sensor\, last`, Dialect{}, escaping{`\,;`, `\`}},
-		{traffic, `$srcuser`, `example\someone`, Dialect{}, escaping{`\`, ""}},
+		{traffic, "a $src:$sport$", "a 203.0.113.5:40000$", dialect.Dialect{}, escaping{}},
+		{traffic, "$unheard_of $src_x", "$unheard_of $src_x", dialect.Dialect{}, escaping{}},
+		{traffic, "<$severity|$threatid>", "<|>", dialect.Dialect{}, escaping{}},
+		{traffic, "<$severity|$threatid>", "<$severity|$threatid>", dialect.Dialect{Foreign: dialect.ForeignLiteral}, escaping{}},
+		{traffic, "$time_received", "2026/03/01 13:00:05", dialect.Dialect{}, escaping{}},
+		{traffic, "<$time_received>", "<>", dialect.Dialect{TimeReceived: dialect.TimeReceivedEmpty}, escaping{}},
+		{traffic, "$time_received", "$time_received", dialect.Dialect{TimeReceived: dialect.TimeReceivedLiteral}, escaping{}},
+		{traffic, "$time_received", "2026-03-01T13:00:05.250+01:00", dialect.Dialect{TimeReceived: dialect.TimeReceivedRFC3339}, escaping{}},
+		{traffic, "$cef-formatted-receive_time", "Mar 01 2026 12:00:05 GMT", dialect.Dialect{}, escaping{}},
+		{threat, "$threat_name|$threatid|$number-of-severity", `Remote Code Execution, a "test"(95187)|Remote Code Execution, a "test"(95187)|5`, dialect.Dialect{}, escaping{}},
+		{threat, "$threat_name|$threatid", `Remote Code Execution, a "test"|95187`, dialect.Dialect{ThreatFields: dialect.ThreatFieldsSplit}, escaping{}},
+		{traffic, `$srcuser; $rule`, `example\\someone; sensor\, last`, dialect.Dialect{}, escaping{`\,;`, `\`}},
+		{traffic, `$srcuser`, `example\someone`, dialect.Dialect{}, escaping{`\`, ""}},
 	} {
 		expect(t, c.format, sampleRecord(c.log, "", c.dialect).render(c.format, c.escaping), c.want)
 	}
@@ -161,11 +162,11 @@ func TestHeaders(t *testing.T) {
 		{threat, "low", "LOG_USER", "BSD", "fw", "<13>Mar  1 13:00:05 fw text"},
 		{threat, "informational", "LOG_USER", "BSD", "fw", "<14>Mar  1 13:00:05 fw text"},
 	} {
-		r := sampleRecord(c.log, "", Dialect{})
+		r := sampleRecord(c.log, "", dialect.Dialect{})
 		if c.log == threat {
 			r.packet.Threat.Severity = c.severity
 		}
 		expect(t, c.format, string(r.headed(c.facility, c.format, c.host, "text")), c.want)
 	}
-	expect(t, "a line end in a value", string(sampleRecord(traffic, "", Dialect{}).headed("", "BSD", "fw", "a\nb\rc")), "<14>Mar  1 13:00:05 fw a b c")
+	expect(t, "a line end in a value", string(sampleRecord(traffic, "", dialect.Dialect{}).headed("", "BSD", "fw", "a\nb\rc")), "<14>Mar  1 13:00:05 fw a b c")
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -265,8 +266,8 @@ func (s *Sim) passiveRefuses(c *call) bool {
 		return false
 	}
 	s.mu.Lock()
-	forbidden := c.writes() && s.dialect.PassiveWrites == PassiveWritesRefused ||
-		c.form.Get("type") == "user-id" && s.dialect.PassiveTags == PassiveTagsRefused
+	forbidden := c.writes() && s.dialect.PassiveWrites == dialect.PassiveWritesRefused ||
+		c.form.Get("type") == "user-id" && s.dialect.PassiveTags == dialect.PassiveTagsRefused
 	s.mu.Unlock()
 	if !forbidden {
 		return false

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -13,17 +14,17 @@ const KindHA = "high-availability"
 
 // showHA answers "show high-availability state", with the elements and the order of a recorded answer of an
 // active/passive pair of virtual firewalls.
-func (s *Sim) showHA(*call, *xmltree.Element) answer {
+func (s *Sim) showHA(*call, *xmltree.Element) answer.Answer {
 	m := s.seat.Load()
 	if m == nil {
-		return success("<result><enabled>no</enabled></result>")
+		return answer.Success("<result><enabled>no</enabled></result>")
 	}
 	h := m.pair
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var b strings.Builder
 	b.WriteString("<result><enabled>yes</enabled><group><mode>Active-Passive</mode><local-info>")
-	writeFields(&b, m.localLocked())
+	answer.WriteFields(&b, m.localLocked())
 	b.WriteString("</local-info><peer-info>")
 	m.peer().writePeerLocked(&b)
 	b.WriteString("</peer-info><link-monitoring><failure-condition>any</failure-condition><enabled>yes</enabled><groups/></link-monitoring>" +
@@ -33,7 +34,7 @@ func (s *Sim) showHA(*call, *xmltree.Element) answer {
 		enabled = "no"
 	}
 	fmt.Fprintf(&b, "<running-sync>%s</running-sync><running-sync-enabled>%s</running-sync-enabled></group></result>", h.runningSyncLocked(), enabled)
-	return success(b.String())
+	return answer.Success(b.String())
 }
 
 // runningSyncLocked is how the configurations stand to one another, as the firewall says it.
@@ -61,33 +62,33 @@ func (m *seat) seconds() string {
 }
 
 // localLocked lists what a member says of itself.
-func (m *seat) localLocked() []field {
+func (m *seat) localLocked() []answer.Field {
 	o := m.sim.opts
-	fields := []field{
-		{"url-compat", "Match"}, {"app-version", "8700-8709"}, {"gpclient-version", "Not Installed"},
-		{"build-rel", o.Version}, {"av-compat", "Match"}, {"av-version", "0"}, {"url-version", "0000.00.00.000"},
+	fields := []answer.Field{
+		{Name: "url-compat", Value: "Match"}, {Name: "app-version", Value: "8700-8709"}, {Name: "gpclient-version", Value: "Not Installed"},
+		{Name: "build-rel", Value: o.Version}, {Name: "av-compat", Value: "Match"}, {Name: "av-version", Value: "0"}, {Name: "url-version", Value: "0000.00.00.000"},
 	}
 	fields = append(fields,
-		field{"platform-model", o.Model}, field{"vpnclient-compat", "Match"}, field{"ha1-ipaddr", m.address() + "/24"},
-		field{"monitor-fail-holdup", "0"}, field{"priority", m.priority()}, field{"preempt-hold", "1"},
-		field{"state", string(m.state)}, field{"version", "1"}, field{"promotion-hold", "2000"},
-		field{"threat-compat", "Match"}, field{"gpclient-compat", "Match"}, field{"state-sync", "Complete"},
-		field{"addon-master-holdup", "500"}, field{"heartbeat-interval", "2000"}, field{"hello-interval", "8000"},
-		field{"ha1-port", "management"}, field{"ha1-encrypt-imported", "no"}, field{"mgmt-ip", m.address() + "/24"},
-		field{"vpnclient-version", "Not Installed"}, field{"preempt-flap-cnt", "0"}, field{"nonfunc-flap-cnt", "0"},
-		field{"threat-version", "8700-8709"}, field{"state-duration", m.seconds()}, field{"max-flaps", "3"},
-		field{"ha1-encrypt-enable", "no"}, field{"mgmt-ipv6", ""},
+		answer.Field{Name: "platform-model", Value: o.Model}, answer.Field{Name: "vpnclient-compat", Value: "Match"}, answer.Field{Name: "ha1-ipaddr", Value: m.address() + "/24"},
+		answer.Field{Name: "monitor-fail-holdup", Value: "0"}, answer.Field{Name: "priority", Value: m.priority()}, answer.Field{Name: "preempt-hold", Value: "1"},
+		answer.Field{Name: "state", Value: string(m.state)}, answer.Field{Name: "version", Value: "1"}, answer.Field{Name: "promotion-hold", Value: "2000"},
+		answer.Field{Name: "threat-compat", Value: "Match"}, answer.Field{Name: "gpclient-compat", Value: "Match"}, answer.Field{Name: "state-sync", Value: "Complete"},
+		answer.Field{Name: "addon-master-holdup", Value: "500"}, answer.Field{Name: "heartbeat-interval", Value: "2000"}, answer.Field{Name: "hello-interval", Value: "8000"},
+		answer.Field{Name: "ha1-port", Value: "management"}, answer.Field{Name: "ha1-encrypt-imported", Value: "no"}, answer.Field{Name: "mgmt-ip", Value: m.address() + "/24"},
+		answer.Field{Name: "vpnclient-version", Value: "Not Installed"}, answer.Field{Name: "preempt-flap-cnt", Value: "0"}, answer.Field{Name: "nonfunc-flap-cnt", Value: "0"},
+		answer.Field{Name: "threat-version", Value: "8700-8709"}, answer.Field{Name: "state-duration", Value: m.seconds()}, answer.Field{Name: "max-flaps", Value: "3"},
+		answer.Field{Name: "ha1-encrypt-enable", Value: "no"}, answer.Field{Name: "mgmt-ipv6", Value: ""},
 	)
 	return append(append(fields, m.lastError()...),
-		field{"preemptive", "no"}, field{"mode", "Active-Passive"}, field{"build-compat", "Match"}, field{"app-compat", "Match"})
+		answer.Field{Name: "preemptive", Value: "no"}, answer.Field{Name: "mode", Value: "Active-Passive"}, answer.Field{Name: "build-compat", Value: "Match"}, answer.Field{Name: "app-compat", Value: "Match"})
 }
 
 // lastError lists the last trouble, if there was any.
-func (m *seat) lastError() []field {
+func (m *seat) lastError() []answer.Field {
 	if m.errorState == "" {
 		return nil
 	}
-	return []field{{"last-error-state", string(m.errorState)}, {"last-error-reason", m.reason}}
+	return []answer.Field{{Name: "last-error-state", Value: string(m.errorState)}, {Name: "last-error-reason", Value: m.reason}}
 }
 
 // writePeerLocked writes what a member says of the other one; of one that is down it knows little.
@@ -97,15 +98,15 @@ func (m *seat) writePeerLocked(b *strings.Builder) {
 		connection, state = "down", "unknown"
 	}
 	o := m.sim.opts
-	fields := []field{
-		{"app-version", "8700-8709"}, {"build-rel", o.Version}, {"platform-model", o.Model}, {"priority", m.priority()},
-		{"state", state}, {"version", "1"}, {"conn-status", connection}, {"mgmt-ip", m.address() + "/24"},
+	fields := []answer.Field{
+		{Name: "app-version", Value: "8700-8709"}, {Name: "build-rel", Value: o.Version}, {Name: "platform-model", Value: o.Model}, {Name: "priority", Value: m.priority()},
+		{Name: "state", Value: state}, {Name: "version", Value: "1"}, {Name: "conn-status", Value: connection}, {Name: "mgmt-ip", Value: m.address() + "/24"},
 	}
-	writeFields(b, fields)
+	answer.WriteFields(b, fields)
 	fmt.Fprintf(b, "<conn-ha1><conn-status>%s</conn-status><conn-primary>yes</conn-primary>"+
 		"<conn-desc>heartbeat status</conn-desc></conn-ha1>", connection)
-	writeFields(b, append([]field{{"state-duration", m.seconds()}, {"ha1-ipaddr", m.address()}, {"mgmt-ipv6", ""}}, m.lastError()...))
-	writeFields(b, []field{{"preemptive", "no"}, {"mode", "Active-Passive"}})
+	answer.WriteFields(b, append([]answer.Field{{Name: "state-duration", Value: m.seconds()}, {Name: "ha1-ipaddr", Value: m.address()}, {Name: "mgmt-ipv6", Value: ""}}, m.lastError()...))
+	answer.WriteFields(b, []answer.Field{{Name: "preemptive", Value: "no"}, {Name: "mode", Value: "Active-Passive"}})
 }
 
 // address is one of documentation for each member: both listen on the same machine, which no pair does.
@@ -117,39 +118,39 @@ func (m *seat) address() string {
 }
 
 // suspendHA answers "request high-availability state suspend".
-func (s *Sim) suspendHA(*call, *xmltree.Element) answer {
+func (s *Sim) suspendHA(*call, *xmltree.Element) answer.Answer {
 	return s.requestHA("suspended", (*HA).Suspend)
 }
 
 // resumeHA answers "request high-availability state functional".
-func (s *Sim) resumeHA(*call, *xmltree.Element) answer {
+func (s *Sim) resumeHA(*call, *xmltree.Element) answer.Answer {
 	return s.requestHA("functional", (*HA).Resume)
 }
 
 // requestHA changes the member's own state. The answer to "suspend" is recorded, that to "functional" is like it.
-func (s *Sim) requestHA(what string, change func(*HA, *Sim) error) answer {
+func (s *Sim) requestHA(what string, change func(*HA, *Sim) error) answer.Answer {
 	m := s.seat.Load()
 	if m == nil {
-		return failure(0, "High-availability is not enabled")
+		return answer.Failure(0, "High-availability is not enabled")
 	}
 	if err := change(m.pair, s); err != nil {
-		return failure(0, err.Error())
+		return answer.Failure(0, err.Error())
 	}
-	return success("<result>Successfully changed HA state to " + what + "</result>")
+	return answer.Success("<result>Successfully changed HA state to " + what + "</result>")
 }
 
 // syncHA answers "request high-availability sync-to-remote running-config", which works also while synchronisation
 // is switched off. Both texts are recorded, the code of the error is not.
-func (s *Sim) syncHA(*call, *xmltree.Element) answer {
+func (s *Sim) syncHA(*call, *xmltree.Element) answer.Answer {
 	m := s.seat.Load()
 	if m == nil {
-		return failure(0, "High-availability is not enabled")
+		return answer.Failure(0, "High-availability is not enabled")
 	}
 	if m.pair.syncing() == SyncStuck {
-		return failure(0, "HA synchronization is already in progress. running configuration will not be synchronized with HA peer")
+		return answer.Failure(0, "HA synchronization is already in progress. running configuration will not be synchronized with HA peer")
 	}
 	if r := m.pair.syncConfig(m); !r.ok {
-		return failure(0, r.details[0])
+		return answer.Failure(0, r.details[0])
 	}
-	return success("<result><msg><line>HA synchronization job has been queued on peer. Please check job status on peer.</line></msg></result>")
+	return answer.Success("<result><msg><line>HA synchronization job has been queued on peer. Please check job status on peer.</line></msg></result>")
 }

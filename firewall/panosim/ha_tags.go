@@ -1,6 +1,10 @@
 package panosim
 
-import "time"
+import (
+	"time"
+
+	"activedefense/firewall/panosim/dialect"
+)
 
 // told are changes of registered addresses by the firewall on which they were made, to be reported outside all locks.
 type told []func()
@@ -56,7 +60,7 @@ func (h *HA) syncTagsLocked(from, to *seat, changes []Change) told {
 	a, b := from.sim, to.sim
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.dialect.PairTags != PairTagsSynced {
+	if a.dialect.PairTags != dialect.PairTagsSynced {
 		return nil
 	}
 	b.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -259,10 +260,10 @@ func TestPassiveMemberRefusesConfiguration(t *testing.T) {
 	if got := newPeer(t, b).uid(`<register>` + tags("192.0.2.1", "a") + `</register>`); got != emptyRegister {
 		t.Errorf("registering on the passive one: %s", got)
 	}
-	b.SetDialect(Dialect{PassiveTags: PassiveTagsRefused})
+	b.SetDialect(dialect.Dialect{PassiveTags: dialect.PassiveTagsRefused})
 	expect(t, "registering on a passive one that takes no tags",
 		ask(b, "type", "user-id", "cmd", "<uid-message><type>update</type><payload><register/></payload></uid-message>"), denied)
-	b.SetDialect(Dialect{PassiveWrites: PassiveWritesLost})
+	b.SetDialect(dialect.Dialect{PassiveWrites: dialect.PassiveWritesLost})
 	if got := ask(b, "type", "commit", "cmd", "<commit/>"); strings.Contains(got, `code="15"`) {
 		t.Errorf("the other dialect: %s", got)
 	}
@@ -290,7 +291,7 @@ func TestTagsStayApart(t *testing.T) {
 func TestTagsAreSynchronised(t *testing.T) {
 	c := newClock()
 	var told atomic.Int32
-	d := Dialect{PairTags: PairTagsSynced}
+	d := dialect.Dialect{PairTags: dialect.PairTagsSynced}
 	a := start(t, Options{Now: c.Now, Dialect: d})
 	b := start(t, Options{Now: c.Now, Dialect: d, OnChange: func(Change) { told.Add(1) }})
 	newPeer(t, a).uid(`<register>` + tags("192.0.2.1", "before") + `</register>`)
@@ -376,15 +377,15 @@ func TestKeysOfAPair(t *testing.T) {
 	ask := func(key string) string {
 		return newPeer(t, b).post(url.Values{"type": {"op"}, "cmd": {showInfo}, "key": {key}}).body
 	}
-	for _, keys := range []PairKeys{PairKeysApart, PairKeysShared} {
-		b.SetDialect(Dialect{PairKeys: keys})
+	for _, keys := range []dialect.PairKeys{dialect.PairKeysApart, dialect.PairKeysShared} {
+		b.SetDialect(dialect.Dialect{PairKeys: keys})
 		if got := ask(a.Key()); strings.Contains(got, "<model>") {
 			t.Errorf("%v: alone, the key of another firewall is good", keys)
 		}
 	}
 	Pair(a, b, PairOptions{})
-	for keys, good := range map[PairKeys]bool{PairKeysApart: false, PairKeysShared: true} {
-		b.SetDialect(Dialect{PairKeys: keys})
+	for keys, good := range map[dialect.PairKeys]bool{dialect.PairKeysApart: false, dialect.PairKeysShared: true} {
+		b.SetDialect(dialect.Dialect{PairKeys: keys})
 		if got := ask(a.Key()); strings.Contains(got, "<model>") != good {
 			t.Errorf("%v: the peer's key: %s", keys, got)
 		}

@@ -6,16 +6,18 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
 // showJobs answers "show jobs all", "... pending", "... processed" and "... id N". The newest comes first.
-func (s *Sim) showJobs(c *call, what *xmltree.Element) answer {
+func (s *Sim) showJobs(c *call, what *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runJobsLocked()
 	if len(what.Children) != 1 {
-		return unexpected(c.command)
+		return answer.Unexpected(c.command)
 	}
 	var wanted func(*job) bool
 	switch kind := what.Children[0]; kind.Name {
@@ -28,7 +30,7 @@ func (s *Sim) showJobs(c *call, what *xmltree.Element) answer {
 	case "id":
 		return s.showJobLocked(kind.Text)
 	default:
-		return unexpected(c.command)
+		return answer.Unexpected(c.command)
 	}
 	var b strings.Builder
 	for i := len(s.jobs.list) - 1; i >= 0; i-- {
@@ -36,26 +38,26 @@ func (s *Sim) showJobs(c *call, what *xmltree.Element) answer {
 			s.writeJobLocked(&b, j)
 		}
 	}
-	return success("<result>" + b.String() + "</result>")
+	return answer.Success("<result>" + b.String() + "</result>")
 }
 
 // showJobLocked answers "show jobs id". A job that a restart lost has no number any more.
-func (s *Sim) showJobLocked(text string) answer {
+func (s *Sim) showJobLocked(text string) answer.Answer {
 	id, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return failure(17, "show -> jobs -> id '"+text+"' is not a valid integer")
+		return answer.Failure(17, "show -> jobs -> id '"+text+"' is not a valid integer")
 	}
 	for _, j := range s.jobs.list {
 		if j.id == int(id) && !j.lost {
 			var b strings.Builder
 			s.writeJobLocked(&b, j)
-			return success("<result>" + b.String() + "</result>")
+			return answer.Success("<result>" + b.String() + "</result>")
 		}
 	}
-	if s.dialect.UnknownJob == UnknownJobQuery {
-		return failure(0, fmt.Sprintf("No such query job %d", id))
+	if s.dialect.UnknownJob == dialect.UnknownJobQuery {
+		return answer.Failure(0, fmt.Sprintf("No such query job %d", id))
 	}
-	return failure(7, fmt.Sprintf("job %d not found", id))
+	return answer.Failure(7, fmt.Sprintf("job %d not found", id))
 }
 
 // writeJobLocked appends a job with the elements and the order of recorded answers.
@@ -79,8 +81,8 @@ func (s *Sim) writeJobLocked(b *strings.Builder, j *job) {
 	fmt.Fprintf(b, `<job><tenq>%s</tenq><tdeq>%s</tdeq><id>%d</id><user>%s</user><type>%s</type><status>%s</status>`+
 		`<queued>%s</queued><stoppable>%s</stoppable><result>%s</result><tfin>%s</tfin><description>%s</description>`+
 		`<positionInQ>%d</positionInQ><progress>%d</progress>`,
-		j.queued.Format(localTime), dequeued, j.id, escape(j.user), j.kind, status, queued, stoppable, result, finished,
-		escape(j.description), s.positionLocked(j), s.progress(j))
+		j.queued.Format(dialect.LocalTime), dequeued, j.id, answer.Escape(j.user), j.kind, status, queued, stoppable, result, finished,
+		answer.Escape(j.description), s.positionLocked(j), s.progress(j))
 	s.writeLines(b, "details", j.details)
 	s.writeLines(b, "warnings", j.warnings)
 	b.WriteString("</job>")
@@ -88,8 +90,8 @@ func (s *Sim) writeJobLocked(b *strings.Builder, j *job) {
 
 // finished writes when a job ended: samples of PAN-OS 10 have the time alone, those of 11 the date, too.
 func (s *Sim) finished(at time.Time) string {
-	if s.version.from(11, 0) {
-		return at.Format(localTime)
+	if s.version.AtLeast(11, 0) {
+		return at.Format(dialect.LocalTime)
 	}
 	return at.Format(time.TimeOnly)
 }
@@ -98,8 +100,8 @@ func (s *Sim) finished(at time.Time) string {
 func (s *Sim) writeLines(b *strings.Builder, name string, lines []string) {
 	b.WriteString("<" + name + ">")
 	for _, line := range lines {
-		line = escape(line)
-		if name == "details" && s.dialect.Details == DetailsNested {
+		line = answer.Escape(line)
+		if name == "details" && s.dialect.Details == dialect.DetailsNested {
 			line = "<newjob><newmsg>" + line + "</newmsg></newjob>"
 		}
 		b.WriteString("<line>" + line + "</line>")

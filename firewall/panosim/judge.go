@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // step is one entry of a message, with what was decided about it.
@@ -36,8 +38,8 @@ type wish struct {
 // one entry of it. It keeps the effects of the steps so far in drafts over the table.
 type judge struct {
 	table   *table
-	dialect Dialect
-	version version
+	dialect dialect.Dialect
+	version dialect.Version
 	room    int // addresses that still fit
 	full    bool
 	drafts  map[target]map[string]bool // tags that will stand, of the addresses touched
@@ -70,7 +72,7 @@ func (j *judge) entry(st *step) error {
 		return errMalformed
 	}
 	var err error
-	if st.target, err = parseTarget(*st.IP, j.version.from(10, 0)); err != nil {
+	if st.target, err = parseTarget(*st.IP, j.version.AtLeast(10, 0)); err != nil {
 		j.bad(st, "ip "+*st.IP+" "+err.Error())
 		return nil
 	}
@@ -85,7 +87,7 @@ func (j *judge) entry(st *step) error {
 func (j *judge) bad(st *step, text string) {
 	st.take = nil
 	st.messages = append(st.messages, text)
-	j.reject = j.reject || j.dialect.BadEntry == BadEntryRejected
+	j.reject = j.reject || j.dialect.BadEntry == dialect.BadEntryRejected
 }
 
 // draft gives the tags that the address will have after the steps so far.
@@ -126,7 +128,7 @@ func (j *judge) registering(st *step) error {
 		case tags[m.Name] || wished(st.take, m.Name):
 			j.repeated(st, j.dialect.Duplicates, "tag "+m.Name+" already exists, ignore")
 			repeats++
-			if j.dialect.Renewal == RenewalResets {
+			if j.dialect.Renewal == dialect.RenewalResets {
 				st.take = append(st.take, wish{m.Name, timeout})
 			}
 			continue
@@ -137,7 +139,7 @@ func (j *judge) registering(st *step) error {
 		st.take = append(st.take, wish{m.Name, timeout})
 		added++
 	}
-	if repeats > 0 && j.dialect.Duplicates == LegacyEntrySkipped {
+	if repeats > 0 && j.dialect.Duplicates == dialect.LegacyEntrySkipped {
 		st.take = onlyStanding(st.take, tags)
 	}
 	j.admit(st, tags)
@@ -169,7 +171,7 @@ func (j *judge) admit(st *step, tags map[string]bool) {
 		if j.room <= 0 {
 			j.full = true
 			st.take = nil
-			if j.dialect.Limit == LimitPerEntryError {
+			if j.dialect.Limit == dialect.LimitPerEntryError {
 				st.messages = append(st.messages, "Failed to register ip "+st.ip())
 			}
 			return
@@ -182,12 +184,12 @@ func (j *judge) admit(st *step, tags map[string]bool) {
 }
 
 // repeated notes a tag that stands or does not stand already.
-func (j *judge) repeated(st *step, how Repeat, text string) {
-	if how == Modern {
+func (j *judge) repeated(st *step, how dialect.Repeat, text string) {
+	if how == dialect.Modern {
 		return
 	}
 	st.messages = append(st.messages, text)
-	j.reject = j.reject || how == LegacyMessageRejected
+	j.reject = j.reject || how == dialect.LegacyMessageRejected
 }
 
 // unregistering decides about the tags of an unregister entry.
@@ -198,7 +200,7 @@ func (j *judge) unregistering(st *step) {
 		return
 	}
 	if len(st.Tags) == 0 {
-		if j.dialect.Bare == BareRefused {
+		if j.dialect.Bare == dialect.BareRefused {
 			j.bad(st, "Failed to unregister ip "+st.ip()+": no tag given")
 			return
 		}
@@ -215,7 +217,7 @@ func (j *judge) unregistering(st *step) {
 		}
 		st.take = append(st.take, wish{tag: m.Name})
 	}
-	if missing > 0 && j.dialect.Missing == LegacyEntrySkipped {
+	if missing > 0 && j.dialect.Missing == dialect.LegacyEntrySkipped {
 		st.take = nil
 	}
 	for _, w := range st.take {
@@ -231,8 +233,8 @@ func (j *judge) timeout(m member) (time.Duration, error) {
 	if m.Timeout == nil {
 		return 0, nil
 	}
-	if !j.version.from(9, 0) {
-		if j.dialect.OldTimeout == OldTimeoutMalformed {
+	if !j.version.AtLeast(9, 0) {
+		if j.dialect.OldTimeout == dialect.OldTimeoutMalformed {
 			return 0, errMalformed
 		}
 		return 0, nil
@@ -243,9 +245,9 @@ func (j *judge) timeout(m member) (time.Duration, error) {
 		return time.Duration(seconds) * time.Second, nil
 	}
 	switch {
-	case j.dialect.Timeout == LongTimeoutMalformed:
+	case j.dialect.Timeout == dialect.LongTimeoutMalformed:
 		return 0, errMalformed
-	case j.dialect.Timeout == LongTimeoutRefused:
+	case j.dialect.Timeout == dialect.LongTimeoutRefused:
 		return 0, fmt.Errorf("timeout %s of tag %s is invalid: 0 to %d", *m.Timeout, m.Name, most)
 	case err == nil && seconds > most:
 		return MaxTimeout, nil

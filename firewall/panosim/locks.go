@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -63,7 +65,7 @@ func (s *Sim) unlock(what lock) {
 func (s *Sim) lockedLocked(admin string, path xmltree.Path) *refusal {
 	_, scope, _ := firewallSchema.at(path)
 	for _, l := range s.config.locks {
-		device := l.scope == sharedScope && s.dialect.LockReach == LockReachDevice
+		device := l.scope == sharedScope && s.dialect.LockReach == dialect.LockReachDevice
 		if !l.commit && l.admin != admin && (l.scope == scope || device) {
 			return refuse(13, "Configuration is locked by "+l.admin) // a text that is known
 		}
@@ -72,16 +74,16 @@ func (s *Sim) lockedLocked(admin string, path xmltree.Path) *refusal {
 }
 
 // showConfigLocks answers "show config-locks", with "vsys all" or "vsys NAME" from PAN-OS 9.1.
-func (s *Sim) showConfigLocks(c *call, what *xmltree.Element) answer {
+func (s *Sim) showConfigLocks(c *call, what *xmltree.Element) answer.Answer {
 	return s.showLocks(c, what, false)
 }
 
 // showCommitLocks answers "show commit-locks".
-func (s *Sim) showCommitLocks(c *call, what *xmltree.Element) answer {
+func (s *Sim) showCommitLocks(c *call, what *xmltree.Element) answer.Answer {
 	return s.showLocks(c, what, true)
 }
 
-func (s *Sim) showLocks(c *call, what *xmltree.Element, commit bool) answer {
+func (s *Sim) showLocks(c *call, what *xmltree.Element, commit bool) answer.Answer {
 	scope := what.Value("vsys")
 	if scope == "" {
 		scope = c.form.Get("vsys")
@@ -94,7 +96,7 @@ func (s *Sim) showLocks(c *call, what *xmltree.Element, commit bool) answer {
 		if l.commit != commit || scope != "" && scope != "all" && scope != sharedScope && scope != l.scope {
 			continue
 		}
-		kind, comment, made := "vsys", l.comment, l.made.Format(localTime)
+		kind, comment, made := "vsys", l.comment, l.made.Format(dialect.LocalTime)
 		if l.scope == sharedScope {
 			kind = sharedScope
 		}
@@ -103,18 +105,22 @@ func (s *Sim) showLocks(c *call, what *xmltree.Element, commit bool) answer {
 		}
 		fmt.Fprintf(&b, `<entry name="%s"><type>%s</type><name>%s</name><created>%s</created><last-activity>%s</last-activity>`+
 			`<loggedin>yes</loggedin><comment><![CDATA[%s]]></comment></entry>`,
-			xmltree.EscapeAttribute(l.admin), kind, escape(l.scope), made, made, strings.ReplaceAll(comment, "]]>", ""))
+			xmltree.EscapeAttribute(l.admin), kind, answer.Escape(l.scope), made, made, strings.ReplaceAll(comment, "]]>", ""))
 	}
-	return success(fmt.Sprintf("<result><%[1]s>%[2]s</%[1]s></result>", what.Name, b.String()))
+	return answer.Success(fmt.Sprintf("<result><%[1]s>%[2]s</%[1]s></result>", what.Name, b.String()))
 }
 
 // configLock answers "request config-lock add" and "... remove" for the scope of the call's vsys.
-func (s *Sim) configLock(c *call, what *xmltree.Element) answer { return s.requestLock(c, what, false) }
+func (s *Sim) configLock(c *call, what *xmltree.Element) answer.Answer {
+	return s.requestLock(c, what, false)
+}
 
 // commitLock answers "request commit-lock add" and "... remove".
-func (s *Sim) commitLock(c *call, what *xmltree.Element) answer { return s.requestLock(c, what, true) }
+func (s *Sim) commitLock(c *call, what *xmltree.Element) answer.Answer {
+	return s.requestLock(c, what, true)
+}
 
-func (s *Sim) requestLock(c *call, what *xmltree.Element, commit bool) answer {
+func (s *Sim) requestLock(c *call, what *xmltree.Element, commit bool) answer.Answer {
 	wanted := lock{commit: commit, admin: c.admin, scope: c.form.Get("vsys")}
 	if wanted.scope == "" {
 		wanted.scope = sharedScope
@@ -123,7 +129,7 @@ func (s *Sim) requestLock(c *call, what *xmltree.Element, commit bool) answer {
 	defer s.mu.Unlock()
 	s.runJobsLocked()
 	if wanted.scope != sharedScope && s.tables[wanted.scope] == nil {
-		return failure(17, wanted.scope+" is invalid vsys")
+		return answer.Failure(17, wanted.scope+" is invalid vsys")
 	}
 	if add := what.Child("add"); add != nil {
 		wanted.comment = add.Value("comment")
@@ -136,20 +142,20 @@ func (s *Sim) requestLock(c *call, what *xmltree.Element, commit bool) answer {
 		}
 		return s.removeLockLocked(wanted)
 	}
-	return unexpected(c.command)
+	return answer.Unexpected(c.command)
 }
 
 // addLockLocked takes a lock. The texts are recorded, or looked for by clients.
-func (s *Sim) addLockLocked(wanted lock) answer {
+func (s *Sim) addLockLocked(wanted lock) answer.Answer {
 	for _, l := range s.config.locks {
 		switch {
 		case l.commit != wanted.commit || l.scope != wanted.scope:
 		case l.admin == wanted.admin:
-			return failure(0, fmt.Sprintf("You already own a %s lock for scope %s", strings.ToLower(l.kind()), l.scope))
+			return answer.Failure(0, fmt.Sprintf("You already own a %s lock for scope %s", strings.ToLower(l.kind()), l.scope))
 		case l.commit:
-			return failure(0, "Commit lock is already held by "+l.admin)
+			return answer.Failure(0, "Commit lock is already held by "+l.admin)
 		default:
-			return failure(0, fmt.Sprintf("Config for scope %s is currently locked by %s", l.scope, l.admin))
+			return answer.Failure(0, fmt.Sprintf("Config for scope %s is currently locked by %s", l.scope, l.admin))
 		}
 	}
 	wanted.made = s.opts.Now()
@@ -158,28 +164,28 @@ func (s *Sim) addLockLocked(wanted lock) answer {
 	if wanted.commit {
 		verb = "commit"
 	}
-	return success(fmt.Sprintf("<result>Successfully acquired lock. Other administrators will not be able to %s configuration "+
-		"until lock is released by %s.</result>", verb, escape(wanted.admin)))
+	return answer.Success(fmt.Sprintf("<result>Successfully acquired lock. Other administrators will not be able to %s configuration "+
+		"until lock is released by %s.</result>", verb, answer.Escape(wanted.admin)))
 }
 
 // removeLockLocked gives a lock back.
-func (s *Sim) removeLockLocked(wanted lock) answer {
+func (s *Sim) removeLockLocked(wanted lock) answer.Answer {
 	holder := ""
 	for i, l := range s.config.locks {
 		switch {
 		case l.commit != wanted.commit || l.scope != wanted.scope:
 		case l.admin == wanted.admin:
 			s.config.locks = slices.Delete(slices.Clone(s.config.locks), i, i+1)
-			return success(fmt.Sprintf("<result>%s lock released for %s</result>", l.kind(), escape(l.admin)))
+			return answer.Success(fmt.Sprintf("<result>%s lock released for %s</result>", l.kind(), answer.Escape(l.admin)))
 		default:
 			holder = l.admin
 		}
 	}
 	switch {
 	case holder == "":
-		return failure(0, fmt.Sprintf("%s is not currently locked for scope %s", wanted.kind(), wanted.scope))
+		return answer.Failure(0, fmt.Sprintf("%s is not currently locked for scope %s", wanted.kind(), wanted.scope))
 	case wanted.commit:
-		return failure(0, "Commit lock is not currently held by "+wanted.admin)
+		return answer.Failure(0, "Commit lock is not currently held by "+wanted.admin)
 	}
-	return failure(0, fmt.Sprintf("Config for scope %s is currently locked by %s", wanted.scope, holder))
+	return answer.Failure(0, fmt.Sprintf("Config for scope %s is currently locked by %s", wanted.scope, holder))
 }

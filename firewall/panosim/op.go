@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -12,7 +13,7 @@ import (
 type operation struct {
 	path []string // names of elements from the outermost
 	kind string
-	run  func(*Sim, *call, *xmltree.Element) answer // gets the element at the end of path
+	run  func(*Sim, *call, *xmltree.Element) answer.Answer // gets the element at the end of path
 }
 
 // operations lists them; a later command is one more line here.
@@ -43,27 +44,27 @@ func operations() []operation {
 func (c *call) classifyOp() {
 	text := c.form.Get("cmd")
 	if text == "" {
-		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "cmd".`) }
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "cmd".`) }
 		return
 	}
 	command, err := xmltree.Parse(text)
 	if err != nil {
-		c.run = func(*Sim, *call) answer { return failure(18, "Malformed command") }
+		c.run = func(*Sim, *call) answer.Answer { return answer.Failure(18, "Malformed command") }
 		return
 	}
 	c.command = command
 	for _, op := range operations() {
 		if at := command.At(op.path); at != nil {
 			c.kind = op.kind
-			c.run = func(s *Sim, c *call) answer { return op.run(s, c, at) }
+			c.run = func(s *Sim, c *call) answer.Answer { return op.run(s, c, at) }
 			return
 		}
 	}
-	c.run = func(*Sim, *call) answer { return unexpected(command) }
+	c.run = func(*Sim, *call) answer.Answer { return answer.Unexpected(command) }
 }
 
 // systemInfo answers "show system info", with the elements and the order of a recorded answer.
-func (s *Sim) systemInfo(*call, *xmltree.Element) answer {
+func (s *Sim) systemInfo(*call, *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	booted, multi := s.booted, len(s.tables) > 1
 	s.mu.Unlock()
@@ -78,21 +79,21 @@ func (s *Sim) systemInfo(*call, *xmltree.Element) answer {
 	}
 	var b strings.Builder
 	b.WriteString("<result><system>")
-	writeFields(&b, []field{
-		{"hostname", s.opts.Hostname}, {"ip-address", "127.0.0.1"}, {"public-ip-address", "unknown"},
-		{"netmask", "255.255.255.0"}, {"default-gateway", "192.0.2.254"}, {"is-dhcp", "no"},
-		{"ipv6-address", "unknown"}, {"ipv6-link-local-address", "unknown"},
-		{"mac-address", "00:00:5e:00:53:01"}, {"time", now.Format("Mon Jan _2 15:04:05 2006") + "\n"},
-		{"uptime", uptime(now.Sub(booted))}, {"devicename", s.opts.Hostname}, {"family", family},
-		{"model", s.opts.Model}, {"serial", s.opts.Serial}, {"sw-version", s.opts.Version},
-		{"global-protect-client-package-version", "0.0.0"}, {"app-version", "8700-8709"},
-		{"threat-version", "8700-8709"}, {"url-filtering-version", "0000.00.00.000"},
-		{"logdb-version", fmt.Sprintf("%d.%d.0", s.version.major, s.version.minor)},
-		{"vpn-disable-mode", "off"}, {"multi-vsys", onOff}, {"operational-mode", "normal"},
-		{"device-certificate-status", "None"},
+	answer.WriteFields(&b, []answer.Field{
+		{Name: "hostname", Value: s.opts.Hostname}, {Name: "ip-address", Value: "127.0.0.1"}, {Name: "public-ip-address", Value: "unknown"},
+		{Name: "netmask", Value: "255.255.255.0"}, {Name: "default-gateway", Value: "192.0.2.254"}, {Name: "is-dhcp", Value: "no"},
+		{Name: "ipv6-address", Value: "unknown"}, {Name: "ipv6-link-local-address", Value: "unknown"},
+		{Name: "mac-address", Value: "00:00:5e:00:53:01"}, {Name: "time", Value: now.Format("Mon Jan _2 15:04:05 2006") + "\n"},
+		{Name: "uptime", Value: uptime(now.Sub(booted))}, {Name: "devicename", Value: s.opts.Hostname}, {Name: "family", Value: family},
+		{Name: "model", Value: s.opts.Model}, {Name: "serial", Value: s.opts.Serial}, {Name: "sw-version", Value: s.opts.Version},
+		{Name: "global-protect-client-package-version", Value: "0.0.0"}, {Name: "app-version", Value: "8700-8709"},
+		{Name: "threat-version", Value: "8700-8709"}, {Name: "url-filtering-version", Value: "0000.00.00.000"},
+		{Name: "logdb-version", Value: fmt.Sprintf("%d.%d.0", s.version.Major, s.version.Minor)},
+		{Name: "vpn-disable-mode", Value: "off"}, {Name: "multi-vsys", Value: onOff}, {Name: "operational-mode", Value: "normal"},
+		{Name: "device-certificate-status", Value: "None"},
 	})
 	b.WriteString("</system></result>")
-	return success(b.String())
+	return answer.Success(b.String())
 }
 
 // uptime is written as the firewall does: "0 days, 1:02:03".
@@ -102,11 +103,11 @@ func uptime(d time.Duration) string {
 }
 
 // plugins answers "show plugins packages" (PAN-OS 9.0 and later), which pango asks when it connects.
-func (s *Sim) plugins(c *call, _ *xmltree.Element) answer {
-	if !s.version.from(9, 0) {
-		return unexpected(c.command)
+func (s *Sim) plugins(c *call, _ *xmltree.Element) answer.Answer {
+	if !s.version.AtLeast(9, 0) {
+		return answer.Unexpected(c.command)
 	}
-	return success(`<result><plugins><entry><name>vm_series</name><version>2.1.1</version>` +
+	return answer.Success(`<result><plugins><entry><name>vm_series</name><version>2.1.1</version>` +
 		`<release-date>2023/01/01 00:00:00</release-date><release-note-url><![CDATA[]]></release-note-url>` +
 		`<pkg-file>vm_series-2.1.1</pkg-file><size>1M</size><platform>any</platform>` +
 		`<installed>yes</installed><downloaded>yes</downloaded></entry></plugins></result>`)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // Tag is how a tag stands on an address.
@@ -41,7 +43,7 @@ func (s *Sim) Ranges(vsys string) map[string][]string {
 				continue
 			}
 			for _, r := range a.tags {
-				out[what.text(HostPlain)] = append(out[what.text(HostPlain)], r.tag.name)
+				out[what.text(dialect.HostPlain)] = append(out[what.text(dialect.HostPlain)], r.tag.name)
 			}
 		}
 	})

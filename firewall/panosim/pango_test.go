@@ -10,6 +10,8 @@ import (
 
 	"github.com/PaloAltoNetworks/pango"
 	"github.com/PaloAltoNetworks/pango/userid"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // start runs a simulated firewall for the length of a test.
@@ -126,7 +128,7 @@ func TestPangoPages(t *testing.T) {
 
 // What pango makes of a partial failure: bytes that tell everything, and an error without a text.
 func TestPangoSeesPartialFailure(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Duplicates: LegacyOthersApplied}})
+	s := start(t, Options{Dialect: dialect.Dialect{Duplicates: dialect.LegacyOthersApplied}})
 	fw := connect(t, s, nil)
 	cmd := uidMessage(`<register>` + entryXML("192.0.2.1", "a", "") + `</register>`)
 	if _, err := fw.Uid(cmd, "vsys1", nil, nil); err != nil {

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"activedefense/firewall/panosim/answer"
 )
 
 // PanoramaOptions says which Panorama to simulate. Its Options are those of the Panorama itself: the model is
@@ -119,9 +121,9 @@ func (m *managed) connected() bool { return !m.cut && m.sim.listening() && m.sim
 
 // answer carries out what a Panorama does and a firewall does not; false: nothing of the kind was asked. It may be
 // called on nil.
-func (p *Panorama) answer(c *call) (answer, bool) {
+func (p *Panorama) answer(c *call) (answer.Answer, bool) {
 	if p == nil {
-		return answer{}, false
+		return answer.Answer{}, false
 	}
 	kind := c.form.Get("type")
 	if serial := c.form.Get("target"); serial != "" && slices.Contains([]string{"op", "config", "user-id", "commit"}, kind) {
@@ -130,22 +132,22 @@ func (p *Panorama) answer(c *call) (answer, bool) {
 	if kind == "commit" && c.form.Get("action") == "all" {
 		return p.commitAll(c), true
 	}
-	return answer{}, false
+	return answer.Answer{}, false
 }
 
 // forward has a firewall carry out the call. "target" works for op and config and is ignored by log and version
 // (measured); clients send it with user-id and commit, too.
-func (p *Panorama) forward(c *call, serial string) answer {
+func (p *Panorama) forward(c *call, serial string) answer.Answer {
 	fw, err := p.firewall(serial)
 	if err != nil {
-		return failure(17, err.Error())
+		return answer.Failure(17, err.Error())
 	}
 	inner := &call{form: maps.Clone(c.form), size: c.size, admin: c.admin, kind: KindOther}
 	inner.form.Del("target")
 	inner.form.Del("key")
 	inner.classify()
 	if !fw.enter() {
-		return failure(17, serial+" "+errNotConnected.Error())
+		return answer.Failure(17, serial+" "+errNotConnected.Error())
 	}
 	defer fw.running.Done()
 	defer fw.meter.begin()()

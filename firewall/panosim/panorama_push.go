@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -163,14 +164,14 @@ func means(target *xmltree.Element, serial, vsys string) bool {
 }
 
 // commitAll answers type=commit with action=all: it pushes the device groups that the command names.
-func (p *Panorama) commitAll(c *call) answer {
+func (p *Panorama) commitAll(c *call) answer.Answer {
 	cmd, err := xmltree.Parse(c.form.Get("cmd"))
 	if err != nil {
-		return failure(18, "Malformed command")
+		return answer.Failure(18, "Malformed command")
 	}
 	groups := entryNames(cmd.Down("shared-policy", "device-group"))
 	if cmd.Name != "commit-all" || len(groups) == 0 {
-		return unexpected(cmd)
+		return answer.Unexpected(cmd)
 	}
 	p.Sim.mu.Lock()
 	defer p.Sim.mu.Unlock()
@@ -186,6 +187,6 @@ func (p *Panorama) commitAll(c *call) answer {
 		}
 		return jobResult{ok: true, details: []string{"Configuration committed successfully"}}
 	})
-	return xmlAnswer(http.StatusOK, fmt.Sprintf(`<response status="success" code="19"><result><msg><line>Job enqueued with `+
+	return answer.XML(http.StatusOK, fmt.Sprintf(`<response status="success" code="19"><result><msg><line>Job enqueued with `+
 		`jobid %d</line></msg><job>%[1]d</job></result></response>`, j.id))
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -22,27 +24,27 @@ const nothingPushed = "No shared policy pushed to device"
 // 11.1 and 11.2): a firewall with one virtual system gives the same for both forms, <policy> with <panorama> and
 // <shared>; one with several gives <shared> for the bare form and <policy> with <panorama> for the other. Of which
 // virtual system the parameter vsys decides, whatever stands in the command; without it, it is the first.
-func (s *Sim) showPushed(c *call, what *xmltree.Element) answer {
+func (s *Sim) showPushed(c *call, what *xmltree.Element) answer.Answer {
 	named := c.form.Get("vsys")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range []string{named, what.Value("vsys")} {
 		if _, ok := s.vsys(name); !ok {
-			return invalidVSys(name)
+			return answer.InvalidVSys(name)
 		}
 	}
 	group, shared := s.pushed.groups[s.name(named)], s.pushed.shared
-	apart := s.dialect.PushedRules == PushedRulesApart
+	apart := s.dialect.PushedRules == dialect.PushedRulesApart
 	switch {
 	case group == nil && shared == nil:
 	case len(s.opts.VSys) == 1:
-		return success("<result><policy>" + panoramaXML(group, shared, apart) + sharedXML(shared, apart) + "</policy></result>")
+		return answer.Success("<result><policy>" + panoramaXML(group, shared, apart) + sharedXML(shared, apart) + "</policy></result>")
 	case what.Child("vsys") == nil && shared != nil:
-		return success("<result>" + sharedXML(shared, true) + "</result>")
+		return answer.Success("<result>" + sharedXML(shared, true) + "</result>")
 	case what.Child("vsys") != nil && group != nil:
-		return success("<result><policy>" + panoramaXML(group, shared, apart) + "</policy></result>")
+		return answer.Success("<result><policy>" + panoramaXML(group, shared, apart) + "</policy></result>")
 	}
-	return success("<result>" + nothingPushed + "</result>")
+	return answer.Success("<result>" + nothingPushed + "</result>")
 }
 
 // panoramaXML writes what a device group has: with the rules of Shared around its own, unless they are kept apart.
@@ -113,10 +115,10 @@ func rulebase(name string, first, second *xmltree.Element) *xmltree.Element {
 
 // showDevices answers "show devices all" and "show devices connected" of a Panorama, with the elements of a recorded
 // answer that say which firewall is what.
-func (s *Sim) showDevices(c *call, what *xmltree.Element) answer {
+func (s *Sim) showDevices(c *call, what *xmltree.Element) answer.Answer {
 	p := s.panorama
 	if p == nil {
-		return unexpected(c.command)
+		return answer.Unexpected(c.command)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,25 +131,25 @@ func (s *Sim) showDevices(c *call, what *xmltree.Element) answer {
 		}
 	}
 	b.WriteString("</devices></result>")
-	return success(b.String())
+	return answer.Success(b.String())
 }
 
 // writeDevice writes the firewall as its Panorama lists it.
 func (s *Sim) writeDevice(b *strings.Builder, connected bool) {
 	yesNo := map[bool]string{true: "yes", false: "no"}
 	o := s.opts
-	fmt.Fprintf(b, `<entry name="%s"><serial>%[1]s</serial><connected>%s</connected>`, escape(o.Serial), yesNo[connected])
-	writeFields(b, []field{{"hostname", o.Hostname}, {"ip-address", "127.0.0.1"}, {"ipv6-address", "unknown"},
-		{"model", o.Model}, {"sw-version", o.Version}})
+	fmt.Fprintf(b, `<entry name="%s"><serial>%[1]s</serial><connected>%s</connected>`, answer.Escape(o.Serial), yesNo[connected])
+	answer.WriteFields(b, []answer.Field{{Name: "hostname", Value: o.Hostname}, {Name: "ip-address", Value: "127.0.0.1"}, {Name: "ipv6-address", Value: "unknown"},
+		{Name: "model", Value: o.Model}, {Name: "sw-version", Value: o.Version}})
 	b.WriteString("<ha>")
 	if m := s.seat.Load(); m == nil {
 		b.WriteString("<state>no</state>")
 	} else {
-		fmt.Fprintf(b, "<state>%s</state><peer><serial>%s</serial></peer>", m.pair.State(s), escape(m.peer().sim.opts.Serial))
+		fmt.Fprintf(b, "<state>%s</state><peer><serial>%s</serial></peer>", m.pair.State(s), answer.Escape(m.peer().sim.opts.Serial))
 	}
 	fmt.Fprintf(b, "</ha><operational-mode>normal</operational-mode><multi-vsys>%s</multi-vsys><vsys>", yesNo[len(o.VSys) > 1])
 	for _, vsys := range o.VSys {
-		fmt.Fprintf(b, `<entry name="%s"><display-name>%[1]s</display-name></entry>`, escape(vsys))
+		fmt.Fprintf(b, `<entry name="%s"><display-name>%[1]s</display-name></entry>`, answer.Escape(vsys))
 	}
 	b.WriteString("</vsys></entry>")
 }

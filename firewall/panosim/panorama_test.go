@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -182,7 +183,7 @@ func TestPushedToOneVirtualSystem(t *testing.T) {
 	expect(t, "address", names(t, got, "result", "policy", "panorama", "address"), "dg-net@dg")
 	expect(t, "shared pre", names(t, got, "result", "policy", "shared", "pre-rulebase", "security", "rules"), "s-pre@Shared")
 	expect(t, "shared address", names(t, got, "result", "policy", "shared", "address"), "s-net@Shared")
-	fw.SetDialect(Dialect{PushedRules: PushedRulesFolded})
+	fw.SetDialect(dialect.Dialect{PushedRules: dialect.PushedRulesFolded})
 	got = peer.op(pushedVSys)
 	expect(t, "folded pre", names(t, got, "result", "policy", "panorama", "pre-rulebase", "security", "rules"), "s-pre@Shared dg-pre@dg")
 	expect(t, "folded post", names(t, got, "result", "policy", "panorama", "post-rulebase", "security", "rules"), "dg-post@dg s-post@Shared")
@@ -228,7 +229,7 @@ func TestPushedToSeveralVirtualSystems(t *testing.T) {
 	for _, cmd := range []string{pushedBare, pushedVSys} {
 		expect(t, "unknown parameter", ask(cmd, "vsys9"), `<response status="error" code="17"><msg><line>vsys9 is invalid vsys</line></msg></response>`)
 	}
-	fw.SetDialect(Dialect{PushedRules: PushedRulesFolded})
+	fw.SetDialect(dialect.Dialect{PushedRules: dialect.PushedRulesFolded})
 	expect(t, "folded", rules(ask(pushedVSys, "vsys1"), "result", "policy", "panorama"), "s-pre@Shared one-pre@one")
 	expect(t, "folded, bare", rules(ask(pushedBare, ""), "result", "shared"), "s-pre@Shared")
 }
@@ -279,7 +280,7 @@ func TestInheritedDefaultRules(t *testing.T) {
 	if err := p.Push("child"); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []Dialect{{}, {PushedRules: PushedRulesFolded}} {
+	for _, d := range []dialect.Dialect{{}, {PushedRules: dialect.PushedRulesFolded}} {
 		fw.SetDialect(d)
 		got := names(t, newPeer(t, fw).op(pushedBare), "result", "policy", "panorama", "post-rulebase", "default-security-rules", "rules")
 		expect(t, d.String(), got, "interzone-default@top")

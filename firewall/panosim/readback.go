@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -36,22 +38,22 @@ type query struct {
 }
 
 // registeredIP answers "show object registered-ip".
-func (s *Sim) registeredIP(c *call, at *xmltree.Element) answer {
-	if !s.version.from(6, 1) {
-		return unexpected(c.command)
+func (s *Sim) registeredIP(c *call, at *xmltree.Element) answer.Answer {
+	if !s.version.AtLeast(6, 1) {
+		return answer.Unexpected(c.command)
 	}
 	return s.readBack(c, at)
 }
 
 // registeredAddress answers the command of PAN-OS before 6.1.
-func (s *Sim) registeredAddress(c *call, at *xmltree.Element) answer {
-	if s.version.from(6, 1) {
-		return unexpected(c.command)
+func (s *Sim) registeredAddress(c *call, at *xmltree.Element) answer.Answer {
+	if s.version.AtLeast(6, 1) {
+		return answer.Unexpected(c.command)
 	}
 	return s.readBack(c, at)
 }
 
-func (s *Sim) readBack(c *call, at *xmltree.Element) answer {
+func (s *Sim) readBack(c *call, at *xmltree.Element) answer.Answer {
 	q, refusal := s.parseQuery(at)
 	if refusal != nil {
 		return *refusal
@@ -60,9 +62,9 @@ func (s *Sim) readBack(c *call, at *xmltree.Element) answer {
 	t, ok := s.vsys(c.form.Get("vsys"))
 	if !ok {
 		s.mu.Unlock()
-		return invalidVSys(c.form.Get("vsys"))
+		return answer.InvalidVSys(c.form.Get("vsys"))
 	}
-	if q.counting && s.dialect.Counting == CountingRefused {
+	if q.counting && s.dialect.Counting == dialect.CountingRefused {
 		s.mu.Unlock()
 		return refuseQuery("all -> option is unexpected")
 	}
@@ -78,12 +80,14 @@ func (s *Sim) readBack(c *call, at *xmltree.Element) answer {
 	return a
 }
 
-func refuseQuery(text string) answer { return failure(17, "show -> object -> registered-ip -> "+text) }
+func refuseQuery(text string) answer.Answer {
+	return answer.Failure(17, "show -> object -> registered-ip -> "+text)
+}
 
 // parseQuery reads the filters. Paging came with PAN-OS 8.0.
-func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer) {
+func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer.Answer) {
 	q := query{Page: Page{Start: 1, Limit: pageLimit}}
-	refuse := func(text string) (query, *answer) {
+	refuse := func(text string) (query, *answer.Answer) {
 		a := refuseQuery(text)
 		return q, &a
 	}
@@ -98,7 +102,7 @@ func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer) {
 				return refuse("tag is invalid")
 			}
 		case "ip":
-			only, err := parseTarget(e.Text, s.version.from(10, 0))
+			only, err := parseTarget(e.Text, s.version.AtLeast(10, 0))
 			if err != nil {
 				return refuse("ip '" + e.Text + "' " + err.Error())
 			}
@@ -108,7 +112,7 @@ func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer) {
 			if err != nil || n < 1 {
 				return refuse(e.Name + " '" + e.Text + "' is invalid")
 			}
-			if !s.version.from(8, 0) {
+			if !s.version.AtLeast(8, 0) {
 				return refuse(e.Name + " is unexpected")
 			}
 			if e.Name == "limit" {
@@ -124,41 +128,41 @@ func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer) {
 }
 
 // pageLocked fills in the numbers of the page and writes it.
-func (s *Sim) pageLocked(t *table, q *query) answer {
+func (s *Sim) pageLocked(t *table, q *query) answer.Answer {
 	found := t.page(q)
 	q.Entries = len(found)
 	if q.counting {
-		if s.dialect.Counting == CountingElement {
-			return success("<result><count>" + strconv.Itoa(q.Total) + "</count></result>")
+		if s.dialect.Counting == dialect.CountingElement {
+			return answer.Success("<result><count>" + strconv.Itoa(q.Total) + "</count></result>")
 		}
-		return success("<result>Total: " + strconv.Itoa(q.Total) + " registered addresses</result>")
+		return answer.Success("<result>Total: " + strconv.Itoa(q.Total) + " registered addresses</result>")
 	}
-	if !s.version.from(8, 0) && q.Total > pageLimit {
-		return success("<result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result>")
+	if !s.version.AtLeast(8, 0) && q.Total > pageLimit {
+		return answer.Success("<result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result>")
 	}
 	if len(found) == 0 {
-		if s.dialect.Empty == EmptyCount {
-			return success("<result><count>0</count></result>")
+		if s.dialect.Empty == dialect.EmptyCount {
+			return answer.Success("<result><count>0</count></result>")
 		}
-		return success("<result/>")
+		return answer.Success("<result/>")
 	}
 	var b bytes.Buffer
 	b.WriteString("<result>")
 	for _, a := range found {
 		s.writeEntryLocked(&b, a, q)
 	}
-	if s.dialect.PageCount != CountAbsent {
+	if s.dialect.PageCount != dialect.CountAbsent {
 		count := q.Entries
 		switch s.dialect.PageCount {
-		case CountTotal:
+		case dialect.CountTotal:
 			count = q.Total
-		case CountLimit:
+		case dialect.CountLimit:
 			count = q.Limit
 		}
 		b.WriteString("<count>" + strconv.Itoa(count) + "</count>")
 	}
 	b.WriteString("</result>")
-	return success(b.String())
+	return answer.Success(b.String())
 }
 
 // page finds the addresses of the page, and how many there are in all.
@@ -197,23 +201,23 @@ func (s *Sim) writeEntryLocked(b *bytes.Buffer, a *address, q *query) {
 		}
 	}
 	b.WriteString(`<entry ip="` + a.text(s.dialect.HostForm) + `" from_agent="0" persistent="` + persistent + `"`)
-	if s.dialect.Extras == ExtrasPresent {
+	if s.dialect.Extras == dialect.ExtrasPresent {
 		b.WriteString(` source="XML API" epoch="7"`)
 	}
 	b.WriteString("><tag>")
 	for _, r := range a.tags {
-		if q.tag != "" && r.tag.name != q.tag && s.dialect.FilteredTags == FilteredMatching {
+		if q.tag != "" && r.tag.name != q.tag && s.dialect.FilteredTags == dialect.FilteredMatching {
 			continue
 		}
-		if s.dialect.Extras == ExtrasPresent {
+		if s.dialect.Extras == dialect.ExtrasPresent {
 			b.WriteString(`<member origin="api">`)
 		} else {
 			b.WriteString("<member>")
 		}
-		b.WriteString(escape(r.tag.name) + "</member>")
+		b.WriteString(answer.Escape(r.tag.name) + "</member>")
 	}
 	b.WriteString("</tag>")
-	if s.dialect.Extras == ExtrasPresent {
+	if s.dialect.Extras == dialect.ExtrasPresent {
 		b.WriteString("<groups><entry name=\"any\"/></groups>")
 	}
 	b.WriteString("</entry>")

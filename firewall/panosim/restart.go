@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // Phase is how far a restart has come.
@@ -181,20 +184,20 @@ func (b *boot) forwards() bool {
 }
 
 // answer gives the answer of a firewall that is starting; false: it has started.
-func (b *boot) answer() (answer, bool) {
+func (b *boot) answer() (answer.Answer, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls++
 	switch b.phase {
 	case PhaseUp:
-		return answer{}, false
+		return answer.Answer{}, false
 	case PhaseLocked:
-		return forbidden("Invalid Credential"), true
+		return answer.Forbidden("Invalid Credential"), true
 	}
 	if b.calls%2 == 1 {
-		return page(http.StatusBadGateway), true
+		return answer.Page(http.StatusBadGateway), true
 	}
-	return page(http.StatusServiceUnavailable), true
+	return answer.Page(http.StatusServiceUnavailable), true
 }
 
 // Reboot restarts the firewall in no time: tags that are not persistent are gone, timers, what is not committed and the
@@ -206,24 +209,24 @@ func (s *Sim) Reboot() {
 	changes := s.expireLocked(now)
 	for _, name := range s.opts.VSys {
 		t := s.tables[name]
-		drops := s.dialect.TimerOverReboot == TimerDropsTag
+		drops := s.dialect.TimerOverReboot == dialect.TimerDropsTag
 		changes = append(changes, s.dropLocked(name, t, Lost, func(r *registration) bool {
 			return !r.persistent || drops && r.expires != 0
 		})...)
 		for _, r := range append(timers(nil), t.timers...) {
 			switch s.dialect.TimerOverReboot {
-			case TimerRestarts:
+			case dialect.TimerRestarts:
 				t.setTimer(r, r.timeout, now)
-			case TimerForgotten:
+			case dialect.TimerForgotten:
 				t.setTimer(r, 0, now)
 			}
 		}
 	}
 	s.failJobsLocked("job failed because of configd restart")
-	if s.dialect.JobsOverReboot == JobsForgotten {
+	if s.dialect.JobsOverReboot == dialect.JobsForgotten {
 		s.jobs = jobList{}
 	}
-	if s.dialect.CandidateOverReboot == CandidateLost {
+	if s.dialect.CandidateOverReboot == dialect.CandidateLost {
 		s.revertLocked(func(*edit) bool { return true })
 	}
 	s.plane.restartLocked()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -118,10 +119,10 @@ var sessionTests = map[string]func(value string) (func(*session) bool, bool){
 }
 
 // parseSessionFilter reads the element all of a command: empty, or with a filter.
-func (s *Sim) parseSessionFilter(c *call, all *xmltree.Element) (f sessionFilter, count bool, refusal *answer) {
+func (s *Sim) parseSessionFilter(c *call, all *xmltree.Element) (f sessionFilter, count bool, refusal *answer.Answer) {
 	if vsys := c.form.Get("vsys"); vsys != "" {
 		if _, ok := s.tables[vsys]; !ok {
-			a := invalidVSys(vsys)
+			a := answer.InvalidVSys(vsys)
 			return f, false, &a
 		}
 		f.vsys = vsys
@@ -133,12 +134,12 @@ func (s *Sim) parseSessionFilter(c *call, all *xmltree.Element) (f sessionFilter
 		}
 		read, known := sessionTests[e.Name]
 		if !known {
-			a := failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" is unexpected")
+			a := answer.Failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" is unexpected")
 			return f, false, &a
 		}
 		test, ok := read(e.Text)
 		if !ok {
-			a := failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" '"+e.Text+"' is invalid")
+			a := answer.Failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" '"+e.Text+"' is invalid")
 			return f, false, &a
 		}
 		f.tests = append(f.tests, test)
@@ -167,7 +168,7 @@ func (p *Packet) protocolNumber() int {
 }
 
 // showSessions answers "show session all". The elements and their order are those of recorded answers.
-func (s *Sim) showSessions(c *call, all *xmltree.Element) answer {
+func (s *Sim) showSessions(c *call, all *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	filter, count, refusal := s.parseSessionFilter(c, all)
@@ -183,23 +184,23 @@ func (s *Sim) showSessions(c *call, all *xmltree.Element) answer {
 		}
 	}
 	if count {
-		return success("<result><member>" + strconv.Itoa(n) + "</member></result>")
+		return answer.Success("<result><member>" + strconv.Itoa(n) + "</member></result>")
 	}
-	return success("<result>" + b.String() + "</result>")
+	return answer.Success("<result>" + b.String() + "</result>")
 }
 
 // showSession answers "show session id".
-func (s *Sim) showSession(_ *call, id *xmltree.Element) answer {
+func (s *Sim) showSession(_ *call, id *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := s.plane.sessions.standing[sessionNumber(id)]
 	if session == nil {
 		// Unverified.
-		return failure(17, "session "+id.Text+" does not exist")
+		return answer.Failure(17, "session "+id.Text+" does not exist")
 	}
 	var b strings.Builder
 	session.write(&b)
-	return success("<result>" + b.String() + "</result>")
+	return answer.Success("<result>" + b.String() + "</result>")
 }
 
 // sessionNumber reads the number of a session; 0, which no session has, for anything else.
@@ -214,22 +215,22 @@ func sessionNumber(e *xmltree.Element) uint32 {
 func (s *session) write(b *strings.Builder) {
 	p := &s.packet
 	b.WriteString("<entry>")
-	writeFields(b, []field{
-		{"dst", p.Destination.String()}, {"xsource", p.Source.String()}, {"source", p.Source.String()},
-		{"xdst", p.Destination.String()}, {"xsport", strconv.Itoa(int(p.SourcePort))}, {"xdport", strconv.Itoa(int(p.DestinationPort))},
-		{"sport", strconv.Itoa(int(p.SourcePort))}, {"dport", strconv.Itoa(int(p.DestinationPort))},
-		{"proto", strconv.Itoa(p.protocolNumber())}, {"from", p.From}, {"to", p.To},
-		{"start-time", s.began.Format("Mon Jan _2 15:04:05 2006")}, {"nat", "False"}, {"srcnat", "False"}, {"dstnat", "False"},
-		{"proxy", "False"}, {"decrypt-mirror", "False"}, {"state", "ACTIVE"}, {"type", "FLOW"}, {"total-byte-count", "60"},
-		{"idx", strconv.FormatUint(uint64(s.id), 10)}, {"vsys", s.vsys}, {"application", p.Application},
-		{"security-rule", s.rule.name}, {"ingress", "ethernet1/1"}, {"egress", "ethernet1/2"},
+	answer.WriteFields(b, []answer.Field{
+		{Name: "dst", Value: p.Destination.String()}, {Name: "xsource", Value: p.Source.String()}, {Name: "source", Value: p.Source.String()},
+		{Name: "xdst", Value: p.Destination.String()}, {Name: "xsport", Value: strconv.Itoa(int(p.SourcePort))}, {Name: "xdport", Value: strconv.Itoa(int(p.DestinationPort))},
+		{Name: "sport", Value: strconv.Itoa(int(p.SourcePort))}, {Name: "dport", Value: strconv.Itoa(int(p.DestinationPort))},
+		{Name: "proto", Value: strconv.Itoa(p.protocolNumber())}, {Name: "from", Value: p.From}, {Name: "to", Value: p.To},
+		{Name: "start-time", Value: s.began.Format("Mon Jan _2 15:04:05 2006")}, {Name: "nat", Value: "False"}, {Name: "srcnat", Value: "False"}, {Name: "dstnat", Value: "False"},
+		{Name: "proxy", Value: "False"}, {Name: "decrypt-mirror", Value: "False"}, {Name: "state", Value: "ACTIVE"}, {Name: "type", Value: "FLOW"}, {Name: "total-byte-count", Value: "60"},
+		{Name: "idx", Value: strconv.FormatUint(uint64(s.id), 10)}, {Name: "vsys", Value: s.vsys}, {Name: "application", Value: p.Application},
+		{Name: "security-rule", Value: s.rule.name}, {Name: "ingress", Value: "ethernet1/1"}, {Name: "egress", Value: "ethernet1/2"},
 	})
 	b.WriteString("</entry>")
 }
 
 // clearSessions answers "clear session all". The answer is recorded from PAN-OS; whether it differs when no session
 // was chosen is unverified.
-func (s *Sim) clearSessions(c *call, all *xmltree.Element) answer {
+func (s *Sim) clearSessions(c *call, all *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	filter, _, refusal := s.parseSessionFilter(c, all)
 	if refusal != nil {
@@ -245,11 +246,11 @@ func (s *Sim) clearSessions(c *call, all *xmltree.Element) answer {
 	}
 	s.mu.Unlock()
 	s.deliver(lines)
-	return success("<result>\n  <member>sessions cleared</member>\n</result>")
+	return answer.Success("<result>\n  <member>sessions cleared</member>\n</result>")
 }
 
 // clearSession answers "clear session id"; both texts are unverified.
-func (s *Sim) clearSession(_ *call, id *xmltree.Element) answer {
+func (s *Sim) clearSession(_ *call, id *xmltree.Element) answer.Answer {
 	s.mu.Lock()
 	session := s.plane.sessions.remove(sessionNumber(id))
 	var lines []syslogLine
@@ -259,7 +260,7 @@ func (s *Sim) clearSession(_ *call, id *xmltree.Element) answer {
 	s.mu.Unlock()
 	s.deliver(lines)
 	if session == nil {
-		return failure(17, "session "+id.Text+" does not exist")
+		return answer.Failure(17, "session "+id.Text+" does not exist")
 	}
-	return success("<result><member>session " + id.Text + " cleared</member></result>")
+	return answer.Success("<result><member>session " + id.Text + " cleared</member></result>")
 }

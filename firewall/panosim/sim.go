@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // Options says which firewall to simulate. The zero value is a PA-VM with PAN-OS 10.2.9-h1, one virtual system,
@@ -31,7 +33,7 @@ type Options struct {
 	KeyLifetime time.Duration     // 0: keys do not expire, and one user always gets the same key
 
 	VSys    []string // virtual systems; nil is vsys1 alone. The first one is meant when a call names none
-	Dialect Dialect
+	Dialect dialect.Dialect
 
 	// Config is the running configuration at the start as XML, <config>...</config>; "" is a factory default: the
 	// zones trust and untrust in each virtual system, and no rules.
@@ -93,7 +95,7 @@ func (o Options) withDefaults() Options {
 // Sim is one running firewall. Its methods may be called from any goroutine.
 type Sim struct {
 	opts    Options
-	version version
+	version dialect.Version
 	cert    *certificate
 	shown   atomic.Pointer[tls.Certificate] // what handshakes present
 	addr    string                          // to listen at, with the port
@@ -118,7 +120,7 @@ type Sim struct {
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
-	dialect Dialect
+	dialect dialect.Dialect
 	pushed  pushed
 	latency time.Duration
 	denied  map[string]bool // types of call that the administrator's role forbids
@@ -139,7 +141,7 @@ func Start(o Options) (*Sim, error) { return startAs(o, nil) }
 // startAs begins to serve, as a Panorama if one is given.
 func startAs(o Options, p *Panorama) (*Sim, error) {
 	o = o.withDefaults()
-	v, err := parseVersion(o.Version)
+	v, err := dialect.ParseVersion(o.Version)
 	if err != nil {
 		return nil, fmt.Errorf("start simulated firewall: %w", err)
 	}
@@ -287,7 +289,7 @@ func (s *Sim) Close() {
 }
 
 // SetDialect changes how the firewall behaves from the next call on.
-func (s *Sim) SetDialect(d Dialect) {
+func (s *Sim) SetDialect(d dialect.Dialect) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dialect = d

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -83,13 +84,13 @@ func TestTableAgainstBruteForce(t *testing.T) {
 		draw := func(t *rapid.T) (target, string, int) {
 			i, tag := rapid.IntRange(0, 5).Draw(t, "address"), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "tag")
 			what := target{prefix: host(i)}
-			return what, tag, slices.IndexFunc(model, func(l line) bool { return l.ip == what.text(HostPlain) && l.tag == tag })
+			return what, tag, slices.IndexFunc(model, func(l line) bool { return l.ip == what.text(dialect.HostPlain) && l.tag == tag })
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				what, tag, at := draw(t)
 				timeout := time.Duration(rapid.IntRange(0, 5).Draw(t, "timeout"))
-				l := line{what.text(HostPlain), tag, time.Time{}}
+				l := line{what.text(dialect.HostPlain), tag, time.Time{}}
 				if timeout > 0 {
 					l.expires = now.Add(timeout)
 				}
@@ -127,7 +128,7 @@ func TestTableAgainstBruteForce(t *testing.T) {
 					q := query{Page: Page{Start: 1, Limit: 500}, tag: tag}
 					var got []string
 					for _, a := range table.page(&q) {
-						got = append(got, a.text(HostPlain))
+						got = append(got, a.text(dialect.HostPlain))
 					}
 					if !slices.Equal(got, byTag[tag]) || q.Total != len(got) {
 						t.Fatalf("tag %s: %v (total %d), want %v", tag, got, q.Total, byTag[tag])
@@ -151,11 +152,11 @@ func FuzzMessage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, d := range []Dialect{{}, {Duplicates: LegacyMessageRejected, BadEntry: BadEntryRejected, Order: UnregisterFirst}} {
-			s := &Sim{opts: Options{}.withDefaults(), tables: map[string]*table{"vsys1": newTable()}, dialect: d, version: version{10, 2, 9}}
+		for _, d := range []dialect.Dialect{{}, {Duplicates: dialect.LegacyMessageRejected, BadEntry: dialect.BadEntryRejected, Order: dialect.UnregisterFirst}} {
+			s := &Sim{opts: Options{}.withDefaults(), tables: map[string]*table{"vsys1": newTable()}, dialect: d, version: dialect.Version{Major: 10, Minor: 2, Patch: 9}}
 			a, changes := s.carryOutLocked("", m, m.steps(d.Order))
-			body := string(a.body)
-			if d.BadEntry == BadEntryRejected && len(changes) > 0 && strings.Contains(body, `status="error"`) {
+			body := string(a.Body)
+			if d.BadEntry == dialect.BadEntryRejected && len(changes) > 0 && strings.Contains(body, `status="error"`) {
 				t.Fatalf("refused with %s, but changed %+v", body, changes)
 			}
 			if _, err := xmltree.Parse(body); err != nil {
@@ -169,7 +170,7 @@ func FuzzMessage(f *testing.F) {
 func BenchmarkHalfMillion(b *testing.B) {
 	const count, batch = 500_000, 500
 	for b.Loop() {
-		s := &Sim{opts: Options{MaxRegistered: count}.withDefaults(), tables: map[string]*table{"vsys1": newTable()}, version: version{10, 2, 9}}
+		s := &Sim{opts: Options{MaxRegistered: count}.withDefaults(), tables: map[string]*table{"vsys1": newTable()}, version: dialect.Version{Major: 10, Minor: 2, Patch: 9}}
 		for first := 0; first < count; first += batch {
 			var message strings.Builder
 			for i := range batch {
@@ -179,7 +180,7 @@ func BenchmarkHalfMillion(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			s.carryOutLocked("", m, m.steps(RegisterFirst))
+			s.carryOutLocked("", m, m.steps(dialect.RegisterFirst))
 		}
 		read := 0
 		for read < count {
@@ -189,7 +190,7 @@ func BenchmarkHalfMillion(b *testing.B) {
 			}
 			q, refusal := s.parseQuery(at)
 			if refusal != nil {
-				b.Fatal(string(refusal.body))
+				b.Fatal(string(refusal.Body))
 			}
 			s.pageLocked(s.tables["vsys1"], &q)
 			if q.Entries == 0 {

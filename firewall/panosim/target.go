@@ -4,6 +4,9 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/iprange"
 )
 
 // Why a target is refused. The texts are ours: no source shows the firewall's.
@@ -19,7 +22,7 @@ func parseTarget(text string, networks bool) (target, error) {
 		return parseRange(first, last, networks)
 	}
 	if !strings.Contains(text, "/") {
-		a, err := parseHost(text)
+		a, err := iprange.ParseHost(text)
 		if err != nil {
 			return target{}, err
 		}
@@ -27,7 +30,7 @@ func parseTarget(text string, networks bool) (target, error) {
 	}
 	p, err := netip.ParsePrefix(text)
 	if err != nil || p.Addr().Is4In6() {
-		return target{}, errBadAddress
+		return target{}, iprange.ErrBadAddress
 	}
 	switch {
 	case p.IsSingleIP():
@@ -40,11 +43,11 @@ func parseTarget(text string, networks bool) (target, error) {
 }
 
 func parseRange(first, last string, networks bool) (target, error) {
-	from, err := parseHost(first)
+	from, err := iprange.ParseHost(first)
 	if err != nil {
 		return target{}, err
 	}
-	to, err := parseHost(last)
+	to, err := iprange.ParseHost(last)
 	if err != nil {
 		return target{}, err
 	}
@@ -52,7 +55,7 @@ func parseRange(first, last string, networks bool) (target, error) {
 	case from.Is6() || to.Is6():
 		return target{}, errIPv6Net
 	case to.Less(from):
-		return target{}, errBadAddress
+		return target{}, iprange.ErrBadAddress
 	case !networks:
 		return target{}, errOldNetwork
 	}
@@ -60,23 +63,23 @@ func parseRange(first, last string, networks bool) (target, error) {
 }
 
 // text writes the target as the dialect reads it back.
-func (t target) text(form HostForm) string {
+func (t target) text(form dialect.HostForm) string {
 	a := t.prefix.Addr()
 	switch {
 	case t.to.IsValid():
 		return a.String() + "-" + t.to.String()
-	case !t.prefix.IsSingleIP() || form == HostPrefix:
+	case !t.prefix.IsSingleIP() || form == dialect.HostPrefix:
 		return t.prefix.String()
-	case form == HostExpanded:
+	case form == dialect.HostExpanded:
 		return a.StringExpanded()
 	}
 	return a.String()
 }
 
 // span gives the addresses of a registered target.
-func (t target) span() span {
+func (t target) span() iprange.Range {
 	if t.to.IsValid() {
-		return span{t.prefix.Addr(), t.to}
+		return iprange.Range{First: t.prefix.Addr(), Last: t.to}
 	}
-	return prefixSpan(t.prefix)
+	return iprange.OfPrefix(t.prefix)
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // clock is a firewall's clock that a test moves.
@@ -50,16 +52,16 @@ func TestTimers(t *testing.T) {
 
 func TestRenewal(t *testing.T) {
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		resets  bool
 	}{
-		{Dialect{}, true},
-		{Dialect{Renewal: RenewalIgnored}, false},
-		{Dialect{Duplicates: LegacyOthersApplied}, true},
-		{Dialect{Duplicates: LegacyOthersApplied, Renewal: RenewalIgnored}, false},
-		{Dialect{Duplicates: LegacyEntrySkipped}, true},
-		{Dialect{Duplicates: LegacyEntrySkipped, Renewal: RenewalIgnored}, false},
-		{Dialect{Duplicates: LegacyMessageRejected}, false},
+		{dialect.Dialect{}, true},
+		{dialect.Dialect{Renewal: dialect.RenewalIgnored}, false},
+		{dialect.Dialect{Duplicates: dialect.LegacyOthersApplied}, true},
+		{dialect.Dialect{Duplicates: dialect.LegacyOthersApplied, Renewal: dialect.RenewalIgnored}, false},
+		{dialect.Dialect{Duplicates: dialect.LegacyEntrySkipped}, true},
+		{dialect.Dialect{Duplicates: dialect.LegacyEntrySkipped, Renewal: dialect.RenewalIgnored}, false},
+		{dialect.Dialect{Duplicates: dialect.LegacyMessageRejected}, false},
 	} {
 		now := newClock()
 		s := start(t, Options{Dialect: c.dialect, Now: now.Now})
@@ -78,23 +80,23 @@ func TestRenewal(t *testing.T) {
 func TestTimeoutsOutOfRange(t *testing.T) {
 	month := MaxTimeout
 	for _, c := range []struct {
-		version, timeout string
-		dialect          Dialect
+		Version, timeout string
+		dialect          dialect.Dialect
 		want             string        // in the answer
 		stands           bool          // the entry
 		remains          time.Duration // until it expires; 0: never
 	}{
-		{"9.0.0", "2592000", Dialect{}, emptyRegister, true, month},
-		{"9.0.0", "2592001", Dialect{}, "timeout 2592001 of tag a is invalid", false, 0},
-		{"9.0.0", "-1", Dialect{}, "timeout -1 of tag a is invalid", false, 0},
-		{"9.0.0", "1h", Dialect{}, "timeout 1h of tag a is invalid", false, 0},
-		{"9.0.0", "2592001", Dialect{Timeout: LongTimeoutMalformed}, malformed, false, 0},
-		{"9.0.0", "2592001", Dialect{Timeout: LongTimeoutClamped}, emptyRegister, true, month},
-		{"8.1.0", "60", Dialect{}, emptyRegister, true, 0},
-		{"8.1.0", "60", Dialect{OldTimeout: OldTimeoutMalformed}, malformed, false, 0},
+		{"9.0.0", "2592000", dialect.Dialect{}, emptyRegister, true, month},
+		{"9.0.0", "2592001", dialect.Dialect{}, "timeout 2592001 of tag a is invalid", false, 0},
+		{"9.0.0", "-1", dialect.Dialect{}, "timeout -1 of tag a is invalid", false, 0},
+		{"9.0.0", "1h", dialect.Dialect{}, "timeout 1h of tag a is invalid", false, 0},
+		{"9.0.0", "2592001", dialect.Dialect{Timeout: dialect.LongTimeoutMalformed}, malformed, false, 0},
+		{"9.0.0", "2592001", dialect.Dialect{Timeout: dialect.LongTimeoutClamped}, emptyRegister, true, month},
+		{"8.1.0", "60", dialect.Dialect{}, emptyRegister, true, 0},
+		{"8.1.0", "60", dialect.Dialect{OldTimeout: dialect.OldTimeoutMalformed}, malformed, false, 0},
 	} {
 		now := newClock()
-		s := start(t, Options{Version: c.version, Dialect: c.dialect, Now: now.Now})
+		s := start(t, Options{Version: c.Version, Dialect: c.dialect, Now: now.Now})
 		answer := newPeer(t, s).uid(`<register>` + entryXML("192.0.2.1", "a", c.timeout) + `</register>`)
 		tag, stands := s.Tagged("", "a")[prefix("192.0.2.1")]
 		remains := time.Duration(0)
@@ -102,18 +104,18 @@ func TestTimeoutsOutOfRange(t *testing.T) {
 			remains = tag.Expires.Sub(now.now)
 		}
 		if !strings.Contains(answer, c.want) || stands != c.stands || remains != c.remains {
-			t.Errorf("%s %s %v: stands %v for %v, answer %s", c.version, c.timeout, c.dialect, stands, remains, answer)
+			t.Errorf("%s %s %v: stands %v for %v, answer %s", c.Version, c.timeout, c.dialect, stands, remains, answer)
 		}
 	}
 }
 
 func TestReboot(t *testing.T) {
-	for timer, want := range map[TimerOverReboot][2]time.Duration{ // Expires after the start, of a timer of 60 s
-		TimerGoesOn: {60 * time.Second, 1}, TimerRestarts: {100 * time.Second, 1}, TimerForgotten: {0, 1}, TimerDropsTag: {0, 0},
+	for timer, want := range map[dialect.TimerOverReboot][2]time.Duration{ // Expires after the start, of a timer of 60 s
+		dialect.TimerGoesOn: {60 * time.Second, 1}, dialect.TimerRestarts: {100 * time.Second, 1}, dialect.TimerForgotten: {0, 1}, dialect.TimerDropsTag: {0, 0},
 	} {
 		c := newClock()
 		begin := c.Now()
-		s := start(t, Options{Now: c.Now, Dialect: Dialect{TimerOverReboot: timer}})
+		s := start(t, Options{Now: c.Now, Dialect: dialect.Dialect{TimerOverReboot: timer}})
 		newPeer(t, s).uid(`<register>` + entryXML("192.0.2.1", "timed", "60") + entryXML("192.0.2.2", "lasting", "") +
 			`<entry ip="192.0.2.3" persistent="0"><tag><member>lost</member></tag></entry></register>`)
 		c.advance(40 * time.Second)

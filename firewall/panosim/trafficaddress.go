@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"activedefense/firewall/panosim/iprange"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -12,7 +13,7 @@ import (
 type addresses struct {
 	any       bool
 	negate    bool
-	fixed     spans
+	fixed     iprange.Set
 	wildcards []wildcard
 	groups    []*dynamicGroup
 	lists     []listID
@@ -46,7 +47,7 @@ func (w wildcard) has(a netip.Addr) bool {
 // object has, a region, an fqdn, which is never resolved here) matches nothing.
 func (p *policy) newAddresses(rule *xmltree.Element, field string) addresses {
 	out := addresses{negate: rule.Value("negate-"+field) == "yes"}
-	var fixed []span
+	var fixed []iprange.Range
 	members := rule.Child(field).Members()
 	for _, name := range members {
 		if name == "any" {
@@ -56,12 +57,12 @@ func (p *policy) newAddresses(rule *xmltree.Element, field string) addresses {
 		p.addAddress(&out, &fixed, name, 0)
 	}
 	out.any = out.any || len(members) == 0
-	out.fixed = newSpans(fixed)
+	out.fixed = iprange.NewSet(fixed)
 	return out
 }
 
 // addAddress adds what one name stands for.
-func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth int) {
+func (p *policy) addAddress(out *addresses, fixed *[]iprange.Range, name string, depth int) {
 	if depth > maxNesting {
 		return
 	}
@@ -87,20 +88,20 @@ func (p *policy) addAddress(out *addresses, fixed *[]span, name string, depth in
 		out.lists = append(out.lists, id)
 		return
 	}
-	if e, ok := parseListEntry(name); ok {
-		*fixed = append(*fixed, e.span)
+	if e, ok := iprange.Parse(name); ok {
+		*fixed = append(*fixed, e.Range)
 	}
 }
 
 // objectSpan gives the addresses of an object with a network or a range.
-func objectSpan(object *xmltree.Element) (span, bool) {
+func objectSpan(object *xmltree.Element) (iprange.Range, bool) {
 	for _, kind := range []string{"ip-netmask", "ip-range"} {
 		if text := object.Value(kind); text != "" {
-			e, ok := parseListEntry(text)
-			return e.span, ok
+			e, ok := iprange.Parse(text)
+			return e.Range, ok
 		}
 	}
-	return span{}, false
+	return iprange.Range{}, false
 }
 
 // matchAddress says whether a rule's source or destination holds the address now.
@@ -109,7 +110,7 @@ func (s *Sim) matchAddress(p *policy, l *addresses, a netip.Addr) bool {
 }
 
 func (s *Sim) holds(p *policy, l *addresses, a netip.Addr) bool {
-	if l.fixed.has(a) {
+	if l.fixed.Has(a) {
 		return true
 	}
 	for _, w := range l.wildcards {
@@ -118,7 +119,7 @@ func (s *Sim) holds(p *policy, l *addresses, a netip.Addr) bool {
 		}
 	}
 	for _, id := range l.lists {
-		if list := s.plane.lists[id]; list != nil && list.enforced.has(a) {
+		if list := s.plane.lists[id]; list != nil && list.enforced.Has(a) {
 			return true
 		}
 	}

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // MaxTimeout is the longest timeout of a tag: 30 days ("from 0 to 30 days" in the vendor's knowledge base).
@@ -72,14 +75,14 @@ func parseMessage(text string) (*message, error) {
 }
 
 // userID answers type=user-id.
-func (s *Sim) userID(c *call) answer {
+func (s *Sim) userID(c *call) answer.Answer {
 	text := c.form.Get("cmd")
 	if text == "" {
-		return badRequest(`Missing value for parameter "cmd".`)
+		return answer.BadRequest(`Missing value for parameter "cmd".`)
 	}
 	m, err := parseMessage(text)
 	if err != nil {
-		return failure(0, err.Error())
+		return answer.Failure(0, err.Error())
 	}
 	s.mu.Lock()
 	steps := m.steps(s.dialect.Order)
@@ -91,7 +94,7 @@ func (s *Sim) userID(c *call) answer {
 }
 
 // steps lists the entries of both halves in the order in which they are carried out.
-func (m *message) steps(order Order) []step {
+func (m *message) steps(order dialect.Order) []step {
 	var steps []step
 	add := func(sections []section, register bool) {
 		for _, section := range sections {
@@ -100,28 +103,28 @@ func (m *message) steps(order Order) []step {
 			}
 		}
 	}
-	if order == UnregisterFirst {
+	if order == dialect.UnregisterFirst {
 		add(m.Payload.Unregister, false)
 	}
 	add(m.Payload.Register, true)
-	if order == RegisterFirst {
+	if order == dialect.RegisterFirst {
 		add(m.Payload.Unregister, false)
 	}
 	return steps
 }
 
 // carryOutLocked judges the whole message, applies what is to be applied and words the answer.
-func (s *Sim) carryOutLocked(vsys string, m *message, steps []step) (answer, []Change) {
+func (s *Sim) carryOutLocked(vsys string, m *message, steps []step) (answer.Answer, []Change) {
 	t, ok := s.vsys(vsys)
 	if !ok {
-		return invalidVSys(vsys), nil
+		return answer.InvalidVSys(vsys), nil
 	}
 	now := s.opts.Now()
 	changes := s.expireLocked(now)
 	j := s.newJudgeLocked(t)
 	rejected, err := j.judge(steps)
 	if err != nil {
-		return failure(0, err.Error()), changes
+		return answer.Failure(0, err.Error()), changes
 	}
 	if j.full {
 		s.logLocked("critical", "userid", "max registered-ip for the platform reached ("+strconv.Itoa(s.opts.MaxRegistered)+")")
@@ -137,7 +140,7 @@ func (s *Sim) carryOutLocked(vsys string, m *message, steps []step) (answer, []C
 
 // uidAnswer words the answer in the shape that clients recorded: an error carries no code and lists only the
 // entries about which there is something to say.
-func uidAnswer(m *message, steps []step) answer {
+func uidAnswer(m *message, steps []step) answer.Answer {
 	var registered, unregistered strings.Builder
 	failed := false
 	for _, st := range steps {
@@ -147,7 +150,7 @@ func uidAnswer(m *message, steps []step) answer {
 			if st.register {
 				b = &registered
 			}
-			b.WriteString(`<entry ip="` + escape(st.ip()) + `" message="` + escape(text) + `"/>`)
+			b.WriteString(`<entry ip="` + answer.Escape(st.ip()) + `" message="` + answer.Escape(text) + `"/>`)
 		}
 	}
 	var payload strings.Builder
@@ -159,9 +162,9 @@ func uidAnswer(m *message, steps []step) answer {
 	}
 	body := "<uid-response><version>2.0</version><payload>" + payload.String() + "</payload></uid-response>"
 	if failed {
-		return xmlAnswer(200, `<response status="error"><msg><line>`+body+`</line></msg></response>`)
+		return answer.XML(200, `<response status="error"><msg><line>`+body+`</line></msg></response>`)
 	}
-	return success("<result>" + body + "</result>")
+	return answer.Success("<result>" + body + "</result>")
 }
 
 // name gives the virtual system that is meant.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 const (
@@ -44,22 +46,22 @@ func TestRepeatedTags(t *testing.T) {
 	register := `<register>` + tags("192.0.2.1", "a", "new") + tags("192.0.2.2", "new") + `</register>`
 	unregister := `<unregister>` + tags("192.0.2.3", "a", "old") + tags("192.0.2.8", "a") + tags("192.0.2.4", "old") + `</unregister>`
 	for _, c := range []struct {
-		how          Repeat
+		how          dialect.Repeat
 		registered   string
 		unregistered string
 	}{
-		{Modern, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
-		{LegacyOthersApplied, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
-		{LegacyEntrySkipped, "192.0.2.1:a 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old"},
-		{LegacyMessageRejected, "192.0.2.1:a 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old 192.0.2.4:old"},
+		{dialect.Modern, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
+		{dialect.LegacyOthersApplied, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
+		{dialect.LegacyEntrySkipped, "192.0.2.1:a 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old"},
+		{dialect.LegacyMessageRejected, "192.0.2.1:a 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old 192.0.2.4:old"},
 	} {
-		d := Dialect{Duplicates: c.how, Missing: c.how}
+		d := dialect.Dialect{Duplicates: c.how, Missing: c.how}
 		t.Run(d.String(), func(t *testing.T) {
 			s := start(t, Options{Dialect: d})
 			p := newPeer(t, s)
 			p.uid(`<register>` + tags("192.0.2.1", "a") + tags("192.0.2.3", "old") + tags("192.0.2.4", "old") + `</register>`)
 			wantDup, wantGone := partial(`<register>`+said("192.0.2.1", dup)+`</register>`), partial(`<unregister>`+said("192.0.2.3", gone)+said("192.0.2.8", noIP)+`</unregister>`)
-			if c.how == Modern {
+			if c.how == dialect.Modern {
 				wantDup, wantGone = emptyRegister, emptyUnregister
 			}
 			expect(t, "answer to a duplicate", p.uid(register), wantDup)
@@ -74,14 +76,14 @@ func TestRepeatedTags(t *testing.T) {
 
 // A tag given twice in one message is a duplicate of itself.
 func TestRepeatedWithinMessage(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Duplicates: LegacyMessageRejected}})
+	s := start(t, Options{Dialect: dialect.Dialect{Duplicates: dialect.LegacyMessageRejected}})
 	p := newPeer(t, s)
 	dup := partial(`<register>` + said("192.0.2.1/32", "tag a already exists, ignore") + `</register>`)
 	expect(t, "two entries", p.uid(`<register>`+tags("192.0.2.1", "a")+tags("192.0.2.1/32", "a")+`</register>`), dup)
 	expect(t, "one entry", p.uid(`<register>`+tags("192.0.2.1/32", "a", "b", "a")+`</register>`), dup)
 	expect(t, "registered", standing(s), "")
 
-	s.SetDialect(Dialect{Missing: LegacyOthersApplied})
+	s.SetDialect(dialect.Dialect{Missing: dialect.LegacyOthersApplied})
 	p.uid(`<register>` + tags("192.0.2.1", "a", "b") + `</register>`)
 	gone := partial(`<unregister>` + said("192.0.2.1", "tag a does not exist, ignore unreg") + `</unregister>`)
 	expect(t, "two entries to take off", p.uid(`<unregister>`+tags("192.0.2.1", "a")+tags("192.0.2.1", "a")+`</unregister>`), gone)
@@ -92,8 +94,8 @@ func TestRepeatedWithinMessage(t *testing.T) {
 
 func TestOrderOfHalves(t *testing.T) {
 	both := `<register>` + tags("192.0.2.1", "a") + `</register><unregister>` + tags("192.0.2.1", "a") + `</unregister>`
-	for order, want := range map[Order]string{RegisterFirst: "", UnregisterFirst: "192.0.2.1:a"} {
-		s := start(t, Options{Dialect: Dialect{Order: order}})
+	for order, want := range map[dialect.Order]string{dialect.RegisterFirst: "", dialect.UnregisterFirst: "192.0.2.1:a"} {
+		s := start(t, Options{Dialect: dialect.Dialect{Order: order}})
 		p := newPeer(t, s)
 		expect(t, "answer", p.uid(both), emptyBoth)
 		expect(t, s.dialect.String(), standing(s, "192.0.2.1"), want)
@@ -101,12 +103,12 @@ func TestOrderOfHalves(t *testing.T) {
 }
 
 func TestUnregisterWithoutTag(t *testing.T) {
-	for bare, want := range map[Bare]string{BareRemovesAll: "192.0.2.2:a", BareRefused: "192.0.2.1:a,b 192.0.2.2:a"} {
-		s := start(t, Options{Dialect: Dialect{Bare: bare}})
+	for bare, want := range map[dialect.Bare]string{dialect.BareRemovesAll: "192.0.2.2:a", dialect.BareRefused: "192.0.2.1:a,b 192.0.2.2:a"} {
+		s := start(t, Options{Dialect: dialect.Dialect{Bare: bare}})
 		p := newPeer(t, s)
 		p.uid(`<register>` + tags("192.0.2.1", "a", "b") + tags("192.0.2.2", "a") + `</register>`)
 		answer := p.uid(`<unregister><entry ip="192.0.2.1"/></unregister>`)
-		if refused := strings.Contains(answer, "Failed to unregister"); refused != (bare == BareRefused) {
+		if refused := strings.Contains(answer, "Failed to unregister"); refused != (bare == dialect.BareRefused) {
 			t.Errorf("%v: answer %s", s.dialect, answer)
 		}
 		expect(t, s.dialect.String(), standing(s, "192.0.2.1", "192.0.2.2"), want)
@@ -115,7 +117,7 @@ func TestUnregisterWithoutTag(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, c := range []struct {
-		version, ip, want string // want "": refused
+		Version, ip, want string // want "": refused
 	}{
 		{"9.1.0", "192.0.2.1", "192.0.2.1/32"},
 		{"9.1.0", "192.0.2.1/32", "192.0.2.1/32"},
@@ -135,7 +137,7 @@ func TestAddresses(t *testing.T) {
 		{"10.0.0", "host.example", ""},
 		{"10.0.0", "", ""},
 	} {
-		s := start(t, Options{Version: c.version})
+		s := start(t, Options{Version: c.Version})
 		p := newPeer(t, s)
 		answer := p.uid(`<register>` + tags("198.51.100.1", "a") + tags(c.ip, "a") + `</register>`)
 		var got []string
@@ -147,18 +149,18 @@ func TestAddresses(t *testing.T) {
 		for ranged := range s.Ranges("") {
 			got = append(got, ranged)
 		}
-		expect(t, c.version+" "+c.ip, strings.Join(got, " "), c.want)
+		expect(t, c.Version+" "+c.ip, strings.Join(got, " "), c.want)
 		if refused := strings.Contains(answer, `<entry ip="`+c.ip+`" message=`); refused != (c.want == "") {
-			t.Errorf("%s %q: answer %s", c.version, c.ip, answer)
+			t.Errorf("%s %q: answer %s", c.Version, c.ip, answer)
 		}
 		if s.Registered("")[prefix("198.51.100.1")] == nil {
-			t.Errorf("%s %q: the other entry is not applied", c.version, c.ip)
+			t.Errorf("%s %q: the other entry is not applied", c.Version, c.ip)
 		}
 	}
 }
 
 func TestBadEntryRejectsMessage(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{BadEntry: BadEntryRejected}})
+	s := start(t, Options{Dialect: dialect.Dialect{BadEntry: dialect.BadEntryRejected}})
 	p := newPeer(t, s)
 	answer := p.uid(`<register>` + tags("192.0.2.1", "a") + tags("nonsense", "a") + `</register>`)
 	expect(t, "answer", answer, partial(`<register>`+said("nonsense", "ip nonsense is not a valid ip address")+`</register>`))
@@ -224,13 +226,13 @@ func TestVirtualSystems(t *testing.T) {
 func TestPlatformLimit(t *testing.T) {
 	message := `<register>` + tags("192.0.2.1", "b") + tags("192.0.2.3", "a") + tags("192.0.2.4", "a") + `</register>`
 	for _, c := range []struct {
-		limit Limit
+		limit dialect.Limit
 		want  string
 	}{
-		{LimitSilentDrop, emptyRegister},
-		{LimitPerEntryError, partial(`<register>` + said("192.0.2.4", "Failed to register ip 192.0.2.4") + `</register>`)},
+		{dialect.LimitSilentDrop, emptyRegister},
+		{dialect.LimitPerEntryError, partial(`<register>` + said("192.0.2.4", "Failed to register ip 192.0.2.4") + `</register>`)},
 	} {
-		s := start(t, Options{MaxRegistered: 3, Dialect: Dialect{Limit: c.limit}})
+		s := start(t, Options{MaxRegistered: 3, Dialect: dialect.Dialect{Limit: c.limit}})
 		p := newPeer(t, s)
 		p.uid(`<register>` + tags("192.0.2.1", "a") + tags("192.0.2.2", "a") + `</register>`)
 		expect(t, s.dialect.String(), p.uid(message), c.want)
@@ -247,8 +249,8 @@ func TestPlatformLimit(t *testing.T) {
 // What a message takes off makes room for what it registers after.
 func TestPlatformLimitWithinMessage(t *testing.T) {
 	both := `<register>` + tags("192.0.2.2", "a") + `</register><unregister>` + tags("192.0.2.1", "a") + `</unregister>`
-	for order, want := range map[Order]string{RegisterFirst: "", UnregisterFirst: "192.0.2.2:a"} {
-		s := start(t, Options{MaxRegistered: 1, Dialect: Dialect{Order: order}})
+	for order, want := range map[dialect.Order]string{dialect.RegisterFirst: "", dialect.UnregisterFirst: "192.0.2.2:a"} {
+		s := start(t, Options{MaxRegistered: 1, Dialect: dialect.Dialect{Order: order}})
 		p := newPeer(t, s)
 		p.uid(`<register>` + tags("192.0.2.1", "a") + `</register>`)
 		p.uid(both)
@@ -303,7 +305,7 @@ func TestChangesAreReported(t *testing.T) {
 }
 
 func TestAnotherOwner(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Duplicates: LegacyOthersApplied}})
+	s := start(t, Options{Dialect: dialect.Dialect{Duplicates: dialect.LegacyOthersApplied}})
 	p := newPeer(t, s)
 	for _, tag := range []string{"theirs", "ours"} {
 		if err := s.Register("", prefix("192.0.2.1"), tag, 0); err != nil {

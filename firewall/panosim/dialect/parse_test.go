@@ -1,4 +1,4 @@
-package panosim
+package dialect
 
 import (
 	"strings"
@@ -6,8 +6,8 @@ import (
 )
 
 func TestDialectsAreReadBack(t *testing.T) {
-	for _, d := range Dialects() {
-		if got, err := ParseDialect(d.String()); err != nil || got != d {
+	for _, d := range All() {
+		if got, err := Parse(d.String()); err != nil || got != d {
 			t.Errorf("%s: read back as %s, error %v", d, got, err)
 		}
 	}
@@ -15,7 +15,7 @@ func TestDialectsAreReadBack(t *testing.T) {
 		"": {}, "plain": {}, "renewal=resets": {},
 		" limit=per-entry-error, extras=yes ": {Limit: LimitPerEntryError, Extras: ExtrasPresent},
 	} {
-		if got, err := ParseDialect(text); err != nil || got != want {
+		if got, err := Parse(text); err != nil || got != want {
 			t.Errorf("%q: %s, error %v", text, got, err)
 		}
 	}
@@ -29,7 +29,7 @@ func TestDialectsThatAreNone(t *testing.T) {
 		"limit=silent-drop,limit=silent-drop": "limit is given twice",
 		"plain,limit=silent-drop":             `no field "plain"`,
 	} {
-		if _, err := ParseDialect(text); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %s", text, err, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package panosim
+package dialect
 
 // Marking is which elements of a candidate carry the attributes admin, dirtyId and time.
 type Marking uint8

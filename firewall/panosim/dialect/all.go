@@ -1,4 +1,4 @@
-package panosim
+package dialect
 
 import "strings"
 
@@ -69,11 +69,11 @@ func (d Dialect) String() string {
 	return strings.Join(parts, ",")
 }
 
-// Dialects lists the combinations that a client should survive, each once, the zero Dialect first: all of what
+// All lists the combinations that a client should survive, each once, the zero Dialect first: all of what
 // decides over registering (Duplicates and Missing alike, Renewal, Limit, BadEntry) with each other, duplicates
 // and missing tags treated differently, every other behaviour alone with a modern and with a legacy firewall, and
 // one firewall that is odd in every way.
-func Dialects() []Dialect {
+func All() []Dialect {
 	var out []Dialect
 	for _, repeat := range []Repeat{Modern, LegacyOthersApplied, LegacyEntrySkipped, LegacyMessageRejected} {
 		for _, renewal := range []Renewal{RenewalResets, RenewalIgnored} {

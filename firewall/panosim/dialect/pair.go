@@ -1,4 +1,4 @@
-package panosim
+package dialect
 
 // PairTags is whether the active member of a pair hands registered addresses over to its peer.
 type PairTags uint8

@@ -1,4 +1,4 @@
-package panosim
+package dialect
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 func TestDialectsAreDistinctAndCoverEveryValue(t *testing.T) {
 	names := map[string]bool{}
 	seen := map[string]bool{}
-	for i, d := range Dialects() {
+	for i, d := range All() {
 		name := d.String()
 		if names[name] {
 			t.Errorf("%s is listed twice", name)

@@ -1,4 +1,4 @@
-package panosim
+package dialect
 
 // Repeat is what happens to a tag that is registered although it stands, or unregistered although it does not.
 type Repeat uint8

@@ -1,4 +1,4 @@
-package panosim
+package dialect
 
 import (
 	"fmt"
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// ParseDialect reads what Dialect.String writes: "plain", or fields with their values as in
+// Parse reads what Dialect.String writes: "plain", or fields with their values as in
 // "duplicates=others-applied,limit=per-entry-error". A field may be given once; "" is plain. The error names the
 // fields, or the values of the field, that there are.
-func ParseDialect(text string) (Dialect, error) {
+func Parse(text string) (Dialect, error) {
 	var d Dialect
 	if text == "" || text == "plain" {
 		return d, nil
