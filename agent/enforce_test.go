@@ -169,7 +169,7 @@ func (e *enforceTest) elapse(d time.Duration) {
 // standing is what the firewall holds with our tag.
 func (e *enforceTest) standing() string {
 	var all []string
-	for p := range e.sim.Tagged("", testTag) {
+	for p := range e.sim.Addresses().Tagged("", testTag) {
 		all = append(all, p.String())
 	}
 	slices.Sort(all)
@@ -358,10 +358,10 @@ func TestEverythingIsReadBackEveryFiveMinutes(t *testing.T) {
 	first := *e.status().LastFull
 
 	// Behind our back one tag goes, and one of ours comes that is not wanted.
-	if err := e.sim.Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
+	if err := e.sim.Addresses().Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.sim.Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
+	if err := e.sim.Addresses().Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
 		t.Fatal(err)
 	}
 	e.sim.ResetStats()
@@ -382,7 +382,7 @@ func TestEverythingIsReadBackEveryFiveMinutes(t *testing.T) {
 	}
 
 	// Woken all the time, it is read back too.
-	if err := e.sim.Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
+	if err := e.sim.Addresses().Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
@@ -400,7 +400,7 @@ func TestAfterAnyDoubtEverythingIsReadBack(t *testing.T) {
 	e.passed()
 	// The command arrives and its answer does not: nobody knows what stands.
 	e.sim.SetFault(panosim.Fault{Effect: panosim.Garbage, Kind: panosim.KindUserID, Applied: true})
-	if err := e.sim.Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
+	if err := e.sim.Addresses().Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
 		t.Fatal(err)
 	}
 	e.want("203.0.113.1/32", "203.0.113.2/32")

@@ -284,7 +284,7 @@ func TestBrokenFirewallsDelayNoOtherAndRecoverByThemselves(t *testing.T) {
 			continue
 		}
 		f.until(e.name+" is back", func() bool { return e.status().Up })
-		if got := len(f.sims[e.name].Tagged("", testTag)); got != len(f.begun) {
+		if got := len(f.sims[e.name].Addresses().Tagged("", testTag)); got != len(f.begun) {
 			t.Errorf("after its first pass %s holds %d of %d", e.name, got, len(f.begun))
 		}
 	}

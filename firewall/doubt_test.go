@@ -21,12 +21,12 @@ func TestWhatWeDoNotKnowOf(t *testing.T) {
 				desired := l.entries(0, 40)
 				l.level(desired)
 				for i := 50; i < 55; i++ {
-					if err := l.sim.Register("vsys1", host(i), tag, time.Hour); err != nil {
+					if err := l.sim.Addresses().Register("vsys1", host(i), tag, time.Hour); err != nil {
 						t.Fatal(err)
 					}
 				}
 				for i := 0; i < 3; i++ {
-					if err := l.sim.Unregister("vsys1", host(i), tag); err != nil {
+					if err := l.sim.Addresses().Unregister("vsys1", host(i), tag); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -44,7 +44,7 @@ func TestWhatWeDoNotKnowOf(t *testing.T) {
 					return // such a firewall gives no sign at all
 				}
 				for _, e := range desired {
-					if got := l.sim.Tagged("vsys1", tag)[e.Prefix]; got.Expires.Before(e.Until) {
+					if got := l.sim.Addresses().Tagged("vsys1", tag)[e.Prefix]; got.Expires.Before(e.Until) {
 						t.Errorf("%s stands until %v, want %v", e.Prefix, got.Expires, e.Until)
 					}
 				}
@@ -61,7 +61,7 @@ func TestIgnoredRenewalIsLearned(t *testing.T) {
 		for i := range desired {
 			desired[i].Until = l.clock.Now().Add(30 * 24 * time.Hour)
 		}
-		if day > 0 && len(l.sim.Tagged("vsys1", tag)) < len(desired) {
+		if day > 0 && len(l.sim.Addresses().Tagged("vsys1", tag)) < len(desired) {
 			lost++
 		}
 		l.level(desired)
@@ -90,7 +90,7 @@ func TestAfterAnErrorEverythingIsReadAgain(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 10)
 	l.level(desired)
-	l.sim.Clear("vsys1")
+	l.sim.Addresses().Clear("vsys1")
 	l.sim.SetFault(panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindUserID})
 	desired = append(desired, l.entries(20, 1)...)
 	if r, err := l.fw.Reconcile(t.Context(), desired, false); firewall.Kind(err) != firewall.KindUnreachable || r.Full {

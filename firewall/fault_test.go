@@ -49,7 +49,7 @@ func TestFaultsInAnyOrder(t *testing.T) {
 				} else {
 					desired = append(desired, l.entries(1000+r.IntN(1000), 1)...)
 				}
-				_ = l.sim.Unregister("vsys1", host(r.IntN(120)), tag) // one that does not stand is no trouble
+				_ = l.sim.Addresses().Unregister("vsys1", host(r.IntN(120)), tag) // one that does not stand is no trouble
 				report, err := l.fw.Reconcile(t.Context(), desired, r.IntN(3) == 0)
 				if report.Braked != nil {
 					t.Fatalf("braked: %v", report.Braked)

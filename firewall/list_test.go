@@ -138,10 +138,10 @@ func TestListGoesOnWithWhatWasNoted(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	// A certificate that no longer verifies has the firewall stop: nothing is held any more.
-	if err := l.sim.Edit("admin", "delete", "/config/shared/certificate-profile/entry[@name='cp']/CA/entry[@name='ca']", ""); err != nil {
+	if err := l.sim.Config().Edit("admin", "delete", "/config/shared/certificate-profile/entry[@name='cp']/CA/entry[@name='ca']", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Commit("admin"); err != nil {
+	if err := l.sim.Config().Commit("admin"); err != nil {
 		t.Fatal(err)
 	}
 	l.clock.move(time.Minute)
@@ -359,7 +359,7 @@ func TestListOfWhichOnlyAPartIsShown(t *testing.T) {
 		if !strings.Contains(form.Get("cmd"), "<external-list><show>") {
 			return false
 		}
-		state, _ := l.sim.List("", "their-name")
+		state, _ := l.sim.Lists().State("", "their-name")
 		return say(w, fmt.Sprintf(`<response status="success"><result><external-list><total-valid>%d</total-valid>`+
 			`<valid-members><member>192.0.2.1</member></valid-members></external-list></result></response>`, state.Entries))
 	})
@@ -428,7 +428,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + allow + `</entry></vsys></entry></devices></config>`
 	}, nil)
 	open := func(source string) uint32 {
-		v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
+		v := l.sim.Traffic().Packet(panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
 			SourcePort: 40000, DestinationPort: 443})
 		if !v.Allowed {
 			t.Fatalf("the packet from %s is not allowed: %+v", source, v)
@@ -441,7 +441,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 	if err := l.device.ClearSessions(t.Context(), netip.MustParseAddr("::ffff:203.0.113.1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := l.sim.Sessions(); !slices.Equal(got, stays) {
+	if got := l.sim.Traffic().Sessions(); !slices.Equal(got, stays) {
 		t.Errorf("sessions %v stand, want those of the other sources, %v", got, stays)
 	}
 	for _, bad := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("fe80::1%eth0")} {
@@ -449,7 +449,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
-	if got := l.sim.Sessions(); len(got) != 2 {
+	if got := l.sim.Traffic().Sessions(); len(got) != 2 {
 		t.Errorf("what names no source has ended sessions: %v stand", got)
 	}
 }

@@ -65,15 +65,15 @@ func TestEveryDialect(t *testing.T) {
 func life(l *lab, n int) {
 	t := l.t
 	other := host(5000)
-	if err := l.sim.Register("vsys1", other, "somebody-else", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", other, "somebody-else", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Register("vsys1", host(3), "somebody-else", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(3), "somebody-else", 0); err != nil {
 		t.Fatal(err)
 	}
 	// One that bears our tag, for ever, and is not wanted; and one that is.
 	for _, i := range []int{5001, 4} {
-		if err := l.sim.Register("vsys1", host(i), tag, 0); err != nil {
+		if err := l.sim.Addresses().Register("vsys1", host(i), tag, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -97,7 +97,7 @@ func life(l *lab, n int) {
 	l.level(desired)
 	l.stands(supported)
 	until := map[netip.Prefix]time.Time{}
-	for p, got := range l.sim.Tagged("vsys1", tag) {
+	for p, got := range l.sim.Addresses().Tagged("vsys1", tag) {
 		until[p] = got.Expires
 	}
 	l.restart().Restore(until)
@@ -108,11 +108,11 @@ func life(l *lab, n int) {
 	// A few are released by hand, some are removed behind our back, one of ours comes from somewhere else.
 	desired, supported = desired[20:], supported[20:]
 	for i := 30; i < 60; i++ {
-		if err := l.sim.Unregister("vsys1", host(i), tag); err != nil {
+		if err := l.sim.Addresses().Unregister("vsys1", host(i), tag); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.sim.Register("vsys1", host(5002), tag, time.Hour); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(5002), tag, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if r := l.pass(desired, false); len(r.Unregistered) != 20 {
@@ -137,7 +137,7 @@ func life(l *lab, n int) {
 	l.sim.Reboot()
 	l.level(desired)
 	l.stands(supported)
-	l.sim.Clear("vsys1")
+	l.sim.Addresses().Clear("vsys1")
 	if r := l.level(desired); r.Standing != len(supported) {
 		t.Fatalf("%d stand after the firewall was cleared, want %d", r.Standing, len(supported))
 	}
@@ -145,7 +145,7 @@ func life(l *lab, n int) {
 
 	// Everything ends by itself, whether or not we live.
 	l.clock.move(31 * 24 * time.Hour)
-	if left := l.sim.Tagged("vsys1", tag); len(left) != 0 {
+	if left := l.sim.Addresses().Tagged("vsys1", tag); len(left) != 0 {
 		t.Fatalf("%d outlive us", len(left))
 	}
 	if r := l.level(nil); r.Standing != 0 || len(r.Unregistered) != 0 || r.Braked != nil {
@@ -155,18 +155,18 @@ func life(l *lab, n int) {
 
 func TestOthersAreLeftAlone(t *testing.T) {
 	l := newLab(t, nil, nil)
-	if err := l.sim.Register("vsys1", host(1), "theirs", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(1), "theirs", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Register("vsys1", host(9), "theirs", time.Hour); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(9), "theirs", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Register("vsys1", netip.MustParsePrefix("198.51.100.0/24"), "theirs", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", netip.MustParsePrefix("198.51.100.0/24"), "theirs", 0); err != nil {
 		t.Fatal(err)
 	}
 	l.level(l.entries(0, 3))
 	l.level(nil)
-	got := l.sim.Registered("vsys1")
+	got := l.sim.Addresses().Registered("vsys1")
 	for _, p := range []netip.Prefix{host(1), host(9), netip.MustParsePrefix("198.51.100.0/24")} {
 		if !slices.Equal(got[p], []string{"theirs"}) {
 			t.Errorf("%s bears %v", p, got[p])
@@ -203,7 +203,7 @@ func TestBrake(t *testing.T) {
 			t.Fatalf("full %v: braked %+v, %d unregistered", full, r.Braked, len(r.Unregistered))
 		}
 	}
-	if got := l.sim.Tagged("vsys1", tag); len(got) != 1001 {
+	if got := l.sim.Addresses().Tagged("vsys1", tag); len(got) != 1001 {
 		t.Fatalf("%d stand, want the 1000 and the new one", len(got))
 	}
 	l.opts.MaxRemovalPercent = 100
@@ -252,7 +252,7 @@ func TestFirewallThatWasClearedIsSoonLevel(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 3000)
 	l.level(desired)
-	l.sim.Clear("vsys1")
+	l.sim.Addresses().Clear("vsys1")
 	if r := l.pass(desired, true); len(r.Registered) != 3000 || len(r.Gone) != 3000 {
 		t.Errorf("registered %d, gone %d", len(r.Registered), len(r.Gone))
 	}
@@ -280,10 +280,10 @@ func TestFullPassSendsWhatIsNewFirst(t *testing.T) {
 	l.level(desired)
 	fresh := l.entries(601, 1)[0]
 	stood := false
-	l.sim.SetPageHook(func(panosim.Page) {
-		_, ok := l.sim.Tagged("vsys1", tag)[fresh.Prefix]
+	l.sim.Addresses().SetPageHook(func(panosim.Page) {
+		_, ok := l.sim.Addresses().Tagged("vsys1", tag)[fresh.Prefix]
 		stood = stood || ok
-		l.sim.SetPageHook(nil)
+		l.sim.Addresses().SetPageHook(nil)
 	})
 	r := l.pass(append(desired, fresh), true)
 	if !stood || len(r.Registered) != 1 || len(r.Gone) != 0 {
@@ -298,16 +298,16 @@ func TestChangesBetweenPages(t *testing.T) {
 	l.restart()
 	// Others come and go while we read, so that rows move.
 	i := 0
-	l.sim.SetPageHook(func(panosim.Page) {
+	l.sim.Addresses().SetPageHook(func(panosim.Page) {
 		if i < 3 {
-			if err := l.sim.Unregister("vsys1", host(i), tag); err != nil {
+			if err := l.sim.Addresses().Unregister("vsys1", host(i), tag); err != nil {
 				t.Error(err)
 			}
 			i++
 		}
 	})
 	l.level(desired)
-	l.sim.SetPageHook(nil)
+	l.sim.Addresses().SetPageHook(nil)
 	l.level(desired)
 	l.stands(desired)
 }
@@ -315,10 +315,10 @@ func TestChangesBetweenPages(t *testing.T) {
 func TestRowsThatMoveDuringVerification(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 1200)
-	l.sim.SetPageHook(func(p panosim.Page) {
+	l.sim.Addresses().SetPageHook(func(p panosim.Page) {
 		if p.Total > 0 && p.Start == 1 {
-			l.sim.SetPageHook(nil)
-			if err := l.sim.Unregister("vsys1", desired[0].Prefix, tag); err != nil {
+			l.sim.Addresses().SetPageHook(nil)
+			if err := l.sim.Addresses().Unregister("vsys1", desired[0].Prefix, tag); err != nil {
 				t.Error(err)
 			}
 		}
@@ -343,7 +343,7 @@ func TestRenewalLastsInQuickPasses(t *testing.T) {
 				r := l.pass(desired, false)
 				renewed += len(r.Renewed)
 				for _, e := range r.Renewed {
-					if got := l.sim.Tagged("vsys1", tag)[e.Prefix]; !got.Expires.Equal(e.Until) {
+					if got := l.sim.Addresses().Tagged("vsys1", tag)[e.Prefix]; !got.Expires.Equal(e.Until) {
 						t.Fatalf("%s is said to last until %v, and lasts until %v", e.Prefix, e.Until, got.Expires)
 					}
 				}

@@ -210,13 +210,13 @@ const listName = "their-name-of-the-list"
 // listed tells whether what is desired is in force, and nothing else of the list.
 func (l stormLab) listed(desired []firewall.Entry) bool {
 	l.t.Helper()
-	state, _ := l.sim.List("vsys1", listName)
+	state, _ := l.sim.Lists().State("vsys1", listName)
 	if state.Stopped || state.Entries != len(desired) {
 		l.t.Logf("the firewall holds %+v, not %d entries", state, len(desired))
 		return false
 	}
 	for _, e := range desired {
-		if v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: e.Prefix.Addr(), Destination: netip.MustParseAddr("192.0.2.1"), Short: true}); v.Rule != "block" {
+		if v := l.sim.Traffic().Packet(panosim.Packet{From: "untrust", To: "dmz", Source: e.Prefix.Addr(), Destination: netip.MustParseAddr("192.0.2.1"), Short: true}); v.Rule != "block" {
 			l.t.Logf("%v is met by the rule %q", e.Prefix, v.Rule)
 			return false
 		}
@@ -254,7 +254,7 @@ func (l *lab) blocks(desired []firewall.Entry) {
 		want[tag+"-"+e.Prefix.Addr().String()] = true
 	}
 	got := map[string]bool{}
-	_, running, _ := strings.Cut(l.sim.Running(), `<entry name="`+tag+`"><static>`)
+	_, running, _ := strings.Cut(l.sim.Config().Running(), `<entry name="`+tag+`"><static>`)
 	running, _, _ = strings.Cut(running, "</static>")
 	for _, part := range strings.Split(running, "<member>")[1:] {
 		name, _, _ := strings.Cut(part, "<")
@@ -303,16 +303,16 @@ func newOthers(t *testing.T, l *lab) *others {
 	t.Helper()
 	o := &others{l: l}
 	for i := range 30 {
-		if err := l.sim.Register("vsys1", host(i), theirTag, 0); err != nil {
+		if err := l.sim.Addresses().Register("vsys1", host(i), theirTag, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.sim.Edit("somebody", "set", otherXPath, theirEdit); err != nil {
+	if err := l.sim.Config().Edit("somebody", "set", otherXPath, theirEdit); err != nil {
 		t.Fatal(err)
 	}
-	o.edits = entryText(t, l.sim.Candidate(), "their-edit")
-	o.existing = entryText(t, l.sim.Running(), "theirs") + entryText(t, l.sim.Running(), "their-group")
-	o.running, o.candidate = l.sim.Running(), l.sim.Candidate()
+	o.edits = entryText(t, l.sim.Config().Candidate(), "their-edit")
+	o.existing = entryText(t, l.sim.Config().Running(), "theirs") + entryText(t, l.sim.Config().Running(), "their-group")
+	o.running, o.candidate = l.sim.Config().Running(), l.sim.Config().Candidate()
 	return o
 }
 
@@ -320,7 +320,7 @@ func newOthers(t *testing.T, l *lab) *others {
 func (o *others) alone() {
 	t := o.l.t
 	t.Helper()
-	if o.l.sim.Candidate() != o.candidate || o.l.sim.Running() != o.running {
+	if o.l.sim.Config().Candidate() != o.candidate || o.l.sim.Config().Running() != o.running {
 		t.Error("the configuration was written to")
 	}
 	if n := o.l.calls(panosim.KindCommit); n > 0 {
@@ -332,19 +332,19 @@ func (o *others) alone() {
 func (o *others) untouched() {
 	t := o.l.t
 	t.Helper()
-	tagged := o.l.sim.Tagged("vsys1", theirTag)
+	tagged := o.l.sim.Addresses().Tagged("vsys1", theirTag)
 	for i := range 30 {
 		if _, stands := tagged[host(i)]; !stands {
 			t.Errorf("somebody else's tag is gone from %v", host(i))
 		}
 	}
-	if got := entryText(t, o.l.sim.Candidate(), "their-edit"); got != o.edits {
+	if got := entryText(t, o.l.sim.Config().Candidate(), "their-edit"); got != o.edits {
 		t.Errorf("somebody else's edit is %s, was %s", got, o.edits)
 	}
-	if strings.Contains(o.l.sim.Running(), "their-edit") {
+	if strings.Contains(o.l.sim.Config().Running(), "their-edit") {
 		t.Error("somebody else's edit was committed")
 	}
-	if got := entryText(t, o.l.sim.Running(), "theirs") + entryText(t, o.l.sim.Running(), "their-group"); got != o.existing {
+	if got := entryText(t, o.l.sim.Config().Running(), "theirs") + entryText(t, o.l.sim.Config().Running(), "their-group"); got != o.existing {
 		t.Errorf("somebody else's objects are %s, were %s", got, o.existing)
 	}
 }

@@ -317,7 +317,7 @@ func (w *world) list() (int, []string) {
 // tagged is what the firewall holds with our tag, sorted.
 func (w *world) tagged() []string {
 	var out []string
-	for p := range w.sim.Tagged("vsys1", "active-defense") {
+	for p := range w.sim.Addresses().Tagged("vsys1", "active-defense") {
 		out = append(out, agent.AddressText(p))
 	}
 	slices.Sort(out)

@@ -89,7 +89,7 @@ func (w *world) packet(source, destination string, port int, more func(*panosim.
 	if more != nil {
 		more(&p)
 	}
-	v := w.sim.Packet(p)
+	v := w.sim.Traffic().Packet(p)
 	if v.Lines == 0 {
 		w.t.Errorf("the packet of %s was decided by %q, which forwarded no log", source, v.Rule)
 	}
@@ -271,7 +271,7 @@ func (w *world) fetchList() {
 			w.t.Fatal(err)
 		}
 		response.Body.Close()
-		held, ok := w.sim.List("vsys1", "active-defense-list")
+		held, ok := w.sim.Lists().State("vsys1", "active-defense-list")
 		return ok && held.Entries == len(attackers)
 	})
 }

@@ -31,7 +31,7 @@ const before = `<config version="10.2.0"><shared/><devices><entry name="localhos
 func startFirewall(changed func(panosim.Change)) (*panosim.Sim, error) {
 	sim, err := panosim.Start(panosim.Options{Hostname: "LAB-FW-01", Admin: admin, Config: before, CommitTime: 500 * time.Millisecond, OnChange: changed})
 	if err == nil {
-		sim.SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit)
+		sim.Config().SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit)
 	}
 	return sim, err
 }
@@ -40,7 +40,7 @@ func startFirewall(changed func(panosim.Change)) (*panosim.Sim, error) {
 func (s *stage) packet(source, country string, p panosim.Packet) panosim.Verdict {
 	p.Source, p.SourceCountry = netip.MustParseAddr(source), country
 	p.SourcePort = uint16(40000 + time.Now().Nanosecond()/1000%20000)
-	return s.sim.Packet(p)
+	return s.sim.Traffic().Packet(p)
 }
 
 // background is what a firewall on the internet sees all day: a friend's connections, and single probes.
@@ -107,7 +107,7 @@ func (s *stage) verify(ctx context.Context) error {
 	}
 	if err == nil {
 		s.say("verify", "%d checks of the running configuration, all passed; the rules in their order:", len(checks))
-		for _, r := range s.sim.Rules("") {
+		for _, r := range s.sim.Traffic().Rules("") {
 			s.note("%-22s %-6s source %v", r.Name, r.Action, r.Source)
 		}
 	}
@@ -133,7 +133,7 @@ func (s *stage) means() {
 		}
 	case "edl":
 		if j, ok := s.lastJob("EDLRefresh"); ok {
-			list, _ := s.sim.List("", listName)
+			list, _ := s.sim.Lists().State("", listName)
 			s.say("fetched", "%s by job %d, which %s asked for; the firewall holds %s", listName, j.ID, j.User, entries(list.Entries))
 		}
 	}

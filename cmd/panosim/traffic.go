@@ -82,7 +82,7 @@ func parsePacket(args []string) (p panosim.Packet, err error) {
 // send has the machine decide, and shows what it does.
 func (l *lab) send(p panosim.Packet) error {
 	p.VSys = l.vsys
-	v := l.current.Packet(p)
+	v := l.current.Traffic().Packet(p)
 	if v.Rule == "" {
 		return errors.New("nothing is forwarded here: only by a firewall that runs, and in a pair by the active one")
 	}
@@ -98,6 +98,6 @@ func (l *lab) send(p panosim.Packet) error {
 }
 
 func (l *lab) sessions([]string) error {
-	l.say("sessions that stand: %v", l.current.Sessions())
+	l.say("sessions that stand: %v", l.current.Traffic().Sessions())
 	return nil
 }

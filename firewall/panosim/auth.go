@@ -147,7 +147,7 @@ func (s *Sim) Deny(types ...string) {
 }
 
 // keygen answers type=keygen.
-func (s *Sim) keygen(c *call) answer.Answer {
+func keygen(s *Sim, c *call) answer.Answer {
 	key, ok := s.keys.generate(c.form.Get("user"), c.form.Get("password"))
 	if !ok {
 		return answer.Forbidden("Invalid Credential")

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"activedefense/firewall/panosim/answer"
-	"activedefense/firewall/panosim/xmltree"
 )
 
 // Kinds of call, as Fault selects them and Stats counts them.
@@ -30,19 +29,30 @@ const (
 	KindChanges      = "changes"     // asking what is not committed
 	KindRevert       = "revert"      // dropping what is not committed
 	KindConfigFile   = "config-file" // show config running, candidate and the like
-	KindOther        = "other"       // everything that is not simulated, or that could not be understood
+
+	KindGroups        = "dynamic-address-groups"
+	KindListRefresh   = "list-refresh"
+	KindListShow      = "list-show"
+	KindTargetVSys    = "target-vsys"
+	KindSessions      = "sessions" // reading them
+	KindClearSessions = "clear-sessions"
+
+	KindHA      = "high-availability" // about the pair
+	KindPushed  = "pushed-policy"     // reading what Panorama pushed to a firewall
+	KindDevices = "devices"           // asking a Panorama for its firewalls
+
+	KindOther = "other" // everything that is not simulated, or that could not be understood
 )
 
 // call is one request, understood as far as its kind.
 type call struct {
-	form    url.Values
-	key     string
-	admin   string // to whom the key belongs, once it is found valid
-	size    int64  // bytes of the body
-	kind    string
-	command *xmltree.Element // of type=op, once parsed
-	run     func(*Sim, *call) answer.Answer
-	free    bool // needs no key
+	form  url.Values
+	key   string
+	admin string // to whom the key belongs, once it is found valid
+	size  int64  // bytes of the body
+	kind  string
+	run   func(*Sim, *call) answer.Answer
+	free  bool // needs no key
 }
 
 // counter counts what is read through it.
@@ -59,15 +69,15 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // understand reads the request, whatever way its parameters come, and finds out what it asks.
-func (s *Sim) understand(w http.ResponseWriter, r *http.Request) *call {
+func understand(w http.ResponseWriter, r *http.Request, maxRequest int64) *call {
 	c := &call{kind: KindOther}
 	if len(r.URL.RawQuery) > maxQuery {
 		return c.refuse(answer.Page(http.StatusRequestURITooLong))
 	}
-	limited := http.MaxBytesReader(w, r.Body, s.opts.MaxRequest)
+	limited := http.MaxBytesReader(w, r.Body, maxRequest)
 	body := &counter{Reader: limited, Closer: limited}
 	r.Body = body
-	err := parseForm(r, s.opts.MaxRequest)
+	err := parseForm(r, maxRequest)
 	c.size = max(body.n, r.ContentLength)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return c.refuse(answer.Page(http.StatusRequestEntityTooLarge))
@@ -133,15 +143,15 @@ func (c *call) refuse(a answer.Answer) *call {
 func (c *call) classify() {
 	switch c.form.Get("type") {
 	case "keygen":
-		c.kind, c.run, c.free = KindKeygen, (*Sim).keygen, true
+		c.kind, c.run, c.free = KindKeygen, keygen, true
 	case "user-id":
-		c.kind, c.run = KindUserID, (*Sim).userID
+		c.kind, c.run = KindUserID, userID
 	case "op":
 		c.classifyOp()
 	case "config":
 		c.classifyConfig()
 	case "commit":
-		c.kind, c.run = KindCommit, (*Sim).commit
+		c.kind, c.run = KindCommit, requestCommit
 	case "log", "report", "export", "import", "version":
 		c.run = func(*Sim, *call) answer.Answer { return answer.Failure(1, "Unknown command") }
 	case "":
@@ -149,13 +159,4 @@ func (c *call) classify() {
 	default:
 		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Illegal value for parameter "type".`) }
 	}
-}
-
-// vsys gives the table of the virtual system that the call names; false: there is none of that name.
-func (s *Sim) vsys(name string) (*table, bool) {
-	if name == "" {
-		name = s.opts.VSys[0]
-	}
-	t, ok := s.tables[name]
-	return t, ok
 }

@@ -112,87 +112,56 @@ func (p *commitPlan) chooses(e *edit) bool {
 	return !p.partial || (len(p.admins) == 0 || slices.Contains(p.admins, e.admin)) && !p.excluded[componentOf(e.path)]
 }
 
-// commit answers type=commit.
-func (s *Sim) commit(c *call) answer.Answer {
-	cmd, err := xmltree.Parse(c.form.Get("cmd"))
-	if err != nil {
-		return answer.Failure(18, "Malformed command")
-	}
-	if cmd.Name != "commit" {
-		return answer.Unexpected(cmd)
-	}
-	return s.requestCommit(c, cmd)
-}
-
-// requestValidate answers "validate full" and "validate partial".
-func (s *Sim) requestValidate(c *call, cmd *xmltree.Element) answer.Answer {
-	return s.requestCommit(c, cmd)
-}
-
-// requestCommit enqueues a commit or a validation, or says why not.
-func (s *Sim) requestCommit(c *call, cmd *xmltree.Element) answer.Answer {
+// RequestCommit answers <commit> and <validate>: it enqueues a commit or a validation, or says why not.
+func (c *configuration) RequestCommit(admin string, cmd *xmltree.Element) answer.Answer {
 	plan, refused := parseCommit(cmd)
 	if refused != nil {
 		return refused.answer()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	if refused := s.refuseCommitLocked(c.admin, plan); refused != nil {
+	c.o.Jobs.due()
+	if refused := c.refuseCommit(admin, plan); refused != nil {
 		return refused.answer()
 	}
-	chosen := s.chosenLocked(plan)
+	chosen := c.chosen(plan)
 	if len(chosen) == 0 && !plan.force && !plan.validate {
-		switch s.dialect.NoChanges {
+		switch c.o.Dialect.NoChanges {
 		case dialect.NoChangesPlain:
 			return answer.XML(http.StatusOK, `<response status="success" code="19"><msg>`+noChangesText+`</msg></response>`)
 		case dialect.NoChangesSame:
 			return answer.XML(http.StatusOK, `<response status="success" code="13"><msg>`+sameText+`</msg></response>`)
 		}
 	}
-	j := s.enqueueLocked(c.admin, plan, chosen)
+	kind, id := c.enqueue(admin, plan, chosen)
 	return answer.XML(http.StatusOK, fmt.Sprintf(`<response status="success" code="19"><result><msg><line>%s job enqueued `+
-		`with jobid %d</line></msg><job>%[2]d</job></result></response>`, j.kind, j.id))
+		`with jobid %d</line></msg><job>%[2]d</job></result></response>`, kind, id))
 }
 
-// refuseCommitLocked says why a commit cannot even be enqueued; nil: it can.
-func (s *Sim) refuseCommitLocked(admin string, plan commitPlan) *refusal {
-	for _, j := range s.jobs.list {
-		if j.ended.IsZero() && (j.kind == "Install" || j.kind == "Downld") {
-			return refuse(13, installText)
-		}
+// refuseCommit says why a commit cannot even be enqueued; nil: it can.
+func (c *configuration) refuseCommit(admin string, plan commitPlan) *refusal {
+	if c.o.Jobs.goingOn("Install", "Downld") {
+		return refuse(13, installText)
 	}
-	for _, l := range s.config.locks {
+	for _, l := range c.locks {
 		switch {
 		case l.admin == admin || plan.validate:
 		case l.commit && l.scope == sharedScope:
 			return refuse(14, "Other administrators are holding device wide commit locks.")
 		case l.commit:
 			return refuse(14, "Other administrators are holding commit locks.")
-		case s.dialect.LockedCommit == dialect.LockedCommitRefused:
+		case c.o.Dialect.LockedCommit == dialect.LockedCommitRefused:
 			return refuse(14, "Other administrators are holding config locks for scope "+l.scope+".")
 		}
 	}
-	if s.commitBusyLocked() != nil && s.dialect.Busy == dialect.BusyRefuses {
+	if c.o.Jobs.queuing() && c.o.Dialect.Busy == dialect.BusyRefuses {
 		return refuse(13, busyText)
 	}
 	return nil
 }
 
-// commitBusyLocked gives the commit or validation that runs or waits, if there is one.
-func (s *Sim) commitBusyLocked() *job {
-	for _, j := range s.jobs.list {
-		if j.finish != nil && j.ended.IsZero() {
-			return j
-		}
-	}
-	return nil
-}
-
-// chosenLocked gives the edits that a commit publishes, without those that one before it is about to.
-func (s *Sim) chosenLocked(plan commitPlan) []*edit {
+// chosen gives the edits that a commit publishes, without those that one before it is about to.
+func (c *configuration) chosen(plan commitPlan) []*edit {
 	var out []*edit
-	for _, e := range s.config.journal {
+	for _, e := range c.journal {
 		if plan.chooses(e) && (plan.validate || !e.queued) {
 			out = append(out, e)
 		}
@@ -200,58 +169,54 @@ func (s *Sim) chosenLocked(plan commitPlan) []*edit {
 	return out
 }
 
-// enqueueLocked puts a commit into the queue.
-func (s *Sim) enqueueLocked(admin string, plan commitPlan, chosen []*edit) *job {
-	kind := "Commit"
+// enqueue puts a commit into the queue, and gives what kind of job it is, with its number.
+func (c *configuration) enqueue(admin string, plan commitPlan, chosen []*edit) (kind string, id int) {
+	kind = "Commit"
 	if plan.validate {
 		kind = "Validate"
 	}
-	j := s.listJobLocked(kind, admin)
-	j.description, j.takes = plan.description, s.opts.CommitTime
 	wanted := make(map[*edit]bool, len(chosen))
 	for _, e := range chosen {
 		wanted[e] = true
 		e.queued = e.queued || !plan.validate
 	}
-	j.finish = func() jobResult {
-		result := s.publishLocked(admin, plan, wanted)
+	return kind, c.o.Jobs.enqueue(kind, admin, plan.description, c.o.CommitTime, func() jobResult {
+		result := c.publish(admin, plan, wanted)
 		for e := range wanted {
 			e.queued = false
 		}
 		return result
-	}
-	s.startJobsLocked(j.queued)
-	return j
+	})
 }
 
-// publishLocked makes the edits part of the running configuration, or says why they cannot be.
-func (s *Sim) publishLocked(admin string, plan commitPlan, wanted map[*edit]bool) jobResult {
-	root, lines := s.config.with(wanted)
+// publish makes the edits part of the running configuration, or says why they cannot be.
+func (c *configuration) publish(admin string, plan commitPlan, wanted map[*edit]bool) jobResult {
+	root, lines := c.with(wanted)
 	if lines == nil {
-		lines = s.newFaultsLocked(root)
+		lines = c.newFaults(root)
 	}
 	if lines == nil {
-		lines, s.config.failCommit = s.config.failCommit, nil
+		lines, c.failCommit = c.failCommit, nil
 	}
 	if lines != nil {
-		return jobResult{details: lines}
+		return jobResult{Details: lines}
 	}
-	warnings := s.config.warnCommit
+	warnings := c.warnCommit
 	if plan.validate {
-		return jobResult{ok: true, details: []string{"Configuration is valid"}, warnings: warnings}
+		return jobResult{OK: true, Details: []string{"Configuration is valid"}, Warnings: warnings}
 	}
-	s.config.warnCommit = nil
-	s.config.journal = slices.DeleteFunc(slices.Clone(s.config.journal), func(e *edit) bool {
+	c.warnCommit = nil
+	c.journal = slices.DeleteFunc(slices.Clone(c.journal), func(e *edit) bool {
 		if wanted[e] {
 			e.mark.Lift()
 		}
 		return wanted[e]
 	})
-	s.setRunningLocked(root)
+	c.SetRunning(root)
 	// A lock on commits ends with its owner's commit (PAN-OS documentation, "Manage Locks for Restricting
 	// Configuration Changes").
-	s.config.locks = slices.DeleteFunc(s.config.locks, func(l lock) bool { return l.commit && l.admin == admin })
-	return jobResult{ok: true, details: s.committed(root), warnings: warnings}
+	c.locks = slices.DeleteFunc(c.locks, func(l lock) bool { return l.commit && l.admin == admin })
+	return jobResult{OK: true, Details: c.committed(root), Warnings: warnings}
 }
 
 // with gives the running configuration with these edits of the journal carried out. The lines say why that cannot
@@ -301,15 +266,15 @@ func (e *edit) replay(t *xmltree.Tree) bool {
 	return refused == nil || refused.code == 14 // moved to where it stands
 }
 
-// newFaultsLocked gives what a commit would find wrong with a configuration, without what was wrong already: a test
+// newFaults gives what a commit would find wrong with a configuration, without what was wrong already: a test
 // that describes a part of a firewall shall not have to describe the rest.
-func (s *Sim) newFaultsLocked(root *xmltree.Element) []string {
-	lines := invalid(root, newInventory(root, s.pushedObjectsLocked))
+func (c *configuration) newFaults(root *xmltree.Element) []string {
+	lines := invalid(root, newInventory(root, c.o.Pushed.Objects))
 	if len(lines) == 0 {
 		return nil
 	}
 	before := map[string]bool{}
-	for _, line := range invalid(s.config.running, newInventory(s.config.running, s.pushedObjectsLocked)) {
+	for _, line := range invalid(c.running, newInventory(c.running, c.o.Pushed.Objects)) {
 		before[line] = true
 	}
 	lines = slices.DeleteFunc(lines, func(line string) bool { return before[line] })
@@ -320,9 +285,9 @@ func (s *Sim) newFaultsLocked(root *xmltree.Element) []string {
 }
 
 // committed gives the lines of a commit that went well; newer versions tell sizes, too.
-func (s *Sim) committed(root *xmltree.Element) []string {
+func (c *configuration) committed(root *xmltree.Element) []string {
 	lines := []string{"Configuration committed successfully"}
-	if s.version.AtLeast(11, 0) {
+	if c.o.Version.AtLeast(11, 0) {
 		size := len(root.String()) >> 10
 		lines = append(lines, fmt.Sprintf("Local configuration size: %d KB", size),
 			"Predefined configuration size: 14 MB", "Total configuration size(local, predefined): 14 MB",
@@ -333,34 +298,28 @@ func (s *Sim) committed(root *xmltree.Element) []string {
 
 // Commit has an administrator commit everything that is pending, at once and regardless of locks, as a person at
 // the firewall does behind the client's back. The error has the lines of the job that failed.
-func (s *Sim) Commit(admin string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
+func (c *configuration) Commit(admin string) error {
+	c.o.Jobs.due()
 	plan := commitPlan{force: true}
 	wanted := map[*edit]bool{}
-	for _, e := range s.config.journal {
+	for _, e := range c.journal {
 		wanted[e] = true
 	}
-	j := s.listJobLocked("Commit", admin)
-	j.started = j.queued
-	j.endLocked(s.publishLocked(admin, plan, wanted), j.queued)
-	if !j.ok {
-		return errors.New("commit by " + admin + ": " + strings.Join(j.details, " | "))
+	end := c.o.Jobs.hold("Commit", admin)
+	result := c.publish(admin, plan, wanted)
+	end(result)
+	if !result.OK {
+		return errors.New("commit by " + admin + ": " + strings.Join(result.Details, " | "))
 	}
 	return nil
 }
 
-// FailCommit has the next commit or validation fail with these lines, whatever it holds.
-func (s *Sim) FailCommit(lines ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.config.failCommit = slices.Clone(lines)
+// FailNext has the next commit or validation fail with these lines, whatever it holds.
+func (c *configuration) FailNext(lines ...string) {
+	c.failCommit = slices.Clone(lines)
 }
 
-// WarnCommit has the next commit end with these warnings.
-func (s *Sim) WarnCommit(lines ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.config.warnCommit = slices.Clone(lines)
+// WarnNext has the next commit end with these warnings.
+func (c *configuration) WarnNext(lines ...string) {
+	c.warnCommit = slices.Clone(lines)
 }

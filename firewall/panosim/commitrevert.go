@@ -13,10 +13,9 @@ import (
 // revertText is recorded, as is the odd place of the failure's lines.
 const revertText = "All changes were reverted from configuration"
 
-// revertLocked drops edits that are not committed, and keeps the others as they are. False: one that stays builds
+// revert drops edits that are not committed, and keeps the others as they are. False: one that stays builds
 // on one that was to go; nothing is dropped then.
-func (s *Sim) revertLocked(goes func(*edit) bool) bool {
-	c := &s.config
+func (c *configuration) revert(goes func(*edit) bool) bool {
 	t := xmltree.NewTree(c.running)
 	var kept []*edit
 	for _, e := range c.journal {
@@ -32,33 +31,31 @@ func (s *Sim) revertLocked(goes func(*edit) bool) bool {
 	return true
 }
 
-// revertConfig answers "revert config", of everybody's edits, and "revert config partial" of some.
-func (s *Sim) revertConfig(c *call, what *xmltree.Element) answer.Answer {
+// Revert answers "revert config", of everybody's edits, and "revert config partial" of some.
+func (c *configuration) Revert(r answer.Request) answer.Answer {
 	plan := commitPlan{}
-	if partial := what.Child("partial"); partial != nil {
+	if partial := r.At.Child("partial"); partial != nil {
 		if refused := plan.choose(partial); refused != nil {
 			return refused.answer()
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	if s.commitBusyLocked() != nil {
+	c.o.Jobs.due()
+	if c.o.Jobs.queuing() {
 		return refuse(13, "Local commit jobs are queued. Revert operation is not allowed.").answer() // known text
 	}
-	if refused := s.refuseRevertLocked(c.admin); refused != nil {
+	if refused := c.refuseRevert(r.Admin); refused != nil {
 		return refused.answer()
 	}
-	if !s.revertLocked(plan.chooses) {
+	if !c.revert(plan.chooses) {
 		return answer.XML(http.StatusOK,
 			`<response status="error"><result><msg><line>Failed to revert configuration.</line></msg></result></response>`)
 	}
 	return answer.Success("<result><msg><line>" + revertText + "</line></msg></result>")
 }
 
-// refuseRevertLocked refuses while another administrator holds a lock on the configuration.
-func (s *Sim) refuseRevertLocked(admin string) *refusal {
-	for _, l := range s.config.locks {
+// refuseRevert refuses while another administrator holds a lock on the configuration.
+func (c *configuration) refuseRevert(admin string) *refusal {
+	for _, l := range c.locks {
 		if !l.commit && l.admin != admin {
 			return refuse(13, "Configuration is locked by "+l.admin)
 		}
@@ -66,45 +63,39 @@ func (s *Sim) refuseRevertLocked(admin string) *refusal {
 	return nil
 }
 
-// loadConfig answers "load config from running-config.xml", which drops everybody's edits. Other files are not kept.
-func (s *Sim) loadConfig(c *call, what *xmltree.Element) answer.Answer {
-	file := what.Value("from")
+// Load answers "load config from running-config.xml", which drops everybody's edits. Other files are not kept.
+func (c *configuration) Load(r answer.Request) answer.Answer {
+	file := r.At.Value("from")
 	if file != "running-config.xml" {
 		return answer.Failure(0, file+" does not exist")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	if refused := s.refuseRevertLocked(c.admin); refused != nil {
+	c.o.Jobs.due()
+	if refused := c.refuseRevert(r.Admin); refused != nil {
 		return refused.answer()
 	}
-	s.revertLocked(func(*edit) bool { return true })
+	c.revert(func(*edit) bool { return true })
 	return answer.Success("<result><msg><line>Config loaded from running-config.xml</line></msg></result>")
 }
 
-// pendingChanges answers "check pending-changes".
-func (s *Sim) pendingChanges(*call, *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	if len(s.config.journal) > 0 {
+// ShowPending answers "check pending-changes".
+func (c *configuration) ShowPending(r answer.Request) answer.Answer {
+	c.o.Jobs.due()
+	if len(c.journal) > 0 {
 		return answer.Success("<result>yes</result>")
 	}
 	return answer.Success("<result>no</result>")
 }
 
-// listChanges answers "show config list changes", with "partial admin" of some, in the shape of a recorded answer.
-func (s *Sim) listChanges(_ *call, what *xmltree.Element) answer.Answer {
+// ListChanges answers "show config list changes", with "partial admin" of some, in the shape of a recorded answer.
+func (c *configuration) ListChanges(r answer.Request) answer.Answer {
 	plan := commitPlan{}
-	if partial := what.Child("partial"); partial != nil {
+	if partial := r.At.Child("partial"); partial != nil {
 		if refused := plan.choose(partial); refused != nil {
 			return refused.answer()
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	changes := s.config.changes(plan.chooses)
+	c.o.Jobs.due()
+	changes := c.changes(plan.chooses)
 	if len(changes) == 0 {
 		return answer.Success("<result></result>")
 	}
@@ -192,13 +183,11 @@ func objectsBelow(x xmltree.Path, at *schema, e *xmltree.Element) []xmltree.Path
 	return out
 }
 
-// listAdmins answers "show config list admins": who has edits that are not committed. The shape is ours.
-func (s *Sim) listAdmins(*call, *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
+// ListAdmins answers "show config list admins": who has edits that are not committed. The shape is ours.
+func (c *configuration) ListAdmins(r answer.Request) answer.Answer {
+	c.o.Jobs.due()
 	var admins []string
-	for _, e := range s.config.journal {
+	for _, e := range c.journal {
 		if !slices.Contains(admins, e.admin) {
 			admins = append(admins, e.admin)
 		}

@@ -4,91 +4,105 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
+// ConfigOptions says what a configuration needs of its firewall.
+type ConfigOptions struct {
+	Now        func() time.Time
+	Version    dialect.Version
+	Dialect    *dialect.Dialect
+	VSys       []string      // virtual systems that can be locked
+	CommitTime time.Duration // how long a commit takes by the firewall's clock
+	Jobs       *jobList      // commits run in its queue
+	Pushed     *pushed       // what Panorama pushed can be referred to
+}
+
 // configuration is the running configuration with what has been edited since: a journal of edits, each with its
 // administrator, and the candidate, which is the running configuration with the journal carried out. An edit that
 // is committed or reverted leaves the journal, and the candidate is made anew from what stays; so the edits of one
 // administrator can be published or dropped and those of the others stay as they are.
+//
+// The caller of every method holds the lock that guards ConfigOptions.Jobs and ConfigOptions.Dialect. The elements that
+// methods give are never modified: they may be read without it.
 type configuration struct {
+	o         ConfigOptions
 	running   *xmltree.Element
 	candidate xmltree.Tree
 	journal   []*edit
 	edits     int // so many were made so far
-	hooks     []func(old, new *xmltree.Element)
+	hooks     []func()
 	locks     []lock
 
 	failCommit, warnCommit []string // lines with which the next commit fails, or that it warns of
 }
 
-// localhost is the name that a firewall gives itself in its configuration.
-const localhost = "localhost.localdomain"
+// newConfiguration makes one that runs what the XML says, <config>...</config>.
+func newConfiguration(running string, o ConfigOptions) (*configuration, error) {
+	root, err := xmltree.ParseConfig(running)
+	if err != nil {
+		return nil, err
+	}
+	if root.Name != "config" {
+		return nil, fmt.Errorf("expected <config>, found <%s>", root.Name)
+	}
+	return &configuration{o: o, running: root, candidate: xmltree.NewTree(root)}, nil
+}
 
-// factory is the configuration of a firewall that nobody has configured.
-func factory(o Options) string {
+// factory is the configuration of a firewall that nobody has configured: an administrator, and in each virtual system the
+// zones trust and untrust.
+func factory(v dialect.Version, admin string, vsys []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<config version="%[1]s"><mgt-config><users><entry name="%[2]s"><permissions><role-based>`+
+	// The version of the configuration's format is that of PAN-OS without its patch.
+	fmt.Fprintf(&b, `<config version="%d.%d.0"><mgt-config><users><entry name="%s"><permissions><role-based>`+
 		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
-		`<devices><entry name="`+localhost+`"><vsys>`, versionOf(o), answer.Escape(o.Admin))
-	for _, vsys := range o.VSys {
+		`<devices><entry name="`+localhost+`"><vsys>`, v.Major, v.Minor, answer.Escape(admin))
+	for _, name := range vsys {
 		fmt.Fprintf(&b, `<entry name="%s"><zone><entry name="trust"><network><layer3/></network></entry>`+
 			`<entry name="untrust"><network><layer3/></network></entry></zone>`+
-			`<rulebase><security><rules/></security></rulebase></entry>`, answer.Escape(vsys))
+			`<rulebase><security><rules/></security></rulebase></entry>`, answer.Escape(name))
 	}
 	b.WriteString(`</vsys></entry></devices></config>`)
 	return b.String()
 }
 
-// versionOf is the version of the configuration's format: that of PAN-OS without its patch.
-func versionOf(o Options) string {
-	parts := strings.SplitN(o.Version, ".", 3)
-	return strings.Join(append(parts[:min(2, len(parts))], "0"), ".")
+// Running is the running configuration, <config>. A commit replaces it.
+func (c *configuration) Running() *xmltree.Element {
+	c.o.Jobs.due()
+	return c.running
 }
 
-// init reads the configuration with which the firewall starts.
-func (c *configuration) init(o Options) error {
-	text := o.Config
-	if text == "" {
-		text = factory(o)
+// Candidate is the candidate. The next edit replaces it.
+func (c *configuration) Candidate() *xmltree.Element { return c.candidate.State() }
+
+// OnCommit has a function called after each change of the running configuration: it must not block, and may start what
+// takes longer elsewhere.
+func (c *configuration) OnCommit(f func()) { c.hooks = append(c.hooks, f) }
+
+// SetRunning replaces the running configuration. What is in the journal stays there.
+func (c *configuration) SetRunning(root *xmltree.Element) {
+	c.running = root
+	c.rebuild()
+	for _, f := range c.hooks {
+		f()
 	}
-	root, err := xmltree.ParseConfig(text)
-	if err != nil {
-		return fmt.Errorf("Options.Config: %w", err)
-	}
-	if root.Name != "config" {
-		return fmt.Errorf("Options.Config: expected <config>, found <%s>", root.Name)
-	}
-	c.running, c.candidate = root, xmltree.NewTree(root)
-	return nil
 }
 
-// runningLocked is the running configuration, <config>. It is never modified: a commit replaces it.
-func (s *Sim) runningLocked() *xmltree.Element {
-	s.runJobsLocked()
-	return s.config.running
-}
-
-// candidateLocked is the candidate, which is not modified either: the next edit replaces it.
-func (s *Sim) candidateLocked() *xmltree.Element { return s.config.candidate.State() }
-
-// onCommitLocked has a function called after each change of the running configuration, with the lock held: it must
-// not block, and may start what takes longer elsewhere.
-func (s *Sim) onCommitLocked(f func(old, new *xmltree.Element)) {
-	s.config.hooks = append(s.config.hooks, f)
-}
-
-// setRunningLocked replaces the running configuration. What is in the journal stays there.
-func (s *Sim) setRunningLocked(root *xmltree.Element) {
-	old := s.config.running
-	s.config.running = root
-	s.config.rebuild()
-	for _, f := range s.config.hooks {
-		f(old, root)
+// Overwrite replaces the running configuration and drops every edit, as the synchronisation of a pair does. What is the
+// same already, with nothing pending, is left alone.
+func (c *configuration) Overwrite(root *xmltree.Element) {
+	if root.Equal(c.Running()) && len(c.journal) == 0 {
+		return
 	}
+	for _, e := range c.journal {
+		e.mark.Lift()
+	}
+	c.journal = nil
+	c.SetRunning(root)
 }
 
 // rebuild makes the candidate anew. An edit that can no longer be carried out (it built on another that is gone)
@@ -98,20 +112,11 @@ func (c *configuration) rebuild() {
 	c.journal = slices.DeleteFunc(slices.Clone(c.journal), func(e *edit) bool { return !e.replay(&c.candidate) })
 }
 
-// Running gives the running configuration as XML.
-func (s *Sim) Running() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.runningLocked().String()
-}
-
-// Candidate gives the whole candidate as XML, with the attributes of what is not committed.
-func (s *Sim) Candidate() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
+// Marked gives the whole candidate as XML, with the attributes of what is not committed.
+func (c *configuration) Marked() string {
+	c.o.Jobs.due()
 	var b strings.Builder
-	s.config.candidate.Root.Write(&b, marked(s.dialect.Marking))
+	c.candidate.Root.Write(&b, marked(c.o.Dialect.Marking))
 	return b.String()
 }
 
@@ -127,12 +132,10 @@ func marked(m dialect.Marking) func(*xmltree.Element) bool {
 }
 
 // Pending is the number of an administrator's edits that are not committed; of "" it is that of all.
-func (s *Sim) Pending(admin string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
+func (c *configuration) Pending(admin string) int {
+	c.o.Jobs.due()
 	n := 0
-	for _, e := range s.config.journal {
+	for _, e := range c.journal {
 		if admin == "" || e.admin == admin {
 			n++
 		}
@@ -140,24 +143,13 @@ func (s *Sim) Pending(admin string) int {
 	return n
 }
 
-// refusal is why a call is not carried out, as the firewall answers it.
-type refusal struct {
-	code  int // 0: the answer has none
-	lines []string
-	soft  bool // status="success" all the same, as for an object that is not there
+// Restart is what a restart of the firewall does: no commit is queued any more, and what is not committed fares as the
+// dialect says.
+func (c *configuration) Restart() {
+	for _, e := range c.journal {
+		e.queued = false
+	}
+	if c.o.Dialect.CandidateOverReboot == dialect.CandidateLost {
+		c.revert(func(*edit) bool { return true })
+	}
 }
-
-func refuse(code int, lines ...string) *refusal { return &refusal{code: code, lines: lines} }
-
-// Error makes it an error for callers in Go.
-func (r *refusal) Error() string {
-	return fmt.Sprintf("code %d: %s", r.code, strings.Join(r.lines, " | "))
-}
-
-// missing is the refusal to touch what is not there.
-func missing() *refusal {
-	return &refusal{code: 7, lines: []string{"Object doesn't exist"}, soft: true}
-}
-
-// badPath is the refusal of an xpath that is none.
-func badPath() *refusal { return refuse(6, "Bad XPath") }

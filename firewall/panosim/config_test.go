@@ -75,11 +75,11 @@ func configured(t *testing.T, o Options) (*Sim, *peer) {
 	for _, e := range []struct{ path, content string }{
 		{addressPath, hostA + hostB}, {groupPath, groupG}, {rulesPath, ruleOne},
 	} {
-		if err := s.Edit("setup", "set", e.path, e.content); err != nil {
+		if err := s.Config().Edit("setup", "set", e.path, e.content); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Commit("setup"); err != nil {
+	if err := s.Config().Commit("setup"); err != nil {
 		t.Fatal(err)
 	}
 	return s, newPeer(t, s)
@@ -87,7 +87,7 @@ func configured(t *testing.T, o Options) (*Sim, *peer) {
 
 func TestReadConfig(t *testing.T) {
 	s, p := configured(t, Options{})
-	if err := s.Edit("bob", "set", addressPath, `<entry name="c"><ip-range>192.0.2.1-192.0.2.9</ip-range></entry>`); err != nil {
+	if err := s.Config().Edit("bob", "set", addressPath, `<entry name="c"><ip-range>192.0.2.1-192.0.2.9</ip-range></entry>`); err != nil {
 		t.Fatal(err)
 	}
 	hostC := `<entry name="c"><ip-range>192.0.2.1-192.0.2.9</ip-range></entry>`
@@ -129,7 +129,7 @@ func TestReadConfig(t *testing.T) {
 func TestMarks(t *testing.T) {
 	s, p := configured(t, Options{Now: fixed})
 	path := addressPath + "/entry[@name='b']"
-	if err := s.Edit(`o"neil`, "set", path, "<description>x</description>"); err != nil {
+	if err := s.Config().Edit(`o"neil`, "set", path, "<description>x</description>"); err != nil {
 		t.Fatal(err)
 	}
 	mark := ` admin="o&quot;neil" dirtyId="4" time="2026/11/21 10:00:00"`
@@ -146,7 +146,7 @@ func TestMarks(t *testing.T) {
 	candidate := p.config("get", path)
 	entry := candidate[strings.Index(candidate, "<entry"):strings.Index(candidate, "</result>")]
 	expect(t, "edit", p.config("edit", path, "element", strings.Replace(entry, ">x<", ">y<", 1)), succeeded)
-	if err := s.Commit("admin"); err != nil {
+	if err := s.Config().Commit("admin"); err != nil {
 		t.Fatal(err)
 	}
 	plain := `<entry name="b"><fqdn>example.com</fqdn><description>y</description></entry>`
@@ -326,14 +326,14 @@ func TestMoveAndRename(t *testing.T) {
 	s.SetDialect(dialect.Dialect{Renamed: dialect.RenamedLeaves, Marking: dialect.MarkNothing})
 	expect(t, "rename", p.config("rename", addressPath+"/entry[@name='z']", "newname", "y"), succeeded)
 	expect(t, "references stay", p.config("get", groupPath+"/entry[@name='g']/static"), found(1, "<static><member>z</member></static>"))
-	if err := s.Commit("admin"); err == nil || !strings.Contains(err.Error(), "'z' is not a valid reference") {
+	if err := s.Config().Commit("admin"); err == nil || !strings.Contains(err.Error(), "'z' is not a valid reference") {
 		t.Errorf("commit: %v", err)
 	}
 }
 
 func TestMultiConfig(t *testing.T) {
 	s, p := configured(t, Options{})
-	before := s.Candidate()
+	before := s.Config().Candidate()
 	part := func(action, id, path, content string) string {
 		return `<` + action + ` id="` + id + `" xpath="` + xmltree.AttributeEscapes.Replace(path) + `">` + content + `</` + action + `>`
 	}
@@ -344,7 +344,7 @@ func TestMultiConfig(t *testing.T) {
 	expect(t, "refused", p.multi(part("set", "1", addressPath, `<entry name="c"><fqdn>c.example</fqdn></entry>`)+
 		part("delete", "2", addressPath+"/entry[@name='x']", "")+part("set", "3", addressPath, "<test-new/>")+part("set", "4", addressPath, hostA)),
 		answer(bad, withID(succeeded, "1"), withID(notThere, "2"), withID(refused(12, "test-new unexpected here"), "3")))
-	expect(t, "nothing stays", s.Candidate(), before)
+	expect(t, "nothing stays", s.Config().Candidate(), before)
 
 	expect(t, "carried out", p.multi(part("set", "a", addressPath, `<entry name="c"><fqdn>c.example</fqdn></entry>`)+
 		part("edit", "b", groupPath+"/entry[@name='g']", `<entry name="g"><static><member>c</member></static></entry>`)+
@@ -355,7 +355,7 @@ func TestMultiConfig(t *testing.T) {
 	expect(t, "no request", p.config("multi-config", "", "element", "<x/>"), refused(12, "multi-configure-request is invalid"))
 
 	// Strict: what the administrator had not committed is dropped first, what others had stays.
-	if err := s.Edit("bob", "set", addressPath, `<entry name="bobs"><fqdn>bob.example</fqdn></entry>`); err != nil {
+	if err := s.Config().Edit("bob", "set", addressPath, `<entry name="bobs"><fqdn>bob.example</fqdn></entry>`); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "strict", p.multi(part("set", "1", addressPath, `<entry name="d"><fqdn>d.example</fqdn></entry>`), "strict-transactional", "yes"),

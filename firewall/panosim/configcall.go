@@ -2,11 +2,8 @@ package panosim
 
 import (
 	"fmt"
-	"net/http"
-	"strings"
 
 	"activedefense/firewall/panosim/answer"
-	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -15,11 +12,11 @@ func (c *call) classifyConfig() {
 	action := c.form.Get("action")
 	switch action {
 	case "get", "show":
-		c.kind, c.run = KindConfigRead, (*Sim).readConfig
+		c.kind, c.run = KindConfigRead, readConfig
 	case "set", "edit", "delete", "move", "rename":
-		c.kind, c.run = KindConfigWrite, (*Sim).writeConfig
+		c.kind, c.run = KindConfigWrite, writeConfig
 	case "multi-config":
-		c.kind, c.run = KindMultiConfig, (*Sim).multiConfig
+		c.kind, c.run = KindMultiConfig, multiConfig
 	case "":
 		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "action".`) }
 		return
@@ -53,92 +50,58 @@ func needed(action string) []string {
 }
 
 // readConfig answers action=get, of the candidate, and action=show, of the running configuration.
-func (s *Sim) readConfig(c *call) answer.Answer {
+func readConfig(s *Sim, c *call) answer.Answer {
 	s.mu.Lock()
-	s.runJobsLocked()
-	shows, bad := marked(s.dialect.Marking), s.dialect.BadPath
-	root := s.config.running
-	get := c.form.Get("action") == "get"
-	if get {
-		root = s.candidateLocked()
-	} else {
-		shows = nil
-	}
+	view := s.config.View(c.form.Get("action") == "get")
 	s.mu.Unlock()
-
-	path, err := xmltree.ParsePath(c.form.Get("xpath"))
-	if err != nil && bad == dialect.BadPathRefused {
-		return badPath().answer()
-	}
-	var found []xmltree.Chain
-	if err == nil {
-		found = path.Find(root)
-	}
-	var b strings.Builder
-	n := path.Write(&b, found, shows)
-	switch {
-	case get && n == 0:
-		return answer.XML(http.StatusOK, `<response status="success" code="7"><result/></response>`)
-	case get:
-		return answer.XML(http.StatusOK, fmt.Sprintf(
-			`<response status="success" code="19"><result total-count="%[1]d" count="%[1]d">%s</result></response>`, n, b.String()))
-	case n == 0:
-		return answer.Failure(0, "No such node")
-	}
-	return answer.Success("<result>" + b.String() + "</result>")
+	return view.Read(c.form.Get("xpath"))
 }
 
 // writeConfig answers the actions that change the candidate, one at a time.
-func (s *Sim) writeConfig(c *call) answer.Answer {
-	r := request{
-		action: c.form.Get("action"), path: c.form.Get("xpath"), content: c.form.Get("element"),
-		where: c.form.Get("where"), dst: c.form.Get("dst"), newName: c.form.Get("newname"),
-	}
-	e, refused := r.edit()
-	if refused == nil {
-		s.mu.Lock()
-		s.runJobsLocked()
-		refused = s.editLocked(c.admin, e)
-		s.mu.Unlock()
-	}
-	return refused.answer()
+func writeConfig(s *Sim, c *call) answer.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.Write(c.admin, Request{
+		Action: c.form.Get("action"), Path: c.form.Get("xpath"), Content: c.form.Get("element"),
+		Where: c.form.Get("where"), Destination: c.form.Get("dst"), NewName: c.form.Get("newname"),
+	})
 }
 
-// answer is what the firewall sends; nil is that everything went well.
-func (r *refusal) answer() answer.Answer {
-	return answer.XML(http.StatusOK, r.response(""))
+// multiConfig answers action=multi-config.
+func multiConfig(s *Sim, c *call) answer.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.Multi(c.admin, c.form.Get("element"), c.form.Get("strict-transactional") == "yes")
 }
 
-// response writes the element; id is that of a part of a multi-config, "" for none.
-func (r *refusal) response(id string) string {
-	if id != "" {
-		id = ` id="` + xmltree.EscapeAttribute(id) + `"`
+// requestCommit answers type=commit.
+func requestCommit(s *Sim, c *call) answer.Answer {
+	cmd, err := xmltree.Parse(c.form.Get("cmd"))
+	if err != nil {
+		return answer.Failure(18, "Malformed command")
 	}
-	switch {
-	case r == nil:
-		return `<response status="success" code="20"` + id + `><msg>command succeeded</msg></response>`
-	case r.soft:
-		return fmt.Sprintf(`<response status="success" code="%d"%s><msg>%s</msg></response>`, r.code, id, xmltree.EscapeText(r.lines[0]))
+	if cmd.Name != "commit" {
+		return answer.Unexpected(cmd)
 	}
-	var b strings.Builder
-	b.WriteString(`<response status="error"`)
-	if r.code != 0 {
-		fmt.Fprintf(&b, ` code="%d"`, r.code)
-	}
-	b.WriteString(id + "><msg>")
-	for _, line := range r.lines {
-		b.WriteString("<line><![CDATA[ " + strings.ReplaceAll(readable(line), "]]>", "]]]]><![CDATA[>") + "]]></line>")
-	}
-	b.WriteString("</msg></response>")
-	return b.String()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.RequestCommit(c.admin, cmd)
 }
 
-// readable replaces what cannot stand in XML.
-func readable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !xmltree.IsText(r) {
-			return '?'
-		}
-		return r
-	}, text)
+// userID answers type=user-id.
+func userID(s *Sim, c *call) answer.Answer {
+	text := c.form.Get("cmd")
+	if text == "" {
+		return answer.BadRequest(`Missing value for parameter "cmd".`)
+	}
+	m, err := parseMessage(text)
+	if err != nil {
+		return answer.Failure(0, err.Error())
+	}
+	s.mu.Lock()
+	a, entries, changes := s.registry.CarryOut(c.form.Get("vsys"), m)
+	s.mu.Unlock()
+	s.meter.message(entries)
+	s.tell(changes)
+	return a
 }

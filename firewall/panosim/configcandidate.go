@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
@@ -13,19 +14,17 @@ import (
 // delete, rename (content is the new name) and move (content is "top", "bottom", "before NAME" or "after NAME").
 // The error has the lines of the firewall's refusal: locks, references and the rules for names and values hold
 // here as they do over the wire.
-func (s *Sim) Edit(admin, action, path, content string) error {
-	r := request{action: action, path: path, content: content}
+func (c *configuration) Edit(admin, action, path, content string) error {
+	r := Request{Action: action, Path: path, Content: content}
 	switch action {
 	case "move":
-		r.where, r.dst, _ = strings.Cut(content, " ")
+		r.Where, r.Destination, _ = strings.Cut(content, " ")
 	case "rename":
-		r.newName = content
+		r.NewName = content
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	e, refused := r.edit()
 	if refused == nil {
-		refused = s.editLocked(admin, e)
+		refused = c.edit(admin, e)
 	}
 	if refused != nil {
 		return fmt.Errorf("%s %s: %w", action, path, refused)
@@ -33,25 +32,38 @@ func (s *Sim) Edit(admin, action, path, content string) error {
 	return nil
 }
 
-// request is what a call asks for, before it is understood.
-type request struct {
-	action, path, content string
-	where, dst, newName   string
+// Write answers the actions of type=config that change the candidate, one at a time.
+func (c *configuration) Write(admin string, r Request) answer.Answer {
+	e, refused := r.edit()
+	if refused == nil {
+		c.o.Jobs.due()
+		refused = c.edit(admin, e)
+	}
+	return refused.answer()
+}
+
+// Request is what a call of type=config asks for, before it is understood.
+type Request struct {
+	Action             string // set, edit, delete, move or rename
+	Path               string // an xpath
+	Content            string // XML, of set and edit
+	Where, Destination string // of move
+	NewName            string // of rename
 }
 
 // edit understands the request with what it brings.
-func (r request) edit() (*edit, *refusal) {
+func (r Request) edit() (*edit, *refusal) {
 	e, refused := r.parse()
 	if refused != nil {
 		return nil, refused
 	}
 	var err error
-	switch r.action {
+	switch r.Action {
 	case "set":
 		// What is to be merged may be several elements.
-		e.element, err = xmltree.ParseConfig("<set>" + r.content + "</set>")
+		e.element, err = xmltree.ParseConfig("<set>" + r.Content + "</set>")
 	case "edit":
-		e.element, err = xmltree.ParseConfig(r.content)
+		e.element, err = xmltree.ParseConfig(r.Content)
 	}
 	if err != nil {
 		return nil, refuse(12, "Malformed element: "+err.Error())
@@ -61,12 +73,12 @@ func (r request) edit() (*edit, *refusal) {
 }
 
 // parse understands everything but the element.
-func (r request) parse() (*edit, *refusal) {
-	path, err := xmltree.ParsePath(r.path)
+func (r Request) parse() (*edit, *refusal) {
+	path, err := xmltree.ParsePath(r.Path)
 	if err != nil || path.Attribute != "" {
 		return nil, badPath()
 	}
-	return &edit{action: r.action, path: path, where: r.where, dst: r.dst, newName: r.newName}, nil
+	return &edit{action: r.Action, path: path, where: r.Where, dst: r.Destination, newName: r.NewName}, nil
 }
 
 // unmark drops the attributes that a candidate carries and that clients send back as they read them.
@@ -84,23 +96,22 @@ func unmark(e *xmltree.Element) {
 	}
 }
 
-// editLocked carries an edit out on the candidate and notes it, unless it is refused.
-func (s *Sim) editLocked(admin string, e *edit) *refusal {
-	c := &s.config
-	refused := s.lockedLocked(admin, e.path)
+// edit carries an edit out on the candidate and notes it, unless it is refused.
+func (c *configuration) edit(admin string, e *edit) *refusal {
+	refused := c.locked(admin, e.path)
 	if refused == nil {
-		refused = s.judgeLocked(e)
+		refused = c.judge(e)
 	}
 	if refused != nil {
 		return refused
 	}
-	e.choice, e.renamed, e.uuids = s.dialect.Choice, s.dialect.Renamed, s.version.AtLeast(9, 0)
+	e.choice, e.renamed, e.uuids = c.o.Dialect.Choice, c.o.Dialect.Renamed, c.o.Version.AtLeast(9, 0)
 	e.admin, e.id = admin, c.edits+1
 	// In the order in which pango strips them.
-	e.mark = xmltree.NewMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), s.opts.Now().Format(dialect.LocalTime)})
+	e.mark = xmltree.NewMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), c.o.Now().Format(dialect.LocalTime)})
 	e.base = base(e.path, c.candidate.Root)
 	changed, refused := e.apply(&c.candidate)
-	if refused != nil || !changed && s.dialect.Unchanged == dialect.UnchangedIgnored {
+	if refused != nil || !changed && c.o.Dialect.Unchanged == dialect.UnchangedIgnored {
 		return refused
 	}
 	c.edits++
@@ -108,9 +119,9 @@ func (s *Sim) editLocked(admin string, e *edit) *refusal {
 	return nil
 }
 
-// judgeLocked refuses an edit whose element cannot stand where it is to, or that takes away what is in use.
-func (s *Sim) judgeLocked(e *edit) *refusal {
-	root := s.config.candidate.Root
+// judge refuses an edit whose element cannot stand where it is to, or that takes away what is in use.
+func (c *configuration) judge(e *edit) *refusal {
+	root := c.candidate.Root
 	switch e.action {
 	case "delete":
 		return inUse(root, e.path.Find(root))
@@ -130,14 +141,14 @@ func (s *Sim) judgeLocked(e *edit) *refusal {
 			}
 		}
 	}
-	c := checker{scope: scope}
-	if s.dialect.References == dialect.ReferencesAtEdit {
-		c.names = newInventory(root, s.pushedObjectsLocked)
-		c.names.add(at, scope, e)
+	check := checker{scope: scope}
+	if c.o.Dialect.References == dialect.ReferencesAtEdit {
+		check.names = newInventory(root, c.o.Pushed.Objects)
+		check.names.add(at, scope, e)
 	}
-	c.check(at, e.element, e.label(at))
-	if len(c.lines) > 0 {
-		return refuse(12, c.lines...)
+	check.check(at, e.element, e.label(at))
+	if len(check.lines) > 0 {
+		return refuse(12, check.lines...)
 	}
 	return nil
 }

@@ -18,11 +18,9 @@ import (
 
 // idle is a firewall without a network, for tests that make very many calls.
 func idle(o Options) *Sim {
-	o = o.withDefaults()
-	s := &Sim{opts: o, dialect: o.Dialect, denied: map[string]bool{}, tables: map[string]*table{"vsys1": newTable()}}
-	s.version = dialect.Version{Major: 11, Minor: 1, Patch: 0}
-	s.keys.init(o)
-	if err := s.config.init(o); err != nil {
+	o.Version = "11.1.0"
+	s, err := newSim(o)
+	if err != nil {
 		panic(err) // the factory configuration
 	}
 	return s
@@ -33,7 +31,7 @@ func (s *Sim) call(form url.Values) string {
 	r := httptest.NewRequest("POST", "/api/", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
-	send(w, s.answer(s.understand(w, r)))
+	send(w, s.answer(understand(w, r, s.opts.MaxRequest)))
 	return w.Body.String()
 }
 
@@ -56,13 +54,13 @@ func TestJournal(t *testing.T) {
 		var kept []*xmltree.Element
 		var texts []string
 		keep := func() {
-			kept, texts = append(kept, s.runningLocked(), s.candidateLocked()), append(texts, s.config.running.String(), s.config.candidate.Root.String())
+			kept, texts = append(kept, s.config.Running(), s.config.Candidate()), append(texts, s.config.running.String(), s.config.candidate.Root.String())
 		}
 		others := func(who string) []string {
 			return slices.DeleteFunc(pending(), func(e string) bool { return strings.HasPrefix(e, who) })
 		}
 		change := func(t *rapid.T) {
-			who, running, before, candidate := admin.Draw(t, "admin"), s.Running(), pending(), s.Candidate()
+			who, running, before, candidate := admin.Draw(t, "admin"), s.Config().Running(), pending(), s.Config().Candidate()
 			action := rapid.SampledFrom([]string{"set", "set", "set", "edit", "delete", "move", "rename"}).Draw(t, "action")
 			path := rapid.SampledFrom([]string{addressPath, groupPath, rulesPath}).Draw(t, "path")
 			n := name.Draw(t, "name")
@@ -80,15 +78,15 @@ func TestJournal(t *testing.T) {
 			if action != "set" {
 				path += "/entry[@name='" + n + "']"
 			}
-			err := s.Edit(who, action, path, content)
-			if s.Running() != running {
+			err := s.Config().Edit(who, action, path, content)
+			if s.Config().Running() != running {
 				t.Fatalf("%s %s changed the running configuration", action, path)
 			}
 			after := pending()
 			if len(after) > len(before) {
 				after = after[:len(before)]
 			}
-			if !slices.Equal(after, before) || err != nil && s.Candidate() != candidate {
+			if !slices.Equal(after, before) || err != nil && s.Config().Candidate() != candidate {
 				t.Fatalf("%s %s: pending %v, before %v; error %v", action, path, pending(), before, err)
 			}
 		}
@@ -96,13 +94,13 @@ func TestJournal(t *testing.T) {
 			"edit": change, "edit more": change, "edit still more": change,
 			"commit": func(t *rapid.T) {
 				keep()
-				if err := s.Commit(admin.Draw(t, "admin")); err == nil && (s.Running() != s.Candidate() || len(pending()) > 0) {
+				if err := s.Config().Commit(admin.Draw(t, "admin")); err == nil && (s.Config().Running() != s.Config().Candidate() || len(pending()) > 0) {
 					t.Fatalf("after a full commit %v is pending", pending())
 				}
 			},
 			"commit one's own": func(t *rapid.T) {
 				keep()
-				who, running, candidate := admin.Draw(t, "admin"), s.Running(), s.candidateLocked()
+				who, running, candidate := admin.Draw(t, "admin"), s.Config().Running(), s.config.Candidate()
 				before, rest := pending(), others(who)
 				key := "key of " + who
 				s.keys.valid[key] = apiKey{user: who}
@@ -110,21 +108,21 @@ func TestJournal(t *testing.T) {
 				jobs := s.Jobs()
 				switch after := pending(); {
 				case len(jobs) == 0 || jobs[len(jobs)-1].Result != "OK":
-					if !slices.Equal(after, before) || s.Running() != running {
+					if !slices.Equal(after, before) || s.Config().Running() != running {
 						t.Fatalf("a commit that did nothing: pending %v, before %v", after, before)
 					}
 				case !slices.Equal(after, rest):
 					t.Fatalf("pending %v, want %v", after, rest)
-				case !candidate.Alike(s.candidateLocked()):
-					t.Fatalf("a commit changed the candidate: %s\nwas %s", s.candidateLocked(), candidate)
+				case !candidate.Alike(s.config.Candidate()):
+					t.Fatalf("a commit changed the candidate: %s\nwas %s", s.config.Candidate(), candidate)
 				}
 			},
 			"revert one's own": func(t *rapid.T) {
-				who, before, candidate := admin.Draw(t, "admin"), pending(), s.Candidate()
+				who, before, candidate := admin.Draw(t, "admin"), pending(), s.Config().Candidate()
 				rest := others(who)
-				if s.revertLocked(func(e *edit) bool { return e.admin == who }) {
+				if s.config.revert(func(e *edit) bool { return e.admin == who }) {
 					before = rest
-				} else if s.Candidate() != candidate {
+				} else if s.Config().Candidate() != candidate {
 					t.Fatal("a revert that was refused changed the candidate")
 				}
 				if !slices.Equal(pending(), before) {
@@ -159,7 +157,7 @@ func FuzzSchemaPath(f *testing.F) {
 		f.Add(seed)
 	}
 	s := idle(Options{})
-	root := s.runningLocked()
+	root := s.config.Running()
 	before := root.String()
 	f.Fuzz(func(t *testing.T, text string) {
 		x, err := xmltree.ParsePath(text)
@@ -189,14 +187,14 @@ func FuzzConfigCall(f *testing.F) {
 	f.Fuzz(func(t *testing.T, action, path, content, where string) {
 		s := idle(Options{})
 		for _, e := range []struct{ path, content string }{{addressPath, hostA + hostB}, {groupPath, groupG}, {rulesPath, ruleOne}} {
-			if err := s.Edit("setup", "set", e.path, e.content); err != nil {
+			if err := s.Config().Edit("setup", "set", e.path, e.content); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Commit("setup"); err != nil {
+		if err := s.Config().Commit("setup"); err != nil {
 			t.Fatal(err)
 		}
-		before := s.Running()
+		before := s.Config().Running()
 		form := url.Values{
 			"type": {"config"}, "key": {s.Key()}, "action": {action}, "xpath": {path}, "element": {content}, "where": {where}, "dst": {"one"}, "newname": {where},
 		}
@@ -206,16 +204,16 @@ func FuzzConfigCall(f *testing.F) {
 				t.Errorf("the answer cannot be read: %v: %s", err, answer)
 			}
 		}
-		if s.Running() != before {
-			t.Errorf("the running configuration has changed without a commit: %s", s.Running())
+		if s.Config().Running() != before {
+			t.Errorf("the running configuration has changed without a commit: %s", s.Config().Running())
 		}
-		candidate := s.Candidate()
+		candidate := s.Config().Candidate()
 		if _, err := xmltree.ParseConfig(candidate); err != nil {
 			t.Errorf("the candidate cannot be read: %v: %s", err, candidate)
 		}
-		s.revertLocked(func(e *edit) bool { return e.admin == "admin" })
-		if s.Candidate() != before {
-			t.Errorf("reverted, the candidate is not the running configuration: %s", s.Candidate())
+		s.config.revert(func(e *edit) bool { return e.admin == "admin" })
+		if s.Config().Candidate() != before {
+			t.Errorf("reverted, the candidate is not the running configuration: %s", s.Config().Candidate())
 		}
 	})
 }
@@ -244,11 +242,11 @@ func TestReadingDuringACommit(t *testing.T) {
 	})
 	for i := range 50 {
 		pend(t, s, "admin", "a"+strconv.Itoa(i))
-		if err := s.Commit("admin"); err != nil {
+		if err := s.Config().Commit("admin"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := s.Pending(""); got != 0 {
+	if got := s.Config().Pending(""); got != 0 {
 		t.Errorf("%d edits are pending", got)
 	}
 }

@@ -8,49 +8,46 @@ import (
 	"activedefense/firewall/panosim/xmltree"
 )
 
-// multiConfig answers action=multi-config: several edits of which all are carried out or none. The answer has one
+// Multi answers action=multi-config: several edits of which all are carried out or none. The answer has one
 // for each until the first that is refused (PAN-OS 10.1.5 and 10.2, by the comments of clients).
 //
-// With strict-transactional=yes it is refused while a commit runs or waits, and first drops what the administrator
+// A strict one is refused while a commit runs or waits, and first drops what the administrator
 // has not committed (documented by pan-python, which warns of it).
-func (s *Sim) multiConfig(c *call) answer.Answer {
-	if !s.version.AtLeast(10, 2) && (!s.version.AtLeast(10, 1) || s.version.Patch < 5) {
+func (c *configuration) Multi(admin, element string, strict bool) answer.Answer {
+	if !c.o.Version.AtLeast(10, 2) && (!c.o.Version.AtLeast(10, 1) || c.o.Version.Patch < 5) {
 		return answer.BadRequest(`Illegal value for parameter "action".`)
 	}
-	all, err := xmltree.ParseConfig(c.form.Get("element"))
+	all, err := xmltree.ParseConfig(element)
 	if err != nil || all.Name != "multi-configure-request" {
 		return refuse(12, "multi-configure-request is invalid").answer()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	if c.form.Get("strict-transactional") == "yes" {
-		if s.commitBusyLocked() != nil {
+	c.o.Jobs.due()
+	if strict {
+		if c.o.Jobs.queuing() {
 			return refuse(13, busyText).answer()
 		}
-		s.revertLocked(func(e *edit) bool { return e.admin == c.admin })
+		c.revert(func(e *edit) bool { return e.admin == admin })
 	}
-	config := &s.config
-	before, edits, journal := config.candidate.State(), config.edits, config.journal
+	before, edits, journal := c.candidate.State(), c.edits, c.journal
 	var b strings.Builder
 	outer := `<response status="success" code="20">`
 	for _, part := range all.Children {
-		refused := s.editPartLocked(c.admin, part)
+		refused := c.editPart(admin, part)
 		b.WriteString(refused.response(part.Attributes["id"]))
 		if refused != nil && !refused.soft {
 			outer = `<response status="error" code="13">`
-			config.candidate, config.edits, config.journal = xmltree.NewTree(before), edits, journal
+			c.candidate, c.edits, c.journal = xmltree.NewTree(before), edits, journal
 			break
 		}
 	}
 	return answer.XML(http.StatusOK, outer+b.String()+"</response>")
 }
 
-// editPartLocked carries out one part of a multi-config.
-func (s *Sim) editPartLocked(admin string, part *xmltree.Element) *refusal {
-	r := request{
-		action: part.Name, path: part.Attributes["xpath"],
-		where: part.Attributes["where"], dst: part.Attributes["dst"], newName: part.Attributes["newname"],
+// editPart carries out one part of a multi-config.
+func (c *configuration) editPart(admin string, part *xmltree.Element) *refusal {
+	r := Request{
+		Action: part.Name, Path: part.Attributes["xpath"],
+		Where: part.Attributes["where"], Destination: part.Attributes["dst"], NewName: part.Attributes["newname"],
 	}
 	switch part.Name {
 	case "set", "edit", "delete", "move", "rename":
@@ -71,5 +68,5 @@ func (s *Sim) editPartLocked(admin string, part *xmltree.Element) *refusal {
 		e.element = part.Children[0]
 	}
 	unmark(e.element)
-	return s.editLocked(admin, e)
+	return c.edit(admin, e)
 }

@@ -304,9 +304,3 @@ func (n *inventory) add(at *schema, scope string, e *edit) {
 		n.brought[o] = true
 	}
 }
-
-// pushedObjectsLocked gives the places of the objects that Panorama pushed and that rules of the firewall can name.
-func (s *Sim) pushedObjectsLocked(scope string) []*xmltree.Element {
-	_, _, objects := s.pushedLocked(scope)
-	return objects
-}

@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// localhost is the name that a firewall gives itself in its configuration.
+const localhost = "localhost.localdomain"
+
 // schema says what an element of a configuration may hold. It knows what this package has a use for, in the form
 // in which clients of real firewalls write and read it, and takes everything else as it comes: under an open
 // element, children that it does not list may hold anything.

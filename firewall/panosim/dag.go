@@ -17,16 +17,7 @@ type dynamicGroup struct {
 	filter     filter.Filter[map[string]bool] // nil: the expression cannot be read, and nothing matches
 }
 
-// group compiles the filter of a group, once a policy.
-func (p *policy) group(e *xmltree.Element) *dynamicGroup {
-	if g := p.groups[e.ID()]; g != nil {
-		return g
-	}
-	g := newDynamicGroup(e)
-	p.groups[g.name] = g
-	return g
-}
-
+// newDynamicGroup reads the definition of a group.
 func newDynamicGroup(e *xmltree.Element) *dynamicGroup {
 	g := &dynamicGroup{name: e.ID(), text: e.Child("dynamic").Value("filter")}
 	g.filter, _ = parseGroupFilter(g.text) // what cannot be read matches nothing
@@ -38,18 +29,6 @@ type taggedObject struct {
 	name string
 	iprange.Range
 	tags []string
-}
-
-// taggedObjects finds the address objects that a dynamic group may have as members.
-func (c scope) taggedObjects() []taggedObject {
-	var out []taggedObject
-	for _, e := range c.all("address") {
-		tags := e.Child("tag").Members()
-		if s, ok := objectSpan(e); ok && len(tags) > 0 {
-			out = append(out, taggedObject{e.ID(), s, tags})
-		}
-	}
-	return out
 }
 
 // membership is what the dynamic address groups of a virtual system know of the registered addresses. It lags

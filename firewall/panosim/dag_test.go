@@ -19,7 +19,7 @@ func groupSim(t *testing.T, o Options) *Sim {
 }
 
 // ruleFor gives the rule that a packet from there meets.
-func ruleFor(s *Sim, source string) string { return s.Packet(inbound(source)).Rule }
+func ruleFor(s *Sim, source string) string { return s.Traffic().Packet(inbound(source)).Rule }
 
 func TestGroupMembership(t *testing.T) {
 	s := groupSim(t, Options{})
@@ -98,8 +98,8 @@ func TestGroupsLagBehind(t *testing.T) {
 	if answer := p.op("<show><object><dynamic-address-group><name>blocked</name></dynamic-address-group></object></show>"); !strings.Contains(answer, "192.0.2.3") || strings.Contains(answer, "192.0.2.4") {
 		t.Errorf("shown before they know: %s", answer)
 	}
-	if s.Count() != 1 {
-		t.Errorf("%d registered", s.Count())
+	if s.Addresses().Count() != 1 {
+		t.Errorf("%d registered", s.Addresses().Count())
 	}
 }
 
@@ -144,7 +144,7 @@ func TestGroupsDoNotCollectChangesThatNobodyAsksFor(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.plane.groups["vsys1"]; len(m.pending) != 0 || len(m.tags) != 0 || m.lengths[0][32] != 0 {
+	if m := s.registry.groups["vsys1"]; len(m.pending) != 0 || len(m.tags) != 0 || m.lengths[0][32] != 0 {
 		t.Errorf("%d changes wait, %d addresses are known", len(m.pending), len(m.tags))
 	}
 }

@@ -3,8 +3,10 @@ package panosim
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
@@ -15,17 +17,32 @@ import (
 // defaultMaxListEntries is the limit of all models but PA-3200, PA-5200 and PA-7000, which take 150,000.
 const defaultMaxListEntries = 50_000
 
-// listID names an External Dynamic List of type ip. Where is a virtual system, "" for shared, or what Panorama
-// pushed to a virtual system.
-type listID struct{ where, name string }
+// ListOptions says what the lists need of their firewall.
+type ListOptions struct {
+	Now          func() time.Time
+	Dialect      *dialect.Dialect
+	Admin        string // whose the jobs are that nobody asked for
+	VSys         []string
+	MaxEntries   int           // the platform's limit of entries of lists that rules name
+	FetchTimeout time.Duration // of one list, by the wall clock
+	Policies     *policies
+	Jobs         *jobList
+	Lock         sync.Locker                          // guards all of the above and the lists; a fetch takes it to hand in what it got
+	Log          func(severity, subtype, text string) // writes to the system log
+}
 
-const pushedList = "panorama:"
+// edlLists are the External Dynamic Lists of a firewall. The caller of every method holds ListOptions.Lock.
+type edlLists struct {
+	o       ListOptions
+	held    map[listID]*list
+	targets map[string]string // the virtual system that a key chose with target-vsys, which commands about lists heed
 
-func (id listID) String() string {
-	if id.where == "" {
-		return "shared/" + id.name
-	}
-	return id.where + "/" + id.name
+	fetching sync.Mutex // held while lists are fetched, without the lock
+}
+
+// newLists makes those of a firewall that has fetched none.
+func newLists(o ListOptions) *edlLists {
+	return &edlLists{o: o, held: map[listID]*list{}, targets: map[string]string{}}
 }
 
 // list is what the firewall holds of one.
@@ -68,106 +85,74 @@ func (d listDefinition) kind() *xmltree.Element {
 	return nil
 }
 
-// definitionsLocked lists what is configured, of every type, in the order in which the platform's limit is used up.
-func (s *Sim) definitionsLocked() []listDefinition {
+// definitions lists what is configured, of every type, in the order in which the platform's limit is used up.
+func (l *edlLists) definitions() []listDefinition {
 	var out []listDefinition
 	seen := map[listID]bool{}
-	for _, vsys := range s.opts.VSys {
-		scope := s.policyLocked(vsys).scope
-		for i, root := range scope {
-			where := listPlace(i, vsys)
+	for _, p := range l.o.Policies.All() {
+		for i, root := range p.scope {
+			where := listPlace(i, p.vsys)
 			for _, e := range root.Child("external-list").Entries() {
 				id := listID{where, e.ID()}
 				if seen[id] {
 					continue
 				}
 				seen[id] = true
-				out = append(out, listDefinition{id, scope.from(i), e})
+				out = append(out, listDefinition{id, p.scope.from(i), e})
 			}
 		}
 	}
 	return out
 }
 
-// listPlace is listID.where for the place of a root in a scope.
-func listPlace(i int, vsys string) string {
-	switch i {
-	case 0:
-		return vsys
-	case 1:
-		return ""
-	}
-	return pushedList + vsys
+// fetchable says whether the firewall fetches a list: one of type ip, that it has a use for.
+func (l *edlLists) fetchable(d listDefinition) bool {
+	return d.Down("type", "ip") != nil && (l.o.Dialect.ListUse == dialect.ListUseAll || l.used()[d.id])
 }
 
-// from is where an object of the nth root finds others: what is shared finds what is shared.
-func (c scope) from(n int) scope {
-	if n == 0 {
-		return c
-	}
-	return scope{c[n], c[1]}
-}
-
-// listNamed finds a list of type ip as a rule names it.
-func (p *policy) listNamed(name string) (listID, bool) {
-	for i, root := range p.scope {
-		if e := root.Child("external-list").Entry(name); e != nil {
-			return listID{listPlace(i, p.vsys), name}, e.Down("type", "ip") != nil
-		}
-	}
-	return listID{}, false
-}
-
-// fetchableLocked says whether the firewall fetches a list: one of type ip, that it has a use for.
-func (s *Sim) fetchableLocked(d listDefinition) bool {
-	return d.Down("type", "ip") != nil && (s.dialect.ListUse == dialect.ListUseAll || s.usedListsLocked()[d.id])
-}
-
-// usedListsLocked gives the lists that rules name.
-func (s *Sim) usedListsLocked() map[listID]bool {
+// used gives the lists that rules name.
+func (l *edlLists) used() map[listID]bool {
 	used := map[listID]bool{}
-	for _, vsys := range s.opts.VSys {
-		maps.Copy(used, s.policyLocked(vsys).used)
+	for _, p := range l.o.Policies.All() {
+		maps.Copy(used, p.used)
 	}
 	return used
 }
 
-// refreshListsLocked takes in a changed configuration: lists that are gone are forgotten, all others are fetched by
-// a job, as after a commit. The job's type is from memory.
-func (s *Sim) refreshListsLocked() {
+// Refresh takes in a changed configuration: lists that are gone are forgotten, all others are fetched by a job, as after a
+// commit. The job's type is from memory.
+func (l *edlLists) Refresh() {
 	var plans []listPlan
 	defined := map[listID]bool{}
-	for _, d := range s.definitionsLocked() {
+	for _, d := range l.definitions() {
 		defined[d.id] = d.Down("type", "ip") != nil
-		if s.fetchableLocked(d) {
-			plans = append(plans, s.planLocked(d))
+		if l.fetchable(d) {
+			plans = append(plans, l.plan(d))
 		}
 	}
-	maps.DeleteFunc(s.plane.lists, func(id listID, _ *list) bool { return !defined[id] })
-	s.enforceListsLocked()
+	maps.DeleteFunc(l.held, func(id listID, _ *list) bool { return !defined[id] })
+	l.enforce()
 	if len(plans) > 0 {
-		s.addJobLocked("EDLFetch", s.opts.Admin, func(ctx context.Context) jobResult { return s.fetchAll(ctx, plans) })
+		l.o.Jobs.run("EDLFetch", l.o.Admin, func(ctx context.Context) jobResult { return l.fetchAll(ctx, plans) })
 	}
 }
 
-// FetchLists fetches every list of which the interval has passed since the last try, by the firewall's clock, and
-// every one that was never tried, and returns when all of them are there or have failed. A firewall does so by
-// itself; here it happens when asked, so that nothing moves behind a test's back.
-func (s *Sim) FetchLists() {
-	s.mu.Lock()
-	now := s.opts.Now()
+// Due gives the function that fetches every list of which the interval has passed since the last try, by the firewall's
+// clock, and every one that was never tried, and that returns when all of them are there or have failed. It is called
+// without the lock.
+func (l *edlLists) Due() func(context.Context) {
+	now := l.o.Now()
 	var plans []listPlan
-	for _, d := range s.definitionsLocked() {
-		if !s.fetchableLocked(d) {
+	for _, d := range l.definitions() {
+		if !l.fetchable(d) {
 			continue
 		}
-		l := s.plane.lists[d.id]
-		if l == nil || l.tried.IsZero() || !now.Before(l.tried.Add(interval(d.kind().Child("recurring")))) {
-			plans = append(plans, s.planLocked(d))
+		held := l.held[d.id]
+		if held == nil || held.tried.IsZero() || !now.Before(held.tried.Add(interval(d.kind().Child("recurring")))) {
+			plans = append(plans, l.plan(d))
 		}
 	}
-	s.mu.Unlock()
-	s.fetchAll(s.life, plans)
+	return func(ctx context.Context) { l.fetchAll(ctx, plans) }
 }
 
 // interval is how often a list is fetched. Times of day and days of the week are not simulated.
@@ -183,12 +168,10 @@ func interval(recurring *xmltree.Element) time.Duration {
 	return time.Hour
 }
 
-// List gives what the firewall holds of an External Dynamic List of type ip, as a rule of the virtual system ("" is
-// the first) would find it by name; false: there is none.
-func (s *Sim) List(vsys, name string) (ListState, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.policyLocked(s.name(vsys))
+// State gives what the firewall holds of a list of type ip, as a rule of the virtual system would find it by name; false:
+// there is none.
+func (l *edlLists) State(vsys, name string) (ListState, bool) {
+	p := l.o.Policies.Of(vsys)
 	if p == nil {
 		return ListState{}, false
 	}
@@ -197,42 +180,52 @@ func (s *Sim) List(vsys, name string) (ListState, bool) {
 		return ListState{}, false
 	}
 	state := ListState{InPolicy: p.used[id]}
-	if l := s.plane.lists[id]; l != nil {
-		state.Stopped, state.Failure, state.Tried, state.Fetched = l.stopped, l.failure, l.tried, l.fetched
-		if l.file != nil && !l.stopped {
-			state.Entries, state.Skipped, state.Invalid = l.kept, len(l.file.entries)-l.kept, l.file.wrong
+	if held := l.held[id]; held != nil {
+		state.Stopped, state.Failure, state.Tried, state.Fetched = held.stopped, held.failure, held.tried, held.fetched
+		if held.file != nil && !held.stopped {
+			state.Entries, state.Skipped, state.Invalid = held.kept, len(held.file.entries)-held.kept, held.file.wrong
 		}
 	}
 	return state, true
 }
 
-// enforceListsLocked shares the platform's limit out among the lists that rules name, in the order of their
-// definitions ("list entries only count toward the maximum if the list is used in policy"; those beyond it are
-// skipped with a system log), and prepares what is enforced.
-func (s *Sim) enforceListsLocked() {
-	if len(s.plane.lists) == 0 {
+// Holds says whether the list is enforced and holds the address.
+func (l *edlLists) Holds(id listID, a netip.Addr) bool {
+	held := l.held[id]
+	return held != nil && held.enforced.Has(a)
+}
+
+// Restart is what a restart does to the lists: nothing ("you reboot the firewall, management plane, or data plane"); what
+// keys have set is gone.
+func (l *edlLists) Restart() { clear(l.targets) }
+
+// enforce shares the platform's limit out among the lists that rules name, in the order of their definitions ("list
+// entries only count toward the maximum if the list is used in policy"; those beyond it are skipped with a system log),
+// and prepares what is enforced.
+func (l *edlLists) enforce() {
+	if len(l.held) == 0 {
 		return
 	}
-	used := s.usedListsLocked()
-	room := s.opts.MaxListEntries
-	for _, d := range s.definitionsLocked() {
-		l := s.plane.lists[d.id]
-		if l == nil {
+	used := l.used()
+	room := l.o.MaxEntries
+	for _, d := range l.definitions() {
+		held := l.held[d.id]
+		if held == nil {
 			continue
 		}
 		kept := 0
-		if l.file != nil && !l.stopped {
-			kept = len(l.file.entries)
+		if held.file != nil && !held.stopped {
+			kept = len(held.file.entries)
 			if used[d.id] {
 				kept = min(kept, room)
 				room -= kept
 			}
-			if skipped := len(l.file.entries) - kept; skipped > 0 && kept != l.kept {
-				s.logLocked("high", "general", "EDL("+d.id.String()+") exceeds the platform's limit: the last "+
+			if skipped := len(held.file.entries) - kept; skipped > 0 && kept != held.kept {
+				l.o.Log("high", "general", "EDL("+d.id.String()+") exceeds the platform's limit: the last "+
 					plural(skipped, "entry is", "entries are")+" skipped")
 			}
 		}
-		l.enforce(kept)
+		held.enforce(kept)
 	}
 }
 

@@ -105,7 +105,7 @@ func listSim(t *testing.T, l *listServer, o Options) *Sim {
 	t.Helper()
 	o.Config = deviceConfig(authorityXML(l.authority)+listXML("bl", l.URL+"/list.txt", profiled), "", listRules())
 	s := start(t, o)
-	s.FetchLists()
+	s.Lists().Fetch()
 	return s
 }
 
@@ -125,7 +125,7 @@ func logged(s *Sim, texts ...string) bool {
 
 func state(t *testing.T, s *Sim, name string) ListState {
 	t.Helper()
-	st, ok := s.List("", name)
+	st, ok := s.Lists().State("", name)
 	if !ok {
 		t.Fatalf("no list %s", name)
 	}
@@ -150,12 +150,12 @@ func TestAListIsFetchedAndEnforced(t *testing.T) {
 	}
 	l.set(200, "192.0.2.2\n")
 	c.advance(5*time.Minute - time.Second)
-	s.FetchLists()
+	s.Lists().Fetch()
 	if l.requests() != 1 || ruleFor(s, "192.0.2.1") != "block" {
 		t.Errorf("before the interval has passed: %d requests", l.requests())
 	}
 	c.advance(time.Second)
-	s.FetchLists()
+	s.Lists().Fetch()
 	if l.requests() != 2 || ruleFor(s, "192.0.2.1") != "rest" || ruleFor(s, "192.0.2.2") != "block" {
 		t.Errorf("after the interval: %d requests", l.requests())
 	}
@@ -167,7 +167,7 @@ func TestAListThatNoRuleNames(t *testing.T) {
 		l.set(200, "192.0.2.1\n")
 		shared := authorityXML(l.authority) + listXML("bl", l.URL+"/list.txt", profiled)
 		s := start(t, Options{Config: deviceConfig(shared, "", ruleXML("rest", "allow", "")), Dialect: dialect.Dialect{ListUse: use}})
-		s.FetchLists()
+		s.Lists().Fetch()
 		if got := l.requests(); got != want {
 			t.Errorf("%s: fetched %d times", s.opts.Dialect, got)
 		}
@@ -397,7 +397,7 @@ func TestCertificatesAreJudgedByTheFirewallsClock(t *testing.T) {
 		t.Fatalf("%+v", st)
 	}
 	c.advance(certificateLife + time.Second)
-	s.FetchLists()
+	s.Lists().Fetch()
 	if st := state(t, s, "bl"); !st.Stopped || st.Entries != 0 || !strings.Contains(st.Failure, "expired") {
 		t.Errorf("after the certificate has expired: %+v", st)
 	}
@@ -414,7 +414,7 @@ func TestListsWithoutACertificateProfile(t *testing.T) {
 		entries int
 	}{{dialect.Dialect{}, 1}, {dialect.Dialect{NoProfile: dialect.NoProfileRefused}, 0}} {
 		s := start(t, Options{Dialect: c.dialect, Config: deviceConfig(listXML("bl", l.URL, ""), "", listRules())})
-		s.FetchLists()
+		s.Lists().Fetch()
 		if st := state(t, s, "bl"); st.Entries != c.entries || st.Stopped != (c.entries == 0) {
 			t.Errorf("%v: %+v", c.dialect, st)
 		}
@@ -422,7 +422,7 @@ func TestListsWithoutACertificateProfile(t *testing.T) {
 	plain := httptest.NewServer(l)
 	defer plain.Close()
 	s := start(t, Options{Dialect: dialect.Dialect{NoProfile: dialect.NoProfileRefused}, Config: deviceConfig(listXML("bl", plain.URL, ""), "", listRules())})
-	s.FetchLists()
+	s.Lists().Fetch()
 	if st := state(t, s, "bl"); st.Entries != 1 {
 		t.Errorf("over HTTP: %+v", st)
 	}
@@ -442,7 +442,7 @@ func TestBasicAuthenticationAndExceptions(t *testing.T) {
 		return `<auth><username>fw</username><password>` + password + `</password></auth><exception-list><member>192.0.2.2/32</member></exception-list>` + profiled
 	}
 	s := start(t, Options{Config: deviceConfig(authorityXML(l.authority)+listXML("bl", l.URL, auth("pass word")), "", listRules())})
-	s.FetchLists()
+	s.Lists().Fetch()
 	if ruleFor(s, "192.0.2.1") != "block" || ruleFor(s, "192.0.2.2") != "rest" {
 		t.Errorf("%+v", state(t, s, "bl"))
 	}
@@ -476,7 +476,7 @@ func TestACommitFetchesLists(t *testing.T) {
 		t.Error("the copy of another list is enforced")
 	}
 	commitConfig(t, s, deviceConfig("", "", listRules()))
-	if _, ok := s.List("", "bl"); ok {
+	if _, ok := s.Lists().State("", "bl"); ok {
 		t.Error("a list that was deleted is still there")
 	}
 }
@@ -499,7 +499,7 @@ func TestCapacity(t *testing.T) {
 		valid, ignored, members, was int
 	}{{dialect.ListOverflowIgnored, 5, 5, 5, 5}, {dialect.ListOverflowSilent, 5, 0, 5, 5}, {dialect.ListOverflowValid, 10, 0, 5, 5}} {
 		s := start(t, Options{MaxListEntries: 15, Dialect: dialect.Dialect{ListOverflow: c.overflow}, Config: deviceConfig(lists, "", rules)})
-		s.FetchLists()
+		s.Lists().Fetch()
 		for name, want := range map[string][2]int{"unused": {10, 0}, "one": {10, 0}, "two": {5, 5}, "three": {0, 10}} {
 			if st := state(t, s, name); st.Entries != want[0] || st.Skipped != want[1] || st.InPolicy != (name != "unused") {
 				t.Errorf("%s: %+v, want %v", name, st, want)
@@ -570,7 +570,7 @@ func TestShowList(t *testing.T) {
 
 func TestShowOfAListThatWasNeverFetched(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig("", listXML("bl", "https://127.0.0.1:1/x", ""), listRules())})
-	s.FetchLists()
+	s.Lists().Fetch()
 	answer := newPeer(t, s).showList("bl", "")
 	if !strings.Contains(answer, "<vsys>vsys1</vsys><name>bl</name><total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>1</total-invalid>"+
 		"<invalid-members><member>cURL error: ") {

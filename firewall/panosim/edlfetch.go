@@ -34,39 +34,39 @@ type listPlan struct {
 	dialect        dialect.Dialect
 }
 
-// planLocked reads a list's definition.
-func (s *Sim) planLocked(d listDefinition) listPlan {
+// plan reads a list's definition.
+func (l *edlLists) plan(d listDefinition) listPlan {
 	kind := d.kind()
 	auth := kind.Child("auth")
 	plan := listPlan{
-		id: d.id, url: strings.TrimSpace(kind.Value("url")), roots: d.scope.profileRoots(kind.Value("certificate-profile"), s.opts.Now()),
+		id: d.id, url: strings.TrimSpace(kind.Value("url")), roots: d.scope.profileRoots(kind.Value("certificate-profile"), l.o.Now()),
 		user: auth.Value("username"), password: auth.Value("password"),
-		exceptions: kind.Child("exception-list").Members(), dialect: s.dialect,
+		exceptions: kind.Child("exception-list").Members(), dialect: *l.o.Dialect,
 	}
 	// With exceptions, those of now and those with which the copy was made may differ.
-	if l := s.plane.lists[d.id]; l != nil && l.url == plan.url && !l.stopped && len(plan.exceptions) == 0 && l.file != nil && l.file.excluded == 0 {
-		plan.copy = l.file
+	if held := l.held[d.id]; held != nil && held.url == plan.url && !held.stopped && len(plan.exceptions) == 0 && held.file != nil && held.file.excluded == 0 {
+		plan.copy = held.file
 	}
 	return plan
 }
 
 // fetchAll fetches one list after the other.
-func (s *Sim) fetchAll(ctx context.Context, plans []listPlan) jobResult {
+func (l *edlLists) fetchAll(ctx context.Context, plans []listPlan) jobResult {
 	// One at a time: of two fetches of a list, the one that began later decides.
-	s.plane.fetching.Lock()
-	defer s.plane.fetching.Unlock()
-	result := jobResult{ok: true}
+	l.fetching.Lock()
+	defer l.fetching.Unlock()
+	result := jobResult{OK: true}
 	for _, plan := range plans {
-		file, err := s.fetch(ctx, plan)
+		file, err := l.fetch(ctx, plan)
 		if ctx.Err() != nil {
-			return jobResult{details: []string{"the firewall is shutting down"}}
+			return jobResult{Details: []string{"the firewall is shutting down"}}
 		}
-		s.mu.Lock()
-		s.takeListLocked(plan, file, err)
-		s.mu.Unlock()
+		l.o.Lock.Lock()
+		l.take(plan, file, err)
+		l.o.Lock.Unlock()
 		if err != nil {
-			result.ok = result.ok && plan.dialect.ListJob == dialect.ListJobOK
-			result.details = append(result.details, "EDL("+plan.id.String()+") "+err.Error())
+			result.OK = result.OK && plan.dialect.ListJob == dialect.ListJobOK
+			result.Details = append(result.Details, "EDL("+plan.id.String()+") "+err.Error())
 		}
 	}
 	return result
@@ -76,8 +76,8 @@ func (s *Sim) fetchAll(ctx context.Context, plans []listPlan) jobResult {
 var errListAuthentication = errors.New("authentication failed")
 
 // fetch gets a list from its server.
-func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.FetchTimeout)
+func (l *edlLists) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.FetchTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, plan.url, nil)
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *Sim) fetch(ctx context.Context, plan listPlan) (*listFile, error) {
 	if request.URL.Scheme == "https" && plan.roots == nil && plan.dialect.NoProfile == dialect.NoProfileRefused {
 		return nil, fmt.Errorf("%w: no certificate profile", errListAuthentication)
 	}
-	client := s.listClient(plan)
+	client := l.client(plan)
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
 	if err != nil {
@@ -145,14 +145,14 @@ func inner(err error) error {
 	return err
 }
 
-// listClient verifies the server as the plan has it, by the firewall's clock.
-func (s *Sim) listClient(plan listPlan) *http.Client {
+// client verifies the server as the plan has it, by the firewall's clock.
+func (l *edlLists) client(plan listPlan) *http.Client {
 	client := &http.Client{Transport: &http.Transport{
 		DialContext:        (&net.Dialer{}).DialContext,
 		DisableKeepAlives:  true,
 		DisableCompression: true, // which libcurl does not ask for by itself
 		TLSClientConfig: &tls.Config{
-			RootCAs: plan.roots, InsecureSkipVerify: plan.roots == nil, Time: s.opts.Now, MinVersion: tls.VersionTLS12,
+			RootCAs: plan.roots, InsecureSkipVerify: plan.roots == nil, Time: l.o.Now, MinVersion: tls.VersionTLS12,
 		},
 	}}
 	client.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
@@ -164,37 +164,37 @@ func (s *Sim) listClient(plan listPlan) *http.Client {
 	return client
 }
 
-// takeListLocked takes in what came of a fetch, unless the list was changed or removed meanwhile.
-func (s *Sim) takeListLocked(plan listPlan, file *listFile, err error) {
-	if !s.stillDefinedLocked(plan) {
+// take takes in what came of a fetch, unless the list was changed or removed meanwhile.
+func (l *edlLists) take(plan listPlan, file *listFile, err error) {
+	if !l.stillDefined(plan) {
 		return
 	}
-	l := s.plane.lists[plan.id]
-	if l == nil || l.url != plan.url {
-		l = &list{url: plan.url}
-		s.plane.lists[plan.id] = l
+	held := l.held[plan.id]
+	if held == nil || held.url != plan.url {
+		held = &list{url: plan.url}
+		l.held[plan.id] = held
 	}
-	l.tried = s.opts.Now()
+	held.tried = l.o.Now()
 	switch {
 	case err == nil:
-		l.file, l.stopped, l.failure, l.fetched = file, false, "", l.tried
+		held.file, held.stopped, held.failure, held.fetched = file, false, "", held.tried
 	case errors.Is(err, errListAuthentication):
-		l.stopped, l.failure = true, err.Error()
+		held.stopped, held.failure = true, err.Error()
 		// The words are from memory.
-		s.logLocked("high", "general", "EDL server certificate authentication failed. The associated external dynamic list has "+
+		l.o.Log("high", "general", "EDL server certificate authentication failed. The associated external dynamic list has "+
 			"been removed, which might impact your policy. EDL Name: "+plan.id.name+", Reason: "+err.Error())
 	default:
-		l.failure = err.Error()
-		s.logLocked("medium", "general", "EDL("+plan.id.String()+
+		held.failure = err.Error()
+		l.o.Log("medium", "general", "EDL("+plan.id.String()+
 			") Unable to fetch external list. Using old copy for refresh. "+err.Error())
 	}
-	s.enforceListsLocked()
+	l.enforce()
 }
 
-func (s *Sim) stillDefinedLocked(plan listPlan) bool {
-	for _, d := range s.definitionsLocked() {
+func (l *edlLists) stillDefined(plan listPlan) bool {
+	for _, d := range l.definitions() {
 		if d.id == plan.id && d.Child("type").Child("ip") != nil {
-			return s.planLocked(d).url == plan.url
+			return l.plan(d).url == plan.url
 		}
 	}
 	return false

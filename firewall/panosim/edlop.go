@@ -1,8 +1,10 @@
 package panosim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,30 +17,29 @@ import (
 // listPage is how many members are shown when no number is asked for (measured on PAN-OS 11.1).
 const listPage = 100
 
-// setTarget answers "set system setting target-vsys". On the command line it holds for the session; here for the
+// SetTarget answers "set system setting target-vsys". On the command line it holds for the session; here for the
 // API key.
-func (s *Sim) setTarget(c *call, vsys *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if vsys.Text == "none" {
-		delete(s.plane.targets, c.key)
+func (l *edlLists) SetTarget(r answer.Request) answer.Answer {
+	vsys := r.At.Text
+	if vsys == "none" {
+		delete(l.targets, r.Key)
 		return answer.Success("<result>Session target vsys changed to none</result>")
 	}
-	if _, ok := s.tables[vsys.Text]; !ok {
-		return answer.Failure(17, vsys.Text+" is invalid vsys")
+	if !slices.Contains(l.o.VSys, vsys) {
+		return answer.InvalidVSys(vsys)
 	}
-	s.plane.targets[c.key] = vsys.Text
-	return answer.Success("<result>Session target vsys changed to " + answer.Escape(vsys.Text) + "</result>")
+	l.targets[r.Key] = vsys
+	return answer.Success("<result>Session target vsys changed to " + answer.Escape(vsys) + "</result>")
 }
 
-// targetLocked gives the virtual system that a command about lists means.
-func (s *Sim) targetLocked(c *call) (string, *answer.Answer) {
-	parameter, setting := c.form.Get("vsys"), s.plane.targets[c.key]
-	if _, ok := s.tables[parameter]; parameter != "" && !ok {
+// target gives the virtual system that a command about lists means.
+func (l *edlLists) target(r answer.Request) (string, *answer.Answer) {
+	parameter, setting := r.VSys, l.targets[r.Key]
+	if parameter != "" && !slices.Contains(l.o.VSys, parameter) {
 		a := answer.InvalidVSys(parameter)
 		return "", &a
 	}
-	switch s.dialect.ListTarget {
+	switch l.o.Dialect.ListTarget {
 	case dialect.ListTargetParameter:
 		setting = ""
 	case dialect.ListTargetSetting:
@@ -47,23 +48,23 @@ func (s *Sim) targetLocked(c *call) (string, *answer.Answer) {
 	if parameter != "" {
 		return parameter, nil
 	}
-	return s.name(setting), nil
+	return cmp.Or(setting, l.o.VSys[0]), nil
 }
 
-// namedListLocked finds the list that a command names below its type. One of another type, or of another virtual
+// named finds the list that a command names below its type. One of another type, or of another virtual
 // system, is an invalid name.
-func (s *Sim) namedListLocked(c *call, command *xmltree.Element) (listDefinition, *xmltree.Element, *answer.Answer) {
-	vsys, refusal := s.targetLocked(c)
+func (l *edlLists) named(r answer.Request) (listDefinition, *xmltree.Element, *answer.Answer) {
+	vsys, refusal := l.target(r)
 	if refusal != nil {
 		return listDefinition{}, nil, refusal
 	}
-	kind := command.Child("type")
+	kind := r.At.Child("type")
 	if kind == nil || len(kind.Children) != 1 {
-		a := answer.Unexpected(c.command)
+		a := answer.Unexpected(r.Command)
 		return listDefinition{}, nil, &a
 	}
 	asked := kind.Children[0]
-	scope := s.policyLocked(vsys).scope
+	scope := l.o.Policies.Of(vsys).scope
 	for i, root := range scope {
 		id := listID{listPlace(i, vsys), asked.Value("name")}
 		d := listDefinition{id, scope.from(i), root.Child("external-list").Entry(id.name)}
@@ -75,36 +76,32 @@ func (s *Sim) namedListLocked(c *call, command *xmltree.Element) (listDefinition
 	return listDefinition{}, nil, &a
 }
 
-// refreshList answers "request system external-list refresh", without the number of the job.
-func (s *Sim) refreshList(c *call, command *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d, _, refusal := s.namedListLocked(c, command)
+// RefreshOne answers "request system external-list refresh", without the number of the job.
+func (l *edlLists) RefreshOne(r answer.Request) answer.Answer {
+	d, _, refusal := l.named(r)
 	if refusal != nil {
 		return *refusal
 	}
 	var plans []listPlan
-	if s.fetchableLocked(d) {
-		plans = append(plans, s.planLocked(d))
+	if l.fetchable(d) {
+		plans = append(plans, l.plan(d))
 	}
-	s.addJobLocked("EDLRefresh", c.admin, func(ctx context.Context) jobResult { return s.fetchAll(ctx, plans) })
+	l.o.Jobs.run("EDLRefresh", r.Admin, func(ctx context.Context) jobResult { return l.fetchAll(ctx, plans) })
 	return answer.Success("<result>EDL refresh job enqueued</result>")
 }
 
-// showList answers "request system external-list show".
-func (s *Sim) showList(c *call, command *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d, asked, refusal := s.namedListLocked(c, command)
+// Show answers "request system external-list show".
+func (l *edlLists) Show(r answer.Request) answer.Answer {
+	d, asked, refusal := l.named(r)
 	if refusal != nil {
 		return *refusal
 	}
 	anchor, ok1 := pageNumber(asked.Child("anchor"), 1)
 	records, ok2 := pageNumber(asked.Child("num-records"), listPage)
 	if !ok1 || !ok2 {
-		return answer.Unexpected(c.command)
+		return answer.Unexpected(r.Command)
 	}
-	return s.listPageLocked(d, int(anchor), int(records))
+	return l.page(d, int(anchor), int(records))
 }
 
 // pageNumber reads a number from 1 to 4,294,967,295.
@@ -123,21 +120,21 @@ type listView struct {
 	total, ignored, wrong int
 }
 
-// viewLocked sums a list up.
-func (s *Sim) viewLocked(id listID) listView {
-	l := s.plane.lists[id]
+// view sums a list up.
+func (l *edlLists) view(id listID) listView {
+	held := l.held[id]
 	switch {
-	case l == nil, l.stopped && s.dialect.ListStopped == dialect.ListStoppedEmpty:
+	case held == nil, held.stopped && l.o.Dialect.ListStopped == dialect.ListStoppedEmpty:
 		return listView{}
-	case l.file == nil, l.stopped:
+	case held.file == nil, held.stopped:
 		// Recorded for a list that was never fetched.
-		return listView{invalid: []string{l.failure}, wrong: 1}
+		return listView{invalid: []string{held.failure}, wrong: 1}
 	}
 	v := listView{
-		valid: l.file.entries[:l.kept], invalid: l.file.invalid,
-		total: l.kept, ignored: l.file.excluded, wrong: l.file.wrong,
+		valid: held.file.entries[:held.kept], invalid: held.file.invalid,
+		total: held.kept, ignored: held.file.excluded, wrong: held.file.wrong,
 	}
-	switch skipped := len(l.file.entries) - l.kept; s.dialect.ListOverflow {
+	switch skipped := len(held.file.entries) - held.kept; l.o.Dialect.ListOverflow {
 	case dialect.ListOverflowIgnored:
 		v.ignored += skipped
 	case dialect.ListOverflowValid:
@@ -146,22 +143,22 @@ func (s *Sim) viewLocked(id listID) listView {
 	return v
 }
 
-// listPageLocked writes a part of a list in the recorded shape. The attribute count goes on to name the size of a
+// page writes a part of a list in the recorded shape. The attribute count goes on to name the size of a
 // page past the end, where there are no members.
-func (s *Sim) listPageLocked(d listDefinition, anchor, records int) answer.Answer {
+func (l *edlLists) page(d listDefinition, anchor, records int) answer.Answer {
 	vsys := d.id.where
 	if vsys == "" {
 		vsys = "shared" // unverified
 	}
-	v := s.viewLocked(d.id)
+	v := l.view(d.id)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<result total-count="%d" count="%d"><external-list><vsys>%s</vsys><name>%s</name>`+
 		`<total-valid>%d</total-valid><total-ignored>%d</total-ignored><total-invalid>%d</total-invalid>`,
 		v.total, min(records, v.total), answer.Escape(vsys), answer.Escape(d.id.name), v.total, v.ignored, v.wrong)
-	page := v.valid[min(anchor-1, len(v.valid)):]
-	texts := make([]string, min(records, len(page)))
+	entries := v.valid[min(anchor-1, len(v.valid)):]
+	texts := make([]string, min(records, len(entries)))
 	for i := range texts {
-		texts[i] = shown(page[i], s.dialect.ListHost)
+		texts[i] = shown(entries[i], l.o.Dialect.ListHost)
 	}
 	answer.WriteMembers(&b, "valid-members", texts)
 	answer.WriteMembers(&b, "invalid-members", v.invalid[:min(records, len(v.invalid))])

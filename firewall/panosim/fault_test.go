@@ -68,7 +68,7 @@ func TestFaults(t *testing.T) {
 		if c.body == "" && got.body != "" {
 			t.Errorf("%+v: body %s, want none", c.fault, got.body)
 		}
-		if applied := s.Count() == 1; applied != c.applied {
+		if applied := s.Addresses().Count() == 1; applied != c.applied {
 			t.Errorf("%+v: applied %v", c.fault, applied)
 		}
 		if faulted := s.Stats().Faulted == 1; faulted != (c.fault != Fault{}) {
@@ -93,7 +93,7 @@ func TestBrokenConnections(t *testing.T) {
 		if got, err := newPeer(t, s).try(registerForm(s)); !errors.Is(err, c.want) {
 			t.Errorf("%+v: answer %+v, error %v; want %v", c.fault, got, err, c.want)
 		}
-		if applied := s.Count() == 1; applied != c.applied {
+		if applied := s.Addresses().Count() == 1; applied != c.applied {
 			t.Errorf("%+v: applied %v", c.fault, applied)
 		}
 	}
@@ -127,13 +127,13 @@ func TestLateAnswers(t *testing.T) {
 			}
 			done <- err
 		}()
-		until(t, "the call is met by the fault", func() bool { return s.Stats().Faulted == 1 && (s.Count() == 1) == c.applied })
+		until(t, "the call is met by the fault", func() bool { return s.Stats().Faulted == 1 && (s.Addresses().Count() == 1) == c.applied })
 		giveUp()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("%+v: error %v", c.fault, err)
 		}
 		until(t, "the firewall notices", func() bool { return s.Stats().InFlight == 0 })
-		if applied := s.Count() == 1; applied != c.applied {
+		if applied := s.Addresses().Count() == 1; applied != c.applied {
 			t.Errorf("%+v: applied %v", c.fault, applied)
 		}
 	}
@@ -158,7 +158,7 @@ func TestSlowFirewallCarriesOut(t *testing.T) {
 	until(t, "the call has arrived", func() bool { return s.Stats().Calls[KindUserID] == 1 })
 	giveUp()
 	call.Wait()
-	until(t, "it is carried out", func() bool { return s.Count() == 1 })
+	until(t, "it is carried out", func() bool { return s.Addresses().Count() == 1 })
 }
 
 func TestFaultsQueue(t *testing.T) {
@@ -212,8 +212,8 @@ func TestDownAndUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := p.post(registerForm(s)); got.status != 200 || s.Count() != 1 {
-		t.Errorf("up again: %+v, %d registered", got, s.Count())
+	if got := p.post(registerForm(s)); got.status != 200 || s.Addresses().Count() != 1 {
+		t.Errorf("up again: %+v, %d registered", got, s.Addresses().Count())
 	}
 	s.Close()
 	s.Close()

@@ -20,50 +20,50 @@ type syslogLine struct {
 	text []byte
 }
 
-// forwardLocked gives the lines by which the rule's log forwarding profile sends a log entry. No profile, no lines.
-func (s *Sim) forwardLocked(p *policy, r *record) []syslogLine {
+// forward gives the lines by which the rule's log forwarding profile sends a log entry. No profile, no lines.
+// host is the name in headers; complain is told once of each filter that is not understood.
+func forward(p *policy, r *record, host string, complain func(text string)) []syslogLine {
 	if r.setting == "" {
 		return nil
 	}
 	var lines []syslogLine
 	for _, match := range p.find(r.setting, "log-settings", "profiles").Child("match-list").Entries() {
-		if match.Value("log-type") != strings.ToLower(r.log) || !s.forwardsLocked(p, r, match) {
+		if match.Value("log-type") != strings.ToLower(r.log) || !forwards(p, r, match, complain) {
 			continue
 		}
 		for _, name := range match.Child("send-syslog").Members() {
 			if profile := p.find(name, "log-settings", "syslog"); profile != nil {
-				lines = append(lines, s.linesLocked(profile, r)...)
+				lines = append(lines, linesOf(profile, r, host)...)
 			}
 		}
 	}
 	return lines
 }
 
-// forwardsLocked says whether the filter of a match list lets the entry through. One that is not understood lets
-// nothing through, and says so once in the system log.
-func (s *Sim) forwardsLocked(p *policy, r *record, match *xmltree.Element) bool {
+// forwards says whether the filter of a match list lets the entry through. One that is not understood lets
+// nothing through, and says so once.
+func forwards(p *policy, r *record, match *xmltree.Element, complain func(text string)) bool {
 	text := match.Value("filter")
 	through, err := parseLogFilter(text)
 	if err != nil {
 		if !p.warned[text] {
 			p.warned[text] = true
-			s.logLocked("high", "general", "simulator: log forwarding profile "+r.setting+", match list "+match.ID()+
-				" forwards nothing: "+err.Error())
+			complain("simulator: log forwarding profile " + r.setting + ", match list " + match.ID() +
+				" forwards nothing: " + err.Error())
 		}
 		return false
 	}
 	return through(r)
 }
 
-// linesLocked writes the entry for each server of a syslog server profile.
-func (s *Sim) linesLocked(profile *xmltree.Element, r *record) []syslogLine {
+// linesOf writes the entry for each server of a syslog server profile.
+func linesOf(profile *xmltree.Element, r *record, host string) []syslogLine {
 	text := r.csv()
 	format := profile.Child("format")
 	if custom := format.Value(strings.ToLower(r.log)); custom != "" {
 		e := format.Child("escaping")
 		text = r.render(custom, escaping{e.Value("escaped-characters"), e.Value("escape-character")})
 	}
-	host := s.syslogHost()
 	var lines []syslogLine
 	for _, server := range profile.Child("server").Entries() {
 		to := syslogServer{transport: strings.ToUpper(server.Value("transport"))}
@@ -80,21 +80,21 @@ func (s *Sim) linesLocked(profile *xmltree.Element, r *record) []syslogLine {
 	return lines
 }
 
-// syslogHost is the name that the firewall gives itself in headers: by default its full name.
-func (s *Sim) syslogHost() string {
-	device := s.runningLocked().Down("devices", "entry="+localhost, "deviceconfig")
+// syslogHost is the name that a firewall gives itself in headers, by its running configuration: by default its full name.
+func syslogHost(running *xmltree.Element, hostname string) string {
+	device := running.Down("devices", "entry="+localhost, "deviceconfig")
 	switch device.Down("setting", "management").Value("hostname-type-in-syslog") {
 	case "none":
 		return ""
 	case "hostname":
-		return s.opts.Hostname
+		return hostname
 	case "ipv4-address":
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}).String()
 	case "ipv6-address":
 		return netip.IPv6Loopback().String()
 	}
 	if domain := device.Child("system").Value("domain"); domain != "" {
-		return s.opts.Hostname + "." + domain
+		return hostname + "." + domain
 	}
-	return s.opts.Hostname
+	return hostname
 }

@@ -148,7 +148,7 @@ func TestTransports(t *testing.T) {
 			s := start(t, Options{Hostname: "LAB-FW-01", Config: deviceConfig(shared+serverXML(address, transport, "<format>BSD</format>", customXML(format)), "", rules)})
 			for i := range 3 {
 				source := fmt.Sprintf("192.0.2.%d", i)
-				if v := s.Packet(inbound(source)); v.Lines != 1 {
+				if v := s.Traffic().Packet(inbound(source)); v.Lines != 1 {
 					t.Errorf("%+v", v)
 				}
 				line := receive(t, got)
@@ -169,7 +169,7 @@ func TestAnSSLServerOfAnUnknownAuthorityGetsNothing(t *testing.T) {
 	l := tcpListener(t)
 	got := streamServer(t, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*cert.leaf}}))
 	s := start(t, Options{Config: deviceConfig(serverXML(l.Addr(), "SSL", "", ""), "", ruleXML("block", "drop", forwarded))})
-	s.Packet(inbound("192.0.2.1"))
+	s.Traffic().Packet(inbound("192.0.2.1"))
 	waitFor(t, "the loss", func() bool { return s.Stats().LinesLost == 1 })
 	if !logged(s, "Syslog connection failed", l.Addr().String()) || len(got) != 0 {
 		t.Errorf("%d lines, system log %v", len(got), s.SystemLog())
@@ -183,7 +183,7 @@ func TestAServerThatIsAwayHoldsUpNothing(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig(serverXML(address, "TCP", "", ""), "", ruleXML("block", "drop", forwarded))})
 	began := time.Now()
 	for range 100 {
-		s.Packet(inbound("192.0.2.1"))
+		s.Traffic().Packet(inbound("192.0.2.1"))
 	}
 	if d := time.Since(began); d > time.Second {
 		t.Errorf("100 packets took %v", d)
@@ -194,7 +194,7 @@ func TestAServerThatIsAwayHoldsUpNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := streamServer(t, again)
-	s.Packet(inbound("192.0.2.77"))
+	s.Traffic().Packet(inbound("192.0.2.77"))
 	if line := receive(t, got); !strings.Contains(line, "192.0.2.77") {
 		t.Errorf("when the server is back: %q", line)
 	}
@@ -210,7 +210,7 @@ func TestDefaultFormatHeadersAndFacility(t *testing.T) {
 		config := deviceConfig(serverXML(address, "UDP", "<format>IETF</format><facility>LOG_LOCAL3</facility>", ""), "", ruleXML("block", "drop", forwarded))
 		config = strings.Replace(config, `<entry name="localhost.localdomain">`, `<entry name="localhost.localdomain">`+fmt.Sprintf(name, kind), 1)
 		s := start(t, Options{Hostname: "fw", Now: c.Now, Config: config})
-		s.Packet(inbound("192.0.2.1"))
+		s.Traffic().Packet(inbound("192.0.2.1"))
 		if line := receive(t, got); !strings.HasPrefix(line, "<158>1 2026-03-01T12:00:00+00:00 "+want+" - - - -  1,2026/03/01 12:00:00,007000000000001,TRAFFIC,drop,2562,") {
 			t.Errorf("%s: %q", kind, line)
 		}
@@ -233,7 +233,7 @@ func collect(t *testing.T, o Options, shared, rules string, packets ...Packet) [
 	s := start(t, o)
 	n := 0
 	for _, p := range packets {
-		n += s.Packet(p).Lines
+		n += s.Traffic().Packet(p).Lines
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -312,7 +312,7 @@ func TestAFilterThatIsNotUnderstoodForwardsNothingAndSaysSo(t *testing.T) {
 		shared := strings.ReplaceAll(serverXML(address, "UDP", "", ""), ">All Logs<", ">"+filter+"<")
 		s := start(t, Options{Config: deviceConfig(shared, "", ruleXML("block", "drop", forwarded))})
 		for range 3 {
-			if v := s.Packet(inbound("192.0.2.1")); v.Lines != 0 {
+			if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Lines != 0 {
 				t.Errorf("%s: %+v", filter, v)
 			}
 		}

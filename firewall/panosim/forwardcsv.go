@@ -43,7 +43,7 @@ func (r *record) csv() string {
 		fields = threatFields
 	}
 	for _, c := range columns {
-		if r.version.AtLeast(c.major, c.minor) {
+		if r.device.Release.AtLeast(c.major, c.minor) {
 			n := c.traffic
 			if r.log == threat {
 				n = c.threat

@@ -9,10 +9,16 @@ import (
 	"activedefense/firewall/panosim/dialect"
 )
 
+// Device is what a log line says of the firewall that wrote it.
+type Device struct {
+	Serial, Hostname string
+	Version          string // of PAN-OS, with its hotfix
+	Release          dialect.Version
+}
+
 // record is one TRAFFIC or THREAT log entry, before it takes the form that a syslog server wants.
 type record struct {
-	device  *Options // serial, host name and version
-	version dialect.Version
+	device  Device
 	dialect dialect.Dialect
 
 	packet     *Packet
@@ -56,7 +62,7 @@ var variables = map[string]func(*record) string{
 	"serial":            func(r *record) string { return r.device.Serial },
 	"device_name":       func(r *record) string { return r.device.Hostname },
 	"sender_sw_version": func(r *record) string { return r.device.Version },
-	"config_ver":        func(r *record) string { return strconv.Itoa(r.version.Major<<8 | r.version.Minor) },
+	"config_ver":        func(r *record) string { return strconv.Itoa(r.device.Release.Major<<8 | r.device.Release.Minor) },
 	"vsys":              func(r *record) string { return r.vsys },
 	"vsys_name":         func(*record) string { return "" },
 

@@ -1,6 +1,7 @@
 package panosim
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -19,14 +20,15 @@ const sampleFormat = "SrcLocation=$srcloc; SrcIP=$src; SrcPort=$sport; SrcUser=$
 
 // sampleRecord is an attack that was found in an allowed session, or (with log TRAFFIC) a denied packet.
 func sampleRecord(log, versionText string, d dialect.Dialect) *record {
-	o := Options{Version: versionText}.withDefaults()
-	v, err := dialect.ParseVersion(o.Version)
+	versionText = cmp.Or(versionText, "10.2.9-h1")
+	v, err := dialect.ParseVersion(versionText)
 	if err != nil {
 		panic(err)
 	}
 	now := time.Date(2026, 3, 1, 13, 0, 5, 250e6, time.FixedZone("", 3600))
 	r := &record{
-		device: &o, version: v, dialect: d, log: log, subtype: "drop", action: "drop", vsys: "vsys1", rule: "sensor, last",
+		device:  Device{Serial: "007000000000001", Hostname: "lab-fw-01", Version: versionText, Release: v},
+		dialect: d, log: log, subtype: "drop", action: "drop", vsys: "vsys1", rule: "sensor, last",
 		uuid: "4f3c", setting: "to-us", app: "not-applicable", seq: 7, reason: "policy-deny", began: now, time: now,
 		packet: &Packet{
 			From: "untrust", To: "dmz", Source: netip.MustParseAddr("203.0.113.5"), Destination: netip.MustParseAddr("198.51.100.7"),

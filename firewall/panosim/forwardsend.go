@@ -3,8 +3,10 @@ package panosim
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -25,52 +27,77 @@ type sender struct {
 	lost  bool     // the last line was, and the system log says so
 }
 
-// deliver hands lines over to their senders, and to Options.OnLog. The caller holds no lock.
-func (s *Sim) deliver(lines []syslogLine) {
+// ForwarderOptions says what a forwarder needs of its firewall.
+type ForwarderOptions struct {
+	Now   func() time.Time
+	Roots func() *x509.CertPool                // authorities that an SSL server must lead to
+	OnLog func(line []byte)                    // called for each line; nil: nobody is told
+	Count func(taken bool)                     // told of each line whether a server took it, as far as the protocol tells
+	Log   func(severity, subtype, text string) // writes to the system log
+	// Go runs a function in a goroutine of its own, with a context that ends when the firewall closes; false: it is
+	// closed already, and nothing was run.
+	Go func(func(context.Context)) bool
+}
+
+// forwarder sends log lines to syslog servers. It owns the connections, and is used without any lock held.
+type forwarder struct {
+	o ForwarderOptions
+
+	mu      sync.Mutex
+	senders map[syslogServer]*sender
+}
+
+// newForwarder makes one without connections.
+func newForwarder(o ForwarderOptions) *forwarder {
+	return &forwarder{o: o, senders: map[syslogServer]*sender{}}
+}
+
+// Deliver hands lines over to their senders, and to ForwarderOptions.OnLog.
+func (f *forwarder) Deliver(lines []syslogLine) {
 	for _, line := range lines {
-		if s.opts.OnLog != nil {
-			s.opts.OnLog(line.text)
+		if f.o.OnLog != nil {
+			f.o.OnLog(line.text)
 		}
-		sender := s.sender(line.to)
+		sender := f.sender(line.to)
 		if sender == nil {
-			s.meter.logged(false)
+			f.o.Count(false)
 			continue
 		}
 		select {
 		case sender.queue <- line.text:
 		default:
-			s.meter.logged(false)
+			f.o.Count(false)
 		}
 	}
 }
 
 // sender gives the sender for a server; nil: the firewall is closing, or there are too many.
-func (s *Sim) sender(to syslogServer) *sender {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := s.plane.senders[to]; known != nil || s.closed || len(s.plane.senders) == syslogServers {
+func (f *forwarder) sender(to syslogServer) *sender {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known := f.senders[to]; known != nil || len(f.senders) == syslogServers {
 		return known
 	}
 	out := &sender{to: to, queue: make(chan []byte, syslogQueue)}
-	s.plane.senders[to] = out
-	s.running.Go(func() { s.sendAll(out) })
+	if !f.o.Go(func(ctx context.Context) { f.sendAll(ctx, out) }) {
+		return nil
+	}
+	f.senders[to] = out
 	return out
 }
 
 // sendAll sends until the firewall closes.
-func (s *Sim) sendAll(to *sender) {
+func (f *forwarder) sendAll(ctx context.Context, to *sender) {
 	defer to.hangUp()
 	for {
 		select {
-		case <-s.closing:
+		case <-ctx.Done():
 			return
 		case line := <-to.queue:
-			err := s.sendLine(to, line)
-			s.meter.logged(err == nil)
+			err := f.sendLine(ctx, to, line)
+			f.o.Count(err == nil)
 			if err != nil && !to.lost {
-				s.mu.Lock()
-				s.logLocked("high", "syslog", "Syslog connection failed to server "+to.to.address+": "+err.Error())
-				s.mu.Unlock()
+				f.o.Log("high", "syslog", "Syslog connection failed to server "+to.to.address+": "+err.Error())
 			}
 			to.lost = err != nil
 		}
@@ -79,17 +106,17 @@ func (s *Sim) sendAll(to *sender) {
 
 // sendLine tries until the line is taken, the tries are used up or the firewall closes. After a line that was lost,
 // one try is enough to find out that nothing has changed.
-func (s *Sim) sendLine(to *sender, line []byte) error {
+func (f *forwarder) sendLine(ctx context.Context, to *sender, line []byte) error {
 	tries := syslogTries
 	if to.to.transport == "UDP" || to.lost {
 		tries = 1
 	}
 	var err error
 	for try := range tries {
-		if try > 0 && !s.wait(s.life, time.Duration(try)*syslogPause) {
+		if try > 0 && !pause(ctx, time.Duration(try)*syslogPause) {
 			return err
 		}
-		if err = s.trySend(to, line); err == nil {
+		if err = f.trySend(ctx, to, line); err == nil {
 			return nil
 		}
 		to.hangUp()
@@ -97,9 +124,9 @@ func (s *Sim) sendLine(to *sender, line []byte) error {
 	return err
 }
 
-func (s *Sim) trySend(to *sender, line []byte) error {
+func (f *forwarder) trySend(ctx context.Context, to *sender, line []byte) error {
 	if to.conn == nil {
-		conn, err := s.dialSyslog(to.to)
+		conn, err := f.dial(ctx, to.to)
 		if err != nil {
 			return err
 		}
@@ -116,9 +143,9 @@ func (s *Sim) trySend(to *sender, line []byte) error {
 	return err
 }
 
-// dialSyslog connects. An SSL server must show a certificate of an authority that the firewall has imported.
-func (s *Sim) dialSyslog(to syslogServer) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(s.life, syslogDial)
+// dial connects. An SSL server must show a certificate of an authority that the firewall has imported.
+func (f *forwarder) dial(ctx context.Context, to syslogServer) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, syslogDial)
 	defer cancel()
 	switch to.transport {
 	case "UDP":
@@ -126,13 +153,22 @@ func (s *Sim) dialSyslog(to syslogServer) (net.Conn, error) {
 	case "TCP":
 		return (&net.Dialer{}).DialContext(ctx, "tcp", to.address)
 	case "SSL":
-		s.mu.Lock()
-		roots := imported(s.runningLocked(), s.opts.Now())
-		s.mu.Unlock()
-		d := &tls.Dialer{Config: &tls.Config{RootCAs: roots, Time: s.opts.Now, MinVersion: tls.VersionTLS12}}
+		d := &tls.Dialer{Config: &tls.Config{RootCAs: f.o.Roots(), Time: f.o.Now, MinVersion: tls.VersionTLS12}}
 		return d.DialContext(ctx, "tcp", to.address)
 	}
 	return nil, fmt.Errorf("unknown transport %q", to.transport)
+}
+
+// pause passes wall-clock time; false: the context has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (to *sender) hangUp() {

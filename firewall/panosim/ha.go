@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
-	"activedefense/firewall/panosim/xmltree"
 )
 
 // HAState is the state of a member of a high-availability pair, as the firewall writes it.
@@ -77,7 +76,7 @@ func Pair(a, b *Sim, o PairOptions) *HA {
 		h.members[i] = &seat{pair: h, sim: s, since: s.opts.Now()}
 		s.seat.Store(h.members[i])
 		s.mu.Lock()
-		s.onCommitLocked(func(_, _ *xmltree.Element) { h.committedLocked(h.members[i]) })
+		s.config.OnCommit(func() { h.committedLocked(h.members[i]) })
 		s.mu.Unlock()
 	}
 	h.mu.Lock()
@@ -198,11 +197,9 @@ func (h *HA) enterLocked(m *seat, state HAState, reason string) {
 		return
 	}
 	s := m.sim
-	s.mu.Lock()
 	if m.state != "" {
-		s.logLocked("critical", "ha", fmt.Sprintf("HA Group %d: Moved from state %s to state %s", h.group, capital(m.state), capital(state)))
+		s.syslog.Write("critical", "ha", fmt.Sprintf("HA Group %d: Moved from state %s to state %s", h.group, capital(m.state), capital(state)))
 	}
-	s.mu.Unlock()
 	m.state, m.since = state, s.opts.Now()
 	m.active.Store(state == HAActive)
 	if state != HAActive && state != HAPassive {
@@ -241,7 +238,7 @@ func (h *HA) check() {
 	h.mu.Lock()
 	var changes told
 	for _, m := range h.members {
-		switch up := m.sim.listening() && m.sim.boot.up(); {
+		switch up := m.sim.server.listening() && m.sim.boot.up(); {
 		case !up && !m.down:
 			// The peer must see a member that is down before it decides whether to take over.
 			m.down = true

@@ -17,7 +17,7 @@ func (h *HA) committedLocked(m *seat) {
 		return
 	}
 	h.queued.Add(1)
-	m.sim.addJobLocked("HA-Sync", "", func(context.Context) jobResult {
+	m.sim.jobs.run("HA-Sync", "", func(context.Context) jobResult {
 		defer h.queued.Add(-1)
 		return h.syncConfig(m)
 	})
@@ -29,10 +29,10 @@ func (h *HA) syncConfig(m *seat) jobResult {
 	defer h.mu.Unlock()
 	peer := m.peer()
 	if h.activeLocked() != m || peer.down || peer.state != HAPassive || h.syncing() == SyncStuck {
-		return jobResult{details: []string{"Failed to synchronize running configuration with HA peer"}}
+		return jobResult{Details: []string{"Failed to synchronize running configuration with HA peer"}}
 	}
 	h.syncConfigLocked(m, peer)
-	return jobResult{ok: true, details: []string{"Configuration synchronized with HA peer"}}
+	return jobResult{OK: true, Details: []string{"Configuration synchronized with HA peer"}}
 }
 
 // syncConfigLocked hands the running configuration over. On the peer it replaces the running configuration and what
@@ -42,16 +42,7 @@ func (h *HA) syncConfigLocked(from, to *seat) {
 	s := to.sim
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.runJobsLocked()
-	next := withOwn(running, s.runningLocked())
-	if next.Equal(s.runningLocked()) && len(s.config.journal) == 0 {
-		return
-	}
-	for _, e := range s.config.journal {
-		e.mark.Lift()
-	}
-	s.config.journal = nil
-	s.setRunningLocked(next)
+	s.config.Overwrite(withOwn(running, s.config.Running()))
 }
 
 // withOwn is a configuration with the part that a member does not share: its own name, addresses and services.
@@ -101,6 +92,5 @@ func (h *HA) configLevelLocked() bool {
 func (m *seat) running() *xmltree.Element {
 	m.sim.mu.Lock()
 	defer m.sim.mu.Unlock()
-	m.sim.runJobsLocked()
-	return m.sim.runningLocked()
+	return m.sim.config.Running()
 }

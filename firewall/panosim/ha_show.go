@@ -6,16 +6,11 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/answer"
-	"activedefense/firewall/panosim/xmltree"
 )
 
-// KindHA is the kind of call about the pair.
-const KindHA = "high-availability"
-
-// showHA answers "show high-availability state", with the elements and the order of a recorded answer of an
-// active/passive pair of virtual firewalls.
-func (s *Sim) showHA(*call, *xmltree.Element) answer.Answer {
-	m := s.seat.Load()
+// show answers "show high-availability state", with the elements and the order of a recorded answer of an
+// active/passive pair of virtual firewalls. It may be called on nil: without a pair.
+func (m *seat) show(answer.Request) answer.Answer {
 	if m == nil {
 		return answer.Success("<result><enabled>no</enabled></result>")
 	}
@@ -117,40 +112,38 @@ func (m *seat) address() string {
 	return "192.0.2.12"
 }
 
-// suspendHA answers "request high-availability state suspend".
-func (s *Sim) suspendHA(*call, *xmltree.Element) answer.Answer {
-	return s.requestHA("suspended", (*HA).Suspend)
+// suspend answers "request high-availability state suspend".
+func (m *seat) suspend(answer.Request) answer.Answer {
+	return m.request("suspended", (*HA).Suspend)
 }
 
-// resumeHA answers "request high-availability state functional".
-func (s *Sim) resumeHA(*call, *xmltree.Element) answer.Answer {
-	return s.requestHA("functional", (*HA).Resume)
+// resume answers "request high-availability state functional".
+func (m *seat) resume(answer.Request) answer.Answer {
+	return m.request("functional", (*HA).Resume)
 }
 
-// requestHA changes the member's own state. The answer to "suspend" is recorded, that to "functional" is like it.
-func (s *Sim) requestHA(what string, change func(*HA, *Sim) error) answer.Answer {
-	m := s.seat.Load()
+// request changes the member's own state. The answer to "suspend" is recorded, that to "functional" is like it.
+func (m *seat) request(what string, change func(*HA, *Sim) error) answer.Answer {
 	if m == nil {
 		return answer.Failure(0, "High-availability is not enabled")
 	}
-	if err := change(m.pair, s); err != nil {
+	if err := change(m.pair, m.sim); err != nil {
 		return answer.Failure(0, err.Error())
 	}
 	return answer.Success("<result>Successfully changed HA state to " + what + "</result>")
 }
 
-// syncHA answers "request high-availability sync-to-remote running-config", which works also while synchronisation
+// syncToPeer answers "request high-availability sync-to-remote running-config", which works also while synchronisation
 // is switched off. Both texts are recorded, the code of the error is not.
-func (s *Sim) syncHA(*call, *xmltree.Element) answer.Answer {
-	m := s.seat.Load()
+func (m *seat) syncToPeer(answer.Request) answer.Answer {
 	if m == nil {
 		return answer.Failure(0, "High-availability is not enabled")
 	}
 	if m.pair.syncing() == SyncStuck {
 		return answer.Failure(0, "HA synchronization is already in progress. running configuration will not be synchronized with HA peer")
 	}
-	if r := m.pair.syncConfig(m); !r.ok {
-		return answer.Failure(0, r.details[0])
+	if r := m.pair.syncConfig(m); !r.OK {
+		return answer.Failure(0, r.Details[0])
 	}
 	return answer.Success("<result><msg><line>HA synchronization job has been queued on peer. Please check job status on peer.</line></msg></result>")
 }

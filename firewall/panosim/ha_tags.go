@@ -1,10 +1,6 @@
 package panosim
 
-import (
-	"time"
-
-	"activedefense/firewall/panosim/dialect"
-)
+import "activedefense/firewall/panosim/dialect"
 
 // told are changes of registered addresses by the firewall on which they were made, to be reported outside all locks.
 type told []func()
@@ -31,9 +27,9 @@ func (h *HA) levelLocked() told {
 	return h.syncTagsLocked(active, passive, nil)
 }
 
-// mirror hands changes of registered addresses over to the passive peer, if this firewall's dialect has it so.
-func (s *Sim) mirror(changes []Change) {
-	m := s.seat.Load()
+// mirror hands changes of a member's registered addresses over to the passive peer, if the member's dialect has it so. It
+// may be called on nil.
+func (m *seat) mirror(changes []Change) {
 	if m == nil || len(changes) == 0 || !m.active.Load() {
 		return
 	}
@@ -47,13 +43,6 @@ func (s *Sim) mirror(changes []Change) {
 	reports.tell()
 }
 
-// place is a tag on a target of a virtual system.
-type place struct {
-	vsys string
-	what target
-	tag  string
-}
-
 // syncTagsLocked copies how things stand: where changes were made, or everywhere if there are none named. It copies
 // states rather than repeating changes, so the order in which concurrent calls report theirs does not matter.
 func (h *HA) syncTagsLocked(from, to *seat, changes []Change) told {
@@ -65,78 +54,9 @@ func (h *HA) syncTagsLocked(from, to *seat, changes []Change) told {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	places := make([]place, len(changes))
-	for i, c := range changes {
-		places[i] = place{c.VSys, target{c.Address, c.To}, c.Tag}
-	}
-	if changes == nil {
-		places = append(a.placesLocked(), b.placesLocked()...)
-	}
-	now := b.opts.Now()
-	var made []Change
-	for _, p := range places {
-		if c, ok := copyLocked(a, b, p, now); ok {
-			made = append(made, c)
-		}
-	}
+	made := b.registry.Follow(a.registry, changes)
 	if len(made) == 0 {
 		return nil
 	}
 	return told{func() { b.tell(made) }}
-}
-
-// placesLocked lists where tags stand.
-func (s *Sim) placesLocked() []place {
-	var out []place
-	for _, vsys := range s.opts.VSys {
-		t := s.tables[vsys]
-		for _, a := range t.order.from(0, t.order.live) {
-			for _, r := range a.tags {
-				out = append(out, place{vsys, a.target, r.tag.name})
-			}
-		}
-	}
-	return out
-}
-
-// copyLocked makes a tag stand on b as it stands on a.
-func copyLocked(a, b *Sim, p place, now time.Time) (Change, bool) {
-	t := b.tables[p.vsys]
-	if t == nil {
-		return Change{}, false // the peer has no such virtual system
-	}
-	have, want := t.registration(p), a.tables[p.vsys].registration(p)
-	switch {
-	case want == nil && have == nil:
-		return Change{}, false
-	case want == nil:
-		timeout := have.timeout
-		t.drop(have)
-		return b.changeLocked(Unregistered, p.vsys, p.what, p.tag, timeout, now), true
-	case have != nil && have.expires == want.expires && have.persistent == want.persistent:
-		return Change{}, false
-	}
-	action := Renewed
-	if t.put(p.what, p.tag, want.timeout, want.persistent, now) {
-		action = Registered
-	}
-	have = t.registration(p)
-	if want.expires != 0 {
-		// What is left of the time, not the whole of it.
-		t.setTimer(have, max(time.Unix(0, want.expires).Sub(now), 1), now)
-		have.timeout = want.timeout
-	}
-	return b.changeLocked(action, p.vsys, p.what, p.tag, want.timeout, now), true
-}
-
-// registration gives the tag on a target, or nil. It may be called on nil.
-func (t *table) registration(p place) *registration {
-	if t == nil {
-		return nil
-	}
-	a := t.addresses[p.what]
-	if a == nil {
-		return nil
-	}
-	return a.find(p.tag)
 }

@@ -153,10 +153,10 @@ func oneAddress(name string) string { return addressesPath + "/entry[@name='" + 
 // change commits one address object.
 func change(t *testing.T, s *Sim, name string) {
 	t.Helper()
-	if err := s.Edit("admin", "set", oneAddress(name), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
+	if err := s.Config().Edit("admin", "set", oneAddress(name), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Commit("admin"); err != nil {
+	if err := s.Config().Commit("admin"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -170,10 +170,10 @@ func TestConfigurationIsSynchronised(t *testing.T) {
 	change(t, a, "before")
 	h := Pair(a, b, PairOptions{})
 	has := func(s *Sim, name, host string) bool {
-		return strings.Contains(s.Running(), `<entry name="`+name+`">`) && strings.Contains(s.Running(), "<hostname>"+host+"</hostname>")
+		return strings.Contains(s.Config().Running(), `<entry name="`+name+`">`) && strings.Contains(s.Config().Running(), "<hostname>"+host+"</hostname>")
 	}
 	if !has(b, "before", "b") {
-		t.Errorf("paired: %s", b.Running())
+		t.Errorf("paired: %s", b.Config().Running())
 	}
 	change(t, a, "after")
 	until(t, "the commit is on the peer", func() bool { return has(b, "after", "b") })
@@ -187,7 +187,7 @@ func TestConfigurationIsSynchronised(t *testing.T) {
 	expect(t, "by hand", newPeer(t, a).op(syncNow), `<response status="success"><result><msg><line>HA synchronization job has been queued on peer. `+
 		`Please check job status on peer.</line></msg></result></response>`)
 	if !has(b, "alone", "b") {
-		t.Errorf("by hand: %s", b.Running())
+		t.Errorf("by hand: %s", b.Config().Running())
 	}
 	h.SetSync(SyncStuck)
 	change(t, a, "stuck")
@@ -197,7 +197,7 @@ func TestConfigurationIsSynchronised(t *testing.T) {
 	}
 	h.SetSync(SyncOn)
 	if !has(b, "stuck", "b") || !has(a, "stuck", "a") {
-		t.Errorf("on again: %s", b.Running())
+		t.Errorf("on again: %s", b.Config().Running())
 	}
 }
 
@@ -215,8 +215,8 @@ func TestCommitOverTheWireIsSynchronised(t *testing.T) {
 		}
 	}
 	until(t, "they are level", func() bool { return haState(t, b) == "passive active synchronized up" })
-	if !strings.Contains(b.Running(), `<entry name="wired">`) {
-		t.Errorf("b runs %s", b.Running())
+	if !strings.Contains(b.Config().Running(), `<entry name="wired">`) {
+		t.Errorf("b runs %s", b.Config().Running())
 	}
 }
 
@@ -230,8 +230,8 @@ func TestConfigurationAfterAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "back", haState(t, a), "passive active synchronized up")
-	if !strings.Contains(a.Running(), "meanwhile") {
-		t.Errorf("a runs %s", a.Running())
+	if !strings.Contains(a.Config().Running(), "meanwhile") {
+		t.Errorf("a runs %s", a.Config().Running())
 	}
 }
 
@@ -268,12 +268,12 @@ func TestPassiveMemberRefusesConfiguration(t *testing.T) {
 		t.Errorf("the other dialect: %s", got)
 	}
 	change(t, b, "lost")
-	if err := b.Edit("admin", "set", oneAddress("edited"), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
+	if err := b.Config().Edit("admin", "set", oneAddress("edited"), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
 		t.Fatal(err)
 	}
 	change(t, a, "kept")
 	until(t, "they are level", func() bool { return haState(t, a) == "active passive synchronized up" })
-	if got := b.Candidate(); strings.Contains(got, "lost") || strings.Contains(got, "edited") || !strings.Contains(got, "kept") || b.Pending("") != 0 {
+	if got := b.Config().Candidate(); strings.Contains(got, "lost") || strings.Contains(got, "edited") || !strings.Contains(got, "kept") || b.Config().Pending("") != 0 {
 		t.Errorf("after the next synchronisation: %s", got)
 	}
 }
@@ -301,12 +301,12 @@ func TestTagsAreSynchronised(t *testing.T) {
 	newPeer(t, a).uid(`<register>` + entryXML("192.0.2.2", "a", "60") + entryXML("10.0.0.1-10.0.0.9", "a", "") +
 		`<entry ip="192.0.2.3" persistent="0"><tag><member>a</member></tag></entry></register><unregister>` + tags("192.0.2.1", "before") + `</unregister>`)
 	c.advance(20 * time.Second)
-	got := b.Tagged("", "a")
+	got := b.Addresses().Tagged("", "a")
 	if len(got) != 2 || !got[prefix("192.0.2.2")].Expires.Equal(c.Now().Add(40*time.Second)) || got[prefix("192.0.2.3")].Persistent {
 		t.Errorf("on the passive one: %v", got)
 	}
-	if ranges := b.Ranges(""); len(ranges) != 1 || len(b.Registered("")) != 2 {
-		t.Errorf("on the passive one: %v, %v", ranges, b.Registered(""))
+	if ranges := b.Addresses().Ranges(""); len(ranges) != 1 || len(b.Addresses().Registered("")) != 2 {
+		t.Errorf("on the passive one: %v, %v", ranges, b.Addresses().Registered(""))
 	}
 	if n := told.Load(); n != 7 { // its own, two when it was paired, and the four above
 		t.Errorf("%d changes reported of the passive one", n)
@@ -318,14 +318,14 @@ func TestTagsAreSynchronised(t *testing.T) {
 	b.Down()
 	newPeer(t, a).uid(`<register>` + tags("192.0.2.8", "missed") + entryXML("192.0.2.6", "timed", "600") + `</register>`)
 	c.advance(10 * time.Second)
-	if len(b.Tagged("", "missed")) != 0 {
+	if len(b.Addresses().Tagged("", "missed")) != 0 {
 		t.Error("a member that is down hears of it")
 	}
 	if err := b.Up(); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "back", standing(b, "192.0.2.2", "192.0.2.6", "192.0.2.8"), "192.0.2.2:a 192.0.2.6:timed 192.0.2.8:missed")
-	if got := b.Tagged("", "timed")[prefix("192.0.2.6")].Expires; !got.Equal(c.Now().Add(590 * time.Second)) {
+	if got := b.Addresses().Tagged("", "timed")[prefix("192.0.2.6")].Expires; !got.Equal(c.Now().Add(590 * time.Second)) {
 		t.Errorf("the timer was begun anew: it expires in %v", got.Sub(c.Now()))
 	}
 	c.advance(time.Hour)
@@ -344,7 +344,7 @@ func TestOnlyTheActiveMemberForwards(t *testing.T) {
 	decides := func(what string, active *Sim) {
 		t.Helper()
 		for _, s := range []*Sim{a, b} {
-			v := s.Packet(inbound("192.0.2.1"))
+			v := s.Traffic().Packet(inbound("192.0.2.1"))
 			if want := s == active; (v.Rule == "only") != want || (v.Lines == 1) != want || !want && v != (Verdict{}) {
 				t.Errorf("%s: %s decides %+v", what, s.opts.Hostname, v)
 			}

@@ -3,7 +3,10 @@ package panosim
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // Job is a job of the firewall, as an operator sees it.
@@ -41,82 +44,97 @@ type job struct {
 
 // jobResult is how a job ended.
 type jobResult struct {
-	ok       bool
-	details  []string
-	warnings []string
+	OK       bool
+	Details  []string
+	Warnings []string
 }
 
-// jobList is the list of jobs, oldest first. Those that have finish run one after the other, in its order.
+// JobOptions says what a list of jobs needs of its firewall.
+type JobOptions struct {
+	Now     func() time.Time
+	Version dialect.Version
+	Dialect *dialect.Dialect // guarded by Lock
+	Lock    sync.Locker      // guards the list; jobs beside the queue run without it, and take it to end
+	// Go runs a function in a goroutine of its own, with a context that ends when the firewall closes; false: it is
+	// closed already, and nothing was run.
+	Go func(func(context.Context)) bool
+}
+
+// jobList is the list of jobs, oldest first. Those of the queue run one after the other, in its order, when somebody
+// asks; the others run at once, beside all others. The caller of every method holds JobOptions.Lock.
 type jobList struct {
+	o    JobOptions
 	list []*job
 	last int  // number of the newest
 	busy bool // one is being carried out
 }
 
+// newJobList makes an empty list.
+func newJobList(o JobOptions) *jobList { return &jobList{o: o} }
+
 // maxJobs bounds the list; the oldest that have ended go first.
 const maxJobs = 200
 
-// addJobLocked puts a job into the list that runs at once, beside all others, in a goroutine of its own and without
-// the lock. The job ends with what run returns, which must heed the context: it ends when the firewall closes.
-func (s *Sim) addJobLocked(kind, user string, run func(context.Context) jobResult) *job {
-	j := s.listJobLocked(kind, user)
+// run puts a job into the list that runs at once, beside all others, in a goroutine of its own and without the lock, and
+// gives its number. The job ends with what run returns, which must heed the context: it ends when the firewall closes.
+func (l *jobList) run(kind, user string, run func(context.Context) jobResult) int {
+	j := l.add(kind, user)
 	j.started = j.queued
-	if s.closed {
-		return j
-	}
-	s.running.Go(func() {
-		result := run(s.life)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		j.endLocked(result, s.opts.Now())
+	l.o.Go(func(ctx context.Context) {
+		result := run(ctx)
+		l.o.Lock.Lock()
+		defer l.o.Lock.Unlock()
+		j.end(result, l.o.Now())
 	})
-	return j
+	return j.id
 }
 
-// AddJob puts a job into the list that has nothing to do with the client (an Install keeps commits out), and gives
-// the function that ends it, with the lines of its details.
-func (s *Sim) AddJob(kind, user string) (end func(ok bool, details ...string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	j := s.listJobLocked(kind, user)
+// hold puts a job into the list that runs until the function that it gives is called, with the lock held.
+func (l *jobList) hold(kind, user string) (end func(jobResult)) {
+	j := l.add(kind, user)
 	j.started = j.queued
-	return func(ok bool, details ...string) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		j.endLocked(jobResult{ok: ok, details: details}, s.opts.Now())
-	}
+	return func(r jobResult) { j.end(r, l.o.Now()) }
 }
 
-// listJobLocked makes a job with the next number.
-func (s *Sim) listJobLocked(kind, user string) *job {
-	if len(s.jobs.list) >= maxJobs {
-		if i := slices.IndexFunc(s.jobs.list, func(j *job) bool { return !j.ended.IsZero() }); i >= 0 {
-			s.jobs.list = slices.Delete(s.jobs.list, i, i+1)
+// enqueue puts a job at the end of the queue, and gives its number. finish is called when it has run for as long as it
+// takes by the firewall's clock, at the next look at the list.
+func (l *jobList) enqueue(kind, user, description string, takes time.Duration, finish func() jobResult) int {
+	j := l.add(kind, user)
+	j.description, j.takes, j.finish = description, takes, finish
+	l.start(j.queued)
+	return j.id
+}
+
+// add makes a job with the next number.
+func (l *jobList) add(kind, user string) *job {
+	if len(l.list) >= maxJobs {
+		if i := slices.IndexFunc(l.list, func(j *job) bool { return !j.ended.IsZero() }); i >= 0 {
+			l.list = slices.Delete(l.list, i, i+1)
 		}
 	}
-	s.jobs.last++
-	j := &job{id: s.jobs.last, kind: kind, user: user, queued: s.opts.Now()}
-	s.jobs.list = append(s.jobs.list, j)
+	l.last++
+	j := &job{id: l.last, kind: kind, user: user, queued: l.o.Now()}
+	l.list = append(l.list, j)
 	return j
 }
 
-// endLocked ends the job, unless it has: a restart may have been first.
-func (j *job) endLocked(r jobResult, now time.Time) {
+// end ends the job, unless it has: a restart may have been first.
+func (j *job) end(r jobResult, now time.Time) {
 	if j.ended.IsZero() {
-		j.ended, j.ok, j.details, j.warnings = now, r.ok, r.details, r.warnings
+		j.ended, j.ok, j.details, j.warnings = now, r.OK, r.Details, r.Warnings
 	}
 }
 
-// runJobsLocked carries out what is due of the queue. A job that has ended makes way for the next at the moment at
-// which its time was over, so it does not matter how often anybody looks.
-func (s *Sim) runJobsLocked() {
-	if s.jobs.busy {
+// due carries out what is due of the queue. A job that has ended makes way for the next at the moment at which its time
+// was over, so it does not matter how often anybody looks.
+func (l *jobList) due() {
+	if l.busy {
 		return // asked by what is called when a commit has ended
 	}
-	s.jobs.busy = true
-	defer func() { s.jobs.busy = false }()
-	now := s.opts.Now()
-	for _, j := range slices.Clone(s.jobs.list) {
+	l.busy = true
+	defer func() { l.busy = false }()
+	now := l.o.Now()
+	for _, j := range slices.Clone(l.list) {
 		if j.finish == nil || !j.ended.IsZero() {
 			continue
 		}
@@ -125,25 +143,41 @@ func (s *Sim) runJobsLocked() {
 			return
 		}
 		result := j.finish()
-		j.endLocked(result, over)
-		s.startJobsLocked(over)
+		j.end(result, over)
+		l.start(over)
 	}
 }
 
-// startJobsLocked starts the first job of the queue, unless one runs.
-func (s *Sim) startJobsLocked(now time.Time) {
-	if j := s.commitBusyLocked(); j != nil && j.started.IsZero() {
+// start starts the first job of the queue, unless one runs.
+func (l *jobList) start(now time.Time) {
+	if j := l.first(); j != nil && j.started.IsZero() {
 		j.started = now
 	}
 }
 
-// Jobs gives the list of jobs, oldest first; at most the last two hundred.
-func (s *Sim) Jobs() []Job {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	out := make([]Job, len(s.jobs.list))
-	for i, j := range s.jobs.list {
+// first gives the job of the queue that runs, or is to run next.
+func (l *jobList) first() *job {
+	for _, j := range l.list {
+		if j.finish != nil && j.ended.IsZero() {
+			return j
+		}
+	}
+	return nil
+}
+
+// queuing says whether a job of the queue runs or waits.
+func (l *jobList) queuing() bool { return l.first() != nil }
+
+// goingOn says whether a job of one of these kinds has not ended.
+func (l *jobList) goingOn(kinds ...string) bool {
+	return slices.ContainsFunc(l.list, func(j *job) bool { return j.ended.IsZero() && slices.Contains(kinds, j.kind) })
+}
+
+// all gives the list, oldest first; at most the last two hundred.
+func (l *jobList) all() []Job {
+	l.due()
+	out := make([]Job, len(l.list))
+	for i, j := range l.list {
 		status, result := j.state()
 		out[i] = Job{
 			ID: j.id, Type: j.kind, User: j.user, Status: status, Result: result, Queued: j.queued, Ended: j.ended,
@@ -166,18 +200,18 @@ func (j *job) state() (status, result string) {
 	return "FIN", "FAIL"
 }
 
-// failJobsLocked ends every job that has not ended, as a restart of the daemon that runs them does. What a commit
-// was to publish stays pending.
-func (s *Sim) failJobsLocked(reason string) {
-	now := s.opts.Now()
-	for _, j := range s.jobs.list {
+// restart is what a restart of the daemon that runs jobs does: every job that has not ended has failed, and what the
+// dialect forgets is gone.
+func (l *jobList) restart() {
+	now := l.o.Now()
+	for _, j := range l.list {
 		if !j.ended.IsZero() {
 			continue
 		}
 		j.lost = true
-		j.endLocked(jobResult{details: []string{reason}}, now)
+		j.end(jobResult{Details: []string{"job failed because of configd restart"}}, now)
 	}
-	for _, e := range s.config.journal {
-		e.queued = false
+	if l.o.Dialect.JobsOverReboot == dialect.JobsForgotten {
+		l.list, l.last = nil, 0
 	}
 }

@@ -38,7 +38,7 @@ type wish struct {
 // one entry of it. It keeps the effects of the steps so far in drafts over the table.
 type judge struct {
 	table   *table
-	dialect dialect.Dialect
+	dialect *dialect.Dialect
 	version dialect.Version
 	room    int // addresses that still fit
 	full    bool
@@ -46,13 +46,9 @@ type judge struct {
 	reject  bool
 }
 
-// newJudgeLocked begins with the table as it stands.
-func (s *Sim) newJudgeLocked(t *table) *judge {
-	room := s.opts.MaxRegistered
-	for _, other := range s.tables {
-		room -= len(other.addresses)
-	}
-	return &judge{table: t, dialect: s.dialect, version: s.version, room: room, drafts: map[target]map[string]bool{}}
+// newJudge begins with the table as it stands.
+func (g *registry) newJudge(t *table) *judge {
+	return &judge{table: t, dialect: g.o.Dialect, version: g.o.Version, room: g.o.MaxRegistered - g.Count(), drafts: map[target]map[string]bool{}}
 }
 
 // judge fills in the steps. rejected: nothing shall be applied. An error refuses the message without naming

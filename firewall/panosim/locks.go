@@ -1,6 +1,7 @@
 package panosim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,43 +30,31 @@ func (l lock) kind() string {
 }
 
 // LockConfig has an administrator take the lock on the configuration of a scope ("" is shared).
-func (s *Sim) LockConfig(admin, scope string) { s.lock(lock{admin: admin, scope: scope}) }
+func (c *configuration) LockConfig(admin, scope string) { c.take(false, admin, scope) }
 
 // LockCommit has an administrator take the lock on commits of a scope ("" is shared).
-func (s *Sim) LockCommit(admin, scope string) { s.lock(lock{commit: true, admin: admin, scope: scope}) }
+func (c *configuration) LockCommit(admin, scope string) { c.take(true, admin, scope) }
 
 // UnlockConfig takes the lock on the configuration of a scope ("" is shared) away, whoever holds it.
-func (s *Sim) UnlockConfig(scope string) { s.unlock(lock{scope: scope}) }
+func (c *configuration) UnlockConfig(scope string) { c.release(false, scope) }
 
 // UnlockCommit takes the locks on commits of a scope ("" is shared) away, whoever holds them.
-func (s *Sim) UnlockCommit(scope string) { s.unlock(lock{commit: true, scope: scope}) }
+func (c *configuration) UnlockCommit(scope string) { c.release(true, scope) }
 
-func (s *Sim) lock(l lock) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l.scope == "" {
-		l.scope = sharedScope
-	}
-	l.made = s.opts.Now()
-	s.config.locks = append(s.config.locks, l)
+func (c *configuration) take(commit bool, admin, scope string) {
+	c.locks = append(c.locks, lock{commit: commit, admin: admin, scope: cmp.Or(scope, sharedScope), made: c.o.Now()})
 }
 
-func (s *Sim) unlock(what lock) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if what.scope == "" {
-		what.scope = sharedScope
-	}
-	s.config.locks = slices.DeleteFunc(s.config.locks, func(l lock) bool {
-		return l.commit == what.commit && l.scope == what.scope
-	})
+func (c *configuration) release(commit bool, scope string) {
+	scope = cmp.Or(scope, sharedScope)
+	c.locks = slices.DeleteFunc(c.locks, func(l lock) bool { return l.commit == commit && l.scope == scope })
 }
 
-// lockedLocked refuses an edit while another administrator holds the lock on the configuration.
-func (s *Sim) lockedLocked(admin string, path xmltree.Path) *refusal {
+// locked refuses an edit while another administrator holds the lock on the configuration.
+func (c *configuration) locked(admin string, path xmltree.Path) *refusal {
 	_, scope, _ := firewallSchema.at(path)
-	for _, l := range s.config.locks {
-		device := l.scope == sharedScope && s.dialect.LockReach == dialect.LockReachDevice
+	for _, l := range c.locks {
+		device := l.scope == sharedScope && c.o.Dialect.LockReach == dialect.LockReachDevice
 		if !l.commit && l.admin != admin && (l.scope == scope || device) {
 			return refuse(13, "Configuration is locked by "+l.admin) // a text that is known
 		}
@@ -73,26 +62,24 @@ func (s *Sim) lockedLocked(admin string, path xmltree.Path) *refusal {
 	return nil
 }
 
-// showConfigLocks answers "show config-locks", with "vsys all" or "vsys NAME" from PAN-OS 9.1.
-func (s *Sim) showConfigLocks(c *call, what *xmltree.Element) answer.Answer {
-	return s.showLocks(c, what, false)
+// ShowConfigLocks answers "show config-locks", with "vsys all" or "vsys NAME" from PAN-OS 9.1.
+func (c *configuration) ShowConfigLocks(r answer.Request) answer.Answer {
+	return c.showLocks(r, false)
 }
 
-// showCommitLocks answers "show commit-locks".
-func (s *Sim) showCommitLocks(c *call, what *xmltree.Element) answer.Answer {
-	return s.showLocks(c, what, true)
+// ShowCommitLocks answers "show commit-locks".
+func (c *configuration) ShowCommitLocks(r answer.Request) answer.Answer {
+	return c.showLocks(r, true)
 }
 
-func (s *Sim) showLocks(c *call, what *xmltree.Element, commit bool) answer.Answer {
-	scope := what.Value("vsys")
+func (c *configuration) showLocks(r answer.Request, commit bool) answer.Answer {
+	scope := r.At.Value("vsys")
 	if scope == "" {
-		scope = c.form.Get("vsys")
+		scope = r.VSys
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
+	c.o.Jobs.due()
 	var b strings.Builder
-	for _, l := range s.config.locks {
+	for _, l := range c.locks {
 		if l.commit != commit || scope != "" && scope != "all" && scope != sharedScope && scope != l.scope {
 			continue
 		}
@@ -107,47 +94,45 @@ func (s *Sim) showLocks(c *call, what *xmltree.Element, commit bool) answer.Answ
 			`<loggedin>yes</loggedin><comment><![CDATA[%s]]></comment></entry>`,
 			xmltree.EscapeAttribute(l.admin), kind, answer.Escape(l.scope), made, made, strings.ReplaceAll(comment, "]]>", ""))
 	}
-	return answer.Success(fmt.Sprintf("<result><%[1]s>%[2]s</%[1]s></result>", what.Name, b.String()))
+	return answer.Success(fmt.Sprintf("<result><%[1]s>%[2]s</%[1]s></result>", r.At.Name, b.String()))
 }
 
-// configLock answers "request config-lock add" and "... remove" for the scope of the call's vsys.
-func (s *Sim) configLock(c *call, what *xmltree.Element) answer.Answer {
-	return s.requestLock(c, what, false)
+// ConfigLock answers "request config-lock add" and "... remove" for the scope of the call's vsys.
+func (c *configuration) ConfigLock(r answer.Request) answer.Answer {
+	return c.requestLock(r, false)
 }
 
-// commitLock answers "request commit-lock add" and "... remove".
-func (s *Sim) commitLock(c *call, what *xmltree.Element) answer.Answer {
-	return s.requestLock(c, what, true)
+// CommitLock answers "request commit-lock add" and "... remove".
+func (c *configuration) CommitLock(r answer.Request) answer.Answer {
+	return c.requestLock(r, true)
 }
 
-func (s *Sim) requestLock(c *call, what *xmltree.Element, commit bool) answer.Answer {
-	wanted := lock{commit: commit, admin: c.admin, scope: c.form.Get("vsys")}
+func (c *configuration) requestLock(r answer.Request, commit bool) answer.Answer {
+	wanted := lock{commit: commit, admin: r.Admin, scope: r.VSys}
 	if wanted.scope == "" {
 		wanted.scope = sharedScope
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runJobsLocked()
-	if wanted.scope != sharedScope && s.tables[wanted.scope] == nil {
+	c.o.Jobs.due()
+	if wanted.scope != sharedScope && !slices.Contains(c.o.VSys, wanted.scope) {
 		return answer.Failure(17, wanted.scope+" is invalid vsys")
 	}
-	if add := what.Child("add"); add != nil {
+	if add := r.At.Child("add"); add != nil {
 		wanted.comment = add.Value("comment")
-		return s.addLockLocked(wanted)
+		return c.addLock(wanted)
 	}
-	if remove := what.Child("remove"); remove != nil {
+	if remove := r.At.Child("remove"); remove != nil {
 		// The lock of another administrator is for superusers to take away.
-		if owner := remove.Value("admin"); owner != "" && s.superuserLocked(c.admin) {
+		if owner := remove.Value("admin"); owner != "" && c.Superuser(r.Admin) {
 			wanted.admin = owner
 		}
-		return s.removeLockLocked(wanted)
+		return c.removeLock(wanted)
 	}
-	return answer.Unexpected(c.command)
+	return answer.Unexpected(r.Command)
 }
 
-// addLockLocked takes a lock. The texts are recorded, or looked for by clients.
-func (s *Sim) addLockLocked(wanted lock) answer.Answer {
-	for _, l := range s.config.locks {
+// addLock takes a lock. The texts are recorded, or looked for by clients.
+func (c *configuration) addLock(wanted lock) answer.Answer {
+	for _, l := range c.locks {
 		switch {
 		case l.commit != wanted.commit || l.scope != wanted.scope:
 		case l.admin == wanted.admin:
@@ -158,8 +143,8 @@ func (s *Sim) addLockLocked(wanted lock) answer.Answer {
 			return answer.Failure(0, fmt.Sprintf("Config for scope %s is currently locked by %s", l.scope, l.admin))
 		}
 	}
-	wanted.made = s.opts.Now()
-	s.config.locks = append(s.config.locks, wanted)
+	wanted.made = c.o.Now()
+	c.locks = append(c.locks, wanted)
 	verb := "modify"
 	if wanted.commit {
 		verb = "commit"
@@ -168,14 +153,14 @@ func (s *Sim) addLockLocked(wanted lock) answer.Answer {
 		"until lock is released by %s.</result>", verb, answer.Escape(wanted.admin)))
 }
 
-// removeLockLocked gives a lock back.
-func (s *Sim) removeLockLocked(wanted lock) answer.Answer {
+// removeLock gives a lock back.
+func (c *configuration) removeLock(wanted lock) answer.Answer {
 	holder := ""
-	for i, l := range s.config.locks {
+	for i, l := range c.locks {
 		switch {
 		case l.commit != wanted.commit || l.scope != wanted.scope:
 		case l.admin == wanted.admin:
-			s.config.locks = slices.Delete(slices.Clone(s.config.locks), i, i+1)
+			c.locks = slices.Delete(slices.Clone(c.locks), i, i+1)
 			return answer.Success(fmt.Sprintf("<result>%s lock released for %s</result>", l.kind(), answer.Escape(l.admin)))
 		default:
 			holder = l.admin

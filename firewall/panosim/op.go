@@ -1,43 +1,86 @@
 package panosim
 
 import (
-	"fmt"
-	"strings"
-	"time"
-
 	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/xmltree"
 )
+
+// handler answers an operational command.
+type handler func(*Sim, answer.Request) answer.Answer
 
 // operation is one operational command that is simulated.
 type operation struct {
 	path []string // names of elements from the outermost
 	kind string
-	run  func(*Sim, *call, *xmltree.Element) answer.Answer // gets the element at the end of path
+	run  handler
 }
 
-// operations lists them; a later command is one more line here.
+// Each of these has a hall answer, with the lock held.
+
+func byConfig(run func(*configuration, answer.Request) answer.Answer) handler {
+	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.config, r) })
+}
+
+func byLists(run func(*edlLists, answer.Request) answer.Answer) handler {
+	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.lists, r) })
+}
+
+func byPlane(run func(*plane, answer.Request) answer.Answer) handler {
+	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.plane, r) })
+}
+
+func bySeat(run func(*seat, answer.Request) answer.Answer) handler {
+	return func(s *Sim, r answer.Request) answer.Answer { return run(s.seat.Load(), r) }
+}
+
+// locked has a handler run with the lock held.
+func locked(run handler) handler {
+	return func(s *Sim, r answer.Request) answer.Answer {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return run(s, r)
+	}
+}
+
+// operations lists them; a later command is one more line here. Those of a longer path come before those of which theirs
+// begins with it.
 func operations() []operation {
-	return append(configOperations(), []operation{
-		{[]string{"show", "system", "info"}, KindSystemInfo, (*Sim).systemInfo},
-		{[]string{"show", "plugins", "packages"}, KindPlugins, (*Sim).plugins},
-		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, (*Sim).registeredIP},
-		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, (*Sim).registeredAddress},
-		{[]string{"show", "object", "dynamic-address-group"}, KindGroups, (*Sim).showGroups},
-		{[]string{"request", "system", "external-list", "refresh"}, KindListRefresh, (*Sim).refreshList},
-		{[]string{"request", "system", "external-list", "show"}, KindListShow, (*Sim).showList},
-		{[]string{"set", "system", "setting", "target-vsys"}, KindTargetVSys, (*Sim).setTarget},
-		{[]string{"show", "session", "all"}, KindSessions, (*Sim).showSessions},
-		{[]string{"show", "session", "id"}, KindSessions, (*Sim).showSession},
-		{[]string{"clear", "session", "all"}, KindClearSessions, (*Sim).clearSessions},
-		{[]string{"clear", "session", "id"}, KindClearSessions, (*Sim).clearSession},
-		{[]string{"show", "config", "pushed-shared-policy"}, KindPushed, (*Sim).showPushed},
-		{[]string{"show", "devices"}, KindDevices, (*Sim).showDevices},
-		{[]string{"show", "high-availability", "state"}, KindHA, (*Sim).showHA},
-		{[]string{"request", "high-availability", "state", "suspend"}, KindHA, (*Sim).suspendHA},
-		{[]string{"request", "high-availability", "state", "functional"}, KindHA, (*Sim).resumeHA},
-		{[]string{"request", "high-availability", "sync-to-remote", "running-config"}, KindHA, (*Sim).syncHA},
-	}...)
+	return []operation{
+		{[]string{"show", "jobs"}, KindJobs, locked(func(s *Sim, r answer.Request) answer.Answer { return s.jobs.show(r) })},
+		{[]string{"show", "config-locks"}, KindLocks, byConfig((*configuration).ShowConfigLocks)},
+		{[]string{"show", "commit-locks"}, KindLocks, byConfig((*configuration).ShowCommitLocks)},
+		{[]string{"request", "config-lock"}, KindLocks, byConfig((*configuration).ConfigLock)},
+		{[]string{"request", "commit-lock"}, KindLocks, byConfig((*configuration).CommitLock)},
+		{[]string{"check", "pending-changes"}, KindChanges, byConfig((*configuration).ShowPending)},
+		{[]string{"check", "full-commit-required"}, KindChanges, byConfig((*configuration).FullCommitRequired)},
+		{[]string{"show", "config", "list", "changes"}, KindChanges, byConfig((*configuration).ListChanges)},
+		{[]string{"show", "config", "list", "admins"}, KindChanges, byConfig((*configuration).ListAdmins)},
+		{[]string{"show", "config", "running"}, KindConfigFile, showConfig(false)},
+		{[]string{"show", "config", "candidate"}, KindConfigFile, showConfig(true)},
+		{[]string{"show", "config", "effective-running"}, KindConfigFile, byConfig((*configuration).ShowEffective)},
+		{[]string{"show", "admins"}, KindOther, byConfig((*configuration).ShowAdmins)},
+		{[]string{"revert", "config"}, KindRevert, byConfig((*configuration).Revert)},
+		{[]string{"load", "config"}, KindRevert, byConfig((*configuration).Load)},
+		{[]string{"validate"}, KindValidate, byConfig(func(c *configuration, r answer.Request) answer.Answer { return c.RequestCommit(r.Admin, r.At) })},
+		{[]string{"show", "system", "info"}, KindSystemInfo, systemInfo},
+		{[]string{"show", "plugins", "packages"}, KindPlugins, plugins},
+		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, readBack((*registry).ShowRegisteredIP)},
+		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, readBack((*registry).ShowRegisteredAddress)},
+		{[]string{"show", "object", "dynamic-address-group"}, KindGroups, showGroups},
+		{[]string{"request", "system", "external-list", "refresh"}, KindListRefresh, byLists((*edlLists).RefreshOne)},
+		{[]string{"request", "system", "external-list", "show"}, KindListShow, byLists((*edlLists).Show)},
+		{[]string{"set", "system", "setting", "target-vsys"}, KindTargetVSys, byLists((*edlLists).SetTarget)},
+		{[]string{"show", "session", "all"}, KindSessions, byPlane((*plane).ShowSessions)},
+		{[]string{"show", "session", "id"}, KindSessions, byPlane((*plane).ShowSession)},
+		{[]string{"clear", "session", "all"}, KindClearSessions, clearing((*plane).ClearSessions)},
+		{[]string{"clear", "session", "id"}, KindClearSessions, clearing((*plane).ClearSession)},
+		{[]string{"show", "config", "pushed-shared-policy"}, KindPushed, locked(showPushed)},
+		{[]string{"show", "devices"}, KindDevices, func(s *Sim, r answer.Request) answer.Answer { return s.panorama.showDevices(r) }},
+		{[]string{"show", "high-availability", "state"}, KindHA, bySeat((*seat).show)},
+		{[]string{"request", "high-availability", "state", "suspend"}, KindHA, bySeat((*seat).suspend)},
+		{[]string{"request", "high-availability", "state", "functional"}, KindHA, bySeat((*seat).resume)},
+		{[]string{"request", "high-availability", "sync-to-remote", "running-config"}, KindHA, bySeat((*seat).syncToPeer)},
+	}
 }
 
 // classifyOp finds the operation that an op call asks for.
@@ -52,63 +95,67 @@ func (c *call) classifyOp() {
 		c.run = func(*Sim, *call) answer.Answer { return answer.Failure(18, "Malformed command") }
 		return
 	}
-	c.command = command
 	for _, op := range operations() {
 		if at := command.At(op.path); at != nil {
 			c.kind = op.kind
-			c.run = func(s *Sim, c *call) answer.Answer { return op.run(s, c, at) }
+			c.run = func(s *Sim, c *call) answer.Answer {
+				return op.run(s, answer.Request{Admin: c.admin, Key: c.key, VSys: c.form.Get("vsys"), Command: command, At: at})
+			}
 			return
 		}
 	}
 	c.run = func(*Sim, *call) answer.Answer { return answer.Unexpected(command) }
 }
 
-// systemInfo answers "show system info", with the elements and the order of a recorded answer.
-func (s *Sim) systemInfo(*call, *xmltree.Element) answer.Answer {
+// showConfig answers "show config running" and "show config candidate".
+func showConfig(candidate bool) handler {
+	return func(s *Sim, r answer.Request) answer.Answer {
+		s.mu.Lock()
+		view := s.config.View(candidate)
+		s.mu.Unlock()
+		return view.Show(r)
+	}
+}
+
+// readBack reads registered addresses, and calls the page hook.
+func readBack(show func(*registry, answer.Request) (answer.Answer, *Page, []Change)) handler {
+	return func(s *Sim, r answer.Request) answer.Answer {
+		s.mu.Lock()
+		a, page, changes := show(s.registry, r)
+		hook := s.onPage
+		s.mu.Unlock()
+		s.tell(changes)
+		if hook != nil && page != nil {
+			hook(*page)
+		}
+		return a
+	}
+}
+
+// showGroups answers "show object dynamic-address-group".
+func showGroups(s *Sim, r answer.Request) answer.Answer {
 	s.mu.Lock()
-	booted, multi := s.booted, len(s.tables) > 1
+	changes := s.registry.Expire()
+	vsys := s.registry.name(r.VSys)
+	a := answer.InvalidVSys(vsys)
+	if p := s.policies.Of(vsys); p != nil {
+		a = p.ShowGroups(r, s.registry.Members(vsys), &s.dialect)
+	}
 	s.mu.Unlock()
-	now := s.opts.Now()
-	family := "vm"
-	if s.opts.Model != "PA-VM" {
-		family, _, _ = strings.Cut(strings.ToLower(strings.TrimPrefix(s.opts.Model, "PA-")), "-")
-	}
-	onOff := "off"
-	if multi {
-		onOff = "on"
-	}
-	var b strings.Builder
-	b.WriteString("<result><system>")
-	answer.WriteFields(&b, []answer.Field{
-		{Name: "hostname", Value: s.opts.Hostname}, {Name: "ip-address", Value: "127.0.0.1"}, {Name: "public-ip-address", Value: "unknown"},
-		{Name: "netmask", Value: "255.255.255.0"}, {Name: "default-gateway", Value: "192.0.2.254"}, {Name: "is-dhcp", Value: "no"},
-		{Name: "ipv6-address", Value: "unknown"}, {Name: "ipv6-link-local-address", Value: "unknown"},
-		{Name: "mac-address", Value: "00:00:5e:00:53:01"}, {Name: "time", Value: now.Format("Mon Jan _2 15:04:05 2006") + "\n"},
-		{Name: "uptime", Value: uptime(now.Sub(booted))}, {Name: "devicename", Value: s.opts.Hostname}, {Name: "family", Value: family},
-		{Name: "model", Value: s.opts.Model}, {Name: "serial", Value: s.opts.Serial}, {Name: "sw-version", Value: s.opts.Version},
-		{Name: "global-protect-client-package-version", Value: "0.0.0"}, {Name: "app-version", Value: "8700-8709"},
-		{Name: "threat-version", Value: "8700-8709"}, {Name: "url-filtering-version", Value: "0000.00.00.000"},
-		{Name: "logdb-version", Value: fmt.Sprintf("%d.%d.0", s.version.Major, s.version.Minor)},
-		{Name: "vpn-disable-mode", Value: "off"}, {Name: "multi-vsys", Value: onOff}, {Name: "operational-mode", Value: "normal"},
-		{Name: "device-certificate-status", Value: "None"},
-	})
-	b.WriteString("</system></result>")
-	return answer.Success(b.String())
+	s.tell(changes)
+	return a
 }
 
-// uptime is written as the firewall does: "0 days, 1:02:03".
-func uptime(d time.Duration) string {
-	seconds := int(max(d, 0) / time.Second)
-	return fmt.Sprintf("%d days, %d:%02d:%02d", seconds/86400, seconds/3600%24, seconds/60%60, seconds%60)
+// clearing ends sessions, and sends what is logged about it.
+func clearing(clear func(*plane, answer.Request) (answer.Answer, []syslogLine)) handler {
+	return func(s *Sim, r answer.Request) answer.Answer {
+		s.mu.Lock()
+		a, lines := clear(s.plane, r)
+		s.mu.Unlock()
+		s.forwarder.Deliver(lines)
+		return a
+	}
 }
 
-// plugins answers "show plugins packages" (PAN-OS 9.0 and later), which pango asks when it connects.
-func (s *Sim) plugins(c *call, _ *xmltree.Element) answer.Answer {
-	if !s.version.AtLeast(9, 0) {
-		return answer.Unexpected(c.command)
-	}
-	return answer.Success(`<result><plugins><entry><name>vm_series</name><version>2.1.1</version>` +
-		`<release-date>2023/01/01 00:00:00</release-date><release-note-url><![CDATA[]]></release-note-url>` +
-		`<pkg-file>vm_series-2.1.1</pkg-file><size>1M</size><platform>any</platform>` +
-		`<installed>yes</installed><downloaded>yes</downloaded></entry></plugins></result>`)
-}
+// showPushed answers "show config pushed-shared-policy".
+func showPushed(s *Sim, r answer.Request) answer.Answer { return s.pushed.Show(r, &s.dialect) }

@@ -17,9 +17,9 @@ type Tag struct {
 
 // Registered gives every address of a virtual system ("" is the first) with its tags in the order in which they
 // came. Ranges are left out; see Ranges. An unknown virtual system has none.
-func (s *Sim) Registered(vsys string) map[netip.Prefix][]string {
+func (g *registry) Registered(vsys string) map[netip.Prefix][]string {
 	out := map[netip.Prefix][]string{}
-	s.inspect(vsys, func(t *table) {
+	g.look(vsys, func(t *table) {
 		for what, a := range t.addresses {
 			if what.to.IsValid() {
 				continue
@@ -35,9 +35,9 @@ func (s *Sim) Registered(vsys string) map[netip.Prefix][]string {
 }
 
 // Ranges gives the registered ranges of a virtual system as "first-last", with their tags.
-func (s *Sim) Ranges(vsys string) map[string][]string {
+func (g *registry) Ranges(vsys string) map[string][]string {
 	out := map[string][]string{}
-	s.inspect(vsys, func(t *table) {
+	g.look(vsys, func(t *table) {
 		for what, a := range t.addresses {
 			if !what.to.IsValid() {
 				continue
@@ -51,9 +51,9 @@ func (s *Sim) Ranges(vsys string) map[string][]string {
 }
 
 // Tagged gives the addresses of a virtual system that carry the tag. Ranges are left out.
-func (s *Sim) Tagged(vsys, tag string) map[netip.Prefix]Tag {
+func (g *registry) Tagged(vsys, tag string) map[netip.Prefix]Tag {
 	out := map[netip.Prefix]Tag{}
-	s.inspect(vsys, func(t *table) {
+	g.look(vsys, func(t *table) {
 		list := t.tags[tag]
 		if list == nil {
 			return
@@ -73,53 +73,44 @@ func (s *Sim) Tagged(vsys, tag string) map[netip.Prefix]Tag {
 }
 
 // Count gives how many addresses, networks and ranges are registered in all virtual systems.
-func (s *Sim) Count() int {
+func (g *registry) Count() int {
 	n := 0
-	s.inspect("", func(*table) {
-		for _, t := range s.tables {
-			n += len(t.addresses)
-		}
-	})
+	for _, t := range g.tables {
+		n += len(t.addresses)
+	}
 	return n
 }
 
-// inspect lets expire what is out of time, and looks under the lock.
-func (s *Sim) inspect(vsys string, look func(*table)) {
-	s.mu.Lock()
-	changes := s.expireLocked(s.opts.Now())
-	if t, ok := s.vsys(vsys); ok {
-		look(t)
+// look looks at the table of a virtual system, if there is one.
+func (g *registry) look(vsys string, at func(*table)) {
+	if t, ok := g.table(vsys); ok {
+		at(t)
 	}
-	s.mu.Unlock()
-	s.tell(changes)
 }
 
 // Register sets a tag as another owner would, behind the client's back: persistent, with no regard to limits, a
 // timer that stands begun anew. A timeout of 0 is none; vsys "" is the first. The error says that there is no such
 // virtual system, or that the prefix is none.
-func (s *Sim) Register(vsys string, p netip.Prefix, tag string, timeout time.Duration) error {
+func (g *registry) Register(vsys string, p netip.Prefix, tag string, timeout time.Duration) ([]Change, error) {
 	st := step{register: true, target: target{prefix: p.Masked()}, take: []wish{{tag, timeout}}}
-	return s.asOwner(vsys, &st)
+	return g.asOwner(vsys, &st)
 }
 
 // Unregister takes a tag off as another owner would; a tag "" takes off all of the address. What does not stand
 // is no error.
-func (s *Sim) Unregister(vsys string, p netip.Prefix, tag string) error {
-	return s.asOwner(vsys, &step{target: target{prefix: p.Masked()}, take: []wish{{tag: tag}}})
+func (g *registry) Unregister(vsys string, p netip.Prefix, tag string) ([]Change, error) {
+	return g.asOwner(vsys, &step{target: target{prefix: p.Masked()}, take: []wish{{tag: tag}}})
 }
 
-func (s *Sim) asOwner(vsys string, st *step) error {
+func (g *registry) asOwner(vsys string, st *step) ([]Change, error) {
 	if !st.target.prefix.IsValid() {
-		return errors.New("register as another owner: the prefix is invalid")
+		return nil, errors.New("register as another owner: the prefix is invalid")
 	}
-	s.mu.Lock()
-	t, ok := s.vsys(vsys)
+	t, ok := g.table(vsys)
 	if !ok {
-		s.mu.Unlock()
-		return fmt.Errorf("register as another owner: no virtual system %s", vsys)
+		return nil, fmt.Errorf("register as another owner: no virtual system %s", vsys)
 	}
-	now := s.opts.Now()
-	changes := s.expireLocked(now)
+	changes := g.Expire()
 	if !st.register && st.take[0].tag == "" {
 		st.take = nil
 		if a := t.addresses[st.target]; a != nil {
@@ -128,41 +119,18 @@ func (s *Sim) asOwner(vsys string, st *step) error {
 			}
 		}
 	}
-	made := s.applyLocked(s.name(vsys), t, st, now)
+	made := g.apply(g.name(vsys), t, st, g.o.Now())
 	for i := range made {
 		made[i].Owner = true
 	}
-	s.mu.Unlock()
-	s.tell(append(changes, made...))
-	return nil
+	return append(changes, made...), nil
 }
 
 // Clear takes off everything in a virtual system, as an operator can on the command line.
-func (s *Sim) Clear(vsys string) {
-	s.mu.Lock()
-	changes := s.expireLocked(s.opts.Now())
-	if t, ok := s.vsys(vsys); ok {
-		changes = append(changes, s.dropLocked(s.name(vsys), t, Unregistered, func(*registration) bool { return true })...)
-	}
-	s.mu.Unlock()
-	s.tell(changes)
-}
-
-// dropLocked drops the registrations chosen, in the order of their addresses.
-func (s *Sim) dropLocked(vsys string, t *table, action Action, choose func(*registration) bool) []Change {
-	now := s.opts.Now()
-	var gone []*registration
-	for _, a := range t.order.from(0, t.order.live) {
-		for _, r := range a.tags {
-			if choose(r) {
-				gone = append(gone, r)
-			}
-		}
-	}
-	changes := make([]Change, len(gone))
-	for i, r := range gone {
-		t.drop(r)
-		changes[i] = s.changeLocked(action, vsys, r.address.target, r.tag.name, r.timeout, now)
+func (g *registry) Clear(vsys string) []Change {
+	changes := g.Expire()
+	if t, ok := g.table(vsys); ok {
+		changes = append(changes, g.drop(g.name(vsys), t, Unregistered, func(*registration) bool { return true })...)
 	}
 	return changes
 }

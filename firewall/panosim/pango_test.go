@@ -112,7 +112,7 @@ func TestPangoPages(t *testing.T) {
 		s := start(t, Options{})
 		fw := connect(t, s, nil)
 		for i := range count {
-			if err := s.Register("", host(i), "many", 0); err != nil {
+			if err := s.Addresses().Register("", host(i), "many", 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -147,7 +147,7 @@ func TestPangoRefusesOutfile(t *testing.T) {
 	s := start(t, Options{Version: "7.1.9"})
 	fw := connect(t, s, nil)
 	for i := range 501 {
-		if err := s.Register("", host(i), "many", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "many", 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -117,7 +117,7 @@ func (p *Panorama) firewall(serial string) (*Sim, error) {
 	return m.sim, nil
 }
 
-func (m *managed) connected() bool { return !m.cut && m.sim.listening() && m.sim.boot.up() }
+func (m *managed) connected() bool { return !m.cut && m.sim.server.listening() && m.sim.boot.up() }
 
 // answer carries out what a Panorama does and a firewall does not; false: nothing of the kind was asked. It may be
 // called on nil.
@@ -146,15 +146,15 @@ func (p *Panorama) forward(c *call, serial string) answer.Answer {
 	inner.form.Del("target")
 	inner.form.Del("key")
 	inner.classify()
-	if !fw.enter() {
+	if !fw.life.enter() {
 		return answer.Failure(17, serial+" "+errNotConnected.Error())
 	}
-	defer fw.running.Done()
+	defer fw.life.leave()
 	defer fw.meter.begin()()
 	fw.meter.call(inner)
 	fw.mu.Lock()
 	latency := fw.latency
 	fw.mu.Unlock()
-	fw.wait(context.Background(), latency)
+	fw.life.wait(context.Background(), latency)
 	return fw.carryOut(inner)
 }

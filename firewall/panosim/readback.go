@@ -21,14 +21,6 @@ type Page struct {
 	Total   int // that match in all pages
 }
 
-// SetPageHook has fn called after each page was read and before it is sent, outside all locks, so that a test can
-// change what is registered between two pages. nil: no longer.
-func (s *Sim) SetPageHook(fn func(Page)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onPage = fn
-}
-
 // query is what a client asked to see.
 type query struct {
 	Page
@@ -37,47 +29,37 @@ type query struct {
 	counting bool    // only how many there are
 }
 
-// registeredIP answers "show object registered-ip".
-func (s *Sim) registeredIP(c *call, at *xmltree.Element) answer.Answer {
-	if !s.version.AtLeast(6, 1) {
-		return answer.Unexpected(c.command)
+// ShowRegisteredIP answers "show object registered-ip". Of an answer that is no refusal the page is not nil.
+func (g *registry) ShowRegisteredIP(r answer.Request) (answer.Answer, *Page, []Change) {
+	if !g.o.Version.AtLeast(6, 1) {
+		return answer.Unexpected(r.Command), nil, nil
 	}
-	return s.readBack(c, at)
+	return g.readBack(r)
 }
 
-// registeredAddress answers the command of PAN-OS before 6.1.
-func (s *Sim) registeredAddress(c *call, at *xmltree.Element) answer.Answer {
-	if s.version.AtLeast(6, 1) {
-		return answer.Unexpected(c.command)
+// ShowRegisteredAddress answers the command of PAN-OS before 6.1.
+func (g *registry) ShowRegisteredAddress(r answer.Request) (answer.Answer, *Page, []Change) {
+	if g.o.Version.AtLeast(6, 1) {
+		return answer.Unexpected(r.Command), nil, nil
 	}
-	return s.readBack(c, at)
+	return g.readBack(r)
 }
 
-func (s *Sim) readBack(c *call, at *xmltree.Element) answer.Answer {
-	q, refusal := s.parseQuery(at)
+func (g *registry) readBack(r answer.Request) (answer.Answer, *Page, []Change) {
+	q, refusal := g.parseQuery(r.At)
 	if refusal != nil {
-		return *refusal
+		return *refusal, nil, nil
 	}
-	s.mu.Lock()
-	t, ok := s.vsys(c.form.Get("vsys"))
+	t, ok := g.table(r.VSys)
 	if !ok {
-		s.mu.Unlock()
-		return answer.InvalidVSys(c.form.Get("vsys"))
+		return answer.InvalidVSys(r.VSys), nil, nil
 	}
-	if q.counting && s.dialect.Counting == dialect.CountingRefused {
-		s.mu.Unlock()
-		return refuseQuery("all -> option is unexpected")
+	if q.counting && g.o.Dialect.Counting == dialect.CountingRefused {
+		return refuseQuery("all -> option is unexpected"), nil, nil
 	}
-	q.VSys = s.name(c.form.Get("vsys"))
-	changes := s.expireLocked(s.opts.Now())
-	a := s.pageLocked(t, &q)
-	hook := s.onPage
-	s.mu.Unlock()
-	s.tell(changes)
-	if hook != nil {
-		hook(q.Page)
-	}
-	return a
+	q.VSys = g.name(r.VSys)
+	changes := g.Expire()
+	return g.page(t, &q), &q.Page, changes
 }
 
 func refuseQuery(text string) answer.Answer {
@@ -85,7 +67,7 @@ func refuseQuery(text string) answer.Answer {
 }
 
 // parseQuery reads the filters. Paging came with PAN-OS 8.0.
-func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer.Answer) {
+func (g *registry) parseQuery(at *xmltree.Element) (query, *answer.Answer) {
 	q := query{Page: Page{Start: 1, Limit: pageLimit}}
 	refuse := func(text string) (query, *answer.Answer) {
 		a := refuseQuery(text)
@@ -102,7 +84,7 @@ func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer.Answer) {
 				return refuse("tag is invalid")
 			}
 		case "ip":
-			only, err := parseTarget(e.Text, s.version.AtLeast(10, 0))
+			only, err := parseTarget(e.Text, g.o.Version.AtLeast(10, 0))
 			if err != nil {
 				return refuse("ip '" + e.Text + "' " + err.Error())
 			}
@@ -112,7 +94,7 @@ func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer.Answer) {
 			if err != nil || n < 1 {
 				return refuse(e.Name + " '" + e.Text + "' is invalid")
 			}
-			if !s.version.AtLeast(8, 0) {
+			if !g.o.Version.AtLeast(8, 0) {
 				return refuse(e.Name + " is unexpected")
 			}
 			if e.Name == "limit" {
@@ -127,21 +109,21 @@ func (s *Sim) parseQuery(at *xmltree.Element) (query, *answer.Answer) {
 	return q, nil
 }
 
-// pageLocked fills in the numbers of the page and writes it.
-func (s *Sim) pageLocked(t *table, q *query) answer.Answer {
+// page fills in the numbers of the page and writes it.
+func (g *registry) page(t *table, q *query) answer.Answer {
 	found := t.page(q)
 	q.Entries = len(found)
 	if q.counting {
-		if s.dialect.Counting == dialect.CountingElement {
+		if g.o.Dialect.Counting == dialect.CountingElement {
 			return answer.Success("<result><count>" + strconv.Itoa(q.Total) + "</count></result>")
 		}
 		return answer.Success("<result>Total: " + strconv.Itoa(q.Total) + " registered addresses</result>")
 	}
-	if !s.version.AtLeast(8, 0) && q.Total > pageLimit {
+	if !g.o.Version.AtLeast(8, 0) && q.Total > pageLimit {
 		return answer.Success("<result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result>")
 	}
 	if len(found) == 0 {
-		if s.dialect.Empty == dialect.EmptyCount {
+		if g.o.Dialect.Empty == dialect.EmptyCount {
 			return answer.Success("<result><count>0</count></result>")
 		}
 		return answer.Success("<result/>")
@@ -149,11 +131,11 @@ func (s *Sim) pageLocked(t *table, q *query) answer.Answer {
 	var b bytes.Buffer
 	b.WriteString("<result>")
 	for _, a := range found {
-		s.writeEntryLocked(&b, a, q)
+		g.writeEntry(&b, a, q)
 	}
-	if s.dialect.PageCount != dialect.CountAbsent {
+	if g.o.Dialect.PageCount != dialect.CountAbsent {
 		count := q.Entries
-		switch s.dialect.PageCount {
+		switch g.o.Dialect.PageCount {
 		case dialect.CountTotal:
 			count = q.Total
 		case dialect.CountLimit:
@@ -192,24 +174,24 @@ func (t *table) page(q *query) []*address {
 	return found
 }
 
-// writeEntryLocked writes one address in the shape of the vendor's example.
-func (s *Sim) writeEntryLocked(b *bytes.Buffer, a *address, q *query) {
+// writeEntry writes one address in the shape of the vendor's example.
+func (g *registry) writeEntry(b *bytes.Buffer, a *address, q *query) {
 	persistent := "0"
 	for _, r := range a.tags {
 		if r.persistent {
 			persistent = "1"
 		}
 	}
-	b.WriteString(`<entry ip="` + a.text(s.dialect.HostForm) + `" from_agent="0" persistent="` + persistent + `"`)
-	if s.dialect.Extras == dialect.ExtrasPresent {
+	b.WriteString(`<entry ip="` + a.text(g.o.Dialect.HostForm) + `" from_agent="0" persistent="` + persistent + `"`)
+	if g.o.Dialect.Extras == dialect.ExtrasPresent {
 		b.WriteString(` source="XML API" epoch="7"`)
 	}
 	b.WriteString("><tag>")
 	for _, r := range a.tags {
-		if q.tag != "" && r.tag.name != q.tag && s.dialect.FilteredTags == dialect.FilteredMatching {
+		if q.tag != "" && r.tag.name != q.tag && g.o.Dialect.FilteredTags == dialect.FilteredMatching {
 			continue
 		}
-		if s.dialect.Extras == dialect.ExtrasPresent {
+		if g.o.Dialect.Extras == dialect.ExtrasPresent {
 			b.WriteString(`<member origin="api">`)
 		} else {
 			b.WriteString("<member>")
@@ -217,7 +199,7 @@ func (s *Sim) writeEntryLocked(b *bytes.Buffer, a *address, q *query) {
 		b.WriteString(answer.Escape(r.tag.name) + "</member>")
 	}
 	b.WriteString("</tag>")
-	if s.dialect.Extras == dialect.ExtrasPresent {
+	if g.o.Dialect.Extras == dialect.ExtrasPresent {
 		b.WriteString("<groups><entry name=\"any\"/></groups>")
 	}
 	b.WriteString("</entry>")

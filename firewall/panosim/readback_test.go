@@ -70,7 +70,7 @@ func TestReadBackDialects(t *testing.T) {
 func TestReadBackExtras(t *testing.T) {
 	s := start(t, Options{Dialect: dialect.Dialect{Extras: dialect.ExtrasPresent}})
 	fw := connect(t, s, nil)
-	if err := s.Register("", prefix("192.0.2.1"), "a & <b>", 0); err != nil {
+	if err := s.Addresses().Register("", prefix("192.0.2.1"), "a & <b>", 0); err != nil {
 		t.Fatal(err)
 	}
 	got, err := fw.UserId.GetIpTags("192.0.2.1", "a & <b>", "")
@@ -104,19 +104,19 @@ func TestReadBackOfOldVersions(t *testing.T) {
 	s := start(t, Options{Version: "7.1.0"})
 	p := newPeer(t, s)
 	for i := range 500 {
-		if err := s.Register("", host(i), "a", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "a", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if body := p.registered(""); strings.Count(body, "<entry") != 500 {
 		t.Errorf("500 addresses: %d entries", strings.Count(body, "<entry"))
 	}
-	if err := s.Register("", host(500), "a", 0); err != nil {
+	if err := s.Addresses().Register("", host(500), "a", 0); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "501 addresses", p.registered(""), `<response status="success"><result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result></response>`)
 	s = start(t, Options{Version: "6.0.0"})
-	if err := s.Register("", host(1), "a", 0); err != nil {
+	if err := s.Addresses().Register("", host(1), "a", 0); err != nil {
 		t.Fatal(err)
 	}
 	body := newPeer(t, s).op("<show><object><registered-address><tag><entry name='a'/></tag></registered-address></object></show>")
@@ -130,7 +130,7 @@ func TestPagesAreCapped(t *testing.T) {
 	s := start(t, Options{})
 	p := newPeer(t, s)
 	for i := range 1203 {
-		if err := s.Register("", host(i), "a", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "a", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,17 +151,17 @@ func TestPagesAreCapped(t *testing.T) {
 func TestPagesShiftUnderTheReader(t *testing.T) {
 	s := start(t, Options{})
 	for i := range 600 {
-		if err := s.Register("", host(i), "a", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "a", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var pages []Page
-	s.SetPageHook(func(page Page) {
+	s.Addresses().SetPageHook(func(page Page) {
 		if pages = append(pages, page); len(pages) > 1 {
 			return
 		}
 		for i := range 50 {
-			if err := s.Unregister("", host(i), "a"); err != nil {
+			if err := s.Addresses().Unregister("", host(i), "a"); err != nil {
 				t.Error(err)
 			}
 		}

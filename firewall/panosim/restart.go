@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/answer"
-	"activedefense/firewall/panosim/dialect"
 )
 
 // Phase is how far a restart has come.
@@ -73,11 +72,8 @@ func (s *Sim) Restart(o RestartOptions) *Restart {
 	s.boot.phase, s.boot.current, s.boot.calls = PhaseDown, r, 0
 	s.boot.mu.Unlock()
 	s.Down()
-	if o != (RestartOptions{}) && s.enter() {
-		go func() {
-			defer s.running.Done()
-			r.run(o)
-		}()
+	if o != (RestartOptions{}) {
+		s.life.run(func(context.Context) { r.run(o) })
 	}
 	return r
 }
@@ -85,7 +81,7 @@ func (s *Sim) Restart(o RestartOptions) *Restart {
 // run goes through the phases by the clock.
 func (r *Restart) run(o RestartOptions) {
 	for p := PhaseDown; p != PhaseUp; {
-		if !r.sim.wait(context.Background(), o.duration(p)) {
+		if !r.sim.life.wait(context.Background(), o.duration(p)) {
 			return
 		}
 		next, err := r.Next()
@@ -205,33 +201,13 @@ func (b *boot) answer() (answer.Answer, bool) {
 // valid. Restart is one that takes its time.
 func (s *Sim) Reboot() {
 	s.mu.Lock()
-	now := s.opts.Now()
-	changes := s.expireLocked(now)
-	for _, name := range s.opts.VSys {
-		t := s.tables[name]
-		drops := s.dialect.TimerOverReboot == dialect.TimerDropsTag
-		changes = append(changes, s.dropLocked(name, t, Lost, func(r *registration) bool {
-			return !r.persistent || drops && r.expires != 0
-		})...)
-		for _, r := range append(timers(nil), t.timers...) {
-			switch s.dialect.TimerOverReboot {
-			case dialect.TimerRestarts:
-				t.setTimer(r, r.timeout, now)
-			case dialect.TimerForgotten:
-				t.setTimer(r, 0, now)
-			}
-		}
-	}
-	s.failJobsLocked("job failed because of configd restart")
-	if s.dialect.JobsOverReboot == dialect.JobsForgotten {
-		s.jobs = jobList{}
-	}
-	if s.dialect.CandidateOverReboot == dialect.CandidateLost {
-		s.revertLocked(func(*edit) bool { return true })
-	}
-	s.plane.restartLocked()
-	s.booted = now
-	s.logLocked("critical", "general", "System restart")
+	changes := s.registry.Restart()
+	s.jobs.restart()
+	s.config.Restart()
+	s.plane.Restart()
+	s.lists.Restart()
+	s.booted = s.opts.Now()
+	s.syslog.Write("critical", "general", "System restart")
 	s.mu.Unlock()
 	s.tell(changes)
 }

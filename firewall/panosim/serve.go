@@ -20,11 +20,11 @@ const defaultSize = 1 << 20
 
 // ServeHTTP answers one call.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.enter() {
+	if !s.life.enter() {
 		// Close has begun: the connection is about to be cut.
 		panic(http.ErrAbortHandler)
 	}
-	defer s.running.Done()
+	defer s.life.leave()
 	defer s.meter.begin()()
 	switch {
 	case r.URL.Path != "/api" && r.URL.Path != "/api/":
@@ -34,13 +34,13 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		send(w, answer.Page(http.StatusMethodNotAllowed))
 		return
 	}
-	c := s.understand(w, r)
+	c := understand(w, r, s.opts.MaxRequest)
 	s.meter.call(c)
 	s.mu.Lock()
 	latency := s.latency
 	s.mu.Unlock()
 	// A firewall that is slow carries out what it was asked whether or not anybody still waits for the answer.
-	if !s.wait(context.Background(), latency) {
+	if !s.life.wait(context.Background(), latency) {
 		panic(http.ErrAbortHandler)
 	}
 	if a, starting := s.boot.answer(); starting {
@@ -56,33 +56,6 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.suffer(w, r, c, fault)
 }
 
-// enter counts a handler in, unless the firewall is closing.
-func (s *Sim) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.running.Add(1)
-	return true
-}
-
-// wait passes wall-clock time; false: the context has ended or the firewall is closing.
-func (s *Sim) wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-	case <-s.closing:
-	}
-	return false
-}
-
 // suffer answers a call as the fault has it.
 func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
 	var a answer.Answer
@@ -96,18 +69,18 @@ func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
 		if !f.Applied {
 			a = s.answer(c)
 		}
-		s.drip(w, r, a, f.Delay)
+		drip(w, r, a, f.Delay, s.life)
 		return
 	}
 	if f.Effect == Hang {
 		if f.Delay <= 0 {
 			f.Delay = hangLimit
 		}
-		s.wait(r.Context(), f.Delay)
+		s.life.wait(r.Context(), f.Delay)
 		reset(w)
 		return
 	}
-	if !s.wait(r.Context(), f.Delay) {
+	if !s.life.wait(r.Context(), f.Delay) {
 		panic(http.ErrAbortHandler)
 	}
 	switch f.Effect {
@@ -192,10 +165,10 @@ func (s *Sim) answer(c *call) answer.Answer {
 	}
 	kind := c.form.Get("type")
 	s.mu.Lock()
-	allowed, how := s.allowedLocked(c.admin, kind), s.dialect.Denied
+	allowed, how := !s.denied[kind] && s.config.Allows(c.admin, kind), s.dialect.Denied
 	s.mu.Unlock()
 	if !allowed {
-		return refuseRole(how, kind)
+		return RefuseRole(how, kind)
 	}
 	return s.carryOut(c)
 }

@@ -119,27 +119,27 @@ var sessionTests = map[string]func(value string) (func(*session) bool, bool){
 }
 
 // parseSessionFilter reads the element all of a command: empty, or with a filter.
-func (s *Sim) parseSessionFilter(c *call, all *xmltree.Element) (f sessionFilter, count bool, refusal *answer.Answer) {
-	if vsys := c.form.Get("vsys"); vsys != "" {
-		if _, ok := s.tables[vsys]; !ok {
-			a := answer.InvalidVSys(vsys)
+func (d *plane) parseSessionFilter(r answer.Request) (f sessionFilter, count bool, refusal *answer.Answer) {
+	if r.VSys != "" {
+		if !d.o.Registry.Has(r.VSys) {
+			a := answer.InvalidVSys(r.VSys)
 			return f, false, &a
 		}
-		f.vsys = vsys
+		f.vsys = r.VSys
 	}
-	for _, e := range filterElements(all) {
+	for _, e := range filterElements(r.At) {
 		if e.Name == "count" {
 			count = e.Text == "yes"
 			continue
 		}
 		read, known := sessionTests[e.Name]
 		if !known {
-			a := answer.Failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" is unexpected")
+			a := answer.Failure(17, r.Command.Name+" -> session -> all -> filter -> "+e.Name+" is unexpected")
 			return f, false, &a
 		}
 		test, ok := read(e.Text)
 		if !ok {
-			a := answer.Failure(17, c.command.Name+" -> session -> all -> filter -> "+e.Name+" '"+e.Text+"' is invalid")
+			a := answer.Failure(17, r.Command.Name+" -> session -> all -> filter -> "+e.Name+" '"+e.Text+"' is invalid")
 			return f, false, &a
 		}
 		f.tests = append(f.tests, test)
@@ -167,18 +167,16 @@ func (p *Packet) protocolNumber() int {
 	return 0
 }
 
-// showSessions answers "show session all". The elements and their order are those of recorded answers.
-func (s *Sim) showSessions(c *call, all *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	filter, count, refusal := s.parseSessionFilter(c, all)
+// ShowSessions answers "show session all". The elements and their order are those of recorded answers.
+func (d *plane) ShowSessions(r answer.Request) answer.Answer {
+	filter, count, refusal := d.parseSessionFilter(r)
 	if refusal != nil {
 		return *refusal
 	}
 	var b strings.Builder
 	n := 0
-	for _, id := range s.plane.sessions.order() {
-		if session := s.plane.sessions.standing[id]; filter.chooses(session) {
+	for _, id := range d.sessions.order() {
+		if session := d.sessions.standing[id]; filter.chooses(session) {
 			n++
 			session.write(&b)
 		}
@@ -189,14 +187,12 @@ func (s *Sim) showSessions(c *call, all *xmltree.Element) answer.Answer {
 	return answer.Success("<result>" + b.String() + "</result>")
 }
 
-// showSession answers "show session id".
-func (s *Sim) showSession(_ *call, id *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	session := s.plane.sessions.standing[sessionNumber(id)]
+// ShowSession answers "show session id".
+func (d *plane) ShowSession(r answer.Request) answer.Answer {
+	session := d.sessions.standing[sessionNumber(r.At)]
 	if session == nil {
 		// Unverified.
-		return answer.Failure(17, "session "+id.Text+" does not exist")
+		return answer.Failure(17, "session "+r.At.Text+" does not exist")
 	}
 	var b strings.Builder
 	session.write(&b)
@@ -228,39 +224,28 @@ func (s *session) write(b *strings.Builder) {
 	b.WriteString("</entry>")
 }
 
-// clearSessions answers "clear session all". The answer is recorded from PAN-OS; whether it differs when no session
+// ClearSessions answers "clear session all". The answer is recorded from PAN-OS; whether it differs when no session
 // was chosen is unverified.
-func (s *Sim) clearSessions(c *call, all *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	filter, _, refusal := s.parseSessionFilter(c, all)
+func (d *plane) ClearSessions(r answer.Request) (answer.Answer, []syslogLine) {
+	filter, _, refusal := d.parseSessionFilter(r)
 	if refusal != nil {
-		s.mu.Unlock()
-		return *refusal
+		return *refusal, nil
 	}
 	var lines []syslogLine
-	now := s.opts.Now()
-	for _, id := range s.plane.sessions.order() {
-		if filter.chooses(s.plane.sessions.standing[id]) {
-			lines = append(lines, s.endLocked(s.plane.sessions.remove(id), "n/a", now)...)
+	now := d.o.Now()
+	for _, id := range d.sessions.order() {
+		if filter.chooses(d.sessions.standing[id]) {
+			lines = append(lines, d.end(d.sessions.remove(id), "n/a", now)...)
 		}
 	}
-	s.mu.Unlock()
-	s.deliver(lines)
-	return answer.Success("<result>\n  <member>sessions cleared</member>\n</result>")
+	return answer.Success("<result>\n  <member>sessions cleared</member>\n</result>"), lines
 }
 
-// clearSession answers "clear session id"; both texts are unverified.
-func (s *Sim) clearSession(_ *call, id *xmltree.Element) answer.Answer {
-	s.mu.Lock()
-	session := s.plane.sessions.remove(sessionNumber(id))
-	var lines []syslogLine
-	if session != nil {
-		lines = s.endLocked(session, "n/a", s.opts.Now())
-	}
-	s.mu.Unlock()
-	s.deliver(lines)
+// ClearSession answers "clear session id"; both texts are unverified.
+func (d *plane) ClearSession(r answer.Request) (answer.Answer, []syslogLine) {
+	session := d.sessions.remove(sessionNumber(r.At))
 	if session == nil {
-		return answer.Failure(17, "session "+id.Text+" does not exist")
+		return answer.Failure(17, "session "+r.At.Text+" does not exist"), nil
 	}
-	return answer.Success("<result><member>session " + id.Text + " cleared</member></result>")
+	return answer.Success("<result><member>session " + r.At.Text + " cleared</member></result>"), d.end(session, "n/a", d.o.Now())
 }

@@ -51,7 +51,7 @@ func flood(w http.ResponseWriter, size int) {
 }
 
 // drip sends the answer a byte at a time, until the client has had enough.
-func (s *Sim) drip(w http.ResponseWriter, r *http.Request, a answer.Answer, pause time.Duration) {
+func drip(w http.ResponseWriter, r *http.Request, a answer.Answer, pause time.Duration, life *lifetime) {
 	if pause <= 0 {
 		pause = dripPause
 	}
@@ -59,7 +59,7 @@ func (s *Sim) drip(w http.ResponseWriter, r *http.Request, a answer.Answer, paus
 	w.WriteHeader(a.Status)
 	flush := http.NewResponseController(w)
 	for i := range a.Body {
-		if i > 0 && !s.wait(r.Context(), pause) {
+		if i > 0 && !life.wait(r.Context(), pause) {
 			panic(http.ErrAbortHandler)
 		}
 		if _, err := w.Write(a.Body[i : i+1]); err != nil {

@@ -2,6 +2,7 @@ package panosim
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -16,16 +17,30 @@ type LogLine struct {
 // maxLog bounds the system log; the oldest lines go first.
 const maxLog = 1000
 
-func (s *Sim) logLocked(severity, subtype, text string) {
-	if len(s.syslog) == maxLog {
-		s.syslog = slices.Delete(s.syslog, 0, 1)
-	}
-	s.syslog = append(s.syslog, LogLine{Time: s.opts.Now(), Severity: severity, Subtype: subtype, Text: text})
+// systemLog is the firewall's system log. Its methods may be called from any goroutine.
+type systemLog struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	lines []LogLine
 }
 
-// SystemLog gives the lines of the system log, oldest first; at most the last thousand.
-func (s *Sim) SystemLog() []LogLine {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.syslog)
+// newSystemLog makes an empty one, with the firewall's clock.
+func newSystemLog(now func() time.Time) *systemLog { return &systemLog{now: now} }
+
+// Write adds a line.
+func (l *systemLog) Write(severity, subtype, text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) == maxLog {
+		l.lines = slices.Delete(l.lines, 0, 1)
+	}
+	l.lines = append(l.lines, LogLine{Time: l.now(), Severity: severity, Subtype: subtype, Text: text})
+}
+
+// Lines gives the lines, oldest first; at most the last thousand.
+func (l *systemLog) Lines() []LogLine {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.lines)
 }

@@ -34,14 +34,14 @@ func TestTimers(t *testing.T) {
 	s := start(t, Options{Now: c.Now})
 	p := newPeer(t, s)
 	p.uid(`<register>` + entryXML("192.0.2.1", "a", "60") + entryXML("192.0.2.2", "a", "0") + entryXML("192.0.2.3", "a", "2592000") + entryXML("192.0.2.4", "a", "") + `</register>`)
-	got := s.Tagged("", "a")
+	got := s.Addresses().Tagged("", "a")
 	for ip, want := range map[string]time.Time{"192.0.2.1": c.now.Add(time.Minute), "192.0.2.2": {}, "192.0.2.3": c.now.Add(MaxTimeout), "192.0.2.4": {}} {
 		if tag := got[prefix(ip)]; !tag.Expires.Equal(want) || !tag.Persistent {
 			t.Errorf("%s: %+v, want to expire at %v", ip, tag, want)
 		}
 	}
 	c.advance(time.Minute - time.Nanosecond)
-	if n := s.Count(); n != 4 {
+	if n := s.Addresses().Count(); n != 4 {
 		t.Errorf("%d stand just before the first expires", n)
 	}
 	c.advance(time.Nanosecond)
@@ -71,7 +71,7 @@ func TestRenewal(t *testing.T) {
 		now.advance(40 * time.Second)
 		p.uid(message)
 		now.advance(40 * time.Second)
-		if resets := s.Count() == 1; resets != c.resets {
+		if resets := s.Addresses().Count() == 1; resets != c.resets {
 			t.Errorf("%v: renewed %v, want %v", c.dialect, resets, c.resets)
 		}
 	}
@@ -98,7 +98,7 @@ func TestTimeoutsOutOfRange(t *testing.T) {
 		now := newClock()
 		s := start(t, Options{Version: c.Version, Dialect: c.dialect, Now: now.Now})
 		answer := newPeer(t, s).uid(`<register>` + entryXML("192.0.2.1", "a", c.timeout) + `</register>`)
-		tag, stands := s.Tagged("", "a")[prefix("192.0.2.1")]
+		tag, stands := s.Addresses().Tagged("", "a")[prefix("192.0.2.1")]
 		remains := time.Duration(0)
 		if !tag.Expires.IsZero() {
 			remains = tag.Expires.Sub(now.now)
@@ -120,15 +120,15 @@ func TestReboot(t *testing.T) {
 			`<entry ip="192.0.2.3" persistent="0"><tag><member>lost</member></tag></entry></register>`)
 		c.advance(40 * time.Second)
 		s.Reboot()
-		tag, stands := s.Tagged("", "timed")[prefix("192.0.2.1")]
+		tag, stands := s.Addresses().Tagged("", "timed")[prefix("192.0.2.1")]
 		if stands != (want[1] == 1) {
 			t.Errorf("%v: timed tag stands: %v", s.dialect, stands)
 		}
 		if got := tag.Expires; want[0] == 0 && !got.IsZero() || want[0] != 0 && !got.Equal(begin.Add(want[0])) {
 			t.Errorf("%v: expires %v after the start, want %v", s.dialect, got.Sub(begin), want[0])
 		}
-		if len(s.Tagged("", "lasting")) != 1 || len(s.Tagged("", "lost")) != 0 {
-			t.Errorf("%v: after a restart %v", s.dialect, s.Registered(""))
+		if len(s.Addresses().Tagged("", "lasting")) != 1 || len(s.Addresses().Tagged("", "lost")) != 0 {
+			t.Errorf("%v: after a restart %v", s.dialect, s.Addresses().Registered(""))
 		}
 	}
 }

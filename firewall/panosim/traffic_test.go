@@ -46,7 +46,7 @@ func passes(t *testing.T, shared, vsys, fields string, packets ...Packet) string
 	s := start(t, Options{Config: deviceConfig(shared, vsys, ruleXML("first", "deny", fields)+ruleXML("second", "allow", ""))})
 	var out []string
 	for _, p := range packets {
-		v := s.Packet(p)
+		v := s.Traffic().Packet(p)
 		if v.Allowed != (v.Rule == "second") || v.UUID != "uuid-of-"+v.Rule {
 			t.Errorf("%+v", v)
 		}
@@ -154,23 +154,23 @@ func TestOtherConditions(t *testing.T) {
 
 func TestDefaultRules(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig("", "", "")})
-	if v := s.Packet(inbound("192.0.2.1")); v.Rule != "interzone-default" || v.Action != "deny" || v.Allowed || v.Session != 0 {
+	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "interzone-default" || v.Action != "deny" || v.Allowed || v.Session != 0 {
 		t.Errorf("between zones: %+v", v)
 	}
 	p := inbound("192.0.2.1")
 	p.To = p.From
-	if v := s.Packet(p); v.Rule != "intrazone-default" || !v.Allowed || v.Session == 0 {
+	if v := s.Traffic().Packet(p); v.Rule != "intrazone-default" || !v.Allowed || v.Session == 0 {
 		t.Errorf("within a zone: %+v", v)
 	}
 	override := `<rulebase><default-security-rules><rules><entry name="intrazone-default"><action>drop</action></entry></rules></default-security-rules></rulebase>`
 	s = start(t, Options{Config: strings.Replace(deviceConfig("", "", ""), "<rulebase>", strings.TrimSuffix(override, "</rulebase>"), 1)})
-	if v := s.Packet(p); v.Rule != "intrazone-default" || v.Action != "drop" {
+	if v := s.Traffic().Packet(p); v.Rule != "intrazone-default" || v.Action != "drop" {
 		t.Errorf("overridden: %+v", v)
 	}
-	if v := s.Packet(Packet{VSys: "vsys9", Source: p.Source, Destination: p.Destination}); v != (Verdict{}) {
+	if v := s.Traffic().Packet(Packet{VSys: "vsys9", Source: p.Source, Destination: p.Destination}); v != (Verdict{}) {
 		t.Errorf("of a virtual system that is not there: %+v", v)
 	}
-	if v := s.Packet(Packet{}); v != (Verdict{}) {
+	if v := s.Traffic().Packet(Packet{}); v != (Verdict{}) {
 		t.Errorf("without addresses: %+v", v)
 	}
 }
@@ -184,27 +184,27 @@ func commitConfig(t *testing.T, s *Sim, config string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.setRunningLocked(root)
+	s.config.SetRunning(root)
 }
 
 func TestACommitChangesWhatDecides(t *testing.T) {
 	rules := ruleXML("all", "allow", "")
 	s := start(t, Options{Config: deviceConfig("", "", rules)})
-	if v := s.Packet(inbound("192.0.2.1")); v.Rule != "all" {
+	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "all" {
 		t.Errorf("before the commit: %+v", v)
 	}
 	commitConfig(t, s, deviceConfig("", "", ruleXML("block", "deny", fieldXML("source", "192.0.2.1"))+rules))
-	if v := s.Packet(inbound("192.0.2.1")); v.Rule != "block" {
+	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "block" {
 		t.Errorf("after the commit: %+v", v)
 	}
-	if n := len(s.Sessions()); n != 1 {
+	if n := len(s.Traffic().Sessions()); n != 1 {
 		t.Errorf("the session that stood before went: %d stand", n)
 	}
 }
 
 func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig("", "", ruleXML("own", "allow", fieldXML("source", "192.0.2.1", "192.0.2.2")))})
-	if v := s.Packet(inbound("192.0.2.2")); v.Rule != "own" {
+	if v := s.Traffic().Packet(inbound("192.0.2.2")); v.Rule != "own" {
 		t.Errorf("before the push: %+v", v)
 	}
 	group, err := xmltree.ParseConfig(`<entry name="dg"><address><entry name="pushed"><ip-netmask>192.0.2.2</ip-netmask></entry></address>
@@ -215,10 +215,10 @@ func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
-	s.pushed.groups = map[string]*xmltree.Element{"vsys1": group}
+	s.pushed.Take(nil, []*xmltree.Element{group}, nil)
 	s.mu.Unlock()
 	for source, want := range map[string]string{"192.0.2.1": "own", "192.0.2.2": "pre", "192.0.2.3": "post", "192.0.2.4": "interzone-default"} {
-		if v := s.Packet(inbound(source)); v.Rule != want {
+		if v := s.Traffic().Packet(inbound(source)); v.Rule != want {
 			t.Errorf("%s: %+v, want %s", source, v, want)
 		}
 	}
@@ -240,9 +240,9 @@ func TestThreatsNeedAProfile(t *testing.T) {
 		s := start(t, Options{Config: deviceConfig(groups, "", ruleXML("web", "allow", c.fields))})
 		p := inbound("192.0.2.1")
 		p.Threat = &Threat{Name: "Remote Code Execution", ID: 95187, Action: c.action}
-		v := s.Packet(p)
-		if v.Threat != c.threat || v.Allowed != c.allowed || v.Action != "allow" || (len(s.Sessions()) == 1) != c.allowed {
-			t.Errorf("%s %s: %+v, %d sessions", c.fields, c.action, v, len(s.Sessions()))
+		v := s.Traffic().Packet(p)
+		if v.Threat != c.threat || v.Allowed != c.allowed || v.Action != "allow" || (len(s.Traffic().Sessions()) == 1) != c.allowed {
+			t.Errorf("%s %s: %+v, %d sessions", c.fields, c.action, v, len(s.Traffic().Sessions()))
 		}
 		if p.Threat.Severity != "" {
 			t.Error("the caller's threat was changed")

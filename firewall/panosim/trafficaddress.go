@@ -104,12 +104,40 @@ func objectSpan(object *xmltree.Element) (iprange.Range, bool) {
 	return iprange.Range{}, false
 }
 
-// matchAddress says whether a rule's source or destination holds the address now.
-func (s *Sim) matchAddress(p *policy, l *addresses, a netip.Addr) bool {
-	return l.any || l.negate != s.holds(p, l, a)
+// taggedObjects finds the address objects that a dynamic group may have as members.
+func (c scope) taggedObjects() []taggedObject {
+	var out []taggedObject
+	for _, e := range c.all("address") {
+		tags := e.Child("tag").Members()
+		if s, ok := objectSpan(e); ok && len(tags) > 0 {
+			out = append(out, taggedObject{e.ID(), s, tags})
+		}
+	}
+	return out
 }
 
-func (s *Sim) holds(p *policy, l *addresses, a netip.Addr) bool {
+// group compiles the filter of a group, once a policy.
+func (p *policy) group(e *xmltree.Element) *dynamicGroup {
+	if g := p.groups[e.ID()]; g != nil {
+		return g
+	}
+	g := newDynamicGroup(e)
+	p.groups[g.name] = g
+	return g
+}
+
+// lists says what the External Dynamic Lists hold.
+type lists interface {
+	// Holds says whether the list is enforced and holds the address.
+	Holds(id listID, a netip.Addr) bool
+}
+
+// match says whether a rule's source or destination holds the address now.
+func (l *addresses) match(p *policy, a netip.Addr, lists lists, members *membership) bool {
+	return l.any || l.negate != l.holds(p, a, lists, members)
+}
+
+func (l *addresses) holds(p *policy, a netip.Addr, lists lists, members *membership) bool {
 	if l.fixed.Has(a) {
 		return true
 	}
@@ -119,12 +147,12 @@ func (s *Sim) holds(p *policy, l *addresses, a netip.Addr) bool {
 		}
 	}
 	for _, id := range l.lists {
-		if list := s.plane.lists[id]; list != nil && list.enforced.Has(a) {
+		if lists.Holds(id, a) {
 			return true
 		}
 	}
 	for _, g := range l.groups {
-		if s.plane.groups[p.vsys].inGroup(g, a, p.tagged) {
+		if members.inGroup(g, a, p.tagged) {
 			return true
 		}
 	}

@@ -127,7 +127,7 @@ func (p *policy) vulnerability(e *xmltree.Element) bool {
 }
 
 // match says whether the rule is about the packet.
-func (s *Sim) match(p *policy, r *rule, packet *Packet) bool {
+func (r *rule) match(p *policy, packet *Packet, lists lists, members *membership) bool {
 	switch {
 	case r.beyond,
 		r.kind == "intrazone" && packet.From != packet.To,
@@ -139,7 +139,7 @@ func (s *Sim) match(p *policy, r *rule, packet *Packet) bool {
 		!r.services.match(packet):
 		return false
 	}
-	return s.matchAddress(p, &r.source, packet.Source) && s.matchAddress(p, &r.destination, packet.Destination)
+	return r.source.match(p, packet.Source, lists, members) && r.destination.match(p, packet.Destination, lists, members)
 }
 
 // matchUser knows names and the words for any name and none; groups of a directory are not simulated.
@@ -155,10 +155,10 @@ func matchUser(users []string, user string) bool {
 	return false
 }
 
-// decide gives the first rule that is about the packet, else the default rule.
-func (s *Sim) decide(p *policy, packet *Packet) *rule {
+// decide gives the first rule that is about the packet, else the default rule. lists and members are as they are now.
+func (p *policy) decide(packet *Packet, lists lists, members *membership) *rule {
 	for _, r := range p.rules {
-		if s.match(p, r, packet) {
+		if r.match(p, packet, lists, members) {
 			return r
 		}
 	}

@@ -74,25 +74,6 @@ func parseMessage(text string) (*message, error) {
 	}
 }
 
-// userID answers type=user-id.
-func (s *Sim) userID(c *call) answer.Answer {
-	text := c.form.Get("cmd")
-	if text == "" {
-		return answer.BadRequest(`Missing value for parameter "cmd".`)
-	}
-	m, err := parseMessage(text)
-	if err != nil {
-		return answer.Failure(0, err.Error())
-	}
-	s.mu.Lock()
-	steps := m.steps(s.dialect.Order)
-	a, changes := s.carryOutLocked(c.form.Get("vsys"), m, steps)
-	s.mu.Unlock()
-	s.meter.message(len(steps))
-	s.tell(changes)
-	return a
-}
-
 // steps lists the entries of both halves in the order in which they are carried out.
 func (m *message) steps(order dialect.Order) []step {
 	var steps []step
@@ -113,29 +94,30 @@ func (m *message) steps(order dialect.Order) []step {
 	return steps
 }
 
-// carryOutLocked judges the whole message, applies what is to be applied and words the answer.
-func (s *Sim) carryOutLocked(vsys string, m *message, steps []step) (answer.Answer, []Change) {
-	t, ok := s.vsys(vsys)
+// CarryOut judges the whole message for a virtual system, "" being the first, applies what is to be applied and words the
+// answer. entries is how many there are in the message.
+func (g *registry) CarryOut(vsys string, m *message) (a answer.Answer, entries int, changes []Change) {
+	steps := m.steps(g.o.Dialect.Order)
+	t, ok := g.table(vsys)
 	if !ok {
-		return answer.InvalidVSys(vsys), nil
+		return answer.InvalidVSys(vsys), len(steps), nil
 	}
-	now := s.opts.Now()
-	changes := s.expireLocked(now)
-	j := s.newJudgeLocked(t)
+	changes = g.Expire()
+	j := g.newJudge(t)
 	rejected, err := j.judge(steps)
 	if err != nil {
-		return answer.Failure(0, err.Error()), changes
+		return answer.Failure(0, err.Error()), len(steps), changes
 	}
 	if j.full {
-		s.logLocked("critical", "userid", "max registered-ip for the platform reached ("+strconv.Itoa(s.opts.MaxRegistered)+")")
+		g.o.Log("critical", "userid", "max registered-ip for the platform reached ("+strconv.Itoa(g.o.MaxRegistered)+")")
 	}
 	if !rejected {
-		name := s.name(vsys)
+		now := g.o.Now()
 		for i := range steps {
-			changes = append(changes, s.applyLocked(name, t, &steps[i], now)...)
+			changes = append(changes, g.apply(g.name(vsys), t, &steps[i], now)...)
 		}
 	}
-	return uidAnswer(m, steps), changes
+	return uidAnswer(m, steps), len(steps), changes
 }
 
 // uidAnswer words the answer in the shape that clients recorded: an error carries no code and lists only the
@@ -165,12 +147,4 @@ func uidAnswer(m *message, steps []step) answer.Answer {
 		return answer.XML(200, `<response status="error"><msg><line>`+body+`</line></msg></response>`)
 	}
 	return answer.Success("<result>" + body + "</result>")
-}
-
-// name gives the virtual system that is meant.
-func (s *Sim) name(vsys string) string {
-	if vsys == "" {
-		return s.opts.VSys[0]
-	}
-	return vsys
 }

@@ -66,7 +66,7 @@ func TestRepeatedTags(t *testing.T) {
 			}
 			expect(t, "answer to a duplicate", p.uid(register), wantDup)
 			expect(t, "registered", standing(s, "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"), c.registered)
-			s.Clear("")
+			s.Addresses().Clear("")
 			p.uid(`<register>` + tags("192.0.2.3", "old") + tags("192.0.2.4", "old") + `</register>`)
 			expect(t, "answer to what is missing", p.uid(unregister), wantGone)
 			expect(t, "left", standing(s, "192.0.2.3", "192.0.2.4"), c.unregistered)
@@ -141,19 +141,19 @@ func TestAddresses(t *testing.T) {
 		p := newPeer(t, s)
 		answer := p.uid(`<register>` + tags("198.51.100.1", "a") + tags(c.ip, "a") + `</register>`)
 		var got []string
-		for other := range s.Registered("") {
+		for other := range s.Addresses().Registered("") {
 			if other != prefix("198.51.100.1") {
 				got = append(got, other.String())
 			}
 		}
-		for ranged := range s.Ranges("") {
+		for ranged := range s.Addresses().Ranges("") {
 			got = append(got, ranged)
 		}
 		expect(t, c.Version+" "+c.ip, strings.Join(got, " "), c.want)
 		if refused := strings.Contains(answer, `<entry ip="`+c.ip+`" message=`); refused != (c.want == "") {
 			t.Errorf("%s %q: answer %s", c.Version, c.ip, answer)
 		}
-		if s.Registered("")[prefix("198.51.100.1")] == nil {
+		if s.Addresses().Registered("")[prefix("198.51.100.1")] == nil {
 			t.Errorf("%s %q: the other entry is not applied", c.Version, c.ip)
 		}
 	}
@@ -176,7 +176,7 @@ func TestTagsOfAnAddressAreLimited(t *testing.T) {
 	}
 	expect(t, "32 tags", p.uid(`<register>`+tags("192.0.2.1", names...)+`</register>`), emptyRegister)
 	answer := p.uid(`<register>` + tags("192.0.2.1", "one more") + tags("192.0.2.2", strings.Repeat("x", 127)) + tags("192.0.2.3", strings.Repeat("x", 128)) + `</register>`)
-	all := s.Registered("")
+	all := s.Addresses().Registered("")
 	if len(all[prefix("192.0.2.1")]) != MaxTags || !strings.Contains(answer, `<entry ip="192.0.2.1" message="Failed to register`) {
 		t.Errorf("%d tags, answer %s", len(all[prefix("192.0.2.1")]), answer)
 	}
@@ -215,7 +215,7 @@ func TestVirtualSystems(t *testing.T) {
 	expect(t, "vsys2", p.post(form("vsys2")).body, emptyRegister)
 	expect(t, "vsys1", p.post(form("")).body, emptyRegister)
 	expect(t, "vsys99", p.post(form("vsys99")).body, `<response status="error" code="17"><msg><line>vsys99 is invalid vsys</line></msg></response>`)
-	if a, b := s.Registered("vsys1")[prefix("192.0.2.1")], s.Registered("vsys2")[prefix("192.0.2.1")]; len(a) != 1 || a[0] != "in " || len(b) != 1 || b[0] != "in vsys2" {
+	if a, b := s.Addresses().Registered("vsys1")[prefix("192.0.2.1")], s.Addresses().Registered("vsys2")[prefix("192.0.2.1")]; len(a) != 1 || a[0] != "in " || len(b) != 1 || b[0] != "in vsys2" {
 		t.Errorf("vsys1 has %q, vsys2 has %q", a, b)
 	}
 	if info := p.op("<show><system><info/></system></show>"); !strings.Contains(info, "<multi-vsys>on</multi-vsys>") {
@@ -264,7 +264,7 @@ func TestChangesAreReported(t *testing.T) {
 	var s *Sim
 	s = start(t, Options{Now: c.Now, OnChange: func(change Change) {
 		// Outside all locks: looking is allowed, and sees the change.
-		_, stands := s.Registered("vsys1")[change.Address]
+		_, stands := s.Addresses().Registered("vsys1")[change.Address]
 		if stands != (change.Action == Registered || change.Action == Renewed) {
 			t.Errorf("%s %s: stands %v", change.Action, change.Address, stands)
 		}
@@ -274,15 +274,15 @@ func TestChangesAreReported(t *testing.T) {
 	p.uid(`<register>` + entryXML("192.0.2.1", "a", "60") + `</register>`)
 	p.uid(`<register>` + entryXML("192.0.2.1", "a", "30") + `</register>`)
 	p.uid(`<unregister>` + entryXML("192.0.2.1", "a", "") + `</unregister>`)
-	if err := s.Register("vsys1", netip.MustParsePrefix("198.51.100.7/24"), "b", time.Second); err != nil {
+	if err := s.Addresses().Register("vsys1", netip.MustParsePrefix("198.51.100.7/24"), "b", time.Second); err != nil {
 		t.Fatal(err)
 	}
 	c.advance(time.Second)
-	s.Count()
-	if err := s.Register("vsys9", host(1), "b", 0); err == nil {
+	s.Addresses().Count()
+	if err := s.Addresses().Register("vsys9", host(1), "b", 0); err == nil {
 		t.Error("an unknown virtual system is accepted")
 	}
-	if err := s.Unregister("", netip.Prefix{}, "b"); err == nil {
+	if err := s.Addresses().Unregister("", netip.Prefix{}, "b"); err == nil {
 		t.Error("a prefix that is none is accepted")
 	}
 	start, first, network := c.Now().Add(-time.Second), prefix("192.0.2.1"), prefix("198.51.100.0/24")
@@ -308,7 +308,7 @@ func TestAnotherOwner(t *testing.T) {
 	s := start(t, Options{Dialect: dialect.Dialect{Duplicates: dialect.LegacyOthersApplied}})
 	p := newPeer(t, s)
 	for _, tag := range []string{"theirs", "ours"} {
-		if err := s.Register("", prefix("192.0.2.1"), tag, 0); err != nil {
+		if err := s.Addresses().Register("", prefix("192.0.2.1"), tag, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -316,7 +316,7 @@ func TestAnotherOwner(t *testing.T) {
 		partial(`<register>`+said("192.0.2.1", "tag ours already exists, ignore")+`</register>`))
 	p.uid(`<unregister>` + tags("192.0.2.1", "ours") + `</unregister>`)
 	expect(t, "their tag", standing(s, "192.0.2.1"), "192.0.2.1:theirs")
-	if err := s.Unregister("", prefix("192.0.2.1"), ""); err != nil {
+	if err := s.Addresses().Unregister("", prefix("192.0.2.1"), ""); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "after all were taken off", standing(s), "")

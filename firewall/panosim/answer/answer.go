@@ -20,6 +20,15 @@ type Answer struct {
 	Body        []byte
 }
 
+// Request is an operational command, and who asks.
+type Request struct {
+	Admin   string           // to whom the key belongs
+	Key     string           // with which it was asked
+	VSys    string           // the parameter of that name; "" if there is none
+	Command *xmltree.Element // the whole of it
+	At      *xmltree.Element // its part that is not told apart yet, as <all> of <show><jobs><all>
+}
+
 // XML is an answer with a body as it is given, and the HTTP status.
 func XML(status int, body string) Answer {
 	return Answer{Status: status, ContentType: ContentType, Body: []byte(body)}
