@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"time"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -25,7 +26,7 @@ func (c scope) profileRoots(name string, now time.Time) *x509.CertPool {
 // imported gives every certificate of the configuration as a trusted authority.
 func imported(config *xmltree.Element, now time.Time) *x509.CertPool {
 	places := []*xmltree.Element{config.Child("shared")}
-	places = append(places, config.Down("devices", "entry="+localhost, "vsys").Entries()...)
+	places = append(places, config.Down("devices", "entry="+dialect.Localhost, "vsys").Entries()...)
 	var texts []string
 	for _, place := range places {
 		for _, e := range place.Child("certificate").Entries() {

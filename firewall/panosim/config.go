@@ -60,7 +60,7 @@ func factory(v dialect.Version, admin string, vsys []string) string {
 	// The version of the configuration's format is that of PAN-OS without its patch.
 	fmt.Fprintf(&b, `<config version="%d.%d.0"><mgt-config><users><entry name="%s"><permissions><role-based>`+
 		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
-		`<devices><entry name="`+localhost+`"><vsys>`, v.Major, v.Minor, answer.Escape(admin))
+		`<devices><entry name="`+dialect.Localhost+`"><vsys>`, v.Major, v.Minor, answer.Escape(admin))
 	for _, name := range vsys {
 		fmt.Fprintf(&b, `<entry name="%s"><zone><entry name="trust"><network><layer3/></network></entry>`+
 			`<entry name="untrust"><network><layer3/></network></entry></zone>`+

@@ -124,7 +124,10 @@ func (c *configuration) judge(e *edit) *refusal {
 	root := c.candidate.Root
 	switch e.action {
 	case "delete":
-		return inUse(root, e.path.Find(root))
+		if lines := inUse(root, e.path.Find(root)); lines != nil {
+			return refuse(10, lines...)
+		}
+		return nil
 	case "move":
 		return nil
 	case "rename":
@@ -144,7 +147,11 @@ func (c *configuration) judge(e *edit) *refusal {
 	check := checker{scope: scope}
 	if c.o.Dialect.References == dialect.ReferencesAtEdit {
 		check.names = newInventory(root, c.o.Pushed.Objects)
-		check.names.add(at, scope, e)
+		var table *schema
+		if e.action == "edit" {
+			table, _, _ = firewallSchema.at(e.path.Parent())
+		}
+		check.names.bring(at, scope, e.element, table)
 	}
 	check.check(at, e.element, e.label(at))
 	if len(check.lines) > 0 {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -234,8 +235,8 @@ func (r *referrers) meant(kind, scope, name string) object {
 	return object{kind, sharedScope, name}
 }
 
-// inUse says why what the chains end with cannot be deleted; nil: nothing else refers to it.
-func inUse(root *xmltree.Element, doomed []xmltree.Chain) *refusal {
+// inUse gives the lines that say why what the chains end with cannot be deleted; nil: nothing else refers to it.
+func inUse(root *xmltree.Element, doomed []xmltree.Chain) []string {
 	gone := map[*xmltree.Element]bool{}
 	objects := map[object]bool{}
 	for _, c := range doomed {
@@ -264,7 +265,7 @@ func inUse(root *xmltree.Element, doomed []xmltree.Chain) *refusal {
 			}
 		}
 	}
-	return refuse(10, lines...)
+	return lines
 }
 
 // inUseText is how the first line of the refusal ends, as recorded.
@@ -285,22 +286,22 @@ func labels(at xmltree.Chain) string {
 	if len(out) > 1 {
 		out = out[2:] // config, and shared or devices
 	}
-	if len(out) > 0 && out[0] == localhost {
+	if len(out) > 0 && out[0] == dialect.Localhost {
 		out = out[1:]
 	}
 	return strings.Join(out, " -> ")
 }
 
-// add lets what an edit brings with it be named, too: an address and the group that holds it may come together.
-func (n *inventory) add(at *schema, scope string, e *edit) {
+// bring lets what comes with an edit be named, too: an address and the group that holds it may come together. at is the
+// schema of the place, e what is to stand there. parent is that of the
+// table of which e is an entry; nil: e is merged into what stands there.
+func (n *inventory) bring(at *schema, scope string, e *xmltree.Element, parent *schema) {
 	var brought []object
-	if e.action == "edit" {
-		if parent, _, ok := firewallSchema.at(e.path.Parent()); ok && parent != nil && parent.entry != nil && parent.kind != "" {
-			brought = append(brought, object{parent.kind, scope, e.element.ID()})
-		}
+	if parent != nil && parent.entry != nil && parent.kind != "" {
+		brought = append(brought, object{parent.kind, scope, e.ID()})
 	}
 	n.brought = map[object]bool{}
-	for _, o := range at.define(e.element, scope, brought) {
+	for _, o := range at.define(e, scope, brought) {
 		n.brought[o] = true
 	}
 }

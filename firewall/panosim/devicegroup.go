@@ -5,17 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
-
-// entryNames gives the names of the entries of a list, which may be nil.
-func entryNames(list *xmltree.Element) []string {
-	var out []string
-	for _, e := range list.Entries() {
-		out = append(out, e.ID())
-	}
-	return out
-}
 
 // sharedLocation is how the scope Shared is called where it marks what comes from it.
 const sharedLocation = "Shared"
@@ -27,7 +19,7 @@ const maxLevels = 4
 // lineage gives a device group, its parent and so on; nil: there is no such group. Panorama keeps which is whose parent
 // apart from what the groups hold, under /config/readonly.
 func lineage(root *xmltree.Element, group string) []*xmltree.Element {
-	localhost := "entry=" + localhost
+	localhost := "entry=" + dialect.Localhost
 	groups := root.Down("devices", localhost, "device-group")
 	parents := root.Down("readonly", "devices", localhost, "device-group")
 	var out []*xmltree.Element
@@ -91,7 +83,7 @@ func means(target *xmltree.Element, serial, vsys string) bool {
 		return true
 	}
 	named := slices.ContainsFunc(devices, func(d *xmltree.Element) bool {
-		systems := entryNames(d.Child("vsys"))
+		systems := d.Child("vsys").EntryNames()
 		return d.ID() == serial && (len(systems) == 0 || vsys == "" || slices.Contains(systems, vsys))
 	})
 	return named != (target.Value("negate") == "yes")

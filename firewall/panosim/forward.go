@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -82,7 +83,7 @@ func linesOf(profile *xmltree.Element, r *record, host string) []syslogLine {
 
 // syslogHost is the name that a firewall gives itself in headers, by its running configuration: by default its full name.
 func syslogHost(running *xmltree.Element, hostname string) string {
-	device := running.Down("devices", "entry="+localhost, "deviceconfig")
+	device := running.Down("devices", "entry="+dialect.Localhost, "deviceconfig")
 	switch device.Down("setting", "management").Value("hostname-type-in-syslog") {
 	case "none":
 		return ""

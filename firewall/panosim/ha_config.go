@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -48,8 +49,8 @@ func (h *HA) syncConfigLocked(from, to *seat) {
 // withOwn is a configuration with the part that a member does not share: its own name, addresses and services.
 func withOwn(running, own *xmltree.Element) *xmltree.Element {
 	const part = "deviceconfig"
-	mine := own.Child("devices").Entry(localhost).Child(part)
-	device := running.Child("devices").Entry(localhost)
+	mine := own.Child("devices").Entry(dialect.Localhost).Child(part)
+	device := running.Child("devices").Entry(dialect.Localhost)
 	if device == nil || mine == nil && device.Child(part) == nil {
 		return running
 	}

@@ -35,7 +35,7 @@ func (p *Panorama) Push(group string) error {
 			failed = append(failed, fmt.Errorf("push device group %s: %w", group, err))
 			continue
 		}
-		fw.take(root.Child("shared"), line, entryNames(device.Child("vsys")))
+		fw.take(root.Child("shared"), line, device.Child("vsys").EntryNames())
 	}
 	return errors.Join(failed...)
 }
@@ -63,7 +63,7 @@ func (p *Panorama) commitAll(c *call) answer.Answer {
 	if err != nil {
 		return answer.Failure(18, "Malformed command")
 	}
-	groups := entryNames(cmd.Down("shared-policy", "device-group"))
+	groups := cmd.Down("shared-policy", "device-group").EntryNames()
 	if cmd.Name != "commit-all" || len(groups) == 0 {
 		return answer.Unexpected(cmd)
 	}

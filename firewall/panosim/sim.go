@@ -223,3 +223,14 @@ func (s *Sim) AddJob(kind, user string) (end func(ok bool, details ...string)) {
 		finish(jobResult{OK: ok, Details: details})
 	}
 }
+
+// tell reports changes, and has the HA peer follow them. The caller holds no lock: who is told may call the firewall.
+func (s *Sim) tell(changes []Change) {
+	s.seat.Load().mirror(changes)
+	if s.opts.OnChange == nil {
+		return
+	}
+	for _, c := range changes {
+		s.opts.OnChange(c)
+	}
+}

@@ -1,10 +1,13 @@
 package panosim
 
-import "activedefense/firewall/panosim/xmltree"
+import (
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/xmltree"
+)
 
 // vsysElement gives the configuration of one virtual system, or nil.
 func vsysElement(config *xmltree.Element, vsys string) *xmltree.Element {
-	return config.Down("devices", "entry="+localhost, "vsys", "entry="+vsys)
+	return config.Down("devices", "entry="+dialect.Localhost, "vsys", "entry="+vsys)
 }
 
 // scope is where a virtual system finds objects by name: first match counts.

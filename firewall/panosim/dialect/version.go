@@ -9,6 +9,9 @@ import (
 // LocalTime is how PAN-OS writes a time of its own zone: in logs, in a candidate, in locks and jobs.
 const LocalTime = "2006/01/02 15:04:05"
 
+// Localhost is the name that a firewall gives itself in its configuration.
+const Localhost = "localhost.localdomain"
+
 // Version is a PAN-OS version without its hotfix.
 type Version struct{ Major, Minor, Patch int }
 

@@ -144,6 +144,15 @@ func (e *Element) Entries() []*Element {
 	return out
 }
 
+// EntryNames gives the names of the children that are entries, in order. It may be called on nil.
+func (e *Element) EntryNames() []string {
+	var out []string
+	for _, c := range e.Entries() {
+		out = append(out, c.ID())
+	}
+	return out
+}
+
 // All gives the children. It may be called on nil.
 func (e *Element) All() []*Element {
 	if e == nil {
