@@ -273,10 +273,10 @@ func (l *lab) blocks(desired []firewall.Entry) {
 }
 
 // onceCommitted fails if a commit of ours was sent while another one of ours was not over.
-func onceCommitted(t *testing.T, jobs []panosim.Job) {
+func onceCommitted(t *testing.T, listed []panosim.Job) {
 	t.Helper()
 	var last panosim.Job
-	for _, j := range jobs {
+	for _, j := range listed {
 		if j.Type != "Commit" || j.User != "svc-activedefense" {
 			continue
 		}

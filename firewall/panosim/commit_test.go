@@ -174,7 +174,7 @@ func TestPartialCommit(t *testing.T) {
 		if err := s.Config().Edit("service", "set", edit.path, edit.content); err != nil {
 			t.Fatal(err)
 		}
-		before, candidate := s.Config().Running(), s.Config().Candidate()
+		before, edited := s.Config().Running(), s.Config().Candidate()
 		only("<admin><member>service</member></admin>")
 		job := s.Jobs()[len(s.Jobs())-1]
 		if job.Result != "FAIL" || !slices.Contains(job.Details, edit.line) || len(job.Details) < 2 {
@@ -184,7 +184,7 @@ func TestPartialCommit(t *testing.T) {
 			t.Errorf("%s: nested details: %s", what, got)
 		}
 		expect(t, what+": running", s.Config().Running(), before)
-		expect(t, what+": candidate", s.Config().Candidate(), candidate)
+		expect(t, what+": candidate", s.Config().Candidate(), edited)
 		if got := p.post(url.Values{"type": {"op"}, "key": {key}, "cmd": {"<revert><config><partial><admin><member>service</member></admin></partial></config></revert>"}}).body; !strings.Contains(got, revertText) {
 			t.Errorf("%s: revert: %s", what, got)
 		}

@@ -135,20 +135,6 @@ func TestGroupsThatNoRuleNames(t *testing.T) {
 	}
 }
 
-func TestGroupsDoNotCollectChangesThatNobodyAsksFor(t *testing.T) {
-	s := groupSim(t, Options{})
-	p := newPeer(t, s)
-	for range 10 {
-		p.uid("<register>" + entryXML("192.0.2.1", "bad", "") + "</register>")
-		p.uid("<unregister>" + entryXML("192.0.2.1", "bad", "") + "</unregister>")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m := s.registry.groups["vsys1"]; len(m.pending) != 0 || len(m.tags) != 0 || m.lengths[0][32] != 0 {
-		t.Errorf("%d changes wait, %d addresses are known", len(m.pending), len(m.tags))
-	}
-}
-
 func TestARestartTakesMembersAway(t *testing.T) {
 	s := groupSim(t, Options{})
 	newPeer(t, s).uid(`<register><entry ip="192.0.2.1" persistent="0"><tag><member>bad</member></tag></entry>` + entryXML("192.0.2.2", "bad", "") + `</register>`)

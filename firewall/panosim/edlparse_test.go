@@ -16,14 +16,19 @@ func TestParseList(t *testing.T) {
 		"2001:db8::1\n2001:db8:1::/48\n192.0.2.9/32\n"+
 		"\n# all comment\n   192.0.2.10  \n"+
 		"not-an-address\n203.0.113.9-203.0.113.5\n192.0.2.0/33\n::ffff:192.0.2.1\n192.0.2.1-2001:db8::1\n192.0.2.11"), dialect.ListLineTrimmed)
+	same := func(what, got, want string) {
+		if got != want {
+			t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+		}
+	}
 	var got []string
 	for _, e := range f.entries {
 		got = append(got, e.Text)
 	}
-	expect(t, "entries", strings.Join(got, " "), "192.0.2.1 198.51.100.0/24 198.51.100.0/24 203.0.113.5-203.0.113.9 "+
+	same("entries", strings.Join(got, " "), "192.0.2.1 198.51.100.0/24 198.51.100.0/24 203.0.113.5-203.0.113.9 "+
 		"2001:db8::1 2001:db8:1::/48 192.0.2.9 192.0.2.10 192.0.2.11")
-	expect(t, "invalid", strings.Join(f.invalid, " "), "not-an-address 203.0.113.9-203.0.113.5 192.0.2.0/33 ::ffff:192.0.2.1 192.0.2.1-2001:db8::1")
-	expect(t, "shown", shown(f.entries[0], dialect.ListHostPrefix)+" "+shown(f.entries[1], dialect.ListHostPrefix), "192.0.2.1/32 198.51.100.0/24")
+	same("invalid", strings.Join(f.invalid, " "), "not-an-address 203.0.113.9-203.0.113.5 192.0.2.0/33 ::ffff:192.0.2.1 192.0.2.1-2001:db8::1")
+	same("shown", shown(f.entries[0], dialect.ListHostPrefix)+" "+shown(f.entries[1], dialect.ListHostPrefix), "192.0.2.1/32 198.51.100.0/24")
 }
 
 func TestLineEndsOfLists(t *testing.T) {

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"activedefense/firewall/panosim/dialect"
 )
 
 // serverXML is a syslog server profile "us" with one server; more is further elements of the server.
@@ -344,14 +342,4 @@ func TestFiltersOfThreats(t *testing.T) {
 			t.Errorf("%s: %d lines, want %d: %v", filter, len(got), want, got)
 		}
 	}
-}
-
-func FuzzLogFilter(f *testing.F) {
-	f.Add("(severity geq high) and not (addr.src in 10.0.0.0/8)")
-	r := sampleRecord(threat, "", dialect.Dialect{})
-	f.Fuzz(func(t *testing.T, text string) {
-		if filter, err := parseLogFilter(text); err == nil {
-			filter(r)
-		}
-	})
 }

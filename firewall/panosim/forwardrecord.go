@@ -1,7 +1,6 @@
 package panosim
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -171,9 +170,6 @@ func (r *record) outbound() string {
 	}
 	return "ethernet1/2"
 }
-
-// fullThreat is "Name(ID)", as the CSV form has it.
-func (t *Threat) full() string { return fmt.Sprintf("%s(%d)", t.Name, t.ID) }
 
 func (r *record) threatID() string {
 	if r.dialect.ThreatFields == dialect.ThreatFieldsSplit {

@@ -150,7 +150,7 @@ func TestCustomFormat(t *testing.T) {
 		{traffic, `$srcuser; $rule`, `example\\someone; sensor\, last`, dialect.Dialect{}, escaping{`\,;`, `\`}},
 		{traffic, `$srcuser`, `example\someone`, dialect.Dialect{}, escaping{`\`, ""}},
 	} {
-		expect(t, c.format, sampleRecord(c.log, "", c.dialect).render(c.format, c.escaping), c.want)
+		check(t, c.format, sampleRecord(c.log, "", c.dialect).render(c.format, c.escaping), c.want)
 	}
 }
 
@@ -168,7 +168,55 @@ func TestHeaders(t *testing.T) {
 		if c.log == threat {
 			r.packet.Threat.Severity = c.severity
 		}
-		expect(t, c.format, string(r.headed(c.facility, c.format, c.host, "text")), c.want)
+		check(t, c.format, string(r.headed(c.facility, c.format, c.host, "text")), c.want)
 	}
-	expect(t, "a line end in a value", string(sampleRecord(traffic, "", dialect.Dialect{}).headed("", "BSD", "fw", "a\nb\rc")), "<14>Mar  1 13:00:05 fw a b c")
+	check(t, "a line end in a value", string(sampleRecord(traffic, "", dialect.Dialect{}).headed("", "BSD", "fw", "a\nb\rc")), "<14>Mar  1 13:00:05 fw a b c")
+}
+
+func FuzzLogFilter(f *testing.F) {
+	f.Add("(severity geq high) and not (addr.src in 10.0.0.0/8)")
+	r := sampleRecord(threat, "", dialect.Dialect{})
+	f.Fuzz(func(t *testing.T, text string) {
+		if filter, err := parseLogFilter(text); err == nil {
+			filter(r)
+		}
+	})
+}
+
+// check compares texts.
+func check(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+	}
+}
+
+func TestLogFilters(t *testing.T) {
+	dropped := sampleRecord(traffic, "", dialect.Dialect{}) // by a rule called "sensor, last"
+	for filter, want := range map[string]bool{
+		"All Logs": true, "": true, "(action neq allow)": true, "(action eq allow)": false, "action eq drop": true,
+		"(severity geq informational)": true, "( severity geq high )": false, "(severity eq informational)": true,
+		"(subtype eq end) or (subtype eq drop)": true, "(subtype eq drop) and (zone.src eq trust)": false,
+		"(rule eq 'sensor, last')": true, "(from eq untrust) and (to eq dmz)": true,
+		"(addr.src in 203.0.113.0/24)": true, "(addr.src notin 203.0.113.0/24)": false, "(addr.dst in 198.51.100.7)": true,
+		"(addr in 198.51.100.0/24)": true, "(addr.src in 198.51.100.7)": false,
+		"(port.dst eq 443)": true, "(port.src eq 443)": false, "not (app eq ssl)": true, "!(action eq drop)": false,
+	} {
+		passes, err := parseLogFilter(filter)
+		if err != nil || passes(dropped) != want {
+			t.Errorf("%q: passes %v, error %v", filter, !want, err)
+		}
+	}
+	attack := sampleRecord(threat, "", dialect.Dialect{})
+	for severity, want := range map[string]string{"low": "(severity leq low)", "high": "(severity eq high)", "critical": "(severity geq high)"} {
+		attack.packet.Threat.Severity = severity
+		if passes, err := parseLogFilter(want); err != nil || !passes(attack) {
+			t.Errorf("%s: %s does not pass, error %v", want, severity, err)
+		}
+	}
+	for _, filter := range []string{"(dg_hier_1 eq 5)", "(action", "(action eq drop) (", "(severity geq huge)", "(addr.src in nowhere)", "(action contains a)"} {
+		if _, err := parseLogFilter(filter); err == nil {
+			t.Errorf("%q is understood", filter)
+		}
+	}
 }

@@ -154,19 +154,6 @@ func filterElements(all *xmltree.Element) []*xmltree.Element {
 	return nil
 }
 
-// protocolNumber is that of IP.
-func (p *Packet) protocolNumber() int {
-	switch p.Protocol {
-	case "icmp":
-		return 1
-	case "tcp":
-		return 6
-	case "udp":
-		return 17
-	}
-	return 0
-}
-
 // ShowSessions answers "show session all". The elements and their order are those of recorded answers.
 func (d *plane) ShowSessions(r answer.Request) answer.Answer {
 	filter, count, refusal := d.parseSessionFilter(r)

@@ -1,6 +1,7 @@
 package panosim
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,7 +85,7 @@ func TestTableAgainstBruteForce(t *testing.T) {
 		table, model, now := newTable(), []line{}, time.Unix(1e9, 0)
 		draw := func(t *rapid.T) (target, string, int) {
 			i, tag := rapid.IntRange(0, 5).Draw(t, "address"), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "tag")
-			what := target{prefix: host(i)}
+			what := target{prefix: anAddress(i)}
 			return what, tag, slices.IndexFunc(model, func(l line) bool { return l.ip == what.text(dialect.HostPlain) && l.tag == tag })
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -151,10 +152,28 @@ func aRegistry(maxRegistered int, d dialect.Dialect) *registry {
 	})
 }
 
+// anAddress is the ith example address.
+func anAddress(i int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+}
+
+// aMessage wraps a payload.
+func aMessage(payload string) string {
+	return `<uid-message><version>1.0</version><type>update</type><payload>` + payload + `</payload></uid-message>`
+}
+
+// anEntry is an entry of one tag; a timeout "" is none.
+func anEntry(ip, tag, timeout string) string {
+	if timeout != "" {
+		timeout = ` timeout="` + timeout + `"`
+	}
+	return `<entry ip="` + ip + `"><tag><member` + timeout + `>` + tag + `</member></tag></entry>`
+}
+
 // FuzzMessage holds that no message brings the firewall down, and that a refused one changes nothing.
 func FuzzMessage(f *testing.F) {
-	f.Add(uidMessage(`<register>` + entryXML("192.0.2.1", "a", "60") + `</register>`))
-	f.Add(uidMessage(`<unregister><entry ip="192.0.2.1"/></unregister><register><entry ip="::/0"><tag/></entry></register>`))
+	f.Add(aMessage(`<register>` + anEntry("192.0.2.1", "a", "60") + `</register>`))
+	f.Add(aMessage(`<unregister><entry ip="192.0.2.1"/></unregister><register><entry ip="::/0"><tag/></entry></register>`))
 	f.Add(`<uid-message><type>update</type><payload><register><entry/></register></payload></uid-message>`)
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := parseMessage(text)
@@ -182,9 +201,9 @@ func BenchmarkHalfMillion(b *testing.B) {
 		for first := 0; first < count; first += batch {
 			var message strings.Builder
 			for i := range batch {
-				message.WriteString(entryXML(host(first+i).Addr().String(), "blocked", "3600"))
+				message.WriteString(anEntry(anAddress(first+i).Addr().String(), "blocked", "3600"))
 			}
-			m, err := parseMessage(uidMessage(`<register>` + message.String() + `</register>`))
+			m, err := parseMessage(aMessage(`<register>` + message.String() + `</register>`))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -205,5 +224,21 @@ func BenchmarkHalfMillion(b *testing.B) {
 			}
 			read += page.Entries
 		}
+	}
+}
+
+func TestGroupsDoNotCollectChangesThatNobodyAsksFor(t *testing.T) {
+	g := aRegistry(2500, dialect.Dialect{})
+	for range 10 {
+		for _, half := range []string{"register", "unregister"} {
+			m, err := parseMessage(aMessage("<" + half + ">" + anEntry("192.0.2.1", "bad", "") + "</" + half + ">"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.CarryOut("", m)
+		}
+	}
+	if m := g.groups["vsys1"]; len(m.pending) != 0 || len(m.tags) != 0 || m.lengths[0][32] != 0 {
+		t.Errorf("%d changes wait, %d addresses are known", len(m.pending), len(m.tags))
 	}
 }

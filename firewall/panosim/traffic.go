@@ -58,27 +58,6 @@ func (d *plane) Packet(p Packet) (Verdict, []syslogLine) {
 	return v, lines
 }
 
-// complete fills in what a packet may leave open.
-func (p *Packet) complete() {
-	p.Source, p.Destination = p.Source.Unmap().WithZone(""), p.Destination.Unmap().WithZone("")
-	if p.Protocol == "" {
-		p.Protocol = "tcp"
-	}
-	if p.Application == "" {
-		p.Application = guessApplication(p)
-	}
-	if p.Threat != nil {
-		t := *p.Threat
-		if t.Severity == "" {
-			t.Severity = "critical"
-		}
-		if t.Action == "" {
-			t.Action = "reset-both"
-		}
-		p.Threat = &t
-	}
-}
-
 // deny logs a session that is refused. Where the rule says nothing about applications the first packet is
 // enough to refuse it: it is dropped before the application is known, and no session is made.
 func (d *plane) deny(p *policy, session *session, now time.Time) []syslogLine {

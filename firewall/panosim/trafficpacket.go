@@ -1,6 +1,9 @@
 package panosim
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Packet is the first packet of a new session, as far as the simulated policy looks at it.
 type Packet struct {
@@ -43,3 +46,40 @@ type Verdict struct {
 	Threat  bool   // a THREAT log was written
 	Lines   int    // log lines forwarded, over all servers
 }
+
+// complete fills in what a packet may leave open.
+func (p *Packet) complete() {
+	p.Source, p.Destination = p.Source.Unmap().WithZone(""), p.Destination.Unmap().WithZone("")
+	if p.Protocol == "" {
+		p.Protocol = "tcp"
+	}
+	if p.Application == "" {
+		p.Application = guessApplication(p)
+	}
+	if p.Threat != nil {
+		t := *p.Threat
+		if t.Severity == "" {
+			t.Severity = "critical"
+		}
+		if t.Action == "" {
+			t.Action = "reset-both"
+		}
+		p.Threat = &t
+	}
+}
+
+// protocolNumber is that of IP.
+func (p *Packet) protocolNumber() int {
+	switch p.Protocol {
+	case "icmp":
+		return 1
+	case "tcp":
+		return 6
+	case "udp":
+		return 17
+	}
+	return 0
+}
+
+// full is "Name(ID)", as the CSV form has it.
+func (t *Threat) full() string { return fmt.Sprintf("%s(%d)", t.Name, t.ID) }
