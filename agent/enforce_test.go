@@ -18,6 +18,7 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
 )
 
@@ -33,7 +34,7 @@ type enforceTest struct {
 	during  func()                 // called in every pass, before its first call; nil: nothing
 	waits   chan time.Duration     // what the loop is going to wait, after each pass
 	elapsed chan time.Time         // lets that time be over
-	changes chan panosim.Change    // what the firewall did
+	changes chan userid.Change     // what the firewall did
 	result  chan error             // of run
 	stop    context.CancelFunc     // of run
 	options firewall.TagOptions    // of the next enforcer on this firewall
@@ -66,9 +67,9 @@ const testTag = "active-defense"
 
 func newEnforceTest(t *testing.T) *enforceTest {
 	t.Helper()
-	e := &enforceTest{t: t, clock: newTestClock(), changes: make(chan panosim.Change, 10_000),
+	e := &enforceTest{t: t, clock: newTestClock(), changes: make(chan userid.Change, 10_000),
 		waits: make(chan time.Duration, 1), elapsed: make(chan time.Time), options: firewall.TagOptions{Tag: testTag}}
-	sim, err := panosim.Start(panosim.Options{Now: e.clock.now, OnChange: func(c panosim.Change) { e.changes <- c }})
+	sim, err := panosim.Start(panosim.Options{Now: e.clock.now, OnChange: func(c userid.Change) { e.changes <- c }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"activedefense/detect"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
 )
 
@@ -63,7 +64,7 @@ func (f *fleet) start(name string, vsys ...string) *panosim.Sim {
 	f.t.Helper()
 	sim, err := panosim.Start(panosim.Options{
 		VSys: vsys, Serial: f.serial(name), Admin: "svc", Users: map[string]string{"svc": "right"}, Now: f.clock.now, MaxRegistered: 100_000,
-		OnChange: func(c panosim.Change) {
+		OnChange: func(c userid.Change) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.when[name+" "+c.VSys][c.Address] = time.Now()

@@ -15,6 +15,7 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/traffic"
 )
 
 // listLab is a lab whose firewall fetches a list over TLS.
@@ -428,7 +429,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + allow + `</entry></vsys></entry></devices></config>`
 	}, nil)
 	open := func(source string) uint32 {
-		v := l.sim.Traffic().Packet(panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
+		v := l.sim.Traffic().Packet(traffic.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
 			SourcePort: 40000, DestinationPort: 443})
 		if !v.Allowed {
 			t.Fatalf("the packet from %s is not allowed: %+v", source, v)

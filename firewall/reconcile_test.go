@@ -9,6 +9,7 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 func TestFewCalls(t *testing.T) {
@@ -280,7 +281,7 @@ func TestFullPassSendsWhatIsNewFirst(t *testing.T) {
 	l.level(desired)
 	fresh := l.entries(601, 1)[0]
 	stood := false
-	l.sim.Addresses().SetPageHook(func(panosim.Page) {
+	l.sim.Addresses().SetPageHook(func(userid.Page) {
 		_, ok := l.sim.Addresses().Tagged("vsys1", tag)[fresh.Prefix]
 		stood = stood || ok
 		l.sim.Addresses().SetPageHook(nil)
@@ -298,7 +299,7 @@ func TestChangesBetweenPages(t *testing.T) {
 	l.restart()
 	// Others come and go while we read, so that rows move.
 	i := 0
-	l.sim.Addresses().SetPageHook(func(panosim.Page) {
+	l.sim.Addresses().SetPageHook(func(userid.Page) {
 		if i < 3 {
 			if err := l.sim.Addresses().Unregister("vsys1", host(i), tag); err != nil {
 				t.Error(err)
@@ -315,7 +316,7 @@ func TestChangesBetweenPages(t *testing.T) {
 func TestRowsThatMoveDuringVerification(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 1200)
-	l.sim.Addresses().SetPageHook(func(p panosim.Page) {
+	l.sim.Addresses().SetPageHook(func(p userid.Page) {
 		if p.Total > 0 && p.Start == 1 {
 			l.sim.Addresses().SetPageHook(nil)
 			if err := l.sim.Addresses().Unregister("vsys1", desired[0].Prefix, tag); err != nil {

@@ -15,6 +15,8 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/jobs"
+	"activedefense/firewall/panosim/traffic"
 )
 
 // A storm is rounds of changes while everything goes wrong that can: 40, or as many as fit into the time that
@@ -216,7 +218,7 @@ func (l stormLab) listed(desired []firewall.Entry) bool {
 		return false
 	}
 	for _, e := range desired {
-		if v := l.sim.Traffic().Packet(panosim.Packet{From: "untrust", To: "dmz", Source: e.Prefix.Addr(), Destination: netip.MustParseAddr("192.0.2.1"), Short: true}); v.Rule != "block" {
+		if v := l.sim.Traffic().Packet(traffic.Packet{From: "untrust", To: "dmz", Source: e.Prefix.Addr(), Destination: netip.MustParseAddr("192.0.2.1"), Short: true}); v.Rule != "block" {
 			l.t.Logf("%v is met by the rule %q", e.Prefix, v.Rule)
 			return false
 		}
@@ -273,9 +275,9 @@ func (l *lab) blocks(desired []firewall.Entry) {
 }
 
 // onceCommitted fails if a commit of ours was sent while another one of ours was not over.
-func onceCommitted(t *testing.T, listed []panosim.Job) {
+func onceCommitted(t *testing.T, listed []jobs.Job) {
 	t.Helper()
-	var last panosim.Job
+	var last jobs.Job
 	for _, j := range listed {
 		if j.Type != "Commit" || j.User != "svc-activedefense" {
 			continue

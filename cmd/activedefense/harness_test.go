@@ -26,6 +26,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/userid"
 )
 
 // beCommand makes the test binary be the command itself: the end-to-end tests run it as a process of
@@ -66,7 +67,7 @@ func newWorld(t testing.TB, database string, extra string) *world {
 }
 
 // newWorldWith makes a world in which onChange hears of every tag.
-func newWorldWith(t testing.TB, database string, extra string, onChange func(panosim.Change)) *world {
+func newWorldWith(t testing.TB, database string, extra string, onChange func(userid.Change)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), admin: freePort(t), edl: freePort(t)}
 	w.log = filepath.Join(w.dir, "logs", "LAB-FW-01.log")

@@ -15,14 +15,32 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense":       {"agent", "config", "detect", "detect/panos", "store"},
-	"cmd/demo":                {"agent", "config", "store", "firewall/panosim"},
-	"cmd/panosim":             {"firewall/panosim", "firewall/panosim/dialect"},
-	"agent":                   {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
-	"detect/panos":            {"detect"},
-	"firewall/panosim":        {"firewall/panosim/answer", "firewall/panosim/dialect", "firewall/panosim/filter", "firewall/panosim/iprange", "firewall/panosim/xmltree"},
-	"firewall/panosim/answer": {"firewall/panosim/xmltree"},
-	"store":                   {"migrations"},
+	"cmd/activedefense":            {"agent", "config", "detect", "detect/panos", "store"},
+	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "config", "store", "firewall/panosim"),
+	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
+	"agent":                        {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
+	"detect/panos":                 {"detect"},
+	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "traffic", "userid", "xmltree"),
+	"firewall/panosim/answer":      halls("xmltree"),
+	"firewall/panosim/candidate":   halls("answer", "devicegroup", "dialect", "jobs", "schema", "xmltree"),
+	"firewall/panosim/dataplane":   halls("answer", "dialect", "logs", "traffic", "userid", "xmltree"),
+	"firewall/panosim/devicegroup": halls("answer", "dialect", "xmltree"),
+	"firewall/panosim/edl":         halls("answer", "dialect", "iprange", "jobs", "traffic", "xmltree"),
+	"firewall/panosim/jobs":        halls("answer", "dialect"),
+	"firewall/panosim/logs":        halls("dialect", "filter", "iprange", "traffic", "xmltree"),
+	"firewall/panosim/schema":      halls("devicegroup", "dialect", "xmltree"),
+	"firewall/panosim/traffic":     halls("answer", "devicegroup", "dialect", "iprange", "userid", "xmltree"),
+	"firewall/panosim/userid":      halls("answer", "dialect", "filter", "iprange", "xmltree"),
+	"store":                        {"migrations"},
+}
+
+// halls are those of the simulated firewall.
+func halls(names ...string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, "firewall/panosim/"+name)
+	}
+	return out
 }
 
 // topLevel is what stands at the top, dot files apart; fixed by the user.

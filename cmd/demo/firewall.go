@@ -9,6 +9,9 @@ import (
 
 	"activedefense/agent"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/jobs"
+	"activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
 )
 
@@ -28,7 +31,7 @@ const before = `<config version="10.2.0"><shared/><devices><entry name="localhos
 <action>allow</action></entry></rules></security></rulebase></entry></vsys></entry></devices></config>`
 
 // startFirewall starts it. changed is told when an address is tagged.
-func startFirewall(changed func(panosim.Change)) (*panosim.Sim, error) {
+func startFirewall(changed func(userid.Change)) (*panosim.Sim, error) {
 	sim, err := panosim.Start(panosim.Options{Hostname: "LAB-FW-01", Admin: admin, Config: before, CommitTime: 500 * time.Millisecond, OnChange: changed})
 	if err == nil {
 		sim.Config().SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit)
@@ -37,7 +40,7 @@ func startFirewall(changed func(panosim.Change)) (*panosim.Sim, error) {
 }
 
 // packet has the firewall decide about a packet of a source.
-func (s *stage) packet(source, country string, p panosim.Packet) panosim.Verdict {
+func (s *stage) packet(source, country string, p traffic.Packet) traffic.Verdict {
 	p.Source, p.SourceCountry = netip.MustParseAddr(source), country
 	p.SourcePort = uint16(40000 + time.Now().Nanosecond()/1000%20000)
 	return s.sim.Traffic().Packet(p)
@@ -147,7 +150,7 @@ func entries(n int) string {
 }
 
 // lastJob is the last job of a kind that the agent has asked for and that has ended.
-func (s *stage) lastJob(kind string) (last panosim.Job, found bool) {
+func (s *stage) lastJob(kind string) (last jobs.Job, found bool) {
 	for _, j := range s.sim.Jobs() {
 		if j.Type == kind && j.User == admin && j.Status == "FIN" {
 			last, found = j, true

@@ -16,6 +16,7 @@ import (
 
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 // device is one of the machines, with the name under which it is spoken of.
@@ -200,7 +201,7 @@ func (l *lab) start(n int, name, serial string, o panosim.Options, start func(pa
 		return device{}, err
 	}
 	o.Hostname, o.Serial = name, serial
-	o.OnChange = func(c panosim.Change) { l.printer.change(name, c) }
+	o.OnChange = func(c userid.Change) { l.printer.change(name, c) }
 	o.OnLog = func(line []byte) {
 		l.printer.line(name, "log %s", strings.TrimSpace(string(line)))
 		l.appendLog(line)

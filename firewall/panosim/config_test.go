@@ -298,7 +298,7 @@ func TestMoveAndRename(t *testing.T) {
 	for _, name := range []string{"two", "three"} {
 		expect(t, "set", p.config("set", rulesPath, "element", strings.Replace(ruleOne, `"one"`, `"`+name+`"`, 1)), succeeded)
 	}
-	for _, c := range []struct{ what, rule, where, dst, want, order string }{
+	for _, c := range []struct{ what, SecurityRule, where, dst, want, order string }{
 		{"top", "three", "top", "", succeeded, "three one two"},
 		{"top again", "three", "top", "", refused(14, "already at the top"), "three one two"},
 		{"bottom", "three", "bottom", "", succeeded, "one two three"},
@@ -312,7 +312,7 @@ func TestMoveAndRename(t *testing.T) {
 		{"a missing one", "x", "top", "", notThere, "two one three"},
 		{"nowhere", "two", "left", "", refused(17, `invalid value for "where"`), "two one three"},
 	} {
-		expect(t, c.what, p.config("move", rulesPath+"/entry[@name='"+c.rule+"']", "where", c.where, "dst", c.dst), c.want)
+		expect(t, c.what, p.config("move", rulesPath+"/entry[@name='"+c.SecurityRule+"']", "where", c.where, "dst", c.dst), c.want)
 		var order []string
 		for _, part := range strings.Split(p.config("get", rulesPath+"/entry/@name"), `name="`)[1:] {
 			order = append(order, part[:strings.Index(part, `"`)])

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/edl"
 )
 
 // listServer serves a list over TLS as a test has it.
@@ -123,7 +124,7 @@ func logged(s *Sim, texts ...string) bool {
 	return false
 }
 
-func state(t *testing.T, s *Sim, name string) ListState {
+func state(t *testing.T, s *Sim, name string) edl.State {
 	t.Helper()
 	st, ok := s.Lists().State("", name)
 	if !ok {

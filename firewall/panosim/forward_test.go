@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/traffic"
 )
 
 // serverXML is a syslog server profile "us" with one server; more is further elements of the server.
@@ -217,7 +219,7 @@ func TestDefaultFormatHeadersAndFacility(t *testing.T) {
 }
 
 // collect gives what a firewall with these rules forwards, as its lines without headers.
-func collect(t *testing.T, o Options, shared, rules string, packets ...Packet) []string {
+func collect(t *testing.T, o Options, shared, rules string, packets ...traffic.Packet) []string {
 	t.Helper()
 	var mu sync.Mutex
 	var out []string
@@ -245,14 +247,14 @@ func TestWhatIsLogged(t *testing.T) {
 	address, _ := udpServer(t)
 	shared := serverXML(address, "UDP", "", `<format><traffic>$subtype $action $app $session_end_reason</traffic><threat>$subtype $action $severity $threatid</threat></format>`)
 	attack := inbound("192.0.2.1")
-	attack.Threat = &Threat{Name: "Log4j", ID: 91991}
+	attack.Threat = &traffic.Threat{Name: "Log4j", ID: 91991}
 	short := inbound("192.0.2.1")
 	short.Short = true
 	const protected = "<profile-setting><profiles><vulnerability><member>strict</member></vulnerability></profiles></profile-setting>"
 	for _, c := range []struct {
-		rule   string
-		packet Packet
-		want   string
+		SecurityRule string
+		packet       traffic.Packet
+		want         string
 	}{
 		{ruleXML("r", "deny", forwarded), short, "drop deny not-applicable policy-deny"},
 		{ruleXML("r", "reset-both", forwarded), short, "drop reset-both not-applicable policy-deny"},
@@ -268,7 +270,7 @@ func TestWhatIsLogged(t *testing.T) {
 		{ruleXML("r", "allow", forwarded), attack, ""},
 		{"", short, ""}, // the default rules log nothing
 	} {
-		expect(t, c.rule, strings.Join(collect(t, Options{}, shared, c.rule, c.packet), "|"), c.want)
+		expect(t, c.SecurityRule, strings.Join(collect(t, Options{}, shared, c.SecurityRule, c.packet), "|"), c.want)
 	}
 }
 
@@ -331,10 +333,10 @@ func TestFiltersOfThreats(t *testing.T) {
 	const protected = "<profile-setting><profiles><vulnerability><member>strict</member></vulnerability></profiles></profile-setting>"
 	for filter, want := range map[string]int{"(severity geq high)": 2, "(severity eq critical)": 1, "(severity leq low)": 1, "(severity neq high)": 2} {
 		shared := strings.ReplaceAll(serverXML(address, "UDP", "", ""), ">All Logs<", ">"+filter+"<")
-		var packets []Packet
+		var packets []traffic.Packet
 		for _, severity := range []string{"low", "high", "critical"} {
 			p := inbound("192.0.2.1")
-			p.Threat = &Threat{Name: "x", ID: 1, Severity: severity}
+			p.Threat = &traffic.Threat{Name: "x", ID: 1, Severity: severity}
 			packets = append(packets, p)
 		}
 		got := collect(t, Options{}, strings.Replace(shared, "<log-type>traffic", "<log-type>url", 1), ruleXML("r", "allow", forwarded+protected), packets...)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -293,7 +295,7 @@ func TestTagsAreSynchronised(t *testing.T) {
 	var told atomic.Int32
 	d := dialect.Dialect{PairTags: dialect.PairTagsSynced}
 	a := start(t, Options{Now: c.Now, Dialect: d})
-	b := start(t, Options{Now: c.Now, Dialect: d, OnChange: func(Change) { told.Add(1) }})
+	b := start(t, Options{Now: c.Now, Dialect: d, OnChange: func(userid.Change) { told.Add(1) }})
 	newPeer(t, a).uid(`<register>` + tags("192.0.2.1", "before") + `</register>`)
 	newPeer(t, b).uid(`<register>` + tags("192.0.2.7", "theirs") + `</register>`)
 	h := Pair(a, b, PairOptions{})
@@ -345,7 +347,7 @@ func TestOnlyTheActiveMemberForwards(t *testing.T) {
 		t.Helper()
 		for _, s := range []*Sim{a, b} {
 			v := s.Traffic().Packet(inbound("192.0.2.1"))
-			if want := s == active; (v.Rule == "only") != want || (v.Lines == 1) != want || !want && v != (Verdict{}) {
+			if want := s == active; (v.Rule == "only") != want || (v.Lines == 1) != want || !want && v != (traffic.Verdict{}) {
 				t.Errorf("%s: %s decides %+v", what, s.opts.Hostname, v)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/edl"
+	"activedefense/firewall/panosim/userid"
 )
 
 // Options says which firewall to simulate. The zero value is a PA-VM with PAN-OS 10.2.9-h1, one virtual system,
@@ -39,9 +41,9 @@ type Options struct {
 	GroupLag     time.Duration // dynamic address groups know what is registered so much later, by the firewall's clock
 	FetchTimeout time.Duration // of one External Dynamic List, by the wall clock; 0 is 30 s
 
-	Now      func() time.Time  // the firewall's clock; nil is time.Now
-	OnChange func(Change)      // called after each change, outside all locks; nil: nobody is told
-	OnLog    func(line []byte) // called for each syslog message with its header, outside all locks; to be read only
+	Now      func() time.Time    // the firewall's clock; nil is time.Now
+	OnChange func(userid.Change) // called after each change, outside all locks; nil: nobody is told
+	OnLog    func(line []byte)   // called for each syslog message with its header, outside all locks; to be read only
 }
 
 // Defaults of Options, each from the place its comment there names.
@@ -70,7 +72,7 @@ func (o Options) withDefaults() Options {
 	o.VSys = slices.Clone(o.VSys)
 	o.limits()
 	if o.FetchTimeout == 0 {
-		o.FetchTimeout = defaultFetchTimeout
+		o.FetchTimeout = edl.DefaultFetchTimeout
 	}
 	if o.MaxRequest == 0 {
 		o.MaxRequest = defaultMaxRequest
@@ -113,7 +115,7 @@ func (o *Options) limits() {
 	}
 	if o.MaxListEntries == 0 {
 		if o.MaxListEntries = listLimits[o.Model]; o.MaxListEntries == 0 {
-			o.MaxListEntries = defaultMaxListEntries
+			o.MaxListEntries = edl.DefaultMaxListEntries
 		}
 	}
 }

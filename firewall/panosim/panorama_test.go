@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/jobs"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -347,8 +348,8 @@ func TestCommitAll(t *testing.T) {
 	all := func(group string) string {
 		return through(t, p, "", "type", "commit", "action", "all", "cmd", `<commit-all><shared-policy><device-group><entry name="`+group+`"/></device-group></shared-policy></commit-all>`)
 	}
-	ended := func(id int) Job {
-		var found Job
+	ended := func(id int) jobs.Job {
+		var found jobs.Job
 		until(t, "the job has ended", func() bool {
 			for _, j := range p.Jobs() {
 				if j.ID == id {

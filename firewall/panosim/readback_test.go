@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 // The vendor's example of a read-back, to the letter.
@@ -155,8 +156,8 @@ func TestPagesShiftUnderTheReader(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var pages []Page
-	s.Addresses().SetPageHook(func(page Page) {
+	var pages []userid.Page
+	s.Addresses().SetPageHook(func(page userid.Page) {
 		if pages = append(pages, page); len(pages) > 1 {
 			return
 		}
@@ -173,7 +174,7 @@ func TestPagesShiftUnderTheReader(t *testing.T) {
 	if len(got) != 550 || got[host(549).Addr().String()] != nil || got[host(550).Addr().String()] == nil {
 		t.Errorf("read %d, those from 500 to 549 should be missed", len(got))
 	}
-	want := []Page{{"vsys1", 1, 500, 500, 600}, {"vsys1", 501, 500, 50, 550}}
+	want := []userid.Page{{VSys: "vsys1", Start: 1, Limit: 500, Entries: 500, Total: 600}, {VSys: "vsys1", Start: 501, Limit: 500, Entries: 50, Total: 550}}
 	if len(pages) != 2 || pages[0] != want[0] || pages[1] != want[1] {
 		t.Errorf("pages = %+v, want %+v", pages, want)
 	}

@@ -202,7 +202,7 @@ func (b *boot) answer() (answer.Answer, bool) {
 func (s *Sim) Reboot() {
 	s.mu.Lock()
 	changes := s.registry.Restart()
-	s.jobs.restart()
+	s.jobs.Restart()
 	s.config.Restart()
 	s.plane.Restart()
 	s.lists.Restart()

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/traffic"
 )
 
 // step ends a phase and expects the next one.
@@ -60,7 +62,7 @@ func TestAFirewallThatIsDownForwardsNothing(t *testing.T) {
 	s := start(t, Options{})
 	expect(t, "up", s.Traffic().Packet(inbound("192.0.2.1")).Rule, "interzone-default")
 	r := s.Restart(RestartOptions{})
-	if got := s.Traffic().Packet(inbound("192.0.2.1")); got != (Verdict{}) {
+	if got := s.Traffic().Packet(inbound("192.0.2.1")); got != (traffic.Verdict{}) {
 		t.Errorf("down: %+v", got)
 	}
 	r.expectNext(t, PhaseGateway)
@@ -69,7 +71,7 @@ func TestAFirewallThatIsDownForwardsNothing(t *testing.T) {
 	s.Down()
 	expect(t, "without management", s.Traffic().Packet(inbound("192.0.2.1")).Rule, "interzone-default")
 	p := panorama(t, PanoramaOptions{Options: Options{Config: deviceConfig("", "", "")}})
-	if got := p.Traffic().Packet(inbound("192.0.2.1")); got != (Verdict{}) {
+	if got := p.Traffic().Packet(inbound("192.0.2.1")); got != (traffic.Verdict{}) {
 		t.Errorf("a Panorama: %+v", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/candidate"
 )
 
 // hangLimit bounds Hang for clients that never give up.
@@ -168,7 +169,7 @@ func (s *Sim) answer(c *call) answer.Answer {
 	allowed, how := !s.denied[kind] && s.config.Allows(c.admin, kind), s.dialect.Denied
 	s.mu.Unlock()
 	if !allowed {
-		return RefuseRole(how, kind)
+		return candidate.RefuseRole(how, kind)
 	}
 	return s.carryOut(c)
 }

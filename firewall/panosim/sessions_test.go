@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"activedefense/firewall/panosim/dataplane"
 )
 
 func sessionSim(t *testing.T, o Options) (*Sim, *peer) {
@@ -95,11 +97,11 @@ func TestSessionsOfAVirtualSystem(t *testing.T) {
 }
 
 func TestSessionsAreBoundedAndEnd(t *testing.T) {
-	var table sessionTable
-	for range maxSessions + 10 {
-		old := table.add(&session{id: table.number()})
-		if int(table.last) <= maxSessions != (old == nil) || old != nil && old.id != table.last-maxSessions {
-			t.Fatalf("session %d puts out %v", table.last, old)
+	var table dataplane.SessionTable
+	for range dataplane.MaxSessions + 10 {
+		old := table.Add(&dataplane.Session{Id: table.Number()})
+		if int(table.Last) <= dataplane.MaxSessions != (old == nil) || old != nil && old.Id != table.Last-dataplane.MaxSessions {
+			t.Fatalf("session %d puts out %v", table.Last, old)
 		}
 	}
 	s, _ := sessionSim(t, Options{})

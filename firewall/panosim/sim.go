@@ -11,7 +11,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"activedefense/firewall/panosim/candidate"
+	"activedefense/firewall/panosim/dataplane"
+	"activedefense/firewall/panosim/devicegroup"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/edl"
+	"activedefense/firewall/panosim/jobs"
+	"activedefense/firewall/panosim/logs"
+	"activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/userid"
 )
 
 // Sim is one running firewall. Its methods, and those of what it gives, may be called from any goroutine.
@@ -32,8 +40,8 @@ type Sim struct {
 	faults    faults
 	keys      keyring
 	boot      boot
-	syslog    *systemLog
-	forwarder *forwarder
+	syslog    *logs.System
+	forwarder *logs.Forwarder
 	panorama  *Panorama            // nil: this is a firewall
 	seat      atomic.Pointer[seat] // in a HA pair; nil: alone
 
@@ -42,14 +50,14 @@ type Sim struct {
 	latency  time.Duration
 	denied   map[string]bool // types of call that the administrator's role forbids
 	booted   time.Time
-	onPage   func(Page)
-	jobs     *jobList
-	pushed   *pushed
-	config   *configuration
-	registry *registry
-	policies *policies
-	lists    *edlLists
-	plane    *plane
+	onPage   func(userid.Page)
+	jobs     *jobs.List
+	pushed   *devicegroup.Pushed
+	config   *candidate.Config
+	registry *userid.Registry
+	policies *traffic.Policies
+	lists    *edl.Lists
+	plane    *dataplane.Plane
 }
 
 // Start begins to serve at Options.Listen, with a certificate of an authority made for this instance. The caller
@@ -94,7 +102,7 @@ func newSim(o Options) (*Sim, error) {
 	}
 	s := &Sim{
 		opts: o, version: v, life: newLifetime(), dialect: o.Dialect, latency: o.Latency, booted: o.Now(), denied: map[string]bool{},
-		syslog: newSystemLog(o.Now), pushed: newPushed(o.Serial, o.VSys),
+		syslog: logs.NewSystem(o.Now), pushed: devicegroup.NewPushed(o.Serial, o.VSys),
 	}
 	s.keys.init(o)
 	if err := s.furnish(); err != nil {
@@ -107,32 +115,32 @@ func newSim(o Options) (*Sim, error) {
 // furnish makes the halls, each with what it needs of the others.
 func (s *Sim) furnish() error {
 	o, v := s.opts, s.version
-	s.jobs = newJobList(JobOptions{Now: o.Now, Version: v, Dialect: &s.dialect, Lock: &s.mu, Go: s.life.run})
+	s.jobs = jobs.New(jobs.Options{Now: o.Now, Version: v, Dialect: &s.dialect, Lock: &s.mu, Go: s.life.run})
 	running := o.Config
 	if running == "" {
-		running = factory(v, o.Admin, o.VSys)
+		running = candidate.Factory(v, o.Admin, o.VSys)
 	}
 	var err error
-	if s.config, err = newConfiguration(running, ConfigOptions{
+	if s.config, err = candidate.New(running, candidate.Options{
 		Now: o.Now, Version: v, Dialect: &s.dialect, VSys: o.VSys, CommitTime: o.CommitTime, Jobs: s.jobs, Pushed: s.pushed,
 	}); err != nil {
 		return err
 	}
-	s.registry = newRegistry(RegistryOptions{
+	s.registry = userid.New(userid.Options{
 		Now: o.Now, Version: v, Dialect: &s.dialect, VSys: o.VSys, MaxRegistered: o.MaxRegistered, GroupLag: o.GroupLag, Log: s.syslog.Write,
 	})
-	s.policies = newPolicies(o.VSys, s.config.Running, s.pushed)
-	s.lists = newLists(ListOptions{
+	s.policies = traffic.NewPolicies(o.VSys, s.config.Running, s.pushed)
+	s.lists = edl.New(edl.Options{
 		Now: o.Now, Dialect: &s.dialect, Admin: o.Admin, VSys: o.VSys, MaxEntries: o.MaxListEntries, FetchTimeout: o.FetchTimeout,
 		Policies: s.policies, Jobs: s.jobs, Lock: &s.mu, Log: s.syslog.Write,
 	})
-	s.forwarder = newForwarder(ForwarderOptions{
+	s.forwarder = logs.NewForwarder(logs.ForwarderOptions{
 		Now: o.Now, Roots: s.imported, OnLog: o.OnLog, Count: s.meter.logged, Log: s.syslog.Write, Go: s.life.run,
 	})
-	s.plane = newPlane(PlaneOptions{
-		Now: o.Now, Device: Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}, Dialect: &s.dialect,
+	s.plane = dataplane.New(dataplane.Options{
+		Now: o.Now, Device: logs.Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}, Dialect: &s.dialect,
 		Policies: s.policies, Registry: s.registry, Lists: s.lists, Log: s.syslog.Write,
-		HostName: func() string { return syslogHost(s.config.Running(), o.Hostname) },
+		HostName: func() string { return logs.HostName(s.config.Running(), o.Hostname) },
 	})
 	s.config.OnCommit(s.policyChangedLocked)
 	return nil
@@ -149,7 +157,7 @@ func (s *Sim) policyChangedLocked() {
 func (s *Sim) imported() *x509.CertPool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return imported(s.config.Running(), s.opts.Now())
+	return traffic.Imported(s.config.Running(), s.opts.Now())
 }
 
 // Down cuts every connection and refuses new ones until Up. What is registered stays, and timers go on.
@@ -202,13 +210,13 @@ func (s *Sim) SetLatency(d time.Duration) {
 }
 
 // SystemLog gives the lines of the system log, oldest first; at most the last thousand.
-func (s *Sim) SystemLog() []LogLine { return s.syslog.Lines() }
+func (s *Sim) SystemLog() []logs.SystemLine { return s.syslog.Lines() }
 
 // Jobs gives the list of jobs, oldest first; at most the last two hundred.
-func (s *Sim) Jobs() []Job {
+func (s *Sim) Jobs() []jobs.Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.jobs.all()
+	return s.jobs.All()
 }
 
 // AddJob puts a job into the list that has nothing to do with the client (an Install keeps commits out), and gives
@@ -216,16 +224,16 @@ func (s *Sim) Jobs() []Job {
 func (s *Sim) AddJob(kind, user string) (end func(ok bool, details ...string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	finish := s.jobs.hold(kind, user)
+	finish := s.jobs.Hold(kind, user)
 	return func(ok bool, details ...string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		finish(jobResult{OK: ok, Details: details})
+		finish(jobs.Result{OK: ok, Details: details})
 	}
 }
 
 // tell reports changes, and has the HA peer follow them. The caller holds no lock: who is told may call the firewall.
-func (s *Sim) tell(changes []Change) {
+func (s *Sim) tell(changes []userid.Change) {
 	s.seat.Load().mirror(changes)
 	if s.opts.OnChange == nil {
 		return

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/firewall/panosim/logs"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -87,7 +88,7 @@ func first(f Fault, _ bool) Fault { return f }
 func TestStorm(t *testing.T) {
 	o := StormOptions{Share: 0.9, MaxDelay: time.Millisecond, MaxSize: 1 << 12, Restarts: 20, Kinds: []string{KindUserID}}
 	const calls = 120
-	run := func() (outcomes [sha256.Size]byte, log []LogLine) {
+	run := func() (outcomes [sha256.Size]byte, log []logs.SystemLine) {
 		s := start(t, Options{})
 		p := newPeer(t, s)
 		s.Storm(3, o)

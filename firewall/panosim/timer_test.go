@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 // clock is a firewall's clock that a test moves.
@@ -35,7 +36,7 @@ func TestTimers(t *testing.T) {
 	p := newPeer(t, s)
 	p.uid(`<register>` + entryXML("192.0.2.1", "a", "60") + entryXML("192.0.2.2", "a", "0") + entryXML("192.0.2.3", "a", "2592000") + entryXML("192.0.2.4", "a", "") + `</register>`)
 	got := s.Addresses().Tagged("", "a")
-	for ip, want := range map[string]time.Time{"192.0.2.1": c.now.Add(time.Minute), "192.0.2.2": {}, "192.0.2.3": c.now.Add(MaxTimeout), "192.0.2.4": {}} {
+	for ip, want := range map[string]time.Time{"192.0.2.1": c.now.Add(time.Minute), "192.0.2.2": {}, "192.0.2.3": c.now.Add(userid.MaxTimeout), "192.0.2.4": {}} {
 		if tag := got[prefix(ip)]; !tag.Expires.Equal(want) || !tag.Persistent {
 			t.Errorf("%s: %+v, want to expire at %v", ip, tag, want)
 		}
@@ -46,7 +47,7 @@ func TestTimers(t *testing.T) {
 	}
 	c.advance(time.Nanosecond)
 	expect(t, "after a minute", p.registered(`<ip>192.0.2.1</ip>`), `<response status="success"><result/></response>`)
-	c.advance(MaxTimeout)
+	c.advance(userid.MaxTimeout)
 	expect(t, "after a month", standing(s, "192.0.2.2", "192.0.2.4"), "192.0.2.2:a 192.0.2.4:a")
 }
 
@@ -78,7 +79,7 @@ func TestRenewal(t *testing.T) {
 }
 
 func TestTimeoutsOutOfRange(t *testing.T) {
-	month := MaxTimeout
+	month := userid.MaxTimeout
 	for _, c := range []struct {
 		Version, timeout string
 		dialect          dialect.Dialect

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"activedefense/firewall/panosim/traffic"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -33,15 +34,15 @@ func fieldXML(name string, members ...string) string {
 }
 
 // inbound is a packet from the internet to a server of ours.
-func inbound(source string) Packet {
-	return Packet{
+func inbound(source string) traffic.Packet {
+	return traffic.Packet{
 		From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
 		SourcePort: 40000, DestinationPort: 443,
 	}
 }
 
 // passes sums up which of the sources the first rule meets, of a policy with this rule before an allow.
-func passes(t *testing.T, shared, vsys, fields string, packets ...Packet) string {
+func passes(t *testing.T, shared, vsys, fields string, packets ...traffic.Packet) string {
 	t.Helper()
 	s := start(t, Options{Config: deviceConfig(shared, vsys, ruleXML("first", "deny", fields)+ruleXML("second", "allow", ""))})
 	var out []string
@@ -68,7 +69,7 @@ func TestSourcesOfEveryKind(t *testing.T) {
 		<entry name="six"><ip-netmask>2001:db8::/64</ip-netmask></entry></address>
 		<address-group><entry name="g"><static><member>a</member><member>inner</member></static></entry>
 		<entry name="inner"><static><member>r</member><member>g</member></static></entry></address-group>`
-	packets := []Packet{
+	packets := []traffic.Packet{
 		inbound("192.0.2.1"), inbound("192.0.2.64"), inbound("192.0.2.11"), inbound("203.0.113.5"), inbound("10.99.7.200"),
 		inbound("2001:db8::5"), inbound("192.0.2.99"), inbound("8.8.8.8"),
 	}
@@ -99,19 +100,19 @@ func TestOtherConditions(t *testing.T) {
 		<entry name="u"><protocol><udp><port>53</port></udp></protocol></entry></service>
 		<service-group><entry name="sg"><members><member>alt</member><member>u</member></members></entry></service-group>
 		<application-group><entry name="ag"><members><member>ssl</member></members></entry></application-group>`
-	p := func(change func(*Packet)) Packet {
+	p := func(change func(*traffic.Packet)) traffic.Packet {
 		out := inbound("192.0.2.1")
 		change(&out)
 		return out
 	}
-	plain := p(func(*Packet) {})
-	dns := p(func(p *Packet) { p.Protocol, p.DestinationPort = "udp", 53 })
-	alt := p(func(p *Packet) { p.DestinationPort = 8005 })
-	user := p(func(p *Packet) { p.User = `example\one` })
-	within := p(func(p *Packet) { p.To = "untrust" })
+	plain := p(func(*traffic.Packet) {})
+	dns := p(func(p *traffic.Packet) { p.Protocol, p.DestinationPort = "udp", 53 })
+	alt := p(func(p *traffic.Packet) { p.DestinationPort = 8005 })
+	user := p(func(p *traffic.Packet) { p.User = `example\one` })
+	within := p(func(p *traffic.Packet) { p.To = "untrust" })
 	for _, c := range []struct {
 		name, fields string
-		packet       Packet
+		packet       traffic.Packet
 		meets        bool
 	}{
 		{"zone", fieldXML("from", "untrust", "x"), plain, true},
@@ -125,14 +126,14 @@ func TestOtherConditions(t *testing.T) {
 		{"interzone within", "<rule-type>interzone</rule-type>", within, false},
 		{"service", fieldXML("service", "alt"), alt, true},
 		{"service, other port", fieldXML("service", "alt"), plain, false},
-		{"service, other source port", fieldXML("service", "alt"), p(func(p *Packet) { p.DestinationPort, p.SourcePort = 9000, 1 }), false},
-		{"service, other protocol", fieldXML("service", "u"), p(func(p *Packet) { p.DestinationPort = 53 }), false},
+		{"service, other source port", fieldXML("service", "alt"), p(func(p *traffic.Packet) { p.DestinationPort, p.SourcePort = 9000, 1 }), false},
+		{"service, other protocol", fieldXML("service", "u"), p(func(p *traffic.Packet) { p.DestinationPort = 53 }), false},
 		{"service group", fieldXML("service", "sg"), dns, true},
 		{"predefined service", fieldXML("service", "service-https"), plain, true},
 		{"predefined service, other port", fieldXML("service", "service-http"), plain, false},
 		{"unknown service", fieldXML("service", "nothing"), plain, false},
 		{"application-default", fieldXML("service", "application-default"), plain, true},
-		{"application-default, other port", fieldXML("service", "application-default"), p(func(p *Packet) { p.Application, p.DestinationPort = "ssl", 8443 }), false},
+		{"application-default, other port", fieldXML("service", "application-default"), p(func(p *traffic.Packet) { p.Application, p.DestinationPort = "ssl", 8443 }), false},
 		{"application-default, unknown", fieldXML("service", "application-default"), alt, true},
 		{"application", fieldXML("application", "ssl"), plain, true},
 		{"application group", fieldXML("application", "ag"), plain, true},
@@ -167,10 +168,10 @@ func TestDefaultRules(t *testing.T) {
 	if v := s.Traffic().Packet(p); v.Rule != "intrazone-default" || v.Action != "drop" {
 		t.Errorf("overridden: %+v", v)
 	}
-	if v := s.Traffic().Packet(Packet{VSys: "vsys9", Source: p.Source, Destination: p.Destination}); v != (Verdict{}) {
+	if v := s.Traffic().Packet(traffic.Packet{VSys: "vsys9", Source: p.Source, Destination: p.Destination}); v != (traffic.Verdict{}) {
 		t.Errorf("of a virtual system that is not there: %+v", v)
 	}
-	if v := s.Traffic().Packet(Packet{}); v != (Verdict{}) {
+	if v := s.Traffic().Packet(traffic.Packet{}); v != (traffic.Verdict{}) {
 		t.Errorf("without addresses: %+v", v)
 	}
 }
@@ -239,7 +240,7 @@ func TestThreatsNeedAProfile(t *testing.T) {
 	} {
 		s := start(t, Options{Config: deviceConfig(groups, "", ruleXML("web", "allow", c.fields))})
 		p := inbound("192.0.2.1")
-		p.Threat = &Threat{Name: "Remote Code Execution", ID: 95187, Action: c.action}
+		p.Threat = &traffic.Threat{Name: "Remote Code Execution", ID: 95187, Action: c.action}
 		v := s.Traffic().Packet(p)
 		if v.Threat != c.threat || v.Allowed != c.allowed || v.Action != "allow" || (len(s.Traffic().Sessions()) == 1) != c.allowed {
 			t.Errorf("%s %s: %+v, %d sessions", c.fields, c.action, v, len(s.Traffic().Sessions()))

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/traffic"
 )
 
 // A firewall set up as operators are asked to: what blocks on top, the sensor at the bottom, both logged to us.
@@ -17,7 +19,7 @@ func loopConfig(shared string, source string) string {
 const loopFormat = "SrcIP=$src; DstPort=$dport; Action=$action; RuleName=$rule; RuleID=$rule_uuid;"
 
 // probe is a packet to a port that nobody serves.
-func probe(source string) Packet {
+func probe(source string) traffic.Packet {
 	p := inbound(source)
 	p.DestinationPort = 3389
 	return p

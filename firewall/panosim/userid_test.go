@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 const (
@@ -171,13 +172,13 @@ func TestTagsOfAnAddressAreLimited(t *testing.T) {
 	s := start(t, Options{})
 	p := newPeer(t, s)
 	var names []string
-	for i := range MaxTags {
+	for i := range userid.MaxTags {
 		names = append(names, "t"+strconv.Itoa(i))
 	}
 	expect(t, "32 tags", p.uid(`<register>`+tags("192.0.2.1", names...)+`</register>`), emptyRegister)
 	answer := p.uid(`<register>` + tags("192.0.2.1", "one more") + tags("192.0.2.2", strings.Repeat("x", 127)) + tags("192.0.2.3", strings.Repeat("x", 128)) + `</register>`)
 	all := s.Addresses().Registered("")
-	if len(all[prefix("192.0.2.1")]) != MaxTags || !strings.Contains(answer, `<entry ip="192.0.2.1" message="Failed to register`) {
+	if len(all[prefix("192.0.2.1")]) != userid.MaxTags || !strings.Contains(answer, `<entry ip="192.0.2.1" message="Failed to register`) {
 		t.Errorf("%d tags, answer %s", len(all[prefix("192.0.2.1")]), answer)
 	}
 	if all[prefix("192.0.2.2")] == nil || all[prefix("192.0.2.3")] != nil || !strings.Contains(answer, "1 to 127 characters") {
@@ -260,12 +261,12 @@ func TestPlatformLimitWithinMessage(t *testing.T) {
 
 func TestChangesAreReported(t *testing.T) {
 	c := newClock()
-	var got []Change
+	var got []userid.Change
 	var s *Sim
-	s = start(t, Options{Now: c.Now, OnChange: func(change Change) {
+	s = start(t, Options{Now: c.Now, OnChange: func(change userid.Change) {
 		// Outside all locks: looking is allowed, and sees the change.
 		_, stands := s.Addresses().Registered("vsys1")[change.Address]
-		if stands != (change.Action == Registered || change.Action == Renewed) {
+		if stands != (change.Action == userid.Registered || change.Action == userid.Renewed) {
 			t.Errorf("%s %s: stands %v", change.Action, change.Address, stands)
 		}
 		got = append(got, change)
@@ -287,12 +288,12 @@ func TestChangesAreReported(t *testing.T) {
 	}
 	start, first, network := c.Now().Add(-time.Second), prefix("192.0.2.1"), prefix("198.51.100.0/24")
 	var none netip.Addr
-	want := []Change{
-		{1, start, Registered, "vsys1", first, none, "a", time.Minute, false},
-		{2, start, Renewed, "vsys1", first, none, "a", 30 * time.Second, false},
-		{3, start, Unregistered, "vsys1", first, none, "a", 30 * time.Second, false},
-		{4, start, Registered, "vsys1", network, none, "b", time.Second, true},
-		{5, c.Now(), Expired, "vsys1", network, none, "b", time.Second, false},
+	want := []userid.Change{
+		{Seq: 1, Time: start, Action: userid.Registered, VSys: "vsys1", Address: first, To: none, Tag: "a", Timeout: time.Minute, Owner: false},
+		{Seq: 2, Time: start, Action: userid.Renewed, VSys: "vsys1", Address: first, To: none, Tag: "a", Timeout: 30 * time.Second, Owner: false},
+		{Seq: 3, Time: start, Action: userid.Unregistered, VSys: "vsys1", Address: first, To: none, Tag: "a", Timeout: 30 * time.Second, Owner: false},
+		{Seq: 4, Time: start, Action: userid.Registered, VSys: "vsys1", Address: network, To: none, Tag: "b", Timeout: time.Second, Owner: true},
+		{Seq: 5, Time: c.Now(), Action: userid.Expired, VSys: "vsys1", Address: network, To: none, Tag: "b", Timeout: time.Second, Owner: false},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("changes = %+v", got)
