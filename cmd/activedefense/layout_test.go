@@ -15,11 +15,14 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense":            {"agent", "config", "detect", "detect/panos", "store"},
+	"cmd/activedefense": {"agent", "config", "detect", "detect/panos", "store"},
+	"agent":             {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
+	"detect/panos":      {"detect"},
+	"store":             {"migrations"},
+
+	// The simulated firewall, and what uses it.
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "config", "store", "firewall/panosim"),
 	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
-	"agent":                        {"agent/edl", "agent/tail", "config", "detect", "detect/panos", "firewall", "store"},
-	"detect/panos":                 {"detect"},
 	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "traffic", "userid", "xmltree"),
 	"firewall/panosim/answer":      halls("xmltree"),
 	"firewall/panosim/candidate":   halls("answer", "devicegroup", "dialect", "jobs", "schema", "xmltree"),
@@ -31,7 +34,6 @@ var allowed = map[string][]string{
 	"firewall/panosim/schema":      halls("devicegroup", "dialect", "xmltree"),
 	"firewall/panosim/traffic":     halls("answer", "devicegroup", "dialect", "iprange", "userid", "xmltree"),
 	"firewall/panosim/userid":      halls("answer", "dialect", "filter", "iprange", "xmltree"),
-	"store":                        {"migrations"},
 }
 
 // halls are those of the simulated firewall.

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/answer"
-	"activedefense/firewall/panosim/candidate"
 	"activedefense/firewall/panosim/dialect"
-	"activedefense/firewall/panosim/jobs"
 )
 
 // commit makes a call of type=commit as the owner of the key ("" is that of Options).
@@ -131,7 +129,7 @@ func TestCommitAnswers(t *testing.T) {
 	pend(t, s, "admin", "b")
 	s.SetDialect(dialect.Dialect{Busy: dialect.BusyRefuses})
 	expect(t, "busy", p.commit("", "<commit/>"), refused(13, "Another commit/validate is in progress. Please try again later"))
-	expect(t, "strict", p.multi("", "strict-transactional", "yes"), refused(13, candidate.BusyText))
+	expect(t, "strict", p.multi("", "strict-transactional", "yes"), refused(13, "Another commit/validate is in progress. Please try again later"))
 	expect(t, "revert", p.op("<revert><config/></revert>"), refused(13, "Local commit jobs are queued. Revert operation is not allowed."))
 	c.advance(time.Minute)
 	end := s.AddJob("Install", "bob")
@@ -187,7 +185,7 @@ func TestPartialCommit(t *testing.T) {
 		}
 		expect(t, what+": running", s.Config().Running(), before)
 		expect(t, what+": candidate", s.Config().Candidate(), edited)
-		if got := p.post(url.Values{"type": {"op"}, "key": {key}, "cmd": {"<revert><config><partial><admin><member>service</member></admin></partial></config></revert>"}}).body; !strings.Contains(got, candidate.RevertText) {
+		if got := p.post(url.Values{"type": {"op"}, "key": {key}, "cmd": {"<revert><config><partial><admin><member>service</member></admin></partial></config></revert>"}}).body; !strings.Contains(got, "All changes were reverted from configuration") {
 			t.Errorf("%s: revert: %s", what, got)
 		}
 	}
@@ -318,10 +316,10 @@ func TestJobList(t *testing.T) {
 			t.Errorf("%s: %s", bad, got)
 		}
 	}
-	for range jobs.MaxJobs {
+	for range 200 {
 		s.AddJob("EDLRefresh", "")(true)
 	}
-	if n := len(s.Jobs()); n != jobs.MaxJobs {
+	if n := len(s.Jobs()); n != 200 {
 		t.Errorf("%d jobs are kept", n)
 	}
 }
@@ -391,7 +389,7 @@ func TestChanges(t *testing.T) {
 	before := s.Config().Candidate()
 	expect(t, "revert bob's", partial("bob"), `<response status="error"><result><msg><line>Failed to revert configuration.</line></msg></result></response>`)
 	expect(t, "candidate", s.Config().Candidate(), before)
-	reverted := `<response status="success"><result><msg><line>` + candidate.RevertText + `</line></msg></result></response>`
+	reverted := `<response status="success"><result><msg><line>All changes were reverted from configuration</line></msg></result></response>`
 	expect(t, "revert eve's", partial("eve"), reverted)
 	expect(t, "bob's stay", p.config("get", addressPath), found(1, `<address><entry name="a"><ip-netmask>192.0.2.1</ip-netmask><description>x</description></entry>`+
 		hostB+`<entry name="c"><fqdn>d.example</fqdn></entry></address>`))

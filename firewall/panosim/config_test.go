@@ -335,7 +335,7 @@ func TestMultiConfig(t *testing.T) {
 	s, p := configured(t, Options{})
 	before := s.Config().Candidate()
 	part := func(action, id, path, content string) string {
-		return `<` + action + ` id="` + id + `" xpath="` + xmltree.AttributeEscapes.Replace(path) + `">` + content + `</` + action + `>`
+		return `<` + action + ` id="` + id + `" xpath="` + xmltree.EscapeAttribute(path) + `">` + content + `</` + action + `>`
 	}
 	answer := func(outer string, parts ...string) string { return outer + strings.Join(parts, "") + "</response>" }
 	withID := func(body, id string) string { return strings.Replace(body, "><msg>", ` id="`+id+`"><msg>`, 1) }

@@ -226,9 +226,9 @@ func (h *HA) setLocked(m *seat, state HAState, reason string) told {
 	return h.levelLocked()
 }
 
-// pairCheck has the pair notice that a member went down or came up.
-func (s *Sim) pairCheck() {
-	if m := s.seat.Load(); m != nil {
+// check has the pair notice that a member went down or came up. It may be called on nil.
+func (m *seat) check() {
+	if m != nil {
 		m.pair.check()
 	}
 }
@@ -256,16 +256,17 @@ func (h *HA) check() {
 // documented; the text is ours.
 const textPassive = "Operation denied: this command is not allowed on a passive device"
 
-// passiveRefuses says whether the call is one that the firewall, being a passive member, does not allow.
-func (s *Sim) passiveRefuses(c *call) bool {
-	m := s.seat.Load()
+// refuses says whether the call is one that the member, being passive, does not allow by its dialect. It may be called on
+// nil.
+func (m *seat) refuses(c *call) bool {
 	if m == nil {
 		return false
 	}
-	s.mu.Lock()
-	forbidden := c.writes() && s.dialect.PassiveWrites == dialect.PassiveWritesRefused ||
-		c.form.Get("type") == "user-id" && s.dialect.PassiveTags == dialect.PassiveTagsRefused
-	s.mu.Unlock()
+	m.sim.mu.Lock()
+	d := m.sim.dialect
+	m.sim.mu.Unlock()
+	forbidden := c.writes() && d.PassiveWrites == dialect.PassiveWritesRefused ||
+		c.form.Get("type") == "user-id" && d.PassiveTags == dialect.PassiveTagsRefused
 	if !forbidden {
 		return false
 	}

@@ -26,6 +26,10 @@ func byConfig(run func(*candidate.Config, answer.Request) answer.Answer) handler
 	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.config, r) })
 }
 
+func byLocks(run func(*candidate.Locks, answer.Request) answer.Answer) handler {
+	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.config.Locks(), r) })
+}
+
 func byLists(run func(*edl.Lists, answer.Request) answer.Answer) handler {
 	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.lists, r) })
 }
@@ -52,10 +56,10 @@ func locked(run handler) handler {
 func operations() []operation {
 	return []operation{
 		{[]string{"show", "jobs"}, KindJobs, locked(func(s *Sim, r answer.Request) answer.Answer { return s.jobs.Show(r) })},
-		{[]string{"show", "config-locks"}, KindLocks, byConfig((*candidate.Config).ShowConfigLocks)},
-		{[]string{"show", "commit-locks"}, KindLocks, byConfig((*candidate.Config).ShowCommitLocks)},
-		{[]string{"request", "config-lock"}, KindLocks, byConfig((*candidate.Config).ConfigLock)},
-		{[]string{"request", "commit-lock"}, KindLocks, byConfig((*candidate.Config).CommitLock)},
+		{[]string{"show", "config-locks"}, KindLocks, byLocks((*candidate.Locks).ShowConfig)},
+		{[]string{"show", "commit-locks"}, KindLocks, byLocks((*candidate.Locks).ShowCommit)},
+		{[]string{"request", "config-lock"}, KindLocks, byLocks((*candidate.Locks).RequestConfig)},
+		{[]string{"request", "commit-lock"}, KindLocks, byLocks((*candidate.Locks).RequestCommit)},
 		{[]string{"check", "pending-changes"}, KindChanges, byConfig((*candidate.Config).ShowPending)},
 		{[]string{"check", "full-commit-required"}, KindChanges, byConfig((*candidate.Config).FullCommitRequired)},
 		{[]string{"show", "config", "list", "changes"}, KindChanges, byConfig((*candidate.Config).ListChanges)},

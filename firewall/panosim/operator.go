@@ -74,28 +74,28 @@ func (c Configuration) WarnCommit(lines ...string) {
 func (c Configuration) LockConfig(admin, scope string) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	c.s.config.LockConfig(admin, scope)
+	c.s.config.Locks().LockConfig(admin, scope)
 }
 
 // LockCommit has an administrator take the lock on commits of a scope ("" is shared).
 func (c Configuration) LockCommit(admin, scope string) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	c.s.config.LockCommit(admin, scope)
+	c.s.config.Locks().LockCommit(admin, scope)
 }
 
 // UnlockConfig takes the lock on the configuration of a scope ("" is shared) away, whoever holds it.
 func (c Configuration) UnlockConfig(scope string) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	c.s.config.UnlockConfig(scope)
+	c.s.config.Locks().UnlockConfig(scope)
 }
 
 // UnlockCommit takes the locks on commits of a scope ("" is shared) away, whoever holds them.
 func (c Configuration) UnlockCommit(scope string) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	c.s.config.UnlockCommit(scope)
+	c.s.config.Locks().UnlockCommit(scope)
 }
 
 // Addresses is what an operator, or another owner of tags, does with registered addresses behind the client's back. A

@@ -37,7 +37,10 @@ func (p *Panorama) Push(group string) error {
 			failed = append(failed, fmt.Errorf("push device group %s: %w", group, err))
 			continue
 		}
-		fw.take(root.Child("shared"), line, device.Child("vsys").EntryNames())
+		fw.mu.Lock()
+		fw.pushed.Take(root.Child("shared"), line, device.Child("vsys").EntryNames())
+		fw.policyChangedLocked()
+		fw.mu.Unlock()
 	}
 	return errors.Join(failed...)
 }
@@ -49,14 +52,6 @@ func (p *Panorama) Withdraw(fw *Sim) {
 	defer fw.mu.Unlock()
 	fw.pushed.Withdraw()
 	fw.policyChangedLocked()
-}
-
-// take has the firewall keep what is pushed to it: for these virtual systems, or for all of it if none is named.
-func (s *Sim) take(shared *xmltree.Element, line []*xmltree.Element, vsys []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pushed.Take(shared, line, vsys)
-	s.policyChangedLocked()
 }
 
 // commitAll answers type=commit with action=all: it pushes the device groups that the command names.

@@ -143,7 +143,7 @@ func (r *Restart) Next() (Phase, error) {
 		return next, s.Up()
 	}
 	if next == PhaseUp {
-		s.pairCheck()
+		s.seat.Load().check()
 	}
 	return next, nil
 }

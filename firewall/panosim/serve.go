@@ -179,7 +179,7 @@ func (s *Sim) carryOut(c *call) answer.Answer {
 	if a, done := s.panorama.answer(c); done {
 		return a
 	}
-	if s.passiveRefuses(c) {
+	if s.seat.Load().refuses(c) {
 		return answer.Failure(15, textPassive)
 	}
 	return c.run(s, c)

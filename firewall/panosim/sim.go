@@ -134,8 +134,13 @@ func (s *Sim) furnish() error {
 		Now: o.Now, Dialect: &s.dialect, Admin: o.Admin, VSys: o.VSys, MaxEntries: o.MaxListEntries, FetchTimeout: o.FetchTimeout,
 		Policies: s.policies, Jobs: s.jobs, Lock: &s.mu, Log: s.syslog.Write,
 	})
+	roots := func() *x509.CertPool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return traffic.Imported(s.config.Running(), o.Now())
+	}
 	s.forwarder = logs.NewForwarder(logs.ForwarderOptions{
-		Now: o.Now, Roots: s.imported, OnLog: o.OnLog, Count: s.meter.logged, Log: s.syslog.Write, Go: s.life.run,
+		Now: o.Now, Roots: roots, OnLog: o.OnLog, Count: s.meter.logged, Log: s.syslog.Write, Go: s.life.run,
 	})
 	s.plane = dataplane.New(dataplane.Options{
 		Now: o.Now, Device: logs.Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}, Dialect: &s.dialect,
@@ -153,17 +158,10 @@ func (s *Sim) policyChangedLocked() {
 	s.lists.Refresh()
 }
 
-// imported gives the authorities that the running configuration trusts.
-func (s *Sim) imported() *x509.CertPool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return traffic.Imported(s.config.Running(), s.opts.Now())
-}
-
 // Down cuts every connection and refuses new ones until Up. What is registered stays, and timers go on.
 func (s *Sim) Down() {
 	s.server.down()
-	s.pairCheck()
+	s.seat.Load().check()
 }
 
 // Up listens again at the same address after Down. The error says that another process has taken the port, or that the
@@ -172,7 +170,7 @@ func (s *Sim) Up() error {
 	if err := s.server.up(); err != nil {
 		return fmt.Errorf("bring simulated firewall up: %w", err)
 	}
-	s.pairCheck()
+	s.seat.Load().check()
 	return nil
 }
 

@@ -48,7 +48,7 @@ func putEntry(t *xmltree.Tree, entry xmltree.Key, child *xmltree.Element, list .
 
 // Superuser says whether the administrator may do everything.
 func (c *Config) Superuser(admin string) bool {
-	role := c.running.Down("mgt-config", "users").Entry(admin).Down("permissions", "role-based")
+	role := c.journal.running.Down("mgt-config", "users").Entry(admin).Down("permissions", "role-based")
 	return role == nil || role.Value("superuser") == "yes"
 }
 
@@ -57,8 +57,8 @@ func (c *Config) Allows(admin, kind string) bool {
 	if kind == "version" || c.Superuser(admin) {
 		return true
 	}
-	role := c.running.Down("mgt-config", "users").Entry(admin).Down("permissions", "role-based")
-	granted := c.running.Down("shared", "admin-role").Entry(role.Child("custom").Value("profile")).Child("role")
+	role := c.journal.running.Down("mgt-config", "users").Entry(admin).Down("permissions", "role-based")
+	granted := c.journal.running.Down("shared", "admin-role").Entry(role.Child("custom").Value("profile")).Child("role")
 	for _, scope := range []string{"device", "vsys"} {
 		if granted.Down(scope, "xmlapi").Value(kind) == "enable" {
 			return true
@@ -79,7 +79,7 @@ func RefuseRole(how dialect.Denied, kind string) answer.Answer {
 // command line's columns; no answer over the API was seen.
 func (c *Config) ShowAdmins(r answer.Request) answer.Answer {
 	var b strings.Builder
-	for _, user := range c.running.Down("mgt-config", "users").Entries() {
+	for _, user := range c.journal.running.Down("mgt-config", "users").Entries() {
 		if r.At.Child("all") == nil && user.ID() != r.Admin {
 			continue
 		}

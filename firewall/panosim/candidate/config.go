@@ -2,7 +2,6 @@ package candidate
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,21 +23,15 @@ type Options struct {
 	Pushed     *devicegroup.Pushed // what Panorama pushed can be referred to
 }
 
-// Config is the running configuration with what has been edited since: a journal of edits, each with its
-// administrator, and the candidate, which is the running configuration with the journal carried out. An edit that
-// is committed or reverted leaves the journal, and the candidate is made anew from what stays; so the edits of one
-// administrator can be published or dropped and those of the others stay as they are.
+// Config is the configuration of a firewall: what runs and what has been edited since, with the locks on it.
 //
 // The caller of every method holds the lock that guards ConfigOptions.Jobs and ConfigOptions.Dialect. The elements that
 // methods give are never modified: they may be read without it.
 type Config struct {
-	o         Options
-	running   *xmltree.Element
-	candidate xmltree.Tree
-	journal   []*edit
-	edits     int // so many were made so far
-	hooks     []func()
-	locks     []lock
+	o       Options
+	journal journal
+	locks   *Locks
+	hooks   []func()
 
 	failCommit, warnCommit []string // lines with which the next commit fails, or that it warns of
 }
@@ -52,7 +45,9 @@ func New(running string, o Options) (*Config, error) {
 	if root.Name != "config" {
 		return nil, fmt.Errorf("expected <config>, found <%s>", root.Name)
 	}
-	return &Config{o: o, running: root, candidate: xmltree.NewTree(root)}, nil
+	c := &Config{o: o, journal: newJournal(root)}
+	c.locks = &Locks{config: c}
+	return c, nil
 }
 
 // Factory is the configuration of a firewall that nobody has configured: an administrator, and in each virtual system the
@@ -75,11 +70,14 @@ func Factory(v dialect.Version, admin string, vsys []string) string {
 // Running is the running configuration, <config>. A commit replaces it.
 func (c *Config) Running() *xmltree.Element {
 	c.o.Jobs.Due()
-	return c.running
+	return c.journal.running
 }
 
 // Candidate is the candidate. The next edit replaces it.
-func (c *Config) Candidate() *xmltree.Element { return c.candidate.State() }
+func (c *Config) Candidate() *xmltree.Element { return c.journal.candidate.State() }
+
+// Locks gives the locks on the configuration and on commits.
+func (c *Config) Locks() *Locks { return c.locks }
 
 // OnCommit has a function called after each change of the running configuration: it must not block, and may start what
 // takes longer elsewhere.
@@ -87,8 +85,7 @@ func (c *Config) OnCommit(f func()) { c.hooks = append(c.hooks, f) }
 
 // SetRunning replaces the running configuration. What is in the journal stays there.
 func (c *Config) SetRunning(root *xmltree.Element) {
-	c.running = root
-	c.rebuild()
+	c.journal.setRunning(root)
 	for _, f := range c.hooks {
 		f()
 	}
@@ -97,28 +94,18 @@ func (c *Config) SetRunning(root *xmltree.Element) {
 // Overwrite replaces the running configuration and drops every edit, as the synchronisation of a pair does. What is the
 // same already, with nothing pending, is left alone.
 func (c *Config) Overwrite(root *xmltree.Element) {
-	if root.Equal(c.Running()) && len(c.journal) == 0 {
+	if root.Equal(c.Running()) && len(c.journal.edits) == 0 {
 		return
 	}
-	for _, e := range c.journal {
-		e.mark.Lift()
-	}
-	c.journal = nil
+	c.journal.drop(func(*edit) bool { return true })
 	c.SetRunning(root)
-}
-
-// rebuild makes the candidate anew. An edit that can no longer be carried out (it built on another that is gone)
-// leaves the journal: there is nothing left that it would do.
-func (c *Config) rebuild() {
-	c.candidate = xmltree.NewTree(c.running)
-	c.journal = slices.DeleteFunc(slices.Clone(c.journal), func(e *edit) bool { return !e.replay(&c.candidate) })
 }
 
 // Marked gives the whole candidate as XML, with the attributes of what is not committed.
 func (c *Config) Marked() string {
 	c.o.Jobs.Due()
 	var b strings.Builder
-	c.candidate.Root.Write(&b, marked(c.o.Dialect.Marking))
+	c.journal.candidate.Root.Write(&b, marked(c.o.Dialect.Marking))
 	return b.String()
 }
 
@@ -136,22 +123,16 @@ func marked(m dialect.Marking) func(*xmltree.Element) bool {
 // Pending is the number of an administrator's edits that are not committed; of "" it is that of all.
 func (c *Config) Pending(admin string) int {
 	c.o.Jobs.Due()
-	n := 0
-	for _, e := range c.journal {
-		if admin == "" || e.admin == admin {
-			n++
-		}
-	}
-	return n
+	return c.journal.pending(admin)
 }
 
 // Restart is what a restart of the firewall does: no commit is queued any more, and what is not committed fares as the
 // dialect says.
 func (c *Config) Restart() {
-	for _, e := range c.journal {
+	for _, e := range c.journal.edits {
 		e.queued = false
 	}
 	if c.o.Dialect.CandidateOverReboot == dialect.CandidateLost {
-		c.revert(func(*edit) bool { return true })
+		c.journal.revert(func(*edit) bool { return true })
 	}
 }

@@ -63,7 +63,7 @@ func TestJournal(t *testing.T) {
 		admin := rapid.SampledFrom([]string{"ann", "bob", "eve"})
 		name := rapid.SampledFrom([]string{"a", "b", "c"})
 		pending := func() (out []string) {
-			for _, e := range c.journal {
+			for _, e := range c.journal.edits {
 				out = append(out, fmt.Sprint(e.admin, e.id))
 			}
 			return out
@@ -71,7 +71,7 @@ func TestJournal(t *testing.T) {
 		var kept []*xmltree.Element
 		var texts []string
 		keep := func() {
-			kept, texts = append(kept, c.Running(), c.Candidate()), append(texts, c.running.String(), c.candidate.Root.String())
+			kept, texts = append(kept, c.Running(), c.Candidate()), append(texts, c.journal.running.String(), c.journal.candidate.Root.String())
 		}
 		others := func(who string) []string {
 			return slices.DeleteFunc(pending(), func(e string) bool { return strings.HasPrefix(e, who) })
@@ -135,7 +135,7 @@ func TestJournal(t *testing.T) {
 			"revert one's own": func(t *rapid.T) {
 				who, before, edited := admin.Draw(t, "admin"), pending(), c.Marked()
 				rest := others(who)
-				if c.revert(func(e *edit) bool { return e.admin == who }) {
+				if c.journal.revert(func(e *edit) bool { return e.admin == who }) {
 					before = rest
 				} else if c.Marked() != edited {
 					t.Fatal("a revert that was refused changed the candidate")
@@ -145,13 +145,13 @@ func TestJournal(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				again := xmltree.NewTree(c.running)
-				for _, e := range c.journal {
+				again := xmltree.NewTree(c.journal.running)
+				for _, e := range c.journal.edits {
 					if _, refused := e.apply(&again); refused != nil && refused.code != 14 {
 						t.Fatalf("%s of %s cannot be carried out again: %v", e.action, e.path, refused)
 					}
 				}
-				if got, want := again.Root.String(), c.candidate.Root.String(); got != want {
+				if got, want := again.Root.String(), c.journal.candidate.Root.String(); got != want {
 					t.Fatalf("candidate\n%s\nis not running and journal\n%s", want, got)
 				}
 				for i, e := range kept {

@@ -24,11 +24,11 @@ func (c *Config) Multi(admin, element string, strict bool) answer.Answer {
 	c.o.Jobs.Due()
 	if strict {
 		if c.o.Jobs.Queuing() {
-			return refuse(13, BusyText).answer()
+			return refuse(13, busyText).answer()
 		}
-		c.revert(func(e *edit) bool { return e.admin == admin })
+		c.journal.revert(func(e *edit) bool { return e.admin == admin })
 	}
-	before, edits, journal := c.candidate.State(), c.edits, c.journal
+	state, before := c.journal.candidate.State(), c.journal
 	var b strings.Builder
 	outer := `<response status="success" code="20">`
 	for _, part := range all.Children {
@@ -36,7 +36,8 @@ func (c *Config) Multi(admin, element string, strict bool) answer.Answer {
 		b.WriteString(refused.response(part.Attributes["id"]))
 		if refused != nil && !refused.soft {
 			outer = `<response status="error" code="13">`
-			c.candidate, c.edits, c.journal = xmltree.NewTree(before), edits, journal
+			c.journal = before
+			c.journal.candidate = xmltree.NewTree(state)
 			break
 		}
 	}

@@ -99,7 +99,7 @@ func unmark(e *xmltree.Element) {
 
 // edit carries an edit out on the candidate and notes it, unless it is refused.
 func (c *Config) edit(admin string, e *edit) *refusal {
-	refused := c.locked(admin, e.path)
+	refused := c.locks.refuseEdit(admin, e.path)
 	if refused == nil {
 		refused = c.judge(e)
 	}
@@ -107,22 +107,15 @@ func (c *Config) edit(admin string, e *edit) *refusal {
 		return refused
 	}
 	e.choice, e.renamed, e.uuids = c.o.Dialect.Choice, c.o.Dialect.Renamed, c.o.Version.AtLeast(9, 0)
-	e.admin, e.id = admin, c.edits+1
+	e.admin, e.id = admin, c.journal.made+1
 	// In the order in which pango strips them.
 	e.mark = xmltree.NewMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), c.o.Now().Format(dialect.LocalTime)})
-	e.base = base(e.path, c.candidate.Root)
-	changed, refused := e.apply(&c.candidate)
-	if refused != nil || !changed && c.o.Dialect.Unchanged == dialect.UnchangedIgnored {
-		return refused
-	}
-	c.edits++
-	c.journal = append(c.journal, e)
-	return nil
+	return c.journal.add(e, c.o.Dialect.Unchanged == dialect.UnchangedIgnored)
 }
 
 // judge refuses an edit whose element cannot stand where it is to, or that takes away what is in use.
 func (c *Config) judge(e *edit) *refusal {
-	root := c.candidate.Root
+	root := c.journal.candidate.Root
 	switch e.action {
 	case "delete":
 		if lines := schema.InUse(root, e.path.Find(root)); lines != nil {

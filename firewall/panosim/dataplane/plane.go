@@ -27,7 +27,7 @@ type Options struct {
 // is given back.
 type Plane struct {
 	o        Options
-	sessions SessionTable
+	sessions sessionTable
 	logged   uint64 // sequence number of the last log entry
 }
 
@@ -35,7 +35,7 @@ type Plane struct {
 func New(o Options) *Plane { return &Plane{o: o} }
 
 // Restart is what a restart does to the data plane: sessions are gone.
-func (d *Plane) Restart() { d.sessions = SessionTable{Last: d.sessions.Last} }
+func (d *Plane) Restart() { d.sessions = sessionTable{last: d.sessions.last} }
 
 // Packet decides about a new session, by the policy that runs now, and gives the log lines that are to be sent. A packet
 // of a virtual system that does not exist, or without both addresses, is nothing to decide about: the Verdict is zero.
@@ -50,7 +50,7 @@ func (d *Plane) Packet(p traffic.Packet) (traffic.Verdict, []logs.Line) {
 	p.Complete()
 	rule := policy.Decide(&p, d.o.Lists, members)
 	v := traffic.Verdict{Rule: rule.Name, UUID: rule.Uuid, Action: rule.Action, Allowed: rule.Action == "allow"}
-	session := &Session{vsys: vsys, packet: p, rule: rule, began: now}
+	session := &session{vsys: vsys, packet: p, rule: rule, began: now}
 	var lines []logs.Line
 	if v.Allowed {
 		lines = d.allow(policy, session, &v, now)
@@ -63,7 +63,7 @@ func (d *Plane) Packet(p traffic.Packet) (traffic.Verdict, []logs.Line) {
 
 // deny logs a session that is refused. Where the rule says nothing about applications the first packet is
 // enough to refuse it: it is dropped before the application is known, and no session is made.
-func (d *Plane) deny(p *traffic.Policy, session *Session, now time.Time) []logs.Line {
+func (d *Plane) deny(p *traffic.Policy, session *session, now time.Time) []logs.Line {
 	r := session.rule
 	if !r.LogEnd && !r.LogStart {
 		return nil
@@ -72,16 +72,16 @@ func (d *Plane) deny(p *traffic.Policy, session *Session, now time.Time) []logs.
 	entry.Subtype, entry.Action, entry.App, entry.Reason = "drop", r.Action, "not-applicable", "policy-deny"
 	if r.Applications != nil {
 		entry.Subtype, entry.App = "deny", session.packet.Application
-		entry.Session = d.sessions.Number()
+		entry.Session = d.sessions.number()
 	}
 	return d.forward(p, entry)
 }
 
 // allow makes the session, finds the threat in it, and logs.
-func (d *Plane) allow(p *traffic.Policy, session *Session, v *traffic.Verdict, now time.Time) []logs.Line {
+func (d *Plane) allow(p *traffic.Policy, session *session, v *traffic.Verdict, now time.Time) []logs.Line {
 	table := &d.sessions
-	session.Id = table.Number()
-	v.Session = session.Id
+	session.id = table.number()
+	v.Session = session.id
 	var lines []logs.Line
 	if session.rule.LogStart {
 		entry := d.record(session, now)
@@ -104,14 +104,14 @@ func (d *Plane) allow(p *traffic.Policy, session *Session, v *traffic.Verdict, n
 	if end != "" {
 		return append(lines, d.end(session, end, now)...)
 	}
-	if old := table.Add(session); old != nil {
+	if old := table.add(session); old != nil {
 		lines = append(lines, d.end(old, "resources-unavailable", now)...)
 	}
 	return lines
 }
 
 // end logs that a session which was allowed is over.
-func (d *Plane) end(session *Session, reason string, now time.Time) []logs.Line {
+func (d *Plane) end(session *session, reason string, now time.Time) []logs.Line {
 	policy := d.o.Policies.Of(session.vsys)
 	if !session.rule.LogEnd || policy == nil {
 		return nil
@@ -122,12 +122,12 @@ func (d *Plane) end(session *Session, reason string, now time.Time) []logs.Line 
 }
 
 // record begins a log entry about a session.
-func (d *Plane) record(session *Session, now time.Time) *logs.Record {
+func (d *Plane) record(session *session, now time.Time) *logs.Record {
 	d.logged++
 	return &logs.Record{
 		Device: d.o.Device, Dialect: *d.o.Dialect, Packet: &session.packet, Log: logs.Traffic, Vsys: session.vsys,
 		Rule: session.rule.Name, Uuid: session.rule.Uuid, Setting: session.rule.Setting, App: session.packet.Application,
-		Session: session.Id, Seq: d.logged, Began: session.began, Time: now,
+		Session: session.id, Seq: d.logged, Began: session.began, Time: now,
 	}
 }
 

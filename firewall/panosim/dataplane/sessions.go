@@ -14,37 +14,37 @@ import (
 	"activedefense/firewall/panosim/xmltree"
 )
 
-// Session is an allowed session, or one that is being refused.
-type Session struct {
-	Id     uint32
+// session is an allowed session, or one that is being refused.
+type session struct {
+	id     uint32
 	vsys   string
 	packet traffic.Packet
 	rule   *traffic.SecurityRule
 	began  time.Time
 }
 
-// SessionTable holds the sessions that stand. The zero value is empty.
-type SessionTable struct {
-	first, Last uint32 // numbers: no session below first stands, last was the last given
-	standing    map[uint32]*Session
+// sessionTable holds the sessions that stand. The zero value is empty.
+type sessionTable struct {
+	first, last uint32 // numbers: no session below first stands, last was the last given
+	standing    map[uint32]*session
 }
 
-// MaxSessions bounds the table; the oldest goes first.
-const MaxSessions = 100_000
+// maxSessions bounds the table; the oldest goes first.
+const maxSessions = 100_000
 
-// Number gives the next session's.
-func (t *SessionTable) Number() uint32 {
-	t.Last++
-	return t.Last
+// number gives the next session's.
+func (t *sessionTable) number() uint32 {
+	t.last++
+	return t.last
 }
 
-// Add puts a session into the table, and gives the one that has to go for it, or nil.
-func (t *SessionTable) Add(s *Session) *Session {
+// add puts a session into the table, and gives the one that has to go for it, or nil.
+func (t *sessionTable) add(s *session) *session {
 	if t.standing == nil {
-		t.standing = map[uint32]*Session{}
+		t.standing = map[uint32]*session{}
 	}
-	t.standing[s.Id] = s
-	if len(t.standing) <= MaxSessions {
+	t.standing[s.id] = s
+	if len(t.standing) <= maxSessions {
 		return nil
 	}
 	for t.standing[t.first] == nil {
@@ -54,22 +54,22 @@ func (t *SessionTable) Add(s *Session) *Session {
 }
 
 // remove takes a session out of the table and gives it; nil: there is none of that number.
-func (t *SessionTable) remove(id uint32) *Session {
+func (t *sessionTable) remove(id uint32) *session {
 	s := t.standing[id]
 	delete(t.standing, id)
 	return s
 }
 
 // order gives the numbers, oldest first.
-func (t *SessionTable) order() []uint32 { return slices.Sorted(maps.Keys(t.standing)) }
+func (t *sessionTable) order() []uint32 { return slices.Sorted(maps.Keys(t.standing)) }
 
 // sessionFilter chooses sessions; the zero value chooses all.
 type sessionFilter struct {
 	vsys  string
-	tests []func(*Session) bool
+	tests []func(*session) bool
 }
 
-func (f *sessionFilter) chooses(s *Session) bool {
+func (f *sessionFilter) chooses(s *session) bool {
 	if f.vsys != "" && s.vsys != f.vsys {
 		return false
 	}
@@ -85,38 +85,38 @@ func (f *sessionFilter) chooses(s *Session) bool {
 //
 // The names are those of the command line ("show session all filter source 192.0.2.1"); clients send the same over
 // the API. That source and destination take networks is unverified, so they do not.
-var sessionTests = map[string]func(value string) (func(*Session) bool, bool){
-	"source": func(v string) (func(*Session) bool, bool) {
+var sessionTests = map[string]func(value string) (func(*session) bool, bool){
+	"source": func(v string) (func(*session) bool, bool) {
 		a, err := netip.ParseAddr(v)
-		return func(s *Session) bool { return s.packet.Source == a }, err == nil
+		return func(s *session) bool { return s.packet.Source == a }, err == nil
 	},
-	"destination": func(v string) (func(*Session) bool, bool) {
+	"destination": func(v string) (func(*session) bool, bool) {
 		a, err := netip.ParseAddr(v)
-		return func(s *Session) bool { return s.packet.Destination == a }, err == nil
+		return func(s *session) bool { return s.packet.Destination == a }, err == nil
 	},
-	"source-port": func(v string) (func(*Session) bool, bool) {
+	"source-port": func(v string) (func(*session) bool, bool) {
 		n, err := strconv.ParseUint(v, 10, 16)
-		return func(s *Session) bool { return s.packet.SourcePort == uint16(n) }, err == nil
+		return func(s *session) bool { return s.packet.SourcePort == uint16(n) }, err == nil
 	},
-	"destination-port": func(v string) (func(*Session) bool, bool) {
+	"destination-port": func(v string) (func(*session) bool, bool) {
 		n, err := strconv.ParseUint(v, 10, 16)
-		return func(s *Session) bool { return s.packet.DestinationPort == uint16(n) }, err == nil
+		return func(s *session) bool { return s.packet.DestinationPort == uint16(n) }, err == nil
 	},
-	"protocol": func(v string) (func(*Session) bool, bool) {
+	"protocol": func(v string) (func(*session) bool, bool) {
 		n, err := strconv.ParseUint(v, 10, 8)
-		return func(s *Session) bool { return s.packet.ProtocolNumber() == int(n) }, err == nil
+		return func(s *session) bool { return s.packet.ProtocolNumber() == int(n) }, err == nil
 	},
-	"application": func(v string) (func(*Session) bool, bool) {
-		return func(s *Session) bool { return s.packet.Application == v }, v != ""
+	"application": func(v string) (func(*session) bool, bool) {
+		return func(s *session) bool { return s.packet.Application == v }, v != ""
 	},
-	"rule": func(v string) (func(*Session) bool, bool) {
-		return func(s *Session) bool { return s.rule.Name == v }, v != ""
+	"rule": func(v string) (func(*session) bool, bool) {
+		return func(s *session) bool { return s.rule.Name == v }, v != ""
 	},
-	"from": func(v string) (func(*Session) bool, bool) {
-		return func(s *Session) bool { return s.packet.From == v }, v != ""
+	"from": func(v string) (func(*session) bool, bool) {
+		return func(s *session) bool { return s.packet.From == v }, v != ""
 	},
-	"to": func(v string) (func(*Session) bool, bool) {
-		return func(s *Session) bool { return s.packet.To == v }, v != ""
+	"to": func(v string) (func(*session) bool, bool) {
+		return func(s *session) bool { return s.packet.To == v }, v != ""
 	},
 }
 
@@ -197,7 +197,7 @@ func sessionNumber(e *xmltree.Element) uint32 {
 	return uint32(n)
 }
 
-func (s *Session) write(b *strings.Builder) {
+func (s *session) write(b *strings.Builder) {
 	p := &s.packet
 	b.WriteString("<entry>")
 	answer.WriteFields(b, []answer.Field{
@@ -207,7 +207,7 @@ func (s *Session) write(b *strings.Builder) {
 		{Name: "proto", Value: strconv.Itoa(p.ProtocolNumber())}, {Name: "from", Value: p.From}, {Name: "to", Value: p.To},
 		{Name: "start-time", Value: s.began.Format("Mon Jan _2 15:04:05 2006")}, {Name: "nat", Value: "False"}, {Name: "srcnat", Value: "False"}, {Name: "dstnat", Value: "False"},
 		{Name: "proxy", Value: "False"}, {Name: "decrypt-mirror", Value: "False"}, {Name: "state", Value: "ACTIVE"}, {Name: "type", Value: "FLOW"}, {Name: "total-byte-count", Value: "60"},
-		{Name: "idx", Value: strconv.FormatUint(uint64(s.Id), 10)}, {Name: "vsys", Value: s.vsys}, {Name: "application", Value: p.Application},
+		{Name: "idx", Value: strconv.FormatUint(uint64(s.id), 10)}, {Name: "vsys", Value: s.vsys}, {Name: "application", Value: p.Application},
 		{Name: "security-rule", Value: s.rule.Name}, {Name: "ingress", Value: "ethernet1/1"}, {Name: "egress", Value: "ethernet1/2"},
 	})
 	b.WriteString("</entry>")

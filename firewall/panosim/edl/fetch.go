@@ -19,10 +19,12 @@ import (
 	"activedefense/firewall/panosim/traffic"
 )
 
+// DefaultFetchTimeout is how long a firewall waits for a list, by the wall clock.
+const DefaultFetchTimeout = 30 * time.Second
+
 const (
-	DefaultFetchTimeout = 30 * time.Second
-	maxListFile         = 64 << 20 // bytes
-	maxRedirects        = 3
+	maxListFile  = 64 << 20 // bytes
+	maxRedirects = 3
 )
 
 // fetchPlan is all that is needed to fetch a list, without the lock.

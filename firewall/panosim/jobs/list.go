@@ -72,8 +72,8 @@ type List struct {
 // New makes an empty list.
 func New(o Options) *List { return &List{o: o} }
 
-// MaxJobs bounds the list; the oldest that have ended go first.
-const MaxJobs = 200
+// maxJobs bounds the list; the oldest that have ended go first.
+const maxJobs = 200
 
 // Run puts a job into the list that runs at once, beside all others, in a goroutine of its own and without the lock, and
 // gives its number. The job ends with what run returns, which must heed the context: it ends when the firewall closes.
@@ -107,7 +107,7 @@ func (l *List) Enqueue(kind, user, description string, takes time.Duration, fini
 
 // add makes a job with the next number.
 func (l *List) add(kind, user string) *job {
-	if len(l.list) >= MaxJobs {
+	if len(l.list) >= maxJobs {
 		if i := slices.IndexFunc(l.list, func(j *job) bool { return !j.ended.IsZero() }); i >= 0 {
 			l.list = slices.Delete(l.list, i, i+1)
 		}

@@ -12,7 +12,7 @@ import (
 // a firewall answers: the fault itself, and then for each element around it that it is invalid.
 type Checker struct {
 	commit bool       // what may not be committed is a fault, too
-	Names  *inventory // where names are looked up; nil: any name will do
+	Names  *Inventory // where names are looked up; nil: any name will do
 	Scope  string     // of the objects that can be named: a virtual system, or shared
 	Lines  []string
 }
@@ -157,7 +157,7 @@ func last(path []string) string {
 }
 
 // Invalid gives what a commit would find wrong with a whole configuration.
-func Invalid(root *xmltree.Element, names *inventory) []string {
+func Invalid(root *xmltree.Element, names *Inventory) []string {
 	c := Checker{commit: true, Names: names, Scope: SharedScope}
 	config, _ := Firewall.Below(root.Name)
 	for _, child := range root.Children {

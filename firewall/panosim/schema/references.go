@@ -4,92 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"activedefense/firewall/panosim/devicegroup"
 	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
-
-// SharedScope is the scope of /config/shared; every other one is a virtual system or a device group.
-const SharedScope = "shared"
-
-// containers says where, below /config/shared, a virtual system or a device group, the objects of a kind stand.
-func containers(kind string) []string {
-	switch kind {
-	case kindSyslog:
-		return []string{"log-settings", "syslog"}
-	case kindForwarding:
-		return []string{"log-settings", "profiles"}
-	}
-	return strings.Fields(kind) // "profiles virus"
-}
-
-// inventory answers which objects a configuration has. It is built as it is asked.
-type inventory struct {
-	root  *xmltree.Element
-	more  func(scope string) []*xmltree.Element // further places in which objects stand that a scope can name
-	names map[*xmltree.Element]map[string]bool
-	asked int
-
-	brought map[Object]bool // by an edit that is looked at
-}
-
-func NewInventory(root *xmltree.Element, more func(scope string) []*xmltree.Element) *inventory {
-	return &inventory{root: root, more: more, names: map[*xmltree.Element]map[string]bool{}}
-}
-
-// has says whether an object of one of the kinds can be named in the scope: it stands there, is inherited, or is shared.
-func (n *inventory) has(scope string, kinds []string, name string) bool {
-	places := append(n.more(scope), n.root.Child("shared"))
-	if scope != SharedScope {
-		places = append(places, scopesOf(n.root, scope)...)
-	}
-	for _, kind := range kinds {
-		if n.brought[Object{kind, scope, name}] || n.brought[Object{kind, SharedScope, name}] {
-			return true
-		}
-		for _, place := range places {
-			if n.in(place.Down(containers(kind)...), name) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// in looks the name up among the entries of a container, which may be nil. A set of names is made once so many
-// names have been asked for that it pays.
-func (n *inventory) in(container *xmltree.Element, name string) bool {
-	if container == nil {
-		return false
-	}
-	names, known := n.names[container]
-	if n.asked++; !known && n.asked > fewNames {
-		names = make(map[string]bool, len(container.Children))
-		for _, e := range container.Children {
-			names[e.ID()] = true
-		}
-		n.names[container] = names
-		known = true
-	}
-	if known {
-		return names[name]
-	}
-	return container.Entry(name) != nil
-}
-
-// fewNames is up to where a search through the list is cheaper than a set.
-const fewNames = 8
-
-// scopesOf gives where a virtual system or a device group finds objects by name, but for what is shared: in itself, and
-// in the groups above a device group; nil: there is none of that name.
-func scopesOf(root *xmltree.Element, name string) []*xmltree.Element {
-	for _, device := range root.Child("devices").Entries() {
-		if e := device.Child("vsys").Entry(name); e != nil {
-			return []*xmltree.Element{e}
-		}
-	}
-	return devicegroup.Lineage(root, name)
-}
 
 // Object is something that can be referred to.
 type Object struct{ kind, scope, name string }
@@ -133,8 +50,8 @@ func (s *Schema) define(e *xmltree.Element, scope string, out []Object) []Object
 	return out
 }
 
-// referrers finds who refers to one of the objects.
-type referrers struct {
+// Referrers finds who refers to one of the objects.
+type Referrers struct {
 	root    *xmltree.Element
 	objects map[Object]bool
 	names   map[string]bool // of the objects
@@ -144,8 +61,9 @@ type referrers struct {
 	skip    func(*xmltree.Element) bool      // what is not looked into
 }
 
-func NewReferrers(objects map[Object]bool) *referrers {
-	r := &referrers{objects: objects, names: map[string]bool{}, kinds: map[string]bool{}}
+// NewReferrers looks for those of these objects. The caller sets Visit.
+func NewReferrers(objects map[Object]bool) *Referrers {
+	r := &Referrers{objects: objects, names: map[string]bool{}, kinds: map[string]bool{}}
 	for o := range objects {
 		r.kinds[o.kind], r.names[o.name] = true, true
 		r.only = o.name
@@ -154,14 +72,14 @@ func NewReferrers(objects map[Object]bool) *referrers {
 }
 
 // Walk looks through the whole configuration.
-func (r *referrers) Walk(root *xmltree.Element) {
+func (r *Referrers) Walk(root *xmltree.Element) {
 	r.root = root
 	if s, ok := Firewall.Below(root.Name); ok && len(r.objects) > 0 {
 		r.look(s, append(make(xmltree.Chain, 0, xmltree.MaxSteps), root), SharedScope)
 	}
 }
 
-func (r *referrers) look(s *Schema, at xmltree.Chain, scope string) {
+func (r *Referrers) look(s *Schema, at xmltree.Chain, scope string) {
 	e := at.Last()
 	if s == nil || !r.concerns(s) || r.skip != nil && r.skip(e) {
 		return
@@ -193,7 +111,7 @@ func (r *referrers) look(s *Schema, at xmltree.Chain, scope string) {
 }
 
 // concerns says whether something below can refer to one of the objects.
-func (r *referrers) concerns(s *Schema) bool {
+func (r *Referrers) concerns(s *Schema) bool {
 	for kind := range r.kinds {
 		if s.holds[kind] {
 			return true
@@ -203,7 +121,7 @@ func (r *referrers) concerns(s *Schema) bool {
 }
 
 // refer reports a reference if the name means one of the objects: of the same scope, an inherited or a shared one.
-func (r *referrers) refer(s *Schema, at xmltree.Chain, scope, name string) {
+func (r *Referrers) refer(s *Schema, at xmltree.Chain, scope, name string) {
 	if !r.named(name) {
 		return
 	}
@@ -216,7 +134,7 @@ func (r *referrers) refer(s *Schema, at xmltree.Chain, scope, name string) {
 }
 
 // named says whether one of the objects has the name.
-func (r *referrers) named(name string) bool {
+func (r *Referrers) named(name string) bool {
 	if len(r.names) == 1 {
 		return name == r.only
 	}
@@ -224,7 +142,7 @@ func (r *referrers) named(name string) bool {
 }
 
 // meant is the object for which a name stands in a scope: the nearest of those of that name.
-func (r *referrers) meant(kind, scope, name string) Object {
+func (r *Referrers) meant(kind, scope, name string) Object {
 	if scope != SharedScope {
 		for _, place := range scopesOf(r.root, scope) {
 			// One that is to be deleted together with others need not be looked up in a long list.
@@ -291,18 +209,4 @@ func labels(at xmltree.Chain) string {
 		out = out[1:]
 	}
 	return strings.Join(out, " -> ")
-}
-
-// Bring lets what comes with an edit be named, too: an address and the group that holds it may come together. at is the
-// schema of the place, e what is to stand there. parent is that of the
-// table of which e is an entry; nil: e is merged into what stands there.
-func (n *inventory) Bring(at *Schema, scope string, e *xmltree.Element, parent *Schema) {
-	var brought []Object
-	if parent != nil && parent.Entry != nil && parent.kind != "" {
-		brought = append(brought, Object{parent.kind, scope, e.ID()})
-	}
-	n.brought = map[Object]bool{}
-	for _, o := range at.define(e, scope, brought) {
-		n.brought[o] = true
-	}
 }

@@ -8,6 +8,7 @@ type ListID struct{ Where, Name string }
 
 const pushedList = "panorama:"
 
+// String writes the list as the system log names it.
 func (id ListID) String() string {
 	if id.Where == "" {
 		return "shared/" + id.Name

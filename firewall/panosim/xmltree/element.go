@@ -208,6 +208,7 @@ func (e *Element) At(path []string) *Element {
 // Key tells an element from its siblings: an entry by its name, a member by its text, all others by what they are.
 type Key struct{ Element, ID string }
 
+// Key tells the element from its siblings.
 func (e *Element) Key() Key {
 	switch e.Name {
 	case "entry":

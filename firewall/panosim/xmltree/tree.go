@@ -33,6 +33,7 @@ const IndexFrom = 32
 // Chain is an element with its ancestors, the root of the tree first.
 type Chain []*Element
 
+// Last is the element to which the chain leads.
 func (c Chain) Last() *Element { return c[len(c)-1] }
 
 // Own makes every element of the chain modifiable, and gives the chain of those that stand in their place now: by
@@ -144,7 +145,7 @@ func NewMark(names, values []string) *Mark {
 	var b strings.Builder
 	for i, name := range names {
 		b.WriteString(" " + name + `="`)
-		_, _ = AttributeEscapes.WriteString(&b, values[i])
+		_, _ = attributeEscapes.WriteString(&b, values[i])
 		b.WriteByte('"')
 	}
 	return &Mark{attributes: b.String()}

@@ -22,7 +22,7 @@ func (e *Element) Write(b *strings.Builder, shows func(*Element) bool) {
 		b.WriteByte(' ')
 		b.WriteString(name)
 		b.WriteString(`="`)
-		_, _ = AttributeEscapes.WriteString(b, e.Attributes[name])
+		_, _ = attributeEscapes.WriteString(b, e.Attributes[name])
 		b.WriteByte('"')
 	}
 	if m := e.Mark; m != nil && shows != nil && !m.gone.Load() && shows(e) {
@@ -63,10 +63,10 @@ func (e *Element) attributeNames() []string {
 func EscapeText(text string) string { return textEscapes.Replace(text) }
 
 // EscapeAttribute makes text fit for an attribute in double quotes.
-func EscapeAttribute(text string) string { return AttributeEscapes.Replace(text) }
+func EscapeAttribute(text string) string { return attributeEscapes.Replace(text) }
 
 // What must not stand in text and in quoted attributes.
 var (
 	textEscapes      = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#13;")
-	AttributeEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\r", "&#13;", "\n", "&#10;", "\t", "&#9;")
+	attributeEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\r", "&#13;", "\n", "&#10;", "\t", "&#9;")
 )
