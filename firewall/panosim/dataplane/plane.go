@@ -49,7 +49,7 @@ func (d *Plane) Packet(p traffic.Packet) (traffic.Verdict, []logs.Line) {
 	members := d.o.Registry.Members(vsys)
 	p.Complete()
 	rule := policy.Decide(&p, d.o.Lists, members)
-	v := traffic.Verdict{Rule: rule.Name, UUID: rule.Uuid, Action: rule.Action, Allowed: rule.Action == "allow"}
+	v := traffic.Verdict{Rule: rule.Name, UUID: rule.UUID, Action: rule.Action, Allowed: rule.Action == "allow"}
 	session := &session{vsys: vsys, packet: p, rule: rule, began: now}
 	var lines []logs.Line
 	if v.Allowed {
@@ -125,8 +125,8 @@ func (d *Plane) end(session *session, reason string, now time.Time) []logs.Line 
 func (d *Plane) record(session *session, now time.Time) *logs.Record {
 	d.logged++
 	return &logs.Record{
-		Device: d.o.Device, Dialect: *d.o.Dialect, Packet: &session.packet, Log: logs.Traffic, Vsys: session.vsys,
-		Rule: session.rule.Name, Uuid: session.rule.Uuid, Setting: session.rule.Setting, App: session.packet.Application,
+		Device: d.o.Device, Dialect: *d.o.Dialect, Packet: &session.packet, Log: logs.Traffic, VSys: session.vsys,
+		Rule: session.rule.Name, UUID: session.rule.UUID, Setting: session.rule.Setting, App: session.packet.Application,
 		Session: session.id, Seq: d.logged, Began: session.began, Time: now,
 	}
 }

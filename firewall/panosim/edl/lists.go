@@ -93,7 +93,7 @@ func (l *Lists) definitions() []definition {
 	seen := map[traffic.ListID]bool{}
 	for _, p := range l.o.Policies.All() {
 		for i, root := range p.Scope {
-			where := traffic.ListPlace(i, p.Vsys)
+			where := traffic.ListPlace(i, p.VSys)
 			for _, e := range root.Child("external-list").Entries() {
 				id := traffic.ListID{Where: where, Name: e.ID()}
 				if seen[id] {

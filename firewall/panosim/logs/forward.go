@@ -48,8 +48,7 @@ func forwards(p *traffic.Policy, r *Record, match *xmltree.Element, complain fun
 	text := match.Value("filter")
 	through, err := parseLogFilter(text)
 	if err != nil {
-		if !p.Warned[text] {
-			p.Warned[text] = true
+		if p.Once(text) {
 			complain("simulator: log forwarding profile " + r.Setting + ", match list " + match.ID() +
 				" forwards nothing: " + err.Error())
 		}

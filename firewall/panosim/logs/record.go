@@ -25,8 +25,8 @@ type Record struct {
 	Log        string // TRAFFIC or THREAT
 	Subtype    string // start, end, drop, deny; vulnerability
 	Action     string
-	Vsys       string
-	Rule, Uuid string
+	VSys       string
+	Rule, UUID string
 	Setting    string // the log forwarding profile
 	App        string
 	Session    uint32 // 0: none was made
@@ -63,14 +63,14 @@ var variables = map[string]func(*Record) string{
 	"device_name":       func(r *Record) string { return r.Device.Hostname },
 	"sender_sw_version": func(r *Record) string { return r.Device.Version },
 	"config_ver":        func(r *Record) string { return strconv.Itoa(r.Device.Release.Major<<8 | r.Device.Release.Minor) },
-	"vsys":              func(r *Record) string { return r.Vsys },
+	"vsys":              func(r *Record) string { return r.VSys },
 	"vsys_name":         func(*Record) string { return "" },
 
 	"type":        func(r *Record) string { return r.Log },
 	"subtype":     func(r *Record) string { return r.Subtype },
 	"action":      func(r *Record) string { return r.Action },
 	"rule":        func(r *Record) string { return r.Rule },
-	"rule_uuid":   func(r *Record) string { return r.Uuid },
+	"rule_uuid":   func(r *Record) string { return r.UUID },
 	"logset":      func(r *Record) string { return r.Setting },
 	"app":         func(r *Record) string { return r.App },
 	"sessionid":   func(r *Record) string { return strconv.FormatUint(uint64(r.Session), 10) },

@@ -29,8 +29,8 @@ func sampleRecord(log, versionText string, d dialect.Dialect) *Record {
 	now := time.Date(2026, 3, 1, 13, 0, 5, 250e6, time.FixedZone("", 3600))
 	r := &Record{
 		Device:  Device{Serial: "007000000000001", Hostname: "lab-fw-01", Version: versionText, Release: v},
-		Dialect: d, Log: log, Subtype: "drop", Action: "drop", Vsys: "vsys1", Rule: "sensor, last",
-		Uuid: "4f3c", Setting: "to-us", App: "not-applicable", Seq: 7, Reason: "policy-deny", Began: now, Time: now,
+		Dialect: d, Log: log, Subtype: "drop", Action: "drop", VSys: "vsys1", Rule: "sensor, last",
+		UUID: "4f3c", Setting: "to-us", App: "not-applicable", Seq: 7, Reason: "policy-deny", Began: now, Time: now,
 		Packet: &traffic.Packet{
 			From: "untrust", To: "dmz", Source: netip.MustParseAddr("203.0.113.5"), Destination: netip.MustParseAddr("198.51.100.7"),
 			SourcePort: 40000, DestinationPort: 443, Protocol: "tcp", User: `example\someone`, SourceCountry: "Netherlands", DestinationCountry: "Australia",

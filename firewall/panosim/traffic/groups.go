@@ -28,7 +28,7 @@ func (p *Policy) ShowGroups(r answer.Request, members *userid.Membership, d *dia
 				g.Filter = nil
 			}
 		}
-		writeGroup(&b, p.Vsys, g, members, p.tagged, d.HostForm)
+		writeGroup(&b, p.VSys, g, members, p.tagged, d.HostForm)
 	}
 	return answer.XML(http.StatusOK,
 		`<response cmd="status" status="success"><result><dyn-addr-grp>`+b.String()+`</dyn-addr-grp></result></response>`)

@@ -39,7 +39,7 @@ func (c Scope) From(n int) Scope {
 func (p *Policy) ListNamed(name string) (ListID, bool) {
 	for i, root := range p.Scope {
 		if e := root.Child("external-list").Entry(name); e != nil {
-			return ListID{ListPlace(i, p.Vsys), name}, e.Down("type", "ip") != nil
+			return ListID{ListPlace(i, p.VSys), name}, e.Down("type", "ip") != nil
 		}
 	}
 	return ListID{}, false

@@ -9,7 +9,7 @@ import (
 
 // Policy is the running security policy of one virtual system, ready to be matched.
 type Policy struct {
-	Vsys   string
+	VSys   string
 	source policySource
 	Scope  Scope
 	rules  []*SecurityRule // pushed pre-rules, local rules, pushed post-rules, without the disabled ones
@@ -19,12 +19,12 @@ type Policy struct {
 	tagged []userid.TaggedObject
 	Used   map[ListID]bool                                  // lists that a rule names
 	index  map[*xmltree.Element]map[string]*xmltree.Element // of long lists of objects, see find
-	Warned map[string]bool                                  // filters of log forwarding that were complained about
+	said   map[string]bool                                  // see Once
 }
 
 // SecurityRule is one security rule.
 type SecurityRule struct {
-	Name, Uuid, kind    string // kind is universal, intrazone or interzone
+	Name, UUID, kind    string // kind is universal, intrazone or interzone
 	from, to            []string
 	source, destination addresses
 	users, Applications []string // nil: any
@@ -41,9 +41,9 @@ type SecurityRule struct {
 // before and after its own, and places in which objects stand.
 func newPolicy(vsys string, source policySource, pre, post, objects []*xmltree.Element) *Policy {
 	p := &Policy{
-		Vsys: vsys, source: source, Scope: newScope(source.running, vsys, objects),
+		VSys: vsys, source: source, Scope: newScope(source.running, vsys, objects),
 		index:  map[*xmltree.Element]map[string]*xmltree.Element{},
-		groups: map[string]*userid.Group{}, Used: map[ListID]bool{}, Warned: map[string]bool{},
+		groups: map[string]*userid.Group{}, Used: map[ListID]bool{}, said: map[string]bool{},
 	}
 	p.tagged = p.Scope.taggedObjects()
 	rulebase := vsysElement(source.running, vsys).Child("rulebase")
@@ -62,10 +62,19 @@ func newPolicy(vsys string, source policySource, pre, post, objects []*xmltree.E
 	return p
 }
 
+// Once says whether it is asked about the text for the first time: what is wrong with a policy is said once.
+func (p *Policy) Once(text string) bool {
+	if p.said[text] {
+		return false
+	}
+	p.said[text] = true
+	return true
+}
+
 // newRule compiles one rule. Elements that are absent mean their defaults, among them log-end, which is yes.
 func (p *Policy) newRule(e *xmltree.Element) *SecurityRule {
 	r := &SecurityRule{
-		Name: e.ID(), Uuid: e.Attributes["uuid"], kind: e.Value("rule-type"),
+		Name: e.ID(), UUID: e.Attributes["uuid"], kind: e.Value("rule-type"),
 		from: unlessAny(e.Child("from")), to: unlessAny(e.Child("to")),
 		source: p.newAddresses(e, "source"), destination: p.newAddresses(e, "destination"),
 		users: unlessAny(e.Child("source-user")), Applications: p.applications(e.Child("application")),
@@ -96,7 +105,7 @@ func (p *Policy) defaultRule(name, action string, overrides []*xmltree.Element) 
 		if a := e.Value("action"); a != "" {
 			r.Action = a
 		}
-		r.Uuid = e.Attributes["uuid"]
+		r.UUID = e.Attributes["uuid"]
 		r.LogStart, r.LogEnd = e.Value("log-start") == "yes", e.Value("log-end") == "yes"
 		r.Setting, r.Vulnerability = e.Value("log-setting"), p.vulnerability(e)
 		break
