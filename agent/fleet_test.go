@@ -19,6 +19,7 @@ import (
 	"activedefense/detect"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
 )
 
@@ -65,7 +66,7 @@ func (f *fleet) start(name string, vsys ...string) *panosim.Sim {
 	f.t.Helper()
 	sim, err := panosim.Start(panosim.Options{
 		VSys: vsys, Serial: f.serial(name), Admin: "svc", Users: map[string]string{"svc": "right"}, Now: f.clock.now, MaxRegistered: 100_000,
-		OnChange: func(c panosim.Change) {
+		OnChange: func(c userid.Change) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.when[name+" "+c.VSys][c.Address] = time.Now()
@@ -288,7 +289,7 @@ func TestBrokenFirewallsDelayNoOtherAndRecoverByThemselves(t *testing.T) {
 			continue
 		}
 		f.until(e.Status().Name+" is back", func() bool { return e.Status().Up })
-		if got := len(f.sims[e.Status().Name].Tagged("", testTag)); got != len(f.begun) {
+		if got := len(f.sims[e.Status().Name].Addresses().Tagged("", testTag)); got != len(f.begun) {
 			t.Errorf("after its first pass %s holds %d of %d", e.Status().Name, got, len(f.begun))
 		}
 	}

@@ -22,14 +22,14 @@ func TestBadAnswersInEveryMode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			desired, before := l.serve("192.0.2.1/32"), l.sim.Candidate()
+			desired, before := l.serve("192.0.2.1/32"), l.sim.Config().Candidate()
 			for mode, keeper := range map[string]reconciler{firewall.ModeTag: l.fw, firewall.ModeGroup: group, firewall.ModeList: l.list} {
 				l.sim.SetFault(fault)
 				_, err := keeper.Reconcile(t.Context(), desired, true)
 				if k := xmlapi.Kind(err); k != xmlapi.KindMalformed && k != xmlapi.KindTimeout || !strings.HasPrefix(err.Error(), "firewall LAB-FW-01: ") {
 					t.Errorf("%s: %v", mode, err)
 				}
-				if len(l.sim.Tagged("", tag)) != 0 || l.sim.Candidate() != before {
+				if len(l.sim.Addresses().Tagged("", tag)) != 0 || l.sim.Config().Candidate() != before {
 					t.Errorf("%s: something was written", mode)
 				}
 			}

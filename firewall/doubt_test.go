@@ -7,26 +7,27 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/xmlapi"
 )
 
 // TestWhatWeDoNotKnowOf meets registrations, and their absence, that memory has wrong: one quick pass does what it
 // was asked for all the same.
 func TestWhatWeDoNotKnowOf(t *testing.T) {
-	for _, repeat := range []panosim.Repeat{panosim.Modern, panosim.LegacyOthersApplied, panosim.LegacyEntrySkipped, panosim.LegacyMessageRejected} {
-		for _, renewal := range []panosim.Renewal{panosim.RenewalResets, panosim.RenewalIgnored} {
-			dialect := panosim.Dialect{Duplicates: repeat, Missing: repeat, Renewal: renewal}
-			t.Run(dialect.String(), func(t *testing.T) {
-				l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect }, nil)
+	for _, repeat := range []dialect.Repeat{dialect.Modern, dialect.LegacyOthersApplied, dialect.LegacyEntrySkipped, dialect.LegacyMessageRejected} {
+		for _, renewal := range []dialect.Renewal{dialect.RenewalResets, dialect.RenewalIgnored} {
+			d := dialect.Dialect{Duplicates: repeat, Missing: repeat, Renewal: renewal}
+			t.Run(d.String(), func(t *testing.T) {
+				l := newLab(t, func(o *panosim.Options) { o.Dialect = d }, nil)
 				desired := l.entries(0, 40)
 				l.level(desired)
 				for i := 50; i < 55; i++ {
-					if err := l.sim.Register("vsys1", host(i), tag, time.Hour); err != nil {
+					if err := l.sim.Addresses().Register("vsys1", host(i), tag, time.Hour); err != nil {
 						t.Fatal(err)
 					}
 				}
 				for i := 0; i < 3; i++ {
-					if err := l.sim.Unregister("vsys1", host(i), tag); err != nil {
+					if err := l.sim.Addresses().Unregister("vsys1", host(i), tag); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -36,15 +37,15 @@ func TestWhatWeDoNotKnowOf(t *testing.T) {
 				if len(r.Unregistered) != 10 || r.Standing != 45 || len(r.Refused) != 0 {
 					t.Errorf("unregistered %d, standing %d, refused %v", len(r.Unregistered), r.Standing, r.Refused)
 				}
-				if want := map[bool]int{true: 15, false: 10}[repeat == panosim.Modern]; len(r.Registered) != want || len(r.Renewed) != 15-want {
+				if want := map[bool]int{true: 15, false: 10}[repeat == dialect.Modern]; len(r.Registered) != want || len(r.Renewed) != 15-want {
 					t.Errorf("registered %d, renewed %d: want %d, and the rest renewed", len(r.Registered), len(r.Renewed), want)
 				}
 				l.stands(desired)
-				if repeat == panosim.Modern && renewal == panosim.RenewalIgnored {
+				if repeat == dialect.Modern && renewal == dialect.RenewalIgnored {
 					return // such a firewall gives no sign at all
 				}
 				for _, e := range desired {
-					if got := l.sim.Tagged("vsys1", tag)[e.Prefix]; got.Expires.Before(e.Until) {
+					if got := l.sim.Addresses().Tagged("vsys1", tag)[e.Prefix]; got.Expires.Before(e.Until) {
 						t.Errorf("%s stands until %v, want %v", e.Prefix, got.Expires, e.Until)
 					}
 				}
@@ -54,14 +55,14 @@ func TestWhatWeDoNotKnowOf(t *testing.T) {
 }
 
 func TestIgnoredRenewalIsLearned(t *testing.T) {
-	l := newLab(t, func(o *panosim.Options) { o.Dialect.Renewal = panosim.RenewalIgnored }, nil)
+	l := newLab(t, func(o *panosim.Options) { o.Dialect.Renewal = dialect.RenewalIgnored }, nil)
 	desired := l.entries(0, 60)
 	lost := 0
 	for day := range 90 {
 		for i := range desired {
 			desired[i].Until = l.clock.Now().Add(30 * 24 * time.Hour)
 		}
-		if day > 0 && len(l.sim.Tagged("vsys1", tag)) < len(desired) {
+		if day > 0 && len(l.sim.Addresses().Tagged("vsys1", tag)) < len(desired) {
 			lost++
 		}
 		l.level(desired)
@@ -90,7 +91,7 @@ func TestAfterAnErrorEverythingIsReadAgain(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 10)
 	l.level(desired)
-	l.sim.Clear("vsys1")
+	l.sim.Addresses().Clear("vsys1")
 	l.sim.SetFault(panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindUserID})
 	desired = append(desired, l.entries(20, 1)...)
 	if r, err := l.fw.Reconcile(t.Context(), desired, false); xmlapi.Kind(err) != xmlapi.KindUnreachable || r.Full {
@@ -108,8 +109,8 @@ func TestAfterAnErrorEverythingIsReadAgain(t *testing.T) {
 
 // TestLostAnswer: the message arrived, and its answer did not. What is sent again is answered as a duplicate.
 func TestLostAnswer(t *testing.T) {
-	for _, repeat := range []panosim.Repeat{panosim.Modern, panosim.LegacyOthersApplied, panosim.LegacyEntrySkipped, panosim.LegacyMessageRejected} {
-		l := newLab(t, func(o *panosim.Options) { o.Dialect = panosim.Dialect{Duplicates: repeat, Missing: repeat} }, nil)
+	for _, repeat := range []dialect.Repeat{dialect.Modern, dialect.LegacyOthersApplied, dialect.LegacyEntrySkipped, dialect.LegacyMessageRejected} {
+		l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect.Dialect{Duplicates: repeat, Missing: repeat} }, nil)
 		desired := l.entries(0, 30)
 		l.level(desired[:20])
 		l.sim.AddFaults(panosim.Fault{Effect: panosim.Reset, Kind: panosim.KindUserID, Calls: 1, Applied: true})

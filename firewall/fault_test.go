@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/xmlapi"
 )
 
 // TestFaultsInAnyOrder lets calls go wrong in every way, whether carried out or not, and wants the firewall level
 // afterwards, with no secret in any error.
 func TestFaultsInAnyOrder(t *testing.T) {
-	dialects := panosim.Dialects()
+	dialects := dialect.All()
 	effects := []panosim.Effect{
 		panosim.Deliver, panosim.Hang, panosim.Reset, panosim.HTML, panosim.Empty, panosim.Truncate, panosim.Break, panosim.WrongType, panosim.Garbage, panosim.Pad,
 		panosim.SessionTimeout, panosim.InternalError, panosim.Forbidden,
@@ -48,7 +49,7 @@ func TestFaultsInAnyOrder(t *testing.T) {
 				} else {
 					desired = append(desired, l.entries(1000+r.IntN(1000), 1)...)
 				}
-				_ = l.sim.Unregister("vsys1", host(r.IntN(120)), tag) // one that does not stand is no trouble
+				_ = l.sim.Addresses().Unregister("vsys1", host(r.IntN(120)), tag) // one that does not stand is no trouble
 				report, err := l.fw.Reconcile(t.Context(), desired, r.IntN(3) == 0)
 				if report.Braked != nil {
 					t.Fatalf("braked: %v", report.Braked)
@@ -112,7 +113,7 @@ func TestKindsOfTrouble(t *testing.T) {
 		{"just started", fault(panosim.Fault{Effect: panosim.Forbidden}), xmlapi.KindAuth, false, "Invalid Credential"},
 		{"key revoked", func(l *lab) { l.sim.RevokeKey() }, xmlapi.KindAuth, false, "Invalid Credential"},
 		{"role", func(l *lab) { l.sim.Deny("op") }, xmlapi.KindRole, false, ""},
-		{"role, other answer", func(l *lab) { l.sim.SetDialect(panosim.Dialect{Denied: panosim.DeniedForbidden}); l.sim.Deny("op") }, xmlapi.KindRole, false, "not authorized"},
+		{"role, other answer", func(l *lab) { l.sim.SetDialect(dialect.Dialect{Denied: dialect.DeniedForbidden}); l.sim.Deny("op") }, xmlapi.KindRole, false, "not authorized"},
 		{"unknown vsys", func(l *lab) { l.opts.VSys = "vsys99"; l.restart() }, xmlapi.KindAPI, false, "vsys99 is invalid vsys"},
 		{"unknown authority", func(l *lab) { l.opts.CA = nil; l.restart() }, xmlapi.KindTLS, false, "certificate"},
 		{"canceled", func(l *lab) {}, xmlapi.KindCanceled, true, "canceled"},

@@ -132,7 +132,7 @@ func (l *lab) stands(desired []firewall.Entry) {
 	for _, e := range desired {
 		want[e.Prefix] = true
 	}
-	have := l.sim.Tagged("vsys1", tag)
+	have := l.sim.Addresses().Tagged("vsys1", tag)
 	var extra, missing []netip.Prefix
 	for p, got := range have {
 		if !want[p] {

@@ -66,7 +66,7 @@ func (l *groupLab) pass(desired []firewall.Entry, full bool) firewall.Report {
 func (l *groupLab) blocked() []string {
 	l.t.Helper()
 	var out []string
-	for _, name := range members(l.t, l.sim.Running()) {
+	for _, name := range members(l.t, l.sim.Config().Running()) {
 		if address, ours := strings.CutPrefix(name, tag+"-"); ours && address != "nobody" {
 			out = append(out, address)
 		}
@@ -146,13 +146,13 @@ func TestGroupBlocksAndReleasesInEveryDialect(t *testing.T) {
 			l.clock.move(time.Hour)
 			l.pass(nil, false)
 			l.wants()
-			if got := members(t, l.sim.Running()); len(got) != 1 {
+			if got := members(t, l.sim.Config().Running()); len(got) != 1 {
 				t.Errorf("an empty blacklist leaves the members %v, want the one that is nobody", got)
 			}
 			if n := l.commits(); n != 3 {
 				t.Errorf("%d commits, want 3", n)
 			}
-			if running := l.sim.Running(); strings.Contains(running, tag+"-2") {
+			if running := l.sim.Config().Running(); strings.Contains(running, tag+"-2") {
 				t.Error("address objects stay behind")
 			}
 		})
@@ -197,29 +197,29 @@ const (
 // Edits of others that are not committed are neither published nor dropped, whatever becomes of ours.
 func TestGroupLeavesOthersAlone(t *testing.T) {
 	l := newGroupLab(t, nil)
-	if err := l.sim.Edit("somebody", "set", otherXPath, otherObject); err != nil {
+	if err := l.sim.Config().Edit("somebody", "set", otherXPath, otherObject); err != nil {
 		t.Fatal(err)
 	}
 	theirs := func(when string, running bool) {
 		t.Helper()
-		if strings.Contains(l.sim.Running(), "theirs") != running || !strings.Contains(l.sim.Candidate(), "theirs") {
+		if strings.Contains(l.sim.Config().Running(), "theirs") != running || !strings.Contains(l.sim.Config().Candidate(), "theirs") {
 			t.Fatalf("%s: the edit of somebody else is published %v, pending %v", when,
-				strings.Contains(l.sim.Running(), "theirs"), l.sim.Pending("somebody") > 0)
+				strings.Contains(l.sim.Config().Running(), "theirs"), l.sim.Config().Pending("somebody") > 0)
 		}
 	}
 	l.pass(l.block("203.0.113.1"), false)
 	theirs("after a commit", false)
 	l.clock.move(time.Hour)
-	l.sim.FailCommit("vsys1", "disk is full")
+	l.sim.Config().FailCommit("vsys1", "disk is full")
 	if _, err := l.group.Reconcile(t.Context(), l.block("203.0.113.2"), false); xmlapi.Kind(err) != xmlapi.KindCommit {
 		t.Fatalf("a commit that fails: %v", err)
 	}
 	theirs("after a commit that failed", false)
-	if n := l.sim.Pending("svc-activedefense"); n != 0 {
+	if n := l.sim.Config().Pending("svc-activedefense"); n != 0 {
 		t.Errorf("%d edits of ours are left after a commit that failed", n)
 	}
 	l.wants("203.0.113.1")
-	if err := l.sim.Commit("somebody"); err != nil {
+	if err := l.sim.Config().Commit("somebody"); err != nil {
 		t.Fatal(err)
 	}
 	theirs("after their own commit", true)
@@ -233,11 +233,11 @@ func TestGroupThatSomebodyElseEdits(t *testing.T) {
 			l := newGroupLab(t, func(o *panosim.Options) { o.Dialect = d })
 			l.pass(l.block("203.0.113.1", "203.0.113.2"), false)
 			for _, edit := range [][2]string{{otherXPath, otherObject}, {group + "/static", "<member>theirs</member>"}, {group, "<description>why?</description>"}} {
-				if err := l.sim.Edit("somebody", "set", edit[0], edit[1]); err != nil {
+				if err := l.sim.Config().Edit("somebody", "set", edit[0], edit[1]); err != nil {
 					t.Fatal(err)
 				}
 			}
-			pending, commits := l.sim.Pending("somebody"), l.commits()
+			pending, commits := l.sim.Config().Pending("somebody"), l.commits()
 			l.restart()
 			if r := l.pass(l.block("203.0.113.1", "203.0.113.2"), true); r.Standing != 2 || l.commits() != commits {
 				t.Fatalf("nothing of ours to commit: %+v, %d commits", r, l.commits()-commits)
@@ -247,18 +247,18 @@ func TestGroupThatSomebodyElseEdits(t *testing.T) {
 				l.pass(l.block(addresses...), true)
 				l.wants(addresses...)
 			}
-			if l.sim.Pending("somebody") != pending || strings.Contains(l.sim.Running(), "theirs") || strings.Contains(l.sim.Running(), "why?") {
-				t.Fatalf("%d edits of somebody else are pending, of %d: %s", l.sim.Pending("somebody"), pending, l.sim.Running())
+			if l.sim.Config().Pending("somebody") != pending || strings.Contains(l.sim.Config().Running(), "theirs") || strings.Contains(l.sim.Config().Running(), "why?") {
+				t.Fatalf("%d edits of somebody else are pending, of %d: %s", l.sim.Config().Pending("somebody"), pending, l.sim.Config().Running())
 			}
-			if strings.Contains(l.sim.Running(), "-admin") || l.sim.Pending("svc-activedefense") != 0 {
+			if strings.Contains(l.sim.Config().Running(), "-admin") || l.sim.Config().Pending("svc-activedefense") != 0 {
 				t.Error("finding out who we are leaves something behind")
 			}
-			if err := l.sim.Commit("somebody"); err != nil {
+			if err := l.sim.Config().Commit("somebody"); err != nil {
 				t.Fatal(err)
 			}
 			l.clock.move(time.Hour)
 			l.pass(l.block("203.0.113.4"), true)
-			if got := members(t, l.sim.Running()); !slices.Contains(got, "theirs") || !slices.Contains(got, tag+"-203.0.113.4") || len(got) != 3 {
+			if got := members(t, l.sim.Config().Running()); !slices.Contains(got, "theirs") || !slices.Contains(got, tag+"-203.0.113.4") || len(got) != 3 {
 				t.Errorf("after their commit and ours, the members are %v", got)
 			}
 		})
@@ -270,12 +270,12 @@ func TestGroupInAnUnknownVirtualSystem(t *testing.T) {
 	l := newGroupLab(t, nil)
 	l.opts.VSys = "vsys9"
 	l.restart()
-	before := l.sim.Candidate()
+	before := l.sim.Config().Candidate()
 	_, err := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false)
 	if xmlapi.Kind(err) != xmlapi.KindUnsupported || !strings.Contains(err.Error(), "LAB-FW-01") || !strings.Contains(err.Error(), "vsys9") {
 		t.Errorf("got %v", err)
 	}
-	if l.sim.Candidate() != before {
+	if l.sim.Config().Candidate() != before {
 		t.Error("something was written")
 	}
 }
@@ -312,7 +312,7 @@ func TestGroupGoesOnWithWhatWasNoted(t *testing.T) {
 
 func TestGroupTellsWhyACommitFailed(t *testing.T) {
 	l := newGroupLab(t, nil)
-	l.sim.FailCommit("Validation Error:", " rule 'x' is bad")
+	l.sim.Config().FailCommit("Validation Error:", " rule 'x' is bad")
 	_, err := l.group.Reconcile(t.Context(), l.block("203.0.113.1"), false)
 	if xmlapi.Kind(err) != xmlapi.KindCommit || !strings.Contains(fmt.Sprint(err), "rule 'x' is bad") {
 		t.Fatalf("got %v", err)
@@ -376,9 +376,9 @@ func TestGroupDoesNotWaitForARightThatIsGone(t *testing.T) {
 
 func TestGroupWaitsForLocksAndOtherCommits(t *testing.T) {
 	tests := map[string]struct{ lock, unlock func(*panosim.Sim) }{
-		"configuration": {func(s *panosim.Sim) { s.LockConfig("somebody", "vsys1") }, func(s *panosim.Sim) { s.UnlockConfig("vsys1") }},
-		"everything":    {func(s *panosim.Sim) { s.LockConfig("somebody", "") }, func(s *panosim.Sim) { s.UnlockConfig("") }},
-		"commits":       {func(s *panosim.Sim) { s.LockCommit("somebody", "") }, func(s *panosim.Sim) { s.UnlockCommit("") }},
+		"configuration": {func(s *panosim.Sim) { s.Config().LockConfig("somebody", "vsys1") }, func(s *panosim.Sim) { s.Config().UnlockConfig("vsys1") }},
+		"everything":    {func(s *panosim.Sim) { s.Config().LockConfig("somebody", "") }, func(s *panosim.Sim) { s.Config().UnlockConfig("") }},
+		"commits":       {func(s *panosim.Sim) { s.Config().LockCommit("somebody", "") }, func(s *panosim.Sim) { s.Config().UnlockCommit("") }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -417,12 +417,12 @@ func TestGroupWritesToTheActiveMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.clock.move(time.Hour)
-	before := l.sim.Running()
-	if _, err := l.group.Reconcile(t.Context(), l.block("203.0.113.2"), false); err == nil || l.sim.Running() != before {
+	before := l.sim.Config().Running()
+	if _, err := l.group.Reconcile(t.Context(), l.block("203.0.113.2"), false); err == nil || l.sim.Config().Running() != before {
 		t.Errorf("after the failover, committed to the member that is passive now, with error %v", err)
 	}
 	l.pass(l.block("203.0.113.2"), true)
-	if got := members(t, other.Running()); !slices.Contains(got, tag+"-203.0.113.2") {
+	if got := members(t, other.Config().Running()); !slices.Contains(got, tag+"-203.0.113.2") {
 		t.Errorf("after the failover the new active member has %v", got)
 	}
 }
@@ -457,7 +457,7 @@ func TestGroupsOfSeveralVirtualSystemsBehindAPanorama(t *testing.T) {
 			t.Fatalf("round %d: %v", round, errs)
 		}
 	}
-	running := l.sim.Running()
+	running := l.sim.Config().Running()
 	for _, name := range []string{tag + "-203.0.113.2", tag + "-203.0.113.12"} {
 		if strings.Count(running, "<member>"+name+"</member>") != 1 {
 			t.Errorf("%s is in %d groups", name, strings.Count(running, "<member>"+name+"</member>"))

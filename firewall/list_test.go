@@ -13,6 +13,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -137,10 +138,10 @@ func TestListGoesOnWithWhatWasNoted(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	// A certificate that no longer verifies has the firewall stop: nothing is held any more.
-	if err := l.sim.Edit("admin", "delete", "/config/shared/certificate-profile/entry[@name='cp']/CA/entry[@name='ca']", ""); err != nil {
+	if err := l.sim.Config().Edit("admin", "delete", "/config/shared/certificate-profile/entry[@name='cp']/CA/entry[@name='ca']", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Commit("admin"); err != nil {
+	if err := l.sim.Config().Commit("admin"); err != nil {
 		t.Fatal(err)
 	}
 	l.clock.move(time.Minute)
@@ -237,7 +238,7 @@ func TestListThatLosesEntries(t *testing.T) {
 // A firewall whose job says that it could not fetch is asked nevertheless what it holds: nothing, after a certificate that it
 // cannot verify.
 func TestListWhoseJobFails(t *testing.T) {
-	l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = panosim.ListJobFails }, nil)
+	l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = dialect.ListJobFails }, nil)
 	desired := l.serve("192.0.2.1/32", "192.0.2.2/32")
 	if _, err := l.list.Reconcile(t.Context(), desired, false); err != nil {
 		t.Fatal(err)
@@ -254,7 +255,7 @@ func TestListWhoseJobFails(t *testing.T) {
 // for its own.
 func TestListsThatAreFetchedAtTheSameTime(t *testing.T) {
 	for _, well := range []bool{true, false} {
-		l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob, o.FetchTimeout = panosim.ListJobFails, 10*time.Second }, nil)
+		l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob, o.FetchTimeout = dialect.ListJobFails, 10*time.Second }, nil)
 		desired := l.serve("192.0.2.1/32")
 		l.listServer.mu.Lock() // nothing is served until ours was asked for
 		serve := sync.OnceFunc(l.listServer.mu.Unlock)
@@ -342,7 +343,7 @@ func TestListThatIsCut(t *testing.T) {
 	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || fmt.Sprint(prefixes(r.Registered), r.Gone) != "[192.0.2.3/32] [192.0.2.2/32]" {
 		t.Errorf("a block more: %+v, %v", r, err)
 	}
-	for _, overflow := range []panosim.ListOverflow{panosim.ListOverflowIgnored, panosim.ListOverflowSilent} {
+	for _, overflow := range []dialect.ListOverflow{dialect.ListOverflowIgnored, dialect.ListOverflowSilent} {
 		l := newListLab(t, func(o *panosim.Options) { o.MaxListEntries, o.Dialect.ListOverflow = 2, overflow }, nil)
 		r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"), false)
 		if xmlapi.Kind(err) != firewall.KindList || fmt.Sprint(prefixes(r.Registered)) != "[192.0.2.1/32 192.0.2.2/32]" {
@@ -358,7 +359,7 @@ func TestListOfWhichOnlyAPartIsShown(t *testing.T) {
 		if !strings.Contains(form.Get("cmd"), "<external-list><show>") {
 			return false
 		}
-		state, _ := l.sim.List("", "their-name")
+		state, _ := l.sim.Lists().State("", "their-name")
 		return say(w, fmt.Sprintf(`<response status="success"><result><external-list><total-valid>%d</total-valid>`+
 			`<valid-members><member>192.0.2.1</member></valid-members></external-list></result></response>`, state.Entries))
 	})

@@ -8,6 +8,8 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 func TestFewCalls(t *testing.T) {
@@ -41,17 +43,17 @@ func TestFewCalls(t *testing.T) {
 
 func TestEveryDialect(t *testing.T) {
 	dialects := firewall.EveryDialect()
-	for i, dialect := range dialects {
+	for i, d := range dialects {
 		versions := []string{"10.2.9-h1"}
 		if i == 0 || i == len(dialects)-1 {
 			versions = append(versions, "9.0.0", "11.1.13-h3")
 		}
 		for _, version := range versions {
-			t.Run(version+"/"+dialect.String(), func(t *testing.T) {
+			t.Run(version+"/"+d.String(), func(t *testing.T) {
 				t.Parallel()
-				l := newLab(t, func(o *panosim.Options) { o.Version, o.Dialect = version, dialect }, func(o *labOptions) { o.BatchSize = 50 })
+				l := newLab(t, func(o *panosim.Options) { o.Version, o.Dialect = version, d }, func(o *labOptions) { o.BatchSize = 50 })
 				n := 130
-				if dialect.PageCount != panosim.CountPage || i == 0 {
+				if d.PageCount != dialect.CountPage || i == 0 {
 					n = 530 // more than a page
 				}
 				life(l, n)
@@ -64,15 +66,15 @@ func TestEveryDialect(t *testing.T) {
 func life(l *lab, n int) {
 	t := l.t
 	other := host(5000)
-	if err := l.sim.Register("vsys1", other, "somebody-else", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", other, "somebody-else", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Register("vsys1", host(3), "somebody-else", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(3), "somebody-else", 0); err != nil {
 		t.Fatal(err)
 	}
 	// One that bears our tag, for ever, and is not wanted; and one that is.
 	for _, i := range []int{5001, 4} {
-		if err := l.sim.Register("vsys1", host(i), tag, 0); err != nil {
+		if err := l.sim.Addresses().Register("vsys1", host(i), tag, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +98,7 @@ func life(l *lab, n int) {
 	l.level(desired)
 	l.stands(supported)
 	until := map[netip.Prefix]time.Time{}
-	for p, got := range l.sim.Tagged("vsys1", tag) {
+	for p, got := range l.sim.Addresses().Tagged("vsys1", tag) {
 		until[p] = got.Expires
 	}
 	l.restart().Restore(until)
@@ -107,11 +109,11 @@ func life(l *lab, n int) {
 	// A few are released by hand, some are removed behind our back, one of ours comes from somewhere else.
 	desired, supported = desired[20:], supported[20:]
 	for i := 30; i < 60; i++ {
-		if err := l.sim.Unregister("vsys1", host(i), tag); err != nil {
+		if err := l.sim.Addresses().Unregister("vsys1", host(i), tag); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.sim.Register("vsys1", host(5002), tag, time.Hour); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(5002), tag, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if r := l.pass(desired, false); len(r.Unregistered) != 20 {
@@ -136,7 +138,7 @@ func life(l *lab, n int) {
 	l.sim.Reboot()
 	l.level(desired)
 	l.stands(supported)
-	l.sim.Clear("vsys1")
+	l.sim.Addresses().Clear("vsys1")
 	if r := l.level(desired); r.Standing != len(supported) {
 		t.Fatalf("%d stand after the firewall was cleared, want %d", r.Standing, len(supported))
 	}
@@ -144,7 +146,7 @@ func life(l *lab, n int) {
 
 	// Everything ends by itself, whether or not we live.
 	l.clock.move(31 * 24 * time.Hour)
-	if left := l.sim.Tagged("vsys1", tag); len(left) != 0 {
+	if left := l.sim.Addresses().Tagged("vsys1", tag); len(left) != 0 {
 		t.Fatalf("%d outlive us", len(left))
 	}
 	if r := l.level(nil); r.Standing != 0 || len(r.Unregistered) != 0 || r.Braked != nil {
@@ -154,18 +156,18 @@ func life(l *lab, n int) {
 
 func TestOthersAreLeftAlone(t *testing.T) {
 	l := newLab(t, nil, nil)
-	if err := l.sim.Register("vsys1", host(1), "theirs", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(1), "theirs", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Register("vsys1", host(9), "theirs", time.Hour); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", host(9), "theirs", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.sim.Register("vsys1", netip.MustParsePrefix("198.51.100.0/24"), "theirs", 0); err != nil {
+	if err := l.sim.Addresses().Register("vsys1", netip.MustParsePrefix("198.51.100.0/24"), "theirs", 0); err != nil {
 		t.Fatal(err)
 	}
 	l.level(l.entries(0, 3))
 	l.level(nil)
-	got := l.sim.Registered("vsys1")
+	got := l.sim.Addresses().Registered("vsys1")
 	for _, p := range []netip.Prefix{host(1), host(9), netip.MustParsePrefix("198.51.100.0/24")} {
 		if !slices.Equal(got[p], []string{"theirs"}) {
 			t.Errorf("%s bears %v", p, got[p])
@@ -202,7 +204,7 @@ func TestBrake(t *testing.T) {
 			t.Fatalf("full %v: braked %+v, %d unregistered", full, r.Braked, len(r.Unregistered))
 		}
 	}
-	if got := l.sim.Tagged("vsys1", tag); len(got) != 1001 {
+	if got := l.sim.Addresses().Tagged("vsys1", tag); len(got) != 1001 {
 		t.Fatalf("%d stand, want the 1000 and the new one", len(got))
 	}
 	l.opts.MaxRemovalPercent = 100
@@ -212,10 +214,10 @@ func TestBrake(t *testing.T) {
 }
 
 func TestCapacity(t *testing.T) {
-	for _, dialect := range []panosim.Dialect{{Limit: panosim.LimitSilentDrop}, {Limit: panosim.LimitPerEntryError}} {
-		t.Run(dialect.String(), func(t *testing.T) {
+	for _, d := range []dialect.Dialect{{Limit: dialect.LimitSilentDrop}, {Limit: dialect.LimitPerEntryError}} {
+		t.Run(d.String(), func(t *testing.T) {
 			const room = 700
-			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = room, dialect }, func(o *labOptions) { o.BatchSize = 100 })
+			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = room, d }, func(o *labOptions) { o.BatchSize = 100 })
 			desired := l.entries(0, 2000)
 			r := l.pass(desired, true)
 			for r.Backlog > 0 {
@@ -251,7 +253,7 @@ func TestFirewallThatWasClearedIsSoonLevel(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 3000)
 	l.level(desired)
-	l.sim.Clear("vsys1")
+	l.sim.Addresses().Clear("vsys1")
 	if r := l.pass(desired, true); len(r.Registered) != 3000 || len(r.Gone) != 3000 {
 		t.Errorf("registered %d, gone %d", len(r.Registered), len(r.Gone))
 	}
@@ -279,10 +281,10 @@ func TestFullPassSendsWhatIsNewFirst(t *testing.T) {
 	l.level(desired)
 	fresh := l.entries(601, 1)[0]
 	stood := false
-	l.sim.SetPageHook(func(panosim.Page) {
-		_, ok := l.sim.Tagged("vsys1", tag)[fresh.Prefix]
+	l.sim.Addresses().SetPageHook(func(userid.Page) {
+		_, ok := l.sim.Addresses().Tagged("vsys1", tag)[fresh.Prefix]
 		stood = stood || ok
-		l.sim.SetPageHook(nil)
+		l.sim.Addresses().SetPageHook(nil)
 	})
 	r := l.pass(append(desired, fresh), true)
 	if !stood || len(r.Registered) != 1 || len(r.Gone) != 0 {
@@ -297,16 +299,16 @@ func TestChangesBetweenPages(t *testing.T) {
 	l.restart()
 	// Others come and go while we read, so that rows move.
 	i := 0
-	l.sim.SetPageHook(func(panosim.Page) {
+	l.sim.Addresses().SetPageHook(func(userid.Page) {
 		if i < 3 {
-			if err := l.sim.Unregister("vsys1", host(i), tag); err != nil {
+			if err := l.sim.Addresses().Unregister("vsys1", host(i), tag); err != nil {
 				t.Error(err)
 			}
 			i++
 		}
 	})
 	l.level(desired)
-	l.sim.SetPageHook(nil)
+	l.sim.Addresses().SetPageHook(nil)
 	l.level(desired)
 	l.stands(desired)
 }
@@ -314,10 +316,10 @@ func TestChangesBetweenPages(t *testing.T) {
 func TestRowsThatMoveWhilePagesAreConfirmed(t *testing.T) {
 	l := newLab(t, nil, nil)
 	desired := l.entries(0, 1200)
-	l.sim.SetPageHook(func(p panosim.Page) {
+	l.sim.Addresses().SetPageHook(func(p userid.Page) {
 		if p.Total > 0 && p.Start == 1 {
-			l.sim.SetPageHook(nil)
-			if err := l.sim.Unregister("vsys1", desired[0].Prefix, tag); err != nil {
+			l.sim.Addresses().SetPageHook(nil)
+			if err := l.sim.Addresses().Unregister("vsys1", desired[0].Prefix, tag); err != nil {
 				t.Error(err)
 			}
 		}
@@ -328,9 +330,9 @@ func TestRowsThatMoveWhilePagesAreConfirmed(t *testing.T) {
 }
 
 func TestRenewalLastsInQuickPasses(t *testing.T) {
-	for _, dialect := range []panosim.Dialect{{}, {Duplicates: panosim.LegacyMessageRejected, Missing: panosim.LegacyMessageRejected}} {
-		t.Run(dialect.String(), func(t *testing.T) {
-			l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect }, nil)
+	for _, d := range []dialect.Dialect{{}, {Duplicates: dialect.LegacyMessageRejected, Missing: dialect.LegacyMessageRejected}} {
+		t.Run(d.String(), func(t *testing.T) {
+			l := newLab(t, func(o *panosim.Options) { o.Dialect = d }, nil)
 			desired := l.entries(0, 150)
 			l.level(desired)
 			began := l.clock.Now()
@@ -342,7 +344,7 @@ func TestRenewalLastsInQuickPasses(t *testing.T) {
 				r := l.pass(desired, false)
 				renewed += len(r.Renewed)
 				for _, e := range r.Renewed {
-					if got := l.sim.Tagged("vsys1", tag)[e.Prefix]; !got.Expires.Equal(e.Until) {
+					if got := l.sim.Addresses().Tagged("vsys1", tag)[e.Prefix]; !got.Expires.Equal(e.Until) {
 						t.Fatalf("%s is said to last until %v, and lasts until %v", e.Prefix, e.Until, got.Expires)
 					}
 				}

@@ -14,6 +14,9 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/jobs"
+	"activedefense/firewall/panosim/traffic"
 )
 
 // A storm is rounds of changes while everything goes wrong that can: 40, or as many as fit into the time that
@@ -63,15 +66,15 @@ func TestStorm(t *testing.T) {
 
 func storm(t *testing.T, mode string, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 11))
-	dialects := panosim.Dialects()
-	dialect := dialects[dice.IntN(len(dialects))]
-	dialect.CandidateOverReboot = panosim.CandidateKept // or the edits of others would be lost, and not by us
+	dialects := dialect.All()
+	d := dialects[dice.IntN(len(dialects))]
+	d.CandidateOverReboot = dialect.CandidateKept // or the edits of others would be lost, and not by us
 	if mode == firewall.ModeList {
-		dialect.ListJob, dialect.ListStopped = panosim.ListJob(dice.IntN(2)), panosim.ListStopped(dice.IntN(2))
-		dialect.ListTarget, dialect.ListHost = panosim.ListTarget(dice.IntN(3)), panosim.ListHost(dice.IntN(2))
+		d.ListJob, d.ListStopped = dialect.ListJob(dice.IntN(2)), dialect.ListStopped(dice.IntN(2))
+		d.ListTarget, d.ListHost = dialect.ListTarget(dice.IntN(3)), dialect.ListHost(dice.IntN(2))
 	}
-	t.Logf("dialect %s", dialect)
-	l := newStormLab(t, mode, dialect)
+	t.Logf("dialect %s", d)
+	l := newStormLab(t, mode, d)
 	theirs := newOthers(t, l.lab)
 	desired := l.entries(0, 100)
 	l.publish(desired)
@@ -141,11 +144,11 @@ type stormLab struct {
 	noted       map[netip.Prefix]time.Time // what the firewall holds by all reports, in edl mode
 }
 
-func newStormLab(t *testing.T, mode string, dialect panosim.Dialect) stormLab {
+func newStormLab(t *testing.T, mode string, d dialect.Dialect) stormLab {
 	t.Helper()
 	s := stormLab{mode: mode, listServer: newListServer(t), noted: map[netip.Prefix]time.Time{}}
 	s.lab = newLab(t, func(o *panosim.Options) {
-		o.Dialect, o.Admin = dialect, "svc-activedefense"
+		o.Dialect, o.Admin = d, "svc-activedefense"
 		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + theirObject + theirGroup +
 			`</entry></vsys></entry></devices></config>`
 		if mode == firewall.ModeList {
@@ -209,13 +212,13 @@ const listName = "their-name-of-the-list"
 // listed tells whether what is desired is in force, and nothing else of the list.
 func (l stormLab) listed(desired []firewall.Entry) bool {
 	l.t.Helper()
-	state, _ := l.sim.List("vsys1", listName)
+	state, _ := l.sim.Lists().State("vsys1", listName)
 	if state.Stopped || state.Entries != len(desired) {
 		l.t.Logf("the firewall holds %+v, not %d entries", state, len(desired))
 		return false
 	}
 	for _, e := range desired {
-		if v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: e.Prefix.Addr(), Destination: netip.MustParseAddr("192.0.2.1"), Short: true}); v.Rule != "block" {
+		if v := l.sim.Traffic().Packet(traffic.Packet{From: "untrust", To: "dmz", Source: e.Prefix.Addr(), Destination: netip.MustParseAddr("192.0.2.1"), Short: true}); v.Rule != "block" {
 			l.t.Logf("%v is met by the rule %q", e.Prefix, v.Rule)
 			return false
 		}
@@ -253,7 +256,7 @@ func (l *lab) blocks(desired []firewall.Entry) {
 		want[tag+"-"+e.Prefix.Addr().String()] = true
 	}
 	got := map[string]bool{}
-	_, running, _ := strings.Cut(l.sim.Running(), `<entry name="`+tag+`"><static>`)
+	_, running, _ := strings.Cut(l.sim.Config().Running(), `<entry name="`+tag+`"><static>`)
 	running, _, _ = strings.Cut(running, "</static>")
 	for _, part := range strings.Split(running, "<member>")[1:] {
 		name, _, _ := strings.Cut(part, "<")
@@ -272,10 +275,10 @@ func (l *lab) blocks(desired []firewall.Entry) {
 }
 
 // onceCommitted fails if a commit of ours was sent while another one of ours was not over.
-func onceCommitted(t *testing.T, jobs []panosim.Job) {
+func onceCommitted(t *testing.T, listed []jobs.Job) {
 	t.Helper()
-	var last panosim.Job
-	for _, j := range jobs {
+	var last jobs.Job
+	for _, j := range listed {
 		if j.Type != "Commit" || j.User != "svc-activedefense" {
 			continue
 		}
@@ -302,16 +305,16 @@ func newOthers(t *testing.T, l *lab) *others {
 	t.Helper()
 	o := &others{l: l}
 	for i := range 30 {
-		if err := l.sim.Register("vsys1", host(i), theirTag, 0); err != nil {
+		if err := l.sim.Addresses().Register("vsys1", host(i), theirTag, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.sim.Edit("somebody", "set", otherXPath, theirEdit); err != nil {
+	if err := l.sim.Config().Edit("somebody", "set", otherXPath, theirEdit); err != nil {
 		t.Fatal(err)
 	}
-	o.edits = entryText(t, l.sim.Candidate(), "their-edit")
-	o.existing = entryText(t, l.sim.Running(), "theirs") + entryText(t, l.sim.Running(), "their-group")
-	o.running, o.candidate = l.sim.Running(), l.sim.Candidate()
+	o.edits = entryText(t, l.sim.Config().Candidate(), "their-edit")
+	o.existing = entryText(t, l.sim.Config().Running(), "theirs") + entryText(t, l.sim.Config().Running(), "their-group")
+	o.running, o.candidate = l.sim.Config().Running(), l.sim.Config().Candidate()
 	return o
 }
 
@@ -319,7 +322,7 @@ func newOthers(t *testing.T, l *lab) *others {
 func (o *others) alone() {
 	t := o.l.t
 	t.Helper()
-	if o.l.sim.Candidate() != o.candidate || o.l.sim.Running() != o.running {
+	if o.l.sim.Config().Candidate() != o.candidate || o.l.sim.Config().Running() != o.running {
 		t.Error("the configuration was written to")
 	}
 	if n := o.l.calls(panosim.KindCommit); n > 0 {
@@ -331,19 +334,19 @@ func (o *others) alone() {
 func (o *others) untouched() {
 	t := o.l.t
 	t.Helper()
-	tagged := o.l.sim.Tagged("vsys1", theirTag)
+	tagged := o.l.sim.Addresses().Tagged("vsys1", theirTag)
 	for i := range 30 {
 		if _, stands := tagged[host(i)]; !stands {
 			t.Errorf("somebody else's tag is gone from %v", host(i))
 		}
 	}
-	if got := entryText(t, o.l.sim.Candidate(), "their-edit"); got != o.edits {
+	if got := entryText(t, o.l.sim.Config().Candidate(), "their-edit"); got != o.edits {
 		t.Errorf("somebody else's edit is %s, was %s", got, o.edits)
 	}
-	if strings.Contains(o.l.sim.Running(), "their-edit") {
+	if strings.Contains(o.l.sim.Config().Running(), "their-edit") {
 		t.Error("somebody else's edit was committed")
 	}
-	if got := entryText(t, o.l.sim.Running(), "theirs") + entryText(t, o.l.sim.Running(), "their-group"); got != o.existing {
+	if got := entryText(t, o.l.sim.Config().Running(), "theirs") + entryText(t, o.l.sim.Config().Running(), "their-group"); got != o.existing {
 		t.Errorf("somebody else's objects are %s, were %s", got, o.existing)
 	}
 }

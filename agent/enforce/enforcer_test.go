@@ -16,6 +16,8 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
@@ -32,7 +34,7 @@ type enforceTest struct {
 	during  func()              // called in every pass, before its first call; nil: nothing
 	waits   chan time.Duration  // what the loop is going to wait, after each pass
 	elapsed chan time.Time      // lets that time be over
-	changes chan panosim.Change // what the firewall did
+	changes chan userid.Change  // what the firewall did
 	result  chan error          // of run
 	stop    context.CancelFunc  // of run
 	options firewall.TagOptions // of the next enforcer on this firewall
@@ -43,9 +45,9 @@ const testTag = "active-defense"
 
 func newEnforceTest(t *testing.T) *enforceTest {
 	t.Helper()
-	e := &enforceTest{t: t, clock: newTestClock(), changes: make(chan panosim.Change, 10_000),
+	e := &enforceTest{t: t, clock: newTestClock(), changes: make(chan userid.Change, 10_000),
 		waits: make(chan time.Duration, 1), elapsed: make(chan time.Time), options: firewall.TagOptions{Tag: testTag}}
-	sim, err := panosim.Start(panosim.Options{Now: e.clock.now, OnChange: func(c panosim.Change) { e.changes <- c }})
+	sim, err := panosim.Start(panosim.Options{Now: e.clock.now, OnChange: func(c userid.Change) { e.changes <- c }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +148,7 @@ func (e *enforceTest) elapse(d time.Duration) {
 // standing is what the firewall holds with our tag.
 func (e *enforceTest) standing() string {
 	var all []string
-	for p := range e.sim.Tagged("", testTag) {
+	for p := range e.sim.Addresses().Tagged("", testTag) {
 		all = append(all, p.String())
 	}
 	slices.Sort(all)
@@ -241,7 +243,7 @@ func (e *enforceTest) standby() *panosim.HA {
 		e.t.Fatal(err)
 	}
 	e.t.Cleanup(active.Close)
-	e.sim.SetDialect(panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused})
+	e.sim.SetDialect(dialect.Dialect{PassiveTags: dialect.PassiveTagsRefused})
 	return panosim.Pair(active, e.sim, panosim.PairOptions{})
 }
 
@@ -335,10 +337,10 @@ func TestEverythingIsReadBackEveryFiveMinutes(t *testing.T) {
 	first := *e.Status().LastFull
 
 	// Behind our back one tag goes, and one of ours comes that is not wanted.
-	if err := e.sim.Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
+	if err := e.sim.Addresses().Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.sim.Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
+	if err := e.sim.Addresses().Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
 		t.Fatal(err)
 	}
 	e.sim.ResetStats()
@@ -359,7 +361,7 @@ func TestEverythingIsReadBackEveryFiveMinutes(t *testing.T) {
 	}
 
 	// Woken all the time, it is read back too.
-	if err := e.sim.Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
+	if err := e.sim.Addresses().Register("", netip.MustParsePrefix("203.0.113.9/32"), testTag, 0); err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
@@ -377,7 +379,7 @@ func TestAfterAnyDoubtEverythingIsReadBack(t *testing.T) {
 	e.passed()
 	// The command arrives and its answer does not: nobody knows what stands.
 	e.sim.SetFault(panosim.Fault{Effect: panosim.Garbage, Kind: panosim.KindUserID, Applied: true})
-	if err := e.sim.Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
+	if err := e.sim.Addresses().Unregister("", netip.MustParsePrefix("203.0.113.1/32"), testTag); err != nil {
 		t.Fatal(err)
 	}
 	e.want("203.0.113.1/32", "203.0.113.2/32")

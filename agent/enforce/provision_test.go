@@ -45,7 +45,7 @@ func TestProvisionWithTheDaemonsRoleSaysWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	sim.SetRole("admin", panosim.RightOperation, panosim.RightUserID)
+	sim.Config().SetRole("admin", panosim.RightOperation, panosim.RightUserID)
 	cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{{Name: "fw1", URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
 		VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second}}}
 	_, err = Provision(t.Context(), cfg, ProvisionOptions{})

@@ -137,11 +137,11 @@ func TestOnlyChangesOfChecksAreLogged(t *testing.T) {
 		t.Errorf("the same result is logged %d times", n)
 	}
 	names := firewall.NamesFor(testTag)
-	if err := p.sim.Edit("somebody", "set", "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/address-group/entry[@name='"+
+	if err := p.sim.Config().Edit("somebody", "set", "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/address-group/entry[@name='"+
 		names.Group+"']", "<dynamic><filter>'"+testTag+"'</filter></dynamic>"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.sim.Commit("somebody"); err != nil {
+	if err := p.sim.Config().Commit("somebody"); err != nil {
 		t.Fatal(err)
 	}
 	p.elapse(verifyEvery)

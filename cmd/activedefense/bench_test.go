@@ -21,7 +21,7 @@ import (
 
 	"activedefense/detect"
 	"activedefense/detect/panos"
-	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
 )
 
@@ -71,8 +71,8 @@ func BenchmarkLineToTag(b *testing.B) {
 }
 
 func lineToTag(b *testing.B, database string) {
-	tagged := make(chan panosim.Change, 1000)
-	w := newWorldWith(b, database, "", func(c panosim.Change) { tagged <- c })
+	tagged := make(chan userid.Change, 1000)
+	w := newWorldWith(b, database, "", func(c userid.Change) { tagged <- c })
 	w.append(nil)
 	w.start()
 	w.until("the agent is ready", func() bool { s := w.status(); return s != nil && s.Ready && s.Firewalls[0].Up })

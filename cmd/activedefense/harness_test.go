@@ -27,6 +27,7 @@ import (
 	"activedefense/agent"
 	"activedefense/detect"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/userid"
 )
 
 // beCommand makes the test binary be the command itself: the end-to-end tests run it as a process of
@@ -67,7 +68,7 @@ func newWorld(t testing.TB, database string, extra string) *world {
 }
 
 // newWorldWith makes a world in which onChange hears of every tag.
-func newWorldWith(t testing.TB, database string, extra string, onChange func(panosim.Change)) *world {
+func newWorldWith(t testing.TB, database string, extra string, onChange func(userid.Change)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), admin: freePort(t), edl: freePort(t)}
 	w.log = filepath.Join(w.dir, "logs", "LAB-FW-01.log")
@@ -318,7 +319,7 @@ func (w *world) list() (int, []string) {
 // tagged is what the firewall holds with our tag, sorted.
 func (w *world) tagged() []string {
 	var out []string
-	for p := range w.sim.Tagged("vsys1", "active-defense") {
+	for p := range w.sim.Addresses().Tagged("vsys1", "active-defense") {
 		out = append(out, detect.AddressText(p))
 	}
 	slices.Sort(out)

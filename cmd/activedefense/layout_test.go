@@ -17,8 +17,6 @@ import (
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall/policy", "store"},
-	"cmd/demo":          {"agent", "agent/enforce", "config", "detect", "firewall/panosim", "firewall/policy", "store"},
-	"cmd/panosim":       {"firewall/panosim"},
 	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "store"},
 	"agent/line":        {"agent/tail", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/policy", "firewall/xmlapi", "store"},
@@ -26,6 +24,30 @@ var allowed = map[string][]string{
 	"firewall":          {"firewall/xmlapi"},
 	"firewall/policy":   {"firewall", "firewall/xmlapi"},
 	"store":             {"migrations"},
+
+	// The simulated firewall, and what uses it.
+	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
+	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
+	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "traffic", "userid", "xmltree"),
+	"firewall/panosim/answer":      halls("xmltree"),
+	"firewall/panosim/candidate":   halls("answer", "devicegroup", "dialect", "jobs", "schema", "xmltree"),
+	"firewall/panosim/dataplane":   halls("answer", "dialect", "logs", "traffic", "userid", "xmltree"),
+	"firewall/panosim/devicegroup": halls("answer", "dialect", "xmltree"),
+	"firewall/panosim/edl":         halls("answer", "dialect", "iprange", "jobs", "traffic", "xmltree"),
+	"firewall/panosim/jobs":        halls("answer", "dialect"),
+	"firewall/panosim/logs":        halls("dialect", "filter", "iprange", "traffic", "xmltree"),
+	"firewall/panosim/schema":      halls("devicegroup", "dialect", "xmltree"),
+	"firewall/panosim/traffic":     halls("answer", "devicegroup", "dialect", "iprange", "userid", "xmltree"),
+	"firewall/panosim/userid":      halls("answer", "dialect", "filter", "iprange", "xmltree"),
+}
+
+// halls are those of the simulated firewall.
+func halls(names ...string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, "firewall/panosim/"+name)
+	}
+	return out
 }
 
 // topLevel is what stands at the top, dot files apart; fixed by the user.

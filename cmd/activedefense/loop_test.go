@@ -15,6 +15,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/traffic"
 )
 
 // The closed loop: packets of attackers meet the policy of a simulated firewall, which forwards its logs into the file
@@ -82,14 +83,14 @@ func (w *world) ready() {
 }
 
 // packet sends one from the internet to a server, and gives the rule that decided.
-func (w *world) packet(source, destination string, port int, more func(*panosim.Packet)) panosim.Verdict {
+func (w *world) packet(source, destination string, port int, more func(*traffic.Packet)) traffic.Verdict {
 	w.t.Helper()
-	p := panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr(destination),
+	p := traffic.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr(destination),
 		SourcePort: 40000, DestinationPort: uint16(port), SourceCountry: "Netherlands", DestinationCountry: "Australia", Short: true}
 	if more != nil {
 		more(&p)
 	}
-	v := w.sim.Packet(p)
+	v := w.sim.Traffic().Packet(p)
 	if v.Lines == 0 {
 		w.t.Errorf("the packet of %s was decided by %q, which forwarded no log", source, v.Rule)
 	}
@@ -97,27 +98,27 @@ func (w *world) packet(source, destination string, port int, more func(*panosim.
 }
 
 // browse is a connection to the web server.
-func (w *world) browse(source string) panosim.Verdict {
+func (w *world) browse(source string) traffic.Verdict {
 	return w.packet(source, "198.51.100.7", 443, nil)
 }
 
 // attackers are one for each rule of detection, with what they send first.
-var attackers = map[string]func(w *world, source string) []panosim.Verdict{
-	"203.0.113.66": func(w *world, source string) (all []panosim.Verdict) { // a port scan
+var attackers = map[string]func(w *world, source string) []traffic.Verdict{
+	"203.0.113.66": func(w *world, source string) (all []traffic.Verdict) { // a port scan
 		for i := range testPorts + 1 {
 			all = append(all, w.packet(source, "198.51.100.7", 8000+i, nil))
 		}
 		return all
 	},
-	"203.0.113.67": func(w *world, source string) (all []panosim.Verdict) { // a host sweep
+	"203.0.113.67": func(w *world, source string) (all []traffic.Verdict) { // a host sweep
 		for i := range testHosts {
 			all = append(all, w.packet(source, fmt.Sprintf("198.51.100.%d", 20+i), 3389, nil))
 		}
 		return all
 	},
-	"2001:db8:bad::7": func(w *world, source string) []panosim.Verdict { // an exploit
-		return []panosim.Verdict{w.packet(source, "2001:db8:1::7", 443, func(p *panosim.Packet) {
-			p.Threat = &panosim.Threat{Name: "GlobalProtect OS Command Injection Vulnerability", ID: 95187}
+	"2001:db8:bad::7": func(w *world, source string) []traffic.Verdict { // an exploit
+		return []traffic.Verdict{w.packet(source, "2001:db8:1::7", 443, func(p *traffic.Packet) {
+			p.Threat = &traffic.Threat{Name: "GlobalProtect OS Command Injection Vulnerability", ID: 95187}
 		})}
 	},
 }
@@ -271,7 +272,7 @@ func (w *world) fetchList() {
 			w.t.Fatal(err)
 		}
 		response.Body.Close()
-		held, ok := w.sim.List("vsys1", "active-defense-list")
+		held, ok := w.sim.Lists().State("vsys1", "active-defense-list")
 		return ok && held.Entries == len(attackers)
 	})
 }

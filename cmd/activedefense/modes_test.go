@@ -134,13 +134,13 @@ func TestTheRolesOfTheOperatorsPageAreTheLeast(t *testing.T) {
 			rights := all[name].granted()
 			for i, right := range rights {
 				d.stop()
-				w.sim.SetRole(daemonAdmin, append(slices.Delete(slices.Clone(rights), i, i+1), panosim.RightReport)...)
+				w.sim.Config().SetRole(daemonAdmin, append(slices.Delete(slices.Clone(rights), i, i+1), panosim.RightReport)...)
 				if _, stderr, code := w.run("blacklist", "add", fmt.Sprintf("203.0.113.%d", 100+i), "--reason", "by hand"); code != 0 {
 					t.Fatalf("blacklist add: exit status %d: %s", code, stderr)
 				}
 				d = w.start()
 				w.until("the daemon misses the right "+string(right), level(false))
-				w.sim.SetRole(daemonAdmin, rights...)
+				w.sim.Config().SetRole(daemonAdmin, rights...)
 				w.until("the daemon has gone on", level(true))
 			}
 		})

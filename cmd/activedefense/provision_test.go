@@ -39,14 +39,14 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			if len(plan) < 7 {
 				t.Fatalf("a plan of %d steps: %v", len(plan), plan)
 			}
-			if strings.Contains(w.sim.Candidate(), "active-defense-block") {
+			if strings.Contains(w.sim.Config().Candidate(), "active-defense-block") {
 				t.Fatal("a plan has changed the firewall")
 			}
 			stdout, stderr, code := w.run("provision", "--apply", "--commit")
 			if code != 0 {
 				t.Fatalf("provision --apply --commit: exit status %d\n%s%s", code, stdout, stderr)
 			}
-			w.sim.FetchLists()
+			w.sim.Lists().Fetch()
 			for _, c := range jsonLines[policy.Check](w, "verify") {
 				if c.Result != "pass" && c.Check != "api-role" { // the simulated administrator is a superuser
 					t.Errorf("%s %s: %s", c.Result, c.Check, c.Detail)

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/traffic"
 )
 
 // The rules by which the firewall decides.
@@ -26,26 +26,26 @@ type attack struct {
 	what            string
 	packets         int
 	pause           time.Duration // between its packets
-	packet          func(i int) panosim.Packet
+	packet          func(i int) traffic.Packet
 	door            string // the server on which it knocks afterwards
 }
 
 // The three rules of detection, one attacker each.
 var attacks = []attack{
 	{source: "203.0.113.66", country: "Netherlands", what: "scans the ports of " + webServer, packets: 11, pause: 100 * time.Millisecond,
-		packet: func(i int) panosim.Packet { return to(webServer, 8000+i) }, door: webServer},
+		packet: func(i int) traffic.Packet { return to(webServer, 8000+i) }, door: webServer},
 	{source: "192.0.2.150", country: "Germany", what: "looks for port 3389 on every public address", packets: 10, pause: 100 * time.Millisecond,
-		packet: func(i int) panosim.Packet { return to(fmt.Sprintf("198.51.100.%d", 10+i), 3389) }, door: webServer},
+		packet: func(i int) traffic.Packet { return to(fmt.Sprintf("198.51.100.%d", 10+i), 3389) }, door: webServer},
 	{source: "2001:db8:bad::7", country: "Canada", what: "attacks the VPN portal", packets: 1,
-		packet: func(int) panosim.Packet {
+		packet: func(int) traffic.Packet {
 			p := to("2001:db8:1::7", 443)
-			p.Threat = &panosim.Threat{Name: "GlobalProtect OS Command Injection Vulnerability", ID: 95187}
+			p.Threat = &traffic.Threat{Name: "GlobalProtect OS Command Injection Vulnerability", ID: 95187}
 			return p
 		}, door: "2001:db8:1::7"},
 }
 
 // to is a short session with a server.
-func to(server string, port int) panosim.Packet {
-	return panosim.Packet{From: "untrust", To: "dmz", Destination: netip.MustParseAddr(server), DestinationPort: uint16(port),
+func to(server string, port int) traffic.Packet {
+	return traffic.Packet{From: "untrust", To: "dmz", Destination: netip.MustParseAddr(server), DestinationPort: uint16(port),
 		DestinationCountry: "Australia", Short: true}
 }

@@ -10,6 +10,9 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/enforce"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/jobs"
+	"activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/firewall/policy"
 	"activedefense/store"
 )
@@ -30,19 +33,19 @@ const before = `<config version="10.2.0"><shared/><devices><entry name="localhos
 <action>allow</action></entry></rules></security></rulebase></entry></vsys></entry></devices></config>`
 
 // startFirewall starts it. changed is told when an address is tagged.
-func startFirewall(changed func(panosim.Change)) (*panosim.Sim, error) {
+func startFirewall(changed func(userid.Change)) (*panosim.Sim, error) {
 	sim, err := panosim.Start(panosim.Options{Hostname: "LAB-FW-01", Admin: admin, Config: before, CommitTime: 500 * time.Millisecond, OnChange: changed})
 	if err == nil {
-		sim.SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit)
+		sim.Config().SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit)
 	}
 	return sim, err
 }
 
 // packet has the firewall decide about a packet of a source.
-func (s *stage) packet(source, country string, p panosim.Packet) panosim.Verdict {
+func (s *stage) packet(source, country string, p traffic.Packet) traffic.Verdict {
 	p.Source, p.SourceCountry = netip.MustParseAddr(source), country
 	p.SourcePort = uint16(40000 + time.Now().Nanosecond()/1000%20000)
-	return s.sim.Packet(p)
+	return s.sim.Traffic().Packet(p)
 }
 
 // background is what a firewall on the internet sees all day: a friend's connections, and single probes.
@@ -109,7 +112,7 @@ func (s *stage) verify(ctx context.Context) error {
 	}
 	if err == nil {
 		s.say("verify", "%d checks of the running configuration, all passed; the rules in their order:", len(checks))
-		for _, r := range s.sim.Rules("") {
+		for _, r := range s.sim.Traffic().Rules("") {
 			s.note("%-22s %-6s source %v", r.Name, r.Action, r.Source)
 		}
 	}
@@ -135,7 +138,7 @@ func (s *stage) means() {
 		}
 	case "edl":
 		if j, ok := s.lastJob("EDLRefresh"); ok {
-			list, _ := s.sim.List("", listName)
+			list, _ := s.sim.Lists().State("", listName)
 			s.say("fetched", "%s by job %d, which %s asked for; the firewall holds %s", listName, j.ID, j.User, entries(list.Entries))
 		}
 	}
@@ -149,7 +152,7 @@ func entries(n int) string {
 }
 
 // lastJob is the last job of a kind that the agent has asked for and that has ended.
-func (s *stage) lastJob(kind string) (last panosim.Job, found bool) {
+func (s *stage) lastJob(kind string) (last jobs.Job, found bool) {
 	for _, j := range s.sim.Jobs() {
 		if j.Type == kind && j.User == admin && j.Status == "FIN" {
 			last, found = j, true

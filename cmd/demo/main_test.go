@@ -39,10 +39,10 @@ func TestTheShowFailsWhenTheLoopDoesNotClose(t *testing.T) {
 	if err := s.begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.sim.Edit("somebody", "delete", rule, ""); err != nil {
+	if err := s.sim.Config().Edit("somebody", "delete", rule, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.sim.Commit("somebody"); err != nil {
+	if err := s.sim.Config().Commit("somebody"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.play(t.Context(), attacks[0]); err == nil || !strings.Contains(err.Error(), attacks[0].source+" was not blocked") {

@@ -16,7 +16,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/detect"
-	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
 )
 
@@ -93,7 +93,7 @@ func (s *stage) knock(ctx context.Context, a attack) (passed int, err error) {
 	for {
 		select {
 		case c := <-s.tagged:
-			if c.Action != panosim.Registered || c.Address.Addr().String() != a.source {
+			if c.Action != userid.Registered || c.Address.Addr().String() != a.source {
 				continue
 			}
 			s.say("tagged", "%s with %q; the tag ends by itself in %d days", c.Address.Addr(), c.Tag, int(c.Timeout.Round(time.Hour).Hours()/24))

@@ -18,6 +18,7 @@ import (
 	"activedefense/agent"
 	"activedefense/config"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
 )
 
@@ -35,7 +36,7 @@ type stage struct {
 	agent  *agent.Agent
 	stop   context.CancelFunc // of the agent and the traffic; nil: they do not run
 	done   chan error         // what ended the agent
-	tagged chan panosim.Change
+	tagged chan userid.Change
 
 	attacker atomic.Pointer[string] // whose next log line is shown; nil: nobody's
 
@@ -49,7 +50,7 @@ type stage struct {
 }
 
 func newStage(ctx context.Context, out io.Writer, mode string, pace time.Duration) (s *stage, err error) {
-	s = &stage{mode: mode, pace: pace, out: out, quiet: true, tagged: make(chan panosim.Change, 1000), done: make(chan error, 1)}
+	s = &stage{mode: mode, pace: pace, out: out, quiet: true, tagged: make(chan userid.Change, 1000), done: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -93,7 +94,7 @@ func (s *stage) excerpt(line string) {
 }
 
 // heard keeps changes of tags for whoever waits for one.
-func (s *stage) heard(c panosim.Change) {
+func (s *stage) heard(c userid.Change) {
 	select {
 	case s.tagged <- c:
 	default: // nobody looks any more

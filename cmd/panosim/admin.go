@@ -20,7 +20,7 @@ func (l *lab) role(args []string) error {
 	}
 	admin, granted := args[0], args[1:]
 	if slices.Equal(granted, []string{"superuser"}) {
-		l.current.SetRole(admin)
+		l.current.Config().SetRole(admin)
 		l.say("%s is a superuser", admin)
 		return nil
 	}
@@ -31,7 +31,7 @@ func (l *lab) role(args []string) error {
 		}
 		allowed = append(allowed, panosim.Right(name))
 	}
-	l.current.SetRole(admin, allowed...)
+	l.current.Config().SetRole(admin, allowed...)
 	l.say("%s has a role with %s alone", admin, strings.Join(granted, ", "))
 	return nil
 }
@@ -40,10 +40,10 @@ func (l *lab) edit(args []string) error {
 	if len(args) < 3 {
 		return errUsage
 	}
-	if err := l.current.Edit(args[0], args[1], args[2], strings.Join(args[3:], " ")); err != nil {
+	if err := l.current.Config().Edit(args[0], args[1], args[2], strings.Join(args[3:], " ")); err != nil {
 		return err
 	}
-	l.say("%d edits of %s wait for a commit", l.current.Pending(args[0]), args[0])
+	l.say("%d edits of %s wait for a commit", l.current.Config().Pending(args[0]), args[0])
 	return nil
 }
 
@@ -55,7 +55,7 @@ func (l *lab) commit(args []string) error {
 	if len(args) == 1 {
 		admin = args[0]
 	}
-	return l.current.Commit(admin)
+	return l.current.Config().Commit(admin)
 }
 
 func (l *lab) lock(args []string) error {
@@ -64,9 +64,9 @@ func (l *lab) lock(args []string) error {
 	}
 	switch args[0] {
 	case "config":
-		l.current.LockConfig(args[1], "")
+		l.current.Config().LockConfig(args[1], "")
 	case "commit":
-		l.current.LockCommit(args[1], "")
+		l.current.Config().LockCommit(args[1], "")
 	default:
 		return errUsage
 	}
@@ -75,18 +75,18 @@ func (l *lab) lock(args []string) error {
 }
 
 func (l *lab) unlock([]string) error {
-	l.current.UnlockConfig("")
-	l.current.UnlockCommit("")
+	l.current.Config().UnlockConfig("")
+	l.current.Config().UnlockCommit("")
 	l.say("no lock is held")
 	return nil
 }
 
 func (l *lab) config([]string) error {
-	l.say("%s", l.current.Running())
+	l.say("%s", l.current.Config().Running())
 	return nil
 }
 
 func (l *lab) candidate([]string) error {
-	l.say("%s", l.current.Candidate())
+	l.say("%s", l.current.Config().Candidate())
 	return nil
 }

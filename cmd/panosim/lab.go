@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 // device is one of the machines, with the name under which it is spoken of.
@@ -80,7 +82,7 @@ func newLab(s settings, p *printer) (l *lab, err error) {
 func (s settings) options() (panosim.Options, error) {
 	o := panosim.Options{Version: s.version, Model: s.model, VSys: s.vsys, Latency: s.latency, CommitTime: s.commitTime}
 	var err error
-	if o.Dialect, err = panosim.ParseDialect(s.dialect); err != nil {
+	if o.Dialect, err = dialect.Parse(s.dialect); err != nil {
 		return o, fmt.Errorf("--dialect: %w", err)
 	}
 	o.Users = map[string]string{}
@@ -199,7 +201,7 @@ func (l *lab) start(n int, name, serial string, o panosim.Options, start func(pa
 		return device{}, err
 	}
 	o.Hostname, o.Serial = name, serial
-	o.OnChange = func(c panosim.Change) { l.printer.change(name, c) }
+	o.OnChange = func(c userid.Change) { l.printer.change(name, c) }
 	o.OnLog = func(line []byte) {
 		l.printer.line(name, "log %s", strings.TrimSpace(string(line)))
 		l.appendLog(line)

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 
-	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/traffic"
 )
 
 // scanned is how many ports a scan tries if nobody says: one more than a source may with the default rules.
@@ -25,7 +25,7 @@ func (l *lab) attack(args []string) error {
 	if err != nil {
 		return err
 	}
-	p.Threat = &panosim.Threat{Name: "Simulated Command Injection Vulnerability", ID: 99999}
+	p.Threat = &traffic.Threat{Name: "Simulated Command Injection Vulnerability", ID: 99999}
 	return l.send(p)
 }
 
@@ -54,11 +54,11 @@ func (l *lab) scan(args []string) error {
 }
 
 // parsePacket reads what is common to the commands that send one.
-func parsePacket(args []string) (p panosim.Packet, err error) {
+func parsePacket(args []string) (p traffic.Packet, err error) {
 	if len(args) < 3 || len(args) > 5 {
 		return p, errUsage
 	}
-	p = panosim.Packet{From: "untrust", To: "trust", SourcePort: 40000}
+	p = traffic.Packet{From: "untrust", To: "trust", SourcePort: 40000}
 	if p.Source, err = netip.ParseAddr(args[0]); err != nil {
 		return p, err
 	}
@@ -80,9 +80,9 @@ func parsePacket(args []string) (p panosim.Packet, err error) {
 }
 
 // send has the machine decide, and shows what it does.
-func (l *lab) send(p panosim.Packet) error {
+func (l *lab) send(p traffic.Packet) error {
 	p.VSys = l.vsys
-	v := l.current.Packet(p)
+	v := l.current.Traffic().Packet(p)
 	if v.Rule == "" {
 		return errors.New("nothing is forwarded here: only by a firewall that runs, and in a pair by the active one")
 	}
@@ -98,6 +98,6 @@ func (l *lab) send(p panosim.Packet) error {
 }
 
 func (l *lab) sessions([]string) error {
-	l.say("sessions that stand: %v", l.current.Sessions())
+	l.say("sessions that stand: %v", l.current.Traffic().Sessions())
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 func (l *lab) help([]string) error {
@@ -32,7 +33,7 @@ func (l *lab) status([]string) error {
 		for _, n := range d.Stats().Calls {
 			calls += n
 		}
-		l.printer.line(d.name, "%s, %s, %d addresses registered, %d edits pending, %d calls", d.URL(), state, d.Count(), d.Pending(""), calls)
+		l.printer.line(d.name, "%s, %s, %d addresses registered, %d edits pending, %d calls", d.URL(), state, d.Addresses().Count(), d.Config().Pending(""), calls)
 	}
 	return nil
 }
@@ -59,7 +60,7 @@ func (l *lab) tags(args []string) error {
 		return errUsage
 	}
 	for _, vsys := range l.systems() {
-		all := l.current.Registered(vsys)
+		all := l.current.Addresses().Registered(vsys)
 		addresses := make([]netip.Prefix, 0, len(all))
 		for a, tags := range all {
 			if len(args) == 0 || slices.Contains(tags, args[0]) {
@@ -106,7 +107,7 @@ func (l *lab) tag(args []string) error {
 			return err
 		}
 	}
-	return l.current.Register(l.vsys, a, args[1], timeout)
+	return l.current.Addresses().Register(l.vsys, a, args[1], timeout)
 }
 
 func (l *lab) untag(args []string) error {
@@ -117,12 +118,12 @@ func (l *lab) untag(args []string) error {
 	if err != nil {
 		return err
 	}
-	return l.current.Unregister(l.vsys, a, strings.Join(args[1:], ""))
+	return l.current.Addresses().Unregister(l.vsys, a, strings.Join(args[1:], ""))
 }
 
 func (l *lab) rules(args []string) error {
 	for _, vsys := range l.named(args) {
-		rules := l.current.Rules(vsys)
+		rules := l.current.Traffic().Rules(vsys)
 		for i, r := range rules {
 			from := []string{r.Location}
 			if r.Location == "" {
@@ -149,9 +150,9 @@ func (l *lab) named(args []string) []string {
 
 func (l *lab) lists(args []string) error {
 	for _, vsys := range l.named(args) {
-		names := l.current.Lists(vsys)
+		names := l.current.Lists().Names(vsys)
 		for _, name := range names {
-			s, _ := l.current.List(vsys, name)
+			s, _ := l.current.Lists().State(vsys, name)
 			text := fmt.Sprintf("%d entries, %d beyond the limit, %d invalid", s.Entries, s.Skipped, s.Invalid)
 			if s.Stopped {
 				text = "not enforced"
@@ -231,7 +232,7 @@ func (l *lab) latency(args []string) error {
 }
 
 func (l *lab) dialect(args []string) error {
-	d, err := panosim.ParseDialect(strings.Join(args, ""))
+	d, err := dialect.Parse(strings.Join(args, ""))
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/logs"
+	"activedefense/firewall/panosim/userid"
 )
 
 // printer writes lines, each whole.
@@ -25,7 +26,7 @@ func (p *printer) line(about, format string, args ...any) {
 }
 
 // change writes a change of what is registered.
-func (p *printer) change(about string, c panosim.Change) {
+func (p *printer) change(about string, c userid.Change) {
 	var more []string
 	if c.Timeout > 0 {
 		more = append(more, "for "+c.Timeout.String())
@@ -70,7 +71,7 @@ type watcher struct {
 	device  device
 	printer *printer
 	jobs    map[int]string // how each stood
-	last    panosim.LogLine
+	last    logs.SystemLine
 }
 
 func (w *watcher) look() {

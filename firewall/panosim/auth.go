@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // keyring holds the passwords and the keys that are valid.
@@ -92,7 +95,7 @@ func (s *Sim) keyOwner(key string) (string, bool) {
 		return user, ok
 	}
 	s.mu.Lock()
-	shared := s.dialect.PairKeys == PairKeysShared
+	shared := s.dialect.PairKeys == dialect.PairKeysShared
 	s.mu.Unlock()
 	if !shared {
 		return "", false
@@ -144,10 +147,10 @@ func (s *Sim) Deny(types ...string) {
 }
 
 // keygen answers type=keygen.
-func (s *Sim) keygen(c *call) answer {
+func keygen(s *Sim, c *call) answer.Answer {
 	key, ok := s.keys.generate(c.form.Get("user"), c.form.Get("password"))
 	if !ok {
-		return forbidden("Invalid Credential")
+		return answer.Forbidden("Invalid Credential")
 	}
-	return xmlAnswer(http.StatusOK, "<response status = 'success'><result><key>"+escape(key)+"</key></result></response>")
+	return answer.XML(http.StatusOK, "<response status = 'success'><result><key>"+answer.Escape(key)+"</key></result></response>")
 }

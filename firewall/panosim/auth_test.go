@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 const (
@@ -206,7 +208,7 @@ func TestRole(t *testing.T) {
 	if got.status != 200 || got.body != `<response status="unauth" code="16"><msg><line>Unauthorized request</line></msg></response>` {
 		t.Errorf("unauth: %+v", got)
 	}
-	s.SetDialect(Dialect{Denied: DeniedForbidden})
+	s.SetDialect(dialect.Dialect{Denied: dialect.DeniedForbidden})
 	got = p.post(ask)
 	if got.status != 403 || got.body != `<response status = 'error' code = '403'><result><msg>Type [user-id] not authorized for user role.</msg></result></response>` {
 		t.Errorf("forbidden: %+v", got)
@@ -246,7 +248,7 @@ func TestCertificate(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	for _, text := range []string{"10.2", "10.2.x", "", "10.2.3.4"} {
-		if _, err := parseVersion(text); err == nil {
+		if _, err := dialect.ParseVersion(text); err == nil {
 			t.Errorf("%q is accepted", text)
 		}
 	}

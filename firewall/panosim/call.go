@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/panosim/answer"
 )
 
 // Kinds of call, as Fault selects them and Stats counts them.
@@ -27,19 +29,30 @@ const (
 	KindChanges      = "changes"     // asking what is not committed
 	KindRevert       = "revert"      // dropping what is not committed
 	KindConfigFile   = "config-file" // show config running, candidate and the like
-	KindOther        = "other"       // everything that is not simulated, or that could not be understood
+
+	KindGroups        = "dynamic-address-groups"
+	KindListRefresh   = "list-refresh"
+	KindListShow      = "list-show"
+	KindTargetVSys    = "target-vsys"
+	KindSessions      = "sessions" // reading them
+	KindClearSessions = "clear-sessions"
+
+	KindHA      = "high-availability" // about the pair
+	KindPushed  = "pushed-policy"     // reading what Panorama pushed to a firewall
+	KindDevices = "devices"           // asking a Panorama for its firewalls
+
+	KindOther = "other" // everything that is not simulated, or that could not be understood
 )
 
 // call is one request, understood as far as its kind.
 type call struct {
-	form    url.Values
-	key     string
-	admin   string // to whom the key belongs, once it is found valid
-	size    int64  // bytes of the body
-	kind    string
-	command *element // of type=op, once parsed
-	run     func(*Sim, *call) answer
-	free    bool // needs no key
+	form  url.Values
+	key   string
+	admin string // to whom the key belongs, once it is found valid
+	size  int64  // bytes of the body
+	kind  string
+	run   func(*Sim, *call) answer.Answer
+	free  bool // needs no key
 }
 
 // counter counts what is read through it.
@@ -56,21 +69,21 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // understand reads the request, whatever way its parameters come, and finds out what it asks.
-func (s *Sim) understand(w http.ResponseWriter, r *http.Request) *call {
+func understand(w http.ResponseWriter, r *http.Request, maxRequest int64) *call {
 	c := &call{kind: KindOther}
 	if len(r.URL.RawQuery) > maxQuery {
-		return c.refuse(page(http.StatusRequestURITooLong))
+		return c.refuse(answer.Page(http.StatusRequestURITooLong))
 	}
-	limited := http.MaxBytesReader(w, r.Body, s.opts.MaxRequest)
+	limited := http.MaxBytesReader(w, r.Body, maxRequest)
 	body := &counter{Reader: limited, Closer: limited}
 	r.Body = body
-	err := parseForm(r, s.opts.MaxRequest)
+	err := parseForm(r, maxRequest)
 	c.size = max(body.n, r.ContentLength)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return c.refuse(page(http.StatusRequestEntityTooLarge))
+		return c.refuse(answer.Page(http.StatusRequestEntityTooLarge))
 	}
 	if err != nil {
-		return c.refuse(badRequest("Malformed request"))
+		return c.refuse(answer.BadRequest("Malformed request"))
 	}
 	c.form = r.Form
 	if c.key = r.Header.Get("X-PAN-KEY"); c.key == "" {
@@ -120,9 +133,9 @@ func parseForm(r *http.Request, limit int64) error {
 }
 
 // refuse makes a call that is answered at once, without a key.
-func (c *call) refuse(a answer) *call {
+func (c *call) refuse(a answer.Answer) *call {
 	c.free = true
-	c.run = func(*Sim, *call) answer { return a }
+	c.run = func(*Sim, *call) answer.Answer { return a }
 	return c
 }
 
@@ -130,29 +143,20 @@ func (c *call) refuse(a answer) *call {
 func (c *call) classify() {
 	switch c.form.Get("type") {
 	case "keygen":
-		c.kind, c.run, c.free = KindKeygen, (*Sim).keygen, true
+		c.kind, c.run, c.free = KindKeygen, keygen, true
 	case "user-id":
-		c.kind, c.run = KindUserID, (*Sim).userID
+		c.kind, c.run = KindUserID, userID
 	case "op":
 		c.classifyOp()
 	case "config":
 		c.classifyConfig()
 	case "commit":
-		c.kind, c.run = KindCommit, (*Sim).commit
+		c.kind, c.run = KindCommit, requestCommit
 	case "log", "report", "export", "import", "version":
-		c.run = func(*Sim, *call) answer { return failure(1, "Unknown command") }
+		c.run = func(*Sim, *call) answer.Answer { return answer.Failure(1, "Unknown command") }
 	case "":
-		c.run = func(*Sim, *call) answer { return badRequest(`Missing value for parameter "type".`) }
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "type".`) }
 	default:
-		c.run = func(*Sim, *call) answer { return badRequest(`Illegal value for parameter "type".`) }
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Illegal value for parameter "type".`) }
 	}
-}
-
-// vsys gives the table of the virtual system that the call names; false: there is none of that name.
-func (s *Sim) vsys(name string) (*table, bool) {
-	if name == "" {
-		name = s.opts.VSys[0]
-	}
-	t, ok := s.tables[name]
-	return t, ok
 }

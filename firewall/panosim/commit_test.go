@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // commit makes a call of type=commit as the owner of the key ("" is that of Options).
@@ -43,7 +46,7 @@ func enqueued(id int) string {
 // pend has an administrator make an edit.
 func pend(t *testing.T, s *Sim, admin, name string) {
 	t.Helper()
-	if err := s.Edit(admin, "set", addressPath, `<entry name="`+name+`"><fqdn>`+name+`.example</fqdn></entry>`); err != nil {
+	if err := s.Config().Edit(admin, "set", addressPath, `<entry name="`+name+`"><fqdn>`+name+`.example</fqdn></entry>`); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -54,7 +57,7 @@ func TestJobsOverReboot(t *testing.T) {
 	pend(t, s, "admin", "a")
 	expect(t, "commit", p.commit("", "<commit/>"), enqueued(1))
 	end := s.AddJob("Install", "admin")
-	s.SetDialect(Dialect{JobsOverReboot: JobsForgotten})
+	s.SetDialect(dialect.Dialect{JobsOverReboot: dialect.JobsForgotten})
 	s.Reboot()
 	end(true)
 	if got := p.op("<show><jobs><all/></jobs></show>"); strings.Contains(got, "<job>") {
@@ -76,7 +79,7 @@ func TestCommitJob(t *testing.T) {
 	expect(t, "begun", p.job(1), head+active+`<progress>0</progress>`+none)
 	c.advance(40 * time.Second)
 	expect(t, "at work", p.job(1), head+active+`<progress>40</progress>`+none)
-	if strings.Contains(s.Running(), "a.example") || s.Pending("admin") != 1 {
+	if strings.Contains(s.Config().Running(), "a.example") || s.Config().Pending("admin") != 1 {
 		t.Error("published before the job has ended")
 	}
 
@@ -91,11 +94,11 @@ func TestCommitJob(t *testing.T) {
 	expect(t, "ended", p.job(1), head+`<status>FIN</status><queued>NO</queued><stoppable>no</stoppable><result>OK</result><tfin>12:01:40</tfin>`+
 		`<description>d &amp; e</description><positionInQ>0</positionInQ><progress>100</progress>`+
 		`<details><line>Configuration committed successfully</line></details><warnings></warnings></job></result></response>`)
-	if running := s.Running(); !strings.Contains(running, "a.example") || strings.Contains(running, "b.example") {
+	if running := s.Config().Running(); !strings.Contains(running, "a.example") || strings.Contains(running, "b.example") {
 		t.Errorf("running = %s", running)
 	}
 	c.advance(90 * time.Second)
-	if !strings.Contains(s.Running(), "b.example") || s.Pending("") != 0 {
+	if !strings.Contains(s.Config().Running(), "b.example") || s.Config().Pending("") != 0 {
 		t.Error("the second commit has not ended when its time was over")
 	}
 	if jobs := s.Jobs(); len(jobs) != 2 || !jobs[1].Ended.Equal(jobs[0].Ended.Add(100*time.Second)) || jobs[1].User != "admin" {
@@ -107,26 +110,26 @@ func TestCommitAnswers(t *testing.T) {
 	c := newClock()
 	s := start(t, Options{Now: c.Now, CommitTime: time.Minute})
 	p := newPeer(t, s)
-	for none, want := range map[NoChanges]string{
-		NoChangesPlain: `<response status="success" code="19"><msg>There are no changes to commit.</msg></response>`,
-		NoChangesSame: `<response status="success" code="13"><msg>The result of this commit would be the same as the previous commit ` +
+	for none, want := range map[dialect.NoChanges]string{
+		dialect.NoChangesPlain: `<response status="success" code="19"><msg>There are no changes to commit.</msg></response>`,
+		dialect.NoChangesSame: `<response status="success" code="13"><msg>The result of this commit would be the same as the previous commit ` +
 			`queued/processed. No edits have been made in between these two commits.</msg></response>`,
-		NoChangesJob: enqueued(1),
+		dialect.NoChangesJob: enqueued(1),
 	} {
-		s.SetDialect(Dialect{NoChanges: none})
+		s.SetDialect(dialect.Dialect{NoChanges: none})
 		expect(t, "nothing to commit", p.commit("", "<commit/>"), want)
 	}
 	c.advance(time.Minute)
-	s.SetDialect(Dialect{})
+	s.SetDialect(dialect.Dialect{})
 	expect(t, "force", p.commit("", "<commit><force/></commit>"), enqueued(2))
 	c.advance(time.Minute)
 	pend(t, s, "admin", "a")
 	expect(t, "what is queued", p.commit("", "<commit/>"), enqueued(3))
 	expect(t, "is not there to commit again", p.commit("", "<commit/>"), `<response status="success" code="19"><msg>There are no changes to commit.</msg></response>`)
 	pend(t, s, "admin", "b")
-	s.SetDialect(Dialect{Busy: BusyRefuses})
+	s.SetDialect(dialect.Dialect{Busy: dialect.BusyRefuses})
 	expect(t, "busy", p.commit("", "<commit/>"), refused(13, "Another commit/validate is in progress. Please try again later"))
-	expect(t, "strict", p.multi("", "strict-transactional", "yes"), refused(13, busyText))
+	expect(t, "strict", p.multi("", "strict-transactional", "yes"), refused(13, "Another commit/validate is in progress. Please try again later"))
 	expect(t, "revert", p.op("<revert><config/></revert>"), refused(13, "Local commit jobs are queued. Revert operation is not allowed."))
 	c.advance(time.Minute)
 	end := s.AddJob("Install", "bob")
@@ -134,7 +137,7 @@ func TestCommitAnswers(t *testing.T) {
 	end(true)
 	expect(t, "then", p.commit("", "<commit/>"), enqueued(5))
 	expect(t, "no job", p.job(99), `<response status="error" code="7"><msg><line>job 99 not found</line></msg></response>`)
-	s.SetDialect(Dialect{UnknownJob: UnknownJobQuery})
+	s.SetDialect(dialect.Dialect{UnknownJob: dialect.UnknownJobQuery})
 	expect(t, "no job", p.job(99), `<response status="error"><msg><line>No such query job 99</line></msg></response>`)
 	for what, cmd := range map[string]string{
 		"other command": "<commit-all/>", "other part": "<commit><dance/></commit>", "other part of partial": "<commit><partial><dance/></partial></commit>",
@@ -148,15 +151,15 @@ func TestCommitAnswers(t *testing.T) {
 }
 
 func TestPartialCommit(t *testing.T) {
-	s := start(t, Options{Users: map[string]string{"service": "pass"}, Dialect: Dialect{References: ReferencesAtCommit, Details: DetailsNested}})
+	s := start(t, Options{Users: map[string]string{"service": "pass"}, Dialect: dialect.Dialect{References: dialect.ReferencesAtCommit, Details: dialect.DetailsNested}})
 	p := newPeer(t, s)
 	key := p.keyOf("service", "pass")
 	only := func(parts string) string { return p.commit(key, "<commit><partial>"+parts+"</partial></commit>") }
 	pend(t, s, "service", "ours")
 	pend(t, s, "bob", "bobs")
 	expect(t, "commit ours", only("<admin><member>service</member></admin>"), enqueued(1))
-	if running := s.Running(); !strings.Contains(running, "ours.example") || strings.Contains(running, "bobs.example") || s.Pending("bob") != 1 {
-		t.Errorf("running = %s, bob's pending = %d", running, s.Pending("bob"))
+	if running := s.Config().Running(); !strings.Contains(running, "ours.example") || strings.Contains(running, "bobs.example") || s.Config().Pending("bob") != 1 {
+		t.Errorf("running = %s, bob's pending = %d", running, s.Config().Pending("bob"))
 	}
 	expect(t, "nothing of ours", only("<admin><member>service</member></admin>"),
 		`<response status="success" code="19"><msg>There are no changes to commit.</msg></response>`)
@@ -168,26 +171,26 @@ func TestPartialCommit(t *testing.T) {
 		"reference": {groupPath, `<entry name="g"><static><member>bobs</member></static></entry>`,
 			"address-group -> g -> static 'bobs' is not a valid reference"},
 	} {
-		if err := s.Edit("service", "set", edit.path, edit.content); err != nil {
+		if err := s.Config().Edit("service", "set", edit.path, edit.content); err != nil {
 			t.Fatal(err)
 		}
-		before, candidate := s.Running(), s.Candidate()
+		before, edited := s.Config().Running(), s.Config().Candidate()
 		only("<admin><member>service</member></admin>")
 		job := s.Jobs()[len(s.Jobs())-1]
 		if job.Result != "FAIL" || !slices.Contains(job.Details, edit.line) || len(job.Details) < 2 {
 			t.Errorf("%s: job = %+v", what, job)
 		}
-		if got := p.job(job.ID); !strings.Contains(got, "<line><newjob><newmsg>"+escape(edit.line)+"</newmsg></newjob></line>") {
+		if got := p.job(job.ID); !strings.Contains(got, "<line><newjob><newmsg>"+answer.Escape(edit.line)+"</newmsg></newjob></line>") {
 			t.Errorf("%s: nested details: %s", what, got)
 		}
-		expect(t, what+": running", s.Running(), before)
-		expect(t, what+": candidate", s.Candidate(), candidate)
-		if got := p.post(url.Values{"type": {"op"}, "key": {key}, "cmd": {"<revert><config><partial><admin><member>service</member></admin></partial></config></revert>"}}).body; !strings.Contains(got, revertText) {
+		expect(t, what+": running", s.Config().Running(), before)
+		expect(t, what+": candidate", s.Config().Candidate(), edited)
+		if got := p.post(url.Values{"type": {"op"}, "key": {key}, "cmd": {"<revert><config><partial><admin><member>service</member></admin></partial></config></revert>"}}).body; !strings.Contains(got, "All changes were reverted from configuration") {
 			t.Errorf("%s: revert: %s", what, got)
 		}
 	}
-	if s.Pending("service") != 0 || s.Pending("bob") != 1 {
-		t.Errorf("pending: %d of service, %d of bob", s.Pending("service"), s.Pending("bob"))
+	if s.Config().Pending("service") != 0 || s.Config().Pending("bob") != 1 {
+		t.Errorf("pending: %d of service, %d of bob", s.Config().Pending("service"), s.Config().Pending("bob"))
 	}
 
 	// Parts of the configuration can be left out.
@@ -195,7 +198,7 @@ func TestPartialCommit(t *testing.T) {
 		{"/config/shared/tag", `<entry name="t"/>`}, {vsysPath + "/zone", `<entry name="z"/>`}, {addressPath, hostA},
 		{"/config/mgt-config/users", `<entry name="eve"/>`},
 	} {
-		if err := s.Edit("service", "set", e.path, e.content); err != nil {
+		if err := s.Config().Edit("service", "set", e.path, e.content); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -204,12 +207,12 @@ func TestPartialCommit(t *testing.T) {
 		left int
 	}{{"<policy-and-objects>excluded</policy-and-objects><shared-object>excluded</shared-object>", 2}, {"<shared-object>excluded</shared-object>", 1}, {"", 0}} {
 		only("<admin><member>service</member></admin>" + c.part)
-		if got := s.Pending("service"); got != c.left {
+		if got := s.Config().Pending("service"); got != c.left {
 			t.Errorf("without %q: %d pending, want %d", c.part, got, c.left)
 		}
 	}
-	if s.Pending("bob") != 1 {
-		t.Errorf("bob's pending = %d", s.Pending("bob"))
+	if s.Config().Pending("bob") != 1 {
+		t.Errorf("bob's pending = %d", s.Config().Pending("bob"))
 	}
 }
 
@@ -223,16 +226,16 @@ func TestCommitDemands(t *testing.T) {
 		"unknown reference":     {groupPath, groupG, "address-group -> g -> static 'a' is not a valid reference"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, Options{Dialect: Dialect{References: ReferencesAtCommit, Choice: ChoiceAdds}})
-			if err := s.Edit("admin", "set", c.path, c.content); err != nil {
+			s := start(t, Options{Dialect: dialect.Dialect{References: dialect.ReferencesAtCommit, Choice: dialect.ChoiceAdds}})
+			if err := s.Config().Edit("admin", "set", c.path, c.content); err != nil {
 				t.Fatal(err)
 			}
-			before := s.Running()
-			err := s.Commit("admin")
+			before := s.Config().Running()
+			err := s.Config().Commit("admin")
 			if err == nil || !strings.Contains(err.Error(), "Validation Error: | "+c.line) {
 				t.Errorf("commit: %v, want %s", err, c.line)
 			}
-			if s.Running() != before || s.Pending("admin") != 1 {
+			if s.Config().Running() != before || s.Config().Pending("admin") != 1 {
 				t.Error("a commit that failed changed something")
 			}
 		})
@@ -245,7 +248,7 @@ func TestCommitOverOldFaults(t *testing.T) {
 		`<rulebase><security><rules><entry name="r"><source><member>nobody</member></source></entry></rules></security></rulebase>` +
 		`</entry></vsys></entry></devices></config>`})
 	pend(t, s, "admin", "a")
-	if err := s.Commit("admin"); err != nil {
+	if err := s.Config().Commit("admin"); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []string{"<config>", "<response/>", "x"} {
@@ -280,12 +283,12 @@ func TestJobList(t *testing.T) {
 		!strings.Contains(got, "<details><line>one</line><line>two &amp; three</line></details>") {
 		t.Errorf("job = %s", got)
 	}
-	s.FailCommit("Commit failed", "phase 2: no luck")
+	s.Config().FailCommit("Commit failed", "phase 2: no luck")
 	c.advance(time.Hour)
-	if job := s.Jobs()[1]; job.Result != "FAIL" || !slices.Equal(job.Details, []string{"Commit failed", "phase 2: no luck"}) || s.Pending("") != 1 {
+	if job := s.Jobs()[1]; job.Result != "FAIL" || !slices.Equal(job.Details, []string{"Commit failed", "phase 2: no luck"}) || s.Config().Pending("") != 1 {
 		t.Errorf("job = %+v", job)
 	}
-	s.WarnCommit("a rule shadows another")
+	s.Config().WarnCommit("a rule shadows another")
 	p.commit("", "<commit/>")
 	c.advance(time.Hour)
 	if job := s.Jobs()[2]; job.Result != "OK" || !slices.Equal(job.Warnings, []string{"a rule shadows another"}) || len(job.Details) != 5 {
@@ -300,12 +303,12 @@ func TestJobList(t *testing.T) {
 		t.Errorf("jobs = %s", got)
 	}
 	expect(t, "a lost job", p.job(4), `<response status="error" code="7"><msg><line>job 4 not found</line></msg></response>`)
-	if s.Pending("admin") != 1 {
+	if s.Config().Pending("admin") != 1 {
 		t.Error("the restart lost the candidate")
 	}
-	s.SetDialect(Dialect{CandidateOverReboot: CandidateLost})
+	s.SetDialect(dialect.Dialect{CandidateOverReboot: dialect.CandidateLost})
 	s.Reboot()
-	if s.Pending("") != 0 || s.Candidate() != s.Running() {
+	if s.Config().Pending("") != 0 || s.Config().Candidate() != s.Config().Running() {
 		t.Error("the restart kept the candidate")
 	}
 	for _, bad := range []string{"<show><jobs/></show>", "<show><jobs><dance/></jobs></show>", "<show><jobs><id>x</id></jobs></show>"} {
@@ -313,10 +316,10 @@ func TestJobList(t *testing.T) {
 			t.Errorf("%s: %s", bad, got)
 		}
 	}
-	for range maxJobs {
+	for range 200 {
 		s.AddJob("EDLRefresh", "")(true)
 	}
-	if n := len(s.Jobs()); n != maxJobs {
+	if n := len(s.Jobs()); n != 200 {
 		t.Errorf("%d jobs are kept", n)
 	}
 }
@@ -335,7 +338,7 @@ func TestCommitAnswerLost(t *testing.T) {
 			if got, err := p.try(url.Values{"type": {"commit"}, "key": {s.Key()}, "cmd": {"<commit/>"}}); err == nil && got.status == 200 {
 				t.Errorf("the fault did not meet the commit: %+v", got)
 			}
-			if got := p.job(1); !strings.Contains(got, "<type>Commit</type><status>FIN</status>") || !strings.Contains(s.Running(), "a.example") {
+			if got := p.job(1); !strings.Contains(got, "<type>Commit</type><status>FIN</status>") || !strings.Contains(s.Config().Running(), "a.example") {
 				t.Errorf("job = %s", got)
 			}
 		})
@@ -348,7 +351,7 @@ func TestChanges(t *testing.T) {
 		return p.op("<show><config><list><changes>" + parts + "</changes></list></config></show>")
 	}
 	entry := func(path, owner, action, history, component string) string {
-		return "<entry><xpath>" + escape(path) + "</xpath><owner>" + owner + "</owner><action> " + action + "</action><admin-history>" + history +
+		return "<entry><xpath>" + answer.Escape(path) + "</xpath><owner>" + owner + "</owner><action> " + action + "</action><admin-history>" + history +
 			"</admin-history><component-type>" + component + "</component-type></entry>"
 	}
 	expect(t, "none", changes(""), `<response status="success"><result></result></response>`)
@@ -361,7 +364,7 @@ func TestChanges(t *testing.T) {
 		{"eve", "set", "/config/shared/tag", `<entry name="t"/>`},
 		{"bob", "edit", addressPath + "/entry[@name='c']", `<entry name="c"><fqdn>d.example</fqdn></entry>`},
 	} {
-		if err := s.Edit(e.admin, e.action, e.path, e.content); err != nil {
+		if err := s.Config().Edit(e.admin, e.action, e.path, e.content); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -380,18 +383,18 @@ func TestChanges(t *testing.T) {
 	partial := func(admin string) string {
 		return p.op("<revert><config><partial><admin><member>" + admin + "</member></admin></partial></config></revert>")
 	}
-	if err := s.Edit("eve", "set", addressPath+"/entry[@name='c']", "<description>mine now</description>"); err != nil {
+	if err := s.Config().Edit("eve", "set", addressPath+"/entry[@name='c']", "<description>mine now</description>"); err != nil {
 		t.Fatal(err)
 	}
-	before := s.Candidate()
+	before := s.Config().Candidate()
 	expect(t, "revert bob's", partial("bob"), `<response status="error"><result><msg><line>Failed to revert configuration.</line></msg></result></response>`)
-	expect(t, "candidate", s.Candidate(), before)
-	reverted := `<response status="success"><result><msg><line>` + revertText + `</line></msg></result></response>`
+	expect(t, "candidate", s.Config().Candidate(), before)
+	reverted := `<response status="success"><result><msg><line>All changes were reverted from configuration</line></msg></result></response>`
 	expect(t, "revert eve's", partial("eve"), reverted)
 	expect(t, "bob's stay", p.config("get", addressPath), found(1, `<address><entry name="a"><ip-netmask>192.0.2.1</ip-netmask><description>x</description></entry>`+
 		hostB+`<entry name="c"><fqdn>d.example</fqdn></entry></address>`))
 	expect(t, "revert all", p.op("<revert><config/></revert>"), reverted)
-	expect(t, "candidate", s.Candidate(), s.Running())
+	expect(t, "candidate", s.Config().Candidate(), s.Config().Running())
 	expect(t, "load", p.op("<load><config><from>other.xml</from></config></load>"), `<response status="error"><msg><line>other.xml does not exist</line></msg></response>`)
 }
 
@@ -402,24 +405,24 @@ func TestLocks(t *testing.T) {
 	other := strings.Replace(vsysPath, "vsys1", "vsys2", 1)
 	for _, c := range []struct {
 		scope                 string
-		reach                 LockReach
+		reach                 dialect.LockReach
 		shared, first, second bool // may be written
 	}{
-		{"", LockReachDevice, false, false, false}, {"shared", LockReachShared, false, true, true}, {"vsys2", LockReachDevice, true, true, false},
+		{"", dialect.LockReachDevice, false, false, false}, {"shared", dialect.LockReachShared, false, true, true}, {"vsys2", dialect.LockReachDevice, true, true, false},
 	} {
-		s.SetDialect(Dialect{LockReach: c.reach})
-		s.LockConfig("bob", c.scope)
+		s.SetDialect(dialect.Dialect{LockReach: c.reach})
+		s.Config().LockConfig("bob", c.scope)
 		for path, want := range map[string]bool{"/config/shared": c.shared, vsysPath: c.first, other: c.second} {
 			if got := set(path) == succeeded; got != want {
 				t.Errorf("lock on %q, %v: %s can be written: %t, want %t", c.scope, c.reach, path, got, want)
 			}
 		}
-		if err := s.Edit("bob", "set", other+"/tag", `<entry name="bobs"/>`); err != nil {
+		if err := s.Config().Edit("bob", "set", other+"/tag", `<entry name="bobs"/>`); err != nil {
 			t.Errorf("the owner of the lock: %v", err)
 		}
-		s.UnlockConfig(c.scope)
+		s.Config().UnlockConfig(c.scope)
 	}
-	s.LockConfig("bob", "vsys2")
+	s.Config().LockConfig("bob", "vsys2")
 	expect(t, "commit", p.commit("", "<commit/>"), refused(14, "Other administrators are holding config locks for scope vsys2."))
 	expect(t, "revert", p.op("<revert><config/></revert>"), refused(13, "Configuration is locked by bob"))
 	list := `<entry name="bob"><type>vsys</type><name>vsys2</name><created>2026/11/21 10:00:00</created><last-activity>2026/11/21 10:00:00</last-activity>` +
@@ -433,19 +436,19 @@ func TestLocks(t *testing.T) {
 	expect(t, "lock", lockOf("vsys1", "<request><config-lock><add/></config-lock></request>"),
 		`<response status="success"><result>Successfully acquired lock. Other administrators will not be able to modify configuration until lock is released by admin.</result></response>`)
 	expect(t, "another's", lockOf("vsys2", "<request><config-lock><remove/></config-lock></request>"), `<response status="error"><msg><line>Config for scope vsys2 is currently locked by bob</line></msg></response>`)
-	s.SetDialect(Dialect{LockedCommit: LockedCommitAllowed})
+	s.SetDialect(dialect.Dialect{LockedCommit: dialect.LockedCommitAllowed})
 	expect(t, "commit over a config lock", p.commit("", "<commit/>"), enqueued(1))
-	s.LockCommit("bob", "vsys1")
+	s.Config().LockCommit("bob", "vsys1")
 	pend(t, s, "admin", "a")
 	expect(t, "commit over a commit lock", p.commit("", "<commit/>"), refused(14, "Other administrators are holding commit locks."))
 	expect(t, "take it", lockOf("vsys1", "<request><commit-lock><add/></commit-lock></request>"), `<response status="error"><msg><line>Commit lock is already held by bob</line></msg></response>`)
 	const takeAway = "<request><config-lock><remove><admin>bob</admin></remove></config-lock></request>"
-	s.SetRole("admin", RightOperation)
+	s.Config().SetRole("admin", RightOperation)
 	expect(t, "take another's away without being a superuser", lockOf("vsys2", takeAway), `<response status="error"><msg><line>Config for scope vsys2 is currently locked by bob</line></msg></response>`)
-	s.SetRole("admin")
+	s.Config().SetRole("admin")
 	expect(t, "take another's away", lockOf("vsys2", takeAway), `<response status="success"><result>Config lock released for bob</result></response>`)
 	expect(t, "give back what another holds", lockOf("vsys1", "<request><commit-lock><remove/></commit-lock></request>"), `<response status="error"><msg><line>Commit lock is not currently held by admin</line></msg></response>`)
-	if err := s.Commit("bob"); err != nil {
+	if err := s.Config().Commit("bob"); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "the lock ends with the owner's commit", p.op("<show><commit-locks/></show>"), `<response status="success"><result><commit-locks></commit-locks></result></response>`)
@@ -462,9 +465,9 @@ func TestRoles(t *testing.T) {
 		RightUserID:        {"type": {"user-id"}, "cmd": {uidMessage("")}},
 	}
 	for _, allowed := range [][]Right{{RightUserID, RightOperation}, {RightConfiguration, RightCommit}, {RightLog}} {
-		s.SetRole("service", allowed...)
-		for how, mark := range map[Denied]string{DeniedUnauth: `status="unauth"`, DeniedForbidden: "not authorized for user role"} {
-			s.SetDialect(Dialect{Denied: how})
+		s.Config().SetRole("service", allowed...)
+		for how, mark := range map[dialect.Denied]string{dialect.DeniedUnauth: `status="unauth"`, dialect.DeniedForbidden: "not authorized for user role"} {
+			s.SetDialect(dialect.Dialect{Denied: how})
 			for right, form := range calls {
 				form.Set("key", key)
 				want := slices.Contains(allowed, right)
@@ -478,8 +481,8 @@ func TestRoles(t *testing.T) {
 			}
 		}
 	}
-	s.SetDialect(Dialect{})
-	s.SetRole("service", RightOperation)
+	s.SetDialect(dialect.Dialect{})
+	s.Config().SetRole("service", RightOperation)
 	expect(t, "profile", p.config("show", "/config/shared/admin-role/entry[@name='service-role']/role/device/xmlapi"),
 		"<response status=\"success\"><result><xmlapi><report>disable</report><log>disable</log><config>disable</config><op>enable</op><commit>disable</commit>"+
 			"<user-id>disable</user-id><iot>disable</iot><export>disable</export><import>disable</import></xmlapi></result></response>")
@@ -489,7 +492,7 @@ func TestRoles(t *testing.T) {
 	if got := p.post(effective).body; !strings.Contains(got, `status="unauth"`) {
 		t.Errorf("effective-running without being a superuser: %s", got)
 	}
-	s.SetRole("service")
+	s.Config().SetRole("service")
 	if got := p.post(effective).body; !strings.Contains(got, `<entry name="untrust">`) {
 		t.Errorf("effective-running: %s", got)
 	}

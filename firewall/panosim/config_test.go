@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/xmltree"
 )
 
 const (
@@ -65,18 +68,18 @@ const (
 // configured starts a firewall without marks whose running configuration has what the constants say.
 func configured(t *testing.T, o Options) (*Sim, *peer) {
 	t.Helper()
-	if o.Dialect.Marking == MarkTouched {
-		o.Dialect.Marking = MarkNothing
+	if o.Dialect.Marking == dialect.MarkTouched {
+		o.Dialect.Marking = dialect.MarkNothing
 	}
 	s := start(t, o)
 	for _, e := range []struct{ path, content string }{
 		{addressPath, hostA + hostB}, {groupPath, groupG}, {rulesPath, ruleOne},
 	} {
-		if err := s.Edit("setup", "set", e.path, e.content); err != nil {
+		if err := s.Config().Edit("setup", "set", e.path, e.content); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Commit("setup"); err != nil {
+	if err := s.Config().Commit("setup"); err != nil {
 		t.Fatal(err)
 	}
 	return s, newPeer(t, s)
@@ -84,7 +87,7 @@ func configured(t *testing.T, o Options) (*Sim, *peer) {
 
 func TestReadConfig(t *testing.T) {
 	s, p := configured(t, Options{})
-	if err := s.Edit("bob", "set", addressPath, `<entry name="c"><ip-range>192.0.2.1-192.0.2.9</ip-range></entry>`); err != nil {
+	if err := s.Config().Edit("bob", "set", addressPath, `<entry name="c"><ip-range>192.0.2.1-192.0.2.9</ip-range></entry>`); err != nil {
 		t.Fatal(err)
 	}
 	hostC := `<entry name="c"><ip-range>192.0.2.1-192.0.2.9</ip-range></entry>`
@@ -118,7 +121,7 @@ func TestReadConfig(t *testing.T) {
 	} {
 		expect(t, c.what, p.config(c.action, c.path), c.want)
 	}
-	s.SetDialect(Dialect{BadPath: BadPathMissing})
+	s.SetDialect(dialect.Dialect{BadPath: dialect.BadPathMissing})
 	expect(t, "bad path, get", p.config("get", "//entry"), noneFound)
 	expect(t, "bad path, show", p.config("show", "//entry"), noSuchNode)
 }
@@ -126,24 +129,24 @@ func TestReadConfig(t *testing.T) {
 func TestMarks(t *testing.T) {
 	s, p := configured(t, Options{Now: fixed})
 	path := addressPath + "/entry[@name='b']"
-	if err := s.Edit(`o"neil`, "set", path, "<description>x</description>"); err != nil {
+	if err := s.Config().Edit(`o"neil`, "set", path, "<description>x</description>"); err != nil {
 		t.Fatal(err)
 	}
 	mark := ` admin="o&quot;neil" dirtyId="4" time="2026/11/21 10:00:00"`
-	for marking, want := range map[Marking]string{
-		MarkTouched: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description` + mark + `>x</description></entry>`,
-		MarkEntries: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description>x</description></entry>`,
-		MarkNothing: `<entry name="b"><fqdn>example.com</fqdn><description>x</description></entry>`,
+	for marking, want := range map[dialect.Marking]string{
+		dialect.MarkTouched: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description` + mark + `>x</description></entry>`,
+		dialect.MarkEntries: `<entry name="b"` + mark + `><fqdn>example.com</fqdn><description>x</description></entry>`,
+		dialect.MarkNothing: `<entry name="b"><fqdn>example.com</fqdn><description>x</description></entry>`,
 	} {
-		s.SetDialect(Dialect{Marking: marking})
+		s.SetDialect(dialect.Dialect{Marking: marking})
 		expect(t, "get", p.config("get", path), found(1, want))
 	}
-	s.SetDialect(Dialect{})
+	s.SetDialect(dialect.Dialect{})
 	// A client that sends back what it has read sends the marks, too.
 	candidate := p.config("get", path)
 	entry := candidate[strings.Index(candidate, "<entry"):strings.Index(candidate, "</result>")]
 	expect(t, "edit", p.config("edit", path, "element", strings.Replace(entry, ">x<", ">y<", 1)), succeeded)
-	if err := s.Commit("admin"); err != nil {
+	if err := s.Config().Commit("admin"); err != nil {
 		t.Fatal(err)
 	}
 	plain := `<entry name="b"><fqdn>example.com</fqdn><description>y</description></entry>`
@@ -295,7 +298,7 @@ func TestMoveAndRename(t *testing.T) {
 	for _, name := range []string{"two", "three"} {
 		expect(t, "set", p.config("set", rulesPath, "element", strings.Replace(ruleOne, `"one"`, `"`+name+`"`, 1)), succeeded)
 	}
-	for _, c := range []struct{ what, rule, where, dst, want, order string }{
+	for _, c := range []struct{ what, SecurityRule, where, dst, want, order string }{
 		{"top", "three", "top", "", succeeded, "three one two"},
 		{"top again", "three", "top", "", refused(14, "already at the top"), "three one two"},
 		{"bottom", "three", "bottom", "", succeeded, "one two three"},
@@ -309,7 +312,7 @@ func TestMoveAndRename(t *testing.T) {
 		{"a missing one", "x", "top", "", notThere, "two one three"},
 		{"nowhere", "two", "left", "", refused(17, `invalid value for "where"`), "two one three"},
 	} {
-		expect(t, c.what, p.config("move", rulesPath+"/entry[@name='"+c.rule+"']", "where", c.where, "dst", c.dst), c.want)
+		expect(t, c.what, p.config("move", rulesPath+"/entry[@name='"+c.SecurityRule+"']", "where", c.where, "dst", c.dst), c.want)
 		var order []string
 		for _, part := range strings.Split(p.config("get", rulesPath+"/entry/@name"), `name="`)[1:] {
 			order = append(order, part[:strings.Index(part, `"`)])
@@ -320,19 +323,19 @@ func TestMoveAndRename(t *testing.T) {
 	expect(t, "references follow", p.config("get", groupPath+"/entry[@name='g']/static"), found(1, "<static><member>z</member></static>"))
 	expect(t, "rename to what is there", p.config("rename", addressPath+"/entry[@name='z']", "newname", "b"), refused(8, "b already exists"))
 	expect(t, "rename what is not there", p.config("rename", addressPath+"/entry[@name='a']", "newname", "c"), notThere)
-	s.SetDialect(Dialect{Renamed: RenamedLeaves, Marking: MarkNothing})
+	s.SetDialect(dialect.Dialect{Renamed: dialect.RenamedLeaves, Marking: dialect.MarkNothing})
 	expect(t, "rename", p.config("rename", addressPath+"/entry[@name='z']", "newname", "y"), succeeded)
 	expect(t, "references stay", p.config("get", groupPath+"/entry[@name='g']/static"), found(1, "<static><member>z</member></static>"))
-	if err := s.Commit("admin"); err == nil || !strings.Contains(err.Error(), "'z' is not a valid reference") {
+	if err := s.Config().Commit("admin"); err == nil || !strings.Contains(err.Error(), "'z' is not a valid reference") {
 		t.Errorf("commit: %v", err)
 	}
 }
 
 func TestMultiConfig(t *testing.T) {
 	s, p := configured(t, Options{})
-	before := s.Candidate()
+	before := s.Config().Candidate()
 	part := func(action, id, path, content string) string {
-		return `<` + action + ` id="` + id + `" xpath="` + attributeEscapes.Replace(path) + `">` + content + `</` + action + `>`
+		return `<` + action + ` id="` + id + `" xpath="` + xmltree.EscapeAttribute(path) + `">` + content + `</` + action + `>`
 	}
 	answer := func(outer string, parts ...string) string { return outer + strings.Join(parts, "") + "</response>" }
 	withID := func(body, id string) string { return strings.Replace(body, "><msg>", ` id="`+id+`"><msg>`, 1) }
@@ -341,7 +344,7 @@ func TestMultiConfig(t *testing.T) {
 	expect(t, "refused", p.multi(part("set", "1", addressPath, `<entry name="c"><fqdn>c.example</fqdn></entry>`)+
 		part("delete", "2", addressPath+"/entry[@name='x']", "")+part("set", "3", addressPath, "<test-new/>")+part("set", "4", addressPath, hostA)),
 		answer(bad, withID(succeeded, "1"), withID(notThere, "2"), withID(refused(12, "test-new unexpected here"), "3")))
-	expect(t, "nothing stays", s.Candidate(), before)
+	expect(t, "nothing stays", s.Config().Candidate(), before)
 
 	expect(t, "carried out", p.multi(part("set", "a", addressPath, `<entry name="c"><fqdn>c.example</fqdn></entry>`)+
 		part("edit", "b", groupPath+"/entry[@name='g']", `<entry name="g"><static><member>c</member></static></entry>`)+
@@ -352,7 +355,7 @@ func TestMultiConfig(t *testing.T) {
 	expect(t, "no request", p.config("multi-config", "", "element", "<x/>"), refused(12, "multi-configure-request is invalid"))
 
 	// Strict: what the administrator had not committed is dropped first, what others had stays.
-	if err := s.Edit("bob", "set", addressPath, `<entry name="bobs"><fqdn>bob.example</fqdn></entry>`); err != nil {
+	if err := s.Config().Edit("bob", "set", addressPath, `<entry name="bobs"><fqdn>bob.example</fqdn></entry>`); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "strict", p.multi(part("set", "1", addressPath, `<entry name="d"><fqdn>d.example</fqdn></entry>`), "strict-transactional", "yes"),

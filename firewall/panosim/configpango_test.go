@@ -20,6 +20,8 @@ import (
 	pangotags "github.com/PaloAltoNetworks/pango/objs/tags"
 	"github.com/PaloAltoNetworks/pango/poli/security"
 	"github.com/PaloAltoNetworks/pango/util"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // publish commits with pango and waits for the job; pending is what the commit is to fail with, "" for nothing.
@@ -264,11 +266,11 @@ func TestPangoMultiConfig(t *testing.T) {
 		answer.Error() != "bad -> ip-netmask 'nowhere' is an invalid ipv4/v6 address | bad -> ip-netmask is invalid | bad is invalid" {
 		t.Errorf("answer = %+v: %s", answer, answer.Error())
 	}
-	if s.Pending("") != 0 || s.Candidate() != s.Running() {
-		t.Errorf("a refused multi-config left %d edits", s.Pending(""))
+	if s.Config().Pending("") != 0 || s.Config().Candidate() != s.Config().Running() {
+		t.Errorf("a refused multi-config left %d edits", s.Config().Pending(""))
 	}
-	if answer := write(good); !answer.Ok() || len(answer.Results) != 1 || s.Pending("admin") != 1 {
-		t.Errorf("answer = %+v, %d pending", answer, s.Pending("admin"))
+	if answer := write(good); !answer.Ok() || len(answer.Results) != 1 || s.Config().Pending("admin") != 1 {
+		t.Errorf("answer = %+v, %d pending", answer, s.Config().Pending("admin"))
 	}
 }
 
@@ -279,10 +281,10 @@ func TestPangoCommits(t *testing.T) {
 	if id, body, err := fw.Commit(commit.FirewallCommit{}, "", nil); id != 0 || err != nil {
 		t.Errorf("nothing to commit: job %d, %v: %s", id, err, body)
 	}
-	if err := s.Edit("bob", "set", vsysPath+"/address", `<entry name="bobs"><ip-netmask>192.0.2.7</ip-netmask></entry>`); err != nil {
+	if err := s.Config().Edit("bob", "set", vsysPath+"/address", `<entry name="bobs"><ip-netmask>192.0.2.7</ip-netmask></entry>`); err != nil {
 		t.Fatal(err)
 	}
-	bobs := s.Candidate()
+	bobs := s.Config().Candidate()
 	if err := fw.Objects.Address.Set("", addr.Entry{Name: "ours", Value: "192.0.2.1", Type: addr.IpNetmask}); err != nil {
 		t.Fatal(err)
 	}
@@ -302,17 +304,17 @@ func TestPangoCommits(t *testing.T) {
 	if err := fw.WaitForJob(id, time.Millisecond, nil, nil); err != nil {
 		t.Error(err)
 	}
-	if running := s.Running(); !strings.Contains(running, `"ours"`) || strings.Contains(running, `"bobs"`) {
+	if running := s.Config().Running(); !strings.Contains(running, `"ours"`) || strings.Contains(running, `"bobs"`) {
 		t.Errorf("running = %s", running)
 	}
 	// What another administrator has not committed stays as it was, to the byte.
 	entry := bobs[strings.Index(bobs, `<entry name="bobs"`):]
 	entry = entry[:strings.Index(entry, "</entry>")]
-	if candidate := s.Candidate(); !strings.Contains(candidate, entry) || s.Pending("bob") != 1 || s.Pending("service") != 0 {
+	if candidate := s.Config().Candidate(); !strings.Contains(candidate, entry) || s.Config().Pending("bob") != 1 || s.Config().Pending("service") != 0 {
 		t.Errorf("candidate = %s, want in it %s", candidate, entry)
 	}
-	if err := fw.RevertToRunningConfig(); err != nil || s.Pending("") != 0 || s.Candidate() != s.Running() {
-		t.Errorf("revert: %v, %d pending", err, s.Pending(""))
+	if err := fw.RevertToRunningConfig(); err != nil || s.Config().Pending("") != 0 || s.Config().Candidate() != s.Config().Running() {
+		t.Errorf("revert: %v, %d pending", err, s.Config().Pending(""))
 	}
 }
 
@@ -335,14 +337,14 @@ func TestPangoLocks(t *testing.T) {
 	if err := fw.UnlockConfig(""); err == nil || err.Error() != "Config is not currently locked for scope shared" {
 		t.Errorf("unlock what is not locked: %v", err)
 	}
-	s.LockConfig("bob", "")
+	s.Config().LockConfig("bob", "")
 	if err := fw.LockConfig("", ""); err == nil || err.Error() != "Config for scope shared is currently locked by bob" {
 		t.Errorf("lock what is locked: %v", err)
 	}
 	if err := fw.Objects.Tags.Set("", pangotags.Entry{Name: "x"}); err == nil || err.Error() != "Configuration is locked by bob" {
 		t.Errorf("set while locked: %v", err)
 	}
-	s.UnlockConfig("")
+	s.Config().UnlockConfig("")
 	if err := fw.LockCommits("vsys1", ""); err != nil {
 		t.Error(err)
 	}
@@ -352,7 +354,7 @@ func TestPangoLocks(t *testing.T) {
 	if err := fw.UnlockCommits("vsys1", "admin"); err != nil {
 		t.Error(err)
 	}
-	s.LockCommit("bob", "")
+	s.Config().LockCommit("bob", "")
 	if err := fw.Objects.Tags.Set("", pangotags.Entry{Name: "x"}); err != nil {
 		t.Error(err)
 	}
@@ -363,7 +365,7 @@ func TestPangoLocks(t *testing.T) {
 }
 
 func TestPangoValidates(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{References: ReferencesAtCommit}})
+	s := start(t, Options{Dialect: dialect.Dialect{References: dialect.ReferencesAtCommit}})
 	fw := connect(t, s, nil)
 	if err := fw.Objects.AddressGroup.Set("", addrgrp.Entry{Name: "g", StaticAddresses: []string{"nobody"}}); err != nil {
 		t.Fatal(err)

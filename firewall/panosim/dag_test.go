@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 const blockGroup = `<address-group><entry name="blocked"><dynamic><filter>'bad' and not 'friend'</filter></dynamic></entry></address-group>`
@@ -17,7 +19,7 @@ func groupSim(t *testing.T, o Options) *Sim {
 }
 
 // ruleFor gives the rule that a packet from there meets.
-func ruleFor(s *Sim, source string) string { return s.Packet(inbound(source)).Rule }
+func ruleFor(s *Sim, source string) string { return s.Traffic().Packet(inbound(source)).Rule }
 
 func TestGroupMembership(t *testing.T) {
 	s := groupSim(t, Options{})
@@ -96,23 +98,23 @@ func TestGroupsLagBehind(t *testing.T) {
 	if answer := p.op("<show><object><dynamic-address-group><name>blocked</name></dynamic-address-group></object></show>"); !strings.Contains(answer, "192.0.2.3") || strings.Contains(answer, "192.0.2.4") {
 		t.Errorf("shown before they know: %s", answer)
 	}
-	if s.Count() != 1 {
-		t.Errorf("%d registered", s.Count())
+	if s.Addresses().Count() != 1 {
+		t.Errorf("%d registered", s.Addresses().Count())
 	}
 }
 
 func TestGroupsThatNoRuleNames(t *testing.T) {
 	const show = "<show><object><dynamic-address-group><all/></dynamic-address-group></object></show>"
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		rules   string
 		want    bool
 	}{
-		{Dialect{}, ruleXML("rest", "allow", ""), false},
-		{Dialect{}, ruleXML("off", "drop", fieldXML("source", "blocked")+"<disabled>yes</disabled>"), false},
-		{Dialect{}, ruleXML("block", "drop", fieldXML("source", "blocked")), true},
-		{Dialect{}, ruleXML("block", "drop", fieldXML("destination", "outer")), true},
-		{Dialect{Groups: GroupsAll}, ruleXML("rest", "allow", ""), true},
+		{dialect.Dialect{}, ruleXML("rest", "allow", ""), false},
+		{dialect.Dialect{}, ruleXML("off", "drop", fieldXML("source", "blocked")+"<disabled>yes</disabled>"), false},
+		{dialect.Dialect{}, ruleXML("block", "drop", fieldXML("source", "blocked")), true},
+		{dialect.Dialect{}, ruleXML("block", "drop", fieldXML("destination", "outer")), true},
+		{dialect.Dialect{Groups: dialect.GroupsAll}, ruleXML("rest", "allow", ""), true},
 	} {
 		s := start(t, Options{Dialect: c.dialect, Config: deviceConfig("", strings.Replace(blockGroup, "</address-group>",
 			`<entry name="outer"><static><member>blocked</member></static></entry></address-group>`, 1), c.rules)})
@@ -130,20 +132,6 @@ func TestGroupsThatNoRuleNames(t *testing.T) {
 	}
 	if answer := p.op("<show><object><dynamic-address-group/></object></show>"); !strings.Contains(answer, `code="17"`) {
 		t.Errorf("neither all nor one: %s", answer)
-	}
-}
-
-func TestGroupsDoNotCollectChangesThatNobodyAsksFor(t *testing.T) {
-	s := groupSim(t, Options{})
-	p := newPeer(t, s)
-	for range 10 {
-		p.uid("<register>" + entryXML("192.0.2.1", "bad", "") + "</register>")
-		p.uid("<unregister>" + entryXML("192.0.2.1", "bad", "") + "</unregister>")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m := s.plane.groups["vsys1"]; len(m.pending) != 0 || len(m.tags) != 0 || m.lengths[0][32] != 0 {
-		t.Errorf("%d changes wait, %d addresses are known", len(m.pending), len(m.tags))
 	}
 }
 

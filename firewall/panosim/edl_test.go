@@ -16,6 +16,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/edl"
 )
 
 // listServer serves a list over TLS as a test has it.
@@ -103,7 +106,7 @@ func listSim(t *testing.T, l *listServer, o Options) *Sim {
 	t.Helper()
 	o.Config = deviceConfig(authorityXML(l.authority)+listXML("bl", l.URL+"/list.txt", profiled), "", listRules())
 	s := start(t, o)
-	s.FetchLists()
+	s.Lists().Fetch()
 	return s
 }
 
@@ -121,9 +124,9 @@ func logged(s *Sim, texts ...string) bool {
 	return false
 }
 
-func state(t *testing.T, s *Sim, name string) ListState {
+func state(t *testing.T, s *Sim, name string) edl.State {
 	t.Helper()
-	st, ok := s.List("", name)
+	st, ok := s.Lists().State("", name)
 	if !ok {
 		t.Fatalf("no list %s", name)
 	}
@@ -148,24 +151,24 @@ func TestAListIsFetchedAndEnforced(t *testing.T) {
 	}
 	l.set(200, "192.0.2.2\n")
 	c.advance(5*time.Minute - time.Second)
-	s.FetchLists()
+	s.Lists().Fetch()
 	if l.requests() != 1 || ruleFor(s, "192.0.2.1") != "block" {
 		t.Errorf("before the interval has passed: %d requests", l.requests())
 	}
 	c.advance(time.Second)
-	s.FetchLists()
+	s.Lists().Fetch()
 	if l.requests() != 2 || ruleFor(s, "192.0.2.1") != "rest" || ruleFor(s, "192.0.2.2") != "block" {
 		t.Errorf("after the interval: %d requests", l.requests())
 	}
 }
 
 func TestAListThatNoRuleNames(t *testing.T) {
-	for use, want := range map[ListUse]int{ListUseAll: 1, ListUseInPolicy: 0} {
+	for use, want := range map[dialect.ListUse]int{dialect.ListUseAll: 1, dialect.ListUseInPolicy: 0} {
 		l := newListServer(t, time.Time{})
 		l.set(200, "192.0.2.1\n")
 		shared := authorityXML(l.authority) + listXML("bl", l.URL+"/list.txt", profiled)
-		s := start(t, Options{Config: deviceConfig(shared, "", ruleXML("rest", "allow", "")), Dialect: Dialect{ListUse: use}})
-		s.FetchLists()
+		s := start(t, Options{Config: deviceConfig(shared, "", ruleXML("rest", "allow", "")), Dialect: dialect.Dialect{ListUse: use}})
+		s.Lists().Fetch()
 		if got := l.requests(); got != want {
 			t.Errorf("%s: fetched %d times", s.opts.Dialect, got)
 		}
@@ -183,9 +186,9 @@ func TestAListThatNoRuleNames(t *testing.T) {
 
 func TestAListThatHasNotChanged(t *testing.T) {
 	for _, c := range []struct {
-		fetch ListFetch
+		fetch dialect.ListFetch
 		field string
-	}{{ListFetchWhole, ""}, {ListFetchSince, "If-Modified-Since"}, {ListFetchMatch, "If-None-Match"}} {
+	}{{dialect.ListFetchWhole, ""}, {dialect.ListFetchSince, "If-Modified-Since"}, {dialect.ListFetchMatch, "If-None-Match"}} {
 		l := newListServer(t, time.Time{})
 		var asked []string
 		serve := func(body, tag, modified string) {
@@ -208,7 +211,7 @@ func TestAListThatHasNotChanged(t *testing.T) {
 		}
 		const first, second = "Sun, 01 Mar 2026 10:00:00 GMT", "Sun, 01 Mar 2026 10:00:05 GMT"
 		serve("192.0.2.1\n", `"a"`, first)
-		s := listSim(t, l, Options{Dialect: Dialect{ListFetch: c.fetch}})
+		s := listSim(t, l, Options{Dialect: dialect.Dialect{ListFetch: c.fetch}})
 		p := newPeer(t, s)
 		p.refresh("bl")
 		if st := state(t, s, "bl"); st.Failure != "" || st.Entries != 1 || ruleFor(s, "192.0.2.1") != "block" {
@@ -252,26 +255,26 @@ func TestWhatFailsKeepsTheOldCopyOrStops(t *testing.T) {
 	const old, stopped, fresh = "old copy", "stopped", "fresh"
 	for _, c := range []struct {
 		name    string
-		dialect Dialect
+		dialect dialect.Dialect
 		change  func(s *Sim)
 		want    string
 	}{
-		{"503", Dialect{}, func(*Sim) { l.set(503, "") }, old},
-		{"404", Dialect{}, func(*Sim) { l.set(404, "192.0.2.9\n") }, old},
-		{"401", Dialect{}, func(*Sim) { l.set(401, "") }, stopped},
-		{"403", Dialect{}, func(*Sim) { l.set(403, "") }, stopped},
-		{"cut off", Dialect{}, func(*Sim) { l.handle(cut) }, old},
-		{"redirect", Dialect{}, func(*Sim) { l.handle(redirect) }, old},
-		{"redirect", Dialect{Redirect: RedirectFollowed}, func(*Sim) { l.handle(redirect) }, fresh},
-		{"empty", Dialect{}, func(*Sim) { l.set(200, "") }, "nothing"},
-		{"empty", Dialect{EmptyList: EmptyListKept}, func(*Sim) { l.set(200, "") }, old},
-		{"unknown authority", Dialect{}, func(s *Sim) {
+		{"503", dialect.Dialect{}, func(*Sim) { l.set(503, "") }, old},
+		{"404", dialect.Dialect{}, func(*Sim) { l.set(404, "192.0.2.9\n") }, old},
+		{"401", dialect.Dialect{}, func(*Sim) { l.set(401, "") }, stopped},
+		{"403", dialect.Dialect{}, func(*Sim) { l.set(403, "") }, stopped},
+		{"cut off", dialect.Dialect{}, func(*Sim) { l.handle(cut) }, old},
+		{"redirect", dialect.Dialect{}, func(*Sim) { l.handle(redirect) }, old},
+		{"redirect", dialect.Dialect{Redirect: dialect.RedirectFollowed}, func(*Sim) { l.handle(redirect) }, fresh},
+		{"empty", dialect.Dialect{}, func(*Sim) { l.set(200, "") }, "nothing"},
+		{"empty", dialect.Dialect{EmptyList: dialect.EmptyListKept}, func(*Sim) { l.set(200, "") }, old},
+		{"unknown authority", dialect.Dialect{}, func(s *Sim) {
 			commitConfig(t, s, deviceConfig(authorityXML(other.authority)+listXML("bl", l.URL+"/list.txt", profiled), "", listRules()))
 		}, stopped},
-		{"profile without the authority", Dialect{}, func(s *Sim) {
+		{"profile without the authority", dialect.Dialect{}, func(s *Sim) {
 			commitConfig(t, s, deviceConfig(listXML("bl", l.URL+"/list.txt", profiled), "", listRules()))
 		}, stopped},
-		{"other host name", Dialect{}, func(s *Sim) {
+		{"other host name", dialect.Dialect{}, func(s *Sim) {
 			_, port, _ := net.SplitHostPort(l.Listener.Addr().String())
 			commitConfig(t, s, deviceConfig(authorityXML(l.authority)+listXML("bl", "https://localhost:"+port+"/list.txt", profiled), "", listRules()))
 		}, "stopped from the first"},
@@ -395,7 +398,7 @@ func TestCertificatesAreJudgedByTheFirewallsClock(t *testing.T) {
 		t.Fatalf("%+v", st)
 	}
 	c.advance(certificateLife + time.Second)
-	s.FetchLists()
+	s.Lists().Fetch()
 	if st := state(t, s, "bl"); !st.Stopped || st.Entries != 0 || !strings.Contains(st.Failure, "expired") {
 		t.Errorf("after the certificate has expired: %+v", st)
 	}
@@ -408,19 +411,19 @@ func TestListsWithoutACertificateProfile(t *testing.T) {
 	l := newListServer(t, time.Time{})
 	l.set(200, "192.0.2.1\n")
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		entries int
-	}{{Dialect{}, 1}, {Dialect{NoProfile: NoProfileRefused}, 0}} {
+	}{{dialect.Dialect{}, 1}, {dialect.Dialect{NoProfile: dialect.NoProfileRefused}, 0}} {
 		s := start(t, Options{Dialect: c.dialect, Config: deviceConfig(listXML("bl", l.URL, ""), "", listRules())})
-		s.FetchLists()
+		s.Lists().Fetch()
 		if st := state(t, s, "bl"); st.Entries != c.entries || st.Stopped != (c.entries == 0) {
 			t.Errorf("%v: %+v", c.dialect, st)
 		}
 	}
 	plain := httptest.NewServer(l)
 	defer plain.Close()
-	s := start(t, Options{Dialect: Dialect{NoProfile: NoProfileRefused}, Config: deviceConfig(listXML("bl", plain.URL, ""), "", listRules())})
-	s.FetchLists()
+	s := start(t, Options{Dialect: dialect.Dialect{NoProfile: dialect.NoProfileRefused}, Config: deviceConfig(listXML("bl", plain.URL, ""), "", listRules())})
+	s.Lists().Fetch()
 	if st := state(t, s, "bl"); st.Entries != 1 {
 		t.Errorf("over HTTP: %+v", st)
 	}
@@ -440,7 +443,7 @@ func TestBasicAuthenticationAndExceptions(t *testing.T) {
 		return `<auth><username>fw</username><password>` + password + `</password></auth><exception-list><member>192.0.2.2/32</member></exception-list>` + profiled
 	}
 	s := start(t, Options{Config: deviceConfig(authorityXML(l.authority)+listXML("bl", l.URL, auth("pass word")), "", listRules())})
-	s.FetchLists()
+	s.Lists().Fetch()
 	if ruleFor(s, "192.0.2.1") != "block" || ruleFor(s, "192.0.2.2") != "rest" {
 		t.Errorf("%+v", state(t, s, "bl"))
 	}
@@ -474,7 +477,7 @@ func TestACommitFetchesLists(t *testing.T) {
 		t.Error("the copy of another list is enforced")
 	}
 	commitConfig(t, s, deviceConfig("", "", listRules()))
-	if _, ok := s.List("", "bl"); ok {
+	if _, ok := s.Lists().State("", "bl"); ok {
 		t.Error("a list that was deleted is still there")
 	}
 }
@@ -493,11 +496,11 @@ func TestCapacity(t *testing.T) {
 	lists += `</external-list>`
 	rules := ruleXML("block", "drop", fieldXML("source", "two")) + ruleXML("block1", "drop", fieldXML("destination", "one")) + ruleXML("block3", "drop", fieldXML("destination", "three"))
 	for _, c := range []struct {
-		overflow                     ListOverflow
+		overflow                     dialect.ListOverflow
 		valid, ignored, members, was int
-	}{{ListOverflowIgnored, 5, 5, 5, 5}, {ListOverflowSilent, 5, 0, 5, 5}, {ListOverflowValid, 10, 0, 5, 5}} {
-		s := start(t, Options{MaxListEntries: 15, Dialect: Dialect{ListOverflow: c.overflow}, Config: deviceConfig(lists, "", rules)})
-		s.FetchLists()
+	}{{dialect.ListOverflowIgnored, 5, 5, 5, 5}, {dialect.ListOverflowSilent, 5, 0, 5, 5}, {dialect.ListOverflowValid, 10, 0, 5, 5}} {
+		s := start(t, Options{MaxListEntries: 15, Dialect: dialect.Dialect{ListOverflow: c.overflow}, Config: deviceConfig(lists, "", rules)})
+		s.Lists().Fetch()
 		for name, want := range map[string][2]int{"unused": {10, 0}, "one": {10, 0}, "two": {5, 5}, "three": {0, 10}} {
 			if st := state(t, s, name); st.Entries != want[0] || st.Skipped != want[1] || st.InPolicy != (name != "unused") {
 				t.Errorf("%s: %+v, want %v", name, st, want)
@@ -560,7 +563,7 @@ func TestShowList(t *testing.T) {
 			t.Errorf("%s: %s", more, answer)
 		}
 	}
-	s.SetDialect(Dialect{ListHost: ListHostPrefix})
+	s.SetDialect(dialect.Dialect{ListHost: dialect.ListHostPrefix})
 	if answer := p.showList("bl", "<num-records>1</num-records>"); !strings.Contains(answer, "<member>10.0.0.0/32</member>") {
 		t.Errorf("with length: %s", answer)
 	}
@@ -568,7 +571,7 @@ func TestShowList(t *testing.T) {
 
 func TestShowOfAListThatWasNeverFetched(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig("", listXML("bl", "https://127.0.0.1:1/x", ""), listRules())})
-	s.FetchLists()
+	s.Lists().Fetch()
 	answer := newPeer(t, s).showList("bl", "")
 	if !strings.Contains(answer, "<vsys>vsys1</vsys><name>bl</name><total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>1</total-invalid>"+
 		"<invalid-members><member>cURL error: ") {
@@ -579,13 +582,13 @@ func TestShowOfAListThatWasNeverFetched(t *testing.T) {
 func TestHowAStoppedListIsTold(t *testing.T) {
 	l := newListServer(t, time.Time{})
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		show    string
 		result  string
 	}{
-		{Dialect{}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>1</total-invalid><invalid-members>", "OK"},
-		{Dialect{ListStopped: ListStoppedEmpty}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>0</total-invalid></external-list>", "OK"},
-		{Dialect{ListJob: ListJobFails}, "<total-invalid>1</total-invalid>", "FAIL"},
+		{dialect.Dialect{}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>1</total-invalid><invalid-members>", "OK"},
+		{dialect.Dialect{ListStopped: dialect.ListStoppedEmpty}, "<total-valid>0</total-valid><total-ignored>0</total-ignored><total-invalid>0</total-invalid></external-list>", "OK"},
+		{dialect.Dialect{ListJob: dialect.ListJobFails}, "<total-invalid>1</total-invalid>", "FAIL"},
 	} {
 		l.set(200, "192.0.2.1\n")
 		s := listSim(t, l, Options{Dialect: c.dialect})
@@ -618,8 +621,8 @@ func TestListsAreFoundByTypeAndVirtualSystem(t *testing.T) {
 	target := func(s *Sim, vsys string) string {
 		return newPeer(t, s).op("<set><system><setting><target-vsys>" + vsys + "</target-vsys></setting></system></set>")
 	}
-	for _, dialect := range []Dialect{{}, {ListTarget: ListTargetParameter}, {ListTarget: ListTargetSetting}} {
-		s := start(t, Options{VSys: []string{"vsys1", "vsys2"}, Dialect: dialect, Config: config})
+	for _, d := range []dialect.Dialect{{}, {ListTarget: dialect.ListTargetParameter}, {ListTarget: dialect.ListTargetSetting}} {
+		s := start(t, Options{VSys: []string{"vsys1", "vsys2"}, Dialect: d, Config: config})
 		for _, c := range []struct{ kind, name, vsys, want string }{
 			{"ip", "own1", "", `code="17"`}, {"ip", "own1", "vsys1", "<name>own1</name>"},
 			{"predefined-ip", "own1", "", "own1" + invalid + "vsys1"},
@@ -631,19 +634,19 @@ func TestListsAreFoundByTypeAndVirtualSystem(t *testing.T) {
 				c.want = "<name>own1</name>"
 			}
 			if got := show(s, c.kind, c.name, c.vsys); !strings.Contains(got, c.want) {
-				t.Errorf("%v %s %s %s: %s", dialect, c.kind, c.name, c.vsys, got)
+				t.Errorf("%v %s %s %s: %s", d, c.kind, c.name, c.vsys, got)
 			}
 		}
 		byParameter := strings.Contains(show(s, "ip", "own2", "vsys2"), "<name>own2</name>")
-		if byParameter != (dialect.ListTarget != ListTargetSetting) {
-			t.Errorf("%v: the parameter chooses: %v", dialect, byParameter)
+		if byParameter != (d.ListTarget != dialect.ListTargetSetting) {
+			t.Errorf("%v: the parameter chooses: %v", d, byParameter)
 		}
 		if got := target(s, "vsys2"); got != `<response status="success"><result>Session target vsys changed to vsys2</result></response>` {
 			t.Error(got)
 		}
 		bySetting := strings.Contains(show(s, "ip", "own2", ""), "<name>own2</name>")
-		if bySetting != (dialect.ListTarget != ListTargetParameter) {
-			t.Errorf("%v: target-vsys chooses: %v", dialect, bySetting)
+		if bySetting != (d.ListTarget != dialect.ListTargetParameter) {
+			t.Errorf("%v: target-vsys chooses: %v", d, bySetting)
 		}
 		if got := target(s, "none"); !strings.Contains(got, "success") || !strings.Contains(show(s, "ip", "own1", ""), "<name>own1</name>") {
 			t.Errorf("no target: %s", got)

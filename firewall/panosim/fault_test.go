@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
 )
 
 // registerForm sets one tag on an example address.
@@ -41,21 +43,21 @@ func TestFaults(t *testing.T) {
 		size    int    // of the body; 0: any
 		applied bool
 	}{
-		{Fault{}, 200, contentType, emptyRegister, 0, true},
-		{Fault{Delay: 1}, 200, contentType, emptyRegister, 0, true},
+		{Fault{}, 200, answer.ContentType, emptyRegister, 0, true},
+		{Fault{Delay: 1}, 200, answer.ContentType, emptyRegister, 0, true},
 		{Fault{Effect: HTML}, 503, "text/html", html("503 Service Unavailable"), 0, false},
 		{Fault{Effect: HTML, Status: 502}, 502, "text/html", html("502 Bad Gateway"), 0, false},
 		{Fault{Effect: HTML, Status: 504, Applied: true}, 504, "text/html", html("504 Gateway Timeout"), 0, true},
 		{Fault{Effect: HTML, Status: 200}, 200, "text/html", html("200 OK"), 0, false},
-		{Fault{Effect: Empty}, 200, contentType, "", 0, false},
-		{Fault{Effect: Empty, Applied: true}, 200, contentType, "", 0, true},
-		{Fault{Effect: Truncate}, 200, contentType, emptyRegister[:len(emptyRegister)/2], len(emptyRegister) / 2, true},
+		{Fault{Effect: Empty}, 200, answer.ContentType, "", 0, false},
+		{Fault{Effect: Empty, Applied: true}, 200, answer.ContentType, "", 0, true},
+		{Fault{Effect: Truncate}, 200, answer.ContentType, emptyRegister[:len(emptyRegister)/2], len(emptyRegister) / 2, true},
 		{Fault{Effect: WrongType}, 200, "text/html; charset=UTF-8", emptyRegister, 0, true},
-		{Fault{Effect: Garbage, Size: 3 << 20}, 200, contentType, "not XML", 3 << 20, false},
-		{Fault{Effect: Pad}, 200, contentType, emptyRegister + "   ", 1 << 20, true},
-		{Fault{Effect: SessionTimeout}, 200, contentType, `<response status="error" code="22"><msg><line>Session timed out</line></msg></response>`, 0, false},
-		{Fault{Effect: InternalError, Applied: true}, 200, contentType, `<response status="error" code="11">`, 0, true},
-		{Fault{Effect: Forbidden}, 403, contentType, invalidCredential, 0, false},
+		{Fault{Effect: Garbage, Size: 3 << 20}, 200, answer.ContentType, "not XML", 3 << 20, false},
+		{Fault{Effect: Pad}, 200, answer.ContentType, emptyRegister + "   ", 1 << 20, true},
+		{Fault{Effect: SessionTimeout}, 200, answer.ContentType, `<response status="error" code="22"><msg><line>Session timed out</line></msg></response>`, 0, false},
+		{Fault{Effect: InternalError, Applied: true}, 200, answer.ContentType, `<response status="error" code="11">`, 0, true},
+		{Fault{Effect: Forbidden}, 403, answer.ContentType, invalidCredential, 0, false},
 	} {
 		s := start(t, Options{})
 		s.SetFault(c.fault)
@@ -66,7 +68,7 @@ func TestFaults(t *testing.T) {
 		if c.body == "" && got.body != "" {
 			t.Errorf("%+v: body %s, want none", c.fault, got.body)
 		}
-		if applied := s.Count() == 1; applied != c.applied {
+		if applied := s.Addresses().Count() == 1; applied != c.applied {
 			t.Errorf("%+v: applied %v", c.fault, applied)
 		}
 		if faulted := s.Stats().Faulted == 1; faulted != (c.fault != Fault{}) {
@@ -91,7 +93,7 @@ func TestBrokenConnections(t *testing.T) {
 		if got, err := newPeer(t, s).try(registerForm(s)); !errors.Is(err, c.want) {
 			t.Errorf("%+v: answer %+v, error %v; want %v", c.fault, got, err, c.want)
 		}
-		if applied := s.Count() == 1; applied != c.applied {
+		if applied := s.Addresses().Count() == 1; applied != c.applied {
 			t.Errorf("%+v: applied %v", c.fault, applied)
 		}
 	}
@@ -125,13 +127,13 @@ func TestLateAnswers(t *testing.T) {
 			}
 			done <- err
 		}()
-		until(t, "the call is met by the fault", func() bool { return s.Stats().Faulted == 1 && (s.Count() == 1) == c.applied })
+		until(t, "the call is met by the fault", func() bool { return s.Stats().Faulted == 1 && (s.Addresses().Count() == 1) == c.applied })
 		giveUp()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("%+v: error %v", c.fault, err)
 		}
 		until(t, "the firewall notices", func() bool { return s.Stats().InFlight == 0 })
-		if applied := s.Count() == 1; applied != c.applied {
+		if applied := s.Addresses().Count() == 1; applied != c.applied {
 			t.Errorf("%+v: applied %v", c.fault, applied)
 		}
 	}
@@ -156,7 +158,7 @@ func TestSlowFirewallCarriesOut(t *testing.T) {
 	until(t, "the call has arrived", func() bool { return s.Stats().Calls[KindUserID] == 1 })
 	giveUp()
 	call.Wait()
-	until(t, "it is carried out", func() bool { return s.Count() == 1 })
+	until(t, "it is carried out", func() bool { return s.Addresses().Count() == 1 })
 }
 
 func TestFaultsQueue(t *testing.T) {
@@ -210,8 +212,8 @@ func TestDownAndUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := p.post(registerForm(s)); got.status != 200 || s.Count() != 1 {
-		t.Errorf("up again: %+v, %d registered", got, s.Count())
+	if got := p.post(registerForm(s)); got.status != 200 || s.Addresses().Count() != 1 {
+		t.Errorf("up again: %+v, %d registered", got, s.Addresses().Count())
 	}
 	s.Close()
 	s.Close()

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // HAState is the state of a member of a high-availability pair, as the firewall writes it.
@@ -74,7 +76,7 @@ func Pair(a, b *Sim, o PairOptions) *HA {
 		h.members[i] = &seat{pair: h, sim: s, since: s.opts.Now()}
 		s.seat.Store(h.members[i])
 		s.mu.Lock()
-		s.onCommitLocked(func(_, _ *element) { h.committedLocked(h.members[i]) })
+		s.config.OnCommit(func() { h.committedLocked(h.members[i]) })
 		s.mu.Unlock()
 	}
 	h.mu.Lock()
@@ -195,11 +197,9 @@ func (h *HA) enterLocked(m *seat, state HAState, reason string) {
 		return
 	}
 	s := m.sim
-	s.mu.Lock()
 	if m.state != "" {
-		s.logLocked("critical", "ha", fmt.Sprintf("HA Group %d: Moved from state %s to state %s", h.group, capital(m.state), capital(state)))
+		s.syslog.Write("critical", "ha", fmt.Sprintf("HA Group %d: Moved from state %s to state %s", h.group, capital(m.state), capital(state)))
 	}
-	s.mu.Unlock()
 	m.state, m.since = state, s.opts.Now()
 	m.active.Store(state == HAActive)
 	if state != HAActive && state != HAPassive {
@@ -226,9 +226,9 @@ func (h *HA) setLocked(m *seat, state HAState, reason string) told {
 	return h.levelLocked()
 }
 
-// pairCheck has the pair notice that a member went down or came up.
-func (s *Sim) pairCheck() {
-	if m := s.seat.Load(); m != nil {
+// check has the pair notice that a member went down or came up. It may be called on nil.
+func (m *seat) check() {
+	if m != nil {
 		m.pair.check()
 	}
 }
@@ -238,7 +238,7 @@ func (h *HA) check() {
 	h.mu.Lock()
 	var changes told
 	for _, m := range h.members {
-		switch up := m.sim.listening() && m.sim.boot.up(); {
+		switch up := m.sim.server.listening() && m.sim.boot.up(); {
 		case !up && !m.down:
 			// The peer must see a member that is down before it decides whether to take over.
 			m.down = true
@@ -256,16 +256,17 @@ func (h *HA) check() {
 // documented; the text is ours.
 const textPassive = "Operation denied: this command is not allowed on a passive device"
 
-// passiveRefuses says whether the call is one that the firewall, being a passive member, does not allow.
-func (s *Sim) passiveRefuses(c *call) bool {
-	m := s.seat.Load()
+// refuses says whether the call is one that the member, being passive, does not allow by its dialect. It may be called on
+// nil.
+func (m *seat) refuses(c *call) bool {
 	if m == nil {
 		return false
 	}
-	s.mu.Lock()
-	forbidden := c.writes() && s.dialect.PassiveWrites == PassiveWritesRefused ||
-		c.form.Get("type") == "user-id" && s.dialect.PassiveTags == PassiveTagsRefused
-	s.mu.Unlock()
+	m.sim.mu.Lock()
+	d := m.sim.dialect
+	m.sim.mu.Unlock()
+	forbidden := c.writes() && d.PassiveWrites == dialect.PassiveWritesRefused ||
+		c.form.Get("type") == "user-id" && d.PassiveTags == dialect.PassiveTagsRefused
 	if !forbidden {
 		return false
 	}

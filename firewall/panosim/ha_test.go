@@ -6,6 +6,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/userid"
+	"activedefense/firewall/panosim/xmltree"
 )
 
 const (
@@ -28,13 +33,13 @@ func pairOf(t *testing.T, o Options, how PairOptions) (a, b *Sim, h *HA) {
 // haState reads what a member says of itself and of its peer: "active passive synchronized up".
 func haState(t *testing.T, s *Sim) string {
 	t.Helper()
-	answer, err := parseElement(newPeer(t, s).op(showState))
+	answer, err := xmltree.Parse(newPeer(t, s).op(showState))
 	if err != nil {
 		t.Fatal(err)
 	}
-	group := answer.down("result", "group")
-	return strings.Join([]string{group.child("local-info").value("state"), group.child("peer-info").value("state"),
-		group.value("running-sync"), group.child("peer-info").value("conn-status")}, " ")
+	group := answer.Down("result", "group")
+	return strings.Join([]string{group.Child("local-info").Value("state"), group.Child("peer-info").Value("state"),
+		group.Value("running-sync"), group.Child("peer-info").Value("conn-status")}, " ")
 }
 
 func TestNoPair(t *testing.T) {
@@ -150,10 +155,10 @@ func oneAddress(name string) string { return addressesPath + "/entry[@name='" + 
 // change commits one address object.
 func change(t *testing.T, s *Sim, name string) {
 	t.Helper()
-	if err := s.Edit("admin", "set", oneAddress(name), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
+	if err := s.Config().Edit("admin", "set", oneAddress(name), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Commit("admin"); err != nil {
+	if err := s.Config().Commit("admin"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -167,10 +172,10 @@ func TestConfigurationIsSynchronised(t *testing.T) {
 	change(t, a, "before")
 	h := Pair(a, b, PairOptions{})
 	has := func(s *Sim, name, host string) bool {
-		return strings.Contains(s.Running(), `<entry name="`+name+`">`) && strings.Contains(s.Running(), "<hostname>"+host+"</hostname>")
+		return strings.Contains(s.Config().Running(), `<entry name="`+name+`">`) && strings.Contains(s.Config().Running(), "<hostname>"+host+"</hostname>")
 	}
 	if !has(b, "before", "b") {
-		t.Errorf("paired: %s", b.Running())
+		t.Errorf("paired: %s", b.Config().Running())
 	}
 	change(t, a, "after")
 	until(t, "the commit is on the peer", func() bool { return has(b, "after", "b") })
@@ -184,7 +189,7 @@ func TestConfigurationIsSynchronised(t *testing.T) {
 	expect(t, "by hand", newPeer(t, a).op(syncNow), `<response status="success"><result><msg><line>HA synchronization job has been queued on peer. `+
 		`Please check job status on peer.</line></msg></result></response>`)
 	if !has(b, "alone", "b") {
-		t.Errorf("by hand: %s", b.Running())
+		t.Errorf("by hand: %s", b.Config().Running())
 	}
 	h.SetSync(SyncStuck)
 	change(t, a, "stuck")
@@ -194,7 +199,7 @@ func TestConfigurationIsSynchronised(t *testing.T) {
 	}
 	h.SetSync(SyncOn)
 	if !has(b, "stuck", "b") || !has(a, "stuck", "a") {
-		t.Errorf("on again: %s", b.Running())
+		t.Errorf("on again: %s", b.Config().Running())
 	}
 }
 
@@ -212,8 +217,8 @@ func TestCommitOverTheWireIsSynchronised(t *testing.T) {
 		}
 	}
 	until(t, "they are level", func() bool { return haState(t, b) == "passive active synchronized up" })
-	if !strings.Contains(b.Running(), `<entry name="wired">`) {
-		t.Errorf("b runs %s", b.Running())
+	if !strings.Contains(b.Config().Running(), `<entry name="wired">`) {
+		t.Errorf("b runs %s", b.Config().Running())
 	}
 }
 
@@ -227,8 +232,8 @@ func TestConfigurationAfterAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "back", haState(t, a), "passive active synchronized up")
-	if !strings.Contains(a.Running(), "meanwhile") {
-		t.Errorf("a runs %s", a.Running())
+	if !strings.Contains(a.Config().Running(), "meanwhile") {
+		t.Errorf("a runs %s", a.Config().Running())
 	}
 }
 
@@ -257,20 +262,20 @@ func TestPassiveMemberRefusesConfiguration(t *testing.T) {
 	if got := newPeer(t, b).uid(`<register>` + tags("192.0.2.1", "a") + `</register>`); got != emptyRegister {
 		t.Errorf("registering on the passive one: %s", got)
 	}
-	b.SetDialect(Dialect{PassiveTags: PassiveTagsRefused})
+	b.SetDialect(dialect.Dialect{PassiveTags: dialect.PassiveTagsRefused})
 	expect(t, "registering on a passive one that takes no tags",
 		ask(b, "type", "user-id", "cmd", "<uid-message><type>update</type><payload><register/></payload></uid-message>"), denied)
-	b.SetDialect(Dialect{PassiveWrites: PassiveWritesLost})
+	b.SetDialect(dialect.Dialect{PassiveWrites: dialect.PassiveWritesLost})
 	if got := ask(b, "type", "commit", "cmd", "<commit/>"); strings.Contains(got, `code="15"`) {
 		t.Errorf("the other dialect: %s", got)
 	}
 	change(t, b, "lost")
-	if err := b.Edit("admin", "set", oneAddress("edited"), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
+	if err := b.Config().Edit("admin", "set", oneAddress("edited"), `<ip-netmask>192.0.2.9</ip-netmask>`); err != nil {
 		t.Fatal(err)
 	}
 	change(t, a, "kept")
 	until(t, "they are level", func() bool { return haState(t, a) == "active passive synchronized up" })
-	if got := b.Candidate(); strings.Contains(got, "lost") || strings.Contains(got, "edited") || !strings.Contains(got, "kept") || b.Pending("") != 0 {
+	if got := b.Config().Candidate(); strings.Contains(got, "lost") || strings.Contains(got, "edited") || !strings.Contains(got, "kept") || b.Config().Pending("") != 0 {
 		t.Errorf("after the next synchronisation: %s", got)
 	}
 }
@@ -288,9 +293,9 @@ func TestTagsStayApart(t *testing.T) {
 func TestTagsAreSynchronised(t *testing.T) {
 	c := newClock()
 	var told atomic.Int32
-	d := Dialect{PairTags: PairTagsSynced}
+	d := dialect.Dialect{PairTags: dialect.PairTagsSynced}
 	a := start(t, Options{Now: c.Now, Dialect: d})
-	b := start(t, Options{Now: c.Now, Dialect: d, OnChange: func(Change) { told.Add(1) }})
+	b := start(t, Options{Now: c.Now, Dialect: d, OnChange: func(userid.Change) { told.Add(1) }})
 	newPeer(t, a).uid(`<register>` + tags("192.0.2.1", "before") + `</register>`)
 	newPeer(t, b).uid(`<register>` + tags("192.0.2.7", "theirs") + `</register>`)
 	h := Pair(a, b, PairOptions{})
@@ -298,12 +303,12 @@ func TestTagsAreSynchronised(t *testing.T) {
 	newPeer(t, a).uid(`<register>` + entryXML("192.0.2.2", "a", "60") + entryXML("10.0.0.1-10.0.0.9", "a", "") +
 		`<entry ip="192.0.2.3" persistent="0"><tag><member>a</member></tag></entry></register><unregister>` + tags("192.0.2.1", "before") + `</unregister>`)
 	c.advance(20 * time.Second)
-	got := b.Tagged("", "a")
+	got := b.Addresses().Tagged("", "a")
 	if len(got) != 2 || !got[prefix("192.0.2.2")].Expires.Equal(c.Now().Add(40*time.Second)) || got[prefix("192.0.2.3")].Persistent {
 		t.Errorf("on the passive one: %v", got)
 	}
-	if ranges := b.Ranges(""); len(ranges) != 1 || len(b.Registered("")) != 2 {
-		t.Errorf("on the passive one: %v, %v", ranges, b.Registered(""))
+	if ranges := b.Addresses().Ranges(""); len(ranges) != 1 || len(b.Addresses().Registered("")) != 2 {
+		t.Errorf("on the passive one: %v, %v", ranges, b.Addresses().Registered(""))
 	}
 	if n := told.Load(); n != 7 { // its own, two when it was paired, and the four above
 		t.Errorf("%d changes reported of the passive one", n)
@@ -315,14 +320,14 @@ func TestTagsAreSynchronised(t *testing.T) {
 	b.Down()
 	newPeer(t, a).uid(`<register>` + tags("192.0.2.8", "missed") + entryXML("192.0.2.6", "timed", "600") + `</register>`)
 	c.advance(10 * time.Second)
-	if len(b.Tagged("", "missed")) != 0 {
+	if len(b.Addresses().Tagged("", "missed")) != 0 {
 		t.Error("a member that is down hears of it")
 	}
 	if err := b.Up(); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "back", standing(b, "192.0.2.2", "192.0.2.6", "192.0.2.8"), "192.0.2.2:a 192.0.2.6:timed 192.0.2.8:missed")
-	if got := b.Tagged("", "timed")[prefix("192.0.2.6")].Expires; !got.Equal(c.Now().Add(590 * time.Second)) {
+	if got := b.Addresses().Tagged("", "timed")[prefix("192.0.2.6")].Expires; !got.Equal(c.Now().Add(590 * time.Second)) {
 		t.Errorf("the timer was begun anew: it expires in %v", got.Sub(c.Now()))
 	}
 	c.advance(time.Hour)
@@ -341,8 +346,8 @@ func TestOnlyTheActiveMemberForwards(t *testing.T) {
 	decides := func(what string, active *Sim) {
 		t.Helper()
 		for _, s := range []*Sim{a, b} {
-			v := s.Packet(inbound("192.0.2.1"))
-			if want := s == active; (v.Rule == "only") != want || (v.Lines == 1) != want || !want && v != (Verdict{}) {
+			v := s.Traffic().Packet(inbound("192.0.2.1"))
+			if want := s == active; (v.Rule == "only") != want || (v.Lines == 1) != want || !want && v != (traffic.Verdict{}) {
 				t.Errorf("%s: %s decides %+v", what, s.opts.Hostname, v)
 			}
 		}
@@ -374,15 +379,15 @@ func TestKeysOfAPair(t *testing.T) {
 	ask := func(key string) string {
 		return newPeer(t, b).post(url.Values{"type": {"op"}, "cmd": {showInfo}, "key": {key}}).body
 	}
-	for _, keys := range []PairKeys{PairKeysApart, PairKeysShared} {
-		b.SetDialect(Dialect{PairKeys: keys})
+	for _, keys := range []dialect.PairKeys{dialect.PairKeysApart, dialect.PairKeysShared} {
+		b.SetDialect(dialect.Dialect{PairKeys: keys})
 		if got := ask(a.Key()); strings.Contains(got, "<model>") {
 			t.Errorf("%v: alone, the key of another firewall is good", keys)
 		}
 	}
 	Pair(a, b, PairOptions{})
-	for keys, good := range map[PairKeys]bool{PairKeysApart: false, PairKeysShared: true} {
-		b.SetDialect(Dialect{PairKeys: keys})
+	for keys, good := range map[dialect.PairKeys]bool{dialect.PairKeysApart: false, dialect.PairKeysShared: true} {
+		b.SetDialect(dialect.Dialect{PairKeys: keys})
 		if got := ask(a.Key()); strings.Contains(got, "<model>") != good {
 			t.Errorf("%v: the peer's key: %s", keys, got)
 		}

@@ -18,18 +18,18 @@ func TestRulesInTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, r := range fw.Rules("") {
+	for _, r := range fw.Traffic().Rules("") {
 		got = append(got, r.Name+"@"+r.Location)
 		if r.Name == "local" {
 			expect(t, "local", fmt.Sprint(r), "{local  [untrust] [any] [a b] [any] drop true}")
 		}
 	}
 	expect(t, "rules", strings.Join(got, " "), "s-pre@Shared dg-pre@dg local@ dg-post@dg s-post@Shared")
-	if rules := fw.Rules("vsys9"); rules != nil {
+	if rules := fw.Traffic().Rules("vsys9"); rules != nil {
 		t.Errorf("rules of a virtual system that there is not: %v", rules)
 	}
-	expect(t, "lists", strings.Join(fw.Lists(""), " "), "a z")
-	if lists := fw.Lists("vsys9"); lists != nil {
+	expect(t, "lists", strings.Join(fw.Lists().Names(""), " "), "a z")
+	if lists := fw.Lists().Names("vsys9"); lists != nil {
 		t.Errorf("lists of a virtual system that there is not: %v", lists)
 	}
 }

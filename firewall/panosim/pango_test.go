@@ -10,6 +10,8 @@ import (
 
 	"github.com/PaloAltoNetworks/pango"
 	"github.com/PaloAltoNetworks/pango/userid"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // start runs a simulated firewall for the length of a test.
@@ -110,7 +112,7 @@ func TestPangoPages(t *testing.T) {
 		s := start(t, Options{})
 		fw := connect(t, s, nil)
 		for i := range count {
-			if err := s.Register("", host(i), "many", 0); err != nil {
+			if err := s.Addresses().Register("", host(i), "many", 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -126,7 +128,7 @@ func TestPangoPages(t *testing.T) {
 
 // What pango makes of a partial failure: bytes that tell everything, and an error without a text.
 func TestPangoSeesPartialFailure(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Duplicates: LegacyOthersApplied}})
+	s := start(t, Options{Dialect: dialect.Dialect{Duplicates: dialect.LegacyOthersApplied}})
 	fw := connect(t, s, nil)
 	cmd := uidMessage(`<register>` + entryXML("192.0.2.1", "a", "") + `</register>`)
 	if _, err := fw.Uid(cmd, "vsys1", nil, nil); err != nil {
@@ -145,7 +147,7 @@ func TestPangoRefusesOutfile(t *testing.T) {
 	s := start(t, Options{Version: "7.1.9"})
 	fw := connect(t, s, nil)
 	for i := range 501 {
-		if err := s.Register("", host(i), "many", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "many", 0); err != nil {
 			t.Fatal(err)
 		}
 	}

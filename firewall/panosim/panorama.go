@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // PanoramaOptions says which Panorama to simulate. Its Options are those of the Panorama itself: the model is
@@ -61,7 +65,7 @@ func StartPanorama(o PanoramaOptions) (*Panorama, error) {
 }
 
 // panoramaFactory is the configuration of a Panorama that nobody has configured.
-const panoramaFactory = `<config><shared/><devices><entry name="` + localhost + `"><device-group/></entry></devices></config>`
+const panoramaFactory = `<config><shared/><devices><entry name="` + dialect.Localhost + `"><device-group/></entry></devices></config>`
 
 // Manage has the Panorama manage a firewall. The error says that it manages another one of that serial number.
 func (p *Panorama) Manage(fw *Sim) error {
@@ -115,13 +119,13 @@ func (p *Panorama) firewall(serial string) (*Sim, error) {
 	return m.sim, nil
 }
 
-func (m *managed) connected() bool { return !m.cut && m.sim.listening() && m.sim.boot.up() }
+func (m *managed) connected() bool { return !m.cut && m.sim.server.listening() && m.sim.boot.up() }
 
 // answer carries out what a Panorama does and a firewall does not; false: nothing of the kind was asked. It may be
 // called on nil.
-func (p *Panorama) answer(c *call) (answer, bool) {
+func (p *Panorama) answer(c *call) (answer.Answer, bool) {
 	if p == nil {
-		return answer{}, false
+		return answer.Answer{}, false
 	}
 	kind := c.form.Get("type")
 	if serial := c.form.Get("target"); serial != "" && slices.Contains([]string{"op", "config", "user-id", "commit"}, kind) {
@@ -130,29 +134,69 @@ func (p *Panorama) answer(c *call) (answer, bool) {
 	if kind == "commit" && c.form.Get("action") == "all" {
 		return p.commitAll(c), true
 	}
-	return answer{}, false
+	return answer.Answer{}, false
 }
 
 // forward has a firewall carry out the call. "target" works for op and config and is ignored by log and version
 // (measured); clients send it with user-id and commit, too.
-func (p *Panorama) forward(c *call, serial string) answer {
+func (p *Panorama) forward(c *call, serial string) answer.Answer {
 	fw, err := p.firewall(serial)
 	if err != nil {
-		return failure(17, err.Error())
+		return answer.Failure(17, err.Error())
 	}
 	inner := &call{form: maps.Clone(c.form), size: c.size, admin: c.admin, kind: KindOther}
 	inner.form.Del("target")
 	inner.form.Del("key")
 	inner.classify()
-	if !fw.enter() {
-		return failure(17, serial+" "+errNotConnected.Error())
+	if !fw.life.enter() {
+		return answer.Failure(17, serial+" "+errNotConnected.Error())
 	}
-	defer fw.running.Done()
+	defer fw.life.leave()
 	defer fw.meter.begin()()
 	fw.meter.call(inner)
 	fw.mu.Lock()
 	latency := fw.latency
 	fw.mu.Unlock()
-	fw.wait(context.Background(), latency)
+	fw.life.wait(context.Background(), latency)
 	return fw.carryOut(inner)
+}
+
+// showDevices answers "show devices all" and "show devices connected", which firewalls do not know (it may be called on nil), with the elements of a recorded
+// answer that say which firewall is what.
+func (p *Panorama) showDevices(r answer.Request) answer.Answer {
+	if p == nil {
+		return answer.Unexpected(r.Command)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var b strings.Builder
+	b.WriteString("<result><devices>")
+	for _, serial := range slices.Sorted(maps.Keys(p.managed)) {
+		m := p.managed[serial]
+		if connected := m.connected(); connected || r.At.Child("all") != nil {
+			writeDevice(&b, m.sim, connected)
+		}
+	}
+	b.WriteString("</devices></result>")
+	return answer.Success(b.String())
+}
+
+// writeDevice writes a firewall as its Panorama lists it.
+func writeDevice(b *strings.Builder, s *Sim, connected bool) {
+	yesNo := map[bool]string{true: "yes", false: "no"}
+	o := s.opts
+	fmt.Fprintf(b, `<entry name="%s"><serial>%[1]s</serial><connected>%s</connected>`, answer.Escape(o.Serial), yesNo[connected])
+	answer.WriteFields(b, []answer.Field{{Name: "hostname", Value: o.Hostname}, {Name: "ip-address", Value: "127.0.0.1"}, {Name: "ipv6-address", Value: "unknown"},
+		{Name: "model", Value: o.Model}, {Name: "sw-version", Value: o.Version}})
+	b.WriteString("<ha>")
+	if m := s.seat.Load(); m == nil {
+		b.WriteString("<state>no</state>")
+	} else {
+		fmt.Fprintf(b, "<state>%s</state><peer><serial>%s</serial></peer>", m.pair.State(s), answer.Escape(m.peer().sim.opts.Serial))
+	}
+	fmt.Fprintf(b, "</ha><operational-mode>normal</operational-mode><multi-vsys>%s</multi-vsys><vsys>", yesNo[len(o.VSys) > 1])
+	for _, vsys := range o.VSys {
+		fmt.Fprintf(b, `<entry name="%s"><display-name>%[1]s</display-name></entry>`, answer.Escape(vsys))
+	}
+	b.WriteString("</vsys></entry>")
 }

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/jobs"
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // rule is a security rule of a name, and of what else it has.
@@ -64,13 +68,13 @@ func TestPanoramaForwards(t *testing.T) {
 	register := uidMessage(`<register>` + tags("192.0.2.1", "a") + `</register>`)
 	expect(t, "register there", through(t, p, "001", "type", "user-id", "vsys", "vsys2", "cmd", register), emptyRegister)
 	expect(t, "register on its own", through(t, p, "", "type", "user-id", "cmd", register), emptyRegister)
-	if len(a.Registered("vsys2")) != 1 || len(a.Registered("")) != 0 || b.Count() != 0 || p.Count() != 1 {
-		t.Errorf("registered %v, %v, %v, %v", a.Registered("vsys2"), a.Registered(""), b.Registered(""), p.Registered(""))
+	if len(a.Addresses().Registered("vsys2")) != 1 || len(a.Addresses().Registered("")) != 0 || b.Addresses().Count() != 0 || p.Addresses().Count() != 1 {
+		t.Errorf("registered %v, %v, %v, %v", a.Addresses().Registered("vsys2"), a.Addresses().Registered(""), b.Addresses().Registered(""), p.Addresses().Registered(""))
 	}
 	expect(t, "set there", through(t, p, "002", "type", "config", "action", "set", "xpath", oneAddress("x"), "element", "<ip-netmask>192.0.2.9</ip-netmask>"),
 		`<response status="success" code="20"><msg>command succeeded</msg></response>`)
-	if b.Pending("admin") != 1 || a.Pending("") != 0 || p.Pending("") != 0 {
-		t.Errorf("pending %d, %d, %d", b.Pending("admin"), a.Pending(""), p.Pending(""))
+	if b.Config().Pending("admin") != 1 || a.Config().Pending("") != 0 || p.Config().Pending("") != 0 {
+		t.Errorf("pending %d, %d, %d", b.Config().Pending("admin"), a.Config().Pending(""), p.Config().Pending(""))
 	}
 	if got := through(t, p, "002", "type", "commit", "cmd", "<commit/>"); !strings.Contains(got, "<job>") {
 		t.Errorf("commit there: %s", got)
@@ -84,7 +88,7 @@ func TestPanoramaForwards(t *testing.T) {
 	if got := a.Stats(); got.Calls[KindUserID] != 1 || got.Calls[KindSystemInfo] != 1 || got.InFlight != 0 {
 		t.Errorf("stats of the firewall: %+v", got)
 	}
-	p.SetRole("admin", RightOperation)
+	p.Config().SetRole("admin", RightOperation)
 	if got := through(t, p, "001", "type", "user-id", "cmd", register); !strings.Contains(got, `status="unauth"`) {
 		t.Errorf("without the right: %s", got)
 	}
@@ -143,14 +147,14 @@ func TestPanoramaCannotReach(t *testing.T) {
 // names lists the rules or objects that stand somewhere below, by name and origin.
 func names(t *testing.T, xml string, path ...string) string {
 	t.Helper()
-	root, err := parseElement(xml)
+	root, err := xmltree.Parse(xml)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out []string
-	for _, e := range root.down(path...).entries() {
-		name := e.id()
-		if loc := e.attributes["loc"]; loc != "" {
+	for _, e := range root.Down(path...).Entries() {
+		name := e.ID()
+		if loc := e.Attributes["loc"]; loc != "" {
 			name += "@" + loc
 		}
 		out = append(out, name)
@@ -170,7 +174,7 @@ func TestPushedToOneVirtualSystem(t *testing.T) {
 	peer := newPeer(t, fw)
 	expect(t, "before, bare", peer.op(pushedBare), nothing)
 	expect(t, "before", peer.op(pushedVSys), nothing)
-	before := fw.Running()
+	before := fw.Config().Running()
 	if err := p.Push("dg"); err != nil {
 		t.Fatal(err)
 	}
@@ -180,13 +184,13 @@ func TestPushedToOneVirtualSystem(t *testing.T) {
 	expect(t, "address", names(t, got, "result", "policy", "panorama", "address"), "dg-net@dg")
 	expect(t, "shared pre", names(t, got, "result", "policy", "shared", "pre-rulebase", "security", "rules"), "s-pre@Shared")
 	expect(t, "shared address", names(t, got, "result", "policy", "shared", "address"), "s-net@Shared")
-	fw.SetDialect(Dialect{PushedRules: PushedRulesFolded})
+	fw.SetDialect(dialect.Dialect{PushedRules: dialect.PushedRulesFolded})
 	got = peer.op(pushedVSys)
 	expect(t, "folded pre", names(t, got, "result", "policy", "panorama", "pre-rulebase", "security", "rules"), "s-pre@Shared dg-pre@dg")
 	expect(t, "folded post", names(t, got, "result", "policy", "panorama", "post-rulebase", "security", "rules"), "dg-post@dg s-post@Shared")
 	expect(t, "folded shared", names(t, got, "result", "policy", "shared", "pre-rulebase", "security", "rules"), "")
-	expect(t, "running", fw.Running(), before)
-	expect(t, "candidate", fw.Candidate(), before)
+	expect(t, "running", fw.Config().Running(), before)
+	expect(t, "candidate", fw.Config().Candidate(), before)
 	for _, action := range []string{"get", "show"} {
 		if got := peer.post(url.Values{"type": {"config"}, "action": {action}, "xpath": {"/config"}, "key": {fw.Key()}}).body; strings.Contains(got, "dg-pre") {
 			t.Errorf("%s: %s", action, got)
@@ -226,7 +230,7 @@ func TestPushedToSeveralVirtualSystems(t *testing.T) {
 	for _, cmd := range []string{pushedBare, pushedVSys} {
 		expect(t, "unknown parameter", ask(cmd, "vsys9"), `<response status="error" code="17"><msg><line>vsys9 is invalid vsys</line></msg></response>`)
 	}
-	fw.SetDialect(Dialect{PushedRules: PushedRulesFolded})
+	fw.SetDialect(dialect.Dialect{PushedRules: dialect.PushedRulesFolded})
 	expect(t, "folded", rules(ask(pushedVSys, "vsys1"), "result", "policy", "panorama"), "s-pre@Shared one-pre@one")
 	expect(t, "folded, bare", rules(ask(pushedBare, ""), "result", "shared"), "s-pre@Shared")
 }
@@ -255,7 +259,7 @@ func TestNestedDeviceGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	var order []string
-	for _, r := range fw.Rules("") {
+	for _, r := range fw.Traffic().Rules("") {
 		order = append(order, r.Name+"@"+r.Location)
 	}
 	expect(t, "order of rules", strings.Join(order, " "), "s-pre@Shared top-pre@top parent-pre@parent child-pre@child own@ "+
@@ -277,7 +281,7 @@ func TestInheritedDefaultRules(t *testing.T) {
 	if err := p.Push("child"); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []Dialect{{}, {PushedRules: PushedRulesFolded}} {
+	for _, d := range []dialect.Dialect{{}, {PushedRules: dialect.PushedRulesFolded}} {
 		fw.SetDialect(d)
 		got := names(t, newPeer(t, fw).op(pushedBare), "result", "policy", "panorama", "post-rulebase", "default-security-rules", "rules")
 		expect(t, d.String(), got, "interzone-default@top")
@@ -288,7 +292,7 @@ func TestReferencesToInheritedObjects(t *testing.T) {
 	p := nested(t, start(t, Options{Serial: "001"}))
 	const groups = "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='"
 	collect := func(group, member string) error {
-		return p.Edit("admin", "set", groups+group+"']/address-group", `<entry name="g-`+group+`"><static><member>`+member+`</member></static></entry>`)
+		return p.Config().Edit("admin", "set", groups+group+"']/address-group", `<entry name="g-`+group+`"><static><member>`+member+`</member></static></entry>`)
 	}
 	if err := collect("child", "top-net"); err != nil {
 		t.Errorf("an inherited object cannot be named: %v", err)
@@ -296,13 +300,13 @@ func TestReferencesToInheritedObjects(t *testing.T) {
 	if err := collect("top", "child-net"); err == nil {
 		t.Error("an object of a group below can be named")
 	}
-	if err := p.Edit("admin", "delete", groups+"top']/address/entry[@name='top-net']", ""); err == nil || !strings.Contains(err.Error(), "g-child") {
+	if err := p.Config().Edit("admin", "delete", groups+"top']/address/entry[@name='top-net']", ""); err == nil || !strings.Contains(err.Error(), "g-child") {
 		t.Errorf("an object that a group below uses is deleted: %v", err)
 	}
 	if err := collect("child", "common"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Edit("admin", "delete", groups+"top']/address/entry[@name='common']", ""); err != nil {
+	if err := p.Config().Edit("admin", "delete", groups+"top']/address/entry[@name='common']", ""); err != nil {
 		t.Errorf("an object that another one hides cannot be deleted: %v", err)
 	}
 }
@@ -344,8 +348,8 @@ func TestCommitAll(t *testing.T) {
 	all := func(group string) string {
 		return through(t, p, "", "type", "commit", "action", "all", "cmd", `<commit-all><shared-policy><device-group><entry name="`+group+`"/></device-group></shared-policy></commit-all>`)
 	}
-	ended := func(id int) Job {
-		var found Job
+	ended := func(id int) jobs.Job {
+		var found jobs.Job
 		until(t, "the job has ended", func() bool {
 			for _, j := range p.Jobs() {
 				if j.ID == id {
@@ -364,7 +368,7 @@ func TestCommitAll(t *testing.T) {
 		return names(t, newPeer(t, fw).op(pushedBare), "result", "policy", "panorama", "pre-rulebase", "security", "rules")
 	}
 	expect(t, "what is not committed is not pushed", rules(), "dg-pre@dg")
-	if err := p.Commit("admin"); err != nil {
+	if err := p.Config().Commit("admin"); err != nil {
 		t.Fatal(err)
 	}
 	all("dg")

@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 // The vendor's example of a read-back, to the letter.
@@ -33,26 +36,26 @@ func TestReadBackDialects(t *testing.T) {
 	a, ab := "<member>a</member>", "<member>a</member><member>b</member>"
 	both := entry(four, ab) + entry(six, a)
 	for _, c := range []struct {
-		dialect       Dialect
+		dialect       dialect.Dialect
 		filters, want string
 	}{
-		{Dialect{}, `<all/>`, both + `<count>2</count>`},
-		{Dialect{}, `<tag><entry name="b"/></tag>`, entry(four, ab) + `<count>1</count>`},
-		{Dialect{FilteredTags: FilteredMatching}, `<tag><entry name="b"/></tag>`, entry(four, `<member>b</member>`) + `<count>1</count>`},
-		{Dialect{FilteredTags: FilteredMatching}, `<all/>`, both + `<count>2</count>`},
-		{Dialect{}, `<ip>2001:db8:0::1</ip>`, entry(six, a) + `<count>1</count>`},
-		{Dialect{}, `<ip>192.0.2.1</ip><tag><entry name="b"/></tag>`, entry(four, ab) + `<count>1</count>`},
-		{Dialect{}, `<limit>1</limit><start-point>2</start-point>`, entry(six, a) + `<count>1</count>`},
-		{Dialect{PageCount: CountTotal}, `<limit>1</limit>`, entry(four, ab) + `<count>2</count>`},
-		{Dialect{PageCount: CountLimit}, `<limit>7</limit>`, both + `<count>7</count>`},
-		{Dialect{PageCount: CountAbsent}, `<all/>`, both},
-		{Dialect{HostForm: HostPrefix}, `<all/>`, entry(four+"/32", ab) + entry(six+"/128", a) + `<count>2</count>`},
-		{Dialect{HostForm: HostExpanded}, `<ip>2001:db8::1/128</ip>`, entry("2001:0db8:0000:0000:0000:0000:0000:0001", a) + `<count>1</count>`},
-		{Dialect{}, `<tag><entry name="none"/></tag>`, ``},
-		{Dialect{}, `<start-point>3</start-point>`, ``},
-		{Dialect{}, `<ip>192.0.2.1</ip><start-point>2</start-point>`, ``},
-		{Dialect{}, `<ip>192.0.2.1</ip><tag><entry name="none"/></tag>`, ``},
-		{Dialect{Empty: EmptyCount}, `<start-point>3</start-point>`, `<count>0</count>`},
+		{dialect.Dialect{}, `<all/>`, both + `<count>2</count>`},
+		{dialect.Dialect{}, `<tag><entry name="b"/></tag>`, entry(four, ab) + `<count>1</count>`},
+		{dialect.Dialect{FilteredTags: dialect.FilteredMatching}, `<tag><entry name="b"/></tag>`, entry(four, `<member>b</member>`) + `<count>1</count>`},
+		{dialect.Dialect{FilteredTags: dialect.FilteredMatching}, `<all/>`, both + `<count>2</count>`},
+		{dialect.Dialect{}, `<ip>2001:db8:0::1</ip>`, entry(six, a) + `<count>1</count>`},
+		{dialect.Dialect{}, `<ip>192.0.2.1</ip><tag><entry name="b"/></tag>`, entry(four, ab) + `<count>1</count>`},
+		{dialect.Dialect{}, `<limit>1</limit><start-point>2</start-point>`, entry(six, a) + `<count>1</count>`},
+		{dialect.Dialect{PageCount: dialect.CountTotal}, `<limit>1</limit>`, entry(four, ab) + `<count>2</count>`},
+		{dialect.Dialect{PageCount: dialect.CountLimit}, `<limit>7</limit>`, both + `<count>7</count>`},
+		{dialect.Dialect{PageCount: dialect.CountAbsent}, `<all/>`, both},
+		{dialect.Dialect{HostForm: dialect.HostPrefix}, `<all/>`, entry(four+"/32", ab) + entry(six+"/128", a) + `<count>2</count>`},
+		{dialect.Dialect{HostForm: dialect.HostExpanded}, `<ip>2001:db8::1/128</ip>`, entry("2001:0db8:0000:0000:0000:0000:0000:0001", a) + `<count>1</count>`},
+		{dialect.Dialect{}, `<tag><entry name="none"/></tag>`, ``},
+		{dialect.Dialect{}, `<start-point>3</start-point>`, ``},
+		{dialect.Dialect{}, `<ip>192.0.2.1</ip><start-point>2</start-point>`, ``},
+		{dialect.Dialect{}, `<ip>192.0.2.1</ip><tag><entry name="none"/></tag>`, ``},
+		{dialect.Dialect{Empty: dialect.EmptyCount}, `<start-point>3</start-point>`, `<count>0</count>`},
 	} {
 		s := start(t, Options{Dialect: c.dialect})
 		p := newPeer(t, s)
@@ -66,9 +69,9 @@ func TestReadBackDialects(t *testing.T) {
 }
 
 func TestReadBackExtras(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Extras: true}})
+	s := start(t, Options{Dialect: dialect.Dialect{Extras: dialect.ExtrasPresent}})
 	fw := connect(t, s, nil)
-	if err := s.Register("", prefix("192.0.2.1"), "a & <b>", 0); err != nil {
+	if err := s.Addresses().Register("", prefix("192.0.2.1"), "a & <b>", 0); err != nil {
 		t.Fatal(err)
 	}
 	got, err := fw.UserId.GetIpTags("192.0.2.1", "a & <b>", "")
@@ -81,7 +84,7 @@ func TestReadBackExtras(t *testing.T) {
 }
 
 func TestReadBackRefusals(t *testing.T) {
-	for _, c := range []struct{ version, filters, want string }{
+	for _, c := range []struct{ Version, filters, want string }{
 		{"10.1.0", `<limit>0</limit>`, `limit &#39;0&#39; is invalid`},
 		{"10.1.0", `<start-point>x</start-point>`, `start-point &#39;x&#39; is invalid`},
 		{"10.1.0", `<ip>nonsense</ip>`, `is not a valid ip address`},
@@ -91,9 +94,9 @@ func TestReadBackRefusals(t *testing.T) {
 		{"7.1.0", `<limit>5</limit>`, `limit is unexpected`},
 		{"6.0.0", ``, `show -&gt; object -&gt; registered-ip is unexpected`},
 	} {
-		p := newPeer(t, start(t, Options{Version: c.version}))
+		p := newPeer(t, start(t, Options{Version: c.Version}))
 		if body := p.registered(c.filters); !strings.HasPrefix(body, `<response status="error" code="17">`) || !strings.Contains(body, c.want) {
-			t.Errorf("%s %s: %s", c.version, c.filters, body)
+			t.Errorf("%s %s: %s", c.Version, c.filters, body)
 		}
 	}
 }
@@ -102,19 +105,19 @@ func TestReadBackOfOldVersions(t *testing.T) {
 	s := start(t, Options{Version: "7.1.0"})
 	p := newPeer(t, s)
 	for i := range 500 {
-		if err := s.Register("", host(i), "a", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "a", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if body := p.registered(""); strings.Count(body, "<entry") != 500 {
 		t.Errorf("500 addresses: %d entries", strings.Count(body, "<entry"))
 	}
-	if err := s.Register("", host(500), "a", 0); err != nil {
+	if err := s.Addresses().Register("", host(500), "a", 0); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "501 addresses", p.registered(""), `<response status="success"><result><msg><line><outfile>/var/log/clioutput/regipdump</outfile></line></msg></result></response>`)
 	s = start(t, Options{Version: "6.0.0"})
-	if err := s.Register("", host(1), "a", 0); err != nil {
+	if err := s.Addresses().Register("", host(1), "a", 0); err != nil {
 		t.Fatal(err)
 	}
 	body := newPeer(t, s).op("<show><object><registered-address><tag><entry name='a'/></tag></registered-address></object></show>")
@@ -128,7 +131,7 @@ func TestPagesAreCapped(t *testing.T) {
 	s := start(t, Options{})
 	p := newPeer(t, s)
 	for i := range 1203 {
-		if err := s.Register("", host(i), "a", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "a", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,17 +152,17 @@ func TestPagesAreCapped(t *testing.T) {
 func TestPagesShiftUnderTheReader(t *testing.T) {
 	s := start(t, Options{})
 	for i := range 600 {
-		if err := s.Register("", host(i), "a", 0); err != nil {
+		if err := s.Addresses().Register("", host(i), "a", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var pages []Page
-	s.SetPageHook(func(page Page) {
+	var pages []userid.Page
+	s.Addresses().SetPageHook(func(page userid.Page) {
 		if pages = append(pages, page); len(pages) > 1 {
 			return
 		}
 		for i := range 50 {
-			if err := s.Unregister("", host(i), "a"); err != nil {
+			if err := s.Addresses().Unregister("", host(i), "a"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -171,7 +174,7 @@ func TestPagesShiftUnderTheReader(t *testing.T) {
 	if len(got) != 550 || got[host(549).Addr().String()] != nil || got[host(550).Addr().String()] == nil {
 		t.Errorf("read %d, those from 500 to 549 should be missed", len(got))
 	}
-	want := []Page{{"vsys1", 1, 500, 500, 600}, {"vsys1", 501, 500, 50, 550}}
+	want := []userid.Page{{VSys: "vsys1", Start: 1, Limit: 500, Entries: 500, Total: 600}, {VSys: "vsys1", Start: 501, Limit: 500, Entries: 50, Total: 550}}
 	if len(pages) != 2 || pages[0] != want[0] || pages[1] != want[1] {
 		t.Errorf("pages = %+v, want %+v", pages, want)
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
 )
 
 // Phase is how far a restart has come.
@@ -70,11 +72,8 @@ func (s *Sim) Restart(o RestartOptions) *Restart {
 	s.boot.phase, s.boot.current, s.boot.calls = PhaseDown, r, 0
 	s.boot.mu.Unlock()
 	s.Down()
-	if o != (RestartOptions{}) && s.enter() {
-		go func() {
-			defer s.running.Done()
-			r.run(o)
-		}()
+	if o != (RestartOptions{}) {
+		s.life.run(func(context.Context) { r.run(o) })
 	}
 	return r
 }
@@ -82,7 +81,7 @@ func (s *Sim) Restart(o RestartOptions) *Restart {
 // run goes through the phases by the clock.
 func (r *Restart) run(o RestartOptions) {
 	for p := PhaseDown; p != PhaseUp; {
-		if !r.sim.wait(context.Background(), o.duration(p)) {
+		if !r.sim.life.wait(context.Background(), o.duration(p)) {
 			return
 		}
 		next, err := r.Next()
@@ -144,7 +143,7 @@ func (r *Restart) Next() (Phase, error) {
 		return next, s.Up()
 	}
 	if next == PhaseUp {
-		s.pairCheck()
+		s.seat.Load().check()
 	}
 	return next, nil
 }
@@ -181,20 +180,20 @@ func (b *boot) forwards() bool {
 }
 
 // answer gives the answer of a firewall that is starting; false: it has started.
-func (b *boot) answer() (answer, bool) {
+func (b *boot) answer() (answer.Answer, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls++
 	switch b.phase {
 	case PhaseUp:
-		return answer{}, false
+		return answer.Answer{}, false
 	case PhaseLocked:
-		return forbidden("Invalid Credential"), true
+		return answer.Forbidden("Invalid Credential"), true
 	}
 	if b.calls%2 == 1 {
-		return page(http.StatusBadGateway), true
+		return answer.Page(http.StatusBadGateway), true
 	}
-	return page(http.StatusServiceUnavailable), true
+	return answer.Page(http.StatusServiceUnavailable), true
 }
 
 // Reboot restarts the firewall in no time: tags that are not persistent are gone, timers, what is not committed and the
@@ -202,33 +201,13 @@ func (b *boot) answer() (answer, bool) {
 // valid. Restart is one that takes its time.
 func (s *Sim) Reboot() {
 	s.mu.Lock()
-	now := s.opts.Now()
-	changes := s.expireLocked(now)
-	for _, name := range s.opts.VSys {
-		t := s.tables[name]
-		drops := s.dialect.TimerOverReboot == TimerDropsTag
-		changes = append(changes, s.dropLocked(name, t, Lost, func(r *registration) bool {
-			return !r.persistent || drops && r.expires != 0
-		})...)
-		for _, r := range append(timers(nil), t.timers...) {
-			switch s.dialect.TimerOverReboot {
-			case TimerRestarts:
-				t.setTimer(r, r.timeout, now)
-			case TimerForgotten:
-				t.setTimer(r, 0, now)
-			}
-		}
-	}
-	s.failJobsLocked("job failed because of configd restart")
-	if s.dialect.JobsOverReboot == JobsForgotten {
-		s.jobs = jobList{}
-	}
-	if s.dialect.CandidateOverReboot == CandidateLost {
-		s.revertLocked(func(*edit) bool { return true })
-	}
-	s.plane.restartLocked()
-	s.booted = now
-	s.logLocked("critical", "general", "System restart")
+	changes := s.registry.Restart()
+	s.jobs.Restart()
+	s.config.Restart()
+	s.plane.Restart()
+	s.lists.Restart()
+	s.booted = s.opts.Now()
+	s.syslog.Write("critical", "general", "System restart")
 	s.mu.Unlock()
 	s.tell(changes)
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/traffic"
 )
 
 // step ends a phase and expects the next one.
@@ -58,18 +60,18 @@ func TestRestartByHand(t *testing.T) {
 
 func TestAFirewallThatIsDownForwardsNothing(t *testing.T) {
 	s := start(t, Options{})
-	expect(t, "up", s.Packet(inbound("192.0.2.1")).Rule, "interzone-default")
+	expect(t, "up", s.Traffic().Packet(inbound("192.0.2.1")).Rule, "interzone-default")
 	r := s.Restart(RestartOptions{})
-	if got := s.Packet(inbound("192.0.2.1")); got != (Verdict{}) {
+	if got := s.Traffic().Packet(inbound("192.0.2.1")); got != (traffic.Verdict{}) {
 		t.Errorf("down: %+v", got)
 	}
 	r.expectNext(t, PhaseGateway)
-	expect(t, "started", s.Packet(inbound("192.0.2.1")).Rule, "interzone-default")
+	expect(t, "started", s.Traffic().Packet(inbound("192.0.2.1")).Rule, "interzone-default")
 	// The management address alone is away.
 	s.Down()
-	expect(t, "without management", s.Packet(inbound("192.0.2.1")).Rule, "interzone-default")
+	expect(t, "without management", s.Traffic().Packet(inbound("192.0.2.1")).Rule, "interzone-default")
 	p := panorama(t, PanoramaOptions{Options: Options{Config: deviceConfig("", "", "")}})
-	if got := p.Packet(inbound("192.0.2.1")); got != (Verdict{}) {
+	if got := p.Traffic().Packet(inbound("192.0.2.1")); got != (traffic.Verdict{}) {
 		t.Errorf("a Panorama: %+v", got)
 	}
 }
@@ -94,7 +96,7 @@ func TestRestartByTheClock(t *testing.T) {
 func TestRestartWaitsForItsPort(t *testing.T) {
 	s := start(t, Options{})
 	r := s.Restart(RestartOptions{Down: 20 * time.Millisecond, Gateway: time.Millisecond, Locked: time.Millisecond})
-	other, err := net.Listen("tcp", s.addr)
+	other, err := net.Listen("tcp", s.server.address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +164,7 @@ func TestListenAddress(t *testing.T) {
 	if got := newPeer(t, six).send("GET", "/", http.Header{}, ""); got.status != 404 {
 		t.Errorf("%s: %+v", six.URL(), got)
 	}
-	for _, address := range []string{"127.0.0.1", "192.0.2.1:x", s.addr} {
+	for _, address := range []string{"127.0.0.1", "192.0.2.1:x", s.server.address} {
 		if other, err := Start(Options{Listen: address}); err == nil {
 			other.Close()
 			t.Errorf("listens at %s", address)

@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/candidate"
 )
 
 // hangLimit bounds Hang for clients that never give up.
@@ -18,27 +21,27 @@ const defaultSize = 1 << 20
 
 // ServeHTTP answers one call.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.enter() {
+	if !s.life.enter() {
 		// Close has begun: the connection is about to be cut.
 		panic(http.ErrAbortHandler)
 	}
-	defer s.running.Done()
+	defer s.life.leave()
 	defer s.meter.begin()()
 	switch {
 	case r.URL.Path != "/api" && r.URL.Path != "/api/":
-		send(w, page(http.StatusNotFound))
+		send(w, answer.Page(http.StatusNotFound))
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodPost:
-		send(w, page(http.StatusMethodNotAllowed))
+		send(w, answer.Page(http.StatusMethodNotAllowed))
 		return
 	}
-	c := s.understand(w, r)
+	c := understand(w, r, s.opts.MaxRequest)
 	s.meter.call(c)
 	s.mu.Lock()
 	latency := s.latency
 	s.mu.Unlock()
 	// A firewall that is slow carries out what it was asked whether or not anybody still waits for the answer.
-	if !s.wait(context.Background(), latency) {
+	if !s.life.wait(context.Background(), latency) {
 		panic(http.ErrAbortHandler)
 	}
 	if a, starting := s.boot.answer(); starting {
@@ -54,36 +57,9 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.suffer(w, r, c, fault)
 }
 
-// enter counts a handler in, unless the firewall is closing.
-func (s *Sim) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.running.Add(1)
-	return true
-}
-
-// wait passes wall-clock time; false: the context has ended or the firewall is closing.
-func (s *Sim) wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-	case <-s.closing:
-	}
-	return false
-}
-
 // suffer answers a call as the fault has it.
 func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
-	var a answer
+	var a answer.Answer
 	if f.Applied {
 		a = s.answer(c)
 	}
@@ -94,18 +70,18 @@ func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
 		if !f.Applied {
 			a = s.answer(c)
 		}
-		s.drip(w, r, a, f.Delay)
+		drip(w, r, a, f.Delay, s.life)
 		return
 	}
 	if f.Effect == Hang {
 		if f.Delay <= 0 {
 			f.Delay = hangLimit
 		}
-		s.wait(r.Context(), f.Delay)
+		s.life.wait(r.Context(), f.Delay)
 		reset(w)
 		return
 	}
-	if !s.wait(r.Context(), f.Delay) {
+	if !s.life.wait(r.Context(), f.Delay) {
 		panic(http.ErrAbortHandler)
 	}
 	switch f.Effect {
@@ -124,48 +100,48 @@ func (s *Sim) suffer(w http.ResponseWriter, r *http.Request, c *call, f Fault) {
 }
 
 // spoil sends the right answer, damaged.
-func (f Fault) spoil(w http.ResponseWriter, a answer) {
+func (f Fault) spoil(w http.ResponseWriter, a answer.Answer) {
 	switch f.Effect {
 	case Truncate:
-		a.body = a.body[:len(a.body)/2]
+		a.Body = a.Body[:len(a.Body)/2]
 	case Break:
-		w.Header().Set("Content-Type", a.contentType)
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body[:len(a.body)/2])
+		w.Header().Set("Content-Type", a.ContentType)
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
+		w.WriteHeader(a.Status)
+		_, _ = w.Write(a.Body[:len(a.Body)/2])
 		_ = http.NewResponseController(w).Flush()
 		// Ends the connection, with less than was promised.
 		panic(http.ErrAbortHandler)
 	case WrongType:
-		a.contentType = "text/html; charset=UTF-8"
+		a.ContentType = "text/html; charset=UTF-8"
 	case Pad:
-		a.body = append(a.body, bytes.Repeat([]byte(" "), max(0, f.size()-len(a.body)))...)
+		a.Body = append(a.Body, bytes.Repeat([]byte(" "), max(0, f.size()-len(a.Body)))...)
 	}
 	send(w, a)
 }
 
 // instead gives the answer that comes in place of the right one.
-func (f Fault) instead() answer {
+func (f Fault) instead() answer.Answer {
 	switch f.Effect {
 	case HTML:
 		if f.Status == 0 {
 			f.Status = http.StatusServiceUnavailable
 		}
-		return page(f.Status)
+		return answer.Page(f.Status)
 	case Garbage:
 		noise := "not XML & no end \x00"
 		body := bytes.Repeat([]byte(noise), f.size()/len(noise)+1)[:f.size()]
-		return answer{http.StatusOK, contentType, body}
+		return answer.Answer{Status: http.StatusOK, ContentType: answer.ContentType, Body: body}
 	case SessionTimeout:
-		return failure(22, "Session timed out")
+		return answer.Failure(22, "Session timed out")
 	case InternalError:
-		return failure(11, "Internal error")
+		return answer.Failure(11, "Internal error")
 	case Forbidden:
-		return forbidden("Invalid Credential")
+		return answer.Forbidden("Invalid Credential")
 	case OtherDevice:
-		return answer{http.StatusOK, "text/html; charset=utf-8", []byte(otherPage)}
+		return answer.Answer{Status: http.StatusOK, ContentType: "text/html; charset=utf-8", Body: []byte(otherPage)}
 	}
-	return answer{status: http.StatusOK, contentType: contentType} // Empty
+	return answer.Answer{Status: http.StatusOK, ContentType: answer.ContentType} // Empty
 }
 
 func (f Fault) size() int {
@@ -179,42 +155,42 @@ func (f Fault) size() int {
 }
 
 // answer carries the call out, if it may be.
-func (s *Sim) answer(c *call) answer {
+func (s *Sim) answer(c *call) answer.Answer {
 	if c.free {
 		return c.run(s, c)
 	}
 	var ok bool
 	if c.admin, ok = s.keyOwner(c.key); !ok {
 		s.meter.refused()
-		return forbidden("Invalid Credential")
+		return answer.Forbidden("Invalid Credential")
 	}
 	kind := c.form.Get("type")
 	s.mu.Lock()
-	allowed, how := s.allowedLocked(c.admin, kind), s.dialect.Denied
+	allowed, how := !s.denied[kind] && s.config.Allows(c.admin, kind), s.dialect.Denied
 	s.mu.Unlock()
 	if !allowed {
-		return refuseRole(how, kind)
+		return candidate.RefuseRole(how, kind)
 	}
 	return s.carryOut(c)
 }
 
 // carryOut does what the call asks, by an administrator who may.
-func (s *Sim) carryOut(c *call) answer {
+func (s *Sim) carryOut(c *call) answer.Answer {
 	if a, done := s.panorama.answer(c); done {
 		return a
 	}
-	if s.passiveRefuses(c) {
-		return failure(15, textPassive)
+	if s.seat.Load().refuses(c) {
+		return answer.Failure(15, textPassive)
 	}
 	return c.run(s, c)
 }
 
 // send writes the answer. A client that went away is no concern of the firewall's.
-func send(w http.ResponseWriter, a answer) {
-	w.Header().Set("Content-Type", a.contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body)
+func send(w http.ResponseWriter, a answer.Answer) {
+	w.Header().Set("Content-Type", a.ContentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body)
 }
 
 // reset ends the connection as a crash or a firewall in between does: with a TCP reset, without an answer.

@@ -18,19 +18,19 @@ const cleared = "<response status=\"success\"><result>\n  <member>sessions clear
 func TestSessionsOfOneSourceAreCleared(t *testing.T) {
 	s, p := sessionSim(t, Options{})
 	for i := range 3 {
-		s.Packet(inbound(fmt.Sprintf("192.0.2.%d", i)))
+		s.Traffic().Packet(inbound(fmt.Sprintf("192.0.2.%d", i)))
 	}
-	s.Packet(inbound("2001:db8::1"))
+	s.Traffic().Packet(inbound("2001:db8::1"))
 	answer := p.op("<show><session><all><filter><source>192.0.2.1</source></filter></all></session></show>")
 	if strings.Count(answer, "<entry>") != 1 || !strings.Contains(answer, "<source>192.0.2.1</source>") || !strings.Contains(answer, "<idx>2</idx>") ||
 		!strings.Contains(answer, "<security-rule>web</security-rule>") {
 		t.Error(answer)
 	}
 	expect(t, "clear", p.op("<clear><session><all><filter><source>192.0.2.1</source></filter></all></session></clear>"), cleared)
-	expect(t, "what stands", fmt.Sprint(s.Sessions()), "[1 3 4]")
+	expect(t, "what stands", fmt.Sprint(s.Traffic().Sessions()), "[1 3 4]")
 	expect(t, "clear none", p.op("<clear><session><all><filter><source>192.0.2.1</source></filter></all></session></clear>"), cleared)
 	expect(t, "clear IPv6", p.op("<clear><session><all><filter><source>2001:db8:0::1</source></filter></all></session></clear>"), cleared)
-	expect(t, "what stands", fmt.Sprint(s.Sessions()), "[1 3]")
+	expect(t, "what stands", fmt.Sprint(s.Traffic().Sessions()), "[1 3]")
 	if got := p.op("<clear><session><id>3</id></session></clear>"); !strings.Contains(got, `status="success"`) {
 		t.Error(got)
 	}
@@ -52,7 +52,7 @@ func TestSessionsOfOneSourceAreCleared(t *testing.T) {
 
 func TestSessionFilters(t *testing.T) {
 	s, p := sessionSim(t, Options{VSys: []string{"vsys1"}})
-	s.Packet(inbound("192.0.2.1"))
+	s.Traffic().Packet(inbound("192.0.2.1"))
 	for _, c := range []struct {
 		filter string
 		want   string // in the answer
@@ -70,8 +70,8 @@ func TestSessionFilters(t *testing.T) {
 			t.Errorf("%s: %s", c.filter, got)
 		}
 	}
-	if got := p.op("<clear><session><all><filter><source>all of them</source></filter></all></session></clear>"); !strings.Contains(got, `code="17"`) || len(s.Sessions()) != 1 {
-		t.Errorf("a filter that cannot be read: %s, %v stand", got, s.Sessions())
+	if got := p.op("<clear><session><all><filter><source>all of them</source></filter></all></session></clear>"); !strings.Contains(got, `code="17"`) || len(s.Traffic().Sessions()) != 1 {
+		t.Errorf("a filter that cannot be read: %s, %v stand", got, s.Traffic().Sessions())
 	}
 }
 
@@ -79,40 +79,33 @@ func TestSessionsOfAVirtualSystem(t *testing.T) {
 	config := strings.Replace(deviceConfig("", "", ruleXML("web", "allow", "")), "</entry></vsys>", `</entry><entry name="vsys2"><rulebase><security><rules>`+
 		ruleXML("web", "allow", "")+`</rules></security></rulebase></entry></vsys>`, 1)
 	s := start(t, Options{VSys: []string{"vsys1", "vsys2"}, Config: config})
-	s.Packet(inbound("192.0.2.1"))
+	s.Traffic().Packet(inbound("192.0.2.1"))
 	second := inbound("192.0.2.1")
 	second.VSys = "vsys2"
-	s.Packet(second)
+	s.Traffic().Packet(second)
 	clear := func(vsys string) string {
 		return newPeer(t, s).post(url.Values{"type": {"op"}, "key": {s.Key()}, "vsys": {vsys}, "cmd": {
 			"<clear><session><all><filter><source>192.0.2.1</source></filter></all></session></clear>"}}).body
 	}
 	expect(t, "clear in vsys2", clear("vsys2"), cleared)
-	expect(t, "what stands", fmt.Sprint(s.Sessions()), "[1]")
+	expect(t, "what stands", fmt.Sprint(s.Traffic().Sessions()), "[1]")
 	if got := clear("vsys9"); !strings.Contains(got, "vsys9 is invalid vsys") {
 		t.Error(got)
 	}
 }
 
-func TestSessionsAreBoundedAndEnd(t *testing.T) {
-	var table sessionTable
-	for range maxSessions + 10 {
-		old := table.add(&session{id: table.number()})
-		if int(table.last) <= maxSessions != (old == nil) || old != nil && old.id != table.last-maxSessions {
-			t.Fatalf("session %d puts out %v", table.last, old)
-		}
-	}
+func TestSessionsEndOnce(t *testing.T) {
 	s, _ := sessionSim(t, Options{})
-	v := s.Packet(inbound("192.0.2.1"))
-	second := s.Packet(inbound("192.0.2.2")).Session
+	v := s.Traffic().Packet(inbound("192.0.2.1"))
+	second := s.Traffic().Packet(inbound("192.0.2.2")).Session
 	s.Reboot()
-	if len(s.Sessions()) != 0 || s.EndSession(second) {
+	if len(s.Traffic().Sessions()) != 0 || s.Traffic().EndSession(second) {
 		t.Error("a session outlives a restart")
 	}
-	if v = s.Packet(inbound("192.0.2.1")); v.Session <= second {
+	if v = s.Traffic().Packet(inbound("192.0.2.1")); v.Session <= second {
 		t.Errorf("number %d is given again", v.Session)
 	}
-	if !s.EndSession(v.Session) || s.EndSession(v.Session) || len(s.Sessions()) != 0 {
+	if !s.Traffic().EndSession(v.Session) || s.Traffic().EndSession(v.Session) || len(s.Traffic().Sessions()) != 0 {
 		t.Error("a session ends once")
 	}
 }

@@ -1,135 +1,63 @@
 package panosim
 
 import (
-	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"activedefense/firewall/panosim/candidate"
+	"activedefense/firewall/panosim/dataplane"
+	"activedefense/firewall/panosim/devicegroup"
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/edl"
+	"activedefense/firewall/panosim/jobs"
+	"activedefense/firewall/panosim/logs"
+	"activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/userid"
 )
 
-// Options says which firewall to simulate. The zero value is a PA-VM with PAN-OS 10.2.9-h1, one virtual system,
-// one administrator key and the zero Dialect.
-type Options struct {
-	Version  string // of PAN-OS, three numbers and an optional hotfix; "" is 10.2.9-h1
-	Model    string // "" is PA-VM
-	Serial   string // "" is 007000000000001
-	Hostname string // "" is lab-fw-01
-	Listen   string // management address as host:port; "" is a free port of 127.0.0.1
-
-	Admin       string            // owner of APIKey, and of the edits made with it; "" is "admin"
-	APIKey      string            // "" makes one up
-	Users       map[string]string // name to password, for keygen; nil refuses every keygen
-	KeyLifetime time.Duration     // 0: keys do not expire, and one user always gets the same key
-
-	VSys    []string // virtual systems; nil is vsys1 alone. The first one is meant when a call names none
-	Dialect Dialect
-
-	// Config is the running configuration at the start as XML, <config>...</config>; "" is a factory default: the
-	// zones trust and untrust in each virtual system, and no rules.
-	Config string
-	// CommitTime is how long a commit takes by the firewall's clock; 0: it has ended when it is first asked for.
-	CommitTime time.Duration
-
-	// MaxRegistered is the platform's limit of registered addresses over all virtual systems, and MaxListEntries that
-	// of entries of External Dynamic Lists that rules name; 0 is what the documentation says of the model.
-	MaxRegistered, MaxListEntries int
-
-	MaxRequest   int64         // largest request body in bytes; 0 is 5 MiB (PAN-OS XML API documentation)
-	Latency      time.Duration // every call takes at least this long
-	GroupLag     time.Duration // dynamic address groups know what is registered so much later, by the firewall's clock
-	FetchTimeout time.Duration // of one External Dynamic List, by the wall clock; 0 is 30 s
-
-	Now      func() time.Time  // the firewall's clock; nil is time.Now
-	OnChange func(Change)      // called after each change, outside all locks; nil: nobody is told
-	OnLog    func(line []byte) // called for each syslog message with its header, outside all locks; to be read only
-}
-
-// Defaults of Options, each from the place its comment there names.
-const (
-	defaultVersion    = "10.2.9-h1"
-	defaultMaxRequest = 5 << 20
-	maxQuery          = 2048 // bytes of a URL's query: "GET ... less than 2K" in the PAN-OS XML API documentation
-)
-
-// withDefaults fills in what the zero value leaves open.
-func (o Options) withDefaults() Options {
-	def := func(s *string, value string) {
-		if *s == "" {
-			*s = value
-		}
-	}
-	def(&o.Version, defaultVersion)
-	def(&o.Model, "PA-VM")
-	def(&o.Serial, "007000000000001")
-	def(&o.Hostname, "lab-fw-01")
-	def(&o.Listen, "127.0.0.1:0")
-	def(&o.Admin, "admin")
-	if len(o.VSys) == 0 {
-		o.VSys = []string{"vsys1"}
-	}
-	o.VSys = slices.Clone(o.VSys)
-	o.limits()
-	if o.FetchTimeout == 0 {
-		o.FetchTimeout = defaultFetchTimeout
-	}
-	if o.MaxRequest == 0 {
-		o.MaxRequest = defaultMaxRequest
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return o
-}
-
-// Sim is one running firewall. Its methods may be called from any goroutine.
+// Sim is one running firewall. Its methods, and those of what it gives, may be called from any goroutine.
+//
+// It is a house of halls: what the firewall holds is owned by the configuration, the jobs, the registry, the policies,
+// the lists, the data plane and what Panorama pushed. They know nothing of calls and connections, and of one another what
+// they are given when they are made. One lock, that of the Sim, guards them all, for a commit or a call touches several.
 type Sim struct {
 	opts    Options
-	version version
+	version dialect.Version
+	life    *lifetime
+	server  *server
 	cert    *certificate
 	shown   atomic.Pointer[tls.Certificate] // what handshakes present
-	addr    string                          // to listen at, with the port
 	url     string
 
-	closing chan struct{} // closed by Close: ends hangs and delays
-	life    context.Context
-	end     context.CancelFunc // of life, with closing
-	shut    sync.Once
-	running sync.WaitGroup // handlers and accepting
+	meter     meter
+	faults    faults
+	keys      keyring
+	boot      boot
+	syslog    *logs.System
+	forwarder *logs.Forwarder
+	panorama  *Panorama            // nil: this is a firewall
+	seat      atomic.Pointer[seat] // in a HA pair; nil: alone
 
-	network  sync.Mutex   // held while the firewall goes down or up
-	server   *http.Server // nil: down
-	listener net.Listener
-
-	meter    meter
-	faults   faults
-	keys     keyring
-	boot     boot
-	panorama *Panorama            // nil: this is a firewall
-	seat     atomic.Pointer[seat] // in a HA pair; nil: alone
-
-	mu      sync.Mutex // guards what follows
-	closed  bool
-	dialect Dialect
-	pushed  pushed
-	latency time.Duration
-	denied  map[string]bool // types of call that the administrator's role forbids
-	tables  map[string]*table
-	syslog  []LogLine
-	booted  time.Time
-	changes uint64
-	onPage  func(Page)
-	config  configuration
-	jobs    jobList
-	plane   plane
+	mu       sync.Mutex // guards what follows
+	dialect  dialect.Dialect
+	latency  time.Duration
+	denied   map[string]bool // types of call that the administrator's role forbids
+	booted   time.Time
+	onPage   func(userid.Page)
+	jobs     *jobs.List
+	pushed   *devicegroup.Pushed
+	config   *candidate.Config
+	registry *userid.Registry
+	policies *traffic.Policies
+	lists    *edl.Lists
+	plane    *dataplane.Plane
 }
 
 // Start begins to serve at Options.Listen, with a certificate of an authority made for this instance. The caller
@@ -138,126 +66,112 @@ func Start(o Options) (*Sim, error) { return startAs(o, nil) }
 
 // startAs begins to serve, as a Panorama if one is given.
 func startAs(o Options, p *Panorama) (*Sim, error) {
-	o = o.withDefaults()
-	v, err := parseVersion(o.Version)
+	s, err := newSim(o)
 	if err != nil {
 		return nil, fmt.Errorf("start simulated firewall: %w", err)
 	}
-	listener, names, err := listen(o.Listen)
+	listener, names, err := listen(s.opts.Listen)
 	if err != nil {
+		s.life.close()
 		return nil, fmt.Errorf("start simulated firewall: %w", err)
 	}
-	cert, err := newCertificate(time.Now(), names...)
-	if err != nil {
+	if s.cert, err = newCertificate(time.Now(), names...); err != nil {
+		s.life.close()
 		return nil, fmt.Errorf("start simulated firewall: %w", errors.Join(err, listener.Close()))
 	}
-	life, end := context.WithCancel(context.Background())
-	s := &Sim{
-		opts: o, version: v, cert: cert, panorama: p, addr: listener.Addr().String(), url: "https://" + reachable(listener.Addr()),
-		closing: make(chan struct{}), life: life, end: end,
-		dialect: o.Dialect, latency: o.Latency, booted: o.Now(),
-		denied: map[string]bool{}, tables: map[string]*table{},
-	}
-	for _, name := range o.VSys {
-		s.tables[name] = newTable()
-	}
-	s.shown.Store(cert.leaf)
-	s.keys.init(o)
-	if err := s.config.init(o); err != nil {
-		end()
-		return nil, fmt.Errorf("start simulated firewall: %w", errors.Join(err, listener.Close()))
-	}
-	s.startPlane()
-	if p != nil {
+	s.shown.Store(s.cert.leaf)
+	s.url = "https://" + reachable(listener.Addr())
+	s.server = &server{handler: s, certificate: &s.shown, address: listener.Addr().String(), life: s.life, failed: func(err error) {
+		s.syslog.Write("critical", "general", "management server ended: "+err.Error())
+	}}
+	if s.panorama = p; p != nil {
 		p.Sim = s
 	}
-	s.serve(listener)
+	if err := s.server.serve(listener); err != nil {
+		return nil, fmt.Errorf("start simulated firewall: %w", err)
+	}
 	return s, nil
 }
 
-// serve begins to accept connections.
-func (s *Sim) serve(listener net.Listener) {
-	server := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 30 * time.Second,
-		TLSConfig: &tls.Config{
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.shown.Load(), nil },
-			MinVersion:     tls.VersionTLS12,
-		},
-		// Not HTTP/2: a reset is made by taking over the connection, which only HTTP/1.1 allows.
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
-		// Refused handshakes are what some tests are about; they are not worth a line on standard error.
-		ErrorLog: log.New(io.Discard, "", 0),
+// newSim makes a firewall that runs its configuration, without a network.
+func newSim(o Options) (*Sim, error) {
+	o = o.withDefaults()
+	v, err := dialect.ParseVersion(o.Version)
+	if err != nil {
+		return nil, err
 	}
-	s.server, s.listener = server, listener
-	s.running.Go(func() {
-		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.logLocked("critical", "general", "management server ended: "+err.Error())
-		}
+	s := &Sim{
+		opts: o, version: v, life: newLifetime(), dialect: o.Dialect, latency: o.Latency, booted: o.Now(), denied: map[string]bool{},
+		syslog: logs.NewSystem(o.Now), pushed: devicegroup.NewPushed(o.Serial, o.VSys),
+	}
+	s.keys.init(o)
+	if err := s.furnish(); err != nil {
+		s.life.close()
+		return nil, fmt.Errorf("Options.Config: %w", err)
+	}
+	return s, nil
+}
+
+// furnish makes the halls, each with what it needs of the others.
+func (s *Sim) furnish() error {
+	o, v := s.opts, s.version
+	s.jobs = jobs.New(jobs.Options{Now: o.Now, Version: v, Dialect: &s.dialect, Lock: &s.mu, Go: s.life.run})
+	running := o.Config
+	if running == "" {
+		running = candidate.Factory(v, o.Admin, o.VSys)
+	}
+	var err error
+	if s.config, err = candidate.New(running, candidate.Options{
+		Now: o.Now, Version: v, Dialect: &s.dialect, VSys: o.VSys, CommitTime: o.CommitTime, Jobs: s.jobs, Pushed: s.pushed,
+	}); err != nil {
+		return err
+	}
+	s.registry = userid.New(userid.Options{
+		Now: o.Now, Version: v, Dialect: &s.dialect, VSys: o.VSys, MaxRegistered: o.MaxRegistered, GroupLag: o.GroupLag, Log: s.syslog.Write,
 	})
+	s.policies = traffic.NewPolicies(o.VSys, s.config.Running, s.pushed)
+	s.lists = edl.New(edl.Options{
+		Now: o.Now, Dialect: &s.dialect, Admin: o.Admin, VSys: o.VSys, MaxEntries: o.MaxListEntries, FetchTimeout: o.FetchTimeout,
+		Policies: s.policies, Jobs: s.jobs, Lock: &s.mu, Log: s.syslog.Write,
+	})
+	roots := func() *x509.CertPool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return traffic.Imported(s.config.Running(), o.Now())
+	}
+	s.forwarder = logs.NewForwarder(logs.ForwarderOptions{
+		Now: o.Now, Roots: roots, OnLog: o.OnLog, Count: s.meter.logged, Log: s.syslog.Write, Go: s.life.run,
+	})
+	s.plane = dataplane.New(dataplane.Options{
+		Now: o.Now, Device: logs.Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}, Dialect: &s.dialect,
+		Policies: s.policies, Registry: s.registry, Lists: s.lists, Log: s.syslog.Write,
+		HostName: func() string { return logs.HostName(s.config.Running(), o.Hostname) },
+	})
+	s.config.OnCommit(s.policyChangedLocked)
+	return nil
+}
+
+// policyChangedLocked takes in another running configuration or another push of Panorama's: the policy is compiled
+// anew when it is next needed, and the External Dynamic Lists are fetched.
+func (s *Sim) policyChangedLocked() {
+	s.policies.Forget()
+	s.lists.Refresh()
 }
 
 // Down cuts every connection and refuses new ones until Up. What is registered stays, and timers go on.
 func (s *Sim) Down() {
-	s.network.Lock()
-	if s.server != nil {
-		// The errors are those of closing the listener, which nobody can act on here. It is closed once more because
-		// a server that was only just started may not know it yet, and the port must be free on return.
-		_ = s.server.Close()
-		_ = s.listener.Close()
-		s.server = nil
-	}
-	s.network.Unlock()
-	s.pairCheck()
+	s.server.down()
+	s.seat.Load().check()
 }
-
-// While the firewall is down another process may get its port, if only for a connection of its own. It is tried again
-// every portPause, for portWait, by the wall clock.
-const (
-	portPause = 20 * time.Millisecond
-	portWait  = 10 * time.Second
-)
 
 // Up listens again at the same address after Down. The error says that another process has taken the port, or that the
 // firewall is closed.
 func (s *Sim) Up() error {
-	err := s.up()
-	for begun := time.Now(); errors.Is(err, syscall.EADDRINUSE) && time.Since(begun) < portWait && s.wait(s.life, portPause); {
-		err = s.up()
-	}
-	if err != nil {
+	if err := s.server.up(); err != nil {
 		return fmt.Errorf("bring simulated firewall up: %w", err)
 	}
-	s.pairCheck()
+	s.seat.Load().check()
 	return nil
-}
-
-func (s *Sim) up() error {
-	s.network.Lock()
-	defer s.network.Unlock()
-	select {
-	case <-s.closing:
-		return net.ErrClosed
-	default:
-	}
-	if s.server != nil {
-		return nil
-	}
-	listener, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		return err
-	}
-	s.serve(listener)
-	return nil
-}
-
-// listening says that the firewall is not down.
-func (s *Sim) listening() bool {
-	s.network.Lock()
-	defer s.network.Unlock()
-	return s.server != nil
 }
 
 // URL is the firewall's management address, without a path.
@@ -273,21 +187,14 @@ func (s *Sim) Transport() *http.Transport {
 
 // Close ends every call in progress and stops serving. It may be called more than once.
 func (s *Sim) Close() {
-	s.shut.Do(func() {
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-		s.network.Lock()
-		close(s.closing)
-		s.end()
-		s.network.Unlock()
+	if s.life.close() {
 		s.Down()
-		s.running.Wait()
-	})
+		s.life.done()
+	}
 }
 
 // SetDialect changes how the firewall behaves from the next call on.
-func (s *Sim) SetDialect(d Dialect) {
+func (s *Sim) SetDialect(d dialect.Dialect) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dialect = d
@@ -298,4 +205,38 @@ func (s *Sim) SetLatency(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latency = d
+}
+
+// SystemLog gives the lines of the system log, oldest first; at most the last thousand.
+func (s *Sim) SystemLog() []logs.SystemLine { return s.syslog.Lines() }
+
+// Jobs gives the list of jobs, oldest first; at most the last two hundred.
+func (s *Sim) Jobs() []jobs.Job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.jobs.All()
+}
+
+// AddJob puts a job into the list that has nothing to do with the client (an Install keeps commits out), and gives
+// the function that ends it, with the lines of its details.
+func (s *Sim) AddJob(kind, user string) (end func(ok bool, details ...string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	finish := s.jobs.Hold(kind, user)
+	return func(ok bool, details ...string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		finish(jobs.Result{OK: ok, Details: details})
+	}
+}
+
+// tell reports changes, and has the HA peer follow them. The caller holds no lock: who is told may call the firewall.
+func (s *Sim) tell(changes []userid.Change) {
+	s.seat.Load().mirror(changes)
+	if s.opts.OnChange == nil {
+		return
+	}
+	for _, c := range changes {
+		s.opts.OnChange(c)
+	}
 }

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/logs"
+	"activedefense/firewall/panosim/xmltree"
 )
 
 func TestStreams(t *testing.T) {
@@ -15,7 +18,7 @@ func TestStreams(t *testing.T) {
 	p := newPeer(t, s)
 	s.SetFault(Fault{Effect: Flood, Size: whole})
 	got := p.post(registerForm(s))
-	if _, err := parseElement(got.body); err != nil || len(got.body) != whole || got.status != 200 || s.Count() != 0 {
+	if _, err := xmltree.Parse(got.body); err != nil || len(got.body) != whole || got.status != 200 || s.Addresses().Count() != 0 {
 		t.Errorf("flood: %d, %d bytes, %v", got.status, len(got.body), err)
 	}
 	s.SetFault(Fault{Effect: Drip, Delay: time.Nanosecond})
@@ -85,7 +88,7 @@ func first(f Fault, _ bool) Fault { return f }
 func TestStorm(t *testing.T) {
 	o := StormOptions{Share: 0.9, MaxDelay: time.Millisecond, MaxSize: 1 << 12, Restarts: 20, Kinds: []string{KindUserID}}
 	const calls = 120
-	run := func() (outcomes [sha256.Size]byte, log []LogLine) {
+	run := func() (outcomes [sha256.Size]byte, log []logs.SystemLine) {
 		s := start(t, Options{})
 		p := newPeer(t, s)
 		s.Storm(3, o)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"activedefense/firewall/panosim/answer"
 )
 
 // floodSize is the default size of a Flood, in bytes.
@@ -27,7 +29,7 @@ func flood(w http.ResponseWriter, size int) {
 		entry = `<entry ip="198.51.100.1" from_agent="0" persistent="1"><tag><member>flood</member></tag></entry>` + "\n"
 		tail  = `</result></response>`
 	)
-	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Type", answer.ContentType)
 	w.WriteHeader(http.StatusOK)
 	block := []byte(strings.Repeat(entry, 1000))
 	if _, err := w.Write([]byte(head)); err != nil {
@@ -49,18 +51,18 @@ func flood(w http.ResponseWriter, size int) {
 }
 
 // drip sends the answer a byte at a time, until the client has had enough.
-func (s *Sim) drip(w http.ResponseWriter, r *http.Request, a answer, pause time.Duration) {
+func drip(w http.ResponseWriter, r *http.Request, a answer.Answer, pause time.Duration, life *lifetime) {
 	if pause <= 0 {
 		pause = dripPause
 	}
-	w.Header().Set("Content-Type", a.contentType)
-	w.WriteHeader(a.status)
+	w.Header().Set("Content-Type", a.ContentType)
+	w.WriteHeader(a.Status)
 	flush := http.NewResponseController(w)
-	for i := range a.body {
-		if i > 0 && !s.wait(r.Context(), pause) {
+	for i := range a.Body {
+		if i > 0 && !life.wait(r.Context(), pause) {
 			panic(http.ErrAbortHandler)
 		}
-		if _, err := w.Write(a.body[i : i+1]); err != nil {
+		if _, err := w.Write(a.Body[i : i+1]); err != nil {
 			return
 		}
 		_ = flush.Flush()

@@ -5,6 +5,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 // clock is a firewall's clock that a test moves.
@@ -32,34 +35,34 @@ func TestTimers(t *testing.T) {
 	s := start(t, Options{Now: c.Now})
 	p := newPeer(t, s)
 	p.uid(`<register>` + entryXML("192.0.2.1", "a", "60") + entryXML("192.0.2.2", "a", "0") + entryXML("192.0.2.3", "a", "2592000") + entryXML("192.0.2.4", "a", "") + `</register>`)
-	got := s.Tagged("", "a")
-	for ip, want := range map[string]time.Time{"192.0.2.1": c.now.Add(time.Minute), "192.0.2.2": {}, "192.0.2.3": c.now.Add(MaxTimeout), "192.0.2.4": {}} {
+	got := s.Addresses().Tagged("", "a")
+	for ip, want := range map[string]time.Time{"192.0.2.1": c.now.Add(time.Minute), "192.0.2.2": {}, "192.0.2.3": c.now.Add(userid.MaxTimeout), "192.0.2.4": {}} {
 		if tag := got[prefix(ip)]; !tag.Expires.Equal(want) || !tag.Persistent {
 			t.Errorf("%s: %+v, want to expire at %v", ip, tag, want)
 		}
 	}
 	c.advance(time.Minute - time.Nanosecond)
-	if n := s.Count(); n != 4 {
+	if n := s.Addresses().Count(); n != 4 {
 		t.Errorf("%d stand just before the first expires", n)
 	}
 	c.advance(time.Nanosecond)
 	expect(t, "after a minute", p.registered(`<ip>192.0.2.1</ip>`), `<response status="success"><result/></response>`)
-	c.advance(MaxTimeout)
+	c.advance(userid.MaxTimeout)
 	expect(t, "after a month", standing(s, "192.0.2.2", "192.0.2.4"), "192.0.2.2:a 192.0.2.4:a")
 }
 
 func TestRenewal(t *testing.T) {
 	for _, c := range []struct {
-		dialect Dialect
+		dialect dialect.Dialect
 		resets  bool
 	}{
-		{Dialect{}, true},
-		{Dialect{Renewal: RenewalIgnored}, false},
-		{Dialect{Duplicates: LegacyOthersApplied}, true},
-		{Dialect{Duplicates: LegacyOthersApplied, Renewal: RenewalIgnored}, false},
-		{Dialect{Duplicates: LegacyEntrySkipped}, true},
-		{Dialect{Duplicates: LegacyEntrySkipped, Renewal: RenewalIgnored}, false},
-		{Dialect{Duplicates: LegacyMessageRejected}, false},
+		{dialect.Dialect{}, true},
+		{dialect.Dialect{Renewal: dialect.RenewalIgnored}, false},
+		{dialect.Dialect{Duplicates: dialect.LegacyOthersApplied}, true},
+		{dialect.Dialect{Duplicates: dialect.LegacyOthersApplied, Renewal: dialect.RenewalIgnored}, false},
+		{dialect.Dialect{Duplicates: dialect.LegacyEntrySkipped}, true},
+		{dialect.Dialect{Duplicates: dialect.LegacyEntrySkipped, Renewal: dialect.RenewalIgnored}, false},
+		{dialect.Dialect{Duplicates: dialect.LegacyMessageRejected}, false},
 	} {
 		now := newClock()
 		s := start(t, Options{Dialect: c.dialect, Now: now.Now})
@@ -69,64 +72,64 @@ func TestRenewal(t *testing.T) {
 		now.advance(40 * time.Second)
 		p.uid(message)
 		now.advance(40 * time.Second)
-		if resets := s.Count() == 1; resets != c.resets {
+		if resets := s.Addresses().Count() == 1; resets != c.resets {
 			t.Errorf("%v: renewed %v, want %v", c.dialect, resets, c.resets)
 		}
 	}
 }
 
 func TestTimeoutsOutOfRange(t *testing.T) {
-	month := MaxTimeout
+	month := userid.MaxTimeout
 	for _, c := range []struct {
-		version, timeout string
-		dialect          Dialect
+		Version, timeout string
+		dialect          dialect.Dialect
 		want             string        // in the answer
 		stands           bool          // the entry
 		remains          time.Duration // until it expires; 0: never
 	}{
-		{"9.0.0", "2592000", Dialect{}, emptyRegister, true, month},
-		{"9.0.0", "2592001", Dialect{}, "timeout 2592001 of tag a is invalid", false, 0},
-		{"9.0.0", "-1", Dialect{}, "timeout -1 of tag a is invalid", false, 0},
-		{"9.0.0", "1h", Dialect{}, "timeout 1h of tag a is invalid", false, 0},
-		{"9.0.0", "2592001", Dialect{Timeout: LongTimeoutMalformed}, malformed, false, 0},
-		{"9.0.0", "2592001", Dialect{Timeout: LongTimeoutClamped}, emptyRegister, true, month},
-		{"8.1.0", "60", Dialect{}, emptyRegister, true, 0},
-		{"8.1.0", "60", Dialect{OldTimeout: OldTimeoutMalformed}, malformed, false, 0},
+		{"9.0.0", "2592000", dialect.Dialect{}, emptyRegister, true, month},
+		{"9.0.0", "2592001", dialect.Dialect{}, "timeout 2592001 of tag a is invalid", false, 0},
+		{"9.0.0", "-1", dialect.Dialect{}, "timeout -1 of tag a is invalid", false, 0},
+		{"9.0.0", "1h", dialect.Dialect{}, "timeout 1h of tag a is invalid", false, 0},
+		{"9.0.0", "2592001", dialect.Dialect{Timeout: dialect.LongTimeoutMalformed}, malformed, false, 0},
+		{"9.0.0", "2592001", dialect.Dialect{Timeout: dialect.LongTimeoutClamped}, emptyRegister, true, month},
+		{"8.1.0", "60", dialect.Dialect{}, emptyRegister, true, 0},
+		{"8.1.0", "60", dialect.Dialect{OldTimeout: dialect.OldTimeoutMalformed}, malformed, false, 0},
 	} {
 		now := newClock()
-		s := start(t, Options{Version: c.version, Dialect: c.dialect, Now: now.Now})
+		s := start(t, Options{Version: c.Version, Dialect: c.dialect, Now: now.Now})
 		answer := newPeer(t, s).uid(`<register>` + entryXML("192.0.2.1", "a", c.timeout) + `</register>`)
-		tag, stands := s.Tagged("", "a")[prefix("192.0.2.1")]
+		tag, stands := s.Addresses().Tagged("", "a")[prefix("192.0.2.1")]
 		remains := time.Duration(0)
 		if !tag.Expires.IsZero() {
 			remains = tag.Expires.Sub(now.now)
 		}
 		if !strings.Contains(answer, c.want) || stands != c.stands || remains != c.remains {
-			t.Errorf("%s %s %v: stands %v for %v, answer %s", c.version, c.timeout, c.dialect, stands, remains, answer)
+			t.Errorf("%s %s %v: stands %v for %v, answer %s", c.Version, c.timeout, c.dialect, stands, remains, answer)
 		}
 	}
 }
 
 func TestReboot(t *testing.T) {
-	for timer, want := range map[TimerOverReboot][2]time.Duration{ // Expires after the start, of a timer of 60 s
-		TimerGoesOn: {60 * time.Second, 1}, TimerRestarts: {100 * time.Second, 1}, TimerForgotten: {0, 1}, TimerDropsTag: {0, 0},
+	for timer, want := range map[dialect.TimerOverReboot][2]time.Duration{ // Expires after the start, of a timer of 60 s
+		dialect.TimerGoesOn: {60 * time.Second, 1}, dialect.TimerRestarts: {100 * time.Second, 1}, dialect.TimerForgotten: {0, 1}, dialect.TimerDropsTag: {0, 0},
 	} {
 		c := newClock()
 		begin := c.Now()
-		s := start(t, Options{Now: c.Now, Dialect: Dialect{TimerOverReboot: timer}})
+		s := start(t, Options{Now: c.Now, Dialect: dialect.Dialect{TimerOverReboot: timer}})
 		newPeer(t, s).uid(`<register>` + entryXML("192.0.2.1", "timed", "60") + entryXML("192.0.2.2", "lasting", "") +
 			`<entry ip="192.0.2.3" persistent="0"><tag><member>lost</member></tag></entry></register>`)
 		c.advance(40 * time.Second)
 		s.Reboot()
-		tag, stands := s.Tagged("", "timed")[prefix("192.0.2.1")]
+		tag, stands := s.Addresses().Tagged("", "timed")[prefix("192.0.2.1")]
 		if stands != (want[1] == 1) {
 			t.Errorf("%v: timed tag stands: %v", s.dialect, stands)
 		}
 		if got := tag.Expires; want[0] == 0 && !got.IsZero() || want[0] != 0 && !got.Equal(begin.Add(want[0])) {
 			t.Errorf("%v: expires %v after the start, want %v", s.dialect, got.Sub(begin), want[0])
 		}
-		if len(s.Tagged("", "lasting")) != 1 || len(s.Tagged("", "lost")) != 0 {
-			t.Errorf("%v: after a restart %v", s.dialect, s.Registered(""))
+		if len(s.Addresses().Tagged("", "lasting")) != 1 || len(s.Addresses().Tagged("", "lost")) != 0 {
+			t.Errorf("%v: after a restart %v", s.dialect, s.Addresses().Registered(""))
 		}
 	}
 }

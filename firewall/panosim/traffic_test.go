@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // deviceConfig wraps the content of vsys1, of shared and of the rulebase.
@@ -31,144 +34,32 @@ func fieldXML(name string, members ...string) string {
 }
 
 // inbound is a packet from the internet to a server of ours.
-func inbound(source string) Packet {
-	return Packet{
+func inbound(source string) traffic.Packet {
+	return traffic.Packet{
 		From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
 		SourcePort: 40000, DestinationPort: 443,
 	}
 }
 
-// passes sums up which of the sources the first rule meets, of a policy with this rule before an allow.
-func passes(t *testing.T, shared, vsys, fields string, packets ...Packet) string {
-	t.Helper()
-	s := start(t, Options{Config: deviceConfig(shared, vsys, ruleXML("first", "deny", fields)+ruleXML("second", "allow", ""))})
-	var out []string
-	for _, p := range packets {
-		v := s.Packet(p)
-		if v.Allowed != (v.Rule == "second") || v.UUID != "uuid-of-"+v.Rule {
-			t.Errorf("%+v", v)
-		}
-		if v.Rule == "first" {
-			out = append(out, p.Source.String())
-		}
-	}
-	return strings.Join(out, " ")
-}
-
-func TestSourcesOfEveryKind(t *testing.T) {
-	const shared = `<address><entry name="s"><ip-netmask>203.0.113.0/28</ip-netmask></entry><entry name="a"><ip-netmask>192.0.2.99</ip-netmask></entry></address>`
-	const vsys = `<address>
-		<entry name="a"><ip-netmask>192.0.2.1</ip-netmask></entry>
-		<entry name="n"><ip-netmask>192.0.2.77/28</ip-netmask></entry>
-		<entry name="r"><ip-range>192.0.2.10-192.0.2.12</ip-range></entry>
-		<entry name="f"><fqdn>example.com</fqdn></entry>
-		<entry name="w"><ip-wildcard>10.0.7.5/0.255.0.255</ip-wildcard></entry>
-		<entry name="six"><ip-netmask>2001:db8::/64</ip-netmask></entry></address>
-		<address-group><entry name="g"><static><member>a</member><member>inner</member></static></entry>
-		<entry name="inner"><static><member>r</member><member>g</member></static></entry></address-group>`
-	packets := []Packet{
-		inbound("192.0.2.1"), inbound("192.0.2.64"), inbound("192.0.2.11"), inbound("203.0.113.5"), inbound("10.99.7.200"),
-		inbound("2001:db8::5"), inbound("192.0.2.99"), inbound("8.8.8.8"),
-	}
-	for _, c := range []struct{ fields, want string }{
-		{fieldXML("source", "a"), "192.0.2.1"}, // the virtual system's own object hides the shared one
-		{fieldXML("source", "n"), "192.0.2.64"},
-		{fieldXML("source", "r"), "192.0.2.11"},
-		{fieldXML("source", "f"), ""},
-		{fieldXML("source", "w"), "10.99.7.200"},
-		{fieldXML("source", "six"), "2001:db8::5"},
-		{fieldXML("source", "s"), "203.0.113.5"},
-		{fieldXML("source", "g"), "192.0.2.1 192.0.2.11"}, // a circle of groups ends
-		{fieldXML("source", "8.8.8.8", "192.0.2.96/30"), "192.0.2.99 8.8.8.8"},
-		{fieldXML("source", "nothing-of-that-name"), ""},
-		{fieldXML("source", "a") + "<negate-source>yes</negate-source>", "192.0.2.64 192.0.2.11 203.0.113.5 10.99.7.200 2001:db8::5 192.0.2.99 8.8.8.8"},
-		{fieldXML("destination", "s"), ""},
-		{fieldXML("destination", "198.51.100.7") + fieldXML("source", "a", "r"), "192.0.2.1 192.0.2.11"},
-		{fieldXML("destination", "198.51.100.7") + "<negate-destination>yes</negate-destination>", ""},
-		{fieldXML("source", "a") + "<disabled>yes</disabled>", ""},
-		{fieldXML("source", "a") + "<disabled>no</disabled>", "192.0.2.1"},
-	} {
-		expect(t, c.fields, passes(t, shared, vsys, c.fields, packets...), c.want)
-	}
-}
-
-func TestOtherConditions(t *testing.T) {
-	const objects = `<service><entry name="alt"><protocol><tcp><port>8000-8010,9000</port><source-port>40000</source-port></tcp></protocol></entry>
-		<entry name="u"><protocol><udp><port>53</port></udp></protocol></entry></service>
-		<service-group><entry name="sg"><members><member>alt</member><member>u</member></members></entry></service-group>
-		<application-group><entry name="ag"><members><member>ssl</member></members></entry></application-group>`
-	p := func(change func(*Packet)) Packet {
-		out := inbound("192.0.2.1")
-		change(&out)
-		return out
-	}
-	plain := p(func(*Packet) {})
-	dns := p(func(p *Packet) { p.Protocol, p.DestinationPort = "udp", 53 })
-	alt := p(func(p *Packet) { p.DestinationPort = 8005 })
-	user := p(func(p *Packet) { p.User = `example\one` })
-	within := p(func(p *Packet) { p.To = "untrust" })
-	for _, c := range []struct {
-		name, fields string
-		packet       Packet
-		meets        bool
-	}{
-		{"zone", fieldXML("from", "untrust", "x"), plain, true},
-		{"other zone", fieldXML("from", "trust"), plain, false},
-		{"to zone", fieldXML("to", "dmz"), plain, true},
-		{"to other zone", fieldXML("to", "trust"), plain, false},
-		{"intrazone", "<rule-type>intrazone</rule-type>", plain, false},
-		{"intrazone within", "<rule-type>intrazone</rule-type>" + fieldXML("from", "untrust"), within, true},
-		{"intrazone has no other zone", "<rule-type>intrazone</rule-type>" + fieldXML("to", "dmz"), within, true},
-		{"interzone", "<rule-type>interzone</rule-type>", plain, true},
-		{"interzone within", "<rule-type>interzone</rule-type>", within, false},
-		{"service", fieldXML("service", "alt"), alt, true},
-		{"service, other port", fieldXML("service", "alt"), plain, false},
-		{"service, other source port", fieldXML("service", "alt"), p(func(p *Packet) { p.DestinationPort, p.SourcePort = 9000, 1 }), false},
-		{"service, other protocol", fieldXML("service", "u"), p(func(p *Packet) { p.DestinationPort = 53 }), false},
-		{"service group", fieldXML("service", "sg"), dns, true},
-		{"predefined service", fieldXML("service", "service-https"), plain, true},
-		{"predefined service, other port", fieldXML("service", "service-http"), plain, false},
-		{"unknown service", fieldXML("service", "nothing"), plain, false},
-		{"application-default", fieldXML("service", "application-default"), plain, true},
-		{"application-default, other port", fieldXML("service", "application-default"), p(func(p *Packet) { p.Application, p.DestinationPort = "ssl", 8443 }), false},
-		{"application-default, unknown", fieldXML("service", "application-default"), alt, true},
-		{"application", fieldXML("application", "ssl"), plain, true},
-		{"application group", fieldXML("application", "ag"), plain, true},
-		{"other application", fieldXML("application", "ssh"), plain, false},
-		{"user", fieldXML("source-user", `example\one`), user, true},
-		{"other user", fieldXML("source-user", `example\two`), user, false},
-		{"no user", fieldXML("source-user", `example\one`), plain, false},
-		{"known-user", fieldXML("source-user", "known-user"), user, true},
-		{"unknown user", fieldXML("source-user", "unknown"), plain, true},
-		{"a category", fieldXML("category", "malware"), plain, false},
-		{"a host profile", fieldXML("source-hip", "x"), plain, false},
-	} {
-		got := passes(t, objects, "", c.fields, c.packet) != ""
-		if got != c.meets {
-			t.Errorf("%s: meets %v, want %v", c.name, got, c.meets)
-		}
-	}
-}
-
 func TestDefaultRules(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig("", "", "")})
-	if v := s.Packet(inbound("192.0.2.1")); v.Rule != "interzone-default" || v.Action != "deny" || v.Allowed || v.Session != 0 {
+	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "interzone-default" || v.Action != "deny" || v.Allowed || v.Session != 0 {
 		t.Errorf("between zones: %+v", v)
 	}
 	p := inbound("192.0.2.1")
 	p.To = p.From
-	if v := s.Packet(p); v.Rule != "intrazone-default" || !v.Allowed || v.Session == 0 {
+	if v := s.Traffic().Packet(p); v.Rule != "intrazone-default" || !v.Allowed || v.Session == 0 {
 		t.Errorf("within a zone: %+v", v)
 	}
 	override := `<rulebase><default-security-rules><rules><entry name="intrazone-default"><action>drop</action></entry></rules></default-security-rules></rulebase>`
 	s = start(t, Options{Config: strings.Replace(deviceConfig("", "", ""), "<rulebase>", strings.TrimSuffix(override, "</rulebase>"), 1)})
-	if v := s.Packet(p); v.Rule != "intrazone-default" || v.Action != "drop" {
+	if v := s.Traffic().Packet(p); v.Rule != "intrazone-default" || v.Action != "drop" {
 		t.Errorf("overridden: %+v", v)
 	}
-	if v := s.Packet(Packet{VSys: "vsys9", Source: p.Source, Destination: p.Destination}); v != (Verdict{}) {
+	if v := s.Traffic().Packet(traffic.Packet{VSys: "vsys9", Source: p.Source, Destination: p.Destination}); v != (traffic.Verdict{}) {
 		t.Errorf("of a virtual system that is not there: %+v", v)
 	}
-	if v := s.Packet(Packet{}); v != (Verdict{}) {
+	if v := s.Traffic().Packet(traffic.Packet{}); v != (traffic.Verdict{}) {
 		t.Errorf("without addresses: %+v", v)
 	}
 }
@@ -176,36 +67,36 @@ func TestDefaultRules(t *testing.T) {
 // commitConfig has another configuration run, as a commit does.
 func commitConfig(t *testing.T, s *Sim, config string) {
 	t.Helper()
-	root, err := parseConfig(config)
+	root, err := xmltree.ParseConfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.setRunningLocked(root)
+	s.config.SetRunning(root)
 }
 
 func TestACommitChangesWhatDecides(t *testing.T) {
 	rules := ruleXML("all", "allow", "")
 	s := start(t, Options{Config: deviceConfig("", "", rules)})
-	if v := s.Packet(inbound("192.0.2.1")); v.Rule != "all" {
+	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "all" {
 		t.Errorf("before the commit: %+v", v)
 	}
 	commitConfig(t, s, deviceConfig("", "", ruleXML("block", "deny", fieldXML("source", "192.0.2.1"))+rules))
-	if v := s.Packet(inbound("192.0.2.1")); v.Rule != "block" {
+	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "block" {
 		t.Errorf("after the commit: %+v", v)
 	}
-	if n := len(s.Sessions()); n != 1 {
+	if n := len(s.Traffic().Sessions()); n != 1 {
 		t.Errorf("the session that stood before went: %d stand", n)
 	}
 }
 
 func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 	s := start(t, Options{Config: deviceConfig("", "", ruleXML("own", "allow", fieldXML("source", "192.0.2.1", "192.0.2.2")))})
-	if v := s.Packet(inbound("192.0.2.2")); v.Rule != "own" {
+	if v := s.Traffic().Packet(inbound("192.0.2.2")); v.Rule != "own" {
 		t.Errorf("before the push: %+v", v)
 	}
-	group, err := parseConfig(`<entry name="dg"><address><entry name="pushed"><ip-netmask>192.0.2.2</ip-netmask></entry></address>
+	group, err := xmltree.ParseConfig(`<entry name="dg"><address><entry name="pushed"><ip-netmask>192.0.2.2</ip-netmask></entry></address>
 		<pre-rulebase><security><rules>` + ruleXML("pre", "deny", fieldXML("source", "pushed")) + `</rules></security></pre-rulebase>
 		<post-rulebase><security><rules>` + ruleXML("post", "reset-both", fieldXML("source", "192.0.2.1", "192.0.2.3")) + `</rules></security>
 		<default-security-rules><rules><entry name="interzone-default"><action>allow</action></entry></rules></default-security-rules></post-rulebase></entry>`)
@@ -213,10 +104,10 @@ func TestPushedRulesEncloseTheFirewallsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
-	s.pushed.groups = map[string]*element{"vsys1": group}
+	s.pushed.Take(nil, []*xmltree.Element{group}, nil)
 	s.mu.Unlock()
 	for source, want := range map[string]string{"192.0.2.1": "own", "192.0.2.2": "pre", "192.0.2.3": "post", "192.0.2.4": "interzone-default"} {
-		if v := s.Packet(inbound(source)); v.Rule != want {
+		if v := s.Traffic().Packet(inbound(source)); v.Rule != want {
 			t.Errorf("%s: %+v, want %s", source, v, want)
 		}
 	}
@@ -237,10 +128,10 @@ func TestThreatsNeedAProfile(t *testing.T) {
 	} {
 		s := start(t, Options{Config: deviceConfig(groups, "", ruleXML("web", "allow", c.fields))})
 		p := inbound("192.0.2.1")
-		p.Threat = &Threat{Name: "Remote Code Execution", ID: 95187, Action: c.action}
-		v := s.Packet(p)
-		if v.Threat != c.threat || v.Allowed != c.allowed || v.Action != "allow" || (len(s.Sessions()) == 1) != c.allowed {
-			t.Errorf("%s %s: %+v, %d sessions", c.fields, c.action, v, len(s.Sessions()))
+		p.Threat = &traffic.Threat{Name: "Remote Code Execution", ID: 95187, Action: c.action}
+		v := s.Traffic().Packet(p)
+		if v.Threat != c.threat || v.Allowed != c.allowed || v.Action != "allow" || (len(s.Traffic().Sessions()) == 1) != c.allowed {
+			t.Errorf("%s %s: %+v, %d sessions", c.fields, c.action, v, len(s.Traffic().Sessions()))
 		}
 		if p.Threat.Severity != "" {
 			t.Error("the caller's threat was changed")

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/traffic"
 )
 
 // A firewall set up as operators are asked to: what blocks on top, the sensor at the bottom, both logged to us.
@@ -17,7 +19,7 @@ func loopConfig(shared string, source string) string {
 const loopFormat = "SrcIP=$src; DstPort=$dport; Action=$action; RuleName=$rule; RuleID=$rule_uuid;"
 
 // probe is a packet to a port that nobody serves.
-func probe(source string) Packet {
+func probe(source string) traffic.Packet {
 	p := inbound(source)
 	p.DestinationPort = 3389
 	return p
@@ -29,7 +31,7 @@ func TestTheLoopByTag(t *testing.T) {
 	s := start(t, Options{Now: c.Now, GroupLag: 2 * time.Second, Config: loopConfig(serverXML(address, "UDP", "", customXML(loopFormat)), "attackers")})
 	see := func(want string) {
 		t.Helper()
-		s.Packet(probe("203.0.113.66"))
+		s.Traffic().Packet(probe("203.0.113.66"))
 		if line := receive(t, got); !strings.HasSuffix(line, want) {
 			t.Errorf("%q, want %q", line, want)
 		}
@@ -37,7 +39,7 @@ func TestTheLoopByTag(t *testing.T) {
 	const sensor = "SrcIP=203.0.113.66; DstPort=3389; Action=deny; RuleName=Active Defense sensor; RuleID=uuid-of-Active Defense sensor;"
 	const block = "SrcIP=203.0.113.66; DstPort=3389; Action=drop; RuleName=Active Defense block; RuleID=uuid-of-Active Defense block;"
 	see(sensor)
-	open := s.Packet(inbound("203.0.113.66"))
+	open := s.Traffic().Packet(inbound("203.0.113.66"))
 	if !open.Allowed {
 		t.Fatalf("%+v", open)
 	}
@@ -46,14 +48,14 @@ func TestTheLoopByTag(t *testing.T) {
 	see(sensor)
 	c.advance(2 * time.Second)
 	see(block)
-	if v := s.Packet(inbound("203.0.113.66")); v.Allowed || v.Rule != "Active Defense block" {
+	if v := s.Traffic().Packet(inbound("203.0.113.66")); v.Allowed || v.Rule != "Active Defense block" {
 		t.Errorf("to a port that is served: %+v", v)
 	}
 	receive(t, got)
-	if v := s.Packet(inbound("198.51.100.200")); !v.Allowed {
+	if v := s.Traffic().Packet(inbound("198.51.100.200")); !v.Allowed {
 		t.Errorf("another source: %+v", v)
 	}
-	if n := len(s.Sessions()); n != 2 {
+	if n := len(s.Traffic().Sessions()); n != 2 {
 		t.Errorf("%d sessions: the one that stood is not ended by the block", n)
 	}
 	p.op("<clear><session><all><filter><source>203.0.113.66</source></filter></all></session></clear>")
@@ -69,11 +71,11 @@ func TestTheLoopByList(t *testing.T) {
 	l := newListServer(t, time.Time{})
 	l.set(200, "192.0.2.1\n")
 	s := start(t, Options{Config: loopConfig(authorityXML(l.authority)+listXML("bl", l.URL, profiled)+serverXML(address, "UDP", "", customXML(loopFormat)), "bl")})
-	s.FetchLists()
+	s.Lists().Fetch()
 	p := newPeer(t, s)
 	see := func(want string) {
 		t.Helper()
-		s.Packet(probe("203.0.113.66"))
+		s.Traffic().Packet(probe("203.0.113.66"))
 		if line := receive(t, got); !strings.Contains(line, "RuleName="+want+";") {
 			t.Errorf("%q, want %q", line, want)
 		}

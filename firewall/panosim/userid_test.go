@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/panosim/userid"
 )
 
 const (
@@ -44,27 +47,27 @@ func TestRepeatedTags(t *testing.T) {
 	register := `<register>` + tags("192.0.2.1", "a", "new") + tags("192.0.2.2", "new") + `</register>`
 	unregister := `<unregister>` + tags("192.0.2.3", "a", "old") + tags("192.0.2.8", "a") + tags("192.0.2.4", "old") + `</unregister>`
 	for _, c := range []struct {
-		how          Repeat
+		how          dialect.Repeat
 		registered   string
 		unregistered string
 	}{
-		{Modern, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
-		{LegacyOthersApplied, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
-		{LegacyEntrySkipped, "192.0.2.1:a 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old"},
-		{LegacyMessageRejected, "192.0.2.1:a 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old 192.0.2.4:old"},
+		{dialect.Modern, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
+		{dialect.LegacyOthersApplied, "192.0.2.1:a,new 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", ""},
+		{dialect.LegacyEntrySkipped, "192.0.2.1:a 192.0.2.2:new 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old"},
+		{dialect.LegacyMessageRejected, "192.0.2.1:a 192.0.2.3:old 192.0.2.4:old", "192.0.2.3:old 192.0.2.4:old"},
 	} {
-		d := Dialect{Duplicates: c.how, Missing: c.how}
+		d := dialect.Dialect{Duplicates: c.how, Missing: c.how}
 		t.Run(d.String(), func(t *testing.T) {
 			s := start(t, Options{Dialect: d})
 			p := newPeer(t, s)
 			p.uid(`<register>` + tags("192.0.2.1", "a") + tags("192.0.2.3", "old") + tags("192.0.2.4", "old") + `</register>`)
 			wantDup, wantGone := partial(`<register>`+said("192.0.2.1", dup)+`</register>`), partial(`<unregister>`+said("192.0.2.3", gone)+said("192.0.2.8", noIP)+`</unregister>`)
-			if c.how == Modern {
+			if c.how == dialect.Modern {
 				wantDup, wantGone = emptyRegister, emptyUnregister
 			}
 			expect(t, "answer to a duplicate", p.uid(register), wantDup)
 			expect(t, "registered", standing(s, "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"), c.registered)
-			s.Clear("")
+			s.Addresses().Clear("")
 			p.uid(`<register>` + tags("192.0.2.3", "old") + tags("192.0.2.4", "old") + `</register>`)
 			expect(t, "answer to what is missing", p.uid(unregister), wantGone)
 			expect(t, "left", standing(s, "192.0.2.3", "192.0.2.4"), c.unregistered)
@@ -74,14 +77,14 @@ func TestRepeatedTags(t *testing.T) {
 
 // A tag given twice in one message is a duplicate of itself.
 func TestRepeatedWithinMessage(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Duplicates: LegacyMessageRejected}})
+	s := start(t, Options{Dialect: dialect.Dialect{Duplicates: dialect.LegacyMessageRejected}})
 	p := newPeer(t, s)
 	dup := partial(`<register>` + said("192.0.2.1/32", "tag a already exists, ignore") + `</register>`)
 	expect(t, "two entries", p.uid(`<register>`+tags("192.0.2.1", "a")+tags("192.0.2.1/32", "a")+`</register>`), dup)
 	expect(t, "one entry", p.uid(`<register>`+tags("192.0.2.1/32", "a", "b", "a")+`</register>`), dup)
 	expect(t, "registered", standing(s), "")
 
-	s.SetDialect(Dialect{Missing: LegacyOthersApplied})
+	s.SetDialect(dialect.Dialect{Missing: dialect.LegacyOthersApplied})
 	p.uid(`<register>` + tags("192.0.2.1", "a", "b") + `</register>`)
 	gone := partial(`<unregister>` + said("192.0.2.1", "tag a does not exist, ignore unreg") + `</unregister>`)
 	expect(t, "two entries to take off", p.uid(`<unregister>`+tags("192.0.2.1", "a")+tags("192.0.2.1", "a")+`</unregister>`), gone)
@@ -92,8 +95,8 @@ func TestRepeatedWithinMessage(t *testing.T) {
 
 func TestOrderOfHalves(t *testing.T) {
 	both := `<register>` + tags("192.0.2.1", "a") + `</register><unregister>` + tags("192.0.2.1", "a") + `</unregister>`
-	for order, want := range map[Order]string{RegisterFirst: "", UnregisterFirst: "192.0.2.1:a"} {
-		s := start(t, Options{Dialect: Dialect{Order: order}})
+	for order, want := range map[dialect.Order]string{dialect.RegisterFirst: "", dialect.UnregisterFirst: "192.0.2.1:a"} {
+		s := start(t, Options{Dialect: dialect.Dialect{Order: order}})
 		p := newPeer(t, s)
 		expect(t, "answer", p.uid(both), emptyBoth)
 		expect(t, s.dialect.String(), standing(s, "192.0.2.1"), want)
@@ -101,12 +104,12 @@ func TestOrderOfHalves(t *testing.T) {
 }
 
 func TestUnregisterWithoutTag(t *testing.T) {
-	for bare, want := range map[Bare]string{BareRemovesAll: "192.0.2.2:a", BareRefused: "192.0.2.1:a,b 192.0.2.2:a"} {
-		s := start(t, Options{Dialect: Dialect{Bare: bare}})
+	for bare, want := range map[dialect.Bare]string{dialect.BareRemovesAll: "192.0.2.2:a", dialect.BareRefused: "192.0.2.1:a,b 192.0.2.2:a"} {
+		s := start(t, Options{Dialect: dialect.Dialect{Bare: bare}})
 		p := newPeer(t, s)
 		p.uid(`<register>` + tags("192.0.2.1", "a", "b") + tags("192.0.2.2", "a") + `</register>`)
 		answer := p.uid(`<unregister><entry ip="192.0.2.1"/></unregister>`)
-		if refused := strings.Contains(answer, "Failed to unregister"); refused != (bare == BareRefused) {
+		if refused := strings.Contains(answer, "Failed to unregister"); refused != (bare == dialect.BareRefused) {
 			t.Errorf("%v: answer %s", s.dialect, answer)
 		}
 		expect(t, s.dialect.String(), standing(s, "192.0.2.1", "192.0.2.2"), want)
@@ -115,7 +118,7 @@ func TestUnregisterWithoutTag(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, c := range []struct {
-		version, ip, want string // want "": refused
+		Version, ip, want string // want "": refused
 	}{
 		{"9.1.0", "192.0.2.1", "192.0.2.1/32"},
 		{"9.1.0", "192.0.2.1/32", "192.0.2.1/32"},
@@ -135,30 +138,30 @@ func TestAddresses(t *testing.T) {
 		{"10.0.0", "host.example", ""},
 		{"10.0.0", "", ""},
 	} {
-		s := start(t, Options{Version: c.version})
+		s := start(t, Options{Version: c.Version})
 		p := newPeer(t, s)
 		answer := p.uid(`<register>` + tags("198.51.100.1", "a") + tags(c.ip, "a") + `</register>`)
 		var got []string
-		for other := range s.Registered("") {
+		for other := range s.Addresses().Registered("") {
 			if other != prefix("198.51.100.1") {
 				got = append(got, other.String())
 			}
 		}
-		for ranged := range s.Ranges("") {
+		for ranged := range s.Addresses().Ranges("") {
 			got = append(got, ranged)
 		}
-		expect(t, c.version+" "+c.ip, strings.Join(got, " "), c.want)
+		expect(t, c.Version+" "+c.ip, strings.Join(got, " "), c.want)
 		if refused := strings.Contains(answer, `<entry ip="`+c.ip+`" message=`); refused != (c.want == "") {
-			t.Errorf("%s %q: answer %s", c.version, c.ip, answer)
+			t.Errorf("%s %q: answer %s", c.Version, c.ip, answer)
 		}
-		if s.Registered("")[prefix("198.51.100.1")] == nil {
-			t.Errorf("%s %q: the other entry is not applied", c.version, c.ip)
+		if s.Addresses().Registered("")[prefix("198.51.100.1")] == nil {
+			t.Errorf("%s %q: the other entry is not applied", c.Version, c.ip)
 		}
 	}
 }
 
 func TestBadEntryRejectsMessage(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{BadEntry: BadEntryRejected}})
+	s := start(t, Options{Dialect: dialect.Dialect{BadEntry: dialect.BadEntryRejected}})
 	p := newPeer(t, s)
 	answer := p.uid(`<register>` + tags("192.0.2.1", "a") + tags("nonsense", "a") + `</register>`)
 	expect(t, "answer", answer, partial(`<register>`+said("nonsense", "ip nonsense is not a valid ip address")+`</register>`))
@@ -169,13 +172,13 @@ func TestTagsOfAnAddressAreLimited(t *testing.T) {
 	s := start(t, Options{})
 	p := newPeer(t, s)
 	var names []string
-	for i := range MaxTags {
+	for i := range userid.MaxTags {
 		names = append(names, "t"+strconv.Itoa(i))
 	}
 	expect(t, "32 tags", p.uid(`<register>`+tags("192.0.2.1", names...)+`</register>`), emptyRegister)
 	answer := p.uid(`<register>` + tags("192.0.2.1", "one more") + tags("192.0.2.2", strings.Repeat("x", 127)) + tags("192.0.2.3", strings.Repeat("x", 128)) + `</register>`)
-	all := s.Registered("")
-	if len(all[prefix("192.0.2.1")]) != MaxTags || !strings.Contains(answer, `<entry ip="192.0.2.1" message="Failed to register`) {
+	all := s.Addresses().Registered("")
+	if len(all[prefix("192.0.2.1")]) != userid.MaxTags || !strings.Contains(answer, `<entry ip="192.0.2.1" message="Failed to register`) {
 		t.Errorf("%d tags, answer %s", len(all[prefix("192.0.2.1")]), answer)
 	}
 	if all[prefix("192.0.2.2")] == nil || all[prefix("192.0.2.3")] != nil || !strings.Contains(answer, "1 to 127 characters") {
@@ -213,7 +216,7 @@ func TestVirtualSystems(t *testing.T) {
 	expect(t, "vsys2", p.post(form("vsys2")).body, emptyRegister)
 	expect(t, "vsys1", p.post(form("")).body, emptyRegister)
 	expect(t, "vsys99", p.post(form("vsys99")).body, `<response status="error" code="17"><msg><line>vsys99 is invalid vsys</line></msg></response>`)
-	if a, b := s.Registered("vsys1")[prefix("192.0.2.1")], s.Registered("vsys2")[prefix("192.0.2.1")]; len(a) != 1 || a[0] != "in " || len(b) != 1 || b[0] != "in vsys2" {
+	if a, b := s.Addresses().Registered("vsys1")[prefix("192.0.2.1")], s.Addresses().Registered("vsys2")[prefix("192.0.2.1")]; len(a) != 1 || a[0] != "in " || len(b) != 1 || b[0] != "in vsys2" {
 		t.Errorf("vsys1 has %q, vsys2 has %q", a, b)
 	}
 	if info := p.op("<show><system><info/></system></show>"); !strings.Contains(info, "<multi-vsys>on</multi-vsys>") {
@@ -224,13 +227,13 @@ func TestVirtualSystems(t *testing.T) {
 func TestPlatformLimit(t *testing.T) {
 	message := `<register>` + tags("192.0.2.1", "b") + tags("192.0.2.3", "a") + tags("192.0.2.4", "a") + `</register>`
 	for _, c := range []struct {
-		limit Limit
+		limit dialect.Limit
 		want  string
 	}{
-		{LimitSilentDrop, emptyRegister},
-		{LimitPerEntryError, partial(`<register>` + said("192.0.2.4", "Failed to register ip 192.0.2.4") + `</register>`)},
+		{dialect.LimitSilentDrop, emptyRegister},
+		{dialect.LimitPerEntryError, partial(`<register>` + said("192.0.2.4", "Failed to register ip 192.0.2.4") + `</register>`)},
 	} {
-		s := start(t, Options{MaxRegistered: 3, Dialect: Dialect{Limit: c.limit}})
+		s := start(t, Options{MaxRegistered: 3, Dialect: dialect.Dialect{Limit: c.limit}})
 		p := newPeer(t, s)
 		p.uid(`<register>` + tags("192.0.2.1", "a") + tags("192.0.2.2", "a") + `</register>`)
 		expect(t, s.dialect.String(), p.uid(message), c.want)
@@ -247,8 +250,8 @@ func TestPlatformLimit(t *testing.T) {
 // What a message takes off makes room for what it registers after.
 func TestPlatformLimitWithinMessage(t *testing.T) {
 	both := `<register>` + tags("192.0.2.2", "a") + `</register><unregister>` + tags("192.0.2.1", "a") + `</unregister>`
-	for order, want := range map[Order]string{RegisterFirst: "", UnregisterFirst: "192.0.2.2:a"} {
-		s := start(t, Options{MaxRegistered: 1, Dialect: Dialect{Order: order}})
+	for order, want := range map[dialect.Order]string{dialect.RegisterFirst: "", dialect.UnregisterFirst: "192.0.2.2:a"} {
+		s := start(t, Options{MaxRegistered: 1, Dialect: dialect.Dialect{Order: order}})
 		p := newPeer(t, s)
 		p.uid(`<register>` + tags("192.0.2.1", "a") + `</register>`)
 		p.uid(both)
@@ -258,12 +261,12 @@ func TestPlatformLimitWithinMessage(t *testing.T) {
 
 func TestChangesAreReported(t *testing.T) {
 	c := newClock()
-	var got []Change
+	var got []userid.Change
 	var s *Sim
-	s = start(t, Options{Now: c.Now, OnChange: func(change Change) {
+	s = start(t, Options{Now: c.Now, OnChange: func(change userid.Change) {
 		// Outside all locks: looking is allowed, and sees the change.
-		_, stands := s.Registered("vsys1")[change.Address]
-		if stands != (change.Action == Registered || change.Action == Renewed) {
+		_, stands := s.Addresses().Registered("vsys1")[change.Address]
+		if stands != (change.Action == userid.Registered || change.Action == userid.Renewed) {
 			t.Errorf("%s %s: stands %v", change.Action, change.Address, stands)
 		}
 		got = append(got, change)
@@ -272,25 +275,25 @@ func TestChangesAreReported(t *testing.T) {
 	p.uid(`<register>` + entryXML("192.0.2.1", "a", "60") + `</register>`)
 	p.uid(`<register>` + entryXML("192.0.2.1", "a", "30") + `</register>`)
 	p.uid(`<unregister>` + entryXML("192.0.2.1", "a", "") + `</unregister>`)
-	if err := s.Register("vsys1", netip.MustParsePrefix("198.51.100.7/24"), "b", time.Second); err != nil {
+	if err := s.Addresses().Register("vsys1", netip.MustParsePrefix("198.51.100.7/24"), "b", time.Second); err != nil {
 		t.Fatal(err)
 	}
 	c.advance(time.Second)
-	s.Count()
-	if err := s.Register("vsys9", host(1), "b", 0); err == nil {
+	s.Addresses().Count()
+	if err := s.Addresses().Register("vsys9", host(1), "b", 0); err == nil {
 		t.Error("an unknown virtual system is accepted")
 	}
-	if err := s.Unregister("", netip.Prefix{}, "b"); err == nil {
+	if err := s.Addresses().Unregister("", netip.Prefix{}, "b"); err == nil {
 		t.Error("a prefix that is none is accepted")
 	}
 	start, first, network := c.Now().Add(-time.Second), prefix("192.0.2.1"), prefix("198.51.100.0/24")
 	var none netip.Addr
-	want := []Change{
-		{1, start, Registered, "vsys1", first, none, "a", time.Minute, false},
-		{2, start, Renewed, "vsys1", first, none, "a", 30 * time.Second, false},
-		{3, start, Unregistered, "vsys1", first, none, "a", 30 * time.Second, false},
-		{4, start, Registered, "vsys1", network, none, "b", time.Second, true},
-		{5, c.Now(), Expired, "vsys1", network, none, "b", time.Second, false},
+	want := []userid.Change{
+		{Seq: 1, Time: start, Action: userid.Registered, VSys: "vsys1", Address: first, To: none, Tag: "a", Timeout: time.Minute, Owner: false},
+		{Seq: 2, Time: start, Action: userid.Renewed, VSys: "vsys1", Address: first, To: none, Tag: "a", Timeout: 30 * time.Second, Owner: false},
+		{Seq: 3, Time: start, Action: userid.Unregistered, VSys: "vsys1", Address: first, To: none, Tag: "a", Timeout: 30 * time.Second, Owner: false},
+		{Seq: 4, Time: start, Action: userid.Registered, VSys: "vsys1", Address: network, To: none, Tag: "b", Timeout: time.Second, Owner: true},
+		{Seq: 5, Time: c.Now(), Action: userid.Expired, VSys: "vsys1", Address: network, To: none, Tag: "b", Timeout: time.Second, Owner: false},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("changes = %+v", got)
@@ -303,10 +306,10 @@ func TestChangesAreReported(t *testing.T) {
 }
 
 func TestAnotherOwner(t *testing.T) {
-	s := start(t, Options{Dialect: Dialect{Duplicates: LegacyOthersApplied}})
+	s := start(t, Options{Dialect: dialect.Dialect{Duplicates: dialect.LegacyOthersApplied}})
 	p := newPeer(t, s)
 	for _, tag := range []string{"theirs", "ours"} {
-		if err := s.Register("", prefix("192.0.2.1"), tag, 0); err != nil {
+		if err := s.Addresses().Register("", prefix("192.0.2.1"), tag, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,7 +317,7 @@ func TestAnotherOwner(t *testing.T) {
 		partial(`<register>`+said("192.0.2.1", "tag ours already exists, ignore")+`</register>`))
 	p.uid(`<unregister>` + tags("192.0.2.1", "ours") + `</unregister>`)
 	expect(t, "their tag", standing(s, "192.0.2.1"), "192.0.2.1:theirs")
-	if err := s.Unregister("", prefix("192.0.2.1"), ""); err != nil {
+	if err := s.Addresses().Unregister("", prefix("192.0.2.1"), ""); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "after all were taken off", standing(s), "")

@@ -95,7 +95,7 @@ func (p *peer) registered(filters string) string {
 // standing sums up what is registered: "192.0.2.1:a,b 192.0.2.2:a".
 func standing(s *Sim, addresses ...string) string {
 	var out []string
-	all := s.Registered("")
+	all := s.Addresses().Registered("")
 	for _, text := range addresses {
 		if tags, ok := all[prefix(text)]; ok {
 			out = append(out, text+":"+strings.Join(tags, ","))

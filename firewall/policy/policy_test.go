@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 const tag = "active-defense"
@@ -30,9 +31,9 @@ func (c *clock) move(d time.Duration) {
 }
 
 // everyDialect gives the combinations of switches that a test runs under.
-func everyDialect() []panosim.Dialect {
-	all := panosim.Dialects()
-	var out []panosim.Dialect
+func everyDialect() []dialect.Dialect {
+	all := dialect.All()
+	var out []dialect.Dialect
 	for i := 0; i < len(all); i += dialectStep {
 		out = append(out, all[i])
 	}

@@ -89,7 +89,7 @@ func (l *provisionLab) commit() {
 	if _, err := Commit(l.t.Context(), l.device, l.want, ""); err != nil {
 		l.t.Fatal(err)
 	}
-	l.sim.FetchLists()
+	l.sim.Lists().Fetch()
 }
 
 // fails gives the checks that do not pass, with what they found.
@@ -120,7 +120,7 @@ func TestProvisionAnEmptyFirewall(t *testing.T) {
 				if again := l.plan(); len(again) != 0 {
 					t.Fatalf("after applying, there is still to do: %v", again)
 				}
-				if running := l.sim.Running(); strings.Contains(running, tag) {
+				if running := l.sim.Config().Running(); strings.Contains(running, tag) {
 					t.Fatal("applying has changed the running configuration")
 				}
 				l.commit()
@@ -162,7 +162,7 @@ func TestProvisionLeavesOthersAloneUnlessAdopted(t *testing.T) {
 	}
 	l.apply(steps, false)
 	for _, name := range []string{"web", "cleanup"} {
-		if rule := ruleOf(t, l.sim.Candidate(), name); strings.Contains(rule, "log-setting") {
+		if rule := ruleOf(t, l.sim.Config().Candidate(), name); strings.Contains(rule, "log-setting") {
 			t.Errorf("rule %s was changed without being adopted: %s", name, rule)
 		}
 	}
@@ -177,7 +177,7 @@ func TestProvisionLeavesOthersAloneUnlessAdopted(t *testing.T) {
 			t.Error(f)
 		}
 	}
-	if n := l.sim.Pending("svc-activedefense"); n != 0 {
+	if n := l.sim.Config().Pending("svc-activedefense"); n != 0 {
 		t.Errorf("%d edits are not committed", n)
 	}
 }
@@ -207,11 +207,11 @@ func TestProvisionFixesWhatIsOurs(t *testing.T) {
 		{"set", rules, `<entry name="late"><from><member>untrust</member></from><to><member>trust</member></to><source><member>any</member></source><destination><member>198.51.100.7</member></destination>` +
 			`<application><member>any</member></application><service><member>any</member></service><action>allow</action><log-setting>` + tag + `</log-setting></entry>`},
 	} {
-		if err := l.sim.Edit("somebody", edit[0], edit[1], edit[2]); err != nil {
+		if err := l.sim.Config().Edit("somebody", edit[0], edit[1], edit[2]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.sim.Commit("somebody"); err != nil {
+	if err := l.sim.Config().Commit("somebody"); err != nil {
 		t.Fatal(err)
 	}
 	if len(l.fails()) < 2 {
@@ -254,18 +254,18 @@ func TestProvisionForTheDefaultFormat(t *testing.T) {
 	custom := l.want.Formats
 	l.want.Formats = Formats{Default: true}
 	l.apply(l.plan(), false)
-	if strings.Contains(l.sim.Candidate(), "<traffic") {
+	if strings.Contains(l.sim.Config().Candidate(), "<traffic") {
 		t.Error("a custom format was written that is not read")
 	}
 	l.want.Formats = custom
 	l.want.Formats.Default = false
 	l.apply(l.plan(), false)
-	if !strings.Contains(l.sim.Candidate(), "SrcIP=$src") {
+	if !strings.Contains(l.sim.Config().Candidate(), "SrcIP=$src") {
 		t.Fatal("the custom format was not written")
 	}
 	l.want.Formats = Formats{Default: true}
 	l.apply(l.plan(), false)
-	if strings.Contains(l.sim.Candidate(), "<traffic") {
+	if strings.Contains(l.sim.Config().Candidate(), "<traffic") {
 		t.Error("a custom format stands, which is not read")
 	}
 	if left := l.plan(); len(left) != 0 {

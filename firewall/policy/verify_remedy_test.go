@@ -325,7 +325,7 @@ func TestOwnObjects(t *testing.T) {
 func TestTakeEndsWithAnError(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, nil)
 	steps := l.plan()
-	l.sim.LockConfig("somebody", "vsys1")
+	l.sim.Config().LockConfig("somebody", "vsys1")
 	taken, err := Take(t.Context(), l.device, steps, false)
 	if xmlapi.Kind(err) != xmlapi.KindBusy || taken >= len(steps) {
 		t.Errorf("locked: %d of %d steps, %v", taken, len(steps), err)
@@ -338,8 +338,8 @@ func TestTakeEndsWithAnError(t *testing.T) {
 // Where no edit of ours waits, there is nothing to commit, and nobody is asked who we are.
 func TestCommitOfNothing(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, nil)
-	before := l.sim.Candidate()
-	if done, err := Commit(t.Context(), l.device, l.want, ""); err != nil || done || l.sim.Candidate() != before {
+	before := l.sim.Config().Candidate()
+	if done, err := Commit(t.Context(), l.device, l.want, ""); err != nil || done || l.sim.Config().Candidate() != before {
 		t.Errorf("done %v, %v", done, err)
 	}
 	l.device.Close()

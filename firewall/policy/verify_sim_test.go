@@ -17,6 +17,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -50,7 +51,7 @@ func simulate(t *testing.T, text string, o panosim.Options) simulated {
 	for _, g := range doc.At("answers", "members", "result", "dyn-addr-grp").Entries() {
 		for _, m := range g.Child("member-list").Entries() {
 			p, _ := firewall.ParseAddress(m.Attr("name"))
-			if err := sim.Register(d.facts.VSys, p, d.want.Names.Tag, 0); err != nil {
+			if err := sim.Addresses().Register(d.facts.VSys, p, d.want.Names.Tag, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -97,7 +98,7 @@ func TestFactsOfDeviceFiles(t *testing.T) {
 		}
 		asked++
 		t.Run(c.name, func(t *testing.T) {
-			s := simulate(t, text, panosim.Options{Dialect: panosim.Dialect{Groups: panosim.GroupsAll}, MaxRegistered: 100_000})
+			s := simulate(t, text, panosim.Options{Dialect: dialect.Dialect{Groups: dialect.GroupsAll}, MaxRegistered: 100_000})
 			for _, check := range s.verify(t.Context()) {
 				if !slices.Contains(overTheWire, check.Check) {
 					continue
@@ -142,7 +143,7 @@ func servedFile(t *testing.T, name, lines string, o panosim.Options) simulated {
 	ours := strings.TrimSpace(base[strings.Index(base, "<ca>")+len("<ca>") : strings.Index(base, "</ca>")])
 	base = strings.ReplaceAll(base, ours, strings.TrimSpace(string(authority)))
 	s := simulate(t, strings.ReplaceAll(base, "https://agent.example.com:8443/files/blacklist.txt", url), o)
-	s.sim.FetchLists()
+	s.sim.Lists().Fetch()
 	return s
 }
 
@@ -157,15 +158,15 @@ func TestFactsInEveryDialect(t *testing.T) {
 	for _, dialect := range everyDialect() {
 		t.Run(dialect.String(), func(t *testing.T) {
 			s := served(t, allListed, panosim.Options{Dialect: dialect})
-			s.sim.SetRole("admin", leastRole...)
-			s.sim.FetchLists()
-			running, registered := s.sim.Running(), s.sim.Registered("vsys1")
+			s.sim.Config().SetRole("admin", leastRole...)
+			s.sim.Lists().Fetch()
+			running, registered := s.sim.Config().Running(), s.sim.Addresses().Registered("vsys1")
 			for _, c := range s.verify(t.Context()) {
 				if c.Result != ResultPass {
 					t.Errorf("%s: %s: %s", c.Check, c.Result, c.Detail)
 				}
 			}
-			if s.sim.Running() != running || s.sim.Pending("") != 0 || len(s.sim.Registered("vsys1")) != len(registered) {
+			if s.sim.Config().Running() != running || s.sim.Config().Pending("") != 0 || len(s.sim.Addresses().Registered("vsys1")) != len(registered) {
 				t.Error("asking has changed something")
 			}
 		})
@@ -190,14 +191,14 @@ func only(t *testing.T, checks []Check, name, want, detail string) {
 func TestFactsRights(t *testing.T) {
 	s := served(t, allListed, panosim.Options{})
 	only(t, s.verify(t.Context()), CheckRole, ResultWarn, "superuser")
-	s.sim.SetRole("admin", panosim.RightOperation, panosim.RightConfiguration)
-	s.sim.FetchLists()
+	s.sim.Config().SetRole("admin", panosim.RightOperation, panosim.RightConfiguration)
+	s.sim.Lists().Fetch()
 	only(t, s.verify(t.Context()), CheckRole, ResultFail, "User-ID")
-	s.sim.SetRole("admin", leastRole...)
+	s.sim.Config().SetRole("admin", leastRole...)
 	s.want.MayProvision = true
 	only(t, s.verify(t.Context()), CheckRole, ResultFail, "configuration is missing")
 	s.want.MayProvision = false
-	s.sim.SetRole("admin", panosim.RightUserID)
+	s.sim.Config().SetRole("admin", panosim.RightUserID)
 	checks := s.verify(t.Context())
 	if c := result(checks, CheckAPI); c.Result != ResultFail || !strings.Contains(c.Remedy, "Operational Requests") {
 		t.Errorf("without operational commands: %+v", c)
@@ -209,12 +210,12 @@ func TestFactsRights(t *testing.T) {
 
 func TestFactsOfCandidate(t *testing.T) {
 	s := served(t, allListed, panosim.Options{})
-	s.sim.SetRole("admin", panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration)
-	s.sim.FetchLists()
+	s.sim.Config().SetRole("admin", panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration)
+	s.sim.Lists().Fetch()
 	vsys := xmlapi.VSysPath("vsys1")
 	edit := func(action, path, content string) {
 		t.Helper()
-		if err := s.sim.Edit("somebody", action, vsys+path, content); err != nil {
+		if err := s.sim.Config().Edit("somebody", action, vsys+path, content); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,10 +223,10 @@ func TestFactsOfCandidate(t *testing.T) {
 	only(t, s.verify(t.Context()), CheckCommitted, ResultPass, "none of them to our objects")
 	edit("set", "/rulebase/security/rules/entry[@name='active-defense-block']", "<disabled>yes</disabled>")
 	only(t, s.verify(t.Context()), CheckCommitted, ResultWarn, `security rule "active-defense-block" was changed`)
-	if err := s.sim.Commit("somebody"); err != nil {
+	if err := s.sim.Config().Commit("somebody"); err != nil {
 		t.Fatal(err)
 	}
-	s.sim.FetchLists()
+	s.sim.Lists().Fetch()
 	checks := s.verify(t.Context())
 	if c := result(checks, CheckCommitted); c.Result != ResultPass {
 		t.Errorf("after the commit: %+v", c)
@@ -237,8 +238,8 @@ func TestFactsOfCandidate(t *testing.T) {
 
 func TestFactsOfLists(t *testing.T) {
 	s := served(t, "203.0.113.66\n198.51.100.0/24\n", panosim.Options{})
-	s.sim.SetRole("admin", leastRole...)
-	s.sim.FetchLists()
+	s.sim.Config().SetRole("admin", leastRole...)
+	s.sim.Lists().Fetch()
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2001:db8::66")
 	s.want.Mode = firewall.ModeList
 	only(t, s.verify(t.Context()), CheckList, ResultFail, "2001:db8::66")
@@ -249,9 +250,9 @@ func TestFactsOfLists(t *testing.T) {
 // Another device of the connection that chooses its own virtual system waits until what was asked about the list is
 // answered.
 func TestFactsOfListsInOneVirtualSystemOfTwo(t *testing.T) {
-	s := servedFile(t, "vsys2", allListed, panosim.Options{Dialect: panosim.Dialect{ListTarget: panosim.ListTargetSetting}})
-	s.sim.SetRole("admin", leastRole...)
-	s.sim.FetchLists()
+	s := servedFile(t, "vsys2", allListed, panosim.Options{Dialect: dialect.Dialect{ListTarget: dialect.ListTargetSetting}})
+	s.sim.Config().SetRole("admin", leastRole...)
+	s.sim.Lists().Fetch()
 	other, err := s.device.Sibling(xmlapi.Options{Name: "LAB-FW-01-vsys1", VSys: "vsys1"})
 	if err == nil {
 		err = other.Identify(t.Context())
@@ -283,8 +284,8 @@ func TestFactsOfListsInOneVirtualSystemOfTwo(t *testing.T) {
 // A firewall that fetched the list while it was empty holds the one line it was served as, until it fetches again.
 func TestFactsOfAListThatWasEmpty(t *testing.T) {
 	s := served(t, allListed+"192.0.2.255\n", panosim.Options{})
-	s.sim.SetRole("admin", leastRole...)
-	s.sim.FetchLists()
+	s.sim.Config().SetRole("admin", leastRole...)
+	s.sim.Lists().Fetch()
 	s.want.EmptyEntry = netip.MustParseAddr("192.0.2.255")
 	only(t, s.verify(t.Context()), "", "", "")
 	s.want.EmptyEntry = netip.MustParseAddr("192.0.2.254")
@@ -308,13 +309,13 @@ func TestFactsOfBrokenFirewalls(t *testing.T) {
 // The same through a Panorama, whose pushed rules stand where only the firewall shows them.
 func TestFactsThroughPanorama(t *testing.T) {
 	for _, systems := range []string{"", `<entry name="vsys2"><zone><entry name="outside"/></zone></entry>`} {
-		for _, folded := range []panosim.PushedRules{panosim.PushedRulesApart, panosim.PushedRulesFolded} {
+		for _, folded := range []dialect.PushedRules{dialect.PushedRulesApart, dialect.PushedRulesFolded} {
 			text := readFile(t, "base")
 			block, end := ruleAt(t, text, "active-defense-block")
 			rule := strings.TrimSpace(text[block:end])
 			text = text[:block] + text[end:]
 			text = strings.Replace(text, "</vsys>\n          </entry>\n        </devices>", systems+"</vsys>\n          </entry>\n        </devices>", 1)
-			s := simulate(t, text, panosim.Options{Dialect: panosim.Dialect{PushedRules: folded}})
+			s := simulate(t, text, panosim.Options{Dialect: dialect.Dialect{PushedRules: folded}})
 			pre := func(rules string) string {
 				return "<pre-rulebase><security><rules>" + rules + "</rules></security></pre-rulebase>"
 			}
@@ -362,8 +363,8 @@ func TestFactsUnknownVSys(t *testing.T) {
 
 // A passive member that takes no tags is not found to lack any, nor the right to be sent them.
 func TestFactsOfAPassiveMember(t *testing.T) {
-	s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: panosim.Dialect{PassiveTags: panosim.PassiveTagsRefused, Groups: panosim.GroupsAll}})
-	s.sim.SetRole("admin", leastRole...)
+	s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: dialect.Dialect{PassiveTags: dialect.PassiveTagsRefused, Groups: dialect.GroupsAll}})
+	s.sim.Config().SetRole("admin", leastRole...)
 	s.want.Entries = append(s.want.Entries, firewall.Entry{Prefix: netip.MustParsePrefix("203.0.113.200/32")})
 	if c := result(s.verify(t.Context()), CheckMembers); c.Result != ResultFail {
 		t.Fatalf("alone: %+v", c)
@@ -373,7 +374,7 @@ func TestFactsOfAPassiveMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(active.Close)
-	active.SetRole("admin", leastRole...)
+	active.Config().SetRole("admin", leastRole...)
 	panosim.Pair(active, s.sim, panosim.PairOptions{})
 	checks := s.verify(t.Context())
 	if c := result(checks, CheckMembers); c.Result != ResultPass || !strings.Contains(c.Detail, "takes no tags") {
@@ -386,11 +387,11 @@ func TestFactsOfAPassiveMember(t *testing.T) {
 
 // What the firewall holds for others counts, however it tells their number.
 func TestFactsOfCapacity(t *testing.T) {
-	for counting, detail := range map[panosim.Counting]string{
-		panosim.CountingRefused: "could not be counted", panosim.CountingText: "6 of 200000 registered addresses", panosim.CountingElement: "6 of 200000 registered addresses"} {
-		s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: panosim.Dialect{Counting: counting}})
+	for counting, detail := range map[dialect.Counting]string{
+		dialect.CountingRefused: "could not be counted", dialect.CountingText: "6 of 200000 registered addresses", dialect.CountingElement: "6 of 200000 registered addresses"} {
+		s := simulate(t, readFile(t, "base"), panosim.Options{Dialect: dialect.Dialect{Counting: counting}})
 		for _, address := range []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"} {
-			if err := s.sim.Register("vsys1", netip.MustParsePrefix(address), "theirs", 0); err != nil {
+			if err := s.sim.Addresses().Register("vsys1", netip.MustParsePrefix(address), "theirs", 0); err != nil {
 				t.Fatal(err)
 			}
 		}

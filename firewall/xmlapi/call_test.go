@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/traffic"
 )
 
 func TestKeyTravelsInTheHeaderOnly(t *testing.T) {
@@ -171,7 +172,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + allow + `</entry></vsys></entry></devices></config>`
 	}, nil)
 	open := func(source string) uint32 {
-		v := l.sim.Packet(panosim.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
+		v := l.sim.Traffic().Packet(traffic.Packet{From: "untrust", To: "dmz", Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("198.51.100.7"),
 			SourcePort: 40000, DestinationPort: 443})
 		if !v.Allowed {
 			t.Fatalf("the packet from %s is not allowed: %+v", source, v)
@@ -184,7 +185,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 	if err := l.ClearSessions(t.Context(), netip.MustParseAddr("::ffff:203.0.113.1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := l.sim.Sessions(); !slices.Equal(got, stays) {
+	if got := l.sim.Traffic().Sessions(); !slices.Equal(got, stays) {
 		t.Errorf("sessions %v stand, want those of the other sources, %v", got, stays)
 	}
 	for _, bad := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("fe80::1%eth0")} {
@@ -192,7 +193,7 @@ func TestClearSessionsOfOneSource(t *testing.T) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
-	if got := l.sim.Sessions(); len(got) != 2 {
+	if got := l.sim.Traffic().Sessions(); len(got) != 2 {
 		t.Errorf("what names no source has ended sessions: %v stand", got)
 	}
 	unknown := newScript(t, always(refused("no")))

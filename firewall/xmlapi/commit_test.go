@@ -20,7 +20,7 @@ func (l *lab) edit() {
 	}
 }
 
-func (l *lab) committed() bool { return strings.Contains(l.sim.Running(), `"ours"`) }
+func (l *lab) committed() bool { return strings.Contains(l.sim.Config().Running(), `"ours"`) }
 
 func (l *lab) commits() (n int) {
 	for _, j := range l.sim.Jobs() {
@@ -35,14 +35,14 @@ func (l *lab) commits() (n int) {
 func TestCommit(t *testing.T) {
 	l := newLab(t, func(o *panosim.Options) { o.CommitTime = time.Minute }, nil)
 	l.identify()
-	if err := l.sim.Edit("somebody", "set", VSysPath("vsys1")+"/tag/entry[@name='theirs']", "<comments>x</comments>"); err != nil {
+	if err := l.sim.Config().Edit("somebody", "set", VSysPath("vsys1")+"/tag/entry[@name='theirs']", "<comments>x</comments>"); err != nil {
 		t.Fatal(err)
 	}
 	l.edit()
 	if done, err := l.Commit(t.Context(), svc, "ours"); err != nil || !done || !l.committed() {
 		t.Fatalf("done %v, %v", done, err)
 	}
-	if strings.Contains(l.sim.Running(), `"theirs"`) || l.sim.Pending("somebody") == 0 {
+	if strings.Contains(l.sim.Config().Running(), `"theirs"`) || l.sim.Config().Pending("somebody") == 0 {
 		t.Error("somebody else's edit was published")
 	}
 	if done, err := l.Commit(t.Context(), svc, "ours"); err != nil || done {
@@ -56,25 +56,25 @@ func TestCommit(t *testing.T) {
 func TestCommitThatFails(t *testing.T) {
 	l := newLab(t, nil, nil)
 	l.edit()
-	l.sim.FailCommit("Validation Error:", " rule 'x' is bad")
+	l.sim.Config().FailCommit("Validation Error:", " rule 'x' is bad")
 	done, err := l.Commit(t.Context(), svc, "ours")
 	wantError(t, err, KindCommit, "commit our changes", "rule 'x' is bad")
 	if done || l.committed() {
 		t.Error("it is done all the same")
 	}
-	if err := l.Revert(t.Context(), svc); err != nil || l.sim.Pending(svc) != 0 {
-		t.Errorf("%d edits of ours stand after they were taken back, %v", l.sim.Pending(svc), err)
+	if err := l.Revert(t.Context(), svc); err != nil || l.sim.Config().Pending(svc) != 0 {
+		t.Errorf("%d edits of ours stand after they were taken back, %v", l.sim.Config().Pending(svc), err)
 	}
 }
 
 func TestCommitBehindALock(t *testing.T) {
 	l := newLab(t, nil, nil)
 	l.edit()
-	l.sim.LockCommit("somebody", "")
+	l.sim.Config().LockCommit("somebody", "")
 	if _, err := l.Commit(t.Context(), svc, "ours"); Kind(err) != KindBusy || !Transient(err) {
 		t.Errorf("locked: %v", err)
 	}
-	l.sim.UnlockCommit("")
+	l.sim.Config().UnlockCommit("")
 	if done, err := l.Commit(t.Context(), svc, "ours"); err != nil || !done {
 		t.Errorf("unlocked: %v, %v", done, err)
 	}

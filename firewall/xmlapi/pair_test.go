@@ -103,7 +103,7 @@ func TestWhoAmI(t *testing.T) {
 	if admin, err := WhoAmI(t.Context(), l.Device, "ours-admin"); err != nil || admin != svc {
 		t.Errorf("%q, %v", admin, err)
 	}
-	if strings.Contains(l.sim.Candidate(), "ours-admin") {
+	if strings.Contains(l.sim.Config().Candidate(), "ours-admin") {
 		t.Error("the edit stands")
 	}
 	journal := `<response status="success"><result><journal><entry><xpath>/elsewhere</xpath><owner>somebody</owner></entry><entry><xpath>` + VSysPath("vsys1") +

@@ -1,0 +1,109 @@
+package panosim
+
+import (
+	"fmt"
+
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/candidate"
+	"activedefense/firewall/panosim/userid"
+	"activedefense/firewall/panosim/xmltree"
+)
+
+// classifyConfig chooses what answers a call of type=config.
+func (c *call) classifyConfig() {
+	action := c.form.Get("action")
+	switch action {
+	case "get", "show":
+		c.kind, c.run = KindConfigRead, readConfig
+	case "set", "edit", "delete", "move", "rename":
+		c.kind, c.run = KindConfigWrite, writeConfig
+	case "multi-config":
+		c.kind, c.run = KindMultiConfig, multiConfig
+	case "":
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "action".`) }
+		return
+	default:
+		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Illegal value for parameter "action".`) }
+		return
+	}
+	for _, name := range needed(action) {
+		if c.form.Get(name) == "" {
+			c.run = func(*Sim, *call) answer.Answer {
+				return answer.BadRequest(fmt.Sprintf(`Missing value for parameter %q.`, name))
+			}
+			return
+		}
+	}
+}
+
+// needed lists the parameters without which an action makes no sense.
+func needed(action string) []string {
+	switch action {
+	case "set", "edit":
+		return []string{"xpath", "element"}
+	case "multi-config":
+		return []string{"element"}
+	case "move":
+		return []string{"xpath", "where"}
+	case "rename":
+		return []string{"xpath", "newname"}
+	}
+	return []string{"xpath"}
+}
+
+// readConfig answers action=get, of the candidate, and action=show, of the running configuration.
+func readConfig(s *Sim, c *call) answer.Answer {
+	s.mu.Lock()
+	view := s.config.View(c.form.Get("action") == "get")
+	s.mu.Unlock()
+	return view.Read(c.form.Get("xpath"))
+}
+
+// writeConfig answers the actions that change the candidate, one at a time.
+func writeConfig(s *Sim, c *call) answer.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.Write(c.admin, candidate.Request{
+		Action: c.form.Get("action"), Path: c.form.Get("xpath"), Content: c.form.Get("element"),
+		Where: c.form.Get("where"), Destination: c.form.Get("dst"), NewName: c.form.Get("newname"),
+	})
+}
+
+// multiConfig answers action=multi-config.
+func multiConfig(s *Sim, c *call) answer.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.Multi(c.admin, c.form.Get("element"), c.form.Get("strict-transactional") == "yes")
+}
+
+// requestCommit answers type=commit.
+func requestCommit(s *Sim, c *call) answer.Answer {
+	cmd, err := xmltree.Parse(c.form.Get("cmd"))
+	if err != nil {
+		return answer.Failure(18, "Malformed command")
+	}
+	if cmd.Name != "commit" {
+		return answer.Unexpected(cmd)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.RequestCommit(c.admin, cmd)
+}
+
+// userID answers type=user-id.
+func userID(s *Sim, c *call) answer.Answer {
+	text := c.form.Get("cmd")
+	if text == "" {
+		return answer.BadRequest(`Missing value for parameter "cmd".`)
+	}
+	m, err := userid.ParseMessage(text)
+	if err != nil {
+		return answer.Failure(0, err.Error())
+	}
+	s.mu.Lock()
+	a, entries, changes := s.registry.CarryOut(c.form.Get("vsys"), m)
+	s.mu.Unlock()
+	s.meter.message(entries)
+	s.tell(changes)
+	return a
+}

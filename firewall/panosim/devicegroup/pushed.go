@@ -1,0 +1,77 @@
+package devicegroup
+
+import (
+	"maps"
+	"slices"
+
+	"activedefense/firewall/panosim/xmltree"
+)
+
+// Pushed is what Panorama has pushed to a firewall. It stands beside the firewall's own configuration, never in it:
+// neither reading the running nor the candidate configuration shows anything of it.
+//
+// The caller of every method holds the lock that guards the firewall's configuration. What was pushed is replaced as a
+// whole and never modified.
+type Pushed struct {
+	serial string
+	vsys   []string
+	shared *xmltree.Element            // of the scope Shared; nil: nothing
+	groups map[string]*xmltree.Element // by virtual system: of its device group with what that inherits, an entry with its name
+}
+
+// NewPushed is what was pushed to a new firewall: nothing.
+func NewPushed(serial string, vsys []string) *Pushed { return &Pushed{serial: serial, vsys: vsys} }
+
+// Take keeps what is pushed: for these virtual systems, or for all of the firewall if none is named. line is the device
+// group with those above it, shared the scope Shared, nil for none.
+func (p *Pushed) Take(shared *xmltree.Element, line []*xmltree.Element, vsys []string) {
+	if len(vsys) == 0 {
+		vsys = p.vsys
+	}
+	groups := maps.Clone(p.groups)
+	if groups == nil {
+		groups = map[string]*xmltree.Element{}
+	}
+	for _, name := range vsys {
+		if slices.Contains(p.vsys, name) {
+			groups[name] = inherited(line, p.serial, name)
+		}
+	}
+	p.groups, p.shared = groups, nil
+	if shared != nil {
+		p.shared = prepared(shared, sharedLocation, p.serial, "")
+	}
+}
+
+// Withdraw takes everything away that was pushed.
+func (p *Pushed) Withdraw() { p.groups, p.shared = nil, nil }
+
+// Of gives what a virtual system has of its device group, and what is shared; each may be nil.
+func (p *Pushed) Of(vsys string) (group, shared *xmltree.Element) { return p.groups[vsys], p.shared }
+
+// Rules gives what Panorama has pushed for a virtual system: the rules that come before and after the
+// firewall's own, in the order in which they are tried (Shared, group, own rules, group, Shared; where groups are
+// nested, the group is its parents from the top down before, and from the bottom up behind), and the elements below
+// which pushed objects stand (address, address-group, external-list...), the one that wins first.
+func (p *Pushed) Rules(vsys string) (pre, post, objects []*xmltree.Element) {
+	group, shared := p.groups[vsys], p.shared
+	pre = append(pushedRules(shared, "pre-rulebase"), pushedRules(group, "pre-rulebase")...)
+	post = append(pushedRules(group, "post-rulebase"), pushedRules(shared, "post-rulebase")...)
+	for _, scope := range []*xmltree.Element{group, shared} {
+		if scope != nil {
+			objects = append(objects, scope)
+		}
+	}
+	return pre, post, objects
+}
+
+// pushedRules gives the security rules of a rulebase, in order; none of a scope that is nil.
+func pushedRules(scope *xmltree.Element, rulebase string) []*xmltree.Element {
+	return scope.Down(rulebase, "security", "rules").Entries()
+}
+
+// Objects gives the places of the objects that Panorama pushed and that rules of the firewall can name.
+func (p *Pushed) Objects(scope string) []*xmltree.Element {
+	_, _, objects := p.Rules(scope)
+	return objects
+}

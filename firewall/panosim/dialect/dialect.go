@@ -1,0 +1,64 @@
+package dialect
+
+// Dialect chooses among behaviours that no public source settles. The zero value is the plainest reading of the
+// documentation for a current version.
+type Dialect struct {
+	Duplicates Repeat // registering what stands: are other tags and entries applied, and is it an error at all?
+	Missing    Repeat // unregistering what does not stand: the same question
+	Renewal    Renewal
+	Limit      Limit // the API's answer when the platform's limit is reached
+	BadEntry   BadEntry
+	Timeout    LongTimeout // the answer to a timeout of more than 30 days
+	OldTimeout OldTimeout
+	Order      Order
+	Bare       Bare
+	TagLength  TagLength
+
+	Empty        EmptyResult
+	HostForm     HostForm
+	PageCount    PageCount
+	Counting     Counting
+	FilteredTags FilteredTags
+	Extras       Extras
+
+	TimerOverReboot TimerOverReboot // are timers kept over a restart?
+	Denied          Denied
+
+	Redirect     Redirect
+	ListFetch    ListFetch // does it ask for changes only?
+	EmptyList    EmptyList
+	NoProfile    NoProfile
+	ListLine     ListLine
+	ListHost     ListHost
+	ListOverflow ListOverflow
+	ListStopped  ListStopped
+	ListJob      ListJob
+	ListTarget   ListTarget
+	ListUse      ListUse
+	Groups       Groups
+	TimeReceived TimeReceived
+	ThreatFields ThreatFields
+	Foreign      Foreign
+
+	Marking      Marking
+	BadPath      BadPath
+	Unchanged    Unchanged
+	Choice       Choice
+	References   References
+	LockedCommit LockedCommit
+	LockReach    LockReach
+	Busy         Busy
+	NoChanges    NoChanges
+	Details      Details
+	UnknownJob   UnknownJob
+	Renamed      Renamed
+
+	CandidateOverReboot CandidateOverReboot // is what is not committed kept over a restart?
+	JobsOverReboot      JobsOverReboot      // are jobs and their numbers?
+
+	PairTags      PairTags
+	PairKeys      PairKeys
+	PassiveWrites PassiveWrites
+	PassiveTags   PassiveTags
+	PushedRules   PushedRules
+}

@@ -1,0 +1,106 @@
+package schema
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// Schema says what an element of a configuration may hold. It knows what this package has a use for, in the form
+// in which clients of real firewalls write and read it, and takes everything else as it comes: under an open
+// element, children that it does not list may hold anything.
+type Schema struct {
+	children map[string]*Schema
+	Open     bool
+	// table: the children are entries, each with a name of its own; entry is what one holds.
+	Entry   *Schema
+	longest int    // of a table: bytes of a name
+	kind    string // of a table: kind of the objects that the entries are, for references; "" if nothing refers to them
+
+	Rule bool // is a rule: it gets an identifier
+
+	Leaf bool // holds text alone
+	List bool // holds members alone
+
+	value func(string) string // of a leaf and a list: what is wrong with a text; "" if nothing is
+	// refers: the texts (of a table: the names) are names of objects of one of these kinds, unless free says that a
+	// text means something else.
+	refers []string
+	free   func(string) bool
+
+	Exclusive []string // at most one of these children may stand
+	required  []string // a commit demands these children
+	oneOf     []string // a commit demands one of these
+	full      string   // what a commit says when a list has no member; "" if it may be empty
+
+	holds map[string]bool // kinds to which something here may refer
+}
+
+// fields are the children of an element, by name.
+type fields map[string]*Schema
+
+func groupSchema(f fields) *Schema                { return &Schema{children: f} }
+func openSchema(f fields) *Schema                 { return &Schema{children: f, Open: true} }
+func anySchema() *Schema                          { return &Schema{Open: true} }
+func textSchema() *Schema                         { return &Schema{Leaf: true} }
+func listSchema() *Schema                         { return &Schema{List: true} }
+func checkedSchema(f func(string) string) *Schema { return &Schema{Leaf: true, value: f} }
+
+// tableSchema is a list of entries with names of at most so many bytes.
+func tableSchema(kind string, longest int, entry *Schema) *Schema {
+	return &Schema{kind: kind, longest: longest, Entry: entry}
+}
+
+// refersTo makes the texts names of objects.
+func (s *Schema) refersTo(free func(string) bool, kinds ...string) *Schema {
+	s.refers, s.free = kinds, free
+	return s
+}
+
+// finish computes, from the leaves up, what kinds of objects are referred to.
+func (s *Schema) finish() *Schema {
+	s.holds = map[string]bool{}
+	for _, kind := range s.refers {
+		s.holds[kind] = true
+	}
+	for _, c := range s.children {
+		maps.Copy(s.holds, c.finish().holds)
+	}
+	if s.Entry != nil {
+		maps.Copy(s.holds, s.Entry.finish().holds)
+	}
+	return s
+}
+
+// Below gives the schema of a child; false: there can be none of that name. Nil: it may hold anything.
+func (s *Schema) Below(name string) (*Schema, bool) {
+	switch {
+	case s == nil:
+		return nil, true
+	case s.Entry != nil:
+		return s.Entry, name == "entry"
+	case s.List:
+		return nil, name == "member"
+	case s.Leaf:
+		return nil, false
+	}
+	c, ok := s.children[name]
+	return c, ok || s.Open
+}
+
+// BadName says what is wrong with the name of an entry of the table.
+func (s *Schema) BadName(name string) string {
+	switch {
+	case name == "":
+		return "is missing a name"
+	case len(name) > s.longest:
+		return fmt.Sprintf("name is longer than %d characters", s.longest)
+	case s.kind == kindTag || s.kind == "":
+		if strings.ContainsAny(name, "\x00\r\n\t") {
+			return "is an invalid name"
+		}
+	case !nameForm.MatchString(name):
+		return "is an invalid name"
+	}
+	return ""
+}
