@@ -121,7 +121,7 @@ func TestNotEveryVerdictIsABlock(t *testing.T) {
 	l.judge(verdict("203.0.113.8/32", now), nil, now.Add(59*time.Minute))
 	l.judge(verdict("203.0.113.8/32", now), nil, now.Add(61*time.Minute))
 	l.judge(verdict("203.0.113.9/32", now.Add(-25*time.Hour)), nil, now)
-	if n := strings.Count(log.String(), "may never be blocked"); n != 2 || len(l.batch.Blocks) != 0 {
+	if n := strings.Count(log.String(), "the address is protected"); n != 2 || len(l.batch.Blocks) != 0 {
 		t.Errorf("said %d times, %d blocks: %s", n, len(l.batch.Blocks), log.String())
 	}
 	l.judge(verdict("203.0.113.9/32", now.Add(-23*time.Hour)), nil, now)

@@ -72,7 +72,7 @@ func TestAFileThatCannotBeReadHidesWhatSourcesDo(t *testing.T) {
 	l.expect("for as long as that lasts", 30*blindFor, "logs/b.log")
 	l.must(os.Remove(l.path("logs/b.log")))
 	l.expect("it is gone", time.Minute, "")
-	if text := l.log.String(); strings.Count(text, "not released") != 1 || strings.Count(text, "can be read again") != 1 || !strings.Contains(text, "b.log") {
+	if text := l.log.String(); strings.Count(text, "releases are suspended") != 1 || strings.Count(text, "readable again") != 1 || !strings.Contains(text, "b.log") {
 		t.Errorf("logged: %s", text)
 	}
 }

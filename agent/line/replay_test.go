@@ -45,7 +45,7 @@ func TestReplayReadsGzipAndSparesTheProtected(t *testing.T) {
 	if sum.Lines != 34 || sum.Records != 33 || sum.Bad != 1 || !strings.Contains(sum.FirstBad, "line 34") || sum.Bytes != int64(plain.Len()) {
 		t.Errorf("summary %+v", sum)
 	}
-	for file, want := range map[string]string{"nowhere": "no such file", ".": "is a folder"} {
+	for file, want := range map[string]string{"nowhere": "no such file", ".": "is a directory"} {
 		opts.Files = []string{filepath.Join(dir, file)}
 		if _, err := Replay(t.Context(), opts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", file, err)
