@@ -14,14 +14,14 @@ var rights = []panosim.Right{
 	panosim.RightUserID, panosim.RightIoT, panosim.RightExport, panosim.RightImport,
 }
 
-func (l *lab) role(args []string) error {
+func (c *console) role(args []string) error {
 	if len(args) < 2 {
 		return errUsage
 	}
 	admin, granted := args[0], args[1:]
 	if slices.Equal(granted, []string{"superuser"}) {
-		l.current.Config().SetRole(admin)
-		l.say("%s is a superuser", admin)
+		c.current.Config().SetRole(admin)
+		c.say("%s is a superuser", admin)
 		return nil
 	}
 	var allowed []panosim.Right
@@ -31,23 +31,23 @@ func (l *lab) role(args []string) error {
 		}
 		allowed = append(allowed, panosim.Right(name))
 	}
-	l.current.Config().SetRole(admin, allowed...)
-	l.say("%s has a role with %s alone", admin, strings.Join(granted, ", "))
+	c.current.Config().SetRole(admin, allowed...)
+	c.say("%s has a role with %s alone", admin, strings.Join(granted, ", "))
 	return nil
 }
 
-func (l *lab) edit(args []string) error {
+func (c *console) edit(args []string) error {
 	if len(args) < 3 {
 		return errUsage
 	}
-	if err := l.current.Config().Edit(args[0], args[1], args[2], strings.Join(args[3:], " ")); err != nil {
+	if err := c.current.Config().Edit(args[0], args[1], args[2], strings.Join(args[3:], " ")); err != nil {
 		return err
 	}
-	l.say("%d edits of %s wait for a commit", l.current.Config().Pending(args[0]), args[0])
+	c.say("%d edits of %s wait for a commit", c.current.Config().Pending(args[0]), args[0])
 	return nil
 }
 
-func (l *lab) commit(args []string) error {
+func (c *console) commit(args []string) error {
 	if len(args) > 1 {
 		return errUsage
 	}
@@ -55,38 +55,38 @@ func (l *lab) commit(args []string) error {
 	if len(args) == 1 {
 		admin = args[0]
 	}
-	return l.current.Config().Commit(admin)
+	return c.current.Config().Commit(admin)
 }
 
-func (l *lab) lock(args []string) error {
+func (c *console) lock(args []string) error {
 	if len(args) != 2 {
 		return errUsage
 	}
 	switch args[0] {
 	case "config":
-		l.current.Config().LockConfig(args[1], "")
+		c.current.Config().LockConfig(args[1], "")
 	case "commit":
-		l.current.Config().LockCommit(args[1], "")
+		c.current.Config().LockCommit(args[1], "")
 	default:
 		return errUsage
 	}
-	l.say("%s holds the %s lock", args[1], args[0])
+	c.say("%s holds the %s lock", args[1], args[0])
 	return nil
 }
 
-func (l *lab) unlock([]string) error {
-	l.current.Config().UnlockConfig("")
-	l.current.Config().UnlockCommit("")
-	l.say("no lock is held")
+func (c *console) unlock([]string) error {
+	c.current.Config().UnlockConfig("")
+	c.current.Config().UnlockCommit("")
+	c.say("no lock is held")
 	return nil
 }
 
-func (l *lab) config([]string) error {
-	l.say("%s", l.current.Config().Running())
+func (c *console) config([]string) error {
+	c.say("%s", c.current.Config().Running())
 	return nil
 }
 
-func (l *lab) candidate([]string) error {
-	l.say("%s", l.current.Config().Candidate())
+func (c *console) candidate([]string) error {
+	c.say("%s", c.current.Config().Candidate())
 	return nil
 }

@@ -39,8 +39,6 @@ type lab struct {
 	firewalls []device // one, or the two of a pair
 	pair      *panosim.HA
 	panorama  *panosim.Panorama
-	current   device // what commands are about
-	vsys      string // of it, for packets and tags; "" is the first
 
 	log      *os.File // nil: none was asked for
 	watching sync.WaitGroup
@@ -74,7 +72,6 @@ func newLab(s settings, p *printer) (l *lab, err error) {
 	if err := l.startPanorama(options); err != nil {
 		return l, err
 	}
-	l.current = l.firewalls[0]
 	return l, l.writeFiles()
 }
 

@@ -122,7 +122,8 @@ func run(ctx context.Context, s settings, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	l.watch(ctx)
 	l.introduce()
-	l.serve(ctx, in)
+	c := &console{lab: l, current: l.firewalls[0]}
+	c.serve(ctx, in)
 	cancel()
 	if err := l.close(); err != nil {
 		return fmt.Errorf("%w to clean up: %w", errFailed, err)

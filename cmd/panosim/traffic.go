@@ -12,24 +12,24 @@ import (
 // scanned is how many ports a scan tries if nobody says: one more than a source may with the default rules.
 const scanned = 11
 
-func (l *lab) packet(args []string) error {
+func (c *console) packet(args []string) error {
 	p, err := parsePacket(args)
 	if err != nil {
 		return err
 	}
-	return l.send(p)
+	return c.send(p)
 }
 
-func (l *lab) attack(args []string) error {
+func (c *console) attack(args []string) error {
 	p, err := parsePacket(args)
 	if err != nil {
 		return err
 	}
 	p.Threat = &traffic.Threat{Name: "Simulated Command Injection Vulnerability", ID: 99999}
-	return l.send(p)
+	return c.send(p)
 }
 
-func (l *lab) scan(args []string) error {
+func (c *console) scan(args []string) error {
 	if len(args) < 2 || len(args) > 3 {
 		return errUsage
 	}
@@ -46,7 +46,7 @@ func (l *lab) scan(args []string) error {
 			return err
 		}
 		p.Short = true // a look whether anybody listens
-		if err := l.send(p); err != nil {
+		if err := c.send(p); err != nil {
 			return err
 		}
 	}
@@ -80,9 +80,9 @@ func parsePacket(args []string) (p traffic.Packet, err error) {
 }
 
 // send has the machine decide, and shows what it does.
-func (l *lab) send(p traffic.Packet) error {
-	p.VSys = l.vsys
-	v := l.current.Traffic().Packet(p)
+func (c *console) send(p traffic.Packet) error {
+	p.VSys = c.vsys
+	v := c.current.Traffic().Packet(p)
 	if v.Rule == "" {
 		return errors.New("nothing is forwarded here: only by a firewall that runs, and in a pair by the active one")
 	}
@@ -93,11 +93,11 @@ func (l *lab) send(p traffic.Packet) error {
 	if v.Session != 0 && v.Allowed && !p.Short {
 		what += fmt.Sprintf(", as session %d", v.Session)
 	}
-	l.say("%s; %d log lines sent", what, v.Lines)
+	c.say("%s; %d log lines sent", what, v.Lines)
 	return nil
 }
 
-func (l *lab) sessions([]string) error {
-	l.say("sessions that stand: %v", l.current.Traffic().Sessions())
+func (c *console) sessions([]string) error {
+	c.say("sessions that stand: %v", c.current.Traffic().Sessions())
 	return nil
 }
