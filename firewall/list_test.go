@@ -28,7 +28,7 @@ func newListLab(t *testing.T, sim func(*panosim.Options), list func(*firewall.Li
 	t.Helper()
 	l := &listLab{listServer: newListServer(t)}
 	l.lab = newLab(t, func(o *panosim.Options) {
-		o.Config, o.FetchTimeout = l.config("their-name", ""), 100*time.Millisecond
+		o.Config, o.FetchTimeout = l.config("their-name", ""), 10*time.Second
 		if sim != nil {
 			sim(o)
 		}
@@ -255,7 +255,7 @@ func TestListWhoseJobFails(t *testing.T) {
 // for its own.
 func TestListsThatAreFetchedAtTheSameTime(t *testing.T) {
 	for _, well := range []bool{true, false} {
-		l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob, o.FetchTimeout = dialect.ListJobFails, 10*time.Second }, nil)
+		l := newListLab(t, func(o *panosim.Options) { o.Dialect.ListJob = dialect.ListJobFails }, nil)
 		desired := l.serve("192.0.2.1/32")
 		l.listServer.mu.Lock() // nothing is served until ours was asked for
 		serve := sync.OnceFunc(l.listServer.mu.Unlock)
