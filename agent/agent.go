@@ -134,21 +134,5 @@ func listHosts(listURL string) []string {
 	return []string{u.Hostname()}
 }
 
-// ListAddr is where the list is served, once Run serves it; nil before or when none is.
-func (a *Agent) ListAddr() net.Addr {
-	if a.list == nil {
-		return nil
-	}
-	return a.list.Addr()
-}
-
-// AdminAddr is where the admin interface is, nil if there is none.
-func (a *Agent) AdminAddr() net.Addr {
-	if a.admin == nil {
-		return nil
-	}
-	return a.admin.listener.Addr()
-}
-
 // Close stops what runs and gives back what New took, the last first, within ten seconds. Run closes by itself.
 func (a *Agent) Close() error { return a.teardown.run(stopWithin) }

@@ -47,10 +47,10 @@ var reservedOctets = func() (table [256]bool) {
 // globalIPv6 is all of IPv6 that has been given out for the public internet.
 var globalIPv6 = netip.MustParsePrefix("2000::/3")
 
-// CanBeSource says whether an address may be counted and blocked: a public one.
+// canBeSource says whether an address may be counted and blocked: a public one.
 // Mapped IPv4 addresses are judged as IPv4; the zero Addr is none. Documentation
 // ranges count as public.
-func CanBeSource(addr netip.Addr) bool {
+func canBeSource(addr netip.Addr) bool {
 	addr = plain(addr)
 	if !addr.Is4() {
 		return globalIPv6.Contains(addr)

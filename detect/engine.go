@@ -88,7 +88,7 @@ func New(s Settings) *Engine {
 		seed:          maphash.MakeSeed(),
 	}
 	if e.maxSources <= 0 {
-		e.maxSources = DefaultMaxSources
+		e.maxSources = defaultMaxSources
 	}
 	e.maxPasts = max(pairsEach*e.maxSources, smallestEngine)
 	e.maxRoom = e.maxPasts * pairRoom
@@ -120,7 +120,7 @@ func (e *Engine) Observe(ev *Event) Result {
 	}
 	// Before the look into the directory, which for a private source would only be a walk
 	// to memory that is in no cache.
-	if !CanBeSource(src) {
+	if !canBeSource(src) {
 		return Result{}
 	}
 	hash := hashOf(e.seed, &key)

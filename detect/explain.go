@@ -65,7 +65,7 @@ func notSource(ev *Event) string {
 	switch {
 	case !src.IsValid():
 		return "the record has no source address"
-	case !CanBeSource(src):
+	case !canBeSource(src):
 		return "the source " + src.String() + " is not public (" + notPublic(single(src)) + ")"
 	}
 	return ""

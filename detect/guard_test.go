@@ -183,11 +183,11 @@ func TestCanBeSource(t *testing.T) {
 		"1fff::1": false, "fd00::1": false, "fe80::1": false, "ff02::1": false,
 		"::ffff:10.0.0.1": false, "::ffff:203.0.113.1": true,
 	} {
-		if got := CanBeSource(netip.MustParseAddr(addr)); got != want {
+		if got := canBeSource(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s: %v", addr, got)
 		}
 	}
-	if CanBeSource(netip.Addr{}) {
+	if canBeSource(netip.Addr{}) {
 		t.Error("the zero address can be a source")
 	}
 }
@@ -198,7 +198,7 @@ func TestCanBeSourceAgreesWithTheRanges(t *testing.T) {
 		octet := rapid.Byte()
 		for first := range 256 {
 			addr := netip.AddrFrom4([4]byte{byte(first), octet.Draw(t, "second"), octet.Draw(t, "third"), octet.Draw(t, "fourth")})
-			if got, why := CanBeSource(addr), notPublic(single(addr)); got != (why == "") {
+			if got, why := canBeSource(addr), notPublic(single(addr)); got != (why == "") {
 				t.Fatalf("%s: %v, but %q", addr, got, why)
 			}
 		}

@@ -48,7 +48,7 @@ func (e *Engine) fetchSlots(events []Event) []fetch {
 	list := e.ahead.list[:0]
 	for i := range events {
 		ev := &events[i]
-		if src := plain(ev.Src); src.IsValid() && CanBeSource(src) {
+		if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
 			key := src.As16()
 			list = append(list, fetch{dst: ev.Dst.As16(), hash: hashOf(e.seed, &key), port: ev.DstPort, time: nanoseconds(ev.Time)})
 		}

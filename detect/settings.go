@@ -14,8 +14,8 @@ const (
 	RuleVulnerability = "vulnerability"
 )
 
-// DefaultMaxSources is taken where Settings.MaxSources is zero or less.
-const DefaultMaxSources = 1_000_000
+// defaultMaxSources is taken where Settings.MaxSources is zero or less.
+const defaultMaxSources = 1_000_000
 
 // PortScan fires when one source reached more than Ports distinct ports of one
 // destination address, in records whose times differ by less than Window. A
@@ -66,7 +66,7 @@ type Settings struct {
 	// pairs of address and port (four for each on average) and older times of them (as many
 	// again). A million, all different, take some 100 MiB; the bounds reached, 250 MiB; and
 	// 400 MiB after traffic that reached each bound in turn, however long it goes on. Zero
-	// or less means DefaultMaxSources.
+	// or less means defaultMaxSources.
 	MaxSources int
 }
 

@@ -61,8 +61,8 @@ func (l *Lookout) patternOf(path string) string {
 	return ""
 }
 
-// Look says what cannot be read now; empty: nothing.
-func (l *Lookout) Look(now time.Time) string {
+// look says what cannot be read now; empty: nothing.
+func (l *Lookout) look(now time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	bare := l.lookForFiles(now) // first: it notes which inputs have some
@@ -86,11 +86,11 @@ func (l *Lookout) Look(now time.Time) string {
 
 // CaughtUp reports whether everything that the files hold has been read and stored for a while, and none is hidden.
 func (l *Lookout) CaughtUp(now time.Time) bool {
-	hidden := l.Look(now) != ""
+	hidden := l.look(now) != ""
 	return l.stats.ends.settled(now) && !hidden
 }
 
-// Last gives what Look said last.
+// Last gives what look said last.
 func (l *Lookout) Last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,9 +120,9 @@ func (l *Lookout) lookForFiles(now time.Time) (why string) {
 
 // unreadable says which file is there and cannot be read, or which folder.
 func (l *Lookout) unreadable(now time.Time) string {
-	for _, t := range l.stats.Troubles() {
-		if l.unseen(t.Path, t.Err, t.Since, now) {
-			return fmt.Sprintf("%s: %s", t.Path, t.Err)
+	for _, t := range l.stats.troubles() {
+		if l.unseen(t.path, t.err, t.since, now) {
+			return fmt.Sprintf("%s: %s", t.path, t.err)
 		}
 	}
 	return ""

@@ -55,7 +55,7 @@ func (l *lookoutTest) expect(when string, after time.Duration, wants string) {
 	l.t.Helper()
 	l.at = l.at.Add(after)
 	l.live.look(l.at)
-	why := l.Look(l.at)
+	why := l.look(l.at)
 	if (why == "") != (wants == "") || !strings.Contains(why, wants) {
 		l.t.Errorf("%s: what is hidden is %q instead of %q", when, why, wants)
 	}
@@ -145,7 +145,7 @@ func TestAnOldFileHidesWhatSourcesDoForADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, after := range hidden {
-				if why := l.Look(begun.Add(after)); (why != "") != (i == 0) {
+				if why := l.look(begun.Add(after)); (why != "") != (i == 0) {
 					t.Errorf("%s, written %s after it could not be read: %s later %q is hidden", at, written, after, why)
 				}
 			}
@@ -159,7 +159,7 @@ func TestAFolderThatMayNotBeListedHidesWhatSourcesDo(t *testing.T) {
 	l := NewLookout([]Input{{Pattern: filepath.Join(dir, "*.log")}}, s, zerolog.Nop())
 	s.input(filepath.Join(dir, "*.log")).publish(tail.Status{Err: &fs.PathError{Op: "open", Path: dir, Err: syscall.EACCES}}, at)
 	for _, after := range []time.Duration{0, 30 * blindFor} {
-		if why := l.Look(at.Add(after)); !strings.Contains(why, "permission denied") {
+		if why := l.look(at.Add(after)); !strings.Contains(why, "permission denied") {
 			t.Errorf("%s later %q is hidden", after, why)
 		}
 	}

@@ -59,19 +59,19 @@ func (s *Stats) Status(now time.Time) Status {
 	return out
 }
 
-// Trouble is a path that cannot be read, or only in part.
-type Trouble struct {
-	Path  string
-	Since time.Time
-	Err   error
+// trouble is a path that cannot be read, or only in part.
+type trouble struct {
+	path  string
+	since time.Time
+	err   error
 }
 
-// Troubles gives all there are.
-func (s *Stats) Troubles() []Trouble {
-	var all []Trouble
+// troubles gives all there are.
+func (s *Stats) troubles() []trouble {
+	var all []trouble
 	for _, in := range s.allInputs() {
 		if since, err := in.trouble(); err != nil {
-			all = append(all, Trouble{in.path, since, err})
+			all = append(all, trouble{in.path, since, err})
 		}
 	}
 	return all
