@@ -193,7 +193,7 @@ func verifyCases() []verifyCase {
 		{"api-unreachable", "nobody answers at the management address", []change{refuse("info", "unreachable: connection refused")}, fail(CheckAPI, "connection refused"), ResultWarn},
 		{"api-key-refused", "the API key is refused", []change{refuse("info", "auth: Invalid Credential")}, fail(CheckAPI, "Invalid Credential"), ResultWarn},
 		{"api-certificate", "its certificate is signed by an unknown authority", []change{refuse("info", "tls: certificate signed by unknown authority")}, fail(CheckAPI, "unknown authority"), ResultWarn},
-		{"api-too-old", "PAN-OS 8.1", []change{refuse("info", "unsupported: PAN-OS 8.1.19 knows no timeout of registered tags")}, fail(CheckAPI, "8.1.19"), ResultWarn},
+		{"api-too-old", "PAN-OS 8.1", []change{refuse("info", "unsupported: PAN-OS 8.1.19 does not support timeouts of registered tags")}, fail(CheckAPI, "8.1.19"), ResultWarn},
 		{"api-not-verified", "its certificate is not verified", []change{swap(`multi-vsys="no"`, `multi-vsys="no" insecure="yes"`)}, warn(CheckAPI, "not verified"), ""},
 
 		// api-role
@@ -412,7 +412,7 @@ func verifyCases() []verifyCase {
 		{"list-short-page-missing", "the firewall shows one entry of two, of three", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), validMembers("<valid-members><member>203.0.113.66</member></valid-members>"),
 		}, fail(CheckList, "1 of 3 entries is missing"), ""},
-		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no number of valid entries"), ""},
+		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no count of valid entries"), ""},
 		{"list-unused", "no rule names the list, which was never fetched", []change{
 			in(block, swap("<member>active-defense-list</member>", "")), swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"),
 			validMembers("<invalid-members><member>Couldn't connect to server</member></invalid-members>"),
@@ -455,7 +455,7 @@ func verifyCases() []verifyCase {
 			{CheckFormat, ResultWarn, "not authorized"}, {CheckInternetRules, ResultWarn, "not authorized"}, {CheckList, ResultWarn, "not authorized"},
 			{CheckMembers, ResultWarn, "not authorized"},
 		}, ""},
-		{"refused-members", "the firewall does not tell the members of groups", []change{refuse("members", "timeout: no answer in time")}, warn(CheckMembers, "no answer in time"), ""},
+		{"refused-members", "the firewall does not tell the members of groups", []change{refuse("members", "timeout: the request timed out")}, warn(CheckMembers, "the request timed out"), ""},
 		{"refused-list", "the firewall does not tell what it holds of the list", []change{refuse("list", refusedRole)}, warn(CheckList, "not authorized"), ""},
 		{"refused-jobs", "the firewall does not tell its jobs", []change{refuse("jobs", refusedRole)}, warn(CheckList, "not authorized"), ""},
 		{"refused-pending", "the firewall does not tell whether changes wait", []change{refuse("pending", refusedRole)}, warn(CheckCommitted, "not authorized"), ""},

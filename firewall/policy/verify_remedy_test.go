@@ -81,10 +81,10 @@ func TestRemedies(t *testing.T) {
 
 // Rights whose trial went wrong are not taken for refused ones.
 func TestRightsThatCouldNotBeTried(t *testing.T) {
-	timeout := &xmlapi.Error{Kind: xmlapi.KindTimeout, Op: "try it", Text: "no answer in time"}
+	timeout := &xmlapi.Error{Kind: xmlapi.KindTimeout, Op: "try it", Text: "the request timed out"}
 	d := deviceOf(t, readFile(t, "base"))
 	d.facts.rights.userID = learn(false, error(timeout))
-	if c := result(Verify(d.facts, d.want), CheckRole); c.Result != ResultWarn || c.Detail != "could not be asked: try it: no answer in time" || c.Remedy != `Mend "api" first.` {
+	if c := result(Verify(d.facts, d.want), CheckRole); c.Result != ResultWarn || c.Detail != "could not be asked: try it: the request timed out" || c.Remedy != `Mend "api" first.` {
 		t.Errorf("the right to send messages: %+v", c)
 	}
 	d = deviceOf(t, readFile(t, "base"))
@@ -96,7 +96,7 @@ func TestRightsThatCouldNotBeTried(t *testing.T) {
 	for i := range d.facts.candidate {
 		d.facts.candidate[i].err = timeout
 	}
-	if c := result(Verify(d.facts, d.want), CheckCommitted); c.Result != ResultWarn || !strings.Contains(c.Detail, "no answer in time") {
+	if c := result(Verify(d.facts, d.want), CheckCommitted); c.Result != ResultWarn || !strings.Contains(c.Detail, "the request timed out") {
 		t.Errorf("the candidate: %+v", c)
 	}
 }
