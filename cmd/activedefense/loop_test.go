@@ -166,7 +166,7 @@ func TestTheLoopClosesInEveryMode(t *testing.T) {
 				w.expectLine("SrcIP="+source+";", "Action=drop;", "RuleName="+blockRule+";")
 			}
 			w.expectActivity(slices.Collect(maps.Keys(attackers))...)
-			lets := map[string]string{"dynamic-tag": "the tag ends", "address-group": "until it is released", "edl": "until it is released"}[mode]
+			lets := map[string]string{"dynamic-tag": "the tag expires", "address-group": "until it is released", "edl": "until it is released"}[mode]
 			if text, _, code := w.run("blacklist", "show", "203.0.113.66"); code != 0 || !strings.Contains(text, lets) {
 				t.Errorf("blacklist show (exit status %d) does not say %q:\n%s", code, lets, text)
 			}
