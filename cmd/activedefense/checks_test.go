@@ -55,7 +55,7 @@ func TestStatusSaysOnceWhatManyChecksFoundAlike(t *testing.T) {
 	if n := strings.Count(out.String(), "could not be checked"); n != 2 {
 		t.Errorf("the reason stands there %d times, not once a firewall:\n%s", n, out.String())
 	}
-	if !strings.Contains(out.String(), "store      AWAY") {
+	if !strings.Contains(out.String(), "store      UNAVAILABLE") {
 		t.Errorf("a store that was never reached has no kind:\n%s", out.String())
 	}
 }

@@ -290,7 +290,7 @@ func TestEntriesThatAFirewallHasNoRoomForAreCounted(t *testing.T) {
 	if f := w.status().Firewalls[0]; f.Up || !strings.Contains(f.Error, "1 ignored") || f.ListInvalid != 0 {
 		t.Errorf("status %+v", f)
 	}
-	if text, _, _ := w.run("status"); !strings.Contains(text, "does not take: 1 ignored, 0 invalid") {
+	if text, _, _ := w.run("status"); !strings.Contains(text, "does not accept: 1 ignored, 0 invalid") {
 		t.Errorf("status says\n%s", text)
 	}
 	if _, text := w.get("/metrics"); !strings.Contains(text, `activedefense_firewall_list_not_taken{firewall="LAB-FW-01",why="ignored"} 1`) {
