@@ -31,12 +31,12 @@ func TestHealthSaysItOnceAndCounts(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 	h.recovered(log, userWriter, now.Add(time.Minute))
-	if strings.Contains(buffer.String(), "store is back") || h.status().OK {
+	if strings.Contains(buffer.String(), "store is available again") || h.status().OK {
 		t.Error("it is said to be back while the feed cannot use it")
 	}
 	h.recovered(log, userFeed, now.Add(time.Minute))
 	h.recovered(log, userFeed, now.Add(time.Minute))
-	if n := strings.Count(buffer.String(), "store is back"); n != 1 || !h.status().OK {
+	if n := strings.Count(buffer.String(), "store is available again"); n != 1 || !h.status().OK {
 		t.Errorf("its return was logged %d times", n)
 	}
 }

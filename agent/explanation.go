@@ -97,7 +97,7 @@ type AuditLine struct {
 }
 
 // ErrUnknownAddress means that an address is not on the blacklist and never was.
-var ErrUnknownAddress = errors.New("it is not on the blacklist, and never was")
+var ErrUnknownAddress = errors.New("not on the blacklist, and never was")
 
 // Explain gathers what the store knows of an address, or of a network that was blocked as such.
 func Explain(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseAfter time.Duration) (*Explanation, error) {
@@ -201,7 +201,7 @@ func (x *Explanation) writeLists(t *Table) {
 	for _, f := range x.Enforced {
 		ends := "until it is released"
 		if !f.Until.IsZero() {
-			ends = "the tag ends " + LocalTime(f.Until) + " unless it is renewed"
+			ends = "the tag expires " + LocalTime(f.Until) + " unless it is renewed"
 		}
 		name := f.Firewall
 		if f.Unknown {
@@ -212,12 +212,12 @@ func (x *Explanation) writeLists(t *Table) {
 	switch {
 	case len(x.Enforced) > 0:
 	case x.Blocked:
-		t.Line("  no firewall by itself; the list carries it")
+		t.Line("  no firewall directly; it is on the list")
 	default:
 		t.Line("  no firewall")
 	}
 	if len(x.Evidence) > 0 {
-		t.Line("\nLog lines that made the block (%d)", len(x.Evidence))
+		t.Line("\nLog lines that led to the block (%d)", len(x.Evidence))
 		for _, e := range x.Evidence {
 			t.Line("  %s", Harmless(e.Line))
 		}

@@ -83,7 +83,7 @@ func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 	}
 	for line := range strings.Lines(text.String()) {
 		tag, group := strings.Contains(line, "by-tag"), strings.Contains(line, "by-group")
-		if tag != strings.Contains(line, "the tag ends") || group != strings.Contains(line, "until it is released") {
+		if tag != strings.Contains(line, "the tag expires") || group != strings.Contains(line, "until it is released") {
 			t.Error(line)
 		}
 	}

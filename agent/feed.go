@@ -118,8 +118,8 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	}
 	if version < f.version {
 		// An emptied or restored database must not shrink the list by itself.
-		return fmt.Errorf("the blacklist in the store is at version %d, after %d: was the database replaced? what was read before stays in force; "+
-			"bring it back, or delete %s in state_dir and restart the agent to go on with this one", version, f.version, markFile)
+		return fmt.Errorf("the blacklist in the store is at version %d, but was at %d: was the database replaced? the blacklist already loaded stays in effect; "+
+			"restore the previous database, or delete %s in state_dir and restart the agent to continue with this one", version, f.version, markFile)
 	}
 	if version == f.version && len(f.untold) == 0 {
 		f.loaded = true

@@ -43,9 +43,9 @@ func (h *health) failed(log zerolog.Logger, user string, err error, now time.Tim
 	switch {
 	case store.DiskFull(err) && !h.full:
 		h.full = true
-		log.Error().Err(err).Msg("THE DISK IS FULL: reading has stopped until there is room; what is in the log files is not lost, and the list is still served")
+		log.Error().Err(err).Msg("THE DISK IS FULL: reading has stopped until there is space; lines in the log files are not lost, and the list is still served")
 	case first:
-		log.Error().Err(err).Msg("the store cannot be used: reading stops, the list is still served; trying again until it is back")
+		log.Error().Err(err).Msg("the store is unavailable: reading stops, the list is still served; retrying until it is available")
 	}
 }
 
@@ -58,7 +58,7 @@ func (h *health) recovered(log zerolog.Logger, user string, now time.Time) {
 	}
 	delete(h.failing, user)
 	if len(h.failing) == 0 {
-		log.Info().Uint64("failures", h.failures).Dur("away", now.Sub(h.since)).Msg("the store is back")
+		log.Info().Uint64("failures", h.failures).Dur("away", now.Sub(h.since)).Msg("the store is available again")
 	}
 }
 

@@ -65,9 +65,9 @@ func (m *marker) check(ctx context.Context) error {
 		return err
 	}
 	if now.behind(known) {
-		return fmt.Errorf("the database was emptied or restored, or is another one: it has version %d of the blacklist and batch %d of this agent, "+
-			"after version %d and batch %d; the list stays as it was last saved, and the firewalls as they are; "+
-			"bring the database back and restart the agent, or delete %s to go on with this one",
+		return fmt.Errorf("the database was emptied, restored or replaced: it is at blacklist version %d and batch %d of this agent, "+
+			"but was at version %d and batch %d; the list stays as last saved, and the firewalls are not changed; "+
+			"restore the previous database and restart the agent, or delete %s to continue with this one",
 			now.Version, now.Batch, known.Version, known.Batch, m.path)
 	}
 	m.seen, m.kept, m.sound = now, known, true
@@ -81,10 +81,10 @@ func (m *marker) read() (known mark, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return mark{}, nil
 	case err != nil:
-		return mark{}, fmt.Errorf("read how far the database was: %w", err)
+		return mark{}, fmt.Errorf("read the last known state of the database: %w", err)
 	}
 	if err := json.Unmarshal(data, &known); err != nil {
-		return mark{}, fmt.Errorf("%s, which says how far the database was, is damaged (%w); delete it if the database is the right one", m.path, err)
+		return mark{}, fmt.Errorf("%s, which holds the last known state of the database, is damaged (%w); delete it if the database is the right one", m.path, err)
 	}
 	return known, nil
 }
@@ -160,7 +160,7 @@ func (m *marker) keep(now mark) {
 	if err == nil {
 		m.kept = now
 	} else if !m.failed {
-		m.log.Warn().Err(err).Msg("cannot keep how far the database is; trying again every minute")
+		m.log.Warn().Err(err).Msg("cannot save the state of the database; retrying every minute")
 	}
 	m.failed = err != nil
 }

@@ -35,7 +35,7 @@ func (p *pruner) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		if err := p.pruneOnce(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn().Err(err).Msg("cannot remove what is old; trying again in an hour")
+			p.log.Warn().Err(err).Msg("cannot remove old records and evidence; retrying in an hour")
 		}
 		timer.Reset(pruneEvery)
 	}
@@ -47,7 +47,7 @@ func (p *pruner) pruneOnce(ctx context.Context) error {
 	records, err := p.store.PruneRecords(ctx, begun.Add(-p.keepRecords))
 	evidence, e := p.store.PruneEvidence(ctx, begun.Add(-p.keepRecords))
 	if records+evidence > 0 {
-		p.log.Info().Int64("records", records).Int64("evidence", evidence).Dur("took", p.now().Sub(begun)).Msg("removed what is old")
+		p.log.Info().Int64("records", records).Int64("evidence", evidence).Dur("took", p.now().Sub(begun)).Msg("removed old records and evidence")
 	}
 	return errors.Join(err, e)
 }

@@ -40,7 +40,7 @@ func (r *releaser) run(ctx context.Context) error {
 		}
 		// The feed, which asks the same store every second, says that it is away.
 		if err := r.releaseOnce(ctx); err != nil && ctx.Err() == nil {
-			r.log.Debug().Err(err).Msg("cannot release what is due; trying again")
+			r.log.Debug().Err(err).Msg("cannot release due entries; retrying")
 		}
 	}
 }

@@ -60,9 +60,9 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	a.begin("following the blacklist", f.run)
-	a.begin("the mark of the database", m.run)
+	a.begin("tracking the state of the database", m.run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
-	a.begin("the look at own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
+	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
 	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) }, wake: f.wakeup.Wake, log: a.log, now: a.now}
 	a.begin("releases", release.run)
 	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.now}
@@ -105,11 +105,11 @@ func (a *Agent) serveLastGood() error {
 	}
 	switch n, saved, err := a.list.LoadLastGood(); {
 	case err == nil:
-		a.log.Warn().Int("entries", n).Time("saved", saved).Msg("serving the list as it was last saved until the store is back")
+		a.log.Warn().Int("entries", n).Time("saved", saved).Msg("serving the last saved list until the store is available")
 	case errors.Is(err, fs.ErrNotExist):
-		a.log.Warn().Msg("no list was saved before: answering 503, so that firewalls keep their copies, until the store is back")
+		a.log.Warn().Msg("there is no saved list: answering 503, so that firewalls keep their copies, until the store is available")
 	default:
-		a.log.Error().Err(err).Msg("the saved list cannot be used: answering 503, so that firewalls keep their copies, until the store is back")
+		a.log.Error().Err(err).Msg("the saved list cannot be used: answering 503, so that firewalls keep their copies, until the store is available")
 	}
 	return a.serveList()
 }
@@ -203,9 +203,9 @@ func (a *Agent) enforce(ctx context.Context, st *store.Store) error {
 func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 	switch dropped, err := st.DropEnforced(ctx, enforce.Names(a.cfg)); {
 	case err != nil && ctx.Err() == nil:
-		a.log.Warn().Err(err).Msg("cannot drop what is noted of firewalls that are not in the configuration")
+		a.log.Warn().Err(err).Msg("cannot delete enforcement data of firewalls that are not in the configuration")
 	case dropped > 0:
-		a.log.Info().Int64("addresses", dropped).Msg("dropped what was noted of firewalls that are not in the configuration")
+		a.log.Info().Int64("addresses", dropped).Msg("deleted enforcement data of firewalls that are not in the configuration")
 	}
 }
 

@@ -51,7 +51,7 @@ func openState(ctx context.Context, dir string, log zerolog.Logger) (lock *os.Fi
 		if waited := time.Since(begun); waited < lockWait && loop.Pause(ctx, 50*time.Millisecond) {
 			if waited > lockQuiet && !told {
 				told = true
-				log.Warn().Str("state_dir", dir).Msg("another agent is running with this state_dir; waiting for it to be gone")
+				log.Warn().Str("state_dir", dir).Msg("another agent is running with this state_dir; waiting for it to stop")
 			}
 			continue
 		}

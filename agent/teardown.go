@@ -68,7 +68,7 @@ func await(ctx context.Context, done <-chan error) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return errors.New("it has not ended in time, and is left behind")
+		return errors.New("not stopped in time; abandoned")
 	}
 }
 

@@ -43,7 +43,7 @@ func TestAPartThatHangsDelaysAStopByTheDeadlineAtMost(t *testing.T) {
 		if took := time.Since(begun); took != stopWithin {
 			t.Errorf("it took %s", took)
 		}
-		if text := err.Error(); !strings.Contains(text, "stop hanging: it has not ended in time") || !strings.Contains(text, "stop hanging too: it has not ended in time") {
+		if text := err.Error(); !strings.Contains(text, "stop hanging: not stopped in time") || !strings.Contains(text, "stop hanging too: not stopped in time") {
 			t.Errorf("the error is %v", err)
 		}
 		synctest.Wait()

@@ -48,30 +48,30 @@ func (l *loader) fit(c *Config) {
 	// A restart rebuilds what counts from the records, and a sighting can count for twice the window.
 	longest := min(max(c.Detect.PortScan.Window, c.Detect.HostSweep.Window), maxWindow)
 	if c.Store.KeepRecords < 2*longest {
-		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart looks back two windows; write at least %s",
+		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart looks back two windows; use at least %s",
 			FormatDuration(c.Store.KeepRecords), FormatDuration(longest), FormatDuration(max(minKeep, 2*longest)))
 	}
 	if sameListener(c.EDL.Listen, c.Admin.Listen) {
-		l.fault("admin.listen", "takes the port of edl.listen; write another one")
+		l.fault("admin.listen", "uses the port of edl.listen; use another one")
 	}
 	for i, f := range c.Firewalls {
 		if f.Mode == "edl" && c.EDL.Listen == "" {
-			l.fault(fmt.Sprintf("firewalls[%d].mode", i), "is edl, and edl.listen is empty, so that there is no list to fetch; give the list a listener")
+			l.fault(fmt.Sprintf("firewalls[%d].mode", i), "is edl, but edl.listen is empty, so no list is served; set edl.listen")
 		}
 	}
 	if c.EDL.URL == "" && slices.ContainsFunc(c.Firewalls, func(f Firewall) bool { return f.Mode == "edl" }) {
-		l.warn("edl.url", "is empty, and firewalls in mode edl fetch the list: write how they reach it, so that its certificate bears that name, and verify and provision know the list")
+		l.warn("edl.url", "is empty, but firewalls in mode edl fetch the list: set the URL at which they reach it, so that its certificate contains that name, and verify and provision know the list")
 	}
 	if c.StateDir != "" && !filepath.IsAbs(c.StateDir) {
-		l.warn("state_dir", "%q depends on the folder that the program is started in; started in another one it would begin with an empty blacklist", clip(c.StateDir))
+		l.warn("state_dir", "%q depends on the working directory; started in another one, the daemon would begin with an empty blacklist", clip(c.StateDir))
 	}
 	for _, p := range c.NeverBlock {
 		if p.Bits() == 0 {
-			l.warn("never_block", "%s is every address there is: nothing it covers is ever blocked", p)
+			l.warn("never_block", "%s covers all addresses of its family: none of them is ever blocked", p)
 		}
 	}
 	if l.mode&0o007 != 0 && l.origin["store.url"] == "" && c.Store.hasPassword() {
-		l.warn("store.url", "holds a password, and everyone on this host may read the configuration (mode %04o); chmod 0640 %s", l.mode.Perm(), l.path)
+		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); chmod 0640 %s", l.mode.Perm(), l.path)
 	}
 }
 
@@ -96,9 +96,9 @@ func (s section) storeURL(key string) string {
 		return ""
 	}
 	if _, err := parseStore(v); err != nil {
-		s.fault(key, "%v; leave it empty for SQLite, or write postgres://user:password@host:5432/database with special characters of the password percent-encoded", err)
+		s.fault(key, "%v; leave it empty for SQLite, or use postgres://user:password@host:5432/database, with special characters in the password percent-encoded", err)
 	} else if _, err := pgxpool.ParseConfig(v); err != nil { // a daemon would try such a URL for ever
-		s.fault(key, "is not understood by the PostgreSQL client; check the port, the options behind the question mark and the files they name")
+		s.fault(key, "is not accepted by the PostgreSQL client; check the port, the options after the question mark and the files they name")
 	}
 	return v
 }
@@ -112,9 +112,9 @@ func (s section) urlPath(key string) string {
 	})
 	switch {
 	case !strings.HasPrefix(v, "/"):
-		s.fault(key, "%q does not begin with a slash; write a path such as /files/blacklist.txt", clip(v))
+		s.fault(key, "%q does not begin with a slash; use a path such as /files/blacklist.txt", clip(v))
 	case odd, v == "/", path.Clean(v) != v:
-		s.fault(key, "%q is no plain path; write one of letters, digits and - . _ ~, such as /files/blacklist.txt", clip(v))
+		s.fault(key, "%q is not a plain path; use letters, digits and - . _ ~, such as /files/blacklist.txt", clip(v))
 	}
 	return v
 }
@@ -137,7 +137,7 @@ func (s section) listURL(key string) string {
 	switch {
 	case v == "":
 	case err != nil || u.Scheme != "https" || u.User != nil || !isHost(u.Hostname()) || !validPort(u.Port()) || u.Fragment != "" || u.Path == "":
-		s.fault(key, "is no URL of a list; write https://, the name or address of this host as firewalls reach it, the port and edl.path")
+		s.fault(key, "is not a valid list URL; use https://, the name or address at which firewalls reach this host, the port and edl.path")
 	}
 	return v
 }
@@ -147,7 +147,7 @@ func (s section) harmless(key string) netip.Addr {
 	v := s.text(key)
 	a, err := netip.ParseAddr(v)
 	if err != nil {
-		s.fault(key, "%q is no address; write one such as 192.0.2.255", clip(v))
+		s.fault(key, "%q is not an address; use one such as 192.0.2.255", clip(v))
 		return a
 	}
 	for _, p := range unused {
@@ -155,6 +155,6 @@ func (s section) harmless(key string) netip.Addr {
 			return a
 		}
 	}
-	s.fault(key, "%s may belong to someone, and every firewall would block it; write an address of a documentation range such as 192.0.2.255", a)
+	s.fault(key, "%s may be in use, and every firewall would block it; use an address of a documentation range such as 192.0.2.255", a)
 	return a
 }

@@ -11,7 +11,7 @@ import (
 
 const day = 24 * time.Hour
 
-var errDuration = errors.New("is not a duration; write one such as 90d, 1d12h, 10m or 30s")
+var errDuration = errors.New("is not a duration; use one such as 90d, 1d12h, 10m or 30s")
 
 // ParseDuration reads a duration that is not negative: what time.ParseDuration knows, with whole
 // days in front if need be (90d, 1d12h), or a bare 0. A day is 24 hours.

@@ -23,10 +23,10 @@ func (s section) file(key string) []byte {
 		s.fault(key, "cannot be read%s: %v", shownPath(path), cause(err))
 		return nil
 	case !info.Mode().IsRegular():
-		s.fault(key, "%q is no regular file", clip(path))
+		s.fault(key, "%q is not a regular file", clip(path))
 		return nil
 	case info.Size() > mostBytes:
-		s.fault(key, "%q has %d bytes; that is not what belongs here", clip(path), info.Size())
+		s.fault(key, "%q has %d bytes, which is too large", clip(path), info.Size())
 		return nil
 	}
 	content, err := os.ReadFile(path)
@@ -46,7 +46,7 @@ func (s section) privateFile(key string) []byte {
 	content := s.file(key)
 	path := s.text(key)
 	if info, err := os.Stat(path); err == nil && content != nil && info.Mode()&0o077 != 0 {
-		s.l.warn(s.at+key, "others than its owner may read it (mode %04o); chmod 0600 %s", info.Mode().Perm(), path)
+		s.l.warn(s.at+key, "users other than its owner can read it (mode %04o); chmod 0600 %s", info.Mode().Perm(), path)
 	}
 	return content
 }
@@ -86,11 +86,11 @@ func (s section) certificates(key string) []byte {
 		}
 		count++
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			s.fault(key, "certificate %d in it is damaged: %v", count, err)
+			s.fault(key, "certificate %d in it is invalid: %v", count, err)
 		}
 	}
 	if count == 0 {
-		s.fault(key, "holds no PEM certificate (-----BEGIN CERTIFICATE-----)")
+		s.fault(key, "contains no PEM certificate (-----BEGIN CERTIFICATE-----)")
 	}
 	return content
 }
@@ -101,16 +101,16 @@ func (s section) certificate(certKey, keyKey string) TLS {
 	switch {
 	case t.CertFile == "" && t.KeyFile == "":
 	case t.KeyFile == "":
-		s.fault(keyKey, "is missing; cert_file needs it, or leave both empty for a certificate of our own")
+		s.fault(keyKey, "is missing; cert_file requires it, or leave both empty for the built-in certificate")
 	case t.CertFile == "":
-		s.fault(certKey, "is missing; key_file needs it, or leave both empty for a certificate of our own")
+		s.fault(certKey, "is missing; key_file requires it, or leave both empty for the built-in certificate")
 	default:
 		cert, private := s.certificates(certKey), s.privateFile(keyKey)
 		if cert == nil || private == nil || s.l.faulted[s.at+certKey] {
 			return t
 		}
 		if _, err := tls.X509KeyPair(cert, private); err != nil {
-			s.fault(keyKey, "does not serve as the key of cert_file: %v", err)
+			s.fault(keyKey, "cannot be used as the key of cert_file: %v", err)
 		}
 	}
 	return t

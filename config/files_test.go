@@ -73,9 +73,9 @@ func TestFileFaults(t *testing.T) {
 	tlsFiles := func(cert, key string) string { return "edl: {tls: {cert_file: " + cert + ", key_file: " + key + "}}" }
 	for _, c := range []struct{ name, yaml, key, text string }{
 		{"missing key", firewallWith("api_key_file: " + folder + "/none"), "firewalls[0].api_key_file", "(" + folder + "/none): no such file"},
-		{"folder as key", firewallWith("api_key_file: " + folder), "firewalls[0].api_key_file", "no regular file"},
-		{"device as key", firewallWith("api_key_file: /dev/zero"), "firewalls[0].api_key_file", "no regular file"},
-		{"large key", firewallWith("api_key_file: " + large), "firewalls[0].api_key_file", "not what belongs here"},
+		{"folder as key", firewallWith("api_key_file: " + folder), "firewalls[0].api_key_file", "not a regular file"},
+		{"device as key", firewallWith("api_key_file: /dev/zero"), "firewalls[0].api_key_file", "not a regular file"},
+		{"large key", firewallWith("api_key_file: " + large), "firewalls[0].api_key_file", "which is too large"},
 		{"empty key", firewallWith("api_key_file: " + write(t, "e", " \n", 0o600)), "firewalls[0].api_key_file", "is empty"},
 		{"two keys", firewallWith("api_key_file: " + write(t, "k", "hush-1\nhush-2\n", 0o600)), "firewalls[0].api_key_file", "one word"},
 		{"missing password", firewallWith("username: u\npassword_file: " + folder + "/none"), "firewalls[0].password_file", "no such file"},
@@ -84,7 +84,7 @@ func TestFileFaults(t *testing.T) {
 		{"missing CA", firewallWith(login + "\nca_file: " + folder + "/none"), "firewalls[0].ca_file", "no such file"},
 		{"empty CA", firewallWith(login + "\nca_file: " + write(t, "ca", "", 0o644)), "firewalls[0].ca_file", "is empty"},
 		{"key as CA", firewallWith(login + "\nca_file: " + write(t, "ca", key, 0o644)), "firewalls[0].ca_file", "no PEM certificate"},
-		{"damaged CA", firewallWith(login + "\nca_file: " + write(t, "ca", cert+damaged, 0o644)), "firewalls[0].ca_file", "certificate 2 in it is damaged"},
+		{"damaged CA", firewallWith(login + "\nca_file: " + write(t, "ca", cert+damaged, 0o644)), "firewalls[0].ca_file", "certificate 2 in it is invalid"},
 		{"missing certificate", tlsFiles(folder+"/none", write(t, "k", key, 0o600)), "edl.tls.cert_file", "no such file"},
 		{"missing TLS key", tlsFiles(write(t, "c", cert, 0o644), folder+"/none"), "edl.tls.key_file", "no such file"},
 		{"key of another", tlsFiles(write(t, "c", cert, 0o644), write(t, "k", otherKey, 0o600)), "edl.tls.key_file", "does not match"},
@@ -127,8 +127,8 @@ func TestWarnings(t *testing.T) {
 		{"password in the file", firewallWith("username: u\npassword: hush-1"), "firewalls[0].password", "password_file"},
 		{"any certificate", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\ninsecure_skip_verify: true"), "firewalls[0].insecure_skip_verify", "ca_file"},
 		{"state that depends on where it is started", "state_dir: state", "state_dir", "empty blacklist"},
-		{"list without a URL", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\nmode: edl"), "edl.url", "how they reach it"},
-		{"everything spared", "never_block: [0.0.0.0/0]", "never_block", "nothing it covers is ever blocked"},
+		{"list without a URL", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\nmode: edl"), "edl.url", "at which they reach it"},
+		{"everything spared", "never_block: [0.0.0.0/0]", "never_block", "none of them is ever blocked"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, warnings, err := loadBytes([]byte(c.yaml))

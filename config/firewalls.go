@@ -24,7 +24,7 @@ func (s section) firewalls(key string) []Firewall {
 		for _, at := range []struct{ key, url string }{{"url", f.URL}, {"peer_url", f.PeerURL}} {
 			place := strings.Join([]string{strings.ToLower(strings.TrimSuffix(at.url, ":443")), f.Target, f.VSys, f.Tag}, " ")
 			if first, taken := places[place]; taken && at.url != "" {
-				e.fault(at.key, "is the same firewall, vsys and tag as %s; two would undo each other's work", first)
+				e.fault(at.key, "is the same firewall, vsys and tag as %s; they would undo each other's changes", first)
 			}
 			places[place] = e.at + at.key
 		}
@@ -40,7 +40,7 @@ func (s section) firewall() Firewall {
 	}
 	f.Target = s.serial("target")
 	if f.Target != "" && f.PeerURL != "" {
-		s.fault("peer_url", "stands beside target; for the other member of a pair behind a Panorama write an entry of its own")
+		s.fault("peer_url", "cannot be combined with target; add a separate entry for the other member of an HA pair behind a Panorama")
 	}
 	s.credentials(&f)
 	f.CAFile = s.text("ca_file")
@@ -49,7 +49,7 @@ func (s section) firewall() Firewall {
 	}
 	f.InsecureSkipVerify = s.boolean("insecure_skip_verify")
 	if f.InsecureSkipVerify {
-		s.l.warn(s.at+"insecure_skip_verify", "anyone between here and the firewall can read the key and forge answers; give the firewall's CA in ca_file instead")
+		s.l.warn(s.at+"insecure_skip_verify", "anyone on the path to the firewall can read the key and forge responses; set ca_file to the firewall's CA instead")
 	}
 	f.VSys = s.vsys("vsys")
 	f.Mode = s.oneOf("mode", modes)
@@ -71,7 +71,7 @@ var serialNumber = regexp.MustCompile(`^[0-9A-Za-z]{1,32}$`)
 func (s section) serial(key string) string {
 	v := s.text(key)
 	if v != "" && !serialNumber.MatchString(v) {
-		s.fault(key, "%q is no serial number; write the digits and letters that Panorama > Managed Devices shows", clip(v))
+		s.fault(key, "%q is not a serial number; use the digits and letters shown in Panorama > Managed Devices", clip(v))
 	}
 	return v
 }
@@ -80,7 +80,7 @@ func (s section) serial(key string) string {
 func (s section) printable(key string, most int) string {
 	v := s.text(key)
 	if utf8.RuneCountInString(v) > most || strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(v) != v {
-		s.fault(key, "%q is no name; write up to %d printable characters without spaces around them", clip(v), most)
+		s.fault(key, "%q is not a valid name; use up to %d printable characters without leading or trailing spaces", clip(v), most)
 	}
 	return v
 }
@@ -91,10 +91,10 @@ func (s section) zones(key string) []string {
 	for i, z := range zones {
 		if z == "" || utf8.RuneCountInString(z) > 31 || strings.TrimSpace(z) != z || strings.ContainsAny(z, "'\"") ||
 			strings.ContainsFunc(z, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			s.fault(key+"["+strconv.Itoa(i)+"]", "%q is no name of a zone; write up to 31 characters as the firewall shows it", clip(z))
+			s.fault(key+"["+strconv.Itoa(i)+"]", "%q is not a valid zone name; use up to 31 characters, as shown on the firewall", clip(z))
 		}
 		if slices.Contains(zones[:i], z) {
-			s.fault(key+"["+strconv.Itoa(i)+"]", "%q stands there twice", clip(z))
+			s.fault(key+"["+strconv.Itoa(i)+"]", "%q is listed twice", clip(z))
 		}
 	}
 	return zones
@@ -108,23 +108,23 @@ func (s section) hostOrListen(key string) string {
 		host, port = h, p
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); v != "" && (!isHost(host) || err != nil || n == 0) {
-		s.fault(key, "%q is no address; write an address or name, with :PORT behind it if it is not 514", clip(v))
+		s.fault(key, "%q is not an address; use an address or name, followed by :PORT if it is not 514", clip(v))
 	}
 	return v
 }
 
 // name reads a name that serves in commands, logs and metrics.
 func (s section) name(key string) string {
-	v := s.filled(key, "what you call this firewall, such as LAB-FW-01")
+	v := s.filled(key, "a name for this firewall, such as LAB-FW-01")
 	if utf8.RuneCountInString(v) > 63 || strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(v) != v {
-		s.fault(key, "%q does not serve as a name; write up to 63 printable characters without spaces around them", clip(v))
+		s.fault(key, "%q is not a valid name; use up to 63 printable characters without leading or trailing spaces", clip(v))
 	}
 	return v
 }
 
 // managementURL reads https://host[:port]. No fault quotes it: someone may have put a password into it.
 func (s section) managementURL(key string) string {
-	const right = "write https:// and the management address, such as https://192.0.2.1"
+	const right = "use https:// and the management address, such as https://192.0.2.1"
 	v := s.text(key)
 	if v == "" {
 		s.fault(key, "is missing; %s", right)
@@ -133,18 +133,18 @@ func (s section) managementURL(key string) string {
 	u, err := url.Parse(v)
 	switch {
 	case err != nil:
-		s.fault(key, "is no URL; %s", right)
+		s.fault(key, "is not a URL; %s", right)
 		return v
 	case u.Scheme != "https":
-		s.fault(key, "does not begin with https://; the key would travel for all to read; %s", right)
+		s.fault(key, "does not begin with https://, so the key would be sent in clear text; %s", right)
 	case u.User != nil:
-		s.fault(key, "holds a user; put it into username with password_file, and %s", right)
+		s.fault(key, "contains a user name; set username and password_file instead, and %s", right)
 	case !isHost(u.Hostname()):
 		s.fault(key, "has no valid host; %s", right)
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		s.fault(key, "has something behind the host; %s", right)
+		s.fault(key, "has a path, query or fragment after the host; %s", right)
 	case strings.HasSuffix(u.Host, ":") || u.Port() == "0" || !validPort(u.Port()):
-		s.fault(key, "has no valid port; write 1 to 65535, or none for 443")
+		s.fault(key, "has no valid port; use 1 to 65535, or none for 443")
 	}
 	return "https://" + u.Host
 }
@@ -169,9 +169,9 @@ func (s section) credentials(f *Firewall) {
 	}
 	switch {
 	case len(ways) == 0:
-		s.fault("api_key_file", "is missing, and so is every other way to log in; give one of api_key_file, api_key, or username with password_file")
+		s.fault("api_key_file", "is missing, and no other credentials are set; set one of api_key_file, api_key, or username with password_file")
 	case len(ways) > 1:
-		s.fault(ways[1], "stands beside %s; give one way to log in: api_key_file, api_key, or username with password_file", ways[0])
+		s.fault(ways[1], "cannot be combined with %s; set only one of api_key_file, api_key, or username with password_file", ways[0])
 	case user:
 		s.password(f)
 	default:
@@ -189,7 +189,7 @@ func (s section) apiKey(f *Firewall) {
 		s.warnWritten(key)
 	}
 	if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		s.fault(key, "holds more than a key: a key is one word of letters, digits and signs")
+		s.fault(key, "contains more than a key: a key is one word of printable characters")
 	}
 	f.APIKey = Secret(v)
 }
@@ -197,30 +197,30 @@ func (s section) apiKey(f *Firewall) {
 func (s section) password(f *Firewall) {
 	f.Username, f.PasswordFile = s.text("username"), s.text("password_file")
 	if !s.set("username") {
-		s.fault("username", "is missing; a password needs one")
+		s.fault("username", "is missing; a password requires one")
 	}
 	switch {
 	case s.set("password") && s.set("password_file"):
-		s.fault("password", "stands beside password_file; keep password_file")
+		s.fault("password", "cannot be combined with password_file; keep password_file")
 	case f.PasswordFile != "":
 		// One line end belongs to the file; spaces may belong to the password.
 		v := strings.TrimSuffix(strings.TrimSuffix(string(s.privateFile("password_file")), "\n"), "\r")
 		if strings.ContainsAny(v, "\r\n\x00") {
-			s.fault("password_file", "holds more than one line; write the password and nothing else")
+			s.fault("password_file", "contains more than one line; it must contain only the password")
 		}
 		f.Password = Secret(v)
 	case s.text("password") != "":
 		s.warnWritten("password")
 		f.Password = Secret(s.text("password"))
 	case !s.set("password") && !s.set("password_file"):
-		s.fault("password_file", "is missing; username needs it")
+		s.fault("password_file", "is missing; username requires it")
 	}
 }
 
 // warnWritten warns of a secret in the file; the environment is how containers are given theirs.
 func (s section) warnWritten(key string) {
 	if s.text(key) != "" && s.l.origin[s.at+key] == "" {
-		s.l.warn(s.at+key, "is written in the configuration, which gets copied and shown around; keep it in a file of its own with %s_file", key)
+		s.l.warn(s.at+key, "is in the configuration file, which may be copied and shared; keep it in a separate file with %s_file", key)
 	}
 }
 
@@ -233,7 +233,7 @@ func (s section) vsys(key string) string {
 		v, _ = f.preset.(string)
 	}
 	if !vsysName.MatchString(v) {
-		s.fault(key, "%q is no virtual system; write vsys1, vsys2 and so on", clip(v))
+		s.fault(key, "%q is not a virtual system; use vsys1, vsys2 and so on", clip(v))
 	}
 	return v
 }
@@ -241,7 +241,7 @@ func (s section) vsys(key string) string {
 // tag reads what a blocked address is tagged with. The tag stands in quotes in the filter of a
 // dynamic address group, which reads and, or and not as operators and has no way to escape a quote.
 func (s section) tag(key string) string {
-	v := s.filled(key, "a tag that nothing else uses, such as active-defense")
+	v := s.filled(key, "a tag not used for anything else, such as active-defense")
 	word := ""
 	for _, w := range strings.Fields(v) {
 		switch strings.ToLower(w) {
@@ -251,13 +251,13 @@ func (s section) tag(key string) string {
 	}
 	switch {
 	case utf8.RuneCountInString(v) > 127:
-		s.fault(key, "is longer than the 127 characters a firewall takes")
+		s.fault(key, "is longer than the 127 characters a firewall accepts")
 	case strings.ContainsAny(v, "'\"`\\") || strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }):
-		s.fault(key, "%q holds a quote, a backslash or a control character; write letters, digits, - and _", clip(v))
+		s.fault(key, "%q contains a quote, a backslash or a control character; use letters, digits, - and _", clip(v))
 	case word != "":
-		s.fault(key, "holds the word %q, which the filter of an address group reads as an operator", word)
+		s.fault(key, "contains the word %q, which an address group's filter treats as an operator", word)
 	case strings.TrimSpace(v) != v || strings.Contains(v, "  "):
-		s.fault(key, "%q holds spaces around it or two in a row, which a filter does not keep", clip(v))
+		s.fault(key, "%q has leading, trailing or double spaces, which a filter does not keep", clip(v))
 	}
 	return v
 }

@@ -12,7 +12,7 @@ import (
 func (s section) inputs(key string) []Input {
 	sections := s.elements(key)
 	if all, _ := s.k.Get(key).([]any); len(all) == 0 {
-		s.fault(key, "is empty; give at least one, or leave the key out for the default")
+		s.fault(key, "is empty; set at least one, or omit the key for the default")
 	}
 	var inputs []Input
 	seen := globs{glob: s.l.glob}
@@ -26,11 +26,11 @@ func (s section) inputs(key string) []Input {
 			FromEnd:  e.oneOf("start", starts) == "end",
 		}
 		if _, err := filepath.Match(in.Path, ""); err != nil {
-			e.fault("path", "%q is no glob; every [ needs its ], and none ends in a backslash", clip(in.Path))
+			e.fault("path", "%q is not a valid glob; every [ needs a ], and it must not end in a backslash", clip(in.Path))
 		} else if in.Path != "" {
 			in.Path = filepath.Clean(in.Path)
 			if other, file := seen.add(e.at+"path", in.Path); other != "" {
-				e.fault("path", "reads what %s reads too (%s); a file belongs to one input", other, clip(file))
+				e.fault("path", "matches a file that %s matches too (%s); a file can belong to only one input", other, clip(file))
 			}
 		}
 		inputs = append(inputs, in)
@@ -43,7 +43,7 @@ func (s section) zone(key string) (string, *time.Location) {
 	v := s.text(key)
 	location, err := time.LoadLocation(v)
 	if err != nil || v == "" {
-		s.fault(key, "%q is no time zone; write Local or an IANA name such as Europe/Amsterdam or UTC", clip(v))
+		s.fault(key, "%q is not a time zone; use Local or an IANA name such as Europe/Amsterdam or UTC", clip(v))
 		return v, time.Local
 	}
 	return v, location

@@ -61,7 +61,7 @@ func readConfig(path string) ([]byte, fs.FileMode, error) {
 	}
 	content, err := io.ReadAll(io.LimitReader(f, mostConfig+1))
 	if err == nil && len(content) > mostConfig {
-		err = fmt.Errorf("more than %d KiB; that is no configuration", mostConfig>>10)
+		err = fmt.Errorf("larger than %d KiB; not a configuration file", mostConfig>>10)
 	}
 	return content, info.Mode(), err
 }
@@ -110,7 +110,7 @@ func (l *loader) fault(key, format string, args ...any) {
 // allFaults gives the faults, and how many more there are.
 func (l *loader) allFaults() Faults {
 	if l.unlisted > 0 {
-		return append(l.faults, Fault{Key: l.path, Text: fmt.Sprintf("has %d more faults; mend these first", l.unlisted)})
+		return append(l.faults, Fault{Key: l.path, Text: fmt.Sprintf("has %d more faults; fix these first", l.unlisted)})
 	}
 	return l.faults
 }
@@ -164,7 +164,7 @@ func (p parser) Unmarshal(b []byte) (map[string]any, error) {
 		return nil, errYAML
 	}
 	if line := secondDocument(b); line > 0 {
-		p.l.fault(fmt.Sprintf("%s:%d", p.l.path, line), "a second YAML document begins here; the configuration is one document")
+		p.l.fault(fmt.Sprintf("%s:%d", p.l.path, line), "a second YAML document begins here; the configuration must be one document")
 		return nil, errYAML
 	}
 	maps.IntfaceKeysToStrings(tree)

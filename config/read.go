@@ -43,7 +43,7 @@ func (s section) set(key string) bool { return s.text(key) != "" || s.l.faulted[
 func (s section) filled(key, right string) string {
 	v := s.text(key)
 	if strings.TrimSpace(v) == "" {
-		s.fault(key, "is missing; write %s", right)
+		s.fault(key, "is missing; set it to %s", right)
 	}
 	return v
 }
@@ -64,9 +64,9 @@ func (s section) oneOf(key string, choices []choice) string {
 		}
 	}
 	if later {
-		s.fault(key, "%q is not available in this version; write %s", v, strings.Join(now, " or "))
+		s.fault(key, "%q is not available in this version; use %s", v, strings.Join(now, " or "))
 	} else {
-		s.fault(key, "%q is none of %s", clip(v), strings.Join(now, ", "))
+		s.fault(key, "%q is not one of %s", clip(v), strings.Join(now, ", "))
 	}
 	return v
 }
@@ -76,7 +76,7 @@ func (s section) boolean(key string) bool { return s.k.Bool(key) }
 func (s section) integer(key string, least, most int) int {
 	n := s.k.Int(key)
 	if n < least || n > most {
-		s.fault(key, "%d is out of range; write %d to %d", n, least, most)
+		s.fault(key, "%d is out of range; use %d to %d", n, least, most)
 	}
 	return n
 }
@@ -88,9 +88,9 @@ func (s section) duration(key string, least, most time.Duration) time.Duration {
 	case err != nil:
 		s.fault(key, "%v", err)
 	case d < least:
-		s.fault(key, "%s is too short; write at least %s", FormatDuration(d), FormatDuration(least))
+		s.fault(key, "%s is too short; use at least %s", FormatDuration(d), FormatDuration(least))
 	case most > 0 && d > most:
-		s.fault(key, "%s is too long; write at most %s", FormatDuration(d), FormatDuration(most))
+		s.fault(key, "%s is too long; use at most %s", FormatDuration(d), FormatDuration(most))
 	}
 	return d
 }
@@ -123,20 +123,20 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	if !strings.Contains(s, "/") {
 		a, err := netip.ParseAddr(s)
 		if err != nil || a.Zone() != "" {
-			return netip.Prefix{}, fmt.Errorf("%q is no address or network; write one such as 192.0.2.7 or 2001:db8::/32", clip(s))
+			return netip.Prefix{}, fmt.Errorf("%q is not an address or network; use one such as 192.0.2.7 or 2001:db8::/32", clip(s))
 		}
 		a = a.Unmap()
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is no network; write one such as 198.51.100.0/24 or 2001:db8::/32", clip(s))
+		return netip.Prefix{}, fmt.Errorf("%q is not a network; use one such as 198.51.100.0/24 or 2001:db8::/32", clip(s))
 	}
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
 	if p != p.Masked() {
-		return netip.Prefix{}, fmt.Errorf("%q has bits set behind the network's; write %s for the network or %s for the address", s, p.Masked(), p.Addr())
+		return netip.Prefix{}, fmt.Errorf("%q has host bits set; use %s for the network or %s for the address", s, p.Masked(), p.Addr())
 	}
 	return p, nil
 }
@@ -149,11 +149,11 @@ func (s section) listen(key string, mayBeEmpty bool) string {
 	}
 	host, port, ok := cutPort(v)
 	if !ok || host != "" && !isHost(host) {
-		s.fault(key, "%q is no address to listen on; write host:port such as 127.0.0.1:9400, or :8443 for all of this host's", clip(v))
+		s.fault(key, "%q is not a listen address; use host:port such as 127.0.0.1:9400, or :8443 for all addresses of this host", clip(v))
 		return v
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		s.fault(key, "%q is no port number; write 1 to 65535", clip(port))
+		s.fault(key, "%q is not a port number; use 1 to 65535", clip(port))
 	}
 	return v
 }

@@ -87,9 +87,9 @@ func (s Store) hasPassword() bool {
 }
 
 var (
-	errStoreURL    = errors.New("is no URL")
+	errStoreURL    = errors.New("is not a URL")
 	errStoreScheme = errors.New("does not begin with postgres://")
-	errStoreForm   = errors.New("is not of the usual form")
+	errStoreForm   = errors.New("is not in the expected form")
 )
 
 // parseStore takes the URL of a database apart. Its errors hold nothing of the URL, which may carry a

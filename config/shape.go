@@ -17,7 +17,7 @@ func (l *loader) shape(tree map[string]any, at, in string) {
 		f, known := lookup(in + key)
 		switch {
 		case strings.Contains(key, "."):
-			l.fault(at+fmt.Sprintf("%q", clip(key)), "unknown key: a key cannot hold a dot; write the parts below one another")
+			l.fault(at+fmt.Sprintf("%q", clip(key)), "unknown key: a key cannot contain a dot; nest the parts instead")
 			delete(tree, key)
 		case known && f.kind == elements:
 			l.shapeElements(tree, key, at+key, f.path)
@@ -34,7 +34,7 @@ func (l *loader) shape(tree map[string]any, at, in string) {
 				continue
 			}
 			if value != nil {
-				l.fault(at+key, "must be a section: its keys stand indented below it")
+				l.fault(at+key, "must be a section: indent its keys below it")
 			}
 			delete(tree, key)
 		default:
@@ -73,7 +73,7 @@ func (l *loader) shapeElements(tree map[string]any, key, at, in string) {
 func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 	if value == nil {
 		if f.preset != nil && !empty(f.preset) {
-			l.fault(at, "has no value; write one, or leave the key out for the default (%v)", f.preset)
+			l.fault(at, "has no value; set one, or omit the key for the default (%v)", f.preset)
 		}
 		return nil, false
 	}

@@ -27,7 +27,7 @@ func (s suggestion) String() string {
 	if best, ok := nearest(strings.ToLower(s.key), elsewhere, lastPart, 1); ok {
 		return "did you mean " + best + "?"
 	}
-	return "known here: " + strings.Join(siblings, ", ")
+	return "known keys: " + strings.Join(siblings, ", ")
 }
 
 // nearest finds the candidate at the smallest edit distance, by what of gives of it, if at most the

@@ -48,24 +48,24 @@ func splitLine(message string) (line int, what string) {
 // a value may be a secret: only texts known to be free of values are passed on.
 func plainYAML(what string) string {
 	if parts := yamlTwice.FindStringSubmatch(what); parts != nil {
-		return fmt.Sprintf("the key %s stands here a second time; the first is on line %s", clip(parts[1]), parts[2])
+		return fmt.Sprintf("duplicate key %s; the first is on line %s", clip(parts[1]), parts[2])
 	}
 	switch {
 	case strings.HasPrefix(what, "unknown anchor"):
 		return "a value that begins with * must be in quotes"
 	case strings.HasPrefix(what, "cannot unmarshal"):
-		return "must hold keys with values, such as \"state_dir: /var/lib/activedefense\""
+		return "must contain keys with values, such as \"state_dir: /var/lib/activedefense\""
 	case strings.HasPrefix(what, "control characters"), strings.Contains(what, "UTF-8"), strings.Contains(what, "UTF-16"):
 		return "is not plain UTF-8 text: " + what
 	case strings.HasPrefix(what, "found character that cannot start any token"):
 		return what + "; indent with spaces, not tabs, and put values that begin with @, % or ` in quotes"
 	case strings.HasPrefix(what, "did not find"), strings.HasPrefix(what, "could not find"), strings.HasPrefix(what, "found "),
 		strings.HasPrefix(what, "mapping values are not allowed"), strings.HasPrefix(what, "block "):
-		return what + "; look at the indentation, and for a quote or bracket that is not closed"
+		return what + "; check the indentation, and for an unclosed quote or bracket"
 	case strings.Contains(what, "excessive aliasing"):
 		return what
 	}
-	return "a value or key cannot be decoded; put it in quotes"
+	return "a value or key cannot be parsed; put it in quotes"
 }
 
 // brokenLine finds the line that breaks the syntax, of a text whose error is known. The library names the

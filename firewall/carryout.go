@@ -208,7 +208,7 @@ func (p *pass) settle(register bool, changes []change, done func(change)) (alrea
 func (p *pass) sortOut(s *settlement, sent part, entries []named) {
 	rest, faults := split(sent.changes, entries)
 	if len(faults) == 0 {
-		p.narrow(s, sent, &xmlapi.Error{Kind: xmlapi.KindAPI, Text: "the firewall reports an error and names no address"})
+		p.narrow(s, sent, &xmlapi.Error{Kind: xmlapi.KindAPI, Text: "the firewall reported an error without naming an address"})
 		return
 	}
 	for _, fault := range faults {
@@ -239,7 +239,7 @@ func (p *pass) narrow(s *settlement, sent part, reason *xmlapi.Error) {
 }
 
 func errTooManyFaults() *xmlapi.Error {
-	return &xmlapi.Error{Kind: xmlapi.KindAPI, Text: "the firewall finds fault with more addresses than can be told apart in one pass"}
+	return &xmlapi.Error{Kind: xmlapi.KindAPI, Text: "the firewall rejected more addresses than can be isolated in one pass"}
 }
 
 func verb(register bool) string {

@@ -186,9 +186,9 @@ func (l limits) refuses(p netip.Prefix) string {
 	case p.IsSingleIP():
 		return ""
 	case p.Addr().Is6():
-		return "PAN-OS registers no IPv6 networks, only single IPv6 addresses"
+		return "PAN-OS cannot register IPv6 networks, only single IPv6 addresses"
 	case !l.Networks:
-		return "PAN-OS registers networks from version 10.0 on"
+		return "registering networks requires PAN-OS 10.0 or later"
 	}
 	return ""
 }

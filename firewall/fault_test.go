@@ -100,14 +100,14 @@ func TestKindsOfTrouble(t *testing.T) {
 	}{
 		{"gone", func(l *lab) { l.sim.Close() }, xmlapi.KindUnreachable, true, "refused"},
 		{"reset", fault(panosim.Fault{Effect: panosim.Reset}), xmlapi.KindUnreachable, true, ""},
-		{"hangs", fault(panosim.Fault{Effect: panosim.Hang}), xmlapi.KindTimeout, true, "no answer in time"},
+		{"hangs", fault(panosim.Fault{Effect: panosim.Hang}), xmlapi.KindTimeout, true, "the request timed out"},
 		{"503", fault(panosim.Fault{Effect: panosim.HTML}), xmlapi.KindHTTP, true, "503"},
 		{"404", fault(panosim.Fault{Effect: panosim.HTML, Status: 404}), xmlapi.KindHTTP, false, "404"},
 		{"redirect", fault(panosim.Fault{Effect: panosim.HTML, Status: 302}), xmlapi.KindHTTP, false, "302"},
 		{"HTML with 200", fault(panosim.Fault{Effect: panosim.HTML, Status: 200}), xmlapi.KindMalformed, true, "html"},
 		{"empty", fault(panosim.Fault{Effect: panosim.Empty}), xmlapi.KindMalformed, true, "empty"},
 		{"truncated", fault(panosim.Fault{Effect: panosim.Truncate}), xmlapi.KindMalformed, true, ""},
-		{"broken off", fault(panosim.Fault{Effect: panosim.Break}), xmlapi.KindMalformed, true, "breaks off"},
+		{"broken off", fault(panosim.Fault{Effect: panosim.Break}), xmlapi.KindMalformed, true, "the response was truncated"},
 		{"garbage", fault(panosim.Fault{Effect: panosim.Garbage}), xmlapi.KindMalformed, true, ""},
 		{"session timeout", fault(panosim.Fault{Effect: panosim.SessionTimeout}), xmlapi.KindAPI, true, "Session timed out (code 22)"},
 		{"just started", fault(panosim.Fault{Effect: panosim.Forbidden}), xmlapi.KindAuth, false, "Invalid Credential"},
@@ -163,11 +163,11 @@ func TestOddDevices(t *testing.T) {
 		change func(*panosim.Options)
 		text   string
 	}{
-		"old":        {func(o *panosim.Options) { o.Version = "8.1.19" }, "PAN-OS 8.1.19 knows no timeout"},
+		"old":        {func(o *panosim.Options) { o.Version = "8.1.19" }, "PAN-OS 8.1.19 does not support timeouts"},
 		"Panorama":   {func(o *panosim.Options) { o.Model = "Panorama" }, "Panorama"},
 		"M-Series":   {func(o *panosim.Options) { o.Model = "M-600" }, "Panorama (M-600)"},
 		"no PAN-OS":  {nil, "names no model"},
-		"no version": {nil, `"next" is no version`},
+		"no version": {nil, `"next" is not a PAN-OS version`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, test.change, nil)

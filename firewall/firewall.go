@@ -70,6 +70,6 @@ type Brake struct {
 
 // String says it in one sentence.
 func (b Brake) String() string {
-	return fmt.Sprintf("%d of %d registered addresses (%d %%) would be removed at once, more than %d %%: none was removed",
+	return fmt.Sprintf("%d of %d registered addresses (%d %%) would be removed, more than the limit of %d %%: none was removed",
 		b.Remove, b.Standing, b.Share, b.Percent)
 }

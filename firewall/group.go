@@ -51,14 +51,14 @@ type Group struct {
 // is written to.
 func NewGroup(opts GroupOptions, devices ...*xmlapi.Device) (*Group, error) {
 	if len(devices) == 0 {
-		return nil, errors.New("an address group needs a firewall")
+		return nil, errors.New("address group: a firewall is required")
 	}
 	fail := func(err error) (*Group, error) { return nil, fmt.Errorf("firewall %q: %w", devices[0].Name(), err) }
 	if err := checkTag(opts.Names.Tag); err != nil {
 		return fail(err)
 	}
 	if opts.Names.Group == "" {
-		return fail(errors.New("address group: a name is needed"))
+		return fail(errors.New("address group: a name is required"))
 	}
 	if err := checkRemoval(&opts.MaxRemovalPercent); err != nil {
 		return fail(err)
@@ -66,7 +66,7 @@ func NewGroup(opts GroupOptions, devices ...*xmlapi.Device) (*Group, error) {
 	opts.MaxMembers = cmp.Or(opts.MaxMembers, MaxGroupMembers)
 	opts.CommitInterval = cmp.Or(opts.CommitInterval, defaultCommitInterval)
 	if opts.MaxMembers < 2 || opts.CommitInterval < 0 {
-		return fail(errors.New("address group: room for 2 members and a positive commit interval are needed"))
+		return fail(errors.New("address group: at least 2 members and a positive commit interval are required"))
 	}
 	return &Group{devices: devices, opts: opts, stale: true, device: devices[0],
 		admin: cmp.Or(opts.Admin, devices[0].Username())}, nil

@@ -139,9 +139,9 @@ func (changes *groupChangeset) choose(n Names, wanted []Entry, now groupState, m
 		switch name := n.object(e.Prefix); {
 		case changes.blocked[e.Prefix]:
 		case now.foreign[name]:
-			changes.refused = append(changes.refused, Refused{e.Prefix, "an address object " + name + " exists that is not ours"})
+			changes.refused = append(changes.refused, Refused{e.Prefix, "address object " + name + " exists and is not ours"})
 		case len(changes.blocked)+foreign+1 >= most:
-			changes.unsupported = append(changes.unsupported, Unsupported{e.Prefix, fmt.Sprintf("an address group holds %d members", most)})
+			changes.unsupported = append(changes.unsupported, Unsupported{e.Prefix, fmt.Sprintf("the address group is limited to %d members", most)})
 		default:
 			changes.blocked[e.Prefix] = true
 		}

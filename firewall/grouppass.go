@@ -60,8 +60,8 @@ func (p *groupPass) read() error {
 		return err
 	}
 	if g.candidate.dynamic {
-		return device.Fail("read the address group", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "the address group " + g.opts.Names.Group +
-			" is a dynamic one; remove it, or choose mode dynamic-tag"})
+		return device.Fail("read the address group", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "address group " + g.opts.Names.Group +
+			" is dynamic: delete it, or use mode dynamic-tag"})
 	}
 	if err := p.vsysExists(); err != nil {
 		return err
@@ -88,7 +88,7 @@ func (p *groupPass) vsysExists() error {
 	vsys := g.device.VSys()
 	at, err := g.device.Get(p.ctx, what, xmlapi.VSysPath(vsys))
 	if err == nil && at == nil {
-		err = g.device.Fail(what, &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "there is no virtual system " + vsys + " on it"})
+		err = g.device.Fail(what, &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + vsys + " does not exist"})
 	}
 	return err
 }
@@ -174,7 +174,7 @@ func (p *groupPass) clear(edits []xmlapi.Edit, names []string) error {
 		case err == nil:
 			delete(g.candidate.objects, name)
 		case xmlapi.Kind(err) == xmlapi.KindAPI:
-			p.report.Refused = append(p.report.Refused, Refused{g.candidate.objects[name], "its address object " + name + " cannot be deleted: " + reason(err)})
+			p.report.Refused = append(p.report.Refused, Refused{g.candidate.objects[name], "address object " + name + " cannot be deleted: " + reason(err)})
 		default:
 			return err
 		}
@@ -220,7 +220,7 @@ func (p *groupPass) commit() error {
 	}
 	p.report.Unregistered = went
 	if !g.clean {
-		return g.device.Fail("commit our changes", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "the firewall says it is done, and the running configuration differs from ours"})
+		return g.device.Fail("commit our changes", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "the firewall reports success, but the running configuration differs from ours"})
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func (p *groupPass) uncommitted(last time.Time, err error) error {
 		return err
 	case xmlapi.KindCommit:
 		if e := g.device.Revert(p.ctx, g.admin); e != nil {
-			err = fmt.Errorf("%w; and then: %w", err, e)
+			err = fmt.Errorf("%w; the revert failed too: %w", err, e)
 		}
 	}
 	g.failed = err

@@ -59,11 +59,11 @@ type List struct {
 func NewList(d *xmlapi.Device, opts ListOptions) (*List, error) {
 	fail := func(text string) (*List, error) { return nil, fmt.Errorf("firewall %q: %s", d.Name(), text) }
 	if opts.Names.List == "" && opts.URL == "" {
-		return fail("list: a name or a URL is needed")
+		return fail("list: a name or a URL is required")
 	}
 	opts.RefreshInterval = cmp.Or(opts.RefreshInterval, defaultRefreshInterval)
 	if opts.RefreshInterval < 0 || opts.MaxEntries < 0 {
-		return fail("list: a positive refresh interval and number of entries are needed")
+		return fail("list: refresh interval and number of entries must not be negative")
 	}
 	return &List{device: d, opts: opts, stale: true, ours: map[netip.Prefix]bool{}}, nil
 }
@@ -178,7 +178,7 @@ func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
 	}
 	held, err := ParseHeldList(list)
 	if err != nil {
-		return nil, d.Fail("read what the firewall holds of the list", &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error()})
+		return nil, d.Fail("read the list's entries on the firewall", &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error()})
 	}
 	l.held = held
 	return fetched, nil
@@ -203,7 +203,7 @@ func (l *List) followRefresh(ctx context.Context, before []xmlapi.Job) (fetched,
 			well = true
 		default:
 			fetched = d.Fail(refreshWhat, &xmlapi.Error{Kind: KindList,
-				Text: "the firewall could not fetch it: " + strings.Join(j.Texts(), " | ")})
+				Text: "the firewall could not fetch the list: " + strings.Join(j.Texts(), " | ")})
 		}
 	}
 	if well {

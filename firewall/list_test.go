@@ -161,7 +161,7 @@ func TestListOfTheRightLengthAndTheWrongEntries(t *testing.T) {
 	l.clock.move(time.Minute)
 	desired := l.serve("192.0.2.1/32", "192.0.2.3/32")
 	r, err := l.list.Reconcile(t.Context(), desired, false)
-	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 2 and still holds 1 released entry (2 valid, ") ||
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 of 2 entries and still has 1 released entry (2 valid, ") ||
 		r.Standing != 2 || len(r.Registered)+len(r.Unregistered)+len(r.Gone) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -182,7 +182,7 @@ func TestListThatStillHoldsWhatWasReleased(t *testing.T) {
 	l.fail(unreachable)
 	l.clock.move(time.Minute)
 	_, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32"), false)
-	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), ": it still holds 1 released entry (2 valid") {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), ": the firewall still has 1 released entry (2 valid") {
 		t.Fatal(err)
 	}
 }
@@ -371,7 +371,7 @@ func TestListOfWhichOnlyAPartIsShown(t *testing.T) {
 	l.fail(http.StatusServiceUnavailable)
 	l.clock.move(time.Minute)
 	r, err = l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"), false)
-	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 entry of 4 (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
+	if xmlapi.Kind(err) != firewall.KindList || !strings.Contains(err.Error(), "lacks 1 of 4 entries (3 valid") || len(r.Registered)+len(r.Gone) > 0 {
 		t.Fatalf("one too few: %+v, %v", r, err)
 	}
 }

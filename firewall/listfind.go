@@ -26,7 +26,7 @@ func (l *List) find(ctx context.Context) (string, error) {
 	if name := l.among(pushed); name != "" {
 		return name, nil
 	}
-	text := "no external dynamic list is called " + l.opts.Names.List
+	text := "no external dynamic list is named " + l.opts.Names.List
 	if l.opts.URL != "" {
 		text += " or fetched from " + l.opts.URL
 	}
@@ -69,7 +69,7 @@ func (l *List) own(ctx context.Context) ([]*xmlapi.Node, error) {
 func (l *List) pushed(ctx context.Context) (all []*xmlapi.Node, err error) {
 	d := l.device
 	for _, vsys := range []string{d.VSys(), ""} {
-		parts, err := xmlapi.PushedPolicy(ctx, d, "read the external dynamic lists that Panorama pushed", vsys)
+		parts, err := xmlapi.PushedPolicy(ctx, d, "read the external dynamic lists pushed by Panorama", vsys)
 		if err != nil {
 			return nil, err
 		}

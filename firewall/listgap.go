@@ -79,12 +79,12 @@ func (l *List) mismatch(g gap, want int) error {
 	h := l.held
 	var parts []string
 	if n := g.missing + g.gone; n > 0 {
-		parts = append(parts, fmt.Sprintf("lacks %s of %d", count(n, "entry", "entries"), max(want, 1)))
+		parts = append(parts, fmt.Sprintf("lacks %d of %s", n, count(max(want, 1), "entry", "entries")))
 	}
 	if g.released > 0 {
-		parts = append(parts, "still holds "+count(g.released, "released entry", "released entries"))
+		parts = append(parts, "still has "+count(g.released, "released entry", "released entries"))
 	}
-	text := fmt.Sprintf("it %s (%d valid, %d ignored, %d invalid): it could not fetch the list, or has no room for it",
+	text := fmt.Sprintf("the firewall %s (%d valid, %d ignored, %d invalid): it could not fetch the list, or the list exceeds its capacity",
 		strings.Join(parts, " and "), h.Valid, h.Ignored, h.Invalid)
 	if h.Valid == 0 && h.Trouble != "" {
 		text += ": " + h.Trouble

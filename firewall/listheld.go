@@ -22,7 +22,7 @@ const maxListed = 500_000
 // ShowList asks for what the firewall holds of a list; nil: the answer says nothing of it.
 func ShowList(ctx context.Context, d *xmlapi.Device, name string) (list *xmlapi.Node, err error) {
 	err = d.InVSys(ctx, CallList, func() error {
-		result, err := d.Op(ctx, CallList, "read what the firewall holds of the list "+name,
+		result, err := d.Op(ctx, CallList, "read the firewall's entries of the list "+name,
 			listCommand("show", name, fmt.Sprintf("<anchor>1</anchor><num-records>%d</num-records>", maxListed)))
 		list = result.Child("external-list")
 		return err
@@ -38,7 +38,7 @@ type HeldList struct {
 	Trouble                 string                // the first line that is no entry. Of a list that was never fetched: why
 }
 
-var errNoValid = errors.New("the answer holds no number of valid entries")
+var errNoValid = errors.New("the response contains no count of valid entries")
 
 // ParseHeldList reads an answer of ShowList. An error says that it holds no count of valid entries.
 func ParseHeldList(list *xmlapi.Node) (HeldList, error) {

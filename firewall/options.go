@@ -19,12 +19,12 @@ const (
 // checkTag refuses what would break the filter of a dynamic address group, in which the tag stands between quotes.
 func checkTag(tag string) error {
 	if tag == "" || utf8.RuneCountInString(tag) > maxTag {
-		return fmt.Errorf("tag: 1 to %d characters are needed", maxTag)
+		return fmt.Errorf("tag: must be 1 to %d characters long", maxTag)
 	}
 	if tag != strings.TrimSpace(tag) || strings.ContainsFunc(tag, func(r rune) bool {
 		return r == '\'' || r == '"' || !unicode.IsPrint(r)
 	}) {
-		return errors.New("tag: quotes, control characters and outer spaces cannot be matched by an address group")
+		return errors.New("tag: must not contain quotes, control characters, or leading or trailing spaces")
 	}
 	return nil
 }
@@ -33,7 +33,7 @@ func checkTag(tag string) error {
 func checkRemoval(percent *int) error {
 	*percent = cmp.Or(*percent, defaultRemoval)
 	if *percent < 0 || *percent > 100 {
-		return errors.New("max_removal_percent: 1 to 100 is needed")
+		return errors.New("max_removal_percent: must be 1 to 100")
 	}
 	return nil
 }

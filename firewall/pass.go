@@ -12,7 +12,7 @@ const overdue = 5 * time.Second
 
 // notHeld is the reason when the firewall said yes and did not do it: at the platform's limit some versions only
 // write a system log.
-const notHeld = "not held by the firewall (platform limit?)"
+const notHeld = "accepted but not registered (platform limit?)"
 
 // pass is the state of one Reconcile.
 type pass struct {
@@ -170,7 +170,7 @@ func (p *pass) conclude() error {
 // refuse records what the firewall does not take.
 func (p *pass) refuse(prefix netip.Prefix, message string) {
 	if message == "" {
-		message = "refused without a reason"
+		message = "refused without a message"
 	}
 	p.f.refused[prefix] = message
 	p.report.Refused = append(p.report.Refused, Refused{prefix, message})

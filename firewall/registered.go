@@ -105,7 +105,7 @@ func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]registration, erro
 			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error(), Err: err})
 		case pg.outfile:
 			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindUnsupported,
-				Text: "the firewall writes the list to a file of its own, as PAN-OS before 8.0 does, so that it cannot be read"})
+				Text: "the firewall writes the list to a local file, as PAN-OS before 8.0 does, so it cannot be read"})
 		}
 		for p, r := range pg.ours {
 			all[p] = r
@@ -121,10 +121,10 @@ func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]registration, erro
 			return all, nil
 		}
 		if !fresh {
-			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: "the firewall gives the same page again, as if it knew no start-point"})
+			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: "the firewall returned the same page again, as if it ignored start-point"})
 		}
 		start += pg.rows
 	}
 	return nil, f.device.Fail("read registered addresses",
-		&xmlapi.Error{Kind: xmlapi.KindMalformed, Text: fmt.Sprintf("the list does not end after %d pages", maxPages)})
+		&xmlapi.Error{Kind: xmlapi.KindMalformed, Text: fmt.Sprintf("more than %d pages", maxPages)})
 }

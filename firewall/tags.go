@@ -63,10 +63,10 @@ func (o *TagOptions) complete() error {
 	}
 	o.BatchSize = cmp.Or(o.BatchSize, defaultBatch)
 	if o.BatchSize < 0 || o.BatchSize > maxBatch {
-		return fmt.Errorf("batch size: 1 to %d is needed", maxBatch)
+		return fmt.Errorf("batch size: must be 1 to %d", maxBatch)
 	}
 	if o.PassTime < 0 {
-		return errors.New("pass time: 0 or more is needed")
+		return errors.New("pass time: must not be negative")
 	}
 	return nil
 }

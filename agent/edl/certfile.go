@@ -85,7 +85,7 @@ func readSmall(path string) ([]byte, error) {
 func (f *fileSource) checkMode(mode fs.FileMode) {
 	open := mode.Perm()&0o007 != 0
 	if open && !f.warned {
-		f.log.Warn().Str("file", f.keyFile).Stringer("mode", mode.Perm()).Msg("the private key can be read by every user of this machine")
+		f.log.Warn().Str("file", f.keyFile).Stringer("mode", mode.Perm()).Msg("the private key can be read by every user of this host")
 	}
 	f.warned = open
 }

@@ -88,7 +88,7 @@ func (c *certificates) refresh(now time.Time) {
 func (c *certificates) fail(err error) {
 	text := err.Error()
 	if before := c.failed.Swap(&text); before == nil || *before != text {
-		c.log.Error().Err(err).Msg("no new certificate for the list; the old one stays")
+		c.log.Error().Err(err).Msg("no new certificate for the list; the current one is kept")
 	}
 }
 
@@ -100,10 +100,10 @@ func (c *certificates) warn(now time.Time) {
 	}
 	if err := validAt(current, now); err != nil {
 		c.warned = now
-		c.log.Error().Err(err).Msg("connections to the list are closed until there is a valid certificate")
+		c.log.Error().Err(err).Msg("connections to the list are closed until its certificate is valid")
 	} else if end := current.Leaf.NotAfter; end.Sub(now) < min(expiryWarning, end.Sub(current.Leaf.NotBefore)/4) {
 		c.warned = now
-		c.log.Warn().Time("not_after", end).Msg("the list's certificate ends soon; after that connections are closed")
+		c.log.Warn().Time("not_after", end).Msg("the list's certificate expires soon; after that, connections are closed")
 	}
 }
 
@@ -146,9 +146,9 @@ func validAt(c *tls.Certificate, now time.Time) error {
 	}
 	switch leaf := c.Leaf; {
 	case !now.Before(leaf.NotAfter):
-		return fmt.Errorf("the certificate ended at %s", leaf.NotAfter.Format(time.RFC3339))
+		return fmt.Errorf("the certificate expired at %s", leaf.NotAfter.Format(time.RFC3339))
 	case now.Before(leaf.NotBefore):
-		return fmt.Errorf("the certificate begins only at %s", leaf.NotBefore.Format(time.RFC3339))
+		return fmt.Errorf("the certificate is not valid before %s", leaf.NotBefore.Format(time.RFC3339))
 	}
 	return nil
 }

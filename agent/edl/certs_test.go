@@ -170,7 +170,7 @@ func TestEndedCAClosesConnections(t *testing.T) {
 	}
 	clk.move(24 * time.Hour)
 	s.certs.refresh(clk.now())
-	if st := s.Status(); !strings.Contains(st.CertError, "remove ca.crt and ca.key") {
+	if st := s.Status(); !strings.Contains(st.CertError, "delete ca.crt and ca.key") {
 		t.Errorf("status %+v", st)
 	}
 	run(t, s)
@@ -317,14 +317,14 @@ func TestCAThatIsNotWholeIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		harm func(t *testing.T, folder string)
 		say  string
 	}{
-		{"key missing", func(t *testing.T, folder string) { remove(t, folder, "ca.key") }, "put it back from a backup"},
+		{"key missing", func(t *testing.T, folder string) { remove(t, folder, "ca.key") }, "restore it from a backup"},
 		{"key of another CA", func(t *testing.T, folder string) {
 			o, _, _ := testOptions(t)
 			mustNew(t, o)
 			write(t, file(t, o.StateDir, "ca.key"), folder, "ca.key")
-		}, "remove both"},
-		{"key cut off", func(t *testing.T, folder string) { write(t, file(t, folder, "ca.key")[:40], folder, "ca.key") }, "remove both"},
-		{"certificate empty", func(t *testing.T, folder string) { write(t, nil, folder, "ca.crt") }, "remove both"},
+		}, "delete both"},
+		{"key cut off", func(t *testing.T, folder string) { write(t, file(t, folder, "ca.key")[:40], folder, "ca.key") }, "delete both"},
+		{"certificate empty", func(t *testing.T, folder string) { write(t, nil, folder, "ca.crt") }, "delete both"},
 		{"certificate of a server", func(t *testing.T, folder string) {
 			b := file(t, folder, "server.pem")
 			write(t, b, folder, "ca.crt")
@@ -335,13 +335,13 @@ func TestCAThatIsNotWholeIsAnErrorThatSaysWhatToDo(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(folder, "ca.crt"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-		}, "not made again"},
+		}, "not created again"},
 		{"key unreadable", func(t *testing.T, folder string) {
 			remove(t, folder, "ca.key")
 			if err := os.Mkdir(filepath.Join(folder, "ca.key"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-		}, "not made again"},
+		}, "not created again"},
 		{"only a key that is none", func(t *testing.T, folder string) {
 			remove(t, folder, "ca.crt")
 			write(t, []byte("x"), folder, "ca.key")
@@ -377,14 +377,14 @@ func TestUnusableServerCertificateIsMadeAgain(t *testing.T) {
 func TestReadableCAKeyIsWarnedOf(t *testing.T) {
 	o, _, log := testOptions(t)
 	mustNew(t, o)
-	if log.count("can be read by others") != 0 {
+	if log.count("can be read by other users") != 0 {
 		t.Fatal("warned of our own file")
 	}
 	if err := os.Chmod(filepath.Join(o.StateDir, "ca.key"), 0o640); err != nil {
 		t.Fatal(err)
 	}
 	mustNew(t, o)
-	if log.count("can be read by others") != 1 {
+	if log.count("can be read by other users") != 1 {
 		t.Error("no warning")
 	}
 }
@@ -536,8 +536,8 @@ func TestEndedOwnCertificateIsNeverShown(t *testing.T) {
 	s.Publish(entries("192.0.2.1"), clk.now())
 	s.certs.refresh(clk.move(355 * 24 * time.Hour))
 	s.certs.refresh(clk.move(time.Hour))
-	if log.count("ends soon") != 1 {
-		t.Errorf("warned %d times of the end", log.count("ends soon"))
+	if log.count("expires soon") != 1 {
+		t.Errorf("warned %d times of the end", log.count("expires soon"))
 	}
 	clk.move(10 * 24 * time.Hour)
 	closedWithoutAByte(t, s, "127.0.0.1")

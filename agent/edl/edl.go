@@ -117,7 +117,7 @@ func newServer(o Options, l limits, machine func() names) (*Server, error) {
 		o.Now = time.Now
 	}
 	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
-		return nil, fmt.Errorf("edl: make the state folder: %w", err)
+		return nil, fmt.Errorf("edl: create the state folder: %w", err)
 	}
 	s := &Server{opts: o, log: o.Logger, now: o.Now, limits: l}
 	source, err := s.certificateSource(machine)
@@ -143,7 +143,7 @@ func (o *Options) check() error {
 	fault(o.Listen == "", "no address to listen on")
 	fault(!strings.HasPrefix(o.Path, "/"), fmt.Sprintf("path %q does not begin with a slash", o.Path))
 	fault(o.StateDir == "", "no state folder")
-	fault((o.CertFile == "") != (o.KeyFile == ""), "a certificate file and a key file are given together or not at all")
+	fault((o.CertFile == "") != (o.KeyFile == ""), "a certificate file and a key file must be set together")
 	fault(o.MaxEntries < 0, fmt.Sprintf("the largest number of entries is negative (%d)", o.MaxEntries))
 	fault(o.EmptyEntry.Zone() != "", fmt.Sprintf("the empty-list entry %s has a zone", o.EmptyEntry))
 	for _, p := range o.Allow {

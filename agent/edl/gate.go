@@ -73,7 +73,7 @@ func (g *gate) admit(client netip.Addr) bool {
 	if !s.allowed(client) {
 		s.gate.refused.Add(1)
 		if s.gate.refusedLog.first(client, s.now()) {
-			s.log.Warn().Stringer("client", client).Msg("connection closed: the client is in none of the networks that may read the list")
+			s.log.Warn().Stringer("client", client).Msg("connection closed: the client is not in a network that may read the list")
 		}
 		return false
 	}
@@ -81,7 +81,7 @@ func (g *gate) admit(client netip.Addr) bool {
 		s.gate.withheld.Add(1)
 		if s.gate.withheldLog.first(client, s.now()) {
 			s.log.Error().Err(err).Stringer("client", client).
-				Msg("connection closed: a firewall that saw this certificate would stop enforcing the list; without an answer it keeps its copy")
+				Msg("connection closed: with this certificate a firewall would stop enforcing the list; without a response it keeps its copy")
 		}
 		return false
 	}

@@ -55,7 +55,7 @@ func TestClientOutsideAllowIsClosedWithoutAnswer(t *testing.T) {
 		t.Fatalf("clients %+v", clients)
 	}
 	closedWithoutAByte(t, s, "127.0.0.3")
-	const text = "in none of the networks"
+	const text = "not in a network that may read the list"
 	if n := log.count(text); n != 2 {
 		t.Errorf("logged %d times for two addresses within an hour", n)
 	}

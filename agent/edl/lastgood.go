@@ -112,7 +112,7 @@ func decodeLastGood(b []byte) (*lastGood, error) {
 	cut := bytes.LastIndexByte(text, '\n') + 1
 	sum := sha256.Sum256(b[:cut])
 	if !whole || string(text[cut:]) != lastGoodTrailer+hex.EncodeToString(sum[:]) {
-		return nil, fmt.Errorf("%w: its checksum is missing or does not fit", ErrDamaged)
+		return nil, fmt.Errorf("%w: its checksum is missing or wrong", ErrDamaged)
 	}
 	first, rest, _ := strings.Cut(string(b[:cut]), "\n")
 	l, n, err := decodeTitle(first)
@@ -131,7 +131,7 @@ func decodeLastGood(b []byte) (*lastGood, error) {
 		l.entries = append(l.entries, e)
 	}
 	if !bytes.Equal(l.encode(), b) {
-		return nil, fmt.Errorf("%w: it is not written the way this program writes it", ErrDamaged)
+		return nil, fmt.Errorf("%w: not in the format that this program writes", ErrDamaged)
 	}
 	return l, nil
 }

@@ -221,7 +221,7 @@ func TestLastGoodWithASmallerLimit(t *testing.T) {
 	if st := s.Status(); err != nil || n != 2 || st.LeftOut != 2 || string(s.current.Load().body) != "192.0.2.3\n2001:db8::1\n" {
 		t.Fatalf("%d %v %+v", n, err, st)
 	}
-	if log.count("longer than max_entries") != 1 {
+	if log.count("exceeds max_entries") != 1 {
 		t.Error("not logged")
 	}
 }

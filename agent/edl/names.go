@@ -72,7 +72,7 @@ func name(s string) (names, error) {
 	// X.509 host names are ASCII; an international one is given in its "xn--" form.
 	odd := strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("/:@,", r) })
 	if s == "" || odd {
-		return names{}, fmt.Errorf("%q is neither a host name nor an address", s)
+		return names{}, fmt.Errorf("%q is not a host name or address", s)
 	}
 	return names{hosts: []string{s}}, nil
 }

@@ -41,32 +41,32 @@ func openAuthority(folder string, now time.Time, log zerolog.Logger) (*authority
 	noCrt, noKey := errors.Is(crtErr, fs.ErrNotExist), errors.Is(keyErr, fs.ErrNotExist)
 	switch {
 	case crtErr != nil && !noCrt:
-		return nil, fmt.Errorf("read the own CA (it is not made again, because the firewalls know this one): %w", crtErr)
+		return nil, fmt.Errorf("read the built-in CA (it is not created again, because the firewalls trust this one): %w", crtErr)
 	case keyErr != nil && !noKey:
-		return nil, fmt.Errorf("read the own CA's key (it is not made again, because the firewalls know this one): %w", keyErr)
+		return nil, fmt.Errorf("read the built-in CA's key (it is not created again, because the firewalls trust this one): %w", keyErr)
 	case noKey && !noCrt:
-		return nil, fmt.Errorf("%s is missing beside %s: put it back from a backup, or remove %[2]s too: then a new CA is made, which the firewalls must import",
+		return nil, fmt.Errorf("%s is missing, but %s exists: restore it from a backup, or delete %[2]s too; then a new CA is created, which the firewalls must import",
 			keyFile, crtFile)
 	case noKey:
 		var err error
 		if key, err = makeKey(keyFile); err != nil {
-			return nil, fmt.Errorf("make the own CA's key: %w", err)
+			return nil, fmt.Errorf("create the built-in CA's key: %w", err)
 		}
 	}
 	if noCrt {
 		var err error
 		if crt, err = makeAuthority(crtFile, key, now); err != nil {
-			return nil, fmt.Errorf("make the own CA: %w", err)
+			return nil, fmt.Errorf("create the built-in CA: %w", err)
 		}
-		log.Warn().Str("file", crtFile).Msg("a new CA for the list was made: import it on the firewalls, into the certificate profile of the External Dynamic List")
+		log.Warn().Str("file", crtFile).Msg("a new CA for the list was created: import it on the firewalls, into the certificate profile of the External Dynamic List")
 	}
 	a, err := parseAuthority(crt, key)
 	if err != nil {
-		return nil, fmt.Errorf("the own CA in %s and %s cannot be used (put the right files back from a backup, or remove both: then a new CA is made, which the firewalls must import): %w",
+		return nil, fmt.Errorf("the built-in CA in %s and %s cannot be used (restore the files from a backup, or delete both; then a new CA is created, which the firewalls must import): %w",
 			crtFile, keyFile, err)
 	}
 	if info, err := os.Stat(keyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
-		log.Warn().Str("file", keyFile).Stringer("mode", info.Mode().Perm()).Msg("the CA's private key can be read by others")
+		log.Warn().Str("file", keyFile).Stringer("mode", info.Mode().Perm()).Msg("the CA's private key can be read by other users")
 	}
 	return a, nil
 }

@@ -39,7 +39,7 @@ const (
 )
 
 // errAuthorityNotValid: the CA ended, or the clock is wrong. Both may pass while we run.
-var errAuthorityNotValid = errors.New("the own CA is not valid now")
+var errAuthorityNotValid = errors.New("the built-in CA is not valid now")
 
 func (s *Server) certificateSource(machine func() names) (certificateSource, error) {
 	o := &s.opts
@@ -99,7 +99,7 @@ func (o *ownSource) read() *tls.Certificate {
 	b, err := os.ReadFile(o.file)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			o.log.Warn().Err(err).Msg("the list's certificate cannot be read; a new one is made")
+			o.log.Warn().Err(err).Msg("the list's certificate cannot be read; creating a new one")
 		}
 		return nil
 	}
@@ -108,7 +108,7 @@ func (o *ownSource) read() *tls.Certificate {
 		err = pair.Leaf.CheckSignatureFrom(o.ca.cert)
 	}
 	if err != nil {
-		o.log.Warn().Err(err).Str("file", o.file).Msg("the list's certificate cannot be used; a new one is made")
+		o.log.Warn().Err(err).Str("file", o.file).Msg("the list's certificate cannot be used; creating a new one")
 		return nil
 	}
 	return &pair
@@ -117,28 +117,28 @@ func (o *ownSource) read() *tls.Certificate {
 // issue makes a certificate and keeps it. If it cannot be kept it is served all the same, and the next start makes another.
 func (o *ownSource) issue(now time.Time, n names) (*tls.Certificate, error) {
 	if err := validAt(&tls.Certificate{Leaf: o.ca.cert}, now); err != nil {
-		return nil, fmt.Errorf("%w: %w; unless this machine's clock is wrong, remove ca.crt and ca.key in %s and start again: then a new CA is made, which the firewalls must import",
+		return nil, fmt.Errorf("%w: %w; unless this host's clock is wrong, delete ca.crt and ca.key in %s and restart; then a new CA is created, which the firewalls must import",
 			errAuthorityNotValid, err, filepath.Dir(o.file))
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make a key: %w", err)
+		return nil, fmt.Errorf("create a key: %w", err)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, o.template(now, n), o.ca.cert, key.Public(), o.ca.key)
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate: %w", err)
+		return nil, fmt.Errorf("create a certificate: %w", err)
 	}
 	private, err := keyPEM(key)
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate: %w", err)
+		return nil, fmt.Errorf("create a certificate: %w", err)
 	}
 	b := append(private, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	pair, err := tls.X509KeyPair(b, b)
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate: %w", err)
+		return nil, fmt.Errorf("create a certificate: %w", err)
 	}
 	if err := writeFile(o.file, b, 0o600); err != nil {
-		o.log.Warn().Err(err).Msg("the list's new certificate cannot be kept; it is served until the next start")
+		o.log.Warn().Err(err).Msg("the list's new certificate cannot be saved; it is used until the next start")
 	}
 	return &pair, nil
 }

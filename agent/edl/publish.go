@@ -99,7 +99,7 @@ func (s *Server) logCut(left []Entry) {
 	const named = 5
 	if len(left) == 0 {
 		if s.cut.cut {
-			s.log.Info().Msg("the list fits again: nothing is left out")
+			s.log.Info().Msg("the list is within max_entries again: nothing is left out")
 		}
 		s.cut = cutLog{}
 		return
@@ -115,5 +115,5 @@ func (s *Server) logCut(left []Entry) {
 		first = append(first, string(appendPrefix(nil, e.Prefix)))
 	}
 	s.log.Warn().Int("left_out", len(left)).Int("max_entries", s.opts.MaxEntries).Strs("first", first).
-		Msg("the list is longer than max_entries: the longest quiet entries are not served")
+		Msg("the list exceeds max_entries: the entries inactive longest are not served")
 }

@@ -112,7 +112,7 @@ func TestLeftOutEntriesAreCountedAndNamed(t *testing.T) {
 	o, clk, log := testOptions(t)
 	o.MaxEntries = 2
 	s := mustNew(t, o)
-	const text = "longer than max_entries"
+	const text = "exceeds max_entries"
 	publish := func(quiet string) {
 		list := entries("192.0.2.1", "192.0.2.2", quiet)
 		list[2].LastSeen = list[2].LastSeen.Add(-time.Hour)
@@ -147,7 +147,7 @@ func TestLeftOutEntriesAreCountedAndNamed(t *testing.T) {
 	}
 	s.Publish(entries("192.0.2.1"), clk.now())
 	s.Publish(entries("192.0.2.1"), clk.now())
-	if st := s.Status(); st.LeftOut != 0 || log.count("the list fits again") != 1 {
+	if st := s.Status(); st.LeftOut != 0 || log.count("the list is within max_entries again") != 1 {
 		t.Errorf("%+v", st)
 	}
 }

@@ -106,9 +106,9 @@ func (s *Server) saveOnce() bool {
 	before := s.saver.done(l, err, s.now())
 	switch {
 	case err != nil && before == "":
-		s.log.Error().Err(err).Msg("the last good list cannot be saved; it is served, but a restart without the store would serve an older one")
+		s.log.Error().Err(err).Msg("the list cannot be saved; it is served, but a restart without the store would serve an older one")
 	case err == nil && before != "":
-		s.log.Info().Msg("the last good list is saved again")
+		s.log.Info().Msg("the list can be saved again")
 	}
 	return err == nil
 }

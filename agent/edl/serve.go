@@ -51,7 +51,7 @@ func (s *Server) checkName(hello *tls.ClientHelloInfo, leaf *x509.Certificate) {
 	s.gate.misnamed.Add(1)
 	if client := peer(hello.Conn); s.gate.misnamedLog.first(client, s.now()) {
 		s.log.Warn().Stringer("client", client).Str("name", hello.ServerName).
-			Msg("a client asks for a name that the list's certificate does not have; if it is a firewall, it does not enforce the list")
+			Msg("a client requests a name that the list's certificate does not contain; if it is a firewall, it does not enforce the list")
 	}
 }
 

@@ -78,7 +78,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error
 	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: "command-line"}
 	if opts.URL == "" {
 		if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no database yet at %s: has the agent run with this configuration?", opts.Path)
+			return nil, fmt.Errorf("there is no database yet at %s: has the daemon run with this configuration?", opts.Path)
 		}
 	}
 	st, err := store.Open(ctx, opts)

@@ -104,8 +104,8 @@ func (a *app) blacklistAddCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add ADDR --reason TEXT [--for 24h]",
 		Short: "Block an address or a network by hand",
-		Long: `Blocks an address or a network by hand. Without --for it is released as any other, when it has been
-quiet for blacklist.release_after; with it, at that time whatever it does. A running daemon enforces it within a second.`,
+		Long: `Blocks an address or a network by hand. Without --for it is released like any other, after
+blacklist.release_after without activity; with it, at that time whatever its activity. A running daemon enforces it within a second.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefix, err := parsePrefix(args[0])
@@ -113,12 +113,12 @@ quiet for blacklist.release_after; with it, at that time whatever it does. A run
 				return err
 			}
 			if strings.TrimSpace(reason) == "" {
-				return usageErrorf("--reason is needed: whoever looks at this block later will want to know why")
+				return usageErrorf("--reason is required: whoever reviews this block later will want to know why")
 			}
 			var duration time.Duration
 			if length != "" {
 				if duration, err = config.ParseDuration(length); err != nil || duration <= 0 {
-					return usageErrorf("--for %q: give a span such as 24h or 7d", length)
+					return usageErrorf("--for %q: use a duration such as 24h or 7d", length)
 				}
 			}
 			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
@@ -126,8 +126,8 @@ quiet for blacklist.release_after; with it, at that time whatever it does. A run
 			})
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "`TEXT` that says why")
-	c.Flags().StringVar(&length, "for", "", "release after this `TIME`, whatever it does")
+	c.Flags().StringVar(&reason, "reason", "", "`TEXT` with the reason")
+	c.Flags().StringVar(&length, "for", "", "release after this `TIME`, whatever its activity")
 	return c
 }
 
@@ -150,7 +150,7 @@ func (a *app) blacklistAdd(ctx context.Context, cfg *config.Config, st *store.St
 		return a.printJSON(view)
 	}
 	if !fresh {
-		fmt.Fprintf(a.stdout, "%s was blocked already, since %s; the reason and the time of release are now yours\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+		fmt.Fprintf(a.stdout, "%s was already blocked, since %s; it now has your reason and time of release\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
 	} else {
 		fmt.Fprintf(a.stdout, "%s is blocked\n", detect.AddressText(prefix))
 	}
@@ -172,8 +172,8 @@ func (a *app) blacklistRemoveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "remove ADDR [--reason TEXT]",
 		Short: "Release an address or a network now",
-		Long: `Releases an address or a network now. What was seen of it up to now no longer counts: it is blocked
-again only for what it does from here on. To spare it for good, put it into never_block.`,
+		Long: `Releases an address or a network now. Past activity no longer counts: it is blocked again only for
+new activity. To never block it again, add it to never_block.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefix, err := parsePrefix(args[0])
@@ -188,7 +188,7 @@ again only for what it does from here on. To spare it for good, put it into neve
 			})
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "`TEXT` that says why")
+	c.Flags().StringVar(&reason, "reason", "", "`TEXT` with the reason")
 	return c
 }
 
@@ -204,7 +204,7 @@ func (a *app) blacklistRemove(ctx context.Context, cfg *config.Config, st *store
 		return a.printJSON(agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
 	}
 	fmt.Fprintf(a.stdout, "%s is released; it was blocked since %s\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
-	fmt.Fprintln(a.stdout, "It is blocked again for what it does from here on; to spare it for good, put it into never_block.")
+	fmt.Fprintln(a.stdout, "It is blocked again only for new activity; to never block it again, add it to never_block.")
 	return nil
 }
 
@@ -216,7 +216,7 @@ func (a *app) coveringHint(ctx context.Context, st *store.Store, prefix netip.Pr
 	}
 	for _, e := range entries {
 		if e.ReleasedAt.IsZero() && e.Address.Bits() < prefix.Bits() {
-			return fmt.Sprintf(" by itself, but the network %s is", e.Address)
+			return fmt.Sprintf(" itself, but the network %s is", e.Address)
 		}
 	}
 	return ""

@@ -10,7 +10,7 @@ func (a *app) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Validate the configuration",
-		Long:  `Reads the configuration and names every fault with its key, and what would be right. Nothing is changed or called.`,
+		Long:  `Reads the configuration and reports every fault with its key and how to fix it. Nothing is changed or contacted.`,
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return a.check() },
 	}

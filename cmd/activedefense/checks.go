@@ -26,7 +26,7 @@ func (a *app) printChecks(checks []policy.Check) error {
 	if !a.json {
 		fmt.Fprintf(a.stdout, "\n%s, %s, %d passed\n", plural(failed, "failure"), plural(warned, "warning"), len(checks)-failed-warned)
 		if first := beginWith(checks); failed > len(first) && len(first) > 0 {
-			fmt.Fprintf(a.stdout, "Carry out what %s says first, in this order: the rules name what that makes.\n", strings.Join(first, ", "))
+			fmt.Fprintf(a.stdout, "Fix %s first, in this order: the rules refer to what these create.\n", strings.Join(first, ", "))
 		}
 	}
 	if failed > 0 {

@@ -12,13 +12,13 @@ import (
 
 // unanswered are the checks of a firewall that does not answer, beside one that does.
 func unanswered() []policy.Check {
-	const away = "could not be asked: connection refused"
+	const away = "could not be checked: connection refused"
 	return []policy.Check{
 		{Firewall: "fw1", Check: "api", Result: "fail", Detail: "connection refused", Remedy: "Check url."},
-		{Firewall: "fw1", Check: "block-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},
-		{Firewall: "fw1", Check: "sensor-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},
-		{Firewall: "fw2", Check: "block-rule", Result: "warn", Detail: away, Remedy: `Mend "api" first.`},
-		{Firewall: "fw2", Check: "committed", Result: "pass", Detail: "no change waits for a commit"},
+		{Firewall: "fw1", Check: "block-rule", Result: "warn", Detail: away, Remedy: `Fix "api" first.`},
+		{Firewall: "fw1", Check: "sensor-rule", Result: "warn", Detail: away, Remedy: `Fix "api" first.`},
+		{Firewall: "fw2", Check: "block-rule", Result: "warn", Detail: away, Remedy: `Fix "api" first.`},
+		{Firewall: "fw2", Check: "committed", Result: "pass", Detail: "no uncommitted changes"},
 	}
 }
 
@@ -31,14 +31,14 @@ func TestWhatManyChecksFindAlikeIsSaidOnceAFirewall(t *testing.T) {
 	const want = `fw1
   FAIL  api                  connection refused
                              -> Check url.
-  WARN  block-rule           could not be asked: connection refused
-                             -> Mend "api" first.
+  WARN  block-rule           could not be checked: connection refused
+                             -> Fix "api" first.
   WARN  sensor-rule          the same
 
 fw2
-  WARN  block-rule           could not be asked: connection refused
-                             -> Mend "api" first.
-  PASS  committed            no change waits for a commit
+  WARN  block-rule           could not be checked: connection refused
+                             -> Fix "api" first.
+  PASS  committed            no uncommitted changes
 `
 	if out.String() != want {
 		t.Errorf("written:\n%s\ninstead of:\n%s", out.String(), want)
@@ -52,10 +52,10 @@ func TestStatusSaysOnceWhatManyChecksFoundAlike(t *testing.T) {
 	if err := a.statusText(&agent.Status{Policies: []agent.PolicyStatus{{Firewall: "fw1", At: &at, Checks: checks[:3]}, {Firewall: "fw2", At: &at, Checks: checks[3:]}}}); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(out.String(), "could not be asked"); n != 2 {
+	if n := strings.Count(out.String(), "could not be checked"); n != 2 {
 		t.Errorf("the reason stands there %d times, not once a firewall:\n%s", n, out.String())
 	}
-	if !strings.Contains(out.String(), "store      AWAY") {
+	if !strings.Contains(out.String(), "store      UNAVAILABLE") {
 		t.Errorf("a store that was never reached has no kind:\n%s", out.String())
 	}
 }

@@ -243,7 +243,7 @@ func TestHangupTakesOverAConfigurationAndKeepsTheOldOneIfFaulty(t *testing.T) {
 	w.write(w.config, append(slices.Clone(data), "\nnonsense: 1\n"...))
 	d.hangup()
 	w.until("the fault is logged", func() bool {
-		return strings.Contains(d.log(), `"key":"nonsense"`) && strings.Contains(d.log(), "not taken over")
+		return strings.Contains(d.log(), `"key":"nonsense"`) && strings.Contains(d.log(), "the new configuration is refused")
 	})
 	w.expect(samples)
 
@@ -268,9 +268,9 @@ func TestHangupKeepsTheOldConfigurationIfTheNewOneCannotWorkHere(t *testing.T) {
 	}
 	for _, own := range []string{w.edl, w.admin} { // an address that this host does not have
 		w.write(w.config, bytes.Replace(data, []byte(own), []byte("203.0.113.1:8443"), 1))
-		said := strings.Count(d.log(), "cannot work with the new configuration")
+		said := strings.Count(d.log(), "cannot start with the new configuration")
 		d.hangup()
-		w.until("it says so", func() bool { return strings.Count(d.log(), "cannot work with the new configuration") > said })
+		w.until("it says so", func() bool { return strings.Count(d.log(), "cannot start with the new configuration") > said })
 		w.until("it goes on with the one before", served)
 	}
 }

@@ -12,7 +12,7 @@ func (a *app) configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Print the commented example configuration",
 		Long: `Prints the commented example configuration, with every key and its default. The flags print the files
-that go with it: the systemd unit, and what rsyslog and logrotate need.`,
+to install with it: the systemd unit, and the rsyslog and logrotate configurations.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			out := config.Example

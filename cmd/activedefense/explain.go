@@ -48,7 +48,7 @@ func (a *app) oneLine(args []string) (string, error) {
 	}
 	text, _, _ = strings.Cut(strings.TrimLeft(text, "\r\n"), "\n")
 	if strings.TrimSpace(text) == "" {
-		return "", usageErrorf("there is no line: give one as the argument or on standard input")
+		return "", usageErrorf("no line given: pass one as the argument or on standard input")
 	}
 	return strings.TrimSuffix(text, "\r"), nil
 }
@@ -83,7 +83,7 @@ func (a *app) explain(ctx context.Context, line string) error {
 	var ev detect.Event
 	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(line), time.Now(), &ev)
 	if errors.Is(err, panos.ErrIgnored) {
-		return fmt.Errorf("the line is passed over: %w", err)
+		return fmt.Errorf("the line is ignored: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("the line cannot be parsed: %w", err)

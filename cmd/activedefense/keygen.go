@@ -22,22 +22,22 @@ func (a *app) keygenCommand() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use:   "keygen --url https://FIREWALL --user NAME FILE",
-		Short: "Have a firewall make an API key, and write it to a file",
-		Long: `Asks for the password of an administrator, has the firewall make an API key, and writes it to FILE, which only its
-owner can read. The password is read from the terminal without an echo, or from standard input, and kept nowhere.`,
+		Short: "Have a firewall create an API key, and write it to a file",
+		Long: `Prompts for an administrator's password, has the firewall create an API key, and writes it to FILE, which only its
+owner can read. The password is read from the terminal without echo, or from standard input, and is not stored.`,
 		Example: "  activedefense keygen --url https://192.0.2.1 --user svc-activedefense --ca lab-fw-01.pem /etc/activedefense/lab-fw-01.key",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if opts.URL == "" || opts.Username == "" {
-				return usageErrorf("--url and --user are needed")
+				return usageErrorf("--url and --user are required")
 			}
 			return a.keygen(c.Context(), opts, args[0], force)
 		},
 	}
 	c.Flags().StringVar(&opts.URL, "url", "", "management address of the firewall, `https://HOST[:PORT]`")
-	c.Flags().StringVar(&opts.Username, "user", "", "`NAME` of the administrator whose key it shall be")
+	c.Flags().StringVar(&opts.Username, "user", "", "`NAME` of the administrator to create the key for")
 	c.Flags().StringVar(&opts.CAFile, "ca", "", "`FILE` with the CA of the firewall's certificate in PEM (default the system's)")
-	c.Flags().BoolVar(&opts.InsecureSkipVerify, "insecure-skip-verify", false, "take any certificate: whoever is in between learns the password")
+	c.Flags().BoolVar(&opts.InsecureSkipVerify, "insecure-skip-verify", false, "accept any certificate: anyone on the path can read the password")
 	c.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
 	return c
 }
@@ -61,9 +61,9 @@ func (a *app) keygen(ctx context.Context, opts enforce.KeyOptions, file string, 
 		return err
 	}
 	if err := draft.keep(key + "\n"); err != nil {
-		return fmt.Errorf("the key was made and could not be kept: %w", err)
+		return fmt.Errorf("the key was created but could not be saved: %w", err)
 	}
-	fmt.Fprintf(a.stdout, "Wrote the API key of %s to %s, readable by its owner alone. The daemon's account must be that owner.\n", opts.Username, file)
+	fmt.Fprintf(a.stdout, "Wrote the API key of %s to %s, readable only by its owner. The daemon's account must be that owner.\n", opts.Username, file)
 	return nil
 }
 
@@ -80,7 +80,7 @@ func (a *app) password(ctx context.Context, prompt string) (string, error) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
-		return "", usageErrorf("no password was given: type it at a terminal, or give it as one line on standard input")
+		return "", usageErrorf("no password given: type it at a terminal, or pass it as one line on standard input")
 	}
 	return line, nil
 }
@@ -96,7 +96,7 @@ func (a *app) typedPassword(ctx context.Context, terminal int, prompt string) (s
 	line, err := interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
 	if errors.Is(err, context.Canceled) {
 		_ = term.Restore(terminal, before) // nothing else could be done about it
-		return "", errors.New("interrupted; no key was made")
+		return "", errors.New("interrupted; no key was created")
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)

@@ -167,7 +167,7 @@ func TestTheLoopClosesInEveryMode(t *testing.T) {
 				w.expectLine("SrcIP="+source+";", "Action=drop;", "RuleName="+blockRule+";")
 			}
 			w.expectActivity(slices.Collect(maps.Keys(attackers))...)
-			lets := map[string]string{"dynamic-tag": "the tag ends", "address-group": "until it is released", "edl": "until it is released"}[mode]
+			lets := map[string]string{"dynamic-tag": "the tag expires", "address-group": "until it is released", "edl": "until it is released"}[mode]
 			if text, _, code := w.run("blacklist", "show", "203.0.113.66"); code != 0 || !strings.Contains(text, lets) {
 				t.Errorf("blacklist show (exit status %d) does not say %q:\n%s", code, lets, text)
 			}
@@ -291,7 +291,7 @@ func TestEntriesThatAFirewallHasNoRoomForAreCounted(t *testing.T) {
 	if f := w.status().Firewalls[0]; f.Up || !strings.Contains(f.Error, "1 ignored") || f.ListInvalid != 0 {
 		t.Errorf("status %+v", f)
 	}
-	if text, _, _ := w.run("status"); !strings.Contains(text, "does not take: 1 ignored, 0 invalid") {
+	if text, _, _ := w.run("status"); !strings.Contains(text, "does not accept: 1 ignored, 0 invalid") {
 		t.Errorf("status says\n%s", text)
 	}
 	if _, text := w.get("/metrics"); !strings.Contains(text, `activedefense_firewall_list_not_taken{firewall="LAB-FW-01",why="ignored"} 1`) {

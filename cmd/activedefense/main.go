@@ -77,7 +77,7 @@ func usageErrorf(format string, args ...any) error {
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "activedefense",
-		Short: "Block who scans or attacks, on Palo Alto firewalls",
+		Short: "Block scanners and attackers on Palo Alto firewalls",
 		Long: `activedefense reads the TRAFFIC and THREAT logs that Palo Alto firewalls send by syslog, finds the
 internet addresses that scan or attack, and has the firewalls block them.`,
 		SilenceErrors: true, SilenceUsage: true,

@@ -109,7 +109,7 @@ func TestPostgreSQLAwayStopsReadingAndLosesNothing(t *testing.T) {
 		t.Errorf("while the database is away the list answers %d with %d entries instead of %d", code, len(list), len(want))
 	}
 	w.until("it was tried several times", func() bool { s := w.status(); return s != nil && s.Store.Failures >= 3 })
-	if n := strings.Count(d.log(), "cannot be used"); n != 1 {
+	if n := strings.Count(d.log(), "the store is unavailable"); n != 1 {
 		t.Errorf("the trouble was logged %d times", n)
 	}
 	line.connect(t)

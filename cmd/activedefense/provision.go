@@ -16,18 +16,18 @@ func (a *app) provisionCommand() *cobra.Command {
 	var opts enforce.ProvisionOptions
 	c := &cobra.Command{
 		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt]",
-		Short: "Show what the firewalls' policies lack, and make it",
-		Long: `Compares each firewall's configuration with what the blacklist needs to have effect, and prints a plan of what is
-missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then publishes our
-edits and nobody else's. What somebody else made is changed only with --adopt. It ends with the checks of verify.
+		Short: "Show what is missing in the firewalls' policies, and create it",
+		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
+missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits our
+changes only. Objects created by others are changed only with --adopt. The checks of verify are run at the end.
 
-In a plan, + is made, ~ is changed, ^ is moved, and ! is left to a person.
+In a plan, + is created, ~ is changed, ^ is moved, and ! is a manual step.
 
-Exit status 1 if steps are left that only a person can take, or a check fails after --commit.`,
+Exit status 1 if manual steps are left after --apply, or a check fails after --commit.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if opts.Adopt && !opts.Apply {
-				return usageErrorf("--adopt needs --apply")
+				return usageErrorf("--adopt requires --apply")
 			}
 			opts.Version, opts.Progress = version, a.provisionProgress(opts)
 			return a.provision(c.Context(), opts)
@@ -35,8 +35,8 @@ Exit status 1 if steps are left that only a person can take, or a check fails af
 	}
 	c.Flags().StringVar(&opts.Firewall, "firewall", "", "only the firewall of this `NAME`")
 	c.Flags().BoolVar(&opts.Apply, "apply", false, "write the plan to the candidate configuration")
-	c.Flags().BoolVar(&opts.Commit, "commit", false, "publish what was written, now or earlier")
-	c.Flags().BoolVar(&opts.Adopt, "adopt", false, "also change objects that somebody else made")
+	c.Flags().BoolVar(&opts.Commit, "commit", false, "commit what was written, now or earlier")
+	c.Flags().BoolVar(&opts.Adopt, "adopt", false, "also change objects created by others")
 	return c
 }
 
@@ -55,7 +55,7 @@ func (a *app) provision(ctx context.Context, opts enforce.ProvisionOptions) erro
 	}
 	if !a.json {
 		if opts.Apply && !opts.Commit {
-			fmt.Fprintln(a.stdout, "What was written has no effect before it is committed: activedefense provision --commit publishes it.")
+			fmt.Fprintln(a.stdout, "The changes written have no effect until they are committed: activedefense provision --commit.")
 		}
 		fmt.Fprintln(a.stdout, "\nThe running configuration now:")
 	}
@@ -100,7 +100,7 @@ func (a *app) printStep(s policy.Step, adopt bool) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "person": "!"}[s.Action]
 	note := ""
 	if s.Foreign && !adopt {
-		note = "\n" + "        (not ours: left alone without --adopt)"
+		note = "\n" + "        (not ours: not changed without --adopt)"
 	}
 	fmt.Fprintf(a.stdout, "  %s %s\n        %s%s\n", sign, agent.Harmless(s.Object), agent.Harmless(s.Detail), note)
 }

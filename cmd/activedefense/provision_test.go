@@ -29,7 +29,7 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			w := newWorld(t, "sqlite", "")
 			w.configure(mode)
 			w.append(nil)
-			if stdout, stderr, code := w.run("verify"); code != 1 || !strings.Contains(stdout, "block-rule") || !strings.Contains(stdout, "Carry out what block-source, syslog-format, log-forwarding says first") {
+			if stdout, stderr, code := w.run("verify"); code != 1 || !strings.Contains(stdout, "block-rule") || !strings.Contains(stdout, "Fix block-source, syslog-format, log-forwarding first") {
 				t.Fatalf("verify of an empty firewall: exit status %d\n%s%s", code, stdout, stderr)
 			}
 			w.start()

@@ -37,7 +37,7 @@ func (a *app) recordsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "records",
 		Short: "Search the stored log records, newest first",
-		Long: `Searches the stored log records, newest first. Times are given as a span back from now (24h, 7d), a
+		Long: `Searches the stored log records, newest first. A time is a duration back from now (24h, 7d), a
 date, or RFC 3339; addresses may be networks.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -83,7 +83,7 @@ func (a *app) replay(ctx context.Context, files []string) error {
 	refused.Flush()
 	a.replaySummary(sum, len(found), time.Since(begun))
 	if sum.Lines > 0 && sum.Records == 0 {
-		return fmt.Errorf("no line could be read as a TRAFFIC or THREAT record; the first fault: %s", sum.FirstBad)
+		return fmt.Errorf("no line could be parsed as a TRAFFIC or THREAT record; the first error: %s", sum.FirstBad)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (a *app) replaySummary(sum line.ReplaySummary, blocked int, took time.Durat
 		fmt.Fprintln(a.stderr, "the first line that could not be parsed:", sum.FirstBad)
 	}
 	if sum.Evicted > 0 {
-		fmt.Fprintf(a.stderr, "%s sources were given up because of detect.max_sources: the result may be incomplete\n", grouped(sum.Evicted))
+		fmt.Fprintf(a.stderr, "%s sources were evicted because of detect.max_sources: the result may be incomplete\n", grouped(sum.Evicted))
 	}
 }
 

@@ -17,8 +17,8 @@ func (a *app) runCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon",
-		Long: `Runs the daemon until SIGTERM or SIGINT stop it, cleanly and within ten seconds. SIGHUP makes it read
-the configuration again: with a faulty one, it keeps the one it has.`,
+		Long: `Runs the daemon until SIGTERM or SIGINT stops it, cleanly and within ten seconds. SIGHUP reloads the
+configuration: if it is faulty, the current one stays in use.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },
 	}
@@ -49,14 +49,14 @@ func (a *app) run(ctx context.Context) error {
 			return err
 		}
 		if current, err = agent.New(ctx, next, agent.Options{Version: version, Logger: a.logger(next)}); err != nil {
-			log.Error().Err(err).Msg("cannot work with the new configuration; going on with the one before")
+			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
 			if current, err = agent.New(ctx, cfg, agent.Options{Version: version, Logger: log}); err != nil {
 				return err
 			}
 			continue
 		}
 		cfg, log = next, a.logger(next)
-		log.Info().Str("config", a.path()).Msg("working with the new configuration")
+		log.Info().Str("config", a.path()).Msg("running with the new configuration")
 	}
 }
 
@@ -75,7 +75,7 @@ func (a *app) runUntilChange(ctx context.Context, log zerolog.Logger, current *a
 			// Into the log with the faults: what stands beside it may be lost on whoever reads the log only.
 			cfg, warnings, err := a.loadSaying(func(f config.Fault) { log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text) })
 			if err != nil {
-				log.Error().Err(err).Msg("the configuration is not taken over; going on with the one before")
+				log.Error().Err(err).Msg("the new configuration is refused; continuing with the current one")
 				continue
 			}
 			warn(log, warnings)

@@ -12,7 +12,7 @@ import (
 func (a *app) blacklistShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ADDR",
-		Short: "Say why an address is blocked: rule, counts, log lines, history, where enforced",
+		Short: "Show why an address is blocked: rule, counts, log lines, history, where enforced",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefix, err := parsePrefix(args[0])

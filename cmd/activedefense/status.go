@@ -36,7 +36,7 @@ func (a *app) status(ctx context.Context) error {
 		return err
 	}
 	if cfg.Admin.Listen == "" {
-		return fmt.Errorf("admin.listen is empty, so a running daemon cannot be asked")
+		return fmt.Errorf("admin.listen is empty, so a running daemon cannot be queried")
 	}
 	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen))
 	if err != nil {
@@ -76,15 +76,15 @@ func fetchStatus(ctx context.Context, base string) (*agent.Status, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("no daemon answers at %s (is it running? see systemctl status activedefense): %w", base, err)
+		return nil, fmt.Errorf("no daemon responds at %s (is it running? see systemctl status activedefense): %w", base, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s; is that the daemon's admin.listen?", base, response.Status)
+		return nil, fmt.Errorf("%s responds with %s; is that the daemon's admin.listen?", base, response.Status)
 	}
 	var s agent.Status
 	if err := json.NewDecoder(io.LimitReader(response.Body, statusMost)).Decode(&s); err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", base, err)
+		return nil, fmt.Errorf("read the response of %s: %w", base, err)
 	}
 	return &s, nil
 }
@@ -96,18 +96,18 @@ func (a *app) statusText(s *agent.Status) error {
 	}
 	t := agent.NewTable(a.stdout)
 	t.Row("agent", fmt.Sprintf("%s, up %s, %s", s.Version, span(s.Now.Sub(s.Started)), ready))
-	store := "in order"
+	store := "ok"
 	if !s.Store.OK {
-		store = fmt.Sprintf("AWAY since %s: %s", localPtr(s.Store.Since), s.Store.Error)
+		store = fmt.Sprintf("UNAVAILABLE since %s: %s", localPtr(s.Store.Since), s.Store.Error)
 	}
 	if s.Store.Kind != "" {
 		store = s.Store.Kind + ", " + store
 	}
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
-	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources held, %s given up", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
+	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources in memory, %s evicted", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
 	t.Row("blacklist", grouped(s.Blacklist))
 	if s.Waiting != "" {
-		t.Row("releases", "WAIT for what cannot be read (those of a fixed time do not): "+s.Waiting)
+		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+s.Waiting)
 	}
 	if l := s.List; l != nil {
 		t.Row("list", fmt.Sprintf("%s entries (%s left out), last fetched %s, certificate until %s", grouped(l.Entries), grouped(l.LeftOut),
@@ -167,7 +167,7 @@ func (a *app) statusFirewalls(s *agent.Status) error {
 		state, trouble := "up", []string{}
 		switch {
 		case f.Standby:
-			state = "stands by"
+			state = "standby"
 		case !f.Up:
 			state = "DOWN"
 		}
@@ -184,10 +184,10 @@ func (a *app) statusFirewalls(s *agent.Status) error {
 			trouble = append(trouble, fmt.Sprintf("%d on the list only: %s", f.UnsupportedCount, strings.Join(f.Unsupported, ", ")))
 		}
 		if f.ListIgnored+f.ListInvalid > 0 {
-			trouble = append(trouble, fmt.Sprintf("entries of the list that it does not take: %d ignored, %d invalid", f.ListIgnored, f.ListInvalid))
+			trouble = append(trouble, fmt.Sprintf("list entries that it does not accept: %d ignored, %d invalid", f.ListIgnored, f.ListInvalid))
 		}
 		if f.Fallback {
-			trouble = append(trouble, "the list stands in")
+			trouble = append(trouble, "the list is the fallback")
 		}
 		if f.Waiting > 0 {
 			state += fmt.Sprintf(", next change in %s", span(time.Duration(f.Waiting*float64(time.Second))))
@@ -203,7 +203,7 @@ func (a *app) statusPolicies(s *agent.Status) error {
 		return nil
 	}
 	fmt.Fprintln(a.stdout)
-	t := agent.NewTable(a.stdout, "POLICIES OF", "LOOKED AT", "CHECK", "RESULT", "FOUND")
+	t := agent.NewTable(a.stdout, "POLICIES OF", "CHECKED", "CHECK", "RESULT", "FOUND")
 	for _, p := range s.Policies {
 		shown := 0
 		var last policy.Check

@@ -23,5 +23,5 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usageErrorf("%s %q: give a span such as 24h or 7d, a date such as 2026-01-31, or RFC 3339", flag, text)
+	return time.Time{}, usageErrorf("%s %q: use a duration such as 24h or 7d, a date such as 2026-01-31, or RFC 3339", flag, text)
 }

@@ -15,9 +15,9 @@ func (a *app) verifyCommand() *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use:   "verify [--firewall NAME]",
-		Short: "Check that the firewalls' policies let the blacklist have effect",
-		Long: `Looks at the running configuration of each firewall, and at what Panorama pushed to it, and says what is missing or
-in the way, with a remedy to click or type. Nothing is changed. Exit status 1 if a check fails.`,
+		Short: "Check that the firewalls' policies enforce the blacklist",
+		Long: `Checks the running configuration of each firewall, including what Panorama pushed, and reports what is missing or in
+the way, with a remedy for the web interface or the CLI. Nothing is changed. Exit status 1 if a check fails.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.verify(c.Context(), name) },
 	}
@@ -34,7 +34,7 @@ func (a *app) verify(ctx context.Context, name string) error {
 	st, err := a.open(ctx, cfg)
 	if err != nil {
 		// Policies can be looked at before the agent has run, and while its store is away.
-		fmt.Fprintf(a.stderr, "activedefense: without the blacklist (%v): what depends on it is not compared\n", err)
+		fmt.Fprintf(a.stderr, "activedefense: without the blacklist (%v): what depends on it is not checked\n", err)
 	} else {
 		defer st.Close()
 		opts.Store = st

@@ -59,7 +59,7 @@ func TestAFailedBeginningTellsWhatTheAgentSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	const said = "a new CA for the list was made"
+	const said = "a new CA for the list was created"
 	if strings.Contains(out.String(), said) {
 		t.Errorf("it is shown at once:\n%s", out.String())
 	}

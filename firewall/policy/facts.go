@@ -94,7 +94,7 @@ type candidateFact struct {
 }
 
 // errNotAsked is a question that there was no reason to ask.
-var errNotAsked = errors.New("it was not asked")
+var errNotAsked = errors.New("not requested")
 
 // ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about fifteen calls, more
 // when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
@@ -115,7 +115,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 		return f
 	}
 	if f.own.err == nil && f.own.value == nil {
-		f.nothing(d.Fail("read the virtual system", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "there is no virtual system " + f.VSys + " on it"}))
+		f.nothing(d.Fail("read the virtual system", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"}))
 		return f
 	}
 	f.readPushed(ctx, d)

@@ -26,7 +26,7 @@ func (f *Facts) readRunning(ctx context.Context, d *xmlapi.Device) {
 // and as told without one, which holds what comes from Shared. The first names the virtual system twice, for a
 // firewall that misses it answers for vsys1 without a word.
 func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
-	const what = "read the policy that Panorama pushed"
+	const what = "read the policy pushed by Panorama"
 	f.vsysPushed = learn(xmlapi.PushedPolicy(ctx, d, what, f.VSys))
 	f.barePushed = learn(xmlapi.PushedPolicy(ctx, d, what+" from Shared", ""))
 	f.template = learn(pushedTemplate(ctx, d))
@@ -36,7 +36,7 @@ func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
 // certificates; nil: none. No source shows what a firewall without one answers, so every refusal that is not about
 // rights is taken for that.
 func pushedTemplate(ctx context.Context, d *xmlapi.Device) (*xmlapi.Node, error) {
-	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "read the template that Panorama pushed",
+	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "read the template pushed by Panorama",
 		"<show><config><pushed-template></pushed-template></config></show>", "")
 	if xmlapi.Kind(err) == xmlapi.KindAPI {
 		return nil, nil
@@ -66,7 +66,7 @@ func templateRoot(n *xmlapi.Node, depth int) *xmlapi.Node {
 
 // readCandidate asks whether edits wait for a commit, and if so reads our own objects as they were edited.
 func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expectation) {
-	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "ask for changes that are not committed", "<check><pending-changes></pending-changes></check>", "")
+	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "check for uncommitted changes", "<check><pending-changes></pending-changes></check>", "")
 	f.pending = learn(result != nil && strings.EqualFold(strings.TrimSpace(strings.Join(result.Texts(), " ")), "yes"), err)
 	if !f.pending.value || f.policyError() != nil {
 		return

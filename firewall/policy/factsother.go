@@ -35,11 +35,11 @@ func (f *Facts) readRights(ctx context.Context, d *xmlapi.Device, want Expectati
 	f.rights.op = learn(true, nil) // identify used it
 	f.rights.userID.err = errNotAsked
 	if want.Mode == firewall.ModeTag {
-		err := d.TryUserID(ctx, CallRights, "try the right to send User-ID messages")
+		err := d.TryUserID(ctx, CallRights, "test the permission to send User-ID messages")
 		f.rights.userID, f.standsBy = granted(err), xmlapi.Kind(err) == xmlapi.KindPassive
 	}
 	// "show config effective-running" needs a superuser; the element is one that every configuration has little of.
-	_, err := d.OpIn(ctx, CallRights, "try a superuser's right",
+	_, err := d.OpIn(ctx, CallRights, "test for superuser permissions",
 		"<show><config><effective-running><xpath>mgt-config/password-complexity</xpath></effective-running></config></show>", "")
 	switch f.rights.superuser = granted(err); {
 	case err != nil && xmlapi.Kind(err) == xmlapi.KindAPI && !xmlapi.NoSuchNode(err):
@@ -62,7 +62,7 @@ func granted(err error) fact[bool] {
 
 // readCapacity asks how much the firewall holds, and how much it can.
 func (f *Facts) readCapacity(ctx context.Context, d *xmlapi.Device, want Expectation) {
-	result, err := d.OpIn(ctx, CallCapacity, "ask for the limits of the platform",
+	result, err := d.OpIn(ctx, CallCapacity, "read the platform limits",
 		"<show><system><state><filter>cfg.general.max*</filter></state></system></show>", "")
 	f.limits = learn(parseLimits(result), err)
 	f.registered.err, f.members.err = errNotAsked, errNotAsked
@@ -99,7 +99,7 @@ func parseLimits(n *xmlapi.Node) map[string]int {
 
 var countPattern = regexp.MustCompile(`(?i)total:?\s*(\d+)`)
 
-var errNoCount = errors.New("the answer holds no count")
+var errNoCount = errors.New("the response contains no count")
 
 // parseCount reads how many addresses are registered. The command line prints "Total: 1000 registered addresses";
 // no source shows what the API answers, so the element count is taken too.

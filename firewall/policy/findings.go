@@ -43,7 +43,7 @@ func (f *findings) unasked(err error) bool {
 	if err == nil {
 		return false
 	}
-	f.warn(askRemedy(err), "could not be asked: %s", cause(err))
+	f.warn(askRemedy(err), "could not be checked: %s", cause(err))
 	return true
 }
 
@@ -55,7 +55,7 @@ func askRemedy(err error) string {
 	case xmlapi.KindAPI, xmlapi.KindMalformed:
 		return "" // this version answers otherwise than any that is known
 	}
-	return `Mend "` + CheckAPI + `" first.`
+	return `Fix "` + CheckAPI + `" first.`
 }
 
 // cause tells why something could not be done, without the name of the firewall, which stands beside it.
@@ -63,7 +63,7 @@ func cause(err error) string {
 	var e *xmlapi.Error
 	switch {
 	case err == nil:
-		return "it is refused"
+		return "it was refused"
 	case errors.As(err, &e):
 		short := *e
 		short.Firewall = ""
@@ -121,7 +121,7 @@ func (c cli) or(byHand string) string {
 	if !c.provision {
 		return byHand
 	}
-	return "activedefense provision --firewall " + word(c.firewall) + " shows what would be made, and makes it with --apply --commit. Or: " + byHand
+	return "activedefense provision --firewall " + word(c.firewall) + " shows the changes needed, and makes them with --apply --commit. Or: " + byHand
 }
 
 // word quotes a name for a command line if it must be.

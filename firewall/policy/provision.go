@@ -50,7 +50,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) ([]Step,
 	f.own = learn(d.Get(ctx, "read the candidate configuration of the virtual system", xmlapi.VSysPath(f.VSys)))
 	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
 	if f.own.err == nil && f.own.value == nil {
-		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "there is no virtual system " + f.VSys + " on it"})
+		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
 	}
 	f.readPushed(ctx, d)
 	if err := f.policyError(); err != nil {

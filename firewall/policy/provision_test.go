@@ -315,7 +315,7 @@ func TestABatchIsNoForgottenEdit(t *testing.T) {
 	}
 	want := Expectation{Mode: firewall.ModeGroup, Names: firewall.NamesFor(tag), Now: l.clock.Now()}
 	c := result(Verify(ReadFacts(t.Context(), l.device, want), want), CheckCommitted)
-	if c.Result != ResultPass || !strings.Contains(c.Detail, "next commit of the daemon") {
+	if c.Result != ResultPass || !strings.Contains(c.Detail, "wait for the daemon's next commit") {
 		t.Errorf("%+v", c)
 	}
 }

@@ -17,7 +17,7 @@ func missingSteps(f *Facts, want Expectation) []Step {
 	sources := p.source()
 	profile := p.forwarding(p.server())
 	if len(p.zones.unknown) > 0 {
-		p.person("zones", fmt.Sprintf("There is no zone %s on it, but %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
+		p.person("zones", fmt.Sprintf("The firewall has no zone %s; it has %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
 	}
 	if len(p.zones.zones) == 0 {
 		if len(p.zones.unknown) == 0 {
@@ -58,7 +58,7 @@ func (p *provisioner) person(object, detail string) {
 func (p *provisioner) tag() {
 	n := p.want.Names
 	if p.want.Mode != firewall.ModeList && p.p.scopes.find(n.Tag, "tag").Node == nil {
-		p.create("tag", n.Tag, "a comment that it is ours", p.vsys+"/tag", n.TagEntry())
+		p.create("tag", n.Tag, "comment: owned by Active Defense", p.vsys+"/tag", n.TagEntry())
 	}
 }
 
@@ -84,7 +84,7 @@ func (p *provisioner) group() {
 	n := p.want.Names
 	existing := p.p.scopes.find(n.Group, "address-group")
 	if existing.Node != nil && existing.scope.pushed {
-		p.person("address group "+quoteAll([]string{n.Group}), "Panorama pushed another one of that name; rename or remove it there.")
+		p.person("address group "+quoteAll([]string{n.Group}), "Panorama pushed a different group of that name; rename or delete it there.")
 		return
 	}
 	entry, detail := xmlapi.NamedEntry(n.Group, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))), "dynamic, filter '"+n.Tag+"'"
@@ -100,7 +100,7 @@ func (p *provisioner) group() {
 		return
 	}
 	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
-	p.step(ActionChange, "address group", n.Group, detail+"; it is another kind of group now", true, append(before, xmlapi.Replace(at, entry))...)
+	p.step(ActionChange, "address group", n.Group, detail+"; the existing group is different", true, append(before, xmlapi.Replace(at, entry))...)
 }
 
 // list makes the external dynamic list with what it takes to trust us, and gives its name; "": none is wanted, or can be.
@@ -108,7 +108,7 @@ func (p *provisioner) list() string {
 	n, url := p.want.Names, p.want.ListURL
 	if url == "" {
 		if p.want.Mode == firewall.ModeList {
-			p.person("external dynamic list", "Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.")
+			p.person("external dynamic list", "Set edl.url to the URL at which the firewalls reach the list.")
 		}
 		return ""
 	}
@@ -124,7 +124,7 @@ func (p *provisioner) list() string {
 		return ""
 	}
 	if len(lists) == 0 {
-		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with the certificate profile "+n.CertProf, p.vsys+"/external-list",
+		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, p.vsys+"/external-list",
 			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute"))))))
 		return n.List
 	}
@@ -145,7 +145,7 @@ func (p *provisioner) list() string {
 func (p *provisioner) authority() bool {
 	n := p.want.Names
 	if p.want.CA == nil {
-		p.person("certificate profile", "The list has a certificate of your own: import its CA on the firewall, make a certificate profile, and an external dynamic list of "+p.want.ListURL+" with it.")
+		p.person("certificate profile", "The list uses your own certificate: import its CA on the firewall, create a certificate profile with it, and an external dynamic list of "+p.want.ListURL+" with that profile.")
 		return false
 	}
 	if have, ok := p.p.authorities(n.CertProf); ok && slices.ContainsFunc(decodePEM(string(p.want.CA)), func(der []byte) bool {
@@ -156,14 +156,14 @@ func (p *provisioner) authority() bool {
 	certificate := xmlapi.NamedEntry(n.CA, xmlapi.Leaf("public-key", strings.TrimSpace(string(p.want.CA))), xmlapi.Leaf("ca", "yes"), xmlapi.Leaf("format", "pem"))
 	profile := xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA)))
 	if old := p.p.scopes.find(n.CA, "certificate"); old.Node == nil {
-		p.create("certificate", n.CA, "our CA, which signs the certificate of the list", sharedCertificates, certificate)
+		p.create("certificate", n.CA, "our CA, which signs the list's certificate", sharedCertificates, certificate)
 	} else {
-		p.step(ActionChange, "certificate", n.CA, "our present CA", false, xmlapi.Replace(sharedCertificates+xmlapi.EntryNamed(n.CA), certificate))
+		p.step(ActionChange, "certificate", n.CA, "our current CA", false, xmlapi.Replace(sharedCertificates+xmlapi.EntryNamed(n.CA), certificate))
 	}
 	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); old.Node == nil {
 		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, profile)
 	} else {
-		p.step(ActionChange, "certificate profile", n.CertProf, "trusts "+n.CA+" too", false, xmlapi.Set(sharedProfiles+xmlapi.EntryNamed(n.CertProf)+"/CA", xmlapi.NamedEntry(n.CA)))
+		p.step(ActionChange, "certificate profile", n.CertProf, "also trusts "+n.CA, false, xmlapi.Set(sharedProfiles+xmlapi.EntryNamed(n.CertProf)+"/CA", xmlapi.NamedEntry(n.CA)))
 	}
 	return true
 }

@@ -152,7 +152,7 @@ func TestSteps(t *testing.T) {
 			`create certificate "active-defense-ca"`, `create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`,
 			`create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`,
 			`create security rule "active-defense-sensor"`,
-		}, []string{`source "active-defense-list", to anywhere: drop`}},
+		}, []string{`source "active-defense-list", to any: drop`}},
 		{"a certificate of their own", bare(), func(w *Expectation) { w.CA = nil }, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `person certificate profile`, `create syslog server profile "active-defense"`,
 			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
@@ -161,7 +161,7 @@ func TestSteps(t *testing.T) {
 			from, to := strings.LastIndex(text, `<entry name="active-defense-ca">`), strings.Index(text, `<entry name="company-ca">`)
 			return text[:from] + `<entry name="active-defense-ca"><public-key>old</public-key></entry>` + text[to:]
 		}}, nil, []string{`change certificate "active-defense-ca"`, `change certificate profile "active-defense"`, `change external dynamic list "active-defense-list"`},
-			[]string{"our present CA", "trusts active-defense-ca too"}},
+			[]string{"our current CA", "also trusts active-defense-ca"}},
 		{"a static group", bare(swap(`mode="dynamic-tag"`, `mode="address-group"`)), nil, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `create certificate "active-defense-ca"`,
 			`create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`, `create syslog server profile "active-defense"`,
@@ -180,7 +180,7 @@ func TestSteps(t *testing.T) {
 		}, []string{"UDP to 192.0.2.10:514"}},
 		{"a custom format where the default one is read", nil, func(w *Expectation) { w.Formats = Formats{Default: true} }, []string{
 			`change syslog server profile "active-defense"`, `change syslog server profile "active-defense"`,
-		}, []string{"custom format, but the default one is read"}},
+		}, []string{"custom format instead of the default one"}},
 		{"somebody else's server profile", []change{
 			every(`<entry name="active-defense">`+"\n                <server>", `<entry name="company">`+"\n                <server>"), every("<member>active-defense</member>\n                          </send-syslog>", "<member>company</member>\n                          </send-syslog>"),
 			inServer("<traffic>", func(*testing.T, string) string { return "<traffic>$type" }),
@@ -191,21 +191,21 @@ func TestSteps(t *testing.T) {
                           <filter>All Logs</filter>`, `<entry name="traffic-old">
                           <log-type>threat</log-type>
                           <filter>(severity geq high)</filter>`),
-		}, nil, []string{`change log forwarding profile "active-defense"`}, []string{`now only those that pass "(severity geq high)"`, `<entry name="threat">`}},
+		}, nil, []string{`change log forwarding profile "active-defense"`}, []string{`currently only those matching "(severity geq high)"`, `<entry name="threat">`}},
 		{"another match list has the name that ours would have", []change{
 			swap(`<entry name="threat">
                           <log-type>threat</log-type>`, `<entry name="threat">
                           <log-type>url</log-type>`),
 		}, nil, []string{`change log forwarding profile "active-defense"`}, []string{`<entry name="active-defense-threat">`}},
 		{"our profile sends nothing", []change{every("<member>active-defense</member>\n                          </send-syslog>", "<member>company</member>\n                          </send-syslog>")}, nil,
-			[]string{`change log forwarding profile "active-defense"`, `change log forwarding profile "active-defense"`}, []string{"sends all traffic logs to active-defense too"}},
+			[]string{`change log forwarding profile "active-defense"`, `change log forwarding profile "active-defense"`}, []string{"also send all traffic logs to active-defense"}},
 		{"the group comes from Panorama, and is another", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'other'</filter></dynamic>"),
-			pushedObjects("<address-group>", "</address-group>")}, nil, []string{`person address group "active-defense"`}, []string{"Panorama pushed another one of that name"}},
+			pushedObjects("<address-group>", "</address-group>")}, nil, []string{`person address group "active-defense"`}, []string{"Panorama pushed a different group of that name"}},
 		{"the list comes from Panorama, and trusts another", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>company</certificate-profile>"),
 			pushedObjects("<external-list>", "</external-list>")}, nil, []string{`person external dynamic list "active-defense-list"`}, []string{"On Panorama: ", "Certificate Profile active-defense"}},
 		{"the forwarding profile comes from Panorama, and lacks threats", []change{
 			swap("<log-type>threat</log-type>\n                          <filter>All Logs</filter>", "<log-type>url</log-type>\n                          <filter>All Logs</filter>"),
-			pushedObjects("\n                <log-settings>", "</log-settings>")}, nil, []string{`person log forwarding profile "active-defense"`}, []string{"On Panorama: sends all threat logs"}},
+			pushedObjects("\n                <log-settings>", "</log-settings>")}, nil, []string{`person log forwarding profile "active-defense"`}, []string{"On Panorama: also send all threat logs"}},
 		{"the server profile comes from Panorama, and sends elsewhere", []change{
 			func(t *testing.T, text string) string {
 				return pushedObjects("<log-settings>\n            <syslog>", "</log-settings>")(t, strings.Replace(text, "<server>192.0.2.10</server>", "<server>192.0.2.99</server>", 1))
@@ -214,7 +214,7 @@ func TestSteps(t *testing.T) {
 			inServer("<traffic>", func(*testing.T, string) string { return "<traffic>$type" }), pushedObjects("<log-settings>\n            <syslog>", "</log-settings>")}, nil,
 			[]string{`person syslog server profile "active-defense"`}, []string{"On Panorama: ", "the traffic format differs"}},
 		{"the block rule of Panorama stands below an allow", []change{drop(block), pushed(pushedRule("hq", "branches", web("untrust", "dmz", "any"))+blockOfPanorama, "", "")}, nil,
-			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"make it the first of the Pre Rules"}},
+			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"move it to the top of the Pre Rules"}},
 		{"the block rule of Panorama is not logged", []change{drop(block), pushed(strings.Replace(blockOfPanorama, logsToUs, "", 1), "", "")}, nil,
 			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: log forwarding profile active-defense"}},
 		{"somebody else's block rule stands below an allow", []change{

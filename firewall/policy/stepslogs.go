@@ -22,7 +22,7 @@ func (p *provisioner) server() []string {
 		return ours
 	}
 	if to == "" {
-		p.person("syslog server profile", "Set syslog_address of this firewall in the configuration of Active Defense to the address to which it shall send its logs.")
+		p.person("syslog server profile", "Set syslog_address of this firewall to the address to which it should send its logs.")
 		return nil
 	}
 	host, port, err := net.SplitHostPort(to)
@@ -113,9 +113,9 @@ func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile
 	if how != forwardsNothing && how != forwardsSome {
 		return
 	}
-	detail := "sends all " + kind + " logs to " + server + " too"
+	detail := "also send all " + kind + " logs to " + server
 	if how == forwardsSome {
-		detail += "; now only those that pass " + quoteAll(filters)
+		detail += "; currently only those matching " + quoteAll(filters)
 	}
 	if l.scope.pushed {
 		p.person("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail)

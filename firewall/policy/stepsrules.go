@@ -38,8 +38,8 @@ func (p *provisioner) dropBlocked(sources []string, profile string) {
 	if len(sources) == 0 {
 		return
 	}
-	detail := fmt.Sprintf("first, from %s, source %s, to anywhere: drop", quoteAll(p.zones.zones), quoteAll(sources))
-	entry := p.dropRule(n.Block, "drops the sources that Active Defense blocks", sources, profile)
+	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
+	entry := p.dropRule(n.Block, "drops the sources blocked by Active Defense", sources, profile)
 	missing := len(p.gaps(func(t traffic) bool { return p.block[t] >= 0 })) > 0
 	switch {
 	case missing && p.ourRule(n.Block):
@@ -63,7 +63,7 @@ func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
 func (p *provisioner) moveUp(why []string) {
 	for _, r := range p.blockRules() {
 		if r.layer != layerLocal {
-			p.person("security rule "+r.String(), "On Panorama: make it the first of the Pre Rules, and push: "+strings.Join(why, "; "))
+			p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: "+strings.Join(why, "; "))
 			continue
 		}
 		p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
@@ -108,11 +108,11 @@ func (p *provisioner) sensorRule(profile string) {
 			p.putLogs([]rule{r}, profile)
 		default:
 			named[r.String()] = true
-			p.person("security rule "+r.String(), "It decides over everything from the internet, so that no rule below it is ever reached. "+p.sensorRemedy(deciding))
+			p.person("security rule "+r.String(), "It matches all traffic from the internet, so no rule below it is ever reached. "+p.sensorRemedy(deciding))
 		}
 	}
-	entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed; Active Defense sees scans by it", []string{anything}, profile)
-	detail := fmt.Sprintf("last, from %s, any to any: drop, and log", quoteAll(p.zones.zones))
+	entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
+	detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
 	switch {
 	case profile == "":
 	case missing && p.ourRule(n.Sensor):

@@ -97,18 +97,18 @@ func (p *filterReader) term(depth int) (tagFilter, error) {
 	}
 	switch {
 	case p.broken:
-		return nil, errors.New("a quote is not closed, or holds nothing")
+		return nil, errors.New("unclosed or empty quotes")
 	case p.take("not"):
 		f, err := p.term(depth + 1)
 		return func(tags map[string]bool) bool { return !f(tags) }, err
 	case p.take("("):
 		f, err := p.or(depth + 1)
 		if err == nil && !p.take(")") {
-			err = errors.New("a parenthesis is not closed")
+			err = errors.New("unclosed parenthesis")
 		}
 		return f, err
 	case p.token == "":
-		return nil, errors.New("it ends where a tag is expected")
+		return nil, errors.New("a tag is expected at the end")
 	case !p.quoted && (p.token == ")" || strings.EqualFold(p.token, "and") || strings.EqualFold(p.token, "or")):
 		return nil, fmt.Errorf("unexpected %q", p.token)
 	}

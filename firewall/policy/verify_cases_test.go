@@ -193,15 +193,15 @@ func verifyCases() []verifyCase {
 		{"api-unreachable", "nobody answers at the management address", []change{refuse("info", "unreachable: connection refused")}, fail(CheckAPI, "connection refused"), ResultWarn},
 		{"api-key-refused", "the API key is refused", []change{refuse("info", "auth: Invalid Credential")}, fail(CheckAPI, "Invalid Credential"), ResultWarn},
 		{"api-certificate", "its certificate is signed by an unknown authority", []change{refuse("info", "tls: certificate signed by unknown authority")}, fail(CheckAPI, "unknown authority"), ResultWarn},
-		{"api-too-old", "PAN-OS 8.1", []change{refuse("info", "unsupported: PAN-OS 8.1.19 knows no timeout of registered tags")}, fail(CheckAPI, "8.1.19"), ResultWarn},
+		{"api-too-old", "PAN-OS 8.1", []change{refuse("info", "unsupported: PAN-OS 8.1.19 does not support timeouts of registered tags")}, fail(CheckAPI, "8.1.19"), ResultWarn},
 		{"api-not-verified", "its certificate is not verified", []change{swap(`multi-vsys="no"`, `multi-vsys="no" insecure="yes"`)}, warn(CheckAPI, "not verified"), ""},
 
 		// api-role
 		{"role-no-user-id", "the role does not allow User-ID messages", []change{swap(`user-id="yes"`, `user-id="no"`)}, fail(CheckRole, "User-ID"), ""},
 		{"role-superuser", "the administrator is a superuser", []change{swap(`superuser="no"`, `superuser="yes"`)}, warn(CheckRole, "superuser"), ""},
 		{"role-least", "the role does not allow configuration calls, which tags do not need", []change{swap(`config="yes"`, `config="no"`)}, nil, ""},
-		{"role-no-config", "the role does not allow configuration calls, and we shall provision", []change{swap(`config="yes"`, `config="no"`), swap(`may-provision="no"`, `may-provision="yes"`)}, fail(CheckRole, "configuration is missing"), ""},
-		{"role-group-mode", "address-group mode, and the role does not allow configuration calls", []change{groupMode, swap(`config="yes"`, `config="no"`)}, fail(CheckRole, "configuration is missing"), ""},
+		{"role-no-config", "the role does not allow configuration calls, and we shall provision", []change{swap(`config="yes"`, `config="no"`), swap(`may-provision="no"`, `may-provision="yes"`)}, fail(CheckRole, "no permission to read and write the configuration"), ""},
+		{"role-group-mode", "address-group mode, and the role does not allow configuration calls", []change{groupMode, swap(`config="yes"`, `config="no"`)}, fail(CheckRole, "no permission to read and write the configuration"), ""},
 
 		// block-source
 		{"source-other-tag", "the group's filter names another tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'malicious'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, `"'malicious'"`), ""},
@@ -228,13 +228,13 @@ func verifyCases() []verifyCase {
 		{"source-list-same-url", "edl mode, with the URL in other letters", []change{listMode, swap("<url>https://agent.example.com:8443", "<url>HTTPS://Agent.Example.COM:8443")}, nil, ""},
 		{"source-list-path", "edl mode, and the path is in other letters, which is another path", []change{listMode, swap("8443/files/blacklist.txt</url>", "8443/Files/blacklist.txt</url>")}, fail(CheckBlockSource, "/Files/"), ""},
 		{"source-group", "address-group mode", []change{groupMode}, nil, ""},
-		{"source-group-dynamic", "address-group mode, and the group is still the dynamic one", []change{swap(`mode="dynamic-tag"`, `mode="address-group"`)}, fail(CheckBlockSource, "not a static one"), ""},
+		{"source-group-dynamic", "address-group mode, and the group is still the dynamic one", []change{swap(`mode="dynamic-tag"`, `mode="address-group"`)}, fail(CheckBlockSource, "is not static"), ""},
 
 		// block-rule
 		{"block-missing", "there is no block rule", []change{drop(block)}, fail(CheckBlockRule, "no rule drops"), ""},
 		{"block-disabled", "the block rule is disabled", []change{add(block, "<disabled>yes</disabled>")}, fail(CheckBlockRule, "is disabled"), ""},
-		{"block-allows", "the block rule allows", []change{in(block, swap("<action>drop</action>", "<action>allow</action>"+protects))}, fail(CheckBlockRule, "allows"), ""},
-		{"block-negated", "the block rule negates its source", []change{add(block, "<negate-source>yes</negate-source>")}, fail(CheckBlockRule, "negates its source"), ""},
+		{"block-allows", "the block rule allows", []change{in(block, swap("<action>drop</action>", "<action>allow</action>"+protects))}, fail(CheckBlockRule, "has action allow"), ""},
+		{"block-negated", "the block rule has a negated source", []change{add(block, "<negate-source>yes</negate-source>")}, fail(CheckBlockRule, "has a negated source"), ""},
 		{"block-application", "the block rule is for two applications", []change{in(block, swap("<application><member>any</member>", "<application><member>ssl</member><member>ssh</member>"))}, fail(CheckBlockRule, `application "ssl", "ssh"`), ""},
 		{"block-service", "the block rule is for the applications' default ports", []change{in(block, swap("<service><member>any</member>", "<service><member>application-default</member>"))}, fail(CheckBlockRule, "application-default"), ""},
 		{"block-user", "the block rule is for known users", []change{in(block, swap("<source-user><member>any</member>", "<source-user><member>known-user</member>"))}, fail(CheckBlockRule, "known-user"), ""},
@@ -245,8 +245,8 @@ func verifyCases() []verifyCase {
 		{"block-destination-negated", "the block rule protects all but one server", []change{
 			in(block, swap("<destination><member>any</member>", "<destination><member>web-server</member>")), add(block, "<negate-destination>yes</negate-destination>"),
 		}, fail(CheckBlockRule, "destination not"), ""},
-		{"block-from", "the block rule is from another zone", []change{in(block, swap("<from><member>untrust</member>", "<from><member>trust</member>"))}, fail(CheckBlockRule, "is not from"), ""},
-		{"block-to", "the block rule is to one zone", []change{in(block, swap("<to><member>any</member>", "<to><member>dmz</member>"))}, fail(CheckBlockRule, `is only to "dmz"`), ""},
+		{"block-from", "the block rule is from another zone", []change{in(block, swap("<from><member>untrust</member>", "<from><member>trust</member>"))}, fail(CheckBlockRule, "does not match source zone"), ""},
+		{"block-to", "the block rule is to one zone", []change{in(block, swap("<to><member>any</member>", "<to><member>dmz</member>"))}, fail(CheckBlockRule, `matches only destination zone "dmz"`), ""},
 		{"block-interzone", "the block rule is of type interzone", []change{add(block, "<rule-type>interzone</rule-type>")}, fail(CheckBlockRule, "interzone"), ""},
 		{"block-two-types", "the block rule is one of type interzone and one of type intrazone", []change{
 			add(block, "<rule-type>interzone</rule-type>"),
@@ -295,8 +295,8 @@ func verifyCases() []verifyCase {
 
 		// block-rule-logs
 		{"block-logs-none", "the block rule has no log forwarding profile", []change{in(block, swap(logsToUs, ""))}, warn(CheckBlockLogs, "has no log forwarding profile"), ""},
-		{"block-logs-off", "the block rule does not log the end of sessions", []change{add(block, "<log-end>no</log-end>")}, warn(CheckBlockLogs, "logs no sessions"), ""},
-		{"block-logs-start", "the block rule logs the start of sessions alone", []change{add(block, "<log-start>yes</log-start><log-end>no</log-end>")}, warn(CheckBlockLogs, "only the start"), ""},
+		{"block-logs-off", "the block rule does not log the end of sessions", []change{add(block, "<log-end>no</log-end>")}, warn(CheckBlockLogs, "does not log sessions"), ""},
+		{"block-logs-start", "the block rule logs the start of sessions alone", []change{add(block, "<log-start>yes</log-start><log-end>no</log-end>")}, warn(CheckBlockLogs, "only at session start"), ""},
 		{"block-logs-elsewhere", "the block rule's profile does not send to us", []change{in(block, swap(logsToUs, "<log-setting>local-only</log-setting>"))}, warn(CheckBlockLogs, `"local-only"`), ""},
 
 		// sensor-rule
@@ -306,13 +306,13 @@ func verifyCases() []verifyCase {
 		{"sensor-shadowed-by-deny", "a rule above the sensor rule denies everything without a log", []change{
 			insert("clean up", sensor, members("from", "any", "to", "any", "source", "any", "destination", "any")+unrestricted+"<action>deny</action>"),
 		}, fail(CheckSensor, `"clean up" shadows "active-defense-sensor"`), ""},
-		{"sensor-above-allow", "the sensor rule stands above a rule that lets the internet in", []change{moveBefore(sensor, "vpn-in")}, fail(CheckSensor, `stands above "vpn-in"`), ""},
+		{"sensor-above-allow", "the sensor rule stands above a rule that lets the internet in", []change{moveBefore(sensor, "vpn-in")}, fail(CheckSensor, `is above "vpn-in"`), ""},
 		{"sensor-service", "the sensor rule is for one service", []change{in(sensor, swap("<service><member>any</member>", "<service><member>service-http</member>"))}, fail(CheckSensor, "service-http"), ""},
-		{"sensor-to", "the sensor rule is to one zone", []change{in(sensor, swap("<to><member>any</member>", "<to><member>dmz</member>"))}, fail(CheckSensor, `is only to "dmz"`), ""},
+		{"sensor-to", "the sensor rule is to one zone", []change{in(sensor, swap("<to><member>any</member>", "<to><member>dmz</member>"))}, fail(CheckSensor, `matches only destination zone "dmz"`), ""},
 		{"sensor-source", "the sensor rule is for one source", []change{in(sensor, swap("<source><member>any</member>", "<source><member>partner</member>"))}, fail(CheckSensor, "only some sources"), ""},
 		{"sensor-logs", "the sensor rule has no log forwarding profile", []change{in(sensor, swap(logsToUs, ""))}, fail(CheckSensor, "has no log forwarding profile"), ""},
-		{"sensor-log-end", "the sensor rule does not log", []change{add(sensor, "<log-end>no</log-end>")}, fail(CheckSensor, "logs no sessions"), ""},
-		{"sensor-log-start", "the sensor rule logs the start of sessions alone", []change{add(sensor, "<log-start>yes</log-start><log-end>no</log-end>")}, warn(CheckSensor, "only the start"), ""},
+		{"sensor-log-end", "the sensor rule does not log", []change{add(sensor, "<log-end>no</log-end>")}, fail(CheckSensor, "does not log sessions"), ""},
+		{"sensor-log-start", "the sensor rule logs the start of sessions alone", []change{add(sensor, "<log-start>yes</log-start><log-end>no</log-end>")}, warn(CheckSensor, "only at session start"), ""},
 		{"sensor-default-rules", "the default rules deny and log, in place of a sensor rule", []change{
 			drop(sensor),
 			swap("<rulebase>", `<rulebase><default-security-rules><rules>
@@ -351,7 +351,7 @@ func verifyCases() []verifyCase {
 
 		// syslog-format
 		{"format-field", "the threat format lacks the severity", []change{inServer("<threat>", swap(" Severity=$severity;", ""))}, fail(CheckFormat, "+Severity=$severity"), ""},
-		{"format-order", "the traffic format has two fields in another order", []change{inServer("<traffic>", swap("SrcPort=$sport; SrcUser=$srcuser;", "SrcUser=$srcuser; SrcPort=$sport;"))}, fail(CheckFormat, "another order"), ""},
+		{"format-order", "the traffic format has two fields in another order", []change{inServer("<traffic>", swap("SrcPort=$sport; SrcUser=$srcuser;", "SrcUser=$srcuser; SrcPort=$sport;"))}, fail(CheckFormat, "a different order"), ""},
 		{"format-variable", "the traffic format has the translated source", []change{inServer("<traffic>", swap("SrcIP=$src;", "SrcIP=$natsrc;"))}, fail(CheckFormat, "-SrcIP=$natsrc +SrcIP=$src"), ""},
 		{"format-wrapped", "the formats are wrapped, as the web interface shows them", []change{inServer("<traffic>", every("; Dst", ";\nDst")), inServer("<threat>", swap("Type=$type;", "Type= $type;"))}, nil, ""},
 		{"format-default", "traffic logs come in the default format, which is not read", []change{inServer("<traffic>", func(*testing.T, string) string { return "<traffic>Default" })}, fail(CheckFormat, "default format"), ""},
@@ -370,7 +370,7 @@ func verifyCases() []verifyCase {
 
 		// internet-rules
 		{"internet-no-logs", "a rule that lets the web in has no log forwarding profile", []change{in("web-in", swap(logsToUs, ""))}, warn(CheckInternetRules, `"web-in" has no log forwarding profile`), ""},
-		{"internet-log-off", "a rule that lets the web in logs no sessions", []change{add("web-in", "<log-end>no</log-end>")}, warn(CheckInternetRules, `"web-in" logs no sessions`), ""},
+		{"internet-log-off", "a rule that lets the web in logs no sessions", []change{add("web-in", "<log-end>no</log-end>")}, warn(CheckInternetRules, `"web-in" does not log sessions`), ""},
 		{"internet-no-profile", "a rule that lets the web in has no security profile", []change{in("web-in", swap(protects, ""))}, warn(CheckInternetRules, `"web-in" has no vulnerability protection`), ""},
 		{"internet-other-group", "a rule that lets the web in has a profile group without vulnerability protection", []change{in("web-in", swap("<member>default</member>", "<member>files-only</member>"))}, warn(CheckInternetRules, `"web-in" has no vulnerability protection`), ""},
 		{"internet-two-rules", "two rules that let the internet in have no log forwarding profile", []change{in("web-in", swap(logsToUs, "")), in("vpn-in", swap(logsToUs, ""))}, warn(CheckInternetRules, `"vpn-in" has no log forwarding profile`), ""},
@@ -383,20 +383,20 @@ func verifyCases() []verifyCase {
 
 		// edl-source
 		{"list-no-profile", "the list has no certificate profile", []change{swap("<certificate-profile>active-defense</certificate-profile>", "")}, fail(CheckList, "no certificate profile"), ""},
-		{"list-other-authority", "the list's certificate profile holds another authority", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>company</certificate-profile>")}, fail(CheckList, "does not hold our CA"), ""},
-		{"list-authority-missing", "the certificate profile names a certificate that is gone", []change{swap(`<entry name="active-defense-ca"/>`, `<entry name="gone"/>`)}, fail(CheckList, "does not hold our CA"), ""},
+		{"list-other-authority", "the list's certificate profile holds another authority", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>company</certificate-profile>")}, fail(CheckList, "does not contain our CA"), ""},
+		{"list-authority-missing", "the certificate profile names a certificate that is gone", []change{swap(`<entry name="active-defense-ca"/>`, `<entry name="gone"/>`)}, fail(CheckList, "does not contain our CA"), ""},
 		{"list-authority-member", "the certificate profile is written with members", []change{swap(`<entry name="active-defense-ca"/>`, `<member>company-ca</member><member>active-defense-ca</member>`)}, nil, ""},
 		{"list-certificate-ends", "our certificate ends in three weeks", []change{swap("2026-09-01T00:00:00Z", "2026-03-22T00:00:00Z")}, fail(CheckList, "2026-03-22"), ""},
 		{"list-never-fetched", "the list was never fetched", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"), swap("<total-invalid>0</total-invalid>", "<total-invalid>1</total-invalid>"),
 			validMembers("<invalid-members><member>Couldn't connect to server</member></invalid-members>"),
-		}, fail(CheckList, "nothing of it is in force: Couldn't connect"), ""},
-		{"list-missing", "an entry of the list is missing", []change{swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), swap("<member>203.0.113.66/32</member>", "")}, fail(CheckList, "1 of 3 entries is missing on the firewall, which holds 2: 203.0.113.66"), ""},
+		}, fail(CheckList, "the list is not in effect: Couldn't connect"), ""},
+		{"list-missing", "an entry of the list is missing", []change{swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), swap("<member>203.0.113.66/32</member>", "")}, fail(CheckList, "1 of 3 entries is missing on the firewall, which has 2: 203.0.113.66"), ""},
 		{"list-young", "an entry of the list is missing, but only for minutes", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), swap("<member>203.0.113.66/32</member>", ""), swap("2026-02-27T08:00:00Z", "2026-03-01T11:57:00Z"),
 		}, nil, ""},
-		{"list-extra", "the list holds an entry that is not blocked any more", []change{held("203.0.113.99")}, warn(CheckList, "1 entry is held that is not blocked any more: 203.0.113.99"), ""},
-		{"list-two-extra", "the list holds two entries that are not blocked any more", []change{held("203.0.113.99", "203.0.113.98")}, warn(CheckList, "2 entries are held that are not blocked any more: 203.0.113.98, 203.0.113.99"), ""},
+		{"list-extra", "the list holds an entry that is not blocked any more", []change{held("203.0.113.99")}, warn(CheckList, "1 entry is on the firewall but no longer blocked: 203.0.113.99"), ""},
+		{"list-two-extra", "the list holds two entries that are not blocked any more", []change{held("203.0.113.99", "203.0.113.98")}, warn(CheckList, "2 entries are on the firewall but no longer blocked: 203.0.113.98, 203.0.113.99"), ""},
 		{"list-released", "the list holds an entry that was released minutes ago", []change{held("203.0.113.99"), released("203.0.113.99", "2026-03-01T11:51:00Z")}, nil, ""},
 		{"list-released-long-ago", "the list holds an entry that was released an hour ago", []change{held("203.0.113.99"), released("203.0.113.99", "2026-03-01T11:00:00Z")}, warn(CheckList, "203.0.113.99"), ""},
 		{"list-another-released", "the list holds an entry that is not blocked any more, and another one was released minutes ago", []change{held("203.0.113.99"), released("203.0.113.98", "2026-03-01T11:51:00Z")}, warn(CheckList, "203.0.113.99"), ""},
@@ -407,18 +407,18 @@ func verifyCases() []verifyCase {
 		{"list-cut-missing", "two entries of the list are missing, of which it serves two", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>1</total-valid>"), swap("<member>203.0.113.66/32</member>", ""), swap("<member>198.51.100.0/24</member>", ""),
 			swap(`mode="dynamic-tag"`, `mode="dynamic-tag" max-entries="2"`),
-		}, fail(CheckList, "1 of 2 entries is missing on the firewall, which holds 1"), ""},
+		}, fail(CheckList, "1 of 2 entries is missing on the firewall, which has 1"), ""},
 		{"list-short-page", "the firewall shows one entry of three", []change{validMembers("<valid-members><member>203.0.113.66</member></valid-members>")}, nil, ""},
 		{"list-short-page-missing", "the firewall shows one entry of two, of three", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), validMembers("<valid-members><member>203.0.113.66</member></valid-members>"),
 		}, fail(CheckList, "1 of 3 entries is missing"), ""},
-		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no number of valid entries"), ""},
+		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no count of valid entries"), ""},
 		{"list-unused", "no rule names the list, which was never fetched", []change{
 			in(block, swap("<member>active-defense-list</member>", "")), swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"),
 			validMembers("<invalid-members><member>Couldn't connect to server</member></invalid-members>"),
 		}, nil, ""},
 		{"list-failed", "the last fetch of the list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>active-defense-list: Unable to fetch external list. Using old copy for refresh.</line></details>")}, fail(CheckList, "Unable to fetch"), ""},
-		{"list-another-failed", "the last fetch of some list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>Unable to fetch external list</line></details>")}, warn(CheckList, "perhaps of this one"), ""},
+		{"list-another-failed", "the last fetch of some list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>Unable to fetch external list</line></details>")}, warn(CheckList, "possibly of this one"), ""},
 		{"list-empty", "nothing is blocked, and the list holds its one harmless line", []change{
 			listMode, emptied, swap("<total-valid>3</total-valid>", "<total-valid>1</total-valid>"), swap(`mode="edl"`, `mode="edl" empty-entry="192.0.2.255"`),
 			validMembers("<valid-members><member>192.0.2.255</member></valid-members>"),
@@ -427,9 +427,9 @@ func verifyCases() []verifyCase {
 		// committed
 		{"committed-others", "somebody else's change waits for a commit", []change{swap("<pending>no</pending>", "<pending>yes</pending>"), candidate(swap("192.0.2.80", "192.0.2.81"))}, nil, ""},
 		{"committed-rule", "the block rule was disabled without a commit", []change{swap("<pending>no</pending>", "<pending>yes</pending>"), candidate(add(block, "<disabled>yes</disabled>"))}, warn(CheckCommitted, `security rule "active-defense-block" was changed`), ""},
-		{"committed-removed", "the tag was removed without a commit", []change{swap("<pending>no</pending>", "<pending>yes</pending>"), candidate(swap("<tag>\n                  <entry name=\"active-defense\"/>", "<tag>"))}, warn(CheckCommitted, `tag "active-defense" is removed`), ""},
+		{"committed-removed", "the tag was removed without a commit", []change{swap("<pending>no</pending>", "<pending>yes</pending>"), candidate(swap("<tag>\n                  <entry name=\"active-defense\"/>", "<tag>"))}, warn(CheckCommitted, `tag "active-defense" was deleted`), ""},
 		{"committed-made", "the sensor rule was made without a commit", []change{swap("<pending>no</pending>", "<pending>yes</pending>"), candidate(func(_ *testing.T, s string) string { return s }), drop(sensor)},
-			[]expected{{CheckCommitted, ResultWarn, "is made but not committed"}, {CheckSensor, ResultFail, ""}}, ""},
+			[]expected{{CheckCommitted, ResultWarn, "was added but not committed"}, {CheckSensor, ResultFail, ""}}, ""},
 		{"committed-marks", "the candidate carries marks of an edit that changed nothing of ours", []change{swap("<pending>no</pending>", "<pending>yes</pending>"),
 			candidate(swap(`<entry name="active-defense-block">`, `<entry name="active-defense-block" admin="somebody" dirtyId="3" time="2026/03/01 11:45:11">`))}, nil, ""},
 
@@ -445,8 +445,8 @@ func verifyCases() []verifyCase {
 		// dag-members
 		{"members-missing", "an address has not got into the group", []change{swap(`<entry name="203.0.113.66" type="registered-ip"/>`, "")}, fail(CheckMembers, "203.0.113.66"), ""},
 		{"members-young", "an address has not got into the group in half a minute", []change{swap(`<entry name="203.0.113.66" type="registered-ip"/>`, ""), swap("2026-02-27T08:00:00Z", "2026-03-01T11:59:30Z")}, nil, ""},
-		{"members-no-group", "the firewall keeps no members of the group", []change{swap("<group-name>active-defense</group-name>", "<group-name>other</group-name>")}, fail(CheckMembers, "keeps no members"), ""},
-		{"members-other-vsys", "the members are those of another virtual system's group", []change{swap("<vsys>vsys1</vsys>\n            <group-name>", "<vsys>vsys2</vsys>\n            <group-name>")}, fail(CheckMembers, "keeps no members"), ""},
+		{"members-no-group", "the firewall keeps no members of the group", []change{swap("<group-name>active-defense</group-name>", "<group-name>other</group-name>")}, fail(CheckMembers, "reports no members"), ""},
+		{"members-other-vsys", "the members are those of another virtual system's group", []change{swap("<vsys>vsys1</vsys>\n            <group-name>", "<vsys>vsys2</vsys>\n            <group-name>")}, fail(CheckMembers, "reports no members"), ""},
 
 		// what is refused costs its checks alone
 		{"refused-pushed", "the firewall does not tell what Panorama pushed", []change{refuse("pushed-vsys", refusedRole)}, []expected{
@@ -455,7 +455,7 @@ func verifyCases() []verifyCase {
 			{CheckFormat, ResultWarn, "not authorized"}, {CheckInternetRules, ResultWarn, "not authorized"}, {CheckList, ResultWarn, "not authorized"},
 			{CheckMembers, ResultWarn, "not authorized"},
 		}, ""},
-		{"refused-members", "the firewall does not tell the members of groups", []change{refuse("members", "timeout: no answer in time")}, warn(CheckMembers, "no answer in time"), ""},
+		{"refused-members", "the firewall does not tell the members of groups", []change{refuse("members", "timeout: the request timed out")}, warn(CheckMembers, "the request timed out"), ""},
 		{"refused-list", "the firewall does not tell what it holds of the list", []change{refuse("list", refusedRole)}, warn(CheckList, "not authorized"), ""},
 		{"refused-jobs", "the firewall does not tell its jobs", []change{refuse("jobs", refusedRole)}, warn(CheckList, "not authorized"), ""},
 		{"refused-pending", "the firewall does not tell whether changes wait", []change{refuse("pending", refusedRole)}, warn(CheckCommitted, "not authorized"), ""},
@@ -490,7 +490,7 @@ func verifyCases() []verifyCase {
 		{"panorama-shared-alone", "a firewall with one virtual system and no device group of its own has a shared pre-rule, told in both answers", []change{
 			swap("<pushed-vsys><result>No shared policy pushed to device</result></pushed-vsys>", "<pushed-vsys><result><policy><panorama/><shared>"+pushedBody(`<entry name="hq-web">`+web("untrust", "dmz", "any")+"</entry>", "", "")+"</shared></policy></result></pushed-vsys>"),
 			swap("<pushed-shared><result>No shared policy pushed to device</result></pushed-shared>", "<pushed-shared><result><policy><panorama/><shared>"+pushedBody(`<entry name="hq-web">`+web("untrust", "dmz", "any")+"</entry>", "", "")+"</shared></policy></result></pushed-shared>"),
-		}, fail(CheckBlockPosition, `"hq-web" (pushed by Panorama, Shared) stands above`), ""},
+		}, fail(CheckBlockPosition, `"hq-web" (pushed by Panorama, Shared) is above`), ""},
 		{"names-with-spaces", "rules, profiles and zones have names with spaces", []change{
 			every(`"active-defense-block"`, `"Active Defense Deny"`), every(`"active-defense-sensor"`, `"Active Defense sensor"`),
 			every("<log-setting>active-defense</log-setting>", "<log-setting>Active Defense logs</log-setting>"),

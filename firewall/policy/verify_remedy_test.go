@@ -22,22 +22,22 @@ func TestRemedies(t *testing.T) {
 		check, result  string
 		detail, remedy string
 	}{
-		{"a list without a URL", []change{listMode}, func(w *Expectation) { w.ListURL = "" }, CheckBlockSource, ResultFail, "how firewalls reach the list is not known", "Set edl.url"},
-		{"a list without a URL, its rule", []change{listMode}, func(w *Expectation) { w.ListURL = "" }, CheckList, ResultPass, "it is not looked at", ""},
-		{"a list in the clear", []change{every("https://agent.example.com:8443", "http://agent.example.com")}, nil, CheckList, ResultPass, "the firewall holds 3 entries", ""},
+		{"a list without a URL", []change{listMode}, func(w *Expectation) { w.ListURL = "" }, CheckBlockSource, ResultFail, "edl.url is not set", "Set edl.url"},
+		{"a list without a URL, its rule", []change{listMode}, func(w *Expectation) { w.ListURL = "" }, CheckList, ResultPass, "edl.url is not set, or no list is served: not checked", ""},
+		{"a list in the clear", []change{every("https://agent.example.com:8443", "http://agent.example.com")}, nil, CheckList, ResultPass, "the firewall has 3 entries", ""},
 		{"a list's profile that is not there", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>gone</certificate-profile>")}, nil,
 			CheckList, ResultFail, `"gone" of the list "active-defense-list" does not exist`, "Certificate Profile active-defense"},
 		{"a list's profile that a template may hold", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>gone</certificate-profile>"), refuse("pushed-template", refusedRole)}, nil,
 			CheckList, ResultWarn, "not authorized", "enable Operational Requests and Configuration"},
-		{"a certificate of their own", nil, func(w *Expectation) { w.CA = nil }, CheckList, ResultPass, "is not compared", ""},
-		{"no block rule in list mode", []change{listMode, drop(block)}, nil, CheckBlockRule, ResultFail, "no rule drops what is blocked", "source active-defense-list, destination zone"},
+		{"a certificate of their own", nil, func(w *Expectation) { w.CA = nil }, CheckList, ResultPass, "is not checked: our CA is not known", ""},
+		{"no block rule in list mode", []change{listMode, drop(block)}, nil, CheckBlockRule, ResultFail, "no rule drops blocked sources", "source active-defense-list, destination zone"},
 		{"Panorama's block rule is narrow", []change{drop(block), pushed(pushedRule("from-hq", "branches", members("from", "untrust", "to", "dmz", "source", "active-defense", "destination", "any")+
-			unrestricted+"<action>drop</action>"+logsToUs), "", "")}, nil, CheckBlockRule, ResultFail, `is only to "dmz"`, `on Panorama, Policies > Security > Pre Rules > "from-hq": enabled`},
+			unrestricted+"<action>drop</action>"+logsToUs), "", "")}, nil, CheckBlockRule, ResultFail, `matches only destination zone "dmz"`, `on Panorama, Policies > Security > Pre Rules > "from-hq": enabled`},
 		{"Panorama's rule lacks logs and protection", []change{pushed("", pushedRule("hq", "branches", strings.Replace(lacking, protects, "", 1)), ""), drop(sensor)}, nil,
 			CheckInternetRules, ResultWarn, "has no log forwarding profile", `On Panorama, Policies > Security > "hq" > Actions: Log at Session End`},
 		{"Panorama's rule lacks protection", []change{pushed(pushedRule("hq", "branches", strings.Replace(web("untrust", "dmz", "any"), protects, "", 1)), "", "")}, nil,
 			CheckInternetRules, ResultWarn, "has no vulnerability protection", `On Panorama, Policies > Security > "hq" > Actions > Profile Setting`},
-		{"Panorama's allow below the sensor", []change{pushed("", pushedRule("hq", "branches", web("untrust", "dmz", "any")), "")}, nil, CheckSensor, ResultFail, "is never reached", "make the sensor rule the last of the Post Rules"},
+		{"Panorama's allow below the sensor", []change{pushed("", pushedRule("hq", "branches", web("untrust", "dmz", "any")), "")}, nil, CheckSensor, ResultFail, "is never reached", "move the sensor rule to the bottom of the Post Rules"},
 		{"a default rule that starts only", []change{drop(sensor), swap("</security>\n                </rulebase>", `</security><default-security-rules><rules>`+
 			`<entry name="interzone-default"><action>deny</action><log-start>yes</log-start>`+logsToUs+`</entry><entry name="intrazone-default"><action>deny</action><log-start>yes</log-start>`+logsToUs+
 			`</entry></rules></default-security-rules></rulebase>`)}, nil, CheckSensor, ResultWarn, startOnlyText, "set rulebase default-security-rules rules"},
@@ -63,7 +63,7 @@ func TestRemedies(t *testing.T) {
 			return text[:from] + "<zone>" + text[to:]
 		}, refuse("pushed-template", refusedRole)}, nil, CheckBlockRule, ResultWarn, "not authorized", ""},
 		{"capacity of a group, the policy unread", []change{groupMode, refuse("pushed-vsys", refusedRole)}, nil, CheckCapacity, ResultWarn, "not authorized", ""},
-		{"we may make it", []change{drop(block)}, func(w *Expectation) { w.MayProvision = true }, CheckBlockRule, ResultFail, "no rule drops", "activedefense provision --firewall LAB-FW-01 shows what would be made"},
+		{"we may make it", []change{drop(block)}, func(w *Expectation) { w.MayProvision = true }, CheckBlockRule, ResultFail, "no rule drops", "activedefense provision --firewall LAB-FW-01 shows the changes needed"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -81,22 +81,22 @@ func TestRemedies(t *testing.T) {
 
 // Rights whose trial went wrong are not taken for refused ones.
 func TestRightsThatCouldNotBeTried(t *testing.T) {
-	timeout := &xmlapi.Error{Kind: xmlapi.KindTimeout, Op: "try it", Text: "no answer in time"}
+	timeout := &xmlapi.Error{Kind: xmlapi.KindTimeout, Op: "try it", Text: "the request timed out"}
 	d := deviceOf(t, readFile(t, "base"))
 	d.facts.rights.userID = learn(false, error(timeout))
-	if c := result(Verify(d.facts, d.want), CheckRole); c.Result != ResultWarn || c.Detail != "could not be asked: try it: no answer in time" || c.Remedy != `Mend "api" first.` {
+	if c := result(Verify(d.facts, d.want), CheckRole); c.Result != ResultWarn || c.Detail != "could not be checked: try it: the request timed out" || c.Remedy != `Fix "api" first.` {
 		t.Errorf("the right to send messages: %+v", c)
 	}
 	d = deviceOf(t, readFile(t, "base"))
 	d.facts.rights.superuser = learn(false, error(timeout))
-	if c := result(Verify(d.facts, d.want), CheckRole); c.Result != ResultPass || !strings.Contains(c.Detail, "could not be found out") {
+	if c := result(Verify(d.facts, d.want), CheckRole); c.Result != ResultPass || !strings.Contains(c.Detail, "could not be determined") {
 		t.Errorf("a superuser's right: %+v", c)
 	}
 	d = deviceOf(t, readFile(t, "committed-rule"))
 	for i := range d.facts.candidate {
 		d.facts.candidate[i].err = timeout
 	}
-	if c := result(Verify(d.facts, d.want), CheckCommitted); c.Result != ResultWarn || !strings.Contains(c.Detail, "no answer in time") {
+	if c := result(Verify(d.facts, d.want), CheckCommitted); c.Result != ResultWarn || !strings.Contains(c.Detail, "the request timed out") {
 		t.Errorf("the candidate: %+v", c)
 	}
 }
@@ -140,7 +140,7 @@ func TestCause(t *testing.T) {
 		err  error
 		want string
 	}{
-		{nil, "it is refused"}, {errNotAsked, "it was not asked"}, {&xmlapi.Error{Firewall: "LAB-FW-01", Op: "ask", Text: "no\nway", Code: 17}, "ask: no way (code 17)"},
+		{nil, "it was refused"}, {errNotAsked, "not requested"}, {&xmlapi.Error{Firewall: "LAB-FW-01", Op: "ask", Text: "no\nway", Code: 17}, "ask: no way (code 17)"},
 		{fmt.Errorf("and then: %w", &xmlapi.Error{Firewall: "LAB-FW-01", Op: "ask", Text: "no"}), "ask: no"}, {errors.New("a\x00b"), "a b"},
 	} {
 		if got := cause(test.err); got != test.want {
@@ -173,8 +173,8 @@ func TestExamples(t *testing.T) {
 
 func TestFormatDiff(t *testing.T) {
 	for _, test := range []struct{ have, want, diff string }{
-		{"A=$a; B=$b;", "A=$a; C=$c;", "-B=$b +C=$c"}, {"A=$a; A=$a;", "A=$a;", "a field comes twice"}, {"B=$b; A=$a;", "A=$a; B=$b;", "the same fields in another order"},
-		{"A=$a;B=$b;", "A=$a; B=$b;", "a space behind a semicolon is missing or too many"},
+		{"A=$a; B=$b;", "A=$a; C=$c;", "-B=$b +C=$c"}, {"A=$a; A=$a;", "A=$a;", "duplicate field"}, {"B=$b; A=$a;", "A=$a; B=$b;", "the same fields in a different order"},
+		{"A=$a;B=$b;", "A=$a; B=$b;", "missing or extra space after a semicolon"},
 	} {
 		if got := formatDiff(test.have, test.want); got != test.diff {
 			t.Errorf("%s and %s: %s, want %s", test.have, test.want, got, test.diff)

@@ -196,14 +196,14 @@ func TestFactsRights(t *testing.T) {
 	only(t, s.verify(t.Context()), CheckRole, ResultFail, "User-ID")
 	s.sim.Config().SetRole("admin", leastRole...)
 	s.want.MayProvision = true
-	only(t, s.verify(t.Context()), CheckRole, ResultFail, "configuration is missing")
+	only(t, s.verify(t.Context()), CheckRole, ResultFail, "no permission to read and write the configuration")
 	s.want.MayProvision = false
 	s.sim.Config().SetRole("admin", panosim.RightUserID)
 	checks := s.verify(t.Context())
 	if c := result(checks, CheckAPI); c.Result != ResultFail || !strings.Contains(c.Remedy, "Operational Requests") {
 		t.Errorf("without operational commands: %+v", c)
 	}
-	if c := result(checks, CheckBlockRule); c.Result != ResultWarn || !strings.Contains(c.Detail, "could not be asked") {
+	if c := result(checks, CheckBlockRule); c.Result != ResultWarn || !strings.Contains(c.Detail, "could not be checked") {
 		t.Errorf("without operational commands: %+v", c)
 	}
 }
@@ -377,7 +377,7 @@ func TestFactsOfAPassiveMember(t *testing.T) {
 	active.Config().SetRole("admin", leastRole...)
 	panosim.Pair(active, s.sim, panosim.PairOptions{})
 	checks := s.verify(t.Context())
-	if c := result(checks, CheckMembers); c.Result != ResultPass || !strings.Contains(c.Detail, "takes no tags") {
+	if c := result(checks, CheckMembers); c.Result != ResultPass || !strings.Contains(c.Detail, "does not accept tags") {
 		t.Errorf("passive: %+v", c)
 	}
 	if c := result(checks, CheckRole); c.Result != ResultPass {

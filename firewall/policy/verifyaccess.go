@@ -17,20 +17,20 @@ func (v accessChecks) api(f *findings) {
 		i := v.f.info.value
 		f.note("%s, serial number %s, PAN-OS %s, %s", i.Model, i.Serial, i.Version, v.f.VSys)
 		if v.f.insecure {
-			f.warn("Name the authority of its certificate in ca_file and set insecure_skip_verify to false; the certificate is made under "+
-				"Device > Certificate Management > Certificates and chosen under Device > Setup > Management > General Settings > SSL/TLS Service Profile.",
-				"its certificate is not verified, so anyone between us and it can read the API key")
+			f.warn("Set ca_file to the CA of its certificate and insecure_skip_verify to false; the certificate is created under "+
+				"Device > Certificate Management > Certificates and selected under Device > Setup > Management > General Settings > SSL/TLS Service Profile.",
+				"its certificate is not verified: anyone on the path can read the API key")
 		}
 		return
 	}
 	f.fail(map[string]string{
 		xmlapi.KindUnreachable: "Check url, the route to the management interface, and Device > Setup > Interfaces > Management > Permitted IP Addresses and HTTPS.",
-		xmlapi.KindTimeout:     "Check url and whether the management plane is busy (show system resources); timeout can be raised.",
-		xmlapi.KindTLS: "Name the authority of its certificate in ca_file, and the name in the certificate in url; the certificate is chosen under " +
+		xmlapi.KindTimeout:     "Check url and whether the management plane is busy (show system resources); increase timeout if needed.",
+		xmlapi.KindTLS: "Set ca_file to the CA of its certificate, and url to a name in the certificate; the certificate is selected under " +
 			"Device > Setup > Management > General Settings > SSL/TLS Service Profile.",
-		xmlapi.KindAuth:        "Make a new key: activedefense keygen; keys end with the administrator's password and under Device > Setup > Management > Authentication Settings > API Key Lifetime.",
+		xmlapi.KindAuth:        "Create a new key: activedefense keygen; keys expire when the administrator's password changes, and as set under Device > Setup > Management > Authentication Settings > API Key Lifetime.",
 		xmlapi.KindRole:        "Device > Admin Roles > the role of this administrator > XML API: enable Operational Requests.",
-		xmlapi.KindUnsupported: "Name a firewall with PAN-OS 9.0 or later and a virtual system that it has (url, vsys, target).",
+		xmlapi.KindUnsupported: "Set url, vsys and target to a firewall with PAN-OS 9.0 or later and an existing virtual system.",
 	}[xmlapi.Kind(err)], "%s", cause(err))
 }
 
@@ -46,28 +46,28 @@ func (v accessChecks) role(f *findings) {
 	case g.config.value:
 		have = append(have, "configuration")
 	case needConfig:
-		f.fail(fmt.Sprintf(where, "Configuration"), "the right to read and write the configuration is missing: %s", cause(g.config.err))
+		f.fail(fmt.Sprintf(where, "Configuration"), "no permission to read and write the configuration: %s", cause(g.config.err))
 	}
 	if v.want.Mode == firewall.ModeTag {
 		switch {
 		case g.userID.value:
 			have = append(have, "User-ID agent")
 		case xmlapi.Kind(g.userID.err) == xmlapi.KindRole || xmlapi.Kind(g.userID.err) == xmlapi.KindAuth:
-			f.fail(fmt.Sprintf(where, "User-ID Agent"), "the right to send User-ID messages is missing: %s", cause(g.userID.err))
+			f.fail(fmt.Sprintf(where, "User-ID Agent"), "no permission to send User-ID messages: %s", cause(g.userID.err))
 		default:
 			f.unasked(g.userID.err)
 		}
 	}
-	f.note("it may use %s", strings.Join(have, ", "))
+	f.note("permissions: %s", strings.Join(have, ", "))
 	if needConfig {
-		f.note("whether it may commit is not tried, for only a commit would tell")
+		f.note("the permission to commit is not tested, as only a commit would show it")
 	}
 	switch {
 	case g.superuser.value:
-		f.warn("Device > Administrators > this administrator: Role Based, with a role of its own under Device > Admin Roles (XML API: "+
-			v.leastRole()+").", "it is a superuser, or as good as one, which is more than is needed")
+		f.warn("Device > Administrators > this administrator: Role Based, with a dedicated role under Device > Admin Roles (XML API: "+
+			v.leastRole()+").", "it is a superuser or equivalent, which is more than required")
 	case g.superuser.err != nil:
-		f.note("whether it may do more than it needs could not be found out")
+		f.note("whether it has more permissions than required could not be determined")
 	}
 }
 
@@ -88,26 +88,26 @@ func (v accessChecks) committed(f *findings) {
 		return
 	}
 	if !v.f.pending.value {
-		f.note("no change waits for a commit")
+		f.note("no uncommitted changes")
 		return
 	}
 	for _, c := range v.f.candidate {
-		switch remedy := "Commit > Commit Changes Made By this administrator alone, after a look at Preview Changes; or take them back under Device > Setup > Operations."; {
+		switch remedy := "Commit > Commit Changes Made By this administrator only, after reviewing Preview Changes; or revert them under Device > Setup > Operations."; {
 		case c.err != nil:
 			f.unasked(c.err)
 		case c.running == nil && c.candidate == nil:
 		case c.running == nil:
-			f.warn(remedy, "%s is made but not committed", c.what)
+			f.warn(remedy, "%s was added but not committed", c.what)
 		case c.candidate == nil:
-			f.warn(remedy, "%s is removed but that is not committed", c.what)
+			f.warn(remedy, "%s was deleted but not committed", c.what)
 		case c.running.Clean().XML() == c.candidate.Clean().XML():
 		case c.batched:
-			f.note("changes of %s wait for the next commit of the daemon", c.what)
+			f.note("changes to %s wait for the daemon's next commit", c.what)
 		default:
-			f.warn(remedy, "%s was changed but that is not committed", c.what)
+			f.warn(remedy, "%s was changed but not committed", c.what)
 		}
 	}
 	if len(f.notes) == 0 {
-		f.note("changes wait for a commit, none of them to our objects")
+		f.note("there are uncommitted changes, none of them to our objects")
 	}
 }

@@ -22,16 +22,16 @@ func (v *verifier) blockSource(f *findings) {
 	n, c := v.want.Names, v.cli
 	switch v.want.Mode {
 	case firewall.ModeGroup:
-		text := "there is no address group " + quoteAll([]string{n.Group})
+		text := "address group " + quoteAll([]string{n.Group}) + " does not exist"
 		if v.p.scopes.find(n.Group, "address-group").Node != nil {
-			text = "the address group " + quoteAll([]string{n.Group}) + " is not a static one"
+			text = "address group " + quoteAll([]string{n.Group}) + " is not static"
 		}
-		f.fail(c.or("Objects > Address Groups: delete a dynamic group of that name; the static one is made with the first block."), "%s", text)
+		f.fail(c.or("Objects > Address Groups: delete any dynamic group of that name; the static one is created with the first block."), "%s", text)
 	case firewall.ModeList:
 		text := "no external dynamic list is fetched from " + v.want.ListURL
 		if v.want.ListURL == "" {
-			f.fail("Set edl.url in the configuration of Active Defense to the address at which the firewalls reach the list.",
-				"how firewalls reach the list is not known (edl.url), or none is served (edl.listen)")
+			f.fail("Set edl.url to the URL at which the firewalls reach the list.",
+				"edl.url is not set, or no list is served (edl.listen)")
 			return
 		}
 		if l := v.p.scopes.find(n.List, "external-list"); l.Node != nil {
@@ -41,9 +41,9 @@ func (v *verifier) blockSource(f *findings) {
 			n.List, v.want.ListURL, n.CertProf)+c.set("external-list %s type ip url %s certificate-profile %s recurring five-minute",
 			word(n.List), v.want.ListURL, word(n.CertProf))), "%s", text)
 	default:
-		text := "no dynamic address group has a filter that matches the tag " + quoteAll([]string{n.Tag}) + " alone"
+		text := "no dynamic address group has a filter that matches tag " + quoteAll([]string{n.Tag}) + " alone"
 		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("dynamic") != nil {
-			text += "; that of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.Value("dynamic", "filter")})
+			text += "; the filter of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.Value("dynamic", "filter")})
 		}
 		f.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
 			c.set(`address-group %s dynamic filter "'%s'"`, word(n.Group), n.Tag)), "%s", text)
@@ -73,10 +73,10 @@ func blockFaults(r rule) []string {
 		faults = append(faults, "is disabled")
 	}
 	if r.allows() {
-		faults = append(faults, "allows")
+		faults = append(faults, "has action allow")
 	}
 	if r.notSource {
-		faults = append(faults, "negates its source")
+		faults = append(faults, "has a negated source")
 	}
 	for _, n := range r.narrow {
 		faults = append(faults, "matches only "+n)
@@ -123,7 +123,7 @@ func (v *verifier) blockRule(f *findings) {
 		return
 	}
 	if len(v.zones.unknown) > 0 {
-		f.fail(v.zonesRemedy(), "there is no zone %s on it, but %s", quoteAll(v.zones.unknown), zoneList(v.p.zones))
+		f.fail(v.zonesRemedy(), "the firewall has no zone %s; it has %s", quoteAll(v.zones.unknown), zoneList(v.p.zones))
 	}
 	if v.blind(f) {
 		return
@@ -137,7 +137,7 @@ func (v *verifier) blockRule(f *findings) {
 		return
 	}
 	meant := v.meantToBlock()
-	text := fmt.Sprintf("no rule drops what is blocked from %s", gaps)
+	text := fmt.Sprintf("no rule drops blocked sources from %s", gaps)
 	if faults := v.describe(meant, func(x rule) []string { return append(blockFaults(x), v.zoneFaults(x)...) }); faults != "" {
 		text += ": " + faults
 	}
@@ -211,7 +211,7 @@ func (v *verifier) blockPosition(f *findings) {
 		}
 	}
 	if !found {
-		f.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
+		f.note(`no rule to check, see "%s"`, CheckBlockRule)
 		return
 	}
 	f.note("no rule above it allows traffic from %s", quoteAll(v.zones.zones))
@@ -219,9 +219,9 @@ func (v *verifier) blockPosition(f *findings) {
 		x, block := v.p.rules[i], v.p.rules[above[i]]
 		remedy := v.cli.or("Policies > Security > " + quoteAll([]string{block.name}) + " > Move > Move Top. " + v.cli.move("rulebase security rules %s top", word(block.name)))
 		if x.layer.pushed() || block.layer.pushed() {
-			remedy = "On Panorama, Policies > Security > Pre Rules: make the block rule the first, in Shared if others stand there, and push."
+			remedy = "On Panorama, Policies > Security > Pre Rules: move the block rule to the top (in Shared, if Shared has Pre Rules), then push."
 		}
-		f.fail(remedy, "%s stands above %s and allows traffic from the internet", x, block)
+		f.fail(remedy, "%s is above %s and allows traffic from the internet", x, block)
 	}
 }
 
@@ -231,12 +231,12 @@ func (v *verifier) blockLogs(f *findings) {
 	}
 	meant := v.meantToBlock()
 	if len(meant) == 0 {
-		f.note(`there is no rule to look at, see "%s"`, CheckBlockRule)
+		f.note(`no rule to check, see "%s"`, CheckBlockRule)
 		return
 	}
 	for _, x := range meant {
 		if x.allows() {
-			f.note("%s allows, and its logs do not matter", x)
+			f.note("%s has action allow, so its logging does not matter", x)
 			continue
 		}
 		faults := v.logFaults(x)
@@ -244,8 +244,8 @@ func (v *verifier) blockLogs(f *findings) {
 			faults = append(faults, startOnlyText)
 		}
 		if len(faults) > 0 {
-			f.warn(v.logRemedy(x), "%s %s, so that activity of a blocked source is not seen and does not prolong its block", x, strings.Join(faults, ", "))
+			f.warn(v.logRemedy(x), "%s %s, so activity of a blocked source is not seen and does not extend its block", x, strings.Join(faults, ", "))
 		}
-		f.note("%s logs to us by %s", x, quoteAll([]string{x.logProfile}))
+		f.note("%s logs to us through %s", x, quoteAll([]string{x.logProfile}))
 	}
 }

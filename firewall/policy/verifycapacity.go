@@ -80,7 +80,7 @@ func (v capacityChecks) tagCapacity(f *findings) {
 		}
 	}
 	if v.f.registered.err != nil {
-		f.note("how many the firewall holds for others could not be counted")
+		f.note("addresses registered by others could not be counted")
 	}
 	// Ours are among those that are registered, so that the larger number is a lower bound of what is needed.
 	v.room(f, what, need, max(v.f.registered.value-need, 0), limit, known)
@@ -113,18 +113,18 @@ func (v capacityChecks) groupCapacity(f *findings) {
 func (v capacityChecks) room(f *findings, what string, need, others, limit int, known bool) {
 	total := need + others
 	if !known {
-		f.note("%d %s; no limit is known for the model %s", total, what, v.f.info.value.Model)
+		f.note("%d %s; the limit of model %s is not known", total, what, v.f.info.value.Model)
 		return
 	}
-	const remedy = "Block for a shorter time (blacklist.release_after), block networks instead of addresses, have others release theirs, or use a larger model; mode edl holds more on small ones."
+	const remedy = "Shorten blacklist.release_after, block networks instead of addresses, have others release theirs, or use a larger model; mode edl has more capacity on small ones."
 	percent := (total*100 + limit - 1) / limit
 	switch {
 	case total > limit:
-		f.fail(remedy, "%d %s are needed and it holds %d: %d are left out, those that were quiet longest", total, what, limit, total-limit)
+		f.fail(remedy, "%d %s are needed, the limit is %d: %d are left out, those inactive longest", total, what, limit, total-limit)
 	case percent > capacityShare:
-		f.warn(remedy, "%d of %d %s are taken (%d %%)", total, limit, what, percent)
+		f.warn(remedy, "%d of %d %s are needed (%d %%)", total, limit, what, percent)
 	default:
-		f.note("%d of %d %s are taken", total, limit, what)
+		f.note("%d of %d %s are needed", total, limit, what)
 	}
 }
 
@@ -135,14 +135,14 @@ func (v capacityChecks) dagMembers(f *findings) {
 		return
 	}
 	if v.f.standsBy {
-		f.note("this member of the pair is passive and takes no tags now")
+		f.note("this member of the HA pair is passive and does not accept tags now")
 		return
 	}
 	if f.unasked(v.f.policyError()) || f.unasked(v.f.members.err) {
 		return
 	}
 	if len(v.sources) == 0 {
-		f.note(`there is no group to look at, see "%s"`, CheckBlockSource)
+		f.note(`no group to check, see "%s"`, CheckBlockSource)
 		return
 	}
 	held, groups := v.groupMembers()
@@ -165,12 +165,12 @@ func (v capacityChecks) dagMembers(f *findings) {
 	}
 	text := plural(len(missing), "address is", "addresses are")
 	if groups == 0 {
-		f.fail("The group gets members only while an enabled rule uses it and that is committed: see "+CheckBlockRule+". CLI: show object dynamic-address-group all",
-			"%s not in the group, for the firewall keeps no members of it", text)
+		f.fail("The group is populated only while an enabled, committed rule uses it: see "+CheckBlockRule+". CLI: show object dynamic-address-group all",
+			"%s not in the group: the firewall reports no members of it", text)
 		return
 	}
 	f.fail("CLI: show object registered-ip tag "+word(v.want.Names.Tag)+", then show object dynamic-address-group name "+word(v.sources[0].name)+
-		". If the first shows them and the second does not, the group's filter or the platform's limit keeps them out; if not, see status for what registering said.",
+		". If only the first shows them, the group's filter or the platform limit keeps them out; otherwise see status for registration errors.",
 		"%s of %d not in the group: %s", text, count, examples(missing))
 }
 

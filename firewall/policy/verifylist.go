@@ -29,7 +29,7 @@ type listChecks struct{ *verifier }
 // in when the API cannot be reached.
 func (v listChecks) listSource(f *findings) {
 	if v.want.ListURL == "" {
-		f.note("how firewalls reach the list is not known (edl.url), or none is served: it is not looked at")
+		f.note("edl.url is not set, or no list is served: not checked")
 		return
 	}
 	if f.unasked(v.f.policyError()) {
@@ -38,9 +38,9 @@ func (v listChecks) listSource(f *findings) {
 	lists := v.p.lists(v.want.ListURL)
 	if len(lists) == 0 {
 		if v.want.Mode == firewall.ModeList {
-			f.note(`there is no list to look at, see "%s"`, CheckBlockSource)
+			f.note(`no list to check, see "%s"`, CheckBlockSource)
 		} else {
-			f.note("no list is fetched from us, so that nothing stands in while the API cannot be reached")
+			f.note("no external dynamic list is fetched from us, so there is no fallback while the API is unreachable")
 		}
 		return
 	}
@@ -48,12 +48,12 @@ func (v listChecks) listSource(f *findings) {
 	v.listAuthority(f, lists[0])
 	if !v.want.CertificateEnds.IsZero() {
 		if left := v.want.CertificateEnds.Sub(v.want.Now); left < certificateMargin {
-			f.fail("Renew the certificate in edl.tls; our own renews itself while the daemon runs. After its end firewalls stop enforcing the list.",
-				"the certificate of our list ends on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
+			f.fail("Renew the certificate in edl.tls; our own is renewed automatically while the daemon runs. Once it expires, firewalls stop enforcing the list.",
+				"the list's certificate expires on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
 		}
 	}
 	if inRule := map[string]bool{name: true}; !slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, inRule) }) {
-		f.note("no rule names the list %s, so that it blocks nothing and need not be fetched", quoteAll([]string{name}))
+		f.note("no rule uses the list %s, so it blocks nothing and need not be fetched", quoteAll([]string{name}))
 		return
 	}
 	v.lastFetch(f, name)
@@ -83,13 +83,13 @@ func (v listChecks) listAuthority(f *findings, list placed) {
 	case !ok:
 		f.fail(remedy, "the certificate profile %s of the list %s does not exist", quoteAll([]string{profile}), name)
 	case v.want.CA == nil:
-		f.note("the certificate profile %s is not compared, for our CA is not known", quoteAll([]string{profile}))
+		f.note("the certificate profile %s is not checked: our CA is not known", quoteAll([]string{profile}))
 	case !slices.ContainsFunc(decodePEM(string(v.want.CA)), func(ours []byte) bool {
 		return slices.ContainsFunc(trusted, func(der []byte) bool { return bytes.Equal(der, ours) })
 	}):
-		f.fail(remedy, "the certificate profile %s of the list %s does not hold our CA", quoteAll([]string{profile}), name)
+		f.fail(remedy, "the certificate profile %s of the list %s does not contain our CA", quoteAll([]string{profile}), name)
 	default:
-		f.note("the certificate profile %s holds our CA", quoteAll([]string{profile}))
+		f.note("the certificate profile %s contains our CA", quoteAll([]string{profile}))
 	}
 }
 
@@ -112,14 +112,14 @@ func (v listChecks) lastFetch(f *findings, name string) {
 	}
 	said := xmlapi.Tidy(strings.Join(last.Texts(), " "))
 	if strings.Contains(said, name) || strings.Contains(said, v.want.ListURL) {
-		f.fail(v.fetchRemedy(name), "its last fetch failed: %s", said)
+		f.fail(v.fetchRemedy(name), "the last fetch failed: %s", said)
 		return
 	}
-	f.warn(v.fetchRemedy(name), "the last fetch of a list failed, perhaps of this one: %s", said)
+	f.warn(v.fetchRemedy(name), "the last fetch of a list failed, possibly of this one: %s", said)
 }
 
 func (v listChecks) fetchRemedy(name string) string {
-	return "Objects > External Dynamic Lists > " + name + " > Test Source URL; the firewall fetches from its management interface, or by Device > Setup > Services > " +
+	return "Objects > External Dynamic Lists > " + name + " > Test Source URL; the firewall fetches from its management interface, or as set under Device > Setup > Services > " +
 		"Service Route Configuration. CLI: request system external-list refresh type ip name " + word(name)
 }
 
@@ -134,10 +134,10 @@ func (v listChecks) listEntries(f *findings, name string) {
 		return
 	}
 	if held.Valid == 0 && held.Trouble != "" {
-		f.fail(v.fetchRemedy(name), "nothing of it is in force: %s", xmlapi.Tidy(held.Trouble))
+		f.fail(v.fetchRemedy(name), "the list is not in effect: %s", xmlapi.Tidy(held.Trouble))
 		return
 	}
-	f.note("the firewall holds %s", plural(held.Valid, "entry", "entries"))
+	f.note("the firewall has %s", plural(held.Valid, "entry", "entries"))
 	wanted := firewall.PrefixSet(v.want.Entries)
 	unserved := 0
 	if v.want.MaxEntries > 0 {
@@ -145,15 +145,15 @@ func (v listChecks) listEntries(f *findings, name string) {
 	}
 	missing, named := v.missingFromList(held)
 	if lacks := missing - unserved; lacks > 0 {
-		text := fmt.Sprintf("%d of %d entries %s missing on the firewall, which holds %d", lacks, len(wanted)-unserved, isAre(lacks), held.Valid)
+		text := fmt.Sprintf("%d of %d entries %s missing on the firewall, which has %d", lacks, len(wanted)-unserved, isAre(lacks), held.Valid)
 		if unserved == 0 && len(named) > 0 {
 			text += ": " + examples(named)
 		}
 		f.fail(v.fetchRemedy(name), "%s", text)
 	}
 	if extra := v.extraOnList(held, wanted); len(extra) > 0 {
-		f.warn(v.fetchRemedy(name), "%s held that %s not blocked any more: %s",
-			plural(len(extra), "entry is", "entries are"), isAre(len(extra)), examples(extra))
+		f.warn(v.fetchRemedy(name), "%s on the firewall but no longer blocked: %s",
+			plural(len(extra), "entry is", "entries are"), examples(extra))
 	}
 }
 

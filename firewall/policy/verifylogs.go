@@ -18,7 +18,7 @@ func (v logChecks) forwarding(f *findings) {
 	}
 	if len(v.logs) == 0 {
 		missing := logProfile{name: v.want.Names.Logs}
-		f.fail(v.forwardingRemedy(missing, logTraffic), "no log forwarding profile sends to us")
+		f.fail(v.forwardingRemedy(missing, logTraffic), "no log forwarding profile sends logs to us")
 		f.remedy(v.forwardingRemedy(missing, logThreat))
 		return
 	}
@@ -28,7 +28,7 @@ func (v logChecks) forwarding(f *findings) {
 			case forwardsNothing:
 				f.fail(v.forwardingRemedy(l, kind), "the profile %s sends no %s logs to us", quoteAll([]string{l.name}), kind)
 			case forwardsSome:
-				f.fail(v.forwardingRemedy(l, kind), "the profile %s sends only %s logs to us that pass %s", quoteAll([]string{l.name}), kind, quoteAll(filters))
+				f.fail(v.forwardingRemedy(l, kind), "the profile %s sends us only those %s logs that match %s", quoteAll([]string{l.name}), kind, quoteAll(filters))
 			}
 		}
 		f.note("the profile %s sends all traffic and threat logs to us", quoteAll([]string{l.name}))
@@ -47,7 +47,7 @@ func (v *verifier) usedLogs() []logProfile {
 func (v logChecks) forwardingRemedy(l logProfile, kind string) string {
 	profile, server := l.name, v.serverName()
 	if l.scope.pushed {
-		return fmt.Sprintf("On Panorama, Objects > Log Forwarding > %s > Add, in the device group that it comes from: log type %s, filter All Logs, Syslog %s; then push.", profile, kind, word(server))
+		return fmt.Sprintf("On Panorama, Objects > Log Forwarding > %s > Add, in its device group: log type %s, filter All Logs, Syslog %s; then push.", profile, kind, word(server))
 	}
 	return v.cli.or(fmt.Sprintf("Objects > Log Forwarding > %s > Add: log type %s, filter All Logs, Syslog %s. ", profile, kind, word(server)) +
 		v.cli.set(`log-settings profiles %s match-list %s log-type %s filter "All Logs" send-syslog %s`, word(profile), kind, kind, word(server)))
@@ -74,7 +74,7 @@ func (v logChecks) format(f *findings) {
 		v.oneFormat(f, s, logThreat, s.threat, v.want.Formats.Threat)
 		if s.escaped != "" {
 			f.warn("Device > Server Profiles > Syslog > "+quoteAll([]string{s.name})+" > Custom Log Format: clear Escaping.",
-				"the profile %s escapes %s, which is not undone when the logs are read", quoteAll([]string{s.name}), quoteAll([]string{s.escaped}))
+				"the profile %s escapes %s, which is not reversed when the logs are read", quoteAll([]string{s.name}), quoteAll([]string{s.escaped}))
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (v logChecks) serverRemedy() string {
 		host, port = strings.Trim(address, "[]"), defaultSyslogPort
 	}
 	if len(v.servers) > 0 && v.servers[0].scope.pushed {
-		return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Servers, in the template that it comes from: %s, port %s; then push.", v.serverName(), host, port)
+		return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Servers, in its template: %s, port %s; then push.", v.serverName(), host, port)
 	}
 	return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Servers: %s, port %s. ", v.serverName(), host, port) +
 		cliPrefix + fmt.Sprintf("set shared log-settings syslog %s server %s server %s port %s", word(v.serverName()), word(v.want.Names.Syslog), host, port))
@@ -117,21 +117,21 @@ func (v logChecks) oneFormat(f *findings, s syslogProfile, kind, have, want stri
 	profile := quoteAll([]string{s.name})
 	remedy := func(format string) string {
 		if s.scope.pushed {
-			return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Custom Log Format, in the template that it comes from: %s; then push.", s.name, format)
+			return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Custom Log Format, in its template: %s; then push.", s.name, format)
 		}
 		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Custom Log Format > %s: %s", s.name, strings.ToUpper(kind[:1])+kind[1:], format))
 	}
 	switch {
 	case have == "" && (want == "" || v.want.Formats.Default):
-		f.note("%s logs come in the default format, which is read", kind)
+		f.note("%s logs use the default format", kind)
 	case have == "":
-		f.fail(remedy(want), "%s: %s logs come in the default format, which is not read", profile, kind)
+		f.fail(remedy(want), "%s: %s logs use the default format instead of the custom one", profile, kind)
 	case want == "":
-		f.fail(remedy("Default"), "%s: %s logs come in a custom format, but the default one is read", profile, kind)
+		f.fail(remedy("Default"), "%s: %s logs use a custom format instead of the default one", profile, kind)
 	case sameFormat(have, want):
-		f.note("%s logs come in the custom format that is read", kind)
+		f.note("%s logs use the expected custom format", kind)
 	default:
-		f.fail(remedy(want), "%s: the %s format differs from the one that is read: %s", profile, kind, formatDiff(have, want))
+		f.fail(remedy(want), "%s: the %s format differs from the expected one: %s", profile, kind, formatDiff(have, want))
 	}
 }
 
@@ -163,9 +163,9 @@ func formatDiff(have, want string) string {
 	case len(parts) > 0:
 		return strings.Join(parts[:min(len(parts), maxNamed)], " ")
 	case len(h) != len(w):
-		return "a field comes twice"
+		return "duplicate field"
 	case !slices.Equal(h, w):
-		return "the same fields in another order"
+		return "the same fields in a different order"
 	}
-	return "a space behind a semicolon is missing or too many"
+	return "missing or extra space after a semicolon"
 }

@@ -17,12 +17,12 @@ func (v *verifier) blind(f *findings) bool {
 	if len(v.p.zones) == 0 && f.unasked(v.f.template.err) {
 		return true
 	}
-	f.warn(v.zonesRemedy(), "cannot be judged: %s among %s", v.zones, zoneList(v.p.zones))
+	f.warn(v.zonesRemedy(), "cannot be checked: %s among %s", v.zones, zoneList(v.p.zones))
 	return true
 }
 
 func (v *verifier) zonesRemedy() string {
-	return "Name the zones that face the internet in internet_zones of this firewall's configuration; they are listed under Network > Zones."
+	return "Set internet_zones of this firewall to the zones that face the internet; they are listed under Network > Zones."
 }
 
 func zoneList(zones []string) string {
@@ -41,13 +41,13 @@ func (v *verifier) zoneFaults(x rule) []string {
 		}
 	}
 	if len(missing) > 0 {
-		faults = append(faults, "is not from "+quoteAll(missing))
+		faults = append(faults, "does not match source zone "+quoteAll(missing))
 	}
 	if !isAny(x.to) {
-		faults = append(faults, "is only to "+quoteAll(x.to))
+		faults = append(faults, "matches only destination zone "+quoteAll(x.to))
 	}
 	if x.kind != kindUniversal {
-		faults = append(faults, "is of type "+x.kind)
+		faults = append(faults, "is of rule type "+x.kind)
 	}
 	return faults
 }
@@ -136,10 +136,10 @@ func (v *verifier) logFaults(x rule) []string {
 	case x.logProfile == "":
 		faults = append(faults, "has no log forwarding profile")
 	case !ours:
-		faults = append(faults, "has the log forwarding profile "+quoteAll([]string{x.logProfile})+", which does not send to us")
+		faults = append(faults, "uses log forwarding profile "+quoteAll([]string{x.logProfile})+", which does not send to us")
 	}
 	if !x.logEnd && !x.logStart {
-		faults = append(faults, "logs no sessions")
+		faults = append(faults, "does not log sessions")
 	}
 	return faults
 }
@@ -148,7 +148,7 @@ func (v *verifier) logFaults(x rule) []string {
 // never let in, no source says.
 func startOnly(x rule) bool { return !x.allows() && x.logStart && !x.logEnd }
 
-const startOnlyText = "logs only the start of sessions, and it is not known whether denied ones have one"
+const startOnlyText = "logs only at session start, which may not cover denied sessions"
 
 func (v *verifier) logRemedy(x rule) string {
 	if x.layer.pushed() {
@@ -183,7 +183,7 @@ func (v *verifier) internetRules(f *findings) {
 			f.warn(v.logRemedy(x), "%s %s", x, strings.Join(faults, ", "))
 		}
 		if !v.p.protects(x) {
-			remedy := "Policies > Security > " + quoteAll([]string{x.name}) + " > Actions > Profile Setting: a Vulnerability Protection profile, or a group that holds one."
+			remedy := "Policies > Security > " + quoteAll([]string{x.name}) + " > Actions > Profile Setting: a Vulnerability Protection profile, or a group that contains one."
 			if x.layer.pushed() {
 				remedy = "On Panorama, " + remedy
 			} else {
@@ -193,8 +193,8 @@ func (v *verifier) internetRules(f *findings) {
 		}
 	}
 	if count == 0 {
-		f.note("no rule lets the internet in")
+		f.note("no rule allows traffic from the internet")
 		return
 	}
-	f.note("%s letting the internet in, with logs and vulnerability protection", plural(count, "rule is", "rules are"))
+	f.note("%s traffic from the internet, with logging and vulnerability protection", plural(count, "rule allows", "rules allow"))
 }

@@ -13,7 +13,7 @@ func (v *verifier) sensorFaults(x rule) []string {
 		faults = append(faults, "is disabled")
 	}
 	if x.allows() {
-		faults = append(faults, "allows")
+		faults = append(faults, "has action allow")
 	}
 	if !x.everySource() {
 		faults = append(faults, "matches only some sources")
@@ -51,7 +51,7 @@ func (v *verifier) sensor(f *findings) {
 	}
 	f.note("%s", v.zones)
 	if len(gaps) > 0 {
-		v.gap(f, gaps, v.sensorRemedy(deciding), fmt.Sprintf("no rule denies and logs to us all that nothing else allowed from %s%s", gaps, v.whyNoSensor(deciding)))
+		v.gap(f, gaps, v.sensorRemedy(deciding), fmt.Sprintf("no rule denies and logs to us all remaining traffic from %s%s", gaps, v.whyNoSensor(deciding)))
 	}
 	v.allowsBelow(f, deciding)
 }
@@ -74,7 +74,7 @@ func (v *verifier) whyNoSensor(deciding map[traffic]int) string {
 		case below >= 0:
 			say("%s shadows %s", x, v.p.rules[deciding[t]+1+below])
 		case x.layer != layerDefault:
-			say("%s decides over all of it, and %s", x, strings.Join(v.sensorFaults(x), ", "))
+			say("%s matches all of it, and %s", x, strings.Join(v.sensorFaults(x), ", "))
 		}
 	}
 	for _, x := range slices.Concat(v.p.rules, v.p.inactive) {
@@ -112,9 +112,9 @@ func (v *verifier) allowsBelow(f *findings, deciding map[traffic]int) {
 			said[x.String()] = true
 			remedy := v.cli.or("Policies > Security > " + quoteAll([]string{sensor.name}) + " > Move > Move Bottom. " + v.cli.move("rulebase security rules %s bottom", word(sensor.name)))
 			if x.layer.pushed() || sensor.layer.pushed() {
-				remedy = "On Panorama, Policies > Security: make the sensor rule the last of the Post Rules, and push."
+				remedy = "On Panorama, Policies > Security: move the sensor rule to the bottom of the Post Rules, then push."
 			}
-			f.fail(remedy, "%s stands above %s, which allows traffic from the internet and is never reached", sensor, x)
+			f.fail(remedy, "%s is above %s, which allows traffic from the internet and is never reached", sensor, x)
 		}
 	}
 }
@@ -126,9 +126,9 @@ func (v *verifier) sensorRemedy(deciding map[traffic]int) string {
 		switch {
 		case x.layer == layerDefault || v.sensorFaults(x) == nil:
 		case x.layer.pushed():
-			return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + ": restrict it to what it is meant for, or let it log to us if it is meant to be the last, and push."
+			return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + ": limit it to the traffic it is meant for, or have it log to us if it is meant to be the last rule, then push."
 		case x.allows():
-			return "Policies > Security > " + quoteAll([]string{x.name}) + ": restrict it to what it is meant for. " + v.cli.set("rulebase security rules %s disabled yes", word(x.name)) + " puts it out of use."
+			return "Policies > Security > " + quoteAll([]string{x.name}) + ": limit it to the traffic it is meant for. " + v.cli.set("rulebase security rules %s disabled yes", word(x.name)) + " disables it."
 		default:
 			return v.logRemedy(x)
 		}

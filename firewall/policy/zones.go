@@ -43,7 +43,7 @@ func (c zoneChoice) String() string {
 	case len(c.zones) == 0:
 		return "no internet zone"
 	case c.guessed:
-		return "internet zones " + quoteAll(c.zones) + ", taken by their names"
+		return "internet zones " + quoteAll(c.zones) + ", assumed from their names"
 	}
 	return "internet zones " + quoteAll(c.zones)
 }

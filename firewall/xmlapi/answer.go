@@ -61,7 +61,7 @@ func (h head) err() *Error {
 		e.Kind = KindPassive
 	}
 	if e.Text == "" {
-		e.Text = "PAN-OS answered status " + strconv.Quote(h.Status) + " without a reason"
+		e.Text = "PAN-OS returned status " + strconv.Quote(h.Status) + " without a message"
 	}
 	return e
 }
@@ -79,7 +79,7 @@ func busy(reason string) bool {
 	return false
 }
 
-var errNotPANOS = errors.New("the answer is no PAN-OS XML")
+var errNotPANOS = errors.New("the response is not PAN-OS XML")
 
 // inspect reads a whole answer: it must be one well-formed document whose root is response.
 func inspect(body []byte) (head, error) {
@@ -100,10 +100,10 @@ func inspect(body []byte) (head, error) {
 		switch t := tok.(type) {
 		case xml.StartElement:
 			if len(path) == 0 && (done || t.Name.Local != "response") {
-				return h, fmt.Errorf("%w: it begins with <%.40s>", errNotPANOS, t.Name.Local)
+				return h, fmt.Errorf("%w: unexpected root element <%.40s>", errNotPANOS, t.Name.Local)
 			}
 			if len(path) >= maxDepth {
-				return h, fmt.Errorf("%w: nested deeper than %d elements", errNotPANOS, maxDepth)
+				return h, fmt.Errorf("%w: nested more than %d elements deep", errNotPANOS, maxDepth)
 			}
 			if len(path) == 0 {
 				h.Status, h.Code = rootAttrs(t.Attr)
@@ -115,14 +115,14 @@ func inspect(body []byte) (head, error) {
 			path = append(path, t.Name)
 		case xml.EndElement:
 			if len(path) == 0 || path[len(path)-1] != t.Name {
-				return h, fmt.Errorf("%w: </%.40s> closes nothing", errNotPANOS, t.Name.Local)
+				return h, fmt.Errorf("%w: unexpected closing tag </%.40s>", errNotPANOS, t.Name.Local)
 			}
 			path = path[:len(path)-1]
 			done = len(path) == 0
 		case xml.CharData:
 			text := bytes.TrimSpace(t)
 			if len(path) == 0 && len(text) > 0 {
-				return h, fmt.Errorf("%w: text outside of the document", errNotPANOS)
+				return h, fmt.Errorf("%w: text outside the root element", errNotPANOS)
 			}
 			if len(text) > 0 && size < maxReason && inMessage(path, fine) {
 				text = text[:min(len(text), maxReason-size)]
@@ -130,11 +130,11 @@ func inspect(body []byte) (head, error) {
 				reason = append(reason, string(text))
 			}
 		case xml.Directive:
-			return h, fmt.Errorf("%w: it holds a directive", errNotPANOS)
+			return h, fmt.Errorf("%w: it contains a directive", errNotPANOS)
 		}
 	}
 	if !done {
-		return h, fmt.Errorf("%w: it is empty or breaks off", errNotPANOS)
+		return h, fmt.Errorf("%w: empty or truncated", errNotPANOS)
 	}
 	h.Reason = strings.Join(reason, " | ")
 	return h, nil
@@ -204,7 +204,7 @@ func read(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > maxAnswer {
-		return nil, &Error{Kind: KindMalformed, Text: fmt.Sprintf("the answer is longer than %d MiB", maxAnswer>>20)}
+		return nil, &Error{Kind: KindMalformed, Text: fmt.Sprintf("the response exceeds %d MiB", maxAnswer>>20)}
 	}
 	return body, nil
 }

@@ -111,7 +111,7 @@ func TestUserID(t *testing.T) {
 		}
 	}
 	s := newScript(t, always(perAddress))
-	wantError(t, s.TryUserID(t.Context(), "rights", "try it"), KindAPI, "try it", "without a reason")
+	wantError(t, s.TryUserID(t.Context(), "rights", "try it"), KindAPI, "try it", "without a message")
 	if cmd := s.calls[0].Get("cmd"); !strings.Contains(cmd, "<register></register>") || strings.Contains(cmd, "entry") {
 		t.Errorf("to try a right it sent %s", cmd)
 	}
@@ -153,7 +153,7 @@ func TestInVSys(t *testing.T) {
 	l.conn.chosen <- struct{}{} // somebody else's turn, for ever
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	wantError(t, l.InVSys(ctx, "list", func() error { t.Error("done all the same"); return nil }), KindTimeout, "choose vsys1", "")
+	wantError(t, l.InVSys(ctx, "list", func() error { t.Error("done all the same"); return nil }), KindTimeout, "select vsys1", "")
 	<-l.conn.chosen
 	l.sim.Deny("op")
 	if err := l.InVSys(t.Context(), "list", func() error { t.Error("done all the same"); return nil }); Kind(err) != KindRole {

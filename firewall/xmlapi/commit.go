@@ -42,7 +42,7 @@ func (d *Device) Commit(ctx context.Context, admin, description string) (done bo
 		return false, err
 	}
 	if !j.OK {
-		return false, d.Fail(commitWhat, &Error{Kind: KindCommit, Text: "the firewall did not carry it out: " + strings.Join(j.Texts(), " | ")})
+		return false, d.Fail(commitWhat, &Error{Kind: KindCommit, Text: "the commit failed: " + strings.Join(j.Texts(), " | ")})
 	}
 	return true, nil
 }
@@ -97,7 +97,7 @@ func (c committing) send(ctx context.Context, description string) (id uint, err 
 		return ParseJob(Element("job", Leaf("id", n.Text))).ID, nil
 	}
 	if text := strings.Join(root.Texts(), " "); !nothing(text) {
-		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: "the answer names no job: " + text})
+		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: "the response contains no job ID: " + text})
 	}
 	return 0, nil
 }

@@ -101,7 +101,7 @@ func (d *Device) config(ctx context.Context, what string, form url.Values) (*Nod
 		return nil, nil
 	}
 	if len(result.Children) > 1 {
-		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: fmt.Sprintf("%d elements where one was asked for", len(result.Children))})
+		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: fmt.Sprintf("expected one element, got %d", len(result.Children))})
 	}
 	return result.Children[0], nil
 }
@@ -129,7 +129,7 @@ func RunningConfig(ctx context.Context, d *Device, what string) (own, shared *No
 	}
 	config := result.Child("config")
 	if config == nil {
-		return nil, nil, d.Fail(what, &Error{Kind: KindMalformed, Text: "the answer holds no configuration"})
+		return nil, nil, d.Fail(what, &Error{Kind: KindMalformed, Text: "the response contains no configuration"})
 	}
 	return config.Child("devices").FirstEntry().Child("vsys").Entry(d.opts.VSys), config.Child("shared"), nil
 }

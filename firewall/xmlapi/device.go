@@ -61,7 +61,7 @@ func Open(opts Options) (*Device, error) {
 	if opts.CA != nil {
 		roots = x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(opts.CA) {
-			return nil, fmt.Errorf("firewall %q: the CA holds no PEM certificate", opts.Name)
+			return nil, fmt.Errorf("firewall %q: the CA contains no PEM certificate", opts.Name)
 		}
 	}
 	conn := &connection{opts: opts, base: dialer(roots, opts.InsecureSkipVerify), slots: make(chan struct{}, maxInFlight),
@@ -150,14 +150,14 @@ func (d *Device) callFor(ctx context.Context, kind, op string, judge func(head) 
 		// program.
 		defer func() {
 			if r := recover(); r != nil {
-				err = &Error{Kind: KindMalformed, Text: fmt.Sprintf("the answer was more than pango can read: %v", r)}
+				err = &Error{Kind: KindMalformed, Text: fmt.Sprintf("internal error while reading the response: %v", r)}
 			}
 		}()
 		return do()
 	})
 	if body == nil {
 		if err == nil {
-			err = &Error{Kind: KindMalformed, Text: "no answer"}
+			err = &Error{Kind: KindMalformed, Text: "no response"}
 		}
 		return nil, d.Fail(op, err)
 	}

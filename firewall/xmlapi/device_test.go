@@ -16,12 +16,12 @@ import (
 )
 
 func ExampleKind() {
-	err := fmt.Errorf("while reconciling: %w", &Error{Firewall: "LAB-FW-01", Op: "register 1 address", Kind: KindTimeout, Text: "no answer in time"})
+	err := fmt.Errorf("while reconciling: %w", &Error{Firewall: "LAB-FW-01", Op: "register 1 address", Kind: KindTimeout, Text: "the request timed out"})
 	fmt.Println(Kind(err), Transient(err))
 	fmt.Println(err)
 	// Output:
 	// timeout true
-	// while reconciling: firewall LAB-FW-01: register 1 address: no answer in time
+	// while reconciling: firewall LAB-FW-01: register 1 address: the request timed out
 }
 
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
@@ -118,11 +118,11 @@ func TestInfo(t *testing.T) {
 
 func TestWhatIsNoFirewall(t *testing.T) {
 	for name, test := range map[string]struct{ answer, text string }{
-		"old":             {strings.Replace(infoAnswer("1", "8.1.19", ""), "PA-3220", "PA-VM", 1), "PAN-OS 8.1.19 knows no timeout"},
+		"old":             {strings.Replace(infoAnswer("1", "8.1.19", ""), "PA-3220", "PA-VM", 1), "PAN-OS 8.1.19 does not support timeouts"},
 		"Panorama":        {strings.Replace(infoAnswer("1", "10.2.9", ""), "PA-3220", "Panorama", 1), "Panorama"},
 		"M-Series":        {strings.Replace(infoAnswer("1", "10.2.9", ""), "PA-3220", "M-600", 1), "Panorama (M-600)"},
 		"no PAN-OS":       {`<response status="success"><result><hello/></result></response>`, "names no model"},
-		"no version":      {infoAnswer("1", "next", ""), `"next" is no version`},
+		"no version":      {infoAnswer("1", "next", ""), `"next" is not a PAN-OS version`},
 		"another message": {`<response status="success"/>`, "names no model"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestKeyFromUserNameAndPassword(t *testing.T) {
 	}
 	logins(4, "after half a minute")
 	l.clock.move(lockoutMin + time.Second)
-	if err := l.Identify(t.Context()); Kind(err) != KindAuth || !strings.Contains(err.Error(), "the next login is tried after 2026-03-01T12:01:3") {
+	if err := l.Identify(t.Context()); Kind(err) != KindAuth || !strings.Contains(err.Error(), "next login attempt after 2026-03-01T12:01:3") {
 		t.Fatal(err)
 	}
 	logins(4, "while the wait has doubled")
@@ -241,7 +241,7 @@ func TestAnswersWithoutAKey(t *testing.T) {
 		s := newScript(t, always(body))
 		s.conn.key, s.conn.opts.Username, s.conn.opts.Password = "", "svc", "swordfish"
 		_, err := s.MakeKey(t.Context())
-		wantError(t, err, KindMalformed, "log in as svc", "holds no key")
+		wantError(t, err, KindMalformed, "log in as svc", "contains no API key")
 	}
 }
 
@@ -303,12 +303,12 @@ func TestKindsOfTrouble(t *testing.T) {
 	}{
 		{"gone", func(l *lab) { l.sim.Close() }, KindUnreachable, true, "refused"},
 		{"reset", fault(panosim.Fault{Effect: panosim.Reset}), KindUnreachable, true, ""},
-		{"hangs", fault(panosim.Fault{Effect: panosim.Hang}), KindTimeout, true, "no answer in time"},
+		{"hangs", fault(panosim.Fault{Effect: panosim.Hang}), KindTimeout, true, "the request timed out"},
 		{"503", fault(panosim.Fault{Effect: panosim.HTML}), KindHTTP, true, "503"},
 		{"404", fault(panosim.Fault{Effect: panosim.HTML, Status: 404}), KindHTTP, false, "404"},
 		{"HTML with 200", fault(panosim.Fault{Effect: panosim.HTML, Status: 200}), KindMalformed, true, "html"},
 		{"empty", fault(panosim.Fault{Effect: panosim.Empty}), KindMalformed, true, "empty"},
-		{"broken off", fault(panosim.Fault{Effect: panosim.Break}), KindMalformed, true, "breaks off"},
+		{"broken off", fault(panosim.Fault{Effect: panosim.Break}), KindMalformed, true, "the response was truncated"},
 		{"session timeout", fault(panosim.Fault{Effect: panosim.SessionTimeout}), KindAPI, true, "Session timed out (code 22)"},
 		{"just started", fault(panosim.Fault{Effect: panosim.Forbidden}), KindAuth, false, "Invalid Credential"},
 		{"role", func(l *lab) { l.sim.Deny("op") }, KindRole, false, ""},

@@ -116,12 +116,12 @@ func Rejected(err error) bool {
 func failed(caller, attempt context.Context, err error) *Error {
 	if cause := caller.Err(); cause != nil {
 		if errors.Is(cause, context.DeadlineExceeded) {
-			return &Error{Kind: KindTimeout, Text: "the deadline of the whole operation passed", Err: cause}
+			return &Error{Kind: KindTimeout, Text: "the operation timed out", Err: cause}
 		}
 		return &Error{Kind: KindCanceled, Text: "canceled", Err: cause}
 	}
 	if attempt.Err() != nil {
-		return &Error{Kind: KindTimeout, Text: "no answer in time", Err: attempt.Err()}
+		return &Error{Kind: KindTimeout, Text: "the request timed out", Err: attempt.Err()}
 	}
 	if isTLS(err) {
 		return &Error{Kind: KindTLS, Text: err.Error(), Err: err}

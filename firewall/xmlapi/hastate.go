@@ -37,7 +37,7 @@ func MayWrite(ctx context.Context, d *Device) error {
 	state, err := haState(ctx, d)
 	if err == nil && !writable(state) {
 		err = d.Fail("write the configuration", &Error{Kind: KindPassive,
-			Text: "this member of the pair is " + state + ", and only the active one takes changes"})
+			Text: "this member of the HA pair is " + state + ": only the active one accepts changes"})
 	}
 	return err
 }

@@ -85,7 +85,7 @@ func (d *Device) WaitJob(ctx context.Context, what string, id uint, deadline tim
 		case err == nil && !known:
 			// A restart forgets jobs; what became of this one shows in the configuration.
 			if unknown++; unknown > 3 {
-				return Job{}, d.Fail(what, &Error{Kind: KindMalformed, Text: "the firewall no longer knows job " + strconv.FormatUint(uint64(id), 10)})
+				return Job{}, d.Fail(what, &Error{Kind: KindMalformed, Text: "the firewall no longer lists job " + strconv.FormatUint(uint64(id), 10)})
 			}
 		case Kind(err) == KindRole:
 			// A right that was taken away does not come back by itself.
@@ -99,7 +99,7 @@ func (d *Device) WaitJob(ctx context.Context, what string, id uint, deadline tim
 		if err := caller.Err(); err != nil {
 			return Job{}, d.Fail(what, err)
 		}
-		return Job{}, d.Fail(what, &Error{Kind: KindTimeout, Text: "job " + strconv.FormatUint(uint64(id), 10) + " is not over after " + deadline.String()})
+		return Job{}, d.Fail(what, &Error{Kind: KindTimeout, Text: "job " + strconv.FormatUint(uint64(id), 10) + " has not finished after " + deadline.String()})
 	}
 }
 

@@ -40,7 +40,7 @@ func (c *connection) login(ctx context.Context, d *Device, refused string) (key 
 	if c.lockout.err != nil && now.Before(c.lockout.next) {
 		e := *c.lockout.err
 		e.Firewall = d.opts.Name
-		e.Text += "; the next login is tried after " + c.lockout.next.UTC().Format(time.RFC3339)
+		e.Text += "; next login attempt after " + c.lockout.next.UTC().Format(time.RFC3339)
 		return "", false, &e
 	}
 	op := "log in as " + d.Tidy(c.opts.Username)
@@ -57,7 +57,7 @@ func (c *connection) login(ctx context.Context, d *Device, refused string) (key 
 	}
 	key, ok := parseKey(body)
 	if !ok {
-		return "", false, d.Fail(op, &Error{Kind: KindMalformed, Text: "the answer holds no key"})
+		return "", false, d.Fail(op, &Error{Kind: KindMalformed, Text: "the response contains no API key"})
 	}
 	c.lockout = lockout{}
 	c.secrets.add(key)

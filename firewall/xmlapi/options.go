@@ -41,7 +41,7 @@ type Options struct {
 // complete fills in the defaults and gives the host and port of the URL; port 0: the default.
 func (o *Options) complete() (host string, port uint, err error) {
 	if o.Name == "" || strings.ContainsFunc(o.Name, unicode.IsControl) {
-		return "", 0, errors.New("a printable name is needed")
+		return "", 0, errors.New("name: must be printable and not empty")
 	}
 	if host, port, err = splitURL(o.URL); err != nil {
 		return "", 0, err
@@ -53,17 +53,17 @@ func (o *Options) complete() (host string, port uint, err error) {
 		o.VSys = "vsys1"
 	}
 	if strings.ContainsFunc(o.VSys, func(r rune) bool { return r <= ' ' || r > '~' || r == '\'' || r == '"' }) {
-		return "", 0, errors.New("vsys: a name such as vsys1 is needed")
+		return "", 0, errors.New("vsys: must be an ID such as vsys1")
 	}
 	if o.APIKey == "" && (o.Username == "" || o.Password == "") {
-		return "", 0, errors.New("an API key, or user name and password, is needed")
+		return "", 0, errors.New("an API key, or a user name and password, is required")
 	}
 	if strings.ContainsFunc(o.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", 0, errors.New("the API key holds characters that no key has")
+		return "", 0, errors.New("the API key contains invalid characters")
 	}
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	if o.Timeout < 0 {
-		return "", 0, errors.New("timeout: more than 0 is needed")
+		return "", 0, errors.New("timeout: must be greater than 0")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -75,13 +75,13 @@ func splitURL(raw string) (host string, port uint, err error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
-		return "", 0, errors.New("url: https://HOST or https://HOST:PORT is needed")
+		return "", 0, errors.New("url: must be https://HOST or https://HOST:PORT")
 	case u.Scheme != "https":
-		return "", 0, errors.New("url: only https is spoken, for the key would travel in the clear")
+		return "", 0, errors.New("url: must be https, or the API key would be sent in clear text")
 	case u.User != nil:
-		return "", 0, errors.New("url: it must hold no user name or password")
+		return "", 0, errors.New("url: must not contain a user name or password")
 	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" && strings.Trim(u.Path, "/") != "api":
-		return "", 0, errors.New("url: nothing may follow the host and port")
+		return "", 0, errors.New("url: must not contain a path, query or fragment")
 	}
 	host = u.Hostname()
 	if strings.Contains(host, ":") {
@@ -102,7 +102,7 @@ func checkTarget(serial string) error {
 	if len(serial) > 32 || strings.ContainsFunc(serial, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) {
-		return errors.New("target: the serial number of a firewall is needed, digits and letters only")
+		return errors.New("target: must be a firewall's serial number (digits and letters)")
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestPassive(t *testing.T) {
 		}
 		err := MayWrite(t.Context(), s.Device)
 		if passive {
-			wantError(t, err, KindPassive, "write the configuration", "this member of the pair is "+state)
+			wantError(t, err, KindPassive, "write the configuration", "this member of the HA pair is "+state)
 		} else if err != nil {
 			t.Errorf("%q: %v", state, err)
 		}

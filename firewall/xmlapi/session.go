@@ -9,7 +9,7 @@ func (d *Device) InVSys(ctx context.Context, kind string, do func() error) error
 	if !d.Info().MultiVSys {
 		return do()
 	}
-	what := "choose " + d.opts.VSys
+	what := "select " + d.opts.VSys
 	select {
 	case d.conn.chosen <- struct{}{}:
 		defer func() { <-d.conn.chosen }()

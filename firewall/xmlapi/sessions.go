@@ -10,7 +10,7 @@ import (
 func (d *Device) ClearSessions(ctx context.Context, source netip.Addr) error {
 	const what = "clear sessions"
 	if !source.IsValid() || source.IsUnspecified() || source.Zone() != "" {
-		return d.Fail(what, &Error{Kind: KindUnsupported, Text: "the address of one source is needed"})
+		return d.Fail(what, &Error{Kind: KindUnsupported, Text: "a single source address is required"})
 	}
 	if d.Info() == (Info{}) {
 		if err := d.Identify(ctx); err != nil {

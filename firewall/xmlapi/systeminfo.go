@@ -37,17 +37,17 @@ func parseSystemInfo(body []byte) (identity, *Error) {
 		return identity{}, &Error{Kind: KindUnsupported, Text: fmt.Sprintf(format, args...)}
 	}
 	if id.Model == "" || id.Version == "" {
-		return unsupported("this is no PAN-OS firewall: its answer names no model and software version")
+		return unsupported("not a PAN-OS firewall: the response names no model or software version")
 	}
 	var ok bool
 	if id.version, ok = ParseVersion(id.Version); !ok {
-		return unsupported("%q is no version of PAN-OS", id.Version)
+		return unsupported("%q is not a PAN-OS version", id.Version)
 	}
 	if id.Model == "Panorama" || strings.HasPrefix(id.Model, "M-") {
-		return unsupported("this is a Panorama (%s), where a registered address blocks nothing: name the firewalls themselves", id.Model)
+		return unsupported("this is a Panorama (%s), where registered addresses block nothing: set url or target to a firewall", id.Model)
 	}
 	if !id.version.timeouts() {
-		return unsupported("PAN-OS %s knows no timeout of registered tags (9.0 and later do), so that blocks would outlive us", id.Version)
+		return unsupported("PAN-OS %s does not support timeouts of registered tags: 9.0 or later is required", id.Version)
 	}
 	return id, nil
 }

@@ -124,7 +124,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body := form.Encode()
 	if len(body) > maxRequest {
-		return nil, &Error{Kind: KindUnsupported, Text: fmt.Sprintf("a message of %d bytes is more than PAN-OS takes", len(body))}
+		return nil, &Error{Kind: KindUnsupported, Text: fmt.Sprintf("a message of %d bytes exceeds the PAN-OS limit", len(body))}
 	}
 	if repeatable(form) {
 		ctx = context.WithValue(ctx, repeatKey{}, true)
@@ -150,7 +150,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func takeForm(req *http.Request) (url.Values, error) {
 	if req.Body == nil {
-		return nil, errors.New("a call without a form")
+		return nil, errors.New("request without a form")
 	}
 	defer req.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(req.Body, 2*maxRequest))
@@ -159,7 +159,7 @@ func takeForm(req *http.Request) (url.Values, error) {
 	}
 	form, err := url.ParseQuery(string(raw))
 	if err != nil {
-		return nil, errors.New("the form cannot be read") // not err, which quotes the form
+		return nil, errors.New("the form cannot be parsed") // not err, which quotes the form
 	}
 	return form, nil
 }
@@ -251,7 +251,7 @@ func (a *attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 // broken is the error of an answer that began and did not end.
 func broken(caller, attempt context.Context, err error) *Error {
 	if errors.Is(err, io.ErrUnexpectedEOF) && attempt.Err() == nil {
-		return &Error{Kind: KindMalformed, Text: "the answer breaks off", Err: err}
+		return &Error{Kind: KindMalformed, Text: "the response was truncated", Err: err}
 	}
 	return failed(caller, attempt, err)
 }

@@ -44,7 +44,7 @@ func Parse(body []byte) (*Node, error) {
 		switch t := tok.(type) {
 		case xml.StartElement:
 			if count++; count > maxNodes || len(open) > maxDepth {
-				return nil, fmt.Errorf("more than %d elements, or nested deeper than %d", maxNodes, maxDepth)
+				return nil, fmt.Errorf("more than %d elements, or nested more than %d deep", maxNodes, maxDepth)
 			}
 			child := &Node{Name: t.Name.Local}
 			if len(t.Attr) > 0 {
@@ -65,7 +65,7 @@ func Parse(body []byte) (*Node, error) {
 		}
 	}
 	if len(top.Children) != 1 {
-		return nil, fmt.Errorf("%d elements at the top, want 1", len(top.Children))
+		return nil, fmt.Errorf("expected one root element, got %d", len(top.Children))
 	}
 	return top.Children[0], nil
 }

@@ -10,11 +10,11 @@ import (
 // who is named beside it, and takes it back. What stands beside other edits, also of our objects, may be somebody else's, whose
 // work would be published under our name.
 func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
-	const what = "find out our administrator's name"
+	const what = "determine our administrator name"
 	list := VSysPath(d.opts.VSys) + "/tag"
 	at := list + EntryNamed(name)
 	// A left-over of the same content could be no edit at all.
-	comment := "asks who we are, " + strconv.FormatInt(d.opts.Now().UnixNano(), 10)
+	comment := "Active Defense: temporary, " + strconv.FormatInt(d.opts.Now().UnixNano(), 10)
 	if err := d.Edit(ctx, what, []Edit{Set(list, NamedEntry(name, Leaf("comments", comment)))}); err != nil {
 		return "", err
 	}
@@ -27,14 +27,14 @@ func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 	}
 	if admin == "" {
 		return "", d.Fail(what, &Error{Kind: KindUnsupported,
-			Text: "the firewall does not say who makes our edits; name the administrator whose key is used in commit_admin"})
+			Text: "the firewall does not report who made our changes: set commit_admin to the administrator whose API key is used"})
 	}
 	return admin, nil
 }
 
 // EditorOf gives the administrator whose edits at or below an xpath are not committed; "": there are none.
 func EditorOf(ctx context.Context, d *Device, xpath string) (string, error) {
-	const what = "ask who edited it"
+	const what = "read who changed it"
 	at, err := d.Get(ctx, what, xpath)
 	if err != nil {
 		return "", err
