@@ -94,7 +94,7 @@ const (
 )
 
 // newWire gives a wire to the database and the options to go through it.
-func newWire(t *testing.T, db database) (*wire, database) {
+func newWire(t *testing.T, db emptyDatabase) (*wire, emptyDatabase) {
 	u, err := url.Parse(db.URL)
 	must(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
