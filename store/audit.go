@@ -35,15 +35,15 @@ func (s *Store) EvidenceOf(ctx context.Context, entryID int64) (list []Evidence,
 	return list, err
 }
 
-func (s *Store) evidenceRows(entryID int64, evidence []Evidence) (rows [][]any) {
+func (c *change) evidenceRows(entryID int64, evidence []Evidence) (rows [][]any) {
 	for i, e := range evidence {
-		rows = append(rows, []any{entryID, i, s.stamp(e.Time), clean(e.Device), clean(e.Line)})
+		rows = append(rows, []any{entryID, i, c.stamp(e.Time), clean(e.Device), clean(e.Line)})
 	}
 	return rows
 }
 
-func (s *Store) saveEvidence(ctx context.Context, tx *sql.Tx, rows [][]any) error {
-	return s.inChunks(ctx, tx, `INSERT INTO evidence (entry, n, time, device, line) VALUES `, "", nil, rows, nil)
+func (c *change) saveEvidence(ctx context.Context, rows [][]any) error {
+	return c.inChunks(ctx, c.tx, `INSERT INTO evidence (entry, n, time, device, line) VALUES `, "", nil, rows, nil)
 }
 
 // AuditOf gives all changes for exactly this address or network, oldest first.
@@ -62,10 +62,10 @@ func (s *Store) AuditOf(ctx context.Context, address netip.Prefix) (list []Audit
 	return list, err
 }
 
-func (s *Store) auditRow(a Audit) []any {
-	return []any{s.stamp(a.Time), a.Action, a.Address.String(), a.By, a.Reason}
+func (c *change) auditRow(a Audit) []any {
+	return []any{c.stamp(a.Time), a.Action, a.Address.String(), a.By, a.Reason}
 }
 
-func (s *Store) saveAudit(ctx context.Context, tx *sql.Tx, rows [][]any) error {
-	return s.inChunks(ctx, tx, `INSERT INTO audit (time, action, address, done_by, reason) VALUES `, "", nil, rows, nil)
+func (c *change) saveAudit(ctx context.Context, rows [][]any) error {
+	return c.inChunks(ctx, c.tx, `INSERT INTO audit (time, action, address, done_by, reason) VALUES `, "", nil, rows, nil)
 }

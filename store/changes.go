@@ -194,8 +194,12 @@ func (s *Store) releaseDue(ctx context.Context, now time.Time, reason string, du
 	if err != nil || !found {
 		return nil, err
 	}
-	err = s.update(ctx, "release quiet entries", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) (err error) {
-		released, err = s.release(ctx, tx, ByDetector, reason, now, where{terms: []string{"id IN (" + pick + ")"}, args: slices.Clone(due.args)})
+	err = s.update(ctx, "release quiet entries", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &s.dialect, tx)
+		if err != nil {
+			return err
+		}
+		released, err = c.release(ctx, ByDetector, reason, now, where{terms: []string{"id IN (" + pick + ")"}, args: slices.Clone(due.args)})
 		return err
 	})
 	return released, err

@@ -78,7 +78,12 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		if len(plan.blocks)+len(plan.touches) == 0 {
 			return nil
 		}
-		result.Version, result.Blocked, err = s.applyPlan(ctx, tx, plan)
+		c, err := newChange(ctx, &s.dialect, tx)
+		if err != nil {
+			return err
+		}
+		result.Version = c.version
+		result.Blocked, err = c.carryOut(ctx, plan)
 		return err
 	})
 	if errors.Is(err, errAlreadyDone) {
@@ -163,45 +168,4 @@ func newPlan(b *Batch, now time.Time) (*plan, error) {
 	}
 	slices.SortFunc(p.blocks, func(a, b Block) int { return comparePrefix(a.Address, b.Address) })
 	return p, nil
-}
-
-// applyPlan changes the blacklist under a new version.
-func (s *Store) applyPlan(ctx context.Context, tx *sql.Tx, p *plan) (version int64, blocked []netip.Prefix, err error) {
-	if version, err = s.nextVersion(ctx, tx); err != nil {
-		return 0, nil, err
-	}
-	added, err := s.insertBlocks(ctx, tx, version, p.blocks)
-	if err != nil {
-		return 0, nil, err
-	}
-	touches := p.touches
-	for i := range p.blocks {
-		if _, ok := added[p.blocks[i].Address]; !ok {
-			touches = append(touches, p.blocks[i].touch())
-		}
-	}
-	for _, address := range p.order {
-		if _, ok := added[address]; ok {
-			blocked = append(blocked, address)
-		}
-	}
-	return version, blocked, s.touch(ctx, tx, version, merged(touches))
-}
-
-// merged joins the touches of each address and sorts them by it.
-func merged(touches []Touch) []Touch {
-	touches = slices.Clone(touches)
-	slices.SortStableFunc(touches, func(a, b Touch) int { return comparePrefix(a.Address, b.Address) })
-	var out []Touch
-	for _, t := range touches {
-		if n := len(out); n > 0 && out[n-1].Address == t.Address {
-			out[n-1].Hits += t.Hits
-			if t.LastSeen.After(out[n-1].LastSeen) {
-				out[n-1].LastSeen = t.LastSeen
-			}
-			continue
-		}
-		out = append(out, t)
-	}
-	return out
 }
