@@ -1,11 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -91,15 +94,19 @@ func (b *Block) stored(now time.Time) (Block, error) {
 
 func (b *Block) touch() Touch { return Touch{b.Address, b.LastSeen, b.Hits} }
 
+// blacklist is what is blocked and was, with the evidence and the audit trail of it: three tables and the counter of
+// versions. What is written to them goes through a change; an agent's records and positions it does not know.
+type blacklist struct{ *database }
+
 // Block puts an address or network on the blacklist by hand. If it is there already, its reason and
 // expiry are replaced, and its last activity and hits moved on; the second result is false then.
-func (s *Store) Block(ctx context.Context, b Block) (entry Entry, added bool, err error) {
-	b, err = b.stored(s.now())
+func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool, err error) {
+	b, err = b.stored(l.now())
 	if err != nil {
 		return entry, false, err
 	}
-	err = s.update(ctx, "block "+b.Address.String(), func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		c, err := newChange(ctx, &s.dialect, tx)
+	err = l.update(ctx, "block "+b.Address.String(), func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
 		if err != nil {
 			return err
 		}
@@ -121,15 +128,15 @@ func (s *Store) Block(ctx context.Context, b Block) (entry Entry, added bool, er
 // Release takes an address or network off the blacklist; it must be written as the entry is. What was
 // recorded of it up to now is no longer among the Sightings. If it is not blocked, the error wraps
 // ErrNotBlocked.
-func (s *Store) Release(ctx context.Context, address netip.Prefix, by, reason string, at time.Time) (Entry, error) {
+func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reason string, at time.Time) (Entry, error) {
 	address, err := canonical(address)
 	if err != nil {
 		return Entry{}, fmt.Errorf("release: %w", err)
 	}
 	var released []Entry
 	doing := "release " + address.String()
-	err = s.update(ctx, doing, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		c, err := newChange(ctx, &s.dialect, tx)
+	err = l.update(ctx, doing, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
 		if err != nil {
 			return err
 		}
@@ -148,4 +155,67 @@ func (s *Store) Release(ctx context.Context, address netip.Prefix, by, reason st
 		return Entry{}, err
 	}
 	return released[0], nil
+}
+
+// ReleaseQuiet releases, in the name of the detector, at most limit entries (0: all) whose ReleaseAt has
+// come by now, and returns them by ID. With nothing to release it only reads. If releaseAfter is not
+// positive, only what has an expiry is released.
+func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration, limit int) ([]Entry, error) {
+	var expired, quiet where
+	expired.add("expires_at <= ?", l.stamp(now))
+	quiet.add("expires_at IS NULL AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	kinds := []struct {
+		reason string
+		where
+	}{{"the time it was blocked for is over", expired}, {"no activity for " + inDays(releaseAfter), quiet}}
+	if releaseAfter <= 0 {
+		kinds = kinds[:1]
+	}
+	var released []Entry
+	for _, k := range kinds {
+		if limit > 0 && len(released) == limit {
+			break
+		}
+		list, err := l.releaseDue(ctx, now, k.reason, k.where, limit-len(released), limit == 0)
+		if err != nil {
+			return released, err
+		}
+		released = append(released, list...)
+	}
+	slices.SortFunc(released, func(a, b Entry) int { return cmp.Compare(a.ID, b.ID) })
+	return released, nil
+}
+
+// releaseDue releases the oldest of what is due. It looks first without any lock, then again under that
+// of the version: an entry touched in between stays.
+func (l *blacklist) releaseDue(ctx context.Context, now time.Time, reason string, due where, limit int, all bool) (released []Entry, err error) {
+	due.add("released_at IS NULL")
+	pick := `SELECT id FROM blacklist` + due.String()
+	if !all {
+		pick += ` ORDER BY last_seen, id LIMIT ` + due.arg(int64(limit))
+	}
+	var found bool
+	err = l.view(ctx, "look for quiet entries", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (`+pick+`)`, due.args...).Scan(&found)
+	})
+	if err != nil || !found {
+		return nil, err
+	}
+	err = l.update(ctx, "release quiet entries", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
+		if err != nil {
+			return err
+		}
+		released, err = c.release(ctx, ByDetector, reason, now, where{terms: []string{"id IN (" + pick + ")"}, args: slices.Clone(due.args)})
+		return err
+	})
+	return released, err
+}
+
+// inDays writes a duration as the configuration does.
+func inDays(d time.Duration) string {
+	if day := 24 * time.Hour; d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
+	return d.String()
 }

@@ -33,6 +33,7 @@ type Options struct {
 // Errors that another try may mend are told by Transient.
 type Store struct {
 	*database
+	blacklist
 	records recordTable
 	agent   int64 // number of Options.Instance
 }
@@ -71,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Store{database: db, records: records}
+	s := &Store{database: db, blacklist: blacklist{db}, records: records}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
