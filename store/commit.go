@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -40,8 +39,6 @@ type CommitResult struct {
 	Version     int64          // of the blacklist after this batch; 0 if the batch has no blocks and no touches
 	AlreadyDone bool           // the batch with this Seq was committed before; nothing was done now
 }
-
-var errAlreadyDone = errors.New("committed before")
 
 // Commit stores a batch in one transaction. A block for an address that is blocked already becomes a
 // touch; the evidence of the first stays. The batch is not changed and can be committed again after an
@@ -93,46 +90,6 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		return CommitResult{}, err
 	}
 	return result, nil
-}
-
-// LastSeq is the Seq of the last batch that this instance committed, 0 if none.
-func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
-	err = s.view(ctx, "read the last batch's number", func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT seq FROM agents WHERE id = $1`, s.agent).Scan(&seq)
-	})
-	return seq, err
-}
-
-// Resume is LastSeq for a start. On PostgreSQL it waits for the last transaction of an earlier run, which the server may
-// still be finishing although that run was killed; Positions read before are not to be relied on.
-func (s *Store) Resume(ctx context.Context) (seq int64, err error) {
-	err = s.update(ctx, "read the last batch's number", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `UPDATE agents SET seq = seq WHERE id = $1 RETURNING seq`, s.agent).Scan(&seq)
-	})
-	return seq, err
-}
-
-// takeSeq records the number of the batch. On PostgreSQL it waits for a lost transaction of this
-// instance that the server has not finished yet, and then sees how that ended.
-func (s *Store) takeSeq(ctx context.Context, tx *sql.Tx, b *Batch) error {
-	if b.Seq == 0 {
-		return nil
-	}
-	result, err := tx.ExecContext(ctx, `UPDATE agents SET seq = $1 WHERE id = $2 AND seq = $3`, b.Seq, s.agent, b.After)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil || n > 0 {
-		return err
-	}
-	var last int64
-	if err := tx.QueryRowContext(ctx, `SELECT seq FROM agents WHERE id = $1`, s.agent).Scan(&last); err != nil {
-		return err
-	}
-	if last == b.Seq {
-		return errAlreadyDone
-	}
-	return fmt.Errorf("%w: the last batch in the database is %d, not %d", ErrOtherBatches, last, b.After)
 }
 
 // plan is a batch's changes of the blacklist, in order of addresses, each address once.

@@ -31,11 +31,16 @@ type Options struct {
 // number of agents on one PostgreSQL.
 //
 // Errors that another try may mend are told by Transient.
+//
+// It is made of what is kept, each a type that owns its tables: the instance with its positions, the blacklist
+// with evidence and audit trail, and what the firewalls enforce. What takes several of them together, and the
+// records, are its own.
 type Store struct {
 	*database
+	instance
 	blacklist
+	enforced
 	records recordTable
-	agent   int64 // number of Options.Instance
 }
 
 // recordTable is what the two databases do differently with the bulk of the data.
@@ -72,14 +77,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Store{database: db, blacklist: blacklist{db}, records: records}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
 	}
-	if err := s.register(ctx, o.Instance); err != nil {
-		return nil, errors.Join(err, s.Close())
+	inst, err := register(ctx, db, o.Instance)
+	if err != nil {
+		return nil, errors.Join(err, db.close())
 	}
-	return s, nil
+	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, records: records}, nil
 }
 
 // Close ends all connections. Other calls must have returned before.
@@ -87,21 +92,3 @@ func (s *Store) Close() error { return s.close() }
 
 // Kind names the database: "sqlite" or "postgresql".
 func (s *Store) Kind() string { return s.kind }
-
-// register finds or gives the number of this instance.
-func (s *Store) register(ctx context.Context, name string) error {
-	name = clean(name)
-	find := func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT id FROM agents WHERE name = $1`, name).Scan(&s.agent)
-	}
-	err := s.view(ctx, "look up this instance", find)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	return s.update(ctx, "register this instance", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO agents (name) VALUES ($1) ON CONFLICT (name) DO NOTHING`, name); err != nil {
-			return err
-		}
-		return find(ctx, tx)
-	})
-}
