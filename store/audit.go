@@ -7,13 +7,6 @@ import (
 	"time"
 )
 
-// Evidence is a line of log that a block rests on.
-type Evidence struct {
-	Time   time.Time
-	Device string
-	Line   string
-}
-
 // Audit is one change of the blacklist.
 type Audit struct {
 	Time       time.Time
@@ -22,36 +15,12 @@ type Audit struct {
 	By, Reason string
 }
 
-// EvidenceOf gives the lines an entry rests on, in the order in which they were stored.
-func (s *Store) EvidenceOf(ctx context.Context, entryID int64) (list []Evidence, err error) {
-	err = s.view(ctx, "read the evidence", func(ctx context.Context, tx *sql.Tx) error {
-		return forEach(ctx, tx, func(rows *sql.Rows) error {
-			var e Evidence
-			err := rows.Scan(intoTime{&e.Time}, &e.Device, &e.Line)
-			list = append(list, e)
-			return err
-		}, `SELECT time, device, line FROM evidence WHERE entry = $1 ORDER BY n`, entryID)
-	})
-	return list, err
-}
-
-func (s *Store) evidenceRows(entryID int64, evidence []Evidence) (rows [][]any) {
-	for i, e := range evidence {
-		rows = append(rows, []any{entryID, i, s.stamp(e.Time), clean(e.Device), clean(e.Line)})
-	}
-	return rows
-}
-
-func (s *Store) saveEvidence(ctx context.Context, tx *sql.Tx, rows [][]any) error {
-	return s.inChunks(ctx, tx, `INSERT INTO evidence (entry, n, time, device, line) VALUES `, "", nil, rows, nil)
-}
-
 // AuditOf gives all changes for exactly this address or network, oldest first.
-func (s *Store) AuditOf(ctx context.Context, address netip.Prefix) (list []Audit, err error) {
+func (l *blacklist) AuditOf(ctx context.Context, address netip.Prefix) (list []Audit, err error) {
 	if address, err = canonical(address); err != nil {
 		return nil, err
 	}
-	err = s.view(ctx, "read the audit trail", func(ctx context.Context, tx *sql.Tx) error {
+	err = l.view(ctx, "read the audit trail", func(ctx context.Context, tx *sql.Tx) error {
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
 			a := Audit{Address: address}
 			err := rows.Scan(intoTime{&a.Time}, &a.Action, &a.By, &a.Reason)
@@ -62,10 +31,10 @@ func (s *Store) AuditOf(ctx context.Context, address netip.Prefix) (list []Audit
 	return list, err
 }
 
-func (s *Store) auditRow(a Audit) []any {
-	return []any{s.stamp(a.Time), a.Action, a.Address.String(), a.By, a.Reason}
+func (c *change) auditRow(a Audit) []any {
+	return []any{c.stamp(a.Time), a.Action, a.Address.String(), a.By, a.Reason}
 }
 
-func (s *Store) saveAudit(ctx context.Context, tx *sql.Tx, rows [][]any) error {
-	return s.inChunks(ctx, tx, `INSERT INTO audit (time, action, address, done_by, reason) VALUES `, "", nil, rows, nil)
+func (c *change) saveAudit(ctx context.Context, rows [][]any) error {
+	return c.inChunks(ctx, c.tx, `INSERT INTO audit (time, action, address, done_by, reason) VALUES `, "", nil, rows, nil)
 }

@@ -20,14 +20,14 @@ func noon() time.Time {
 	return time.Now().UTC().Truncate(oneDay).Add(12 * time.Hour)
 }
 
-// database is an empty database of one of the two kinds, with the options that open it.
-type database struct {
+// emptyDatabase is an empty database of one of the two kinds, with the options that open it.
+type emptyDatabase struct {
 	Options
 	t testing.TB
 }
 
 // onBoth runs a test on a fresh database of each kind.
-func onBoth(t *testing.T, test func(t *testing.T, db database)) {
+func onBoth(t *testing.T, test func(t *testing.T, db emptyDatabase)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, newSQLite(t)) })
 	t.Run("postgresql", func(t *testing.T) {
 		if base := postgresURL(t); base != "" {
@@ -48,12 +48,12 @@ func postgresURL(t testing.TB) string {
 	return base
 }
 
-func newSQLite(t testing.TB) database {
-	return database{Options{Path: filepath.Join(t.TempDir(), "state", "store.db")}, t}
+func newSQLite(t testing.TB) emptyDatabase {
+	return emptyDatabase{Options{Path: filepath.Join(t.TempDir(), "state", "store.db")}, t}
 }
 
 // newPostgres makes a schema of its own, which goes away with the test.
-func newPostgres(t testing.TB, base string) database {
+func newPostgres(t testing.TB, base string) emptyDatabase {
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, base)
 	if err != nil {
@@ -79,11 +79,11 @@ func newPostgres(t testing.TB, base string) database {
 	q := u.Query()
 	q.Set("search_path", quoted)
 	u.RawQuery = q.Encode()
-	return database{Options{URL: u.String()}, t}
+	return emptyDatabase{Options{URL: u.String()}, t}
 }
 
 // open opens the database as the given instance, until the end of the test.
-func (db database) open(instance string) *Store {
+func (db emptyDatabase) open(instance string) *Store {
 	db.t.Helper()
 	o := db.Options
 	o.Instance = instance

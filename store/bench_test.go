@@ -43,7 +43,7 @@ func BenchmarkCommit(b *testing.B) {
 	})
 }
 
-func compareCommit(b *testing.B, ours, theirs database, bare func(ctx context.Context, s *Store, firstID int64, records []Record) error) {
+func compareCommit(b *testing.B, ours, theirs emptyDatabase, bare func(ctx context.Context, s *Store, firstID int64, records []Record) error) {
 	s, plain := ours.open("one"), theirs.open("one")
 	ctx := context.Background()
 	commit(b, plain, &Batch{Records: benchRecords(1, 0)}) // makes the partitions
@@ -116,7 +116,7 @@ func barePostgres(ctx context.Context, s *Store, _ int64, records []Record) erro
 
 // BenchmarkSmallCommit is a live moment: one line, its position, and activity of a blocked source.
 func BenchmarkSmallCommit(b *testing.B) {
-	small := func(b *testing.B, db database, touches []Touch) {
+	small := func(b *testing.B, db emptyDatabase, touches []Touch) {
 		s := db.open("one")
 		commit(b, s, &Batch{Blocks: []Block{{Address: prefix("203.0.113.9")}}})
 		records := benchRecords(1, 1)
@@ -135,7 +135,7 @@ func BenchmarkSmallCommit(b *testing.B) {
 
 // BenchmarkReading measures what is done with a million records: rebuilding the detection, and searches.
 func BenchmarkReading(b *testing.B) {
-	read := func(b *testing.B, db database) {
+	read := func(b *testing.B, db emptyDatabase) {
 		s := db.open("one")
 		ctx := context.Background()
 		const batches = 100
@@ -176,9 +176,9 @@ func BenchmarkReading(b *testing.B) {
 
 // BenchmarkPrune removes a million records.
 func BenchmarkPrune(b *testing.B) {
-	for name, make := range map[string]func() database{
-		"sqlite":     func() database { return newSQLite(b) },
-		"postgresql": func() database { return newPostgres(b, postgresURL(b)) },
+	for name, make := range map[string]func() emptyDatabase{
+		"sqlite":     func() emptyDatabase { return newSQLite(b) },
+		"postgresql": func() emptyDatabase { return newPostgres(b, postgresURL(b)) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := make().open("one")

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -91,81 +94,28 @@ func (b *Block) stored(now time.Time) (Block, error) {
 
 func (b *Block) touch() Touch { return Touch{b.Address, b.LastSeen, b.Hits} }
 
-// nextVersion begins a change of the blacklist. The counter's row is a lock: on PostgreSQL whoever
-// changes the blacklist next waits here until this transaction has ended, so that versions become visible
-// in their order, and no two transactions ever wait for each other's entries.
-func (s *Store) nextVersion(ctx context.Context, tx *sql.Tx) (version int64, err error) {
-	err = tx.QueryRowContext(ctx, `UPDATE counters SET value = value + 1 WHERE name = 'blacklist' RETURNING value`).Scan(&version)
-	return version, err
-}
-
-// insertBlocks adds what is not blocked yet, with evidence and audit, and gives the new entries' ids.
-func (s *Store) insertBlocks(ctx context.Context, tx *sql.Tx, version int64, blocks []Block) (added map[netip.Prefix]int64, err error) {
-	var rows, evidence, audit [][]any
-	for i := range blocks {
-		b := &blocks[i]
-		rows = append(rows, []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, s.stamp(b.FirstSeen),
-			s.stamp(b.LastSeen), s.stamp(b.BlockedAt), s.stampOrNull(b.ExpiresAt), b.Hits, b.Count, version})
-	}
-	added = make(map[netip.Prefix]int64)
-	err = s.inChunks(ctx, tx,
-		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, version) VALUES `,
-		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
-		nil, rows, func(rows *sql.Rows) error {
-			var id int64
-			var p netip.Prefix
-			err := rows.Scan(&id, intoPrefix{&p})
-			added[p] = id
-			return err
-		})
-	if err != nil {
-		return nil, err
-	}
-	for i := range blocks {
-		b := &blocks[i]
-		if id, ok := added[b.Address]; ok {
-			evidence = append(evidence, s.evidenceRows(id, b.Evidence)...)
-			audit = append(audit, s.auditRow(Audit{b.BlockedAt, "block", b.Address, b.By, b.Reason}))
-		}
-	}
-	if err := s.saveEvidence(ctx, tx, evidence); err != nil {
-		return nil, err
-	}
-	return added, s.saveAudit(ctx, tx, audit)
-}
-
-// touch moves entries forward. The addresses must be different ones.
-func (s *Store) touch(ctx context.Context, tx *sql.Tx, version int64, touches []Touch) error {
-	var rows [][]any
-	for _, t := range touches {
-		rows = append(rows, []any{t.Address.String(), s.stamp(t.LastSeen), t.Hits, version})
-	}
-	return s.inChunks(ctx, tx, `UPDATE blacklist SET
-			last_seen = CASE WHEN t.column2 > last_seen THEN t.column2 ELSE last_seen END,
-			hits = hits + t.column3, version = t.column4 FROM (VALUES `,
-		`) AS t WHERE address = t.column1 AND released_at IS NULL`,
-		[]string{"cidr", "timestamptz", "bigint", "bigint"}, rows, nil)
-}
+// blacklist is what is blocked and was, with the evidence and the audit trail of it: three tables and the counter of
+// versions. What is written to them goes through a change; an agent's records and positions it does not know.
+type blacklist struct{ *database }
 
 // Block puts an address or network on the blacklist by hand. If it is there already, its reason and
 // expiry are replaced, and its last activity and hits moved on; the second result is false then.
-func (s *Store) Block(ctx context.Context, b Block) (entry Entry, added bool, err error) {
-	b, err = b.stored(s.now())
+func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool, err error) {
+	b, err = b.stored(l.now())
 	if err != nil {
 		return entry, false, err
 	}
-	err = s.update(ctx, "block "+b.Address.String(), func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		version, err := s.nextVersion(ctx, tx)
+	err = l.update(ctx, "block "+b.Address.String(), func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
 		if err != nil {
 			return err
 		}
-		ids, err := s.insertBlocks(ctx, tx, version, []Block{b})
+		ids, err := c.insert(ctx, []Block{b})
 		if err != nil {
 			return err
 		}
 		if _, added = ids[b.Address]; !added {
-			if err := s.renew(ctx, tx, version, &b); err != nil {
+			if err := c.renew(ctx, &b); err != nil {
 				return err
 			}
 		}
@@ -175,33 +125,24 @@ func (s *Store) Block(ctx context.Context, b Block) (entry Entry, added bool, er
 	return entry, added, err
 }
 
-// renew gives an entry in force a new reason and expiry.
-func (s *Store) renew(ctx context.Context, tx *sql.Tx, version int64, b *Block) error {
-	if err := s.touch(ctx, tx, version, []Touch{b.touch()}); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, expires_at = $2 WHERE address = $3 AND released_at IS NULL`,
-		b.Reason, s.stampOrNull(b.ExpiresAt), b.Address.String())
-	if err != nil {
-		return err
-	}
-	return s.saveAudit(ctx, tx, [][]any{s.auditRow(Audit{b.BlockedAt, "change", b.Address, b.By, b.Reason})})
-}
-
 // Release takes an address or network off the blacklist; it must be written as the entry is. What was
 // recorded of it up to now is no longer among the Sightings. If it is not blocked, the error wraps
 // ErrNotBlocked.
-func (s *Store) Release(ctx context.Context, address netip.Prefix, by, reason string, at time.Time) (Entry, error) {
+func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reason string, at time.Time) (Entry, error) {
 	address, err := canonical(address)
 	if err != nil {
 		return Entry{}, fmt.Errorf("release: %w", err)
 	}
 	var released []Entry
 	doing := "release " + address.String()
-	err = s.update(ctx, doing, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+	err = l.update(ctx, doing, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
+		if err != nil {
+			return err
+		}
 		var w where
 		w.add("address = ?", address.String())
-		released, err = s.release(ctx, tx, by, reason, at, w)
+		released, err = c.release(ctx, by, reason, at, w)
 		if err == nil && len(released) == 0 {
 			return ErrNotBlocked // and the version stays
 		}
@@ -216,28 +157,65 @@ func (s *Store) Release(ctx context.Context, address netip.Prefix, by, reason st
 	return released[0], nil
 }
 
-// release ends the entries in force that w selects, under a new version.
-func (s *Store) release(ctx context.Context, tx *sql.Tx, by, reason string, at time.Time, w where) (released []Entry, err error) {
-	version, err := s.nextVersion(ctx, tx)
-	if err != nil {
+// ReleaseQuiet releases, in the name of the detector, at most limit entries (0: all) whose ReleaseAt has
+// come by now, and returns them by ID. With nothing to release it only reads. If releaseAfter is not
+// positive, only what has an expiry is released.
+func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration, limit int) ([]Entry, error) {
+	var expired, quiet where
+	expired.add("expires_at <= ?", l.stamp(now))
+	quiet.add("expires_at IS NULL AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	kinds := []struct {
+		reason string
+		where
+	}{{"the time it was blocked for is over", expired}, {"no activity for " + inDays(releaseAfter), quiet}}
+	if releaseAfter <= 0 {
+		kinds = kinds[:1]
+	}
+	var released []Entry
+	for _, k := range kinds {
+		if limit > 0 && len(released) == limit {
+			break
+		}
+		list, err := l.releaseDue(ctx, now, k.reason, k.where, limit-len(released), limit == 0)
+		if err != nil {
+			return released, err
+		}
+		released = append(released, list...)
+	}
+	slices.SortFunc(released, func(a, b Entry) int { return cmp.Compare(a.ID, b.ID) })
+	return released, nil
+}
+
+// releaseDue releases the oldest of what is due. It looks first without any lock, then again under that
+// of the version: an entry touched in between stays.
+func (l *blacklist) releaseDue(ctx context.Context, now time.Time, reason string, due where, limit int, all bool) (released []Entry, err error) {
+	due.add("released_at IS NULL")
+	pick := `SELECT id FROM blacklist` + due.String()
+	if !all {
+		pick += ` ORDER BY last_seen, id LIMIT ` + due.arg(int64(limit))
+	}
+	var found bool
+	err = l.view(ctx, "look for quiet entries", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (`+pick+`)`, due.args...).Scan(&found)
+	})
+	if err != nil || !found {
 		return nil, err
 	}
-	by, reason = clean(by), clean(reason)
-	w.add("released_at IS NULL")
-	query := `UPDATE blacklist SET released_at = ` + w.arg(s.stamp(at)) + `, released_by = ` + w.arg(by) + `, release_reason = ` + w.arg(reason) +
-		`, version = ` + w.arg(version) + `, release_record = ` + s.lastRecord + w.String() + ` RETURNING ` + entryColumns
-	var audit [][]any
-	err = forEach(ctx, tx, func(rows *sql.Rows) error {
-		var e Entry
-		if err := scanEntry(rows, &e); err != nil {
+	err = l.update(ctx, "release quiet entries", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
+		if err != nil {
 			return err
 		}
-		released = append(released, e)
-		audit = append(audit, s.auditRow(Audit{at, "release", e.Address, by, reason}))
-		return nil
-	}, query, w.args...)
-	if err != nil {
-		return nil, err
+		released, err = c.release(ctx, ByDetector, reason, now, where{terms: []string{"id IN (" + pick + ")"}, args: slices.Clone(due.args)})
+		return err
+	})
+	return released, err
+}
+
+// inDays writes a duration as the configuration does.
+func inDays(d time.Duration) string {
+	if day := 24 * time.Hour; d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
 	}
-	return released, s.saveAudit(ctx, tx, audit)
+	return d.String()
 }

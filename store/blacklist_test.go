@@ -21,7 +21,7 @@ func entryOf(b Block, id, version int64) Entry {
 }
 
 func TestHistoryOfAnAddress(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		b := block("203.0.113.9", at)
@@ -83,7 +83,7 @@ func TestHistoryOfAnAddress(t *testing.T) {
 }
 
 func TestSameAddressTwiceInOneBatch(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon()
 		b := []Block{block("203.0.113.9", at), block("198.51.100.1", at), block("203.0.113.9", at.Add(time.Minute))}
@@ -97,7 +97,7 @@ func TestSameAddressTwiceInOneBatch(t *testing.T) {
 }
 
 func TestBlockByHand(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		s.now = func() time.Time { return at }
@@ -125,7 +125,7 @@ func TestBlockByHand(t *testing.T) {
 }
 
 func TestCoveringFindsNetworks(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for _, a := range []string{"203.0.113.9", "203.0.113.0/24", "203.0.0.0/16", "203.0.114.0/24", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "::/0"} {
@@ -150,7 +150,7 @@ func TestCoveringFindsNetworks(t *testing.T) {
 }
 
 func TestEntriesFilter(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		for i, a := range []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "2001:db8::1", "203.0.113.0/24"} {
@@ -190,7 +190,7 @@ func TestEntriesFilter(t *testing.T) {
 }
 
 func TestReleaseQuiet(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		const after = 24 * time.Hour
@@ -257,7 +257,7 @@ func TestReleaseAt(t *testing.T) {
 }
 
 func TestEnforced(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		a, b, network := prefix("203.0.113.9"), prefix("2001:db8::1"), prefix("198.51.100.0/24")
@@ -280,7 +280,7 @@ func TestEnforced(t *testing.T) {
 
 // A thousand addresses need several statements.
 func TestManyAddressesAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		var b Batch

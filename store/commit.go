@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -41,8 +40,6 @@ type CommitResult struct {
 	AlreadyDone bool           // the batch with this Seq was committed before; nothing was done now
 }
 
-var errAlreadyDone = errors.New("committed before")
-
 // Commit stores a batch in one transaction. A block for an address that is blocked already becomes a
 // touch; the evidence of the first stays. The batch is not changed and can be committed again after an
 // error; whether that makes sense Transient tells.
@@ -78,7 +75,12 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		if len(plan.blocks)+len(plan.touches) == 0 {
 			return nil
 		}
-		result.Version, result.Blocked, err = s.applyPlan(ctx, tx, plan)
+		c, err := newChange(ctx, &s.dialect, tx)
+		if err != nil {
+			return err
+		}
+		result.Version = c.version
+		result.Blocked, err = c.carryOut(ctx, plan)
 		return err
 	})
 	if errors.Is(err, errAlreadyDone) {
@@ -88,46 +90,6 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 		return CommitResult{}, err
 	}
 	return result, nil
-}
-
-// LastSeq is the Seq of the last batch that this instance committed, 0 if none.
-func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
-	err = s.view(ctx, "read the last batch's number", func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT seq FROM agents WHERE id = $1`, s.agent).Scan(&seq)
-	})
-	return seq, err
-}
-
-// Resume is LastSeq for a start. On PostgreSQL it waits for the last transaction of an earlier run, which the server may
-// still be finishing although that run was killed; Positions read before are not to be relied on.
-func (s *Store) Resume(ctx context.Context) (seq int64, err error) {
-	err = s.update(ctx, "read the last batch's number", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `UPDATE agents SET seq = seq WHERE id = $1 RETURNING seq`, s.agent).Scan(&seq)
-	})
-	return seq, err
-}
-
-// takeSeq records the number of the batch. On PostgreSQL it waits for a lost transaction of this
-// instance that the server has not finished yet, and then sees how that ended.
-func (s *Store) takeSeq(ctx context.Context, tx *sql.Tx, b *Batch) error {
-	if b.Seq == 0 {
-		return nil
-	}
-	result, err := tx.ExecContext(ctx, `UPDATE agents SET seq = $1 WHERE id = $2 AND seq = $3`, b.Seq, s.agent, b.After)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil || n > 0 {
-		return err
-	}
-	var last int64
-	if err := tx.QueryRowContext(ctx, `SELECT seq FROM agents WHERE id = $1`, s.agent).Scan(&last); err != nil {
-		return err
-	}
-	if last == b.Seq {
-		return errAlreadyDone
-	}
-	return fmt.Errorf("%w: the last batch in the database is %d, not %d", ErrOtherBatches, last, b.After)
 }
 
 // plan is a batch's changes of the blacklist, in order of addresses, each address once.
@@ -163,45 +125,4 @@ func newPlan(b *Batch, now time.Time) (*plan, error) {
 	}
 	slices.SortFunc(p.blocks, func(a, b Block) int { return comparePrefix(a.Address, b.Address) })
 	return p, nil
-}
-
-// applyPlan changes the blacklist under a new version.
-func (s *Store) applyPlan(ctx context.Context, tx *sql.Tx, p *plan) (version int64, blocked []netip.Prefix, err error) {
-	if version, err = s.nextVersion(ctx, tx); err != nil {
-		return 0, nil, err
-	}
-	added, err := s.insertBlocks(ctx, tx, version, p.blocks)
-	if err != nil {
-		return 0, nil, err
-	}
-	touches := p.touches
-	for i := range p.blocks {
-		if _, ok := added[p.blocks[i].Address]; !ok {
-			touches = append(touches, p.blocks[i].touch())
-		}
-	}
-	for _, address := range p.order {
-		if _, ok := added[address]; ok {
-			blocked = append(blocked, address)
-		}
-	}
-	return version, blocked, s.touch(ctx, tx, version, merged(touches))
-}
-
-// merged joins the touches of each address and sorts them by it.
-func merged(touches []Touch) []Touch {
-	touches = slices.Clone(touches)
-	slices.SortStableFunc(touches, func(a, b Touch) int { return comparePrefix(a.Address, b.Address) })
-	var out []Touch
-	for _, t := range touches {
-		if n := len(out); n > 0 && out[n-1].Address == t.Address {
-			out[n-1].Hits += t.Hits
-			if t.LastSeen.After(out[n-1].LastSeen) {
-				out[n-1].LastSeen = t.LastSeen
-			}
-			continue
-		}
-		out = append(out, t)
-	}
-	return out
 }

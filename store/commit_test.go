@@ -10,7 +10,7 @@ import (
 )
 
 func TestCommitKeepsEveryField(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon().Add(123456 * time.Microsecond)
 		full := Record{Time: at, Device: "LAB-FW-01", Src: addr("2001:db8::1"), Dst: addr("198.51.100.7"), SrcPort: 65535, DstPort: 1,
@@ -25,7 +25,7 @@ func TestCommitKeepsEveryField(t *testing.T) {
 }
 
 func TestCommitKeepsPositions(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, other := db.open("one"), db.open("two")
 		at := noon()
 		first := Position{ID: 1, Path: "/var/log/\xff\x00odd.log", Device: math.MaxUint64, Inode: 1 << 63, Fingerprint: []byte{0, 1, 255},
@@ -48,7 +48,7 @@ func TestCommitKeepsPositions(t *testing.T) {
 
 // A commit that is cut off at any moment leaves all or nothing.
 func TestCancelledCommitLeavesAllOrNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon()
 		batch := &Batch{Seq: 1, Positions: []Position{{ID: 1, Path: "a", Offset: 10}},
@@ -85,7 +85,7 @@ func TestCancelledCommitLeavesAllOrNothing(t *testing.T) {
 
 // A row that the database refuses, after others were accepted, undoes the whole batch.
 func TestRefusedRowLeavesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx := context.Background()
 		_, err := s.writer.ExecContext(ctx, `DROP TABLE evidence`)
@@ -110,7 +110,7 @@ func TestRefusedRowLeavesNothing(t *testing.T) {
 // Two agents with one name, of which one has a copy of the other's state folder, do not take each other's batches for their
 // own: what one has committed stops the other, and nothing is dropped as committed before.
 func TestTwoAgentsOfOneNameLoseNoBatch(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		one, copied := db.open("one"), db.open("one")
 		ctx := context.Background()
 		last, err := one.Resume(ctx)
@@ -135,7 +135,7 @@ func TestTwoAgentsOfOneNameLoseNoBatch(t *testing.T) {
 }
 
 func TestSameBatchTwiceIsRecordedOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, other := db.open("one"), db.open("two")
 		ctx := context.Background()
 		batch := &Batch{Seq: 5, Records: []Record{line(noon(), "203.0.113.9")}, Blocks: []Block{{Address: prefix("203.0.113.9"), Hits: 3}}}
@@ -167,7 +167,7 @@ func TestSameBatchTwiceIsRecordedOnce(t *testing.T) {
 }
 
 func TestOddBytesAndTimesAreStored(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("o\x00dd\xff")
 		at := noon()
 		odd := "a\x00b\xff\xfe\xc3(é\u2028💥"
@@ -200,7 +200,7 @@ func TestOddBytesAndTimesAreStored(t *testing.T) {
 }
 
 func TestInvalidAddressToBlockIsRefused(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		for _, b := range []*Batch{{Blocks: []Block{{}}}, {Touches: []Touch{{}}}} {
 			if _, err := s.Commit(context.Background(), b); err == nil || Transient(err) {

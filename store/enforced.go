@@ -17,9 +17,15 @@ type Enforcement struct {
 	Until    time.Time // when the firewall lets go by itself; zero: it does not
 }
 
+// enforced is what is noted of all agents' firewalls. A note does not say whose firewall it is of.
+type enforced struct {
+	*database
+	self int64 // number of the instance that asks: whether there are others decides what may be dropped
+}
+
 // SaveEnforced records what a firewall now holds (put) and what it holds no longer (drop), in one
 // transaction. For an address that it held already only Until changes, and Since if it is earlier.
-func (s *Store) SaveEnforced(ctx context.Context, firewall string, put []Enforcement, drop []netip.Prefix) error {
+func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enforcement, drop []netip.Prefix) error {
 	if len(put)+len(drop) == 0 {
 		return nil
 	}
@@ -31,13 +37,13 @@ func (s *Store) SaveEnforced(ctx context.Context, firewall string, put []Enforce
 			return err
 		}
 		if e.Since.IsZero() {
-			e.Since = s.now()
+			e.Since = n.now()
 		}
 		held[address] = e // the last of each counts
 	}
 	var rows, gone [][]any
 	for address, e := range held {
-		rows = append(rows, []any{firewall, address.String(), s.stamp(e.Since), s.stampOrNull(e.Until)})
+		rows = append(rows, []any{firewall, address.String(), n.stamp(e.Since), n.stampOrNull(e.Until)})
 	}
 	for _, p := range drop {
 		address, err := canonical(p)
@@ -50,12 +56,12 @@ func (s *Store) SaveEnforced(ctx context.Context, firewall string, put []Enforce
 	byAddress := func(a, b []any) int { return cmp.Compare(a[1].(string), b[1].(string)) }
 	slices.SortFunc(rows, byAddress)
 	slices.SortFunc(gone, byAddress)
-	return s.update(ctx, "save what "+firewall+" enforces", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		err := s.inChunks(ctx, tx, `DELETE FROM enforced WHERE (firewall, address) IN (VALUES `, `)`, []string{"text", "cidr"}, gone, nil)
+	return n.update(ctx, "save what "+firewall+" enforces", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		err := n.inChunks(ctx, tx, `DELETE FROM enforced WHERE (firewall, address) IN (VALUES `, `)`, []string{"text", "cidr"}, gone, nil)
 		if err != nil {
 			return err
 		}
-		return s.inChunks(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until) VALUES `,
+		return n.inChunks(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until) VALUES `,
 			` ON CONFLICT (firewall, address) DO UPDATE SET held_until = excluded.held_until,
 				since = CASE WHEN excluded.since < enforced.since THEN excluded.since ELSE enforced.since END`, nil, rows, nil)
 	})
@@ -64,15 +70,15 @@ func (s *Store) SaveEnforced(ctx context.Context, firewall string, put []Enforce
 // DropEnforced removes what is noted of other firewalls than those given: they were renamed, or are served no more.
 // A name does not tell whose it is, so where other agents work on the same PostgreSQL, only what such a firewall
 // has let go of by itself is removed.
-func (s *Store) DropEnforced(ctx context.Context, except []string) (dropped int64, err error) {
+func (n *enforced) DropEnforced(ctx context.Context, except []string) (dropped int64, err error) {
 	var w where
 	for _, firewall := range except {
 		w.add("firewall <> ?", clean(firewall))
 	}
-	if s.kind == kindPostgres { // an SQLite file is one agent's
-		w.add("(held_until < ? OR NOT EXISTS (SELECT 1 FROM agents WHERE id <> ? AND seq > 0))", s.stamp(s.now()), s.agent)
+	if n.kind == kindPostgres { // an SQLite file is one agent's
+		w.add("(held_until < ? OR NOT EXISTS (SELECT 1 FROM agents WHERE id <> ? AND seq > 0))", n.stamp(n.now()), n.self)
 	}
-	err = s.update(ctx, "drop what firewalls no longer served enforced", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+	err = n.update(ctx, "drop what firewalls no longer served enforced", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `DELETE FROM enforced`+w.String(), w.args...)
 		if err == nil {
 			dropped, err = result.RowsAffected()
@@ -83,21 +89,21 @@ func (s *Store) DropEnforced(ctx context.Context, except []string) (dropped int6
 }
 
 // EnforcedOn tells which firewalls hold exactly this address or network, by name.
-func (s *Store) EnforcedOn(ctx context.Context, address netip.Prefix) ([]Enforcement, error) {
+func (n *enforced) EnforcedOn(ctx context.Context, address netip.Prefix) ([]Enforcement, error) {
 	address, err := canonical(address)
 	if err != nil {
 		return nil, err
 	}
-	return s.enforcements(ctx, ` WHERE address = $1`, address.String())
+	return n.enforcements(ctx, ` WHERE address = $1`, address.String())
 }
 
 // Enforced gives what a firewall holds, by address.
-func (s *Store) Enforced(ctx context.Context, firewall string) ([]Enforcement, error) {
-	return s.enforcements(ctx, ` WHERE firewall = $1`, clean(firewall))
+func (n *enforced) Enforced(ctx context.Context, firewall string) ([]Enforcement, error) {
+	return n.enforcements(ctx, ` WHERE firewall = $1`, clean(firewall))
 }
 
-func (s *Store) enforcements(ctx context.Context, condition string, arg any) (list []Enforcement, err error) {
-	err = s.view(ctx, "read what is enforced", func(ctx context.Context, tx *sql.Tx) error {
+func (n *enforced) enforcements(ctx context.Context, condition string, arg any) (list []Enforcement, err error) {
+	err = n.view(ctx, "read what is enforced", func(ctx context.Context, tx *sql.Tx) error {
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
 			var e Enforcement
 			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until})

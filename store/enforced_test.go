@@ -8,7 +8,7 @@ import (
 
 // Firewalls that were renamed or removed are dropped, but not those of another agent on the same database.
 func TestDropEnforced(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		one, two := db.open("one"), db.open("two")
 		db.open("command-line") // looks, and never commits
 		ctx, a, now := t.Context(), prefix("203.0.113.9"), time.Now().UTC().Truncate(time.Second)

@@ -92,7 +92,7 @@ func (s *Store) testStateOf(t *testing.T, agent int64) (now state) {
 
 // Killed again and again while it commits, the program never records a line twice and never misses one.
 func TestKilledWhileCommitting(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		db.Instance = "child"
 		options, err := json.Marshal(db.Options)
 		must(t, err)

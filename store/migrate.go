@@ -41,22 +41,22 @@ func knownMigrations(folder string) ([]migration, error) {
 
 // migrate applies what the database has not seen yet, each migration in a transaction of its own, which
 // holds a lock that keeps other processes from doing the same.
-func (s *Store) migrate(ctx context.Context) error {
+func (d *database) migrate(ctx context.Context) error {
 	folder := "postgres"
-	if s.kind == kindSQLite {
+	if d.kind == kindSQLite {
 		folder = "sqlite"
 	}
 	list, err := knownMigrations(folder)
 	if err != nil {
 		return err
 	}
-	return s.migrateTo(ctx, list)
+	return d.migrateTo(ctx, list)
 }
 
-func (s *Store) migrateTo(ctx context.Context, list []migration) error {
+func (d *database) migrateTo(ctx context.Context, list []migration) error {
 	var have int
-	err := s.view(ctx, "read the schema's version", func(ctx context.Context, tx *sql.Tx) (err error) {
-		have, err = s.schemaVersion(ctx, tx)
+	err := d.view(ctx, "read the schema's version", func(ctx context.Context, tx *sql.Tx) (err error) {
+		have, err = d.schemaVersion(ctx, tx)
 		return err
 	})
 	if err != nil {
@@ -67,22 +67,22 @@ func (s *Store) migrateTo(ctx context.Context, list []migration) error {
 	}
 	for _, m := range list[have:] {
 		// Without our limit of time: an index over years of records takes longer, and giving up would undo it.
-		err := s.transact(ctx, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error { return s.apply(ctx, tx, m) })
+		err := d.transact(ctx, func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error { return d.apply(ctx, tx, m) })
 		if err != nil {
-			return s.failed("apply migration "+m.name, err)
+			return d.failed("apply migration "+m.name, err)
 		}
 	}
 	return nil
 }
 
 // apply runs one migration, unless another process has done it while this one waited for the lock.
-func (s *Store) apply(ctx context.Context, tx *sql.Tx, m migration) error {
-	if s.lock != "" {
-		if _, err := tx.ExecContext(ctx, s.lock); err != nil {
+func (d *database) apply(ctx context.Context, tx *sql.Tx, m migration) error {
+	if d.lock != "" {
+		if _, err := tx.ExecContext(ctx, d.lock); err != nil {
 			return err
 		}
 	}
-	have, err := s.schemaVersion(ctx, tx)
+	have, err := d.schemaVersion(ctx, tx)
 	if err != nil || have >= m.version {
 		return err
 	}
@@ -95,14 +95,14 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, m migration) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, $3)`,
-		m.version, m.name, s.now().UTC().Format("2006-01-02T15:04:05Z"))
+		m.version, m.name, d.now().UTC().Format("2006-01-02T15:04:05Z"))
 	return err
 }
 
 // schemaVersion is the number of the last migration applied, 0 for a new database.
-func (s *Store) schemaVersion(ctx context.Context, tx *sql.Tx) (version int, err error) {
+func (d *database) schemaVersion(ctx context.Context, tx *sql.Tx) (version int, err error) {
 	var tables int
-	if err := tx.QueryRowContext(ctx, s.tableThere, "schema_version").Scan(&tables); err != nil || tables == 0 {
+	if err := tx.QueryRowContext(ctx, d.tableThere, "schema_version").Scan(&tables); err != nil || tables == 0 {
 		return 0, err
 	}
 	err = tx.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&version)

@@ -18,7 +18,7 @@ import (
 )
 
 func TestOpenAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		var group sync.WaitGroup
 		stores := make([]*Store, 8)
 		for i := range stores {
@@ -56,7 +56,7 @@ func TestOpenAtOnce(t *testing.T) {
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		_, err := s.writer.ExecContext(context.Background(), `INSERT INTO schema_version (version, name, applied_at) VALUES (4711, 'future', '')`)
 		must(t, err)
@@ -70,7 +70,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 }
 
 func TestMigrationsFollowOneAnother(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx := context.Background()
 		known, err := knownMigrations("sqlite")
@@ -119,7 +119,7 @@ func TestMigrationsArePaired(t *testing.T) {
 
 func TestSQLiteFileIsPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a dir?#%41&b=c", "ü store.db")
-	db := database{Options{Path: path}, t}
+	db := emptyDatabase{Options{Path: path}, t}
 	s := db.open("one")
 	commit(t, s, &Batch{Records: []Record{line(noon(), "203.0.113.1")}})
 	for _, suffix := range []string{"", "-wal", "-shm"} {

@@ -21,8 +21,8 @@ type Position struct {
 }
 
 // Positions gives all read positions of this instance, by ID.
-func (s *Store) Positions(ctx context.Context) (list []Position, err error) {
-	err = s.view(ctx, "read the positions", func(ctx context.Context, tx *sql.Tx) error {
+func (inst *instance) Positions(ctx context.Context) (list []Position, err error) {
+	err = inst.view(ctx, "read the positions", func(ctx context.Context, tx *sql.Tx) error {
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
 			var p Position
 			var path []byte
@@ -33,13 +33,13 @@ func (s *Store) Positions(ctx context.Context) (list []Position, err error) {
 			list = append(list, p)
 			return err
 		}, `SELECT id, path, device, inode, fingerprint, fingerprint_len, file_offset, done, updated, last_time
-			FROM positions WHERE agent = $1 ORDER BY id`, s.agent)
+			FROM positions WHERE agent = $1 ORDER BY id`, inst.agent)
 	})
 	return list, err
 }
 
 // savePositions adds or replaces positions and removes others. If one is there twice, the last counts.
-func (s *Store) savePositions(ctx context.Context, tx *sql.Tx, positions []Position, forget []int64) error {
+func (inst *instance) savePositions(ctx context.Context, tx *sql.Tx, positions []Position, forget []int64) error {
 	last := make(map[int64]int, len(positions))
 	for i := range positions {
 		last[positions[i].ID] = i
@@ -53,10 +53,10 @@ func (s *Store) savePositions(ctx context.Context, tx *sql.Tx, positions []Posit
 		if print == nil {
 			print = []byte{}
 		}
-		rows = append(rows, []any{s.agent, p.ID, []byte(p.Path), int64(p.Device), int64(p.Inode), print, p.FingerprintLen,
-			p.Offset, p.Done, s.stampOrNull(p.Updated), s.stampOrNull(p.LastTime)})
+		rows = append(rows, []any{inst.agent, p.ID, []byte(p.Path), int64(p.Device), int64(p.Inode), print, p.FingerprintLen,
+			p.Offset, p.Done, inst.stampOrNull(p.Updated), inst.stampOrNull(p.LastTime)})
 	}
-	err := s.inChunks(ctx, tx,
+	err := inst.inChunks(ctx, tx,
 		`INSERT INTO positions (agent, id, path, device, inode, fingerprint, fingerprint_len, file_offset, done, updated, last_time) VALUES `,
 		` ON CONFLICT (agent, id) DO UPDATE SET path = excluded.path, device = excluded.device, inode = excluded.inode,
 			fingerprint = excluded.fingerprint, fingerprint_len = excluded.fingerprint_len, file_offset = excluded.file_offset,
@@ -67,7 +67,7 @@ func (s *Store) savePositions(ctx context.Context, tx *sql.Tx, positions []Posit
 	}
 	rows = nil
 	for _, id := range forget {
-		rows = append(rows, []any{s.agent, id})
+		rows = append(rows, []any{inst.agent, id})
 	}
-	return s.inChunks(ctx, tx, `DELETE FROM positions WHERE (agent, id) IN (VALUES `, `)`, []string{"smallint", "bigint"}, rows, nil)
+	return inst.inChunks(ctx, tx, `DELETE FROM positions WHERE (agent, id) IN (VALUES `, `)`, []string{"smallint", "bigint"}, rows, nil)
 }

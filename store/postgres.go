@@ -32,43 +32,52 @@ const (
 )
 
 // connectPostgres opens a pool of connections and makes sure that one can be had.
-func (s *Store) connectPostgres(ctx context.Context, o Options) error {
+func connectPostgres(ctx context.Context, o Options) (*database, recordTable, error) {
 	config, err := postgresConfig(o.URL)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	db := stdlib.OpenDBFromPool(pool)
-	s.readers, s.writer = db, db
-	s.close = func() error {
-		err := db.Close()
-		pool.Close()
-		return err
+	conns := stdlib.OpenDBFromPool(pool)
+	d := &database{
+		dialect: dialect{
+			kind:       kindPostgres,
+			snapshot:   sql.LevelRepeatableRead,
+			lastRecord: `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM records_id)`,
+			tableThere: `SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)`,
+			lock:       fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock),
+		},
+		readers: conns,
+		writer:  conns,
+		explain: func(err error) error { return err },
+		close: func() error {
+			err := conns.Close()
+			pool.Close()
+			return err
+		},
+		now:     time.Now,
+		slowest: slowest,
 	}
-	s.explain = func(err error) error { return err }
-	s.dialect = dialect{
-		kind:       kindPostgres,
-		snapshot:   sql.LevelRepeatableRead,
-		lastRecord: `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM records_id)`,
-		tableThere: `SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)`,
-		lock:       fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock),
+	if err := firstAnswer(ctx, pool, config); err != nil {
+		return nil, nil, errors.Join(err, d.close())
 	}
-	now := func() time.Time { return s.now() }
-	s.records = &postgresRecords{dialect: &s.dialect, db: db, days: days{db: db, keep: o.KeepRecords, now: now, attachLimit: attachLimit}}
+	now := func() time.Time { return d.now() }
+	return d, &postgresRecords{dialect: &d.dialect, db: conns, days: days{db: conns, keep: o.KeepRecords, now: now, attachLimit: attachLimit}}, nil
+}
 
+// firstAnswer makes sure that a connection can be had, from whichever of the URL's hosts.
+func firstAnswer(ctx context.Context, pool *pgxpool.Pool, config *pgxpool.Config) error {
 	hosts := 1 + len(config.ConnConfig.Fallbacks)
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(hosts)*connectTimeout)
 	defer cancel()
-	if err := pool.Ping(bounded); err != nil {
-		if bounded.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w (%w)", errTooSlow, err)
-		}
-		return errors.Join(err, s.close())
+	err := pool.Ping(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w (%w)", errTooSlow, err)
 	}
-	return nil
+	return err
 }
 
 // postgresConfig reads the URL and adds what we need. The reasons why a URL is wrong quote parts of it,

@@ -11,7 +11,7 @@ import (
 )
 
 func TestPruneRemovesWhatIsOlder(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		var b Batch
@@ -46,7 +46,7 @@ func TestPruneRemovesWhatIsOlder(t *testing.T) {
 
 // The log lines of a block go as long after its release as records do; those of a block that stands stay, however old.
 func TestPruneEvidence(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, other := db.open("one"), db.open("two")
 		ctx, at := context.Background(), noon()
 		evidence := func() (left []int64) {
@@ -104,7 +104,7 @@ func TestPruneEvidence(t *testing.T) {
 
 // Pruning many records is done in steps, and commits go on in between.
 func TestPruneLetsOthersWrite(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		old := make([]Record, 10_000)
@@ -162,7 +162,7 @@ func TestPruneGoesByTheTimeItTakes(t *testing.T) {
 }
 
 func TestPruneStopsWithItsContext(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon()
 		commit(t, s, &Batch{Records: []Record{line(at.Add(-400*oneDay), "203.0.113.1")}})
@@ -189,7 +189,7 @@ func tables(t *testing.T, s *Store) (names []string) {
 	return names
 }
 
-func newPostgresOnly(t *testing.T) database { return newPostgres(t, postgresURL(t)) }
+func newPostgresOnly(t *testing.T) emptyDatabase { return newPostgres(t, postgresURL(t)) }
 
 // Forged times must not make partitions: only the days that are kept, and the next two, get one.
 func TestPartitionsOnlyForTheDaysKept(t *testing.T) {

@@ -121,7 +121,7 @@ func drawFilter(t *rapid.T, at time.Time) (f RecordFilter) {
 }
 
 func TestSearchAgainstOracle(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon()
 		records := someRecords(3000, at)
@@ -152,7 +152,7 @@ func TestSearchAgainstOracle(t *testing.T) {
 }
 
 func TestSearchStopsOnError(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		commit(t, s, &Batch{Records: someRecords(100, noon())})
 		stop, calls := errors.New("stop"), 0
@@ -224,7 +224,7 @@ func TestReaderStandsStillAndWALStaysSmall(t *testing.T) {
 
 // Pages begin and end anywhere, also among records of one time; what came before is not given again.
 func TestSearchGoesOnFromPageToPage(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon()
 		var b Batch

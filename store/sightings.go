@@ -88,9 +88,10 @@ type cutoffs struct {
 	bits []int                  // the prefix lengths that occur
 }
 
-func (s *Store) cutoffs(ctx context.Context, firstRecord int64) (*cutoffs, error) {
+// cutoffs gives the last release of each address, of those after firstRecord was stored.
+func (l *blacklist) cutoffs(ctx context.Context, firstRecord int64) (*cutoffs, error) {
 	c := &cutoffs{last: make(map[netip.Prefix]int64)}
-	err := forEach(ctx, s.readers, func(rows *sql.Rows) error {
+	err := forEach(ctx, l.readers, func(rows *sql.Rows) error {
 		var p netip.Prefix
 		var id int64
 		if err := rows.Scan(intoPrefix{&p}, &id); err != nil {

@@ -28,7 +28,7 @@ func seen(list []Record) (out []string) {
 }
 
 func TestSightingsInOrderOfCommit(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, other := db.open("one"), db.open("two")
 		at := noon()
 		full := line(at.Add(time.Minute), "203.0.113.1")
@@ -80,7 +80,7 @@ func TestSightingsThroughSmallPool(t *testing.T) {
 }
 
 func TestReleasedEvidenceNoLongerCounts(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		all := []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "2001:db8::1", "2001:db8:1::1"}
@@ -126,7 +126,7 @@ func TestReleasedEvidenceNoLongerCounts(t *testing.T) {
 
 // The releases are compared with a model over many random steps.
 func TestCutoffsCoverWhatTheModelSays(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		at := noon()
 		last := make(map[netip.Prefix]int64)

@@ -25,44 +25,51 @@ const sqliteReaders = 4
 // connectSQLite opens the file with one connection that writes and a few that read. SQLite allows one
 // writer at a time; with a single connection the goroutines of this process queue in memory, in place of
 // polling a lock.
-func (s *Store) connectSQLite(ctx context.Context, o Options) error {
+func connectSQLite(ctx context.Context, o Options) (*database, recordTable, error) {
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := createPrivate(path); err != nil {
-		return err
+		return nil, nil, err
 	}
-	s.dialect = dialect{
-		kind:       kindSQLite,
-		lastRecord: `(SELECT value FROM counters WHERE name = 'records')`,
-		tableThere: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+	writer, err := openSQLite(path, writerSettings())
+	if err != nil {
+		return nil, nil, err
 	}
-	s.explain = func(err error) error { return explainDamage(path, err) }
-	if s.writer, err = openSQLite(path, writerSettings()); err != nil {
-		return err
+	writer.SetMaxOpenConns(1)
+	readers, err := openSQLite(path, readerSettings())
+	if err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
 	}
-	s.writer.SetMaxOpenConns(1)
-	if s.readers, err = openSQLite(path, readerSettings()); err != nil {
-		return errors.Join(err, s.writer.Close())
+	readers.SetMaxIdleConns(sqliteReaders)
+	d := &database{
+		dialect: dialect{
+			kind:       kindSQLite,
+			lastRecord: `(SELECT value FROM counters WHERE name = 'records')`,
+			tableThere: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+		},
+		readers: readers,
+		writer:  writer,
+		explain: func(err error) error { return explainDamage(path, err) },
+		close:   func() error { return errors.Join(readers.Close(), writer.Close()) },
+		now:     time.Now,
+		slowest: slowest,
 	}
-	s.readers.SetMaxIdleConns(sqliteReaders)
-	s.close = func() error { return errors.Join(s.readers.Close(), s.writer.Close()) }
-	s.records = &sqliteRecords{dialect: &s.dialect, readers: s.readers, writer: s.writer}
-	if err := s.awaitWriter(ctx); err != nil {
-		return errors.Join(s.explain(err), s.close())
+	if err := awaitWriter(ctx, writer); err != nil {
+		return nil, nil, errors.Join(d.explain(err), d.close())
 	}
-	return nil
+	return d, &sqliteRecords{d}, nil
 }
 
 // awaitWriter opens the writing connection, which turns a new file into WAL mode. SQLite does not wait
 // for the lock that this takes, so when several processes open a new file at once, all but one are
 // refused and have to ask again.
-func (s *Store) awaitWriter(ctx context.Context) error {
+func awaitWriter(ctx context.Context, writer *sql.DB) error {
 	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
 	defer cancel()
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := s.writer.PingContext(ctx)
+		err := writer.PingContext(ctx)
 		lite, ok := errors.AsType[*sqlite.Error](err)
 		if !ok || lite.Code()&0xff != sqlite3.SQLITE_BUSY {
 			return err
@@ -145,11 +152,7 @@ func explainDamage(path string, err error) error {
 }
 
 // sqliteRecords is the table of records in SQLite.
-type sqliteRecords struct {
-	*dialect
-	readers *sql.DB
-	writer  *sql.DB
-}
+type sqliteRecords struct{ *database }
 
 // ready implements recordTable: there is nothing to prepare.
 func (t *sqliteRecords) ready(context.Context, []Record) error { return nil }

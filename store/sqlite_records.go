@@ -238,7 +238,7 @@ func scanRecord(rows *sql.Rows, r *Record) error {
 // highest id of the intervals bound a stretch of the table that is read in its own order: no sorting.
 func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error {
 	var w where
-	w.addIntervals(t.dialect, "time", in)
+	w.addIntervals(&t.dialect, "time", in)
 	var first, last sql.NullInt64
 	err := t.readers.QueryRowContext(ctx, `SELECT min(id), max(id) FROM records`+w.String(), w.args...).Scan(&first, &last)
 	if err != nil || !first.Valid {
@@ -247,7 +247,7 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	w = where{}
 	w.add("id BETWEEN ? AND ?", first.Int64, last.Int64)
 	w.add("agent = ?", agent)
-	w.addIntervals(t.dialect, "+time", in)
+	w.addIntervals(&t.dialect, "+time", in)
 	var r Record
 	var texts interned
 	return forEach(ctx, t.readers, func(rows *sql.Rows) error {

@@ -94,7 +94,7 @@ const (
 )
 
 // newWire gives a wire to the database and the options to go through it.
-func newWire(t *testing.T, db database) (*wire, database) {
+func newWire(t *testing.T, db emptyDatabase) (*wire, emptyDatabase) {
 	u, err := url.Parse(db.URL)
 	must(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -258,7 +258,7 @@ func TestPostgresThatFallsSilent(t *testing.T) {
 	ctx := context.Background()
 	lock, err := other.writer.BeginTx(ctx, nil)
 	must(t, err)
-	_, err = other.nextVersion(ctx, lock)
+	_, err = newChange(ctx, &other.dialect, lock)
 	must(t, err)
 	batch := &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}, Blocks: []Block{{Address: prefix("203.0.113.9")}}}
 	s.slowest = 50 * time.Millisecond

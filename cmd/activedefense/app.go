@@ -21,7 +21,8 @@ import (
 // defaultConfig is read when --config names no other file, if it exists.
 const defaultConfig = "/etc/activedefense/activedefense.yaml"
 
-// app is what the subcommands share: the common flags and where to read and write.
+// app is what the subcommands share: the common flags, where to read and write, and how configuration and store are
+// had. Each subcommand is a type of its own on top of it, which holds the flags that only it has.
 type app struct {
 	configPath string
 	json       bool
@@ -86,6 +87,20 @@ func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	return st, nil
+}
+
+// withStore runs what a command does with the configuration and the store.
+func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Store) error) error {
+	cfg, _, err := a.load()
+	if err != nil {
+		return err
+	}
+	st, err := a.open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	return do(cfg, st)
 }
 
 // logger writes to standard error: readable at a terminal, JSON otherwise, unless the configuration

@@ -20,66 +20,64 @@ import (
 // ruleManual is the rule of entries made by hand.
 const ruleManual = "manual"
 
-func (a *app) blacklistCommand() *cobra.Command {
+func newBlacklistCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "blacklist",
 		Short: "Show and change what is blocked",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.blacklistListCommand(), a.blacklistShowCommand(), a.blacklistAddCommand(), a.blacklistRemoveCommand())
+	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a))
 	return c
 }
 
-// withStore runs what a command does with the configuration and the store.
-func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Store) error) error {
-	cfg, _, err := a.load()
-	if err != nil {
-		return err
-	}
-	st, err := a.open(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	return do(cfg, st)
+// blacklistListCommand is `blacklist list`; filter says of what.
+type blacklistListCommand struct {
+	*app
+	filter store.EntryFilter
 }
 
-func (a *app) blacklistListCommand() *cobra.Command {
-	var filter store.EntryFilter
+func newBlacklistListCommand(a *app) *cobra.Command {
+	l := &blacklistListCommand{app: a}
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what is blocked now, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			switch filter.Rule {
-			case "", detect.RulePortScan, detect.RuleHostSweep, detect.RuleVulnerability, ruleManual:
-			default:
-				return usageErrorf("--rule %q: the rules are %s, %s, %s and %s", filter.Rule,
-					detect.RulePortScan, detect.RuleHostSweep, detect.RuleVulnerability, ruleManual)
+			if err := l.valid(); err != nil {
+				return err
 			}
-			if filter.Limit < 0 {
-				return usageErrorf("--limit %d: give the number of entries, or 0 for all", filter.Limit)
-			}
-			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
-				return a.blacklistList(c.Context(), cfg, st, filter)
-			})
+			return l.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
 		},
 	}
-	c.Flags().BoolVar(&filter.All, "all", false, "also what was released")
-	c.Flags().StringVar(&filter.Rule, "rule", "", "only blocks by this `RULE`")
-	c.Flags().IntVar(&filter.Limit, "limit", 0, "at most `N` entries; 0 for all")
+	c.Flags().BoolVar(&l.filter.All, "all", false, "also what was released")
+	c.Flags().StringVar(&l.filter.Rule, "rule", "", "only blocks by this `RULE`")
+	c.Flags().IntVar(&l.filter.Limit, "limit", 0, "at most `N` entries; 0 for all")
 	return c
 }
 
-func (a *app) blacklistList(ctx context.Context, cfg *config.Config, st *store.Store, filter store.EntryFilter) error {
+// valid checks the flags.
+func (l *blacklistListCommand) valid() error {
+	switch l.filter.Rule {
+	case "", detect.RulePortScan, detect.RuleHostSweep, detect.RuleVulnerability, ruleManual:
+	default:
+		return usageErrorf("--rule %q: the rules are %s, %s, %s and %s", l.filter.Rule,
+			detect.RulePortScan, detect.RuleHostSweep, detect.RuleVulnerability, ruleManual)
+	}
+	if l.filter.Limit < 0 {
+		return usageErrorf("--limit %d: give the number of entries, or 0 for all", l.filter.Limit)
+	}
+	return nil
+}
+
+func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st *store.Store) error {
 	after := cfg.Blacklist.ReleaseAfter
-	if a.json {
-		return st.Entries(ctx, filter, func(e *store.Entry) error { return a.printJSON(agent.NewBlacklistEntry(e, after)) })
+	if l.json {
+		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(agent.NewBlacklistEntry(e, after)) })
 	}
 	columns := []string{"ADDRESS", "RULE", "BLOCKED", "LAST SEEN", "RELEASE", "HITS", "DEVICE", "BY", "WHY"}
-	t, n := agent.NewTable(a.stdout, columns...), 0
-	err := st.Entries(ctx, filter, func(e *store.Entry) error {
+	t, n := agent.NewTable(l.stdout, columns...), 0
+	err := st.Entries(ctx, l.filter, func(e *store.Entry) error {
 		n++
 		view := agent.NewBlacklistEntry(e, after)
 		release := agent.LocalTime(view.ReleaseAt)
@@ -93,14 +91,21 @@ func (a *app) blacklistList(ctx context.Context, cfg *config.Config, st *store.S
 		return err
 	}
 	if n == 0 {
-		fmt.Fprintln(a.stdout, "nothing is blocked")
+		fmt.Fprintln(l.stdout, "nothing is blocked")
 		return nil
 	}
 	return t.Flush()
 }
 
-func (a *app) blacklistAddCommand() *cobra.Command {
-	var reason, length string
+// blacklistAddCommand is `blacklist add`.
+type blacklistAddCommand struct {
+	*app
+	reason string
+	length string // as given; empty: until it is quiet
+}
+
+func newBlacklistAddCommand(a *app) *cobra.Command {
+	b := &blacklistAddCommand{app: a}
 	c := &cobra.Command{
 		Use:   "add ADDR --reason TEXT [--for 24h]",
 		Short: "Block an address or a network by hand",
@@ -112,31 +117,31 @@ blacklist.release_after without activity; with it, at that time whatever its act
 			if err != nil {
 				return err
 			}
-			if strings.TrimSpace(reason) == "" {
+			if strings.TrimSpace(b.reason) == "" {
 				return usageErrorf("--reason is required: whoever reviews this block later will want to know why")
 			}
 			var duration time.Duration
-			if length != "" {
-				if duration, err = config.ParseDuration(length); err != nil || duration <= 0 {
-					return usageErrorf("--for %q: use a duration such as 24h or 7d", length)
+			if b.length != "" {
+				if duration, err = config.ParseDuration(b.length); err != nil || duration <= 0 {
+					return usageErrorf("--for %q: use a duration such as 24h or 7d", b.length)
 				}
 			}
-			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
-				return a.blacklistAdd(c.Context(), cfg, st, prefix, reason, duration)
+			return b.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
+				return b.add(c.Context(), cfg, st, prefix, duration)
 			})
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "`TEXT` with the reason")
-	c.Flags().StringVar(&length, "for", "", "release after this `TIME`, whatever its activity")
+	c.Flags().StringVar(&b.reason, "reason", "", "`TEXT` with the reason")
+	c.Flags().StringVar(&b.length, "for", "", "release after this `TIME`, whatever its activity")
 	return c
 }
 
-func (a *app) blacklistAdd(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, reason string, length time.Duration) error {
+func (b *blacklistAddCommand) add(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, length time.Duration) error {
 	if err := agent.NewGuard(ctx, cfg).Check(prefix); err != nil {
 		return fmt.Errorf("not blocked: %w", err)
 	}
 	now := time.Now()
-	block := store.Block{Address: prefix, Rule: ruleManual, Reason: reason + operatorName(), By: store.ByOperator,
+	block := store.Block{Address: prefix, Rule: ruleManual, Reason: b.reason + operatorName(), By: store.ByOperator,
 		FirstSeen: now, LastSeen: now, BlockedAt: now}
 	if length > 0 {
 		block.ExpiresAt = now.Add(length)
@@ -146,15 +151,15 @@ func (a *app) blacklistAdd(ctx context.Context, cfg *config.Config, st *store.St
 		return fmt.Errorf("block %s: %w", detect.AddressText(prefix), err)
 	}
 	view := agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter)
-	if a.json {
-		return a.printJSON(view)
+	if b.json {
+		return b.printJSON(view)
 	}
 	if !fresh {
-		fmt.Fprintf(a.stdout, "%s was already blocked, since %s; it now has your reason and time of release\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+		fmt.Fprintf(b.stdout, "%s was already blocked, since %s; it now has your reason and time of release\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
 	} else {
-		fmt.Fprintf(a.stdout, "%s is blocked\n", detect.AddressText(prefix))
+		fmt.Fprintf(b.stdout, "%s is blocked\n", detect.AddressText(prefix))
 	}
-	fmt.Fprintf(a.stdout, "release: %s\n", view.Release())
+	fmt.Fprintf(b.stdout, "release: %s\n", view.Release())
 	return nil
 }
 
@@ -167,8 +172,14 @@ func operatorName() string {
 	return " (by " + u.Username + ")"
 }
 
-func (a *app) blacklistRemoveCommand() *cobra.Command {
-	var reason string
+// blacklistRemoveCommand is `blacklist remove`.
+type blacklistRemoveCommand struct {
+	*app
+	reason string // empty: that it was by hand
+}
+
+func newBlacklistRemoveCommand(a *app) *cobra.Command {
+	r := &blacklistRemoveCommand{app: a}
 	c := &cobra.Command{
 		Use:   "remove ADDR [--reason TEXT]",
 		Short: "Release an address or a network now",
@@ -180,36 +191,34 @@ new activity. To never block it again, add it to never_block.`,
 			if err != nil {
 				return err
 			}
-			if reason == "" {
-				reason = "released by hand"
+			if r.reason == "" {
+				r.reason = "released by hand"
 			}
-			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
-				return a.blacklistRemove(c.Context(), cfg, st, prefix, reason)
-			})
+			return r.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return r.remove(c.Context(), cfg, st, prefix) })
 		},
 	}
-	c.Flags().StringVar(&reason, "reason", "", "`TEXT` with the reason")
+	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` with the reason")
 	return c
 }
 
-func (a *app) blacklistRemove(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, reason string) error {
-	entry, err := st.Release(ctx, prefix, store.ByOperator, reason+operatorName(), time.Now())
+func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix) error {
+	entry, err := st.Release(ctx, prefix, store.ByOperator, r.reason+operatorName(), time.Now())
 	if errors.Is(err, store.ErrNotBlocked) {
-		return fmt.Errorf("%s is not blocked%s", detect.AddressText(prefix), a.coveringHint(ctx, st, prefix))
+		return fmt.Errorf("%s is not blocked%s", detect.AddressText(prefix), coveringHint(ctx, st, prefix))
 	}
 	if err != nil {
 		return fmt.Errorf("release %s: %w", detect.AddressText(prefix), err)
 	}
-	if a.json {
-		return a.printJSON(agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
+	if r.json {
+		return r.printJSON(agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
 	}
-	fmt.Fprintf(a.stdout, "%s is released; it was blocked since %s\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
-	fmt.Fprintln(a.stdout, "It is blocked again only for new activity; to never block it again, add it to never_block.")
+	fmt.Fprintf(r.stdout, "%s is released; it was blocked since %s\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+	fmt.Fprintln(r.stdout, "It is blocked again only for new activity; to never block it again, add it to never_block.")
 	return nil
 }
 
 // coveringHint names the network that an address is blocked by.
-func (a *app) coveringHint(ctx context.Context, st *store.Store, prefix netip.Prefix) string {
+func coveringHint(ctx context.Context, st *store.Store, prefix netip.Prefix) string {
 	entries, err := st.Covering(ctx, prefix.Addr())
 	if err != nil {
 		return ""

@@ -6,17 +6,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) checkCommand() *cobra.Command {
+func newCheckCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Validate the configuration",
 		Long:  `Reads the configuration and reports every fault with its key and how to fix it. Nothing is changed or contacted.`,
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return a.check() },
+		RunE:  func(*cobra.Command, []string) error { return check(a) },
 	}
 }
 
-func (a *app) check() error {
+func check(a *app) error {
 	cfg, warnings, err := a.load()
 	for _, w := range warnings {
 		fmt.Fprintf(a.stderr, "%s: warning: %s\n", w.Key, w.Text)

@@ -10,7 +10,7 @@ import (
 )
 
 // printChecks prints what was found, and fails if a check does.
-func (a *app) printChecks(checks []policy.Check) error {
+func (v *verifyCommand) printChecks(checks []policy.Check) error {
 	failed, warned := 0, 0
 	for _, c := range checks {
 		switch c.Result {
@@ -20,13 +20,13 @@ func (a *app) printChecks(checks []policy.Check) error {
 			warned++
 		}
 	}
-	if err := a.writeChecks(checks); err != nil {
+	if err := v.writeChecks(checks); err != nil {
 		return err
 	}
-	if !a.json {
-		fmt.Fprintf(a.stdout, "\n%s, %s, %d passed\n", plural(failed, "failure"), plural(warned, "warning"), len(checks)-failed-warned)
+	if !v.json {
+		fmt.Fprintf(v.stdout, "\n%s, %s, %d passed\n", plural(failed, "failure"), plural(warned, "warning"), len(checks)-failed-warned)
 		if first := beginWith(checks); failed > len(first) && len(first) > 0 {
-			fmt.Fprintf(a.stdout, "Fix %s first, in this order: the rules refer to what these create.\n", strings.Join(first, ", "))
+			fmt.Fprintf(v.stdout, "Fix %s first, in this order: the rules refer to what these create.\n", strings.Join(first, ", "))
 		}
 	}
 	if failed > 0 {
@@ -47,10 +47,10 @@ func beginWith(checks []policy.Check) (first []string) {
 }
 
 // writeChecks writes a line for each check, and below it what a person can do.
-func (a *app) writeChecks(checks []policy.Check) error {
-	if a.json {
+func (v *verifyCommand) writeChecks(checks []policy.Check) error {
+	if v.json {
 		for _, c := range checks {
-			if err := a.printJSON(c); err != nil {
+			if err := v.printJSON(c); err != nil {
 				return err
 			}
 		}
@@ -60,17 +60,17 @@ func (a *app) writeChecks(checks []policy.Check) error {
 	for i, c := range checks {
 		if c.Firewall != last.Firewall || i == 0 {
 			if i > 0 {
-				fmt.Fprintln(a.stdout)
+				fmt.Fprintln(v.stdout)
 			}
-			fmt.Fprintln(a.stdout, agent.Harmless(c.Firewall))
+			fmt.Fprintln(v.stdout, agent.Harmless(c.Firewall))
 		} else if sameFinding(c, last) {
-			fmt.Fprintf(a.stdout, "  %-4s  %-19s  the same\n", strings.ToUpper(c.Result), c.Check)
+			fmt.Fprintf(v.stdout, "  %-4s  %-19s  the same\n", strings.ToUpper(c.Result), c.Check)
 			continue
 		}
 		last = c
-		fmt.Fprintf(a.stdout, "  %-4s  %-19s  %s\n", strings.ToUpper(c.Result), c.Check, indented(c.Detail))
+		fmt.Fprintf(v.stdout, "  %-4s  %-19s  %s\n", strings.ToUpper(c.Result), c.Check, indented(c.Detail))
 		if c.Remedy != "" {
-			fmt.Fprintf(a.stdout, "        %-19s  -> %s\n", "", indented(c.Remedy))
+			fmt.Fprintf(v.stdout, "        %-19s  -> %s\n", "", indented(c.Remedy))
 		}
 	}
 	return nil

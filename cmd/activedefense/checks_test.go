@@ -24,8 +24,8 @@ func unanswered() []policy.Check {
 
 func TestWhatManyChecksFindAlikeIsSaidOnceAFirewall(t *testing.T) {
 	var out bytes.Buffer
-	a := &app{stdout: &out}
-	if err := a.writeChecks(unanswered()); err != nil {
+	v := &verifyCommand{app: &app{stdout: &out}}
+	if err := v.writeChecks(unanswered()); err != nil {
 		t.Fatal(err)
 	}
 	const want = `fw1
@@ -47,9 +47,9 @@ fw2
 
 func TestStatusSaysOnceWhatManyChecksFoundAlike(t *testing.T) {
 	var out bytes.Buffer
-	a, at := &app{stdout: &out}, time.Now()
+	c, at := &statusCommand{&app{stdout: &out}}, time.Now()
 	checks := unanswered()
-	if err := a.statusText(&agent.Status{Policies: []agent.PolicyStatus{{Firewall: "fw1", At: &at, Checks: checks[:3]}, {Firewall: "fw2", At: &at, Checks: checks[3:]}}}); err != nil {
+	if err := c.writeText(&agent.Status{Policies: []agent.PolicyStatus{{Firewall: "fw1", At: &at, Checks: checks[:3]}, {Firewall: "fw2", At: &at, Checks: checks[3:]}}}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(out.String(), "could not be checked"); n != 2 {

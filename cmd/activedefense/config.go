@@ -6,7 +6,7 @@ import (
 	"activedefense/config"
 )
 
-func (a *app) configCommand() *cobra.Command {
+func newConfigCommand(a *app) *cobra.Command {
 	var unit, rsyslog, logrotate bool
 	c := &cobra.Command{
 		Use:   "config",

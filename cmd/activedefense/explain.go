@@ -19,28 +19,32 @@ import (
 // maxExplained bounds the line read from standard input.
 const maxExplained = 64 << 10
 
-func (a *app) explainCommand() *cobra.Command {
+// explainCommand is `explain`, for one line of log.
+type explainCommand struct{ *app }
+
+func newExplainCommand(a *app) *cobra.Command {
+	e := &explainCommand{a}
 	return &cobra.Command{
 		Use:   "explain [LINE]",
 		Short: "Parse one log line and say which rules count it, and how",
 		Long:  `Parses one log line, given as the argument or on standard input, and says which rules count it, and how.`,
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			line, err := a.oneLine(args)
+			line, err := e.oneLine(args)
 			if err != nil {
 				return err
 			}
-			return a.explain(c.Context(), line)
+			return e.explain(c.Context(), line)
 		},
 	}
 }
 
-func (a *app) oneLine(args []string) (string, error) {
+func (e *explainCommand) oneLine(args []string) (string, error) {
 	text := ""
 	if len(args) == 1 {
 		text = args[0]
 	} else {
-		data, err := io.ReadAll(io.LimitReader(a.stdin, maxExplained))
+		data, err := io.ReadAll(io.LimitReader(e.stdin, maxExplained))
 		if err != nil {
 			return "", fmt.Errorf("read standard input: %w", err)
 		}
@@ -67,8 +71,8 @@ type countingJSON struct {
 	Text   string `json:"text"`
 }
 
-func (a *app) explain(ctx context.Context, line string) error {
-	cfg, _, err := a.load()
+func (e *explainCommand) explain(ctx context.Context, line string) error {
+	cfg, _, err := e.load()
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,7 @@ func (a *app) explain(ctx context.Context, line string) error {
 	}
 	guard := agent.NewGuard(ctx, cfg)
 	countings := agent.Settings(cfg).Explain(&ev, guard)
-	if a.json {
+	if e.json {
 		out := explainJSON{recordJSON: recordOfEvent(&ev), Repeat: max(ev.Repeat, 1)}
 		if err := guard.CheckAddr(ev.Src); err != nil {
 			out.Guard = err.Error()
@@ -98,13 +102,13 @@ func (a *app) explain(ctx context.Context, line string) error {
 		for _, c := range countings {
 			out.Rules = append(out.Rules, countingJSON{c.Rule, c.Counts, c.Text})
 		}
-		return a.printJSON(out)
+		return e.printJSON(out)
 	}
-	return a.explainText(&ev, countings)
+	return e.writeText(&ev, countings)
 }
 
-func (a *app) explainText(ev *detect.Event, countings []detect.Counting) error {
-	t := agent.NewTable(a.stdout)
+func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting) error {
+	t := agent.NewTable(e.stdout)
 	for _, f := range [][2]any{
 		{"type", strings.TrimSpace(ev.Type.String() + " " + ev.Subtype)}, {"time", agent.LocalTime(ev.Time)}, {"device", ev.Device},
 		{"source", endpoint(ev.Src, ev.SrcPort, ev.SrcCountry)}, {"user", ev.SrcUser},
@@ -122,8 +126,8 @@ func (a *app) explainText(ev *detect.Event, countings []detect.Counting) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.stdout)
-	t = agent.NewTable(a.stdout, "RULE", "COUNTS", "HOW")
+	fmt.Fprintln(e.stdout)
+	t = agent.NewTable(e.stdout, "RULE", "COUNTS", "HOW")
 	for _, c := range countings {
 		counts := "no"
 		if c.Counts {

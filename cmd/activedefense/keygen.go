@@ -17,9 +17,15 @@ import (
 	"golang.org/x/term"
 )
 
-func (a *app) keygenCommand() *cobra.Command {
-	var opts enforce.KeyOptions
-	var force bool
+// keygenCommand is `keygen`, which asks for a password on the way.
+type keygenCommand struct {
+	*app
+	opts  enforce.KeyOptions
+	force bool
+}
+
+func newKeygenCommand(a *app) *cobra.Command {
+	k := &keygenCommand{app: a}
 	c := &cobra.Command{
 		Use:   "keygen --url https://FIREWALL --user NAME FILE",
 		Short: "Have a firewall create an API key, and write it to a file",
@@ -28,22 +34,23 @@ owner can read. The password is read from the terminal without echo, or from sta
 		Example: "  activedefense keygen --url https://192.0.2.1 --user svc-activedefense --ca lab-fw-01.pem /etc/activedefense/lab-fw-01.key",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if opts.URL == "" || opts.Username == "" {
+			if k.opts.URL == "" || k.opts.Username == "" {
 				return usageErrorf("--url and --user are required")
 			}
-			return a.keygen(c.Context(), opts, args[0], force)
+			return k.keygen(c.Context(), args[0])
 		},
 	}
-	c.Flags().StringVar(&opts.URL, "url", "", "management address of the firewall, `https://HOST[:PORT]`")
-	c.Flags().StringVar(&opts.Username, "user", "", "`NAME` of the administrator to create the key for")
-	c.Flags().StringVar(&opts.CAFile, "ca", "", "`FILE` with the CA of the firewall's certificate in PEM (default the system's)")
-	c.Flags().BoolVar(&opts.InsecureSkipVerify, "insecure-skip-verify", false, "accept any certificate: anyone on the path can read the password")
-	c.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
+	c.Flags().StringVar(&k.opts.URL, "url", "", "management address of the firewall, `https://HOST[:PORT]`")
+	c.Flags().StringVar(&k.opts.Username, "user", "", "`NAME` of the administrator to create the key for")
+	c.Flags().StringVar(&k.opts.CAFile, "ca", "", "`FILE` with the CA of the firewall's certificate in PEM (default the system's)")
+	c.Flags().BoolVar(&k.opts.InsecureSkipVerify, "insecure-skip-verify", false, "accept any certificate: anyone on the path can read the password")
+	c.Flags().BoolVar(&k.force, "force", false, "replace FILE if it exists")
 	return c
 }
 
-func (a *app) keygen(ctx context.Context, opts enforce.KeyOptions, file string, force bool) error {
-	if _, err := os.Lstat(file); err == nil && !force {
+// keygen writes the key to a file.
+func (k *keygenCommand) keygen(ctx context.Context, file string) error {
+	if _, err := os.Lstat(file); err == nil && !k.force {
 		return fmt.Errorf("%s exists; write to another file, or use --force to replace it", file)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -53,17 +60,17 @@ func (a *app) keygen(ctx context.Context, opts enforce.KeyOptions, file string, 
 		return fmt.Errorf("%s cannot be written: %w", file, err)
 	}
 	defer draft.discard()
-	if opts.Password, err = a.password(ctx, fmt.Sprintf("Password of %s at %s: ", opts.Username, opts.URL)); err != nil {
+	if k.opts.Password, err = k.password(ctx, fmt.Sprintf("Password of %s at %s: ", k.opts.Username, k.opts.URL)); err != nil {
 		return err
 	}
-	key, err := enforce.MakeKey(ctx, opts)
+	key, err := enforce.MakeKey(ctx, k.opts)
 	if err != nil {
 		return err
 	}
 	if err := draft.keep(key + "\n"); err != nil {
 		return fmt.Errorf("the key was created but could not be saved: %w", err)
 	}
-	fmt.Fprintf(a.stdout, "Wrote the API key of %s to %s, readable only by its owner. The daemon's account must be that owner.\n", opts.Username, file)
+	fmt.Fprintf(k.stdout, "Wrote the API key of %s to %s, readable only by its owner. The daemon's account must be that owner.\n", k.opts.Username, file)
 	return nil
 }
 
@@ -71,11 +78,11 @@ func (a *app) keygen(ctx context.Context, opts enforce.KeyOptions, file string, 
 const maxPassword = 1024
 
 // password asks at a terminal without an echo, or reads one line.
-func (a *app) password(ctx context.Context, prompt string) (string, error) {
-	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return a.typedPassword(ctx, int(f.Fd()), prompt)
+func (k *keygenCommand) password(ctx context.Context, prompt string) (string, error) {
+	if f, ok := k.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return k.typedPassword(ctx, int(f.Fd()), prompt)
 	}
-	line, err := bufio.NewReader(io.LimitReader(a.stdin, maxPassword)).ReadString('\n')
+	line, err := bufio.NewReader(io.LimitReader(k.stdin, maxPassword)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
@@ -86,13 +93,13 @@ func (a *app) password(ctx context.Context, prompt string) (string, error) {
 }
 
 // typedPassword asks at a terminal. After an interrupt the echo is switched on again.
-func (a *app) typedPassword(ctx context.Context, terminal int, prompt string) (string, error) {
+func (k *keygenCommand) typedPassword(ctx context.Context, terminal int, prompt string) (string, error) {
 	before, err := term.GetState(terminal)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	fmt.Fprint(a.stderr, prompt)
-	defer fmt.Fprintln(a.stderr)
+	fmt.Fprint(k.stderr, prompt)
+	defer fmt.Fprintln(k.stderr)
 	line, err := interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
 	if errors.Is(err, context.Canceled) {
 		_ = term.Restore(terminal, before) // nothing else could be done about it

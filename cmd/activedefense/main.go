@@ -90,7 +90,7 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.configCommand(), a.replayCommand(), a.explainCommand(),
-		a.blacklistCommand(), a.recordsCommand(), a.verifyCommand(), a.provisionCommand(), a.statusCommand(), a.keygenCommand(), a.versionCommand())
+	root.AddCommand(newRunCommand(a), newCheckCommand(a), newConfigCommand(a), newReplayCommand(a), newExplainCommand(a),
+		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newKeygenCommand(a), newVersionCommand(a))
 	return root
 }

@@ -34,11 +34,11 @@ func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 
 func TestAPasswordIsTypedWithoutAnEcho(t *testing.T) {
 	keyboard, terminal := openTerminal(t)
-	a := &app{stdin: terminal, stderr: io.Discard}
+	k := &keygenCommand{app: &app{stdin: terminal, stderr: io.Discard}}
 	if _, err := keyboard.WriteString("sword fish\r"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := a.password(t.Context(), "Password: "); err != nil || got != "sword fish" {
+	if got, err := k.password(t.Context(), "Password: "); err != nil || got != "sword fish" {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -12,8 +12,14 @@ import (
 	"activedefense/firewall/policy"
 )
 
-func (a *app) provisionCommand() *cobra.Command {
-	var opts enforce.ProvisionOptions
+// provisionCommand is `provision`; what it may do is in opts.
+type provisionCommand struct {
+	*app
+	opts enforce.ProvisionOptions
+}
+
+func newProvisionCommand(a *app) *cobra.Command {
+	p := &provisionCommand{app: a}
 	c := &cobra.Command{
 		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt]",
 		Short: "Show what is missing in the firewalls' policies, and create it",
@@ -26,81 +32,79 @@ In a plan, + is created, ~ is changed, ^ is moved, and ! is a manual step.
 Exit status 1 if manual steps are left after --apply, or a check fails after --commit.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if opts.Adopt && !opts.Apply {
+			if p.opts.Adopt && !p.opts.Apply {
 				return usageErrorf("--adopt requires --apply")
 			}
-			opts.Version, opts.Progress = version, a.provisionProgress(opts)
-			return a.provision(c.Context(), opts)
+			p.opts.Version, p.opts.Progress = version, p.progress
+			return p.provision(c.Context())
 		},
 	}
-	c.Flags().StringVar(&opts.Firewall, "firewall", "", "only the firewall of this `NAME`")
-	c.Flags().BoolVar(&opts.Apply, "apply", false, "write the plan to the candidate configuration")
-	c.Flags().BoolVar(&opts.Commit, "commit", false, "commit what was written, now or earlier")
-	c.Flags().BoolVar(&opts.Adopt, "adopt", false, "also change objects created by others")
+	c.Flags().StringVar(&p.opts.Firewall, "firewall", "", "only the firewall of this `NAME`")
+	c.Flags().BoolVar(&p.opts.Apply, "apply", false, "write the plan to the candidate configuration")
+	c.Flags().BoolVar(&p.opts.Commit, "commit", false, "commit what was written, now or earlier")
+	c.Flags().BoolVar(&p.opts.Adopt, "adopt", false, "also change objects created by others")
 	return c
 }
 
-func (a *app) provision(ctx context.Context, opts enforce.ProvisionOptions) error {
-	cfg, _, err := a.load()
+func (p *provisionCommand) provision(ctx context.Context) error {
+	cfg, _, err := p.load()
 	if err != nil {
 		return err
 	}
-	opts.Expected = agent.Expected(cfg)
-	left, err := enforce.Provision(ctx, cfg, opts)
+	p.opts.Expected = agent.Expected(cfg)
+	left, err := enforce.Provision(ctx, cfg, p.opts)
 	if errors.Is(err, enforce.ErrUnknownFirewall) {
 		return &statusError{exitUsage, err}
 	}
 	if err != nil {
 		return err
 	}
-	if !a.json {
-		if opts.Apply && !opts.Commit {
-			fmt.Fprintln(a.stdout, "The changes written have no effect until they are committed: activedefense provision --commit.")
+	if !p.json {
+		if p.opts.Apply && !p.opts.Commit {
+			fmt.Fprintln(p.stdout, "The changes written have no effect until they are committed: activedefense provision --commit.")
 		}
-		fmt.Fprintln(a.stdout, "\nThe running configuration now:")
+		fmt.Fprintln(p.stdout, "\nThe running configuration now:")
 	}
-	err = a.verify(ctx, opts.Firewall)
+	err = (&verifyCommand{p.app, p.opts.Firewall}).verify(ctx)
 	var failed *statusError
-	if errors.As(err, &failed) && failed.err == nil && !opts.Commit {
+	if errors.As(err, &failed) && failed.err == nil && !p.opts.Commit {
 		err = nil // a plan, or one that is not committed, has not changed the running configuration
 	}
 	for _, s := range left {
-		if err == nil && opts.Apply && (s.Action == "person" || s.Foreign) {
+		if err == nil && p.opts.Apply && (s.Action == "person" || s.Foreign) {
 			return &statusError{code: exitFailed}
 		}
 	}
 	return err
 }
 
-// provisionProgress prints plans and what was done.
-func (a *app) provisionProgress(opts enforce.ProvisionOptions) func(string, []policy.Step, string) {
-	return func(name string, steps []policy.Step, done string) {
-		switch {
-		case a.json:
-			for _, s := range steps {
-				_ = a.printJSON(s) // what follows fails the same way, and is looked at
-			}
-		case done != "":
-			fmt.Fprintf(a.stdout, "%s: %s\n", agent.Harmless(name), done)
-		case len(steps) == 0:
-			fmt.Fprintf(a.stdout, "%s: nothing is missing\n", agent.Harmless(name))
-		default:
-			fmt.Fprintf(a.stdout, "%s: %s missing\n", agent.Harmless(name), plural(len(steps), "thing"))
-			for _, s := range steps {
-				a.printStep(s, opts.Adopt)
-			}
-			if !opts.Apply {
-				fmt.Fprintln(a.stdout, "Nothing was changed; --apply writes this to the candidate configuration.")
-			}
+// progress prints plans and what was done.
+func (p *provisionCommand) progress(name string, steps []policy.Step, done string) {
+	switch {
+	case p.json:
+		for _, s := range steps {
+			_ = p.printJSON(s) // what follows fails the same way, and is looked at
+		}
+	case done != "":
+		fmt.Fprintf(p.stdout, "%s: %s\n", agent.Harmless(name), done)
+	case len(steps) == 0:
+		fmt.Fprintf(p.stdout, "%s: nothing is missing\n", agent.Harmless(name))
+	default:
+		fmt.Fprintf(p.stdout, "%s: %s missing\n", agent.Harmless(name), plural(len(steps), "thing"))
+		for _, s := range steps {
+			p.printStep(s)
+		}
+		if !p.opts.Apply {
+			fmt.Fprintln(p.stdout, "Nothing was changed; --apply writes this to the candidate configuration.")
 		}
 	}
 }
 
-func (a *app) printStep(s policy.Step, adopt bool) {
+func (p *provisionCommand) printStep(s policy.Step) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "person": "!"}[s.Action]
 	note := ""
-	if s.Foreign && !adopt {
+	if s.Foreign && !p.opts.Adopt {
 		note = "\n" + "        (not ours: not changed without --adopt)"
 	}
-	fmt.Fprintf(a.stdout, "  %s %s\n        %s%s\n", sign, agent.Harmless(s.Object), agent.Harmless(s.Detail), note)
+	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, agent.Harmless(s.Object), agent.Harmless(s.Detail), note)
 }

@@ -32,8 +32,15 @@ type recordsFlags struct {
 	limit                  int
 }
 
-func (a *app) recordsCommand() *cobra.Command {
-	var f recordsFlags
+// recordsCommand is `records`, which searches the store.
+type recordsCommand struct {
+	*app
+	flags recordsFlags
+}
+
+func newRecordsCommand(a *app) *cobra.Command {
+	r := &recordsCommand{app: a}
+	f := &r.flags
 	c := &cobra.Command{
 		Use:   "records",
 		Short: "Search the stored log records, newest first",
@@ -45,7 +52,7 @@ date, or RFC 3339; addresses may be networks.`,
 			if err != nil {
 				return err
 			}
-			return a.records(c.Context(), filter)
+			return r.search(c.Context(), filter)
 		},
 	}
 	flags := c.Flags()
@@ -143,25 +150,26 @@ func recordOfEvent(ev *detect.Event) recordJSON {
 		ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String()}
 }
 
-func (a *app) records(ctx context.Context, filter store.RecordFilter) error {
-	cfg, _, err := a.load()
+// search prints the records that match.
+func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) error {
+	cfg, _, err := r.load()
 	if err != nil {
 		return err
 	}
-	st, err := a.open(ctx, cfg)
+	st, err := r.open(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	if a.json {
-		return st.Records(ctx, filter, func(r *store.Record) error { return a.printJSON(recordOf(r)) })
+	if r.json {
+		return st.Records(ctx, filter, func(rec *store.Record) error { return r.printJSON(recordOf(rec)) })
 	}
-	t := agent.NewTable(a.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")
+	t := agent.NewTable(r.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")
 	n := 0
-	err = st.Records(ctx, filter, func(r *store.Record) error {
+	err = st.Records(ctx, filter, func(rec *store.Record) error {
 		n++
-		t.Row(agent.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
-			r.Type+" "+r.Subtype, r.Action, r.Rule, r.Severity, r.ThreatName)
+		t.Row(agent.LocalTime(rec.Time), rec.Device, endpoint(rec.Src, rec.SrcPort, rec.SrcCountry), endpoint(rec.Dst, rec.DstPort, ""),
+			rec.Type+" "+rec.Subtype, rec.Action, rec.Rule, rec.Severity, rec.ThreatName)
 		if n%recordsPage == 0 {
 			return t.Flush() // an error is that of the output: nobody reads on
 		}
@@ -171,14 +179,14 @@ func (a *app) records(ctx context.Context, filter store.RecordFilter) error {
 		return err
 	}
 	if n == 0 {
-		fmt.Fprintln(a.stdout, "no records match")
+		fmt.Fprintln(r.stdout, "no records match")
 		return nil
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	if n == filter.Limit {
-		fmt.Fprintf(a.stderr, "the newest %d; there may be more (--limit)\n", n)
+		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
 	return nil
 }

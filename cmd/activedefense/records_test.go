@@ -34,23 +34,23 @@ func recordsApp(t *testing.T, records int) *app {
 // The table is written while the records are read, not held until all are there.
 func TestATableOfAllRecordsIsWrittenInPages(t *testing.T) {
 	const records = 2*recordsPage + 1
-	a := recordsApp(t, records)
+	r := &recordsCommand{app: recordsApp(t, records)}
 	var text strings.Builder
-	a.stdout = &text
-	if err := a.records(t.Context(), store.RecordFilter{}); err != nil {
+	r.stdout = &text
+	if err := r.search(t.Context(), store.RecordFilter{}); err != nil {
 		t.Fatal(err)
 	}
 	if n, heads := strings.Count(text.String(), "LAB-FW-01"), strings.Count(text.String(), "DEVICE"); n != records || heads != 1 {
 		t.Errorf("%d rows under %d headings instead of %d under one", n, heads, records)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	a.stdout = writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
-	if err := a.records(ctx, store.RecordFilter{}); !errors.Is(err, context.Canceled) {
+	r.stdout = writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
+	if err := r.search(ctx, store.RecordFilter{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("all was read before anything was written (%v)", err)
 	}
 	gone := errors.New("nobody reads on")
-	a.stdout = writerFunc(func([]byte) (int, error) { return 0, gone })
-	if err := a.records(t.Context(), store.RecordFilter{}); !errors.Is(err, gone) {
+	r.stdout = writerFunc(func([]byte) (int, error) { return 0, gone })
+	if err := r.search(t.Context(), store.RecordFilter{}); !errors.Is(err, gone) {
 		t.Errorf("an output that takes nothing: %v", err)
 	}
 }

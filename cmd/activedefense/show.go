@@ -9,7 +9,8 @@ import (
 	"activedefense/store"
 )
 
-func (a *app) blacklistShowCommand() *cobra.Command {
+// newBlacklistShowCommand is `blacklist show`.
+func newBlacklistShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ADDR",
 		Short: "Show why an address is blocked: rule, counts, log lines, history, where enforced",

@@ -21,17 +21,21 @@ const (
 	statusMost    = 16 << 20 // bytes of an answer
 )
 
-func (a *app) statusCommand() *cobra.Command {
+// statusCommand is `status`: it asks a running daemon, and writes its answer for people.
+type statusCommand struct{ *app }
+
+func newStatusCommand(a *app) *cobra.Command {
+	c := &statusCommand{a}
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running daemon does: files, lag, rates, each firewall's state",
 		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return a.status(c.Context()) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context()) },
 	}
 }
 
-func (a *app) status(ctx context.Context) error {
-	cfg, _, err := a.load()
+func (c *statusCommand) status(ctx context.Context) error {
+	cfg, _, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -42,10 +46,10 @@ func (a *app) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		err = a.printJSON(s)
+	if c.json {
+		err = c.printJSON(s)
 	} else {
-		err = a.statusText(s)
+		err = c.writeText(s)
 	}
 	if err == nil && !s.Ready {
 		return &statusError{code: exitFailed}
@@ -89,12 +93,12 @@ func fetchStatus(ctx context.Context, base string) (*agent.Status, error) {
 	return &s, nil
 }
 
-func (a *app) statusText(s *agent.Status) error {
+func (c *statusCommand) writeText(s *agent.Status) error {
 	ready := "ready"
 	if !s.Ready {
 		ready = "NOT READY: " + strings.Join(s.NotReady, "; ")
 	}
-	t := agent.NewTable(a.stdout)
+	t := agent.NewTable(c.stdout)
 	t.Row("agent", fmt.Sprintf("%s, up %s, %s", s.Version, span(s.Now.Sub(s.Started)), ready))
 	store := "ok"
 	if !s.Store.OK {
@@ -119,27 +123,27 @@ func (a *app) statusText(s *agent.Status) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if err := a.statusInputs(s); err != nil {
+	if err := c.writeInputs(s); err != nil {
 		return err
 	}
-	if err := a.statusFirewalls(s); err != nil {
+	if err := c.writeFirewalls(s); err != nil {
 		return err
 	}
-	if err := a.statusPolicies(s); err != nil {
+	if err := c.writePolicies(s); err != nil {
 		return err
 	}
 	if len(s.BadLines) > 0 {
-		fmt.Fprintln(a.stdout, "\nThe first lines that could not be parsed")
+		fmt.Fprintln(c.stdout, "\nThe first lines that could not be parsed")
 		for _, b := range s.BadLines {
-			fmt.Fprintf(a.stdout, "  %s %s: %s\n    %s\n", agent.LocalTime(b.Time), b.Path, b.Error, agent.Harmless(b.Line))
+			fmt.Fprintf(c.stdout, "  %s %s: %s\n    %s\n", agent.LocalTime(b.Time), b.Path, b.Error, agent.Harmless(b.Line))
 		}
 	}
 	return nil
 }
 
-func (a *app) statusInputs(s *agent.Status) error {
-	fmt.Fprintln(a.stdout)
-	t := agent.NewTable(a.stdout, "FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE")
+func (c *statusCommand) writeInputs(s *agent.Status) error {
+	fmt.Fprintln(c.stdout)
+	t := agent.NewTable(c.stdout, "FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE")
 	for _, in := range s.Inputs {
 		trouble := in.Error
 		if in.Clock != "" {
@@ -157,12 +161,12 @@ func (a *app) statusInputs(s *agent.Status) error {
 	return t.Flush()
 }
 
-func (a *app) statusFirewalls(s *agent.Status) error {
+func (c *statusCommand) writeFirewalls(s *agent.Status) error {
 	if len(s.Firewalls) == 0 {
 		return nil
 	}
-	fmt.Fprintln(a.stdout)
-	t := agent.NewTable(a.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
+	fmt.Fprintln(c.stdout)
+	t := agent.NewTable(c.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
 	for _, f := range s.Firewalls {
 		state, trouble := "up", []string{}
 		switch {
@@ -197,26 +201,26 @@ func (a *app) statusFirewalls(s *agent.Status) error {
 	return t.Flush()
 }
 
-// statusPolicies shows what does not hold of the firewalls' policies.
-func (a *app) statusPolicies(s *agent.Status) error {
+// writePolicies shows what does not hold of the firewalls' policies.
+func (c *statusCommand) writePolicies(s *agent.Status) error {
 	if len(s.Policies) == 0 {
 		return nil
 	}
-	fmt.Fprintln(a.stdout)
-	t := agent.NewTable(a.stdout, "POLICIES OF", "CHECKED", "CHECK", "RESULT", "FOUND")
+	fmt.Fprintln(c.stdout)
+	t := agent.NewTable(c.stdout, "POLICIES OF", "CHECKED", "CHECK", "RESULT", "FOUND")
 	for _, p := range s.Policies {
 		shown := 0
 		var last policy.Check
-		for _, c := range p.Checks {
-			if c.Result == "pass" {
+		for _, check := range p.Checks {
+			if check.Result == "pass" {
 				continue
 			}
-			found := c.Detail
-			if sameFinding(c, last) {
+			found := check.Detail
+			if sameFinding(check, last) {
 				found = "the same"
 			}
-			t.Row(p.Firewall, localPtr(p.At), c.Check, strings.ToUpper(c.Result), found)
-			last = c
+			t.Row(p.Firewall, localPtr(p.At), check.Check, strings.ToUpper(check.Result), found)
+			last = check
 			shown++
 		}
 		switch {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestChanges(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		list, v0 := changes(t, s, 0)
@@ -54,7 +54,7 @@ func TestChanges(t *testing.T) {
 }
 
 func TestReleased(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
 		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", at), block("203.0.113.2", at), block("203.0.113.3", at), block("203.0.113.4", at)}})
@@ -76,7 +76,7 @@ func TestReleased(t *testing.T) {
 // Several agents and the command line write at once, several of them the same addresses. A reader that
 // only follows the changes must see, in the end, what the table says; nothing may fail or wait for ever.
 func TestNoChangeIsMissed(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		const writers, rounds = 4, 25
 		stores := make([]*Store, writers)
 		for i := range stores {
@@ -167,7 +167,7 @@ func TestNoChangeIsMissed(t *testing.T) {
 
 // The command line changes the blacklist while the daemon has the same database open.
 func TestCommandLineBesideDaemon(t *testing.T) {
-	onBoth(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		ctx, at := context.Background(), noon()
 		daemon := db.open("one")
 		commit(t, daemon, &Batch{Blocks: []Block{block("203.0.113.1", at)}})

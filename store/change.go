@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// change is one change of the blacklist: the transaction that it is made in, and the version that every
+// entry bears which it adds or alters. Evidence and audit trail are written with the entries they belong to.
+type change struct {
+	*dialect
+	tx      *sql.Tx
+	version int64
+}
+
+// newChange begins a change of the blacklist. The counter's row is a lock: on PostgreSQL whoever
+// changes the blacklist next waits here until this transaction has ended, so that versions become visible
+// in their order, and no two transactions ever wait for each other's entries.
+func newChange(ctx context.Context, d *dialect, tx *sql.Tx) (*change, error) {
+	c := &change{dialect: d, tx: tx}
+	err := tx.QueryRowContext(ctx, `UPDATE counters SET value = value + 1 WHERE name = 'blacklist' RETURNING value`).Scan(&c.version)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// insert adds what is not blocked yet, with evidence and audit, and gives the new entries' ids.
+func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Prefix]int64, err error) {
+	var rows, evidence, audit [][]any
+	for i := range blocks {
+		b := &blocks[i]
+		rows = append(rows, []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen),
+			c.stamp(b.LastSeen), c.stamp(b.BlockedAt), c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, c.version})
+	}
+	added = make(map[netip.Prefix]int64)
+	err = c.inChunks(ctx, c.tx,
+		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
+			hits, seen_count, version) VALUES `,
+		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
+		nil, rows, func(rows *sql.Rows) error {
+			var id int64
+			var p netip.Prefix
+			err := rows.Scan(&id, intoPrefix{&p})
+			added[p] = id
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	for i := range blocks {
+		b := &blocks[i]
+		if id, ok := added[b.Address]; ok {
+			evidence = append(evidence, c.evidenceRows(id, b.Evidence)...)
+			audit = append(audit, c.auditRow(Audit{b.BlockedAt, "block", b.Address, b.By, b.Reason}))
+		}
+	}
+	if err := c.saveEvidence(ctx, evidence); err != nil {
+		return nil, err
+	}
+	return added, c.saveAudit(ctx, audit)
+}
+
+// touch moves entries forward. The addresses must be different ones.
+func (c *change) touch(ctx context.Context, touches []Touch) error {
+	var rows [][]any
+	for _, t := range touches {
+		rows = append(rows, []any{t.Address.String(), c.stamp(t.LastSeen), t.Hits, c.version})
+	}
+	return c.inChunks(ctx, c.tx, `UPDATE blacklist SET
+			last_seen = CASE WHEN t.column2 > last_seen THEN t.column2 ELSE last_seen END,
+			hits = hits + t.column3, version = t.column4 FROM (VALUES `,
+		`) AS t WHERE address = t.column1 AND released_at IS NULL`,
+		[]string{"cidr", "timestamptz", "bigint", "bigint"}, rows, nil)
+}
+
+// renew gives an entry in force a new reason and expiry.
+func (c *change) renew(ctx context.Context, b *Block) error {
+	if err := c.touch(ctx, []Touch{b.touch()}); err != nil {
+		return err
+	}
+	_, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, expires_at = $2 WHERE address = $3 AND released_at IS NULL`,
+		b.Reason, c.stampOrNull(b.ExpiresAt), b.Address.String())
+	if err != nil {
+		return err
+	}
+	return c.saveAudit(ctx, [][]any{c.auditRow(Audit{b.BlockedAt, "change", b.Address, b.By, b.Reason})})
+}
+
+// release ends the entries in force that w selects.
+func (c *change) release(ctx context.Context, by, reason string, at time.Time, w where) (released []Entry, err error) {
+	by, reason = clean(by), clean(reason)
+	w.add("released_at IS NULL")
+	query := `UPDATE blacklist SET released_at = ` + w.arg(c.stamp(at)) + `, released_by = ` + w.arg(by) + `, release_reason = ` + w.arg(reason) +
+		`, version = ` + w.arg(c.version) + `, release_record = ` + c.lastRecord + w.String() + ` RETURNING ` + entryColumns
+	var audit [][]any
+	err = forEach(ctx, c.tx, func(rows *sql.Rows) error {
+		var e Entry
+		if err := scanEntry(rows, &e); err != nil {
+			return err
+		}
+		released = append(released, e)
+		audit = append(audit, c.auditRow(Audit{at, "release", e.Address, by, reason}))
+		return nil
+	}, query, w.args...)
+	if err != nil {
+		return nil, err
+	}
+	return released, c.saveAudit(ctx, audit)
+}
+
+// carryOut makes the changes that a batch asks for, and tells which addresses are new on the blacklist.
+func (c *change) carryOut(ctx context.Context, p *plan) (blocked []netip.Prefix, err error) {
+	added, err := c.insert(ctx, p.blocks)
+	if err != nil {
+		return nil, err
+	}
+	touches := p.touches
+	for i := range p.blocks {
+		if _, ok := added[p.blocks[i].Address]; !ok {
+			touches = append(touches, p.blocks[i].touch())
+		}
+	}
+	for _, address := range p.order {
+		if _, ok := added[address]; ok {
+			blocked = append(blocked, address)
+		}
+	}
+	return blocked, c.touch(ctx, merged(touches))
+}
+
+// merged joins the touches of each address and sorts them by it.
+func merged(touches []Touch) []Touch {
+	touches = slices.Clone(touches)
+	slices.SortStableFunc(touches, func(a, b Touch) int { return comparePrefix(a.Address, b.Address) })
+	var out []Touch
+	for _, t := range touches {
+		if n := len(out); n > 0 && out[n-1].Address == t.Address {
+			out[n-1].Hits += t.Hits
+			if t.LastSeen.After(out[n-1].LastSeen) {
+				out[n-1].LastSeen = t.LastSeen
+			}
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
