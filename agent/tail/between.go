@@ -109,7 +109,7 @@ func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
 
 // claimGeneration opens a generation that is not known. With an error it may give the file that it is a copy of.
 func (s *Set) claimGeneration(st *Stream, c candidate) (*file, error) {
-	if s.open[c.key] != nil {
+	if s.known.reading(c.key) != nil {
 		return nil, errTaken
 	}
 	if c.packed {
@@ -138,11 +138,11 @@ func (st *Stream) findBetween() {
 func (st *Stream) awaitUnread(e entry, err error) {
 	s := st.set
 	st.scanErr = err
-	if slices.ContainsFunc(s.byKey[e.key], func(f *file) bool { return !f.done }) {
+	if slices.ContainsFunc(s.known.byKey[e.key], func(f *file) bool { return !f.done }) {
 		return
 	}
-	f := s.newFile(st.path)
-	s.rekey(f, e.key)
+	f := s.known.create(st.path)
+	s.known.rekey(f, e.key)
 	f.stamp = e.mtime
 	st.await(f)
 	f.found = true
@@ -193,7 +193,7 @@ func (st *Stream) findRest(f *file) bool {
 // restPlain goes on with a file in a copy of it, if that is one and holds more.
 func (st *Stream) restPlain(f *file, e entry) (bool, error) {
 	s := st.set
-	if s.open[e.key] != nil {
+	if s.known.reading(e.key) != nil {
 		return false, nil
 	}
 	o, err := openPlain(e.path)
@@ -204,7 +204,7 @@ func (st *Stream) restPlain(f *file, e entry) (bool, error) {
 		o.h.Close()
 		return false, errMoved
 	}
-	other := s.knownAs(o)
+	other := s.known.match(o)
 	ours := (other == nil || other == f) && f.begins(o.head)
 	switch {
 	case ours && o.size <= f.offset:

@@ -137,9 +137,7 @@ func (st *Stream) setAside(f *file, err error) {
 
 // shut closes a file.
 func (s *Set) shut(f *file) {
-	if s.open[f.key] == f {
-		delete(s.open, f.key)
-	}
+	s.known.closed(f)
 	if err := f.close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		s.log.Warn().Str("path", f.where).Err(err).Msg("close")
 	}

@@ -157,7 +157,7 @@ func TestAPatternThatMatchesRotatedGenerationsReadsEachLineOnce(t *testing.T) {
 	k.restart()
 	k.later(11 * time.Second)
 	k.expect()
-	if n := len(k.set.open); n > 2 {
+	if n := len(k.set.known.open); n > 2 {
 		t.Fatalf("%d files open", n)
 	}
 }

@@ -129,31 +129,14 @@ func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 		p.close()
 		return nil, errFinished
 	}
-	if f := s.knownContent(st.path, head); f != nil {
+	if f := s.known.withContent(st.path, head); f != nil {
 		p.close()
 		return f, errFinished
 	}
-	f := s.newFile(st.path)
+	f := s.known.create(st.path)
 	f.stamp = p.mtime
 	f.stream, f.where, f.zip, f.seen, f.idle = st, e.path, p, head, s.now()
 	return f, nil
-}
-
-// knownContent gives the file that begins like this; with a fingerprint that is not of full length, one of the path or
-// its generations.
-func (s *Set) knownContent(path string, head []byte) *file {
-	for _, f := range s.files {
-		if f.path != path && !generationPath(path, f.path) {
-			if f.full() && f.begins(head) {
-				return f
-			}
-			continue
-		}
-		if f.begins(head) || f.shares(head) {
-			return f
-		}
-	}
-	return nil
 }
 
 // restPacked goes on with a file in its compressed copy, if that is one.

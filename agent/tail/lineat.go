@@ -18,7 +18,7 @@ const unpackAtMost = 256 << 20
 // had ([fs.ErrNotExist] if the file is not found).
 func (s *Set) LineAt(id int64, offset int64) ([]byte, error) {
 	s.mu.Lock()
-	f := s.files[id]
+	f := s.known.files[id]
 	if f == nil || s.closed {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("file %d: %w", id, fs.ErrNotExist)

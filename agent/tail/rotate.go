@@ -44,7 +44,7 @@ func (st *Stream) succeed(e entry) {
 // takeOver opens what lies at the path, nil if that is not to be read, or not now.
 func (st *Stream) takeOver(e entry) *file {
 	s := st.set
-	if owner := s.open[e.key]; owner != nil {
+	if owner := s.known.reading(e.key); owner != nil {
 		if owner.stream == st && owner.zip == nil {
 			st.promote(owner)
 			return nil
@@ -134,7 +134,7 @@ func (st *Stream) resume() {
 			places = append([]entry{e}, places...)
 		}
 		for _, e := range places {
-			if s.open[e.key] != nil {
+			if s.known.reading(e.key) != nil {
 				continue
 			}
 			o, err := openPlain(e.path)
@@ -144,7 +144,7 @@ func (st *Stream) resume() {
 				}
 				continue
 			}
-			if s.knownAs(o) != f {
+			if s.known.match(o) != f {
 				o.h.Close()
 				continue
 			}
@@ -203,11 +203,11 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 func (st *Stream) truncated(f *file) {
 	s := st.set
 	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("was truncated or rewritten in place; read from its beginning")
-	g := s.newFile(f.path)
+	g := s.known.create(f.path)
 	f.fingerprint()
 	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
-	s.rekey(g, f.key)
-	s.open[g.key] = g
+	s.known.rekey(g, f.key)
+	s.known.opened(g)
 	if st.active == f {
 		st.active, st.r, st.w = nil, 0, 0
 	}

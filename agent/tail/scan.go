@@ -168,7 +168,7 @@ func (s *Set) wanted(name string, e entry) bool {
 		s.name(e.path, "passed over: not a regular file")
 		return false
 	}
-	if e.err == nil && s.open[e.key] != nil {
+	if e.err == nil && s.known.reading(e.key) != nil {
 		s.name(e.path, "passed over: "+errTaken.Error())
 		return false
 	}
@@ -201,12 +201,7 @@ func (s *Set) discover(c found, before map[string]*folder) {
 // read; else Options.Since, if it counts; else when its folder was last seen without it. Zero, and nothing is looked for,
 // if the folder is new to us.
 func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
-	var stamp time.Time
-	for _, f := range s.files {
-		if f.path == path && f.stamp.After(stamp) {
-			stamp = f.stamp
-		}
-	}
+	stamp := s.known.lastSeen(path)
 	if stamp.IsZero() && !s.startsAtEnd(path) {
 		stamp = s.since
 	}
@@ -223,13 +218,13 @@ func (s *Set) revive() {
 			if !e.regular() {
 				continue
 			}
-			if f := s.open[e.key]; f != nil {
+			if f := s.known.reading(e.key); f != nil {
 				if f != f.stream.cur || e.path == f.path {
 					f.where = e.path
 				}
 				continue
 			}
-			for _, f := range s.byKey[e.key] {
+			for _, f := range s.known.byKey[e.key] {
 				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputOf(f.path) >= 0 {
 					s.reopen(f, e)
 				}
@@ -244,7 +239,7 @@ func (s *Set) reopen(f *file, e entry) {
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
 	}
-	if s.open[o.key] != nil || o.key != f.key || !f.begins(o.head) || o.size <= f.offset || s.outrun(f, e.path, o) {
+	if s.known.reading(o.key) != nil || o.key != f.key || !f.begins(o.head) || o.size <= f.offset || s.known.outrun(f, e.path, o) {
 		o.h.Close()
 		f.refuted = e.state() // the inode serves another file now
 		return

@@ -306,23 +306,12 @@ func (st *Stream) number() {
 	last := int64(0)
 	for _, f := range st.queue {
 		if f.id < last && f.offset == 0 {
-			st.renumber(f)
+			if left := st.set.known.renumber(f); left != nil {
+				st.conclude(left)
+			}
 		}
 		last = max(last, f.id)
 	}
-}
-
-func (st *Stream) renumber(f *file) {
-	s := st.set
-	delete(s.files, f.id)
-	if f.stored {
-		old := &file{id: f.id, path: f.path, stamp: f.stamp}
-		s.files[old.id] = old
-		st.conclude(old)
-	}
-	s.lastID++
-	f.id, f.stored = s.lastID, false
-	s.files[f.id] = f
 }
 
 // promote makes a file of this stream the present one.

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,10 +108,7 @@ type Set struct {
 	awake time.Time   // when Wait last returned for an event
 
 	mu      sync.Mutex
-	files   map[int64]*file   // every known identity, finished ones included
-	byKey   map[inode][]*file // the same by inode; several where an inode was reused or a file truncated
-	open    map[inode]*file   // those that are open: no file is read twice at a time
-	lastID  int64
+	known   registry
 	streams map[string]*Stream
 	order   []*Stream // by path
 	folders map[string]*folder
@@ -132,8 +128,7 @@ type Set struct {
 func Open(o Options, positions []Position) (*Set, error) {
 	s := &Set{
 		maxLine: o.MaxLine, poll: o.PollInterval, log: o.Logger, now: o.now,
-		files: map[int64]*file{}, byKey: map[inode][]*file{}, open: map[inode]*file{},
-		streams: map[string]*Stream{}, settled: map[string]state{}, named: map[string]struct{}{}, first: true,
+		known: newRegistry(positions), streams: map[string]*Stream{}, settled: map[string]state{}, named: map[string]struct{}{}, first: true,
 	}
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
@@ -155,7 +150,7 @@ func Open(o Options, positions []Position) (*Set, error) {
 		}
 		s.inputs = append(s.inputs, p)
 	}
-	s.restore(positions)
+	s.restore()
 	s.watch = startWatch(o.newWatcher, s.inputs, s.log)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,17 +159,9 @@ func Open(o Options, positions []Position) (*Set, error) {
 	return s, nil
 }
 
-// restore takes over what is known and makes a stream for each configured path that was not read to its end.
-func (s *Set) restore(positions []Position) {
-	for _, p := range positions {
-		f := fileAt(p)
-		if old := s.files[f.id]; old != nil {
-			s.forget(old)
-		}
-		s.remember(f)
-		s.lastID = max(s.lastID, f.id)
-	}
-	for _, f := range s.byID() {
+// restore makes a stream for each configured path that is known and was not read to its end.
+func (s *Set) restore() {
+	for _, f := range s.known.byID() {
 		i := s.inputOf(f.path)
 		if i < 0 {
 			continue
@@ -200,16 +187,6 @@ func (s *Set) restore(positions []Position) {
 	}
 }
 
-// byID gives every known file, the oldest identity first.
-func (s *Set) byID() []*file {
-	all := make([]*file, 0, len(s.files))
-	for _, f := range s.files {
-		all = append(all, f)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].id < all[j].id })
-	return all
-}
-
 // Streams gives one stream for each path, sorted by path. A pattern whose folder cannot be read is represented by a
 // stream without lines that carries the trouble, and is named after the pattern.
 func (s *Set) Streams() []*Stream {
@@ -230,12 +207,12 @@ func (s *Set) Forget(before time.Time) []int64 {
 		}
 	}
 	var ids []int64
-	for _, f := range s.byID() {
+	for _, f := range s.known.byID() {
 		if d := s.folders[filepath.Dir(f.path)]; d != nil && d.err != nil {
 			continue // what cannot be seen may still be there: its folder may not be mounted now
 		}
 		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputOf(f.path) >= 0 && !s.unreported(f) {
-			s.forget(f)
+			s.known.forget(f)
 			ids = append(ids, f.id)
 		}
 	}
@@ -265,7 +242,7 @@ func (s *Set) Close() error {
 	}
 	s.closed = true
 	var errs []error
-	for _, f := range s.files {
+	for _, f := range s.known.files {
 		errs = append(errs, f.close())
 	}
 	s.mu.Unlock()

@@ -143,7 +143,7 @@ func (w *watch) drop(in map[string]inode, wanted map[string]inode) {
 // rewatch watches the folders that are there, and the files behind symbolic links.
 func (s *Set) rewatch() {
 	reading := map[string]struct{}{}
-	for _, f := range s.open {
+	for _, f := range s.known.open {
 		reading[f.where] = struct{}{}
 	}
 	s.watch.reading.Store(&reading)
