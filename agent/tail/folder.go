@@ -122,18 +122,7 @@ func (d *folder) missing() bool { return errors.Is(d.err, fs.ErrNotExist) }
 
 // list lists the folders of all inputs and streams.
 func (s *Set) list() map[string]*folder {
-	wanted := map[string][]string{}
-	for i := range s.inputs {
-		in := &s.inputs[i]
-		if in.dirMeta {
-			dirs, _ := filepath.Glob(in.dir) // the pattern was checked, and it reports nothing else
-			for _, dir := range dirs {
-				wanted[dir] = append(wanted[dir], in.base)
-			}
-			continue
-		}
-		wanted[in.dir] = append(wanted[in.dir], in.base)
-	}
+	wanted := s.inputs.folders()
 	for path := range s.streams {
 		dir := filepath.Dir(path)
 		wanted[dir] = append(wanted[dir], filepath.Base(path))
@@ -155,7 +144,7 @@ func (s *Set) listTargets(folders map[string]*folder) {
 	targets := map[string][]string{}
 	for _, d := range folders {
 		for _, e := range d.entries {
-			if !e.link || !e.regular() || (s.streams[e.path] == nil && s.inputOf(e.path) < 0) {
+			if !e.link || !e.regular() || (s.streams[e.path] == nil && s.inputs.of(e.path) == nil) {
 				continue
 			}
 			if target, err := filepath.EvalSymlinks(e.path); err == nil { // else it went since it was listed

@@ -35,7 +35,7 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 		f = st.moved(path, o)
 	}
 	if f != nil && f.offset > 0 {
-		elsewhere := f.path != path && (o.size <= f.offset || s.inputOf(f.path) >= 0)
+		elsewhere := f.path != path && (o.size <= f.offset || s.inputs.of(f.path) != nil)
 		silent := o.size <= f.size && s.now().Sub(o.fi.ModTime()) >= silentFor && !st.literal
 		if f.done && (elsewhere || silent) {
 			return nil, errFinished // should it grow, that is noticed by its inode

@@ -46,10 +46,8 @@ func (s *Set) due() bool {
 	if s.watch.dirty.Load() {
 		return true
 	}
-	for _, in := range s.inputs {
-		if in.dirMeta {
-			return true // a new folder does not show in those that are known
-		}
+	if s.inputs.anyFolder() {
+		return true // a new folder does not show in those that are known
 	}
 	for _, st := range s.order {
 		if st.scanErr != nil || len(st.waiting) > 0 {
@@ -135,8 +133,8 @@ func (s *Set) compare() []found {
 			if s.streams[e.path] != nil {
 				continue
 			}
-			if i := s.inputOf(e.path); i >= 0 && s.wanted(name, e) {
-				out = append(out, found{entry: e, tag: s.inputs[i].Tag})
+			if in := s.inputs.of(e.path); in != nil && s.wanted(name, e) {
+				out = append(out, found{entry: e, tag: in.Tag})
 			}
 		}
 	}
@@ -185,7 +183,7 @@ func (s *Set) isSettled(e entry) bool {
 func (s *Set) discover(c found, before map[string]*folder) {
 	e := c.entry
 	st := newStream(s, e.path, c.tag)
-	st.fromEnd = s.startsAtEnd(e.path)
+	st.fromEnd = s.inputs.startsAtEnd(e.path)
 	st.stamp = s.stampOf(e.path, before)
 	if e.err != nil {
 		st.scanErr = e.err
@@ -202,7 +200,7 @@ func (s *Set) discover(c found, before map[string]*folder) {
 // if the folder is new to us.
 func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 	stamp := s.known.lastSeen(path)
-	if stamp.IsZero() && !s.startsAtEnd(path) {
+	if stamp.IsZero() && !s.inputs.startsAtEnd(path) {
 		stamp = s.since
 	}
 	if d := before[filepath.Dir(path)]; stamp.IsZero() && d != nil && d.err == nil {
@@ -225,7 +223,7 @@ func (s *Set) revive() {
 				continue
 			}
 			for _, f := range s.known.byKey[e.key] {
-				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputOf(f.path) >= 0 {
+				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
 					s.reopen(f, e)
 				}
 			}
@@ -246,7 +244,7 @@ func (s *Set) reopen(f *file, e entry) {
 	}
 	st := s.streams[f.path]
 	if st == nil {
-		st = s.addStream(newStream(s, f.path, s.inputs[s.inputOf(f.path)].Tag))
+		st = s.addStream(newStream(s, f.path, s.inputs.of(f.path).Tag))
 		if dir := filepath.Dir(f.path); s.folders[dir] == nil {
 			s.folders[dir] = listFolder(dir, nil, nil) // it was removed, and the file lies in another one
 		}
@@ -258,8 +256,8 @@ func (s *Set) reopen(f *file, e entry) {
 
 // unreadable keeps a stream without lines for each input whose folder cannot be read.
 func (s *Set) unreadable() {
-	for i := range s.inputs {
-		in := &s.inputs[i]
+	for i := range s.inputs.list {
+		in := &s.inputs.list[i]
 		d := s.folders[in.dir]
 		if in.literal || in.dirMeta {
 			continue
@@ -300,7 +298,7 @@ func (s *Set) prune() {
 }
 
 func (s *Set) addStream(st *Stream) *Stream {
-	st.literal = s.isLiteral(st.path)
+	st.literal = s.inputs.literal(st.path)
 	s.streams[st.path] = st
 	i, _ := slices.BinarySearchFunc(s.order, st, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
 	s.order = slices.Insert(s.order, i, st)

@@ -95,7 +95,7 @@ type Line struct {
 // Set is the streams of all inputs. Its methods and those of its streams may be called from several goroutines, but
 // Wait from one only, and a Line's Data is valid until the next call of Next on the same stream.
 type Set struct {
-	inputs  []input
+	inputs  inputs
 	maxLine int
 	poll    time.Duration
 	grace   time.Duration
@@ -116,7 +116,6 @@ type Set struct {
 	listed  int // names in all folders
 	settled map[string]state
 	named   map[string]struct{}
-	first   bool     // the scan of Open is under way
 	spare   [][]byte // buffers of streams that have nothing to read now
 	scratch [fingerprintMax]byte
 	closed  bool
@@ -128,7 +127,7 @@ type Set struct {
 func Open(o Options, positions []Position) (*Set, error) {
 	s := &Set{
 		maxLine: o.MaxLine, poll: o.PollInterval, log: o.Logger, now: o.now,
-		known: newRegistry(positions), streams: map[string]*Stream{}, settled: map[string]state{}, named: map[string]struct{}{}, first: true,
+		known: newRegistry(positions), streams: map[string]*Stream{}, settled: map[string]state{}, named: map[string]struct{}{},
 	}
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
@@ -143,47 +142,43 @@ func Open(o Options, positions []Position) (*Set, error) {
 	if len(positions) == 0 {
 		s.since = o.Since
 	}
-	for _, in := range o.Inputs {
-		p, err := newInput(in)
-		if err != nil {
-			return nil, err
-		}
-		s.inputs = append(s.inputs, p)
+	var err error
+	if s.inputs, err = newInputs(o.Inputs); err != nil {
+		return nil, err
 	}
 	s.restore()
-	s.watch = startWatch(o.newWatcher, s.inputs, s.log)
+	s.watch = startWatch(o.newWatcher, s.inputs.list, s.log)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.scan()
-	s.first = false
+	s.inputs.opening = false
 	return s, nil
 }
 
 // restore makes a stream for each configured path that is known and was not read to its end.
 func (s *Set) restore() {
 	for _, f := range s.known.byID() {
-		i := s.inputOf(f.path)
-		if i < 0 {
+		in := s.inputs.of(f.path)
+		if in == nil {
 			continue
 		}
-		s.inputs[i].known = true
+		in.known = true
 		if f.done {
 			continue
 		}
 		st := s.streams[f.path]
 		if st == nil {
-			st = s.addStream(newStream(s, f.path, s.inputs[i].Tag))
+			st = s.addStream(newStream(s, f.path, in.Tag))
 		}
 		st.await(f)
 	}
-	for _, in := range s.inputs {
+	for _, in := range s.inputs.list {
 		if in.literal && s.streams[in.Pattern] == nil {
 			s.addStream(newStream(s, in.Pattern, in.Tag))
 		}
 	}
 	for _, st := range s.order {
-		st.literal = s.isLiteral(st.path)
-		st.fromEnd = s.startsAtEnd(st.path)
+		st.fromEnd = s.inputs.startsAtEnd(st.path)
 	}
 }
 
@@ -211,7 +206,7 @@ func (s *Set) Forget(before time.Time) []int64 {
 		if d := s.folders[filepath.Dir(f.path)]; d != nil && d.err != nil {
 			continue // what cannot be seen may still be there: its folder may not be mounted now
 		}
-		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputOf(f.path) >= 0 && !s.unreported(f) {
+		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputs.of(f.path) != nil && !s.unreported(f) {
 			s.known.forget(f)
 			ids = append(ids, f.id)
 		}
