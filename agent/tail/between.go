@@ -120,7 +120,7 @@ func (s *Set) claimGeneration(st *Stream, c candidate) (*file, error) {
 
 // findBetween takes up generations while nothing lies at the path: the writer has not made the next file yet.
 func (st *Stream) findBetween() {
-	d := st.set.folders[filepath.Dir(st.path)]
+	d := st.set.folders.of(st.path)
 	if d == nil || d.err != nil || (st.looked.Equal(d.mtime) && st.unsure.IsZero()) {
 		return
 	}
@@ -150,7 +150,7 @@ func (st *Stream) awaitUnread(e entry, err error) {
 
 // findRests looks for copies of known files that are not found themselves.
 func (st *Stream) findRests() {
-	d := st.set.folders[filepath.Dir(st.path)]
+	d := st.set.folders.of(st.path)
 	if d == nil || d.err != nil {
 		return
 	}

@@ -21,7 +21,7 @@ func (st *Stream) finish(f *file) {
 
 // discard ends the reading of a file that turned out not to be one to read before anything was consumed of it.
 func (st *Stream) discard(f *file, why error) {
-	st.set.name(f.where, "passed over: "+why.Error())
+	st.set.excluded.name(f.where, "passed over: "+why.Error())
 	st.remove(f)
 	f.size = f.sizeNow()
 	st.set.shut(f)
@@ -112,7 +112,7 @@ func (st *Stream) lose(f *file) {
 	f.size = f.offset
 	st.conclude(f)
 	// What was passed over as a copy of it may hold what was not read.
-	clear(st.set.settled)
+	st.set.excluded.reconsider()
 	st.set.watch.dirty.Store(true)
 	if f.offset > 0 {
 		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).

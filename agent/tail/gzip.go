@@ -118,7 +118,7 @@ func (st *Stream) unpack(f *file) (int, error) {
 // the compressed file's inode says nothing about it.
 func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 	if !strings.HasSuffix(e.path, ".gz") {
-		s.name(e.path, "may hold lines that were never read, but is compressed in a way that cannot be read")
+		s.excluded.name(e.path, "may hold lines that were never read, but is compressed in a way that cannot be read")
 		return nil, errCompressed
 	}
 	p, head, err := openPacked(e.path, e.key)

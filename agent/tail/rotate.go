@@ -49,11 +49,11 @@ func (st *Stream) takeOver(e entry) *file {
 			st.promote(owner)
 			return nil
 		}
-		s.name(e.path, "passed over: "+errTaken.Error())
+		s.excluded.name(e.path, "passed over: "+errTaken.Error())
 		st.vanished()
 		return nil
 	}
-	if s.isSettled(e) {
+	if s.excluded.has(e) {
 		st.vanished()
 		return nil
 	}
@@ -71,8 +71,8 @@ func (st *Stream) takeOver(e entry) *file {
 	case err == nil:
 		return f
 	case passedOver(err):
-		s.settle(e)
-		s.name(e.path, "passed over: "+err.Error())
+		s.excluded.settle(e.path, e.state())
+		s.excluded.name(e.path, "passed over: "+err.Error())
 		st.vanished()
 	case errors.Is(err, errMoved):
 		s.watch.dirty.Store(true)
@@ -118,9 +118,6 @@ func passedOver(err error) bool {
 	return false
 }
 
-// settle passes an entry over until it changes.
-func (s *Set) settle(e entry) { s.settled[e.path] = e.state() }
-
 // resume opens the known files that are not open, wherever they lie now.
 func (st *Stream) resume() {
 	s := st.set
@@ -129,8 +126,8 @@ func (st *Stream) resume() {
 		if f.found || f.key == (inode{}) {
 			continue
 		}
-		places := s.find(f.key)
-		if e, ok := s.at(f.path); ok && e.key == f.key {
+		places := s.folders.find(f.key)
+		if e, ok := s.folders.entry(f.path); ok && e.key == f.key {
 			places = append([]entry{e}, places...)
 		}
 		for _, e := range places {
@@ -225,7 +222,7 @@ func (st *Stream) truncated(f *file) {
 		st.cur = g
 	}
 	// What was not read may be in the copy that was made before; a copy that was held back is looked at again.
-	clear(s.settled)
+	s.excluded.reconsider()
 	s.watch.dirty.Store(true)
 	if !st.findRest(f) {
 		st.conclude(f)
@@ -255,13 +252,13 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 	s := st.set
 	f.fresh = false
 	if compressed(f.seen) {
-		s.settled[f.where] = state{f.key, f.size, f.mtime}
+		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, errCompressed
 	}
 	o := &opened{h: f.h, key: f.key, size: f.size, head: f.seen}
 	_, from, err := s.copyOf(st, f.where, o)
 	if err != nil {
-		s.settled[f.where] = state{f.key, f.size, f.mtime}
+		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, err
 	}
 	if from > 0 {

@@ -29,18 +29,14 @@ func (s *Set) Refresh() error {
 	return nil
 }
 
-// listingGap is the least time between two listings for each name in a folder, ten times what it takes: measured 5 µs.
-// With few names there need be none.
-const listingGap = 50 * time.Microsecond
-
 // due tells whether the folders have to be listed again. Folders so large that this takes long are not listed on every
 // wake.
 func (s *Set) due() bool {
-	since := time.Since(s.scanned)
+	since := time.Since(s.folders.at)
 	if since >= s.poll {
 		return true
 	}
-	if s.listed > 100 && since < time.Duration(s.listed)*listingGap {
+	if s.folders.costly(since) {
 		return false
 	}
 	if s.watch.dirty.Load() {
@@ -54,19 +50,13 @@ func (s *Set) due() bool {
 			return true
 		}
 	}
-	for _, d := range s.folders {
-		if d.changed() {
-			return true
-		}
-	}
-	return false
+	return s.folders.changed()
 }
 
 // scan compares what is there with what is being read.
 func (s *Set) scan() {
 	s.watch.dirty.Store(false)
-	before := s.folders
-	s.folders = s.list()
+	before := s.list()
 	for _, st := range s.order {
 		st.scanErr = nil
 	}
@@ -87,12 +77,19 @@ func (s *Set) scan() {
 		st.report()
 	}
 	s.retire()
-	s.prune()
+	s.excluded.prune(&s.folders)
 	s.rewatch()
-	s.scanned, s.listed = time.Now(), 0
-	for _, d := range s.folders {
-		s.listed += len(d.entries)
+	s.folders.compared()
+}
+
+// list lists the folders of all inputs and streams, and gives what was listed before.
+func (s *Set) list() (before map[string]*folder) {
+	wanted := s.inputs.folders()
+	for path := range s.streams {
+		dir := filepath.Dir(path)
+		wanted[dir] = append(wanted[dir], filepath.Base(path))
 	}
+	return s.folders.relist(wanted, func(path string) bool { return s.streams[path] != nil || s.inputs.of(path) != nil })
 }
 
 // found is a path at which something other lies than what is read for it.
@@ -110,7 +107,7 @@ func (s *Set) compare() []found {
 		if st.trouble {
 			continue
 		}
-		d := s.folders[filepath.Dir(st.path)]
+		d := s.folders.of(st.path)
 		e, ok := d.entries[filepath.Base(st.path)]
 		switch {
 		case ok && e.err != nil:
@@ -120,7 +117,7 @@ func (s *Set) compare() []found {
 		case ok && e.regular():
 			out = append(out, found{entry: e, stream: st})
 		case ok:
-			s.name(e.path, "passed over: not a regular file")
+			s.excluded.name(e.path, "passed over: not a regular file")
 			st.vanished()
 		case d.err != nil && !d.missing():
 			st.scanErr = d.err // nobody knows what lies there
@@ -128,7 +125,7 @@ func (s *Set) compare() []found {
 			st.vanished()
 		}
 	}
-	for _, d := range s.folders {
+	for _, d := range s.folders.byPath {
 		for name, e := range d.entries {
 			if s.streams[e.path] != nil {
 				continue
@@ -159,24 +156,18 @@ func cmpBool(a, b bool) int {
 // wanted tells whether something that matches an input may be a file to read.
 func (s *Set) wanted(name string, e entry) bool {
 	if _, packed := unpacked(name); packed {
-		s.name(e.path, "passed over: compressed")
+		s.excluded.name(e.path, "passed over: compressed")
 		return false
 	}
 	if e.err == nil && !e.regular() {
-		s.name(e.path, "passed over: not a regular file")
+		s.excluded.name(e.path, "passed over: not a regular file")
 		return false
 	}
 	if e.err == nil && s.known.reading(e.key) != nil {
-		s.name(e.path, "passed over: "+errTaken.Error())
+		s.excluded.name(e.path, "passed over: "+errTaken.Error())
 		return false
 	}
-	return !s.isSettled(e)
-}
-
-// isSettled tells whether an entry was passed over and has not changed since.
-func (s *Set) isSettled(e entry) bool {
-	at, ok := s.settled[e.path]
-	return ok && at == e.state()
+	return !s.excluded.has(e)
 }
 
 // discover makes a stream of a path that was not known, if what lies there is to be read.
@@ -211,7 +202,7 @@ func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 
 // revive goes on with finished files that grew: somebody still had them open.
 func (s *Set) revive() {
-	for _, d := range s.folders {
+	for _, d := range s.folders.byPath {
 		for _, e := range d.entries {
 			if !e.regular() {
 				continue
@@ -245,9 +236,7 @@ func (s *Set) reopen(f *file, e entry) {
 	st := s.streams[f.path]
 	if st == nil {
 		st = s.addStream(newStream(s, f.path, s.inputs.of(f.path).Tag))
-		if dir := filepath.Dir(f.path); s.folders[dir] == nil {
-			s.folders[dir] = listFolder(dir, nil, nil) // it was removed, and the file lies in another one
-		}
+		s.folders.include(filepath.Dir(f.path), nil) // it may have been removed, and the file lies in another one
 	}
 	s.attach(f, st, e.path, o)
 	f.gone = s.now()
@@ -258,7 +247,7 @@ func (s *Set) reopen(f *file, e entry) {
 func (s *Set) unreadable() {
 	for i := range s.inputs.list {
 		in := &s.inputs.list[i]
-		d := s.folders[in.dir]
+		d := s.folders.byPath[in.dir]
 		if in.literal || in.dirMeta {
 			continue
 		}
@@ -285,15 +274,6 @@ func (s *Set) retire() {
 			continue
 		}
 		s.dropStream(st)
-	}
-}
-
-// prune forgets decisions about names that are gone.
-func (s *Set) prune() {
-	for path := range s.settled {
-		if _, ok := s.at(path); !ok {
-			delete(s.settled, path)
-		}
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,18 +106,15 @@ type Set struct {
 	more  atomic.Bool // a stream stopped at its read budget: there is more to do without any event
 	awake time.Time   // when Wait last returned for an event
 
-	mu      sync.Mutex
-	known   registry
-	streams map[string]*Stream
-	order   []*Stream // by path
-	folders map[string]*folder
-	scanned time.Time
-	listed  int // names in all folders
-	settled map[string]state
-	named   map[string]struct{}
-	spare   [][]byte // buffers of streams that have nothing to read now
-	scratch [fingerprintMax]byte
-	closed  bool
+	mu       sync.Mutex
+	known    registry
+	streams  map[string]*Stream
+	order    []*Stream // by path
+	folders  folders
+	excluded exclusions
+	spare    [][]byte // buffers of streams that have nothing to read now
+	scratch  [fingerprintMax]byte
+	closed   bool
 }
 
 // Open begins to follow the inputs at the positions given, which are all that the caller has, those of paths that are
@@ -127,7 +123,7 @@ type Set struct {
 func Open(o Options, positions []Position) (*Set, error) {
 	s := &Set{
 		maxLine: o.MaxLine, poll: o.PollInterval, log: o.Logger, now: o.now,
-		known: newRegistry(positions), streams: map[string]*Stream{}, settled: map[string]state{}, named: map[string]struct{}{},
+		known: newRegistry(positions), streams: map[string]*Stream{}, excluded: newExclusions(o.Logger),
 	}
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
@@ -195,15 +191,10 @@ func (s *Set) Streams() []*Stream {
 func (s *Set) Forget(before time.Time) []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there := map[inode]bool{}
-	for _, d := range s.folders {
-		for _, e := range d.entries {
-			there[e.key] = true
-		}
-	}
+	there := s.folders.inodes()
 	var ids []int64
 	for _, f := range s.known.byID() {
-		if d := s.folders[filepath.Dir(f.path)]; d != nil && d.err != nil {
+		if d := s.folders.of(f.path); d != nil && d.err != nil {
 			continue // what cannot be seen may still be there: its folder may not be mounted now
 		}
 		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputs.of(f.path) != nil && !s.unreported(f) {
@@ -247,21 +238,5 @@ func (s *Set) Close() error {
 	}
 	return nil
 }
-
-// name logs something about a path once, however often it is come upon.
-func (s *Set) name(path, what string) {
-	key := path + "\x00" + what
-	if _, ok := s.named[key]; ok {
-		return
-	}
-	if len(s.named) >= maxNamed {
-		clear(s.named) // rather say something twice than grow without bound
-	}
-	s.named[key] = struct{}{}
-	s.log.Info().Str("path", path).Msg(what)
-}
-
-// maxNamed bounds the memory of what was said already.
-const maxNamed = 10_000
 
 var errClosed = fmt.Errorf("followed files: %w", os.ErrClosed)

@@ -150,14 +150,9 @@ func (s *Set) rewatch() {
 	if s.watch.w == nil {
 		return
 	}
-	folders, links := map[string]inode{}, map[string]inode{}
-	for path, d := range s.folders {
-		if d.err == nil {
-			folders[path] = d.key
-		}
-	}
+	folders, links := s.folders.watchable(), map[string]inode{}
 	for path := range s.streams {
-		if e, ok := s.folders[filepath.Dir(path)].entries[filepath.Base(path)]; ok && e.link && e.regular() {
+		if e, ok := s.folders.entry(path); ok && e.link && e.regular() {
 			links[path] = e.key
 		}
 	}
