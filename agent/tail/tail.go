@@ -103,8 +103,7 @@ type Set struct {
 	since   time.Time // Options.Since; zero: a position is known
 	watch   *watch
 
-	more  atomic.Bool // a stream stopped at its read budget: there is more to do without any event
-	awake time.Time   // when Wait last returned for an event
+	more atomic.Bool // a stream stopped at its read budget: there is more to do without any event
 
 	mu       sync.Mutex
 	known    registry
