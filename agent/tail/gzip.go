@@ -85,35 +85,6 @@ func (p *packed) rewind() error {
 
 func (p *packed) close() error { return p.h.Close() }
 
-// unpack reads on in a compressed file, passing over what was consumed. 0: it is at its end.
-func (st *Stream) unpack(f *file) (int, error) {
-	st.activate(f)
-	p := f.zip
-	if p.stale {
-		if err := p.rewind(); err != nil {
-			return 0, err
-		}
-	}
-	st.compact()
-	into := st.buf[st.w:]
-	n, err := 0, error(nil)
-	for n == 0 && err == nil {
-		n, err = p.z.Read(into)
-	}
-	if n == 0 {
-		if errors.Is(err, io.EOF) {
-			return 0, nil
-		}
-		return 0, err
-	}
-	at := p.at
-	p.at += int64(n)
-	f.note(at, into[:n])
-	skip := min(max(0, f.base()+int64(st.w)-at), int64(n))
-	st.w += copy(into, into[skip:n])
-	return n, nil
-}
-
 // claimPacked opens a compressed generation that was never seen before it was compressed. Its identity is its content:
 // the compressed file's inode says nothing about it.
 func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {

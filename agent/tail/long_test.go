@@ -49,7 +49,7 @@ func TestALongLineWhoseEndHasNotComeIsNotKept(t *testing.T) {
 		k.read()
 	}
 	k.expect("one")
-	if n := cap(k.stream("x.log").buf); n > bufferSize {
+	if n := cap(k.stream("x.log").reader.buf); n > bufferSize {
 		t.Fatalf("buffer of %d bytes", n)
 	}
 	k.restart()

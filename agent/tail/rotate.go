@@ -205,9 +205,7 @@ func (st *Stream) truncated(f *file) {
 	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
 	s.known.rekey(g, f.key)
 	s.known.opened(g)
-	if st.active == f {
-		st.active, st.r, st.w = nil, 0, 0
-	}
+	st.reader.drop(f)
 	f.h, f.long, f.size = nil, nil, f.offset
 	if st.former != nil && st.former.h == nil && st.former.zip == nil {
 		st.former.seen = nil
@@ -263,7 +261,7 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 	}
 	if from > 0 {
 		f.offset = from
-		st.r, st.w = 0, 0
+		st.reader.empty()
 	}
 	return n, nil
 }

@@ -282,12 +282,14 @@ func (s *Set) addStream(st *Stream) *Stream {
 	s.streams[st.path] = st
 	i, _ := slices.BinarySearchFunc(s.order, st, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
 	s.order = slices.Insert(s.order, i, st)
+	s.buffers.readers = len(s.order)
 	return st
 }
 
 func (s *Set) dropStream(st *Stream) {
 	delete(s.streams, st.path)
 	s.order = slices.DeleteFunc(s.order, func(other *Stream) bool { return other == st })
+	s.buffers.readers = len(s.order)
 }
 
 // vanishedError tells whether an error means that the name is not there, as opposed to a link that leads nowhere.

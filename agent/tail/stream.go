@@ -29,9 +29,7 @@ type Stream struct {
 	stamp    time.Time  // modification time of what was last seen at the path
 
 	lateFirst bool // to be looked at before more is read from the queue
-	active    *file
-	buf       []byte
-	r, w      int // what is unread in buf, of active
+	reader    reader
 
 	scanErr   error
 	inTrouble bool // as it was logged
@@ -67,7 +65,9 @@ type Status struct {
 	Cut    uint64 // of the lines, those longer than MaxLine
 }
 
-func newStream(s *Set, path string, tag int) *Stream { return &Stream{set: s, path: path, tag: tag} }
+func newStream(s *Set, path string, tag int) *Stream {
+	return &Stream{set: s, path: path, tag: tag, reader: reader{buffers: &s.buffers, maxLine: s.maxLine}}
+}
 
 // Path is what the pattern matched.
 func (st *Stream) Path() string { return st.path }
@@ -84,12 +84,21 @@ func (st *Stream) Next() (Line, bool) {
 		s.mu.Unlock()
 		return Line{}, false
 	}
-	line, ok := st.take()
-	if !ok {
-		line, ok = st.refill()
-	}
+	line, ok := st.next()
 	s.mu.Unlock()
 	return line, ok
+}
+
+// next gives the next complete line and notes that it is given.
+func (st *Stream) next() (Line, bool) {
+	line, ok := st.reader.take()
+	if !ok {
+		if line, ok = st.refill(); !ok {
+			return Line{}, false
+		}
+	}
+	st.hand(line)
+	return line, true
 }
 
 // Each calls fn for the next complete lines that are there now, most of them at the most, and tells how many there were.
@@ -99,11 +108,9 @@ func (st *Stream) Each(most int, fn func(Line)) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for ; n < most && !s.closed; n++ {
-		line, ok := st.take()
+		line, ok := st.next()
 		if !ok {
-			if line, ok = st.refill(); !ok {
-				break
-			}
+			break
 		}
 		fn(line)
 	}
@@ -153,6 +160,9 @@ func (st *Stream) positionOf(f *file) Position {
 // hand notes that a line is given to the caller.
 func (st *Stream) hand(line Line) {
 	st.lines++
+	if line.Cut {
+		st.cuts++
+	}
 	if n := len(st.ahead); n > 0 && st.ahead[n-1].file == line.File && st.ahead[n-1].to == line.Offset {
 		st.ahead[n-1].to = line.Next
 		return
@@ -331,11 +341,5 @@ func (st *Stream) remove(f *file) {
 	if st.cur == f {
 		st.cur = nil
 	}
-	if st.active == f {
-		// The buffer stays: the line returned last lies in it.
-		if f.zip != nil {
-			f.zip.stale = true
-		}
-		st.active, st.r, st.w = nil, 0, 0
-	}
+	st.reader.drop(f)
 }

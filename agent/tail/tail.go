@@ -26,14 +26,6 @@ import (
 const (
 	defaultMaxLine = 64 << 10
 	defaultPoll    = time.Second
-	// bufferSize is how much is read at once. Measured: larger buffers bring nothing more, smaller ones cost.
-	bufferSize = 256 << 10
-	// bufferBudget is what the buffers of all streams take together, unless there are so many streams that the least,
-	// which is a line, is more: files that are behind are read side by side, each with its buffer.
-	bufferBudget = 64 << 20
-	// readBudget is how much one Next may read without coming upon a line, so that a line of gigabytes holds up
-	// neither the other streams nor a shutdown.
-	readBudget = 64 << 20
 	// graceAtLeast is how long a file that has a successor is still watched for late writers: syslog daemons go on
 	// writing into the renamed file until they are told to reopen it.
 	graceAtLeast = 10 * time.Second
@@ -111,7 +103,7 @@ type Set struct {
 	order    []*Stream // by path
 	folders  folders
 	excluded exclusions
-	spare    [][]byte // buffers of streams that have nothing to read now
+	buffers  buffers
 	scratch  [fingerprintMax]byte
 	closed   bool
 }
@@ -127,6 +119,7 @@ func Open(o Options, positions []Position) (*Set, error) {
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
 	}
+	s.buffers.least = s.maxLine + 4096
 	if s.poll <= 0 {
 		s.poll = defaultPoll
 	}
