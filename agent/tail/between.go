@@ -210,7 +210,7 @@ func (st *Stream) restPlain(f *file, e entry) (bool, error) {
 	case ours && o.size <= f.offset:
 		o.h.Close()
 		st.remove(f)
-		st.conclude(f)
+		st.delivery.conclude(f)
 		return true, nil
 	case !ours || !boundary(o.h, f.offset):
 		o.h.Close()

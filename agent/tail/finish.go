@@ -16,7 +16,7 @@ func (st *Stream) finish(f *file) {
 	st.remove(f)
 	f.size = max(f.sizeNow(), f.offset)
 	st.set.shut(f)
-	st.conclude(f)
+	st.delivery.conclude(f)
 }
 
 // discard ends the reading of a file that turned out not to be one to read before anything was consumed of it.
@@ -25,18 +25,7 @@ func (st *Stream) discard(f *file, why error) {
 	st.remove(f)
 	f.size = f.sizeNow()
 	st.set.shut(f)
-	st.conclude(f)
-}
-
-// conclude notes that nothing more is expected of a file that is not open.
-func (st *Stream) conclude(f *file) {
-	f.done, f.fault = true, nil
-	st.finished = append(st.finished, finished{file: f, at: st.set.now()})
-}
-
-// unfinish takes a file back that grew after all.
-func (st *Stream) unfinish(f *file) {
-	st.finished = slices.DeleteFunc(st.finished, func(d finished) bool { return d.file == f })
+	st.delivery.conclude(f)
 }
 
 // idle tells whether nothing is being read and nothing expected.
@@ -74,13 +63,7 @@ func (st *Stream) expire() {
 			st.lose(f)
 		}
 	}
-	st.finished = slices.DeleteFunc(st.finished, func(d finished) bool {
-		if _, unused := st.unused(d.file); unused {
-			return false
-		}
-		age := now.Sub(d.at)
-		return d.calls >= 3 && age >= time.Minute || age >= goneGrace
-	})
+	st.delivery.expire(now)
 }
 
 // silent tells whether nothing has come from the present file for so long that it is closed.
@@ -110,7 +93,7 @@ func (f *file) deleted() bool {
 func (st *Stream) lose(f *file) {
 	st.remove(f)
 	f.size = f.offset
-	st.conclude(f)
+	st.delivery.conclude(f)
 	// What was passed over as a copy of it may hold what was not read.
 	st.set.excluded.reconsider()
 	st.set.watch.dirty.Store(true)

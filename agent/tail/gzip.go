@@ -127,7 +127,7 @@ func (st *Stream) restPacked(f *file, e entry) (bool, error) {
 	st.remove(f)
 	if p.plain == f.offset%(1<<32) {
 		p.close()
-		st.conclude(f)
+		st.delivery.conclude(f)
 		return true, nil // all of it was read
 	}
 	s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in its compressed copy")

@@ -112,7 +112,7 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 		f.stream.remove(f)
 	}
 	if f.done && f.stream != nil {
-		f.stream.unfinish(f)
+		f.stream.delivery.resume(f)
 	}
 	s.known.rekey(f, o.key)
 	f.stream, f.path = st, st.path

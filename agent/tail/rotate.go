@@ -102,7 +102,7 @@ func (st *Stream) account(present *file) {
 		case old.found || old.fault != nil:
 		case present.offset >= old.offset && old.begins(present.seen):
 			st.remove(old) // an older copy of what is there
-			st.conclude(old)
+			st.delivery.conclude(old)
 		default:
 			st.lose(old)
 		}
@@ -172,7 +172,7 @@ func (st *Stream) knownUntil() time.Time {
 func (st *Stream) reorder(f *file) {
 	st.remove(f)
 	f.size = 0
-	st.conclude(f)
+	st.delivery.conclude(f)
 	if st.unsure.IsZero() || f.stamp.Before(st.unsure) {
 		st.unsure = f.stamp
 	}
@@ -223,7 +223,7 @@ func (st *Stream) truncated(f *file) {
 	s.excluded.reconsider()
 	s.watch.dirty.Store(true)
 	if !st.findRest(f) {
-		st.conclude(f)
+		st.delivery.conclude(f)
 	}
 	// It may have been truncated more than once.
 	if i := slices.Index(st.queue, g); i >= 0 {

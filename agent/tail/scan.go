@@ -270,7 +270,7 @@ func (s *Set) unreadable() {
 // retire drops streams whose path is gone, once their last positions were given to the caller.
 func (s *Set) retire() {
 	for _, st := range slices.Clone(s.order) {
-		if st.literal || st.trouble || !st.idle() || st.err() != nil || len(st.finished) > 0 {
+		if st.literal || st.trouble || !st.idle() || st.err() != nil || st.delivery.reporting() {
 			continue
 		}
 		s.dropStream(st)

@@ -17,37 +17,21 @@ type Stream struct {
 	trouble bool // stands for a folder that cannot be read
 	fromEnd bool // a file that is new here starts at its end
 
-	queue    []*file    // open, read one after the other
-	cur      *file      // the last of the queue, if the path leads to it or did until it was gone; else nil
-	late     []*file    // read to their ends, watched for late writers
-	waiting  []*file    // known, not open: not found, or it may not be read
-	finished []finished // done, to be given by Position for a while
-	ahead    []span     // lines that were returned, and are not used yet as far as the caller said, in their order
-	former   *file      // what was truncated last
-	unsure   time.Time  // if not zero: generations since then may have been taken for others
-	looked   time.Time  // folder's modification time when generations were last looked for without a successor
-	stamp    time.Time  // modification time of what was last seen at the path
+	queue   []*file   // open, read one after the other
+	cur     *file     // the last of the queue, if the path leads to it or did until it was gone; else nil
+	late    []*file   // read to their ends, watched for late writers
+	waiting []*file   // known, not open: not found, or it may not be read
+	former  *file     // what was truncated last
+	unsure  time.Time // if not zero: generations since then may have been taken for others
+	looked  time.Time // folder's modification time when generations were last looked for without a successor
+	stamp   time.Time // modification time of what was last seen at the path
 
 	lateFirst bool // to be looked at before more is read from the queue
 	reader    reader
+	delivery  delivery
 
 	scanErr   error
 	inTrouble bool // as it was logged
-	lines     uint64
-	cuts      uint64
-}
-
-// finished is a file whose last position may not be stored yet.
-type finished struct {
-	*file
-	at    time.Time // when it was finished; then when it was first given as done
-	calls int       // how often it was given as done
-}
-
-// span is lines of one file that lie one behind the other.
-type span struct {
-	file     int64
-	from, to int64 // offsets: of the first byte of the first line, and of the byte after the last
 }
 
 // Mark is a line that the caller has used, with all that it was given before: the file and where the line ends, as
@@ -66,7 +50,7 @@ type Status struct {
 }
 
 func newStream(s *Set, path string, tag int) *Stream {
-	return &Stream{set: s, path: path, tag: tag, reader: reader{buffers: &s.buffers, maxLine: s.maxLine}}
+	return &Stream{set: s, path: path, tag: tag, reader: reader{buffers: &s.buffers, maxLine: s.maxLine}, delivery: delivery{now: s.now}}
 }
 
 // Path is what the pattern matched.
@@ -97,7 +81,7 @@ func (st *Stream) next() (Line, bool) {
 			return Line{}, false
 		}
 	}
-	st.hand(line)
+	st.delivery.hand(line)
 	return line, true
 }
 
@@ -125,73 +109,14 @@ func (st *Stream) Position(used Mark) []Position {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.use(used)
-	out := make([]Position, 0, len(st.finished)+len(st.waiting)+len(st.late)+len(st.queue))
-	for i := range st.finished {
-		f := &st.finished[i]
-		p := st.positionOf(f.file)
-		switch {
-		case !p.Done: // its last line is not used
-		case f.calls == 0:
-			f.at = s.now()
-			fallthrough
-		default:
-			f.calls++
-		}
-		out = append(out, p)
-	}
+	st.delivery.use(used)
+	out := st.delivery.finishedPositions()
 	for _, list := range [...][]*file{st.waiting, st.late, st.queue} {
 		for _, f := range list {
-			out = append(out, st.positionOf(f))
+			out = append(out, st.delivery.positionOf(f))
 		}
 	}
 	return out
-}
-
-// positionOf is the position of one file before its first line that is not used.
-func (st *Stream) positionOf(f *file) Position {
-	p := f.position()
-	if from, ok := st.unused(f); ok {
-		p.Offset, p.Done = from, false
-	}
-	return p
-}
-
-// hand notes that a line is given to the caller.
-func (st *Stream) hand(line Line) {
-	st.lines++
-	if line.Cut {
-		st.cuts++
-	}
-	if n := len(st.ahead); n > 0 && st.ahead[n-1].file == line.File && st.ahead[n-1].to == line.Offset {
-		st.ahead[n-1].to = line.Next
-		return
-	}
-	st.ahead = append(st.ahead, span{line.File, line.Offset, line.Next})
-}
-
-// use lets go of what was given up to a line.
-func (st *Stream) use(m Mark) {
-	for i, s := range st.ahead {
-		if s.file != m.File || m.Next <= s.from || m.Next > s.to {
-			continue
-		}
-		if st.ahead[i].from = m.Next; m.Next == s.to {
-			i++
-		}
-		st.ahead = slices.Delete(st.ahead, 0, i)
-		return
-	}
-}
-
-// unused gives where the first line of a file begins that was given and is not used.
-func (st *Stream) unused(f *file) (from int64, ok bool) {
-	for _, s := range st.ahead {
-		if s.file == f.id {
-			return s.from, true
-		}
-	}
-	return 0, false
 }
 
 // Status tells how far the stream is, as of the line that was used last, and what troubles it.
@@ -199,23 +124,21 @@ func (st *Stream) Status(used Mark) Status {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.use(used)
-	out := Status{Path: st.path, Err: st.err(), Lines: st.lines, Cut: st.cuts}
+	st.delivery.use(used)
+	out := Status{Path: st.path, Err: st.err(), Lines: st.delivery.lines, Cut: st.delivery.cuts}
 	for _, list := range [...][]*file{st.late, st.queue} {
 		for _, f := range list {
 			size := f.sizeNow()
 			out.Behind += max(0, size-f.offset)
 			if f == st.cur {
 				out.Size, out.Offset = size, f.offset
-				if from, ok := st.unused(f); ok {
+				if from, ok := st.delivery.unused(f); ok {
 					out.Offset = from
 				}
 			}
 		}
 	}
-	for _, lines := range st.ahead {
-		out.Behind += lines.to - lines.from
-	}
+	out.Behind += st.delivery.outstanding()
 	return out
 }
 
@@ -317,7 +240,7 @@ func (st *Stream) number() {
 	for _, f := range st.queue {
 		if f.id < last && f.offset == 0 {
 			if left := st.set.known.renumber(f); left != nil {
-				st.conclude(left)
+				st.delivery.conclude(left)
 			}
 		}
 		last = max(last, f.id)

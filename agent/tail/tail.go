@@ -189,26 +189,15 @@ func (s *Set) Forget(before time.Time) []int64 {
 		if d := s.folders.of(f.path); d != nil && d.err != nil {
 			continue // what cannot be seen may still be there: its folder may not be mounted now
 		}
-		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputs.of(f.path) != nil && !s.unreported(f) {
+		if st := s.streams[f.path]; st != nil && st.delivery.reports(f) {
+			continue
+		}
+		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputs.of(f.path) != nil {
 			s.known.forget(f)
 			ids = append(ids, f.id)
 		}
 	}
 	return ids
-}
-
-// unreported tells whether a finished file is still to be given by Position.
-func (s *Set) unreported(f *file) bool {
-	st := s.streams[f.path]
-	if st == nil {
-		return false
-	}
-	for _, d := range st.finished {
-		if d.file == f {
-			return true
-		}
-	}
-	return false
 }
 
 // Close releases files and watches. Streams give no more lines afterwards; their positions remain readable.
