@@ -128,8 +128,7 @@ func (st *Stream) findBetween() {
 		st.looked = d.mtime
 	}
 	if list := st.set.between(st, st.knownUntil(), nil); len(list) > 0 {
-		st.queue = append(st.queue, list...)
-		st.cur = nil
+		st.files.push(list...)
 		st.number()
 	}
 }
@@ -154,7 +153,7 @@ func (st *Stream) findRests() {
 	if d == nil || d.err != nil {
 		return
 	}
-	for _, f := range slices.Clone(st.waiting) {
+	for _, f := range slices.Clone(st.files.waiting) {
 		if f.found || f.looked.Equal(d.mtime) {
 			continue
 		}
@@ -220,6 +219,6 @@ func (st *Stream) restPlain(f *file, e entry) (bool, error) {
 		s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in a copy")
 	}
 	s.attach(f, st, e.path, o)
-	st.enqueue(f)
+	st.files.enqueue(f)
 	return true, nil
 }

@@ -95,7 +95,7 @@ func (f *file) consumed() []byte { return f.seen[:min(int64(len(f.seen)), f.offs
 // head is what is certain of the first bytes, while open: complete lines. What follows the last newline of a file that
 // is being written to may be taken back.
 func (f *file) head() []byte {
-	if f.zip != nil || (f.stream != nil && f.stream.cur != f) {
+	if f.zip != nil || (f.stream != nil && f.stream.files.cur != f) {
 		return f.seen
 	}
 	return f.seen[:max(len(f.consumed()), bytes.LastIndexByte(f.seen, '\n')+1)]

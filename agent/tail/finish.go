@@ -10,7 +10,7 @@ import (
 
 // finish ends the reading of a file.
 func (st *Stream) finish(f *file) {
-	if left := f.sizeNow() - f.offset; left > 0 && f.zip == nil && (f != st.cur || !f.gone.IsZero()) {
+	if left := f.sizeNow() - f.offset; left > 0 && f.zip == nil && (f != st.files.cur || !f.gone.IsZero()) {
 		st.set.log.Info().Str("path", f.where).Int64("bytes", left).Msg("ends without a newline; what follows the last one is not a line")
 	}
 	st.remove(f)
@@ -28,16 +28,11 @@ func (st *Stream) discard(f *file, why error) {
 	st.delivery.conclude(f)
 }
 
-// idle tells whether nothing is being read and nothing expected.
-func (st *Stream) idle() bool {
-	return st.cur == nil && len(st.queue) == 0 && len(st.late) == 0 && len(st.waiting) == 0
-}
-
 // expire lets go of files from which nothing comes any more, and of those that cannot be found.
 func (st *Stream) expire() {
 	s := st.set
 	now := s.now()
-	for _, f := range slices.Clone(st.late) {
+	for _, f := range slices.Clone(st.files.late) {
 		grace := s.grace
 		if f.offset == 0 {
 			grace = goneGrace // without a fingerprint it would not be recognised when it is written to after all
@@ -46,7 +41,7 @@ func (st *Stream) expire() {
 			st.finish(f)
 		}
 	}
-	if c := st.cur; c != nil && !c.gone.IsZero() && len(st.queue) == 1 && c.atEnd() {
+	if c := st.files.cur; c != nil && !c.gone.IsZero() && st.files.alone(c) && c.atEnd() {
 		grace := goneGrace
 		if c.deleted() {
 			grace = s.grace
@@ -55,10 +50,10 @@ func (st *Stream) expire() {
 			st.finish(c)
 		}
 	}
-	if c := st.cur; c != nil && c.gone.IsZero() && st.silent(c, now) {
+	if c := st.files.cur; c != nil && c.gone.IsZero() && !st.literal && st.files.alone(c) && c.silent(now) {
 		st.finish(c)
 	}
-	for _, f := range slices.Clone(st.waiting) {
+	for _, f := range slices.Clone(st.files.waiting) {
 		if (!f.found && now.Sub(f.since) >= goneGrace) || f.tries >= zipTries {
 			st.lose(f)
 		}
@@ -66,9 +61,9 @@ func (st *Stream) expire() {
 	st.delivery.expire(now)
 }
 
-// silent tells whether nothing has come from the present file for so long that it is closed.
-func (st *Stream) silent(c *file, now time.Time) bool {
-	return !st.literal && c.offset > 0 && len(st.queue) == 1 && now.Sub(c.idle) >= silentFor && now.Sub(c.mtime) >= silentFor && c.atEnd()
+// silent tells whether nothing has come from a file for so long that it is closed though it is still there.
+func (f *file) silent(now time.Time) bool {
+	return f.offset > 0 && now.Sub(f.idle) >= silentFor && now.Sub(f.mtime) >= silentFor && f.atEnd()
 }
 
 // atEnd tells whether everything that is in an open file was looked at and no complete line is left.
@@ -114,7 +109,7 @@ func (st *Stream) setAside(f *file, err error) {
 	f.fault = fmt.Errorf("read %s: %w", f.where, err)
 	f.since = st.set.now()
 	f.looked = time.Time{}
-	st.waiting = append(st.waiting, f)
+	st.files.waiting = append(st.files.waiting, f)
 	st.report()
 }
 

@@ -21,7 +21,7 @@ func TestAFileThatWasRenamedBetweenListingAndOpeningIsNotTakenForAnother(t *test
 	if _, err := k.set.claim(st, wrong.path, wrong.key); !errors.Is(err, errMoved) {
 		t.Errorf("claim: %v", err)
 	}
-	if _, err := st.restPlain(st.cur, wrong); !errors.Is(err, errMoved) {
+	if _, err := st.restPlain(st.files.cur, wrong); !errors.Is(err, errMoved) {
 		t.Errorf("a rest: %v", err)
 	}
 }
@@ -35,7 +35,7 @@ func TestAGenerationThatIsNewerThanTheOneJustOpenedIsLeftToTheNextLook(t *testin
 	k.rename("x.log", "x.log.2")
 	k.write("x.log.1", "newer\n")
 	k.set.mu.Lock()
-	list := k.set.between(st, since, st.cur)
+	list := k.set.between(st, since, st.files.cur)
 	k.set.mu.Unlock()
 	if len(list) != 0 {
 		t.Fatalf("%d generations", len(list))

@@ -132,6 +132,6 @@ func (st *Stream) restPacked(f *file, e entry) (bool, error) {
 	}
 	s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in its compressed copy")
 	f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, e.path, p, head, s.now(), -1, false
-	st.enqueue(f)
+	st.files.enqueue(f)
 	return true, nil
 }

@@ -32,7 +32,7 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 		f = nil
 	}
 	if f == nil {
-		f = st.moved(path, o)
+		f = st.files.moved(path, o)
 	}
 	if f != nil && f.offset > 0 {
 		elsewhere := f.path != path && (o.size <= f.offset || s.inputs.of(f.path) != nil)
@@ -56,21 +56,6 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 	}
 	f.offset, f.after = from, twin
 	return f, nil
-}
-
-// moved gives the known file that was at the path and is there still under another inode: the device has another
-// number since the machine was started, or the file was restored or rewritten by an editor.
-func (st *Stream) moved(path string, o *opened) *file {
-	var best *file
-	for _, f := range st.waiting {
-		if f.found || path != f.path || f.offset > o.size || !f.begins(o.head) || !boundary(o.h, f.offset) {
-			continue
-		}
-		if (f.full() || f.key.ino == o.key.ino) && (best == nil || f.offset > best.offset) {
-			best = f
-		}
-	}
-	return best
 }
 
 // copyOf tells whether what was opened begins like a known file. If that one is still read, the copy is not; if it is

@@ -32,43 +32,35 @@ func (st *Stream) refill() (Line, bool) {
 
 // fill reads on in the file whose turn it is, and tells how many bytes.
 func (st *Stream) fill() int {
-	if st.lateFirst {
-		st.lateFirst = false
+	if st.files.lateFirst {
+		st.files.lateFirst = false
 		if n := st.fillLate(); n > 0 {
 			return n
 		}
 	}
-	for len(st.queue) > 0 {
-		f := st.queue[0]
+	for len(st.files.queue) > 0 {
+		f := st.files.queue[0]
 		n, again := st.pull(f)
 		switch {
 		case n > 0:
 			return n
 		case again:
 			continue
-		case f == st.cur:
+		case f == st.files.cur:
 			return st.fillLate()
+		case f.zip != nil:
+			st.finish(f)
+		default:
+			st.files.pass(f, st.set.now())
 		}
-		st.pass(f)
 	}
 	return st.fillLate()
 }
 
-// pass goes on to the next file, as this one is at its end and that one was seen before this was found.
-func (st *Stream) pass(f *file) {
-	if f.zip != nil {
-		st.finish(f)
-		return
-	}
-	st.queue = st.queue[1:]
-	f.idle = st.set.now()
-	st.late = append(st.late, f)
-}
-
 // fillLate reads what was written late into files that had been read to their ends.
 func (st *Stream) fillLate() int {
-	for i := 0; i < len(st.late); i++ {
-		n, again := st.pull(st.late[i])
+	for i := 0; i < len(st.files.late); i++ {
+		n, again := st.pull(st.files.late[i])
 		if n > 0 {
 			return n
 		}

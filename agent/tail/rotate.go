@@ -22,21 +22,19 @@ func (st *Stream) succeed(e entry) {
 		return
 	}
 	// The handle of the new file is held: whatever happens to the names from here on, it will be read.
-	if c := st.cur; c != nil && c.h != nil && errors.Is(s.intact(c), errReplaced) {
+	if c := st.files.cur; c != nil && c.h != nil && errors.Is(s.intact(c), errReplaced) {
 		st.truncated(c) // what it holds now needs an identity before positions name its successor
 	}
-	if st.cur != nil && st.cur.gone.IsZero() {
-		st.cur.gone = s.now()
-	}
+	st.files.gone(s.now())
 	known := st.knownUntil()
 	if known.IsZero() && !st.fromEnd {
 		known = s.since
 	}
-	st.cur = nil
+	st.files.cur = nil
 	st.account(f)
-	st.queue = append(st.queue, s.between(st, known, f)...)
-	st.queue = append(st.queue, f)
-	st.cur, st.fromEnd = f, false
+	st.files.push(s.between(st, known, f)...)
+	st.files.present(f)
+	st.fromEnd = false
 	st.stamp = f.stamp
 	st.number()
 }
@@ -46,7 +44,9 @@ func (st *Stream) takeOver(e entry) *file {
 	s := st.set
 	if owner := s.known.reading(e.key); owner != nil {
 		if owner.stream == st && owner.zip == nil {
-			st.promote(owner)
+			st.remove(owner)
+			st.files.present(owner)
+			owner.gone = time.Time{}
 			return nil
 		}
 		s.excluded.name(e.path, "passed over: "+errTaken.Error())
@@ -88,16 +88,16 @@ func (st *Stream) takeOver(e entry) *file {
 func (st *Stream) outdated() bool {
 	fi, err := os.Stat(st.path)
 	if err != nil {
-		return st.cur != nil && st.cur.gone.IsZero()
+		return st.files.cur != nil && st.files.cur.gone.IsZero()
 	}
-	return st.cur != nil && inodeOf(fi) != st.cur.key
+	return st.files.cur != nil && inodeOf(fi) != st.files.cur.key
 }
 
 // account clears up, as something else lies at the path now, what became of the known files that are not found: what is
 // left of them is in a copy, or it is lost.
 func (st *Stream) account(present *file) {
 	st.findRests()
-	for _, old := range slices.Clone(st.waiting) {
+	for _, old := range slices.Clone(st.files.waiting) {
 		switch {
 		case old.found || old.fault != nil:
 		case present.offset >= old.offset && old.begins(present.seen):
@@ -121,7 +121,7 @@ func passedOver(err error) bool {
 // resume opens the known files that are not open, wherever they lie now.
 func (st *Stream) resume() {
 	s := st.set
-	for _, f := range slices.Clone(st.waiting) {
+	for _, f := range slices.Clone(st.files.waiting) {
 		f.found = s.now().Before(f.retryAt)
 		if f.found || f.key == (inode{}) {
 			continue
@@ -183,16 +183,16 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 	fault, stamp := f.fault, f.stamp
 	st.set.attach(f, st, e.path, o)
 	f.fault = fault // until something was read
-	if e.path != st.path || st.cur != nil {
-		st.enqueue(f)
+	if e.path != st.path || st.files.cur != nil {
+		st.files.enqueue(f)
 		return
 	}
 	if f.offset == 0 {
 		// Nothing but the inode says that it was not truncated meanwhile: then what it held is in a copy.
-		st.queue = append(st.queue, st.set.between(st, stamp, f)...)
+		st.files.push(st.set.between(st, stamp, f)...)
 	}
-	st.queue = append(st.queue, f)
-	st.cur, st.stamp = f, f.stamp
+	st.files.present(f)
+	st.stamp = f.stamp
 	st.number()
 }
 
@@ -211,14 +211,7 @@ func (st *Stream) truncated(f *file) {
 		st.former.seen = nil
 	}
 	st.former = f // its first bytes tell the copy that was made of it, even if that is shorter
-	for _, list := range [...][]*file{st.queue, st.late} {
-		if i := slices.Index(list, f); i >= 0 {
-			list[i] = g
-		}
-	}
-	if st.cur == f {
-		st.cur = g
-	}
+	st.files.replace(f, g)
 	// What was not read may be in the copy that was made before; a copy that was held back is looked at again.
 	s.excluded.reconsider()
 	s.watch.dirty.Store(true)
@@ -226,8 +219,8 @@ func (st *Stream) truncated(f *file) {
 		st.delivery.conclude(f)
 	}
 	// It may have been truncated more than once.
-	if i := slices.Index(st.queue, g); i >= 0 {
-		st.queue = slices.Insert(st.queue, i, s.between(st, f.stamp, g)...)
+	if place := st.files.place(g); place >= 0 {
+		st.files.insert(place, s.between(st, f.stamp, g)...)
 		st.number()
 	}
 	s.more.Store(true)
@@ -240,7 +233,7 @@ func (st *Stream) startAfter(f *file) {
 		f.offset = old.offset
 	}
 	f.after = nil
-	if slices.Contains(st.late, old) {
+	if slices.Contains(st.files.late, old) {
 		st.finish(old) // it has no name any more, and here is all that it had
 	}
 }

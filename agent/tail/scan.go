@@ -24,7 +24,7 @@ func (s *Set) Refresh() error {
 		s.scan()
 	}
 	for _, st := range s.order {
-		st.lateFirst = len(st.late) > 0
+		st.files.lateFirst = len(st.files.late) > 0
 	}
 	return nil
 }
@@ -46,7 +46,7 @@ func (s *Set) due() bool {
 		return true // a new folder does not show in those that are known
 	}
 	for _, st := range s.order {
-		if st.scanErr != nil || len(st.waiting) > 0 {
+		if st.scanErr != nil || len(st.files.waiting) > 0 {
 			return true
 		}
 	}
@@ -112,7 +112,7 @@ func (s *Set) compare() []found {
 		switch {
 		case ok && e.err != nil:
 			st.scanErr = e.err
-		case ok && e.regular() && st.cur != nil && st.cur.key == e.key && st.cur.zip == nil:
+		case ok && e.regular() && st.files.cur != nil && st.files.cur.key == e.key && st.files.cur.zip == nil:
 			st.confirm(e)
 		case ok && e.regular():
 			out = append(out, found{entry: e, stream: st})
@@ -181,7 +181,7 @@ func (s *Set) discover(c found, before map[string]*folder) {
 	} else {
 		st.succeed(e)
 	}
-	if st.cur != nil || st.scanErr != nil || len(st.queue) > 0 || len(st.waiting) > 0 {
+	if st.scanErr != nil || !st.files.empty() {
 		s.addStream(st)
 	}
 }
@@ -208,7 +208,7 @@ func (s *Set) revive() {
 				continue
 			}
 			if f := s.known.reading(e.key); f != nil {
-				if f != f.stream.cur || e.path == f.path {
+				if f != f.stream.files.cur || e.path == f.path {
 					f.where = e.path
 				}
 				continue
@@ -240,7 +240,7 @@ func (s *Set) reopen(f *file, e entry) {
 	}
 	s.attach(f, st, e.path, o)
 	f.gone = s.now()
-	st.late = append(st.late, f)
+	st.files.late = append(st.files.late, f)
 }
 
 // unreadable keeps a stream without lines for each input whose folder cannot be read.
@@ -270,7 +270,7 @@ func (s *Set) unreadable() {
 // retire drops streams whose path is gone, once their last positions were given to the caller.
 func (s *Set) retire() {
 	for _, st := range slices.Clone(s.order) {
-		if st.literal || st.trouble || !st.idle() || st.err() != nil || st.delivery.reporting() {
+		if st.literal || st.trouble || !st.files.empty() || st.err() != nil || st.delivery.reporting() {
 			continue
 		}
 		s.dropStream(st)

@@ -3,7 +3,6 @@ package tail
 import (
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 )
 
@@ -17,18 +16,14 @@ type Stream struct {
 	trouble bool // stands for a folder that cannot be read
 	fromEnd bool // a file that is new here starts at its end
 
-	queue   []*file   // open, read one after the other
-	cur     *file     // the last of the queue, if the path leads to it or did until it was gone; else nil
-	late    []*file   // read to their ends, watched for late writers
-	waiting []*file   // known, not open: not found, or it may not be read
-	former  *file     // what was truncated last
-	unsure  time.Time // if not zero: generations since then may have been taken for others
-	looked  time.Time // folder's modification time when generations were last looked for without a successor
-	stamp   time.Time // modification time of what was last seen at the path
+	files  sequence
+	former *file     // what was truncated last
+	unsure time.Time // if not zero: generations since then may have been taken for others
+	looked time.Time // folder's modification time when generations were last looked for without a successor
+	stamp  time.Time // modification time of what was last seen at the path
 
-	lateFirst bool // to be looked at before more is read from the queue
-	reader    reader
-	delivery  delivery
+	reader   reader
+	delivery delivery
 
 	scanErr   error
 	inTrouble bool // as it was logged
@@ -111,7 +106,7 @@ func (st *Stream) Position(used Mark) []Position {
 	defer s.mu.Unlock()
 	st.delivery.use(used)
 	out := st.delivery.finishedPositions()
-	for _, list := range [...][]*file{st.waiting, st.late, st.queue} {
+	for _, list := range [...][]*file{st.files.waiting, st.files.late, st.files.queue} {
 		for _, f := range list {
 			out = append(out, st.delivery.positionOf(f))
 		}
@@ -126,11 +121,11 @@ func (st *Stream) Status(used Mark) Status {
 	defer s.mu.Unlock()
 	st.delivery.use(used)
 	out := Status{Path: st.path, Err: st.err(), Lines: st.delivery.lines, Cut: st.delivery.cuts}
-	for _, list := range [...][]*file{st.late, st.queue} {
+	for _, list := range [...][]*file{st.files.late, st.files.queue} {
 		for _, f := range list {
 			size := f.sizeNow()
 			out.Behind += max(0, size-f.offset)
-			if f == st.cur {
+			if f == st.files.cur {
 				out.Size, out.Offset = size, f.offset
 				if from, ok := st.delivery.unused(f); ok {
 					out.Offset = from
@@ -160,14 +155,7 @@ func (st *Stream) err() error {
 	if st.scanErr != nil {
 		return st.scanErr
 	}
-	for _, list := range [...][]*file{st.queue, st.late, st.waiting} {
-		for _, f := range list {
-			if f.fault != nil {
-				return f.fault
-			}
-		}
-	}
-	return nil
+	return st.files.fault()
 }
 
 // report logs when trouble begins and when it ends, and nothing in between.
@@ -184,7 +172,7 @@ func (st *Stream) report() {
 
 // confirm takes note that the path still leads to the present file.
 func (st *Stream) confirm(e entry) {
-	c := st.cur
+	c := st.files.cur
 	c.gone, c.where = time.Time{}, e.path
 	if e.mtime.After(c.stamp) && st.set.intact(c) == nil {
 		c.stamp = e.mtime // else it was truncated, and the copy of it may be older than what was written since
@@ -194,23 +182,21 @@ func (st *Stream) confirm(e entry) {
 	if !st.unsure.IsZero() {
 		since := st.unsure
 		st.unsure = time.Time{}
-		i := max(0, slices.Index(st.queue, c))
-		st.queue = slices.Insert(st.queue, i, st.set.between(st, since, c)...)
+		place := max(0, st.files.place(c))
+		st.files.insert(place, st.set.between(st, since, c)...)
 		st.number()
 	}
 }
 
 // vanished takes note that nothing to read lies at the path.
 func (st *Stream) vanished() {
-	if st.cur != nil && st.cur.gone.IsZero() {
-		st.cur.gone = st.set.now()
-	}
+	st.files.gone(st.set.now())
 	st.findRests()
 	st.findBetween()
-	if st.cur != nil {
+	if st.files.cur != nil {
 		return // its handle is read on; a gap of an instant is how rotation works
 	}
-	if st.literal && st.scanErr == nil && st.idle() {
+	if st.literal && st.scanErr == nil && st.files.empty() {
 		st.scanErr = fmt.Errorf("%s: %w", st.path, fs.ErrNotExist)
 	}
 }
@@ -218,51 +204,21 @@ func (st *Stream) vanished() {
 // await adds a known file that is to be found and opened.
 func (st *Stream) await(f *file) {
 	f.stream, f.since = st, st.set.now()
-	st.waiting = append(st.waiting, f)
+	st.files.waiting = append(st.files.waiting, f)
 	if f.stamp.After(st.stamp) {
 		st.stamp = f.stamp
 	}
 }
 
-// enqueue adds a file to be read in the order of identities, before the present one.
-func (st *Stream) enqueue(f *file) {
-	i := 0
-	for i < len(st.queue) && st.queue[i] != st.cur && st.queue[i].id < f.id {
-		i++
-	}
-	st.queue = slices.Insert(st.queue, i, f)
-}
-
-// number sees to it that files are numbered in the order in which they are read, as after a restart their numbers are
-// what is known of it. One of which nothing was read may be given another number.
+// number sees to it that files are numbered in the order in which they are read.
 func (st *Stream) number() {
-	last := int64(0)
-	for _, f := range st.queue {
-		if f.id < last && f.offset == 0 {
-			if left := st.set.known.renumber(f); left != nil {
-				st.delivery.conclude(left)
-			}
-		}
-		last = max(last, f.id)
+	for _, left := range st.files.number(&st.set.known) {
+		st.delivery.conclude(left)
 	}
 }
 
-// promote makes a file of this stream the present one.
-func (st *Stream) promote(f *file) {
-	st.remove(f)
-	st.queue = append(st.queue, f)
-	st.cur = f
-	f.gone = time.Time{}
-}
-
-// remove takes a file out of all lists.
+// remove takes a file out of all that is read.
 func (st *Stream) remove(f *file) {
-	same := func(other *file) bool { return other == f }
-	st.queue = slices.DeleteFunc(st.queue, same)
-	st.late = slices.DeleteFunc(st.late, same)
-	st.waiting = slices.DeleteFunc(st.waiting, same)
-	if st.cur == f {
-		st.cur = nil
-	}
+	st.files.remove(f)
 	st.reader.drop(f)
 }
