@@ -21,7 +21,7 @@ func TestAFileThatWasRenamedBetweenListingAndOpeningIsNotTakenForAnother(t *test
 	if _, err := k.set.claim(st, wrong.path, wrong.key); !errors.Is(err, errMoved) {
 		t.Errorf("claim: %v", err)
 	}
-	if _, err := st.restPlain(st.files.cur, wrong); !errors.Is(err, errMoved) {
+	if _, err := k.set.known.restPlain(st.files.cur, wrong); !errors.Is(err, errMoved) {
 		t.Errorf("a rest: %v", err)
 	}
 }
@@ -31,7 +31,7 @@ func TestAGenerationThatIsNewerThanTheOneJustOpenedIsLeftToTheNextLook(t *testin
 	k.write("x.log", "one\n")
 	k.expect("one")
 	st := k.stream("x.log")
-	since := st.stamp
+	since := st.horizon.stamp
 	k.rename("x.log", "x.log.2")
 	k.write("x.log.1", "newer\n")
 	k.set.mu.Lock()

@@ -109,29 +109,3 @@ func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 	f.stream, f.where, f.zip, f.seen, f.idle = st, e.path, p, head, s.now()
 	return f, nil
 }
-
-// restPacked goes on with a file in its compressed copy, if that is one.
-func (st *Stream) restPacked(f *file, e entry) (bool, error) {
-	if !strings.HasSuffix(e.path, ".gz") {
-		return false, nil
-	}
-	p, head, err := openPacked(e.path, e.key)
-	if err != nil {
-		return false, err
-	}
-	if !f.begins(head) {
-		p.close()
-		return false, nil
-	}
-	s := st.set
-	st.remove(f)
-	if p.plain == f.offset%(1<<32) {
-		p.close()
-		st.delivery.conclude(f)
-		return true, nil // all of it was read
-	}
-	s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in its compressed copy")
-	f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, e.path, p, head, s.now(), -1, false
-	st.files.enqueue(f)
-	return true, nil
-}

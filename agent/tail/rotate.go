@@ -26,7 +26,7 @@ func (st *Stream) succeed(e entry) {
 		st.truncated(c) // what it holds now needs an identity before positions name its successor
 	}
 	st.files.gone(s.now())
-	known := st.knownUntil()
+	known := st.horizon.until()
 	if known.IsZero() && !st.fromEnd {
 		known = s.since
 	}
@@ -35,7 +35,7 @@ func (st *Stream) succeed(e entry) {
 	st.files.push(s.between(st, known, f)...)
 	st.files.present(f)
 	st.fromEnd = false
-	st.stamp = f.stamp
+	st.horizon.stamp = f.stamp
 	st.number()
 }
 
@@ -158,24 +158,12 @@ func (st *Stream) resume() {
 	}
 }
 
-// knownUntil gives the time after which generations of the path may not be known.
-func (st *Stream) knownUntil() time.Time {
-	at := st.stamp
-	if !st.unsure.IsZero() && st.unsure.Before(at) {
-		at = st.unsure
-	}
-	st.unsure = time.Time{}
-	return at
-}
-
 // reorder gives up an identity that is uncertain; what it may have been is found as a generation that is not known.
 func (st *Stream) reorder(f *file) {
 	st.remove(f)
 	f.size = 0
 	st.delivery.conclude(f)
-	if st.unsure.IsZero() || f.stamp.Before(st.unsure) {
-		st.unsure = f.stamp
-	}
+	st.horizon.doubt(f.stamp)
 }
 
 // goOn reads on in a known file that was found.
@@ -192,7 +180,7 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 		st.files.push(st.set.between(st, stamp, f)...)
 	}
 	st.files.present(f)
-	st.stamp = f.stamp
+	st.horizon.stamp = f.stamp
 	st.number()
 }
 

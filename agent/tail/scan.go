@@ -175,7 +175,7 @@ func (s *Set) discover(c found, before map[string]*folder) {
 	e := c.entry
 	st := newStream(s, e.path, c.tag)
 	st.fromEnd = s.inputs.startsAtEnd(e.path)
-	st.stamp = s.stampOf(e.path, before)
+	st.horizon.stamp = s.stampOf(e.path, before)
 	if e.err != nil {
 		st.scanErr = e.err
 	} else {

@@ -16,12 +16,9 @@ type Stream struct {
 	trouble bool // stands for a folder that cannot be read
 	fromEnd bool // a file that is new here starts at its end
 
-	files  sequence
-	former *file     // what was truncated last
-	unsure time.Time // if not zero: generations since then may have been taken for others
-	looked time.Time // folder's modification time when generations were last looked for without a successor
-	stamp  time.Time // modification time of what was last seen at the path
-
+	files    sequence
+	former   *file // what was truncated last
+	horizon  horizon
 	reader   reader
 	delivery delivery
 
@@ -177,11 +174,9 @@ func (st *Stream) confirm(e entry) {
 	if e.mtime.After(c.stamp) && st.set.intact(c) == nil {
 		c.stamp = e.mtime // else it was truncated, and the copy of it may be older than what was written since
 	}
-	st.stamp = c.stamp
+	st.horizon.stamp = c.stamp
 	st.account(c)
-	if !st.unsure.IsZero() {
-		since := st.unsure
-		st.unsure = time.Time{}
+	if since := st.horizon.resolve(); !since.IsZero() {
 		place := max(0, st.files.place(c))
 		st.files.insert(place, st.set.between(st, since, c)...)
 		st.number()
@@ -205,9 +200,7 @@ func (st *Stream) vanished() {
 func (st *Stream) await(f *file) {
 	f.stream, f.since = st, st.set.now()
 	st.files.waiting = append(st.files.waiting, f)
-	if f.stamp.After(st.stamp) {
-		st.stamp = f.stamp
-	}
+	st.horizon.extend(f.stamp)
 }
 
 // number sees to it that files are numbered in the order in which they are read.
