@@ -133,7 +133,7 @@ func (st *Stream) findBetween() {
 // awaitUnread keeps a generation in mind that may not be opened now.
 func (st *Stream) awaitUnread(e entry, err error) {
 	s := st.set
-	st.scanErr = err
+	st.health.scan = err
 	if slices.ContainsFunc(s.known.byKey[e.key], func(f *file) bool { return !f.done }) {
 		return
 	}

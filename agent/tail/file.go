@@ -157,6 +157,23 @@ func (f *file) full() bool {
 	return f.sumLen == fingerprintMax
 }
 
+// outdated tells whether a path leads elsewhere than to a file that it was last seen to lead to.
+func (f *file) outdated(path string) bool {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return f.gone.IsZero()
+	}
+	return inodeOf(fi) != f.key
+}
+
+// startAfter sets where a newer copy of a file goes on, now that that one was read to its end.
+func (f *file) startAfter() {
+	if f.offset == 0 && f.after.offset <= f.size && boundary(f.h, f.after.offset) {
+		f.offset = f.after.offset
+	}
+	f.after = nil
+}
+
 // close releases the handle and keeps the fingerprint.
 func (f *file) close() error {
 	f.fingerprint()

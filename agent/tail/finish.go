@@ -110,7 +110,7 @@ func (st *Stream) setAside(f *file, err error) {
 	f.since = st.set.now()
 	f.looked = time.Time{}
 	st.files.waiting = append(st.files.waiting, f)
-	st.report()
+	st.health.report(st.err())
 }
 
 // shut closes a file.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 // readBudget is how much one Next may read without coming upon a line, so that a line of gigabytes holds up neither the
@@ -95,7 +96,7 @@ func (st *Stream) pull(f *file) (n int, again bool) {
 	}
 	if f.fault != nil {
 		f.fault = nil
-		st.report()
+		st.health.report(st.err())
 	}
 	return n, false
 }
@@ -114,8 +115,11 @@ func (st *Stream) load(f *file) (int, error) {
 		return 0, err
 	}
 	f.size, f.mtime = size, fi.ModTime()
-	if f.after != nil {
-		st.startAfter(f)
+	if old := f.after; old != nil {
+		f.startAfter()
+		if slices.Contains(st.files.late, old) {
+			st.finish(old) // it has no name any more, and here is all that it had
+		}
 	}
 	n, at, err := st.reader.load(f)
 	if n > 0 && at == 0 && f.fresh {

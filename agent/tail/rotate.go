@@ -2,7 +2,6 @@ package tail
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"time"
 )
@@ -60,7 +59,7 @@ func (st *Stream) takeOver(e entry) *file {
 	key := inode{}
 	for _, base := range s.order {
 		if generationPath(base.path, st.path) {
-			if key = e.key; base.outdated() {
+			if key = e.key; base.files.cur != nil && base.files.cur.outdated(base.path) {
 				s.watch.dirty.Store(true)
 				return nil
 			}
@@ -79,18 +78,9 @@ func (st *Stream) takeOver(e entry) *file {
 	case vanishedError(err, e):
 		st.vanished()
 	default:
-		st.scanErr = err
+		st.health.scan = err
 	}
 	return nil
-}
-
-// outdated tells whether the path was rotated since it was listed.
-func (st *Stream) outdated() bool {
-	fi, err := os.Stat(st.path)
-	if err != nil {
-		return st.files.cur != nil && st.files.cur.gone.IsZero()
-	}
-	return st.files.cur != nil && inodeOf(fi) != st.files.cur.key
 }
 
 // account clears up, as something else lies at the path now, what became of the known files that are not found: what is
@@ -137,7 +127,7 @@ func (st *Stream) resume() {
 			o, err := openPlain(e.path)
 			if err != nil {
 				if !vanishedError(err, e) && !passedOver(err) {
-					f.found, st.scanErr = true, err
+					f.found, st.health.scan = true, err
 				}
 				continue
 			}
@@ -212,18 +202,6 @@ func (st *Stream) truncated(f *file) {
 		st.number()
 	}
 	s.more.Store(true)
-}
-
-// startAfter sets where a newer copy of a file goes on, now that that one was read to its end.
-func (st *Stream) startAfter(f *file) {
-	old := f.after
-	if f.offset == 0 && old.offset <= f.size && boundary(f.h, old.offset) {
-		f.offset = old.offset
-	}
-	f.after = nil
-	if slices.Contains(st.files.late, old) {
-		st.finish(old) // it has no name any more, and here is all that it had
-	}
 }
 
 // judge tells, when the first bytes of a file come, whether it is to be read: it may be a copy or compressed.

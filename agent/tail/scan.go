@@ -46,7 +46,7 @@ func (s *Set) due() bool {
 		return true // a new folder does not show in those that are known
 	}
 	for _, st := range s.order {
-		if st.scanErr != nil || len(st.files.waiting) > 0 {
+		if st.health.scan != nil || len(st.files.waiting) > 0 {
 			return true
 		}
 	}
@@ -58,7 +58,7 @@ func (s *Set) scan() {
 	s.watch.dirty.Store(false)
 	before := s.list()
 	for _, st := range s.order {
-		st.scanErr = nil
+		st.health.scan = nil
 	}
 	for _, st := range s.order {
 		st.resume()
@@ -74,7 +74,7 @@ func (s *Set) scan() {
 	s.unreadable()
 	for _, st := range slices.Clone(s.order) {
 		st.expire()
-		st.report()
+		st.health.report(st.err())
 	}
 	s.retire()
 	s.excluded.prune(&s.folders)
@@ -111,7 +111,7 @@ func (s *Set) compare() []found {
 		e, ok := d.entries[filepath.Base(st.path)]
 		switch {
 		case ok && e.err != nil:
-			st.scanErr = e.err
+			st.health.scan = e.err
 		case ok && e.regular() && st.files.cur != nil && st.files.cur.key == e.key && st.files.cur.zip == nil:
 			st.confirm(e)
 		case ok && e.regular():
@@ -120,7 +120,7 @@ func (s *Set) compare() []found {
 			s.excluded.name(e.path, "passed over: not a regular file")
 			st.vanished()
 		case d.err != nil && !d.missing():
-			st.scanErr = d.err // nobody knows what lies there
+			st.health.scan = d.err // nobody knows what lies there
 		default:
 			st.vanished()
 		}
@@ -177,11 +177,11 @@ func (s *Set) discover(c found, before map[string]*folder) {
 	st.fromEnd = s.inputs.startsAtEnd(e.path)
 	st.horizon.stamp = s.stampOf(e.path, before)
 	if e.err != nil {
-		st.scanErr = e.err
+		st.health.scan = e.err
 	} else {
 		st.succeed(e)
 	}
-	if st.scanErr != nil || !st.files.empty() {
+	if st.health.scan != nil || !st.files.empty() {
 		s.addStream(st)
 	}
 }
@@ -259,9 +259,9 @@ func (s *Set) unreadable() {
 			s.addStream(st)
 			fallthrough
 		case d.err != nil && st.trouble:
-			st.scanErr = fmt.Errorf("look for files: %w", d.err)
+			st.health.scan = fmt.Errorf("look for files: %w", d.err)
 		case d.err == nil && st != nil && st.trouble:
-			st.report()
+			st.health.report(st.err())
 			s.dropStream(st)
 		}
 	}

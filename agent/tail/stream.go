@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // Stream is one path as an endless source of lines: when the file at the path is replaced, it is read to its end, then
@@ -16,14 +18,32 @@ type Stream struct {
 	trouble bool // stands for a folder that cannot be read
 	fromEnd bool // a file that is new here starts at its end
 
+	// Each owns its part of the state; what concerns several of them is decided here.
 	files    sequence
 	former   *file // what was truncated last
 	horizon  horizon
 	reader   reader
 	delivery delivery
+	health   health
+}
 
-	scanErr   error
-	inTrouble bool // as it was logged
+// health is whether a path can be read, and what was logged of it. Its user holds Set.mu.
+type health struct {
+	log  zerolog.Logger
+	path string
+	scan error // trouble of the path itself, as the last scan found it; nil: none
+	told bool  // that there is trouble was logged, and not yet that it ended
+}
+
+// report logs when trouble begins and when it ends, and nothing in between. nil: there is none.
+func (h *health) report(err error) {
+	switch {
+	case err != nil && !h.told:
+		h.log.Warn().Str("path", h.path).Err(err).Msg("cannot be read; tried again until it can")
+	case err == nil && h.told:
+		h.log.Info().Str("path", h.path).Msg("can be read again")
+	}
+	h.told = err != nil
 }
 
 // Mark is a line that the caller has used, with all that it was given before: the file and where the line ends, as
@@ -42,7 +62,12 @@ type Status struct {
 }
 
 func newStream(s *Set, path string, tag int) *Stream {
-	return &Stream{set: s, path: path, tag: tag, reader: reader{buffers: &s.buffers, maxLine: s.maxLine}, delivery: delivery{now: s.now}}
+	return &Stream{
+		set: s, path: path, tag: tag,
+		reader:   reader{buffers: &s.buffers, maxLine: s.maxLine},
+		delivery: delivery{now: s.now},
+		health:   health{log: s.log, path: path},
+	}
 }
 
 // Path is what the pattern matched.
@@ -149,22 +174,10 @@ func (f *file) sizeNow() int64 {
 
 // err gives the trouble of the path, else that of one of its files.
 func (st *Stream) err() error {
-	if st.scanErr != nil {
-		return st.scanErr
+	if st.health.scan != nil {
+		return st.health.scan
 	}
 	return st.files.fault()
-}
-
-// report logs when trouble begins and when it ends, and nothing in between.
-func (st *Stream) report() {
-	err := st.err()
-	switch {
-	case err != nil && !st.inTrouble:
-		st.set.log.Warn().Str("path", st.path).Err(err).Msg("cannot be read; tried again until it can")
-	case err == nil && st.inTrouble:
-		st.set.log.Info().Str("path", st.path).Msg("can be read again")
-	}
-	st.inTrouble = err != nil
 }
 
 // confirm takes note that the path still leads to the present file.
@@ -191,8 +204,8 @@ func (st *Stream) vanished() {
 	if st.files.cur != nil {
 		return // its handle is read on; a gap of an instant is how rotation works
 	}
-	if st.literal && st.scanErr == nil && st.files.empty() {
-		st.scanErr = fmt.Errorf("%s: %w", st.path, fs.ErrNotExist)
+	if st.literal && st.health.scan == nil && st.files.empty() {
+		st.health.scan = fmt.Errorf("%s: %w", st.path, fs.ErrNotExist)
 	}
 }
 
