@@ -29,7 +29,7 @@ type span struct {
 }
 
 // hand notes that a line is given to the caller.
-func (d *delivery) hand(line Line) {
+func (d *delivery) hand(line *Line) {
 	d.lines++
 	if line.Cut {
 		d.cuts++

@@ -14,21 +14,21 @@ const readBudget = 64 << 20
 // errReplaced says that an open file no longer holds what was consumed of it.
 var errReplaced = errors.New("truncated or rewritten")
 
-// refill reads until a line is complete, within the budget.
-func (st *Stream) refill() (Line, bool) {
+// refill reads until a line is complete, within the budget, and sets it.
+func (st *Stream) refill(line *Line) bool {
 	for left := readBudget; left > 0; {
 		n := st.fill()
 		if n == 0 {
 			st.reader.release()
-			return Line{}, false
+			return false
 		}
 		left -= n
-		if line, ok := st.reader.take(); ok {
-			return line, true
+		if st.reader.take(line) {
+			return true
 		}
 	}
 	st.set.more.Store(true)
-	return Line{}, false
+	return false
 }
 
 // fill reads on in the file whose turn it is, and tells how many bytes.

@@ -44,48 +44,51 @@ type reader struct {
 	r, w    int    // what is unread in buf
 }
 
-// take cuts the next complete line out of the buffer.
-func (rd *reader) take() (Line, bool) {
+// take cuts the next complete line out of the buffer, and sets it; false leaves it as it is.
+func (rd *reader) take(line *Line) bool {
 	a := rd.active
 	if a == nil || rd.r == rd.w {
-		return Line{}, false
+		return false
 	}
 	chunk := rd.buf[rd.r:rd.w]
 	i := bytes.IndexByte(chunk, '\n')
 	switch {
 	case a.long != nil:
-		return rd.takeLong(a, chunk, i)
+		return rd.takeLong(line, chunk, i)
 	case i >= 0:
 		rd.r += i + 1
-		line := Line{File: a.id, Offset: a.offset, Next: a.offset + int64(i) + 1, Data: chunk[:i:i]}
+		data := chunk[:i:i]
 		if i > 0 && chunk[i-1] == '\r' {
-			line.Data = chunk[: i-1 : i-1]
+			data = chunk[: i-1 : i-1]
 		}
-		if len(line.Data) > rd.maxLine {
-			line.Data, line.Cut = line.Data[:rd.maxLine], true
+		line.Cut = len(data) > rd.maxLine
+		if line.Cut {
+			data = data[:rd.maxLine]
 		}
+		line.File, line.Offset, line.Next, line.Data = a.id, a.offset, a.offset+int64(i)+1, data
 		a.offset = line.Next
-		return line, true
+		return true
 	case len(chunk) > rd.maxLine+1:
 		// Even if the last byte is the CR of the line's end, it is too long: keep the head, pass over the rest.
 		a.long = bytes.Clone(chunk[:rd.maxLine])
 		a.scan = a.offset + int64(len(chunk))
 		rd.r = rd.w
 	}
-	return Line{}, false
+	return false
 }
 
-// takeLong looks for the end of a line that is longer than MaxLine.
-func (rd *reader) takeLong(a *file, chunk []byte, i int) (Line, bool) {
+// takeLong looks for the end of a line that is longer than MaxLine: in the bytes given, at i.
+func (rd *reader) takeLong(line *Line, chunk []byte, i int) bool {
+	a := rd.active
 	if i < 0 {
 		a.scan += int64(len(chunk))
 		rd.r = rd.w
-		return Line{}, false
+		return false
 	}
 	rd.r += i + 1
-	line := Line{File: a.id, Offset: a.offset, Next: a.scan + int64(i) + 1, Data: a.long, Cut: true}
+	*line = Line{File: a.id, Offset: a.offset, Next: a.scan + int64(i) + 1, Data: a.long, Cut: true}
 	a.offset, a.long = line.Next, nil
-	return line, true
+	return true
 }
 
 // load reads on in a plain file, whose size was looked at, and tells at which offset. 0 bytes: there is nothing more now.

@@ -14,13 +14,13 @@ type Stream struct {
 	set     *Set
 	path    string
 	tag     int
-	literal bool // configured as it is, so it has to be there
-	trouble bool // stands for a folder that cannot be read
-	fromEnd bool // a file that is new here starts at its end
+	literal bool  // configured as it is, so it has to be there
+	trouble bool  // stands for a folder that cannot be read
+	fromEnd bool  // a file that is new here starts at its end
+	former  *file // what was truncated last
 
-	// Each owns its part of the state; what concerns several of them is decided here.
+	// Each owns its part of the state; what concerns several of them is decided here. All of it is guarded by Set.mu.
 	files    sequence
-	former   *file // what was truncated last
 	horizon  horizon
 	reader   reader
 	delivery delivery
@@ -78,28 +78,22 @@ func (st *Stream) Tag() int { return st.tag }
 
 // Next gives the next complete line that is there now. False means that there is none now, or that the file cannot be
 // read (see Status): call [Set.Wait], [Set.Refresh] and Next again. It never waits for data.
-func (st *Stream) Next() (Line, bool) {
+func (st *Stream) Next() (line Line, ok bool) {
 	s := st.set
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return Line{}, false
-	}
-	line, ok := st.next()
+	ok = !s.closed && st.next(&line)
 	s.mu.Unlock()
 	return line, ok
 }
 
-// next gives the next complete line and notes that it is given.
-func (st *Stream) next() (Line, bool) {
-	line, ok := st.reader.take()
-	if !ok {
-		if line, ok = st.refill(); !ok {
-			return Line{}, false
-		}
+// next sets the next complete line, and notes that it is given; false leaves it as it is. Measured: a line that is
+// returned by each function on its way costs a quarter more, as it is copied each time.
+func (st *Stream) next(line *Line) bool {
+	if !st.reader.take(line) && !st.refill(line) {
+		return false
 	}
 	st.delivery.hand(line)
-	return line, true
+	return true
 }
 
 // Each calls fn for the next complete lines that are there now, most of them at the most, and tells how many there were.
@@ -108,11 +102,8 @@ func (st *Stream) Each(most int, fn func(Line)) (n int) {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for ; n < most && !s.closed; n++ {
-		line, ok := st.next()
-		if !ok {
-			break
-		}
+	var line Line
+	for ; n < most && !s.closed && st.next(&line); n++ {
 		fn(line)
 	}
 	return n

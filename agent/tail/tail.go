@@ -84,7 +84,8 @@ type Line struct {
 }
 
 // Set is the streams of all inputs. Its methods and those of its streams may be called from several goroutines, but
-// Wait from one only, and a Line's Data is valid until the next call of Next on the same stream.
+// Wait from one only, and a Line's Data is valid until the next call of Next on the same stream. What several of its parts
+// have a say in, such as which identity a file at a path is, is decided here; each part owns its own state.
 type Set struct {
 	inputs  inputs
 	maxLine int
@@ -97,7 +98,7 @@ type Set struct {
 
 	more atomic.Bool // a stream stopped at its read budget: there is more to do without any event
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows, what changes of inputs, what is watched, and all of the streams and files
 	known    registry
 	streams  map[string]*Stream
 	order    []*Stream // by path
