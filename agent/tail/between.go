@@ -109,7 +109,7 @@ func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
 
 // claimGeneration opens a generation that is not known. With an error it may give the file that it is a copy of.
 func (s *Set) claimGeneration(st *Stream, c candidate) (*file, error) {
-	if s.open[c.key] != nil {
+	if s.known.reading(c.key) != nil {
 		return nil, errTaken
 	}
 	if c.packed {
@@ -120,16 +120,12 @@ func (s *Set) claimGeneration(st *Stream, c candidate) (*file, error) {
 
 // findBetween takes up generations while nothing lies at the path: the writer has not made the next file yet.
 func (st *Stream) findBetween() {
-	d := st.set.folders[filepath.Dir(st.path)]
-	if d == nil || d.err != nil || (st.looked.Equal(d.mtime) && st.unsure.IsZero()) {
+	d := st.set.folders.of(st.path)
+	if d == nil || d.err != nil || !st.horizon.look(d) {
 		return
 	}
-	if d.quiet {
-		st.looked = d.mtime
-	}
-	if list := st.set.between(st, st.knownUntil(), nil); len(list) > 0 {
-		st.queue = append(st.queue, list...)
-		st.cur = nil
+	if list := st.set.between(st, st.horizon.until(), nil); len(list) > 0 {
+		st.files.push(list...)
 		st.number()
 	}
 }
@@ -137,89 +133,13 @@ func (st *Stream) findBetween() {
 // awaitUnread keeps a generation in mind that may not be opened now.
 func (st *Stream) awaitUnread(e entry, err error) {
 	s := st.set
-	st.scanErr = err
-	if slices.ContainsFunc(s.byKey[e.key], func(f *file) bool { return !f.done }) {
+	st.health.scan = err
+	if slices.ContainsFunc(s.known.byKey[e.key], func(f *file) bool { return !f.done }) {
 		return
 	}
-	f := s.newFile(st.path)
-	s.rekey(f, e.key)
+	f := s.known.create(st.path)
+	s.known.rekey(f, e.key)
 	f.stamp = e.mtime
 	st.await(f)
 	f.found = true
-}
-
-// findRests looks for copies of known files that are not found themselves.
-func (st *Stream) findRests() {
-	d := st.set.folders[filepath.Dir(st.path)]
-	if d == nil || d.err != nil {
-		return
-	}
-	for _, f := range slices.Clone(st.waiting) {
-		if f.found || f.looked.Equal(d.mtime) {
-			continue
-		}
-		if st.findRest(f); f.fault == nil && d.quiet {
-			f.looked = d.mtime
-		}
-	}
-}
-
-// findRest looks among the generations of the path for what was not read of a file: in a copy that was made before the
-// file was truncated, or in a compressed one. It tells whether there is something to read, or was nothing left.
-func (st *Stream) findRest(f *file) bool {
-	f.fault = nil
-	if f.sumLen == 0 {
-		return false
-	}
-	found := false
-	walk(f.path, f.stamp.Add(-timeSlack), func(c candidate) (bool, error) {
-		var err error
-		if c.packed {
-			found, err = st.restPacked(f, c.entry)
-		} else {
-			found, err = st.restPlain(f, c.entry)
-		}
-		if errors.Is(err, fs.ErrPermission) {
-			f.fault = err // this may be it: it is not lost yet
-		}
-		return !found, err
-	})
-	if found {
-		f.fault = nil
-	}
-	return found
-}
-
-// restPlain goes on with a file in a copy of it, if that is one and holds more.
-func (st *Stream) restPlain(f *file, e entry) (bool, error) {
-	s := st.set
-	if s.open[e.key] != nil {
-		return false, nil
-	}
-	o, err := openPlain(e.path)
-	if err != nil {
-		return false, err
-	}
-	if o.key != e.key {
-		o.h.Close()
-		return false, errMoved
-	}
-	other := s.knownAs(o)
-	ours := (other == nil || other == f) && f.begins(o.head)
-	switch {
-	case ours && o.size <= f.offset:
-		o.h.Close()
-		st.remove(f)
-		st.conclude(f)
-		return true, nil
-	case !ours || !boundary(o.h, f.offset):
-		o.h.Close()
-		return false, nil
-	}
-	if other == nil {
-		s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in a copy")
-	}
-	s.attach(f, st, e.path, o)
-	st.enqueue(f)
-	return true, nil
 }

@@ -95,7 +95,7 @@ func (f *file) consumed() []byte { return f.seen[:min(int64(len(f.seen)), f.offs
 // head is what is certain of the first bytes, while open: complete lines. What follows the last newline of a file that
 // is being written to may be taken back.
 func (f *file) head() []byte {
-	if f.zip != nil || (f.stream != nil && f.stream.cur != f) {
+	if f.zip != nil || (f.stream != nil && f.stream.files.cur != f) {
 		return f.seen
 	}
 	return f.seen[:max(len(f.consumed()), bytes.LastIndexByte(f.seen, '\n')+1)]
@@ -155,6 +155,23 @@ func (f *file) shares(head []byte) bool {
 func (f *file) full() bool {
 	f.fingerprint()
 	return f.sumLen == fingerprintMax
+}
+
+// outdated tells whether a path leads elsewhere than to a file that it was last seen to lead to.
+func (f *file) outdated(path string) bool {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return f.gone.IsZero()
+	}
+	return inodeOf(fi) != f.key
+}
+
+// startAfter sets where a newer copy of a file goes on, now that that one was read to its end.
+func (f *file) startAfter() {
+	if f.offset == 0 && f.after.offset <= f.size && boundary(f.h, f.after.offset) {
+		f.offset = f.after.offset
+	}
+	f.after = nil
 }
 
 // close releases the handle and keeps the fingerprint.

@@ -10,45 +10,29 @@ import (
 
 // finish ends the reading of a file.
 func (st *Stream) finish(f *file) {
-	if left := f.sizeNow() - f.offset; left > 0 && f.zip == nil && (f != st.cur || !f.gone.IsZero()) {
+	if left := f.sizeNow() - f.offset; left > 0 && f.zip == nil && (f != st.files.cur || !f.gone.IsZero()) {
 		st.set.log.Info().Str("path", f.where).Int64("bytes", left).Msg("ends without a newline; what follows the last one is not a line")
 	}
 	st.remove(f)
 	f.size = max(f.sizeNow(), f.offset)
 	st.set.shut(f)
-	st.conclude(f)
+	st.delivery.conclude(f)
 }
 
 // discard ends the reading of a file that turned out not to be one to read before anything was consumed of it.
 func (st *Stream) discard(f *file, why error) {
-	st.set.name(f.where, "passed over: "+why.Error())
+	st.set.excluded.name(f.where, "passed over: "+why.Error())
 	st.remove(f)
 	f.size = f.sizeNow()
 	st.set.shut(f)
-	st.conclude(f)
-}
-
-// conclude notes that nothing more is expected of a file that is not open.
-func (st *Stream) conclude(f *file) {
-	f.done, f.fault = true, nil
-	st.finished = append(st.finished, finished{file: f, at: st.set.now()})
-}
-
-// unfinish takes a file back that grew after all.
-func (st *Stream) unfinish(f *file) {
-	st.finished = slices.DeleteFunc(st.finished, func(d finished) bool { return d.file == f })
-}
-
-// idle tells whether nothing is being read and nothing expected.
-func (st *Stream) idle() bool {
-	return st.cur == nil && len(st.queue) == 0 && len(st.late) == 0 && len(st.waiting) == 0
+	st.delivery.conclude(f)
 }
 
 // expire lets go of files from which nothing comes any more, and of those that cannot be found.
 func (st *Stream) expire() {
 	s := st.set
 	now := s.now()
-	for _, f := range slices.Clone(st.late) {
+	for _, f := range slices.Clone(st.files.late) {
 		grace := s.grace
 		if f.offset == 0 {
 			grace = goneGrace // without a fingerprint it would not be recognised when it is written to after all
@@ -57,7 +41,7 @@ func (st *Stream) expire() {
 			st.finish(f)
 		}
 	}
-	if c := st.cur; c != nil && !c.gone.IsZero() && len(st.queue) == 1 && c.atEnd() {
+	if c := st.files.cur; c != nil && !c.gone.IsZero() && st.files.alone(c) && c.atEnd() {
 		grace := goneGrace
 		if c.deleted() {
 			grace = s.grace
@@ -66,26 +50,20 @@ func (st *Stream) expire() {
 			st.finish(c)
 		}
 	}
-	if c := st.cur; c != nil && c.gone.IsZero() && st.silent(c, now) {
+	if c := st.files.cur; c != nil && c.gone.IsZero() && !st.literal && st.files.alone(c) && c.silent(now) {
 		st.finish(c)
 	}
-	for _, f := range slices.Clone(st.waiting) {
+	for _, f := range slices.Clone(st.files.waiting) {
 		if (!f.found && now.Sub(f.since) >= goneGrace) || f.tries >= zipTries {
 			st.lose(f)
 		}
 	}
-	st.finished = slices.DeleteFunc(st.finished, func(d finished) bool {
-		if _, unused := st.unused(d.file); unused {
-			return false
-		}
-		age := now.Sub(d.at)
-		return d.calls >= 3 && age >= time.Minute || age >= goneGrace
-	})
+	st.delivery.expire(now)
 }
 
-// silent tells whether nothing has come from the present file for so long that it is closed.
-func (st *Stream) silent(c *file, now time.Time) bool {
-	return !st.literal && c.offset > 0 && len(st.queue) == 1 && now.Sub(c.idle) >= silentFor && now.Sub(c.mtime) >= silentFor && c.atEnd()
+// silent tells whether nothing has come from a file for so long that it is closed though it is still there.
+func (f *file) silent(now time.Time) bool {
+	return f.offset > 0 && now.Sub(f.idle) >= silentFor && now.Sub(f.mtime) >= silentFor && f.atEnd()
 }
 
 // atEnd tells whether everything that is in an open file was looked at and no complete line is left.
@@ -110,9 +88,9 @@ func (f *file) deleted() bool {
 func (st *Stream) lose(f *file) {
 	st.remove(f)
 	f.size = f.offset
-	st.conclude(f)
+	st.delivery.conclude(f)
 	// What was passed over as a copy of it may hold what was not read.
-	clear(st.set.settled)
+	st.set.excluded.reconsider()
 	st.set.watch.dirty.Store(true)
 	if f.offset > 0 {
 		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).
@@ -131,15 +109,13 @@ func (st *Stream) setAside(f *file, err error) {
 	f.fault = fmt.Errorf("read %s: %w", f.where, err)
 	f.since = st.set.now()
 	f.looked = time.Time{}
-	st.waiting = append(st.waiting, f)
-	st.report()
+	st.files.waiting = append(st.files.waiting, f)
+	st.health.report(st.err())
 }
 
 // shut closes a file.
 func (s *Set) shut(f *file) {
-	if s.open[f.key] == f {
-		delete(s.open, f.key)
-	}
+	s.known.closed(f)
 	if err := f.close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		s.log.Warn().Str("path", f.where).Err(err).Msg("close")
 	}

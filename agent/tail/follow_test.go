@@ -258,11 +258,11 @@ func TestAFileThatIsSilentForLongIsClosedAndGoesOnWhenItGrows(t *testing.T) {
 	k.write("x.log", "one\ntw")
 	k.expect("one")
 	k.later(23 * time.Hour)
-	if n := len(k.set.open); n != 1 {
+	if n := len(k.set.known.open); n != 1 {
 		t.Fatalf("%d files open after 23 hours", n)
 	}
 	k.later(2 * time.Hour)
-	if n := len(k.set.open); n != 0 {
+	if n := len(k.set.known.open); n != 0 {
 		t.Fatalf("%d files open after 25 hours", n)
 	}
 	for range 3 {
@@ -273,7 +273,7 @@ func TestAFileThatIsSilentForLongIsClosedAndGoesOnWhenItGrows(t *testing.T) {
 		t.Fatalf("%d streams", n)
 	}
 	k.restart()
-	if n := len(k.set.open); n != 1 {
+	if n := len(k.set.known.open); n != 1 {
 		t.Fatalf("%d files open after a restart, want the one with an incomplete line", n)
 	}
 	k.write("x.log", "o\n")
@@ -283,7 +283,7 @@ func TestAFileThatIsSilentForLongIsClosedAndGoesOnWhenItGrows(t *testing.T) {
 	k.later(25 * time.Hour)
 	k.commit()
 	k.restart()
-	if n := len(k.set.open); n != 0 {
+	if n := len(k.set.known.open); n != 0 {
 		t.Fatalf("%d files open after a restart", n)
 	}
 	k.put("x.log", "new\n")

@@ -21,7 +21,7 @@ func TestAFileThatWasRenamedBetweenListingAndOpeningIsNotTakenForAnother(t *test
 	if _, err := k.set.claim(st, wrong.path, wrong.key); !errors.Is(err, errMoved) {
 		t.Errorf("claim: %v", err)
 	}
-	if _, err := st.restPlain(st.cur, wrong); !errors.Is(err, errMoved) {
+	if _, err := k.set.known.restPlain(st.files.cur, wrong); !errors.Is(err, errMoved) {
 		t.Errorf("a rest: %v", err)
 	}
 }
@@ -31,11 +31,11 @@ func TestAGenerationThatIsNewerThanTheOneJustOpenedIsLeftToTheNextLook(t *testin
 	k.write("x.log", "one\n")
 	k.expect("one")
 	st := k.stream("x.log")
-	since := st.stamp
+	since := st.horizon.stamp
 	k.rename("x.log", "x.log.2")
 	k.write("x.log.1", "newer\n")
 	k.set.mu.Lock()
-	list := k.set.between(st, since, st.cur)
+	list := k.set.between(st, since, st.files.cur)
 	k.set.mu.Unlock()
 	if len(list) != 0 {
 		t.Fatalf("%d generations", len(list))
@@ -157,7 +157,7 @@ func TestAPatternThatMatchesRotatedGenerationsReadsEachLineOnce(t *testing.T) {
 	k.restart()
 	k.later(11 * time.Second)
 	k.expect()
-	if n := len(k.set.open); n > 2 {
+	if n := len(k.set.known.open); n > 2 {
 		t.Fatalf("%d files open", n)
 	}
 }

@@ -85,40 +85,11 @@ func (p *packed) rewind() error {
 
 func (p *packed) close() error { return p.h.Close() }
 
-// unpack reads on in a compressed file, passing over what was consumed. 0: it is at its end.
-func (st *Stream) unpack(f *file) (int, error) {
-	st.activate(f)
-	p := f.zip
-	if p.stale {
-		if err := p.rewind(); err != nil {
-			return 0, err
-		}
-	}
-	st.compact()
-	into := st.buf[st.w:]
-	n, err := 0, error(nil)
-	for n == 0 && err == nil {
-		n, err = p.z.Read(into)
-	}
-	if n == 0 {
-		if errors.Is(err, io.EOF) {
-			return 0, nil
-		}
-		return 0, err
-	}
-	at := p.at
-	p.at += int64(n)
-	f.note(at, into[:n])
-	skip := min(max(0, f.base()+int64(st.w)-at), int64(n))
-	st.w += copy(into, into[skip:n])
-	return n, nil
-}
-
 // claimPacked opens a compressed generation that was never seen before it was compressed. Its identity is its content:
 // the compressed file's inode says nothing about it.
 func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 	if !strings.HasSuffix(e.path, ".gz") {
-		s.name(e.path, "may hold lines that were never read, but is compressed in a way that cannot be read")
+		s.excluded.name(e.path, "may hold lines that were never read, but is compressed in a way that cannot be read")
 		return nil, errCompressed
 	}
 	p, head, err := openPacked(e.path, e.key)
@@ -129,55 +100,12 @@ func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 		p.close()
 		return nil, errFinished
 	}
-	if f := s.knownContent(st.path, head); f != nil {
+	if f := s.known.withContent(st.path, head); f != nil {
 		p.close()
 		return f, errFinished
 	}
-	f := s.newFile(st.path)
+	f := s.known.create(st.path)
 	f.stamp = p.mtime
 	f.stream, f.where, f.zip, f.seen, f.idle = st, e.path, p, head, s.now()
 	return f, nil
-}
-
-// knownContent gives the file that begins like this; with a fingerprint that is not of full length, one of the path or
-// its generations.
-func (s *Set) knownContent(path string, head []byte) *file {
-	for _, f := range s.files {
-		if f.path != path && !generationPath(path, f.path) {
-			if f.full() && f.begins(head) {
-				return f
-			}
-			continue
-		}
-		if f.begins(head) || f.shares(head) {
-			return f
-		}
-	}
-	return nil
-}
-
-// restPacked goes on with a file in its compressed copy, if that is one.
-func (st *Stream) restPacked(f *file, e entry) (bool, error) {
-	if !strings.HasSuffix(e.path, ".gz") {
-		return false, nil
-	}
-	p, head, err := openPacked(e.path, e.key)
-	if err != nil {
-		return false, err
-	}
-	if !f.begins(head) {
-		p.close()
-		return false, nil
-	}
-	s := st.set
-	st.remove(f)
-	if p.plain == f.offset%(1<<32) {
-		p.close()
-		st.conclude(f)
-		return true, nil // all of it was read
-	}
-	s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("read on in its compressed copy")
-	f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, e.path, p, head, s.now(), -1, false
-	st.enqueue(f)
-	return true, nil
 }

@@ -1,11 +1,6 @@
 package tail
 
-import (
-	"crypto/sha256"
-	"path/filepath"
-	"slices"
-	"time"
-)
+import "time"
 
 // claim opens a path for a stream, as a known file that is gone on with or as a new one. With a key that is not zero it
 // opens nothing but that inode.
@@ -29,18 +24,18 @@ func (s *Set) claim(st *Stream, path string, key inode) (*file, error) {
 
 // identify says which file was opened.
 func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
-	if s.open[o.key] != nil {
+	if s.known.reading(o.key) != nil {
 		return nil, errTaken
 	}
-	f := s.knownAs(o)
-	if f != nil && s.outrun(f, path, o) {
+	f := s.known.match(o)
+	if f != nil && s.known.outrun(f, path, o) {
 		f = nil
 	}
 	if f == nil {
-		f = st.moved(path, o)
+		f = st.files.moved(path, o)
 	}
 	if f != nil && f.offset > 0 {
-		elsewhere := f.path != path && (o.size <= f.offset || s.inputOf(f.path) >= 0)
+		elsewhere := f.path != path && (o.size <= f.offset || s.inputs.of(f.path) != nil)
 		silent := o.size <= f.size && s.now().Sub(o.fi.ModTime()) >= silentFor && !st.literal
 		if f.done && (elsewhere || silent) {
 			return nil, errFinished // should it grow, that is noticed by its inode
@@ -52,7 +47,7 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 		return nil, err
 	}
 	if f == nil {
-		f = s.newFile(st.path)
+		f = s.known.create(st.path)
 		if st.fromEnd {
 			if from, err = endOfLines(o.h, o.size); err != nil {
 				return nil, err
@@ -63,53 +58,11 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 	return f, nil
 }
 
-// knownAs gives the known file that has the inode and the content, the youngest identity if several do. A file of
-// which nothing was consumed is known by its inode alone: should that be a mistake, it is read from its beginning all
-// the same. Where no line begins at the offset, as after a power cut that took the end of the file with it, it is
-// another file: that may give lines twice, where going on would lose some.
-func (s *Set) knownAs(o *opened) *file {
-	var best *file
-	for _, f := range s.byKey[o.key] {
-		if f.offset > o.size || (best != nil && best.id > f.id) {
-			continue
-		}
-		empty := f.offset == 0 && f.sumLen == 0 && !f.done
-		if empty || (f.begins(o.head) && boundary(o.h, f.offset)) {
-			best = f
-		}
-	}
-	return best
-}
-
-// outrun tells whether a finished file's inode was given to a newer copy of the same content.
-func (s *Set) outrun(f *file, path string, o *opened) bool {
-	if !f.done {
-		return false
-	}
-	twin := s.original(path, o)
-	return twin != nil && twin.offset > f.offset
-}
-
-// moved gives the known file that was at the path and is there still under another inode: the device has another
-// number since the machine was started, or the file was restored or rewritten by an editor.
-func (st *Stream) moved(path string, o *opened) *file {
-	var best *file
-	for _, f := range st.waiting {
-		if f.found || path != f.path || f.offset > o.size || !f.begins(o.head) || !boundary(o.h, f.offset) {
-			continue
-		}
-		if (f.full() || f.key.ino == o.key.ino) && (best == nil || f.offset > best.offset) {
-			best = f
-		}
-	}
-	return best
-}
-
 // copyOf tells whether what was opened begins like a known file. If that one is still read, the copy is not; if it is
 // finished (then the copy was made before it was truncated), the copy goes on at the offset returned. A file that
 // replaces a deleted one with the same content, as rsync(1) does, goes on where the file returned ends.
 func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
-	twin := s.original(path, o)
+	twin := s.known.original(path, o)
 	switch {
 	case twin == nil:
 		return nil, 0, nil
@@ -121,7 +74,7 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 	case !twin.done && twin.h != nil && s.intact(twin) != nil:
 		// It was truncated since the copy was made, which nobody has noticed yet.
 		twin.stream.truncated(twin)
-		if s.open[o.key] != nil {
+		if s.known.reading(o.key) != nil {
 			return nil, 0, errTaken
 		}
 		return s.copyOf(st, path, o)
@@ -138,44 +91,15 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 	return nil, twin.offset, nil
 }
 
-// original gives the known file with another inode that begins like what was opened: one that is still read if there
-// is one, else that of which most was consumed. A fingerprint that is not of full length counts only for a generation
-// of that very path.
-func (s *Set) original(path string, o *opened) *file {
-	var best *file
-	whole := sha256.Sum256(o.head)
-	for _, f := range s.files {
-		if f.key == o.key {
-			continue
-		}
-		if f.full() {
-			if len(o.head) < fingerprintMax || string(f.sum) != string(whole[:]) {
-				continue
-			}
-		} else if !generationPath(f.path, path) || !(f.begins(o.head) || f.contains(o.head) || f.shares(o.head)) {
-			continue
-		}
-		if best == nil || (best.done && !f.done) || (best.done == f.done && f.offset > best.offset) {
-			best = f
-		}
-	}
-	return best
-}
-
-// generationPath tells whether a path is that of a rotated generation of another one.
-func generationPath(base, path string) bool {
-	return filepath.Dir(base) == filepath.Dir(path) && generation(filepath.Base(base), filepath.Base(path))
-}
-
 // attach gives a file its handle.
 func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 	if f.stream != nil {
 		f.stream.remove(f)
 	}
 	if f.done && f.stream != nil {
-		f.stream.unfinish(f)
+		f.stream.delivery.resume(f)
 	}
-	s.rekey(f, o.key)
+	s.known.rekey(f, o.key)
 	f.stream, f.path = st, st.path
 	f.h, f.where, f.seen = o.h, where, o.head
 	f.end, f.size, f.mtime = -1, o.size, time.Time{}
@@ -184,44 +108,5 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 	if mtime := o.fi.ModTime(); mtime.After(f.stamp) {
 		f.stamp = mtime
 	}
-	s.open[f.key] = f
-}
-
-// newFile makes an identity.
-func (s *Set) newFile(path string) *file {
-	s.lastID++
-	f := &file{id: s.lastID, path: path, end: -1}
-	s.remember(f)
-	return f
-}
-
-func (s *Set) remember(f *file) {
-	s.files[f.id] = f
-	if f.key != (inode{}) {
-		s.byKey[f.key] = append(s.byKey[f.key], f)
-	}
-}
-
-func (s *Set) forget(f *file) {
-	delete(s.files, f.id)
-	s.unkey(f)
-}
-
-func (s *Set) unkey(f *file) {
-	rest := slices.DeleteFunc(s.byKey[f.key], func(other *file) bool { return other == f })
-	if len(rest) == 0 {
-		delete(s.byKey, f.key)
-		return
-	}
-	s.byKey[f.key] = rest
-}
-
-// rekey notes where the file system keeps a file.
-func (s *Set) rekey(f *file, key inode) {
-	if f.key == key {
-		return
-	}
-	s.unkey(f)
-	f.key = key
-	s.byKey[key] = append(s.byKey[key], f)
+	s.known.opened(f)
 }

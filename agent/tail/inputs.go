@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // input is an Input taken apart.
@@ -29,16 +30,6 @@ func newInput(in Input) (input, error) {
 	return p, nil
 }
 
-// inputOf gives the index of the first input that matches the path, -1 if none does.
-func (s *Set) inputOf(path string) int {
-	for i := range s.inputs {
-		if s.inputs[i].matches(path) {
-			return i
-		}
-	}
-	return -1
-}
-
 func (in *input) matches(path string) bool {
 	if in.literal {
 		return path == in.Pattern
@@ -47,13 +38,64 @@ func (in *input) matches(path string) bool {
 	return ok && err == nil
 }
 
-func (s *Set) isLiteral(path string) bool {
-	i := s.inputOf(path)
-	return i >= 0 && s.inputs[i].literal
+// inputs is what is configured. Which positions were given and whether Open is under way is all that changes of it; who
+// asks for or changes that holds Set.mu.
+type inputs struct {
+	list    []input // where several match one path, the first counts
+	opening bool    // the scan of Open is under way
+}
+
+func newInputs(configured []Input) (inputs, error) {
+	ins := inputs{opening: true}
+	for _, in := range configured {
+		p, err := newInput(in)
+		if err != nil {
+			return inputs{}, err
+		}
+		ins.list = append(ins.list, p)
+	}
+	return ins, nil
+}
+
+// of gives the first input that matches the path, nil if none does.
+func (ins *inputs) of(path string) *input {
+	for i := range ins.list {
+		if ins.list[i].matches(path) {
+			return &ins.list[i]
+		}
+	}
+	return nil
+}
+
+// literal tells whether a path is configured as it is.
+func (ins *inputs) literal(path string) bool {
+	in := ins.of(path)
+	return in != nil && in.literal
 }
 
 // startsAtEnd tells whether a file never seen, found now at the path, starts at its end.
-func (s *Set) startsAtEnd(path string) bool {
-	i := s.inputOf(path)
-	return s.first && i >= 0 && s.inputs[i].FromEnd && !s.inputs[i].known
+func (ins *inputs) startsAtEnd(path string) bool {
+	in := ins.of(path)
+	return ins.opening && in != nil && in.FromEnd && !in.known
+}
+
+// anyFolder tells whether files may appear in folders that are not known yet.
+func (ins *inputs) anyFolder() bool {
+	return slices.ContainsFunc(ins.list, func(in input) bool { return in.dirMeta })
+}
+
+// folders gives the folders in which files may lie, each with the last parts of the patterns.
+func (ins *inputs) folders() map[string][]string {
+	wanted := map[string][]string{}
+	for i := range ins.list {
+		in := &ins.list[i]
+		dirs := []string{in.dir}
+		if in.dirMeta {
+			dirs, _ = filepath.Glob(in.dir) // the pattern was checked, and it reports nothing else
+		}
+		for _, dir := range dirs {
+			wanted[dir] = append(wanted[dir], in.base)
+		}
+	}
+	return wanted
 }

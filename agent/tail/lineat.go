@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"time"
 )
 
 // unpackAtMost bounds what is decompressed to read one line again.
@@ -17,46 +18,55 @@ const unpackAtMost = 256 << 20
 // had ([fs.ErrNotExist] if the file is not found).
 func (s *Set) LineAt(id int64, offset int64) ([]byte, error) {
 	s.mu.Lock()
-	f := s.files[id]
+	f := s.known.files[id]
 	if f == nil || s.closed {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("file %d: %w", id, fs.ErrNotExist)
 	}
 	f.fingerprint()
 	h := f.h
-	seek := &file{path: f.path, key: f.key, offset: f.offset, sum: bytes.Clone(f.sum), sumLen: f.sumLen}
+	l := &lookup{offset: offset, maxLine: s.maxLine,
+		file: file{path: f.path, key: f.key, offset: f.offset, sum: bytes.Clone(f.sum), sumLen: f.sumLen}}
 	s.mu.Unlock()
-	if offset < 0 || offset >= seek.offset {
-		return nil, fmt.Errorf("line at %d of file %d: only %d bytes of it were read", offset, id, seek.offset)
+	if offset < 0 || offset >= l.file.offset {
+		return nil, fmt.Errorf("line at %d of file %d: only %d bytes of it were read", offset, id, l.file.offset)
 	}
 	if h != nil {
 		// The handle may be closed meanwhile, or the file truncated: then it is looked for as if it were not open.
-		if line, err := s.lineOf(h, seek, offset); err == nil {
+		if line, err := l.in(h); err == nil {
 			return line, nil
 		}
 	}
-	line, err := s.lineElsewhere(seek, offset)
+	line, err := l.elsewhere()
 	if err != nil {
-		return nil, fmt.Errorf("line at %d of file %d (%s): %w", offset, id, seek.path, err)
+		return nil, fmt.Errorf("line at %d of file %d (%s): %w", offset, id, l.file.path, err)
 	}
 	return line, nil
 }
 
-// lineOf reads a line of an open file, if that still is the file it was.
-func (s *Set) lineOf(r io.ReaderAt, f *file, offset int64) ([]byte, error) {
-	head := make([]byte, f.sumLen)
+// lookup is the search for one line that was read already. It holds what was known of the file when it was asked for,
+// so that it needs no lock while it reads, and touches nothing that is being followed.
+type lookup struct {
+	file    file // a copy: where it was and how it begins, without a handle
+	offset  int64
+	maxLine int
+}
+
+// in reads the line in an open file, if that still is the file it was.
+func (l *lookup) in(r io.ReaderAt) ([]byte, error) {
+	head := make([]byte, l.file.sumLen)
 	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if !f.begins(head) || !boundary(r, offset) {
+	if !l.file.begins(head) || !boundary(r, l.offset) {
 		return nil, errReplaced
 	}
-	return s.lineFrom(io.NewSectionReader(r, offset, int64(s.maxLine)+2))
+	return l.from(io.NewSectionReader(r, l.offset, int64(l.maxLine)+2))
 }
 
-// lineFrom reads the line at the beginning of what is given.
-func (s *Set) lineFrom(r io.Reader) ([]byte, error) {
-	buf := make([]byte, s.maxLine+2)
+// from reads the line at the beginning of what is given.
+func (l *lookup) from(r io.Reader) ([]byte, error) {
+	buf := make([]byte, l.maxLine+2)
 	n, err := io.ReadFull(r, buf)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
@@ -68,12 +78,13 @@ func (s *Set) lineFrom(r io.Reader) ([]byte, error) {
 	if complete {
 		line = bytes.TrimSuffix(line, []byte{'\r'})
 	}
-	return line[:min(len(line), s.maxLine)], nil
+	return line[:min(len(line), l.maxLine)], nil
 }
 
-// lineElsewhere looks for the file: by its inode, then for a copy.
-func (s *Set) lineElsewhere(f *file, offset int64) ([]byte, error) {
-	list := generations(f.path, f.stamp)
+// elsewhere looks for the file: by its inode, then for a copy.
+func (l *lookup) elsewhere() ([]byte, error) {
+	f := &l.file
+	list := generations(f.path, time.Time{}) // all: what was read may be old
 	var plain []entry
 	for _, e := range listFolder(filepath.Dir(f.path), nil, nil).entries {
 		if e.regular() && e.key == f.key {
@@ -90,7 +101,7 @@ func (s *Set) lineElsewhere(f *file, offset int64) ([]byte, error) {
 		if err != nil {
 			continue
 		}
-		line, err := s.lineOf(o.h, f, offset)
+		line, err := l.in(o.h)
 		o.h.Close()
 		if err == nil {
 			return line, nil
@@ -98,7 +109,7 @@ func (s *Set) lineElsewhere(f *file, offset int64) ([]byte, error) {
 	}
 	for _, c := range list {
 		if c.packed {
-			if line, err := s.linePacked(f, c.entry, offset); err == nil {
+			if line, err := l.inPacked(c.entry); err == nil {
 				return line, nil
 			}
 		}
@@ -106,9 +117,9 @@ func (s *Set) lineElsewhere(f *file, offset int64) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-// linePacked reads a line of a compressed copy.
-func (s *Set) linePacked(f *file, e entry, offset int64) ([]byte, error) {
-	if offset > unpackAtMost {
+// inPacked reads the line in a compressed copy.
+func (l *lookup) inPacked(e entry) ([]byte, error) {
+	if l.offset > unpackAtMost {
 		return nil, errors.New("too far into a compressed file")
 	}
 	p, head, err := openPacked(e.path, e.key)
@@ -116,20 +127,20 @@ func (s *Set) linePacked(f *file, e entry, offset int64) ([]byte, error) {
 		return nil, err
 	}
 	defer p.close()
-	if !f.begins(head) {
+	if !l.file.begins(head) {
 		return nil, errReplaced
 	}
 	if err := p.rewind(); err != nil {
 		return nil, err
 	}
-	if offset > 0 {
+	if l.offset > 0 {
 		var before [1]byte
-		if _, err := io.CopyN(io.Discard, p.z, offset-1); err != nil {
+		if _, err := io.CopyN(io.Discard, p.z, l.offset-1); err != nil {
 			return nil, err
 		}
 		if _, err := io.ReadFull(p.z, before[:]); err != nil || before[0] != '\n' {
 			return nil, errors.Join(err, errReplaced)
 		}
 	}
-	return s.lineFrom(p.z)
+	return l.from(p.z)
 }

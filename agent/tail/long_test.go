@@ -49,7 +49,7 @@ func TestALongLineWhoseEndHasNotComeIsNotKept(t *testing.T) {
 		k.read()
 	}
 	k.expect("one")
-	if n := cap(k.stream("x.log").buf); n > bufferSize {
+	if n := cap(k.stream("x.log").reader.buf); n > bufferSize {
 		t.Fatalf("buffer of %d bytes", n)
 	}
 	k.restart()
@@ -97,7 +97,7 @@ func TestALongLineDoesNotHoldUpOtherStreams(t *testing.T) {
 	if _, ok := k.stream("a.log").Next(); ok {
 		t.Fatal("a line")
 	}
-	if at := k.stream("a.log").cur.scan; at > readBudget+bufferSize {
+	if at := k.stream("a.log").files.cur.scan; at > readBudget+bufferSize {
 		t.Fatalf("one call read %d bytes", at)
 	}
 	k.must(k.set.Wait(t.Context())) // does not wait for an event

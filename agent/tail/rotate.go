@@ -2,7 +2,6 @@ package tail
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"time"
 )
@@ -22,45 +21,45 @@ func (st *Stream) succeed(e entry) {
 		return
 	}
 	// The handle of the new file is held: whatever happens to the names from here on, it will be read.
-	if c := st.cur; c != nil && c.h != nil && errors.Is(s.intact(c), errReplaced) {
+	if c := st.files.cur; c != nil && c.h != nil && errors.Is(s.intact(c), errReplaced) {
 		st.truncated(c) // what it holds now needs an identity before positions name its successor
 	}
-	if st.cur != nil && st.cur.gone.IsZero() {
-		st.cur.gone = s.now()
-	}
-	known := st.knownUntil()
+	st.files.gone(s.now())
+	known := st.horizon.until()
 	if known.IsZero() && !st.fromEnd {
 		known = s.since
 	}
-	st.cur = nil
+	st.files.cur = nil
 	st.account(f)
-	st.queue = append(st.queue, s.between(st, known, f)...)
-	st.queue = append(st.queue, f)
-	st.cur, st.fromEnd = f, false
-	st.stamp = f.stamp
+	st.files.push(s.between(st, known, f)...)
+	st.files.present(f)
+	st.fromEnd = false
+	st.horizon.stamp = f.stamp
 	st.number()
 }
 
 // takeOver opens what lies at the path, nil if that is not to be read, or not now.
 func (st *Stream) takeOver(e entry) *file {
 	s := st.set
-	if owner := s.open[e.key]; owner != nil {
+	if owner := s.known.reading(e.key); owner != nil {
 		if owner.stream == st && owner.zip == nil {
-			st.promote(owner)
+			st.remove(owner)
+			st.files.present(owner)
+			owner.gone = time.Time{}
 			return nil
 		}
-		s.name(e.path, "passed over: "+errTaken.Error())
+		s.excluded.name(e.path, "passed over: "+errTaken.Error())
 		st.vanished()
 		return nil
 	}
-	if s.isSettled(e) {
+	if s.excluded.has(e) {
 		st.vanished()
 		return nil
 	}
 	key := inode{}
 	for _, base := range s.order {
 		if generationPath(base.path, st.path) {
-			if key = e.key; base.outdated() {
+			if key = e.key; base.files.cur != nil && base.files.cur.outdated(base.path) {
 				s.watch.dirty.Store(true)
 				return nil
 			}
@@ -71,38 +70,29 @@ func (st *Stream) takeOver(e entry) *file {
 	case err == nil:
 		return f
 	case passedOver(err):
-		s.settle(e)
-		s.name(e.path, "passed over: "+err.Error())
+		s.excluded.settle(e.path, e.state())
+		s.excluded.name(e.path, "passed over: "+err.Error())
 		st.vanished()
 	case errors.Is(err, errMoved):
 		s.watch.dirty.Store(true)
 	case vanishedError(err, e):
 		st.vanished()
 	default:
-		st.scanErr = err
+		st.health.scan = err
 	}
 	return nil
-}
-
-// outdated tells whether the path was rotated since it was listed.
-func (st *Stream) outdated() bool {
-	fi, err := os.Stat(st.path)
-	if err != nil {
-		return st.cur != nil && st.cur.gone.IsZero()
-	}
-	return st.cur != nil && inodeOf(fi) != st.cur.key
 }
 
 // account clears up, as something else lies at the path now, what became of the known files that are not found: what is
 // left of them is in a copy, or it is lost.
 func (st *Stream) account(present *file) {
 	st.findRests()
-	for _, old := range slices.Clone(st.waiting) {
+	for _, old := range slices.Clone(st.files.waiting) {
 		switch {
 		case old.found || old.fault != nil:
 		case present.offset >= old.offset && old.begins(present.seen):
 			st.remove(old) // an older copy of what is there
-			st.conclude(old)
+			st.delivery.conclude(old)
 		default:
 			st.lose(old)
 		}
@@ -118,33 +108,30 @@ func passedOver(err error) bool {
 	return false
 }
 
-// settle passes an entry over until it changes.
-func (s *Set) settle(e entry) { s.settled[e.path] = e.state() }
-
 // resume opens the known files that are not open, wherever they lie now.
 func (st *Stream) resume() {
 	s := st.set
-	for _, f := range slices.Clone(st.waiting) {
+	for _, f := range slices.Clone(st.files.waiting) {
 		f.found = s.now().Before(f.retryAt)
 		if f.found || f.key == (inode{}) {
 			continue
 		}
-		places := s.find(f.key)
-		if e, ok := s.at(f.path); ok && e.key == f.key {
+		places := s.folders.find(f.key)
+		if e, ok := s.folders.entry(f.path); ok && e.key == f.key {
 			places = append([]entry{e}, places...)
 		}
 		for _, e := range places {
-			if s.open[e.key] != nil {
+			if s.known.reading(e.key) != nil {
 				continue
 			}
 			o, err := openPlain(e.path)
 			if err != nil {
 				if !vanishedError(err, e) && !passedOver(err) {
-					f.found, st.scanErr = true, err
+					f.found, st.health.scan = true, err
 				}
 				continue
 			}
-			if s.knownAs(o) != f {
+			if s.known.match(o) != f {
 				o.h.Close()
 				continue
 			}
@@ -161,24 +148,12 @@ func (st *Stream) resume() {
 	}
 }
 
-// knownUntil gives the time after which generations of the path may not be known.
-func (st *Stream) knownUntil() time.Time {
-	at := st.stamp
-	if !st.unsure.IsZero() && st.unsure.Before(at) {
-		at = st.unsure
-	}
-	st.unsure = time.Time{}
-	return at
-}
-
 // reorder gives up an identity that is uncertain; what it may have been is found as a generation that is not known.
 func (st *Stream) reorder(f *file) {
 	st.remove(f)
 	f.size = 0
-	st.conclude(f)
-	if st.unsure.IsZero() || f.stamp.Before(st.unsure) {
-		st.unsure = f.stamp
-	}
+	st.delivery.conclude(f)
+	st.horizon.doubt(f.stamp)
 }
 
 // goOn reads on in a known file that was found.
@@ -186,16 +161,16 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 	fault, stamp := f.fault, f.stamp
 	st.set.attach(f, st, e.path, o)
 	f.fault = fault // until something was read
-	if e.path != st.path || st.cur != nil {
-		st.enqueue(f)
+	if e.path != st.path || st.files.cur != nil {
+		st.files.enqueue(f)
 		return
 	}
 	if f.offset == 0 {
 		// Nothing but the inode says that it was not truncated meanwhile: then what it held is in a copy.
-		st.queue = append(st.queue, st.set.between(st, stamp, f)...)
+		st.files.push(st.set.between(st, stamp, f)...)
 	}
-	st.queue = append(st.queue, f)
-	st.cur, st.stamp = f, f.stamp
+	st.files.present(f)
+	st.horizon.stamp = f.stamp
 	st.number()
 }
 
@@ -203,51 +178,30 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 func (st *Stream) truncated(f *file) {
 	s := st.set
 	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("was truncated or rewritten in place; read from its beginning")
-	g := s.newFile(f.path)
+	g := s.known.create(f.path)
 	f.fingerprint()
 	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
-	s.rekey(g, f.key)
-	s.open[g.key] = g
-	if st.active == f {
-		st.active, st.r, st.w = nil, 0, 0
-	}
+	s.known.rekey(g, f.key)
+	s.known.opened(g)
+	st.reader.drop(f)
 	f.h, f.long, f.size = nil, nil, f.offset
 	if st.former != nil && st.former.h == nil && st.former.zip == nil {
 		st.former.seen = nil
 	}
 	st.former = f // its first bytes tell the copy that was made of it, even if that is shorter
-	for _, list := range [...][]*file{st.queue, st.late} {
-		if i := slices.Index(list, f); i >= 0 {
-			list[i] = g
-		}
-	}
-	if st.cur == f {
-		st.cur = g
-	}
+	st.files.replace(f, g)
 	// What was not read may be in the copy that was made before; a copy that was held back is looked at again.
-	clear(s.settled)
+	s.excluded.reconsider()
 	s.watch.dirty.Store(true)
 	if !st.findRest(f) {
-		st.conclude(f)
+		st.delivery.conclude(f)
 	}
 	// It may have been truncated more than once.
-	if i := slices.Index(st.queue, g); i >= 0 {
-		st.queue = slices.Insert(st.queue, i, s.between(st, f.stamp, g)...)
+	if place := st.files.place(g); place >= 0 {
+		st.files.insert(place, s.between(st, f.stamp, g)...)
 		st.number()
 	}
 	s.more.Store(true)
-}
-
-// startAfter sets where a newer copy of a file goes on, now that that one was read to its end.
-func (st *Stream) startAfter(f *file) {
-	old := f.after
-	if f.offset == 0 && old.offset <= f.size && boundary(f.h, old.offset) {
-		f.offset = old.offset
-	}
-	f.after = nil
-	if slices.Contains(st.late, old) {
-		st.finish(old) // it has no name any more, and here is all that it had
-	}
 }
 
 // judge tells, when the first bytes of a file come, whether it is to be read: it may be a copy or compressed.
@@ -255,18 +209,18 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 	s := st.set
 	f.fresh = false
 	if compressed(f.seen) {
-		s.settled[f.where] = state{f.key, f.size, f.mtime}
+		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, errCompressed
 	}
 	o := &opened{h: f.h, key: f.key, size: f.size, head: f.seen}
 	_, from, err := s.copyOf(st, f.where, o)
 	if err != nil {
-		s.settled[f.where] = state{f.key, f.size, f.mtime}
+		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, err
 	}
 	if from > 0 {
 		f.offset = from
-		st.r, st.w = 0, 0
+		st.reader.empty()
 	}
 	return n, nil
 }

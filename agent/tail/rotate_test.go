@@ -117,7 +117,7 @@ func TestAFinishedFileIsDone(t *testing.T) {
 	if len(p) != 2 || !p[0].Done || p[0].Offset != 4 || p[1].Done {
 		t.Fatalf("positions afterwards: %+v", p)
 	}
-	if n := len(k.set.open); n != 1 {
+	if n := len(k.set.known.open); n != 1 {
 		t.Fatalf("%d files open, want 1", n)
 	}
 }
@@ -233,7 +233,7 @@ func TestADeletedFileIsReadToItsEnd(t *testing.T) {
 	if p := k.positions(k.stream("x.log")); len(p) != 1 || !p[0].Done || p[0].Offset != 8 {
 		t.Fatalf("positions %+v, want it done", p)
 	}
-	if n := len(k.set.open); n != 0 {
+	if n := len(k.set.known.open); n != 0 {
 		t.Fatalf("%d files open", n)
 	}
 	k.commit()

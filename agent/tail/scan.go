@@ -24,53 +24,41 @@ func (s *Set) Refresh() error {
 		s.scan()
 	}
 	for _, st := range s.order {
-		st.lateFirst = len(st.late) > 0
+		st.files.lateFirst = len(st.files.late) > 0
 	}
 	return nil
 }
 
-// listingGap is the least time between two listings for each name in a folder, ten times what it takes: measured 5 µs.
-// With few names there need be none.
-const listingGap = 50 * time.Microsecond
-
 // due tells whether the folders have to be listed again. Folders so large that this takes long are not listed on every
 // wake.
 func (s *Set) due() bool {
-	since := time.Since(s.scanned)
+	since := time.Since(s.folders.at)
 	if since >= s.poll {
 		return true
 	}
-	if s.listed > 100 && since < time.Duration(s.listed)*listingGap {
+	if s.folders.costly(since) {
 		return false
 	}
 	if s.watch.dirty.Load() {
 		return true
 	}
-	for _, in := range s.inputs {
-		if in.dirMeta {
-			return true // a new folder does not show in those that are known
-		}
+	if s.inputs.anyFolder() {
+		return true // a new folder does not show in those that are known
 	}
 	for _, st := range s.order {
-		if st.scanErr != nil || len(st.waiting) > 0 {
+		if st.health.scan != nil || len(st.files.waiting) > 0 {
 			return true
 		}
 	}
-	for _, d := range s.folders {
-		if d.changed() {
-			return true
-		}
-	}
-	return false
+	return s.folders.changed()
 }
 
 // scan compares what is there with what is being read.
 func (s *Set) scan() {
 	s.watch.dirty.Store(false)
-	before := s.folders
-	s.folders = s.list()
+	before := s.list()
 	for _, st := range s.order {
-		st.scanErr = nil
+		st.health.scan = nil
 	}
 	for _, st := range s.order {
 		st.resume()
@@ -86,15 +74,22 @@ func (s *Set) scan() {
 	s.unreadable()
 	for _, st := range slices.Clone(s.order) {
 		st.expire()
-		st.report()
+		st.health.report(st.err())
 	}
 	s.retire()
-	s.prune()
+	s.excluded.prune(&s.folders)
 	s.rewatch()
-	s.scanned, s.listed = time.Now(), 0
-	for _, d := range s.folders {
-		s.listed += len(d.entries)
+	s.folders.compared()
+}
+
+// list lists the folders of all inputs and streams, and gives what was listed before.
+func (s *Set) list() (before map[string]*folder) {
+	wanted := s.inputs.folders()
+	for path := range s.streams {
+		dir := filepath.Dir(path)
+		wanted[dir] = append(wanted[dir], filepath.Base(path))
 	}
+	return s.folders.relist(wanted, func(path string) bool { return s.streams[path] != nil || s.inputs.of(path) != nil })
 }
 
 // found is a path at which something other lies than what is read for it.
@@ -112,31 +107,31 @@ func (s *Set) compare() []found {
 		if st.trouble {
 			continue
 		}
-		d := s.folders[filepath.Dir(st.path)]
+		d := s.folders.of(st.path)
 		e, ok := d.entries[filepath.Base(st.path)]
 		switch {
 		case ok && e.err != nil:
-			st.scanErr = e.err
-		case ok && e.regular() && st.cur != nil && st.cur.key == e.key && st.cur.zip == nil:
+			st.health.scan = e.err
+		case ok && e.regular() && st.files.cur != nil && st.files.cur.key == e.key && st.files.cur.zip == nil:
 			st.confirm(e)
 		case ok && e.regular():
 			out = append(out, found{entry: e, stream: st})
 		case ok:
-			s.name(e.path, "passed over: not a regular file")
+			s.excluded.name(e.path, "passed over: not a regular file")
 			st.vanished()
 		case d.err != nil && !d.missing():
-			st.scanErr = d.err // nobody knows what lies there
+			st.health.scan = d.err // nobody knows what lies there
 		default:
 			st.vanished()
 		}
 	}
-	for _, d := range s.folders {
+	for _, d := range s.folders.byPath {
 		for name, e := range d.entries {
 			if s.streams[e.path] != nil {
 				continue
 			}
-			if i := s.inputOf(e.path); i >= 0 && s.wanted(name, e) {
-				out = append(out, found{entry: e, tag: s.inputs[i].Tag})
+			if in := s.inputs.of(e.path); in != nil && s.wanted(name, e) {
+				out = append(out, found{entry: e, tag: in.Tag})
 			}
 		}
 	}
@@ -161,38 +156,32 @@ func cmpBool(a, b bool) int {
 // wanted tells whether something that matches an input may be a file to read.
 func (s *Set) wanted(name string, e entry) bool {
 	if _, packed := unpacked(name); packed {
-		s.name(e.path, "passed over: compressed")
+		s.excluded.name(e.path, "passed over: compressed")
 		return false
 	}
 	if e.err == nil && !e.regular() {
-		s.name(e.path, "passed over: not a regular file")
+		s.excluded.name(e.path, "passed over: not a regular file")
 		return false
 	}
-	if e.err == nil && s.open[e.key] != nil {
-		s.name(e.path, "passed over: "+errTaken.Error())
+	if e.err == nil && s.known.reading(e.key) != nil {
+		s.excluded.name(e.path, "passed over: "+errTaken.Error())
 		return false
 	}
-	return !s.isSettled(e)
-}
-
-// isSettled tells whether an entry was passed over and has not changed since.
-func (s *Set) isSettled(e entry) bool {
-	at, ok := s.settled[e.path]
-	return ok && at == e.state()
+	return !s.excluded.has(e)
 }
 
 // discover makes a stream of a path that was not known, if what lies there is to be read.
 func (s *Set) discover(c found, before map[string]*folder) {
 	e := c.entry
 	st := newStream(s, e.path, c.tag)
-	st.fromEnd = s.startsAtEnd(e.path)
-	st.stamp = s.stampOf(e.path, before)
+	st.fromEnd = s.inputs.startsAtEnd(e.path)
+	st.horizon.stamp = s.stampOf(e.path, before)
 	if e.err != nil {
-		st.scanErr = e.err
+		st.health.scan = e.err
 	} else {
 		st.succeed(e)
 	}
-	if st.cur != nil || st.scanErr != nil || len(st.queue) > 0 || len(st.waiting) > 0 {
+	if st.health.scan != nil || !st.files.empty() {
 		s.addStream(st)
 	}
 }
@@ -201,13 +190,8 @@ func (s *Set) discover(c found, before map[string]*folder) {
 // read; else Options.Since, if it counts; else when its folder was last seen without it. Zero, and nothing is looked for,
 // if the folder is new to us.
 func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
-	var stamp time.Time
-	for _, f := range s.files {
-		if f.path == path && f.stamp.After(stamp) {
-			stamp = f.stamp
-		}
-	}
-	if stamp.IsZero() && !s.startsAtEnd(path) {
+	stamp := s.known.lastSeen(path)
+	if stamp.IsZero() && !s.inputs.startsAtEnd(path) {
 		stamp = s.since
 	}
 	if d := before[filepath.Dir(path)]; stamp.IsZero() && d != nil && d.err == nil {
@@ -218,19 +202,19 @@ func (s *Set) stampOf(path string, before map[string]*folder) time.Time {
 
 // revive goes on with finished files that grew: somebody still had them open.
 func (s *Set) revive() {
-	for _, d := range s.folders {
+	for _, d := range s.folders.byPath {
 		for _, e := range d.entries {
 			if !e.regular() {
 				continue
 			}
-			if f := s.open[e.key]; f != nil {
-				if f != f.stream.cur || e.path == f.path {
+			if f := s.known.reading(e.key); f != nil {
+				if f != f.stream.files.cur || e.path == f.path {
 					f.where = e.path
 				}
 				continue
 			}
-			for _, f := range s.byKey[e.key] {
-				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputOf(f.path) >= 0 {
+			for _, f := range s.known.byKey[e.key] {
+				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
 					s.reopen(f, e)
 				}
 			}
@@ -244,28 +228,26 @@ func (s *Set) reopen(f *file, e entry) {
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
 	}
-	if s.open[o.key] != nil || o.key != f.key || !f.begins(o.head) || o.size <= f.offset || s.outrun(f, e.path, o) {
+	if s.known.reading(o.key) != nil || o.key != f.key || !f.begins(o.head) || o.size <= f.offset || s.known.outrun(f, e.path, o) {
 		o.h.Close()
 		f.refuted = e.state() // the inode serves another file now
 		return
 	}
 	st := s.streams[f.path]
 	if st == nil {
-		st = s.addStream(newStream(s, f.path, s.inputs[s.inputOf(f.path)].Tag))
-		if dir := filepath.Dir(f.path); s.folders[dir] == nil {
-			s.folders[dir] = listFolder(dir, nil, nil) // it was removed, and the file lies in another one
-		}
+		st = s.addStream(newStream(s, f.path, s.inputs.of(f.path).Tag))
+		s.folders.include(filepath.Dir(f.path), nil) // it may have been removed, and the file lies in another one
 	}
 	s.attach(f, st, e.path, o)
 	f.gone = s.now()
-	st.late = append(st.late, f)
+	st.files.late = append(st.files.late, f)
 }
 
 // unreadable keeps a stream without lines for each input whose folder cannot be read.
 func (s *Set) unreadable() {
-	for i := range s.inputs {
-		in := &s.inputs[i]
-		d := s.folders[in.dir]
+	for i := range s.inputs.list {
+		in := &s.inputs.list[i]
+		d := s.folders.byPath[in.dir]
 		if in.literal || in.dirMeta {
 			continue
 		}
@@ -277,9 +259,9 @@ func (s *Set) unreadable() {
 			s.addStream(st)
 			fallthrough
 		case d.err != nil && st.trouble:
-			st.scanErr = fmt.Errorf("look for files: %w", d.err)
+			st.health.scan = fmt.Errorf("look for files: %w", d.err)
 		case d.err == nil && st != nil && st.trouble:
-			st.report()
+			st.health.report(st.err())
 			s.dropStream(st)
 		}
 	}
@@ -288,33 +270,26 @@ func (s *Set) unreadable() {
 // retire drops streams whose path is gone, once their last positions were given to the caller.
 func (s *Set) retire() {
 	for _, st := range slices.Clone(s.order) {
-		if st.literal || st.trouble || !st.idle() || st.err() != nil || len(st.finished) > 0 {
+		if st.literal || st.trouble || !st.files.empty() || st.err() != nil || st.delivery.reporting() {
 			continue
 		}
 		s.dropStream(st)
 	}
 }
 
-// prune forgets decisions about names that are gone.
-func (s *Set) prune() {
-	for path := range s.settled {
-		if _, ok := s.at(path); !ok {
-			delete(s.settled, path)
-		}
-	}
-}
-
 func (s *Set) addStream(st *Stream) *Stream {
-	st.literal = s.isLiteral(st.path)
+	st.literal = s.inputs.literal(st.path)
 	s.streams[st.path] = st
 	i, _ := slices.BinarySearchFunc(s.order, st, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
 	s.order = slices.Insert(s.order, i, st)
+	s.buffers.readers = len(s.order)
 	return st
 }
 
 func (s *Set) dropStream(st *Stream) {
 	delete(s.streams, st.path)
 	s.order = slices.DeleteFunc(s.order, func(other *Stream) bool { return other == st })
+	s.buffers.readers = len(s.order)
 }
 
 // vanishedError tells whether an error means that the name is not there, as opposed to a link that leads nowhere.

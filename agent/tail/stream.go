@@ -3,8 +3,9 @@ package tail
 import (
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // Stream is one path as an endless source of lines: when the file at the path is replaced, it is read to its end, then
@@ -13,43 +14,36 @@ type Stream struct {
 	set     *Set
 	path    string
 	tag     int
-	literal bool // configured as it is, so it has to be there
-	trouble bool // stands for a folder that cannot be read
-	fromEnd bool // a file that is new here starts at its end
+	literal bool  // configured as it is, so it has to be there
+	trouble bool  // stands for a folder that cannot be read
+	fromEnd bool  // a file that is new here starts at its end
+	former  *file // what was truncated last
 
-	queue    []*file    // open, read one after the other
-	cur      *file      // the last of the queue, if the path leads to it or did until it was gone; else nil
-	late     []*file    // read to their ends, watched for late writers
-	waiting  []*file    // known, not open: not found, or it may not be read
-	finished []finished // done, to be given by Position for a while
-	ahead    []span     // lines that were returned, and are not used yet as far as the caller said, in their order
-	former   *file      // what was truncated last
-	unsure   time.Time  // if not zero: generations since then may have been taken for others
-	looked   time.Time  // folder's modification time when generations were last looked for without a successor
-	stamp    time.Time  // modification time of what was last seen at the path
-
-	lateFirst bool // to be looked at before more is read from the queue
-	active    *file
-	buf       []byte
-	r, w      int // what is unread in buf, of active
-
-	scanErr   error
-	inTrouble bool // as it was logged
-	lines     uint64
-	cuts      uint64
+	// Each owns its part of the state; what concerns several of them is decided here. All of it is guarded by Set.mu.
+	files    sequence
+	horizon  horizon
+	reader   reader
+	delivery delivery
+	health   health
 }
 
-// finished is a file whose last position may not be stored yet.
-type finished struct {
-	*file
-	at    time.Time // when it was finished; then when it was first given as done
-	calls int       // how often it was given as done
+// health is whether a path can be read, and what was logged of it. Its user holds Set.mu.
+type health struct {
+	log  zerolog.Logger
+	path string
+	scan error // trouble of the path itself, as the last scan found it; nil: none
+	told bool  // that there is trouble was logged, and not yet that it ended
 }
 
-// span is lines of one file that lie one behind the other.
-type span struct {
-	file     int64
-	from, to int64 // offsets: of the first byte of the first line, and of the byte after the last
+// report logs when trouble begins and when it ends, and nothing in between. nil: there is none.
+func (h *health) report(err error) {
+	switch {
+	case err != nil && !h.told:
+		h.log.Warn().Str("path", h.path).Err(err).Msg("cannot be read; tried again until it can")
+	case err == nil && h.told:
+		h.log.Info().Str("path", h.path).Msg("can be read again")
+	}
+	h.told = err != nil
 }
 
 // Mark is a line that the caller has used, with all that it was given before: the file and where the line ends, as
@@ -67,7 +61,14 @@ type Status struct {
 	Cut    uint64 // of the lines, those longer than MaxLine
 }
 
-func newStream(s *Set, path string, tag int) *Stream { return &Stream{set: s, path: path, tag: tag} }
+func newStream(s *Set, path string, tag int) *Stream {
+	return &Stream{
+		set: s, path: path, tag: tag,
+		reader:   reader{buffers: &s.buffers, maxLine: s.maxLine},
+		delivery: delivery{now: s.now},
+		health:   health{log: s.log, path: path},
+	}
+}
 
 // Path is what the pattern matched.
 func (st *Stream) Path() string { return st.path }
@@ -77,19 +78,22 @@ func (st *Stream) Tag() int { return st.tag }
 
 // Next gives the next complete line that is there now. False means that there is none now, or that the file cannot be
 // read (see Status): call [Set.Wait], [Set.Refresh] and Next again. It never waits for data.
-func (st *Stream) Next() (Line, bool) {
+func (st *Stream) Next() (line Line, ok bool) {
 	s := st.set
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return Line{}, false
-	}
-	line, ok := st.take()
-	if !ok {
-		line, ok = st.refill()
-	}
+	ok = !s.closed && st.next(&line)
 	s.mu.Unlock()
 	return line, ok
+}
+
+// next sets the next complete line, and notes that it is given; false leaves it as it is. Measured: a line that is
+// returned by each function on its way costs a quarter more, as it is copied each time.
+func (st *Stream) next(line *Line) bool {
+	if !st.reader.take(line) && !st.refill(line) {
+		return false
+	}
+	st.delivery.hand(line)
+	return true
 }
 
 // Each calls fn for the next complete lines that are there now, most of them at the most, and tells how many there were.
@@ -98,13 +102,8 @@ func (st *Stream) Each(most int, fn func(Line)) (n int) {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for ; n < most && !s.closed; n++ {
-		line, ok := st.take()
-		if !ok {
-			if line, ok = st.refill(); !ok {
-				break
-			}
-		}
+	var line Line
+	for ; n < most && !s.closed && st.next(&line); n++ {
 		fn(line)
 	}
 	return n
@@ -118,70 +117,14 @@ func (st *Stream) Position(used Mark) []Position {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.use(used)
-	out := make([]Position, 0, len(st.finished)+len(st.waiting)+len(st.late)+len(st.queue))
-	for i := range st.finished {
-		f := &st.finished[i]
-		p := st.positionOf(f.file)
-		switch {
-		case !p.Done: // its last line is not used
-		case f.calls == 0:
-			f.at = s.now()
-			fallthrough
-		default:
-			f.calls++
-		}
-		out = append(out, p)
-	}
-	for _, list := range [...][]*file{st.waiting, st.late, st.queue} {
+	st.delivery.use(used)
+	out := st.delivery.finishedPositions()
+	for _, list := range [...][]*file{st.files.waiting, st.files.late, st.files.queue} {
 		for _, f := range list {
-			out = append(out, st.positionOf(f))
+			out = append(out, st.delivery.positionOf(f))
 		}
 	}
 	return out
-}
-
-// positionOf is the position of one file before its first line that is not used.
-func (st *Stream) positionOf(f *file) Position {
-	p := f.position()
-	if from, ok := st.unused(f); ok {
-		p.Offset, p.Done = from, false
-	}
-	return p
-}
-
-// hand notes that a line is given to the caller.
-func (st *Stream) hand(line Line) {
-	st.lines++
-	if n := len(st.ahead); n > 0 && st.ahead[n-1].file == line.File && st.ahead[n-1].to == line.Offset {
-		st.ahead[n-1].to = line.Next
-		return
-	}
-	st.ahead = append(st.ahead, span{line.File, line.Offset, line.Next})
-}
-
-// use lets go of what was given up to a line.
-func (st *Stream) use(m Mark) {
-	for i, s := range st.ahead {
-		if s.file != m.File || m.Next <= s.from || m.Next > s.to {
-			continue
-		}
-		if st.ahead[i].from = m.Next; m.Next == s.to {
-			i++
-		}
-		st.ahead = slices.Delete(st.ahead, 0, i)
-		return
-	}
-}
-
-// unused gives where the first line of a file begins that was given and is not used.
-func (st *Stream) unused(f *file) (from int64, ok bool) {
-	for _, s := range st.ahead {
-		if s.file == f.id {
-			return s.from, true
-		}
-	}
-	return 0, false
 }
 
 // Status tells how far the stream is, as of the line that was used last, and what troubles it.
@@ -189,23 +132,21 @@ func (st *Stream) Status(used Mark) Status {
 	s := st.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.use(used)
-	out := Status{Path: st.path, Err: st.err(), Lines: st.lines, Cut: st.cuts}
-	for _, list := range [...][]*file{st.late, st.queue} {
+	st.delivery.use(used)
+	out := Status{Path: st.path, Err: st.err(), Lines: st.delivery.lines, Cut: st.delivery.cuts}
+	for _, list := range [...][]*file{st.files.late, st.files.queue} {
 		for _, f := range list {
 			size := f.sizeNow()
 			out.Behind += max(0, size-f.offset)
-			if f == st.cur {
+			if f == st.files.cur {
 				out.Size, out.Offset = size, f.offset
-				if from, ok := st.unused(f); ok {
+				if from, ok := st.delivery.unused(f); ok {
 					out.Offset = from
 				}
 			}
 		}
 	}
-	for _, lines := range st.ahead {
-		out.Behind += lines.to - lines.from
-	}
+	out.Behind += st.delivery.outstanding()
 	return out
 }
 
@@ -224,129 +165,57 @@ func (f *file) sizeNow() int64 {
 
 // err gives the trouble of the path, else that of one of its files.
 func (st *Stream) err() error {
-	if st.scanErr != nil {
-		return st.scanErr
+	if st.health.scan != nil {
+		return st.health.scan
 	}
-	for _, list := range [...][]*file{st.queue, st.late, st.waiting} {
-		for _, f := range list {
-			if f.fault != nil {
-				return f.fault
-			}
-		}
-	}
-	return nil
-}
-
-// report logs when trouble begins and when it ends, and nothing in between.
-func (st *Stream) report() {
-	err := st.err()
-	switch {
-	case err != nil && !st.inTrouble:
-		st.set.log.Warn().Str("path", st.path).Err(err).Msg("cannot be read; tried again until it can")
-	case err == nil && st.inTrouble:
-		st.set.log.Info().Str("path", st.path).Msg("can be read again")
-	}
-	st.inTrouble = err != nil
+	return st.files.fault()
 }
 
 // confirm takes note that the path still leads to the present file.
 func (st *Stream) confirm(e entry) {
-	c := st.cur
+	c := st.files.cur
 	c.gone, c.where = time.Time{}, e.path
 	if e.mtime.After(c.stamp) && st.set.intact(c) == nil {
 		c.stamp = e.mtime // else it was truncated, and the copy of it may be older than what was written since
 	}
-	st.stamp = c.stamp
+	st.horizon.stamp = c.stamp
 	st.account(c)
-	if !st.unsure.IsZero() {
-		since := st.unsure
-		st.unsure = time.Time{}
-		i := max(0, slices.Index(st.queue, c))
-		st.queue = slices.Insert(st.queue, i, st.set.between(st, since, c)...)
+	if since := st.horizon.resolve(); !since.IsZero() {
+		place := max(0, st.files.place(c))
+		st.files.insert(place, st.set.between(st, since, c)...)
 		st.number()
 	}
 }
 
 // vanished takes note that nothing to read lies at the path.
 func (st *Stream) vanished() {
-	if st.cur != nil && st.cur.gone.IsZero() {
-		st.cur.gone = st.set.now()
-	}
+	st.files.gone(st.set.now())
 	st.findRests()
 	st.findBetween()
-	if st.cur != nil {
+	if st.files.cur != nil {
 		return // its handle is read on; a gap of an instant is how rotation works
 	}
-	if st.literal && st.scanErr == nil && st.idle() {
-		st.scanErr = fmt.Errorf("%s: %w", st.path, fs.ErrNotExist)
+	if st.literal && st.health.scan == nil && st.files.empty() {
+		st.health.scan = fmt.Errorf("%s: %w", st.path, fs.ErrNotExist)
 	}
 }
 
 // await adds a known file that is to be found and opened.
 func (st *Stream) await(f *file) {
 	f.stream, f.since = st, st.set.now()
-	st.waiting = append(st.waiting, f)
-	if f.stamp.After(st.stamp) {
-		st.stamp = f.stamp
-	}
+	st.files.waiting = append(st.files.waiting, f)
+	st.horizon.extend(f.stamp)
 }
 
-// enqueue adds a file to be read in the order of identities, before the present one.
-func (st *Stream) enqueue(f *file) {
-	i := 0
-	for i < len(st.queue) && st.queue[i] != st.cur && st.queue[i].id < f.id {
-		i++
-	}
-	st.queue = slices.Insert(st.queue, i, f)
-}
-
-// number sees to it that files are numbered in the order in which they are read, as after a restart their numbers are
-// what is known of it. One of which nothing was read may be given another number.
+// number sees to it that files are numbered in the order in which they are read.
 func (st *Stream) number() {
-	last := int64(0)
-	for _, f := range st.queue {
-		if f.id < last && f.offset == 0 {
-			st.renumber(f)
-		}
-		last = max(last, f.id)
+	for _, left := range st.files.number(&st.set.known) {
+		st.delivery.conclude(left)
 	}
 }
 
-func (st *Stream) renumber(f *file) {
-	s := st.set
-	delete(s.files, f.id)
-	if f.stored {
-		old := &file{id: f.id, path: f.path, stamp: f.stamp}
-		s.files[old.id] = old
-		st.conclude(old)
-	}
-	s.lastID++
-	f.id, f.stored = s.lastID, false
-	s.files[f.id] = f
-}
-
-// promote makes a file of this stream the present one.
-func (st *Stream) promote(f *file) {
-	st.remove(f)
-	st.queue = append(st.queue, f)
-	st.cur = f
-	f.gone = time.Time{}
-}
-
-// remove takes a file out of all lists.
+// remove takes a file out of all that is read.
 func (st *Stream) remove(f *file) {
-	same := func(other *file) bool { return other == f }
-	st.queue = slices.DeleteFunc(st.queue, same)
-	st.late = slices.DeleteFunc(st.late, same)
-	st.waiting = slices.DeleteFunc(st.waiting, same)
-	if st.cur == f {
-		st.cur = nil
-	}
-	if st.active == f {
-		// The buffer stays: the line returned last lies in it.
-		if f.zip != nil {
-			f.zip.stale = true
-		}
-		st.active, st.r, st.w = nil, 0, 0
-	}
+	st.files.remove(f)
+	st.reader.drop(f)
 }

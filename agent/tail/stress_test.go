@@ -237,7 +237,7 @@ func TestManyFilesReadSideBySideShareABudgetOfMemory(t *testing.T) {
 		if _, ok := st.Next(); !ok {
 			t.Fatal("no line")
 		}
-		buffers += cap(st.buf)
+		buffers += cap(st.reader.buf)
 	}
 	if buffers == 0 {
 		t.Fatal("nothing is being read")

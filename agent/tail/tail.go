@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,14 +26,6 @@ import (
 const (
 	defaultMaxLine = 64 << 10
 	defaultPoll    = time.Second
-	// bufferSize is how much is read at once. Measured: larger buffers bring nothing more, smaller ones cost.
-	bufferSize = 256 << 10
-	// bufferBudget is what the buffers of all streams take together, unless there are so many streams that the least,
-	// which is a line, is more: files that are behind are read side by side, each with its buffer.
-	bufferBudget = 64 << 20
-	// readBudget is how much one Next may read without coming upon a line, so that a line of gigabytes holds up
-	// neither the other streams nor a shutdown.
-	readBudget = 64 << 20
 	// graceAtLeast is how long a file that has a successor is still watched for late writers: syslog daemons go on
 	// writing into the renamed file until they are told to reopen it.
 	graceAtLeast = 10 * time.Second
@@ -94,9 +84,10 @@ type Line struct {
 }
 
 // Set is the streams of all inputs. Its methods and those of its streams may be called from several goroutines, but
-// Wait from one only, and a Line's Data is valid until the next call of Next on the same stream.
+// Wait from one only, and a Line's Data is valid until the next call of Next on the same stream. What several of its parts
+// have a say in, such as which identity a file at a path is, is decided here; each part owns its own state.
 type Set struct {
-	inputs  []input
+	inputs  inputs
 	maxLine int
 	poll    time.Duration
 	grace   time.Duration
@@ -105,25 +96,17 @@ type Set struct {
 	since   time.Time // Options.Since; zero: a position is known
 	watch   *watch
 
-	more  atomic.Bool // a stream stopped at its read budget: there is more to do without any event
-	awake time.Time   // when Wait last returned for an event
+	more atomic.Bool // a stream stopped at its read budget: there is more to do without any event
 
-	mu      sync.Mutex
-	files   map[int64]*file   // every known identity, finished ones included
-	byKey   map[inode][]*file // the same by inode; several where an inode was reused or a file truncated
-	open    map[inode]*file   // those that are open: no file is read twice at a time
-	lastID  int64
-	streams map[string]*Stream
-	order   []*Stream // by path
-	folders map[string]*folder
-	scanned time.Time
-	listed  int // names in all folders
-	settled map[string]state
-	named   map[string]struct{}
-	first   bool     // the scan of Open is under way
-	spare   [][]byte // buffers of streams that have nothing to read now
-	scratch [fingerprintMax]byte
-	closed  bool
+	mu       sync.Mutex // guards what follows, what changes of inputs, what is watched, and all of the streams and files
+	known    registry
+	streams  map[string]*Stream
+	order    []*Stream // by path
+	folders  folders
+	excluded exclusions
+	buffers  buffers
+	scratch  [fingerprintMax]byte
+	closed   bool
 }
 
 // Open begins to follow the inputs at the positions given, which are all that the caller has, those of paths that are
@@ -132,12 +115,12 @@ type Set struct {
 func Open(o Options, positions []Position) (*Set, error) {
 	s := &Set{
 		maxLine: o.MaxLine, poll: o.PollInterval, log: o.Logger, now: o.now,
-		files: map[int64]*file{}, byKey: map[inode][]*file{}, open: map[inode]*file{},
-		streams: map[string]*Stream{}, settled: map[string]state{}, named: map[string]struct{}{}, first: true,
+		known: newRegistry(positions), streams: map[string]*Stream{}, excluded: newExclusions(o.Logger),
 	}
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
 	}
+	s.buffers.least = s.maxLine + 4096
 	if s.poll <= 0 {
 		s.poll = defaultPoll
 	}
@@ -148,66 +131,44 @@ func Open(o Options, positions []Position) (*Set, error) {
 	if len(positions) == 0 {
 		s.since = o.Since
 	}
-	for _, in := range o.Inputs {
-		p, err := newInput(in)
-		if err != nil {
-			return nil, err
-		}
-		s.inputs = append(s.inputs, p)
+	var err error
+	if s.inputs, err = newInputs(o.Inputs); err != nil {
+		return nil, err
 	}
-	s.restore(positions)
-	s.watch = startWatch(o.newWatcher, s.inputs, s.log)
+	s.restore()
+	s.watch = startWatch(o.newWatcher, s.inputs.list, s.log)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.scan()
-	s.first = false
+	s.inputs.opening = false
 	return s, nil
 }
 
-// restore takes over what is known and makes a stream for each configured path that was not read to its end.
-func (s *Set) restore(positions []Position) {
-	for _, p := range positions {
-		f := fileAt(p)
-		if old := s.files[f.id]; old != nil {
-			s.forget(old)
-		}
-		s.remember(f)
-		s.lastID = max(s.lastID, f.id)
-	}
-	for _, f := range s.byID() {
-		i := s.inputOf(f.path)
-		if i < 0 {
+// restore makes a stream for each configured path that is known and was not read to its end.
+func (s *Set) restore() {
+	for _, f := range s.known.byID() {
+		in := s.inputs.of(f.path)
+		if in == nil {
 			continue
 		}
-		s.inputs[i].known = true
+		in.known = true
 		if f.done {
 			continue
 		}
 		st := s.streams[f.path]
 		if st == nil {
-			st = s.addStream(newStream(s, f.path, s.inputs[i].Tag))
+			st = s.addStream(newStream(s, f.path, in.Tag))
 		}
 		st.await(f)
 	}
-	for _, in := range s.inputs {
+	for _, in := range s.inputs.list {
 		if in.literal && s.streams[in.Pattern] == nil {
 			s.addStream(newStream(s, in.Pattern, in.Tag))
 		}
 	}
 	for _, st := range s.order {
-		st.literal = s.isLiteral(st.path)
-		st.fromEnd = s.startsAtEnd(st.path)
+		st.fromEnd = s.inputs.startsAtEnd(st.path)
 	}
-}
-
-// byID gives every known file, the oldest identity first.
-func (s *Set) byID() []*file {
-	all := make([]*file, 0, len(s.files))
-	for _, f := range s.files {
-		all = append(all, f)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].id < all[j].id })
-	return all
 }
 
 // Streams gives one stream for each path, sorted by path. A pattern whose folder cannot be read is represented by a
@@ -223,37 +184,21 @@ func (s *Set) Streams() []*Stream {
 func (s *Set) Forget(before time.Time) []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there := map[inode]bool{}
-	for _, d := range s.folders {
-		for _, e := range d.entries {
-			there[e.key] = true
-		}
-	}
+	there := s.folders.inodes()
 	var ids []int64
-	for _, f := range s.byID() {
-		if d := s.folders[filepath.Dir(f.path)]; d != nil && d.err != nil {
+	for _, f := range s.known.byID() {
+		if d := s.folders.of(f.path); d != nil && d.err != nil {
 			continue // what cannot be seen may still be there: its folder may not be mounted now
 		}
-		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputOf(f.path) >= 0 && !s.unreported(f) {
-			s.forget(f)
+		if st := s.streams[f.path]; st != nil && st.delivery.reports(f) {
+			continue
+		}
+		if f.done && f.h == nil && !there[f.key] && f.stamp.Before(before) && s.inputs.of(f.path) != nil {
+			s.known.forget(f)
 			ids = append(ids, f.id)
 		}
 	}
 	return ids
-}
-
-// unreported tells whether a finished file is still to be given by Position.
-func (s *Set) unreported(f *file) bool {
-	st := s.streams[f.path]
-	if st == nil {
-		return false
-	}
-	for _, d := range st.finished {
-		if d.file == f {
-			return true
-		}
-	}
-	return false
 }
 
 // Close releases files and watches. Streams give no more lines afterwards; their positions remain readable.
@@ -265,7 +210,7 @@ func (s *Set) Close() error {
 	}
 	s.closed = true
 	var errs []error
-	for _, f := range s.files {
+	for _, f := range s.known.files {
 		errs = append(errs, f.close())
 	}
 	s.mu.Unlock()
@@ -275,21 +220,5 @@ func (s *Set) Close() error {
 	}
 	return nil
 }
-
-// name logs something about a path once, however often it is come upon.
-func (s *Set) name(path, what string) {
-	key := path + "\x00" + what
-	if _, ok := s.named[key]; ok {
-		return
-	}
-	if len(s.named) >= maxNamed {
-		clear(s.named) // rather say something twice than grow without bound
-	}
-	s.named[key] = struct{}{}
-	s.log.Info().Str("path", path).Msg(what)
-}
-
-// maxNamed bounds the memory of what was said already.
-const maxNamed = 10_000
 
 var errClosed = fmt.Errorf("followed files: %w", os.ErrClosed)

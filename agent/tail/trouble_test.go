@@ -186,7 +186,7 @@ func TestAReadErrorIsOvercome(t *testing.T) {
 	k := start(t, "*.log")
 	k.write("x.log", "one\n")
 	k.expect("one")
-	k.set.open[k.stream("x.log").cur.key].h.Close() // the next read fails
+	k.set.known.open[k.stream("x.log").files.cur.key].h.Close() // the next read fails
 	k.write("x.log", "two\n")
 	k.readStream(k.stream("x.log"))
 	if err := k.stream("x.log").Status(Mark{}).Err; !errors.Is(err, fs.ErrClosed) {

@@ -15,7 +15,8 @@ import (
 // coalesce is the least time between two wakes: at thousands of lines a second, each waking us, many are read at once.
 const coalesce = 5 * time.Millisecond
 
-// watch listens for file system events, to wake. Without it, polling does.
+// watch listens for file system events, to wake. Without it, polling does. What is watched changes under Set.mu alone,
+// which neither its goroutine nor wait takes: they share channels and atomics with the rest, and only one goroutine waits.
 type watch struct {
 	log     zerolog.Logger
 	inputs  []input
@@ -28,6 +29,7 @@ type watch struct {
 	folders map[string]inode  // watched, and what was watched under that name
 	links   map[string]inode  // the same for symbolic links, whose files lie elsewhere
 	refused bool              // said that something cannot be watched
+	awake   time.Time         // when wait last returned for an event
 	done    sync.WaitGroup
 }
 
@@ -140,35 +142,76 @@ func (w *watch) drop(in map[string]inode, wanted map[string]inode) {
 	}
 }
 
+// follow watches folders and the files behind symbolic links, by path, and wakes for what is being read as well.
+func (w *watch) follow(reading map[string]struct{}, folders, links map[string]inode) {
+	w.reading.Store(&reading)
+	if w.w == nil {
+		return
+	}
+	w.drop(w.folders, folders)
+	w.drop(w.links, links)
+	for path, key := range folders {
+		w.keep(w.folders, path, key)
+	}
+	for path, key := range links {
+		w.keep(w.links, path, key)
+	}
+}
+
+// ended tells whether close was called.
+func (w *watch) ended() bool {
+	select {
+	case <-w.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait returns nil after an event or the time given, and an error when the context or the watch ended.
+func (w *watch) wait(ctx context.Context, most time.Duration) error {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.closed:
+		return errClosed
+	case <-timer.C:
+		return nil
+	case <-w.wake:
+	}
+	if rest := coalesce - time.Since(w.awake); rest > 0 {
+		timer.Reset(rest)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.closed:
+			return errClosed
+		case <-timer.C:
+		}
+		select { // what came meanwhile is seen by what follows this return
+		case <-w.wake:
+		default:
+		}
+	}
+	w.awake = time.Now()
+	return nil
+}
+
 // rewatch watches the folders that are there, and the files behind symbolic links.
 func (s *Set) rewatch() {
 	reading := map[string]struct{}{}
-	for _, f := range s.open {
+	for _, f := range s.known.open {
 		reading[f.where] = struct{}{}
 	}
-	s.watch.reading.Store(&reading)
-	if s.watch.w == nil {
-		return
-	}
-	folders, links := map[string]inode{}, map[string]inode{}
-	for path, d := range s.folders {
-		if d.err == nil {
-			folders[path] = d.key
-		}
-	}
+	links := map[string]inode{}
 	for path := range s.streams {
-		if e, ok := s.folders[filepath.Dir(path)].entries[filepath.Base(path)]; ok && e.link && e.regular() {
+		if e, ok := s.folders.entry(path); ok && e.link && e.regular() {
 			links[path] = e.key
 		}
 	}
-	s.watch.drop(s.watch.folders, folders)
-	s.watch.drop(s.watch.links, links)
-	for path, key := range folders {
-		s.watch.keep(s.watch.folders, path, key)
-	}
-	for path, key := range links {
-		s.watch.keep(s.watch.links, path, key)
-	}
+	s.watch.follow(reading, s.folders.watchable(), links)
 }
 
 // Wait returns nil when something may have happened to a file, or the PollInterval has passed, or a stream stopped
@@ -178,39 +221,11 @@ func (s *Set) Wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case <-s.watch.closed:
+	if s.watch.ended() {
 		return errClosed
-	default:
 	}
 	if s.more.Swap(false) {
 		return nil
 	}
-	timer := time.NewTimer(s.poll)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.watch.closed:
-		return errClosed
-	case <-timer.C:
-		return nil
-	case <-s.watch.wake:
-	}
-	if rest := coalesce - time.Since(s.awake); rest > 0 {
-		timer.Reset(rest)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.watch.closed:
-			return errClosed
-		case <-timer.C:
-		}
-		select { // what came meanwhile is seen by what follows this return
-		case <-s.watch.wake:
-		default:
-		}
-	}
-	s.awake = time.Now()
-	return nil
+	return s.watch.wait(ctx, s.poll)
 }

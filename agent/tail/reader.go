@@ -1,0 +1,219 @@
+package tail
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// bufferSize is how much is read at once. Measured: larger buffers bring nothing more, smaller ones cost.
+	bufferSize = 256 << 10
+	// bufferBudget is what the buffers of all streams take together, unless there are so many streams that the least,
+	// which is a line, is more: files that are behind are read side by side, each with its buffer.
+	bufferBudget = 64 << 20
+)
+
+// buffers are those of streams that have nothing to read now, for those that have. Its users hold Set.mu.
+type buffers struct {
+	spare   [][]byte
+	least   int // bytes of one
+	readers int // how many streams share the budget
+}
+
+func (b *buffers) take() []byte {
+	if n := len(b.spare); n > 0 {
+		buf := b.spare[n-1]
+		b.spare = b.spare[:n-1]
+		return buf
+	}
+	return make([]byte, max(min(bufferSize, bufferBudget/max(1, b.readers)), b.least))
+}
+
+func (b *buffers) give(buf []byte) { b.spare = append(b.spare, buf) }
+
+// reader cuts lines out of one file after another, through a buffer that it has only while there is something to read.
+// Which file is next, and what an error means, is not its business. Its user holds Set.mu.
+type reader struct {
+	buffers *buffers
+	maxLine int
+	active  *file  // whose bytes are in buf; nil: none
+	buf     []byte // nil: handed on
+	r, w    int    // what is unread in buf
+}
+
+// take cuts the next complete line out of the buffer, and sets it; false leaves it as it is.
+func (rd *reader) take(line *Line) bool {
+	a := rd.active
+	if a == nil || rd.r == rd.w {
+		return false
+	}
+	chunk := rd.buf[rd.r:rd.w]
+	i := bytes.IndexByte(chunk, '\n')
+	switch {
+	case a.long != nil:
+		return rd.takeLong(line, chunk, i)
+	case i >= 0:
+		rd.r += i + 1
+		data := chunk[:i:i]
+		if i > 0 && chunk[i-1] == '\r' {
+			data = chunk[: i-1 : i-1]
+		}
+		line.Cut = len(data) > rd.maxLine
+		if line.Cut {
+			data = data[:rd.maxLine]
+		}
+		line.File, line.Offset, line.Next, line.Data = a.id, a.offset, a.offset+int64(i)+1, data
+		a.offset = line.Next
+		return true
+	case len(chunk) > rd.maxLine+1:
+		// Even if the last byte is the CR of the line's end, it is too long: keep the head, pass over the rest.
+		a.long = bytes.Clone(chunk[:rd.maxLine])
+		a.scan = a.offset + int64(len(chunk))
+		rd.r = rd.w
+	}
+	return false
+}
+
+// takeLong looks for the end of a line that is longer than MaxLine: in the bytes given, at i.
+func (rd *reader) takeLong(line *Line, chunk []byte, i int) bool {
+	a := rd.active
+	if i < 0 {
+		a.scan += int64(len(chunk))
+		rd.r = rd.w
+		return false
+	}
+	rd.r += i + 1
+	*line = Line{File: a.id, Offset: a.offset, Next: a.scan + int64(i) + 1, Data: a.long, Cut: true}
+	a.offset, a.long = line.Next, nil
+	return true
+}
+
+// load reads on in a plain file, whose size was looked at, and tells at which offset. 0 bytes: there is nothing more now.
+func (rd *reader) load(f *file) (n int, at int64, err error) {
+	rd.activate(f)
+	if f.size < f.base()+int64(rd.w-rd.r) {
+		rd.empty() // what went away was not consumed: no line of it was complete
+		f.long = nil
+	}
+	rd.compact()
+	at = f.base() + int64(rd.w)
+	if f.long != nil {
+		at = overHole(f, at, f.size)
+	}
+	n, err = f.h.ReadAt(rd.buf[rd.w:], at)
+	if n == 0 {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, at, err
+		}
+		f.end = at
+		return 0, at, nil
+	}
+	f.end = -1
+	f.note(at, rd.buf[rd.w:rd.w+n])
+	rd.w += n
+	return n, at, nil
+}
+
+// unpack reads on in a compressed file, passing over what was consumed. 0: it is at its end.
+func (rd *reader) unpack(f *file) (int, error) {
+	rd.activate(f)
+	p := f.zip
+	if p.stale {
+		if err := p.rewind(); err != nil {
+			return 0, err
+		}
+	}
+	rd.compact()
+	into := rd.buf[rd.w:]
+	n, err := 0, error(nil)
+	for n == 0 && err == nil {
+		n, err = p.z.Read(into)
+	}
+	if n == 0 {
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	at := p.at
+	p.at += int64(n)
+	f.note(at, into[:n])
+	skip := min(max(0, f.base()+int64(rd.w)-at), int64(n))
+	rd.w += copy(into, into[skip:n])
+	return n, nil
+}
+
+// activate gives the buffer to a file.
+func (rd *reader) activate(f *file) {
+	if rd.active == f {
+		return
+	}
+	rd.leave()
+	rd.active = f
+	if rd.buf == nil {
+		rd.buf = rd.buffers.take()
+	}
+}
+
+// leave lets go of the present file: what is unread in the buffer is read again. The buffer stays, as the line returned
+// last lies in it.
+func (rd *reader) leave() {
+	if rd.active != nil && rd.active.zip != nil {
+		rd.active.zip.stale = true
+	}
+	rd.active = nil
+	rd.empty()
+}
+
+// drop leaves a file if it is the present one.
+func (rd *reader) drop(f *file) {
+	if rd.active == f {
+		rd.leave()
+	}
+}
+
+// empty forgets what is unread.
+func (rd *reader) empty() { rd.r, rd.w = 0, 0 }
+
+// compact moves the beginning of an incomplete line to the front of the buffer.
+func (rd *reader) compact() {
+	if rd.r > 0 {
+		rd.w = copy(rd.buf, rd.buf[rd.r:rd.w])
+		rd.r = 0
+	}
+}
+
+// release hands the buffer on while there is nothing to read. An incomplete line is read again when it is complete.
+func (rd *reader) release() {
+	rd.leave()
+	if rd.buf != nil {
+		rd.buffers.give(rd.buf)
+	}
+	rd.buf = nil
+}
+
+// base is the offset of the first byte in the buffer, were the file active.
+func (f *file) base() int64 {
+	if f.long != nil {
+		return f.scan
+	}
+	return f.offset
+}
+
+// overHole passes over a hole of a sparse file, in which there can be no newline: a writer that did not notice that
+// its file was truncated leaves one as large as the file was.
+func overHole(f *file, at, size int64) int64 {
+	data, err := f.h.Seek(at, unix.SEEK_DATA)
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		data = size // nothing but hole to the end
+	case err != nil:
+		return at // the file system does not know
+	}
+	data = min(max(at, data), max(at, size))
+	f.scan += data - at
+	return data
+}

@@ -1,0 +1,188 @@
+package tail
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// registry is every known identity, finished ones included, and which of them are open. It decides by inode and content
+// which identity a file is, and opens and closes nothing itself. Its user holds Set.mu.
+type registry struct {
+	files  map[int64]*file   // by number
+	byKey  map[inode][]*file // the same by inode; several where an inode was reused or a file truncated
+	open   map[inode]*file   // those that are open: no file is read twice at a time
+	lastID int64
+}
+
+// newRegistry takes over what the caller stored. Of two positions with one number the last counts.
+func newRegistry(positions []Position) registry {
+	r := registry{files: map[int64]*file{}, byKey: map[inode][]*file{}, open: map[inode]*file{}}
+	for _, p := range positions {
+		f := fileAt(p)
+		if old := r.files[f.id]; old != nil {
+			r.forget(old)
+		}
+		r.remember(f)
+		r.lastID = max(r.lastID, f.id)
+	}
+	return r
+}
+
+// byID gives every known file, the oldest identity first.
+func (r *registry) byID() []*file {
+	return slices.SortedFunc(maps.Values(r.files), func(a, b *file) int { return cmp.Compare(a.id, b.id) })
+}
+
+// create makes an identity.
+func (r *registry) create(path string) *file {
+	r.lastID++
+	f := &file{id: r.lastID, path: path, end: -1}
+	r.remember(f)
+	return f
+}
+
+func (r *registry) remember(f *file) {
+	r.files[f.id] = f
+	if f.key != (inode{}) {
+		r.byKey[f.key] = append(r.byKey[f.key], f)
+	}
+}
+
+func (r *registry) forget(f *file) {
+	delete(r.files, f.id)
+	r.unkey(f)
+}
+
+func (r *registry) unkey(f *file) {
+	rest := slices.DeleteFunc(r.byKey[f.key], func(other *file) bool { return other == f })
+	if len(rest) == 0 {
+		delete(r.byKey, f.key)
+		return
+	}
+	r.byKey[f.key] = rest
+}
+
+// rekey notes where the file system keeps a file.
+func (r *registry) rekey(f *file, key inode) {
+	if f.key == key {
+		return
+	}
+	r.unkey(f)
+	f.key = key
+	r.byKey[key] = append(r.byKey[key], f)
+}
+
+// renumber gives a file of which nothing was read the next number. If the caller may have stored it under the one
+// before, what is left under that is given: it is to be finished.
+func (r *registry) renumber(f *file) (left *file) {
+	delete(r.files, f.id)
+	if f.stored {
+		left = &file{id: f.id, path: f.path, stamp: f.stamp}
+		r.files[left.id] = left
+	}
+	r.lastID++
+	f.id, f.stored = r.lastID, false
+	r.files[f.id] = f
+	return left
+}
+
+// reading gives the file that is open and has the inode, nil if none is.
+func (r *registry) reading(key inode) *file { return r.open[key] }
+
+// opened notes that a file, which has its inode by now, is open.
+func (r *registry) opened(f *file) { r.open[f.key] = f }
+
+// closed notes that a file is not open any more.
+func (r *registry) closed(f *file) {
+	if r.open[f.key] == f {
+		delete(r.open, f.key)
+	}
+}
+
+// lastSeen gives the modification time of what was last seen at a path, zero if nothing ever was.
+func (r *registry) lastSeen(path string) time.Time {
+	var stamp time.Time
+	for _, f := range r.files {
+		if f.path == path && f.stamp.After(stamp) {
+			stamp = f.stamp
+		}
+	}
+	return stamp
+}
+
+// match gives the known file that has the inode and the content, the youngest identity if several do. A file of
+// which nothing was consumed is known by its inode alone: should that be a mistake, it is read from its beginning all
+// the same. Where no line begins at the offset, as after a power cut that took the end of the file with it, it is
+// another file: that may give lines twice, where going on would lose some.
+func (r *registry) match(o *opened) *file {
+	var best *file
+	for _, f := range r.byKey[o.key] {
+		if f.offset > o.size || (best != nil && best.id > f.id) {
+			continue
+		}
+		empty := f.offset == 0 && f.sumLen == 0 && !f.done
+		if empty || (f.begins(o.head) && boundary(o.h, f.offset)) {
+			best = f
+		}
+	}
+	return best
+}
+
+// outrun tells whether a finished file's inode was given to a newer copy of the same content.
+func (r *registry) outrun(f *file, path string, o *opened) bool {
+	if !f.done {
+		return false
+	}
+	twin := r.original(path, o)
+	return twin != nil && twin.offset > f.offset
+}
+
+// original gives the known file with another inode that begins like what was opened: one that is still read if there
+// is one, else that of which most was consumed. A fingerprint that is not of full length counts only for a generation
+// of that very path.
+func (r *registry) original(path string, o *opened) *file {
+	var best *file
+	whole := sha256.Sum256(o.head)
+	for _, f := range r.files {
+		if f.key == o.key {
+			continue
+		}
+		if f.full() {
+			if len(o.head) < fingerprintMax || string(f.sum) != string(whole[:]) {
+				continue
+			}
+		} else if !generationPath(f.path, path) || !(f.begins(o.head) || f.contains(o.head) || f.shares(o.head)) {
+			continue
+		}
+		if best == nil || (best.done && !f.done) || (best.done == f.done && f.offset > best.offset) {
+			best = f
+		}
+	}
+	return best
+}
+
+// withContent gives the file that begins like this; with a fingerprint that is not of full length, one of the path or
+// its generations.
+func (r *registry) withContent(path string, head []byte) *file {
+	for _, f := range r.files {
+		if f.path != path && !generationPath(path, f.path) {
+			if f.full() && f.begins(head) {
+				return f
+			}
+			continue
+		}
+		if f.begins(head) || f.shares(head) {
+			return f
+		}
+	}
+	return nil
+}
+
+// generationPath tells whether a path is that of a rotated generation of another one.
+func generationPath(base, path string) bool {
+	return filepath.Dir(base) == filepath.Dir(path) && generation(filepath.Base(base), filepath.Base(path))
+}

@@ -1,0 +1,132 @@
+package tail
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// rest is what was not read of a known file, found in a generation of its path: a copy that was made before the file was
+// truncated, or its compressed copy. One of plain and zip is set, unless nothing was left to read.
+type rest struct {
+	where string
+	plain *opened
+	zip   *packed
+	head  []byte // with zip: the first bytes of what is in it
+	other bool   // with plain: its inode was not known, so it is a copy and not the file itself
+}
+
+// none tells whether all of the file was read.
+func (r *rest) none() bool { return r.plain == nil && r.zip == nil }
+
+// restPlain looks for the rest of a file in a plain generation, nil if that is not a copy of it that holds as much.
+func (r *registry) restPlain(f *file, e entry) (*rest, error) {
+	if r.reading(e.key) != nil {
+		return nil, nil
+	}
+	o, err := openPlain(e.path)
+	if err != nil {
+		return nil, err
+	}
+	if o.key != e.key {
+		o.h.Close()
+		return nil, errMoved
+	}
+	other := r.match(o)
+	ours := (other == nil || other == f) && f.begins(o.head)
+	switch {
+	case ours && o.size <= f.offset:
+		o.h.Close()
+		return &rest{where: e.path}, nil
+	case !ours || !boundary(o.h, f.offset):
+		o.h.Close()
+		return nil, nil
+	}
+	return &rest{where: e.path, plain: o, other: other == nil}, nil
+}
+
+// restPacked looks for the rest of a file in a compressed generation, nil if that is not a copy of it.
+func restPacked(f *file, e entry) (*rest, error) {
+	if !strings.HasSuffix(e.path, ".gz") {
+		return nil, nil
+	}
+	p, head, err := openPacked(e.path, e.key)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !f.begins(head):
+		p.close()
+		return nil, nil
+	case p.plain == f.offset%(1<<32):
+		p.close()
+		return &rest{where: e.path}, nil
+	}
+	return &rest{where: e.path, zip: p, head: head}, nil
+}
+
+// findRests looks for copies of known files that are not found themselves.
+func (st *Stream) findRests() {
+	d := st.set.folders.of(st.path)
+	if d == nil || d.err != nil {
+		return
+	}
+	for _, f := range slices.Clone(st.files.waiting) {
+		if f.found || f.looked.Equal(d.mtime) {
+			continue
+		}
+		if st.findRest(f); f.fault == nil && d.quiet {
+			f.looked = d.mtime
+		}
+	}
+}
+
+// findRest looks among the generations of the path for what was not read of a file, and goes on with it. It tells whether
+// there is something to read, or was nothing left.
+func (st *Stream) findRest(f *file) bool {
+	f.fault = nil
+	if f.sumLen == 0 {
+		return false
+	}
+	var left *rest
+	walk(f.path, f.stamp.Add(-timeSlack), func(c candidate) (bool, error) {
+		var err error
+		if c.packed {
+			left, err = restPacked(f, c.entry)
+		} else {
+			left, err = st.set.known.restPlain(f, c.entry)
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			f.fault = err // this may be it: it is not lost yet
+		}
+		return left == nil, err
+	})
+	if left == nil {
+		return false
+	}
+	st.readOn(f, left)
+	f.fault = nil
+	return true
+}
+
+// readOn goes on with a file in what was found of it.
+func (st *Stream) readOn(f *file, left *rest) {
+	s := st.set
+	switch {
+	case left.none():
+		st.remove(f)
+		st.delivery.conclude(f)
+		return
+	case left.plain != nil:
+		if left.other {
+			s.log.Info().Str("path", f.path).Str("copy", left.where).Int64("offset", f.offset).Msg("read on in a copy")
+		}
+		s.attach(f, st, left.where, left.plain)
+	default:
+		st.remove(f)
+		s.log.Info().Str("path", f.path).Str("copy", left.where).Int64("offset", f.offset).Msg("read on in its compressed copy")
+		f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, left.where, left.zip, left.head, s.now(), -1, false
+	}
+	st.files.enqueue(f)
+}
