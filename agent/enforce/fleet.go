@@ -139,6 +139,7 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 			return nil, err
 		}
 		e.fallback = newFallback(list, o.Served, e.log)
+		e.fallback.timer = o.Timer
 	}
 	if !fw.KillSessions {
 		return e, nil

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"activedefense/config"
 	"activedefense/firewall"
@@ -18,13 +17,8 @@ import (
 func TestProvisionPlansTheOthersToo(t *testing.T) {
 	cfg := &config.Config{StateDir: t.TempDir()}
 	for _, name := range []string{"away", "there"} {
-		sim, err := panosim.Start(panosim.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(sim.Close)
-		cfg.Firewalls = append(cfg.Firewalls, config.Firewall{Name: name, URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
-			VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second})
+		sim := startSim(t, panosim.Options{})
+		cfg.Firewalls = append(cfg.Firewalls, entryFor(name, firewall.ModeTag, sim))
 		if name == "away" {
 			sim.Down()
 		}
@@ -40,15 +34,10 @@ func TestProvisionPlansTheOthersToo(t *testing.T) {
 
 // The daemon's role need not allow what a plan needs, and whoever tries it with the daemon's key is told so.
 func TestProvisionWithTheDaemonsRoleSaysWhatIsMissing(t *testing.T) {
-	sim, err := panosim.Start(panosim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(sim.Close)
+	sim := startSim(t, panosim.Options{})
 	sim.SetRole("admin", panosim.RightOperation, panosim.RightUserID)
-	cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{{Name: "fw1", URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
-		VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second}}}
-	_, err = Provision(t.Context(), cfg, ProvisionOptions{})
+	cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{entryFor("fw1", firewall.ModeTag, sim)}}
+	_, err := Provision(t.Context(), cfg, ProvisionOptions{})
 	if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "firewall fw1") || !strings.Contains(err.Error(), "role allows Configuration") {
 		t.Errorf("the error is %v", err)
 	}
