@@ -65,12 +65,15 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-// count tells how often the log says something.
-func (l *lockedBuffer) count(text string) int {
+// text is the log, a line an entry.
+func (l *lockedBuffer) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
+	return l.b.String()
 }
+
+// count tells how often the log says something.
+func (l *lockedBuffer) count(text string) int { return strings.Count(l.text(), text) }
 
 // patience bounds every wait for something that must happen.
 const patience = 30 * time.Second
