@@ -126,6 +126,8 @@ func TestSessionsThatCannotBeEndedAreLoggedOnceAKind(t *testing.T) {
 func TestAStopWhileSessionsEndIsNotLogged(t *testing.T) {
 	sim := startSim(t, panosim.Options{})
 	var log lockedBuffer
+	_, idle := runSessions(t, sim, &log)
+	idle() // with nothing to do, it waits for the stop alone
 	s, stop := runSessions(t, sim, &log)
 	sim.SetFault(panosim.Fault{Effect: panosim.Hang, Kind: panosim.KindClearSessions, Delay: time.Hour})
 	s.end(blockedSince(time.Now(), "203.0.113.1/32", "203.0.113.2/32"))
