@@ -223,18 +223,6 @@ func TestABrokenFirewallIsTriedForEver(t *testing.T) {
 	}
 }
 
-func TestACommitWithoutABlockIsLogged(t *testing.T) {
-	e := newEnforceTest(t)
-	e.show(firewall.Report{}, 0, nil)
-	if n := e.log.count("firewall in sync"); n != 0 {
-		t.Errorf("a pass that changed nothing is logged %d times", n)
-	}
-	e.show(firewall.Report{Committed: true}, 0, nil)
-	if n := e.log.count("firewall in sync after a commit"); n != 1 {
-		t.Errorf("a commit is logged %d times", n)
-	}
-}
-
 // standby makes the firewall the passive member of a pair, which takes no tags.
 func (e *enforceTest) standby() *panosim.HA {
 	e.t.Helper()

@@ -20,6 +20,7 @@ type fallback struct {
 	list   *firewall.List
 	served func() *Snapshot // what the list serves
 	log    zerolog.Logger
+	timer  func(time.Duration) loop.Timer // loop.NewTimer
 	wakeup loop.Wakeup
 	active atomic.Bool // the list stands in for the mode
 
@@ -30,7 +31,7 @@ type fallback struct {
 }
 
 func newFallback(list *firewall.List, served func() *Snapshot, log zerolog.Logger) *fallback {
-	return &fallback{list: list, served: served, log: log, wakeup: loop.NewWakeup()}
+	return &fallback{list: list, served: served, log: log, timer: loop.NewTimer, wakeup: loop.NewWakeup()}
 }
 
 // judge decides by the outcome of a pass whether the list has to stand in. What was refused stays so until a full pass
@@ -75,7 +76,7 @@ func (f *fallback) due() int64 {
 
 // run has the list fetched as often as it changes while it stands in, and after releases, until ctx ends.
 func (f *fallback) run(ctx context.Context) error {
-	later := time.NewTimer(time.Hour)
+	later := f.timer(time.Hour)
 	defer later.Stop()
 	for {
 		select {

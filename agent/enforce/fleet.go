@@ -37,7 +37,7 @@ type Options struct {
 	Expected Expected
 	Version  string              // of the program, for the calls' user agent
 	Blocked  func() *Snapshot    // what is blocked now
-	Served   func() *Snapshot    // what the list serves; it gives nil while there is nothing
+	Served   func() *Snapshot    // what the list serves; nil while there is nothing, and as long enforcers of mode edl are not to be run
 	Store    func() *store.Store // for the watchers; it gives nil while there is none
 	Calls    *Calls
 	Logger   zerolog.Logger
@@ -139,6 +139,7 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 			return nil, err
 		}
 		e.fallback = newFallback(list, o.Served, e.log)
+		e.fallback.timer = o.Timer
 	}
 	if !fw.KillSessions {
 		return e, nil

@@ -41,7 +41,8 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 		known = true
 		members, err := open.pair(fw)
 		if err != nil {
-			return left, err
+			failed = errors.Join(failed, err)
+			continue
 		}
 		steps, err := provisionOne(ctx, cfg, fw, members, opts)
 		for _, m := range members {

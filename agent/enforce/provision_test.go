@@ -1,11 +1,12 @@
 package enforce
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"activedefense/config"
 	"activedefense/firewall"
@@ -18,13 +19,8 @@ import (
 func TestProvisionPlansTheOthersToo(t *testing.T) {
 	cfg := &config.Config{StateDir: t.TempDir()}
 	for _, name := range []string{"away", "there"} {
-		sim, err := panosim.Start(panosim.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(sim.Close)
-		cfg.Firewalls = append(cfg.Firewalls, config.Firewall{Name: name, URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
-			VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second})
+		sim := startSim(t, panosim.Options{})
+		cfg.Firewalls = append(cfg.Firewalls, entryFor(name, firewall.ModeTag, sim))
 		if name == "away" {
 			sim.Down()
 		}
@@ -40,25 +36,239 @@ func TestProvisionPlansTheOthersToo(t *testing.T) {
 
 // The daemon's role need not allow what a plan needs, and whoever tries it with the daemon's key is told so.
 func TestProvisionWithTheDaemonsRoleSaysWhatIsMissing(t *testing.T) {
-	sim, err := panosim.Start(panosim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(sim.Close)
+	sim := startSim(t, panosim.Options{})
 	sim.Config().SetRole("admin", panosim.RightOperation, panosim.RightUserID)
-	cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{{Name: "fw1", URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(),
-		VSys: "vsys1", Mode: firewall.ModeTag, Tag: testTag, Timeout: 5 * time.Second}}}
-	_, err = Provision(t.Context(), cfg, ProvisionOptions{})
+	cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{entryFor("fw1", firewall.ModeTag, sim)}}
+	_, err := Provision(t.Context(), cfg, ProvisionOptions{})
 	if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "firewall fw1") || !strings.Contains(err.Error(), "role allows Configuration") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-func TestNoPasswordInAnErrorOfKeygen(t *testing.T) {
-	for _, url := range []string{"https://svc:hidden@192.0.2.1", "https://svc:hidden@192.0.2.1:port", "http://:hidden@192.0.2.1"} {
-		_, err := MakeKey(context.Background(), KeyOptions{URL: url, Username: "svc", Password: "hidden"})
-		if err == nil || strings.Contains(err.Error(), "hidden") {
-			t.Errorf("%s: %v", url, err)
+// A policyLab is a configuration of simulated firewalls that lack everything, a list that they can fetch, and what
+// Provision says it does about it.
+type policyLab struct {
+	t    *testing.T
+	cfg  *config.Config
+	list *listServer
+	opts ProvisionOptions
+	said []string
+}
+
+func newPolicyLab(t *testing.T) *policyLab {
+	t.Helper()
+	l := &policyLab{t: t, cfg: &config.Config{}, list: newListServer(t)}
+	l.cfg.EDL.Listen, l.cfg.EDL.URL, l.cfg.EDL.EmptyEntry = ":8443", l.list.url, netip.MustParseAddr("192.0.2.255")
+	l.list.serve("192.0.2.255")
+	file := writeFile(t, "list.pem", l.list.authority)
+	l.opts = ProvisionOptions{Version: "test", Expected: Expected{Formats: policy.Formats{Default: true}, Certificate: file, CA: file},
+		Progress: func(name string, steps []policy.Step, done string) {
+			if done == "" {
+				done = fmt.Sprintf("%d steps", len(steps))
+			}
+			l.said = append(l.said, name+": "+done)
+		}}
+	return l
+}
+
+// add adds a firewall.
+func (l *policyLab) add(name, mode string, o panosim.Options) *panosim.Sim {
+	l.t.Helper()
+	o.Admin = "svc"
+	sim := startSim(l.t, o)
+	fw := entryFor(name, mode, sim)
+	fw.SyslogAddress = "127.0.0.1:5514"
+	l.cfg.Firewalls = append(l.cfg.Firewalls, fw)
+	return sim
+}
+
+// provision does what it is told and gives what is left and what was said.
+func (l *policyLab) provision(change func(*ProvisionOptions)) (left []policy.Step, said string, err error) {
+	l.t.Helper()
+	opts := l.opts
+	change(&opts)
+	l.said = nil
+	left, err = Provision(l.t.Context(), l.cfg, opts)
+	return left, strings.Join(l.said, "\n"), err
+}
+
+func planOnly(*ProvisionOptions)         {}
+func apply(o *ProvisionOptions)          { o.Apply = true }
+func commit(o *ProvisionOptions)         { o.Commit = true }
+func applyAndCommit(o *ProvisionOptions) { o.Apply, o.Commit = true, true }
+
+// A plan changes nothing, taking its steps changes the candidate alone, and a commit publishes that; then the policies pass
+// every check, and nothing is left to do or to commit.
+func TestProvisionPlansTakesStepsAndCommits(t *testing.T) {
+	for _, mode := range []string{firewall.ModeTag, firewall.ModeGroup, firewall.ModeList} {
+		t.Run(mode, func(t *testing.T) {
+			l := newPolicyLab(t)
+			sim := l.add("fw1", mode, panosim.Options{})
+			plan, said, err := l.provision(planOnly)
+			n := len(plan)
+			if err != nil || n < 5 || said != fmt.Sprintf("fw1: %d steps", n) || sim.Config().Pending("") != 0 {
+				t.Fatalf("a plan of %d steps, %d edits: %q, %v", n, sim.Config().Pending(""), said, err)
+			}
+			left, said, err := l.provision(apply)
+			if want := fmt.Sprintf("fw1: %d steps\nfw1: %d of %d steps written to the candidate configuration", n, n, n); err != nil || len(left) != 0 || said != want {
+				t.Fatalf("%v is left: %q, %v", left, said, err)
+			}
+			if strings.Contains(sim.Config().Running(), testTag) || sim.Config().Pending("svc") == 0 {
+				t.Fatal("it was committed, or not even written")
+			}
+			left, said, err = l.provision(applyAndCommit) // what was written before
+			if want := "fw1: 0 steps\nfw1: committing our own edits; this can take minutes\nfw1: committed, our own edits only"; err != nil || len(left) != 0 || said != want {
+				t.Fatalf("%v is left: %q, %v", left, said, err)
+			}
+			if !strings.Contains(sim.Config().Running(), testTag) || sim.Config().Pending("") != 0 {
+				t.Error("it was not committed")
+			}
+			left, said, err = l.provision(commit)
+			if want := "fw1: 0 steps\nfw1: committing our own edits; this can take minutes\nfw1: nothing of ours to commit"; err != nil || len(left) != 0 || said != want {
+				t.Errorf("%v is left: %q, %v", left, said, err)
+			}
+			sim.Lists().Fetch()
+			checks, err := Verify(t.Context(), l.cfg, VerifyOptions{Expected: l.opts.Expected})
+			if err != nil || len(checks) != 14 {
+				t.Errorf("%d checks, %v", len(checks), err)
+			}
+			for _, c := range checks {
+				if c.Result != policy.ResultPass && c.Check != policy.CheckRole { // the administrator may do everything
+					t.Errorf("%s %s: %s", c.Check, c.Result, c.Detail)
+				}
+			}
+		})
+	}
+}
+
+// Every outcome short of success gives the steps that are left and the error, and says what was done until then.
+func TestProvisionSaysHowFarItCame(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	plan, _, err := l.provision(planOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, reads := len(plan), sim.Stats().Calls[panosim.KindConfigRead]
+	expect := func(when string, left []policy.Step, err error, steps int, kind string) {
+		t.Helper()
+		if len(left) != steps || xmlapi.Kind(err) != kind {
+			t.Errorf("%s: %d steps are left instead of %d, and the error is of kind %q instead of %q: %v", when, len(left), steps, xmlapi.Kind(err), kind, err)
 		}
+	}
+	says := func(when, said, last string) {
+		t.Helper()
+		if !strings.HasSuffix(said, last) {
+			t.Errorf("%s: it says %q instead of %q", when, said, last)
+		}
+	}
+
+	sim.Config().LockConfig("somebody", "")
+	left, said, err := l.provision(applyAndCommit)
+	expect("another administrator holds the configuration", left, err, n, xmlapi.KindBusy)
+	says("another administrator holds the configuration", said, fmt.Sprintf("fw1: 0 of %d steps written to the candidate configuration", n))
+	sim.Config().UnlockConfig("")
+
+	// The second plan fails, after the steps were taken.
+	sim.SetFault(panosim.Fault{Effect: panosim.Forbidden, Kind: panosim.KindConfigRead, Skip: reads})
+	left, said, err = l.provision(applyAndCommit)
+	expect("it cannot be read what is left", left, err, 0, xmlapi.KindAuth)
+	says("it cannot be read what is left", said, fmt.Sprintf("fw1: %d of %d steps written to the candidate configuration", n, n))
+	sim.ClearFaults()
+
+	sim.Config().FailCommit("a rule of somebody else is broken")
+	left, said, err = l.provision(commit)
+	expect("the commit fails", left, err, 0, xmlapi.KindCommit)
+	says("the commit fails", said, "fw1: committing our own edits; this can take minutes")
+	if err != nil && !strings.Contains(err.Error(), "a rule of somebody else is broken") {
+		t.Errorf("the firewall's words are lost: %v", err)
+	}
+}
+
+// What is somebody else's is left alone, and stays to be done, unless it is adopted.
+func TestProvisionAdoptsOnlyWhenItIsTold(t *testing.T) {
+	const others = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">
+<zone><entry name="untrust"/><entry name="dmz"/></zone><rulebase><security><rules><entry name="cleanup"><from><member>any</member></from>
+<to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action>deny</action></entry>
+</rules></security></rulebase></entry></vsys></entry></devices></config>`
+	l := newPolicyLab(t)
+	l.add("fw1", firewall.ModeTag, panosim.Options{Config: others})
+	left, _, err := l.provision(apply)
+	if err != nil || len(left) != 1 || !left[0].Foreign || !strings.Contains(left[0].Object, "cleanup") {
+		t.Fatalf("%v is left: %v", left, err)
+	}
+	left, said, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Adopt = true, true })
+	if err != nil || len(left) != 0 || !strings.HasSuffix(said, "1 of 1 steps written to the candidate configuration") {
+		t.Errorf("%v is left: %q, %v", left, said, err)
+	}
+}
+
+// Without the CA, the firewalls would be told to trust nothing.
+func TestProvisionNeedsTheCAOfTheListThatItsFirewallsFetch(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	l.opts.Expected.CA += ".missing"
+	left, said, err := l.provision(apply)
+	if err == nil || !strings.Contains(err.Error(), "cannot read the list's CA from "+l.opts.Expected.CA) || len(left) != 0 || said != "" || sim.Config().Pending("") != 0 {
+		t.Errorf("%v is left: %q, %v", left, said, err)
+	}
+	l.opts.Expected.CA = "" // a given certificate is not ours to have trusted
+	if left, _, err = l.provision(planOnly); err != nil || len(left) == 0 {
+		t.Errorf("with a given certificate: %v, %v", left, err)
+	}
+	l.opts.Expected.CA = "missing"
+	l.cfg.EDL.Listen = ""
+	if left, _, err = l.provision(planOnly); err != nil || len(left) == 0 {
+		t.Errorf("without a list: %v, %v", left, err)
+	}
+}
+
+// Of a pair, what the passive member is told would be lost.
+func TestProvisionWritesToTheActiveMember(t *testing.T) {
+	l := newPolicyLab(t)
+	passive := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	active := startSim(t, panosim.Options{Admin: "svc", APIKey: passive.Key(), Serial: "007000000000002"})
+	panosim.Pair(active, passive, panosim.PairOptions{})
+	l.cfg.Firewalls[0].PeerURL, l.cfg.Firewalls[0].CA = active.URL(), slices.Concat(passive.CA(), active.CA())
+	left, said, err := l.provision(apply)
+	if err != nil || len(left) != 0 || !strings.HasPrefix(said, "fw1 (peer): ") || active.Config().Pending("") == 0 || passive.Config().Pending("") != 0 {
+		t.Errorf("%d edits on the active and %d on the passive member: %q, %v, %v", active.Config().Pending(""), passive.Config().Pending(""), said, left, err)
+	}
+}
+
+func TestProvisionOfOneFirewall(t *testing.T) {
+	l := newPolicyLab(t)
+	l.add("LAB-FW-01", firewall.ModeTag, panosim.Options{})
+	l.add("LAB-FW-02", firewall.ModeTag, panosim.Options{})
+	_, said, err := l.provision(func(o *ProvisionOptions) { o.Firewall = "lab-fw-02" })
+	if err != nil || !strings.HasPrefix(said, "LAB-FW-02: ") || strings.Contains(said, "LAB-FW-01") {
+		t.Errorf("%q, %v", said, err)
+	}
+	_, said, err = l.provision(func(o *ProvisionOptions) { o.Firewall = "LAB-FW-03" })
+	if !errors.Is(err, ErrUnknownFirewall) || !strings.Contains(err.Error(), `"LAB-FW-03"; configured are LAB-FW-01, LAB-FW-02`) || said != "" {
+		t.Errorf("%q, %v", said, err)
+	}
+	l.cfg.Firewalls = nil
+	if _, _, err = l.provision(planOnly); !errors.Is(err, ErrUnknownFirewall) || !strings.Contains(err.Error(), "none is configured") {
+		t.Errorf("%v", err)
+	}
+}
+
+// An entry that cannot even be opened keeps nobody from seeing what the others lack, nor what was wrong with them.
+func TestProvisionNamesEveryFirewallThatFails(t *testing.T) {
+	l := newPolicyLab(t)
+	l.add("away", firewall.ModeTag, panosim.Options{}).Down()
+	l.add("broken", firewall.ModeTag, panosim.Options{})
+	l.add("there", firewall.ModeTag, panosim.Options{})
+	l.cfg.Firewalls[1].CA = []byte("none")
+	left, said, err := l.provision(planOnly)
+	for _, text := range []string{"firewall away", `firewall "broken": the CA contains no PEM certificate`} {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%q is missing in %v", text, err)
+		}
+	}
+	if len(left) == 0 || !strings.HasPrefix(said, "there: ") {
+		t.Errorf("%v is left: %q", left, said)
 	}
 }

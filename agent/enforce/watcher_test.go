@@ -2,8 +2,10 @@ package enforce
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,5 +167,48 @@ func TestWhatIsPutIntoForceAtTheStartIsNotMissedAtOnce(t *testing.T) {
 	}
 	if !slices.Equal(entries, before) {
 		t.Error("what others hold too was changed")
+	}
+}
+
+// A look that a stop breaks off has seen half a firewall: it says nothing about the policies.
+func TestALookThatIsBrokenOffIsForgotten(t *testing.T) {
+	p := newPolicyTest(t)
+	p.waited()
+	p.elapse(verifyFirst)
+	before, at := p.Status()
+	logged := p.log.text()
+	p.clock.add(time.Minute)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	p.verifyOnce(ctx)
+	if after, again := p.Status(); !slices.Equal(before, after) || !again.Equal(*at) || p.log.text() != logged {
+		t.Errorf("it found %v at %s", after, again)
+	}
+}
+
+// A result is news when it is another than before, or has another reason; that all was well from the start is none.
+func TestWhatIsNewsAboutAPolicy(t *testing.T) {
+	check := func(result, detail string) policy.Check {
+		return policy.Check{Check: "block-rule", Result: result, Detail: detail, Remedy: "do it"}
+	}
+	pass, fail, warn := check(policy.ResultPass, "well"), check(policy.ResultFail, "no rule"), check(policy.ResultWarn, "late")
+	for _, c := range []struct {
+		before, now policy.Check
+		level       string // "": it is not logged
+	}{
+		{policy.Check{}, pass, ""}, {pass, pass, ""}, {pass, check(policy.ResultPass, "well, with another rule"), ""},
+		{policy.Check{}, fail, "error"}, {pass, fail, "error"}, {fail, fail, ""}, {fail, check(policy.ResultFail, "disabled"), "error"},
+		{policy.Check{}, warn, "warn"}, {fail, warn, "warn"}, {warn, warn, ""}, {fail, pass, "info"}, {warn, pass, "info"},
+	} {
+		var log lockedBuffer
+		w := &Watcher{log: zerolog.New(&log)}
+		w.report(c.before, c.now)
+		want := ""
+		if c.level != "" {
+			want = fmt.Sprintf(`{"level":%q,"check":"block-rule","result":%q,"remedy":"do it","message":"policy: %s"}`, c.level, c.now.Result, c.now.Detail)
+		}
+		if got := strings.TrimSpace(log.text()); got != want {
+			t.Errorf("after %+v, %+v is logged as %s instead of %s", c.before, c.now, got, want)
+		}
 	}
 }
