@@ -22,7 +22,7 @@ func TestAPathThatIsNoLongerReadIsForgotten(t *testing.T) {
 		return out
 	}
 	l.look(at)
-	if got := paths(); len(got) != 1 || !strings.HasPrefix(got[0], "/logs/*.log look for files") {
+	if got := paths(); len(got) != 1 || !strings.HasPrefix(got[0], "/logs/*.log scan for files") {
 		t.Fatalf("a folder that is missing: %q", got)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o700); err != nil {

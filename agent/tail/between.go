@@ -92,7 +92,7 @@ func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
 		case f != nil && f == present:
 			return false, nil // and compressed, too
 		case err == nil:
-			s.log.Info().Str("path", c.path).Msg("rotated unseen; read before its successor")
+			s.log.Info().Str("path", c.path).Msg("rotated while not watched; reading it before its successor")
 			found = append(found, ordered{f, c.size == 0, c.mtime})
 		case errors.Is(err, fs.ErrPermission) && !c.packed:
 			st.awaitUnread(c.entry, err)

@@ -194,7 +194,7 @@ func TestACompressedFileThatStaysBrokenIsGivenUp(t *testing.T) {
 	if err := k.stream("x.log").Status(Mark{}).Err; err != nil {
 		t.Fatalf("error %v", err)
 	}
-	if k.logged("no copy is found") != 1 {
+	if k.logged("no copy was found") != 1 {
 		t.Fatalf("log: %s", k.log.String())
 	}
 }
@@ -212,7 +212,7 @@ func TestACompressionThatCannotBeReadIsSaid(t *testing.T) {
 	k.write("x.log", "two\n")
 	k.open()
 	k.expect("two")
-	if k.logged("compressed in a way that cannot be read") != 1 || k.logged("no copy is found") != 1 {
+	if k.logged("compressed in a way that cannot be read") != 1 || k.logged("no copy was found") != 1 {
 		t.Fatalf("log: %s", k.log.String())
 	}
 }

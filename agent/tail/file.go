@@ -193,9 +193,9 @@ func (f *file) close() error {
 var (
 	errNotRegular = errors.New("not a regular file")
 	errCompressed = errors.New("compressed")
-	errTaken      = errors.New("the same file as another path")
-	errFinished   = errors.New("read already")
-	errCopy       = errors.New("a copy of a file that is being read")
+	errTaken      = errors.New("same file as another path")
+	errFinished   = errors.New("already read")
+	errCopy       = errors.New("copy of a file that is being read")
 )
 
 // opened is a regular file with its first bytes, not yet identified.
@@ -275,7 +275,7 @@ func endOfLines(r io.ReaderAt, size int64) (int64, error) {
 		from := max(0, end-int64(len(block)))
 		n, err := r.ReadAt(block[:end-from], from)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("look for the last line: %w", err)
+			return 0, fmt.Errorf("find the last line: %w", err)
 		}
 		if i := bytes.LastIndexByte(block[:n], '\n'); i >= 0 {
 			return from + int64(i) + 1, nil

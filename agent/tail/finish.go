@@ -11,7 +11,7 @@ import (
 // finish ends the reading of a file.
 func (st *Stream) finish(f *file) {
 	if left := f.sizeNow() - f.offset; left > 0 && f.zip == nil && (f != st.files.cur || !f.gone.IsZero()) {
-		st.set.log.Info().Str("path", f.where).Int64("bytes", left).Msg("ends without a newline; what follows the last one is not a line")
+		st.set.log.Info().Str("path", f.where).Int64("bytes", left).Msg("file ends without a newline; the incomplete last line is not read")
 	}
 	st.remove(f)
 	f.size = max(f.sizeNow(), f.offset)
@@ -94,7 +94,7 @@ func (st *Stream) lose(f *file) {
 	st.set.watch.dirty.Store(true)
 	if f.offset > 0 {
 		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).
-			Msg("was deleted or truncated, and no copy is found; if more was written to it, that is lost")
+			Msg("deleted or truncated and no copy was found; lines not read before are lost")
 	}
 }
 
@@ -117,6 +117,6 @@ func (st *Stream) setAside(f *file, err error) {
 func (s *Set) shut(f *file) {
 	s.known.closed(f)
 	if err := f.close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-		s.log.Warn().Str("path", f.where).Err(err).Msg("close")
+		s.log.Warn().Str("path", f.where).Err(err).Msg("cannot close the file")
 	}
 }

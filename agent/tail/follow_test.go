@@ -113,7 +113,7 @@ func TestAFolderThatAppearsLater(t *testing.T) {
 			t.Fatalf("%s: error %v after the folder appeared", st.Path(), err)
 		}
 	}
-	if k.logged("cannot be read") != 2 || k.logged("can be read again") != 2 {
+	if k.logged("cannot read the log file") != 2 || k.logged("log file is readable again") != 2 {
 		t.Fatalf("trouble and its end are logged once each, got: %s", k.log.String())
 	}
 }

@@ -120,12 +120,12 @@ func (st *Stream) readOn(f *file, left *rest) {
 		return
 	case left.plain != nil:
 		if left.other {
-			s.log.Info().Str("path", f.path).Str("copy", left.where).Int64("offset", f.offset).Msg("read on in a copy")
+			s.log.Info().Str("path", f.path).Str("copy", left.where).Int64("offset", f.offset).Msg("continuing in a copy")
 		}
 		s.attach(f, st, left.where, left.plain)
 	default:
 		st.remove(f)
-		s.log.Info().Str("path", f.path).Str("copy", left.where).Int64("offset", f.offset).Msg("read on in its compressed copy")
+		s.log.Info().Str("path", f.path).Str("copy", left.where).Int64("offset", f.offset).Msg("continuing in its compressed copy")
 		f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, left.where, left.zip, left.head, s.now(), -1, false
 	}
 	st.files.enqueue(f)

@@ -177,7 +177,7 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 // truncated gives the content that replaced what was consumed of an open file an identity of its own.
 func (st *Stream) truncated(f *file) {
 	s := st.set
-	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("was truncated or rewritten in place; read from its beginning")
+	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("truncated or rewritten in place; reading from the beginning")
 	g := s.known.create(f.path)
 	f.fingerprint()
 	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()

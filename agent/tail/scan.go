@@ -259,7 +259,7 @@ func (s *Set) unreadable() {
 			s.addStream(st)
 			fallthrough
 		case d.err != nil && st.trouble:
-			st.health.scan = fmt.Errorf("look for files: %w", d.err)
+			st.health.scan = fmt.Errorf("scan for files: %w", d.err)
 		case d.err == nil && st != nil && st.trouble:
 			st.health.report(st.err())
 			s.dropStream(st)

@@ -39,9 +39,9 @@ type health struct {
 func (h *health) report(err error) {
 	switch {
 	case err != nil && !h.told:
-		h.log.Warn().Str("path", h.path).Err(err).Msg("cannot be read; tried again until it can")
+		h.log.Warn().Str("path", h.path).Err(err).Msg("cannot read the log file; retrying")
 	case err == nil && h.told:
-		h.log.Info().Str("path", h.path).Msg("can be read again")
+		h.log.Info().Str("path", h.path).Msg("log file is readable again")
 	}
 	h.told = err != nil
 }

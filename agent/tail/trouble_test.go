@@ -30,7 +30,7 @@ func TestAPathThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	if err := k.stream("dangling.log").Status(Mark{}).Err; !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("error %v, want one that says it is not there", err)
 	}
-	if n := k.logged("cannot be read"); n != 2 {
+	if n := k.logged("cannot read the log file"); n != 2 {
 		t.Fatalf("logged %d times, want once for each: %s", n, k.log.String())
 	}
 	k.write("nowhere", "one\n")
@@ -42,7 +42,7 @@ func TestAPathThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 			t.Fatalf("%s: %v", st.Path(), err)
 		}
 	}
-	if n := k.logged("can be read again"); n != 2 {
+	if n := k.logged("log file is readable again"); n != 2 {
 		t.Fatalf("logged %d times, want once for each: %s", n, k.log.String())
 	}
 }
@@ -109,7 +109,7 @@ func TestPermissionIsLostAndRegained(t *testing.T) {
 	k.must(os.Chmod(k.path("x.log"), 0o644))
 	k.write("x.log", "two\n")
 	k.expect("two")
-	if k.logged("cannot be read") != 1 || k.logged("can be read again") != 1 {
+	if k.logged("cannot read the log file") != 1 || k.logged("log file is readable again") != 1 {
 		t.Fatalf("log: %s", k.log.String())
 	}
 
@@ -196,7 +196,7 @@ func TestAReadErrorIsOvercome(t *testing.T) {
 	if err := k.stream("x.log").Status(Mark{}).Err; err != nil {
 		t.Fatalf("error %v afterwards", err)
 	}
-	if k.logged("cannot be read") != 1 || k.logged("can be read again") != 1 {
+	if k.logged("cannot read the log file") != 1 || k.logged("log file is readable again") != 1 {
 		t.Fatalf("log: %s", k.log.String())
 	}
 }
@@ -300,7 +300,7 @@ func TestTwoPathsToOneFileAreReadOnce(t *testing.T) {
 	for range 5 {
 		k.mustScan()
 	}
-	if n := k.logged("the same file as another path"); n != 2 {
+	if n := k.logged("same file as another path"); n != 2 {
 		t.Fatalf("named %d times, want 2: %s", n, k.log.String())
 	}
 	k.write("y.log", "two\n")
@@ -365,7 +365,7 @@ func TestWithoutFileSystemEventsPollingDoes(t *testing.T) {
 	for range 5 {
 		k.mustScan()
 	}
-	if n := k.logged("polling alone"); n != 1 {
+	if n := k.logged("polling only"); n != 1 {
 		t.Fatalf("logged %d times", n)
 	}
 }

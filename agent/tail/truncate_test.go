@@ -200,7 +200,7 @@ func TestTheCopyOfCopytruncateIsNotReadAgain(t *testing.T) {
 			k.expect("new")
 			k.restart()
 			k.expect()
-			if k.logged("a copy of a file that is being read") > 2 {
+			if k.logged("copy of a file that is being read") > 2 {
 				t.Fatalf("log: %s", k.log.String())
 			}
 		})

@@ -51,7 +51,7 @@ func startWatch(newWatcher func() (*fsnotify.Watcher, error), inputs []input, lo
 // refuse says once that events are not to be had.
 func (w *watch) refuse(err error) {
 	if !w.refused {
-		w.log.Warn().Err(err).Msg("no file system events; files are looked at by polling alone")
+		w.log.Warn().Err(err).Msg("file system events are unavailable; polling only")
 	}
 	w.refused = true
 }
