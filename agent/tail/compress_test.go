@@ -216,3 +216,32 @@ func TestACompressionThatCannotBeReadIsSaid(t *testing.T) {
 		t.Fatalf("log: %s", k.log.String())
 	}
 }
+
+// Who still has a file open long after it was renamed may write to it until it is compressed. While nobody looks, the
+// compressed copy is all that is left of these lines.
+func TestLateLinesOfAFinishedFileAreReadFromItsCompressedCopy(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log", text(numbered("a", 0, 30)))
+	k.expect(numbered("a", 0, 30)...)
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "")
+	k.later(11 * time.Second)
+	k.commit()
+	if p := k.positions(k.stream("x.log")); !p[0].Done {
+		t.Fatalf("positions %+v", p)
+	}
+	k.crash()
+	k.write("x.log.1", text(numbered("a", 30, 40)))
+	k.write("x.log", "new\n")
+	k.rename("x.log.1", "x.log.2")
+	k.gzip("x.log.2")
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "newest\n")
+	k.open()
+	k.expect(append(numbered("a", 30, 40), "new", "newest")...)
+	k.restart()
+	k.expect()
+	k.later(2 * time.Minute)
+	k.restart()
+	k.expect()
+}

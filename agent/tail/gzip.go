@@ -100,12 +100,28 @@ func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 		p.close()
 		return nil, errFinished
 	}
-	if f := s.known.withContent(st.path, head); f != nil {
+	f := s.known.withContent(st.path, head)
+	switch {
+	case f == nil:
+		f = s.known.create(st.path)
+		f.stamp = p.mtime
+	case !f.done || !p.longer(f.offset):
 		p.close()
 		return f, errFinished
+	default: // somebody still had it open when we were done with it, and wrote more before it was compressed
+		s.log.Info().Str("path", f.path).Str("copy", e.path).Int64("offset", f.offset).Msg("continuing in its compressed copy")
+		if f.stream != nil {
+			f.stream.delivery.resume(f)
+		}
+		f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, e.path, p, head, s.now(), -1, false
+		st.files.enqueue(f) // in its turn, which was before what came after it
+		return f, errFinished
 	}
-	f := s.known.create(st.path)
-	f.stamp = p.mtime
 	f.stream, f.where, f.zip, f.seen, f.idle = st, e.path, p, head, s.now()
 	return f, nil
+}
+
+// longer tells whether the content goes on behind an offset, as far as its trailer can tell: it has the length modulo 4 GiB.
+func (p *packed) longer(offset int64) bool {
+	return p.plain != offset%(1<<32) && (p.plain > offset || offset >= 1<<32)
 }
