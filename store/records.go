@@ -101,12 +101,6 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	return s.failed("search the records", enough(err))
 }
 
-// CountRecords counts all records, of all agents. It reads a whole index: not for every second.
-func (s *Store) CountRecords(ctx context.Context) (n int64, err error) {
-	err = s.readers.QueryRowContext(ctx, `SELECT count(*) FROM records`).Scan(&n)
-	return n, s.failed("count the records", err)
-}
-
 // PruneRecords removes the records older than before, in small steps between which others can write, so
 // that it may take long and may have done a part when it returns an error. PostgreSQL drops the
 // partitions of whole days; records of the day in which before lies are kept until that day is over,
