@@ -54,6 +54,41 @@ func (d Direction) String() string {
 	return ""
 }
 
+// Protocol is that of a session, as far as it matters who could have forged it.
+type Protocol uint8
+
+// ProtocolUnknown is the zero value: the format carries none.
+const (
+	ProtocolUnknown Protocol = iota
+	TCP
+	UDP
+	ICMP // ICMPv6 too
+	OtherProtocol
+)
+
+// String gives the log's own word: "tcp", "udp", "icmp", "other", or "" when it is not known.
+func (p Protocol) String() string {
+	switch p {
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	case ICMP:
+		return "icmp"
+	case OtherProtocol:
+		return "other"
+	}
+	return ""
+}
+
+// Traffic is what a session carried in each direction. The zero value says nothing unless Counted is set: several
+// formats do not carry it.
+type Traffic struct {
+	Counted                      bool // the fields below are the log's
+	BytesSent, BytesReceived     uint64
+	PacketsSent, PacketsReceived uint64
+}
+
 // Event is one record of a firewall's log. Detection never changes it and keeps none of
 // it but Ref, the addresses, the ports, the time, and of each device the name.
 type Event struct {
@@ -74,8 +109,24 @@ type Event struct {
 	// Severity and Subtype as the log spells them; compared without regard to case.
 	Severity, Subtype string
 
+	// Application is what the firewall took the session for, such as "ssl", "incomplete" or "not-applicable"; "" where
+	// the format has none. EndReason is why the session ended, such as "policy-deny"; only TRAFFIC has one. Category is
+	// that of the threat, such as "brute-force".
+	Application, EndReason, Category string
+	// SrcZone and DstZone are those of the sender and of the receiver of the record.
+	SrcZone, DstZone string
+	// NATSrc and NATDst are the translated addresses, with their ports; the zero Addr and 0 where nothing was translated
+	// or the format has none.
+	NATSrc, NATDst         netip.Addr
+	NATSrcPort, NATDstPort uint16
+	// Client is the address that a proxy in front of us named (X-Forwarded-For); the zero Addr if none did. It is a
+	// stranger's text unless the record comes from such a proxy.
+	Client netip.Addr
+
 	Type      Type
 	Direction Direction
+	Protocol  Protocol
+	Traffic   Traffic
 	// Repeat counts the identical messages that syslog merged into this one; 0
 	// and 1 both mean one.
 	Repeat uint32
