@@ -99,9 +99,10 @@ func firstStart(dir string) time.Time {
 // Settings are the rules as the configuration sets them.
 func Settings(cfg *config.Config) detect.Settings {
 	s := detect.Settings{
-		PortScan:   detect.PortScan{Ports: cfg.Detect.PortScan.Ports, Window: cfg.Detect.PortScan.Window},
-		HostSweep:  detect.HostSweep{Hosts: cfg.Detect.HostSweep.Hosts, Window: cfg.Detect.HostSweep.Window},
-		MaxSources: cfg.Detect.MaxSources,
+		PortScan:    detect.PortScan{Ports: cfg.Detect.PortScan.Ports, Window: cfg.Detect.PortScan.Window},
+		HostSweep:   detect.HostSweep{Hosts: cfg.Detect.HostSweep.Hosts, Window: cfg.Detect.HostSweep.Window},
+		RefusedOnly: cfg.Detect.Outcome == "refused",
+		MaxSources:  cfg.Detect.MaxSources,
 	}
 	switch cfg.Detect.Vulnerability.Severity {
 	case "critical":

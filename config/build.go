@@ -20,6 +20,7 @@ func (l *loader) build(s section) *Config {
 		Store:    Store{URL: s.storeURL("store.url"), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
 		Inputs:   s.inputs("inputs"),
 		Detect: Detect{
+			Outcome:       s.oneOf("detect.outcome", outcomes),
 			PortScan:      PortScan{Ports: s.integer("detect.port_scan.ports", 1, maxPorts), Window: s.window("detect.port_scan.window")},
 			HostSweep:     HostSweep{Hosts: s.integer("detect.host_sweep.hosts", 1, maxHosts), Window: s.window("detect.host_sweep.window")},
 			Vulnerability: Vulnerability{Severity: s.oneOf("detect.vulnerability.severity", severities)},

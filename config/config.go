@@ -49,6 +49,7 @@ type Input struct {
 
 // Detect holds the thresholds of the rules.
 type Detect struct {
+	Outcome       string // which records count for the scan rules: refused, or all
 	PortScan      PortScan
 	HostSweep     HostSweep
 	Vulnerability Vulnerability

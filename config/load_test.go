@@ -22,7 +22,7 @@ func TestBuiltInDefaults(t *testing.T) {
 		Inputs:   []Input{{Path: "/var/log/Firewall/*.log", Format: "auto", Timezone: "Local", Location: time.Local}},
 		Detect: Detect{
 			PortScan: PortScan{Ports: 10, Window: 10 * time.Minute}, HostSweep: HostSweep{Hosts: 10, Window: 10 * time.Minute},
-			Vulnerability: Vulnerability{Severity: "critical"}, MaxSources: 1000000,
+			Outcome: "refused", Vulnerability: Vulnerability{Severity: "critical"}, MaxSources: 1000000,
 		},
 		NeverBlock: []netip.Prefix{},
 		Blacklist:  Blacklist{ReleaseAfter: 30 * 24 * time.Hour},

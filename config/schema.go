@@ -40,6 +40,7 @@ var schema = []field{
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"detect.outcome", text, "refused"},
 	{"detect.port_scan.ports", integer, 10},
 	{"detect.port_scan.window", duration, "10m"},
 	{"detect.host_sweep.hosts", integer, 10},
@@ -94,6 +95,7 @@ var (
 	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
 	starts     = []choice{{name: "beginning"}, {name: "end"}}
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
+	outcomes   = []choice{{name: "refused"}, {name: "all"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 )
 

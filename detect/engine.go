@@ -132,7 +132,7 @@ func (e *Engine) Observe(ev *Event) Result {
 		e.hit++
 		return Result{Outcome: Fired, Verdict: vulnerabilityVerdict(ev, src)}
 	}
-	if notScan(ev) != "" || !e.counts(ev.DstPort) {
+	if e.settings.notScan(ev) != "" || !e.counts(ev.DstPort) {
 		return Result{}
 	}
 	s := sighting{

@@ -127,6 +127,8 @@ type Event struct {
 	Direction Direction
 	Protocol  Protocol
 	Traffic   Traffic
+	// Session is what became of it; see Judge. Records that were stored have it, without all that it was judged by.
+	Session Session
 	// Repeat counts the identical messages that syslog merged into this one; 0
 	// and 1 both mean one.
 	Repeat uint32

@@ -57,7 +57,7 @@ func (s Settings) notCounting(ev *Event, r rule) string {
 	if r.window == 0 {
 		return "the rule is off"
 	}
-	return notScan(ev)
+	return s.notScan(ev)
 }
 
 func notSource(ev *Event) string {

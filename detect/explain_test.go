@@ -19,7 +19,7 @@ func explained(s Settings, ev *Event, g *Guard) string {
 }
 
 func TestExplain(t *testing.T) {
-	s := Settings{PortScan{10, 10 * time.Minute}, HostSweep{10, time.Hour}, VulnerabilityCritical, 0}
+	s := Settings{PortScan: PortScan{10, 10 * time.Minute}, HostSweep: HostSweep{10, time.Hour}, Vulnerability: VulnerabilityCritical}
 	base := Event{Type: TypeTraffic, Src: netip.MustParseAddr("203.0.113.5"), Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 443}
 	with := func(change func(*Event)) *Event {
 		ev := base

@@ -110,6 +110,8 @@ func (s *scenario) setting(conf *Settings, words []string) (err error) {
 		conf.Vulnerability = map[string]Threshold{"critical": VulnerabilityCritical, "high": VulnerabilityHigh}[words[1]]
 	case "max-sources":
 		conf.MaxSources, err = strconv.Atoi(words[1])
+	case "refused-only":
+		conf.RefusedOnly = true
 	case "guard-refuses":
 		s.refuse = true
 	default:
@@ -183,6 +185,18 @@ func describe(ev *Event, words []string) error {
 			ev.Direction = ClientToServer
 		case "deny":
 			ev.Action = "deny"
+		case "app":
+			ev.Application = value
+		case "subtype":
+			ev.Subtype = value
+		case "end":
+			ev.EndReason = value
+		case "back":
+			n, err := strconv.ParseUint(value, 10, 64)
+			if err != nil {
+				return err
+			}
+			ev.Traffic = Traffic{Counted: true, BytesReceived: n}
 		case "device":
 			ev.Device = value
 		case "repeat":

@@ -62,6 +62,9 @@ type Settings struct {
 	PortScan      PortScan
 	HostSweep     HostSweep
 	Vulnerability Threshold
+	// RefusedOnly has port-scan and host-sweep count only records of sessions in which nothing was served (see
+	// [Event.Judge]): who is served is no scanner. Without it every record counts, whatever the action.
+	RefusedOnly bool
 	// MaxSources bounds how many sources have evidence in memory, and with it how many
 	// pairs of address and port (four for each on average) and older times of them (as many
 	// again). A million, all different, take some 100 MiB; the bounds reached, 250 MiB; and
@@ -124,8 +127,22 @@ func (s Settings) severe(severity string) bool {
 }
 
 // notScan says why a record counts for neither port-scan nor host-sweep; "" if it
-// counts. The action of the record does not matter.
-func notScan(ev *Event) string {
+// counts.
+func (s Settings) notScan(ev *Event) string {
+	if why := notReaching(ev); why != "" || !s.RefusedOnly {
+		return why
+	}
+	switch sessionOf(ev) {
+	case SessionRefused:
+		return ""
+	case SessionBegun:
+		return "it is the start of a session: what becomes of it, its end will say"
+	}
+	return "the session was served, and only refused ones count (detect.outcome)"
+}
+
+// notReaching says why a record does not tell of its source reaching out to its destination.
+func notReaching(ev *Event) string {
 	switch {
 	case ev.Type != TypeTraffic && ev.Type != TypeThreat:
 		return "only TRAFFIC and THREAT records count"
