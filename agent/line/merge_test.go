@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -212,14 +213,15 @@ func TestAReplayCanBeStopped(t *testing.T) {
 // A line without a time of its own, in a file without headers, is of the time of reading: of one time for all of a
 // replay, whatever was read first, so that it says the same each time.
 func TestAReplayOfLinesWithoutATimeIsTheSameEachTime(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
 	dir := t.TempDir()
 	var paths []string
 	for f := range 2 {
 		var text strings.Builder
-		for i := range 1500 {
-			source := i % 150
+		for i := range 2000 {
+			source := i / 20 % 100
 			if f == 1 {
-				source = 149 - source
+				source = 99 - source
 			}
 			line := record{at: noon, src: fmt.Sprintf("203.0.113.%d", source), dst: "198.51.100.1", port: 1 + i}.String()
 			text.WriteString(strings.Replace(line, "TimeReceived="+noon.Format("2006/01/02 15:04:05"), "TimeReceived=", 1) + "\n")
