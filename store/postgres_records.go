@@ -217,8 +217,11 @@ func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Inter
 	w.addIntervals(t.dialect, "time", in)
 	var r Record
 	var texts interned
-	to := []any{&r.ID, &r.Time, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.DstPort, &r.Repeat, &r.File, &r.Offset,
-		intoText{&r.Device, &texts}, intoText{&r.Type, &texts}, intoText{&r.Subtype, &texts}, intoText{&r.Direction, &texts}, intoText{&r.Severity, &texts}}
+	to := []any{&r.ID, &r.Time, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset,
+		(*uint8)(&r.Protocol), (*uint8)(&r.Outcome)}
+	for _, text := range r.sightingTexts() {
+		to = append(to, intoText{text, &texts})
+	}
 	return t.native(ctx, `SELECT `+sightingColumns+` FROM records`+w.String()+` ORDER BY id`, w.args, to, func() error {
 		r.Time = r.Time.UTC()
 		return fn(&r)

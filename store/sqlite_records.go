@@ -189,18 +189,24 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	w.add("agent = ?", agent)
 	w.addIntervals(&t.dialect, "+time", in)
 	var r Record
-	var texts interned
+	var micros int64
+	var src, dst sql.RawBytes
+	to := []any{&r.ID, &micros, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset, (*uint8)(&r.Protocol), (*uint8)(&r.Outcome)}
+	known, texts := new(interned), r.sightingTexts()
+	raw := make([]sql.RawBytes, len(texts))
+	for i := range raw {
+		to = append(to, &raw[i])
+	}
 	return forEach(ctx, t.readers, func(rows *sql.Rows) error {
-		var micros int64
-		var src, dst, device, kind, subtype, direction, severity sql.RawBytes
-		if err := rows.Scan(&r.ID, &micros, &src, &dst, &r.DstPort, &r.Repeat, &r.File, &r.Offset, &device, &kind, &subtype, &direction, &severity); err != nil {
+		if err := rows.Scan(to...); err != nil {
 			return err
 		}
 		r.Time = time.UnixMicro(micros).UTC()
 		r.Src, _ = netip.AddrFromSlice(src)
 		r.Dst, _ = netip.AddrFromSlice(dst)
-		r.Device, r.Type, r.Subtype = texts.get(device), texts.get(kind), texts.get(subtype)
-		r.Direction, r.Severity = texts.get(direction), texts.get(severity)
+		for i, text := range texts {
+			*text = known.get(raw[i])
+		}
 		return fn(&r)
 	}, `SELECT `+sightingColumns+` FROM records`+w.String()+` ORDER BY id`, w.args...)
 }
