@@ -84,7 +84,7 @@ func (p Protocol) String() string {
 // Traffic is what a session carried in each direction. The zero value says nothing unless Counted is set: several
 // formats do not carry it.
 type Traffic struct {
-	Counted                      bool // the fields below are the log's
+	Counted                      bool // the bytes are the log's; so are the packets, which are 0 where it has none
 	BytesSent, BytesReceived     uint64
 	PacketsSent, PacketsReceived uint64
 }
@@ -116,7 +116,7 @@ type Event struct {
 	// SrcZone and DstZone are those of the sender and of the receiver of the record.
 	SrcZone, DstZone string
 	// NATSrc and NATDst are the translated addresses, with their ports; the zero Addr and 0 where nothing was translated
-	// or the format has none.
+	// or the format has none. The address may be the original where the port alone is another.
 	NATSrc, NATDst         netip.Addr
 	NATSrcPort, NATDstPort uint16
 	// Client is the address that a proxy in front of us named (X-Forwarded-For); the zero Addr if none did. It is a
