@@ -94,6 +94,9 @@ type Traffic struct {
 type Event struct {
 	// Time of the record by the firewall's clock, any zone.
 	Time time.Time
+	// Later is 0, but where the firewall's clock was set back and passed the record's time twice, and nothing in the line
+	// says which it was: Time is the first, and Later is how much later the second was.
+	Later time.Duration
 	// Device is the firewall's name in the log, else the syslog host, else ""
 	// (the caller then sets the name of the file).
 	Device string

@@ -24,6 +24,7 @@ const (
 	colReceived   = 1
 	colType       = 3
 	colSubtype    = 4
+	colGenerated  = 6
 	colSrc        = 7
 	colDst        = 8
 	colNATSrc     = 9
@@ -138,15 +139,6 @@ func (p *Parser) labels(c *columns, h *header, ev *detect.Event) {
 	if client, ok := forwardedClient(p.column(c.client)); ok {
 		ev.Client = client
 	}
-}
-
-// setCSVTime looks at the high-resolution time only if it has to.
-func (p *Parser) setCSVTime(c *columns, h *header, at time.Time, ev *detect.Event) {
-	if t, ok := p.clock.parse(p.column(colReceived)); ok {
-		ev.Time = t.UTC()
-		return
-	}
-	p.setTime(ev, p.column(c.precise), h, at)
 }
 
 // column gives a value trimmed and out of its quotes; nothing if the record does not

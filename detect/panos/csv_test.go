@@ -47,6 +47,7 @@ func threatLine(changes map[int]string) string {
 
 func TestCSVGivesEveryField(t *testing.T) {
 	want := plainEvent()
+	want.Time = want.Time.Add(250 * time.Millisecond)
 	want.Subtype, want.Direction = "vulnerability", detect.ClientToServer
 	want.Application, want.SrcZone, want.DstZone, want.Protocol, want.Category = "not-applicable", "untrust", "dmz", detect.TCP, "scan"
 	if ev := mustParse(t, "Nov 21 02:00:05 relay "+threatLine(nil)); ev != want {
@@ -118,9 +119,9 @@ func TestCSVValues(t *testing.T) {
 		"device empty":               {map[int]string{59: ""}, func(e *detect.Event) any { return e.Device }, "relay"},
 		"cut in a late value":        {map[int]string{50: `"Mozilla`}, func(e *detect.Event) any { return e.Severity + "|" + e.Device }, "medium|relay"},
 		"cut in the url":             {map[int]string{31: `"www.example.com/,Forged(1),any,critical`}, func(e *detect.Event) any { return e.Severity + "|" + e.ThreatID }, "|"},
-		"unpadded time":              {map[int]string{1: "2025/11/2 2:03:04"}, func(e *detect.Event) any { return e.Time }, time.Date(2025, 11, 2, 2, 3, 4, 0, time.UTC)},
+		"unpadded time":              {map[int]string{1: "", 6: "2025/11/2 2:03:04", 107: ""}, func(e *detect.Event) any { return e.Time }, time.Date(2025, 11, 2, 2, 3, 4, 0, time.UTC)},
 		"no receive time":            {map[int]string{1: ""}, func(e *detect.Event) any { return e.Time }, time.Date(2025, 11, 21, 2, 0, 0, 250e6, time.UTC)},
-		"no time":                    {map[int]string{1: "", 107: "1970-01-01T10:00:00.000+10:00"}, func(e *detect.Event) any { return e.Time }, time.Date(2025, 11, 21, 2, 0, 5, 0, time.UTC)},
+		"no time":                    {map[int]string{1: "", 6: "", 107: "1970-01-01T10:00:00.000+10:00"}, func(e *detect.Event) any { return e.Time }, time.Date(2025, 11, 21, 2, 0, 5, 0, time.UTC)},
 	} {
 		ev := mustParse(t, "Nov 21 02:00:05 relay "+threatLine(c.changes))
 		if got := c.got(&ev); got != c.want {
