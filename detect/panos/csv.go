@@ -16,7 +16,7 @@ type columns struct {
 	srcRegion, dstRegion                  int
 	bytesSent, bytesReceived              int
 	packetsSent, packetsReceived          int
-	endReason                             int
+	endReason, headers                    int
 	device, ruleID, client, precise       int
 }
 
@@ -40,6 +40,7 @@ const (
 	colNATDstPort = 27
 	colProtocol   = 29
 	colAction     = 30
+	freeText      = 31 // from here on stand what strangers sent: addresses of pages, agents, subjects, headers
 	minColumns    = 26
 	maxColumns    = 108
 	noSuchColumn  = -1
@@ -49,12 +50,12 @@ var (
 	trafficColumns = columns{
 		threat: noSuchColumn, severity: noSuchColumn, direction: noSuchColumn, category: noSuchColumn,
 		srcRegion: 41, dstRegion: 42, bytesSent: 32, bytesReceived: 33, packetsSent: 44, packetsReceived: 45,
-		endReason: 46, device: 52, ruleID: 65, client: 75, precise: 102,
+		endReason: 46, headers: noSuchColumn, device: 52, ruleID: 65, client: 75, precise: 102,
 	}
 	threatColumns = columns{
 		threat: 32, severity: 34, direction: 35, category: 69,
 		srcRegion: 38, dstRegion: 39, bytesSent: noSuchColumn, bytesReceived: noSuchColumn, packetsSent: noSuchColumn,
-		packetsReceived: noSuchColumn, endReason: noSuchColumn, device: 59, ruleID: 76, client: 79, precise: 107,
+		packetsReceived: noSuchColumn, endReason: noSuchColumn, headers: 74, device: 59, ruleID: 76, client: 79, precise: 107,
 	}
 )
 
@@ -85,12 +86,37 @@ func (p *Parser) parseCSV(h *header, at time.Time, ev *detect.Event) error {
 	if s.n < minColumns {
 		return ErrTruncated
 	}
+	p.distrust(c)
 	if err := p.session(c, ev); err != nil {
 		return err
 	}
 	p.labels(c, h, ev)
 	p.setCSVTime(c, h, at, ev)
 	return nil
+}
+
+// distrust drops the columns behind one that was not quoted though it should have been: its commas moved them, and
+// whoever chose it chose what stands there. Some firewalls write the HTTP headers of a THREAT record as they came. Those
+// without a comma or a quote need no quotes, but nothing tells them from the others, so nothing is read behind any that
+// has none. And where the rule's id is no UUID, its column is not where it should be. No stranger has a text so far
+// right in TRAFFIC records.
+func (p *Parser) distrust(c *columns) {
+	s := &p.csv
+	s.n = min(s.n, s.loose+1)
+	if c.headers == noSuchColumn {
+		return
+	}
+	if b := s.raw(c.headers); len(b) > 0 && b[0] != '"' {
+		s.n = c.headers + 1
+	}
+	if id := p.column(c.ruleID); len(id) > 0 && !isUUID(id) {
+		s.n = c.ruleID
+	}
+}
+
+// isUUID says whether b has the form of a UUID.
+func isUUID(b []byte) bool {
+	return len(b) == 36 && b[8] == '-' && b[13] == '-' && b[18] == '-' && b[23] == '-'
 }
 
 // session sets the fields that are addresses and numbers.

@@ -37,6 +37,8 @@ func TestSamplesAgainstEncodingCSV(t *testing.T) {
 			return ""
 		}
 		read[ev.Type]++
+		// Some samples have something else in place of the rule's id: nothing is read from there on.
+		masked := ev.Type == detect.TypeThreat && cell(76) != "" && len(cell(76)) != 36
 		want := map[string]string{
 			"type": cell(3), "subtype": cell(4), "source": cell(7), "destination": cell(8), "rule": cell(11), "user": cell(12),
 			"application": cell(14), "source zone": cell(16), "destination zone": cell(17), "protocol": protocolNamed(cell(29)),
@@ -55,6 +57,9 @@ func TestSamplesAgainstEncodingCSV(t *testing.T) {
 			want["source region"], want["destination region"], want["rule id"] = cell(38), cell(39), cell(76)
 			want["severity"], want["direction"], want["category"] = cell(34), cell(35), cell(69)
 			device = cell(59)
+			if masked {
+				want["rule id"] = ""
+			}
 			name, id, _ := cutLast(cell(32), "(")
 			if id = strings.TrimSuffix(id, ")"); name == id {
 				name = ""
@@ -76,7 +81,7 @@ func TestSamplesAgainstEncodingCSV(t *testing.T) {
 		if ev.Type == detect.TypeThreat {
 			precise, err = time.Parse(time.RFC3339, cell(107))
 		}
-		if err == nil {
+		if err == nil && !masked {
 			generated = precise
 		}
 		if !ev.Time.Equal(generated) {
@@ -175,7 +180,7 @@ func TestCrowdsecAssertions(t *testing.T) {
 		case "threat_id":
 			got = ev.ThreatName + "(" + ev.ThreatID + ")"
 		case "generation_timestamp":
-			got = ev.Time.In(time.FixedZone("", 2*3600)).Format("2006/01/02 15:04:05") // the high-resolution time says +02:00
+			got = ev.Time.Format("2006/01/02 15:04:05")
 		default:
 			continue
 		}

@@ -13,6 +13,9 @@ import (
 type splitter struct {
 	line []byte
 	n    int // columns found, at most maxColumns
+	// loose is the first column, from freeText on, that holds a quote as PAN-OS writes none: outside quotes, or inside
+	// and not doubled. maxColumns if there is none.
+	loose int
 	// starts holds where each column begins, at its quote if it has one, and in starts[n] what would be the next. There
 	// is room for the commas of a word behind the last column.
 	starts [maxColumns + 9]int32
@@ -22,11 +25,14 @@ type splitter struct {
 // value: that column and those behind it are missing. Reading on behind its commas
 // would let the stranger who chose the value choose the columns that were cut off, too.
 func (s *splitter) split(line []byte) {
-	s.line, s.n, s.starts[0] = line, 0, 0
+	s.line, s.n, s.loose, s.starts[0] = line, 0, maxColumns, 0
 	for s.n < maxColumns {
 		start := int(s.starts[s.n])
 		if start < len(line) && line[start] == '"' {
-			next := closing(line, start+1)
+			next, doubled := closing(line, start+1)
+			if !doubled {
+				s.misquoted()
+			}
 			if next < 0 || !s.add(next) {
 				return
 			}
@@ -43,6 +49,7 @@ func (s *splitter) split(line []byte) {
 		if s.commas(start, quote); s.n >= maxColumns || int(s.starts[s.n]) == quote {
 			continue
 		}
+		s.misquoted()
 		next := bytes.IndexByte(line[quote:], ',')
 		if next < 0 {
 			s.add(len(line) + 1)
@@ -51,6 +58,13 @@ func (s *splitter) split(line []byte) {
 		s.add(quote + next + 1)
 	}
 	s.n = min(s.n, maxColumns)
+}
+
+// misquoted notes that the quotes of the column that is being read are not the format's.
+func (s *splitter) misquoted() {
+	if s.n >= freeText {
+		s.loose = min(s.loose, s.n)
+	}
 }
 
 // add ends a column, and says whether another one follows.
@@ -65,10 +79,17 @@ func (s *splitter) add(next int) bool {
 func (s *splitter) commas(start, end int) {
 	const wanted = 0x2c2c2c2c2c2c2c2c
 	line, n := s.line[:end], s.n
-	for base := start; base < end && n < maxColumns; base += 8 {
-		for m := zeroBytes(wordAt(line, base) ^ wanted); m != 0; m &= m - 1 {
+	base := start
+	for ; base+8 <= end && n < maxColumns; base += 8 {
+		for m := zeroBytes(binary.LittleEndian.Uint64(line[base:]) ^ wanted); m != 0; m &= m - 1 {
 			n++
 			s.starts[n] = int32(base + lowest(m))
+		}
+	}
+	for ; base < end && n < maxColumns; base++ {
+		if line[base] == ',' {
+			n++
+			s.starts[n] = int32(base + 1)
 		}
 	}
 	s.n = n
@@ -81,29 +102,23 @@ func lowest(m uint64) int {
 	return int((((m - 1) &^ m) & eachByte) * eachByte >> 56)
 }
 
-// wordAt gives eight bytes from i on as a number, zeros for those that are missing.
-func wordAt(b []byte, i int) uint64 {
-	if i+8 <= len(b) {
-		return binary.LittleEndian.Uint64(b[i:])
-	}
-	var rest [8]byte
-	copy(rest[:], b[i:])
-	return binary.LittleEndian.Uint64(rest[:])
-}
-
-// closing says where the column behind a quoted value begins, whose text begins at pos; -1 if its quote never closes.
-func closing(line []byte, pos int) int {
+// closing says where the column behind a quoted value begins, whose text begins at pos, and whether all quotes in the
+// value are doubled; -1 if its quote never closes.
+func closing(line []byte, pos int) (next int, doubled bool) {
+	doubled = true
 	for {
 		i := bytes.IndexByte(line[pos:], '"')
 		if i < 0 {
-			return -1
+			return -1, doubled
 		}
 		pos += i + 1
 		switch {
 		case pos == len(line) || line[pos] == ',':
-			return pos + 1
+			return pos + 1, doubled
 		case line[pos] == '"':
 			pos++
+		default:
+			doubled = false
 		}
 	}
 }
