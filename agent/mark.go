@@ -25,7 +25,7 @@ const markFile = "database.json"
 const markEvery = time.Minute
 
 // markTimeout bounds the last look before a stop.
-const markTimeout = 2 * time.Second
+const markTimeout = time.Second
 
 // A mark is how far a database was when it was last known.
 type mark struct {

@@ -54,7 +54,7 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	m := newMarker(a.cfg.StateDir, a.instance, st, a.log)
-	a.teardown.push("using the store", within(func() error { return m.close() }))
+	a.teardown.push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
 		return err
@@ -95,6 +95,17 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 			return nil, nil
 		}
 	}
+}
+
+// closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not
+// acknowledged is read again.
+func (a *Agent) closeStore(ctx context.Context, m *marker) error {
+	err := within(storeWithin, m.close)(ctx)
+	if errors.Is(err, errAbandoned) {
+		a.log.Warn().Msg("the database does not respond; stopping without it")
+		return nil
+	}
+	return err
 }
 
 // serveLastGood serves the list as it was last saved, if nothing is served yet. Without one, firewalls that ask get 503, and keep

@@ -8,9 +8,17 @@ import (
 	"time"
 )
 
+// storeWithin is how long closing the store may take, the last look at it included: a database server that hangs must
+// leave time to stop serving the list in good order. With what reading (4 s) and the enforcers (1.5 s) may take to store
+// their last, it is less than stopWithin.
+const storeWithin = 2500 * time.Millisecond
+
 // stopWithin is how long a stop may take, whatever hangs: of the ten seconds that are promised, what leaves the process
 // time to end.
 const stopWithin = 9 * time.Second
+
+// errAbandoned is what comes of a part that does not end in time.
+var errAbandoned = errors.New("not stopped in time; abandoned")
 
 // A teardown is what a stop has to do: named steps, each registered where its part starts, and taken in the reverse
 // order, so that nothing is stopped before what needs it.
@@ -48,9 +56,11 @@ func (t *teardown) run(within time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// within takes a step that knows no context, and goes on without it when ctx ends.
-func within(do func() error) func(context.Context) error {
+// within takes a step that knows no context, and goes on without it after the time given, or when ctx ends.
+func within(limit time.Duration, do func() error) func(context.Context) error {
 	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
 		done := make(chan error, 1)
 		go func() { done <- do() }()
 		return await(ctx, done)
@@ -68,7 +78,7 @@ func await(ctx context.Context, done <-chan error) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return errors.New("not stopped in time; abandoned")
+		return errAbandoned
 	}
 }
 

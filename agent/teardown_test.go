@@ -34,9 +34,9 @@ func TestAPartThatHangsDelaysAStopByTheDeadlineAtMost(t *testing.T) {
 		var down teardown
 		var done []string
 		hang := make(chan struct{})
-		down.push("closing", within(func() error { done = append(done, "closing"); return nil }))
+		down.push("closing", within(time.Second, func() error { done = append(done, "closing"); return nil }))
 		for _, name := range []string{"hanging", "hanging too"} {
-			down.push(name, within(func() error { <-hang; return nil }))
+			down.push(name, within(time.Hour, func() error { <-hang; return nil }))
 		}
 		begun := time.Now()
 		err := down.run(stopWithin)

@@ -84,7 +84,7 @@ func (p Protocol) String() string {
 // Traffic is what a session carried in each direction. The zero value says nothing unless Counted is set: several
 // formats do not carry it.
 type Traffic struct {
-	Counted                      bool // the fields below are the log's
+	Counted                      bool // the bytes are the log's; so are the packets, which are 0 where it has none
 	BytesSent, BytesReceived     uint64
 	PacketsSent, PacketsReceived uint64
 }
@@ -94,6 +94,9 @@ type Traffic struct {
 type Event struct {
 	// Time of the record by the firewall's clock, any zone.
 	Time time.Time
+	// Later is 0, but where the firewall's clock was set back and passed the record's time twice, and nothing in the line
+	// says which it was: Time is the first, and Later is how much later the second was.
+	Later time.Duration
 	// Device is the firewall's name in the log, else the syslog host, else ""
 	// (the caller then sets the name of the file).
 	Device string
@@ -116,7 +119,7 @@ type Event struct {
 	// SrcZone and DstZone are those of the sender and of the receiver of the record.
 	SrcZone, DstZone string
 	// NATSrc and NATDst are the translated addresses, with their ports; the zero Addr and 0 where nothing was translated
-	// or the format has none.
+	// or the format has none. The address may be the original where the port alone is another.
 	NATSrc, NATDst         netip.Addr
 	NATSrcPort, NATDstPort uint16
 	// Client is the address that a proxy in front of us named (X-Forwarded-For); the zero Addr if none did. It is a

@@ -16,7 +16,8 @@ func TestCommitKeepsEveryField(t *testing.T) {
 		full := Record{Time: at, Device: "LAB-FW-01", Src: addr("2001:db8::1"), Dst: addr("198.51.100.7"), SrcPort: 65535, DstPort: 1,
 			SrcUser: `lab\anna`, SrcCountry: "DE", DstCountry: "United States", Action: "reset-both", Rule: "outside-in", RuleID: "0a1b",
 			ThreatName: "Some Exploit; DstIP=1", ThreatID: "30001", Severity: "critical", Subtype: "vulnerability", Type: "THREAT",
-			Repeat: math.MaxUint32, File: 9, Offset: math.MaxInt64}
+			Direction: "client-to-server", Application: "web-browsing", FromZone: "internet", ToZone: "dmz", SessionEndReason: "threat",
+			Protocol: OtherProtocol, Outcome: Answered, Grade: Proven, Repeat: math.MaxUint32, File: 9, Offset: math.MaxInt64}
 		commit(t, s, &Batch{Records: []Record{full, {Time: at.Add(-time.Second + 999*time.Nanosecond)}}})
 		got := allRecords(t, s, RecordFilter{})
 		full.ID = 1
@@ -173,7 +174,8 @@ func TestOddBytesAndTimesAreStored(t *testing.T) {
 		odd := "a\x00b\xff\xfe\xc3(é\u2028💥"
 		mended := "a\uFFFDb\uFFFD(é\u2028💥"
 		in := []Record{{Time: at, Device: odd, SrcUser: odd, SrcCountry: odd, DstCountry: odd, Action: odd, Rule: odd, RuleID: odd,
-			ThreatName: odd, ThreatID: odd, Severity: odd, Subtype: odd, Direction: odd, Type: odd, Src: addr("::ffff:203.0.113.9"), Dst: addr("fe80::1%eth0")},
+			ThreatName: odd, ThreatID: odd, Severity: odd, Subtype: odd, Direction: odd, Type: odd,
+			Application: odd, FromZone: odd, ToZone: odd, SessionEndReason: odd, Src: addr("::ffff:203.0.113.9"), Dst: addr("fe80::1%eth0")},
 			{Time: time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC)},
 			{Time: time.Time{}},
 			{Time: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)},
@@ -188,7 +190,8 @@ func TestOddBytesAndTimesAreStored(t *testing.T) {
 		got := allRecords(t, s, RecordFilter{})
 		equal(t, "records", got, []Record{{ID: 5, Time: last}, {ID: 4, Time: last},
 			{ID: 1, Time: at, Device: mended, SrcUser: mended, SrcCountry: mended, DstCountry: mended, Action: mended, Rule: mended, RuleID: mended,
-				ThreatName: mended, ThreatID: mended, Severity: mended, Subtype: mended, Direction: mended, Type: mended, Src: addr("203.0.113.9"), Dst: addr("fe80::1")},
+				ThreatName: mended, ThreatID: mended, Severity: mended, Subtype: mended, Direction: mended, Type: mended,
+				Application: mended, FromZone: mended, ToZone: mended, SessionEndReason: mended, Src: addr("203.0.113.9"), Dst: addr("fe80::1")},
 			{ID: 3}, {ID: 2}})
 		entries := allEntries(t, s, EntryFilter{})
 		equal(t, "entries", entries, []Entry{{ID: 1, Address: prefix("203.0.113.9"), Rule: mended, Reason: mended, By: mended, Device: mended,

@@ -18,7 +18,7 @@ type postgresRecords struct {
 	days
 }
 
-const postgresColumns = "time, agent, src, dst, src_port, dst_port, repeat, file, file_offset, " + textColumns
+const postgresColumns = "time, agent, src, dst, src_port, dst_port, repeat, file, file_offset, " + smallColumns + ", " + textColumns
 
 // ready implements recordTable: the partitions of the records' days must be there.
 func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
@@ -38,15 +38,19 @@ func (t *postgresRecords) insert(ctx context.Context, conn *sql.Conn, _ *sql.Tx,
 type copyRecords struct {
 	records          []Record
 	next             int
-	r                Record
+	r                storedForm
 	srcPort, dstPort int32
 	repeat           int64
+	smalls           [3]int16
 	values           []any
 }
 
 func newCopyRecords(agent int64, records []Record) *copyRecords {
 	c := &copyRecords{records: records}
 	c.values = []any{&c.r.Time, int16(agent), &c.r.Src, &c.r.Dst, &c.srcPort, &c.dstPort, &c.repeat, &c.r.File, &c.r.Offset}
+	for i := range c.smalls {
+		c.values = append(c.values, &c.smalls[i])
+	}
 	for _, s := range c.r.texts() {
 		c.values = append(c.values, s)
 	}
@@ -58,8 +62,11 @@ func (c *copyRecords) Next() bool {
 	if c.next == len(c.records) {
 		return false
 	}
-	c.r = c.records[c.next].stored()
+	c.r.take(&c.records[c.next])
 	c.srcPort, c.dstPort, c.repeat = int32(c.r.SrcPort), int32(c.r.DstPort), int64(c.r.Repeat)
+	for i, n := range c.r.smalls() {
+		c.smalls[i] = int16(*n)
+	}
 	c.next++
 	return true
 }
@@ -168,6 +175,9 @@ func (t *postgresRecords) searchStretch(ctx context.Context, base where, in Inte
 	var r Record
 	var agent int16
 	to := []any{&r.ID, &r.Time, &agent, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
+	for _, n := range r.smalls() {
+		to = append(to, n)
+	}
 	for _, s := range r.texts() {
 		to = append(to, s)
 	}
@@ -207,8 +217,11 @@ func (t *postgresRecords) sightings(ctx context.Context, agent int64, in []Inter
 	w.addIntervals(t.dialect, "time", in)
 	var r Record
 	var texts interned
-	to := []any{&r.ID, &r.Time, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.DstPort, &r.Repeat, &r.File, &r.Offset,
-		intoText{&r.Device, &texts}, intoText{&r.Type, &texts}, intoText{&r.Subtype, &texts}, intoText{&r.Direction, &texts}, intoText{&r.Severity, &texts}}
+	to := []any{&r.ID, &r.Time, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset,
+		(*uint8)(&r.Protocol), (*uint8)(&r.Outcome)}
+	for _, text := range r.sightingTexts() {
+		to = append(to, intoText{text, &texts})
+	}
 	return t.native(ctx, `SELECT `+sightingColumns+` FROM records`+w.String()+` ORDER BY id`, w.args, to, func() error {
 		r.Time = r.Time.UTC()
 		return fn(&r)

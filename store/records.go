@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -29,40 +26,97 @@ type Record struct {
 	Severity         string
 	Subtype, Type    string
 	Direction        string // client-to-server or server-to-client; empty: the log does not say
+	Application      string // what the firewall took the session for, such as ssl or incomplete
+	FromZone, ToZone string // of the sender and of the receiver
+	SessionEndReason string // such as policy-deny; only of TRAFFIC
+	Protocol         Protocol
+	Outcome          Outcome
+	Grade            Grade
 	Repeat           uint32
 	File, Offset     int64 // where the line was read: Position.ID of this instance, and the byte where it begins
 }
 
-// stored gives r in the form in which both databases keep it.
-func (r *Record) stored() Record {
-	c := *r
-	c.Time = clamp(c.Time)
-	c.Src, c.Dst = canonicalAddr(c.Src), canonicalAddr(c.Dst)
-	for _, s := range c.texts() {
-		*s = clean(*s)
+// Protocol is that of a record's session. The numbers of Protocol, Outcome and Grade are those of the database.
+type Protocol uint8
+
+// ProtocolUnknown is the zero value: the log does not say, or an earlier version kept the record.
+const (
+	ProtocolUnknown Protocol = iota
+	TCP
+	UDP
+	ICMP // ICMPv6 too
+	OtherProtocol
+)
+
+// String gives "tcp", "udp", "icmp" or "other"; "" for what is not known.
+func (p Protocol) String() string { return word(p, "", "tcp", "udp", "icmp", "other") }
+
+// Outcome is what became of what a record tells of.
+type Outcome uint8
+
+// OutcomeUnknown is the zero value: it was not judged.
+const (
+	OutcomeUnknown Outcome = iota
+	Refused
+	Answered
+)
+
+// String gives "refused" or "answered"; "" for what was not judged.
+func (o Outcome) String() string { return word(o, "", "refused", "answered") }
+
+// Grade says whether a record, or the evidence of a block, could have been made by packets from a forged source.
+type Grade uint8
+
+// GradeUnknown is the zero value: it was not judged.
+const (
+	GradeUnknown Grade = iota
+	Forgeable
+	Proven
+)
+
+// String gives "forgeable" or "proven"; "" for what was not judged.
+func (g Grade) String() string { return word(g, "", "forgeable", "proven") }
+
+// word gives that of a small number; "" for one that a later version may have written.
+func word[T ~uint8](n T, words ...string) string {
+	if int(n) < len(words) {
+		return words[n]
 	}
-	return c
+	return ""
+}
+
+// storedForm makes of one record after the other the form in which both databases keep it. Most texts of a log are
+// those of the line before, which are known to be clean.
+type storedForm struct{ Record }
+
+// take makes the form of r, which stays as it is.
+func (f *storedForm) take(r *Record) {
+	last := f.Record
+	f.Record = *r
+	f.Time = clamp(r.Time)
+	f.Src, f.Dst = canonicalAddr(r.Src), canonicalAddr(r.Dst)
+	before := last.texts()
+	for i, s := range f.texts() {
+		if *s != *before[i] {
+			*s = clean(*s)
+		}
+	}
+}
+
+// smallColumns and smalls name the small numbers in the same order.
+const smallColumns = "protocol, outcome, grade"
+
+func (r *Record) smalls() [3]*uint8 {
+	return [...]*uint8{(*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
 }
 
 // textColumns and texts name the text fields in the same order.
-const textColumns = "device, src_user, src_country, dst_country, action, rule, rule_id, threat_name, threat_id, severity, subtype, direction, type"
+const textColumns = "device, src_user, src_country, dst_country, action, rule, rule_id, threat_name, threat_id, severity, subtype, direction, type, application, from_zone, to_zone, session_end_reason"
 
-func (r *Record) texts() [13]*string {
+func (r *Record) texts() [17]*string {
 	return [...]*string{&r.Device, &r.SrcUser, &r.SrcCountry, &r.DstCountry, &r.Action, &r.Rule, &r.RuleID,
-		&r.ThreatName, &r.ThreatID, &r.Severity, &r.Subtype, &r.Direction, &r.Type}
-}
-
-// RecordFilter selects records: those that meet every field that is set. Texts are compared without
-// regard to case; User matches exactly, unless it contains "*", which stands for any characters.
-type RecordFilter struct {
-	Since, Until           time.Time // from Since on, before Until
-	Src, Dst               netip.Prefix
-	SrcPort, DstPort       *uint16
-	SrcCountry, DstCountry string
-	User                   string
-	Severity, Device       string
-	Action, Type           string
-	Limit                  int // 0: no limit
+		&r.ThreatName, &r.ThreatID, &r.Severity, &r.Subtype, &r.Direction, &r.Type,
+		&r.Application, &r.FromZone, &r.ToZone, &r.SessionEndReason}
 }
 
 // errEnough stops a search when the limit is reached.
@@ -109,127 +163,4 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 func (s *Store) PruneRecords(ctx context.Context, before time.Time) (removed int64, err error) {
 	removed, err = s.records.prune(ctx, clamp(before))
 	return removed, s.failed("remove old records", err)
-}
-
-// textFilter is one text condition of a filter.
-type textFilter struct {
-	column string
-	want   string
-	of     func(*Record) string
-}
-
-func (f *RecordFilter) textFilters() []textFilter {
-	all := []textFilter{
-		{"src_country", f.SrcCountry, func(r *Record) string { return r.SrcCountry }},
-		{"dst_country", f.DstCountry, func(r *Record) string { return r.DstCountry }},
-		{"src_user", f.User, func(r *Record) string { return r.SrcUser }},
-		{"severity", f.Severity, func(r *Record) string { return r.Severity }},
-		{"device", f.Device, func(r *Record) string { return r.Device }},
-		{"action", f.Action, func(r *Record) string { return r.Action }},
-		{"type", f.Type, func(r *Record) string { return r.Type }},
-	}
-	var set []textFilter
-	for _, t := range all {
-		if t.want != "" {
-			t.want = clean(t.want)
-			set = append(set, t)
-		}
-	}
-	return set
-}
-
-// inGo gives the conditions that are left to this side: a pattern with other letters than ASCII's,
-// because the two databases do not agree on the lower case of those.
-func (f *RecordFilter) inGo() (matchers []func(*Record) bool) {
-	for _, t := range f.textFilters() {
-		if isASCII(t.want) {
-			continue
-		}
-		want := strings.ToLower(t.want)
-		matchers = append(matchers, func(r *Record) bool {
-			got := strings.ToLower(t.of(r))
-			if t.column == "src_user" {
-				return matchStars(want, got)
-			}
-			return got == want
-		})
-	}
-	return matchers
-}
-
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r > 127 })
-}
-
-// matchStars tells whether s matches a pattern in which "*" stands for any characters.
-func matchStars(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return s == pattern
-	}
-	first, last := parts[0], parts[len(parts)-1]
-	s, ok := strings.CutPrefix(s, first)
-	if !ok {
-		return false
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		if _, s, ok = strings.Cut(s, part); !ok {
-			return false
-		}
-	}
-	return strings.HasSuffix(s, last)
-}
-
-// where collects conditions and their arguments.
-type where struct {
-	terms []string
-	args  []any
-}
-
-// add appends a condition; each "?" in it is numbered and takes one argument.
-func (w *where) add(term string, args ...any) {
-	for _, a := range args {
-		term = strings.Replace(term, "?", w.arg(a), 1)
-	}
-	w.terms = append(w.terms, term)
-}
-
-// clone gives a copy that can be added to.
-func (w *where) clone() where { return where{slices.Clone(w.terms), slices.Clone(w.args)} }
-
-// arg adds an argument and gives its placeholder.
-func (w *where) arg(a any) string {
-	w.args = append(w.args, a)
-	return "$" + strconv.Itoa(len(w.args))
-}
-
-// String is the WHERE clause.
-func (w *where) String() string {
-	if len(w.terms) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w.terms, " AND ")
-}
-
-// addFilter appends what both databases say alike: ports and texts. lower is the expression that turns
-// ASCII letters of a column into lower case and leaves all others.
-func (w *where) addFilter(f *RecordFilter, lower string) {
-	if f.SrcPort != nil {
-		w.add("src_port = ?", int64(*f.SrcPort))
-	}
-	if f.DstPort != nil {
-		w.add("dst_port = ?", int64(*f.DstPort))
-	}
-	for _, t := range f.textFilters() {
-		if !isASCII(t.want) {
-			continue
-		}
-		column, want := strings.Replace(lower, "?", t.column, 1), strings.ToLower(t.want)
-		if t.column == "src_user" && strings.Contains(want, "*") {
-			want = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`).Replace(want)
-			w.add(column+` LIKE ? ESCAPE '\'`, want)
-			continue
-		}
-		w.add(column+" = ?", want)
-	}
 }

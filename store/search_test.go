@@ -32,7 +32,8 @@ func someRecords(n int, at time.Time) (list []Record) {
 	pick := func(from []string) string { return from[r.IntN(len(from))] }
 	for range n {
 		rec := Record{Time: at.Add(time.Duration(r.IntN(100)-50) * time.Hour), Device: pick(someTexts), SrcPort: uint16(r.IntN(3)), DstPort: uint16(r.IntN(3)),
-			SrcUser: pick(someUsers), SrcCountry: pick(someTexts), DstCountry: pick(someTexts), Action: pick(someTexts), Severity: pick(someTexts), Type: pick(someTexts)}
+			SrcUser: pick(someUsers), SrcCountry: pick(someTexts), DstCountry: pick(someTexts), Action: pick(someTexts), Severity: pick(someTexts), Type: pick(someTexts),
+			Subtype: pick(someTexts), Rule: pick(someTexts), ThreatID: pick(someTexts), Application: pick(someTexts), FromZone: pick(someTexts), ToZone: pick(someTexts)}
 		if r.IntN(10) > 0 {
 			rec.Src, rec.Dst = addr(pick(someAddrs)), addr(pick(someAddrs))
 		}
@@ -61,10 +62,18 @@ func matches(f *RecordFilter, r *Record) bool {
 			return []rune(strings.ToLower(string(r)))[0]
 		}, s)
 	}
-	same := func(want, got string) bool {
-		ascii := !strings.ContainsFunc(want, func(r rune) bool { return r > 127 })
-		return want == "" || fold(want, ascii) == fold(got, ascii)
+	isASCII := func(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > 127 }) }
+	same := func(wants []string, got ...string) bool {
+		for _, want := range wants {
+			for _, got := range got {
+				if fold(want, isASCII(want)) == fold(got, isASCII(want)) {
+					return true
+				}
+			}
+		}
+		return len(wants) == 0
 	}
+	port := func(wants []uint16, got uint16) bool { return len(wants) == 0 || slices.Contains(wants, got) }
 	var like func(pattern, s string) bool
 	like = func(pattern, s string) bool {
 		if pattern == "" {
@@ -75,30 +84,33 @@ func matches(f *RecordFilter, r *Record) bool {
 		}
 		return s != "" && s[0] == pattern[0] && like(pattern[1:], s[1:])
 	}
-	userASCII := !strings.ContainsFunc(f.User, func(r rune) bool { return r > 127 })
+	user := func(want string) bool { return like(fold(want, isASCII(want)), fold(r.SrcUser, isASCII(want))) }
 	return (f.Since.IsZero() || !r.Time.Before(f.Since)) && (f.Until.IsZero() || r.Time.Before(f.Until)) &&
 		within(f.Src, r.Src) && within(f.Dst, r.Dst) &&
-		(f.SrcPort == nil || *f.SrcPort == r.SrcPort) && (f.DstPort == nil || *f.DstPort == r.DstPort) &&
+		port(f.SrcPort, r.SrcPort) && port(f.DstPort, r.DstPort) &&
 		same(f.SrcCountry, r.SrcCountry) && same(f.DstCountry, r.DstCountry) && same(f.Severity, r.Severity) &&
 		same(f.Device, r.Device) && same(f.Action, r.Action) && same(f.Type, r.Type) &&
-		(f.User == "" || like(fold(f.User, userASCII), fold(r.SrcUser, userASCII)))
+		same(f.Subtype, r.Subtype) && same(f.Rule, r.Rule) && same(f.ThreatID, r.ThreatID) &&
+		same(f.Application, r.Application) && same(f.Zone, r.FromZone, r.ToZone) &&
+		(len(f.User) == 0 || slices.ContainsFunc(f.User, user))
 }
 
 // drawFilter sets each field with a low probability, so that most filters match something.
 func drawFilter(t *rapid.T, at time.Time) (f RecordFilter) {
 	maybe := func(name string, set func()) {
-		if rapid.IntRange(0, 3).Draw(t, name) == 0 {
+		if rapid.IntRange(0, 5).Draw(t, name) == 0 {
 			set()
 		}
 	}
-	text := func(name string, to *string) {
-		maybe(name, func() { *to = rapid.SampledFrom(someTexts).Draw(t, name) })
+	few := func(name string, to *[]string, of []string) {
+		maybe(name, func() { *to = rapid.SliceOfN(rapid.SampledFrom(of), 1, 3).Draw(t, name) })
 	}
+	text := func(name string, to *[]string) { few(name, to, someTexts) }
 	network := func(name string, to *netip.Prefix) {
 		maybe(name, func() { *to = netip.MustParsePrefix(rapid.SampledFrom(someNetworks).Draw(t, name)) })
 	}
-	port := func(name string, to **uint16) {
-		maybe(name, func() { *to = new(rapid.Uint16Range(0, 3).Draw(t, name)) })
+	port := func(name string, to *[]uint16) {
+		maybe(name, func() { *to = rapid.SliceOfN(rapid.Uint16Range(0, 3), 1, 2).Draw(t, name) })
 	}
 	moment := func(name string, to *time.Time) {
 		maybe(name, func() { *to = at.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, name)) * time.Hour) })
@@ -115,7 +127,12 @@ func drawFilter(t *rapid.T, at time.Time) (f RecordFilter) {
 	text("device", &f.Device)
 	text("action", &f.Action)
 	text("type", &f.Type)
-	maybe("user", func() { f.User = rapid.SampledFrom(userPatterns).Draw(t, "user") })
+	text("subtype", &f.Subtype)
+	text("rule", &f.Rule)
+	text("threat id", &f.ThreatID)
+	text("application", &f.Application)
+	text("zone", &f.Zone)
+	few("user", &f.User, userPatterns)
 	maybe("limit", func() { f.Limit = rapid.IntRange(0, 20).Draw(t, "limit") })
 	return f
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"math"
 	"net/netip"
 	"slices"
@@ -11,69 +10,7 @@ import (
 	"time"
 )
 
-const sqliteColumns = "id, time, agent, src, dst, src_port, dst_port, repeat, file, file_offset, " + textColumns
-
-const sqliteInsert = "INSERT INTO records (" + sqliteColumns + ") VALUES (?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?,?,?,?)"
-
-// insert implements recordTable. It talks to the driver below database/sql, with one prepared statement
-// and one list of arguments for all records: a tenth faster. (Several rows a statement are slower in this
-// driver, measured with 10 and 50.)
-func (t *sqliteRecords) insert(ctx context.Context, conn *sql.Conn, tx *sql.Tx, agent int64, records []Record) error {
-	var id int64
-	err := tx.QueryRowContext(ctx, `UPDATE counters SET value = value + $1 WHERE name = 'records' RETURNING value`, len(records)).Scan(&id)
-	if err != nil {
-		return err
-	}
-	id -= int64(len(records))
-	return conn.Raw(func(dc any) error {
-		stmt, err := dc.(driver.ConnPrepareContext).PrepareContext(ctx, sqliteInsert)
-		if err != nil {
-			return err
-		}
-		defer stmt.Close() // an open one would keep the file open after the connection
-		args := make([]driver.NamedValue, strings.Count(sqliteInsert, "?"))
-		for i := range args {
-			args[i].Ordinal = i + 1
-		}
-		for i := range records {
-			// A context that can end costs a goroutine a statement in this driver.
-			if i%256 == 0 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			fillRecord(args, id+int64(i)+1, agent, &records[i])
-			if _, err := stmt.(driver.StmtExecContext).ExecContext(context.Background(), args); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// fillRecord sets the arguments, in the order of sqliteColumns.
-func fillRecord(args []driver.NamedValue, id, agent int64, record *Record) {
-	r := record.stored()
-	for i, v := range [...]int64{id, r.Time.UnixMicro(), agent} {
-		args[i].Value = v
-	}
-	args[3].Value, args[4].Value = addressBytes(r.Src), addressBytes(r.Dst)
-	for i, v := range [...]int64{int64(r.SrcPort), int64(r.DstPort), int64(r.Repeat), r.File, r.Offset} {
-		args[5+i].Value = v
-	}
-	for i, s := range r.texts() {
-		// Most texts are those of the line before: no new allocation for them.
-		if old, ok := args[10+i].Value.(string); !ok || old != *s {
-			args[10+i].Value = *s
-		}
-	}
-}
-
-// addressBytes is an address as it is stored and sorted: 4 or 16 bytes, NULL if there is none.
-func addressBytes(a netip.Addr) any {
-	if !a.IsValid() {
-		return nil
-	}
-	return a.AsSlice()
-}
+const sqliteColumns = "id, time, agent, src, dst, src_port, dst_port, repeat, file, file_offset, " + smallColumns + ", " + textColumns
 
 // searchPage is how many records a search reads before it hands them on. No reading is open meanwhile: a
 // person may look at a page of them for hours, and as long as somebody reads, SQLite cannot empty the WAL.
@@ -222,6 +159,9 @@ func scanRecord(rows *sql.Rows, r *Record) error {
 	var micros, agent int64
 	var src, dst sql.RawBytes
 	to := []any{&r.ID, &micros, &agent, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
+	for _, n := range r.smalls() {
+		to = append(to, n)
+	}
 	for _, s := range r.texts() {
 		to = append(to, s)
 	}
@@ -249,18 +189,24 @@ func (t *sqliteRecords) sightings(ctx context.Context, agent int64, in []Interva
 	w.add("agent = ?", agent)
 	w.addIntervals(&t.dialect, "+time", in)
 	var r Record
-	var texts interned
+	var micros int64
+	var src, dst sql.RawBytes
+	to := []any{&r.ID, &micros, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset, (*uint8)(&r.Protocol), (*uint8)(&r.Outcome)}
+	known, texts := new(interned), r.sightingTexts()
+	raw := make([]sql.RawBytes, len(texts))
+	for i := range raw {
+		to = append(to, &raw[i])
+	}
 	return forEach(ctx, t.readers, func(rows *sql.Rows) error {
-		var micros int64
-		var src, dst, device, kind, subtype, direction, severity sql.RawBytes
-		if err := rows.Scan(&r.ID, &micros, &src, &dst, &r.DstPort, &r.Repeat, &r.File, &r.Offset, &device, &kind, &subtype, &direction, &severity); err != nil {
+		if err := rows.Scan(to...); err != nil {
 			return err
 		}
 		r.Time = time.UnixMicro(micros).UTC()
 		r.Src, _ = netip.AddrFromSlice(src)
 		r.Dst, _ = netip.AddrFromSlice(dst)
-		r.Device, r.Type, r.Subtype = texts.get(device), texts.get(kind), texts.get(subtype)
-		r.Direction, r.Severity = texts.get(direction), texts.get(severity)
+		for i, text := range texts {
+			*text = known.get(raw[i])
+		}
 		return fn(&r)
 	}, `SELECT `+sightingColumns+` FROM records`+w.String()+` ORDER BY id`, w.args...)
 }

@@ -29,8 +29,9 @@ const (
 	retryMost  = time.Minute
 	// standbyEvery is how often the passive member of a pair is tried that takes no tags: it may have become the active one.
 	standbyEvery = 5 * time.Second
-	// saveTimeout bounds noting in the store what a firewall holds, for which a stop waits.
+	// saveTimeout bounds noting in the store what a firewall holds; a stop waits for it no longer than stopGrace.
 	saveTimeout = 5 * time.Second
+	stopGrace   = 1500 * time.Millisecond
 	// namedRefusals is how many addresses are named in one log message.
 	namedRefusals = 5
 )
@@ -244,9 +245,10 @@ func (e *Enforcer) save(ctx context.Context) {
 	for p := range e.drop {
 		drop = append(drop, p)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	if err := e.store.SaveEnforced(ctx, e.name, put, drop); err != nil {
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
+	if err := e.store.SaveEnforced(saving, e.name, put, drop); err != nil {
 		e.log.Debug().Err(err).Msg("cannot save the enforcement state; retrying with the next pass")
 		return
 	}

@@ -39,19 +39,22 @@ func TestTheEndOfTheListsCertificateIsThatOfTheFirst(t *testing.T) {
 	first, second := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2037, 1, 2, 3, 4, 5, 0, time.UTC)
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("none")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("none")})
+	block, _ := pem.Decode(certificatePEM(t, second))
+	other := pem.EncodeToMemory(&pem.Block{Type: "X509 REQUEST", Bytes: block.Bytes})
 	good, authority := certificatePEM(t, first), certificatePEM(t, second)
 	for name, c := range map[string]struct {
 		body []byte
 		want time.Time
 	}{
-		"alone":                       {good, first},
-		"with its authority":          {slices.Concat(good, authority), first},
-		"behind its key":              {slices.Concat(key, good, authority), first},
-		"behind what cannot be read":  {slices.Concat([]byte("text\n"), broken, good), first},
-		"none but what is unreadable": {broken, time.Time{}},
-		"a key alone":                 {key, time.Time{}},
-		"no PEM":                      {[]byte("text"), time.Time{}},
-		"empty":                       {nil, time.Time{}},
+		"alone":                           {good, first},
+		"with its authority":              {slices.Concat(good, authority), first},
+		"behind its key":                  {slices.Concat(key, good, authority), first},
+		"behind what cannot be read":      {slices.Concat([]byte("text\n"), broken, good), first},
+		"behind what is called otherwise": {slices.Concat(other, good), first},
+		"none but what is unreadable":     {broken, time.Time{}},
+		"a key alone":                     {key, time.Time{}},
+		"no PEM":                          {[]byte("text"), time.Time{}},
+		"empty":                           {nil, time.Time{}},
 	} {
 		if got := certificateEnd(writeFile(t, "list.pem", c.body)); !got.Equal(c.want) {
 			t.Errorf("%s: it ends %s instead of %s", name, got, c.want)

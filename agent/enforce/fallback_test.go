@@ -61,3 +61,26 @@ func TestTheListStandsInUntilNothingIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// The list stands in where a firewall answers and refuses. One that cannot be reached, or that nobody can log in to, can be told
+// of the list just as little; and a stop says nothing about it.
+func TestTheListStandsInForWhatTheFirewallRefuses(t *testing.T) {
+	standsIn := map[string]bool{
+		xmlapi.KindUnreachable: false, xmlapi.KindTimeout: false, xmlapi.KindTLS: false, xmlapi.KindAuth: false, xmlapi.KindPassive: false, xmlapi.KindCanceled: false,
+		xmlapi.KindRole: true, xmlapi.KindHTTP: true, xmlapi.KindMalformed: true, xmlapi.KindAPI: true, xmlapi.KindCapacity: true, xmlapi.KindBusy: true,
+		xmlapi.KindCommit: true, xmlapi.KindUnsupported: true,
+	}
+	for kind, want := range standsIn {
+		f := newFallback(nil, nil, zerolog.Nop())
+		f.judge(firewall.Report{Full: true}, &xmlapi.Error{Kind: kind})
+		if got := f.active.Load(); got != want || (len(f.wakeup) == 1) != want {
+			t.Errorf("after an error of kind %s the list stands in: %v, and its loop is woken: %v", kind, got, len(f.wakeup) == 1)
+		}
+	}
+	for name, r := range map[string]firewall.Report{"refused": {Full: true, Refused: refused(1, 1)}, "unsupported": {Full: true, Unsupported: unsupported(1)}} {
+		f := newFallback(nil, nil, zerolog.Nop())
+		if f.judge(r, nil); !f.active.Load() || len(f.wakeup) != 1 {
+			t.Errorf("%s: the list stands in: %v, and its loop is woken: %v", name, f.active.Load(), len(f.wakeup) == 1)
+		}
+	}
+}

@@ -142,6 +142,32 @@ func TestAReleaseIsFetchedOnce(t *testing.T) {
 	}
 }
 
+// What the list held when we had it fetched last says nothing: the firewall fetches by itself too, and then it is not known to
+// hold what has been released since.
+func TestAReleaseIsFetchedAlthoughTheListIsAsItWasFetchedLast(t *testing.T) {
+	f := newFallbackTest(t)
+	f.start()
+	fetched := func(when string, entries int) {
+		t.Helper()
+		f.wakeup.Wake()
+		f.holds(when, entries)
+		until(t, when, func() bool { return f.without.Load() == 0 })
+	}
+	f.publish(1, "203.0.113.1/32")
+	f.released(1)
+	fetched("the first release", 1)
+	f.clock.add(time.Hour)
+	f.publish(2, "203.0.113.1/32", "203.0.113.2/32")
+	f.sim.Lists().Fetch()
+	f.holds("the firewall fetches by itself", 2)
+	f.publish(3, "203.0.113.1/32")
+	f.released(3)
+	fetched("the second release", 1)
+	if n := f.log.count("the firewall has fetched the list"); n != 1 {
+		t.Errorf("a fetch that changes nothing that is known is logged too: %d times", n)
+	}
+}
+
 // Between two fetches is the refresh interval; what comes earlier waits for its end, and nothing wakes it then but the loop
 // itself.
 func TestWhatComesTooEarlyIsFetchedWhenItIsTime(t *testing.T) {

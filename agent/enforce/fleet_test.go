@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/loop"
 	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
@@ -207,6 +208,7 @@ func TestAFleetSaysWhatOfItsConfigurationCannotBe(t *testing.T) {
 		"a tag":                      {func(_ *config.Config, fw *config.Firewall) { fw.Tag = "it's" }, "tag: must not contain quotes"},
 		"a group's tag":              {func(_ *config.Config, fw *config.Firewall) { fw.Mode, fw.Tag = firewall.ModeGroup, "it's" }, "tag: must not contain quotes"},
 		"a share":                    {func(_ *config.Config, fw *config.Firewall) { fw.MaxRemovalPercent = 101 }, "max_removal_percent"},
+		"a group's share":            {func(_ *config.Config, fw *config.Firewall) { fw.Mode, fw.MaxRemovalPercent = firewall.ModeGroup, 101 }, "max_removal_percent"},
 		"a commit interval":          {func(_ *config.Config, fw *config.Firewall) { fw.Mode, fw.CommitInterval = firewall.ModeGroup, -1 }, "commit interval"},
 		"a refresh interval":         {func(_ *config.Config, fw *config.Firewall) { fw.Mode, fw.RefreshInterval = firewall.ModeList, -1 }, "refresh interval"},
 		"a number that can stand in": {func(cfg *config.Config, _ *config.Firewall) { cfg.EDL.MaxEntries = -1 }, "number of entries"},
@@ -217,6 +219,24 @@ func TestAFleetSaysWhatOfItsConfigurationCannotBe(t *testing.T) {
 		f.cfg.Firewalls = []config.Firewall{fw}
 		if fleet, err := New(f.options()); err == nil || fleet != nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(err.Error(), `firewall "fw1"`) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A test that lets time pass must find every loop waiting by its timer.
+func TestEveryLoopOfAFleetWaitsByTheTimerOfTheOptions(t *testing.T) {
+	f := newFleetTest(t)
+	f.cfg.Firewalls = []config.Firewall{{Name: "fw1", URL: "https://192.0.2.1", APIKey: "k", Mode: firewall.ModeTag, Tag: testTag}}
+	o := f.options()
+	var asked []time.Duration
+	o.Timer = func(d time.Duration) loop.Timer { asked = append(asked, d); return loop.Timer{} }
+	fleet, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, timer := range []func(time.Duration) loop.Timer{fleet.Enforcers[0].timer, fleet.Enforcers[0].fallback.timer, fleet.Watchers[0].timer} {
+		if timer(time.Duration(i)); len(asked) != i+1 {
+			t.Fatalf("loop %d has a timer of its own", i)
 		}
 	}
 }

@@ -16,7 +16,7 @@ const (
 	chunkLines = 256
 	chunkBytes = 128 << 10
 	// chunksAhead is how many chunks of one source are read ahead, chunksMost how many of all together. With many
-	// sources at once chunks get shorter, down to a line, so that many take no more memory than a few.
+	// sources at once chunks get shorter, down to a line each, so that it does not take more memory than a line of each.
 	chunksAhead = 8
 	chunksMost  = 64
 )
@@ -61,6 +61,7 @@ type chunk struct {
 	text   []byte
 	lines  []parsed
 	events []detect.Event // of the lines, one each
+	at     time.Time      // when they were read
 	short  bool           // there were no more lines then
 	err    error          // what ended the source behind these lines
 	parsed chan struct{}
@@ -76,11 +77,12 @@ type parsed struct {
 	event    *detect.Event
 }
 
-// read fills a chunk with the lines that come next, most of them at the most, and puts it in order.
-func (l *lane) read(c *chunk, most int) {
+// read fills a chunk with the lines that come next, as far as there is room, and puts it in order.
+func (l *lane) read(c *chunk, r room, now func() time.Time) {
 	l.reading.Lock()
 	defer l.reading.Unlock()
-	c.text, c.lines, c.short, c.err = c.text[:0], c.lines[:0], false, l.stopped
+	most := r.lines
+	c.text, c.lines, c.at, c.short, c.err = c.text[:0], c.lines[:0], now(), false, l.stopped
 	if cap(c.events) < most {
 		c.events = make([]detect.Event, most)
 	}
@@ -91,8 +93,8 @@ func (l *lane) read(c *chunk, most int) {
 		p.event = &c.events[:most][len(c.lines)]
 		c.lines = append(c.lines, p)
 	}
-	for c.err == nil && !c.short && len(c.lines) < most && len(c.text) < chunkBytes {
-		// In a few goes, so that long lines do not make a chunk much larger than chunkBytes.
+	for c.err == nil && !c.short && len(c.lines) < most && len(c.text) < r.bytes {
+		// In a few goes, so that long lines do not make a chunk much larger than that.
 		want := min(most-len(c.lines), max(1, most/64))
 		n, err := l.source.Read(want, take)
 		c.short, c.err = n < want && err == nil, err
@@ -102,11 +104,11 @@ func (l *lane) read(c *chunk, most int) {
 }
 
 // parse turns the lines of a chunk into events.
-func (l *lane) parse(c *chunk, now time.Time) {
+func (l *lane) parse(c *chunk) {
 	parser := l.parser()
 	for i := range c.lines {
 		p := &c.lines[i]
-		p.err = parser.Parse(c.text[p.from:p.to], now, p.event)
+		p.err = parser.Parse(c.text[p.from:p.to], c.at, p.event)
 		if p.event.Ref = p.place.ref(); p.err == nil && p.event.Device == "" {
 			p.event.Device = l.device
 		}
@@ -147,17 +149,21 @@ type readers struct {
 type task struct {
 	lane  *lane
 	chunk *chunk
-	most  int
+	room  room
 }
 
-// startReaders begins to work; the caller ends it with close.
+// room is what a chunk may take: so many lines, and no further one when it has so many bytes.
+type room struct{ lines, bytes int }
+
+// startReaders begins to work; the caller ends it with close. now is the time of reading, which stands in for that of
+// lines that have none.
 func startReaders(now func() time.Time) *readers {
 	r := &readers{now: now, work: make(chan task, chunksMost)}
 	for range min(runtime.GOMAXPROCS(0), chunksAhead) {
 		r.running.Go(func() {
 			for t := range r.work {
-				t.lane.read(t.chunk, t.most)
-				t.lane.parse(t.chunk, r.now())
+				t.lane.read(t.chunk, t.room, r.now)
+				t.lane.parse(t.chunk)
 			}
 		})
 	}
@@ -170,9 +176,10 @@ func (r *readers) close() {
 	r.running.Wait()
 }
 
-// most is how many lines a chunk may have now.
-func (r *readers) most() int {
-	return max(1, min(chunkLines, chunksMost*chunkLines/max(1, r.lanes)))
+// room is what a chunk may take now.
+func (r *readers) room() room {
+	lanes := max(chunksMost, r.lanes)
+	return room{lines: max(1, chunksMost*chunkLines/lanes), bytes: max(1, chunksMost*chunkBytes/lanes)}
 }
 
 // ask has a lane read ahead, as far as there is room.
@@ -180,7 +187,7 @@ func (r *readers) ask(l *lane) {
 	for l.asked < chunksAhead && r.asked < chunksMost {
 		l.asked++
 		r.asked++
-		r.work <- task{l, r.take(), r.most()} // there is room for chunksMost
+		r.work <- task{l, r.take(), r.room()} // there is room for chunksMost
 	}
 }
 
@@ -203,8 +210,8 @@ func (r *readers) fill(ctx context.Context, l *lane) (bool, error) {
 			return false, nil
 		default: // a few lines that just came need no other goroutine
 			c := r.take()
-			l.read(c, r.most())
-			l.parse(c, r.now())
+			l.read(c, r.room(), r.now)
+			l.parse(c)
 			<-c.parsed
 			l.chunk = <-l.ordered
 		}

@@ -41,15 +41,7 @@ func (b *batch) empty() bool {
 
 // record appends the record of one line.
 func (b *batch) record(ev *detect.Event, at Place) {
-	b.Records = append(b.Records, store.Record{
-		Time: ev.Time, Device: ev.Device,
-		Src: ev.Src, Dst: ev.Dst, SrcPort: ev.SrcPort, DstPort: ev.DstPort,
-		SrcUser: ev.SrcUser, SrcCountry: ev.SrcCountry, DstCountry: ev.DstCountry,
-		Action: ev.Action, Rule: ev.Rule, RuleID: ev.RuleID,
-		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity,
-		Subtype: ev.Subtype, Type: ev.Type.String(), Direction: ev.Direction.String(),
-		Repeat: max(ev.Repeat, 1), File: at.Origin, Offset: at.Offset,
-	})
+	b.Records = append(b.Records, recordOf(ev, at))
 }
 
 // touch notes one more record of a blocked source; many of them in one batch become one row.

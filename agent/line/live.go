@@ -22,7 +22,7 @@ const (
 	// publishEvery is how often status and metrics learn of the files: with thousands of them it costs milliseconds.
 	publishEvery = 250 * time.Millisecond
 	// stopGrace is how long a stop waits for the last batch to be committed.
-	stopGrace = 5 * time.Second
+	stopGrace = 4 * time.Second
 )
 
 // Run reads and commits until ctx ends. The writer outlives the reading by [stopGrace], so that what was read is stored.

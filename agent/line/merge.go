@@ -21,6 +21,9 @@ type merge struct {
 func (m *merge) gather(ctx context.Context, lanes []*lane) error {
 	m.heads, m.readers.lanes = m.heads[:0], len(lanes)
 	for i, l := range lanes {
+		if err := ctx.Err(); err != nil {
+			return err // each lane may take a read
+		}
 		l.index = i
 		ok, err := m.readers.fill(ctx, l)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -148,8 +149,8 @@ func TestVeryManyFilesAreReadSideBySide(t *testing.T) {
 	}
 	r := &readers{}
 	for lanes, want := range map[int]int{0: chunkLines, 1: chunkLines, chunksMost: chunkLines, 2 * chunksMost: chunkLines / 2, 100_000: 1} {
-		if r.lanes = lanes; r.most() != want {
-			t.Errorf("of %d files, %d lines are read at once", lanes, r.most())
+		if r.lanes = lanes; r.room().lines != want || r.room().bytes != max(1, chunkBytes*want/chunkLines) && want > 1 {
+			t.Errorf("of %d files, %+v are read at once", lanes, r.room())
 		}
 	}
 }
@@ -206,5 +207,51 @@ func TestAReplayCanBeStopped(t *testing.T) {
 	stop()
 	if sum, err := Replay(ctx, opts); !errors.Is(err, context.Canceled) || sum.Lines == 20_000 {
 		t.Errorf("after %d lines: %v", sum.Lines, err)
+	}
+}
+
+// A line without a time of its own, in a file without headers, is of the time of reading: of one time for all of a
+// replay, whatever was read first, so that it says the same each time.
+func TestAReplayOfLinesWithoutATimeIsTheSameEachTime(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
+	dir := t.TempDir()
+	var paths []string
+	for f := range 2 {
+		var text strings.Builder
+		for i := range 2000 {
+			source := i / 20 % 100
+			if f == 1 {
+				source = 99 - source
+			}
+			line := record{at: noon, src: fmt.Sprintf("203.0.113.%d", source), dst: "198.51.100.1", port: 1 + i}.String()
+			text.WriteString(strings.Replace(line, "TimeReceived="+noon.Format("2006/01/02 15:04:05"), "TimeReceived=", 1) + "\n")
+		}
+		paths = append(paths, filepath.Join(dir, fmt.Sprintf("fw%d.log", f)))
+		write(t, paths[f], text.String())
+	}
+	replay := func() (verdicts []string) {
+		opts := ReplayOptions{Files: paths, Input: testInput, Settings: testSettings, Guard: detect.NewGuard(nil, nil),
+			Verdict: func(v *detect.Verdict) { verdicts = append(verdicts, v.Source.String()+" "+v.Reason) }}
+		if _, err := Replay(t.Context(), opts); err != nil {
+			t.Fatal(err)
+		}
+		return verdicts
+	}
+	first := replay()
+	if len(first) == 0 {
+		t.Fatal("nobody is found")
+	}
+	for range 5 {
+		if again := replay(); fmt.Sprint(again) != fmt.Sprint(first) {
+			t.Fatalf("once it says\n%s\nthen\n%s", strings.Join(first, "\n"), strings.Join(again, "\n"))
+		}
+	}
+}
+
+// Very many files with long lines take a line each, not a chunk.
+func TestManyLanesShareTheBytesToo(t *testing.T) {
+	r := &readers{lanes: 1000 * chunksMost}
+	if room := r.room(); room.lines != 1 || room.bytes > chunkBytes/1000 {
+		t.Errorf("each of so many takes %+v", room)
 	}
 }

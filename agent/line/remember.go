@@ -3,7 +3,6 @@ package line
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"activedefense/detect"
@@ -48,27 +47,6 @@ func (f *files) laneOf(r *store.Record) *lane {
 		return f.order[0]
 	}
 	return nil
-}
-
-// eventOf turns a stored record back into what the engine saw.
-func eventOf(r *store.Record) detect.Event {
-	ev := detect.Event{
-		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort,
-		ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
-		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
-	}
-	switch {
-	case strings.EqualFold(r.Type, detect.TypeTraffic.String()):
-		ev.Type = detect.TypeTraffic
-	case strings.EqualFold(r.Type, detect.TypeThreat.String()):
-		ev.Type = detect.TypeThreat
-	}
-	for _, d := range []detect.Direction{detect.ClientToServer, detect.ServerToClient} {
-		if r.Direction == d.String() {
-			ev.Direction = d
-		}
-	}
-	return ev
 }
 
 // evidenceIntervals gives the span of event time around the last line of each path.

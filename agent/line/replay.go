@@ -87,10 +87,11 @@ func (r *replay) close() {
 }
 
 func (r *replay) run(ctx context.Context) error {
-	readers := startReaders(time.Now)
+	now := time.Now()
+	begun := now // of all lines without a time of their own, whatever is read first
+	readers := startReaders(func() time.Time { return begun })
 	defer readers.close()
 	r.merge = merge{readers: readers, engine: r.engine}
-	now := time.Now()
 	shown := now
 	if err := r.merge.gather(ctx, r.lanes); err != nil {
 		return fmt.Errorf("replay: %w", err)

@@ -18,12 +18,12 @@ import (
 // drawLogs makes the logs of some firewalls: sources that scan, sweep or do neither, lines that no format reads, and
 // clocks that differ and are not always in order. It gives how many lines hold a record.
 func drawLogs(t *rapid.T, dir string) (paths []string, records int) {
-	for f := range rapid.IntRange(1, 4).Draw(t, "files") {
+	for f := range rapid.IntRange(1, 3).Draw(t, "files") {
 		path := filepath.Join(dir, fmt.Sprintf("fw%d.log", f))
 		var b strings.Builder
 		at := noon.Add(time.Duration(rapid.IntRange(-300, 300).Draw(t, "clock")) * time.Second)
-		for range rapid.IntRange(0, 400).Draw(t, "lines") {
-			at = at.Add(time.Duration(rapid.IntRange(-3, 20).Draw(t, "step")) * time.Second)
+		for range rapid.IntRange(0, 200).Draw(t, "lines") {
+			at = at.Add(time.Duration(rapid.IntRange(-3, 15).Draw(t, "step")) * time.Second)
 			switch kind := rapid.IntRange(0, 19).Draw(t, "kind"); {
 			case kind == 0:
 				b.WriteString("no record at all\n")
@@ -134,14 +134,14 @@ func TestRestartsChangeNoVerdict(t *testing.T) {
 			rt.Fatal(err)
 		}
 		slices.Sort(replayed)
-		for range rapid.IntRange(1, 4).Draw(rt, "restarts") {
+		for range rapid.IntRange(1, 3).Draw(rt, "restarts") {
 			o := testOptions(t, st, filepath.Join(dir, "*.log"))
 			o.Attach = attach(t, st)
 			l, err := Open(t.Context(), o)
 			if err != nil {
 				rt.Fatal(err)
 			}
-			takeSome(t, l, rapid.IntRange(0, 700).Draw(rt, "lines"), rapid.IntRange(1, 300).Draw(rt, "batch"))
+			takeSome(t, l, rapid.IntRange(0, 300).Draw(rt, "lines"), rapid.IntRange(1, 150).Draw(rt, "batch"))
 			l.Close()
 		}
 		o := testOptions(t, st, filepath.Join(dir, "*.log"))

@@ -60,9 +60,37 @@ func (e *explainCommand) oneLine(args []string) (string, error) {
 // explainJSON is one line, explained.
 type explainJSON struct {
 	recordJSON
-	Repeat uint32         `json:"repeat"`
-	Rules  []countingJSON `json:"rules"`
-	Guard  string         `json:"guard,omitempty"` // why the source may never be blocked
+	Direction string         `json:"direction"`
+	Protocol  string         `json:"protocol"`
+	Category  string         `json:"category"`
+	Client    string         `json:"client"` // that a proxy named
+	NATSrc    string         `json:"nat_src"`
+	NATSPort  uint16         `json:"nat_src_port"`
+	NATDst    string         `json:"nat_dst"`
+	NATDPort  uint16         `json:"nat_dst_port"`
+	Traffic   *trafficJSON   `json:"traffic,omitempty"` // where the log counts it
+	Repeat    uint32         `json:"repeat"`
+	Rules     []countingJSON `json:"rules"`
+	Guard     string         `json:"guard,omitempty"` // why the source may never be blocked
+}
+
+// trafficJSON is what a session carried in each direction.
+type trafficJSON struct {
+	BytesSent       uint64 `json:"bytes_sent"`
+	BytesReceived   uint64 `json:"bytes_received"`
+	PacketsSent     uint64 `json:"packets_sent"`
+	PacketsReceived uint64 `json:"packets_received"`
+}
+
+// explainedOf gives every field of an event.
+func explainedOf(ev *detect.Event) explainJSON {
+	out := explainJSON{recordJSON: recordOfEvent(ev), Direction: ev.Direction.String(), Protocol: ev.Protocol.String(), Category: ev.Category,
+		Client: addrText(ev.Client), NATSrc: addrText(ev.NATSrc), NATSPort: ev.NATSrcPort, NATDst: addrText(ev.NATDst), NATDPort: ev.NATDstPort,
+		Repeat: max(ev.Repeat, 1)}
+	if t := ev.Traffic; t.Counted {
+		out.Traffic = &trafficJSON{t.BytesSent, t.BytesReceived, t.PacketsSent, t.PacketsReceived}
+	}
+	return out
 }
 
 type countingJSON struct {
@@ -95,7 +123,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 	guard := agent.NewGuard(ctx, cfg)
 	countings := agent.Settings(cfg).Explain(&ev, guard)
 	if e.json {
-		out := explainJSON{recordJSON: recordOfEvent(&ev), Repeat: max(ev.Repeat, 1)}
+		out := explainedOf(&ev)
 		if err := guard.CheckAddr(ev.Src); err != nil {
 			out.Guard = err.Error()
 		}
@@ -112,7 +140,8 @@ func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting
 	for _, f := range [][2]any{
 		{"type", strings.TrimSpace(ev.Type.String() + " " + ev.Subtype)}, {"time", agent.LocalTime(ev.Time)}, {"device", ev.Device},
 		{"source", endpoint(ev.Src, ev.SrcPort, ev.SrcCountry)}, {"user", ev.SrcUser},
-		{"destination", endpoint(ev.Dst, ev.DstPort, ev.DstCountry)},
+		{"destination", endpoint(ev.Dst, ev.DstPort, ev.DstCountry)}, {"zones", zones(ev.SrcZone, ev.DstZone)},
+		{"application", strings.TrimSpace(ev.Application + " " + ev.Protocol.String())}, {"ended by", ev.EndReason},
 		{"action", ev.Action}, {"rule", strings.TrimSpace(ev.Rule + " " + ev.RuleID)},
 		{"threat", strings.TrimSpace(ev.ThreatName + " " + ev.ThreatID)}, {"severity", ev.Severity},
 	} {
@@ -136,4 +165,15 @@ func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting
 		t.Row(c.Rule, counts, c.Text)
 	}
 	return t.Flush()
+}
+
+// zones writes "from internet to dmz".
+func zones(from, to string) string {
+	if from != "" {
+		from = "from " + from
+	}
+	if to != "" {
+		to = "to " + to
+	}
+	return strings.TrimSpace(from + " " + to)
 }

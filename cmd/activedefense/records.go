@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,10 +28,8 @@ const (
 // recordsFlags are the flags of `records`, as given.
 type recordsFlags struct {
 	since, until, src, dst string
-	srcPort, dstPort       int
-	srcCountry, dstCountry string
-	user, severity, device string
-	action, typ            string
+	srcPort, dstPort       []uint
+	texts                  store.RecordFilter // what a flag gives as it is
 	limit                  int
 }
 
@@ -45,7 +46,8 @@ func newRecordsCommand(a *app) *cobra.Command {
 		Use:   "records",
 		Short: "Search the stored log records, newest first",
 		Long: `Searches the stored log records, newest first. A time is a duration back from now (24h, 7d), a
-date, or RFC 3339; addresses may be networks.`,
+date, or RFC 3339; addresses may be networks. Every other flag takes a value or several with commas, of which one has
+to fit; a value that holds a comma is put in double quotes.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			filter, err := f.filter(time.Now())
@@ -60,26 +62,28 @@ date, or RFC 3339; addresses may be networks.`,
 	flags.StringVar(&f.until, "until", "", "before this `TIME`")
 	flags.StringVar(&f.src, "src", "", "source `ADDRESS` or network")
 	flags.StringVar(&f.dst, "dst", "", "destination `ADDRESS` or network")
-	flags.IntVar(&f.srcPort, "src-port", -1, "source `PORT`")
-	flags.IntVar(&f.dstPort, "dst-port", -1, "destination `PORT`")
-	for _, name := range []string{"src-port", "dst-port"} {
-		flags.Lookup(name).DefValue = "0" // which help takes for none: -1 would read as a port
-	}
-	flags.StringVar(&f.srcCountry, "src-country", "", "source `COUNTRY` as in the log")
-	flags.StringVar(&f.dstCountry, "dst-country", "", "destination `COUNTRY` as in the log")
-	flags.StringVar(&f.user, "user", "", "source `USER`; * stands for anything")
-	flags.StringVar(&f.severity, "severity", "", "`SEVERITY` of the threat")
-	flags.StringVar(&f.device, "device", "", "firewall `NAME`")
-	flags.StringVar(&f.action, "action", "", "`ACTION` of the firewall")
-	flags.StringVar(&f.typ, "type", "", "`TYPE`: traffic or threat")
+	flags.UintSliceVar(&f.srcPort, "src-port", nil, "source `PORT`")
+	flags.UintSliceVar(&f.dstPort, "dst-port", nil, "destination `PORT`")
+	flags.StringSliceVar(&f.texts.SrcCountry, "src-country", nil, "source `COUNTRY` as in the log")
+	flags.StringSliceVar(&f.texts.DstCountry, "dst-country", nil, "destination `COUNTRY` as in the log")
+	flags.StringSliceVar(&f.texts.User, "user", nil, "source `USER`; * stands for anything")
+	flags.StringSliceVar(&f.texts.Severity, "severity", nil, "`SEVERITY` of the threat")
+	flags.StringSliceVar(&f.texts.Device, "device", nil, "firewall `NAME`")
+	flags.StringSliceVar(&f.texts.Action, "action", nil, "`ACTION` of the firewall")
+	flags.StringSliceVar(&f.texts.Type, "type", nil, "`TYPE`: traffic or threat")
+	flags.StringSliceVar(&f.texts.Subtype, "subtype", nil, "`SUBTYPE`, such as drop or vulnerability")
+	flags.StringSliceVar(&f.texts.Rule, "rule", nil, "`NAME` of the security rule")
+	flags.StringSliceVar(&f.texts.ThreatID, "threat-id", nil, "`NUMBER` of the threat's signature")
+	flags.StringSliceVar(&f.texts.Application, "application", nil, "`APPLICATION` as in the log, such as ssl or incomplete")
+	flags.StringSliceVar(&f.texts.Zone, "zone", nil, "`ZONE` of either side")
 	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
 	return c
 }
 
 // filter checks the flags.
 func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
-	out := store.RecordFilter{SrcCountry: f.srcCountry, DstCountry: f.dstCountry, User: f.user, Severity: f.severity,
-		Device: f.device, Action: f.action, Type: f.typ, Limit: f.limit}
+	out := f.texts
+	out.Limit = f.limit
 	var err error
 	if out.Since, err = parseTime("--since", f.since, now); err != nil {
 		return out, err
@@ -97,26 +101,53 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 			}
 		}
 	}
-	for _, p := range []struct {
-		flag string
-		port int
-		into **uint16
-	}{{"--src-port", f.srcPort, &out.SrcPort}, {"--dst-port", f.dstPort, &out.DstPort}} {
-		if p.port > 65535 || p.port < -1 {
-			return out, usageErrorf("%s %d: a port is 0 to 65535", p.flag, p.port)
-		}
-		if p.port >= 0 {
-			port := uint16(p.port)
-			*p.into = &port
-		}
+	if out.SrcPort, err = portsOf("--src-port", f.srcPort); err != nil {
+		return out, err
 	}
-	if f.typ != "" && !strings.EqualFold(f.typ, detect.TypeTraffic.String()) && !strings.EqualFold(f.typ, detect.TypeThreat.String()) {
-		return out, usageErrorf("--type %q: the types are traffic and threat", f.typ)
+	if out.DstPort, err = portsOf("--dst-port", f.dstPort); err != nil {
+		return out, err
+	}
+	if err := checkTexts(&out); err != nil {
+		return out, err
 	}
 	if f.limit < 0 {
 		return out, usageErrorf("--limit %d: give the number of records, or 0 for all", f.limit)
 	}
 	return out, nil
+}
+
+// portsOf checks the ports of a flag.
+func portsOf(flag string, given []uint) (ports []uint16, err error) {
+	for _, port := range given {
+		if port > math.MaxUint16 {
+			return nil, usageErrorf("%s %d: a port is 0 to 65535", flag, port)
+		}
+		ports = append(ports, uint16(port))
+	}
+	return ports, nil
+}
+
+// severities are those of a threat log, worst first.
+var severities = []string{"critical", "high", "medium", "low", "informational"}
+
+// checkTexts refuses what a field cannot have: a search for it would find nothing, and say that there is nothing.
+func checkTexts(f *store.RecordFilter) error {
+	for _, typ := range f.Type {
+		if !strings.EqualFold(typ, detect.TypeTraffic.String()) && !strings.EqualFold(typ, detect.TypeThreat.String()) {
+			return usageErrorf("--type %q: the types are traffic and threat", typ)
+		}
+	}
+	for _, severity := range f.Severity {
+		if !slices.Contains(severities, strings.ToLower(severity)) {
+			return usageErrorf("--severity %q: the severities are %s", severity, strings.Join(severities, ", "))
+		}
+	}
+	for _, id := range f.ThreatID {
+		if _, err := strconv.ParseUint(id, 10, 64); err != nil {
+			return usageErrorf("--threat-id %q: a threat's id is a number, such as 40017", id)
+		}
+	}
+	return nil
 }
 
 // recordJSON is the contract of `records --json`.
@@ -138,16 +169,24 @@ type recordJSON struct {
 	Severity   string    `json:"severity"`
 	Subtype    string    `json:"subtype"`
 	Type       string    `json:"type"`
+
+	Application      string `json:"application"`
+	FromZone         string `json:"from_zone"`
+	ToZone           string `json:"to_zone"`
+	SessionEndReason string `json:"session_end_reason"`
+	Outcome          string `json:"outcome"`
 }
 
 func recordOf(r *store.Record) recordJSON {
 	return recordJSON{r.Time, r.Device, addrText(r.Src), r.SrcPort, r.SrcUser, r.SrcCountry, addrText(r.Dst), r.DstPort, r.DstCountry,
-		r.Action, r.Rule, r.RuleID, r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Type}
+		r.Action, r.Rule, r.RuleID, r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Type,
+		r.Application, r.FromZone, r.ToZone, r.SessionEndReason, r.Outcome.String()}
 }
 
 func recordOfEvent(ev *detect.Event) recordJSON {
 	return recordJSON{ev.Time, ev.Device, addrText(ev.Src), ev.SrcPort, ev.SrcUser, ev.SrcCountry, addrText(ev.Dst), ev.DstPort, ev.DstCountry,
-		ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String()}
+		ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String(),
+		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ""} // the outcome is the engine's to judge
 }
 
 // search prints the records that match.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,16 +17,22 @@ import (
 // recordsApp is the command line on a database that holds so many records.
 func recordsApp(t *testing.T, records int) *app {
 	t.Helper()
+	b := &store.Batch{}
+	for range records {
+		b.Records = append(b.Records, store.Record{Time: time.Now(), Device: "LAB-FW-01", Type: "TRAFFIC"})
+	}
+	return appOver(t, b)
+}
+
+// appOver is the command line on a database that holds a batch.
+func appOver(t *testing.T, b *store.Batch) *app {
+	t.Helper()
 	dir := t.TempDir()
 	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, agent.DatabaseFile)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	b := &store.Batch{}
-	for range records {
-		b.Records = append(b.Records, store.Record{Time: time.Now(), Device: "LAB-FW-01", Type: "TRAFFIC"})
-	}
 	if _, err := st.Commit(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
@@ -58,3 +66,64 @@ func TestATableOfAllRecordsIsWrittenInPages(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
+
+// Each flag takes one value or several, all flags together narrow the search, and --json writes what the log said of
+// the session.
+func TestRecordsAreFoundByTheirSession(t *testing.T) {
+	full := store.Record{Time: time.Now().UTC().Truncate(time.Microsecond), Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.9"), SrcPort: 40000,
+		Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 443, Action: "reset-both", Rule: "web, public", ThreatID: "40017", Severity: "medium",
+		Subtype: "vulnerability", Type: "THREAT", Application: "ssl", FromZone: "internet", ToZone: "dmz", SessionEndReason: "threat", Outcome: store.Refused}
+	other := store.Record{Time: full.Time, Device: "LAB-FW-02", Action: "deny", Type: "TRAFFIC", Application: "not-applicable", FromZone: "dmz"}
+	a := appOver(t, &store.Batch{Records: []store.Record{full, other}})
+	a.json = true
+	for flags, want := range map[string]string{
+		"": "LAB-FW-02 LAB-FW-01", "--application SSL": "LAB-FW-01", "--application ssl,not-applicable": "LAB-FW-02 LAB-FW-01",
+		"--zone internet": "LAB-FW-01", "--zone DMZ": "LAB-FW-02 LAB-FW-01", "--zone nowhere,dmz --type threat": "LAB-FW-01",
+		"--subtype vulnerability,spyware": "LAB-FW-01", "--threat-id 40017": "LAB-FW-01", "--threat-id 4001": "", "--action deny,reset-both": "LAB-FW-02 LAB-FW-01",
+		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
+		"--zone internet --zone dmz --limit 1": "LAB-FW-02", "--user nobody,*": "LAB-FW-02 LAB-FW-01",
+	} {
+		var text strings.Builder
+		a.stdout = &text
+		c := newRecordsCommand(a)
+		c.SetArgs(flagsOf(flags))
+		if err := c.ExecuteContext(t.Context()); err != nil {
+			t.Errorf("%s: %v", flags, err)
+			continue
+		}
+		var devices []string
+		for line := range strings.Lines(text.String()) {
+			var r recordJSON
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatal(err)
+			}
+			if devices = append(devices, r.Device); r.Device == full.Device && r != recordOf(&full) {
+				t.Errorf("the record became %+v", r)
+			}
+		}
+		if got := strings.Join(devices, " "); got != want {
+			t.Errorf("%s finds %q instead of %q", flags, got, want)
+		}
+	}
+	text, err := json.Marshal(recordOf(&full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{`"application":"ssl"`, `"from_zone":"internet"`, `"to_zone":"dmz"`, `"session_end_reason":"threat"`, `"outcome":"refused"`} {
+		if !strings.Contains(string(text), field) {
+			t.Errorf("%s is missing in %s", field, text)
+		}
+	}
+}
+
+// flagsOf splits a command line at its spaces, those in quotes apart.
+func flagsOf(line string) []string {
+	quoted := false
+	fields := strings.FieldsFunc(line, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == ' ' && !quoted
+	})
+	return append([]string{}, fields...)
+}

@@ -86,7 +86,10 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 			}
 			warn(log, warnings)
 			stop()
-			return cfg, <-done
+			if err := <-done; err != nil { // no reason to go without the new one
+				log.Error().Err(err).Msg("the previous configuration did not stop cleanly")
+			}
+			return cfg, nil
 		}
 	}
 }

@@ -36,6 +36,7 @@ func main() {
 	}
 	flag.Parse()
 	if !slices.Contains(modes, *mode) || flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "--mode %s: use %s\n", *mode, strings.Join(modes, ", "))
 		flag.Usage()
 		os.Exit(2)
 	}

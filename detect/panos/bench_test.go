@@ -34,12 +34,13 @@ func csvLines(n int) [][]byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	lines := make([][]byte, n)
 	for i := range lines {
-		lines[i] = fmt.Appendf(nil, "Nov 21 02:%02d:%02d LAB-FW-01 1,2025/11/21 02:%02d:%02d,007,TRAFFIC,drop,2562,2025/11/21 02:00:00,"+
+		lines[i] = fmt.Appendf(nil, "Nov 21 02:%02d:%02d LAB-FW-01 1,2025/11/21 02:%02d:%02d,007,TRAFFIC,drop,2562,2025/11/21 02:%02d:%02d,"+
 			"203.0.113.%d,198.51.100.%d,0.0.0.0,0.0.0.0,Block inbound,,,not-applicable,vsys1,untrust,trust,ethernet1/3,,forward,"+
 			"2025/11/21 02:00:00,0,1,%d,%d,0,0,0x0,tcp,deny,54,54,0,1,2025/11/21 02:00:00,0,any,0,730275,0x0,Germany,Australia,0,1,0,"+
 			"policy-deny,0,0,0,0,,LAB-FW-01,from-policy,,,0,,0,,N/A,0,0,0,0,321ef4bf-801e-1c89-b341-efb2898ba2be,0,0,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"+
-			"2025-11-21T02:00:00.104+00:00,,,unknown,unknown,unknown,1,,,not-applicable,no,no,0",
-			i/960%60, i/16%60, i/960%60, i/16%60, r.IntN(256), r.IntN(256), r.IntN(65536), r.IntN(65536))
+			"2025-11-21T02:%02d:%02d.%03d+00:00,,,unknown,unknown,unknown,1,,,not-applicable,no,no,0",
+			i/960%60, i/16%60, i/960%60, i/16%60, i/960%60, i/16%60, r.IntN(256), r.IntN(256), r.IntN(65536), r.IntN(65536),
+			i/960%60, i/16%60, i%16*60)
 	}
 	return lines
 }

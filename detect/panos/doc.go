@@ -40,5 +40,6 @@
 // begin a line with what a stranger wrote; no parser can tell that from a message.
 //
 // In the comma-separated format values are quoted by the firewall, and nothing a
-// value holds can move a column.
+// value holds can move a column. Some firewalls leave the quotes away from what strangers
+// sent far right in a THREAT record (HTTP headers): columns behind such a value are not read.
 package panos

@@ -66,7 +66,7 @@ func TestHeaders(t *testing.T) {
 		{"2525-11-21T02:00:00Z LAB-FW-01 ", "LAB-FW-01", at},
 	} {
 		p := New(Options{Location: time.UTC})
-		for _, record := range []string{"SrcLocation=Germany; SrcIP=203.0.113.5; Type=TRAFFIC;", trafficLine(map[int]string{1: "", 52: "", 102: ""})} {
+		for _, record := range []string{"SrcLocation=Germany; SrcIP=203.0.113.5; Type=TRAFFIC;", trafficLine(map[int]string{1: "", 6: "", 52: "", 102: ""})} {
 			var ev detect.Event
 			if err := p.Parse([]byte(c.header+record), at, &ev); err != nil {
 				t.Errorf("%q: %v", c.header, err)

@@ -28,7 +28,7 @@ func (p *Parser) parseKV(h *header, at time.Time, ev *detect.Event) error {
 	n := &p.names
 	ev.SrcCountry = n.region.get(v[keySrcLocation])
 	ev.DstCountry = n.region.get(v[keyDstLocation])
-	ev.SrcUser = n.user.get(v[keySrcUser])
+	p.setUser(ev, v[keySrcUser])
 	ev.Action = n.action.get(v[keyAction])
 	ev.Rule = n.rule.get(v[keyRuleName])
 	ev.RuleID = n.ruleID.get(v[keyRuleID])

@@ -24,6 +24,7 @@ const (
 // one leaves the others alone.
 type names struct {
 	region, user, action, rule, ruleID, threat, threatID, severity, subtype, device table
+	application, zone, endReason, category                                          table
 }
 
 // table hands out one string for equal values.

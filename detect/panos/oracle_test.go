@@ -1,6 +1,8 @@
 package panos
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -35,34 +37,63 @@ func TestSamplesAgainstEncodingCSV(t *testing.T) {
 			return ""
 		}
 		read[ev.Type]++
+		// Some samples have something else in place of the rule's id: nothing is read from there on.
+		masked := ev.Type == detect.TypeThreat && cell(76) != "" && len(cell(76)) != 36
 		want := map[string]string{
 			"type": cell(3), "subtype": cell(4), "source": cell(7), "destination": cell(8), "rule": cell(11), "user": cell(12),
+			"application": cell(14), "source zone": cell(16), "destination zone": cell(17), "protocol": protocolNamed(cell(29)),
 			"source port": cell(24), "destination port": cell(25), "action": cell(30),
 			"source region": cell(41), "destination region": cell(42), "rule id": cell(65),
 		}
 		device := cell(52)
+		if ev.Type == detect.TypeTraffic {
+			want["end reason"] = cell(46)
+			want["traffic"] = fmt.Sprintf("%s/%s %s/%s", cell(32), cell(33), cmp.Or(cell(44), "0"), cmp.Or(cell(45), "0"))
+			if cell(32) == "" || cell(33) == "" {
+				want["traffic"] = ""
+			}
+		}
 		if ev.Type == detect.TypeThreat {
 			want["source region"], want["destination region"], want["rule id"] = cell(38), cell(39), cell(76)
-			want["severity"], want["direction"] = cell(34), cell(35)
+			want["severity"], want["direction"], want["category"] = cell(34), cell(35), cell(69)
 			device = cell(59)
+			if masked {
+				want["rule id"] = ""
+			}
 			name, id, _ := cutLast(cell(32), "(")
 			if id = strings.TrimSuffix(id, ")"); name == id {
 				name = ""
 			}
 			want["threat"], want["threat id"] = name, id
 		}
+		want["nat"] = ""
+		if source, target := natNamed(cell(7), cell(24), cell(9), cell(26)), natNamed(cell(8), cell(25), cell(10), cell(27)); source+target != ":0:0" {
+			want["nat"] = source + ">" + target
+		}
 		if device != "" {
 			want["device"] = device
 		}
-		received, err := time.Parse("2006/1/2 15:04:05", cell(1))
-		if err != nil || !ev.Time.Equal(received) {
-			t.Errorf("%s: %v, want %v (%v)", s.where, ev.Time, received, err)
+		generated, err := time.Parse("2006/1/2 15:04:05", cell(6))
+		if err != nil {
+			t.Fatal(err)
+		}
+		precise, err := time.Parse(time.RFC3339, cell(102))
+		if ev.Type == detect.TypeThreat {
+			precise, err = time.Parse(time.RFC3339, cell(107))
+		}
+		if err == nil && !masked {
+			generated = precise
+		}
+		if !ev.Time.Equal(generated) {
+			t.Errorf("%s: %v, want %v", s.where, ev.Time, generated)
 		}
 		got := map[string]string{
 			"type": ev.Type.String(), "subtype": ev.Subtype, "source": ev.Src.String(), "destination": ev.Dst.String(), "rule": ev.Rule, "user": ev.SrcUser,
 			"source port": strconv.Itoa(int(ev.SrcPort)), "destination port": strconv.Itoa(int(ev.DstPort)), "action": ev.Action,
 			"source region": ev.SrcCountry, "destination region": ev.DstCountry, "rule id": ev.RuleID, "severity": ev.Severity,
 			"direction": ev.Direction.String(), "threat": ev.ThreatName, "threat id": ev.ThreatID, "device": ev.Device,
+			"application": ev.Application, "source zone": ev.SrcZone, "destination zone": ev.DstZone, "protocol": ev.Protocol.String(),
+			"end reason": ev.EndReason, "category": ev.Category, "nat": natOf(&ev), "traffic": trafficOf(&ev),
 		}
 		for field, w := range want {
 			if got[field] != strings.TrimSpace(w) {
@@ -73,6 +104,23 @@ func TestSamplesAgainstEncodingCSV(t *testing.T) {
 	if read[detect.TypeTraffic] < 60 || read[detect.TypeThreat] < 70 {
 		t.Errorf("only %v were read", read)
 	}
+}
+
+// protocolNamed is what an event calls the protocol of a log.
+func protocolNamed(word string) string {
+	if word == "tcp" || word == "udp" || word == "icmp" || word == "" {
+		return word
+	}
+	return "other"
+}
+
+// natNamed is what natOf says of one end of a session.
+func natNamed(addr, at, nat, natAt string) string {
+	a, err := netip.ParseAddr(nat)
+	if err != nil || a.IsUnspecified() || nat == addr && (natAt == at || natAt == "0") {
+		return ":0"
+	}
+	return nat + ":" + natAt
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

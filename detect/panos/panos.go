@@ -88,9 +88,11 @@ func New(o Options) *Parser {
 // the time of reading: it gives the year to headers that have none, and stands in
 // when the line holds no time that can be read.
 //
-// The time is TimeReceived (comma-separated: receive_time) in the Location, else
-// the high-resolution time, else that of the syslog header, else `at`; years
-// outside 1990 to 2100 are passed over. It is always in UTC.
+// The time is TimeReceived in the Location; of a comma-separated record, the time of its generation, high-resolution
+// where that is there and agrees, else its receive time; else that of the syslog header, else `at`. Years outside 1990
+// to 2100 are passed over. It is always in UTC. A local time that the firewall's clock passed twice is the one that
+// an offset in the line allows, else the one after which the header was written; where neither tells, it is the
+// first, and Later is set. The line alone decides, never the ones before it, so that several parsers of one source agree.
 //
 // Strings are valid UTF-8 without control characters and at most MaxValue bytes
 // long; bytes that are no UTF-8 are read as Latin-1. The line is not kept. Parse
@@ -131,17 +133,4 @@ func (p *Parser) accept(k kind) error {
 		return nil
 	}
 	return ErrNoFormat
-}
-
-// setTime sets the event's time from the first source that gives one: the record's
-// own text, the header, the time of reading.
-func (p *Parser) setTime(ev *detect.Event, text []byte, h *header, at time.Time) {
-	t, ok := p.clock.parse(text)
-	if !ok && h.stamp != nil {
-		t, ok = p.clock.header(h.stamp, at)
-	}
-	if !ok {
-		t = at
-	}
-	ev.Time = t.UTC()
 }

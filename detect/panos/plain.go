@@ -39,17 +39,12 @@ func plain(b []byte, v *values) bool {
 }
 
 // semicolons notes where the semicolons of b are, as far as at reaches, and counts
-// them that far. A semicolon becomes 0 in x, and m has the top bit of each byte that
-// is 0.
+// them that far.
 func semicolons(b []byte, at []int32) int {
-	const (
-		wanted = 0x3b3b3b3b3b3b3b3b
-		low    = 0x7f7f7f7f7f7f7f7f
-	)
+	const wanted = 0x3b3b3b3b3b3b3b3b
 	n, pos := 0, 0
 	for ; len(b) >= 8; b, pos = b[8:], pos+8 {
-		x := binary.LittleEndian.Uint64(b) ^ wanted
-		for m := ^((x&low + low) | x | low); m != 0; m &= m - 1 {
+		for m := zeroBytes(binary.LittleEndian.Uint64(b) ^ wanted); m != 0; m &= m - 1 {
 			if n == len(at) {
 				return n
 			}
@@ -64,6 +59,12 @@ func semicolons(b []byte, at []int32) int {
 		}
 	}
 	return n
+}
+
+// zeroBytes has the top bit of each byte of x that is 0.
+func zeroBytes(x uint64) uint64 {
+	const low = 0x7f7f7f7f7f7f7f7f
+	return ^((x&low + low) | x | low)
 }
 
 // word is a key and its equals sign, at most sixteen bytes, as numbers: the first

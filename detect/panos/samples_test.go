@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,9 +104,10 @@ func describe(ev *detect.Event, err error) string {
 	for _, f := range []struct{ name, value string }{
 		{"device", ev.Device}, {"user", ev.SrcUser}, {"from", ev.SrcCountry}, {"to", ev.DstCountry}, {"action", ev.Action},
 		{"rule", ev.Rule}, {"rule-id", ev.RuleID}, {"threat", ev.ThreatName}, {"threat-id", ev.ThreatID}, {"severity", ev.Severity},
-		{"direction", ev.Direction.String()},
+		{"direction", ev.Direction.String()}, {"app", ev.Application}, {"end", ev.EndReason}, {"category", ev.Category},
+		{"zones", ev.SrcZone + ">" + ev.DstZone}, {"nat", natOf(ev)}, {"client", addrText(ev.Client)}, {"protocol", ev.Protocol.String()}, {"traffic", trafficOf(ev)},
 	} {
-		if f.value != "" {
+		if f.value != "" && f.value != ">" {
 			fmt.Fprintf(&b, " %s=%q", f.name, f.value)
 		}
 	}
@@ -113,6 +115,27 @@ func describe(ev *detect.Event, err error) string {
 		fmt.Fprintf(&b, " repeat=%d", ev.Repeat)
 	}
 	return b.String()
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func natOf(ev *detect.Event) string {
+	if !ev.NATSrc.IsValid() && !ev.NATDst.IsValid() {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d>%s:%d", addrText(ev.NATSrc), ev.NATSrcPort, addrText(ev.NATDst), ev.NATDstPort)
+}
+
+func trafficOf(ev *detect.Event) string {
+	if !ev.Traffic.Counted {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d %d/%d", ev.Traffic.BytesSent, ev.Traffic.BytesReceived, ev.Traffic.PacketsSent, ev.Traffic.PacketsReceived)
 }
 
 func errorName(err error) string {

@@ -1,79 +1,134 @@
 package panos
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
-// splitter finds the columns of one comma-separated record, from the left and only
-// as far as asked. A value that holds a comma or a quote stands in quotes, an inner
-// quote is doubled, and a backslash is nothing special (PAN-OS documentation,
-// "Escape Sequences"). Quotes elsewhere, and one in a quoted value that is neither
-// doubled nor the last, are plain characters, as for encoding/csv's LazyQuotes.
+// splitter finds the columns of one comma-separated record. A value that holds a
+// comma or a quote stands in quotes, an inner quote is doubled, and a backslash is
+// nothing special (PAN-OS documentation, "Escape Sequences"). Quotes elsewhere, and
+// one in a quoted value that is neither doubled nor the last, are plain characters,
+// as for encoding/csv's LazyQuotes.
 type splitter struct {
 	line []byte
-	pos  int // where the next column begins; beyond the line: there is none
-	n    int // columns found
-	at   [maxColumns]column
+	n    int // columns found, at most maxColumns
+	// loose is the first column, from freeText on, that holds a quote as PAN-OS writes none: outside quotes, or inside
+	// and not doubled. maxColumns if there is none.
+	loose int
+	// starts holds where each column begins, at its quote if it has one, and in starts[n] what would be the next. There
+	// is room for the commas of a word behind the last column.
+	starts [maxColumns + 9]int32
 }
 
-// column is where a value stands in the line, without its quotes.
-type column struct {
-	start, end int32
-	doubled    bool // it holds doubled quotes
-}
-
-func (s *splitter) reset(line []byte) { s.line, s.pos, s.n = line, 0, 0 }
-
-// upTo finds columns until there are n, or as many as the record has. A quote that
-// never closes is a record cut inside a value: that column and those behind it are
-// missing. Reading on behind its commas would let the stranger who chose the value
-// choose the columns that were cut off, too.
-func (s *splitter) upTo(n int) {
-	line, pos, found := s.line, s.pos, s.n
-	for n = min(n, maxColumns); found < n && pos <= len(line); found++ {
-		c := &s.at[found]
-		if pos < len(line) && line[pos] == '"' {
-			if pos = c.quoted(line, pos+1); pos < 0 {
-				pos = len(line) + 1
-				break
+// split finds the columns of a record. A quote that never closes is a record cut inside a
+// value: that column and those behind it are missing. Reading on behind its commas
+// would let the stranger who chose the value choose the columns that were cut off, too.
+func (s *splitter) split(line []byte) {
+	s.line, s.n, s.loose, s.starts[0] = line, 0, maxColumns, 0
+	for s.n < maxColumns {
+		start := int(s.starts[s.n])
+		if start < len(line) && line[start] == '"' {
+			next, doubled := closing(line, start+1)
+			if !doubled {
+				s.misquoted()
+			}
+			if next < 0 || !s.add(next) {
+				return
 			}
 			continue
 		}
-		end := pos
-		for end < len(line) && line[end] != ',' {
-			end++
+		quote := bytes.IndexByte(line[start:], '"')
+		if quote < 0 {
+			if s.commas(start, len(line)); s.n < maxColumns {
+				s.add(len(line) + 1)
+			}
+			break
 		}
-		*c = column{start: int32(pos), end: int32(end)}
-		pos = end + 1
+		quote += start
+		if s.commas(start, quote); s.n >= maxColumns || int(s.starts[s.n]) == quote {
+			continue
+		}
+		s.misquoted()
+		next := bytes.IndexByte(line[quote:], ',')
+		if next < 0 {
+			s.add(len(line) + 1)
+			return
+		}
+		s.add(quote + next + 1)
 	}
-	s.pos, s.n = pos, found
+	s.n = min(s.n, maxColumns)
 }
 
-// quoted sets c to the value that begins at pos, behind its quote, and says where
-// the next begins; -1 if the quote never closes.
-func (c *column) quoted(line []byte, pos int) int {
-	*c = column{start: int32(pos)}
+// misquoted notes that the quotes of the column that is being read are not the format's.
+func (s *splitter) misquoted() {
+	if s.n >= freeText {
+		s.loose = min(s.loose, s.n)
+	}
+}
+
+// add ends a column, and says whether another one follows.
+func (s *splitter) add(next int) bool {
+	s.n++
+	s.starts[s.n] = int32(next)
+	return next <= len(s.line)
+}
+
+// commas ends a column at each comma from start to end. Most columns are a few characters or none, so commas are
+// looked for eight bytes at a time.
+func (s *splitter) commas(start, end int) {
+	const wanted = 0x2c2c2c2c2c2c2c2c
+	line, n := s.line[:end], s.n
+	base := start
+	for ; base+8 <= end && n < maxColumns; base += 8 {
+		for m := zeroBytes(binary.LittleEndian.Uint64(line[base:]) ^ wanted); m != 0; m &= m - 1 {
+			n++
+			s.starts[n] = int32(base + lowest(m))
+		}
+	}
+	for ; base < end && n < maxColumns; base++ {
+		if line[base] == ',' {
+			n++
+			s.starts[n] = int32(base + 1)
+		}
+	}
+	s.n = n
+}
+
+// lowest says how many bytes of m there are up to the first that has its top bit set, with it: the lowest bits of each are
+// added up by a multiplication, which takes half the time of bits.TrailingZeros64.
+func lowest(m uint64) int {
+	const eachByte = 0x0101010101010101
+	return int((((m - 1) &^ m) & eachByte) * eachByte >> 56)
+}
+
+// closing says where the column behind a quoted value begins, whose text begins at pos, and whether all quotes in the
+// value are doubled; -1 if its quote never closes.
+func closing(line []byte, pos int) (next int, doubled bool) {
+	doubled = true
 	for {
 		i := bytes.IndexByte(line[pos:], '"')
 		if i < 0 {
-			return -1
+			return -1, doubled
 		}
 		pos += i + 1
 		switch {
 		case pos == len(line) || line[pos] == ',':
-			c.end = int32(pos - 1)
-			return pos + 1
+			return pos + 1, doubled
 		case line[pos] == '"':
-			c.doubled = true
 			pos++
+		default:
+			doubled = false
 		}
 	}
 }
 
-// raw gives a column as it stands between its quotes; nothing if there is none.
+// raw gives a column as it stands in the line, with its quotes if it has some; nothing if there is none.
 func (s *splitter) raw(i int) []byte {
-	if i < 0 || i >= s.n {
+	if uint(i) >= uint(s.n) {
 		return nil
 	}
-	return s.line[s.at[i].start:s.at[i].end]
+	return s.line[s.starts[i] : s.starts[i+1]-1]
 }
 
 // undouble appends b to out with each pair of quotes made one.

@@ -4,44 +4,95 @@ import "time"
 
 // parse reads the time of a record in any form that a log format can be made to
 // write: 2025/7/10 12:00:00 (also with dashes, a fraction or a zone behind it), RFC
-// 3339, seconds or milliseconds since 1970, and Jun 20 2025 05:22:38 GMT.
-func (k *clock) parse(b []byte) (time.Time, bool) {
+// 3339, seconds or milliseconds since 1970, Jun 20 2025 05:22:38 GMT, and 9/16/19 10:00,
+// which spreadsheets make of the first.
+func (k *clock) parse(b []byte) (moment, bool) {
 	if len(b) < 8 {
-		return time.Time{}, false
+		return moment{}, false
 	}
 	if len(b) == k.length && string(b) == string(k.text[:k.length]) {
-		return k.last, true
+		return moment{t: k.last}, true
 	}
-	t, ok := k.read(b)
-	if ok && len(b) <= len(k.text) {
-		k.length, k.last = copy(k.text[:], b), t
+	m, ok := k.read(b)
+	if ok && m.later == 0 && len(b) <= len(k.text) {
+		k.length, k.last = copy(k.text[:], b), m.t
 	}
-	return t, ok
+	return m, ok
 }
 
 // read is parse without the memory of what was read last.
-func (k *clock) read(b []byte) (time.Time, bool) {
-	if isLetter(b[0]) {
-		c, n := monthFirst(b)
-		if n == 0 || c.year == 0 {
-			return time.Time{}, false
-		}
-		if n += zone(b[n:], &c); n != len(b) {
-			return time.Time{}, false
-		}
-		return k.instant(c)
-	}
+func (k *clock) read(b []byte) (moment, bool) {
 	if isNumber(b) {
-		return epoch(b)
+		t, ok := epoch(b)
+		return moment{t: t}, ok
 	}
-	c, n := yearFirst(b)
-	if n == 0 {
-		return time.Time{}, false
-	}
-	if n += zone(b[n:], &c); n != len(b) {
-		return time.Time{}, false
+	c, ok := civilTime(b)
+	if !ok {
+		return moment{}, false
 	}
 	return k.instant(c)
+}
+
+// civilTime reads a date and time of day with its year, alone in b.
+func civilTime(b []byte) (c civil, ok bool) {
+	if len(b) < 8 {
+		return c, false
+	}
+	n := 0
+	switch {
+	case isLetter(b[0]):
+		if c, n = monthFirst(b); c.year == 0 {
+			return c, false
+		}
+	case b[1] == '/' || b[2] == '/':
+		c, n = monthDayYear(b)
+		return c, n == len(b)
+	default:
+		c, n = yearFirst(b)
+	}
+	if n == 0 {
+		return c, false
+	}
+	n += zone(b[n:], &c)
+	return c, n == len(b)
+}
+
+// monthDayYear reads 9/16/19 10:00 as spreadsheets in American English write times; year, seconds and the half of the
+// day may be there in full. n is 0 if there is none. Without it such a line would take the year of its header, or
+// today's.
+func monthDayYear(b []byte) (c civil, n int) {
+	if c.month, n = number(b, 0, 2); n < 0 || n >= len(b) || b[n] != '/' {
+		return c, 0
+	}
+	if c.day, n = number(b, n+1, 2); n < 0 || n >= len(b) || b[n] != '/' {
+		return c, 0
+	}
+	start := n + 1
+	if c.year, n = number(b, start, 4); n < 0 || n >= len(b) || b[n] != ' ' {
+		return c, 0
+	}
+	if n-start == 2 {
+		c.year += 2000
+	}
+	if c.hour, n = number(b, n+1, 2); n < 0 || n >= len(b) || b[n] != ':' {
+		return c, 0
+	}
+	if c.minute, n = number(b, n+1, 2); n < 0 {
+		return c, 0
+	}
+	if n < len(b) && b[n] == ':' {
+		if c.second, n = number(b, n+1, 2); n < 0 {
+			return c, 0
+		}
+	}
+	afternoon := hasPrefix(b[n:], " PM")
+	if (afternoon || hasPrefix(b[n:], " AM")) && c.hour >= 1 && c.hour <= 12 {
+		if c.hour %= 12; afternoon {
+			c.hour += 12
+		}
+		n += 3
+	}
+	return c, n
 }
 
 // epoch reads seconds since 1970, ten digits for all years of interest, or

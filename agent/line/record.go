@@ -1,0 +1,61 @@
+package line
+
+import (
+	"strings"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// protocols are those of the store, by those of detection.
+var protocols = [...]store.Protocol{
+	detect.ProtocolUnknown: store.ProtocolUnknown,
+	detect.TCP:             store.TCP,
+	detect.UDP:             store.UDP,
+	detect.ICMP:            store.ICMP,
+	detect.OtherProtocol:   store.OtherProtocol,
+}
+
+// recordOf gives the record of one line. What a session carried and its translated addresses are not kept.
+func recordOf(ev *detect.Event, at Place) store.Record {
+	return store.Record{
+		Time: ev.Time, Device: ev.Device,
+		Src: ev.Src, Dst: ev.Dst, SrcPort: ev.SrcPort, DstPort: ev.DstPort,
+		SrcUser: ev.SrcUser, SrcCountry: ev.SrcCountry, DstCountry: ev.DstCountry,
+		Action: ev.Action, Rule: ev.Rule, RuleID: ev.RuleID,
+		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity,
+		Subtype: ev.Subtype, Type: ev.Type.String(), Direction: ev.Direction.String(),
+		Application: ev.Application, FromZone: ev.SrcZone, ToZone: ev.DstZone, SessionEndReason: ev.EndReason,
+		Protocol: protocols[ev.Protocol],
+		Repeat:   max(ev.Repeat, 1), File: at.Origin, Offset: at.Offset,
+	}
+}
+
+// eventOf turns a stored record back into what the engine saw, as far as the store gives it for a restart.
+func eventOf(r *store.Record) detect.Event {
+	ev := detect.Event{
+		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort,
+		Action: r.Action, Rule: r.Rule, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
+		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason,
+		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
+	}
+	switch {
+	case strings.EqualFold(r.Type, detect.TypeTraffic.String()):
+		ev.Type = detect.TypeTraffic
+	case strings.EqualFold(r.Type, detect.TypeThreat.String()):
+		ev.Type = detect.TypeThreat
+	}
+	for _, d := range []detect.Direction{detect.ClientToServer, detect.ServerToClient} {
+		if r.Direction == d.String() {
+			ev.Direction = d
+		}
+	}
+	for p, stored := range protocols {
+		if r.Protocol == stored {
+			ev.Protocol = detect.Protocol(p)
+		}
+	}
+	// The one thing that bytes decide is whether anything came back, and of what was refused nothing did.
+	ev.Traffic.Counted = r.Outcome == store.Refused
+	return ev
+}

@@ -1,0 +1,44 @@
+package line
+
+import (
+	"net/netip"
+	"testing"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// What the engine may judge by is the same after a restart.
+func TestARecordGivesBackItsEvent(t *testing.T) {
+	at := Place{Origin: 3, Offset: 4200}
+	seen := detect.Event{Time: noon, Device: "fw1", Src: netip.MustParseAddr("203.0.113.7"), Dst: netip.MustParseAddr("198.51.100.1"), SrcPort: 40000, DstPort: 443,
+		Action: "reset-both", Rule: "outside-in", ThreatName: "Some Threat", ThreatID: "40017", Severity: "medium", Subtype: "vulnerability",
+		Application: "ssl", SrcZone: "internet", DstZone: "dmz", EndReason: "threat", Repeat: 2, Ref: at.ref()}
+	for _, typ := range []detect.Type{detect.TypeUnknown, detect.TypeTraffic, detect.TypeThreat} {
+		for d := detect.DirectionUnknown; d <= detect.ServerToClient; d++ {
+			for p := detect.ProtocolUnknown; p <= detect.OtherProtocol; p++ {
+				seen.Type, seen.Direction, seen.Protocol = typ, d, p
+				r := recordOf(&seen, at)
+				if r.Protocol.String() != p.String() {
+					t.Errorf("%s is kept as %s", p, r.Protocol)
+				}
+				if got := eventOf(&r); got != seen {
+					t.Errorf("%+v came back as %+v", seen, got)
+				}
+			}
+		}
+	}
+}
+
+// An allowed session into which no byte came back is refused, and stays it although its bytes are not kept.
+func TestASessionWithoutAnAnswerStaysOne(t *testing.T) {
+	seen := detect.Event{Action: "allow", Application: "ssl", Traffic: detect.Traffic{Counted: true, BytesSent: 60, PacketsSent: 1}}
+	for _, outcome := range []store.Outcome{store.OutcomeUnknown, store.Refused, store.Answered} {
+		r := recordOf(&seen, Place{})
+		r.Outcome = outcome
+		got := eventOf(&r).Traffic
+		if unanswered := got.Counted && got.BytesReceived == 0; unanswered != (outcome == store.Refused) {
+			t.Errorf("judged %q, it comes back with %+v", outcome, got)
+		}
+	}
+}

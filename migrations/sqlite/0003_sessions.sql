@@ -1,0 +1,10 @@
+-- What the firewall took a session for, between which zones, why it ended, and what detection made of it. Texts are empty
+-- where the log does not say, and in the records of earlier versions. The numbers are few and small, because each record
+-- has them: protocol 1 TCP, 2 UDP, 3 ICMP, 4 another; outcome 1 refused, 2 answered; grade 1 forgeable, 2 proven; 0 not known.
+ALTER TABLE records ADD COLUMN protocol INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN outcome INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN grade INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN application TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN from_zone TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN to_zone TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN session_end_reason TEXT NOT NULL DEFAULT '';

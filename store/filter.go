@@ -1,0 +1,204 @@
+package store
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// RecordFilter selects records: those that meet every field that is set, and of a field with several values any of
+// them. Texts are compared without regard to case; User matches exactly, unless it contains "*", which stands for any
+// characters. An empty text among several is met by a record that has none.
+type RecordFilter struct {
+	Since, Until           time.Time // from Since on, before Until
+	Src, Dst               netip.Prefix
+	SrcPort, DstPort       []uint16
+	SrcCountry, DstCountry []string
+	User                   []string
+	Severity, Device       []string
+	Action, Type, Subtype  []string
+	Rule, ThreatID         []string // the rule's name
+	Application            []string
+	Zone                   []string // of either side
+	Limit                  int      // 0: no limit
+}
+
+// textFilter is one text condition of a filter: one of these columns holds one of the wanted texts.
+type textFilter struct {
+	columns []string
+	want    []string
+	of      func(*Record) []string // what the columns hold
+	stars   bool                   // whether "*" stands for any characters
+}
+
+func (f *RecordFilter) textFilters() []textFilter {
+	one := func(column string, want []string, of func(*Record) string) textFilter {
+		return textFilter{columns: []string{column}, want: want, of: func(r *Record) []string { return []string{of(r)} }}
+	}
+	user := one("src_user", f.User, func(r *Record) string { return r.SrcUser })
+	user.stars = true
+	all := []textFilter{
+		one("src_country", f.SrcCountry, func(r *Record) string { return r.SrcCountry }),
+		one("dst_country", f.DstCountry, func(r *Record) string { return r.DstCountry }),
+		user,
+		one("severity", f.Severity, func(r *Record) string { return r.Severity }),
+		one("device", f.Device, func(r *Record) string { return r.Device }),
+		one("action", f.Action, func(r *Record) string { return r.Action }),
+		one("type", f.Type, func(r *Record) string { return r.Type }),
+		one("subtype", f.Subtype, func(r *Record) string { return r.Subtype }),
+		one("rule", f.Rule, func(r *Record) string { return r.Rule }),
+		one("threat_id", f.ThreatID, func(r *Record) string { return r.ThreatID }),
+		one("application", f.Application, func(r *Record) string { return r.Application }),
+		{columns: []string{"from_zone", "to_zone"}, want: f.Zone, of: func(r *Record) []string { return []string{r.FromZone, r.ToZone} }},
+	}
+	var set []textFilter
+	for _, t := range all {
+		if len(t.want) > 0 {
+			t.want = slices.Clone(t.want)
+			for i, want := range t.want {
+				t.want[i] = clean(want)
+			}
+			set = append(set, t)
+		}
+	}
+	return set
+}
+
+// inGo gives the conditions that are left to this side: those with a pattern of other letters than ASCII's,
+// because the two databases do not agree on the lower case of those.
+func (f *RecordFilter) inGo() (matchers []func(*Record) bool) {
+	for _, t := range f.textFilters() {
+		if !t.isASCII() {
+			matchers = append(matchers, t.matches)
+		}
+	}
+	return matchers
+}
+
+func (t *textFilter) isASCII() bool { return !slices.ContainsFunc(t.want, isNotASCII) }
+
+func isNotASCII(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r > 127 })
+}
+
+// matches tells whether a record meets the condition. A pattern of ASCII alone is compared as the databases do.
+func (t *textFilter) matches(r *Record) bool {
+	return slices.ContainsFunc(t.of(r), func(got string) bool {
+		return slices.ContainsFunc(t.want, func(want string) bool {
+			lower := lowerASCII
+			if isNotASCII(want) {
+				lower = strings.ToLower
+			}
+			if t.stars {
+				return matchStars(lower(want), lower(got))
+			}
+			return lower(want) == lower(got)
+		})
+	})
+}
+
+// lowerASCII turns ASCII's letters into lower case and leaves all others.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// matchStars tells whether s matches a pattern in which "*" stands for any characters.
+func matchStars(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return s == pattern
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	s, ok := strings.CutPrefix(s, first)
+	if !ok {
+		return false
+	}
+	for _, part := range parts[1 : len(parts)-1] {
+		if _, s, ok = strings.Cut(s, part); !ok {
+			return false
+		}
+	}
+	return strings.HasSuffix(s, last)
+}
+
+// where collects conditions and their arguments.
+type where struct {
+	terms []string
+	args  []any
+}
+
+// add appends a condition; each "?" in it is numbered and takes one argument.
+func (w *where) add(term string, args ...any) {
+	for _, a := range args {
+		term = strings.Replace(term, "?", w.arg(a), 1)
+	}
+	w.terms = append(w.terms, term)
+}
+
+// clone gives a copy that can be added to.
+func (w *where) clone() where { return where{slices.Clone(w.terms), slices.Clone(w.args)} }
+
+// arg adds an argument and gives its placeholder.
+func (w *where) arg(a any) string {
+	w.args = append(w.args, a)
+	return "$" + strconv.Itoa(len(w.args))
+}
+
+// String is the WHERE clause.
+func (w *where) String() string {
+	if len(w.terms) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.terms, " AND ")
+}
+
+// addFilter appends what both databases say alike: ports and texts. lower is the expression that turns
+// ASCII letters of a column into lower case and leaves all others.
+func (w *where) addFilter(f *RecordFilter, lower string) {
+	for _, p := range []struct {
+		column string
+		ports  []uint16
+	}{{"src_port", f.SrcPort}, {"dst_port", f.DstPort}} {
+		if len(p.ports) > 0 {
+			var args []string
+			for _, port := range p.ports {
+				args = append(args, w.arg(int64(port)))
+			}
+			w.terms = append(w.terms, p.column+" IN ("+strings.Join(args, ",")+")")
+		}
+	}
+	for _, t := range f.textFilters() {
+		if t.isASCII() {
+			w.addTexts(&t, lower)
+		}
+	}
+}
+
+// addTexts appends a condition whose patterns are all of ASCII; lower is as in addFilter.
+func (w *where) addTexts(t *textFilter, lower string) {
+	var terms []string
+	for _, column := range t.columns {
+		column = strings.Replace(lower, "?", column, 1)
+		var equal []string
+		for _, want := range t.want {
+			want = strings.ToLower(want)
+			if t.stars && strings.Contains(want, "*") {
+				want = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`).Replace(want)
+				terms = append(terms, column+" LIKE "+w.arg(want)+` ESCAPE '\'`)
+				continue
+			}
+			equal = append(equal, w.arg(want))
+		}
+		if len(equal) > 0 {
+			terms = append(terms, column+" IN ("+strings.Join(equal, ",")+")")
+		}
+	}
+	w.terms = append(w.terms, "("+strings.Join(terms, " OR ")+")")
+}

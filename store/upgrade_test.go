@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A database of the version before sessions were kept opens; its records and blocks stay as they are, with nothing
+// known of what is new, and new ones are kept beside them.
+func TestUpgradeOfADatabaseWithoutSessions(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		at := noon()
+		fillOldDatabase(t, db, at)
+		s := db.open("one")
+		old := Record{ID: 1, Time: at, Device: "LAB-FW-01", Src: addr("203.0.113.9"), Dst: addr("192.0.2.10"), SrcPort: 40000, DstPort: 443,
+			SrcUser: "anna", SrcCountry: "DE", DstCountry: "US", Action: "deny", Rule: "outside-in", RuleID: "r-1", ThreatName: "Some Threat",
+			ThreatID: "40017", Severity: "medium", Subtype: "brute-force", Direction: "client-to-server", Type: "THREAT", Repeat: 2, File: 7, Offset: 4200}
+		equal(t, "old record", allRecords(t, s, RecordFilter{}), []Record{old})
+
+		fresh := old
+		fresh.ID, fresh.Time, fresh.Application, fresh.FromZone, fresh.Outcome = 2, at.Add(time.Second), "ssl", "internet", Refused
+		farOff := fresh // in the partition that was made before the upgrade, or in none
+		farOff.ID, farOff.Time = 3, at.Add(-1000*oneDay)
+		commit(t, s, &Batch{Records: []Record{fresh, farOff}})
+		equal(t, "old and new", allRecords(t, s, RecordFilter{}), []Record{fresh, old, farOff})
+		equal(t, "those of an application", allRecords(t, s, RecordFilter{Application: []string{"SSL"}}), []Record{fresh, farOff})
+		equal(t, "those without one", allRecords(t, s, RecordFilter{Application: []string{""}}), []Record{old})
+
+		var ids []int64
+		must(t, s.Sightings(context.Background(), []Interval{{From: at.Add(-time.Hour)}}, func(r *Record) error {
+			ids = append(ids, r.ID)
+			return nil
+		}))
+		equal(t, "sightings", ids, []int64{1, 2})
+		equal(t, "old block", allEntries(t, s, EntryFilter{}), []Entry{{ID: 1, Address: prefix("203.0.113.9"), Rule: "port-scan", Reason: "because",
+			By: ByDetector, Device: "LAB-FW-01", FirstSeen: at, LastSeen: at, BlockedAt: at, Hits: 11, Count: 11, Version: 1}})
+	})
+}
+
+// fillOldDatabase makes a database of schema 2 with one record, of an agent called "one", and one block.
+func fillOldDatabase(t *testing.T, db emptyDatabase, at time.Time) {
+	ctx := context.Background()
+	connect, folder, src, dst := connectSQLite, "sqlite", `x'cb007109'`, `x'c000020a'`
+	if db.URL != "" {
+		connect, folder, src, dst = connectPostgres, "postgres", `'203.0.113.9'`, `'192.0.2.10'`
+	}
+	d, records, err := connect(ctx, db.Options)
+	must(t, err)
+	defer func() { must(t, d.close()) }()
+	known, err := knownMigrations(folder)
+	must(t, err)
+	must(t, d.migrateTo(ctx, known[:2]))
+	must(t, records.ready(ctx, []Record{{Time: at}}))
+	exec := func(query string, args ...any) {
+		t.Helper()
+		_, err := d.writer.ExecContext(ctx, query, args...)
+		must(t, err)
+	}
+	exec(`INSERT INTO agents (name) VALUES ('one')`)
+	id := [2]string{"id, ", "1, "}
+	if d.kind == kindPostgres {
+		id = [2]string{} // a sequence gives it
+	} else {
+		exec(`UPDATE counters SET value = 1 WHERE name = 'records'`)
+	}
+	exec(fmt.Sprintf(`INSERT INTO records (%stime, agent, src, dst, src_port, dst_port, repeat, file, file_offset, device, src_user, src_country,
+			dst_country, action, rule, rule_id, threat_name, threat_id, severity, subtype, direction, type)
+		VALUES (%s$1, 1, %s, %s, 40000, 443, 2, 7, 4200, 'LAB-FW-01', 'anna', 'DE', 'US', 'deny', 'outside-in', 'r-1', 'Some Threat', '40017',
+			'medium', 'brute-force', 'client-to-server', 'THREAT')`, id[0], id[1], src, dst), d.stamp(at))
+	exec(`UPDATE counters SET value = 1 WHERE name = 'blacklist'`)
+	exec(`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, hits, seen_count, version)
+		VALUES ('203.0.113.9/32', 'port-scan', 'because', 'detector', 'LAB-FW-01', '', $1, $1, $1, 11, 11, 1)`, d.stamp(at))
+}
