@@ -109,7 +109,12 @@ func (l *lane) parse(c *chunk) {
 	for i := range c.lines {
 		p := &c.lines[i]
 		p.err = parser.Parse(c.text[p.from:p.to], c.at, p.event)
-		if p.event.Ref = p.place.ref(); p.err == nil && p.event.Device == "" {
+		p.event.Ref = p.place.ref()
+		if p.err != nil {
+			continue
+		}
+		p.event.Judge()
+		if p.event.Device == "" {
 			p.event.Device = l.device
 		}
 	}

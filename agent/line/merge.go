@@ -77,8 +77,12 @@ func (m *merge) look(l *lane) {
 		m.engine.Prefetch(c.events[l.at:len(c.lines)])
 	}
 	p := &c.lines[l.at]
-	if p.err != nil {
-		p.event.Time = l.last
+	switch ev := p.event; {
+	case p.err != nil:
+		ev.Time = l.last
+	case ev.Later != 0 && ev.Time.Before(l.last):
+		// The clock was set back and passed this hour twice: times of one file run forward, so it is the second.
+		ev.Time = ev.Time.Add(ev.Later)
 	}
 	l.key = math.MinInt64
 	if !p.event.Time.IsZero() {

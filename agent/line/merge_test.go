@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"activedefense/detect"
+	"activedefense/detect/panos"
 )
 
 // testMerge opens old files as lanes of a merge, until the end of the test.
@@ -253,5 +255,35 @@ func TestManyLanesShareTheBytesToo(t *testing.T) {
 	r := &readers{lanes: 1000 * chunksMost}
 	if room := r.room(); room.lines != 1 || room.bytes > chunkBytes/1000 {
 		t.Errorf("each of so many takes %+v", room)
+	}
+}
+
+// In the hour that the clock passes twice, the times of a file run forward: what follows the second passing of an
+// earlier minute is of the second one. Six ports before the clock is set back and five just after are one scan; the same
+// minutes a day earlier, when it was not, are none.
+func TestTheHourThatTheClockPassesTwice(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day, want := range map[int]string{25: "[203.0.113.7/32]", 24: "[]"} {
+		path := filepath.Join(t.TempDir(), "fw0.log")
+		for k := range 11 {
+			at := fmt.Sprintf("2026/10/%d 02:58:00", day)
+			if k >= 6 {
+				at = fmt.Sprintf("2026/10/%d 02:01:00", day)
+			}
+			line := record{at: noon, src: "203.0.113.7", dst: "198.51.100.1", port: 100 + k}.String()
+			write(t, path, strings.Replace(line, noon.Format("2006/01/02 15:04:05"), at, 1)+"\n")
+		}
+		var blocked []netip.Prefix
+		opts := ReplayOptions{Files: []string{path}, Settings: testSettings, Guard: detect.NewGuard(nil, nil),
+			Input: func(string) Input {
+				return Input{NewParser: func() Parser { return panos.New(panos.Options{Location: berlin}) }}
+			},
+			Verdict: func(v *detect.Verdict) { blocked = append(blocked, v.Source) }}
+		if _, err := Replay(t.Context(), opts); err != nil || fmt.Sprint(blocked) != want {
+			t.Errorf("on the %dth blocked are %v: %v", day, blocked, err)
+		}
 	}
 }

@@ -16,6 +16,14 @@ var protocols = [...]store.Protocol{
 	detect.OtherProtocol:   store.OtherProtocol,
 }
 
+// outcomes are what the store keeps of what became of a session. Of a start nothing is kept: its subtype says it.
+var outcomes = [...]store.Outcome{
+	detect.SessionUnjudged: store.OutcomeUnknown,
+	detect.SessionBegun:    store.OutcomeUnknown,
+	detect.SessionRefused:  store.Refused,
+	detect.SessionAnswered: store.Answered,
+}
+
 // recordOf gives the record of one line. What a session carried and its translated addresses are not kept.
 func recordOf(ev *detect.Event, at Place) store.Record {
 	return store.Record{
@@ -26,8 +34,8 @@ func recordOf(ev *detect.Event, at Place) store.Record {
 		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity,
 		Subtype: ev.Subtype, Type: ev.Type.String(), Direction: ev.Direction.String(),
 		Application: ev.Application, FromZone: ev.SrcZone, ToZone: ev.DstZone, SessionEndReason: ev.EndReason,
-		Protocol: protocols[ev.Protocol],
-		Repeat:   max(ev.Repeat, 1), File: at.Origin, Offset: at.Offset,
+		Protocol: protocols[ev.Protocol], Outcome: outcomes[ev.Session],
+		Repeat: max(ev.Repeat, 1), File: at.Origin, Offset: at.Offset,
 	}
 }
 
@@ -55,7 +63,11 @@ func eventOf(r *store.Record) detect.Event {
 			ev.Protocol = detect.Protocol(p)
 		}
 	}
-	// The one thing that bytes decide is whether anything came back, and of what was refused nothing did.
-	ev.Traffic.Counted = r.Outcome == store.Refused
+	switch r.Outcome { // of an earlier version's records, which have none, the engine judges again
+	case store.Refused:
+		ev.Session = detect.SessionRefused
+	case store.Answered:
+		ev.Session = detect.SessionAnswered
+	}
 	return ev
 }

@@ -30,15 +30,21 @@ func TestARecordGivesBackItsEvent(t *testing.T) {
 	}
 }
 
-// An allowed session into which no byte came back is refused, and stays it although its bytes are not kept.
-func TestASessionWithoutAnAnswerStaysOne(t *testing.T) {
-	seen := detect.Event{Action: "allow", Application: "ssl", Traffic: detect.Traffic{Counted: true, BytesSent: 60, PacketsSent: 1}}
-	for _, outcome := range []store.Outcome{store.OutcomeUnknown, store.Refused, store.Answered} {
+// An allowed session into which no byte came back is refused, and stays it although its bytes are not kept. What an
+// earlier version kept, and a start, are judged again by the engine.
+func TestWhatBecameOfASessionStays(t *testing.T) {
+	seen := detect.Event{Type: detect.TypeTraffic, Action: "allow", Application: "ssl", Traffic: detect.Traffic{Counted: true, BytesSent: 60, PacketsSent: 1}}
+	seen.Judge()
+	r := recordOf(&seen, Place{})
+	if got := eventOf(&r); r.Outcome != store.Refused || got.Session != detect.SessionRefused {
+		t.Errorf("it is kept as %q and comes back as %q", r.Outcome, got.Session)
+	}
+	for session, want := range map[detect.Session]detect.Session{detect.SessionAnswered: detect.SessionAnswered,
+		detect.SessionBegun: detect.SessionUnjudged, detect.SessionUnjudged: detect.SessionUnjudged} {
+		seen.Session = session
 		r := recordOf(&seen, Place{})
-		r.Outcome = outcome
-		got := eventOf(&r).Traffic
-		if unanswered := got.Counted && got.BytesReceived == 0; unanswered != (outcome == store.Refused) {
-			t.Errorf("judged %q, it comes back with %+v", outcome, got)
+		if got := eventOf(&r).Session; got != want {
+			t.Errorf("%d comes back as %d", session, got)
 		}
 	}
 }

@@ -70,6 +70,7 @@ type explainJSON struct {
 	NATDPort  uint16         `json:"nat_dst_port"`
 	Traffic   *trafficJSON   `json:"traffic,omitempty"` // where the log counts it
 	Repeat    uint32         `json:"repeat"`
+	OrLater   string         `json:"or_later,omitempty"` // the clock passed the time twice, and the line does not say which it was
 	Rules     []countingJSON `json:"rules"`
 	Guard     string         `json:"guard,omitempty"` // why the source may never be blocked
 }
@@ -87,6 +88,9 @@ func explainedOf(ev *detect.Event) explainJSON {
 	out := explainJSON{recordJSON: recordOfEvent(ev), Direction: ev.Direction.String(), Protocol: ev.Protocol.String(), Category: ev.Category,
 		Client: addrText(ev.Client), NATSrc: addrText(ev.NATSrc), NATSPort: ev.NATSrcPort, NATDst: addrText(ev.NATDst), NATDPort: ev.NATDstPort,
 		Repeat: max(ev.Repeat, 1)}
+	if ev.Later != 0 {
+		out.OrLater = ev.Later.String()
+	}
 	if t := ev.Traffic; t.Counted {
 		out.Traffic = &trafficJSON{t.BytesSent, t.BytesReceived, t.PacketsSent, t.PacketsReceived}
 	}
@@ -120,6 +124,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 	if err != nil {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
+	ev.Judge()
 	guard := agent.NewGuard(ctx, cfg)
 	countings := agent.Settings(cfg).Explain(&ev, guard)
 	if e.json {

@@ -14,7 +14,7 @@ import (
 // Every field of an event is told: whoever asks why a line does not count must see what it was
 // taken for.
 func TestExplainTellsEveryFieldOfTheEvent(t *testing.T) {
-	ev := detect.Event{Time: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.7"), SrcPort: 40001,
+	ev := detect.Event{Time: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), Later: 30 * time.Minute, Session: detect.SessionRefused, Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.7"), SrcPort: 40001,
 		Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 40002, SrcUser: "anna", SrcCountry: "DE", DstCountry: "US", Action: "reset-both",
 		Rule: "outside-in", RuleID: "r-1", ThreatName: "Some Threat", ThreatID: "40017", Severity: "medium", Subtype: "vulnerability", Application: "ssl",
 		EndReason: "threat-ended", Category: "brute-force", SrcZone: "internet", DstZone: "dmz", NATSrc: netip.MustParseAddr("192.0.2.1"), NATSrcPort: 40003,
@@ -31,7 +31,7 @@ func TestExplainTellsEveryFieldOfTheEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := []string{`"2026-11-21T12:00:00Z"`, "LAB-FW-01", "203.0.113.7", "198.51.100.1", "anna", "DE", "US", "reset-both", "outside-in", "r-1", "Some Threat",
+	told := []string{"30m0s", `"outcome":"refused"`, `"2026-11-21T12:00:00Z"`, "LAB-FW-01", "203.0.113.7", "198.51.100.1", "anna", "DE", "US", "reset-both", "outside-in", "r-1", "Some Threat",
 		"40017", "medium", `"vulnerability"`, "ssl", "threat-ended", "brute-force", "internet", "dmz", "192.0.2.1", "192.0.2.2", "192.0.2.3", "THREAT",
 		"client-to-server", "tcp", "40001", "40002", "40003", "40004", "40005", "40006", "40007", "40008", "40009"}
 	for _, s := range told {

@@ -186,7 +186,7 @@ func recordOf(r *store.Record) recordJSON {
 func recordOfEvent(ev *detect.Event) recordJSON {
 	return recordJSON{ev.Time, ev.Device, addrText(ev.Src), ev.SrcPort, ev.SrcUser, ev.SrcCountry, addrText(ev.Dst), ev.DstPort, ev.DstCountry,
 		ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String(),
-		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ""} // the outcome is the engine's to judge
+		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ev.Session.String()}
 }
 
 // search prints the records that match.
