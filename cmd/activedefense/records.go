@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"activedefense/agent"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -31,6 +30,8 @@ type recordsFlags struct {
 	srcPort, dstPort       []uint
 	texts                  store.RecordFilter // what a flag gives as it is
 	limit                  int
+	format                 string
+	full                   bool
 }
 
 // recordsCommand is `records`, which searches the store.
@@ -77,6 +78,8 @@ to fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.Application, "application", nil, "`APPLICATION` as in the log, such as ssl or incomplete")
 	flags.StringSliceVar(&f.texts.Zone, "zone", nil, "`ZONE` of either side")
 	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
+	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
+	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")
 	return c
 }
 
@@ -191,6 +194,10 @@ func recordOfEvent(ev *detect.Event) recordJSON {
 
 // search prints the records that match.
 func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) error {
+	out, err := r.writer()
+	if err != nil {
+		return err
+	}
 	cfg, _, err := r.load()
 	if err != nil {
 		return err
@@ -200,31 +207,18 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 		return err
 	}
 	defer st.Close()
-	if r.json {
-		return st.Records(ctx, filter, func(rec *store.Record) error { return r.printJSON(recordOf(rec)) })
-	}
-	t := agent.NewTable(r.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")
 	n := 0
 	err = st.Records(ctx, filter, func(rec *store.Record) error {
 		n++
-		t.Row(agent.LocalTime(rec.Time), rec.Device, endpoint(rec.Src, rec.SrcPort, rec.SrcCountry), endpoint(rec.Dst, rec.DstPort, ""),
-			rec.Type+" "+rec.Subtype, rec.Action, rec.Rule, rec.Severity, rec.ThreatName)
-		if n%recordsPage == 0 {
-			return t.Flush() // an error is that of the output: nobody reads on
-		}
-		return nil
+		return out.write(rec)
 	})
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		fmt.Fprintln(r.stdout, "no records match")
-		return nil
-	}
-	if err := t.Flush(); err != nil {
+	if err := out.end(); err != nil {
 		return err
 	}
-	if n == filter.Limit {
+	if _, quiet := out.(*jsonRecords); n > 0 && n == filter.Limit && !quiet {
 		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
 	return nil
