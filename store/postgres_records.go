@@ -121,17 +121,19 @@ func (t *postgresRecords) native(ctx context.Context, query string, args []any, 
 func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error {
 	var base where
 	for _, n := range []struct {
-		column string
-		netip.Prefix
+		column   string
+		networks []netip.Prefix
 	}{{"src", f.Src}, {"dst", f.Dst}} {
-		if !n.IsValid() {
-			continue
-		}
-		p, err := canonical(n.Prefix)
+		networks, err := canonicalAll(n.networks)
 		if err != nil {
 			return err
 		}
-		base.add(n.column+" BETWEEN ? AND ?", p.Addr(), lastAddr(p)) // what a btree can search; all rows are single addresses
+		var terms []string
+		for _, p := range networks {
+			// What a btree can search; all rows are single addresses.
+			terms = append(terms, n.column+" BETWEEN "+base.arg(p.Addr())+" AND "+base.arg(lastAddr(p)))
+		}
+		base.anyOf(terms)
 	}
 	base.addFilter(f, `lower(? COLLATE "C")`)
 	oldest := t.now()

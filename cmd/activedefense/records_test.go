@@ -84,6 +84,7 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 		"--subtype vulnerability,spyware": "LAB-FW-01", "--threat-id 40017": "LAB-FW-01", "--threat-id 4001": "", "--action deny,reset-both": "LAB-FW-02 LAB-FW-01",
 		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
 		"--zone internet --zone dmz --limit 1": "LAB-FW-02", "--user nobody,*": "LAB-FW-02 LAB-FW-01",
+		"--src 192.0.2.1,203.0.113.0/24": "LAB-FW-01", "--src 203.0.113.9 --dst 198.51.100.7,192.0.2.0/24": "LAB-FW-01", "--src 192.0.2.1,192.0.2.2": "",
 	} {
 		var text strings.Builder
 		a.stdout = &text
