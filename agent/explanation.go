@@ -27,7 +27,9 @@ type BlacklistEntry struct {
 	ReleaseAt     time.Time  `json:"release_at"`
 	Device        string     `json:"device"`
 	Hits          int64      `json:"hits"`
-	By            string     `json:"by"` // detector or operator
+	By            string     `json:"by"`    // detector or operator
+	Grade         string     `json:"grade"` // proven, forgeable, or empty
+	State         string     `json:"state"` // blocked, held, observed or released
 	BlockedAt     time.Time  `json:"blocked_at"`
 	Target        string     `json:"target,omitempty"`
 	Expires       bool       `json:"expires"` // released at release_at whatever it does
@@ -36,16 +38,19 @@ type BlacklistEntry struct {
 	ReleaseReason string     `json:"release_reason,omitempty"`
 }
 
+// stateReleased is what the state of an entry is called when it is over.
+const stateReleased = "released"
+
 // NewBlacklistEntry renders an entry of the store.
 func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntry {
 	out := BlacklistEntry{
 		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
 		ReleaseAt: e.ReleaseAt(releaseAfter), Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt,
-		Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
+		Grade: e.Grade.String(), State: e.State.String(), Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
 	}
 	if !e.ReleasedAt.IsZero() {
 		released := e.ReleasedAt
-		out.ReleasedAt = &released
+		out.ReleasedAt, out.State = &released, stateReleased
 	}
 	return out
 }

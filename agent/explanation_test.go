@@ -108,3 +108,23 @@ func TestAnExplanationDoesNotVouchForFirewallsItDoesNotKnow(t *testing.T) {
 		t.Errorf("%s\n%s", data, text.String())
 	}
 }
+
+func TestAnEntryTellsItsGradeAndState(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		entry store.Entry
+		want  string
+	}{
+		{store.Entry{}, `"grade":"","state":"blocked"`},
+		{store.Entry{Grade: store.Proven}, `"grade":"proven","state":"blocked"`},
+		{store.Entry{Grade: store.Forgeable, State: store.Held}, `"grade":"forgeable","state":"held"`},
+		{store.Entry{State: store.Observed}, `"grade":"","state":"observed"`},
+		{store.Entry{Grade: store.Proven, State: store.Held, ReleasedAt: now}, `"grade":"proven","state":"released"`},
+	} {
+		c.entry.Address = netip.MustParsePrefix("203.0.113.9/32")
+		text, err := json.Marshal(NewBlacklistEntry(&c.entry, time.Hour))
+		if err != nil || !strings.Contains(string(text), c.want) {
+			t.Errorf("%s is not in %s (%v)", c.want, text, err)
+		}
+	}
+}

@@ -18,6 +18,20 @@ const (
 	ByOperator = "operator"
 )
 
+// State is that of an entry of the blacklist, as long as it is not released. The numbers are those of the database.
+type State uint8
+
+// Blocked is the zero value: the entry is to be enforced. One that is held waits for a person; one that is observed is
+// only told.
+const (
+	Blocked State = iota
+	Held
+	Observed
+)
+
+// String gives "blocked", "held" or "observed".
+func (s State) String() string { return word(s, "blocked", "held", "observed") }
+
 // Block is a source, or a network, to be put on the blacklist.
 type Block struct {
 	Address             netip.Prefix
@@ -29,6 +43,8 @@ type Block struct {
 	ExpiresAt           time.Time // zero: none, then release is by inactivity
 	Hits                int64
 	Count               int
+	Grade               Grade
+	State               State
 	Evidence            []Evidence // oldest first
 }
 
@@ -44,6 +60,8 @@ type Entry struct {
 	ExpiresAt                 time.Time // zero: release is by inactivity
 	Hits                      int64
 	Count                     int
+	Grade                     Grade     // GradeUnknown also for what a person or an earlier version blocked
+	State                     State     // what it was, of one that is released
 	ReleasedAt                time.Time // zero: in force
 	ReleasedBy, ReleaseReason string
 	Version                   int64 // of the blacklist when the entry changed last
@@ -62,11 +80,11 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 }
 
 const entryColumns = `id, address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-	hits, seen_count, released_at, released_by, release_reason, version`
+	hits, seen_count, grade, state, released_at, released_by, release_reason, version`
 
 func scanEntry(rows *sql.Rows, e *Entry) error {
 	return rows.Scan(&e.ID, intoPrefix{&e.Address}, &e.Rule, &e.Reason, &e.By, &e.Device, &e.Target, intoTime{&e.FirstSeen},
-		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, intoTime{&e.ReleasedAt},
+		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, intoTime{&e.ReleasedAt},
 		&e.ReleasedBy, &e.ReleaseReason, &e.Version)
 }
 

@@ -11,13 +11,39 @@ import (
 // block is a detector's block with all fields set.
 func block(address string, at time.Time) Block {
 	return Block{Address: prefix(address), Rule: "port-scan", Reason: "11 ports of 192.0.2.10 within 10m", By: ByDetector, Device: "LAB-FW-01",
-		Target: "192.0.2.10", FirstSeen: at.Add(-time.Minute), LastSeen: at, BlockedAt: at.Add(time.Second), Hits: 11, Count: 11,
+		Target: "192.0.2.10", FirstSeen: at.Add(-time.Minute), LastSeen: at, BlockedAt: at.Add(time.Second), Hits: 11, Count: 11, Grade: Forgeable,
 		Evidence: []Evidence{{at.Add(-time.Minute), "LAB-FW-01", "first line"}, {at, "LAB-FW-02", "second line"}}}
 }
 
 func entryOf(b Block, id, version int64) Entry {
 	return Entry{ID: id, Address: b.Address, Rule: b.Rule, Reason: b.Reason, By: b.By, Device: b.Device, Target: b.Target, FirstSeen: b.FirstSeen,
-		LastSeen: b.LastSeen, BlockedAt: b.BlockedAt, ExpiresAt: b.ExpiresAt, Hits: b.Hits, Count: b.Count, Version: version}
+		LastSeen: b.LastSeen, BlockedAt: b.BlockedAt, ExpiresAt: b.ExpiresAt, Hits: b.Hits, Count: b.Count, Grade: b.Grade,
+		State: b.State, Version: version}
+}
+
+func TestEntriesKeepGradeAndState(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		at := noon()
+		var blocks []Block
+		var want []Entry
+		for i, state := range []State{Blocked, Held, Observed} {
+			b := block([]string{"203.0.113.1", "203.0.113.2", "203.0.113.3"}[i], at)
+			b.Grade, b.State = Grade(i), state
+			blocks = append(blocks, b)
+			want = append([]Entry{entryOf(b, int64(i+1), 1)}, want...)
+		}
+		commit(t, s, &Batch{Blocks: blocks})
+		equal(t, "entries", allEntries(t, s, EntryFilter{}), want)
+		var words []string
+		for _, e := range want {
+			words = append(words, e.State.String()+" "+e.Grade.String())
+		}
+		equal(t, "in words", words, []string{"observed proven", "held forgeable", "blocked "})
+		released, err := s.Release(context.Background(), prefix("203.0.113.2"), ByOperator, "a mistake", at)
+		must(t, err)
+		equal(t, "released", []any{released.State, released.Grade}, []any{Held, Forgeable})
+	})
 }
 
 func TestHistoryOfAnAddress(t *testing.T) {

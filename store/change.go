@@ -34,12 +34,12 @@ func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Pr
 	for i := range blocks {
 		b := &blocks[i]
 		rows = append(rows, []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen),
-			c.stamp(b.LastSeen), c.stamp(b.BlockedAt), c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, c.version})
+			c.stamp(b.LastSeen), c.stamp(b.BlockedAt), c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), c.version})
 	}
 	added = make(map[netip.Prefix]int64)
 	err = c.inChunks(ctx, c.tx,
 		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, version) VALUES `,
+			hits, seen_count, grade, state, version) VALUES `,
 		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
 		nil, rows, func(rows *sql.Rows) error {
 			var id int64

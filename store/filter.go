@@ -13,7 +13,7 @@ import (
 // characters. An empty text among several is met by a record that has none.
 type RecordFilter struct {
 	Since, Until           time.Time // from Since on, before Until
-	Src, Dst               netip.Prefix
+	Src, Dst               []netip.Prefix
 	SrcPort, DstPort       []uint16
 	SrcCountry, DstCountry []string
 	User                   []string
@@ -142,6 +142,13 @@ func (w *where) add(term string, args ...any) {
 	w.terms = append(w.terms, term)
 }
 
+// anyOf appends the condition that one of these holds, whose arguments were added; none without any.
+func (w *where) anyOf(terms []string) {
+	if len(terms) > 0 {
+		w.terms = append(w.terms, "("+strings.Join(terms, " OR ")+")")
+	}
+}
+
 // clone gives a copy that can be added to.
 func (w *where) clone() where { return where{slices.Clone(w.terms), slices.Clone(w.args)} }
 
@@ -157,6 +164,18 @@ func (w *where) String() string {
 		return ""
 	}
 	return " WHERE " + strings.Join(w.terms, " AND ")
+}
+
+// canonicalAll gives networks in the one form in which they are stored.
+func canonicalAll(networks []netip.Prefix) (list []netip.Prefix, err error) {
+	for _, n := range networks {
+		p, err := canonical(n)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 // addFilter appends what both databases say alike: ports and texts. lower is the expression that turns
@@ -200,5 +219,5 @@ func (w *where) addTexts(t *textFilter, lower string) {
 			terms = append(terms, column+" IN ("+strings.Join(equal, ",")+")")
 		}
 	}
-	w.terms = append(w.terms, "("+strings.Join(terms, " OR ")+")")
+	w.anyOf(terms)
 }

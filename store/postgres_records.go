@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -25,57 +28,69 @@ func (t *postgresRecords) ready(ctx context.Context, records []Record) error {
 	return t.ensure(ctx, records)
 }
 
-// insert implements recordTable with COPY.
+// insert implements recordTable with COPY. The rows are written in the server's binary format here: the driver asks for
+// every value anew how its type is written, which takes as long as all the rest on this side.
 func (t *postgresRecords) insert(ctx context.Context, conn *sql.Conn, _ *sql.Tx, agent int64, records []Record) error {
+	rows := copyRows(agent, records)
 	return conn.Raw(func(dc any) error {
-		_, err := dc.(*stdlib.Conn).Conn().CopyFrom(ctx, pgx.Identifier{"records"}, strings.Split(postgresColumns, ", "), newCopyRecords(agent, records))
+		_, err := dc.(*stdlib.Conn).Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), "COPY records ("+postgresColumns+") FROM STDIN BINARY")
 		return err
 	})
 }
 
-// copyRecords feeds COPY. The values are pointers to the fields of one record that changes under them, so
-// that a row costs no allocation.
-type copyRecords struct {
-	records          []Record
-	next             int
-	r                storedForm
-	srcPort, dstPort int32
-	repeat           int64
-	smalls           [3]int16
-	values           []any
+// copyRows writes records as the documentation of COPY says ("Binary Format"): a signature, for each row the number of
+// its fields and each field behind its length, and a trailer. A length of -1 is NULL.
+func copyRows(agent int64, records []Record) []byte {
+	const signature = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" // no flags, no extension
+	const rowBytes = 384                                                               // of a usual row; more only grows the buffer
+	b := append(make([]byte, 0, len(signature)+rowBytes*len(records)+2), signature...)
+	fields := uint16(strings.Count(postgresColumns, ",") + 1)
+	var r storedForm
+	for i := range records {
+		r.take(&records[i])
+		b = binary.BigEndian.AppendUint16(b, fields)
+		b = copyInt64(b, r.Time.UnixMicro()-postgresEpoch)
+		b = copyInt16(b, int16(agent))
+		b = copyAddr(copyAddr(b, r.Src), r.Dst)
+		b = copyInt32(copyInt32(b, int32(r.SrcPort)), int32(r.DstPort))
+		b = copyInt64(copyInt64(copyInt64(b, int64(r.Repeat)), r.File), r.Offset)
+		for _, n := range r.smalls() {
+			b = copyInt16(b, int16(*n))
+		}
+		for _, s := range r.texts() {
+			b = append(binary.BigEndian.AppendUint32(b, uint32(len(*s))), *s...)
+		}
+	}
+	return binary.BigEndian.AppendUint16(b, math.MaxUint16) // -1 fields: the end
 }
 
-func newCopyRecords(agent int64, records []Record) *copyRecords {
-	c := &copyRecords{records: records}
-	c.values = []any{&c.r.Time, int16(agent), &c.r.Src, &c.r.Dst, &c.srcPort, &c.dstPort, &c.repeat, &c.r.File, &c.r.Offset}
-	for i := range c.smalls {
-		c.values = append(c.values, &c.smalls[i])
-	}
-	for _, s := range c.r.texts() {
-		c.values = append(c.values, s)
-	}
-	return c
+// postgresEpoch is the beginning of the year 2000, from which timestamptz counts, in microseconds since 1970.
+const postgresEpoch = 946_684_800_000_000
+
+func copyInt16(b []byte, n int16) []byte {
+	return binary.BigEndian.AppendUint16(append(b, 0, 0, 0, 2), uint16(n))
 }
 
-// Next implements pgx.CopyFromSource.
-func (c *copyRecords) Next() bool {
-	if c.next == len(c.records) {
-		return false
-	}
-	c.r.take(&c.records[c.next])
-	c.srcPort, c.dstPort, c.repeat = int32(c.r.SrcPort), int32(c.r.DstPort), int64(c.r.Repeat)
-	for i, n := range c.r.smalls() {
-		c.smalls[i] = int16(*n)
-	}
-	c.next++
-	return true
+func copyInt32(b []byte, n int32) []byte {
+	return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(n))
 }
 
-// Values implements pgx.CopyFromSource.
-func (c *copyRecords) Values() ([]any, error) { return c.values, nil }
+func copyInt64(b []byte, n int64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(n))
+}
 
-// Err implements pgx.CopyFromSource.
-func (c *copyRecords) Err() error { return nil }
+// copyAddr writes an inet of a single address: family, bits, 0 (cidr is 1), and the bytes behind their number.
+func copyAddr(b []byte, a netip.Addr) []byte {
+	switch {
+	case a.Is4():
+		four := a.As4()
+		return append(append(b, 0, 0, 0, 8, 2, 32, 0, 4), four[:]...)
+	case a.IsValid():
+		all := a.As16()
+		return append(append(b, 0, 0, 0, 20, 3, 128, 0, 16), all[:]...)
+	}
+	return append(b, 0xff, 0xff, 0xff, 0xff)
+}
 
 // native runs a query through pgx itself, whose rows know addresses and spare the copy through
 // database/sql.
@@ -106,17 +121,19 @@ func (t *postgresRecords) native(ctx context.Context, query string, args []any, 
 func (t *postgresRecords) search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error {
 	var base where
 	for _, n := range []struct {
-		column string
-		netip.Prefix
+		column   string
+		networks []netip.Prefix
 	}{{"src", f.Src}, {"dst", f.Dst}} {
-		if !n.IsValid() {
-			continue
-		}
-		p, err := canonical(n.Prefix)
+		networks, err := canonicalAll(n.networks)
 		if err != nil {
 			return err
 		}
-		base.add(n.column+" BETWEEN ? AND ?", p.Addr(), lastAddr(p)) // what a btree can search; all rows are single addresses
+		var terms []string
+		for _, p := range networks {
+			// What a btree can search; all rows are single addresses.
+			terms = append(terms, n.column+" BETWEEN "+base.arg(p.Addr())+" AND "+base.arg(lastAddr(p)))
+		}
+		base.anyOf(terms)
 	}
 	base.addFilter(f, `lower(? COLLATE "C")`)
 	oldest := t.now()

@@ -47,12 +47,11 @@ func someRecords(n int, at time.Time) (list []Record) {
 
 // matches is what RecordFilter says, as plainly as it can be written.
 func matches(f *RecordFilter, r *Record) bool {
-	within := func(p netip.Prefix, a netip.Addr) bool {
-		if !p.IsValid() {
-			return true
-		}
-		p, err := canonical(p)
-		return err == nil && p.Contains(a)
+	within := func(networks []netip.Prefix, a netip.Addr) bool {
+		return len(networks) == 0 || slices.ContainsFunc(networks, func(p netip.Prefix) bool {
+			p, err := canonical(p)
+			return err == nil && p.Contains(a)
+		})
 	}
 	fold := func(s string, ascii bool) string {
 		return strings.Map(func(r rune) rune {
@@ -106,8 +105,12 @@ func drawFilter(t *rapid.T, at time.Time) (f RecordFilter) {
 		maybe(name, func() { *to = rapid.SliceOfN(rapid.SampledFrom(of), 1, 3).Draw(t, name) })
 	}
 	text := func(name string, to *[]string) { few(name, to, someTexts) }
-	network := func(name string, to *netip.Prefix) {
-		maybe(name, func() { *to = netip.MustParsePrefix(rapid.SampledFrom(someNetworks).Draw(t, name)) })
+	network := func(name string, to *[]netip.Prefix) {
+		maybe(name, func() {
+			for range rapid.IntRange(1, 3).Draw(t, name+" count") {
+				*to = append(*to, netip.MustParsePrefix(rapid.SampledFrom(someNetworks).Draw(t, name)))
+			}
+		})
 	}
 	port := func(name string, to *[]uint16) {
 		maybe(name, func() { *to = rapid.SliceOfN(rapid.Uint16Range(0, 3), 1, 2).Draw(t, name) })
@@ -204,7 +207,7 @@ func TestReaderStandsStillAndWALStaysSmall(t *testing.T) {
 			return s.Records(t.Context(), RecordFilter{}, func(*Record) error { return fn() })
 		},
 		"by source": func(s *Store, fn func() error) error {
-			return s.Records(t.Context(), RecordFilter{Src: prefix("203.0.113.1")}, func(*Record) error { return fn() })
+			return s.Records(t.Context(), RecordFilter{Src: []netip.Prefix{prefix("203.0.113.1")}}, func(*Record) error { return fn() })
 		},
 		"blacklist": func(s *Store, fn func() error) error {
 			return s.Entries(t.Context(), EntryFilter{}, func(*Entry) error { return fn() })
@@ -250,7 +253,7 @@ func TestSearchGoesOnFromPageToPage(t *testing.T) {
 			b.Blocks = append(b.Blocks, Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 32)})
 		}
 		commit(t, s, &b)
-		for _, f := range []RecordFilter{{}, {Src: prefix("203.0.113.1")}, {Limit: 2*searchPage + 1}, {Src: prefix("203.0.113.0/24"), Limit: 2 * searchPage}} {
+		for _, f := range []RecordFilter{{}, {Src: []netip.Prefix{prefix("203.0.113.1")}}, {Limit: 2*searchPage + 1}, {Src: []netip.Prefix{prefix("203.0.113.0/24"), prefix("203.0.113.0/25")}, Limit: 2 * searchPage}} {
 			want := len(b.Records)
 			if f.Limit > 0 {
 				want = f.Limit

@@ -18,26 +18,22 @@ const searchPage = 500
 
 // search implements recordTable.
 func (t *sqliteRecords) search(ctx context.Context, f *RecordFilter, limit int, fn func(*Record) error) error {
+	src, err := canonicalAll(f.Src)
+	if err != nil {
+		return err
+	}
+	dst, err := canonicalAll(f.Dst)
+	if err != nil {
+		return err
+	}
 	var w where
-	narrow := false
-	if f.Src.IsValid() {
-		src, err := canonical(f.Src)
-		if err != nil {
-			return err
-		}
-		column := "+src" // the plus keeps SQLite from using the index: for half the world, time is better
-		if narrow = src.Addr().Is4() && src.Bits() >= 20 || src.Addr().Is6() && src.Bits() >= 48; narrow {
-			column = "src"
-		}
-		addNetwork(&w, column, src)
+	narrow := len(src) > 0 && !slices.ContainsFunc(src, isWide)
+	if narrow {
+		addNetworks(&w, "src", src)
+	} else {
+		addNetworks(&w, "+src", src) // the plus keeps SQLite from using the index
 	}
-	if f.Dst.IsValid() {
-		dst, err := canonical(f.Dst)
-		if err != nil {
-			return err
-		}
-		addNetwork(&w, "dst", dst)
-	}
+	addNetworks(&w, "dst", dst)
 	if !f.Since.IsZero() {
 		w.add("time >= ?", t.stamp(f.Since))
 	}
@@ -149,10 +145,20 @@ func handOn(ctx context.Context, page []Record, fn func(*Record) error) error {
 	return nil
 }
 
-// addNetwork compares a column with the first and last address of a network. An IPv6 address can sort
+// isWide tells whether a network may be half the world: for its records, time is the better index than their sources.
+func isWide(p netip.Prefix) bool {
+	return p.Addr().Is4() && p.Bits() < 20 || p.Addr().Is6() && p.Bits() < 48
+}
+
+// addNetworks compares a column with the first and last address of each network. An IPv6 address can sort
 // between two IPv4 ones, hence the length.
-func addNetwork(w *where, column string, p netip.Prefix) {
-	w.add(column+" BETWEEN ? AND ? AND length("+column+") = ?", p.Addr().AsSlice(), lastAddr(p).AsSlice(), int64(len(p.Addr().AsSlice())))
+func addNetworks(w *where, column string, networks []netip.Prefix) {
+	var terms []string
+	for _, p := range networks {
+		terms = append(terms, column+" BETWEEN "+w.arg(p.Addr().AsSlice())+" AND "+w.arg(lastAddr(p).AsSlice())+
+			" AND length("+column+") = "+w.arg(int64(len(p.Addr().AsSlice()))))
+	}
+	w.anyOf(terms)
 }
 
 func scanRecord(rows *sql.Rows, r *Record) error {

@@ -46,6 +46,7 @@ func TestWrongUsageExitsTwo(t *testing.T) {
 		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"records", "--type", "system"}, {"blacklist", "list", "--rule", "luck"},
 		{"records", "--type", "traffic,system"}, {"records", "--src-port", "22,-1"}, {"records", "--dst-port", "22,ssh"}, {"records", "--severity", "high,worst"},
 		{"records", "--threat-id", "40017,brute-force"}, {"records", "--zone", `internet,"dmz`},
+		{"records", "--format", "xml"}, {"records", "--src", "203.0.113.9,here"}, {"records", "--dst", "203.0.113.9/24"}, {"records", "--json", "--format", "csv"},
 	} {
 		if _, stderr, code := w.run(args...); code != 2 || stderr == "" {
 			t.Errorf("%v: exit status %d, says %q", args, code, stderr)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"activedefense/agent"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -27,10 +26,13 @@ const (
 
 // recordsFlags are the flags of `records`, as given.
 type recordsFlags struct {
-	since, until, src, dst string
-	srcPort, dstPort       []uint
-	texts                  store.RecordFilter // what a flag gives as it is
-	limit                  int
+	since, until     string
+	src, dst         []string
+	srcPort, dstPort []uint
+	texts            store.RecordFilter // what a flag gives as it is
+	limit            int
+	format           string
+	full             bool
 }
 
 // recordsCommand is `records`, which searches the store.
@@ -46,8 +48,8 @@ func newRecordsCommand(a *app) *cobra.Command {
 		Use:   "records",
 		Short: "Search the stored log records, newest first",
 		Long: `Searches the stored log records, newest first. A time is a duration back from now (24h, 7d), a
-date, or RFC 3339; addresses may be networks. Every other flag takes a value or several with commas, of which one has
-to fit; a value that holds a comma is put in double quotes.`,
+date, or RFC 3339; addresses may be networks. What is searched for is a value or several with commas, of which one has to
+fit; a value that holds a comma is put in double quotes.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			filter, err := f.filter(time.Now())
@@ -60,8 +62,8 @@ to fit; a value that holds a comma is put in double quotes.`,
 	flags := c.Flags()
 	flags.StringVar(&f.since, "since", "24h", "from this `TIME` on")
 	flags.StringVar(&f.until, "until", "", "before this `TIME`")
-	flags.StringVar(&f.src, "src", "", "source `ADDRESS` or network")
-	flags.StringVar(&f.dst, "dst", "", "destination `ADDRESS` or network")
+	flags.StringSliceVar(&f.src, "src", nil, "source `ADDRESS` or network")
+	flags.StringSliceVar(&f.dst, "dst", nil, "destination `ADDRESS` or network")
 	flags.UintSliceVar(&f.srcPort, "src-port", nil, "source `PORT`")
 	flags.UintSliceVar(&f.dstPort, "dst-port", nil, "destination `PORT`")
 	flags.StringSliceVar(&f.texts.SrcCountry, "src-country", nil, "source `COUNTRY` as in the log")
@@ -77,6 +79,8 @@ to fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.Application, "application", nil, "`APPLICATION` as in the log, such as ssl or incomplete")
 	flags.StringSliceVar(&f.texts.Zone, "zone", nil, "`ZONE` of either side")
 	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
+	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
+	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")
 	return c
 }
 
@@ -91,15 +95,11 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 	if out.Until, err = parseTime("--until", f.until, now); err != nil {
 		return out, err
 	}
-	for _, p := range []struct {
-		text string
-		into *netip.Prefix
-	}{{f.src, &out.Src}, {f.dst, &out.Dst}} {
-		if p.text != "" {
-			if *p.into, err = parsePrefix(p.text); err != nil {
-				return out, err
-			}
-		}
+	if out.Src, err = networksOf(f.src); err != nil {
+		return out, err
+	}
+	if out.Dst, err = networksOf(f.dst); err != nil {
+		return out, err
 	}
 	if out.SrcPort, err = portsOf("--src-port", f.srcPort); err != nil {
 		return out, err
@@ -114,6 +114,18 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 		return out, usageErrorf("--limit %d: give the number of records, or 0 for all", f.limit)
 	}
 	return out, nil
+}
+
+// networksOf reads the addresses and networks of a flag.
+func networksOf(given []string) (networks []netip.Prefix, err error) {
+	for _, text := range given {
+		p, err := parsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		networks = append(networks, p)
+	}
+	return networks, nil
 }
 
 // portsOf checks the ports of a flag.
@@ -191,6 +203,10 @@ func recordOfEvent(ev *detect.Event) recordJSON {
 
 // search prints the records that match.
 func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) error {
+	out, err := r.writer()
+	if err != nil {
+		return err
+	}
 	cfg, _, err := r.load()
 	if err != nil {
 		return err
@@ -200,31 +216,18 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 		return err
 	}
 	defer st.Close()
-	if r.json {
-		return st.Records(ctx, filter, func(rec *store.Record) error { return r.printJSON(recordOf(rec)) })
-	}
-	t := agent.NewTable(r.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")
 	n := 0
 	err = st.Records(ctx, filter, func(rec *store.Record) error {
 		n++
-		t.Row(agent.LocalTime(rec.Time), rec.Device, endpoint(rec.Src, rec.SrcPort, rec.SrcCountry), endpoint(rec.Dst, rec.DstPort, ""),
-			rec.Type+" "+rec.Subtype, rec.Action, rec.Rule, rec.Severity, rec.ThreatName)
-		if n%recordsPage == 0 {
-			return t.Flush() // an error is that of the output: nobody reads on
-		}
-		return nil
+		return out.write(rec)
 	})
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		fmt.Fprintln(r.stdout, "no records match")
-		return nil
-	}
-	if err := t.Flush(); err != nil {
+	if err := out.end(); err != nil {
 		return err
 	}
-	if n == filter.Limit {
+	if _, quiet := out.(*jsonRecords); n > 0 && n == filter.Limit && !quiet {
 		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
 	return nil

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +84,7 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 		"--subtype vulnerability,spyware": "LAB-FW-01", "--threat-id 40017": "LAB-FW-01", "--threat-id 4001": "", "--action deny,reset-both": "LAB-FW-02 LAB-FW-01",
 		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
 		"--zone internet --zone dmz --limit 1": "LAB-FW-02", "--user nobody,*": "LAB-FW-02 LAB-FW-01",
+		"--src 192.0.2.1,203.0.113.0/24": "LAB-FW-01", "--src 203.0.113.9 --dst 198.51.100.7,192.0.2.0/24": "LAB-FW-01", "--src 192.0.2.1,192.0.2.2": "",
 	} {
 		var text strings.Builder
 		a.stdout = &text
@@ -112,6 +115,59 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 	for _, field := range []string{`"application":"ssl"`, `"from_zone":"internet"`, `"to_zone":"dmz"`, `"session_end_reason":"threat"`, `"outcome":"refused"`} {
 		if !strings.Contains(string(text), field) {
 			t.Errorf("%s is missing in %s", field, text)
+		}
+	}
+}
+
+// Every format tells the same fields of the same records; what strangers chose stays text in a terminal and a spreadsheet.
+func TestRecordsInEveryFormat(t *testing.T) {
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	odd := store.Record{Time: at, Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.9"), SrcUser: "=cmd|'/c calc'!A1", ThreatName: "a, \"b\"\x1b[2J",
+		Type: "THREAT", Application: "ssl", Outcome: store.Answered}
+	plain := store.Record{Time: at.Add(-time.Second), Device: "LAB-FW-02", Type: "TRAFFIC"}
+	a := appOver(t, &store.Batch{Records: []store.Record{odd, plain}})
+	run := func(flags string) string {
+		t.Helper()
+		var text strings.Builder
+		a.stdout = &text
+		c := newRecordsCommand(a)
+		c.SetArgs(flagsOf(flags))
+		if err := c.ExecuteContext(t.Context()); err != nil {
+			t.Errorf("%s: %v", flags, err)
+		}
+		return text.String()
+	}
+	rows, err := csv.NewReader(strings.NewReader(run("--format csv"))).ReadAll()
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows: %v", len(rows), err)
+	}
+	field := func(row []string, name string) string { return row[slices.Index(rows[0], name)] }
+	for name, want := range map[string]string{"time": at.Format(time.RFC3339Nano), "device": "LAB-FW-01", "src": "203.0.113.9", "src_port": "0", "dst": "",
+		"dst_port": "", "src_user": "'=cmd|'/c calc'!A1", "threat_name": `a, "b"·[2J`, "application": "ssl", "outcome": "answered", "type": "THREAT"} {
+		if got := field(rows[1], name); got != want {
+			t.Errorf("%s is %q instead of %q", name, got, want)
+		}
+	}
+	if got := field(rows[2], "device"); got != "LAB-FW-02" {
+		t.Errorf("the second is of %s", got)
+	}
+	var object map[string]any
+	if err := json.Unmarshal([]byte(run("--format json --limit 1")), &object); err != nil || len(object) != len(rows[0]) {
+		t.Errorf("%d fields in JSON and %d in CSV (%v)", len(object), len(rows[0]), err)
+	}
+	full := run("--full")
+	for _, s := range []string{"application", "answered", "src_user", "LAB-FW-02", "\n\n"} {
+		if !strings.Contains(full, s) {
+			t.Errorf("--full does not tell %q:\n%s", s, full)
+		}
+	}
+	if strings.Contains(full, "dst_port") || strings.Contains(full, "\x1b") {
+		t.Errorf("--full tells what is empty, or moves the cursor:\n%q", full)
+	}
+	for flags, want := range map[string]string{"--device nobody": "no records match\n", "--device nobody --full": "no records match\n",
+		"--device nobody --format csv": strings.Join(rows[0], ",") + "\n", "--device nobody --format json": ""} {
+		if got := run(flags); got != want {
+			t.Errorf("%s gives %q instead of %q", flags, got, want)
 		}
 	}
 }

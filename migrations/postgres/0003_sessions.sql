@@ -9,3 +9,8 @@ ALTER TABLE records
     ADD COLUMN from_zone          text     NOT NULL DEFAULT '',
     ADD COLUMN to_zone            text     NOT NULL DEFAULT '',
     ADD COLUMN session_end_reason text     NOT NULL DEFAULT '';
+-- Of an entry the same grade, and its state: 0 blocked, 1 held, 2 observed. What earlier versions blocked stays blocked,
+-- and its grade is not known.
+ALTER TABLE blacklist
+    ADD COLUMN grade smallint NOT NULL DEFAULT 0,
+    ADD COLUMN state smallint NOT NULL DEFAULT 0;

@@ -8,3 +8,7 @@ ALTER TABLE records ADD COLUMN application TEXT NOT NULL DEFAULT '';
 ALTER TABLE records ADD COLUMN from_zone TEXT NOT NULL DEFAULT '';
 ALTER TABLE records ADD COLUMN to_zone TEXT NOT NULL DEFAULT '';
 ALTER TABLE records ADD COLUMN session_end_reason TEXT NOT NULL DEFAULT '';
+-- Of an entry the same grade, and its state: 0 blocked, 1 held, 2 observed. What earlier versions blocked stays blocked,
+-- and its grade is not known.
+ALTER TABLE blacklist ADD COLUMN grade INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE blacklist ADD COLUMN state INTEGER NOT NULL DEFAULT 0;

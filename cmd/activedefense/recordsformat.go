@@ -1,0 +1,172 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"time"
+
+	"activedefense/agent"
+	"activedefense/store"
+)
+
+// recordsWriter writes the records that a search finds, one after the other.
+type recordsWriter interface {
+	write(*store.Record) error
+	// end writes what is still held back.
+	end() error
+}
+
+// The formats of `records`.
+const (
+	formatTable = "table"
+	formatCSV   = "csv"
+	formatJSON  = "json"
+)
+
+// writer gives that of the format asked for.
+func (r *recordsCommand) writer() (recordsWriter, error) {
+	format := r.flags.format
+	if r.json {
+		if format != "" && format != formatJSON {
+			return nil, usageErrorf("--json and --format %s: give one of them", format)
+		}
+		format = formatJSON
+	}
+	switch {
+	case format == formatJSON:
+		return &jsonRecords{r.app}, nil
+	case format == formatCSV:
+		return newCSVRecords(r.stdout)
+	case format != "" && format != formatTable:
+		return nil, usageErrorf("--format %q: the formats are table, csv and json", format)
+	case r.flags.full:
+		return &fullRecords{stdout: r.stdout}, nil
+	}
+	return &tableRecords{stdout: r.stdout, t: agent.NewTable(r.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")}, nil
+}
+
+// jsonRecords writes one object a line.
+type jsonRecords struct{ *app }
+
+func (w *jsonRecords) write(r *store.Record) error { return w.printJSON(recordOf(r)) }
+func (w *jsonRecords) end() error                  { return nil }
+
+// tableRecords writes a table, aligned page by page: the alignment holds a page in memory.
+type tableRecords struct {
+	stdout io.Writer
+	t      *agent.Table
+	n      int
+}
+
+func (w *tableRecords) write(r *store.Record) error {
+	w.n++
+	w.t.Row(agent.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
+		r.Type+" "+r.Subtype, r.Action, r.Rule, r.Severity, r.ThreatName)
+	if w.n%recordsPage == 0 {
+		return w.t.Flush() // an error is that of the output: nobody reads on
+	}
+	return nil
+}
+
+func (w *tableRecords) end() error {
+	if w.n == 0 {
+		return sayNone(w.stdout)
+	}
+	return w.t.Flush()
+}
+
+// fullRecords writes each record as a table of its fields, those that are empty left out.
+type fullRecords struct {
+	stdout io.Writer
+	n      int
+}
+
+func (w *fullRecords) write(r *store.Record) error {
+	if w.n++; w.n > 1 {
+		fmt.Fprintln(w.stdout)
+	}
+	t := agent.NewTable(w.stdout)
+	names, values := recordFields(recordOf(r), agent.LocalTime)
+	for i, value := range values {
+		if value != "" {
+			t.Row(names[i], value)
+		}
+	}
+	return t.Flush()
+}
+
+func (w *fullRecords) end() error {
+	if w.n == 0 {
+		return sayNone(w.stdout)
+	}
+	return nil
+}
+
+func sayNone(to io.Writer) error {
+	_, err := fmt.Fprintln(to, "no records match")
+	return err
+}
+
+// csvRecords writes a line of comma-separated values a record, below one of the fields' names.
+type csvRecords struct {
+	csv *csv.Writer
+	n   int
+}
+
+func newCSVRecords(to io.Writer) (*csvRecords, error) {
+	w := &csvRecords{csv: csv.NewWriter(to)}
+	names, _ := recordFields(recordJSON{}, rfc3339)
+	return w, w.csv.Write(names)
+}
+
+func (w *csvRecords) write(r *store.Record) error {
+	_, values := recordFields(recordOf(r), rfc3339)
+	for i := range values {
+		values[i] = inert(values[i])
+	}
+	if err := w.csv.Write(values); err != nil {
+		return err
+	}
+	if w.n++; w.n%recordsPage == 0 {
+		return w.end()
+	}
+	return nil
+}
+
+func (w *csvRecords) end() error {
+	w.csv.Flush()
+	return w.csv.Error()
+}
+
+// inert makes of a text that strangers chose one that neither a terminal nor a spreadsheet carries out: the latter takes
+// what begins with one of these for a formula, unless an apostrophe stands before it.
+func inert(s string) string {
+	s = agent.Harmless(s)
+	if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+func rfc3339(t time.Time) string { return t.Format(time.RFC3339Nano) }
+
+// recordFields gives a record's fields by their names in JSON, so that every format has the same ones. A port is empty
+// where its address is.
+func recordFields(r recordJSON, timeText func(time.Time) string) (names, values []string) {
+	v := reflect.ValueOf(r)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("json")
+		value := fmt.Sprint(v.Field(i).Interface())
+		if t, ok := v.Field(i).Interface().(time.Time); ok {
+			value = timeText(t)
+		}
+		if side, isPort := strings.CutSuffix(name, "_port"); isPort && (side == "src" && r.Src == "" || side == "dst" && r.Dst == "") {
+			value = ""
+		}
+		names, values = append(names, name), append(values, value)
+	}
+	return names, values
+}
