@@ -91,7 +91,7 @@ func (p *Parser) parseCSV(h *header, at time.Time, ev *detect.Event) error {
 		return err
 	}
 	p.labels(c, h, ev)
-	p.setCSVTime(c, h, at, ev)
+	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(colGenerated), precise: p.column(c.precise)}, h, at)
 	return nil
 }
 
