@@ -91,7 +91,7 @@ func (p *Parser) parseCSV(h *header, at time.Time, ev *detect.Event) error {
 		return err
 	}
 	p.labels(c, h, ev)
-	p.setCSVTime(c, h, at, ev)
+	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(colGenerated), precise: p.column(c.precise)}, h, at)
 	return nil
 }
 
@@ -171,8 +171,11 @@ func (p *Parser) labels(c *columns, h *header, ev *detect.Event) {
 // have it. It is good until the next call.
 func (p *Parser) column(i int) []byte {
 	b := p.csv.raw(i)
+	if len(b) == 0 {
+		return nil
+	}
 	// Most values have nothing to be taken off.
-	if len(b) == 0 || b[0] > ' ' && b[0] != '"' && b[len(b)-1] > ' ' {
+	if b[0] > ' ' && b[0] != '"' && b[len(b)-1] > ' ' {
 		return b
 	}
 	if b[0] == '"' {

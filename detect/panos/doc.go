@@ -1,6 +1,7 @@
 // Package panos turns one line of a syslog file that a Palo Alto firewall wrote
 // into a detect.Event. It reads TRAFFIC and THREAT logs in the documented
-// key=value format and in PAN-OS's default comma-separated one, with or without
+// key=value format (CustomFormat), in the two longer ones that add what became of a session
+// (TrafficFormat, ThreatFormat), and in PAN-OS's default comma-separated one, with or without
 // a syslog header, as the firewall, rsyslog or another relay left them.
 //
 // It decides nothing: which events count is package detect's business, and where
@@ -26,6 +27,12 @@
 //     ThreatName. Such a line is the very string that a hostile user would have made,
 //     and is read as that, because users are the easier to choose. (Nothing else that
 //     they hold makes the line unreadable, either.)
+//
+// The longer formats are the shorter one and a tail of further keys, whose values are the firewall's own words and numbers
+// or, as zones are, named by administrators without semicolons. In a complete line of them all of the tail is the
+// firewall's too, the times with it, whatever user, threat name and threat id hold: it stands behind them at the
+// end of the line, and its last key, which no stranger's text can stand behind, says which tail it is. Of lines that
+// are not complete no tail is read, so that a user who holds one gives a line of the shorter format nothing.
 //
 // Regions are named by administrators. They may hold anything but SrcIP with another
 // key behind it, SrcUser, ThreatName and ThreatID as keys (source), or an unbroken row

@@ -40,7 +40,12 @@ func genuine(ev detect.Event) string {
 
 func sourceOf(ev detect.Event) string { return fmt.Sprintf("%s:%d", ev.Src, ev.SrcPort) }
 func tailOf(ev detect.Event) string {
-	return fmt.Sprintf(" %v/%s %s", ev.Type, ev.Subtype, ev.Severity)
+	return fmt.Sprintf(" %v/%s %s", ev.Type, ev.Subtype, ev.Severity) + longOf(ev)
+}
+
+// longOf is what the longer formats add.
+func longOf(ev detect.Event) string {
+	return fmt.Sprintf(" %s %s>%s %v %s %s %s %v %s", ev.Application, ev.SrcZone, ev.DstZone, ev.Protocol, natOf(&ev), trafficOf(&ev), ev.EndReason, ev.Direction, ev.Category)
 }
 
 // fake is what a forger would have us believe.
@@ -139,7 +144,7 @@ func targetRow() string {
 }
 
 func otherThan(k key) (names []string) {
-	for other := range numKeys {
+	for other := range endKeys {
 		if other != k {
 			names = append(names, keyTable[other].name)
 		}
@@ -153,7 +158,14 @@ func hostile() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		var b strings.Builder
 		for range rapid.IntRange(0, 6).Draw(t, "pieces") {
-			switch rapid.IntRange(0, 3).Draw(t, "kind") {
+			switch rapid.IntRange(0, 5).Draw(t, "kind") {
+			case 4:
+				long := rapid.SampledFrom([]tail{trafficTail, threatTail}).Draw(t, "tail")
+				first := rapid.IntRange(0, len(long)-1).Draw(t, "first of the tail")
+				b.WriteString(long[first:rapid.IntRange(first, len(long)).Draw(t, "last of the tail")].text(forgedValues()))
+			case 5:
+				long := rapid.SampledFrom([]tail{trafficTail, threatTail}).Draw(t, "tail")
+				b.WriteString(fake().keys(rapid.SampledFrom([]key{keySeverity, keyType, keyDstLocation, keyThreatID}).Draw(t, "before the tail"), keyType) + long.text(forgedValues()))
 			case 0:
 				first := rapid.IntRange(0, int(numKeys)-1).Draw(t, "first")
 				last := rapid.IntRange(first, int(numKeys)-1).Draw(t, "last")
@@ -164,7 +176,7 @@ func hostile() *rapid.Generator[string] {
 				}
 				b.WriteString(row)
 			case 1:
-				k := rapid.IntRange(0, int(numKeys)-1).Draw(t, "key")
+				k := rapid.IntRange(0, int(endKeys)-1).Draw(t, "key")
 				b.WriteString(keyTable[k].name)
 			default:
 				b.WriteString(rapid.SampledFrom([]string{";", "; ", "=", " ", `"`, ",", "'", "x", "7", "192.0.2.68", "TRAFFIC", "#011", "#", "\t", "$src", "ü", "\xff", "(9)"}).Draw(t, "piece"))
@@ -204,18 +216,23 @@ func TestNoForgery(t *testing.T) {
 		if otherSource(r) {
 			r[keySrcLocation] = "Germany"
 		}
-		ev, err := parse(r.line())
+		line := r.line()
+		if long := rapid.SampledFrom([]tail{nil, trafficTail, threatTail}).Draw(t, "format"); long != nil {
+			line += strings.TrimPrefix(long.text(plainValues()), ";") + ";"
+			want = withTail(want, long)
+		}
+		ev, err := parse(line)
 		if err != nil && (reachesBack(r) || otherTarget(r)) {
 			return // a forged destination that is none
 		}
 		if err != nil {
-			t.Fatalf("%s\n%v", r.line(), err)
+			t.Fatalf("%s\n%v", line, err)
 		}
 		if sourceOf(ev) != sourceOf(want) || tailOf(ev) != tailOf(want) {
-			t.Fatalf("%s\n%s %s, want %s %s", r.line(), sourceOf(ev), tailOf(ev), sourceOf(want), tailOf(want))
+			t.Fatalf("%s\n%s %s, want %s %s", line, sourceOf(ev), tailOf(ev), sourceOf(want), tailOf(want))
 		}
 		if !reachesBack(r) && !otherTarget(r) && genuine(ev) != genuine(want) {
-			t.Fatalf("%s\ngot  %s\nwant %s", r.line(), genuine(ev), genuine(want))
+			t.Fatalf("%s\ngot  %s\nwant %s", line, genuine(ev), genuine(want))
 		}
 	})
 }
@@ -242,6 +259,9 @@ func TestNoForgedSource(t *testing.T) {
 				b.WriteString(keyTable[k].name + "=" + r[k] + "; ")
 			}
 			seen[k] = true
+		}
+		if rapid.Bool().Draw(t, "with a tail") {
+			b.WriteString(trafficTail.text(plainValues())[2:])
 		}
 		ev, err := parse(b.String())
 		if err == nil {

@@ -9,14 +9,14 @@ import (
 
 // parseKV reads a record in the documented key=value format.
 func (p *Parser) parseKV(h *header, at time.Time, ev *detect.Event) error {
-	var v values
-	if err := p.layout(h.body, &v); err != nil {
+	v := &p.values
+	more, err := p.layout(h.body, v)
+	if err != nil {
 		return err
 	}
-	for k := range v {
-		// Most values have nothing to be taken off.
-		if b := v[k]; len(b) == 0 || b[0] <= ' ' || b[0] == '$' || b[0] == '\\' || b[len(b)-1] <= ' ' {
-			v[k] = fieldValue(key(k), b)
+	for k := range numKeys {
+		if b := v[k]; untidy(b) {
+			v[k] = fieldValue(k, b)
 		}
 	}
 	if ev.Type = recordType(v[keyType]); ev.Type == detect.TypeUnknown {
@@ -38,8 +38,38 @@ func (p *Parser) parseKV(h *header, at time.Time, ev *detect.Event) error {
 	ev.Severity = n.severity.get(v[keySeverity])
 	ev.Subtype = n.subtype.get(v[keySubtype])
 	ev.Device = n.device.get(h.host)
+	if more != nil {
+		p.setTail(more, v, ev)
+		p.setGenerated(ev, recordTimes{received: v[keyTimeReceived], generated: v[keyTimeGenerated], precise: v[keyTimePrecise]}, h, at)
+		return nil
+	}
 	p.setTime(ev, v[keyTimeReceived], h, at)
 	return nil
+}
+
+// setTail sets the fields that the longer formats have, but the time.
+func (p *Parser) setTail(more tail, v *values, ev *detect.Event) {
+	for _, k := range more {
+		if b := v[k]; untidy(b) {
+			v[k] = fieldValue(k, b)
+		}
+	}
+	n := &p.names
+	ev.Application = n.application.get(v[keyApplication])
+	ev.SrcZone = n.zone.get(v[keySrcZone])
+	ev.DstZone = n.zone.get(v[keyDstZone])
+	ev.Protocol = protocol(v[keyProtocol])
+	ev.NATSrc, ev.NATSrcPort = translated(v[keySrcIP], v[keySrcPort], v[keyNATSrcIP], v[keyNATSrcPort])
+	ev.NATDst, ev.NATDstPort = translated(v[keyDstIP], v[keyDstPort], v[keyNATDstIP], v[keyNATDstPort])
+	ev.Traffic = counters(v[keyBytesSent], v[keyBytesReceived], v[keyPacketsSent], v[keyPacketsReceived])
+	ev.EndReason = n.endReason.get(v[keyEndReason])
+	ev.Direction = direction(v[keyDirection])
+	ev.Category = n.category.get(v[keyCategory])
+}
+
+// untidy says whether fieldValue may have something to take off. Most values have nothing.
+func untidy(b []byte) bool {
+	return len(b) == 0 || b[0] <= ' ' || b[0] == '$' || b[0] == '\\' || b[len(b)-1] <= ' '
 }
 
 // setEndpoints sets addresses and ports. A record may lack all but the source.

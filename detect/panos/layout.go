@@ -1,63 +1,13 @@
 package panos
 
-import "bytes"
-
-// key numbers the keys of the documented format in their order.
-type key uint8
-
-const (
-	keySrcLocation key = iota
-	keySrcIP
-	keySrcPort
-	keySrcUser
-	keyDstLocation
-	keyDstIP
-	keyDstPort
-	keyAction
-	keyRuleName
-	keyRuleID
-	keyTimeReceived
-	keyThreatName
-	keyThreatID
-	keySeverity
-	keySubtype
-	keyType
-	numKeys
+import (
+	"bytes"
+	"slices"
 )
 
-// keyTable holds, for each key, its name and the PAN-OS variable that the custom
-// log format assigns to it: a firewall that does not know a variable prints it as
-// it stands. Free marks the keys whose value may hold any text; the others hold
-// what PAN-OS itself chose or restricts (addresses, numbers, words; rule names are
-// letters, digits, spaces, dots, dashes and underscores), never a semicolon.
-var keyTable = [numKeys]struct {
-	name, variable string
-	free           bool
-}{
-	keySrcLocation:  {"SrcLocation", "$srcloc", true},
-	keySrcIP:        {"SrcIP", "$src", false},
-	keySrcPort:      {"SrcPort", "$sport", false},
-	keySrcUser:      {"SrcUser", "$srcuser", true},
-	keyDstLocation:  {"DstLocation", "$dstloc", true},
-	keyDstIP:        {"DstIP", "$dst", false},
-	keyDstPort:      {"DstPort", "$dport", false},
-	keyAction:       {"Action", "$action", false},
-	keyRuleName:     {"RuleName", "$rule", false},
-	keyRuleID:       {"RuleID", "$rule_uuid", false},
-	keyTimeReceived: {"TimeReceived", "$time_received", false},
-	keyThreatName:   {"ThreatName", "$threat_name", true},
-	keyThreatID:     {"ThreatID", "$threatid", true},
-	keySeverity:     {"Severity", "$severity", false},
-	keySubtype:      {"Subtype", "$subtype", false},
-	keyType:         {"Type", "$type", false},
-}
-
-// strangers says whether anybody on the internet can choose what stands behind the key.
-func (k key) strangers() bool { return k == keySrcUser || k == keyThreatName || k == keyThreatID }
-
 // values holds what stands behind each key's equals sign, untrimmed; nil where the
-// line has no such key.
-type values [numKeys][]byte
+// line has no such key. What it holds from numKeys on means nothing of a line without a tail.
+type values [endKeys][]byte
 
 // candidate is a place where a key stands at the beginning of the record or behind
 // a semicolon, be it the firewall's or part of a value.
@@ -78,14 +28,15 @@ type candidate struct {
 //
 //	SrcLocation=~ | SrcIP SrcPort SrcUser=~ | DstLocation=~ |
 //	DstIP DstPort Action RuleName RuleID TimeReceived ThreatName=~ |
-//	ThreatID=~ | Severity Subtype Type
+//	ThreatID=~ | Severity Subtype Type, and a tail
 //
 // where ~ runs over anything and the keys between two bars follow one another with
 // no semicolon but their separators: a block. A reading is a choice of one place
 // for each block, in order. The firewall's own is always among them, so if there
 // is one only, nothing was forged. If there are several:
 //
-//   - The last block is where the record ends; there is no choice.
+//   - The last block is where the record ends; there is no choice. Nothing a stranger chooses stands behind it, so its
+//     last key is the firewall's and says which tail there is, if any.
 //   - The source block begins at the first SrcIP (of several SrcIP with no other key
 //     between, at the last). Were it a later one, the user could bring a source with
 //     it, and have any address blocked. What precedes it is a region's name, which
@@ -100,15 +51,17 @@ type candidate struct {
 //
 // Values are not looked at to prefer one reading over another: a stranger can make
 // his look right, while the firewall's may be odd and must not lose for it.
-func (p *Parser) layout(b []byte, v *values) error {
-	if plain(b, v) {
-		return nil
+//
+// The tail that v has values of is the first result.
+func (p *Parser) layout(b []byte, v *values) (tail, error) {
+	if t, ok := plain(b, p.marks[:], v); ok {
+		return t, nil
 	}
 	p.cands = candidates(p.cands[:0], b)
-	if complete(b, p.cands, v) {
-		return nil
+	if t, ok := complete(b, p.cands, v); ok {
+		return t, nil
 	}
-	return partial(b, p.cands, v)
+	return nil, partial(b, p.cands, v)
 }
 
 // candidates finds every place that could be a key. Their number is bounded by the
@@ -144,29 +97,69 @@ func run(c []candidate, i int, first, last key) bool {
 	return true
 }
 
+// ending says whether the candidates end with the last block, with which tail, and where it begins.
+func ending(b []byte, c []candidate) (begin int, t tail, ok bool) {
+	last := len(c) - 1
+	t = tailEnding(c[last].key)
+	begin = last - len(t) - int(keyType-keySeverity)
+	if !run(c, begin, keySeverity, keyType) || bytes.Count(b[c[last].value:], []byte{';'}) > 1 {
+		return 0, nil, false
+	}
+	for i, k := range t {
+		if x := c[begin+3+i]; x.key != k || x.order != c[begin+2].order+1+i {
+			return 0, nil, false
+		}
+	}
+	return begin, t, true
+}
+
 // complete reads a record that has all keys in their order, by the rules given at
 // layout. It says false if there is no such reading.
-func complete(b []byte, c []candidate, v *values) bool {
+func complete(b []byte, c []candidate, v *values) (tail, bool) {
 	if len(c) < int(numKeys) || c[0].key != keySrcLocation || c[0].order != 0 {
-		return false
+		return nil, false
 	}
-	tail := len(c) - 3
-	if !run(c, tail, keySeverity, keyType) || bytes.Count(b[c[tail+2].value:], []byte{';'}) > 1 {
-		return false
+	end, t, ok := ending(b, c)
+	if !ok {
+		return nil, false
 	}
+	blocks, ok := blocksBefore(c, end)
+	if !ok {
+		return nil, false
+	}
+	k, last := keySrcLocation, 0
+	for _, block := range blocks {
+		for i := block[0]; i <= block[1]; i++ {
+			v[k] = b[c[last].value:c[i].sep]
+			last = i
+			k++
+		}
+	}
+	clear(v[numKeys:])
+	for _, next := range t {
+		last++
+		v[k] = b[c[last-1].value:c[last].sep]
+		k = next
+	}
+	v[k] = untilSemicolon(b[c[last].value:])
+	return t, true
+}
+
+// blocksBefore finds the blocks of a record, each by its first and last candidate, the last of which begins at end.
+func blocksBefore(c []candidate, end int) (blocks [5][2]int, ok bool) {
 	source := 1
 	for c[source].key != keySrcIP || c[source+1].key == keySrcIP {
 		if c[source].key.strangers() {
-			return false // what follows may be theirs, the source included: a site orders its keys in this way
+			return blocks, false // what follows may be theirs, the source included: a site orders its keys in this way
 		}
-		if source++; source >= tail {
-			return false
+		if source++; source >= end {
+			return blocks, false
 		}
 	}
 	if !run(c, source, keySrcIP, keySrcUser) {
-		return false
+		return blocks, false
 	}
-	id := tail - 1
+	id := end - 1
 	for id > source && c[id].key != keyThreatID {
 		id--
 	}
@@ -180,30 +173,23 @@ func complete(b []byte, c []candidate, v *values) bool {
 		region--
 	}
 	if region <= source+2 {
-		return false
+		return blocks, false
 	}
 	for target = region + 1; !run(c, target, keyDstIP, keyThreatName); {
 		target++
 	}
-	k, last := keySrcLocation, 0
-	for _, block := range [...][2]int{{source, source + 2}, {region, region}, {target, target + length}, {id, id}, {tail, tail + 2}} {
-		for i := block[0]; i <= block[1]; i++ {
-			v[k] = b[c[last].value:c[i].sep]
-			last = i
-			k++
-		}
-	}
-	v[k] = untilSemicolon(b[c[last].value:])
-	return true
+	return [...][2]int{{source, source + 2}, {region, region}, {target, target + length}, {id, id}, {end, end + 2}}, true
 }
 
 // partial reads a record of a site that leaves keys out, adds its own or orders
 // them differently. There is no telling which of two equal keys is the firewall's,
 // so there must be none. And SrcIP must stand before all that strangers choose: if it
 // did not, the user could hold what makes the line a complete one, with another
-// source. Such a format is refused for every line, so the site will notice.
+// source. Such a format is refused for every line, so the site will notice. What the longer
+// formats add is read of complete lines alone: a site that has some of it gives nothing to tell it from a user's text.
 func partial(b []byte, c []candidate, v *values) error {
 	*v = values{}
+	c = slices.DeleteFunc(c, func(x candidate) bool { return x.key >= numKeys })
 	var seen [numKeys]bool
 	twice, disordered := false, false
 	for i, x := range c {

@@ -176,6 +176,7 @@ func FuzzParse(f *testing.F) {
 		"1028 <14>Nov 21 02:00:05 LAB-FW-01 SrcLocation=Korea message repeated 3 times: [ Republic Of; SrcIP=2001: db8::1; Type=TRAFFIC;]",
 		"Nov 21 2025 02:00:05 : SrcIP=203.0.113.5; SrcLocation=x;#011SrcUser=\xff\x00; Type= THREAT #015",
 		plainRecord().with(keySrcUser, "x"+fake().keys(keySrcLocation, keyType)).line(),
+		fill(TrafficFormat, plainRecord(), plainValues()), fill(ThreatFormat, plainRecord(), plainValues()),
 		"CEF: 0|Palo Alto Networks|PAN-OS|", "2021-10-27T19:20:59.000000Z,no-serial,TRAFFIC,end",
 	} {
 		f.Add([]byte(line), int64(1763690430))
@@ -208,7 +209,7 @@ func FuzzParse(f *testing.F) {
 		if ev.Type == detect.TypeUnknown || ev.Repeat < 1 || ev.Repeat > maxRepeat {
 			t.Fatalf("type %v, repeat %d", ev.Type, ev.Repeat)
 		}
-		for _, s := range []string{ev.Device, ev.SrcUser, ev.SrcCountry, ev.DstCountry, ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype} {
+		for _, s := range []string{ev.Application, ev.EndReason, ev.Category, ev.SrcZone, ev.DstZone, ev.Device, ev.SrcUser, ev.SrcCountry, ev.DstCountry, ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype} {
 			if len(s) > MaxValue || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 				t.Fatalf("%q", s)
 			}

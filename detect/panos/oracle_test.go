@@ -15,6 +15,79 @@ import (
 	"activedefense/detect"
 )
 
+// cells are the columns of a record as package encoding/csv finds them.
+type cells []string
+
+func (c cells) at(i int) string {
+	if i < len(c) {
+		return c[i]
+	}
+	return ""
+}
+
+// masked says whether a THREAT record has something else in place of the rule's id, as some samples do: nothing is read
+// from there on.
+func (c cells) masked() bool { return c[3] == "THREAT" && c.at(76) != "" && len(c.at(76)) != 36 }
+
+// fields are what the documented columns hold.
+func (c cells) fields() map[string]string {
+	want := map[string]string{
+		"type": c.at(3), "subtype": c.at(4), "source": c.at(7), "destination": c.at(8), "rule": c.at(11), "user": c.at(12),
+		"application": c.at(14), "source zone": c.at(16), "destination zone": c.at(17), "protocol": protocolNamed(c.at(29)),
+		"source port": c.at(24), "destination port": c.at(25), "action": c.at(30), "nat": "",
+	}
+	if source, target := natNamed(c.at(7), c.at(24), c.at(9), c.at(26)), natNamed(c.at(8), c.at(25), c.at(10), c.at(27)); source+target != ":0:0" {
+		want["nat"] = source + ">" + target
+	}
+	device := c.at(52)
+	if c[3] == "THREAT" {
+		device = c.at(59)
+		want["source region"], want["destination region"] = c.at(38), c.at(39)
+		want["severity"], want["direction"], want["category"] = c.at(34), c.at(35), c.at(69)
+		if want["rule id"] = c.at(76); c.masked() {
+			want["rule id"] = ""
+		}
+		name, id, _ := cutLast(c.at(32), "(")
+		if id = strings.TrimSuffix(id, ")"); name == id {
+			name = ""
+		}
+		want["threat"], want["threat id"] = name, id
+	} else {
+		want["source region"], want["destination region"], want["rule id"], want["end reason"] = c.at(41), c.at(42), c.at(65), c.at(46)
+		if want["traffic"] = ""; c.at(32) != "" && c.at(33) != "" {
+			want["traffic"] = fmt.Sprintf("%s/%s %s/%s", c.at(32), c.at(33), cmp.Or(c.at(44), "0"), cmp.Or(c.at(45), "0"))
+		}
+	}
+	if device != "" {
+		want["device"] = device
+	}
+	return want
+}
+
+// time is that of generation, high-resolution where it is there.
+func (c cells) time() (time.Time, error) {
+	precise, err := time.Parse(time.RFC3339, c.at(102))
+	if c[3] == "THREAT" {
+		precise, err = time.Parse(time.RFC3339, c.at(107))
+	}
+	if err == nil && !c.masked() {
+		return precise, nil
+	}
+	return time.Parse("2006/1/2 15:04:05", c.at(6))
+}
+
+// fieldsOf are what an event holds of them.
+func fieldsOf(ev *detect.Event) map[string]string {
+	return map[string]string{
+		"type": ev.Type.String(), "subtype": ev.Subtype, "source": ev.Src.String(), "destination": ev.Dst.String(), "rule": ev.Rule, "user": ev.SrcUser,
+		"source port": strconv.Itoa(int(ev.SrcPort)), "destination port": strconv.Itoa(int(ev.DstPort)), "action": ev.Action,
+		"source region": ev.SrcCountry, "destination region": ev.DstCountry, "rule id": ev.RuleID, "severity": ev.Severity,
+		"direction": ev.Direction.String(), "threat": ev.ThreatName, "threat id": ev.ThreatID, "device": ev.Device,
+		"application": ev.Application, "source zone": ev.SrcZone, "destination zone": ev.DstZone, "protocol": ev.Protocol.String(),
+		"end reason": ev.EndReason, "category": ev.Category, "nat": natOf(ev), "traffic": trafficOf(ev),
+	}
+}
+
 // TestSamplesAgainstEncodingCSV reads every comma-separated sample a second time, with
 // package encoding/csv and the documented column numbers written out.
 func TestSamplesAgainstEncodingCSV(t *testing.T) {
@@ -26,78 +99,19 @@ func TestSamplesAgainstEncodingCSV(t *testing.T) {
 		if at == nil || err != nil {
 			continue
 		}
-		cells, err := lazyColumns([]byte(strings.TrimLeft(string(s.line[at[0]:]), " >\t")))
+		columns, err := lazyColumns([]byte(strings.TrimLeft(string(s.line[at[0]:]), " >\t")))
 		if err != nil {
 			t.Fatal(err)
-		}
-		cell := func(i int) string {
-			if i < len(cells) {
-				return cells[i]
-			}
-			return ""
 		}
 		read[ev.Type]++
-		// Some samples have something else in place of the rule's id: nothing is read from there on.
-		masked := ev.Type == detect.TypeThreat && cell(76) != "" && len(cell(76)) != 36
-		want := map[string]string{
-			"type": cell(3), "subtype": cell(4), "source": cell(7), "destination": cell(8), "rule": cell(11), "user": cell(12),
-			"application": cell(14), "source zone": cell(16), "destination zone": cell(17), "protocol": protocolNamed(cell(29)),
-			"source port": cell(24), "destination port": cell(25), "action": cell(30),
-			"source region": cell(41), "destination region": cell(42), "rule id": cell(65),
+		c := cells(columns)
+		if want, err := c.time(); err != nil || !ev.Time.Equal(want) {
+			t.Errorf("%s: %v, want %v (%v)", s.where, ev.Time, want, err)
 		}
-		device := cell(52)
-		if ev.Type == detect.TypeTraffic {
-			want["end reason"] = cell(46)
-			want["traffic"] = fmt.Sprintf("%s/%s %s/%s", cell(32), cell(33), cmp.Or(cell(44), "0"), cmp.Or(cell(45), "0"))
-			if cell(32) == "" || cell(33) == "" {
-				want["traffic"] = ""
-			}
-		}
-		if ev.Type == detect.TypeThreat {
-			want["source region"], want["destination region"], want["rule id"] = cell(38), cell(39), cell(76)
-			want["severity"], want["direction"], want["category"] = cell(34), cell(35), cell(69)
-			device = cell(59)
-			if masked {
-				want["rule id"] = ""
-			}
-			name, id, _ := cutLast(cell(32), "(")
-			if id = strings.TrimSuffix(id, ")"); name == id {
-				name = ""
-			}
-			want["threat"], want["threat id"] = name, id
-		}
-		want["nat"] = ""
-		if source, target := natNamed(cell(7), cell(24), cell(9), cell(26)), natNamed(cell(8), cell(25), cell(10), cell(27)); source+target != ":0:0" {
-			want["nat"] = source + ">" + target
-		}
-		if device != "" {
-			want["device"] = device
-		}
-		generated, err := time.Parse("2006/1/2 15:04:05", cell(6))
-		if err != nil {
-			t.Fatal(err)
-		}
-		precise, err := time.Parse(time.RFC3339, cell(102))
-		if ev.Type == detect.TypeThreat {
-			precise, err = time.Parse(time.RFC3339, cell(107))
-		}
-		if err == nil && !masked {
-			generated = precise
-		}
-		if !ev.Time.Equal(generated) {
-			t.Errorf("%s: %v, want %v", s.where, ev.Time, generated)
-		}
-		got := map[string]string{
-			"type": ev.Type.String(), "subtype": ev.Subtype, "source": ev.Src.String(), "destination": ev.Dst.String(), "rule": ev.Rule, "user": ev.SrcUser,
-			"source port": strconv.Itoa(int(ev.SrcPort)), "destination port": strconv.Itoa(int(ev.DstPort)), "action": ev.Action,
-			"source region": ev.SrcCountry, "destination region": ev.DstCountry, "rule id": ev.RuleID, "severity": ev.Severity,
-			"direction": ev.Direction.String(), "threat": ev.ThreatName, "threat id": ev.ThreatID, "device": ev.Device,
-			"application": ev.Application, "source zone": ev.SrcZone, "destination zone": ev.DstZone, "protocol": ev.Protocol.String(),
-			"end reason": ev.EndReason, "category": ev.Category, "nat": natOf(&ev), "traffic": trafficOf(&ev),
-		}
-		for field, w := range want {
-			if got[field] != strings.TrimSpace(w) {
-				t.Errorf("%s: %s is %q, want %q", s.where, field, got[field], w)
+		got := fieldsOf(&ev)
+		for field, want := range c.fields() {
+			if got[field] != strings.TrimSpace(want) {
+				t.Errorf("%s: %s is %q, want %q", s.where, field, got[field], want)
 			}
 		}
 	}

@@ -7,35 +7,46 @@ import (
 
 // plain reads a record whose only semicolons are its separators. Nearly all are such,
 // so this is where the time goes: semicolons and keys are looked at eight bytes at a
-// time.
-func plain(b []byte, v *values) bool {
-	var at [numKeys + 1]int32
-	n := semicolons(b, at[:])
-	if n < int(keyType) || n > int(numKeys) {
-		return false
+// time. It takes room for where the semicolons are.
+func plain(b []byte, at []int32, v *values) (tail, bool) {
+	n := semicolons(b, at)
+	t, last := tail(nil), keyType
+	// The last semicolon may be missing.
+	switch n {
+	case int(numKeys), int(numKeys) - 1:
+	case int(numKeys) + len(trafficTail), int(numKeys) + len(trafficTail) - 1:
+		t, last = trafficTail, trafficTail[len(trafficTail)-1]
+	case int(numKeys) + len(threatTail), int(numKeys) + len(threatTail) - 1:
+		t, last = threatTail, threatTail[len(threatTail)-1]
+	default:
+		return nil, false
+	}
+	if t != nil {
+		clear(v[numKeys:])
 	}
 	start := 0
-	for k := range keyType {
-		end := int(at[k])
+	for i := range int(numKeys) + len(t) {
+		k := key(i)
+		if k > keyType {
+			k = t[i-int(numKeys)]
+		}
+		end := len(b)
+		if i < n {
+			end = int(at[i])
+		}
 		value := start + keyWords[k].in(b[start:])
 		if value == start {
-			return false
+			return nil, false
 		}
 		v[k] = b[value:end]
+		if k == last {
+			break
+		}
 		if start = end + 1; start < len(b) && b[start] == ' ' {
 			start++
 		}
 	}
-	end := len(b)
-	if n == int(numKeys) {
-		end = int(at[keyType])
-	}
-	value := start + keyWords[keyType].in(b[start:])
-	if value == start {
-		return false
-	}
-	v[keyType] = b[value:end]
-	return true
+	return t, true
 }
 
 // semicolons notes where the semicolons of b are, as far as at reaches, and counts
@@ -76,7 +87,7 @@ type word struct {
 
 var keyWords = compileKeys()
 
-func compileKeys() (words [numKeys]word) {
+func compileKeys() (words [endKeys]word) {
 	for k := range words {
 		text := keyTable[k].name + "="
 		w := word{length: len(text), mask: ^uint64(0)}

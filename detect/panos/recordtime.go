@@ -25,20 +25,22 @@ func (p *Parser) setTime(ev *detect.Event, text []byte, h *header, at time.Time)
 	ev.Time, ev.Later = m.t.UTC(), m.later
 }
 
-// setCSVTime sets the event's time to that of its generation: what a firewall kept and sent late has one receive time.
-func (p *Parser) setCSVTime(c *columns, h *header, at time.Time, ev *detect.Event) {
-	generated := p.column(colGenerated)
-	if t, ok := p.clock.highResolution(generated, p.column(c.precise)); ok {
+// recordTimes are the times that a record has of itself, as text.
+type recordTimes struct{ received, generated, precise []byte }
+
+// setGenerated sets the event's time to that of its generation: what a firewall kept and sent late has one receive time.
+func (p *Parser) setGenerated(ev *detect.Event, r recordTimes, h *header, at time.Time) {
+	if t, ok := p.clock.highResolution(r.generated, r.precise); ok {
 		ev.Time = t.UTC()
 		return
 	}
-	m, ok := p.clock.parse(generated)
+	m, ok := p.clock.parse(r.generated)
 	if !ok {
-		p.setTime(ev, p.column(colReceived), h, at)
+		p.setTime(ev, r.received, h, at)
 		return
 	}
 	if m = p.beforeHeader(m, h, at); m.later != 0 {
-		if received, ok := p.clock.parse(p.column(colReceived)); ok {
+		if received, ok := p.clock.parse(r.received); ok {
 			m = m.before(received)
 		}
 	}

@@ -87,6 +87,9 @@ func (p *Parser) setUser(ev *detect.Event, b []byte) {
 
 // forwardedClient reads the address of a client; 0.0.0.0 is PAN-OS's for none.
 func forwardedClient(b []byte) (netip.Addr, bool) {
+	if len(b) == 0 {
+		return netip.Addr{}, false
+	}
 	a, ok := parseAddr(b)
 	if !ok || a.IsUnspecified() {
 		return netip.Addr{}, false

@@ -128,7 +128,11 @@ func (s *splitter) raw(i int) []byte {
 	if uint(i) >= uint(s.n) {
 		return nil
 	}
-	return s.line[s.starts[i] : s.starts[i+1]-1]
+	start, end := s.starts[i], s.starts[i+1]-1
+	if start == end {
+		return nil
+	}
+	return s.line[start:end]
 }
 
 // undouble appends b to out with each pair of quotes made one.

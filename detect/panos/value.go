@@ -24,25 +24,31 @@ func parseAddr(b []byte) (netip.Addr, bool) {
 
 // parseIPv4 reads four decimal numbers, none with a leading zero.
 func parseIPv4(b []byte) (a [4]byte, ok bool) {
-	for part := range a {
-		if part > 0 {
-			if len(b) == 0 || b[0] != '.' {
+	part, value, digits := 0, 0, 0
+	for _, c := range b {
+		switch {
+		case isDigit(c):
+			if digits > 0 && value == 0 {
 				return a, false
 			}
-			b = b[1:]
-		}
-		value, digits := 0, 0
-		for digits < len(b) && digits < 3 && isDigit(b[digits]) {
-			value = value*10 + int(b[digits]-'0')
+			value = value*10 + int(c-'0')
 			digits++
-		}
-		if digits == 0 || value > 255 || digits > 1 && b[0] == '0' {
+			if value > 255 {
+				return a, false
+			}
+		case c == '.' && digits > 0 && part < 3:
+			a[part] = byte(value)
+			part++
+			value, digits = 0, 0
+		default:
 			return a, false
 		}
-		a[part] = byte(value)
-		b = b[digits:]
 	}
-	return a, len(b) == 0
+	if part != 3 || digits == 0 {
+		return a, false
+	}
+	a[3] = byte(value)
+	return a, true
 }
 
 // parseIPv6 reads the forms of RFC 4291, section 2.2, without zone.
