@@ -110,13 +110,18 @@ func (r *Record) smalls() [3]*uint8 {
 	return [...]*uint8{(*uint8)(&r.Protocol), (*uint8)(&r.Outcome), (*uint8)(&r.Grade)}
 }
 
-// textColumns and texts name the text fields in the same order.
-const textColumns = "device, src_user, src_country, dst_country, action, rule, rule_id, threat_name, threat_id, severity, subtype, direction, type, application, from_zone, to_zone, session_end_reason"
+// textColumns and texts name the text fields in the same order. The last ones, seldomTexts in number, are empty in most
+// records.
+const (
+	textColumns = "device, src_country, dst_country, action, rule, rule_id, subtype, type, application, from_zone, to_zone, session_end_reason, " +
+		"src_user, threat_name, threat_id, severity, direction"
+	seldomTexts = 5
+)
 
 func (r *Record) texts() [17]*string {
-	return [...]*string{&r.Device, &r.SrcUser, &r.SrcCountry, &r.DstCountry, &r.Action, &r.Rule, &r.RuleID,
-		&r.ThreatName, &r.ThreatID, &r.Severity, &r.Subtype, &r.Direction, &r.Type,
-		&r.Application, &r.FromZone, &r.ToZone, &r.SessionEndReason}
+	return [...]*string{&r.Device, &r.SrcCountry, &r.DstCountry, &r.Action, &r.Rule, &r.RuleID, &r.Subtype, &r.Type,
+		&r.Application, &r.FromZone, &r.ToZone, &r.SessionEndReason,
+		&r.SrcUser, &r.ThreatName, &r.ThreatID, &r.Severity, &r.Direction}
 }
 
 // errEnough stops a search when the limit is reached.

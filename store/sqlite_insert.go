@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// sqliteInsert takes the arguments in the order of sqliteColumns. Many texts are empty: NULL in place of an empty one
-// spares the driver a copy that it would have to free.
+// sqliteInsert takes the arguments in the order of sqliteColumns. NULL in place of an empty text spares the driver a copy
+// that it would have to free, but the statement has to look: it pays for those that are mostly empty.
 func sqliteInsert() string {
-	texts := len(new(Record).texts())
-	others := strings.Count(sqliteColumns, ",") + 1 - texts
+	others := strings.Count(sqliteColumns, ",") + 1 - seldomTexts
 	return "INSERT INTO records (" + sqliteColumns + ") VALUES (" + strings.Repeat("?,", others) +
-		strings.TrimSuffix(strings.Repeat("ifnull(?,''),", texts), ",") + ")"
+		strings.TrimSuffix(strings.Repeat("ifnull(?,''),", seldomTexts), ",") + ")"
 }
 
 // insert implements recordTable. It talks to the driver below database/sql, with one prepared statement
@@ -78,8 +77,9 @@ func (row *sqliteRow) fill(id int64, record *Record) {
 	for i, n := range r.smalls() {
 		args[10+i].Value = int64(*n) // Go has these small ones ready
 	}
-	for i, s := range r.texts() {
-		if *s == "" {
+	texts := r.texts()
+	for i, s := range texts {
+		if *s == "" && i >= len(texts)-seldomTexts {
 			args[13+i].Value = nil
 			continue
 		}
