@@ -1,6 +1,7 @@
 package line
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +28,14 @@ type ReplaySummary struct {
 	Lines, Records, Ignored, Bad, Cut uint64
 	Bytes                             int64
 	FirstBad                          string // where the first line that could not be parsed is, and why
+	FirstIgnored                      string // where the first line of another log is, and how it begins; blank lines aside
 	Sources                           int
 	Evicted                           uint64
 	First, Last                       time.Time // event times
 }
+
+// shownBytes is how much of a line of another log is shown: its time and type.
+const shownBytes = 120
 
 // Replay runs detection over old files by event time and writes nothing: the same flow as the daemon's, without files
 // that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
@@ -129,6 +134,9 @@ func (r *replay) taken(p *parsed) {
 func (r *replay) unread(l *lane, p *parsed, _ time.Time) {
 	r.taken(p)
 	if errors.Is(p.err, detect.ErrNoEvent) {
+		if text := bytes.TrimSpace(l.chunk.text[p.from:p.to]); r.sum.FirstIgnored == "" && len(text) > 0 {
+			r.sum.FirstIgnored = fmt.Sprintf("%s line %d: %s", l.name, l.count+1, text[:min(len(text), shownBytes)])
+		}
 		r.sum.Ignored++
 		return
 	}

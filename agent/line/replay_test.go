@@ -52,3 +52,14 @@ func TestReplayReadsGzipAndSparesTheProtected(t *testing.T) {
 		}
 	}
 }
+
+// Other logs in the files are no fault, and said with how the first begins.
+func TestAReplayOfOtherLogsSaysWhatTheyAre(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fw1.log")
+	write(t, path, "\n1,2026/11/21 12:00:00,007000000000001,SYSTEM,general,2562,2026/11/21 12:00:00,,general,,0,0,general,informational,\"text\",1,0x0\n")
+	opts := ReplayOptions{Files: []string{path}, Input: testInput, Settings: testSettings, Guard: detect.NewGuard(nil, nil), Verdict: func(*detect.Verdict) {}}
+	sum, err := Replay(t.Context(), opts)
+	if err != nil || sum.Ignored != 2 || sum.Bad != 0 || !strings.HasPrefix(sum.FirstIgnored, path+" line 2: 1,2026/11/21 12:00:00,007000000000001,SYSTEM") {
+		t.Errorf("summary %+v: %v", sum, err)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -76,6 +77,10 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 	}
 	r.refused.Flush()
 	r.writeSummary(sum, time.Since(r.begun))
+	if sum.Lines > 0 && sum.Records == 0 && sum.Bad == 0 { // nothing is wrong with them
+		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found; there are other records, the first is", agent.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
+		return nil
+	}
 	if sum.Lines > 0 && sum.Records == 0 {
 		return fmt.Errorf("no line could be parsed as a TRAFFIC or THREAT record; the first error: %s", sum.FirstBad)
 	}
