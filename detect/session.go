@@ -28,17 +28,6 @@ func (s Session) String() string {
 	return ""
 }
 
-// ParseSession reads what String gave; "" is SessionBegun.
-func ParseSession(text string) Session {
-	switch text {
-	case "refused":
-		return SessionRefused
-	case "answered":
-		return SessionAnswered
-	}
-	return SessionBegun
-}
-
 // Judge sets Session, if it is not set yet. What an engine says does not depend on whether it was called; it is for those
 // who want to keep the answer, or to have it found beside the engine.
 func (ev *Event) Judge() { ev.Session = sessionOf(ev) }

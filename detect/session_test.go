@@ -47,14 +47,6 @@ func TestWhatBecameOfASession(t *testing.T) {
 	}
 }
 
-func TestSessionsAreKeptAsWords(t *testing.T) {
-	for _, s := range []Session{SessionBegun, SessionRefused, SessionAnswered} {
-		if got := ParseSession(s.String()); got != s {
-			t.Errorf("%d comes back as %d by %q", s, got, s)
-		}
-	}
-}
-
 // With RefusedOnly an engine says what one would say that never saw the other records.
 func TestOnlyRefusedSessionsCount(t *testing.T) {
 	settings := Settings{PortScan: PortScan{3, time.Minute}, HostSweep: HostSweep{3, time.Minute}, Vulnerability: VulnerabilityCritical}
