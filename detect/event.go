@@ -18,15 +18,21 @@ const (
 	TypeUnknown Type = iota
 	TypeTraffic
 	TypeThreat
+	TypeGlobalProtect // logins to a portal, a gateway or the clientless VPN
+	TypeSystem        // of these only the logins: of administrators, and of GlobalProtect users once more
 )
 
-// String gives the name the log itself uses: "TRAFFIC" or "THREAT"; "" for TypeUnknown.
+// String gives the name the log itself uses, such as "TRAFFIC"; "" for TypeUnknown.
 func (t Type) String() string {
 	switch t {
 	case TypeTraffic:
 		return "TRAFFIC"
 	case TypeThreat:
 		return "THREAT"
+	case TypeGlobalProtect:
+		return "GLOBALPROTECT"
+	case TypeSystem:
+		return "SYSTEM"
 	}
 	return ""
 }
@@ -91,6 +97,10 @@ type Traffic struct {
 
 // Event is one record of a firewall's log. Detection never changes it and keeps none of
 // it but Ref, the addresses, the ports, the time, and of each device the name.
+//
+// Of a login (TypeGlobalProtect, TypeSystem) the source is the client and there is no destination; Subtype is the log's event
+// id ("portal-auth", "auth-fail"), Action its status ("failure", "success"), Application the method of authentication
+// ("LDAP", "Cookie"), SrcUser who tried, and EndReason the text that says why it failed.
 type Event struct {
 	// Time of the record by the firewall's clock, any zone.
 	Time time.Time

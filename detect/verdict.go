@@ -45,6 +45,19 @@ type Verdict struct {
 	Target   string   // "198.51.100.7", "port 443", or the threat's name and id
 	Reason   string   // one plain sentence without a full stop
 	Evidence []uint64 // Event.Ref of at most 64 records, oldest first
+
+	Grade Grade
+	// Mode of the rule: Block or Observe.
+	Mode Mode
+	// Hold says why a person has to decide, as one plain sentence without a full stop; "" if nobody has to.
+	Hold string
+	// BlockFor is how long the block lasts from Time on; 0: until the source is quiet.
+	BlockFor time.Duration
+	// Tag is that of the rule on the firewalls; "" for the usual one.
+	Tag string
+	// Addresses are those of Source that were seen to attack, the newest first and at most 16; empty where Source is a
+	// single address.
+	Addresses []netip.Addr
 }
 
 // finding is the part of the window that fired a rule.
