@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"net/netip"
 	"time"
 )
 
@@ -41,7 +42,7 @@ func (c *change) saveEvidence(ctx context.Context, rows [][]any) error {
 // released at one moment.
 const evidenceStep = 200
 
-// PruneEvidence removes the log lines of the blocks that were released before that time, of all agents, and gives how many.
+// PruneEvidence removes the log lines, and the members, of the blocks that were released before that time, of all agents, and gives how many.
 // The blocks themselves stay, and so does the audit trail. It goes in small steps between which others can write, so that
 // it may take long and may have done a part when it returns an error.
 func (l *blacklist) PruneEvidence(ctx context.Context, before time.Time) (removed int64, err error) {
@@ -78,6 +79,10 @@ func (l *blacklist) pruneEvidence(ctx context.Context, before time.Time) (remove
 		if err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM members WHERE entry IN (SELECT id FROM blacklist WHERE released_at >= $1 AND released_at <= $2)`,
+			from, l.stamp(last)); err != nil {
+			return err
+		}
 		if removed, err = result.RowsAffected(); err != nil {
 			return err
 		}
@@ -85,4 +90,38 @@ func (l *blacklist) pruneEvidence(ctx context.Context, before time.Time) (remove
 		return err
 	})
 	return removed, more, err
+}
+
+// Audit is one change of the blacklist.
+type Audit struct {
+	Time time.Time
+	// Action is "block", "hold" or "observe", "accept" of what was held, "change" (of reason and expiry of a block), "release",
+	// or "dismiss" (a person's release of what was held or observed).
+	Action     string
+	Address    netip.Prefix
+	By, Reason string
+}
+
+// AuditOf gives all changes for exactly this address or network, oldest first.
+func (l *blacklist) AuditOf(ctx context.Context, address netip.Prefix) (list []Audit, err error) {
+	if address, err = canonical(address); err != nil {
+		return nil, err
+	}
+	err = l.view(ctx, "read the audit trail", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			a := Audit{Address: address}
+			err := rows.Scan(intoTime{&a.Time}, &a.Action, &a.By, &a.Reason)
+			list = append(list, a)
+			return err
+		}, `SELECT time, action, done_by, reason FROM audit WHERE address = $1 ORDER BY id`, address.String())
+	})
+	return list, err
+}
+
+func (c *change) auditRow(a Audit) []any {
+	return []any{c.stamp(a.Time), a.Action, a.Address.String(), a.By, a.Reason}
+}
+
+func (c *change) saveAudit(ctx context.Context, rows [][]any) error {
+	return c.inChunks(ctx, c.tx, `INSERT INTO audit (time, action, address, done_by, reason) VALUES `, "", nil, rows, nil)
 }

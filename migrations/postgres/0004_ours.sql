@@ -1,0 +1,1 @@
+-- What the firewalls said of themselves: its own change.
