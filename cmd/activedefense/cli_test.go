@@ -38,6 +38,23 @@ firewalls:
 	}
 }
 
+// What keeps nobody from starting but costs a network dearly is said, with what to do.
+func TestCheckWarnsOfWhatIsLegalAndUnwise(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("state_dir: "+w.dir+"\n"))
+	stdout, stderr, code := w.run("check")
+	if code != 0 || !strings.Contains(stdout, "valid, with 2 warnings") || strings.Count(stderr, "\n") != 2 ||
+		!strings.Contains(stderr, "networks.own: warning: no public address is known to be yours") ||
+		!strings.Contains(stderr, "never_block: warning: is empty") {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n"))
+	if stdout, stderr, code = w.run("check"); code != 0 || !strings.Contains(stdout, "valid, with 0 warnings") || stderr != "" {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+}
+
 func TestWrongUsageExitsTwo(t *testing.T) {
 	w := newWorld(t, "sqlite", "")
 	for _, args := range [][]string{
