@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,8 +46,9 @@ type feed struct {
 	log           zerolog.Logger
 	now           func() time.Time
 
-	mu     sync.Mutex
-	engine func([]line.Change) // tells the engine; nil until there is one
+	mu      sync.Mutex
+	engine  func([]line.Change)          // tells the engine; nil until there is one
+	waiting map[netip.Prefix]store.State // what is held or observed: nobody enforces it
 
 	checkAll atomic.Bool // the guard has changed
 	wakeup   loop.Wakeup // for a look at the store now; a lost one does no harm, for the next tick looks too
@@ -57,7 +60,8 @@ type feed struct {
 
 	loaded     bool          // everything was read once: what comes now is news
 	untold     []line.Change // came or went; kept until a reading is complete, for it may fail half-way
-	membership bool          // addresses came or went since the list was published
+	unshown    bool          // blocked addresses came or went since the snapshot was made
+	membership bool          // the same since the list was published
 	activity   bool          // times moved since then
 	published  time.Time     // when the list was last rendered
 	moved      bool          // times moved since the snapshot was made
@@ -71,7 +75,7 @@ type feedEntry struct {
 func newFeed(st *store.Store) *feed {
 	f := &feed{
 		store: st, wakeup: loop.NewWakeup(), now: time.Now, wakeFirewalls: func() {},
-		entries: make(map[netip.Prefix]feedEntry), lifts: make(map[netip.Prefix]error),
+		entries: make(map[netip.Prefix]feedEntry), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
 	}
 	f.current.Store(&enforce.Snapshot{})
 	return f
@@ -135,19 +139,22 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	}
 	f.version, f.loaded = version, true
 	f.activity, f.moved = true, true
-	if len(f.untold) == 0 {
-		f.snapshotIfDue()
-	} else {
+	blocked := f.unshown
+	if blocked {
 		f.snapshot() // before anyone is told, so that whoever attaches in between misses nothing
 		f.membership = true
-		f.tell(f.untold)
-		f.untold = nil
+	} else {
+		f.snapshotIfDue()
+	}
+	f.tell(f.untold)
+	f.untold = nil
+	if blocked {
 		f.wakeFirewalls()
 	}
 	return nil
 }
 
-// attach tells the engine what is blocked now, and from now on of every change.
+// attach tells the engine what is blocked, held and observed now, and from now on of every change.
 func (f *feed) attach(notice func([]line.Change)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -156,7 +163,22 @@ func (f *feed) attach(notice func([]line.Change)) {
 	for _, e := range f.current.Load().Entries {
 		changes = append(changes, line.Change{Address: e.Prefix, Blocked: true})
 	}
+	for prefix, state := range f.waiting {
+		changes = append(changes, line.Change{Address: prefix, Waiting: state})
+	}
 	notice(changes)
+}
+
+// undecided counts what is held and what is observed.
+func (f *feed) undecided() (held, observed int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, state := range f.waiting {
+		if state == store.Held {
+			held++
+		}
+	}
+	return held, len(f.waiting) - held
 }
 
 // tell passes changes on to the engine.
@@ -176,43 +198,80 @@ func (f *feed) recheck() {
 
 // checkEntries lifts entries that the guard, which has changed, no longer allows.
 func (f *feed) checkEntries(ctx context.Context) {
-	for prefix := range f.entries {
+	all := slices.Collect(maps.Keys(f.entries))
+	f.mu.Lock()
+	all = slices.AppendSeq(all, maps.Keys(f.waiting))
+	f.mu.Unlock()
+	for _, prefix := range all {
 		if err := f.guard().Check(prefix); err != nil {
 			f.lift(ctx, prefix, err)
-			delete(f.entries, prefix)
-			f.untold = append(f.untold, line.Change{Address: prefix, Blocked: false})
+			f.leave(prefix)
+			f.untold = append(f.untold, line.Change{Address: prefix})
 		}
 	}
 }
 
-// take applies one entry, and notes when an address came or went.
+// leave forgets an address, and tells whether it was known.
+func (f *feed) leave(prefix netip.Prefix) (known bool) {
+	_, blocked := f.entries[prefix]
+	f.unshown = f.unshown || blocked
+	delete(f.entries, prefix)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, waiting := f.waiting[prefix]
+	delete(f.waiting, prefix)
+	return blocked || waiting
+}
+
+// take applies one entry, and notes when an address came, went, or was decided about.
 func (f *feed) take(ctx context.Context, e *store.Entry) {
-	_, had := f.entries[e.Address]
 	if !e.ReleasedAt.IsZero() {
-		if had {
-			delete(f.entries, e.Address)
-			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.ReleasedBy).Msg("released: " + e.ReleaseReason)
+		if f.leave(e.Address) {
+			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.ReleasedBy).Str("state", e.State.String()).Msg("released: " + e.ReleaseReason)
 		}
 		// Told to the engine even if it was not held here: evidence up to the release must not count.
-		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: false})
+		f.untold = append(f.untold, line.Change{Address: e.Address})
 		return
 	}
 	if err := f.guard().Check(e.Address); err != nil {
 		f.lift(ctx, e.Address, err)
-		if had {
-			delete(f.entries, e.Address)
-			f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: false})
+		if f.leave(e.Address) {
+			f.untold = append(f.untold, line.Change{Address: e.Address})
 		}
 		return
 	}
-	f.entries[e.Address] = feedEntry{blockedAt: e.BlockedAt, lastSeen: e.LastSeen, releaseAt: e.ReleaseAt(f.releaseAfter)}
-	if had {
+	if e.State != store.Blocked {
+		f.wait(e)
 		return
 	}
-	if f.loaded && e.By != store.ByDetector {
-		f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
+	_, had := f.entries[e.Address]
+	if !had {
+		if f.leave(e.Address) {
+			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked, and no longer held or observed: " + e.Reason)
+		} else if f.loaded && e.By != store.ByDetector {
+			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
+		}
+		f.unshown = true
+		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
 	}
-	f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
+	f.entries[e.Address] = feedEntry{blockedAt: e.BlockedAt, lastSeen: e.LastSeen, releaseAt: e.ReleaseAt(f.releaseAfter)}
+}
+
+// wait takes over an entry that is held or observed.
+func (f *feed) wait(e *store.Entry) {
+	f.mu.Lock()
+	known, had := f.waiting[e.Address]
+	f.waiting[e.Address] = e.State
+	f.mu.Unlock()
+	if _, blocked := f.entries[e.Address]; blocked {
+		// Of another database, for here nothing is lowered: what it says counts.
+		delete(f.entries, e.Address)
+		f.unshown = true
+		f.untold = append(f.untold, line.Change{Address: e.Address})
+	}
+	if !had || known != e.State {
+		f.untold = append(f.untold, line.Change{Address: e.Address, Waiting: e.State})
+	}
 }
 
 // lift releases an entry that the guard does not allow: never_block wins over what stands. It is not
@@ -240,7 +299,7 @@ func (f *feed) snapshotIfDue() {
 
 // snapshot makes the present blacklist visible to the enforcers.
 func (f *feed) snapshot() {
-	f.snapped, f.moved = f.now(), false
+	f.snapped, f.moved, f.unshown = f.now(), false, false
 	s := &enforce.Snapshot{Version: f.version, Entries: make([]firewall.Entry, 0, len(f.entries))}
 	for prefix, e := range f.entries {
 		s.Entries = append(s.Entries, firewall.Entry{Prefix: prefix, Until: e.releaseAt, Since: e.blockedAt})

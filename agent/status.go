@@ -24,6 +24,8 @@ type Status struct {
 	Rate      float64            `json:"lines_per_second"`
 	Detect    line.DetectStatus  `json:"detect"`
 	Blacklist int                `json:"blacklist"`               // addresses and networks blocked now
+	Held      int                `json:"held"`                    // that wait for a person: blacklist accept, or remove
+	Observed  int                `json:"observed"`                // that a rule in mode observe found
 	Waiting   string             `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
 	List      *edl.Status        `json:"list,omitempty"`
 	Firewalls []enforce.Status   `json:"firewalls"`
@@ -57,6 +59,7 @@ func (a *Agent) Status() Status {
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {
 		s.Blacklist = len(f.current.Load().Entries)
+		s.Held, s.Observed = f.undecided()
 	}
 	s.Waiting = a.lookout.Last()
 	if a.list != nil {

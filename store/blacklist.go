@@ -18,20 +18,6 @@ const (
 	ByOperator = "operator"
 )
 
-// State is that of an entry of the blacklist, as long as it is not released. The numbers are those of the database.
-type State uint8
-
-// Blocked is the zero value: the entry is to be enforced. One that is held waits for a person; one that is observed is
-// only told.
-const (
-	Blocked State = iota
-	Held
-	Observed
-)
-
-// String gives "blocked", "held" or "observed".
-func (s State) String() string { return word(s, "blocked", "held", "observed") }
-
 // Block is a source, or a network, to be put on the blacklist.
 type Block struct {
 	Address             netip.Prefix
@@ -45,7 +31,9 @@ type Block struct {
 	Count               int
 	Grade               Grade
 	State               State
-	Evidence            []Evidence // oldest first
+	Hold                string       // why a person has to decide; set where State is Held
+	Members             []netip.Addr // of a network, those that were seen to attack, the newest first; the first 16 are kept
+	Evidence            []Evidence   // oldest first
 }
 
 // Entry is a line of the blacklist, in force or history.
@@ -62,9 +50,13 @@ type Entry struct {
 	Count                     int
 	Grade                     Grade     // GradeUnknown also for what a person or an earlier version blocked
 	State                     State     // what it was, of one that is released
+	Hold                      string    // why a person had to decide, also when that is done; empty: nobody had to
 	ReleasedAt                time.Time // zero: in force
 	ReleasedBy, ReleaseReason string
 	Version                   int64 // of the blacklist when the entry changed last
+	// Members are, of a network, the addresses that were seen to attack, the newest first and at most 16. Changes and
+	// MembersOf give them.
+	Members []netip.Addr
 }
 
 // ReleaseAt is when the entry ends if no activity follows: ExpiresAt if set, else releaseAfter past
@@ -80,11 +72,11 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 }
 
 const entryColumns = `id, address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-	hits, seen_count, grade, state, released_at, released_by, release_reason, version`
+	hits, seen_count, grade, state, hold, released_at, released_by, release_reason, version`
 
 func scanEntry(rows *sql.Rows, e *Entry) error {
 	return rows.Scan(&e.ID, intoPrefix{&e.Address}, &e.Rule, &e.Reason, &e.By, &e.Device, &e.Target, intoTime{&e.FirstSeen},
-		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, intoTime{&e.ReleasedAt},
+		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, &e.Hold, intoTime{&e.ReleasedAt},
 		&e.ReleasedBy, &e.ReleaseReason, &e.Version)
 }
 
@@ -95,8 +87,11 @@ func (b *Block) stored(now time.Time) (Block, error) {
 	if c.Address, err = canonical(b.Address); err != nil {
 		return c, fmt.Errorf("block: %w", err)
 	}
-	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target} {
+	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold} {
 		*s = clean(*s)
+	}
+	if c.Members, err = membersOf(c.Address, b.Members); err != nil {
+		return c, fmt.Errorf("block %s: %w", c.Address, err)
 	}
 	if c.BlockedAt.IsZero() {
 		c.BlockedAt = now
@@ -110,14 +105,15 @@ func (b *Block) stored(now time.Time) (Block, error) {
 	return c, nil
 }
 
-func (b *Block) touch() Touch { return Touch{b.Address, b.LastSeen, b.Hits} }
+func (b *Block) touch() Touch { return Touch{Address: b.Address, LastSeen: b.LastSeen, Hits: b.Hits} }
 
-// blacklist is what is blocked and was, with the evidence and the audit trail of it: three tables and the counter of
+// blacklist is what is blocked, held or observed, and was, with the evidence, the members and the audit trail of it: four tables and the counter of
 // versions. What is written to them goes through a change; an agent's records and positions it does not know.
 type blacklist struct{ *database }
 
-// Block puts an address or network on the blacklist by hand. If it is there already, its reason and
-// expiry are replaced, and its last activity and hits moved on; the second result is false then.
+// Block puts an address or network on the blacklist by hand. If it is blocked already, its reason, who blocked it and the
+// expiry are replaced, and its last activity and hits moved on; the second result is false then. One that is held or
+// observed becomes blocked.
 func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool, err error) {
 	b, err = b.stored(l.now())
 	if err != nil {
@@ -128,11 +124,11 @@ func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool
 		if err != nil {
 			return err
 		}
-		ids, err := c.insert(ctx, []Block{b})
+		done, err := c.place(ctx, []Block{b})
 		if err != nil {
 			return err
 		}
-		if _, added = ids[b.Address]; !added {
+		if added = done[b.Address]; !added {
 			if err := c.renew(ctx, &b); err != nil {
 				return err
 			}
@@ -144,8 +140,8 @@ func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool
 }
 
 // Release takes an address or network off the blacklist; it must be written as the entry is. What was
-// recorded of it up to now is no longer among the Sightings. If it is not blocked, the error wraps
-// ErrNotBlocked.
+// recorded of it up to now is no longer among the Sightings. One that is held or observed is dismissed by it. If there is
+// no entry, the error wraps ErrNotBlocked.
 func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reason string, at time.Time) (Entry, error) {
 	address, err := canonical(address)
 	if err != nil {

@@ -64,10 +64,10 @@ func TestHistoryOfAnAddress(t *testing.T) {
 		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
 
 		// Touches add up, also within one batch; time does not go back.
-		commit(t, s, &Batch{Touches: []Touch{{b.Address, at, 1}, {prefix("203.0.113.77"), at, 1}, {b.Address, at.Add(2 * time.Hour), 2}, {b.Address, at, 4}}})
+		commit(t, s, &Batch{Touches: []Touch{{Address: b.Address, LastSeen: at, Hits: 1}, {Address: prefix("203.0.113.77"), LastSeen: at, Hits: 1}, {Address: b.Address, LastSeen: at.Add(2 * time.Hour), Hits: 2}, {Address: b.Address, LastSeen: at, Hits: 4}}})
 		want.LastSeen, want.Hits, want.Version = at.Add(2*time.Hour), 23, 3
 		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
-		commit(t, s, &Batch{Touches: []Touch{{b.Address, at, 1}}})
+		commit(t, s, &Batch{Touches: []Touch{{Address: b.Address, LastSeen: at, Hits: 1}}})
 		want.Hits, want.Version = 24, 4
 		equal(t, "entries", allEntries(t, s, EntryFilter{}), []Entry{want})
 
@@ -80,7 +80,7 @@ func TestHistoryOfAnAddress(t *testing.T) {
 		if _, err := s.Release(ctx, b.Address, ByOperator, "again", at); !errors.Is(err, ErrNotBlocked) || Transient(err) {
 			t.Errorf("releasing twice gives %v", err)
 		}
-		commit(t, s, &Batch{Touches: []Touch{{b.Address, at.Add(4 * time.Hour), 1}}}) // too late: changes nothing
+		commit(t, s, &Batch{Touches: []Touch{{Address: b.Address, LastSeen: at.Add(4 * time.Hour), Hits: 1}}}) // too late: changes nothing
 		third := block("203.0.113.9", at.Add(5*time.Hour))
 		commit(t, s, &Batch{Blocks: []Block{third}})
 		version, err := s.Version(ctx)
@@ -113,7 +113,7 @@ func TestSameAddressTwiceInOneBatch(t *testing.T) {
 		s := db.open("one")
 		at := noon()
 		b := []Block{block("203.0.113.9", at), block("198.51.100.1", at), block("203.0.113.9", at.Add(time.Minute))}
-		result := commit(t, s, &Batch{Blocks: b, Touches: []Touch{{prefix("203.0.113.9"), at, 1}}})
+		result := commit(t, s, &Batch{Blocks: b, Touches: []Touch{{Address: prefix("203.0.113.9"), LastSeen: at, Hits: 1}}})
 		equal(t, "result", result, CommitResult{Blocked: []netip.Prefix{b[0].Address, b[1].Address}, Version: 1})
 		list := allEntries(t, s, EntryFilter{Address: b[0].Address})
 		if len(list) != 1 || list[0].Hits != 23 || !list[0].LastSeen.Equal(at.Add(time.Minute)) {
@@ -294,10 +294,10 @@ func TestEnforced(t *testing.T) {
 		must(t, s.SaveEnforced(ctx, "fw1", nil, nil))
 		got, err := s.Enforced(ctx, "fw1")
 		must(t, err)
-		equal(t, "fw1", got, []Enforcement{{"fw1", a, at, at.Add(2 * time.Hour)}, {"fw1", b, at, time.Time{}}})
+		equal(t, "fw1", got, []Enforcement{{"fw1", a, at, at.Add(2 * time.Hour), false}, {"fw1", b, at, time.Time{}, false}})
 		got, err = s.EnforcedOn(ctx, netip.PrefixFrom(addr("::ffff:203.0.113.9"), 128))
 		must(t, err)
-		equal(t, "on a", got, []Enforcement{{"fw1", a, at, at.Add(2 * time.Hour)}, {"fw2", a, at, time.Time{}}})
+		equal(t, "on a", got, []Enforcement{{"fw1", a, at, at.Add(2 * time.Hour), false}, {"fw2", a, at, time.Time{}, false}})
 		got, err = s.EnforcedOn(ctx, prefix("198.51.100.0/24"))
 		must(t, err)
 		equal(t, "on the network", got, []Enforcement(nil))
@@ -315,7 +315,7 @@ func TestManyAddressesAtOnce(t *testing.T) {
 		for i := range 1000 {
 			a := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
 			b.Blocks = append(b.Blocks, Block{Address: a, BlockedAt: at, Hits: 1, Evidence: []Evidence{{at, "d", a.String()}}})
-			b.Touches = append(b.Touches, Touch{a, at.Add(time.Hour), int64(i)})
+			b.Touches = append(b.Touches, Touch{Address: a, LastSeen: at.Add(time.Hour), Hits: int64(i)})
 			put, drop = append(put, Enforcement{Address: a}), append(drop, a)
 		}
 		result := commit(t, s, &b)

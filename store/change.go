@@ -28,62 +28,58 @@ func newChange(ctx context.Context, d *dialect, tx *sql.Tx) (*change, error) {
 	return c, nil
 }
 
-// insert adds what is not blocked yet, with evidence and audit, and gives the new entries' ids.
+// insert adds what has no entry yet, and gives the new entries' ids. Evidence and audit trail are for the caller to write.
 func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Prefix]int64, err error) {
-	var rows, evidence, audit [][]any
+	var rows [][]any
 	for i := range blocks {
 		b := &blocks[i]
 		rows = append(rows, []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen),
-			c.stamp(b.LastSeen), c.stamp(b.BlockedAt), c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), c.version})
+			c.stamp(b.LastSeen), c.stamp(b.BlockedAt), c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version})
 	}
 	added = make(map[netip.Prefix]int64)
 	err = c.inChunks(ctx, c.tx,
 		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, grade, state, version) VALUES `,
+			hits, seen_count, grade, state, hold, version) VALUES `,
 		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
-		nil, rows, func(rows *sql.Rows) error {
-			var id int64
-			var p netip.Prefix
-			err := rows.Scan(&id, intoPrefix{&p})
-			added[p] = id
-			return err
-		})
-	if err != nil {
-		return nil, err
-	}
-	for i := range blocks {
-		b := &blocks[i]
-		if id, ok := added[b.Address]; ok {
-			evidence = append(evidence, c.evidenceRows(id, b.Evidence)...)
-			audit = append(audit, c.auditRow(Audit{b.BlockedAt, "block", b.Address, b.By, b.Reason}))
-		}
-	}
-	if err := c.saveEvidence(ctx, evidence); err != nil {
-		return nil, err
-	}
-	return added, c.saveAudit(ctx, audit)
+		nil, rows, intoIDs(added))
+	return added, err
 }
 
-// touch moves entries forward. The addresses must be different ones.
+// intoIDs takes in the ids of entries, by address.
+func intoIDs(ids map[netip.Prefix]int64) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var id int64
+		var p netip.Prefix
+		err := rows.Scan(&id, intoPrefix{&p})
+		ids[p] = id
+		return err
+	}
+}
+
+// touch moves entries forward, whatever their state.
 func (c *change) touch(ctx context.Context, touches []Touch) error {
 	var rows [][]any
-	for _, t := range touches {
+	for _, t := range merged(touches) {
 		rows = append(rows, []any{t.Address.String(), c.stamp(t.LastSeen), t.Hits, c.version})
 	}
-	return c.inChunks(ctx, c.tx, `UPDATE blacklist SET
+	err := c.inChunks(ctx, c.tx, `UPDATE blacklist SET
 			last_seen = CASE WHEN t.column2 > last_seen THEN t.column2 ELSE last_seen END,
 			hits = hits + t.column3, version = t.column4 FROM (VALUES `,
 		`) AS t WHERE address = t.column1 AND released_at IS NULL`,
 		[]string{"cidr", "timestamptz", "bigint", "bigint"}, rows, nil)
+	if err != nil {
+		return err
+	}
+	return c.touchMembers(ctx, touches)
 }
 
-// renew gives an entry in force a new reason and expiry.
+// renew gives a blocked entry a new reason, by whom, and expiry.
 func (c *change) renew(ctx context.Context, b *Block) error {
 	if err := c.touch(ctx, []Touch{b.touch()}); err != nil {
 		return err
 	}
-	_, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, expires_at = $2 WHERE address = $3 AND released_at IS NULL`,
-		b.Reason, c.stampOrNull(b.ExpiresAt), b.Address.String())
+	_, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, blocked_by = $2, expires_at = $3 WHERE address = $4 AND released_at IS NULL`,
+		b.Reason, b.By, c.stampOrNull(b.ExpiresAt), b.Address.String())
 	if err != nil {
 		return err
 	}
@@ -103,7 +99,7 @@ func (c *change) release(ctx context.Context, by, reason string, at time.Time, w
 			return err
 		}
 		released = append(released, e)
-		audit = append(audit, c.auditRow(Audit{at, "release", e.Address, by, reason}))
+		audit = append(audit, c.auditRow(Audit{at, e.State.endedBy(by), e.Address, by, reason}))
 		return nil
 	}, query, w.args...)
 	if err != nil {
@@ -112,27 +108,33 @@ func (c *change) release(ctx context.Context, by, reason string, at time.Time, w
 	return released, c.saveAudit(ctx, audit)
 }
 
-// carryOut makes the changes that a batch asks for, and tells which addresses are new on the blacklist.
+// carryOut makes the changes that a batch asks for, and tells which addresses it blocked that were not.
 func (c *change) carryOut(ctx context.Context, p *plan) (blocked []netip.Prefix, err error) {
-	added, err := c.insert(ctx, p.blocks)
-	if err != nil {
-		return nil, err
-	}
-	touches := p.touches
-	for i := range p.blocks {
-		if _, ok := added[p.blocks[i].Address]; !ok {
-			touches = append(touches, p.blocks[i].touch())
+	touches, became := p.touches, make(map[netip.Prefix]bool)
+	for _, round := range p.rounds {
+		done, err := c.place(ctx, round)
+		if err != nil {
+			return nil, err
+		}
+		for i := range round {
+			switch b := &round[i]; {
+			case !done[b.Address]:
+				touches = append(touches, b.touch())
+				touches = append(touches, b.memberTouches()...)
+			case b.State == Blocked:
+				became[b.Address] = true
+			}
 		}
 	}
 	for _, address := range p.order {
-		if _, ok := added[address]; ok {
+		if became[address] {
 			blocked = append(blocked, address)
 		}
 	}
-	return blocked, c.touch(ctx, merged(touches))
+	return blocked, c.touch(ctx, touches)
 }
 
-// merged joins the touches of each address and sorts them by it.
+// merged joins the touches of each entry and sorts them by its address.
 func merged(touches []Touch) []Touch {
 	touches = slices.Clone(touches)
 	slices.SortStableFunc(touches, func(a, b Touch) int { return comparePrefix(a.Address, b.Address) })

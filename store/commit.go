@@ -25,23 +25,25 @@ type Batch struct {
 	Touches   []Touch
 }
 
-// Touch tells of activity of a source that is blocked. It does nothing if the address is not on the
-// blacklist (any more).
+// Touch tells of activity of a source that is on the blacklist, whatever its state. It does nothing if the address is not
+// (any more).
 type Touch struct {
 	Address  netip.Prefix // of the entry on the blacklist
 	LastSeen time.Time    // last_seen moves forward only
 	Hits     int64        // added to those of the entry
+	Member   netip.Addr   // of a network, which address of it was seen; the zero Addr: none to be noted
 }
 
 // CommitResult says what a commit did.
 type CommitResult struct {
-	Blocked     []netip.Prefix // which of Batch.Blocks are new on the blacklist, in that order
+	Blocked     []netip.Prefix // which of Batch.Blocks became blocked, new or held or observed before, in that order
 	Version     int64          // of the blacklist after this batch; 0 if the batch has no blocks and no touches
 	AlreadyDone bool           // the batch with this Seq was committed before; nothing was done now
 }
 
-// Commit stores a batch in one transaction. A block for an address that is blocked already becomes a
-// touch; the evidence of the first stays. The batch is not changed and can be committed again after an
+// Commit stores a batch in one transaction. A block raises the entry of its address, from observed to held to blocked: rule,
+// reason, grade and evidence are then those of the block, and the audit trail keeps both. It never lowers one, nor replaces
+// what is in the same state: then it is a touch, and the evidence of the first stays. The batch is not changed and can be committed again after an
 // error; whether that makes sense Transient tells.
 //
 // On PostgreSQL batches of many agents go in side by side, except that those with blocks or touches wait
@@ -72,7 +74,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 				return err
 			}
 		}
-		if len(plan.blocks)+len(plan.touches) == 0 {
+		if len(plan.rounds)+len(plan.touches) == 0 {
 			return nil
 		}
 		c, err := newChange(ctx, &s.dialect, tx)
@@ -92,37 +94,70 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 	return result, nil
 }
 
-// plan is a batch's changes of the blacklist, in order of addresses, each address once.
+// plan is a batch's changes of the blacklist.
 type plan struct {
-	blocks  []Block
+	rounds  [][]Block // of each, in order of addresses, each address once; a later round raises what an earlier one placed
 	touches []Touch
-	order   []netip.Prefix // of the blocks as they came
+	order   []netip.Prefix // of the blocks as they came, each once
 }
 
 func newPlan(b *Batch, now time.Time) (*plan, error) {
 	p := &plan{}
-	seen := make(map[netip.Prefix]bool)
+	type placed struct {
+		state State
+		round int
+	}
+	seen := make(map[netip.Prefix]placed)
 	for i := range b.Blocks {
 		block, err := b.Blocks[i].stored(now)
 		if err != nil {
 			return nil, err
 		}
-		if seen[block.Address] {
+		last, again := seen[block.Address]
+		switch {
+		case !again:
+			p.order = append(p.order, block.Address)
+		case block.State.above(last.state):
+			last.round++
+		default:
 			p.touches = append(p.touches, block.touch())
+			p.touches = append(p.touches, block.memberTouches()...)
 			continue
 		}
-		seen[block.Address] = true
-		p.blocks = append(p.blocks, block)
-		p.order = append(p.order, block.Address)
+		last.state = block.State
+		seen[block.Address] = last
+		if last.round == len(p.rounds) {
+			p.rounds = append(p.rounds, nil)
+		}
+		p.rounds[last.round] = append(p.rounds[last.round], block)
 	}
 	for _, t := range b.Touches {
-		address, err := canonical(t.Address)
+		t, err := t.stored()
 		if err != nil {
 			return nil, err
 		}
-		t.Address = address
 		p.touches = append(p.touches, t)
 	}
-	slices.SortFunc(p.blocks, func(a, b Block) int { return comparePrefix(a.Address, b.Address) })
+	for _, round := range p.rounds {
+		slices.SortFunc(round, func(a, b Block) int { return comparePrefix(a.Address, b.Address) })
+	}
 	return p, nil
+}
+
+func (t Touch) stored() (Touch, error) {
+	var err error
+	if t.Address, err = canonical(t.Address); err != nil {
+		return t, err
+	}
+	if t.Member.IsValid() {
+		var members []netip.Addr
+		if members, err = membersOf(t.Address, []netip.Addr{t.Member}); err != nil {
+			return t, err
+		}
+		t.Member = netip.Addr{}
+		if len(members) > 0 {
+			t.Member = members[0]
+		}
+	}
+	return t, nil
 }

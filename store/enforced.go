@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// Enforcement says that a firewall holds a block.
+// Enforcement says that a firewall holds a block, or has no room for it.
 type Enforcement struct {
 	Firewall string
 	Address  netip.Prefix
 	Since    time.Time // zero when saving: now
 	Until    time.Time // when the firewall lets go by itself; zero: it does not
+	LeftOut  bool      // it does not hold it for want of room, since Since
 }
 
 // enforced is what is noted of all agents' firewalls. A note does not say whose firewall it is of.
@@ -23,8 +24,8 @@ type enforced struct {
 	self int64 // number of the instance that asks: whether there are others decides what may be dropped
 }
 
-// SaveEnforced records what a firewall now holds (put) and what it holds no longer (drop), in one
-// transaction. For an address that it held already only Until changes, and Since if it is earlier.
+// SaveEnforced records what a firewall now holds or leaves out (put) and what it does neither with any longer (drop), in one
+// transaction. For an address of which the same was noted already only Until changes, and Since if it is earlier.
 func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enforcement, drop []netip.Prefix) error {
 	if len(put)+len(drop) == 0 {
 		return nil
@@ -43,7 +44,7 @@ func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enfo
 	}
 	var rows, gone [][]any
 	for address, e := range held {
-		rows = append(rows, []any{firewall, address.String(), n.stamp(e.Since), n.stampOrNull(e.Until)})
+		rows = append(rows, []any{firewall, address.String(), n.stamp(e.Since), n.stampOrNull(e.Until), bit(e.LeftOut)})
 	}
 	for _, p := range drop {
 		address, err := canonical(p)
@@ -61,9 +62,9 @@ func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enfo
 		if err != nil {
 			return err
 		}
-		return n.inChunks(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until) VALUES `,
-			` ON CONFLICT (firewall, address) DO UPDATE SET held_until = excluded.held_until,
-				since = CASE WHEN excluded.since < enforced.since THEN excluded.since ELSE enforced.since END`, nil, rows, nil)
+		return n.inChunks(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until, left_out) VALUES `,
+			` ON CONFLICT (firewall, address) DO UPDATE SET held_until = excluded.held_until, left_out = excluded.left_out,
+				since = CASE WHEN excluded.left_out <> enforced.left_out OR excluded.since < enforced.since THEN excluded.since ELSE enforced.since END`, nil, rows, nil)
 	})
 }
 
@@ -88,7 +89,7 @@ func (n *enforced) DropEnforced(ctx context.Context, except []string) (dropped i
 	return dropped, err
 }
 
-// EnforcedOn tells which firewalls hold exactly this address or network, by name.
+// EnforcedOn tells which firewalls hold exactly this address or network, or have no room for it, by name.
 func (n *enforced) EnforcedOn(ctx context.Context, address netip.Prefix) ([]Enforcement, error) {
 	address, err := canonical(address)
 	if err != nil {
@@ -99,20 +100,29 @@ func (n *enforced) EnforcedOn(ctx context.Context, address netip.Prefix) ([]Enfo
 
 // Enforced gives what a firewall holds, by address.
 func (n *enforced) Enforced(ctx context.Context, firewall string) ([]Enforcement, error) {
-	return n.enforcements(ctx, ` WHERE firewall = $1`, clean(firewall))
+	return n.enforcements(ctx, ` WHERE firewall = $1 AND left_out = 0`, clean(firewall))
 }
 
 func (n *enforced) enforcements(ctx context.Context, condition string, arg any) (list []Enforcement, err error) {
 	err = n.view(ctx, "read what is enforced", func(ctx context.Context, tx *sql.Tx) error {
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
 			var e Enforcement
-			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until})
+			var left int
+			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until}, &left)
+			e.LeftOut = left != 0
 			list = append(list, e)
 			return err
-		}, `SELECT firewall, address, since, held_until FROM enforced`+condition, arg)
+		}, `SELECT firewall, address, since, held_until, left_out FROM enforced`+condition, arg)
 	})
 	slices.SortFunc(list, func(a, b Enforcement) int {
 		return cmp.Or(cmp.Compare(a.Firewall, b.Firewall), comparePrefix(a.Address, b.Address))
 	})
 	return list, err
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

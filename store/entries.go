@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,14 @@ func (l *blacklist) Changes(ctx context.Context, since int64, fn func(*Entry) er
 		if err := tx.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = 'blacklist'`).Scan(&version); err != nil {
 			return err
 		}
-		return eachEntry(ctx, tx, fn, `SELECT `+entryColumns+` FROM blacklist`+condition, since)
+		members, err := membersWhere(ctx, tx, `entry IN (SELECT id FROM blacklist WHERE version > $1 AND released_at IS NULL)`, since)
+		if err != nil {
+			return err
+		}
+		return eachEntry(ctx, tx, func(e *Entry) error {
+			e.Members = members[e.ID]
+			return fn(e)
+		}, `SELECT `+entryColumns+` FROM blacklist`+condition, since)
 	})
 	return version, err
 }
@@ -49,7 +57,10 @@ func eachEntry(ctx context.Context, q querier, fn func(*Entry) error, query stri
 // EntryFilter selects entries.
 type EntryFilter struct {
 	All     bool         // also those that were released
+	States  []State      // only these; empty: any
 	Rule    string       // empty: any
+	Device  string       // empty: any; without regard to ASCII case
+	Since   time.Time    // only what was last blocked, held or observed at this time or later
 	Address netip.Prefix // only this address, or what lies in this network; invalid: any
 	Limit   int          // 0: no limit
 }
@@ -63,6 +74,19 @@ func (l *blacklist) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) 
 	}
 	if f.Rule != "" {
 		w.add("rule = ?", clean(f.Rule))
+	}
+	if f.Device != "" {
+		w.add("lower(device) = lower(?)", clean(f.Device))
+	}
+	if !f.Since.IsZero() {
+		w.add("blocked_at >= ?", l.stamp(f.Since))
+	}
+	if len(f.States) > 0 {
+		var marks []string
+		for _, s := range f.States {
+			marks = append(marks, w.arg(int(s)))
+		}
+		w.terms = append(w.terms, "state IN ("+strings.Join(marks, ",")+")")
 	}
 	within := func(*Entry) bool { return true }
 	if f.Address.IsValid() {

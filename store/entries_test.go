@@ -31,8 +31,8 @@ func TestChanges(t *testing.T) {
 		equal(t, "version after records only", v2, v1)
 
 		// Several changes of one entry are one change, in its last state.
-		commit(t, s, &Batch{Touches: []Touch{{prefix("203.0.113.1"), at.Add(time.Minute), 1}}})
-		commit(t, s, &Batch{Touches: []Touch{{prefix("203.0.113.1"), at.Add(time.Hour), 1}}})
+		commit(t, s, &Batch{Touches: []Touch{{Address: prefix("203.0.113.1"), LastSeen: at.Add(time.Minute), Hits: 1}}})
+		commit(t, s, &Batch{Touches: []Touch{{Address: prefix("203.0.113.1"), LastSeen: at.Add(time.Hour), Hits: 1}}})
 		_, err = s.Release(ctx, prefix("203.0.113.2"), ByOperator, "", at)
 		must(t, err)
 		list, v3 := changes(t, s, v2)

@@ -42,7 +42,7 @@ func (c *change) saveEvidence(ctx context.Context, rows [][]any) error {
 // released at one moment.
 const evidenceStep = 200
 
-// PruneEvidence removes the log lines of the blocks that were released before that time, of all agents, and gives how many.
+// PruneEvidence removes the log lines, and the members, of the blocks that were released before that time, of all agents, and gives how many.
 // The blocks themselves stay, and so does the audit trail. It goes in small steps between which others can write, so that
 // it may take long and may have done a part when it returns an error.
 func (l *blacklist) PruneEvidence(ctx context.Context, before time.Time) (removed int64, err error) {
@@ -79,6 +79,10 @@ func (l *blacklist) pruneEvidence(ctx context.Context, before time.Time) (remove
 		if err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM members WHERE entry IN (SELECT id FROM blacklist WHERE released_at >= $1 AND released_at <= $2)`,
+			from, l.stamp(last)); err != nil {
+			return err
+		}
 		if removed, err = result.RowsAffected(); err != nil {
 			return err
 		}
@@ -90,8 +94,10 @@ func (l *blacklist) pruneEvidence(ctx context.Context, before time.Time) (remove
 
 // Audit is one change of the blacklist.
 type Audit struct {
-	Time       time.Time
-	Action     string // "block", "release" or "change" (of reason and expiry)
+	Time time.Time
+	// Action is "block", "hold" or "observe", "accept" of what was held, "change" (of reason and expiry of a block), "release",
+	// or "dismiss" (a person's release of what was held or observed).
+	Action     string
 	Address    netip.Prefix
 	By, Reason string
 }

@@ -169,7 +169,7 @@ func TestPostgresCommitLostOnTheWay(t *testing.T) {
 			commit(t, s, &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: 1}}})
 			for seq := int64(2); seq < 12; seq++ {
 				batch := &Batch{Seq: seq, After: seq - 1, Records: []Record{line(noon(), "203.0.113.9")}, Positions: []Position{{ID: 1, Offset: seq}},
-					Touches: []Touch{{prefix("203.0.113.9"), noon(), 1}}}
+					Touches: []Touch{{Address: prefix("203.0.113.9"), LastSeen: noon(), Hits: 1}}}
 				w.cut.Store(when)
 				if _, err := s.Commit(ctx, batch); !Transient(err) {
 					t.Fatalf("a cut connection gives: %v", err)

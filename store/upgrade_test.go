@@ -12,7 +12,7 @@ import (
 func TestUpgradeOfADatabaseWithoutSessions(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		at := noon()
-		fillOldDatabase(t, db, at)
+		fillOldDatabase(t, db, at, 2)
 		s := db.open("one")
 		old := Record{ID: 1, Time: at, Device: "LAB-FW-01", Src: addr("203.0.113.9"), Dst: addr("192.0.2.10"), SrcPort: 40000, DstPort: 443,
 			SrcUser: "anna", SrcCountry: "DE", DstCountry: "US", Action: "deny", Rule: "outside-in", RuleID: "r-1", ThreatName: "Some Threat",
@@ -39,8 +39,26 @@ func TestUpgradeOfADatabaseWithoutSessions(t *testing.T) {
 	})
 }
 
-// fillOldDatabase makes a database of schema 2 with one record, of an agent called "one", and one block.
-func fillOldDatabase(t *testing.T, db emptyDatabase, at time.Time) {
+// A database of the version before anything was held opens: what was blocked is, with a grade that is not known, and what
+// comes is kept beside it.
+func TestUpgradeOfADatabaseWithoutHolds(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		at := noon()
+		fillOldDatabase(t, db, at, 3)
+		s := db.open("one")
+		old := Entry{ID: 1, Address: prefix("203.0.113.9"), Rule: "port-scan", Reason: "because", By: ByDetector, Device: "LAB-FW-01",
+			FirstSeen: at, LastSeen: at, BlockedAt: at, Hits: 11, Count: 11, Grade: GradeUnknown, State: Blocked, Version: 1}
+		list, version := changes(t, s, 0)
+		equal(t, "blocks", list, []Entry{old})
+		commit(t, s, &Batch{Blocks: []Block{inState(Held, at), inState(Observed, at)}}) // never lowered
+		list, _ = changes(t, s, version)
+		old.Hits, old.Version = 33, 2
+		equal(t, "after other verdicts", list, []Entry{old})
+	})
+}
+
+// fillOldDatabase makes a database of that schema, 2 or 3, with one record, of an agent called "one", and one block.
+func fillOldDatabase(t *testing.T, db emptyDatabase, at time.Time, schema int) {
 	ctx := context.Background()
 	connect, folder, src, dst := connectSQLite, "sqlite", `x'cb007109'`, `x'c000020a'`
 	if db.URL != "" {
@@ -51,7 +69,7 @@ func fillOldDatabase(t *testing.T, db emptyDatabase, at time.Time) {
 	defer func() { must(t, d.close()) }()
 	known, err := knownMigrations(folder)
 	must(t, err)
-	must(t, d.migrateTo(ctx, known[:2]))
+	must(t, d.migrateTo(ctx, known[:schema]))
 	must(t, records.ready(ctx, []Record{{Time: at}}))
 	exec := func(query string, args ...any) {
 		t.Helper()

@@ -92,7 +92,10 @@ func blockedNow(ctx context.Context, cfg *config.Config, st *store.Store) ([]fir
 		return nil, nil
 	}
 	var entries []firewall.Entry
-	err := st.Entries(ctx, store.EntryFilter{}, func(e *store.Entry) error {
+	_, err := st.Changes(ctx, 0, func(e *store.Entry) error {
+		if e.State != store.Blocked {
+			return nil
+		}
 		entries = append(entries, firewall.Entry{Prefix: e.Address, Since: e.BlockedAt, Until: e.ReleaseAt(cfg.Blacklist.ReleaseAfter)})
 		return nil
 	})
@@ -110,6 +113,9 @@ func releasedLately(ctx context.Context, st *store.Store, now time.Time) ([]fire
 	released, err := st.Released(ctx, now.Add(-lately))
 	entries := make([]firewall.Entry, 0, len(released))
 	for _, e := range released {
+		if e.State != store.Blocked {
+			continue // no firewall held it
+		}
 		entries = append(entries, firewall.Entry{Prefix: e.Address, Until: e.ReleasedAt})
 	}
 	return entries, err

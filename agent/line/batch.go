@@ -16,15 +16,15 @@ const maxBatch = 5000
 // gave, and the read positions behind them.
 type batch struct {
 	store.Batch
-	touched map[netip.Prefix]int // index into Touches
-	begun   time.Time            // when its first line was taken
-	urgent  bool                 // holds a verdict
-	opened  bool                 // a file was found whose position is to be stored, though no line was taken
-	lines   int                  // lines taken, also those that left no record
+	touched map[touched]int // index into Touches
+	begun   time.Time       // when its first line was taken
+	urgent  bool            // holds a verdict
+	opened  bool            // a file was found whose position is to be stored, though no line was taken
+	lines   int             // lines taken, also those that left no record
 }
 
 func newBatch() *batch {
-	return &batch{touched: make(map[netip.Prefix]int)}
+	return &batch{touched: make(map[touched]int)}
 }
 
 // reset empties the batch for its next use; the memory of the records is kept.
@@ -44,28 +44,70 @@ func (b *batch) record(ev *detect.Event, at Place) {
 	b.Records = append(b.Records, recordOf(ev, at))
 }
 
-// touch notes one more record of a blocked source; many of them in one batch become one row.
-func (b *batch) touch(entry netip.Prefix, ev *detect.Event) {
-	i, ok := b.touched[entry]
+// touched is what shares a row of activity: an entry, and of a network the address that was seen.
+type touched struct {
+	entry  netip.Prefix
+	member netip.Addr
+}
+
+// mostMembers is how many addresses of one batch are told apart in activity of networks: an attacker has more than anybody
+// wants to know.
+const mostMembers = 256
+
+// touch notes activity of a source that is on the blacklist; much of it in one batch becomes one row. member is the address
+// of a network that was seen.
+func (b *batch) touch(entry netip.Prefix, member netip.Addr, at time.Time, hits int64) {
+	key := touched{entry: entry}
+	if !entry.IsSingleIP() && member.Is6() {
+		key.member = member
+	}
+	i, ok := b.touched[key]
+	if !ok && len(b.touched) >= mostMembers && key.member.IsValid() {
+		key.member = netip.Addr{}
+		i, ok = b.touched[key]
+	}
 	if !ok {
 		i = len(b.Touches)
-		b.touched[entry] = i
-		b.Touches = append(b.Touches, store.Touch{Address: entry})
+		b.touched[key] = i
+		b.Touches = append(b.Touches, store.Touch{Address: entry, Member: key.member})
 	}
 	t := &b.Touches[i]
-	t.Hits += int64(max(ev.Repeat, 1))
-	if ev.Time.After(t.LastSeen) {
-		t.LastSeen = ev.Time
+	t.Hits += hits
+	if at.After(t.LastSeen) {
+		t.LastSeen = at
 	}
+}
+
+// StateOf says what becomes of the source of a verdict: it is blocked, unless a person has to decide, or its rule only
+// observes.
+func StateOf(v *detect.Verdict) store.State {
+	switch {
+	case v.Mode == detect.Observe:
+		return store.Observed
+	case v.Hold != "":
+		return store.Held
+	}
+	return store.Blocked
+}
+
+// grades are those of the store, by those of detection.
+var grades = [...]store.Grade{
+	detect.GradeUnknown: store.GradeUnknown,
+	detect.Forgeable:    store.Forgeable,
+	detect.Proven:       store.Proven,
 }
 
 // block notes a verdict.
 func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, at time.Time) {
-	b.Blocks = append(b.Blocks, store.Block{
+	block := store.Block{
 		Address: v.Source, Rule: v.Rule, Reason: v.Reason, By: store.ByDetector,
 		Device: v.Device, Target: v.Target,
 		FirstSeen: v.FirstSeen, LastSeen: v.LastSeen, BlockedAt: at,
-		Hits: int64(v.Hits), Count: v.Count, Evidence: evidence,
-	})
+		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence,
+	}
+	if v.BlockFor > 0 {
+		block.ExpiresAt = v.Time.Add(v.BlockFor)
+	}
+	b.Blocks = append(b.Blocks, block)
 	b.urgent = true
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"activedefense/detect"
+	"activedefense/store"
 )
 
 // A flow is what the daemon and a replay have in common: lines of many sources, in the order of event time, to one
@@ -23,7 +24,7 @@ type end interface {
 	unread(l *lane, p *parsed, now time.Time)         // the line gave no event
 	record(l *lane, p *parsed, now time.Time)         // the line gave an event
 	activity(source netip.Prefix, ev *detect.Event)   // which is one more of a blocked source
-	block(v *detect.Verdict, l *lane, now time.Time)  // the source is to be blocked; l: whose line completed the verdict, or nil
+	block(v *detect.Verdict, l *lane, now time.Time)  // the source is to be blocked, held or observed; l: whose line completed the verdict, or nil
 	spare(v *detect.Verdict, why error, at time.Time) // it may never be blocked
 	stale(v *detect.Verdict)                          // it would be released at once
 }
@@ -55,7 +56,8 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 	return true, f.merge.advance(ctx)
 }
 
-// judge decides whether a verdict becomes a block.
+// judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
+// may block it.
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	if f.oldest > 0 && v.Time.Before(now.Add(-f.oldest)) {
 		f.end.stale(v)
@@ -65,6 +67,8 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 		f.end.spare(v, why, now)
 		return
 	}
-	f.engine.Block(v.Source)
+	if StateOf(v) == store.Blocked {
+		f.engine.Block(v.Source)
+	}
 	f.end.block(v, by, now)
 }

@@ -156,7 +156,7 @@ func attach(t testing.TB, st *store.Store) func(func([]Change)) {
 	return func(notice func([]Change)) {
 		var changes []Change
 		if err := st.Entries(context.Background(), store.EntryFilter{}, func(e *store.Entry) error {
-			changes = append(changes, Change{e.Address, true})
+			changes = append(changes, Change{Address: e.Address, Blocked: true})
 			return nil
 		}); err != nil {
 			t.Error(err)

@@ -147,7 +147,7 @@ func TestNotEveryVerdictIsABlock(t *testing.T) {
 func TestChangesOfTheBlacklistReachTheEngine(t *testing.T) {
 	l := newTestLive(t, t.TempDir(), "fw1.log")
 	ev := detect.Event{Time: noon, Src: netip.MustParseAddr("203.0.113.7"), Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 1, Type: detect.TypeTraffic}
-	for i, c := range []Change{{prefix("203.0.113.0/24"), true}, {prefix("203.0.113.0/24"), false}} {
+	for i, c := range []Change{{Address: prefix("203.0.113.0/24"), Blocked: true}, {Address: prefix("203.0.113.0/24"), Blocked: false}} {
 		l.notice([]Change{c})
 		l.apply()
 		if got := l.engine.Observe(&ev).Outcome == detect.Blocked; got != c.Blocked {
@@ -258,7 +258,7 @@ func TestABacklogHidesNothing(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "fw1.log"), text.String())
 	l := openTestLive(t, o)
-	l.notice([]Change{{prefix("203.0.113.7/32"), true}})
+	l.notice([]Change{{Address: prefix("203.0.113.7/32"), Blocked: true}})
 	write(t, filepath.Join(dir, "fw2.log"), scan("203.0.113.9", noon.Add(time.Second), 11))
 	readAll(t, l)
 	if got := entries(t, st); got != "203.0.113.9 port-scan" {
@@ -305,7 +305,7 @@ func TestARunTakesOverChangesOfTheBlacklist(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
 	path := filepath.Join(dir, "fw1.log")
 	r := start(t, testOptions(t, st, path))
-	r.notice([]Change{{prefix("203.0.113.7/32"), true}})
+	r.notice([]Change{{Address: prefix("203.0.113.7/32"), Blocked: true}})
 	write(t, path, scan("203.0.113.7", noon, 11)+scan("203.0.113.9", noon, 11))
 	until(t, "the other one is blocked", func() bool { return strings.Contains(entries(t, st), "203.0.113.9") })
 	if got := entries(t, st); got != "203.0.113.9 port-scan" {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"activedefense/detect"
+	"activedefense/store"
 )
 
 // taken begins what is done with every line.
@@ -31,7 +32,10 @@ func (l *Live) record(lane *lane, p *parsed, now time.Time) {
 	l.warner.look(lane, p.event, now)
 }
 
-func (l *Live) activity(source netip.Prefix, ev *detect.Event) { l.batch.touch(source, ev) }
+// activity is one more record of a blocked source.
+func (l *Live) activity(source netip.Prefix, ev *detect.Event) {
+	l.batch.touch(source, ev.Src, ev.Time, int64(max(ev.Repeat, 1)))
+}
 
 // stale counts a verdict that would be released at once: a backlog from last year blocks nobody today.
 func (l *Live) stale(v *detect.Verdict) { l.opts.Stats.verdict(v.Rule, "too-old") }
@@ -51,8 +55,26 @@ func (l *Live) spare(v *detect.Verdict, why error, now time.Time) {
 }
 
 func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
-	l.opts.Stats.verdict(v.Rule, "blocked")
+	state := StateOf(v)
+	if known, ok := l.waiting[v.Source]; ok && state >= known {
+		// Held or observed already: that it goes on is activity, and the evidence of the first verdict stays.
+		l.batch.touch(v.Source, netip.Addr{}, v.LastSeen, int64(v.Hits))
+		return
+	}
+	l.opts.Stats.verdict(v.Rule, state.String())
 	l.batch.block(v, l.evidence.lines(v, by, now), now)
-	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("device", v.Device).
-		Time("seen", v.Time).Msg("blocking: " + v.Reason)
+	doing, why := "blocking: ", v.Reason
+	switch state {
+	case store.Held:
+		doing, why = "holding: ", why+"; "+v.Hold
+	case store.Observed:
+		doing = "observing: "
+	}
+	if state == store.Blocked {
+		delete(l.waiting, v.Source)
+	} else {
+		l.waiting[v.Source] = state
+	}
+	l.opts.Logger.Info().Str("address", detect.AddressText(v.Source)).Str("rule", v.Rule).Str("grade", v.Grade.String()).Str("device", v.Device).
+		Time("seen", v.Time).Msg(doing + why)
 }

@@ -43,6 +43,8 @@ type Health struct {
 type Change struct {
 	Address netip.Prefix
 	Blocked bool
+	// Waiting is Held or Observed for one that is on the blacklist so, and goes on being counted; else the zero value.
+	Waiting store.State
 }
 
 // Live is the daemon's end of the line. One goroutine merges, observes and judges: it owns the engine, so detection
@@ -61,10 +63,11 @@ type Live struct {
 	seq   int64 // of the batch before
 	next  int64 // of the next one
 
-	refused map[netip.Prefix]time.Time // when a refusal was last logged
-	checked time.Time                  // when the files were last looked at
-	forgot  time.Time                  // when positions were last forgotten
-	shown   time.Time                  // when status and metrics last learned of the files
+	refused map[netip.Prefix]time.Time   // when a refusal was last logged
+	waiting map[netip.Prefix]store.State // what is held or observed
+	checked time.Time                    // when the files were last looked at
+	forgot  time.Time                    // when positions were last forgotten
+	shown   time.Time                    // when status and metrics last learned of the files
 
 	closed   sync.Once
 	mu       sync.Mutex
@@ -92,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		opts: o, files: files, evidence: &evidenceReader{files: files, store: o.Store},
 		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
 		out: make(chan *batch, 1), free: make(chan *batch, 4), batch: newBatch(), seq: seq, next: firstSeq(seq),
-		refused: make(map[netip.Prefix]time.Time),
+		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
 	}
 	l.refresh()
 	if !o.Health.Insist(ctx, func() error {
@@ -147,9 +150,13 @@ func (l *Live) apply() {
 	l.incoming = nil
 	l.mu.Unlock()
 	for _, c := range changes {
-		if c.Blocked {
+		delete(l.waiting, c.Address)
+		switch {
+		case c.Blocked:
 			l.engine.Block(c.Address)
-		} else {
+		case c.Waiting != store.Blocked:
+			l.waiting[c.Address] = c.Waiting
+		default:
 			l.engine.Release(c.Address)
 		}
 	}

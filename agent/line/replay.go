@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/detect"
+	"activedefense/store"
 )
 
 // ReplayOptions say what to replay.
@@ -18,7 +19,7 @@ type ReplayOptions struct {
 	Input    func(path string) Input // how the lines of a file are read; Pattern and FromEnd play no part
 	Settings detect.Settings
 	Guard    *detect.Guard
-	Verdict  func(*detect.Verdict)                 // a source that would have been blocked, in order of event time
+	Verdict  func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
 	Refused  func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
 	Progress func(done, total int64, lines uint64) // about ten times a second; may be nil
 }
@@ -28,7 +29,7 @@ type ReplaySummary struct {
 	Lines, Records, Ignored, Bad, Cut uint64
 	Bytes                             int64
 	FirstBad                          string // where the first line that could not be parsed is, and why
-	FirstIgnored                      string // where the first line of another log is, and how it begins; blank lines aside
+	FirstIgnored                      string // where the first line of another log, or of a cut login, is, and how it begins; blank lines aside
 	Sources                           int
 	Evicted                           uint64
 	First, Last                       time.Time // event times
@@ -40,7 +41,7 @@ const shownBytes = 120
 // Replay runs detection over old files by event time and writes nothing: the same flow as the daemon's, without files
 // that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
 func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
-	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool)}
+	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State)}
 	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, end: r}
 	defer r.close()
 	for i, path := range opts.Files {
@@ -63,6 +64,7 @@ type replay struct {
 	sum     ReplaySummary
 	total   int64 // bytes of the files as they lie on the disk
 	refused map[netip.Prefix]bool
+	waiting map[netip.Prefix]store.State // what was held or observed
 }
 
 // open prepares one file.
@@ -133,11 +135,16 @@ func (r *replay) taken(p *parsed) {
 
 func (r *replay) unread(l *lane, p *parsed, _ time.Time) {
 	r.taken(p)
-	if errors.Is(p.err, detect.ErrNoEvent) {
+	cut := errors.Is(p.err, detect.ErrCut)
+	if cut || errors.Is(p.err, detect.ErrNoEvent) {
 		if text := bytes.TrimSpace(l.chunk.text[p.from:p.to]); r.sum.FirstIgnored == "" && len(text) > 0 {
 			r.sum.FirstIgnored = fmt.Sprintf("%s line %d: %s", l.name, l.count+1, text[:min(len(text), shownBytes)])
 		}
-		r.sum.Ignored++
+		if cut {
+			r.sum.Cut++
+		} else {
+			r.sum.Ignored++
+		}
 		return
 	}
 	if r.sum.Bad == 0 {
@@ -165,7 +172,17 @@ func (r *replay) spare(v *detect.Verdict, why error, _ time.Time) {
 	}
 }
 
-func (r *replay) block(v *detect.Verdict, _ *lane, _ time.Time) { r.opts.Verdict(v) }
+// block tells each source once, and again when it is blocked that was held or observed.
+func (r *replay) block(v *detect.Verdict, _ *lane, _ time.Time) {
+	state := StateOf(v)
+	if known, ok := r.waiting[v.Source]; ok && state >= known {
+		return
+	}
+	if state != store.Blocked {
+		r.waiting[v.Source] = state
+	}
+	r.opts.Verdict(v)
+}
 
 // Old verdicts are what a replay is for, and activity prolongs nothing.
 func (r *replay) stale(*detect.Verdict)                {}

@@ -20,6 +20,8 @@ var allowed = map[string][]string{
 	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "store"},
 	"agent/line":        {"agent/tail", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/xmlapi", "store"},
+	"detect":            {"detect/arena", "detect/memory"},
+	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},
 	"firewall":          {"firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},

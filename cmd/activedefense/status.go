@@ -109,7 +109,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	}
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
 	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources in memory, %s evicted", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
-	t.Row("blacklist", grouped(s.Blacklist))
+	t.Row("blacklist", blacklistText(s))
 	if s.Waiting != "" {
 		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+s.Waiting)
 	}
@@ -139,6 +139,18 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 		}
 	}
 	return nil
+}
+
+// blacklistText is how many are blocked, and how many are not.
+func blacklistText(s *agent.Status) string {
+	text := grouped(s.Blacklist)
+	if s.Held > 0 {
+		text += fmt.Sprintf("; %s HELD: see \"blacklist list --held\", then accept or remove them", grouped(s.Held))
+	}
+	if s.Observed > 0 {
+		text += fmt.Sprintf("; %s observed", grouped(s.Observed))
+	}
+	return text
 }
 
 func (c *statusCommand) writeInputs(s *agent.Status) error {

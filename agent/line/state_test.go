@@ -1,0 +1,129 @@
+package line
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// A verdict is stored with what detection says of it, and said so in the log.
+func TestAVerdictIsStoredInItsState(t *testing.T) {
+	source := prefix("203.0.113.7/32")
+	at := noon
+	cases := []struct {
+		name    string
+		verdict detect.Verdict
+		want    string // state, grade, hold, how long
+		says    string
+		counted bool // the source goes on being counted
+	}{
+		{"proven", detect.Verdict{Grade: detect.Proven}, "blocked proven  0s", "blocking: 11 ports", false},
+		{"forgeable", detect.Verdict{Grade: detect.Forgeable}, "blocked forgeable  0s", "blocking: 11 ports", false},
+		{"for a time", detect.Verdict{Grade: detect.Proven, BlockFor: time.Hour}, "blocked proven  1h0m0s", "blocking: 11 ports", false},
+		{"held", detect.Verdict{Grade: detect.Forgeable, Hold: "it is a partner"}, "held forgeable it is a partner 0s", "holding: 11 ports; it is a partner", true},
+		{"observed", detect.Verdict{Grade: detect.Forgeable, Mode: detect.Observe}, "observed forgeable  0s", "observing: 11 ports", true},
+		{"observed, though it would be held", detect.Verdict{Mode: detect.Observe, Hold: "it is a partner"}, "observed  it is a partner 0s", "observing: 11 ports", true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			st := newTestStore(t)
+			o := testOptions(t, st, filepath.Join(t.TempDir(), "*.log"))
+			var log lockedBuffer
+			o.Logger = zerolog.New(&log)
+			l := openTestLive(t, o)
+			v := c.verdict
+			v.Source, v.Rule, v.Reason, v.Time, v.FirstSeen, v.LastSeen, v.Hits = source, "port-scan", "11 ports", at, at, at.Add(time.Minute), 11
+			for range 2 { // the second is activity where the first did not block
+				l.judge(&v, nil, at)
+				if !c.counted {
+					break
+				}
+			}
+			if _, err := st.Commit(t.Context(), &l.batch.Batch); err != nil {
+				t.Fatal(err)
+			}
+			e := only(t, st, "203.0.113.7")
+			length := time.Duration(0)
+			if !e.ExpiresAt.IsZero() {
+				length = e.ExpiresAt.Sub(v.Time)
+			}
+			if got := fmt.Sprintf("%s %s %s %s", e.State, e.Grade, e.Hold, length); got != c.want {
+				t.Errorf("stored is %q", got)
+			}
+			if strings.Count(log.String(), c.says) != 1 {
+				t.Errorf("the log says %s", log.String())
+			}
+			if want := map[bool]int64{false: 11, true: 22}[c.counted]; e.Hits != want {
+				t.Errorf("%d hits instead of %d", e.Hits, want)
+			}
+			result := l.engine.Observe(&detect.Event{Type: detect.TypeTraffic, Subtype: "drop", Time: at, Src: source.Addr(), Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 1})
+			if counted := result.Outcome == detect.Counted; counted != c.counted {
+				t.Errorf("its next record is %v", result.Outcome)
+			}
+		})
+	}
+}
+
+// What is held is known from the blacklist too: its verdicts are activity until one blocks it.
+func TestVerdictsOfWhatIsHeldAreActivityUntilOneBlocks(t *testing.T) {
+	st := newTestStore(t)
+	held := store.Block{Address: prefix("203.0.113.7/32"), Rule: "port-scan", By: store.ByDetector, State: store.Held, Hold: "it is a partner",
+		BlockedAt: noon, Hits: 1, Evidence: []store.Evidence{{Time: noon, Line: "the first"}}}
+	if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{held}}); err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(t, st, filepath.Join(t.TempDir(), "*.log"))
+	o.Attach = func(notice func([]Change)) { notice([]Change{{Address: held.Address, Waiting: store.Held}}) }
+	l := openTestLive(t, o)
+	judge := func(v detect.Verdict) {
+		t.Helper()
+		v.Source, v.Rule, v.Time, v.LastSeen, v.Hits = held.Address, "host-sweep", noon, noon.Add(time.Hour), 10
+		l.judge(&v, nil, noon)
+	}
+	judge(detect.Verdict{Hold: "it is a partner"})
+	judge(detect.Verdict{Mode: detect.Observe})
+	if len(l.batch.Blocks) != 0 || len(l.batch.Touches) != 1 || l.batch.urgent {
+		t.Fatalf("the batch is %+v", l.batch.Batch)
+	}
+	judge(detect.Verdict{Grade: detect.Proven})
+	if _, err := st.Commit(context.Background(), &l.batch.Batch); err != nil {
+		t.Fatal(err)
+	}
+	if e := only(t, st, "203.0.113.7"); e.State != store.Blocked || e.Rule != "host-sweep" || e.Hits != 31 || len(l.waiting) != 0 {
+		t.Errorf("the entry is %+v, waiting are %v", e, l.waiting)
+	}
+}
+
+// Activity of a blocked network says which addresses of it were seen.
+func TestActivityOfANetworkNamesItsAddresses(t *testing.T) {
+	b := newBatch()
+	network, at := prefix("2001:db8:1::/64"), noon
+	seen := func(last int) netip.Addr {
+		return netip.MustParseAddr(fmt.Sprintf("2001:db8:1::%x", last+1))
+	}
+	for i := range 2 * mostMembers {
+		for range 2 {
+			b.touch(network, seen(i), at.Add(time.Duration(i)*time.Second), 1)
+		}
+	}
+	b.touch(prefix("203.0.113.7/32"), netip.MustParseAddr("203.0.113.7"), at, 1)
+	var hits int64
+	for _, touch := range b.Touches {
+		hits += touch.Hits
+		if touch.Address != network && touch.Member.IsValid() {
+			t.Errorf("a single address has a member: %+v", touch)
+		}
+	}
+	if b.Touches[0].Member != seen(0) || b.Touches[0].Hits != 2 || len(b.Touches) != mostMembers+2 || hits != 4*mostMembers+1 {
+		t.Errorf("%d rows, %d hits, the first is %+v", len(b.Touches), hits, b.Touches[0])
+	}
+}

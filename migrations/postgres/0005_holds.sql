@@ -1,0 +1,12 @@
+-- Of an entry that a person has to decide about, why; kept when it has been decided.
+ALTER TABLE blacklist ADD COLUMN hold text NOT NULL DEFAULT '';
+CREATE INDEX audit_accepted ON audit (time) WHERE action = 'accept';
+-- The addresses of a network on the blacklist that were seen to attack, the newest few of each.
+CREATE TABLE members (
+    entry   bigint      NOT NULL REFERENCES blacklist (id),
+    address cidr        NOT NULL,
+    seen    timestamptz NOT NULL,
+    PRIMARY KEY (entry, address)
+);
+-- 1: the firewall has no room for the address, and does not hold it.
+ALTER TABLE enforced ADD COLUMN left_out smallint NOT NULL DEFAULT 0;
