@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	// The simulated firewall, and what uses it.
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
 	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
-	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "traffic", "userid", "xmltree"),
+	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "network", "traffic", "userid", "xmltree"),
 	"firewall/panosim/answer":      halls("xmltree"),
 	"firewall/panosim/candidate":   halls("answer", "devicegroup", "dialect", "jobs", "schema", "xmltree"),
 	"firewall/panosim/dataplane":   halls("answer", "dialect", "logs", "traffic", "userid", "xmltree"),
@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"firewall/panosim/edl":         halls("answer", "dialect", "iprange", "jobs", "traffic", "xmltree"),
 	"firewall/panosim/jobs":        halls("answer", "dialect"),
 	"firewall/panosim/logs":        halls("dialect", "filter", "iprange", "traffic", "xmltree"),
+	"firewall/panosim/network":     halls("answer", "xmltree"),
 	"firewall/panosim/schema":      halls("devicegroup", "dialect", "xmltree"),
 	"firewall/panosim/traffic":     halls("answer", "devicegroup", "dialect", "iprange", "userid", "xmltree"),
 	"firewall/panosim/userid":      halls("answer", "dialect", "filter", "iprange", "xmltree"),

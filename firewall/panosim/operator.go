@@ -269,3 +269,11 @@ func (t Traffic) Rules(vsys string) []traffic.Rule {
 	defer t.s.mu.Unlock()
 	return t.s.policies.Rules(t.s.registry.Name(vsys))
 }
+
+// Lease has a DHCP server give an interface an address, with the length of its network; the zero Prefix takes it away. It has
+// no effect on an interface whose configuration does not ask for one.
+func (s *Sim) Lease(name string, address netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.network.Lease(name, address)
+}
