@@ -37,6 +37,7 @@ type Verdict struct {
 	// Late arrivals may make LastSeen later than Time.
 	FirstSeen, LastSeen time.Time
 	Device              string // of the completing record
+	Country             string // of the source, as that record names it; set by whoever feeds the engine, "" where no log says it
 	Count               int    // distinct ports or hosts; 1 for vulnerability
 	// Hits is how many records it rests on, repeats included. Records of one port of
 	// one address that came close together are merged, and then counted where the

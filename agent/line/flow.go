@@ -49,11 +49,21 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 		case detect.Blocked:
 			f.end.activity(result.Entry, p.event)
 		case detect.Fired:
+			result.Verdict.Country = countryOf(result.Verdict.Source, p.event)
 			f.judge(result.Verdict, l, now)
 		}
 	}
 	// The line is used: its record, its verdict and how far its source was read go into one transaction.
 	return true, f.merge.advance(ctx)
+}
+
+// countryOf is the country of the end of a record that is the source of a verdict: the receiver, where our server's refusal
+// tells of a client.
+func countryOf(source netip.Prefix, ev *detect.Event) string {
+	if !source.Contains(ev.Src) && source.Contains(ev.Dst) {
+		return ev.DstCountry
+	}
+	return ev.SrcCountry
 }
 
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence

@@ -25,6 +25,7 @@ func (l *Live) remember(ctx context.Context) error {
 		n++
 		ev := eventOf(r)
 		if result := l.engine.Observe(&ev); result.Outcome == detect.Fired {
+			result.Verdict.Country = countryOf(result.Verdict.Source, &ev)
 			l.judge(result.Verdict, l.files.laneOf(r), begun)
 		}
 		return nil
