@@ -47,7 +47,8 @@ func (o *ownAddresses) guard(ctx context.Context) (guard *detect.Guard, complete
 	var own []detect.Own
 	add := func(what string, addrs []netip.Addr) {
 		for _, addr := range addrs {
-			own = append(own, detect.Own{Addr: addr.Unmap(), What: what})
+			addr = addr.Unmap().WithZone("")
+			own = append(own, detect.Own{Prefix: netip.PrefixFrom(addr, addr.BitLen()), What: what})
 		}
 	}
 	add("this host", o.host)

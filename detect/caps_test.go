@@ -33,8 +33,8 @@ func TestSourcesAreEvictedByArrival(t *testing.T) {
 				evicted++
 			}
 			var held []int
-			for id := e.oldest; id != 0; id = e.sources.at(id).newer {
-				key := e.sources.at(id).key
+			for id := e.oldest; id != 0; id = e.sources.At(id).newer {
+				key := e.sources.At(id).key
 				held = append(held, int(key[15]))
 			}
 			if !slices.Equal(held, model) || e.Stats().Evicted != evicted || e.Stats().Sources != len(model) {
@@ -60,8 +60,8 @@ func TestSightingsAreBounded(t *testing.T) {
 			}
 		}
 		got := e.Stats()
-		if e.pairs.used > limit || e.pasts.used > limit || e.room > limit*pairRoom || got.Sightings != e.pairs.used+e.pasts.used || got.Sightings != walkSightings(e) {
-			t.Errorf("%+v: %+v, %d pairs and %d pasts of %d", c, got, e.pairs.used, e.pasts.used, limit)
+		if e.pairs.Used() > limit || e.pasts.Used() > limit || e.room > limit*pairRoom || got.Sightings != e.pairs.Used()+e.pasts.Used() || got.Sightings != walkSightings(e) {
+			t.Errorf("%+v: %+v, %d pairs and %d pasts of %d", c, got, e.pairs.Used(), e.pasts.Used(), limit)
 		}
 		if (got.Evicted > 0) != (c.pairs > 6) || (got.Dropped > 0) != (c.points > 1) || got.Sources+int(got.Evicted) != 20_000 || got.Sightings < limit/2 {
 			t.Errorf("%+v: %+v", c, got)
@@ -69,7 +69,7 @@ func TestSightingsAreBounded(t *testing.T) {
 		for i := range 20_000 {
 			e.Release(single(publicSource(i)))
 		}
-		if got := e.Stats(); got.Sources != 0 || got.Sightings != 0 || e.room != 0 || e.pairs.used != 0 || e.pasts.used != 0 || e.oldest != 0 || e.newest != 0 {
+		if got := e.Stats(); got.Sources != 0 || got.Sightings != 0 || e.room != 0 || e.pairs.Used() != 0 || e.pasts.Used() != 0 || e.oldest != 0 || e.newest != 0 {
 			t.Errorf("%+v: after the release of all: %+v, room %d", c, got, e.room)
 		}
 	}

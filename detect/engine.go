@@ -13,6 +13,7 @@
 package detect
 
 import (
+	"activedefense/detect/arena"
 	"hash/maphash"
 	"math"
 	"net/netip"
@@ -43,13 +44,13 @@ type Engine struct {
 
 	blocked prefixSet
 
-	directory      directory // of sources, by address
-	sources        slab[source, *source]
+	directory      arena.Directory // of sources, by address
+	sources        arena.Slab[source, *source]
 	newest, oldest uint32 // ends of the list of sources
-	pairs          slab[pair, *pair]
-	pasts          slab[past, *past]
-	heavies        slab[heavy, *heavy]
-	blocks         slab[block, *block]
+	pairs          arena.Slab[pair, *pair]
+	pasts          arena.Slab[past, *past]
+	heavies        arena.Slab[heavy, *heavy]
+	blocks         arena.Slab[block, *block]
 	seed           maphash.Seed
 	held           int // sightings
 	room           int // taken by pairs and indexes
@@ -123,7 +124,7 @@ func (e *Engine) Observe(ev *Event) Result {
 	if !canBeSource(src) {
 		return Result{}
 	}
-	hash := hashOf(e.seed, &key)
+	hash := arena.HashOf(e.seed, &key)
 	id := e.sourceOf(hash, &key)
 	if ev.Type == TypeThreat && e.settings.notVulnerability(ev) == "" {
 		if id != 0 {
@@ -144,7 +145,7 @@ func (e *Engine) Observe(ev *Event) Result {
 		device: e.deviceOf(ev.Device),
 	}
 	id = e.touch(id, hash, &key)
-	found, fired := e.count(e.sources.at(id), &s)
+	found, fired := e.count(e.sources.At(id), &s)
 	if !fired {
 		return Result{Outcome: Counted}
 	}
@@ -167,7 +168,7 @@ func (e *Engine) count(src *source, s *sighting) (finding, bool) {
 	if !src.heavy {
 		return e.observeLight(src, s)
 	}
-	h := e.heavies.at(src.held)
+	h := e.heavies.At(src.held)
 	if h.full() {
 		e.stats.Dropped += uint64(h.makeRoom(e, s))
 	}
@@ -197,13 +198,13 @@ func (e *Engine) Release(p netip.Prefix) {
 func (e *Engine) forget(p netip.Prefix) {
 	if p.IsSingleIP() {
 		key := p.Addr().As16()
-		if id := e.sourceOf(hashOf(e.seed, &key), &key); id != 0 {
+		if id := e.sourceOf(arena.HashOf(e.seed, &key), &key); id != 0 {
 			e.drop(id)
 		}
 		return
 	}
 	for id := e.oldest; id != 0; {
-		s := e.sources.at(id)
+		s := e.sources.At(id)
 		next := s.newer
 		if p.Contains(netip.AddrFrom16(s.key).Unmap()) {
 			e.drop(id)
@@ -215,7 +216,7 @@ func (e *Engine) forget(p netip.Prefix) {
 // Stats gives the counters as they are now.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Sources = e.directory.used
+	s.Sources = e.directory.Used()
 	s.Sightings = e.held
 	s.Blocked = e.blocked.len()
 	s.Fired = map[string]uint64{RuleVulnerability: e.hit}

@@ -10,7 +10,7 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 	var tallies [countingRules]tally
 	var own *pair
 	for i := src.held; i != 0; {
-		p := e.pairs.at(i)
+		p := e.pairs.At(i)
 		i = p.next
 		sameDst, samePort := p.dst == s.dst, p.port == s.port
 		switch {
@@ -42,7 +42,7 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 		e.retireLight(src, s)
 	}
 	i := e.addPair(s)
-	e.pairs.at(i).next, src.held = src.held, i
+	e.pairs.At(i).next, src.held = src.held, i
 	src.count++
 	return finding{}, false
 }
@@ -52,7 +52,7 @@ func (e *Engine) retireLight(src *source, s *sighting) {
 	var r recent
 	at := &src.held
 	for *at != 0 {
-		p := e.pairs.at(*at)
+		p := e.pairs.At(*at)
 		if r.full() && r.outdated(p, s, e.horizon) {
 			i := *at
 			*at = p.next
@@ -69,7 +69,7 @@ func (e *Engine) retireLight(src *source, s *sighting) {
 func (e *Engine) gatherLight(src *source, r int, s *sighting) {
 	e.window.begin(r, s)
 	for i := src.held; i != 0; {
-		p := e.pairs.at(i)
+		p := e.pairs.At(i)
 		if counts(r, p.port) && p.matches(r, s) {
 			e.gather(r, p, s.time)
 		}
@@ -91,18 +91,18 @@ func (e *Engine) gather(r int, p *pair, t int64) {
 func (e *Engine) makeHeavy(src *source) {
 	var pairs [lightMax]uint32
 	n := 0
-	for i := src.held; i != 0; i = e.pairs.at(i).next {
+	for i := src.held; i != 0; i = e.pairs.At(i).next {
 		pairs[n] = i
 		n++
 	}
-	number := e.heavies.take()
-	h := e.heavies.at(number)
+	number := e.heavies.Take()
+	h := e.heavies.At(number)
 	h.resize(e, blockPairs)
 	h.clear(e)
 	for n--; n >= 0; n-- { // the first came last
 		in := uint8(0)
 		for r, rule := range e.rules {
-			if rule.window != 0 && counts(r, e.pairs.at(pairs[n]).port) {
+			if rule.window != 0 && counts(r, e.pairs.At(pairs[n]).port) {
 				in |= 1 << r
 			}
 		}

@@ -215,19 +215,19 @@ func checkVerdict(t *rapid.T, s Settings, v *Verdict, events []Event) {
 // walkSightings counts what is really held.
 func walkSightings(e *Engine) int {
 	n := 0
-	for id := e.oldest; id != 0; id = e.sources.at(id).newer {
-		s := e.sources.at(id)
+	for id := e.oldest; id != 0; id = e.sources.At(id).newer {
+		s := e.sources.At(id)
 		if s.heavy {
-			h := e.heavies.at(s.held)
+			h := e.heavies.At(s.held)
 			for i := 1; i <= h.size; i++ {
 				if l := h.at(e, i); l.in != 0 {
-					n += len(e.appendPoints(nil, e.pairs.at(l.pair)))
+					n += len(e.appendPoints(nil, e.pairs.At(l.pair)))
 				}
 			}
 			continue
 		}
-		for i := s.held; i != 0; i = e.pairs.at(i).next {
-			n += len(e.appendPoints(nil, e.pairs.at(i)))
+		for i := s.held; i != 0; i = e.pairs.At(i).next {
+			n += len(e.appendPoints(nil, e.pairs.At(i)))
 		}
 	}
 	return n

@@ -9,8 +9,10 @@ type Ours struct {
 	public   bool
 }
 
-// NewOurs takes the networks that are known to be ours. Invalid ones are passed over: whoever read them has said so.
-func NewOurs(networks []netip.Prefix) *Ours {
+// NewOurs takes the networks that are known to be ours, and besides addresses by which our devices are managed: these are ours
+// as well, and do not make it known (Known), for nothing else need be behind them. Invalid ones are passed over: whoever read
+// them has said so.
+func NewOurs(networks []netip.Prefix, management ...netip.Prefix) *Ours {
 	o := &Ours{}
 	for _, p := range networks {
 		if p = plainPrefix(p); p.IsValid() {
@@ -18,10 +20,16 @@ func NewOurs(networks []netip.Prefix) *Ours {
 			o.public = o.public || notPublic(p) == ""
 		}
 	}
+	for _, p := range management {
+		if p = plainPrefix(p); p.IsValid() {
+			o.networks.add(p)
+		}
+	}
 	return o
 }
 
-// Known tells whether any public address is known to be ours. Private networks do not make it known: everybody has them.
+// Known tells whether any public address is known to be ours. Private networks do not make it known, for everybody has them,
+// nor do management addresses.
 func (o *Ours) Known() bool { return o != nil && o.public }
 
 // Contains tells whether an address is ours. Private addresses are so only where they were named.

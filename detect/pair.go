@@ -86,8 +86,8 @@ type past struct {
 	weight uint16
 }
 
-func (p *pair) link() *uint32 { return &p.next }
-func (p *past) link() *uint32 { return &p.next }
+func (p *pair) Link() *uint32 { return &p.next }
+func (p *past) Link() *uint32 { return &p.next }
 
 // point is a time of a pair.
 type point struct {
@@ -102,16 +102,16 @@ func newPair(s *sighting) pair {
 
 // addPair makes a pair of its first sighting and gives its number.
 func (e *Engine) addPair(s *sighting) uint32 {
-	i := e.pairs.take()
-	*e.pairs.at(i) = newPair(s)
+	i := e.pairs.Take()
+	*e.pairs.At(i) = newPair(s)
 	e.held++
 	e.room += pairRoom
 	return i
 }
 
 func (e *Engine) dropPair(i uint32) {
-	e.dropPasts(e.pairs.at(i))
-	e.pairs.give(i)
+	e.dropPasts(e.pairs.At(i))
+	e.pairs.Give(i)
 	e.held--
 	e.room -= pairRoom
 }
@@ -154,7 +154,7 @@ func (e *Engine) extend(p *pair, s *sighting) {
 		e.extendLate(p, s)
 	case s.time == p.time:
 		p.weight = plus(p.weight, s.weight)
-	case p.older != 0 && s.time-e.pasts.at(p.older).time <= e.shortest:
+	case p.older != 0 && s.time-e.pasts.At(p.older).time <= e.shortest:
 		p.time, p.ref, p.weight = s.time, s.ref, plus(p.weight, s.weight)
 	default:
 		if int(p.count) == e.pointsPerPair {
@@ -203,7 +203,7 @@ func (e *Engine) extendLate(p *pair, s *sighting) {
 func (e *Engine) appendPoints(list []point, p *pair) []point {
 	list = append(list, point{p.time, p.ref, p.weight})
 	for i := p.older; i != 0; {
-		old := e.pasts.at(i)
+		old := e.pasts.At(i)
 		list = append(list, point{old.time, old.ref, old.weight})
 		i = old.next
 	}
@@ -214,15 +214,15 @@ func (e *Engine) appendPoints(list []point, p *pair) []point {
 // more of them, the pair's first one goes, or this one: older points matter only for
 // records that come late, so that they are a better loss than a source.
 func (e *Engine) pushPast(p *pair, old point) {
-	if e.pasts.used >= e.maxPasts {
+	if e.pasts.Used() >= e.maxPasts {
 		e.stats.Dropped++
 		if p.older == 0 {
 			return
 		}
 		e.dropFirst(p)
 	}
-	i := e.pasts.take()
-	*e.pasts.at(i) = past{old.time, old.ref, p.older, old.weight}
+	i := e.pasts.Take()
+	*e.pasts.At(i) = past{old.time, old.ref, p.older, old.weight}
 	p.older = i
 	p.count++
 	e.held++
@@ -231,8 +231,8 @@ func (e *Engine) pushPast(p *pair, old point) {
 // dropFirst drops the point that arrived first, of several.
 func (e *Engine) dropFirst(p *pair) {
 	at := &p.older
-	for e.pasts.at(*at).next != 0 {
-		at = &e.pasts.at(*at).next
+	for e.pasts.At(*at).next != 0 {
+		at = &e.pasts.At(*at).next
 	}
 	e.dropPast(p, at)
 }
@@ -240,8 +240,8 @@ func (e *Engine) dropFirst(p *pair) {
 // dropPastsBefore drops the points up to t of a pair whose times ascend as they arrived.
 func (e *Engine) dropPastsBefore(p *pair, t int64) {
 	at := &p.older
-	for *at != 0 && e.pasts.at(*at).time > t {
-		at = &e.pasts.at(*at).next
+	for *at != 0 && e.pasts.At(*at).time > t {
+		at = &e.pasts.At(*at).next
 	}
 	for *at != 0 {
 		e.dropPast(p, at)
@@ -257,8 +257,8 @@ func (e *Engine) dropPasts(p *pair) {
 
 func (e *Engine) dropPast(p *pair, at *uint32) {
 	i := *at
-	*at = e.pasts.at(i).next
-	e.pasts.give(i)
+	*at = e.pasts.At(i).next
+	e.pasts.Give(i)
 	p.count--
 	e.held--
 }

@@ -38,6 +38,12 @@ func TestWhatBecameOfASession(t *testing.T) {
 		{Event{Type: TypeThreat, Action: "Drop", Subtype: "vulnerability"}, SessionRefused},
 		{Event{Type: TypeThreat, Action: "sinkhole", Subtype: "spyware"}, SessionRefused},
 		{Event{Type: TypeThreat, Action: "alert", Subtype: "scan"}, SessionRefused},
+		{Event{Type: TypeGlobalProtect, Action: "failure", Subtype: "gateway-auth"}, SessionRefused},
+		{Event{Type: TypeGlobalProtect, Action: "Success", Subtype: "portal-prelogin"}, SessionAnswered},
+		{Event{Type: TypeGlobalProtect, Action: "success", Subtype: "start"}, SessionAnswered},
+		{Event{Type: TypeGlobalProtect, Subtype: "quarantine-add"}, SessionUnjudged},
+		{Event{Type: TypeSystem, Action: "failure", Subtype: "auth-fail"}, SessionRefused},
+		{Event{Type: TypeSystem, Action: "success", Subtype: "auth-success"}, SessionAnswered},
 		{Event{Type: TypeTraffic, Action: "deny", Subtype: "end", Session: SessionAnswered}, SessionAnswered}, // as it was kept
 	} {
 		ev := c.ev

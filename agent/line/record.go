@@ -42,16 +42,15 @@ func recordOf(ev *detect.Event, at Place) store.Record {
 // eventOf turns a stored record back into what the engine saw, as far as the store gives it for a restart.
 func eventOf(r *store.Record) detect.Event {
 	ev := detect.Event{
-		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort,
+		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort, SrcUser: r.SrcUser,
 		Action: r.Action, Rule: r.Rule, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
 		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason,
 		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
 	}
-	switch {
-	case strings.EqualFold(r.Type, detect.TypeTraffic.String()):
-		ev.Type = detect.TypeTraffic
-	case strings.EqualFold(r.Type, detect.TypeThreat.String()):
-		ev.Type = detect.TypeThreat
+	for typ := detect.TypeTraffic; typ <= detect.TypeSystem; typ++ {
+		if strings.EqualFold(r.Type, typ.String()) {
+			ev.Type = typ
+		}
 	}
 	for _, d := range []detect.Direction{detect.ClientToServer, detect.ServerToClient} {
 		if r.Direction == d.String() {

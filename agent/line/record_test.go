@@ -11,10 +11,10 @@ import (
 // What the engine may judge by is the same after a restart.
 func TestARecordGivesBackItsEvent(t *testing.T) {
 	at := Place{Origin: 3, Offset: 4200}
-	seen := detect.Event{Time: noon, Device: "fw1", Src: netip.MustParseAddr("203.0.113.7"), Dst: netip.MustParseAddr("198.51.100.1"), SrcPort: 40000, DstPort: 443,
+	seen := detect.Event{Time: noon, Device: "fw1", Src: netip.MustParseAddr("203.0.113.7"), Dst: netip.MustParseAddr("198.51.100.1"), SrcPort: 40000, DstPort: 443, SrcUser: "pre-logon",
 		Action: "reset-both", Rule: "outside-in", ThreatName: "Some Threat", ThreatID: "40017", Severity: "medium", Subtype: "vulnerability",
 		Application: "ssl", SrcZone: "internet", DstZone: "dmz", EndReason: "threat", Repeat: 2, Ref: at.ref()}
-	for _, typ := range []detect.Type{detect.TypeUnknown, detect.TypeTraffic, detect.TypeThreat} {
+	for _, typ := range []detect.Type{detect.TypeUnknown, detect.TypeTraffic, detect.TypeThreat, detect.TypeGlobalProtect, detect.TypeSystem} {
 		for d := detect.DirectionUnknown; d <= detect.ServerToClient; d++ {
 			for p := detect.ProtocolUnknown; p <= detect.OtherProtocol; p++ {
 				seen.Type, seen.Direction, seen.Protocol = typ, d, p

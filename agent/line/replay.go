@@ -31,7 +31,7 @@ type ReplaySummary struct {
 	Lines, Records, Ignored, Bad, Cut uint64
 	Bytes                             int64
 	FirstBad                          string // where the first line that could not be parsed is, and why
-	FirstIgnored                      string // where the first line of another log is, and how it begins; blank lines aside
+	FirstIgnored                      string // where the first line of another log, or of a cut login, is, and how it begins; blank lines aside
 	Sources                           int
 	Evicted                           uint64
 	First, Last                       time.Time // event times
@@ -159,11 +159,16 @@ func (r *replay) taken(p *parsed) {
 
 func (r *replay) unread(l *lane, p *parsed, _ time.Time) {
 	r.taken(p)
-	if errors.Is(p.err, detect.ErrNoEvent) {
+	cut := errors.Is(p.err, detect.ErrCut)
+	if cut || errors.Is(p.err, detect.ErrNoEvent) {
 		if text := bytes.TrimSpace(l.chunk.text[p.from:p.to]); r.sum.FirstIgnored == "" && len(text) > 0 {
 			r.sum.FirstIgnored = fmt.Sprintf("%s line %d: %s", l.name, l.count+1, text[:min(len(text), shownBytes)])
 		}
-		r.sum.Ignored++
+		if cut {
+			r.sum.Cut++
+		} else {
+			r.sum.Ignored++
+		}
 		return
 	}
 	if r.sum.Bad == 0 {

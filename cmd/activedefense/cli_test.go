@@ -60,8 +60,8 @@ func TestWrongUsageExitsTwo(t *testing.T) {
 	for _, args := range [][]string{
 		{"nonsense"}, {"run", "extra"}, {"replay"}, {"blacklist", "show"}, {"records", "--bogus"}, {"blacklist", "show", "not-an-address"},
 		{"blacklist", "add", "203.0.113.9"}, {"blacklist", "add", "203.0.113.9/24", "--reason", "x"},
-		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"records", "--type", "system"}, {"blacklist", "list", "--rule", "luck"},
-		{"records", "--type", "traffic,system"}, {"records", "--src-port", "22,-1"}, {"records", "--dst-port", "22,ssh"}, {"records", "--severity", "high,worst"},
+		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"records", "--type", "config"}, {"blacklist", "list", "--rule", "luck"},
+		{"records", "--type", "traffic,config"}, {"records", "--src-port", "22,-1"}, {"records", "--dst-port", "22,ssh"}, {"records", "--severity", "high,worst"},
 		{"records", "--threat-id", "40017,brute-force"}, {"records", "--zone", `internet,"dmz`},
 		{"records", "--format", "xml"}, {"records", "--src", "203.0.113.9,here"}, {"records", "--dst", "203.0.113.9/24"}, {"records", "--json", "--format", "csv"},
 	} {

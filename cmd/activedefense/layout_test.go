@@ -19,9 +19,12 @@ var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall/policy", "store"},
 	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "store"},
 	"agent/line":        {"agent/tail", "detect", "store"},
-	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/policy", "firewall/xmlapi", "store"},
+	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/xmlapi", "store"},
+	"detect":            {"detect/arena", "detect/memory"},
+	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},
 	"firewall":          {"firewall/xmlapi"},
+	"firewall/ours":     {"firewall", "firewall/xmlapi"},
 	"firewall/policy":   {"firewall", "firewall/xmlapi"},
 	"store":             {"migrations"},
 

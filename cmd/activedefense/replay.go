@@ -122,11 +122,11 @@ func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.Replay
 // readable fails where no line could be read.
 func (r *replayCommand) readable(sum line.ReplaySummary) error {
 	if sum.Lines > 0 && sum.Records == 0 && sum.Bad == 0 { // nothing is wrong with them
-		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found; there are other records, the first is", agent.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
+		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found, and no login; there are other records, the first is", agent.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
 		return nil
 	}
 	if sum.Lines > 0 && sum.Records == 0 {
-		return fmt.Errorf("no line could be parsed as a TRAFFIC or THREAT record; the first error: %s", sum.FirstBad)
+		return fmt.Errorf("no line could be parsed as a TRAFFIC or THREAT record or a login; the first error: %s", sum.FirstBad)
 	}
 	return nil
 }
@@ -211,6 +211,9 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 		grouped(sum.Records), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
 	if !sum.First.IsZero() {
 		fmt.Fprintf(r.stderr, "from %s to %s\n", agent.LocalTime(sum.First), agent.LocalTime(sum.Last))
+	}
+	if sum.Cut > 0 {
+		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(int(sum.Cut), "line"))
 	}
 	if sum.FirstBad != "" {
 		fmt.Fprintln(r.stderr, "the first line that could not be parsed:", sum.FirstBad)

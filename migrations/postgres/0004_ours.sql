@@ -1,1 +1,0 @@
--- What the firewalls said of themselves: its own change.
