@@ -1,0 +1,188 @@
+package labels
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fixture is a set over files in a folder of the test.
+type fixture struct {
+	*Set
+	t    *testing.T
+	dir  string
+	time time.Time
+}
+
+func newFixture(t *testing.T, files ...File) *fixture {
+	f := &fixture{t: t, dir: t.TempDir(), time: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}
+	for i := range files {
+		files[i].Path = filepath.Join(f.dir, files[i].Path)
+	}
+	f.Set = New(files, func() time.Time { return f.time })
+	return f
+}
+
+// write replaces a file, as a download does; its time of change is another one each time.
+func (f *fixture) write(name, content string) {
+	f.t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// refresh looks a minute later, and checks what is then known and wrong.
+func (f *fixture) refresh(changed bool, entries string, trouble string) {
+	f.t.Helper()
+	f.time = f.time.Add(Every)
+	if got := f.Refresh(); got != changed {
+		f.t.Errorf("changed = %v", got)
+	}
+	var have []string
+	for _, mode := range []Mode{Label, Never, Block} {
+		for _, e := range f.Lists().Entries(mode) {
+			have = append(have, e.Network.String())
+		}
+	}
+	if got := strings.Join(have, " "); got != entries {
+		f.t.Errorf("entries %q, want %q", got, entries)
+	}
+	all := f.Troubles()
+	if trouble == "" && len(all) > 0 || trouble != "" && (len(all) != 1 || !strings.Contains(all[0].What, trouble) || all[0].Remedy == "") {
+		f.t.Errorf("troubles %+v, want one with %q", all, trouble)
+	}
+}
+
+// lines are so many different addresses.
+func lines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "192.0.2.%d\n", i)
+	}
+	return b.String()
+}
+
+// texts are the entries of lines.
+func texts(n int) string {
+	return strings.TrimSuffix(strings.ReplaceAll(lines(n), "\n", "/32 "), " ")
+}
+
+func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "known scanner"})
+	f.write("a", "192.0.2.1\n")
+	f.refresh(true, "192.0.2.1/32", "")
+	f.refresh(false, "192.0.2.1/32", "")
+	f.write("a", "192.0.2.1\n192.0.2.2\n")
+	f.refresh(true, "192.0.2.1/32 192.0.2.2/32", "")
+	if got := f.Lists().Lookup(netip.MustParsePrefix("::ffff:192.0.2.2/128")); fmt.Sprint(got) != "[known scanner]" {
+		t.Errorf("labels %v", got)
+	}
+	f.write("a", "192.0.2.2\n192.0.2.1 # other words\n")
+	f.refresh(false, "192.0.2.1/32 192.0.2.2/32", "")
+}
+
+// Whatever happens to a file, what it had stays, and it is said since when.
+func TestWhatAFileHadStays(t *testing.T) {
+	ten := texts(10)
+	for name, c := range map[string]struct {
+		spoil   func(f *fixture, path string)
+		trouble string
+	}{
+		"vanishes": {func(f *fixture, path string) { os.Remove(path) }, "cannot be read: no such file or directory; its 10 entries stay"},
+		"is a folder": {func(f *fixture, path string) {
+			os.Remove(path)
+			os.Mkdir(path, 0o700)
+		}, "it is no regular file"},
+		"is a pipe": {func(f *fixture, path string) {
+			os.Remove(path)
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
+				f.t.Error(err)
+			}
+		}, "it is no regular file"},
+		"is emptied":       {func(f *fixture, path string) { f.write("a", "") }, "it has 0, and had 10"},
+		"shrinks":          {func(f *fixture, path string) { f.write("a", lines(6)) }, "it has 6, and had 10"},
+		"is an error page": {func(f *fixture, path string) { f.write("a", "<html>\n<h1>404</h1>\n") }, `no line of it begins with an address; line 1: "<html>"`},
+		"has no end of it": {func(f *fixture, path string) { f.write("a", strings.Repeat("192.0.2.1\n", mostLines+1)) }, "more than 1000000 lines"},
+		"is very large":    {func(f *fixture, path string) { os.Truncate(path, 1<<40) }, "larger than 64 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, File{Path: "a", Label: "x", Mode: Never})
+			path := filepath.Join(f.dir, "a")
+			f.write("a", lines(10))
+			f.refresh(true, ten, "")
+			c.spoil(f, path)
+			f.refresh(false, ten, c.trouble)
+			since := f.time
+			f.refresh(false, ten, c.trouble)
+			if all := f.Troubles(); len(all) != 1 || !all[0].Since.Equal(since) || all[0].File != path {
+				t.Errorf("troubles %+v, want one since %s", all, since)
+			}
+			os.Remove(path)
+			f.write("a", lines(7)) // 30 % may go
+			f.refresh(true, texts(7), "")
+		})
+	}
+}
+
+// What is wrong at the first look is said as well, and mended at the next.
+func TestAFileThatIsNotThereYet(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "x"})
+	f.refresh(false, "", "cannot be read: no such file or directory")
+	f.write("a", "192.0.2.1\n")
+	f.refresh(true, "192.0.2.1/32", "")
+}
+
+func TestWhatIsLeftOutOfAFileIsNamed(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "x"})
+	f.write("a", "192.0.2.1\n10.0.0.0/8\n0.0.0.0/0\nnonsense\n")
+	f.refresh(true, "192.0.2.1/32", `2 entries are wider than /16 (IPv6 /32) and left out, the first in line 2: "10.0.0.0/8"`)
+	f.write("a", "192.0.2.1\nnonsense\n")
+	f.refresh(false, "192.0.2.1/32", `1 line begins with no address and left out, the first is line 2: "nonsense"`)
+	f.write("a", "192.0.2.1\n")
+	f.refresh(false, "192.0.2.1/32", "")
+}
+
+// Each mode has the entries of its files alone, and an address the labels of all of them.
+func TestFilesOfSeveralModes(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "scanner"}, File{Path: "b", Label: "partner", Mode: Never}, File{Path: "c", Label: "botnet", Mode: Block})
+	f.write("a", "192.0.2.0/24")
+	f.write("b", "192.0.2.7")
+	f.write("c", "198.51.100.0-198.51.100.3")
+	f.refresh(true, "192.0.2.0/24 192.0.2.7/32 198.51.100.0/30", "")
+	if e := f.Lists().Entries(Never); len(e) != 1 || e[0].Label != "partner" || e[0].File != filepath.Join(f.dir, "b") {
+		t.Errorf("never: %+v", e)
+	}
+	for address, want := range map[string]string{"192.0.2.7/32": "[scanner partner]", "198.51.100.3/32": "[botnet]", "198.51.100.4/32": "[]", "192.0.0.0/16": "[scanner partner]"} {
+		if got := fmt.Sprint(f.Lists().Lookup(netip.MustParsePrefix(address))); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}
+
+// All files together are bounded too: the one that is too much is as it was.
+func TestAllFilesTogetherAreBounded(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "a"}, File{Path: "b", Label: "b"}, File{Path: "c", Label: "c"})
+	var b strings.Builder
+	for i := range 900_000 {
+		fmt.Fprintf(&b, "%d.%d.%d.7\n", 1+i>>16, i>>8&255, i&255)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		f.write(name, b.String())
+	}
+	f.Refresh()
+	if all := f.Troubles(); len(all) != 1 || !strings.HasSuffix(all[0].File, "/c") || !strings.Contains(all[0].What, "more than 2000000 entries") {
+		t.Errorf("troubles %+v", all)
+	}
+	if got := fmt.Sprint(f.Lists().Lookup(netip.MustParsePrefix("1.0.1.7/32"))); got != "[a b]" {
+		t.Errorf("labels %s", got)
+	}
+}
