@@ -14,7 +14,7 @@ func Labels(cfg *config.Config) *labels.Set {
 		mode, _ := labels.ParseMode(l.Mode) // the configuration was validated
 		files[i] = labels.File{Path: l.File, Label: l.Label, Mode: mode}
 	}
-	set := labels.New(files, time.Now)
+	set := labels.New(files, time.Now, nil)
 	set.Refresh()
 	return set
 }

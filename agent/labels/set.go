@@ -3,7 +3,6 @@ package labels
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -53,17 +52,10 @@ type File struct {
 	Mode  Mode
 }
 
-// Trouble is something about a file that a person should see to.
-type Trouble struct {
-	Since  time.Time // when it was first noticed
-	File   string
-	What   string // one plain sentence without a full stop, the file's name in it
-	Remedy string
-}
-
 // Set follows some files. Refresh is called by one goroutine; the other methods by any.
 type Set struct {
 	now      func() time.Time
+	copies   Copies // nil: none are kept
 	files    []*followed
 	lists    atomic.Pointer[Lists]
 	troubles atomic.Pointer[[]Trouble]
@@ -72,11 +64,13 @@ type Set struct {
 // followed is one file between two looks.
 type followed struct {
 	File
-	entries []netip.Prefix
-	loaded  bool     // it was read once
-	seen    identity // of the file when last read, whether it was taken over or not; zero: it is to be read again
-	refused *Trouble // why it was not taken over
-	partial *Trouble // what of it was left out
+	entries  []netip.Prefix
+	loaded   bool     // it was read once, or its copy was
+	restored bool     // its copy was looked for
+	seen     identity // of the file when last read, whether it was taken over or not; zero: it is to be read again
+	refused  *Trouble // why it was not taken over
+	partial  *Trouble // what of it was left out
+	unsaved  *Trouble // why there is no copy of it
 }
 
 // identity tells whether a file is still the same.
@@ -86,9 +80,9 @@ type identity struct {
 	modified      time.Time
 }
 
-// New makes a set that has read nothing yet. now is the clock, for troubles.
-func New(files []File, now func() time.Time) *Set {
-	s := &Set{now: now}
+// New makes a set that has read nothing yet. now is the clock, for troubles; copies may be nil.
+func New(files []File, now func() time.Time, copies Copies) *Set {
+	s := &Set{now: now, copies: copies}
 	for _, f := range files {
 		s.files = append(s.files, &followed{File: f})
 	}
@@ -105,7 +99,12 @@ func (s *Set) Troubles() []Trouble { return *s.troubles.Load() }
 // Refresh looks at every file and reads those that are new or have changed. It tells whether the lists did.
 func (s *Set) Refresh() (changed bool) {
 	for _, f := range s.files {
-		changed = s.look(f) || changed
+		if f.loaded {
+			changed = s.look(f) || changed
+			continue
+		}
+		read := s.look(f)
+		changed = !f.loaded && s.restore(f) || read || changed
 	}
 	s.publish()
 	return changed
@@ -121,6 +120,9 @@ func (s *Set) look(f *followed) (changed bool) {
 	}
 	defer file.Close() // it was only read
 	if id == f.seen {
+		if f.unsaved != nil {
+			s.save(f)
+		}
 		return false
 	}
 	c, err := parse(file)
@@ -141,6 +143,9 @@ func (s *Set) look(f *followed) (changed bool) {
 	changed = !f.loaded && len(c.entries) > 0 || f.loaded && !slices.Equal(f.entries, c.entries)
 	f.entries, f.loaded, f.refused = c.entries, true, nil
 	f.leftOut(s.now(), c)
+	if changed || f.unsaved != nil {
+		s.save(f)
+	}
 	return changed
 }
 
@@ -169,65 +174,12 @@ func (s *Set) fits(f *followed, c content) error {
 	return nil
 }
 
-// remedyOf says what to do about a file that was not taken over.
-func remedyOf(err error) string {
-	switch {
-	case errors.Is(err, errShrunk):
-		return "If that is meant, reload the daemon: it then begins with the file as it is. Else restore the file"
-	case errors.Is(err, errNothing):
-		return "Put one address, network or range on each line; a download may have saved an error page"
-	}
-	return "Shorten the file, or see whether it is the one that was meant"
-}
-
-// refuse keeps why the file was not taken over, since it was so first.
-func (f *followed) refuse(at time.Time, what, remedy string) {
-	if f.loaded {
-		what += fmt.Sprintf("; its %d entries stay as they were", len(f.entries))
-	}
-	f.refused = since(f.refused, Trouble{at, f.Path, what, remedy})
-}
-
-// leftOut keeps which lines of a file were left out.
-func (f *followed) leftOut(at time.Time, c content) {
-	what, remedy := "", ""
-	switch {
-	case c.wide.lines > 0:
-		what = fmt.Sprintf("%s: %s wider than /%d (IPv6 /%d) and left out, the first in line %d: %q",
-			f.Path, number(c.wide.lines, "entry is", "entries are"), widestV4, widestV6, c.wide.first, c.wide.text)
-		remedy = "If it is meant, name its parts, or put it into never_block of the configuration"
-	case c.bad.lines > 0:
-		what = fmt.Sprintf("%s: %s with no address and left out, the first is line %d: %q",
-			f.Path, number(c.bad.lines, "line begins", "lines begin"), c.bad.first, c.bad.text)
-		remedy = "Put one address, network or range on each line, and # in front of comments"
-	default:
-		f.partial = nil
-		return
-	}
-	f.partial = since(f.partial, Trouble{at, f.Path, what, remedy})
-}
-
-// since keeps the beginning of a trouble that goes on.
-func since(before *Trouble, now Trouble) *Trouble {
-	if before != nil {
-		now.Since = before.Since
-	}
-	return &now
-}
-
-func number(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprint(n, " ", many)
-}
-
 // publish makes what was read visible to others.
 func (s *Set) publish() {
 	lists, troubles := &Lists{}, []Trouble{}
 	for _, f := range s.files {
 		lists.files = append(lists.files, list{f.File, f.entries})
-		for _, t := range []*Trouble{f.refused, f.partial} {
+		for _, t := range []*Trouble{f.refused, f.partial, f.unsaved} {
 			if t != nil {
 				troubles = append(troubles, *t)
 			}
@@ -264,13 +216,4 @@ func identify(file *os.File) (identity, error) {
 		id.device, id.inode = uint64(stat.Dev), stat.Ino
 	}
 	return id, nil
-}
-
-// reason is an error without the path, which stands in front of it.
-func reason(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
 }

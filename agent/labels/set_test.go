@@ -1,7 +1,9 @@
 package labels
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -24,7 +26,7 @@ func newFixture(t *testing.T, files ...File) *fixture {
 	for i := range files {
 		files[i].Path = filepath.Join(f.dir, files[i].Path)
 	}
-	f.Set = New(files, func() time.Time { return f.time })
+	f.Set = New(files, func() time.Time { return f.time }, nil)
 	return f
 }
 
@@ -185,4 +187,57 @@ func TestAllFilesTogetherAreBounded(t *testing.T) {
 	if got := fmt.Sprint(f.Lists().Lookup(netip.MustParsePrefix("1.0.1.7/32"))); got != "[a b]" {
 		t.Errorf("labels %s", got)
 	}
+}
+
+// copies is what survives a restart.
+type copies map[string][]byte
+
+func (c copies) Save(path string, entries []byte) error {
+	if c == nil {
+		return errors.New("no space left on device")
+	}
+	c[path] = entries
+	return nil
+}
+
+func (c copies) Load(path string) ([]byte, error) {
+	if data, ok := c[path]; ok {
+		return data, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+// What a file had when it was last good is there after a restart without it, until it is back.
+func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
+	kept := copies{}
+	f := newFixture(t, File{Path: "a", Label: "partner", Mode: Never})
+	f.copies = kept
+	f.write("a", "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n")
+	const entries = "192.0.2.0/31 192.0.2.2/32 2001:db8::/32"
+	f.refresh(true, entries, "")
+
+	path := filepath.Join(f.dir, "a")
+	for name, spoil := range map[string]func(){
+		"gone":       func() { os.Remove(path) },
+		"error page": func() { f.write("a", "<html>") },
+	} {
+		spoil()
+		f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, kept)
+		f.refresh(true, entries, "its 3 entries stay")
+		f.refresh(false, entries, "its 3 entries stay")
+		f.write("a", "192.0.2.0/30\n192.0.2.9\n198.51.100.1") // no fewer
+		f.refresh(true, "192.0.2.0/30 192.0.2.9/32 198.51.100.1/32", "")
+		if t.Failed() {
+			t.Fatalf("%s", name)
+		}
+		kept[path] = []byte("192.0.2.0/31\n192.0.2.2/32\n2001:db8::/32\n")
+	}
+	// A copy that is damaged too, or that cannot be kept, is said.
+	os.Remove(path)
+	kept[path] = []byte("nonsense")
+	f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, kept)
+	f.refresh(false, "", "nor can the copy of what it had: no line of it begins with an address")
+	f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, copies(nil))
+	f.write("a", "192.0.2.1")
+	f.refresh(true, "192.0.2.1/32", "no copy of "+path+" can be kept for a restart without it: no space left on device")
 }

@@ -37,6 +37,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 				if a.json {
 					return a.printJSON(x)
 				}
+				a.writeLabels(cfg, prefix)
 				return x.WriteText(a.stdout)
 			})
 		},
@@ -52,6 +53,7 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if a.json {
 		err = a.printJSON(u)
 	} else {
+		a.writeLabels(cfg, prefix)
 		err = u.WriteText(a.stdout)
 	}
 	return cmp.Or(err, unknown)
