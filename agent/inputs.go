@@ -31,8 +31,8 @@ func inputOf(in config.Input) line.Input {
 }
 
 // Replay runs detection over old files as the configuration has it done. Inputs, rules and guard are those of the
-// configuration: a file is read as the input whose pattern it matches, else as the first one. What opts says of them
-// is not regarded.
+// configuration: a file is read as the input whose pattern it matches, else as the first one, as standard input is. What
+// opts says of them is not regarded.
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
 	opts.Settings, opts.Guard = Settings(cfg), NewGuard(ctx, cfg)
 	opts.Input = func(path string) line.Input { return inputFor(cfg, path) }
@@ -42,7 +42,7 @@ func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (l
 // inputFor finds the configured input that a file belongs to.
 func inputFor(cfg *config.Config, path string) line.Input {
 	abs, err := filepath.Abs(path)
-	if err == nil {
+	if err == nil && path != line.Stdin {
 		for _, in := range cfg.Inputs {
 			if ok, _ := filepath.Match(in.Path, abs); ok {
 				return inputOf(in)

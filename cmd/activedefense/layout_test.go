@@ -17,7 +17,7 @@ import (
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall/policy", "store"},
-	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "store"},
+	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "store"},
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/xmlapi", "store"},
 	"detect":            {"detect/arena", "detect/memory"},
