@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/logs"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -128,6 +130,16 @@ func TestWithoutLogins(t *testing.T) {
 	for _, s := range l.plan() {
 		if strings.Contains(s.String(), "globalprotect") || strings.Contains(s.String(), "system") {
 			t.Errorf("%s", s)
+		}
+	}
+}
+
+// What provision made has the firewall send logins, and of the system log nothing else.
+func TestProvisionedFirewallSendsLogins(t *testing.T) {
+	for version, want := range map[string]int{"11.1.4": 2, "9.0.9": 1} {
+		l := ready(t, version)
+		if n := l.sim.Traffic().Login("", logs.Login{Event: "gateway-auth", Client: netip.MustParseAddr("203.0.113.5"), User: "alice", Failed: true}); n != want {
+			t.Errorf("%s: %d lines", version, n)
 		}
 	}
 }
