@@ -109,10 +109,10 @@ var variables = map[string]func(*Record) string{
 var trafficVariables = map[string]func(*Record) string{
 	"bytes":              func(*Record) string { return "60" },
 	"bytes_sent":         func(*Record) string { return "60" },
-	"bytes_received":     zero,
+	"bytes_received":     func(r *Record) string { return r.ifServed("3800") },
 	"packets":            func(*Record) string { return "1" },
 	"pkts_sent":          func(*Record) string { return "1" },
-	"pkts_received":      zero,
+	"pkts_received":      func(r *Record) string { return r.ifServed("14") },
 	"elapsed":            func(r *Record) string { return strconv.Itoa(int(r.Time.Sub(r.Began) / time.Second)) },
 	"session_end_reason": func(r *Record) string { return r.Reason },
 	"action_source":      func(*Record) string { return "from-policy" },
@@ -129,6 +129,15 @@ var threatVariables = map[string]func(*Record) string{
 	"direction":          (*Record).direction,
 	"thr_category":       func(*Record) string { return "code-execution" },
 	"contentver":         func(*Record) string { return "AppThreat-8700-8709" },
+}
+
+// ifServed gives a number for a session in which something came back, and 0 for any other: for one that was stopped, and
+// for a look whether anybody listens.
+func (r *Record) ifServed(number string) string {
+	if r.Action == "allow" && r.Subtype == "end" && !r.Packet.Short {
+		return number
+	}
+	return "0"
 }
 
 func zero(*Record) string     { return "0" }
