@@ -164,30 +164,43 @@ func (p *pass) replaceBy(out, in []Entry) error {
 	for _, c := range gone {
 		removed(c)
 	}
-	if err != nil || len(in) == 0 {
+	if err == nil {
+		err = p.comeIn(changes(in))
+	}
+	if err == nil && p.report.Full {
+		err = p.confirm()
+	}
+	if err != nil {
 		return err
 	}
-	coming := make(map[netip.Prefix]bool, len(in))
-	for _, e := range in {
-		coming[e.Prefix] = true
-		delete(f.refused, e.Prefix)
+	failed, came := 0, PrefixSet(in)
+	for i, r := range p.report.Refused {
+		if came[r.Prefix] {
+			f.refused[r.Prefix], p.report.Refused[i].Message = inVain, inVain+": "+r.Message
+			failed++
+		}
+	}
+	// Those that made way for nothing return, the best of them first.
+	return p.comeIn(changes(out[max(len(out)-failed, 0):]))
+}
+
+// comeIn registers what was refused or left out until now.
+func (p *pass) comeIn(changes []change) error {
+	coming := make(map[netip.Prefix]bool, len(changes))
+	for _, c := range changes {
+		coming[c.Prefix] = true
+		delete(p.f.refused, c.Prefix)
 	}
 	p.report.Refused = slices.DeleteFunc(p.report.Refused, func(r Refused) bool { return coming[r.Prefix] })
-	for part := range slices.Chunk(changes(in), f.batch) {
+	for part := range slices.Chunk(changes, p.f.batch) {
 		if err := p.register(part); err != nil {
 			return err
 		}
 	}
-	if p.report.Full {
-		if err := p.confirm(); err != nil {
-			return err
-		}
-	}
-	for i, r := range p.report.Refused {
-		if coming[r.Prefix] {
-			f.refused[r.Prefix], p.report.Refused[i].Message = inVain, inVain+": "+r.Message
-		}
-	}
+	p.report.Unregistered = slices.DeleteFunc(p.report.Unregistered, func(prefix netip.Prefix) bool {
+		_, stands := p.f.held[prefix]
+		return coming[prefix] && stands
+	})
 	return nil
 }
 

@@ -1,8 +1,11 @@
 package firewall_test
 
 import (
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,5 +114,28 @@ func TestRoomIsNotMadeWithoutNeed(t *testing.T) {
 	}
 	if got := len(l.sim.Addresses().Tagged("vsys1", tag)); got != len(all) {
 		t.Errorf("%d stand", got)
+	}
+}
+
+// A source that the firewall refuses for another reason costs nobody the place for good.
+func TestWhoMadeWayInVainReturns(t *testing.T) {
+	const bad = "198.18.4.0" // the first of the proven ones
+	l := newLab(t, nil, nil)
+	newFront(t, l, func(w http.ResponseWriter, _ *http.Request, form url.Values) bool {
+		return register(form) && strings.Contains(form.Get("cmd"), `"`+bad+`"`) &&
+			say(w, `<response status="error"><msg><line><uid-response><payload><register><entry ip="`+bad+`" message="no"/></register></payload></uid-response></line></msg></response>`)
+	})
+	forged := l.claims(0, 20, room.Forgeable, l.clock.Now())
+	l.level(forged)
+	desired := slices.Concat(forged, l.claims(4*256, 1, room.Proven, l.clock.Now()))
+	for _, full := range []bool{false, true, false} {
+		r := l.pass(desired, full)
+		l.stands(forged)
+		if r.Standing != len(forged) || len(r.Unregistered) != 0 || len(r.LeftOut) != 0 {
+			t.Errorf("full %t: %d stand, unregistered %v, left out %v", full, r.Standing, r.Unregistered, r.LeftOut)
+		}
+	}
+	if r := l.pass(desired, false); r.Calls != 0 {
+		t.Errorf("it is tried again in every pass: %d calls", r.Calls)
 	}
 }
