@@ -15,6 +15,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/config"
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -101,6 +102,25 @@ func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Stor
 	}
 	defer st.Close()
 	return do(cfg, st)
+}
+
+// guard is what may never be blocked, what the firewalls said among it where there is a store. A command that needs nothing else
+// of the store goes on without.
+func (a *app) guard(ctx context.Context, cfg *config.Config) *detect.Guard {
+	var st *store.Store
+	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
+		var err error
+		if st, err = a.open(ctx, cfg); err != nil {
+			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
+		} else {
+			defer st.Close()
+		}
+	}
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
+	}
+	return known.Guard
 }
 
 // logger writes to standard error: readable at a terminal, JSON otherwise, unless the configuration

@@ -125,7 +125,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
 	ev.Judge()
-	guard := agent.NewGuard(ctx, cfg)
+	guard := e.guard(ctx, cfg)
 	countings := agent.Settings(cfg).Explain(&ev, guard)
 	if e.json {
 		out := explainedOf(&ev)

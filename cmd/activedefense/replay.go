@@ -55,7 +55,7 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 		return err
 	}
 	r.begun, r.refused = time.Now(), agent.NewTable(r.stderr)
-	opts := line.ReplayOptions{Files: files, Verdict: r.verdict, Refused: r.spare}
+	opts := line.ReplayOptions{Files: files, Verdict: r.verdict, Refused: r.spare, Guard: r.guard(ctx, cfg)}
 	if isTerminal(r.stderr) {
 		opts.Progress = r.progress
 	}
