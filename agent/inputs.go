@@ -30,7 +30,7 @@ func inputOf(in config.Input) line.Input {
 	}
 }
 
-// Replay runs detection over old files as the configuration has it done, with the guard of opts. Inputs and rules are those of
+// Replay runs detection over old files as the configuration has it done, with the guard and what is ours of opts. Inputs and rules are those of
 // the configuration: a file is read as the input whose pattern it matches, else as the first one. What opts says of them is
 // not regarded.
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {

@@ -10,6 +10,7 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
 	"activedefense/config"
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -42,6 +43,9 @@ func (a *Agent) renew() {
 	a.guard.Store(known.Guard)
 	a.known.Store(known)
 }
+
+// ours is what is known to belong to us.
+func (a *Agent) ours() *detect.Ours { return a.known.Load().Ours }
 
 // takeProtected takes over what the firewalls named, and has every entry of the blacklist held against it.
 func (a *Agent) takeProtected(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,8 @@ type Addresses struct {
 	host      []netip.Addr            // of this host
 	names     map[string][]netip.Addr // by host name of a firewall
 	protected []store.Protected
+	pieces    []piece // of which the last Known was put together
+	last      *Known
 }
 
 // Lookup gives the addresses of a host, as net.Resolver.LookupNetIP does with the network "ip".
@@ -129,11 +132,15 @@ type piece struct {
 	from string // for status
 }
 
-// Known puts together what is known now. Of several reasons for one network the configuration's goes first.
+// Known puts together what is known now; while that does not change it is the same. Of several reasons for one network the
+// configuration's goes first.
 func (a *Addresses) Known() *Known {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	pieces := a.pieces()
+	pieces := a.gather()
+	if a.last != nil && slices.Equal(pieces, a.pieces) {
+		return a.last
+	}
 	own := make([]detect.Own, 0, len(pieces))
 	var networks, management []netip.Prefix
 	for _, p := range pieces {
@@ -147,10 +154,11 @@ func (a *Addresses) Known() *Known {
 	}
 	k := &Known{Guard: detect.NewGuard(a.cfg.NeverBlock, own), Ours: detect.NewOurs(networks, management...)}
 	k.Status = newStatus(k.Ours.Known(), pieces)
+	a.last, a.pieces = k, pieces
 	return k
 }
 
-func (a *Addresses) pieces() (all []piece) {
+func (a *Addresses) gather() (all []piece) {
 	networks := func(kind, what, from string, prefixes ...netip.Prefix) {
 		for _, p := range prefixes {
 			all = append(all, piece{detect.Own{Prefix: p, What: what}, kind, from})

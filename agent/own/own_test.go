@@ -96,6 +96,9 @@ func TestKnown(t *testing.T) {
 			}
 			a.Take(c.protected)
 			k := a.Known()
+			if a.Known() != k {
+				t.Error("it is another, although nothing changed")
+			}
 			if k.Ours.Known() != c.known || k.Status.Known != c.known {
 				t.Errorf("known: %v, %v", k.Ours.Known(), k.Status.Known)
 			}

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 
 	"activedefense/agent"
+	"activedefense/agent/own"
 	"activedefense/config"
-	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -104,9 +104,9 @@ func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Stor
 	return do(cfg, st)
 }
 
-// guard is what may never be blocked, what the firewalls said among it where there is a store. A command that needs nothing else
-// of the store goes on without.
-func (a *app) guard(ctx context.Context, cfg *config.Config) *detect.Guard {
+// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store. A command that
+// needs nothing else of the store goes on without.
+func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
 	var st *store.Store
 	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
 		var err error
@@ -120,7 +120,7 @@ func (a *app) guard(ctx context.Context, cfg *config.Config) *detect.Guard {
 	if err != nil {
 		fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
 	}
-	return known.Guard
+	return known
 }
 
 // logger writes to standard error: readable at a terminal, JSON otherwise, unless the configuration

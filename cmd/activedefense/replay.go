@@ -55,7 +55,8 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 		return err
 	}
 	r.begun, r.refused = time.Now(), agent.NewTable(r.stderr)
-	opts := line.ReplayOptions{Files: files, Verdict: r.verdict, Refused: r.spare, Guard: r.guard(ctx, cfg)}
+	known := r.known(ctx, cfg)
+	opts := line.ReplayOptions{Files: files, Verdict: r.verdict, Refused: r.spare, Guard: known.Guard, Ours: known.Ours}
 	if isTerminal(r.stderr) {
 		opts.Progress = r.progress
 	}
