@@ -66,6 +66,7 @@ type feed struct {
 	published  time.Time     // when the list was last rendered
 	moved      bool          // times moved since the snapshot was made
 	snapped    time.Time     // when that was
+	regrouped  bool          // other addresses of a blocked network were seen since then
 }
 
 func newFeed(st *store.Store) *feed {
@@ -240,7 +241,7 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 		f.wait(e)
 		return
 	}
-	_, had := f.entries[e.Address]
+	before, had := f.entries[e.Address]
 	if !had {
 		if f.leave(e.Address) {
 			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked, and no longer held or observed: " + e.Reason)
@@ -250,6 +251,7 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 		f.unshown = true
 		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
 	}
+	f.regrouped = f.regrouped || had && !slices.Equal(before.Members, e.Members)
 	f.entries[e.Address] = enforce.EntryOf(e, f.releaseAfter)
 }
 
@@ -289,13 +291,17 @@ func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
 // once, comes with every commit while blocked sources go on, and copying 200,000 entries takes 60 ms.
 func (f *feed) snapshotIfDue() {
 	if f.moved && f.now().Sub(f.snapped) >= max(min(snapshotEvery, f.releaseAfter/10), time.Second) {
+		regrouped := f.regrouped
 		f.snapshot()
+		if regrouped {
+			f.wakeFirewalls()
+		}
 	}
 }
 
 // snapshot makes the present blacklist visible to the enforcers.
 func (f *feed) snapshot() {
-	f.snapped, f.moved, f.unshown = f.now(), false, false
+	f.snapped, f.moved, f.unshown, f.regrouped = f.now(), false, false, false
 	f.current.Store(&enforce.Snapshot{Version: f.version, Entries: slices.Collect(maps.Values(f.entries))})
 }
 

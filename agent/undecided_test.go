@@ -170,3 +170,33 @@ func listed(s *enforce.Snapshot) (entries []edl.Entry) {
 	}
 	return entries
 }
+
+// A blocked network that is attacked from other addresses of it is brought to the firewalls with the next snapshot.
+func TestNewAddressesOfABlockedNetworkReachTheFirewalls(t *testing.T) {
+	f, _ := newTestFeed(t)
+	clock := newTestClock()
+	f.now, f.releaseAfter = clock.now, 24*time.Hour
+	woken := 0
+	f.wakeFirewalls = func() { woken++ }
+	b := blockOf("2001:db8:1::/64", store.Blocked, clock.now())
+	first, second := netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:1::2")
+	b.Members = []netip.Addr{first}
+	step := func(batch store.Batch, wantWoken int, want ...netip.Addr) {
+		t.Helper()
+		woken = 0
+		if _, err := f.store.Commit(t.Context(), &batch); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.syncOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.current.Load().Entries; len(got) != 1 || fmt.Sprint(got[0].Members) != fmt.Sprint(want) || woken != wantWoken {
+			t.Errorf("the firewalls are to hold %v, and are woken %d times", got, woken)
+		}
+	}
+	step(store.Batch{Blocks: []store.Block{b}}, 1, first)
+	clock.add(snapshotEvery)
+	step(store.Batch{Touches: []store.Touch{{Address: b.Address, LastSeen: clock.now(), Member: second}}}, 1, second, first)
+	clock.add(snapshotEvery)
+	step(store.Batch{Touches: []store.Touch{{Address: b.Address, LastSeen: clock.now(), Member: second}}}, 0, second, first)
+}

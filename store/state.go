@@ -190,18 +190,18 @@ func (l *blacklist) AcceptedSince(ctx context.Context, since time.Time) (list []
 // mostMembers is how many addresses of a network are kept.
 const mostMembers = 16
 
-// membersOf gives addresses in the form in which they are stored; of a single address there are none.
-func membersOf(p netip.Prefix, addresses []netip.Addr) (members []netip.Addr, err error) {
+// membersOf gives addresses in the form in which they are stored. Those outside of the network are passed over, as no batch
+// may fail over them, and a single address has none.
+func membersOf(p netip.Prefix, addresses []netip.Addr) (members []netip.Addr) {
 	if p.IsSingleIP() {
-		return nil, nil
+		return nil
 	}
 	for _, a := range addresses[:min(len(addresses), mostMembers)] {
-		if a = canonicalAddr(a); !p.Contains(a) {
-			return nil, fmt.Errorf("%s is not of %s", a, p)
+		if a = canonicalAddr(a); p.Contains(a) {
+			members = append(members, a)
 		}
-		members = append(members, a)
 	}
-	return members, nil
+	return members
 }
 
 // memberTouches has the members of a block noted, the first as the newest.
