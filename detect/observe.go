@@ -83,6 +83,8 @@ func (e *Engine) opened(ev *Event, p *party, became Session) {
 		s.Ours = nat.As16()
 		if ev.NATSrcPort != 0 {
 			s.OursPort = ev.NATSrcPort
+		} else {
+			s.Untranslated = nat != p.addr // to which port, the format does not say
 		}
 	case ev.NATSrcPort != 0:
 		s.OursPort = ev.NATSrcPort

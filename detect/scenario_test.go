@@ -149,7 +149,7 @@ func (s *scenario) observe(words []string, events []Event) {
 			s.printed = append(s.printed, s.decide(res.Verdict))
 		case res.Outcome == Blocked:
 			seen["blocked by "+AddressText(res.Entry)]++
-		case res.Session == SessionLate:
+		case res.Outcome == Ignored && res.Session == SessionLate:
 			seen["late answer"]++
 		case res.Outcome == Ignored:
 			seen["ignored"]++
