@@ -15,11 +15,9 @@ package detect
 import (
 	"activedefense/detect/arena"
 	"activedefense/detect/memory"
-	"cmp"
 	"hash/maphash"
 	"math"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -45,8 +43,6 @@ type Engine struct {
 	maxSources    int
 	maxPasts      int
 	maxRoom       int
-	paired        ruleSet // rules counted in pairs that are on, those that block before those that observe
-	order         [countingRules]int
 	refusing      bool // a rule counts refused records alone
 
 	blocked  prefixSet
@@ -136,15 +132,12 @@ func (e *Engine) plan() {
 	long := max(e.rules[portScan].window, e.rules[hostSweep].window)
 	e.horizon = 2 * min(long, math.MaxInt64/4)
 	for r := range countingRules {
-		e.order[r] = r
 		if w := e.rules[r].window; w != 0 {
-			e.paired |= 1 << r
 			if e.shortest == 0 || w < e.shortest {
 				e.shortest = w
 			}
 		}
 	}
-	slices.SortStableFunc(e.order[:], func(a, b int) int { return cmp.Compare(e.rules[a].Mode, e.rules[b].Mode) })
 	for _, rule := range e.rules {
 		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
 	}
