@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		}
 		o.Attach(l.notice) // tells all that is blocked, also at another try
 		l.apply()
-		if err := l.forgetReleased(ctx, positions); err != nil {
+		if err := l.resume(ctx, positions); err != nil {
 			return err
 		}
 		return l.remember(ctx)
