@@ -5,11 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"activedefense/detect"
@@ -27,9 +24,10 @@ type BlacklistEntry struct {
 	ReleaseAt     time.Time  `json:"release_at"`
 	Device        string     `json:"device"`
 	Hits          int64      `json:"hits"`
-	By            string     `json:"by"`    // detector or operator
-	Grade         string     `json:"grade"` // proven, forgeable, or empty
-	State         string     `json:"state"` // blocked, held, observed or released
+	By            string     `json:"by"`             // detector or operator
+	Grade         string     `json:"grade"`          // proven, forgeable, or empty
+	State         string     `json:"state"`          // blocked, held, observed or released
+	Hold          string     `json:"hold,omitempty"` // why a person has to decide, or had to
 	BlockedAt     time.Time  `json:"blocked_at"`
 	Target        string     `json:"target,omitempty"`
 	Expires       bool       `json:"expires"` // released at release_at whatever it does
@@ -46,7 +44,7 @@ func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntr
 	out := BlacklistEntry{
 		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
 		ReleaseAt: e.ReleaseAt(releaseAfter), Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt,
-		Grade: e.Grade.String(), State: e.State.String(), Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
+		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
 	}
 	if !e.ReleasedAt.IsZero() {
 		released := e.ReleasedAt
@@ -69,11 +67,14 @@ func (e *BlacklistEntry) Release() string {
 // Explanation is everything that is known of one address: the answer to "why is it blocked?".
 type Explanation struct {
 	Address  string           `json:"address"`
-	Blocked  bool             `json:"blocked"`
-	Entries  []BlacklistEntry `json:"entries"`  // the present block, if any, then those before, newest first
-	Evidence []EvidenceLine   `json:"evidence"` // the log lines that made the first of them, oldest first
+	Blocked  bool             `json:"blocked"`           // enforced: neither held nor observed
+	Entries  []BlacklistEntry `json:"entries"`           // the present one, if any, then those before, newest first
+	Members  []netip.Addr     `json:"members,omitempty"` // of the first, if it is a network: what was seen to attack, the newest first
+	Evidence []EvidenceLine   `json:"evidence"`          // the log lines that made the first of them, oldest first
 	Enforced []Enforced       `json:"enforced"`
 	Audit    []AuditLine      `json:"audit"` // oldest first
+
+	was string // the state of the first entry, also of one that is released
 }
 
 // EvidenceLine is one log line that made a block.
@@ -83,9 +84,10 @@ type EvidenceLine struct {
 	Line   string    `json:"line"`
 }
 
-// Enforced says that a firewall holds the address.
+// Enforced says that a firewall holds the address, or has no room for it.
 type Enforced struct {
 	Firewall string    `json:"firewall"`
+	State    string    `json:"state"` // enforced or left-out
 	Since    time.Time `json:"since"`
 	Until    time.Time `json:"until,omitzero"` // when the firewall lets go by itself unless it is renewed; zero: it does not
 	// Unknown: the configuration has no such firewall. It is another agent's on the same database, or was renamed or
@@ -93,7 +95,13 @@ type Enforced struct {
 	Unknown bool `json:"unknown,omitempty"`
 }
 
-// AuditLine is one block, release or change.
+// What Enforced.State says.
+const (
+	stateEnforced = "enforced"
+	stateLeftOut  = "left-out" // the firewall has no room for it
+)
+
+// AuditLine is one change of an entry: see store.Audit.
 type AuditLine struct {
 	Time   time.Time `json:"time"`
 	Action string    `json:"action"`
@@ -114,8 +122,8 @@ func Explain(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseA
 		return nil, fmt.Errorf("%s: %w", detect.AddressText(prefix), ErrUnknownAddress)
 	}
 	first := &entries[0]
-	x := &Explanation{Address: detect.AddressText(prefix), Blocked: first.ReleasedAt.IsZero(),
-		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}}
+	x := &Explanation{Address: detect.AddressText(prefix), Blocked: first.ReleasedAt.IsZero() && first.State == store.Blocked,
+		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}, was: first.State.String()}
 	for i := range entries {
 		x.Entries = append(x.Entries, NewBlacklistEntry(&entries[i], releaseAfter))
 	}
@@ -131,9 +139,9 @@ func entriesOf(ctx context.Context, st *store.Store, prefix netip.Prefix) ([]sto
 	}
 	// A narrower entry covers the first address of the network, not the network.
 	entries = slices.DeleteFunc(entries, func(e store.Entry) bool { return e.Address.Bits() > prefix.Bits() })
-	slices.SortStableFunc(entries, func(a, b store.Entry) int {
-		return cmp.Compare(oneIf(!a.ReleasedAt.IsZero()), oneIf(!b.ReleasedAt.IsZero()))
-	})
+	// An address that is held inside a network that is blocked is blocked.
+	place := func(e store.Entry) float64 { return 2*oneIf(!e.ReleasedAt.IsZero()) + oneIf(e.State != store.Blocked) }
+	slices.SortStableFunc(entries, func(a, b store.Entry) int { return cmp.Compare(min(place(a), 2), min(place(b), 2)) })
 	return entries, nil
 }
 
@@ -150,7 +158,14 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 		return err
 	}
 	for _, e := range enforced {
-		x.Enforced = append(x.Enforced, Enforced{Firewall: e.Firewall, Since: e.Since, Until: e.Until})
+		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Since: e.Since, Until: e.Until}
+		if e.LeftOut {
+			row.State = stateLeftOut
+		}
+		x.Enforced = append(x.Enforced, row)
+	}
+	if x.Members, err = st.MembersOf(ctx, of.ID); err != nil {
+		return err
 	}
 	audit, err := st.AuditOf(ctx, of.Address)
 	if err != nil {
@@ -167,118 +182,4 @@ func (x *Explanation) Known(firewalls []string) {
 	for i := range x.Enforced {
 		x.Enforced[i].Unknown = !slices.Contains(firewalls, x.Enforced[i].Firewall)
 	}
-}
-
-// WriteText writes the explanation for people.
-func (x *Explanation) WriteText(w io.Writer) error {
-	e := &x.Entries[0]
-	state := "is blocked"
-	if !x.Blocked {
-		state = "is not blocked now; it was until " + LocalTime(*e.ReleasedAt)
-	}
-	if e.Address != x.Address {
-		state += ", by the network " + e.Address
-	}
-	t := NewTable(w)
-	t.Line("%s %s", x.Address, state)
-	t.Line("")
-	t.Row("rule", e.Rule)
-	t.Row("why", e.Reason)
-	if e.Target != "" {
-		t.Row("target", e.Target)
-	}
-	t.Row("seen by", cmp.Or(e.Device, "-"))
-	t.Row("first seen", LocalTime(e.FirstSeen))
-	t.Row("last seen", LocalTime(e.LastSeen))
-	t.Row("records", e.Hits)
-	t.Row("blocked", LocalTime(e.BlockedAt)+" by "+e.By)
-	if x.Blocked {
-		t.Row("release", e.Release())
-	} else {
-		t.Row("released", LocalTime(*e.ReleasedAt)+" by "+e.ReleasedBy+": "+e.ReleaseReason)
-	}
-	x.writeLists(t)
-	return t.Flush()
-}
-
-func (x *Explanation) writeLists(t *Table) {
-	t.Line("\nEnforced on")
-	for _, f := range x.Enforced {
-		ends := "until it is released"
-		if !f.Until.IsZero() {
-			ends = "the tag expires " + LocalTime(f.Until) + " unless it is renewed"
-		}
-		name := f.Firewall
-		if f.Unknown {
-			name += " (not in this configuration)"
-		}
-		t.Row("  "+name, "since "+LocalTime(f.Since), ends)
-	}
-	switch {
-	case len(x.Enforced) > 0:
-	case x.Blocked:
-		t.Line("  no firewall directly; it is on the list")
-	default:
-		t.Line("  no firewall")
-	}
-	if len(x.Evidence) > 0 {
-		t.Line("\nLog lines that led to the block (%d)", len(x.Evidence))
-		for _, e := range x.Evidence {
-			t.Line("  %s", Harmless(e.Line))
-		}
-	}
-	t.Line("\nHistory")
-	for _, e := range x.Audit {
-		t.Row("  "+LocalTime(e.Time), e.Action, "by "+e.By, e.Reason)
-	}
-}
-
-// A Table is aligned text for people. Cells come from logs, so what would drive a terminal is made
-// harmless.
-type Table struct {
-	w *tabwriter.Writer
-}
-
-// NewTable begins a table; columns are its heading, if any.
-func NewTable(w io.Writer, columns ...string) *Table {
-	t := &Table{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
-	if len(columns) > 0 {
-		fmt.Fprintln(t.w, strings.Join(columns, "\t"))
-	}
-	return t
-}
-
-// Row adds a row. Write errors show at Flush.
-func (t *Table) Row(cells ...any) {
-	texts := make([]string, len(cells))
-	for i, c := range cells {
-		texts[i] = Harmless(fmt.Sprint(c))
-	}
-	fmt.Fprintln(t.w, strings.Join(texts, "\t"))
-}
-
-// Line adds a line that is no row: it ends the columns above it.
-func (t *Table) Line(format string, args ...any) {
-	fmt.Fprintf(t.w, format+"\n", args...)
-}
-
-// Flush writes the table.
-func (t *Table) Flush() error { return t.w.Flush() }
-
-// Harmless replaces control characters: strangers choose parts of log lines.
-func Harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
-			return '·'
-		}
-		return r
-	}, s)
-}
-
-// LocalTime writes a time in the local zone; "-" for none.
-func LocalTime(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format("2006-01-02 15:04:05 MST") // clocks are changed: without the zone an hour would be two
 }

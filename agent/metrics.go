@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"activedefense/agent/enforce"
 )
 
 // metrics is what /metrics shows: the state that Status gathers, read when it is asked for, so that
@@ -51,6 +53,7 @@ var (
 	descFallback   = desc("firewall_fallback", "1 while the list is the fallback for what the mode cannot do.", "firewall")
 	descCheck      = desc("policy_check", "Always 1; the result of a policy check of the firewall: pass, warn, fail.", "firewall", "check", "result")
 	descListLines  = desc("firewall_list_not_taken", "List entries that the firewall does not accept, by reason: ignored, invalid.", "firewall", "why")
+	descLeftOut    = desc("firewall_left_out", "Blocked addresses for which the firewall has no room.", "firewall")
 	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by reason: unsupported, refused, brake.", "firewall", "why")
 )
 
@@ -104,27 +107,33 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for _, f := range s.Firewalls {
-		gauge(descUp, oneIf(f.Up), f.Name)
-		gauge(descTags, float64(f.Tags), f.Name)
-		gauge(descDesired, float64(f.Desired), f.Name)
-		gauge(descPlan, float64(f.PlanAdd), f.Name, "add")
-		gauge(descPlan, float64(f.PlanRemove), f.Name, "remove")
-		gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
-		gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
-		gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")
-		gauge(descListLines, float64(f.ListIgnored), f.Name, "ignored")
-		gauge(descListLines, float64(f.ListInvalid), f.Name, "invalid")
-		gauge(descStandby, oneIf(f.Standby), f.Name)
-		gauge(descWaiting, f.Waiting, f.Name)
-		gauge(descFallback, oneIf(f.Fallback), f.Name)
-		if f.LastSuccess != nil {
-			gauge(descSuccess, float64(f.LastSuccess.Unix()), f.Name)
-		}
+		collectFirewall(&f, gauge)
 	}
 	for _, p := range s.Policies {
 		for _, c := range p.Checks {
 			gauge(descCheck, 1, p.Firewall, c.Check, c.Result)
 		}
+	}
+}
+
+// collectFirewall sends what is known of one firewall.
+func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	gauge(descUp, oneIf(f.Up), f.Name)
+	gauge(descTags, float64(f.Tags), f.Name)
+	gauge(descDesired, float64(f.Desired), f.Name)
+	gauge(descPlan, float64(f.PlanAdd), f.Name, "add")
+	gauge(descPlan, float64(f.PlanRemove), f.Name, "remove")
+	gauge(descLeftOut, float64(f.LeftOut), f.Name)
+	gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
+	gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
+	gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")
+	gauge(descListLines, float64(f.ListIgnored), f.Name, "ignored")
+	gauge(descListLines, float64(f.ListInvalid), f.Name, "invalid")
+	gauge(descStandby, oneIf(f.Standby), f.Name)
+	gauge(descWaiting, f.Waiting, f.Name)
+	gauge(descFallback, oneIf(f.Fallback), f.Name)
+	if f.LastSuccess != nil {
+		gauge(descSuccess, float64(f.LastSuccess.Unix()), f.Name)
 	}
 }
 

@@ -42,7 +42,7 @@ type Verdict struct {
 	// Late arrivals may make LastSeen later than Time.
 	FirstSeen, LastSeen time.Time
 	Device              string // of the completing record
-	Country             string // of the source, as the completing record has it
+	Country             string // of the source, as that record names it; "" where no log says it
 	Count               int    // distinct ports or hosts; 1 for vulnerability
 	// Hits is how many records it rests on, repeats included. Records of one port of
 	// one address that came close together are merged, and then counted where the
@@ -76,7 +76,11 @@ type finding struct {
 func (e *Engine) verdict(ev *Event, w *watched, r int, g Grade) *Verdict {
 	v := &Verdict{Source: e.networkOf(w.addr), Rule: ruleNames[r], Time: ev.Time.UTC(), Device: ev.Device, Country: ev.SrcCountry, Grade: g}
 	v.FirstSeen, v.LastSeen = v.Time, v.Time
+	if w.reversed {
+		v.Country = ev.DstCountry
+	}
 	if w.proxied {
+		v.Country = ""
 		v.Mode = Observe // the address is what a proxy says; the firewall sees the proxy
 	}
 	return v

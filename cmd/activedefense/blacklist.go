@@ -23,78 +23,12 @@ const ruleManual = "manual"
 func newBlacklistCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "blacklist",
-		Short: "Show and change what is blocked",
+		Short: "Show and change what is blocked, held and observed",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a))
+	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a), newBlacklistAcceptCommand(a))
 	return c
-}
-
-// blacklistListCommand is `blacklist list`; filter says of what.
-type blacklistListCommand struct {
-	*app
-	filter store.EntryFilter
-}
-
-func newBlacklistListCommand(a *app) *cobra.Command {
-	l := &blacklistListCommand{app: a}
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List what is blocked now, newest first",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := l.valid(); err != nil {
-				return err
-			}
-			return l.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
-		},
-	}
-	c.Flags().BoolVar(&l.filter.All, "all", false, "also what was released")
-	c.Flags().StringVar(&l.filter.Rule, "rule", "", "only blocks by this `RULE`")
-	c.Flags().IntVar(&l.filter.Limit, "limit", 0, "at most `N` entries; 0 for all")
-	return c
-}
-
-// valid checks the flags.
-func (l *blacklistListCommand) valid() error {
-	switch l.filter.Rule {
-	case "", detect.RulePortScan, detect.RuleHostSweep, detect.RuleVulnerability, ruleManual:
-	default:
-		return usageErrorf("--rule %q: the rules are %s, %s, %s and %s", l.filter.Rule,
-			detect.RulePortScan, detect.RuleHostSweep, detect.RuleVulnerability, ruleManual)
-	}
-	if l.filter.Limit < 0 {
-		return usageErrorf("--limit %d: give the number of entries, or 0 for all", l.filter.Limit)
-	}
-	return nil
-}
-
-func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st *store.Store) error {
-	after := cfg.Blacklist.ReleaseAfter
-	if l.json {
-		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(agent.NewBlacklistEntry(e, after)) })
-	}
-	columns := []string{"ADDRESS", "RULE", "BLOCKED", "LAST SEEN", "RELEASE", "HITS", "DEVICE", "BY", "WHY"}
-	t, n := agent.NewTable(l.stdout, columns...), 0
-	err := st.Entries(ctx, l.filter, func(e *store.Entry) error {
-		n++
-		view := agent.NewBlacklistEntry(e, after)
-		release := agent.LocalTime(view.ReleaseAt)
-		if view.ReleasedAt != nil {
-			release = view.Release()
-		}
-		t.Row(detect.AddressText(e.Address), e.Rule, agent.LocalTime(e.BlockedAt), agent.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, e.Reason)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		fmt.Fprintln(l.stdout, "nothing is blocked")
-		return nil
-	}
-	return t.Flush()
 }
 
 // blacklistAddCommand is `blacklist add`.
@@ -186,9 +120,9 @@ func newBlacklistRemoveCommand(a *app) *cobra.Command {
 	r := &blacklistRemoveCommand{app: a}
 	c := &cobra.Command{
 		Use:   "remove ADDR [--reason TEXT]",
-		Short: "Release an address or a network now",
+		Short: "Release an address or a network now, or dismiss what is held or observed",
 		Long: `Releases an address or a network now. Past activity no longer counts: it is blocked again only for
-new activity. To never block it again, add it to never_block.`,
+new activity. One that is held or observed is dismissed in the same way. To never block it again, add it to never_block.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefix, err := parsePrefix(args[0])
@@ -208,7 +142,7 @@ new activity. To never block it again, add it to never_block.`,
 func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix) error {
 	entry, err := st.Release(ctx, prefix, store.ByOperator, r.reason+operatorName(), time.Now())
 	if errors.Is(err, store.ErrNotBlocked) {
-		return fmt.Errorf("%s is not blocked%s", detect.AddressText(prefix), coveringHint(ctx, st, prefix))
+		return fmt.Errorf("%s is not blocked, held or observed%s", detect.AddressText(prefix), coveringHint(ctx, st, prefix))
 	}
 	if err != nil {
 		return fmt.Errorf("release %s: %w", detect.AddressText(prefix), err)
@@ -216,7 +150,11 @@ func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config,
 	if r.json {
 		return r.printJSON(agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
 	}
-	fmt.Fprintf(r.stdout, "%s is released; it was blocked since %s\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+	done := "released"
+	if entry.State != store.Blocked {
+		done = "dismissed"
+	}
+	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", detect.AddressText(prefix), done, entry.State, agent.LocalTime(entry.BlockedAt))
 	fmt.Fprintln(r.stdout, "It is blocked again only for new activity; to never block it again, add it to never_block.")
 	return nil
 }
@@ -229,7 +167,7 @@ func coveringHint(ctx context.Context, st *store.Store, prefix netip.Prefix) str
 	}
 	for _, e := range entries {
 		if e.ReleasedAt.IsZero() && e.Address.Bits() < prefix.Bits() {
-			return fmt.Sprintf(" itself, but the network %s is", e.Address)
+			return fmt.Sprintf(" itself, but the network %s is %s", e.Address, e.State)
 		}
 	}
 	return ""

@@ -55,6 +55,20 @@ func TestCheckWarnsOfWhatIsLegalAndUnwise(t *testing.T) {
 	}
 }
 
+func TestCheckLooksAtTheLabelFiles(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	list := filepath.Join(w.dir, "scanners.txt")
+	w.write(list, []byte("192.0.2.7\n10.0.0.0/8\n"))
+	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n"+
+		"labels: [{file: "+list+", label: a}, {file: "+w.dir+"/missing, label: b, mode: never}]\n"))
+	stdout, stderr, code := w.run("check")
+	if code != 0 || !strings.Contains(stdout, "2 warnings") || !strings.Contains(stderr, "labels[0].file: warning: "+list+": 1 entry is wider than /16") ||
+		!strings.Contains(stderr, "labels[1].file: warning: "+w.dir+"/missing cannot be read: no such file") {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+}
+
 func TestWrongUsageExitsTwo(t *testing.T) {
 	w := newWorld(t, "sqlite", "")
 	for _, args := range [][]string{

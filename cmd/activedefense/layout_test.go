@@ -17,14 +17,15 @@ import (
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/policy", "store"},
-	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "store"},
+	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"agent/edl":         {"firewall/room"},
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
 	"agent/own":         {"config", "detect", "store"},
-	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/xmlapi", "store"},
+	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},
-	"firewall":          {"firewall/xmlapi"},
+	"firewall":          {"firewall/room", "firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
 	"firewall/policy":   {"firewall", "firewall/xmlapi"},
 	"store":             {"migrations"},

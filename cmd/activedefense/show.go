@@ -1,6 +1,11 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"net/netip"
+
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
@@ -13,7 +18,7 @@ import (
 func newBlacklistShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ADDR",
-		Short: "Show why an address is blocked: rule, counts, log lines, history, where enforced",
+		Short: "Show why an address is blocked, held or observed, or why not: rule, counts, log lines, history, where enforced",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefix, err := parsePrefix(args[0])
@@ -22,6 +27,9 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 			}
 			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
 				x, err := agent.Explain(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
+				if errors.Is(err, agent.ErrUnknownAddress) {
+					return a.showUnlisted(c.Context(), cfg, st, prefix, err)
+				}
 				if err != nil {
 					return err
 				}
@@ -29,8 +37,28 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 				if a.json {
 					return a.printJSON(x)
 				}
+				a.writeLabels(cfg, prefix)
 				return x.WriteText(a.stdout)
 			})
 		},
 	}
+}
+
+// showUnlisted says what is known of an address without any entry; the exit status says that there is none.
+func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, unknown error) error {
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
+	u, err := agent.ExplainUnlisted(ctx, st, known.Guard, prefix)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.printJSON(u)
+	} else {
+		a.writeLabels(cfg, prefix)
+		err = u.WriteText(a.stdout)
+	}
+	return cmp.Or(err, unknown)
 }

@@ -240,6 +240,19 @@ func (t Traffic) Packet(p traffic.Packet) traffic.Verdict {
 	return verdict
 }
 
+// Login has somebody try to log in to the firewall, and gives how many log lines were sent. A firewall that restarts, or
+// stands by in a pair, writes none.
+func (t Traffic) Login(vsys string, l logs.Login) int {
+	t.s.mu.Lock()
+	var lines []logs.Line
+	if t.forwarded() {
+		lines = t.s.plane.Login(vsys, l)
+	}
+	t.s.mu.Unlock()
+	t.s.forwarder.Deliver(lines)
+	return len(lines)
+}
+
 // forwarded says whether packets pass through the firewall at all.
 func (t Traffic) forwarded() bool {
 	m := t.s.seat.Load()

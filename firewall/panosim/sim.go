@@ -148,6 +148,7 @@ func (s *Sim) furnish() error {
 	s.plane = dataplane.New(dataplane.Options{
 		Now: o.Now, Device: logs.Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}, Dialect: &s.dialect,
 		Policies: s.policies, Registry: s.registry, Lists: s.lists, Log: s.syslog.Write,
+		Running:  s.config.Running,
 		HostName: func() string { return logs.HostName(s.config.Running(), o.Hostname) },
 	})
 	s.config.OnCommit(s.policyChangedLocked)

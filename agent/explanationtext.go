@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"cmp"
+	"io"
+
+	"activedefense/store"
+)
+
+// WriteText writes the explanation for people.
+func (x *Explanation) WriteText(w io.Writer) error {
+	e := &x.Entries[0]
+	t := NewTable(w)
+	t.Line("%s %s", x.Address, x.state())
+	t.Line("")
+	t.Row("rule", e.Rule)
+	t.Row("why", e.Reason)
+	if e.Grade != "" {
+		t.Row("evidence", e.Grade)
+	}
+	if e.Hold != "" {
+		t.Row("why held", e.Hold)
+	}
+	x.writeChoice(t)
+	if e.Target != "" {
+		t.Row("target", e.Target)
+	}
+	t.Row("seen by", cmp.Or(e.Device, "-"))
+	t.Row("first seen", LocalTime(e.FirstSeen))
+	t.Row("last seen", LocalTime(e.LastSeen))
+	t.Row("records", e.Hits)
+	state := e.State
+	if state == stateReleased {
+		state = x.was
+	}
+	t.Row(state, LocalTime(e.BlockedAt)+" by "+e.By)
+	if e.ReleasedAt == nil {
+		t.Row("release", e.Release())
+	} else {
+		t.Row("released", LocalTime(*e.ReleasedAt)+" by "+e.ReleasedBy+": "+e.ReleaseReason)
+	}
+	x.writeLists(t)
+	return t.Flush()
+}
+
+// state is the answer in a sentence.
+func (x *Explanation) state() string {
+	e := &x.Entries[0]
+	var state string
+	switch {
+	case e.State == store.Held.String():
+		state = "is held, and not blocked: a person has to decide"
+	case e.State == store.Observed.String():
+		state = "is observed, and not blocked: the rule's mode is observe"
+	case e.ReleasedAt == nil:
+		state = "is blocked"
+	case x.was != store.Blocked.String():
+		state = "is not blocked, and was not: it was " + x.was + " until " + LocalTime(*e.ReleasedAt)
+	default:
+		state = "is not blocked now; it was until " + LocalTime(*e.ReleasedAt)
+	}
+	if e.Address != x.Address {
+		state += ", by the network " + e.Address
+	}
+	return state
+}
+
+// writeChoice says what a person can do about an entry that is not enforced.
+func (x *Explanation) writeChoice(t *Table) {
+	e := &x.Entries[0]
+	switch e.State {
+	case store.Held.String():
+		t.Row("to block it", "activedefense blacklist accept "+e.Address)
+		t.Row("to dismiss it", "activedefense blacklist remove "+e.Address)
+	case store.Observed.String():
+		t.Row("to block it", "activedefense blacklist add "+e.Address+" --reason TEXT")
+		t.Row("to dismiss it", "activedefense blacklist remove "+e.Address)
+	}
+}
+
+func (x *Explanation) writeLists(t *Table) {
+	if len(x.Members) > 0 {
+		t.Line("\nAddresses of it that were seen to attack, the newest first (%d; at most 16 are kept)", len(x.Members))
+		for _, m := range x.Members {
+			t.Line("  %s", m)
+		}
+	}
+	t.Line("\nEnforced on")
+	for _, f := range x.Enforced {
+		ends := "until it is released"
+		if f.State == stateLeftOut {
+			ends = "LEFT OUT: the firewall has no room for it"
+		} else if !f.Until.IsZero() {
+			ends = "the tag expires " + LocalTime(f.Until) + " unless it is renewed"
+		}
+		name := f.Firewall
+		if f.Unknown {
+			name += " (not in this configuration)"
+		}
+		t.Row("  "+name, "since "+LocalTime(f.Since), ends)
+	}
+	switch {
+	case len(x.Enforced) > 0:
+	case x.Blocked:
+		t.Line("  no firewall directly; it is on the list")
+	default:
+		t.Line("  no firewall")
+	}
+	if len(x.Evidence) > 0 {
+		t.Line("\nLog lines that led to it (%d)", len(x.Evidence))
+		for _, e := range x.Evidence {
+			t.Line("  %s", Harmless(e.Line))
+		}
+	}
+	t.Line("\nHistory")
+	for _, e := range x.Audit {
+		t.Row("  "+LocalTime(e.Time), e.Action, "by "+e.By, e.Reason)
+	}
+}

@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// mostSeen is how many records of an address are looked through, the newest first.
+const mostSeen = 1000
+
+// Unlisted is what is known of an address that is not on the blacklist and never was.
+type Unlisted struct {
+	Address      string           `json:"address"`
+	Blocked      bool             `json:"blocked"` // false
+	Entries      []BlacklistEntry `json:"entries"` // none
+	Records      int              `json:"records"` // that are stored of it as source, at most 1000, the newest
+	More         bool             `json:"more"`    // there are more
+	Refused      int              `json:"refused"` // of Records; of those of earlier versions it is not known
+	Answered     int              `json:"answered"`
+	Destinations int              `json:"destinations"` // distinct addresses among Records
+	Ports        int              `json:"ports"`        // distinct destination ports
+	FirstSeen    time.Time        `json:"first_seen,omitzero"`
+	LastSeen     time.Time        `json:"last_seen,omitzero"`
+	WhyNot       string           `json:"why_not"` // why it is not blocked, as far as is known
+}
+
+// ExplainUnlisted gathers what the store knows of an address or network without any entry.
+func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefix netip.Prefix) (*Unlisted, error) {
+	u := &Unlisted{Address: detect.AddressText(prefix), Entries: []BlacklistEntry{}}
+	destinations, ports := map[netip.Addr]bool{}, map[uint16]bool{}
+	err := st.Records(ctx, store.RecordFilter{Src: []netip.Prefix{prefix}, Limit: mostSeen + 1}, func(r *store.Record) error {
+		if u.Records == mostSeen {
+			u.More = true
+			return nil
+		}
+		u.Records++
+		u.FirstSeen = r.Time
+		if u.LastSeen.IsZero() {
+			u.LastSeen = r.Time
+		}
+		switch r.Outcome {
+		case store.Refused:
+			u.Refused++
+		case store.Answered:
+			u.Answered++
+		}
+		destinations[r.Dst], ports[r.DstPort] = true, true
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.Destinations, u.Ports = len(destinations), len(ports)
+	switch refusal := guard.Check(prefix); {
+	case refusal != nil:
+		u.WhyNot = "it may never be blocked: " + refusal.Error()
+	case u.Records == 0:
+		u.WhyNot = "no record of it is stored"
+	case u.Refused == 0 && u.Answered == u.Records:
+		u.WhyNot = "its sessions were answered, and none refused"
+	default:
+		u.WhyNot = "no rule found enough within its window"
+	}
+	return u, nil
+}
+
+// WriteText writes it for people.
+func (u *Unlisted) WriteText(w io.Writer) error {
+	t := NewTable(w)
+	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
+	if u.Records == 0 {
+		return t.Flush()
+	}
+	records := fmt.Sprint(u.Records)
+	if u.More {
+		records = "the newest " + records
+	}
+	t.Line("")
+	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
+	t.Row("first seen", LocalTime(u.FirstSeen))
+	t.Row("last seen", LocalTime(u.LastSeen))
+	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
+	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
+	return t.Flush()
+}

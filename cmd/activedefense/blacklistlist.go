@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"activedefense/agent"
+	"activedefense/config"
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// listedRules are the rules that entries can have.
+var listedRules = []string{detect.RuleVulnerability, detect.RulePortScan, detect.RuleHostSweep, "probe", "login", ruleManual}
+
+// blacklistListCommand is `blacklist list`; filter says of what.
+type blacklistListCommand struct {
+	*app
+	filter         store.EntryFilter
+	held, observed bool
+	since          string
+}
+
+func newBlacklistListCommand(a *app) *cobra.Command {
+	l := &blacklistListCommand{app: a}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List what is blocked now, newest first",
+		Long: `Lists what is blocked now, newest first. What is held waits for a person: "blacklist accept" blocks it,
+"blacklist remove" dismisses it. What is observed was found by a rule whose mode is observe, and blocks nobody.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := l.valid(); err != nil {
+				return err
+			}
+			return l.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
+		},
+	}
+	flags := c.Flags()
+	flags.BoolVar(&l.filter.All, "all", false, "everything: also what is held or observed, and what was released")
+	flags.BoolVar(&l.held, "held", false, "what is held instead of what is blocked")
+	flags.BoolVar(&l.observed, "observed", false, "what is observed instead of what is blocked")
+	flags.StringVar(&l.filter.Rule, "rule", "", "only entries of this `RULE`")
+	flags.StringVar(&l.filter.Device, "device", "", "only entries that this firewall's log led to, by its `NAME`")
+	flags.StringVar(&l.since, "since", "", "only what was blocked, held or observed from this `TIME` on: 24h, 7d, 2026-01-31, or RFC 3339")
+	flags.IntVar(&l.filter.Limit, "limit", 0, "at most `N` entries; 0 for all")
+	return c
+}
+
+// valid checks the flags, and completes the filter.
+func (l *blacklistListCommand) valid() (err error) {
+	if l.filter.Rule != "" && !slices.Contains(listedRules, l.filter.Rule) {
+		return usageErrorf("--rule %q: the rules are %s", l.filter.Rule, strings.Join(listedRules, ", "))
+	}
+	if l.filter.Limit < 0 {
+		return usageErrorf("--limit %d: give the number of entries, or 0 for all", l.filter.Limit)
+	}
+	if l.filter.Since, err = parseTime("--since", l.since, time.Now()); err != nil {
+		return err
+	}
+	l.filter.States = nil
+	if l.held {
+		l.filter.States = append(l.filter.States, store.Held)
+	}
+	if l.observed {
+		l.filter.States = append(l.filter.States, store.Observed)
+	}
+	if len(l.filter.States) == 0 && !l.filter.All {
+		l.filter.States = []store.State{store.Blocked}
+	}
+	return nil
+}
+
+func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st *store.Store) error {
+	after := cfg.Blacklist.ReleaseAfter
+	if l.json {
+		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(agent.NewBlacklistEntry(e, after)) })
+	}
+	columns := []string{"ADDRESS", "STATE", "RULE", "EVIDENCE", "SINCE", "LAST SEEN", "RELEASE", "HITS", "DEVICE", "BY", "WHY"}
+	labelled := l.labelsOf(cfg)
+	if labelled != nil {
+		columns = slices.Insert(columns, 1, "LABELS")
+	}
+	t, n := agent.NewTable(l.stdout, columns...), 0
+	err := st.Entries(ctx, l.filter, func(e *store.Entry) error {
+		n++
+		view := agent.NewBlacklistEntry(e, after)
+		release := agent.LocalTime(view.ReleaseAt)
+		if view.ReleasedAt != nil {
+			release = view.Release()
+		}
+		why := e.Reason
+		if e.State == store.Held {
+			why += "; held: " + e.Hold
+		}
+		row := []any{detect.AddressText(e.Address), view.State, e.Rule, e.Grade, agent.LocalTime(e.BlockedAt), agent.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, why}
+		if labelled != nil {
+			row = slices.Insert(row, 1, any(labelled(e.Address)))
+		}
+		t.Row(row...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		fmt.Fprintln(l.stdout, l.nothing())
+		return nil
+	}
+	return t.Flush()
+}
+
+// nothing says that there is no such entry.
+func (l *blacklistListCommand) nothing() string {
+	if l.filter.All && len(l.filter.States) == 0 {
+		return "nothing is blocked, held or observed, and nothing was"
+	}
+	var words []string
+	for _, s := range l.filter.States {
+		words = append(words, s.String())
+	}
+	return "nothing is " + strings.Join(words, " or ")
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent"
+	"activedefense/store"
+)
+
+// heldApp is the command line on a database with one blocked address, two held and one observed, and records of another.
+func heldApp(t *testing.T) *app {
+	at := time.Now().Add(-time.Hour)
+	entry := func(address string, state store.State, grade store.Grade, device string) store.Block {
+		b := store.Block{Address: netip.MustParsePrefix(address), Rule: "port-scan", Reason: "11 ports of 198.51.100.7 within 10m", By: store.ByDetector,
+			Device: device, State: state, Grade: grade, FirstSeen: at, LastSeen: at, BlockedAt: at, Hits: 11,
+			Evidence: []store.Evidence{{Time: at, Line: "the line of " + address}}}
+		if state == store.Held {
+			b.Hold = "it is a partner: ours opened sessions to it"
+		}
+		return b
+	}
+	network := entry("2001:db8:1::/64", store.Held, store.Forgeable, "LAB-FW-02")
+	network.Members = []netip.Addr{netip.MustParseAddr("2001:db8:1::7")}
+	network.BlockedAt = at.Add(-48 * time.Hour)
+	record := func(src, dst string, outcome store.Outcome) store.Record {
+		return store.Record{Time: at, Device: "LAB-FW-01", Src: netip.MustParseAddr(src), Dst: netip.MustParseAddr(dst), DstPort: 443, Type: "TRAFFIC", Outcome: outcome}
+	}
+	return appOver(t, &store.Batch{
+		Blocks: []store.Block{entry("203.0.113.1/32", store.Blocked, store.Proven, "LAB-FW-01"), entry("203.0.113.2/32", store.Held, store.Forgeable, "LAB-FW-01"),
+			entry("203.0.113.3/32", store.Observed, store.Forgeable, "LAB-FW-01"), network},
+		Records: []store.Record{record("192.0.2.8", "198.51.100.1", store.Refused), record("192.0.2.8", "198.51.100.2", store.Answered),
+			record("192.0.2.9", "198.51.100.1", store.Answered)},
+	})
+}
+
+// blacklist runs `blacklist ARGS`, as JSON if asked, and gives what it wrote and its exit status.
+func (a *app) blacklist(t *testing.T, asJSON bool, args ...string) (stdout string, status int) {
+	t.Helper()
+	var out, said bytes.Buffer
+	one := *a
+	one.json, one.stdout, one.stderr = asJSON, &out, &said
+	c := newBlacklistCommand(&one)
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetArgs(args)
+	c.SetOut(&out)
+	c.SetErr(&said)
+	err := c.ExecuteContext(t.Context())
+	if err == nil {
+		return out.String(), 0
+	}
+	status = exitFailed
+	if coded := (*statusError)(nil); errors.As(err, &coded) {
+		status = coded.code
+	}
+	return out.String() + err.Error(), status
+}
+
+func TestBlacklistListSelects(t *testing.T) {
+	a := heldApp(t)
+	for _, c := range []struct {
+		args string
+		want string // addresses with states, as listed: newest first
+	}{
+		{"", "203.0.113.1 blocked"},
+		{"--held", "2001:db8:1::/64 held, 203.0.113.2 held"},
+		{"--observed", "203.0.113.3 observed"},
+		{"--held --observed", "2001:db8:1::/64 held, 203.0.113.3 observed, 203.0.113.2 held"},
+		{"--all", "2001:db8:1::/64 held, 203.0.113.3 observed, 203.0.113.2 held, 203.0.113.1 blocked"},
+		{"--all --device lab-fw-02", "2001:db8:1::/64 held"},
+		{"--held --since 2h", "203.0.113.2 held"},
+		{"--all --limit 1", "2001:db8:1::/64 held"},
+		{"--all --rule host-sweep", ""},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			out, status := a.blacklist(t, true, append([]string{"list"}, strings.Fields(c.args)...)...)
+			var got []string
+			for line := range strings.Lines(out) {
+				var e agent.BlacklistEntry
+				if err := json.Unmarshal([]byte(line), &e); err != nil {
+					t.Fatalf("%s: %v", line, err)
+				}
+				got = append(got, e.Address+" "+e.State)
+				if (e.State == "held") != strings.Contains(e.Hold, "partner") || e.Grade == "" {
+					t.Errorf("%+v", e)
+				}
+			}
+			if text := strings.Join(got, ", "); text != c.want || status != 0 {
+				t.Errorf("listed are %q, exit status %d", text, status)
+			}
+		})
+	}
+	if out, status := a.blacklist(t, false, "list", "--held"); status != 0 || !strings.Contains(out, "held: it is a partner") {
+		t.Errorf("exit status %d:\n%s", status, out)
+	}
+	for _, wrong := range []string{"--since never", "--limit -1", "--rule luck"} {
+		if out, status := a.blacklist(t, false, append([]string{"list"}, strings.Fields(wrong)...)...); status != exitUsage {
+			t.Errorf("list %s: exit status %d, %s", wrong, status, out)
+		}
+	}
+}
+
+// What is held is shown, accepted or dismissed by name; and nothing else is touched.
+func TestAPersonDecidesAboutWhatIsHeld(t *testing.T) {
+	a := heldApp(t)
+	steps := []struct {
+		args   string
+		status int
+		says   []string
+	}{
+		{"show 203.0.113.2", 0, []string{"203.0.113.2 is held, and not blocked: a person has to decide", "forgeable", "why held", "it is a partner",
+			"blacklist accept 203.0.113.2", "blacklist remove 203.0.113.2", "the line of 203.0.113.2", "hold"}},
+		{"show 203.0.113.3", 0, []string{"is observed, and not blocked", "blacklist add 203.0.113.3 --reason"}},
+		{"show 2001:db8:1::9", 0, []string{"is held", "by the network 2001:db8:1::/64", "2001:db8:1::7"}},
+		{"accept", exitUsage, []string{"--all"}},
+		{"accept --all 203.0.113.2", exitUsage, []string{"--all"}},
+		{"accept 10.0.0.1 203.0.113.2", exitFailed, []string{"nothing was accepted", "10.0.0.1 is not public"}},
+		{"accept 203.0.113.1 203.0.113.3 203.0.113.77 2001:db8:1::7", exitFailed, []string{"203.0.113.1 is blocked", "203.0.113.3 is observed",
+			"203.0.113.77 is not on the blacklist", "2001:db8:1::7 is held as 2001:db8:1::/64"}},
+		{"list --held", 0, []string{"203.0.113.2 ", "2001:db8:1::/64 "}},
+		{"accept 203.0.113.2", 0, []string{"203.0.113.2 is blocked (port-scan: 11 ports"}},
+		{"show 203.0.113.2", 0, []string{"203.0.113.2 is blocked\n", "accept", "it was held: it is a partner"}},
+		{"remove 203.0.113.3", 0, []string{"203.0.113.3 is dismissed; it was observed since"}},
+		{"show 203.0.113.3", 0, []string{"is not blocked, and was not: it was observed until", "dismiss"}},
+		{"accept --all", 0, []string{"2001:db8:1::/64 is blocked"}},
+		{"accept --all", 0, []string{"nothing is held"}},
+		{"remove 203.0.113.3", exitFailed, []string{"not blocked, held or observed"}},
+		{"list --held", 0, []string{"nothing is held"}},
+	}
+	for _, s := range steps {
+		out, status := a.blacklist(t, false, strings.Fields(s.args)...)
+		for _, says := range s.says {
+			if !strings.Contains(out, says) || status != s.status {
+				t.Errorf("%s (exit status %d) does not say %q:\n%s", s.args, status, says, out)
+			}
+		}
+	}
+}
+
+// Of an address without an entry it is said what is known of it, and the exit status is what it was.
+func TestShowSaysWhyAnAddressIsNotBlocked(t *testing.T) {
+	a := heldApp(t)
+	for address, why := range map[string]string{
+		"192.0.2.8":  "no rule found enough within its window",
+		"192.0.2.9":  "its sessions were answered, and none refused",
+		"192.0.2.10": "no record of it is stored",
+		"10.1.2.3":   "it may never be blocked: 10.1.2.3 is not public (private, 10.0.0.0/8)",
+	} {
+		out, status := a.blacklist(t, true, "show", address)
+		var u agent.Unlisted
+		first, rest, _ := strings.Cut(out, "\n")
+		if err := json.Unmarshal([]byte(first), &u); err != nil || u.Address != address || u.Blocked || u.WhyNot != why || status != exitFailed || !strings.Contains(rest, "never was") {
+			t.Errorf("%s: exit status %d, %v\n%s", address, status, err, out)
+		}
+		if address == "192.0.2.8" && fmt.Sprint(u.Records, u.Refused, u.Answered, u.Destinations, u.Ports) != "2 1 1 2 1" {
+			t.Errorf("%+v", u)
+		}
+		if text, _ := a.blacklist(t, false, "show", address); !strings.Contains(text, address+" is not blocked: "+why) {
+			t.Error(text)
+		}
+	}
+}
