@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -45,8 +47,10 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	lookout  *line.Lookout
-	own      *ownAddresses // used by prepare, then by refreshGuard alone
+	own      *own.Addresses
+	renewing sync.Mutex // held while what is known is put together, so that the latest stays
 	guard    atomic.Pointer[detect.Guard]
+	known    atomic.Pointer[own.Known]   // the guard among it
 	store    atomic.Pointer[store.Store] // nil until it was reached
 	feed     atomic.Pointer[feed]        // nil until the blacklist was loaded
 	reading  atomic.Bool                 // the inputs are open
@@ -58,7 +62,7 @@ type Agent struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
-		own: newOwnAddresses(cfg), stats: line.NewStats(), calls: enforce.NewCalls(),
+		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
 		serve: make(chan struct{}), opened: make(chan error, 1),
 	}
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
@@ -78,8 +82,8 @@ func (a *Agent) prepare(ctx context.Context) error {
 	}
 	a.instance = instance
 	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
-	guard, _ := a.own.guard(ctx)
-	a.guard.Store(guard)
+	a.own.Look(ctx)
+	a.renew()
 	if cfg.EDL.Listen != "" {
 		if err := canListen(cfg.EDL.Listen); err != nil {
 			return fmt.Errorf("edl.listen: %w", err)
@@ -111,7 +115,7 @@ func (a *Agent) enforceOptions() enforce.Options {
 		Config: a.cfg, Expected: Expected(a.cfg), Version: a.version,
 		Blocked: func() *enforce.Snapshot { return a.feed.Load().current.Load() },
 		Served:  func() *enforce.Snapshot { return a.feed.Load().served.Load() },
-		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started,
+		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, Protected: a.takeProtected,
 	}
 }
 

@@ -30,11 +30,11 @@ func inputOf(in config.Input) line.Input {
 	}
 }
 
-// Replay runs detection over old files as the configuration has it done. Inputs, rules and guard are those of the
-// configuration: a file is read as the input whose pattern it matches, else as the first one. What opts says of them
-// is not regarded.
+// Replay runs detection over old files as the configuration has it done, with the guard and what is ours of opts. Inputs and rules are
+// those of the configuration: a file is read as the input whose pattern it matches, else as the first one, as standard input
+// is. What opts says of them is not regarded.
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
-	opts.Settings, opts.Guard = Settings(cfg), NewGuard(ctx, cfg)
+	opts.Settings, opts.Surge = Settings(cfg), surge(cfg)
 	opts.Input = func(path string) line.Input { return inputFor(cfg, path) }
 	return line.Replay(ctx, opts)
 }
@@ -42,7 +42,7 @@ func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (l
 // inputFor finds the configured input that a file belongs to.
 func inputFor(cfg *config.Config, path string) line.Input {
 	abs, err := filepath.Abs(path)
-	if err == nil {
+	if err == nil && path != line.Stdin {
 		for _, in := range cfg.Inputs {
 			if ok, _ := filepath.Match(in.Path, abs); ok {
 				return inputOf(in)
@@ -66,10 +66,11 @@ func Expected(cfg *config.Config) enforce.Expected {
 
 // formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
 func formats(inputs []config.Input) policy.Formats {
-	var f policy.Formats
+	f := policy.Formats{Logins: true}
 	for _, in := range inputs {
 		if in.Format != "csv" {
-			f.Traffic, f.Threat = panos.CustomFormat, panos.CustomFormat
+			f.Traffic, f.Threat, f.Shorter = panos.TrafficFormat, panos.ThreatFormat, panos.CustomFormat
+			f.GlobalProtect, f.System = panos.GlobalProtectFormat, panos.SystemFormat
 		}
 		f.Default = f.Default || in.Format != "kv"
 	}

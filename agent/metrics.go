@@ -27,7 +27,7 @@ var (
 	descReady      = desc("ready", "1 when the list is loaded, the inputs are open and the store is written to.")
 	descStoreUp    = desc("store_up", "1 while the store is available.")
 	descLines      = desc("lines_total", "Lines read, by file and outcome: record, ignored, bad.", "file", "outcome")
-	descCut        = desc("lines_cut_total", "Lines longer than 64 KiB, of which only the beginning was read.", "file")
+	descCut        = desc("lines_cut_total", "Lines longer than 64 KiB, of which only the beginning was read, and failed logins whose text the firewall cut off, the client with it.", "file")
 	descLagSeconds = desc("lag_seconds", "Age of the last line read while there are more to read.", "file")
 	descLagBytes   = desc("lag_bytes", "Bytes of the file not yet read.", "file")
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")

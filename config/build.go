@@ -15,19 +15,15 @@ import (
 // build makes the configuration of merged values and checks each, and then what must fit together.
 func (l *loader) build(s section) *Config {
 	c := &Config{
-		StateDir: s.filled("state_dir", "a folder such as /var/lib/activedefense"),
-		Log:      Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
-		Store:    Store{URL: s.storeURL("store.url"), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
-		Inputs:   s.inputs("inputs"),
-		Detect: Detect{
-			Outcome:       s.oneOf("detect.outcome", outcomes),
-			PortScan:      PortScan{Ports: s.integer("detect.port_scan.ports", 1, maxPorts), Window: s.window("detect.port_scan.window")},
-			HostSweep:     HostSweep{Hosts: s.integer("detect.host_sweep.hosts", 1, maxHosts), Window: s.window("detect.host_sweep.window")},
-			Vulnerability: Vulnerability{Severity: s.oneOf("detect.vulnerability.severity", severities)},
-			MaxSources:    s.integer("detect.max_sources", minSources, maxSources),
-		},
+		StateDir:   s.filled("state_dir", "a folder such as /var/lib/activedefense"),
+		Log:        Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
+		Store:      Store{URL: s.storeURL("store.url"), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
+		Inputs:     s.inputs("inputs"),
+		Networks:   networks(s),
+		Detect:     ruleReader{s}.detect(),
 		NeverBlock: s.networks("never_block"),
-		Blacklist:  Blacklist{ReleaseAfter: s.duration("blacklist.release_after", minRelease, 0)},
+		Labels:     labels(s, "labels"),
+		Blacklist:  blacklist(s),
 		EDL: EDL{
 			Listen:     s.listen("edl.listen", true),
 			Path:       s.urlPath("edl.path"),
@@ -44,10 +40,34 @@ func (l *loader) build(s section) *Config {
 	return c
 }
 
+func blacklist(s section) Blacklist {
+	b := Blacklist{
+		ReleaseAfter: s.duration("blacklist.release_after", minRelease, 0),
+		IPv6Prefix:   s.integer("blacklist.ipv6_prefix", minIPv6Prefix, 128),
+		Surge:        Surge{s.integer("blacklist.surge.additions", 0, maxAdditions), s.duration("blacklist.surge.window", minWindow, maxWindow)},
+		Escalate:     Escalate{s.integer("blacklist.escalate.factor", 1, maxFactor), s.duration("blacklist.escalate.max", minRelease, maxEscalated)},
+		Neighbourhood: Neighbourhood{
+			Sources: s.integer("blacklist.neighbourhood.sources", 0, maxNeighbours),
+		},
+	}
+	if n := b.Neighbourhood.Sources; n > 0 && n < minNeighbours {
+		s.fault("blacklist.neighbourhood.sources", "%d is too few to block a whole network for; use %d to %d, or 0 for never", n, minNeighbours, maxNeighbours)
+	}
+	if b.Surge.Additions == 0 {
+		s.l.warn("blacklist.surge.additions", "is 0: forged sources can fill the list and block as many addresses as they like; set the number that may be blocked within the window, such as 1000")
+	}
+	if b.Escalate.Factor > 1 && b.Escalate.Max < b.ReleaseAfter {
+		s.fault("blacklist.escalate.max", "%s is shorter than blacklist.release_after, so the block of a source that returns would be shorter; use at least %s",
+			FormatDuration(b.Escalate.Max), FormatDuration(b.ReleaseAfter))
+	}
+	return b
+}
+
 // fit checks what no key can tell alone.
 func (l *loader) fit(c *Config) {
-	// A restart rebuilds what counts from the records, and a sighting can count for twice the window.
-	longest := min(max(c.Detect.PortScan.Window, c.Detect.HostSweep.Window), maxWindow)
+	// A restart rebuilds what counts from the records, and a sighting can count for twice the window. What the probe rule
+	// has counted is kept by itself.
+	longest := min(max(c.Detect.PortScan.Window, c.Detect.HostSweep.Window, c.Detect.Login.Window), maxWindow)
 	if c.Store.KeepRecords < 2*longest {
 		l.fault("store.keep_records", "%s is too short for a detection window of %s, since a restart looks back two windows; use at least %s",
 			FormatDuration(c.Store.KeepRecords), FormatDuration(longest), FormatDuration(max(minKeep, 2*longest)))
@@ -66,11 +86,8 @@ func (l *loader) fit(c *Config) {
 	if c.StateDir != "" && !filepath.IsAbs(c.StateDir) {
 		l.warn("state_dir", "%q depends on the working directory; started in another one, the daemon would begin with an empty blacklist", clip(c.StateDir))
 	}
-	for _, p := range c.NeverBlock {
-		if p.Bits() == 0 {
-			l.warn("never_block", "%s covers all addresses of its family: none of them is ever blocked", p)
-		}
-	}
+	l.fitNetworks(c)
+	l.fitTags(c)
 	if l.mode&0o007 != 0 && l.origin["store.url"] == "" && c.Store.hasPassword() {
 		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); chmod 0640 %s", l.mode.Perm(), l.path)
 	}

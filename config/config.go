@@ -24,8 +24,10 @@ type Config struct {
 	Log        Log
 	Store      Store
 	Inputs     []Input // at least one; no two read the same file
+	Networks   Networks
 	Detect     Detect
 	NeverBlock []netip.Prefix // masked and unmapped; a single address is a /32 or /128
+	Labels     []Label        // may be empty
 	Blacklist  Blacklist
 	EDL        EDL
 	Admin      Admin
@@ -47,35 +49,44 @@ type Input struct {
 	FromEnd  bool           // a file never seen before is read from its end (start: end)
 }
 
-// Detect holds the thresholds of the rules.
-type Detect struct {
-	Outcome       string // which records count for the scan rules: refused, or all
-	PortScan      PortScan
-	HostSweep     HostSweep
-	Vulnerability Vulnerability
-	MaxSources    int // hard cap on sources held in memory, 1000 to 100000000
+// Networks are the addresses that belong to us and those that speak for others.
+type Networks struct {
+	Own          []netip.Prefix // masked and unmapped; none wider than /8 (IPv6 /16)
+	AskFirewalls bool           // what the firewalls name is ours too, or a peer that is never blocked
+	Proxies      []netip.Prefix // CDNs and reverse proxies in front of us; none wider than /8 (IPv6 /16), none overlaps Own
 }
 
-// PortScan fires on more than Ports (1 to 65535) ports of one address within Window.
-type PortScan struct {
-	Ports  int
-	Window time.Duration // 1s to 24h; 0: the rule is off
+// Label is a plain list of addresses in a file, and what it means to be on it. Whether the file is there is not checked.
+type Label struct {
+	File  string // absolute and cleaned; no two labels read the same file
+	Label string // what the addresses are called
+	Mode  string // label: told with them; never: never blocked; block: blocked
 }
 
-// HostSweep fires on at least Hosts (1 to 1000000) addresses on one port within Window.
-type HostSweep struct {
-	Hosts  int
-	Window time.Duration // 1s to 24h; 0: the rule is off
-}
-
-// Vulnerability fires on one THREAT record of at least this severity.
-type Vulnerability struct {
-	Severity string // off, critical, or high, which includes critical
-}
-
-// Blacklist says how long a block lasts.
+// Blacklist says who is blocked and how long a block lasts.
 type Blacklist struct {
-	ReleaseAfter time.Duration // without activity; at least 1m
+	ReleaseAfter  time.Duration // without activity; at least 1m
+	IPv6Prefix    int           // 48 to 128: how much of an IPv6 address one source is; 128: all
+	Surge         Surge
+	Escalate      Escalate
+	Neighbourhood Neighbourhood
+}
+
+// Surge bounds how many verdicts that could have been forged block within Window. What is beyond is held.
+type Surge struct {
+	Additions int           // up to 1000000; 0: no bound
+	Window    time.Duration // 1s to 24h
+}
+
+// Escalate lengthens the block of a source that returns.
+type Escalate struct {
+	Factor int           // 1 to 100, by which each return within a year multiplies the length; 1: not at all
+	Max    time.Duration // the longest block that comes of it; 1m to 3650d
+}
+
+// Neighbourhood blocks a whole /24 (IPv6 /48) for the blocked sources in it.
+type Neighbourhood struct {
+	Sources int // that many of them, 3 to 256; 0: never
 }
 
 // EDL is the External Dynamic List that firewalls fetch.

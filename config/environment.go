@@ -65,7 +65,7 @@ func (l *loader) fromText(shown string, f field, value string) any {
 		}
 		l.fault(shown, "must be true or false")
 		return nil
-	case list:
+	case list, values:
 		if strings.TrimSpace(value) == "" {
 			return []string{}
 		}
@@ -82,16 +82,30 @@ func (l *loader) fromText(shown string, f field, value string) any {
 // a variable names one element of one, or the one after the last, which it adds.
 func (l *loader) override(variables, into map[string]any) error {
 	for _, f := range schema {
-		changes, ok := variables[f.path].(map[string]any)
-		if f.kind != elements || !ok {
+		if f.kind != elements {
 			continue
 		}
-		delete(variables, f.path)
-		all, _ := into[f.path].([]any)
-		into[f.path] = l.overrideElements(f.path, changes, all)
+		from, key := within(variables, f.path)
+		changes, ok := from[key].(map[string]any)
+		if !ok {
+			continue
+		}
+		delete(from, key)
+		to, _ := within(into, f.path) // the defaults have every list
+		all, _ := to[key].([]any)
+		to[key] = l.overrideElements(f.path, changes, all)
 	}
 	maps.Merge(variables, into)
 	return nil
+}
+
+// within finds the section in which a key stands, and the key's name there; the section is nil if it is not in the tree.
+func within(tree map[string]any, path string) (section map[string]any, key string) {
+	parts := strings.Split(path, ".")
+	for _, part := range parts[:len(parts)-1] {
+		tree, _ = tree[part].(map[string]any)
+	}
+	return tree, parts[len(parts)-1]
 }
 
 func (l *loader) overrideElements(path string, changes map[string]any, all []any) []any {

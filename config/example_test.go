@@ -12,7 +12,7 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 )
 
-// uncommented gives the example with its firewall switched on and the key file in a folder of the test.
+// uncommented gives the example with its firewall, ignored records and label switched on, and the key file in a folder of the test.
 func uncommented(t *testing.T) []byte {
 	t.Helper()
 	head, firewalls, found := strings.Cut(string(Example), "\nfirewalls: []\n")
@@ -20,6 +20,14 @@ func uncommented(t *testing.T) []byte {
 		t.Fatal("the example has no line \"firewalls: []\"")
 	}
 	firewalls = regexp.MustCompile(`(?m)^#`).ReplaceAllString(firewalls, "")
+	for _, key := range []string{"  ignore", "labels"} { // their elements stand right below
+		above, block, found := strings.Cut(head, "\n"+key+": []\n")
+		elements, below, end := strings.Cut(block, "\n\n")
+		if !found || !end {
+			t.Fatalf("the example has no line %q with elements below it", key+": []")
+		}
+		head = above + "\n" + key + ":\n" + regexp.MustCompile(`(?m)^#`).ReplaceAllString(elements, "") + "\n\n" + below
+	}
 	key := filepath.Join(t.TempDir(), "lab-fw-01.key")
 	if err := os.WriteFile(key, []byte("LUFRPT1example\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -29,7 +37,7 @@ func uncommented(t *testing.T) []byte {
 
 func TestExampleLoads(t *testing.T) {
 	c, warnings, err := loadBytes(Example)
-	if err != nil || len(warnings) > 0 {
+	if err != nil || keysOf(warnings) != "networks.own never_block" {
 		t.Fatalf("Load(example) = %v, warnings %v", err, warnings)
 	}
 	builtIn, _, err := Load(Options{})
@@ -43,12 +51,18 @@ func TestExampleLoads(t *testing.T) {
 
 func TestExampleWithFirewallLoads(t *testing.T) {
 	c, warnings, err := loadBytes(uncommented(t))
-	if err != nil || len(warnings) > 0 {
+	if err != nil || keysOf(warnings) != "never_block" { // the firewall says what is ours
 		t.Fatalf("Load = %v, warnings %v", err, warnings)
 	}
 	f := c.Firewalls[0]
 	if f.Name != "LAB-FW-01" || f.URL != "https://192.0.2.1" || f.APIKey.Reveal() != "LUFRPT1example" || f.Tag != "active-defense" {
 		t.Errorf("firewall = %+v", f)
+	}
+	if i := c.Detect.Ignore[0]; i.Reason == "" || len(i.DstPort) != 2 || len(i.Rules) != 2 || i.Until.Year() != 2027 {
+		t.Errorf("ignore = %+v", i)
+	}
+	if l := c.Labels[0]; l != (Label{"/etc/activedefense/scanners.txt", "known scanner", "label"}) {
+		t.Errorf("label = %+v", l)
 	}
 }
 
@@ -69,7 +83,7 @@ func TestExampleShowsEveryDefault(t *testing.T) {
 		case !found:
 			t.Errorf("%s is not in the example", f.path)
 		case f.path == "firewalls[].api_key_file", f.preset == nil:
-		case f.kind == list:
+		case f.kind == list, f.kind == values:
 			if len(value.([]any)) != len(f.preset.([]string)) {
 				t.Errorf("%s is %v in the example, and %v by default", f.path, value, f.preset)
 			}

@@ -238,10 +238,16 @@ func (s section) vsys(key string) string {
 	return v
 }
 
-// tag reads what a blocked address is tagged with. The tag stands in quotes in the filter of a
-// dynamic address group, which reads and, or and not as operators and has no way to escape a quote.
+// tag reads what a blocked address is tagged with.
 func (s section) tag(key string) string {
-	v := s.filled(key, "a tag not used for anything else, such as active-defense")
+	s.filled(key, "a tag not used for anything else, such as active-defense")
+	return s.tagName(key)
+}
+
+// tagName checks a tag, unless it is empty. The tag stands in quotes in the filter of a dynamic address group, which reads
+// and, or and not as operators and has no way to escape a quote.
+func (s section) tagName(key string) string {
+	v := s.text(key)
 	word := ""
 	for _, w := range strings.Fields(v) {
 		switch strings.ToLower(w) {

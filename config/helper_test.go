@@ -2,14 +2,21 @@ package config
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/knadh/koanf/providers/rawbytes"
 )
 
+// sound is the beginning of a configuration of which nothing is to be warned.
+const sound = "never_block: [192.0.2.1]\nnetworks: {own: [203.0.113.0/24]}\n"
+
 // loadBytes is Load of a file with this content.
 func loadBytes(content []byte, environ ...string) (*Config, []Warning, error) {
-	return newLoader("test.yaml").load(rawbytes.Provider(content), environ)
+	l := newLoader("test.yaml")
+	l.now = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	return l.load(rawbytes.Provider(content), environ)
 }
 
 // faultsOf gives the faults of an error of Load.
@@ -20,4 +27,13 @@ func faultsOf(t *testing.T, err error) Faults {
 		t.Fatalf("error is %T, not Faults: %v", err, err)
 	}
 	return fs
+}
+
+// keysOf gives the keys of warnings, in their order.
+func keysOf(warnings []Warning) string {
+	keys := make([]string, len(warnings))
+	for i, w := range warnings {
+		keys[i] = w.Key
+	}
+	return strings.Join(keys, " ")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
@@ -73,13 +74,15 @@ type loader struct {
 	faults   Faults
 	unlisted int               // faults beyond mostFaults
 	faulted  map[string]bool   // keys that have a fault: one is enough
+	damaged  map[string]bool   // elements of lists that have a fault, such as "detect.ignore[3]."
 	origin   map[string]string // the variable that set a key
 	warnings []Warning
 	glob     func(pattern string) ([]string, error) // filepath.Glob
+	now      time.Time                              // what lies before it has ended
 }
 
 func newLoader(path string) *loader {
-	return &loader{path: path, faulted: map[string]bool{}, origin: map[string]string{}, glob: filepath.Glob}
+	return &loader{path: path, faulted: map[string]bool{}, damaged: map[string]bool{}, origin: map[string]string{}, glob: filepath.Glob, now: time.Now()}
 }
 
 // mostFaults are listed, far more than a person reads; of the others the number is told. A file that was
@@ -92,6 +95,9 @@ func (l *loader) fault(key, format string, args ...any) {
 		return
 	}
 	l.faulted[key] = true
+	if element, _, found := strings.Cut(key, "]."); found {
+		l.damaged[element+"]."] = true
+	}
 	if len(l.faults) >= mostFaults {
 		l.unlisted++
 		return
@@ -105,6 +111,16 @@ func (l *loader) fault(key, format string, args ...any) {
 		}
 	}
 	l.faults = append(l.faults, Fault{Key: key, Text: message})
+}
+
+// faultedBelow tells whether a key, or anything below it, has a fault: then what is missing there was perhaps meant.
+func (l *loader) faultedBelow(key string) bool {
+	for faulted := range l.faulted {
+		if rest, ok := strings.CutPrefix(faulted, key); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return true
+		}
+	}
+	return false
 }
 
 // allFaults gives the faults, and how many more there are.

@@ -12,20 +12,30 @@ import (
 
 func TestBuiltInDefaults(t *testing.T) {
 	c, warnings, err := Load(Options{})
-	if err != nil || len(warnings) > 0 {
+	if err != nil || keysOf(warnings) != "networks.own never_block" {
 		t.Fatalf("Load = %v, %v", warnings, err)
 	}
+	scan := Rule{Mode: "block", Outcome: "refused"}
 	want := &Config{
 		StateDir: "/var/lib/activedefense",
 		Log:      Log{Level: "info", Format: "auto"},
 		Store:    Store{KeepRecords: 90 * 24 * time.Hour},
 		Inputs:   []Input{{Path: "/var/log/Firewall/*.log", Format: "auto", Timezone: "Local", Location: time.Local}},
 		Detect: Detect{
-			PortScan: PortScan{Ports: 10, Window: 10 * time.Minute}, HostSweep: HostSweep{Hosts: 10, Window: 10 * time.Minute},
-			Outcome: "refused", Vulnerability: Vulnerability{Severity: "critical"}, MaxSources: 1000000,
+			Outcome:       "refused",
+			PortScan:      PortScan{Rule: scan, Ports: 10, Window: 10 * time.Minute},
+			HostSweep:     HostSweep{Rule: scan, Hosts: 10, Window: 10 * time.Minute},
+			Probe:         Probe{Rule: scan, Targets: 30, Window: 24 * time.Hour},
+			Vulnerability: Vulnerability{Rule: Rule{Mode: "block"}, Severity: "critical", ThreatIDs: []uint32{40001, 40005, 40007, 40015}},
+			Login:         Login{Rule: Rule{Mode: "block"}, Failures: 10, Window: 10 * time.Minute},
+			MaxSources:    1000000, MaxSessions: 1000000, MaxPartners: 1000000, MaxProbes: 300000, Ignore: []Ignore{},
 		},
+		Networks:   Networks{Own: []netip.Prefix{}, AskFirewalls: true, Proxies: []netip.Prefix{}},
 		NeverBlock: []netip.Prefix{},
-		Blacklist:  Blacklist{ReleaseAfter: 30 * 24 * time.Hour},
+		Blacklist: Blacklist{
+			ReleaseAfter: 30 * 24 * time.Hour, IPv6Prefix: 64, Surge: Surge{1000, 10 * time.Minute},
+			Escalate: Escalate{1, 365 * 24 * time.Hour},
+		},
 		EDL: EDL{
 			Listen: ":8443", Path: "/files/blacklist.txt", Allow: []netip.Prefix{}, MaxEntries: 50000,
 			EmptyEntry: netip.MustParseAddr("192.0.2.255"),

@@ -15,6 +15,8 @@ const (
 	boolean              // true or false
 	duration             // a text as ParseDuration reads it, or the number 0
 	list                 // a list of texts
+	values               // a text or whole number, or a list of them
+	date                 // a day, such as 2027-01-31
 	elements             // a list of sections
 )
 
@@ -40,15 +42,67 @@ var schema = []field{
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"networks.own", list, []string{}},
+	{"networks.ask_firewalls", boolean, true},
+	{"networks.proxies", list, []string{}},
 	{"detect.outcome", text, "refused"},
 	{"detect.port_scan.ports", integer, 10},
 	{"detect.port_scan.window", duration, "10m"},
+	{"detect.port_scan.mode", text, "block"},
+	{"detect.port_scan.outcome", text, ""},
+	{"detect.port_scan.block_for", duration, 0},
+	{"detect.port_scan.tag", text, ""},
 	{"detect.host_sweep.hosts", integer, 10},
 	{"detect.host_sweep.window", duration, "10m"},
+	{"detect.host_sweep.mode", text, "block"},
+	{"detect.host_sweep.outcome", text, ""},
+	{"detect.host_sweep.block_for", duration, 0},
+	{"detect.host_sweep.tag", text, ""},
+	{"detect.probe.targets", integer, 30},
+	{"detect.probe.window", duration, "24h"},
+	{"detect.probe.mode", text, "block"},
+	{"detect.probe.outcome", text, ""},
+	{"detect.probe.block_for", duration, 0},
+	{"detect.probe.tag", text, ""},
 	{"detect.vulnerability.severity", text, "critical"},
+	{"detect.vulnerability.threat_ids", values, nil}, // left out: presetThreatIDs, or none with severity off
+	{"detect.vulnerability.mode", text, "block"},
+	{"detect.vulnerability.block_for", duration, 0},
+	{"detect.vulnerability.tag", text, ""},
+	{"detect.login.failures", integer, 10},
+	{"detect.login.window", duration, "10m"},
+	{"detect.login.mode", text, "block"},
+	{"detect.login.block_for", duration, 0},
+	{"detect.login.tag", text, ""},
 	{"detect.max_sources", integer, 1000000},
+	{"detect.max_sessions", integer, 1000000},
+	{"detect.max_partners", integer, 1000000},
+	{"detect.max_probes", integer, 300000},
+	{"detect.ignore", elements, []any{}},
+	{"detect.ignore[].src", values, nil},
+	{"detect.ignore[].dst", values, nil},
+	{"detect.ignore[].dst_port", values, nil},
+	{"detect.ignore[].device", values, nil},
+	{"detect.ignore[].zone", values, nil},
+	{"detect.ignore[].application", values, nil},
+	{"detect.ignore[].firewall_rule", values, nil},
+	{"detect.ignore[].subtype", values, nil},
+	{"detect.ignore[].threat_id", values, nil},
+	{"detect.ignore[].rules", values, nil},
+	{"detect.ignore[].until", date, nil},
+	{"detect.ignore[].reason", text, nil},
 	{"never_block", list, []string{}},
+	{"labels", elements, []any{}},
+	{"labels[].file", text, nil},
+	{"labels[].label", text, nil},
+	{"labels[].mode", text, "label"},
 	{"blacklist.release_after", duration, "30d"},
+	{"blacklist.ipv6_prefix", integer, 64},
+	{"blacklist.surge.additions", integer, 1000},
+	{"blacklist.surge.window", duration, "10m"},
+	{"blacklist.escalate.factor", integer, 1},
+	{"blacklist.escalate.max", duration, "365d"},
+	{"blacklist.neighbourhood.sources", integer, 0},
 	{"edl.listen", text, ":8443"},
 	{"edl.path", text, "/files/blacklist.txt"},
 	{"edl.url", text, ""},
@@ -96,6 +150,8 @@ var (
 	starts     = []choice{{name: "beginning"}, {name: "end"}}
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}
 	outcomes   = []choice{{name: "refused"}, {name: "all"}}
+	ruleModes  = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
+	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 )
 
@@ -103,8 +159,20 @@ var (
 const (
 	maxPorts      = 65535
 	maxHosts      = 1_000_000 // each counted host costs memory per source
-	minSources    = 1000
-	maxSources    = 100_000_000
+	minTargets    = 2         // one refused pair is nothing
+	maxTargets    = 1000
+	maxFailures   = 1000
+	minHeld       = 1000 // of sources, sessions, partners and probes in memory
+	maxHeld       = 100_000_000
+	maxBlockFor   = 365 * day
+	maxIgnored    = 1000 // each is compared with every record
+	maxLabels     = 100
+	maxAdditions  = 1_000_000
+	maxFactor     = 100
+	maxEscalated  = 3650 * day
+	minIPv6Prefix = 48
+	minNeighbours = 3
+	maxNeighbours = 256 // of a /24
 	minWindow     = time.Second
 	maxWindow     = 24 * time.Hour
 	minKeep       = day

@@ -5,7 +5,9 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // shape checks a tree read from YAML against the schema: keys must be known and values of the right
@@ -105,8 +107,43 @@ func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 		l.fault(at, "must be a duration with a unit, such as 90d, 12h, 10m or 30s")
 	case list:
 		return l.shapeList(at, value)
+	case values:
+		return l.shapeValues(at, value)
+	case date:
+		switch d := value.(type) {
+		case string:
+			return d, true
+		case time.Time: // what YAML makes of a day without quotes
+			return d.Format(time.DateOnly), true
+		}
+		l.fault(at, "must be a day such as 2027-01-31")
 	}
 	return nil, false
+}
+
+// shapeValues makes a list of texts of one value or of several, each a text or a whole number. A faulty one becomes an
+// empty text, as in shapeList.
+func (l *loader) shapeValues(at string, value any) (any, bool) {
+	all, several := value.([]any)
+	if !several {
+		all = []any{value}
+	}
+	texts := make([]string, len(all))
+	for i, entry := range all {
+		switch v := entry.(type) {
+		case string:
+			texts[i] = v
+		case int:
+			texts[i] = strconv.Itoa(v)
+		default:
+			if !several {
+				l.fault(at, "must be a value or a list of values; put texts in quotes")
+				return nil, false
+			}
+			l.fault(fmt.Sprintf("%s[%d]", at, i), "must be a text or a whole number; put texts in quotes")
+		}
+	}
+	return texts, true
 }
 
 // shapeList checks a list of texts. A faulty one becomes an empty text, to keep the others' numbers;

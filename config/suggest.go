@@ -17,7 +17,9 @@ func (s suggestion) String() string {
 				siblings = append(siblings, name)
 			}
 		}
-		elsewhere = append(elsewhere, f.path)
+		if !strings.HasPrefix(f.path, "detect.ignore[].") { // which are words for many things
+			elsewhere = append(elsewhere, f.path)
+		}
 	}
 	whole := func(name string) string { return name }
 	if best, ok := nearest(strings.ToLower(s.key), siblings, whole, 1+len(s.key)/4); ok {

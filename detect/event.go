@@ -10,6 +10,10 @@ import (
 // another log. Readers may wrap it, or have errors of their own that are it ([errors.Is]).
 var ErrNoEvent = errors.New("no event")
 
+// ErrCut is what a reader of a format says of a record whose end the firewall itself cut off, and with it what detection
+// needs: no fault of who sent it, and not to be passed over in silence. Readers have errors of their own that are it.
+var ErrCut = errors.New("the firewall cut the record off")
+
 // Type says which of the firewall's logs a record comes from.
 type Type uint8
 
@@ -98,7 +102,8 @@ type Traffic struct {
 // Event is one record of a firewall's log. Detection never changes it and keeps none of
 // it but Ref, the addresses, the ports, the time, and of each device the name.
 //
-// Of a login (TypeGlobalProtect, TypeSystem) the source is the client and there is no destination; Subtype is the log's event
+// Of a login (TypeGlobalProtect, TypeSystem) the source is the client, the zero Addr where the record does not say it, and
+// there is no destination; Subtype is the log's event
 // id ("portal-auth", "auth-fail"), Action its status ("failure", "success"), Application the method of authentication
 // ("LDAP", "Cookie"), SrcUser who tried, and EndReason the text that says why it failed.
 type Event struct {
@@ -142,8 +147,8 @@ type Event struct {
 	Traffic   Traffic
 	// Session is what became of it; see Judge. Records that were stored have it, without all that it was judged by.
 	Session Session
-	// Repeat counts the identical messages that syslog merged into this one; 0
-	// and 1 both mean one.
+	// Repeat counts the identical messages that syslog merged into this one, and of GLOBALPROTECT the events that the
+	// firewall did; 0 and 1 both mean one.
 	Repeat uint32
 	// Ref is the caller's name for the line; detection only hands it back in
 	// Verdict.Evidence.

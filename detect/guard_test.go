@@ -21,9 +21,12 @@ var (
 		{},
 	}
 	ownAddresses = []Own{
-		{netip.MustParseAddr("198.51.100.1"), "this host"},
-		{netip.MustParseAddr("::ffff:198.51.100.2"), "firewall LAB-FW-01"},
-		{netip.MustParseAddr("2001:db8::1%eth0"), "firewall LAB-FW-02"},
+		{netip.MustParsePrefix("198.51.100.1/32"), "this host"},
+		{netip.MustParsePrefix("198.51.100.1/32"), "another name of it"},
+		{netip.MustParsePrefix("::ffff:198.51.100.2/128"), "firewall LAB-FW-01"},
+		{netip.MustParsePrefix("2001:db8::1/128"), "firewall LAB-FW-02"},
+		{netip.MustParsePrefix("192.0.2.77/26"), "firewall LAB-FW-01's NAT pool"},
+		{netip.MustParsePrefix("192.0.2.80/32"), "firewall LAB-FW-01's DNS server"},
 		{},
 	}
 )
@@ -51,6 +54,13 @@ func TestGuard(t *testing.T) {
 		"198.51.100.2/32":        "198.51.100.2 is firewall LAB-FW-01",
 		"2001:db8::1/128":        "2001:db8::1 is firewall LAB-FW-02",
 		"198.51.100.0/29":        "198.51.100.0/29 contains 198.51.100.1, which is this host",
+		"192.0.2.70/32":          "192.0.2.70 is in 192.0.2.64/26, which is firewall LAB-FW-01's NAT pool",
+		"192.0.2.80/32":          "192.0.2.80 is firewall LAB-FW-01's DNS server",
+		"192.0.2.64/26":          "192.0.2.64/26 is firewall LAB-FW-01's NAT pool",
+		"192.0.2.96/27":          "192.0.2.96/27 is in 192.0.2.64/26, which is firewall LAB-FW-01's NAT pool",
+		"192.0.2.64/25":          "192.0.2.64/25 has host bits set: the network is 192.0.2.0/25",
+		"192.0.2.0/25":           "192.0.2.0/25 contains 192.0.2.0/28, which is in never_block",
+		"192.0.2.32/27":          "",
 		"2001:db8::/64":          "2001:db8::/64 contains 2001:db8::1, which is firewall LAB-FW-02",
 		"10.1.2.3/32":            "10.1.2.3 is not public (private, 10.0.0.0/8)",
 		"100.100.0.0/16":         "100.100.0.0/16 is not public (carrier-grade NAT, 100.64.0.0/10)",
@@ -112,12 +122,12 @@ func TestGuardAgreesWithItsAddresses(t *testing.T) {
 		for range rapid.IntRange(0, 4).Draw(t, "entries") {
 			never = append(never, draw("entry"))
 		}
-		own := []Own{{draw("own").Addr(), "this host"}}
+		own := []Own{{draw("own"), "a network of ours"}}
 		g := NewGuard(never, own)
 		p := draw("asked")
 		allowed := true
 		for a := p.Addr(); p.Contains(a); a = a.Next() {
-			inside := a == own[0].Addr
+			inside := own[0].Prefix.Contains(a)
 			for _, n := range never {
 				inside = inside || n.Contains(a)
 			}

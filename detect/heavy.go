@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"activedefense/detect/arena"
 	"cmp"
 	"slices"
 )
@@ -37,8 +38,8 @@ type block struct {
 	heads [countingRules][blockPairs]uint16
 }
 
-func (h *heavy) link() *uint32 { return &h.next }
-func (b *block) link() *uint32 { return &b.links[0].pair }
+func (h *heavy) Link() *uint32 { return &h.next }
+func (b *block) Link() *uint32 { return &b.links[0].pair }
 
 // link chains a pair to another one with the same hash of the key. Indexes begin at 1; 0 ends
 // the chain.
@@ -56,11 +57,11 @@ func (h *heavy) room() int { return len(h.blocks) * blockPairs }
 func (h *heavy) resize(e *Engine, room int) {
 	e.room += (room - h.room()) * linkRoom
 	for h.room() < room {
-		h.blocks = append(h.blocks, e.blocks.take())
+		h.blocks = append(h.blocks, e.blocks.Take())
 	}
 	for h.room() > room {
 		last := len(h.blocks) - 1
-		e.blocks.give(h.blocks[last])
+		e.blocks.Give(h.blocks[last])
 		h.blocks = h.blocks[:last]
 	}
 }
@@ -68,14 +69,14 @@ func (h *heavy) resize(e *Engine, room int) {
 // clear empties all chains.
 func (h *heavy) clear(e *Engine) {
 	for _, number := range h.blocks {
-		clear(e.blocks.at(number).heads[:])
+		clear(e.blocks.At(number).heads[:])
 	}
 }
 
 // at gives the link of an index.
 func (h *heavy) at(e *Engine, index int) *link {
 	i := uint(index - 1)
-	return &e.blocks.at(h.blocks[i/blockPairs]).links[i%blockPairs]
+	return &e.blocks.At(h.blocks[i/blockPairs]).links[i%blockPairs]
 }
 
 // age is how many arrivals ago a pair was seen last, up to 4 billion.
@@ -86,12 +87,12 @@ func (h *heavy) age(l *link) uint32 { return h.stamp - l.stamp }
 func (h *heavy) head(e *Engine, r int, dst *[16]byte, port uint16) *uint16 {
 	var hash uint32
 	if r == portScan {
-		hash = hashOf(e.seed, dst)
+		hash = arena.HashOf(e.seed, dst)
 	} else {
 		hash = uint32(port) * 0x9e3779b1 >> 16
 	}
 	hash &= uint32(h.room() - 1)
-	return &e.blocks.at(h.blocks[hash/blockPairs]).heads[r][hash%blockPairs]
+	return &e.blocks.At(h.blocks[hash/blockPairs]).heads[r][hash%blockPairs]
 }
 
 // walked is what one walk along the chain of a key found; indexes are 0 for none.
@@ -113,10 +114,12 @@ func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 			continue
 		}
 		at = &l.next[r]
-		switch p := e.pairs.at(l.pair); {
+		switch p := e.pairs.At(l.pair); {
 		case !p.matches(r, s):
 		case p.dst == s.dst && p.port == s.port:
-			w.own = index
+			if p.is(s) {
+				w.own = index
+			}
 			w.seeOwn(p, s, e.rules[r].window)
 		default:
 			w.see(p, s, e.rules[r].window)
@@ -131,15 +134,16 @@ func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 // observe adds a sighting; see Engine.observeLight. There must be room, see full.
 func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 	own, enter := 0, uint8(0)
-	for r, rule := range e.rules {
-		if rule.window == 0 || !counts(r, s.port) {
+	for r := range countingRules {
+		if !s.class.in(r) {
 			continue
 		}
+		need := e.rules[r].need
 		w := h.walk(e, r, s)
-		if !w.hopeless(rule.need) {
+		if !w.hopeless(need) {
 			h.gather(e, r, s)
-			if from, to, ok := e.window.find(rule.need, rule.window, s.time); ok {
-				return finding{r, from, to}, true
+			if found, ok := e.find(r, s); ok {
+				return found, true
 			}
 		}
 		if w.own != 0 {
@@ -147,7 +151,7 @@ func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 			continue
 		}
 		enter |= 1 << r
-		if w.pairs >= pairsPerNeed*rule.need {
+		if w.pairs >= pairsPerNeed*need {
 			h.leave(e, w.oldest, r)
 		}
 	}
@@ -158,7 +162,7 @@ func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 	}
 	l := h.at(e, own)
 	l.stamp = h.stamp
-	e.extend(e.pairs.at(l.pair), s)
+	e.extend(e.pairs.At(l.pair), s)
 	h.enter(e, own, enter)
 	return finding{}, false
 }
@@ -172,7 +176,7 @@ func (h *heavy) gather(e *Engine, r int, s *sighting) {
 		if l.in&(1<<r) == 0 {
 			continue
 		}
-		if p := e.pairs.at(l.pair); p.matches(r, s) {
+		if p := e.pairs.At(l.pair); p.matches(r, s) {
 			e.gather(r, p, s.time)
 		}
 	}
@@ -189,8 +193,8 @@ func (h *heavy) append(e *Engine, number uint32, in uint8) {
 // enter puts a pair into chains that it is not in.
 func (h *heavy) enter(e *Engine, index int, in uint8) {
 	l := h.at(e, index)
-	p := e.pairs.at(l.pair)
-	for r := range e.rules {
+	p := e.pairs.At(l.pair)
+	for r := range countingRules {
 		if in&(1<<r) != 0 {
 			at := h.head(e, r, &p.dst, p.port)
 			l.next[r], *at = *at, uint16(index)
@@ -220,12 +224,12 @@ func (h *heavy) retire(e *Engine, s *sighting) {
 		if in == 0 {
 			continue
 		}
-		p := e.pairs.at(l.pair)
+		p := e.pairs.At(l.pair)
 		if !r.full() || !r.outdated(p, s, e.horizon) {
 			r.see(p)
 			continue
 		}
-		for rule := range e.rules {
+		for rule := range countingRules {
 			if in&(1<<rule) != 0 {
 				h.leave(e, i, rule)
 			}
@@ -287,7 +291,7 @@ func (h *heavy) dropOldest(e *Engine, n int) {
 	e.indexes = live
 	slices.SortFunc(live, func(a, b int) int { return cmp.Compare(h.age(h.at(e, b)), h.age(h.at(e, a))) })
 	for _, index := range live[:n] {
-		for r := range e.rules {
+		for r := range countingRules {
 			if h.at(e, index).in&(1<<r) != 0 {
 				h.leave(e, index, r)
 			}

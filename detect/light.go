@@ -10,28 +10,32 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 	var tallies [countingRules]tally
 	var own *pair
 	for i := src.held; i != 0; {
-		p := e.pairs.at(i)
+		p := e.pairs.At(i)
 		i = p.next
 		sameDst, samePort := p.dst == s.dst, p.port == s.port
 		switch {
 		case sameDst && samePort:
-			own = p
-			for r := range tallies {
-				tallies[r].seeOwn(p, s, e.rules[r].window)
+			if p.is(s) {
+				own = p
 			}
-		case sameDst && p.port != 0:
+			for r := range tallies {
+				if p.class.in(r) {
+					tallies[r].seeOwn(p, s, e.rules[r].window)
+				}
+			}
+		case sameDst && p.class.in(portScan):
 			tallies[portScan].see(p, s, e.rules[portScan].window)
-		case samePort:
+		case samePort && p.class.in(hostSweep):
 			tallies[hostSweep].see(p, s, e.rules[hostSweep].window)
 		}
 	}
-	for r, rule := range e.rules {
-		if rule.window == 0 || !counts(r, s.port) || tallies[r].hopeless(rule.need) {
+	for r := range countingRules {
+		if !s.class.in(r) || tallies[r].hopeless(e.rules[r].need) {
 			continue
 		}
 		e.gatherLight(src, r, s)
-		if from, to, ok := e.window.find(rule.need, rule.window, s.time); ok {
-			return finding{r, from, to}, true
+		if found, ok := e.find(r, s); ok {
+			return found, true
 		}
 	}
 	if own != nil {
@@ -42,7 +46,7 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 		e.retireLight(src, s)
 	}
 	i := e.addPair(s)
-	e.pairs.at(i).next, src.held = src.held, i
+	e.pairs.At(i).next, src.held = src.held, i
 	src.count++
 	return finding{}, false
 }
@@ -52,7 +56,7 @@ func (e *Engine) retireLight(src *source, s *sighting) {
 	var r recent
 	at := &src.held
 	for *at != 0 {
-		p := e.pairs.at(*at)
+		p := e.pairs.At(*at)
 		if r.full() && r.outdated(p, s, e.horizon) {
 			i := *at
 			*at = p.next
@@ -69,8 +73,8 @@ func (e *Engine) retireLight(src *source, s *sighting) {
 func (e *Engine) gatherLight(src *source, r int, s *sighting) {
 	e.window.begin(r, s)
 	for i := src.held; i != 0; {
-		p := e.pairs.at(i)
-		if counts(r, p.port) && p.matches(r, s) {
+		p := e.pairs.At(i)
+		if p.class.in(r) && p.matches(r, s) {
 			e.gather(r, p, s.time)
 		}
 		i = p.next
@@ -91,22 +95,16 @@ func (e *Engine) gather(r int, p *pair, t int64) {
 func (e *Engine) makeHeavy(src *source) {
 	var pairs [lightMax]uint32
 	n := 0
-	for i := src.held; i != 0; i = e.pairs.at(i).next {
+	for i := src.held; i != 0; i = e.pairs.At(i).next {
 		pairs[n] = i
 		n++
 	}
-	number := e.heavies.take()
-	h := e.heavies.at(number)
+	number := e.heavies.Take()
+	h := e.heavies.At(number)
 	h.resize(e, blockPairs)
 	h.clear(e)
 	for n--; n >= 0; n-- { // the first came last
-		in := uint8(0)
-		for r, rule := range e.rules {
-			if rule.window != 0 && counts(r, e.pairs.at(pairs[n]).port) {
-				in |= 1 << r
-			}
-		}
-		h.append(e, pairs[n], in)
+		h.append(e, pairs[n], uint8(e.pairs.At(pairs[n]).class&classRules))
 	}
 	src.heavy, src.held, src.count = true, number, 0
 }

@@ -22,9 +22,26 @@ type sighting struct {
 	port   uint16
 	weight uint16 // records it stands for
 	device uint16 // whose clock the time is of, see Engine.deviceOf
-	time   int64  // nanoseconds since 1970, never negative
+	class  class
+	time   int64 // nanoseconds since 1970, never negative
 	ref    uint64
 }
+
+// class is what sightings of one port of one address may differ in: which rules count them, by their bits, and whether the
+// source is proven. Those of different classes are different pairs, with the same value for a rule that counts both.
+type class uint8
+
+const (
+	classProven class = 1 << 6
+	classLate   class = 1 << 7 // of a pair alone: a point arrived after another one with a later time
+	classRules  class = 1<<countingRules - 1
+)
+
+// in tells whether a rule counts it.
+func (c class) in(r int) bool { return c&(1<<r) != 0 }
+
+// proven gives the grade's part.
+func (c class) proven() bool { return c&classProven != 0 }
 
 // pair holds the sightings of one port of one destination address by one source. It
 // has 48 bytes and no pointer; there are millions. For both rules it is one value of a
@@ -75,7 +92,7 @@ type pair struct {
 	weight uint16 // of the last point: its records, and those found redundant beside it
 	device uint16 // whose clock all the times are of; anyDevice: of several, or not known
 	count  uint8  // points
-	late   bool   // a point arrived after another one with a later time
+	class  class
 }
 
 // past is a point of a pair other than the one that arrived last, in 24 bytes.
@@ -86,8 +103,8 @@ type past struct {
 	weight uint16
 }
 
-func (p *pair) link() *uint32 { return &p.next }
-func (p *past) link() *uint32 { return &p.next }
+func (p *pair) Link() *uint32 { return &p.next }
+func (p *past) Link() *uint32 { return &p.next }
 
 // point is a time of a pair.
 type point struct {
@@ -97,29 +114,29 @@ type point struct {
 }
 
 func newPair(s *sighting) pair {
-	return pair{dst: s.dst, time: s.time, ref: s.ref, port: s.port, weight: s.weight, device: s.device, count: 1}
+	return pair{dst: s.dst, time: s.time, ref: s.ref, port: s.port, weight: s.weight, device: s.device, count: 1, class: s.class}
 }
+
+// late tells whether a point arrived after another one with a later time.
+func (p *pair) late() bool { return p.class&classLate != 0 }
+
+// is tells whether a sighting of the same port of the same address belongs to the pair.
+func (p *pair) is(s *sighting) bool { return p.class&^classLate == s.class }
 
 // addPair makes a pair of its first sighting and gives its number.
 func (e *Engine) addPair(s *sighting) uint32 {
-	i := e.pairs.take()
-	*e.pairs.at(i) = newPair(s)
+	i := e.pairs.Take()
+	*e.pairs.At(i) = newPair(s)
 	e.held++
 	e.room += pairRoom
 	return i
 }
 
 func (e *Engine) dropPair(i uint32) {
-	e.dropPasts(e.pairs.at(i))
-	e.pairs.give(i)
+	e.dropPasts(e.pairs.At(i))
+	e.pairs.Give(i)
 	e.held--
 	e.room -= pairRoom
-}
-
-// counts says whether a rule counts a port: port 0 stands for "no port", which is
-// nothing to scan; a sweep by ping is one.
-func counts(r int, port uint16) bool {
-	return r != portScan || port != 0
 }
 
 // matches says whether the pair has the key of a sighting for a rule.
@@ -150,11 +167,11 @@ func (e *Engine) extend(p *pair, s *sighting) {
 		p.device = anyDevice
 	}
 	switch {
-	case p.late || s.time < p.time:
+	case p.late() || s.time < p.time:
 		e.extendLate(p, s)
 	case s.time == p.time:
 		p.weight = plus(p.weight, s.weight)
-	case p.older != 0 && s.time-e.pasts.at(p.older).time <= e.shortest:
+	case p.older != 0 && s.time-e.pasts.At(p.older).time <= e.shortest:
 		p.time, p.ref, p.weight = s.time, s.ref, plus(p.weight, s.weight)
 	default:
 		if int(p.count) == e.pointsPerPair {
@@ -192,7 +209,9 @@ func (e *Engine) extendLate(p *pair, s *sighting) {
 		}
 	}
 	e.dropPasts(p)
-	p.late = !slices.IsSortedFunc(e.points, func(a, b point) int { return cmp.Compare(b.time, a.time) })
+	if p.class &^= classLate; !slices.IsSortedFunc(e.points, func(a, b point) int { return cmp.Compare(b.time, a.time) }) {
+		p.class |= classLate
+	}
 	for i := len(e.points) - 1; i > 0; i-- {
 		e.pushPast(p, e.points[i])
 	}
@@ -203,7 +222,7 @@ func (e *Engine) extendLate(p *pair, s *sighting) {
 func (e *Engine) appendPoints(list []point, p *pair) []point {
 	list = append(list, point{p.time, p.ref, p.weight})
 	for i := p.older; i != 0; {
-		old := e.pasts.at(i)
+		old := e.pasts.At(i)
 		list = append(list, point{old.time, old.ref, old.weight})
 		i = old.next
 	}
@@ -214,15 +233,15 @@ func (e *Engine) appendPoints(list []point, p *pair) []point {
 // more of them, the pair's first one goes, or this one: older points matter only for
 // records that come late, so that they are a better loss than a source.
 func (e *Engine) pushPast(p *pair, old point) {
-	if e.pasts.used >= e.maxPasts {
+	if e.pasts.Used() >= e.maxPasts {
 		e.stats.Dropped++
 		if p.older == 0 {
 			return
 		}
 		e.dropFirst(p)
 	}
-	i := e.pasts.take()
-	*e.pasts.at(i) = past{old.time, old.ref, p.older, old.weight}
+	i := e.pasts.Take()
+	*e.pasts.At(i) = past{old.time, old.ref, p.older, old.weight}
 	p.older = i
 	p.count++
 	e.held++
@@ -231,8 +250,8 @@ func (e *Engine) pushPast(p *pair, old point) {
 // dropFirst drops the point that arrived first, of several.
 func (e *Engine) dropFirst(p *pair) {
 	at := &p.older
-	for e.pasts.at(*at).next != 0 {
-		at = &e.pasts.at(*at).next
+	for e.pasts.At(*at).next != 0 {
+		at = &e.pasts.At(*at).next
 	}
 	e.dropPast(p, at)
 }
@@ -240,8 +259,8 @@ func (e *Engine) dropFirst(p *pair) {
 // dropPastsBefore drops the points up to t of a pair whose times ascend as they arrived.
 func (e *Engine) dropPastsBefore(p *pair, t int64) {
 	at := &p.older
-	for *at != 0 && e.pasts.at(*at).time > t {
-		at = &e.pasts.at(*at).next
+	for *at != 0 && e.pasts.At(*at).time > t {
+		at = &e.pasts.At(*at).next
 	}
 	for *at != 0 {
 		e.dropPast(p, at)
@@ -257,8 +276,8 @@ func (e *Engine) dropPasts(p *pair) {
 
 func (e *Engine) dropPast(p *pair, at *uint32) {
 	i := *at
-	*at = e.pasts.at(i).next
-	e.pasts.give(i)
+	*at = e.pasts.At(i).next
+	e.pasts.Give(i)
 	p.count--
 	e.held--
 }

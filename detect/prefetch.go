@@ -1,5 +1,7 @@
 package detect
 
+import "activedefense/detect/arena"
+
 // Ahead is how many events Prefetch looks at: enough that the waits for memory overlap, few
 // enough that what came for the first is still in the cache when Observe comes to the last.
 const Ahead = 64
@@ -31,14 +33,14 @@ type fetches struct {
 // the next, so that the processor waits for all of them at once. A step first touches
 // memory without asking what is there, because to ask wrongly is to wait as well.
 func (e *Engine) Prefetch(events []Event) {
-	if e.directory.used == 0 {
+	if e.directory.Used() == 0 {
 		return
 	}
 	list := e.fetchSources(e.fetchSlots(events[:min(len(events), Ahead)]))
-	if e.pairs.last == 0 {
+	if !e.pairs.Any() {
 		return
 	}
-	if list = e.fetchPairs(list); e.pasts.last != 0 {
+	if list = e.fetchPairs(list); e.pasts.Any() {
 		e.fetchPasts(list)
 	}
 }
@@ -50,11 +52,11 @@ func (e *Engine) fetchSlots(events []Event) []fetch {
 		ev := &events[i]
 		if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
 			key := src.As16()
-			list = append(list, fetch{dst: ev.Dst.As16(), hash: hashOf(e.seed, &key), port: ev.DstPort, time: nanoseconds(ev.Time)})
+			list = append(list, fetch{dst: ev.Dst.As16(), hash: arena.HashOf(e.seed, &key), port: ev.DstPort, time: nanoseconds(ev.Time)})
 		}
 	}
 	for i := range list {
-		e.ahead.touched += e.directory.home(list[i].hash).number
+		e.ahead.touched += e.directory.Home(list[i].hash)
 	}
 	return list
 }
@@ -65,18 +67,18 @@ func (e *Engine) fetchSources(list []fetch) []fetch {
 	known := list[:0]
 	for _, f := range list {
 		// Another source with the same hash is rare, and costs no more than being of no use.
-		if f.number = e.directory.find(f.hash, func(uint32) bool { return true }); f.number != 0 {
+		if f.number = e.directory.Find(f.hash, func(uint32) bool { return true }); f.number != 0 {
 			known = append(known, f)
 		}
 	}
 	for i := range known {
-		e.ahead.touched += e.sources.at(known[i].number).held
+		e.ahead.touched += e.sources.At(known[i].number).held
 	}
 	light := known[:0]
 	for _, f := range known {
-		s := e.sources.at(f.number)
+		s := e.sources.At(f.number)
 		// Number 0 is no source, but has a cell.
-		e.ahead.touched += e.sources.at(s.newer).older + e.sources.at(s.older).newer
+		e.ahead.touched += e.sources.At(s.newer).older + e.sources.At(s.older).newer
 		if f.number = s.held; !s.heavy {
 			light = append(light, f)
 		}
@@ -91,12 +93,12 @@ func (e *Engine) fetchPairs(list []fetch) []fetch {
 	found := own[:0]
 	for len(list) > 0 {
 		for i := range list {
-			p := e.pairs.at(list[i].number)
+			p := e.pairs.At(list[i].number)
 			e.ahead.touched += uint32(p.dst[0]) + uint32(p.port) // may lie on two cache lines
 		}
 		more := list[:0]
 		for _, f := range list {
-			p := e.pairs.at(f.number)
+			p := e.pairs.At(f.number)
 			if p.port == f.port && p.dst == f.dst {
 				found = append(found, fetch{number: p.older, time: f.time})
 			}
@@ -113,13 +115,13 @@ func (e *Engine) fetchPairs(list []fetch) []fetch {
 // a point beside it (see extend) all the others.
 func (e *Engine) fetchPasts(list []fetch) {
 	for i := range list {
-		p := e.pasts.at(list[i].number)
+		p := e.pasts.At(list[i].number)
 		e.ahead.touched += uint32(p.time) + p.next
 	}
 	for len(list) > 0 {
 		more := list[:0]
 		for _, f := range list {
-			p := e.pasts.at(f.number)
+			p := e.pasts.At(f.number)
 			e.ahead.touched += uint32(p.time)
 			if f.number = p.next; f.number != 0 && f.time-p.time > e.shortest {
 				more = append(more, f)

@@ -15,15 +15,20 @@ const (
 	SessionRefused
 	// SessionAnswered: the source was served.
 	SessionAnswered
+	// SessionLate: nothing was served, but the record is the late answer to a session that ours opened. A record alone does not
+	// tell that: the engine does (see [Result]), and records that were stored.
+	SessionLate
 )
 
-// String gives the word of the records' outcome: "refused" or "answered"; "" for the others.
+// String gives the word of the records' outcome: "refused", "answered" or "late-answer"; "" for the others.
 func (s Session) String() string {
 	switch s {
 	case SessionRefused:
 		return "refused"
 	case SessionAnswered:
 		return "answered"
+	case SessionLate:
+		return "late-answer"
 	}
 	return ""
 }
@@ -37,13 +42,16 @@ func (ev *Event) Judge() { ev.Session = sessionOf(ev) }
 // Refused is a TRAFFIC record whose action is not allow, whose subtype is drop or deny or whose end reason is
 // policy-deny, and one that was allowed and whose application never became more than incomplete, whatever bytes came
 // back (a half-open scan of an open port), or to which no byte came back where bytes are counted. No other end reason
-// matters. A THREAT record is refused when the firewall stopped it, or it tells of a scan.
+// matters. A THREAT record is refused when the firewall stopped it, or it tells of a scan. A login that failed is refused,
+// and one that succeeded answered.
 func sessionOf(ev *Event) Session {
 	switch {
 	case ev.Session != SessionUnjudged:
 		return ev.Session
+	case isLogin(ev):
+		return loginOutcome(ev.Action)
 	case ev.Type == TypeThreat:
-		return refusedIf(stopped(ev.Action) || strings.EqualFold(ev.Subtype, "scan"))
+		return refusedIf(stopped(ev.Action) || tellsOfScan(ev))
 	case strings.EqualFold(ev.Subtype, "start") && allowed(ev.Action):
 		return SessionBegun
 	}

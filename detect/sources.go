@@ -1,5 +1,7 @@
 package detect
 
+import "activedefense/detect/arena"
+
 // source is an address that has evidence, in 32 bytes and without pointers. All of
 // them form one list in the order in which they were seen last.
 type source struct {
@@ -10,32 +12,32 @@ type source struct {
 	heavy        bool
 }
 
-func (s *source) link() *uint32 { return &s.newer }
+func (s *source) Link() *uint32 { return &s.newer }
 
 // sourceOf gives the number of a source that has evidence; 0 for others.
 func (e *Engine) sourceOf(hash uint32, key *[16]byte) uint32 {
-	return e.directory.find(hash, func(id uint32) bool { return e.sources.at(id).key == *key })
+	return e.directory.Find(hash, func(id uint32) bool { return e.sources.At(id).key == *key })
 }
 
 // touch makes a source the one seen last; id 0: it is new.
 func (e *Engine) touch(id, hash uint32, key *[16]byte) uint32 {
 	if id == 0 {
-		if e.directory.used >= e.maxSources {
+		if e.directory.Used() >= e.maxSources {
 			e.drop(e.oldest)
 			e.stats.Evicted++
 		}
-		id = e.sources.take()
-		*e.sources.at(id) = source{key: *key}
-		e.directory.add(hash, id)
+		id = e.sources.Take()
+		*e.sources.At(id) = source{key: *key}
+		e.directory.Add(hash, id)
 	} else if id == e.newest {
 		return id
 	} else {
-		e.unlink(e.sources.at(id))
+		e.unlink(e.sources.At(id))
 	}
-	s := e.sources.at(id)
+	s := e.sources.At(id)
 	s.newer, s.older = 0, e.newest
 	if e.newest != 0 {
-		e.sources.at(e.newest).newer = id
+		e.sources.At(e.newest).newer = id
 	} else {
 		e.oldest = id
 	}
@@ -46,12 +48,12 @@ func (e *Engine) touch(id, hash uint32, key *[16]byte) uint32 {
 // unlink takes a source out of the list.
 func (e *Engine) unlink(s *source) {
 	if s.newer != 0 {
-		e.sources.at(s.newer).older = s.older
+		e.sources.At(s.newer).older = s.older
 	} else {
 		e.newest = s.older
 	}
 	if s.older != 0 {
-		e.sources.at(s.older).newer = s.newer
+		e.sources.At(s.older).newer = s.newer
 	} else {
 		e.oldest = s.newer
 	}
@@ -59,20 +61,20 @@ func (e *Engine) unlink(s *source) {
 
 // drop forgets a source and its evidence.
 func (e *Engine) drop(id uint32) {
-	s := e.sources.at(id)
+	s := e.sources.At(id)
 	if s.heavy {
-		e.heavies.at(s.held).drop(e)
-		e.heavies.give(s.held)
+		e.heavies.At(s.held).drop(e)
+		e.heavies.Give(s.held)
 	} else {
 		for i := s.held; i != 0; {
-			next := e.pairs.at(i).next
+			next := e.pairs.At(i).next
 			e.dropPair(i)
 			i = next
 		}
 	}
 	e.unlink(s)
-	e.directory.remove(hashOf(e.seed, &s.key), id)
-	e.sources.give(id)
+	e.directory.Remove(arena.HashOf(e.seed, &s.key), id)
+	e.sources.Give(id)
 }
 
 // trim evicts the sources seen longest ago until the evidence has room. The one
@@ -81,5 +83,39 @@ func (e *Engine) trim() {
 	for e.room > e.maxRoom && e.oldest != e.newest {
 		e.drop(e.oldest)
 		e.stats.Evicted++
+	}
+}
+
+// hashOf is the hash of a source's key.
+func (e *Engine) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key) }
+
+// consume drops what a rule's verdict rests on, of a source that goes on being counted: all of the rule's pairs, or those whose
+// source is not proven.
+func (e *Engine) consume(id uint32, r int, keepProven bool) {
+	s := e.sources.At(id)
+	if s.heavy {
+		h := e.heavies.At(s.held)
+		for i := 1; i <= h.size; i++ {
+			l := h.at(e, i)
+			if p := e.pairs.At(l.pair); l.in&(1<<r) != 0 && !(keepProven && p.class.proven()) {
+				p.class &^= 1 << r
+				h.leave(e, i, r)
+			}
+		}
+		return
+	}
+	for at := &s.held; *at != 0; {
+		p := e.pairs.At(*at)
+		if !(keepProven && p.class.proven()) {
+			p.class &^= 1 << r
+		}
+		if p.class&classRules == 0 {
+			i := *at
+			*at = p.next
+			e.dropPair(i)
+			s.count--
+			continue
+		}
+		at = &p.next
 	}
 }

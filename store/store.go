@@ -1,5 +1,5 @@
 // Package store keeps what must outlive the program: the records read, the read positions, the
-// blacklist with its evidence and audit trail, and what each firewall enforces. One type, Store, works
+// blacklist with its evidence and audit trail, what each firewall enforces, and what it named as ours. One type, Store, works
 // on SQLite (one file, the default) and on PostgreSQL, with the same behaviour; one suite of tests runs
 // on both.
 //
@@ -33,13 +33,14 @@ type Options struct {
 // Errors that another try may mend are told by Transient.
 //
 // It is made of what is kept, each a type that owns its tables: the instance with its positions, the blacklist
-// with evidence and audit trail, and what the firewalls enforce. What takes several of them together, and the
+// with evidence and audit trail, what the firewalls enforce, and what they named as not to be blocked. What takes several of them together, and the
 // records, are its own.
 type Store struct {
 	*database
 	instance
 	blacklist
 	enforced
+	protected
 	records recordTable
 }
 
@@ -84,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.close())
 	}
-	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, records: records}, nil
+	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, records: records}, nil
 }
 
 // Close ends all connections. Other calls must have returned before.

@@ -103,12 +103,17 @@ func (in *inputStats) recorded(ev *detect.Event, now time.Time) {
 	in.lastRead.Store(now.UnixNano())
 }
 
-// failed counts a line that gave no record: another log type, or a fault that is kept as a sample.
+// failed counts a line that gave no record: another log type, one that the firewall itself cut off, or a fault that is kept
+// as a sample.
 func (in *inputStats) failed(err error, line []byte, now time.Time, all *Stats) {
 	in.lines.Add(1)
 	in.lastRead.Store(now.UnixNano())
 	if errors.Is(err, detect.ErrNoEvent) {
 		in.ignored.Add(1)
+		return
+	}
+	if errors.Is(err, detect.ErrCut) {
+		in.cut.Add(1)
 		return
 	}
 	in.bad.Add(1)

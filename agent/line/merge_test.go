@@ -26,11 +26,15 @@ func testMerge(t testing.TB, paths ...string) (*merge, []*lane) {
 	readers := startReaders(time.Now)
 	var lanes []*lane
 	for i, path := range paths {
-		f, err := openOldFile(path, int64(i))
+		file, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { f.file.Close() })
+		t.Cleanup(func() { file.Close() })
+		f, err := readOldFile(file, int64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
 		lanes = append(lanes, newLane(f, path, testInput(path).NewParser))
 	}
 	t.Cleanup(readers.close) // before the files are closed

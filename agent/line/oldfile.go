@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"os"
 )
 
 // maxLine is how much of a line is read, as in the daemon; the rest of a longer one is passed over.
@@ -15,22 +14,17 @@ const maxLine = 64 << 10
 // An oldFile is a [Source] that does not grow. Its last line counts also without a newline.
 type oldFile struct {
 	lineReader
-	file   *os.File
 	origin int64
 	offset int64
 }
 
-// openOldFile opens a file, through gzip if it is compressed that way, as rotated logs are.
-func openOldFile(path string, origin int64) (*oldFile, error) {
-	f, err := os.Open(path)
+// readOldFile reads lines, through gzip if they are compressed that way, as rotated logs are.
+func readOldFile(from io.Reader, origin int64) (*oldFile, error) {
+	plain, err := decompress(from)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := decompress(f)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &oldFile{lineReader: newLineReader(plain), file: f, origin: origin}, nil
+	return &oldFile{lineReader: newLineReader(plain), origin: origin}, nil
 }
 
 // Read gives the next lines; io.EOF with the last of them.

@@ -22,10 +22,11 @@ var outcomes = [...]store.Outcome{
 	detect.SessionBegun:    store.OutcomeUnknown,
 	detect.SessionRefused:  store.Refused,
 	detect.SessionAnswered: store.Answered,
+	detect.SessionLate:     store.LateAnswer,
 }
 
-// recordOf gives the record of one line. What a session carried and its translated addresses are not kept.
-func recordOf(ev *detect.Event, at Place) store.Record {
+// recordOf gives the record of one line, of which detection said r. What a session carried and its translated addresses are not kept.
+func recordOf(ev *detect.Event, r detect.Result, at Place) store.Record {
 	return store.Record{
 		Time: ev.Time, Device: ev.Device,
 		Src: ev.Src, Dst: ev.Dst, SrcPort: ev.SrcPort, DstPort: ev.DstPort,
@@ -34,7 +35,7 @@ func recordOf(ev *detect.Event, at Place) store.Record {
 		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity,
 		Subtype: ev.Subtype, Type: ev.Type.String(), Direction: ev.Direction.String(),
 		Application: ev.Application, FromZone: ev.SrcZone, ToZone: ev.DstZone, SessionEndReason: ev.EndReason,
-		Protocol: protocols[ev.Protocol], Outcome: outcomes[ev.Session],
+		Protocol: protocols[ev.Protocol], Outcome: outcomes[r.Session], Grade: grades[r.Grade],
 		Repeat: max(ev.Repeat, 1), File: at.Origin, Offset: at.Offset,
 	}
 }
@@ -42,16 +43,15 @@ func recordOf(ev *detect.Event, at Place) store.Record {
 // eventOf turns a stored record back into what the engine saw, as far as the store gives it for a restart.
 func eventOf(r *store.Record) detect.Event {
 	ev := detect.Event{
-		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort,
+		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort, SrcUser: r.SrcUser,
 		Action: r.Action, Rule: r.Rule, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,
 		Application: r.Application, SrcZone: r.FromZone, DstZone: r.ToZone, EndReason: r.SessionEndReason,
 		Repeat: r.Repeat, Ref: Place{r.File, r.Offset}.ref(),
 	}
-	switch {
-	case strings.EqualFold(r.Type, detect.TypeTraffic.String()):
-		ev.Type = detect.TypeTraffic
-	case strings.EqualFold(r.Type, detect.TypeThreat.String()):
-		ev.Type = detect.TypeThreat
+	for typ := detect.TypeTraffic; typ <= detect.TypeSystem; typ++ {
+		if strings.EqualFold(r.Type, typ.String()) {
+			ev.Type = typ
+		}
 	}
 	for _, d := range []detect.Direction{detect.ClientToServer, detect.ServerToClient} {
 		if r.Direction == d.String() {
@@ -68,6 +68,8 @@ func eventOf(r *store.Record) detect.Event {
 		ev.Session = detect.SessionRefused
 	case store.Answered:
 		ev.Session = detect.SessionAnswered
+	case store.LateAnswer:
+		ev.Session = detect.SessionLate
 	}
 	return ev
 }

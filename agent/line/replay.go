@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"time"
@@ -15,13 +16,16 @@ import (
 
 // ReplayOptions say what to replay.
 type ReplayOptions struct {
-	Files    []string
+	Files    []string                // "-" is Stdin
+	Stdin    io.Reader               // read to its end; to end a replay that waits for it, have it fail ([Share])
 	Input    func(path string) Input // how the lines of a file are read; Pattern and FromEnd play no part
 	Settings detect.Settings
 	Guard    *detect.Guard
+	Ours     *detect.Ours
+	Surge    detect.Surge
 	Verdict  func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
 	Refused  func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
-	Progress func(done, total int64, lines uint64) // about ten times a second; may be nil
+	Progress func(done, total int64, lines uint64) // about ten times a second, total 0 if it is not known; may be nil
 }
 
 // ReplaySummary says what a replay read.
@@ -29,7 +33,7 @@ type ReplaySummary struct {
 	Lines, Records, Ignored, Bad, Cut uint64
 	Bytes                             int64
 	FirstBad                          string // where the first line that could not be parsed is, and why
-	FirstIgnored                      string // where the first line of another log is, and how it begins; blank lines aside
+	FirstIgnored                      string // where the first line of another log, or of a cut login, is, and how it begins; blank lines aside
 	Sources                           int
 	Evicted                           uint64
 	First, Last                       time.Time // event times
@@ -42,7 +46,7 @@ const shownBytes = 120
 // that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
 func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
 	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State)}
-	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, end: r}
+	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: opts.Surge, end: r}
 	defer r.close()
 	for i, path := range opts.Files {
 		if err := r.open(path, int64(i)); err != nil {
@@ -60,15 +64,31 @@ type replay struct {
 	flow
 	opts    ReplayOptions
 	lanes   []*lane
-	files   []*oldFile
+	files   []*os.File
 	sum     ReplaySummary
-	total   int64 // bytes of the files as they lie on the disk
+	total   int64 // bytes of the files as they lie on the disk; 0: not known
+	endless bool  // standard input is read, of unknown length
 	refused map[netip.Prefix]bool
 	waiting map[netip.Prefix]store.State // what was held or observed
 }
 
+// Stdin names standard input among the files of a replay, and stdinName is what is said of its lines.
+const (
+	Stdin     = "-"
+	stdinName = "standard input"
+)
+
 // open prepares one file.
 func (r *replay) open(path string, origin int64) error {
+	if path == Stdin {
+		f, err := readOldFile(r.opts.Stdin, origin)
+		if err != nil {
+			return fmt.Errorf("replay: %s: %w", stdinName, err)
+		}
+		r.endless, r.total = true, 0
+		r.lanes = append(r.lanes, newLane(f, stdinName, r.opts.Input(path).NewParser))
+		return nil
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -76,12 +96,18 @@ func (r *replay) open(path string, origin int64) error {
 	case info.IsDir():
 		return fmt.Errorf("replay: %s is a directory; name the files in it", path)
 	}
-	f, err := openOldFile(path, origin)
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	r.files = append(r.files, file)
+	f, err := readOldFile(file, origin)
 	if err != nil {
 		return fmt.Errorf("replay: %s: %w", path, err)
 	}
-	r.total += info.Size()
-	r.files = append(r.files, f)
+	if !r.endless {
+		r.total += info.Size()
+	}
 	r.lanes = append(r.lanes, newLane(f, path, r.opts.Input(path).NewParser))
 	return nil
 }
@@ -89,7 +115,7 @@ func (r *replay) open(path string, origin int64) error {
 func (r *replay) close() {
 	for _, f := range r.files {
 		// It was read only; there is nobody to tell.
-		_ = f.file.Close()
+		_ = f.Close()
 	}
 }
 
@@ -135,11 +161,16 @@ func (r *replay) taken(p *parsed) {
 
 func (r *replay) unread(l *lane, p *parsed, _ time.Time) {
 	r.taken(p)
-	if errors.Is(p.err, detect.ErrNoEvent) {
+	cut := errors.Is(p.err, detect.ErrCut)
+	if cut || errors.Is(p.err, detect.ErrNoEvent) {
 		if text := bytes.TrimSpace(l.chunk.text[p.from:p.to]); r.sum.FirstIgnored == "" && len(text) > 0 {
 			r.sum.FirstIgnored = fmt.Sprintf("%s line %d: %s", l.name, l.count+1, text[:min(len(text), shownBytes)])
 		}
-		r.sum.Ignored++
+		if cut {
+			r.sum.Cut++
+		} else {
+			r.sum.Ignored++
+		}
 		return
 	}
 	if r.sum.Bad == 0 {
@@ -148,7 +179,7 @@ func (r *replay) unread(l *lane, p *parsed, _ time.Time) {
 	r.sum.Bad++
 }
 
-func (r *replay) record(_ *lane, p *parsed, _ time.Time) {
+func (r *replay) record(_ *lane, p *parsed, _ detect.Result, _ time.Time) {
 	r.taken(p)
 	r.sum.Records++
 	at := p.event.Time

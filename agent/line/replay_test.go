@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"activedefense/detect"
+	"activedefense/detect/panos"
 )
 
 func TestReplayReadsGzipAndSparesTheProtected(t *testing.T) {
@@ -61,5 +62,27 @@ func TestAReplayOfOtherLogsSaysWhatTheyAre(t *testing.T) {
 	sum, err := Replay(t.Context(), opts)
 	if err != nil || sum.Ignored != 2 || sum.Bad != 0 || !strings.HasPrefix(sum.FirstIgnored, path+" line 2: 1,2026/11/21 12:00:00,007000000000001,SYSTEM") {
 		t.Errorf("summary %+v: %v", sum, err)
+	}
+}
+
+// A login is a record; one whose client the firewall cut off is neither a fault nor another log.
+func TestAReplayReadsLogins(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fw1.log")
+	const system = "1,2026/11/21 12:00:00,007000000000001,SYSTEM,auth,2562,2026/11/21 12:00:00,,auth-fail,LDAP,0,0,general,medium,\"failed authentication for user '%s'. " +
+		"Reason: Invalid username/password. auth profile 'LDAP', vsys 'vsys1', From: 203.0.113.7.\",1,0x0\n"
+	write(t, path, fmt.Sprintf(system, "alice")+fmt.Sprintf(system, strings.Repeat("x", 400))+
+		"1,2026/11/21 12:00:01,007000000000001,GLOBALPROTECT,0,2562,2026/11/21 12:00:01,vsys1,portal-auth,login,LDAP,,alice,DE,,203.0.113.7,0.0.0.0,,,,,,,,1,,,,failure,,0,,0,GW\n")
+	opts := ReplayOptions{Files: []string{path}, Input: testInput, Settings: testSettings, Guard: detect.NewGuard(nil, nil), Verdict: func(*detect.Verdict) {}}
+	sum, err := Replay(t.Context(), opts)
+	if err != nil || sum.Records != 2 || sum.Cut != 1 || sum.Ignored != 0 || sum.Bad != 0 || sum.Lines != 3 {
+		t.Errorf("summary %+v: %v", sum, err)
+	}
+	now, all := time.Now(), NewStats()
+	in := all.input(path)
+	in.failed(panos.ErrCut, []byte("x"), now, all)
+	in.failed(panos.ErrIgnored, []byte("x"), now, all)
+	in.failed(panos.ErrTruncated, []byte("x"), now, all)
+	if got := all.Status(now).Inputs[0]; got.Cut != 1 || got.Ignored != 1 || got.Bad != 1 || got.Lines != 3 {
+		t.Errorf("%+v", got)
 	}
 }

@@ -24,7 +24,7 @@ type InputStatus struct {
 	Records    uint64     `json:"records"`
 	Ignored    uint64     `json:"ignored"` // other log types, empty lines
 	Bad        uint64     `json:"bad"`     // could not be parsed
-	Cut        uint64     `json:"cut"`     // longer than 64 KiB
+	Cut        uint64     `json:"cut"`     // longer than 64 KiB, or logins without a client because the firewall cut their text off
 	Behind     int64      `json:"behind_bytes"`
 	LagSeconds float64    `json:"lag_seconds"` // how old the last line read is, while there are more to read
 	LastEvent  *time.Time `json:"last_event,omitempty"`

@@ -46,7 +46,7 @@ unless it is removed by hand. "blacklist show" says why it was held; "blacklist 
 }
 
 func (b *blacklistAcceptCommand) accept(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix) error {
-	guard := agent.NewGuard(ctx, cfg)
+	guard := b.known(ctx, cfg).Guard
 	for _, p := range prefixes {
 		if err := guard.Check(p); err != nil {
 			return fmt.Errorf("nothing was accepted: %w", err)

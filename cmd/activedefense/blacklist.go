@@ -72,9 +72,12 @@ whatever their activity. A running daemon enforces them within a second.`,
 }
 
 func (b *blacklistAddCommand) addAll(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix, length time.Duration) error {
-	guard := agent.NewGuard(ctx, cfg)
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
 	for _, prefix := range prefixes {
-		if err := guard.Check(prefix); err != nil {
+		if err := known.Guard.Check(prefix); err != nil {
 			return fmt.Errorf("not blocked: %w", err)
 		}
 	}

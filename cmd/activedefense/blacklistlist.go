@@ -82,6 +82,10 @@ func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st 
 		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(agent.NewBlacklistEntry(e, after)) })
 	}
 	columns := []string{"ADDRESS", "STATE", "RULE", "EVIDENCE", "SINCE", "LAST SEEN", "RELEASE", "HITS", "DEVICE", "BY", "WHY"}
+	labelled := l.labelsOf(cfg)
+	if labelled != nil {
+		columns = slices.Insert(columns, 1, "LABELS")
+	}
 	t, n := agent.NewTable(l.stdout, columns...), 0
 	err := st.Entries(ctx, l.filter, func(e *store.Entry) error {
 		n++
@@ -94,7 +98,11 @@ func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st 
 		if e.State == store.Held {
 			why += "; held: " + e.Hold
 		}
-		t.Row(detect.AddressText(e.Address), view.State, e.Rule, e.Grade, agent.LocalTime(e.BlockedAt), agent.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, why)
+		row := []any{detect.AddressText(e.Address), view.State, e.Rule, e.Grade, agent.LocalTime(e.BlockedAt), agent.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, why}
+		if labelled != nil {
+			row = slices.Insert(row, 1, any(labelled(e.Address)))
+		}
+		t.Row(row...)
 		return nil
 	})
 	if err != nil {

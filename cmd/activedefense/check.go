@@ -2,22 +2,30 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+
+	"activedefense/agent"
+	"activedefense/config"
 )
 
 func newCheckCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Validate the configuration",
-		Long:  `Reads the configuration and reports every fault with its key and how to fix it. Nothing is changed or contacted.`,
-		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return check(a) },
+		Long: `Reads the configuration and the files that it names, and reports every fault with its key and how to fix it, and what is
+legal and unwise. Nothing is changed or contacted.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return check(a) },
 	}
 }
 
 func check(a *app) error {
 	cfg, warnings, err := a.load()
+	if err == nil {
+		warnings = append(warnings, labelWarnings(cfg)...)
+	}
 	for _, w := range warnings {
 		fmt.Fprintf(a.stderr, "%s: warning: %s\n", w.Key, w.Text)
 	}
@@ -35,4 +43,14 @@ func check(a *app) error {
 	fmt.Fprintf(a.stdout, "%s: valid, with %s, %s and %s\n", from, plural(len(warnings), "warning"),
 		plural(len(cfg.Inputs), "input"), plural(len(cfg.Firewalls), "firewall"))
 	return nil
+}
+
+// labelWarnings says what is wrong with the label files now: a daemon goes on without them, or with what they had.
+func labelWarnings(cfg *config.Config) []config.Warning {
+	var warnings []config.Warning
+	for _, t := range agent.Labels(cfg).Troubles() {
+		i := slices.IndexFunc(cfg.Labels, func(l config.Label) bool { return l.File == t.File })
+		warnings = append(warnings, config.Warning{Key: fmt.Sprintf("labels[%d].file", i), Text: t.What + ". " + t.Remedy})
+	}
+	return warnings
 }

@@ -38,13 +38,44 @@ firewalls:
 	}
 }
 
+// What keeps nobody from starting but costs a network dearly is said, with what to do.
+func TestCheckWarnsOfWhatIsLegalAndUnwise(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("state_dir: "+w.dir+"\n"))
+	stdout, stderr, code := w.run("check")
+	if code != 0 || !strings.Contains(stdout, "valid, with 2 warnings") || strings.Count(stderr, "\n") != 2 ||
+		!strings.Contains(stderr, "networks.own: warning: no public address is known to be yours") ||
+		!strings.Contains(stderr, "never_block: warning: is empty") {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n"))
+	if stdout, stderr, code = w.run("check"); code != 0 || !strings.Contains(stdout, "valid, with 0 warnings") || stderr != "" {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+}
+
+func TestCheckLooksAtTheLabelFiles(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	list := filepath.Join(w.dir, "scanners.txt")
+	w.write(list, []byte("192.0.2.7\n10.0.0.0/8\n"))
+	w.write(w.config, []byte("state_dir: "+w.dir+"\nnetworks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]\n"+
+		"labels: [{file: "+list+", label: a}, {file: "+w.dir+"/missing, label: b, mode: never}]\n"))
+	stdout, stderr, code := w.run("check")
+	if code != 0 || !strings.Contains(stdout, "2 warnings") || !strings.Contains(stderr, "labels[0].file: warning: "+list+": 1 entry is wider than /16") ||
+		!strings.Contains(stderr, "labels[1].file: warning: "+w.dir+"/missing cannot be read: no such file") {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+}
+
 func TestWrongUsageExitsTwo(t *testing.T) {
 	w := newWorld(t, "sqlite", "")
 	for _, args := range [][]string{
 		{"nonsense"}, {"run", "extra"}, {"replay"}, {"blacklist", "show"}, {"records", "--bogus"}, {"blacklist", "show", "not-an-address"},
 		{"blacklist", "add", "203.0.113.9"}, {"blacklist", "add", "203.0.113.9/24", "--reason", "x"},
-		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"records", "--type", "system"}, {"blacklist", "list", "--rule", "luck"},
-		{"records", "--type", "traffic,system"}, {"records", "--src-port", "22,-1"}, {"records", "--dst-port", "22,ssh"}, {"records", "--severity", "high,worst"},
+		{"records", "--since", "yesterday-ish"}, {"records", "--dst-port", "70000"}, {"records", "--type", "config"}, {"blacklist", "list", "--rule", "luck"},
+		{"records", "--type", "traffic,config"}, {"records", "--src-port", "22,-1"}, {"records", "--dst-port", "22,ssh"}, {"records", "--severity", "high,worst"},
 		{"records", "--threat-id", "40017,brute-force"}, {"records", "--zone", `internet,"dmz`},
 		{"records", "--format", "xml"}, {"records", "--src", "203.0.113.9,here"}, {"records", "--dst", "203.0.113.9/24"}, {"records", "--json", "--format", "csv"},
 	} {

@@ -125,8 +125,9 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
 	ev.Judge()
-	guard := agent.NewGuard(ctx, cfg)
-	countings := agent.Settings(cfg).Explain(&ev, guard)
+	known := e.known(ctx, cfg)
+	guard := known.Guard
+	countings := agent.Settings(cfg).Explain(&ev, guard, known.Ours)
 	if e.json {
 		out := explainedOf(&ev)
 		if err := guard.CheckAddr(ev.Src); err != nil {
@@ -142,11 +143,15 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 
 func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting) error {
 	t := agent.NewTable(e.stdout)
+	application, ended, repeated := "application", "ended by", "merged by syslog"
+	if ev.Type == detect.TypeGlobalProtect || ev.Type == detect.TypeSystem {
+		application, ended, repeated = "method", "reason", "counted by the firewall or merged by syslog"
+	}
 	for _, f := range [][2]any{
 		{"type", strings.TrimSpace(ev.Type.String() + " " + ev.Subtype)}, {"time", agent.LocalTime(ev.Time)}, {"device", ev.Device},
 		{"source", endpoint(ev.Src, ev.SrcPort, ev.SrcCountry)}, {"user", ev.SrcUser},
 		{"destination", endpoint(ev.Dst, ev.DstPort, ev.DstCountry)}, {"zones", zones(ev.SrcZone, ev.DstZone)},
-		{"application", strings.TrimSpace(ev.Application + " " + ev.Protocol.String())}, {"ended by", ev.EndReason},
+		{application, strings.TrimSpace(ev.Application + " " + ev.Protocol.String())}, {ended, ev.EndReason},
 		{"action", ev.Action}, {"rule", strings.TrimSpace(ev.Rule + " " + ev.RuleID)},
 		{"threat", strings.TrimSpace(ev.ThreatName + " " + ev.ThreatID)}, {"severity", ev.Severity},
 	} {
@@ -155,7 +160,7 @@ func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting
 		}
 	}
 	if ev.Repeat > 1 {
-		t.Row("repeated", fmt.Sprintf("%d times (merged by syslog)", ev.Repeat))
+		t.Row("repeated", fmt.Sprintf("%d times (%s)", ev.Repeat, repeated))
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -16,20 +16,24 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall/policy", "store"},
-	"agent":             {"agent/edl", "agent/enforce", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/policy", "store"},
+	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
-	"agent/line":        {"agent/tail", "detect", "store"},
-	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
+	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
+	"agent/own":         {"config", "detect", "store"},
+	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
+	"detect":            {"detect/arena", "detect/memory"},
+	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},
 	"firewall":          {"firewall/room", "firewall/xmlapi"},
+	"firewall/ours":     {"firewall", "firewall/xmlapi"},
 	"firewall/policy":   {"firewall", "firewall/xmlapi"},
 	"store":             {"migrations"},
 
 	// The simulated firewall, and what uses it.
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
 	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
-	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "traffic", "userid", "xmltree"),
+	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "network", "traffic", "userid", "xmltree"),
 	"firewall/panosim/answer":      halls("xmltree"),
 	"firewall/panosim/candidate":   halls("answer", "devicegroup", "dialect", "jobs", "schema", "xmltree"),
 	"firewall/panosim/dataplane":   halls("answer", "dialect", "logs", "traffic", "userid", "xmltree"),
@@ -37,6 +41,7 @@ var allowed = map[string][]string{
 	"firewall/panosim/edl":         halls("answer", "dialect", "iprange", "jobs", "traffic", "xmltree"),
 	"firewall/panosim/jobs":        halls("answer", "dialect"),
 	"firewall/panosim/logs":        halls("dialect", "filter", "iprange", "traffic", "xmltree"),
+	"firewall/panosim/network":     halls("answer", "xmltree"),
 	"firewall/panosim/schema":      halls("devicegroup", "dialect", "xmltree"),
 	"firewall/panosim/traffic":     halls("answer", "devicegroup", "dialect", "iprange", "userid", "xmltree"),
 	"firewall/panosim/userid":      halls("answer", "dialect", "filter", "iprange", "xmltree"),

@@ -78,7 +78,7 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "activedefense",
 		Short: "Block scanners and attackers on Palo Alto firewalls",
-		Long: `activedefense reads the TRAFFIC and THREAT logs that Palo Alto firewalls send by syslog, finds the
+		Long: `activedefense reads the TRAFFIC, THREAT and GlobalProtect logs that Palo Alto firewalls send by syslog, finds the
 internet addresses that scan or attack, and has the firewalls block them.`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { a.started = true },

@@ -72,7 +72,7 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.Severity, "severity", nil, "`SEVERITY` of the threat")
 	flags.StringSliceVar(&f.texts.Device, "device", nil, "firewall `NAME`")
 	flags.StringSliceVar(&f.texts.Action, "action", nil, "`ACTION` of the firewall")
-	flags.StringSliceVar(&f.texts.Type, "type", nil, "`TYPE`: traffic or threat")
+	flags.StringSliceVar(&f.texts.Type, "type", nil, "`TYPE`: traffic, threat, globalprotect or system")
 	flags.StringSliceVar(&f.texts.Subtype, "subtype", nil, "`SUBTYPE`, such as drop or vulnerability")
 	flags.StringSliceVar(&f.texts.Rule, "rule", nil, "`NAME` of the security rule")
 	flags.StringSliceVar(&f.texts.ThreatID, "threat-id", nil, "`NUMBER` of the threat's signature")
@@ -139,14 +139,17 @@ func portsOf(flag string, given []uint) (ports []uint16, err error) {
 	return ports, nil
 }
 
+// types are the logs that records come from.
+var types = []string{"traffic", "threat", "globalprotect", "system"}
+
 // severities are those of a threat log, worst first.
 var severities = []string{"critical", "high", "medium", "low", "informational"}
 
 // checkTexts refuses what a field cannot have: a search for it would find nothing, and say that there is nothing.
 func checkTexts(f *store.RecordFilter) error {
 	for _, typ := range f.Type {
-		if !strings.EqualFold(typ, detect.TypeTraffic.String()) && !strings.EqualFold(typ, detect.TypeThreat.String()) {
-			return usageErrorf("--type %q: the types are traffic and threat", typ)
+		if !slices.Contains(types, strings.ToLower(typ)) {
+			return usageErrorf("--type %q: the types are %s", typ, strings.Join(types, ", "))
 		}
 	}
 	for _, severity := range f.Severity {
@@ -239,6 +242,9 @@ func endpoint(addr netip.Addr, port uint16, country string) string {
 		return ""
 	}
 	text := netip.AddrPortFrom(addr, port).String()
+	if port == 0 {
+		text = addr.String() // of a protocol or a log without ports
+	}
 	if country != "" {
 		text += " (" + country + ")"
 	}

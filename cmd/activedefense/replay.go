@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,33 +13,135 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/line"
+	"activedefense/config"
 	"activedefense/detect"
 )
 
-// replayCommand is `replay`, and what it has found so far.
+// replayCommand is `replay`.
 type replayCommand struct {
 	*app
+	summary bool
+	compare string // the other configuration; "": none
 	begun   time.Time
-	found   []*detect.Verdict // nothing with --json, which prints each at once
-	printed error             // of printing a verdict, the last one
-	refused *agent.Table      // sources that may not be blocked, the first of them
-	spared  int               // how many these are
+	printed error // of printing a verdict at once, the last one
 }
 
 func newReplayCommand(a *app) *cobra.Command {
 	r := &replayCommand{app: a}
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "replay FILE...",
 		Short: "Run detection over log files: who would have been blocked, and why",
 		Long: `Runs the rules of the configuration over log files, by event time, and writes nothing: who would have
-been blocked, and why. Several files are combined in order of time; gzip is read too.`,
+been blocked, held or observed, and why. Several files are combined in order of time; gzip is read too; - is standard input.
+
+With --compare, both configurations run over the same lines, and the result is whom only one of them would block.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error { return r.replay(c.Context(), files) },
 	}
+	c.Flags().BoolVar(&r.summary, "summary", false, "how many sources by rule, grade, country and hour, instead of each")
+	c.Flags().StringVar(&r.compare, "compare", "", "another configuration `FILE`: whom only one of the two would block")
+	return c
+}
+
+// A replayed configuration, and what it has found.
+type replayed struct {
+	cfg     *config.Config
+	sum     line.ReplaySummary
+	found   []*detect.Verdict // in the order of event time; one that was held or observed may be there again as blocked
+	refused []spared          // sources that may not be blocked, the first of them
+	spared  int               // how many these are
+}
+
+// spared is a source that may not be blocked, and why.
+type spared struct {
+	verdict *detect.Verdict
+	why     error
 }
 
 // maxSpared is how many of the sources that may not be blocked are named: the result is who would have been.
 const maxSpared = 20
+
+func (r *replayCommand) replay(ctx context.Context, files []string) error {
+	if n := slices.Index(files, line.Stdin); n >= 0 && slices.Contains(files[n+1:], line.Stdin) {
+		return usageErrorf("standard input (-) can be read only once")
+	}
+	cfg, _, err := r.load()
+	if err != nil {
+		return err
+	}
+	r.begun = time.Now()
+	if r.compare != "" {
+		return r.replayTwo(ctx, cfg, files)
+	}
+	ctx, stop := context.WithCancel(ctx) // ends the sharing of standard input
+	defer stop()
+	run := &replayed{cfg: cfg}
+	take := run.take
+	if r.json && !r.summary {
+		take = r.printVerdict
+	}
+	err = r.run(ctx, run, line.ReplayOptions{Files: files, Stdin: r.shared(ctx, files, 1)[0], Verdict: take})
+	if err != nil {
+		return err
+	}
+	if r.printed != nil {
+		return r.printed
+	}
+	if r.summary {
+		err = r.writeGroups(groups(final(run.found)), "")
+	} else {
+		err = r.writeTable(run.found)
+	}
+	if err != nil {
+		return err
+	}
+	r.writeSpared(run)
+	r.writeSummary(run, time.Since(r.begun))
+	return r.readable(run.sum)
+}
+
+// shared gives standard input to so many runs. It is not touched where it is none of the files.
+func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []io.Reader {
+	if !slices.Contains(files, line.Stdin) {
+		return make([]io.Reader, runs)
+	}
+	return line.Share(ctx, r.stdin, runs)
+}
+
+// run replays one configuration.
+func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions) (err error) {
+	opts.Refused = run.spare
+	known := r.known(ctx, run.cfg)
+	opts.Guard, opts.Ours = known.Guard, known.Ours
+	if isTerminal(r.stderr) {
+		opts.Progress = r.progress
+		defer fmt.Fprint(r.stderr, "\r\x1b[K")
+	}
+	run.sum, err = agent.Replay(ctx, run.cfg, opts)
+	return err
+}
+
+// readable fails where no line could be read.
+func (r *replayCommand) readable(sum line.ReplaySummary) error {
+	if sum.Lines > 0 && sum.Records == 0 && sum.Bad == 0 { // nothing is wrong with them
+		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found, and no login; there are other records, the first is", agent.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
+		return nil
+	}
+	if sum.Lines > 0 && sum.Records == 0 {
+		return fmt.Errorf("no line could be parsed as a TRAFFIC or THREAT record or a login; the first error: %s", sum.FirstBad)
+	}
+	return nil
+}
+
+// take keeps a source that would have been blocked, held or observed.
+func (run *replayed) take(v *detect.Verdict) { run.found = append(run.found, v) }
+
+// spare keeps a source that may not be blocked, and why.
+func (run *replayed) spare(v *detect.Verdict, why error) {
+	if run.spared++; run.spared <= maxSpared {
+		run.refused = append(run.refused, spared{v, why})
+	}
+}
 
 // replayJSON is the contract of `replay --json`.
 type replayJSON struct {
@@ -47,101 +151,93 @@ type replayJSON struct {
 	Time      time.Time `json:"time"`
 	FirstSeen time.Time `json:"first_seen"`
 	Hits      int       `json:"hits"`
+	Grade     string    `json:"grade"`
+	State     string    `json:"state"`
+	Only      string    `json:"only,omitempty"` // with --compare: this or other
 }
 
-func (r *replayCommand) replay(ctx context.Context, files []string) error {
-	cfg, _, err := r.load()
-	if err != nil {
-		return err
-	}
-	r.begun, r.refused = time.Now(), agent.NewTable(r.stderr)
-	opts := line.ReplayOptions{Files: files, Verdict: r.verdict, Refused: r.spare}
-	if isTerminal(r.stderr) {
-		opts.Progress = r.progress
-	}
-	sum, err := agent.Replay(ctx, cfg, opts)
-	if opts.Progress != nil {
-		fmt.Fprint(r.stderr, "\r\x1b[K")
-	}
-	if err != nil {
-		return err
-	}
-	if r.printed != nil {
-		return r.printed
-	}
-	if err := r.writeTable(); err != nil {
-		return err
-	}
-	if r.spared > maxSpared {
-		r.refused.Line("and %s more that may not be blocked", grouped(r.spared-maxSpared))
-	}
-	r.refused.Flush()
-	r.writeSummary(sum, time.Since(r.begun))
-	if sum.Lines > 0 && sum.Records == 0 && sum.Bad == 0 { // nothing is wrong with them
-		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found; there are other records, the first is", agent.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
-		return nil
-	}
-	if sum.Lines > 0 && sum.Records == 0 {
-		return fmt.Errorf("no line could be parsed as a TRAFFIC or THREAT record; the first error: %s", sum.FirstBad)
-	}
-	return nil
+func replayJSONOf(v *detect.Verdict, only string) replayJSON {
+	return replayJSON{detect.AddressText(v.Source), v.Rule, v.Reason, v.Time, v.FirstSeen, v.Hits, v.Grade.String(), line.StateOf(v).String(), only}
 }
 
-// verdict takes a source that would have been blocked.
-func (r *replayCommand) verdict(v *detect.Verdict) {
-	if !r.json {
-		r.found = append(r.found, v)
-		return
-	}
-	if err := r.printJSON(replayJSON{detect.AddressText(v.Source), v.Rule, v.Reason, v.Time, v.FirstSeen, v.Hits}); err != nil {
+// printVerdict prints a source as soon as it is found.
+func (r *replayCommand) printVerdict(v *detect.Verdict) {
+	if err := r.printJSON(replayJSONOf(v, "")); err != nil {
 		r.printed = err
 	}
 }
 
-// spare takes a source that may not be blocked, and why.
-func (r *replayCommand) spare(v *detect.Verdict, why error) {
-	if r.spared++; r.spared <= maxSpared {
-		r.refused.Row("not blocked:", detect.AddressText(v.Source), v.Reason, why)
-	}
-}
-
-func (r *replayCommand) writeTable() error {
-	if len(r.found) == 0 {
+func (r *replayCommand) writeTable(found []*detect.Verdict) error {
+	if len(found) == 0 {
 		return nil
 	}
-	t := agent.NewTable(r.stdout, "TIME", "ADDRESS", "RULE", "HITS", "WHY")
-	for _, v := range r.found {
-		t.Row(agent.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, v.Hits, v.Reason)
+	t := agent.NewTable(r.stdout, "TIME", "ADDRESS", "RULE", "GRADE", "STATE", "HITS", "WHY")
+	for _, v := range found {
+		t.Row(agent.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, gradeText(v), line.StateOf(v), v.Hits, why(v))
 	}
 	return t.Flush()
 }
 
+// gradeText is the grade of a verdict; "-" where it has none.
+func gradeText(v *detect.Verdict) string { return cmp.Or(v.Grade.String(), "-") }
+
+// why is the reason of a verdict, and the one for which it is held.
+func why(v *detect.Verdict) string {
+	if v.Hold != "" {
+		return v.Reason + "; held: " + v.Hold
+	}
+	return v.Reason
+}
+
+// writeSpared names some of those that may not be blocked, on standard error.
+func (r *replayCommand) writeSpared(run *replayed) {
+	t := agent.NewTable(r.stderr)
+	for _, s := range run.refused {
+		t.Row("not blocked:", detect.AddressText(s.verdict.Source), s.verdict.Reason, s.why)
+	}
+	if more := run.spared - len(run.refused); more > 0 {
+		t.Line("and %s more that may not be blocked", grouped(more))
+	}
+	// That standard error cannot be written has nobody to be told.
+	_ = t.Flush()
+}
+
 // writeSummary goes to standard error, beside the result.
-func (r *replayCommand) writeSummary(sum line.ReplaySummary, took time.Duration) {
+func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 	if r.json {
 		return
 	}
-	fmt.Fprintf(r.stderr, "%s lines in %.1f s (%s lines/s): %s records, %s of other types, %s that could not be parsed; %s would have been blocked\n",
+	sum := run.sum
+	fmt.Fprintf(r.stderr, "%s lines in %.1f s (%s lines/s): %s records, %s of other types, %s that could not be parsed; %s\n",
 		grouped(sum.Lines), took.Seconds(), grouped(int64(float64(sum.Lines)/max(took.Seconds(), 1e-6))),
-		grouped(sum.Records), grouped(sum.Ignored), grouped(sum.Bad), plural(len(r.found), "source"))
+		grouped(sum.Records), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
 	if !sum.First.IsZero() {
 		fmt.Fprintf(r.stderr, "from %s to %s\n", agent.LocalTime(sum.First), agent.LocalTime(sum.Last))
+	}
+	if sum.Cut > 0 {
+		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(int(sum.Cut), "line"))
 	}
 	if sum.FirstBad != "" {
 		fmt.Fprintln(r.stderr, "the first line that could not be parsed:", sum.FirstBad)
 	}
+	r.writeEvicted(r.stderr, sum, "")
+}
+
+// writeEvicted says that memory did not suffice; named is " of FILE" for one of several configurations.
+func (r *replayCommand) writeEvicted(w io.Writer, sum line.ReplaySummary, named string) {
 	if sum.Evicted > 0 {
-		fmt.Fprintf(r.stderr, "%s sources were evicted because of detect.max_sources: the result may be incomplete\n", grouped(sum.Evicted))
+		fmt.Fprintf(w, "%s sources were evicted because of detect.max_sources%s: the result may be incomplete\n", grouped(sum.Evicted), named)
 	}
 }
 
 // progress draws one line at a terminal.
 func (r *replayCommand) progress(done, total int64, lines uint64) {
-	const width = 30
-	share := 1.0
-	if total > 0 {
-		share = min(float64(done)/float64(total), 1) // of a compressed file, the plain size is not known
+	if total == 0 {
+		fmt.Fprintf(r.stderr, "\r\x1b[K%s lines", grouped(lines))
+		return
 	}
+	const width = 30
+	share := min(float64(done)/float64(total), 1) // of a compressed file, the plain size is not known
 	filled := int(share * width)
 	left := ""
 	if passed := time.Since(r.begun); share > 0.02 && share < 1 {

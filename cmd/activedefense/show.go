@@ -37,6 +37,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 				if a.json {
 					return a.printJSON(x)
 				}
+				a.writeLabels(cfg, prefix)
 				return x.WriteText(a.stdout)
 			})
 		},
@@ -45,13 +46,14 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 
 // showUnlisted says what is known of an address without any entry; the exit status says that there is none.
 func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, unknown error) error {
-	u, err := agent.ExplainUnlisted(ctx, st, agent.NewGuard(ctx, cfg), prefix)
+	u, err := agent.ExplainUnlisted(ctx, st, a.known(ctx, cfg).Guard, prefix)
 	if err != nil {
 		return err
 	}
 	if a.json {
 		err = a.printJSON(u)
 	} else {
+		a.writeLabels(cfg, prefix)
 		err = u.WriteText(a.stdout)
 	}
 	return cmp.Or(err, unknown)

@@ -78,10 +78,7 @@ func (p *Parser) parseCSV(h *header, at time.Time, ev *detect.Event) error {
 	case detect.TypeThreat:
 		c = &threatColumns
 	case detect.TypeUnknown:
-		if isLogName(p.column(colType)) {
-			return ErrIgnored
-		}
-		return ErrNoFormat
+		return p.parseOtherCSV(h, at, ev)
 	}
 	if s.n < minColumns {
 		return ErrTruncated
@@ -93,6 +90,20 @@ func (p *Parser) parseCSV(h *header, at time.Time, ev *detect.Event) error {
 	p.labels(c, h, ev)
 	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(colGenerated), precise: p.column(c.precise)}, h, at)
 	return nil
+}
+
+// parseOtherCSV reads a record of one of the logs that hold logins.
+func (p *Parser) parseOtherCSV(h *header, at time.Time, ev *detect.Event) error {
+	if equalFold(p.column(colType), "SYSTEM") {
+		return p.systemCSV(h, at, ev)
+	}
+	if shift, ok := p.isGlobalProtect(); ok {
+		return p.globalProtectCSV(shift, h, at, ev)
+	}
+	if isLogName(p.column(colType)) {
+		return ErrIgnored
+	}
+	return ErrNoFormat
 }
 
 // distrust drops the columns behind one that was not quoted though it should have been: its commas moved them, and
@@ -157,11 +168,7 @@ func (p *Parser) labels(c *columns, h *header, ev *detect.Event) {
 	} else {
 		ev.EndReason = n.endReason.get(p.column(c.endReason))
 	}
-	device := p.column(c.device)
-	if len(device) == 0 {
-		device = h.host
-	}
-	ev.Device = n.device.get(device)
+	p.setDevice(ev, c.device, h)
 	if client, ok := forwardedClient(p.column(c.client)); ok {
 		ev.Client = client
 	}

@@ -148,6 +148,7 @@ func TestCSVFaults(t *testing.T) {
 		{"cloud time behind the 1", trafficLine(map[int]string{1: "2021-10-27T19:20:59.000000Z"}), ErrCloudFormat},
 		{"cloud", "<14>1 2021-10-27T19:21:00.034Z stream-1 logforwarder - panwlogs - 2021-10-27T19:20:59.000000Z,no-serial,TRAFFIC,end,10.0", ErrCloudFormat},
 		{"cloud, bare", "2021-10-27T19:20:59.000000Z,no-serial,TRAFFIC,end,10.0", ErrCloudFormat},
+		{"GLOBALPROTECT, cut", "1,2025/07/10 12:00:00,007,GLOBALPROTECT,x", ErrTruncated},
 		{"no log", trafficLine(map[int]string{3: "198.51.100.7"}), ErrNoFormat},
 		{"no log at all", "1,2,3,4,5", ErrNoFormat},
 	} {
@@ -155,7 +156,7 @@ func TestCSVFaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	for _, log := range []string{"SYSTEM", "CONFIG", "USERID", "HIP-MATCH", "HIPMATCH", "GLOBALPROTECT", "CORRELATION", "DECRYPTION", "AUTHENTICATION", "GTP", "SCTP", "IPTAG", "TUNNEL", "AUDIT"} {
+	for _, log := range []string{"SYSTEM", "CONFIG", "USERID", "HIP-MATCH", "HIPMATCH", "CORRELATION", "DECRYPTION", "AUTHENTICATION", "GTP", "SCTP", "IPTAG", "TUNNEL", "AUDIT"} {
 		if _, err := parse("1,2025/07/10 12:00:00,007," + log + ",x"); !errors.Is(err, ErrIgnored) {
 			t.Errorf("%s: %v", log, err)
 		}

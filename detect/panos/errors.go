@@ -7,13 +7,22 @@ import (
 )
 
 // ErrIgnored says that the line is no fault and no event: it is blank, or a
-// record of another log (SYSTEM, CONFIG, GLOBALPROTECT, ...).
-var ErrIgnored error = ignored("not a TRAFFIC or THREAT record")
+// record of another log (CONFIG, USERID, SYSTEM unless it tells of a login, ...).
+var ErrIgnored error = ignored("not a TRAFFIC, THREAT or GLOBALPROTECT record, nor a login in a SYSTEM record")
+
+// ErrCut says that a record is of a login and names no client: its description is so long that PAN-OS may have cut it, or
+// does not end as the firewall's own text does. A user who is long enough can bring that about, and nothing more.
+var ErrCut error = cutOff("a login without the client's address: expected a description below 500 bytes that ends in \"From: ADDRESS.\"")
 
 type ignored string
 
 func (e ignored) Error() string        { return string(e) }
 func (e ignored) Is(target error) bool { return target == detect.ErrNoEvent }
+
+type cutOff string
+
+func (e cutOff) Error() string        { return string(e) }
+func (e cutOff) Is(target error) bool { return target == detect.ErrCut }
 
 // Faults of a line. They are fixed values, so that a flood of bad lines costs
 // nothing, and say what was expected.
@@ -25,7 +34,9 @@ var (
 	// ErrCloudFormat: Strata Logging Service forwards other columns.
 	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding")
 	// ErrTruncated: the line ends too early.
-	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns")
+	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format")
+	// ErrColumns: a value moved the columns behind it, or its quotes are not the format's.
+	ErrColumns = errors.New("the columns are not in their places: expected values with commas or quotes in quotes, inner quotes doubled")
 	// ErrAmbiguous: keys left out or in another order, and one of them twice.
 	ErrAmbiguous = errors.New("a key occurs twice: expected all sixteen keys in the documented order, or each at most once")
 	// ErrKeyOrder: a format of the site's own in which strangers' text precedes SrcIP.

@@ -177,6 +177,11 @@ func FuzzParse(f *testing.F) {
 		"Nov 21 2025 02:00:05 : SrcIP=203.0.113.5; SrcLocation=x;#011SrcUser=\xff\x00; Type= THREAT #015",
 		plainRecord().with(keySrcUser, "x"+fake().keys(keySrcLocation, keyType)).line(),
 		fill(TrafficFormat, plainRecord(), plainValues()), fill(ThreatFormat, plainRecord(), plainValues()),
+		gpLine(49, map[int]string{12: `"a,""b"""`}), earlyLine(nil), gpLine(36, map[int]string{15: "", 16: "2001:db8::5"}),
+		systemLine("auth", "auth-fail", authFail("x'. From: 8.8.8.8.", wrongPassword, "203.0.113.5")),
+		systemLine("globalprotect", "globalprotectportal-auth-fail", "GlobalProtect portal user authentication failed. Login from: 203.0.113.5, User name: x, Reason: y, Auth type: p"),
+		systemLine("general", "general", "User x logged in via Web from 203.0.113.5 using https"),
+		fillLogin(GlobalProtectFormat, gpValues(`x; SrcIP=8.8.8.8`)), fillLogin(SystemFormat, systemValues(authFail("x; Type=TRAFFIC", wrongPassword, "203.0.113.5"))),
 		"CEF: 0|Palo Alto Networks|PAN-OS|", "2021-10-27T19:20:59.000000Z,no-serial,TRAFFIC,end",
 	} {
 		f.Add([]byte(line), int64(1763690430))
@@ -203,7 +208,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if !ev.Src.IsValid() || ev.Src.Is4In6() || ev.Src.Zone() != "" || ev.Dst.Is4In6() || ev.Dst.Zone() != "" {
+		if !ev.Src.IsValid() && ev.Type != detect.TypeGlobalProtect || ev.Src.Is4In6() || ev.Src.Zone() != "" || ev.Dst.Is4In6() || ev.Dst.Zone() != "" {
 			t.Fatalf("addresses %v %v", ev.Src, ev.Dst)
 		}
 		if ev.Type == detect.TypeUnknown || ev.Repeat < 1 || ev.Repeat > maxRepeat {

@@ -29,8 +29,21 @@ func (c cells) at(i int) string {
 // from there on.
 func (c cells) masked() bool { return c[3] == "THREAT" && c.at(76) != "" && len(c.at(76)) != 36 }
 
+// loginFields are what the documented columns of a GLOBALPROTECT record hold.
+func (c cells) loginFields() map[string]string {
+	want := map[string]string{"type": c.at(3), "subtype": c.at(8), "application": c.at(10), "user": c.at(12), "source region": c.at(13), "source": c.at(15),
+		"action": c.at(28), "end reason": cmp.Or(c.at(26), c.at(27), c.at(25)), "destination": "invalid IP", "nat": "", "traffic": "", "rule": ""}
+	if c.at(47) != "" {
+		want["device"] = c.at(47)
+	}
+	return want
+}
+
 // fields are what the documented columns hold.
 func (c cells) fields() map[string]string {
+	if c[3] == "GLOBALPROTECT" {
+		return c.loginFields()
+	}
 	want := map[string]string{
 		"type": c.at(3), "subtype": c.at(4), "source": c.at(7), "destination": c.at(8), "rule": c.at(11), "user": c.at(12),
 		"application": c.at(14), "source zone": c.at(16), "destination zone": c.at(17), "protocol": protocolNamed(c.at(29)),
@@ -69,6 +82,9 @@ func (c cells) time() (time.Time, error) {
 	precise, err := time.Parse(time.RFC3339, c.at(102))
 	if c[3] == "THREAT" {
 		precise, err = time.Parse(time.RFC3339, c.at(107))
+	}
+	if c[3] == "GLOBALPROTECT" {
+		precise, err = time.Parse(time.RFC3339, c.at(36))
 	}
 	if err == nil && !c.masked() {
 		return precise, nil
@@ -115,7 +131,7 @@ func TestSamplesAgainstEncodingCSV(t *testing.T) {
 			}
 		}
 	}
-	if read[detect.TypeTraffic] < 60 || read[detect.TypeThreat] < 70 {
+	if read[detect.TypeTraffic] < 60 || read[detect.TypeThreat] < 70 || read[detect.TypeGlobalProtect] < 4 {
 		t.Errorf("only %v were read", read)
 	}
 }

@@ -3,6 +3,7 @@ package panos
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -38,14 +39,16 @@ func samplesDir(t *testing.T) string {
 }
 
 // sampleFiles are the files with records, and what stands around them: a name and a
-// tab before each, or places that a template's user fills in. The others repeat
-// these (JSON around the same lines) or explain them.
+// tab before each, places that a template's user fills in, or JSON. The others repeat
+// these or explain them.
 func sampleFiles() []struct{ name, around string } {
 	return []struct{ name, around string }{
 		{"apache-metron/BasicPaloAltoFirewallParserTest.strings.log", ""},
 		{"apache-metron/PaloaltoOutput.log", ""},
 		{"apache-metron/palo.cef", ""},
 		{"cribl-palo-alto-networks/all_raw.log", ""},
+		{"cribl-palo-alto-networks/61hEQ9.json", "json"},
+		{"cribl-palo-alto-networks/6rAgpv.json", "json"},
 		{"crowdsecurity-hub/palo-alto-threat.log", ""},
 		{"datadog-integrations-core/pan.firewall.kv.log", ""},
 		{"pan-os-syslog-haskell/samples.tsv", "named"},
@@ -71,6 +74,18 @@ func readSamples(t *testing.T) []sample {
 		data, err := os.ReadFile(filepath.Join(dir, f.name))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if f.around == "json" {
+			var events []struct {
+				Raw string `json:"_raw"`
+			}
+			if err := json.Unmarshal(data, &events); err != nil {
+				t.Fatal(err)
+			}
+			data = nil
+			for _, e := range events {
+				data = append(append(data, e.Raw...), '\n')
+			}
 		}
 		sc := bufio.NewScanner(bytes.NewReader(data))
 		for n := 1; sc.Scan(); n++ {
@@ -100,7 +115,10 @@ func describe(ev *detect.Event, err error) string {
 		return "error " + errorName(err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s/%s %s %s:%d -> %s:%d", ev.Type, ev.Subtype, ev.Time.Format(time.RFC3339Nano), ev.Src, ev.SrcPort, ev.Dst, ev.DstPort)
+	fmt.Fprintf(&b, "%s/%s %s %s:%d", ev.Type, ev.Subtype, ev.Time.Format(time.RFC3339Nano), ev.Src, ev.SrcPort)
+	if ev.Dst.IsValid() {
+		fmt.Fprintf(&b, " -> %s:%d", ev.Dst, ev.DstPort)
+	}
 	for _, f := range []struct{ name, value string }{
 		{"device", ev.Device}, {"user", ev.SrcUser}, {"from", ev.SrcCountry}, {"to", ev.DstCountry}, {"action", ev.Action},
 		{"rule", ev.Rule}, {"rule-id", ev.RuleID}, {"threat", ev.ThreatName}, {"threat-id", ev.ThreatID}, {"severity", ev.Severity},
@@ -143,7 +161,7 @@ func errorName(err error) string {
 		err  error
 		name string
 	}{
-		{ErrIgnored, "ignored"}, {ErrUnsupported, "unsupported"}, {ErrNoFormat, "no-format"}, {ErrCloudFormat, "cloud-format"},
+		{ErrIgnored, "ignored"}, {ErrCut, "cut"}, {ErrColumns, "columns"}, {ErrUnsupported, "unsupported"}, {ErrNoFormat, "no-format"}, {ErrCloudFormat, "cloud-format"},
 		{ErrTruncated, "truncated"}, {ErrAmbiguous, "ambiguous"}, {ErrKeyOrder, "key-order"}, {ErrNoSource, "no-source"}, {ErrBadAddress, "bad-address"}, {ErrBadPort, "bad-port"},
 	} {
 		if errors.Is(err, e.err) {

@@ -16,6 +16,8 @@ type splitter struct {
 	// loose is the first column, from freeText on, that holds a quote as PAN-OS writes none: outside quotes, or inside
 	// and not doubled. maxColumns if there is none.
 	loose int
+	// odd is the first column of all that holds such a quote.
+	odd int
 	// starts holds where each column begins, at its quote if it has one, and in starts[n] what would be the next. There
 	// is room for the commas of a word behind the last column.
 	starts [maxColumns + 9]int32
@@ -25,7 +27,7 @@ type splitter struct {
 // value: that column and those behind it are missing. Reading on behind its commas
 // would let the stranger who chose the value choose the columns that were cut off, too.
 func (s *splitter) split(line []byte) {
-	s.line, s.n, s.loose, s.starts[0] = line, 0, maxColumns, 0
+	s.line, s.n, s.loose, s.odd, s.starts[0] = line, 0, maxColumns, maxColumns, 0
 	for s.n < maxColumns {
 		start := int(s.starts[s.n])
 		if start < len(line) && line[start] == '"' {
@@ -62,6 +64,7 @@ func (s *splitter) split(line []byte) {
 
 // misquoted notes that the quotes of the column that is being read are not the format's.
 func (s *splitter) misquoted() {
+	s.odd = min(s.odd, s.n)
 	if s.n >= freeText {
 		s.loose = min(s.loose, s.n)
 	}

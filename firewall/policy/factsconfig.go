@@ -29,39 +29,7 @@ func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
 	const what = "read the policy pushed by Panorama"
 	f.vsysPushed = learn(xmlapi.PushedPolicy(ctx, d, what, f.VSys))
 	f.barePushed = learn(xmlapi.PushedPolicy(ctx, d, what+" from Shared", ""))
-	f.template = learn(pushedTemplate(ctx, d))
-}
-
-// pushedTemplate gives the configuration that a template of Panorama pushed, which may hold zones, server profiles and
-// certificates; nil: none. No source shows what a firewall without one answers, so every refusal that is not about
-// rights is taken for that.
-func pushedTemplate(ctx context.Context, d *xmlapi.Device) (*xmlapi.Node, error) {
-	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "read the template pushed by Panorama",
-		"<show><config><pushed-template></pushed-template></config></show>", "")
-	if xmlapi.Kind(err) == xmlapi.KindAPI {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return templateRoot(result, 0), nil
-}
-
-// templateRoot finds the element config, below which everything stands as in the firewall's own configuration. How
-// deep it lies differs between versions.
-func templateRoot(n *xmlapi.Node, depth int) *xmlapi.Node {
-	if n == nil || depth > 4 {
-		return nil
-	}
-	if n.Name == "config" {
-		return n
-	}
-	for _, c := range n.Children {
-		if found := templateRoot(c, depth+1); found != nil {
-			return found
-		}
-	}
-	return nil
+	f.template = learn(xmlapi.PushedTemplate(ctx, d))
 }
 
 // readCandidate asks whether edits wait for a commit, and if so reads our own objects as they were edited.
@@ -129,6 +97,19 @@ func (p *vsysPolicy) ownObjects(want Expectation) []ownObject {
 	add("log forwarding profile", profileNames(p.ourLogs(want), n.Logs), "log-settings", "profiles")
 	add("syslog server profile", syslogNames(p.ourSyslog(want), n.Syslog), "log-settings", "syslog")
 	add("certificate profile", []string{n.CertProf}, "certificate-profile")
+	return append(out, p.loginLists(n.Logs)...)
+}
+
+// loginLists gives our match lists for the logs that hold logins, where the firewall has match lists for these logs.
+func (p *vsysPolicy) loginLists(name string) (out []ownObject) {
+	for _, kind := range []string{logGlobalProtect, logSystem} {
+		for _, sc := range p.scopes {
+			if lists := sc.node.At("log-settings", kind, "match-list"); sc.path == xmlapi.SharedPath && lists != nil {
+				out = append(out, ownObject{candidateFact{what: kind + " log settings " + quoteAll([]string{name}), running: lists.Entry(name)},
+					loginListPath(kind) + xmlapi.EntryNamed(name)})
+			}
+		}
+	}
 	return out
 }
 

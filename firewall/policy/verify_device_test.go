@@ -72,7 +72,7 @@ func (f *Facts) readConfigurations(a *xmlapi.Node, want Expectation) {
 		*fact = learn(xmlapi.ParsePushed(result), err)
 	}
 	template, err := answered(a.Child("pushed-template"))
-	f.template = learn(templateRoot(template, 0), err)
+	f.template = learn(xmlapi.ParseTemplate(template), err)
 	_, err = answered(a.Child("pending"))
 	f.pending = learn(a.Value("pending") == "yes", err)
 	if f.pending.value {

@@ -298,11 +298,11 @@ func TestTemplateRoot(t *testing.T) {
 		"<config/>": true, "<result><config/></result>": true, "<result><template><name/><config/></template></result>": true, "<result/>": false,
 		"<a><b><c><d><e><config/></e></d></c></b></a>": false,
 	} {
-		if got := templateRoot(node(t, text), 0); (got != nil) != found {
+		if got := xmlapi.ParseTemplate(node(t, text)); (got != nil) != found {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
-	if templateRoot(nil, 0) != nil {
+	if xmlapi.ParseTemplate(nil) != nil {
 		t.Error("nothing holds a template")
 	}
 }

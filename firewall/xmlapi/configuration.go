@@ -15,6 +15,12 @@ const SharedPath = "/config/shared"
 // localhost is where a firewall keeps the configuration of its virtual systems.
 const localhost = "/config/devices/entry[@name='localhost.localdomain']"
 
+// NetworkPath and SystemPath are the xpaths of the network, and of what the firewall itself is like.
+const (
+	NetworkPath = localhost + "/network"
+	SystemPath  = localhost + "/deviceconfig"
+)
+
 // VSysPath is the xpath of a virtual system.
 func VSysPath(vsys string) string { return localhost + "/vsys" + EntryNamed(vsys) }
 
@@ -119,17 +125,25 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// RunningConfig reads the running configuration by an operational command, which takes no right to the configuration:
-// that of the virtual system, and what is shared. It is the whole of it, megabytes on some firewalls: whether the command
-// takes an xpath, sources disagree.
+// RunningConfig reads the running configuration by an operational command, as Running does: that of the virtual system, and
+// what is shared.
 func RunningConfig(ctx context.Context, d *Device, what string) (own, shared *Node, err error) {
-	result, err := d.OpIn(ctx, CallConfig, what, "<show><config><running></running></config></show>", "")
+	config, err := Running(ctx, d, what)
 	if err != nil {
 		return nil, nil, err
 	}
-	config := result.Child("config")
-	if config == nil {
-		return nil, nil, d.Fail(what, &Error{Kind: KindMalformed, Text: "the response contains no configuration"})
-	}
 	return config.Child("devices").FirstEntry().Child("vsys").Entry(d.opts.VSys), config.Child("shared"), nil
+}
+
+// Running reads the running configuration by an operational command, which takes no right to the configuration. It is the
+// whole of it, megabytes on some firewalls: whether the command takes an xpath, sources disagree.
+func Running(ctx context.Context, d *Device, what string) (config *Node, err error) {
+	result, err := d.OpIn(ctx, CallConfig, what, "<show><config><running></running></config></show>", "")
+	if err != nil {
+		return nil, err
+	}
+	if config = result.Child("config"); config == nil {
+		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: "the response contains no configuration"})
+	}
+	return config, nil
 }

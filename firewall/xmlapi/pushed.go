@@ -46,3 +46,37 @@ func ParsePushed(result *Node) []Pushed {
 	}
 	return parts
 }
+
+// PushedTemplate gives the configuration that a template of Panorama pushed, which may hold the network, zones, server
+// profiles and certificates; nil: none. No source shows what a firewall without one answers, so every refusal that is not
+// about rights is taken for that.
+func PushedTemplate(ctx context.Context, d *Device) (*Node, error) {
+	result, err := d.OpIn(ctx, CallPolicy, "read the template pushed by Panorama",
+		"<show><config><pushed-template></pushed-template></config></show>", "")
+	if Kind(err) == KindAPI {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ParseTemplate(result), nil
+}
+
+// ParseTemplate finds the element config in an answer, below which everything stands as in the firewall's own configuration;
+// nil: it holds none. How deep it lies differs between versions.
+func ParseTemplate(result *Node) *Node { return templateRoot(result, 0) }
+
+func templateRoot(n *Node, depth int) *Node {
+	if n == nil || depth > 4 {
+		return nil
+	}
+	if n.Name == "config" {
+		return n
+	}
+	for _, c := range n.Children {
+		if found := templateRoot(c, depth+1); found != nil {
+			return found
+		}
+	}
+	return nil
+}

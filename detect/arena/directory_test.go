@@ -1,4 +1,4 @@
-package detect
+package arena
 
 import (
 	"testing"
@@ -8,19 +8,19 @@ import (
 
 func TestDirectoryIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var d directory
+		var d Directory
 		// Few hashes, so that slots are fought for, also around the end of the table.
 		hash := rapid.SampledFrom([]uint32{0, 1, 2, 254, 255, 256, 511, 1<<32 - 1})
 		held := map[uint32]uint32{} // number to hash
 		for next := range uint32(rapid.IntRange(1, 400).Draw(t, "steps")) {
 			h := hash.Draw(t, "hash")
 			if rapid.IntRange(0, 2).Draw(t, "remove") > 0 {
-				d.add(h, next+1)
+				d.Add(h, next+1)
 				held[next+1] = h
 			} else {
 				for number := uint32(1); number <= next; number++ {
 					if held[number] == h && h != 0 {
-						d.remove(h, number)
+						d.Remove(h, number)
 						delete(held, number)
 						break
 					}
@@ -31,7 +31,7 @@ func TestDirectoryIsAMap(t *testing.T) {
 			t.Fatalf("%d in use, want %d", d.used, len(held))
 		}
 		for number, h := range held {
-			if got := d.find(h, func(n uint32) bool { return n == number }); got != number {
+			if got := d.Find(h, func(n uint32) bool { return n == number }); got != number {
 				t.Fatalf("number %d with hash %d: found %d", number, h, got)
 			}
 		}
@@ -44,7 +44,7 @@ func TestDirectoryIsAMap(t *testing.T) {
 		if seen != len(held) {
 			t.Fatalf("%d slots taken, want %d", seen, len(held))
 		}
-		if got := d.find(7, func(uint32) bool { return true }); got != 0 {
+		if got := d.Find(7, func(uint32) bool { return true }); got != 0 {
 			t.Fatalf("found %d by a hash that nobody has", got)
 		}
 	})

@@ -1,11 +1,11 @@
-package detect
+package arena
 
 import "hash/maphash"
 
-// directory finds numbers by a hash of what they stand for; whether a candidate is the
+// Directory finds numbers by a hash of what they stand for; whether a candidate is the
 // right one, the caller knows, who has the keys. Compared with a map from address to
 // number it takes a third of the memory, and it has no pointers. Number 0 is no number.
-type directory struct {
+type Directory struct {
 	slots []place // a power of two, at most three quarters of them in use
 	used  int
 }
@@ -16,18 +16,21 @@ type place struct{ hash, number uint32 }
 // directoryMin is the number of slots to begin with.
 const directoryMin = 1 << 8
 
-// hashOf spreads an address over all bits, by a seed: sources choose their addresses.
-func hashOf(seed maphash.Seed, key *[16]byte) uint32 {
+// HashOf spreads an address over all bits, by a seed: sources choose their addresses.
+func HashOf(seed maphash.Seed, key *[16]byte) uint32 {
 	return uint32(maphash.Bytes(seed, key[:]))
 }
 
-// home is the slot from which on a hash is looked for. There must be numbers.
-func (d *directory) home(hash uint32) *place {
-	return &d.slots[hash&uint32(len(d.slots)-1)]
+// Home touches the slot from which on a hash is looked for, and gives the number there, whosever it is. There must be numbers.
+func (d *Directory) Home(hash uint32) uint32 {
+	return d.slots[hash&uint32(len(d.slots)-1)].number
 }
 
-// find gives the first number with the hash that is the right one; 0 if none is.
-func (d *directory) find(hash uint32, right func(number uint32) bool) uint32 {
+// Used is how many numbers there are.
+func (d *Directory) Used() int { return d.used }
+
+// Find gives the first number with the hash that is the right one; 0 if none is.
+func (d *Directory) Find(hash uint32, right func(number uint32) bool) uint32 {
 	if len(d.slots) == 0 {
 		return 0
 	}
@@ -40,8 +43,8 @@ func (d *directory) find(hash uint32, right func(number uint32) bool) uint32 {
 	return 0
 }
 
-// add puts in a number that is not there yet.
-func (d *directory) add(hash, number uint32) {
+// Add puts in a number that is not there yet.
+func (d *Directory) Add(hash, number uint32) {
 	if d.used >= len(d.slots)/4*3 {
 		old := d.slots
 		d.slots = make([]place, max(2*len(old), directoryMin))
@@ -55,7 +58,7 @@ func (d *directory) add(hash, number uint32) {
 	d.used++
 }
 
-func (d *directory) put(p place) {
+func (d *Directory) put(p place) {
 	mask := uint32(len(d.slots) - 1)
 	i := p.hash & mask
 	for d.slots[i].number != 0 {
@@ -64,8 +67,8 @@ func (d *directory) put(p place) {
 	d.slots[i] = p
 }
 
-// remove takes out a number that is there.
-func (d *directory) remove(hash, number uint32) {
+// Remove takes out a number that is there.
+func (d *Directory) Remove(hash, number uint32) {
 	mask := uint32(len(d.slots) - 1)
 	i := hash & mask
 	for d.slots[i].number != number {

@@ -1,0 +1,243 @@
+package labels
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fixture is a set over files in a folder of the test.
+type fixture struct {
+	*Set
+	t    *testing.T
+	dir  string
+	time time.Time
+}
+
+func newFixture(t *testing.T, files ...File) *fixture {
+	f := &fixture{t: t, dir: t.TempDir(), time: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}
+	for i := range files {
+		files[i].Path = filepath.Join(f.dir, files[i].Path)
+	}
+	f.Set = New(files, func() time.Time { return f.time }, nil)
+	return f
+}
+
+// write replaces a file, as a download does; its time of change is another one each time.
+func (f *fixture) write(name, content string) {
+	f.t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// refresh looks a minute later, and checks what is then known and wrong.
+func (f *fixture) refresh(changed bool, entries string, trouble string) {
+	f.t.Helper()
+	f.time = f.time.Add(Every)
+	if got := f.Refresh(); got != changed {
+		f.t.Errorf("changed = %v", got)
+	}
+	var have []string
+	for _, mode := range []Mode{Label, Never, Block} {
+		for _, e := range f.Lists().Entries(mode) {
+			have = append(have, e.Network.String())
+		}
+	}
+	if got := strings.Join(have, " "); got != entries {
+		f.t.Errorf("entries %q, want %q", got, entries)
+	}
+	all := f.Troubles()
+	if trouble == "" && len(all) > 0 || trouble != "" && (len(all) != 1 || !strings.Contains(all[0].What, trouble) || all[0].Remedy == "") {
+		f.t.Errorf("troubles %+v, want one with %q", all, trouble)
+	}
+}
+
+// lines are so many different addresses.
+func lines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "192.0.2.%d\n", i)
+	}
+	return b.String()
+}
+
+// texts are the entries of lines.
+func texts(n int) string {
+	return strings.TrimSuffix(strings.ReplaceAll(lines(n), "\n", "/32 "), " ")
+}
+
+func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "known scanner"})
+	f.write("a", "192.0.2.1\n")
+	f.refresh(true, "192.0.2.1/32", "")
+	f.refresh(false, "192.0.2.1/32", "")
+	f.write("a", "192.0.2.1\n192.0.2.2\n")
+	f.refresh(true, "192.0.2.1/32 192.0.2.2/32", "")
+	if got := f.Lists().Lookup(netip.MustParsePrefix("::ffff:192.0.2.2/128")); fmt.Sprint(got) != "[known scanner]" {
+		t.Errorf("labels %v", got)
+	}
+	f.write("a", "192.0.2.2\n192.0.2.1 # other words\n")
+	f.refresh(false, "192.0.2.1/32 192.0.2.2/32", "")
+}
+
+// Whatever happens to a file, what it had stays, and it is said since when.
+func TestWhatAFileHadStays(t *testing.T) {
+	ten := texts(10)
+	for name, c := range map[string]struct {
+		spoil   func(f *fixture, path string)
+		trouble string
+	}{
+		"vanishes": {func(f *fixture, path string) { os.Remove(path) }, "cannot be read: no such file or directory; its 10 entries stay"},
+		"is a folder": {func(f *fixture, path string) {
+			os.Remove(path)
+			os.Mkdir(path, 0o700)
+		}, "it is no regular file"},
+		"is a pipe": {func(f *fixture, path string) {
+			os.Remove(path)
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
+				f.t.Error(err)
+			}
+		}, "it is no regular file"},
+		"is emptied":       {func(f *fixture, path string) { f.write("a", "") }, "it has 0, and had 10"},
+		"shrinks":          {func(f *fixture, path string) { f.write("a", lines(6)) }, "it has 6, and had 10"},
+		"is an error page": {func(f *fixture, path string) { f.write("a", "<html>\n<h1>404</h1>\n") }, `no line of it begins with an address; line 1: "<html>"`},
+		"has no end of it": {func(f *fixture, path string) { f.write("a", strings.Repeat("192.0.2.1\n", mostLines+1)) }, "more than 1000000 lines"},
+		"is very large":    {func(f *fixture, path string) { os.Truncate(path, 1<<40) }, "larger than 64 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, File{Path: "a", Label: "x", Mode: Never})
+			path := filepath.Join(f.dir, "a")
+			f.write("a", lines(10))
+			f.refresh(true, ten, "")
+			c.spoil(f, path)
+			f.refresh(false, ten, c.trouble)
+			since := f.time
+			f.refresh(false, ten, c.trouble)
+			if all := f.Troubles(); len(all) != 1 || !all[0].Since.Equal(since) || all[0].File != path {
+				t.Errorf("troubles %+v, want one since %s", all, since)
+			}
+			os.Remove(path)
+			f.write("a", lines(7)) // 30 % may go
+			f.refresh(true, texts(7), "")
+		})
+	}
+}
+
+// What is wrong at the first look is said as well, and mended at the next.
+func TestAFileThatIsNotThereYet(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "x"})
+	f.refresh(false, "", "cannot be read: no such file or directory")
+	f.write("a", "192.0.2.1\n")
+	f.refresh(true, "192.0.2.1/32", "")
+}
+
+func TestWhatIsLeftOutOfAFileIsNamed(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "x"})
+	f.write("a", "192.0.2.1\n10.0.0.0/8\n0.0.0.0/0\nnonsense\n")
+	f.refresh(true, "192.0.2.1/32", `2 entries are wider than /16 (IPv6 /32) and left out, the first in line 2: "10.0.0.0/8"`)
+	f.write("a", "192.0.2.1\nnonsense\n")
+	f.refresh(false, "192.0.2.1/32", `1 line begins with no address and left out, the first is line 2: "nonsense"`)
+	f.write("a", "192.0.2.1\n")
+	f.refresh(false, "192.0.2.1/32", "")
+}
+
+// Each mode has the entries of its files alone, and an address the labels of all of them.
+func TestFilesOfSeveralModes(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "scanner"}, File{Path: "b", Label: "partner", Mode: Never}, File{Path: "c", Label: "botnet", Mode: Block})
+	f.write("a", "192.0.2.0/24")
+	f.write("b", "192.0.2.7")
+	f.write("c", "198.51.100.0-198.51.100.3")
+	f.refresh(true, "192.0.2.0/24 192.0.2.7/32 198.51.100.0/30", "")
+	if e := f.Lists().Entries(Never); len(e) != 1 || e[0].Label != "partner" || e[0].File != filepath.Join(f.dir, "b") {
+		t.Errorf("never: %+v", e)
+	}
+	for address, want := range map[string]string{"192.0.2.7/32": "[scanner partner]", "198.51.100.3/32": "[botnet]", "198.51.100.4/32": "[]", "192.0.0.0/16": "[scanner partner]"} {
+		if got := fmt.Sprint(f.Lists().Lookup(netip.MustParsePrefix(address))); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}
+
+// All files together are bounded too: the one that is too much is as it was.
+func TestAllFilesTogetherAreBounded(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "a"}, File{Path: "b", Label: "b"}, File{Path: "c", Label: "c"})
+	var b strings.Builder
+	for i := range 900_000 {
+		fmt.Fprintf(&b, "%d.%d.%d.7\n", 1+i>>16, i>>8&255, i&255)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		f.write(name, b.String())
+	}
+	f.Refresh()
+	if all := f.Troubles(); len(all) != 1 || !strings.HasSuffix(all[0].File, "/c") || !strings.Contains(all[0].What, "more than 2000000 entries") {
+		t.Errorf("troubles %+v", all)
+	}
+	if got := fmt.Sprint(f.Lists().Lookup(netip.MustParsePrefix("1.0.1.7/32"))); got != "[a b]" {
+		t.Errorf("labels %s", got)
+	}
+}
+
+// copies is what survives a restart.
+type copies map[string][]byte
+
+func (c copies) Save(path string, entries []byte) error {
+	if c == nil {
+		return errors.New("no space left on device")
+	}
+	c[path] = entries
+	return nil
+}
+
+func (c copies) Load(path string) ([]byte, error) {
+	if data, ok := c[path]; ok {
+		return data, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+// What a file had when it was last good is there after a restart without it, until it is back.
+func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
+	kept := copies{}
+	f := newFixture(t, File{Path: "a", Label: "partner", Mode: Never})
+	f.copies = kept
+	f.write("a", "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n")
+	const entries = "192.0.2.0/31 192.0.2.2/32 2001:db8::/32"
+	f.refresh(true, entries, "")
+
+	path := filepath.Join(f.dir, "a")
+	for name, spoil := range map[string]func(){
+		"gone":       func() { os.Remove(path) },
+		"error page": func() { f.write("a", "<html>") },
+	} {
+		spoil()
+		f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, kept)
+		f.refresh(true, entries, "its 3 entries stay")
+		f.refresh(false, entries, "its 3 entries stay")
+		f.write("a", "192.0.2.0/30\n192.0.2.9\n198.51.100.1") // no fewer
+		f.refresh(true, "192.0.2.0/30 192.0.2.9/32 198.51.100.1/32", "")
+		if t.Failed() {
+			t.Fatalf("%s", name)
+		}
+		kept[path] = []byte("192.0.2.0/31\n192.0.2.2/32\n2001:db8::/32\n")
+	}
+	// A copy that is damaged too, or that cannot be kept, is said.
+	os.Remove(path)
+	kept[path] = []byte("nonsense")
+	f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, kept)
+	f.refresh(false, "", "nor can the copy of what it had: no line of it begins with an address")
+	f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, copies(nil))
+	f.write("a", "192.0.2.1")
+	f.refresh(true, "192.0.2.1/32", "no copy of "+path+" can be kept for a restart without it: no space left on device")
+}

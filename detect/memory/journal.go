@@ -1,0 +1,248 @@
+package memory
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// The operations of a journal: what the memory was told.
+const (
+	opOpen = 1 + iota
+	opLate
+	opRefuse
+	opAnswer
+	opForget
+	opConsume
+)
+
+// Flags of an operation.
+const (
+	flagUntranslated = 1 << iota
+	flagServed
+	flagProven
+)
+
+// ErrDamaged is what every error of [Memory.Apply] and [Memory.Load] is: what was written is not what is read.
+var ErrDamaged = errors.New("the memory of the last day is damaged")
+
+// journal is what the memory was told since it was taken last, as bytes: for each operation its kind, flags, times as the
+// difference to the one before, and addresses behind their lengths.
+type journal struct {
+	bytes []byte
+	last  int64
+}
+
+// Journal appends to buf what the memory was told since the last call, for Apply.
+func (m *Memory) Journal(buf []byte) []byte {
+	buf = append(buf, m.journal.bytes...)
+	m.journal.bytes, m.journal.last = m.journal.bytes[:0], 0
+	return buf
+}
+
+// JournalSize is how many bytes the next Journal gives.
+func (m *Memory) JournalSize() int { return len(m.journal.bytes) }
+
+func (j *journal) begin(op, flags byte, t int64) {
+	j.bytes = append(j.bytes, op, flags)
+	j.bytes = binary.AppendVarint(j.bytes, t-j.last)
+	j.last = t
+}
+
+func (j *journal) session(op byte, s *Session) {
+	var flags byte
+	if s.Untranslated {
+		flags |= flagUntranslated
+	}
+	if s.Served {
+		flags |= flagServed
+	}
+	j.begin(op, flags, s.Time)
+	j.bytes = appendAddr(appendAddr(appendAddr(j.bytes, &s.Key), &s.Peer), &s.Ours)
+	j.bytes = appendUint16s(j.bytes, s.PeerPort, s.OursPort, s.Device)
+}
+
+func (j *journal) open(s *Session) { j.session(opOpen, s) }
+func (j *journal) late(s *Session) { j.session(opLate, s) }
+
+func (j *journal) target(op byte, t *Target) {
+	var flags byte
+	if t.Proven {
+		flags |= flagProven
+	}
+	j.begin(op, flags, t.Time)
+	j.bytes = appendAddr(appendAddr(j.bytes, &t.Key), &t.Dst)
+	j.bytes = appendUint16s(j.bytes, t.Port, t.Device)
+	j.bytes = binary.AppendUvarint(j.bytes, t.Ref)
+}
+
+func (j *journal) consume(key *Key, keepProven bool) {
+	var flags byte
+	if keepProven {
+		flags = flagProven
+	}
+	j.begin(opConsume, flags, j.last)
+	j.bytes = appendAddr(j.bytes, key)
+}
+
+func (j *journal) forget(p netip.Prefix) {
+	j.begin(opForget, 0, j.last)
+	key := p.Addr().As16()
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	j.bytes = append(appendAddr(j.bytes, &key), byte(bits))
+}
+
+func appendUint16s(b []byte, list ...uint16) []byte {
+	for _, n := range list {
+		b = binary.BigEndian.AppendUint16(b, n)
+	}
+	return b
+}
+
+// appendAddr writes an address behind its length.
+func appendAddr(b []byte, a *[16]byte) []byte {
+	if isIPv4(a) {
+		return append(append(b, 4), a[12:]...)
+	}
+	return append(append(b, 16), a[:]...)
+}
+
+// Apply tells the memory what a journal holds, as far as want says so of the part. What is told goes into no journal. The
+// error wraps ErrDamaged; what came before the damage was told.
+func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
+	r := reader{rest: journal}
+	var last int64
+	for len(r.rest) > 0 && r.err == nil {
+		op, flags := r.byte(), r.byte()
+		last += r.varint()
+		switch op {
+		case opOpen, opLate:
+			s := Session{Key: r.addr(), Peer: r.addr(), Ours: r.addr(), PeerPort: r.uint16(), OursPort: r.uint16(), Device: r.uint16(),
+				Time: last, Untranslated: flags&flagUntranslated != 0, Served: flags&flagServed != 0}
+			switch {
+			case r.err != nil || !want(PartOf(&s.Key)):
+			case op == opOpen:
+				m.open(&s)
+			default:
+				m.part(&s.Key).sessions.late(&s)
+			}
+		case opRefuse, opAnswer:
+			t := Target{Key: r.addr(), Dst: r.addr(), Port: r.uint16(), Device: r.uint16(), Time: last, Proven: flags&flagProven != 0}
+			t.Ref = r.uvarint()
+			switch {
+			case r.err != nil || !want(PartOf(&t.Key)):
+			case op == opRefuse:
+				m.part(&t.Key).probes.refuse(&t)
+			default:
+				m.part(&t.Key).probes.answer(&t)
+			}
+		case opConsume:
+			if key := r.addr(); r.err == nil && want(PartOf(&key)) {
+				m.part(&key).probes.consume(&key, flags&flagProven != 0)
+			}
+		case opForget:
+			p := r.prefix()
+			if r.err == nil {
+				m.forgetWanted(p, want)
+			}
+		default:
+			r.fail(fmt.Sprintf("operation %d", op))
+		}
+	}
+	return r.err
+}
+
+func (m *Memory) forgetWanted(p netip.Prefix, want func(part int) bool) {
+	for i := range m.parts {
+		if !want(i) {
+			continue
+		}
+		if key := Key(p.Addr().As16()); !p.IsSingleIP() {
+			m.parts[i].probes.forgetIn(p)
+		} else if PartOf(&key) == i {
+			m.parts[i].probes.forget(&key)
+		}
+	}
+}
+
+// reader reads what was written. After the first fault everything is zero.
+type reader struct {
+	rest []byte
+	err  error
+}
+
+func (r *reader) fail(what string) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %s, with %d bytes left", ErrDamaged, what, len(r.rest))
+	}
+	r.rest = nil
+}
+
+// take gives the next n bytes.
+func (r *reader) take(n int) []byte {
+	if n > len(r.rest) {
+		r.fail("it ends early")
+		return make([]byte, n)
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *reader) byte() byte     { return r.take(1)[0] }
+func (r *reader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
+func (r *reader) uint32() uint32 { return binary.BigEndian.Uint32(r.take(4)) }
+
+func (r *reader) varint() int64 {
+	n, size := binary.Varint(r.rest)
+	if size <= 0 {
+		r.fail("a number")
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *reader) uvarint() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.fail("a number")
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *reader) key() (key [16]byte) {
+	copy(key[:], r.take(16))
+	return key
+}
+
+func (r *reader) addr() [16]byte {
+	switch n := r.byte(); n {
+	case 4:
+		return netip.AddrFrom4([4]byte(r.take(4))).As16()
+	case 16:
+		return r.key()
+	default:
+		r.fail(fmt.Sprintf("an address of %d bytes", n))
+		return [16]byte{}
+	}
+}
+
+// prefix reads a network, IPv4 mapped.
+func (r *reader) prefix() netip.Prefix {
+	a, bits := netip.AddrFrom16(r.addr()), int(r.byte())
+	if a.Is4In6() {
+		a, bits = a.Unmap(), bits-96
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		r.fail("a network")
+	}
+	return p
+}

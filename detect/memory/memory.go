@@ -1,0 +1,195 @@
+// Package memory is what detection remembers for longer than its rules look back in the evidence: for a day, to whom ours
+// spoke (partners), and which targets refused or answered a source (probes); for ten minutes, which sessions ours opened
+// (to tell late answers from an attack).
+//
+// All of it lives in parts that have nothing to do with each other, by the address outside. What changes a part is written
+// into a journal, and a part can be written whole: so a restart has all of it back from the parts as they were written one
+// after the other, and the journal since. Every bound is a number of things; what had to be forgotten before its time is
+// remembered as a time, until which its absence proves nothing.
+//
+// The package judges nobody, knows no rules, and reads no clock. It is not safe for concurrent use.
+package memory
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"activedefense/detect/arena"
+)
+
+// Parts is how many parts there are.
+const Parts = 32
+
+const (
+	// SessionAge is for how long after a session its late answers come.
+	SessionAge = 10 * time.Minute
+	// Day is for how long partners are remembered.
+	Day = 24 * time.Hour
+)
+
+// Limits are how many things are remembered, over all parts. Of each, a part has room for its share, and for at least 64.
+type Limits struct {
+	Sessions int // that ours opened, 56 bytes each, and 8 to 16 to find them
+	Partners int // addresses outside, 56 bytes each, and 8 to 16; as much again for those of many hours
+	Probes   int // sources, 48 bytes each, and 8 to 16; and four targets for each on average, 56 bytes each
+}
+
+// Key is an address outside as it is counted: an IPv4 address mapped into IPv6, an IPv6 address, or the first of its network.
+type Key = [16]byte
+
+// Memory is all that is remembered. The zero value is none; see New.
+type Memory struct {
+	parts   [Parts]part
+	journal journal
+}
+
+type part struct {
+	sessions sessions
+	partners partners
+	probes   probes
+}
+
+// New makes an empty memory. window is how far back the targets of a source count, at most a day.
+func New(l Limits, window time.Duration, targets int) *Memory {
+	m := &Memory{}
+	share := func(n int) int { return max(n/Parts, 64) }
+	for i := range m.parts {
+		p := &m.parts[i]
+		p.sessions.max = share(l.Sessions)
+		p.partners.max = share(l.Partners)
+		p.probes.max, p.probes.window, p.probes.targets = share(l.Probes), int64(window), targets
+	}
+	return m
+}
+
+// PartOf is the part in which everything about an address outside is.
+func PartOf(key *Key) int {
+	h := binary.LittleEndian.Uint64(key[:8])*0x9e3779b97f4a7c15 ^ binary.LittleEndian.Uint64(key[8:])
+	h *= 0xff51afd7ed558ccd
+	return int(h >> 59)
+}
+
+func (m *Memory) part(key *Key) *part { return &m.parts[PartOf(key)] }
+
+// A Session is one that ours opened to an address outside.
+type Session struct {
+	Key      Key      // of the address outside
+	Peer     [16]byte // that address
+	PeerPort uint16
+	Ours     [16]byte // from where, as the address outside sees it where that is known
+	OursPort uint16
+	// Untranslated says that the address outside saw another address and port, which the log does not tell.
+	Untranslated bool
+	// Served says that the session was answered: it makes a partner.
+	Served bool
+	Device uint16 // whose clock the time is of
+	Time   int64  // when it was open, in nanoseconds since 1970
+}
+
+// Open remembers a session that ours opened.
+func (m *Memory) Open(s *Session) {
+	m.journal.open(s)
+	m.open(s)
+}
+
+func (m *Memory) open(s *Session) {
+	p := m.part(&s.Key)
+	p.sessions.open(s)
+	if s.Served {
+		p.partners.served(&s.Key, s.Time)
+	}
+}
+
+// Late says whether a record from an address outside is the late answer to one of its sessions: Peer, PeerPort, Ours and
+// OursPort are those of the record, Time is its time.
+func (m *Memory) Late(s *Session) bool {
+	late, changed := m.part(&s.Key).sessions.late(s)
+	if changed {
+		m.journal.late(s)
+	}
+	return late
+}
+
+// Partner says whether ours opened served sessions to an address in two different hours of the 24 before at, the first of
+// them before the time before. Of an address that had to be forgotten this is not known.
+func (m *Memory) Partner(key *Key, before, at int64) bool {
+	return m.part(key).partners.is(key, before, at)
+}
+
+// A Target is an address and a port of ours that a source reached.
+type Target struct {
+	Key    Key // of the source
+	Dst    [16]byte
+	Port   uint16
+	Device uint16
+	Time   int64
+	Ref    uint64
+	Proven bool // of a refusal: the source was really there
+}
+
+// Refuse remembers that a target refused a source.
+func (m *Memory) Refuse(t *Target) {
+	m.journal.target(opRefuse, t)
+	m.part(&t.Key).probes.refuse(t)
+}
+
+// Answer remembers that a target answered a source.
+func (m *Memory) Answer(t *Target) {
+	m.journal.target(opAnswer, t)
+	m.part(&t.Key).probes.answer(t)
+}
+
+// Probe counts the targets of a source within the window before a time.
+func (m *Memory) Probe(key *Key, at int64) Probed { return m.part(key).probes.count(key, at) }
+
+// Refused gives the targets that refused a source within the window before a time, in no order.
+func (m *Memory) Refused(key *Key, at int64) []Refusal { return m.part(key).probes.refused(key, at) }
+
+// Consume forgets what refused a source, all of it or what may be forged, and keeps what answered it.
+func (m *Memory) Consume(key *Key, keepProven bool) {
+	m.journal.consume(key, keepProven)
+	m.part(key).probes.consume(key, keepProven)
+}
+
+// Forget forgets the targets of the sources in a network. A network costs a walk over all sources.
+func (m *Memory) Forget(p netip.Prefix) {
+	m.journal.forget(p)
+	m.forget(p)
+}
+
+func (m *Memory) forget(p netip.Prefix) {
+	if p.IsSingleIP() {
+		key := Key(p.Addr().As16())
+		m.part(&key).probes.forget(&key)
+		return
+	}
+	for i := range m.parts {
+		m.parts[i].probes.forgetIn(p)
+	}
+}
+
+// Missing says until when something that was not found may have been forgotten before its time, in nanoseconds since 1970; 0
+// where nothing was. For sessions that is SessionAge after the latest that had to go, for partners a day, for probes the
+// window after the latest answer.
+func (m *Memory) Missing(key *Key) (sessions, partners, probes int64) {
+	p := m.part(key)
+	return p.sessions.missing, p.partners.missing, p.probes.missing
+}
+
+// Sizes is how much is remembered.
+type Sizes struct{ Sessions, Partners, Probes int }
+
+// Sizes counts over all parts.
+func (m *Memory) Sizes() (s Sizes) {
+	for i := range m.parts {
+		p := &m.parts[i]
+		s.Sessions += p.sessions.table.Used()
+		s.Partners += p.partners.table.Used()
+		s.Probes += p.probes.table.Used()
+	}
+	return s
+}
+
+// hash spreads a key over all bits. It need not be secret: a part holds so little that keys which collide cost next to nothing.
+func hash(key *[16]byte) uint32 { return arena.HashOf(seed, key) }

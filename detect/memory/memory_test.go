@@ -1,0 +1,380 @@
+package memory
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+const (
+	second = int64(time.Second)
+	minute = int64(time.Minute)
+	hours  = int64(time.Hour)
+	start  = 490_000 * hours // 2025
+)
+
+var roomy = Limits{Sessions: Parts * 4096, Partners: Parts * 4096, Probes: Parts * 4096}
+
+func address(s string) [16]byte { return netip.MustParseAddr(s).As16() }
+
+// step is one thing that a memory may be told or asked.
+type step struct {
+	session Session
+	target  Target
+	op      int // 0 open, 1 late, 2 refuse, 3 answer, 4 forget, 5 partner
+}
+
+// peers are few and of both families, so that the same ones meet again.
+var peers = [][16]byte{address("203.0.113.1"), address("203.0.113.2"), address("203.0.113.77"), address("2001:db8:1::5"), address("2001:db8:2::9")}
+
+// draw throws dice by a drawn seed: rapid's own prefer small numbers.
+func draw(t *rapid.T, ops []int, steps int, pace int64) []step {
+	dice := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+	now := start
+	list := make([]step, steps)
+	for i := range list {
+		now += dice.Int64N(pace)
+		peer := peers[dice.IntN(len(peers))]
+		ours := [16]byte{15: byte(dice.IntN(3)), 10: 0xff, 11: 0xff, 12: 198}
+		list[i] = step{
+			op: ops[dice.IntN(len(ops))],
+			session: Session{Key: peer, Peer: peer, PeerPort: uint16(53 + dice.IntN(2)), Ours: ours, OursPort: uint16(1020 + dice.IntN(12)),
+				Untranslated: dice.IntN(2) == 0, Served: dice.IntN(2) == 0, Device: 7, Time: now},
+			target: Target{Key: peer, Dst: ours, Port: uint16(dice.IntN(30)), Device: 7, Time: now, Ref: uint64(i), Proven: dice.IntN(3) == 0},
+		}
+	}
+	return list
+}
+
+// tell tells a memory one step and gives what it answers.
+func tell(m *Memory, s *step) any {
+	switch s.op {
+	case 0:
+		m.Open(&s.session)
+	case 1:
+		return m.Late(&s.session)
+	case 2:
+		m.Refuse(&s.target)
+	case 3:
+		m.Answer(&s.target)
+	case 4:
+		a := netip.AddrFrom16(s.target.Key).Unmap()
+		bits := a.BitLen() - int(s.target.Ref%2)*8
+		p, _ := a.Prefix(bits)
+		m.Forget(p)
+	case 5:
+		return m.Partner(&s.target.Key, s.target.Time-5*minute, s.target.Time)
+	}
+	if s.op == 2 || s.op == 3 {
+		probed := m.Probe(&s.target.Key, s.target.Time)
+		list := m.Refused(&s.target.Key, s.target.Time)
+		slices.SortFunc(list, func(a, b Refusal) int { return cmp.Or(a.Dst.Compare(b.Dst), cmp.Compare(a.Port, b.Port)) })
+		return []any{probed, list}
+	}
+	return nil
+}
+
+func TestLateAnswersAreThoseOfTheDefinition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := New(roomy, 24*time.Hour, 30)
+		type end struct {
+			peer [16]byte
+			port uint16
+		}
+		type refusedAt struct {
+			ours [16]byte
+			port uint16
+		}
+		var opened []Session
+		refused := map[end]map[refusedAt]int64{}
+		for i, s := range draw(t, []int{0, 0, 1, 1}, 300, 2*minute) {
+			if s.op == 0 {
+				m.Open(&s.session)
+				opened = append(opened, s.session)
+				continue
+			}
+			r := &s.session
+			want := false
+			sessions := map[refusedAt]bool{}
+			for _, o := range opened {
+				if o.Peer != r.Peer || o.PeerPort != r.PeerPort || r.Time-o.Time >= 10*minute {
+					continue
+				}
+				if o.Ours == r.Ours && o.OursPort == r.OursPort {
+					want = true
+				}
+				if o.Untranslated {
+					sessions[refusedAt{o.Ours, o.OursPort}] = true
+				}
+			}
+			if !want && len(sessions) > 0 && r.OursPort >= 1024 {
+				at := end{r.Peer, r.PeerPort}
+				if refused[at] == nil {
+					refused[at] = map[refusedAt]int64{}
+				}
+				refused[at][refusedAt{r.Ours, r.OursPort}] = r.Time
+				n := 0
+				for _, when := range refused[at] {
+					if r.Time-when < 10*minute {
+						n++
+					}
+				}
+				want = n <= len(sessions)
+			}
+			if got := m.Late(r); got != want {
+				t.Fatalf("step %d: late %v, by the definition %v", i, got, want)
+			}
+		}
+	})
+}
+
+func TestPartnersAreThoseOfTheDefinition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := New(roomy, 24*time.Hour, 30)
+		served := map[Key][]int64{}
+		for i, s := range draw(t, []int{0, 0, 5}, 400, 40*minute) {
+			at := s.session.Time / second * second
+			if s.op == 0 {
+				s.session.Time = at
+				m.Open(&s.session)
+				if s.session.Served {
+					served[s.session.Key] = append(served[s.session.Key], at)
+				}
+				continue
+			}
+			before := at - 5*minute
+			first, in := int64(1<<62), map[int64]bool{}
+			for _, when := range served[s.target.Key] {
+				if when <= at && at-when < 24*hours {
+					first, in[when/hours] = min(first, when), true
+				}
+			}
+			want := len(in) >= 2 && first < before
+			if got := m.Partner(&s.target.Key, before, at); got != want {
+				t.Fatalf("step %d: partner %v, by the definition %v", i, got, want)
+			}
+		}
+	})
+}
+
+func TestProbesAreThoseOfTheDefinition(t *testing.T) {
+	type pair struct {
+		dst  [16]byte
+		port uint16
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		const targets = 8
+		window := rapid.SampledFrom([]int64{hours, 24 * hours}).Draw(t, "window")
+		m := New(roomy, time.Duration(window), targets)
+		refused, proven, answered := map[Key]map[pair]int64{}, map[Key]map[pair]int64{}, map[Key]map[pair]int64{}
+		put := func(in map[Key]map[pair]int64, x *Target) {
+			if in[x.Key] == nil {
+				in[x.Key] = map[pair]int64{}
+			}
+			in[x.Key][pair{x.Dst, x.Port}] = x.Time
+		}
+		count := func(in map[pair]int64, at int64) (n int) {
+			for _, when := range in {
+				if at-when < window {
+					n++
+				}
+			}
+			return n
+		}
+		for i, s := range draw(t, []int{2, 2, 2, 3, 4}, 400, window/20) {
+			x := &s.target
+			tell(m, &s)
+			switch s.op {
+			case 2:
+				put(refused, x)
+				if x.Proven {
+					put(proven, x)
+				}
+			case 3:
+				put(answered, x)
+			case 4:
+				for key := range refused {
+					if key == x.Key || x.Ref%2 == 1 && bytes.Equal(key[:15], x.Key[:15]) {
+						clear(refused[key])
+						clear(proven[key])
+						clear(answered[key])
+					}
+				}
+				for key := range answered {
+					if key == x.Key || x.Ref%2 == 1 && bytes.Equal(key[:15], x.Key[:15]) {
+						clear(answered[key])
+					}
+				}
+			}
+			got := m.Probe(&x.Key, x.Time)
+			want := Probed{Refused: count(refused[x.Key], x.Time), Proven: count(proven[x.Key], x.Time), Answered: count(answered[x.Key], x.Time)}
+			fires := func(p Probed) bool { return p.Refused-p.Answered >= targets }
+			if fires(got) != fires(want) || fires(want) && got != want {
+				t.Fatalf("step %d: %+v, by the definition %+v", i, got, want)
+			}
+			if fires(want) && len(m.Refused(&x.Key, x.Time)) != want.Refused {
+				t.Fatalf("step %d: %d refusals told of %d", i, len(m.Refused(&x.Key, x.Time)), want.Refused)
+			}
+		}
+	})
+}
+
+// A restart at any time, with each part written at another time and the journal since, changes no answer. Small limits have
+// things forgotten on both sides.
+func TestWhatIsWrittenIsReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limits := roomy
+		if rapid.Bool().Draw(t, "tight") {
+			limits = Limits{}
+		}
+		steps := draw(t, []int{0, 0, 1, 2, 2, 3, 4, 5}, 600, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
+		m := New(limits, 24*time.Hour, 5)
+		parts := map[int][]byte{} // as written last
+		written := map[int]int{}  // after so many journals
+		var journals [][]byte
+		for i := range steps {
+			want := tell(m, &steps[i])
+			if steps[i].op == 5 || i%7 != 6 {
+				_ = want
+				continue
+			}
+			journals = append(journals, m.Journal(nil))
+			n := PartOf(&peers[i%len(peers)])
+			parts[n], written[n] = m.Part(nil, n), len(journals)
+			if i%3 != 0 {
+				continue
+			}
+			back := New(limits, 24*time.Hour, 5)
+			for n, data := range parts {
+				if err := back.Load(n, data, start); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for j, journal := range journals {
+				if err := back.Apply(journal, func(part int) bool { return j >= written[part] }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if back.JournalSize() != 0 {
+				t.Fatal("what was read back is in the journal again")
+			}
+			for n := range Parts {
+				if a, b := m.Part(nil, n), back.Part(nil, n); !bytes.Equal(a, b) {
+					t.Fatalf("step %d: part %d is another one after a restart:\n%x\n%x", i, n, a, b)
+				}
+			}
+			m = back
+		}
+	})
+}
+
+func TestDamageIsNoticed(t *testing.T) {
+	m := New(roomy, 24*time.Hour, 5)
+	for i := range uint64(50) {
+		m.Refuse(&Target{Key: peers[0], Dst: address("198.51.100.1"), Port: uint16(i), Time: start, Ref: i})
+		m.Open(&Session{Key: peers[0], Peer: peers[0], PeerPort: 53, Ours: address("198.51.100.1"), OursPort: uint16(2000 + i), Untranslated: true, Served: true, Time: start})
+	}
+	journal, part := m.Journal(nil), m.Part(nil, PartOf(&peers[0]))
+	back := New(roomy, 24*time.Hour, 5)
+	if err := back.Apply(journal[:len(journal)-3], func(int) bool { return true }); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a cut journal: %v", err)
+	}
+	for cut := range len(part) {
+		back := New(roomy, 24*time.Hour, 5)
+		if err := back.Load(PartOf(&peers[0]), part[:cut], start); !errors.Is(err, ErrDamaged) {
+			t.Fatalf("a part cut after %d of %d bytes: %v", cut, len(part), err)
+		}
+		if back.Sizes() != (Sizes{}) {
+			t.Fatalf("a damaged part holds %+v", back.Sizes())
+		}
+		sessions, partners, probes := back.Missing(&peers[0])
+		if sessions != start+10*minute || partners != start+24*hours || probes != start+24*hours {
+			t.Fatalf("missing until %d, %d, %d", sessions, partners, probes)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	m := New(roomy, 24*time.Hour, 5)
+	m.Refuse(&Target{Key: peers[3], Dst: peers[4], Port: 5, Time: start, Ref: 9})
+	m.Open(&Session{Key: peers[0], Peer: peers[0], PeerPort: 53, Ours: peers[3], OursPort: 2000, Untranslated: true, Served: true, Time: start})
+	f.Add(m.Journal(nil))
+	f.Add(m.Part(nil, PartOf(&peers[0])))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := New(Limits{}, 24*time.Hour, 5)
+		if err := m.Apply(data, func(int) bool { return true }); err != nil && !errors.Is(err, ErrDamaged) {
+			t.Error(err)
+		}
+		m = New(Limits{}, 24*time.Hour, 5)
+		if err := m.Load(3, data, start); err != nil && (!errors.Is(err, ErrDamaged) || m.Sizes() != (Sizes{})) {
+			t.Error(err)
+		}
+		m.Part(nil, 3)
+	})
+}
+
+// Forged sources, however many, take no more than their room, and what excuses somebody is not forgotten in silence.
+func TestAFloodOfSourcesKeepsItsBounds(t *testing.T) {
+	m := New(Limits{Probes: Parts * 100, Partners: Parts * 100, Sessions: Parts * 100}, 24*time.Hour, 5)
+	visitor := peers[0]
+	m.Answer(&Target{Key: visitor, Dst: address("198.51.100.1"), Port: 443, Time: start})
+	key := address("10.0.0.0")
+	for i := range 200_000 {
+		key[13], key[14], key[15] = byte(i>>16), byte(i>>8), byte(i)
+		m.Refuse(&Target{Key: key, Dst: address("198.51.100.1"), Port: uint16(i), Time: start + int64(i), Ref: uint64(i)})
+	}
+	if n := m.Sizes().Probes; n > 64*100 {
+		t.Errorf("%d sources are held", n)
+	}
+	m.Refuse(&Target{Key: visitor, Dst: address("198.51.100.1"), Port: 22, Time: start + minute})
+	for p := range 4 {
+		m.Refuse(&Target{Key: visitor, Dst: address("198.51.100.1"), Port: uint16(23 + p), Time: start + minute})
+	}
+	if got := m.Probe(&visitor, start+minute); got.Answered != 1 {
+		t.Errorf("a flood of strangers had an answer forgotten: %+v", got)
+	}
+	if _, _, missing := m.Missing(&visitor); missing != 0 {
+		t.Errorf("nothing that excuses anybody was forgotten, but something is missing until %d", missing)
+	}
+	for i := range 200_000 {
+		key[13], key[14], key[15] = byte(i>>16), byte(i>>8), byte(i)
+		m.Answer(&Target{Key: key, Dst: address("198.51.100.1"), Port: 443, Time: start + minute})
+		m.Open(&Session{Key: key, Peer: key, PeerPort: 443, Ours: address("198.51.100.1"), OursPort: 4000, Served: true, Time: start + minute})
+	}
+	sizes := m.Sizes()
+	if sizes.Probes > 64*100 || sizes.Partners > 64*100 || sizes.Sessions > 64*100 {
+		t.Errorf("held are %+v", sizes)
+	}
+	sessions, partners, probes := m.Missing(&visitor)
+	if sessions != start+minute+10*minute || partners/second != (start+minute)/second+86400 || probes != start+minute+24*hours {
+		t.Errorf("missing until %d, %d, %d", sessions, partners, probes)
+	}
+}
+
+// A source that more targets answered than are remembered is spared, not blocked.
+func TestManyAnswersSpare(t *testing.T) {
+	m := New(roomy, 24*time.Hour, 5)
+	key := peers[1]
+	for i := range 100 {
+		m.Answer(&Target{Key: key, Dst: address("198.51.100.1"), Port: uint16(i), Time: start})
+	}
+	for i := range 90 {
+		m.Refuse(&Target{Key: key, Dst: address("198.51.100.2"), Port: uint16(i), Time: start + hours})
+	}
+	if got := m.Probe(&key, start+hours); !got.Spared {
+		t.Errorf("not spared: %+v", got)
+	}
+	for i := range 90 {
+		m.Refuse(&Target{Key: key, Dst: address("198.51.100.2"), Port: uint16(i), Time: start + 25*hours})
+	}
+	if got := m.Probe(&key, start+25*hours); got.Spared || got.Refused < 5 {
+		t.Errorf("a day later: %+v", got)
+	}
+}

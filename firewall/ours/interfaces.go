@@ -1,0 +1,204 @@
+package ours
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// networkInterface is a logical interface of layer 3.
+type networkInterface struct {
+	name      string
+	zone      string         // "": it is in none that we know
+	addresses []netip.Prefix // with host bits
+	dynamic   bool           // asks for an address by DHCP or PPPoE
+	leads     bool           // and takes its default route from there
+	unread    []string       // addresses of the configuration that are none: names of objects that are not there, template variables
+}
+
+// findInterfaces reads them from the configuration, and from what they have now.
+func (r *reader) findInterfaces() {
+	for _, network := range r.networks {
+		for _, kind := range childrenOf(network.Child("interface")) {
+			switch kind.Name {
+			case "ethernet", "aggregate-ethernet", "cellular":
+				for _, e := range kind.Entries() {
+					r.findInterface(e.Attr("name"), cmp.Or(e.Child("layer3"), e))
+				}
+			default: // loopback, tunnel, vlan, sdwan
+				r.findInterface(kind.Name, kind)
+			}
+		}
+	}
+	for _, now := range r.f.interfaces {
+		i := r.interfaceCalled(now.Name)
+		i.zone = cmp.Or(i.zone, now.Zone)
+		i.addresses = append(i.addresses, now.Addresses...)
+	}
+	for _, zone := range entriesOf(r.vsys, "zone") {
+		for _, layer := range childrenOf(zone.Child("network")) {
+			for _, name := range layer.Members() {
+				if i := r.byName[name]; i != nil {
+					i.zone = zone.Attr("name")
+				}
+			}
+		}
+	}
+	slices.SortFunc(r.interfaces, func(a, b *networkInterface) int { return cmp.Compare(a.name, b.name) })
+}
+
+func childrenOf(n *xmlapi.Node) []*xmlapi.Node {
+	if n == nil {
+		return nil
+	}
+	return n.Children
+}
+
+func (r *reader) interfaceCalled(name string) *networkInterface {
+	i := r.byName[name]
+	if i == nil {
+		i = &networkInterface{name: name}
+		r.byName[name], r.interfaces = i, append(r.interfaces, i)
+	}
+	return i
+}
+
+// findInterface reads one interface and its units.
+func (r *reader) findInterface(name string, n *xmlapi.Node) {
+	var texts []string
+	for _, list := range [][]string{{"ip"}, {"ipv6", "address"}} {
+		for _, e := range n.At(list...).Entries() {
+			texts = append(texts, e.Attr("name"))
+		}
+	}
+	dynamic, leads := false, false
+	for _, path := range [][]string{{"dhcp-client"}, {"pppoe"}, {"ipv6", "dhcp-client"}, {"ipv6", "inherited"}} {
+		if client := n.At(path...); client != nil && client.Value("enable") != "no" {
+			dynamic = true
+			leads = leads || client.Value("create-default-route") != "no"
+		}
+	}
+	if len(texts) > 0 || dynamic {
+		i := r.interfaceCalled(name)
+		i.dynamic, i.leads = i.dynamic || dynamic, i.leads || leads
+		for _, text := range texts {
+			r.findAddress(i, text)
+		}
+	}
+	for _, unit := range n.Child("units").Entries() {
+		r.findInterface(unit.Attr("name"), unit)
+	}
+}
+
+// findAddress reads an address of an interface, which may be the name of an address object.
+func (r *reader) findAddress(i *networkInterface, text string) {
+	if object := r.object("address", text); object != nil {
+		text = cmp.Or(object.Value("ip-netmask"), text)
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		var a netip.Addr
+		if a, err = netip.ParseAddr(text); err == nil {
+			p = netip.PrefixFrom(a.WithZone(""), a.BitLen())
+		}
+	}
+	switch {
+	case err != nil:
+		i.unread = append(i.unread, text)
+	case !p.Addr().IsLinkLocalUnicast():
+		i.addresses = append(i.addresses, p)
+	}
+}
+
+// takeInterfaces takes over the addresses of all interfaces, and the networks of those inside.
+func (r *reader) takeInterfaces() {
+	for _, i := range r.interfaces {
+		what := "interface " + i.name
+		for _, p := range i.addresses {
+			r.host(p, Network, what)
+			if p.Bits() > 0 && r.inside(i) {
+				r.add(p, Network, "network of interface "+i.name)
+			}
+		}
+		if i.dynamic && len(r.now(i.name)) == 0 {
+			r.Pending = append(r.Pending, Source{Network, what})
+		}
+		if len(i.addresses) == 0 { // else what it has now stands for the name
+			for _, text := range i.unread {
+				r.unresolved(text, what)
+			}
+		}
+	}
+}
+
+// now gives the addresses that an interface has now.
+func (r *reader) now(name string) []netip.Prefix {
+	for _, i := range r.f.interfaces {
+		if i.Name == name {
+			return i.Addresses
+		}
+	}
+	return nil
+}
+
+// internet is which zones and interfaces face the internet.
+type internet struct {
+	known      bool // it was said, or can be told by the default routes
+	zones      map[string]bool
+	interfaces map[string]bool
+}
+
+// internetWords are parts of the names that zones facing the internet commonly have.
+var internetWords = []string{"untrust", "internet", "outside", "wan"}
+
+func soundsLikeInternet(zone string) bool {
+	zone = strings.ToLower(zone)
+	return slices.ContainsFunc(internetWords, func(word string) bool { return strings.Contains(zone, word) })
+}
+
+// findInternet tells which zones face the internet: those that are set; else those of the interfaces that the default routes
+// leave by, and besides all that are named like it, since a second line may have no default route of its own. A name alone
+// makes nothing known.
+func (r *reader) findInternet() {
+	r.internet = internet{zones: map[string]bool{}, interfaces: map[string]bool{}}
+	if len(r.f.InternetZones) > 0 {
+		for _, i := range r.interfaces {
+			if slices.Contains(r.f.InternetZones, i.zone) {
+				r.internet.known = true
+			}
+		}
+		for _, zone := range r.f.InternetZones {
+			r.internet.zones[zone] = true
+		}
+		return
+	}
+	leave := func(i *networkInterface) {
+		r.internet.known = true
+		r.internet.interfaces[i.name] = true
+		if i.zone != "" {
+			r.internet.zones[i.zone] = true
+		}
+	}
+	for _, i := range r.interfaces {
+		if i.dynamic && i.leads {
+			leave(i)
+		}
+		if soundsLikeInternet(i.zone) {
+			r.internet.zones[i.zone] = true
+		}
+	}
+	for _, route := range r.routes() {
+		if i := r.leavesBy(route); i != nil && isDefault(route.Value("destination")) {
+			leave(i)
+		}
+	}
+}
+
+// inside tells whether a network behind an interface is ours: it is known which zones face the internet, and the interface is
+// in another one.
+func (r *reader) inside(i *networkInterface) bool {
+	return r.internet.known && i.zone != "" && !r.internet.zones[i.zone] && !r.internet.interfaces[i.name]
+}

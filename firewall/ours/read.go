@@ -1,0 +1,36 @@
+package ours
+
+import (
+	"activedefense/firewall/xmlapi"
+)
+
+// reader reads the facts into an answer.
+type reader struct {
+	collector
+	f          *Facts
+	objects    []*xmlapi.Node
+	networks   []*xmlapi.Node
+	systems    []*xmlapi.Node
+	vsys       []*xmlapi.Node
+	interfaces []*networkInterface
+	byName     map[string]*networkInterface
+	internet   internet
+}
+
+// Read tells what the facts name. It reads each element a fixed number of times.
+func (f *Facts) Read() Answer {
+	r := &reader{f: f, collector: collector{seen: map[Entry]bool{}},
+		objects: f.objects(), networks: f.networks(), systems: f.systems(), vsys: f.virtualSystems(), byName: map[string]*networkInterface{}}
+	r.findInterfaces()
+	r.findInternet()
+	r.takeInterfaces()
+	r.takeRoutes()
+	r.takeNAT()
+	r.takeGlobalProtect()
+	r.takeTunnels()
+	r.takeRouting()
+	r.takeSystem()
+	r.takeServers()
+	r.takeLists()
+	return r.sorted()
+}

@@ -1,0 +1,81 @@
+package ours
+
+import (
+	"net/netip"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// routers gives the virtual routers, and the routing instances of logical routers.
+func (r *reader) routers() []*xmlapi.Node {
+	all := entriesOf(r.networks, "virtual-router")
+	for _, logical := range entriesOf(r.networks, "logical-router") {
+		all = append(all, logical.Child("vrf").Entries()...)
+	}
+	return all
+}
+
+// routes gives the static routes of all routers.
+func (r *reader) routes() (all []*xmlapi.Node) {
+	for _, router := range r.routers() {
+		for _, family := range []string{"ip", "ipv6"} {
+			all = append(all, router.At("routing-table", family, "static-route").Entries()...)
+		}
+	}
+	return all
+}
+
+func isDefault(destination string) bool { return destination == "0.0.0.0/0" || destination == "::/0" }
+
+// leavesBy gives the interface by which a route leaves: the one that it names, else the one in whose narrowest network its next
+// hop is. nil: it leaves by none that we know.
+func (r *reader) leavesBy(route *xmlapi.Node) *networkInterface {
+	if name := route.Value("interface"); name != "" && name != "None" {
+		return r.byName[name]
+	}
+	hop, ok := r.nextHop(route)
+	if !ok {
+		return nil
+	}
+	var best *networkInterface
+	bits := -1
+	for _, i := range r.interfaces {
+		for _, p := range i.addresses {
+			if p.Bits() > bits && p.Contains(hop.Addr()) {
+				best, bits = i, p.Bits()
+			}
+		}
+	}
+	return best
+}
+
+// nextHop gives the router to which a route leads.
+func (r *reader) nextHop(route *xmlapi.Node) (netip.Prefix, bool) {
+	for _, family := range []string{"ip-address", "ipv6-address"} {
+		text := route.Value("nexthop", family)
+		if object := r.object("address", text); object != nil {
+			text = object.Value("ip-netmask")
+		}
+		if p, err := netip.ParsePrefix(text); err == nil {
+			return p, true
+		}
+		if a, err := netip.ParseAddr(text); err == nil {
+			return netip.PrefixFrom(a, a.BitLen()), true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// takeRoutes takes over where static routes lead, of those that leave by no internet zone, and their next hops. A route that
+// discards leads nowhere: it may hold our own network as well as somebody else's.
+func (r *reader) takeRoutes() {
+	for _, route := range r.routes() {
+		what := "static route " + route.Attr("name")
+		if hop, ok := r.nextHop(route); ok {
+			r.host(hop, Peer, "next hop of "+what)
+		}
+		if i := r.leavesBy(route); i != nil && r.inside(i) && !isDefault(route.Value("destination")) {
+			r.take(route.Value("destination"), Network, what)
+		}
+	}
+}

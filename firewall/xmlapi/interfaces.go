@@ -1,0 +1,61 @@
+package xmlapi
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+)
+
+// CallNetwork is the kind of the calls about the state of the network.
+const CallNetwork = "network"
+
+// Interface is a logical interface with the addresses that it has now, those by DHCP and PPPoE among them.
+type Interface struct {
+	Name      string
+	Zone      string         // "": it is in none
+	Addresses []netip.Prefix // each the interface's own address with the length of its network; no link-local ones
+}
+
+// Interfaces asks for the logical interfaces.
+func Interfaces(ctx context.Context, d *Device) ([]Interface, error) {
+	result, err := d.OpIn(ctx, CallNetwork, "show interface all", "<show><interface>all</interface></show>", "")
+	if err != nil {
+		return nil, err
+	}
+	return ParseInterfaces(result), nil
+}
+
+// ParseInterfaces reads the answer to "show interface all". The first address of an interface stands in ip, further ones in addr,
+// those of IPv6 in addr6, and one given by DHCP in ip or in dyn-addr; "N/A" stands for none.
+func ParseInterfaces(result *Node) []Interface {
+	var all []Interface
+	for _, e := range result.Child("ifnet").Entries() {
+		i := Interface{Name: e.Value("name"), Zone: e.Value("zone")}
+		for _, field := range []string{"ip", "addr", "dyn-addr", "addr6"} {
+			for _, text := range e.Child(field).Texts() {
+				if p, ok := interfaceAddress(text); ok {
+					i.Addresses = append(i.Addresses, p)
+				}
+			}
+		}
+		if i.Name != "" {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// interfaceAddress reads "203.0.113.1/24". Host bits stay: they are the interface's own address.
+func interfaceAddress(text string) (netip.Prefix, bool) {
+	text = strings.TrimSpace(text)
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return netip.Prefix{}, false
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	a := p.Addr()
+	return p, !a.IsUnspecified() && !a.IsLinkLocalUnicast()
+}

@@ -1,0 +1,33 @@
+package xmlapi
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestInterfaces(t *testing.T) {
+	const answer = `<response status="success"><result><ifnet>
+<entry><name>ethernet1/1</name><zone>untrust</zone><fwd>vr:default</fwd><vsys>1</vsys><dyn-addr/><addr6><member>fe80::1/64</member>
+<member>2001:db8::1/64</member></addr6><tag>0</tag><ip>203.0.113.2/29</ip><id>16</id><addr><member>203.0.113.3/29</member></addr></entry>
+<entry><name>ethernet1/2</name><zone/><ip>N/A</ip><addr/><dyn-addr><member>198.51.100.7</member></dyn-addr><addr6/></entry>
+<entry><name>tunnel.1</name><zone>vpn</zone><ip>0.0.0.0/0</ip></entry><entry><zone>nameless</zone><ip>192.0.2.1/24</ip></entry>
+</ifnet><hw><entry><name>ethernet1/1</name></entry></hw></result></response>`
+	for name, c := range map[string]struct{ answer, want string }{
+		"some": {answer, "[{ethernet1/1 untrust [203.0.113.2/29 203.0.113.3/29 2001:db8::1/64]} {ethernet1/2  [198.51.100.7/32]} {tunnel.1 vpn []}]"},
+		"none": {success, "[]"},
+	} {
+		s := newScript(t, always(c.answer))
+		all, err := Interfaces(t.Context(), s.Device)
+		if got := fmt.Sprint(all); err != nil || got != c.want {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+		if s.calls[0].Has("vsys") {
+			t.Errorf("%s: sent %v", name, s.calls[0])
+		}
+	}
+	s := newScript(t, always(strings.TrimSuffix(answer, "</result></response>")))
+	if _, err := Interfaces(t.Context(), s.Device); Kind(err) != KindMalformed {
+		t.Errorf("cut: %v", err)
+	}
+}
