@@ -331,3 +331,24 @@ func TestLeftOutIsNoted(t *testing.T) {
 		}
 	})
 }
+
+// The members go with the evidence of what was released long ago; those of what is in force stay.
+func TestMembersGoWithTheEvidence(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		for _, network := range []string{"2001:db8:1::/64", "2001:db8:2::/64"} {
+			b := block(network, at)
+			b.Members = []netip.Addr{prefix(network).Addr().Next()}
+			commit(t, s, &Batch{Blocks: []Block{b}})
+		}
+		released, err := s.Release(ctx, prefix("2001:db8:1::/64"), ByOperator, "", at)
+		must(t, err)
+		_, err = s.PruneEvidence(ctx, at.Add(time.Hour))
+		must(t, err)
+		gone, err := s.MembersOf(ctx, released.ID)
+		must(t, err)
+		equal(t, "of the released one", gone, []netip.Addr(nil))
+		equal(t, "of the other", membersInForce(t, s), map[netip.Prefix][]netip.Addr{prefix("2001:db8:2::/64"): {addr("2001:db8:2::1")}})
+	})
+}
