@@ -45,9 +45,9 @@ type Engine struct {
 	maxSources    int
 	maxPasts      int
 	maxRoom       int
-	paired        ruleSet // rules counted in pairs that are on, those that block before those that observe
-	order         [countingRules]int
+	order         [countingRules]int // of the rules counted in pairs: those that block before those that observe
 	refusing      bool // a rule counts refused records alone
+	observing     bool // a verdict may leave its source to be counted on
 
 	blocked  prefixSet
 	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
@@ -116,7 +116,7 @@ func New(s Settings) *Engine {
 	e.maxPasts = max(pairsEach*e.maxSources, smallestEngine)
 	e.maxRoom = e.maxPasts * pairRoom
 	e.plan()
-	if e.refusing || e.rules[probe].window != 0 {
+	if e.refusing || e.observing || e.rules[probe].window != 0 {
 		limits := memory.Limits{Sessions: orDefault(s.MaxSessions, defaultMaxSessions), Partners: orDefault(s.MaxPartners, defaultMaxPartners),
 			Probes: orDefault(s.MaxProbes, defaultMaxProbes)}
 		e.memory = memory.New(limits, time.Duration(e.rules[probe].window), e.rules[probe].need)
@@ -138,7 +138,6 @@ func (e *Engine) plan() {
 	for r := range countingRules {
 		e.order[r] = r
 		if w := e.rules[r].window; w != 0 {
-			e.paired |= 1 << r
 			if e.shortest == 0 || w < e.shortest {
 				e.shortest = w
 			}
@@ -147,6 +146,7 @@ func (e *Engine) plan() {
 	slices.SortStableFunc(e.order[:], func(a, b int) int { return cmp.Compare(e.rules[a].Mode, e.rules[b].Mode) })
 	for _, rule := range e.rules {
 		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
+		e.observing = e.observing || rule.window != 0 && rule.Mode == Observe || len(e.settings.Proxies) > 0
 	}
 	if e.shortest != 0 {
 		// Points lie apart by the shorter window, and must reach back by the longer.

@@ -29,7 +29,7 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 			tallies[hostSweep].see(p, s, e.rules[hostSweep].window)
 		}
 	}
-	for r := range countingRules {
+	for _, r := range e.order {
 		if !s.class.in(r) || tallies[r].hopeless(e.rules[r].need) {
 			continue
 		}

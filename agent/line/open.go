@@ -113,7 +113,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		}
 		o.Attach(l.notice) // tells all that is blocked, also at another try
 		l.apply()
-		if err := l.forgetReleased(ctx, positions); err != nil {
+		if err := l.resume(ctx, positions); err != nil {
 			return err
 		}
 		if err := l.recallSurge(ctx); err != nil {

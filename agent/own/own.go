@@ -128,7 +128,7 @@ func (a *Addresses) Take(protected []store.Protected) {
 // piece is an address or network, and what it is to us.
 type piece struct {
 	detect.Own
-	kind string // as the store has it
+	kind string // as the store has it, or guarded
 	from string // for status
 }
 
@@ -171,8 +171,8 @@ func (a *Addresses) gather() (all []piece) {
 		}
 	}
 	networks(store.ProtectedNetwork, "ours (networks.own)", "networks.own", a.cfg.Networks.Own...)
-	networks(proxy, "a proxy in front of us (networks.proxies)", "networks.proxies", a.cfg.Networks.Proxies...)
-	singles(store.ProtectedManagement, "this host", a.host)
+	networks(guarded, "a proxy in front of us (networks.proxies)", "networks.proxies", a.cfg.Networks.Proxies...)
+	singles(guarded, "this host", a.host)
 	for _, fw := range a.cfg.Firewalls {
 		for _, at := range []string{fw.URL, fw.PeerURL} {
 			singles(store.ProtectedManagement, "firewall "+fw.Name, a.names[hostOf(at)])
@@ -184,5 +184,5 @@ func (a *Addresses) gather() (all []piece) {
 	return all
 }
 
-// proxy is a kind that only the configuration has: a proxy is never blocked, and is neither ours nor a firewall's peer.
-const proxy = "proxy"
+// guarded is the kind of what is never blocked, and is neither behind a firewall of ours nor a firewall's peer: proxies, this host.
+const guarded = "guarded"

@@ -110,9 +110,8 @@ func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []
 
 // run replays one configuration.
 func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions) (err error) {
-	opts.Refused = run.spare
 	known := r.known(ctx, run.cfg)
-	opts.Guard, opts.Ours = known.Guard, known.Ours
+	opts.Refused, opts.Guard, opts.Ours = run.spare, known.Guard, known.Ours
 	if isTerminal(r.stderr) {
 		opts.Progress = r.progress
 		defer fmt.Fprint(r.stderr, "\r\x1b[K")
