@@ -111,9 +111,9 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		if err := l.keeper.load(ctx, o.Store, o.Now(), o.Logger); err != nil {
 			return fmt.Errorf("load what was remembered of the last day: %w", err)
 		}
-		o.Attach(l.notice) // tells all that is blocked, also at another try
+		o.Attach(l.notice) // tells all that is blocked, held and accepted, also at another try
 		l.apply()
-		if err := l.resume(ctx, positions); err != nil {
+		if err := l.forgetReleased(ctx, positions); err != nil {
 			return err
 		}
 		if err := l.recallSurge(ctx); err != nil {
