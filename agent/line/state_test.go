@@ -127,3 +127,26 @@ func TestActivityOfANetworkNamesItsAddresses(t *testing.T) {
 		t.Errorf("%d rows, %d hits, the first is %+v", len(b.Touches), hits, b.Touches[0])
 	}
 }
+
+// A restart makes no room for forged sources: what blocked within the window before it counts.
+func TestARestartMakesNoRoomForForgedSources(t *testing.T) {
+	for _, c := range []struct {
+		passed time.Duration
+		want   store.State
+	}{{5 * time.Minute, store.Held}, {10 * time.Minute, store.Blocked}} {
+		st := newTestStore(t)
+		b := store.Block{Address: prefix("203.0.113.7/32"), Rule: "port-scan", By: store.ByDetector, Grade: store.Forgeable, BlockedAt: noon,
+			Evidence: []store.Evidence{{Time: noon.Add(-time.Minute)}, {Time: noon}}}
+		if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+			t.Fatal(err)
+		}
+		o := testOptions(t, st, filepath.Join(t.TempDir(), "*.log"))
+		o.Surge = detect.Surge{Additions: 1, Window: 10 * time.Minute}
+		l := openTestLive(t, o)
+		at := noon.Add(c.passed)
+		l.judge(&detect.Verdict{Source: prefix("203.0.113.8/32"), Rule: "port-scan", Grade: detect.Forgeable, Time: at, FirstSeen: at, LastSeen: at}, nil, at)
+		if got := l.batch.Blocks[0].State; got != c.want {
+			t.Errorf("%s after a block of an earlier run a forged source is %s", c.passed, got)
+		}
+	}
+}
