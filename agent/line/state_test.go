@@ -168,7 +168,7 @@ func TestAVerdictOnANetworkNamesItsAddresses(t *testing.T) {
 	l := openTestLive(t, o)
 	readAll(t, l)
 	entries := 0
-	if err := o.Store.Entries(t.Context(), store.EntryFilter{}, func(e *store.Entry) error {
+	if _, err := o.Store.Changes(t.Context(), 0, func(e *store.Entry) error {
 		entries++
 		if want := []netip.Addr{netip.MustParseAddr("2001:db8:5::2"), netip.MustParseAddr("2001:db8:5::1"), netip.MustParseAddr("2001:db8:5::3")}; e.Address != prefix("2001:db8:5::/64") || !slices.Equal(e.Members, want) {
 			t.Errorf("%s with %v instead of %v", e.Address, e.Members, want)
