@@ -15,11 +15,9 @@ package detect
 import (
 	"activedefense/detect/arena"
 	"activedefense/detect/memory"
-	"cmp"
 	"hash/maphash"
 	"math"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -45,9 +43,8 @@ type Engine struct {
 	maxSources    int
 	maxPasts      int
 	maxRoom       int
-	order         [countingRules]int // of the rules counted in pairs: those that block before those that observe
-	refusing      bool               // a rule counts refused records alone
-	observing     bool               // a verdict may leave its source to be counted on
+	refusing      bool // a rule counts refused records alone
+	observing     bool // a verdict may leave its source to be counted on
 
 	blocked  prefixSet
 	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
@@ -139,14 +136,12 @@ func (e *Engine) plan() {
 	long := max(e.rules[portScan].window, e.rules[hostSweep].window)
 	e.horizon = 2 * min(long, math.MaxInt64/4)
 	for r := range countingRules {
-		e.order[r] = r
 		if w := e.rules[r].window; w != 0 {
 			if e.shortest == 0 || w < e.shortest {
 				e.shortest = w
 			}
 		}
 	}
-	slices.SortStableFunc(e.order[:], func(a, b int) int { return cmp.Compare(e.rules[a].Mode, e.rules[b].Mode) })
 	for _, rule := range e.rules {
 		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
 		e.observing = e.observing || rule.window != 0 && rule.Mode == Observe || len(e.settings.Proxies) > 0

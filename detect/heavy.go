@@ -134,7 +134,7 @@ func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 // observe adds a sighting; see Engine.observeLight. There must be room, see full.
 func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 	own, enter := 0, uint8(0)
-	for _, r := range e.order {
+	for r := range countingRules {
 		if !s.class.in(r) {
 			continue
 		}

@@ -29,7 +29,7 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 			tallies[hostSweep].see(p, s, e.rules[hostSweep].window)
 		}
 	}
-	for _, r := range e.order {
+	for r := range countingRules {
 		if !s.class.in(r) {
 			continue
 		}

@@ -83,6 +83,8 @@ func (e *Engine) opened(ev *Event, p *party, became Session) {
 		s.Ours = nat.As16()
 		if ev.NATSrcPort != 0 {
 			s.OursPort = ev.NATSrcPort
+		} else {
+			s.Untranslated = nat != p.addr // to which port, the format does not say
 		}
 	case ev.NATSrcPort != 0:
 		s.OursPort = ev.NATSrcPort
@@ -125,11 +127,11 @@ func (e *Engine) watch(ev *Event, w *watched) Result {
 		}
 		return e.result(first, became, GradeUnknown)
 	}
-	if v := e.countPairs(ev, w, counting); v != nil && (first == nil || v.stands()) {
+	if v := e.countPairs(ev, w, counting); v != nil && v.before(first) {
 		first = v
 	}
 	if counting.has(probe) && (first == nil || !first.stands()) {
-		if v := e.countProbe(ev, w); v != nil && (first == nil || v.stands()) {
+		if v := e.countProbe(ev, w); v != nil && v.before(first) {
 			first = v
 		}
 	}
@@ -201,7 +203,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 			return v
 		}
 		// It goes on being counted: for the other rule, and for this one with what comes from now on, or is better evidence.
-		if first == nil {
+		if v.before(first) {
 			first = v
 		}
 		e.consume(id, found.rule, v.Mode != Observe)
