@@ -248,8 +248,7 @@ func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 		return nil
 	}
 	_, w.clock = e.deviceOf(ev.Device)
-	e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven})
-	n := e.memory.Probe(&w.key, w.time)
+	n := e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven})
 	need, all := e.rules[probe].need, !e.rules[probe].RefusedOnly
 	if all {
 		n.Answered, n.Spared = 0, false

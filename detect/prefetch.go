@@ -1,6 +1,9 @@
 package detect
 
-import "activedefense/detect/arena"
+import (
+	"activedefense/detect/arena"
+	"activedefense/detect/memory"
+)
 
 // Ahead is how many events Prefetch looks at: enough that the waits for memory overlap, few
 // enough that what came for the first is still in the cache when Observe comes to the last.
@@ -33,10 +36,14 @@ type fetches struct {
 // the next, so that the processor waits for all of them at once. A step first touches
 // memory without asking what is there, because to ask wrongly is to wait as well.
 func (e *Engine) Prefetch(events []Event) {
+	events = events[:min(len(events), Ahead)]
+	if e.memory != nil && e.rules[probe].window != 0 {
+		e.fetchProbes(events)
+	}
 	if e.directory.Used() == 0 {
 		return
 	}
-	list := e.fetchSources(e.fetchSlots(events[:min(len(events), Ahead)]))
+	list := e.fetchSources(e.fetchSlots(events))
 	if !e.pairs.Any() {
 		return
 	}
@@ -45,13 +52,26 @@ func (e *Engine) Prefetch(events []Event) {
 	}
 }
 
+// fetchProbes touches what the memory has of the sources.
+func (e *Engine) fetchProbes(events []Event) {
+	var keys [Ahead]memory.Key
+	n := 0
+	for i := range events {
+		if src := plain(events[i].Src); src.IsValid() && canBeSource(src) {
+			keys[n] = e.keyOf(src)
+			n++
+		}
+	}
+	e.ahead.touched += e.memory.Prefetch(keys[:n])
+}
+
 // fetchSlots touches the slots of the directory where the sources of the events should be.
 func (e *Engine) fetchSlots(events []Event) []fetch {
 	list := e.ahead.list[:0]
 	for i := range events {
 		ev := &events[i]
 		if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
-			key := src.As16()
+			key := e.keyOf(src)
 			list = append(list, fetch{dst: ev.Dst.As16(), hash: arena.HashOf(e.seed, &key), port: ev.DstPort, time: nanoseconds(ev.Time)})
 		}
 	}

@@ -130,10 +130,10 @@ type Target struct {
 	Proven bool // of a refusal: the source was really there
 }
 
-// Refuse remembers that a target refused a source.
-func (m *Memory) Refuse(t *Target) {
+// Refuse remembers that a target refused a source, and counts the source's targets as Probe does.
+func (m *Memory) Refuse(t *Target) Probed {
 	m.journal.target(opRefuse, t)
-	m.part(&t.Key).probes.refuse(t)
+	return m.part(&t.Key).probes.refuse(t)
 }
 
 // Answer remembers that a target answered a source.
@@ -209,5 +209,31 @@ func (m *Memory) Sizes() (s Sizes) {
 	return s
 }
 
-// hash spreads a key over all bits. It need not be secret: a part holds so little that keys which collide cost next to nothing.
+// Prefetch brings what will be needed for sources into the processor's caches, step by step for all of them: what one step
+// reads says where the next one has to read. The result is of no meaning; it keeps the reading from being left out.
+func (m *Memory) Prefetch(keys []Key) (touched uint32) {
+	var numbers [128]uint32
+	keys = keys[:min(len(keys), len(numbers))]
+	for i := range keys {
+		touched += m.part(&keys[i]).probes.table.Touch(hash(&keys[i]))
+	}
+	for i := range keys {
+		p := &m.part(&keys[i]).probes
+		if numbers[i] = p.table.First(hash(&keys[i])); numbers[i] != 0 {
+			touched += p.table.At(numbers[i]).first
+		}
+	}
+	for i, n := range numbers[:len(keys)] {
+		if n == 0 {
+			continue
+		}
+		p := &m.part(&keys[i]).probes
+		if first := p.table.At(n).first; first != 0 {
+			touched += p.points.At(first).next
+		}
+	}
+	return touched
+}
+
+// hash spreads a key over all bits.
 func hash(key *[16]byte) uint32 { return arena.HashOf(seed, key) }

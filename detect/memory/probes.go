@@ -28,7 +28,8 @@ type probes struct {
 	served   arena.Queue
 	points   arena.Slab[target, *target]
 	missing  int64
-	near     int  // sources with at least half of the refusals that fire
+	near     int // sources with at least half of the refusals that fire
+	touches  uint32
 	reading  bool // nothing is out of date: it is as it was written
 }
 
@@ -38,6 +39,7 @@ type prober struct {
 	key      Key
 	spared   int64  // until then nothing is concluded: an answer younger than the window had no room
 	first    uint32 // of its targets, the one reached last
+	touch    uint32 // when it was put where it is in its queue
 	refusals uint16 // targets that refused it
 	answers  uint16 // targets that answered it
 	device   uint16
@@ -89,7 +91,7 @@ func (p *probes) queueOf(c *prober) *arena.Queue {
 	return &p.refusing
 }
 
-func (p *probes) refuse(t *Target) {
+func (p *probes) refuse(t *Target) Probed {
 	c, at := p.reach(t)
 	if at.refusedAt() == 0 {
 		p.refusals(c, 1)
@@ -108,6 +110,7 @@ func (p *probes) refuse(t *Target) {
 	if int(c.refusals) > p.targets+mostAnswers {
 		p.dropLast(c, t, func(x *target) bool { return x.refusedAt() != 0 })
 	}
+	return p.countOf(c, t.Time)
 }
 
 func (p *probes) answer(t *Target) {
@@ -131,12 +134,16 @@ func (p *probes) reach(t *Target) (*prober, *target) {
 	if n == 0 {
 		p.makeRoom(t)
 		n = p.table.Add(hash(&t.Key))
-		*p.table.At(n) = prober{key: t.Key}
+		*p.table.At(n) = prober{key: t.Key, touch: p.touches}
 		arena.Put(&p.refusing, &p.table, n)
-	} else {
-		arena.Renew(p.queueOf(p.table.At(n)), &p.table, n)
 	}
 	c := p.table.At(n)
+	// Its neighbours in the queue are in no cache. Who waits as long as this is forgotten no sooner than after three quarters of
+	// max other touches.
+	if p.touches++; p.touches-c.touch > uint32(p.max/4) {
+		c.touch = p.touches
+		arena.Renew(p.queueOf(c), &p.table, n)
+	}
 	c.device = t.Device
 	for before := &c.first; *before != 0; before = &p.points.At(*before).next {
 		i := *before
@@ -187,11 +194,13 @@ func (p *probes) dropLast(c *prober, t *Target, is func(*target) bool) {
 
 // count counts the targets within the window before a time.
 func (p *probes) count(key *Key, at int64) (n Probed) {
-	i := p.find(key)
-	if i == 0 {
-		return n
+	if i := p.find(key); i != 0 {
+		return p.countOf(p.table.At(i), at)
 	}
-	c := p.table.At(i)
+	return n
+}
+
+func (p *probes) countOf(c *prober, at int64) (n Probed) {
 	n.Spared = at < c.spared
 	if !n.Spared && int(c.refusals) < p.targets {
 		n.Refused = int(c.refusals) // too few, however old they are
