@@ -47,12 +47,12 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 		e.extend(own, s)
 		return finding{}, false
 	}
-	if (src.count+1)%retireEvery == 0 {
+	if (src.packed.count()+1)%retireEvery == 0 {
 		e.retireLight(src, s)
 	}
 	i := e.addPair(s)
 	e.pairs.At(i).next, src.held = src.held, i
-	src.count++
+	src.packed.setCount(src.packed.count() + 1)
 	return finding{}, false
 }
 
@@ -66,7 +66,7 @@ func (e *Engine) retireLight(src *source, s *sighting) {
 			i := *at
 			*at = p.next
 			e.dropPair(i)
-			src.count--
+			src.packed.setCount(src.packed.count() - 1)
 			continue
 		}
 		r.see(p)
@@ -111,5 +111,7 @@ func (e *Engine) makeHeavy(src *source) {
 	for n--; n >= 0; n-- { // the first came last
 		h.append(e, pairs[n], uint8(e.pairs.At(pairs[n]).class&classRules))
 	}
-	src.heavy, src.held, src.count = true, number, 0
+	src.held = number
+	src.packed.setCount(0)
+	src.packed.setBit(heavyBit, true)
 }

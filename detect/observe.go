@@ -16,6 +16,7 @@ type watched struct {
 	clock  uint16 // the device's number in the memory
 	weight uint16
 	grade  Grade
+	id     uint32 // of the source in the engine, once it was counted; 0 before
 }
 
 // Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone: the caller
@@ -192,6 +193,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	}
 	hash := e.hashOf(&w.key)
 	id := e.touch(e.sourceOf(hash, &w.key), hash, &w.key)
+	w.id = id
 	for s.class&classRules != 0 {
 		found, fired := e.count(e.sources.At(id), &s)
 		if !fired {
@@ -218,10 +220,10 @@ func (e *Engine) count(src *source, s *sighting) (finding, bool) {
 	defer e.trim()
 	e.nearest = false
 	defer e.noteNear(src)
-	if !src.heavy && src.count == lightMax {
+	if !src.packed.heavy() && src.packed.count() == lightMax {
 		e.makeHeavy(src)
 	}
-	if !src.heavy {
+	if !src.packed.heavy() {
 		return e.observeLight(src, s)
 	}
 	h := e.heavies.At(src.held)
@@ -233,8 +235,8 @@ func (e *Engine) count(src *source, s *sighting) (finding, bool) {
 
 // noteNear keeps the number of sources that are near a threshold.
 func (e *Engine) noteNear(src *source) {
-	if src.near != e.nearest {
-		if src.near = e.nearest; e.nearest {
+	if src.packed.near() != e.nearest {
+		if src.packed.setBit(nearBit, e.nearest); e.nearest {
 			e.near++
 		} else {
 			e.near--
@@ -248,7 +250,14 @@ func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 		return nil
 	}
 	_, w.clock = e.deviceOf(ev.Device)
-	n := e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven})
+	var hint uint32
+	if w.id != 0 {
+		hint = e.sources.At(w.id).packed.probe()
+	}
+	n := e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven}, &hint)
+	if w.id != 0 {
+		e.sources.At(w.id).packed.setProbe(hint)
+	}
 	need, all := e.rules[probe].need, !e.rules[probe].RefusedOnly
 	if all {
 		n.Answered, n.Spared = 0, false

@@ -20,7 +20,8 @@ type fetch struct {
 
 // fetches are those of one group of events.
 type fetches struct {
-	list [Ahead]fetch
+	list  [Ahead]fetch
+	hints [Ahead]memory.Hint
 	// touched takes something of all that is read, or the compiler would not read it.
 	touched uint32
 }
@@ -38,7 +39,7 @@ type fetches struct {
 func (e *Engine) Prefetch(events []Event) {
 	events = events[:min(len(events), Ahead)]
 	if e.memory != nil && e.rules[probe].window != 0 {
-		e.fetchProbes(events)
+		e.fetchAnswered(events)
 	}
 	if e.directory.Used() == 0 {
 		return
@@ -52,17 +53,17 @@ func (e *Engine) Prefetch(events []Event) {
 	}
 }
 
-// fetchProbes touches what the memory has of the sources.
-func (e *Engine) fetchProbes(events []Event) {
-	var keys [Ahead]memory.Key
-	n := 0
+// fetchAnswered touches what the memory has of sources that were answered: they need not be in the directory.
+func (e *Engine) fetchAnswered(events []Event) {
+	list := e.ahead.hints[:0]
 	for i := range events {
-		if src := plain(events[i].Src); src.IsValid() && canBeSource(src) {
-			keys[n] = e.keyOf(src)
-			n++
+		if ev := &events[i]; ev.Session == SessionAnswered && ev.Type == TypeTraffic {
+			if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
+				list = append(list, memory.Hint{Key: e.keyOf(src)})
+			}
 		}
 	}
-	e.ahead.touched += e.memory.Prefetch(keys[:n])
+	e.ahead.touched += e.memory.Prefetch(list)
 }
 
 // fetchSlots touches the slots of the directory where the sources of the events should be.
@@ -94,16 +95,31 @@ func (e *Engine) fetchSources(list []fetch) []fetch {
 	for i := range known {
 		e.ahead.touched += e.sources.At(known[i].number).held
 	}
+	e.fetchProbes(known)
 	light := known[:0]
 	for _, f := range known {
 		s := e.sources.At(f.number)
 		// Number 0 is no source, but has a cell.
 		e.ahead.touched += e.sources.At(s.newer).older + e.sources.At(s.older).newer
-		if f.number = s.held; !s.heavy {
+		if f.number = s.held; !s.packed.heavy() {
 			light = append(light, f)
 		}
 	}
 	return light
+}
+
+// fetchProbes touches what the memory has of sources that are in the directory.
+func (e *Engine) fetchProbes(list []fetch) {
+	if e.memory == nil {
+		return
+	}
+	hints := e.ahead.hints[:0]
+	for i := range list {
+		if s := e.sources.At(list[i].number); s.packed.probe() != 0 {
+			hints = append(hints, memory.Hint{Key: s.key, Hint: s.packed.probe()})
+		}
+	}
+	e.ahead.touched += e.memory.Prefetch(hints)
 }
 
 // fetchPairs touches the pairs of light sources, and goes on to the older points of the one

@@ -2,15 +2,44 @@ package detect
 
 import "activedefense/detect/arena"
 
-// source is an address that has evidence, in 32 bytes and without pointers. All of
-// them form one list in the order in which they were seen last.
+// source is an address that has evidence, in 32 bytes, so that two share a cache line and none lies on two, and without pointers.
+// All of them form one list in the order in which they were seen last.
 type source struct {
 	key          [16]byte // the address, IPv4 mapped
 	newer, older uint32   // neighbours in the list; 0: none
 	held         uint32   // light: its first pair; heavy: number in Engine.heavies
-	count        uint16   // light: pairs
-	heavy        bool
-	near         bool // at least half of what fires a rule was there when it was seen last
+	packed       packed
+}
+
+// packed is where the memory has a source (24 bits), how many pairs it has while it is light (6 bits), and whether it is heavy,
+// and near: whether at least half of what fires a rule was there when it was seen last.
+type packed uint32
+
+const (
+	probeMask = 1<<24 - 1
+	pairShift = 24
+	heavyBit  = 1 << 30
+	nearBit   = 1 << 31
+)
+
+func (p packed) probe() uint32 { return uint32(p) & probeMask }
+func (p packed) count() int    { return int(p>>pairShift) & 63 }
+func (p packed) heavy() bool   { return p&heavyBit != 0 }
+func (p packed) near() bool    { return p&nearBit != 0 }
+
+// setProbe notes where the memory has it; a number with more bits is not noted.
+func (p *packed) setProbe(number uint32) {
+	if number <= probeMask {
+		*p = *p&^probeMask | packed(number)
+	}
+}
+
+func (p *packed) setCount(n int) { *p = *p&^(63<<pairShift) | packed(n)<<pairShift }
+
+func (p *packed) setBit(bit packed, on bool) {
+	if *p &^= bit; on {
+		*p |= bit
+	}
 }
 
 func (s *source) Link() *uint32 { return &s.newer }
@@ -63,7 +92,7 @@ func (e *Engine) unlink(s *source) {
 // drop forgets a source and its evidence.
 func (e *Engine) drop(id uint32) {
 	s := e.sources.At(id)
-	if s.heavy {
+	if s.packed.heavy() {
 		e.heavies.At(s.held).drop(e)
 		e.heavies.Give(s.held)
 	} else {
@@ -73,7 +102,7 @@ func (e *Engine) drop(id uint32) {
 			i = next
 		}
 	}
-	if s.near {
+	if s.packed.near() {
 		e.near--
 	}
 	e.unlink(s)
@@ -97,7 +126,7 @@ func (e *Engine) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key)
 // source is not proven.
 func (e *Engine) consume(id uint32, r int, keepProven bool) {
 	s := e.sources.At(id)
-	if s.heavy {
+	if s.packed.heavy() {
 		h := e.heavies.At(s.held)
 		for i := 1; i <= h.size; i++ {
 			l := h.at(e, i)
@@ -117,7 +146,7 @@ func (e *Engine) consume(id uint32, r int, keepProven bool) {
 			i := *at
 			*at = p.next
 			e.dropPair(i)
-			s.count--
+			s.packed.setCount(s.packed.count() - 1)
 			continue
 		}
 		at = &p.next

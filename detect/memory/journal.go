@@ -161,7 +161,8 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 			switch {
 			case r.err != nil || !want(PartOf(&t.Key)):
 			case op == opRefuse:
-				m.part(&t.Key).probes.refuse(&t)
+				var none uint32
+				m.part(&t.Key).probes.refuse(&t, &none)
 			default:
 				m.part(&t.Key).probes.answer(&t)
 			}

@@ -130,10 +130,11 @@ type Target struct {
 	Proven bool // of a refusal: the source was really there
 }
 
-// Refuse remembers that a target refused a source, and counts the source's targets as Probe does.
-func (m *Memory) Refuse(t *Target) Probed {
+// Refuse remembers that a target refused a source, and counts the source's targets as Probe does. hint, which begins as 0 and is
+// kept for the source by the caller, spares the search for what is remembered of it.
+func (m *Memory) Refuse(t *Target, hint *uint32) Probed {
 	m.journal.target(opRefuse, t)
-	return m.part(&t.Key).probes.refuse(t)
+	return m.part(&t.Key).probes.refuse(t, hint)
 }
 
 // Answer remembers that a target answered a source.
@@ -209,27 +210,36 @@ func (m *Memory) Sizes() (s Sizes) {
 	return s
 }
 
+// Hint names a source by its key and the hint that Refuse set for it; without one, the hint is 0.
+type Hint struct {
+	Key  Key
+	Hint uint32
+}
+
 // Prefetch brings what will be needed for sources into the processor's caches, step by step for all of them: what one step
 // reads says where the next one has to read. The result is of no meaning; it keeps the reading from being left out.
-func (m *Memory) Prefetch(keys []Key) (touched uint32) {
-	var numbers [128]uint32
-	keys = keys[:min(len(keys), len(numbers))]
-	for i := range keys {
-		touched += m.part(&keys[i]).probes.table.Touch(hash(&keys[i]))
-	}
-	for i := range keys {
-		p := &m.part(&keys[i]).probes
-		if numbers[i] = p.table.First(hash(&keys[i])); numbers[i] != 0 {
-			touched += p.table.At(numbers[i]).first
+func (m *Memory) Prefetch(list []Hint) (touched uint32) {
+	for i := range list {
+		if h := &list[i]; h.Hint == 0 {
+			touched += m.part(&h.Key).probes.table.Touch(hash(&h.Key))
 		}
 	}
-	for i, n := range numbers[:len(keys)] {
-		if n == 0 {
-			continue
+	for i := range list {
+		h := &list[i]
+		p := &m.part(&h.Key).probes
+		if h.Hint == 0 {
+			h.Hint = p.table.First(hash(&h.Key))
 		}
-		p := &m.part(&keys[i]).probes
-		if first := p.table.At(n).first; first != 0 {
-			touched += p.points.At(first).next
+		if h.Hint != 0 {
+			touched += p.table.At(h.Hint).first
+		}
+	}
+	for i := range list {
+		if h := &list[i]; h.Hint != 0 {
+			p := &m.part(&h.Key).probes
+			if first := p.table.At(h.Hint).first; first != 0 {
+				touched += p.points.At(first).next
+			}
 		}
 	}
 	return touched

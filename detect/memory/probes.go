@@ -91,8 +91,8 @@ func (p *probes) queueOf(c *prober) *arena.Queue {
 	return &p.refusing
 }
 
-func (p *probes) refuse(t *Target) Probed {
-	c, at := p.reach(t)
+func (p *probes) refuse(t *Target, hint *uint32) Probed {
+	c, at := p.reach(t, hint)
 	if at.refusedAt() == 0 {
 		p.refusals(c, 1)
 	}
@@ -114,7 +114,8 @@ func (p *probes) refuse(t *Target) Probed {
 }
 
 func (p *probes) answer(t *Target) {
-	c, at := p.reach(t)
+	var none uint32
+	c, at := p.reach(t, &none)
 	if at.answered == 0 {
 		if c.answers++; c.answers == 1 {
 			n := p.find(&t.Key)
@@ -128,19 +129,24 @@ func (p *probes) answer(t *Target) {
 	}
 }
 
-// reach gives a source and its target, which become the ones reached last.
-func (p *probes) reach(t *Target) (*prober, *target) {
-	n := p.find(&t.Key)
+// reach gives a source and its target, which become the ones reached last. hint is where the source may be, and is set to where
+// it is.
+func (p *probes) reach(t *Target, hint *uint32) (*prober, *target) {
+	n := *hint
+	if n == 0 || p.table.At(n).key != t.Key { // a cell given back has no key
+		n = p.find(&t.Key)
+	}
 	if n == 0 {
 		p.makeRoom(t)
 		n = p.table.Add(hash(&t.Key))
 		*p.table.At(n) = prober{key: t.Key, touch: p.touches}
 		arena.Put(&p.refusing, &p.table, n)
 	}
+	*hint = n
 	c := p.table.At(n)
-	// Its neighbours in the queue are in no cache. Who waits as long as this is forgotten no sooner than after three quarters of
-	// max other touches.
-	if p.touches++; p.touches-c.touch > uint32(p.max/4) {
+	// Its neighbours in the queue are in no cache. Who waits as long as this is forgotten no sooner than after half of max
+	// other touches.
+	if p.touches++; p.touches-c.touch > uint32(p.max/2) {
 		c.touch = p.touches
 		arena.Renew(p.queueOf(c), &p.table, n)
 	}
@@ -361,5 +367,7 @@ func (p *probes) remove(n uint32) {
 		p.points.Give(i)
 	}
 	arena.Drop(p.queueOf(c), &p.table, n)
-	p.table.Remove(hash(&c.key), n)
+	h := hash(&c.key)
+	c.key = Key{}
+	p.table.Remove(h, n)
 }

@@ -205,7 +205,8 @@ func (p *probes) readTarget(r *reader, t Target, last int64) int64 {
 		case i == 2:
 			p.answer(&t)
 		default:
-			p.refuse(&t)
+			var none uint32
+			p.refuse(&t, &none)
 		}
 	}
 	if n := p.find(&t.Key); n != 0 && p.table.At(n).first != 0 {
