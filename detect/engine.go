@@ -46,8 +46,8 @@ type Engine struct {
 	maxPasts      int
 	maxRoom       int
 	order         [countingRules]int // of the rules counted in pairs: those that block before those that observe
-	refusing      bool // a rule counts refused records alone
-	observing     bool // a verdict may leave its source to be counted on
+	refusing      bool               // a rule counts refused records alone
+	observing     bool               // a verdict may leave its source to be counted on
 
 	blocked  prefixSet
 	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
@@ -79,6 +79,9 @@ type Engine struct {
 	points   []point  // at work
 	indexes  []int    // at work
 
+	near    int  // sources near a threshold
+	nearest bool // the one at work is
+
 	stats Stats
 	fired [rulesInAll]uint64
 }
@@ -91,7 +94,7 @@ type Stats struct {
 	Evicted   uint64            // sources forgotten because memory was full
 	Dropped   uint64            // sightings forgotten because their source had too many, or all of them
 	Fired     map[string]uint64 // verdicts by rule
-	Near      int               // sources with at least half of what fires a rule
+	Near      int               // sources with at least half of what fires a rule, once for the rules counted in pairs and once for probes
 	// Refused are records of sessions in which nothing was served, of sources that are not ours: RefusedBlocked those of sources on
 	// the blacklist, RefusedElsewhere those whose destination is not ours either, of all that have two addresses.
 	Refused, RefusedBlocked, RefusedElsewhere uint64
@@ -255,12 +258,14 @@ func (e *Engine) Stats() Stats {
 	s.Sources = e.directory.Used()
 	s.Sightings = e.held
 	s.Blocked = e.blocked.len()
+	s.Near = e.near
 	s.Fired = make(map[string]uint64, len(ruleNames))
 	for r, name := range ruleNames {
 		s.Fired[name] = e.fired[r]
 	}
 	if e.memory != nil {
 		s.Remembered = e.memory.Sizes()
+		s.Near += s.Remembered.Near
 	}
 	return s
 }

@@ -214,6 +214,8 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 // count adds a sighting to a source.
 func (e *Engine) count(src *source, s *sighting) (finding, bool) {
 	defer e.trim()
+	e.nearest = false
+	defer e.noteNear(src)
 	if !src.heavy && src.count == lightMax {
 		e.makeHeavy(src)
 	}
@@ -225,6 +227,17 @@ func (e *Engine) count(src *source, s *sighting) (finding, bool) {
 		e.stats.Dropped += uint64(h.makeRoom(e, s))
 	}
 	return h.observe(e, s)
+}
+
+// noteNear keeps the number of sources that are near a threshold.
+func (e *Engine) noteNear(src *source) {
+	if src.near != e.nearest {
+		if src.near = e.nearest; e.nearest {
+			e.near++
+		} else {
+			e.near--
+		}
+	}
 }
 
 // countProbe counts a record for the rule probe.

@@ -223,6 +223,9 @@ func (t *tally) look(p *pair, s *sighting, window int64) bool {
 	return apart(p.time, s.time) < window
 }
 
+// near says that with the sighting there is at least half of what fires the rule.
+func (t *tally) near(need int) bool { return 2*(t.recent+1) >= need }
+
 // hopeless says that the sighting cannot fire the rule, so that nothing need be gathered.
 func (t *tally) hopeless(need int) bool {
 	switch {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,5 +150,31 @@ func TestARestartMakesNoRoomForForgedSources(t *testing.T) {
 		if got := l.batch.Blocks[0].State; got != c.want {
 			t.Errorf("%s after a block of an earlier run a forged source is %s", c.passed, got)
 		}
+	}
+}
+
+// A scanner that hops within its /64 is one source, and the addresses that it had are known.
+func TestAVerdictOnANetworkNamesItsAddresses(t *testing.T) {
+	dir := t.TempDir()
+	o := testOptions(t, newTestStore(t), filepath.Join(dir, "*.log"))
+	o.Settings.IPv6Prefix = 64
+	var text string
+	for i := range 11 {
+		text += record{at: noon.Add(time.Duration(i) * time.Second), src: fmt.Sprintf("2001:db8:5::%x", 1+i%3), dst: "198.51.100.1", port: 20 + i}.String() + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "fw1.log"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := openTestLive(t, o)
+	readAll(t, l)
+	entries := 0
+	if _, err := o.Store.Changes(t.Context(), 0, func(e *store.Entry) error {
+		entries++
+		if want := []netip.Addr{netip.MustParseAddr("2001:db8:5::2"), netip.MustParseAddr("2001:db8:5::1"), netip.MustParseAddr("2001:db8:5::3")}; e.Address != prefix("2001:db8:5::/64") || !slices.Equal(e.Members, want) {
+			t.Errorf("%s with %v instead of %v", e.Address, e.Members, want)
+		}
+		return nil
+	}); err != nil || entries != 1 {
+		t.Errorf("%d entries: %v", entries, err)
 	}
 }

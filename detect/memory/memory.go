@@ -192,7 +192,10 @@ func (m *Memory) Missing(key *Key) (sessions, partners, probes int64) {
 }
 
 // Sizes is how much is remembered.
-type Sizes struct{ Sessions, Partners, Probes int }
+type Sizes struct {
+	Sessions, Partners, Probes int
+	Near                       int // sources that at least half as many targets refused as fire, however long ago
+}
 
 // Sizes counts over all parts.
 func (m *Memory) Sizes() (s Sizes) {
@@ -201,6 +204,7 @@ func (m *Memory) Sizes() (s Sizes) {
 		s.Sessions += p.sessions.table.Used()
 		s.Partners += p.partners.table.Used()
 		s.Probes += p.probes.table.Used()
+		s.Near += p.probes.near
 	}
 	return s
 }
