@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -38,16 +39,9 @@ func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, 
 			return nil
 		}
 		u.Records++
-		u.FirstSeen = r.Time
-		if u.LastSeen.IsZero() {
-			u.LastSeen = r.Time
-		}
-		switch r.Outcome {
-		case store.Refused:
-			u.Refused++
-		case store.Answered:
-			u.Answered++
-		}
+		u.FirstSeen, u.LastSeen = r.Time, cmp.Or(u.LastSeen, r.Time)
+		u.Refused += int(oneIf(r.Outcome == store.Refused))
+		u.Answered += int(oneIf(r.Outcome == store.Answered))
 		destinations[r.Dst], ports[r.DstPort] = true, true
 		return nil
 	})

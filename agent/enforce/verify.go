@@ -91,6 +91,8 @@ func unknownFirewall(cfg *config.Config, name string) error {
 func EntryOf(e *store.Entry, releaseAfter time.Duration) firewall.Entry {
 	rank := room.Proven
 	switch {
+	case e.By == store.ByLabelFile:
+		rank = room.Listed
 	case e.By != store.ByDetector:
 		rank = room.Manual
 	case e.Grade == store.Forgeable:

@@ -321,7 +321,7 @@ func TestExplainSaysWhoIsNeverBlocked(t *testing.T) {
 	for source, why := range map[string]string{"203.0.113.9": "203.0.113.9 is in never_block (203.0.113.0/24)", "192.0.2.9": ""} {
 		line := sample{at: time.Now().UTC(), src: source, dst: "198.51.100.7", port: 443, typ: "TRAFFIC", subtype: "drop"}.line()
 		x := jsonLines[explained](w, "explain", string(line))
-		if len(x) != 1 || x[0].Guard != why || len(x[0].Rules) != 3 || !x[0].Rules[1].Counts {
+		if len(x) != 1 || x[0].Guard != why || len(x[0].Rules) != 5 || !x[0].Rules[1].Counts {
 			t.Errorf("%s: %+v", source, x)
 		}
 	}

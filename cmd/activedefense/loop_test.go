@@ -204,6 +204,9 @@ func (w *world) expectBlocked(want ...string) {
 	for _, e := range jsonLines[agent.BlacklistEntry](w, "blacklist", "list") {
 		got = append(got, e.Address)
 	}
+	for i, source := range want {
+		want[i] = entryOf(source)
+	}
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
@@ -236,6 +239,14 @@ func (w *world) expectLine(texts ...string) {
 }
 
 // expectActivity checks that packets of blocked sources, dropped as they are, move last_seen, and with it the release.
+// entryOf is what is blocked for a source: an IPv6 one's network.
+func entryOf(source string) string {
+	if a := netip.MustParseAddr(source); a.Is6() {
+		return netip.PrefixFrom(a, 64).Masked().String()
+	}
+	return source
+}
+
 func (w *world) expectActivity(sources ...string) {
 	w.t.Helper()
 	entries := func() map[string]agent.BlacklistEntry {
@@ -254,6 +265,7 @@ func (w *world) expectActivity(sources ...string) {
 		}
 		now := entries()
 		return !slices.ContainsFunc(sources, func(s string) bool {
+			s = entryOf(s)
 			return !now[s].LastSeen.After(before[s].LastSeen) || !now[s].ReleaseAt.After(before[s].ReleaseAt) || now[s].Hits <= before[s].Hits
 		})
 	})
