@@ -2,8 +2,6 @@ package enforce
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -233,43 +231,6 @@ func (a *Asker) tell(c *comparison, at time.Time) {
 	if c.leftOut > 0 && first {
 		a.log.Warn().Int("count", c.leftOut).Msg("and more that is not taken over from the firewall")
 	}
-}
-
-// changes says in words what is new: "names 2 more addresses or networks ours or of its peers: ...".
-func changes(added, gone []store.Protected) string {
-	text := ""
-	if len(added) > 0 {
-		text = fmt.Sprintf("names %d more: %s", len(added), few(added))
-	}
-	if len(gone) > 0 {
-		if text != "" {
-			text += "; and "
-		}
-		text += fmt.Sprintf("no longer names %d: %s", len(gone), few(gone))
-	}
-	return text
-}
-
-// few names the first of several.
-func few(all []store.Protected) string {
-	text := ""
-	for i, p := range all[:min(len(all), namedChanges)] {
-		if i > 0 {
-			text += ", "
-		}
-		text += addressText(p.Address) + " (" + p.What + ")"
-	}
-	if more := len(all) - namedChanges; more > 0 {
-		text += fmt.Sprintf(" and %d others", more)
-	}
-	return text
-}
-
-func addressText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 // Status gives what came of the last question.
