@@ -27,7 +27,10 @@ func TestWhatAFirewallSaysOfItselfOutlivesIt(t *testing.T) {
 	const refusal = "198.51.100.130 is in 198.51.100.128/28, which is firewall LAB-FW-01's NAT rule out source translation"
 	known := func(when string) {
 		t.Helper()
-		w.until(when+" the pool is known", func() bool { s := w.status(); return s != nil && s.Ready && s.Ours.Known && slices.Contains(s.Ours.Networks, pool) })
+		w.until(when+" the pool is known", func() bool {
+			s := w.status()
+			return s != nil && s.Ready && s.Ours.Known && slices.Contains(s.Ours.Networks, pool)
+		})
 		if _, stderr, code := w.run("blacklist", "add", "198.51.100.130", "--reason", "test"); code != 1 || !strings.Contains(stderr, refusal) {
 			t.Errorf("%s an address of the pool is blocked: exit status %d, %s", when, code, stderr)
 		}
