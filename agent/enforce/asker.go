@@ -239,29 +239,3 @@ func (a *Asker) Status() AskStatus {
 	defer a.mu.Unlock()
 	return a.state
 }
-
-// Await waits until every firewall that is asked has answered, in this run or an earlier one, or was waited for before; for
-// all of them together no longer than limit, and until ctx ends. It gives the names of those that have not.
-func (f *Fleet) Await(ctx context.Context, limit time.Duration, before func(name string) bool) (never []string) {
-	over := time.NewTimer(limit)
-	defer over.Stop()
-	for _, a := range f.Askers {
-		if before(a.name) {
-			continue
-		}
-		select {
-		case <-a.answered:
-			continue
-		default:
-		}
-		select {
-		case <-a.answered:
-		case <-ctx.Done():
-			return nil
-		case <-over.C:
-			over.Reset(0) // the others are not waited for
-			never = append(never, a.name)
-		}
-	}
-	return never
-}
