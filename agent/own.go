@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"activedefense/agent/enforce"
@@ -86,21 +84,8 @@ func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
 // awaitFirewalls waits for the firewalls that have never said which addresses are ours, once for each.
 func (a *Agent) awaitFirewalls(ctx context.Context, st *store.Store) {
 	var asked map[string]time.Time
-	if !a.insist(ctx, userStart, func() (err error) { _, asked, err = st.Protected(ctx); return err }) {
-		return
-	}
-	before := func(name string) bool { _, known := asked[name]; return known }
-	if slices.ContainsFunc(a.fleet.Askers, func(k *enforce.Asker) bool { return !before(k.Status().Firewall) }) {
-		a.log.Info().Dur("at_most", firstAnswers).Msg("waiting for the firewalls to say which addresses are ours, before reading begins")
-	}
-	never := a.fleet.Await(ctx, firstAnswers, before)
-	if len(never) == 0 {
-		return
-	}
-	a.log.Warn().Strs("firewalls", never).Msg("reading begins, although these firewalls have never said which addresses are ours; " +
-		"what is theirs is not known to be: name it in networks.own (firewalls: " + strings.Join(never, ", ") + ")")
-	if err := st.NoteAwaited(ctx, never); err != nil && ctx.Err() == nil {
-		a.log.Debug().Err(err).Msg("cannot note that they were waited for; they will be at the next start too")
+	if a.insist(ctx, userStart, func() (err error) { _, asked, err = st.Protected(ctx); return err }) {
+		a.fleet.AwaitFirst(ctx, st, asked, firstAnswers, a.log)
 	}
 }
 

@@ -116,6 +116,9 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 		t.Row("", trouble)
 	}
 	t.Row("blacklist", blacklistText(s))
+	for _, line := range oursTexts(s) {
+		t.Row("ours", line)
+	}
 	if s.Waiting != "" {
 		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+s.Waiting)
 	}
@@ -269,4 +272,31 @@ func (c *statusCommand) writePolicies(s *agent.Status) error {
 		}
 	}
 	return t.Flush()
+}
+
+// oursTexts says what is known to be ours, and what is wrong with it.
+func oursTexts(s *agent.Status) []string {
+	o := s.Ours
+	first := fmt.Sprintf("%s, and %s that are never blocked", plural(len(o.Networks), "network"), plural(len(o.Peers), "peer"))
+	if o.NotShown > 0 {
+		first += fmt.Sprintf("; and %s more", grouped(o.NotShown))
+	}
+	if !o.Known {
+		first = "NO PUBLIC ADDRESS IS KNOWN TO BE OURS: records to any destination count; name your public networks in networks.own"
+	}
+	texts := []string{first}
+	for _, a := range o.Asked {
+		switch {
+		case a.AskedAt == nil && a.Error != "":
+			texts = append(texts, a.Firewall+" HAS NEVER SAID WHICH ADDRESSES ARE OURS: "+a.Error)
+		case a.AskedAt == nil:
+			texts = append(texts, a.Firewall+" has not said yet which addresses are ours")
+		case a.Error != "":
+			texts = append(texts, fmt.Sprintf("%s last said it at %s: %s", a.Firewall, localPtr(a.AskedAt), a.Error))
+		}
+		for _, t := range a.Troubles {
+			texts = append(texts, a.Firewall+": "+t.What+"; "+t.Remedy)
+		}
+	}
+	return texts
 }
