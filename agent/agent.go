@@ -13,6 +13,7 @@ import (
 
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect"
@@ -45,7 +46,7 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	lookout  *line.Lookout
-	own      *ownAddresses // used by prepare, then by refreshGuard alone
+	own      *ownAddresses // used by prepare and start, then by refreshGuard alone
 	guard    atomic.Pointer[detect.Guard]
 	store    atomic.Pointer[store.Store] // nil until it was reached
 	feed     atomic.Pointer[feed]        // nil until the blacklist was loaded
@@ -78,6 +79,9 @@ func (a *Agent) prepare(ctx context.Context) error {
 	}
 	a.instance = instance
 	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
+	// The files themselves are looked at when it is known which blocks they would lift.
+	a.own.labels = labels.New(labels.Options{Files: labelFiles(cfg), Now: a.now, Copies: labelCopies{dir: labelDir(cfg)}, Blocked: a.blocked})
+	a.own.labels.Restore()
 	guard, _ := a.own.guard(ctx)
 	a.guard.Store(guard)
 	if cfg.EDL.Listen != "" {

@@ -5,8 +5,10 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
+	"activedefense/agent/labels"
 	"activedefense/agent/loop"
 	"activedefense/config"
 	"activedefense/detect"
@@ -21,10 +23,12 @@ const (
 // resolveTimeout bounds looking up the name of one firewall.
 const resolveTimeout = 3 * time.Second
 
-// NewGuard knows what may never be blocked: the configuration's never_block, the addresses of this
+// NewGuard knows what may never be blocked: the configuration's never_block, what label files list so, the addresses of this
 // host, and those of the firewalls. Names that cannot be resolved now are passed over.
 func NewGuard(ctx context.Context, cfg *config.Config) *detect.Guard {
-	guard, _ := newOwnAddresses(cfg).guard(ctx)
+	own := newOwnAddresses(cfg)
+	own.labels = Labels(cfg)
+	guard, _ := own.guard(ctx)
 	return guard
 }
 
@@ -35,10 +39,12 @@ type ownAddresses struct {
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	host   []netip.Addr            // of this host
 	names  map[string][]netip.Addr // by host name of a firewall
+	labels *labels.Set             // of files that list what is never to be blocked
+	found  []detect.Own            // of this host and the firewalls, when last looked up
 }
 
 func newOwnAddresses(cfg *config.Config) *ownAddresses {
-	return &ownAddresses{cfg: cfg, lookup: net.DefaultResolver.LookupNetIP, names: make(map[string][]netip.Addr)}
+	return &ownAddresses{cfg: cfg, labels: labels.New(labels.Options{}), lookup: net.DefaultResolver.LookupNetIP, names: make(map[string][]netip.Addr)}
 }
 
 // guard looks everything up anew; complete means that nothing failed.
@@ -59,7 +65,13 @@ func (o *ownAddresses) guard(ctx context.Context) (guard *detect.Guard, complete
 			complete = complete && ok
 		}
 	}
-	return detect.NewGuard(o.cfg.NeverBlock, own), complete
+	o.found = own
+	return o.unite(), complete
+}
+
+// unite makes the guard of what was found, and of what label files list now.
+func (o *ownAddresses) unite() *detect.Guard {
+	return detect.NewGuard(o.cfg.NeverBlock, slices.Concat(o.found, neverListed(o.labels.Lists())))
 }
 
 func (o *ownAddresses) findHost() bool {
@@ -98,15 +110,20 @@ func (o *ownAddresses) find(ctx context.Context, at string) (addrs []netip.Addr,
 }
 
 // refreshGuard looks up the own addresses anew, because names and interfaces change; sooner if one was not
-// to be had.
+// to be had. Label files are looked at more often.
 func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
-	wait := guardRetry // the first look was at the start, when the network may not have been up
-	for loop.Pause(ctx, wait) {
-		guard, complete := a.own.guard(ctx)
-		a.guard.Store(guard)
-		f.recheck()
-		if wait = guardEvery; !complete {
-			wait = guardRetry
+	left := guardRetry // the first look was at the start, when the network may not have been up
+	for loop.Pause(ctx, labels.Every) {
+		changed := a.lookAtLabels(a.own.labels)
+		if left -= labels.Every; left <= 0 {
+			left, changed = guardEvery, true
+			if _, complete := a.own.guard(ctx); !complete {
+				left = guardRetry
+			}
+		}
+		if changed {
+			a.guard.Store(a.own.unite())
+			f.recheck()
 		}
 	}
 	return nil
