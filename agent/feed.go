@@ -53,7 +53,7 @@ type feed struct {
 	checkAll atomic.Bool // the guard has changed
 	wakeup   loop.Wakeup // for a look at the store now; a lost one does no harm, for the next tick looks too
 	version  int64
-	entries  map[netip.Prefix]feedEntry
+	entries  map[netip.Prefix]firewall.Entry
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
 	current  atomic.Pointer[enforce.Snapshot]
 	served   atomic.Pointer[enforce.Snapshot] // what the list serves; nil: nothing yet
@@ -68,14 +68,10 @@ type feed struct {
 	snapped    time.Time     // when that was
 }
 
-type feedEntry struct {
-	blockedAt, lastSeen, releaseAt time.Time
-}
-
 func newFeed(st *store.Store) *feed {
 	f := &feed{
 		store: st, wakeup: loop.NewWakeup(), now: time.Now, wakeFirewalls: func() {},
-		entries: make(map[netip.Prefix]feedEntry), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
+		entries: make(map[netip.Prefix]firewall.Entry), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
 	}
 	f.current.Store(&enforce.Snapshot{})
 	return f
@@ -254,7 +250,7 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 		f.unshown = true
 		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
 	}
-	f.entries[e.Address] = feedEntry{blockedAt: e.BlockedAt, lastSeen: e.LastSeen, releaseAt: e.ReleaseAt(f.releaseAfter)}
+	f.entries[e.Address] = enforce.EntryOf(e, f.releaseAfter)
 }
 
 // wait takes over an entry that is held or observed.
@@ -300,11 +296,7 @@ func (f *feed) snapshotIfDue() {
 // snapshot makes the present blacklist visible to the enforcers.
 func (f *feed) snapshot() {
 	f.snapped, f.moved, f.unshown = f.now(), false, false
-	s := &enforce.Snapshot{Version: f.version, Entries: make([]firewall.Entry, 0, len(f.entries))}
-	for prefix, e := range f.entries {
-		s.Entries = append(s.Entries, firewall.Entry{Prefix: prefix, Until: e.releaseAt, Since: e.blockedAt})
-	}
-	f.current.Store(s)
+	f.current.Store(&enforce.Snapshot{Version: f.version, Entries: slices.Collect(maps.Values(f.entries))})
 }
 
 // publishIfDue renders the list when something changed, but not for every block of a burst; it
@@ -327,7 +319,7 @@ func (f *feed) publishIfDue() time.Duration {
 func (f *feed) publish() {
 	entries := make([]edl.Entry, 0, len(f.entries))
 	for prefix, e := range f.entries {
-		entries = append(entries, edl.Entry{Prefix: prefix, LastSeen: e.lastSeen})
+		entries = append(entries, edl.Entry{Prefix: prefix, LastSeen: e.LastSeen, Rank: e.Rank})
 	}
 	f.published = f.now()
 	f.membership, f.activity = false, false

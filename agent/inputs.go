@@ -66,10 +66,11 @@ func Expected(cfg *config.Config) enforce.Expected {
 
 // formats are those that any of the inputs reads: which of them a firewall's logs go to, the configuration does not say.
 func formats(inputs []config.Input) policy.Formats {
-	var f policy.Formats
+	f := policy.Formats{Logins: true}
 	for _, in := range inputs {
 		if in.Format != "csv" {
-			f.Traffic, f.Threat = panos.CustomFormat, panos.CustomFormat
+			f.Traffic, f.Threat, f.Shorter = panos.TrafficFormat, panos.ThreatFormat, panos.CustomFormat
+			f.GlobalProtect, f.System = panos.GlobalProtectFormat, panos.SystemFormat
 		}
 		f.Default = f.Default || in.Format != "kv"
 	}

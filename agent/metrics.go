@@ -53,6 +53,7 @@ var (
 	descFallback   = desc("firewall_fallback", "1 while the list is the fallback for what the mode cannot do.", "firewall")
 	descCheck      = desc("policy_check", "Always 1; the result of a policy check of the firewall: pass, warn, fail.", "firewall", "check", "result")
 	descListLines  = desc("firewall_list_not_taken", "List entries that the firewall does not accept, by reason: ignored, invalid.", "firewall", "why")
+	descLeftOut    = desc("firewall_left_out", "Blocked addresses for which the firewall has no room.", "firewall")
 	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by reason: unsupported, refused, brake.", "firewall", "why")
 )
 
@@ -122,6 +123,7 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 	gauge(descDesired, float64(f.Desired), f.Name)
 	gauge(descPlan, float64(f.PlanAdd), f.Name, "add")
 	gauge(descPlan, float64(f.PlanRemove), f.Name, "remove")
+	gauge(descLeftOut, float64(f.LeftOut), f.Name)
 	gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
 	gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
 	gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")

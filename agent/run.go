@@ -12,6 +12,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -227,7 +228,7 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 // read opens the inputs and reads them.
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
-		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load,
+		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: func() *detect.Ours { return nil }, Surge: surge(a.cfg),
 		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },

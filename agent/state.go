@@ -16,8 +16,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/loop"
-	"activedefense/config"
-	"activedefense/detect"
 )
 
 // DatabaseFile is the name of the SQLite database in the state folder.
@@ -94,21 +92,4 @@ func firstStart(dir string) time.Time {
 		return time.Time{}
 	}
 	return info.ModTime()
-}
-
-// Settings are the rules as the configuration sets them.
-func Settings(cfg *config.Config) detect.Settings {
-	s := detect.Settings{
-		PortScan:    detect.PortScan{Ports: cfg.Detect.PortScan.Ports, Window: cfg.Detect.PortScan.Window},
-		HostSweep:   detect.HostSweep{Hosts: cfg.Detect.HostSweep.Hosts, Window: cfg.Detect.HostSweep.Window},
-		RefusedOnly: cfg.Detect.Outcome == "refused",
-		MaxSources:  cfg.Detect.MaxSources,
-	}
-	switch cfg.Detect.Vulnerability.Severity {
-	case "critical":
-		s.Vulnerability = detect.VulnerabilityCritical
-	case "high":
-		s.Vulnerability = detect.VulnerabilityHigh
-	}
-	return s
 }

@@ -13,7 +13,7 @@ import (
 var defaults = Settings{
 	PortScan:      PortScan{Ports: 10, Window: 10 * time.Minute},
 	HostSweep:     HostSweep{Hosts: 10, Window: 10 * time.Minute},
-	Vulnerability: VulnerabilityCritical,
+	Vulnerability: Vulnerability{Severity: VulnerabilityCritical},
 }
 
 // publicSource gives the i-th of many public IPv4 addresses.

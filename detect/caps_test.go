@@ -108,14 +108,14 @@ func deviceNames(n int) []string {
 	return names
 }
 
-// probe is a source of sightings at so many windows from the start, each by another device, so that
+// witness is a source of sightings at so many windows from the start, each by another device, so that
 // nothing is out of date.
-type probe struct {
+type witness struct {
 	t *testing.T
 	e *Engine
 }
 
-func (p probe) saw(windows float64, dst int, port uint16, want Outcome) {
+func (p witness) saw(windows float64, dst int, port uint16, want Outcome) {
 	p.t.Helper()
 	at := oracleStart.Add(time.Duration(windows * float64(10*time.Minute)))
 	res := p.e.Observe(&Event{Type: TypeTraffic, Time: at, Device: fmt.Sprint(len(p.e.devices)), Src: publicSource(1), Dst: target(dst), DstPort: port})
@@ -129,7 +129,7 @@ func (p probe) saw(windows float64, dst int, port uint16, want Outcome) {
 func TestPairDropsTheFirstArrival(t *testing.T) {
 	s := Settings{PortScan: PortScan{Ports: 1, Window: 10 * time.Minute}}
 	for _, fires := range []bool{false, true} {
-		p := probe{t, New(s)}
+		p := witness{t, New(s)}
 		for i := range pointsPerPair + 1 {
 			p.saw(100-2*float64(i), 1, 1, Counted)
 		}
@@ -142,7 +142,7 @@ func TestPairDropsTheFirstArrival(t *testing.T) {
 			p.saw(100, 1, 2, Counted)
 		}
 	}
-	p := probe{t, New(s)} // forwards
+	p := witness{t, New(s)} // forwards
 	for i := range pointsPerPair + 1 {
 		p.saw(2*float64(i), 1, 1, Counted)
 	}
@@ -153,7 +153,7 @@ func TestPairDropsTheFirstArrival(t *testing.T) {
 // The points of a pair lie apart by the shorter window, and still reach back as far as a
 // late record of the longer one can ask.
 func TestPairReachesBackByTheLongerWindow(t *testing.T) {
-	e := New(Settings{PortScan: PortScan{never, time.Minute}, HostSweep: HostSweep{3, 8 * time.Minute}})
+	e := New(Settings{PortScan: PortScan{Ports: never, Window: time.Minute}, HostSweep: HostSweep{Hosts: 3, Window: 8 * time.Minute}})
 	saw := func(at time.Duration, dst int) Outcome {
 		return e.Observe(&Event{Type: TypeTraffic, Time: oracleStart.Add(at), Src: publicSource(1), Dst: target(dst), DstPort: 80}).Outcome
 	}
@@ -171,7 +171,7 @@ func TestPairReachesBackByTheLongerWindow(t *testing.T) {
 // Beyond its cap a key loses the pair that was seen longest ago. The other rule keeps it,
 // and it comes back with its next sighting.
 func TestKeyDropsTheFirstArrival(t *testing.T) {
-	p := probe{t, New(Settings{PortScan: PortScan{Ports: 2, Window: 10 * time.Minute}, HostSweep: HostSweep{Hosts: 4, Window: 10 * time.Minute}})}
+	p := witness{t, New(Settings{PortScan: PortScan{Ports: 2, Window: 10 * time.Minute}, HostSweep: HostSweep{Hosts: 4, Window: 10 * time.Minute}})}
 	for i := range 40 { // an index, please
 		p.saw(1000+2*float64(i), 100+i, 5000+uint16(i), Counted)
 	}
@@ -192,7 +192,7 @@ func TestKeyDropsTheFirstArrival(t *testing.T) {
 	p.saw(300.5, 1, 9000, Counted)
 	p.saw(300.6, 1, 9001, Fired)
 
-	p = probe{t, New(Settings{PortScan: PortScan{Ports: 2, Window: 10 * time.Minute}, HostSweep: HostSweep{Hosts: 4, Window: 10 * time.Minute}})}
+	p = witness{t, New(Settings{PortScan: PortScan{Ports: 2, Window: 10 * time.Minute}, HostSweep: HostSweep{Hosts: 4, Window: 10 * time.Minute}})}
 	for i := range 40 {
 		p.saw(1000+2*float64(i), 100+i, 5000+uint16(i), Counted)
 	}

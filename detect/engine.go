@@ -14,9 +14,12 @@ package detect
 
 import (
 	"activedefense/detect/arena"
+	"activedefense/detect/memory"
+	"cmp"
 	"hash/maphash"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -33,16 +36,22 @@ const (
 // Engine holds the evidence against sources that are not blocked yet, and the
 // addresses that are. It is not safe for concurrent use.
 type Engine struct {
+	known
 	settings      Settings
-	rules         [countingRules]rule
-	shortest      int64 // the shorter window of the rules that are on
+	rules         [rulesInAll]rule
+	shortest      int64 // the shorter window of the rules counted in pairs that are on
 	horizon       int64 // twice the longer
 	pointsPerPair int
 	maxSources    int
 	maxPasts      int
 	maxRoom       int
+	paired        ruleSet // rules counted in pairs that are on, those that block before those that observe
+	order         [countingRules]int
+	refusing      bool // a rule counts refused records alone
 
-	blocked prefixSet
+	blocked  prefixSet
+	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
+	accepted map[[16]byte]int64    // partners that are not held, until when
 
 	directory      arena.Directory // of sources, by address
 	sources        arena.Slab[source, *source]
@@ -55,18 +64,23 @@ type Engine struct {
 	held           int // sightings
 	room           int // taken by pairs and indexes
 
-	devices    map[string]uint16
-	lastDevice string // with its number: records of one device come in rows
-	lastNumber uint16
+	attempts  attempts
+	memory    *memory.Memory // nil: no rule needs it
+	recalling bool           // records of before are told again, which the memory knows
 
-	ahead   fetches
-	window  window
-	points  []point // at work
-	indexes []int   // at work
+	devices    map[string]uint16
+	lastDevice string // with its numbers: records of one device come in rows
+	lastNumber uint16
+	lastClock  uint16
+
+	ahead    fetches
+	window   window
+	gathered []valued // at work
+	points   []point  // at work
+	indexes  []int    // at work
 
 	stats Stats
-	fired [countingRules]uint64
-	hit   uint64 // vulnerability fired
+	fired [rulesInAll]uint64
 }
 
 // Stats are the engine's counters. Those of events start at 0 with the engine.
@@ -77,9 +91,15 @@ type Stats struct {
 	Evicted   uint64            // sources forgotten because memory was full
 	Dropped   uint64            // sightings forgotten because their source had too many, or all of them
 	Fired     map[string]uint64 // verdicts by rule
+	Near      int               // sources with at least half of what fires a rule
+	// Refused are records of sessions in which nothing was served, of sources that are not ours: RefusedBlocked those of sources on
+	// the blacklist, RefusedElsewhere those whose destination is not ours either, of all that have two addresses.
+	Refused, RefusedBlocked, RefusedElsewhere uint64
+	// Remembered is what the memory holds.
+	Remembered memory.Sizes
 }
 
-// New makes an engine without evidence and with an empty blacklist.
+// New makes an engine without evidence and with an empty blacklist, to which nothing is ours.
 func New(s Settings) *Engine {
 	e := &Engine{
 		settings:      s,
@@ -88,91 +108,67 @@ func New(s Settings) *Engine {
 		maxSources:    min(s.MaxSources, 1<<28), // numbers of sightings have 32 bits
 		seed:          maphash.MakeSeed(),
 	}
+	e.known = newKnown(&e.settings)
 	if e.maxSources <= 0 {
 		e.maxSources = defaultMaxSources
 	}
+	e.attempts.max = e.maxSources
 	e.maxPasts = max(pairsEach*e.maxSources, smallestEngine)
 	e.maxRoom = e.maxPasts * pairRoom
+	e.plan()
+	if e.refusing || e.rules[probe].window != 0 {
+		limits := memory.Limits{Sessions: orDefault(s.MaxSessions, defaultMaxSessions), Partners: orDefault(s.MaxPartners, defaultMaxPartners),
+			Probes: orDefault(s.MaxProbes, defaultMaxProbes)}
+		e.memory = memory.New(limits, time.Duration(e.rules[probe].window), e.rules[probe].need)
+	}
+	return e
+}
+
+func orDefault(n, otherwise int) int {
+	if n <= 0 {
+		return otherwise
+	}
+	return n
+}
+
+// plan works out what the rules have in common.
+func (e *Engine) plan() {
 	long := max(e.rules[portScan].window, e.rules[hostSweep].window)
 	e.horizon = 2 * min(long, math.MaxInt64/4)
-	for _, r := range e.rules {
-		if r.window != 0 && (e.shortest == 0 || r.window < e.shortest) {
-			e.shortest = r.window
+	for r := range countingRules {
+		e.order[r] = r
+		if w := e.rules[r].window; w != 0 {
+			e.paired |= 1 << r
+			if e.shortest == 0 || w < e.shortest {
+				e.shortest = w
+			}
 		}
+	}
+	slices.SortStableFunc(e.order[:], func(a, b int) int { return cmp.Compare(e.rules[a].Mode, e.rules[b].Mode) })
+	for _, rule := range e.rules {
+		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
 	}
 	if e.shortest != 0 {
 		// Points lie apart by the shorter window, and must reach back by the longer.
 		ratio := (long-1)/e.shortest + 1
 		e.pointsPerPair = int(min(pointsPerPair*min(ratio, maxPoints), maxPoints))
 	}
-	return e
 }
 
-// Observe counts one event and says what became of it. On Fired the evidence against
-// the source is gone: the caller calls Block, or does not if the Guard refuses.
-func (e *Engine) Observe(ev *Event) Result {
-	src := plain(ev.Src)
-	if !src.IsValid() {
-		return Result{}
-	}
-	key := src.As16()
-	if entry, ok := e.blocked.covering(src, key); ok {
-		return Result{Outcome: Blocked, Entry: entry}
-	}
-	// Before the look into the directory, which for a private source would only be a walk
-	// to memory that is in no cache.
-	if !canBeSource(src) {
-		return Result{}
-	}
-	hash := arena.HashOf(e.seed, &key)
-	id := e.sourceOf(hash, &key)
-	if ev.Type == TypeThreat && e.settings.notVulnerability(ev) == "" {
-		if id != 0 {
-			e.drop(id)
+// Know tells the engine what is ours, and what is protected, from the next event on. Both may be nil.
+func (e *Engine) Know(o *Ours, g *Guard) {
+	e.ours = o
+	e.crowded = g.crowded(e.settings.IPv6Prefix)
+}
+
+// Accept has a partner's verdicts not held until a time: a person said so.
+func (e *Engine) Accept(p netip.Prefix, until time.Time) {
+	if p = plainPrefix(p); p.IsValid() {
+		if e.accepted == nil {
+			e.accepted = make(map[[16]byte]int64)
 		}
-		e.hit++
-		return Result{Outcome: Fired, Verdict: vulnerabilityVerdict(ev, src)}
+		e.accepted[e.keyOf(p.Addr())] = nanoseconds(until)
 	}
-	if e.settings.notScan(ev) != "" || !e.counts(ev.DstPort) {
-		return Result{}
-	}
-	s := sighting{
-		dst:    ev.Dst.As16(),
-		time:   nanoseconds(ev.Time),
-		ref:    ev.Ref,
-		port:   ev.DstPort,
-		weight: uint16(min(max(ev.Repeat, 1), math.MaxUint16)),
-		device: e.deviceOf(ev.Device),
-	}
-	id = e.touch(id, hash, &key)
-	found, fired := e.count(e.sources.At(id), &s)
-	if !fired {
-		return Result{Outcome: Counted}
-	}
-	e.drop(id)
-	e.fired[found.rule]++
-	return Result{Outcome: Fired, Verdict: e.scanVerdict(ev, src, s.ref, found)}
-}
-
-// counts says whether any rule that is on counts a record to this port.
-func (e *Engine) counts(port uint16) bool {
-	return e.rules[hostSweep].window != 0 || e.rules[portScan].window != 0 && port != 0
-}
-
-// count adds a sighting to a source.
-func (e *Engine) count(src *source, s *sighting) (finding, bool) {
-	defer e.trim()
-	if !src.heavy && src.count == lightMax {
-		e.makeHeavy(src)
-	}
-	if !src.heavy {
-		return e.observeLight(src, s)
-	}
-	h := e.heavies.At(src.held)
-	if h.full() {
-		e.stats.Dropped += uint64(h.makeRoom(e, s))
-	}
-	return h.observe(e, s)
 }
 
 // Block puts an address or network on the blacklist: its records no longer count,
@@ -193,13 +189,24 @@ func (e *Engine) Release(p netip.Prefix) {
 	}
 }
 
+// Forget drops the evidence against an address or network up to now, blocked or not.
+func (e *Engine) Forget(p netip.Prefix) {
+	if p = plainPrefix(p); p.IsValid() {
+		e.forget(p)
+	}
+}
+
 // forget drops the evidence against all sources in p. A network, which people block
 // by hand, costs a walk over all sources.
 func (e *Engine) forget(p netip.Prefix) {
-	if p.IsSingleIP() {
+	if p.IsSingleIP() || p == e.networkOf(p.Addr()) {
 		key := p.Addr().As16()
 		if id := e.sourceOf(arena.HashOf(e.seed, &key), &key); id != 0 {
 			e.drop(id)
+		}
+		e.attempts.forget(e, &key)
+		if e.memory != nil {
+			e.memory.Forget(single(netip.AddrFrom16(key).Unmap()))
 		}
 		return
 	}
@@ -211,6 +218,35 @@ func (e *Engine) forget(p netip.Prefix) {
 		}
 		id = next
 	}
+	e.attempts.forgetIn(e, p)
+	if e.memory != nil {
+		e.memory.Forget(p)
+	}
+}
+
+// networkOf is the network as which an address is counted and blocked: itself, or of IPv6 the one around it, unless something
+// protected is in there, or it relays for many.
+func (e *Engine) networkOf(addr netip.Addr) netip.Prefix {
+	bits := e.settings.IPv6Prefix
+	if addr.Is4() || bits <= 0 || bits >= addr.BitLen() || teredo.Contains(addr) {
+		return single(addr)
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		return single(addr)
+	}
+	if _, ok := e.crowded[p.Addr().As16()]; ok {
+		return single(addr)
+	}
+	return p
+}
+
+// keyOf is the address under which a source is counted.
+func (e *Engine) keyOf(addr netip.Addr) [16]byte {
+	if addr.Is4() {
+		return addr.As16()
+	}
+	return e.networkOf(addr).Addr().As16()
 }
 
 // Stats gives the counters as they are now.
@@ -219,9 +255,12 @@ func (e *Engine) Stats() Stats {
 	s.Sources = e.directory.Used()
 	s.Sightings = e.held
 	s.Blocked = e.blocked.len()
-	s.Fired = map[string]uint64{RuleVulnerability: e.hit}
+	s.Fired = make(map[string]uint64, len(ruleNames))
 	for r, name := range ruleNames {
 		s.Fired[name] = e.fired[r]
+	}
+	if e.memory != nil {
+		s.Remembered = e.memory.Sizes()
 	}
 	return s
 }
@@ -230,7 +269,7 @@ func (e *Engine) Stats() Stats {
 // still matter as long as records arrive less than a window out of order: twice the
 // longest window. 0 if no rule counts.
 func (e *Engine) Horizon() time.Duration {
-	long := max(e.rules[portScan].window, e.rules[hostSweep].window)
+	long := max(e.rules[portScan].window, e.rules[hostSweep].window, e.rules[login].window)
 	return time.Duration(min(long, math.MaxInt64/2)) * 2
 }
 

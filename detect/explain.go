@@ -9,43 +9,27 @@ type Counting struct {
 	Text   string // one plain sentence without a full stop
 }
 
-// Explain says for each rule, in order of precedence, whether it counts the record and
-// how, as if the source were not blocked yet. g may be nil. A source that the guard
-// protects is counted like any other, and the text says that it will not be blocked.
-func (s Settings) Explain(ev *Event, g *Guard) []Counting {
-	rules := s.rules()
-	list := []Counting{
-		{Rule: RuleVulnerability, Text: s.notVulnerability(ev)},
-		{Rule: RulePortScan, Text: s.notCounting(ev, rules[portScan])},
-		{Rule: RuleHostSweep, Text: s.notCounting(ev, rules[hostSweep])},
-	}
-	if list[1].Text == "" && ev.DstPort == 0 {
-		list[1].Text = "port 0 is no port"
-	}
-	src, port := plain(ev.Src), strconv.Itoa(int(ev.DstPort))
-	refusal := ""
-	if why := notSource(ev); why != "" {
-		for i := range list {
-			list[i].Text = why
+// Explain says for each rule, in order of precedence, whether it counts the record and how, as if the source were not blocked
+// yet, and as far as one record tells: whether it is a late answer, and whether the source is a partner, only those before it
+// say. g and o may be nil. A source that the guard protects is counted like any other, and the text says that it will not be
+// blocked.
+func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
+	e := explanation{known: newKnown(&s), rules: s.rules(), ev: ev}
+	e.ours = o
+	e.party = e.who(ev)
+	var list []Counting
+	for _, r := range precedence {
+		c := Counting{Rule: ruleNames[r], Text: e.not(r)}
+		if c.Text == "" {
+			c.Counts, c.Text = true, e.how(r)
+			if err := g.CheckAddr(e.party.addr); err != nil {
+				c.Text += "; but it is never blocked: " + err.Error()
+			}
 		}
-	} else if err := g.CheckAddr(src); err != nil {
-		refusal = "; but it is never blocked: " + err.Error()
-	}
-	how := []string{
-		"blocks " + src.String() + " at once: " + attack(ev),
-		"counts port " + port + " of " + plain(ev.Dst).String() + " for " + src.String() +
-			", which is blocked at more than " + strconv.Itoa(rules[portScan].need-1) + " within " + short(s.PortScan.Window),
-		"counts address " + plain(ev.Dst).String() + " on port " + port + " for " + src.String() +
-			", which is blocked at " + strconv.Itoa(rules[hostSweep].need) + " or more within " + short(s.HostSweep.Window),
-	}
-	for i := range list {
-		if list[i].Text == "" {
-			list[i].Counts = true
-			list[i].Text = how[i] + refusal
-		}
+		list = append(list, c)
 	}
 	// What fires at once leaves nothing to count.
-	if list[0].Counts {
+	if list[0].Counts && e.rules[vulnerability].Mode == Block {
 		for i := range list[1:] {
 			list[1+i].Counts, list[1+i].Text = false, "the record fires the rule vulnerability, which goes first"
 		}
@@ -53,20 +37,99 @@ func (s Settings) Explain(ev *Event, g *Guard) []Counting {
 	return list
 }
 
-func (s Settings) notCounting(ev *Event, r rule) string {
-	if r.window == 0 {
-		return "the rule is off"
-	}
-	return s.notScan(ev)
+// explanation is what is asked of one record.
+type explanation struct {
+	known
+	rules [rulesInAll]rule
+	ev    *Event
+	party party
 }
 
-func notSource(ev *Event) string {
-	src := plain(ev.Src)
-	switch {
-	case !src.IsValid():
-		return "the record has no source address"
-	case !canBeSource(src):
-		return "the source " + src.String() + " is not public (" + notPublic(single(src)) + ")"
+// not says why a rule does not count the record; "" if it does.
+func (e *explanation) not(r int) string {
+	switch why := e.notAgainst(e.ev, &e.party); why {
+	case "":
+	case becausePrivate:
+		return "the source " + e.party.addr.String() + " is not public (" + notPublic(single(e.party.addr)) + ")"
+	default:
+		return why
+	}
+	why := e.notCounted(r)
+	if why == "" {
+		if set, by := e.ignoring(e.ev, &e.party); set.has(r) {
+			why = "an entry of detect.ignore says so: " + by.Reason
+		}
+	}
+	return why
+}
+
+func (e *explanation) notCounted(r int) string {
+	if e.rules[r].window == 0 {
+		return "the rule is off"
+	}
+	switch r {
+	case vulnerability:
+		return e.notVulnerability(e.ev, &e.party)
+	case login:
+		return notLogin(e.ev)
+	}
+	if why := notReaching(e.ev, &e.party); why != "" {
+		return why
+	}
+	if e.rules[r].RefusedOnly {
+		if why := notRefused(e.ev, sessionOf(e.ev)); why != "" {
+			return why
+		}
+	}
+	if r == portScan && e.party.dstPort == 0 {
+		return "port 0 is no port"
 	}
 	return ""
+}
+
+// how says how a rule counts the record.
+func (e *explanation) how(r int) string {
+	src, dst, port := e.party.addr.String(), plain(e.party.dst).String(), strconv.Itoa(int(e.party.dstPort))
+	need, s := e.rules[r].need, e.settings
+	text := ""
+	switch r {
+	case vulnerability:
+		text = "blocks " + src + " at once: " + attack(e.ev, &e.party)
+		if e.rules[r].Mode == Observe {
+			text = "observes " + src + ": " + attack(e.ev, &e.party)
+		}
+		return text + e.graded(r)
+	case portScan:
+		text = "counts port " + port + " of " + dst + " for " + src + ", which is " + e.does(r) + " at more than " + strconv.Itoa(need-1) + " within " + short(s.PortScan.Window)
+	case hostSweep:
+		text = "counts address " + dst + " on port " + port + " for " + src + ", which is " + e.does(r) + " at " + strconv.Itoa(need) + " or more within " + short(s.HostSweep.Window)
+	case probe:
+		text = "counts port " + port + " of " + dst + " among what refused " + src + ", which is " + e.does(r) + " at " + strconv.Itoa(need) +
+			" or more beyond what answered it within " + short(min(s.Probe.Window, day))
+	case login:
+		text = "counts a failed login of " + src + ", which is " + e.does(r) + " at more than " + strconv.Itoa(need-1) + " within " + short(s.Login.Window)
+	}
+	return text + e.graded(r)
+}
+
+func (e *explanation) does(r int) string {
+	if e.rules[r].Mode == Observe || e.party.proxied {
+		return "observed"
+	}
+	return "blocked"
+}
+
+// graded says what the grade of the record means, where it means anything.
+func (e *explanation) graded(r int) string {
+	if !e.rules[r].RefusedOnly {
+		return ""
+	}
+	if grade(e.ev) == Proven {
+		return " (proven: there was a session with the source)"
+	}
+	text := " (forgeable: a partner is held"
+	if r != vulnerability && e.ev.Type != TypeUnknown {
+		text += ", and it does not count if it is a late answer to a session of ours"
+	}
+	return text + ")"
 }

@@ -85,6 +85,9 @@ func (g *Guard) Check(p netip.Prefix) error {
 	if why := notPublic(clean); why != "" {
 		return refuse("%s is not public (%s)", AddressText(clean), why)
 	}
+	if why := g.inside(clean); why != "" {
+		return refuse("%s", why)
+	}
 	widest := widestIPv4
 	if clean.Addr().Is6() {
 		widest = widestIPv6
@@ -116,6 +119,51 @@ func (g *Guard) listed(p netip.Prefix) string {
 	}
 	if inside := g.own.within(p); len(inside) > 0 { // the lowest, so that the same question has the same answer
 		return fmt.Sprintf("%s contains %s, which is %s", p, AddressText(inside[0]), g.what[inside[0]])
+	}
+	return ""
+}
+
+// crowded gives the IPv6 networks of a length in which single addresses or smaller networks are protected.
+func (g *Guard) crowded(bits int) map[[16]byte]struct{} {
+	if g == nil || bits <= 0 || bits >= 128 {
+		return nil
+	}
+	found := make(map[[16]byte]struct{})
+	add := func(p netip.Prefix) {
+		if network, err := p.Addr().Prefix(bits); err == nil && p.Addr().Is6() && p.Bits() > bits {
+			found[network.Addr().As16()] = struct{}{}
+		}
+	}
+	for _, set := range []*prefixSet{&g.never, &g.own} {
+		for key := range set.singles {
+			add(single(netip.AddrFrom16(key).Unmap()))
+		}
+		for p := range set.networks {
+			add(p)
+		}
+	}
+	return found
+}
+
+// inside says why the IPv4 host that an IPv6 network stands for must not be blocked; "" if it stands for none, or that may be.
+func (g *Guard) inside(p netip.Prefix) string {
+	addr := p.Addr()
+	v4 := carried(addr)
+	bits := 32
+	switch {
+	case !v4.IsValid():
+		return ""
+	case sixToFour.Contains(addr):
+		bits = min(32, p.Bits()-sixToFour.Bits())
+	case !p.IsSingleIP():
+		return p.String() + " is a network of Teredo or NAT64, which relays for many hosts"
+	}
+	host := netip.PrefixFrom(v4, bits).Masked()
+	if why := g.listed(host); why != "" {
+		return AddressText(p) + " stands for an IPv4 address: " + why
+	}
+	if why := notPublic(host); why != "" {
+		return AddressText(p) + " stands for " + AddressText(host) + ", which is not public (" + why + ")"
 	}
 	return ""
 }

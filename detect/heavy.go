@@ -117,7 +117,9 @@ func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 		switch p := e.pairs.At(l.pair); {
 		case !p.matches(r, s):
 		case p.dst == s.dst && p.port == s.port:
-			w.own = index
+			if p.is(s) {
+				w.own = index
+			}
 			w.seeOwn(p, s, e.rules[r].window)
 		default:
 			w.see(p, s, e.rules[r].window)
@@ -132,15 +134,16 @@ func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 // observe adds a sighting; see Engine.observeLight. There must be room, see full.
 func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 	own, enter := 0, uint8(0)
-	for r, rule := range e.rules {
-		if rule.window == 0 || !counts(r, s.port) {
+	for r := range countingRules {
+		if !s.class.in(r) {
 			continue
 		}
+		need := e.rules[r].need
 		w := h.walk(e, r, s)
-		if !w.hopeless(rule.need) {
+		if !w.hopeless(need) {
 			h.gather(e, r, s)
-			if from, to, ok := e.window.find(rule.need, rule.window, s.time); ok {
-				return finding{r, from, to}, true
+			if found, ok := e.find(r, s); ok {
+				return found, true
 			}
 		}
 		if w.own != 0 {
@@ -148,7 +151,7 @@ func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 			continue
 		}
 		enter |= 1 << r
-		if w.pairs >= pairsPerNeed*rule.need {
+		if w.pairs >= pairsPerNeed*need {
 			h.leave(e, w.oldest, r)
 		}
 	}
@@ -191,7 +194,7 @@ func (h *heavy) append(e *Engine, number uint32, in uint8) {
 func (h *heavy) enter(e *Engine, index int, in uint8) {
 	l := h.at(e, index)
 	p := e.pairs.At(l.pair)
-	for r := range e.rules {
+	for r := range countingRules {
 		if in&(1<<r) != 0 {
 			at := h.head(e, r, &p.dst, p.port)
 			l.next[r], *at = *at, uint16(index)
@@ -226,7 +229,7 @@ func (h *heavy) retire(e *Engine, s *sighting) {
 			r.see(p)
 			continue
 		}
-		for rule := range e.rules {
+		for rule := range countingRules {
 			if in&(1<<rule) != 0 {
 				h.leave(e, i, rule)
 			}
@@ -288,7 +291,7 @@ func (h *heavy) dropOldest(e *Engine, n int) {
 	e.indexes = live
 	slices.SortFunc(live, func(a, b int) int { return cmp.Compare(h.age(h.at(e, b)), h.age(h.at(e, a))) })
 	for _, index := range live[:n] {
-		for r := range e.rules {
+		for r := range countingRules {
 			if h.at(e, index).in&(1<<r) != 0 {
 				h.leave(e, index, r)
 			}

@@ -15,23 +15,27 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 		sameDst, samePort := p.dst == s.dst, p.port == s.port
 		switch {
 		case sameDst && samePort:
-			own = p
-			for r := range tallies {
-				tallies[r].seeOwn(p, s, e.rules[r].window)
+			if p.is(s) {
+				own = p
 			}
-		case sameDst && p.port != 0:
+			for r := range tallies {
+				if p.class.in(r) {
+					tallies[r].seeOwn(p, s, e.rules[r].window)
+				}
+			}
+		case sameDst && p.class.in(portScan):
 			tallies[portScan].see(p, s, e.rules[portScan].window)
-		case samePort:
+		case samePort && p.class.in(hostSweep):
 			tallies[hostSweep].see(p, s, e.rules[hostSweep].window)
 		}
 	}
-	for r, rule := range e.rules {
-		if rule.window == 0 || !counts(r, s.port) || tallies[r].hopeless(rule.need) {
+	for r := range countingRules {
+		if !s.class.in(r) || tallies[r].hopeless(e.rules[r].need) {
 			continue
 		}
 		e.gatherLight(src, r, s)
-		if from, to, ok := e.window.find(rule.need, rule.window, s.time); ok {
-			return finding{r, from, to}, true
+		if found, ok := e.find(r, s); ok {
+			return found, true
 		}
 	}
 	if own != nil {
@@ -70,7 +74,7 @@ func (e *Engine) gatherLight(src *source, r int, s *sighting) {
 	e.window.begin(r, s)
 	for i := src.held; i != 0; {
 		p := e.pairs.At(i)
-		if counts(r, p.port) && p.matches(r, s) {
+		if p.class.in(r) && p.matches(r, s) {
 			e.gather(r, p, s.time)
 		}
 		i = p.next
@@ -100,13 +104,7 @@ func (e *Engine) makeHeavy(src *source) {
 	h.resize(e, blockPairs)
 	h.clear(e)
 	for n--; n >= 0; n-- { // the first came last
-		in := uint8(0)
-		for r, rule := range e.rules {
-			if rule.window != 0 && counts(r, e.pairs.At(pairs[n]).port) {
-				in |= 1 << r
-			}
-		}
-		h.append(e, pairs[n], in)
+		h.append(e, pairs[n], uint8(e.pairs.At(pairs[n]).class&classRules))
 	}
 	src.heavy, src.held, src.count = true, number, 0
 }

@@ -107,7 +107,7 @@ func TestTimesAtTheEnds(t *testing.T) {
 	if got := New(Settings{}).Horizon(); got != 0 {
 		t.Errorf("horizon %v with all rules off", got)
 	}
-	if got := New(Settings{HostSweep: HostSweep{10, time.Hour}, PortScan: PortScan{10, time.Minute}}).Horizon(); got != 2*time.Hour {
+	if got := New(Settings{HostSweep: HostSweep{Hosts: 10, Window: time.Hour}, PortScan: PortScan{Ports: 10, Window: time.Minute}}).Horizon(); got != 2*time.Hour {
 		t.Errorf("horizon %v", got)
 	}
 }

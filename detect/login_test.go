@@ -86,7 +86,7 @@ func TestNoUserNameIsAnExcuse(t *testing.T) {
 
 // Logins have no destination, so no scan rule counts them, whatever their fields hold.
 func TestLoginsAreNoScan(t *testing.T) {
-	e := New(Settings{PortScan: PortScan{0, time.Hour}, HostSweep: HostSweep{1, time.Hour}, Vulnerability: VulnerabilityHigh})
+	e := New(Settings{PortScan: PortScan{Ports: 0, Window: time.Hour}, HostSweep: HostSweep{Hosts: 1, Window: time.Hour}, Vulnerability: Vulnerability{Severity: VulnerabilityHigh}})
 	for _, typ := range []Type{TypeGlobalProtect, TypeSystem} {
 		for _, subtype := range []string{"gateway-auth", "vulnerability", "scan"} {
 			ev := failedLogin(func(ev *Event) { ev.Type, ev.Subtype, ev.Severity = typ, subtype, "critical" })

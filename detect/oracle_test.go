@@ -14,7 +14,7 @@ import (
 // oracle keeps every event and asks every interval: the rule as it is defined, with no
 // thought for time or memory.
 type oracle struct {
-	rules   [countingRules]rule
+	rules   []rule
 	seen    map[netip.Addr]map[oracleKey][]oracleSighting
 	blocked map[netip.Addr]bool
 }
@@ -32,7 +32,13 @@ type oracleSighting struct {
 }
 
 func newOracle(s Settings) *oracle {
-	return &oracle{rules: s.rules(), seen: map[netip.Addr]map[oracleKey][]oracleSighting{}, blocked: map[netip.Addr]bool{}}
+	return &oracle{rules: pairRules(s), seen: map[netip.Addr]map[oracleKey][]oracleSighting{}, blocked: map[netip.Addr]bool{}}
+}
+
+// pairRules are those that count pairs.
+func pairRules(s Settings) []rule {
+	rules := s.rules()
+	return rules[:countingRules]
 }
 
 func (o *oracle) forget(a netip.Addr) { delete(o.seen, a) }
@@ -276,7 +282,7 @@ func TestOracleDisorder(t *testing.T) {
 		if s.PortScan.Window != 0 && s.HostSweep.Window != 0 {
 			if rapid.Bool().Draw(t, "the longer alone") {
 				// Disorder above the other window: the rule with the longer one is still exact.
-				s.PortScan, s.HostSweep.Window = PortScan{never, time.Minute}, 8*time.Minute
+				s.PortScan, s.HostSweep.Window = PortScan{Ports: never, Window: time.Minute}, 8*time.Minute
 			}
 			tr.window = min(s.PortScan.Window, s.HostSweep.Window)
 			if s.PortScan.Ports == never {
@@ -307,7 +313,7 @@ func TestOracleClocks(t *testing.T) {
 func TestOracleFewValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		need := rapid.IntRange(2, 4).Draw(t, "need")
-		s := Settings{PortScan: PortScan{need - 1, 10 * time.Minute}}
+		s := Settings{PortScan: PortScan{Ports: need - 1, Window: 10 * time.Minute}}
 		for range 40 {
 			compare(t, s, traffic{
 				events: 60, sources: 1, targets: 1, ports: need + 1, window: 10 * time.Minute,

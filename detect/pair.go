@@ -22,9 +22,26 @@ type sighting struct {
 	port   uint16
 	weight uint16 // records it stands for
 	device uint16 // whose clock the time is of, see Engine.deviceOf
-	time   int64  // nanoseconds since 1970, never negative
+	class  class
+	time   int64 // nanoseconds since 1970, never negative
 	ref    uint64
 }
+
+// class is what sightings of one port of one address may differ in: which rules count them, by their bits, and whether the
+// source is proven. Those of different classes are different pairs, with the same value for a rule that counts both.
+type class uint8
+
+const (
+	classProven class = 1 << 6
+	classLate   class = 1 << 7 // of a pair alone: a point arrived after another one with a later time
+	classRules  class = 1<<countingRules - 1
+)
+
+// in tells whether a rule counts it.
+func (c class) in(r int) bool { return c&(1<<r) != 0 }
+
+// proven gives the grade's part.
+func (c class) proven() bool { return c&classProven != 0 }
 
 // pair holds the sightings of one port of one destination address by one source. It
 // has 48 bytes and no pointer; there are millions. For both rules it is one value of a
@@ -75,7 +92,7 @@ type pair struct {
 	weight uint16 // of the last point: its records, and those found redundant beside it
 	device uint16 // whose clock all the times are of; anyDevice: of several, or not known
 	count  uint8  // points
-	late   bool   // a point arrived after another one with a later time
+	class  class
 }
 
 // past is a point of a pair other than the one that arrived last, in 24 bytes.
@@ -97,8 +114,14 @@ type point struct {
 }
 
 func newPair(s *sighting) pair {
-	return pair{dst: s.dst, time: s.time, ref: s.ref, port: s.port, weight: s.weight, device: s.device, count: 1}
+	return pair{dst: s.dst, time: s.time, ref: s.ref, port: s.port, weight: s.weight, device: s.device, count: 1, class: s.class}
 }
+
+// late tells whether a point arrived after another one with a later time.
+func (p *pair) late() bool { return p.class&classLate != 0 }
+
+// is tells whether a sighting of the same port of the same address belongs to the pair.
+func (p *pair) is(s *sighting) bool { return p.class&^classLate == s.class }
 
 // addPair makes a pair of its first sighting and gives its number.
 func (e *Engine) addPair(s *sighting) uint32 {
@@ -114,12 +137,6 @@ func (e *Engine) dropPair(i uint32) {
 	e.pairs.Give(i)
 	e.held--
 	e.room -= pairRoom
-}
-
-// counts says whether a rule counts a port: port 0 stands for "no port", which is
-// nothing to scan; a sweep by ping is one.
-func counts(r int, port uint16) bool {
-	return r != portScan || port != 0
 }
 
 // matches says whether the pair has the key of a sighting for a rule.
@@ -150,7 +167,7 @@ func (e *Engine) extend(p *pair, s *sighting) {
 		p.device = anyDevice
 	}
 	switch {
-	case p.late || s.time < p.time:
+	case p.late() || s.time < p.time:
 		e.extendLate(p, s)
 	case s.time == p.time:
 		p.weight = plus(p.weight, s.weight)
@@ -192,7 +209,9 @@ func (e *Engine) extendLate(p *pair, s *sighting) {
 		}
 	}
 	e.dropPasts(p)
-	p.late = !slices.IsSortedFunc(e.points, func(a, b point) int { return cmp.Compare(b.time, a.time) })
+	if p.class &^= classLate; !slices.IsSortedFunc(e.points, func(a, b point) int { return cmp.Compare(b.time, a.time) }) {
+		p.class |= classLate
+	}
 	for i := len(e.points) - 1; i > 0; i-- {
 		e.pushPast(p, e.points[i])
 	}

@@ -1,6 +1,9 @@
 package detect
 
-import "math"
+import (
+	"hash/fnv"
+	"math"
+)
 
 const (
 	// retireEvery is how many new pairs of a light source come between two looks for what is out of date.
@@ -13,10 +16,11 @@ const (
 // are told apart: it is never out of date.
 const anyDevice = math.MaxUint16
 
-// deviceOf numbers the devices: a clock is a device's.
-func (e *Engine) deviceOf(name string) uint16 {
+// deviceOf numbers the devices: a clock is a device's. The second number is the memory's, which is the same after a restart,
+// and may be that of several.
+func (e *Engine) deviceOf(name string) (number, clock uint16) {
 	if name == e.lastDevice && e.devices != nil {
-		return e.lastNumber
+		return e.lastNumber, e.lastClock
 	}
 	if e.devices == nil {
 		e.devices = make(map[string]uint16)
@@ -30,8 +34,10 @@ func (e *Engine) deviceOf(name string) uint16 {
 	default:
 		number = anyDevice
 	}
-	e.lastDevice, e.lastNumber = name, number
-	return number
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	e.lastDevice, e.lastNumber, e.lastClock = name, number, uint16(h.Sum32())
+	return number, e.lastClock
 }
 
 // recent holds the times of the pairs that a source reached last.
@@ -52,7 +58,7 @@ func (r *recent) see(p *pair) {
 
 // outdated says that a pair can no longer matter beside a new sighting, see pair.
 func (r *recent) outdated(p *pair, s *sighting, horizon int64) bool {
-	if p.late || p.device == anyDevice || p.device != s.device || s.time-p.time < horizon {
+	if p.late() || p.device == anyDevice || p.device != s.device || s.time-p.time < horizon {
 		return false
 	}
 	for _, t := range r.times {

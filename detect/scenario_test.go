@@ -107,11 +107,11 @@ func (s *scenario) setting(conf *Settings, words []string) (err error) {
 	case "host-sweep":
 		conf.HostSweep.Hosts, conf.HostSweep.Window, err = threshold(words)
 	case "vulnerability":
-		conf.Vulnerability = map[string]Threshold{"critical": VulnerabilityCritical, "high": VulnerabilityHigh}[words[1]]
+		conf.Vulnerability.Severity = map[string]Threshold{"critical": VulnerabilityCritical, "high": VulnerabilityHigh}[words[1]]
 	case "max-sources":
 		conf.MaxSources, err = strconv.Atoi(words[1])
 	case "refused-only":
-		conf.RefusedOnly = true
+		conf.PortScan.RefusedOnly, conf.HostSweep.RefusedOnly = true, true
 	case "guard-refuses":
 		s.refuse = true
 	default:

@@ -15,15 +15,20 @@ const (
 	SessionRefused
 	// SessionAnswered: the source was served.
 	SessionAnswered
+	// SessionLate: nothing was served, but the record is the late answer to a session that ours opened. A record alone does not
+	// tell that: the engine does (see [Result]), and records that were stored.
+	SessionLate
 )
 
-// String gives the word of the records' outcome: "refused" or "answered"; "" for the others.
+// String gives the word of the records' outcome: "refused", "answered" or "late-answer"; "" for the others.
 func (s Session) String() string {
 	switch s {
 	case SessionRefused:
 		return "refused"
 	case SessionAnswered:
 		return "answered"
+	case SessionLate:
+		return "late-answer"
 	}
 	return ""
 }
@@ -46,7 +51,7 @@ func sessionOf(ev *Event) Session {
 	case isLogin(ev):
 		return loginOutcome(ev.Action)
 	case ev.Type == TypeThreat:
-		return refusedIf(stopped(ev.Action) || strings.EqualFold(ev.Subtype, "scan"))
+		return refusedIf(stopped(ev.Action) || tellsOfScan(ev))
 	case strings.EqualFold(ev.Subtype, "start") && allowed(ev.Action):
 		return SessionBegun
 	}

@@ -55,9 +55,9 @@ func TestWhatBecameOfASession(t *testing.T) {
 
 // With RefusedOnly an engine says what one would say that never saw the other records.
 func TestOnlyRefusedSessionsCount(t *testing.T) {
-	settings := Settings{PortScan: PortScan{3, time.Minute}, HostSweep: HostSweep{3, time.Minute}, Vulnerability: VulnerabilityCritical}
+	settings := Settings{PortScan: PortScan{Ports: 3, Window: time.Minute}, HostSweep: HostSweep{Hosts: 3, Window: time.Minute}, Vulnerability: Vulnerability{Severity: VulnerabilityCritical}}
 	only := settings
-	only.RefusedOnly = true
+	only.PortScan.RefusedOnly, only.HostSweep.RefusedOnly = true, true
 	rapid.Check(t, func(t *rapid.T) {
 		all, some := New(settings), New(only)
 		at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -76,7 +76,7 @@ func TestOnlyRefusedSessionsCount(t *testing.T) {
 			if rapid.Bool().Draw(t, "kept") { // as it was stored: with the answer, without what it was found by
 				ev.Session, ev.Application, ev.Action = judged.Session, "", ""
 			}
-			if judged.Session == SessionRefused || settings.notVulnerability(&ev) == "" {
+			if judged.Session == SessionRefused || isAttack(&settings, &ev) {
 				want = append(want, fired(all, &ev)...)
 			}
 			got = append(got, fired(some, &ev)...)
@@ -95,4 +95,10 @@ func fired(e *Engine, ev *Event) []string {
 	}
 	e.Block(r.Verdict.Source)
 	return []string{fmt.Sprint(r.Verdict.Source, r.Verdict.Rule, r.Verdict.Time, r.Verdict.Hits, r.Verdict.Evidence)}
+}
+
+func isAttack(s *Settings, ev *Event) bool {
+	k := newKnown(s)
+	p := k.who(ev)
+	return k.notVulnerability(ev, &p) == ""
 }

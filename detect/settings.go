@@ -1,21 +1,37 @@
 package detect
 
 import (
-	"strings"
+	"net/netip"
 	"time"
 )
 
-// The names of the rules, as verdicts, the store and the command line carry them.
-// An event that would fire several fires the first of vulnerability, port-scan,
-// host-sweep.
+// The names of the rules, as verdicts, the store and the command line carry them. An event that would fire several fires the
+// first that blocks, else the first that observes, in this order.
 const (
+	RuleVulnerability = "vulnerability"
 	RulePortScan      = "port-scan"
 	RuleHostSweep     = "host-sweep"
-	RuleVulnerability = "vulnerability"
+	RuleProbe         = "probe"
+	RuleLogin         = "login"
 )
 
-// defaultMaxSources is taken where Settings.MaxSources is zero or less.
-const defaultMaxSources = 1_000_000
+// Defaults for the limits of Settings that are zero or less.
+const (
+	defaultMaxSources  = 1_000_000
+	defaultMaxSessions = 1_000_000
+	defaultMaxPartners = 1_000_000
+	defaultMaxProbes   = 300_000
+)
+
+// Policy is what every rule has beside what it counts. The zero value blocks for every record, whatever became of it.
+type Policy struct {
+	Mode Mode
+	// RefusedOnly: only records of sessions in which nothing was served count (see [Event.Judge]), late answers do not, and
+	// what is forgeable of a partner is held. Without it neither plays a part.
+	RefusedOnly bool
+	BlockFor    time.Duration // 0: until the source is quiet
+	Tag         string        // a tag of its own on the firewalls; "" for none
+}
 
 // PortScan fires when one source reached more than Ports distinct ports of one
 // destination address, in records whose times differ by less than Window. A
@@ -23,6 +39,7 @@ const defaultMaxSources = 1_000_000
 type PortScan struct {
 	Ports  int
 	Window time.Duration
+	Policy
 }
 
 // HostSweep fires when one source reached at least Hosts distinct destination
@@ -31,6 +48,30 @@ type PortScan struct {
 type HostSweep struct {
 	Hosts  int
 	Window time.Duration
+	Policy
+}
+
+// Probe fires when at least Targets distinct pairs of address and port refused one source within Window, less those that
+// answered it earlier within Window. A Window of zero or less switches the rule off; the longest is a day.
+type Probe struct {
+	Targets int
+	Window  time.Duration
+	Policy
+}
+
+// Login fires when one source failed more than Failures times to log in within Window. A Window of zero or less switches the
+// rule off.
+type Login struct {
+	Failures int
+	Window   time.Duration
+	Policy
+}
+
+// Vulnerability fires on one THREAT record of subtype vulnerability that is severe enough, or has one of the threat ids.
+type Vulnerability struct {
+	Severity  Threshold
+	ThreatIDs []uint32
+	Policy
 }
 
 // Threshold is the severity from which on a vulnerability record blocks its source.
@@ -59,105 +100,81 @@ func (t Threshold) String() string {
 // Of one source at most 16,384 pairs of address and port are held, so a threshold above
 // some 10,000 is not reached reliably.
 type Settings struct {
+	Vulnerability Vulnerability
 	PortScan      PortScan
 	HostSweep     HostSweep
-	Vulnerability Threshold
-	// RefusedOnly has port-scan and host-sweep count only records of sessions in which nothing was served (see
-	// [Event.Judge]): who is served is no scanner. Without it every record counts, whatever the action.
-	RefusedOnly bool
+	Probe         Probe
+	Login         Login
+
+	Ignore []Ignore
+	// Proxies stand in front of us: they are never blocked, and the client that they name counts in their place.
+	Proxies []netip.Prefix
+	// IPv6Prefix is the length of the networks in which IPv6 sources are counted and blocked; 0 and 128: single addresses.
+	IPv6Prefix int
+
 	// MaxSources bounds how many sources have evidence in memory, and with it how many
 	// pairs of address and port (four for each on average) and older times of them (as many
 	// again). A million, all different, take some 100 MiB; the bounds reached, 250 MiB; and
 	// 400 MiB after traffic that reached each bound in turn, however long it goes on. Zero
-	// or less means defaultMaxSources.
+	// or less means a million.
 	MaxSources int
+	// MaxSessions, MaxPartners and MaxProbes bound what is remembered of sessions that ours opened, of whom ours speak to,
+	// and of sources that are probing; see the limits of package memory. Zero or less means 1,000,000, 1,000,000 and 300,000.
+	MaxSessions, MaxPartners, MaxProbes int
 }
 
-// The two counting rules, as indexes. The rule's key is what all its sightings
-// have in common (a destination address, a port), its values are what it counts
-// (ports, addresses).
+// The rules as indexes. Of the first two, which are counted in pairs of address and port, the key is what all sightings have
+// in common (a destination address, a port), and the values are what is counted (ports, addresses).
 const (
 	portScan = iota
 	hostSweep
-	countingRules
+	probe
+	login
+	vulnerability
+	rulesInAll
+
+	countingRules = probe // those counted in pairs
 )
 
-// ruleNames by index.
-var ruleNames = [countingRules]string{portScan: RulePortScan, hostSweep: RuleHostSweep}
+// precedence is the order in which one event fires rules.
+var precedence = [rulesInAll]int{vulnerability, portScan, hostSweep, probe, login}
 
-// rule is a counting rule, reduced to what the engine needs.
+// ruleNames by index.
+var ruleNames = [rulesInAll]string{portScan: RulePortScan, hostSweep: RuleHostSweep, probe: RuleProbe, login: RuleLogin, vulnerability: RuleVulnerability}
+
+// rule is an instance of what the engine does, reduced to what it needs: so many distinct values within a window fire it.
 type rule struct {
-	need   int   // distinct values that fire it, at least 1
+	need   int   // at least 1
 	window int64 // nanoseconds; 0: off
+	Policy
 }
 
 // never is a threshold that no source reaches.
 const never = 1 << 16
 
-func (s Settings) rules() [countingRules]rule {
-	return [countingRules]rule{
-		portScan:  {need: min(max(s.PortScan.Ports, 0), never) + 1, window: int64(max(s.PortScan.Window, 0))},
-		hostSweep: {need: min(max(s.HostSweep.Hosts, 1), never), window: int64(max(s.HostSweep.Window, 0))},
+// ruleSet is a set of rules, by index.
+type ruleSet uint8
+
+func (s ruleSet) has(r int) bool { return s&(1<<r) != 0 }
+
+func (s Settings) rules() [rulesInAll]rule {
+	counting := func(need int, window time.Duration, p Policy) rule {
+		r := rule{need: min(max(need, 1), never+1), window: int64(max(window, 0)), Policy: p}
+		if p.Mode == Off {
+			r.window = 0
+		}
+		return r
 	}
+	list := [rulesInAll]rule{
+		portScan:  counting(min(max(s.PortScan.Ports, 0), never)+1, s.PortScan.Window, s.PortScan.Policy),
+		hostSweep: counting(min(s.HostSweep.Hosts, never), s.HostSweep.Window, s.HostSweep.Policy),
+		probe:     counting(s.Probe.Targets, min(s.Probe.Window, day), s.Probe.Policy),
+		login:     counting(min(max(s.Login.Failures, 0), never)+1, s.Login.Window, s.Login.Policy),
+	}
+	if s.Vulnerability.Severity != VulnerabilityOff || len(s.Vulnerability.ThreatIDs) > 0 {
+		list[vulnerability] = counting(1, 1, s.Vulnerability.Policy) // a record by itself
+	}
+	return list
 }
 
-// notVulnerability says why the record is no vulnerability attack that blocks its
-// source; "" if it is one.
-func (s Settings) notVulnerability(ev *Event) string {
-	switch {
-	case s.Vulnerability == VulnerabilityOff:
-		return "the rule is off"
-	case ev.Type != TypeThreat:
-		return "only THREAT records count"
-	case !strings.EqualFold(ev.Subtype, "vulnerability"):
-		return "only subtype vulnerability counts"
-	case !s.severe(ev.Severity):
-		return "the severity is below " + s.Vulnerability.String()
-	case ev.Direction == ServerToClient:
-		// Seen in the server's answer: the sender may be our own server's victim,
-		// or a site that one of our users went to.
-		return "the direction is server-to-client, so the source need not be the attacker"
-	}
-	return ""
-}
-
-func (s Settings) severe(severity string) bool {
-	return strings.EqualFold(severity, "critical") ||
-		s.Vulnerability == VulnerabilityHigh && strings.EqualFold(severity, "high")
-}
-
-// notScan says why a record counts for neither port-scan nor host-sweep; "" if it
-// counts.
-func (s Settings) notScan(ev *Event) string {
-	if why := notReaching(ev); why != "" || !s.RefusedOnly {
-		return why
-	}
-	switch sessionOf(ev) {
-	case SessionRefused:
-		return ""
-	case SessionBegun:
-		return "it is the start of a session: what becomes of it, its end will say"
-	}
-	return "the session was served, and only refused ones count (detect.outcome)"
-}
-
-// notReaching says why a record does not tell of its source reaching out to its destination.
-func notReaching(ev *Event) string {
-	switch {
-	case ev.Type != TypeTraffic && ev.Type != TypeThreat:
-		return "only TRAFFIC and THREAT records count"
-	case !ev.Dst.IsValid():
-		return "the record has no destination address"
-	case ev.Type == TypeTraffic:
-		return ""
-	case strings.EqualFold(ev.Subtype, "flood"):
-		return "records of a flood never count: their sources are forged at will"
-	case ev.Direction == ServerToClient && !strings.EqualFold(ev.Subtype, "scan"):
-		// A server that answers sends to the client's ephemeral ports; counted, a
-		// busy web server would look like a scan of its own visitors. The firewall's
-		// own scan records name the scanner as source whatever direction they carry
-		// (seen in published samples of PAN-OS threat logs).
-		return "the direction is server-to-client: the source answers, it does not reach out"
-	}
-	return ""
-}
+const day = 24 * time.Hour

@@ -85,3 +85,37 @@ func (e *Engine) trim() {
 		e.stats.Evicted++
 	}
 }
+
+// hashOf is the hash of a source's key.
+func (e *Engine) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key) }
+
+// consume drops what a rule's verdict rests on, of a source that goes on being counted: all of the rule's pairs, or those whose
+// source is not proven.
+func (e *Engine) consume(id uint32, r int, keepProven bool) {
+	s := e.sources.At(id)
+	if s.heavy {
+		h := e.heavies.At(s.held)
+		for i := 1; i <= h.size; i++ {
+			l := h.at(e, i)
+			if p := e.pairs.At(l.pair); l.in&(1<<r) != 0 && !(keepProven && p.class.proven()) {
+				p.class &^= 1 << r
+				h.leave(e, i, r)
+			}
+		}
+		return
+	}
+	for at := &s.held; *at != 0; {
+		p := e.pairs.At(*at)
+		if !(keepProven && p.class.proven()) {
+			p.class &^= 1 << r
+		}
+		if p.class&classRules == 0 {
+			i := *at
+			*at = p.next
+			e.dropPair(i)
+			s.count--
+			continue
+		}
+		at = &p.next
+	}
+}

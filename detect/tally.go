@@ -17,13 +17,15 @@ func (t *tally) see(p *pair, s *sighting, window int64) {
 	}
 }
 
-// seeOwn takes in the pair of the sighting itself.
+// seeOwn takes in a pair of the sighting's own value: its own, or one of another class.
 func (t *tally) seeOwn(p *pair, s *sighting, window int64) {
-	t.known = t.look(p, s, window)
+	if t.look(p, s, window) {
+		t.known = true
+	}
 }
 
 func (t *tally) look(p *pair, s *sighting, window int64) bool {
-	if p.late || p.time > s.time {
+	if p.late() || p.time > s.time {
 		t.mixed = true
 	}
 	return apart(p.time, s.time) < window

@@ -1,7 +1,10 @@
 package detect
 
 import (
+	"activedefense/detect/memory"
+	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,18 +29,20 @@ type Result struct {
 	Outcome Outcome
 	Entry   netip.Prefix // Blocked: the narrowest entry of the blacklist that covers the source
 	Verdict *Verdict     // Fired
+	Session Session      // what became of the session, late answers told apart
+	Grade   Grade        // of the record as evidence; GradeUnknown: it is none
 }
 
 // Verdict is the finding that a source should be blocked. All times are in UTC.
 type Verdict struct {
-	Source netip.Prefix // a single address, as /32 or /128
+	Source netip.Prefix // a single address, as /32 or /128, or the network as which IPv6 is counted
 	Rule   string
 	Time   time.Time // of the record that completed it
 	// FirstSeen and LastSeen are the earliest and the latest time of the evidence.
 	// Late arrivals may make LastSeen later than Time.
 	FirstSeen, LastSeen time.Time
 	Device              string // of the completing record
-	Country             string // of the source, as that record names it; set by whoever feeds the engine, "" where no log says it
+	Country             string // of the source, as that record names it; "" where no log says it
 	Count               int    // distinct ports or hosts; 1 for vulnerability
 	// Hits is how many records it rests on, repeats included. Records of one port of
 	// one address that came close together are merged, and then counted where the
@@ -62,67 +67,111 @@ type Verdict struct {
 }
 
 // finding is the part of the window that fired a rule.
-type finding struct{ rule, from, to int }
+type finding struct {
+	rule, from, to int
+	grade          Grade
+}
 
-// scanVerdict words what the window holds.
-func (e *Engine) scanVerdict(ev *Event, src netip.Addr, completing uint64, found finding) *Verdict {
-	points := e.window.points[found.from:found.to]
-	v := &Verdict{
-		Source:    single(src),
-		Rule:      ruleNames[found.rule],
-		Time:      ev.Time.UTC(),
-		FirstSeen: clock(points[0].time),
-		LastSeen:  clock(points[len(points)-1].time),
-		Device:    ev.Device,
-		Evidence:  evidence(points, completing),
+// verdict begins one, of a record that completed it.
+func (e *Engine) verdict(ev *Event, w *watched, r int, g Grade) *Verdict {
+	v := &Verdict{Source: e.networkOf(w.addr), Rule: ruleNames[r], Time: ev.Time.UTC(), Device: ev.Device, Country: ev.SrcCountry, Grade: g}
+	v.FirstSeen, v.LastSeen = v.Time, v.Time
+	if w.reversed {
+		v.Country = ev.DstCountry
 	}
+	if w.proxied {
+		v.Country = ""
+		v.Mode = Observe // the address is what a proxy says; the firewall sees the proxy
+	}
+	return v
+}
+
+// take fills in what the window holds.
+func (e *Engine) take(v *Verdict, completing uint64, found finding) {
+	points := e.window.points[found.from:found.to]
+	v.FirstSeen, v.LastSeen = clock(points[0].time), clock(points[len(points)-1].time)
+	v.Evidence = evidence(points, completing)
 	distinct := make(map[int32]struct{}, e.rules[found.rule].need)
 	for i := range points {
 		v.Hits += int(points[i].weight)
 		distinct[points[i].id] = struct{}{}
 	}
 	v.Count = len(distinct)
+}
+
+// scanVerdict words what the window holds.
+func (e *Engine) scanVerdict(ev *Event, w *watched, completing uint64, found finding) *Verdict {
+	v := e.verdict(ev, w, found.rule, found.grade)
+	e.take(v, completing, found)
+	need := e.rules[found.rule].need
 	if found.rule == portScan {
-		v.Target = plain(ev.Dst).String()
+		v.Target = plain(w.dst).String()
 		v.Reason = several(v.Count, "port", "ports") + " of " + v.Target + " within " +
-			short(e.settings.PortScan.Window) + " (more than " + strconv.Itoa(e.rules[portScan].need-1) + ")"
+			short(e.settings.PortScan.Window) + " (more than " + strconv.Itoa(need-1) + ")"
 	} else {
-		v.Target = "port " + strconv.Itoa(int(ev.DstPort))
+		v.Target = "port " + strconv.Itoa(int(w.dstPort))
 		v.Reason = several(v.Count, "address", "addresses") + " on " + v.Target + " within " +
-			short(e.settings.HostSweep.Window) + " (at least " + strconv.Itoa(e.rules[hostSweep].need) + ")"
+			short(e.settings.HostSweep.Window) + " (at least " + strconv.Itoa(need) + ")"
 	}
 	return v
 }
 
-func vulnerabilityVerdict(ev *Event, src netip.Addr) *Verdict {
-	at := ev.Time.UTC()
-	return &Verdict{
-		Source:    single(src),
-		Rule:      RuleVulnerability,
-		Time:      at,
-		FirstSeen: at,
-		LastSeen:  at,
-		Device:    ev.Device,
-		Count:     1,
-		Hits:      int(max(ev.Repeat, 1)),
-		Target:    threat(ev),
-		Reason:    attack(ev),
-		Evidence:  []uint64{ev.Ref},
+// probeVerdict words what the memory holds.
+func (e *Engine) probeVerdict(ev *Event, w *watched, n memory.Probed, g Grade) *Verdict {
+	v := e.verdict(ev, w, probe, g)
+	list := e.memory.Refused(&w.key, w.time)
+	slices.SortFunc(list, func(a, b memory.Refusal) int { return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Ref, b.Ref)) })
+	if g == Proven {
+		list = slices.DeleteFunc(list, func(r memory.Refusal) bool { return !r.Proven })
 	}
+	v.FirstSeen, v.LastSeen = clock(list[0].Time), clock(list[len(list)-1].Time)
+	v.Count = len(list) - n.Answered
+	for _, r := range list {
+		v.Hits += r.Records
+	}
+	for _, r := range list[max(0, len(list)-maxEvidence):] {
+		v.Evidence = append(v.Evidence, r.Ref)
+	}
+	v.Target = several(len(list), "target", "targets")
+	v.Reason = several(len(list), "target", "targets") + " (address and port) refused it within " + short(min(e.settings.Probe.Window, day))
+	if n.Answered > 0 {
+		v.Reason += ", " + strconv.Itoa(n.Answered) + " answered it before"
+	}
+	v.Reason += " (at least " + strconv.Itoa(e.rules[probe].need) + " more refused than answered)"
+	return v
+}
+
+// loginVerdict words what the window holds.
+func (e *Engine) loginVerdict(ev *Event, w *watched, found finding) *Verdict {
+	v := e.verdict(ev, w, login, Proven)
+	e.take(v, ev.Ref, found)
+	v.Evidence = slices.Compact(v.Evidence) // a record that stands for several is several values
+	v.Target = "logins of " + cmp.Or(ev.Device, "the firewall")
+	v.Reason = several(v.Count, "failed login", "failed logins") + " within " + short(e.settings.Login.Window) +
+		" (more than " + strconv.Itoa(e.rules[login].need-1) + ")"
+	return v
+}
+
+func (e *Engine) vulnerabilityVerdict(ev *Event, w *watched) *Verdict {
+	v := e.verdict(ev, w, vulnerability, w.grade)
+	v.Count, v.Hits = 1, int(w.weight)
+	v.Target, v.Reason = threat(ev), attack(ev, &w.party)
+	v.Evidence = []uint64{ev.Ref}
+	return v
 }
 
 // attack describes a vulnerability record: "critical vulnerability attack: NAME (ID)
 // against 198.51.100.7 port 443", without what the record does not hold.
-func attack(ev *Event) string {
+func attack(ev *Event, p *party) string {
 	var b strings.Builder
 	b.WriteString(strings.ToLower(ev.Severity) + " vulnerability attack")
 	if name := threat(ev); name != "" {
 		b.WriteString(": " + name)
 	}
-	if ev.Dst.IsValid() {
-		b.WriteString(" against " + plain(ev.Dst).String())
-		if ev.DstPort != 0 {
-			b.WriteString(" port " + strconv.Itoa(int(ev.DstPort)))
+	if p.dst.IsValid() {
+		b.WriteString(" against " + plain(p.dst).String())
+		if p.dstPort != 0 {
+			b.WriteString(" port " + strconv.Itoa(int(p.dstPort)))
 		}
 	}
 	return b.String()

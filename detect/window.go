@@ -12,8 +12,9 @@ const maxEvidence = 64
 // valued is a point of a pair as one rule sees it.
 type valued struct {
 	point
-	id    int32    // small number of the value, set by number
-	value [16]byte // the destination address, or the port in the last two bytes
+	id     int32 // small number of the value, set by number
+	proven bool
+	value  [16]byte // the destination address, or the port in the last two bytes
 }
 
 // window gathers the sightings of one key around a new one and looks among them
@@ -35,16 +36,16 @@ type slot struct {
 // begin empties the window and puts the new sighting into it.
 func (w *window) begin(r int, s *sighting) {
 	w.points = w.points[:0]
-	w.put(r, &s.dst, s.port, point{s.time, s.ref, s.weight})
+	w.put(r, &s.dst, s.port, s.class.proven(), point{s.time, s.ref, s.weight})
 }
 
 // add puts in a point of a pair.
 func (w *window) add(r int, p *pair, at point) {
-	w.put(r, &p.dst, p.port, at)
+	w.put(r, &p.dst, p.port, p.class.proven(), at)
 }
 
-func (w *window) put(r int, dst *[16]byte, port uint16, at point) {
-	v := valued{point: at}
+func (w *window) put(r int, dst *[16]byte, port uint16, proven bool, at point) {
+	v := valued{point: at, proven: proven}
 	if r == portScan {
 		binary.BigEndian.PutUint16(v.value[14:], port)
 	} else {
@@ -129,6 +130,23 @@ func (w *window) find(need int, span, t int64) (from, to int, ok bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// find looks whether a new sighting fires a rule, with the window gathered for it. Where the proven sightings fire it by themselves,
+// the finding is theirs. (Where the new one is not proven they do not: they were asked when the last proven one came.)
+func (e *Engine) find(r int, s *sighting) (finding, bool) {
+	need, span := e.rules[r].need, e.rules[r].window
+	if s.class.proven() {
+		all := append(e.gathered[:0], e.window.points...)
+		e.gathered = all
+		e.window.points = slices.DeleteFunc(e.window.points, func(p valued) bool { return !p.proven })
+		if from, to, ok := e.window.find(need, span, s.time); ok {
+			return finding{r, from, to, Proven}, true
+		}
+		e.window.points = append(e.window.points[:0], all...)
+	}
+	from, to, ok := e.window.find(need, span, s.time)
+	return finding{r, from, to, Forgeable}, ok
 }
 
 // evidence picks the refs of at most maxEvidence points, in their order: one of

@@ -40,7 +40,7 @@ type change struct {
 
 // changeset is what to change so that a firewall holds what is desired.
 type changeset struct {
-	Register    []change       // missing; the most recent first
+	Register    []change       // missing; of the highest rank first, of one rank the most recent
 	Renew       []change       // standing, but running out too early; what runs out first is first
 	Unregister  []netip.Prefix // standing and not desired, in order of address
 	Unsupported []Unsupported  // in order of address
@@ -89,7 +89,7 @@ func compare(desired []Entry, actual map[netip.Prefix]registration, l limits) ch
 			changes.Unsupported = append(changes.Unsupported, Unsupported{p, reason})
 			continue
 		}
-		missing = append(missing, Entry{Prefix: p, Until: e.Until, Since: e.Since})
+		missing = append(missing, Entry{Prefix: p, Until: e.Until, Since: e.Since, Rank: e.Rank})
 	}
 	changes.arrange(missing, actual, l)
 	return changes
@@ -137,7 +137,7 @@ func number(p netip.Prefix) uint64 {
 // arrange puts everything in order, and the brake on.
 func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]registration, l limits) {
 	slices.SortFunc(missing, func(a, b Entry) int {
-		return cmp.Or(b.Since.Compare(a.Since), compareEnds(b.Until, a.Until), ComparePrefixes(a.Prefix, b.Prefix))
+		return cmp.Or(cmp.Compare(b.Rank, a.Rank), b.Since.Compare(a.Since), compareEnds(b.Until, a.Until), ComparePrefixes(a.Prefix, b.Prefix))
 	})
 	changes.Register = make([]change, 0, len(missing))
 	for _, e := range missing {

@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"activedefense/firewall/room"
 )
 
 // Entry is an address or network that shall be blocked.
@@ -28,6 +30,10 @@ type Entry struct {
 	Prefix netip.Prefix
 	Until  time.Time // when the block ends if no activity follows; zero: no end is known
 	Since  time.Time // when it began; what began last is sent first. Zero: the order is that of Until, latest first
+
+	// Rank and LastSeen, when its source was last seen, decide what is left out where a firewall has less room.
+	Rank     room.Rank
+	LastSeen time.Time
 }
 
 // Report is what one pass did. If the pass failed it tells what was done until then.
@@ -39,13 +45,15 @@ type Report struct {
 	Unsupported         []Unsupported
 	Refused             []Refused // not tried again before the next full pass
 	Braked              *Brake
-	Committed           bool          // a commit of ours was carried out
-	Backlog             int           // changes for which TagOptions.PassTime was too short; the next pass should follow at once
-	Waiting             time.Duration // not 0: changes wait for their time, which is then; the next pass should come no later
-	Standing            int           // registrations known to stand; of a list, its valid entries
-	Ignored, Invalid    int           // entries of a list that the firewall does not take
-	Calls               int           // requests sent, repetitions included
-	Took                time.Duration // of the pass
+	Committed           bool           // a commit of ours was carried out
+	Backlog             int            // changes for which TagOptions.PassTime was too short; the next pass should follow at once
+	Waiting             time.Duration  // not 0: changes wait for their time, which is then; the next pass should come no later
+	LeftOut             []netip.Prefix // desired, and not held for want of room, as far as they are known by name; those that Refused and Unsupported name are among them
+	Unnamed             int            // more that are left out: of a list, where the firewall gives numbers alone
+	Standing            int            // registrations known to stand; of a list, its valid entries
+	Ignored, Invalid    int            // entries of a list that the firewall does not take
+	Calls               int            // requests sent, repetitions included
+	Took                time.Duration  // of the pass
 }
 
 // Refused is an address that the firewall does not take, or does not let go of.

@@ -76,9 +76,18 @@ type groupChangeset struct {
 	add, remove []string // members of the group, all of them ours, sorted
 	delete      []string // address objects of ours that nothing needs, sorted
 	blocked     map[netip.Prefix]bool
-	unsupported []Unsupported
+	unsupported []Unsupported // for want of room
 	refused     []Refused
 	braked      *Brake
+}
+
+// leftOut gives what is not held for want of room.
+func (p groupChangeset) leftOut() (list []netip.Prefix) {
+	for _, u := range p.unsupported {
+		list = append(list, u.Prefix)
+	}
+	slices.SortFunc(list, ComparePrefixes)
+	return list
 }
 
 // object is an address object of ours.
@@ -92,11 +101,11 @@ func (p groupChangeset) empty() bool {
 	return len(p.create)+len(p.add)+len(p.remove)+len(p.delete) == 0
 }
 
-// compareGroup compares what is desired with what stands. Where more is desired than a group holds, what was quiet
-// longest is left out. Members that are not ours stay: somebody put them there.
+// compareGroup compares what is desired with what stands. Where more is desired than a group holds, package room says what
+// is left out, and what stands makes way in steps that the brake would let go of. Members that are not ours stay: somebody put them there.
 func compareGroup(n Names, desired []Entry, now groupState, most, percent int) groupChangeset {
 	var changes groupChangeset
-	wanted, standing := quietLast(desired), now.blocked(n)
+	wanted, standing := byClaim(desired), now.blocked(n)
 	members := make(map[string]bool, len(now.members))
 	foreign := 0
 	for _, m := range now.members {
@@ -105,13 +114,8 @@ func compareGroup(n Names, desired []Entry, now groupState, most, percent int) g
 			foreign++
 		}
 	}
-	changes.choose(n, wanted, now, most, foreign, nil)
-	gone := 0
-	for p := range standing {
-		if !changes.blocked[p] {
-			gone++
-		}
-	}
+	kept, gone := settledIn(wanted, standing, max(brakeFrom, percent*len(standing)/100))
+	changes.choose(n, wanted, now, most, foreign, kept)
 	if changes.braked = braked(gone, len(standing), percent); changes.braked != nil {
 		changes.choose(n, wanted, now, most, foreign, standing)
 	}
@@ -174,8 +178,24 @@ func (changes *groupChangeset) memberChanges(names, members map[string]bool, now
 	slices.Sort(changes.delete)
 }
 
-// quietLast gives what can be held, each once, with what was quiet longest at the end.
-func quietLast(desired []Entry) []Entry {
+// settledIn gives what stands and is wanted, but for so many as may make way for others, those with the lowest claims; and how
+// many stand that are not wanted.
+func settledIn(wanted []Entry, standing map[netip.Prefix]bool, mayGo int) (kept map[netip.Prefix]bool, gone int) {
+	kept = make(map[netip.Prefix]bool, len(standing))
+	var stay []netip.Prefix
+	for _, e := range wanted {
+		if standing[e.Prefix] {
+			stay = append(stay, e.Prefix)
+		}
+	}
+	for _, p := range stay[:max(len(stay)-mayGo, 0)] {
+		kept[p] = true
+	}
+	return kept, len(standing) - len(stay)
+}
+
+// byClaim gives what can be held, each once, with what is left out first at the end.
+func byClaim(desired []Entry) []Entry {
 	latest := make(map[netip.Prefix]Entry, len(desired))
 	for _, e := range desired {
 		p, ok := Normalize(e.Prefix)
@@ -192,7 +212,7 @@ func quietLast(desired []Entry) []Entry {
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b Entry) int {
-		return cmp.Or(compareEnds(b.Until, a.Until), b.Since.Compare(a.Since), ComparePrefixes(a.Prefix, b.Prefix))
+		return cmp.Or(b.claim().Compare(a.claim()), compareEnds(b.Until, a.Until), b.Since.Compare(a.Since), ComparePrefixes(a.Prefix, b.Prefix))
 	})
 	return out
 }

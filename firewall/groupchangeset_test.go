@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"activedefense/firewall/room"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -161,6 +162,35 @@ func TestGroupChangesetBrakesWithinTheGroup(t *testing.T) {
 	changes := compareGroup(groupNames, desired, now, 111, 30)
 	if after := now.apply(changes); changes.braked == nil || len(after.members) != 111 || len(after.blocked(groupNames)) != 110 || len(changes.unsupported) != 90 {
 		t.Errorf("braked %v, %d members, %d blocked, %d left out", changes.braked, len(after.members), len(after.blocked(groupNames)), len(changes.unsupported))
+	}
+}
+
+// A group that is full makes room for what is proven, by what is forgeable and quiet, in steps that the brake would let go of;
+// and none for forged sources.
+func TestGroupMakesRoomForWhatIsProven(t *testing.T) {
+	now, held := groupOf(200)
+	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for i := range held {
+		held[i].Rank, held[i].LastSeen = room.Forgeable, at.Add(-time.Duration(i)*time.Hour)
+	}
+	var proven, flood []Entry
+	for i := range 100 {
+		proven = append(proven, Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32), LastSeen: at.Add(-1000 * time.Hour)})
+		flood = append(flood, Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32), Rank: room.Forgeable, LastSeen: at.Add(-200 * time.Hour)})
+	}
+	desired := slices.Concat(held, flood, proven)
+	for step, want := range []struct{ came, went int }{{60, 60}, {40, 40}, {0, 0}} {
+		changes := compareGroup(groupNames, desired, now, 201, 30)
+		if changes.braked != nil || len(changes.create) != want.came || len(changes.remove) != want.went || len(changes.leftOut()) != 200 {
+			t.Fatalf("step %d: %d come, %d go, %d are left out, braked %v", step, len(changes.create), len(changes.remove), len(changes.leftOut()), changes.braked)
+		}
+		now = now.apply(changes)
+	}
+	stands := now.blocked(groupNames)
+	for i := range 100 {
+		if !stands[proven[i].Prefix] || !stands[held[i].Prefix] || stands[held[100+i].Prefix] || stands[flood[i].Prefix] {
+			t.Fatalf("at %d: proven %t, active %t, quiet %t, of the flood %t", i, stands[proven[i].Prefix], stands[held[i].Prefix], stands[held[100+i].Prefix], stands[flood[i].Prefix])
+		}
 	}
 }
 

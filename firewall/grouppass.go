@@ -34,6 +34,7 @@ func (p *groupPass) run(desired []Entry, full bool) error {
 	}
 	changes := compareGroup(g.opts.Names, desired, g.candidate, g.opts.MaxMembers, g.opts.MaxRemovalPercent)
 	p.report.Unsupported, p.report.Refused, p.report.Braked = changes.unsupported, changes.refused, changes.braked
+	p.report.LeftOut = changes.leftOut()
 	if err := p.edit(changes); err != nil {
 		return err
 	}

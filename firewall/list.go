@@ -92,6 +92,7 @@ func (l *List) Reconcile(ctx context.Context, desired []Entry, full bool) (Repor
 	var report Report
 	err := l.run(ctx, desired, full || l.stale, &report)
 	report.Standing, report.Ignored, report.Invalid = l.held.Valid, l.held.Ignored, l.held.Invalid
+	report.Unnamed = len(desired) - l.served(len(desired)) + l.held.Ignored
 	report.Calls = int(l.device.Requests() - before)
 	report.Took = time.Since(began)
 	return report, err

@@ -34,10 +34,14 @@ func (p *pass) run(desired []Entry, full bool) error {
 	if !full {
 		p.prune()
 		changes := p.compare(desired)
+		p.await(&changes)
 		changes.without(f.refused)
-		return p.carryOut(changes)
+		if err := p.carryOut(changes); err != nil {
+			return err
+		}
+		return p.makeRoom(desired)
 	}
-	if !f.stale {
+	if !f.stale && !f.full {
 		// What is new must not wait until everything has been read.
 		changes := p.compare(desired)
 		changes.without(f.refused)
@@ -64,7 +68,10 @@ func (p *pass) run(desired []Entry, full bool) error {
 	if err := p.confirm(); err != nil {
 		return err
 	}
-	return p.conclude()
+	if err := p.conclude(); err != nil {
+		return err
+	}
+	return p.makeRoom(desired)
 }
 
 // compare compares with what is remembered.

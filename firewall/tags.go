@@ -39,6 +39,8 @@ type Tags struct {
 	saved    map[netip.Prefix]time.Time    // given to Restore, until the first read
 	stale    bool                          // held is in doubt: the next pass reads first
 	refused  map[netip.Prefix]string       // not sent again before the next full pass
+	full     bool                          // the firewall did not take all, for want of room as far as is known
+	room     int                           // how many of ours it held then
 	replaces bool                          // renewing takes removing: registering again did not help
 	batch    int                           // addresses in a message now: less than BatchSize after a timeout
 }
@@ -131,7 +133,7 @@ func (f *Tags) Reconcile(ctx context.Context, desired []Entry, full bool) (Repor
 	} else if p.wrote {
 		f.batch = min(f.batch*2, f.opts.BatchSize)
 	}
-	p.report.Standing = len(f.held)
+	p.report.Standing, p.report.LeftOut = len(f.held), p.leftOut(desired)
 	p.report.Calls = int(f.device.Requests() - before)
 	p.report.Took = time.Since(p.began)
 	return p.report, err

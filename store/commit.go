@@ -23,6 +23,12 @@ type Batch struct {
 	Forget    []int64 // ids of positions that are no longer needed
 	Blocks    []Block
 	Touches   []Touch
+
+	// Journal is what detection was told to remember by these lines, and MemoryParts are parts of what it remembers, whole, with
+	// what the journal tells; their Seq is the batch's. Journals of batches before JournalFrom are needed no more; 0: all are.
+	Journal     []byte
+	MemoryParts []MemoryPart
+	JournalFrom int64
 }
 
 // Touch tells of activity of a source that is on the blacklist, whatever its state. It does nothing if the address is not
@@ -67,6 +73,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 			return err
 		}
 		if err := s.savePositions(ctx, tx, b.Positions, b.Forget); err != nil {
+			return err
+		}
+		if err := s.saveMemory(ctx, tx, b); err != nil {
 			return err
 		}
 		if len(b.Records) > 0 {

@@ -98,9 +98,9 @@ func (n *enforced) EnforcedOn(ctx context.Context, address netip.Prefix) ([]Enfo
 	return n.enforcements(ctx, ` WHERE address = $1`, address.String())
 }
 
-// Enforced gives what a firewall holds, by address.
+// Enforced gives what a firewall holds or has no room for, by address.
 func (n *enforced) Enforced(ctx context.Context, firewall string) ([]Enforcement, error) {
-	return n.enforcements(ctx, ` WHERE firewall = $1 AND left_out = 0`, clean(firewall))
+	return n.enforcements(ctx, ` WHERE firewall = $1`, clean(firewall))
 }
 
 func (n *enforced) enforcements(ctx context.Context, condition string, arg any) (list []Enforcement, err error) {

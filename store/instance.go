@@ -77,6 +77,65 @@ func (inst *instance) takeSeq(ctx context.Context, tx *sql.Tx, b *Batch) error {
 	return fmt.Errorf("%w: the last batch in the database is %d, not %d", ErrOtherBatches, last, b.After)
 }
 
+// MemoryPart is one part of what detection remembers for a day, whole, as it was when the batch of that number was committed.
+// What it holds is the writer's affair.
+type MemoryPart struct {
+	Number int
+	Seq    int64
+	Data   []byte
+}
+
+// MemoryJournal is what detection was told to remember in one batch.
+type MemoryJournal struct {
+	Seq  int64
+	Data []byte
+}
+
+// Memory gives what this instance remembers: the parts, and the journals in the order of their batches.
+func (inst *instance) Memory(ctx context.Context) (parts []MemoryPart, journals []MemoryJournal, err error) {
+	err = inst.view(ctx, "read what detection remembers", func(ctx context.Context, tx *sql.Tx) error {
+		parts, journals = nil, nil
+		err := forEach(ctx, tx, func(rows *sql.Rows) error {
+			var p MemoryPart
+			err := rows.Scan(&p.Number, &p.Seq, &p.Data)
+			parts = append(parts, p)
+			return err
+		}, `SELECT part, seq, data FROM memory_parts WHERE agent = $1 ORDER BY part`, inst.agent)
+		if err != nil {
+			return err
+		}
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var j MemoryJournal
+			err := rows.Scan(&j.Seq, &j.Data)
+			journals = append(journals, j)
+			return err
+		}, `SELECT seq, data FROM memory_journal WHERE agent = $1 ORDER BY seq`, inst.agent)
+	})
+	return parts, journals, err
+}
+
+// saveMemory keeps what a batch has to remember, and drops the journals that all parts hold.
+func (inst *instance) saveMemory(ctx context.Context, tx *sql.Tx, b *Batch) error {
+	if len(b.Journal) > 0 {
+		_, err := tx.ExecContext(ctx, `INSERT INTO memory_journal (agent, seq, data) VALUES ($1, $2, $3)`, inst.agent, b.Seq, b.Journal)
+		if err != nil {
+			return err
+		}
+	}
+	for _, p := range b.MemoryParts {
+		_, err := tx.ExecContext(ctx, `INSERT INTO memory_parts (agent, part, seq, data) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (agent, part) DO UPDATE SET seq = excluded.seq, data = excluded.data`, inst.agent, p.Number, b.Seq, p.Data)
+		if err != nil {
+			return err
+		}
+	}
+	if b.JournalFrom == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM memory_journal WHERE agent = $1 AND seq < $2`, inst.agent, b.JournalFrom)
+	return err
+}
+
 // Position says how far a file was read. What the fields mean is the reader's affair; here they are
 // kept as they are, also a path that is no UTF-8.
 type Position struct {

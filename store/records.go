@@ -59,10 +59,11 @@ const (
 	OutcomeUnknown Outcome = iota
 	Refused
 	Answered
+	LateAnswer // refused, as the late answer to a session that ours opened
 )
 
-// String gives "refused" or "answered"; "" for what was not judged.
-func (o Outcome) String() string { return word(o, "", "refused", "answered") }
+// String gives "refused", "answered" or "late-answer"; "" for what was not judged.
+func (o Outcome) String() string { return word(o, "", "refused", "answered", "late-answer") }
 
 // Grade says whether a record, or the evidence of a block, could have been made by packets from a forged source.
 type Grade uint8

@@ -312,8 +312,8 @@ func membersInForce(t *testing.T, s *Store) map[netip.Prefix][]netip.Addr {
 	return members
 }
 
-// What a firewall has no room for is noted beside what it holds, and is not taken for held at the next start.
-func TestLeftOutIsNotHeld(t *testing.T) {
+// What a firewall has no room for is noted beside what it holds.
+func TestLeftOutIsNoted(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")
 		ctx, at := context.Background(), noon()
@@ -321,7 +321,7 @@ func TestLeftOutIsNotHeld(t *testing.T) {
 		must(t, s.SaveEnforced(ctx, "fw1", []Enforcement{{Address: a, Since: at}, {Address: b, Since: at, LeftOut: true}}, nil))
 		got, err := s.Enforced(ctx, "fw1")
 		must(t, err)
-		equal(t, "held", got, []Enforcement{{Firewall: "fw1", Address: a, Since: at}})
+		equal(t, "noted", got, []Enforcement{{Firewall: "fw1", Address: a, Since: at}, {Firewall: "fw1", Address: b, Since: at, LeftOut: true}})
 		// Room came for the one, at the cost of the other: the time is that of the change.
 		must(t, s.SaveEnforced(ctx, "fw1", []Enforcement{{Address: a, Since: at.Add(time.Hour), LeftOut: true}, {Address: b, Since: at.Add(time.Hour)}}, nil))
 		for _, want := range []Enforcement{{"fw1", a, at.Add(time.Hour), time.Time{}, true}, {"fw1", b, at.Add(time.Hour), time.Time{}, false}} {

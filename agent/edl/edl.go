@@ -45,7 +45,7 @@ type Options struct {
 	StateDir string
 
 	Allow      []netip.Prefix // networks that may read; empty: all
-	MaxEntries int            // entries served at most; the longest quiet are left out. 0: no limit
+	MaxEntries int            // entries served at most; package room says which are left out. 0: no limit
 	EmptyEntry netip.Addr     // the one line of an empty list; the zero value is 192.0.2.255
 	Hosts      []string       // more host names and addresses for the own certificate: what the firewalls use in the URL
 

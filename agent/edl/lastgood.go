@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"activedefense/firewall/room"
 )
 
 // ErrLoaded: a list is served already, and the last good one is older.
@@ -29,7 +31,7 @@ var ErrDamaged = errors.New("the last good list is damaged")
 //	2001:db8::/32 1772359100
 //	# sha256=...
 //
-// One entry a line, with its last activity in Unix seconds, in the order of the served list. The first line tells how
+// One entry a line, with its last activity in Unix seconds and, unless it is 0, its rank, in the order of the served list. The first line tells how
 // many there are; the last one is a checksum of all before it. Whatever is cut off, appended or changed shows.
 type lastGood struct {
 	updated time.Time // when the list was last known to be right
@@ -101,7 +103,11 @@ func (l *lastGood) encode() []byte {
 		strings.Trim(l.etag, `"`), l.left, len(l.entries))
 	for i := range l.entries {
 		b = append(appendPrefix(b, l.entries[i].Prefix), ' ')
-		b = append(strconv.AppendInt(b, l.entries[i].LastSeen.Unix(), 10), '\n')
+		b = strconv.AppendInt(b, l.entries[i].LastSeen.Unix(), 10)
+		if rank := int64(l.entries[i].Rank); rank != 0 {
+			b = strconv.AppendInt(append(b, ' '), rank, 10)
+		}
+		b = append(b, '\n')
 	}
 	sum := sha256.Sum256(b)
 	return fmt.Appendf(b, "%s%s\n", lastGoodTrailer, hex.EncodeToString(sum[:]))
@@ -164,11 +170,20 @@ func decodeEntry(line string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
+	seconds, rankText, ranked := strings.Cut(seconds, " ")
 	at, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
 		return Entry{}, err
 	}
-	return Entry{Prefix: p, LastSeen: time.Unix(at, 0).UTC()}, nil
+	e := Entry{Prefix: p, LastSeen: time.Unix(at, 0).UTC()}
+	if ranked {
+		rank, err := strconv.ParseInt(rankText, 10, 8)
+		if err != nil {
+			return Entry{}, err
+		}
+		e.Rank = room.Rank(rank)
+	}
+	return e, nil
 }
 
 func parsePrefix(s string) (netip.Prefix, error) {

@@ -115,5 +115,5 @@ func (s *Server) logCut(left []Entry) {
 		first = append(first, string(appendPrefix(nil, e.Prefix)))
 	}
 	s.log.Warn().Int("left_out", len(left)).Int("max_entries", s.opts.MaxEntries).Strs("first", first).
-		Msg("the list exceeds max_entries: the entries inactive longest are not served")
+		Msg("the list exceeds max_entries: forgeable entries are left out before proven ones, those inactive longest first")
 }

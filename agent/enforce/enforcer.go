@@ -61,6 +61,7 @@ type Enforcer struct {
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
 	drop map[netip.Prefix]bool
+	left map[netip.Prefix]bool // what is noted as left out for want of room
 
 	mu    sync.Mutex
 	state Status
@@ -69,7 +70,7 @@ type Enforcer struct {
 func newEnforcer(name string, log zerolog.Logger) *Enforcer {
 	return &Enforcer{
 		name: name, log: log, now: time.Now, timer: loop.NewTimer, wakeup: loop.NewWakeup(),
-		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool),
+		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool), left: make(map[netip.Prefix]bool),
 		state: Status{Name: name},
 	}
 }
@@ -90,6 +91,10 @@ func (e *Enforcer) Restore(ctx context.Context, st *store.Store) error {
 	}
 	until := make(map[netip.Prefix]time.Time, len(held))
 	for _, h := range held {
+		if h.LeftOut {
+			e.left[h.Address] = true
+			continue
+		}
 		until[h.Address] = h.Until
 	}
 	e.keeper.Restore(until)
@@ -197,6 +202,9 @@ func (e *Enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, er
 	desired := e.desired()
 	report, err := e.keeper.Reconcile(ctx, desired.Entries, full)
 	e.note(report)
+	if err == nil {
+		e.noteLeftOut(report.LeftOut)
+	}
 	e.save(ctx)
 	if e.fallback != nil {
 		e.fallback.judge(report, err)
@@ -229,6 +237,25 @@ func (e *Enforcer) note(r firewall.Report) {
 		e.drop[prefix] = true
 		delete(e.put, prefix)
 	}
+}
+
+// noteLeftOut keeps what the firewall has no room for: only what came to it or ended with this pass is written.
+func (e *Enforcer) noteLeftOut(list []netip.Prefix) {
+	now := make(map[netip.Prefix]bool, len(list))
+	for _, prefix := range list {
+		now[prefix] = true
+		if !e.left[prefix] {
+			e.put[prefix] = store.Enforcement{Firewall: e.name, Address: prefix, Since: e.now(), LeftOut: true}
+			delete(e.drop, prefix)
+		}
+	}
+	for prefix := range e.left {
+		if noted, put := e.put[prefix]; !now[prefix] && (!put || noted.LeftOut) {
+			e.drop[prefix] = true
+			delete(e.put, prefix)
+		}
+	}
+	e.left = now
 }
 
 // save writes it to the store, for `blacklist show` and the next start. It is repeated with the next

@@ -2,9 +2,10 @@
 // effect.
 //
 // An [Enforcer] keeps one firewall in sync: it makes passes of the keeper of the firewall's mode, has the list stand in
-// where that mode cannot do it, and ends sessions. A [Watcher] verifies the policies now and then. Each has a goroutine
-// and a connection of its own, so that a broken firewall delays no other and a slow look no block. [Verify],
-// [Provision] and [MakeKey] are what the command line does with the same firewalls.
+// where that mode cannot do it, and ends sessions. A [Watcher] verifies the policies now and then. An [Asker] asks which
+// addresses are ours, and whom the firewall talks to. Each has a goroutine and a device of its own, so that a broken
+// firewall delays no other and a slow look no block. [Verify], [Provision] and [MakeKey] are what the command line does
+// with the same firewalls.
 //
 // The package does not decide what is blocked, and does not know how a keeper works (package firewall), how PAN-OS is
 // spoken to, or what a policy must be like.
@@ -12,6 +13,8 @@ package enforce
 
 import (
 	"context"
+	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -31,7 +34,7 @@ type Snapshot struct {
 	Entries []firewall.Entry
 }
 
-// Options are what the firewalls' enforcers need. All of them must be set, but Timer.
+// Options are what the firewalls' enforcers need. All of them must be set, but Timer and Lookup.
 type Options struct {
 	Config   *config.Config
 	Expected Expected
@@ -43,14 +46,19 @@ type Options struct {
 	Logger   zerolog.Logger
 	Now      func() time.Time
 	Started  time.Time // of the agent
+	// Protected takes over what a firewall named, when it has been saved.
+	Protected func(ctx context.Context) error
+	// Lookup resolves the names that firewalls name; nil: as this host does.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	// Timer is what the loops wait with; nil: loop.NewTimer.
 	Timer func(time.Duration) loop.Timer
 }
 
-// Fleet is the enforcers and watchers of all firewalls of a configuration.
+// Fleet is the enforcers, watchers and askers of all firewalls of a configuration.
 type Fleet struct {
 	Enforcers []*Enforcer
 	Watchers  []*Watcher
+	Askers    []*Asker // none: the configuration says not to ask
 }
 
 // New makes what keeps the firewalls in sync; nothing is called yet. Tags and lists are each member's own; a group
@@ -59,12 +67,22 @@ func New(o Options) (*Fleet, error) {
 	if o.Timer == nil {
 		o.Timer = loop.NewTimer
 	}
+	if o.Lookup == nil {
+		o.Lookup = net.DefaultResolver.LookupNetIP
+	}
 	open := newDevices(o.Version, o.Calls, o.Now)
 	fleet := &Fleet{}
 	for _, fw := range o.Config.Firewalls {
 		members, err := open.pair(fw)
 		if err != nil {
 			return nil, err
+		}
+		var asker *Asker
+		if o.Config.Networks.AskFirewalls {
+			if asker, err = o.newAsker(fw, members); err != nil {
+				return nil, err
+			}
+			fleet.Askers = append(fleet.Askers, asker)
 		}
 		together := 1
 		if fw.Mode == firewall.ModeGroup {
@@ -78,6 +96,9 @@ func New(o Options) (*Fleet, error) {
 			watchers, err := o.newWatchers(fw, e)
 			if err != nil {
 				return nil, err
+			}
+			if asker != nil {
+				e.back = append(e.back, asker.wakeup.Wake)
 			}
 			fleet.Enforcers, fleet.Watchers = append(fleet.Enforcers, e), append(fleet.Watchers, watchers...)
 		}

@@ -32,6 +32,7 @@ type Status struct {
 	UnsupportedCount int        `json:"unsupported_count"`
 	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
 	RefusedCount     int        `json:"refused_count"`
+	LeftOut          int        `json:"left_out"`        // blocked sources for which it has no room
 	ListIgnored      int        `json:"list_ignored"`    // entries for which the firewall has no room; only in mode edl
 	ListInvalid      int        `json:"list_invalid"`    // lines of the list that it calls no entries; likewise
 	Brake            string     `json:"brake,omitempty"` // why removals are held back
@@ -71,7 +72,7 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 		e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and in sync")
 	}
 	s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
-	s.LastSuccess, s.Tags = &now, r.Standing
+	s.LastSuccess, s.Tags, s.LeftOut = &now, r.Standing, len(r.LeftOut)+r.Unnamed
 	if r.Full {
 		s.LastFull = &now
 	}

@@ -12,6 +12,7 @@ import (
 	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/policy"
+	"activedefense/firewall/room"
 	"activedefense/firewall/xmlapi"
 	"activedefense/store"
 )
@@ -86,6 +87,18 @@ func unknownFirewall(cfg *config.Config, name string) error {
 	return fmt.Errorf("%w: %q; configured are %s", ErrUnknownFirewall, name, strings.Join(names, ", "))
 }
 
+// EntryOf is what the firewalls are to hold of a blocked entry of the blacklist.
+func EntryOf(e *store.Entry, releaseAfter time.Duration) firewall.Entry {
+	rank := room.Proven
+	switch {
+	case e.By != store.ByDetector:
+		rank = room.Manual
+	case e.Grade == store.Forgeable:
+		rank = room.Forgeable
+	}
+	return firewall.Entry{Prefix: e.Address, Since: e.BlockedAt, Until: e.ReleaseAt(releaseAfter), Rank: rank, LastSeen: e.LastSeen}
+}
+
 // blockedNow reads what is on the blacklist.
 func blockedNow(ctx context.Context, cfg *config.Config, st *store.Store) ([]firewall.Entry, error) {
 	if st == nil {
@@ -96,7 +109,7 @@ func blockedNow(ctx context.Context, cfg *config.Config, st *store.Store) ([]fir
 		if e.State != store.Blocked {
 			return nil
 		}
-		entries = append(entries, firewall.Entry{Prefix: e.Address, Since: e.BlockedAt, Until: e.ReleaseAt(cfg.Blacklist.ReleaseAfter)})
+		entries = append(entries, EntryOf(e, cfg.Blacklist.ReleaseAfter))
 		return nil
 	})
 	return entries, err

@@ -29,7 +29,7 @@ func newBatch() *batch {
 
 // reset empties the batch for its next use; the memory of the records is kept.
 func (b *batch) reset() {
-	b.Batch = store.Batch{Records: b.Records[:0]}
+	b.Batch = store.Batch{Records: b.Records[:0], Journal: b.Journal[:0]}
 	clear(b.touched)
 	b.begun, b.urgent, b.opened, b.lines = time.Time{}, false, false, 0
 }
@@ -40,8 +40,8 @@ func (b *batch) empty() bool {
 }
 
 // record appends the record of one line.
-func (b *batch) record(ev *detect.Event, at Place) {
-	b.Records = append(b.Records, recordOf(ev, at))
+func (b *batch) record(ev *detect.Event, r detect.Result, at Place) {
+	b.Records = append(b.Records, recordOf(ev, r, at))
 }
 
 // touched is what shares a row of activity: an entry, and of a network the address that was seen.

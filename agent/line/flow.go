@@ -15,18 +15,24 @@ type flow struct {
 	merge  merge
 	engine *detect.Engine
 	guard  func() *detect.Guard
+	ours   func() *detect.Ours
+	known  struct {
+		guard *detect.Guard
+		ours  *detect.Ours
+	} // what the engine was told of
+	surge  detect.Surge
 	oldest time.Duration // verdicts that are older block nobody; 0: all may
 	end    end
 }
 
 // An end is where lines go. Lanes and lines are valid during the call only.
 type end interface {
-	unread(l *lane, p *parsed, now time.Time)         // the line gave no event
-	record(l *lane, p *parsed, now time.Time)         // the line gave an event
-	activity(source netip.Prefix, ev *detect.Event)   // which is one more of a blocked source
-	block(v *detect.Verdict, l *lane, now time.Time)  // the source is to be blocked, held or observed; l: whose line completed the verdict, or nil
-	spare(v *detect.Verdict, why error, at time.Time) // it may never be blocked
-	stale(v *detect.Verdict)                          // it would be released at once
+	unread(l *lane, p *parsed, now time.Time)                  // the line gave no event
+	record(l *lane, p *parsed, r detect.Result, now time.Time) // the line gave an event, of which detection said r
+	activity(source netip.Prefix, ev *detect.Event)            // which is one more of a blocked source
+	block(v *detect.Verdict, l *lane, now time.Time)           // the source is to be blocked, held or observed; l: whose line completed the verdict, or nil
+	spare(v *detect.Verdict, why error, at time.Time)          // it may never be blocked
+	stale(v *detect.Verdict)                                   // it would be released at once
 }
 
 // step is the life of a line. False means that no source has another one now.
@@ -41,15 +47,16 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 		// One that cannot be parsed costs nothing but itself.
 		f.end.unread(l, p, now)
 	} else {
-		// An event is recorded whatever detection says of it,
+		// An event is counted, and recorded whatever detection says of it;
 		l.last = p.event.Time
-		f.end.record(l, p, now)
-		// and counted; what it completes is judged.
-		switch result := f.engine.Observe(p.event); result.Outcome {
+		f.know()
+		result := f.engine.Observe(p.event)
+		f.end.record(l, p, result, now)
+		// what it completes is judged.
+		switch result.Outcome {
 		case detect.Blocked:
 			f.end.activity(result.Entry, p.event)
 		case detect.Fired:
-			result.Verdict.Country = countryOf(result.Verdict.Source, p.event)
 			f.judge(result.Verdict, l, now)
 		}
 	}
@@ -57,13 +64,12 @@ func (f *flow) step(ctx context.Context, now time.Time) (bool, error) {
 	return true, f.merge.advance(ctx)
 }
 
-// countryOf is the country of the end of a record that is the source of a verdict: the receiver, where our server's refusal
-// tells of a client.
-func countryOf(source netip.Prefix, ev *detect.Event) string {
-	if !source.Contains(ev.Src) && source.Contains(ev.Dst) {
-		return ev.DstCountry
+// know tells the engine what is ours and what is protected, when that has changed.
+func (f *flow) know() {
+	if g, o := f.guard(), f.ours(); g != f.known.guard || o != f.known.ours {
+		f.known.guard, f.known.ours = g, o
+		f.engine.Know(o, g)
 	}
-	return ev.SrcCountry
 }
 
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
@@ -76,6 +82,9 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	if why := f.guard().Check(v.Source); why != nil {
 		f.end.spare(v, why, now)
 		return
+	}
+	if why := f.surge.Admit(v); why != "" {
+		v.Hold = why
 	}
 	if StateOf(v) == store.Blocked {
 		f.engine.Block(v.Source)

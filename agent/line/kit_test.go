@@ -83,14 +83,17 @@ func testInput(pattern string) Input {
 var testSettings = detect.Settings{
 	PortScan:      detect.PortScan{Ports: 10, Window: 10 * time.Minute},
 	HostSweep:     detect.HostSweep{Hosts: 10, Window: 10 * time.Minute},
-	Vulnerability: detect.VulnerabilityCritical, MaxSources: 100_000,
+	Vulnerability: detect.Vulnerability{Severity: detect.VulnerabilityCritical}, MaxSources: 100_000,
 }
+
+// nobody is protected by it.
+var nobody = detect.NewGuard(nil, nil)
 
 // testOptions follow a pattern into a store.
 func testOptions(t testing.TB, st *store.Store, pattern string) Options {
 	return Options{
 		Store: st, Inputs: []Input{testInput(pattern)}, Settings: testSettings, ReleaseAfter: 100 * 365 * 24 * time.Hour,
-		Guard: func() *detect.Guard { return detect.NewGuard(nil, nil) },
+		Guard: func() *detect.Guard { return nobody }, Ours: func() *detect.Ours { return nil },
 		Stats: NewStats(), Attach: func(func([]Change)) {}, Wake: func() {}, Logger: zerolog.Nop(), Now: time.Now,
 		Health: Health{
 			Insist: func(ctx context.Context, do func() error) bool {

@@ -173,6 +173,7 @@ func (l *Live) seal() {
 	l.batch.Seq, l.batch.After = l.next, l.seq
 	l.seq, l.next = l.next, l.next+1
 	l.batch.Positions = l.files.positions(l.batch.Positions, l.opts.Now())
+	l.keeper.seal(&l.batch.Batch)
 }
 
 // wait blocks until a file grows, the blacklist or the clock asks for attention, or ctx ends.

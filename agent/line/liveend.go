@@ -25,9 +25,9 @@ func (l *Live) unread(lane *lane, p *parsed, now time.Time) {
 	lane.live.stats.failed(p.err, lane.chunk.text[p.from:p.to], now, l.opts.Stats)
 }
 
-func (l *Live) record(lane *lane, p *parsed, now time.Time) {
+func (l *Live) record(lane *lane, p *parsed, r detect.Result, now time.Time) {
 	l.taken(lane, p, now)
-	l.batch.record(p.event, p.place)
+	l.batch.record(p.event, r, p.place)
 	lane.live.stats.recorded(p.event, now)
 	l.warner.look(lane, p.event, now)
 }

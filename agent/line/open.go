@@ -21,6 +21,8 @@ type Options struct {
 	Since        time.Time // when the agent with this store ran for the first time; zero: not known
 	Settings     detect.Settings
 	Guard        func() *detect.Guard
+	Ours         func() *detect.Ours
+	Surge        detect.Surge
 	ReleaseAfter time.Duration // verdicts that are older would be released at once, and block nobody
 	Stats        *Stats
 	Health       Health
@@ -55,6 +57,7 @@ type Live struct {
 	files    *files
 	evidence *evidenceReader
 	warner   *clockWarner
+	keeper   *keeper
 	readers  *readers
 
 	out   chan *batch
@@ -99,10 +102,17 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	}
 	l.refresh()
 	if !o.Health.Insist(ctx, func() error {
-		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, oldest: o.ReleaseAfter, end: l}
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: o.Surge, oldest: o.ReleaseAfter, end: l}
 		l.merge = merge{readers: l.readers, engine: l.engine}
+		l.keeper = &keeper{memory: l.engine.Memory()}
+		if err := l.keeper.load(ctx, o.Store, o.Now(), o.Logger); err != nil {
+			return fmt.Errorf("load what was remembered of the last day: %w", err)
+		}
 		o.Attach(l.notice) // tells all that is blocked, also at another try
 		l.apply()
+		if err := l.forgetReleased(ctx, positions); err != nil {
+			return err
+		}
 		return l.remember(ctx)
 	}) {
 		l.Close()

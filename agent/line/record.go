@@ -22,10 +22,11 @@ var outcomes = [...]store.Outcome{
 	detect.SessionBegun:    store.OutcomeUnknown,
 	detect.SessionRefused:  store.Refused,
 	detect.SessionAnswered: store.Answered,
+	detect.SessionLate:     store.LateAnswer,
 }
 
-// recordOf gives the record of one line. What a session carried and its translated addresses are not kept.
-func recordOf(ev *detect.Event, at Place) store.Record {
+// recordOf gives the record of one line, of which detection said r. What a session carried and its translated addresses are not kept.
+func recordOf(ev *detect.Event, r detect.Result, at Place) store.Record {
 	return store.Record{
 		Time: ev.Time, Device: ev.Device,
 		Src: ev.Src, Dst: ev.Dst, SrcPort: ev.SrcPort, DstPort: ev.DstPort,
@@ -34,7 +35,7 @@ func recordOf(ev *detect.Event, at Place) store.Record {
 		ThreatName: ev.ThreatName, ThreatID: ev.ThreatID, Severity: ev.Severity,
 		Subtype: ev.Subtype, Type: ev.Type.String(), Direction: ev.Direction.String(),
 		Application: ev.Application, FromZone: ev.SrcZone, ToZone: ev.DstZone, SessionEndReason: ev.EndReason,
-		Protocol: protocols[ev.Protocol], Outcome: outcomes[ev.Session],
+		Protocol: protocols[ev.Protocol], Outcome: outcomes[r.Session], Grade: grades[r.Grade],
 		Repeat: max(ev.Repeat, 1), File: at.Origin, Offset: at.Offset,
 	}
 }
@@ -67,6 +68,8 @@ func eventOf(r *store.Record) detect.Event {
 		ev.Session = detect.SessionRefused
 	case store.Answered:
 		ev.Session = detect.SessionAnswered
+	case store.LateAnswer:
+		ev.Session = detect.SessionLate
 	}
 	return ev
 }

@@ -18,7 +18,7 @@ func TestARecordGivesBackItsEvent(t *testing.T) {
 		for d := detect.DirectionUnknown; d <= detect.ServerToClient; d++ {
 			for p := detect.ProtocolUnknown; p <= detect.OtherProtocol; p++ {
 				seen.Type, seen.Direction, seen.Protocol = typ, d, p
-				r := recordOf(&seen, at)
+				r := recordOf(&seen, detect.Result{Session: seen.Session}, at)
 				if r.Protocol.String() != p.String() {
 					t.Errorf("%s is kept as %s", p, r.Protocol)
 				}
@@ -35,14 +35,14 @@ func TestARecordGivesBackItsEvent(t *testing.T) {
 func TestWhatBecameOfASessionStays(t *testing.T) {
 	seen := detect.Event{Type: detect.TypeTraffic, Action: "allow", Application: "ssl", Traffic: detect.Traffic{Counted: true, BytesSent: 60, PacketsSent: 1}}
 	seen.Judge()
-	r := recordOf(&seen, Place{})
+	r := recordOf(&seen, detect.Result{Session: seen.Session}, Place{})
 	if got := eventOf(&r); r.Outcome != store.Refused || got.Session != detect.SessionRefused {
 		t.Errorf("it is kept as %q and comes back as %q", r.Outcome, got.Session)
 	}
-	for session, want := range map[detect.Session]detect.Session{detect.SessionAnswered: detect.SessionAnswered,
+	for session, want := range map[detect.Session]detect.Session{detect.SessionAnswered: detect.SessionAnswered, detect.SessionLate: detect.SessionLate,
 		detect.SessionBegun: detect.SessionUnjudged, detect.SessionUnjudged: detect.SessionUnjudged} {
 		seen.Session = session
-		r := recordOf(&seen, Place{})
+		r := recordOf(&seen, detect.Result{Session: seen.Session}, Place{})
 		if got := eventOf(&r).Session; got != want {
 			t.Errorf("%d comes back as %d", session, got)
 		}

@@ -24,8 +24,7 @@ func (l *Live) remember(ctx context.Context) error {
 	err := l.opts.Store.Sightings(ctx, intervals, func(r *store.Record) error {
 		n++
 		ev := eventOf(r)
-		if result := l.engine.Observe(&ev); result.Outcome == detect.Fired {
-			result.Verdict.Country = countryOf(result.Verdict.Source, &ev)
+		if result := l.engine.Recall(&ev); result.Outcome == detect.Fired {
 			l.judge(result.Verdict, l.files.laneOf(r), begun)
 		}
 		return nil
@@ -36,6 +35,31 @@ func (l *Live) remember(ctx context.Context) error {
 	l.opts.Logger.Info().Int("records", n).Dur("took", l.opts.Now().Sub(begun)).Msg("loaded recent records for detection")
 	return nil
 }
+
+// forgetReleased has the engine forget what it remembered of sources that were released after the last batch was committed: the
+// run that wrote it did not see that any more.
+func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) error {
+	var last time.Time
+	for _, p := range positions {
+		if p.Updated.After(last) {
+			last = p.Updated
+		}
+	}
+	if last.IsZero() {
+		return nil
+	}
+	released, err := l.opts.Store.Released(ctx, last.Add(-releaseSlack))
+	if err != nil {
+		return fmt.Errorf("read what was released since the last run: %w", err)
+	}
+	for _, e := range released {
+		l.engine.Forget(e.Address)
+	}
+	return nil
+}
+
+// releaseSlack is how long before the last batch a release may not have been seen yet.
+const releaseSlack = 5 * time.Second
 
 // laneOf finds the lane that reads the record's file, or any: it decides only how evidence is parsed.
 func (f *files) laneOf(r *store.Record) *lane {

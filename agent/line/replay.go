@@ -21,6 +21,8 @@ type ReplayOptions struct {
 	Input    func(path string) Input // how the lines of a file are read; Pattern and FromEnd play no part
 	Settings detect.Settings
 	Guard    *detect.Guard
+	Ours     *detect.Ours
+	Surge    detect.Surge
 	Verdict  func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
 	Refused  func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
 	Progress func(done, total int64, lines uint64) // about ten times a second, total 0 if it is not known; may be nil
@@ -44,7 +46,7 @@ const shownBytes = 120
 // that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
 func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
 	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State)}
-	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, end: r}
+	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: opts.Surge, end: r}
 	defer r.close()
 	for i, path := range opts.Files {
 		if err := r.open(path, int64(i)); err != nil {
@@ -177,7 +179,7 @@ func (r *replay) unread(l *lane, p *parsed, _ time.Time) {
 	r.sum.Bad++
 }
 
-func (r *replay) record(_ *lane, p *parsed, _ time.Time) {
+func (r *replay) record(_ *lane, p *parsed, _ detect.Result, _ time.Time) {
 	r.taken(p)
 	r.sum.Records++
 	at := p.event.Time

@@ -14,10 +14,10 @@ func newCheckCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Validate the configuration",
-		Long:  `Reads the configuration and the files that it names, and reports every fault with its key and how to fix it, and what is
+		Long: `Reads the configuration and the files that it names, and reports every fault with its key and how to fix it, and what is
 legal and unwise. Nothing is changed or contacted.`,
-		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return check(a) },
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return check(a) },
 	}
 }
 

@@ -126,7 +126,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 	}
 	ev.Judge()
 	guard := agent.NewGuard(ctx, cfg)
-	countings := agent.Settings(cfg).Explain(&ev, guard)
+	countings := agent.Settings(cfg).Explain(&ev, guard, detect.NewOurs(cfg.Networks.Own))
 	if e.json {
 		out := explainedOf(&ev)
 		if err := guard.CheckAddr(ev.Src); err != nil {

@@ -190,6 +190,9 @@ func (c *statusCommand) writeFirewalls(s *agent.Status) error {
 		if f.Error != "" {
 			trouble = append(trouble, f.Error)
 		}
+		if f.LeftOut > 0 {
+			trouble = append(trouble, fmt.Sprintf("%s LEFT OUT for want of room: forgeable before proven, longest quiet first", grouped(f.LeftOut)))
+		}
 		if f.Brake != "" {
 			trouble = append(trouble, "BRAKE: "+f.Brake)
 		}

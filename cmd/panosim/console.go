@@ -95,6 +95,7 @@ func commands() []verb {
 		{"packet", "SOURCE DESTINATION PORT [FROM [TO]]", "a new TCP connection between two zones (untrust, trust): what the policy decides", (*console).packet},
 		{"scan", "SOURCE DESTINATION [PORTS]", "short connections to so many ports (11) from untrust to trust", (*console).scan},
 		{"attack", "SOURCE DESTINATION PORT [FROM [TO]]", "a connection with a critical attack in it, if the rule looks for vulnerabilities", (*console).attack},
+		{"login", "CLIENT USER [portal|gateway|admin] [TIMES]", "failed logins (1), to the gateway if nobody says where", (*console).login},
 		{"sessions", "", "the connections that stand", (*console).sessions},
 		{"tags", "[TAG]", "registered addresses with their tags", (*console).tags},
 		{"tag", "ADDRESS TAG [TIMEOUT]", "register a tag as another owner", (*console).tag},

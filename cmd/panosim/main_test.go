@@ -194,6 +194,8 @@ func TestCommands(t *testing.T) {
 	do("sessions", `sessions that stand: \[1\]`)
 	do("scan 203.0.113.66 198.51.100.7 2", `allow by rule serve; 0 log lines sent`)
 	do("attack 203.0.113.66 198.51.100.7 443", `allow by rule serve, and an attack was found; 0 log lines sent`)
+	do("login 203.0.113.66 alice", `1 failed logins of alice from 203\.0\.113\.66; 0 log lines sent`)
+	do("login 203.0.113.66 alice admin 3", `3 failed logins of alice from 203\.0\.113\.66; 0 log lines sent`)
 	do("tag 203.0.113.66 bad 1h", `register vsys1 203\.0\.113\.66/32 bad for 1h0m0s by another owner`)
 	do("packet 203.0.113.66 198.51.100.7 443", `drop by rule block;`)
 	do("packet 203.0.113.66 198.51.100.7 443 trust untrust", `allow by rule serve, as session 5;`)
@@ -231,6 +233,7 @@ func TestCommands(t *testing.T) {
 	for command, pattern := range map[string]string{
 		"dance": `error: no command "dance"`, "use": `usage: use NAME`, "use me": `no machine is called me`, "use lab-fw-01 vsys2": `no virtual system is called vsys2; there is vsys1`,
 		"scan 192.0.2.1 192.0.2.2 0": `not a number of ports`, "attack 192.0.2.1": `usage: attack SOURCE`, "edit admin set": `usage: edit ADMIN`,
+		"login 203.0.113.66": `usage: login CLIENT`, "login x alice": `ParseAddr`, "login 203.0.113.66 alice door": `usage: login CLIENT`, "login 203.0.113.66 alice admin 0": `not a number of logins`,
 		"role admin fly": `no right is called "fly"`, "role admin": `usage: role ADMIN`, "lock door admin": `usage: lock config`,
 		"packet a b c": `error: packet: ParseAddr`, "packet 192.0.2.1 192.0.2.2 99999": `not a number from 0 to 65535`,
 		"tag 192.0.2.1": `usage: tag ADDRESS`, "fault explode": `no effect is called`, "fault html x": `not a number of calls`,

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"activedefense/firewall/panosim/logs"
 	"activedefense/firewall/panosim/traffic"
 )
 
@@ -94,6 +95,37 @@ func (c *console) send(p traffic.Packet) error {
 		what += fmt.Sprintf(", as session %d", v.Session)
 	}
 	c.say("%s; %d log lines sent", what, v.Lines)
+	return nil
+}
+
+// login has somebody guess passwords.
+func (c *console) login(args []string) error {
+	if len(args) < 2 || len(args) > 4 {
+		return errUsage
+	}
+	client, err := netip.ParseAddr(args[0])
+	if err != nil {
+		return err
+	}
+	l := logs.Login{Event: "gateway-auth", Client: client, User: args[1], Method: "LDAP", Failed: true}
+	if len(args) > 2 {
+		event, known := map[string]string{"portal": "portal-auth", "gateway": "gateway-auth", "admin": ""}[args[2]]
+		if !known {
+			return errUsage
+		}
+		l.Event = event
+	}
+	times := 1
+	if len(args) > 3 {
+		if times, err = strconv.Atoi(args[3]); err != nil || times < 1 || times > 1000 {
+			return fmt.Errorf("%q is not a number of logins from 1 to 1000", args[3])
+		}
+	}
+	sent := 0
+	for range times {
+		sent += c.current.Traffic().Login(c.vsys, l)
+	}
+	c.say("%d failed logins of %s from %s; %d log lines sent", times, l.User, client, sent)
 	return nil
 }
 

@@ -14,6 +14,7 @@ const (
 	opRefuse
 	opAnswer
 	opForget
+	opConsume
 )
 
 // Flags of an operation.
@@ -76,6 +77,15 @@ func (j *journal) target(op byte, t *Target) {
 	j.bytes = binary.AppendUvarint(j.bytes, t.Ref)
 }
 
+func (j *journal) consume(key *Key, keepProven bool) {
+	var flags byte
+	if keepProven {
+		flags = flagProven
+	}
+	j.begin(opConsume, flags, j.last)
+	j.bytes = appendAddr(j.bytes, key)
+}
+
 func (j *journal) forget(p netip.Prefix) {
 	j.begin(opForget, 0, j.last)
 	key := p.Addr().As16()
@@ -129,6 +139,10 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 				m.part(&t.Key).probes.refuse(&t)
 			default:
 				m.part(&t.Key).probes.answer(&t)
+			}
+		case opConsume:
+			if key := r.addr(); r.err == nil && want(PartOf(&key)) {
+				m.part(&key).probes.consume(&key, flags&flagProven != 0)
 			}
 		case opForget:
 			p := r.prefix()

@@ -146,6 +146,12 @@ func (m *Memory) Probe(key *Key, at int64) Probed { return m.part(key).probes.co
 // Refused gives the targets that refused a source within the window before a time, in no order.
 func (m *Memory) Refused(key *Key, at int64) []Refusal { return m.part(key).probes.refused(key, at) }
 
+// Consume forgets what refused a source, all of it or what may be forged, and keeps what answered it.
+func (m *Memory) Consume(key *Key, keepProven bool) {
+	m.journal.consume(key, keepProven)
+	m.part(key).probes.consume(key, keepProven)
+}
+
 // Forget forgets the targets of the sources in a network. A network costs a walk over all sources.
 func (m *Memory) Forget(p netip.Prefix) {
 	m.journal.forget(p)

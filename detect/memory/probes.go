@@ -231,6 +231,36 @@ func (p *probes) refused(key *Key, at int64) []Refusal {
 	return list
 }
 
+func (p *probes) consume(key *Key, keepProven bool) {
+	n := p.find(key)
+	if n == 0 {
+		return
+	}
+	c := p.table.At(n)
+	for at := &c.first; *at != 0; {
+		t := p.points.At(*at)
+		refused := t.refusedAt() != 0
+		t.refused = 0
+		if !keepProven {
+			t.proven = 0
+		}
+		if refused && t.refusedAt() == 0 {
+			t.ref, t.hasRef, t.refusals = 0, false, 0
+			c.refusals--
+		}
+		if t.refusedAt() == 0 && t.answered == 0 {
+			i := *at
+			*at = t.next
+			p.points.Give(i)
+			continue
+		}
+		at = &t.next
+	}
+	if c.first == 0 {
+		p.remove(n)
+	}
+}
+
 func (p *probes) forget(key *Key) {
 	if n := p.find(key); n != 0 {
 		p.remove(n)

@@ -85,3 +85,41 @@ func BenchmarkParseKVHostile(b *testing.B) {
 }
 
 func BenchmarkParseCSV(b *testing.B) { benchmark(b, csvLines(4096)) }
+
+// BenchmarkParseKVLonger has the lines of BenchmarkParseKV in the format of the Traffic section that adds what became of a
+// session.
+func BenchmarkParseKVLonger(b *testing.B) {
+	lines := kvLines(4096)
+	for i, line := range lines {
+		lines[i] = fmt.Appendf(line, " Application=not-applicable; SrcZone=untrust; DstZone=trust; Protocol=tcp; NATSrcIP=0.0.0.0; NATSrcPort=0; NATDstIP=0.0.0.0; NATDstPort=0; "+
+			"TimeGenerated=2025/11/21 02:%02d:%02d; TimePrecise=2025-11-21T02:%02d:%02d.%03d+00:00; BytesSent=54; BytesReceived=0; PacketsSent=1; PacketsReceived=0; EndReason=policy-deny;",
+			i/960%60, i/16%60, i/960%60, i/16%60, i%16*60)
+	}
+	benchmark(b, lines)
+}
+
+// BenchmarkParseLogins has failed logins in every format.
+func BenchmarkParseLogins(b *testing.B) {
+	for name, line := range map[string]func(user, addr string) string{
+		"GlobalProtect/CSV": func(user, addr string) string { return gpLine(49, map[int]string{12: user, 15: addr}) },
+		"System/CSV": func(user, addr string) string {
+			return systemLine("auth", "auth-fail", authFail(user, wrongPassword, addr))
+		},
+		"GlobalProtect/KV": func(user, addr string) string {
+			v := gpValues(user)
+			v["$public_ip"] = addr
+			return fillLogin(GlobalProtectFormat, v)
+		},
+		"System/KV": func(user, addr string) string {
+			return fillLogin(SystemFormat, systemValues(authFail(user, wrongPassword, addr)))
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			lines := make([][]byte, 512)
+			for i := range lines {
+				lines[i] = []byte(relayHead + line(fmt.Sprintf("user%d", i), fmt.Sprintf("203.0.113.%d", i%256)))
+			}
+			benchmark(b, lines)
+		})
+	}
+}

@@ -2,7 +2,8 @@
 // into a detect.Event. It reads TRAFFIC and THREAT logs in the documented
 // key=value format (CustomFormat), in the two longer ones that add what became of a session
 // (TrafficFormat, ThreatFormat), and in PAN-OS's default comma-separated one, with or without
-// a syslog header, as the firewall, rsyslog or another relay left them.
+// a syslog header, as the firewall, rsyslog or another relay left them. It reads GLOBALPROTECT logs, and
+// of SYSTEM logs the logins, in key=value formats of their own (GlobalProtectFormat, SystemFormat) and in the default one.
 //
 // It decides nothing: which events count is package detect's business, and where
 // lines come from and what happens to bad ones is the caller's. CEF and LEEF are
@@ -45,6 +46,10 @@
 //
 // A relay that splits long messages (rsyslog does above maxMessageSize, over TCP) may
 // begin a line with what a stranger wrote; no parser can tell that from a message.
+//
+// In the formats of GLOBALPROTECT and SYSTEM what strangers choose stands last, so all ahead of it is the firewall's. The
+// description of a SYSTEM record holds a user and behind him the address of the client: see readLogin. It may not be cut on
+// its way: a relay that does, at fewer than 500 bytes of it, lets a user of the right length end it with an address.
 //
 // In the comma-separated format values are quoted by the firewall, and nothing a
 // value holds can move a column. Some firewalls leave the quotes away from what strangers

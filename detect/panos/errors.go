@@ -34,7 +34,7 @@ var (
 	// ErrCloudFormat: Strata Logging Service forwards other columns.
 	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding")
 	// ErrTruncated: the line ends too early.
-	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 15)")
+	ErrTruncated = errors.New("the record is cut off: expected a Type key, or 26 columns (GLOBALPROTECT 29, SYSTEM 16), or all keys of the GlobalProtect or System format")
 	// ErrColumns: a value moved the columns behind it, or its quotes are not the format's.
 	ErrColumns = errors.New("the columns are not in their places: expected values with commas or quotes in quotes, inner quotes doubled")
 	// ErrAmbiguous: keys left out or in another order, and one of them twice.

@@ -7,8 +7,16 @@ import (
 	"activedefense/detect"
 )
 
-// parseKV reads a record in the documented key=value format.
+// loginMark begins the formats of the logs that hold logins.
+const loginMark = "Type"
+
+// parseKV reads a record in one of the key=value formats.
 func (p *Parser) parseKV(h *header, at time.Time, ev *detect.Event) error {
+	if hasPrefix(h.body, loginMark) {
+		if ours, err := p.parseLogin(h, at, ev); ours {
+			return err
+		}
+	}
 	v := &p.values
 	more, err := p.layout(h.body, v)
 	if err != nil {

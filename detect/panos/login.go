@@ -123,8 +123,8 @@ func (p *Parser) systemCSV(h *header, at time.Time, ev *detect.Event) error {
 	if !known {
 		return ErrIgnored
 	}
-	if p.csv.n <= sysDescription {
-		return ErrTruncated
+	if p.csv.n <= sysDescription+1 {
+		return ErrTruncated // with nothing behind it, a relay may have cut the description off where the user wanted
 	}
 	if p.csv.odd <= sysDescription {
 		return ErrColumns

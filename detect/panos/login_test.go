@@ -238,6 +238,9 @@ func TestSystemLoginsWithoutAClient(t *testing.T) {
 	if _, err := parse("1,2025/11/21 02:00:00,007,SYSTEM,auth,2562,2025/11/21 02:00:00,,auth-fail,LDAP"); !errors.Is(err, ErrTruncated) {
 		t.Errorf("cut ahead of the description: %v", err)
 	}
+	if _, err := parse("1,2025/11/21 02:00:00,007,SYSTEM,auth,2562,2025/11/21 02:00:00,,auth-fail,LDAP,0,0,general,medium,failed authentication for user x. Reason: y. From: 8.8.8.8."); !errors.Is(err, ErrTruncated) {
+		t.Errorf("cut in the description: %v", err)
+	}
 	if _, err := parse(`1,2025/11/21 02:00:00,007,SYSTEM,auth,2562,2025/11/21 02:00:00,,auth-fail,LDAP,0,0,general,medium,failed authentication for user "x", 7,0x0`); !errors.Is(err, ErrColumns) {
 		t.Errorf("not quoted: %v", err)
 	}

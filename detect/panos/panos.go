@@ -70,6 +70,7 @@ type Parser struct {
 	// Scratch space: the values of a line, where its semicolons are, the keys found in one
 	// that needs a second look, a message put together again, a value taken out of its quotes.
 	values values
+	login  loginValues
 	marks  [endKeys + 1]int32
 	cands  []candidate
 	joined []byte

@@ -38,6 +38,7 @@ const (
 	KindClearSessions = "clear-sessions"
 
 	KindHA      = "high-availability" // about the pair
+	KindNetwork = "network"           // reading the state of the network
 	KindPushed  = "pushed-policy"     // reading what Panorama pushed to a firewall
 	KindDevices = "devices"           // asking a Panorama for its firewalls
 

@@ -9,13 +9,13 @@
 // What it simulates: keygen, API keys and roles; User-ID register and unregister, and reading registered addresses
 // and dynamic address groups; the candidate and the running configuration, commits, locks and jobs; External Dynamic
 // Lists, which it really fetches; the policy, with sessions and log forwarding, for packets that a test sends; pairs
-// of firewalls (Pair) and a Panorama before several (StartPanorama).
+// of firewalls (Pair) and a Panorama before several (StartPanorama); which addresses its interfaces have (Sim.Lease).
 //
 // This package is the device: its HTTPS server and certificates, keys and roles, what a call asks and who answers it,
 // faults and restarts, pairs and Panorama, and what a test does at the device. What a firewall holds is owned by the
-// packages below it, its halls: candidate and jobs, userid, traffic and dataplane, edl, logs and devicegroup, over
+// packages below it, its halls: candidate and jobs, userid, traffic and dataplane, edl, logs, network and devicegroup, over
 // schema, xmltree, dialect, answer, iprange and filter. No hall imports this package.
 //
-// What it does not: templates, network configuration, applications and content, and User-ID mappings of users
+// What it does not: templates, the network but for the addresses of interfaces, applications and content, and User-ID mappings of users
 // (accepted and forgotten). Its performance says nothing about a real device.
 package panosim

@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"activedefense/firewall/panosim/logs"
 	"activedefense/firewall/panosim/traffic"
 )
 
@@ -343,5 +345,44 @@ func TestFiltersOfThreats(t *testing.T) {
 		if len(got) != want {
 			t.Errorf("%s: %d lines, want %d: %v", filter, len(got), want, got)
 		}
+	}
+}
+
+// Logins are sent by the match lists of the device, each log by its own and in its own format.
+func TestLoginsAreForwarded(t *testing.T) {
+	address, got := udpServer(t)
+	host, port, _ := net.SplitHostPort(address.String())
+	match := func(log, filter string) string {
+		return "<" + log + `><match-list><entry name="us"><filter>` + filter + `</filter><send-syslog><member>us</member></send-syslog></entry></match-list></` + log + ">"
+	}
+	sim := start(t, Options{Config: `<config><shared><log-settings><syslog><entry name="us"><server><entry name="one"><server>` + host + `</server><port>` + port + `</port></entry></server>` +
+		`<format><globalprotect>$eventid of $srcuser at $public_ip: $status</globalprotect><system>$eventid: $opaque</system></format></entry></syslog>` +
+		match("globalprotect", "All Logs") + match("system", "(eventid eq auth-fail)") + `</log-settings></shared>` +
+		`<devices><entry name="localhost.localdomain"><vsys><entry name="vsys1"/></vsys></entry></devices></config>`})
+	login := logs.Login{Event: "portal-auth", Client: netip.MustParseAddr("203.0.113.5"), User: "alice", Failed: true}
+	if n := sim.Traffic().Login("", login); n != 2 {
+		t.Fatalf("%d lines", n)
+	}
+	for _, want := range []string{"portal-auth of alice at 203.0.113.5: failure", "auth-fail: failed authentication for user 'alice'. Reason: Invalid username/password. auth profile"} {
+		if line := receive(t, got); !strings.Contains(line, want) {
+			t.Errorf("%q is not in %s", want, line)
+		}
+	}
+	login.Failed = false
+	if n := sim.Traffic().Login("", login); n != 1 {
+		t.Errorf("of a success the filter lets %d lines pass", n-1)
+	}
+	if line := receive(t, got); !strings.Contains(line, "success") {
+		t.Errorf("%s", line)
+	}
+	if n := sim.Traffic().Login("vsys9", login) + sim.Traffic().Login("", logs.Login{User: "nobody"}); n != 0 {
+		t.Errorf("%d lines of what cannot be", n)
+	}
+	text := ""
+	for _, l := range sim.SystemLog() {
+		text += l.Severity + " " + l.Subtype + ": " + l.Text + "\n"
+	}
+	if !strings.Contains(text, "medium auth: failed authentication for user 'alice'") {
+		t.Errorf("the system log: %s", text)
 	}
 }

@@ -240,6 +240,19 @@ func (t Traffic) Packet(p traffic.Packet) traffic.Verdict {
 	return verdict
 }
 
+// Login has somebody try to log in to the firewall, and gives how many log lines were sent. A firewall that restarts, or
+// stands by in a pair, writes none.
+func (t Traffic) Login(vsys string, l logs.Login) int {
+	t.s.mu.Lock()
+	var lines []logs.Line
+	if t.forwarded() {
+		lines = t.s.plane.Login(vsys, l)
+	}
+	t.s.mu.Unlock()
+	t.s.forwarder.Deliver(lines)
+	return len(lines)
+}
+
 // forwarded says whether packets pass through the firewall at all.
 func (t Traffic) forwarded() bool {
 	m := t.s.seat.Load()
@@ -268,4 +281,12 @@ func (t Traffic) Rules(vsys string) []traffic.Rule {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
 	return t.s.policies.Rules(t.s.registry.Name(vsys))
+}
+
+// Lease has a DHCP server give an interface an address, with the length of its network; the zero Prefix takes it away. It has
+// no effect on an interface whose configuration does not ask for one.
+func (s *Sim) Lease(name string, address netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.network.Lease(name, address)
 }

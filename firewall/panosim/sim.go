@@ -18,6 +18,7 @@ import (
 	"activedefense/firewall/panosim/edl"
 	"activedefense/firewall/panosim/jobs"
 	"activedefense/firewall/panosim/logs"
+	"activedefense/firewall/panosim/network"
 	"activedefense/firewall/panosim/traffic"
 	"activedefense/firewall/panosim/userid"
 )
@@ -25,7 +26,7 @@ import (
 // Sim is one running firewall. Its methods, and those of what it gives, may be called from any goroutine.
 //
 // It is a house of halls: what the firewall holds is owned by the configuration, the jobs, the registry, the policies,
-// the lists, the data plane and what Panorama pushed. They know nothing of calls and connections, and of one another what
+// the lists, the data plane, the network and what Panorama pushed. They know nothing of calls and connections, and of one another what
 // they are given when they are made. One lock, that of the Sim, guards them all, for a commit or a call touches several.
 type Sim struct {
 	opts    Options
@@ -58,6 +59,7 @@ type Sim struct {
 	policies *traffic.Policies
 	lists    *edl.Lists
 	plane    *dataplane.Plane
+	network  *network.Network
 }
 
 // Start begins to serve at Options.Listen, with a certificate of an authority made for this instance. The caller
@@ -129,6 +131,7 @@ func (s *Sim) furnish() error {
 	s.registry = userid.New(userid.Options{
 		Now: o.Now, Version: v, Dialect: &s.dialect, VSys: o.VSys, MaxRegistered: o.MaxRegistered, GroupLag: o.GroupLag, Log: s.syslog.Write,
 	})
+	s.network = network.New(s.config.Running)
 	s.policies = traffic.NewPolicies(o.VSys, s.config.Running, s.pushed)
 	s.lists = edl.New(edl.Options{
 		Now: o.Now, Dialect: &s.dialect, Admin: o.Admin, VSys: o.VSys, MaxEntries: o.MaxListEntries, FetchTimeout: o.FetchTimeout,
@@ -145,6 +148,7 @@ func (s *Sim) furnish() error {
 	s.plane = dataplane.New(dataplane.Options{
 		Now: o.Now, Device: logs.Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}, Dialect: &s.dialect,
 		Policies: s.policies, Registry: s.registry, Lists: s.lists, Log: s.syslog.Write,
+		Running:  s.config.Running,
 		HostName: func() string { return logs.HostName(s.config.Running(), o.Hostname) },
 	})
 	s.config.OnCommit(s.policyChangedLocked)

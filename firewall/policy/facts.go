@@ -43,10 +43,29 @@ type Expectation struct {
 	Now          time.Time // zero: the device's clock
 }
 
-// Formats are the custom log formats that we read.
+// Formats are the log formats that we read, as in the server profile; white space does not matter. "": none, the default
+// format is read.
 type Formats struct {
-	Traffic, Threat string // as in the server profile; white space does not matter. "": none, the default format is read
-	Default         bool   // the default format (CSV) is read as well
+	Traffic, Threat       string
+	GlobalProtect, System string
+	// Shorter is one of Traffic and Threat that is read as well, and lacks what tells the refused from the served and the
+	// proven from the forgeable; "": there is none.
+	Shorter string
+	Default bool // the default format (CSV) is read as well
+	Logins  bool // the logs that hold logins are read: GlobalProtect, and of the system log those of authentication
+}
+
+// of gives the format of one type of log.
+func (f Formats) of(kind string) string {
+	switch kind {
+	case logTraffic:
+		return f.Traffic
+	case logThreat:
+		return f.Threat
+	case logGlobalProtect:
+		return f.GlobalProtect
+	}
+	return f.System
 }
 
 // Facts are what a firewall answered, each question for itself: one that is refused costs only the checks that need

@@ -97,6 +97,19 @@ func (p *vsysPolicy) ownObjects(want Expectation) []ownObject {
 	add("log forwarding profile", profileNames(p.ourLogs(want), n.Logs), "log-settings", "profiles")
 	add("syslog server profile", syslogNames(p.ourSyslog(want), n.Syslog), "log-settings", "syslog")
 	add("certificate profile", []string{n.CertProf}, "certificate-profile")
+	return append(out, p.loginLists(n.Logs)...)
+}
+
+// loginLists gives our match lists for the logs that hold logins, where the firewall has match lists for these logs.
+func (p *vsysPolicy) loginLists(name string) (out []ownObject) {
+	for _, kind := range []string{logGlobalProtect, logSystem} {
+		for _, sc := range p.scopes {
+			if lists := sc.node.At("log-settings", kind, "match-list"); sc.path == xmlapi.SharedPath && lists != nil {
+				out = append(out, ownObject{candidateFact{what: kind + " log settings " + quoteAll([]string{name}), running: lists.Entry(name)},
+					loginListPath(kind) + xmlapi.EntryNamed(name)})
+			}
+		}
+	}
 	return out
 }
 

@@ -17,11 +17,11 @@ const (
 
 // syslogProfile is a syslog server profile.
 type syslogProfile struct {
-	name            string
-	scope           scope
-	servers         []syslogServer
-	traffic, threat string // custom formats; "": the default format
-	escaped         string // characters that the firewall escapes; "": none
+	name    string
+	scope   scope
+	servers []syslogServer
+	formats map[string]string // custom ones by type of log; "": the default format
+	escaped string            // characters that the firewall escapes; "": none
 }
 
 type syslogServer struct{ address, port string }
@@ -60,7 +60,10 @@ func (p *vsysPolicy) syslogProfiles() []syslogProfile {
 	}
 	var out []syslogProfile
 	for _, n := range p.scopes.all("log-settings", "syslog") {
-		s := syslogProfile{name: n.Attr("name"), scope: n.scope, traffic: custom(n.Node, logTraffic), threat: custom(n.Node, logThreat)}
+		s := syslogProfile{name: n.Attr("name"), scope: n.scope, formats: map[string]string{}}
+		for _, kind := range []string{logTraffic, logThreat, logGlobalProtect, logSystem} {
+			s.formats[kind] = custom(n.Node, kind)
+		}
 		if n.At("format", "escaping", "escape-character") != nil {
 			s.escaped = n.Value("format", "escaping", "escaped-characters")
 		}
@@ -86,7 +89,10 @@ func (p *vsysPolicy) ourSyslog(want Expectation) []syslogProfile {
 		},
 		func(s syslogProfile) bool { return s.name == want.Names.Syslog },
 		func(s syslogProfile) bool {
-			return s.traffic != "" && sameFormat(s.traffic, want.Formats.Traffic) || s.threat != "" && sameFormat(s.threat, want.Formats.Threat)
+			return slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
+				have := s.formats[kind]
+				return have != "" && (sameFormat(have, want.Formats.of(kind)) || sameFormat(have, want.Formats.Shorter))
+			})
 		},
 		func(syslogProfile) bool { return true })
 }

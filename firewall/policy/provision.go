@@ -46,7 +46,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) ([]Step,
 		return nil, err
 	}
 	f := &Facts{Firewall: d.Name(), VSys: d.VSys()}
-	f.info = learn(d.Info(), nil)
+	f.info, f.version = learn(d.Info(), nil), d.Version()
 	f.own = learn(d.Get(ctx, "read the candidate configuration of the virtual system", xmlapi.VSysPath(f.VSys)))
 	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
 	if f.own.err == nil && f.own.value == nil {
@@ -96,7 +96,11 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 
 // edited tells whether anybody's edits of what bears our names wait for a commit.
 func edited(ctx context.Context, d *xmlapi.Device, n firewall.Names) (bool, error) {
-	for _, xpath := range places(n, d.VSys()) {
+	where := places(n, d.VSys())
+	for _, kind := range (&Facts{version: d.Version()}).loginLogs() {
+		where = append(where, loginListPath(kind)+xmlapi.EntryNamed(n.Logs))
+	}
+	for _, xpath := range where {
 		if admin, err := xmlapi.EditorOf(ctx, d, xpath); err != nil || admin != "" {
 			return admin != "", err
 		}

@@ -13,7 +13,11 @@ import (
 	"activedefense/firewall/xmlapi"
 )
 
-const customFormat = "SrcIP=$src; DstIP=$dst; Type=$type;"
+const (
+	customFormat = "SrcIP=$src; DstIP=$dst; Type=$type;"
+	gpFormat     = "Type=$type; SrcIP=$public_ip; SrcUser=$srcuser;"
+	systemFormat = "Type=$type; Event=$eventid; Description=$opaque;"
+)
 
 // provisionLab is a simulated firewall that can fetch a list, and a device of ours that looks after it.
 type provisionLab struct {
@@ -49,7 +53,7 @@ func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *pro
 	l.restart()
 	l.want = Expectation{
 		Mode: mode, Names: firewall.NamesFor(tag), ListURL: url, SyslogAddress: "127.0.0.1:5514",
-		Formats: Formats{Traffic: customFormat, Threat: customFormat, Default: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
+		Formats: Formats{Traffic: customFormat, Threat: customFormat, GlobalProtect: gpFormat, System: systemFormat, Default: true, Logins: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
 		CA: authority, Now: l.clock.Now(),
 	}
 	return l

@@ -15,7 +15,9 @@ func missingSteps(f *Facts, want Expectation) []Step {
 	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys)}
 	p.tag()
 	sources := p.source()
-	profile := p.forwarding(p.server())
+	servers := p.server()
+	profile := p.forwarding(servers)
+	p.logins(servers)
 	if len(p.zones.unknown) > 0 {
 		p.person("zones", fmt.Sprintf("The firewall has no zone %s; it has %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
 	}

@@ -32,9 +32,9 @@ func (p *provisioner) server() []string {
 	// Every syslog server of firewalls takes UDP, TCP not every one; who has made sure changes it, and is not contradicted.
 	server := xmlapi.NamedEntry(n.Syslog, xmlapi.Leaf("server", host), xmlapi.Leaf("transport", "UDP"), xmlapi.Leaf("port", port), xmlapi.Leaf("format", "BSD"), xmlapi.Leaf("facility", "LOG_USER"))
 	profile, detail := xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
-	if f := p.want.Formats; f.Traffic != "" && f.Threat != "" { // else the default format is read
-		profile.Children = append(profile.Children, xmlapi.Element("format", xmlapi.Leaf(logTraffic, f.Traffic), xmlapi.Leaf(logThreat, f.Threat)))
-		detail += ", with the custom format for traffic and threat logs"
+	if formats, kinds := p.customFormats(); len(kinds) > 0 { // else the default format is read
+		profile.Children = append(profile.Children, formats)
+		detail += ", with the custom formats for " + strings.Join(kinds, ", ") + " logs"
 	}
 	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.Node == nil {
 		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
@@ -46,26 +46,40 @@ func (p *provisioner) server() []string {
 	return []string{n.Syslog}
 }
 
-// formats fixes custom formats that we cannot read.
+// customFormats are those of a profile of ours, and the types of log that have one.
+func (p *provisioner) customFormats() (formats *xmlapi.Node, kinds []string) {
+	formats = xmlapi.Element("format")
+	for _, kind := range p.formatted() {
+		if text := p.want.Formats.of(kind); text != "" {
+			formats.Children = append(formats.Children, xmlapi.Leaf(kind, text))
+			kinds = append(kinds, kind)
+		}
+	}
+	return formats, kinds
+}
+
+// formats fixes custom formats that we cannot read, or that lack what we need.
 func (p *provisioner) formats(s syslogProfile) {
 	logs := logChecks{p.verifier}
-	for _, kind := range []struct{ name, have, want string }{{logTraffic, s.traffic, p.want.Formats.Traffic}, {logThreat, s.threat, p.want.Formats.Threat}} {
+	for _, kind := range p.formatted() {
 		var f findings
-		logs.oneFormat(&f, s, kind.name, kind.have, kind.want)
-		if len(f.fails) == 0 {
+		logs.oneFormat(&f, s, kind)
+		found := strings.Join(slices.Concat(f.fails, f.warns), "; ")
+		if found == "" {
 			continue
 		}
+		want := p.want.Formats.of(kind)
 		object := "syslog server profile"
 		if s.scope.pushed {
-			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+strings.Join(f.fails, "; "))
+			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+found)
 			continue
 		}
 		at := s.scope.path + "/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
-		change := xmlapi.Set(at, xmlapi.Leaf(kind.name, kind.want))
-		if kind.want == "" {
-			change = xmlapi.Delete(at + "/" + kind.name) // absent, it is the default one
+		change := xmlapi.Set(at, xmlapi.Leaf(kind, want))
+		if want == "" {
+			change = xmlapi.Delete(at + "/" + kind) // absent, it is the default one
 		}
-		p.step(ActionChange, object, s.name, strings.Join(f.fails, "; "), s.name != p.want.Names.Syslog, change)
+		p.step(ActionChange, object, s.name, found, s.name != p.want.Names.Syslog, change)
 	}
 }
 

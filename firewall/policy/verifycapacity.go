@@ -120,7 +120,7 @@ func (v capacityChecks) room(f *findings, what string, need, others, limit int, 
 	percent := (total*100 + limit - 1) / limit
 	switch {
 	case total > limit:
-		f.fail(remedy, "%d %s are needed, the limit is %d: %d are left out, those inactive longest", total, what, limit, total-limit)
+		f.fail(remedy, "%d %s are needed, the limit is %d: %d are left out, forgeable ones first, those inactive longest before others", total, what, limit, total-limit)
 	case percent > capacityShare:
 		f.warn(remedy, "%d of %d %s are needed (%d %%)", total, limit, what, percent)
 	default:

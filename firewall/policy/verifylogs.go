@@ -33,6 +33,7 @@ func (v logChecks) forwarding(f *findings) {
 		}
 		f.note("the profile %s sends all traffic and threat logs to us", quoteAll([]string{l.name}))
 	}
+	v.logins(f)
 }
 
 // usedLogs gives those of our log forwarding profiles that rules use; if none is used, all.
@@ -70,8 +71,9 @@ func (v logChecks) format(f *findings) {
 	}
 	for _, s := range v.servers {
 		v.server(f, s)
-		v.oneFormat(f, s, logTraffic, s.traffic, v.want.Formats.Traffic)
-		v.oneFormat(f, s, logThreat, s.threat, v.want.Formats.Threat)
+		for _, kind := range v.formatted() {
+			v.oneFormat(f, s, kind)
+		}
 		if s.escaped != "" {
 			f.warn("Device > Server Profiles > Syslog > "+quoteAll([]string{s.name})+" > Custom Log Format: clear Escaping.",
 				"the profile %s escapes %s, which is not reversed when the logs are read", quoteAll([]string{s.name}), quoteAll([]string{s.escaped}))
@@ -113,25 +115,43 @@ func (v logChecks) serverRemedy() string {
 		cliPrefix + fmt.Sprintf("set shared log-settings syslog %s server %s server %s port %s", word(v.serverName()), word(v.want.Names.Syslog), host, port))
 }
 
-func (v logChecks) oneFormat(f *findings, s syslogProfile, kind, have, want string) {
+// formatted gives the types of log whose formats matter.
+func (v *verifier) formatted() []string {
+	kinds := []string{logTraffic, logThreat}
+	if v.want.Formats.Logins {
+		kinds = append(kinds, v.f.loginLogs()...)
+	}
+	return kinds
+}
+
+// oneFormat looks at the format of one type of log. Of a log of logins a wrong one is a warning: all else goes on.
+func (v logChecks) oneFormat(f *findings, s syslogProfile, kind string) {
+	have, want := s.formats[kind], v.want.Formats.of(kind)
+	blame := f.fail
+	if kind != logTraffic && kind != logThreat {
+		blame = f.warn
+	}
 	profile := quoteAll([]string{s.name})
 	remedy := func(format string) string {
 		if s.scope.pushed {
 			return fmt.Sprintf("On Panorama, Device > Server Profiles > Syslog > %s > Custom Log Format, in its template: %s; then push.", s.name, format)
 		}
-		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Custom Log Format > %s: %s", s.name, strings.ToUpper(kind[:1])+kind[1:], format))
+		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog > %s > Custom Log Format > %s: %s", s.name, sectionTitle(kind), format))
 	}
 	switch {
 	case have == "" && (want == "" || v.want.Formats.Default):
 		f.note("%s logs use the default format", kind)
 	case have == "":
-		f.fail(remedy(want), "%s: %s logs use the default format instead of the custom one", profile, kind)
+		blame(remedy(want), "%s: %s logs use the default format instead of the custom one", profile, kind)
 	case want == "":
-		f.fail(remedy("Default"), "%s: %s logs use a custom format instead of the default one", profile, kind)
+		blame(remedy("Default"), "%s: %s logs use a custom format instead of the default one", profile, kind)
 	case sameFormat(have, want):
 		f.note("%s logs use the expected custom format", kind)
+	case v.want.Formats.Shorter != "" && sameFormat(have, v.want.Formats.Shorter) && (kind == logTraffic || kind == logThreat):
+		f.warn(remedy(want), "%s: the %s format is the shorter one, which does not say what became of a session (application, zones, end reason, protocol): "+
+			"refused and served sessions, and proven and forgeable evidence, are not told apart", profile, kind)
 	default:
-		f.fail(remedy(want), "%s: the %s format differs from the expected one: %s", profile, kind, formatDiff(have, want))
+		blame(remedy(want), "%s: the %s format differs from the expected one: %s", profile, kind, formatDiff(have, want))
 	}
 }
 

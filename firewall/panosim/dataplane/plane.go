@@ -7,6 +7,7 @@ import (
 	"activedefense/firewall/panosim/logs"
 	"activedefense/firewall/panosim/traffic"
 	"activedefense/firewall/panosim/userid"
+	"activedefense/firewall/panosim/xmltree"
 )
 
 // Options says what a data plane needs of its firewall.
@@ -17,6 +18,7 @@ type Options struct {
 	Policies *traffic.Policies
 	Registry *userid.Registry
 	Lists    traffic.Lists
+	Running  func() *xmltree.Element              // the running configuration
 	HostName func() string                        // that the firewall gives itself in syslog headers
 	Log      func(severity, subtype, text string) // writes to the system log
 }

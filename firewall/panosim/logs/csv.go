@@ -38,20 +38,7 @@ var columns = []struct{ major, minor, traffic, threat int }{
 
 // csv writes the record as firewalls do whose server profile has no custom format.
 func (r *Record) csv() string {
-	fields := trafficFields
-	if r.Log == Threat {
-		fields = threatFields
-	}
-	for _, c := range columns {
-		if r.Device.Release.AtLeast(c.major, c.minor) {
-			n := c.traffic
-			if r.Log == Threat {
-				n = c.threat
-			}
-			fields = fields[:n]
-			break
-		}
-	}
+	fields := r.fields()
 	var b strings.Builder
 	for i, name := range fields {
 		if i > 0 {
@@ -73,6 +60,27 @@ func (r *Record) csv() string {
 		}
 	}
 	return b.String()
+}
+
+// fields gives those that this version sends.
+func (r *Record) fields() []string {
+	if r.Login != nil {
+		return r.loginFields()
+	}
+	fields := trafficFields
+	if r.Log == Threat {
+		fields = threatFields
+	}
+	for _, c := range columns {
+		if r.Device.Release.AtLeast(c.major, c.minor) {
+			n := c.traffic
+			if r.Log == Threat {
+				n = c.threat
+			}
+			return fields[:n]
+		}
+	}
+	return fields
 }
 
 // writeField quotes a value that holds a comma or a quote, and doubles quotes in it.

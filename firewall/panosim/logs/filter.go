@@ -40,6 +40,8 @@ func condition(field, operator, value string) (filter.Filter[*Record], error) {
 		return addressCondition(field, operator, value, unknown)
 	}
 	get, known := map[string]func(*Record) string{
+		"eventid":  func(r *Record) string { return r.event },
+		"status":   func(r *Record) string { return r.Action },
 		"action":   func(r *Record) string { return r.Action },
 		"subtype":  func(r *Record) string { return r.Subtype },
 		"rule":     func(r *Record) string { return r.Rule },
@@ -60,7 +62,7 @@ func condition(field, operator, value string) (filter.Filter[*Record], error) {
 	return nil, unknown
 }
 
-// severityCondition compares in the order of severities. TRAFFIC logs are informational.
+// severityCondition compares in the order of severities.
 func severityCondition(operator, value string, unknown error) (filter.Filter[*Record], error) {
 	want := severityNumber(value)
 	hold, ok := map[string]func(int) bool{
@@ -72,12 +74,7 @@ func severityCondition(operator, value string, unknown error) (filter.Filter[*Re
 	if !ok || want == 0 {
 		return nil, unknown
 	}
-	return func(r *Record) bool {
-		if r.Log == Traffic {
-			return hold(1)
-		}
-		return hold(severityNumber(r.Packet.Threat.Severity))
-	}, nil
+	return func(r *Record) bool { return hold(r.severityNumber()) }, nil
 }
 
 func addressCondition(field, operator, value string, unknown error) (filter.Filter[*Record], error) {
@@ -86,7 +83,7 @@ func addressCondition(field, operator, value string, unknown error) (filter.Filt
 		return nil, unknown
 	}
 	negate := operator == "notin" || operator == "neq"
-	has := func(a netip.Addr) bool { return want.Contains(iprange.Single(a)) }
+	has := func(a netip.Addr) bool { return a.IsValid() && want.Contains(iprange.Single(a)) }
 	return func(r *Record) bool {
 		in := field != "addr.dst" && has(r.Packet.Source) || field != "addr.src" && has(r.Packet.Destination)
 		return in != negate

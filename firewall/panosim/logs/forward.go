@@ -30,13 +30,30 @@ func Forward(p *traffic.Policy, r *Record, host string, complain func(text strin
 	}
 	var lines []Line
 	for _, match := range p.Find(r.Setting, "log-settings", "profiles").Child("match-list").Entries() {
-		if match.Value("log-type") != strings.ToLower(r.Log) || !forwards(p, r, match, complain) {
-			continue
+		if match.Value("log-type") == strings.ToLower(r.Log) && forwards(p, r, match, complain) {
+			lines = append(lines, matched(p, r, match, host)...)
 		}
-		for _, name := range match.Child("send-syslog").Members() {
-			if profile := p.Find(name, "log-settings", "syslog"); profile != nil {
-				lines = append(lines, linesOf(profile, r, host)...)
-			}
+	}
+	return lines
+}
+
+// ForwardLogin gives the lines by which the match lists of the device send an entry of a login; shared is what the running
+// configuration has there.
+func ForwardLogin(p *traffic.Policy, shared *xmltree.Element, r *Record, host string, complain func(text string)) []Line {
+	var lines []Line
+	for _, match := range shared.Down("log-settings", strings.ToLower(r.Log), "match-list").Entries() {
+		if forwards(p, r, match, complain) {
+			lines = append(lines, matched(p, r, match, host)...)
+		}
+	}
+	return lines
+}
+
+// matched gives the lines for the servers that a match list names.
+func matched(p *traffic.Policy, r *Record, match *xmltree.Element, host string) (lines []Line) {
+	for _, name := range match.Child("send-syslog").Members() {
+		if profile := p.Find(name, "log-settings", "syslog"); profile != nil {
+			lines = append(lines, linesOf(profile, r, host)...)
 		}
 	}
 	return lines
@@ -49,7 +66,11 @@ func forwards(p *traffic.Policy, r *Record, match *xmltree.Element, complain fun
 	through, err := parseLogFilter(text)
 	if err != nil {
 		if p.Once(text) {
-			complain("simulator: log forwarding profile " + r.Setting + ", match list " + match.ID() +
+			where := "log forwarding profile " + r.Setting
+			if r.Login != nil {
+				where = strings.ToLower(r.Log) + " log settings"
+			}
+			complain("simulator: " + where + ", match list " + match.ID() +
 				" forwards nothing: " + err.Error())
 		}
 		return false

@@ -16,14 +16,15 @@ type Device struct {
 	Release          dialect.Version
 }
 
-// Record is one TRAFFIC or THREAT log entry, before it takes the form that a syslog server wants.
+// Record is one log entry, before it takes the form that a syslog server wants.
 type Record struct {
 	Device  Device
 	Dialect dialect.Dialect
 
-	Packet     *traffic.Packet
-	Log        string // TRAFFIC or THREAT
-	Subtype    string // start, end, drop, deny; vulnerability
+	Packet     *traffic.Packet // never nil; of a login it holds source, user and country alone
+	Login      *Login          // nil: the entry is of none
+	Log        string          // TRAFFIC, THREAT, GLOBALPROTECT or SYSTEM
+	Subtype    string          // start, end, drop, deny; vulnerability
 	Action     string
 	VSys       string
 	Rule, UUID string
@@ -33,10 +34,12 @@ type Record struct {
 	Seq        uint64
 	Reason     string // why the session ended; "" while it goes on
 
+	event, severity, text string // of a login
+
 	Began, Time time.Time
 }
 
-// The two types of log.
+// The types of log that rules forward.
 const (
 	Traffic = "TRAFFIC"
 	Threat  = "THREAT"
@@ -106,10 +109,10 @@ var variables = map[string]func(*Record) string{
 var trafficVariables = map[string]func(*Record) string{
 	"bytes":              func(*Record) string { return "60" },
 	"bytes_sent":         func(*Record) string { return "60" },
-	"bytes_received":     zero,
+	"bytes_received":     func(r *Record) string { return r.ifServed("3800") },
 	"packets":            func(*Record) string { return "1" },
 	"pkts_sent":          func(*Record) string { return "1" },
-	"pkts_received":      zero,
+	"pkts_received":      func(r *Record) string { return r.ifServed("14") },
 	"elapsed":            func(r *Record) string { return strconv.Itoa(int(r.Time.Sub(r.Began) / time.Second)) },
 	"session_end_reason": func(r *Record) string { return r.Reason },
 	"action_source":      func(*Record) string { return "from-policy" },
@@ -128,6 +131,15 @@ var threatVariables = map[string]func(*Record) string{
 	"contentver":         func(*Record) string { return "AppThreat-8700-8709" },
 }
 
+// ifServed gives a number for a session in which something came back, and 0 for any other: for one that was stopped, and
+// for a look whether anybody listens.
+func (r *Record) ifServed(number string) string {
+	if r.Action == "allow" && r.Subtype == "end" && !r.Packet.Short {
+		return number
+	}
+	return "0"
+}
+
 func zero(*Record) string     { return "0" }
 func zeroBits(*Record) string { return "0x0" }
 
@@ -141,6 +153,9 @@ func (r *Record) own() map[string]func(*Record) string {
 
 // variable gives what stands in a log line for $name; false: PAN-OS knows no such variable.
 func (r *Record) variable(name string) (string, bool) {
+	if r.Login != nil {
+		return r.loginVariable(name)
+	}
 	if f, ok := variables[name]; ok {
 		return f(r), true
 	}
@@ -206,11 +221,19 @@ func severityNumber(name string) int {
 	return 0
 }
 
+// severityNumber is that of the entry: TRAFFIC and GLOBALPROTECT logs are informational.
+func (r *Record) severityNumber() int {
+	switch r.Log {
+	case Threat:
+		return severityNumber(r.Packet.Threat.Severity)
+	case SystemLog:
+		return severityNumber(r.severity)
+	}
+	return 1
+}
+
 // priority is the syslog severity: 6 (info) for traffic, 2 (critical) to 5 (notice) for threats, as recorded in
 // lines with <10> to <14>.
 func (r *Record) priority() int {
-	if r.Log == Traffic {
-		return 6
-	}
-	return 7 - max(1, severityNumber(r.Packet.Threat.Severity))
+	return 7 - max(1, r.severityNumber())
 }

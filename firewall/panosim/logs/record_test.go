@@ -51,13 +51,16 @@ func logDialects() []dialect.Dialect {
 	}
 }
 
+// longerFormats are those that provision sets.
+var longerFormats = map[string]string{Traffic: panos.TrafficFormat, Threat: panos.ThreatFormat}
+
 func TestLinesAreReadBack(t *testing.T) {
 	parser := panos.New(panos.Options{Location: time.FixedZone("", 3600)})
 	for _, log := range []string{Traffic, Threat} {
 		for _, version := range []string{"6.0.0", "8.1.3", "9.0.0", "9.1.0", "10.0.0", "10.2.9-h1", "11.1.13-h3"} {
 			for _, d := range logDialects() {
 				r := sampleRecord(log, version, d)
-				for name, text := range map[string]string{"csv": r.csv(), "custom": r.render(sampleFormat, escaping{})} {
+				for name, text := range map[string]string{"csv": r.csv(), "custom": r.render(sampleFormat, escaping{}), "longer": r.render(longerFormats[log], escaping{})} {
 					for _, format := range []string{"BSD", "IETF"} {
 						line := r.headed("LOG_USER", format, "LAB-FW-01", text)
 						var ev detect.Event

@@ -42,7 +42,19 @@ var Firewall = groupSchema(fields{
 func sharedFields() fields {
 	out := groupFields()
 	out["certificate"] = tableSchema(kindCertificate, longName, anySchema())
+	for _, log := range []string{"system", "config", "userid", "globalprotect", "hipmatch", "iptag", "correlation"} {
+		out["log-settings"].children[log] = groupSchema(fields{"match-list": tableSchema("", longName, deviceMatchSchema())})
+	}
 	return out
+}
+
+// deviceMatchSchema is that of a match list for logs that no rule and no zone forwards.
+func deviceMatchSchema() *Schema {
+	return groupSchema(fields{
+		"action-desc": textSchema(), "filter": textSchema(), "send-to-panorama": checkedSchema(yesOrNo), "quarantine": checkedSchema(yesOrNo),
+		"send-syslog": listSchema().refersTo(nil, kindSyslog), "send-snmptrap": listSchema(), "send-email": listSchema(), "send-http": listSchema(),
+		"actions": anySchema(),
+	})
 }
 
 // groupFields lists what a device group of Panorama holds, and what Panorama has beside objects in /config/shared.
@@ -165,7 +177,7 @@ func syslogProfileSchema() *Schema {
 		"traffic", "threat", "url", "data", "wildfire", "tunnel", "auth", "userid", "iptag", "config", "system",
 		"hip-match", "sctp", "gtp", "correlation", "decryption", "globalprotect",
 	} {
-		formats[kind] = textSchema()
+		formats[kind] = checkedSchema(validLogFormat)
 	}
 	return groupSchema(fields{"server": tableSchema("", longName, server), "format": groupSchema(formats)})
 }

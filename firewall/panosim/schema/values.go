@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Checks of values: what is wrong with them, in words that follow the value in quotes. Those of keywords and
@@ -33,6 +34,16 @@ func validColor(v string) string {
 func validPort(v string) string {
 	if n, err := strconv.ParseUint(v, 10, 16); err != nil || n == 0 {
 		return "is not in the range 1..65535"
+	}
+	return ""
+}
+
+// longestLogFormat is that of a custom log format, in characters (the schema of the vendor's own configuration tools).
+const longestLogFormat = 2048
+
+func validLogFormat(v string) string {
+	if utf8.RuneCountInString(v) > longestLogFormat {
+		return "can be at most 2048 characters"
 	}
 	return ""
 }

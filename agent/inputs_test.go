@@ -1,0 +1,31 @@
+package agent
+
+import (
+	"testing"
+
+	"activedefense/config"
+	"activedefense/detect/panos"
+	"activedefense/firewall/policy"
+)
+
+// What firewalls are asked to write is what the inputs read: the longer formats, and the shorter one where it stands.
+func TestFormatsAreThoseThatInputsRead(t *testing.T) {
+	keys := policy.Formats{Traffic: panos.TrafficFormat, Threat: panos.ThreatFormat, GlobalProtect: panos.GlobalProtectFormat, System: panos.SystemFormat,
+		Shorter: panos.CustomFormat, Logins: true}
+	both := keys
+	both.Default = true
+	for _, c := range []struct {
+		inputs []string
+		want   policy.Formats
+	}{
+		{[]string{"kv"}, keys}, {[]string{"auto"}, both}, {[]string{"kv", "csv"}, both}, {[]string{"csv"}, policy.Formats{Default: true, Logins: true}},
+	} {
+		var inputs []config.Input
+		for _, f := range c.inputs {
+			inputs = append(inputs, config.Input{Format: f})
+		}
+		if got := formats(inputs); got != c.want {
+			t.Errorf("%v: %+v", c.inputs, got)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package line
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/detect/memory"
+	"activedefense/store"
+)
+
+// A keeper has what the engine remembers for a day kept in the store, so that a restart need not read a day of records. Every
+// batch carries the journal of what was told since the one before; and every now and then one part whole, in turn, so that the
+// journal need be kept no longer than a round of them takes. What is written for that is at most as much again as the journal.
+type keeper struct {
+	memory  *memory.Memory      // nil: no rule needs one
+	written [memory.Parts]int64 // the batch as of which each part was written last; 0: never
+	next    int                 // part
+	size    int                 // of the part written last
+	since   int                 // bytes of journals since then
+}
+
+// leastPart is how many bytes of journals come at least between two parts.
+const leastPart = 32 << 10
+
+// load takes in what an earlier run remembered. What is damaged is forgotten, and told: until it is remembered again, what it might
+// have excused is held.
+func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, log zerolog.Logger) error {
+	if k.memory == nil {
+		return nil
+	}
+	parts, journals, err := st.Memory(ctx)
+	if err != nil {
+		return err
+	}
+	damaged := func(err error, part int) {
+		k.memory.Lose(part, now.UnixNano())
+		log.Error().Err(err).Int("part", part).Msg("what was remembered of the last day cannot be read: until tomorrow, blocks that may rest on forged evidence are held where it may have excused them")
+	}
+	for _, p := range parts {
+		if p.Number < 0 || p.Number >= memory.Parts {
+			continue // of another version
+		}
+		if k.written[p.Number] = p.Seq; k.memory.Load(p.Number, p.Data, now.UnixNano()) != nil {
+			damaged(memory.ErrDamaged, p.Number)
+		}
+	}
+	for _, j := range journals {
+		if err := k.memory.Apply(j.Data, func(part int) bool { return j.Seq > k.written[part] }); err != nil {
+			for part := range memory.Parts {
+				damaged(err, part)
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// seal adds to a batch what is to be kept with it.
+func (k *keeper) seal(b *store.Batch) {
+	if k.memory == nil {
+		return
+	}
+	b.Journal = k.memory.Journal(b.Journal[:0])
+	k.since += len(b.Journal)
+	for range memory.Parts {
+		if k.since < max(k.size, leastPart) {
+			break
+		}
+		data := k.memory.Part(nil, k.next)
+		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: k.next, Data: data})
+		k.written[k.next] = b.Seq
+		k.since, k.size = k.since-max(k.size, leastPart), len(data)
+		if k.next = (k.next + 1) % memory.Parts; k.next == 0 {
+			break
+		}
+	}
+	if len(b.MemoryParts) > 0 {
+		b.JournalFrom = b.Seq
+		for _, seq := range k.written {
+			b.JournalFrom = min(b.JournalFrom, seq+1)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"activedefense/config"
+	"activedefense/detect"
+)
+
+// severities by the words of the configuration; what is not there is off.
+var severities = map[string]detect.Threshold{"critical": detect.VulnerabilityCritical, "high": detect.VulnerabilityHigh}
+
+// modes by the words of the configuration; what is not there blocks.
+var modes = map[string]detect.Mode{"observe": detect.Observe, "off": detect.Off}
+
+// Settings are the rules as the configuration sets them.
+func Settings(cfg *config.Config) detect.Settings {
+	d := &cfg.Detect
+	return detect.Settings{
+		Vulnerability: detect.Vulnerability{
+			Severity: severities[d.Vulnerability.Severity], ThreatIDs: d.Vulnerability.ThreatIDs, Policy: policyOf(d.Vulnerability.Rule, d.Outcome),
+		},
+		PortScan:    detect.PortScan{Ports: d.PortScan.Ports, Window: d.PortScan.Window, Policy: policyOf(d.PortScan.Rule, d.Outcome)},
+		HostSweep:   detect.HostSweep{Hosts: d.HostSweep.Hosts, Window: d.HostSweep.Window, Policy: policyOf(d.HostSweep.Rule, d.Outcome)},
+		Probe:       detect.Probe{Targets: d.Probe.Targets, Window: d.Probe.Window, Policy: policyOf(d.Probe.Rule, d.Outcome)},
+		Login:       detect.Login{Failures: d.Login.Failures, Window: d.Login.Window, Policy: policyOf(d.Login.Rule, d.Outcome)},
+		Ignore:      ignored(d.Ignore),
+		Proxies:     cfg.Networks.Proxies,
+		IPv6Prefix:  cfg.Blacklist.IPv6Prefix,
+		MaxSources:  d.MaxSources,
+		MaxSessions: d.MaxSessions, MaxPartners: d.MaxPartners, MaxProbes: d.MaxProbes,
+	}
+}
+
+// policyOf gives what each rule has beside its thresholds. A rule that does not say which records count does as all do.
+func policyOf(r config.Rule, outcome string) detect.Policy {
+	if r.Outcome != "" {
+		outcome = r.Outcome
+	}
+	return detect.Policy{Mode: modes[r.Mode], RefusedOnly: outcome == "refused", BlockFor: r.BlockFor, Tag: r.Tag}
+}
+
+func ignored(list []config.Ignore) []detect.Ignore {
+	var out []detect.Ignore
+	for _, ig := range list {
+		entry := detect.Ignore{
+			Src: ig.Src, Dst: ig.Dst, Device: ig.Device, Zone: ig.Zone, Application: ig.Application, FirewallRule: ig.FirewallRule,
+			Subtype: ig.Subtype, ThreatID: ig.ThreatID, Rules: ig.Rules, Until: ig.Until, Reason: ig.Reason,
+		}
+		for _, r := range ig.DstPort {
+			entry.DstPort = append(entry.DstPort, detect.PortRange{From: r.First, To: r.Last})
+		}
+		out = append(out, entry)
+	}
+	return out
+}
+
+// surge bounds how many forgeable verdicts block.
+func surge(cfg *config.Config) detect.Surge {
+	return detect.Surge{Additions: cfg.Blacklist.Surge.Additions, Window: cfg.Blacklist.Surge.Window}
+}

@@ -1,0 +1,81 @@
+package detect
+
+import (
+	"time"
+)
+
+// stands tells whether a verdict blocks its source, as far as the engine knows.
+func (v *Verdict) stands() bool { return v.Mode == Block && v.Hold == "" }
+
+// judged completes a verdict with what its rule does, and with why it has to be held. What is proven is never held.
+func (e *Engine) judged(v *Verdict, r int) *Verdict {
+	rule := &e.rules[r]
+	e.fired[r]++
+	v.Mode, v.BlockFor, v.Tag = max(v.Mode, rule.Mode), rule.BlockFor, rule.Tag
+	if v.Mode == Block && v.Grade != Proven && rule.RefusedOnly {
+		v.Hold = e.hold(v, r)
+	}
+	return v
+}
+
+// hold says why a forgeable verdict is for a person to decide; "" if it is not.
+func (e *Engine) hold(v *Verdict, r int) string {
+	key := v.Source.Addr().As16()
+	at, first := nanoseconds(v.Time), nanoseconds(v.FirstSeen)
+	if e.memory.Partner(&key, first, at) {
+		if until, ok := e.accepted[key]; !ok || at >= until {
+			return "the source is a partner, to which ours opened served sessions in several hours before, and the evidence may be forged"
+		}
+	}
+	sessions, partners, probes := e.memory.Missing(&key)
+	switch {
+	case at < partners:
+		return "the evidence may be forged, and whether the source is a partner is not known: too many addresses were spoken to (detect.max_partners)"
+	case first < sessions:
+		return "the evidence may be late answers: more sessions were opened than are remembered (detect.max_sessions)"
+	case r == probe && at < probes:
+		return "the evidence may be forged, and what answered the source is not known: too many sources were served (detect.max_probes)"
+	}
+	return ""
+}
+
+// A Surge bounds how many forgeable verdicts block within a window of event time: what comes beyond is held. The zero value
+// bounds nothing.
+type Surge struct {
+	Additions int // 0: off
+	Window    time.Duration
+	times     []int64 // of what was admitted, in a ring
+	next      int
+}
+
+// Admit decides whether a verdict that would block may. Proven ones always may, and take no room.
+func (s *Surge) Admit(v *Verdict) (why string) {
+	if s.Additions <= 0 || v.Grade == Proven || !v.stands() {
+		return ""
+	}
+	if !s.note(nanoseconds(v.Time)) {
+		return "more than " + several(s.Additions, "source", "sources") + " whose evidence may be forged came within " + short(s.Window) + " (blacklist.surge)"
+	}
+	return ""
+}
+
+// Note counts a block of before, so that a restart does not begin anew.
+func (s *Surge) Note(at time.Time) {
+	if s.Additions > 0 {
+		s.note(nanoseconds(at))
+	}
+}
+
+// note takes room for a verdict at a time, if there is any: it may stand beside fewer than Additions others in every window.
+func (s *Surge) note(at int64) bool {
+	if len(s.times) < s.Additions {
+		s.times = append(s.times, at)
+		return true
+	}
+	if oldest := s.times[s.next]; at-oldest < int64(s.Window) {
+		return false
+	}
+	s.times[s.next] = at
+	s.next = (s.next + 1) % s.Additions
+	return true
+}

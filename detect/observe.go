@@ -1,0 +1,303 @@
+package detect
+
+import (
+	"math"
+	"net/netip"
+
+	"activedefense/detect/memory"
+)
+
+// A watched record is one that is held against a source: what the engine works with.
+type watched struct {
+	party
+	key    [16]byte
+	source netip.Prefix
+	time   int64
+	clock  uint16 // the device's number in the memory
+	weight uint16
+	grade  Grade
+}
+
+// Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone: the caller
+// calls Block, or does not if the Guard refuses.
+func (e *Engine) Observe(ev *Event) Result {
+	p := e.who(ev)
+	if !p.addr.IsValid() || p.proxied && e.isProxy(p.addr) {
+		return Result{Session: sessionOf(ev)}
+	}
+	key := p.addr.As16()
+	if entry, ok := e.blocked.covering(p.addr, key); ok {
+		became := sessionOf(ev)
+		e.tally(became, true, false)
+		return Result{Outcome: Blocked, Entry: entry, Session: became}
+	}
+	// Before the look into the directory, which for a private source would only be a walk
+	// to memory that is in no cache.
+	if !canBeSource(p.addr) || e.ours.Contains(p.addr) {
+		became := sessionOf(ev)
+		if e.memory != nil && !e.recalling && ev.Type == TypeTraffic {
+			e.opened(ev, &p, became)
+		}
+		return Result{Session: became}
+	}
+	w := watched{party: p, key: key, time: nanoseconds(ev.Time), weight: weightOf(ev)}
+	if !p.addr.Is4() {
+		w.key = e.keyOf(p.addr)
+	}
+	return e.watch(ev, &w)
+}
+
+// weightOf is how many records one stands for. A scan that the firewall found is one, however often it says so.
+func weightOf(ev *Event) uint16 {
+	if tellsOfScan(ev) {
+		return 1
+	}
+	return uint16(min(max(ev.Repeat, 1), math.MaxUint16))
+}
+
+// tally counts what the shares in Stats are of.
+func (e *Engine) tally(became Session, blocked, elsewhere bool) {
+	if e.recalling || became != SessionRefused {
+		return
+	}
+	e.stats.Refused++
+	if blocked {
+		e.stats.RefusedBlocked++
+	}
+	if elsewhere {
+		e.stats.RefusedElsewhere++
+	}
+}
+
+// opened remembers a session that ours opened to the internet.
+func (e *Engine) opened(ev *Event, p *party, became Session) {
+	dst := plain(ev.Dst)
+	if !e.refusing || !dst.IsValid() || !canBeSource(dst) || e.ours.Contains(dst) || !allowed(ev.Action) {
+		return
+	}
+	_, number := e.deviceOf(ev.Device)
+	s := memory.Session{Key: e.keyOf(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
+		Served: became == SessionAnswered, Device: number, Time: nanoseconds(ev.Time)}
+	switch nat := plain(ev.NATSrc); {
+	case nat.IsValid():
+		s.Ours = nat.As16()
+		if ev.NATSrcPort != 0 {
+			s.OursPort = ev.NATSrcPort
+		}
+	case ev.NATSrcPort != 0:
+		s.OursPort = ev.NATSrcPort
+	default:
+		s.Untranslated = !canBeSource(p.addr)
+	}
+	e.memory.Open(&s)
+}
+
+// watch counts a record that is held against a source which may be blocked.
+func (e *Engine) watch(ev *Event, w *watched) Result {
+	if isLogin(ev) {
+		return e.watchLogin(ev, w)
+	}
+	elsewhere := e.elsewhere(w.dst)
+	became := sessionOf(ev)
+	e.tally(became, false, elsewhere)
+	if elsewhere {
+		return Result{Session: became}
+	}
+	w.grade = grade(ev)
+	var first *Verdict
+	ignored := ruleSet(0)
+	if len(e.settings.Ignore) > 0 {
+		ignored, _ = e.ignoring(ev, &w.party)
+	}
+	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" {
+		v := e.judged(e.vulnerabilityVerdict(ev, w), vulnerability)
+		if v.stands() {
+			e.forget(v.Source)
+			return e.result(v, became, w.grade)
+		}
+		first = v
+	}
+	counting := e.counting(ev, w, &became) &^ ignored
+	if counting == 0 {
+		if first == nil && became == SessionAnswered {
+			e.answered(ev, w)
+		}
+		return e.result(first, became, GradeUnknown)
+	}
+	if v := e.countPairs(ev, w, counting); v != nil && (first == nil || v.stands()) {
+		first = v
+	}
+	if counting.has(probe) && (first == nil || !first.stands()) {
+		if v := e.countProbe(ev, w); v != nil && (first == nil || v.stands()) {
+			first = v
+		}
+	}
+	if became == SessionAnswered {
+		e.answered(ev, w)
+	}
+	r := e.result(first, became, w.grade)
+	if r.Outcome == Ignored {
+		r.Outcome = Counted
+	}
+	return r
+}
+
+// result tells of a verdict, if there is one.
+func (e *Engine) result(v *Verdict, became Session, g Grade) Result {
+	if v == nil {
+		return Result{Session: became, Grade: g}
+	}
+	return Result{Outcome: Fired, Verdict: v, Session: became, Grade: max(g, v.Grade)}
+}
+
+// counting gives the rules that count a record, late answers and vulnerability aside, and notes when it is a late answer.
+func (e *Engine) counting(ev *Event, w *watched, became *Session) (set ruleSet) {
+	if notReaching(ev, &w.party) != "" {
+		return 0
+	}
+	refused := e.refusing && notRefused(ev, *became) == ""
+	if refused && *became == SessionRefused && e.isLate(ev, w) {
+		*became, refused = SessionLate, false
+	}
+	for r := range login {
+		if rule := &e.rules[r]; rule.window != 0 && (refused || !rule.RefusedOnly) && (r != portScan || w.dstPort != 0) {
+			set |= 1 << r
+		}
+	}
+	return set
+}
+
+// isLate tells whether a record is the late answer to a session that ours opened. Of a record that is told again this is known.
+func (e *Engine) isLate(ev *Event, w *watched) bool {
+	if e.memory == nil || e.recalling {
+		return false
+	}
+	_, w.clock = e.deviceOf(ev.Device)
+	return e.memory.Late(&memory.Session{Key: w.key, Peer: w.addr.As16(), PeerPort: w.port, Ours: plain(w.dst).As16(), OursPort: w.dstPort,
+		Device: w.clock, Time: w.time})
+}
+
+// countPairs counts a record for the rules that count pairs of address and port.
+func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Verdict) {
+	s := sighting{dst: w.dst.As16(), time: w.time, ref: ev.Ref, port: w.dstPort, weight: w.weight, class: class(counting) & classRules}
+	if s.class == 0 {
+		return nil
+	}
+	s.device, w.clock = e.deviceOf(ev.Device)
+	if w.grade == Proven {
+		s.class |= classProven
+	}
+	hash := e.hashOf(&w.key)
+	id := e.touch(e.sourceOf(hash, &w.key), hash, &w.key)
+	for s.class&classRules != 0 {
+		found, fired := e.count(e.sources.At(id), &s)
+		if !fired {
+			break
+		}
+		v := e.judged(e.scanVerdict(ev, w, s.ref, found), found.rule)
+		if v.stands() {
+			e.forget(v.Source)
+			return v
+		}
+		// It goes on being counted: for the other rule, and for this one with what comes from now on, or is better evidence.
+		if first == nil {
+			first = v
+		}
+		e.consume(id, found.rule, v.Mode != Observe)
+		s.class &^= 1 << found.rule
+	}
+	return first
+}
+
+// count adds a sighting to a source.
+func (e *Engine) count(src *source, s *sighting) (finding, bool) {
+	defer e.trim()
+	if !src.heavy && src.count == lightMax {
+		e.makeHeavy(src)
+	}
+	if !src.heavy {
+		return e.observeLight(src, s)
+	}
+	h := e.heavies.At(src.held)
+	if h.full() {
+		e.stats.Dropped += uint64(h.makeRoom(e, s))
+	}
+	return h.observe(e, s)
+}
+
+// countProbe counts a record for the rule probe.
+func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
+	if e.recalling {
+		return nil
+	}
+	_, w.clock = e.deviceOf(ev.Device)
+	e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven})
+	n := e.memory.Probe(&w.key, w.time)
+	need, all := e.rules[probe].need, !e.rules[probe].RefusedOnly
+	if all {
+		n.Answered, n.Spared = 0, false
+	}
+	if n.Spared || n.Refused-n.Answered < need {
+		return nil
+	}
+	g := Forgeable
+	if n.Proven-n.Answered >= need {
+		g = Proven
+	}
+	v := e.judged(e.probeVerdict(ev, w, n, g), probe)
+	if v.stands() {
+		e.forget(v.Source)
+	} else {
+		e.memory.Consume(&w.key, v.Mode != Observe)
+	}
+	return v
+}
+
+// answered remembers that a target of ours answered a source.
+func (e *Engine) answered(ev *Event, w *watched) {
+	if e.recalling || ev.Type != TypeTraffic || e.rules[probe].window == 0 || !e.rules[probe].RefusedOnly || !w.dst.IsValid() {
+		return
+	}
+	_, w.clock = e.deviceOf(ev.Device)
+	e.memory.Answer(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time})
+}
+
+// watchLogin counts the record of a login.
+func (e *Engine) watchLogin(ev *Event, w *watched) Result {
+	became := sessionOf(ev)
+	if e.rules[login].window == 0 || notLogin(ev) != "" {
+		return Result{Session: became}
+	}
+	if len(e.settings.Ignore) > 0 {
+		if ignored, _ := e.ignoring(ev, &w.party); ignored.has(login) {
+			return Result{Session: became}
+		}
+	}
+	w.grade = Proven
+	if !e.attempts.add(e, &w.key, ev) {
+		return Result{Session: became}
+	}
+	e.attempts.gather(e, &w.key, w.time)
+	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
+	if !ok {
+		return Result{Outcome: Counted, Session: became, Grade: Proven}
+	}
+	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
+	if v.stands() {
+		e.forget(v.Source)
+	} else {
+		e.attempts.forget(e, &w.key)
+	}
+	return e.result(v, became, Proven)
+}
+
+// Recall tells the engine once more of a record from before a restart: its evidence counts, and what the memory holds of it,
+// which is kept by itself, stays as it is.
+func (e *Engine) Recall(ev *Event) Result {
+	e.recalling = true
+	defer func() { e.recalling = false }()
+	return e.Observe(ev)
+}
+
+// Memory is what is remembered for a day, to be kept over a restart; nil where no rule needs it.
+func (e *Engine) Memory() *memory.Memory { return e.memory }

@@ -1,0 +1,164 @@
+package detect
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// known is what a record is judged by beside itself: the settings, and what is known of our networks.
+type known struct {
+	settings *Settings
+	ours     *Ours
+	proxies  prefixSet
+	threats  []uint32 // sorted
+}
+
+func newKnown(s *Settings) known {
+	k := known{settings: s, threats: slices.Sorted(slices.Values(s.Vulnerability.ThreatIDs))}
+	for _, p := range s.Proxies {
+		if p = plainPrefix(p); p.IsValid() {
+			k.proxies.add(p)
+		}
+	}
+	return k
+}
+
+// party is the end of a record that it would be held against, and the end that it was done to.
+type party struct {
+	addr     netip.Addr // who did it; unmapped, may be invalid
+	port     uint16     // from which port
+	dst      netip.Addr // to whom; the zero Addr if the record does not say
+	dstPort  uint16
+	proxied  bool // addr is what a proxy of ours named
+	reversed bool // the record is of our server's refusal: who did it is the record's destination
+}
+
+// who finds the parties of a record.
+func (k *known) who(ev *Event) party {
+	p := party{addr: plain(ev.Src), port: ev.SrcPort, dst: ev.Dst, dstPort: ev.DstPort}
+	if k.proxies.len() > 0 && p.addr.IsValid() {
+		if _, ok := k.proxies.covering(p.addr, p.addr.As16()); ok {
+			p.addr, p.proxied = plain(ev.Client), true
+			return p
+		}
+	}
+	if ev.Type == TypeThreat && ev.Direction == ServerToClient && refusesLogins(ev) && k.isServer(ev) {
+		p.addr, p.dst, p.port, p.dstPort = plain(ev.Dst), ev.Src, ev.DstPort, ev.SrcPort
+		p.reversed = true
+	}
+	return p
+}
+
+// isServer tells whether the source of a record in direction from server to client is the server, and ours: many such records
+// name the ends as the packet has them, others as the session has.
+func (k *known) isServer(ev *Event) bool {
+	switch src, dst := k.inside(ev.Src), k.inside(ev.Dst); {
+	case src != dst:
+		return src
+	case src:
+		return false // both ours
+	}
+	return ev.SrcPort != 0 && ev.SrcPort < ephemeral && ev.DstPort >= ephemeral
+}
+
+// ephemeral is the port from which on clients have theirs.
+const ephemeral = 1024
+
+// inside tells whether an address is ours, or nobody's on the internet.
+func (k *known) inside(addr netip.Addr) bool {
+	addr = plain(addr)
+	return addr.IsValid() && (k.ours.Contains(addr) || !canBeSource(addr))
+}
+
+// refusesLogins tells whether a threat record is of the brute-force signatures, which match a server's refusal of a login. They
+// have a category of their own; where it is not logged, their ids are 40001 to 40034.
+func refusesLogins(ev *Event) bool {
+	if ev.Category != "" {
+		return strings.EqualFold(ev.Category, "brute-force")
+	}
+	id := threatID(ev)
+	return id >= 40001 && id <= 40034
+}
+
+// tellsOfScan tells whether a threat record is the firewall's own finding of a scan: of TCP ports, of hosts, of UDP ports, of
+// IP protocols. Their source is the scanner, whatever direction they carry (seen in published samples).
+func tellsOfScan(ev *Event) bool {
+	if ev.Type != TypeThreat {
+		return false
+	}
+	if strings.EqualFold(ev.Subtype, "scan") {
+		return true
+	}
+	switch threatID(ev) {
+	case 8001, 8002, 8003, 8006:
+		return true
+	}
+	return false
+}
+
+// threatID is the number of a threat, which stands alone or behind its name, as in "Name(40015)"; 0 if there is none.
+func threatID(ev *Event) (id uint32) {
+	text := ev.ThreatID
+	if end := strings.TrimSuffix(text, ")"); end != text {
+		text = end[strings.LastIndexByte(end, '(')+1:]
+	}
+	if text == "" || len(text) > 9 {
+		return 0
+	}
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return 0
+		}
+		id = id*10 + uint32(text[i]-'0')
+	}
+	return id
+}
+
+// grade says how well the source of a record is known: a failed login, a TCP session whose application was identified, or a
+// threat inside one, needs a source that was really there.
+func grade(ev *Event) Grade {
+	switch {
+	case isLogin(ev):
+		return Proven
+	case ev.Protocol == TCP && identified(ev.Application) && !tellsOfScan(ev):
+		return Proven
+	}
+	return Forgeable
+}
+
+// identified tells whether the firewall found out what a session carried. The other words are those by which it says that it
+// did not (PAN-OS documentation, "Not-applicable, Incomplete, Insufficient Data in the Application Field").
+func identified(application string) bool {
+	switch strings.ToLower(application) {
+	case "", "incomplete", "insufficient-data", "not-applicable", "unknown", "unknown-tcp", "unknown-udp", "unknown-p2p", "non-syn-tcp", "any":
+		return false
+	}
+	return true
+}
+
+// The networks in which IPv6 carries the address of an IPv4 host.
+var (
+	sixToFour = netip.MustParsePrefix("2002::/16")
+	teredo    = netip.MustParsePrefix("2001::/32")
+	nat64     = netip.MustParsePrefix("64:ff9b::/96")
+)
+
+// carried is the IPv4 address that an IPv6 address of 6to4, Teredo or NAT64 stands for; the zero Addr for all others.
+func carried(addr netip.Addr) netip.Addr {
+	if !addr.Is6() {
+		return netip.Addr{}
+	}
+	b := addr.As16()
+	switch {
+	case sixToFour.Contains(addr):
+		return netip.AddrFrom4([4]byte(b[2:6]))
+	case teredo.Contains(addr): // of the client, its bits turned over (RFC 4380)
+		n := binary.BigEndian.Uint32(b[12:]) ^ 0xffffffff
+		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, n)))
+	case nat64.Contains(addr):
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return netip.Addr{}
+}

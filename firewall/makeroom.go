@@ -1,0 +1,220 @@
+package firewall
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"activedefense/firewall/room"
+)
+
+const (
+	// madeWay is why an entry does not stand that did: another has its place.
+	madeWay = "left out for want of room"
+	// inVain is why an entry is not tried again before the next full pass: room was made, and it was refused all the same.
+	inVain = "refused although room was made for it"
+	// manyRefused is how many refusals of one pass, whatever the firewall says, are taken for want of room.
+	manyRefused = 10
+	// settled is how much later the source of an entry must have been seen, for it to take the place of one of the same rank:
+	// two that go on would change places for ever.
+	settled = 10 * time.Minute
+)
+
+// wantsRoom tells whether a refusal says that the firewall is full.
+func wantsRoom(text string) bool {
+	return text == notHeld || text == madeWay || strings.Contains(strings.ToLower(text), "for the platform reached")
+}
+
+func (e *Entry) claim() room.Claim { return room.Claim{Rank: e.Rank, LastSeen: e.LastSeen} }
+
+// displace chooses which of the waiting entries come in where there is room for most, and which of those that stand make
+// way for them: at most so many as allowed. Those that come in are in order of their claims, and behind those that find
+// room each has the place of one that goes out.
+func displace(standing, waiting []Entry, most, allowed int) (out, in []Entry) {
+	slices.SortFunc(waiting, func(a, b Entry) int {
+		return cmp.Or(b.claim().Compare(a.claim()), b.Since.Compare(a.Since), ComparePrefixes(a.Prefix, b.Prefix))
+	})
+	slices.SortFunc(standing, func(a, b Entry) int {
+		return cmp.Or(a.claim().Compare(b.claim()), ComparePrefixes(a.Prefix, b.Prefix))
+	})
+	free := min(max(most-len(standing), 0), len(waiting))
+	in = append(in, waiting[:free]...)
+	for i, e := range waiting[free:] {
+		if i >= min(len(standing), allowed) {
+			break
+		}
+		last := standing[i].claim()
+		last.LastSeen = last.LastSeen.Add(settled)
+		if e.claim().Compare(last) <= 0 {
+			break
+		}
+		out, in = append(out, standing[i]), append(in, e)
+	}
+	return out, in
+}
+
+// await keeps what is new from being sent to a firewall that is known to be full: makeRoom decides about it. Some versions
+// accept what they do not register, so that only a full pass would see that it does not stand.
+func (p *pass) await(changes *changeset) {
+	if !p.f.full || len(p.f.held) == 0 {
+		return
+	}
+	for _, c := range changes.Register {
+		if p.f.refused[c.Prefix] == "" {
+			p.refuse(c.Prefix, madeWay)
+		}
+	}
+	changes.Register = nil
+}
+
+// makeRoom has what is worth more take the place of what is worth less, where the firewall does not take all: of what stands
+// no more goes at once than the brake lets go of. full tells that everything was read in this pass.
+func (p *pass) makeRoom(desired []Entry) error {
+	f := p.f
+	p.judgeRoom()
+	standing, waiting := p.contenders(desired)
+	if len(waiting) == 0 {
+		return nil
+	}
+	most := len(standing)
+	if f.full {
+		most = max(f.room-(len(f.held)-len(standing)), 0)
+	}
+	out, in := displace(standing, waiting, most, max(brakeFrom, f.opts.MaxRemovalPercent*len(f.held)/100))
+	for free := len(in) - len(out); len(in) > 0; free = 0 {
+		if p.late() {
+			p.report.Backlog += len(in)
+			return nil
+		}
+		n := min(max(free, 0)+f.batch, len(in))
+		goes := max(n-max(free, 0), 0)
+		if err := p.replaceBy(out[:goes], in[:n]); err != nil {
+			return err
+		}
+		out, in = out[goes:], in[n:]
+	}
+	return nil
+}
+
+// judgeRoom decides by what was refused whether the firewall is full, and how much of ours it holds then.
+func (p *pass) judgeRoom() {
+	f := p.f
+	if p.report.Full {
+		f.full = false
+	}
+	if f.full {
+		return
+	}
+	explicit, n := false, 0
+	for _, text := range f.refused {
+		explicit = explicit || wantsRoom(text)
+		n++
+	}
+	if f.full = explicit || n >= manyRefused; f.full {
+		f.room = len(f.held)
+	}
+}
+
+// contenders gives what is desired and stands, and what is desired and was refused.
+func (p *pass) contenders(desired []Entry) (standing, waiting []Entry) {
+	f := p.f
+	if len(f.refused) == 0 {
+		return nil, nil
+	}
+	seen := make(map[netip.Prefix]bool, len(desired))
+	for _, e := range desired {
+		prefix, ok := Normalize(e.Prefix)
+		if !ok || seen[prefix] {
+			continue
+		}
+		seen[prefix] = true
+		e.Prefix = prefix
+		switch text := f.refused[prefix]; {
+		case text != "" && text != inVain:
+			waiting = append(waiting, e)
+		case text != "":
+		default:
+			if _, stands := f.held[prefix]; stands {
+				standing = append(standing, e)
+			}
+		}
+	}
+	return standing, waiting
+}
+
+// replaceBy takes entries from the firewall, and then registers others.
+func (p *pass) replaceBy(out, in []Entry) error {
+	f := p.f
+	removed := func(c change) {
+		delete(f.held, c.Prefix)
+		p.report.Unregistered = append(p.report.Unregistered, c.Prefix)
+		p.refuse(c.Prefix, madeWay)
+	}
+	l := limits{Now: f.now(), MaxTimeout: maxTagTimeout}
+	changes := func(entries []Entry) (list []change) {
+		for _, e := range entries {
+			list = append(list, change{e.Prefix, l.timeout(e.Until)})
+		}
+		return list
+	}
+	p.wrote = true
+	gone, err := p.settle(false, changes(out), removed)
+	for _, c := range gone {
+		removed(c)
+	}
+	if err == nil {
+		err = p.comeIn(changes(in))
+	}
+	if err == nil && p.report.Full {
+		err = p.confirm()
+	}
+	if err != nil {
+		return err
+	}
+	failed, came := 0, PrefixSet(in)
+	for i, r := range p.report.Refused {
+		if came[r.Prefix] {
+			f.refused[r.Prefix], p.report.Refused[i].Message = inVain, inVain+": "+r.Message
+			failed++
+		}
+	}
+	// Those that made way for nothing return, the best of them first.
+	return p.comeIn(changes(out[max(len(out)-failed, 0):]))
+}
+
+// comeIn registers what was refused or left out until now.
+func (p *pass) comeIn(changes []change) error {
+	coming := make(map[netip.Prefix]bool, len(changes))
+	for _, c := range changes {
+		coming[c.Prefix] = true
+		delete(p.f.refused, c.Prefix)
+	}
+	p.report.Refused = slices.DeleteFunc(p.report.Refused, func(r Refused) bool { return coming[r.Prefix] })
+	for part := range slices.Chunk(changes, p.f.batch) {
+		if err := p.register(part); err != nil {
+			return err
+		}
+	}
+	p.report.Unregistered = slices.DeleteFunc(p.report.Unregistered, func(prefix netip.Prefix) bool {
+		_, stands := p.f.held[prefix]
+		return coming[prefix] && stands
+	})
+	return nil
+}
+
+// leftOut gives what is desired and does not stand for want of room, each once.
+func (p *pass) leftOut(desired []Entry) (list []netip.Prefix) {
+	if len(p.f.refused) == 0 {
+		return nil
+	}
+	for _, e := range desired {
+		prefix, ok := Normalize(e.Prefix)
+		if text := p.f.refused[prefix]; ok && text != "" && text != inVain && (p.f.full || wantsRoom(text)) {
+			list = append(list, prefix)
+		}
+	}
+	slices.SortFunc(list, ComparePrefixes)
+	return slices.Compact(list)
+}
