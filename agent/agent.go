@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
+	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -46,8 +48,11 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	lookout  *line.Lookout
-	own      *ownAddresses // used by prepare and start, then by refreshGuard alone
+	labels   *labels.Set // used by start, then by refreshGuard alone
+	own      *own.Addresses
+	renewing sync.Mutex // held while what is known is put together, so that the latest stays
 	guard    atomic.Pointer[detect.Guard]
+	known    atomic.Pointer[own.Known]   // the guard among it
 	store    atomic.Pointer[store.Store] // nil until it was reached
 	feed     atomic.Pointer[feed]        // nil until the blacklist was loaded
 	reading  atomic.Bool                 // the inputs are open
@@ -59,7 +64,7 @@ type Agent struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
-		own: newOwnAddresses(cfg), stats: line.NewStats(), calls: enforce.NewCalls(),
+		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
 		serve: make(chan struct{}), opened: make(chan error, 1),
 	}
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
@@ -79,11 +84,10 @@ func (a *Agent) prepare(ctx context.Context) error {
 	}
 	a.instance = instance
 	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
-	// The files themselves are looked at when it is known which blocks they would lift.
-	a.own.labels = labels.New(labels.Options{Files: labelFiles(cfg), Now: a.now, Copies: labelCopies{dir: labelDir(cfg)}, Blocked: a.blocked})
-	a.own.labels.Restore()
-	guard, _ := a.own.guard(ctx)
-	a.guard.Store(guard)
+	a.labels = a.followLabels()
+	a.own.Spare(own.Listed(a.labels.Lists()))
+	a.own.Look(ctx)
+	a.renew()
 	if cfg.EDL.Listen != "" {
 		if err := canListen(cfg.EDL.Listen); err != nil {
 			return fmt.Errorf("edl.listen: %w", err)
@@ -115,7 +119,7 @@ func (a *Agent) enforceOptions() enforce.Options {
 		Config: a.cfg, Expected: Expected(a.cfg), Version: a.version,
 		Blocked: func() *enforce.Snapshot { return a.feed.Load().current.Load() },
 		Served:  func() *enforce.Snapshot { return a.feed.Load().served.Load() },
-		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started,
+		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, Protected: a.takeProtected,
 	}
 }
 

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"activedefense/agent/labels"
+	"activedefense/agent/own"
 	"activedefense/config"
+	"activedefense/detect"
 )
 
 // labelled is a configuration with one label file of mode never.
@@ -33,17 +35,27 @@ func replace(t *testing.T, path, content string) {
 	}
 }
 
+// guardOf is the guard of a command.
+func guardOf(t *testing.T, cfg *config.Config) *detect.Guard {
+	t.Helper()
+	known, err := Known(t.Context(), cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known.Guard
+}
+
 func TestWhatALabelFileListsAsNeverIsNotBlocked(t *testing.T) {
 	cfg, file := labelled(t, "203.0.113.0/28\n")
-	err := NewGuard(t.Context(), cfg).CheckAddr(netip.MustParseAddr("203.0.113.7"))
+	err := guardOf(t, cfg).CheckAddr(netip.MustParseAddr("203.0.113.7"))
 	if want := `203.0.113.7 is in 203.0.113.0/28, which is listed as "partner" in ` + file; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if err := NewGuard(t.Context(), cfg).CheckAddr(netip.MustParseAddr("203.0.113.16")); err != nil {
+	if err := guardOf(t, cfg).CheckAddr(netip.MustParseAddr("203.0.113.16")); err != nil {
 		t.Error(err)
 	}
 	cfg.Labels[0].Mode = "label"
-	if err := NewGuard(t.Context(), cfg).CheckAddr(netip.MustParseAddr("203.0.113.7")); err != nil {
+	if err := guardOf(t, cfg).CheckAddr(netip.MustParseAddr("203.0.113.7")); err != nil {
 		t.Errorf("a list that only labels protects: %v", err)
 	}
 }
@@ -53,12 +65,12 @@ func TestWhatALabelFileListsAsNeverIsNotBlocked(t *testing.T) {
 func TestALabelFileIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, file := labelled(t, "203.0.113.1\n")
-		a := &Agent{own: newOwnAddresses(cfg)}
+		a := &Agent{cfg: cfg, now: time.Now, own: own.New(cfg, nil)}
 		restart := func() {
-			a.own.labels = labels.New(labels.Options{Files: labelFiles(cfg), Now: time.Now, Copies: labelCopies{dir: labelDir(cfg)}, Blocked: a.blocked})
-			a.own.labels.Restore()
-			guard, _ := a.own.guard(t.Context())
-			a.guard.Store(guard)
+			a.labels = a.followLabels()
+			a.own = own.New(cfg, nil)
+			a.own.Spare(own.Listed(a.labels.Lists()))
+			a.renew()
 		}
 		restart()
 		ctx, stop := context.WithCancel(t.Context())
@@ -89,13 +101,13 @@ func TestALabelFileIsFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		spared("203.0.113.1 203.0.113.2")
-		if all := a.own.labels.Troubles(); len(all) != 1 || all[0].File != file {
+		if all := a.labels.Troubles(); len(all) != 1 || all[0].File != file {
 			t.Errorf("troubles %+v", all)
 		}
 		restart()
 		spared("203.0.113.1 203.0.113.2")
 		// A command beside the daemon knows what the daemon knows.
-		if err := NewGuard(t.Context(), cfg).CheckAddr(netip.MustParseAddr("203.0.113.2")); err == nil {
+		if err := guardOf(t, cfg).CheckAddr(netip.MustParseAddr("203.0.113.2")); err == nil {
 			t.Error("a command does not know the copy")
 		}
 	})

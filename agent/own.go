@@ -2,129 +2,150 @@ package agent
 
 import (
 	"context"
-	"net"
-	"net/netip"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
 
+	"activedefense/agent/enforce"
 	"activedefense/agent/labels"
 	"activedefense/agent/loop"
+	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/detect"
+	"activedefense/store"
 )
 
-// guardEvery is how often the own addresses are looked up anew, guardRetry the same after one was not found.
 const (
+	// guardEvery is how often the own addresses are looked up anew, guardRetry the same after one was not found.
 	guardEvery = time.Hour
 	guardRetry = time.Minute
+	// firstAnswers is how long, for all firewalls together, reading waits for those that have never said which addresses are ours.
+	firstAnswers = time.Minute
 )
 
-// resolveTimeout bounds looking up the name of one firewall.
-const resolveTimeout = 3 * time.Second
-
-// NewGuard knows what may never be blocked: the configuration's never_block, what label files list so, the addresses of this
-// host, and those of the firewalls. Names that cannot be resolved now are passed over.
-func NewGuard(ctx context.Context, cfg *config.Config) *detect.Guard {
-	own := newOwnAddresses(cfg)
-	own.labels = Labels(cfg)
-	guard, _ := own.guard(ctx)
-	return guard
-}
-
-// ownAddresses finds what belongs to ourselves, time and again. What was found once stays until something
-// else is found in its place: a name server that is away makes nobody's own address one to be blocked.
-type ownAddresses struct {
-	cfg    *config.Config
-	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
-	host   []netip.Addr            // of this host
-	names  map[string][]netip.Addr // by host name of a firewall
-	labels *labels.Set             // of files that list what is never to be blocked
-	found  []detect.Own            // of this host and the firewalls, when last looked up
-}
-
-func newOwnAddresses(cfg *config.Config) *ownAddresses {
-	return &ownAddresses{cfg: cfg, labels: labels.New(labels.Options{}), lookup: net.DefaultResolver.LookupNetIP, names: make(map[string][]netip.Addr)}
-}
-
-// guard looks everything up anew; complete means that nothing failed.
-func (o *ownAddresses) guard(ctx context.Context) (guard *detect.Guard, complete bool) {
-	complete = o.findHost()
-	var own []detect.Own
-	add := func(what string, addrs []netip.Addr) {
-		for _, addr := range addrs {
-			addr = addr.Unmap().WithZone("")
-			own = append(own, detect.Own{Prefix: netip.PrefixFrom(addr, addr.BitLen()), What: what})
-		}
+// Known tells what is ours and what may never be blocked, for a command: by the configuration, this host's addresses, those of
+// the firewalls, what label files list as never to be blocked, and what the firewalls said, if st is not nil. Names that cannot be resolved now are passed over.
+func Known(ctx context.Context, cfg *config.Config, st *store.Store) (*own.Known, error) {
+	addresses := own.New(cfg, nil)
+	addresses.Spare(own.Listed(Labels(cfg).Lists()))
+	addresses.Look(ctx)
+	if st == nil {
+		return addresses.Known(), nil
 	}
-	add("this host", o.host)
-	for _, fw := range o.cfg.Firewalls {
-		for _, at := range []string{fw.URL, fw.PeerURL} {
-			addrs, ok := o.find(ctx, at)
-			add("firewall "+fw.Name, addrs)
-			complete = complete && ok
-		}
+	protected, _, err := st.Protected(ctx)
+	addresses.Take(protected)
+	return addresses.Known(), err
+}
+
+// renew makes what is known now of what is ours known to everyone.
+func (a *Agent) renew() {
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
+	known := a.own.Known()
+	a.guard.Store(known.Guard)
+	a.known.Store(known)
+}
+
+// ours is what is known to belong to us.
+func (a *Agent) ours() *detect.Ours { return a.known.Load().Ours }
+
+// takeProtected takes over what the firewalls named, and has every entry of the blacklist held against it.
+func (a *Agent) takeProtected(ctx context.Context) error {
+	st := a.store.Load()
+	if st == nil {
+		return nil
 	}
-	o.found = own
-	return o.unite(), complete
-}
-
-// unite makes the guard of what was found, and of what label files list now.
-func (o *ownAddresses) unite() *detect.Guard {
-	return detect.NewGuard(o.cfg.NeverBlock, slices.Concat(o.found, neverListed(o.labels.Lists())))
-}
-
-func (o *ownAddresses) findHost() bool {
-	addrs, err := net.InterfaceAddrs()
+	protected, _, err := st.Protected(ctx)
 	if err != nil {
-		return false
+		return err
 	}
-	o.host = o.host[:0]
-	for _, a := range addrs {
-		if ipnet, ok := a.(*net.IPNet); ok {
-			if addr, ok := netip.AddrFromSlice(ipnet.IP); ok {
-				o.host = append(o.host, addr)
-			}
-		}
+	a.own.Take(protected)
+	a.renew()
+	if f := a.feed.Load(); f != nil {
+		f.recheck()
 	}
-	return true
-}
-
-// find gives the addresses of a URL's host.
-func (o *ownAddresses) find(ctx context.Context, at string) (addrs []netip.Addr, ok bool) {
-	u, err := url.Parse(at)
-	if err != nil || u.Hostname() == "" {
-		return nil, true // the configuration was validated; there is no peer
-	}
-	name := u.Hostname()
-	if addr, err := netip.ParseAddr(name); err == nil {
-		return []netip.Addr{addr}, true
-	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	if addrs, err = o.lookup(ctx, "ip", name); err == nil && len(addrs) > 0 {
-		o.names[name] = addrs
-		return addrs, true
-	}
-	return o.names[name], false
+	return nil
 }
 
 // refreshGuard looks up the own addresses anew, because names and interfaces change; sooner if one was not
-// to be had. Label files are looked at more often.
+// to be had. What another agent's firewalls named is taken over too. Label files are looked at more often.
 func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
 	left := guardRetry // the first look was at the start, when the network may not have been up
 	for loop.Pause(ctx, labels.Every) {
-		changed := a.lookAtLabels(a.own.labels)
-		if left -= labels.Every; left <= 0 {
-			left, changed = guardEvery, true
-			if _, complete := a.own.guard(ctx); !complete {
-				left = guardRetry
-			}
-		}
-		if changed {
-			a.guard.Store(a.own.unite())
+		if a.lookAtLabels() {
 			f.recheck()
+		}
+		if left -= labels.Every; left > 0 {
+			continue
+		}
+		complete := a.own.Look(ctx)
+		if err := a.takeProtected(ctx); err != nil {
+			complete = false
+		}
+		a.renew()
+		f.recheck()
+		if left = guardEvery; !complete {
+			left = guardRetry
 		}
 	}
 	return nil
+}
+
+// awaitFirewalls waits for the firewalls that have never said which addresses are ours, once for each.
+func (a *Agent) awaitFirewalls(ctx context.Context, st *store.Store) {
+	var asked map[string]time.Time
+	if !a.insist(ctx, userStart, func() (err error) { _, asked, err = st.Protected(ctx); return err }) {
+		return
+	}
+	before := func(name string) bool { _, known := asked[name]; return known }
+	if slices.ContainsFunc(a.fleet.Askers, func(k *enforce.Asker) bool { return !before(k.Status().Firewall) }) {
+		a.log.Info().Dur("at_most", firstAnswers).Msg("waiting for the firewalls to say which addresses are ours, before reading begins")
+	}
+	never := a.fleet.Await(ctx, firstAnswers, before)
+	if len(never) == 0 {
+		return
+	}
+	a.log.Warn().Strs("firewalls", never).Msg("reading begins, although these firewalls have never said which addresses are ours; " +
+		"what is theirs is not known to be: name it in networks.own (firewalls: " + strings.Join(never, ", ") + ")")
+	if err := st.NoteAwaited(ctx, never); err != nil && ctx.Err() == nil {
+		a.log.Debug().Err(err).Msg("cannot note that they were waited for; they will be at the next start too")
+	}
+}
+
+// dropProtected removes what firewalls named that are not in the configuration any more. Until all of those that are have
+// answered it stays: one of them may be the same under another name.
+func (a *Agent) dropProtected(ctx context.Context, st *store.Store) error {
+	_, asked, err := st.Protected(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, fw := range a.cfg.Firewalls {
+		if asked[fw.Name].IsZero() && a.cfg.Networks.AskFirewalls {
+			return nil
+		}
+		names = append(names, fw.Name)
+	}
+	dropped, err := st.DropProtected(ctx, names)
+	if err != nil || dropped == 0 {
+		return err
+	}
+	a.log.Info().Int64("firewalls", dropped).Msg("deleted what firewalls named that are not in the configuration")
+	return a.takeProtected(ctx)
+}
+
+// OursStatus is what status says of what is ours.
+type OursStatus struct {
+	own.Status
+	Asked []enforce.AskStatus `json:"asked,omitempty"` // one for each firewall that is asked
+}
+
+func (a *Agent) oursStatus() (s OursStatus) {
+	if known := a.known.Load(); known != nil {
+		s.Status = known.Status
+	}
+	for _, k := range a.fleet.Askers {
+		s.Asked = append(s.Asked, k.Status())
+	}
+	return s
 }

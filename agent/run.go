@@ -12,7 +12,6 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
-	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -60,8 +59,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil || f == nil {
 		return err
 	}
-	if a.lookAtLabels(a.own.labels) {
-		a.guard.Store(a.own.unite())
+	if a.lookAtLabels() {
 		f.recheck()
 	}
 	a.begin("following the blacklist", f.run)
@@ -72,6 +70,10 @@ func (a *Agent) start(ctx context.Context) error {
 	a.begin("releases", release.run)
 	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.now}
 	a.begin("pruning", prune.run)
+	a.awaitFirewalls(ctx, st)
+	if ctx.Err() != nil {
+		return nil
+	}
 	return a.read(ctx, st, f)
 }
 
@@ -177,6 +179,9 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *marker) (
 		if err := m.check(ctx); err != nil {
 			return err
 		}
+		if err := a.takeProtected(ctx); err != nil {
+			return err
+		}
 		return f.syncOnce(ctx)
 	}
 	if err := load(); err != nil && ctx.Err() == nil {
@@ -210,12 +215,20 @@ func (a *Agent) enforce(ctx context.Context, st *store.Store) error {
 	for _, w := range a.fleet.Watchers {
 		group.Go(func() error { return w.Run(ctx) })
 	}
+	for _, k := range a.fleet.Askers {
+		group.Go(func() error {
+			if !a.insist(ctx, userEnforcers, func() error { return k.Restore(ctx, st) }) {
+				return nil
+			}
+			return k.Run(ctx)
+		})
+	}
 	group.Go(func() error { a.dropOthers(ctx, st); return nil })
 	return group.Wait()
 }
 
-// dropOthers removes what is noted of firewalls that were renamed or removed from the configuration. What cannot be
-// removed now is at the next start.
+// dropOthers removes what is noted of firewalls that were renamed or removed from the configuration: what they hold, and, when
+// all others have answered, what they named. What cannot be removed now is at the next start.
 func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 	switch dropped, err := st.DropEnforced(ctx, enforce.Names(a.cfg)); {
 	case err != nil && ctx.Err() == nil:
@@ -223,12 +236,15 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 	case dropped > 0:
 		a.log.Info().Int64("addresses", dropped).Msg("deleted enforcement data of firewalls that are not in the configuration")
 	}
+	if err := a.dropProtected(ctx, st); err != nil && ctx.Err() == nil {
+		a.log.Warn().Err(err).Msg("cannot delete what firewalls named that are not in the configuration")
+	}
 }
 
 // read opens the inputs and reads them.
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
-		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: func() *detect.Ours { return nil }, Surge: surge(a.cfg),
+		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
 		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },

@@ -28,6 +28,7 @@ type Status struct {
 	Observed  int                `json:"observed"`                // that a rule in mode observe found
 	Waiting   string             `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
 	List      *edl.Status        `json:"list,omitempty"`
+	Ours      OursStatus         `json:"ours"`
 	Firewalls []enforce.Status   `json:"firewalls"`
 	Policies  []PolicyStatus     `json:"policies"`
 }
@@ -66,6 +67,7 @@ func (a *Agent) Status() Status {
 		list := a.list.Status()
 		s.List = &list
 	}
+	s.Ours = a.oursStatus()
 	for _, e := range a.fleet.Enforcers {
 		s.Firewalls = append(s.Firewalls, e.Status())
 	}

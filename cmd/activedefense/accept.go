@@ -50,14 +50,17 @@ unless it is removed by hand. "blacklist show" says why it was held; "blacklist 
 }
 
 func (b *blacklistAcceptCommand) accept(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix) error {
-	guard := agent.NewGuard(ctx, cfg)
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
+	guard := known.Guard
 	for _, p := range prefixes {
 		if err := guard.Check(p); err != nil {
 			return fmt.Errorf("nothing was accepted: %w", err)
 		}
 	}
 	var accepted []store.Entry
-	var err error
 	if b.all {
 		accepted, err = st.AcceptAll(ctx, operator(), time.Now())
 	} else {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"activedefense/agent"
+	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -101,6 +102,25 @@ func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Stor
 	}
 	defer st.Close()
 	return do(cfg, st)
+}
+
+// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store. A command that
+// needs nothing else of the store goes on without.
+func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
+	var st *store.Store
+	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
+		var err error
+		if st, err = a.open(ctx, cfg); err != nil {
+			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
+		} else {
+			defer st.Close()
+		}
+	}
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
+	}
+	return known
 }
 
 // logger writes to standard error: readable at a terminal, JSON otherwise, unless the configuration

@@ -71,7 +71,11 @@ blacklist.release_after without activity; with it, at that time whatever its act
 }
 
 func (b *blacklistAddCommand) add(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, length time.Duration) error {
-	if err := agent.NewGuard(ctx, cfg).Check(prefix); err != nil {
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
+	if err := known.Guard.Check(prefix); err != nil {
 		return fmt.Errorf("not blocked: %w", err)
 	}
 	now := time.Now()

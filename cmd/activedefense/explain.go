@@ -125,8 +125,9 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
 	ev.Judge()
-	guard := agent.NewGuard(ctx, cfg)
-	countings := agent.Settings(cfg).Explain(&ev, guard, detect.NewOurs(cfg.Networks.Own))
+	known := e.known(ctx, cfg)
+	guard := known.Guard
+	countings := agent.Settings(cfg).Explain(&ev, guard, known.Ours)
 	if e.json {
 		out := explainedOf(&ev)
 		if err := guard.CheckAddr(ev.Src); err != nil {

@@ -16,10 +16,11 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "config", "detect", "detect/panos", "firewall/policy", "store"},
-	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/policy", "store"},
+	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
+	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},

@@ -46,7 +46,11 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 
 // showUnlisted says what is known of an address without any entry; the exit status says that there is none.
 func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, unknown error) error {
-	u, err := agent.ExplainUnlisted(ctx, st, agent.NewGuard(ctx, cfg), prefix)
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
+	u, err := agent.ExplainUnlisted(ctx, st, known.Guard, prefix)
 	if err != nil {
 		return err
 	}
