@@ -87,7 +87,8 @@ type EvidenceLine struct {
 // Enforced says that a firewall holds the address, or has no room for it.
 type Enforced struct {
 	Firewall string    `json:"firewall"`
-	State    string    `json:"state"` // enforced or left-out
+	State    string    `json:"state"`   // enforced or left-out
+	Address  string    `json:"address"` // what is held or left out: the entry, or an address of it where it cannot hold the network
 	Since    time.Time `json:"since"`
 	Until    time.Time `json:"until,omitzero"` // when the firewall lets go by itself unless it is renewed; zero: it does not
 	// Unknown: the configuration has no such firewall. It is another agent's on the same database, or was renamed or
@@ -153,19 +154,16 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 	for _, e := range evidence {
 		x.Evidence = append(x.Evidence, EvidenceLine(e))
 	}
-	enforced, err := st.EnforcedOn(ctx, of.Address)
-	if err != nil {
-		return err
-	}
-	for _, e := range enforced {
-		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Since: e.Since, Until: e.Until}
-		if e.LeftOut {
-			row.State = stateLeftOut
-		}
-		x.Enforced = append(x.Enforced, row)
-	}
 	if x.Members, err = st.MembersOf(ctx, of.ID); err != nil {
 		return err
+	}
+	if err := x.gatherEnforced(ctx, st, of.Address); err != nil {
+		return err
+	}
+	for _, m := range x.Members {
+		if err := x.gatherEnforced(ctx, st, netip.PrefixFrom(m, m.BitLen())); err != nil {
+			return err
+		}
 	}
 	audit, err := st.AuditOf(ctx, of.Address)
 	if err != nil {
@@ -175,6 +173,19 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 		x.Audit = append(x.Audit, AuditLine{e.Time, e.Action, e.By, e.Reason})
 	}
 	return nil
+}
+
+// gatherEnforced adds which firewalls hold an address or network, or have no room for it.
+func (x *Explanation) gatherEnforced(ctx context.Context, st *store.Store, address netip.Prefix) error {
+	enforced, err := st.EnforcedOn(ctx, address)
+	for _, e := range enforced {
+		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Address: detect.AddressText(address), Since: e.Since, Until: e.Until}
+		if e.LeftOut {
+			row.State = stateLeftOut
+		}
+		x.Enforced = append(x.Enforced, row)
+	}
+	return err
 }
 
 // Known marks what is enforced on firewalls of other names than these as of unknown ones.

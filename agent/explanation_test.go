@@ -128,3 +128,37 @@ func TestAnEntryTellsItsGradeAndState(t *testing.T) {
 		}
 	}
 }
+
+// Of a network, the addresses that were seen are named, and where a firewall holds those alone; and who has no room for it.
+func TestAnExplanationOfANetworkNamesItsAddresses(t *testing.T) {
+	st, now := newTestStore(t), time.Now()
+	b := blockOf("2001:db8:1::/64", store.Blocked, now)
+	b.Members = []netip.Addr{netip.MustParseAddr("2001:db8:1::7")}
+	if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.SaveEnforced(t.Context(), "by-tag", []store.Enforcement{{Address: netip.MustParsePrefix("2001:db8:1::7/128"), Since: now}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.SaveEnforced(t.Context(), "full", []store.Enforcement{{Address: b.Address, Since: now, LeftOut: true}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	x, err := Explain(t.Context(), st, netip.MustParsePrefix("2001:db8:1::9/128"), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := x.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []string{"2001:db8:1::9 is blocked, by the network 2001:db8:1::/64", "seen to attack, the newest first (1;", "\n  2001:db8:1::7\n",
+		"by-tag, 2001:db8:1::7 alone", "LEFT OUT: the firewall has no room for it"} {
+		if !strings.Contains(text.String(), says) {
+			t.Errorf("it does not say %q:\n%s", says, text.String())
+		}
+	}
+	data, err := json.Marshal(x.Enforced)
+	if err != nil || strings.Count(string(data), `"state":"left-out"`) != 1 || strings.Count(string(data), `"state":"enforced","address":"2001:db8:1::7"`) != 1 {
+		t.Errorf("%s, %v", data, err)
+	}
+}

@@ -97,6 +97,9 @@ func (x *Explanation) writeLists(t *Table) {
 		if f.Unknown {
 			name += " (not in this configuration)"
 		}
+		if f.Address != "" && f.Address != x.Entries[0].Address {
+			name += ", " + f.Address + " alone"
+		}
 		t.Row("  "+name, "since "+LocalTime(f.Since), ends)
 	}
 	switch {

@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net/netip"
 	"time"
 
@@ -68,24 +66,4 @@ func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, 
 		u.WhyNot = "no rule found enough within its window"
 	}
 	return u, nil
-}
-
-// WriteText writes it for people.
-func (u *Unlisted) WriteText(w io.Writer) error {
-	t := NewTable(w)
-	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
-	if u.Records == 0 {
-		return t.Flush()
-	}
-	records := fmt.Sprint(u.Records)
-	if u.More {
-		records = "the newest " + records
-	}
-	t.Line("")
-	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
-	t.Row("first seen", LocalTime(u.FirstSeen))
-	t.Row("last seen", LocalTime(u.LastSeen))
-	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
-	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
-	return t.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
+	"strings"
 	"time"
 
 	"activedefense/detect/arena"
@@ -158,7 +159,9 @@ func spreadWho(seed maphash.Seed, ev *Event) uint32 {
 	h.SetSeed(seed)
 	h.WriteString(ev.SrcUser)
 	h.WriteByte(0)
-	h.WriteString(ev.Device)
+	// One log may name the firewall by its full name, and the other by its first.
+	host, _, _ := strings.Cut(ev.Device, ".")
+	h.WriteString(strings.ToLower(host))
 	return uint32(h.Sum64())
 }
 

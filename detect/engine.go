@@ -15,11 +15,9 @@ package detect
 import (
 	"activedefense/detect/arena"
 	"activedefense/detect/memory"
-	"cmp"
 	"hash/maphash"
 	"math"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -45,9 +43,8 @@ type Engine struct {
 	maxSources    int
 	maxPasts      int
 	maxRoom       int
-	paired        ruleSet // rules counted in pairs that are on, those that block before those that observe
-	order         [countingRules]int
 	refusing      bool // a rule counts refused records alone
+	observing     bool // a verdict may leave its source to be counted on
 
 	blocked  prefixSet
 	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
@@ -79,6 +76,9 @@ type Engine struct {
 	points   []point  // at work
 	indexes  []int    // at work
 
+	near    int  // sources near a threshold
+	nearest bool // the one at work is
+
 	stats Stats
 	fired [rulesInAll]uint64
 }
@@ -91,7 +91,7 @@ type Stats struct {
 	Evicted   uint64            // sources forgotten because memory was full
 	Dropped   uint64            // sightings forgotten because their source had too many, or all of them
 	Fired     map[string]uint64 // verdicts by rule
-	Near      int               // sources with at least half of what fires a rule
+	Near      int               // sources with at least half of what fires a rule, once for the rules counted in pairs and once for probes
 	// Refused are records of sessions in which nothing was served, of sources that are not ours: RefusedBlocked those of sources on
 	// the blacklist, RefusedElsewhere those whose destination is not ours either, of all that have two addresses.
 	Refused, RefusedBlocked, RefusedElsewhere uint64
@@ -116,7 +116,7 @@ func New(s Settings) *Engine {
 	e.maxPasts = max(pairsEach*e.maxSources, smallestEngine)
 	e.maxRoom = e.maxPasts * pairRoom
 	e.plan()
-	if e.refusing || e.rules[probe].window != 0 {
+	if e.refusing || e.observing || e.rules[probe].window != 0 {
 		limits := memory.Limits{Sessions: orDefault(s.MaxSessions, defaultMaxSessions), Partners: orDefault(s.MaxPartners, defaultMaxPartners),
 			Probes: orDefault(s.MaxProbes, defaultMaxProbes)}
 		e.memory = memory.New(limits, time.Duration(e.rules[probe].window), e.rules[probe].need)
@@ -136,17 +136,15 @@ func (e *Engine) plan() {
 	long := max(e.rules[portScan].window, e.rules[hostSweep].window)
 	e.horizon = 2 * min(long, math.MaxInt64/4)
 	for r := range countingRules {
-		e.order[r] = r
 		if w := e.rules[r].window; w != 0 {
-			e.paired |= 1 << r
 			if e.shortest == 0 || w < e.shortest {
 				e.shortest = w
 			}
 		}
 	}
-	slices.SortStableFunc(e.order[:], func(a, b int) int { return cmp.Compare(e.rules[a].Mode, e.rules[b].Mode) })
 	for _, rule := range e.rules {
 		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
+		e.observing = e.observing || rule.window != 0 && rule.Mode == Observe || len(e.settings.Proxies) > 0
 	}
 	if e.shortest != 0 {
 		// Points lie apart by the shorter window, and must reach back by the longer.
@@ -255,12 +253,14 @@ func (e *Engine) Stats() Stats {
 	s.Sources = e.directory.Used()
 	s.Sightings = e.held
 	s.Blocked = e.blocked.len()
+	s.Near = e.near
 	s.Fired = make(map[string]uint64, len(ruleNames))
 	for r, name := range ruleNames {
 		s.Fired[name] = e.fired[r]
 	}
 	if e.memory != nil {
 		s.Remembered = e.memory.Sizes()
+		s.Near += s.Remembered.Near
 	}
 	return s
 }

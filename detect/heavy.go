@@ -140,6 +140,7 @@ func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 		}
 		need := e.rules[r].need
 		w := h.walk(e, r, s)
+		e.nearest = e.nearest || w.near(need)
 		if !w.hopeless(need) {
 			h.gather(e, r, s)
 			if found, ok := e.find(r, s); ok {

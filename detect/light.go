@@ -30,7 +30,12 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 		}
 	}
 	for r := range countingRules {
-		if !s.class.in(r) || tallies[r].hopeless(e.rules[r].need) {
+		if !s.class.in(r) {
+			continue
+		}
+		need := e.rules[r].need
+		e.nearest = e.nearest || tallies[r].near(need)
+		if tallies[r].hopeless(need) {
 			continue
 		}
 		e.gatherLight(src, r, s)

@@ -83,6 +83,8 @@ func (e *Engine) opened(ev *Event, p *party, became Session) {
 		s.Ours = nat.As16()
 		if ev.NATSrcPort != 0 {
 			s.OursPort = ev.NATSrcPort
+		} else {
+			s.Untranslated = nat != p.addr // to which port, the format does not say
 		}
 	case ev.NATSrcPort != 0:
 		s.OursPort = ev.NATSrcPort
@@ -109,26 +111,27 @@ func (e *Engine) watch(ev *Event, w *watched) Result {
 	if len(e.settings.Ignore) > 0 {
 		ignored, _ = e.ignoring(ev, &w.party)
 	}
-	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" {
+	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" && e.unspent(w, 1<<vulnerability) != 0 {
 		v := e.judged(e.vulnerabilityVerdict(ev, w), vulnerability)
 		if v.stands() {
 			e.forget(v.Source)
 			return e.result(v, became, w.grade)
 		}
+		e.spend(w, vulnerability, v)
 		first = v
 	}
-	counting := e.counting(ev, w, &became) &^ ignored
+	counting := e.unspent(w, e.counting(ev, w, &became)&^ignored)
 	if counting == 0 {
 		if first == nil && became == SessionAnswered {
 			e.answered(ev, w)
 		}
 		return e.result(first, became, GradeUnknown)
 	}
-	if v := e.countPairs(ev, w, counting); v != nil && (first == nil || v.stands()) {
+	if v := e.countPairs(ev, w, counting); v != nil && v.before(first) {
 		first = v
 	}
 	if counting.has(probe) && (first == nil || !first.stands()) {
-		if v := e.countProbe(ev, w); v != nil && (first == nil || v.stands()) {
+		if v := e.countProbe(ev, w); v != nil && v.before(first) {
 			first = v
 		}
 	}
@@ -200,10 +203,11 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 			return v
 		}
 		// It goes on being counted: for the other rule, and for this one with what comes from now on, or is better evidence.
-		if first == nil {
+		if v.before(first) {
 			first = v
 		}
 		e.consume(id, found.rule, v.Mode != Observe)
+		e.spend(w, found.rule, v)
 		s.class &^= 1 << found.rule
 	}
 	return first
@@ -212,6 +216,8 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 // count adds a sighting to a source.
 func (e *Engine) count(src *source, s *sighting) (finding, bool) {
 	defer e.trim()
+	e.nearest = false
+	defer e.noteNear(src)
 	if !src.heavy && src.count == lightMax {
 		e.makeHeavy(src)
 	}
@@ -223,6 +229,17 @@ func (e *Engine) count(src *source, s *sighting) (finding, bool) {
 		e.stats.Dropped += uint64(h.makeRoom(e, s))
 	}
 	return h.observe(e, s)
+}
+
+// noteNear keeps the number of sources that are near a threshold.
+func (e *Engine) noteNear(src *source) {
+	if src.near != e.nearest {
+		if src.near = e.nearest; e.nearest {
+			e.near++
+		} else {
+			e.near--
+		}
+	}
 }
 
 // countProbe counts a record for the rule probe.
@@ -274,6 +291,9 @@ func (e *Engine) watchLogin(ev *Event, w *watched) Result {
 		}
 	}
 	w.grade = Proven
+	if !e.unspent(w, 1<<login).has(login) {
+		return Result{Session: became}
+	}
 	if !e.attempts.add(e, &w.key, ev) {
 		return Result{Session: became}
 	}
@@ -287,8 +307,42 @@ func (e *Engine) watchLogin(ev *Event, w *watched) Result {
 		e.forget(v.Source)
 	} else {
 		e.attempts.forget(e, &w.key)
+		e.spend(w, login, v)
 	}
 	return e.result(v, became, Proven)
+}
+
+// spend notes that a verdict used up evidence of a source that goes on being counted, so that it is not counted again when a
+// restart recalls it. Of probes the memory itself knows it.
+func (e *Engine) spend(w *watched, r int, v *Verdict) {
+	if !e.recalling {
+		e.memory.Spend(&w.key, uint8(r), v.Mode != Observe, w.time)
+	}
+}
+
+// Held tells the engine that a verdict which would have blocked was held after all, so that a restart does not count its evidence
+// again.
+func (e *Engine) Held(v *Verdict) {
+	if e.memory == nil || e.recalling {
+		return
+	}
+	key := v.Source.Addr().As16()
+	for r := range rulesInAll {
+		e.memory.Spend(&key, uint8(r), false, nanoseconds(v.Time))
+	}
+}
+
+// unspent leaves, of the rules that count a record which is recalled, those that it is still evidence for.
+func (e *Engine) unspent(w *watched, set ruleSet) ruleSet {
+	if !e.recalling || e.memory == nil {
+		return set
+	}
+	for r := range rulesInAll {
+		if all, forgeable := e.memory.Spent(&w.key, uint8(r)); w.time <= all || w.time <= forgeable && w.grade != Proven {
+			set &^= 1 << r
+		}
+	}
+	return set
 }
 
 // Recall tells the engine once more of a record from before a restart: its evidence counts, and what the memory holds of it,

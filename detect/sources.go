@@ -10,6 +10,7 @@ type source struct {
 	held         uint32   // light: its first pair; heavy: number in Engine.heavies
 	count        uint16   // light: pairs
 	heavy        bool
+	near         bool // at least half of what fires a rule was there when it was seen last
 }
 
 func (s *source) Link() *uint32 { return &s.newer }
@@ -71,6 +72,9 @@ func (e *Engine) drop(id uint32) {
 			e.dropPair(i)
 			i = next
 		}
+	}
+	if s.near {
+		e.near--
 	}
 	e.unlink(s)
 	e.directory.Remove(arena.HashOf(e.seed, &s.key), id)

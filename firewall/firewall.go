@@ -34,6 +34,10 @@ type Entry struct {
 	// Rank and LastSeen, when its source was last seen, decide what is left out where a firewall has less room.
 	Rank     room.Rank
 	LastSeen time.Time
+
+	// Members are, of an IPv6 network, the addresses that were seen to attack: they are registered where the network cannot
+	// be. None of them may lie outside of it.
+	Members []netip.Addr
 }
 
 // Report is what one pass did. If the pass failed it tells what was done until then.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -305,7 +306,7 @@ func TestGroupGoesOnWithWhatWasNoted(t *testing.T) {
 	l.restart()
 	l.group.Restore(map[netip.Prefix]time.Time{netip.MustParsePrefix("203.0.113.2/32"): {}, netip.MustParsePrefix("203.0.113.9/32"): {}})
 	r := l.pass(l.block("203.0.113.1", "203.0.113.2"), true)
-	if fmt.Sprint(r.Gone) != "[203.0.113.9/32]" || len(r.Registered) != 0 || len(r.Renewed) != 1 || r.Renewed[0] != (firewall.Entry{Prefix: netip.MustParsePrefix("203.0.113.1/32")}) {
+	if fmt.Sprint(r.Gone) != "[203.0.113.9/32]" || len(r.Registered) != 0 || len(r.Renewed) != 1 || !reflect.DeepEqual(r.Renewed[0], firewall.Entry{Prefix: netip.MustParsePrefix("203.0.113.1/32")}) {
 		t.Errorf("%+v", r)
 	}
 }

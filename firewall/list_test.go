@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -133,7 +134,7 @@ func TestListGoesOnWithWhatWasNoted(t *testing.T) {
 	noted := map[netip.Prefix]time.Time{netip.MustParsePrefix("192.0.2.1/32"): {}, netip.MustParsePrefix("192.0.2.9/32"): {}}
 	l.list.Restore(noted)
 	r, err := l.list.Reconcile(t.Context(), l.serve("192.0.2.1/32", "192.0.2.2/32"), true)
-	if err != nil || len(r.Registered) != 1 || r.Registered[0] != (firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.2/32")}) ||
+	if err != nil || len(r.Registered) != 1 || !reflect.DeepEqual(r.Registered[0], firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.2/32")}) ||
 		fmt.Sprint(r.Unregistered) != "[192.0.2.9/32]" {
 		t.Fatalf("%+v, %v", r, err)
 	}

@@ -139,3 +139,29 @@ func TestWhoMadeWayInVainReturns(t *testing.T) {
 		t.Errorf("it is tried again in every pass: %d calls", r.Calls)
 	}
 }
+
+// Of an IPv6 network, which no tag can hold, the addresses that were seen are tagged, and those that are no longer among the
+// newest are let go; the network itself is named as what the list has to hold.
+func TestMembersOfANetworkAreTaggedSingly(t *testing.T) {
+	l := newLab(t, nil, nil)
+	network := firewall.Entry{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Until: l.clock.Now().Add(time.Hour)}
+	member := func(last string) netip.Addr { return netip.MustParseAddr("2001:db8:1::" + last) }
+	single := func(last string) firewall.Entry { return firewall.Entry{Prefix: netip.PrefixFrom(member(last), 128)} }
+	for _, step := range []struct {
+		members []netip.Addr
+		stands  []firewall.Entry
+	}{
+		{[]netip.Addr{member("1"), member("2")}, []firewall.Entry{single("1"), single("2")}},
+		{[]netip.Addr{member("3"), member("1")}, []firewall.Entry{single("3"), single("1")}},
+		{nil, nil},
+	} {
+		network.Members = step.members
+		r := l.pass([]firewall.Entry{network}, false)
+		l.stands(step.stands)
+		if len(r.Unsupported) != 1 || r.Unsupported[0].Prefix != network.Prefix {
+			t.Errorf("unsupported are %v", r.Unsupported)
+		}
+	}
+	l.pass(nil, true)
+	l.stands(nil)
+}

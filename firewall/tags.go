@@ -116,12 +116,15 @@ func (f *Tags) identify(ctx context.Context) error {
 // nothing to do costs no call and one new block costs one. The first pass, and the one after any doubt, are full by
 // themselves. A full pass also reads back what it registered.
 //
+// Of IPv6 networks, which cannot be registered, the members are.
+//
 // With TagOptions.PassTime a pass can leave a part to the next one; Report.Backlog tells how much.
 //
 // The error, if any, is an *Error; the Report holds what was done nevertheless.
 func (f *Tags) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	desired = withMembers(desired)
 	p := &pass{f: f, ctx: ctx, began: time.Now()}
 	before := f.device.Requests()
 	err := p.run(desired, full || f.stale)

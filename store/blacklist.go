@@ -90,9 +90,7 @@ func (b *Block) stored(now time.Time) (Block, error) {
 	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold} {
 		*s = clean(*s)
 	}
-	if c.Members, err = membersOf(c.Address, b.Members); err != nil {
-		return c, fmt.Errorf("block %s: %w", c.Address, err)
-	}
+	c.Members = membersOf(c.Address, b.Members)
 	if c.BlockedAt.IsZero() {
 		c.BlockedAt = now
 	}

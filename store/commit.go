@@ -37,7 +37,7 @@ type Touch struct {
 	Address  netip.Prefix // of the entry on the blacklist
 	LastSeen time.Time    // last_seen moves forward only
 	Hits     int64        // added to those of the entry
-	Member   netip.Addr   // of a network, which address of it was seen; the zero Addr: none to be noted
+	Member   netip.Addr   // of a network, which address of it was seen; the zero Addr, or one outside of it: none
 }
 
 // CommitResult says what a commit did.
@@ -158,15 +158,9 @@ func (t Touch) stored() (Touch, error) {
 	if t.Address, err = canonical(t.Address); err != nil {
 		return t, err
 	}
-	if t.Member.IsValid() {
-		var members []netip.Addr
-		if members, err = membersOf(t.Address, []netip.Addr{t.Member}); err != nil {
-			return t, err
-		}
-		t.Member = netip.Addr{}
-		if len(members) > 0 {
-			t.Member = members[0]
-		}
+	members := membersOf(t.Address, []netip.Addr{t.Member})
+	if t.Member = (netip.Addr{}); len(members) > 0 {
+		t.Member = members[0]
 	}
 	return t, nil
 }

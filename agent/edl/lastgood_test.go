@@ -1,6 +1,7 @@
 package edl
 
 import (
+	"activedefense/firewall/room"
 	"bytes"
 	"context"
 	"errors"
@@ -188,7 +189,8 @@ func TestLastGoodRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var list []Entry
 		for _, p := range rapid.SliceOfN(rapid.Custom(drawPrefix), 0, 30).Draw(t, "prefixes") {
-			list = append(list, Entry{Prefix: p, LastSeen: time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "seen"), 0).UTC()})
+			list = append(list, Entry{Prefix: p, LastSeen: time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "seen"), 0).UTC(),
+				Rank: room.Rank(rapid.IntRange(-2, 1).Draw(t, "rank"))})
 		}
 		list, _ = arrange(list, 0)
 		want := &lastGood{
@@ -208,17 +210,18 @@ func TestLastGoodRoundTrip(t *testing.T) {
 	})
 }
 
-// The file keeps the order of activity, so that a smaller limit cuts rightly also without the store.
+// The file keeps rank and activity, so that a smaller limit cuts rightly also without the store.
 func TestLastGoodWithASmallerLimit(t *testing.T) {
 	o, clk, log := testOptions(t)
 	list := entries("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1")
 	list[1].LastSeen = list[1].LastSeen.Add(-time.Hour)
 	list[0].LastSeen = list[0].LastSeen.Add(-time.Minute)
+	list[0].Rank, list[2].Rank = room.Manual, room.Forgeable
 	saved(t, mustNew(t, o), list, clk.now())
 	o.MaxEntries = 2
 	s := mustNew(t, o)
 	n, _, err := s.LoadLastGood()
-	if st := s.Status(); err != nil || n != 2 || st.LeftOut != 2 || string(s.current.Load().body) != "192.0.2.3\n2001:db8::1\n" {
+	if st := s.Status(); err != nil || n != 2 || st.LeftOut != 2 || string(s.current.Load().body) != "192.0.2.1\n2001:db8::1\n" {
 		t.Fatalf("%d %v %+v", n, err, st)
 	}
 	if log.count("exceeds max_entries") != 1 {

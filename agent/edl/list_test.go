@@ -1,6 +1,7 @@
 package edl
 
 import (
+	"activedefense/firewall/room"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -91,7 +92,8 @@ func TestRenderedListDoesNotDependOnOrder(t *testing.T) {
 	})
 }
 
-// Over the limit, nobody who was seen later is left out in favour of one who was seen earlier.
+// Over the limit, nobody is left out in favour of one of a lower rank, nor who was seen later in favour of one of the same
+// rank who was seen earlier.
 func TestLimitLeavesOutTheLongestQuiet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 60).Draw(t, "n")
@@ -99,7 +101,8 @@ func TestLimitLeavesOutTheLongestQuiet(t *testing.T) {
 		var list []Entry
 		for i := range n {
 			seen := time.Unix(int64(rapid.IntRange(0, 20).Draw(t, "seen")), 0)
-			list = append(list, Entry{Prefix: entries(fmt.Sprintf("192.0.2.%d", i))[0].Prefix, LastSeen: seen})
+			rank := rapid.SampledFrom([]room.Rank{room.Forgeable, room.Listed, room.Proven, room.Manual}).Draw(t, "rank")
+			list = append(list, Entry{Prefix: entries(fmt.Sprintf("192.0.2.%d", i))[0].Prefix, LastSeen: seen, Rank: rank})
 		}
 		kept, left := arrange(list, limit)
 		if len(kept) != min(n, limit) || len(kept)+len(left) != n {
@@ -107,7 +110,7 @@ func TestLimitLeavesOutTheLongestQuiet(t *testing.T) {
 		}
 		for _, k := range kept {
 			for _, l := range left {
-				if k.LastSeen.Before(l.LastSeen) {
+				if k.Rank < l.Rank || k.Rank == l.Rank && k.LastSeen.Before(l.LastSeen) {
 					t.Fatalf("%v kept, %v left out", k, l)
 				}
 			}
@@ -148,6 +151,29 @@ func TestEmptyListHasOneHarmlessLine(t *testing.T) {
 	for _, r := range got {
 		if r > '~' {
 			t.Fatalf("%q is not ASCII", r)
+		}
+	}
+}
+
+// Sixty thousand forged sources that were seen just now take the place of no proven one.
+func TestAFloodPushesNothingProvenFromTheList(t *testing.T) {
+	const flood, proven = 60_000, 50_000
+	now := time.Unix(1_800_000_000, 0)
+	var list []Entry
+	for i := range flood + proven {
+		e := Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{45, byte(i >> 16), byte(i >> 8), byte(i)}), 32), LastSeen: now, Rank: room.Forgeable}
+		if i < proven {
+			e.Rank, e.LastSeen = room.Proven, now.Add(-29*24*time.Hour)
+		}
+		list = append(list, e)
+	}
+	kept, left := arrange(list, proven)
+	if len(kept) != proven || len(left) != flood {
+		t.Fatalf("%d kept, %d left out", len(kept), len(left))
+	}
+	for _, e := range kept {
+		if e.Rank != room.Proven {
+			t.Fatalf("%v is on the list", e)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -165,7 +166,7 @@ func TestWhatIsPutIntoForceAtTheStartIsNotMissedAtOnce(t *testing.T) {
 	if !slices.Equal(since, []time.Time{start, start.Add(time.Hour), start}) {
 		t.Errorf("they count from %v", since)
 	}
-	if !slices.Equal(entries, before) {
+	if !reflect.DeepEqual(entries, before) {
 		t.Error("what others hold too was changed")
 	}
 }

@@ -34,13 +34,9 @@ unless it is removed by hand. "blacklist show" says why it was held; "blacklist 
 			if b.all == (len(args) > 0) {
 				return usageErrorf("name the addresses or networks to accept, or --all for everything that is held")
 			}
-			var prefixes []netip.Prefix
-			for _, arg := range args {
-				prefix, err := parsePrefix(arg)
-				if err != nil {
-					return err
-				}
-				prefixes = append(prefixes, prefix)
+			prefixes, err := parsePrefixes(args)
+			if err != nil {
+				return err
 			}
 			return b.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return b.accept(c.Context(), cfg, st, prefixes) })
 		},
@@ -54,9 +50,8 @@ func (b *blacklistAcceptCommand) accept(ctx context.Context, cfg *config.Config,
 	if err != nil {
 		return err
 	}
-	guard := known.Guard
 	for _, p := range prefixes {
-		if err := guard.Check(p); err != nil {
+		if err := known.Guard.Check(p); err != nil {
 			return fmt.Errorf("nothing was accepted: %w", err)
 		}
 	}

@@ -41,13 +41,14 @@ type blacklistAddCommand struct {
 func newBlacklistAddCommand(a *app) *cobra.Command {
 	b := &blacklistAddCommand{app: a}
 	c := &cobra.Command{
-		Use:   "add ADDR --reason TEXT [--for 24h]",
-		Short: "Block an address or a network by hand",
-		Long: `Blocks an address or a network by hand. Without --for it is released like any other, after
-blacklist.release_after without activity; with it, at that time whatever its activity. A running daemon enforces it within a second.`,
-		Args: cobra.ExactArgs(1),
+		Use:   "add ADDR... --reason TEXT [--for 24h]",
+		Short: "Block addresses or networks by hand",
+		Long: `Blocks addresses or networks by hand, also what is held or observed; none, if any of them may never be blocked.
+Without --for they are released like any other, after blacklist.release_after without activity; with it, at that time
+whatever their activity. A running daemon enforces them within a second.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			prefix, err := parsePrefix(args[0])
+			prefixes, err := parsePrefixes(args)
 			if err != nil {
 				return err
 			}
@@ -61,7 +62,7 @@ blacklist.release_after without activity; with it, at that time whatever its act
 				}
 			}
 			return b.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
-				return b.add(c.Context(), cfg, st, prefix, duration)
+				return b.addAll(c.Context(), cfg, st, prefixes, duration)
 			})
 		},
 	}
@@ -70,14 +71,25 @@ blacklist.release_after without activity; with it, at that time whatever its act
 	return c
 }
 
-func (b *blacklistAddCommand) add(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, length time.Duration) error {
+func (b *blacklistAddCommand) addAll(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix, length time.Duration) error {
 	known, err := agent.Known(ctx, cfg, st)
 	if err != nil {
 		return err
 	}
-	if err := known.Guard.Check(prefix); err != nil {
-		return fmt.Errorf("not blocked: %w", err)
+	for _, prefix := range prefixes {
+		if err := known.Guard.Check(prefix); err != nil {
+			return fmt.Errorf("not blocked: %w", err)
+		}
 	}
+	for _, prefix := range prefixes {
+		if err := b.add(ctx, cfg, st, prefix, length); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *blacklistAddCommand) add(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, length time.Duration) error {
 	now := time.Now()
 	block := store.Block{Address: prefix, Rule: ruleManual, Reason: b.reason + operatorName(), By: store.ByOperator,
 		FirstSeen: now, LastSeen: now, BlockedAt: now}
@@ -119,24 +131,50 @@ type blacklistRemoveCommand struct {
 func newBlacklistRemoveCommand(a *app) *cobra.Command {
 	r := &blacklistRemoveCommand{app: a}
 	c := &cobra.Command{
-		Use:   "remove ADDR [--reason TEXT]",
-		Short: "Release an address or a network now, or dismiss what is held or observed",
-		Long: `Releases an address or a network now. Past activity no longer counts: it is blocked again only for
-new activity. One that is held or observed is dismissed in the same way. To never block it again, add it to never_block.`,
-		Args: cobra.ExactArgs(1),
+		Use:   "remove ADDR... [--reason TEXT]",
+		Short: "Release addresses or networks now, or dismiss what is held or observed",
+		Long: `Releases addresses or networks now. Past activity no longer counts: they are blocked again only for
+new activity. What is held or observed is dismissed in the same way. To never block an address again, add it to never_block.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			prefix, err := parsePrefix(args[0])
+			prefixes, err := parsePrefixes(args)
 			if err != nil {
 				return err
 			}
 			if r.reason == "" {
 				r.reason = "released by hand"
 			}
-			return r.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return r.remove(c.Context(), cfg, st, prefix) })
+			return r.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return r.removeAll(c.Context(), cfg, st, prefixes) })
 		},
 	}
 	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` with the reason")
 	return c
+}
+
+// parsePrefixes reads several addresses or networks.
+func parsePrefixes(args []string) (prefixes []netip.Prefix, err error) {
+	for _, arg := range args {
+		prefix, err := parsePrefix(arg)
+		if err != nil {
+			return nil, err
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
+
+// removeAll releases one after the other; what is not on the blacklist keeps no other from it.
+func (r *blacklistRemoveCommand) removeAll(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix) error {
+	var faults []error
+	for _, prefix := range prefixes {
+		if err := r.remove(ctx, cfg, st, prefix); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if !r.json && len(faults) < len(prefixes) {
+		fmt.Fprintln(r.stdout, "What was seen until now no longer counts. To never block an address, add it to never_block.")
+	}
+	return errors.Join(faults...)
 }
 
 func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix) error {
@@ -155,7 +193,6 @@ func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config,
 		done = "dismissed"
 	}
 	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", detect.AddressText(prefix), done, entry.State, agent.LocalTime(entry.BlockedAt))
-	fmt.Fprintln(r.stdout, "It is blocked again only for new activity; to never block it again, add it to never_block.")
 	return nil
 }
 

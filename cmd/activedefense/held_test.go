@@ -130,7 +130,10 @@ func TestAPersonDecidesAboutWhatIsHeld(t *testing.T) {
 		{"show 203.0.113.3", 0, []string{"is not blocked, and was not: it was observed until", "dismiss"}},
 		{"accept --all", 0, []string{"2001:db8:1::/64 is blocked"}},
 		{"accept --all", 0, []string{"nothing is held"}},
-		{"remove 203.0.113.3", exitFailed, []string{"not blocked, held or observed"}},
+		{"add 203.0.113.90 10.0.0.1 --reason x", exitFailed, []string{"not blocked: 10.0.0.1 is not public"}},
+		{"show 203.0.113.90", exitFailed, []string{"never was"}},
+		{"add 203.0.113.90 203.0.113.91 --reason x", 0, []string{"203.0.113.90 is blocked", "203.0.113.91 is blocked"}},
+		{"remove 203.0.113.3 203.0.113.1", exitFailed, []string{"203.0.113.3 is not blocked, held or observed", "203.0.113.1 is released; it was blocked since"}},
 		{"list --held", 0, []string{"nothing is held"}},
 	}
 	for _, s := range steps {

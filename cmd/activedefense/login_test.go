@@ -26,7 +26,10 @@ func TestLoginsAreRecords(t *testing.T) {
 	at := time.Now().Add(-time.Minute)
 	w.append([]byte(loginLine(at, "alice", false) + loginLine(at, "alice", true) + loginLine(at, strings.Repeat("x", 500), true)))
 	w.start()
-	w.until("the logins are kept", func() bool { s := w.status(); return s != nil && s.Ready && len(s.Inputs) == 1 && s.Inputs[0].Lines == 3 && s.Stored == 2 })
+	w.until("the logins are kept", func() bool {
+		s := w.status()
+		return s != nil && s.Ready && len(s.Inputs) == 1 && s.Inputs[0].Lines == 3 && s.Stored == 2
+	})
 	got := jsonLines[recordJSON](w, "records", "--type", "globalprotect,system")
 	if len(got) != 2 {
 		t.Fatalf("%d records", len(got))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,27 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 		err = a.printJSON(u)
 	} else {
 		a.writeLabels(cfg, prefix)
-		err = u.WriteText(a.stdout)
+		err = a.writeUnlisted(u)
 	}
 	return cmp.Or(err, unknown)
+}
+
+// writeUnlisted writes for people what is known of an address without any entry.
+func (a *app) writeUnlisted(u *agent.Unlisted) error {
+	t := agent.NewTable(a.stdout)
+	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
+	if u.Records == 0 {
+		return t.Flush()
+	}
+	records := fmt.Sprint(u.Records)
+	if u.More {
+		records = "the newest " + records
+	}
+	t.Line("")
+	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
+	t.Row("first seen", agent.LocalTime(u.FirstSeen))
+	t.Row("last seen", agent.LocalTime(u.LastSeen))
+	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
+	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
+	return t.Flush()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/line"
 	"activedefense/firewall/policy"
 )
 
@@ -109,6 +110,11 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	}
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
 	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources in memory, %s evicted", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
+	detection, trouble, _ := strings.Cut(detectionText(&s.Detect), "\n")
+	t.Row("detection", detection)
+	if trouble != "" {
+		t.Row("", trouble)
+	}
 	t.Row("blacklist", blacklistText(s))
 	if s.Waiting != "" {
 		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+s.Waiting)
@@ -139,6 +145,23 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 		}
 	}
 	return nil
+}
+
+// mostElsewhere is the share of refused records to addresses that are not ours from which on one of our networks is missing.
+const mostElsewhere = 0.1
+
+// detectionText is how near others are to being blocked, and how much of what is refused comes from those who are.
+func detectionText(d *line.DetectStatus) string {
+	text := grouped(d.NearThreshold) + " sources near a threshold"
+	blocked, elsewhere, ok := d.Shares()
+	if !ok {
+		return text
+	}
+	text += fmt.Sprintf("; %.0f %% of the refused records are of blocked sources", 100*blocked)
+	if elsewhere > mostElsewhere {
+		text += fmt.Sprintf("\nTROUBLE: in %.0f %% of the refused records neither end is ours, and they count for nothing: name the missing network in networks.own", 100*elsewhere)
+	}
+	return text
 }
 
 // blacklistText is how many are blocked, and how many are not.

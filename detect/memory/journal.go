@@ -15,6 +15,7 @@ const (
 	opAnswer
 	opForget
 	opConsume
+	opSpend
 )
 
 // Flags of an operation.
@@ -86,6 +87,11 @@ func (j *journal) consume(key *Key, keepProven bool) {
 	j.bytes = appendAddr(j.bytes, key)
 }
 
+func (j *journal) spend(key *Key, rule uint8, keepProven bool, at int64) {
+	j.begin(opSpend, flag(keepProven), at)
+	j.bytes = append(appendAddr(j.bytes, key), rule)
+}
+
 func (j *journal) forget(p netip.Prefix) {
 	j.begin(opForget, 0, j.last)
 	key := p.Addr().As16()
@@ -143,6 +149,10 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 		case opConsume:
 			if key := r.addr(); r.err == nil && want(PartOf(&key)) {
 				m.part(&key).probes.consume(&key, flags&flagProven != 0)
+			}
+		case opSpend:
+			if on := (spentOn{r.addr(), r.byte(), flags&flagProven != 0}); r.err == nil && want(PartOf(&on.key)) {
+				m.part(&on.key).spent.add(on, last)
 			}
 		case opForget:
 			p := r.prefix()

@@ -48,6 +48,7 @@ type part struct {
 	sessions sessions
 	partners partners
 	probes   probes
+	spent    spent
 }
 
 // New makes an empty memory. window is how far back the targets of a source count, at most a day.
@@ -59,6 +60,7 @@ func New(l Limits, window time.Duration, targets int) *Memory {
 		p.sessions.max = share(l.Sessions)
 		p.partners.max = share(l.Partners)
 		p.probes.max, p.probes.window, p.probes.targets = share(l.Probes), int64(window), targets
+		p.spent.max = share(l.Probes)
 	}
 	return m
 }
@@ -152,6 +154,18 @@ func (m *Memory) Consume(key *Key, keepProven bool) {
 	m.part(key).probes.consume(key, keepProven)
 }
 
+// Spend remembers that a rule's verdict on a source used up its evidence up to a time: all of it, or what may be forged.
+func (m *Memory) Spend(key *Key, rule uint8, keepProven bool, at int64) {
+	m.journal.spend(key, rule, keepProven, at)
+	m.part(key).spent.add(spentOn{*key, rule, keepProven}, at)
+}
+
+// Spent tells up to when a rule's verdicts used up the evidence against a source, and what may be forged of it; 0: they did not.
+func (m *Memory) Spent(key *Key, rule uint8) (all, forgeable int64) {
+	s := &m.part(key).spent
+	return s.times[spentOn{*key, rule, false}], s.times[spentOn{*key, rule, true}]
+}
+
 // Forget forgets the targets of the sources in a network. A network costs a walk over all sources.
 func (m *Memory) Forget(p netip.Prefix) {
 	m.journal.forget(p)
@@ -178,7 +192,10 @@ func (m *Memory) Missing(key *Key) (sessions, partners, probes int64) {
 }
 
 // Sizes is how much is remembered.
-type Sizes struct{ Sessions, Partners, Probes int }
+type Sizes struct {
+	Sessions, Partners, Probes int
+	Near                       int // sources that at least half as many targets refused as fire, however long ago
+}
 
 // Sizes counts over all parts.
 func (m *Memory) Sizes() (s Sizes) {
@@ -187,6 +204,7 @@ func (m *Memory) Sizes() (s Sizes) {
 		s.Sessions += p.sessions.table.Used()
 		s.Partners += p.partners.table.Used()
 		s.Probes += p.probes.table.Used()
+		s.Near += p.probes.near
 	}
 	return s
 }

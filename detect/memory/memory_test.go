@@ -28,7 +28,7 @@ func address(s string) [16]byte { return netip.MustParseAddr(s).As16() }
 type step struct {
 	session Session
 	target  Target
-	op      int // 0 open, 1 late, 2 refuse, 3 answer, 4 forget, 5 partner
+	op      int // 0 open, 1 late, 2 refuse, 3 answer, 4 forget, 5 partner, 6 consume, 7 spend
 }
 
 // peers are few and of both families, so that the same ones meet again.
@@ -71,6 +71,12 @@ func tell(m *Memory, s *step) any {
 		m.Forget(p)
 	case 5:
 		return m.Partner(&s.target.Key, s.target.Time-5*minute, s.target.Time)
+	}
+	switch s.op {
+	case 6:
+		m.Consume(&s.target.Key, s.target.Proven)
+	case 7:
+		m.Spend(&s.target.Key, uint8(s.target.Ref%3), s.target.Proven, s.target.Time)
 	}
 	if s.op == 2 || s.op == 3 {
 		probed := m.Probe(&s.target.Key, s.target.Time)
@@ -234,7 +240,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 		if rapid.Bool().Draw(t, "tight") {
 			limits = Limits{}
 		}
-		steps := draw(t, []int{0, 0, 1, 2, 2, 3, 4, 5}, 600, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
+		steps := draw(t, []int{0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7}, 600, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
 		m := New(limits, 24*time.Hour, 5)
 		parts := map[int][]byte{} // as written last
 		written := map[int]int{}  // after so many journals

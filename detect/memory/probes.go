@@ -28,6 +28,7 @@ type probes struct {
 	served   arena.Queue
 	points   arena.Slab[target, *target]
 	missing  int64
+	near     int  // sources with at least half of the refusals that fire
 	reading  bool // nothing is out of date: it is as it was written
 }
 
@@ -91,7 +92,7 @@ func (p *probes) queueOf(c *prober) *arena.Queue {
 func (p *probes) refuse(t *Target) {
 	c, at := p.reach(t)
 	if at.refusedAt() == 0 {
-		c.refusals++
+		p.refusals(c, 1)
 	}
 	if t.Time >= at.refusedAt() || !at.hasRef {
 		at.ref, at.hasRef = t.Ref, true
@@ -179,7 +180,7 @@ func (p *probes) dropLast(c *prober, t *Target, is func(*target) bool) {
 		}
 	}
 	if gone.refusedAt() != 0 {
-		c.refusals--
+		p.refusals(c, -1)
 	}
 	p.points.Give(i)
 }
@@ -246,7 +247,7 @@ func (p *probes) consume(key *Key, keepProven bool) {
 		}
 		if refused && t.refusedAt() == 0 {
 			t.ref, t.hasRef, t.refusals = 0, false, 0
-			c.refusals--
+			p.refusals(c, -1)
 		}
 		if t.refusedAt() == 0 && t.answered == 0 {
 			i := *at
@@ -326,8 +327,25 @@ func (p *probes) evict(n uint32, at int64) {
 	p.remove(n)
 }
 
+// refusals moves the number of targets that refused a source.
+func (p *probes) refusals(c *prober, by int) {
+	before := p.isNear(c)
+	c.refusals = uint16(int(c.refusals) + by)
+	switch now := p.isNear(c); {
+	case now && !before:
+		p.near++
+	case before && !now:
+		p.near--
+	}
+}
+
+func (p *probes) isNear(c *prober) bool { return c.refusals > 0 && 2*int(c.refusals) >= p.targets }
+
 func (p *probes) remove(n uint32) {
 	c := p.table.At(n)
+	if p.isNear(c) {
+		p.near--
+	}
 	for c.first != 0 {
 		i := c.first
 		c.first = p.points.At(i).next

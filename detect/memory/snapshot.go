@@ -21,7 +21,8 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 	}
 	buf = p.sessions.write(buf)
 	buf = p.partners.write(buf)
-	return p.probes.write(buf)
+	buf = p.probes.write(buf)
+	return p.spent.write(buf)
 }
 
 // Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged; the part is then empty, and everything is
@@ -36,6 +37,7 @@ func (m *Memory) Load(number int, data []byte, at int64) error {
 	p.sessions.read(&r)
 	p.partners.read(&r)
 	p.probes.read(&r)
+	p.spent.read(&r)
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("it does not end")
 	}

@@ -100,12 +100,12 @@ func (p *Parser) inPlace(shift int) bool {
 		numbers[len(numbers)-1] = gpErrorCode // those releases have no more of them
 	}
 	for _, c := range numbers {
-		if b := p.column(c + shift); len(b) > 0 && !isNumber(b) {
+		if b := bytes.TrimPrefix(p.column(c+shift), []byte{'-'}); len(b) > 0 && !isNumber(b) {
 			return false
 		}
 	}
-	if status := p.column(gpStatus + shift); len(status) > 0 && !equalFold(status, "SUCCESS") && !equalFold(status, "FAILURE") {
-		return false
+	if status := p.column(gpStatus + shift); bytes.ContainsAny(status, "0123456789.:") {
+		return false // there are words
 	}
 	if shift != 0 {
 		return true

@@ -122,7 +122,9 @@ func TestGlobalProtectFaults(t *testing.T) {
 		{"a machine that was not quoted", gpLine(49, map[int]string{14: "8.8.8.8,8.8.8.8"}), ErrColumns},
 		{"a quote that is not doubled", gpLine(49, map[int]string{12: `x"y`}), ErrColumns},
 		{"one inside quotes", gpLine(49, map[int]string{12: `"x"y"`}), ErrColumns},
-		{"another status", gpLine(49, map[int]string{28: "x"}), ErrColumns},
+		{"no status", gpLine(49, map[int]string{28: "203.0.113.5"}), ErrColumns},
+		{"another status", gpLine(49, map[int]string{28: "unknown"}), nil},
+		{"an error below zero", gpLine(49, map[int]string{32: "-1"}), nil},
 	} {
 		if _, err := parse(c.line); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)

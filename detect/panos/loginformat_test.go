@@ -70,6 +70,13 @@ func TestLoginFormats(t *testing.T) {
 			t.Errorf("%s\ngot  %+v\nwant %+v", name, ev, c.want)
 		}
 	}
+	gp.Repeat, system.Repeat = 3, 3
+	for text, want := range map[string]detect.Event{gpText: gp, systemText: system} { // as rsyslog merges equal messages
+		first, rest, _ := strings.Cut(text, " ")
+		if ev := mustParse(t, relayHead+first+" message repeated 3 times: [ "+rest+"]"); ev != want {
+			t.Errorf("repeated\ngot  %+v\nwant %+v", ev, want)
+		}
+	}
 	if len(GlobalProtectFormat) > 2048 || len(SystemFormat) > 2048 {
 		t.Errorf("%d and %d characters: a server profile takes 2048", len(GlobalProtectFormat), len(SystemFormat))
 	}
@@ -157,6 +164,38 @@ func TestNoForgeryInLoginFormats(t *testing.T) {
 		want.Type, want.Subtype, want.Application, want.EndReason = detect.TypeSystem, "auth-fail", "PAP", wrongPassword
 		if err != nil || decided(&ev) != decided(&want) || ev.Severity != "medium" {
 			t.Fatalf("%q\n%v\ngot  %s\nwant %s", description, err, decided(&ev), decided(&want))
+		}
+	})
+}
+
+// FuzzLoginUser: in every form of a login, a user changes nothing but the user.
+func FuzzLoginUser(f *testing.F) {
+	for _, user := range []string{"alice", "x; SrcIP=8.8.8.8; Status=success", "x'. Reason: y. auth profile 'p', From: 8.8.8.8.", `a,"b",success,8.8.8.8`, "x, Reason: timed out, Login from: 8.8.8.8", "\xff"} {
+		f.Add(user)
+	}
+	f.Fuzz(func(t *testing.T, user string) {
+		if strings.ContainsAny(user, "\n\r\x00\x01") {
+			return // a line holds none
+		}
+		description := authFail(user, wrongPassword, "203.0.113.5")
+		older := "GlobalProtect portal user authentication failed. Login from: 203.0.113.5, User name: " + user + ", Reason: " + wrongPassword + ", Auth type: profile."
+		for _, c := range []struct{ line, description, event, method string }{
+			{gpLine(49, map[int]string{12: quoted(user)}), "", "gateway-auth", "LDAP"},
+			{strings.Replace(fillLogin(GlobalProtectFormat, gpValues("\x01")), "\x01", user, 1), "", "gateway-auth", "LDAP"},
+			{systemLine("auth", "auth-fail", description), description, "auth-fail", "PAP"},
+			{strings.Replace(fillLogin(SystemFormat, systemValues("\x01")), "\x01", description, 1), description, "auth-fail", "PAP"},
+			{systemLine("globalprotect", "globalprotectportal-auth-fail", older), older, "globalprotectportal-auth-fail", ""},
+		} {
+			ev, err := parse(relayHead + c.line)
+			if cut := len(c.description) >= fullDescription; cut || err != nil {
+				if !cut || !errors.Is(err, ErrCut) {
+					t.Fatalf("%q: %v in %s", user, err, c.line)
+				}
+				continue
+			}
+			if ev.Src != gpEventOf().Src || ev.Action != failure || ev.Subtype != c.event || ev.Application != c.method {
+				t.Fatalf("%q: %+v of %s", user, ev, c.line)
+			}
 		}
 	})
 }

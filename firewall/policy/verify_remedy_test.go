@@ -63,6 +63,11 @@ func TestRemedies(t *testing.T) {
 			return text[:from] + "<zone>" + text[to:]
 		}, refuse("pushed-template", refusedRole)}, nil, CheckBlockRule, ResultWarn, "not authorized", ""},
 		{"capacity of a group, the policy unread", []change{groupMode, refuse("pushed-vsys", refusedRole)}, nil, CheckCapacity, ResultWarn, "not authorized", ""},
+		{"IPv6 networks and a list that the firewall does not fetch", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks, "https://other.example.com/list" }, CheckList, ResultWarn,
+			"2 IPv6 networks are blocked, and registered addresses cannot hold networks: only the addresses of them that were seen are blocked: 2001:db8:1::/64, 2001:db8:2::/64", "add it to the source of the block rule"},
+		{"IPv6 networks and no list", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks[:1], "" }, CheckList, ResultWarn, "1 IPv6 network is blocked", "Set edl.listen and edl.url"},
+		{"IPv6 networks in list mode", []change{listMode}, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks, "" }, CheckList, ResultPass, "not checked", ""},
+		{"single IPv6 addresses and no list", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks[2:], "" }, CheckList, ResultPass, "not checked", ""},
 		{"we may make it", []change{drop(block)}, func(w *Expectation) { w.MayProvision = true }, CheckBlockRule, ResultFail, "no rule drops", "activedefense provision --firewall LAB-FW-01 shows the changes needed"},
 	}
 	for _, test := range tests {
@@ -350,3 +355,7 @@ func TestCommitOfNothing(t *testing.T) {
 		t.Errorf("closed: %v", err)
 	}
 }
+
+// ipv6Networks are two that are blocked, and a single address.
+var ipv6Networks = []firewall.Entry{{Prefix: netip.MustParsePrefix("2001:db8:1::/64")}, {Prefix: netip.MustParsePrefix("2001:db8:2::/64")},
+	{Prefix: netip.MustParsePrefix("2001:db8:3::1/128")}}

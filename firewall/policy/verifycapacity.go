@@ -77,6 +77,8 @@ func (v capacityChecks) tagCapacity(f *findings) {
 	for _, e := range v.want.Entries {
 		if v.registrable(e.Prefix) {
 			need++
+		} else {
+			need += len(e.Members) // registered in the place of the network
 		}
 	}
 	if v.f.registered.err != nil {

@@ -28,6 +28,7 @@ type listChecks struct{ *verifier }
 // listSource looks at our list as the firewall fetches it: in ModeList it is what blocks, in the other modes it stands
 // in when the API cannot be reached.
 func (v listChecks) listSource(f *findings) {
+	v.heldNetworks(f)
 	if v.want.ListURL == "" {
 		f.note("edl.url is not set, or no list is served: not checked")
 		return
@@ -52,12 +53,39 @@ func (v listChecks) listSource(f *findings) {
 				"the list's certificate expires on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
 		}
 	}
-	if inRule := map[string]bool{name: true}; !slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, inRule) }) {
+	if !v.inRule(name) {
 		f.note("no rule uses the list %s, so it blocks nothing and need not be fetched", quoteAll([]string{name}))
 		return
 	}
 	v.lastFetch(f, name)
 	v.listEntries(f, name)
+}
+
+// inRule tells whether any rule stops what is on the list.
+func (v listChecks) inRule(name string) bool {
+	names := map[string]bool{name: true}
+	return slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, names) })
+}
+
+// heldNetworks warns of IPv6 networks that are blocked, where registered addresses are all that blocks: those hold no
+// network, and an attacker has more addresses in it than were seen.
+func (v listChecks) heldNetworks(f *findings) {
+	if v.want.Mode != firewall.ModeTag || v.f.policyError() != nil {
+		return
+	}
+	var networks []netip.Prefix
+	for _, e := range v.want.Entries {
+		if p, ok := firewall.Normalize(e.Prefix); ok && p.Addr().Is6() && !p.IsSingleIP() {
+			networks = append(networks, p)
+		}
+	}
+	stands := v.want.ListURL != "" && slices.ContainsFunc(v.p.lists(v.want.ListURL), func(l placed) bool { return v.inRule(l.Attr("name")) })
+	if len(networks) == 0 || stands {
+		return
+	}
+	f.warn("Set edl.listen and edl.url, have the firewall fetch the list, and add it to the source of the block rule beside the group; or set blacklist.ipv6_prefix to 128.",
+		"%s blocked, and registered addresses cannot hold networks: only the addresses of them that were seen are blocked: %s",
+		plural(len(networks), "IPv6 network is", "IPv6 networks are"), examples(networks))
 }
 
 // listAuthority looks whether the firewall can verify our certificate.
