@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"activedefense/agent/enforce"
+	"activedefense/agent/labels"
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
 	"activedefense/config"
@@ -21,9 +22,10 @@ const (
 )
 
 // Known tells what is ours and what may never be blocked, for a command: by the configuration, this host's addresses, those of
-// the firewalls, and what the firewalls said, if st is not nil. Names that cannot be resolved now are passed over.
+// the firewalls, what label files list as never to be blocked, and what the firewalls said, if st is not nil. Names that cannot be resolved now are passed over.
 func Known(ctx context.Context, cfg *config.Config, st *store.Store) (*own.Known, error) {
 	addresses := own.New(cfg, nil)
+	addresses.Spare(own.Listed(Labels(cfg).Lists()))
 	addresses.Look(ctx)
 	if st == nil {
 		return addresses.Known(), nil
@@ -64,18 +66,24 @@ func (a *Agent) takeProtected(ctx context.Context) error {
 }
 
 // refreshGuard looks up the own addresses anew, because names and interfaces change; sooner if one was not
-// to be had. What another agent's firewalls named is taken over too.
+// to be had. What another agent's firewalls named is taken over too. Label files are looked at more often.
 func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
-	wait := guardRetry // the first look was at the start, when the network may not have been up
-	for loop.Pause(ctx, wait) {
+	left := guardRetry // the first look was at the start, when the network may not have been up
+	for loop.Pause(ctx, labels.Every) {
+		if a.lookAtLabels() {
+			f.recheck()
+		}
+		if left -= labels.Every; left > 0 {
+			continue
+		}
 		complete := a.own.Look(ctx)
 		if err := a.takeProtected(ctx); err != nil {
 			complete = false
 		}
 		a.renew()
 		f.recheck()
-		if wait = guardEvery; !complete {
-			wait = guardRetry
+		if left = guardEvery; !complete {
+			left = guardRetry
 		}
 	}
 	return nil

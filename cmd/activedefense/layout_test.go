@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
-	"agent/own":         {"config", "detect", "store"},
+	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},

@@ -80,7 +80,7 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 	if r.json && !r.summary {
 		take = r.printVerdict
 	}
-	err = r.run(ctx, run, line.ReplayOptions{Files: files, Stdin: r.shared(ctx, files, 1)[0], Verdict: take})
+	err = r.run(ctx, run, line.ReplayOptions{Files: files, Stdin: r.shared(ctx, files, 1)[0], Verdict: take}, true)
 	if err != nil {
 		return err
 	}
@@ -109,10 +109,10 @@ func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []
 }
 
 // run replays one configuration.
-func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions) (err error) {
+func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions, show bool) (err error) {
 	known := r.known(ctx, run.cfg)
 	opts.Refused, opts.Guard, opts.Ours = run.spare, known.Guard, known.Ours
-	if isTerminal(r.stderr) {
+	if show && isTerminal(r.stderr) {
 		opts.Progress = r.progress
 		defer fmt.Fprint(r.stderr, "\r\x1b[K")
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -46,12 +45,9 @@ func (r *replayCommand) replayTwo(ctx context.Context, cfg *config.Config, files
 	group, both := errgroup.WithContext(ctx)
 	shared := r.shared(both, files, len(runs))
 	for i, run := range runs {
-		command := r
-		if i > 0 {
-			command = &replayCommand{app: &app{stderr: io.Discard}} // one shows how far they are
-		}
+		first := i == 0 // it alone shows how far they are
 		group.Go(func() error {
-			return command.run(both, run, line.ReplayOptions{Files: files, Stdin: shared[i], Verdict: run.take})
+			return r.run(both, run, line.ReplayOptions{Files: files, Stdin: shared[i], Verdict: run.take}, first)
 		})
 	}
 	if err := group.Wait(); err != nil {
