@@ -76,7 +76,8 @@ func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
 		other.paired = true
 		return false
 	default: // the SYSTEM record came first: this one stands for both
-		other.system, other.paired, other.ref, other.time = false, true, now.ref, now.time
+		now.next, now.paired = other.next, true
+		*other = now
 		return true
 	}
 	if int(c.count) >= attemptsEach*e.rules[login].need || a.list.Used() >= maxAttempts && c.newest != 0 {

@@ -20,12 +20,12 @@ func (k *known) notAgainst(ev *Event, p *party) string {
 		return "the record does not say where the client is"
 	case !p.addr.IsValid():
 		return "the record has no source address"
+	case p.proxied && k.isProxy(p.addr):
+		return "the client that a proxy of ours names is a proxy of ours"
 	case k.ours.Contains(p.addr):
 		return "the source is ours"
 	case !canBeSource(p.addr):
 		return becausePrivate
-	case p.proxied && k.isProxy(p.addr):
-		return "the client that a proxy of ours names is a proxy of ours"
 	case !isLogin(ev) && k.elsewhere(p.dst):
 		return "the destination is not ours: it is nobody's business of ours (networks.own)"
 	}

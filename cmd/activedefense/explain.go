@@ -118,16 +118,22 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 	}
 	var ev detect.Event
 	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(line), time.Now(), &ev)
+	cut := errors.Is(err, detect.ErrCut)
 	if errors.Is(err, panos.ErrIgnored) {
 		return fmt.Errorf("the line is ignored: %w", err)
 	}
-	if err != nil {
+	if err != nil && !cut {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
 	ev.Judge()
 	known := e.known(ctx, cfg)
 	guard := known.Guard
 	countings := agent.Settings(cfg).Explain(&ev, guard, known.Ours)
+	for i := range countings {
+		if cut {
+			countings[i].Text = fmt.Sprintf("%v: %v", detect.ErrCut, err)
+		}
+	}
 	if e.json {
 		out := explainedOf(&ev)
 		if err := guard.CheckAddr(ev.Src); err != nil {
