@@ -215,35 +215,6 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	return first
 }
 
-// count adds a sighting to a source.
-func (e *Engine) count(src *source, s *sighting) (finding, bool) {
-	defer e.trim()
-	e.nearest = false
-	defer e.noteNear(src)
-	if !src.packed.heavy() && src.packed.count() == lightMax {
-		e.makeHeavy(src)
-	}
-	if !src.packed.heavy() {
-		return e.observeLight(src, s)
-	}
-	h := e.heavies.At(src.held)
-	if h.full() {
-		e.stats.Dropped += uint64(h.makeRoom(e, s))
-	}
-	return h.observe(e, s)
-}
-
-// noteNear keeps the number of sources that are near a threshold.
-func (e *Engine) noteNear(src *source) {
-	if src.packed.near() != e.nearest {
-		if src.packed.setBit(nearBit, e.nearest); e.nearest {
-			e.near++
-		} else {
-			e.near--
-		}
-	}
-}
-
 // countProbe counts a record for the rule probe.
 func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 	if e.recalling {
@@ -285,39 +256,6 @@ func (e *Engine) answered(ev *Event, w *watched) {
 	}
 	_, w.clock = e.deviceOf(ev.Device)
 	e.memory.Answer(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time})
-}
-
-// watchLogin counts the record of a login.
-func (e *Engine) watchLogin(ev *Event, w *watched) Result {
-	became := sessionOf(ev)
-	if e.rules[login].window == 0 || notLogin(ev) != "" {
-		return Result{Session: became}
-	}
-	if len(e.settings.Ignore) > 0 {
-		if ignored, _ := e.ignoring(ev, &w.party); ignored.has(login) {
-			return Result{Session: became}
-		}
-	}
-	w.grade = Proven
-	if !e.unspent(w, 1<<login).has(login) {
-		return Result{Session: became}
-	}
-	if !e.attempts.add(e, &w.key, ev) {
-		return Result{Session: became}
-	}
-	e.attempts.gather(e, &w.key, w.time)
-	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
-	if !ok {
-		return Result{Outcome: Counted, Session: became, Grade: Proven}
-	}
-	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
-	if v.stands() {
-		e.forget(v.Source)
-	} else {
-		e.attempts.forget(e, &w.key)
-		e.spend(w, login, v)
-	}
-	return e.result(v, became, Proven)
 }
 
 // spend notes that a verdict used up evidence of a source that goes on being counted, so that it is not counted again when a

@@ -226,7 +226,7 @@ func walkSightings(e *Engine) int {
 		if s.packed.heavy() {
 			h := e.heavies.At(s.held)
 			for i := 1; i <= h.size; i++ {
-				if l := h.at(e, i); l.in != 0 {
+				if l := h.at(&e.sightings, i); l.in != 0 {
 					n += len(e.appendPoints(nil, e.pairs.At(l.pair)))
 				}
 			}

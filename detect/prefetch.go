@@ -124,7 +124,7 @@ func (e *Engine) fetchProbes(list []fetch) {
 
 // fetchPairs touches the pairs of light sources, and goes on to the older points of the one
 // that an event belongs to.
-func (e *Engine) fetchPairs(list []fetch) []fetch {
+func (e *sightings) fetchPairs(list []fetch) []fetch {
 	var own [Ahead]fetch
 	found := own[:0]
 	for len(list) > 0 {
@@ -149,7 +149,7 @@ func (e *Engine) fetchPairs(list []fetch) []fetch {
 
 // fetchPasts touches older points: the one that arrived last, and where the event is to become
 // a point beside it (see extend) all the others.
-func (e *Engine) fetchPasts(list []fetch) {
+func (e *sightings) fetchPasts(list []fetch) {
 	for i := range list {
 		p := e.pasts.At(list[i].number)
 		e.ahead.touched += uint32(p.time) + p.next

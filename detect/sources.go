@@ -7,7 +7,7 @@ import "activedefense/detect/arena"
 type source struct {
 	key          [16]byte // the address, IPv4 mapped
 	newer, older uint32   // neighbours in the list; 0: none
-	held         uint32   // light: its first pair; heavy: number in Engine.heavies
+	held         uint32   // light: its first pair; heavy: number in sightings.heavies
 	packed       packed
 }
 
@@ -45,16 +45,16 @@ func (p *packed) setBit(bit packed, on bool) {
 func (s *source) Link() *uint32 { return &s.newer }
 
 // sourceOf gives the number of a source that has evidence; 0 for others.
-func (e *Engine) sourceOf(hash uint32, key *[16]byte) uint32 {
+func (e *sightings) sourceOf(hash uint32, key *[16]byte) uint32 {
 	return e.directory.Find(hash, func(id uint32) bool { return e.sources.At(id).key == *key })
 }
 
 // touch makes a source the one seen last; id 0: it is new.
-func (e *Engine) touch(id, hash uint32, key *[16]byte) uint32 {
+func (e *sightings) touch(id, hash uint32, key *[16]byte) uint32 {
 	if id == 0 {
 		if e.directory.Used() >= e.maxSources {
 			e.drop(e.oldest)
-			e.stats.Evicted++
+			e.evicted++
 		}
 		id = e.sources.Take()
 		*e.sources.At(id) = source{key: *key}
@@ -76,7 +76,7 @@ func (e *Engine) touch(id, hash uint32, key *[16]byte) uint32 {
 }
 
 // unlink takes a source out of the list.
-func (e *Engine) unlink(s *source) {
+func (e *sightings) unlink(s *source) {
 	if s.newer != 0 {
 		e.sources.At(s.newer).older = s.older
 	} else {
@@ -90,7 +90,7 @@ func (e *Engine) unlink(s *source) {
 }
 
 // drop forgets a source and its evidence.
-func (e *Engine) drop(id uint32) {
+func (e *sightings) drop(id uint32) {
 	s := e.sources.At(id)
 	if s.packed.heavy() {
 		e.heavies.At(s.held).drop(e)
@@ -112,19 +112,19 @@ func (e *Engine) drop(id uint32) {
 
 // trim evicts the sources seen longest ago until the evidence has room. The one
 // seen last stays: its own cap lies below the common one.
-func (e *Engine) trim() {
+func (e *sightings) trim() {
 	for e.room > e.maxRoom && e.oldest != e.newest {
 		e.drop(e.oldest)
-		e.stats.Evicted++
+		e.evicted++
 	}
 }
 
 // hashOf is the hash of a source's key.
-func (e *Engine) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key) }
+func (e *sightings) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key) }
 
 // consume drops what a rule's verdict rests on, of a source that goes on being counted: all of the rule's pairs, or those whose
 // source is not proven.
-func (e *Engine) consume(id uint32, r int, keepProven bool) {
+func (e *sightings) consume(id uint32, r int, keepProven bool) {
 	s := e.sources.At(id)
 	if s.packed.heavy() {
 		h := e.heavies.At(s.held)
@@ -150,5 +150,34 @@ func (e *Engine) consume(id uint32, r int, keepProven bool) {
 			continue
 		}
 		at = &p.next
+	}
+}
+
+// count adds a sighting to a source.
+func (e *sightings) count(src *source, s *sighting) (finding, bool) {
+	defer e.trim()
+	e.nearest = false
+	defer e.noteNear(src)
+	if !src.packed.heavy() && src.packed.count() == lightMax {
+		e.makeHeavy(src)
+	}
+	if !src.packed.heavy() {
+		return e.observeLight(src, s)
+	}
+	h := e.heavies.At(src.held)
+	if h.full() {
+		e.dropped += uint64(h.makeRoom(e, s))
+	}
+	return h.observe(e, s)
+}
+
+// noteNear keeps the number of sources that are near a threshold.
+func (e *sightings) noteNear(src *source) {
+	if src.packed.near() != e.nearest {
+		if src.packed.setBit(nearBit, e.nearest); e.nearest {
+			e.near++
+		} else {
+			e.near--
+		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"activedefense/agent"
+	"activedefense/agent/explain"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/traffic"
 )
@@ -201,7 +201,7 @@ func (w *world) expectBlocked(want ...string) {
 		return err == nil && s != nil && len(s.Inputs) == 1 && s.Inputs[0].Behind == 0 && s.Inputs[0].Lines >= uint64(w.lines(size.Size()))
 	})
 	var got []string
-	for _, e := range jsonLines[agent.BlacklistEntry](w, "blacklist", "list") {
+	for _, e := range jsonLines[explain.BlacklistEntry](w, "blacklist", "list") {
 		got = append(got, e.Address)
 	}
 	for i, source := range want {
@@ -249,9 +249,9 @@ func entryOf(source string) string {
 
 func (w *world) expectActivity(sources ...string) {
 	w.t.Helper()
-	entries := func() map[string]agent.BlacklistEntry {
-		m := map[string]agent.BlacklistEntry{}
-		for _, e := range jsonLines[agent.BlacklistEntry](w, "blacklist", "list") {
+	entries := func() map[string]explain.BlacklistEntry {
+		m := map[string]explain.BlacklistEntry{}
+		for _, e := range jsonLines[explain.BlacklistEntry](w, "blacklist", "list") {
 			m[e.Address] = e
 		}
 		return m

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect"
@@ -165,13 +165,13 @@ func (r *replayCommand) writeDifferences(found []different) error {
 		fmt.Fprintln(r.stderr, "both configurations would block the same sources")
 		return nil
 	}
-	t := agent.NewTable(r.stdout, "ONLY", "TIME", "ADDRESS", "RULE", "GRADE", "HITS", "WHY")
+	t := display.NewTable(r.stdout, "ONLY", "TIME", "ADDRESS", "RULE", "GRADE", "HITS", "WHY")
 	for _, d := range found {
 		reason := d.Reason
 		if d.other != "" {
 			reason += "; in the other " + d.other
 		}
-		t.Row(d.only, agent.LocalTime(d.Time), detect.AddressText(d.Source), d.Rule, gradeText(d.Verdict), d.Hits, reason)
+		t.Row(d.only, display.LocalTime(d.Time), detect.AddressText(d.Source), d.Rule, gradeText(d.Verdict), d.Hits, reason)
 	}
 	return t.Flush()
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/enforce"
+	"activedefense/agent/explain"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -27,8 +29,8 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
-				x, err := agent.Explain(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
-				if errors.Is(err, agent.ErrUnknownAddress) {
+				x, err := explain.Of(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
+				if errors.Is(err, explain.ErrUnknownAddress) {
 					return a.showUnlisted(c.Context(), cfg, st, prefix, err)
 				}
 				if err != nil {
@@ -51,7 +53,7 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if err != nil {
 		return err
 	}
-	u, err := agent.ExplainUnlisted(ctx, st, known.Guard, prefix)
+	u, err := explain.OfUnlisted(ctx, st, known.Guard, prefix)
 	if err != nil {
 		return err
 	}
@@ -65,8 +67,8 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 }
 
 // writeUnlisted writes for people what is known of an address without any entry.
-func (a *app) writeUnlisted(u *agent.Unlisted) error {
-	t := agent.NewTable(a.stdout)
+func (a *app) writeUnlisted(u *explain.Unlisted) error {
+	t := display.NewTable(a.stdout)
 	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
 	if u.Records == 0 {
 		return t.Flush()
@@ -77,8 +79,8 @@ func (a *app) writeUnlisted(u *agent.Unlisted) error {
 	}
 	t.Line("")
 	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
-	t.Row("first seen", agent.LocalTime(u.FirstSeen))
-	t.Row("last seen", agent.LocalTime(u.LastSeen))
+	t.Row("first seen", display.LocalTime(u.FirstSeen))
+	t.Row("last seen", display.LocalTime(u.LastSeen))
 	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
 	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
 	return t.Flush()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/line"
 	"activedefense/firewall/policy"
 )
@@ -99,7 +100,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	if !s.Ready {
 		ready = "NOT READY: " + strings.Join(s.NotReady, "; ")
 	}
-	t := agent.NewTable(c.stdout)
+	t := display.NewTable(c.stdout)
 	t.Row("agent", fmt.Sprintf("%s, up %s, %s", s.Version, span(s.Now.Sub(s.Started)), ready))
 	store := "ok"
 	if !s.Store.OK {
@@ -124,7 +125,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	}
 	if l := s.List; l != nil {
 		t.Row("list", fmt.Sprintf("%s entries (%s left out), last fetched %s, certificate until %s", grouped(l.Entries), grouped(l.LeftOut),
-			agent.LocalTime(l.LastFetch), agent.LocalTime(l.CertNotAfter)))
+			display.LocalTime(l.LastFetch), display.LocalTime(l.CertNotAfter)))
 		if trouble := strings.TrimSpace(l.CertError + " " + l.SaveError); trouble != "" {
 			t.Row("", "TROUBLE: "+trouble)
 		}
@@ -144,7 +145,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	if len(s.BadLines) > 0 {
 		fmt.Fprintln(c.stdout, "\nThe first lines that could not be parsed")
 		for _, b := range s.BadLines {
-			fmt.Fprintf(c.stdout, "  %s %s: %s\n    %s\n", agent.LocalTime(b.Time), b.Path, b.Error, agent.Harmless(b.Line))
+			fmt.Fprintf(c.stdout, "  %s %s: %s\n    %s\n", display.LocalTime(b.Time), b.Path, b.Error, display.Harmless(b.Line))
 		}
 	}
 	return nil
@@ -181,7 +182,7 @@ func blacklistText(s *agent.Status) string {
 
 func (c *statusCommand) writeInputs(s *agent.Status) error {
 	fmt.Fprintln(c.stdout)
-	t := agent.NewTable(c.stdout, "FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE")
+	t := display.NewTable(c.stdout, "FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE")
 	for _, in := range s.Inputs {
 		trouble := in.Error
 		if in.Clock != "" {
@@ -204,7 +205,7 @@ func (c *statusCommand) writeFirewalls(s *agent.Status) error {
 		return nil
 	}
 	fmt.Fprintln(c.stdout)
-	t := agent.NewTable(c.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
+	t := display.NewTable(c.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
 	for _, f := range s.Firewalls {
 		state, trouble := "up", []string{}
 		switch {
@@ -248,7 +249,7 @@ func (c *statusCommand) writePolicies(s *agent.Status) error {
 		return nil
 	}
 	fmt.Fprintln(c.stdout)
-	t := agent.NewTable(c.stdout, "POLICIES OF", "CHECKED", "CHECK", "RESULT", "FOUND")
+	t := display.NewTable(c.stdout, "POLICIES OF", "CHECKED", "CHECK", "RESULT", "FOUND")
 	for _, p := range s.Policies {
 		shown := 0
 		var last policy.Check

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"activedefense/agent"
+	"activedefense/agent/explain"
 	"activedefense/detect"
 	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
@@ -158,7 +158,7 @@ func (s *stage) explain(ctx context.Context) error {
 	s.say("why", "activedefense blacklist show %s", source)
 	var text strings.Builder
 	err := s.withStore(ctx, func(st *store.Store) error {
-		x, err := agent.Explain(ctx, st, netip.PrefixFrom(source, source.BitLen()), s.cfg.Blacklist.ReleaseAfter)
+		x, err := explain.Of(ctx, st, netip.PrefixFrom(source, source.BitLen()), s.cfg.Blacklist.ReleaseAfter)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package agent
+package explain
 
 import (
 	"cmp"
@@ -29,8 +29,8 @@ type Unlisted struct {
 	WhyNot       string           `json:"why_not"` // why it is not blocked, as far as is known
 }
 
-// ExplainUnlisted gathers what the store knows of an address or network without any entry.
-func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefix netip.Prefix) (*Unlisted, error) {
+// OfUnlisted gathers what the store knows of an address or network without any entry.
+func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefix netip.Prefix) (*Unlisted, error) {
 	u := &Unlisted{Address: detect.AddressText(prefix), Entries: []BlacklistEntry{}}
 	destinations, ports := map[netip.Addr]bool{}, map[uint16]bool{}
 	err := st.Records(ctx, store.RecordFilter{Src: []netip.Prefix{prefix}, Limit: mostSeen + 1}, func(r *store.Record) error {
@@ -40,8 +40,12 @@ func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, 
 		}
 		u.Records++
 		u.FirstSeen, u.LastSeen = r.Time, cmp.Or(u.LastSeen, r.Time)
-		u.Refused += int(oneIf(r.Outcome == store.Refused))
-		u.Answered += int(oneIf(r.Outcome == store.Answered))
+		switch r.Outcome {
+		case store.Refused:
+			u.Refused++
+		case store.Answered:
+			u.Answered++
+		}
 		destinations[r.Dst], ports[r.DstPort] = true, true
 		return nil
 	})
