@@ -30,9 +30,9 @@ func inputOf(in config.Input) line.Input {
 	}
 }
 
-// Replay runs detection over old files as the configuration has it done, with the guard and what is ours of opts. Inputs and rules are
-// those of the configuration: a file is read as the input whose pattern it matches, else as the first one, as standard input
-// is. What opts says of them is not regarded.
+// Replay runs detection over old files as the configuration has it done. Inputs and rules are those of the configuration: a file
+// is read as the input whose pattern it matches, else as the first one, as standard input is. What opts says of them is not
+// regarded; the guard, and what is ours, it gives.
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
 	opts.Settings, opts.Surge = Settings(cfg), surge(cfg)
 	opts.Input = func(path string) line.Input { return inputFor(cfg, path) }

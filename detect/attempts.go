@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
+	"strings"
 	"time"
 
 	"activedefense/detect/arena"
@@ -59,7 +60,7 @@ func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
 	if n == 0 {
 		if a.table.Used() >= a.max {
 			a.drop(e, a.queue.Oldest())
-			e.stats.Evicted++
+			e.evicted++
 		}
 		n = a.table.Add(arena.HashOf(e.seed, key))
 		*a.table.At(n) = client{key: *key}
@@ -171,7 +172,9 @@ func spreadWho(seed maphash.Seed, ev *Event) uint32 {
 	h.SetSeed(seed)
 	h.WriteString(ev.SrcUser)
 	h.WriteByte(0)
-	h.WriteString(ev.Device)
+	// One log may name the firewall by its full name, and the other by its first.
+	host, _, _ := strings.Cut(ev.Device, ".")
+	h.WriteString(strings.ToLower(host))
 	return uint32(h.Sum64())
 }
 
@@ -184,4 +187,37 @@ func (a *attempts) forgetIn(e *Engine, p netip.Prefix) {
 		}
 		n = next
 	}
+}
+
+// watchLogin counts the record of a login.
+func (e *Engine) watchLogin(ev *Event, w *watched) Result {
+	became := sessionOf(ev)
+	if e.rules[login].window == 0 || notLogin(ev) != "" {
+		return Result{Session: became}
+	}
+	if len(e.settings.Ignore) > 0 {
+		if ignored, _ := e.ignoring(ev, &w.party); ignored.has(login) {
+			return Result{Session: became}
+		}
+	}
+	w.grade = Proven
+	if !e.unspent(w, 1<<login).has(login) {
+		return Result{Session: became}
+	}
+	if !e.attempts.add(e, &w.key, ev) {
+		return Result{Session: became}
+	}
+	e.attempts.gather(e, &w.key, w.time)
+	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
+	if !ok {
+		return Result{Outcome: Counted, Session: became, Grade: Proven}
+	}
+	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
+	if v.stands() {
+		e.forget(v.Source)
+	} else {
+		e.attempts.forget(e, &w.key)
+		e.spend(w, login, v)
+	}
+	return e.result(v, became, Proven)
 }

@@ -16,6 +16,7 @@ type watched struct {
 	clock  uint16 // the device's number in the memory
 	weight uint16
 	grade  Grade
+	id     uint32 // of the source in the engine, once it was counted; 0 before
 }
 
 // Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone: the caller
@@ -111,15 +112,16 @@ func (e *Engine) watch(ev *Event, w *watched) Result {
 	if len(e.settings.Ignore) > 0 {
 		ignored, _ = e.ignoring(ev, &w.party)
 	}
-	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" {
+	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" && e.unspent(w, 1<<vulnerability) != 0 {
 		v := e.judged(e.vulnerabilityVerdict(ev, w), vulnerability)
 		if v.stands() {
 			e.forget(v.Source)
 			return e.result(v, became, w.grade)
 		}
+		e.spend(w, vulnerability, v)
 		first = v
 	}
-	counting := e.counting(ev, w, &became) &^ ignored
+	counting := e.unspent(w, e.counting(ev, w, &became)&^ignored)
 	if counting == 0 {
 		if first == nil && became == SessionAnswered {
 			e.answered(ev, w)
@@ -191,6 +193,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	}
 	hash := e.hashOf(&w.key)
 	id := e.touch(e.sourceOf(hash, &w.key), hash, &w.key)
+	w.id = id
 	for s.class&classRules != 0 {
 		found, fired := e.count(e.sources.At(id), &s)
 		if !fired {
@@ -206,25 +209,10 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 			first = v
 		}
 		e.consume(id, found.rule, v.Mode != Observe)
+		e.spend(w, found.rule, v)
 		s.class &^= 1 << found.rule
 	}
 	return first
-}
-
-// count adds a sighting to a source.
-func (e *Engine) count(src *source, s *sighting) (finding, bool) {
-	defer e.trim()
-	if !src.heavy && src.count == lightMax {
-		e.makeHeavy(src)
-	}
-	if !src.heavy {
-		return e.observeLight(src, s)
-	}
-	h := e.heavies.At(src.held)
-	if h.full() {
-		e.stats.Dropped += uint64(h.makeRoom(e, s))
-	}
-	return h.observe(e, s)
 }
 
 // countProbe counts a record for the rule probe.
@@ -233,8 +221,14 @@ func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 		return nil
 	}
 	_, w.clock = e.deviceOf(ev.Device)
-	e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven})
-	n := e.memory.Probe(&w.key, w.time)
+	var hint uint32
+	if w.id != 0 {
+		hint = e.sources.At(w.id).packed.probe()
+	}
+	n := e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven}, &hint)
+	if w.id != 0 {
+		e.sources.At(w.id).packed.setProbe(hint)
+	}
 	need, all := e.rules[probe].need, !e.rules[probe].RefusedOnly
 	if all {
 		n.Answered, n.Spared = 0, false
@@ -264,33 +258,37 @@ func (e *Engine) answered(ev *Event, w *watched) {
 	e.memory.Answer(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time})
 }
 
-// watchLogin counts the record of a login.
-func (e *Engine) watchLogin(ev *Event, w *watched) Result {
-	became := sessionOf(ev)
-	if e.rules[login].window == 0 || notLogin(ev) != "" {
-		return Result{Session: became}
+// spend notes that a verdict used up evidence of a source that goes on being counted, so that it is not counted again when a
+// restart recalls it. Of probes the memory itself knows it.
+func (e *Engine) spend(w *watched, r int, v *Verdict) {
+	if !e.recalling {
+		e.memory.Spend(&w.key, uint8(r), v.Mode != Observe, w.time)
 	}
-	if len(e.settings.Ignore) > 0 {
-		if ignored, _ := e.ignoring(ev, &w.party); ignored.has(login) {
-			return Result{Session: became}
+}
+
+// Held tells the engine that a verdict which would have blocked was held after all, so that a restart does not count its evidence
+// again.
+func (e *Engine) Held(v *Verdict) {
+	if e.memory == nil || e.recalling {
+		return
+	}
+	key := v.Source.Addr().As16()
+	for r := range rulesInAll {
+		e.memory.Spend(&key, uint8(r), false, nanoseconds(v.Time))
+	}
+}
+
+// unspent leaves, of the rules that count a record which is recalled, those that it is still evidence for.
+func (e *Engine) unspent(w *watched, set ruleSet) ruleSet {
+	if !e.recalling || e.memory == nil {
+		return set
+	}
+	for r := range rulesInAll {
+		if all, forgeable := e.memory.Spent(&w.key, uint8(r)); w.time <= all || w.time <= forgeable && w.grade != Proven {
+			set &^= 1 << r
 		}
 	}
-	w.grade = Proven
-	if !e.attempts.add(e, &w.key, ev) {
-		return Result{Session: became}
-	}
-	e.attempts.gather(e, &w.key, w.time)
-	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
-	if !ok {
-		return Result{Outcome: Counted, Session: became, Grade: Proven}
-	}
-	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
-	if v.stands() {
-		e.forget(v.Source)
-	} else {
-		e.attempts.forget(e, &w.key)
-	}
-	return e.result(v, became, Proven)
+	return set
 }
 
 // Recall tells the engine once more of a record from before a restart: its evidence counts, and what the memory holds of it,

@@ -61,8 +61,8 @@ type Verdict struct {
 	BlockFor time.Duration
 	// Tag is that of the rule on the firewalls; "" for the usual one.
 	Tag string
-	// Addresses are those of Source that were seen to attack, the newest first and at most 16; empty where Source is a
-	// single address.
+	// Addresses are those of Source that were seen to attack, the newest first and at most 16, set by whoever has the
+	// records; empty where Source is a single address.
 	Addresses []netip.Addr
 }
 

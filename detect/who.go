@@ -50,6 +50,14 @@ func (k *known) who(ev *Event) party {
 	return p
 }
 
+// zone is that of who did it.
+func (p *party) zone(ev *Event) string {
+	if p.reversed {
+		return ev.DstZone
+	}
+	return ev.SrcZone
+}
+
 // refusal tells whether a record in direction from server to client, of a login that was refused, is of a server of ours, and
 // whether it names that server as its source: many such records name the ends as the packet has them, others as the session
 // has. The other way about, a stranger's server refused one of ours, who attacks nobody. So an end must be known to be ours, or

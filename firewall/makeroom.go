@@ -70,7 +70,7 @@ func (p *pass) await(changes *changeset) {
 }
 
 // makeRoom has what is worth more take the place of what is worth less, where the firewall does not take all: of what stands
-// no more goes at once than the brake lets go of. full tells that everything was read in this pass.
+// no more goes at once than the brake lets go of.
 func (p *pass) makeRoom(desired []Entry) error {
 	f := p.f
 	p.judgeRoom()
@@ -83,19 +83,50 @@ func (p *pass) makeRoom(desired []Entry) error {
 		most = max(f.room-(len(f.held)-len(standing)), 0)
 	}
 	out, in := displace(standing, waiting, most, max(brakeFrom, f.opts.MaxRemovalPercent*len(f.held)/100))
-	for free := len(in) - len(out); len(in) > 0; free = 0 {
-		if p.late() {
-			p.report.Backlog += len(in)
-			return nil
-		}
-		n := min(max(free, 0)+f.batch, len(in))
-		goes := max(n-max(free, 0), 0)
-		if err := p.replaceBy(out[:goes], in[:n]); err != nil {
-			return err
-		}
-		out, in = out[goes:], in[n:]
+	went, came, err := p.exchange(out, in)
+	if err == nil && p.report.Full && came > 0 {
+		err = p.confirm()
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	return p.returnThose(out[:went], in[:came])
+}
+
+// exchange takes entries from the firewall and registers others, in turns, as far as the pass has time: it gives how many.
+// There is room for the first of those that come in before anything goes.
+func (p *pass) exchange(out, in []Entry) (went, came int, err error) {
+	p.wrote = p.wrote || len(in) > 0
+	for free := len(in) - len(out); came < len(in); {
+		if p.late() {
+			p.report.Backlog += len(in) - came
+			return went, came, nil
+		}
+		n := min(p.f.batch, len(in)-came)
+		goes := n - min(free, n)
+		free -= n - goes
+		if err := p.letGo(out[went : went+goes]); err != nil {
+			return went, came, err
+		}
+		went += goes
+		if err := p.comeIn(in[came : came+n]); err != nil {
+			return went, came, err
+		}
+		came += n
+	}
+	return went, came, nil
+}
+
+// returnThose has as many return of those that made way as did so for nothing, the best of them.
+func (p *pass) returnThose(out, in []Entry) error {
+	failed, came := 0, PrefixSet(in)
+	for i, r := range p.report.Refused {
+		if came[r.Prefix] {
+			p.f.refused[r.Prefix], p.report.Refused[i].Message = inVain, inVain+": "+r.Message
+			failed++
+		}
+	}
+	return p.comeIn(out[max(len(out)-failed, 0):])
 }
 
 // judgeRoom decides by what was refused whether the firewall is full, and how much of ours it holds then.
@@ -144,55 +175,28 @@ func (p *pass) contenders(desired []Entry) (standing, waiting []Entry) {
 	return standing, waiting
 }
 
-// replaceBy takes entries from the firewall, and then registers others.
-func (p *pass) replaceBy(out, in []Entry) error {
-	f := p.f
+// letGo takes entries from the firewall that others are to have the place of.
+func (p *pass) letGo(out []Entry) error {
 	removed := func(c change) {
-		delete(f.held, c.Prefix)
+		delete(p.f.held, c.Prefix)
 		p.report.Unregistered = append(p.report.Unregistered, c.Prefix)
 		p.refuse(c.Prefix, madeWay)
 	}
-	l := limits{Now: f.now(), MaxTimeout: maxTagTimeout}
-	changes := func(entries []Entry) (list []change) {
-		for _, e := range entries {
-			list = append(list, change{e.Prefix, l.timeout(e.Until)})
-		}
-		return list
-	}
-	p.wrote = true
-	gone, err := p.settle(false, changes(out), removed)
+	gone, err := p.settle(false, p.changes(out), removed)
 	for _, c := range gone {
 		removed(c)
 	}
-	if err == nil {
-		err = p.comeIn(changes(in))
-	}
-	if err == nil && p.report.Full {
-		err = p.confirm()
-	}
-	if err != nil {
-		return err
-	}
-	failed, came := 0, PrefixSet(in)
-	for i, r := range p.report.Refused {
-		if came[r.Prefix] {
-			f.refused[r.Prefix], p.report.Refused[i].Message = inVain, inVain+": "+r.Message
-			failed++
-		}
-	}
-	// Those that made way for nothing return, the best of them first.
-	return p.comeIn(changes(out[max(len(out)-failed, 0):]))
+	return err
 }
 
 // comeIn registers what was refused or left out until now.
-func (p *pass) comeIn(changes []change) error {
-	coming := make(map[netip.Prefix]bool, len(changes))
-	for _, c := range changes {
-		coming[c.Prefix] = true
-		delete(p.f.refused, c.Prefix)
+func (p *pass) comeIn(in []Entry) error {
+	coming := PrefixSet(in)
+	for prefix := range coming {
+		delete(p.f.refused, prefix)
 	}
 	p.report.Refused = slices.DeleteFunc(p.report.Refused, func(r Refused) bool { return coming[r.Prefix] })
-	for part := range slices.Chunk(changes, p.f.batch) {
+	for part := range slices.Chunk(p.changes(in), p.f.batch) {
 		if err := p.register(part); err != nil {
 			return err
 		}
@@ -202,6 +206,15 @@ func (p *pass) comeIn(changes []change) error {
 		return coming[prefix] && stands
 	})
 	return nil
+}
+
+// changes gives entries as they are registered.
+func (p *pass) changes(entries []Entry) (list []change) {
+	l := limits{Now: p.f.now(), MaxTimeout: maxTagTimeout}
+	for _, e := range entries {
+		list = append(list, change{e.Prefix, l.timeout(e.Until)})
+	}
+	return list
 }
 
 // leftOut gives what is desired and does not stand for want of room, each once.

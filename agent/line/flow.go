@@ -85,6 +85,7 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 	}
 	if why := f.surge.Admit(v); why != "" {
 		v.Hold = why
+		f.engine.Held(v)
 	}
 	if StateOf(v) == store.Blocked {
 		f.engine.Block(v.Source)

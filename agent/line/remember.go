@@ -58,6 +58,21 @@ func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) e
 	return nil
 }
 
+// recallSurge counts the forgeable blocks of earlier runs, so that a restart makes no room for more.
+func (l *Live) recallSurge(ctx context.Context) error {
+	if l.surge.Additions <= 0 {
+		return nil
+	}
+	times, err := l.opts.Store.ForgeableTimes(ctx, l.surge.Additions)
+	if err != nil {
+		return fmt.Errorf("count the forgeable blocks of earlier runs: %w", err)
+	}
+	for _, at := range times {
+		l.surge.Note(at)
+	}
+	return nil
+}
+
 // releaseSlack is how long before the last batch a release may not have been seen yet.
 const releaseSlack = 5 * time.Second
 

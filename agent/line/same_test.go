@@ -50,6 +50,16 @@ func drawLogs(t *rapid.T, dir string) (paths []string, records int) {
 	return paths, records
 }
 
+// drawSettings has the rules with and without the one whose evidence outlives the records that a restart reads.
+func drawSettings(t *rapid.T) detect.Settings {
+	s := testSettings
+	if rapid.Bool().Draw(t, "probe") {
+		s.Probe = detect.Probe{Targets: 12, Window: 24 * time.Hour}
+		s.PortScan.Window, s.HostSweep.Window = 2*time.Minute, 2*time.Minute
+	}
+	return s
+}
+
 // verdict is what two runs over the same lines must agree on.
 func verdictText(source, rule string, first, last, reason any, hits int64) string {
 	return fmt.Sprintf("%s %s %v %v %v %d", source, rule, first, last, reason, hits)
@@ -59,10 +69,10 @@ func verdictText(source, rule string, first, last, reason any, hits int64) strin
 // once.
 func TestRunAndReplayGiveTheSameVerdicts(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, st := t.TempDir(), newTestStore(t)
+		dir, st, settings := t.TempDir(), newTestStore(t), drawSettings(rt)
 		paths, want := drawLogs(rt, dir)
 		var replayed []string
-		opts := ReplayOptions{Files: paths, Input: testInput, Settings: testSettings, Guard: detect.NewGuard(nil, nil),
+		opts := ReplayOptions{Files: paths, Input: testInput, Settings: settings, Guard: detect.NewGuard(nil, nil),
 			Verdict: func(v *detect.Verdict) {
 				replayed = append(replayed, verdictText(detect.AddressText(v.Source), v.Rule, v.FirstSeen, v.Time, v.Reason, int64(v.Hits)))
 			}}
@@ -74,7 +84,9 @@ func TestRunAndReplayGiveTheSameVerdicts(t *testing.T) {
 		end := &recorder{verdict: func(v *detect.Verdict) {
 			ran = append(ran, verdictText(detect.AddressText(v.Source), v.Rule, v.FirstSeen, v.Time, v.Reason, int64(v.Hits)))
 		}}
-		l, err := Open(t.Context(), testOptions(t, st, filepath.Join(dir, "*.log")))
+		o := testOptions(t, st, filepath.Join(dir, "*.log"))
+		o.Settings = settings
+		l, err := Open(t.Context(), o)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -125,10 +137,10 @@ func readAll(t testing.TB, l *Live) {
 // Wherever the daemon is stopped or killed, it blocks whom it would have blocked without, and records every line once.
 func TestRestartsChangeNoVerdict(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, st := t.TempDir(), newTestStore(t)
+		dir, st, settings := t.TempDir(), newTestStore(t), drawSettings(rt)
 		paths, want := drawLogs(rt, dir)
 		var replayed []string
-		opts := ReplayOptions{Files: paths, Input: testInput, Settings: testSettings, Guard: detect.NewGuard(nil, nil),
+		opts := ReplayOptions{Files: paths, Input: testInput, Settings: settings, Guard: detect.NewGuard(nil, nil),
 			Verdict: func(v *detect.Verdict) { replayed = append(replayed, detect.AddressText(v.Source)) }}
 		if _, err := Replay(t.Context(), opts); err != nil {
 			rt.Fatal(err)
@@ -136,7 +148,7 @@ func TestRestartsChangeNoVerdict(t *testing.T) {
 		slices.Sort(replayed)
 		for range rapid.IntRange(1, 3).Draw(rt, "restarts") {
 			o := testOptions(t, st, filepath.Join(dir, "*.log"))
-			o.Attach = attach(t, st)
+			o.Attach, o.Settings = attach(t, st), settings
 			l, err := Open(t.Context(), o)
 			if err != nil {
 				rt.Fatal(err)
@@ -145,7 +157,7 @@ func TestRestartsChangeNoVerdict(t *testing.T) {
 			l.Close()
 		}
 		o := testOptions(t, st, filepath.Join(dir, "*.log"))
-		o.Attach = attach(t, st)
+		o.Attach, o.Settings = attach(t, st), settings
 		l, err := Open(t.Context(), o)
 		if err != nil {
 			rt.Fatal(err)

@@ -43,6 +43,7 @@ type Addresses struct {
 	host      []netip.Addr            // of this host
 	names     map[string][]netip.Addr // by host name of a firewall
 	protected []store.Protected
+	spared    []detect.Own
 	pieces    []piece // of which the last Known was put together
 	last      *Known
 }
@@ -125,10 +126,18 @@ func (a *Addresses) Take(protected []store.Protected) {
 	}
 }
 
+// Spare takes over what is never to be blocked because files list it. It is neither ours nor a peer, and
+// status does not list it.
+func (a *Addresses) Spare(listed []detect.Own) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spared = listed
+}
+
 // piece is an address or network, and what it is to us.
 type piece struct {
 	detect.Own
-	kind string // as the store has it
+	kind string // as the store has it, or guarded
 	from string // for status
 }
 
@@ -171,8 +180,8 @@ func (a *Addresses) gather() (all []piece) {
 		}
 	}
 	networks(store.ProtectedNetwork, "ours (networks.own)", "networks.own", a.cfg.Networks.Own...)
-	networks(proxy, "a proxy in front of us (networks.proxies)", "networks.proxies", a.cfg.Networks.Proxies...)
-	singles(store.ProtectedManagement, "this host", a.host)
+	networks(guarded, "a proxy in front of us (networks.proxies)", "networks.proxies", a.cfg.Networks.Proxies...)
+	singles(guarded, "this host", a.host)
 	for _, fw := range a.cfg.Firewalls {
 		for _, at := range []string{fw.URL, fw.PeerURL} {
 			singles(store.ProtectedManagement, "firewall "+fw.Name, a.names[hostOf(at)])
@@ -181,8 +190,12 @@ func (a *Addresses) gather() (all []piece) {
 	for _, p := range a.protected {
 		networks(p.Kind, "firewall "+p.Firewall+"'s "+p.What, "firewall "+p.Firewall+": "+p.What, p.Address)
 	}
+	for _, o := range a.spared {
+		networks(guarded, o.What, "", o.Prefix)
+	}
 	return all
 }
 
-// proxy is a kind that only the configuration has: a proxy is never blocked, and is neither ours nor a firewall's peer.
-const proxy = "proxy"
+// guarded is the kind of what is never blocked, and is neither behind a firewall of ours nor a firewall's peer: proxies, this
+// host, and what files list.
+const guarded = "guarded"

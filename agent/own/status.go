@@ -40,7 +40,7 @@ func newStatus(known bool, pieces []piece) Status {
 	})
 	for _, p := range pieces {
 		switch {
-		case p.kind == proxy, p.Prefix.Addr().IsLoopback(), p.Prefix.Addr().IsLinkLocalUnicast():
+		case p.kind == guarded:
 		case p.kind == store.ProtectedPeer && len(s.Peers) < shown:
 			s.Peers = append(s.Peers, Peer{text(p.Prefix), p.from})
 		case p.kind != store.ProtectedPeer && len(s.Networks) < shown:

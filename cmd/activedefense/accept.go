@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/explain"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -46,14 +48,16 @@ unless it is removed by hand. "blacklist show" says why it was held; "blacklist 
 }
 
 func (b *blacklistAcceptCommand) accept(ctx context.Context, cfg *config.Config, st *store.Store, prefixes []netip.Prefix) error {
-	guard := b.known(ctx, cfg).Guard
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
 	for _, p := range prefixes {
-		if err := guard.Check(p); err != nil {
+		if err := known.Guard.Check(p); err != nil {
 			return fmt.Errorf("nothing was accepted: %w", err)
 		}
 	}
 	var accepted []store.Entry
-	var err error
 	if b.all {
 		accepted, err = st.AcceptAll(ctx, operator(), time.Now())
 	} else {
@@ -65,12 +69,12 @@ func (b *blacklistAcceptCommand) accept(ctx context.Context, cfg *config.Config,
 	for i := range accepted {
 		e := &accepted[i]
 		if b.json {
-			if err := b.printJSON(agent.NewBlacklistEntry(e, cfg.Blacklist.ReleaseAfter)); err != nil {
+			if err := b.printJSON(explain.NewBlacklistEntry(e, cfg.Blacklist.ReleaseAfter)); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(b.stdout, "%s is blocked (%s: %s)\n", detect.AddressText(e.Address), e.Rule, agent.Harmless(e.Reason))
+		fmt.Fprintf(b.stdout, "%s is blocked (%s: %s)\n", detect.AddressText(e.Address), e.Rule, display.Harmless(e.Reason))
 	}
 	if b.all && len(accepted) == 0 && !b.json {
 		fmt.Fprintln(b.stdout, "nothing is held")

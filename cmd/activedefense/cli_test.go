@@ -1,6 +1,7 @@
 package main
 
 import (
+	"activedefense/agent/explain"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -10,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"activedefense/agent"
 )
 
 func TestAFaultyConfigurationExitsTwoWithEveryFault(t *testing.T) {
@@ -95,11 +94,11 @@ func TestAListedAddressIsExplainedAndReleased(t *testing.T) {
 			w.expect(samples)
 
 			scanner := portScanner(samples)
-			list := jsonLines[agent.BlacklistEntry](w, "blacklist", "list")
+			list := jsonLines[explain.BlacklistEntry](w, "blacklist", "list")
 			if want := judge(samples); len(list) != len(want) {
 				t.Errorf("blacklist list has %d entries instead of %d", len(list), len(want))
 			}
-			i := slices.IndexFunc(list, func(e agent.BlacklistEntry) bool { return e.Address == scanner })
+			i := slices.IndexFunc(list, func(e explain.BlacklistEntry) bool { return e.Address == scanner })
 			if i < 0 || list[i].Rule != "port-scan" || list[i].By != "detector" || list[i].Device != "LAB-FW-01" || list[i].Hits < 11 {
 				t.Fatalf("%s is not listed as it should be: %+v", scanner, list)
 			}

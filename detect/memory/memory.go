@@ -48,6 +48,7 @@ type part struct {
 	sessions sessions
 	partners partners
 	probes   probes
+	spent    spent
 }
 
 // New makes an empty memory. window is how far back the targets of a source count, at most a day.
@@ -59,6 +60,7 @@ func New(l Limits, window time.Duration, targets int) *Memory {
 		p.sessions.max = share(l.Sessions)
 		p.partners.max = share(l.Partners)
 		p.probes.max, p.probes.window, p.probes.targets = share(l.Probes), int64(window), targets
+		p.spent.max = share(l.Probes)
 	}
 	return m
 }
@@ -128,10 +130,11 @@ type Target struct {
 	Proven bool // of a refusal: the source was really there
 }
 
-// Refuse remembers that a target refused a source.
-func (m *Memory) Refuse(t *Target) {
+// Refuse remembers that a target refused a source, and counts the source's targets as Probe does. hint, which begins as 0 and is
+// kept for the source by the caller, spares the search for what is remembered of it.
+func (m *Memory) Refuse(t *Target, hint *uint32) Probed {
 	m.journal.target(opRefuse, t)
-	m.part(&t.Key).probes.refuse(t)
+	return m.part(&t.Key).probes.refuse(t, hint)
 }
 
 // Answer remembers that a target answered a source.
@@ -150,6 +153,18 @@ func (m *Memory) Refused(key *Key, at int64) []Refusal { return m.part(key).prob
 func (m *Memory) Consume(key *Key, keepProven bool) {
 	m.journal.consume(key, keepProven)
 	m.part(key).probes.consume(key, keepProven)
+}
+
+// Spend remembers that a rule's verdict on a source used up its evidence up to a time: all of it, or what may be forged.
+func (m *Memory) Spend(key *Key, rule uint8, keepProven bool, at int64) {
+	m.journal.spend(key, rule, keepProven, at)
+	m.part(key).spent.add(spentOn{*key, rule, keepProven}, at)
+}
+
+// Spent tells up to when a rule's verdicts used up the evidence against a source, and what may be forged of it; 0: they did not.
+func (m *Memory) Spent(key *Key, rule uint8) (all, forgeable int64) {
+	s := &m.part(key).spent
+	return s.times[spentOn{*key, rule, false}], s.times[spentOn{*key, rule, true}]
 }
 
 // Forget forgets the targets of the sources in a network. A network costs a walk over all sources.
@@ -178,7 +193,10 @@ func (m *Memory) Missing(key *Key) (sessions, partners, probes int64) {
 }
 
 // Sizes is how much is remembered.
-type Sizes struct{ Sessions, Partners, Probes int }
+type Sizes struct {
+	Sessions, Partners, Probes int
+	Near                       int // sources that at least half as many targets refused as fire, however long ago
+}
 
 // Sizes counts over all parts.
 func (m *Memory) Sizes() (s Sizes) {
@@ -187,9 +205,45 @@ func (m *Memory) Sizes() (s Sizes) {
 		s.Sessions += p.sessions.table.Used()
 		s.Partners += p.partners.table.Used()
 		s.Probes += p.probes.table.Used()
+		s.Near += p.probes.near
 	}
 	return s
 }
 
-// hash spreads a key over all bits. It need not be secret: a part holds so little that keys which collide cost next to nothing.
+// Hint names a source by its key and the hint that Refuse set for it; without one, the hint is 0.
+type Hint struct {
+	Key  Key
+	Hint uint32
+}
+
+// Prefetch brings what will be needed for sources into the processor's caches, step by step for all of them: what one step
+// reads says where the next one has to read. The result is of no meaning; it keeps the reading from being left out.
+func (m *Memory) Prefetch(list []Hint) (touched uint32) {
+	for i := range list {
+		if h := &list[i]; h.Hint == 0 {
+			touched += m.part(&h.Key).probes.table.Touch(hash(&h.Key))
+		}
+	}
+	for i := range list {
+		h := &list[i]
+		p := &m.part(&h.Key).probes
+		if h.Hint == 0 {
+			h.Hint = p.table.First(hash(&h.Key))
+		}
+		if h.Hint != 0 {
+			touched += p.table.At(h.Hint).first
+		}
+	}
+	for i := range list {
+		if h := &list[i]; h.Hint != 0 {
+			p := &m.part(&h.Key).probes
+			if first := p.table.At(h.Hint).first; first != 0 {
+				touched += p.points.At(first).next
+			}
+		}
+	}
+	return touched
+}
+
+// hash spreads a key over all bits.
 func hash(key *[16]byte) uint32 { return arena.HashOf(seed, key) }

@@ -21,7 +21,8 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 	}
 	buf = p.sessions.write(buf)
 	buf = p.partners.write(buf)
-	return p.probes.write(buf)
+	buf = p.probes.write(buf)
+	return p.spent.write(buf)
 }
 
 // Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged; the part is then empty, and everything is
@@ -36,6 +37,7 @@ func (m *Memory) Load(number int, data []byte, at int64) error {
 	p.sessions.read(&r)
 	p.partners.read(&r)
 	p.probes.read(&r)
+	p.spent.read(&r)
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("it does not end")
 	}
@@ -124,7 +126,7 @@ func (p *partners) read(r *reader) {
 }
 
 func (p *probes) write(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(p.table.Used()))
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.touches)), uint64(p.table.Used()))
 	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
 		for n := q.Oldest(); n != 0; n = arena.Next(&p.table, n) {
 			b = p.writeOne(b, p.table.At(n))
@@ -135,7 +137,7 @@ func (p *probes) write(b []byte) []byte {
 
 func (p *probes) writeOne(b []byte, c *prober) []byte {
 	b = appendAddr(b, &c.key)
-	b = binary.AppendVarint(b, c.spared)
+	b = binary.AppendUvarint(binary.AppendVarint(b, c.spared), uint64(c.touch))
 	b = binary.BigEndian.AppendUint16(b, c.device)
 	// The one reached last is written last, so that reading puts it first again.
 	var list []uint32
@@ -164,15 +166,17 @@ func (p *probes) writeOne(b []byte, c *prober) []byte {
 
 func (p *probes) read(r *reader) {
 	p.reading = true
-	defer func() { p.reading = false }()
+	touches := uint32(r.uvarint())
+	defer func() { p.reading, p.touches = false, touches }()
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		key, spared, device := r.addr(), r.varint(), r.uint16()
+		key, spared, touch, device := r.addr(), r.varint(), uint32(r.uvarint()), r.uint16()
 		last := spared
 		for points := r.uvarint(); points > 0 && r.err == nil; points-- {
 			last = p.readTarget(r, Target{Key: key, Device: device}, last)
 		}
 		if n := p.find(&key); n != 0 {
-			p.table.At(n).spared = spared
+			c := p.table.At(n)
+			c.spared, c.touch = spared, touch
 		}
 	}
 }
@@ -201,7 +205,8 @@ func (p *probes) readTarget(r *reader, t Target, last int64) int64 {
 		case i == 2:
 			p.answer(&t)
 		default:
-			p.refuse(&t)
+			var none uint32
+			p.refuse(&t, &none)
 		}
 	}
 	if n := p.find(&t.Key); n != 0 && p.table.At(n).first != 0 {

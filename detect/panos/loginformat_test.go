@@ -70,6 +70,13 @@ func TestLoginFormats(t *testing.T) {
 			t.Errorf("%s\ngot  %+v\nwant %+v", name, ev, c.want)
 		}
 	}
+	gp.Repeat, system.Repeat = 3, 3
+	for text, want := range map[string]detect.Event{gpText: gp, systemText: system} { // as rsyslog merges equal messages
+		first, rest, _ := strings.Cut(text, " ")
+		if ev := mustParse(t, relayHead+first+" message repeated 3 times: [ "+rest+"]"); ev != want {
+			t.Errorf("repeated\ngot  %+v\nwant %+v", ev, want)
+		}
+	}
 	if len(GlobalProtectFormat) > 2048 || len(SystemFormat) > 2048 {
 		t.Errorf("%d and %d characters: a server profile takes 2048", len(GlobalProtectFormat), len(SystemFormat))
 	}

@@ -94,7 +94,10 @@ func (v logChecks) logins(f *findings) {
 			f.warn(v.loginRemedy(kind), "only those %s logs are sent to us that match %s", kind, quoteAll(filters))
 		}
 	}
-	if !v.f.version.AtLeast(9, 1, 0) {
+	switch {
+	case v.f.version == (xmlapi.Version{}):
+		f.note("globalprotect logs were not looked at: the version of PAN-OS is not known")
+	case !v.f.version.AtLeast(9, 1, 0):
 		f.note("there is no globalprotect log before PAN-OS 9.1: its logins are in the system log")
 	}
 }
