@@ -2,7 +2,6 @@ package detect
 
 import (
 	"math"
-	"net/netip"
 
 	"activedefense/detect/memory"
 )
@@ -11,7 +10,6 @@ import (
 type watched struct {
 	party
 	key    [16]byte
-	source netip.Prefix
 	time   int64
 	clock  uint16 // the device's number in the memory
 	weight uint16
