@@ -34,7 +34,7 @@ func (e *Engine) Observe(ev *Event) Result {
 	// to memory that is in no cache.
 	if !canBeSource(p.addr) || e.ours.Contains(p.addr) {
 		became := sessionOf(ev)
-		if e.memory != nil && !e.recalling && ev.Type == TypeTraffic {
+		if e.memory != nil && !e.recalling && !p.proxied && ev.Type == TypeTraffic {
 			e.opened(ev, &p, became)
 		}
 		return Result{Session: became}
