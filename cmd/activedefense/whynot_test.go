@@ -1,10 +1,12 @@
 package main
 
 import (
+	"activedefense/detect/panos"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -62,6 +64,17 @@ func kvLine(src, action, subtype, typ string) string {
 		"; RuleName=web; RuleID=; TimeReceived=2026/11/21 12:00:00; ThreatName=; ThreatID=; Severity=; Subtype=" + subtype + "; Type=" + typ + ";"
 }
 
+// filled is a record in one of the key=value formats that provision sets up; variables without a value are empty.
+func filled(format string, values map[string]string) string {
+	text := os.Expand(format, func(variable string) string {
+		if value, ok := values[variable]; ok || !strings.HasSuffix(variable, "_time") {
+			return value
+		}
+		return "2026/11/21 12:00:00"
+	})
+	return "Nov 21 12:00:00 LAB-FW-01 " + text
+}
+
 // A whyNot is one reason for which a rule does not count a record, with a line of which it is true.
 type whyNot struct {
 	name, line string
@@ -116,6 +129,15 @@ var whyNots = []whyNot{
 		"the authentication server did not answer, so the login failed whoever tried", ""},
 	{"cut off", strings.TrimSpace(loginLine(whyNotTime, strings.Repeat("x", 500), true)), "login", "the firewall cut the record off: a login without the client's address", ""},
 	{"a login of ours", failedLine(map[int]string{gpIPv4: "198.51.100.9"}), "login", "the source is ours", ""},
+	// The same by key=value.
+	{"served, in the longer format", filled(panos.TrafficFormat, map[string]string{"type": "TRAFFIC", "subtype": "end", "src": "203.0.113.1", "sport": "40000", "dst": "198.51.100.7", "dport": "22", "action": "allow", "app": "ssh", "proto": "tcp",
+		"bytes_sent": "900", "bytes_received": "900"}), "probe", "the session was served", ""},
+	{"server to client, in the longer format", filled(panos.ThreatFormat, map[string]string{"type": "THREAT", "subtype": "vulnerability", "severity": "critical", "src": "203.0.113.1", "sport": "443", "dst": "198.51.100.7", "dport": "40000",
+		"action": "alert", "app": "ssl", "proto": "tcp", "direction": "server-to-client"}), "vulnerability", "the direction is server-to-client", ""},
+	{"cookie, by key=value", filled(panos.GlobalProtectFormat, map[string]string{"type": "GLOBALPROTECT", "public_ip": "203.0.113.1", "eventid": "portal-auth", "status": "failure", "auth_method": "Cookie", "srcuser": "alice"}),
+		"login", "a cookie was refused", ""},
+	{"cut off, by key=value", filled(panos.SystemFormat, map[string]string{"type": "SYSTEM", "subtype": "auth", "eventid": "auth-fail", "severity": "medium", "opaque": "failed authentication for user '" + strings.Repeat("x", 480)}),
+		"login", "the firewall cut the record off", ""},
 	// What was configured.
 	{"ignored", refusedLine(map[int]string{csvSrc: "203.0.113.240"}), "probe", "an entry of detect.ignore says so: our own scanner", ""},
 	{"off", refusedLine(nil), "probe", "the rule is off", "probe: {mode: off}"},
