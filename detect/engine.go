@@ -1,12 +1,15 @@
-// Package detect finds the addresses that scan or attack. It is pure: events go in,
+// Package detect finds the addresses that scan, guess passwords or attack. It is pure: events go in,
 // verdicts come out, and the only time it knows is the time of the events.
 //
-// The Engine counts, for every public source address, the ports it reached on one
-// destination (port-scan) and the destinations it reached on one port (host-sweep);
-// a vulnerability record fires by itself. What fires does not depend on how the
+// The Engine counts, for every public source address (of IPv6, for every network), the ports it reached on one
+// destination (port-scan), the destinations it reached on one port (host-sweep), the targets that refused it in a
+// day (probe), and its failed logins (login); a vulnerability record fires by itself. What ours asked for is no
+// evidence, and what anyone can forge is told apart from what is proven. What fires does not depend on how the
 // records of several firewalls interleave, nor on one of them having a wrong clock.
-// Memory is bounded, see Settings.MaxSources. The Guard says what must never be
+// Memory is bounded, see Settings. The Guard says what must never be
 // blocked; the caller asks it before acting on a verdict.
+//
+// The files of testdata say in plain text what counts and what does not.
 //
 // The package reads no logs (see detect/panos), stores and blocks nothing, and
 // starts no goroutine. An Engine belongs to one goroutine; a Guard may be shared.
