@@ -127,6 +127,18 @@ func (a *attempts) gather(e *Engine, key *[16]byte, t int64) {
 	}
 }
 
+// between counts the failures of a source from one time to another, both included, as often as the records say.
+func (a *attempts) between(e *Engine, key *[16]byte, from, to int64) (n int) {
+	for i := a.table.At(a.find(e, key)).newest; i != 0; {
+		at := a.list.At(i)
+		i = at.next
+		if from <= at.time && at.time <= to {
+			n += int(at.weight)
+		}
+	}
+	return n
+}
+
 // dropFirst forgets the attempt that arrived first.
 func (a *attempts) dropFirst(c *client) {
 	at := &c.newest

@@ -204,7 +204,7 @@ func describe(ev *Event, words []string) error {
 		key, value, _ := strings.Cut(word, "=")
 		text := strings.ReplaceAll(value, "_", " ")
 		field := map[string]*string{"name": &ev.ThreatName, "why": &ev.EndReason, "method": &ev.Application, "id": &ev.ThreatID, "action": &ev.Action,
-			"app": &ev.Application, "subtype": &ev.Subtype, "end": &ev.EndReason, "device": &ev.Device, "zone": &ev.SrcZone, "user": &ev.SrcUser,
+			"app": &ev.Application, "subtype": &ev.Subtype, "end": &ev.EndReason, "device": &ev.Device, "zone": &ev.SrcZone, "to-zone": &ev.DstZone, "user": &ev.SrcUser,
 			"rule": &ev.Rule, "category": &ev.Category}[key]
 		var err error
 		switch {

@@ -29,7 +29,7 @@ func (e *Engine) Observe(ev *Event) Result {
 	key := p.addr.As16()
 	if entry, ok := e.blocked.covering(p.addr, key); ok {
 		became := sessionOf(ev)
-		e.tally(became, true, false)
+		e.tally(ev, became, true, became == SessionRefused && e.elsewhere(p.dst))
 		return Result{Outcome: Blocked, Entry: entry, Session: became}
 	}
 	// Before the look into the directory, which for a private source would only be a walk
@@ -56,9 +56,9 @@ func weightOf(ev *Event) uint16 {
 	return uint16(min(max(ev.Repeat, 1), math.MaxUint16))
 }
 
-// tally counts what the shares in Stats are of.
-func (e *Engine) tally(became Session, blocked, elsewhere bool) {
-	if e.recalling || became != SessionRefused {
+// tally counts what the shares in Stats are of. Logins are to the firewall itself, and have no part in them.
+func (e *Engine) tally(ev *Event, became Session, blocked, elsewhere bool) {
+	if e.recalling || became != SessionRefused || isLogin(ev) {
 		return
 	}
 	e.stats.Refused++
@@ -102,7 +102,7 @@ func (e *Engine) watch(ev *Event, w *watched) Result {
 	}
 	elsewhere := e.elsewhere(w.dst)
 	became := sessionOf(ev)
-	e.tally(became, false, elsewhere)
+	e.tally(ev, became, false, elsewhere)
 	if elsewhere {
 		return Result{Session: became}
 	}

@@ -215,7 +215,7 @@ func (ig *Ignore) meets(ev *Event, p *party) bool {
 	return (ig.Until.IsZero() || ev.Time.Before(ig.Until)) &&
 		holds(ig.Src, p.addr) && holds(ig.Dst, plain(p.dst)) &&
 		(len(ig.DstPort) == 0 || slices.ContainsFunc(ig.DstPort, func(r PortRange) bool { return r.From <= p.dstPort && p.dstPort <= r.To })) &&
-		says(ig.Device, ev.Device) && says(ig.Zone, ev.SrcZone) && says(ig.Application, ev.Application) &&
+		says(ig.Device, ev.Device) && says(ig.Zone, p.zone(ev)) && says(ig.Application, ev.Application) &&
 		says(ig.FirewallRule, ev.Rule) && says(ig.Subtype, ev.Subtype) &&
 		(len(ig.ThreatID) == 0 || ev.Type == TypeThreat && slices.Contains(ig.ThreatID, threatID(ev)))
 }

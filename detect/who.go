@@ -39,18 +39,23 @@ type party struct {
 // who finds the parties of a record.
 func (k *known) who(ev *Event) party {
 	p := party{addr: plain(ev.Src), port: ev.SrcPort, dst: ev.Dst, dstPort: ev.DstPort}
-	if k.proxies.len() > 0 && p.addr.IsValid() {
-		if _, ok := k.proxies.covering(p.addr, p.addr.As16()); ok {
-			p.addr, p.proxied = plain(ev.Client), true
-			return p
-		}
-	}
 	if ev.Type == TypeThreat && ev.Direction == ServerToClient && refusesLogins(ev) {
 		if p.refusal, p.reversed = k.refusal(ev); p.reversed {
 			p.addr, p.dst, p.port, p.dstPort = plain(ev.Dst), ev.Src, ev.DstPort, ev.SrcPort
 		}
 	}
+	if k.proxies.len() > 0 && p.addr.IsValid() && k.isProxy(p.addr) {
+		p.addr, p.proxied = plain(ev.Client), true
+	}
 	return p
+}
+
+// zone is that of who did it.
+func (p *party) zone(ev *Event) string {
+	if p.reversed {
+		return ev.DstZone
+	}
+	return ev.SrcZone
 }
 
 // refusal tells whether a record in direction from server to client, of a login that was refused, is of a server of ours, and
