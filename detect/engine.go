@@ -1,18 +1,16 @@
-// Package detect finds the addresses that scan, guess passwords or attack. It is pure: events go in,
-// verdicts come out, and the only time it knows is the time of the events.
+// Package detect finds the addresses that scan, guess passwords or attack. It is pure: events go in, verdicts come out, and the
+// only time it knows is the time of the events.
 //
-// The Engine counts, for every public source address (of IPv6, for every network), the ports it reached on one
-// destination (port-scan), the destinations it reached on one port (host-sweep), the targets that refused it in a
-// day (probe), and its failed logins (login); a vulnerability record fires by itself. What ours asked for is no
-// evidence, and what anyone can forge is told apart from what is proven. What fires does not depend on how the
-// records of several firewalls interleave, nor on one of them having a wrong clock.
-// Memory is bounded, see Settings. The Guard says what must never be
-// blocked; the caller asks it before acting on a verdict.
+// Who a record is held against says who.go; why it counts for a rule or does not, reasons.go, login.go and session.go; what the
+// rules are, settings.go; when one fires and what becomes of that, observe.go and hold.go. What each source reached is kept by
+// sightings (pairs of address and port, over the short windows), attempts (failed logins) and package memory (what a day needs).
+// What fires does not depend on how the records of several firewalls interleave, nor on one of them having a wrong clock.
+// Memory is bounded, see Settings. The Guard says what must never be blocked; the caller asks it before acting on a verdict.
 //
 // The files of testdata say in plain text what counts and what does not.
 //
 // The package reads no logs (see detect/panos), stores and blocks nothing, and
-// starts no goroutine. An Engine belongs to one goroutine; a Guard may be shared.
+// starts no goroutine. An Engine belongs to one goroutine; a Guard and an Ours may be shared.
 package detect
 
 import (

@@ -70,12 +70,19 @@ func (e *Engine) tally(ev *Event, became Session, blocked, elsewhere bool) {
 
 // opened remembers a session that ours opened to the internet.
 func (e *Engine) opened(ev *Event, p *party, became Session) {
+	if s, ok := e.outgoing(ev, p, became); ok {
+		e.memory.Open(&s)
+	}
+}
+
+// outgoing is what is remembered of a session that ours opened to the internet; false: the record is of none.
+func (e *Engine) outgoing(ev *Event, p *party, became Session) (s memory.Session, ok bool) {
 	dst := plain(ev.Dst)
 	if !e.refusing || !dst.IsValid() || !canBeSource(dst) || e.ours.Contains(dst) || !allowed(ev.Action) {
-		return
+		return s, false
 	}
 	_, number := e.deviceOf(ev.Device)
-	s := memory.Session{Key: e.keyOf(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
+	s = memory.Session{Key: e.keyOf(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
 		Served: became == SessionAnswered, Device: number, Time: nanoseconds(ev.Time)}
 	switch nat := plain(ev.NATSrc); {
 	case nat.IsValid():
@@ -90,7 +97,7 @@ func (e *Engine) opened(ev *Event, p *party, became Session) {
 	default:
 		s.Untranslated = !canBeSource(p.addr)
 	}
-	e.memory.Open(&s)
+	return s, true
 }
 
 // watch counts a record that is held against a source which may be blocked.

@@ -20,8 +20,9 @@ type fetch struct {
 
 // fetches are those of one group of events.
 type fetches struct {
-	list  [Ahead]fetch
-	hints [Ahead]memory.Hint
+	list   [Ahead]fetch
+	hints  [Ahead]memory.Hint
+	opened [Ahead]memory.Session
 	// touched takes something of all that is read, or the compiler would not read it.
 	touched uint32
 }
@@ -41,6 +42,9 @@ func (e *Engine) Prefetch(events []Event) {
 	if e.memory != nil && e.rules[probe].window != 0 {
 		e.fetchAnswered(events)
 	}
+	if e.refusing {
+		e.fetchOpened(events)
+	}
 	if e.directory.Used() == 0 {
 		return
 	}
@@ -51,6 +55,20 @@ func (e *Engine) Prefetch(events []Event) {
 	if list = e.fetchPairs(list); e.pasts.Any() {
 		e.fetchPasts(list)
 	}
+}
+
+// fetchOpened touches what the memory has of sessions that ours opened.
+func (e *Engine) fetchOpened(events []Event) {
+	list := e.ahead.opened[:0]
+	for i := range events {
+		if ev := &events[i]; ev.Type == TypeTraffic && ev.Src.IsValid() && !canBeSource(ev.Src) {
+			p := party{addr: plain(ev.Src)}
+			if s, ok := e.outgoing(ev, &p, ev.Session); ok {
+				list = append(list, s)
+			}
+		}
+	}
+	e.ahead.touched += e.memory.PrefetchOpen(list)
 }
 
 // fetchAnswered touches what the memory has of sources that were answered: they need not be in the directory.

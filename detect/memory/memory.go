@@ -245,5 +245,24 @@ func (m *Memory) Prefetch(list []Hint) (touched uint32) {
 	return touched
 }
 
+// PrefetchOpen does the same for sessions that ours opened.
+func (m *Memory) PrefetchOpen(list []Session) (touched uint32) {
+	for i := range list {
+		s := &list[i]
+		p := m.part(&s.Key)
+		key := keyOf(exact, &s.Peer, s.PeerPort, &s.Ours, s.OursPort)
+		touched += p.sessions.table.Touch(hash(&key)) + p.partners.table.Touch(hash(&s.Key))
+	}
+	for i := range list {
+		if s := &list[i]; s.Served {
+			p := &m.part(&s.Key).partners
+			if n := p.table.First(hash(&s.Key)); n != 0 {
+				touched += p.table.At(n).more
+			}
+		}
+	}
+	return touched
+}
+
 // hash spreads a key over all bits.
 func hash(key *[16]byte) uint32 { return arena.HashOf(seed, key) }

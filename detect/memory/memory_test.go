@@ -88,58 +88,103 @@ func tell(m *Memory, s *step) any {
 	return nil
 }
 
+// socket is an end on our side.
+type socket struct {
+	ours [16]byte
+	port uint16
+}
+
+// untold is what is known of an address and port outside to which ours had sessions whose translation is not told: from where they
+// were, and what was refused, each in the order in which they were there last.
+type untold struct{ opened, refused []seen }
+
+type seen struct {
+	at   socket
+	when int64
+}
+
+// put makes one the latest.
+func put(list []seen, s seen) []seen {
+	list = slices.DeleteFunc(list, func(x seen) bool { return x.at == s.at })
+	return append(list, s)
+}
+
+// expire forgets what is ten minutes old, and with each session the refusal that was there first.
+func (u *untold) expire(now int64) {
+	old := func(list []seen) bool { return len(list) > 0 && now-list[0].when >= 10*minute }
+	for {
+		switch {
+		case old(u.opened) && (!old(u.refused) || u.opened[0].when <= u.refused[0].when):
+			u.opened = u.opened[1:]
+			u.refused = u.refused[min(1, len(u.refused)):]
+		case old(u.refused):
+			u.refused = u.refused[1:]
+		default:
+			return
+		}
+	}
+}
+
 func TestLateAnswersAreThoseOfTheDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := New(roomy, 24*time.Hour, 30)
-		type end struct {
-			peer [16]byte
-			port uint16
-		}
-		type refusedAt struct {
-			ours [16]byte
-			port uint16
-		}
 		var opened []Session
-		refused := map[end]map[refusedAt]int64{}
+		ends := map[socket]*untold{} // outside
 		for i, s := range draw(t, []int{0, 0, 1, 1}, 300, 2*minute) {
+			x := &s.session
+			u := ends[socket{x.Peer, x.PeerPort}]
+			if u == nil {
+				u = &untold{}
+				ends[socket{x.Peer, x.PeerPort}] = u
+			}
+			at := seen{socket{x.Ours, x.OursPort}, x.Time}
 			if s.op == 0 {
-				m.Open(&s.session)
-				opened = append(opened, s.session)
+				m.Open(x)
+				opened = append(opened, *x)
+				if x.Untranslated {
+					u.expire(x.Time)
+					u.opened = put(u.opened, at)
+				}
 				continue
 			}
-			r := &s.session
-			want := false
-			sessions := map[refusedAt]bool{}
-			for _, o := range opened {
-				if o.Peer != r.Peer || o.PeerPort != r.PeerPort || r.Time-o.Time >= 10*minute {
-					continue
-				}
-				if o.Ours == r.Ours && o.OursPort == r.OursPort {
-					want = true
-				}
-				if o.Untranslated {
-					sessions[refusedAt{o.Ours, o.OursPort}] = true
+			want := slices.ContainsFunc(opened, func(o Session) bool {
+				return o.Peer == x.Peer && o.PeerPort == x.PeerPort && o.Ours == x.Ours && o.OursPort == x.OursPort && x.Time-o.Time < 10*minute
+			})
+			if !want && x.OursPort >= 1024 {
+				if u.expire(x.Time); len(u.opened) > 0 {
+					u.refused = put(u.refused, at)
+					want = len(u.refused) <= len(u.opened)
 				}
 			}
-			if !want && len(sessions) > 0 && r.OursPort >= 1024 {
-				at := end{r.Peer, r.PeerPort}
-				if refused[at] == nil {
-					refused[at] = map[refusedAt]int64{}
-				}
-				refused[at][refusedAt{r.Ours, r.OursPort}] = r.Time
-				n := 0
-				for _, when := range refused[at] {
-					if r.Time-when < 10*minute {
-						n++
-					}
-				}
-				want = n <= len(sessions)
-			}
-			if got := m.Late(r); got != want {
+			if got := m.Late(x); got != want {
 				t.Fatalf("step %d: late %v, by the definition %v", i, got, want)
 			}
 		}
 	})
+}
+
+// A resolver that answers late goes on being asked: the answers to the queries of before are not held against those of now.
+func TestAnswersAreNotHeldAgainstTheNextOnes(t *testing.T) {
+	m := New(roomy, 24*time.Hour, 30)
+	peer, ours := address("203.0.113.1"), address("10.0.0.53")
+	for i := range int64(500) {
+		s := Session{Key: peer, Peer: peer, PeerPort: 53, Ours: ours, OursPort: uint16(2000 + i), Untranslated: true, Time: start + i*minute/2}
+		m.Open(&s)
+		s.Ours, s.OursPort, s.Time = address("198.51.100.1"), uint16(20000+i), s.Time+40*second
+		if i%3 > 0 && !m.Late(&s) {
+			t.Fatalf("answer %d is none", i)
+		}
+	}
+	n := 0
+	for i := range uint16(100) { // all of a sudden it scans: it is believed to answer what was not answered yet
+		s := Session{Key: peer, Peer: peer, PeerPort: 53, Ours: address("198.51.100.1"), OursPort: 40000 + i, Time: start + 500*minute/2}
+		if m.Late(&s) {
+			n++
+		}
+	}
+	if n == 0 || n > 20 {
+		t.Errorf("%d ports of a scan are taken for answers to 20 sessions", n)
+	}
 }
 
 func TestPartnersAreThoseOfTheDefinition(t *testing.T) {

@@ -146,7 +146,7 @@ func (p *probes) reach(t *Target, hint *uint32) (*prober, *target) {
 	c := p.table.At(n)
 	// Its neighbours in the queue are in no cache. Who waits as long as this is forgotten no sooner than after half of max
 	// other touches.
-	if p.touches++; p.touches-c.touch > uint32(p.max/2) {
+	if p.touches++; p.touches-c.touch > uint32(p.max/2) && !p.reading {
 		c.touch = p.touches
 		arena.Renew(p.queueOf(c), &p.table, n)
 	}

@@ -86,6 +86,9 @@ func (s *sessions) open(o *Session) {
 	s.put(keyOf(exact, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), exact, nil, o)
 	if o.Untranslated {
 		end := keyOf(place, &o.Peer, o.PeerPort, &o.Peer, 0)
+		if number := s.endOf(&end); number != 0 {
+			s.expire(number, o)
+		}
 		s.put(keyOf(translated, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), translated, &end, o)
 	}
 }
@@ -205,20 +208,39 @@ func (s *sessions) remove(number uint32) {
 // expire forgets what is too old of an endpoint, by the clock of the same device alone: a wrong one must not forget what
 // others saw.
 func (s *sessions) expire(end uint32, r *Session) {
-	for i := range 2 {
-		for {
-			e := s.ends.At(end)
-			number := e.lists[i].oldest
-			if number == 0 || !s.table.At(number).outdated(r, int64(SessionAge)) {
-				break
-			}
-			last := e.lists[0].n+e.lists[1].n == 1
-			s.remove(number)
-			if last {
-				return // and the endpoint with it
-			}
-		}
+	for s.expireOne(end, r) {
 	}
+}
+
+// expireOne forgets what went out of date first. A session takes a refusal with it, the oldest: that was its late answer, or
+// another session's in its stead. Otherwise answers, which come behind their sessions, would outlive them, and be held against
+// the answers to the next ones. False: there is no more.
+func (s *sessions) expireOne(end uint32, r *Session) bool {
+	e := s.ends.At(end)
+	opened, refused := s.oldestOutdated(&e.lists[0], r), s.oldestOutdated(&e.lists[1], r)
+	left := e.lists[0].n + e.lists[1].n - 1
+	switch {
+	case opened != 0 && (refused == 0 || s.table.At(opened).time <= s.table.At(refused).time):
+		answer := e.lists[1].oldest
+		s.remove(opened)
+		if answer != 0 {
+			s.remove(answer)
+			left--
+		}
+	case refused != 0:
+		s.remove(refused)
+	default:
+		return false
+	}
+	return left > 0 // with the last one the endpoint is gone
+}
+
+// oldestOutdated gives the oldest cell of a list if it is out of date, else 0.
+func (s *sessions) oldestOutdated(l *list, r *Session) uint32 {
+	if l.oldest == 0 || !s.table.At(l.oldest).outdated(r, int64(SessionAge)) {
+		return 0
+	}
+	return l.oldest
 }
 
 func (c *session) outdated(r *Session, age int64) bool {
@@ -229,7 +251,13 @@ func (c *session) outdated(r *Session, age int64) bool {
 // no room, what was renewed longest ago.
 func (s *sessions) makeRoom(o *Session) {
 	for i := 0; i < 2 && !s.reading; i++ {
-		if n := s.queue.Oldest(); n != 0 && s.table.At(n).outdated(o, 2*int64(SessionAge)) {
+		n := s.queue.Oldest()
+		if n == 0 || !s.table.At(n).outdated(o, 2*int64(SessionAge)) {
+			break
+		}
+		if end := s.table.At(n).endpoint; end != 0 {
+			s.expireOne(end, o)
+		} else {
 			s.remove(n)
 		}
 	}

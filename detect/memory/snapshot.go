@@ -94,7 +94,7 @@ func (s *sessions) read(r *reader) {
 }
 
 func (p *partners) write(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(p.table.Used()))
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.touches)), uint64(p.table.Used()))
 	for n := p.queue.Oldest(); n != 0; n = arena.Next(&p.table, n) {
 		c := p.table.At(n)
 		var list []hour
@@ -105,7 +105,7 @@ func (p *partners) write(b []byte) []byte {
 			return true
 		})
 		slices.SortFunc(list, func(a, b hour) int { return cmp.Compare(a.first, b.first) })
-		b = append(appendAddr(b, &c.key), byte(len(list)))
+		b = append(binary.AppendUvarint(appendAddr(b, &c.key), uint64(c.touch)), byte(len(list)))
 		for _, h := range list {
 			b = binary.BigEndian.AppendUint32(b, h.first)
 			b = binary.BigEndian.AppendUint16(b, h.last)
@@ -115,12 +115,18 @@ func (p *partners) write(b []byte) []byte {
 }
 
 func (p *partners) read(r *reader) {
+	p.reading = true
+	touches := uint32(r.uvarint())
+	defer func() { p.reading, p.touches = false, touches }()
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		key := r.addr()
+		key, touch := r.addr(), uint32(r.uvarint())
 		for hours := r.byte(); hours > 0 && r.err == nil; hours-- {
 			h := hour{r.uint32(), r.uint16()}
 			p.served(&key, int64(h.first)*1e9)
 			p.served(&key, int64(h.end())*1e9)
+		}
+		if n := p.find(&key); n != 0 {
+			p.table.At(n).touch = touch
 		}
 	}
 }
