@@ -166,11 +166,23 @@ func (a *attempts) drop(e *Engine, n uint32) {
 	a.table.Remove(arena.HashOf(e.seed, &c.key), n)
 }
 
+// bareUser is a user without the domain, in small letters: one log may have the name as it was typed, and the other as the
+// firewall completed it.
+func bareUser(user string) string {
+	if i := strings.LastIndexByte(user, '\\'); i >= 0 {
+		user = user[i+1:]
+	}
+	if i := strings.IndexByte(user, '@'); i > 0 {
+		user = user[:i]
+	}
+	return strings.ToLower(user)
+}
+
 // spreadWho makes a number of who tried to log in, and where.
 func spreadWho(seed maphash.Seed, ev *Event) uint32 {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	h.WriteString(ev.SrcUser)
+	h.WriteString(bareUser(ev.SrcUser))
 	h.WriteByte(0)
 	// One log may name the firewall by its full name, and the other by its first.
 	host, _, _ := strings.Cut(ev.Device, ".")
