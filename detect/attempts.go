@@ -202,34 +202,32 @@ func (a *attempts) forgetIn(e *Engine, p netip.Prefix) {
 }
 
 // watchLogin counts the record of a login.
-func (e *Engine) watchLogin(ev *Event, w *watched) Result {
-	became := sessionOf(ev)
+func (e *Engine) watchLogin(ev *Event, w *watched, r *Result) {
+	r.Session = e.became(ev)
 	if e.rules[login].window == 0 || notLogin(ev) != "" {
-		return Result{Session: became}
+		return
 	}
 	if len(e.settings.Ignore) > 0 {
 		if ignored, _ := e.ignoring(ev, &w.party); ignored.has(login) {
-			return Result{Session: became}
+			return
 		}
 	}
 	w.grade = Proven
-	if !e.unspent(w, 1<<login).has(login) {
-		return Result{Session: became}
+	if e.recalling && !e.unspent(w, 1<<login).has(login) || !e.attempts.add(e, &w.key, ev) {
+		return
 	}
-	if !e.attempts.add(e, &w.key, ev) {
-		return Result{Session: became}
-	}
+	r.Outcome, r.Grade = Counted, Proven
 	e.attempts.gather(e, &w.key, w.time)
 	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
 	if !ok {
-		return Result{Outcome: Counted, Session: became, Grade: Proven}
+		return
 	}
 	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
+	r.fired(v)
 	if v.stands() {
 		e.forget(v.Source)
-	} else {
-		e.attempts.forget(e, &w.key)
-		e.spend(w, login, v)
+		return
 	}
-	return e.result(v, became, Proven)
+	e.attempts.forget(e, &w.key)
+	e.spend(w, login, v)
 }

@@ -16,7 +16,7 @@ type Counting struct {
 func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
 	e := explanation{known: newKnown(&s), rules: s.rules(), ev: ev}
 	e.ours = o
-	e.party = e.who(ev)
+	e.who(ev, &e.party)
 	var list []Counting
 	for _, r := range precedence {
 		c := Counting{Rule: ruleNames[r], Text: e.not(r)}

@@ -19,31 +19,47 @@ type watched struct {
 
 // Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone: the caller
 // calls Block, or does not if the Guard refuses.
-func (e *Engine) Observe(ev *Event) Result {
-	p := e.who(ev)
-	if !p.addr.IsValid() || p.proxied && e.isProxy(p.addr) {
-		return Result{Session: sessionOf(ev)}
+func (e *Engine) Observe(ev *Event) (r Result) {
+	var w watched
+	e.who(ev, &w.party)
+	if !w.addr.IsValid() || w.proxied && e.isProxy(w.addr) {
+		r.Session = e.became(ev)
+		return r
 	}
-	key := p.addr.As16()
-	if entry, ok := e.blocked.covering(p.addr, key); ok {
-		became := sessionOf(ev)
-		e.tally(ev, became, true, became == SessionRefused && e.elsewhere(p.dst))
-		return Result{Outcome: Blocked, Entry: entry, Session: became}
+	w.key = w.addr.As16()
+	if entry, ok := e.blocked.covering(w.addr, w.key); ok {
+		r.Session = e.became(ev)
+		r.Outcome, r.Entry = Blocked, entry
+		e.tally(ev, r.Session, true, r.Session == SessionRefused && e.elsewhere(w.dst))
+		return r
 	}
 	// Before the look into the directory, which for a private source would only be a walk
 	// to memory that is in no cache.
-	if !canBeSource(p.addr) || e.ours.Contains(p.addr) {
-		became := sessionOf(ev)
-		if e.memory != nil && !e.recalling && !p.proxied && ev.Type == TypeTraffic {
-			e.opened(ev, &p, became)
+	if !canBeSource(w.addr) || e.ours.Contains(w.addr) {
+		r.Session = e.became(ev)
+		if e.memory != nil && !e.recalling && ev.Type == TypeTraffic && !w.proxied {
+			e.opened(ev, &w.party, r.Session)
 		}
-		return Result{Session: became}
+		return r
 	}
-	w := watched{party: p, key: key, time: nanoseconds(ev.Time), weight: weightOf(ev)}
-	if !p.addr.Is4() {
-		w.key = e.keyOf(p.addr)
+	w.time, w.weight = nanoseconds(ev.Time), weightOf(ev)
+	if !w.addr.Is4() {
+		w.key = e.keyOf(w.addr)
 	}
-	return e.watch(ev, &w)
+	if isLogin(ev) {
+		e.watchLogin(ev, &w, &r)
+	} else {
+		e.watch(ev, &w, &r)
+	}
+	return r
+}
+
+// became is what became of a session, where a rule asks for it or somebody found it out before.
+func (e *Engine) became(ev *Event) Session {
+	if e.refusing {
+		return sessionOf(ev)
+	}
+	return ev.Session
 }
 
 // weightOf is how many records one stands for. A scan that the firewall found is one, however often it says so.
@@ -101,62 +117,48 @@ func (e *Engine) outgoing(ev *Event, p *party, became Session) (s memory.Session
 }
 
 // watch counts a record that is held against a source which may be blocked.
-func (e *Engine) watch(ev *Event, w *watched) Result {
-	if isLogin(ev) {
-		return e.watchLogin(ev, w)
-	}
+func (e *Engine) watch(ev *Event, w *watched, r *Result) {
 	elsewhere := e.elsewhere(w.dst)
-	became := sessionOf(ev)
-	e.tally(ev, became, false, elsewhere)
+	r.Session = e.became(ev)
+	e.tally(ev, r.Session, false, elsewhere)
 	if elsewhere {
-		return Result{Session: became}
+		return
 	}
 	w.grade = grade(ev)
-	var first *Verdict
 	ignored := ruleSet(0)
 	if len(e.settings.Ignore) > 0 {
 		ignored, _ = e.ignoring(ev, &w.party)
 	}
 	if ev.Type == TypeThreat && !ignored.has(vulnerability) && e.notVulnerability(ev, &w.party) == "" && e.unspent(w, 1<<vulnerability) != 0 {
 		v := e.judged(e.vulnerabilityVerdict(ev, w), vulnerability)
+		r.fired(v)
 		if v.stands() {
 			e.forget(v.Source)
-			return e.result(v, became, w.grade)
+			return
 		}
 		e.spend(w, vulnerability, v)
-		first = v
 	}
-	counting := e.unspent(w, e.counting(ev, w, &became)&^ignored)
-	if counting == 0 {
-		if first == nil && became == SessionAnswered {
-			e.answered(ev, w)
-		}
-		return e.result(first, became, GradeUnknown)
+	counting := e.counting(ev, w, &r.Session) &^ ignored
+	if e.recalling {
+		counting = e.unspent(w, counting)
 	}
-	if v := e.countPairs(ev, w, counting); v != nil && v.before(first) {
-		first = v
-	}
-	if counting.has(probe) && (first == nil || !first.stands()) {
-		if v := e.countProbe(ev, w); v != nil && v.before(first) {
-			first = v
+	if counting != 0 {
+		r.Outcome, r.Grade = max(r.Outcome, Counted), max(r.Grade, w.grade)
+		r.fired(e.countPairs(ev, w, counting))
+		if counting.has(probe) && (r.Verdict == nil || !r.Verdict.stands()) {
+			r.fired(e.countProbe(ev, w))
 		}
 	}
-	if became == SessionAnswered {
+	if r.Session == SessionAnswered && (r.Verdict == nil || !r.Verdict.stands()) {
 		e.answered(ev, w)
 	}
-	r := e.result(first, became, w.grade)
-	if r.Outcome == Ignored {
-		r.Outcome = Counted
-	}
-	return r
 }
 
-// result tells of a verdict, if there is one.
-func (e *Engine) result(v *Verdict, became Session, g Grade) Result {
-	if v == nil {
-		return Result{Session: became, Grade: g}
+// fired takes over a verdict, if there is one, unless there is one that goes before it.
+func (r *Result) fired(v *Verdict) {
+	if v != nil && v.before(r.Verdict) {
+		r.Outcome, r.Verdict, r.Grade = Fired, v, max(r.Grade, v.Grade)
 	}
-	return Result{Outcome: Fired, Verdict: v, Session: became, Grade: max(g, v.Grade)}
 }
 
 // counting gives the rules that count a record, late answers and vulnerability aside, and notes when it is a late answer.

@@ -99,6 +99,7 @@ func fired(e *Engine, ev *Event) []string {
 
 func isAttack(s *Settings, ev *Event) bool {
 	k := newKnown(s)
-	p := k.who(ev)
+	var p party
+	k.who(ev, &p)
 	return k.notVulnerability(ev, &p) == ""
 }

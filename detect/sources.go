@@ -154,21 +154,23 @@ func (e *sightings) consume(id uint32, r int, keepProven bool) {
 }
 
 // count adds a sighting to a source.
-func (e *sightings) count(src *source, s *sighting) (finding, bool) {
-	defer e.trim()
+func (e *sightings) count(src *source, s *sighting) (found finding, fired bool) {
 	e.nearest = false
-	defer e.noteNear(src)
 	if !src.packed.heavy() && src.packed.count() == lightMax {
 		e.makeHeavy(src)
 	}
-	if !src.packed.heavy() {
-		return e.observeLight(src, s)
+	if src.packed.heavy() {
+		h := e.heavies.At(src.held)
+		if h.full() {
+			e.dropped += uint64(h.makeRoom(e, s))
+		}
+		found, fired = h.observe(e, s)
+	} else {
+		found, fired = e.observeLight(src, s)
 	}
-	h := e.heavies.At(src.held)
-	if h.full() {
-		e.dropped += uint64(h.makeRoom(e, s))
-	}
-	return h.observe(e, s)
+	e.noteNear(src)
+	e.trim()
+	return found, fired
 }
 
 // noteNear keeps the number of sources that are near a threshold.

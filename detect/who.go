@@ -12,6 +12,7 @@ type known struct {
 	settings *Settings
 	ours     *Ours
 	proxies  prefixSet
+	proxied  bool     // there are any
 	threats  []uint32 // sorted
 }
 
@@ -20,6 +21,7 @@ func newKnown(s *Settings) known {
 	for _, p := range s.Proxies {
 		if p = plainPrefix(p); p.IsValid() {
 			k.proxies.add(p)
+			k.proxied = true
 		}
 	}
 	return k
@@ -36,18 +38,17 @@ type party struct {
 	reversed bool // who did it is the record's destination
 }
 
-// who finds the parties of a record.
-func (k *known) who(ev *Event) party {
-	p := party{addr: plain(ev.Src), port: ev.SrcPort, dst: ev.Dst, dstPort: ev.DstPort}
+// who finds the parties of a record; p is new.
+func (k *known) who(ev *Event, p *party) {
+	p.addr, p.port, p.dst, p.dstPort = plain(ev.Src), ev.SrcPort, ev.Dst, ev.DstPort
 	if ev.Type == TypeThreat && ev.Direction == ServerToClient && refusesLogins(ev) {
 		if p.refusal, p.reversed = k.refusal(ev); p.reversed {
 			p.addr, p.dst, p.port, p.dstPort = plain(ev.Dst), ev.Src, ev.DstPort, ev.SrcPort
 		}
 	}
-	if k.proxies.len() > 0 && p.addr.IsValid() && k.isProxy(p.addr) {
+	if k.proxied && p.addr.IsValid() && k.isProxy(p.addr) {
 		p.addr, p.proxied = plain(ev.Client), true
 	}
-	return p
 }
 
 // zone is that of who did it.
@@ -142,11 +143,19 @@ func grade(ev *Event) Grade {
 // identified tells whether the firewall found out what a session carried. The other words are those by which it says that it
 // did not (PAN-OS documentation, "Not-applicable, Incomplete, Insufficient Data in the Application Field").
 func identified(application string) bool {
-	switch strings.ToLower(application) {
-	case "", "incomplete", "insufficient-data", "not-applicable", "unknown", "unknown-tcp", "unknown-udp", "unknown-p2p", "non-syn-tcp", "any":
+	if unidentified(application) {
 		return false
 	}
-	return true
+	lower := strings.ToLower(application) // nearly always what it is
+	return lower == application || !unidentified(lower)
+}
+
+func unidentified(application string) bool {
+	switch application {
+	case "", "incomplete", "insufficient-data", "not-applicable", "unknown", "unknown-tcp", "unknown-udp", "unknown-p2p", "non-syn-tcp", "any":
+		return true
+	}
+	return false
 }
 
 // The networks in which IPv6 carries the address of an IPv4 host.
