@@ -12,13 +12,17 @@ import (
 // thin, small enough that a verdict never waits long for the transaction before its own.
 const maxBatch = 5000
 
+// verdictCost is what a verdict that is held or observed costs in a transaction, with its evidence, in records (measured: 0.4 ms to
+// 8 µs). A flood of them must not make a block wait for a long transaction either.
+const verdictCost = 50
+
 // A batch is what one transaction commits: the records of some lines, the verdicts and activity they
 // gave, and the read positions behind them.
 type batch struct {
 	store.Batch
 	touched map[touched]int // index into Touches
 	begun   time.Time       // when its first line was taken
-	urgent  bool            // holds a verdict
+	urgent  bool            // holds a block, which shall not wait; what is held or observed waits for a person, and may
 	opened  bool            // a file was found whose position is to be stored, though no line was taken
 	lines   int             // lines taken, also those that left no record
 }
@@ -37,6 +41,11 @@ func (b *batch) reset() {
 // empty reports whether there is nothing to commit, not even a moved read position.
 func (b *batch) empty() bool {
 	return b.lines == 0 && len(b.Blocks) == 0 && !b.opened
+}
+
+// full reports whether the batch shall not wait for more.
+func (b *batch) full() bool {
+	return b.urgent || len(b.Records)+verdictCost*len(b.Blocks) >= maxBatch || b.lines >= 4*maxBatch
 }
 
 // record appends the record of one line.
@@ -109,5 +118,5 @@ func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, at time.Time
 		block.ExpiresAt = v.Time.Add(v.BlockFor)
 	}
 	b.Blocks = append(b.Blocks, block)
-	b.urgent = true
+	b.urgent = b.urgent || block.State == store.Blocked
 }
