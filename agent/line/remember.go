@@ -3,6 +3,7 @@ package line
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"activedefense/detect"
@@ -46,15 +47,21 @@ func (l *Live) resume(ctx context.Context, positions []store.Position) error {
 	for _, p := range accepted {
 		l.engine.Accept(p, now.Add(acceptedFor))
 	}
-	// Forgeable blocks of just before take their room in the surge; they are known by the time at which they were made.
+	// Forgeable blocks of just before take their room in the surge, in the order in which they took it; they are known by the time
+	// at which they were made.
+	var taken []time.Time
 	err = l.opts.Store.Entries(ctx, store.EntryFilter{States: []store.State{store.Blocked}, Since: now.Add(-l.surge.Window)}, func(e *store.Entry) error {
 		if e.By == store.ByDetector && e.Grade == store.Forgeable {
-			l.surge.Note(e.LastSeen)
+			taken = append(taken, e.LastSeen)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the blocks of the last %s: %w", l.surge.Window, err)
+	}
+	slices.SortFunc(taken, time.Time.Compare)
+	for _, at := range taken {
+		l.surge.Note(at)
 	}
 	return l.forgetReleased(ctx, positions)
 }
