@@ -12,9 +12,9 @@ import (
 // thin, small enough that a verdict never waits long for the transaction before its own.
 const maxBatch = 5000
 
-// verdictCost is what a verdict that is held or observed costs in a transaction, with its evidence, in records (measured: 0.4 ms to
-// 8 µs). A flood of them must not make a block wait for a long transaction either.
-const verdictCost = 50
+// verdictCost is what a verdict that is held or observed counts for in a batch, with its evidence, in records. It costs as much as
+// fifty (measured: 0.4 ms to 8 µs); twice that, because a block may have to wait for two batches that a flood of them filled.
+const verdictCost = 100
 
 // A batch is what one transaction commits: the records of some lines, the verdicts and activity they
 // gave, and the read positions behind them.
