@@ -14,6 +14,7 @@ import (
 
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/agent/own"
 	"activedefense/config"
@@ -47,6 +48,7 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	lookout  *line.Lookout
+	labels   *labels.Set // used by start, then by refreshGuard alone
 	own      *own.Addresses
 	renewing sync.Mutex // held while what is known is put together, so that the latest stays
 	guard    atomic.Pointer[detect.Guard]
@@ -82,6 +84,8 @@ func (a *Agent) prepare(ctx context.Context) error {
 	}
 	a.instance = instance
 	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
+	a.labels = a.followLabels()
+	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)
 	a.renew()
 	if cfg.EDL.Listen != "" {

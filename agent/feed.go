@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -49,6 +48,8 @@ type feed struct {
 	mu      sync.Mutex
 	engine  func([]line.Change)          // tells the engine; nil until there is one
 	waiting map[netip.Prefix]store.State // what is held or observed: nobody enforces it
+	// accepted is until when what a person accepted is not held again.
+	accepted map[netip.Prefix]time.Time
 
 	checkAll atomic.Bool // the guard has changed
 	wakeup   loop.Wakeup // for a look at the store now; a lost one does no harm, for the next tick looks too
@@ -60,6 +61,7 @@ type feed struct {
 
 	loaded     bool          // everything was read once: what comes now is news
 	untold     []line.Change // came or went; kept until a reading is complete, for it may fail half-way
+	decided    bool          // a person may have accepted, or taken that back, since accepted was read
 	unshown    bool          // blocked addresses came or went since the snapshot was made
 	membership bool          // the same since the list was published
 	activity   bool          // times moved since then
@@ -73,6 +75,7 @@ func newFeed(st *store.Store) *feed {
 	f := &feed{
 		store: st, wakeup: loop.NewWakeup(), now: time.Now, wakeFirewalls: func() {},
 		entries: make(map[netip.Prefix]firewall.Entry), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
+		decided: true,
 	}
 	f.current.Store(&enforce.Snapshot{})
 	return f
@@ -134,6 +137,9 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := f.readAccepted(ctx); err != nil {
+		return err
+	}
 	f.version, f.loaded = version, true
 	f.activity, f.moved = true, true
 	blocked := f.unshown
@@ -163,6 +169,9 @@ func (f *feed) attach(notice func([]line.Change)) {
 	for prefix, state := range f.waiting {
 		changes = append(changes, line.Change{Address: prefix, Waiting: state})
 	}
+	for prefix, until := range f.accepted {
+		changes = append(changes, line.Change{Address: prefix, NotHeld: until})
+	}
 	notice(changes)
 }
 
@@ -191,100 +200,6 @@ func (f *feed) tell(changes []line.Change) {
 func (f *feed) recheck() {
 	f.checkAll.Store(true)
 	f.wakeup.Wake()
-}
-
-// checkEntries lifts entries that the guard, which has changed, no longer allows.
-func (f *feed) checkEntries(ctx context.Context) {
-	all := slices.Collect(maps.Keys(f.entries))
-	f.mu.Lock()
-	all = slices.AppendSeq(all, maps.Keys(f.waiting))
-	f.mu.Unlock()
-	for _, prefix := range all {
-		if err := f.guard().Check(prefix); err != nil {
-			f.lift(ctx, prefix, err)
-			f.leave(prefix)
-			f.untold = append(f.untold, line.Change{Address: prefix})
-		}
-	}
-}
-
-// leave forgets an address, and tells whether it was known.
-func (f *feed) leave(prefix netip.Prefix) (known bool) {
-	_, blocked := f.entries[prefix]
-	f.unshown = f.unshown || blocked
-	delete(f.entries, prefix)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_, waiting := f.waiting[prefix]
-	delete(f.waiting, prefix)
-	return blocked || waiting
-}
-
-// take applies one entry, and notes when an address came, went, or was decided about.
-func (f *feed) take(ctx context.Context, e *store.Entry) {
-	if !e.ReleasedAt.IsZero() {
-		if f.leave(e.Address) {
-			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.ReleasedBy).Str("state", e.State.String()).Msg("released: " + e.ReleaseReason)
-		}
-		// Told to the engine even if it was not held here: evidence up to the release must not count.
-		f.untold = append(f.untold, line.Change{Address: e.Address})
-		return
-	}
-	if err := f.guard().Check(e.Address); err != nil {
-		f.lift(ctx, e.Address, err)
-		if f.leave(e.Address) {
-			f.untold = append(f.untold, line.Change{Address: e.Address})
-		}
-		return
-	}
-	if e.State != store.Blocked {
-		f.wait(e)
-		return
-	}
-	before, had := f.entries[e.Address]
-	if !had {
-		if f.leave(e.Address) {
-			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked, and no longer held or observed: " + e.Reason)
-		} else if f.loaded && e.By != store.ByDetector {
-			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
-		}
-		f.unshown = true
-		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
-	}
-	f.regrouped = f.regrouped || had && !slices.Equal(before.Members, e.Members)
-	f.entries[e.Address] = enforce.EntryOf(e, f.releaseAfter)
-}
-
-// wait takes over an entry that is held or observed.
-func (f *feed) wait(e *store.Entry) {
-	f.mu.Lock()
-	known, had := f.waiting[e.Address]
-	f.waiting[e.Address] = e.State
-	f.mu.Unlock()
-	if _, blocked := f.entries[e.Address]; blocked {
-		// Of another database, for here nothing is lowered: what it says counts.
-		delete(f.entries, e.Address)
-		f.unshown = true
-		f.untold = append(f.untold, line.Change{Address: e.Address})
-	}
-	if !had || known != e.State {
-		f.untold = append(f.untold, line.Change{Address: e.Address, Waiting: e.State})
-	}
-}
-
-// lift releases an entry that the guard does not allow: never_block wins over what stands. It is not
-// served or enforced from now on, also when the store cannot note it yet.
-func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
-	_, err := f.store.Release(ctx, prefix, store.ByDetector, refusal.Error(), f.now())
-	switch {
-	case errors.Is(err, store.ErrNotBlocked): // somebody else was faster
-		delete(f.lifts, prefix)
-	case err != nil:
-		f.lifts[prefix] = refusal
-	default:
-		delete(f.lifts, prefix)
-		f.log.Warn().Str("address", detect.AddressText(prefix)).Msg("released: " + refusal.Error())
-	}
 }
 
 // snapshotIfDue takes over mere activity. It moves times of release, which the enforcers need not know at

@@ -2,11 +2,10 @@ package agent
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"activedefense/agent/enforce"
+	"activedefense/agent/labels"
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
 	"activedefense/config"
@@ -23,9 +22,10 @@ const (
 )
 
 // Known tells what is ours and what may never be blocked, for a command: by the configuration, this host's addresses, those of
-// the firewalls, and what the firewalls said, if st is not nil. Names that cannot be resolved now are passed over.
+// the firewalls, what label files list as never to be blocked, and what the firewalls said, if st is not nil. Names that cannot be resolved now are passed over.
 func Known(ctx context.Context, cfg *config.Config, st *store.Store) (*own.Known, error) {
 	addresses := own.New(cfg, nil)
+	addresses.Spare(own.Listed(Labels(cfg).Lists()))
 	addresses.Look(ctx)
 	if st == nil {
 		return addresses.Known(), nil
@@ -66,18 +66,24 @@ func (a *Agent) takeProtected(ctx context.Context) error {
 }
 
 // refreshGuard looks up the own addresses anew, because names and interfaces change; sooner if one was not
-// to be had. What another agent's firewalls named is taken over too.
+// to be had. What another agent's firewalls named is taken over too. Label files are looked at more often.
 func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
-	wait := guardRetry // the first look was at the start, when the network may not have been up
-	for loop.Pause(ctx, wait) {
+	left := guardRetry // the first look was at the start, when the network may not have been up
+	for loop.Pause(ctx, labels.Every) {
+		if a.lookAtLabels() {
+			f.recheck()
+		}
+		if left -= labels.Every; left > 0 {
+			continue
+		}
 		complete := a.own.Look(ctx)
 		if err := a.takeProtected(ctx); err != nil {
 			complete = false
 		}
 		a.renew()
 		f.recheck()
-		if wait = guardEvery; !complete {
-			wait = guardRetry
+		if left = guardEvery; !complete {
+			left = guardRetry
 		}
 	}
 	return nil
@@ -86,21 +92,8 @@ func (a *Agent) refreshGuard(ctx context.Context, f *feed) error {
 // awaitFirewalls waits for the firewalls that have never said which addresses are ours, once for each.
 func (a *Agent) awaitFirewalls(ctx context.Context, st *store.Store) {
 	var asked map[string]time.Time
-	if !a.insist(ctx, userStart, func() (err error) { _, asked, err = st.Protected(ctx); return err }) {
-		return
-	}
-	before := func(name string) bool { _, known := asked[name]; return known }
-	if slices.ContainsFunc(a.fleet.Askers, func(k *enforce.Asker) bool { return !before(k.Status().Firewall) }) {
-		a.log.Info().Dur("at_most", firstAnswers).Msg("waiting for the firewalls to say which addresses are ours, before reading begins")
-	}
-	never := a.fleet.Await(ctx, firstAnswers, before)
-	if len(never) == 0 {
-		return
-	}
-	a.log.Warn().Strs("firewalls", never).Msg("reading begins, although these firewalls have never said which addresses are ours; " +
-		"what is theirs is not known to be: name it in networks.own (firewalls: " + strings.Join(never, ", ") + ")")
-	if err := st.NoteAwaited(ctx, never); err != nil && ctx.Err() == nil {
-		a.log.Debug().Err(err).Msg("cannot note that they were waited for; they will be at the next start too")
+	if a.insist(ctx, userStart, func() (err error) { _, asked, err = st.Protected(ctx); return err }) {
+		a.fleet.AwaitFirst(ctx, st, asked, firstAnswers, a.log)
 	}
 }
 

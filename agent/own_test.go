@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"activedefense/agent/labels"
 	"activedefense/agent/own"
 	"activedefense/config"
 )
@@ -23,7 +24,7 @@ func TestANameThatWasNotFoundAtTheStartIsAskedForSoon(t *testing.T) {
 			}
 			return []netip.Addr{address}, nil
 		}
-		a := &Agent{own: own.New(&config.Config{Firewalls: []config.Firewall{{Name: "fw1", URL: "https://fw1.example"}}}, lookup)}
+		a := &Agent{labels: labels.New(labels.Options{}), own: own.New(&config.Config{Firewalls: []config.Firewall{{Name: "fw1", URL: "https://fw1.example"}}}, lookup)}
 		a.own.Look(t.Context())
 		a.renew()
 		ctx, stop := context.WithCancel(t.Context())

@@ -59,6 +59,9 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil || f == nil {
 		return err
 	}
+	if a.lookAtLabels() {
+		f.recheck()
+	}
 	a.begin("following the blacklist", f.run)
 	a.begin("tracking the state of the database", m.run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })

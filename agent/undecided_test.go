@@ -60,12 +60,24 @@ func TestWhatIsHeldOrObservedIsNotEnforcedUntilItIsDecided(t *testing.T) {
 		{"a person accepts", func() error {
 			_, err := f.store.AcceptAll(t.Context(), "anna", now)
 			return err
-		}, 0, 0, 2, "203.0.113.1/32 blocked", true},
+		}, 0, 0, 2, "203.0.113.1/32 blocked, 203.0.113.1/32 not held for 365 days", true},
 		{"another hold comes", func() error {
 			_, err := f.store.Commit(t.Context(), &store.Batch{Blocks: []store.Block{blockOf("203.0.113.3/32", store.Held, now)}})
 			return err
 		}, 1, 0, 2, "203.0.113.3/32 held", false},
-		{"and is dismissed", func() error {
+		{"another person takes back what was accepted", func() error {
+			_, err := f.store.Release(t.Context(), netip.MustParsePrefix("203.0.113.1/32"), "bert", "our partner", now)
+			return err
+		}, 1, 0, 1, "203.0.113.1/32 gone, 203.0.113.1/32 held again", true},
+		{"a hold is accepted before anybody looks", func() error {
+			b := blockOf("203.0.113.4/32", store.Held, now)
+			if _, err := f.store.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+				return err
+			}
+			_, err := f.store.Accept(t.Context(), []netip.Prefix{b.Address}, "anna", now)
+			return err
+		}, 1, 0, 2, "203.0.113.4/32 blocked, 203.0.113.4/32 not held for 365 days", true},
+		{"and the other hold is dismissed", func() error {
 			_, err := f.store.Release(t.Context(), netip.MustParsePrefix("203.0.113.3/32"), "anna", "ours", now)
 			return err
 		}, 0, 0, 2, "203.0.113.3/32 gone", false},
@@ -81,7 +93,12 @@ func TestWhatIsHeldOrObservedIsNotEnforcedUntilItIsDecided(t *testing.T) {
 		var words []string
 		for _, c := range told {
 			word := "gone"
-			if c.Blocked || c.Waiting != store.Blocked {
+			if !c.NotHeld.IsZero() {
+				word = fmt.Sprintf("not held for %.0f days", c.NotHeld.Sub(now).Hours()/24)
+				if c.NotHeld.Before(now) {
+					word = "held again"
+				}
+			} else if c.Blocked || c.Waiting != store.Blocked {
 				word = c.Waiting.String()
 			}
 			words = append(words, c.Address.String()+" "+word)
@@ -94,7 +111,7 @@ func TestWhatIsHeldOrObservedIsNotEnforcedUntilItIsDecided(t *testing.T) {
 	}
 	told = nil
 	f.attach(func(changes []line.Change) { told = append(told, changes...) })
-	if fmt.Sprint(len(told)) != "2" || log.count("no longer held or observed") != 2 {
+	if len(told) != 3 || told[2].Address.String() != "203.0.113.4/32" || told[2].NotHeld.Before(now) || log.count("no longer held or observed") != 2 {
 		t.Errorf("an engine that starts is told of %v; the log is %s", told, log.b.String())
 	}
 }

@@ -60,7 +60,7 @@ func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
 	if n == 0 {
 		if a.table.Used() >= a.max {
 			a.drop(e, a.queue.Oldest())
-			e.stats.Evicted++
+			e.evicted++
 		}
 		n = a.table.Add(arena.HashOf(e.seed, key))
 		*a.table.At(n) = client{key: *key}
@@ -76,7 +76,8 @@ func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
 		other.paired = true
 		return false
 	default: // the SYSTEM record came first: this one stands for both
-		other.system, other.paired, other.ref, other.time = false, true, now.ref, now.time
+		now.next, now.paired = other.next, true
+		*other = now
 		return true
 	}
 	if int(c.count) >= attemptsEach*e.rules[login].need || a.list.Used() >= maxAttempts && c.newest != 0 {
@@ -126,6 +127,18 @@ func (a *attempts) gather(e *Engine, key *[16]byte, t int64) {
 	}
 }
 
+// between counts the failures of a source from one time to another, both included, as often as the records say.
+func (a *attempts) between(e *Engine, key *[16]byte, from, to int64) (n int) {
+	for i := a.table.At(a.find(e, key)).newest; i != 0; {
+		at := a.list.At(i)
+		i = at.next
+		if from <= at.time && at.time <= to {
+			n += int(at.weight)
+		}
+	}
+	return n
+}
+
 // dropFirst forgets the attempt that arrived first.
 func (a *attempts) dropFirst(c *client) {
 	at := &c.newest
@@ -153,11 +166,23 @@ func (a *attempts) drop(e *Engine, n uint32) {
 	a.table.Remove(arena.HashOf(e.seed, &c.key), n)
 }
 
+// bareUser is a user without the domain, in small letters: one log may have the name as it was typed, and the other as the
+// firewall completed it.
+func bareUser(user string) string {
+	if i := strings.LastIndexByte(user, '\\'); i >= 0 {
+		user = user[i+1:]
+	}
+	if i := strings.IndexByte(user, '@'); i > 0 {
+		user = user[:i]
+	}
+	return strings.ToLower(user)
+}
+
 // spreadWho makes a number of who tried to log in, and where.
 func spreadWho(seed maphash.Seed, ev *Event) uint32 {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	h.WriteString(ev.SrcUser)
+	h.WriteString(bareUser(ev.SrcUser))
 	h.WriteByte(0)
 	// One log may name the firewall by its full name, and the other by its first.
 	host, _, _ := strings.Cut(ev.Device, ".")
@@ -174,4 +199,37 @@ func (a *attempts) forgetIn(e *Engine, p netip.Prefix) {
 		}
 		n = next
 	}
+}
+
+// watchLogin counts the record of a login.
+func (e *Engine) watchLogin(ev *Event, w *watched) Result {
+	became := sessionOf(ev)
+	if e.rules[login].window == 0 || notLogin(ev) != "" {
+		return Result{Session: became}
+	}
+	if len(e.settings.Ignore) > 0 {
+		if ignored, _ := e.ignoring(ev, &w.party); ignored.has(login) {
+			return Result{Session: became}
+		}
+	}
+	w.grade = Proven
+	if !e.unspent(w, 1<<login).has(login) {
+		return Result{Session: became}
+	}
+	if !e.attempts.add(e, &w.key, ev) {
+		return Result{Session: became}
+	}
+	e.attempts.gather(e, &w.key, w.time)
+	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
+	if !ok {
+		return Result{Outcome: Counted, Session: became, Grade: Proven}
+	}
+	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
+	if v.stands() {
+		e.forget(v.Source)
+	} else {
+		e.attempts.forget(e, &w.key)
+		e.spend(w, login, v)
+	}
+	return e.result(v, became, Proven)
 }

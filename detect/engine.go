@@ -1,83 +1,48 @@
-// Package detect finds the addresses that scan or attack. It is pure: events go in,
-// verdicts come out, and the only time it knows is the time of the events.
+// Package detect finds the addresses that scan, guess passwords or attack. It is pure: events go in, verdicts come out, and the
+// only time it knows is the time of the events.
 //
-// The Engine counts, for every public source address, the ports it reached on one
-// destination (port-scan) and the destinations it reached on one port (host-sweep);
-// a vulnerability record fires by itself. What fires does not depend on how the
-// records of several firewalls interleave, nor on one of them having a wrong clock.
-// Memory is bounded, see Settings.MaxSources. The Guard says what must never be
-// blocked; the caller asks it before acting on a verdict.
+// Who a record is held against says who.go; why it counts for a rule or does not, reasons.go, login.go and session.go; what the
+// rules are, settings.go; when one fires and what becomes of that, observe.go and hold.go. What each source reached is kept by
+// sightings (pairs of address and port, over the short windows), attempts (failed logins) and package memory (what a day needs).
+// What fires does not depend on how the records of several firewalls interleave, nor on one of them having a wrong clock.
+// Memory is bounded, see Settings. The Guard says what must never be blocked; the caller asks it before acting on a verdict.
+//
+// The files of testdata say in plain text what counts and what does not.
 //
 // The package reads no logs (see detect/panos), stores and blocks nothing, and
-// starts no goroutine. An Engine belongs to one goroutine; a Guard may be shared.
+// starts no goroutine. An Engine belongs to one goroutine; a Guard and an Ours may be shared.
 package detect
 
 import (
 	"activedefense/detect/arena"
 	"activedefense/detect/memory"
-	"cmp"
-	"hash/maphash"
 	"math"
 	"net/netip"
-	"slices"
 	"time"
-)
-
-// Room for pairs and indexes is measured in parts of 24 bytes. There is room for four pairs
-// of each source on average, and, kept apart because memory once taken for one is not given
-// to the other, for as many older points of them.
-const (
-	linkRoom       = 1 // of an index, for each pair that fits into it
-	pairRoom       = 2
-	pairsEach      = 4
-	smallestEngine = 4 * maxPairs // a source at its own cap has room, and others
 )
 
 // Engine holds the evidence against sources that are not blocked yet, and the
 // addresses that are. It is not safe for concurrent use.
 type Engine struct {
 	known
-	settings      Settings
-	rules         [rulesInAll]rule
-	shortest      int64 // the shorter window of the rules counted in pairs that are on
-	horizon       int64 // twice the longer
-	pointsPerPair int
-	maxSources    int
-	maxPasts      int
-	maxRoom       int
-	order         [countingRules]int // of the rules counted in pairs: those that block before those that observe
-	refusing      bool // a rule counts refused records alone
-	observing     bool // a verdict may leave its source to be counted on
+	sightings // for the rules that count pairs of address and port
+	attempts  attempts
+	memory    *memory.Memory // nil: no rule needs it
+
+	settings  Settings
+	rules     [rulesInAll]rule
+	refusing  bool // a rule counts refused records alone
+	observing bool // a verdict may leave its source to be counted on
+	recalling bool // records of before are told again, which the memory knows
 
 	blocked  prefixSet
 	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
 	accepted map[[16]byte]int64    // partners that are not held, until when
 
-	directory      arena.Directory // of sources, by address
-	sources        arena.Slab[source, *source]
-	newest, oldest uint32 // ends of the list of sources
-	pairs          arena.Slab[pair, *pair]
-	pasts          arena.Slab[past, *past]
-	heavies        arena.Slab[heavy, *heavy]
-	blocks         arena.Slab[block, *block]
-	seed           maphash.Seed
-	held           int // sightings
-	room           int // taken by pairs and indexes
-
-	attempts  attempts
-	memory    *memory.Memory // nil: no rule needs it
-	recalling bool           // records of before are told again, which the memory knows
-
 	devices    map[string]uint16
 	lastDevice string // with its numbers: records of one device come in rows
 	lastNumber uint16
 	lastClock  uint16
-
-	ahead    fetches
-	window   window
-	gathered []valued // at work
-	points   []point  // at work
-	indexes  []int    // at work
 
 	stats Stats
 	fired [rulesInAll]uint64
@@ -91,7 +56,7 @@ type Stats struct {
 	Evicted   uint64            // sources forgotten because memory was full
 	Dropped   uint64            // sightings forgotten because their source had too many, or all of them
 	Fired     map[string]uint64 // verdicts by rule
-	Near      int               // sources with at least half of what fires a rule
+	Near      int               // sources with at least half of what fires a rule, once for the rules counted in pairs and once for probes
 	// Refused are records of sessions in which nothing was served, of sources that are not ours: RefusedBlocked those of sources on
 	// the blacklist, RefusedElsewhere those whose destination is not ours either, of all that have two addresses.
 	Refused, RefusedBlocked, RefusedElsewhere uint64
@@ -101,21 +66,14 @@ type Stats struct {
 
 // New makes an engine without evidence and with an empty blacklist, to which nothing is ours.
 func New(s Settings) *Engine {
-	e := &Engine{
-		settings:      s,
-		rules:         s.rules(),
-		pointsPerPair: pointsPerPair,
-		maxSources:    min(s.MaxSources, 1<<28), // numbers of sightings have 32 bits
-		seed:          maphash.MakeSeed(),
-	}
+	e := &Engine{settings: s, rules: s.rules()}
 	e.known = newKnown(&e.settings)
-	if e.maxSources <= 0 {
-		e.maxSources = defaultMaxSources
-	}
+	e.sightings = newSightings([countingRules]rule(e.rules[:countingRules]), s.MaxSources)
 	e.attempts.max = e.maxSources
-	e.maxPasts = max(pairsEach*e.maxSources, smallestEngine)
-	e.maxRoom = e.maxPasts * pairRoom
-	e.plan()
+	for _, rule := range e.rules {
+		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
+		e.observing = e.observing || rule.window != 0 && rule.Mode == Observe || len(s.Proxies) > 0
+	}
 	if e.refusing || e.observing || e.rules[probe].window != 0 {
 		limits := memory.Limits{Sessions: orDefault(s.MaxSessions, defaultMaxSessions), Partners: orDefault(s.MaxPartners, defaultMaxPartners),
 			Probes: orDefault(s.MaxProbes, defaultMaxProbes)}
@@ -129,30 +87,6 @@ func orDefault(n, otherwise int) int {
 		return otherwise
 	}
 	return n
-}
-
-// plan works out what the rules have in common.
-func (e *Engine) plan() {
-	long := max(e.rules[portScan].window, e.rules[hostSweep].window)
-	e.horizon = 2 * min(long, math.MaxInt64/4)
-	for r := range countingRules {
-		e.order[r] = r
-		if w := e.rules[r].window; w != 0 {
-			if e.shortest == 0 || w < e.shortest {
-				e.shortest = w
-			}
-		}
-	}
-	slices.SortStableFunc(e.order[:], func(a, b int) int { return cmp.Compare(e.rules[a].Mode, e.rules[b].Mode) })
-	for _, rule := range e.rules {
-		e.refusing = e.refusing || rule.window != 0 && rule.RefusedOnly
-		e.observing = e.observing || rule.window != 0 && rule.Mode == Observe || len(e.settings.Proxies) > 0
-	}
-	if e.shortest != 0 {
-		// Points lie apart by the shorter window, and must reach back by the longer.
-		ratio := (long-1)/e.shortest + 1
-		e.pointsPerPair = int(min(pointsPerPair*min(ratio, maxPoints), maxPoints))
-	}
 }
 
 // Know tells the engine what is ours, and what is protected, from the next event on. Both may be nil.
@@ -252,15 +186,18 @@ func (e *Engine) keyOf(addr netip.Addr) [16]byte {
 // Stats gives the counters as they are now.
 func (e *Engine) Stats() Stats {
 	s := e.stats
+	s.Evicted, s.Dropped = e.evicted, e.dropped
 	s.Sources = e.directory.Used()
 	s.Sightings = e.held
 	s.Blocked = e.blocked.len()
+	s.Near = e.near
 	s.Fired = make(map[string]uint64, len(ruleNames))
 	for r, name := range ruleNames {
 		s.Fired[name] = e.fired[r]
 	}
 	if e.memory != nil {
 		s.Remembered = e.memory.Sizes()
+		s.Near += s.Remembered.Near
 	}
 	return s
 }

@@ -29,7 +29,7 @@ func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
 		list = append(list, c)
 	}
 	// What fires at once leaves nothing to count.
-	if list[0].Counts && e.rules[vulnerability].Mode == Block {
+	if list[0].Counts && e.does(vulnerability) == "blocked" {
 		for i := range list[1:] {
 			list[1+i].Counts, list[1+i].Text = false, "the record fires the rule vulnerability, which goes first"
 		}
@@ -95,7 +95,7 @@ func (e *explanation) how(r int) string {
 	switch r {
 	case vulnerability:
 		text = "blocks " + src + " at once: " + attack(e.ev, &e.party)
-		if e.rules[r].Mode == Observe {
+		if e.does(r) == "observed" {
 			text = "observes " + src + ": " + attack(e.ev, &e.party)
 		}
 		return text + e.graded(r)

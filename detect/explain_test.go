@@ -60,6 +60,15 @@ port-scan false: the record fires the rule vulnerability, which goes first
 host-sweep false: the record fires the rule vulnerability, which goes first
 probe false: the record fires the rule vulnerability, which goes first
 login false: the record fires the rule vulnerability, which goes first`},
+		{"attack behind a proxy", Settings{HostSweep: s.HostSweep, Vulnerability: s.Vulnerability, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}}, with(func(ev *Event) {
+			ev.Src, ev.Client = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("203.0.113.9")
+			ev.Type, ev.Subtype, ev.Severity = TypeThreat, "vulnerability", "critical"
+		}), nil, `
+vulnerability true: observes 203.0.113.9: critical vulnerability attack against 198.51.100.7 port 443
+port-scan false: the rule is off
+host-sweep true: counts address 198.51.100.7 on port 443 for 203.0.113.9, which is observed at 10 or more within 1h
+probe false: the rule is off
+login false: the rule is off`},
 		{"high", s, with(func(ev *Event) { ev.Type, ev.Subtype, ev.Severity = TypeThreat, "vulnerability", "high" }), nil, `
 vulnerability false: the severity is below critical
 port-scan true: counts port 443 of 198.51.100.7 for 203.0.113.5, which is blocked at more than 10 within 10m

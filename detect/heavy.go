@@ -25,7 +25,7 @@ const blocksKept = 8
 // and go, and grow, leave no garbage to the collector, which would let memory double
 // before it takes it back.
 type heavy struct {
-	blocks []uint32 // numbers in Engine.blocks
+	blocks []uint32 // numbers in sightings.blocks
 	size   int      // links in use, from the first on
 	live   int      // pairs in at least one chain
 	stamp  uint32   // of the last arrival
@@ -44,7 +44,7 @@ func (b *block) Link() *uint32 { return &b.links[0].pair }
 // link chains a pair to another one with the same hash of the key. Indexes begin at 1; 0 ends
 // the chain.
 type link struct {
-	pair  uint32 // number in Engine.pairs, while in any chain
+	pair  uint32 // number in sightings.pairs, while in any chain
 	stamp uint32 // tells in what order pairs were seen last; wraps around
 	next  [countingRules]uint16
 	in    uint8 // bit 1<<r: in the chain of rule r
@@ -54,7 +54,7 @@ type link struct {
 func (h *heavy) room() int { return len(h.blocks) * blockPairs }
 
 // resize gives or takes blocks at the end; room is a power of two, or 0.
-func (h *heavy) resize(e *Engine, room int) {
+func (h *heavy) resize(e *sightings, room int) {
 	e.room += (room - h.room()) * linkRoom
 	for h.room() < room {
 		h.blocks = append(h.blocks, e.blocks.Take())
@@ -67,14 +67,14 @@ func (h *heavy) resize(e *Engine, room int) {
 }
 
 // clear empties all chains.
-func (h *heavy) clear(e *Engine) {
+func (h *heavy) clear(e *sightings) {
 	for _, number := range h.blocks {
 		clear(e.blocks.At(number).heads[:])
 	}
 }
 
 // at gives the link of an index.
-func (h *heavy) at(e *Engine, index int) *link {
+func (h *heavy) at(e *sightings, index int) *link {
 	i := uint(index - 1)
 	return &e.blocks.At(h.blocks[i/blockPairs]).links[i%blockPairs]
 }
@@ -84,7 +84,7 @@ func (h *heavy) age(l *link) uint32 { return h.stamp - l.stamp }
 
 // head gives the chain in which the pairs with one of the keys are found. Addresses are
 // hashed with a seed: with IPv6, whoever scans could choose many that collide.
-func (h *heavy) head(e *Engine, r int, dst *[16]byte, port uint16) *uint16 {
+func (h *heavy) head(e *sightings, r int, dst *[16]byte, port uint16) *uint16 {
 	var hash uint32
 	if r == portScan {
 		hash = arena.HashOf(e.seed, dst)
@@ -103,7 +103,7 @@ type walked struct {
 }
 
 // walk goes along the chain of a sighting's key and unlinks what has left it.
-func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
+func (h *heavy) walk(e *sightings, r int, s *sighting) walked {
 	var w walked
 	at := h.head(e, r, &s.dst, s.port)
 	for *at != 0 {
@@ -131,15 +131,16 @@ func (h *heavy) walk(e *Engine, r int, s *sighting) walked {
 	return w
 }
 
-// observe adds a sighting; see Engine.observeLight. There must be room, see full.
-func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
+// observe adds a sighting; see sightings.observeLight. There must be room, see full.
+func (h *heavy) observe(e *sightings, s *sighting) (found finding, fired bool) {
 	own, enter := 0, uint8(0)
-	for _, r := range e.order {
+	for r := range countingRules {
 		if !s.class.in(r) {
 			continue
 		}
 		need := e.rules[r].need
 		w := h.walk(e, r, s)
+		e.nearest = e.nearest || w.near(need)
 		if !w.hopeless(need) {
 			h.gather(e, r, s)
 			if found, ok := e.find(r, s); ok {
@@ -168,7 +169,7 @@ func (h *heavy) observe(e *Engine, s *sighting) (found finding, fired bool) {
 }
 
 // gather fills the window with the points around a sighting that have its key.
-func (h *heavy) gather(e *Engine, r int, s *sighting) {
+func (h *heavy) gather(e *sightings, r int, s *sighting) {
 	e.window.begin(r, s)
 	for i := *h.head(e, r, &s.dst, s.port); i != 0; {
 		l := h.at(e, int(i))
@@ -183,7 +184,7 @@ func (h *heavy) gather(e *Engine, r int, s *sighting) {
 }
 
 // append takes a pair in.
-func (h *heavy) append(e *Engine, number uint32, in uint8) {
+func (h *heavy) append(e *sightings, number uint32, in uint8) {
 	h.size++
 	h.live++
 	*h.at(e, h.size) = link{pair: number, stamp: h.stamp}
@@ -191,7 +192,7 @@ func (h *heavy) append(e *Engine, number uint32, in uint8) {
 }
 
 // enter puts a pair into chains that it is not in.
-func (h *heavy) enter(e *Engine, index int, in uint8) {
+func (h *heavy) enter(e *sightings, index int, in uint8) {
 	l := h.at(e, index)
 	p := e.pairs.At(l.pair)
 	for r := range countingRules {
@@ -204,7 +205,7 @@ func (h *heavy) enter(e *Engine, index int, in uint8) {
 }
 
 // leave takes a pair out of a rule's chain; out of its last one, it is gone.
-func (h *heavy) leave(e *Engine, index, r int) {
+func (h *heavy) leave(e *sightings, index, r int) {
 	l := h.at(e, index)
 	if l.in &^= 1 << r; l.in == 0 {
 		h.live--
@@ -216,7 +217,7 @@ func (h *heavy) leave(e *Engine, index, r int) {
 func (h *heavy) full() bool { return h.size == h.room() }
 
 // retire drops the pairs that are out of date.
-func (h *heavy) retire(e *Engine, s *sighting) {
+func (h *heavy) retire(e *sightings, s *sighting) {
 	var r recent
 	for i := h.size; i > 0; i-- {
 		l := h.at(e, i)
@@ -240,7 +241,7 @@ func (h *heavy) retire(e *Engine, s *sighting) {
 // makeRoom drops what is out of date at a new sighting and closes the gaps; if that wins
 // back less than a quarter, the room is doubled, and where it may not grow the pairs seen
 // longest ago go. It returns how many sightings went with these.
-func (h *heavy) makeRoom(e *Engine, s *sighting) (dropped int) {
+func (h *heavy) makeRoom(e *sightings, s *sighting) (dropped int) {
 	h.retire(e, s)
 	room := h.room()
 	for room > blockPairs && h.live <= room/4 {
@@ -269,7 +270,7 @@ func (h *heavy) makeRoom(e *Engine, s *sighting) (dropped int) {
 
 // closeGaps moves the links of live pairs to the front, in their order. The chains are to
 // be laid anew.
-func (h *heavy) closeGaps(e *Engine) {
+func (h *heavy) closeGaps(e *sightings) {
 	size := 0
 	for i := 1; i <= h.size; i++ {
 		if l := h.at(e, i); l.in != 0 {
@@ -281,7 +282,7 @@ func (h *heavy) closeGaps(e *Engine) {
 }
 
 // dropOldest drops the n pairs that were seen longest ago.
-func (h *heavy) dropOldest(e *Engine, n int) {
+func (h *heavy) dropOldest(e *sightings, n int) {
 	live := e.indexes[:0]
 	for i := 1; i <= h.size; i++ {
 		if h.at(e, i).in != 0 {
@@ -300,7 +301,7 @@ func (h *heavy) dropOldest(e *Engine, n int) {
 }
 
 // drop gives the pairs and the blocks back.
-func (h *heavy) drop(e *Engine) {
+func (h *heavy) drop(e *sightings) {
 	for i := 1; i <= h.size; i++ {
 		if l := h.at(e, i); l.in != 0 {
 			e.dropPair(l.pair)

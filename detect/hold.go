@@ -7,6 +7,12 @@ import (
 // stands tells whether a verdict blocks its source, as far as the engine knows.
 func (v *Verdict) stands() bool { return v.Mode == Block && v.Hold == "" }
 
+// before tells whether a verdict goes before one of an earlier rule that the same record fired, which may be nil: what blocks
+// goes before what a person has to decide, and that before what only observes.
+func (v *Verdict) before(other *Verdict) bool {
+	return other == nil || v.stands() && !other.stands() || v.Mode == Block && other.Mode != Block
+}
+
 // judged completes a verdict with what its rule does, and with why it has to be held. What is proven is never held.
 func (e *Engine) judged(v *Verdict, r int) *Verdict {
 	rule := &e.rules[r]

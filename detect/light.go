@@ -6,7 +6,7 @@ package detect
 // observeLight adds a sighting to a light source. Where that fires a rule it says which,
 // and the window holds the points; the evidence is then about to be dropped, so that
 // nothing is stored.
-func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bool) {
+func (e *sightings) observeLight(src *source, s *sighting) (found finding, fired bool) {
 	var tallies [countingRules]tally
 	var own *pair
 	for i := src.held; i != 0; {
@@ -29,8 +29,13 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 			tallies[hostSweep].see(p, s, e.rules[hostSweep].window)
 		}
 	}
-	for _, r := range e.order {
-		if !s.class.in(r) || tallies[r].hopeless(e.rules[r].need) {
+	for r := range countingRules {
+		if !s.class.in(r) {
+			continue
+		}
+		need := e.rules[r].need
+		e.nearest = e.nearest || tallies[r].near(need)
+		if tallies[r].hopeless(need) {
 			continue
 		}
 		e.gatherLight(src, r, s)
@@ -42,17 +47,17 @@ func (e *Engine) observeLight(src *source, s *sighting) (found finding, fired bo
 		e.extend(own, s)
 		return finding{}, false
 	}
-	if (src.count+1)%retireEvery == 0 {
+	if (src.packed.count()+1)%retireEvery == 0 {
 		e.retireLight(src, s)
 	}
 	i := e.addPair(s)
 	e.pairs.At(i).next, src.held = src.held, i
-	src.count++
+	src.packed.setCount(src.packed.count() + 1)
 	return finding{}, false
 }
 
 // retireLight drops the pairs of a light source that are out of date.
-func (e *Engine) retireLight(src *source, s *sighting) {
+func (e *sightings) retireLight(src *source, s *sighting) {
 	var r recent
 	at := &src.held
 	for *at != 0 {
@@ -61,7 +66,7 @@ func (e *Engine) retireLight(src *source, s *sighting) {
 			i := *at
 			*at = p.next
 			e.dropPair(i)
-			src.count--
+			src.packed.setCount(src.packed.count() - 1)
 			continue
 		}
 		r.see(p)
@@ -70,7 +75,7 @@ func (e *Engine) retireLight(src *source, s *sighting) {
 }
 
 // gatherLight fills the window with the points around a sighting that have its key.
-func (e *Engine) gatherLight(src *source, r int, s *sighting) {
+func (e *sightings) gatherLight(src *source, r int, s *sighting) {
 	e.window.begin(r, s)
 	for i := src.held; i != 0; {
 		p := e.pairs.At(i)
@@ -82,7 +87,7 @@ func (e *Engine) gatherLight(src *source, r int, s *sighting) {
 }
 
 // gather adds the points of a pair to the window around t.
-func (e *Engine) gather(r int, p *pair, t int64) {
+func (e *sightings) gather(r int, p *pair, t int64) {
 	e.points = e.appendPoints(e.points[:0], p)
 	for _, point := range e.points {
 		if apart(point.time, t) < e.rules[r].window {
@@ -92,7 +97,7 @@ func (e *Engine) gather(r int, p *pair, t int64) {
 }
 
 // makeHeavy gives a light source an index.
-func (e *Engine) makeHeavy(src *source) {
+func (e *sightings) makeHeavy(src *source) {
 	var pairs [lightMax]uint32
 	n := 0
 	for i := src.held; i != 0; i = e.pairs.At(i).next {
@@ -106,5 +111,7 @@ func (e *Engine) makeHeavy(src *source) {
 	for n--; n >= 0; n-- { // the first came last
 		h.append(e, pairs[n], uint8(e.pairs.At(pairs[n]).class&classRules))
 	}
-	src.heavy, src.held, src.count = true, number, 0
+	src.held = number
+	src.packed.setCount(0)
+	src.packed.setBit(heavyBit, true)
 }

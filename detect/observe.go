@@ -2,7 +2,6 @@ package detect
 
 import (
 	"math"
-	"net/netip"
 
 	"activedefense/detect/memory"
 )
@@ -11,11 +10,11 @@ import (
 type watched struct {
 	party
 	key    [16]byte
-	source netip.Prefix
 	time   int64
 	clock  uint16 // the device's number in the memory
 	weight uint16
 	grade  Grade
+	id     uint32 // of the source in the engine, once it was counted; 0 before
 }
 
 // Observe counts one event and says what became of it. On Fired the evidence that the verdict rests on is gone: the caller
@@ -28,14 +27,14 @@ func (e *Engine) Observe(ev *Event) Result {
 	key := p.addr.As16()
 	if entry, ok := e.blocked.covering(p.addr, key); ok {
 		became := sessionOf(ev)
-		e.tally(became, true, false)
+		e.tally(ev, became, true, became == SessionRefused && e.elsewhere(p.dst))
 		return Result{Outcome: Blocked, Entry: entry, Session: became}
 	}
 	// Before the look into the directory, which for a private source would only be a walk
 	// to memory that is in no cache.
 	if !canBeSource(p.addr) || e.ours.Contains(p.addr) {
 		became := sessionOf(ev)
-		if e.memory != nil && !e.recalling && ev.Type == TypeTraffic {
+		if e.memory != nil && !e.recalling && !p.proxied && ev.Type == TypeTraffic {
 			e.opened(ev, &p, became)
 		}
 		return Result{Session: became}
@@ -55,9 +54,9 @@ func weightOf(ev *Event) uint16 {
 	return uint16(min(max(ev.Repeat, 1), math.MaxUint16))
 }
 
-// tally counts what the shares in Stats are of.
-func (e *Engine) tally(became Session, blocked, elsewhere bool) {
-	if e.recalling || became != SessionRefused {
+// tally counts what the shares in Stats are of. Logins are to the firewall itself, and have no part in them.
+func (e *Engine) tally(ev *Event, became Session, blocked, elsewhere bool) {
+	if e.recalling || became != SessionRefused || isLogin(ev) {
 		return
 	}
 	e.stats.Refused++
@@ -71,25 +70,34 @@ func (e *Engine) tally(became Session, blocked, elsewhere bool) {
 
 // opened remembers a session that ours opened to the internet.
 func (e *Engine) opened(ev *Event, p *party, became Session) {
+	if s, ok := e.outgoing(ev, p, became); ok {
+		e.memory.Open(&s)
+	}
+}
+
+// outgoing is what is remembered of a session that ours opened to the internet; false: the record is of none.
+func (e *Engine) outgoing(ev *Event, p *party, became Session) (s memory.Session, ok bool) {
 	dst := plain(ev.Dst)
 	if !e.refusing || !dst.IsValid() || !canBeSource(dst) || e.ours.Contains(dst) || !allowed(ev.Action) {
-		return
+		return s, false
 	}
 	_, number := e.deviceOf(ev.Device)
-	s := memory.Session{Key: e.keyOf(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
+	s = memory.Session{Key: e.keyOf(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
 		Served: became == SessionAnswered, Device: number, Time: nanoseconds(ev.Time)}
 	switch nat := plain(ev.NATSrc); {
 	case nat.IsValid():
 		s.Ours = nat.As16()
 		if ev.NATSrcPort != 0 {
 			s.OursPort = ev.NATSrcPort
+		} else {
+			s.Untranslated = nat != p.addr // to which port, the format does not say
 		}
 	case ev.NATSrcPort != 0:
 		s.OursPort = ev.NATSrcPort
 	default:
 		s.Untranslated = !canBeSource(p.addr)
 	}
-	e.memory.Open(&s)
+	return s, true
 }
 
 // watch counts a record that is held against a source which may be blocked.
@@ -99,7 +107,7 @@ func (e *Engine) watch(ev *Event, w *watched) Result {
 	}
 	elsewhere := e.elsewhere(w.dst)
 	became := sessionOf(ev)
-	e.tally(became, false, elsewhere)
+	e.tally(ev, became, false, elsewhere)
 	if elsewhere {
 		return Result{Session: became}
 	}
@@ -125,11 +133,11 @@ func (e *Engine) watch(ev *Event, w *watched) Result {
 		}
 		return e.result(first, became, GradeUnknown)
 	}
-	if v := e.countPairs(ev, w, counting); v != nil && (first == nil || v.stands()) {
+	if v := e.countPairs(ev, w, counting); v != nil && v.before(first) {
 		first = v
 	}
 	if counting.has(probe) && (first == nil || !first.stands()) {
-		if v := e.countProbe(ev, w); v != nil && (first == nil || v.stands()) {
+		if v := e.countProbe(ev, w); v != nil && v.before(first) {
 			first = v
 		}
 	}
@@ -190,6 +198,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	}
 	hash := e.hashOf(&w.key)
 	id := e.touch(e.sourceOf(hash, &w.key), hash, &w.key)
+	w.id = id
 	for s.class&classRules != 0 {
 		found, fired := e.count(e.sources.At(id), &s)
 		if !fired {
@@ -201,7 +210,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 			return v
 		}
 		// It goes on being counted: for the other rule, and for this one with what comes from now on, or is better evidence.
-		if first == nil {
+		if v.before(first) {
 			first = v
 		}
 		e.consume(id, found.rule, v.Mode != Observe)
@@ -211,30 +220,20 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	return first
 }
 
-// count adds a sighting to a source.
-func (e *Engine) count(src *source, s *sighting) (finding, bool) {
-	defer e.trim()
-	if !src.heavy && src.count == lightMax {
-		e.makeHeavy(src)
-	}
-	if !src.heavy {
-		return e.observeLight(src, s)
-	}
-	h := e.heavies.At(src.held)
-	if h.full() {
-		e.stats.Dropped += uint64(h.makeRoom(e, s))
-	}
-	return h.observe(e, s)
-}
-
 // countProbe counts a record for the rule probe.
 func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 	if e.recalling {
 		return nil
 	}
 	_, w.clock = e.deviceOf(ev.Device)
-	e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven})
-	n := e.memory.Probe(&w.key, w.time)
+	var hint uint32
+	if w.id != 0 {
+		hint = e.sources.At(w.id).packed.probe()
+	}
+	n := e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven}, &hint)
+	if w.id != 0 {
+		e.sources.At(w.id).packed.setProbe(hint)
+	}
 	need, all := e.rules[probe].need, !e.rules[probe].RefusedOnly
 	if all {
 		n.Answered, n.Spared = 0, false
@@ -262,39 +261,6 @@ func (e *Engine) answered(ev *Event, w *watched) {
 	}
 	_, w.clock = e.deviceOf(ev.Device)
 	e.memory.Answer(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time})
-}
-
-// watchLogin counts the record of a login.
-func (e *Engine) watchLogin(ev *Event, w *watched) Result {
-	became := sessionOf(ev)
-	if e.rules[login].window == 0 || notLogin(ev) != "" {
-		return Result{Session: became}
-	}
-	if len(e.settings.Ignore) > 0 {
-		if ignored, _ := e.ignoring(ev, &w.party); ignored.has(login) {
-			return Result{Session: became}
-		}
-	}
-	w.grade = Proven
-	if !e.unspent(w, 1<<login).has(login) {
-		return Result{Session: became}
-	}
-	if !e.attempts.add(e, &w.key, ev) {
-		return Result{Session: became}
-	}
-	e.attempts.gather(e, &w.key, w.time)
-	from, to, ok := e.window.find(e.rules[login].need, e.rules[login].window, w.time)
-	if !ok {
-		return Result{Outcome: Counted, Session: became, Grade: Proven}
-	}
-	v := e.judged(e.loginVerdict(ev, w, finding{login, from, to, Proven}), login)
-	if v.stands() {
-		e.forget(v.Source)
-	} else {
-		e.attempts.forget(e, &w.key)
-		e.spend(w, login, v)
-	}
-	return e.result(v, became, Proven)
 }
 
 // spend notes that a verdict used up evidence of a source that goes on being counted, so that it is not counted again when a

@@ -223,10 +223,10 @@ func walkSightings(e *Engine) int {
 	n := 0
 	for id := e.oldest; id != 0; id = e.sources.At(id).newer {
 		s := e.sources.At(id)
-		if s.heavy {
+		if s.packed.heavy() {
 			h := e.heavies.At(s.held)
 			for i := 1; i <= h.size; i++ {
-				if l := h.at(e, i); l.in != 0 {
+				if l := h.at(&e.sightings, i); l.in != 0 {
 					n += len(e.appendPoints(nil, e.pairs.At(l.pair)))
 				}
 			}

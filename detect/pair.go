@@ -1,9 +1,7 @@
 package detect
 
 import (
-	"cmp"
 	"math"
-	"slices"
 )
 
 // Bounds on what is held for one source; the comment of pair says why they suffice.
@@ -124,7 +122,7 @@ func (p *pair) late() bool { return p.class&classLate != 0 }
 func (p *pair) is(s *sighting) bool { return p.class&^classLate == s.class }
 
 // addPair makes a pair of its first sighting and gives its number.
-func (e *Engine) addPair(s *sighting) uint32 {
+func (e *sightings) addPair(s *sighting) uint32 {
 	i := e.pairs.Take()
 	*e.pairs.At(i) = newPair(s)
 	e.held++
@@ -132,7 +130,7 @@ func (e *Engine) addPair(s *sighting) uint32 {
 	return i
 }
 
-func (e *Engine) dropPair(i uint32) {
+func (e *sightings) dropPair(i uint32) {
 	e.dropPasts(e.pairs.At(i))
 	e.pairs.Give(i)
 	e.held--
@@ -159,125 +157,4 @@ func apart(a, b int64) int64 {
 		return b - a
 	}
 	return a - b
-}
-
-// extend adds a sighting to its pair.
-func (e *Engine) extend(p *pair, s *sighting) {
-	if p.device != s.device {
-		p.device = anyDevice
-	}
-	switch {
-	case p.late() || s.time < p.time:
-		e.extendLate(p, s)
-	case s.time == p.time:
-		p.weight = plus(p.weight, s.weight)
-	case p.older != 0 && s.time-e.pasts.At(p.older).time <= e.shortest:
-		p.time, p.ref, p.weight = s.time, s.ref, plus(p.weight, s.weight)
-	default:
-		if int(p.count) == e.pointsPerPair {
-			e.dropFirst(p)
-		}
-		e.pushPast(p, point{p.time, p.ref, p.weight})
-		if p.device != anyDevice {
-			e.dropPastsBefore(p, p.time-e.horizon)
-		}
-		p.time, p.ref, p.weight = s.time, s.ref, s.weight
-	}
-}
-
-// extendLate is extend for a pair whose times do not ascend as they arrive.
-func (e *Engine) extendLate(p *pair, s *sighting) {
-	e.points = e.appendPoints(e.points[:0], p)
-	var near neighbours
-	for i := range e.points {
-		near.add(s.time, neighbour{e.points[i].time, i + 1})
-	}
-	if i := near.covering(s.time, e.shortest); i != 0 {
-		e.points[i-1].weight = plus(e.points[i-1].weight, s.weight)
-	} else {
-		latest := point{s.time, s.ref, s.weight}
-		for _, i := range near.covered(s.time, e.shortest) {
-			if i != 0 {
-				latest.weight = plus(latest.weight, e.points[i-1].weight)
-				e.points[i-1].weight = 0
-			}
-		}
-		kept := slices.DeleteFunc(e.points, func(p point) bool { return p.weight == 0 })
-		e.points = slices.Insert(kept, 0, latest)
-		if len(e.points) > e.pointsPerPair {
-			e.points = e.points[:e.pointsPerPair]
-		}
-	}
-	e.dropPasts(p)
-	if p.class &^= classLate; !slices.IsSortedFunc(e.points, func(a, b point) int { return cmp.Compare(b.time, a.time) }) {
-		p.class |= classLate
-	}
-	for i := len(e.points) - 1; i > 0; i-- {
-		e.pushPast(p, e.points[i])
-	}
-	p.time, p.ref, p.weight = e.points[0].time, e.points[0].ref, e.points[0].weight
-}
-
-// appendPoints appends the points of a pair, the one that arrived last first.
-func (e *Engine) appendPoints(list []point, p *pair) []point {
-	list = append(list, point{p.time, p.ref, p.weight})
-	for i := p.older; i != 0; {
-		old := e.pasts.At(i)
-		list = append(list, point{old.time, old.ref, old.weight})
-		i = old.next
-	}
-	return list
-}
-
-// pushPast puts a point before those that arrived earlier. Where there is no room for
-// more of them, the pair's first one goes, or this one: older points matter only for
-// records that come late, so that they are a better loss than a source.
-func (e *Engine) pushPast(p *pair, old point) {
-	if e.pasts.Used() >= e.maxPasts {
-		e.stats.Dropped++
-		if p.older == 0 {
-			return
-		}
-		e.dropFirst(p)
-	}
-	i := e.pasts.Take()
-	*e.pasts.At(i) = past{old.time, old.ref, p.older, old.weight}
-	p.older = i
-	p.count++
-	e.held++
-}
-
-// dropFirst drops the point that arrived first, of several.
-func (e *Engine) dropFirst(p *pair) {
-	at := &p.older
-	for e.pasts.At(*at).next != 0 {
-		at = &e.pasts.At(*at).next
-	}
-	e.dropPast(p, at)
-}
-
-// dropPastsBefore drops the points up to t of a pair whose times ascend as they arrived.
-func (e *Engine) dropPastsBefore(p *pair, t int64) {
-	at := &p.older
-	for *at != 0 && e.pasts.At(*at).time > t {
-		at = &e.pasts.At(*at).next
-	}
-	for *at != 0 {
-		e.dropPast(p, at)
-	}
-}
-
-// dropPasts drops all points but the last.
-func (e *Engine) dropPasts(p *pair) {
-	for p.older != 0 {
-		e.dropPast(p, &p.older)
-	}
-}
-
-func (e *Engine) dropPast(p *pair, at *uint32) {
-	i := *at
-	*at = e.pasts.At(i).next
-	e.pasts.Give(i)
-	p.count--
-	e.held--
 }

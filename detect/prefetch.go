@@ -1,6 +1,9 @@
 package detect
 
-import "activedefense/detect/arena"
+import (
+	"activedefense/detect/arena"
+	"activedefense/detect/memory"
+)
 
 // Ahead is how many events Prefetch looks at: enough that the waits for memory overlap, few
 // enough that what came for the first is still in the cache when Observe comes to the last.
@@ -17,7 +20,9 @@ type fetch struct {
 
 // fetches are those of one group of events.
 type fetches struct {
-	list [Ahead]fetch
+	list   [Ahead]fetch
+	hints  [Ahead]memory.Hint
+	opened [Ahead]memory.Session
 	// touched takes something of all that is read, or the compiler would not read it.
 	touched uint32
 }
@@ -33,10 +38,17 @@ type fetches struct {
 // the next, so that the processor waits for all of them at once. A step first touches
 // memory without asking what is there, because to ask wrongly is to wait as well.
 func (e *Engine) Prefetch(events []Event) {
+	events = events[:min(len(events), Ahead)]
+	if e.memory != nil && e.rules[probe].window != 0 {
+		e.fetchAnswered(events)
+	}
+	if e.refusing {
+		e.fetchOpened(events)
+	}
 	if e.directory.Used() == 0 {
 		return
 	}
-	list := e.fetchSources(e.fetchSlots(events[:min(len(events), Ahead)]))
+	list := e.fetchSources(e.fetchSlots(events))
 	if !e.pairs.Any() {
 		return
 	}
@@ -45,13 +57,40 @@ func (e *Engine) Prefetch(events []Event) {
 	}
 }
 
+// fetchOpened touches what the memory has of sessions that ours opened.
+func (e *Engine) fetchOpened(events []Event) {
+	list := e.ahead.opened[:0]
+	for i := range events {
+		if ev := &events[i]; ev.Type == TypeTraffic && ev.Src.IsValid() && !canBeSource(ev.Src) {
+			p := party{addr: plain(ev.Src)}
+			if s, ok := e.outgoing(ev, &p, ev.Session); ok {
+				list = append(list, s)
+			}
+		}
+	}
+	e.ahead.touched += e.memory.PrefetchOpen(list)
+}
+
+// fetchAnswered touches what the memory has of sources that were answered: they need not be in the directory.
+func (e *Engine) fetchAnswered(events []Event) {
+	list := e.ahead.hints[:0]
+	for i := range events {
+		if ev := &events[i]; ev.Session == SessionAnswered && ev.Type == TypeTraffic {
+			if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
+				list = append(list, memory.Hint{Key: e.keyOf(src)})
+			}
+		}
+	}
+	e.ahead.touched += e.memory.Prefetch(list)
+}
+
 // fetchSlots touches the slots of the directory where the sources of the events should be.
 func (e *Engine) fetchSlots(events []Event) []fetch {
 	list := e.ahead.list[:0]
 	for i := range events {
 		ev := &events[i]
 		if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
-			key := src.As16()
+			key := e.keyOf(src)
 			list = append(list, fetch{dst: ev.Dst.As16(), hash: arena.HashOf(e.seed, &key), port: ev.DstPort, time: nanoseconds(ev.Time)})
 		}
 	}
@@ -74,21 +113,36 @@ func (e *Engine) fetchSources(list []fetch) []fetch {
 	for i := range known {
 		e.ahead.touched += e.sources.At(known[i].number).held
 	}
+	e.fetchProbes(known)
 	light := known[:0]
 	for _, f := range known {
 		s := e.sources.At(f.number)
 		// Number 0 is no source, but has a cell.
 		e.ahead.touched += e.sources.At(s.newer).older + e.sources.At(s.older).newer
-		if f.number = s.held; !s.heavy {
+		if f.number = s.held; !s.packed.heavy() {
 			light = append(light, f)
 		}
 	}
 	return light
 }
 
+// fetchProbes touches what the memory has of sources that are in the directory.
+func (e *Engine) fetchProbes(list []fetch) {
+	if e.memory == nil {
+		return
+	}
+	hints := e.ahead.hints[:0]
+	for i := range list {
+		if s := e.sources.At(list[i].number); s.packed.probe() != 0 {
+			hints = append(hints, memory.Hint{Key: s.key, Hint: s.packed.probe()})
+		}
+	}
+	e.ahead.touched += e.memory.Prefetch(hints)
+}
+
 // fetchPairs touches the pairs of light sources, and goes on to the older points of the one
 // that an event belongs to.
-func (e *Engine) fetchPairs(list []fetch) []fetch {
+func (e *sightings) fetchPairs(list []fetch) []fetch {
 	var own [Ahead]fetch
 	found := own[:0]
 	for len(list) > 0 {
@@ -113,7 +167,7 @@ func (e *Engine) fetchPairs(list []fetch) []fetch {
 
 // fetchPasts touches older points: the one that arrived last, and where the event is to become
 // a point beside it (see extend) all the others.
-func (e *Engine) fetchPasts(list []fetch) {
+func (e *sightings) fetchPasts(list []fetch) {
 	for i := range list {
 		p := e.pasts.At(list[i].number)
 		e.ahead.touched += uint32(p.time) + p.next

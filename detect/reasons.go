@@ -20,12 +20,12 @@ func (k *known) notAgainst(ev *Event, p *party) string {
 		return "the record does not say where the client is"
 	case !p.addr.IsValid():
 		return "the record has no source address"
+	case p.proxied && k.isProxy(p.addr):
+		return "the client that a proxy of ours names is a proxy of ours"
 	case k.ours.Contains(p.addr):
 		return "the source is ours"
 	case !canBeSource(p.addr):
 		return becausePrivate
-	case p.proxied && k.isProxy(p.addr):
-		return "the client that a proxy of ours names is a proxy of ours"
 	case !isLogin(ev) && k.elsewhere(p.dst):
 		return "the destination is not ours: it is nobody's business of ours (networks.own)"
 	}
@@ -57,7 +57,7 @@ func (k *known) notVulnerability(ev *Event, p *party) string {
 			return "its id is none of threat_ids"
 		}
 		return "the severity is below " + v.Severity.String()
-	case ev.Direction == ServerToClient && !p.reversed:
+	case ev.Direction == ServerToClient && !p.refusal:
 		// Seen in the server's answer: the sender may be our own server's victim,
 		// or a site that one of our users went to.
 		return "the direction is server-to-client, so the source need not be the attacker"
@@ -94,7 +94,7 @@ func notReaching(ev *Event, p *party) string {
 		return ""
 	case strings.EqualFold(ev.Subtype, "flood"):
 		return "records of a flood never count: their sources are forged at will"
-	case ev.Direction == ServerToClient && !p.reversed && !tellsOfScan(ev):
+	case ev.Direction == ServerToClient && !p.refusal && !tellsOfScan(ev):
 		// A server that answers sends to the client's ephemeral ports; counted, a
 		// busy web server would look like a scan of its own visitors.
 		return "the direction is server-to-client: the source answers, it does not reach out"

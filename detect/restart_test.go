@@ -86,6 +86,7 @@ func newMachine(s Settings) *machine {
 	m := &machine{settings: s, parts: map[int][]byte{}, written: map[int]int{}}
 	m.engine = New(s)
 	m.engine.Know(company, nil)
+	m.engine.Memory().Keep()
 	return m
 }
 
@@ -122,6 +123,7 @@ func (m *machine) restart(t *rapid.T) {
 	m.engine = New(m.settings)
 	m.engine.Know(company, nil)
 	mem := m.engine.Memory()
+	mem.Keep()
 	for n, data := range m.parts {
 		if err := mem.Load(n, data, 0); err != nil {
 			t.Fatal(err)

@@ -2,29 +2,59 @@ package detect
 
 import "activedefense/detect/arena"
 
-// source is an address that has evidence, in 32 bytes and without pointers. All of
-// them form one list in the order in which they were seen last.
+// source is an address that has evidence, in 32 bytes, so that two share a cache line and none lies on two, and without pointers.
+// All of them form one list in the order in which they were seen last.
 type source struct {
 	key          [16]byte // the address, IPv4 mapped
 	newer, older uint32   // neighbours in the list; 0: none
-	held         uint32   // light: its first pair; heavy: number in Engine.heavies
-	count        uint16   // light: pairs
-	heavy        bool
+	held         uint32   // light: its first pair; heavy: number in sightings.heavies
+	packed       packed
+}
+
+// packed is where the memory has a source (24 bits), how many pairs it has while it is light (6 bits), and whether it is heavy,
+// and near: whether at least half of what fires a rule was there when it was seen last.
+type packed uint32
+
+const (
+	probeMask = 1<<24 - 1
+	pairShift = 24
+	heavyBit  = 1 << 30
+	nearBit   = 1 << 31
+)
+
+func (p packed) probe() uint32 { return uint32(p) & probeMask }
+func (p packed) count() int    { return int(p>>pairShift) & 63 }
+func (p packed) heavy() bool   { return p&heavyBit != 0 }
+func (p packed) near() bool    { return p&nearBit != 0 }
+
+// setProbe notes where the memory has it; a number with more bits is not noted.
+func (p *packed) setProbe(number uint32) {
+	if number <= probeMask {
+		*p = *p&^probeMask | packed(number)
+	}
+}
+
+func (p *packed) setCount(n int) { *p = *p&^(63<<pairShift) | packed(n)<<pairShift }
+
+func (p *packed) setBit(bit packed, on bool) {
+	if *p &^= bit; on {
+		*p |= bit
+	}
 }
 
 func (s *source) Link() *uint32 { return &s.newer }
 
 // sourceOf gives the number of a source that has evidence; 0 for others.
-func (e *Engine) sourceOf(hash uint32, key *[16]byte) uint32 {
+func (e *sightings) sourceOf(hash uint32, key *[16]byte) uint32 {
 	return e.directory.Find(hash, func(id uint32) bool { return e.sources.At(id).key == *key })
 }
 
 // touch makes a source the one seen last; id 0: it is new.
-func (e *Engine) touch(id, hash uint32, key *[16]byte) uint32 {
+func (e *sightings) touch(id, hash uint32, key *[16]byte) uint32 {
 	if id == 0 {
 		if e.directory.Used() >= e.maxSources {
 			e.drop(e.oldest)
-			e.stats.Evicted++
+			e.evicted++
 		}
 		id = e.sources.Take()
 		*e.sources.At(id) = source{key: *key}
@@ -46,7 +76,7 @@ func (e *Engine) touch(id, hash uint32, key *[16]byte) uint32 {
 }
 
 // unlink takes a source out of the list.
-func (e *Engine) unlink(s *source) {
+func (e *sightings) unlink(s *source) {
 	if s.newer != 0 {
 		e.sources.At(s.newer).older = s.older
 	} else {
@@ -60,9 +90,9 @@ func (e *Engine) unlink(s *source) {
 }
 
 // drop forgets a source and its evidence.
-func (e *Engine) drop(id uint32) {
+func (e *sightings) drop(id uint32) {
 	s := e.sources.At(id)
-	if s.heavy {
+	if s.packed.heavy() {
 		e.heavies.At(s.held).drop(e)
 		e.heavies.Give(s.held)
 	} else {
@@ -72,6 +102,9 @@ func (e *Engine) drop(id uint32) {
 			i = next
 		}
 	}
+	if s.packed.near() {
+		e.near--
+	}
 	e.unlink(s)
 	e.directory.Remove(arena.HashOf(e.seed, &s.key), id)
 	e.sources.Give(id)
@@ -79,21 +112,21 @@ func (e *Engine) drop(id uint32) {
 
 // trim evicts the sources seen longest ago until the evidence has room. The one
 // seen last stays: its own cap lies below the common one.
-func (e *Engine) trim() {
+func (e *sightings) trim() {
 	for e.room > e.maxRoom && e.oldest != e.newest {
 		e.drop(e.oldest)
-		e.stats.Evicted++
+		e.evicted++
 	}
 }
 
 // hashOf is the hash of a source's key.
-func (e *Engine) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key) }
+func (e *sightings) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key) }
 
 // consume drops what a rule's verdict rests on, of a source that goes on being counted: all of the rule's pairs, or those whose
 // source is not proven.
-func (e *Engine) consume(id uint32, r int, keepProven bool) {
+func (e *sightings) consume(id uint32, r int, keepProven bool) {
 	s := e.sources.At(id)
-	if s.heavy {
+	if s.packed.heavy() {
 		h := e.heavies.At(s.held)
 		for i := 1; i <= h.size; i++ {
 			l := h.at(e, i)
@@ -113,9 +146,38 @@ func (e *Engine) consume(id uint32, r int, keepProven bool) {
 			i := *at
 			*at = p.next
 			e.dropPair(i)
-			s.count--
+			s.packed.setCount(s.packed.count() - 1)
 			continue
 		}
 		at = &p.next
+	}
+}
+
+// count adds a sighting to a source.
+func (e *sightings) count(src *source, s *sighting) (finding, bool) {
+	defer e.trim()
+	e.nearest = false
+	defer e.noteNear(src)
+	if !src.packed.heavy() && src.packed.count() == lightMax {
+		e.makeHeavy(src)
+	}
+	if !src.packed.heavy() {
+		return e.observeLight(src, s)
+	}
+	h := e.heavies.At(src.held)
+	if h.full() {
+		e.dropped += uint64(h.makeRoom(e, s))
+	}
+	return h.observe(e, s)
+}
+
+// noteNear keeps the number of sources that are near a threshold.
+func (e *sightings) noteNear(src *source) {
+	if src.packed.near() != e.nearest {
+		if src.packed.setBit(nearBit, e.nearest); e.nearest {
+			e.near++
+		} else {
+			e.near--
+		}
 	}
 }

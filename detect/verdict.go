@@ -43,7 +43,7 @@ type Verdict struct {
 	FirstSeen, LastSeen time.Time
 	Device              string // of the completing record
 	Country             string // of the source, as that record names it; "" where no log says it
-	Count               int    // distinct ports or hosts; 1 for vulnerability
+	Count               int    // distinct ports, hosts or targets; failed logins; 1 for vulnerability
 	// Hits is how many records it rests on, repeats included. Records of one port of
 	// one address that came close together are merged, and then counted where the
 	// last of them is, up to 65,535 for each sighting.
@@ -61,8 +61,8 @@ type Verdict struct {
 	BlockFor time.Duration
 	// Tag is that of the rule on the firewalls; "" for the usual one.
 	Tag string
-	// Addresses are those of Source that were seen to attack, the newest first and at most 16; empty where Source is a
-	// single address.
+	// Addresses are those of Source that were seen to attack, the newest first and at most 16, set by whoever has the
+	// records; empty where Source is a single address.
 	Addresses []netip.Addr
 }
 
@@ -146,6 +146,8 @@ func (e *Engine) loginVerdict(ev *Event, w *watched, found finding) *Verdict {
 	v := e.verdict(ev, w, login, Proven)
 	e.take(v, ev.Ref, found)
 	v.Evidence = slices.Compact(v.Evidence) // a record that stands for several is several values
+	v.Hits = e.attempts.between(e, &w.key, nanoseconds(v.FirstSeen), nanoseconds(v.LastSeen))
+	v.Count = v.Hits
 	v.Target = "logins of " + cmp.Or(ev.Device, "the firewall")
 	v.Reason = several(v.Count, "failed login", "failed logins") + " within " + short(e.settings.Login.Window) +
 		" (more than " + strconv.Itoa(e.rules[login].need-1) + ")"

@@ -32,39 +32,50 @@ type party struct {
 	dst      netip.Addr // to whom; the zero Addr if the record does not say
 	dstPort  uint16
 	proxied  bool // addr is what a proxy of ours named
-	reversed bool // the record is of our server's refusal: who did it is the record's destination
+	refusal  bool // the record is of our server's refusal of a login, in direction from server to client
+	reversed bool // who did it is the record's destination
 }
 
 // who finds the parties of a record.
 func (k *known) who(ev *Event) party {
 	p := party{addr: plain(ev.Src), port: ev.SrcPort, dst: ev.Dst, dstPort: ev.DstPort}
-	if k.proxies.len() > 0 && p.addr.IsValid() {
-		if _, ok := k.proxies.covering(p.addr, p.addr.As16()); ok {
-			p.addr, p.proxied = plain(ev.Client), true
-			return p
+	if ev.Type == TypeThreat && ev.Direction == ServerToClient && refusesLogins(ev) {
+		if p.refusal, p.reversed = k.refusal(ev); p.reversed {
+			p.addr, p.dst, p.port, p.dstPort = plain(ev.Dst), ev.Src, ev.DstPort, ev.SrcPort
 		}
 	}
-	if ev.Type == TypeThreat && ev.Direction == ServerToClient && refusesLogins(ev) && k.isServer(ev) {
-		p.addr, p.dst, p.port, p.dstPort = plain(ev.Dst), ev.Src, ev.DstPort, ev.SrcPort
-		p.reversed = true
+	if k.proxies.len() > 0 && p.addr.IsValid() && k.isProxy(p.addr) {
+		p.addr, p.proxied = plain(ev.Client), true
 	}
 	return p
 }
 
-// isServer tells whether the source of a record in direction from server to client is the server, and ours: many such records
-// name the ends as the packet has them, others as the session has.
-func (k *known) isServer(ev *Event) bool {
-	switch src, dst := k.inside(ev.Src), k.inside(ev.Dst); {
-	case src != dst:
-		return src
-	case src:
-		return false // both ours
+// zone is that of who did it.
+func (p *party) zone(ev *Event) string {
+	if p.reversed {
+		return ev.DstZone
 	}
-	return ev.SrcPort != 0 && ev.SrcPort < ephemeral && ev.DstPort >= ephemeral
+	return ev.SrcZone
 }
 
-// ephemeral is the port from which on clients have theirs.
-const ephemeral = 1024
+// refusal tells whether a record in direction from server to client, of a login that was refused, is of a server of ours, and
+// whether it names that server as its source: many such records name the ends as the packet has them, others as the session
+// has. The other way about, a stranger's server refused one of ours, who attacks nobody. So an end must be known to be ours, or
+// to be nobody's on the internet: by the ports alone, the stranger could as well be we.
+func (k *known) refusal(ev *Event) (ofOurs, reversed bool) {
+	serves, served := isService(ev.SrcPort), isService(ev.DstPort)
+	switch src, dst := k.inside(ev.Src), k.inside(ev.Dst); {
+	case src == dst:
+		return false, false
+	case src: // the server, but where the ports say that it is the client
+		reversed = serves || !served
+		return reversed, reversed
+	}
+	return served && !serves, false // the server, where the ports say so
+}
+
+// isService tells whether a server listens on a port: those below 1024, from which no client is given one, and that of RDP.
+func isService(port uint16) bool { return port != 0 && port < 1024 || port == 3389 }
 
 // inside tells whether an address is ours, or nobody's on the internet.
 func (k *known) inside(addr netip.Addr) bool {

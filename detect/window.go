@@ -134,7 +134,7 @@ func (w *window) find(need int, span, t int64) (from, to int, ok bool) {
 
 // find looks whether a new sighting fires a rule, with the window gathered for it. Where the proven sightings fire it by themselves,
 // the finding is theirs. (Where the new one is not proven they do not: they were asked when the last proven one came.)
-func (e *Engine) find(r int, s *sighting) (finding, bool) {
+func (e *sightings) find(r int, s *sighting) (finding, bool) {
 	need, span := e.rules[r].need, e.rules[r].window
 	if s.class.proven() {
 		all := append(e.gathered[:0], e.window.points...)
@@ -222,6 +222,9 @@ func (t *tally) look(p *pair, s *sighting, window int64) bool {
 	}
 	return apart(p.time, s.time) < window
 }
+
+// near says that with the sighting there is at least half of what fires the rule.
+func (t *tally) near(need int) bool { return 2*(t.recent+1) >= need }
 
 // hopeless says that the sighting cannot fire the rule, so that nothing need be gathered.
 func (t *tally) hopeless(need int) bool {

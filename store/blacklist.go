@@ -12,17 +12,18 @@ import (
 	"time"
 )
 
-// By whom entries are made and released.
+// By whom entries are made and released; anything else is the name of a person.
 const (
-	ByDetector = "detector"
-	ByOperator = "operator"
+	ByDetector  = "detector"
+	ByLabelFile = "label-file" // a list of addresses says that they are to be blocked
+	ByOperator  = "operator"
 )
 
 // Block is a source, or a network, to be put on the blacklist.
 type Block struct {
 	Address             netip.Prefix
 	Rule, Reason        string
-	By                  string // ByDetector or ByOperator
+	By                  string
 	Device, Target      string
 	FirstSeen, LastSeen time.Time // zero: BlockedAt
 	BlockedAt           time.Time // zero: now

@@ -170,21 +170,44 @@ func (l *blacklist) accept(ctx context.Context, conditions []where, by string, a
 // errNothingDone ends a transaction that would have changed nothing.
 var errNothingDone = errors.New("nothing to do")
 
-// AcceptedSince gives the addresses and networks that a person accepted at that time or later, and that no person has
-// released since.
-func (l *blacklist) AcceptedSince(ctx context.Context, since time.Time) (list []netip.Prefix, err error) {
+// Acceptance says that a person had what was held enforced.
+type Acceptance struct {
+	Address netip.Prefix
+	At      time.Time
+}
+
+// AcceptedSince gives the addresses and networks that a person accepted at that time or later, the last time of each, and that
+// no person has released since.
+func (l *blacklist) AcceptedSince(ctx context.Context, since time.Time) (list []Acceptance, err error) {
 	err = l.view(ctx, "read what was accepted", func(ctx context.Context, tx *sql.Tx) error {
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
-			var p netip.Prefix
-			err := rows.Scan(intoPrefix{&p})
-			list = append(list, p)
+			var a Acceptance
+			err := rows.Scan(intoPrefix{&a.Address}, intoTime{&a.At})
+			list = append(list, a)
 			return err
-		}, `SELECT DISTINCT address FROM audit AS a WHERE action = 'accept' AND time >= $1 AND NOT EXISTS (
-			SELECT 1 FROM audit AS b WHERE b.address = a.address AND b.id > a.id AND b.action IN ('release', 'dismiss') AND b.done_by <> 'detector')`,
-			l.stamp(clamp(since)))
+		}, `SELECT address, max(time) FROM audit AS a WHERE action = 'accept' AND time >= $1 AND NOT EXISTS (
+			SELECT 1 FROM audit AS b WHERE b.address = a.address AND b.id > a.id AND b.action IN ('release', 'dismiss') AND b.done_by <> 'detector')
+			GROUP BY address`, l.stamp(clamp(since)))
 	})
-	slices.SortFunc(list, comparePrefix)
+	slices.SortFunc(list, func(a, b Acceptance) int { return comparePrefix(a.Address, b.Address) })
 	return list, err
+}
+
+// ForgeableTimes gives when the evidence was complete of the newest forgeable blocks, released or not, which the detector made
+// and nobody had to decide about: at most so many, the earliest first.
+func (l *blacklist) ForgeableTimes(ctx context.Context, most int) (times []time.Time, err error) {
+	err = l.view(ctx, "read the newest forgeable blocks", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var at time.Time
+			err := rows.Scan(intoTime{&at})
+			times = append(times, at)
+			return err
+		}, `SELECT (SELECT max(time) FROM evidence WHERE entry = b.id) FROM blacklist AS b
+			WHERE blocked_by = 'detector' AND grade = 1 AND state = 0 AND hold = '' AND EXISTS (SELECT 1 FROM evidence WHERE entry = b.id)
+			ORDER BY id DESC LIMIT $1`, int64(most))
+	})
+	slices.SortFunc(times, time.Time.Compare)
+	return times, err
 }
 
 // mostMembers is how many addresses of a network are kept.

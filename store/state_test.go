@@ -227,7 +227,32 @@ func TestAcceptedSince(t *testing.T) {
 		release("203.0.113.3", "bert")     // who takes it back
 		list, err := s.AcceptedSince(ctx, at.Add(time.Hour))
 		must(t, err)
-		equal(t, "accepted", list, []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.4")})
+		equal(t, "accepted", list, []Acceptance{{prefix("203.0.113.2"), at.Add(time.Hour)}, {prefix("203.0.113.4"), at.Add(3 * time.Hour)}})
+	})
+}
+
+// Of what room for forgeable sources is bounded by, only the detector's own forgeable blocks count, by the time of their evidence.
+func TestForgeableTimes(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		for i, change := range []func(*Block){
+			func(*Block) {}, func(*Block) {},
+			func(b *Block) { b.Grade = Proven }, func(b *Block) { b.State = Held }, func(b *Block) { b.By = ByOperator }, func(b *Block) { b.Hold = "why" },
+			func(*Block) {},
+		} {
+			b := block(fmt.Sprintf("203.0.113.%d", i), at.Add(-time.Duration(i)*time.Hour))
+			change(&b)
+			commit(t, s, &Batch{Blocks: []Block{b}})
+		}
+		_, err := s.Release(ctx, prefix("203.0.113.1"), ByDetector, "", at)
+		must(t, err)
+		for most, want := range map[int][]time.Time{
+			10: {at.Add(-6 * time.Hour), at.Add(-time.Hour), at}, 2: {at.Add(-6 * time.Hour), at.Add(-time.Hour)}} {
+			times, err := s.ForgeableTimes(ctx, most)
+			must(t, err)
+			equal(t, "times", times, want)
+		}
 	})
 }
 

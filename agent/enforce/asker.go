@@ -2,8 +2,6 @@ package enforce
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -235,72 +233,9 @@ func (a *Asker) tell(c *comparison, at time.Time) {
 	}
 }
 
-// changes says in words what is new: "names 2 more addresses or networks ours or of its peers: ...".
-func changes(added, gone []store.Protected) string {
-	text := ""
-	if len(added) > 0 {
-		text = fmt.Sprintf("names %d more: %s", len(added), few(added))
-	}
-	if len(gone) > 0 {
-		if text != "" {
-			text += "; and "
-		}
-		text += fmt.Sprintf("no longer names %d: %s", len(gone), few(gone))
-	}
-	return text
-}
-
-// few names the first of several.
-func few(all []store.Protected) string {
-	text := ""
-	for i, p := range all[:min(len(all), namedChanges)] {
-		if i > 0 {
-			text += ", "
-		}
-		text += addressText(p.Address) + " (" + p.What + ")"
-	}
-	if more := len(all) - namedChanges; more > 0 {
-		text += fmt.Sprintf(" and %d others", more)
-	}
-	return text
-}
-
-func addressText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
-}
-
 // Status gives what came of the last question.
 func (a *Asker) Status() AskStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.state
-}
-
-// Await waits until every firewall that is asked has answered, in this run or an earlier one, or was waited for before; for
-// all of them together no longer than limit, and until ctx ends. It gives the names of those that have not.
-func (f *Fleet) Await(ctx context.Context, limit time.Duration, before func(name string) bool) (never []string) {
-	over := time.NewTimer(limit)
-	defer over.Stop()
-	for _, a := range f.Askers {
-		if before(a.name) {
-			continue
-		}
-		select {
-		case <-a.answered:
-			continue
-		default:
-		}
-		select {
-		case <-a.answered:
-		case <-ctx.Done():
-			return nil
-		case <-over.C:
-			over.Reset(0) // the others are not waited for
-			never = append(never, a.name)
-		}
-	}
-	return never
 }

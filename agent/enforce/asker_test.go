@@ -371,3 +371,23 @@ func TestOfAPairTheActiveMemberIsAsked(t *testing.T) {
 		t.Errorf("the other one is asked %d times", n-before)
 	}
 }
+
+// A firewall that never answers holds up reading once, not at every start.
+func TestAFirewallThatNeverAnswersIsWaitedForOnce(t *testing.T) {
+	a := newAskTest(t)
+	f := &Fleet{Askers: []*Asker{a.Asker}}
+	for start := range 2 {
+		_, asked, err := a.store.Protected(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.AwaitFirst(t.Context(), a.store, asked, time.Millisecond, zerolog.New(&a.log))
+		if waited, never := a.log.count("waiting for the firewalls"), a.log.count("have never said"); waited != 1 || never != 1 {
+			t.Errorf("after start %d it was waited for %d times, and told %d times", start+1, waited, never)
+		}
+	}
+	a.ask("when it answers at last")
+	if _, asked, err := a.store.Protected(t.Context()); err != nil || asked["fw1"].IsZero() {
+		t.Errorf("its answer is noted as %v, %v", asked, err)
+	}
+}

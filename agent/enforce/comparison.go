@@ -117,3 +117,40 @@ func overlapping(sorted []netip.Prefix, p netip.Prefix) (over []netip.Prefix) {
 	}
 	return over
 }
+
+// changes says in words what is new: "names 2 more addresses or networks ours or of its peers: ...".
+func changes(added, gone []store.Protected) string {
+	text := ""
+	if len(added) > 0 {
+		text = fmt.Sprintf("names %d more: %s", len(added), few(added))
+	}
+	if len(gone) > 0 {
+		if text != "" {
+			text += "; and "
+		}
+		text += fmt.Sprintf("no longer names %d: %s", len(gone), few(gone))
+	}
+	return text
+}
+
+// few names the first of several.
+func few(all []store.Protected) string {
+	text := ""
+	for i, p := range all[:min(len(all), namedChanges)] {
+		if i > 0 {
+			text += ", "
+		}
+		text += addressText(p.Address) + " (" + p.What + ")"
+	}
+	if more := len(all) - namedChanges; more > 0 {
+		text += fmt.Sprintf(" and %d others", more)
+	}
+	return text
+}
+
+func addressText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}

@@ -82,6 +82,7 @@ func TestTheRankOfAnEntry(t *testing.T) {
 		{store.Entry{By: store.ByDetector, Grade: store.Forgeable}, room.Forgeable},
 		{store.Entry{By: store.ByDetector, Grade: store.Proven}, room.Proven},
 		{store.Entry{By: store.ByDetector}, room.Proven},
+		{store.Entry{By: store.ByLabelFile}, room.Listed},
 		{store.Entry{By: store.ByOperator}, room.Manual},
 		{store.Entry{By: "anna", Grade: store.Forgeable}, room.Manual},
 	} {

@@ -57,7 +57,7 @@ type policyLab struct {
 
 func newPolicyLab(t *testing.T) *policyLab {
 	t.Helper()
-	l := &policyLab{t: t, cfg: &config.Config{}, list: newListServer(t)}
+	l := &policyLab{t: t, cfg: &config.Config{Networks: config.Networks{Own: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}, list: newListServer(t)}
 	l.cfg.EDL.Listen, l.cfg.EDL.URL, l.cfg.EDL.EmptyEntry = ":8443", l.list.url, netip.MustParseAddr("192.0.2.255")
 	l.list.serve("192.0.2.255")
 	file := writeFile(t, "list.pem", l.list.authority)
@@ -129,7 +129,7 @@ func TestProvisionPlansTakesStepsAndCommits(t *testing.T) {
 			}
 			sim.Lists().Fetch()
 			checks, err := Verify(t.Context(), l.cfg, VerifyOptions{Expected: l.opts.Expected})
-			if err != nil || len(checks) != 14 {
+			if err != nil || len(checks) != 15 {
 				t.Errorf("%d checks, %v", len(checks), err)
 			}
 			for _, c := range checks {

@@ -28,7 +28,8 @@ type VerifyOptions struct {
 	Expected Expected
 }
 
-// Verify looks at the policies of the firewalls of a configuration, side by side, beside a running agent or without one.
+// Verify looks at the policies of the firewalls of a configuration, side by side, beside a running agent or without one, and
+// whether they say which addresses are ours.
 // The checks come in the order of the configuration.
 func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]policy.Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
@@ -45,6 +46,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 	type look struct {
 		device *xmlapi.Device
 		want   policy.Expectation
+		zones  []string
 	}
 	var looks []look
 	for _, fw := range cfg.Firewalls {
@@ -57,19 +59,35 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		}
 		for _, device := range members {
 			defer device.Close()
-			looks = append(looks, look{device, opts.Expected.of(cfg, fw, entries, released, time.Now())})
+			looks = append(looks, look{device, opts.Expected.of(cfg, fw, entries, released, time.Now()), fw.InternetZones})
 		}
 	}
 	if len(looks) == 0 {
 		return nil, unknownFirewall(cfg, opts.Firewall)
 	}
-	results := make([][]policy.Check, len(looks))
+	results, answers := make([][]policy.Check, len(looks)), make([]named, len(looks))
 	var running sync.WaitGroup
 	for i, l := range looks {
-		running.Go(func() { results[i] = policy.Verify(policy.ReadFacts(ctx, l.device, l.want), l.want) })
+		running.Go(func() {
+			results[i] = policy.Verify(policy.ReadFacts(ctx, l.device, l.want), l.want)
+			if cfg.Networks.AskFirewalls {
+				answers[i] = askFor(ctx, l.device, l.zones)
+			}
+		})
 	}
 	running.Wait()
-	return slices.Concat(results...), ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return slices.Concat(results...), err
+	}
+	known, err := publicKnown(ctx, cfg, opts.Store, answers)
+	for i, l := range looks {
+		asked := &answers[i]
+		if !cfg.Networks.AskFirewalls {
+			asked = nil
+		}
+		results[i] = append(results[i], checkOurs(l.device.Name(), asked, known))
+	}
+	return slices.Concat(results...), err
 }
 
 // ErrUnknownFirewall is a name that the configuration does not have.
@@ -91,6 +109,8 @@ func unknownFirewall(cfg *config.Config, name string) error {
 func EntryOf(e *store.Entry, releaseAfter time.Duration) firewall.Entry {
 	rank := room.Proven
 	switch {
+	case e.By == store.ByLabelFile:
+		rank = room.Listed
 	case e.By != store.ByDetector:
 		rank = room.Manual
 	case e.Grade == store.Forgeable:

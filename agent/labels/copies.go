@@ -14,43 +14,45 @@ type Copies interface {
 	Load(path string) ([]byte, error)
 }
 
-// restore takes the copy of a file that cannot be used at the first look.
-func (s *Set) restore(f *followed) (changed bool) {
-	if s.copies == nil || f.restored || f.refused == nil {
-		return false
+// Restore takes the copies of what the files had when they were last good, until Refresh finds them good again. It is called
+// before the first Refresh.
+func (s *Set) Restore() {
+	for _, f := range s.files {
+		if s.opts.Copies != nil {
+			s.restore(f)
+		}
 	}
-	f.restored = true
-	data, err := s.copies.Load(f.Path)
+	s.publish()
+}
+
+func (s *Set) restore(f *followed) {
+	data, err := s.opts.Copies.Load(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false
+		return
 	}
 	var c content
 	if err == nil {
 		c, err = parse(bytes.NewReader(data))
 	}
-	if err == nil {
-		err = s.fits(f, c)
-	}
 	if err != nil {
-		f.refused.What += fmt.Sprintf("; nor can the copy of what it had: %v", err)
-		return false
+		f.unsaved = since(f.unsaved, Trouble{s.opts.Now(), f.Path, fmt.Sprintf("the copy of what %s had cannot be used: %v", f.Path, err),
+			"It is replaced as soon as the file itself can be read"})
+		return
 	}
-	f.entries, f.loaded = c.entries, true
-	f.refused.What += f.kept()
-	return len(c.entries) > 0
+	f.entries = c.entries
 }
 
 // save keeps a copy of what a file has.
 func (s *Set) save(f *followed) {
-	if s.copies == nil {
+	if s.opts.Copies == nil {
 		return
 	}
 	text := make([]byte, 0, 20*len(f.entries))
 	for _, p := range f.entries {
 		text = append(p.AppendTo(text), '\n')
 	}
-	if err := s.copies.Save(f.Path, text); err != nil {
-		f.unsaved = since(f.unsaved, Trouble{s.now(), f.Path, fmt.Sprintf("no copy of %s can be kept for a restart without it: %v", f.Path, err),
+	if err := s.opts.Copies.Save(f.Path, text); err != nil {
+		f.unsaved = since(f.unsaved, Trouble{s.opts.Now(), f.Path, fmt.Sprintf("no copy of %s can be kept for a restart without it: %v", f.Path, err),
 			"Make room in state_dir, and let the daemon's user write there"})
 		return
 	}

@@ -3,6 +3,7 @@ package labels
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 	"slices"
@@ -19,6 +20,9 @@ const mostEntries = 2_000_000
 
 // leastKept is the share of its entries, in percent, that a file must still have to be taken over.
 const leastKept = 70
+
+// mostLifted is how many blocks a list may lift at once: one that is poisoned, or not the one that was meant, lifts many.
+const mostLifted = 50
 
 // Mode says what it means to be on a list.
 type Mode uint8
@@ -52,10 +56,19 @@ type File struct {
 	Mode  Mode
 }
 
-// Set follows some files. Refresh is called by one goroutine; the other methods by any.
+// Options say what a set works with. Only Now must be set.
+type Options struct {
+	Files  []File
+	Now    func() time.Time // for troubles
+	Copies Copies           // nil: none are kept
+	// Blocked are the networks that are blocked now; nil: none. A file of mode never that would lift very many of them at once
+	// is not taken over.
+	Blocked iter.Seq[netip.Prefix]
+}
+
+// Set follows some files. Restore and Refresh are called by one goroutine at a time; the other methods by any.
 type Set struct {
-	now      func() time.Time
-	copies   Copies // nil: none are kept
+	opts     Options
 	files    []*followed
 	lists    atomic.Pointer[Lists]
 	troubles atomic.Pointer[[]Trouble]
@@ -64,13 +77,12 @@ type Set struct {
 // followed is one file between two looks.
 type followed struct {
 	File
-	entries  []netip.Prefix
-	loaded   bool     // it was read once, or its copy was
-	restored bool     // its copy was looked for
-	seen     identity // of the file when last read, whether it was taken over or not; zero: it is to be read again
-	refused  *Trouble // why it was not taken over
-	partial  *Trouble // what of it was left out
-	unsaved  *Trouble // why there is no copy of it
+	entries []netip.Prefix
+	loaded  bool     // it was read once, or its copy was
+	seen    identity // of the file when last read, whether it was taken over or not; zero: it is to be read again
+	refused *Trouble // why it was not taken over
+	partial *Trouble // what of it was left out
+	unsaved *Trouble // why there is no copy of it
 }
 
 // identity tells whether a file is still the same.
@@ -80,10 +92,10 @@ type identity struct {
 	modified      time.Time
 }
 
-// New makes a set that has read nothing yet. now is the clock, for troubles; copies may be nil.
-func New(files []File, now func() time.Time, copies Copies) *Set {
-	s := &Set{now: now, copies: copies}
-	for _, f := range files {
+// New makes a set that has read nothing yet.
+func New(opts Options) *Set {
+	s := &Set{opts: opts}
+	for _, f := range opts.Files {
 		s.files = append(s.files, &followed{File: f})
 	}
 	s.publish()
@@ -99,12 +111,7 @@ func (s *Set) Troubles() []Trouble { return *s.troubles.Load() }
 // Refresh looks at every file and reads those that are new or have changed. It tells whether the lists did.
 func (s *Set) Refresh() (changed bool) {
 	for _, f := range s.files {
-		if f.loaded {
-			changed = s.look(f) || changed
-			continue
-		}
-		read := s.look(f)
-		changed = !f.loaded && s.restore(f) || read || changed
+		changed = s.look(f) || changed
 	}
 	s.publish()
 	return changed
@@ -115,7 +122,7 @@ func (s *Set) look(f *followed) (changed bool) {
 	file, id, err := open(f.Path)
 	if err != nil {
 		f.seen = identity{} // it is tried again at the next look
-		f.refuse(s.now(), fmt.Sprintf("%s cannot be read: %v", f.Path, reason(err)), "Restore the file, and let the daemon's user read it")
+		f.refuse(s.opts.Now(), fmt.Sprintf("%s cannot be read: %v", f.Path, reason(err)), "Restore the file, and let the daemon's user read it")
 		return false
 	}
 	defer file.Close() // it was only read
@@ -136,13 +143,16 @@ func (s *Set) look(f *followed) (changed bool) {
 		id = identity{}
 	}
 	f.seen = id
+	if errors.Is(err, errLifts) || errors.Is(err, errTotal) {
+		f.seen = identity{} // whether it can be taken over is not up to the file alone
+	}
 	if err != nil {
-		f.refuse(s.now(), fmt.Sprintf("%s was not taken over: %v", f.Path, err), remedyOf(err))
+		f.refuse(s.opts.Now(), fmt.Sprintf("%s was not taken over: %v", f.Path, err), remedyOf(err))
 		return false
 	}
-	changed = !f.loaded && len(c.entries) > 0 || f.loaded && !slices.Equal(f.entries, c.entries)
+	changed = !slices.Equal(f.entries, c.entries)
 	f.entries, f.loaded, f.refused = c.entries, true, nil
-	f.leftOut(s.now(), c)
+	f.leftOut(s.opts.Now(), c)
 	if changed || f.unsaved != nil {
 		s.save(f)
 	}
@@ -152,6 +162,7 @@ func (s *Set) look(f *followed) (changed bool) {
 var (
 	errNothing = errors.New("no line of it begins with an address")
 	errShrunk  = errors.New("it lost too many of its entries")
+	errLifts   = fmt.Errorf("it would lift more than %d blocks at once", mostLifted)
 	errTotal   = fmt.Errorf("all label files together would have more than %d entries", mostEntries)
 )
 
@@ -168,10 +179,26 @@ func (s *Set) fits(f *followed, c content) error {
 		return errTotal
 	case len(c.entries) == 0 && c.bad.lines > 0:
 		return fmt.Errorf("%w; line %d: %q", errNothing, c.bad.first, c.bad.text)
-	case len(c.entries)*100 < len(f.entries)*leastKept:
+	case f.loaded && len(c.entries)*100 < len(f.entries)*leastKept:
 		return fmt.Errorf("%w: it has %d, and had %d", errShrunk, len(c.entries), len(f.entries))
 	}
+	if n := s.lifts(f, c.entries); n > mostLifted {
+		return fmt.Errorf("%w: %d", errLifts, n)
+	}
 	return nil
+}
+
+// lifts counts the blocks that would end if a file had these entries.
+func (s *Set) lifts(f *followed, entries []netip.Prefix) (n int) {
+	if f.Mode != Never || s.opts.Blocked == nil {
+		return 0
+	}
+	for p := range s.opts.Blocked {
+		if overlaps(entries, p) {
+			n++
+		}
+	}
+	return n
 }
 
 // publish makes what was read visible to others.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,9 +17,11 @@ import (
 // fixture is a set over files in a folder of the test.
 type fixture struct {
 	*Set
-	t    *testing.T
-	dir  string
-	time time.Time
+	files   []File
+	options Options
+	t       *testing.T
+	dir     string
+	time    time.Time
 }
 
 func newFixture(t *testing.T, files ...File) *fixture {
@@ -26,7 +29,8 @@ func newFixture(t *testing.T, files ...File) *fixture {
 	for i := range files {
 		files[i].Path = filepath.Join(f.dir, files[i].Path)
 	}
-	f.Set = New(files, func() time.Time { return f.time }, nil)
+	f.files, f.options = files, Options{Files: files, Now: func() time.Time { return f.time }}
+	f.Set = New(f.options)
 	return f
 }
 
@@ -207,37 +211,69 @@ func (c copies) Load(path string) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
+// restart makes the set anew, as a start of the daemon does.
+func (f *fixture) restart() {
+	f.Set = New(f.options)
+	f.Restore()
+}
+
 // What a file had when it was last good is there after a restart without it, until it is back.
 func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 	kept := copies{}
 	f := newFixture(t, File{Path: "a", Label: "partner", Mode: Never})
-	f.copies = kept
-	f.write("a", "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n")
-	const entries = "192.0.2.0/31 192.0.2.2/32 2001:db8::/32"
-	f.refresh(true, entries, "")
-
-	path := filepath.Join(f.dir, "a")
+	path := f.files[0].Path
+	f.options.Copies = kept
+	const content, entries = "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n", "192.0.2.0/31 192.0.2.2/32 2001:db8::/32"
 	for name, spoil := range map[string]func(){
 		"gone":       func() { os.Remove(path) },
 		"error page": func() { f.write("a", "<html>") },
 	} {
-		spoil()
-		f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, kept)
-		f.refresh(true, entries, "its 3 entries stay")
-		f.refresh(false, entries, "its 3 entries stay")
-		f.write("a", "192.0.2.0/30\n192.0.2.9\n198.51.100.1") // no fewer
-		f.refresh(true, "192.0.2.0/30 192.0.2.9/32 198.51.100.1/32", "")
-		if t.Failed() {
-			t.Fatalf("%s", name)
-		}
-		kept[path] = []byte("192.0.2.0/31\n192.0.2.2/32\n2001:db8::/32\n")
+		t.Run(name, func(t *testing.T) {
+			f.t = t
+			f.restart()
+			f.write("a", content)
+			f.Refresh()
+			spoil()
+			f.restart()
+			if n := len(f.Lists().Entries(Never)); n != 3 {
+				t.Errorf("%d entries before the first look", n)
+			}
+			f.refresh(false, entries, "its 3 entries stay")
+			f.refresh(false, entries, "its 3 entries stay")
+			f.write("a", "192.0.2.0/30")
+			f.refresh(true, "192.0.2.0/30", "") // as a reload takes what shrank
+		})
 	}
-	// A copy that is damaged too, or that cannot be kept, is said.
-	os.Remove(path)
-	kept[path] = []byte("nonsense")
-	f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, kept)
-	f.refresh(false, "", "nor can the copy of what it had: no line of it begins with an address")
-	f.Set = New([]File{f.files[0].File}, func() time.Time { return f.time }, copies(nil))
+	// The copy of what is still there is no change.
+	f.t = t
+	f.restart()
+	f.refresh(false, "192.0.2.0/30", "")
+	// One that is damaged too, or that cannot be kept, is said.
+	kept[path] = []byte("nonsense\n" + strings.Repeat("#\n", mostLines))
+	f.restart()
+	f.refresh(true, "192.0.2.0/30", "")
+	if string(kept[path]) != "192.0.2.0/30\n" {
+		t.Errorf("the copy is %.100q", kept[path])
+	}
+	f.options.Copies = copies(nil)
+	f.restart()
+	f.refresh(true, "192.0.2.0/30", "no copy of "+path+" can be kept for a restart without it: no space left on device")
+}
+
+// A list that would lift very many blocks is perhaps not the one that was meant.
+func TestAFileThatWouldLiftManyBlocksIsNotTakenOver(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "partner", Mode: Never}, File{Path: "b", Label: "scanner"})
+	blocked := make([]netip.Prefix, mostLifted+1)
+	for i := range blocked {
+		blocked[i] = netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32)
+	}
+	f.options.Blocked = func(yield func(netip.Prefix) bool) { slices.Values(blocked)(yield) }
+	f.Set = New(f.options)
+	f.write("b", "203.0.113.0/24")
 	f.write("a", "192.0.2.1")
-	f.refresh(true, "192.0.2.1/32", "no copy of "+path+" can be kept for a restart without it: no space left on device")
+	f.refresh(true, "203.0.113.0/24 192.0.2.1/32", "")
+	f.write("a", "192.0.2.1\n203.0.113.0/24\n")
+	f.refresh(false, "203.0.113.0/24 192.0.2.1/32", "would lift more than 50 blocks at once: 51; its 1 entries stay as they were")
+	blocked = blocked[1:]
+	f.refresh(true, "203.0.113.0/24 192.0.2.1/32 203.0.113.0/24", "")
 }

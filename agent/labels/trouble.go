@@ -20,6 +20,8 @@ func remedyOf(err error) string {
 	switch {
 	case errors.Is(err, errShrunk):
 		return "If that is meant, reload the daemon: it then begins with the file as it is. Else restore the file"
+	case errors.Is(err, errLifts):
+		return "If that is meant, put the addresses into never_block of the configuration, or release them by hand; else restore the file"
 	case errors.Is(err, errNothing):
 		return "Put one address, network or range on each line; a download may have saved an error page"
 	}
@@ -28,14 +30,10 @@ func remedyOf(err error) string {
 
 // refuse keeps why the file was not taken over, since it was so first.
 func (f *followed) refuse(at time.Time, what, remedy string) {
-	if f.loaded {
-		what += f.kept()
+	if f.loaded || len(f.entries) > 0 {
+		what += fmt.Sprintf("; its %d entries stay as they were", len(f.entries))
 	}
 	f.refused = since(f.refused, Trouble{at, f.Path, what, remedy})
-}
-
-func (f *followed) kept() string {
-	return fmt.Sprintf("; its %d entries stay as they were", len(f.entries))
 }
 
 // leftOut keeps which lines of a file were left out.

@@ -22,7 +22,7 @@ type batch struct {
 	store.Batch
 	touched map[touched]int // index into Touches
 	begun   time.Time       // when its first line was taken
-	urgent  bool            // holds a block, which shall not wait; what is held or observed waits for a person, and may
+	urgent  bool            // holds a verdict that blocks
 	opened  bool            // a file was found whose position is to be stored, though no line was taken
 	lines   int             // lines taken, also those that left no record
 }
@@ -118,5 +118,5 @@ func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, at time.Time
 		block.ExpiresAt = v.Time.Add(v.BlockFor)
 	}
 	b.Blocks = append(b.Blocks, block)
-	b.urgent = b.urgent || block.State == store.Blocked
+	b.urgent = b.urgent || block.State == store.Blocked // a hold can share a transaction: nobody is blocked by it
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,10 +24,11 @@ type evidenceReader struct {
 	store *store.Store
 }
 
-// lines gives the evidence, oldest first. by is the lane whose line completed the verdict, nil if there
+// lines gives the evidence, oldest first, and notes in the verdict on a network which of its addresses were seen. by is the lane whose line completed the verdict, nil if there
 // is none: its format is the best guess for a file of an earlier run.
 func (r *evidenceReader) lines(v *detect.Verdict, by *lane, now time.Time) []store.Evidence {
 	out := make([]store.Evidence, len(v.Evidence))
+	from := make([]netip.Addr, len(v.Evidence))
 	gone := make(map[uint64]int)
 	for i, ref := range v.Evidence {
 		at := placeOf(ref)
@@ -35,16 +37,42 @@ func (r *evidenceReader) lines(v *detect.Verdict, by *lane, now time.Time) []sto
 			gone[ref] = i
 			continue
 		}
-		out[i] = r.read(line, at, by, v, now)
+		out[i], from[i] = r.read(line, at, by, v, now)
 	}
 	if len(gone) > 0 {
-		r.fromRecords(out, gone, v)
+		r.fromRecords(out, from, gone, v)
+	}
+	if !v.Source.IsSingleIP() {
+		v.Addresses = newest(from)
 	}
 	return out
 }
 
-// read gives a line with its own time and device.
-func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict, now time.Time) store.Evidence {
+// mostAddresses is how many addresses of a network a verdict names.
+const mostAddresses = 16
+
+// newest gives distinct addresses, those at the end of the list first.
+func newest(list []netip.Addr) (addresses []netip.Addr) {
+	for _, a := range slices.Backward(list) {
+		if a.IsValid() && !slices.Contains(addresses, a) && len(addresses) < mostAddresses {
+			addresses = append(addresses, a)
+		}
+	}
+	return addresses
+}
+
+// inSource is the end of a record that a verdict is on.
+func inSource(v *detect.Verdict, src, dst netip.Addr) netip.Addr {
+	for _, a := range []netip.Addr{src, dst} {
+		if v.Source.Contains(a) {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// read gives a line with its own time and device, and the address of the source that it names.
+func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict, now time.Time) (store.Evidence, netip.Addr) {
 	ev := detect.Event{Time: v.Time, Device: v.Device}
 	l := r.files.origin[at.Origin]
 	if l == nil {
@@ -59,18 +87,18 @@ func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict
 		}
 		l.release(parser)
 	}
-	return store.Evidence{Time: ev.Time, Device: ev.Device, Line: string(line[:min(len(line), evidenceLineLen)])}
+	return store.Evidence{Time: ev.Time, Device: ev.Device, Line: string(line[:min(len(line), evidenceLineLen)])}, inSource(v, ev.Src, ev.Dst)
 }
 
 // fromRecords writes out the stored records of lines whose file is gone.
-func (r *evidenceReader) fromRecords(out []store.Evidence, gone map[uint64]int, v *detect.Verdict) {
+func (r *evidenceReader) fromRecords(out []store.Evidence, from []netip.Addr, gone map[uint64]int, v *detect.Verdict) {
 	ctx, cancel := context.WithTimeout(context.Background(), evidenceTimeout)
 	defer cancel()
 	filter := store.RecordFilter{Src: []netip.Prefix{v.Source}, Since: v.FirstSeen, Until: v.LastSeen.Add(time.Microsecond)}
 	err := r.store.Records(ctx, filter, func(rec *store.Record) error {
 		ref := Place{rec.File, rec.Offset}.ref()
 		if at, ok := gone[ref]; ok {
-			out[at] = store.Evidence{Time: rec.Time, Device: rec.Device, Line: recordLine(rec)}
+			out[at], from[at] = store.Evidence{Time: rec.Time, Device: rec.Device, Line: recordLine(rec)}, inSource(v, rec.Src, rec.Dst)
 			delete(gone, ref)
 		}
 		return nil

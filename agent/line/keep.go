@@ -30,6 +30,7 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, log z
 	if k.memory == nil {
 		return nil
 	}
+	k.memory.Keep()
 	parts, journals, err := st.Memory(ctx)
 	if err != nil {
 		return err

@@ -47,6 +47,9 @@ type Change struct {
 	Blocked bool
 	// Waiting is Held or Observed for one that is on the blacklist so, and goes on being counted; else the zero value.
 	Waiting store.State
+	// NotHeld, if it is set, says this alone: until when verdicts of a partner are not held, because a person accepted one; a
+	// time that is over takes that back.
+	NotHeld time.Time
 }
 
 // Live is the daemon's end of the line. One goroutine merges, observes and judges: it owns the engine, so detection
@@ -108,9 +111,12 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		if err := l.keeper.load(ctx, o.Store, o.Now(), o.Logger); err != nil {
 			return fmt.Errorf("load what was remembered of the last day: %w", err)
 		}
-		o.Attach(l.notice) // tells all that is blocked, also at another try
+		o.Attach(l.notice) // tells all that is blocked, held and accepted, also at another try
 		l.apply()
-		if err := l.resume(ctx, positions); err != nil {
+		if err := l.forgetReleased(ctx, positions); err != nil {
+			return err
+		}
+		if err := l.recallSurge(ctx); err != nil {
 			return err
 		}
 		return l.remember(ctx)
@@ -160,6 +166,10 @@ func (l *Live) apply() {
 	l.incoming = nil
 	l.mu.Unlock()
 	for _, c := range changes {
+		if !c.NotHeld.IsZero() {
+			l.engine.Accept(c.Address, c.NotHeld)
+			continue
+		}
 		delete(l.waiting, c.Address)
 		switch {
 		case c.Blocked:

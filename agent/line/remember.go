@@ -3,7 +3,6 @@ package line
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"activedefense/detect"
@@ -37,38 +36,6 @@ func (l *Live) remember(ctx context.Context) error {
 	return nil
 }
 
-// resume tells the engine what people decided, and what an earlier run let pass.
-func (l *Live) resume(ctx context.Context, positions []store.Position) error {
-	now := l.opts.Now()
-	accepted, err := l.opts.Store.AcceptedSince(ctx, now.Add(-acceptedFor))
-	if err != nil {
-		return fmt.Errorf("read what was accepted: %w", err)
-	}
-	for _, p := range accepted {
-		l.engine.Accept(p, now.Add(acceptedFor))
-	}
-	// Forgeable blocks of just before take their room in the surge, in the order in which they took it; they are known by the time
-	// at which they were made.
-	var taken []time.Time
-	err = l.opts.Store.Entries(ctx, store.EntryFilter{States: []store.State{store.Blocked}, Since: now.Add(-l.surge.Window)}, func(e *store.Entry) error {
-		if e.By == store.ByDetector && e.Grade == store.Forgeable {
-			taken = append(taken, e.LastSeen)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read the blocks of the last %s: %w", l.surge.Window, err)
-	}
-	slices.SortFunc(taken, time.Time.Compare)
-	for _, at := range taken {
-		l.surge.Note(at)
-	}
-	return l.forgetReleased(ctx, positions)
-}
-
-// acceptedFor is how long an accepted partner is not held again.
-const acceptedFor = 365 * 24 * time.Hour
-
 // forgetReleased has the engine forget what it remembered of sources that were released after the last batch was committed: the
 // run that wrote it did not see that any more.
 func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) error {
@@ -87,6 +54,21 @@ func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) e
 	}
 	for _, e := range released {
 		l.engine.Forget(e.Address)
+	}
+	return nil
+}
+
+// recallSurge counts the forgeable blocks of earlier runs, so that a restart makes no room for more.
+func (l *Live) recallSurge(ctx context.Context) error {
+	if l.surge.Additions <= 0 {
+		return nil
+	}
+	times, err := l.opts.Store.ForgeableTimes(ctx, l.surge.Additions)
+	if err != nil {
+		return fmt.Errorf("count the forgeable blocks of earlier runs: %w", err)
+	}
+	for _, at := range times {
+		l.surge.Note(at)
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ func Share(ctx context.Context, from io.Reader, readers int) []io.Reader {
 	}
 	go func() {
 		_, err := io.Copy(io.MultiWriter(in...), from)
+		if ctx.Err() != nil {
+			err = ctx.Err() // and not that a reader was closed by it
+		}
 		for _, w := range in {
 			w.(*io.PipeWriter).CloseWithError(err) // without an error it is the end
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +127,54 @@ func TestActivityOfANetworkNamesItsAddresses(t *testing.T) {
 	}
 	if b.Touches[0].Member != seen(0) || b.Touches[0].Hits != 2 || len(b.Touches) != mostMembers+2 || hits != 4*mostMembers+1 {
 		t.Errorf("%d rows, %d hits, the first is %+v", len(b.Touches), hits, b.Touches[0])
+	}
+}
+
+// A restart makes no room for forged sources: what blocked within the window before it counts.
+func TestARestartMakesNoRoomForForgedSources(t *testing.T) {
+	for _, c := range []struct {
+		passed time.Duration
+		want   store.State
+	}{{5 * time.Minute, store.Held}, {10 * time.Minute, store.Blocked}} {
+		st := newTestStore(t)
+		b := store.Block{Address: prefix("203.0.113.7/32"), Rule: "port-scan", By: store.ByDetector, Grade: store.Forgeable, BlockedAt: noon,
+			Evidence: []store.Evidence{{Time: noon.Add(-time.Minute)}, {Time: noon}}}
+		if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+			t.Fatal(err)
+		}
+		o := testOptions(t, st, filepath.Join(t.TempDir(), "*.log"))
+		o.Surge = detect.Surge{Additions: 1, Window: 10 * time.Minute}
+		l := openTestLive(t, o)
+		at := noon.Add(c.passed)
+		l.judge(&detect.Verdict{Source: prefix("203.0.113.8/32"), Rule: "port-scan", Grade: detect.Forgeable, Time: at, FirstSeen: at, LastSeen: at}, nil, at)
+		if got := l.batch.Blocks[0].State; got != c.want {
+			t.Errorf("%s after a block of an earlier run a forged source is %s", c.passed, got)
+		}
+	}
+}
+
+// A scanner that hops within its /64 is one source, and the addresses that it had are known.
+func TestAVerdictOnANetworkNamesItsAddresses(t *testing.T) {
+	dir := t.TempDir()
+	o := testOptions(t, newTestStore(t), filepath.Join(dir, "*.log"))
+	o.Settings.IPv6Prefix = 64
+	var text string
+	for i := range 11 {
+		text += record{at: noon.Add(time.Duration(i) * time.Second), src: fmt.Sprintf("2001:db8:5::%x", 1+i%3), dst: "198.51.100.1", port: 20 + i}.String() + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "fw1.log"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := openTestLive(t, o)
+	readAll(t, l)
+	entries := 0
+	if _, err := o.Store.Changes(t.Context(), 0, func(e *store.Entry) error {
+		entries++
+		if want := []netip.Addr{netip.MustParseAddr("2001:db8:5::2"), netip.MustParseAddr("2001:db8:5::1"), netip.MustParseAddr("2001:db8:5::3")}; e.Address != prefix("2001:db8:5::/64") || !slices.Equal(e.Members, want) {
+			t.Errorf("%s with %v instead of %v", e.Address, e.Members, want)
+		}
+		return nil
+	}); err != nil || entries != 1 {
+		t.Errorf("%d entries: %v", entries, err)
 	}
 }

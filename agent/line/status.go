@@ -38,7 +38,30 @@ type DetectStatus struct {
 	Sources   int    `json:"sources"`
 	Sightings int    `json:"sightings"`
 	Evicted   uint64 `json:"evicted"`
+	// NearThreshold are sources with at least half of what fires a rule.
+	NearThreshold int `json:"near_threshold"`
+	// Refused are records in which a source that is not ours got nothing, since the start: FromBlocked those of sources on the
+	// blacklist, Elsewhere those whose destination is not ours either.
+	Refused     uint64 `json:"refused"`
+	FromBlocked uint64 `json:"refused_from_blocked"`
+	Elsewhere   uint64 `json:"refused_elsewhere"`
+	// Sessions, Partners and Probes are what is remembered beside the evidence.
+	Sessions int `json:"sessions"`
+	Partners int `json:"partners"`
+	Probes   int `json:"probes"`
 }
+
+// Shares gives what part of the refused records came from blocked sources, and what part was to addresses that are not ours, from
+// 0 to 1; not ok as long as there are too few to tell.
+func (d *DetectStatus) Shares() (blocked, elsewhere float64, ok bool) {
+	if d.Refused < leastForShares {
+		return 0, 0, false
+	}
+	return float64(d.FromBlocked) / float64(d.Refused), float64(d.Elsewhere) / float64(d.Refused), true
+}
+
+// leastForShares is how many refused records there must be before a share of them says something.
+const leastForShares = 1000
 
 // Status gives the state now.
 func (s *Stats) Status(now time.Time) Status {
@@ -51,7 +74,10 @@ func (s *Stats) Status(now time.Time) Status {
 	defer s.mu.Unlock()
 	out.BadLines = slices.Clone(s.bad)
 	out.Stored, out.Rate = s.stored, s.rate.perSecond(now)
-	out.Detect = DetectStatus{Sources: s.engine.Sources, Sightings: s.engine.Sightings, Evicted: s.engine.Evicted}
+	e := &s.engine
+	out.Detect = DetectStatus{Sources: e.Sources, Sightings: e.Sightings, Evicted: e.Evicted, NearThreshold: e.Near,
+		Refused: e.Refused, FromBlocked: e.RefusedBlocked, Elsewhere: e.RefusedElsewhere,
+		Sessions: e.Remembered.Sessions, Partners: e.Remembered.Partners, Probes: e.Remembered.Probes}
 	if !s.lastSave.IsZero() {
 		last := s.lastSave
 		out.LastCommit = &last

@@ -110,7 +110,7 @@ func TestTheSurgeOutlivesARestart(t *testing.T) {
 		var b store.Batch
 		for i, minute := range []int{0, 9} {
 			b.Blocks = append(b.Blocks, store.Block{Address: netip.PrefixFrom(numbered("203.0.113.1", 2)[i], 32), Rule: "port-scan", By: store.ByDetector,
-				Grade: store.Forgeable, BlockedAt: time.Now().Add(time.Duration(i-2) * time.Second), LastSeen: at(minute)})
+				Grade: store.Forgeable, Evidence: []store.Evidence{{Time: at(minute), Line: "as it was"}}})
 		}
 		if _, err := st.Commit(t.Context(), &b); err != nil {
 			t.Fatal(err)

@@ -43,6 +43,7 @@ type Addresses struct {
 	host      []netip.Addr            // of this host
 	names     map[string][]netip.Addr // by host name of a firewall
 	protected []store.Protected
+	spared    []detect.Own
 	pieces    []piece // of which the last Known was put together
 	last      *Known
 }
@@ -125,6 +126,14 @@ func (a *Addresses) Take(protected []store.Protected) {
 	}
 }
 
+// Spare takes over what is never to be blocked because files list it. It is neither ours nor a peer, and
+// status does not list it.
+func (a *Addresses) Spare(listed []detect.Own) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spared = listed
+}
+
 // piece is an address or network, and what it is to us.
 type piece struct {
 	detect.Own
@@ -181,8 +190,12 @@ func (a *Addresses) gather() (all []piece) {
 	for _, p := range a.protected {
 		networks(p.Kind, "firewall "+p.Firewall+"'s "+p.What, "firewall "+p.Firewall+": "+p.What, p.Address)
 	}
+	for _, o := range a.spared {
+		networks(guarded, o.What, "", o.Prefix)
+	}
 	return all
 }
 
-// guarded is the kind of what is never blocked, and is neither behind a firewall of ours nor a firewall's peer: proxies, this host.
+// guarded is the kind of what is never blocked, and is neither behind a firewall of ours nor a firewall's peer: proxies, this
+// host, and what files list.
 const guarded = "guarded"

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/explain"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -67,12 +69,12 @@ func (b *blacklistAcceptCommand) accept(ctx context.Context, cfg *config.Config,
 	for i := range accepted {
 		e := &accepted[i]
 		if b.json {
-			if err := b.printJSON(agent.NewBlacklistEntry(e, cfg.Blacklist.ReleaseAfter)); err != nil {
+			if err := b.printJSON(explain.NewBlacklistEntry(e, cfg.Blacklist.ReleaseAfter)); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(b.stdout, "%s is blocked (%s: %s)\n", detect.AddressText(e.Address), e.Rule, agent.Harmless(e.Reason))
+		fmt.Fprintf(b.stdout, "%s is blocked (%s: %s)\n", detect.AddressText(e.Address), e.Rule, display.Harmless(e.Reason))
 	}
 	if b.all && len(accepted) == 0 && !b.json {
 		fmt.Fprintln(b.stdout, "nothing is held")

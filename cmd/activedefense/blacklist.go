@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/explain"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -100,12 +102,12 @@ func (b *blacklistAddCommand) add(ctx context.Context, cfg *config.Config, st *s
 	if err != nil {
 		return fmt.Errorf("block %s: %w", detect.AddressText(prefix), err)
 	}
-	view := agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter)
+	view := explain.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter)
 	if b.json {
 		return b.printJSON(view)
 	}
 	if !fresh {
-		fmt.Fprintf(b.stdout, "%s was already blocked, since %s; it now has your reason and time of release\n", detect.AddressText(prefix), agent.LocalTime(entry.BlockedAt))
+		fmt.Fprintf(b.stdout, "%s was already blocked, since %s; it now has your reason and time of release\n", detect.AddressText(prefix), display.LocalTime(entry.BlockedAt))
 	} else {
 		fmt.Fprintf(b.stdout, "%s is blocked\n", detect.AddressText(prefix))
 	}
@@ -186,13 +188,13 @@ func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config,
 		return fmt.Errorf("release %s: %w", detect.AddressText(prefix), err)
 	}
 	if r.json {
-		return r.printJSON(agent.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
+		return r.printJSON(explain.NewBlacklistEntry(&entry, cfg.Blacklist.ReleaseAfter))
 	}
 	done := "released"
 	if entry.State != store.Blocked {
 		done = "dismissed"
 	}
-	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", detect.AddressText(prefix), done, entry.State, agent.LocalTime(entry.BlockedAt))
+	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", detect.AddressText(prefix), done, entry.State, display.LocalTime(entry.BlockedAt))
 	return nil
 }
 

@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/explain"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -79,18 +80,18 @@ func (l *blacklistListCommand) valid() (err error) {
 func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st *store.Store) error {
 	after := cfg.Blacklist.ReleaseAfter
 	if l.json {
-		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(agent.NewBlacklistEntry(e, after)) })
+		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(explain.NewBlacklistEntry(e, after)) })
 	}
 	columns := []string{"ADDRESS", "STATE", "RULE", "EVIDENCE", "SINCE", "LAST SEEN", "RELEASE", "HITS", "DEVICE", "BY", "WHY"}
 	labelled := l.labelsOf(cfg)
 	if labelled != nil {
 		columns = slices.Insert(columns, 1, "LABELS")
 	}
-	t, n := agent.NewTable(l.stdout, columns...), 0
+	t, n := display.NewTable(l.stdout, columns...), 0
 	err := st.Entries(ctx, l.filter, func(e *store.Entry) error {
 		n++
-		view := agent.NewBlacklistEntry(e, after)
-		release := agent.LocalTime(view.ReleaseAt)
+		view := explain.NewBlacklistEntry(e, after)
+		release := display.LocalTime(view.ReleaseAt)
 		if view.ReleasedAt != nil {
 			release = view.Release()
 		}
@@ -98,7 +99,7 @@ func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st 
 		if e.State == store.Held {
 			why += "; held: " + e.Hold
 		}
-		row := []any{detect.AddressText(e.Address), view.State, e.Rule, e.Grade, agent.LocalTime(e.BlockedAt), agent.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, why}
+		row := []any{detect.AddressText(e.Address), view.State, e.Rule, e.Grade, display.LocalTime(e.BlockedAt), display.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, why}
 		if labelled != nil {
 			row = slices.Insert(row, 1, any(labelled(e.Address)))
 		}

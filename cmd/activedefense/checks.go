@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/firewall/policy"
 )
 
@@ -62,7 +62,7 @@ func (v *verifyCommand) writeChecks(checks []policy.Check) error {
 			if i > 0 {
 				fmt.Fprintln(v.stdout)
 			}
-			fmt.Fprintln(v.stdout, agent.Harmless(c.Firewall))
+			fmt.Fprintln(v.stdout, display.Harmless(c.Firewall))
 		} else if sameFinding(c, last) {
 			fmt.Fprintf(v.stdout, "  %-4s  %-19s  the same\n", strings.ToUpper(c.Result), c.Check)
 			continue
@@ -85,7 +85,7 @@ func sameFinding(a, b policy.Check) bool {
 func indented(text string) string {
 	lines := strings.Split(text, "\n")
 	for i := range lines {
-		lines[i] = agent.Harmless(lines[i])
+		lines[i] = display.Harmless(lines[i])
 	}
 	return strings.Join(lines, "\n"+strings.Repeat(" ", 32))
 }

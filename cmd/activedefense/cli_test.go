@@ -1,6 +1,7 @@
 package main
 
 import (
+	"activedefense/agent/explain"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -10,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"activedefense/agent"
 )
 
 func TestAFaultyConfigurationExitsTwoWithEveryFault(t *testing.T) {
@@ -95,11 +94,11 @@ func TestAListedAddressIsExplainedAndReleased(t *testing.T) {
 			w.expect(samples)
 
 			scanner := portScanner(samples)
-			list := jsonLines[agent.BlacklistEntry](w, "blacklist", "list")
+			list := jsonLines[explain.BlacklistEntry](w, "blacklist", "list")
 			if want := judge(samples); len(list) != len(want) {
 				t.Errorf("blacklist list has %d entries instead of %d", len(list), len(want))
 			}
-			i := slices.IndexFunc(list, func(e agent.BlacklistEntry) bool { return e.Address == scanner })
+			i := slices.IndexFunc(list, func(e explain.BlacklistEntry) bool { return e.Address == scanner })
 			if i < 0 || list[i].Rule != "port-scan" || list[i].By != "detector" || list[i].Device != "LAB-FW-01" || list[i].Hits < 11 {
 				t.Fatalf("%s is not listed as it should be: %+v", scanner, list)
 			}
@@ -321,7 +320,7 @@ func TestExplainSaysWhoIsNeverBlocked(t *testing.T) {
 	for source, why := range map[string]string{"203.0.113.9": "203.0.113.9 is in never_block (203.0.113.0/24)", "192.0.2.9": ""} {
 		line := sample{at: time.Now().UTC(), src: source, dst: "198.51.100.7", port: 443, typ: "TRAFFIC", subtype: "drop"}.line()
 		x := jsonLines[explained](w, "explain", string(line))
-		if len(x) != 1 || x[0].Guard != why || len(x[0].Rules) != 3 || !x[0].Rules[1].Counts {
+		if len(x) != 1 || x[0].Guard != why || len(x[0].Rules) != 5 || !x[0].Rules[1].Counts {
 			t.Errorf("%s: %+v", source, x)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"activedefense/agent"
+	"activedefense/agent/explain"
 )
 
 // replaceDatabase has the next start find a database that knows nothing.
@@ -89,7 +90,7 @@ func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
 	w.expect(samples)
 	noted := func(name string) func() bool {
 		return func() bool {
-			x := jsonLines[agent.Explanation](w, "blacklist", "show", portScanner(samples))
+			x := jsonLines[explain.Explanation](w, "blacklist", "show", portScanner(samples))
 			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && !x[0].Enforced[0].Unknown
 		}
 	}
@@ -100,7 +101,7 @@ func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write(w.config, bytes.Replace(data, []byte("{name: LAB-FW-01"), []byte("{name: LAB-FW-02"), 1))
-	x := jsonLines[agent.Explanation](w, "blacklist", "show", portScanner(samples))
+	x := jsonLines[explain.Explanation](w, "blacklist", "show", portScanner(samples))
 	if len(x) != 1 || len(x[0].Enforced) != 1 || !x[0].Enforced[0].Unknown {
 		t.Errorf("before the next start: %+v", x)
 	}

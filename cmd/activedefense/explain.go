@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/detect/panos"
@@ -118,16 +119,22 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 	}
 	var ev detect.Event
 	err = panos.New(panos.Options{Format: format, Location: in.Location}).Parse([]byte(line), time.Now(), &ev)
+	cut := errors.Is(err, detect.ErrCut)
 	if errors.Is(err, panos.ErrIgnored) {
 		return fmt.Errorf("the line is ignored: %w", err)
 	}
-	if err != nil {
+	if err != nil && !cut {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
 	ev.Judge()
 	known := e.known(ctx, cfg)
 	guard := known.Guard
 	countings := agent.Settings(cfg).Explain(&ev, guard, known.Ours)
+	for i := range countings {
+		if cut {
+			countings[i].Text = fmt.Sprintf("%v: %v", detect.ErrCut, err)
+		}
+	}
 	if e.json {
 		out := explainedOf(&ev)
 		if err := guard.CheckAddr(ev.Src); err != nil {
@@ -142,13 +149,13 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 }
 
 func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting) error {
-	t := agent.NewTable(e.stdout)
+	t := display.NewTable(e.stdout)
 	application, ended, repeated := "application", "ended by", "merged by syslog"
 	if ev.Type == detect.TypeGlobalProtect || ev.Type == detect.TypeSystem {
 		application, ended, repeated = "method", "reason", "counted by the firewall or merged by syslog"
 	}
 	for _, f := range [][2]any{
-		{"type", strings.TrimSpace(ev.Type.String() + " " + ev.Subtype)}, {"time", agent.LocalTime(ev.Time)}, {"device", ev.Device},
+		{"type", strings.TrimSpace(ev.Type.String() + " " + ev.Subtype)}, {"time", display.LocalTime(ev.Time)}, {"device", ev.Device},
 		{"source", endpoint(ev.Src, ev.SrcPort, ev.SrcCountry)}, {"user", ev.SrcUser},
 		{"destination", endpoint(ev.Dst, ev.DstPort, ev.DstCountry)}, {"zones", zones(ev.SrcZone, ev.DstZone)},
 		{application, strings.TrimSpace(ev.Application + " " + ev.Protocol.String())}, {ended, ev.EndReason},
@@ -166,7 +173,7 @@ func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting
 		return err
 	}
 	fmt.Fprintln(e.stdout)
-	t = agent.NewTable(e.stdout, "RULE", "COUNTS", "HOW")
+	t = display.NewTable(e.stdout, "RULE", "COUNTS", "HOW")
 	for _, c := range countings {
 		counts := "no"
 		if c.Counts {

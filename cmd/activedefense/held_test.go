@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"activedefense/agent"
+	"activedefense/agent/explain"
 	"activedefense/store"
 )
 
@@ -82,7 +82,7 @@ func TestBlacklistListSelects(t *testing.T) {
 			out, status := a.blacklist(t, true, append([]string{"list"}, strings.Fields(c.args)...)...)
 			var got []string
 			for line := range strings.Lines(out) {
-				var e agent.BlacklistEntry
+				var e explain.BlacklistEntry
 				if err := json.Unmarshal([]byte(line), &e); err != nil {
 					t.Fatalf("%s: %v", line, err)
 				}
@@ -156,7 +156,7 @@ func TestShowSaysWhyAnAddressIsNotBlocked(t *testing.T) {
 		"10.1.2.3":   "it may never be blocked: 10.1.2.3 is not public (private, 10.0.0.0/8)",
 	} {
 		out, status := a.blacklist(t, true, "show", address)
-		var u agent.Unlisted
+		var u explain.Unlisted
 		first, rest, _ := strings.Cut(out, "\n")
 		if err := json.Unmarshal([]byte(first), &u); err != nil || u.Address != address || u.Blocked || u.WhyNot != why || status != exitFailed || !strings.Contains(rest, "never was") {
 			t.Errorf("%s: exit status %d, %v\n%s", address, status, err, out)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/config"
 	"activedefense/detect"
 )
@@ -18,7 +19,7 @@ func (a *app) labelsOf(cfg *config.Config) func(netip.Prefix) string {
 	}
 	set := agent.Labels(cfg)
 	for _, t := range set.Troubles() {
-		fmt.Fprintln(a.stderr, agent.Harmless(t.What))
+		fmt.Fprintln(a.stderr, display.Harmless(t.What))
 	}
 	lists := set.Lists()
 	return func(p netip.Prefix) string { return strings.Join(lists.Lookup(p), ", ") }
@@ -31,6 +32,6 @@ func (a *app) writeLabels(cfg *config.Config, p netip.Prefix) {
 		return
 	}
 	if text := labelled(p); text != "" {
-		fmt.Fprintf(a.stdout, "%s is labelled: %s\n", detect.AddressText(p), agent.Harmless(text))
+		fmt.Fprintf(a.stdout, "%s is labelled: %s\n", detect.AddressText(p), display.Harmless(text))
 	}
 }

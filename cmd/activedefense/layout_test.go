@@ -16,11 +16,12 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/enforce", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/policy", "store"},
+	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/policy", "store"},
 	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
+	"agent/explain":     {"agent/display", "detect", "store"},
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
-	"agent/own":         {"config", "detect", "store"},
+	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
@@ -31,7 +32,7 @@ var allowed = map[string][]string{
 	"store":             {"migrations"},
 
 	// The simulated firewall, and what uses it.
-	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
+	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "agent/explain", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
 	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
 	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "network", "traffic", "userid", "xmltree"),
 	"firewall/panosim/answer":      halls("xmltree"),

@@ -59,8 +59,13 @@ func TestLoginsAreExplained(t *testing.T) {
 			t.Errorf("%q is not in (exit status %d) %s%s", text, code, stdout, stderr)
 		}
 	}
-	for line, want := range map[string]string{loginLine(time.Now(), strings.Repeat("x", 500), true): "without the client's address",
-		"1,2026/11/21 12:00:00,007,SYSTEM,general,2562,2026/11/21 12:00:00,,general,,0,0,general,informational,text,1,0x0": "is ignored"} {
+	stdout, stderr, code = w.run("explain", loginLine(time.Now(), strings.Repeat("x", 500), true))
+	for _, text := range []string{"SYSTEM auth-fail", "LAB-FW-01", "the firewall cut the record off: a login without the client's address"} {
+		if code != 0 || !strings.Contains(stdout, text) {
+			t.Errorf("%q is not in (exit status %d) %s%s", text, code, stdout, stderr)
+		}
+	}
+	for line, want := range map[string]string{"1,2026/11/21 12:00:00,007,SYSTEM,general,2562,2026/11/21 12:00:00,,general,,0,0,general,informational,text,1,0x0": "is ignored"} {
 		if _, stderr, code := w.run("explain", line); code == 0 || !strings.Contains(stderr, want) {
 			t.Errorf("exit status %d, %q is not in %s", code, want, stderr)
 		}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"activedefense/agent"
+	"activedefense/agent/explain"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/traffic"
 )
@@ -201,8 +201,11 @@ func (w *world) expectBlocked(want ...string) {
 		return err == nil && s != nil && len(s.Inputs) == 1 && s.Inputs[0].Behind == 0 && s.Inputs[0].Lines >= uint64(w.lines(size.Size()))
 	})
 	var got []string
-	for _, e := range jsonLines[agent.BlacklistEntry](w, "blacklist", "list") {
+	for _, e := range jsonLines[explain.BlacklistEntry](w, "blacklist", "list") {
 		got = append(got, e.Address)
+	}
+	for i, source := range want {
+		want[i] = entryOf(source)
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -236,11 +239,19 @@ func (w *world) expectLine(texts ...string) {
 }
 
 // expectActivity checks that packets of blocked sources, dropped as they are, move last_seen, and with it the release.
+// entryOf is what is blocked for a source: an IPv6 one's network.
+func entryOf(source string) string {
+	if a := netip.MustParseAddr(source); a.Is6() {
+		return netip.PrefixFrom(a, 64).Masked().String()
+	}
+	return source
+}
+
 func (w *world) expectActivity(sources ...string) {
 	w.t.Helper()
-	entries := func() map[string]agent.BlacklistEntry {
-		m := map[string]agent.BlacklistEntry{}
-		for _, e := range jsonLines[agent.BlacklistEntry](w, "blacklist", "list") {
+	entries := func() map[string]explain.BlacklistEntry {
+		m := map[string]explain.BlacklistEntry{}
+		for _, e := range jsonLines[explain.BlacklistEntry](w, "blacklist", "list") {
 			m[e.Address] = e
 		}
 		return m
@@ -254,6 +265,7 @@ func (w *world) expectActivity(sources ...string) {
 		}
 		now := entries()
 		return !slices.ContainsFunc(sources, func(s string) bool {
+			s = entryOf(s)
 			return !now[s].LastSeen.After(before[s].LastSeen) || !now[s].ReleaseAt.After(before[s].ReleaseAt) || now[s].Hits <= before[s].Hits
 		})
 	})

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"activedefense/agent/display"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
-
-	"activedefense/agent"
 )
 
 // printJSON writes one object on one line.
@@ -21,7 +20,7 @@ func localPtr(t *time.Time) string {
 	if t == nil {
 		return "-"
 	}
-	return agent.LocalTime(*t)
+	return display.LocalTime(*t)
 }
 
 // parsePrefix reads an address or a network.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/firewall/policy"
 )
@@ -86,11 +87,11 @@ func (p *provisionCommand) progress(name string, steps []policy.Step, done strin
 			_ = p.printJSON(s) // what follows fails the same way, and is looked at
 		}
 	case done != "":
-		fmt.Fprintf(p.stdout, "%s: %s\n", agent.Harmless(name), done)
+		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), done)
 	case len(steps) == 0:
-		fmt.Fprintf(p.stdout, "%s: nothing is missing\n", agent.Harmless(name))
+		fmt.Fprintf(p.stdout, "%s: nothing is missing\n", display.Harmless(name))
 	default:
-		fmt.Fprintf(p.stdout, "%s: %s missing\n", agent.Harmless(name), plural(len(steps), "thing"))
+		fmt.Fprintf(p.stdout, "%s: %s missing\n", display.Harmless(name), plural(len(steps), "thing"))
 		for _, s := range steps {
 			p.printStep(s)
 		}
@@ -106,5 +107,5 @@ func (p *provisionCommand) printStep(s policy.Step) {
 	if s.Foreign && !p.opts.Adopt {
 		note = "\n" + "        (not ours: not changed without --adopt)"
 	}
-	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, agent.Harmless(s.Object), agent.Harmless(s.Detail), note)
+	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, display.Harmless(s.Object), display.Harmless(s.Detail), note)
 }

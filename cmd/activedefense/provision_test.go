@@ -15,6 +15,7 @@ func (w *world) configure(mode string) {
 	w.write(w.config, fmt.Appendf(nil, `state_dir: %[1]s/state
 log: {level: info, format: json}
 inputs: [{path: %[1]s/logs/*.log, timezone: UTC}]
+networks: {own: [198.51.100.0/24, "2001:db8:1::/48"]}
 edl: {listen: %[2]q, url: "https://%[2]s/files/blacklist.txt"}
 admin: {listen: %[3]q}
 firewalls:

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/store"
 )
 
@@ -45,7 +45,7 @@ func (r *recordsCommand) writer() (recordsWriter, error) {
 	case r.flags.full:
 		return &fullRecords{stdout: r.stdout}, nil
 	}
-	return &tableRecords{stdout: r.stdout, t: agent.NewTable(r.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")}, nil
+	return &tableRecords{stdout: r.stdout, t: display.NewTable(r.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")}, nil
 }
 
 // jsonRecords writes one object a line.
@@ -57,13 +57,13 @@ func (w *jsonRecords) end() error                  { return nil }
 // tableRecords writes a table, aligned page by page: the alignment holds a page in memory.
 type tableRecords struct {
 	stdout io.Writer
-	t      *agent.Table
+	t      *display.Table
 	n      int
 }
 
 func (w *tableRecords) write(r *store.Record) error {
 	w.n++
-	w.t.Row(agent.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
+	w.t.Row(display.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
 		r.Type+" "+r.Subtype, r.Action, r.Rule, r.Severity, r.ThreatName)
 	if w.n%recordsPage == 0 {
 		return w.t.Flush() // an error is that of the output: nobody reads on
@@ -88,8 +88,8 @@ func (w *fullRecords) write(r *store.Record) error {
 	if w.n++; w.n > 1 {
 		fmt.Fprintln(w.stdout)
 	}
-	t := agent.NewTable(w.stdout)
-	names, values := recordFields(recordOf(r), agent.LocalTime)
+	t := display.NewTable(w.stdout)
+	names, values := recordFields(recordOf(r), display.LocalTime)
 	for i, value := range values {
 		if value != "" {
 			t.Row(names[i], value)
@@ -144,7 +144,7 @@ func (w *csvRecords) end() error {
 // inert makes of a text that strangers chose one that neither a terminal nor a spreadsheet carries out: the latter takes
 // what begins with one of these for a formula, unless an apostrophe stands before it.
 func inert(s string) string {
-	s = agent.Harmless(s)
+	s = display.Harmless(s)
 	if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
 		return "'" + s
 	}

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"activedefense/agent/explain"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"activedefense/agent"
 )
 
 // A source that goes quiet is released by itself from the list and the firewall, and starts anew from
@@ -64,8 +63,8 @@ func TestWhoGoesQuietIsReleasedAndWhoKeepsSendingIsNot(t *testing.T) {
 				_, list := w.list()
 				return slices.Equal(list, []string{quiet, busy}) && slices.Equal(w.tagged(), []string{quiet, busy})
 			})
-			history := slices.DeleteFunc(jsonLines[agent.BlacklistEntry](w, "blacklist", "list", "--all"),
-				func(e agent.BlacklistEntry) bool { return e.Address != quiet })
+			history := slices.DeleteFunc(jsonLines[explain.BlacklistEntry](w, "blacklist", "list", "--all"),
+				func(e explain.BlacklistEntry) bool { return e.Address != quiet })
 			if len(history) != 2 || history[0].ReleasedAt != nil || history[1].ReleasedAt == nil || history[1].ReleasedBy != "detector" {
 				t.Errorf("its history: %+v", history)
 			}

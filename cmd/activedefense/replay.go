@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect"
@@ -80,7 +81,7 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 	if r.json && !r.summary {
 		take = r.printVerdict
 	}
-	err = r.run(ctx, run, line.ReplayOptions{Files: files, Stdin: r.shared(ctx, files, 1)[0], Verdict: take})
+	err = r.run(ctx, run, line.ReplayOptions{Files: files, Stdin: r.shared(ctx, files, 1)[0], Verdict: take}, true)
 	if err != nil {
 		return err
 	}
@@ -109,10 +110,10 @@ func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []
 }
 
 // run replays one configuration.
-func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions) (err error) {
+func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions, show bool) (err error) {
 	known := r.known(ctx, run.cfg)
 	opts.Refused, opts.Guard, opts.Ours = run.spare, known.Guard, known.Ours
-	if isTerminal(r.stderr) {
+	if show && isTerminal(r.stderr) {
 		opts.Progress = r.progress
 		defer fmt.Fprint(r.stderr, "\r\x1b[K")
 	}
@@ -123,7 +124,7 @@ func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.Replay
 // readable fails where no line could be read.
 func (r *replayCommand) readable(sum line.ReplaySummary) error {
 	if sum.Lines > 0 && sum.Records == 0 && sum.Bad == 0 { // nothing is wrong with them
-		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found, and no login; there are other records, the first is", agent.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
+		fmt.Fprintln(r.stderr, "no TRAFFIC or THREAT record was found, and no login; there are other records, the first is", display.Harmless(cmp.Or(sum.FirstIgnored, "blank")))
 		return nil
 	}
 	if sum.Lines > 0 && sum.Records == 0 {
@@ -170,9 +171,9 @@ func (r *replayCommand) writeTable(found []*detect.Verdict) error {
 	if len(found) == 0 {
 		return nil
 	}
-	t := agent.NewTable(r.stdout, "TIME", "ADDRESS", "RULE", "GRADE", "STATE", "HITS", "WHY")
+	t := display.NewTable(r.stdout, "TIME", "ADDRESS", "RULE", "GRADE", "STATE", "HITS", "WHY")
 	for _, v := range found {
-		t.Row(agent.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, gradeText(v), line.StateOf(v), v.Hits, why(v))
+		t.Row(display.LocalTime(v.Time), detect.AddressText(v.Source), v.Rule, gradeText(v), line.StateOf(v), v.Hits, why(v))
 	}
 	return t.Flush()
 }
@@ -190,7 +191,7 @@ func why(v *detect.Verdict) string {
 
 // writeSpared names some of those that may not be blocked, on standard error.
 func (r *replayCommand) writeSpared(run *replayed) {
-	t := agent.NewTable(r.stderr)
+	t := display.NewTable(r.stderr)
 	for _, s := range run.refused {
 		t.Row("not blocked:", detect.AddressText(s.verdict.Source), s.verdict.Reason, s.why)
 	}
@@ -211,7 +212,7 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 		grouped(sum.Lines), took.Seconds(), grouped(int64(float64(sum.Lines)/max(took.Seconds(), 1e-6))),
 		grouped(sum.Records), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
 	if !sum.First.IsZero() {
-		fmt.Fprintf(r.stderr, "from %s to %s\n", agent.LocalTime(sum.First), agent.LocalTime(sum.Last))
+		fmt.Fprintf(r.stderr, "from %s to %s\n", display.LocalTime(sum.First), display.LocalTime(sum.Last))
 	}
 	if sum.Cut > 0 {
 		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(int(sum.Cut), "line"))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -11,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/detect"
@@ -46,12 +45,9 @@ func (r *replayCommand) replayTwo(ctx context.Context, cfg *config.Config, files
 	group, both := errgroup.WithContext(ctx)
 	shared := r.shared(both, files, len(runs))
 	for i, run := range runs {
-		command := r
-		if i > 0 {
-			command = &replayCommand{app: &app{stderr: io.Discard}} // one shows how far they are
-		}
+		first := i == 0 // it alone shows how far they are
 		group.Go(func() error {
-			return command.run(both, run, line.ReplayOptions{Files: files, Stdin: shared[i], Verdict: run.take})
+			return r.run(both, run, line.ReplayOptions{Files: files, Stdin: shared[i], Verdict: run.take}, first)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -169,13 +165,13 @@ func (r *replayCommand) writeDifferences(found []different) error {
 		fmt.Fprintln(r.stderr, "both configurations would block the same sources")
 		return nil
 	}
-	t := agent.NewTable(r.stdout, "ONLY", "TIME", "ADDRESS", "RULE", "GRADE", "HITS", "WHY")
+	t := display.NewTable(r.stdout, "ONLY", "TIME", "ADDRESS", "RULE", "GRADE", "HITS", "WHY")
 	for _, d := range found {
 		reason := d.Reason
 		if d.other != "" {
 			reason += "; in the other " + d.other
 		}
-		t.Row(d.only, agent.LocalTime(d.Time), detect.AddressText(d.Source), d.Rule, gradeText(d.Verdict), d.Hits, reason)
+		t.Row(d.only, display.LocalTime(d.Time), detect.AddressText(d.Source), d.Rule, gradeText(d.Verdict), d.Hits, reason)
 	}
 	return t.Flush()
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/line"
 	"activedefense/detect"
 	"activedefense/store"
@@ -125,7 +125,7 @@ func (r *replayCommand) writeGroups(all []group, only string) error {
 		}
 		return nil
 	}
-	t := agent.NewTable(r.stdout)
+	t := display.NewTable(r.stdout)
 	by, shown := "", 0
 	for _, g := range all {
 		if g.By != by {

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/enforce"
+	"activedefense/agent/explain"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -26,8 +29,8 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
-				x, err := agent.Explain(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
-				if errors.Is(err, agent.ErrUnknownAddress) {
+				x, err := explain.Of(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
+				if errors.Is(err, explain.ErrUnknownAddress) {
 					return a.showUnlisted(c.Context(), cfg, st, prefix, err)
 				}
 				if err != nil {
@@ -50,7 +53,7 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if err != nil {
 		return err
 	}
-	u, err := agent.ExplainUnlisted(ctx, st, known.Guard, prefix)
+	u, err := explain.OfUnlisted(ctx, st, known.Guard, prefix)
 	if err != nil {
 		return err
 	}
@@ -58,7 +61,27 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 		err = a.printJSON(u)
 	} else {
 		a.writeLabels(cfg, prefix)
-		err = u.WriteText(a.stdout)
+		err = a.writeUnlisted(u)
 	}
 	return cmp.Or(err, unknown)
+}
+
+// writeUnlisted writes for people what is known of an address without any entry.
+func (a *app) writeUnlisted(u *explain.Unlisted) error {
+	t := display.NewTable(a.stdout)
+	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
+	if u.Records == 0 {
+		return t.Flush()
+	}
+	records := fmt.Sprint(u.Records)
+	if u.More {
+		records = "the newest " + records
+	}
+	t.Line("")
+	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
+	t.Row("first seen", display.LocalTime(u.FirstSeen))
+	t.Row("last seen", display.LocalTime(u.LastSeen))
+	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
+	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
+	return t.Flush()
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/line"
 	"activedefense/firewall/policy"
 )
 
@@ -98,7 +100,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	if !s.Ready {
 		ready = "NOT READY: " + strings.Join(s.NotReady, "; ")
 	}
-	t := agent.NewTable(c.stdout)
+	t := display.NewTable(c.stdout)
 	t.Row("agent", fmt.Sprintf("%s, up %s, %s", s.Version, span(s.Now.Sub(s.Started)), ready))
 	store := "ok"
 	if !s.Store.OK {
@@ -109,13 +111,21 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	}
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
 	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources in memory, %s evicted", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
+	detection, trouble, _ := strings.Cut(detectionText(&s.Detect), "\n")
+	t.Row("detection", detection)
+	if trouble != "" {
+		t.Row("", trouble)
+	}
 	t.Row("blacklist", blacklistText(s))
+	for _, line := range oursTexts(s) {
+		t.Row("ours", line)
+	}
 	if s.Waiting != "" {
 		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+s.Waiting)
 	}
 	if l := s.List; l != nil {
 		t.Row("list", fmt.Sprintf("%s entries (%s left out), last fetched %s, certificate until %s", grouped(l.Entries), grouped(l.LeftOut),
-			agent.LocalTime(l.LastFetch), agent.LocalTime(l.CertNotAfter)))
+			display.LocalTime(l.LastFetch), display.LocalTime(l.CertNotAfter)))
 		if trouble := strings.TrimSpace(l.CertError + " " + l.SaveError); trouble != "" {
 			t.Row("", "TROUBLE: "+trouble)
 		}
@@ -135,10 +145,27 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	if len(s.BadLines) > 0 {
 		fmt.Fprintln(c.stdout, "\nThe first lines that could not be parsed")
 		for _, b := range s.BadLines {
-			fmt.Fprintf(c.stdout, "  %s %s: %s\n    %s\n", agent.LocalTime(b.Time), b.Path, b.Error, agent.Harmless(b.Line))
+			fmt.Fprintf(c.stdout, "  %s %s: %s\n    %s\n", display.LocalTime(b.Time), b.Path, b.Error, display.Harmless(b.Line))
 		}
 	}
 	return nil
+}
+
+// mostElsewhere is the share of refused records to addresses that are not ours from which on one of our networks is missing.
+const mostElsewhere = 0.1
+
+// detectionText is how near others are to being blocked, and how much of what is refused comes from those who are.
+func detectionText(d *line.DetectStatus) string {
+	text := grouped(d.NearThreshold) + " sources near a threshold"
+	blocked, elsewhere, ok := d.Shares()
+	if !ok {
+		return text
+	}
+	text += fmt.Sprintf("; %.0f %% of the refused records are of blocked sources", 100*blocked)
+	if elsewhere > mostElsewhere {
+		text += fmt.Sprintf("\nTROUBLE: in %.0f %% of the refused records neither end is ours, and they count for nothing: name the missing network in networks.own", 100*elsewhere)
+	}
+	return text
 }
 
 // blacklistText is how many are blocked, and how many are not.
@@ -155,7 +182,7 @@ func blacklistText(s *agent.Status) string {
 
 func (c *statusCommand) writeInputs(s *agent.Status) error {
 	fmt.Fprintln(c.stdout)
-	t := agent.NewTable(c.stdout, "FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE")
+	t := display.NewTable(c.stdout, "FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE")
 	for _, in := range s.Inputs {
 		trouble := in.Error
 		if in.Clock != "" {
@@ -178,7 +205,7 @@ func (c *statusCommand) writeFirewalls(s *agent.Status) error {
 		return nil
 	}
 	fmt.Fprintln(c.stdout)
-	t := agent.NewTable(c.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
+	t := display.NewTable(c.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
 	for _, f := range s.Firewalls {
 		state, trouble := "up", []string{}
 		switch {
@@ -222,7 +249,7 @@ func (c *statusCommand) writePolicies(s *agent.Status) error {
 		return nil
 	}
 	fmt.Fprintln(c.stdout)
-	t := agent.NewTable(c.stdout, "POLICIES OF", "CHECKED", "CHECK", "RESULT", "FOUND")
+	t := display.NewTable(c.stdout, "POLICIES OF", "CHECKED", "CHECK", "RESULT", "FOUND")
 	for _, p := range s.Policies {
 		shown := 0
 		var last policy.Check
@@ -246,4 +273,31 @@ func (c *statusCommand) writePolicies(s *agent.Status) error {
 		}
 	}
 	return t.Flush()
+}
+
+// oursTexts says what is known to be ours, and what is wrong with it.
+func oursTexts(s *agent.Status) []string {
+	o := s.Ours
+	first := fmt.Sprintf("%s, and %s that are never blocked", plural(len(o.Networks), "network"), plural(len(o.Peers), "peer"))
+	if o.NotShown > 0 {
+		first += fmt.Sprintf("; and %s more", grouped(o.NotShown))
+	}
+	if !o.Known {
+		first = "NO PUBLIC ADDRESS IS KNOWN TO BE OURS: records to any destination count; name your public networks in networks.own"
+	}
+	texts := []string{first}
+	for _, a := range o.Asked {
+		switch {
+		case a.AskedAt == nil && a.Error != "":
+			texts = append(texts, a.Firewall+" HAS NEVER SAID WHICH ADDRESSES ARE OURS: "+a.Error)
+		case a.AskedAt == nil:
+			texts = append(texts, a.Firewall+" has not said yet which addresses are ours")
+		case a.Error != "":
+			texts = append(texts, fmt.Sprintf("%s last said it at %s: %s", a.Firewall, localPtr(a.AskedAt), a.Error))
+		}
+		for _, t := range a.Troubles {
+			texts = append(texts, a.Firewall+": "+t.What+"; "+t.Remedy)
+		}
+	}
+	return texts
 }

@@ -30,6 +30,15 @@ type attack struct {
 	door            string // the server on which it knocks afterwards
 }
 
+// entry is what is blocked: the source, or the network of an IPv6 one.
+func (a *attack) entry() string {
+	source := netip.MustParseAddr(a.source)
+	if source.Is4() {
+		return a.source
+	}
+	return netip.PrefixFrom(source, 64).Masked().String()
+}
+
 // The three rules of detection, one attacker each.
 var attacks = []attack{
 	{source: "203.0.113.66", country: "Netherlands", what: "scans the ports of " + webServer, packets: 11, pause: 100 * time.Millisecond,

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"activedefense/agent"
+	"activedefense/agent/explain"
 	"activedefense/detect"
 	"activedefense/firewall/panosim/userid"
 	"activedefense/store"
@@ -136,7 +136,7 @@ func (s *stage) bystanders(ctx context.Context) error {
 	}
 	var want []string
 	for _, a := range attacks {
-		want = append(want, a.source)
+		want = append(want, a.entry())
 	}
 	slices.Sort(want)
 	slices.Sort(blocked)
@@ -158,7 +158,7 @@ func (s *stage) explain(ctx context.Context) error {
 	s.say("why", "activedefense blacklist show %s", source)
 	var text strings.Builder
 	err := s.withStore(ctx, func(st *store.Store) error {
-		x, err := agent.Explain(ctx, st, netip.PrefixFrom(source, source.BitLen()), s.cfg.Blacklist.ReleaseAfter)
+		x, err := explain.Of(ctx, st, netip.PrefixFrom(source, source.BitLen()), s.cfg.Blacklist.ReleaseAfter)
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (s *stage) fetchList(ctx context.Context) error {
 	var failed error
 	err = s.until(ctx, "an attacker is missing on the list", func() bool {
 		tag, body, failed = get(ctx, client, s.cfg.EDL.URL)
-		return failed != nil || !slices.ContainsFunc(attacks, func(a attack) bool { return !slices.Contains(strings.Fields(body), a.source) })
+		return failed != nil || !slices.ContainsFunc(attacks, func(a attack) bool { return !slices.Contains(strings.Fields(body), a.entry()) })
 	})
 	if failed != nil {
 		return failed

@@ -111,6 +111,8 @@ func (s *stage) configure() error {
 	text := fmt.Sprintf(`state_dir: %s
 inputs:
   - path: %s/*.log
+networks:
+  own: [198.51.100.0/24, "2001:db8:1::/48"]
 edl:
   listen: %[3]s
   url: https://%[3]s/files/blacklist.txt

@@ -11,6 +11,19 @@ func (t *Table[T, C]) Find(hash uint32, right func(*T) bool) uint32 {
 	return t.places.Find(hash, func(number uint32) bool { return right(t.At(number)) })
 }
 
+// Touch reads where a hash is looked for first.
+func (t *Table[T, C]) Touch(hash uint32) uint32 {
+	if t.places.Used() == 0 {
+		return 0
+	}
+	return t.places.Home(hash)
+}
+
+// First gives the number of the first cell with the hash, whether it is the right one or not; 0 if there is none.
+func (t *Table[T, C]) First(hash uint32) uint32 {
+	return t.places.Find(hash, func(uint32) bool { return true })
+}
+
 // Add takes a cell for what is not there yet; what it holds is left from its last use.
 func (t *Table[T, C]) Add(hash uint32) uint32 {
 	number := t.Take()

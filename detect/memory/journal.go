@@ -31,9 +31,13 @@ var ErrDamaged = errors.New("the memory of the last day is damaged")
 // journal is what the memory was told since it was taken last, as bytes: for each operation its kind, flags, times as the
 // difference to the one before, and addresses behind their lengths.
 type journal struct {
+	kept  bool // somebody takes it
 	bytes []byte
 	last  int64
 }
+
+// Keep has a journal written from now on, for a memory that is to outlive its process.
+func (m *Memory) Keep() { m.journal.kept = true }
 
 // Journal appends to buf what the memory was told since the last call, for Apply.
 func (m *Memory) Journal(buf []byte) []byte {
@@ -52,6 +56,9 @@ func (j *journal) begin(op, flags byte, t int64) {
 }
 
 func (j *journal) session(op byte, s *Session) {
+	if !j.kept {
+		return
+	}
 	var flags byte
 	if s.Untranslated {
 		flags |= flagUntranslated
@@ -68,6 +75,9 @@ func (j *journal) open(s *Session) { j.session(opOpen, s) }
 func (j *journal) late(s *Session) { j.session(opLate, s) }
 
 func (j *journal) target(op byte, t *Target) {
+	if !j.kept {
+		return
+	}
 	var flags byte
 	if t.Proven {
 		flags |= flagProven
@@ -79,6 +89,9 @@ func (j *journal) target(op byte, t *Target) {
 }
 
 func (j *journal) consume(key *Key, keepProven bool) {
+	if !j.kept {
+		return
+	}
 	var flags byte
 	if keepProven {
 		flags = flagProven
@@ -88,11 +101,17 @@ func (j *journal) consume(key *Key, keepProven bool) {
 }
 
 func (j *journal) spend(key *Key, rule uint8, keepProven bool, at int64) {
+	if !j.kept {
+		return
+	}
 	j.begin(opSpend, flag(keepProven), at)
 	j.bytes = append(appendAddr(j.bytes, key), rule)
 }
 
 func (j *journal) forget(p netip.Prefix) {
+	if !j.kept {
+		return
+	}
 	j.begin(opForget, 0, j.last)
 	key := p.Addr().As16()
 	bits := p.Bits()
@@ -142,7 +161,8 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 			switch {
 			case r.err != nil || !want(PartOf(&t.Key)):
 			case op == opRefuse:
-				m.part(&t.Key).probes.refuse(&t)
+				var none uint32
+				m.part(&t.Key).probes.refuse(&t, &none)
 			default:
 				m.part(&t.Key).probes.answer(&t)
 			}

@@ -130,10 +130,11 @@ type Target struct {
 	Proven bool // of a refusal: the source was really there
 }
 
-// Refuse remembers that a target refused a source.
-func (m *Memory) Refuse(t *Target) {
+// Refuse remembers that a target refused a source, and counts the source's targets as Probe does. hint, which begins as 0 and is
+// kept for the source by the caller, spares the search for what is remembered of it.
+func (m *Memory) Refuse(t *Target, hint *uint32) Probed {
 	m.journal.target(opRefuse, t)
-	m.part(&t.Key).probes.refuse(t)
+	return m.part(&t.Key).probes.refuse(t, hint)
 }
 
 // Answer remembers that a target answered a source.
@@ -192,7 +193,10 @@ func (m *Memory) Missing(key *Key) (sessions, partners, probes int64) {
 }
 
 // Sizes is how much is remembered.
-type Sizes struct{ Sessions, Partners, Probes int }
+type Sizes struct {
+	Sessions, Partners, Probes int
+	Near                       int // sources that at least half as many targets refused as fire, however long ago
+}
 
 // Sizes counts over all parts.
 func (m *Memory) Sizes() (s Sizes) {
@@ -201,9 +205,64 @@ func (m *Memory) Sizes() (s Sizes) {
 		s.Sessions += p.sessions.table.Used()
 		s.Partners += p.partners.table.Used()
 		s.Probes += p.probes.table.Used()
+		s.Near += p.probes.near
 	}
 	return s
 }
 
-// hash spreads a key over all bits. It need not be secret: a part holds so little that keys which collide cost next to nothing.
+// Hint names a source by its key and the hint that Refuse set for it; without one, the hint is 0.
+type Hint struct {
+	Key  Key
+	Hint uint32
+}
+
+// Prefetch brings what will be needed for sources into the processor's caches, step by step for all of them: what one step
+// reads says where the next one has to read. The result is of no meaning; it keeps the reading from being left out.
+func (m *Memory) Prefetch(list []Hint) (touched uint32) {
+	for i := range list {
+		if h := &list[i]; h.Hint == 0 {
+			touched += m.part(&h.Key).probes.table.Touch(hash(&h.Key))
+		}
+	}
+	for i := range list {
+		h := &list[i]
+		p := &m.part(&h.Key).probes
+		if h.Hint == 0 {
+			h.Hint = p.table.First(hash(&h.Key))
+		}
+		if h.Hint != 0 {
+			touched += p.table.At(h.Hint).first
+		}
+	}
+	for i := range list {
+		if h := &list[i]; h.Hint != 0 {
+			p := &m.part(&h.Key).probes
+			if first := p.table.At(h.Hint).first; first != 0 {
+				touched += p.points.At(first).next
+			}
+		}
+	}
+	return touched
+}
+
+// PrefetchOpen does the same for sessions that ours opened.
+func (m *Memory) PrefetchOpen(list []Session) (touched uint32) {
+	for i := range list {
+		s := &list[i]
+		p := m.part(&s.Key)
+		key := keyOf(exact, &s.Peer, s.PeerPort, &s.Ours, s.OursPort)
+		touched += p.sessions.table.Touch(hash(&key)) + p.partners.table.Touch(hash(&s.Key))
+	}
+	for i := range list {
+		if s := &list[i]; s.Served {
+			p := &m.part(&s.Key).partners
+			if n := p.table.First(hash(&s.Key)); n != 0 {
+				touched += p.table.At(n).more
+			}
+		}
+	}
+	return touched
+}
+
+// hash spreads a key over all bits.
 func hash(key *[16]byte) uint32 { return arena.HashOf(seed, key) }

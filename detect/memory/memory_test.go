@@ -28,6 +28,7 @@ func address(s string) [16]byte { return netip.MustParseAddr(s).As16() }
 type step struct {
 	session Session
 	target  Target
+	hint    uint32
 	op      int // 0 open, 1 late, 2 refuse, 3 answer, 4 forget, 5 partner, 6 consume, 7 spend
 }
 
@@ -61,7 +62,7 @@ func tell(m *Memory, s *step) any {
 	case 1:
 		return m.Late(&s.session)
 	case 2:
-		m.Refuse(&s.target)
+		m.Refuse(&s.target, &s.hint)
 	case 3:
 		m.Answer(&s.target)
 	case 4:
@@ -287,6 +288,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 		}
 		steps := draw(t, []int{0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7}, 600, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
 		m := New(limits, 24*time.Hour, 5)
+		m.Keep()
 		parts := map[int][]byte{} // as written last
 		written := map[int]int{}  // after so many journals
 		var journals [][]byte
@@ -313,7 +315,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if back.JournalSize() != 0 {
+			if back.Keep(); back.JournalSize() != 0 {
 				t.Fatal("what was read back is in the journal again")
 			}
 			for n := range Parts {
@@ -328,8 +330,9 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 
 func TestDamageIsNoticed(t *testing.T) {
 	m := New(roomy, 24*time.Hour, 5)
+	m.Keep()
 	for i := range uint64(50) {
-		m.Refuse(&Target{Key: peers[0], Dst: address("198.51.100.1"), Port: uint16(i), Time: start, Ref: i})
+		m.Refuse(&Target{Key: peers[0], Dst: address("198.51.100.1"), Port: uint16(i), Time: start, Ref: i}, new(uint32))
 		m.Open(&Session{Key: peers[0], Peer: peers[0], PeerPort: 53, Ours: address("198.51.100.1"), OursPort: uint16(2000 + i), Untranslated: true, Served: true, Time: start})
 	}
 	journal, part := m.Journal(nil), m.Part(nil, PartOf(&peers[0]))
@@ -354,7 +357,8 @@ func TestDamageIsNoticed(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	m := New(roomy, 24*time.Hour, 5)
-	m.Refuse(&Target{Key: peers[3], Dst: peers[4], Port: 5, Time: start, Ref: 9})
+	m.Keep()
+	m.Refuse(&Target{Key: peers[3], Dst: peers[4], Port: 5, Time: start, Ref: 9}, new(uint32))
 	m.Open(&Session{Key: peers[0], Peer: peers[0], PeerPort: 53, Ours: peers[3], OursPort: 2000, Untranslated: true, Served: true, Time: start})
 	f.Add(m.Journal(nil))
 	f.Add(m.Part(nil, PartOf(&peers[0])))
@@ -379,14 +383,14 @@ func TestAFloodOfSourcesKeepsItsBounds(t *testing.T) {
 	key := address("10.0.0.0")
 	for i := range 200_000 {
 		key[13], key[14], key[15] = byte(i>>16), byte(i>>8), byte(i)
-		m.Refuse(&Target{Key: key, Dst: address("198.51.100.1"), Port: uint16(i), Time: start + int64(i), Ref: uint64(i)})
+		m.Refuse(&Target{Key: key, Dst: address("198.51.100.1"), Port: uint16(i), Time: start + int64(i), Ref: uint64(i)}, new(uint32))
 	}
 	if n := m.Sizes().Probes; n > 64*100 {
 		t.Errorf("%d sources are held", n)
 	}
-	m.Refuse(&Target{Key: visitor, Dst: address("198.51.100.1"), Port: 22, Time: start + minute})
+	m.Refuse(&Target{Key: visitor, Dst: address("198.51.100.1"), Port: 22, Time: start + minute}, new(uint32))
 	for p := range 4 {
-		m.Refuse(&Target{Key: visitor, Dst: address("198.51.100.1"), Port: uint16(23 + p), Time: start + minute})
+		m.Refuse(&Target{Key: visitor, Dst: address("198.51.100.1"), Port: uint16(23 + p), Time: start + minute}, new(uint32))
 	}
 	if got := m.Probe(&visitor, start+minute); got.Answered != 1 {
 		t.Errorf("a flood of strangers had an answer forgotten: %+v", got)
@@ -417,13 +421,13 @@ func TestManyAnswersSpare(t *testing.T) {
 		m.Answer(&Target{Key: key, Dst: address("198.51.100.1"), Port: uint16(i), Time: start})
 	}
 	for i := range 90 {
-		m.Refuse(&Target{Key: key, Dst: address("198.51.100.2"), Port: uint16(i), Time: start + hours})
+		m.Refuse(&Target{Key: key, Dst: address("198.51.100.2"), Port: uint16(i), Time: start + hours}, new(uint32))
 	}
 	if got := m.Probe(&key, start+hours); !got.Spared {
 		t.Errorf("not spared: %+v", got)
 	}
 	for i := range 90 {
-		m.Refuse(&Target{Key: key, Dst: address("198.51.100.2"), Port: uint16(i), Time: start + 25*hours})
+		m.Refuse(&Target{Key: key, Dst: address("198.51.100.2"), Port: uint16(i), Time: start + 25*hours}, new(uint32))
 	}
 	if got := m.Probe(&key, start+25*hours); got.Spared || got.Refused < 5 {
 		t.Errorf("a day later: %+v", got)

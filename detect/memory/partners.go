@@ -14,6 +14,8 @@ type partners struct {
 	queue   arena.Queue
 	more    arena.Slab[further, *further]
 	missing int64
+	touches uint32
+	reading bool // nobody moves in the queue: it is as it was written
 }
 
 // partner is an address, in 56 bytes: nearly all are spoken to in few hours of a day.
@@ -22,6 +24,7 @@ type partner struct {
 	key   Key
 	hours [3]hour
 	more  uint32
+	touch uint32 // when it was put where it is in the queue
 }
 
 // further are hours that a partner has no room for.
@@ -61,13 +64,16 @@ func (p *partners) served(key *Key, t int64) {
 	if n == 0 {
 		p.makeRoom(t)
 		n = p.table.Add(hash(key))
-		*p.table.At(n) = partner{key: *key}
+		*p.table.At(n) = partner{key: *key, touch: p.touches}
 		arena.Put(&p.queue, &p.table, n)
-	} else {
+	}
+	c := p.table.At(n)
+	if p.touches++; p.touches-c.touch > uint32(p.max/2) && !p.reading { // as for probes
+		c.touch = p.touches
 		arena.Renew(&p.queue, &p.table, n)
 	}
 	s := seconds(t)
-	at := p.room(p.table.At(n), s)
+	at := p.room(c, s)
 	if at.first == 0 || at.begin() != s/hourSeconds*hourSeconds {
 		*at = hour{s, uint16(s % hourSeconds)}
 		return

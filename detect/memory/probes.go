@@ -28,6 +28,8 @@ type probes struct {
 	served   arena.Queue
 	points   arena.Slab[target, *target]
 	missing  int64
+	near     int // sources with at least half of the refusals that fire
+	touches  uint32
 	reading  bool // nothing is out of date: it is as it was written
 }
 
@@ -37,6 +39,7 @@ type prober struct {
 	key      Key
 	spared   int64  // until then nothing is concluded: an answer younger than the window had no room
 	first    uint32 // of its targets, the one reached last
+	touch    uint32 // when it was put where it is in its queue
 	refusals uint16 // targets that refused it
 	answers  uint16 // targets that answered it
 	device   uint16
@@ -88,10 +91,10 @@ func (p *probes) queueOf(c *prober) *arena.Queue {
 	return &p.refusing
 }
 
-func (p *probes) refuse(t *Target) {
-	c, at := p.reach(t)
+func (p *probes) refuse(t *Target, hint *uint32) Probed {
+	c, at := p.reach(t, hint)
 	if at.refusedAt() == 0 {
-		c.refusals++
+		p.refusals(c, 1)
 	}
 	if t.Time >= at.refusedAt() || !at.hasRef {
 		at.ref, at.hasRef = t.Ref, true
@@ -107,10 +110,12 @@ func (p *probes) refuse(t *Target) {
 	if int(c.refusals) > p.targets+mostAnswers {
 		p.dropLast(c, t, func(x *target) bool { return x.refusedAt() != 0 })
 	}
+	return p.countOf(c, t.Time)
 }
 
 func (p *probes) answer(t *Target) {
-	c, at := p.reach(t)
+	var none uint32
+	c, at := p.reach(t, &none)
 	if at.answered == 0 {
 		if c.answers++; c.answers == 1 {
 			n := p.find(&t.Key)
@@ -124,18 +129,27 @@ func (p *probes) answer(t *Target) {
 	}
 }
 
-// reach gives a source and its target, which become the ones reached last.
-func (p *probes) reach(t *Target) (*prober, *target) {
-	n := p.find(&t.Key)
+// reach gives a source and its target, which become the ones reached last. hint is where the source may be, and is set to where
+// it is.
+func (p *probes) reach(t *Target, hint *uint32) (*prober, *target) {
+	n := *hint
+	if n == 0 || p.table.At(n).key != t.Key { // a cell given back has no key
+		n = p.find(&t.Key)
+	}
 	if n == 0 {
 		p.makeRoom(t)
 		n = p.table.Add(hash(&t.Key))
-		*p.table.At(n) = prober{key: t.Key}
+		*p.table.At(n) = prober{key: t.Key, touch: p.touches}
 		arena.Put(&p.refusing, &p.table, n)
-	} else {
-		arena.Renew(p.queueOf(p.table.At(n)), &p.table, n)
 	}
+	*hint = n
 	c := p.table.At(n)
+	// Its neighbours in the queue are in no cache. Who waits as long as this is forgotten no sooner than after half of max
+	// other touches.
+	if p.touches++; p.touches-c.touch > uint32(p.max/2) && !p.reading {
+		c.touch = p.touches
+		arena.Renew(p.queueOf(c), &p.table, n)
+	}
 	c.device = t.Device
 	for before := &c.first; *before != 0; before = &p.points.At(*before).next {
 		i := *before
@@ -179,18 +193,20 @@ func (p *probes) dropLast(c *prober, t *Target, is func(*target) bool) {
 		}
 	}
 	if gone.refusedAt() != 0 {
-		c.refusals--
+		p.refusals(c, -1)
 	}
 	p.points.Give(i)
 }
 
 // count counts the targets within the window before a time.
 func (p *probes) count(key *Key, at int64) (n Probed) {
-	i := p.find(key)
-	if i == 0 {
-		return n
+	if i := p.find(key); i != 0 {
+		return p.countOf(p.table.At(i), at)
 	}
-	c := p.table.At(i)
+	return n
+}
+
+func (p *probes) countOf(c *prober, at int64) (n Probed) {
 	n.Spared = at < c.spared
 	if !n.Spared && int(c.refusals) < p.targets {
 		n.Refused = int(c.refusals) // too few, however old they are
@@ -246,7 +262,7 @@ func (p *probes) consume(key *Key, keepProven bool) {
 		}
 		if refused && t.refusedAt() == 0 {
 			t.ref, t.hasRef, t.refusals = 0, false, 0
-			c.refusals--
+			p.refusals(c, -1)
 		}
 		if t.refusedAt() == 0 && t.answered == 0 {
 			i := *at
@@ -326,13 +342,32 @@ func (p *probes) evict(n uint32, at int64) {
 	p.remove(n)
 }
 
+// refusals moves the number of targets that refused a source.
+func (p *probes) refusals(c *prober, by int) {
+	before := p.isNear(c)
+	c.refusals = uint16(int(c.refusals) + by)
+	switch now := p.isNear(c); {
+	case now && !before:
+		p.near++
+	case before && !now:
+		p.near--
+	}
+}
+
+func (p *probes) isNear(c *prober) bool { return c.refusals > 0 && 2*int(c.refusals) >= p.targets }
+
 func (p *probes) remove(n uint32) {
 	c := p.table.At(n)
+	if p.isNear(c) {
+		p.near--
+	}
 	for c.first != 0 {
 		i := c.first
 		c.first = p.points.At(i).next
 		p.points.Give(i)
 	}
 	arena.Drop(p.queueOf(c), &p.table, n)
-	p.table.Remove(hash(&c.key), n)
+	h := hash(&c.key)
+	c.key = Key{}
+	p.table.Remove(h, n)
 }

@@ -95,6 +95,9 @@ func (s *sessions) open(o *Session) {
 
 // late says whether a record is a late answer, and whether that changed what is remembered.
 func (s *sessions) late(r *Session) (late, changed bool) {
+	if s.table.Used() == 0 {
+		return false, false
+	}
 	if n := s.find(keyOf(exact, &r.Peer, r.PeerPort, &r.Ours, r.OursPort)); n != 0 && near(s.table.At(n).time, r.Time) {
 		return true, false
 	}

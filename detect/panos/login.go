@@ -129,7 +129,8 @@ func (p *Parser) systemCSV(h *header, at time.Time, ev *detect.Event) error {
 	if p.csv.odd <= sysDescription {
 		return ErrColumns
 	}
-	if err := p.setLogin(ev, status, p.column(sysDescription)); err != nil {
+	err := p.setLogin(ev, status, p.column(sysDescription))
+	if err != nil && err != ErrCut {
 		return err
 	}
 	n := &p.names
@@ -137,7 +138,7 @@ func (p *Parser) systemCSV(h *header, at time.Time, ev *detect.Event) error {
 	ev.Severity = n.severity.get(p.column(sysSeverity))
 	p.setDevice(ev, sysDevice, h)
 	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(sysGenerated), precise: p.column(sysPrecise)}, h, at)
-	return nil
+	return err
 }
 
 // loginEvent says of which status the logins are that a SYSTEM event is about; "" if its text says it. False: the event is
@@ -158,18 +159,17 @@ func loginEvent(subtype, event []byte) (status string, known bool) {
 	return "", false
 }
 
-// setLogin sets what the description of a SYSTEM record says of a login of this status.
+// setLogin sets what the description of a SYSTEM record says of a login of this status: of one that is cut off, that it failed.
 func (p *Parser) setLogin(ev *detect.Event, status string, description []byte) error {
+	n := &p.names
 	t, err := readLogin(description)
 	switch {
-	case err == errNotLogin && status == failure:
-		return ErrCut // a failure in words that are not known may well have a client
-	case err == errNotLogin:
+	case err == errNotLogin && status != failure:
 		return ErrIgnored
-	case err != nil:
-		return err
+	case err != nil: // a failure in words that are not known may well have a client
+		ev.Type, ev.Action = detect.TypeSystem, n.action.get([]byte(failure))
+		return ErrCut
 	}
-	n := &p.names
 	ev.Type, ev.Src = detect.TypeSystem, t.client
 	ev.Action = n.action.get([]byte(t.status))
 	ev.SrcUser = n.user.get(t.user)

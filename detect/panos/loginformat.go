@@ -179,11 +179,12 @@ func (p *Parser) systemKV(v *loginValues, h *header, at time.Time, ev *detect.Ev
 	if !known {
 		return ErrIgnored
 	}
-	if err := p.setLogin(ev, status, v[skDescription]); err != nil {
+	err := p.setLogin(ev, status, v[skDescription])
+	if err != nil && err != ErrCut {
 		return err
 	}
 	ev.Subtype = p.names.subtype.get(v[skEvent])
 	ev.Severity = p.names.severity.get(v[skSeverity])
 	p.setGenerated(ev, recordTimes{received: v[skReceived], generated: v[skGenerated], precise: v[skPrecise]}, h, at)
-	return nil
+	return err
 }

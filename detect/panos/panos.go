@@ -102,7 +102,8 @@ func New(o Options) *Parser {
 // does not allocate when it has seen all strings of the line before, unless one of
 // them is very long.
 //
-// The error is ErrIgnored or one of the faults of this package.
+// The error is ErrIgnored or one of the faults of this package. With ErrCut the event holds what the record says all the same:
+// that a login failed, when, and on which device.
 func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	*ev = detect.Event{Ref: ev.Ref, Repeat: 1}
 	line = trimEnd(line)

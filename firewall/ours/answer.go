@@ -80,14 +80,15 @@ var private = []netip.Prefix{
 	netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::1/128"),
 }
 
-func isPrivate(p netip.Prefix) bool {
+// Private tells whether all of a network is private, link-local or loopback: everybody has those.
+func Private(p netip.Prefix) bool {
 	return slices.ContainsFunc(private, func(n netip.Prefix) bool { return n.Bits() <= p.Bits() && n.Contains(p.Addr()) })
 }
 
 // tooWide says that a network is wider than is taken over; "" if it is not.
 func tooWide(p netip.Prefix) string {
 	switch {
-	case isPrivate(p):
+	case Private(p):
 		return ""
 	case p.Addr().Is4() && p.Bits() < widestIPv4:
 		return "wider than /16"
@@ -123,6 +124,11 @@ func (a Answer) Resolved(found map[string][]netip.Addr) Answer {
 		}
 	}
 	return c.sorted()
+}
+
+// Public tells whether the firewall names a public address or network as ours.
+func (a Answer) Public() bool {
+	return slices.ContainsFunc(a.Entries, func(e Entry) bool { return e.Kind == Network && !Private(e.Prefix) })
 }
 
 // collector puts an answer together, each entry once.

@@ -1,4 +1,6 @@
-package agent
+// Package display writes for people: aligned tables, times in the local zone, and what strangers chose without what would drive a
+// terminal. It knows nothing of what it shows.
+package display
 
 import (
 	"fmt"

@@ -1,9 +1,8 @@
-package agent
+package explain
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"io"
 	"net/netip"
 	"time"
 
@@ -30,8 +29,8 @@ type Unlisted struct {
 	WhyNot       string           `json:"why_not"` // why it is not blocked, as far as is known
 }
 
-// ExplainUnlisted gathers what the store knows of an address or network without any entry.
-func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefix netip.Prefix) (*Unlisted, error) {
+// OfUnlisted gathers what the store knows of an address or network without any entry.
+func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefix netip.Prefix) (*Unlisted, error) {
 	u := &Unlisted{Address: detect.AddressText(prefix), Entries: []BlacklistEntry{}}
 	destinations, ports := map[netip.Addr]bool{}, map[uint16]bool{}
 	err := st.Records(ctx, store.RecordFilter{Src: []netip.Prefix{prefix}, Limit: mostSeen + 1}, func(r *store.Record) error {
@@ -40,10 +39,7 @@ func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, 
 			return nil
 		}
 		u.Records++
-		u.FirstSeen = r.Time
-		if u.LastSeen.IsZero() {
-			u.LastSeen = r.Time
-		}
+		u.FirstSeen, u.LastSeen = r.Time, cmp.Or(u.LastSeen, r.Time)
 		switch r.Outcome {
 		case store.Refused:
 			u.Refused++
@@ -68,24 +64,4 @@ func ExplainUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, 
 		u.WhyNot = "no rule found enough within its window"
 	}
 	return u, nil
-}
-
-// WriteText writes it for people.
-func (u *Unlisted) WriteText(w io.Writer) error {
-	t := NewTable(w)
-	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
-	if u.Records == 0 {
-		return t.Flush()
-	}
-	records := fmt.Sprint(u.Records)
-	if u.More {
-		records = "the newest " + records
-	}
-	t.Line("")
-	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
-	t.Row("first seen", LocalTime(u.FirstSeen))
-	t.Row("last seen", LocalTime(u.LastSeen))
-	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
-	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
-	return t.Flush()
 }

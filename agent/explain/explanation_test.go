@@ -1,9 +1,10 @@
-package agent
+package explain
 
 import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestAnExplanationIsOfTheAddressAskedFor(t *testing.T) {
 		{"198.51.100.7/32", "198.51.100.7", "198.51.100.7 is blocked\n", 1},
 		{"198.51.100.0/24", "", "", 0}, // blocked is an address in it, not the network
 	} {
-		x, err := Explain(t.Context(), st, netip.MustParsePrefix(c.asked), time.Hour)
+		x, err := Of(t.Context(), st, netip.MustParsePrefix(c.asked), time.Hour)
 		if c.entries == 0 {
 			if !errors.Is(err, ErrUnknownAddress) {
 				t.Errorf("%s: %+v, %v", c.asked, x, err)
@@ -73,7 +74,7 @@ func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	x, err := Explain(t.Context(), st, blocked, time.Hour)
+	x, err := Of(t.Context(), st, blocked, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func TestAnExplanationOfANetworkNamesItsAddresses(t *testing.T) {
 	if err := st.SaveEnforced(t.Context(), "full", []store.Enforcement{{Address: b.Address, Since: now, LeftOut: true}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	x, err := Explain(t.Context(), st, netip.MustParsePrefix("2001:db8:1::9/128"), time.Hour)
+	x, err := Of(t.Context(), st, netip.MustParsePrefix("2001:db8:1::9/128"), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,4 +162,24 @@ func TestAnExplanationOfANetworkNamesItsAddresses(t *testing.T) {
 	if err != nil || strings.Count(string(data), `"state":"left-out"`) != 1 || strings.Count(string(data), `"state":"enforced","address":"2001:db8:1::7"`) != 1 {
 		t.Errorf("%s, %v", data, err)
 	}
+}
+
+// newTestStore makes a real SQLite file.
+func newTestStore(t *testing.T) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+func blockOf(address string, state store.State, at time.Time) store.Block {
+	b := store.Block{Address: netip.MustParsePrefix(address), Rule: "port-scan", Reason: "test", By: store.ByDetector, State: state,
+		FirstSeen: at, LastSeen: at, BlockedAt: at}
+	if state == store.Held {
+		b.Hold = "too many forgeable verdicts"
+	}
+	return b
 }

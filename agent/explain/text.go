@@ -1,16 +1,17 @@
-package agent
+package explain
 
 import (
 	"cmp"
 	"io"
 
+	"activedefense/agent/display"
 	"activedefense/store"
 )
 
 // WriteText writes the explanation for people.
 func (x *Explanation) WriteText(w io.Writer) error {
 	e := &x.Entries[0]
-	t := NewTable(w)
+	t := display.NewTable(w)
 	t.Line("%s %s", x.Address, x.state())
 	t.Line("")
 	t.Row("rule", e.Rule)
@@ -26,18 +27,18 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		t.Row("target", e.Target)
 	}
 	t.Row("seen by", cmp.Or(e.Device, "-"))
-	t.Row("first seen", LocalTime(e.FirstSeen))
-	t.Row("last seen", LocalTime(e.LastSeen))
+	t.Row("first seen", display.LocalTime(e.FirstSeen))
+	t.Row("last seen", display.LocalTime(e.LastSeen))
 	t.Row("records", e.Hits)
 	state := e.State
 	if state == stateReleased {
 		state = x.was
 	}
-	t.Row(state, LocalTime(e.BlockedAt)+" by "+e.By)
+	t.Row(state, display.LocalTime(e.BlockedAt)+" by "+e.By)
 	if e.ReleasedAt == nil {
 		t.Row("release", e.Release())
 	} else {
-		t.Row("released", LocalTime(*e.ReleasedAt)+" by "+e.ReleasedBy+": "+e.ReleaseReason)
+		t.Row("released", display.LocalTime(*e.ReleasedAt)+" by "+e.ReleasedBy+": "+e.ReleaseReason)
 	}
 	x.writeLists(t)
 	return t.Flush()
@@ -55,9 +56,9 @@ func (x *Explanation) state() string {
 	case e.ReleasedAt == nil:
 		state = "is blocked"
 	case x.was != store.Blocked.String():
-		state = "is not blocked, and was not: it was " + x.was + " until " + LocalTime(*e.ReleasedAt)
+		state = "is not blocked, and was not: it was " + x.was + " until " + display.LocalTime(*e.ReleasedAt)
 	default:
-		state = "is not blocked now; it was until " + LocalTime(*e.ReleasedAt)
+		state = "is not blocked now; it was until " + display.LocalTime(*e.ReleasedAt)
 	}
 	if e.Address != x.Address {
 		state += ", by the network " + e.Address
@@ -66,7 +67,7 @@ func (x *Explanation) state() string {
 }
 
 // writeChoice says what a person can do about an entry that is not enforced.
-func (x *Explanation) writeChoice(t *Table) {
+func (x *Explanation) writeChoice(t *display.Table) {
 	e := &x.Entries[0]
 	switch e.State {
 	case store.Held.String():
@@ -78,7 +79,7 @@ func (x *Explanation) writeChoice(t *Table) {
 	}
 }
 
-func (x *Explanation) writeLists(t *Table) {
+func (x *Explanation) writeLists(t *display.Table) {
 	if len(x.Members) > 0 {
 		t.Line("\nAddresses of it that were seen to attack, the newest first (%d; at most 16 are kept)", len(x.Members))
 		for _, m := range x.Members {
@@ -91,7 +92,7 @@ func (x *Explanation) writeLists(t *Table) {
 		if f.State == stateLeftOut {
 			ends = "LEFT OUT: the firewall has no room for it"
 		} else if !f.Until.IsZero() {
-			ends = "the tag expires " + LocalTime(f.Until) + " unless it is renewed"
+			ends = "the tag expires " + display.LocalTime(f.Until) + " unless it is renewed"
 		}
 		name := f.Firewall
 		if f.Unknown {
@@ -100,7 +101,7 @@ func (x *Explanation) writeLists(t *Table) {
 		if f.Address != "" && f.Address != x.Entries[0].Address {
 			name += ", " + f.Address + " alone"
 		}
-		t.Row("  "+name, "since "+LocalTime(f.Since), ends)
+		t.Row("  "+name, "since "+display.LocalTime(f.Since), ends)
 	}
 	switch {
 	case len(x.Enforced) > 0:
@@ -112,11 +113,11 @@ func (x *Explanation) writeLists(t *Table) {
 	if len(x.Evidence) > 0 {
 		t.Line("\nLog lines that led to it (%d)", len(x.Evidence))
 		for _, e := range x.Evidence {
-			t.Line("  %s", Harmless(e.Line))
+			t.Line("  %s", display.Harmless(e.Line))
 		}
 	}
 	t.Line("\nHistory")
 	for _, e := range x.Audit {
-		t.Row("  "+LocalTime(e.Time), e.Action, "by "+e.By, e.Reason)
+		t.Row("  "+display.LocalTime(e.Time), e.Action, "by "+e.By, e.Reason)
 	}
 }

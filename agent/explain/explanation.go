@@ -1,4 +1,6 @@
-package agent
+// Package explain gathers what the store knows of one address: the block, why, the log lines that made it, where it is enforced and
+// what happened to it; and of an address without any, what is known of it and why it is not blocked. It changes nothing.
+package explain
 
 import (
 	"cmp"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"activedefense/agent/display"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -57,11 +60,11 @@ func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntr
 func (e *BlacklistEntry) Release() string {
 	switch {
 	case e.ReleasedAt != nil:
-		return "released " + LocalTime(*e.ReleasedAt)
+		return "released " + display.LocalTime(*e.ReleasedAt)
 	case e.Expires:
-		return LocalTime(e.ReleaseAt)
+		return display.LocalTime(e.ReleaseAt)
 	}
-	return LocalTime(e.ReleaseAt) + ", later if it is seen again"
+	return display.LocalTime(e.ReleaseAt) + ", later if it is seen again"
 }
 
 // Explanation is everything that is known of one address: the answer to "why is it blocked?".
@@ -113,8 +116,8 @@ type AuditLine struct {
 // ErrUnknownAddress means that an address is not on the blacklist and never was.
 var ErrUnknownAddress = errors.New("not on the blacklist, and never was")
 
-// Explain gathers what the store knows of an address, or of a network that was blocked as such.
-func Explain(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseAfter time.Duration) (*Explanation, error) {
+// Of gathers what the store knows of an address, or of a network that was blocked as such.
+func Of(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseAfter time.Duration) (*Explanation, error) {
 	entries, err := entriesOf(ctx, st, prefix)
 	if err != nil {
 		return nil, err
@@ -141,8 +144,16 @@ func entriesOf(ctx context.Context, st *store.Store, prefix netip.Prefix) ([]sto
 	// A narrower entry covers the first address of the network, not the network.
 	entries = slices.DeleteFunc(entries, func(e store.Entry) bool { return e.Address.Bits() > prefix.Bits() })
 	// An address that is held inside a network that is blocked is blocked.
-	place := func(e store.Entry) float64 { return 2*oneIf(!e.ReleasedAt.IsZero()) + oneIf(e.State != store.Blocked) }
-	slices.SortStableFunc(entries, func(a, b store.Entry) int { return cmp.Compare(min(place(a), 2), min(place(b), 2)) })
+	place := func(e store.Entry) int {
+		switch {
+		case !e.ReleasedAt.IsZero():
+			return 2
+		case e.State != store.Blocked:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(entries, func(a, b store.Entry) int { return cmp.Compare(place(a), place(b)) })
 	return entries, nil
 }
 

@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+	"activedefense/detect"
+	"activedefense/store"
+	"context"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// acceptedFor is how long what a person accepted is not held again.
+const acceptedFor = 365 * 24 * time.Hour
+
+// readAccepted takes over what persons accepted and took back, if that can have changed.
+func (f *feed) readAccepted(ctx context.Context) error {
+	if !f.decided {
+		return nil
+	}
+	list, err := f.store.AcceptedSince(ctx, f.now().Add(-acceptedFor))
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := make(map[netip.Prefix]time.Time, len(list))
+	for _, a := range list {
+		now[a.Address] = a.At.Add(acceptedFor)
+		if f.accepted[a.Address] != now[a.Address] {
+			f.untold = append(f.untold, line.Change{Address: a.Address, NotHeld: now[a.Address]})
+		}
+	}
+	for prefix := range f.accepted {
+		if _, still := now[prefix]; !still {
+			f.untold = append(f.untold, line.Change{Address: prefix, NotHeld: time.Unix(1, 0)})
+		}
+	}
+	f.accepted, f.decided = now, false
+	return nil
+}
+
+// checkEntries lifts entries that the guard, which has changed, no longer allows.
+func (f *feed) checkEntries(ctx context.Context) {
+	all := slices.Collect(maps.Keys(f.entries))
+	f.mu.Lock()
+	all = slices.AppendSeq(all, maps.Keys(f.waiting))
+	f.mu.Unlock()
+	for _, prefix := range all {
+		if err := f.guard().Check(prefix); err != nil {
+			f.lift(ctx, prefix, err)
+			f.leave(prefix)
+			f.untold = append(f.untold, line.Change{Address: prefix})
+		}
+	}
+}
+
+// leave forgets an address, and tells whether it was known.
+func (f *feed) leave(prefix netip.Prefix) (known bool) {
+	_, blocked := f.entries[prefix]
+	f.unshown = f.unshown || blocked
+	delete(f.entries, prefix)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, waiting := f.waiting[prefix]
+	delete(f.waiting, prefix)
+	return blocked || waiting
+}
+
+// take applies one entry, and notes when an address came, went, or was decided about.
+func (f *feed) take(ctx context.Context, e *store.Entry) {
+	if !e.ReleasedAt.IsZero() {
+		f.decided = f.decided || e.ReleasedBy != store.ByDetector
+		if f.leave(e.Address) {
+			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.ReleasedBy).Str("state", e.State.String()).Msg("released: " + e.ReleaseReason)
+		}
+		// Told to the engine even if it was not held here: evidence up to the release must not count.
+		f.untold = append(f.untold, line.Change{Address: e.Address})
+		return
+	}
+	if err := f.guard().Check(e.Address); err != nil {
+		f.lift(ctx, e.Address, err)
+		if f.leave(e.Address) {
+			f.untold = append(f.untold, line.Change{Address: e.Address})
+		}
+		return
+	}
+	if e.State != store.Blocked {
+		f.wait(e)
+		return
+	}
+	before, had := f.entries[e.Address]
+	if !had {
+		if f.leave(e.Address) {
+			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked, and no longer held or observed: " + e.Reason)
+		} else if f.loaded && e.By != store.ByDetector {
+			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
+		}
+		f.decided = f.decided || e.Hold != ""
+		f.unshown = true
+		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
+	}
+	f.regrouped = f.regrouped || had && !slices.Equal(before.Members, e.Members)
+	f.entries[e.Address] = enforce.EntryOf(e, f.releaseAfter)
+}
+
+// wait takes over an entry that is held or observed.
+func (f *feed) wait(e *store.Entry) {
+	f.mu.Lock()
+	known, had := f.waiting[e.Address]
+	f.waiting[e.Address] = e.State
+	f.mu.Unlock()
+	if _, blocked := f.entries[e.Address]; blocked {
+		// Of another database, for here nothing is lowered: what it says counts.
+		delete(f.entries, e.Address)
+		f.unshown = true
+		f.untold = append(f.untold, line.Change{Address: e.Address})
+	}
+	if !had || known != e.State {
+		f.untold = append(f.untold, line.Change{Address: e.Address, Waiting: e.State})
+	}
+}
+
+// lift releases an entry that the guard does not allow: never_block wins over what stands. It is not
+// served or enforced from now on, also when the store cannot note it yet.
+func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
+	_, err := f.store.Release(ctx, prefix, store.ByDetector, refusal.Error(), f.now())
+	switch {
+	case errors.Is(err, store.ErrNotBlocked): // somebody else was faster
+		delete(f.lifts, prefix)
+	case err != nil:
+		f.lifts[prefix] = refusal
+	default:
+		delete(f.lifts, prefix)
+		f.log.Warn().Str("address", detect.AddressText(prefix)).Msg("released: " + refusal.Error())
+	}
+}

@@ -1,0 +1,179 @@
+package detect
+
+import (
+	"cmp"
+	"slices"
+)
+
+// extend adds a sighting to its pair.
+func (e *sightings) extend(p *pair, s *sighting) {
+	if p.device != s.device {
+		p.device = anyDevice
+	}
+	switch {
+	case p.late() || s.time < p.time:
+		e.extendLate(p, s)
+	case s.time == p.time:
+		p.weight = plus(p.weight, s.weight)
+	case p.older != 0 && s.time-e.pasts.At(p.older).time <= e.shortest:
+		p.time, p.ref, p.weight = s.time, s.ref, plus(p.weight, s.weight)
+	default:
+		if int(p.count) == e.pointsPerPair {
+			e.dropFirst(p)
+		}
+		e.pushPast(p, point{p.time, p.ref, p.weight})
+		if p.device != anyDevice {
+			e.dropPastsBefore(p, p.time-e.horizon)
+		}
+		p.time, p.ref, p.weight = s.time, s.ref, s.weight
+	}
+}
+
+// extendLate is extend for a pair whose times do not ascend as they arrive.
+func (e *sightings) extendLate(p *pair, s *sighting) {
+	e.points = e.appendPoints(e.points[:0], p)
+	var near neighbours
+	for i := range e.points {
+		near.add(s.time, neighbour{e.points[i].time, i + 1})
+	}
+	if i := near.covering(s.time, e.shortest); i != 0 {
+		e.points[i-1].weight = plus(e.points[i-1].weight, s.weight)
+	} else {
+		latest := point{s.time, s.ref, s.weight}
+		for _, i := range near.covered(s.time, e.shortest) {
+			if i != 0 {
+				latest.weight = plus(latest.weight, e.points[i-1].weight)
+				e.points[i-1].weight = 0
+			}
+		}
+		kept := slices.DeleteFunc(e.points, func(p point) bool { return p.weight == 0 })
+		e.points = slices.Insert(kept, 0, latest)
+		if len(e.points) > e.pointsPerPair {
+			e.points = e.points[:e.pointsPerPair]
+		}
+	}
+	e.dropPasts(p)
+	if p.class &^= classLate; !slices.IsSortedFunc(e.points, func(a, b point) int { return cmp.Compare(b.time, a.time) }) {
+		p.class |= classLate
+	}
+	for i := len(e.points) - 1; i > 0; i-- {
+		e.pushPast(p, e.points[i])
+	}
+	p.time, p.ref, p.weight = e.points[0].time, e.points[0].ref, e.points[0].weight
+}
+
+// appendPoints appends the points of a pair, the one that arrived last first.
+func (e *sightings) appendPoints(list []point, p *pair) []point {
+	list = append(list, point{p.time, p.ref, p.weight})
+	for i := p.older; i != 0; {
+		old := e.pasts.At(i)
+		list = append(list, point{old.time, old.ref, old.weight})
+		i = old.next
+	}
+	return list
+}
+
+// pushPast puts a point before those that arrived earlier. Where there is no room for
+// more of them, the pair's first one goes, or this one: older points matter only for
+// records that come late, so that they are a better loss than a source.
+func (e *sightings) pushPast(p *pair, old point) {
+	if e.pasts.Used() >= e.maxPasts {
+		e.dropped++
+		if p.older == 0 {
+			return
+		}
+		e.dropFirst(p)
+	}
+	i := e.pasts.Take()
+	*e.pasts.At(i) = past{old.time, old.ref, p.older, old.weight}
+	p.older = i
+	p.count++
+	e.held++
+}
+
+// dropFirst drops the point that arrived first, of several.
+func (e *sightings) dropFirst(p *pair) {
+	at := &p.older
+	for e.pasts.At(*at).next != 0 {
+		at = &e.pasts.At(*at).next
+	}
+	e.dropPast(p, at)
+}
+
+// dropPastsBefore drops the points up to t of a pair whose times ascend as they arrived.
+func (e *sightings) dropPastsBefore(p *pair, t int64) {
+	at := &p.older
+	for *at != 0 && e.pasts.At(*at).time > t {
+		at = &e.pasts.At(*at).next
+	}
+	for *at != 0 {
+		e.dropPast(p, at)
+	}
+}
+
+// dropPasts drops all points but the last.
+func (e *sightings) dropPasts(p *pair) {
+	for p.older != 0 {
+		e.dropPast(p, &p.older)
+	}
+}
+
+func (e *sightings) dropPast(p *pair, at *uint32) {
+	i := *at
+	*at = e.pasts.At(i).next
+	e.pasts.Give(i)
+	p.count--
+	e.held--
+}
+
+// neighbour is a point of a pair, by its time and a number; number 0: there is none.
+type neighbour struct {
+	time   int64
+	number int
+}
+
+// neighbours are the points of a pair nearest to a time: up to two not after it, and up
+// to two after it.
+type neighbours struct {
+	before, before2 neighbour
+	after, after2   neighbour
+}
+
+// add considers one point of the pair; t is the time to which near is meant.
+func (n *neighbours) add(t int64, other neighbour) {
+	switch {
+	case other.time <= t:
+		if n.before.number == 0 || other.time > n.before.time {
+			n.before, n.before2 = other, n.before
+		} else if n.before2.number == 0 || other.time > n.before2.time {
+			n.before2 = other
+		}
+	case n.after.number == 0 || other.time < n.after.time:
+		n.after, n.after2 = other, n.after
+	case n.after2.number == 0 || other.time < n.after2.time:
+		n.after2 = other
+	}
+}
+
+// covering gives the point that makes a new one at t redundant; 0 if it is needed.
+func (n *neighbours) covering(t, window int64) int {
+	if n.before.number != 0 && n.before.time == t {
+		return n.before.number
+	}
+	if n.before.number != 0 && n.after.number != 0 && n.after.time-n.before.time <= window {
+		return n.after.number
+	}
+	return 0
+}
+
+// covered gives the points that a new one at t makes redundant; 0 for none.
+func (n *neighbours) covered(t, window int64) [2]int {
+	var found [2]int
+	if n.before2.number != 0 && t-n.before2.time <= window {
+		found[0] = n.before.number
+	}
+	if n.after2.number != 0 && n.after2.time-t <= window {
+		found[1] = n.after.number
+	}
+	return found
+}
