@@ -12,6 +12,10 @@ import (
 // thin, small enough that a verdict never waits long for the transaction before its own.
 const maxBatch = 5000
 
+// verdictCost is what a verdict that is held or observed counts for in a batch, with its evidence, in records. It costs as much as
+// fifty (measured: 0.4 ms to 8 µs); twice that, because a block may have to wait for two batches that a flood of them filled.
+const verdictCost = 100
+
 // A batch is what one transaction commits: the records of some lines, the verdicts and activity they
 // gave, and the read positions behind them.
 type batch struct {
@@ -37,6 +41,11 @@ func (b *batch) reset() {
 // empty reports whether there is nothing to commit, not even a moved read position.
 func (b *batch) empty() bool {
 	return b.lines == 0 && len(b.Blocks) == 0 && !b.opened
+}
+
+// full reports whether the batch shall not wait for more.
+func (b *batch) full() bool {
+	return b.urgent || len(b.Records)+verdictCost*len(b.Blocks) >= maxBatch || b.lines >= 4*maxBatch
 }
 
 // record appends the record of one line.

@@ -119,8 +119,7 @@ func (l *Live) drain(ctx context.Context) error {
 			}
 			return l.flushIfDue(ctx)
 		}
-		if len(l.batch.Records) >= maxBatch || l.batch.lines >= 4*maxBatch || l.batch.urgent ||
-			n%checkEvery == 0 && now.Sub(l.batch.begun) >= flushAfter {
+		if l.batch.full() || n%checkEvery == 0 && now.Sub(l.batch.begun) >= flushAfter {
 			if err := l.flush(ctx); err != nil {
 				return err
 			}
