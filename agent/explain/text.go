@@ -35,6 +35,9 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		state = x.was
 	}
 	t.Row(state, display.LocalTime(e.BlockedAt)+" by "+e.By)
+	if e.Escalation != "" {
+		t.Row("length", e.Escalation)
+	}
 	if e.ReleasedAt == nil {
 		t.Row("release", e.Release())
 	} else {
