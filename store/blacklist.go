@@ -35,6 +35,7 @@ type Block struct {
 	Hold                string       // why a person has to decide; set where State is Held
 	Members             []netip.Addr // of a network, those that were seen to attack, the newest first; the first 16 are kept
 	Evidence            []Evidence   // oldest first
+	Tag                 string       // of its rule, on the firewalls beside the one of all; empty: none
 	Escalation          Escalation   // how much longer the block lasts for each time that its source returned
 
 	quietFor   time.Duration // as lengthened; 0: as the configuration says
@@ -51,6 +52,7 @@ type Entry struct {
 	FirstSeen, LastSeen       time.Time
 	BlockedAt                 time.Time
 	ExpiresAt                 time.Time     // zero: release is by inactivity
+	Tag                       string        // of its rule, on the firewalls beside the one of all; empty: none
 	QuietFor                  time.Duration // longer than that of others, since its source returned; 0: as the configuration says
 	Escalation                string        // why it lasts longer than others, such as "third block within a year: 4 times the time"
 	Hits                      int64
@@ -79,12 +81,12 @@ func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 }
 
 const entryColumns = `id, address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-	hits, seen_count, grade, state, hold, quiet_for, escalation, released_at, released_by, release_reason, version`
+	hits, seen_count, grade, state, hold, quiet_for, escalation, tag, released_at, released_by, release_reason, version`
 
 func scanEntry(rows *sql.Rows, e *Entry) error {
 	return rows.Scan(&e.ID, intoPrefix{&e.Address}, &e.Rule, &e.Reason, &e.By, &e.Device, &e.Target, intoTime{&e.FirstSeen},
 		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, &e.Hold,
-		intoMicroseconds{&e.QuietFor}, &e.Escalation, intoTime{&e.ReleasedAt},
+		intoMicroseconds{&e.QuietFor}, &e.Escalation, &e.Tag, intoTime{&e.ReleasedAt},
 		&e.ReleasedBy, &e.ReleaseReason, &e.Version)
 }
 
@@ -95,7 +97,7 @@ func (b *Block) stored(now time.Time) (Block, error) {
 	if c.Address, err = canonical(b.Address); err != nil {
 		return c, fmt.Errorf("block: %w", err)
 	}
-	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold} {
+	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold, &c.Tag} {
 		*s = clean(*s)
 	}
 	c.Members = membersOf(c.Address, b.Members)

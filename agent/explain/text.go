@@ -23,6 +23,9 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		t.Row("why held", e.Hold)
 	}
 	x.writeChoice(t)
+	if e.Tag != "" {
+		t.Row("tag of its rule", e.Tag)
+	}
 	if e.Target != "" {
 		t.Row("target", e.Target)
 	}

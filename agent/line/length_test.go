@@ -1,6 +1,7 @@
 package line
 
 import (
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
@@ -23,9 +24,12 @@ func TestASourceThatReturnsIsBlockedForLonger(t *testing.T) {
 			for _, want := range []time.Duration{c.first, c.second} {
 				l := openTestLive(t, o)
 				l.judge(&detect.Verdict{Source: prefix("203.0.113.7/32"), Rule: "port-scan", Grade: detect.Proven, Time: at, FirstSeen: at, LastSeen: at,
-					BlockFor: c.blockFor}, nil, at)
+					BlockFor: c.blockFor, Tag: "slow"}, nil, at)
 				if _, err := st.Commit(t.Context(), &l.batch.Batch); err != nil {
 					t.Fatal(err)
+				}
+				if all, err := st.Covering(t.Context(), netip.MustParseAddr("203.0.113.7")); err != nil || all[0].Tag != "slow" {
+					t.Errorf("the entries are %+v: %v", all, err)
 				}
 				ends := at.Add(want)
 				for n, when := range []time.Time{ends.Add(-time.Second), ends} {
