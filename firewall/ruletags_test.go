@@ -160,7 +160,9 @@ func TestTheBrakeCountsSourcesNotTags(t *testing.T) {
 // Where a firewall has no room for all, the tags of rules keep nobody out who has a better claim.
 func TestTagsOfRulesTakeNobodysRoom(t *testing.T) {
 	const most = 50
-	l := newTagged(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = most, dialect.Dialect{Limit: dialect.LimitPerEntryError} }, nil)
+	l := newTagged(t, func(o *panosim.Options) {
+		o.MaxRegistered, o.Dialect = most, dialect.Dialect{Limit: dialect.LimitPerEntryError}
+	}, nil)
 	now := l.clock.Now()
 	forged := withTag(l.claims(0, most, room.Forgeable, now), "slow")
 	l.bring(forged, true)

@@ -19,6 +19,10 @@ const (
 	ByOperator  = "operator"
 )
 
+// RuleNeighbourhood is the rule of a network that is blocked for the sources in it. It is released with the last of them, and
+// not for being quiet.
+const RuleNeighbourhood = "neighbourhood"
+
 // Block is a source, or a network, to be put on the blacklist.
 type Block struct {
 	Address             netip.Prefix
@@ -69,12 +73,13 @@ type Entry struct {
 }
 
 // ReleaseAt is when the entry ends if no activity follows: ExpiresAt if set, else releaseAfter, or QuietFor if that is
-// longer, past LastSeen, and never (the zero time) if releaseAfter is not positive.
+// longer, past LastSeen, and the zero time if releaseAfter is not positive, or the entry ends with others
+// (RuleNeighbourhood).
 func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 	if !e.ExpiresAt.IsZero() {
 		return e.ExpiresAt
 	}
-	if releaseAfter <= 0 {
+	if releaseAfter <= 0 || e.Rule == RuleNeighbourhood {
 		return time.Time{}
 	}
 	return e.LastSeen.Add(max(releaseAfter, e.QuietFor))
@@ -180,25 +185,26 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 }
 
 // ReleaseQuiet releases, in the name of the detector, at most limit entries (0: all) whose ReleaseAt has
-// come by now, and returns them by ID. With nothing to release it only reads. If releaseAfter is not
-// positive, only what has an expiry is released.
+// come by now, and neighbourhoods of which no source is blocked any more, and returns them by ID. With nothing to release it
+// only reads. If releaseAfter is not positive, nothing is released for being quiet.
 func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration, limit int) ([]Entry, error) {
-	var expired, quiet, lengthened where
+	var expired, left, quiet, lengthened where
 	expired.add("expires_at <= ?", l.stamp(now))
-	quiet.add("expires_at IS NULL AND quiet_for = 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	left.add("expires_at IS NULL AND rule = 'neighbourhood' AND NOT EXISTS (SELECT 1 FROM blacklist AS m WHERE m.neighbourhood = blacklist.address AND m.released_at IS NULL AND m.state = 0)")
+	quiet.add("expires_at IS NULL AND rule <> 'neighbourhood' AND quiet_for = 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
 	lengthened.add("expires_at IS NULL AND quiet_for > 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
 	lengthened.add(l.quietEnd+" <= ?", l.stamp(now))
 	kinds := []struct {
 		reason string
 		where
-	}{{"the time it was blocked for is over", expired}, {"no activity for " + inDays(releaseAfter), quiet},
+	}{{"the time it was blocked for is over", expired}, {"the last of its blocked sources was released", left}, {"no activity for " + inDays(releaseAfter), quiet},
 		{"no activity for as long as its returns called for", lengthened}}
 	if releaseAfter <= 0 {
-		kinds = kinds[:1]
+		kinds = kinds[:2]
 	}
 	var released []Entry
 	for _, k := range kinds {
-		if limit > 0 && len(released) == limit {
+		if limit > 0 && len(released) >= limit {
 			break
 		}
 		list, err := l.releaseDue(ctx, now, k.reason, k.where, limit-len(released), limit == 0)

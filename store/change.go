@@ -37,7 +37,7 @@ func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Pr
 	added = make(map[netip.Prefix]int64)
 	err = c.inChunks(ctx, c.tx,
 		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag) VALUES `,
+			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood) VALUES `,
 		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
 		nil, rows, intoIDs(added))
 	return added, err
@@ -46,7 +46,7 @@ func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Pr
 // blockRow gives the columns of a block in the order in which insert and raise name them.
 func (c *change) blockRow(b *Block) []any {
 	return []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen), c.stamp(b.LastSeen), c.stamp(b.BlockedAt),
-		c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version, b.quietFor.Microseconds(), b.escalation, b.Tag}
+		c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version, b.quietFor.Microseconds(), b.escalation, b.Tag, b.neighbourhood()}
 }
 
 // intoIDs takes in the ids of entries, by address.

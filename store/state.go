@@ -94,10 +94,10 @@ func (c *change) raise(ctx context.Context, blocks []Block) (raised map[netip.Pr
 			last_seen = CASE WHEN t.column8 > last_seen THEN t.column8 ELSE last_seen END,
 			blocked_at = t.column9, expires_at = t.column10, hits = hits + t.column11, seen_count = t.column12, grade = t.column13,
 			state = t.column14, hold = CASE WHEN t.column15 = '' THEN hold ELSE t.column15 END, version = t.column16, quiet_for = t.column17, escalation = t.column18,
-			tag = t.column19 FROM (VALUES `,
+			tag = t.column19, neighbourhood = t.column20 FROM (VALUES `,
 		`) AS t WHERE address = t.column1 AND released_at IS NULL AND state > t.column14 RETURNING id, address`,
 		[]string{"cidr", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz", "timestamptz",
-			"bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text"}, rows, intoIDs(raised))
+			"bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text", "cidr"}, rows, intoIDs(raised))
 	if err != nil {
 		return nil, err
 	}
