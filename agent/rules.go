@@ -3,6 +3,7 @@ package agent
 import (
 	"activedefense/config"
 	"activedefense/detect"
+	"activedefense/store"
 )
 
 // severities by the words of the configuration; what is not there is off.
@@ -56,4 +57,9 @@ func ignored(list []config.Ignore) []detect.Ignore {
 // surge bounds how many forgeable verdicts block.
 func surge(cfg *config.Config) detect.Surge {
 	return detect.Surge{Additions: cfg.Blacklist.Surge.Additions, Window: cfg.Blacklist.Surge.Window}
+}
+
+// escalation lengthens the blocks of sources that return.
+func escalation(cfg *config.Config) store.Escalation {
+	return store.Escalation{Factor: cfg.Blacklist.Escalate.Factor, Max: cfg.Blacklist.Escalate.Max}
 }

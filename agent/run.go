@@ -245,7 +245,7 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
 		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
-		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
+		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },
 			Failed: func(err error) { a.health.failed(a.log, userWriter, err, a.now()) },

@@ -150,6 +150,16 @@ func (s ruleReader) vulnerability(key string) Vulnerability {
 	return v
 }
 
+// Tags gives the tags of the rules, those of rules that are off too, each once for every rule that has it.
+func (d *Detect) Tags() (tags []string) {
+	for _, r := range []*Rule{&d.PortScan.Rule, &d.HostSweep.Rule, &d.Probe.Rule, &d.Vulnerability.Rule, &d.Login.Rule} {
+		if r.Tag != "" {
+			tags = append(tags, r.Tag)
+		}
+	}
+	return tags
+}
+
 // fitTags refuses a rule's tag that a firewall uses for every block: taking one away would take the other's.
 func (l *loader) fitTags(c *Config) {
 	taken := make(map[string]int, len(c.Firewalls))

@@ -236,3 +236,15 @@ func TestIgnoreByVariables(t *testing.T) {
 		t.Errorf("an element with none before it: %v", err)
 	}
 }
+
+func TestTheTagsOfTheRules(t *testing.T) {
+	d := Detect{}
+	if got := d.Tags(); len(got) != 0 {
+		t.Errorf("without any they are %q", got)
+	}
+	for i, r := range []*Rule{&d.PortScan.Rule, &d.HostSweep.Rule, &d.Probe.Rule, &d.Vulnerability.Rule, &d.Login.Rule} {
+		if r.Tag = "tag"; len(d.Tags()) != i+1 {
+			t.Errorf("with %d they are %q", i+1, d.Tags())
+		}
+	}
+}

@@ -134,6 +134,9 @@ func (p *pass) replace(changes []change) error {
 }
 
 func (p *pass) unregister(changes []change) error {
+	if err := p.f.takeAlong(p.ctx, changes); err != nil {
+		return err
+	}
 	done := func(c change) {
 		delete(p.f.held, c.Prefix)
 		p.report.Unregistered = append(p.report.Unregistered, c.Prefix)

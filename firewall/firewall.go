@@ -2,7 +2,7 @@
 //
 // Three keepers keep a firewall in sync with the blacklist, each by its own means: Tags registers addresses with a tag that a
 // dynamic address group matches, without a commit, and with a timeout, so that the firewall lets go by itself when nobody
-// renews it; Group writes a static address group, which takes a commit; List has the firewall fetch the list that we serve,
+// renews it, and RuleTags beside it the tags of rules; Group writes a static address group, which takes a commit; List has the firewall fetch the list that we serve,
 // and writes nothing.
 //
 // The words: desired is the blacklist as Entries, what stands is what the firewall holds; a changeset is the difference of
@@ -31,6 +31,9 @@ type Entry struct {
 	Until  time.Time // when the block ends if no activity follows; zero: no end is known
 	Since  time.Time // when it began; what began last is sent first. Zero: the order is that of Until, latest first
 
+	// Tag is the tag of its rule, which it bears beside the one that all bear; "": none. Groups and lists have none.
+	Tag string
+
 	// Rank and LastSeen, when its source was last seen, decide what is left out where a firewall has less room.
 	Rank     room.Rank
 	LastSeen time.Time
@@ -48,6 +51,7 @@ type Report struct {
 	Gone                []netip.Prefix // stood, and was not removed by us: run out, or lost. May be among Registered
 	Unsupported         []Unsupported
 	Refused             []Refused // not tried again before the next full pass
+	Untagged            []Refused // blocked, but the firewall does not take the tag of their rule, or does not let go of it
 	Braked              *Brake
 	Committed           bool           // a commit of ours was carried out
 	Backlog             int            // changes for which TagOptions.PassTime was too short; the next pass should follow at once

@@ -182,7 +182,11 @@ func (p *pass) letGo(out []Entry) error {
 		p.report.Unregistered = append(p.report.Unregistered, c.Prefix)
 		p.refuse(c.Prefix, madeWay)
 	}
-	gone, err := p.settle(false, p.changes(out), removed)
+	changes := p.changes(out)
+	if err := p.f.takeAlong(p.ctx, changes); err != nil {
+		return err
+	}
+	gone, err := p.settle(false, changes, removed)
 	for _, c := range gone {
 		removed(c)
 	}

@@ -32,6 +32,7 @@ type TagOptions struct {
 type Tags struct {
 	device *xmlapi.Device
 	opts   TagOptions
+	beside []*Tags // the tags of rules, which an address loses before this one
 
 	mu       sync.Mutex // held during a pass; guards what follows
 	seen     xmlapi.History

@@ -19,6 +19,10 @@ const (
 	ByOperator  = "operator"
 )
 
+// RuleNeighbourhood is the rule of a network that is blocked for the sources in it. It is released with the last of them, and
+// not for being quiet.
+const RuleNeighbourhood = "neighbourhood"
+
 // Block is a source, or a network, to be put on the blacklist.
 type Block struct {
 	Address             netip.Prefix
@@ -35,6 +39,11 @@ type Block struct {
 	Hold                string       // why a person has to decide; set where State is Held
 	Members             []netip.Addr // of a network, those that were seen to attack, the newest first; the first 16 are kept
 	Evidence            []Evidence   // oldest first
+	Tag                 string       // of its rule, on the firewalls beside the one of all; empty: none
+	Escalation          Escalation   // how much longer the block lasts for each time that its source returned
+
+	quietFor   time.Duration // as lengthened; 0: as the configuration says
+	escalation string        // why it lasts longer
 }
 
 // Entry is a line of the blacklist, in force or history.
@@ -46,7 +55,10 @@ type Entry struct {
 	Device, Target            string
 	FirstSeen, LastSeen       time.Time
 	BlockedAt                 time.Time
-	ExpiresAt                 time.Time // zero: release is by inactivity
+	ExpiresAt                 time.Time     // zero: release is by inactivity
+	Tag                       string        // of its rule, on the firewalls beside the one of all; empty: none
+	QuietFor                  time.Duration // longer than that of others, since its source returned; 0: as the configuration says
+	Escalation                string        // why it lasts longer than others, such as "third block within a year: 4 times the time"
 	Hits                      int64
 	Count                     int
 	Grade                     Grade     // GradeUnknown also for what a person or an earlier version blocked
@@ -60,24 +72,26 @@ type Entry struct {
 	Members []netip.Addr
 }
 
-// ReleaseAt is when the entry ends if no activity follows: ExpiresAt if set, else releaseAfter past
-// LastSeen, and never (the zero time) if releaseAfter is not positive.
+// ReleaseAt is when the entry ends if no activity follows: ExpiresAt if set, else releaseAfter, or QuietFor if that is
+// longer, past LastSeen, and the zero time if releaseAfter is not positive, or the entry ends with others
+// (RuleNeighbourhood).
 func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 	if !e.ExpiresAt.IsZero() {
 		return e.ExpiresAt
 	}
-	if releaseAfter <= 0 {
+	if releaseAfter <= 0 || e.Rule == RuleNeighbourhood {
 		return time.Time{}
 	}
-	return e.LastSeen.Add(releaseAfter)
+	return e.LastSeen.Add(max(releaseAfter, e.QuietFor))
 }
 
 const entryColumns = `id, address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-	hits, seen_count, grade, state, hold, released_at, released_by, release_reason, version`
+	hits, seen_count, grade, state, hold, quiet_for, escalation, tag, released_at, released_by, release_reason, version`
 
 func scanEntry(rows *sql.Rows, e *Entry) error {
 	return rows.Scan(&e.ID, intoPrefix{&e.Address}, &e.Rule, &e.Reason, &e.By, &e.Device, &e.Target, intoTime{&e.FirstSeen},
-		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, &e.Hold, intoTime{&e.ReleasedAt},
+		intoTime{&e.LastSeen}, intoTime{&e.BlockedAt}, intoTime{&e.ExpiresAt}, &e.Hits, &e.Count, &e.Grade, &e.State, &e.Hold,
+		intoMicroseconds{&e.QuietFor}, &e.Escalation, &e.Tag, intoTime{&e.ReleasedAt},
 		&e.ReleasedBy, &e.ReleaseReason, &e.Version)
 }
 
@@ -88,7 +102,7 @@ func (b *Block) stored(now time.Time) (Block, error) {
 	if c.Address, err = canonical(b.Address); err != nil {
 		return c, fmt.Errorf("block: %w", err)
 	}
-	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold} {
+	for _, s := range []*string{&c.Rule, &c.Reason, &c.By, &c.Device, &c.Target, &c.Hold, &c.Tag} {
 		*s = clean(*s)
 	}
 	c.Members = membersOf(c.Address, b.Members)
@@ -155,7 +169,7 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 		}
 		var w where
 		w.add("address = ?", address.String())
-		released, err = c.release(ctx, by, reason, at, w)
+		released, err = c.release(ctx, ending{by: by, reason: reason, at: at}, w)
 		if err == nil && len(released) == 0 {
 			return ErrNotBlocked // and the version stays
 		}
@@ -171,22 +185,26 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 }
 
 // ReleaseQuiet releases, in the name of the detector, at most limit entries (0: all) whose ReleaseAt has
-// come by now, and returns them by ID. With nothing to release it only reads. If releaseAfter is not
-// positive, only what has an expiry is released.
+// come by now, and neighbourhoods of which no source is blocked any more, and returns them by ID. With nothing to release it
+// only reads. If releaseAfter is not positive, nothing is released for being quiet.
 func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration, limit int) ([]Entry, error) {
-	var expired, quiet where
+	var expired, left, quiet, lengthened where
 	expired.add("expires_at <= ?", l.stamp(now))
-	quiet.add("expires_at IS NULL AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	left.add("expires_at IS NULL AND rule = 'neighbourhood' AND NOT EXISTS (SELECT 1 FROM blacklist AS m WHERE m.neighbourhood = blacklist.address AND m.released_at IS NULL AND m.state = 0)")
+	quiet.add("expires_at IS NULL AND rule <> 'neighbourhood' AND quiet_for = 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	lengthened.add("expires_at IS NULL AND quiet_for > 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	lengthened.add(l.quietEnd+" <= ?", l.stamp(now))
 	kinds := []struct {
 		reason string
 		where
-	}{{"the time it was blocked for is over", expired}, {"no activity for " + inDays(releaseAfter), quiet}}
+	}{{"the time it was blocked for is over", expired}, {"the last of its blocked sources was released", left}, {"no activity for " + inDays(releaseAfter), quiet},
+		{"no activity for as long as its returns called for", lengthened}}
 	if releaseAfter <= 0 {
-		kinds = kinds[:1]
+		kinds = kinds[:2]
 	}
 	var released []Entry
 	for _, k := range kinds {
-		if limit > 0 && len(released) == limit {
+		if limit > 0 && len(released) >= limit {
 			break
 		}
 		list, err := l.releaseDue(ctx, now, k.reason, k.where, limit-len(released), limit == 0)
@@ -219,7 +237,7 @@ func (l *blacklist) releaseDue(ctx context.Context, now time.Time, reason string
 		if err != nil {
 			return err
 		}
-		released, err = c.release(ctx, ByDetector, reason, now, where{terms: []string{"id IN (" + pick + ")"}, args: slices.Clone(due.args)})
+		released, err = c.release(ctx, ending{by: ByDetector, reason: reason, at: now, served: 1}, where{terms: []string{"id IN (" + pick + ")"}, args: slices.Clone(due.args)})
 		return err
 	})
 	return released, err

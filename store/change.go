@@ -32,17 +32,21 @@ func newChange(ctx context.Context, d *dialect, tx *sql.Tx) (*change, error) {
 func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Prefix]int64, err error) {
 	var rows [][]any
 	for i := range blocks {
-		b := &blocks[i]
-		rows = append(rows, []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen),
-			c.stamp(b.LastSeen), c.stamp(b.BlockedAt), c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version})
+		rows = append(rows, c.blockRow(&blocks[i]))
 	}
 	added = make(map[netip.Prefix]int64)
 	err = c.inChunks(ctx, c.tx,
 		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, grade, state, hold, version) VALUES `,
+			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood) VALUES `,
 		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
 		nil, rows, intoIDs(added))
 	return added, err
+}
+
+// blockRow gives the columns of a block in the order in which insert and raise name them.
+func (c *change) blockRow(b *Block) []any {
+	return []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen), c.stamp(b.LastSeen), c.stamp(b.BlockedAt),
+		c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version, b.quietFor.Microseconds(), b.escalation, b.Tag, b.neighbourhood()}
 }
 
 // intoIDs takes in the ids of entries, by address.
@@ -78,7 +82,7 @@ func (c *change) renew(ctx context.Context, b *Block) error {
 	if err := c.touch(ctx, []Touch{b.touch()}); err != nil {
 		return err
 	}
-	_, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, blocked_by = $2, expires_at = $3 WHERE address = $4 AND released_at IS NULL`,
+	_, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, blocked_by = $2, expires_at = $3, quiet_for = 0, escalation = '' WHERE address = $4 AND released_at IS NULL`,
 		b.Reason, b.By, c.stampOrNull(b.ExpiresAt), b.Address.String())
 	if err != nil {
 		return err
@@ -86,12 +90,19 @@ func (c *change) renew(ctx context.Context, b *Block) error {
 	return c.saveAudit(ctx, [][]any{c.auditRow(Audit{b.BlockedAt, "change", b.Address, b.By, b.Reason})})
 }
 
+// An ending says how entries are released.
+type ending struct {
+	by, reason string
+	at         time.Time
+	served     int // 1: by themselves, as their time was over
+}
+
 // release ends the entries in force that w selects.
-func (c *change) release(ctx context.Context, by, reason string, at time.Time, w where) (released []Entry, err error) {
-	by, reason = clean(by), clean(reason)
+func (c *change) release(ctx context.Context, how ending, w where) (released []Entry, err error) {
+	by, reason, at := clean(how.by), clean(how.reason), how.at
 	w.add("released_at IS NULL")
 	query := `UPDATE blacklist SET released_at = ` + w.arg(c.stamp(at)) + `, released_by = ` + w.arg(by) + `, release_reason = ` + w.arg(reason) +
-		`, version = ` + w.arg(c.version) + `, release_record = ` + c.lastRecord + w.String() + ` RETURNING ` + entryColumns
+		`, version = ` + w.arg(c.version) + `, served = ` + w.arg(how.served) + `, release_record = ` + c.lastRecord + w.String() + ` RETURNING ` + entryColumns
 	var audit [][]any
 	err = forEach(ctx, c.tx, func(rows *sql.Rows) error {
 		var e Entry

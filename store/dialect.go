@@ -19,6 +19,7 @@ type dialect struct {
 	kind       string
 	snapshot   sql.IsolationLevel // of a transaction that sees one state
 	lastRecord string             // expression: the highest record id given so far, committed or not
+	quietEnd   string             // expression: when an entry that has quiet_for ends if no activity follows
 	tableThere string             // query: how many tables are called $1
 	lock       string             // statement that makes a migration wait for others; empty: not needed
 }

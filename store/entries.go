@@ -171,3 +171,48 @@ func (l *blacklist) Covering(ctx context.Context, a netip.Addr) (list []Entry, e
 	})
 	return list, err
 }
+
+// NeighbourhoodOf gives the network whose neighbours a source is counted among: its /24, of IPv6 its /48. There is none of what
+// is as wide itself.
+func NeighbourhoodOf(source netip.Prefix) (network netip.Prefix, ok bool) {
+	bits := 24
+	if source.Addr().Is6() {
+		bits = 48
+	}
+	if source.Bits() <= bits {
+		return network, false
+	}
+	network, err := source.Addr().Prefix(bits)
+	return network, err == nil
+}
+
+// neighbourhood gives that of a block as an argument: NULL where its evidence proves nothing of who is there.
+func (b *Block) neighbourhood() any {
+	network, ok := NeighbourhoodOf(b.Address)
+	if !ok || b.By != ByDetector || b.Grade != Proven {
+		return nil
+	}
+	return network.String()
+}
+
+// Counts tells whether an entry counts among the neighbours of its network: it is blocked by the detector for proven evidence.
+func (e *Entry) Counts() bool {
+	_, ok := NeighbourhoodOf(e.Address)
+	return ok && e.By == ByDetector && e.Grade == Proven && e.State == Blocked && e.ReleasedAt.IsZero() && e.Rule != RuleNeighbourhood
+}
+
+// NeighbourhoodsReleased gives when persons last released neighbourhoods. What was blocked before that is no reason to block one again.
+func (l *blacklist) NeighbourhoodsReleased(ctx context.Context) (times map[netip.Prefix]time.Time, err error) {
+	times = make(map[netip.Prefix]time.Time)
+	err = l.view(ctx, "read which neighbourhoods were released", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var p netip.Prefix
+			var at time.Time
+			err := rows.Scan(intoPrefix{&p}, intoTime{&at})
+			times[p] = at
+			return err
+		}, `SELECT address, max(released_at) FROM blacklist WHERE rule = $1 AND released_at IS NOT NULL AND released_by <> $2 GROUP BY address`,
+			RuleNeighbourhood, ByDetector)
+	})
+	return times, err
+}

@@ -182,3 +182,61 @@ func TestCommandLineBesideDaemon(t *testing.T) {
 		equal(t, "noticed by the daemon", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.2")})
 	})
 }
+
+// A neighbourhood ends with the last of its blocked sources, and not for being quiet; what a person says of it is known.
+func TestANeighbourhoodEndsWithTheLastOfItsSources(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx, s, at := context.Background(), db.open("one"), noon()
+		network := Block{Address: prefix("203.0.113.0/24"), Rule: RuleNeighbourhood, Reason: "three sources", By: ByDetector, Grade: Proven, FirstSeen: at, LastSeen: at, BlockedAt: at}
+		source := func(address string, grade Grade, state State, by string, until time.Duration) Block {
+			b := block(address, at)
+			b.Grade, b.State, b.By, b.ExpiresAt = grade, state, by, at.Add(until)
+			return b
+		}
+		commit(t, s, &Batch{Blocks: []Block{
+			source("203.0.113.1", Proven, Blocked, ByDetector, time.Hour), source("203.0.113.2", Proven, Blocked, ByDetector, 2*time.Hour),
+			// None of these is one of them.
+			source("203.0.113.3", Forgeable, Blocked, ByDetector, 1000*oneDay), source("203.0.113.4", Proven, Observed, ByDetector, 1000*oneDay),
+			source("203.0.113.5", Proven, Blocked, "anna", 1000*oneDay), source("203.0.112.6", Proven, Blocked, ByDetector, 1000*oneDay),
+		}})
+		commit(t, s, &Batch{Blocks: []Block{network}})
+		e := allEntries(t, s, EntryFilter{Rule: RuleNeighbourhood})[0]
+		equal(t, "end", e.ReleaseAt(oneDay), time.Time{})
+		release := func(after, quiet time.Duration, limit int, want ...string) {
+			t.Helper()
+			list, err := s.ReleaseQuiet(ctx, at.Add(after), quiet, limit)
+			must(t, err)
+			var got []string
+			for _, e := range list {
+				got = append(got, e.Address.String())
+			}
+			equal(t, "released", got, want)
+		}
+		release(time.Hour, time.Minute, 0, "203.0.113.1/32")
+		release(time.Hour, time.Minute, 0)
+		release(2*time.Hour, 0, 1, "203.0.113.2/32")
+		release(2*time.Hour, 0, 1, "203.0.113.0/24")
+		times, err := s.NeighbourhoodsReleased(ctx)
+		must(t, err)
+		equal(t, "by persons", len(times), 0)
+
+		commit(t, s, &Batch{Blocks: []Block{network}})
+		_, err = s.Release(ctx, network.Address, "anna", "our landlord", at.Add(3*time.Hour))
+		must(t, err)
+		times, err = s.NeighbourhoodsReleased(ctx)
+		must(t, err)
+		equal(t, "by persons", times, map[netip.Prefix]time.Time{network.Address: at.Add(3 * time.Hour)})
+	})
+}
+
+func TestWhichNetworkASourceIsCountedIn(t *testing.T) {
+	for source, want := range map[string]string{
+		"203.0.113.9/32": "203.0.113.0/24", "203.0.113.0/25": "203.0.113.0/24", "203.0.113.0/24": "", "203.0.112.0/23": "",
+		"2001:db8:1:2::/64": "2001:db8:1::/48", "2001:db8:1:2::7/128": "2001:db8:1::/48", "2001:db8:1::/48": "",
+	} {
+		got, ok := NeighbourhoodOf(netip.MustParsePrefix(source))
+		if ok != (want != "") || ok && got.String() != want {
+			t.Errorf("%s is counted in %s, %t", source, got, ok)
+		}
+	}
+}

@@ -46,6 +46,7 @@ func connectPostgres(ctx context.Context, o Options) (*database, recordTable, er
 		dialect: dialect{
 			kind:       kindPostgres,
 			snapshot:   sql.LevelRepeatableRead,
+			quietEnd:   `last_seen + quiet_for * interval '1 microsecond'`,
 			lastRecord: `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM records_id)`,
 			tableThere: `SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)`,
 			lock:       fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock),

@@ -46,6 +46,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 	d := &database{
 		dialect: dialect{
 			kind:       kindSQLite,
+			quietEnd:   `last_seen + quiet_for`,
 			lastRecord: `(SELECT value FROM counters WHERE name = 'records')`,
 			tableThere: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
 		},

@@ -44,6 +44,10 @@ func (s State) endedBy(by string) string {
 // place puts blocks on the blacklist where there is no entry, or one that they raise, with evidence, members and audit
 // trail, and tells of which addresses. The addresses must be different ones.
 func (c *change) place(ctx context.Context, blocks []Block) (done map[netip.Prefix]bool, err error) {
+	blocks, err = c.lengthened(ctx, blocks)
+	if err != nil {
+		return nil, err
+	}
 	ids, err := c.insert(ctx, blocks)
 	if err != nil {
 		return nil, err
@@ -80,22 +84,20 @@ func (c *change) place(ctx context.Context, blocks []Block) (done map[netip.Pref
 func (c *change) raise(ctx context.Context, blocks []Block) (raised map[netip.Prefix]int64, err error) {
 	var rows, gone [][]any
 	for i := range blocks {
-		b := &blocks[i]
-		if !b.State.above(Observed) {
-			continue
+		if blocks[i].State.above(Observed) {
+			rows = append(rows, c.blockRow(&blocks[i]))
 		}
-		rows = append(rows, []any{b.Address.String(), b.Rule, b.Reason, b.By, b.Device, b.Target, c.stamp(b.FirstSeen), c.stamp(b.LastSeen),
-			c.stamp(b.BlockedAt), c.stampOrNull(b.ExpiresAt), b.Hits, b.Count, int(b.Grade), int(b.State), b.Hold, c.version})
 	}
 	raised = make(map[netip.Prefix]int64)
 	err = c.inChunks(ctx, c.tx, `UPDATE blacklist SET rule = t.column2, reason = t.column3, blocked_by = t.column4, device = t.column5, target = t.column6,
 			first_seen = CASE WHEN t.column7 < first_seen THEN t.column7 ELSE first_seen END,
 			last_seen = CASE WHEN t.column8 > last_seen THEN t.column8 ELSE last_seen END,
 			blocked_at = t.column9, expires_at = t.column10, hits = hits + t.column11, seen_count = t.column12, grade = t.column13,
-			state = t.column14, hold = CASE WHEN t.column15 = '' THEN hold ELSE t.column15 END, version = t.column16 FROM (VALUES `,
+			state = t.column14, hold = CASE WHEN t.column15 = '' THEN hold ELSE t.column15 END, version = t.column16, quiet_for = t.column17, escalation = t.column18,
+			tag = t.column19, neighbourhood = t.column20 FROM (VALUES `,
 		`) AS t WHERE address = t.column1 AND released_at IS NULL AND state > t.column14 RETURNING id, address`,
 		[]string{"cidr", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz", "timestamptz",
-			"bigint", "bigint", "smallint", "smallint", "text", "bigint"}, rows, intoIDs(raised))
+			"bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text", "cidr"}, rows, intoIDs(raised))
 	if err != nil {
 		return nil, err
 	}

@@ -377,3 +377,21 @@ func TestMembersGoWithTheEvidence(t *testing.T) {
 		equal(t, "of the other", membersInForce(t, s), map[netip.Prefix][]netip.Addr{prefix("2001:db8:2::/64"): {addr("2001:db8:2::1")}})
 	})
 }
+
+// The tag of its rule comes with a block, and with what raises one.
+func TestAnEntryHasTheTagOfItsRule(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at := db.open("one"), noon()
+		for _, c := range []struct {
+			state     State
+			tag, want string
+		}{{Held, "slow", "slow"}, {Blocked, "guessing\x00", "guessing\uFFFD"}, {Blocked, "later", "guessing\uFFFD"}} {
+			b := inState(c.state, at)
+			b.Tag = c.tag
+			commit(t, s, &Batch{Blocks: []Block{b}})
+			if list, _ := changes(t, s, 0); len(list) != 1 || list[0].Tag != c.want {
+				t.Errorf("after %q the tag is %q", c.tag, list[0].Tag)
+			}
+		}
+	})
+}

@@ -95,3 +95,16 @@ func (s intoPrefix) Scan(v any) (err error) {
 	*s.to, err = netip.ParsePrefix(text)
 	return err
 }
+
+// intoMicroseconds scans a number of microseconds.
+type intoMicroseconds struct{ to *time.Duration }
+
+// Scan implements sql.Scanner.
+func (s intoMicroseconds) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a duration was stored as %T", v)
+	}
+	*s.to = time.Duration(n) * time.Microsecond
+	return nil
+}

@@ -144,8 +144,8 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 		e.desired = o.Served
 		e.keeper, err = o.newList(fw, names, members[0])
 	default:
-		e.keeper, err = firewall.NewTags(members[0], firewall.TagOptions{
-			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime})
+		e.keeper, err = firewall.NewRuleTags(members[0], firewall.TagOptions{
+			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime}, o.Config.Detect.Tags())
 	}
 	if err != nil {
 		return nil, err

@@ -103,9 +103,9 @@ func TestAFleetHasWhatEachModeNeeds(t *testing.T) {
 		keeper   string
 		fallback bool
 	}{
-		{firewall.ModeTag, false, ":8443", false, alone, "*firewall.Tags", true},
-		{firewall.ModeTag, false, "", true, alone, "*firewall.Tags", false},
-		{firewall.ModeTag, true, ":8443", true, both, "*firewall.Tags", true},
+		{firewall.ModeTag, false, ":8443", false, alone, "*firewall.RuleTags", true},
+		{firewall.ModeTag, false, "", true, alone, "*firewall.RuleTags", false},
+		{firewall.ModeTag, true, ":8443", true, both, "*firewall.RuleTags", true},
 		{firewall.ModeGroup, false, ":8443", true, alone, "*firewall.Group", true},
 		{firewall.ModeGroup, true, "", true, together, "*firewall.Group", false},
 		{firewall.ModeGroup, true, ":8443", false, together, "*firewall.Group", true},
@@ -350,5 +350,67 @@ func TestAnEnforcerDoesAllOfItUntilItsContextEnds(t *testing.T) {
 	}
 	if err := e.devices[0].Identify(t.Context()); xmlapi.Kind(err) != xmlapi.KindCanceled {
 		t.Errorf("its device can still be used: %v", err)
+	}
+}
+
+// The tags of the configuration's rules are put beside the one of all, and what the firewall does with them is told.
+func TestTheTagsOfRulesReachAFirewall(t *testing.T) {
+	f := newFleetTest(t)
+	sim := f.add("fw1", firewall.ModeTag, panosim.Options{})
+	f.cfg.Detect.Login.Tag, f.cfg.Detect.Probe.Tag = "guessing", "slow"
+	f.block(2, "203.0.113.1/32", "203.0.113.2/32")
+	f.blocked.Load().Entries[1].Tag = "guessing"
+	e := f.new().Enforcers[0]
+	pass := func() {
+		t.Helper()
+		if _, err := e.passOnce(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	standing := func(tag string, want string) {
+		t.Helper()
+		var all []string
+		for p := range sim.Addresses().Tagged("", tag) {
+			all = append(all, p.String())
+		}
+		slices.Sort(all)
+		if got := strings.Join(all, " "); got != want {
+			t.Errorf("%s is on %q", tag, got)
+		}
+	}
+	pass()
+	standing("guessing", "203.0.113.2/32")
+	standing("slow", "")
+	if held, err := f.store.Enforced(t.Context(), "fw1"); err != nil || len(held) != 2 {
+		t.Errorf("held are %+v: %v", held, err)
+	}
+	// It goes with its source, which is no longer held then.
+	f.block(3, "203.0.113.1/32")
+	pass()
+	standing("guessing", "")
+	if held, err := f.store.Enforced(t.Context(), "fw1"); err != nil || len(held) != 1 {
+		t.Errorf("held are %+v: %v", held, err)
+	}
+}
+
+func TestATagOfARuleThatIsRefusedIsTold(t *testing.T) {
+	e := newEnforceTest(t)
+	refused := firewall.Report{Full: true, Untagged: []firewall.Refused{{Prefix: netip.MustParsePrefix("203.0.113.1/32"), Message: "guessing: no"}}}
+	for range 2 {
+		e.show(refused, 1, nil)
+	}
+	if st := e.Status(); !slices.Equal(st.Untagged, []string{"203.0.113.1: guessing: no"}) || !st.Up || st.RefusedCount != 0 {
+		t.Errorf("status %+v", st)
+	}
+	if n := e.log.count("refused tags of rules"); n != 1 {
+		t.Errorf("it is logged %d times", n)
+	}
+	e.show(firewall.Report{}, 1, nil) // only a full pass tries it anew
+	if len(e.Status().Untagged) != 1 {
+		t.Error("it is forgotten")
+	}
+	e.show(firewall.Report{Full: true}, 1, nil)
+	if st := e.Status(); len(st.Untagged) != 0 {
+		t.Errorf("afterwards %+v", st)
 	}
 }

@@ -32,12 +32,13 @@ type Status struct {
 	UnsupportedCount int        `json:"unsupported_count"`
 	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
 	RefusedCount     int        `json:"refused_count"`
-	LeftOut          int        `json:"left_out"`        // blocked sources for which it has no room
-	ListIgnored      int        `json:"list_ignored"`    // entries for which the firewall has no room; only in mode edl
-	ListInvalid      int        `json:"list_invalid"`    // lines of the list that it calls no entries; likewise
-	Brake            string     `json:"brake,omitempty"` // why removals are held back
-	Waiting          float64    `json:"waiting_seconds"` // until changes that wait for a commit or a refresh are carried out
-	Fallback         bool       `json:"fallback"`        // the list stands in for what the mode cannot do
+	Untagged         []string   `json:"untagged,omitempty"` // blocked addresses whose rule's tag it refused, with its words; the first ones
+	LeftOut          int        `json:"left_out"`           // blocked sources for which it has no room
+	ListIgnored      int        `json:"list_ignored"`       // entries for which the firewall has no room; only in mode edl
+	ListInvalid      int        `json:"list_invalid"`       // lines of the list that it calls no entries; likewise
+	Brake            string     `json:"brake,omitempty"`    // why removals are held back
+	Waiting          float64    `json:"waiting_seconds"`    // until changes that wait for a commit or a refresh are carried out
+	Fallback         bool       `json:"fallback"`           // the list stands in for what the mode cannot do
 }
 
 // show updates the state for status and metrics, and logs what changed.
@@ -120,6 +121,7 @@ func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 	s.Unsupported, s.UnsupportedCount = unsupported, len(r.Unsupported)
 
 	e.showRefused(s, r)
+	e.showUntagged(s, r)
 	brake := ""
 	if r.Braked != nil {
 		brake = fmt.Sprintf("%s; held back until firewalls[].max_removal_percent of %s is raised", r.Braked, e.name)
@@ -151,11 +153,26 @@ func (e *Enforcer) showRefused(s *Status, r firewall.Report) {
 	}
 }
 
+// showUntagged names what is blocked and has not the tag of its rule, or still has it. As with what is refused, a full pass tries
+// everything anew.
+func (e *Enforcer) showUntagged(s *Status, r firewall.Report) {
+	before := len(s.Untagged)
+	if r.Full {
+		s.Untagged = nil
+	}
+	for _, x := range r.Untagged[:min(len(r.Untagged), namedRefusals-min(len(s.Untagged), namedRefusals))] {
+		s.Untagged = append(s.Untagged, firewall.FormatAddress(x.Prefix)+": "+x.Message)
+	}
+	if before == 0 && len(s.Untagged) > 0 {
+		e.log.Warn().Strs("addresses", s.Untagged).Msg("the firewall refused tags of rules; the addresses are blocked all the same, and it is retried with the next full pass")
+	}
+}
+
 // Status gives the state now.
 func (e *Enforcer) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.state
-	s.Unsupported, s.Refused = slices.Clone(s.Unsupported), slices.Clone(s.Refused)
+	s.Unsupported, s.Refused, s.Untagged = slices.Clone(s.Unsupported), slices.Clone(s.Refused), slices.Clone(s.Untagged)
 	return s
 }

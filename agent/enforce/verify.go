@@ -116,7 +116,7 @@ func EntryOf(e *store.Entry, releaseAfter time.Duration) firewall.Entry {
 	case e.Grade == store.Forgeable:
 		rank = room.Forgeable
 	}
-	return firewall.Entry{Prefix: e.Address, Since: e.BlockedAt, Until: e.ReleaseAt(releaseAfter), Rank: rank, LastSeen: e.LastSeen, Members: e.Members}
+	return firewall.Entry{Prefix: e.Address, Since: e.BlockedAt, Until: e.ReleaseAt(releaseAfter), Rank: rank, LastSeen: e.LastSeen, Tag: e.Tag, Members: e.Members}
 }
 
 // blockedNow reads what is on the blacklist.

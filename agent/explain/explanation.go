@@ -32,6 +32,8 @@ type BlacklistEntry struct {
 	State         string     `json:"state"`          // blocked, held, observed or released
 	Hold          string     `json:"hold,omitempty"` // why a person has to decide, or had to
 	BlockedAt     time.Time  `json:"blocked_at"`
+	Escalation    string     `json:"escalation,omitempty"` // why it lasts longer than others
+	Tag           string     `json:"tag,omitempty"`        // of its rule, on firewalls of mode dynamic-tag
 	Target        string     `json:"target,omitempty"`
 	Expires       bool       `json:"expires"` // released at release_at whatever it does
 	ReleasedAt    *time.Time `json:"released_at,omitempty"`
@@ -46,7 +48,7 @@ const stateReleased = "released"
 func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntry {
 	out := BlacklistEntry{
 		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
-		ReleaseAt: e.ReleaseAt(releaseAfter), Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt,
+		ReleaseAt: e.ReleaseAt(releaseAfter), Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt, Escalation: e.Escalation, Tag: e.Tag,
 		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
 	}
 	if !e.ReleasedAt.IsZero() {

@@ -183,3 +183,33 @@ func blockOf(address string, state store.State, at time.Time) store.Block {
 	}
 	return b
 }
+
+// A block that lasts longer than others says so, and until when.
+func TestAnExplanationSaysWhyABlockLastsLonger(t *testing.T) {
+	st, at := newTestStore(t), time.Now().Add(-100*time.Hour)
+	for range 2 {
+		b := blockOf("203.0.113.9/32", store.Blocked, at)
+		b.Escalation = store.Escalation{Factor: 4, Max: 1000 * time.Hour, Length: 10 * time.Hour}
+		if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(20 * time.Hour)
+		if _, err := st.ReleaseQuiet(t.Context(), at, 10*time.Hour, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, err := Of(t.Context(), st, netip.MustParsePrefix("203.0.113.9/32"), 10*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := x.Entries[0]; !e.ReleaseAt.Equal(e.LastSeen.Add(40*time.Hour)) || e.ReleasedAt != nil {
+		t.Errorf("the entry is %+v", e)
+	}
+	var text strings.Builder
+	if err := x.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if want := "second block within a year: 4 times the time"; !strings.Contains(text.String(), want) {
+		t.Errorf("it does not say %q:\n%s", want, text.String())
+	}
+}

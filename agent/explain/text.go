@@ -23,6 +23,9 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		t.Row("why held", e.Hold)
 	}
 	x.writeChoice(t)
+	if e.Tag != "" {
+		t.Row("tag of its rule", e.Tag)
+	}
 	if e.Target != "" {
 		t.Row("target", e.Target)
 	}
@@ -35,6 +38,9 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		state = x.was
 	}
 	t.Row(state, display.LocalTime(e.BlockedAt)+" by "+e.By)
+	if e.Escalation != "" {
+		t.Row("length", e.Escalation)
+	}
 	if e.ReleasedAt == nil {
 		t.Row("release", e.Release())
 	} else {

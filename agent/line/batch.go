@@ -106,16 +106,16 @@ var grades = [...]store.Grade{
 	detect.Proven:       store.Proven,
 }
 
-// block notes a verdict.
-func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, at time.Time) {
+// block notes a verdict. x says how much longer the block of a source lasts that returned.
+func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Escalation, at time.Time) {
 	block := store.Block{
 		Address: v.Source, Rule: v.Rule, Reason: v.Reason, By: store.ByDetector,
 		Device: v.Device, Target: v.Target,
 		FirstSeen: v.FirstSeen, LastSeen: v.LastSeen, BlockedAt: at,
-		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence,
+		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence, Tag: v.Tag, Escalation: x,
 	}
 	if v.BlockFor > 0 {
-		block.ExpiresAt = v.Time.Add(v.BlockFor)
+		block.ExpiresAt, block.Escalation.Length = v.Time.Add(v.BlockFor), v.BlockFor
 	}
 	b.Blocks = append(b.Blocks, block)
 	b.urgent = b.urgent || block.State == store.Blocked // a hold can share a transaction: nobody is blocked by it

@@ -62,7 +62,9 @@ func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 		return
 	}
 	l.opts.Stats.verdict(v.Rule, state.String())
-	l.batch.block(v, l.evidence.lines(v, by, now), now)
+	escalation := l.opts.Escalation
+	escalation.Length = l.opts.ReleaseAfter
+	l.batch.block(v, l.evidence.lines(v, by, now), escalation, now)
 	doing, why := "blocking: ", v.Reason
 	switch state {
 	case store.Held:

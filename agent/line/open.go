@@ -23,7 +23,8 @@ type Options struct {
 	Guard        func() *detect.Guard
 	Ours         func() *detect.Ours
 	Surge        detect.Surge
-	ReleaseAfter time.Duration // verdicts that are older would be released at once, and block nobody
+	ReleaseAfter time.Duration    // verdicts that are older would be released at once, and block nobody
+	Escalation   store.Escalation // of blocks whose sources returned; Length does not matter
 	Stats        *Stats
 	Health       Health
 	// Attach has every change of the blacklist told to notice, from another goroutine, and before it returns what is

@@ -1,0 +1,2 @@
+-- A tag of its rule that the entry bears on the firewalls beside the one of all; empty: none.
+ALTER TABLE blacklist ADD COLUMN tag text NOT NULL DEFAULT '';
