@@ -118,7 +118,7 @@ type witness struct {
 func (p witness) saw(windows float64, dst int, port uint16, want Outcome) {
 	p.t.Helper()
 	at := oracleStart.Add(time.Duration(windows * float64(10*time.Minute)))
-	res := p.e.Observe(&Event{Type: TypeTraffic, Time: at, Device: fmt.Sprint(len(p.e.devices)), Src: publicSource(1), Dst: target(dst), DstPort: port})
+	res := p.e.Observe(&Event{Type: TypeTraffic, Time: at, Device: fmt.Sprint(len(p.e.devices.numbers)), Src: publicSource(1), Dst: target(dst), DstPort: port})
 	if res.Outcome != want {
 		p.t.Errorf("port %d of target %d at %v windows: outcome %d, want %d", port, dst, windows, res.Outcome, want)
 	}

@@ -39,10 +39,7 @@ type Engine struct {
 	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
 	accepted map[[16]byte]int64    // partners that are not held, until when
 
-	devices    map[string]uint16
-	lastDevice string // with its numbers: records of one device come in rows
-	lastNumber uint16
-	lastClock  uint16
+	devices devices
 
 	stats Stats
 	fired [rulesInAll]uint64

@@ -97,7 +97,7 @@ func (e *Engine) outgoing(ev *Event, p *party, became Session) (s memory.Session
 	if !e.refusing || !dst.IsValid() || !canBeSource(dst) || e.ours.Contains(dst) || !allowed(ev.Action) {
 		return s, false
 	}
-	_, number := e.deviceOf(ev.Device)
+	_, number := e.devices.of(ev.Device)
 	s = memory.Session{Key: e.keyOf(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
 		Served: became == SessionAnswered, Device: number, Time: nanoseconds(ev.Time)}
 	switch nat := plain(ev.NATSrc); {
@@ -183,7 +183,7 @@ func (e *Engine) isLate(ev *Event, w *watched) bool {
 	if e.memory == nil || e.recalling {
 		return false
 	}
-	_, w.clock = e.deviceOf(ev.Device)
+	_, w.clock = e.devices.of(ev.Device)
 	return e.memory.Late(&memory.Session{Key: w.key, Peer: w.addr.As16(), PeerPort: w.port, Ours: plain(w.dst).As16(), OursPort: w.dstPort,
 		Device: w.clock, Time: w.time})
 }
@@ -194,7 +194,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	if s.class == 0 {
 		return nil
 	}
-	s.device, w.clock = e.deviceOf(ev.Device)
+	s.device, w.clock = e.devices.of(ev.Device)
 	if w.grade == Proven {
 		s.class |= classProven
 	}
@@ -227,7 +227,7 @@ func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 	if e.recalling {
 		return nil
 	}
-	_, w.clock = e.deviceOf(ev.Device)
+	_, w.clock = e.devices.of(ev.Device)
 	var hint uint32
 	if w.id != 0 {
 		hint = e.sources.At(w.id).packed.probe()
@@ -261,7 +261,7 @@ func (e *Engine) answered(ev *Event, w *watched) {
 	if e.recalling || ev.Type != TypeTraffic || e.rules[probe].window == 0 || !e.rules[probe].RefusedOnly || !w.dst.IsValid() {
 		return
 	}
-	_, w.clock = e.deviceOf(ev.Device)
+	_, w.clock = e.devices.of(ev.Device)
 	e.memory.Answer(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time})
 }
 

@@ -19,7 +19,7 @@ type sighting struct {
 	dst    [16]byte
 	port   uint16
 	weight uint16 // records it stands for
-	device uint16 // whose clock the time is of, see Engine.deviceOf
+	device uint16 // whose clock the time is of, see devices
 	class  class
 	time   int64 // nanoseconds since 1970, never negative
 	ref    uint64

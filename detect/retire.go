@@ -16,28 +16,35 @@ const (
 // are told apart: it is never out of date.
 const anyDevice = math.MaxUint16
 
-// deviceOf numbers the devices: a clock is a device's. The second number is the memory's, which is the same after a restart,
-// and may be that of several.
-func (e *Engine) deviceOf(name string) (number, clock uint16) {
-	if name == e.lastDevice && e.devices != nil {
-		return e.lastNumber, e.lastClock
+// devices numbers the firewalls: a clock is a device's.
+type devices struct {
+	numbers map[string]uint16
+	last    string // with its numbers: records of one device come in rows
+	number  uint16
+	clock   uint16
+}
+
+// of gives the numbers of a device. The second is the memory's, which is the same after a restart, and may be that of several.
+func (d *devices) of(name string) (number, clock uint16) {
+	if name == d.last && d.numbers != nil {
+		return d.number, d.clock
 	}
-	if e.devices == nil {
-		e.devices = make(map[string]uint16)
+	if d.numbers == nil {
+		d.numbers = make(map[string]uint16)
 	}
-	number, ok := e.devices[name]
+	number, ok := d.numbers[name]
 	switch {
 	case ok:
-	case len(e.devices) < anyDevice:
-		number = uint16(len(e.devices))
-		e.devices[name] = number
+	case len(d.numbers) < anyDevice:
+		number = uint16(len(d.numbers))
+		d.numbers[name] = number
 	default:
 		number = anyDevice
 	}
 	h := fnv.New32a()
 	h.Write([]byte(name))
-	e.lastDevice, e.lastNumber, e.lastClock = name, number, uint16(h.Sum32())
-	return number, e.lastClock
+	d.last, d.number, d.clock = name, number, uint16(h.Sum32())
+	return number, d.clock
 }
 
 // recent holds the times of the pairs that a source reached last.

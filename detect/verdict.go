@@ -87,11 +87,11 @@ func (e *Engine) verdict(ev *Event, w *watched, r int, g Grade) *Verdict {
 }
 
 // take fills in what the window holds.
-func (e *Engine) take(v *Verdict, completing uint64, found finding) {
-	points := e.window.points[found.from:found.to]
+func (w *window) take(v *Verdict, completing uint64, found finding) {
+	points := w.points[found.from:found.to]
 	v.FirstSeen, v.LastSeen = clock(points[0].time), clock(points[len(points)-1].time)
 	v.Evidence = evidence(points, completing)
-	distinct := make(map[int32]struct{}, e.rules[found.rule].need)
+	distinct := make(map[int32]struct{})
 	for i := range points {
 		v.Hits += int(points[i].weight)
 		distinct[points[i].id] = struct{}{}
@@ -102,7 +102,7 @@ func (e *Engine) take(v *Verdict, completing uint64, found finding) {
 // scanVerdict words what the window holds.
 func (e *Engine) scanVerdict(ev *Event, w *watched, completing uint64, found finding) *Verdict {
 	v := e.verdict(ev, w, found.rule, found.grade)
-	e.take(v, completing, found)
+	e.window.take(v, completing, found)
 	need := e.rules[found.rule].need
 	if found.rule == portScan {
 		v.Target = plain(w.dst).String()
@@ -144,7 +144,7 @@ func (e *Engine) probeVerdict(ev *Event, w *watched, n memory.Probed, g Grade) *
 // loginVerdict words what the window holds.
 func (e *Engine) loginVerdict(ev *Event, w *watched, found finding) *Verdict {
 	v := e.verdict(ev, w, login, Proven)
-	e.take(v, ev.Ref, found)
+	e.window.take(v, ev.Ref, found)
 	v.Evidence = slices.Compact(v.Evidence) // a record that stands for several is several values
 	v.Hits = e.attempts.between(e, &w.key, nanoseconds(v.FirstSeen), nanoseconds(v.LastSeen))
 	v.Count = v.Hits

@@ -210,6 +210,9 @@ func (m *Memory) Sizes() (s Sizes) {
 	return s
 }
 
+// fetchedTargets is how many targets of a source are fetched ahead beside the one reached last.
+const fetchedTargets = 2
+
 // Hint names a source by its key and the hint that Refuse set for it; without one, the hint is 0.
 type Hint struct {
 	Key  Key
@@ -235,10 +238,24 @@ func (m *Memory) Prefetch(list []Hint) (touched uint32) {
 		}
 	}
 	for i := range list {
-		if h := &list[i]; h.Hint != 0 {
+		h := &list[i]
+		p := &m.part(&h.Key).probes
+		if h.Hint != 0 {
+			h.Hint = p.table.At(h.Hint).first
+		}
+		if h.Hint != 0 {
+			touched += p.points.At(h.Hint).next
+		}
+	}
+	for range fetchedTargets {
+		for i := range list {
+			h := &list[i]
 			p := &m.part(&h.Key).probes
-			if first := p.table.At(h.Hint).first; first != 0 {
-				touched += p.points.At(first).next
+			if h.Hint != 0 {
+				h.Hint = p.points.At(h.Hint).next
+			}
+			if h.Hint != 0 {
+				touched += p.points.At(h.Hint).next
 			}
 		}
 	}
