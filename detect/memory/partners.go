@@ -14,8 +14,6 @@ type partners struct {
 	queue   arena.Queue
 	more    arena.Slab[further, *further]
 	missing int64
-	touches uint32
-	reading bool // nobody moves in the queue: it is as it was written
 }
 
 // partner is an address, in 56 bytes: nearly all are spoken to in few hours of a day.
@@ -24,7 +22,7 @@ type partner struct {
 	key   Key
 	hours [3]hour
 	more  uint32
-	touch uint32 // when it was put where it is in the queue
+	used  bool // since it was put where it is in the queue
 }
 
 // further are hours that a partner has no room for.
@@ -64,14 +62,11 @@ func (p *partners) served(key *Key, t int64) {
 	if n == 0 {
 		p.makeRoom(t)
 		n = p.table.Add(hash(key))
-		*p.table.At(n) = partner{key: *key, touch: p.touches}
+		*p.table.At(n) = partner{key: *key}
 		arena.Put(&p.queue, &p.table, n)
 	}
 	c := p.table.At(n)
-	if p.touches++; p.touches-c.touch > uint32(p.max/2) && !p.reading { // as for probes
-		c.touch = p.touches
-		arena.Renew(&p.queue, &p.table, n)
-	}
+	c.used = true
 	s := seconds(t)
 	at := p.room(c, s)
 	if at.first == 0 || at.begin() != s/hourSeconds*hourSeconds {
@@ -162,10 +157,18 @@ func (p *partners) is(key *Key, before, at int64) bool {
 	return hours >= 2 && int64(first)*int64(time.Second) < before
 }
 
-// makeRoom keeps the number of partners in bounds: the one that was spoken to longest ago goes.
+// makeRoom keeps the number of partners in bounds: the first in the queue goes that was not spoken to again, as for probes.
 func (p *partners) makeRoom(t int64) {
 	if p.table.Used() < p.max {
 		return
+	}
+	for range chances {
+		if n := p.queue.Oldest(); !p.table.At(n).used {
+			break
+		} else {
+			p.table.At(n).used = false
+			arena.Renew(&p.queue, &p.table, n)
+		}
 	}
 	n := p.queue.Oldest()
 	last := uint32(0)

@@ -28,8 +28,7 @@ type probes struct {
 	served   arena.Queue
 	points   arena.Slab[target, *target]
 	missing  int64
-	near     int // sources with at least half of the refusals that fire
-	touches  uint32
+	near     int  // sources with at least half of the refusals that fire
 	reading  bool // nothing is out of date: it is as it was written
 }
 
@@ -39,10 +38,10 @@ type prober struct {
 	key      Key
 	spared   int64  // until then nothing is concluded: an answer younger than the window had no room
 	first    uint32 // of its targets, the one reached last
-	touch    uint32 // when it was put where it is in its queue
 	refusals uint16 // targets that refused it
 	answers  uint16 // targets that answered it
 	device   uint16
+	used     bool // since it was put where it is in its queue
 }
 
 // target is one that a source reached, in 64 bytes. Times are 0 where it never happened.
@@ -139,17 +138,12 @@ func (p *probes) reach(t *Target, hint *uint32) (*prober, *target) {
 	if n == 0 {
 		p.makeRoom(t)
 		n = p.table.Add(hash(&t.Key))
-		*p.table.At(n) = prober{key: t.Key, touch: p.touches}
+		*p.table.At(n) = prober{key: t.Key}
 		arena.Put(&p.refusing, &p.table, n)
 	}
 	*hint = n
 	c := p.table.At(n)
-	// Its neighbours in the queue are in no cache. Who waits as long as this is forgotten no sooner than after half of max
-	// other touches.
-	if p.touches++; p.touches-c.touch > uint32(p.max/2) && !p.reading {
-		c.touch = p.touches
-		arena.Renew(p.queueOf(c), &p.table, n)
-	}
+	c.used = true
 	c.device = t.Device
 	for before := &c.first; *before != 0; before = &p.points.At(*before).next {
 		i := *before
@@ -161,8 +155,12 @@ func (p *probes) reach(t *Target, hint *uint32) (*prober, *target) {
 			return c, at
 		}
 	}
-	for p.points.Used() >= targetsEach*p.max && p.oldest() != n {
-		p.evict(p.oldest(), t.Time)
+	for p.points.Used() >= targetsEach*p.max {
+		first := p.oldest()
+		if first == n {
+			break
+		}
+		p.evict(first, t.Time)
 	}
 	i := p.points.Take()
 	*p.points.At(i) = target{addr: t.Dst, port: t.Port, next: c.first}
@@ -295,13 +293,26 @@ func (p *probes) forgetIn(network netip.Prefix) {
 	}
 }
 
-// oldest is the source to be forgotten first.
+// oldest is the source to be forgotten first: the first in its queue that was not there again since it was put there. (To move
+// a source in the queue whenever it is there again would mean to wait for its neighbours, which are in no cache.)
 func (p *probes) oldest() uint32 {
+	q := &p.served
 	if p.refusing.Len()*4 > p.max || p.served.Len() == 0 {
-		return p.refusing.Oldest()
+		q = &p.refusing
 	}
-	return p.served.Oldest()
+	for range chances {
+		n := q.Oldest()
+		if n == 0 || !p.table.At(n).used {
+			break
+		}
+		p.table.At(n).used = false
+		arena.Renew(q, &p.table, n)
+	}
+	return q.Oldest()
 }
+
+// chances is how many are passed over because they were there again; after that the next one goes all the same.
+const chances = 16
 
 // makeRoom keeps the number of sources in bounds. What its own device has long left behind goes first.
 func (p *probes) makeRoom(t *Target) {

@@ -94,7 +94,7 @@ func (s *sessions) read(r *reader) {
 }
 
 func (p *partners) write(b []byte) []byte {
-	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.touches)), uint64(p.table.Used()))
+	b = binary.AppendUvarint(b, uint64(p.table.Used()))
 	for n := p.queue.Oldest(); n != 0; n = arena.Next(&p.table, n) {
 		c := p.table.At(n)
 		var list []hour
@@ -105,7 +105,7 @@ func (p *partners) write(b []byte) []byte {
 			return true
 		})
 		slices.SortFunc(list, func(a, b hour) int { return cmp.Compare(a.first, b.first) })
-		b = append(binary.AppendUvarint(appendAddr(b, &c.key), uint64(c.touch)), byte(len(list)))
+		b = append(appendAddr(b, &c.key), flag(c.used), byte(len(list)))
 		for _, h := range list {
 			b = binary.BigEndian.AppendUint32(b, h.first)
 			b = binary.BigEndian.AppendUint16(b, h.last)
@@ -115,24 +115,21 @@ func (p *partners) write(b []byte) []byte {
 }
 
 func (p *partners) read(r *reader) {
-	p.reading = true
-	touches := uint32(r.uvarint())
-	defer func() { p.reading, p.touches = false, touches }()
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		key, touch := r.addr(), uint32(r.uvarint())
+		key, used := r.addr(), r.byte() != 0
 		for hours := r.byte(); hours > 0 && r.err == nil; hours-- {
 			h := hour{r.uint32(), r.uint16()}
 			p.served(&key, int64(h.first)*1e9)
 			p.served(&key, int64(h.end())*1e9)
 		}
 		if n := p.find(&key); n != 0 {
-			p.table.At(n).touch = touch
+			p.table.At(n).used = used
 		}
 	}
 }
 
 func (p *probes) write(b []byte) []byte {
-	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.touches)), uint64(p.table.Used()))
+	b = binary.AppendUvarint(b, uint64(p.table.Used()))
 	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
 		for n := q.Oldest(); n != 0; n = arena.Next(&p.table, n) {
 			b = p.writeOne(b, p.table.At(n))
@@ -143,7 +140,7 @@ func (p *probes) write(b []byte) []byte {
 
 func (p *probes) writeOne(b []byte, c *prober) []byte {
 	b = appendAddr(b, &c.key)
-	b = binary.AppendUvarint(binary.AppendVarint(b, c.spared), uint64(c.touch))
+	b = append(binary.AppendVarint(b, c.spared), flag(c.used))
 	b = binary.BigEndian.AppendUint16(b, c.device)
 	// The one reached last is written last, so that reading puts it first again.
 	var list []uint32
@@ -172,17 +169,16 @@ func (p *probes) writeOne(b []byte, c *prober) []byte {
 
 func (p *probes) read(r *reader) {
 	p.reading = true
-	touches := uint32(r.uvarint())
-	defer func() { p.reading, p.touches = false, touches }()
+	defer func() { p.reading = false }()
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		key, spared, touch, device := r.addr(), r.varint(), uint32(r.uvarint()), r.uint16()
+		key, spared, used, device := r.addr(), r.varint(), r.byte() != 0, r.uint16()
 		last := spared
 		for points := r.uvarint(); points > 0 && r.err == nil; points-- {
 			last = p.readTarget(r, Target{Key: key, Device: device}, last)
 		}
 		if n := p.find(&key); n != 0 {
 			c := p.table.At(n)
-			c.spared, c.touch = spared, touch
+			c.spared, c.used = spared, used
 		}
 	}
 }

@@ -1,0 +1,78 @@
+package memory
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+var benchBase, benchOurs = address("20.0.0.0"), address("198.51.100.1")
+
+// Fetched ahead in groups, as the engine has it done.
+const group = 64
+
+func benchKey(n uint32) (key Key) {
+	key = benchBase
+	binary.BigEndian.PutUint32(key[12:], 0x14000000+n)
+	return key
+}
+
+// Sources that are refused by two targets each, time and again.
+func BenchmarkRefuse(b *testing.B) {
+	m, dice := New(Limits{Probes: 300_000}, Day, 30), rand.New(rand.NewPCG(1, 1))
+	const sources = 100_000
+	var hints [sources]uint32
+	var list [group]Hint
+	var targets [group]Target
+	which := make([]uint32, group)
+	fill := func(at int64) {
+		for i := range targets {
+			n := dice.Uint32N(sources)
+			which[i] = n
+			targets[i] = Target{Key: benchKey(n), Dst: benchOurs, Port: uint16(n + dice.Uint32N(2)), Time: at, Ref: uint64(at)}
+			list[i] = Hint{Key: targets[i].Key, Hint: hints[n]}
+		}
+	}
+	at := start
+	round := func() {
+		at += second
+		fill(at)
+		m.Prefetch(list[:])
+		for i := range targets {
+			m.Refuse(&targets[i], &hints[which[i]])
+		}
+	}
+	for range 10 * sources / group {
+		round()
+	}
+	b.ResetTimer()
+	for i := 0; i < b.N; i += group {
+		round()
+	}
+}
+
+// Sessions that ours open to many addresses.
+func BenchmarkOpen(b *testing.B) {
+	m, dice := New(Limits{Sessions: 1_000_000, Partners: 1_000_000}, Day, 30), rand.New(rand.NewPCG(1, 1))
+	var list [group]Session
+	at := start
+	round := func() {
+		at += int64(10 * time.Millisecond)
+		for i := range list {
+			peer := benchKey(dice.Uint32N(60_000))
+			list[i] = Session{Key: peer, Peer: peer, PeerPort: 443, Ours: benchOurs, OursPort: uint16(dice.Uint32()), Served: true, Time: at}
+		}
+		m.PrefetchOpen(list[:])
+		for i := range list {
+			m.Open(&list[i])
+		}
+	}
+	for range 1_000_000 / group {
+		round()
+	}
+	b.ResetTimer()
+	for i := 0; i < b.N; i += group {
+		round()
+	}
+}
