@@ -24,7 +24,7 @@ type BlacklistEntry struct {
 	Reason        string     `json:"reason"`
 	FirstSeen     time.Time  `json:"first_seen"`
 	LastSeen      time.Time  `json:"last_seen"`
-	ReleaseAt     time.Time  `json:"release_at"`
+	ReleaseAt     time.Time  `json:"release_at,omitzero"` // none: it ends with others, as a neighbourhood does
 	Device        string     `json:"device"`
 	Hits          int64      `json:"hits"`
 	By            string     `json:"by"`             // detector or operator
@@ -65,6 +65,8 @@ func (e *BlacklistEntry) Release() string {
 		return "released " + display.LocalTime(*e.ReleasedAt)
 	case e.Expires:
 		return display.LocalTime(e.ReleaseAt)
+	case e.Rule == store.RuleNeighbourhood:
+		return "with the last of its blocked sources"
 	}
 	return display.LocalTime(e.ReleaseAt) + ", later if it is seen again"
 }
