@@ -157,7 +157,12 @@ func entriesOf(ctx context.Context, st *store.Store, prefix netip.Prefix) ([]sto
 		}
 		return 0
 	}
-	slices.SortStableFunc(entries, func(a, b store.Entry) int { return cmp.Compare(place(a), place(b)) })
+	slices.SortStableFunc(entries, func(a, b store.Entry) int {
+		if place(a) == 0 && place(b) == 0 { // blocked by itself and with its neighbourhood: its own reason says more
+			return cmp.Compare(b.Address.Bits(), a.Address.Bits())
+		}
+		return cmp.Compare(place(a), place(b))
+	})
 	return entries, nil
 }
 

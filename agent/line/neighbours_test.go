@@ -185,11 +185,12 @@ func TestWhatIsReleasedCountsNoMore(t *testing.T) {
 
 	// The next run knows as much.
 	n.Live = openTestLive(t, n.o)
-	for i, at := range []time.Time{before, before, before, later, later} {
+	for i, at := range []time.Time{before, before, before, later} {
 		tell(Change{Address: prefix(fmt.Sprintf("203.0.113.%d/32", i+10)), Blocked: true, Proven: at})
 	}
-	n.expect("after a restart")
 	n.Live.judge(n.verdict("203.0.113.30/32"), nil, later)
+	n.expect("after a restart, with a second since")
+	n.Live.judge(n.verdict("203.0.113.31/32"), nil, later)
 	n.expect("with a third", "203.0.113.0/24")
 }
 
