@@ -48,6 +48,8 @@ type feed struct {
 	mu      sync.Mutex
 	engine  func([]line.Change)          // tells the engine; nil until there is one
 	waiting map[netip.Prefix]store.State // what is held or observed: nobody enforces it
+	// proven is when what counts among its neighbours was blocked; nil: nobody asks.
+	proven map[netip.Prefix]time.Time
 	// accepted is until when what a person accepted is not held again.
 	accepted map[netip.Prefix]time.Time
 
@@ -164,7 +166,7 @@ func (f *feed) attach(notice func([]line.Change)) {
 	f.engine = notice
 	var changes []line.Change
 	for _, e := range f.current.Load().Entries {
-		changes = append(changes, line.Change{Address: e.Prefix, Blocked: true})
+		changes = append(changes, line.Change{Address: e.Prefix, Blocked: true, Proven: f.proven[e.Prefix]})
 	}
 	for prefix, state := range f.waiting {
 		changes = append(changes, line.Change{Address: prefix, Waiting: state})

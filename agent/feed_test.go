@@ -201,3 +201,60 @@ func TestMereActivityIsShownToTheEnforcersNowAndThen(t *testing.T) {
 		Blocks: []store.Block{{Address: second, By: store.ByDetector, BlockedAt: clock.now()}}})
 	expect("another block is shown at once", 2, begun.Add(snapshotEvery+time.Second))
 }
+
+// The engine learns which sources count among their neighbours, and who took what off the blacklist.
+func TestTheFeedTellsWhoCountsAmongNeighbours(t *testing.T) {
+	st, at := newTestStore(t), time.Now().UTC().Truncate(time.Microsecond)
+	commit := func(change func(*store.Block), address string) {
+		t.Helper()
+		b := store.Block{Address: netip.MustParsePrefix(address), Rule: "login", Reason: "test", By: store.ByDetector, Grade: store.Proven, BlockedAt: at}
+		change(&b)
+		if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := newFeed(st)
+	f.releaseAfter, f.health, f.proven = time.Hour, &health{}, make(map[netip.Prefix]time.Time)
+	f.guard = func() *detect.Guard { return detect.NewGuard(nil, nil) }
+	var told []line.Change
+	f.attach(func(changes []line.Change) { told = append(told, changes...) })
+	commit(func(*store.Block) {}, "203.0.113.1/32")
+	commit(func(b *store.Block) { b.Grade = store.Forgeable }, "203.0.113.2/32")
+	commit(func(b *store.Block) { b.By = store.ByLabelFile }, "203.0.113.3/32")
+	commit(func(b *store.Block) { b.By = "anna" }, "203.0.113.4/32")
+	commit(func(b *store.Block) { b.Rule = store.RuleNeighbourhood }, "203.0.113.0/24")
+	expect := func(when string) {
+		t.Helper()
+		for _, c := range told {
+			if counts := c.Address.String() == "203.0.113.1/32"; counts != c.Proven.Equal(at) || !counts && !c.Proven.IsZero() {
+				t.Errorf("%s: %+v", when, c)
+			}
+		}
+		if len(told) != 5 {
+			t.Errorf("%s: %d changes are told", when, len(told))
+		}
+	}
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect("as they came")
+	told = nil
+	f.attach(func(changes []line.Change) { told = append(told, changes...) })
+	expect("to whoever comes later")
+
+	for address, by := range map[string]string{"203.0.113.1/32": store.ByDetector, "203.0.113.0/24": "anna"} {
+		told = nil
+		if _, err := st.Release(t.Context(), netip.MustParsePrefix(address), by, "test", at); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.syncOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != 1 || told[0].Blocked || told[0].ByPerson != (by == "anna") {
+			t.Errorf("of a release by %s is told %+v", by, told)
+		}
+	}
+	if len(f.proven) != 0 {
+		t.Errorf("%d are kept", len(f.proven))
+	}
+}

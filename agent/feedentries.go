@@ -67,6 +67,7 @@ func (f *feed) leave(prefix netip.Prefix) (known bool) {
 	defer f.mu.Unlock()
 	_, waiting := f.waiting[prefix]
 	delete(f.waiting, prefix)
+	delete(f.proven, prefix)
 	return blocked || waiting
 }
 
@@ -78,7 +79,7 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.ReleasedBy).Str("state", e.State.String()).Msg("released: " + e.ReleaseReason)
 		}
 		// Told to the engine even if it was not held here: evidence up to the release must not count.
-		f.untold = append(f.untold, line.Change{Address: e.Address})
+		f.untold = append(f.untold, line.Change{Address: e.Address, ByPerson: e.ReleasedBy != store.ByDetector})
 		return
 	}
 	if err := f.guard().Check(e.Address); err != nil {
@@ -101,10 +102,21 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 		}
 		f.decided = f.decided || e.Hold != ""
 		f.unshown = true
-		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true})
+		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true, Proven: f.proves(e)})
 	}
 	f.regrouped = f.regrouped || had && !slices.Equal(before.Members, e.Members)
 	f.entries[e.Address] = enforce.EntryOf(e, f.releaseAfter)
+}
+
+// proves gives when an entry was blocked that counts among its neighbours; the zero time if it does not.
+func (f *feed) proves(e *store.Entry) (at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.proven == nil || !e.Counts() {
+		return at
+	}
+	f.proven[e.Address] = e.BlockedAt
+	return e.BlockedAt
 }
 
 // wait takes over an entry that is held or observed.

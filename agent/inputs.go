@@ -34,7 +34,7 @@ func inputOf(in config.Input) line.Input {
 // is read as the input whose pattern it matches, else as the first one, as standard input is. What opts says of them is not
 // regarded; the guard, and what is ours, it gives.
 func Replay(ctx context.Context, cfg *config.Config, opts line.ReplayOptions) (line.ReplaySummary, error) {
-	opts.Settings, opts.Surge = Settings(cfg), surge(cfg)
+	opts.Settings, opts.Surge, opts.Neighbours = Settings(cfg), surge(cfg), cfg.Blacklist.Neighbourhood.Sources
 	opts.Input = func(path string) line.Input { return inputFor(cfg, path) }
 	return line.Replay(ctx, opts)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -175,6 +177,9 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *marker) (
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
 	f.health, f.log = &a.health, a.log
+	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
+		f.proven = make(map[netip.Prefix]time.Time)
+	}
 	load := func() error {
 		if err := m.check(ctx); err != nil {
 			return err
@@ -245,7 +250,7 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
 		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
-		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
+		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },
 			Failed: func(err error) { a.health.failed(a.log, userWriter, err, a.now()) },

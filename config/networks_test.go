@@ -63,6 +63,7 @@ func TestFaultsOfNetworksBlacklistAndLabels(t *testing.T) {
 		{"relative", "labels: [{file: a.txt, label: x}]", "labels[0].file", "is not an absolute path"},
 		{"same file", "labels: [{file: /a/b, label: x}, {file: /a/./b, label: y}]", "labels[1].file", "is also labels[0].file"},
 		{"label mode", "labels: [{file: /a, label: x, mode: allow}]", "labels[0].mode", "not one of label, never, block"},
+		{"label mode that does nothing yet", "labels: [{file: /a, label: x, mode: block}]", "labels[0].mode", "nothing that the file lists would be blocked"},
 		{"control character", "labels: [{file: /a, label: \"a\\tb\"}]", "labels[0].label", "printable"},
 		{"very many", "labels: [" + strings.Repeat("{file: /a, label: x},", 101) + "]", "labels", "at most 100"},
 	} {

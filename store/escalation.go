@@ -56,9 +56,9 @@ func ordinal(n int) string {
 }
 
 // escalates tells whether the length of a block depends on earlier ones. What is held or observed is not lengthened: nobody
-// was blocked before a person says so.
+// was blocked before a person says so. A neighbourhood ends with others.
 func (b *Block) escalates() bool {
-	return b.Escalation.Factor > 1 && b.By == ByDetector && b.State == Blocked
+	return b.Escalation.Factor > 1 && b.By == ByDetector && b.State == Blocked && b.Rule != RuleNeighbourhood
 }
 
 // lengthened gives the blocks as they are, but those of sources that returned with their length.

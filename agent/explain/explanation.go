@@ -24,7 +24,7 @@ type BlacklistEntry struct {
 	Reason        string     `json:"reason"`
 	FirstSeen     time.Time  `json:"first_seen"`
 	LastSeen      time.Time  `json:"last_seen"`
-	ReleaseAt     time.Time  `json:"release_at"`
+	ReleaseAt     time.Time  `json:"release_at,omitzero"` // none: it ends with others, as a neighbourhood does
 	Device        string     `json:"device"`
 	Hits          int64      `json:"hits"`
 	By            string     `json:"by"`             // detector or operator
@@ -65,6 +65,8 @@ func (e *BlacklistEntry) Release() string {
 		return "released " + display.LocalTime(*e.ReleasedAt)
 	case e.Expires:
 		return display.LocalTime(e.ReleaseAt)
+	case e.Rule == store.RuleNeighbourhood:
+		return "with the last of its blocked sources"
 	}
 	return display.LocalTime(e.ReleaseAt) + ", later if it is seen again"
 }
@@ -155,7 +157,12 @@ func entriesOf(ctx context.Context, st *store.Store, prefix netip.Prefix) ([]sto
 		}
 		return 0
 	}
-	slices.SortStableFunc(entries, func(a, b store.Entry) int { return cmp.Compare(place(a), place(b)) })
+	slices.SortStableFunc(entries, func(a, b store.Entry) int {
+		if place(a) == 0 && place(b) == 0 { // blocked by itself and with its neighbourhood: its own reason says more
+			return cmp.Compare(b.Address.Bits(), a.Address.Bits())
+		}
+		return cmp.Compare(place(a), place(b))
+	})
 	return entries, nil
 }
 

@@ -213,3 +213,31 @@ func TestAnExplanationSaysWhyABlockLastsLonger(t *testing.T) {
 		t.Errorf("it does not say %q:\n%s", want, text.String())
 	}
 }
+
+// Of an address that is blocked by itself and with its neighbourhood, its own block is told first; the neighbourhood ends with others.
+func TestAnExplanationBeginsWithTheAddressItself(t *testing.T) {
+	st, at := newTestStore(t), time.Now()
+	own, whole := blockOf("203.0.113.9/32", store.Blocked, at), blockOf("203.0.113.0/24", store.Blocked, at)
+	whole.Rule, whole.Reason = store.RuleNeighbourhood, "3 sources"
+	if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{own, whole}}); err != nil {
+		t.Fatal(err)
+	}
+	for asked, want := range map[string]string{"203.0.113.9/32": "203.0.113.9 203.0.113.0/24", "203.0.113.8/32": "203.0.113.0/24"} {
+		x, err := Of(t.Context(), st, netip.MustParsePrefix(asked), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range x.Entries {
+			got = append(got, e.Address)
+			text, err := json.Marshal(e)
+			if ends := strings.Contains(string(text), `"release_at"`); err != nil || ends != (e.Rule != store.RuleNeighbourhood) ||
+				!ends && e.Release() != "with the last of its blocked sources" {
+				t.Errorf("%s, %q: %v", text, e.Release(), err)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("of %s is told %q", asked, got)
+		}
+	}
+}

@@ -20,9 +20,10 @@ type flow struct {
 		guard *detect.Guard
 		ours  *detect.Ours
 	} // what the engine was told of
-	surge  detect.Surge
-	oldest time.Duration // verdicts that are older block nobody; 0: all may
-	end    end
+	surge      detect.Surge
+	neighbours neighbours
+	oldest     time.Duration // verdicts that are older block nobody; 0: all may
+	end        end
 }
 
 // An end is where lines go. Lanes and lines are valid during the call only.
@@ -87,8 +88,12 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 		v.Hold = why
 		f.engine.Held(v)
 	}
-	if StateOf(v) == store.Blocked {
+	blocks := StateOf(v) == store.Blocked
+	if blocks {
 		f.engine.Block(v.Source)
 	}
 	f.end.block(v, by, now)
+	if blocks && v.Grade == detect.Proven {
+		f.crowd(v, by, now)
+	}
 }

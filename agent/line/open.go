@@ -25,8 +25,10 @@ type Options struct {
 	Surge        detect.Surge
 	ReleaseAfter time.Duration    // verdicts that are older would be released at once, and block nobody
 	Escalation   store.Escalation // of blocks whose sources returned; Length does not matter
-	Stats        *Stats
-	Health       Health
+	// Neighbours is how many blocked sources of one network block all of it; 0: none do.
+	Neighbours int
+	Stats      *Stats
+	Health     Health
 	// Attach has every change of the blacklist told to notice, from another goroutine, and before it returns what is
 	// blocked now. It may be called again.
 	Attach func(notice func([]Change))
@@ -46,6 +48,10 @@ type Health struct {
 type Change struct {
 	Address netip.Prefix
 	Blocked bool
+	// ByPerson says of one that is no longer on it that a person took it off.
+	ByPerson bool
+	// Proven is when the detector blocked it for proven evidence, so that it counts among its neighbours; zero: it does not.
+	Proven time.Time
 	// Waiting is Held or Observed for one that is on the blacklist so, and goes on being counted; else the zero value.
 	Waiting store.State
 	// NotHeld, if it is set, says this alone: until when verdicts of a partner are not held, because a person accepted one; a
@@ -106,11 +112,14 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	}
 	l.refresh()
 	if !o.Health.Insist(ctx, func() error {
-		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: o.Surge, oldest: o.ReleaseAfter, end: l}
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: o.Surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, end: l}
 		l.merge = merge{readers: l.readers, engine: l.engine}
 		l.keeper = &keeper{memory: l.engine.Memory()}
 		if err := l.keeper.load(ctx, o.Store, o.Now(), o.Logger); err != nil {
 			return fmt.Errorf("load what was remembered of the last day: %w", err)
+		}
+		if err := l.recallNeighbourhoods(ctx); err != nil {
+			return err
 		}
 		o.Attach(l.notice) // tells all that is blocked, held and accepted, also at another try
 		l.apply()
@@ -172,6 +181,7 @@ func (l *Live) apply() {
 			continue
 		}
 		delete(l.waiting, c.Address)
+		l.neighbours.change(&c, l.opts.Now())
 		switch {
 		case c.Blocked:
 			l.engine.Block(c.Address)

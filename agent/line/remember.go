@@ -3,6 +3,7 @@ package line
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"activedefense/detect"
@@ -70,6 +71,19 @@ func (l *Live) recallSurge(ctx context.Context) error {
 	for _, at := range times {
 		l.surge.Note(at)
 	}
+	return nil
+}
+
+// recallNeighbourhoods reads which networks persons have released: what was blocked in them before is no reason to block them again.
+func (l *Live) recallNeighbourhoods(ctx context.Context) error {
+	if l.neighbours.need <= 0 {
+		return nil
+	}
+	times, err := l.opts.Store.NeighbourhoodsReleased(ctx)
+	if err != nil {
+		return fmt.Errorf("read which neighbourhoods were released: %w", err)
+	}
+	maps.Copy(l.neighbours.released, times)
 	return nil
 }
 

@@ -23,9 +23,11 @@ type ReplayOptions struct {
 	Guard    *detect.Guard
 	Ours     *detect.Ours
 	Surge    detect.Surge
-	Verdict  func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
-	Refused  func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
-	Progress func(done, total int64, lines uint64) // about ten times a second, total 0 if it is not known; may be nil
+	// Neighbours is how many blocked sources of one network block all of it; 0: none do.
+	Neighbours int
+	Verdict    func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
+	Refused    func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
+	Progress   func(done, total int64, lines uint64) // about ten times a second, total 0 if it is not known; may be nil
 }
 
 // ReplaySummary says what a replay read.
@@ -46,7 +48,8 @@ const shownBytes = 120
 // that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
 func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
 	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State)}
-	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: opts.Surge, end: r}
+	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: opts.Surge,
+		neighbours: newNeighbours(opts.Neighbours), end: r}
 	defer r.close()
 	for i, path := range opts.Files {
 		if err := r.open(path, int64(i)); err != nil {

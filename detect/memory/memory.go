@@ -184,6 +184,30 @@ func (m *Memory) forget(p netip.Prefix) {
 	}
 }
 
+// PartnerIn says whether a partner, as Partner knows one, is in a network. known is false if none is found, and one may have been
+// forgotten before its time. A network of up to 256 addresses is looked up, any other costs a walk over all that ours spoke to.
+func (m *Memory) PartnerIn(network netip.Prefix, before, at int64) (found, known bool) {
+	known = true
+	for i := range m.parts {
+		known = known && at >= m.parts[i].partners.missing
+	}
+	if network.Addr().BitLen()-network.Bits() <= 8 {
+		for addr := network.Masked().Addr(); network.Contains(addr); addr = addr.Next() {
+			key := Key(addr.As16())
+			if m.Partner(&key, before, at) {
+				return true, true
+			}
+		}
+		return false, known
+	}
+	for i := range m.parts {
+		if m.parts[i].partners.in(network, before, at) {
+			return true, true
+		}
+	}
+	return false, known
+}
+
 // Missing says until when something that was not found may have been forgotten before its time, in nanoseconds since 1970; 0
 // where nothing was. For sessions that is SessionAge after the latest that had to go, for partners a day, for probes the
 // window after the latest answer.

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"net/netip"
 	"time"
 
 	"activedefense/detect/arena"
@@ -155,6 +156,17 @@ func (p *partners) is(key *Key, before, at int64) bool {
 		return true
 	})
 	return hours >= 2 && int64(first)*int64(time.Second) < before
+}
+
+// in says whether a partner is in a network.
+func (p *partners) in(network netip.Prefix, before, at int64) bool {
+	for n := p.queue.Oldest(); n != 0; n = arena.Next(&p.table, n) {
+		key := p.table.At(n).key
+		if network.Contains(netip.AddrFrom16(key).Unmap()) && p.is(&key, before, at) {
+			return true
+		}
+	}
+	return false
 }
 
 // makeRoom keeps the number of partners in bounds: the first in the queue goes that was not spoken to again, as for probes.
