@@ -224,3 +224,39 @@ func TestAReasonNamesAFewNeighbours(t *testing.T) {
 		t.Errorf("the reason is %q", got)
 	}
 }
+
+// What a replay says of lines is what a run makes of them: the sources, and then their network.
+func TestARunAndAReplayBlockTheSameNeighbourhood(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fw1.log")
+	for i := range 3 {
+		for k := range 11 {
+			write(t, path, fmt.Sprintf("1,2026/11/21 12:%02d:%02d,007000000000001,SYSTEM,auth,2562,2026/11/21 12:%02d:%02d,,auth-fail,LDAP,0,0,general,medium,\"failed authentication for user 'user%d'. "+
+				"Reason: Invalid username/password. auth profile 'LDAP', vsys 'vsys1', From: 203.0.113.%d.\",1,0x0\n", i, k, i, k, k, i+1))
+		}
+	}
+	settings := testSettings
+	settings.Login = detect.Login{Failures: 10, Window: 10 * time.Minute}
+	want := []string{"203.0.113.1/32 login", "203.0.113.2/32 login", "203.0.113.3/32 login", "203.0.113.0/24 neighbourhood"}
+	var told []string
+	if _, err := Replay(t.Context(), ReplayOptions{Files: []string{path}, Input: testInput, Settings: settings, Guard: detect.NewGuard(nil, nil), Neighbours: 3,
+		Verdict: func(v *detect.Verdict) { told = append(told, v.Source.String()+" "+v.Rule) }}); err != nil || !slices.Equal(told, want) {
+		t.Errorf("a replay tells %q: %v", told, err)
+	}
+	st := newTestStore(t)
+	o := testOptions(t, st, path)
+	o.Settings, o.Neighbours = settings, 3
+	l := openTestLive(t, o)
+	readAll(t, l)
+	var stored []string
+	if _, err := st.Changes(t.Context(), 0, func(e *store.Entry) error {
+		stored = append(stored, e.Address.String()+" "+e.Rule)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(stored)
+	slices.Sort(want)
+	if !slices.Equal(stored, want) {
+		t.Errorf("a run stores %q", stored)
+	}
+}
