@@ -66,17 +66,27 @@ func TestALabelFileIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, file := labelled(t, "203.0.113.1\n")
 		a := &Agent{cfg: cfg, now: time.Now, own: own.New(cfg, nil)}
+		f := newFeed(nil)
+		stop := func() {}
 		restart := func() {
+			stop()
 			a.labels = a.followLabels()
 			a.own = own.New(cfg, nil)
 			a.own.Spare(own.Listed(a.labels.Lists()))
 			a.renew()
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				a.refreshGuard(ctx, f)
+			}()
+			stop = func() {
+				cancel()
+				<-ended
+			}
 		}
 		restart()
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		f := newFeed(nil)
-		go a.refreshGuard(ctx, f)
+		defer func() { stop() }()
 		spared := func(want string) {
 			t.Helper()
 			time.Sleep(labels.Every + time.Second)

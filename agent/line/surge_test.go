@@ -17,7 +17,7 @@ import (
 // TestAForgedFlood floods the daemon's end with forged sources, with a restart in the middle. TEST_FLOOD_SOURCES is how many there
 // are; in ten minutes of a real flood there may be 60,000, which take a minute or two.
 func TestAForgedFlood(t *testing.T) {
-	sources := 6000
+	sources := 2000
 	if text := os.Getenv("TEST_FLOOD_SOURCES"); text != "" {
 		sources, _ = strconv.Atoi(text)
 	}
