@@ -38,6 +38,7 @@ type Engine struct {
 	blocked  prefixSet
 	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
 	accepted map[[16]byte]int64    // partners that are not held, until when
+	surge    *Surge                // nil: nothing bounds forgeable verdicts
 
 	devices devices
 
@@ -91,6 +92,9 @@ func (e *Engine) Know(o *Ours, g *Guard) {
 	e.ours = o
 	e.crowded = g.crowded(e.settings.IPv6Prefix)
 }
+
+// Limit has forgeable verdicts held for which a surge has no room. Who blocks tells the surge (Admit).
+func (e *Engine) Limit(s *Surge) { e.surge = s }
 
 // Accept has a partner's verdicts not held until a time: a person said so.
 func (e *Engine) Accept(p netip.Prefix, until time.Time) {

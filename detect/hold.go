@@ -21,15 +21,23 @@ func (e *Engine) judged(v *Verdict, r int) *Verdict {
 	if v.Mode == Block && v.Grade != Proven && rule.RefusedOnly {
 		v.Hold = e.hold(v, r)
 	}
+	if e.surge != nil && v.stands() {
+		v.Hold = e.surge.full(v) // and its proven evidence stays
+	}
 	return v
 }
 
 // hold says why a forgeable verdict is for a person to decide; "" if it is not.
 func (e *Engine) hold(v *Verdict, r int) string {
-	key := v.Source.Addr().As16()
+	key := peerKey(v.Source.Addr())
 	at, first := nanoseconds(v.Time), nanoseconds(v.FirstSeen)
-	if e.memory.Partner(&key, first, at) {
-		if until, ok := e.accepted[key]; !ok || at >= until {
+	partner := e.memory.Partner(&key, first, at)
+	if v.Source.Addr().Is6() && v.Source.Bits() < peerBits {
+		found, known := e.memory.PartnerIn(v.Source, first, at)
+		partner = found || !known
+	}
+	if partner {
+		if until, ok := e.accepted[v.Source.Addr().As16()]; !ok || at >= until {
 			return "the source is a partner, to which ours opened served sessions in several hours before, and the evidence may be forged"
 		}
 	}
@@ -54,15 +62,19 @@ type Surge struct {
 	next      int
 }
 
-// Admit decides whether a verdict that would block may. Proven ones always may, and take no room.
-func (s *Surge) Admit(v *Verdict) (why string) {
-	if s.Additions <= 0 || v.Grade == Proven || !v.stands() {
+// Admit takes room for a verdict that blocks. Proven ones take none.
+func (s *Surge) Admit(v *Verdict) {
+	if s.Additions > 0 && v.Grade != Proven && v.stands() {
+		s.note(nanoseconds(v.Time))
+	}
+}
+
+// full says why there is no room for a verdict that would block; "" if there is, or it needs none.
+func (s *Surge) full(v *Verdict) string {
+	if s.Additions <= 0 || v.Grade == Proven || len(s.times) < s.Additions || nanoseconds(v.Time)-s.times[s.next] >= int64(s.Window) {
 		return ""
 	}
-	if !s.note(nanoseconds(v.Time)) {
-		return "more than " + several(s.Additions, "source", "sources") + " whose evidence may be forged came within " + short(s.Window) + " (blacklist.surge)"
-	}
-	return ""
+	return "more than " + several(s.Additions, "source", "sources") + " whose evidence may be forged came within " + short(s.Window) + " (blacklist.surge)"
 }
 
 // Note counts a block of before, so that a restart does not begin anew.

@@ -49,17 +49,36 @@ func authenticates(event string) bool {
 // outage tells whether the reason of a failure is the authentication server's. What the user wrote is no reason, should
 // the firewall repeat it there.
 func outage(ev *Event) bool {
-	reason := ev.EndReason
-	if ev.SrcUser != "" {
-		reason = strings.ReplaceAll(reason, ev.SrcUser, "")
-	}
-	reason = strings.ToLower(reason)
+	reason := strings.ToLower(without(ev.EndReason, ev.SrcUser))
 	for _, words := range outages {
 		if strings.Contains(reason, words) {
 			return true
 		}
 	}
 	return false
+}
+
+// without takes a word out of a text, where it stands by itself.
+func without(text, word string) string {
+	if word == "" {
+		return text
+	}
+	letter := func(at int) bool {
+		return at >= 0 && at < len(text) && (text[at]|0x20 >= 'a' && text[at]|0x20 <= 'z' || text[at] >= '0' && text[at] <= '9')
+	}
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return text
+		}
+		i += from
+		if letter(i-1) || letter(i+len(word)) {
+			from = i + 1
+			continue
+		}
+		text = text[:i] + text[i+len(word):]
+		from = i
+	}
 }
 
 // loginOutcome says what became of a login, and of what else GLOBALPROTECT tells: a failure is refused, a success answered.

@@ -46,6 +46,9 @@ func (e *Engine) Observe(ev *Event) (r Result) {
 	if !w.addr.Is4() {
 		w.key = e.keyOf(w.addr)
 	}
+	if w.proxied {
+		w.key[0] |= byProxy
+	}
 	if isLogin(ev) {
 		e.watchLogin(ev, &w, &r)
 	} else {
@@ -53,6 +56,10 @@ func (e *Engine) Observe(ev *Event) (r Result) {
 	}
 	return r
 }
+
+// byProxy marks the key of a client that a proxy named: what only a proxy says of an address is no evidence beside what is known
+// of it. No public address begins with this bit.
+const byProxy = 0x80
 
 // became is what became of a session, where a rule asks for it or somebody found it out before.
 func (e *Engine) became(ev *Event) Session {
@@ -98,7 +105,7 @@ func (e *Engine) outgoing(ev *Event, p *party, became Session) (s memory.Session
 		return s, false
 	}
 	_, number := e.devices.of(ev.Device)
-	s = memory.Session{Key: e.keyOf(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
+	s = memory.Session{Key: peerKey(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
 		Served: became == SessionAnswered, Device: number, Time: nanoseconds(ev.Time)}
 	switch nat := plain(ev.NATSrc); {
 	case nat.IsValid():
@@ -184,7 +191,7 @@ func (e *Engine) isLate(ev *Event, w *watched) bool {
 		return false
 	}
 	_, w.clock = e.devices.of(ev.Device)
-	return e.memory.Late(&memory.Session{Key: w.key, Peer: w.addr.As16(), PeerPort: w.port, Ours: plain(w.dst).As16(), OursPort: w.dstPort,
+	return e.memory.Late(&memory.Session{Key: peerKey(w.addr), Peer: w.addr.As16(), PeerPort: w.port, Ours: plain(w.dst).As16(), OursPort: w.dstPort,
 		Device: w.clock, Time: w.time})
 }
 
@@ -270,18 +277,6 @@ func (e *Engine) answered(ev *Event, w *watched) {
 func (e *Engine) spend(w *watched, r int, v *Verdict) {
 	if !e.recalling {
 		e.memory.Spend(&w.key, uint8(r), v.Mode != Observe, w.time)
-	}
-}
-
-// Held tells the engine that a verdict which would have blocked was held after all, so that a restart does not count its evidence
-// again.
-func (e *Engine) Held(v *Verdict) {
-	if e.memory == nil || e.recalling {
-		return
-	}
-	key := v.Source.Addr().As16()
-	for r := range rulesInAll {
-		e.memory.Spend(&key, uint8(r), false, nanoseconds(v.Time))
 	}
 }
 

@@ -104,6 +104,7 @@ func newScenario(settings string) (*scenario, error) {
 		}
 	}
 	s := &scenario{engine: New(n.settings), guard: NewGuard(n.never, nil), surge: n.surge, refuse: n.refuse}
+	s.engine.Limit(&s.surge)
 	s.engine.Know(NewOurs(n.ours), s.guard)
 	return s, nil
 }
@@ -164,9 +165,7 @@ func (s *scenario) observe(words []string, events []Event) {
 
 // decide does with a verdict what the caller of an engine does, and says it.
 func (s *scenario) decide(v *Verdict) string {
-	if why := s.surge.Admit(v); why != "" {
-		v.Hold = why
-	}
+	s.surge.Admit(v)
 	state, why := "", ""
 	switch err := s.guard.Check(v.Source); {
 	case v.Mode == Observe:

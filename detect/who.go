@@ -158,6 +158,20 @@ func unidentified(application string) bool {
 	return false
 }
 
+// peerBits is the length of the IPv6 networks by which whom ours speak to is remembered, however sources are counted: what is
+// protected, and with it how they are counted, may change.
+const peerBits = 64
+
+// peerKey is the address under which it is remembered that ours spoke to one.
+func peerKey(addr netip.Addr) [16]byte {
+	if addr.Is6() {
+		if p, err := addr.Prefix(peerBits); err == nil {
+			return p.Addr().As16()
+		}
+	}
+	return addr.As16()
+}
+
 // The networks in which IPv6 carries the address of an IPv4 host.
 var (
 	sixToFour = netip.MustParsePrefix("2002::/16")

@@ -20,7 +20,7 @@ type flow struct {
 		guard *detect.Guard
 		ours  *detect.Ours
 	} // what the engine was told of
-	surge      detect.Surge
+	surge      *detect.Surge // the engine's
 	neighbours neighbours
 	oldest     time.Duration // verdicts that are older block nobody; 0: all may
 	end        end
@@ -84,10 +84,7 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 		f.end.spare(v, why, now)
 		return
 	}
-	if why := f.surge.Admit(v); why != "" {
-		v.Hold = why
-		f.engine.Held(v)
-	}
+	f.surge.Admit(v)
 	blocks := StateOf(v) == store.Blocked
 	if blocks {
 		f.engine.Block(v.Source)

@@ -16,17 +16,20 @@ import (
 type keeper struct {
 	memory  *memory.Memory      // nil: no rule needs one
 	written [memory.Parts]int64 // the batch as of which each part was written last; 0: never
-	next    int                 // part
+	renew   int                 // so many parts are to be written soon, as something that is kept cannot be read
 	size    int                 // of the part written last
 	since   int                 // bytes of journals since then
 }
 
+// untilTomorrow is what follows from a loss.
+const untilTomorrow = "until tomorrow, blocks that may rest on forged evidence are held where it may have excused them"
+
 // leastPart is how many bytes of journals come at least between two parts.
 const leastPart = 32 << 10
 
-// load takes in what an earlier run remembered. What is damaged is forgotten, and told: until it is remembered again, what it might
+// load takes in what an earlier run remembered; known says that there was one. What is damaged is forgotten, and told: until it is remembered again, what it might
 // have excused is held.
-func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, log zerolog.Logger) error {
+func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known bool, log zerolog.Logger) error {
 	if k.memory == nil {
 		return nil
 	}
@@ -37,7 +40,11 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, log z
 	}
 	damaged := func(err error, part int) {
 		k.memory.Lose(part, now.UnixNano())
-		log.Error().Err(err).Int("part", part).Msg("what was remembered of the last day cannot be read: until tomorrow, blocks that may rest on forged evidence are held where it may have excused them")
+		k.renew = memory.Parts
+		log.Error().Err(err).Int("part", part).Msg("a part of what was remembered of the last day cannot be read: " + untilTomorrow)
+	}
+	if known && len(parts)+len(journals) == 0 {
+		log.Warn().Msg("nothing is remembered of the last day: who ours spoke to is not known, and until tomorrow a partner whose address is forged may be blocked")
 	}
 	for _, p := range parts {
 		if p.Number < 0 || p.Number >= memory.Parts {
@@ -50,9 +57,10 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, log z
 	for _, j := range journals {
 		if err := k.memory.Apply(j.Data, func(part int) bool { return j.Seq > k.written[part] }); err != nil {
 			for part := range memory.Parts {
-				damaged(err, part)
+				k.memory.Lose(part, now.UnixNano())
 			}
-			break
+			k.renew = memory.Parts
+			log.Error().Err(err).Int64("batch", j.Seq).Msg("what one batch remembered of the last day cannot be read: " + untilTomorrow)
 		}
 	}
 	return nil
@@ -66,16 +74,14 @@ func (k *keeper) seal(b *store.Batch) {
 	b.Journal = k.memory.Journal(b.Journal[:0])
 	k.since += len(b.Journal)
 	for range memory.Parts {
-		if k.since < max(k.size, leastPart) {
+		if k.since < max(k.size, leastPart) && k.renew == 0 || len(b.MemoryParts) == mostParts {
 			break
 		}
-		data := k.memory.Part(nil, k.next)
-		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: k.next, Data: data})
-		k.written[k.next] = b.Seq
-		k.since, k.size = k.since-max(k.size, leastPart), len(data)
-		if k.next = (k.next + 1) % memory.Parts; k.next == 0 {
-			break
-		}
+		part := k.oldest()
+		data := k.memory.Part(nil, part)
+		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: part, Data: data})
+		k.written[part] = b.Seq
+		k.since, k.size, k.renew = max(k.since-max(k.size, leastPart), 0), len(data), max(k.renew-1, 0)
 	}
 	if len(b.MemoryParts) > 0 {
 		b.JournalFrom = b.Seq
@@ -84,3 +90,17 @@ func (k *keeper) seal(b *store.Batch) {
 		}
 	}
 }
+
+// oldest is the part that was written before all others, in whatever run.
+func (k *keeper) oldest() int {
+	part := 0
+	for i, seq := range k.written {
+		if seq < k.written[part] {
+			part = i
+		}
+	}
+	return part
+}
+
+// mostParts is how many parts one batch carries at most.
+const mostParts = 4

@@ -112,10 +112,12 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	}
 	l.refresh()
 	if !o.Health.Insist(ctx, func() error {
-		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: o.Surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, end: l}
+		surge := o.Surge
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, end: l}
+		l.engine.Limit(l.surge)
 		l.merge = merge{readers: l.readers, engine: l.engine}
 		l.keeper = &keeper{memory: l.engine.Memory()}
-		if err := l.keeper.load(ctx, o.Store, o.Now(), o.Logger); err != nil {
+		if err := l.keeper.load(ctx, o.Store, o.Now(), len(positions) > 0, o.Logger); err != nil {
 			return fmt.Errorf("load what was remembered of the last day: %w", err)
 		}
 		if err := l.recallNeighbourhoods(ctx); err != nil {

@@ -48,8 +48,9 @@ const shownBytes = 120
 // that grow and without a store. Nothing is released on the way, so each source is told once. An error names the file.
 func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
 	r := &replay{opts: opts, refused: make(map[netip.Prefix]bool), waiting: make(map[netip.Prefix]store.State)}
-	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: opts.Surge,
+	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: &opts.Surge,
 		neighbours: newNeighbours(opts.Neighbours), end: r}
+	r.engine.Limit(r.surge)
 	defer r.close()
 	for i, path := range opts.Files {
 		if err := r.open(path, int64(i)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 )
 
@@ -41,7 +42,10 @@ func (m *Memory) Keep() { m.journal.kept = true }
 
 // Journal appends to buf what the memory was told since the last call, for Apply.
 func (m *Memory) Journal(buf []byte) []byte {
-	buf = append(buf, m.journal.bytes...)
+	if len(m.journal.bytes) == 0 {
+		return buf
+	}
+	buf = sealed(append(buf, m.journal.bytes...), len(buf))
 	m.journal.bytes, m.journal.last = m.journal.bytes[:0], 0
 	return buf
 }
@@ -139,7 +143,10 @@ func appendAddr(b []byte, a *[16]byte) []byte {
 // Apply tells the memory what a journal holds, as far as want says so of the part. What is told goes into no journal. The
 // error wraps ErrDamaged; what came before the damage was told.
 func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
-	r := reader{rest: journal}
+	if len(journal) == 0 {
+		return nil
+	}
+	r := unsealed(journal)
 	var last int64
 	for len(r.rest) > 0 && r.err == nil {
 		op, flags := r.byte(), r.byte()
@@ -197,6 +204,24 @@ func (m *Memory) forgetWanted(p netip.Prefix, want func(part int) bool) {
 			m.parts[i].probes.forget(&key)
 		}
 	}
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sealed appends the checksum of what was written from a place on.
+func sealed(b []byte, from int) []byte {
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[from:], castagnoli))
+}
+
+// unsealed reads what is sealed, if it is what was written.
+func unsealed(data []byte) reader {
+	r := reader{rest: data}
+	if end := len(data) - 4; end < 0 || binary.BigEndian.Uint32(data[end:]) != crc32.Checksum(data[:end], castagnoli) {
+		r.fail("its checksum is another one")
+	} else {
+		r.rest = data[:end]
+	}
+	return r
 }
 
 // reader reads what was written. After the first fault everything is zero.

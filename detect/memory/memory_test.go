@@ -337,6 +337,13 @@ func TestDamageIsNoticed(t *testing.T) {
 	}
 	journal, part := m.Journal(nil), m.Part(nil, PartOf(&peers[0]))
 	back := New(roomy, 24*time.Hour, 5)
+	for i := range part {
+		flipped := bytes.Clone(part)
+		flipped[i] ^= 0x10
+		if err := New(roomy, 24*time.Hour, 5).Load(PartOf(&peers[0]), flipped, start); !errors.Is(err, ErrDamaged) {
+			t.Fatalf("a part with a bit flipped in byte %d: %v", i, err)
+		}
+	}
 	if err := back.Apply(journal[:len(journal)-3], func(int) bool { return true }); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a cut journal: %v", err)
 	}
@@ -360,9 +367,11 @@ func FuzzRead(f *testing.F) {
 	m.Keep()
 	m.Refuse(&Target{Key: peers[3], Dst: peers[4], Port: 5, Time: start, Ref: 9}, new(uint32))
 	m.Open(&Session{Key: peers[0], Peer: peers[0], PeerPort: 53, Ours: peers[3], OursPort: 2000, Untranslated: true, Served: true, Time: start})
-	f.Add(m.Journal(nil))
-	f.Add(m.Part(nil, PartOf(&peers[0])))
+	for _, seed := range [][]byte{m.Journal(nil), m.Part(nil, PartOf(&peers[0]))} {
+		f.Add(seed[:len(seed)-4])
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		data = sealed(data, 0)
 		m := New(Limits{}, 24*time.Hour, 5)
 		if err := m.Apply(data, func(int) bool { return true }); err != nil && !errors.Is(err, ErrDamaged) {
 			t.Error(err)

@@ -219,16 +219,16 @@ func (p *probes) countOf(c *prober, at int64) (n Probed) {
 		if p.within(t.proven, at) {
 			n.Proven++
 		}
-		if t.answered <= at && p.within(t.answered, at) {
+		if t.answered != 0 && at-t.answered < p.window { // of one that answered again later, what it did before is not kept
 			n.Answered++
 		}
 	}
 	return n
 }
 
-// within says whether two times count together; 0 is no time.
+// within says whether a time lies in the window that ends at another; 0 is no time. What is later counts with the records then.
 func (p *probes) within(t, at int64) bool {
-	return t != 0 && t-at < p.window && at-t < p.window
+	return t != 0 && t <= at && at-t < p.window
 }
 
 func (p *probes) refused(key *Key, at int64) []Refusal {

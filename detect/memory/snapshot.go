@@ -14,7 +14,7 @@ const partVersion = 1
 
 // Part appends to buf all that is in a part, for Load. In it is everything that the memory was told before the call.
 func (m *Memory) Part(buf []byte, number int) []byte {
-	p := &m.parts[number]
+	p, from := &m.parts[number], len(buf)
 	buf = append(buf, partVersion)
 	for _, missing := range []int64{p.sessions.missing, p.partners.missing, p.probes.missing} {
 		buf = binary.AppendVarint(buf, missing)
@@ -22,14 +22,14 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 	buf = p.sessions.write(buf)
 	buf = p.partners.write(buf)
 	buf = p.probes.write(buf)
-	return p.spent.write(buf)
+	return sealed(p.spent.write(buf), from)
 }
 
 // Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged; the part is then empty, and everything is
 // missing from it for a day after at.
 func (m *Memory) Load(number int, data []byte, at int64) error {
 	p, limits := &m.parts[number], m.parts[number]
-	r := reader{rest: data}
+	r := unsealed(data)
 	if v := r.byte(); v != partVersion && r.err == nil {
 		r.fail(fmt.Sprintf("version %d", v))
 	}
