@@ -107,3 +107,17 @@ func TestALateLineBlocksNobodyByProbes(t *testing.T) {
 		t.Errorf("targets of two hours: %+v", *v)
 	}
 }
+
+// Where every record counts nothing is remembered for a day, and a surge bounds what is forgeable all the same.
+func TestASurgeNeedsNoMemory(t *testing.T) {
+	surge := Surge{Additions: 1, Window: time.Hour}
+	e := New(Settings{PortScan: PortScan{Ports: 1, Window: time.Hour}})
+	e.Limit(&surge)
+	surge.Note(oracleStart)
+	for port := range uint16(4) {
+		ev := Event{Time: oracleStart, Type: TypeTraffic, Src: netip.MustParseAddr("203.0.113.5"), Dst: insiders[0], DstPort: 20 + port}
+		if v := e.Observe(&ev).Verdict; (v != nil) != (port%2 == 1) || v != nil && v.Hold == "" {
+			t.Errorf("port %d: %+v", port, v)
+		}
+	}
+}

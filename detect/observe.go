@@ -275,7 +275,7 @@ func (e *Engine) answered(ev *Event, w *watched) {
 // spend notes that a verdict used up evidence of a source that goes on being counted, so that it is not counted again when a
 // restart recalls it. Of probes the memory itself knows it.
 func (e *Engine) spend(w *watched, r int, v *Verdict) {
-	if !e.recalling {
+	if e.memory != nil && !e.recalling {
 		e.memory.Spend(&w.key, uint8(r), v.Mode != Observe, w.time)
 	}
 }
