@@ -62,11 +62,16 @@ type Surge struct {
 	next      int
 }
 
-// Admit takes room for a verdict that blocks. Proven ones take none.
-func (s *Surge) Admit(v *Verdict) {
-	if s.Additions > 0 && v.Grade != Proven && v.stands() {
+// Admit takes room for a verdict that blocks, or says why there is none. Proven ones take none. What an engine with that limit
+// has judged finds room.
+func (s *Surge) Admit(v *Verdict) (why string) {
+	if s.Additions <= 0 || v.Grade == Proven || !v.stands() {
+		return ""
+	}
+	if why = s.full(v); why == "" {
 		s.note(nanoseconds(v.Time))
 	}
+	return why
 }
 
 // full says why there is no room for a verdict that would block; "" if there is, or it needs none.

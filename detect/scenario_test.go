@@ -165,7 +165,9 @@ func (s *scenario) observe(words []string, events []Event) {
 
 // decide does with a verdict what the caller of an engine does, and says it.
 func (s *scenario) decide(v *Verdict) string {
-	s.surge.Admit(v)
+	if why := s.surge.Admit(v); why != "" {
+		v.Hold = why
+	}
 	state, why := "", ""
 	switch err := s.guard.Check(v.Source); {
 	case v.Mode == Observe:

@@ -84,7 +84,9 @@ func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
 		f.end.spare(v, why, now)
 		return
 	}
-	f.surge.Admit(v)
+	if why := f.surge.Admit(v); why != "" {
+		v.Hold = why
+	}
 	blocks := StateOf(v) == store.Blocked
 	if blocks {
 		f.engine.Block(v.Source)
