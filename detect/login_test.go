@@ -100,3 +100,15 @@ func TestLoginsAreNoScan(t *testing.T) {
 		}
 	}
 }
+
+// A user's name is taken out of the reason where it stands by itself, and leaves the firewall's own words as they are.
+func TestAShortNameHidesNoOutage(t *testing.T) {
+	for user, want := range map[string]bool{"ed": true, "anna": true, "": true} {
+		if got := outage(failedLogin(func(ev *Event) { ev.SrcUser, ev.EndReason = user, "Authentication request for "+user+" timed out" })); got != want {
+			t.Errorf("user %q: an outage %v, want %v", user, got, want)
+		}
+	}
+	if outage(failedLogin(func(ev *Event) { ev.SrcUser, ev.EndReason = "timed out", "Invalid password of timed out" })) {
+		t.Error("a name makes an outage")
+	}
+}
