@@ -41,7 +41,9 @@ func (e *Engine) hold(v *Verdict, r int) string {
 			return "the source is a partner, to which ours opened served sessions in several hours before, and the evidence may be forged"
 		}
 	}
-	sessions, partners, probes := e.memory.Missing(&key)
+	sessions, partners, _ := e.memory.Missing(&key)
+	source := v.Source.Addr().As16() // as which its targets are remembered
+	_, _, probes := e.memory.Missing(&source)
 	switch {
 	case at < partners:
 		return "the evidence may be forged, and whether the source is a partner is not known: too many addresses were spoken to (detect.max_partners)"

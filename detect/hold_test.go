@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"activedefense/detect/memory"
 	"net/netip"
 	"testing"
 	"time"
@@ -120,4 +121,29 @@ func TestASurgeNeedsNoMemory(t *testing.T) {
 			t.Errorf("port %d: %+v", port, v)
 		}
 	}
+}
+
+// A late line, and targets that refused once more since, by what anyone can forge: what is proven of them counts then, not now.
+func TestALateLineAmongProvenTargets(t *testing.T) {
+	e := New(Settings{Probe: Probe{Targets: 3, Window: time.Hour, Policy: Policy{RefusedOnly: true}}, IPv6Prefix: 64})
+	e.Know(company, nil)
+	src := netip.MustParseAddr("203.0.113.5")
+	send := func(port uint16) *Verdict {
+		ev := Event{Time: oracleStart.Add(2 * time.Minute), Type: TypeTraffic, Subtype: "deny", Action: "deny", Protocol: UDP, Src: src, Dst: insiders[0], DstPort: port}
+		return e.Observe(&ev).Verdict
+	}
+	for port := range uint16(3) { // proven, and forged once more later on
+		e.memory.Refuse(refusal(src, 30+port, oracleStart.Add(time.Minute), true), new(uint32))
+		e.memory.Refuse(refusal(src, 30+port, oracleStart.Add(9*time.Minute), false), new(uint32))
+	}
+	send(20)
+	send(21)
+	if v := send(22); v == nil || v.Grade != Forgeable || v.Count != 3 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// refusal is of a target that refused a source.
+func refusal(src netip.Addr, port uint16, at time.Time, proven bool) *memory.Target {
+	return &memory.Target{Key: src.As16(), Dst: insiders[0].As16(), Port: port, Time: nanoseconds(at), Proven: proven}
 }

@@ -27,8 +27,8 @@ const untilTomorrow = "until tomorrow, blocks that may rest on forged evidence a
 // leastPart is how many bytes of journals come at least between two parts.
 const leastPart = 32 << 10
 
-// load takes in what an earlier run remembered; known says that there was one. What is damaged is forgotten, and told: until it is remembered again, what it might
-// have excused is held.
+// load takes in what an earlier run remembered; known says that there was one. What is damaged is forgotten, and told: for a
+// day, what it might have excused is held.
 func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known bool, log zerolog.Logger) error {
 	if k.memory == nil {
 		return nil
@@ -73,10 +73,7 @@ func (k *keeper) seal(b *store.Batch) {
 	}
 	b.Journal = k.memory.Journal(b.Journal[:0])
 	k.since += len(b.Journal)
-	for range memory.Parts {
-		if k.since < max(k.size, leastPart) && k.renew == 0 || len(b.MemoryParts) == mostParts {
-			break
-		}
+	for len(b.MemoryParts) < mostParts && (k.renew > 0 || k.since >= max(k.size, leastPart)) {
 		part := k.oldest()
 		data := k.memory.Part(nil, part)
 		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: part, Data: data})

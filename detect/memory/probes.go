@@ -215,9 +215,9 @@ func (p *probes) countOf(c *prober, at int64) (n Probed) {
 		i = t.next
 		if p.within(t.refusedAt(), at) {
 			n.Refused++
-		}
-		if p.within(t.proven, at) {
-			n.Proven++
+			if p.within(t.proven, at) {
+				n.Proven++
+			}
 		}
 		if t.answered != 0 && at-t.answered < p.window { // of one that answered again later, what it did before is not kept
 			n.Answered++
