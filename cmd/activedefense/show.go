@@ -78,7 +78,7 @@ func (a *app) writeUnlisted(u *explain.Unlisted) error {
 		records = "the newest " + records
 	}
 	t.Line("")
-	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
+	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %d late answers to sessions of ours", records, u.Refused, u.Answered, u.LateAnswers))
 	t.Row("first seen", display.LocalTime(u.FirstSeen))
 	t.Row("last seen", display.LocalTime(u.LastSeen))
 	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
