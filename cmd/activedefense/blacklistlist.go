@@ -106,12 +106,15 @@ func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st 
 		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(explain.NewBlacklistEntry(e, after)) })
 	}
 	columns := []string{"ADDRESS", "STATE", "RULE", "GRADE", "SINCE", "LAST SEEN", "UNTIL", "HITS", "DEVICE", "BY", "WHY"}
-	labelled := l.labelsOf(cfg)
+	labelled, err := l.labelsOf(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
 	if labelled != nil {
 		columns = slices.Insert(columns, 1, "LABELS")
 	}
 	t, n := display.NewTable(l.stdout, columns...), 0
-	err := st.Entries(ctx, l.filter, func(e *store.Entry) error {
+	err = st.Entries(ctx, l.filter, func(e *store.Entry) error {
 		n++
 		view := explain.NewBlacklistEntry(e, after)
 		until := view.Release()

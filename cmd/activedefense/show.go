@@ -40,8 +40,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 				if a.json {
 					return a.printJSON(x)
 				}
-				a.writeLabels(cfg, prefix)
-				return x.WriteText(a.stdout)
+				return cmp.Or(a.writeLabels(c.Context(), cfg, st, prefix), x.WriteText(a.stdout))
 			})
 		},
 	}
@@ -60,8 +59,7 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if a.json {
 		err = a.printJSON(u)
 	} else {
-		a.writeLabels(cfg, prefix)
-		err = a.writeUnlisted(u)
+		err = cmp.Or(a.writeLabels(ctx, cfg, st, prefix), a.writeUnlisted(u))
 	}
 	return cmp.Or(err, unknown)
 }

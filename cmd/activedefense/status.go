@@ -102,6 +102,9 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	}
 	t := display.NewTable(c.stdout)
 	t.Row("agent", fmt.Sprintf("%s, up %s, %s", s.Version, span(s.Now.Sub(s.Started)), ready))
+	for _, trouble := range s.Troubles {
+		t.Row("TROUBLE", trouble.What+" (since "+display.LocalTime(trouble.Since)+"). "+trouble.Remedy)
+	}
 	store := "ok"
 	if !s.Store.OK {
 		store = fmt.Sprintf("UNAVAILABLE since %s: %s", localPtr(s.Store.Since), s.Store.Error)

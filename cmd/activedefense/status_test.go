@@ -6,7 +6,25 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"activedefense/agent"
+	"activedefense/agent/display"
 )
+
+// What a person should see to stands at the top.
+func TestStatusBeginsWithTroubles(t *testing.T) {
+	since := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
+	var text strings.Builder
+	s := &agent.Status{Ready: true, Troubles: []agent.Trouble{{Since: since, What: "partners.txt was not taken over", Remedy: "Restore the file"}}}
+	if err := (&statusCommand{&app{stdout: &text}}).writeText(s); err != nil {
+		t.Fatal(err)
+	}
+	if want := "partners.txt was not taken over (since " + display.LocalTime(since) + "). Restore the file\n"; !strings.Contains(text.String(), want) ||
+		strings.Index(text.String(), "TROUBLE") > strings.Index(text.String(), "\nstore") {
+		t.Errorf("it says\n%s", text.String())
+	}
+}
 
 // The daemon is on this host or in the management network: a proxy that the environment names for the internet
 // would not find it, and is not to see its state.
