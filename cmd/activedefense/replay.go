@@ -208,14 +208,14 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 		return
 	}
 	sum := run.sum
-	fmt.Fprintf(r.stderr, "%s lines in %.1f s (%s lines/s): %s records, %s of other types, %s that could not be parsed; %s\n",
-		grouped(sum.Lines), took.Seconds(), grouped(int64(float64(sum.Lines)/max(took.Seconds(), 1e-6))),
-		grouped(sum.Records), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
+	fmt.Fprintf(r.stderr, "%s in %.1f s (%s lines/s): %s, %s of other types, %s that could not be parsed; %s\n",
+		plural(sum.Lines, "line"), took.Seconds(), grouped(int64(float64(sum.Lines)/max(took.Seconds(), 1e-6))),
+		plural(sum.Records, "record"), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
 	if !sum.First.IsZero() {
 		fmt.Fprintf(r.stderr, "from %s to %s\n", display.LocalTime(sum.First), display.LocalTime(sum.Last))
 	}
 	if sum.Cut > 0 {
-		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(int(sum.Cut), "line"))
+		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(sum.Cut, "line"))
 	}
 	if sum.FirstBad != "" {
 		fmt.Fprintln(r.stderr, "the first line that could not be parsed:", sum.FirstBad)
@@ -226,14 +226,14 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 // writeEvicted says that memory did not suffice; named is " of FILE" for one of several configurations.
 func (r *replayCommand) writeEvicted(w io.Writer, sum line.ReplaySummary, named string) {
 	if sum.Evicted > 0 {
-		fmt.Fprintf(w, "%s sources were evicted because of detect.max_sources%s: the result may be incomplete\n", grouped(sum.Evicted), named)
+		fmt.Fprintf(w, "evicted because of detect.max_sources%s: %s; the result may be incomplete\n", named, plural(sum.Evicted, "source"))
 	}
 }
 
 // progress draws one line at a terminal.
 func (r *replayCommand) progress(done, total int64, lines uint64) {
 	if total == 0 {
-		fmt.Fprintf(r.stderr, "\r\x1b[K%s lines", grouped(lines))
+		fmt.Fprintf(r.stderr, "\r\x1b[K%s", plural(lines, "line"))
 		return
 	}
 	const width = 30
@@ -243,6 +243,6 @@ func (r *replayCommand) progress(done, total int64, lines uint64) {
 	if passed := time.Since(r.begun); share > 0.02 && share < 1 {
 		left = ", " + span(time.Duration(float64(passed)/share-float64(passed))) + " left"
 	}
-	fmt.Fprintf(r.stderr, "\r\x1b[K[%s%s] %3.0f%%  %s lines%s", strings.Repeat("=", filled), strings.Repeat(" ", width-filled),
-		share*100, grouped(lines), left)
+	fmt.Fprintf(r.stderr, "\r\x1b[K[%s%s] %3.0f%%  %s%s", strings.Repeat("=", filled), strings.Repeat(" ", width-filled),
+		share*100, plural(lines, "line"), left)
 }

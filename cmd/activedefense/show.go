@@ -76,10 +76,10 @@ func (a *app) writeUnlisted(u *explain.Unlisted) error {
 		records = "the newest " + records
 	}
 	t.Line("")
-	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %d late answers to sessions of ours", records, u.Refused, u.Answered, u.LateAnswers))
+	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, plural(u.LateAnswers, "late answer")))
 	t.Row("first seen", display.LocalTime(u.FirstSeen))
 	t.Row("last seen", display.LocalTime(u.LastSeen))
-	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
+	t.Row("reached", plural(u.Destinations, "address")+", "+plural(u.Ports, "port"))
 	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
 	return t.Flush()
 }

@@ -10,6 +10,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/display"
+	"activedefense/agent/line"
 )
 
 // What a person should see to stands at the top.
@@ -50,5 +51,16 @@ func TestStatusAsksTheDaemonAndNoProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", proxy.URL) // read once a process: the command is one of its own
 	if stdout, stderr, code := w.run("status", "--json"); code != 0 || !asked {
 		t.Errorf("exit status %d: %s%s", code, stdout, stderr)
+	}
+}
+
+func TestNumbersAndWordsAgree(t *testing.T) {
+	for got, want := range map[string]string{
+		plural(1, "entry"): "1 entry", plural(0, "entry"): "0 entries", plural(uint64(1234), "address"): "1,234 addresses", plural(int64(2), "late answer"): "2 late answers",
+		detectionText(&line.DetectStatus{NearThreshold: 1}): "1 source near a threshold",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
