@@ -13,6 +13,8 @@ const CallNetwork = "network"
 type Interface struct {
 	Name      string
 	Zone      string         // "": it is in none
+	VSys      string         // number of its virtual system; "": it was not said
+	Router    string         // "vr:NAME" of a virtual router; "": it is in none
 	Addresses []netip.Prefix // each the interface's own address with the length of its network; no link-local ones
 }
 
@@ -30,7 +32,10 @@ func Interfaces(ctx context.Context, d *Device) ([]Interface, error) {
 func ParseInterfaces(result *Node) []Interface {
 	var all []Interface
 	for _, e := range result.Child("ifnet").Entries() {
-		i := Interface{Name: e.Value("name"), Zone: e.Value("zone")}
+		i := Interface{Name: e.Value("name"), Zone: e.Value("zone"), VSys: e.Value("vsys")}
+		if fwd := e.Value("fwd"); strings.HasPrefix(fwd, "vr:") { // else "N/A", "tap", "vlan:NAME"
+			i.Router = fwd
+		}
 		for _, field := range []string{"ip", "addr", "dyn-addr", "addr6"} {
 			for _, text := range e.Child(field).Texts() {
 				if p, ok := interfaceAddress(text); ok {

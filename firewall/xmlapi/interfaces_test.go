@@ -14,7 +14,7 @@ func TestInterfaces(t *testing.T) {
 <entry><name>tunnel.1</name><zone>vpn</zone><ip>0.0.0.0/0</ip></entry><entry><zone>nameless</zone><ip>192.0.2.1/24</ip></entry>
 </ifnet><hw><entry><name>ethernet1/1</name></entry></hw></result></response>`
 	for name, c := range map[string]struct{ answer, want string }{
-		"some": {answer, "[{ethernet1/1 untrust [203.0.113.2/29 203.0.113.3/29 2001:db8::1/64]} {ethernet1/2  [198.51.100.7/32]} {tunnel.1 vpn []}]"},
+		"some": {answer, "[{ethernet1/1 untrust 1 vr:default [203.0.113.2/29 203.0.113.3/29 2001:db8::1/64]} {ethernet1/2    [198.51.100.7/32]} {tunnel.1 vpn   []}]"},
 		"none": {success, "[]"},
 	} {
 		s := newScript(t, always(c.answer))
