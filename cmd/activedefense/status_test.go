@@ -1,11 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"activedefense/agent/line"
 )
 
 // The daemon is on this host or in the management network: a proxy that the environment names for the internet
@@ -32,5 +36,22 @@ func TestStatusAsksTheDaemonAndNoProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", proxy.URL) // read once a process: the command is one of its own
 	if stdout, stderr, code := w.run("status", "--json"); code != 0 || !asked {
 		t.Errorf("exit status %d: %s%s", code, stdout, stderr)
+	}
+}
+
+func TestStatusSaysSinceWhenPartnersAreKnown(t *testing.T) {
+	since := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	d := line.DetectStatus{NearThreshold: 3}
+	if got := detectionText(&d); got != "3 sources near a threshold" {
+		t.Error(got)
+	}
+	d.PartnersSince = &since
+	const want = "\npartners known since %s (24 h needed): until then one whose address is forged may be blocked"
+	if got := detectionText(&d); got != "3 sources near a threshold"+fmt.Sprintf(want, localPtr(&since)) {
+		t.Error(got)
+	}
+	d.Refused, d.Elsewhere = 1000, 500
+	if got := strings.Split(detectionText(&d), "\n"); len(got) != 3 || !strings.HasPrefix(got[1], "TROUBLE: ") || "\n"+got[2] != fmt.Sprintf(want, localPtr(&since)) {
+		t.Errorf("%q", got)
 	}
 }
