@@ -82,10 +82,8 @@ func (l *loader) fitNetworks(c *Config) {
 	if len(c.NeverBlock) == 0 && !l.faultedBelow("never_block") {
 		l.warn("never_block", "is empty: nothing outside is exempt from blocking; list the addresses that you depend on, such as partners, remote offices and monitoring")
 	}
-	for _, p := range c.NeverBlock {
-		if p.Bits() == 0 {
-			l.warn("never_block", "%s covers all addresses of its family: none of them is ever blocked", p)
-		}
+	if v4, v6 := share(c.NeverBlock); v4 >= 0.5 || v6 >= 0.5 {
+		l.warn("never_block", "covers half of the internet or more, and nobody in it is ever blocked; list only the addresses that you depend on")
 	}
 }
 
