@@ -63,7 +63,7 @@ type AskStatus struct {
 	AskedAt  *time.Time     `json:"asked_at,omitempty"` // when it last answered; nil: never
 	Error    string         `json:"error,omitempty"`    // why it did not the last time
 	Troubles []ours.Trouble `json:"troubles,omitempty"` // what it names and was not taken over
-	Waiting  []string       `json:"waiting,omitempty"`  // what has no address now, such as a name that cannot be resolved
+	Waiting  []string       `json:"waiting,omitempty"`  // what has no address or default route now, such as a name that cannot be resolved
 }
 
 // newAsker makes one for an entry of the configuration, with devices of its own: no block waits for it.

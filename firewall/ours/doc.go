@@ -2,7 +2,8 @@
 //
 // The words: Facts are the running configuration, with what Panorama pushed, and the addresses that the interfaces have now. An
 // Entry is an address or network with its Kind (a network of ours, a management address, a peer) and what it is on the
-// firewall. A Name is to be resolved; what is Pending has no address now, though it had one or may get one; a Trouble is what was
+// firewall. A Name is to be resolved; what is Pending has no address or no default route
+// now, though it had one or may get one; a Trouble is what was
 // left out, and how a person can say it instead.
 //
 // Networks of ours are those of interfaces and static routes that leave by no internet zone; of the internet's interfaces the

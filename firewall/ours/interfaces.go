@@ -133,6 +133,9 @@ func (r *reader) takeInterfaces() {
 				r.add(p, Network, "network of interface "+i.name)
 			}
 		}
+		if r.internet.pending[i.router] && len(i.addresses) > 0 {
+			r.Pending = append(r.Pending, Source{Network, "network of interface " + i.name})
+		}
 		if i.dynamic && len(r.now(i.name)) == 0 {
 			r.Pending = append(r.Pending, Source{Network, what})
 		}

@@ -27,13 +27,17 @@ type internet struct {
 	zones      map[zone]bool
 	interfaces map[string]bool
 	routers    map[string]bool // whose default route is known
+	pending    map[string]bool // and those that learn theirs, and have none now
 }
 
+// needsRoutes tells whether a router may have learned the default route that the configuration does not have.
+func (f *Facts) needsRoutes() bool { return len(f.reader().internet.pending) > 0 }
+
 // findInternet tells what faces the internet. The zones that are set decide. Else the default routes do: static ones, those by
-// DHCP and PPPoE, and rules of policy-based forwarding that send whatever is bound for anywhere out by an interface. Each router has a
+// DHCP and PPPoE, those that routers learned, and rules of policy-based forwarding that send whatever is bound for anywhere out by an interface. Each router has a
 // default route of its own, so one says nothing of the interfaces of another.
 func (r *reader) findInternet() {
-	r.internet = internet{zones: map[zone]bool{}, interfaces: map[string]bool{}, routers: map[string]bool{}}
+	r.internet = internet{zones: map[zone]bool{}, interfaces: map[string]bool{}, routers: map[string]bool{}, pending: map[string]bool{}}
 	if len(r.f.InternetZones) > 0 {
 		for _, i := range r.interfaces {
 			if slices.Contains(r.f.InternetZones, i.zone.name) {
@@ -58,6 +62,16 @@ func (r *reader) findInternet() {
 			r.leave(i)
 		case route.Value("nexthop", "next-vr") != "" || route.Value("nexthop", "next-lr") != "":
 			r.internet.routers[route.router] = true // by none of its own interfaces
+		}
+	}
+	for _, learned := range r.f.learned {
+		if i := r.byName[learned.Interface]; i != nil {
+			r.leave(i)
+		}
+	}
+	for _, router := range r.routers() {
+		if router.learns() && !r.internet.routers[router.name] {
+			r.internet.pending[router.name] = true
 		}
 	}
 	r.findForwarding()

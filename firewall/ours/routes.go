@@ -2,6 +2,7 @@ package ours
 
 import (
 	"net/netip"
+	"slices"
 
 	"activedefense/firewall/xmlapi"
 )
@@ -10,6 +11,13 @@ import (
 type router struct {
 	name string // as "show interface all" has it
 	node *xmlapi.Node
+}
+
+// learns tells whether a routing protocol runs on it, from which it may have its default route.
+func (r router) learns() bool {
+	return slices.ContainsFunc([]string{"bgp", "ospf", "ospfv3", "rip"}, func(protocol string) bool {
+		return r.node.At("protocol", protocol).Yes("enable") || r.node.Child(protocol).Yes("enable")
+	})
 }
 
 // routers gives the virtual routers, and the routing instances of logical routers.
@@ -95,8 +103,12 @@ func (r *reader) takeRoutes() {
 		if hop, ok := r.nextHop(route); ok {
 			r.host(hop, Peer, "next hop of "+what)
 		}
-		if i := r.leavesBy(route); i != nil && r.inside(i) && !isDefault(route.Value("destination")) {
+		switch i := r.leavesBy(route); {
+		case i == nil || isDefault(route.Value("destination")):
+		case r.inside(i):
 			r.take(route.Value("destination"), Network, what)
+		case r.internet.pending[i.router]:
+			r.Pending = append(r.Pending, Source{Network, what})
 		}
 	}
 }

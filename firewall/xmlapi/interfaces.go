@@ -3,6 +3,7 @@ package xmlapi
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +49,34 @@ func ParseInterfaces(result *Node) []Interface {
 		}
 	}
 	return all
+}
+
+// DefaultRoute is a default route that a virtual router uses now, wherever it learned it.
+type DefaultRoute struct {
+	Router    string // as Interface.Router has it
+	Interface string // by which it leaves; "": by none, as into another router
+}
+
+// DefaultRoutes asks for the default routes of all virtual routers. A firewall that answers otherwise, as one with the advanced routing
+// engine does, or that refuses the call, has said nothing: that is no error.
+func DefaultRoutes(ctx context.Context, d *Device) ([]DefaultRoute, error) {
+	var all []DefaultRoute
+	for _, destination := range []string{"0.0.0.0/0", "::/0"} {
+		result, err := d.OpIn(ctx, CallNetwork, "show routing route", "<show><routing><route><destination>"+destination+"</destination></route></routing></show>", "")
+		if kind := Kind(err); kind == KindAPI || kind == KindRole {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range result.Entries() {
+			active := slices.Contains(strings.Fields(e.Value("flags")), "A")
+			if active && e.Value("destination") == destination && e.Value("virtual-router") != "" {
+				all = append(all, DefaultRoute{"vr:" + e.Value("virtual-router"), e.Value("interface")})
+			}
+		}
+	}
+	return all, nil
 }
 
 // interfaceAddress reads "203.0.113.1/24". Host bits stay: they are the interface's own address.
