@@ -126,12 +126,12 @@ type Firewall struct {
 	VSys               string        // vsys1 and up
 	Mode               string        // dynamic-tag, address-group or edl
 	Tag                string        // what a blocked address is tagged with
-	MaxRemovalPercent  int           // 1 to 100: the largest share one reconcile may remove; 100: all
+	MaxRemovalPercent  int           // 1 to 100: the largest share that one reconcile may remove, or an answer about what is ours may lose; 100: all
 	Timeout            time.Duration // for one call to the firewall, 1s to 10m
 	CommitInterval     time.Duration // mode address-group: between two commits, 1s to 1h
 	CommitAdmin        string        // mode address-group: as whom we commit; empty: as the firewall names us
 	RefreshInterval    time.Duration // mode edl: between two requests to fetch the list, 1s to 1h
 	KillSessions       bool          // end the sessions of a newly blocked source
-	InternetZones      []string      // empty: those named like it
+	InternetZones      []string      // empty: the default routes tell what is ours; verify and provision take those named like it
 	SyslogAddress      string        // where the firewall sends its logs, host or host:port; empty: not checked
 }

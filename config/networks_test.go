@@ -105,6 +105,7 @@ func TestWarningsOfNetworks(t *testing.T) {
 		"half is exempt":                      {"never_block: [192.0.2.1, 128.0.0.0/1]\nnetworks: {own: [198.51.100.0/24]}", "never_block[1]"},
 		"half of IPv6 is exempt":              {"never_block: ['2000::/4']\nnetworks: {own: [198.51.100.0/24]}", "never_block[0]"},
 		"a provider is exempt":                {"never_block: [64.0.0.0/15, 64.4.0.0/16, 10.0.0.0/8, 'fc00::/7']\nnetworks: {own: [198.51.100.0/24]}", "never_block[0]"},
+		"all are exempt, in halves":           {"never_block: [0.0.0.0/1, 128.0.0.0/1]\nnetworks: {own: [198.51.100.0/24]}", "never_block[0] never_block[1]"},
 		"no surge":                            {allow + "networks: {own: [198.51.100.0/24]}\nblacklist: {surge: {additions: 0}}", "blacklist.surge.additions"},
 	} {
 		t.Run(name, func(t *testing.T) {

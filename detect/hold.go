@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"slices"
 	"time"
 )
 
@@ -55,14 +56,18 @@ func (e *Engine) hold(v *Verdict, r int) string {
 	return ""
 }
 
-// A Surge bounds how many forgeable verdicts block within a window of event time: what comes beyond is held. The zero value
+// A Surge bounds how many forgeable verdicts block within a window of event time, whatever the clocks of the firewalls: what
+// comes beyond is held. What a firewall with a clock that is ahead has admitted takes no room in the windows of another. The zero value
 // bounds nothing.
 type Surge struct {
 	Additions int // 0: off
 	Window    time.Duration
-	times     []int64 // of what was admitted, in a ring
-	next      int
+	times     []int64 // of what was admitted, in order
+	forgotten int64   // the latest time that had to be forgotten; 0: none
 }
+
+// Remembered is how many admitted verdicts are remembered: those of 16 full windows, by which clocks may differ, up to 65,536 of them.
+func (s *Surge) Remembered() int { return max(s.Additions, min(16*s.Additions, 1<<16)) }
 
 // Admit takes room for a verdict that blocks, or says why there is none. Proven ones take none. What an engine with that limit
 // has judged finds room.
@@ -71,36 +76,50 @@ func (s *Surge) Admit(v *Verdict) (why string) {
 		return ""
 	}
 	if why = s.full(v); why == "" {
-		s.note(nanoseconds(v.Time))
+		s.Note(v.Time)
 	}
 	return why
 }
 
 // full says why there is no room for a verdict that would block; "" if there is, or it needs none.
 func (s *Surge) full(v *Verdict) string {
-	if s.Additions <= 0 || v.Grade == Proven || len(s.times) < s.Additions || nanoseconds(v.Time)-s.times[s.next] >= int64(s.Window) {
+	if s.Additions <= 0 || v.Grade == Proven || s.room(nanoseconds(v.Time)) {
 		return ""
 	}
 	return "more than " + several(s.Additions, "source", "sources") + " whose evidence may be forged came within " + short(s.Window) + " (blacklist.surge)"
 }
 
-// Note counts a block of before, so that a restart does not begin anew.
-func (s *Surge) Note(at time.Time) {
-	if s.Additions > 0 {
-		s.note(nanoseconds(at))
-	}
-}
-
-// note takes room for a verdict at a time, if there is any: it may stand beside fewer than Additions others in every window.
-func (s *Surge) note(at int64) bool {
-	if len(s.times) < s.Additions {
-		s.times = append(s.times, at)
-		return true
-	}
-	if oldest := s.times[s.next]; at-oldest < int64(s.Window) {
+// room tells whether no window holds more than Additions with one more at a time. Before what was forgotten there is none.
+func (s *Surge) room(at int64) bool {
+	if s.forgotten != 0 && at-s.forgotten < int64(s.Window) {
 		return false
 	}
-	s.times[s.next] = at
-	s.next = (s.next + 1) % s.Additions
+	here, _ := slices.BinarySearch(s.times, at)
+	for before := max(0, here+s.Additions-len(s.times)); before <= min(s.Additions, here); before++ {
+		first, last := at, at
+		if before > 0 {
+			first = s.times[here-before]
+		}
+		if before < s.Additions {
+			last = s.times[here+s.Additions-before-1]
+		}
+		if last-first < int64(s.Window) {
+			return false
+		}
+	}
 	return true
+}
+
+// Note counts a block, if there is room: one of before, so that a restart does not begin anew.
+func (s *Surge) Note(block time.Time) {
+	at := nanoseconds(block)
+	if s.Additions <= 0 || !s.room(at) {
+		return
+	}
+	here, _ := slices.BinarySearch(s.times, at)
+	s.times = slices.Insert(s.times, here, at)
+	if len(s.times) > s.Remembered() {
+		s.forgotten = max(s.forgotten, s.times[0])
+		s.times = slices.Delete(s.times, 0, 1)
+	}
 }

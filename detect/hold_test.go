@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // A source that a surge had no room for goes on being counted, and what it proves blocks it: whoever fills the room with forged
@@ -35,6 +37,76 @@ func TestASurgeKeepsWhatIsProven(t *testing.T) {
 	}
 	if blocked != 1 {
 		t.Errorf("blocked %d times, held %d times", blocked, held)
+	}
+}
+
+// Two firewalls, the clock of one two hours ahead, and a flood of forged sources at each: neither clock sees more than a surge in any
+// window, and neither takes the room of the other.
+func TestASurgeWithAClockThatIsAhead(t *testing.T) {
+	const additions, window, ahead = 5, 10 * time.Minute, 2 * time.Hour
+	surge := Surge{Additions: additions, Window: window}
+	e := New(Settings{PortScan: PortScan{Ports: 1, Window: time.Minute}})
+	e.Limit(&surge)
+	admitted := map[time.Duration][]time.Time{}
+	for i := range 60 * 8 { // for an hour
+		for clock, offset := range []time.Duration{ahead, 0} {
+			at := oracleStart.Add(offset + time.Duration(i)*time.Minute/8)
+			src := netip.AddrFrom4([4]byte{20, byte(clock), byte(i >> 8), byte(i)})
+			for port := range uint16(2) {
+				if v := e.Observe(&Event{Time: at, Type: TypeTraffic, Src: src, Dst: insiders[0], DstPort: 20 + port}).Verdict; v != nil && surge.Admit(v) == "" && v.stands() {
+					admitted[offset] = append(admitted[offset], at)
+				}
+			}
+		}
+	}
+	for offset, times := range admitted {
+		for i := additions; i < len(times); i++ {
+			if times[i].Sub(times[i-additions]) < window {
+				t.Errorf("clock %s: more than %d within %s", offset, additions, window)
+			}
+		}
+	}
+	if len(admitted[0]) != 6*additions || len(admitted[ahead]) != 6*additions {
+		t.Errorf("admitted %d on time, %d ahead", len(admitted[0]), len(admitted[ahead]))
+	}
+}
+
+// In whatever order of times they come, those are admitted with which no window holds more than a surge; what had to be forgotten
+// makes no room.
+func TestASurgeIsWhatCountingGives(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		additions := rapid.IntRange(1, 4).Draw(t, "additions")
+		surge := Surge{Additions: additions, Window: 10}
+		var admitted []int64
+		for _, at := range rapid.SliceOfN(rapid.Int64Range(1, 100), 0, 120).Draw(t, "times") {
+			room := true
+			for from := at - 9; from <= at; from++ {
+				n := 0
+				for _, other := range admitted {
+					if other >= from && other < from+10 {
+						n++
+					}
+				}
+				room = room && n < additions
+			}
+			v := &Verdict{Time: time.Unix(0, at).UTC(), Mode: Block, Grade: Forgeable}
+			switch got := surge.Admit(v) == ""; {
+			case got && !room, !got && room && surge.forgotten == 0:
+				t.Fatalf("at %d after %v: %v", at, admitted, got)
+			case got:
+				admitted = append(admitted, at)
+			}
+			if len(surge.times) > surge.Remembered() {
+				t.Fatalf("%d are remembered", len(surge.times))
+			}
+		}
+	})
+	surge := Surge{Additions: 1, Window: time.Second}
+	for i := range surge.Remembered() + 1 {
+		surge.Note(oracleStart.Add(time.Duration(i) * time.Second))
+	}
+	if surge.Admit(&Verdict{Time: oracleStart.Add(-time.Millisecond), Mode: Block, Grade: Forgeable}) == "" || len(surge.times) != surge.Remembered() {
+		t.Error("what was forgotten makes room")
 	}
 }
 

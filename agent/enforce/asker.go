@@ -28,16 +28,19 @@ const (
 	askTimeout = 5 * time.Minute
 	// namedChanges is how many addresses are named in one log message.
 	namedChanges = 10
+	// mostProtected is how much of a firewall is kept while its answers lose too much. One answer names at most half of it.
+	mostProtected = 32768
 	// mostLifts is how many standing blocks an answer may lift.
 	mostLifts = 50
 )
 
 // An Asker asks a firewall which addresses are ours and whom it talks to, at the start, every hour, and when it is back. What it
-// says is kept in the store; an answer that fails leaves what was known.
+// says is kept in the store; an answer that fails, or that loses too much of what was known, leaves it.
 type Asker struct {
 	name      string
 	members   []*xmlapi.Device // of a pair, both
 	zones     []string         // that face the internet, as the configuration says
+	removal   int              // percent of what it named that an answer may lose
 	lookup    lookup
 	blocked   func() *Snapshot
 	protected func(ctx context.Context) error // takes over what was saved
@@ -60,13 +63,13 @@ type AskStatus struct {
 	AskedAt  *time.Time     `json:"asked_at,omitempty"` // when it last answered; nil: never
 	Error    string         `json:"error,omitempty"`    // why it did not the last time
 	Troubles []ours.Trouble `json:"troubles,omitempty"` // what it names and was not taken over
-	Waiting  []string       `json:"waiting,omitempty"`  // what has no address now, such as a name that cannot be resolved
+	Waiting  []string       `json:"waiting,omitempty"`  // what has no address or default route now, such as a name that cannot be resolved
 }
 
 // newAsker makes one for an entry of the configuration, with devices of its own: no block waits for it.
 func (o *Options) newAsker(fw config.Firewall, members []*xmlapi.Device) (*Asker, error) {
 	a := &Asker{
-		name: fw.Name, zones: fw.InternetZones, lookup: o.Lookup, blocked: o.Blocked, protected: o.Protected,
+		name: fw.Name, zones: fw.InternetZones, removal: fw.MaxRemovalPercent, lookup: o.Lookup, blocked: o.Blocked, protected: o.Protected,
 		log: o.Logger.With().Str("firewall", fw.Name).Logger(), now: o.Now, timer: o.Timer, wakeup: loop.NewWakeup(),
 		answered: make(chan struct{}), state: AskStatus{Firewall: fw.Name},
 	}
@@ -190,6 +193,7 @@ func (a *Asker) take(ctx context.Context, answer ours.Answer) error {
 	}
 	known = slices.DeleteFunc(known, func(p store.Protected) bool { return p.Firewall != a.name })
 	c := compare(known, answer)
+	c.brake(a.removal)
 	c.withhold(a.blocked().Entries)
 	at := a.now()
 	if err := a.store.SaveProtected(ctx, a.name, at, c.entries()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -244,6 +245,53 @@ func TestAnAnswerThatLiftsManyBlocksIsNotTakenOver(t *testing.T) {
 	block(50)
 	a.ask("it lifts 50")
 	a.expect("it lifts 50", slices.Insert(slices.Clone(harmless), 1, "network 8.8.0.0/24 NAT rule r0 source translation")...)
+	if tr := a.Status().Troubles; len(tr) != 0 {
+		t.Errorf("troubles %+v", tr)
+	}
+}
+
+// A firewall that was reset answers as well as any other: what it no longer names stays protected, over restarts too, until a person
+// says that it is right.
+func TestAnAnswerThatLosesMuchTakesNothingAway(t *testing.T) {
+	a := newAskTest(t)
+	edit := func(path, element string) {
+		t.Helper()
+		if err := a.sim.Config().Edit("somebody", "edit", "/config/devices/entry[@name='localhost.localdomain']"+path, element); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.sim.Config().Commit("somebody"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.ask("the first time")
+	edit("/network", "<network/>")
+	edit("/deviceconfig", "<deviceconfig><system><dns-setting><servers><primary>192.0.2.54</primary></servers></dns-setting></system></deviceconfig>")
+	a.names = map[string][]netip.Addr{"logs.example.net": {netip.MustParseAddr("192.0.2.61")}}
+	with := slices.Insert(slices.Clone(firstAnswer), 5, "peer 192.0.2.54/32 DNS server")
+	trouble := func(when string, lost, of int) {
+		t.Helper()
+		tr := a.Status().Troubles
+		if len(tr) != 1 || !strings.HasPrefix(tr[0].What, fmt.Sprintf("it no longer names %d of %d addresses and networks, so all of them stay protected: ", lost, of)) ||
+			!strings.Contains(tr[0].What, "198.51.100.0/27 (network of interface ethernet1/2)") || !strings.Contains(tr[0].Remedy, "max_removal_percent") {
+			t.Errorf("%s: troubles %+v", when, tr)
+		}
+	}
+	a.ask("after a reset")
+	a.expect("after a reset", with...)
+	trouble("after a reset", 3, 6)
+	if n := a.log.count(`"level":"warn","firewall":"fw1","remedy":"if that is right, set max_removal_percent`); n != 1 || a.log.count("no longer names 3: ") != 0 {
+		t.Errorf("it is told %d times: %s", n, a.log.text())
+	}
+	a.state, a.answered, a.once = AskStatus{Firewall: "fw1"}, make(chan struct{}), sync.Once{} // as after a start
+	if err := a.Restore(t.Context(), a.store); err != nil {
+		t.Fatal(err)
+	}
+	a.ask("after a restart")
+	a.expect("after a restart", with...)
+	trouble("after a restart", 4, 7) // and the DNS server of before, in whose place there is another
+	a.removal = 100
+	a.ask("when it is right")
+	a.expect("when it is right", "management 127.0.0.1/32 management address", "peer 192.0.2.54/32 DNS server", "peer 192.0.2.61/32 syslog server logs.example.net")
 	if tr := a.Status().Troubles; len(tr) != 0 {
 		t.Errorf("troubles %+v", tr)
 	}

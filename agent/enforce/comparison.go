@@ -59,6 +59,33 @@ func compare(known []store.Protected, answer ours.Answer) *comparison {
 	return c
 }
 
+// brake keeps all that was named before, if an answer loses more than percent of it: an answer may be whole and yet say next to
+// nothing, as after a factory reset, from another virtual system, or to a role that may not read. What names another address now has
+// lost nothing.
+func (c *comparison) brake(percent int) {
+	lost := 0
+	of := make(map[ours.Source]int)
+	source := func(p store.Protected) ours.Source { return ours.Source{Kind: ours.Kind(p.Kind), What: p.What} }
+	for _, p := range c.added {
+		of[source(p)]--
+	}
+	for _, p := range c.gone {
+		if of[source(p)]++; of[source(p)] > 0 {
+			lost++
+		}
+	}
+	known := len(c.kept) + len(c.gone)
+	if lost*100 <= known*percent {
+		return
+	}
+	c.troubles = slices.Insert(slices.Clone(c.troubles), 0, ours.Trouble{
+		What:   fmt.Sprintf("it no longer names %d of %d addresses and networks, so all of them stay protected: %s", lost, known, few(c.gone)),
+		Remedy: "if that is right, set max_removal_percent of this firewall to 100, reload, and set it back; if not, look at its configuration, vsys, and the role of its administrator",
+	})
+	c.kept, c.gone = append(c.kept, c.gone...), nil
+	c.added = c.added[:max(0, min(len(c.added), mostProtected-len(c.kept)))] // what changes meanwhile only adds up
+}
+
 // entries are what is to be saved.
 func (c *comparison) entries() []store.Protected { return slices.Concat(c.kept, c.added) }
 

@@ -103,6 +103,62 @@ func TestComparison(t *testing.T) {
 	})
 }
 
+// Nothing goes where more than the share would be lost, and what is lost is counted by what it was: an address in the place of another
+// is no loss.
+func TestTheBrakeOfAnAnswer(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whats := []string{"interface a", "interface b", "DNS server"}
+		draw := func(label string) (named map[string]map[int]bool, count int) {
+			named = map[string]map[int]bool{}
+			for _, what := range whats {
+				named[what] = map[int]bool{}
+				for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(0, 7), 0, 7, rapid.ID).Draw(t, label+" "+what) {
+					named[what][n] = true
+					count++
+				}
+			}
+			return named, count
+		}
+		prefix := func(n int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{20, 0, 0, byte(n)}), 32) }
+		before, total := draw("before")
+		now, _ := draw("now")
+		percent := rapid.SampledFrom([]int{1, 30, 60, 100}).Draw(t, "percent")
+		var known []store.Protected
+		var answer ours.Answer
+		lost := 0
+		for _, what := range whats {
+			for n := range before[what] {
+				known = append(known, store.Protected{Kind: store.ProtectedNetwork, What: what, Address: prefix(n)})
+			}
+			for n := range now[what] {
+				answer.Entries = append(answer.Entries, ours.Entry{Prefix: prefix(n), Kind: ours.Network, What: what})
+			}
+			lost += max(0, len(before[what])-len(now[what]))
+		}
+		c := compare(known, answer)
+		c.brake(percent)
+		saved := map[string]int{}
+		for _, p := range c.entries() {
+			saved[p.What+p.Address.String()]++
+		}
+		braked := lost*100 > total*percent
+		for _, what := range whats {
+			for n := range 8 {
+				want := 0
+				if now[what][n] || braked && before[what][n] {
+					want = 1
+				}
+				if got := saved[what+prefix(n).String()]; got != want {
+					t.Fatalf("%s %d is there %d times; lost %d of %d", what, n, got, lost, total)
+				}
+			}
+		}
+		if braked != (len(c.troubles) == 1) || braked && len(c.gone) > 0 {
+			t.Fatalf("lost %d of %d: troubles %v, gone %v", lost, total, c.troubles, c.gone)
+		}
+	})
+}
+
 // Over changes, failures and questions in turn, a failure leaves the store as it was, and an answer names all that the
 // configuration does.
 func TestTheStoreNeverKnowsLessAfterAFailure(t *testing.T) {

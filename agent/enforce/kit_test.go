@@ -104,7 +104,7 @@ func startSim(t *testing.T, o panosim.Options) *panosim.Sim {
 // entryFor is a configuration's entry for a simulated firewall.
 func entryFor(name, mode string, sim *panosim.Sim) config.Firewall {
 	return config.Firewall{Name: name, URL: sim.URL(), APIKey: config.Secret(sim.Key()), CA: sim.CA(), VSys: "vsys1", Mode: mode, Tag: testTag,
-		Timeout: 10 * time.Second}
+		Timeout: 10 * time.Second, MaxRemovalPercent: 30}
 }
 
 // blockedSince are entries that have been blocked since then, for 30 days.

@@ -2,6 +2,7 @@ package line
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,8 +18,9 @@ type keeper struct {
 	memory  *memory.Memory      // nil: no rule needs one
 	written [memory.Parts]int64 // the batch as of which each part was written last; 0: never
 	renew   int                 // so many parts are to be written soon, as something that is kept cannot be read
-	size    int                 // of the part written last
-	since   int                 // bytes of journals since then
+	since   knownSince
+	size    int // of the part written last
+	unsaved int // bytes of journals since then
 }
 
 // untilTomorrow is what follows from a loss.
@@ -28,9 +30,11 @@ const untilTomorrow = "until tomorrow, blocks that may rest on forged evidence a
 const leastPart = 32 << 10
 
 // load takes in what an earlier run remembered; known says that there was one. What is damaged is forgotten, and told: for a
-// day, what it might have excused is held.
+// day, what it might have excused is held. What was never seen holds nothing, on the first day of all or after an upgrade: what
+// could have been a partner is anybody, and no scan would be blocked on that day. Status says since when it is known instead.
 func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known bool, log zerolog.Logger) error {
 	if k.memory == nil {
+		k.since.changed = true // what goes by now is not remembered
 		return nil
 	}
 	k.memory.Keep()
@@ -43,10 +47,10 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 		k.renew = memory.Parts
 		log.Error().Err(err).Int("part", part).Msg("a part of what was remembered of the last day cannot be read: " + untilTomorrow)
 	}
-	if known && len(parts)+len(journals) == 0 {
-		log.Warn().Msg("nothing is remembered of the last day: who ours spoke to is not known, and until tomorrow a partner whose address is forged may be blocked")
-	}
 	for _, p := range parts {
+		if p.Number == sincePart {
+			k.since.load(p.Data)
+		}
 		if p.Number < 0 || p.Number >= memory.Parts {
 			continue // of another version
 		}
@@ -63,22 +67,26 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 			log.Error().Err(err).Int64("batch", j.Seq).Msg("what one batch remembered of the last day cannot be read: " + untilTomorrow)
 		}
 	}
+	if known && k.since.at == 0 {
+		log.Warn().Msg("nothing is remembered of the last day: who ours spoke to is not known, and until tomorrow a partner whose address is forged may be blocked")
+	}
 	return nil
 }
 
 // seal adds to a batch what is to be kept with it.
 func (k *keeper) seal(b *store.Batch) {
 	if k.memory == nil {
+		k.since.save(b)
 		return
 	}
 	b.Journal = k.memory.Journal(b.Journal[:0])
-	k.since += len(b.Journal)
-	for len(b.MemoryParts) < mostParts && (k.renew > 0 || k.since >= max(k.size, leastPart)) {
+	k.unsaved += len(b.Journal)
+	for len(b.MemoryParts) < mostParts && (k.renew > 0 || k.unsaved >= max(k.size, leastPart)) {
 		part := k.oldest()
 		data := k.memory.Part(nil, part)
 		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: part, Data: data})
 		k.written[part] = b.Seq
-		k.since, k.size, k.renew = max(k.since-max(k.size, leastPart), 0), len(data), max(k.renew-1, 0)
+		k.unsaved, k.size, k.renew = max(k.unsaved-max(k.size, leastPart), 0), len(data), max(k.renew-1, 0)
 	}
 	if len(b.MemoryParts) > 0 {
 		b.JournalFrom = b.Seq
@@ -86,6 +94,7 @@ func (k *keeper) seal(b *store.Batch) {
 			b.JournalFrom = min(b.JournalFrom, seq+1)
 		}
 	}
+	k.since.save(b)
 }
 
 // oldest is the part that was written before all others, in whatever run.
@@ -97,6 +106,41 @@ func (k *keeper) oldest() int {
 		}
 	}
 	return part
+}
+
+// knownSince is since when it is known, in event time, whom ours spoke to. It is kept beside the parts.
+type knownSince struct {
+	at, latest int64 // nanoseconds since 1970: since when, and the latest record seen in this run; 0: none
+	changed    bool  // and to be saved
+}
+
+const (
+	// sincePart is the number under which it is kept.
+	sincePart = memory.Parts
+	// sinceSize is its length there: nanoseconds since 1970, big-endian; 0: what went by last was not remembered.
+	sinceSize = 8
+)
+
+func (s *knownSince) load(data []byte) {
+	if len(data) == sinceSize {
+		s.at = int64(binary.BigEndian.Uint64(data))
+	}
+}
+
+func (s *knownSince) save(b *store.Batch) {
+	if s.changed {
+		b.MemoryParts = append(b.MemoryParts, store.MemoryPart{Number: sincePart, Data: binary.BigEndian.AppendUint64(nil, uint64(s.at))})
+		s.changed = false
+	}
+}
+
+// saw takes note of a record. After a day without any, nothing is known of that day. A clock that is ahead is ahead of nothing known.
+func (s *knownSince) saw(record, now time.Time) {
+	at := min(record.UnixNano(), now.UnixNano())
+	if s.at == 0 || s.latest != 0 && at-s.latest >= int64(memory.Day) {
+		s.at, s.changed = at, true
+	}
+	s.latest = max(s.latest, at)
 }
 
 // mostParts is how many parts one batch carries at most.

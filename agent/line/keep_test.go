@@ -2,11 +2,13 @@ package line
 
 import (
 	"encoding/binary"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"activedefense/detect"
 	"activedefense/detect/memory"
 	"activedefense/store"
 )
@@ -26,6 +28,7 @@ func keepOnce(t *testing.T, st *store.Store, run int64, log zerolog.Logger) *mem
 		s.Peer, s.Ours = s.Key, s.Key
 		m.Open(&s)
 	}
+	k.since.saw(noon, noon)
 	b := store.Batch{Seq: run, After: run - 1}
 	k.seal(&b)
 	if _, err := st.Commit(t.Context(), &b); err != nil {
@@ -41,7 +44,7 @@ func TestJournalsAreDroppedHoweverOftenARunEnds(t *testing.T) {
 		keepOnce(t, st, run+1, zerolog.Nop())
 	}
 	parts, journals, err := st.Memory(t.Context())
-	if err != nil || len(parts) != memory.Parts || len(journals) > 32 {
+	if err != nil || len(parts) != memory.Parts+1 || len(journals) > 32 {
 		t.Errorf("%d parts and %d journals are kept: %v", len(parts), len(journals), err)
 	}
 }
@@ -68,5 +71,55 @@ func TestADamagedJournalIsToldOnce(t *testing.T) {
 	var later lockedBuffer
 	if keepOnce(t, st, 4+memory.Parts/mostParts+1, zerolog.New(&later)); later.String() != "" {
 		t.Errorf("it is told again: %s", later.String())
+	}
+}
+
+// Since when it is known whom ours spoke to is kept over restarts, begins anew where nothing was remembered for a while, and is shown
+// until it is a day.
+func TestSinceWhenPartnersAreKnown(t *testing.T) {
+	st, path, ahead := newTestStore(t), filepath.Join(t.TempDir(), "fw1.log"), time.Duration(0)
+	now := func() time.Time { return time.Now().Add(ahead).UTC() }
+	remembers := testSettings
+	remembers.PortScan.RefusedOnly = true
+	run := func(when string, settings detect.Settings, line, want time.Time) {
+		t.Helper()
+		write(t, path, record{at: line, src: "203.0.113.5", dst: "198.51.100.1", port: 1}.String()+"\n")
+		o := testOptions(t, st, path)
+		o.Settings, o.Now = settings, now
+		before := len(records(t, st))
+		r := start(t, o)
+		defer r.end()
+		until(t, "the line is stored", func() bool { return len(records(t, st)) > before })
+		until(t, "status shows it: "+when, func() bool {
+			since := o.Stats.Status(now()).Detect.PartnersSince
+			return since == nil && want.IsZero() || since != nil && since.Equal(want)
+		})
+		if since := o.Stats.Status(want.Add(memory.Day)).Detect.PartnersSince; since != nil && !want.IsZero() {
+			t.Errorf("%s: after a day it is shown: %s", when, since)
+		}
+	}
+	first := now().Add(-time.Hour).Truncate(time.Second)
+	run("the first line", remembers, first, first)
+	run("after a restart", remembers, now(), first)
+	run("where partners play no part", testSettings, now(), time.Time{})
+	ahead = time.Hour
+	again := now().Truncate(time.Second)
+	run("when they do again", remembers, again, again)
+	ahead = 26 * time.Hour
+	run("after a day", remembers, now(), time.Time{})
+}
+
+func TestADayWithoutARecordIsNotKnown(t *testing.T) {
+	var s knownSince
+	for _, c := range []struct{ record, want time.Time }{
+		{noon, noon}, {noon.Add(23 * time.Hour), noon}, {noon.Add(-time.Hour), noon}, {noon.Add(47 * time.Hour), noon.Add(47 * time.Hour)},
+		{noon.Add(100 * 24 * time.Hour), noon.Add(48 * time.Hour)}, // a clock that is ahead is now's
+	} {
+		if s.saw(c.record, noon.Add(48*time.Hour)); s.at != c.want.UnixNano() && c.record.Before(noon.Add(48*time.Hour)) {
+			t.Errorf("after a record of %s it is known since %s", c.record, time.Unix(0, s.at).UTC())
+		}
+		if s.at > noon.Add(48*time.Hour).UnixNano() {
+			t.Errorf("it is known since %s", time.Unix(0, s.at).UTC())
+		}
 	}
 }

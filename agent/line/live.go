@@ -199,5 +199,5 @@ func (l *Live) publish() {
 	for _, lane := range l.files.order {
 		lane.live.stats.publish(lane.live.stream.Status(lane.live.used), now)
 	}
-	l.opts.Stats.publishEngine(l.engine.Stats())
+	l.opts.Stats.publishEngine(l.engine.Stats(), l.keeper.since.at)
 }

@@ -28,6 +28,9 @@ func (l *Live) unread(lane *lane, p *parsed, now time.Time) {
 func (l *Live) record(lane *lane, p *parsed, r detect.Result, now time.Time) {
 	l.taken(lane, p, now)
 	l.batch.record(p.event, r, p.place)
+	if l.keeper.memory != nil {
+		l.keeper.since.saw(p.event.Time, now)
+	}
 	lane.live.stats.recorded(p.event, now)
 	l.warner.look(lane, p.event, now)
 }

@@ -64,7 +64,7 @@ func (l *Live) recallSurge(ctx context.Context) error {
 	if l.surge.Additions <= 0 {
 		return nil
 	}
-	times, err := l.opts.Store.ForgeableTimes(ctx, l.surge.Additions)
+	times, err := l.opts.Store.ForgeableTimes(ctx, l.surge.Remembered()+1) // the one beyond says that there were more
 	if err != nil {
 		return fmt.Errorf("count the forgeable blocks of earlier runs: %w", err)
 	}

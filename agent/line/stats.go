@@ -16,6 +16,7 @@ type Stats struct {
 	order    []*inputStats // as they were found
 	bad      []BadLine
 	engine   detect.Stats
+	since    int64 // of knownSince
 	rate     rate
 	lastSave time.Time
 	stored   uint64 // records committed
@@ -63,9 +64,10 @@ func (s *Stats) committed(b *batch, took time.Duration) {
 	s.rate.add(b.lines, now)
 }
 
-func (s *Stats) publishEngine(e detect.Stats) {
+// publishEngine shows the state of the engine, and since when it is known whom ours spoke to; 0: nobody has to know.
+func (s *Stats) publishEngine(e detect.Stats, since int64) {
 	s.mu.Lock()
-	s.engine = e
+	s.engine, s.since = e, since
 	s.mu.Unlock()
 }
 

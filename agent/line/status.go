@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"activedefense/detect/memory"
 )
 
 // Status is how far the line is.
@@ -49,6 +51,9 @@ type DetectStatus struct {
 	Sessions int `json:"sessions"`
 	Partners int `json:"partners"`
 	Probes   int `json:"probes"`
+	// PartnersSince is since when it is known whom ours spoke to, in event time, while that is less than a day; nil: for a day, or
+	// partners play no part.
+	PartnersSince *time.Time `json:"partners_since,omitempty"`
 }
 
 // Shares gives what part of the refused records came from blocked sources, and what part was to addresses that are not ours, from
@@ -78,6 +83,9 @@ func (s *Stats) Status(now time.Time) Status {
 	out.Detect = DetectStatus{Sources: e.Sources, Sightings: e.Sightings, Evicted: e.Evicted, NearThreshold: e.Near,
 		Refused: e.Refused, FromBlocked: e.RefusedBlocked, Elsewhere: e.RefusedElsewhere,
 		Sessions: e.Remembered.Sessions, Partners: e.Remembered.Partners, Probes: e.Remembered.Probes}
+	if since := time.Unix(0, s.since).UTC(); s.since != 0 && now.Sub(since) < memory.Day {
+		out.Detect.PartnersSince = &since
+	}
 	if !s.lastSave.IsZero() {
 		last := s.lastSave
 		out.LastCommit = &last

@@ -114,10 +114,10 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	}
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
 	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s in memory, %s evicted", s.Rate, plural(s.Detect.Sources, "source"), grouped(s.Detect.Evicted)))
-	detection, trouble, _ := strings.Cut(detectionText(&s.Detect), "\n")
-	t.Row("detection", detection)
-	if trouble != "" {
-		t.Row("", trouble)
+	title := "detection"
+	for text := range strings.SplitSeq(detectionText(&s.Detect), "\n") {
+		t.Row(title, text)
+		title = ""
 	}
 	t.Row("blacklist", blacklistText(s))
 	for _, line := range oursTexts(s) {
@@ -160,15 +160,19 @@ const mostElsewhere = 0.1
 // detectionText is how near others are to being blocked, and how much of what is refused comes from those who are.
 func detectionText(d *line.DetectStatus) string {
 	text := plural(d.NearThreshold, "source") + " near a threshold"
+	since := ""
+	if d.PartnersSince != nil {
+		since = "\npartners known since " + localPtr(d.PartnersSince) + " (24 h needed): until then one whose address is forged may be blocked"
+	}
 	blocked, elsewhere, ok := d.Shares()
 	if !ok {
-		return text
+		return text + since
 	}
 	text += fmt.Sprintf("; %.0f %% of the refused records are of blocked sources", 100*blocked)
 	if elsewhere > mostElsewhere {
 		text += fmt.Sprintf("\nTROUBLE: in %.0f %% of the refused records neither end is ours, and they count for nothing: name the missing network in networks.own", 100*elsewhere)
 	}
-	return text
+	return text + since
 }
 
 // blacklistText is how many are blocked, and how many are not.

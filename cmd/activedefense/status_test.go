@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -62,5 +63,22 @@ func TestNumbersAndWordsAgree(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestStatusSaysSinceWhenPartnersAreKnown(t *testing.T) {
+	since := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	d := line.DetectStatus{NearThreshold: 3}
+	if got := detectionText(&d); got != "3 sources near a threshold" {
+		t.Error(got)
+	}
+	d.PartnersSince = &since
+	const want = "\npartners known since %s (24 h needed): until then one whose address is forged may be blocked"
+	if got := detectionText(&d); got != "3 sources near a threshold"+fmt.Sprintf(want, localPtr(&since)) {
+		t.Error(got)
+	}
+	d.Refused, d.Elsewhere = 1000, 500
+	if got := strings.Split(detectionText(&d), "\n"); len(got) != 3 || !strings.HasPrefix(got[1], "TROUBLE: ") || "\n"+got[2] != fmt.Sprintf(want, localPtr(&since)) {
+		t.Errorf("%q", got)
 	}
 }

@@ -25,10 +25,12 @@ const (
 	gpDescription = 27
 	gpStatus      = 28
 	gpErrorCode   = 32
+	gpPortal      = 33 // the last one of the shortest records
 	gpSequence    = 34
 	gpFlags       = 35
 	gpPrecise     = 36
 	gpDevice      = 47
+	gpWidest      = gpPortal + gpPrecise - gpUser // columns at most, 51 being the most known: fewer than a row that a user moved up to the precise time behind itself
 	earlyShift    = 2
 )
 
@@ -39,8 +41,12 @@ const (
 	sysEvent       = 8
 	sysSeverity    = 13
 	sysDescription = 14
+	sysSequence    = 15
+	sysFlags       = 16 // the last one of the shortest records
+	sysGroups      = 17 // four of them
 	sysDevice      = 22
 	sysPrecise     = 25
+	sysWidest      = 28 // columns at most, 26 being the most known
 )
 
 // isGlobalProtect says whether a record is one of GLOBALPROTECT, and by how many columns it is moved.
@@ -55,8 +61,8 @@ func (p *Parser) isGlobalProtect() (shift int, ok bool) {
 
 // globalProtectCSV reads a GLOBALPROTECT record in the default format.
 func (p *Parser) globalProtectCSV(shift int, h *header, at time.Time, ev *detect.Event) error {
-	if p.csv.n <= gpStatus+shift {
-		return ErrTruncated
+	if p.csv.n <= gpPortal+shift {
+		return ErrTruncated // what is there might be what a user moved there
 	}
 	if !p.inPlace(shift) {
 		return ErrColumns
@@ -90,31 +96,31 @@ func (p *Parser) globalProtectCSV(shift int, h *header, at time.Time, ev *detect
 
 // inPlace says whether the columns of a GLOBALPROTECT record are where they should be: users, names of machines and the
 // like stand ahead of what matters, and a firewall that left the quotes away from one of them would let a comma of it
-// move the rest. Numbers, flags and the precise time stand far apart behind, so no such text can have them all right.
+// move the rest. Who moves them by less than the whole row up to the precise time cannot have the numbers, the flags, the time and
+// the status right at once; who moves them by more makes the record wider than any is.
 func (p *Parser) inPlace(shift int) bool {
-	if p.csv.odd < p.csv.n {
+	s := &p.csv
+	if s.odd < s.n || !p.areNumbers(gpRepeat+shift, gpErrorCode+shift) {
 		return false
 	}
-	numbers := [...]int{gpRepeat, gpErrorCode, gpSequence}
-	if shift != 0 {
-		numbers[len(numbers)-1] = gpErrorCode // those releases have no more of them
+	if status := p.column(gpStatus + shift); !equalFold(status, failure) && !equalFold(status, success) {
+		return false
 	}
-	for _, c := range numbers {
-		if b := bytes.TrimPrefix(p.column(c+shift), []byte{'-'}); len(b) > 0 && !isNumber(b) {
+	if shift != 0 {
+		return s.n == gpPortal+shift+1 // the last of those releases' columns
+	}
+	precise := p.column(gpPrecise)
+	return s.n <= gpWidest && (s.n <= gpSequence || p.areNumbers(gpSequence)) && (s.n <= gpFlags || hasPrefix(p.column(gpFlags), "0x")) && isoLength(precise) == len(precise)
+}
+
+// areNumbers says whether columns hold numbers, which may be below zero.
+func (p *Parser) areNumbers(columns ...int) bool {
+	for _, c := range columns {
+		if !isNumber(bytes.TrimPrefix(p.column(c), []byte{'-'})) {
 			return false
 		}
 	}
-	if status := p.column(gpStatus + shift); bytes.ContainsAny(status, "0123456789.:") {
-		return false // there are words
-	}
-	if shift != 0 {
-		return true
-	}
-	if b := p.column(gpFlags); len(b) > 0 && !hasPrefix(b, "0x") {
-		return false
-	}
-	b := p.column(gpPrecise)
-	return len(b) == 0 || isoLength(b) == len(b)
+	return true
 }
 
 // systemCSV reads a SYSTEM record in the default format, if it is of a login.
@@ -126,7 +132,7 @@ func (p *Parser) systemCSV(h *header, at time.Time, ev *detect.Event) error {
 	if p.csv.n <= sysDescription+1 {
 		return ErrTruncated // with nothing behind it, a relay may have cut the description off where the user wanted
 	}
-	if p.csv.odd <= sysDescription {
+	if !p.systemInPlace() {
 		return ErrColumns
 	}
 	err := p.setLogin(ev, status, p.column(sysDescription))
@@ -139,6 +145,22 @@ func (p *Parser) systemCSV(h *header, at time.Time, ev *detect.Event) error {
 	p.setDevice(ev, sysDevice, h)
 	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(sysGenerated), precise: p.column(sysPrecise)}, h, at)
 	return err
+}
+
+// systemInPlace says whether the columns of a SYSTEM record are where they should be. The description holds what strangers choose, and so
+// may the object ahead of it: see inPlace. Since PAN-OS 7.0 the name of the device stands in these records.
+func (p *Parser) systemInPlace() bool {
+	s := &p.csv
+	if s.odd <= sysDescription || !p.areNumbers(sysSequence) || s.n > sysFlags && !hasPrefix(p.column(sysFlags), "0x") {
+		return false
+	}
+	for c := sysGroups; c < sysGroups+4; c++ {
+		if len(p.column(c)) > 0 && !p.areNumbers(c) {
+			return false
+		}
+	}
+	precise := p.column(sysPrecise)
+	return s.n <= sysFlags+1 || s.n > sysDevice && s.n <= sysWidest && isoLength(precise) == len(precise)
 }
 
 // loginEvent says of which status the logins are that a SYSTEM event is about; "" if its text says it. False: the event is

@@ -36,8 +36,10 @@ func gpLine(n int, changes map[int]string) string {
 }
 
 // earlyLine moves a record as PAN-OS 9.1.0 to 9.1.2 have it: sequence number and flags ahead of the type, the portal last.
-func earlyLine(changes map[int]string) string {
-	cells := strings.Split(gpLine(34, changes), ",")
+func earlyLine(changes map[int]string) string { return earlyOf(gpLine(34, changes)) }
+
+func earlyOf(line string) string {
+	cells := strings.Split(line, ",")
 	return strings.Join(append(append(cells[:3:3], "11", "0x0"), cells[3:]...), ",")
 }
 
@@ -66,8 +68,7 @@ func TestGlobalProtectGivesEveryField(t *testing.T) {
 		"PAN-OS 10.2":  {gpLine(49, nil), later},
 		"PAN-OS 10.0":  {gpLine(42, nil), precise},
 		"PAN-OS 9.1.3": {gpLine(36, nil), without},
-		"short":        {gpLine(34, nil), without},
-		"shortest":     {gpLine(29, nil), without},
+		"shortest":     {gpLine(34, nil), without},
 		"PAN-OS 9.1.0": {earlyLine(nil), without},
 	} {
 		if ev := mustParse(t, relayHead+c.line); ev != c.want {
@@ -123,7 +124,9 @@ func TestGlobalProtectFaults(t *testing.T) {
 		{"a quote that is not doubled", gpLine(49, map[int]string{12: `x"y`}), ErrColumns},
 		{"one inside quotes", gpLine(49, map[int]string{12: `"x"y"`}), ErrColumns},
 		{"no status", gpLine(49, map[int]string{28: "203.0.113.5"}), ErrColumns},
-		{"another status", gpLine(49, map[int]string{28: "unknown"}), nil},
+		{"another status", gpLine(49, map[int]string{28: "unknown"}), ErrColumns},
+		{"more columns than any record has", gpLine(58, nil), ErrColumns},
+		{"more columns than the most known", gpLine(57, nil), nil},
 		{"an error below zero", gpLine(49, map[int]string{32: "-1"}), nil},
 	} {
 		if _, err := parse(c.line); !errors.Is(err, c.want) {
@@ -290,6 +293,79 @@ func TestNoForgeryInLogins(t *testing.T) {
 			t.Fatalf("%s\n%s", older, decided(&ev))
 		}
 	})
+}
+
+// TestNoForgeryWithoutQuotes: a firewall that leaves the quotes away lets commas move columns. A line that is read has the firewall's client
+// all the same, whatever row of columns a stranger gives for his name, and whatever else he chooses.
+func TestNoForgeryWithoutQuotes(t *testing.T) {
+	fake := gpCells()
+	fake[15], fake[16], fake[13] = "8.8.8.8", "0.0.0.0", ""
+	few := rapid.SampledFrom([]string{"", "0", "7", "1", "failure", "success", "0x0", "8.8.8.8", "2025-11-21T01:59:58.250+00:00", "x"})
+	read := 0
+	rapid.Check(t, func(t *rapid.T) {
+		width := rapid.SampledFrom([]int{34, 36, 42, 49, 50, 51}).Draw(t, "columns")
+		user := "x"
+		for by := range rapid.IntRange(0, 45).Draw(t, "moved by") {
+			c := 13 + by
+			user += "," + strings.ReplaceAll(rapid.OneOf(rapid.Just(fake[c]), rapid.Just(fake[c]), few).Draw(t, "column"), `"`, "")
+		}
+		changes := map[int]string{12: user, 27: "Authentication failed"}
+		for _, c := range []int{14, 19, 20, 21, 22, 23} { // what the client says of itself
+			changes[c] = few.Draw(t, "of the client")
+		}
+		client := netip.MustParseAddr("203.0.113.5")
+		if rapid.Bool().Draw(t, "IPv6") {
+			client = netip.MustParseAddr("2001:db8::5")
+			changes[15], changes[16], changes[17], changes[18] = "", client.String(), "", ""
+		}
+		line := gpLine(width, changes)
+		if rapid.Bool().Draw(t, "early") {
+			line = earlyOf(gpLine(34, changes))
+		}
+		if ev, err := parse(line); err == nil {
+			read++
+			if ev.Src != client && ev.Src.IsValid() {
+				t.Fatalf("%s\nsource %s", line, ev.Src)
+			}
+		}
+	})
+	if read == 0 {
+		t.Error("no line was read")
+	}
+}
+
+func TestNoForgeryInDescriptionsWithoutQuotes(t *testing.T) {
+	forged := strings.ReplaceAll(authFail("x", wrongPassword, "8.8.8.8"), ",", " ")
+	behind := []string{"7", "0x0", "0", "0", "0", "0", "", "FW", "0", "0", "2025-11-21T01:59:58.250+00:00", "0", "0"}
+	ahead := []string{"0", "0", "general", "medium", forged}
+	few := rapid.SampledFrom([]string{"", "0", "7", "0x0", "x"})
+	read := 0
+	rapid.Check(t, func(t *rapid.T) {
+		row := func(fake []string) string {
+			text := ""
+			for i := range rapid.IntRange(0, len(fake)).Draw(t, "moved by") {
+				text += "," + rapid.OneOf(rapid.Just(fake[i]), few).Draw(t, "column")
+			}
+			return text
+		}
+		object, description := "LDAP", authFail("alice", wrongPassword, "203.0.113.5")
+		if rapid.Bool().Draw(t, "in the object") {
+			object, description = "x"+row(append(ahead, behind...)), quoted(description)
+		} else {
+			description = strings.Replace(description, "alice", forged[len("failed authentication for user '"):]+row(behind), 1)
+		}
+		cells := append([]string{"1", "2025/11/21 02:00:00", "007", "SYSTEM", "auth", "2562", "2025/11/21 01:59:58", "", "auth-fail", object, "0", "0", "general", "medium", description}, behind[:11]...)
+		line := strings.Join(cells[:rapid.SampledFrom([]int{23, 26}).Draw(t, "columns")], ",")
+		if ev, err := parse(line); err == nil {
+			read++
+			if ev.Src != netip.MustParseAddr("203.0.113.5") {
+				t.Fatalf("%s\nsource %s", line, ev.Src)
+			}
+		}
+	})
+	if read == 0 {
+		t.Error("no line was read")
+	}
 }
 
 // TestCutDescriptions: wherever a description is cut, its address is the firewall's or none.

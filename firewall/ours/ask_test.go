@@ -21,9 +21,11 @@ const simulated = `<config version="10.2.0"><shared><server-profile><radius><ent
 <entry name="out"><from><member>dmz</member></from><to><member>untrust</member></to><source-translation><dynamic-ip><translated-address><member>203.0.113.128/28</member></translated-address></dynamic-ip></source-translation></entry>
 </rules></nat></rulebase></entry></vsys></entry></devices></config>`
 
-func startSim(t *testing.T) (*panosim.Sim, *xmlapi.Device) {
+func startSim(t *testing.T) (*panosim.Sim, *xmlapi.Device) { return startWith(t, simulated) }
+
+func startWith(t *testing.T, config string) (*panosim.Sim, *xmlapi.Device) {
 	t.Helper()
-	sim, err := panosim.Start(panosim.Options{Config: simulated})
+	sim, err := panosim.Start(panosim.Options{Config: config})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +67,45 @@ func TestAsk(t *testing.T) {
 	sim.Lease("ethernet1/1", netip.Prefix{})
 	pending := append(slices.DeleteFunc(slices.Clone(want), func(line string) bool { return strings.Contains(line, "ethernet1/1") }), "network pending: interface ethernet1/1")
 	ask("without a lease", nil, pending)
+}
+
+// A router that learns its default route is asked which it has. While it has none, what was told by it stays.
+func TestARouterThatLearnsItsDefaultRoute(t *testing.T) {
+	const router = `<virtual-router><entry name="edge"><interface><member>ethernet1/1</member><member>ethernet1/2</member></interface><protocol><bgp><enable>yes</enable></bgp></protocol>
+<routing-table><ip><static-route><entry name="branch"><destination>203.0.113.128/26</destination><nexthop><ip-address>198.51.100.2</ip-address></nexthop></entry></static-route></ip></routing-table></entry></virtual-router>`
+	static := strings.Replace(strings.Replace(simulated, "<dhcp-client/>", `<ip><entry name="192.0.2.2/30"/></ip>`, 1), "</interface></network>", "</interface>"+router+"</network>", 1)
+	sim, d := startWith(t, static)
+	ask := func(when string, want ...string) {
+		t.Helper()
+		f, err := Ask(t.Context(), d, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		got := slices.DeleteFunc(lines(f.Read()), func(line string) bool {
+			return !strings.Contains(line, "network of interface") && !strings.Contains(line, ": static route")
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\n%s", when, strings.Join(got, "\n"))
+		}
+	}
+	pending := []string{"network pending: network of interface ethernet1/1", "network pending: network of interface ethernet1/2", "network pending: static route branch"}
+	ask("without one", pending...)
+	sim.Learn("edge", "ethernet1/1")
+	ask("with one", "network 198.51.100.0/27: network of interface ethernet1/2", "network 203.0.113.128/26: static route branch")
+	sim.Learn("edge", "")
+	sim.Learn("other", "ethernet1/9")
+	ask("when its neighbour is away", pending...)
+	for skip := range 2 {
+		sim.SetFault(panosim.Fault{Kind: panosim.KindNetwork, Skip: 1 + skip, Effect: panosim.Truncate, Applied: true})
+		if _, err := Ask(t.Context(), d, nil); err == nil {
+			t.Errorf("an answer that is cut in question %d is one", skip)
+		}
+		sim.ClearFaults()
+	}
+	before := sim.Stats().Calls[panosim.KindNetwork]
+	if _, err := Ask(t.Context(), d, []string{"untrust"}); err != nil || sim.Stats().Calls[panosim.KindNetwork] != before+1 {
+		t.Errorf("with zones that are set it is asked for routes: %v", err)
+	}
 }
 
 // Half of an answer would name less than there is: whichever answer is cut, refused or does not come, there is none at all.

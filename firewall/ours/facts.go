@@ -17,12 +17,13 @@ type Facts struct {
 	vsys, shared     *xmlapi.Node
 	template         *xmlapi.Node // the config that a template of Panorama pushed; nil: none
 	templateVSysName string
-	pushed           []xmlapi.Pushed    // rules and objects that Panorama pushed
-	interfaces       []xmlapi.Interface // as they are now
-	management       []string           // addresses in the answer to "show system info"
+	pushed           []xmlapi.Pushed       // rules and objects that Panorama pushed
+	interfaces       []xmlapi.Interface    // as they are now
+	learned          []xmlapi.DefaultRoute // that routers use now; asked for where the configuration has none and a routing protocol runs
+	management       []string              // addresses in the answer to "show system info"
 }
 
-// Ask asks a firewall for its facts: about eight calls, all of them reads. The first that fails ends it: half of an answer would
+// Ask asks a firewall for its facts: eight to ten calls, all of them reads. The first that fails ends it: half of an answer would
 // name less than there is.
 func Ask(ctx context.Context, d *xmlapi.Device, internetZones []string) (*Facts, error) {
 	f := &Facts{Firewall: d.Name(), InternetZones: internetZones, templateVSysName: d.VSys()}
@@ -50,6 +51,11 @@ func Ask(ctx context.Context, d *xmlapi.Device, internetZones []string) (*Facts,
 	}
 	if f.interfaces, err = xmlapi.Interfaces(ctx, d); err != nil {
 		return nil, err
+	}
+	if f.needsRoutes() {
+		if f.learned, err = xmlapi.DefaultRoutes(ctx, d); err != nil {
+			return nil, err
+		}
 	}
 	info, err := d.OpIn(ctx, xmlapi.CallSystemInfo, "show system info", "<show><system><info></info></system></show>", "")
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"activedefense/firewall/xmlapi"
 )
@@ -12,7 +11,8 @@ import (
 // networkInterface is a logical interface of layer 3.
 type networkInterface struct {
 	name      string
-	zone      string         // "": it is in none that we know
+	zone      zone
+	router    string         // virtual router, or logical router and routing instance; "": in none that we know
 	addresses []netip.Prefix // with host bits
 	dynamic   bool           // asks for an address by DHCP or PPPoE
 	leads     bool           // and takes its default route from there
@@ -35,15 +35,25 @@ func (r *reader) findInterfaces() {
 	}
 	for _, now := range r.f.interfaces {
 		i := r.interfaceCalled(now.Name)
-		i.zone = cmp.Or(i.zone, now.Zone)
+		if now.Zone != "" {
+			i.zone = zoneNow(now, r.f.templateVSysName)
+		}
+		i.router = cmp.Or(i.router, now.Router)
 		i.addresses = append(i.addresses, now.Addresses...)
 	}
-	for _, zone := range entriesOf(r.vsys, "zone") {
-		for _, layer := range childrenOf(zone.Child("network")) {
+	for _, e := range entriesOf(r.vsys, "zone") {
+		for _, layer := range childrenOf(e.Child("network")) {
 			for _, name := range layer.Members() {
 				if i := r.byName[name]; i != nil {
-					i.zone = zone.Attr("name")
+					i.zone = zone{name: e.Attr("name")}
 				}
+			}
+		}
+	}
+	for _, router := range r.routers() {
+		for _, name := range router.node.Child("interface").Members() {
+			if i := r.byName[name]; i != nil {
+				i.router = router.name
 			}
 		}
 	}
@@ -123,6 +133,9 @@ func (r *reader) takeInterfaces() {
 				r.add(p, Network, "network of interface "+i.name)
 			}
 		}
+		if r.internet.pending[i.router] && len(i.addresses) > 0 {
+			r.Pending = append(r.Pending, Source{Network, "network of interface " + i.name})
+		}
 		if i.dynamic && len(r.now(i.name)) == 0 {
 			r.Pending = append(r.Pending, Source{Network, what})
 		}
@@ -142,63 +155,4 @@ func (r *reader) now(name string) []netip.Prefix {
 		}
 	}
 	return nil
-}
-
-// internet is which zones and interfaces face the internet.
-type internet struct {
-	known      bool // it was said, or can be told by the default routes
-	zones      map[string]bool
-	interfaces map[string]bool
-}
-
-// internetWords are parts of the names that zones facing the internet commonly have.
-var internetWords = []string{"untrust", "internet", "outside", "wan"}
-
-func soundsLikeInternet(zone string) bool {
-	zone = strings.ToLower(zone)
-	return slices.ContainsFunc(internetWords, func(word string) bool { return strings.Contains(zone, word) })
-}
-
-// findInternet tells which zones face the internet: those that are set; else those of the interfaces that the default routes
-// leave by, and besides all that are named like it, since a second line may have no default route of its own. A name alone
-// makes nothing known.
-func (r *reader) findInternet() {
-	r.internet = internet{zones: map[string]bool{}, interfaces: map[string]bool{}}
-	if len(r.f.InternetZones) > 0 {
-		for _, i := range r.interfaces {
-			if slices.Contains(r.f.InternetZones, i.zone) {
-				r.internet.known = true
-			}
-		}
-		for _, zone := range r.f.InternetZones {
-			r.internet.zones[zone] = true
-		}
-		return
-	}
-	leave := func(i *networkInterface) {
-		r.internet.known = true
-		r.internet.interfaces[i.name] = true
-		if i.zone != "" {
-			r.internet.zones[i.zone] = true
-		}
-	}
-	for _, i := range r.interfaces {
-		if i.dynamic && i.leads {
-			leave(i)
-		}
-		if soundsLikeInternet(i.zone) {
-			r.internet.zones[i.zone] = true
-		}
-	}
-	for _, route := range r.routes() {
-		if i := r.leavesBy(route); i != nil && isDefault(route.Value("destination")) {
-			leave(i)
-		}
-	}
-}
-
-// inside tells whether a network behind an interface is ours: it is known which zones face the internet, and the interface is
-// in another one.
-func (r *reader) inside(i *networkInterface) bool {
-	return r.internet.known && i.zone != "" && !r.internet.zones[i.zone] && !r.internet.interfaces[i.name]
 }

@@ -58,18 +58,12 @@ func (r *reader) takeTranslated(n *xmlapi.Node, what string) {
 	}
 }
 
-// inbound tells whether a rule is for what comes from the internet. Where it is not known which zones face it, it is taken for
-// that when it stays in one zone: what comes from the internet is, before it is translated, on its way to the zone that it came
-// from.
+// inbound tells whether a rule is for what comes from the internet. Where it is not known of a zone, it is taken for that when it
+// stays in the zone: what comes from the internet is, before it is translated, on its way to the zone that it came from.
 func (r *reader) inbound(rule *xmlapi.Node) bool {
 	from, to := rule.Child("from").Members(), rule.Child("to").Members()
 	return slices.ContainsFunc(from, func(zone string) bool {
-		switch {
-		case zone == "any", r.internet.zones[zone], soundsLikeInternet(zone):
-			return true
-		case r.internet.known:
-			return false
-		}
-		return slices.Contains(to, zone)
+		faces, known := r.fromInternet(zone)
+		return zone == "any" || faces || !known && slices.Contains(to, zone)
 	})
 }

@@ -17,12 +17,17 @@ type reader struct {
 	internet   internet
 }
 
-// Read tells what the facts name. It reads each element a fixed number of times.
-func (f *Facts) Read() Answer {
+func (f *Facts) reader() *reader {
 	r := &reader{f: f, collector: collector{seen: map[Entry]bool{}},
 		objects: f.objects(), networks: f.networks(), systems: f.systems(), vsys: f.virtualSystems(), byName: map[string]*networkInterface{}}
 	r.findInterfaces()
 	r.findInternet()
+	return r
+}
+
+// Read tells what the facts name. It reads each element a fixed number of times.
+func (f *Facts) Read() Answer {
+	r := f.reader()
 	r.takeInterfaces()
 	r.takeRoutes()
 	r.takeNAT()

@@ -113,15 +113,6 @@ func TestRead(t *testing.T) {
 			"network 203.0.113.2/32: interface ethernet1/1",
 			"network 2001:db8:1::2/128: interface ethernet1/1",
 		}},
-		"a second line without a route of its own": {parts{network: staticLines + defaultRoute,
-			vsys: strings.Replace(twoZones, `"dmz"`, `"WAN-2"`, 1)}, []string{
-			"network 10.1.0.1/32: interface ethernet1/2",
-			"network 192.0.2.129/32: interface ethernet1/3.100",
-			"network 198.51.100.1/32: interface ethernet1/2",
-			"network 203.0.113.2/32: interface ethernet1/1",
-			"network 2001:db8:1::2/128: interface ethernet1/1",
-			"peer 203.0.113.1/32: next hop of static route out",
-		}},
 		"by DHCP": {parts{network: `<interface><ethernet><entry name="ethernet1/1"><layer3><dhcp-client/></layer3></entry>
 <entry name="ethernet1/2"><layer3><ip><entry name="198.51.100.1/27"/></ip></layer3></entry></ethernet></interface>`, vsys: twoZones,
 			interfaces: `<entry><name>ethernet1/1</name><zone>untrust</zone><ip>203.0.113.77/22</ip></entry>`}, []string{
@@ -191,6 +182,90 @@ func TestReadIsDeterministic(t *testing.T) {
 	}
 	if a := (&Facts{}).Read(); len(a.Entries)+len(a.Names)+len(a.Pending)+len(a.Troubles) > 0 {
 		t.Errorf("nothing names %+v", a)
+	}
+}
+
+// The default routes say what faces the internet, of each router for itself; a name only where none does, and then of no network.
+func TestWhatFacesTheInternet(t *testing.T) {
+	zones := func(second, third string) string {
+		return `<zone><entry name="untrust"><network><layer3><member>ethernet1/1</member></layer3></network></entry><entry name="` + second + `"><network><layer3>
+<member>ethernet1/2</member></layer3></network></entry><entry name="` + third + `"><network><layer3><member>ethernet1/3.100</member></layer3></network></entry></zone>`
+	}
+	router := func(name, interfaces, hop string) string {
+		members := "<member>" + strings.ReplaceAll(interfaces, " ", "</member><member>") + "</member>"
+		return `<entry name="` + name + `"><interface>` + members + `</interface><routing-table><ip><static-route><entry name="out"><destination>0.0.0.0/0</destination><nexthop>` +
+			hop + `</nexthop></entry></static-route></ip></routing-table></entry>`
+	}
+	virtual := func(routers ...string) string {
+		return staticLines + "<virtual-router>" + strings.Join(routers, "") + "</virtual-router>"
+	}
+	logical := func(name, interfaces, hop string) string {
+		return `<entry name="` + name + `"><vrf>` + router("default", interfaces, hop) + `</vrf></entry>`
+	}
+	forward := func(destination, service string) string {
+		return `<rulebase><pbf><rules><entry name="second"><destination><member>` + destination + `</member></destination><application><member>any</member></application>
+<service><member>` + service + `</member></service><action><forward><egress-interface>ethernet1/3.100</egress-interface></forward></action></entry></rules></pbf></rulebase>`
+	}
+	const (
+		isp, second, third = "<ip-address>203.0.113.1</ip-address>", "ethernet1/2", "ethernet1/3.100"
+		all                = "ethernet1/1 " + second + " " + third
+	)
+	both, first := []string{second, third}, []string{second}
+	for name, c := range map[string]struct {
+		parts  parts
+		inside []string // interfaces whose networks are taken whole
+	}{
+		"a town and a DMZ":                      {parts{network: virtual(router("default", all, isp)), vsys: zones("Swansea", "internet-dmz")}, both},
+		"names, without a default route":        {parts{network: virtual(), vsys: zones("Swansea", "internet-dmz")}, nil},
+		"a default route to nowhere known":      {parts{network: virtual(router("default", all, "<ip-address>8.8.8.8</ip-address>")), vsys: zones("a", "b")}, nil},
+		"a router that knows no default route":  {parts{network: virtual(router("one", "ethernet1/1 "+second, isp), `<entry name="two"><interface><member>`+third+`</member></interface></entry>`), vsys: zones("a", "b")}, first},
+		"a router that leads to another":        {parts{network: virtual(router("one", "ethernet1/1 "+second, isp), router("two", third, "<next-vr>one</next-vr>")), vsys: zones("a", "b")}, both},
+		"a router with a line of its own":       {parts{network: virtual(router("one", "ethernet1/1 "+second, isp), router("two", third, "<ip-address>192.0.2.130</ip-address>")), vsys: zones("a", "b")}, first},
+		"logical routers":                       {parts{network: staticLines + "<logical-router>" + logical("one", "ethernet1/1 "+second, isp) + logical("two", third, "<next-lr>one</next-lr>") + "</logical-router>", vsys: zones("a", "b")}, both},
+		"a logical router without":              {parts{network: staticLines + "<logical-router>" + logical("one", "ethernet1/1 "+second, isp) + logical("two", third, "<discard/>") + "</logical-router>", vsys: zones("a", "b")}, first},
+		"a second line by policy":               {parts{network: virtual(router("default", all, isp)), vsys: zones("a", "b") + forward("any", "any")}, first},
+		"a proxy by policy":                     {parts{network: virtual(router("default", all, isp)), vsys: zones("a", "b") + forward("any", "service-http")}, both},
+		"a branch by policy":                    {parts{network: virtual(router("default", all, isp)), vsys: zones("a", "b") + forward("10.9.0.0/16", "any")}, both},
+		"a line of a router elsewhere":          {parts{network: virtual(router("default", all, isp), router("more", "", "<ip-address>192.0.2.130</ip-address>")), vsys: zones("a", "b")}, both}, // the other router has no such interface
+		"a zone of the same name next door":     {parts{network: virtual(router("one", "ethernet1/1", isp)), vsys: strings.Replace(zones("a", "b"), "ethernet1/1", "ethernet1/9", 1), interfaces: `<entry><name>ethernet1/1</name><zone>a</zone><vsys>2</vsys></entry>` + `<entry><name>ethernet1/2</name><fwd>vr:one</fwd></entry><entry><name>ethernet1/3.100</name><fwd>vr:one</fwd></entry>`}, both},
+		"the router that an interface has now":  {parts{network: virtual(router("one", "ethernet1/1", isp)), vsys: zones("a", "b"), interfaces: `<entry><name>ethernet1/3.100</name><zone>b</zone><fwd>vr:two</fwd><vsys>1</vsys></entry>`}, first},
+		"zones that are set against the routes": {parts{network: virtual(router("default", all, isp)), vsys: zones("a", "b"), zones: []string{"untrust", "b"}}, first},
+	} {
+		var got []string
+		for _, e := range c.parts.facts(t).Read().Entries {
+			if i, ok := strings.CutPrefix(e.What, "network of interface "); ok && !Private(e.Prefix) && !slices.Contains(got, i) {
+				got = append(got, i)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.inside) {
+			t.Errorf("%s: taken whole are the networks of %q", name, got)
+		}
+	}
+}
+
+// The name of a zone decides about destination NAT alone, and only where no default route is known.
+func TestTheNameOfAZoneStandsForADefaultRoute(t *testing.T) {
+	rule := func(from string) string {
+		return `<rulebase><nat><rules><entry name="r"><from><member>` + from + `</member></from><to><member>elsewhere</member></to><destination><member>198.51.100.25</member></destination>
+<destination-translation><translated-address>10.1.0.25</translated-address></destination-translation></entry></rules></nat></rulebase>`
+	}
+	zones := strings.Replace(twoZones, `"dmz"`, `"internet-dmz"`, 1)
+	for name, c := range map[string]struct {
+		parts parts
+		want  bool
+	}{
+		"a name, and no route":                {parts{network: staticLines, vsys: zones + rule("untrust")}, true},
+		"a name that is none":                 {parts{network: staticLines, vsys: strings.Replace(twoZones, `"dmz"`, `"Swansea"`, 1) + rule("Swansea")}, false},
+		"a name against the route":            {parts{network: staticLines + defaultRoute, vsys: zones + rule("internet-dmz")}, false},
+		"the zone that the route leaves by":   {parts{network: staticLines + defaultRoute, vsys: strings.Replace(zones, "untrust", "line", 1) + rule("line")}, true},
+		"a zone that has no interface":        {parts{network: staticLines + defaultRoute, vsys: zones + rule("wan-wire")}, true},
+		"a name against the zones that count": {parts{network: staticLines, vsys: zones + rule("internet-dmz"), zones: []string{"untrust"}}, false},
+	} {
+		got := slices.ContainsFunc(c.parts.facts(t).Read().Entries, func(e Entry) bool { return e.What == "NAT rule r destination" })
+		if got != c.want {
+			t.Errorf("%s: what the rule translates is ours: %v", name, got)
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func (r *reader) takeEnds(n *xmlapi.Node, what string) {
 // takeRouting takes over BGP peers.
 func (r *reader) takeRouting() {
 	for _, router := range r.routers() {
-		for _, bgp := range present(router.At("protocol", "bgp"), router.Child("bgp")) {
+		for _, bgp := range present(router.node.At("protocol", "bgp"), router.node.Child("bgp")) {
 			for _, group := range bgp.Child("peer-group").Entries() {
 				for _, peer := range group.Child("peer").Entries() {
 					for _, field := range []string{"ip", "fqdn"} {

@@ -72,6 +72,7 @@ func operations() []operation {
 		{[]string{"load", "config"}, KindRevert, byConfig((*candidate.Config).Load)},
 		{[]string{"validate"}, KindValidate, byConfig(func(c *candidate.Config, r answer.Request) answer.Answer { return c.RequestCommit(r.Admin, r.At) })},
 		{[]string{"show", "interface"}, KindNetwork, locked(func(s *Sim, r answer.Request) answer.Answer { return s.network.Show(r) })},
+		{[]string{"show", "routing", "route"}, KindNetwork, locked(func(s *Sim, r answer.Request) answer.Answer { return s.network.ShowRoutes(r) })},
 		{[]string{"show", "system", "info"}, KindSystemInfo, systemInfo},
 		{[]string{"show", "plugins", "packages"}, KindPlugins, plugins},
 		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, readBack((*userid.Registry).ShowRegisteredIP)},

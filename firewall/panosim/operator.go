@@ -290,3 +290,10 @@ func (s *Sim) Lease(name string, address netip.Prefix) {
 	defer s.mu.Unlock()
 	s.network.Lease(name, address)
 }
+
+// Learn gives a virtual router a default route by a routing protocol, which leaves by an interface; "" takes it away.
+func (s *Sim) Learn(router, by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.network.Learn(router, by)
+}

@@ -20,8 +20,8 @@ type Expectation struct {
 	// ListURL is where firewalls fetch our list, for example https://agent.example.com:8443/files/blacklist.txt. It is
 	// what our external dynamic list is recognised by. "": no list is served.
 	ListURL string
-	// InternetZones are the zones that face the internet. Empty: every zone that has untrust, internet, outside or wan
-	// in its name, in any case.
+	// InternetZones are the zones that face the internet. Empty: every zone that has the word untrust, internet, outside
+	// or wan in its name, as firewall.NamedLikeInternet finds it.
 	InternetZones []string
 	// SyslogAddress is where firewalls send their logs, host or host:port. "": not checked.
 	SyslogAddress string

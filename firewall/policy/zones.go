@@ -2,11 +2,9 @@ package policy
 
 import (
 	"slices"
-	"strings"
-)
 
-// internetWords are parts of the names that zones facing the internet commonly have. "trust" alone is none of them.
-var internetWords = []string{"untrust", "internet", "outside", "wan"}
+	"activedefense/firewall"
+)
 
 // zoneChoice is which zones of a virtual system face the internet.
 type zoneChoice struct {
@@ -20,7 +18,7 @@ type zoneChoice struct {
 func chooseZones(given, known []string) zoneChoice {
 	c := zoneChoice{guessed: len(given) == 0}
 	for _, zone := range known {
-		if slices.Contains(given, zone) || c.guessed && soundsLikeInternet(zone) {
+		if slices.Contains(given, zone) || c.guessed && firewall.NamedLikeInternet(zone) {
 			c.zones = append(c.zones, zone)
 		}
 	}
@@ -30,11 +28,6 @@ func chooseZones(given, known []string) zoneChoice {
 		}
 	}
 	return c
-}
-
-func soundsLikeInternet(zone string) bool {
-	zone = strings.ToLower(zone)
-	return slices.ContainsFunc(internetWords, func(word string) bool { return strings.Contains(zone, word) })
 }
 
 // String tells which zones were taken, and how.

@@ -3,6 +3,7 @@ package xmlapi
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,8 @@ const CallNetwork = "network"
 type Interface struct {
 	Name      string
 	Zone      string         // "": it is in none
+	VSys      string         // number of its virtual system; "": it was not said
+	Router    string         // "vr:NAME" of a virtual router; "": it is in none
 	Addresses []netip.Prefix // each the interface's own address with the length of its network; no link-local ones
 }
 
@@ -30,7 +33,10 @@ func Interfaces(ctx context.Context, d *Device) ([]Interface, error) {
 func ParseInterfaces(result *Node) []Interface {
 	var all []Interface
 	for _, e := range result.Child("ifnet").Entries() {
-		i := Interface{Name: e.Value("name"), Zone: e.Value("zone")}
+		i := Interface{Name: e.Value("name"), Zone: e.Value("zone"), VSys: e.Value("vsys")}
+		if fwd := e.Value("fwd"); strings.HasPrefix(fwd, "vr:") { // else "N/A", "tap", "vlan:NAME"
+			i.Router = fwd
+		}
 		for _, field := range []string{"ip", "addr", "dyn-addr", "addr6"} {
 			for _, text := range e.Child(field).Texts() {
 				if p, ok := interfaceAddress(text); ok {
@@ -43,6 +49,34 @@ func ParseInterfaces(result *Node) []Interface {
 		}
 	}
 	return all
+}
+
+// DefaultRoute is a default route that a virtual router uses now, wherever it learned it.
+type DefaultRoute struct {
+	Router    string // as Interface.Router has it
+	Interface string // by which it leaves; "": by none, as into another router
+}
+
+// DefaultRoutes asks for the default routes of all virtual routers. A firewall that answers otherwise, as one with the advanced routing
+// engine does, or that refuses the call, has said nothing: that is no error.
+func DefaultRoutes(ctx context.Context, d *Device) ([]DefaultRoute, error) {
+	var all []DefaultRoute
+	for _, destination := range []string{"0.0.0.0/0", "::/0"} {
+		result, err := d.OpIn(ctx, CallNetwork, "show routing route", "<show><routing><route><destination>"+destination+"</destination></route></routing></show>", "")
+		if kind := Kind(err); kind == KindAPI || kind == KindRole {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range result.Entries() {
+			active := slices.Contains(strings.Fields(e.Value("flags")), "A")
+			if active && e.Value("destination") == destination && e.Value("virtual-router") != "" {
+				all = append(all, DefaultRoute{"vr:" + e.Value("virtual-router"), e.Value("interface")})
+			}
+		}
+	}
+	return all, nil
 }
 
 // interfaceAddress reads "203.0.113.1/24". Host bits stay: they are the interface's own address.

@@ -14,11 +14,12 @@ import (
 type Network struct {
 	running func() *xmltree.Element
 	leases  map[string]netip.Prefix
+	learned map[string]string // the interface of the default route of a virtual router, by its name
 }
 
 // New makes one of the interfaces in the running configuration.
 func New(running func() *xmltree.Element) *Network {
-	return &Network{running: running, leases: map[string]netip.Prefix{}}
+	return &Network{running: running, leases: map[string]netip.Prefix{}, learned: map[string]string{}}
 }
 
 // Lease gives an interface that asks for it an address by DHCP, with the length of its network; the zero Prefix takes it away.
@@ -27,6 +28,33 @@ func (n *Network) Lease(name string, address netip.Prefix) {
 	if !address.IsValid() {
 		delete(n.leases, name)
 	}
+}
+
+// Learn gives a virtual router a default route by a routing protocol, which leaves by an interface; "" takes it away.
+func (n *Network) Learn(router, by string) {
+	n.learned[router] = by
+	if by == "" {
+		delete(n.learned, router)
+	}
+}
+
+// ShowRoutes answers "show routing route" for a destination with the default routes that were learned, in the form of a recorded answer;
+// of other routes it says nothing.
+func (n *Network) ShowRoutes(r answer.Request) answer.Answer {
+	var b strings.Builder
+	b.WriteString("<result><flags>flags: A:active, C:connect, S:static, B:bgp, E:ecmp</flags>")
+	for _, router := range slices.Sorted(maps.Keys(n.learned)) {
+		if r.At.Value("destination") == "0.0.0.0/0" {
+			b.WriteString("<entry>")
+			answer.WriteFields(&b, []answer.Field{
+				{Name: "virtual-router", Value: router}, {Name: "destination", Value: "0.0.0.0/0"}, {Name: "nexthop", Value: "203.0.113.1"}, {Name: "metric"},
+				{Name: "flags", Value: "A B"}, {Name: "age", Value: "77"}, {Name: "interface", Value: n.learned[router]}, {Name: "route-table", Value: "unicast"},
+			})
+			b.WriteString("</entry>")
+		}
+	}
+	b.WriteString("</result>")
+	return answer.Success(b.String())
 }
 
 // logical is a logical interface.

@@ -1,0 +1,144 @@
+package ours
+
+import (
+	"slices"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+// zone is a zone of one virtual system: another one may have a zone of the same name.
+type zone struct {
+	vsys string // "": the one that was asked about
+	name string // "": none that we know
+}
+
+// zoneNow gives the zone that an interface is in now. asked is the virtual system that was asked about.
+func zoneNow(i xmlapi.Interface, asked string) zone {
+	if i.VSys == "" || "vsys"+i.VSys == asked {
+		return zone{name: i.Zone}
+	}
+	return zone{i.VSys, i.Zone}
+}
+
+// internet is what faces the internet.
+type internet struct {
+	given      bool // internet_zones says which zones, and one of them has an interface
+	zones      map[zone]bool
+	interfaces map[string]bool
+	routers    map[string]bool // whose default route is known
+	pending    map[string]bool // and those that learn theirs, and have none now
+}
+
+// needsRoutes tells whether a router may have learned the default route that the configuration does not have.
+func (f *Facts) needsRoutes() bool { return len(f.reader().internet.pending) > 0 }
+
+// findInternet tells what faces the internet. The zones that are set decide. Else the default routes do: static ones, those by
+// DHCP and PPPoE, those that routers learned, and rules of policy-based forwarding that send whatever is bound for anywhere out by an interface. Each router has a
+// default route of its own, so one says nothing of the interfaces of another.
+func (r *reader) findInternet() {
+	r.internet = internet{zones: map[zone]bool{}, interfaces: map[string]bool{}, routers: map[string]bool{}, pending: map[string]bool{}}
+	if len(r.f.InternetZones) > 0 {
+		for _, i := range r.interfaces {
+			if slices.Contains(r.f.InternetZones, i.zone.name) {
+				r.internet.given = true
+				r.internet.zones[i.zone] = true // of whichever virtual system: none is taken whole by mistake
+			}
+		}
+		for _, name := range r.f.InternetZones {
+			r.internet.zones[zone{name: name}] = true
+		}
+		return
+	}
+	for _, i := range r.interfaces {
+		if i.dynamic && i.leads {
+			r.leave(i)
+		}
+	}
+	for _, route := range r.routes() {
+		switch i := r.leavesBy(route); {
+		case !isDefault(route.Value("destination")):
+		case i != nil:
+			r.leave(i)
+		case route.Value("nexthop", "next-vr") != "" || route.Value("nexthop", "next-lr") != "":
+			r.internet.routers[route.router] = true // by none of its own interfaces
+		}
+	}
+	for _, learned := range r.f.learned {
+		if i := r.byName[learned.Interface]; i != nil {
+			r.leave(i)
+		}
+	}
+	for _, router := range r.routers() {
+		if router.learns() && !r.internet.routers[router.name] {
+			r.internet.pending[router.name] = true
+		}
+	}
+	r.findForwarding()
+}
+
+// leave notes that a default route leaves by an interface.
+func (r *reader) leave(i *networkInterface) {
+	r.internet.routers[i.router] = true
+	r.internet.interfaces[i.name] = true
+	if i.zone.name != "" {
+		r.internet.zones[i.zone] = true
+	}
+}
+
+// findForwarding finds second lines, which often have no default route. A rule for some applications or services may lead to a
+// proxy of ours, and says nothing; nor does a rule say anything of the other interfaces of a zone.
+func (r *reader) findForwarding() {
+	for _, base := range []string{"pre-rulebase", "rulebase", "post-rulebase"} {
+		for _, layer := range r.objects {
+			for _, rule := range layer.At(base, "pbf", "rules").Entries() {
+				anywhere := rule.Yes("negate-destination") || slices.Contains(rule.Child("destination").Members(), "any")
+				for _, field := range []string{"application", "service"} {
+					anywhere = anywhere && slices.Contains(rule.Child(field).Members(), "any")
+				}
+				if anywhere && !rule.Yes("disabled") {
+					r.internet.interfaces[rule.Value("action", "forward", "egress-interface")] = true
+				}
+			}
+		}
+	}
+}
+
+// known tells whether it is known of an interface whether it faces the internet: the zones are set, or its router's default route
+// is known; of an interface in no router that we know, any router's.
+func (r *reader) known(i *networkInterface) bool {
+	switch {
+	case len(r.f.InternetZones) > 0:
+		return r.internet.given
+	case i.router != "":
+		return r.internet.routers[i.router] || r.internet.routers[""]
+	}
+	return len(r.internet.routers) > 0
+}
+
+// inside tells whether a network behind an interface is ours: it is known what faces the internet, and the interface does not, and
+// no provider gave it its address.
+// Where it is not known the address of the interface alone is ours. If that is wrong, scans of the rest of the network do not count
+// until networks.own or internet_zones name it; were it wrong the other way round, nobody in a stranger's network could be blocked.
+func (r *reader) inside(i *networkInterface) bool {
+	return i.zone.name != "" && !i.dynamic && r.known(i) && !r.internet.zones[i.zone] && !r.internet.interfaces[i.name]
+}
+
+// fromInternet tells whether a zone, which is one of the virtual system that was asked about, faces the internet, and whether that is
+// known. Where no default route is known, the zone's name stands for it. That decides about destination NAT alone: if it is wrong,
+// addresses that a rule translates are protected although they are a stranger's, and no network is.
+func (r *reader) fromInternet(name string) (faces, known bool) {
+	if r.internet.zones[zone{name: name}] {
+		return true, true
+	}
+	for _, i := range r.interfaces {
+		if i.zone != (zone{name: name}) {
+			continue
+		}
+		if r.internet.interfaces[i.name] {
+			return true, true
+		}
+		known = known || r.known(i)
+	}
+	return !known && firewall.NamedLikeInternet(name), known
+}
