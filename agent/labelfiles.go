@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -8,8 +9,10 @@ import (
 	"time"
 
 	"activedefense/agent/labels"
+	"activedefense/agent/listing"
 	"activedefense/agent/own"
 	"activedefense/config"
+	"activedefense/store"
 )
 
 // Labels are the label files of the configuration, read now; of one that is gone, what a daemon kept of it. What is wrong
@@ -51,15 +54,65 @@ func (a *Agent) blocked(yield func(netip.Prefix) bool) {
 func (a *Agent) lookAtLabels() (changed bool) {
 	before := a.labels.Troubles()
 	changed = a.labels.Refresh()
-	for _, t := range a.labels.Troubles() {
-		if !slices.ContainsFunc(before, func(b labels.Trouble) bool { return b.What == t.What }) {
-			a.log.Warn().Str("file", t.File).Msg(t.What + "; " + t.Remedy)
-		}
-	}
+	a.tellOfLabels(before, a.labels.Troubles())
 	if changed {
 		a.own.Spare(own.Listed(a.labels.Lists()))
 		a.renew()
 		a.log.Info().Msg("label files were read: their lists have changed")
 	}
 	return changed
+}
+
+// tellOfLabels says what is wrong with label files that was not before.
+func (a *Agent) tellOfLabels(before, now []labels.Trouble) {
+	for _, t := range now {
+		if !slices.ContainsFunc(before, func(b labels.Trouble) bool { return b.What == t.What }) {
+			a.log.Warn().Str("file", t.File).Msg(t.What + "; " + t.Remedy)
+		}
+	}
+}
+
+// LeftOut says what the label files of mode block list that may never be blocked.
+func LeftOut(lists *labels.Lists, guard listing.Guard) (troubles []labels.Trouble) {
+	for _, f := range listing.Wanted(lists, guard) {
+		if t, is := f.Trouble(); is {
+			troubles = append(troubles, t)
+		}
+	}
+	return troubles
+}
+
+// listedRetry is how soon what label files list is tried again that the store did not take.
+const listedRetry = 10 * time.Second
+
+// blockListed has blocked what label files of mode block list, whenever they or the guard changed, until ctx ends.
+func (a *Agent) blockListed(ctx context.Context, st *store.Store, f *feed) error {
+	keeper, wait := listing.New(st, a.now), time.NewTimer(0)
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.relist:
+		case <-wait.C:
+		}
+		next := labels.Every
+		if err := a.blockListedOnce(ctx, keeper, f); err != nil {
+			// The feed, which asks the same store every second, says that it is away.
+			a.log.Debug().Err(err).Msg("cannot store what label files list; retrying")
+			next = listedRetry
+		}
+		wait.Reset(next)
+	}
+}
+
+func (a *Agent) blockListedOnce(ctx context.Context, keeper *listing.Keeper, f *feed) error {
+	before := keeper.Troubles()
+	changes, err := keeper.Sync(ctx, a.labels.Lists(), a.guard.Load())
+	for _, c := range changes {
+		a.log.Info().Str("file", c.File.Path).Str("label", c.File.Label).Int("blocked", c.Blocked).Int("released", c.Released).Msg("the blacklist follows a label file")
+		f.wakeup.Wake()
+	}
+	a.tellOfLabels(before, keeper.Troubles())
+	return err
 }

@@ -76,6 +76,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
+	a.begin("blocking what label files list", func(ctx context.Context) error { return a.blockListed(ctx, st, f) })
 	return a.read(ctx, st, f)
 }
 

@@ -22,7 +22,7 @@ import (
 type Options struct {
 	URL         string        // of a PostgreSQL database: postgres://user:password@host:port/name; empty: SQLite
 	Path        string        // the SQLite file, used when URL is empty; made with mode 0600 if missing
-	Instance    string        // which agent this is: positions and sightings are kept per instance; empty: "default"
+	Instance    string        // which agent this is: positions, sightings and what label files list are kept per instance; empty: "default"
 	KeepRecords time.Duration // PostgreSQL: how many days back records get a partition of their day; 0: 90 days
 }
 

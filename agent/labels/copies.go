@@ -22,7 +22,7 @@ func (s *Set) Restore() {
 			s.restore(f)
 		}
 	}
-	s.publish()
+	s.publish(true)
 }
 
 func (s *Set) restore(f *followed) {

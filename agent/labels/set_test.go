@@ -92,8 +92,12 @@ func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
 	if got := f.Lists().Lookup(netip.MustParsePrefix("::ffff:192.0.2.2/128")); fmt.Sprint(got) != "[known scanner]" {
 		t.Errorf("labels %v", got)
 	}
+	before := f.Lists()
 	f.write("a", "192.0.2.2\n192.0.2.1 # other words\n")
 	f.refresh(false, "192.0.2.1/32 192.0.2.2/32", "")
+	if f.Lists() != before {
+		t.Error("lists that did not change are made anew")
+	}
 }
 
 // Whatever happens to a file, what it had stays, and it is said since when.
@@ -193,6 +197,30 @@ func TestAllFilesTogetherAreBounded(t *testing.T) {
 	}
 }
 
+// What files of mode block list together is bounded by what a firewall has room for.
+func TestFilesOfModeBlockAreBounded(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "a", Mode: Block}, File{Path: "b", Label: "b", Mode: Block}, File{Path: "c", Label: "c"})
+	most := func(first byte, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%d.%d.%d.%d\n", first, i>>16, i>>8&255, i&255)
+		}
+		return b.String()
+	}
+	f.write("a", most(20, mostBlocked-10))
+	f.write("b", most(21, 11))
+	f.write("c", most(22, mostBlocked+1))
+	f.Refresh()
+	if all := f.Troubles(); len(all) != 1 || !strings.HasSuffix(all[0].File, "/b") || !strings.Contains(all[0].What, "of mode block together would have more than 100000 entries") {
+		t.Errorf("troubles %+v", all)
+	}
+	f.write("a", most(20, mostBlocked-11)) // then there is room for the other, which is as it was
+	f.Refresh()
+	if all := f.Troubles(); len(all) != 0 || len(f.Lists().Entries(Block)) != mostBlocked {
+		t.Errorf("%d entries, troubles %+v", len(f.Lists().Entries(Block)), all)
+	}
+}
+
 // copies is what survives a restart.
 type copies map[string][]byte
 
@@ -227,6 +255,7 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 	for name, spoil := range map[string]func(){
 		"gone":       func() { os.Remove(path) },
 		"error page": func() { f.write("a", "<html>") },
+		"empty":      func() { f.write("a", "# nothing\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.t = t

@@ -20,6 +20,8 @@ func remedyOf(err error) string {
 	switch {
 	case errors.Is(err, errShrunk):
 		return "If that is meant, reload the daemon: it then begins with the file as it is. Else restore the file"
+	case errors.Is(err, errEmptied):
+		return "If nothing is meant, take the file out of labels in the configuration. Else restore the file"
 	case errors.Is(err, errLifts):
 		return "If that is meant, put the addresses into never_block of the configuration, or release them by hand; else restore the file"
 	case errors.Is(err, errNothing):

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/own"
 	"activedefense/config"
 )
 
@@ -48,7 +49,9 @@ func check(a *app) error {
 // labelWarnings says what is wrong with the label files now: a daemon goes on without them, or with what they had.
 func labelWarnings(cfg *config.Config) []config.Warning {
 	var warnings []config.Warning
-	for _, t := range agent.Labels(cfg).Troubles() {
+	set := agent.Labels(cfg)
+	guard := own.New(cfg, nil).Known().Guard // as far as the configuration alone says it
+	for _, t := range slices.Concat(set.Troubles(), agent.LeftOut(set.Lists(), guard)) {
 		i := slices.IndexFunc(cfg.Labels, func(l config.Label) bool { return l.File == t.File })
 		warnings = append(warnings, config.Warning{Key: fmt.Sprintf("labels[%d].file", i), Text: t.What + ". " + t.Remedy})
 	}

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"activedefense/agent/explain"
+	"activedefense/store"
 )
 
 // Labels are told beside an entry, and beside what is not blocked.
@@ -31,5 +37,91 @@ func TestLabelsAreTold(t *testing.T) {
 		if out, _ = a.blacklist(t, true, "show", address); !strings.HasPrefix(out, "{") {
 			t.Errorf("show --json %s: %s", address, out)
 		}
+	}
+}
+
+// A file of mode block has its addresses blocked like any other, over restarts, until they are not listed any more.
+func TestALabelFileBlocks(t *testing.T) {
+	for _, database := range stores {
+		t.Run(database, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "botnet.txt")
+			labels := "labels: [{file: " + file + ", label: botnet, mode: block}]"
+			w := newWorld(t, database, labels)
+			w.write(file, []byte("203.0.113.1\n203.0.113.2\n203.0.113.4\n10.0.0.1 # a mistake\n"))
+			w.append(nil)
+			d := w.start()
+			w.blocksAlone("203.0.113.1", "203.0.113.2", "203.0.113.4")
+			w.listedIsActive(file)
+
+			d.kill()
+			w.write(file, []byte("203.0.113.1\n203.0.113.3\n203.0.113.4\n"))
+			d = w.start()
+			w.blocksAlone("203.0.113.1", "203.0.113.3", "203.0.113.4")
+			w.lastChange("203.0.113.2", "release", "no longer listed in "+file)
+
+			d.kill()
+			config, err := os.ReadFile(w.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.write(w.config, []byte(strings.Replace(string(config), labels, "", 1)))
+			w.start()
+			w.blocksAlone()
+			w.lastChange("203.0.113.1", "release", file+" no longer blocks what it lists: see labels in the configuration")
+		})
+	}
+}
+
+// blocksAlone waits until these are tagged and on the list, and no others.
+func (w *world) blocksAlone(want ...string) {
+	w.t.Helper()
+	w.until(fmt.Sprintf("%s are tagged and on the list", want), func() bool {
+		_, l := w.list()
+		empty := len(want) == 0 && len(l) == 1 && strings.HasPrefix(l[0], "192.0.2.255 ")
+		return slices.Equal(w.tagged(), want) && (empty || slices.Equal(l, want))
+	})
+}
+
+// listedIsActive has a listed address scan: that is activity of a blocked source, and no evidence. It stays what it is, and a
+// person is told how to release it.
+func (w *world) listedIsActive(file string) {
+	w.t.Helper()
+	now := time.Now().UTC()
+	for port := range 3 * testPorts {
+		w.append(sample{at: now, src: "203.0.113.1", dst: "198.51.100.7", port: 2000 + port, typ: "TRAFFIC", subtype: "drop"}.line())
+	}
+	var e explain.BlacklistEntry
+	w.until("its records are counted", func() bool {
+		for _, e = range jsonLines[explain.BlacklistEntry](w, "blacklist", "list", "--rule", "label") {
+			if e.Address == "203.0.113.1" && e.Hits == int64(3*testPorts) {
+				return true
+			}
+		}
+		return false
+	})
+	if e.By != store.ByLabelFile || e.Grade != "" || e.State != "blocked" || e.Reason != `listed as "botnet" in `+file {
+		w.t.Errorf("%+v", e)
+	}
+	for command, want := range map[string]string{
+		"blacklist show 203.0.113.1":   "when no label file lists it any more",
+		"blacklist remove 203.0.113.1": `203.0.113.1 stays: it is listed as "botnet" in ` + file + ". Take it out of the file, or put it into never_block and reload",
+		"check":                        "labels[0].file: warning: " + file + ": left out is what may never be blocked, 1 of 4 entries, such as: 10.0.0.1 is not public",
+	} {
+		stdout, stderr, code := w.run(strings.Fields(command)...)
+		if !strings.Contains(stdout+stderr, want) || (code != 0) != strings.Contains(command, "remove") {
+			w.t.Errorf("%s: exit status %d, %s%s", command, code, stdout, stderr)
+		}
+	}
+}
+
+// lastChange checks the last change of an address in its history.
+func (w *world) lastChange(address, action, reason string) {
+	w.t.Helper()
+	all := jsonLines[explain.Explanation](w, "blacklist", "show", address)
+	if len(all) != 1 || len(all[0].Audit) == 0 {
+		w.t.Fatalf("%+v", all)
+	}
+	if last := all[0].Audit[len(all[0].Audit)-1]; last.Action != action || last.By != store.ByLabelFile || last.Reason != reason {
+		w.t.Errorf("%+v", last)
 	}
 }
