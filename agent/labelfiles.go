@@ -82,6 +82,14 @@ func LeftOut(lists *labels.Lists, guard listing.Guard) (troubles []labels.Troubl
 	return troubles
 }
 
+// Listed gives what label files of mode block list and may be blocked.
+func Listed(cfg *config.Config, guard listing.Guard) (all []netip.Prefix) {
+	for _, f := range listing.Wanted(Labels(cfg).Lists(), guard) {
+		all = append(all, f.Allowed...)
+	}
+	return all
+}
+
 // listedRetry is how soon what label files list is tried again that the store did not take.
 const listedRetry = 10 * time.Second
 

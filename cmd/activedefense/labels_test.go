@@ -125,3 +125,41 @@ func (w *world) lastChange(address, action, reason string) {
 		w.t.Errorf("%+v", last)
 	}
 }
+
+// A replay finds nobody whom a label file blocks anyway, and of two configurations none blocks alone whom the other lists.
+func TestReplayDoesNotFindWhatIsListed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "botnet.txt")
+	labels := "labels: [{file: " + file + ", label: botnet, mode: block}]"
+	w := newWorld(t, "sqlite", labels)
+	w.write(file, []byte("203.0.113.0/24\n"))
+	log, other := filepath.Join(w.dir, "a.log"), filepath.Join(w.dir, "other.yaml")
+	var lines []byte
+	for _, src := range []string{"203.0.113.1", "192.0.2.1"} {
+		for port := range 3 * testPorts {
+			lines = append(lines, sample{at: time.Now().UTC(), src: src, dst: "198.51.100.7", port: 2000 + port, typ: "TRAFFIC", subtype: "drop"}.line()...)
+		}
+	}
+	w.write(log, lines)
+	config, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(other, []byte(strings.Replace(string(config), labels, "", 1)))
+	found := func(want string, args ...string) {
+		t.Helper()
+		var got []string
+		for _, v := range jsonLines[replayJSON](w, append([]string{"replay"}, args...)...) {
+			got = append(got, v.Address+v.Only)
+		}
+		if slices.Sort(got); strings.Join(got, " ") != want {
+			t.Errorf("replay %s: %s, want %s", args, got, want)
+		}
+	}
+	found("192.0.2.1", log)
+	found("", "--compare", other, log)
+	if _, stderr, _ := w.run("replay", log); !strings.Contains(stderr, "what label files list: 1 addresses and networks") {
+		t.Error(stderr)
+	}
+	w.config = other
+	found("192.0.2.1 203.0.113.1", log)
+}
