@@ -15,7 +15,7 @@ import (
 const RuleLabel = "label"
 
 // listStep is how many addresses of a label file one transaction lists or unlists.
-const listStep = 1000
+const listStep = 500
 
 // LabelFile is a file that has addresses blocked, under a label. The same path under another label is another file.
 type LabelFile struct{ Path, Label string }

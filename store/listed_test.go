@@ -95,6 +95,9 @@ func TestWhatSeveralListStaysUntilTheLastLetsGo(t *testing.T) {
 		db.lists(one, botnet, 1, "203.0.113.7")
 		db.lists(one, scanners, 0, "203.0.113.7")
 		db.lists(two, botnet, 1, "203.0.113.7", "203.0.113.8")
+		files, err := one.Listed(context.Background())
+		must(t, err)
+		equal(t, "of one agent", files, map[LabelFile][]Listing{botnet: {{prefix("203.0.113.7"), true}}, scanners: {{prefix("203.0.113.7"), true}}})
 		db.unlists(two, scanners, 0, "203.0.113.7") // which is the other agent's
 		db.unlists(one, botnet, 0, "203.0.113.7")
 		equal(t, "when one let go", standing(t, one), `203.0.113.7 blocked label-file: listed as "scanner" in /etc/scanners.txt; 203.0.113.8 blocked label-file: listed as "botnet" in /etc/botnet.txt`)
@@ -143,14 +146,14 @@ func TestWhoReleasesWhatIsListed(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s, ctx := db.open("one"), context.Background()
 		commit(t, s, &Batch{Blocks: []Block{block("203.0.113.1", noon())}})
-		db.lists(s, botnet, 1, "203.0.113.1", "203.0.113.2")
+		db.lists(s, botnet, 2, "203.0.113.1", "203.0.113.2", "203.0.113.3")
 		for _, address := range []string{"203.0.113.1", "203.0.113.2"} {
 			_, err := s.Release(ctx, prefix(address), "anna", "a partner", noon())
 			if e, ok := errors.AsType[*ListedError](err); !ok || !strings.HasSuffix(err.Error(), address+`/32 is listed as "botnet" in /etc/botnet.txt`) || len(e.Files) != 1 {
 				t.Errorf("release of %s: %v", address, err)
 			}
 		}
-		if n := len(allEntries(t, s, EntryFilter{})); n != 2 {
+		if n := len(allEntries(t, s, EntryFilter{})); n != 3 {
 			t.Errorf("%d are left", n)
 		}
 		_, err := s.Release(ctx, prefix("203.0.113.9"), "anna", "", noon())
@@ -161,10 +164,11 @@ func TestWhoReleasesWhatIsListed(t *testing.T) {
 		must(t, err)
 		files, err := s.Listed(ctx)
 		must(t, err)
-		equal(t, "listed", files[botnet], []Listing{{prefix("203.0.113.1"), true}, {prefix("203.0.113.2"), false}})
-		n, err := s.Unlist(ctx, botnet, prefixesOf("203.0.113.1", "203.0.113.2"), "", noon())
+		equal(t, "listed", files[botnet], []Listing{{prefix("203.0.113.1"), true}, {prefix("203.0.113.2"), false}, {prefix("203.0.113.3"), true}})
+		n, err := s.Unlist(ctx, botnet, prefixesOf("203.0.113.1", "203.0.113.2", "203.0.113.3"), "", noon())
 		must(t, err)
 		equal(t, "released without a reason", n, 0)
+		equal(t, "left for whoever lifts it", prefixes(allEntries(t, s, EntryFilter{})), prefixesOf("203.0.113.1", "203.0.113.3"))
 		db.lists(s, botnet, 1, "203.0.113.2")
 		in, err := s.ListedIn(ctx, prefix("203.0.113.2"))
 		must(t, err)
@@ -229,5 +233,34 @@ func TestALongListGoesInSteps(t *testing.T) {
 		if _, err := s.List(context.Background(), botnet, []netip.Prefix{{}}, noon()); err == nil {
 			t.Error("no address is listed without an error")
 		}
+	})
+}
+
+// A listed block says nothing of what its source does: it counts for no surge, no neighbourhood and no return.
+func TestAListedBlockCountsForNothingElse(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, ctx := db.open("one"), context.Background()
+		db.lists(s, botnet, 2, "203.0.113.9", "203.0.113.0/24")
+		for _, e := range allEntries(t, s, EntryFilter{}) {
+			if e.Counts() {
+				t.Errorf("%s counts among its neighbours", e.Address)
+			}
+		}
+		db.unlists(s, botnet, 2, "203.0.113.9", "203.0.113.0/24")
+		times, err := s.ForgeableTimes(ctx, 10)
+		must(t, err)
+		networks, err := s.NeighbourhoodsReleased(ctx)
+		must(t, err)
+		if len(times)+len(networks) != 0 {
+			t.Errorf("forgeable blocks %v, neighbourhoods released %v", times, networks)
+		}
+		// Nor does it take a return back that the source has.
+		first := escalating(noon().Add(-40*oneDay), true)
+		commit(t, s, &Batch{Blocks: []Block{first}})
+		letGo(t, s, first.ExpiresAt, 1)
+		db.lists(s, botnet, 1, "203.0.113.9")
+		db.unlists(s, botnet, 1, "203.0.113.9")
+		commit(t, s, &Batch{Blocks: []Block{escalating(noon().Add(2*time.Hour), true)}})
+		equal(t, "why it lasts longer", inForce(t, s).Escalation, "second block within a year: 2 times the time")
 	})
 }

@@ -54,8 +54,8 @@ func (k *Keeper) Troubles() []labels.Trouble {
 
 // Sync has blocked what the files list now, and released what they do not list any more. What came is done before what went,
 // so that what moves from one file to another stays blocked. Where neither lists nor guard changed, it does nothing. After an
-// error a part is done; the next call does the rest.
-func (k *Keeper) Sync(ctx context.Context, lists *labels.Lists, guard Guard) (changes []Change, err error) {
+// error a part is done, which the changes tell; the next call does the rest.
+func (k *Keeper) Sync(ctx context.Context, lists *labels.Lists, guard Guard) ([]Change, error) {
 	if k.known != nil && k.lists == lists && k.guard == guard {
 		return nil, nil
 	}
@@ -67,22 +67,16 @@ func (k *Keeper) Sync(ctx context.Context, lists *labels.Lists, guard Guard) (ch
 	wanted := Wanted(lists, guard)
 	k.tell(wanted)
 	done := make(map[store.LabelFile]*Change)
-	defer func() {
-		if err != nil {
-			k.known = nil // what of it is done, the store knows
-		}
-		changes = sorted(done)
-	}()
 	for i := range wanted {
 		if err := k.list(ctx, &wanted[i], done); err != nil {
-			return nil, err
+			return sorted(done), err
 		}
 	}
 	if err := k.unlist(ctx, wanted, done); err != nil {
-		return nil, err
+		return sorted(done), err
 	}
 	k.lists, k.guard = lists, guard
-	return nil, nil
+	return sorted(done), nil
 }
 
 func sorted(done map[store.LabelFile]*Change) (changes []Change) {

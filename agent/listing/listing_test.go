@@ -202,6 +202,7 @@ func TestWhatIsProtectedIsNeverBlocked(t *testing.T) {
 	f.guard = detect.NewGuard(never, nil)
 	f.write("a", "203.0.113.1", "203.0.113.2", "203.0.113.3", "10.0.0.7")
 	f.sync("a +2 -0", "203.0.113.2 203.0.113.3", "left out is what may never be blocked, 2 of 4 entries, such as: 10.0.0.7 is not public")
+	since := f.keeper.Troubles()[0].Since
 	f.guard = detect.NewGuard(append(never, netip.MustParsePrefix("203.0.113.2/32")), nil)
 	f.sync("a +0 -0", "203.0.113.2 203.0.113.3", "3 of 4 entries")
 	if _, err := f.st.Release(t.Context(), netip.MustParsePrefix("203.0.113.2/32"), store.ByDetector, "it is in never_block", time.Now()); err != nil {
@@ -212,6 +213,9 @@ func TestWhatIsProtectedIsNeverBlocked(t *testing.T) {
 	f.sync("a +2 -0", "203.0.113.1 203.0.113.2 203.0.113.3", "1 of 4 entries")
 	f.guard = detect.NewGuard([]netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, nil)
 	f.sync("a +0 -0", "203.0.113.1 203.0.113.2 203.0.113.3", "4 of 4 entries")
+	if now := f.keeper.Troubles()[0].Since; !now.Equal(since) {
+		t.Errorf("it is said since %s, and was since %s", now, since)
+	}
 	files, err := f.st.Listed(t.Context())
 	if err != nil || len(files) != 0 {
 		t.Errorf("listed are %v, %v", files, err)
