@@ -67,16 +67,21 @@ func (k *Keeper) Sync(ctx context.Context, lists *labels.Lists, guard Guard) ([]
 	wanted := Wanted(lists, guard)
 	k.tell(wanted)
 	done := make(map[store.LabelFile]*Change)
-	for i := range wanted {
-		if err := k.list(ctx, &wanted[i], done); err != nil {
-			return sorted(done), err
-		}
-	}
-	if err := k.unlist(ctx, wanted, done); err != nil {
+	if err := k.carryOut(ctx, wanted, done); err != nil {
+		k.known = nil // what is done, the store knows
 		return sorted(done), err
 	}
 	k.lists, k.guard = lists, guard
 	return sorted(done), nil
+}
+
+func (k *Keeper) carryOut(ctx context.Context, wanted []File, done map[store.LabelFile]*Change) error {
+	for i := range wanted {
+		if err := k.list(ctx, &wanted[i], done); err != nil {
+			return err
+		}
+	}
+	return k.unlist(ctx, wanted, done)
 }
 
 func sorted(done map[store.LabelFile]*Change) (changes []Change) {
@@ -185,7 +190,7 @@ func (k *Keeper) tell(wanted []File) {
 	for i := range wanted {
 		w := &wanted[i]
 		t, is := w.Trouble()
-		if n := k.known[w.LabelFile]; n != nil && len(w.Entries) == 0 {
+		if n := k.known[w.LabelFile]; n != nil && len(n.listed) > 0 && len(w.Entries) == 0 {
 			is = true
 			t.What = fmt.Sprintf("%s has no entry that could be used; the %d that it listed stay blocked", w.Path, len(n.listed))
 			t.Remedy = "Restore the file, or take it out of labels in the configuration"

@@ -158,6 +158,8 @@ func TestAFileWithoutEntriesReleasesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, file("a", "botnet"))
 			f.sync("", "", "")
+			f.guard = detect.NewGuard(nil, nil)
+			f.sync("", "", "") // it never listed anything
 			f.write("a", "203.0.113.1", "203.0.113.2")
 			f.sync("a +2 -0", "203.0.113.1 203.0.113.2", "")
 			spoil(f)
@@ -237,17 +239,26 @@ func TestWhatWasLiftedElsewhereIsBlockedAgainAtAStart(t *testing.T) {
 	f.sync("a +1 -0", "203.0.113.1 203.0.113.2 203.0.113.3", "")
 }
 
-// An error of the store leaves a part to be done, and the next round does it.
+// An error of the store leaves a part to be done, and the next round does it, whatever the file lists then.
 func TestARoundThatFailsIsDoneAgain(t *testing.T) {
 	f := newFixture(t, file("a", "botnet"))
-	f.write("a", "203.0.113.1", "203.0.113.2")
-	f.sync("a +2 -0", "203.0.113.1 203.0.113.2", "")
-	f.write("a", "203.0.113.1", "203.0.113.3")
+	f.write("a", "203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
+	f.sync("a +4 -0", "203.0.113.1 203.0.113.2 203.0.113.3 203.0.113.4", "")
+	f.write("a", "203.0.113.2", "203.0.113.3", "203.0.113.4")
+	f.guard = detect.NewGuard([]netip.Prefix{netip.MustParsePrefix("203.0.113.4/32")}, nil)
 	f.set.Refresh()
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := f.keeper.Sync(ended, f.set.Lists(), f.guard); err == nil {
-		t.Fatal("no error")
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	f.keeper.now = func() time.Time {
+		if calls++; calls == 3 { // one for what is said of the file, one for what it does not list any more
+			cancel()
+		}
+		return time.Now()
 	}
-	f.sync("a +1 -1", "203.0.113.1 203.0.113.3", "")
+	changes, err := f.keeper.Sync(ctx, f.set.Lists(), f.guard)
+	if err == nil || len(changes) != 1 || changes[0].Released != 1 {
+		t.Fatalf("%+v, %v", changes, err)
+	}
+	f.write("a", "203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
+	f.sync("a +1 -0", "203.0.113.1 203.0.113.2 203.0.113.3 203.0.113.4", "1 of 4 entries") // the last is left to be lifted
 }
