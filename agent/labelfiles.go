@@ -15,13 +15,22 @@ import (
 	"activedefense/store"
 )
 
-// Labels are the label files of the configuration, read now; of one that is gone, what a daemon kept of it. What is wrong
-// with them are its troubles.
-func Labels(cfg *config.Config) *labels.Set {
-	set := labels.New(labels.Options{Files: own.LabelFiles(cfg), Now: time.Now, Copies: labels.Folder{Dir: labelDir(cfg)}})
+// Labels are the label files of the configuration, read now as a daemon reads them: of one that it refuses, for what it lost or
+// what is blocked now, what the daemon kept. What is wrong with them are its troubles. With a nil store nothing is known to be
+// blocked; an error is the store's, and the set is good without it.
+func Labels(ctx context.Context, cfg *config.Config, st *store.Store) (*labels.Set, error) {
+	var blocked []netip.Prefix
+	var err error
+	if st != nil && slices.ContainsFunc(cfg.Labels, func(l config.Label) bool { return l.Mode == "never" }) {
+		err = st.Entries(ctx, store.EntryFilter{States: []store.State{store.Blocked}}, func(e *store.Entry) error {
+			blocked = append(blocked, e.Address)
+			return nil
+		})
+	}
+	set := labels.New(labels.Options{Files: own.LabelFiles(cfg), Now: time.Now, Copies: labels.Folder{Dir: labelDir(cfg)}, Blocked: slices.Values(blocked)})
 	set.Restore()
 	set.Refresh()
-	return set
+	return set, err
 }
 
 // followLabels is what a daemon has: it keeps copies. The files themselves are looked at when it is known which blocks they
@@ -83,8 +92,9 @@ func LeftOut(lists *labels.Lists, guard listing.Guard) (troubles []labels.Troubl
 }
 
 // Listed gives what label files of mode block list and may be blocked.
-func Listed(cfg *config.Config, guard listing.Guard) (all []netip.Prefix) {
-	for _, f := range listing.Wanted(Labels(cfg).Lists(), guard) {
+func Listed(ctx context.Context, cfg *config.Config, guard listing.Guard) (all []netip.Prefix) {
+	set, _ := Labels(ctx, cfg, nil) // without a store nothing can fail
+	for _, f := range listing.Wanted(set.Lists(), guard) {
 		all = append(all, f.Allowed...)
 	}
 	return all

@@ -67,6 +67,56 @@ func TestWhatALabelFileListsAsNeverIsNotBlocked(t *testing.T) {
 	}
 }
 
+// A list that lost much is kept over a restart, as a reload is one: by the daemon, by a command beside it, and status says so.
+func TestAListThatLostMuchIsKeptOverARestart(t *testing.T) {
+	cfg, file := labelled(t, "203.0.113.1\n203.0.113.2\n")
+	cfg.Inputs = []config.Input{{Path: filepath.Join(t.TempDir(), "*.log"), Format: "auto", Location: time.UTC}}
+	last := netip.MustParseAddr("203.0.113.2")
+	for _, content := range []string{"203.0.113.1\n203.0.113.2\n", "203.0.113.1\n", "203.0.113.1\n"} {
+		replace(t, file, content)
+		a, err := New(t.Context(), cfg, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.lookAtLabels()
+		if a.guard.Load().CheckAddr(last) == nil || guardOf(t, cfg).CheckAddr(last) == nil {
+			t.Errorf("with %q, %s may be blocked", content, last)
+		}
+		whole := strings.Contains(content, last.String())
+		if all := a.Status().Troubles; (len(all) == 0) != whole || !whole && (!strings.Contains(all[0].What, "it has 1, and had 2") || all[0].Since.IsZero() || all[0].Remedy == "") {
+			t.Errorf("with %q, status tells %+v", content, all)
+		}
+		a.Close()
+	}
+}
+
+// What the daemon does not take over for what is blocked now, a command beside it does not take over either.
+func TestACommandDecidesAboutAListAsTheDaemonDoes(t *testing.T) {
+	cfg, _ := labelled(t, "203.0.113.0/24\n")
+	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), DatabaseFile)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	address := netip.MustParseAddr("203.0.113.1")
+	for n := range 51 {
+		if known, err := Known(t.Context(), cfg, st); err != nil || known.Guard.CheckAddr(address) == nil {
+			t.Fatalf("with %d blocked, the list does not count (%v)", n, err)
+		}
+		if _, _, err := st.Block(t.Context(), store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}), 32), Rule: "manual", By: store.ByOperator}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known, err := Known(t.Context(), cfg, st)
+	if err != nil || known.Guard.CheckAddr(address) != nil {
+		t.Errorf("a list that would lift 51 blocks counts (%v)", err)
+	}
+	set, err := Labels(t.Context(), cfg, st)
+	if err != nil || len(set.Troubles()) != 1 || !strings.Contains(set.Troubles()[0].What, "it would lift more than 50 blocks at once: 51") {
+		t.Errorf("troubles %+v, %v", set.Troubles(), err)
+	}
+}
+
 // A list that changes changes what may be blocked within a minute; one that vanishes takes no protection away, over a
 // restart either.
 func TestALabelFileIsFollowed(t *testing.T) {

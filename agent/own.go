@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"activedefense/agent/enforce"
@@ -25,14 +26,15 @@ const (
 // the firewalls, what label files list as never to be blocked, and what the firewalls said, if st is not nil. Names that cannot be resolved now are passed over.
 func Known(ctx context.Context, cfg *config.Config, st *store.Store) (*own.Known, error) {
 	addresses := own.New(cfg, nil)
-	addresses.Spare(own.Listed(Labels(cfg).Lists()))
+	set, err := Labels(ctx, cfg, st)
+	addresses.Spare(own.Listed(set.Lists()))
 	addresses.Look(ctx)
 	if st == nil {
 		return addresses.Known(), nil
 	}
-	protected, _, err := st.Protected(ctx)
+	protected, _, protectedErr := st.Protected(ctx)
 	addresses.Take(protected)
-	return addresses.Known(), err
+	return addresses.Known(), errors.Join(err, protectedErr)
 }
 
 // renew makes what is known now of what is ours known to everyone.

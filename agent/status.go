@@ -14,6 +14,7 @@ type Status struct {
 	Version   string             `json:"version"`
 	Started   time.Time          `json:"started"`
 	Now       time.Time          `json:"now"`
+	Troubles  []Trouble          `json:"troubles"` // what a person should see to, beside what the parts below say; empty when all is well
 	Ready     bool               `json:"ready"`
 	NotReady  []string           `json:"not_ready,omitempty"` // why, in words
 	Store     StoreStatus        `json:"store"`
@@ -33,6 +34,13 @@ type Status struct {
 	Policies  []PolicyStatus     `json:"policies"`
 }
 
+// Trouble is something that a person should see to.
+type Trouble struct {
+	Since  time.Time `json:"since"`
+	What   string    `json:"what"` // one plain sentence without a full stop
+	Remedy string    `json:"remedy"`
+}
+
 // PolicyStatus is what the last look at a firewall's policies found.
 type PolicyStatus struct {
 	Firewall string         `json:"firewall"`
@@ -50,7 +58,10 @@ type StoreStatus struct {
 // Status gives the state now. It may be called from any goroutine, before and after Run too.
 func (a *Agent) Status() Status {
 	now := a.now()
-	s := Status{Version: a.version, Started: a.started, Now: now, Firewalls: []enforce.Status{}, Inputs: []line.InputStatus{}, Policies: []PolicyStatus{}}
+	s := Status{Version: a.version, Started: a.started, Now: now, Troubles: []Trouble{}, Firewalls: []enforce.Status{}, Inputs: []line.InputStatus{}, Policies: []PolicyStatus{}}
+	for _, t := range a.labels.Troubles() {
+		s.Troubles = append(s.Troubles, Trouble{t.Since, t.What, t.Remedy})
+	}
 	s.Store.HealthStatus = a.health.status()
 	if st := a.store.Load(); st != nil {
 		s.Store.Kind = st.Kind()

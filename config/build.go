@@ -87,6 +87,7 @@ func (l *loader) fit(c *Config) {
 		l.warn("state_dir", "%q depends on the working directory; started in another one, the daemon would begin with an empty blacklist", clip(c.StateDir))
 	}
 	l.fitNetworks(c)
+	l.fitIgnored(c)
 	l.fitTags(c)
 	if l.mode&0o007 != 0 && l.origin["store.url"] == "" && c.Store.hasPassword() {
 		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); chmod 0640 %s", l.mode.Perm(), l.path)

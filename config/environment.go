@@ -117,7 +117,7 @@ func (l *loader) overrideElements(path string, changes map[string]any, all []any
 	slices.Sort(numbers)
 	for _, n := range numbers {
 		if n > len(all) {
-			l.fault(fmt.Sprintf("%s[%d]", path, n), "the list has %d elements, so a variable can set element 0 to %d", len(all), len(all))
+			l.fault(fmt.Sprintf("%s[%d]", path, n), "the list ends before it: a variable can set element 0 to %d", len(all))
 			continue
 		}
 		if n == len(all) {

@@ -134,6 +134,86 @@ func whole(networks []netip.Prefix) bool {
 
 func allPorts(ranges []PortRange) bool { return len(ranges) == 1 && ranges[0] == PortRange{0, 65535} }
 
+// fitIgnored warns of entries that no record meets, or none that would count.
+func (l *loader) fitIgnored(c *Config) {
+	if l.faultedBelow("detect") || l.faultedBelow("networks") || l.faultedBelow("never_block") {
+		return
+	}
+	off := c.Detect.off()
+	for n, i := range c.Detect.Ignore {
+		why := c.spares(i.Src)
+		switch {
+		case why != "":
+		case len(i.Rules) > 0 && len(off) > 0 && coversValues(off, i.Rules):
+			why = "rules names none that is on: " + strings.Join(i.Rules, ", ")
+		case c.elsewhere(i.Dst):
+			why = "dst is neither yours (networks.own) nor private, and what goes elsewhere counts for nobody"
+		default:
+			why = i.contradiction()
+		}
+		if why != "" {
+			l.warn(fmt.Sprintf("detect.ignore[%d]", n), "has no effect: %s; correct it, or remove it", why)
+		}
+	}
+}
+
+// spares says why nobody in some networks is blocked in any case; "" if somebody may be, or there are none.
+func (c *Config) spares(networks []netip.Prefix) string {
+	if len(networks) == 0 {
+		return ""
+	}
+	for _, s := range []struct {
+		key      string
+		networks []netip.Prefix
+	}{{"networks.own", c.Networks.Own}, {"networks.proxies", c.Networks.Proxies}, {"never_block", c.NeverBlock}} {
+		if len(s.networks) > 0 && coversNetworks(s.networks, networks) {
+			return "all of src is in " + s.key + ", and never blocked anyway"
+		}
+	}
+	if !slices.ContainsFunc(networks, somePublic) {
+		return "src is not public, and never blocked anyway"
+	}
+	return ""
+}
+
+// elsewhere tells whether none of some networks is ours or private, where the configuration alone says what is ours.
+func (c *Config) elsewhere(networks []netip.Prefix) bool {
+	if c.Networks.AskFirewalls && len(c.Firewalls) > 0 || !slices.ContainsFunc(c.Networks.Own, public) || len(networks) == 0 {
+		return false
+	}
+	own := disjoint(c.Networks.Own)
+	return !slices.ContainsFunc(networks, func(p netip.Prefix) bool {
+		_, ours := overlapping(p, own)
+		return ours || !public(p)
+	})
+}
+
+// contradiction says why no record that counts meets all conditions; "" if one may.
+func (i Ignore) contradiction() string {
+	v4 := func(p netip.Prefix) bool { return p.Addr().Is4() }
+	v6 := func(p netip.Prefix) bool { return p.Addr().Is6() }
+	only := func(rule string) bool { return len(i.Rules) == 1 && i.Rules[0] == rule }
+	among := func(texts []string) bool { // all subtypes are
+		return len(i.Subtype) > 0 && !slices.ContainsFunc(i.Subtype, func(s string) bool { return !slices.Contains(texts, strings.ToLower(s)) })
+	}
+	atPort0 := len(i.DstPort) == 0 || i.DstPort[0].First == 0
+	switch {
+	case len(i.Src) > 0 && len(i.Dst) > 0 && (!slices.ContainsFunc(i.Src, v4) && !slices.ContainsFunc(i.Dst, v6) || !slices.ContainsFunc(i.Src, v6) && !slices.ContainsFunc(i.Dst, v4)):
+		return "src and dst are never of the same family"
+	case among([]string{"flood"}):
+		return "records of a flood never count"
+	case len(i.ThreatID) > 0 && among([]string{"start", "end", "drop", "deny"}):
+		return "a record of subtype " + strings.Join(i.Subtype, ", ") + " has no threat_id"
+	case only(RuleVulnerability) && len(i.Subtype) > 0 && !slices.ContainsFunc(i.Subtype, func(s string) bool { return strings.EqualFold(s, "vulnerability") }):
+		return "vulnerability counts records of subtype vulnerability alone"
+	case only(RuleLogin) && (len(i.Dst)+len(i.Zone)+len(i.FirewallRule)+len(i.ThreatID) > 0 || !atPort0):
+		return "records of logins have no dst, dst_port, zone, firewall_rule or threat_id"
+	case only(RulePortScan) && len(i.DstPort) == 1 && i.DstPort[0] == (PortRange{}):
+		return "port-scan never counts port 0"
+	}
+	return ""
+}
+
 // covers tells whether every record that other ignores is ignored by i too.
 func (i Ignore) covers(other Ignore) bool {
 	return coversNetworks(i.Src, other.Src) && coversNetworks(i.Dst, other.Dst) && coversPorts(i.DstPort, other.DstPort) &&

@@ -82,11 +82,36 @@ func (l *loader) fitNetworks(c *Config) {
 	if len(c.NeverBlock) == 0 && !l.faultedBelow("never_block") {
 		l.warn("never_block", "is empty: nothing outside is exempt from blocking; list the addresses that you depend on, such as partners, remote offices and monitoring")
 	}
-	for _, p := range c.NeverBlock {
-		if p.Bits() == 0 {
-			l.warn("never_block", "%s covers all addresses of its family: none of them is ever blocked", p)
+	for i, p := range c.NeverBlock {
+		if wider(p, wideV4, wideV6) && somePublic(p) {
+			v4, v6 := share([]netip.Prefix{p})
+			l.warn(fmt.Sprintf("never_block[%d]", i), "%s is very wide: nobody in it, %s of the internet's %s addresses, is ever blocked; name the networks that are meant",
+				p, percent(max(v4, v6)), family(p))
 		}
 	}
+}
+
+// percent writes a share of 0 to 1.
+func percent(share float64) string {
+	if share >= 0.01 {
+		return fmt.Sprintf("%.0f %%", 100*share)
+	}
+	return fmt.Sprintf("%.1g %%", 100*share)
+}
+
+func family(p netip.Prefix) string {
+	if p.Addr().Is4() {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// somePublic tells whether any of a network is.
+func somePublic(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return !covered(p, notPublic)
+	}
+	return globalV6.Overlaps(p)
 }
 
 // wider tells whether a network is wider than so many bits of its family.

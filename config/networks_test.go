@@ -100,7 +100,10 @@ func TestWarningsOfNetworks(t *testing.T) {
 		"wide enough":                         {allow + "networks: {own: [64.0.0.0/16, '2a00::/32']}", ""},
 		"firewalls are asked":                 {allow + firewallWith(credential), ""},
 		"firewalls are not asked":             {allow + "networks: {ask_firewalls: false}\n" + firewallWith(credential), "networks.own"},
-		"all are exempt":                      {"never_block: [0.0.0.0/0, 192.0.2.1]\nnetworks: {own: [198.51.100.0/24]}", "never_block"},
+		"all are exempt":                      {"never_block: [0.0.0.0/0, 192.0.2.1]\nnetworks: {own: [198.51.100.0/24]}", "never_block[0]"},
+		"half is exempt":                      {"never_block: [192.0.2.1, 128.0.0.0/1]\nnetworks: {own: [198.51.100.0/24]}", "never_block[1]"},
+		"half of IPv6 is exempt":              {"never_block: ['2000::/4']\nnetworks: {own: [198.51.100.0/24]}", "never_block[0]"},
+		"a provider is exempt":                {"never_block: [64.0.0.0/15, 64.4.0.0/16, 10.0.0.0/8, 'fc00::/7']\nnetworks: {own: [198.51.100.0/24]}", "never_block[0]"},
 		"no surge":                            {allow + "networks: {own: [198.51.100.0/24]}\nblacklist: {surge: {additions: 0}}", "blacklist.surge.additions"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +111,8 @@ func TestWarningsOfNetworks(t *testing.T) {
 			if err != nil || keysOf(warnings) != c.keys {
 				t.Errorf("warnings %v, %v, want those of %s", warnings, err, c.keys)
 			}
-			if name == "all are exempt" && !strings.Contains(warnings[0].Text, "none of them is ever blocked") {
+			if text, ok := map[string]string{"all are exempt": "100 % of the internet's IPv4", "half is exempt": "50 % of the internet's IPv4",
+				"half of IPv6 is exempt": "50 % of the internet's IPv6", "a provider is exempt": "0.003 % of the internet's IPv4"}[name]; ok && !strings.Contains(warnings[0].Text, text) {
 				t.Errorf("warning %v", warnings[0])
 			}
 		})

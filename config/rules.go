@@ -150,6 +150,25 @@ func (s ruleReader) vulnerability(key string) Vulnerability {
 	return v
 }
 
+// off names the rules that are off.
+func (d *Detect) off() (names []string) {
+	for _, r := range []struct {
+		name string
+		off  bool
+	}{
+		{RuleVulnerability, d.Vulnerability.Mode == "off" || d.Vulnerability.Severity == "off" && len(d.Vulnerability.ThreatIDs) == 0},
+		{RulePortScan, d.PortScan.Mode == "off" || d.PortScan.Window == 0},
+		{RuleHostSweep, d.HostSweep.Mode == "off" || d.HostSweep.Window == 0},
+		{RuleProbe, d.Probe.Mode == "off" || d.Probe.Window == 0},
+		{RuleLogin, d.Login.Mode == "off" || d.Login.Window == 0},
+	} {
+		if r.off {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}
+
 // Tags gives the tags of the rules, those of rules that are off too, each once for every rule that has it.
 func (d *Detect) Tags() (tags []string) {
 	for _, r := range []*Rule{&d.PortScan.Rule, &d.HostSweep.Rule, &d.Probe.Rule, &d.Vulnerability.Rule, &d.Login.Rule} {

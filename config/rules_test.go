@@ -124,7 +124,7 @@ func TestIgnoreEntriesThatCoverEachOther(t *testing.T) {
 		{"another family", "src: 192.0.2.0/24", "src: '2001:db8::/32'", ""},
 		{"part of the values", "zone: [dmz, untrust]", "zone: [dmz, guest]", ""},
 		{"ends, but wider", "{src: 192.0.2.0/24, until: 2027-01-31}", "src: 192.0.2.7", ""},
-		{"other rules", "{zone: dmz, rules: login}", "{zone: dmz, rules: probe}", ""},
+		{"other rules", "{device: a, rules: login}", "{device: a, rules: probe}", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			entry := func(s string) string { return "{" + strings.Trim(s, "{}") + ", reason: x}" }
@@ -186,6 +186,8 @@ func TestFaultsOfRules(t *testing.T) {
 		{"no such day", ignore("{zone: dmz, until: 2027-02-30, reason: x}"), "detect.ignore[1].until", "use one such as 2027-01-31"},
 		{"number as day", ignore("{zone: dmz, until: 2027, reason: x}"), "detect.ignore[1].until", "must be a day"},
 		{"misspelt condition", ignore("{sorce: 192.0.2.2, src: 192.0.2.2, reason: x}"), "detect.ignore[1].sorce", "did you mean detect.ignore[1].src?"},
+		{"part of a condition", ignore("{port: 22, src: 192.0.2.2, reason: x}"), "detect.ignore[1].port", "did you mean detect.ignore[1].dst_port?"},
+		{"part of a condition, of several", ignore("{Ports: 22, src: 192.0.2.2, reason: x}"), "detect.ignore[1].Ports", "did you mean detect.ignore[1].dst_port?"},
 		{"very many entries", "detect: {ignore: [" + strings.Repeat("{zone: a, reason: x},", 1001) + "]}", "detect.ignore", "at most 1000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -204,10 +206,30 @@ func TestWarningsOfIgnore(t *testing.T) {
 		"today":               {"{zone: dmz, until: 2026-11-29, reason: x}", "", ""},
 		"wide":                {"{src: [192.0.2.1, 64.0.0.0/4], reason: x}", "detect.ignore[0].src", "64.0.0.0/4 is very wide"},
 		"wide, but one port":  {"{src: 64.0.0.0/4, dst_port: 443, reason: x}", "", ""},
-		"all, but one target": {"{src: 0.0.0.0/0, dst: 192.0.2.1, reason: x}", "", ""},
+		"all, but one target": {"{src: 0.0.0.0/0, dst: 203.0.113.1, reason: x}", "", ""},
+		"ours":                {"{src: [203.0.113.0/25, 203.0.113.200], reason: x}", "detect.ignore[0]", "in networks.own"},
+		"partly ours":         {"{src: [203.0.113.0/25, 192.0.2.2], reason: x}", "", ""},
+		"protected":           {"{src: 192.0.2.1, reason: x}", "detect.ignore[0]", "in never_block"},
+		"private":             {"{src: [10.1.0.0/16, 'fd00::/64'], reason: x}", "detect.ignore[0]", "src is not public"},
+		"elsewhere":           {"{dst: [192.0.2.7, 192.0.2.9], reason: x}", "detect.ignore[0]", "neither yours"},
+		"a private target":    {"{dst: [192.0.2.7, 10.0.0.9], reason: x}", "", ""},
+		"two families":        {"{src: 192.0.2.2, dst: 'fd00::/64', reason: x}", "detect.ignore[0]", "same family"},
+		"rules that are off":  {"{zone: dmz, rules: [probe, host-sweep], reason: x}], probe: {mode: off}, host_sweep: {window: 0", "detect.ignore[0]", "none that is on: probe, host-sweep"},
+		"one of them is on":   {"{zone: dmz, rules: [probe, host-sweep], reason: x}], probe: {mode: off", "", ""},
+		"flood":               {"{zone: dmz, subtype: Flood, reason: x}", "detect.ignore[0]", "flood never count"},
+		"flood and more":      {"{zone: dmz, subtype: [flood, scan], reason: x}", "", ""},
+		"a threat of traffic": {"{threat_id: 40015, subtype: [drop, deny], reason: x}", "detect.ignore[0]", "has no threat_id"},
+		"another subtype":     {"{subtype: spyware, rules: vulnerability, reason: x}", "detect.ignore[0]", "subtype vulnerability alone"},
+		"a port of logins":    {"{dst_port: 443, rules: login, reason: x}", "detect.ignore[0]", "records of logins have no dst, dst_port"},
+		"a zone of logins":    {"{zone: dmz, rules: login, reason: x}", "detect.ignore[0]", "records of logins"},
+		"port 0 of a scan":    {"{dst_port: 0, rules: port-scan, reason: x}", "detect.ignore[0]", "never counts port 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, warnings, err := loadBytes([]byte(sound + "detect: {ignore: [" + c.entry + "]}"))
+			end := "]}"
+			if strings.Contains(c.entry, "], ") && !strings.HasSuffix(c.entry, "}") {
+				end = "}}" // more keys stand behind the list
+			}
+			_, warnings, err := loadBytes([]byte(sound + "detect: {ignore: [" + c.entry + end))
 			if err != nil || keysOf(warnings) != c.key || c.key != "" && !strings.Contains(warnings[0].Text, c.text) {
 				t.Errorf("warnings %v, %v, want one of %s with %q", warnings, err, c.key, c.text)
 			}

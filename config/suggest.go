@@ -1,12 +1,15 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // suggestion says what an unknown key was perhaps meant to be. It is looked for when the fault is written
 // out, since of very many faults not all are.
 type suggestion struct{ key, at, in string }
 
-// String gives a sibling that is spelt alike, the same key in another section, or else what is known here.
+// String gives a sibling that is spelt alike or has it as a word of its name, the same key in another section, or else what is known here.
 func (s suggestion) String() string {
 	var siblings, elsewhere []string
 	for _, f := range schema {
@@ -24,6 +27,11 @@ func (s suggestion) String() string {
 	whole := func(name string) string { return name }
 	if best, ok := nearest(strings.ToLower(s.key), siblings, whole, 1+len(s.key)/4); ok {
 		return "did you mean " + s.at + best + "?"
+	}
+	for _, name := range siblings {
+		if word := strings.TrimSuffix(strings.ToLower(s.key), "s"); slices.Contains(strings.Split(name, "_"), word) {
+			return "did you mean " + s.at + name + "?"
+		}
 	}
 	lastPart := func(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 	if best, ok := nearest(strings.ToLower(s.key), elsewhere, lastPart, 1); ok {

@@ -36,9 +36,8 @@ type Engine struct {
 	recalling bool // records of before are told again, which the memory knows
 
 	blocked  prefixSet
-	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
-	accepted map[[16]byte]int64    // partners that are not held, until when
-	surge    *Surge                // nil: nothing bounds forgeable verdicts
+	accepted map[[16]byte]int64 // partners that are not held, until when
+	surge    *Surge             // nil: nothing bounds forgeable verdicts
 
 	devices devices
 
@@ -165,23 +164,6 @@ func (e *Engine) forget(list ...netip.Prefix) {
 	if e.memory != nil {
 		e.memory.ForgetIn(in)
 	}
-}
-
-// networkOf is the network as which an address is counted and blocked: itself, or of IPv6 the one around it, unless something
-// protected is in there, or it relays for many.
-func (e *Engine) networkOf(addr netip.Addr) netip.Prefix {
-	bits := e.settings.IPv6Prefix
-	if addr.Is4() || bits <= 0 || bits >= addr.BitLen() || teredo.Contains(addr) {
-		return single(addr)
-	}
-	p, err := addr.Prefix(bits)
-	if err != nil {
-		return single(addr)
-	}
-	if _, ok := e.crowded[p.Addr().As16()]; ok {
-		return single(addr)
-	}
-	return p
 }
 
 // keyOf is the address under which a source is counted.

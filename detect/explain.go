@@ -7,6 +7,7 @@ type Counting struct {
 	Rule   string
 	Counts bool
 	Text   string // one plain sentence without a full stop
+	Grade  Grade  // of the record as evidence; GradeUnknown where the rule does not count it
 }
 
 // Explain says for each rule, in order of precedence, whether it counts the record and how, as if the source were not blocked
@@ -15,13 +16,14 @@ type Counting struct {
 // blocked.
 func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
 	e := explanation{known: newKnown(&s), rules: s.rules(), ev: ev}
-	e.ours = o
+	e.ours, e.crowded = o, g.crowded(s.IPv6Prefix)
+	e.guard = g
 	e.who(ev, &e.party)
 	var list []Counting
 	for _, r := range precedence {
 		c := Counting{Rule: ruleNames[r], Text: e.not(r)}
 		if c.Text == "" {
-			c.Counts, c.Text = true, e.how(r)
+			c.Counts, c.Text, c.Grade = true, e.how(r), grade(ev)
 			if err := g.CheckAddr(e.party.addr); err != nil {
 				c.Text += "; but it is never blocked: " + err.Error()
 			}
@@ -31,7 +33,7 @@ func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
 	// What fires at once leaves nothing to count.
 	if list[0].Counts && e.does(vulnerability) == "blocked" {
 		for i := range list[1:] {
-			list[1+i].Counts, list[1+i].Text = false, "the record fires the rule vulnerability, which goes first"
+			list[1+i] = Counting{Rule: list[1+i].Rule, Text: "the record fires the rule vulnerability, which goes first"}
 		}
 	}
 	return list
@@ -41,6 +43,7 @@ func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
 type explanation struct {
 	known
 	rules [rulesInAll]rule
+	guard *Guard
 	ev    *Event
 	party party
 }
@@ -89,7 +92,7 @@ func (e *explanation) notCounted(r int) string {
 
 // how says how a rule counts the record.
 func (e *explanation) how(r int) string {
-	src, dst, port := e.party.addr.String(), plain(e.party.dst).String(), strconv.Itoa(int(e.party.dstPort))
+	src, dst, port := e.counted(), plain(e.party.dst).String(), strconv.Itoa(int(e.party.dstPort))
 	need, s := e.rules[r].need, e.settings
 	text := ""
 	switch r {
@@ -110,6 +113,21 @@ func (e *explanation) how(r int) string {
 		text = "counts a failed login of " + src + ", which is " + e.does(r) + " at more than " + strconv.Itoa(need-1) + " within " + short(s.Login.Window)
 	}
 	return text + e.graded(r)
+}
+
+// counted is the source as it is counted: an address, or of IPv6 a network, and where it is not the one around it, why.
+func (e *explanation) counted() string {
+	addr := e.party.addr
+	network, whole := e.networkOf(addr), e.around(addr)
+	switch {
+	case !network.IsSingleIP():
+		return network.String() + " (the network of " + addr.String() + ")"
+	case network != whole:
+		return addr.String() + " (by itself: " + e.guard.Check(whole).Error() + ")"
+	case teredo.Contains(addr):
+		return addr.String() + " (by itself: Teredo relays for many hosts)"
+	}
+	return addr.String()
 }
 
 func (e *explanation) does(r int) string {

@@ -147,7 +147,9 @@ func TestExplainAgreesWithEngine(t *testing.T) {
 		}
 		// With these thresholds the first record that counts fires.
 		want := ""
+		graded := GradeUnknown
 		for _, c := range s.Explain(&ev, nil, ours) {
+			graded = max(graded, c.Grade)
 			if c.Text == "" {
 				t.Fatalf("%s says nothing", c.Rule)
 			}
@@ -158,11 +160,37 @@ func TestExplainAgreesWithEngine(t *testing.T) {
 		got := ""
 		e := New(s)
 		e.Know(ours, nil)
-		if v := e.Observe(&ev).Verdict; v != nil {
-			got = v.Rule
+		r := e.Observe(&ev)
+		if r.Verdict != nil {
+			got = r.Verdict.Rule
 		}
-		if got != want {
-			t.Fatalf("the engine fires %q, explain says %q", got, want)
+		if got != want || r.Grade != graded {
+			t.Fatalf("the engine fires %q on %q evidence, explain says %q on %q", got, r.Grade, want, graded)
 		}
 	})
+}
+
+// Who is counted is told as it is: IPv6 by its network, or by itself, and why.
+func TestExplainNamesTheNetworkThatIsCounted(t *testing.T) {
+	guard := NewGuard([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::53/128")}, nil)
+	for source, want := range map[string]string{
+		"203.0.113.5":    "203.0.113.5",
+		"2001:db8:2::7":  "2001:db8:2::/64 (the network of 2001:db8:2::7)",
+		"2001:db8:1::7":  "2001:db8:1::7 (by itself: 2001:db8:1::/64 contains 2001:db8:1::53, which is in never_block)",
+		"2001:0:53aa::7": "2001:0:53aa::7 (by itself: Teredo relays for many hosts)",
+	} {
+		s := Settings{HostSweep: HostSweep{Hosts: 10, Window: time.Hour}, Vulnerability: Vulnerability{Severity: VulnerabilityCritical}, IPv6Prefix: 64}
+		ev := Event{Type: TypeTraffic, Src: netip.MustParseAddr(source), Dst: netip.MustParseAddr("2001:db8:9::7"), DstPort: 443}
+		if got := s.Explain(&ev, guard, nil)[2].Text; !strings.Contains(got, "for "+want+", which is blocked at 10") {
+			t.Errorf("%s: %s", source, got)
+		}
+		ev.Type, ev.Subtype, ev.Severity = TypeThreat, "vulnerability", "critical"
+		if got := s.Explain(&ev, guard, nil)[0].Text; !strings.HasPrefix(got, "blocks "+want+" at once") {
+			t.Errorf("%s: %s", source, got)
+		}
+		s.IPv6Prefix = 128
+		if got := s.Explain(&ev, guard, nil)[0].Text; source != "2001:0:53aa::7" && !strings.HasPrefix(got, "blocks "+source+" at once") {
+			t.Errorf("%s alone: %s", source, got)
+		}
+	}
 }

@@ -12,8 +12,9 @@ type known struct {
 	settings *Settings
 	ours     *Ours
 	proxies  prefixSet
-	proxied  bool     // there are any
-	threats  []uint32 // sorted
+	proxied  bool                  // there are any
+	threats  []uint32              // sorted
+	crowded  map[[16]byte]struct{} // IPv6 networks that hold something protected: their addresses are counted singly
 }
 
 func newKnown(s *Settings) known {
@@ -156,6 +157,29 @@ func unidentified(application string) bool {
 		return true
 	}
 	return false
+}
+
+// networkOf is the network as which an address is counted and blocked: itself, or of IPv6 the one around it, unless something
+// protected is in there, or it relays for many.
+func (k *known) networkOf(addr netip.Addr) netip.Prefix {
+	p := k.around(addr)
+	if _, ok := k.crowded[p.Addr().As16()]; ok {
+		return single(addr)
+	}
+	return p
+}
+
+// around is the network that would be blocked if nothing in it were protected.
+func (k *known) around(addr netip.Addr) netip.Prefix {
+	bits := k.settings.IPv6Prefix
+	if addr.Is4() || bits <= 0 || bits >= addr.BitLen() || teredo.Contains(addr) {
+		return single(addr)
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		return single(addr)
+	}
+	return p
 }
 
 // peerBits is the length of the IPv6 networks by which whom ours speak to is remembered, however sources are counted: what is

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,6 +119,20 @@ func (l *blacklist) Entries(ctx context.Context, f EntryFilter, fn func(*Entry) 
 			}
 		}
 	}
+}
+
+// Rules gives the rules that entries have or had, in order of their names.
+func (l *blacklist) Rules(ctx context.Context) (rules []string, err error) {
+	err = l.view(ctx, "read the rules of the blacklist", func(ctx context.Context, tx *sql.Tx) error {
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var rule string
+			err := rows.Scan(&rule)
+			rules = append(rules, rule)
+			return err
+		}, `SELECT DISTINCT rule FROM blacklist`)
+	})
+	slices.Sort(rules) // databases differ in how they order texts
+	return rules, err
 }
 
 // Released gives the entries that were released at that time or later, in the order of their release.

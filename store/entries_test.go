@@ -53,6 +53,22 @@ func TestChanges(t *testing.T) {
 	})
 }
 
+func TestRulesAreThoseThatEntriesHaveOrHad(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		for _, rule := range []string{"probe", "Zmap", "manual", "probe"} {
+			b := block("203.0.113.1", noon())
+			b.Rule = rule
+			commit(t, s, &Batch{Blocks: []Block{b}})
+			_, err := s.Release(t.Context(), b.Address, ByOperator, "", noon())
+			must(t, err)
+		}
+		rules, err := s.Rules(t.Context())
+		must(t, err)
+		equal(t, "rules", rules, []string{"Zmap", "manual", "probe"})
+	})
+}
+
 func TestReleased(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")

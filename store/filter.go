@@ -22,7 +22,10 @@ type RecordFilter struct {
 	Rule, ThreatID         []string // the rule's name
 	Application            []string
 	Zone                   []string // of either side
-	Limit                  int      // 0: no limit
+	EndReason              []string // of the session
+	Outcome                []Outcome
+	Grade                  []Grade
+	Limit                  int // 0: no limit
 }
 
 // textFilter is one text condition of a filter: one of these columns holds one of the wanted texts.
@@ -52,6 +55,7 @@ func (f *RecordFilter) textFilters() []textFilter {
 		one("threat_id", f.ThreatID, func(r *Record) string { return r.ThreatID }),
 		one("application", f.Application, func(r *Record) string { return r.Application }),
 		{columns: []string{"from_zone", "to_zone"}, want: f.Zone, of: func(r *Record) []string { return []string{r.FromZone, r.ToZone} }},
+		one("session_end_reason", f.EndReason, func(r *Record) string { return r.SessionEndReason }),
 	}
 	var set []textFilter
 	for _, t := range all {
@@ -178,21 +182,24 @@ func canonicalAll(networks []netip.Prefix) (list []netip.Prefix, err error) {
 	return list, nil
 }
 
-// addFilter appends what both databases say alike: ports and texts. lower is the expression that turns
+// addNumbers appends the condition that a column holds one of these numbers; none without any.
+func addNumbers[T ~uint8 | ~uint16](w *where, column string, numbers []T) {
+	var args []string
+	for _, n := range numbers {
+		args = append(args, w.arg(int64(n)))
+	}
+	if len(args) > 0 {
+		w.terms = append(w.terms, column+" IN ("+strings.Join(args, ",")+")")
+	}
+}
+
+// addFilter appends what both databases say alike: numbers and texts. lower is the expression that turns
 // ASCII letters of a column into lower case and leaves all others.
 func (w *where) addFilter(f *RecordFilter, lower string) {
-	for _, p := range []struct {
-		column string
-		ports  []uint16
-	}{{"src_port", f.SrcPort}, {"dst_port", f.DstPort}} {
-		if len(p.ports) > 0 {
-			var args []string
-			for _, port := range p.ports {
-				args = append(args, w.arg(int64(port)))
-			}
-			w.terms = append(w.terms, p.column+" IN ("+strings.Join(args, ",")+")")
-		}
-	}
+	addNumbers(w, "src_port", f.SrcPort)
+	addNumbers(w, "dst_port", f.DstPort)
+	addNumbers(w, "outcome", f.Outcome)
+	addNumbers(w, "grade", f.Grade)
 	for _, t := range f.textFilters() {
 		if t.isASCII() {
 			w.addTexts(&t, lower)

@@ -33,7 +33,8 @@ func someRecords(n int, at time.Time) (list []Record) {
 	for range n {
 		rec := Record{Time: at.Add(time.Duration(r.IntN(100)-50) * time.Hour), Device: pick(someTexts), SrcPort: uint16(r.IntN(3)), DstPort: uint16(r.IntN(3)),
 			SrcUser: pick(someUsers), SrcCountry: pick(someTexts), DstCountry: pick(someTexts), Action: pick(someTexts), Severity: pick(someTexts), Type: pick(someTexts),
-			Subtype: pick(someTexts), Rule: pick(someTexts), ThreatID: pick(someTexts), Application: pick(someTexts), FromZone: pick(someTexts), ToZone: pick(someTexts)}
+			Subtype: pick(someTexts), Rule: pick(someTexts), ThreatID: pick(someTexts), Application: pick(someTexts), FromZone: pick(someTexts), ToZone: pick(someTexts),
+			SessionEndReason: pick(someTexts), Outcome: Outcome(r.IntN(4)), Grade: Grade(r.IntN(3))}
 		if r.IntN(10) > 0 {
 			rec.Src, rec.Dst = addr(pick(someAddrs)), addr(pick(someAddrs))
 		}
@@ -72,6 +73,8 @@ func matches(f *RecordFilter, r *Record) bool {
 		}
 		return len(wants) == 0
 	}
+	outcome := len(f.Outcome) == 0 || slices.Contains(f.Outcome, r.Outcome)
+	grade := len(f.Grade) == 0 || slices.Contains(f.Grade, r.Grade)
 	port := func(wants []uint16, got uint16) bool { return len(wants) == 0 || slices.Contains(wants, got) }
 	var like func(pattern, s string) bool
 	like = func(pattern, s string) bool {
@@ -91,6 +94,7 @@ func matches(f *RecordFilter, r *Record) bool {
 		same(f.Device, r.Device) && same(f.Action, r.Action) && same(f.Type, r.Type) &&
 		same(f.Subtype, r.Subtype) && same(f.Rule, r.Rule) && same(f.ThreatID, r.ThreatID) &&
 		same(f.Application, r.Application) && same(f.Zone, r.FromZone, r.ToZone) &&
+		same(f.EndReason, r.SessionEndReason) && outcome && grade &&
 		(len(f.User) == 0 || slices.ContainsFunc(f.User, user))
 }
 
@@ -135,6 +139,11 @@ func drawFilter(t *rapid.T, at time.Time) (f RecordFilter) {
 	text("threat id", &f.ThreatID)
 	text("application", &f.Application)
 	text("zone", &f.Zone)
+	text("end reason", &f.EndReason)
+	maybe("outcome", func() {
+		f.Outcome = rapid.SliceOfN(rapid.SampledFrom([]Outcome{Refused, Answered, LateAnswer}), 1, 2).Draw(t, "outcome")
+	})
+	maybe("grade", func() { f.Grade = rapid.SliceOfN(rapid.SampledFrom([]Grade{Forgeable, Proven}), 1, 2).Draw(t, "grade") })
 	few("user", &f.User, userPatterns)
 	maybe("limit", func() { f.Limit = rapid.IntRange(0, 20).Draw(t, "limit") })
 	return f

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
+
 	"activedefense/firewall"
 	"activedefense/firewall/ours"
 	"activedefense/store"
@@ -143,7 +145,7 @@ func few(all []store.Protected) string {
 		text += addressText(p.Address) + " (" + p.What + ")"
 	}
 	if more := len(all) - namedChanges; more > 0 {
-		text += fmt.Sprintf(" and %d others", more)
+		text += " and " + english.Plural(more, "other", "")
 	}
 	return text
 }

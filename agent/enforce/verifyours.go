@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
+
 	"activedefense/config"
 	"activedefense/firewall/ours"
 	"activedefense/firewall/policy"
@@ -66,7 +68,8 @@ func checkOurs(firewall string, asked *named, known bool) policy.Check {
 	default:
 		networks := len(slices.DeleteFunc(slices.Clone(asked.Entries), func(e ours.Entry) bool { return e.Kind == ours.Peer }))
 		c.Result = policy.ResultPass
-		c.Detail = fmt.Sprintf("it names %d addresses and networks of ours, and %d peers that are never blocked", networks, len(asked.Entries)-networks+len(asked.Names))
+		c.Detail = fmt.Sprintf("it names %s of ours, and %s never blocked", english.Plural(networks, "address or network", "addresses and networks"),
+			english.Plural(len(asked.Entries)-networks+len(asked.Names), "peer that is", "peers that are"))
 	}
 	return c
 }

@@ -35,8 +35,8 @@ func TestVerifySaysWhatIsKnownToBeOurs(t *testing.T) {
 		"it names networks":                 {sim, nil, true, nil, policy.ResultPass, "it names 3 addresses and networks of ours, and 2 peers", ""},
 		"it names nothing public":           {bare, nil, true, nil, policy.ResultWarn, "no public address is known to be ours", "networks.own"},
 		"the configuration names private":   {bare, private, true, nil, policy.ResultWarn, "no public address is known to be ours", "networks.own"},
-		"the configuration names some":      {bare, public, true, nil, policy.ResultPass, "it names 1 addresses and networks of ours", ""},
-		"another firewall has named some":   {bare, nil, true, st, policy.ResultPass, "it names 1 addresses and networks of ours", ""},
+		"the configuration names some":      {bare, public, true, nil, policy.ResultPass, "it names 1 address or network of ours", ""},
+		"another firewall has named some":   {bare, nil, true, st, policy.ResultPass, "it names 1 address or network of ours", ""},
 		"not asked, the configuration does": {bare, public, false, nil, policy.ResultPass, "not asked", ""},
 		"not asked, and nobody says":        {sim, nil, false, st, policy.ResultWarn, "no public address is known to be ours", "networks.own"},
 	} {

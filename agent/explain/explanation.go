@@ -24,7 +24,7 @@ type BlacklistEntry struct {
 	Reason        string     `json:"reason"`
 	FirstSeen     time.Time  `json:"first_seen"`
 	LastSeen      time.Time  `json:"last_seen"`
-	ReleaseAt     time.Time  `json:"release_at,omitzero"` // none: it ends with others, as a neighbourhood does, or when no file lists it
+	ReleaseAt     *time.Time `json:"release_at"` // null: it ends with others, as a neighbourhood does, or when no label file lists it
 	Device        string     `json:"device"`
 	Hits          int64      `json:"hits"`
 	By            string     `json:"by"`             // detector, label-file or operator
@@ -48,8 +48,11 @@ const stateReleased = "released"
 func NewBlacklistEntry(e *store.Entry, releaseAfter time.Duration) BlacklistEntry {
 	out := BlacklistEntry{
 		Address: detect.AddressText(e.Address), Rule: e.Rule, Reason: e.Reason, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
-		ReleaseAt: e.ReleaseAt(releaseAfter), Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt, Escalation: e.Escalation, Tag: e.Tag,
+		Device: e.Device, Hits: e.Hits, By: e.By, BlockedAt: e.BlockedAt, Escalation: e.Escalation, Tag: e.Tag,
 		Grade: e.Grade.String(), State: e.State.String(), Hold: e.Hold, Target: e.Target, Expires: !e.ExpiresAt.IsZero(), ReleasedBy: e.ReleasedBy, ReleaseReason: e.ReleaseReason,
+	}
+	if at := e.ReleaseAt(releaseAfter); !at.IsZero() {
+		out.ReleaseAt = &at
 	}
 	if !e.ReleasedAt.IsZero() {
 		released := e.ReleasedAt
@@ -63,14 +66,14 @@ func (e *BlacklistEntry) Release() string {
 	switch {
 	case e.ReleasedAt != nil:
 		return "released " + display.LocalTime(*e.ReleasedAt)
-	case e.Expires:
-		return display.LocalTime(e.ReleaseAt)
-	case e.Rule == store.RuleNeighbourhood:
-		return "with the last of its blocked sources"
 	case e.By == store.ByLabelFile:
 		return "when no label file lists it any more"
+	case e.ReleaseAt == nil:
+		return "with the last of its blocked sources"
+	case e.Expires:
+		return display.LocalTime(*e.ReleaseAt)
 	}
-	return display.LocalTime(e.ReleaseAt) + ", later if it is seen again"
+	return display.LocalTime(*e.ReleaseAt) + ", later if it is seen again"
 }
 
 // Explanation is everything that is known of one address: the answer to "why is it blocked?".

@@ -17,7 +17,7 @@ func (x *Explanation) WriteText(w io.Writer) error {
 	t.Row("rule", e.Rule)
 	t.Row("why", e.Reason)
 	if e.Grade != "" {
-		t.Row("evidence", e.Grade)
+		t.Row("grade", e.Grade)
 	}
 	if e.Hold != "" {
 		t.Row("why held", e.Hold)
@@ -41,10 +41,13 @@ func (x *Explanation) WriteText(w io.Writer) error {
 	if e.Escalation != "" {
 		t.Row("length", e.Escalation)
 	}
-	if e.ReleasedAt == nil {
-		t.Row("release", e.Release())
-	} else {
+	switch {
+	case e.ReleasedAt != nil:
 		t.Row("released", display.LocalTime(*e.ReleasedAt)+" by "+e.ReleasedBy+": "+e.ReleaseReason)
+	case e.State != store.Blocked.String():
+		t.Row(e.State+" until", e.Release()) // then it is forgotten, whether a person decided or not
+	default:
+		t.Row("release", e.Release())
 	}
 	x.writeLists(t)
 	return t.Flush()

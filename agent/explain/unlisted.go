@@ -22,6 +22,7 @@ type Unlisted struct {
 	More         bool             `json:"more"`    // there are more
 	Refused      int              `json:"refused"` // of Records; of those of earlier versions it is not known
 	Answered     int              `json:"answered"`
+	LateAnswers  int              `json:"late_answers"` // refused, as late answers to sessions that ours opened; not among Refused
 	Destinations int              `json:"destinations"` // distinct addresses among Records
 	Ports        int              `json:"ports"`        // distinct destination ports
 	FirstSeen    time.Time        `json:"first_seen,omitzero"`
@@ -45,6 +46,8 @@ func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefi
 			u.Refused++
 		case store.Answered:
 			u.Answered++
+		case store.LateAnswer:
+			u.LateAnswers++
 		}
 		destinations[r.Dst], ports[r.DstPort] = true, true
 		return nil
@@ -58,6 +61,8 @@ func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefi
 		u.WhyNot = "it may never be blocked: " + refusal.Error()
 	case u.Records == 0:
 		u.WhyNot = "no record of it is stored"
+	case u.Refused == 0 && u.LateAnswers > 0:
+		u.WhyNot = "what was refused of it are late answers to sessions that ours opened, which are no attack"
 	case u.Refused == 0 && u.Answered == u.Records:
 		u.WhyNot = "its sessions were answered, and none refused"
 	default:

@@ -7,11 +7,13 @@ import (
 	"io/fs"
 )
 
-// Copies keeps what files had when they were last good over a restart: a file that is gone then must not take a protection
-// away. Save replaces the copy of a file; Load gives it, an error that is fs.ErrNotExist if there is none.
+// Copies keeps what files had when they were last good over a restart: a file that is gone then, or lost much, must not take a
+// protection away. Save replaces the copy of a file; Load gives it, an error that is fs.ErrNotExist if there is none; Where says for
+// people what the copy is called.
 type Copies interface {
 	Save(path string, entries []byte) error
 	Load(path string) ([]byte, error)
+	Where(path string) string
 }
 
 // Restore takes the copies of what the files had when they were last good, until Refresh finds them good again. It is called
@@ -39,7 +41,7 @@ func (s *Set) restore(f *followed) {
 			"It is replaced as soon as the file itself can be read"})
 		return
 	}
-	f.entries = c.entries
+	f.entries, f.loaded = c.entries, true
 }
 
 // save keeps a copy of what a file has.

@@ -14,7 +14,8 @@ type Folder struct {
 	Write func(path string, data []byte) error
 }
 
-func (f Folder) path(file string) string {
+// Where is the copy of a file.
+func (f Folder) Where(file string) string {
 	sum := sha256.Sum256([]byte(file))
 	return filepath.Join(f.Dir, hex.EncodeToString(sum[:8])+".txt")
 }
@@ -27,8 +28,8 @@ func (f Folder) Save(file string, entries []byte) error {
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return err
 	}
-	return f.Write(f.path(file), entries)
+	return f.Write(f.Where(file), entries)
 }
 
 // Load gives the copy of a file.
-func (f Folder) Load(file string) ([]byte, error) { return os.ReadFile(f.path(file)) }
+func (f Folder) Load(file string) ([]byte, error) { return os.ReadFile(f.Where(file)) }

@@ -32,6 +32,8 @@ type content struct {
 	entries []netip.Prefix // in order of address; none lies within another
 	wide    lapses         // entries that are too wide
 	bad     lapses         // lines that hold no address
+	hosts   lapses         // networks that are written as an address of them; they are entries
+	private lapses         // entries that are not public, or not all of them
 }
 
 // lapses are lines that were left out: how many, and the first of them.
@@ -100,9 +102,36 @@ func (c *content) line(n int, text []byte) {
 	case wide(first, last):
 		c.wide.add(n, text)
 	default:
+		c.odd(n, text, first, last)
 		c.entries = appendRange(c.entries, first, last)
 	}
 }
+
+// odd notes what is odd in an entry.
+func (c *content) odd(n int, text []byte, first, last netip.Addr) {
+	word, _ := field(text)
+	if address, _, network := bytes.Cut(word, []byte("/")); network {
+		if a, err := netip.ParseAddr(string(address)); err == nil && a.Unmap() != first {
+			c.hosts.add(n, text)
+		}
+	}
+	if notPublic(first) || notPublic(last) {
+		c.private.add(n, text)
+	}
+}
+
+// notPublic tells whether an address is private, or for another reason nobody's on the internet.
+func notPublic(a netip.Addr) bool {
+	if a.Is6() {
+		return !globalV6.Contains(a)
+	}
+	return a.IsPrivate() || !a.IsGlobalUnicast() || carrierNAT.Contains(a) || a.As4()[0] == 0 || a.As4()[0] >= 240
+}
+
+var (
+	globalV6   = netip.MustParsePrefix("2000::/3")
+	carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
+)
 
 // span reads the addresses that a line begins with: an address, a network, a range "first-last", or the three columns first,
 // last and length of the network, with spaces, tabs or commas between.

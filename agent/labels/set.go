@@ -75,6 +75,7 @@ type Set struct {
 	files    []*followed
 	lists    atomic.Pointer[Lists]
 	troubles atomic.Pointer[[]Trouble]
+	remarks  atomic.Pointer[[]Trouble]
 }
 
 // followed is one file between two looks.
@@ -86,6 +87,7 @@ type followed struct {
 	refused *Trouble // why it was not taken over
 	partial *Trouble // what of it was left out
 	unsaved *Trouble // why there is no copy of it
+	odd     []Trouble
 }
 
 // identity tells whether a file is still the same.
@@ -110,6 +112,9 @@ func (s *Set) Lists() *Lists { return s.lists.Load() }
 
 // Troubles gives what is wrong with the files, in their order.
 func (s *Set) Troubles() []Trouble { return *s.troubles.Load() }
+
+// Remarks gives what is odd in the files and no trouble, for whoever writes them.
+func (s *Set) Remarks() []Trouble { return *s.remarks.Load() }
 
 // Refresh looks at every file and reads those that are new or have changed. It tells whether the lists did.
 func (s *Set) Refresh() (changed bool) {
@@ -150,12 +155,13 @@ func (s *Set) look(f *followed) (changed bool) {
 		f.seen = identity{} // whether it can be taken over is not up to the file alone
 	}
 	if err != nil {
-		f.refuse(s.opts.Now(), fmt.Sprintf("%s was not taken over: %v", f.Path, err), remedyOf(err))
+		f.refuse(s.opts.Now(), fmt.Sprintf("%s was not taken over: %v", f.Path, err), s.remedyOf(f, err))
 		return false
 	}
 	changed = !slices.Equal(f.entries, c.entries)
 	f.entries, f.loaded, f.refused = c.entries, true, nil
 	f.leftOut(s.opts.Now(), c)
+	f.remark(s.opts.Now(), c)
 	if changed || f.unsaved != nil {
 		s.save(f)
 	}
@@ -215,9 +221,10 @@ func (s *Set) lifts(f *followed, entries []netip.Prefix) (n int) {
 
 // publish makes what was read visible to others; changed tells whether the lists are to be made anew.
 func (s *Set) publish(changed bool) {
-	lists, troubles := &Lists{}, []Trouble{}
+	lists, troubles, remarks := &Lists{}, []Trouble{}, []Trouble{}
 	for _, f := range s.files {
 		lists.files = append(lists.files, Listing{f.File, f.entries})
+		remarks = append(remarks, f.odd...)
 		for _, t := range []*Trouble{f.refused, f.partial, f.unsaved} {
 			if t != nil {
 				troubles = append(troubles, *t)
@@ -228,6 +235,7 @@ func (s *Set) publish(changed bool) {
 		s.lists.Store(lists)
 	}
 	s.troubles.Store(&troubles)
+	s.remarks.Store(&remarks)
 }
 
 // open opens a file that can be read to its end.

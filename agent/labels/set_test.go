@@ -156,9 +156,32 @@ func TestWhatIsLeftOutOfAFileIsNamed(t *testing.T) {
 	f.write("a", "192.0.2.1\n10.0.0.0/8\n0.0.0.0/0\nnonsense\n")
 	f.refresh(true, "192.0.2.1/32", `2 entries are wider than /16 (IPv6 /32) and left out, the first in line 2: "10.0.0.0/8"`)
 	f.write("a", "192.0.2.1\nnonsense\n")
-	f.refresh(false, "192.0.2.1/32", `1 line begins with no address and left out, the first is line 2: "nonsense"`)
+	f.refresh(false, "192.0.2.1/32", `1 line begins with no address and is left out, the first in line 2: "nonsense"`)
 	f.write("a", "192.0.2.1\n")
 	f.refresh(false, "192.0.2.1/32", "")
+}
+
+// What is odd in a file is said to whoever writes it; it is taken over.
+func TestWhatIsOddInAFileIsRemarked(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "x"})
+	f.write("a", "192.0.2.9/24\n198.51.100.0/24\n::ffff:203.0.113.0/120\n2001:db8::1/64\n10.1.0.0/16 # office\n2001:db8::1\nfd00::/48\n100.64.0.1\n9.255.255.0-10.0.0.0")
+	f.Refresh()
+	var said []string
+	for _, r := range f.Remarks() {
+		said = append(said, r.What)
+	}
+	path := f.files[0].Path
+	want := path + `: 2 networks have host bits set, and all of the network is meant; the first is line 1: "192.0.2.9/24"` + "\n" +
+		path + `: 4 entries are not public, so that nothing in there is ever blocked; the first is line 5: "10.1.0.0/16"`
+	if got := strings.Join(said, "\n"); got != want || len(f.Troubles()) > 0 {
+		t.Errorf("remarks\n%s\nwant\n%s\ntroubles %v", got, want, f.Troubles())
+	}
+	f.Set = New(f.options)
+	f.write("a", "192.0.2.0/24\n198.51.100.0/24\n203.0.113.0/24\n2001:db8::/64\n192.0.2.1\n")
+	f.Refresh()
+	if len(f.Remarks()) > 0 {
+		t.Errorf("remarks %v", f.Remarks())
+	}
 }
 
 // Each mode has the entries of its files alone, and an address the labels of all of them.
@@ -239,6 +262,8 @@ func (c copies) Load(path string) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
+func (c copies) Where(path string) string { return "the copy of " + path }
+
 // restart makes the set anew, as a start of the daemon does.
 func (f *fixture) restart() {
 	f.Set = New(f.options)
@@ -269,8 +294,17 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 			}
 			f.refresh(false, entries, "its 3 entries stay")
 			f.refresh(false, entries, "its 3 entries stay")
+			// Nor does a restart or a reload take what lost much, but for a person who says so.
 			f.write("a", "192.0.2.0/30")
-			f.refresh(true, "192.0.2.0/30", "") // as a reload takes what shrank
+			f.refresh(false, entries, "it has 1, and had 3; its 3 entries stay as they were")
+			f.restart()
+			f.refresh(false, entries, "it has 1, and had 3; its 3 entries stay as they were")
+			if remedy := f.Troubles()[0].Remedy; !strings.Contains(remedy, "delete what the daemon keeps of it, the copy of "+path) {
+				t.Error(remedy)
+			}
+			delete(kept, path)
+			f.restart()
+			f.refresh(true, "192.0.2.0/30", "")
 		})
 	}
 	// The copy of what is still there is no change.
@@ -302,7 +336,7 @@ func TestAFileThatWouldLiftManyBlocksIsNotTakenOver(t *testing.T) {
 	f.write("a", "192.0.2.1")
 	f.refresh(true, "203.0.113.0/24 192.0.2.1/32", "")
 	f.write("a", "192.0.2.1\n203.0.113.0/24\n")
-	f.refresh(false, "203.0.113.0/24 192.0.2.1/32", "would lift more than 50 blocks at once: 51; its 1 entries stay as they were")
+	f.refresh(false, "203.0.113.0/24 192.0.2.1/32", "would lift more than 50 blocks at once: 51; its 1 entry stays as they were")
 	blocked = blocked[1:]
 	f.refresh(true, "203.0.113.0/24 192.0.2.1/32 203.0.113.0/24", "")
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // Trouble is something about a file that a person should see to.
@@ -16,10 +18,13 @@ type Trouble struct {
 }
 
 // remedyOf says what to do about a file that was not taken over.
-func remedyOf(err error) string {
+func (s *Set) remedyOf(f *followed, err error) string {
 	switch {
+	case errors.Is(err, errShrunk) && s.opts.Copies == nil:
+		return "Restore the file"
 	case errors.Is(err, errShrunk):
-		return "If that is meant, reload the daemon: it then begins with the file as it is. Else restore the file"
+		return fmt.Sprintf("If that is meant, delete what the daemon keeps of it, %s, and reload the daemon: it then begins with the file as it is. Else restore the file",
+			s.opts.Copies.Where(f.Path))
 	case errors.Is(err, errEmptied):
 		return "If nothing is meant, take the file out of labels in the configuration. Else restore the file"
 	case errors.Is(err, errLifts):
@@ -33,7 +38,7 @@ func remedyOf(err error) string {
 // refuse keeps why the file was not taken over, since it was so first.
 func (f *followed) refuse(at time.Time, what, remedy string) {
 	if f.loaded || len(f.entries) > 0 {
-		what += fmt.Sprintf("; its %d entries stay as they were", len(f.entries))
+		what += fmt.Sprintf("; its %s as they were", english.Plural(len(f.entries), "entry stays", "entries stay"))
 	}
 	f.refused = since(f.refused, Trouble{at, f.Path, what, remedy})
 }
@@ -44,11 +49,11 @@ func (f *followed) leftOut(at time.Time, c content) {
 	switch {
 	case c.wide.lines > 0:
 		what = fmt.Sprintf("%s: %s wider than /%d (IPv6 /%d) and left out, the first in line %d: %q",
-			f.Path, number(c.wide.lines, "entry is", "entries are"), widestV4, widestV6, c.wide.first, c.wide.text)
+			f.Path, english.Plural(c.wide.lines, "entry is", "entries are"), widestV4, widestV6, c.wide.first, c.wide.text)
 		remedy = "If it is meant, name its parts, or put it into never_block of the configuration"
 	case c.bad.lines > 0:
-		what = fmt.Sprintf("%s: %s with no address and left out, the first is line %d: %q",
-			f.Path, number(c.bad.lines, "line begins", "lines begin"), c.bad.first, c.bad.text)
+		what = fmt.Sprintf("%s: %s left out, the first in line %d: %q",
+			f.Path, english.Plural(c.bad.lines, "line begins with no address and is", "lines begin with no address and are"), c.bad.first, c.bad.text)
 		remedy = "Put one address, network or range on each line, and # in front of comments"
 	default:
 		f.partial = nil
@@ -57,19 +62,25 @@ func (f *followed) leftOut(at time.Time, c content) {
 	f.partial = since(f.partial, Trouble{at, f.Path, what, remedy})
 }
 
+// remark keeps what is odd in a file that was taken over: nothing is left out for it, and the daemon says nothing of it.
+func (f *followed) remark(at time.Time, c content) {
+	f.odd = nil
+	if c.hosts.lines > 0 {
+		f.odd = append(f.odd, Trouble{at, f.Path, fmt.Sprintf("%s: %s host bits set, and all of the network is meant; the first is line %d: %q",
+			f.Path, english.Plural(c.hosts.lines, "network has", "networks have"), c.hosts.first, c.hosts.text), "Write the network, or the address without a length"})
+	}
+	if c.private.lines > 0 {
+		f.odd = append(f.odd, Trouble{at, f.Path, fmt.Sprintf("%s: %s not public, so that nothing in there is ever blocked; the first is line %d: %q",
+			f.Path, english.Plural(c.private.lines, "entry is", "entries are"), c.private.first, c.private.text), "Remove them, unless the list is somebody else's"})
+	}
+}
+
 // since keeps the beginning of a trouble that goes on.
 func since(before *Trouble, now Trouble) *Trouble {
 	if before != nil {
 		now.Since = before.Since
 	}
 	return &now
-}
-
-func number(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprint(n, " ", many)
 }
 
 // reason is an error without the path, which stands in front of it.

@@ -71,6 +71,16 @@ func (w *clockWarner) look(l *lane, ev *detect.Event, now time.Time) {
 	w.log.Warn().Str("file", l.name).Msg("log timestamps are off: " + text)
 }
 
+// inUse tells whether any zone has this offset: whole hours from -12 to +14, and some between (IANA time zone database).
+func inUse(offset time.Duration) bool {
+	switch minutes := int(offset / time.Minute); minutes {
+	case -570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825:
+		return true
+	default:
+		return minutes%60 == 0 && minutes >= -12*60 && minutes <= 14*60
+	}
+}
+
 // clockText says how far the times are off, and which zone would fit, if one would: zones differ from
 // one another by multiples of 15 minutes and by at most a day.
 func clockText(off time.Duration, at time.Time) string {
@@ -86,6 +96,9 @@ func clockText(off time.Duration, at time.Time) string {
 	// Read in its true zone, the same digits mean an earlier instant by the difference.
 	_, assumed := at.Zone()
 	offset := time.Duration(assumed)*time.Second + steps
+	if !inUse(offset) {
+		return text + "; check the firewall's clock"
+	}
 	sign := '+'
 	if offset < 0 {
 		sign = '-'

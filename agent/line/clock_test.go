@@ -24,6 +24,11 @@ func TestClockWarningNamesTheZoneThatFits(t *testing.T) {
 		{-3*time.Hour - 30*time.Minute, utc.In(kolkata), "a timezone with UTC+02:00 would fit"},
 		{22 * time.Minute, utc, "22m0s ahead of this host's clock; check the firewall's clock"},
 		{72 * time.Hour, utc, "check the firewall's clock"},
+		{-45 * time.Minute, utc, "45m0s behind this host's clock; check the firewall's clock"},
+		{-3*time.Hour - 30*time.Minute, utc, "a timezone with UTC-03:30 would fit"},
+		{13*time.Hour + 45*time.Minute, utc, "a timezone with UTC+13:45 would fit"},
+		{15 * time.Hour, utc, "15h0m0s ahead of this host's clock; check the firewall's clock"},
+		{time.Hour, time.Date(2026, 11, 21, 12, 0, 0, 0, time.FixedZone("", -3600)), "a timezone with UTC+00:00 would fit"},
 	} {
 		if got := clockText(c.off, c.at); !strings.Contains(got, c.want) {
 			t.Errorf("%s off in %s: %q does not say %q", c.off, c.at.Location(), got, c.want)

@@ -74,13 +74,15 @@ func (a *app) named() string {
 	return ""
 }
 
+var errNoDatabase = errors.New("there is no database yet")
+
 // open opens the store that the configuration names, beside a running daemon or without one.
 func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 	// Only a daemon keeps read positions, under its own name.
 	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: "command-line"}
 	if opts.URL == "" {
 		if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no database yet at %s: has the daemon run with this configuration?", opts.Path)
+			return nil, fmt.Errorf("%w at %s: has the daemon run with this configuration?", errNoDatabase, opts.Path)
 		}
 	}
 	st, err := store.Open(ctx, opts)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +18,7 @@ import (
 	"activedefense/store"
 )
 
-// listedRules are the rules that entries can have.
+// listedRules are the rules that entries can have; others may be in the blacklist, of another version.
 var listedRules = []string{detect.RuleVulnerability, detect.RulePortScan, detect.RuleHostSweep, "probe", "login", store.RuleNeighbourhood, store.RuleLabel, ruleManual}
 
 // blacklistListCommand is `blacklist list`; filter says of what.
@@ -25,6 +27,7 @@ type blacklistListCommand struct {
 	filter         store.EntryFilter
 	held, observed bool
 	since          string
+	unseen         bool // no entry ever was of the rule asked for
 }
 
 func newBlacklistListCommand(a *app) *cobra.Command {
@@ -39,7 +42,11 @@ func newBlacklistListCommand(a *app) *cobra.Command {
 			if err := l.valid(); err != nil {
 				return err
 			}
-			return l.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
+			err := l.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
+			if errors.Is(err, errNoDatabase) {
+				return cmp.Or(l.knowRule(nil), err)
+			}
+			return err
 		},
 	}
 	flags := c.Flags()
@@ -55,9 +62,6 @@ func newBlacklistListCommand(a *app) *cobra.Command {
 
 // valid checks the flags, and completes the filter.
 func (l *blacklistListCommand) valid() (err error) {
-	if l.filter.Rule != "" && !slices.Contains(listedRules, l.filter.Rule) {
-		return usageErrorf("--rule %q: the rules are %s", l.filter.Rule, strings.Join(listedRules, ", "))
-	}
 	if l.filter.Limit < 0 {
 		return usageErrorf("--limit %d: give the number of entries, or 0 for all", l.filter.Limit)
 	}
@@ -77,29 +81,51 @@ func (l *blacklistListCommand) valid() (err error) {
 	return nil
 }
 
+// knowRule refuses a rule that there is not, neither here nor among those that entries had.
+func (l *blacklistListCommand) knowRule(seen []string) error {
+	l.unseen = l.filter.Rule != "" && !slices.Contains(seen, l.filter.Rule)
+	if l.unseen && !slices.Contains(listedRules, l.filter.Rule) {
+		seen = slices.DeleteFunc(seen, func(rule string) bool { return slices.Contains(listedRules, rule) })
+		return usageErrorf("--rule %q: the rules are %s", l.filter.Rule, strings.Join(slices.Concat(listedRules, seen), ", "))
+	}
+	return nil
+}
+
 func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st *store.Store) error {
+	if l.filter.Rule != "" {
+		seen, err := st.Rules(ctx)
+		if err == nil {
+			err = l.knowRule(seen)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	after := cfg.Blacklist.ReleaseAfter
 	if l.json {
 		return st.Entries(ctx, l.filter, func(e *store.Entry) error { return l.printJSON(explain.NewBlacklistEntry(e, after)) })
 	}
-	columns := []string{"ADDRESS", "STATE", "RULE", "EVIDENCE", "SINCE", "LAST SEEN", "RELEASE", "HITS", "DEVICE", "BY", "WHY"}
-	labelled := l.labelsOf(cfg)
+	columns := []string{"ADDRESS", "STATE", "RULE", "GRADE", "SINCE", "LAST SEEN", "UNTIL", "HITS", "DEVICE", "BY", "WHY"}
+	labelled, err := l.labelsOf(ctx, cfg, st)
+	if err != nil {
+		return err
+	}
 	if labelled != nil {
 		columns = slices.Insert(columns, 1, "LABELS")
 	}
 	t, n := display.NewTable(l.stdout, columns...), 0
-	err := st.Entries(ctx, l.filter, func(e *store.Entry) error {
+	err = st.Entries(ctx, l.filter, func(e *store.Entry) error {
 		n++
 		view := explain.NewBlacklistEntry(e, after)
-		release := display.LocalTime(view.ReleaseAt)
-		if view.ReleasedAt != nil {
-			release = view.Release()
+		until := view.Release()
+		if view.ReleasedAt == nil && view.ReleaseAt != nil {
+			until = display.LocalTime(*view.ReleaseAt)
 		}
 		why := e.Reason
 		if e.State == store.Held {
 			why += "; held: " + e.Hold
 		}
-		row := []any{detect.AddressText(e.Address), view.State, e.Rule, e.Grade, display.LocalTime(e.BlockedAt), display.LocalTime(e.LastSeen), release, e.Hits, e.Device, e.By, why}
+		row := []any{detect.AddressText(e.Address), view.State, e.Rule, e.Grade, display.LocalTime(e.BlockedAt), display.LocalTime(e.LastSeen), until, e.Hits, e.Device, e.By, why}
 		if labelled != nil {
 			row = slices.Insert(row, 1, any(labelled(e.Address)))
 		}
@@ -118,6 +144,9 @@ func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st 
 
 // nothing says that there is no such entry.
 func (l *blacklistListCommand) nothing() string {
+	if l.unseen {
+		return "nothing is and nothing was on the blacklist by rule " + l.filter.Rule
+	}
 	if l.filter.All && len(l.filter.States) == 0 {
 		return "nothing is blocked, held or observed, and nothing was"
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -18,14 +19,14 @@ func newCheckCommand(a *app) *cobra.Command {
 		Long: `Reads the configuration and the files that it names, and reports every fault with its key and how to fix it, and what is
 legal and unwise. Nothing is changed or contacted.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return check(a) },
+		RunE: func(c *cobra.Command, _ []string) error { return check(c.Context(), a) },
 	}
 }
 
-func check(a *app) error {
+func check(ctx context.Context, a *app) error {
 	cfg, warnings, err := a.load()
 	if err == nil {
-		warnings = append(warnings, labelWarnings(cfg)...)
+		warnings = append(warnings, labelWarnings(ctx, cfg)...)
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(a.stderr, "%s: warning: %s\n", w.Key, w.Text)
@@ -47,11 +48,11 @@ func check(a *app) error {
 }
 
 // labelWarnings says what is wrong with the label files now: a daemon goes on without them, or with what they had.
-func labelWarnings(cfg *config.Config) []config.Warning {
+func labelWarnings(ctx context.Context, cfg *config.Config) []config.Warning {
 	var warnings []config.Warning
-	set := agent.Labels(cfg)
+	set, _ := agent.Labels(ctx, cfg, nil)    // without a store nothing can fail
 	guard := own.New(cfg, nil).Known().Guard // as far as the configuration alone says it
-	for _, t := range slices.Concat(set.Troubles(), agent.LeftOut(set.Lists(), guard)) {
+	for _, t := range slices.Concat(set.Troubles(), set.Remarks(), agent.LeftOut(set.Lists(), guard)) {
 		i := slices.IndexFunc(cfg.Labels, func(l config.Label) bool { return l.File == t.File })
 		warnings = append(warnings, config.Warning{Key: fmt.Sprintf("labels[%d].file", i), Text: t.What + ". " + t.Remedy})
 	}

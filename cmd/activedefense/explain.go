@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,6 +143,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 		}
 		for _, c := range countings {
 			out.Rules = append(out.Rules, countingJSON{c.Rule, c.Counts, c.Text})
+			out.Grade = cmp.Or(out.Grade, c.Grade.String())
 		}
 		return e.printJSON(out)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"activedefense/agent/explain"
+	"activedefense/config"
 	"activedefense/store"
 )
 
@@ -36,7 +37,7 @@ func heldApp(t *testing.T) *app {
 		Blocks: []store.Block{entry("203.0.113.1/32", store.Blocked, store.Proven, "LAB-FW-01"), entry("203.0.113.2/32", store.Held, store.Forgeable, "LAB-FW-01"),
 			entry("203.0.113.3/32", store.Observed, store.Forgeable, "LAB-FW-01"), network},
 		Records: []store.Record{record("192.0.2.8", "198.51.100.1", store.Refused), record("192.0.2.8", "198.51.100.2", store.Answered),
-			record("192.0.2.9", "198.51.100.1", store.Answered)},
+			record("192.0.2.9", "198.51.100.1", store.Answered), record("192.0.2.11", "198.51.100.1", store.LateAnswer), record("192.0.2.11", "198.51.100.1", store.LateAnswer)},
 	})
 }
 
@@ -99,6 +100,20 @@ func TestBlacklistListSelects(t *testing.T) {
 	if out, status := a.blacklist(t, false, "list", "--held"); status != 0 || !strings.Contains(out, "held: it is a partner") {
 		t.Errorf("exit status %d:\n%s", status, out)
 	}
+	st, err := a.open(t.Context(), &config.Config{StateDir: strings.TrimPrefix(a.environ[0], "ACTIVEDEFENSE_STATE_DIR=")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if _, _, err := st.Block(t.Context(), store.Block{Address: netip.MustParsePrefix("203.0.113.4/32"), Rule: "botnets", By: store.ByLabelFile}); err != nil {
+		t.Fatal(err)
+	}
+	for rule, says := range map[string]string{"botnets": "203.0.113.4", "neighbourhood": "nothing is and nothing was on the blacklist by rule neighbourhood\n",
+		"luck": `--rule "luck": the rules are vulnerability, port-scan, host-sweep, probe, login, neighbourhood, label, manual, botnets`} {
+		if out, status := a.blacklist(t, false, "list", "--rule", rule); !strings.Contains(out, says) || (status == exitUsage) != (rule == "luck") {
+			t.Errorf("--rule %s: exit status %d, %s", rule, status, out)
+		}
+	}
 	for _, wrong := range []string{"--since never", "--limit -1", "--rule luck"} {
 		if out, status := a.blacklist(t, false, append([]string{"list"}, strings.Fields(wrong)...)...); status != exitUsage {
 			t.Errorf("list %s: exit status %d, %s", wrong, status, out)
@@ -115,15 +130,16 @@ func TestAPersonDecidesAboutWhatIsHeld(t *testing.T) {
 		says   []string
 	}{
 		{"show 203.0.113.2", 0, []string{"203.0.113.2 is held, and not blocked: a person has to decide", "forgeable", "why held", "it is a partner",
-			"blacklist accept 203.0.113.2", "blacklist remove 203.0.113.2", "the line of 203.0.113.2", "hold"}},
-		{"show 203.0.113.3", 0, []string{"is observed, and not blocked", "blacklist add 203.0.113.3 --reason"}},
+			"blacklist accept 203.0.113.2", "blacklist remove 203.0.113.2", "the line of 203.0.113.2", "hold", "\nheld until "}},
+		{"show 203.0.113.3", 0, []string{"is observed, and not blocked", "blacklist add 203.0.113.3 --reason", "\nobserved until "}},
+		{"show 203.0.113.1", 0, []string{"\nrelease "}},
 		{"show 2001:db8:1::9", 0, []string{"is held", "by the network 2001:db8:1::/64", "2001:db8:1::7"}},
 		{"accept", exitUsage, []string{"--all"}},
 		{"accept --all 203.0.113.2", exitUsage, []string{"--all"}},
 		{"accept 10.0.0.1 203.0.113.2", exitFailed, []string{"nothing was accepted", "10.0.0.1 is not public"}},
 		{"accept 203.0.113.1 203.0.113.3 203.0.113.77 2001:db8:1::7", exitFailed, []string{"203.0.113.1 is blocked", "203.0.113.3 is observed",
 			"203.0.113.77 is not on the blacklist", "2001:db8:1::7 is held as 2001:db8:1::/64"}},
-		{"list --held", 0, []string{"203.0.113.2 ", "2001:db8:1::/64 "}},
+		{"list --held", 0, []string{"203.0.113.2 ", "2001:db8:1::/64 ", " UNTIL "}},
 		{"accept 203.0.113.2", 0, []string{"203.0.113.2 is blocked (port-scan: 11 ports"}},
 		{"show 203.0.113.2", 0, []string{"203.0.113.2 is blocked\n", "accept", "it was held: it is a partner"}},
 		{"remove 203.0.113.3", 0, []string{"203.0.113.3 is dismissed; it was observed since"}},
@@ -153,6 +169,7 @@ func TestShowSaysWhyAnAddressIsNotBlocked(t *testing.T) {
 		"192.0.2.8":  "no rule found enough within its window",
 		"192.0.2.9":  "its sessions were answered, and none refused",
 		"192.0.2.10": "no record of it is stored",
+		"192.0.2.11": "what was refused of it are late answers to sessions that ours opened, which are no attack",
 		"10.1.2.3":   "it may never be blocked: 10.1.2.3 is not public (private, 10.0.0.0/8)",
 	} {
 		out, status := a.blacklist(t, true, "show", address)
@@ -164,7 +181,11 @@ func TestShowSaysWhyAnAddressIsNotBlocked(t *testing.T) {
 		if address == "192.0.2.8" && fmt.Sprint(u.Records, u.Refused, u.Answered, u.Destinations, u.Ports) != "2 1 1 2 1" {
 			t.Errorf("%+v", u)
 		}
-		if text, _ := a.blacklist(t, false, "show", address); !strings.Contains(text, address+" is not blocked: "+why) {
+		if address == "192.0.2.11" && u.LateAnswers != 2 {
+			t.Errorf("%+v", u)
+		}
+		if text, _ := a.blacklist(t, false, "show", address); !strings.Contains(text, address+" is not blocked: "+why) ||
+			address == "192.0.2.11" && !strings.Contains(text, "0 refused, 0 answered, 2 late answers") {
 			t.Error(text)
 		}
 	}

@@ -99,7 +99,7 @@ func (w *world) listedIsActive(file string) {
 		}
 		return false
 	})
-	if e.By != store.ByLabelFile || e.Grade != "" || e.State != "blocked" || e.Reason != `listed as "botnet" in `+file {
+	if e.By != store.ByLabelFile || e.ReleaseAt != nil || e.Grade != "" || e.State != "blocked" || e.Reason != `listed as "botnet" in `+file {
 		w.t.Errorf("%+v", e)
 	}
 	for command, want := range map[string]string{
@@ -157,9 +157,27 @@ func TestReplayDoesNotFindWhatIsListed(t *testing.T) {
 	}
 	found("192.0.2.1", log)
 	found("", "--compare", other, log)
-	if _, stderr, _ := w.run("replay", log); !strings.Contains(stderr, "what label files list: 1 addresses and networks") {
+	if _, stderr, _ := w.run("replay", log); !strings.Contains(stderr, "what label files list: 1 entry\n") {
 		t.Error(stderr)
 	}
 	w.config = other
 	found("192.0.2.1 203.0.113.1", log)
+}
+
+// check says what is odd in a label file, which a daemon takes over without a word.
+func TestCheckSaysWhatIsOddInALabelFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "scanners.txt")
+	if err := os.WriteFile(file, []byte("203.0.113.2/24\n10.0.0.7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	a := &app{stdout: &said, stderr: &said, environ: []string{"ACTIVEDEFENSE_STATE_DIR=" + t.TempDir(), "ACTIVEDEFENSE_LABELS__0__FILE=" + file, "ACTIVEDEFENSE_LABELS__0__LABEL=x"}}
+	if err := check(t.Context(), a); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"labels[0].file: warning: " + file + ": 1 network has host bits set", "labels[0].file: warning: " + file + ": 1 entry is not public"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, said.String())
+		}
+	}
 }

@@ -72,7 +72,7 @@ func TestLoginsAreExplained(t *testing.T) {
 	}
 	path := filepath.Join(w.dir, "a.log")
 	w.write(path, []byte(loginLine(time.Now(), "alice", false)+loginLine(time.Now(), strings.Repeat("x", 500), true)))
-	if _, stderr, code := w.run("replay", path); code != 0 || !strings.Contains(stderr, "1 records, 0 of other types, 0 that could not be parsed") || !strings.Contains(stderr, "1 line cut off") {
+	if _, stderr, code := w.run("replay", path); code != 0 || !strings.Contains(stderr, "1 record, 0 of other types, 0 that could not be parsed") || !strings.Contains(stderr, "1 line cut off") {
 		t.Errorf("replay: exit status %d: %s", code, stderr)
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, "state")); err == nil {

@@ -266,7 +266,7 @@ func (w *world) expectActivity(sources ...string) {
 		now := entries()
 		return !slices.ContainsFunc(sources, func(s string) bool {
 			s = entryOf(s)
-			return !now[s].LastSeen.After(before[s].LastSeen) || !now[s].ReleaseAt.After(before[s].ReleaseAt) || now[s].Hits <= before[s].Hits
+			return !now[s].LastSeen.After(before[s].LastSeen) || !now[s].ReleaseAt.After(*before[s].ReleaseAt) || now[s].Hits <= before[s].Hits
 		})
 	})
 }

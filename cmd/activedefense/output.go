@@ -1,11 +1,14 @@
 package main
 
 import (
-	"activedefense/agent/display"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
+
+	"activedefense/agent/display"
 )
 
 // printJSON writes one object on one line.
@@ -39,12 +42,9 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// plural writes "1 fault", "2 faults".
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+// plural writes "1 entry", "2,000 entries".
+func plural[T int | int64 | uint64](n T, what string) string {
+	return grouped(n) + " " + english.PluralWord(int(n), what, "")
 }
 
 // grouped writes a number with separators: 1,234,567.

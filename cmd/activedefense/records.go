@@ -29,6 +29,7 @@ type recordsFlags struct {
 	since, until     string
 	src, dst         []string
 	srcPort, dstPort []uint
+	outcome, grade   []string
 	texts            store.RecordFilter // what a flag gives as it is
 	limit            int
 	format           string
@@ -48,7 +49,7 @@ func newRecordsCommand(a *app) *cobra.Command {
 		Use:   "records",
 		Short: "Search the stored log records, newest first",
 		Long: `Searches the stored log records, newest first. A time is a duration back from now (24h, 7d), a
-date, or RFC 3339; addresses may be networks. What is searched for is a value or several with commas, of which one has to
+date, or RFC 3339; addresses may be networks, and an IPv6 address with a length stands for its network. What is searched for is a value or several with commas, of which one has to
 fit; a value that holds a comma is put in double quotes.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -78,6 +79,9 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.ThreatID, "threat-id", nil, "`NUMBER` of the threat's signature")
 	flags.StringSliceVar(&f.texts.Application, "application", nil, "`APPLICATION` as in the log, such as ssl or incomplete")
 	flags.StringSliceVar(&f.texts.Zone, "zone", nil, "`ZONE` of either side")
+	flags.StringSliceVar(&f.texts.EndReason, "end-reason", nil, "`REASON` of the session's end, such as policy-deny")
+	flags.StringSliceVar(&f.outcome, "outcome", nil, "`OUTCOME`: refused, answered or late-answer")
+	flags.StringSliceVar(&f.grade, "grade", nil, "`GRADE` of the record as evidence: proven or forgeable; what did not count has none")
 	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
 	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
 	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")
@@ -107,6 +111,12 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 	if out.DstPort, err = portsOf("--dst-port", f.dstPort); err != nil {
 		return out, err
 	}
+	if out.Outcome, err = wordsOf("--outcome", "outcomes", f.outcome, store.Refused, store.Answered, store.LateAnswer); err != nil {
+		return out, err
+	}
+	if out.Grade, err = wordsOf("--grade", "grades", f.grade, store.Proven, store.Forgeable); err != nil {
+		return out, err
+	}
 	if err := checkTexts(&out); err != nil {
 		return out, err
 	}
@@ -116,14 +126,33 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 	return out, nil
 }
 
-// networksOf reads the addresses and networks of a flag.
+// wordsOf reads the words of a flag that stand for some of these values, which are called so.
+func wordsOf[V fmt.Stringer](flag, called string, given []string, values ...V) (found []V, err error) {
+	words := make([]string, len(values))
+	for i, v := range values {
+		words[i] = v.String()
+	}
+	for _, word := range given {
+		i := slices.Index(words, strings.ToLower(word))
+		if i < 0 {
+			return nil, usageErrorf("%s %q: the %s are %s", flag, word, called, strings.Join(words, ", "))
+		}
+		found = append(found, values[i])
+	}
+	return found, nil
+}
+
+// networksOf reads the addresses and networks of a flag: of an IPv6 address with a length, its network, by which it is counted.
 func networksOf(given []string) (networks []netip.Prefix, err error) {
 	for _, text := range given {
-		p, err := parsePrefix(text)
+		p, err := netip.ParsePrefix(text)
+		if err != nil || p.Addr().Unmap().Is4() {
+			p, err = parsePrefix(text)
+		}
 		if err != nil {
 			return nil, err
 		}
-		networks = append(networks, p)
+		networks = append(networks, p.Masked())
 	}
 	return networks, nil
 }
@@ -190,18 +219,20 @@ type recordJSON struct {
 	ToZone           string `json:"to_zone"`
 	SessionEndReason string `json:"session_end_reason"`
 	Outcome          string `json:"outcome"`
+	Grade            string `json:"grade"`
 }
 
 func recordOf(r *store.Record) recordJSON {
 	return recordJSON{r.Time, r.Device, addrText(r.Src), r.SrcPort, r.SrcUser, r.SrcCountry, addrText(r.Dst), r.DstPort, r.DstCountry,
 		r.Action, r.Rule, r.RuleID, r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Type,
-		r.Application, r.FromZone, r.ToZone, r.SessionEndReason, r.Outcome.String()}
+		r.Application, r.FromZone, r.ToZone, r.SessionEndReason, r.Outcome.String(), r.Grade.String()}
 }
 
+// recordOfEvent gives all but the grade, which it has as evidence for a rule.
 func recordOfEvent(ev *detect.Event) recordJSON {
 	return recordJSON{ev.Time, ev.Device, addrText(ev.Src), ev.SrcPort, ev.SrcUser, ev.SrcCountry, addrText(ev.Dst), ev.DstPort, ev.DstCountry,
 		ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String(),
-		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ev.Session.String()}
+		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ev.Session.String(), ""}
 }
 
 // search prints the records that match.

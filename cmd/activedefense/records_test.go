@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -74,8 +75,9 @@ func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
 func TestRecordsAreFoundByTheirSession(t *testing.T) {
 	full := store.Record{Time: time.Now().UTC().Truncate(time.Microsecond), Device: "LAB-FW-01", Src: netip.MustParseAddr("203.0.113.9"), SrcPort: 40000,
 		Dst: netip.MustParseAddr("198.51.100.7"), DstPort: 443, Action: "reset-both", Rule: "web, public", ThreatID: "40017", Severity: "medium",
-		Subtype: "vulnerability", Type: "THREAT", Application: "ssl", FromZone: "internet", ToZone: "dmz", SessionEndReason: "threat", Outcome: store.Refused}
-	other := store.Record{Time: full.Time, Device: "LAB-FW-02", Action: "deny", Type: "TRAFFIC", Application: "not-applicable", FromZone: "dmz"}
+		Subtype: "vulnerability", Type: "THREAT", Application: "ssl", FromZone: "internet", ToZone: "dmz", SessionEndReason: "threat", Outcome: store.Refused, Grade: store.Proven}
+	other := store.Record{Time: full.Time, Device: "LAB-FW-02", Action: "deny", Type: "TRAFFIC", Application: "not-applicable", FromZone: "dmz",
+		Src: netip.MustParseAddr("2001:db8:1::7"), Outcome: store.LateAnswer, Grade: store.Forgeable, SessionEndReason: "policy-deny"}
 	a := appOver(t, &store.Batch{Records: []store.Record{full, other}})
 	a.json = true
 	for flags, want := range map[string]string{
@@ -85,6 +87,9 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
 		"--zone internet --zone dmz --limit 1": "LAB-FW-02", "--user nobody,*": "LAB-FW-02 LAB-FW-01",
 		"--src 192.0.2.1,203.0.113.0/24": "LAB-FW-01", "--src 203.0.113.9 --dst 198.51.100.7,192.0.2.0/24": "LAB-FW-01", "--src 192.0.2.1,192.0.2.2": "",
+		"--src 2001:db8:1::/64": "LAB-FW-02", "--src 2001:db8:1::9/64": "LAB-FW-02", "--src 2001:db8:1::9": "",
+		"--outcome refused": "LAB-FW-01", "--outcome Late-Answer": "LAB-FW-02", "--outcome refused,late-answer": "LAB-FW-02 LAB-FW-01", "--outcome answered": "",
+		"--grade proven": "LAB-FW-01", "--grade proven --outcome late-answer": "", "--end-reason policy-deny": "LAB-FW-02",
 	} {
 		var text strings.Builder
 		a.stdout = &text
@@ -112,7 +117,7 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range []string{`"application":"ssl"`, `"from_zone":"internet"`, `"to_zone":"dmz"`, `"session_end_reason":"threat"`, `"outcome":"refused"`} {
+	for _, field := range []string{`"application":"ssl"`, `"from_zone":"internet"`, `"to_zone":"dmz"`, `"session_end_reason":"threat"`, `"outcome":"refused"`, `"grade":"proven"`} {
 		if !strings.Contains(string(text), field) {
 			t.Errorf("%s is missing in %s", field, text)
 		}
@@ -168,6 +173,44 @@ func TestRecordsInEveryFormat(t *testing.T) {
 		"--device nobody --format csv": strings.Join(rows[0], ",") + "\n", "--device nobody --format json": ""} {
 		if got := run(flags); got != want {
 			t.Errorf("%s gives %q instead of %q", flags, got, want)
+		}
+	}
+}
+
+// A search for what a field cannot have would find nothing, and say that there is nothing.
+func TestRecordsRefuseWhatAFieldCannotHave(t *testing.T) {
+	a := recordsApp(t, 1)
+	a.stdout = io.Discard
+	for flags, says := range map[string]string{
+		"--outcome denied": `--outcome "denied": the outcomes are refused, answered, late-answer`, "--grade high": `--grade "high": the grades are proven, forgeable`,
+		"--grade proven,": "the grades are", "--src 203.0.113.9/33": "neither an address nor a network", "--type tcp": "the types are",
+	} {
+		c := newRecordsCommand(a)
+		c.SilenceErrors, c.SilenceUsage = true, true
+		c.SetArgs(flagsOf(flags))
+		err := c.ExecuteContext(t.Context())
+		if coded := (*statusError)(nil); !errors.As(err, &coded) || coded.code != exitUsage || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", flags, err)
+		}
+	}
+}
+
+// The table says what became of a session, and where there is room what it was.
+func TestTheTableOfRecordsFitsTheTerminal(t *testing.T) {
+	r := store.Record{Time: time.Now(), Type: "TRAFFIC", Outcome: store.LateAnswer, Grade: store.Forgeable, Application: "incomplete", FromZone: "internet", ToZone: "dmz",
+		SessionEndReason: "aged-out", Rule: "web"}
+	for width, wide := range map[int]bool{0: true, 80: false, wideTable: true} {
+		var text strings.Builder
+		w := newTableRecords(&text, width)
+		if err := errors.Join(w.write(&r), w.end()); err != nil {
+			t.Fatal(err)
+		}
+		head, row, _ := strings.Cut(text.String(), "\n")
+		for column, value := range map[string]string{"OUTCOME": "late-answer", "RULE": "web", "GRADE": "forgeable", "APPLICATION": "incomplete", "ZONES": "from internet to dmz", "END REASON": "aged-out"} {
+			at := strings.Index(head, column)
+			if shown := at >= 0; shown != (wide || column == "OUTCOME" || column == "RULE") || shown && !strings.HasPrefix(row[at:], value) {
+				t.Errorf("%d columns: %s is not %s in\n%s", width, column, value, text.String())
+			}
 		}
 	}
 }

@@ -4,9 +4,13 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"activedefense/agent/display"
 	"activedefense/store"
@@ -45,7 +49,7 @@ func (r *recordsCommand) writer() (recordsWriter, error) {
 	case r.flags.full:
 		return &fullRecords{stdout: r.stdout}, nil
 	}
-	return &tableRecords{stdout: r.stdout, t: display.NewTable(r.stdout, "TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "RULE", "SEVERITY", "THREAT")}, nil
+	return newTableRecords(r.stdout, widthOf(r.stdout)), nil
 }
 
 // jsonRecords writes one object a line.
@@ -58,13 +62,48 @@ func (w *jsonRecords) end() error                  { return nil }
 type tableRecords struct {
 	stdout io.Writer
 	t      *display.Table
+	wide   bool // with what became of the session and what it was, each in a column
 	n      int
+}
+
+// wideTable is how many columns a terminal needs for the wide table.
+const wideTable = 200
+
+// newTableRecords begins a table for a terminal of so many columns; 0: it is read by something else, which takes any.
+func newTableRecords(to io.Writer, width int) *tableRecords {
+	w := &tableRecords{stdout: to, wide: width == 0 || width >= wideTable}
+	columns := []string{"TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "OUTCOME", "RULE", "SEVERITY", "THREAT"}
+	if w.wide {
+		columns = slices.Insert(columns, afterOutcome, "GRADE", "APPLICATION", "ZONES", "END REASON")
+	}
+	w.t = display.NewTable(to, columns...)
+	return w
+}
+
+// afterOutcome is where in a row the columns of the wide table stand.
+const afterOutcome = 7
+
+// widthOf is how many columns a terminal has; 0 if it is none.
+func widthOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 func (w *tableRecords) write(r *store.Record) error {
 	w.n++
-	w.t.Row(display.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
-		r.Type+" "+r.Subtype, r.Action, r.Rule, r.Severity, r.ThreatName)
+	row := []any{display.LocalTime(r.Time), r.Device, endpoint(r.Src, r.SrcPort, r.SrcCountry), endpoint(r.Dst, r.DstPort, ""),
+		r.Type + " " + r.Subtype, r.Action, r.Outcome, r.Rule, r.Severity, r.ThreatName}
+	if w.wide {
+		row = slices.Insert(row, afterOutcome, any(r.Grade), any(r.Application), any(zones(r.FromZone, r.ToZone)), any(r.SessionEndReason))
+	}
+	w.t.Row(row...)
 	if w.n%recordsPage == 0 {
 		return w.t.Flush() // an error is that of the output: nobody reads on
 	}

@@ -114,7 +114,7 @@ func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []
 // run replays one configuration.
 func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions, show bool) (err error) {
 	known := r.known(ctx, run.cfg)
-	run.listed = agent.Listed(run.cfg, known.Guard)
+	run.listed = agent.Listed(ctx, run.cfg, known.Guard)
 	opts.Refused, opts.Guard, opts.Ours, opts.Blocked = run.spare, known.Guard, known.Ours, run.listed
 	if show && isTerminal(r.stderr) {
 		opts.Progress = r.progress
@@ -211,17 +211,17 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 		return
 	}
 	sum := run.sum
-	fmt.Fprintf(r.stderr, "%s lines in %.1f s (%s lines/s): %s records, %s of other types, %s that could not be parsed; %s\n",
-		grouped(sum.Lines), took.Seconds(), grouped(int64(float64(sum.Lines)/max(took.Seconds(), 1e-6))),
-		grouped(sum.Records), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
+	fmt.Fprintf(r.stderr, "%s in %.1f s (%s lines/s): %s, %s of other types, %s that could not be parsed; %s\n",
+		plural(sum.Lines, "line"), took.Seconds(), grouped(int64(float64(sum.Lines)/max(took.Seconds(), 1e-6))),
+		plural(sum.Records, "record"), grouped(sum.Ignored), grouped(sum.Bad), outcome(final(run.found)))
 	if !sum.First.IsZero() {
 		fmt.Fprintf(r.stderr, "from %s to %s\n", display.LocalTime(sum.First), display.LocalTime(sum.Last))
 	}
 	if sum.Cut > 0 {
-		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(int(sum.Cut), "line"))
+		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(sum.Cut, "line"))
 	}
 	if n := len(run.listed); n > 0 {
-		fmt.Fprintf(r.stderr, "blocked before, and not counted, is what label files list: %s addresses and networks\n", grouped(n))
+		fmt.Fprintf(r.stderr, "blocked before, and not counted, is what label files list: %s\n", plural(n, "entry"))
 	}
 	if sum.FirstBad != "" {
 		fmt.Fprintln(r.stderr, "the first line that could not be parsed:", sum.FirstBad)
@@ -232,14 +232,14 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 // writeEvicted says that memory did not suffice; named is " of FILE" for one of several configurations.
 func (r *replayCommand) writeEvicted(w io.Writer, sum line.ReplaySummary, named string) {
 	if sum.Evicted > 0 {
-		fmt.Fprintf(w, "%s sources were evicted because of detect.max_sources%s: the result may be incomplete\n", grouped(sum.Evicted), named)
+		fmt.Fprintf(w, "evicted because of detect.max_sources%s: %s; the result may be incomplete\n", named, plural(sum.Evicted, "source"))
 	}
 }
 
 // progress draws one line at a terminal.
 func (r *replayCommand) progress(done, total int64, lines uint64) {
 	if total == 0 {
-		fmt.Fprintf(r.stderr, "\r\x1b[K%s lines", grouped(lines))
+		fmt.Fprintf(r.stderr, "\r\x1b[K%s", plural(lines, "line"))
 		return
 	}
 	const width = 30
@@ -249,6 +249,6 @@ func (r *replayCommand) progress(done, total int64, lines uint64) {
 	if passed := time.Since(r.begun); share > 0.02 && share < 1 {
 		left = ", " + span(time.Duration(float64(passed)/share-float64(passed))) + " left"
 	}
-	fmt.Fprintf(r.stderr, "\r\x1b[K[%s%s] %3.0f%%  %s lines%s", strings.Repeat("=", filled), strings.Repeat(" ", width-filled),
-		share*100, grouped(lines), left)
+	fmt.Fprintf(r.stderr, "\r\x1b[K[%s%s] %3.0f%%  %s%s", strings.Repeat("=", filled), strings.Repeat(" ", width-filled),
+		share*100, plural(lines, "line"), left)
 }

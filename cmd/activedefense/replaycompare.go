@@ -92,8 +92,8 @@ func (r *replayCommand) writeComparison(this, other *replayed) error {
 			r.writeEvicted(r.stderr, run.sum, named)
 		}
 		sum := this.sum
-		fmt.Fprintf(r.stderr, "%s lines in %.1f s: %s records, %s of other types, %s that could not be parsed\n",
-			grouped(sum.Lines), time.Since(r.begun).Seconds(), grouped(sum.Records), grouped(sum.Ignored), grouped(sum.Bad))
+		fmt.Fprintf(r.stderr, "%s in %.1f s: %s, %s of other types, %s that could not be parsed\n",
+			plural(sum.Lines, "line"), time.Since(r.begun).Seconds(), plural(sum.Records, "record"), grouped(sum.Ignored), grouped(sum.Bad))
 	}
 	return r.readable(this.sum)
 }

@@ -141,7 +141,7 @@ func (r *replayCommand) writeGroups(all []group, only string) error {
 		t.Row(groupName(g), grouped(g.Blocked), grouped(g.Held), grouped(g.Observed), grouped(g.Hits))
 	}
 	if countries := of(all, "country"); countries > mostCountries {
-		fmt.Fprintf(r.stderr, "%s more countries are not shown; --json has them\n", grouped(countries-mostCountries))
+		fmt.Fprintf(r.stderr, "not shown: %s more, which --json has\n", plural(countries-mostCountries, "country"))
 	}
 	return t.Flush()
 }

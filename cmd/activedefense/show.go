@@ -40,8 +40,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 				if a.json {
 					return a.printJSON(x)
 				}
-				a.writeLabels(cfg, prefix)
-				return x.WriteText(a.stdout)
+				return cmp.Or(a.writeLabels(c.Context(), cfg, st, prefix), x.WriteText(a.stdout))
 			})
 		},
 	}
@@ -60,8 +59,7 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if a.json {
 		err = a.printJSON(u)
 	} else {
-		a.writeLabels(cfg, prefix)
-		err = a.writeUnlisted(u)
+		err = cmp.Or(a.writeLabels(ctx, cfg, st, prefix), a.writeUnlisted(u))
 	}
 	return cmp.Or(err, unknown)
 }
@@ -78,10 +76,10 @@ func (a *app) writeUnlisted(u *explain.Unlisted) error {
 		records = "the newest " + records
 	}
 	t.Line("")
-	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered", records, u.Refused, u.Answered))
+	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, plural(u.LateAnswers, "late answer")))
 	t.Row("first seen", display.LocalTime(u.FirstSeen))
 	t.Row("last seen", display.LocalTime(u.LastSeen))
-	t.Row("reached", fmt.Sprintf("%d addresses, %d ports", u.Destinations, u.Ports))
+	t.Row("reached", plural(u.Destinations, "address")+", "+plural(u.Ports, "port"))
 	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
 	return t.Flush()
 }

@@ -102,6 +102,9 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 	}
 	t := display.NewTable(c.stdout)
 	t.Row("agent", fmt.Sprintf("%s, up %s, %s", s.Version, span(s.Now.Sub(s.Started)), ready))
+	for _, trouble := range s.Troubles {
+		t.Row("TROUBLE", trouble.What+" (since "+display.LocalTime(trouble.Since)+"). "+trouble.Remedy)
+	}
 	store := "ok"
 	if !s.Store.OK {
 		store = fmt.Sprintf("UNAVAILABLE since %s: %s", localPtr(s.Store.Since), s.Store.Error)
@@ -110,7 +113,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 		store = s.Store.Kind + ", " + store
 	}
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
-	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s sources in memory, %s evicted", s.Rate, grouped(s.Detect.Sources), grouped(s.Detect.Evicted)))
+	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s in memory, %s evicted", s.Rate, plural(s.Detect.Sources, "source"), grouped(s.Detect.Evicted)))
 	detection, trouble, _ := strings.Cut(detectionText(&s.Detect), "\n")
 	t.Row("detection", detection)
 	if trouble != "" {
@@ -124,7 +127,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+s.Waiting)
 	}
 	if l := s.List; l != nil {
-		t.Row("list", fmt.Sprintf("%s entries (%s left out), last fetched %s, certificate until %s", grouped(l.Entries), grouped(l.LeftOut),
+		t.Row("list", fmt.Sprintf("%s (%s left out), last fetched %s, certificate until %s", plural(l.Entries, "entry"), grouped(l.LeftOut),
 			display.LocalTime(l.LastFetch), display.LocalTime(l.CertNotAfter)))
 		if trouble := strings.TrimSpace(l.CertError + " " + l.SaveError); trouble != "" {
 			t.Row("", "TROUBLE: "+trouble)
@@ -156,7 +159,7 @@ const mostElsewhere = 0.1
 
 // detectionText is how near others are to being blocked, and how much of what is refused comes from those who are.
 func detectionText(d *line.DetectStatus) string {
-	text := grouped(d.NearThreshold) + " sources near a threshold"
+	text := plural(d.NearThreshold, "source") + " near a threshold"
 	blocked, elsewhere, ok := d.Shares()
 	if !ok {
 		return text

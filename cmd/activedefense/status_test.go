@@ -6,7 +6,26 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/line"
 )
+
+// What a person should see to stands at the top.
+func TestStatusBeginsWithTroubles(t *testing.T) {
+	since := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
+	var text strings.Builder
+	s := &agent.Status{Ready: true, Troubles: []agent.Trouble{{Since: since, What: "partners.txt was not taken over", Remedy: "Restore the file"}}}
+	if err := (&statusCommand{&app{stdout: &text}}).writeText(s); err != nil {
+		t.Fatal(err)
+	}
+	if want := "partners.txt was not taken over (since " + display.LocalTime(since) + "). Restore the file\n"; !strings.Contains(text.String(), want) ||
+		strings.Index(text.String(), "TROUBLE") > strings.Index(text.String(), "\nstore") {
+		t.Errorf("it says\n%s", text.String())
+	}
+}
 
 // The daemon is on this host or in the management network: a proxy that the environment names for the internet
 // would not find it, and is not to see its state.
@@ -32,5 +51,16 @@ func TestStatusAsksTheDaemonAndNoProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", proxy.URL) // read once a process: the command is one of its own
 	if stdout, stderr, code := w.run("status", "--json"); code != 0 || !asked {
 		t.Errorf("exit status %d: %s%s", code, stdout, stderr)
+	}
+}
+
+func TestNumbersAndWordsAgree(t *testing.T) {
+	for got, want := range map[string]string{
+		plural(1, "entry"): "1 entry", plural(0, "entry"): "0 entries", plural(uint64(1234), "address"): "1,234 addresses", plural(int64(2), "late answer"): "2 late answers",
+		detectionText(&line.DetectStatus{NearThreshold: 1}): "1 source near a threshold",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

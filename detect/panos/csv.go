@@ -17,6 +17,7 @@ type columns struct {
 	bytesSent, bytesReceived              int
 	packetsSent, packetsReceived          int
 	endReason, headers                    int
+	forwarded                             int // the header X-Forwarded-For as it came
 	device, ruleID, client, precise       int
 }
 
@@ -50,12 +51,12 @@ var (
 	trafficColumns = columns{
 		threat: noSuchColumn, severity: noSuchColumn, direction: noSuchColumn, category: noSuchColumn,
 		srcRegion: 41, dstRegion: 42, bytesSent: 32, bytesReceived: 33, packetsSent: 44, packetsReceived: 45,
-		endReason: 46, headers: noSuchColumn, device: 52, ruleID: 65, client: 75, precise: 102,
+		endReason: 46, headers: noSuchColumn, forwarded: noSuchColumn, device: 52, ruleID: 65, client: 75, precise: 102,
 	}
 	threatColumns = columns{
 		threat: 32, severity: 34, direction: 35, category: 69,
 		srcRegion: 38, dstRegion: 39, bytesSent: noSuchColumn, bytesReceived: noSuchColumn, packetsSent: noSuchColumn,
-		packetsReceived: noSuchColumn, endReason: noSuchColumn, headers: 74, device: 59, ruleID: 76, client: 79, precise: 107,
+		packetsReceived: noSuchColumn, endReason: noSuchColumn, headers: 74, forwarded: 48, device: 59, ruleID: 76, client: 79, precise: 107,
 	}
 )
 
@@ -83,11 +84,14 @@ func (p *Parser) parseCSV(h *header, at time.Time, ev *detect.Event) error {
 	if s.n < minColumns {
 		return ErrTruncated
 	}
-	p.distrust(c)
+	inPlace := p.distrust(c)
 	if err := p.session(c, ev); err != nil {
 		return err
 	}
 	p.labels(c, h, ev)
+	if inPlace && !ev.Client.IsValid() {
+		ev.Client = p.lastForwarded(c.forwarded)
+	}
 	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(colGenerated), precise: p.column(c.precise)}, h, at)
 	return nil
 }
@@ -110,19 +114,24 @@ func (p *Parser) parseOtherCSV(h *header, at time.Time, ev *detect.Event) error 
 // whoever chose it chose what stands there. Some firewalls write the HTTP headers of a THREAT record as they came. Those
 // without a comma or a quote need no quotes, but nothing tells them from the others, so nothing is read behind any that
 // has none. And where the rule's id is no UUID, its column is not where it should be. No stranger has a text so far
-// right in TRAFFIC records.
-func (p *Parser) distrust(c *columns) {
+// right in TRAFFIC records. It tells whether the columns ahead are where they should be, too: the
+// rule's id says so, where records of the version have one.
+func (p *Parser) distrust(c *columns) (inPlace bool) {
 	s := &p.csv
 	s.n = min(s.n, s.loose+1)
 	if c.headers == noSuchColumn {
-		return
+		return false
 	}
+	older := s.n <= c.ruleID
 	if b := s.raw(c.headers); len(b) > 0 && b[0] != '"' {
 		s.n = c.headers + 1
 	}
-	if id := p.column(c.ruleID); len(id) > 0 && !isUUID(id) {
+	id := p.column(c.ruleID)
+	if len(id) > 0 && !isUUID(id) {
 		s.n = c.ruleID
+		return false
 	}
+	return older || len(id) > 0
 }
 
 // isUUID says whether b has the form of a UUID.

@@ -85,6 +85,18 @@ func (p *Parser) setUser(ev *detect.Event, b []byte) {
 	ev.SrcUser = p.names.user.get(b)
 }
 
+// lastForwarded gives the last address of a header X-Forwarded-For: that which the proxy itself has added, or put in the place
+// of others. What stands ahead of it was in the request, and anyone may have written it. Of a list that was not quoted, the
+// next column holds more.
+func (p *Parser) lastForwarded(column int) netip.Addr {
+	if _, more := forwardedClient(p.column(column + 1)); more {
+		return netip.Addr{}
+	}
+	b := p.column(column)
+	a, _ := forwardedClient(trimLeft(b[bytes.LastIndexByte(b, ',')+1:]))
+	return a
+}
+
 // forwardedClient reads the address of a client; 0.0.0.0 is PAN-OS's for none.
 func forwardedClient(b []byte) (netip.Addr, bool) {
 	if len(b) == 0 {

@@ -111,6 +111,30 @@ func TestForwardedClient(t *testing.T) {
 			t.Errorf("key=value %v: user %q, client %v", c, ev.SrcUser, ev.Client)
 		}
 	}
+	// The header itself, in the THREAT records of some versions, says it where nothing else does: its last address, which the proxy added.
+	for _, c := range []struct {
+		header, xff, id, want string
+	}{
+		{"192.0.2.9", "", trueID, "192.0.2.9"}, {"192.0.2.9", "0.0.0.0", trueID, "192.0.2.9"}, {"192.0.2.9", "192.0.2.10", "", "192.0.2.10"},
+		{`"192.0.2.66, 192.0.2.67, 192.0.2.9"`, "", trueID, "192.0.2.9"}, {`"192.0.2.66,2001:db8::9 "`, "", trueID, "2001:db8::9"}, {`"192.0.2.66, unknown"`, "", trueID, ""},
+		{"192.0.2.9, 192.0.2.66", "", trueID, ""}, // without quotes it moved the others
+		{"192.0.2.66", "", "7", ""}, {"192.0.2.66", "", "", ""}, {"unknown", "", trueID, ""}, {`192.0.2.66"x"`, "", trueID, ""},
+	} {
+		if ev := mustParse(t, threatLine(map[int]string{48: c.header, 76: c.id, 79: c.xff})); addrText(ev.Client) != c.want {
+			t.Errorf("%v: client %v", c, ev.Client)
+		}
+	}
+	for _, agent := range []string{`Mozilla "5", x,192.0.2.66`, `"Mozilla" 5,x,192.0.2.66`, "Mozilla 5,x,192.0.2.66"} {
+		if ev := mustParse(t, threatLine(map[int]string{46: agent, 76: trueID})); ev.Client.IsValid() {
+			t.Errorf("%s: client %v", agent, ev.Client)
+		}
+	}
+	for header, want := range map[string]string{"192.0.2.9": "192.0.2.9", `"192.0.2.66, 192.0.2.9"`: "192.0.2.9", "192.0.2.66, 192.0.2.9": ""} { // before 9.0, without the rule's id
+		line := csvLine(72, map[int]string{3: "THREAT", 4: "vulnerability", 32: "x(7)", 34: "high", 35: "client-to-server"}, map[int]string{48: header})
+		if ev := mustParse(t, line); addrText(ev.Client) != want {
+			t.Errorf("%s: client %v", header, ev.Client)
+		}
+	}
 	// What a stranger's header says is never the source.
 	if ev := mustParse(t, trafficLine(map[int]string{75: "192.0.2.9"})); ev.Src != netip.MustParseAddr("203.0.113.5") {
 		t.Errorf("source %v", ev.Src)
