@@ -21,8 +21,12 @@ const mostEntries = 2_000_000
 // mostBlocked bounds what all files of mode block list together: more than a firewall, or a list that it fetches, has room for.
 const mostBlocked = 100_000
 
-// leastKept is the share of its entries, in percent, that a file must still have to be taken over.
-const leastKept = 70
+// leastKept is the share of its entries, in percent, that a file must still have to be taken over. A file that had fewer than
+// fewEntries may lose any, but not all: a share of two or three says nothing.
+const (
+	leastKept  = 70
+	fewEntries = 10
+)
 
 // mostLifted is how many blocks a list may lift at once: one that is poisoned, or not the one that was meant, lifts many.
 const mostLifted = 50
@@ -195,9 +199,9 @@ func (s *Set) fits(f *followed, c content) error {
 		return errBlocked
 	case len(c.entries) == 0 && c.bad.lines > 0:
 		return fmt.Errorf("%w; line %d: %q", errNothing, c.bad.first, c.bad.text)
-	case len(c.entries) == 0 && len(f.entries) > 0: // after a restart too
+	case len(c.entries) == 0 && len(f.entries) > 0:
 		return fmt.Errorf("%w: it has 0, and had %d", errEmptied, len(f.entries))
-	case f.loaded && len(c.entries)*100 < len(f.entries)*leastKept:
+	case len(f.entries) >= fewEntries && len(c.entries)*100 < len(f.entries)*leastKept:
 		return fmt.Errorf("%w: it has %d, and had %d", errShrunk, len(c.entries), len(f.entries))
 	}
 	if n := s.lifts(f, c.entries); n > mostLifted {

@@ -143,6 +143,17 @@ func TestWhatAFileHadStays(t *testing.T) {
 	}
 }
 
+// Of a short file any entries may go, but not all of them.
+func TestAShortFileMayLoseAllButOne(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "x", Mode: Never})
+	f.write("a", lines(9))
+	f.refresh(true, texts(9), "")
+	f.write("a", lines(1))
+	f.refresh(true, texts(1), "")
+	f.write("a", "")
+	f.refresh(false, texts(1), "it lists nothing any more: it has 0, and had 1; its 1 entry stays as they were")
+}
+
 // What is wrong at the first look is said as well, and mended at the next.
 func TestAFileThatIsNotThereYet(t *testing.T) {
 	f := newFixture(t, File{Path: "a", Label: "x"})
@@ -276,7 +287,12 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 	f := newFixture(t, File{Path: "a", Label: "partner", Mode: Never})
 	path := f.files[0].Path
 	f.options.Copies = kept
-	const content, entries = "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n", "192.0.2.0/31 192.0.2.2/32 2001:db8::/32"
+	content, entries := "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n", "192.0.2.0/31 192.0.2.2/32"
+	for i := range 7 {
+		content += fmt.Sprintf("198.51.100.%d\n", i)
+		entries += fmt.Sprintf(" 198.51.100.%d/32", i)
+	}
+	entries += " 2001:db8::/32"
 	for name, spoil := range map[string]func(){
 		"gone":       func() { os.Remove(path) },
 		"error page": func() { f.write("a", "<html>") },
@@ -289,16 +305,16 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 			f.Refresh()
 			spoil()
 			f.restart()
-			if n := len(f.Lists().Entries(Never)); n != 3 {
+			if n := len(f.Lists().Entries(Never)); n != 10 {
 				t.Errorf("%d entries before the first look", n)
 			}
-			f.refresh(false, entries, "its 3 entries stay")
-			f.refresh(false, entries, "its 3 entries stay")
+			f.refresh(false, entries, "its 10 entries stay")
+			f.refresh(false, entries, "its 10 entries stay")
 			// Nor does a restart or a reload take what lost much, but for a person who says so.
 			f.write("a", "192.0.2.0/30")
-			f.refresh(false, entries, "it has 1, and had 3; its 3 entries stay as they were")
+			f.refresh(false, entries, "it has 1, and had 10; its 10 entries stay as they were")
 			f.restart()
-			f.refresh(false, entries, "it has 1, and had 3; its 3 entries stay as they were")
+			f.refresh(false, entries, "it has 1, and had 10; its 10 entries stay as they were")
 			if remedy := f.Troubles()[0].Remedy; !strings.Contains(remedy, "delete what the daemon keeps of it, the copy of "+path) {
 				t.Error(remedy)
 			}

@@ -25,6 +25,7 @@ type fixture struct {
 	st     *store.Store
 	keeper *Keeper
 	guard  *detect.Guard
+	copies labels.Copies // nil: none are kept
 }
 
 func newFixture(t *testing.T, files ...labels.File) *fixture {
@@ -41,10 +42,11 @@ func newFixture(t *testing.T, files ...labels.File) *fixture {
 	return f
 }
 
-// restart is what a start of the daemon does, with these files in the configuration. No copies are kept.
+// restart is what a start of the daemon does, with these files in the configuration.
 func (f *fixture) restart(files ...labels.File) {
 	f.files = files
-	f.set = labels.New(labels.Options{Files: files, Now: time.Now})
+	f.set = labels.New(labels.Options{Files: files, Now: time.Now, Copies: f.copies})
+	f.set.Restore()
 	f.keeper = New(f.st, time.Now)
 }
 
@@ -170,6 +172,32 @@ func TestAFileWithoutEntriesReleasesNothing(t *testing.T) {
 			f.sync("a +1 -1", "203.0.113.2 203.0.113.3", "")
 		})
 	}
+}
+
+// A file that lost much releases nothing, over restarts either, until a person deletes its copy.
+func TestAFileThatLostMuchReleasesNothing(t *testing.T) {
+	f := newFixture(t, file("a", "botnet"))
+	folder := labels.Folder{Dir: f.path("copies"), Write: func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }}
+	f.copies = folder
+	f.restart(f.files...)
+	var all []string
+	for n := range 10 {
+		all = append(all, fmt.Sprintf("203.0.113.%d", n))
+	}
+	f.write("a", all...)
+	f.sync("a +10 -0", strings.Join(all, " "), "")
+	f.write("a", all[:6]...)
+	f.sync("", strings.Join(all, " "), "")
+	f.restart(f.files...)
+	f.sync("", strings.Join(all, " "), "")
+	if said := f.set.Troubles(); len(said) != 1 || !strings.Contains(said[0].What, "it has 6, and had 10; its 10 entries stay") || !strings.Contains(said[0].Remedy, folder.Where(f.path("a"))) {
+		t.Errorf("troubles %+v", said)
+	}
+	if err := os.Remove(folder.Where(f.path("a"))); err != nil {
+		t.Fatal(err)
+	}
+	f.restart(f.files...)
+	f.sync("a +0 -4", strings.Join(all[:6], " "), "")
 }
 
 // What is taken out of the configuration, or is of another mode, blocks no more, also when that was while the daemon was down;
