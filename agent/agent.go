@@ -49,8 +49,9 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	lookout  *line.Lookout
-	labels   *labels.Set // refreshed by start, then by refreshGuard alone
-	relist   loop.Wakeup // what label files list may have changed, or what may be blocked
+	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
+	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
+	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
 	own      *own.Addresses
 	renewing sync.Mutex // held while what is known is put together, so that the latest stays
 	guard    atomic.Pointer[detect.Guard]

@@ -81,6 +81,14 @@ func (a *Agent) tellOfLabels(before, now []labels.Trouble) {
 	}
 }
 
+// labelTroubles is what is wrong with the label files, and what of those of mode block is left out.
+func (a *Agent) labelTroubles() []labels.Trouble {
+	if left := a.leftOut.Load(); left != nil {
+		return slices.Concat(a.labels.Troubles(), *left)
+	}
+	return a.labels.Troubles()
+}
+
 // LeftOut says what the label files of mode block list that may never be blocked.
 func LeftOut(lists *labels.Lists, guard listing.Guard) (troubles []labels.Trouble) {
 	for _, f := range listing.Wanted(lists, guard) {
@@ -131,6 +139,8 @@ func (a *Agent) blockListedOnce(ctx context.Context, keeper *listing.Keeper, f *
 		a.log.Info().Str("file", c.File.Path).Str("label", c.File.Label).Int("blocked", c.Blocked).Int("released", c.Released).Msg("the blacklist follows a label file")
 		f.wakeup.Wake()
 	}
-	a.tellOfLabels(before, keeper.Troubles())
+	left := keeper.Troubles()
+	a.leftOut.Store(&left)
+	a.tellOfLabels(before, left)
 	return err
 }

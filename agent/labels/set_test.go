@@ -187,6 +187,11 @@ func TestWhatIsOddInAFileIsRemarked(t *testing.T) {
 	if got := strings.Join(said, "\n"); got != want || len(f.Troubles()) > 0 {
 		t.Errorf("remarks\n%s\nwant\n%s\ntroubles %v", got, want, f.Troubles())
 	}
+	f.files[0].Mode = Block // what of it may not be blocked is said anyway
+	f.Set = New(f.options)
+	if f.Refresh(); len(f.Remarks()) != 1 || !strings.Contains(f.Remarks()[0].What, "host bits") {
+		t.Errorf("remarks %v", f.Remarks())
+	}
 	f.Set = New(f.options)
 	f.write("a", "192.0.2.0/24\n198.51.100.0/24\n203.0.113.0/24\n2001:db8::/64\n192.0.2.1\n")
 	f.Refresh()

@@ -62,14 +62,15 @@ func (f *followed) leftOut(at time.Time, c content) {
 	f.partial = since(f.partial, Trouble{at, f.Path, what, remedy})
 }
 
-// remark keeps what is odd in a file that was taken over: nothing is left out for it, and the daemon says nothing of it.
+// remark keeps what is odd in a file that was taken over: nothing is left out for it, and the daemon says nothing of it. What of
+// a file of mode block may not be blocked is left to whoever blocks what it lists.
 func (f *followed) remark(at time.Time, c content) {
 	f.odd = nil
 	if c.hosts.lines > 0 {
 		f.odd = append(f.odd, Trouble{at, f.Path, fmt.Sprintf("%s: %s host bits set, and all of the network is meant; the first is line %d: %q",
 			f.Path, english.Plural(c.hosts.lines, "network has", "networks have"), c.hosts.first, c.hosts.text), "Write the network, or the address without a length"})
 	}
-	if c.private.lines > 0 {
+	if c.private.lines > 0 && f.Mode != Block {
 		f.odd = append(f.odd, Trouble{at, f.Path, fmt.Sprintf("%s: %s not public, so that nothing in there is ever blocked; the first is line %d: %q",
 			f.Path, english.Plural(c.private.lines, "entry is", "entries are"), c.private.first, c.private.text), "Remove them, unless the list is somebody else's"})
 	}

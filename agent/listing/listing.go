@@ -14,6 +14,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"activedefense/agent/labels"
 	"activedefense/store"
 )
@@ -235,8 +237,8 @@ func (f *File) Trouble() (t labels.Trouble, is bool) {
 	if f.refused == nil {
 		return t, false
 	}
-	return labels.Trouble{File: f.Path, What: fmt.Sprintf("%s: left out is what may never be blocked, %d of %d entries, such as: %v",
-		f.Path, len(f.Entries)-len(f.Allowed), len(f.Entries), f.refused), Remedy: "Take it out of the file, or see whether it is to be protected"}, true
+	return labels.Trouble{File: f.Path, What: fmt.Sprintf("%s: left out is what may never be blocked, %d of %s, such as: %v",
+		f.Path, len(f.Entries)-len(f.Allowed), english.Plural(len(f.Entries), "entry", ""), f.refused), Remedy: "Take it out of the file, or see whether it is to be protected"}, true
 }
 
 // without gives what is in one list and not in another. Both are in order.

@@ -50,9 +50,10 @@ func check(ctx context.Context, a *app) error {
 // labelWarnings says what is wrong with the label files now: a daemon goes on without them, or with what they had.
 func labelWarnings(ctx context.Context, cfg *config.Config) []config.Warning {
 	var warnings []config.Warning
-	set, _ := agent.Labels(ctx, cfg, nil)    // without a store nothing can fail
-	guard := own.New(cfg, nil).Known().Guard // as far as the configuration alone says it
-	for _, t := range slices.Concat(set.Troubles(), set.Remarks(), agent.LeftOut(set.Lists(), guard)) {
+	set, _ := agent.Labels(ctx, cfg, nil) // without a store nothing can fail
+	known := own.New(cfg, nil)            // by the configuration and the files alone
+	known.Spare(own.Listed(set.Lists()))
+	for _, t := range slices.Concat(set.Troubles(), set.Remarks(), agent.LeftOut(set.Lists(), known.Known().Guard)) {
 		i := slices.IndexFunc(cfg.Labels, func(l config.Label) bool { return l.File == t.File })
 		warnings = append(warnings, config.Warning{Key: fmt.Sprintf("labels[%d].file", i), Text: t.What + ". " + t.Remedy})
 	}

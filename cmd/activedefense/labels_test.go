@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -105,6 +106,7 @@ func (w *world) listedIsActive(file string) {
 	for command, want := range map[string]string{
 		"blacklist show 203.0.113.1":   "when no label file lists it any more",
 		"blacklist remove 203.0.113.1": `203.0.113.1 stays: it is listed as "botnet" in ` + file + ". Take it out of the file, or put it into never_block and reload",
+		"status":                       file + ": left out is what may never be blocked, 1 of 4 entries, such as: 10.0.0.1 is not public",
 		"check":                        "labels[0].file: warning: " + file + ": left out is what may never be blocked, 1 of 4 entries, such as: 10.0.0.1 is not public",
 	} {
 		stdout, stderr, code := w.run(strings.Fields(command)...)
@@ -164,18 +166,21 @@ func TestReplayDoesNotFindWhatIsListed(t *testing.T) {
 	found("192.0.2.1 203.0.113.1", log)
 }
 
-// check says what is odd in a label file, which a daemon takes over without a word.
+// check says what is odd in a label file, which a daemon takes over without a word, and what of one it never blocks for another.
 func TestCheckSaysWhatIsOddInALabelFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "scanners.txt")
-	if err := os.WriteFile(file, []byte("203.0.113.2/24\n10.0.0.7\n"), 0o600); err != nil {
+	dir := t.TempDir()
+	file, botnet := filepath.Join(dir, "partners.txt"), filepath.Join(dir, "botnet.txt")
+	if err := errors.Join(os.WriteFile(file, []byte("203.0.113.2/24\n10.0.0.7\n"), 0o600), os.WriteFile(botnet, []byte("203.0.113.7"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	a := &app{stdout: &said, stderr: &said, environ: []string{"ACTIVEDEFENSE_STATE_DIR=" + t.TempDir(), "ACTIVEDEFENSE_LABELS__0__FILE=" + file, "ACTIVEDEFENSE_LABELS__0__LABEL=x"}}
+	a := &app{stdout: &said, stderr: &said, environ: []string{"ACTIVEDEFENSE_STATE_DIR=" + t.TempDir(), "ACTIVEDEFENSE_LABELS__0__FILE=" + file, "ACTIVEDEFENSE_LABELS__0__LABEL=x", "ACTIVEDEFENSE_LABELS__0__MODE=never",
+		"ACTIVEDEFENSE_LABELS__1__FILE=" + botnet, "ACTIVEDEFENSE_LABELS__1__LABEL=y", "ACTIVEDEFENSE_LABELS__1__MODE=block"}}
 	if err := check(t.Context(), a); err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"labels[0].file: warning: " + file + ": 1 network has host bits set", "labels[0].file: warning: " + file + ": 1 entry is not public"} {
+	for _, want := range []string{"labels[0].file: warning: " + file + ": 1 network has host bits set", "labels[0].file: warning: " + file + ": 1 entry is not public",
+		"labels[1].file: warning: " + botnet + `: left out is what may never be blocked, 1 of 1 entry, such as: 203.0.113.7 is in 203.0.113.0/24, which is listed as "x"`} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, said.String())
 		}
