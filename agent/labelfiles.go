@@ -42,6 +42,13 @@ func (a *Agent) followLabels() *labels.Set {
 	return set
 }
 
+// forgetLabels deletes the copies of label files that the configuration does not name any more.
+func (a *Agent) forgetLabels() {
+	if err := (labels.Folder{Dir: labelDir(a.cfg)}).Keep(own.LabelFiles(a.cfg)); err != nil {
+		a.log.Warn().Err(err).Msg("cannot delete what was kept of label files that are not in the configuration any more")
+	}
+}
+
 // labelDir, in the state folder, is where the copies of label files outlive a restart.
 func labelDir(cfg *config.Config) string { return filepath.Join(cfg.StateDir, "labels") }
 

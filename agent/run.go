@@ -61,6 +61,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil || f == nil {
 		return err
 	}
+	a.forgetLabels() // here, for a configuration that New refuses does not count
 	if a.lookAtLabels() {
 		f.recheck()
 	}

@@ -344,6 +344,28 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 	f.refresh(true, "192.0.2.0/30", "no copy of "+path+" can be kept for a restart without it: no space left on device")
 }
 
+// The copy of a file that is named no longer goes; the others stay.
+func TestCopiesOfOtherFilesAreDeleted(t *testing.T) {
+	folder := Folder{Dir: filepath.Join(t.TempDir(), "labels"), Write: func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }}
+	if err := folder.Keep(nil); err != nil {
+		t.Errorf("without a folder: %v", err)
+	}
+	for _, path := range []string{"/a", "/b"} {
+		if err := folder.Save(path, []byte("192.0.2.1\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := folder.Keep([]File{{Path: "/b"}, {Path: "/c"}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := folder.Load("/a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the copy of what is named no longer: %v", err)
+	}
+	if _, err := folder.Load("/b"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A list that would lift very many blocks is perhaps not the one that was meant.
 func TestAFileThatWouldLiftManyBlocksIsNotTakenOver(t *testing.T) {
 	f := newFixture(t, File{Path: "a", Label: "partner", Mode: Never}, File{Path: "b", Label: "scanner"})

@@ -69,6 +69,9 @@ func TestALabelFileBlocks(t *testing.T) {
 			w.start()
 			w.blocksAlone()
 			w.lastChange("203.0.113.1", "release", file+" no longer blocks what it lists: see labels in the configuration")
+			if kept, err := os.ReadDir(filepath.Join(w.dir, "state", "labels")); err != nil || len(kept) > 0 {
+				t.Errorf("what is named no longer is kept: %v, %v", kept, err)
+			}
 		})
 	}
 }
