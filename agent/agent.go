@@ -16,6 +16,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
+	"activedefense/agent/loop"
 	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/detect"
@@ -48,7 +49,9 @@ type Agent struct {
 	stats    *line.Stats
 	health   health
 	lookout  *line.Lookout
-	labels   *labels.Set // used by start, then by refreshGuard alone
+	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
+	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
+	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
 	own      *own.Addresses
 	renewing sync.Mutex // held while what is known is put together, so that the latest stays
 	guard    atomic.Pointer[detect.Guard]
@@ -65,7 +68,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 	a := &Agent{
 		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
-		serve: make(chan struct{}), opened: make(chan error, 1),
+		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(),
 	}
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
 	if err := a.prepare(ctx); err != nil {

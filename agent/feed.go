@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -56,7 +55,8 @@ type feed struct {
 	checkAll atomic.Bool // the guard has changed
 	wakeup   loop.Wakeup // for a look at the store now; a lost one does no harm, for the next tick looks too
 	version  int64
-	entries  map[netip.Prefix]firewall.Entry
+	entries  []firewall.Entry       // what is blocked, close together: it is copied with every new block
+	place    map[netip.Prefix]int   // of each among them
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
 	current  atomic.Pointer[enforce.Snapshot]
 	served   atomic.Pointer[enforce.Snapshot] // what the list serves; nil: nothing yet
@@ -76,7 +76,7 @@ type feed struct {
 func newFeed(st *store.Store) *feed {
 	f := &feed{
 		store: st, wakeup: loop.NewWakeup(), now: time.Now, wakeFirewalls: func() {},
-		entries: make(map[netip.Prefix]firewall.Entry), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
+		place: make(map[netip.Prefix]int), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
 		decided: true,
 	}
 	f.current.Store(&enforce.Snapshot{})
@@ -205,7 +205,7 @@ func (f *feed) recheck() {
 }
 
 // snapshotIfDue takes over mere activity. It moves times of release, which the enforcers need not know at
-// once, comes with every commit while blocked sources go on, and copying 200,000 entries takes 60 ms.
+// once, comes with every commit while blocked sources go on, and copying 200,000 entries takes milliseconds.
 func (f *feed) snapshotIfDue() {
 	if f.moved && f.now().Sub(f.snapped) >= max(min(snapshotEvery, f.releaseAfter/10), time.Second) {
 		regrouped := f.regrouped
@@ -219,7 +219,7 @@ func (f *feed) snapshotIfDue() {
 // snapshot makes the present blacklist visible to the enforcers.
 func (f *feed) snapshot() {
 	f.snapped, f.moved, f.unshown, f.regrouped = f.now(), false, false, false
-	f.current.Store(&enforce.Snapshot{Version: f.version, Entries: slices.Collect(maps.Values(f.entries))})
+	f.current.Store(&enforce.Snapshot{Version: f.version, Entries: slices.Clone(f.entries)})
 }
 
 // publishIfDue renders the list when something changed, but not for every block of a burst; it
@@ -241,8 +241,9 @@ func (f *feed) publishIfDue() time.Duration {
 
 func (f *feed) publish() {
 	entries := make([]edl.Entry, 0, len(f.entries))
-	for prefix, e := range f.entries {
-		entries = append(entries, edl.Entry{Prefix: prefix, LastSeen: e.LastSeen, Rank: e.Rank})
+	for i := range f.entries {
+		e := &f.entries[i]
+		entries = append(entries, edl.Entry{Prefix: e.Prefix, LastSeen: e.LastSeen, Rank: e.Rank})
 	}
 	f.published = f.now()
 	f.membership, f.activity = false, false

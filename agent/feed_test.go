@@ -258,3 +258,18 @@ func TestTheFeedTellsWhoCountsAmongNeighbours(t *testing.T) {
 		t.Errorf("%d are kept", len(f.proven))
 	}
 }
+
+// BenchmarkSnapshot makes the blacklist visible to the enforcers, as every new block does, with 50,000 entries on it.
+func BenchmarkSnapshot(b *testing.B) {
+	f := newFeed(nil)
+	f.guard = func() *detect.Guard { return nil }
+	now := time.Now()
+	for i := range 50_000 {
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+		f.take(b.Context(), &store.Entry{Address: p, By: store.ByLabelFile, BlockedAt: now, LastSeen: now})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		f.snapshot()
+	}
+}

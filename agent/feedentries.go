@@ -4,6 +4,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/detect"
+	"activedefense/firewall"
 	"activedefense/store"
 	"context"
 	"errors"
@@ -45,7 +46,7 @@ func (f *feed) readAccepted(ctx context.Context) error {
 
 // checkEntries lifts entries that the guard, which has changed, no longer allows.
 func (f *feed) checkEntries(ctx context.Context) {
-	all := slices.Collect(maps.Keys(f.entries))
+	all := slices.Collect(maps.Keys(f.place))
 	f.mu.Lock()
 	all = slices.AppendSeq(all, maps.Keys(f.waiting))
 	f.mu.Unlock()
@@ -60,9 +61,8 @@ func (f *feed) checkEntries(ctx context.Context) {
 
 // leave forgets an address, and tells whether it was known.
 func (f *feed) leave(prefix netip.Prefix) (known bool) {
-	_, blocked := f.entries[prefix]
+	blocked := f.drop(prefix)
 	f.unshown = f.unshown || blocked
-	delete(f.entries, prefix)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, waiting := f.waiting[prefix]
@@ -71,15 +71,30 @@ func (f *feed) leave(prefix netip.Prefix) (known bool) {
 	return blocked || waiting
 }
 
+// drop takes an address from what is blocked, and tells whether it was.
+func (f *feed) drop(prefix netip.Prefix) (blocked bool) {
+	i, blocked := f.place[prefix]
+	if !blocked {
+		return false
+	}
+	last := len(f.entries) - 1
+	f.entries[i] = f.entries[last]
+	f.place[f.entries[i].Prefix] = i
+	f.entries[last] = firewall.Entry{}
+	f.entries = f.entries[:last]
+	delete(f.place, prefix)
+	return true
+}
+
 // take applies one entry, and notes when an address came, went, or was decided about.
 func (f *feed) take(ctx context.Context, e *store.Entry) {
 	if !e.ReleasedAt.IsZero() {
-		f.decided = f.decided || e.ReleasedBy != store.ByDetector
-		if f.leave(e.Address) {
+		f.decided = f.decided || store.ByPerson(e.ReleasedBy)
+		if f.leave(e.Address) && e.ReleasedBy != store.ByLabelFile { // of a file it is told how many
 			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.ReleasedBy).Str("state", e.State.String()).Msg("released: " + e.ReleaseReason)
 		}
 		// Told to the engine even if it was not held here: evidence up to the release must not count.
-		f.untold = append(f.untold, line.Change{Address: e.Address, ByPerson: e.ReleasedBy != store.ByDetector})
+		f.untold = append(f.untold, line.Change{Address: e.Address, ByPerson: store.ByPerson(e.ReleasedBy)})
 		return
 	}
 	if err := f.guard().Check(e.Address); err != nil {
@@ -93,19 +108,22 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 		f.wait(e)
 		return
 	}
-	before, had := f.entries[e.Address]
+	i, had := f.place[e.Address]
 	if !had {
 		if f.leave(e.Address) {
 			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked, and no longer held or observed: " + e.Reason)
-		} else if f.loaded && e.By != store.ByDetector {
+		} else if f.loaded && store.ByPerson(e.By) {
 			f.log.Info().Str("address", detect.AddressText(e.Address)).Str("by", e.By).Msg("blocked: " + e.Reason)
 		}
 		f.decided = f.decided || e.Hold != ""
 		f.unshown = true
 		f.untold = append(f.untold, line.Change{Address: e.Address, Blocked: true, Proven: f.proves(e)})
+		i = len(f.entries)
+		f.place[e.Address] = i
+		f.entries = append(f.entries, firewall.Entry{Members: e.Members})
 	}
-	f.regrouped = f.regrouped || had && !slices.Equal(before.Members, e.Members)
-	f.entries[e.Address] = enforce.EntryOf(e, f.releaseAfter)
+	f.regrouped = f.regrouped || !slices.Equal(f.entries[i].Members, e.Members)
+	f.entries[i] = enforce.EntryOf(e, f.releaseAfter)
 }
 
 // proves gives when an entry was blocked that counts among its neighbours; the zero time if it does not.
@@ -125,9 +143,8 @@ func (f *feed) wait(e *store.Entry) {
 	known, had := f.waiting[e.Address]
 	f.waiting[e.Address] = e.State
 	f.mu.Unlock()
-	if _, blocked := f.entries[e.Address]; blocked {
+	if f.drop(e.Address) {
 		// Of another database, for here nothing is lowered: what it says counts.
-		delete(f.entries, e.Address)
 		f.unshown = true
 		f.untold = append(f.untold, line.Change{Address: e.Address})
 	}

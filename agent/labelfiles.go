@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"activedefense/agent/labels"
+	"activedefense/agent/listing"
 	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/store"
@@ -41,6 +42,13 @@ func (a *Agent) followLabels() *labels.Set {
 	return set
 }
 
+// forgetLabels deletes the copies of label files that the configuration does not name any more.
+func (a *Agent) forgetLabels() {
+	if err := (labels.Folder{Dir: labelDir(a.cfg)}).Keep(own.LabelFiles(a.cfg)); err != nil {
+		a.log.Warn().Err(err).Msg("cannot delete what was kept of label files that are not in the configuration any more")
+	}
+}
+
 // labelDir, in the state folder, is where the copies of label files outlive a restart.
 func labelDir(cfg *config.Config) string { return filepath.Join(cfg.StateDir, "labels") }
 
@@ -62,15 +70,84 @@ func (a *Agent) blocked(yield func(netip.Prefix) bool) {
 func (a *Agent) lookAtLabels() (changed bool) {
 	before := a.labels.Troubles()
 	changed = a.labels.Refresh()
-	for _, t := range a.labels.Troubles() {
-		if !slices.ContainsFunc(before, func(b labels.Trouble) bool { return b.What == t.What }) {
-			a.log.Warn().Str("file", t.File).Msg(t.What + "; " + t.Remedy)
-		}
-	}
+	a.tellOfLabels(before, a.labels.Troubles())
 	if changed {
 		a.own.Spare(own.Listed(a.labels.Lists()))
 		a.renew()
 		a.log.Info().Msg("label files were read: their lists have changed")
 	}
 	return changed
+}
+
+// tellOfLabels says what is wrong with label files that was not before.
+func (a *Agent) tellOfLabels(before, now []labels.Trouble) {
+	for _, t := range now {
+		if !slices.ContainsFunc(before, func(b labels.Trouble) bool { return b.What == t.What }) {
+			a.log.Warn().Str("file", t.File).Msg(t.What + "; " + t.Remedy)
+		}
+	}
+}
+
+// labelTroubles is what is wrong with the label files, and what of those of mode block is left out.
+func (a *Agent) labelTroubles() []labels.Trouble {
+	if left := a.leftOut.Load(); left != nil {
+		return slices.Concat(a.labels.Troubles(), *left)
+	}
+	return a.labels.Troubles()
+}
+
+// LeftOut says what the label files of mode block list that may never be blocked.
+func LeftOut(lists *labels.Lists, guard listing.Guard) (troubles []labels.Trouble) {
+	for _, f := range listing.Wanted(lists, guard) {
+		if t, is := f.Trouble(); is {
+			troubles = append(troubles, t)
+		}
+	}
+	return troubles
+}
+
+// Listed gives what label files of mode block list and may be blocked.
+func Listed(ctx context.Context, cfg *config.Config, guard listing.Guard) (all []netip.Prefix) {
+	set, _ := Labels(ctx, cfg, nil) // without a store nothing can fail
+	for _, f := range listing.Wanted(set.Lists(), guard) {
+		all = append(all, f.Allowed...)
+	}
+	return all
+}
+
+// listedRetry is how soon what label files list is tried again that the store did not take.
+const listedRetry = 10 * time.Second
+
+// blockListed has blocked what label files of mode block list, whenever they or the guard changed, until ctx ends.
+func (a *Agent) blockListed(ctx context.Context, st *store.Store, f *feed) error {
+	keeper, wait := listing.New(st, a.now), time.NewTimer(0)
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.relist:
+		case <-wait.C:
+		}
+		next := labels.Every
+		if err := a.blockListedOnce(ctx, keeper, f); err != nil {
+			// The feed, which asks the same store every second, says that it is away.
+			a.log.Debug().Err(err).Msg("cannot store what label files list; retrying")
+			next = listedRetry
+		}
+		wait.Reset(next)
+	}
+}
+
+func (a *Agent) blockListedOnce(ctx context.Context, keeper *listing.Keeper, f *feed) error {
+	before := keeper.Troubles()
+	changes, err := keeper.Sync(ctx, a.labels.Lists(), a.guard.Load())
+	for _, c := range changes {
+		a.log.Info().Str("file", c.File.Path).Str("label", c.File.Label).Int("blocked", c.Blocked).Int("released", c.Released).Msg("the blacklist follows a label file")
+		f.wakeup.Wake()
+	}
+	left := keeper.Troubles()
+	a.leftOut.Store(&left)
+	a.tellOfLabels(before, left)
+	return err
 }

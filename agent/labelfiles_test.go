@@ -2,18 +2,25 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"activedefense/agent/labels"
+	"activedefense/agent/listing"
+	"activedefense/agent/loop"
 	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/detect"
+	"activedefense/firewall/room"
 	"activedefense/store"
 )
 
@@ -63,10 +70,14 @@ func TestWhatALabelFileListsAsNeverIsNotBlocked(t *testing.T) {
 
 // A list that lost much is kept over a restart, as a reload is one: by the daemon, by a command beside it, and status says so.
 func TestAListThatLostMuchIsKeptOverARestart(t *testing.T) {
-	cfg, file := labelled(t, "203.0.113.1\n203.0.113.2\n")
+	whole, part := "", "203.0.113.0\n"
+	for n := range 10 {
+		whole += fmt.Sprintf("203.0.113.%d\n", n)
+	}
+	cfg, file := labelled(t, whole)
 	cfg.Inputs = []config.Input{{Path: filepath.Join(t.TempDir(), "*.log"), Format: "auto", Location: time.UTC}}
 	last := netip.MustParseAddr("203.0.113.2")
-	for _, content := range []string{"203.0.113.1\n203.0.113.2\n", "203.0.113.1\n", "203.0.113.1\n"} {
+	for _, content := range []string{whole, part, part} {
 		replace(t, file, content)
 		a, err := New(t.Context(), cfg, Options{})
 		if err != nil {
@@ -76,8 +87,7 @@ func TestAListThatLostMuchIsKeptOverARestart(t *testing.T) {
 		if a.guard.Load().CheckAddr(last) == nil || guardOf(t, cfg).CheckAddr(last) == nil {
 			t.Errorf("with %q, %s may be blocked", content, last)
 		}
-		whole := strings.Contains(content, last.String())
-		if all := a.Status().Troubles; (len(all) == 0) != whole || !whole && (!strings.Contains(all[0].What, "it has 1, and had 2") || all[0].Since.IsZero() || all[0].Remedy == "") {
+		if all := a.Status().Troubles; (len(all) == 0) != (content == whole) || content != whole && (!strings.Contains(all[0].What, "it has 1, and had 10") || all[0].Since.IsZero() || all[0].Remedy == "") {
 			t.Errorf("with %q, status tells %+v", content, all)
 		}
 		a.Close()
@@ -172,4 +182,59 @@ func TestALabelFileIsFollowed(t *testing.T) {
 			t.Error("a command does not know the copy")
 		}
 	})
+}
+
+// What a file of mode block lists is enforced below what is proven, for as long as it is listed, and said as one line; what comes
+// to be protected is lifted for that reason.
+func TestWhatALabelFileListsAsBlockIsEnforced(t *testing.T) {
+	cfg, partners := labelled(t, "203.0.113.9\n")
+	botnet := filepath.Join(filepath.Dir(partners), "botnet.txt")
+	replace(t, botnet, "203.0.113.1\n203.0.113.2\n203.0.113.9\n")
+	cfg.Labels = append(cfg.Labels, config.Label{File: botnet, Label: "botnet", Mode: "block"})
+	var log lockedBuffer
+	a := &Agent{cfg: cfg, now: time.Now, own: own.New(cfg, nil), relist: loop.NewWakeup(), log: zerolog.New(&log)}
+	a.labels = a.followLabels()
+	f, _ := newTestFeed(t)
+	f.guard, f.log, f.loaded = a.guard.Load, a.log, true
+	keeper := listing.New(f.store, a.now)
+	round := func(want string) {
+		t.Helper()
+		if a.lookAtLabels() {
+			f.recheck()
+			if len(a.relist) != 1 {
+				t.Error("what is listed is not looked at again")
+			}
+		}
+		if err := a.blockListedOnce(t.Context(), keeper, f); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.syncOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range f.current.Load().Entries {
+			got = append(got, detect.AddressText(e.Prefix))
+			if e.Rank != room.Listed || !e.Until.IsZero() {
+				t.Errorf("%+v", e)
+			}
+		}
+		if slices.Sort(got); strings.Join(got, " ") != want {
+			t.Errorf("enforced are %s, want %s", got, want)
+		}
+	}
+	round("203.0.113.1 203.0.113.2")
+	for text, want := range map[string]int{`"blocked":2,"released":0`: 1, "203.0.113.1": 0, `left out is what may never be blocked, 1 of 3 entries, such as: 203.0.113.9 is listed as \"partner\"`: 1} {
+		if n := log.count(text); n != want {
+			t.Errorf("%d lines of the log have %s", n, text)
+		}
+	}
+	replace(t, partners, "203.0.113.9\n203.0.113.2\n")
+	round("203.0.113.1")
+	history, err := f.store.AuditOf(t.Context(), netip.MustParsePrefix("203.0.113.2/32"))
+	if err != nil || len(history) != 2 || history[1].By != store.ByDetector || !strings.Contains(history[1].Reason, `listed as "partner"`) {
+		t.Errorf("%+v, %v", history, err)
+	}
+	replace(t, partners, "203.0.113.9\n203.0.113.8\n")
+	replace(t, botnet, "203.0.113.2\n203.0.113.4\n203.0.113.9\n")
+	round("203.0.113.2 203.0.113.4")
 }

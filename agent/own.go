@@ -44,6 +44,7 @@ func (a *Agent) renew() {
 	known := a.own.Known()
 	a.guard.Store(known.Guard)
 	a.known.Store(known)
+	a.relist.Wake()
 }
 
 // ours is what is known to belong to us.

@@ -61,6 +61,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil || f == nil {
 		return err
 	}
+	a.forgetLabels() // here, for a configuration that New refuses does not count
 	if a.lookAtLabels() {
 		f.recheck()
 	}
@@ -76,6 +77,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
+	a.begin("blocking what label files list", func(ctx context.Context) error { return a.blockListed(ctx, st, f) })
 	return a.read(ctx, st, f)
 }
 

@@ -59,7 +59,7 @@ type StoreStatus struct {
 func (a *Agent) Status() Status {
 	now := a.now()
 	s := Status{Version: a.version, Started: a.started, Now: now, Troubles: []Trouble{}, Firewalls: []enforce.Status{}, Inputs: []line.InputStatus{}, Policies: []PolicyStatus{}}
-	for _, t := range a.labels.Troubles() {
+	for _, t := range a.labelTroubles() {
 		s.Troubles = append(s.Troubles, Trouble{t.Since, t.What, t.Remedy})
 	}
 	s.Store.HealthStatus = a.health.status()

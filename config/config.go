@@ -60,7 +60,7 @@ type Networks struct {
 type Label struct {
 	File  string // absolute and cleaned; no two labels read the same file
 	Label string // what the addresses are called
-	Mode  string // label: told with them; never: never blocked; block, which blocks them, is refused in this version
+	Mode  string // label: told with them; never: never blocked; block: blocked as long as the file lists them
 }
 
 // Blacklist says who is blocked and how long a block lasts.

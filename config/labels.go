@@ -19,10 +19,6 @@ func labels(s section, key string) []Label {
 		if e.filled("label", "what the addresses are called, such as \"known scanner\"") != "" {
 			l.Label = e.printable("label", 63)
 		}
-		if l.Mode == "block" {
-			// Better refused than believed: whoever writes it counts on those addresses being blocked.
-			e.fault("mode", "block is not available in this version, and nothing that the file lists would be blocked; use label, which shows it with the addresses, or never")
-		}
 		switch l.File = filepath.Clean(l.File); {
 		case e.l.faulted[e.at+"file"]:
 		case strings.ContainsRune(l.File, 0) || !filepath.IsAbs(l.File):

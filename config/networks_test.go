@@ -13,7 +13,7 @@ func TestNetworksBlacklistAndLabels(t *testing.T) {
 	c, warnings, err := loadBytes([]byte(`
 networks: {own: [198.51.100.0/24, "2001:db8::/32"], ask_firewalls: false, proxies: [203.0.113.0/24]}
 never_block: [192.0.2.1]
-labels: [{file: /a/./scanners.txt, label: known scanner}, {file: /a/partners, label: partner, mode: never}]
+labels: [{file: /a/./scanners.txt, label: known scanner}, {file: /a/partners, label: partner, mode: never}, {file: /a/botnet, label: botnet, mode: block}]
 blacklist:
   ipv6_prefix: 128
   surge: {additions: 5, window: 1m}
@@ -26,7 +26,7 @@ blacklist:
 	if n := c.Networks; n.AskFirewalls || !slices.Equal(n.Own, prefixes("198.51.100.0/24", "2001:db8::/32")) || !slices.Equal(n.Proxies, prefixes("203.0.113.0/24")) {
 		t.Errorf("networks = %+v", n)
 	}
-	if !slices.Equal(c.Labels, []Label{{"/a/scanners.txt", "known scanner", "label"}, {"/a/partners", "partner", "never"}}) {
+	if !slices.Equal(c.Labels, []Label{{"/a/scanners.txt", "known scanner", "label"}, {"/a/partners", "partner", "never"}, {"/a/botnet", "botnet", "block"}}) {
 		t.Errorf("labels = %+v", c.Labels)
 	}
 	b := c.Blacklist
@@ -63,7 +63,6 @@ func TestFaultsOfNetworksBlacklistAndLabels(t *testing.T) {
 		{"relative", "labels: [{file: a.txt, label: x}]", "labels[0].file", "is not an absolute path"},
 		{"same file", "labels: [{file: /a/b, label: x}, {file: /a/./b, label: y}]", "labels[1].file", "is also labels[0].file"},
 		{"label mode", "labels: [{file: /a, label: x, mode: allow}]", "labels[0].mode", "not one of label, never, block"},
-		{"label mode that does nothing yet", "labels: [{file: /a, label: x, mode: block}]", "labels[0].mode", "nothing that the file lists would be blocked"},
 		{"control character", "labels: [{file: /a, label: \"a\\tb\"}]", "labels[0].label", "printable"},
 		{"very many", "labels: [" + strings.Repeat("{file: /a, label: x},", 101) + "]", "labels", "at most 100"},
 	} {

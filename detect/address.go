@@ -86,6 +86,17 @@ func plain(addr netip.Addr) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
+// plainPrefixes gives the valid ones of a list, plain.
+func plainPrefixes(list []netip.Prefix) []netip.Prefix {
+	valid := make([]netip.Prefix, 0, len(list))
+	for _, p := range list {
+		if p = plainPrefix(p); p.IsValid() {
+			valid = append(valid, p)
+		}
+	}
+	return valid
+}
+
 // plainPrefix masks p and turns a mapped IPv4 network into an IPv4 one. Invalid
 // prefixes, and mapped ones that reach beyond IPv4, give the zero Prefix.
 func plainPrefix(p netip.Prefix) netip.Prefix {

@@ -190,11 +190,11 @@ func spreadWho(seed maphash.Seed, ev *Event) uint32 {
 	return uint32(h.Sum64())
 }
 
-// forgetIn forgets the sources in a network.
-func (a *attempts) forgetIn(e *Engine, p netip.Prefix) {
+// forgetIn forgets the sources in some networks.
+func (a *attempts) forgetIn(e *Engine, in func(netip.Addr) bool) {
 	for n := a.queue.Oldest(); n != 0; {
 		next := arena.Next(&a.table, n)
-		if p.Contains(netip.AddrFrom16(a.table.At(n).key).Unmap()) {
+		if in(netip.AddrFrom16(a.table.At(n).key).Unmap()) {
 			a.drop(e, n)
 		}
 		n = next

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"slices"
 	"testing"
@@ -216,6 +217,34 @@ func TestBlockDropsEvidence(t *testing.T) {
 	e.Block(netip.PrefixFrom(publicSource(0), 27))
 	if got := e.Stats(); got.Sources != 8 || got.Sightings != 8 || got.Blocked != 2 {
 		t.Errorf("%+v after the block of 32 addresses", got)
+	}
+}
+
+// What is blocked together, networks and addresses, is forgotten as if one were blocked after the other: by all that keeps evidence.
+func TestManyAreBlockedAtOnce(t *testing.T) {
+	s := defaults
+	s.Probe, s.Login = Probe{Targets: 40, Window: 24 * time.Hour}, Login{Failures: 10, Window: 10 * time.Minute}
+	list := []netip.Prefix{netip.PrefixFrom(publicSource(0), 28), single(publicSource(20)), netip.PrefixFrom(publicSource(32), 30), {}, netip.MustParsePrefix("2001:db8::/48"), single(publicSource(39))}
+	together, alone, released := New(s), New(s), New(s)
+	for _, e := range []*Engine{together, alone, released} {
+		for i := range 40 {
+			e.Observe(&Event{Type: TypeTraffic, Time: oracleStart, Src: publicSource(i), Dst: target(1), DstPort: 1, Action: "deny"})
+			e.Observe(&Event{Type: TypeGlobalProtect, Subtype: "portal-auth", Action: "failure", Time: oracleStart, Src: publicSource(i), SrcUser: "anna"})
+		}
+		e.Observe(&Event{Type: TypeTraffic, Time: oracleStart, Src: netip.MustParseAddr("2001:db8:0:7::1"), Dst: target(1), DstPort: 1, Action: "deny"})
+	}
+	together.Block(list...)
+	for _, p := range list {
+		alone.Block(p)
+	}
+	released.Release(list...)
+	got, want := together.Stats(), alone.Stats()
+	const left = 40 - 16 - 4 - 2
+	if logins := together.attempts.queue.Len(); !reflect.DeepEqual(got, want) || got.Remembered.Probes != left || logins != left {
+		t.Errorf("together %+v and %d with logins, one after the other %+v", got, logins, want)
+	}
+	if want.Blocked = 0; !reflect.DeepEqual(released.Stats(), want) {
+		t.Errorf("released %+v, want %+v", released.Stats(), want)
 	}
 }
 

@@ -105,35 +105,37 @@ func (e *Engine) Accept(p netip.Prefix, until time.Time) {
 	}
 }
 
-// Block puts an address or network on the blacklist: its records no longer count,
-// and the evidence against it is dropped. Invalid prefixes change nothing.
-func (e *Engine) Block(p netip.Prefix) {
-	if p = plainPrefix(p); p.IsValid() {
+// Block puts addresses and networks on the blacklist: their records no longer count,
+// and the evidence against them is dropped. Invalid prefixes change nothing.
+func (e *Engine) Block(list ...netip.Prefix) {
+	list = plainPrefixes(list)
+	for _, p := range list {
 		e.blocked.add(p)
-		e.forget(p)
 	}
+	e.forget(list...)
 }
 
-// Release takes an address or network off the blacklist. Evidence up to now does not
-// count, whether p was on it or not; another entry that covers p stays in force.
-func (e *Engine) Release(p netip.Prefix) {
-	if p = plainPrefix(p); p.IsValid() {
+// Release takes addresses and networks off the blacklist. Evidence up to now does not
+// count, whether they were on it or not; another entry that covers one stays in force.
+func (e *Engine) Release(list ...netip.Prefix) {
+	list = plainPrefixes(list)
+	for _, p := range list {
 		e.blocked.remove(p)
-		e.forget(p)
 	}
+	e.forget(list...)
 }
 
-// Forget drops the evidence against an address or network up to now, blocked or not.
-func (e *Engine) Forget(p netip.Prefix) {
-	if p = plainPrefix(p); p.IsValid() {
-		e.forget(p)
-	}
-}
+// Forget drops the evidence against addresses and networks up to now, blocked or not.
+func (e *Engine) Forget(list ...netip.Prefix) { e.forget(plainPrefixes(list)...) }
 
-// forget drops the evidence against all sources in p. A network, which people block
-// by hand, costs a walk over all sources.
-func (e *Engine) forget(p netip.Prefix) {
-	if p.IsSingleIP() || p == e.networkOf(p.Addr()) {
+// forget drops the evidence against all sources in these. Networks, however many, cost one walk over all sources.
+func (e *Engine) forget(list ...netip.Prefix) {
+	var networks prefixSet
+	for _, p := range list {
+		if !p.IsSingleIP() && p != e.networkOf(p.Addr()) {
+			networks.add(p)
+			continue
+		}
 		key := p.Addr().As16()
 		if id := e.sourceOf(arena.HashOf(e.seed, &key), &key); id != 0 {
 			e.drop(id)
@@ -142,19 +144,25 @@ func (e *Engine) forget(p netip.Prefix) {
 		if e.memory != nil {
 			e.memory.Forget(single(netip.AddrFrom16(key).Unmap()))
 		}
+	}
+	if networks.len() == 0 {
 		return
+	}
+	in := func(addr netip.Addr) bool {
+		_, ok := networks.network(addr, addr.BitLen())
+		return ok
 	}
 	for id := e.oldest; id != 0; {
 		s := e.sources.At(id)
 		next := s.newer
-		if p.Contains(netip.AddrFrom16(s.key).Unmap()) {
+		if in(netip.AddrFrom16(s.key).Unmap()) {
 			e.drop(id)
 		}
 		id = next
 	}
-	e.attempts.forgetIn(e, p)
+	e.attempts.forgetIn(e, in)
 	if e.memory != nil {
-		e.memory.Forget(p)
+		e.memory.ForgetIn(in)
 	}
 }
 

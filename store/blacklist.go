@@ -19,6 +19,9 @@ const (
 	ByOperator  = "operator"
 )
 
+// ByPerson tells whether it was a person who made or released an entry.
+func ByPerson(by string) bool { return by != ByDetector && by != ByLabelFile }
+
 // RuleNeighbourhood is the rule of a network that is blocked for the sources in it. It is released with the last of them, and
 // not for being quiet.
 const RuleNeighbourhood = "neighbourhood"
@@ -74,12 +77,12 @@ type Entry struct {
 
 // ReleaseAt is when the entry ends if no activity follows: ExpiresAt if set, else releaseAfter, or QuietFor if that is
 // longer, past LastSeen, and the zero time if releaseAfter is not positive, or the entry ends with others
-// (RuleNeighbourhood).
+// (RuleNeighbourhood), or when no label file lists it any more (ByLabelFile).
 func (e *Entry) ReleaseAt(releaseAfter time.Duration) time.Time {
 	if !e.ExpiresAt.IsZero() {
 		return e.ExpiresAt
 	}
-	if releaseAfter <= 0 || e.Rule == RuleNeighbourhood {
+	if releaseAfter <= 0 || e.Rule == RuleNeighbourhood || e.By == ByLabelFile {
 		return time.Time{}
 	}
 	return e.LastSeen.Add(max(releaseAfter, e.QuietFor))
@@ -154,7 +157,7 @@ func (l *blacklist) Block(ctx context.Context, b Block) (entry Entry, added bool
 
 // Release takes an address or network off the blacklist; it must be written as the entry is. What was
 // recorded of it up to now is no longer among the Sightings. One that is held or observed is dismissed by it. If there is
-// no entry, the error wraps ErrNotBlocked.
+// no entry, the error wraps ErrNotBlocked. What label files list no person can release: the error wraps a ListedError.
 func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reason string, at time.Time) (Entry, error) {
 	address, err := canonical(address)
 	if err != nil {
@@ -170,8 +173,15 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 		var w where
 		w.add("address = ?", address.String())
 		released, err = c.release(ctx, ending{by: by, reason: reason, at: at}, w)
-		if err == nil && len(released) == 0 {
+		switch {
+		case err == nil && len(released) == 0:
 			return ErrNotBlocked // and the version stays
+		case err != nil || !ByPerson(by):
+			return err
+		}
+		files, err := listedIn(ctx, tx, address)
+		if err == nil && len(files) > 0 {
+			return &ListedError{address, files}
 		}
 		return err
 	})
@@ -185,14 +195,15 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 }
 
 // ReleaseQuiet releases, in the name of the detector, at most limit entries (0: all) whose ReleaseAt has
-// come by now, and neighbourhoods of which no source is blocked any more, and returns them by ID. With nothing to release it
+// come by now, and neighbourhoods of which no source is blocked any more, and returns them by ID. What label files list is
+// blocked anew for that reason, in the same transaction. With nothing to release it
 // only reads. If releaseAfter is not positive, nothing is released for being quiet.
 func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration, limit int) ([]Entry, error) {
 	var expired, left, quiet, lengthened where
 	expired.add("expires_at <= ?", l.stamp(now))
 	left.add("expires_at IS NULL AND rule = 'neighbourhood' AND NOT EXISTS (SELECT 1 FROM blacklist AS m WHERE m.neighbourhood = blacklist.address AND m.released_at IS NULL AND m.state = 0)")
-	quiet.add("expires_at IS NULL AND rule <> 'neighbourhood' AND quiet_for = 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
-	lengthened.add("expires_at IS NULL AND quiet_for > 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	quiet.add("expires_at IS NULL AND blocked_by <> 'label-file' AND rule <> 'neighbourhood' AND quiet_for = 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	lengthened.add("expires_at IS NULL AND blocked_by <> 'label-file' AND quiet_for > 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
 	lengthened.add(l.quietEnd+" <= ?", l.stamp(now))
 	kinds := []struct {
 		reason string
@@ -238,7 +249,10 @@ func (l *blacklist) releaseDue(ctx context.Context, now time.Time, reason string
 			return err
 		}
 		released, err = c.release(ctx, ending{by: ByDetector, reason: reason, at: now, served: 1}, where{terms: []string{"id IN (" + pick + ")"}, args: slices.Clone(due.args)})
-		return err
+		if err != nil {
+			return err
+		}
+		return c.keepListed(ctx, released, now)
 	})
 	return released, err
 }

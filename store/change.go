@@ -77,13 +77,14 @@ func (c *change) touch(ctx context.Context, touches []Touch) error {
 	return c.touchMembers(ctx, touches)
 }
 
-// renew gives a blocked entry a new reason, by whom, and expiry.
+// renew gives a blocked entry a new reason, by whom, and expiry. What a label file blocked is then blocked by rule of b.
 func (c *change) renew(ctx context.Context, b *Block) error {
 	if err := c.touch(ctx, []Touch{b.touch()}); err != nil {
 		return err
 	}
-	_, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, blocked_by = $2, expires_at = $3, quiet_for = 0, escalation = '' WHERE address = $4 AND released_at IS NULL`,
-		b.Reason, b.By, c.stampOrNull(b.ExpiresAt), b.Address.String())
+	_, err := c.tx.ExecContext(ctx, `UPDATE blacklist SET reason = $1, blocked_by = $2, expires_at = $3, quiet_for = 0, escalation = '',
+		rule = CASE WHEN blocked_by = 'label-file' THEN $5 ELSE rule END WHERE address = $4 AND released_at IS NULL`,
+		b.Reason, b.By, c.stampOrNull(b.ExpiresAt), b.Address.String(), b.Rule)
 	if err != nil {
 		return err
 	}

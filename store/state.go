@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -35,7 +34,7 @@ func (s State) action() string { return word(s, "block", "hold", "observe") }
 
 // endedBy is what it says of one that leaves the blacklist: a person who ends what is not blocked dismisses it.
 func (s State) endedBy(by string) string {
-	if s != Blocked && by != ByDetector {
+	if s != Blocked && ByPerson(by) {
 		return "dismiss"
 	}
 	return "release"
@@ -110,22 +109,14 @@ func (c *change) raise(ctx context.Context, blocks []Block) (raised map[netip.Pr
 // Accept has what is held enforced, of these addresses, written as the entries are. It gives those that it accepted, by ID;
 // what is not held it passes over.
 func (l *blacklist) Accept(ctx context.Context, addresses []netip.Prefix, by string, at time.Time) ([]Entry, error) {
-	var only []string
-	for _, p := range addresses {
-		address, err := canonical(p)
-		if err != nil {
-			return nil, fmt.Errorf("accept: %w", err)
-		}
-		only = append(only, address.String())
+	only, err := canonicalAll(addresses)
+	if err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
 	}
 	var conditions []where
 	for part := range slices.Chunk(only, maxArgs/2) {
 		var w where
-		var marks []string
-		for _, address := range part {
-			marks = append(marks, w.arg(address))
-		}
-		w.terms = append(w.terms, "address IN ("+strings.Join(marks, ",")+")")
+		w.addAddresses(part)
 		conditions = append(conditions, w)
 	}
 	return l.accept(ctx, conditions, by, at)
@@ -188,7 +179,7 @@ func (l *blacklist) AcceptedSince(ctx context.Context, since time.Time) (list []
 			list = append(list, a)
 			return err
 		}, `SELECT address, max(time) FROM audit AS a WHERE action = 'accept' AND time >= $1 AND NOT EXISTS (
-			SELECT 1 FROM audit AS b WHERE b.address = a.address AND b.id > a.id AND b.action IN ('release', 'dismiss') AND b.done_by <> 'detector')
+			SELECT 1 FROM audit AS b WHERE b.address = a.address AND b.id > a.id AND b.action IN ('release', 'dismiss') AND b.done_by NOT IN ('detector', 'label-file'))
 			GROUP BY address`, l.stamp(clamp(since)))
 	})
 	slices.SortFunc(list, func(a, b Acceptance) int { return comparePrefix(a.Address, b.Address) })

@@ -22,7 +22,7 @@ import (
 type Options struct {
 	URL         string        // of a PostgreSQL database: postgres://user:password@host:port/name; empty: SQLite
 	Path        string        // the SQLite file, used when URL is empty; made with mode 0600 if missing
-	Instance    string        // which agent this is: positions and sightings are kept per instance; empty: "default"
+	Instance    string        // which agent this is: positions, sightings and what label files list are kept per instance; empty: "default"
 	KeepRecords time.Duration // PostgreSQL: how many days back records get a partition of their day; 0: 90 days
 }
 
@@ -33,7 +33,7 @@ type Options struct {
 // Errors that another try may mend are told by Transient.
 //
 // It is made of what is kept, each a type that owns its tables: the instance with its positions, the blacklist
-// with evidence and audit trail, what the firewalls enforce, and what they named as not to be blocked. What takes several of them together, and the
+// with evidence and audit trail, what the firewalls enforce, what they named as not to be blocked, and what label files list. What takes several of them together, and the
 // records, are its own.
 type Store struct {
 	*database
@@ -41,6 +41,7 @@ type Store struct {
 	blacklist
 	enforced
 	protected
+	listed
 	records recordTable
 }
 
@@ -85,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.close())
 	}
-	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, records: records}, nil
+	return &Store{database: db, instance: inst, blacklist: blacklist{db}, enforced: enforced{db, inst.agent}, protected: protected{db, inst.agent}, listed: listed{db, inst.agent}, records: records}, nil
 }
 
 // Close ends all connections. Other calls must have returned before.

@@ -24,10 +24,10 @@ type BlacklistEntry struct {
 	Reason        string     `json:"reason"`
 	FirstSeen     time.Time  `json:"first_seen"`
 	LastSeen      time.Time  `json:"last_seen"`
-	ReleaseAt     *time.Time `json:"release_at"` // null: it ends with others, as a neighbourhood does
+	ReleaseAt     *time.Time `json:"release_at"` // null: it ends with others, as a neighbourhood does, or when no label file lists it
 	Device        string     `json:"device"`
 	Hits          int64      `json:"hits"`
-	By            string     `json:"by"`             // detector or operator
+	By            string     `json:"by"`             // detector, label-file or operator
 	Grade         string     `json:"grade"`          // proven, forgeable, or empty
 	State         string     `json:"state"`          // blocked, held, observed or released
 	Hold          string     `json:"hold,omitempty"` // why a person has to decide, or had to
@@ -66,6 +66,8 @@ func (e *BlacklistEntry) Release() string {
 	switch {
 	case e.ReleasedAt != nil:
 		return "released " + display.LocalTime(*e.ReleasedAt)
+	case e.By == store.ByLabelFile:
+		return "when no label file lists it any more"
 	case e.ReleaseAt == nil:
 		return "with the last of its blocked sources"
 	case e.Expires:

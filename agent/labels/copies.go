@@ -24,7 +24,7 @@ func (s *Set) Restore() {
 			s.restore(f)
 		}
 	}
-	s.publish()
+	s.publish(true)
 }
 
 func (s *Set) restore(f *followed) {

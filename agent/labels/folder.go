@@ -3,8 +3,11 @@ package labels
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Folder keeps copies as files in a folder, each under a name made of the path of what it is a copy of.
@@ -33,3 +36,19 @@ func (f Folder) Save(file string, entries []byte) error {
 
 // Load gives the copy of a file.
 func (f Folder) Load(file string) ([]byte, error) { return os.ReadFile(f.Where(file)) }
+
+// Keep deletes the copies of all other files, so that one of them that is named again later begins as it is then. A folder that
+// is not there holds none.
+func (f Folder) Keep(files []File) error {
+	held, err := os.ReadDir(f.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, copied := range held {
+		path := filepath.Join(f.Dir, copied.Name())
+		if !slices.ContainsFunc(files, func(file File) bool { return f.Where(file.Path) == path }) {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
+}

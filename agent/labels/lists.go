@@ -7,13 +7,13 @@ import (
 
 // Lists are the contents of all files at one moment. They are not changed any more and may be shared; nil ones are empty.
 type Lists struct {
-	files []list
+	files []Listing
 }
 
-// list is what one file has.
-type list struct {
+// Listing is what one file lists.
+type Listing struct {
 	File
-	entries []netip.Prefix // in order of address; none lies within another
+	Entries []netip.Prefix // masked and unmapped, in order of address; none lies within another
 }
 
 // Lookup gives the labels of the entries that share an address with p, in the order of the files.
@@ -24,11 +24,21 @@ func (l *Lists) Lookup(p netip.Prefix) []string {
 	}
 	p = unmapped(p)
 	for _, file := range l.files {
-		if !slices.Contains(found, file.Label) && overlaps(file.entries, p) {
+		if !slices.Contains(found, file.Label) && overlaps(file.Entries, p) {
 			found = append(found, file.Label)
 		}
 	}
 	return found
+}
+
+// Files gives the files of a mode in their order, also those without any entry.
+func (l *Lists) Files(mode Mode) (files []Listing) {
+	for _, file := range l.files {
+		if file.Mode == mode {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 // Entry is a network that a file lists.
@@ -48,8 +58,8 @@ func (l *Lists) Entries(mode Mode) []Entry {
 		if file.Mode != mode {
 			continue
 		}
-		all = slices.Grow(all, len(file.entries))
-		for _, p := range file.entries {
+		all = slices.Grow(all, len(file.Entries))
+		for _, p := range file.Entries {
 			all = append(all, Entry{p, file.Label, file.Path})
 		}
 	}

@@ -161,7 +161,7 @@ func TestLookupIsThatOfEachEntry(t *testing.T) {
 		lists, files := &Lists{}, [][]netip.Prefix{}
 		for i := range 3 {
 			files = append(files, rapid.SliceOfN(network, 0, 10).Draw(t, fmt.Sprint(i)))
-			lists.files = append(lists.files, list{File{Label: fmt.Sprint(i)}, apart(slices.Clone(files[i]))})
+			lists.files = append(lists.files, Listing{File{Label: fmt.Sprint(i)}, apart(slices.Clone(files[i]))})
 		}
 		p := network.Draw(t, "p")
 		var want []string

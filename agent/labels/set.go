@@ -18,8 +18,15 @@ const Every = time.Minute
 // mostEntries bounds what all files hold together, some 32 bytes each.
 const mostEntries = 2_000_000
 
-// leastKept is the share of its entries, in percent, that a file must still have to be taken over.
-const leastKept = 70
+// mostBlocked bounds what all files of mode block list together: more than a firewall, or a list that it fetches, has room for.
+const mostBlocked = 100_000
+
+// leastKept is the share of its entries, in percent, that a file must still have to be taken over. A file that had fewer than
+// fewEntries may lose any, but not all: a share of two or three says nothing.
+const (
+	leastKept  = 70
+	fewEntries = 10
+)
 
 // mostLifted is how many blocks a list may lift at once: one that is poisoned, or not the one that was meant, lifts many.
 const mostLifted = 50
@@ -100,11 +107,11 @@ func New(opts Options) *Set {
 	for _, f := range opts.Files {
 		s.files = append(s.files, &followed{File: f})
 	}
-	s.publish()
+	s.publish(true)
 	return s
 }
 
-// Lists gives what the files hold, as last read. It is never nil.
+// Lists gives what the files hold, as last read: the same as before where nothing changed. It is never nil.
 func (s *Set) Lists() *Lists { return s.lists.Load() }
 
 // Troubles gives what is wrong with the files, in their order.
@@ -118,7 +125,7 @@ func (s *Set) Refresh() (changed bool) {
 	for _, f := range s.files {
 		changed = s.look(f) || changed
 	}
-	s.publish()
+	s.publish(changed)
 	return changed
 }
 
@@ -148,7 +155,7 @@ func (s *Set) look(f *followed) (changed bool) {
 		id = identity{}
 	}
 	f.seen = id
-	if errors.Is(err, errLifts) || errors.Is(err, errTotal) {
+	if errors.Is(err, errLifts) || errors.Is(err, errTotal) || errors.Is(err, errBlocked) {
 		f.seen = identity{} // whether it can be taken over is not up to the file alone
 	}
 	if err != nil {
@@ -170,22 +177,31 @@ var (
 	errShrunk  = errors.New("it lost too many of its entries")
 	errLifts   = fmt.Errorf("it would lift more than %d blocks at once", mostLifted)
 	errTotal   = fmt.Errorf("all label files together would have more than %d entries", mostEntries)
+	errBlocked = fmt.Errorf("all label files of mode block together would have more than %d entries", mostBlocked)
+	errEmptied = errors.New("it lists nothing any more")
 )
 
 // fits tells why what a file has now cannot be taken over.
 func (s *Set) fits(f *followed, c content) error {
-	total := len(c.entries)
+	total, blocked := len(c.entries), len(c.entries)
 	for _, other := range s.files {
 		if other != f {
 			total += len(other.entries)
+		}
+		if other != f && other.Mode == Block {
+			blocked += len(other.entries)
 		}
 	}
 	switch {
 	case total > mostEntries:
 		return errTotal
+	case f.Mode == Block && blocked > mostBlocked:
+		return errBlocked
 	case len(c.entries) == 0 && c.bad.lines > 0:
 		return fmt.Errorf("%w; line %d: %q", errNothing, c.bad.first, c.bad.text)
-	case f.loaded && len(c.entries)*100 < len(f.entries)*leastKept:
+	case len(c.entries) == 0 && len(f.entries) > 0:
+		return fmt.Errorf("%w: it has 0, and had %d", errEmptied, len(f.entries))
+	case len(f.entries) >= fewEntries && len(c.entries)*100 < len(f.entries)*leastKept:
 		return fmt.Errorf("%w: it has %d, and had %d", errShrunk, len(c.entries), len(f.entries))
 	}
 	if n := s.lifts(f, c.entries); n > mostLifted {
@@ -207,11 +223,11 @@ func (s *Set) lifts(f *followed, entries []netip.Prefix) (n int) {
 	return n
 }
 
-// publish makes what was read visible to others.
-func (s *Set) publish() {
+// publish makes what was read visible to others; changed tells whether the lists are to be made anew.
+func (s *Set) publish(changed bool) {
 	lists, troubles, remarks := &Lists{}, []Trouble{}, []Trouble{}
 	for _, f := range s.files {
-		lists.files = append(lists.files, list{f.File, f.entries})
+		lists.files = append(lists.files, Listing{f.File, f.entries})
 		remarks = append(remarks, f.odd...)
 		for _, t := range []*Trouble{f.refused, f.partial, f.unsaved} {
 			if t != nil {
@@ -219,7 +235,9 @@ func (s *Set) publish() {
 			}
 		}
 	}
-	s.lists.Store(lists)
+	if changed {
+		s.lists.Store(lists)
+	}
 	s.troubles.Store(&troubles)
 	s.remarks.Store(&remarks)
 }

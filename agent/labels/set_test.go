@@ -92,8 +92,12 @@ func TestAFileIsReadAgainWhenItChanges(t *testing.T) {
 	if got := f.Lists().Lookup(netip.MustParsePrefix("::ffff:192.0.2.2/128")); fmt.Sprint(got) != "[known scanner]" {
 		t.Errorf("labels %v", got)
 	}
+	before := f.Lists()
 	f.write("a", "192.0.2.2\n192.0.2.1 # other words\n")
 	f.refresh(false, "192.0.2.1/32 192.0.2.2/32", "")
+	if f.Lists() != before {
+		t.Error("lists that did not change are made anew")
+	}
 }
 
 // Whatever happens to a file, what it had stays, and it is said since when.
@@ -139,6 +143,17 @@ func TestWhatAFileHadStays(t *testing.T) {
 	}
 }
 
+// Of a short file any entries may go, but not all of them.
+func TestAShortFileMayLoseAllButOne(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "x", Mode: Never})
+	f.write("a", lines(9))
+	f.refresh(true, texts(9), "")
+	f.write("a", lines(1))
+	f.refresh(true, texts(1), "")
+	f.write("a", "")
+	f.refresh(false, texts(1), "it lists nothing any more: it has 0, and had 1; its 1 entry stays as they were")
+}
+
 // What is wrong at the first look is said as well, and mended at the next.
 func TestAFileThatIsNotThereYet(t *testing.T) {
 	f := newFixture(t, File{Path: "a", Label: "x"})
@@ -171,6 +186,11 @@ func TestWhatIsOddInAFileIsRemarked(t *testing.T) {
 		path + `: 4 entries are not public, so that nothing in there is ever blocked; the first is line 5: "10.1.0.0/16"`
 	if got := strings.Join(said, "\n"); got != want || len(f.Troubles()) > 0 {
 		t.Errorf("remarks\n%s\nwant\n%s\ntroubles %v", got, want, f.Troubles())
+	}
+	f.files[0].Mode = Block // what of it may not be blocked is said anyway
+	f.Set = New(f.options)
+	if f.Refresh(); len(f.Remarks()) != 1 || !strings.Contains(f.Remarks()[0].What, "host bits") {
+		t.Errorf("remarks %v", f.Remarks())
 	}
 	f.Set = New(f.options)
 	f.write("a", "192.0.2.0/24\n198.51.100.0/24\n203.0.113.0/24\n2001:db8::/64\n192.0.2.1\n")
@@ -216,6 +236,30 @@ func TestAllFilesTogetherAreBounded(t *testing.T) {
 	}
 }
 
+// What files of mode block list together is bounded by what a firewall has room for.
+func TestFilesOfModeBlockAreBounded(t *testing.T) {
+	f := newFixture(t, File{Path: "a", Label: "a", Mode: Block}, File{Path: "b", Label: "b", Mode: Block}, File{Path: "c", Label: "c"})
+	most := func(first byte, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%d.%d.%d.%d\n", first, i>>16, i>>8&255, i&255)
+		}
+		return b.String()
+	}
+	f.write("a", most(20, mostBlocked-10))
+	f.write("b", most(21, 11))
+	f.write("c", most(22, mostBlocked+1))
+	f.Refresh()
+	if all := f.Troubles(); len(all) != 1 || !strings.HasSuffix(all[0].File, "/b") || !strings.Contains(all[0].What, "of mode block together would have more than 100000 entries") {
+		t.Errorf("troubles %+v", all)
+	}
+	f.write("a", most(20, mostBlocked-11)) // then there is room for the other, which is as it was
+	f.Refresh()
+	if all := f.Troubles(); len(all) != 0 || len(f.Lists().Entries(Block)) != mostBlocked {
+		t.Errorf("%d entries, troubles %+v", len(f.Lists().Entries(Block)), all)
+	}
+}
+
 // copies is what survives a restart.
 type copies map[string][]byte
 
@@ -248,10 +292,16 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 	f := newFixture(t, File{Path: "a", Label: "partner", Mode: Never})
 	path := f.files[0].Path
 	f.options.Copies = kept
-	const content, entries = "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n", "192.0.2.0/31 192.0.2.2/32 2001:db8::/32"
+	content, entries := "192.0.2.0-192.0.2.2 # us\n2001:db8::/32\n", "192.0.2.0/31 192.0.2.2/32"
+	for i := range 7 {
+		content += fmt.Sprintf("198.51.100.%d\n", i)
+		entries += fmt.Sprintf(" 198.51.100.%d/32", i)
+	}
+	entries += " 2001:db8::/32"
 	for name, spoil := range map[string]func(){
 		"gone":       func() { os.Remove(path) },
 		"error page": func() { f.write("a", "<html>") },
+		"empty":      func() { f.write("a", "# nothing\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.t = t
@@ -260,16 +310,16 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 			f.Refresh()
 			spoil()
 			f.restart()
-			if n := len(f.Lists().Entries(Never)); n != 3 {
+			if n := len(f.Lists().Entries(Never)); n != 10 {
 				t.Errorf("%d entries before the first look", n)
 			}
-			f.refresh(false, entries, "its 3 entries stay")
-			f.refresh(false, entries, "its 3 entries stay")
+			f.refresh(false, entries, "its 10 entries stay")
+			f.refresh(false, entries, "its 10 entries stay")
 			// Nor does a restart or a reload take what lost much, but for a person who says so.
 			f.write("a", "192.0.2.0/30")
-			f.refresh(false, entries, "it has 1, and had 3; its 3 entries stay as they were")
+			f.refresh(false, entries, "it has 1, and had 10; its 10 entries stay as they were")
 			f.restart()
-			f.refresh(false, entries, "it has 1, and had 3; its 3 entries stay as they were")
+			f.refresh(false, entries, "it has 1, and had 10; its 10 entries stay as they were")
 			if remedy := f.Troubles()[0].Remedy; !strings.Contains(remedy, "delete what the daemon keeps of it, the copy of "+path) {
 				t.Error(remedy)
 			}
@@ -292,6 +342,28 @@ func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 	f.options.Copies = copies(nil)
 	f.restart()
 	f.refresh(true, "192.0.2.0/30", "no copy of "+path+" can be kept for a restart without it: no space left on device")
+}
+
+// The copy of a file that is named no longer goes; the others stay.
+func TestCopiesOfOtherFilesAreDeleted(t *testing.T) {
+	folder := Folder{Dir: filepath.Join(t.TempDir(), "labels"), Write: func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }}
+	if err := folder.Keep(nil); err != nil {
+		t.Errorf("without a folder: %v", err)
+	}
+	for _, path := range []string{"/a", "/b"} {
+		if err := folder.Save(path, []byte("192.0.2.1\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := folder.Keep([]File{{Path: "/b"}, {Path: "/c"}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := folder.Load("/a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the copy of what is named no longer: %v", err)
+	}
+	if _, err := folder.Load("/b"); err != nil {
+		t.Error(err)
+	}
 }
 
 // A list that would lift very many blocks is perhaps not the one that was meant.

@@ -25,6 +25,8 @@ func (s *Set) remedyOf(f *followed, err error) string {
 	case errors.Is(err, errShrunk):
 		return fmt.Sprintf("If that is meant, delete what the daemon keeps of it, %s, and reload the daemon: it then begins with the file as it is. Else restore the file",
 			s.opts.Copies.Where(f.Path))
+	case errors.Is(err, errEmptied):
+		return "If nothing is meant, take the file out of labels in the configuration. Else restore the file"
 	case errors.Is(err, errLifts):
 		return "If that is meant, put the addresses into never_block of the configuration, or release them by hand; else restore the file"
 	case errors.Is(err, errNothing):
@@ -60,14 +62,15 @@ func (f *followed) leftOut(at time.Time, c content) {
 	f.partial = since(f.partial, Trouble{at, f.Path, what, remedy})
 }
 
-// remark keeps what is odd in a file that was taken over: nothing is left out for it, and the daemon says nothing of it.
+// remark keeps what is odd in a file that was taken over: nothing is left out for it, and the daemon says nothing of it. What of
+// a file of mode block may not be blocked is left to whoever blocks what it lists.
 func (f *followed) remark(at time.Time, c content) {
 	f.odd = nil
 	if c.hosts.lines > 0 {
 		f.odd = append(f.odd, Trouble{at, f.Path, fmt.Sprintf("%s: %s host bits set, and all of the network is meant; the first is line %d: %q",
 			f.Path, english.Plural(c.hosts.lines, "network has", "networks have"), c.hosts.first, c.hosts.text), "Write the network, or the address without a length"})
 	}
-	if c.private.lines > 0 {
+	if c.private.lines > 0 && f.Mode != Block {
 		f.odd = append(f.odd, Trouble{at, f.Path, fmt.Sprintf("%s: %s not public, so that nothing in there is ever blocked; the first is line %d: %q",
 			f.Path, english.Plural(c.private.lines, "entry is", "entries are"), c.private.first, c.private.text), "Remove them, unless the list is somebody else's"})
 	}

@@ -177,6 +177,13 @@ func (l *Live) apply() {
 	changes := l.incoming
 	l.incoming = nil
 	l.mu.Unlock()
+	// What came or went together is told the engine together: many networks cost it as much as one.
+	var came, went []netip.Prefix
+	tell := func() {
+		l.engine.Block(came...)
+		l.engine.Release(went...)
+		came, went = came[:0], went[:0]
+	}
 	for _, c := range changes {
 		if !c.NotHeld.IsZero() {
 			l.engine.Accept(c.Address, c.NotHeld)
@@ -186,11 +193,18 @@ func (l *Live) apply() {
 		l.neighbours.change(&c, l.opts.Now())
 		switch {
 		case c.Blocked:
-			l.engine.Block(c.Address)
+			if len(went) > 0 {
+				tell()
+			}
+			came = append(came, c.Address)
 		case c.Waiting != store.Blocked:
 			l.waiting[c.Address] = c.Waiting
 		default:
-			l.engine.Release(c.Address)
+			if len(came) > 0 {
+				tell()
+			}
+			went = append(went, c.Address)
 		}
 	}
+	tell()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"time"
 
 	"activedefense/detect"
@@ -53,9 +54,11 @@ func (l *Live) forgetReleased(ctx context.Context, positions []store.Position) e
 	if err != nil {
 		return fmt.Errorf("read what was released since the last run: %w", err)
 	}
-	for _, e := range released {
-		l.engine.Forget(e.Address)
+	forgotten := make([]netip.Prefix, len(released))
+	for i := range released {
+		forgotten[i] = released[i].Address
 	}
+	l.engine.Forget(forgotten...)
 	return nil
 }
 

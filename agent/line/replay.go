@@ -25,6 +25,7 @@ type ReplayOptions struct {
 	Surge    detect.Surge
 	// Neighbours is how many blocked sources of one network block all of it; 0: none do.
 	Neighbours int
+	Blocked    []netip.Prefix                        // what is on the blacklist before: not counted
 	Verdict    func(*detect.Verdict)                 // a source that would have been blocked, held or observed (StateOf), in order of event time
 	Refused    func(*detect.Verdict, error)          // one that the guard would have spared; may be nil
 	Progress   func(done, total int64, lines uint64) // about ten times a second, total 0 if it is not known; may be nil
@@ -51,6 +52,7 @@ func Replay(ctx context.Context, opts ReplayOptions) (ReplaySummary, error) {
 	r.flow = flow{engine: detect.New(opts.Settings), guard: func() *detect.Guard { return opts.Guard }, ours: func() *detect.Ours { return opts.Ours }, surge: &opts.Surge,
 		neighbours: newNeighbours(opts.Neighbours), end: r}
 	r.engine.Limit(r.surge)
+	r.engine.Block(opts.Blocked...)
 	defer r.close()
 	for i, path := range opts.Files {
 		if err := r.open(path, int64(i)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,7 +137,8 @@ func newBlacklistRemoveCommand(a *app) *cobra.Command {
 		Use:   "remove ADDR... [--reason TEXT]",
 		Short: "Release addresses or networks now, or dismiss what is held or observed",
 		Long: `Releases addresses or networks now. Past activity no longer counts: they are blocked again only for
-new activity. What is held or observed is dismissed in the same way. To never block an address again, add it to never_block.`,
+new activity. What is held or observed is dismissed in the same way. To never block an address again, add it to never_block.
+What a label file of mode block lists stays: it would be blocked again at once.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefixes, err := parsePrefixes(args)
@@ -181,6 +183,9 @@ func (r *blacklistRemoveCommand) removeAll(ctx context.Context, cfg *config.Conf
 
 func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix) error {
 	entry, err := st.Release(ctx, prefix, store.ByOperator, r.reason+operatorName(), time.Now())
+	if e, ok := errors.AsType[*store.ListedError](err); ok {
+		return fmt.Errorf("%s stays: it is %s. Take it out of the file, or put it into never_block and reload", detect.AddressText(prefix), reasonsOf(e.Files, cfg))
+	}
 	if errors.Is(err, store.ErrNotBlocked) {
 		return fmt.Errorf("%s is not blocked, held or observed%s", detect.AddressText(prefix), coveringHint(ctx, st, prefix))
 	}
@@ -196,6 +201,19 @@ func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config,
 	}
 	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", detect.AddressText(prefix), done, entry.State, display.LocalTime(entry.BlockedAt))
 	return nil
+}
+
+// reasonsOf names the files that list an address, and those among them that another agent reads.
+func reasonsOf(files []store.LabelFile, cfg *config.Config) string {
+	var reasons []string
+	for _, f := range files {
+		reason := display.Harmless(f.Reason())
+		if !slices.ContainsFunc(cfg.Labels, func(l config.Label) bool { return l.File == f.Path }) {
+			reason += " (of another agent: this configuration does not name it)"
+		}
+		reasons = append(reasons, reason)
+	}
+	return strings.Join(reasons, ", and ")
 }
 
 // coveringHint names the network that an address is blocked by.

@@ -19,7 +19,7 @@ import (
 )
 
 // listedRules are the rules that entries can have; others may be in the blacklist, of another version.
-var listedRules = []string{detect.RuleVulnerability, detect.RulePortScan, detect.RuleHostSweep, "probe", "login", store.RuleNeighbourhood, ruleManual}
+var listedRules = []string{detect.RuleVulnerability, detect.RulePortScan, detect.RuleHostSweep, "probe", "login", store.RuleNeighbourhood, store.RuleLabel, ruleManual}
 
 // blacklistListCommand is `blacklist list`; filter says of what.
 type blacklistListCommand struct {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/own"
 	"activedefense/config"
 )
 
@@ -50,7 +51,9 @@ func check(ctx context.Context, a *app) error {
 func labelWarnings(ctx context.Context, cfg *config.Config) []config.Warning {
 	var warnings []config.Warning
 	set, _ := agent.Labels(ctx, cfg, nil) // without a store nothing can fail
-	for _, t := range slices.Concat(set.Troubles(), set.Remarks()) {
+	known := own.New(cfg, nil)            // by the configuration and the files alone
+	known.Spare(own.Listed(set.Lists()))
+	for _, t := range slices.Concat(set.Troubles(), set.Remarks(), agent.LeftOut(set.Lists(), known.Known().Guard)) {
 		i := slices.IndexFunc(cfg.Labels, func(l config.Label) bool { return l.File == t.File })
 		warnings = append(warnings, config.Warning{Key: fmt.Sprintf("labels[%d].file", i), Text: t.What + ". " + t.Remedy})
 	}

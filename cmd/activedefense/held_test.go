@@ -109,7 +109,7 @@ func TestBlacklistListSelects(t *testing.T) {
 		t.Fatal(err)
 	}
 	for rule, says := range map[string]string{"botnets": "203.0.113.4", "neighbourhood": "nothing is and nothing was on the blacklist by rule neighbourhood\n",
-		"luck": `--rule "luck": the rules are vulnerability, port-scan, host-sweep, probe, login, neighbourhood, manual, botnets`} {
+		"luck": `--rule "luck": the rules are vulnerability, port-scan, host-sweep, probe, login, neighbourhood, label, manual, botnets`} {
 		if out, status := a.blacklist(t, false, "list", "--rule", rule); !strings.Contains(out, says) || (status == exitUsage) != (rule == "luck") {
 			t.Errorf("--rule %s: exit status %d, %s", rule, status, out)
 		}

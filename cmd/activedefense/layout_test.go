@@ -17,10 +17,11 @@ import (
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/policy", "store"},
-	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
 	"agent/explain":     {"agent/display", "detect", "store"},
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
+	"agent/listing":     {"agent/labels", "store"},
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"detect":            {"detect/arena", "detect/memory"},

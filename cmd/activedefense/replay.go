@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func newReplayCommand(a *app) *cobra.Command {
 		Use:   "replay FILE...",
 		Short: "Run detection over log files: who would have been blocked, and why",
 		Long: `Runs the rules of the configuration over log files, by event time, and writes nothing: who would have
-been blocked, held or observed, and why. Several files are combined in order of time; gzip is read too; - is standard input.
+been blocked, held or observed, and why. What label files of mode block list is blocked before, and not among them. Several files are combined in order of time; gzip is read too; - is standard input.
 
 With --compare, both configurations run over the same lines, and the result is whom only one of them would block.`,
 		Args: cobra.MinimumNArgs(1),
@@ -48,6 +49,7 @@ With --compare, both configurations run over the same lines, and the result is w
 type replayed struct {
 	cfg     *config.Config
 	sum     line.ReplaySummary
+	listed  []netip.Prefix    // what label files block, whatever the lines
 	found   []*detect.Verdict // in the order of event time; one that was held or observed may be there again as blocked
 	refused []spared          // sources that may not be blocked, the first of them
 	spared  int               // how many these are
@@ -112,7 +114,8 @@ func (r *replayCommand) shared(ctx context.Context, files []string, runs int) []
 // run replays one configuration.
 func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.ReplayOptions, show bool) (err error) {
 	known := r.known(ctx, run.cfg)
-	opts.Refused, opts.Guard, opts.Ours = run.spare, known.Guard, known.Ours
+	run.listed = agent.Listed(ctx, run.cfg, known.Guard)
+	opts.Refused, opts.Guard, opts.Ours, opts.Blocked = run.spare, known.Guard, known.Ours, run.listed
 	if show && isTerminal(r.stderr) {
 		opts.Progress = r.progress
 		defer fmt.Fprint(r.stderr, "\r\x1b[K")
@@ -216,6 +219,9 @@ func (r *replayCommand) writeSummary(run *replayed, took time.Duration) {
 	}
 	if sum.Cut > 0 {
 		fmt.Fprintf(r.stderr, "%s cut off: longer than 64 KiB, or failed logins without the client, whose text the firewall cut\n", plural(sum.Cut, "line"))
+	}
+	if n := len(run.listed); n > 0 {
+		fmt.Fprintf(r.stderr, "blocked before, and not counted, is what label files list: %s\n", plural(n, "entry"))
 	}
 	if sum.FirstBad != "" {
 		fmt.Fprintln(r.stderr, "the first line that could not be parsed:", sum.FirstBad)

@@ -67,7 +67,7 @@ func onlyOnce(files []string) error {
 }
 
 func (r *replayCommand) writeComparison(this, other *replayed) error {
-	found := append(differences(this.found, other.found, onlyThis), differences(other.found, this.found, onlyOther)...)
+	found := append(differences(this.found, other.found, onlyThis, other.listed...), differences(other.found, this.found, onlyOther, this.listed...)...)
 	slices.SortStableFunc(found, func(a, b different) int { return a.Time.Compare(b.Time) })
 	var err error
 	switch {
@@ -109,11 +109,14 @@ func (r *replayCommand) nameOf(this bool) string {
 	return r.path()
 }
 
-// differences gives whom found has blocked and in other is not, as only says.
-func differences(found, other []*detect.Verdict, only string) []different {
+// differences gives whom found has blocked and in other is not, nor among what is listed there, as only says.
+func differences(found, other []*detect.Verdict, only string, listed ...netip.Prefix) []different {
 	blocked, states := blockedOf(other), make(map[netip.Prefix]store.State)
 	for _, v := range other {
 		states[v.Source] = line.StateOf(v) // the last is the strongest
+	}
+	for _, p := range listed {
+		blocked.add(p)
 	}
 	var out []different
 	for _, v := range found {
@@ -140,11 +143,15 @@ func blockedOf(found []*detect.Verdict) *blockedSources {
 	b := &blockedSources{prefixes: make(map[netip.Prefix]bool)}
 	for _, v := range found {
 		if line.StateOf(v) == store.Blocked {
-			b.prefixes[v.Source] = true
-			b.lengths[v.Source.Bits()] = true
+			b.add(v.Source)
 		}
 	}
 	return b
+}
+
+func (b *blockedSources) add(p netip.Prefix) {
+	b.prefixes[p] = true
+	b.lengths[p.Bits()] = true
 }
 
 // covers tells whether all of p is blocked.

@@ -199,7 +199,7 @@ func (m *Memory) forgetWanted(p netip.Prefix, want func(part int) bool) {
 			continue
 		}
 		if key := Key(p.Addr().As16()); !p.IsSingleIP() {
-			m.parts[i].probes.forgetIn(p)
+			m.parts[i].probes.forgetIn(p.Contains, func(netip.Prefix) {}) // of an earlier version: now each source is told
 		} else if PartOf(&key) == i {
 			m.parts[i].probes.forget(&key)
 		}

@@ -169,18 +169,19 @@ func (m *Memory) Spent(key *Key, rule uint8) (all, forgeable int64) {
 
 // Forget forgets the targets of the sources in a network. A network costs a walk over all sources.
 func (m *Memory) Forget(p netip.Prefix) {
-	m.journal.forget(p)
-	m.forget(p)
-}
-
-func (m *Memory) forget(p netip.Prefix) {
-	if p.IsSingleIP() {
-		key := Key(p.Addr().As16())
-		m.part(&key).probes.forget(&key)
+	if !p.IsSingleIP() {
+		m.ForgetIn(p.Contains)
 		return
 	}
+	if key := Key(p.Addr().As16()); m.part(&key).probes.forget(&key) {
+		m.journal.forget(p)
+	}
+}
+
+// ForgetIn is Forget for all sources that are in some networks. It costs one walk over all sources.
+func (m *Memory) ForgetIn(in func(netip.Addr) bool) {
 	for i := range m.parts {
-		m.parts[i].probes.forgetIn(p)
+		m.parts[i].probes.forgetIn(in, m.journal.forget)
 	}
 }
 

@@ -275,18 +275,22 @@ func (p *probes) consume(key *Key, keepProven bool) {
 	}
 }
 
-func (p *probes) forget(key *Key) {
-	if n := p.find(key); n != 0 {
+func (p *probes) forget(key *Key) (known bool) {
+	n := p.find(key)
+	if n != 0 {
 		p.remove(n)
 	}
+	return n != 0
 }
 
-func (p *probes) forgetIn(network netip.Prefix) {
+// forgetIn forgets the sources in some networks, and tells of each.
+func (p *probes) forgetIn(in func(netip.Addr) bool, forgot func(netip.Prefix)) {
 	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
 		for n := q.Oldest(); n != 0; {
 			next := arena.Next(&p.table, n)
-			if network.Contains(netip.AddrFrom16(p.table.At(n).key).Unmap()) {
+			if addr := netip.AddrFrom16(p.table.At(n).key).Unmap(); in(addr) {
 				p.remove(n)
+				forgot(netip.PrefixFrom(addr, addr.BitLen()))
 			}
 			n = next
 		}
