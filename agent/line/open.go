@@ -82,6 +82,8 @@ type Live struct {
 	forgot  time.Time                    // when positions were last forgotten
 	shown   time.Time                    // when status and metrics last learned of the files
 
+	remembering bool // the lines are those of an earlier run
+
 	closed   sync.Once
 	mu       sync.Mutex
 	incoming []Change // what the blacklist's reader saw, to be applied between two lines
