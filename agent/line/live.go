@@ -152,6 +152,7 @@ func (l *Live) flush(ctx context.Context) error {
 	if l.batch.empty() {
 		return ctx.Err()
 	}
+	l.seal()
 	for {
 		timer := time.NewTimer(time.Second)
 		select {
@@ -177,8 +178,11 @@ func (l *Live) hand(next *batch) {
 	l.batch = next
 }
 
-// seal completes the batch with the read positions behind its lines; nothing is added to it afterwards.
+// seal completes the batch with the read positions behind its lines, unless that is done; nothing is added to it afterwards.
 func (l *Live) seal() {
+	if l.batch.Seq != 0 {
+		return
+	}
 	l.batch.Seq, l.batch.After = l.next, l.seq
 	l.seq, l.next = l.next, l.next+1
 	l.batch.Positions = l.files.positions(l.batch.Positions, l.opts.Now())
