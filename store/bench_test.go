@@ -134,6 +134,30 @@ func BenchmarkSmallCommit(b *testing.B) {
 	b.Run("postgresql touching", func(b *testing.B) { small(b, newPostgres(b, postgresURL(b)), touch) })
 }
 
+// BenchmarkHold is a moment of a flood: 50 sources that are held, with eleven lines of evidence each, and their records.
+func BenchmarkHold(b *testing.B) {
+	hold := func(b *testing.B, db emptyDatabase) {
+		s := db.open("one")
+		records := benchRecords(550, 1)
+		n, source := int64(0), netip.MustParseAddr("20.0.0.1")
+		for b.Loop() {
+			n++
+			batch := &Batch{Seq: n, After: n - 1, Records: records, Positions: []Position{{ID: 1, Path: "log", Offset: n}}}
+			for range 50 {
+				block := Block{Address: netip.PrefixFrom(source, 32), Rule: "port-scan", Reason: strings.Repeat("reason ", 10), By: ByDetector, Device: "LAB-FW-01", Target: "198.51.100.7",
+					BlockedAt: noon(), Hits: 11, Count: 11, Grade: Forgeable, State: Held, Hold: "more forgeable verdicts than blacklist.surge allows"}
+				for range 11 {
+					block.Evidence = append(block.Evidence, Evidence{Time: noon(), Device: "LAB-FW-01", Line: strings.Repeat("evidence ", 30)})
+				}
+				batch.Blocks, source = append(batch.Blocks, block), source.Next()
+			}
+			commit(b, s, batch)
+		}
+	}
+	b.Run("sqlite", func(b *testing.B) { hold(b, newSQLite(b)) })
+	b.Run("postgresql", func(b *testing.B) { hold(b, newPostgres(b, postgresURL(b))) })
+}
+
 // BenchmarkReading measures what is done with a million records: rebuilding the detection, and searches.
 func BenchmarkReading(b *testing.B) {
 	read := func(b *testing.B, db emptyDatabase) {

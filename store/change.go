@@ -35,13 +35,17 @@ func (c *change) insert(ctx context.Context, blocks []Block) (added map[netip.Pr
 		rows = append(rows, c.blockRow(&blocks[i]))
 	}
 	added = make(map[netip.Prefix]int64)
-	err = c.inChunks(ctx, c.tx,
+	err = c.forRows(ctx, c.tx,
 		`INSERT INTO blacklist (address, rule, reason, blocked_by, device, target, first_seen, last_seen, blocked_at, expires_at,
-			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood) VALUES `,
+			hits, seen_count, grade, state, hold, version, quiet_for, escalation, tag, neighbourhood) `,
 		` ON CONFLICT (address) WHERE released_at IS NULL DO NOTHING RETURNING id, address`,
-		nil, rows, intoIDs(added))
+		blockTypes, rows, intoIDs(added))
 	return added, err
 }
+
+// blockTypes are those of blockRow.
+var blockTypes = []string{"cidr", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz",
+	"timestamptz", "bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text", "cidr"}
 
 // blockRow gives the columns of a block in the order in which insert and raise name them.
 func (c *change) blockRow(b *Block) []any {
@@ -66,9 +70,9 @@ func (c *change) touch(ctx context.Context, touches []Touch) error {
 	for _, t := range merged(touches) {
 		rows = append(rows, []any{t.Address.String(), c.stamp(t.LastSeen), t.Hits, c.version})
 	}
-	err := c.inChunks(ctx, c.tx, `UPDATE blacklist SET
+	err := c.forRows(ctx, c.tx, `UPDATE blacklist SET
 			last_seen = CASE WHEN t.column2 > last_seen THEN t.column2 ELSE last_seen END,
-			hits = hits + t.column3, version = t.column4 FROM (VALUES `,
+			hits = hits + t.column3, version = t.column4 FROM (`,
 		`) AS t WHERE address = t.column1 AND released_at IS NULL`,
 		[]string{"cidr", "timestamptz", "bigint", "bigint"}, rows, nil)
 	if err != nil {

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -45,6 +47,77 @@ func TestCommitKeepsPositions(t *testing.T) {
 		must(t, err)
 		equal(t, "positions of the other", got, []Position{{ID: 1, Path: "/elsewhere", Fingerprint: []byte{}}})
 	})
+}
+
+// floodOf is so many sources that are held, from one on.
+func floodOf(first string, n int) (blocks []Block) {
+	for a := addr(first); len(blocks) < n; a = a.Next() {
+		blocks = append(blocks, Block{Address: netip.PrefixFrom(a, a.BitLen()), Rule: "port-scan", By: ByDetector, State: Held, BlockedAt: noon(), Hits: 1,
+			Evidence: []Evidence{{Time: noon(), Line: "one of " + a.String()}, {Time: noon(), Line: "another"}}})
+	}
+	return blocks
+}
+
+// More verdicts than one statement takes are stored, each with what belongs to it.
+func TestCommitKeepsEveryVerdictOfAFlood(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		blocks := floodOf("20.0.0.1", mostRows+1)
+		commit(t, s, &Batch{Blocks: blocks})
+		touches := make([]Touch, len(blocks))
+		for i := range touches {
+			touches[i] = Touch{Address: blocks[i].Address, LastSeen: noon().Add(time.Hour), Hits: int64(i)}
+		}
+		commit(t, s, &Batch{Touches: touches})
+		n := 0
+		must(t, s.Entries(t.Context(), EntryFilter{}, func(e *Entry) error {
+			n++
+			if i := int64(addressNumber(e.Address.Addr()) - addressNumber(blocks[0].Address.Addr())); e.State != Held || e.Hits != 1+i || !e.LastSeen.Equal(noon().Add(time.Hour)) {
+				t.Fatalf("number %d is %+v", i, e)
+			}
+			return nil
+		}))
+		equal(t, "entries", n, len(blocks))
+		for _, b := range []Block{blocks[0], blocks[mostRows/2], blocks[mostRows]} {
+			entries, err := s.Covering(t.Context(), b.Address.Addr())
+			must(t, err)
+			evidence, err := s.EvidenceOf(t.Context(), entries[0].ID)
+			must(t, err)
+			equal(t, "evidence of "+b.Address.String(), evidence, b.Evidence)
+		}
+	})
+}
+
+// addressNumber is an IPv4 address as a number.
+func addressNumber(a netip.Addr) uint32 {
+	four := a.As4()
+	return binary.BigEndian.Uint32(four[:])
+}
+
+// However many verdicts come at once, PostgreSQL gets the same few statements: what it has prepared for one it has for all.
+func TestPostgresPreparesAFloodOnce(t *testing.T) {
+	s := newPostgres(t, postgresURL(t)).open("one")
+	prepared := func() (n int) {
+		// Of the connection that was used last.
+		must(t, s.writer.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_prepared_statements`).Scan(&n))
+		return n
+	}
+	flood := func(first string, n int) {
+		b := &Batch{Blocks: floodOf(first, n)}
+		for i := range n {
+			b.Touches = append(b.Touches, Touch{Address: b.Blocks[i].Address, LastSeen: noon(), Hits: 1})
+		}
+		commit(t, s, b)
+	}
+	flood("20.0.0.1", 1)
+	few := prepared()
+	if few < 3 {
+		t.Fatalf("%d statements are prepared", few)
+	}
+	for i := range 20 {
+		flood("21."+strconv.Itoa(i)+".0.1", 2+7*i)
+	}
+	equal(t, "prepared statements", prepared(), few)
 }
 
 // A commit that is cut off at any moment leaves all or nothing.

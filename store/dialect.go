@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,64 +42,122 @@ func (d *dialect) stampOrNull(t time.Time) any {
 	return d.stamp(t)
 }
 
-// typed is placeholder n where PostgreSQL cannot know its type from the context.
-func (d *dialect) typed(n int, typ string) string {
-	if d.kind == kindSQLite {
-		return "$" + strconv.Itoa(n)
-	}
-	return "$" + strconv.Itoa(n) + "::" + typ
-}
-
 // maxArgs bounds the arguments of one statement. SQLite looks named placeholders up one after the other,
 // so that thousands would take quadratic time.
 const maxArgs = 600
 
-// inChunks runs a statement with a list of rows as its VALUES, as often as needed. The statement is
-// head, the rows of placeholders, tail; types are needed only where the rows are not the source of an
-// INSERT. each is called for every row that RETURNING gives; nil if there is none.
-func (d *dialect) inChunks(ctx context.Context, tx *sql.Tx, head, tail string, types []string, rows [][]any, each func(*sql.Rows) error) error {
-	for len(rows) > 0 {
-		n := min(len(rows), max(1, maxArgs/len(rows[0])))
-		query, args := d.values(head, tail, types, rows[:n])
-		rows = rows[n:]
-		if each == nil {
-			if _, err := tx.ExecContext(ctx, query, args...); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := forEach(ctx, tx, each, query, args...); err != nil {
+// mostRows bounds the rows of one statement on PostgreSQL, and with them the memory that it takes on both sides.
+const mostRows = 10_000
+
+// forRows runs a statement with a list of rows as a table: the statement is head, the table, tail, and the columns are called
+// column1 and so on. No row may depend on what the statement does with another. types are those of the columns in PostgreSQL.
+// each is called for every row that the statement gives; nil if there is none.
+//
+// PostgreSQL gets all rows at once, each column as an array: one round trip, and one text of the statement to prepare however many there
+// are. SQLite prepares the statement for one row: with several, to find the arguments takes longer than to run it again.
+func (d *dialect) forRows(ctx context.Context, tx *sql.Tx, head, tail string, types []string, rows [][]any, each func(*sql.Rows) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if d.kind == kindSQLite {
+		return rowByRow(ctx, tx, head+valuesOf(len(types))+tail, rows, each)
+	}
+	query := head + arraysOf(types) + tail
+	for part := range slices.Chunk(rows, mostRows) {
+		if err := run(ctx, tx, query, columns(part), each); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *dialect) values(head, tail string, types []string, rows [][]any) (query string, args []any) {
-	var b strings.Builder
-	b.WriteString(head)
-	for i, row := range rows {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		for j := range row {
-			b.WriteByte("(,"[min(j, 1)])
-			if types == nil {
-				b.WriteString("$" + strconv.Itoa(len(args)+j+1))
-			} else {
-				b.WriteString(d.typed(len(args)+j+1, types[j]))
-			}
-		}
-		b.WriteByte(')')
-		args = append(args, row...)
+// rowByRow runs a statement for each row.
+func rowByRow(ctx context.Context, tx *sql.Tx, query string, rows [][]any, each func(*sql.Rows) error) error {
+	if len(rows) == 1 {
+		return run(ctx, tx, query, rows[0], each)
 	}
-	b.WriteString(tail)
-	return b.String(), args
+	statement, err := tx.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer statement.Close() // with the transaction at the latest
+	// A context that can end costs a goroutine a statement in the driver.
+	running := context.WithoutCancel(ctx)
+	for i, row := range rows {
+		if i%64 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := run(running, prepared{statement}, query, row, each); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// querier is a transaction or a database.
+// valuesOf is a table of one row of so many placeholders.
+func valuesOf(columns int) string {
+	var b strings.Builder
+	for i := range columns {
+		b.WriteString([]string{"VALUES ($", ", $"}[min(i, 1)] + strconv.Itoa(i+1))
+	}
+	return b.String() + ")"
+}
+
+// arraysOf is a table whose columns are arrays. What the driver has as text is made what it is by the server.
+func arraysOf(types []string) string {
+	var arrays, names []string
+	for i, typ := range types {
+		array := "$" + strconv.Itoa(i+1) + "::" + typ + "[]"
+		if typ == "cidr" {
+			array = "$" + strconv.Itoa(i+1) + "::text[]::cidr[]"
+		}
+		arrays, names = append(arrays, array), append(names, "column"+strconv.Itoa(i+1))
+	}
+	return "SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS rows (" + strings.Join(names, ", ") + ")"
+}
+
+// columns turns rows into one list for each column.
+func columns(rows [][]any) []any {
+	list := make([]any, len(rows[0]))
+	for i := range list {
+		column := make([]any, len(rows))
+		for j, row := range rows {
+			column[j] = row[i]
+		}
+		list[i] = column
+	}
+	return list
+}
+
+// querier is a transaction, a database or a prepared statement.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// runner is a querier that runs statements without a result, too.
+type runner interface {
+	querier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// prepared is a statement whose text is known.
+type prepared struct{ *sql.Stmt }
+
+func (p prepared) QueryContext(ctx context.Context, _ string, args ...any) (*sql.Rows, error) {
+	return p.Stmt.QueryContext(ctx, args...)
+}
+
+func (p prepared) ExecContext(ctx context.Context, _ string, args ...any) (sql.Result, error) {
+	return p.Stmt.ExecContext(ctx, args...)
+}
+
+// run calls each for every row that a statement gives; nil if it gives none.
+func run(ctx context.Context, on runner, query string, args []any, each func(*sql.Rows) error) error {
+	if each != nil {
+		return forEach(ctx, on, each, query, args...)
+	}
+	_, err := on.ExecContext(ctx, query, args...)
+	return err
 }
 
 // forEach calls each for every row of a query.

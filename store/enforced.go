@@ -58,13 +58,14 @@ func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enfo
 	slices.SortFunc(rows, byAddress)
 	slices.SortFunc(gone, byAddress)
 	return n.update(ctx, "save what "+firewall+" enforces", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		err := n.inChunks(ctx, tx, `DELETE FROM enforced WHERE (firewall, address) IN (VALUES `, `)`, []string{"text", "cidr"}, gone, nil)
+		err := n.forRows(ctx, tx, `DELETE FROM enforced WHERE (firewall, address) IN (`, `)`, []string{"text", "cidr"}, gone, nil)
 		if err != nil {
 			return err
 		}
-		return n.inChunks(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until, left_out) VALUES `,
+		return n.forRows(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until, left_out) `,
 			` ON CONFLICT (firewall, address) DO UPDATE SET held_until = excluded.held_until, left_out = excluded.left_out,
-				since = CASE WHEN excluded.left_out <> enforced.left_out OR excluded.since < enforced.since THEN excluded.since ELSE enforced.since END`, nil, rows, nil)
+				since = CASE WHEN excluded.left_out <> enforced.left_out OR excluded.since < enforced.since THEN excluded.since ELSE enforced.since END`,
+			[]string{"text", "cidr", "timestamptz", "timestamptz", "smallint"}, rows, nil)
 	})
 }
 

@@ -71,7 +71,7 @@ func (c *change) lengthened(ctx context.Context, blocks []Block) ([]Block, error
 	}
 	// A block ended when its time was over, also if it was noticed later: evidence from before that is no return.
 	returns := make(map[netip.Prefix]int)
-	err := c.inChunks(ctx, c.tx, `SELECT t.column1, count(*) FROM (VALUES `,
+	err := c.forRows(ctx, c.tx, `SELECT t.column1, count(*) FROM (`,
 		`) AS t JOIN blacklist AS b ON b.address = t.column1
 			WHERE b.served = 1 AND b.state = 0 AND b.blocked_by = 'detector'
 				AND coalesce(b.expires_at, b.released_at) > t.column2 AND coalesce(b.expires_at, b.released_at) <= t.column3

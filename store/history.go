@@ -35,7 +35,8 @@ func (c *change) evidenceRows(entryID int64, evidence []Evidence) (rows [][]any)
 }
 
 func (c *change) saveEvidence(ctx context.Context, rows [][]any) error {
-	return c.inChunks(ctx, c.tx, `INSERT INTO evidence (entry, n, time, device, line) VALUES `, "", nil, rows, nil)
+	return c.forRows(ctx, c.tx, `INSERT INTO evidence (entry, n, time, device, line) `, "",
+		[]string{"bigint", "integer", "timestamptz", "text", "text"}, rows, nil)
 }
 
 // evidenceStep is of how many released blocks one transaction of PruneEvidence removes the evidence; of more, if they were
@@ -123,5 +124,6 @@ func (c *change) auditRow(a Audit) []any {
 }
 
 func (c *change) saveAudit(ctx context.Context, rows [][]any) error {
-	return c.inChunks(ctx, c.tx, `INSERT INTO audit (time, action, address, done_by, reason) VALUES `, "", nil, rows, nil)
+	return c.forRows(ctx, c.tx, `INSERT INTO audit (time, action, address, done_by, reason) `, "",
+		[]string{"timestamptz", "text", "cidr", "text", "text"}, rows, nil)
 }

@@ -186,12 +186,12 @@ func (inst *instance) savePositions(ctx context.Context, tx *sql.Tx, positions [
 		rows = append(rows, []any{inst.agent, p.ID, []byte(p.Path), int64(p.Device), int64(p.Inode), print, p.FingerprintLen,
 			p.Offset, p.Done, inst.stampOrNull(p.Updated), inst.stampOrNull(p.LastTime)})
 	}
-	err := inst.inChunks(ctx, tx,
-		`INSERT INTO positions (agent, id, path, device, inode, fingerprint, fingerprint_len, file_offset, done, updated, last_time) VALUES `,
+	err := inst.forRows(ctx, tx,
+		`INSERT INTO positions (agent, id, path, device, inode, fingerprint, fingerprint_len, file_offset, done, updated, last_time) `,
 		` ON CONFLICT (agent, id) DO UPDATE SET path = excluded.path, device = excluded.device, inode = excluded.inode,
 			fingerprint = excluded.fingerprint, fingerprint_len = excluded.fingerprint_len, file_offset = excluded.file_offset,
 			done = excluded.done, updated = excluded.updated, last_time = excluded.last_time`,
-		nil, rows, nil)
+		[]string{"smallint", "bigint", "bytea", "bigint", "bigint", "bytea", "integer", "bigint", "boolean", "timestamptz", "timestamptz"}, rows, nil)
 	if err != nil {
 		return err
 	}
@@ -199,5 +199,5 @@ func (inst *instance) savePositions(ctx context.Context, tx *sql.Tx, positions [
 	for _, id := range forget {
 		rows = append(rows, []any{inst.agent, id})
 	}
-	return inst.inChunks(ctx, tx, `DELETE FROM positions WHERE (agent, id) IN (VALUES `, `)`, []string{"smallint", "bigint"}, rows, nil)
+	return inst.forRows(ctx, tx, `DELETE FROM positions WHERE (agent, id) IN (`, `)`, []string{"smallint", "bigint"}, rows, nil)
 }

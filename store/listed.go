@@ -108,7 +108,7 @@ func (l *listed) List(ctx context.Context, file LabelFile, addresses []netip.Pre
 			rows = append(rows, []any{id, p.String()})
 			reasons[p] = file.Reason()
 		}
-		if err := c.inChunks(ctx, c.tx, `INSERT INTO listed (file, address) VALUES `, ` ON CONFLICT (file, address) DO NOTHING`, []string{"integer", "cidr"}, rows, nil); err != nil {
+		if err := c.forRows(ctx, c.tx, `INSERT INTO listed (file, address) `, ` ON CONFLICT (file, address) DO NOTHING`, []string{"integer", "cidr"}, rows, nil); err != nil {
 			return err
 		}
 		n, err := c.placeListed(ctx, reasons, at)
@@ -142,7 +142,7 @@ func (l *listed) Unlist(ctx context.Context, file LabelFile, addresses []netip.P
 		for _, p := range step {
 			rows = append(rows, []any{l.self, clean(file.Path), clean(file.Label), p.String()})
 		}
-		if err := c.inChunks(ctx, c.tx, `DELETE FROM listed WHERE (file, address) IN (SELECT f.id, t.column4 FROM (VALUES `,
+		if err := c.forRows(ctx, c.tx, `DELETE FROM listed WHERE (file, address) IN (SELECT f.id, t.column4 FROM (`,
 			`) AS t JOIN label_files AS f ON f.agent = t.column1 AND f.path = t.column2 AND f.label = t.column3)`,
 			[]string{"smallint", "text", "text", "cidr"}, rows, nil); err != nil {
 			return err
@@ -185,7 +185,7 @@ func (c *change) handOver(ctx context.Context, from LabelFile, addresses []netip
 			audit = append(audit, c.auditRow(Audit{at, "change", p, ByLabelFile, reason}))
 		}
 	}
-	err = c.inChunks(ctx, c.tx, `UPDATE blacklist SET reason = t.column2, version = t.column3 FROM (VALUES `,
+	err = c.forRows(ctx, c.tx, `UPDATE blacklist SET reason = t.column2, version = t.column3 FROM (`,
 		`) AS t WHERE address = t.column1 AND released_at IS NULL`, []string{"cidr", "text", "bigint"}, updates, nil)
 	if err != nil {
 		return err
@@ -197,7 +197,7 @@ func (c *change) handOver(ctx context.Context, from LabelFile, addresses []netip
 // known first. joined narrows them down.
 func (c *change) listedAmong(ctx context.Context, joined string, types []string, rows [][]any) (reasons map[netip.Prefix]string, err error) {
 	reasons, first := make(map[netip.Prefix]string), make(map[netip.Prefix]int64)
-	err = c.inChunks(ctx, c.tx, `SELECT l.address, f.id, f.path, f.label FROM (VALUES `,
+	err = c.forRows(ctx, c.tx, `SELECT l.address, f.id, f.path, f.label FROM (`,
 		`) AS t JOIN listed AS l ON l.address = t.column1 JOIN label_files AS f ON f.id = l.file`+joined, types, rows, func(rows *sql.Rows) error {
 			var p netip.Prefix
 			var id int64

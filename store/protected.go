@@ -70,7 +70,8 @@ func (n *protected) SaveProtected(ctx context.Context, firewall string, asked ti
 		if _, err := tx.ExecContext(ctx, `DELETE FROM protected WHERE firewall = $1`, firewall); err != nil {
 			return err
 		}
-		return n.inChunks(ctx, tx, `INSERT INTO protected (firewall, kind, what, address, since) VALUES `, ``, nil, values, nil)
+		return n.forRows(ctx, tx, `INSERT INTO protected (firewall, kind, what, address, since) `, ``,
+			[]string{"text", "text", "text", "cidr", "timestamptz"}, values, nil)
 	})
 }
 

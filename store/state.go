@@ -88,22 +88,21 @@ func (c *change) raise(ctx context.Context, blocks []Block) (raised map[netip.Pr
 		}
 	}
 	raised = make(map[netip.Prefix]int64)
-	err = c.inChunks(ctx, c.tx, `UPDATE blacklist SET rule = t.column2, reason = t.column3, blocked_by = t.column4, device = t.column5, target = t.column6,
+	err = c.forRows(ctx, c.tx, `UPDATE blacklist SET rule = t.column2, reason = t.column3, blocked_by = t.column4, device = t.column5, target = t.column6,
 			first_seen = CASE WHEN t.column7 < first_seen THEN t.column7 ELSE first_seen END,
 			last_seen = CASE WHEN t.column8 > last_seen THEN t.column8 ELSE last_seen END,
 			blocked_at = t.column9, expires_at = t.column10, hits = hits + t.column11, seen_count = t.column12, grade = t.column13,
 			state = t.column14, hold = CASE WHEN t.column15 = '' THEN hold ELSE t.column15 END, version = t.column16, quiet_for = t.column17, escalation = t.column18,
-			tag = t.column19, neighbourhood = t.column20 FROM (VALUES `,
+			tag = t.column19, neighbourhood = t.column20 FROM (`,
 		`) AS t WHERE address = t.column1 AND released_at IS NULL AND state > t.column14 RETURNING id, address`,
-		[]string{"cidr", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz", "timestamptz",
-			"bigint", "bigint", "smallint", "smallint", "text", "bigint", "bigint", "text", "text", "cidr"}, rows, intoIDs(raised))
+		blockTypes, rows, intoIDs(raised))
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range raised {
 		gone = append(gone, []any{id})
 	}
-	return raised, c.inChunks(ctx, c.tx, `DELETE FROM evidence WHERE entry IN (VALUES `, `)`, []string{"bigint"}, gone, nil)
+	return raised, c.forRows(ctx, c.tx, `DELETE FROM evidence WHERE entry IN (`, `)`, []string{"bigint"}, gone, nil)
 }
 
 // Accept has what is held enforced, of these addresses, written as the entries are. It gives those that it accepted, by ID;
@@ -248,16 +247,16 @@ func (c *change) touchMembers(ctx context.Context, touches []Touch) error {
 			entries = append(entries, []any{m.entry.String()})
 		}
 	}
-	err := c.inChunks(ctx, c.tx, `INSERT INTO members (entry, address, seen) SELECT b.id, t.column2, t.column3 FROM (VALUES `,
+	err := c.forRows(ctx, c.tx, `INSERT INTO members (entry, address, seen) SELECT b.id, t.column2, t.column3 FROM (`,
 		`) AS t JOIN blacklist AS b ON b.address = t.column1 AND b.released_at IS NULL WHERE true
 			ON CONFLICT (entry, address) DO UPDATE SET seen = CASE WHEN excluded.seen > members.seen THEN excluded.seen ELSE members.seen END`,
 		[]string{"cidr", "cidr", "timestamptz"}, rows, nil)
 	if err != nil {
 		return err
 	}
-	return c.inChunks(ctx, c.tx, `DELETE FROM members WHERE (entry, address) IN (SELECT entry, address FROM (
+	return c.forRows(ctx, c.tx, `DELETE FROM members WHERE (entry, address) IN (SELECT entry, address FROM (
 			SELECT m.entry, m.address, row_number() OVER (PARTITION BY m.entry ORDER BY m.seen DESC, m.address) AS place
-			FROM members AS m JOIN blacklist AS b ON b.id = m.entry AND b.released_at IS NULL WHERE b.address IN (VALUES `,
+			FROM members AS m JOIN blacklist AS b ON b.id = m.entry AND b.released_at IS NULL WHERE b.address IN (`,
 		`)) AS ranked WHERE place > 16)`, []string{"cidr"}, entries, nil)
 }
 

@@ -8,13 +8,16 @@ import (
 	"activedefense/store"
 )
 
-// maxBatch bounds the records of one transaction: large enough that the cost of a commit is spread
-// thin, small enough that a verdict never waits long for the transaction before its own.
-const maxBatch = 5000
-
-// verdictCost is what a verdict that is held or observed counts for in a batch, with its evidence, in records. It costs as much as
-// fifty (measured: 0.4 ms to 8 µs); twice that, because a block may have to wait for two batches that a flood of them filled.
-const verdictCost = 100
+const (
+	// maxBatch bounds what one transaction costs, in records: large enough that the cost of a commit is spread thin, small enough
+	// that a verdict never waits long for the transaction before its own.
+	maxBatch = 5000
+	// maxUrgent bounds it while a verdict that blocks is in it: verdicts that come while the writer is busy share the next
+	// transaction, and none of them waits for many others.
+	maxUrgent = maxBatch / 2
+	// verdictCost is what a verdict costs with its evidence. Measured are 20; more, so that the transactions of a flood are short.
+	verdictCost = 100
+)
 
 // A batch is what one transaction commits: the records of some lines, the verdicts and activity they
 // gave, and the read positions behind them.
@@ -45,7 +48,8 @@ func (b *batch) empty() bool {
 
 // full reports whether the batch shall not wait for more.
 func (b *batch) full() bool {
-	return b.urgent || len(b.Records)+verdictCost*len(b.Blocks) >= maxBatch || b.lines >= 4*maxBatch
+	cost := len(b.Records) + len(b.Touches) + verdictCost*len(b.Blocks)
+	return cost >= maxBatch || b.urgent && cost >= maxUrgent || b.lines >= 4*maxBatch
 }
 
 // record appends the record of one line.

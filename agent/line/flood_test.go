@@ -29,11 +29,12 @@ type flood struct {
 	standing, partners, peers, ourOwn []netip.Addr // whose addresses are forged too
 	lines                             []string
 
-	// How long blocks of proven attackers took from the line that completed them to the end of the commit, for the log of the test.
 	mu      sync.Mutex
-	judged  []time.Time // those that are not committed yet
-	waiting []bool      // batches on their way that tell of the blacklist: with such a block
-	took    []time.Duration
+	judged  []time.Time     // of the blocks of proven attackers that are not committed yet
+	waiting []cargo         // of the batches on their way that tell of the blacklist
+	behind  int             // the most batches on their way when a proven attacker was found
+	ahead   int             // the most verdicts that were committed before or with such a block since it was decided
+	took    []time.Duration // from the line that completed it to the end of the commit, for the log of the test
 }
 
 const (
@@ -41,6 +42,7 @@ const (
 	floodPorts  = 11               // that each forged source reaches, with as many packets
 	floodRoom   = 1000             // blacklist.surge.additions
 	floodProven = 100
+	floodAhead  = 100 // verdicts that a proven block may have to wait for: two batches of them
 )
 
 // numbered gives n addresses from one on.
@@ -198,12 +200,16 @@ func (f *flood) read(t testing.TB, o Options, records int, look func(*batch)) de
 	return l.engine.Stats()
 }
 
+// cargo is what a batch carries: verdicts, and those of proven attackers that block.
+type cargo struct{ verdicts, proven int }
+
 // Write takes what the daemon logs, and notes when it decided to block a proven attacker.
 func (f *flood) Write(log []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if bytes.Contains(log, []byte("blocking: ")) && bytes.Contains(log, []byte(`"grade":"proven"`)) {
 		f.judged = append(f.judged, time.Now())
+		f.behind = max(f.behind, len(f.waiting))
 	}
 	return len(log), nil
 }
@@ -212,15 +218,28 @@ func (f *flood) offered(b *batch) {
 	if len(b.Blocks)+len(b.Touches) == 0 {
 		return
 	}
+	c := cargo{verdicts: len(b.Blocks)}
+	for i := range b.Blocks {
+		if b.Blocks[i].State == store.Blocked && b.Blocks[i].Grade == store.Proven {
+			c.proven++
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.waiting = append(f.waiting, b.urgent && b.Blocks[len(b.Blocks)-1].Grade == store.Proven)
+	if c.proven > 0 {
+		before := 0
+		for _, w := range f.waiting {
+			before += w.verdicts
+		}
+		f.ahead = max(f.ahead, before+c.verdicts-1)
+	}
+	f.waiting = append(f.waiting, c)
 }
 
 func (f *flood) committed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.waiting[0] {
+	for range f.waiting[0].proven {
 		f.took = append(f.took, time.Since(f.judged[0]))
 		f.judged = f.judged[1:]
 	}

@@ -123,6 +123,8 @@ func (l *Live) drain(ctx context.Context) error {
 			if err := l.flush(ctx); err != nil {
 				return err
 			}
+		} else if l.batch.urgent {
+			l.offer()
 		}
 	}
 }
@@ -135,6 +137,15 @@ func (l *Live) flushIfDue(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// offer hands the batch to the writer, unless it is busy: then more verdicts may come to share the next transaction.
+func (l *Live) offer() {
+	select {
+	case next := <-l.free:
+		l.hand(next)
+	default:
+	}
+}
+
 // flush hands the batch to the writer. When the writer cannot keep up, or the store is away, this
 // waits: nothing is taken meanwhile, the files are the buffer.
 func (l *Live) flush(ctx context.Context) error {
@@ -145,15 +156,9 @@ func (l *Live) flush(ctx context.Context) error {
 	for {
 		timer := time.NewTimer(time.Second)
 		select {
-		case l.out <- l.batch:
+		case next := <-l.free:
 			timer.Stop()
-			l.batch = nil
-			select {
-			case l.batch = <-l.free:
-				l.batch.reset()
-			default:
-				l.batch = newBatch()
-			}
+			l.hand(next)
 			return ctx.Err()
 		case <-timer.C:
 			l.publish() // so that status shows how far the files are ahead
@@ -164,10 +169,19 @@ func (l *Live) flush(ctx context.Context) error {
 	}
 }
 
-// seal completes the batch with the read positions behind its lines.
+// hand gives the writer the batch and goes on with the one that it has given back. There are no others, so that no batch ever
+// waits behind another one that waits.
+func (l *Live) hand(next *batch) {
+	l.seal()
+	l.out <- l.batch
+	next.reset()
+	l.batch = next
+}
+
+// seal completes the batch with the read positions behind its lines, unless that is done; nothing is added to it afterwards.
 func (l *Live) seal() {
 	if l.batch.Seq != 0 {
-		return // offered before; nothing was added since
+		return
 	}
 	l.batch.Seq, l.batch.After = l.next, l.seq
 	l.seq, l.next = l.next, l.next+1

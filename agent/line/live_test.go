@@ -244,6 +244,35 @@ func TestStricterRulesFindWhatWasSeenBefore(t *testing.T) {
 	}
 }
 
+// What was found before counts no hit again when a restart finds it once more, because under a flood it was forgotten that its
+// evidence was used up.
+func TestARestartCountsNoHitAgain(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	write(t, path, scan("203.0.113.7", noon, 11))
+	o := testOptions(t, st, path)
+	o.Settings.PortScan.Mode = detect.Observe
+	readAll(t, openTestLive(t, o))
+	seq, err := st.LastSeq(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Commit(t.Context(), &store.Batch{Seq: seq + 1, After: seq, JournalFrom: seq + 1}); err != nil {
+		t.Fatal(err)
+	}
+	o.Attach = func(notice func([]Change)) {
+		notice([]Change{{Address: prefix("203.0.113.7/32"), Waiting: store.Observed}})
+	}
+	l := openTestLive(t, o)
+	if fired := l.engine.Stats().Fired[detect.RulePortScan]; fired != 1 {
+		t.Errorf("the restart finds %d verdicts", fired)
+	}
+	readAll(t, l)
+	if e := only(t, st, "203.0.113.7"); e.State != store.Observed || e.Hits != 11 {
+		t.Errorf("it is %+v", e)
+	}
+}
+
 // While a backlog is read, new files and changes of the blacklist are seen, and status shows how far it is.
 func TestABacklogHidesNothing(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)

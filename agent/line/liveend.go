@@ -60,8 +60,11 @@ func (l *Live) spare(v *detect.Verdict, why error, now time.Time) {
 func (l *Live) block(v *detect.Verdict, by *lane, now time.Time) {
 	state := StateOf(v)
 	if known, ok := l.waiting[v.Source]; ok && state >= known {
-		// Held or observed already: that it goes on is activity, and the evidence of the first verdict stays.
-		l.batch.touch(v.Source, netip.Addr{}, v.LastSeen, int64(v.Hits))
+		// Held or observed already: that it goes on is activity, and the evidence of the first verdict stays. What is remembered was
+		// counted when it was read.
+		if !l.remembering {
+			l.batch.touch(v.Source, netip.Addr{}, v.LastSeen, int64(v.Hits))
+		}
 		return
 	}
 	l.opts.Stats.verdict(v.Rule, state.String())

@@ -70,8 +70,8 @@ type Live struct {
 	keeper   *keeper
 	readers  *readers
 
-	out   chan *batch
-	free  chan *batch
+	out   chan *batch // to the writer
+	free  chan *batch // and back: one batch is built while one is committed
 	batch *batch
 	seq   int64 // of the batch before
 	next  int64 // of the next one
@@ -81,6 +81,8 @@ type Live struct {
 	checked time.Time                    // when the files were last looked at
 	forgot  time.Time                    // when positions were last forgotten
 	shown   time.Time                    // when status and metrics last learned of the files
+
+	remembering bool // the lines are those of an earlier run
 
 	closed   sync.Once
 	mu       sync.Mutex
@@ -107,9 +109,10 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	l := &Live{
 		opts: o, files: files, evidence: &evidenceReader{files: files, store: o.Store},
 		warner: newClockWarner(o.Logger, o.Now, &o.Stats.ends), readers: startReaders(o.Now),
-		out: make(chan *batch, 1), free: make(chan *batch, 4), batch: newBatch(), seq: seq, next: firstSeq(seq),
+		out: make(chan *batch, 1), free: make(chan *batch, 2), batch: newBatch(), seq: seq, next: firstSeq(seq),
 		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
 	}
+	l.free <- newBatch()
 	l.refresh()
 	if !o.Health.Insist(ctx, func() error {
 		surge := o.Surge

@@ -22,6 +22,8 @@ func (l *Live) remember(ctx context.Context) error {
 	if len(intervals) == 0 {
 		return nil
 	}
+	l.remembering = true
+	defer func() { l.remembering = false }()
 	begun, n := l.opts.Now(), 0
 	err := l.opts.Store.Sightings(ctx, intervals, func(r *store.Record) error {
 		n++

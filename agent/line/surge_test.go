@@ -39,21 +39,33 @@ func TestAForgedFlood(t *testing.T) {
 			}
 		}
 		slices.Sort(f.took)
-		t.Logf("%d lines took %s; a proven block was committed %s after its line, at most %s", len(f.lines), time.Since(begun), f.took[len(f.took)/2], f.took[len(f.took)-1])
+		t.Logf("%d lines took %s; a proven block was committed %s after its line, at most %s, with at most %d other verdicts since", len(f.lines),
+			time.Since(begun), f.took[len(f.took)/2], f.took[len(f.took)-1], f.ahead)
+		if f.behind > 1 {
+			t.Errorf("a proven block was behind %d batches, and should be behind the one that is being committed at most", f.behind)
+		}
+		if f.ahead > floodAhead {
+			t.Errorf("%d verdicts were committed between a proven block's line and the block, at most %d should be", f.ahead, floodAhead)
+		}
 		f.judge(t, standings(t, st))
 	})
 }
 
-// look holds that a block is on its way to the store before another line is taken.
+// look holds that no batch is long, and that one with a block is on its way to the store soon.
 func (f *flood) look(t testing.TB, b *batch) {
+	cost := len(b.Records) + len(b.Touches) + verdictCost*len(b.Blocks)
+	if most := maxBatch + verdictCost + 1; cost > most {
+		t.Errorf("a batch costs %d, at most should %d: %d records, %d verdicts, %d of activity", cost, most, len(b.Records), len(b.Blocks), len(b.Touches))
+	}
 	for i := range b.Blocks {
-		block := &b.Blocks[i]
-		if block.State != store.Blocked {
+		if b.Blocks[i].State != store.Blocked {
 			continue
 		}
-		if last := &b.Records[len(b.Records)-1]; i != len(b.Blocks)-1 || last.Src != block.Address.Addr() || !last.Time.Equal(block.LastSeen) {
-			t.Errorf("the block of %s waits for others: its batch ends with a record of %s", block.Address, last.Src)
+		last := &b.Records[len(b.Records)-1]
+		if full := cost >= maxUrgent+verdictCost+1; full && (i != len(b.Blocks)-1 || last.Src != b.Blocks[i].Address.Addr() || !last.Time.Equal(b.Blocks[i].LastSeen)) {
+			t.Errorf("the block of %s waits for others in a batch that costs %d", b.Blocks[i].Address, cost)
 		}
+		break
 	}
 }
 

@@ -31,10 +31,7 @@ func (w *writer) run(ctx, stopping context.Context) error {
 			w.log.Warn().Int("lines", b.lines).Msg("stopping while the store is unavailable; these lines will be read again at the next start")
 			return nil
 		}
-		select {
-		case w.free <- b:
-		default:
-		}
+		w.free <- b // there is room for both that there are
 	}
 	return nil
 }

@@ -1,8 +1,14 @@
 package line
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"activedefense/detect"
 )
 
 func TestBackoffGrowsToItsBound(t *testing.T) {
@@ -16,5 +22,38 @@ func TestBackoffGrowsToItsBound(t *testing.T) {
 	}
 	if last != maxBackoff {
 		t.Errorf("it ends at %s", last)
+	}
+}
+
+// A verdict goes to the writer before another line is taken, if the writer is idle. While it is busy verdicts share the next
+// transaction, as many as may wait for one another.
+func TestVerdictsShareATransactionWhileTheWriterIsBusy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fw1.log")
+	text := ""
+	for k := range 11 {
+		for i := range 60 {
+			text += record{at: noon.Add(time.Duration(k) * time.Second), src: fmt.Sprintf("203.0.113.%d", 1+i), dst: "198.51.100.1", port: 100 + k}.String() + "\n"
+		}
+	}
+	write(t, path, text)
+	o := testOptions(t, newTestStore(t), path)
+	o.Now = newTestClock().now // nothing is committed for having waited
+	l := openTestLive(t, o)
+	ctx, stop := context.WithCancel(t.Context())
+	l.flow.end = &recorder{l.flow.end, func(*detect.Verdict) {
+		if len(l.out) > 0 {
+			stop() // it goes on until it has to wait for the writer
+		}
+	}}
+	l.refresh()
+	if err := l.drain(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	first := <-l.out
+	if last := first.Records[len(first.Records)-1]; len(first.Blocks) != 1 || last.Src != first.Blocks[0].Address.Addr() {
+		t.Errorf("to an idle writer go %d verdicts, and a last record of %s", len(first.Blocks), last.Src)
+	}
+	if n := len(l.batch.Blocks); n != maxUrgent/(verdictCost+1)+1 || n != len(l.batch.Records) {
+		t.Errorf("while the writer is busy, %d verdicts and %d records wait for the next transaction", n, len(l.batch.Records))
 	}
 }

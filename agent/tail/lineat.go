@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -64,21 +65,33 @@ func (l *lookup) in(r io.ReaderAt) ([]byte, error) {
 	return l.from(io.NewSectionReader(r, l.offset, int64(l.maxLine)+2))
 }
 
+// usualLine is how much is read of a line at first: few are longer, and what is read beyond the end is thrown away.
+const usualLine = 1 << 10
+
 // from reads the line at the beginning of what is given.
 func (l *lookup) from(r io.Reader) ([]byte, error) {
-	buf := make([]byte, l.maxLine+2)
-	n, err := io.ReadFull(r, buf)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
+	var buf []byte
+	for size := usualLine; ; size *= 4 {
+		size = min(size, l.maxLine+2) // with the line's end
+		read := len(buf)
+		buf = slices.Grow(buf, size-read)[:size]
+		n, err := io.ReadFull(r, buf[read:])
+		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !ended {
+			return nil, err
+		}
+		buf = buf[:read+n]
+		if end := bytes.IndexByte(buf[read:], '\n'); end >= 0 {
+			line := bytes.TrimSuffix(buf[:read+end], []byte{'\r'})
+			return line[:min(len(line), l.maxLine)], nil
+		}
+		switch {
+		case ended:
+			return nil, io.ErrUnexpectedEOF
+		case size == l.maxLine+2:
+			return buf[:l.maxLine], nil
+		}
 	}
-	line, _, complete := bytes.Cut(buf[:n], []byte{'\n'})
-	if !complete && n < len(buf) {
-		return nil, io.ErrUnexpectedEOF
-	}
-	if complete {
-		line = bytes.TrimSuffix(line, []byte{'\r'})
-	}
-	return line[:min(len(line), l.maxLine)], nil
 }
 
 // elsewhere looks for the file: by its inode, then for a copy.

@@ -21,7 +21,7 @@ func (k *kit) again(g got) {
 
 func TestALineIsReadAgainWhereverItsFileIs(t *testing.T) {
 	k := start(t, "*.log")
-	k.write("x.log", text(numbered("a", 0, 30))+strings.Repeat("L", 70_000)+"\r\nshort\r\n")
+	k.write("x.log", text(numbered("a", 0, 30))+strings.Repeat("L", 70_000)+"\r\nshort\r\n"+strings.Repeat("M", 5000)+"\r\n"+strings.Repeat("e", usualLine-1)+"\r\n")
 	k.read()
 	lines := k.taken
 	k.commit()
