@@ -52,14 +52,13 @@ func plain(b []byte, at []int32, v *values) (tail, bool) {
 // semicolons notes where the semicolons of b are, as far as at reaches, and counts
 // them that far.
 func semicolons(b []byte, at []int32) int {
-	const wanted = 0x3b3b3b3b3b3b3b3b
 	n, pos := 0, 0
-	for ; len(b) >= 8; b, pos = b[8:], pos+8 {
-		for m := zeroBytes(binary.LittleEndian.Uint64(b) ^ wanted); m != 0; m &= m - 1 {
+	for ; len(b) >= 64; b, pos = b[64:], pos+64 {
+		for m := places(b[:64], eachByte*';'); m != 0; m &= m - 1 {
 			if n == len(at) {
 				return n
 			}
-			at[n] = int32(pos + bits.TrailingZeros64(m)/8)
+			at[n] = int32(pos + bits.TrailingZeros64(m))
 			n++
 		}
 	}
