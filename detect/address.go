@@ -50,8 +50,10 @@ var globalIPv6 = netip.MustParsePrefix("2000::/3")
 // canBeSource says whether an address may be counted and blocked: a public one.
 // Mapped IPv4 addresses are judged as IPv4; the zero Addr is none. Documentation
 // ranges count as public.
-func canBeSource(addr netip.Addr) bool {
-	addr = plain(addr)
+func canBeSource(addr netip.Addr) bool { return isPublic(plain(addr)) }
+
+// isPublic is canBeSource for an address that is plain.
+func isPublic(addr netip.Addr) bool {
 	if !addr.Is4() {
 		return globalIPv6.Contains(addr)
 	}
@@ -83,6 +85,9 @@ func notPublic(p netip.Prefix) string {
 // plain strips what does not tell hosts apart: the mapping of IPv4 into IPv6, and
 // the zone.
 func plain(addr netip.Addr) netip.Addr {
+	if addr.Is4() {
+		return addr // nearly always
+	}
 	return addr.Unmap().WithZone("")
 }
 

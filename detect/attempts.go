@@ -51,7 +51,7 @@ type attempt struct {
 func (a *attempt) Link() *uint32 { return &a.next }
 
 func (a *attempts) find(e *Engine, key *[16]byte) uint32 {
-	return a.table.Find(arena.HashOf(e.seed, key), func(c *client) bool { return c.key == *key })
+	return a.table.Find(arena.Hash(key), func(c *client) bool { return c.key == *key })
 }
 
 // add takes in a failed login of a source, unless another record told of it; false: it is none of its own.
@@ -62,7 +62,7 @@ func (a *attempts) add(e *Engine, key *[16]byte, ev *Event) bool {
 			a.drop(e, a.queue.Oldest())
 			e.evicted++
 		}
-		n = a.table.Add(arena.HashOf(e.seed, key))
+		n = a.table.Add(arena.Hash(key))
 		*a.table.At(n) = client{key: *key}
 		arena.Put(&a.queue, &a.table, n)
 	} else {
@@ -163,7 +163,7 @@ func (a *attempts) drop(e *Engine, n uint32) {
 		a.dropFirst(c)
 	}
 	arena.Drop(&a.queue, &a.table, n)
-	a.table.Remove(arena.HashOf(e.seed, &c.key), n)
+	a.table.Remove(arena.Hash(&c.key), n)
 }
 
 // bareUser is a user without the domain, in small letters: one log may have the name as it was typed, and the other as the

@@ -137,7 +137,7 @@ func (e *Engine) forget(list ...netip.Prefix) {
 			continue
 		}
 		key := p.Addr().As16()
-		if id := e.sourceOf(arena.HashOf(e.seed, &key), &key); id != 0 {
+		if id := e.sourceOf(arena.Hash(&key), &key); id != 0 {
 			e.drop(id)
 		}
 		e.attempts.forget(e, &key)

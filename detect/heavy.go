@@ -87,7 +87,7 @@ func (h *heavy) age(l *link) uint32 { return h.stamp - l.stamp }
 func (h *heavy) head(e *sightings, r int, dst *[16]byte, port uint16) *uint16 {
 	var hash uint32
 	if r == portScan {
-		hash = arena.HashOf(e.seed, dst)
+		hash = arena.Hash(dst)
 	} else {
 		hash = uint32(port) * 0x9e3779b1 >> 16
 	}

@@ -3,6 +3,7 @@ package detect
 import (
 	"math"
 
+	"activedefense/detect/arena"
 	"activedefense/detect/memory"
 )
 
@@ -10,6 +11,7 @@ import (
 type watched struct {
 	party
 	key    [16]byte
+	hash   uint32 // of the key
 	time   int64
 	clock  uint16 // the device's number in the memory
 	weight uint16
@@ -35,7 +37,7 @@ func (e *Engine) Observe(ev *Event) (r Result) {
 	}
 	// Before the look into the directory, which for a private source would only be a walk
 	// to memory that is in no cache.
-	if !canBeSource(w.addr) || e.ours.Contains(w.addr) {
+	if !isPublic(w.addr) || e.ours.Contains(w.addr) {
 		r.Session = e.became(ev)
 		if e.memory != nil && !e.recalling && ev.Type == TypeTraffic && !w.proxied {
 			e.opened(ev, &w.party, r.Session)
@@ -49,6 +51,7 @@ func (e *Engine) Observe(ev *Event) (r Result) {
 	if w.proxied {
 		w.key[0] |= byProxy
 	}
+	w.hash = arena.Hash(&w.key)
 	if isLogin(ev) {
 		e.watchLogin(ev, &w, &r)
 	} else {
@@ -91,22 +94,17 @@ func (e *Engine) tally(ev *Event, became Session, blocked, elsewhere bool) {
 	}
 }
 
-// opened remembers a session that ours opened to the internet.
+// opened remembers a session that ours opened to the internet, if a record is of one.
 func (e *Engine) opened(ev *Event, p *party, became Session) {
-	if s, ok := e.outgoing(ev, p, became); ok {
-		e.memory.Open(&s)
-	}
-}
-
-// outgoing is what is remembered of a session that ours opened to the internet; false: the record is of none.
-func (e *Engine) outgoing(ev *Event, p *party, became Session) (s memory.Session, ok bool) {
 	dst := plain(ev.Dst)
-	if !e.refusing || !dst.IsValid() || !canBeSource(dst) || e.ours.Contains(dst) || !allowed(ev.Action) {
-		return s, false
+	if !e.refusing || !dst.IsValid() || !isPublic(dst) || e.ours.Contains(dst) || !allowed(ev.Action) {
+		return
 	}
 	_, number := e.devices.of(ev.Device)
-	s = memory.Session{Key: peerKey(dst), Peer: dst.As16(), PeerPort: ev.DstPort, Ours: p.addr.As16(), OursPort: ev.SrcPort,
-		Served: became == SessionAnswered, Device: number, Time: nanoseconds(ev.Time)}
+	s := memory.Session{Peer: dst.As16(), PeerPort: ev.DstPort, OursPort: ev.SrcPort, Served: became == SessionAnswered, Device: number, Time: nanoseconds(ev.Time)}
+	if s.Key = s.Peer; !dst.Is4() {
+		s.Key = peerKey(dst)
+	}
 	switch nat := plain(ev.NATSrc); {
 	case nat.IsValid():
 		s.Ours = nat.As16()
@@ -116,11 +114,11 @@ func (e *Engine) outgoing(ev *Event, p *party, became Session) (s memory.Session
 			s.Untranslated = nat != p.addr // to which port, the format does not say
 		}
 	case ev.NATSrcPort != 0:
-		s.OursPort = ev.NATSrcPort
+		s.Ours, s.OursPort = p.addr.As16(), ev.NATSrcPort
 	default:
-		s.Untranslated = !canBeSource(p.addr)
+		s.Ours, s.Untranslated = p.addr.As16(), !isPublic(p.addr)
 	}
-	return s, true
+	e.memory.Open(&s)
 }
 
 // watch counts a record that is held against a source which may be blocked.
@@ -190,8 +188,16 @@ func (e *Engine) isLate(ev *Event, w *watched) bool {
 	if e.memory == nil || e.recalling {
 		return false
 	}
+	key, hash := w.key, w.hash
+	if w.proxied || !w.addr.Is4() {
+		key = peerKey(w.addr)
+		hash = arena.Hash(&key)
+	}
+	if !e.memory.Spoken(&key, hash) {
+		return false
+	}
 	_, w.clock = e.devices.of(ev.Device)
-	return e.memory.Late(&memory.Session{Key: peerKey(w.addr), Peer: w.addr.As16(), PeerPort: w.port, Ours: plain(w.dst).As16(), OursPort: w.dstPort,
+	return e.memory.Late(&memory.Session{Key: key, Peer: w.addr.As16(), PeerPort: w.port, Ours: plain(w.dst).As16(), OursPort: w.dstPort,
 		Device: w.clock, Time: w.time})
 }
 
@@ -205,8 +211,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	if w.grade == Proven {
 		s.class |= classProven
 	}
-	hash := e.hashOf(&w.key)
-	id := e.touch(e.sourceOf(hash, &w.key), hash, &w.key)
+	id := e.touch(e.sourceOf(w.hash, &w.key), w.hash, &w.key)
 	w.id = id
 	for s.class&classRules != 0 {
 		found, fired := e.count(e.sources.At(id), &s)
@@ -239,7 +244,7 @@ func (e *Engine) countProbe(ev *Event, w *watched) *Verdict {
 	if w.id != 0 {
 		hint = e.sources.At(w.id).packed.probe()
 	}
-	n := e.memory.Refuse(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven}, &hint)
+	n := e.memory.Refuse(&memory.Target{Key: w.key, Hash: w.hash, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time, Ref: ev.Ref, Proven: w.grade == Proven}, &hint)
 	if w.id != 0 {
 		e.sources.At(w.id).packed.setProbe(hint)
 	}
@@ -269,7 +274,7 @@ func (e *Engine) answered(ev *Event, w *watched) {
 		return
 	}
 	_, w.clock = e.devices.of(ev.Device)
-	e.memory.Answer(&memory.Target{Key: w.key, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time})
+	e.memory.Answer(&memory.Target{Key: w.key, Hash: w.hash, Dst: plain(w.dst).As16(), Port: w.dstPort, Device: w.clock, Time: w.time})
 }
 
 // spend notes that a verdict used up evidence of a source that goes on being counted, so that it is not counted again when a

@@ -11,18 +11,19 @@ const Ahead = 64
 
 // fetch is how far Prefetch has come for one event.
 type fetch struct {
-	dst    [16]byte
-	hash   uint32
-	number uint32 // of the source, then of one of its pairs, then of a past
-	port   uint16
-	time   int64
+	dst      [16]byte
+	hash     uint32
+	number   uint32 // of the source, then of one of its pairs, then of a past
+	port     uint16
+	part     uint8 // of the memory
+	answered bool
+	time     int64
 }
 
 // fetches are those of one group of events.
 type fetches struct {
-	list   [Ahead]fetch
-	hints  [Ahead]memory.Hint
-	opened [Ahead]memory.Session
+	list  [Ahead]fetch
+	hints [Ahead]memory.Hint
 	// touched takes something of all that is read, or the compiler would not read it.
 	touched uint32
 }
@@ -38,17 +39,7 @@ type fetches struct {
 // the next, so that the processor waits for all of them at once. A step first touches
 // memory without asking what is there, because to ask wrongly is to wait as well.
 func (e *Engine) Prefetch(events []Event) {
-	events = events[:min(len(events), Ahead)]
-	if e.memory != nil && e.rules[probe].window != 0 {
-		e.fetchAnswered(events)
-	}
-	if e.refusing {
-		e.fetchOpened(events)
-	}
-	if e.directory.Used() == 0 {
-		return
-	}
-	list := e.fetchSources(e.fetchSlots(events))
+	list := e.fetchSources(e.fetchSlots(events[:min(len(events), Ahead)]))
 	if !e.pairs.Any() {
 		return
 	}
@@ -57,87 +48,59 @@ func (e *Engine) Prefetch(events []Event) {
 	}
 }
 
-// fetchOpened touches what the memory has of sessions that ours opened.
-func (e *Engine) fetchOpened(events []Event) {
-	list := e.ahead.opened[:0]
-	for i := range events {
-		if ev := &events[i]; ev.Type == TypeTraffic && ev.Src.IsValid() && !canBeSource(ev.Src) {
-			p := party{addr: plain(ev.Src)}
-			if s, ok := e.outgoing(ev, &p, ev.Session); ok {
-				list = append(list, s)
-			}
-		}
-	}
-	e.ahead.touched += e.memory.PrefetchOpen(list)
-}
-
-// fetchAnswered touches what the memory has of sources that were answered: they need not be in the directory.
-func (e *Engine) fetchAnswered(events []Event) {
-	list := e.ahead.hints[:0]
-	for i := range events {
-		if ev := &events[i]; ev.Session == SessionAnswered && ev.Type == TypeTraffic {
-			if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
-				list = append(list, memory.Hint{Key: e.keyOf(src)})
-			}
-		}
-	}
-	e.ahead.touched += e.memory.Prefetch(list)
-}
-
 // fetchSlots touches the slots of the directory where the sources of the events should be.
 func (e *Engine) fetchSlots(events []Event) []fetch {
 	list := e.ahead.list[:0]
 	for i := range events {
 		ev := &events[i]
-		if src := plain(ev.Src); src.IsValid() && canBeSource(src) {
+		if src := plain(ev.Src); src.IsValid() && isPublic(src) {
 			key := e.keyOf(src)
-			list = append(list, fetch{dst: ev.Dst.As16(), hash: arena.HashOf(e.seed, &key), port: ev.DstPort, time: nanoseconds(ev.Time)})
+			list = append(list, fetch{dst: ev.Dst.As16(), hash: arena.Hash(&key), port: ev.DstPort, part: uint8(memory.PartOf(&key)),
+				answered: ev.Session == SessionAnswered, time: nanoseconds(ev.Time)})
 		}
 	}
-	for i := range list {
-		e.ahead.touched += e.directory.Home(list[i].hash)
+	if e.directory.Used() > 0 {
+		for i := range list {
+			e.ahead.touched += e.directory.Home(list[i].hash)
+		}
 	}
 	return list
 }
 
-// fetchSources touches the sources and their neighbours in the list of sources, and goes on
-// to the first pair of the light ones.
+// fetchSources touches the sources, their neighbours in the list of sources, and what the memory has of them, and goes on to
+// the first pair of the light ones.
 func (e *Engine) fetchSources(list []fetch) []fetch {
-	known := list[:0]
+	known, hints := list[:0], e.ahead.hints[:0]
 	for _, f := range list {
 		// Another source with the same hash is rare, and costs no more than being of no use.
-		if f.number = e.directory.Find(f.hash, func(uint32) bool { return true }); f.number != 0 {
+		f.number = e.directory.Find(f.hash, func(uint32) bool { return true })
+		switch {
+		case f.number != 0:
 			known = append(known, f)
+		case e.memory == nil:
+		case f.answered: // the memory may know it all the same
+			hints = append(hints, memory.Hint{Part: f.part, Hash: f.hash})
+		default:
+			e.ahead.touched += e.memory.Touch(f.part, f.hash)
 		}
 	}
 	for i := range known {
 		e.ahead.touched += e.sources.At(known[i].number).held
 	}
-	e.fetchProbes(known)
 	light := known[:0]
 	for _, f := range known {
 		s := e.sources.At(f.number)
 		// Number 0 is no source, but has a cell.
 		e.ahead.touched += e.sources.At(s.newer).older + e.sources.At(s.older).newer
+		hints = append(hints, memory.Hint{Part: f.part, Hash: f.hash, Hint: s.packed.probe()})
 		if f.number = s.held; !s.packed.heavy() {
 			light = append(light, f)
 		}
 	}
+	if e.memory != nil && e.rules[probe].window != 0 {
+		e.ahead.touched += e.memory.Prefetch(hints)
+	}
 	return light
-}
-
-// fetchProbes touches what the memory has of sources that are in the directory.
-func (e *Engine) fetchProbes(list []fetch) {
-	if e.memory == nil {
-		return
-	}
-	hints := e.ahead.hints[:0]
-	for i := range list {
-		if s := e.sources.At(list[i].number); s.packed.probe() != 0 {
-			hints = append(hints, memory.Hint{Key: s.key, Hint: s.packed.probe()})
-		}
-	}
-	e.ahead.touched += e.memory.Prefetch(hints)
 }
 
 // fetchPairs touches the pairs of light sources, and goes on to the older points of the one

@@ -106,7 +106,7 @@ func (e *sightings) drop(id uint32) {
 		e.near--
 	}
 	e.unlink(s)
-	e.directory.Remove(arena.HashOf(e.seed, &s.key), id)
+	e.directory.Remove(arena.Hash(&s.key), id)
 	e.sources.Give(id)
 }
 
@@ -118,9 +118,6 @@ func (e *sightings) trim() {
 		e.evicted++
 	}
 }
-
-// hashOf is the hash of a source's key.
-func (e *sightings) hashOf(key *[16]byte) uint32 { return arena.HashOf(e.seed, key) }
 
 // consume drops what a rule's verdict rests on, of a source that goes on being counted: all of the rule's pairs, or those whose
 // source is not proven.

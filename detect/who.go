@@ -82,7 +82,7 @@ func isService(port uint16) bool { return port != 0 && port < 1024 || port == 33
 // inside tells whether an address is ours, or nobody's on the internet.
 func (k *known) inside(addr netip.Addr) bool {
 	addr = plain(addr)
-	return addr.IsValid() && (k.ours.Contains(addr) || !canBeSource(addr))
+	return addr.IsValid() && (k.ours.Contains(addr) || !isPublic(addr))
 }
 
 // refusesLogins tells whether a threat record is of the brute-force signatures, which match a server's refusal of a login. They

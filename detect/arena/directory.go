@@ -16,8 +16,10 @@ type place struct{ hash, number uint32 }
 // directoryMin is the number of slots to begin with.
 const directoryMin = 1 << 8
 
-// HashOf spreads an address over all bits, by a seed: sources choose their addresses.
-func HashOf(seed maphash.Seed, key *[16]byte) uint32 {
+var seed = maphash.MakeSeed()
+
+// Hash spreads an address over all bits, in each process in another way: sources choose their addresses.
+func Hash(key *[16]byte) uint32 {
 	return uint32(maphash.Bytes(seed, key[:]))
 }
 

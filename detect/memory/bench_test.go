@@ -3,8 +3,11 @@ package memory
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
+
+	"activedefense/detect/arena"
 )
 
 var benchBase, benchOurs = address("20.0.0.0"), address("198.51.100.1")
@@ -31,7 +34,7 @@ func BenchmarkRefuse(b *testing.B) {
 			n := dice.Uint32N(sources)
 			which[i] = n
 			targets[i] = Target{Key: benchKey(n), Dst: benchOurs, Port: uint16(n + dice.Uint32N(2)), Time: at, Ref: uint64(at)}
-			list[i] = Hint{Key: targets[i].Key, Hint: hints[n]}
+			list[i] = Hint{Part: uint8(PartOf(&targets[i].Key)), Hash: arena.Hash(&targets[i].Key), Hint: hints[n]}
 		}
 	}
 	at := start
@@ -63,7 +66,6 @@ func BenchmarkOpen(b *testing.B) {
 			peer := benchKey(dice.Uint32N(60_000))
 			list[i] = Session{Key: peer, Peer: peer, PeerPort: 443, Ours: benchOurs, OursPort: uint16(dice.Uint32()), Served: true, Time: at}
 		}
-		m.PrefetchOpen(list[:])
 		for i := range list {
 			m.Open(&list[i])
 		}
@@ -74,5 +76,40 @@ func BenchmarkOpen(b *testing.B) {
 	b.ResetTimer()
 	for i := 0; i < b.N; i += group {
 		round()
+	}
+}
+
+// What a memory takes that is full: a million sessions, a million partners, 300,000 sources with four targets each, and as many
+// that one target alone refused; and beside them a million sessions whose translation is not told.
+func BenchmarkFull(b *testing.B) {
+	for b.Loop() {
+		var before, full, all runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		m := New(Limits{Sessions: 1_000_000, Partners: 1_000_000, Probes: 300_000}, Day, 30)
+		for i := range uint32(1_200_000) { // some parts get less than their share
+			peer := benchKey(i)
+			m.Open(&Session{Key: peer, Peer: peer, PeerPort: 443, Ours: benchOurs, OursPort: uint16(i), Served: true, Time: start + int64(i)})
+		}
+		for i := range uint32(360_000) {
+			for port := range uint16(4) {
+				m.Refuse(&Target{Key: benchKey(i), Dst: benchOurs, Port: port, Time: start + int64(i), Ref: uint64(i)}, new(uint32))
+			}
+			m.Refuse(&Target{Key: benchKey(1<<24 + i), Dst: benchOurs, Port: 22, Time: start + int64(i), Ref: uint64(i)}, new(uint32))
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&full)
+		for i := range uint32(1_200_000) {
+			peer := benchKey(i)
+			m.Open(&Session{Key: peer, Peer: peer, PeerPort: 443, Ours: benchOurs, OursPort: uint16(i), Untranslated: true, Time: start + int64(i)})
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&all)
+		sizes := m.Sizes()
+		b.ReportMetric(float64(full.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB")
+		b.ReportMetric(float64(all.HeapAlloc-full.HeapAlloc)/(1<<20), "MiB-untranslated")
+		b.ReportMetric(float64(sizes.Sessions), "sessions")
+		b.ReportMetric(float64(sizes.Partners), "partners")
+		b.ReportMetric(float64(sizes.Probes), "probes")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/netip"
+
+	"activedefense/detect/arena"
 )
 
 // The operations of a journal: what the memory was told.
@@ -160,11 +162,11 @@ func (m *Memory) Apply(journal []byte, want func(part int) bool) error {
 			case op == opOpen:
 				m.open(&s)
 			default:
-				m.part(&s.Key).sessions.late(&s)
+				m.late(&s)
 			}
 		case opRefuse, opAnswer:
 			t := Target{Key: r.addr(), Dst: r.addr(), Port: r.uint16(), Device: r.uint16(), Time: last, Proven: flags&flagProven != 0}
-			t.Ref = r.uvarint()
+			t.Ref, t.Hash = r.uvarint(), arena.Hash(&t.Key)
 			switch {
 			case r.err != nil || !want(PartOf(&t.Key)):
 			case op == opRefuse:

@@ -30,9 +30,11 @@ const (
 
 // Limits are how many things are remembered, over all parts. Of each, a part has room for its share, and for at least 64.
 type Limits struct {
-	Sessions int // that ours opened, 56 bytes each, and 8 to 16 to find them
+	Sessions int // that ours opened, 32 bytes each, and 4 to 8 to find them; as many, 56 bytes each, of those whose translation is not told
 	Partners int // addresses outside, 56 bytes each, and 8 to 16; as much again for those of many hours
-	Probes   int // sources, 48 bytes each, and 8 to 16; and four targets for each on average, 56 bytes each
+	// Probes are sources, 88 bytes each with a target, and 10 to 20 to find them, with three more targets for each on average, 56
+	// bytes each; and as many more that one target alone refused, 64 bytes each, and 4 to 8.
+	Probes int
 }
 
 // Key is an address outside as it is counted: an IPv4 address mapped into IPv6, an IPv6 address, or the first of its network.
@@ -41,6 +43,7 @@ type Key = [16]byte
 // Memory is all that is remembered. The zero value is none; see New.
 type Memory struct {
 	parts   [Parts]part
+	served  visits
 	journal journal
 }
 
@@ -57,7 +60,7 @@ func New(l Limits, window time.Duration, targets int) *Memory {
 	share := func(n int) int { return max(n/Parts, 64) }
 	for i := range m.parts {
 		p := &m.parts[i]
-		p.sessions.max = share(l.Sessions)
+		p.sessions.max, p.sessions.untold.max = share(l.Sessions), share(l.Sessions)
 		p.partners.max = share(l.Partners)
 		p.probes.max, p.probes.window, p.probes.targets = share(l.Probes), int64(window), targets
 		p.spent.max = share(l.Probes)
@@ -96,32 +99,45 @@ func (m *Memory) Open(s *Session) {
 }
 
 func (m *Memory) open(s *Session) {
-	p := m.part(&s.Key)
-	p.sessions.open(s)
+	p, h := m.part(&s.Key), arena.Hash(&s.Key)
+	p.sessions.open(s, h)
 	if s.Served {
-		p.partners.served(&s.Key, s.Time)
+		m.served.add(m, visit{key: s.Key, hash: h, time: s.Time})
 	}
+}
+
+// Spoken says whether ours may have opened a session to an address outside lately, whose hash by arena.Hash is known: if not, no
+// record from there is a late answer.
+func (m *Memory) Spoken(key *Key, hash uint32) bool {
+	s := &m.part(key).sessions
+	return s.peers.may(hash) || s.untold.peers.may(hash)
 }
 
 // Late says whether a record from an address outside is the late answer to one of its sessions: Peer, PeerPort, Ours and
 // OursPort are those of the record, Time is its time.
 func (m *Memory) Late(s *Session) bool {
-	late, changed := m.part(&s.Key).sessions.late(s)
+	late, changed := m.late(s)
 	if changed {
 		m.journal.late(s)
 	}
 	return late
 }
 
+func (m *Memory) late(s *Session) (late, changed bool) {
+	return m.part(&s.Key).sessions.late(s, arena.Hash(&s.Key))
+}
+
 // Partner says whether ours opened served sessions to an address in two different hours of the 24 before at, the first of
 // them before the time before. Of an address that had to be forgotten this is not known.
 func (m *Memory) Partner(key *Key, before, at int64) bool {
+	m.served.settle(m)
 	return m.part(key).partners.is(key, before, at)
 }
 
 // A Target is an address and a port of ours that a source reached.
 type Target struct {
-	Key    Key // of the source
+	Key    Key    // of the source
+	Hash   uint32 // of the key, by arena.Hash; 0: whoever needs it finds it out
 	Dst    [16]byte
 	Port   uint16
 	Device uint16
@@ -130,16 +146,24 @@ type Target struct {
 	Proven bool // of a refusal: the source was really there
 }
 
+func (t *Target) hashed() {
+	if t.Hash == 0 {
+		t.Hash = arena.Hash(&t.Key)
+	}
+}
+
 // Refuse remembers that a target refused a source, and counts the source's targets as Probe does. hint, which begins as 0 and is
 // kept for the source by the caller, spares the search for what is remembered of it.
 func (m *Memory) Refuse(t *Target, hint *uint32) Probed {
 	m.journal.target(opRefuse, t)
+	t.hashed()
 	return m.part(&t.Key).probes.refuse(t, hint)
 }
 
 // Answer remembers that a target answered a source.
 func (m *Memory) Answer(t *Target) {
 	m.journal.target(opAnswer, t)
+	t.hashed()
 	m.part(&t.Key).probes.answer(t)
 }
 
@@ -188,6 +212,7 @@ func (m *Memory) ForgetIn(in func(netip.Addr) bool) {
 // PartnerIn says whether a partner, as Partner knows one, is in a network. known is false if none is found, and one may have been
 // forgotten before its time. A network of up to 256 addresses is looked up, any other costs a walk over all that ours spoke to.
 func (m *Memory) PartnerIn(network netip.Prefix, before, at int64) (found, known bool) {
+	m.served.settle(m)
 	known = true
 	for i := range m.parts {
 		known = known && at >= m.parts[i].partners.missing
@@ -213,8 +238,9 @@ func (m *Memory) PartnerIn(network netip.Prefix, before, at int64) (found, known
 // where nothing was. For sessions that is SessionAge after the latest that had to go, for partners a day, for probes the
 // window after the latest answer.
 func (m *Memory) Missing(key *Key) (sessions, partners, probes int64) {
+	m.served.settle(m)
 	p := m.part(key)
-	return p.sessions.missing, p.partners.missing, p.probes.missing
+	return p.sessions.missingUntil(), p.partners.missing, p.probes.missing
 }
 
 // Sizes is how much is remembered.
@@ -225,23 +251,28 @@ type Sizes struct {
 
 // Sizes counts over all parts.
 func (m *Memory) Sizes() (s Sizes) {
+	m.served.settle(m)
 	for i := range m.parts {
 		p := &m.parts[i]
-		s.Sessions += p.sessions.table.Used()
+		s.Sessions += p.sessions.ring.Len() + p.sessions.untold.table.Used()
 		s.Partners += p.partners.table.Used()
-		s.Probes += p.probes.table.Used()
+		s.Probes += p.probes.table.Used() + p.probes.singles.Len() - p.probes.struck
 		s.Near += p.probes.near
 	}
 	return s
 }
 
-// fetchedTargets is how many targets of a source are fetched ahead beside the one reached last.
-const fetchedTargets = 2
-
-// Hint names a source by its key and the hint that Refuse set for it; without one, the hint is 0.
+// Hint names a source by its part, the hash of its key, and the hint that Refuse set for it; without one, the hint is 0.
 type Hint struct {
-	Key  Key
+	Part uint8
+	Hash uint32
 	Hint uint32
+}
+
+// Touch brings into the processor's caches what tells that nothing is remembered of a source.
+func (m *Memory) Touch(part uint8, hash uint32) uint32 {
+	p := &m.parts[part]
+	return p.probes.known.touch(hash) + p.sessions.peers.touch(hash)
 }
 
 // Prefetch brings what will be needed for sources into the processor's caches, step by step for all of them: what one step
@@ -249,62 +280,33 @@ type Hint struct {
 func (m *Memory) Prefetch(list []Hint) (touched uint32) {
 	for i := range list {
 		if h := &list[i]; h.Hint == 0 {
-			touched += m.part(&h.Key).probes.table.Touch(hash(&h.Key))
+			p := &m.parts[h.Part].probes
+			touched += p.table.Touch(h.Hash) + p.known.touch(h.Hash) + p.singles.Touch(h.Hash)
 		}
 	}
 	for i := range list {
 		h := &list[i]
-		p := &m.part(&h.Key).probes
+		p := &m.parts[h.Part].probes
 		if h.Hint == 0 {
-			h.Hint = p.table.First(hash(&h.Key))
+			h.Hint = p.table.First(h.Hash)
+		}
+		if c := p.single(h.Hint); c != nil {
+			touched += uint32(c.port) + p.table.Touch(h.Hash) // where it will be, if this is another target
+		}
+		if h.Hint >= singleHint {
+			h.Hint = 0
 		}
 		if h.Hint != 0 {
-			touched += p.table.At(h.Hint).first
+			c := p.table.At(h.Hint)
+			touched += uint32(c.key[0]) + c.own.next // may lie on two cache lines
 		}
 	}
 	for i := range list {
 		h := &list[i]
-		p := &m.part(&h.Key).probes
-		if h.Hint != 0 {
-			h.Hint = p.table.At(h.Hint).first
-		}
-		if h.Hint != 0 {
-			touched += p.points.At(h.Hint).next
-		}
-	}
-	for range fetchedTargets {
-		for i := range list {
-			h := &list[i]
-			p := &m.part(&h.Key).probes
-			if h.Hint != 0 {
-				h.Hint = p.points.At(h.Hint).next
-			}
-			if h.Hint != 0 {
-				touched += p.points.At(h.Hint).next
-			}
+		p := &m.parts[h.Part].probes
+		if h.Hint != 0 && p.others.Any() {
+			touched += p.others.At(p.table.At(h.Hint).own.next).next // number 0 is no target, but has a cell
 		}
 	}
 	return touched
 }
-
-// PrefetchOpen does the same for sessions that ours opened.
-func (m *Memory) PrefetchOpen(list []Session) (touched uint32) {
-	for i := range list {
-		s := &list[i]
-		p := m.part(&s.Key)
-		key := keyOf(exact, &s.Peer, s.PeerPort, &s.Ours, s.OursPort)
-		touched += p.sessions.table.Touch(hash(&key)) + p.partners.table.Touch(hash(&s.Key))
-	}
-	for i := range list {
-		if s := &list[i]; s.Served {
-			p := &m.part(&s.Key).partners
-			if n := p.table.First(hash(&s.Key)); n != 0 {
-				touched += p.table.At(n).more
-			}
-		}
-	}
-	return touched
-}
-
-// hash spreads a key over all bits.
-func hash(key *[16]byte) uint32 { return arena.HashOf(seed, key) }

@@ -94,9 +94,9 @@ type socket struct {
 	port uint16
 }
 
-// untold is what is known of an address and port outside to which ours had sessions whose translation is not told: from where they
+// oracle is what is known of an address and port outside to which ours had sessions whose translation is not told: from where they
 // were, and what was refused, each in the order in which they were there last.
-type untold struct{ opened, refused []seen }
+type oracle struct{ opened, refused []seen }
 
 type seen struct {
 	at   socket
@@ -110,7 +110,7 @@ func put(list []seen, s seen) []seen {
 }
 
 // expire forgets what is ten minutes old, and with each session the refusal that was there first.
-func (u *untold) expire(now int64) {
+func (u *oracle) expire(now int64) {
 	old := func(list []seen) bool { return len(list) > 0 && now-list[0].when >= 10*minute }
 	for {
 		switch {
@@ -129,12 +129,12 @@ func TestLateAnswersAreThoseOfTheDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := New(roomy, 24*time.Hour, 30)
 		var opened []Session
-		ends := map[socket]*untold{} // outside
+		ends := map[socket]*oracle{} // outside
 		for i, s := range draw(t, []int{0, 0, 1, 1}, 300, 2*minute) {
 			x := &s.session
 			u := ends[socket{x.Peer, x.PeerPort}]
 			if u == nil {
-				u = &untold{}
+				u = &oracle{}
 				ends[socket{x.Peer, x.PeerPort}] = u
 			}
 			at := seen{socket{x.Ours, x.OursPort}, x.Time}
@@ -419,6 +419,31 @@ func TestAFloodOfSourcesKeepsItsBounds(t *testing.T) {
 	sessions, partners, probes := m.Missing(&visitor)
 	if sessions != start+minute+10*minute || partners/second != (start+minute)/second+86400 || probes != start+minute+24*hours {
 		t.Errorf("missing until %d, %d, %d", sessions, partners, probes)
+	}
+}
+
+// However many sessions there are, those for which there is room have their late answers, and what is forgotten is not.
+func TestASessionIsFoundAsLongAsThereIsRoom(t *testing.T) {
+	for _, untranslated := range []bool{false, true} {
+		const room = 100
+		m, told := New(Limits{Sessions: Parts * room}, Day, 30), map[int][]Session{}
+		for i := range 50_000 {
+			s := Session{Peer: address("203.0.0.0"), PeerPort: 53, Ours: address("198.51.100.1"), OursPort: uint16(1024 + i), Untranslated: untranslated, Time: start + int64(i)}
+			s.Peer[13], s.Peer[14], s.Peer[15] = byte(i>>16), byte(i>>8), byte(i)
+			s.Key = s.Peer
+			m.Open(&s)
+			told[PartOf(&s.Key)] = append(told[PartOf(&s.Key)], s)
+			if i%1000 != 999 {
+				continue
+			}
+			for _, list := range told {
+				for k, s := range list {
+					if there := k >= len(list)-room; m.Late(&s) != there {
+						t.Fatalf("after %d sessions, %d of %d: late is %v", i+1, k, len(list), !there)
+					}
+				}
+			}
+		}
 	}
 }
 

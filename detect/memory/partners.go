@@ -26,6 +26,48 @@ type partner struct {
 	used  bool // since it was put where it is in the queue
 }
 
+// visits are served sessions that are not in the partners yet: they go there together, for the waits for memory then overlap.
+type visits struct {
+	list    [64]visit
+	n       int
+	touched uint32 // something of all that is read ahead, or the compiler would not read it
+}
+
+type visit struct {
+	key    Key
+	hash   uint32
+	number uint32 // of the partner, as far as it was found ahead
+	time   int64
+}
+
+func (v *visits) add(m *Memory, x visit) {
+	v.list[v.n] = x
+	if v.n++; v.n == len(v.list) {
+		v.settle(m)
+	}
+}
+
+// settle puts them into the partners, in their order: who asks for a partner has it done before.
+func (v *visits) settle(m *Memory) {
+	list := v.list[:v.n]
+	v.n = 0
+	for i := range list {
+		v.touched += m.part(&list[i].key).partners.table.Touch(list[i].hash)
+	}
+	for i := range list {
+		p := &m.part(&list[i].key).partners
+		if n := p.table.First(list[i].hash); n != 0 {
+			list[i].number = n
+			c := p.table.At(n)
+			v.touched += uint32(c.key[0]) + c.more // may lie on two cache lines
+		}
+	}
+	for i := range list {
+		x := &list[i]
+		m.part(&x.key).partners.served(x)
+	}
+}
+
 // further are hours that a partner has no room for.
 type further struct {
 	hours [6]hour
@@ -53,22 +95,31 @@ func seconds(t int64) uint32 {
 	return uint32(min(max(t/int64(time.Second), 1), 1<<32-1))
 }
 
-func (p *partners) find(key *Key) uint32 {
-	return p.table.Find(hash(key), func(c *partner) bool { return c.key == *key })
+func (p *partners) find(key *Key, h uint32) uint32 {
+	return p.table.Find(h, func(c *partner) bool { return c.key == *key })
 }
 
 // served takes in a served session.
-func (p *partners) served(key *Key, t int64) {
-	n := p.find(key)
+func (p *partners) served(v *visit) {
+	n := v.number
+	if n == 0 || p.table.At(n).key != v.key { // a cell given back has no key
+		n = p.find(&v.key, v.hash)
+	}
 	if n == 0 {
-		p.makeRoom(t)
-		n = p.table.Add(hash(key))
-		*p.table.At(n) = partner{key: *key}
+		p.makeRoom(v.time)
+		n = p.table.Add(v.hash)
+		*p.table.At(n) = partner{key: v.key}
 		arena.Put(&p.queue, &p.table, n)
 	}
 	c := p.table.At(n)
 	c.used = true
-	s := seconds(t)
+	s := seconds(v.time)
+	for i := range c.hours { // nearly always the hour is there
+		if h := &c.hours[i]; h.first != 0 && s >= h.first && s-h.begin() < hourSeconds {
+			h.last = max(h.last, uint16(s-h.begin()))
+			return
+		}
+	}
 	at := p.room(c, s)
 	if at.first == 0 || at.begin() != s/hourSeconds*hourSeconds {
 		*at = hour{s, uint16(s % hourSeconds)}
@@ -133,7 +184,7 @@ func (p *partners) each(c *partner, fn func(*hour) bool) {
 
 // is says whether an address is a partner; see Memory.Partner.
 func (p *partners) is(key *Key, before, at int64) bool {
-	n := p.find(key)
+	n := p.find(key, arena.Hash(key))
 	if n == 0 {
 		return false
 	}
@@ -202,5 +253,7 @@ func (p *partners) remove(n uint32) {
 		p.more.Give(i)
 	}
 	arena.Drop(&p.queue, &p.table, n)
-	p.table.Remove(hash(&c.key), n)
+	h := arena.Hash(&c.key)
+	c.key = Key{}
+	p.table.Remove(h, n)
 }

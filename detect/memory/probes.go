@@ -1,17 +1,19 @@
 package memory
 
 import (
-	"hash/maphash"
+	"math"
 	"net/netip"
+	"time"
 
 	"activedefense/detect/arena"
 )
 
-var seed = maphash.MakeSeed()
-
 // mostAnswers is how many targets that answered a source are remembered. A source with more is served by so much of ours
 // that nothing is concluded from what refuses it.
 const mostAnswers = 64
+
+// probeMarks is how many bits mark sources for each that there is room for.
+const probeMarks = 8
 
 // targetsEach is for how many targets of a source there is room on average.
 const targetsEach = 4
@@ -26,25 +28,60 @@ type probes struct {
 	table    arena.Table[prober, *prober]
 	refusing arena.Queue // sources that nothing answered: they are forgotten first, for that excuses nobody
 	served   arena.Queue
-	points   arena.Slab[target, *target]
+	others   arena.Slab[target, *target] // beside the first of each source
+	singles  arena.Ring[single, *single] // sources that one target refused: nearly all of them never reach another
+	struck   int                         // how many of these did, or were forgotten
+	known    marks                       // sources of which anything is remembered
+	spared   map[uint32]int64            // by source: until then nothing is concluded, for an answer younger than the window had no room
 	missing  int64
 	near     int  // sources with at least half of the refusals that fire
 	reading  bool // nothing is out of date: it is as it was written
 }
 
-// prober is a source, in 48 bytes.
-type prober struct {
-	arena.Order
+// single is a source that one target refused, in 64 bytes. Without a key it is none any more.
+type single struct {
 	key      Key
-	spared   int64  // until then nothing is concluded: an answer younger than the window had no room
-	first    uint32 // of its targets, the one reached last
-	refusals uint16 // targets that refused it
-	answers  uint16 // targets that answered it
+	dst      [16]byte
+	time     int64  // of the latest refusal
+	ref      uint64 // of that
+	before   uint32
+	port     uint16
 	device   uint16
-	used     bool // since it was put where it is in its queue
+	refusals uint16 // records
+	proven   bool   // all of them were of a source that was really there; false: none
 }
 
-// target is one that a source reached, in 64 bytes. Times are 0 where it never happened.
+// again takes in a refusal by the same target.
+func (c *single) again(t *Target) bool {
+	if c.port != t.Port || c.proven != t.Proven || c.dst != t.Dst {
+		return false
+	}
+	if t.Time >= c.time {
+		c.time, c.ref = t.Time, t.Ref
+	}
+	if c.device = t.Device; c.refusals < math.MaxUint16 {
+		c.refusals++
+	}
+	return true
+}
+
+// Hash and Before make it a cell of the ring.
+func (c *single) Hash() uint32    { return arena.Hash(&c.key) }
+func (c *single) Before() *uint32 { return &c.before }
+
+// prober is a source, in 88 bytes with a target: most have no other.
+type prober struct {
+	key Key
+	arena.Order
+	refusals uint16 // targets that refused it
+	device   uint16
+	answers  uint8 // targets that answered it
+	used     bool  // since it was put where it is in its queue
+	spared   bool  // see probes
+	own      target
+}
+
+// target is one that a source reached, in 56 bytes. Times are 0 where it never happened.
 type target struct {
 	addr     [16]byte
 	refused  int64 // by a record of a source that may be forged, the latest
@@ -54,12 +91,14 @@ type target struct {
 	next     uint32
 	port     uint16
 	refusals uint16 // records
-	hasRef   bool
 }
 
+// Link makes a target a cell.
 func (t *target) Link() *uint32 { return &t.next }
 
 func (t *target) refusedAt() int64 { return max(t.refused, t.proven) }
+
+func (t *target) none() bool { return t.refusedAt() == 0 && t.answered == 0 }
 
 // Probed is how many targets there were within the window.
 type Probed struct {
@@ -79,8 +118,105 @@ type Refusal struct {
 	Proven  bool
 }
 
-func (p *probes) find(key *Key) uint32 {
-	return p.table.Find(hash(key), func(c *prober) bool { return c.key == *key })
+// look gives the number of a source, or what there is of it if one target refused it; 0 and nil: nothing is remembered of it.
+func (p *probes) look(key *Key, hash uint32) (uint32, *single) {
+	if !p.known.may(hash) {
+		return 0, nil
+	}
+	if n := p.table.Find(hash, func(c *prober) bool { return c.key == *key }); n != 0 {
+		return n, nil
+	}
+	return 0, p.singles.Find(hash, longest, func(c *single) bool { return c.key == *key })
+}
+
+// find gives the number of a source, which is a single no more; 0: nothing is remembered of it.
+func (p *probes) find(key *Key, hash uint32) uint32 {
+	n, c := p.look(key, hash)
+	if c != nil {
+		n = p.promote(c, hash)
+	}
+	return n
+}
+
+// promote makes a single one of the others.
+func (p *probes) promote(c *single, hash uint32) uint32 {
+	t := Target{Key: c.key, Hash: hash, Dst: c.dst, Port: c.port, Device: c.device, Time: c.time, Ref: c.ref, Proven: c.proven}
+	refusals := c.refusals
+	p.strike(c)
+	n := p.settle(&t)
+	p.table.At(n).own.refusals = refusals
+	return n
+}
+
+// settle makes a source, with a target that refused it.
+func (p *probes) settle(t *Target) uint32 {
+	n := p.add(t)
+	p.refusedBy(n, p.reach(n, t), t)
+	return n
+}
+
+// put remembers a source that nothing is remembered of, and a target that refused it.
+func (p *probes) put(t *Target) (place int) {
+	switch n := p.singles.Len(); {
+	case n >= p.max:
+		p.dropSingle()
+	case n > 0 && !p.reading:
+		if c := p.singles.At(0); outdated(c.device, c.time, t.Device, t.Time, time.Duration(p.window)) {
+			p.strike(c) // or a hint would still find it
+			p.dropSingle()
+		}
+	}
+	p.mark(t.Hash)
+	return p.singles.Put(&single{key: t.Key, dst: t.Dst, time: max(t.Time, 1), ref: t.Ref, port: t.Port, device: t.Device, refusals: 1, proven: t.Proven}, p.max)
+}
+
+// dropSingle forgets the oldest single. Where there is no room, the next one is put into its place, which is in no cache: it is
+// looked at only where it may be struck.
+func (p *probes) dropSingle() {
+	if p.struck > 0 && p.singles.At(0).key == (Key{}) {
+		p.struck--
+	}
+	p.singles.Drop()
+}
+
+// strike forgets a single.
+func (p *probes) strike(c *single) {
+	if c.key != (Key{}) {
+		p.struck++
+	}
+	c.key = Key{}
+}
+
+// A hint from singleHint on is the place of a single, any other the number of a source; 0: none.
+const singleHint = 1 << 23
+
+// single gives what is at the place that a hint names; nil if it names none.
+func (p *probes) single(hint uint32) *single {
+	if hint < singleHint {
+		return nil
+	}
+	return p.singles.Cell(int(hint - singleHint))
+}
+
+// mark notes that something is remembered of a source. The marks last for the singles; of the others they are made anew whenever
+// some go.
+func (p *probes) mark(hash uint32) {
+	if p.known.made(p.max, probeMarks) {
+		for _, q := range []*arena.Queue{&p.refusing, &p.served} {
+			for n := q.Oldest(); n != 0; n = arena.Next(&p.table, n) {
+				p.known.set(arena.Hash(&p.table.At(n).key))
+			}
+		}
+	}
+	p.known.set(hash)
+}
+
+// after gives the target after another of the same source; nil: that was the last.
+func (p *probes) after(t *target) *target {
+	if t.next == 0 {
+		return nil
+	}
+	return p.others.At(t.next)
 }
 
 func (p *probes) queueOf(c *prober) *arena.Queue {
@@ -90,13 +226,55 @@ func (p *probes) queueOf(c *prober) *arena.Queue {
 	return &p.refusing
 }
 
+// refuse takes in a refusal and counts; hint is where the source may be, and is set to where it is, if that is to be kept.
 func (p *probes) refuse(t *Target, hint *uint32) Probed {
-	c, at := p.reach(t, hint)
-	if at.refusedAt() == 0 {
+	n, c := p.hinted(t, *hint)
+	if n == 0 && c == nil {
+		n, c = p.look(&t.Key, t.Hash)
+	}
+	switch {
+	case c != nil && c.again(t):
+		return Probed{Refused: 1}
+	case c != nil:
+		n = p.promote(c, t.Hash)
+		p.refusedBy(n, p.reach(n, t), t)
+	case n != 0:
+		p.refusedBy(n, p.reach(n, t), t)
+	case p.targets > 2 && !p.reading:
+		if place := p.put(t); place < singleHint {
+			*hint = singleHint + uint32(place)
+		}
+		return Probed{Refused: 1}
+	default:
+		p.mark(t.Hash)
+		n = p.settle(t)
+	}
+	if n < singleHint {
+		*hint = n
+	}
+	return p.countOf(n, t.Time)
+}
+
+// hinted gives the source of a target if it is where the hint says, as look does.
+func (p *probes) hinted(t *Target, hint uint32) (uint32, *single) {
+	switch c := p.single(hint); {
+	case c != nil && c.key == t.Key:
+		return 0, c
+	case hint != 0 && hint < singleHint && p.table.At(hint).key == t.Key: // a cell given back has no key
+		return hint, nil
+	}
+	return 0, nil
+}
+
+// refusedBy notes that a target refused a source.
+func (p *probes) refusedBy(n uint32, at *target, t *Target) {
+	c := p.table.At(n)
+	before := at.refusedAt()
+	if before == 0 {
 		p.refusals(c, 1)
 	}
-	if t.Time >= at.refusedAt() || !at.hasRef {
-		at.ref, at.hasRef = t.Ref, true
+	if t.Time >= before || before == 0 {
+		at.ref = t.Ref
 	}
 	if at.refusals++; at.refusals == 0 {
 		at.refusals--
@@ -107,85 +285,106 @@ func (p *probes) refuse(t *Target, hint *uint32) Probed {
 		at.refused = max(at.refused, t.Time, 1)
 	}
 	if int(c.refusals) > p.targets+mostAnswers {
-		p.dropLast(c, t, func(x *target) bool { return x.refusedAt() != 0 })
+		p.dropOldest(n, t, (*target).refusedAt)
 	}
-	return p.countOf(c, t.Time)
 }
 
 func (p *probes) answer(t *Target) {
-	var none uint32
-	c, at := p.reach(t, &none)
+	n := p.find(&t.Key, t.Hash)
+	if n == 0 {
+		p.mark(t.Hash)
+		n = p.add(t)
+	}
+	c, at := p.table.At(n), p.reach(n, t)
 	if at.answered == 0 {
 		if c.answers++; c.answers == 1 {
-			n := p.find(&t.Key)
 			arena.Drop(&p.refusing, &p.table, n)
 			arena.Put(&p.served, &p.table, n)
 		}
 	}
 	at.answered = max(at.answered, t.Time, 1)
 	if c.answers > mostAnswers {
-		p.dropLast(c, t, func(x *target) bool { return x.answered != 0 })
+		p.dropOldest(n, t, func(x *target) int64 { return x.answered })
 	}
 }
 
-// reach gives a source and its target, which become the ones reached last. hint is where the source may be, and is set to where
-// it is.
-func (p *probes) reach(t *Target, hint *uint32) (*prober, *target) {
-	n := *hint
-	if n == 0 || p.table.At(n).key != t.Key { // a cell given back has no key
-		n = p.find(&t.Key)
-	}
-	if n == 0 {
-		p.makeRoom(t)
-		n = p.table.Add(hash(&t.Key))
-		*p.table.At(n) = prober{key: t.Key}
-		arena.Put(&p.refusing, &p.table, n)
-	}
-	*hint = n
+// add makes a source, which is marked.
+func (p *probes) add(t *Target) uint32 {
+	p.makeRoom(t)
+	n := p.table.Add(t.Hash)
+	*p.table.At(n) = prober{key: t.Key}
+	arena.Put(&p.refusing, &p.table, n)
+	return n
+}
+
+// reach gives a target of a source.
+func (p *probes) reach(n uint32, t *Target) (at *target) {
 	c := p.table.At(n)
 	c.used = true
 	c.device = t.Device
-	for before := &c.first; *before != 0; before = &p.points.At(*before).next {
-		i := *before
-		at := p.points.At(i)
-		if at.port == t.Port && at.addr == t.Dst {
-			*before = at.next
-			at.next = c.first
-			c.first = i
-			return c, at
+	if c.own.none() {
+		c.own = target{addr: t.Dst, port: t.Port}
+	}
+	if c.own.is(t) {
+		return &c.own
+	}
+	for link := &c.own.next; *link != 0; link = &p.others.At(*link).next {
+		i := *link
+		if at = p.others.At(i); at.is(t) { // it is the next one from now on, and found sooner
+			*link = at.next
+			at.next = c.own.next
+			c.own.next = i
+			return at
 		}
 	}
-	for p.points.Used() >= targetsEach*p.max {
+	for p.others.Used() >= (targetsEach-1)*p.max {
 		first := p.oldest()
 		if first == n {
 			break
 		}
 		p.evict(first, t.Time)
 	}
-	i := p.points.Take()
-	*p.points.At(i) = target{addr: t.Dst, port: t.Port, next: c.first}
-	c.first = i
-	return c, p.points.At(i)
+	i := p.others.Take()
+	at = p.others.At(i)
+	*at = target{addr: t.Dst, port: t.Port, next: c.own.next}
+	c.own.next = i
+	return at
 }
 
-// dropLast forgets, of the targets that is says, the one reached longest ago.
-func (p *probes) dropLast(c *prober, t *Target, is func(*target) bool) {
-	var last *uint32
-	for at := &c.first; *at != 0; at = &p.points.At(*at).next {
-		if is(p.points.At(*at)) {
-			last = at
+func (t *target) is(x *Target) bool { return t.port == x.Port && t.addr == x.Dst }
+
+// drop takes out the target after one, or with nil the source's own, whose place the next one then takes.
+func (p *probes) drop(c *prober, before *target) {
+	if before == nil {
+		if c.own.next == 0 {
+			c.own = target{}
+			return
+		}
+		i := c.own.next
+		c.own = *p.others.At(i)
+		p.others.Give(i)
+		return
+	}
+	i := before.next
+	before.next = p.others.At(i).next
+	p.others.Give(i)
+}
+
+// dropOldest forgets, of the targets of which when tells a time, the oldest.
+func (p *probes) dropOldest(n uint32, t *Target, when func(*target) int64) {
+	c := p.table.At(n)
+	var before, beforeOldest, gone *target
+	for x := &c.own; x != nil; before, x = x, p.after(x) {
+		if at := when(x); at != 0 && (gone == nil || at <= when(gone)) {
+			beforeOldest, gone = before, x
 		}
 	}
-	i := *last
-	gone := p.points.At(i)
-	*last = gone.next
 	if gone.answered != 0 {
 		c.answers--
 		if t.Time-gone.answered < p.window {
-			c.spared = max(c.spared, gone.answered+p.window)
+			p.spare(n, gone.answered+p.window)
 		}
 		if c.answers == 0 { // it was the last one, and another kind had no room
-			n := p.find(&c.key)
 			arena.Drop(&p.served, &p.table, n)
 			arena.Put(&p.refusing, &p.table, n)
 		}
@@ -193,26 +392,45 @@ func (p *probes) dropLast(c *prober, t *Target, is func(*target) bool) {
 	if gone.refusedAt() != 0 {
 		p.refusals(c, -1)
 	}
-	p.points.Give(i)
+	p.drop(c, beforeOldest)
+}
+
+// spare has nothing concluded about a source until a time.
+func (p *probes) spare(n uint32, until int64) {
+	if p.spared == nil {
+		p.spared = make(map[uint32]int64)
+	}
+	p.table.At(n).spared = true
+	p.spared[n] = max(p.spared[n], until)
+}
+
+// sparedUntil is 0 for a source of which anything may be concluded.
+func (p *probes) sparedUntil(n uint32) int64 {
+	if !p.table.At(n).spared {
+		return 0
+	}
+	return p.spared[n]
 }
 
 // count counts the targets within the window before a time.
-func (p *probes) count(key *Key, at int64) (n Probed) {
-	if i := p.find(key); i != 0 {
-		return p.countOf(p.table.At(i), at)
+func (p *probes) count(key *Key, at int64) Probed {
+	switch n, c := p.look(key, arena.Hash(key)); {
+	case n != 0:
+		return p.countOf(n, at)
+	case c != nil:
+		return Probed{Refused: 1}
 	}
-	return n
+	return Probed{}
 }
 
-func (p *probes) countOf(c *prober, at int64) (n Probed) {
-	n.Spared = at < c.spared
+func (p *probes) countOf(number uint32, at int64) (n Probed) {
+	c := p.table.At(number)
+	n.Spared = at < p.sparedUntil(number)
 	if !n.Spared && int(c.refusals) < p.targets {
 		n.Refused = int(c.refusals) // too few, however old they are
 		return n
 	}
-	for i := c.first; i != 0; {
-		t := p.points.At(i)
-		i = t.next
+	for t := &c.own; t != nil; t = p.after(t) {
 		if p.within(t.refusedAt(), at) {
 			n.Refused++
 			if p.within(t.proven, at) {
@@ -232,59 +450,73 @@ func (p *probes) within(t, at int64) bool {
 }
 
 func (p *probes) refused(key *Key, at int64) []Refusal {
+	n, c := p.look(key, arena.Hash(key))
+	if c != nil && p.within(c.time, at) {
+		return []Refusal{{netip.AddrFrom16(c.dst).Unmap(), c.port, c.time, c.ref, int(c.refusals), c.proven}}
+	}
+	if n == 0 {
+		return nil
+	}
 	var list []Refusal
-	if n := p.find(key); n != 0 {
-		for i := p.table.At(n).first; i != 0; {
-			t := p.points.At(i)
-			i = t.next
-			if when := t.refusedAt(); p.within(when, at) {
-				list = append(list, Refusal{netip.AddrFrom16(t.addr).Unmap(), t.port, when, t.ref, int(t.refusals), p.within(t.proven, at)})
-			}
+	for t := &p.table.At(n).own; t != nil; t = p.after(t) {
+		if when := t.refusedAt(); p.within(when, at) {
+			list = append(list, Refusal{netip.AddrFrom16(t.addr).Unmap(), t.port, when, t.ref, int(t.refusals), p.within(t.proven, at)})
 		}
 	}
 	return list
 }
 
 func (p *probes) consume(key *Key, keepProven bool) {
-	n := p.find(key)
+	n := p.find(key, arena.Hash(key))
 	if n == 0 {
 		return
 	}
 	c := p.table.At(n)
-	for at := &c.first; *at != 0; {
-		t := p.points.At(*at)
+	for before, t := (*target)(nil), &c.own; t != nil; {
 		refused := t.refusedAt() != 0
 		t.refused = 0
 		if !keepProven {
 			t.proven = 0
 		}
 		if refused && t.refusedAt() == 0 {
-			t.ref, t.hasRef, t.refusals = 0, false, 0
+			t.ref, t.refusals = 0, 0
 			p.refusals(c, -1)
 		}
-		if t.refusedAt() == 0 && t.answered == 0 {
-			i := *at
-			*at = t.next
-			p.points.Give(i)
-			continue
+		switch {
+		case !t.none():
+			before, t = t, p.after(t)
+		case before != nil:
+			p.drop(c, before)
+			t = p.after(before)
+		case t.next != 0:
+			p.drop(c, nil) // the next one is there now
+		default:
+			p.remove(n)
+			return
 		}
-		at = &t.next
-	}
-	if c.first == 0 {
-		p.remove(n)
 	}
 }
 
 func (p *probes) forget(key *Key) (known bool) {
-	n := p.find(key)
-	if n != 0 {
+	n, c := p.look(key, arena.Hash(key))
+	switch {
+	case n != 0:
 		p.remove(n)
+	case c != nil:
+		p.strike(c)
 	}
-	return n != 0
+	return n != 0 || c != nil
 }
 
 // forgetIn forgets the sources in some networks, and tells of each.
 func (p *probes) forgetIn(in func(netip.Addr) bool, forgot func(netip.Prefix)) {
+	for i := range p.singles.Len() {
+		c := p.singles.At(i)
+		if addr := netip.AddrFrom16(c.key).Unmap(); c.key != (Key{}) && in(addr) {
+			p.strike(c)
+			forgot(netip.PrefixFrom(addr, addr.BitLen()))
+		}
+	}
 	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
 		for n := q.Oldest(); n != 0; {
 			next := arena.Next(&p.table, n)
@@ -334,8 +566,7 @@ func (p *probes) makeRoom(t *Target) {
 
 // latest is when a source reached anything last.
 func (p *probes) latest(c *prober) (at int64) {
-	for i := c.first; i != 0; i = p.points.At(i).next {
-		t := p.points.At(i)
+	for t := &c.own; t != nil; t = p.after(t) {
 		at = max(at, t.refusedAt(), t.answered)
 	}
 	return at
@@ -344,9 +575,9 @@ func (p *probes) latest(c *prober) (at int64) {
 // evict forgets a source before its time.
 func (p *probes) evict(n uint32, at int64) {
 	if c := p.table.At(n); c.answers > 0 {
-		until := c.spared
-		for i := c.first; i != 0; i = p.points.At(i).next {
-			if t := p.points.At(i); t.answered != 0 {
+		until := p.sparedUntil(n)
+		for t := &c.own; t != nil; t = p.after(t) {
+			if t.answered != 0 {
 				until = max(until, t.answered+p.window)
 			}
 		}
@@ -376,13 +607,14 @@ func (p *probes) remove(n uint32) {
 	if p.isNear(c) {
 		p.near--
 	}
-	for c.first != 0 {
-		i := c.first
-		c.first = p.points.At(i).next
-		p.points.Give(i)
+	for c.own.next != 0 {
+		p.drop(c, &c.own)
+	}
+	if c.spared {
+		delete(p.spared, n)
 	}
 	arena.Drop(p.queueOf(c), &p.table, n)
-	h := hash(&c.key)
+	h := arena.Hash(&c.key)
 	c.key = Key{}
 	p.table.Remove(h, n)
 }

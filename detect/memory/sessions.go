@@ -3,66 +3,60 @@ package memory
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"time"
 
 	"activedefense/detect/arena"
 )
 
-// What a cell of the sessions stands for.
-const (
-	exact      = 1 + iota // a session, by both ends as the address outside sees them
-	translated            // a session whose address and port outside of us are not known
-	refusal               // a refused record that may be the answer to one of those
-	place                 // not a cell: an end outside, see endpoint
-)
+// sessions are those that ours opened lately, in the order in which they were told. A late answer is a record whose destination
+// is the very end that a session came from; sessions of which that end is not told are also in untold.
+//
+// Hardly any session is ever asked for. So to take one in costs no search: it is written behind the others, and its address
+// outside is marked. Only for a record from a marked address is anything looked for.
+type sessions struct {
+	max     int
+	ring    arena.Ring[session, *session]
+	peers   marks
+	untold  untold
+	missing int64
+}
+
+// session is one of them, in 32 bytes.
+type session struct {
+	key    [16]byte
+	time   int64
+	before uint32
+	device uint16
+}
+
+// Hash and Before make a session a cell of the ring.
+func (c *session) Hash() uint32    { return arena.Hash(&c.key) }
+func (c *session) Before() *uint32 { return &c.before }
+
+// longest is how many sessions with a hash like the record's are looked at. Where it is passed, one end opened the same
+// session again and again.
+const longest = 64
+
+// sessionMarks is how many bits mark addresses for each session that there is room for: most have one in common with others.
+const sessionMarks = 2
 
 // privileged is below which port nobody opens a session from: no late answer goes there.
 const privileged = 1024
 
-// sessions are those that ours opened lately. A late answer is one whose destination is the very end that a session came
-// from. Where translation hides that end, as many different destinations are taken for answers as there were sessions to
-// the same address and port.
-type sessions struct {
-	max     int
-	table   arena.Table[session, *session]
-	queue   arena.Queue
-	ends    arena.Table[endpoint, *endpoint]
-	missing int64
-	reading bool // nothing is out of date: it is as it was written
-}
+// What a key is the name of.
+const (
+	exact      = 1 + iota // a session, by both ends as the address outside sees them
+	translated            // a session whose address and port outside of us are not known
+	refusal               // a refused record that may be the answer to one of those
+	place                 // an end outside, see endpoint
+)
 
-// session is a cell, in 56 bytes.
-type session struct {
-	arena.Order
-	key        [16]byte
-	time       int64
-	next, prev uint32 // neighbours of its endpoint, from the oldest to the newest
-	endpoint   uint32 // 0: it has none
-	device     uint16
-	kind       uint8
-}
-
-// endpoint is an address and port outside to which ours had translated sessions.
-type endpoint struct {
-	link  uint32
-	key   [16]byte
-	lists [2]list // of the sessions, and of the refusals
-}
-
-func (e *endpoint) Link() *uint32 { return &e.link }
-
-type list struct{ oldest, newest, n uint32 }
-
-// listOf is the index of a kind's list.
-func listOf(kind uint8) int { return int(kind - translated) }
-
-// keyOf names a cell. Of IPv4 the name holds everything; of IPv6 it is a digest, which nobody can choose to meet another.
+// keyOf names a session. Of IPv4 the name holds everything; of IPv6 it is a digest, which nobody can choose to meet another.
 func keyOf(kind uint8, peer *[16]byte, peerPort uint16, ours *[16]byte, oursPort uint16) (key [16]byte) {
 	if isIPv4(peer) && isIPv4(ours) {
-		key[0] = kind
-		copy(key[1:], peer[12:])
-		copy(key[5:], ours[12:])
-		binary.BigEndian.PutUint16(key[9:], peerPort)
-		binary.BigEndian.PutUint16(key[11:], oursPort)
+		ends := uint64(binary.LittleEndian.Uint32(peer[12:]))<<32 | uint64(binary.LittleEndian.Uint32(ours[12:]))
+		binary.LittleEndian.PutUint64(key[8:], ends)
+		binary.LittleEndian.PutUint64(key[:8], uint64(kind)|uint64(peerPort)<<16|uint64(oursPort)<<32)
 		return key
 	}
 	var all [37]byte
@@ -81,192 +75,69 @@ func isIPv4(a *[16]byte) bool {
 	return binary.BigEndian.Uint64(a[:8]) == 0 && binary.BigEndian.Uint32(a[8:]) == 0xffff
 }
 
-// open takes in a session.
-func (s *sessions) open(o *Session) {
-	s.put(keyOf(exact, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), exact, nil, o)
+// missingUntil is until when a session that was not found may have been forgotten before its time.
+func (s *sessions) missingUntil() int64 { return max(s.missing, s.untold.missing) }
+
+// open takes in a session; peer is the hash of its address outside.
+func (s *sessions) open(o *Session, peer uint32) {
+	s.peers.made(s.max, sessionMarks)
+	s.peers.set(peer)
+	s.put(&session{key: keyOf(exact, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), time: o.Time, device: o.Device})
 	if o.Untranslated {
-		end := keyOf(place, &o.Peer, o.PeerPort, &o.Peer, 0)
-		if number := s.endOf(&end); number != 0 {
-			s.expire(number, o)
-		}
-		s.put(keyOf(translated, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), translated, &end, o)
+		s.untold.open(o, peer)
 	}
 }
 
-// late says whether a record is a late answer, and whether that changed what is remembered.
-func (s *sessions) late(r *Session) (late, changed bool) {
-	if s.table.Used() == 0 {
-		return false, false
-	}
-	if n := s.find(keyOf(exact, &r.Peer, r.PeerPort, &r.Ours, r.OursPort)); n != 0 && near(s.table.At(n).time, r.Time) {
+// late says whether a record is a late answer, and whether that changed what is remembered; peer is the hash of its address
+// outside.
+func (s *sessions) late(r *Session, peer uint32) (late, changed bool) {
+	if s.peers.may(peer) && s.opened(r) {
 		return true, false
 	}
-	if r.OursPort < privileged {
+	if r.OursPort < privileged || !s.untold.peers.may(peer) {
 		return false, false
 	}
-	end := keyOf(place, &r.Peer, r.PeerPort, &r.Peer, 0)
-	number := s.endOf(&end)
-	if number == 0 {
-		return false, false
-	}
-	s.expire(number, r)
-	if e := s.ends.At(number); e.key != end || e.lists[0].n == 0 {
-		return false, true
-	}
-	s.put(keyOf(refusal, &r.Peer, r.PeerPort, &r.Ours, r.OursPort), refusal, &end, r)
-	if number = s.endOf(&end); number == 0 {
-		return false, true
-	}
-	e := s.ends.At(number)
-	return e.lists[1].n <= e.lists[0].n, true
+	return s.untold.late(r)
 }
 
 // near says whether a session that was open at one time can have late answers at another. (What is known of it may be its
 // end, which may come after the answer where lines are out of order.)
 func near(open, at int64) bool { return at-open < int64(SessionAge) && open-at < int64(SessionAge) }
 
-func (s *sessions) find(key [16]byte) uint32 {
-	return s.table.Find(hash(&key), func(c *session) bool { return c.key == key })
+// opened says whether ours opened the session that a record is of.
+func (s *sessions) opened(r *Session) bool {
+	key := keyOf(exact, &r.Peer, r.PeerPort, &r.Ours, r.OursPort)
+	return s.ring.Find(arena.Hash(&key), longest, func(c *session) bool { return c.key == key && near(c.time, r.Time) }) != nil
 }
 
-func (s *sessions) endOf(key *[16]byte) uint32 {
-	return s.ends.Find(hash(key), func(e *endpoint) bool { return e.key == *key })
-}
-
-// put makes or renews a cell; end is its endpoint's key, nil if it has none.
-func (s *sessions) put(key [16]byte, kind uint8, end *[16]byte, o *Session) {
-	number := s.find(key)
-	if number != 0 {
-		c := s.table.At(number)
-		c.time, c.device = max(c.time, o.Time), o.Device
-		arena.Renew(&s.queue, &s.table, number)
-		if c.endpoint != 0 {
-			at := c.endpoint
-			s.detach(number)
-			s.attach(number, at)
-		}
-		return
-	}
-	s.makeRoom(o)
-	number = s.table.Add(hash(&key))
-	*s.table.At(number) = session{key: key, time: o.Time, device: o.Device, kind: kind}
-	arena.Put(&s.queue, &s.table, number)
-	if end == nil {
-		return
-	}
-	at := s.endOf(end)
-	if at == 0 {
-		at = s.ends.Add(hash(end))
-		*s.ends.At(at) = endpoint{key: *end}
-	}
-	s.attach(number, at)
-}
-
-// attach makes a cell the newest of an endpoint's list.
-func (s *sessions) attach(number, end uint32) {
-	c := s.table.At(number)
-	l := &s.ends.At(end).lists[listOf(c.kind)]
-	c.endpoint, c.prev, c.next = end, l.newest, 0
-	if l.newest != 0 {
-		s.table.At(l.newest).next = number
-	} else {
-		l.oldest = number
-	}
-	l.newest = number
-	l.n++
-}
-
-func (s *sessions) detach(number uint32) {
-	c := s.table.At(number)
-	l := &s.ends.At(c.endpoint).lists[listOf(c.kind)]
-	if c.next != 0 {
-		s.table.At(c.next).prev = c.prev
-	} else {
-		l.newest = c.prev
-	}
-	if c.prev != 0 {
-		s.table.At(c.prev).next = c.next
-	} else {
-		l.oldest = c.next
-	}
-	l.n--
-}
-
-// remove forgets a cell, and with the last one its endpoint.
-func (s *sessions) remove(number uint32) {
-	c := s.table.At(number)
-	if c.endpoint != 0 {
-		s.detach(number)
-		if e := s.ends.At(c.endpoint); e.lists[0].n+e.lists[1].n == 0 {
-			s.ends.Remove(hash(&e.key), c.endpoint)
-		}
-	}
-	arena.Drop(&s.queue, &s.table, number)
-	s.table.Remove(hash(&c.key), number)
-}
-
-// expire forgets what is too old of an endpoint, by the clock of the same device alone: a wrong one must not forget what
-// others saw.
-func (s *sessions) expire(end uint32, r *Session) {
-	for s.expireOne(end, r) {
-	}
-}
-
-// expireOne forgets what went out of date first. A session takes a refusal with it, the oldest: that was its late answer, or
-// another session's in its stead. Otherwise answers, which come behind their sessions, would outlive them, and be held against
-// the answers to the next ones. False: there is no more.
-func (s *sessions) expireOne(end uint32, r *Session) bool {
-	e := s.ends.At(end)
-	opened, refused := s.oldestOutdated(&e.lists[0], r), s.oldestOutdated(&e.lists[1], r)
-	left := e.lists[0].n + e.lists[1].n - 1
-	switch {
-	case opened != 0 && (refused == 0 || s.table.At(opened).time <= s.table.At(refused).time):
-		answer := e.lists[1].oldest
-		s.remove(opened)
-		if answer != 0 {
-			s.remove(answer)
-			left--
-		}
-	case refused != 0:
-		s.remove(refused)
-	default:
-		return false
-	}
-	return left > 0 // with the last one the endpoint is gone
-}
-
-// oldestOutdated gives the oldest cell of a list if it is out of date, else 0.
-func (s *sessions) oldestOutdated(l *list, r *Session) uint32 {
-	if l.oldest == 0 || !s.table.At(l.oldest).outdated(r, int64(SessionAge)) {
-		return 0
-	}
-	return l.oldest
-}
-
-func (c *session) outdated(r *Session, age int64) bool {
-	return c.device == r.Device && r.Time-c.time >= age
-}
-
-// makeRoom keeps the number of cells in bounds: what is long out of date goes, two for each that comes, and where there is
-// no room, what was renewed longest ago.
-func (s *sessions) makeRoom(o *Session) {
-	for i := 0; i < 2 && !s.reading; i++ {
-		n := s.queue.Oldest()
-		if n == 0 || !s.table.At(n).outdated(o, 2*int64(SessionAge)) {
+// put takes in a session as the one told last. What is long out of date by the clock of its device goes, two for each that
+// comes, and where there is no room, what was told first.
+func (s *sessions) put(c *session) {
+	for range 2 {
+		if s.ring.Len() == 0 {
 			break
 		}
-		if end := s.table.At(n).endpoint; end != 0 {
-			s.expireOne(end, o)
-		} else {
-			s.remove(n)
+		if x := s.ring.At(0); !outdated(x.device, x.time, c.device, c.time, 2*SessionAge) {
+			break
 		}
+		s.ring.Drop()
 	}
-	if s.table.Used() >= s.max {
-		n := s.queue.Oldest()
-		c := s.table.At(n)
-		if c.kind != refusal && near(c.time, o.Time) {
-			s.missing = max(s.missing, c.time+int64(SessionAge))
+	s.add(c)
+}
+
+// add puts in a session where there is room, or else in the place of what was told first.
+func (s *sessions) add(c *session) {
+	if s.ring.Len() >= s.max {
+		if gone := s.ring.At(0).time; near(gone, c.time) {
+			s.missing = max(s.missing, gone+int64(SessionAge))
 		}
-		s.remove(n)
+		s.ring.Drop()
 	}
+	s.ring.Put(c, s.max)
+}
+
+// outdated says whether one time is an age behind another by the clock of the same device: a wrong one must not forget what
+// others saw.
+func outdated(device uint16, at int64, by uint16, now int64, age time.Duration) bool {
+	return device == by && now-at >= int64(age)
 }

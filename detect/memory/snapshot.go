@@ -10,13 +10,14 @@ import (
 )
 
 // partVersion is that of the way in which a part is written. What another version wrote is not read.
-const partVersion = 1
+const partVersion = 2
 
 // Part appends to buf all that is in a part, for Load. In it is everything that the memory was told before the call.
 func (m *Memory) Part(buf []byte, number int) []byte {
+	m.served.settle(m)
 	p, from := &m.parts[number], len(buf)
 	buf = append(buf, partVersion)
-	for _, missing := range []int64{p.sessions.missing, p.partners.missing, p.probes.missing} {
+	for _, missing := range []int64{p.sessions.missingUntil(), p.partners.missing, p.probes.missing} {
 		buf = binary.AppendVarint(buf, missing)
 	}
 	buf = p.sessions.write(buf)
@@ -28,6 +29,7 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 // Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged; the part is then empty, and everything is
 // missing from it for a day after at.
 func (m *Memory) Load(number int, data []byte, at int64) error {
+	m.served.settle(m)
 	p, limits := &m.parts[number], m.parts[number]
 	r := unsealed(data)
 	if v := r.byte(); v != partVersion && r.err == nil {
@@ -57,6 +59,35 @@ func (m *Memory) Lose(number int, at int64) {
 }
 
 func (s *sessions) write(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(s.ring.Len()))
+	var last int64
+	for i := range s.ring.Len() {
+		c := s.ring.At(i)
+		b = append(b, c.key[:]...)
+		b = binary.AppendVarint(b, c.time-last)
+		last = c.time
+		b = binary.BigEndian.AppendUint16(b, c.device)
+	}
+	return s.untold.write(b)
+}
+
+func (s *sessions) read(r *reader) {
+	var last int64
+	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
+		c := session{key: r.key()}
+		last += r.varint()
+		c.time, c.device = last, r.uint16()
+		s.add(&c)
+	}
+	if s.ring.Len() > 0 {
+		s.peers.made(s.max, sessionMarks)
+		s.peers.setAll()
+	}
+	s.untold.read(r)
+	s.untold.peers.setAll()
+}
+
+func (s *untold) write(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.table.Used()))
 	var last int64
 	for n := s.queue.Oldest(); n != 0; n = arena.Next(&s.table, n) {
@@ -65,15 +96,13 @@ func (s *sessions) write(b []byte) []byte {
 		b = binary.AppendVarint(b, c.time-last)
 		last = c.time
 		b = binary.BigEndian.AppendUint16(b, c.device)
-		if c.endpoint != 0 {
-			key := s.ends.At(c.endpoint).key
-			b = append(b, key[:]...)
-		}
+		end := s.ends.At(c.endpoint).key
+		b = append(b, end[:]...)
 	}
 	return b
 }
 
-func (s *sessions) read(r *reader) {
+func (s *untold) read(r *reader) {
 	s.reading = true
 	defer func() { s.reading = false }()
 	var last int64
@@ -81,15 +110,12 @@ func (s *sessions) read(r *reader) {
 		kind, key := r.byte(), r.key()
 		last += r.varint()
 		o := Session{Time: last, Device: r.uint16()}
-		switch kind {
-		case exact:
-			s.put(key, kind, nil, &o)
-		case translated, refusal:
-			end := r.key()
-			s.put(key, kind, &end, &o)
-		default:
+		end := r.key()
+		if kind != translated && kind != refusal {
 			r.fail(fmt.Sprintf("a session of kind %d", kind))
+			return
 		}
+		s.put(key, kind, &end, &o)
 	}
 }
 
@@ -119,38 +145,70 @@ func (p *partners) read(r *reader) {
 		key, used := r.addr(), r.byte() != 0
 		for hours := r.byte(); hours > 0 && r.err == nil; hours-- {
 			h := hour{r.uint32(), r.uint16()}
-			p.served(&key, int64(h.first)*1e9)
-			p.served(&key, int64(h.end())*1e9)
+			for _, at := range []uint32{h.first, h.end()} {
+				p.served(&visit{key: key, hash: arena.Hash(&key), time: int64(at) * 1e9})
+			}
 		}
-		if n := p.find(&key); n != 0 {
+		if n := p.find(&key, arena.Hash(&key)); n != 0 {
 			p.table.At(n).used = used
 		}
 	}
 }
 
 func (p *probes) write(b []byte) []byte {
+	b = p.writeSingles(b)
 	b = binary.AppendUvarint(b, uint64(p.table.Used()))
 	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
 		for n := q.Oldest(); n != 0; n = arena.Next(&p.table, n) {
-			b = p.writeOne(b, p.table.At(n))
+			b = p.writeOne(b, n)
 		}
 	}
 	return b
 }
 
-func (p *probes) writeOne(b []byte, c *prober) []byte {
-	b = appendAddr(b, &c.key)
-	b = append(binary.AppendVarint(b, c.spared), flag(c.used))
-	b = binary.BigEndian.AppendUint16(b, c.device)
-	// The one reached last is written last, so that reading puts it first again.
-	var list []uint32
-	for i := c.first; i != 0; i = p.points.At(i).next {
-		list = append(list, i)
+func (p *probes) writeSingles(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(p.singles.Len()))
+	var last int64
+	for i := range p.singles.Len() {
+		c := p.singles.At(i)
+		b = appendUint16s(append(appendAddr(appendAddr(b, &c.key), &c.dst), flag(c.proven)), c.port, c.device, c.refusals)
+		b = binary.AppendUvarint(binary.AppendVarint(b, c.time-last), c.ref)
+		last = c.time
 	}
+	return b
+}
+
+func (p *probes) readSingles(r *reader) {
+	var last int64
+	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
+		t := Target{Key: r.addr(), Dst: r.addr(), Proven: r.byte() != 0, Port: r.uint16(), Device: r.uint16()}
+		refusals := r.uint16()
+		last += r.varint()
+		t.Time, t.Ref, t.Hash = last, r.uvarint(), arena.Hash(&t.Key)
+		if r.err != nil {
+			return
+		}
+		p.put(&t)
+		if p.singles.At(p.singles.Len() - 1).refusals = refusals; t.Key == (Key{}) {
+			p.struck++
+		}
+	}
+}
+
+func (p *probes) writeOne(b []byte, n uint32) []byte {
+	c, spared := p.table.At(n), p.sparedUntil(n)
+	b = appendAddr(b, &c.key)
+	b = append(binary.AppendVarint(b, spared), flag(c.used))
+	b = binary.BigEndian.AppendUint16(b, c.device)
+	// The first of the others is written last, so that reading puts it first again.
+	list := []*target{&c.own}
+	for t := p.after(&c.own); t != nil; t = p.after(t) {
+		list = append(list, t)
+	}
+	slices.Reverse(list[1:])
 	b = binary.AppendUvarint(b, uint64(len(list)))
-	last := c.spared
-	for i := len(list) - 1; i >= 0; i-- {
-		t := p.points.At(list[i])
+	last := spared
+	for _, t := range list {
 		b = appendUint16s(appendAddr(b, &t.addr), t.port, t.refusals)
 		for _, at := range []int64{t.refused, t.proven, t.answered} {
 			if at == 0 {
@@ -170,15 +228,17 @@ func (p *probes) writeOne(b []byte, c *prober) []byte {
 func (p *probes) read(r *reader) {
 	p.reading = true
 	defer func() { p.reading = false }()
+	p.readSingles(r)
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		key, spared, used, device := r.addr(), r.varint(), r.byte() != 0, r.uint16()
-		last := spared
-		for points := r.uvarint(); points > 0 && r.err == nil; points-- {
-			last = p.readTarget(r, Target{Key: key, Device: device}, last)
+		last, hash := spared, arena.Hash(&key)
+		for targets := r.uvarint(); targets > 0 && r.err == nil; targets-- {
+			last = p.readTarget(r, Target{Key: key, Hash: hash, Device: device}, last)
 		}
-		if n := p.find(&key); n != 0 {
-			c := p.table.At(n)
-			c.spared, c.used = spared, used
+		if n := p.find(&key, hash); n != 0 {
+			if p.table.At(n).used = used; spared != 0 {
+				p.spare(n, spared)
+			}
 		}
 	}
 }
@@ -200,6 +260,7 @@ func (p *probes) readTarget(r *reader, t Target, last int64) int64 {
 	if r.err != nil {
 		return last
 	}
+	var none uint32
 	for i, at := range times {
 		t.Time, t.Proven = at, i == 1
 		switch {
@@ -207,12 +268,11 @@ func (p *probes) readTarget(r *reader, t Target, last int64) int64 {
 		case i == 2:
 			p.answer(&t)
 		default:
-			var none uint32
 			p.refuse(&t, &none)
 		}
 	}
-	if n := p.find(&t.Key); n != 0 && p.table.At(n).first != 0 {
-		p.points.At(p.table.At(n).first).refusals = refusals
+	if n := p.find(&t.Key, t.Hash); n != 0 {
+		p.reach(n, &t).refusals = refusals
 	}
 	return last
 }

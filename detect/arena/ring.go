@@ -1,0 +1,118 @@
+package arena
+
+import "math/bits"
+
+// Ring holds the latest of very many things, in the order in which they were put in. Hardly any is ever looked for, so to put
+// one in costs no search and no look at any other: only a search has those put in since the last one found by their hash.
+type Ring[T any, C Chained[T]] struct {
+	cells []T // as many as there is room for
+	first int // where the oldest is
+	n     int
+	apart int      // how many of them, the newest, no search finds yet
+	heads []uint32 // by hash: the place behind that of the one put in last; 0: none. As many as a power of two
+}
+
+// Chained is a pointer to a type that knows what it is found by, and has room for a number.
+type Chained[T any] interface {
+	*T
+	Hash() uint32
+	Before() *uint32
+}
+
+// ringMin is for how many there is room to begin with.
+const ringMin = 64
+
+// Len is how many there are.
+func (r *Ring[T, C]) Len() int { return r.n }
+
+// At gives the i-th, counted from 0, the oldest.
+func (r *Ring[T, C]) At(i int) *T { return &r.cells[r.place(r.first+i)] }
+
+// place is where one is that would be at a place if the ring went on behind its end.
+func (r *Ring[T, C]) place(at int) int {
+	if at >= len(r.cells) {
+		return at - len(r.cells)
+	}
+	return at
+}
+
+// Cell gives what is at a place that Put gave, which may be another thing by now, or nil.
+func (r *Ring[T, C]) Cell(place int) *T {
+	if place >= len(r.cells) {
+		return nil
+	}
+	return &r.cells[place]
+}
+
+// Put puts in what x is, as the newest, and says at which place: that is its own until it is dropped or Put needs more room.
+// limit, which is always the same, is how many there may be: there must be fewer.
+func (r *Ring[T, C]) Put(x *T, limit int) (place int) {
+	if r.n == len(r.cells) {
+		r.grow(limit)
+	}
+	place = r.place(r.first + r.n)
+	r.cells[place] = *x
+	r.n++
+	r.apart++
+	return place
+}
+
+// Drop takes out the oldest.
+func (r *Ring[T, C]) Drop() {
+	r.first = r.place(r.first + 1)
+	r.n--
+	r.apart = min(r.apart, r.n)
+}
+
+// Find gives the newest with the hash that is the right one, or nil; it asks about no more than so many.
+func (r *Ring[T, C]) Find(hash uint32, most int, right func(*T) bool) *T {
+	if r.n == 0 {
+		return nil
+	}
+	r.join()
+	at, newer := r.heads[hash&uint32(len(r.heads)-1)], r.n
+	for ; at != 0 && most > 0; most-- {
+		// From one to the next they are older; where they are not, the rest is gone, and its place taken by others.
+		age := int(at) - 1 - r.first
+		if age < 0 {
+			age += len(r.cells)
+		}
+		if age >= newer {
+			break
+		}
+		newer = age
+		x := &r.cells[at-1]
+		if right(x) {
+			return x
+		}
+		at = *C(x).Before()
+	}
+	return nil
+}
+
+// Touch reads where a hash is looked for first.
+func (r *Ring[T, C]) Touch(hash uint32) uint32 {
+	if r.n == 0 {
+		return 0
+	}
+	return r.heads[hash&uint32(len(r.heads)-1)]
+}
+
+// join has searches find all.
+func (r *Ring[T, C]) join() {
+	for ; r.apart > 0; r.apart-- {
+		at := r.place(r.first + r.n - r.apart)
+		x := C(&r.cells[at])
+		head := &r.heads[x.Hash()&uint32(len(r.heads)-1)]
+		*x.Before(), *head = *head, uint32(at)+1
+	}
+}
+
+// grow makes four times the room: what nobody wrote to takes no memory yet.
+func (r *Ring[T, C]) grow(limit int) {
+	cells := make([]T, min(max(4*len(r.cells), ringMin), limit))
+	n := copy(cells, r.cells[r.first:])
+	copy(cells[n:], r.cells[:r.first])
+	r.cells, r.first, r.apart = cells, 0, r.n
+	r.heads = make([]uint32, 1<<bits.Len(uint(len(cells)-1)))
+}
