@@ -3,6 +3,7 @@ package line
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,6 +48,7 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 		k.renew = memory.Parts
 		log.Error().Err(err).Int("part", part).Msg("a part of what was remembered of the last day cannot be read: " + untilTomorrow)
 	}
+	other := false
 	for _, p := range parts {
 		if p.Number == sincePart {
 			k.since.load(p.Data)
@@ -54,9 +56,16 @@ func (k *keeper) load(ctx context.Context, st *store.Store, now time.Time, known
 		if p.Number < 0 || p.Number >= memory.Parts {
 			continue // of another version
 		}
-		if k.written[p.Number] = p.Seq; k.memory.Load(p.Number, p.Data, now.UnixNano()) != nil {
-			damaged(memory.ErrDamaged, p.Number)
+		k.written[p.Number] = p.Seq
+		switch err := k.memory.Load(p.Number, p.Data, now.UnixNano()); {
+		case errors.Is(err, memory.ErrOtherVersion):
+			other, k.renew = true, memory.Parts
+		case err != nil:
+			damaged(err, p.Number)
 		}
+	}
+	if other {
+		k.since = knownSince{changed: true} // as after an upgrade from a version that remembered nothing
 	}
 	for _, j := range journals {
 		if err := k.memory.Apply(j.Data, func(part int) bool { return j.Seq > k.written[part] }); err != nil {

@@ -2,7 +2,9 @@ package line
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +73,33 @@ func TestADamagedJournalIsToldOnce(t *testing.T) {
 	var later lockedBuffer
 	if keepOnce(t, st, 4+memory.Parts/mostParts+1, zerolog.New(&later)); later.String() != "" {
 		t.Errorf("it is told again: %s", later.String())
+	}
+}
+
+// What another version wrote is not there, as after an upgrade from one that remembered nothing: it holds nobody, and is told.
+func TestAPartOfAnotherVersionIsNone(t *testing.T) {
+	st := newTestStore(t)
+	m := keepOnce(t, st, 1, zerolog.Nop())
+	number := 7
+	part := m.Part(nil, number)
+	part[0]++
+	part = binary.BigEndian.AppendUint32(part[:len(part)-4], crc32.Checksum(part[:len(part)-4], crc32.MakeTable(crc32.Castagnoli)))
+	if _, err := st.Commit(t.Context(), &store.Batch{Seq: 2, After: 1, MemoryParts: []store.MemoryPart{{Number: number, Data: part}}}); err != nil {
+		t.Fatal(err)
+	}
+	var log lockedBuffer
+	k := &keeper{memory: memory.New(memory.Limits{Sessions: 100_000, Partners: 100_000, Probes: 1000}, memory.Day, 30)}
+	if err := k.load(t.Context(), st, noon, true, zerolog.New(&log)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range byte(250) {
+		key := memory.Key{10: 0xff, 11: 0xff, 12: 20, 14: i}
+		if _, partners, _ := k.memory.Missing(&key); partners != 0 {
+			t.Fatalf("partners are missing until %s", time.Unix(0, partners))
+		}
+	}
+	if !strings.Contains(log.String(), "nothing is remembered of the last day") || k.since.at != 0 {
+		t.Errorf("told was %q, and partners are known since %d", log.String(), k.since.at)
 	}
 }
 

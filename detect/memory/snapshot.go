@@ -3,14 +3,18 @@ package memory
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
 	"activedefense/detect/arena"
 )
 
-// partVersion is that of the way in which a part is written. What another version wrote is not read.
+// partVersion is that of the way in which a part is written.
 const partVersion = 2
+
+// ErrOtherVersion is the error of [Memory.Load] for a part that another version wrote in its own way.
+var ErrOtherVersion = errors.New("another version wrote it")
 
 // Part appends to buf all that is in a part, for Load. In it is everything that the memory was told before the call.
 func (m *Memory) Part(buf []byte, number int) []byte {
@@ -26,14 +30,14 @@ func (m *Memory) Part(buf []byte, number int) []byte {
 	return sealed(p.spent.write(buf), from)
 }
 
-// Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged; the part is then empty, and everything is
-// missing from it for a day after at.
+// Load fills a part that is empty with what Part wrote. The error wraps ErrDamaged, and the part is then empty, and everything is
+// missing from it for a day after at; or it is ErrOtherVersion, and the part is as it was.
 func (m *Memory) Load(number int, data []byte, at int64) error {
 	m.served.settle(m)
 	p, limits := &m.parts[number], m.parts[number]
 	r := unsealed(data)
 	if v := r.byte(); v != partVersion && r.err == nil {
-		r.fail(fmt.Sprintf("version %d", v))
+		return ErrOtherVersion
 	}
 	p.sessions.missing, p.partners.missing, p.probes.missing = r.varint(), r.varint(), r.varint()
 	p.sessions.read(&r)
