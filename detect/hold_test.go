@@ -129,6 +129,44 @@ func TestAPartnerStaysOneWhenItsNetworkIsCrowded(t *testing.T) {
 	}
 }
 
+// Whom ours spoke to only after the attack began is no partner for it, though each target refused it once more since.
+func TestAPartnerIsOneFromBeforeTheAttack(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		s := everyRule()
+		s.PortScan.Window, s.HostSweep.Window = 0, 0
+		e := New(s)
+		e.Know(company, nil)
+		src, at := netip.MustParseAddr("203.0.113.5"), oracleStart
+		speak := func() {
+			for range 2 {
+				at = at.Add(time.Hour)
+				e.Observe(&Event{Time: at, Type: TypeTraffic, Subtype: "end", Action: "allow", Application: "ssl", Protocol: TCP, Src: insiders[0], SrcPort: 5000, Dst: src, DstPort: 443})
+			}
+		}
+		var last *Verdict
+		refuse := func(ports int) {
+			for port := range ports {
+				ev := Event{Time: at.Add(time.Minute), Type: TypeTraffic, Subtype: "drop", Action: "deny", Src: src, Dst: insiders[0], DstPort: uint16(20 + port)}
+				if v := e.Observe(&ev).Verdict; v != nil {
+					last = v
+				}
+			}
+		}
+		need := s.Probe.Targets
+		if before {
+			speak()
+			refuse(need - 1)
+		} else {
+			refuse(need - 1)
+			speak()
+		}
+		refuse(need)
+		if last == nil || (last.Hold != "") != before {
+			t.Errorf("spoken to before the attack %v: %+v", before, last)
+		}
+	}
+}
+
 // What only a proxy says of an address is no evidence beside what is known of it, in neither direction.
 func TestAProxysWordStandsAlone(t *testing.T) {
 	for _, lastBy := range []string{"the proxy", "itself"} {

@@ -124,7 +124,9 @@ func (e *Engine) probeVerdict(ev *Event, w *watched, n memory.Probed, g Grade) *
 	if g == Proven {
 		list = slices.DeleteFunc(list, func(r memory.Refusal) bool { return !r.Proven })
 	}
-	v.FirstSeen, v.LastSeen = clock(list[0].Time), clock(list[len(list)-1].Time)
+	// Of each target the latest refusal is remembered; of all the first.
+	v.FirstSeen = clock(min(list[0].Time, max(e.memory.Begun(&w.key), w.time-e.rules[probe].window+1)))
+	v.LastSeen = clock(list[len(list)-1].Time)
 	v.Count = len(list) - n.Answered
 	for _, r := range list {
 		v.Hits += r.Records

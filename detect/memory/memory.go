@@ -32,7 +32,7 @@ const (
 type Limits struct {
 	Sessions int // that ours opened, 32 bytes each, and 4 to 8 to find them; as many, 56 bytes each, of those whose translation is not told
 	Partners int // addresses outside, 56 bytes each, and 8 to 16; as much again for those of many hours
-	// Probes are sources, 88 bytes each with a target, and 10 to 20 to find them, with three more targets for each on average, 56
+	// Probes are sources, 96 bytes each with a target, and 10 to 20 to find them, with three more targets for each on average, 56
 	// bytes each; and as many more that one target alone refused, 64 bytes each, and 4 to 8.
 	Probes int
 }
@@ -172,6 +172,10 @@ func (m *Memory) Probe(key *Key, at int64) Probed { return m.part(key).probes.co
 
 // Refused gives the targets that refused a source within the window before a time, in no order.
 func (m *Memory) Refused(key *Key, at int64) []Refusal { return m.part(key).probes.refused(key, at) }
+
+// Begun is when the first refusal of a source was, of those that are remembered, or a time before that: to the second, and 0 where
+// there is none.
+func (m *Memory) Begun(key *Key) int64 { return m.part(key).probes.begun(key) }
 
 // Consume forgets what refused a source, all of it or what may be forged, and keeps what answered it.
 func (m *Memory) Consume(key *Key, keepProven bool) {

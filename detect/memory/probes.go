@@ -45,6 +45,7 @@ type single struct {
 	time     int64  // of the latest refusal
 	ref      uint64 // of that
 	before   uint32
+	begun    uint32 // when the first refusal was, in seconds since 1970
 	port     uint16
 	device   uint16
 	refusals uint16 // records
@@ -59,6 +60,7 @@ func (c *single) again(t *Target) bool {
 	if t.Time >= c.time {
 		c.time, c.ref = t.Time, t.Ref
 	}
+	c.begun = min(c.begun, seconds(t.Time))
 	if c.device = t.Device; c.refusals < math.MaxUint16 {
 		c.refusals++
 	}
@@ -69,10 +71,11 @@ func (c *single) again(t *Target) bool {
 func (c *single) Hash() uint32    { return arena.Hash(&c.key) }
 func (c *single) Before() *uint32 { return &c.before }
 
-// prober is a source, in 88 bytes with a target: most have no other.
+// prober is a source, in 96 bytes with a target: most have no other.
 type prober struct {
 	key Key
 	arena.Order
+	begun    uint32 // when the first refusal was of those that are remembered, or one before it, in seconds since 1970; 0: there is none
 	refusals uint16 // targets that refused it
 	device   uint16
 	answers  uint8 // targets that answered it
@@ -141,10 +144,11 @@ func (p *probes) find(key *Key, hash uint32) uint32 {
 // promote makes a single one of the others.
 func (p *probes) promote(c *single, hash uint32) uint32 {
 	t := Target{Key: c.key, Hash: hash, Dst: c.dst, Port: c.port, Device: c.device, Time: c.time, Ref: c.ref, Proven: c.proven}
-	refusals := c.refusals
+	refusals, begun := c.refusals, c.begun
 	p.strike(c)
 	n := p.settle(&t)
-	p.table.At(n).own.refusals = refusals
+	x := p.table.At(n)
+	x.own.refusals, x.begun = refusals, begun
 	return n
 }
 
@@ -167,7 +171,7 @@ func (p *probes) put(t *Target) (place int) {
 		}
 	}
 	p.mark(t.Hash)
-	return p.singles.Put(&single{key: t.Key, dst: t.Dst, time: max(t.Time, 1), ref: t.Ref, port: t.Port, device: t.Device, refusals: 1, proven: t.Proven}, p.max)
+	return p.singles.Put(&single{key: t.Key, dst: t.Dst, time: max(t.Time, 1), ref: t.Ref, begun: seconds(t.Time), port: t.Port, device: t.Device, refusals: 1, proven: t.Proven}, p.max)
 }
 
 // dropSingle forgets the oldest single. Where there is no room, the next one is put into its place, which is in no cache: it is
@@ -272,6 +276,9 @@ func (p *probes) refusedBy(n uint32, at *target, t *Target) {
 	before := at.refusedAt()
 	if before == 0 {
 		p.refusals(c, 1)
+	}
+	if at := seconds(t.Time); c.begun == 0 || at < c.begun {
+		c.begun = at
 	}
 	if t.Time >= before || before == 0 {
 		at.ref = t.Ref
@@ -466,6 +473,18 @@ func (p *probes) refused(key *Key, at int64) []Refusal {
 	return list
 }
 
+// begun is when the first of the refusals of a source was that are remembered, or before it; 0: there is none.
+func (p *probes) begun(key *Key) int64 {
+	n, c := p.look(key, arena.Hash(key))
+	switch {
+	case n != 0:
+		return int64(p.table.At(n).begun) * int64(time.Second)
+	case c != nil:
+		return int64(c.begun) * int64(time.Second)
+	}
+	return 0
+}
+
 func (p *probes) consume(key *Key, keepProven bool) {
 	n := p.find(key, arena.Hash(key))
 	if n == 0 {
@@ -591,7 +610,9 @@ func (p *probes) evict(n uint32, at int64) {
 // refusals moves the number of targets that refused a source.
 func (p *probes) refusals(c *prober, by int) {
 	before := p.isNear(c)
-	c.refusals = uint16(int(c.refusals) + by)
+	if c.refusals = uint16(int(c.refusals) + by); c.refusals == 0 {
+		c.begun = 0
+	}
 	switch now := p.isNear(c); {
 	case now && !before:
 		p.near++

@@ -176,6 +176,7 @@ func (p *probes) writeSingles(b []byte) []byte {
 	for i := range p.singles.Len() {
 		c := p.singles.At(i)
 		b = appendUint16s(append(appendAddr(appendAddr(b, &c.key), &c.dst), flag(c.proven)), c.port, c.device, c.refusals)
+		b = binary.BigEndian.AppendUint32(b, c.begun)
 		b = binary.AppendUvarint(binary.AppendVarint(b, c.time-last), c.ref)
 		last = c.time
 	}
@@ -186,14 +187,15 @@ func (p *probes) readSingles(r *reader) {
 	var last int64
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		t := Target{Key: r.addr(), Dst: r.addr(), Proven: r.byte() != 0, Port: r.uint16(), Device: r.uint16()}
-		refusals := r.uint16()
+		refusals, begun := r.uint16(), r.uint32()
 		last += r.varint()
 		t.Time, t.Ref, t.Hash = last, r.uvarint(), arena.Hash(&t.Key)
 		if r.err != nil {
 			return
 		}
 		p.put(&t)
-		if p.singles.At(p.singles.Len() - 1).refusals = refusals; t.Key == (Key{}) {
+		c := p.singles.At(p.singles.Len() - 1)
+		if c.refusals, c.begun = refusals, begun; t.Key == (Key{}) {
 			p.struck++
 		}
 	}
@@ -204,6 +206,7 @@ func (p *probes) writeOne(b []byte, n uint32) []byte {
 	b = appendAddr(b, &c.key)
 	b = append(binary.AppendVarint(b, spared), flag(c.used))
 	b = binary.BigEndian.AppendUint16(b, c.device)
+	b = binary.BigEndian.AppendUint32(b, c.begun)
 	// The first of the others is written last, so that reading puts it first again.
 	list := []*target{&c.own}
 	for t := p.after(&c.own); t != nil; t = p.after(t) {
@@ -234,13 +237,14 @@ func (p *probes) read(r *reader) {
 	defer func() { p.reading = false }()
 	p.readSingles(r)
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		key, spared, used, device := r.addr(), r.varint(), r.byte() != 0, r.uint16()
+		key, spared, used, device, begun := r.addr(), r.varint(), r.byte() != 0, r.uint16(), r.uint32()
 		last, hash := spared, arena.Hash(&key)
 		for targets := r.uvarint(); targets > 0 && r.err == nil; targets-- {
 			last = p.readTarget(r, Target{Key: key, Hash: hash, Device: device}, last)
 		}
 		if n := p.find(&key, hash); n != 0 {
-			if p.table.At(n).used = used; spared != 0 {
+			c := p.table.At(n)
+			if c.used, c.begun = used, begun; spared != 0 {
 				p.spare(n, spared)
 			}
 		}
