@@ -22,8 +22,9 @@ type fetch struct {
 
 // fetches are those of one group of events.
 type fetches struct {
-	list  [Ahead]fetch
-	hints [Ahead]memory.Hint
+	list    [Ahead]fetch
+	hints   [Ahead]memory.Hint
+	unknown [Ahead]memory.Hint
 	// touched takes something of all that is read, or the compiler would not read it.
 	touched uint32
 }
@@ -70,18 +71,17 @@ func (e *Engine) fetchSlots(events []Event) []fetch {
 // fetchSources touches the sources, their neighbours in the list of sources, and what the memory has of them, and goes on to
 // the first pair of the light ones.
 func (e *Engine) fetchSources(list []fetch) []fetch {
-	known, hints := list[:0], e.ahead.hints[:0]
+	known, hints, unknown := list[:0], e.ahead.hints[:0], e.ahead.unknown[:0]
 	for _, f := range list {
 		// Another source with the same hash is rare, and costs no more than being of no use.
 		f.number = e.directory.Find(f.hash, func(uint32) bool { return true })
 		switch {
 		case f.number != 0:
 			known = append(known, f)
-		case e.memory == nil:
 		case f.answered: // the memory may know it all the same
 			hints = append(hints, memory.Hint{Part: f.part, Hash: f.hash})
 		default:
-			e.ahead.touched += e.memory.Touch(f.part, f.hash)
+			unknown = append(unknown, memory.Hint{Part: f.part, Hash: f.hash})
 		}
 	}
 	for i := range known {
@@ -98,7 +98,7 @@ func (e *Engine) fetchSources(list []fetch) []fetch {
 		}
 	}
 	if e.memory != nil && e.rules[probe].window != 0 {
-		e.ahead.touched += e.memory.Prefetch(hints)
+		e.ahead.touched += e.memory.Prefetch(hints) + e.memory.Touch(unknown)
 	}
 	return light
 }

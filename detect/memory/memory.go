@@ -273,10 +273,17 @@ type Hint struct {
 	Hint uint32
 }
 
-// Touch brings into the processor's caches what tells that nothing is remembered of a source.
-func (m *Memory) Touch(part uint8, hash uint32) uint32 {
-	p := &m.parts[part]
-	return p.probes.known.touch(hash) + p.sessions.peers.touch(hash)
+// Touch brings into the processor's caches what tells that nothing is remembered of sources.
+func (m *Memory) Touch(list []Hint) (touched uint32) {
+	for i := range list {
+		p := &m.parts[list[i].Part]
+		touched += p.probes.known.touch(list[i].Hash)
+	}
+	for i := range list {
+		p := &m.parts[list[i].Part]
+		touched += p.sessions.peers.touch(list[i].Hash)
+	}
+	return touched
 }
 
 // Prefetch brings what will be needed for sources into the processor's caches, step by step for all of them: what one step
