@@ -7,24 +7,33 @@ import "math/bits"
 type marks struct {
 	words [][2]uint64 // the newer and the older half
 	newer int         // 0 or 1
-	left  int         // how many more are made before the older half is emptied, and is the newer one
+	room  int
+	left  int // how many more are made before the older half is emptied, and is the newer one
 }
 
-// made tells that one more thing is made, of room that there is room for, each bits for each. True: of those made before, only
-// those made last are still marked.
-func (m *marks) made(room, each int) bool {
-	switch {
-	case m.words == nil:
-		m.words = make([][2]uint64, 1<<bits.Len(uint(each*room/64)))
-	case m.left > 0:
+// need has marks for so many things as there is room for, with so many bits for each.
+func (m *marks) need(room, each int) {
+	if m.words == nil {
+		m.words, m.room, m.left = make([][2]uint64, 1<<bits.Len(uint(each*room/64))), room, room
+	}
+}
+
+// made tells that one more thing is made. True: of those made before, only as many as there is room for are still marked.
+func (m *marks) made() bool {
+	if m.left > 0 {
 		m.left--
 		return false
 	}
-	m.newer, m.left = 1-m.newer, room
+	m.turn()
+	return true
+}
+
+// turn empties the older half, which is the newer one from then on.
+func (m *marks) turn() {
+	m.newer, m.left = 1-m.newer, m.room
 	for i := range m.words {
 		m.words[i][m.newer] = 0
 	}
-	return true
 }
 
 // of gives the word of an address, by its hash, and its two bits there.

@@ -447,6 +447,31 @@ func TestASessionIsFoundAsLongAsThereIsRoom(t *testing.T) {
 	}
 }
 
+// However many others are served in the meantime, a source that one target refused is known when it comes to the next.
+func TestASingleIsKnownWhenItComesAgain(t *testing.T) {
+	m := New(Limits{Probes: Parts * 100}, Day, 30)
+	target := address("198.51.100.1")
+	for i := range 40_000 {
+		if i%8000 == 0 {
+			src := address("192.0.2.0")
+			src[15] = byte(i / 8000)
+			m.Refuse(&Target{Key: src, Dst: target, Port: 22, Time: start + int64(i)}, new(uint32))
+		}
+		visitor := address("203.0.0.0")
+		visitor[14], visitor[15] = byte(i>>8), byte(i)
+		for port := range uint16(3) {
+			m.Answer(&Target{Key: visitor, Dst: target, Port: 443 + port, Time: start + int64(i)})
+		}
+		for k := range byte(i/8000 + 1) {
+			src := address("192.0.2.0")
+			src[15] = k
+			if n := m.Probe(&src, start+int64(i)).Refused; n != 1 {
+				t.Fatalf("after %d visitors, %d targets are known that refused source %d", i, n, k)
+			}
+		}
+	}
+}
+
 // A source that more targets answered than are remembered is spared, not blocked.
 func TestManyAnswersSpare(t *testing.T) {
 	m := New(roomy, 24*time.Hour, 5)

@@ -32,6 +32,7 @@ type probes struct {
 	singles  arena.Ring[single, *single] // sources that one target refused: nearly all of them never reach another
 	struck   int                         // how many of these did, or were forgotten
 	known    marks                       // sources of which anything is remembered
+	added    int                         // how many that are no singles were marked since they were marked anew
 	spared   map[uint32]int64            // by source: until then nothing is concluded, for an answer younger than the window had no room
 	missing  int64
 	near     int  // sources with at least half of the refusals that fire
@@ -170,7 +171,7 @@ func (p *probes) put(t *Target) (place int) {
 			p.dropSingle()
 		}
 	}
-	p.mark(t.Hash)
+	p.mark(t.Hash, true)
 	return p.singles.Put(&single{key: t.Key, dst: t.Dst, time: max(t.Time, 1), ref: t.Ref, begun: seconds(t.Time), port: t.Port, device: t.Device, refusals: 1, proven: t.Proven}, p.max)
 }
 
@@ -202,17 +203,36 @@ func (p *probes) single(hint uint32) *single {
 	return p.singles.Cell(int(hint - singleHint))
 }
 
-// mark notes that something is remembered of a source. The marks last for the singles; of the others they are made anew whenever
-// some go.
-func (p *probes) mark(hash uint32) {
-	if p.known.made(p.max, probeMarks) {
-		for _, q := range []*arena.Queue{&p.refusing, &p.served} {
-			for n := q.Oldest(); n != 0; n = arena.Next(&p.table, n) {
-				p.known.set(arena.Hash(&p.table.At(n).key))
-			}
+// mark notes that something is remembered of a source, which is a single or one of the others. The marks last for the singles;
+// of the others they are made anew whenever some go, and of all where the others were many.
+func (p *probes) mark(hash uint32, isSingle bool) {
+	p.known.need(p.max, probeMarks)
+	switch {
+	case isSingle && p.known.made():
+		p.markOthers()
+	case !isSingle && p.added >= othersMarked*p.max:
+		p.known.turn()
+		p.markOthers()
+		for i := range p.singles.Len() {
+			p.known.set(p.singles.At(i).Hash())
 		}
 	}
+	if !isSingle {
+		p.added++
+	}
 	p.known.set(hash)
+}
+
+// othersMarked is how many times as many as there is room for are marked before the marks are made anew.
+const othersMarked = 2
+
+func (p *probes) markOthers() {
+	p.added = 0
+	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
+		for n := q.Oldest(); n != 0; n = arena.Next(&p.table, n) {
+			p.known.set(arena.Hash(&p.table.At(n).key))
+		}
+	}
 }
 
 // after gives the target after another of the same source; nil: that was the last.
@@ -250,7 +270,7 @@ func (p *probes) refuse(t *Target, hint *uint32) Probed {
 		}
 		return Probed{Refused: 1}
 	default:
-		p.mark(t.Hash)
+		p.mark(t.Hash, false)
 		n = p.settle(t)
 	}
 	if n < singleHint {
@@ -299,7 +319,7 @@ func (p *probes) refusedBy(n uint32, at *target, t *Target) {
 func (p *probes) answer(t *Target) {
 	n := p.find(&t.Key, t.Hash)
 	if n == 0 {
-		p.mark(t.Hash)
+		p.mark(t.Hash, false)
 		n = p.add(t)
 	}
 	c, at := p.table.At(n), p.reach(n, t)
@@ -332,17 +352,8 @@ func (p *probes) reach(n uint32, t *Target) (at *target) {
 	if c.own.none() {
 		c.own = target{addr: t.Dst, port: t.Port}
 	}
-	if c.own.is(t) {
-		return &c.own
-	}
-	for link := &c.own.next; *link != 0; link = &p.others.At(*link).next {
-		i := *link
-		if at = p.others.At(i); at.is(t) { // it is the next one from now on, and found sooner
-			*link = at.next
-			at.next = c.own.next
-			c.own.next = i
-			return at
-		}
+	if at = p.targetOf(c, t); at != nil {
+		return at
 	}
 	for p.others.Used() >= (targetsEach-1)*p.max {
 		first := p.oldest()
@@ -356,6 +367,23 @@ func (p *probes) reach(n uint32, t *Target) (at *target) {
 	*at = target{addr: t.Dst, port: t.Port, next: c.own.next}
 	c.own.next = i
 	return at
+}
+
+// targetOf gives a target of a source, if it is remembered.
+func (p *probes) targetOf(c *prober, t *Target) *target {
+	if c.own.is(t) {
+		return &c.own
+	}
+	for link := &c.own.next; *link != 0; link = &p.others.At(*link).next {
+		i := *link
+		if at := p.others.At(i); at.is(t) { // it is the next one from now on, and found sooner
+			*link = at.next
+			at.next = c.own.next
+			c.own.next = i
+			return at
+		}
+	}
+	return nil
 }
 
 func (t *target) is(x *Target) bool { return t.port == x.Port && t.addr == x.Dst }

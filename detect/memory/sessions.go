@@ -80,7 +80,8 @@ func (s *sessions) missingUntil() int64 { return max(s.missing, s.untold.missing
 
 // open takes in a session; peer is the hash of its address outside.
 func (s *sessions) open(o *Session, peer uint32) {
-	s.peers.made(s.max, sessionMarks)
+	s.peers.need(s.max, sessionMarks)
+	s.peers.made()
 	s.peers.set(peer)
 	s.put(&session{key: keyOf(exact, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), time: o.Time, device: o.Device})
 	if o.Untranslated {

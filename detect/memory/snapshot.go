@@ -84,7 +84,7 @@ func (s *sessions) read(r *reader) {
 		s.add(&c)
 	}
 	if s.ring.Len() > 0 {
-		s.peers.made(s.max, sessionMarks)
+		s.peers.need(s.max, sessionMarks)
 		s.peers.setAll()
 	}
 	s.untold.read(r)
@@ -280,7 +280,9 @@ func (p *probes) readTarget(r *reader, t Target, last int64) int64 {
 		}
 	}
 	if n := p.find(&t.Key, t.Hash); n != 0 {
-		p.reach(n, &t).refusals = refusals
+		if at := p.targetOf(p.table.At(n), &t); at != nil {
+			at.refusals = refusals
+		}
 	}
 	return last
 }

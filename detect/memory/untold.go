@@ -89,7 +89,8 @@ func (s *untold) put(key [16]byte, kind uint8, end *[16]byte, o *Session) {
 		return
 	}
 	s.makeRoom(o)
-	s.peers.made(s.max, sessionMarks)
+	s.peers.need(s.max, sessionMarks)
+	s.peers.made()
 	number = s.table.Add(arena.Hash(&key))
 	*s.table.At(number) = cell{key: key, time: o.Time, device: o.Device, kind: kind}
 	arena.Put(&s.queue, &s.table, number)
