@@ -244,6 +244,51 @@ func TestStricterRulesFindWhatWasSeenBefore(t *testing.T) {
 	}
 }
 
+// What did not count because of what is ours, or how it is protected, does not count when a restart reads it once more.
+func TestARestartKnowsWhoIsOurs(t *testing.T) {
+	const elsewhere, besideProtected = "203.0.113.7", "2001:db8:5::"
+	for _, c := range []struct{ ours, protected, lines string }{
+		{"192.0.2.0/24", "192.0.2.1/32", scan(elsewhere, noon, 11)},
+		{"198.51.100.0/24", besideProtected + "9/128", scan(besideProtected+"1", noon, 6) + strings.ReplaceAll(scan(besideProtected+"2", noon, 6), "DstPort=1", "DstPort=2")},
+	} {
+		dir, st := t.TempDir(), newTestStore(t)
+		path := filepath.Join(dir, "fw1.log")
+		write(t, path, c.lines)
+		o := testOptions(t, st, path)
+		ours, guard := detect.NewOurs([]netip.Prefix{prefix(c.ours)}), detect.NewGuard([]netip.Prefix{prefix(c.protected)}, nil)
+		o.Ours, o.Guard = func() *detect.Ours { return ours }, func() *detect.Guard { return guard }
+		o.Settings.IPv6Prefix = 64
+		for run := range 2 {
+			readAll(t, openTestLive(t, o))
+			if got := entries(t, st); got != "" {
+				t.Errorf("run %d: blocked are %s", run+1, got)
+			}
+		}
+		if n := len(records(t, st)); n < 11 {
+			t.Errorf("%d records", n)
+		}
+	}
+}
+
+// What is held for want of room stays held over a restart, and counts no hit again.
+func TestARestartBlocksNothingThatIsHeld(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	path := filepath.Join(dir, "fw1.log")
+	write(t, path, scan("203.0.113.7", noon, 11)+scan("203.0.113.8", noon.Add(time.Minute), 11))
+	o := testOptions(t, st, path)
+	o.Surge = detect.Surge{Additions: 1, Window: time.Hour}
+	o.Settings.PortScan.RefusedOnly = true
+	for run := range 3 {
+		readAll(t, openTestLive(t, o))
+		if e := only(t, st, "203.0.113.8"); e.State != store.Held || e.Hits != 11 {
+			t.Errorf("run %d: it is %+v", run+1, e)
+		}
+		o.Attach = func(notice func([]Change)) {
+			notice([]Change{{Address: prefix("203.0.113.7/32"), Blocked: true}, {Address: prefix("203.0.113.8/32"), Waiting: store.Held}})
+		}
+	}
+}
+
 // What was found before counts no hit again when a restart finds it once more, because under a flood it was forgotten that its
 // evidence was used up.
 func TestARestartCountsNoHitAgain(t *testing.T) {

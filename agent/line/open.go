@@ -118,6 +118,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		surge := o.Surge
 		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, end: l}
 		l.engine.Limit(l.surge)
+		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}
 		l.keeper = &keeper{memory: l.engine.Memory()}
 		if err := l.keeper.load(ctx, o.Store, o.Now(), len(positions) > 0, o.Logger); err != nil {
