@@ -63,6 +63,7 @@ func New(l Limits, window time.Duration, targets int) *Memory {
 		p.sessions.max, p.sessions.untold.max = share(l.Sessions), share(l.Sessions)
 		p.partners.max = share(l.Partners)
 		p.probes.max, p.probes.window, p.probes.targets = share(l.Probes), int64(window), targets
+		p.probes.singles.max, p.probes.singles.window = share(l.Probes), int64(window)
 		p.spent.max = share(l.Probes)
 	}
 	return m
@@ -260,7 +261,7 @@ func (m *Memory) Sizes() (s Sizes) {
 		p := &m.parts[i]
 		s.Sessions += p.sessions.ring.Len() + p.sessions.untold.table.Used()
 		s.Partners += p.partners.table.Used()
-		s.Probes += p.probes.table.Used() + p.probes.singles.Len() - p.probes.struck
+		s.Probes += p.probes.table.Used() + p.probes.singles.len()
 		s.Near += p.probes.near
 	}
 	return s
@@ -292,7 +293,7 @@ func (m *Memory) Prefetch(list []Hint) (touched uint32) {
 	for i := range list {
 		if h := &list[i]; h.Hint == 0 {
 			p := &m.parts[h.Part].probes
-			touched += p.table.Touch(h.Hash) + p.known.touch(h.Hash) + p.singles.Touch(h.Hash)
+			touched += p.table.Touch(h.Hash) + p.known.touch(h.Hash) + p.singles.ring.Touch(h.Hash)
 		}
 	}
 	for i := range list {
@@ -301,7 +302,7 @@ func (m *Memory) Prefetch(list []Hint) (touched uint32) {
 		if h.Hint == 0 {
 			h.Hint = p.table.First(h.Hash)
 		}
-		if c := p.single(h.Hint); c != nil {
+		if c := p.singles.hinted(h.Hint); c != nil {
 			touched += uint32(c.port) + p.table.Touch(h.Hash) // where it will be, if this is another target
 		}
 		if h.Hint >= singleHint {

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"math"
 	"net/netip"
 	"time"
 
@@ -29,48 +28,14 @@ type probes struct {
 	refusing arena.Queue // sources that nothing answered: they are forgotten first, for that excuses nobody
 	served   arena.Queue
 	others   arena.Slab[target, *target] // beside the first of each source
-	singles  arena.Ring[single, *single] // sources that one target refused: nearly all of them never reach another
-	struck   int                         // how many of these did, or were forgotten
-	known    marks                       // sources of which anything is remembered
-	added    int                         // how many that are no singles were marked since they were marked anew
-	spared   map[uint32]int64            // by source: until then nothing is concluded, for an answer younger than the window had no room
+	singles  singles
+	known    marks            // sources of which anything is remembered
+	added    int              // how many that are no singles were marked since they were marked anew
+	spared   map[uint32]int64 // by source: until then nothing is concluded, for an answer younger than the window had no room
 	missing  int64
 	near     int  // sources with at least half of the refusals that fire
 	reading  bool // nothing is out of date: it is as it was written
 }
-
-// single is a source that one target refused, in 64 bytes. Without a key it is none any more.
-type single struct {
-	key      Key
-	dst      [16]byte
-	time     int64  // of the latest refusal
-	ref      uint64 // of that
-	before   uint32
-	begun    uint32 // when the first refusal was, in seconds since 1970
-	port     uint16
-	device   uint16
-	refusals uint16 // records
-	proven   bool   // all of them were of a source that was really there; false: none
-}
-
-// again takes in a refusal by the same target.
-func (c *single) again(t *Target) bool {
-	if c.port != t.Port || c.proven != t.Proven || c.dst != t.Dst {
-		return false
-	}
-	if t.Time >= c.time {
-		c.time, c.ref = t.Time, t.Ref
-	}
-	c.begun = min(c.begun, seconds(t.Time))
-	if c.device = t.Device; c.refusals < math.MaxUint16 {
-		c.refusals++
-	}
-	return true
-}
-
-// Hash and Before make it a cell of the ring.
-func (c *single) Hash() uint32    { return arena.Hash(&c.key) }
-func (c *single) Before() *uint32 { return &c.before }
 
 // prober is a source, in 96 bytes with a target: most have no other.
 type prober struct {
@@ -130,7 +95,7 @@ func (p *probes) look(key *Key, hash uint32) (uint32, *single) {
 	if n := p.table.Find(hash, func(c *prober) bool { return c.key == *key }); n != 0 {
 		return n, nil
 	}
-	return 0, p.singles.Find(hash, longest, func(c *single) bool { return c.key == *key })
+	return 0, p.singles.find(key, hash)
 }
 
 // find gives the number of a source, which is a single no more; 0: nothing is remembered of it.
@@ -146,7 +111,7 @@ func (p *probes) find(key *Key, hash uint32) uint32 {
 func (p *probes) promote(c *single, hash uint32) uint32 {
 	t := Target{Key: c.key, Hash: hash, Dst: c.dst, Port: c.port, Device: c.device, Time: c.time, Ref: c.ref, Proven: c.proven}
 	refusals, begun := c.refusals, c.begun
-	p.strike(c)
+	p.singles.strike(c)
 	n := p.settle(&t)
 	x := p.table.At(n)
 	x.own.refusals, x.begun = refusals, begun
@@ -160,49 +125,6 @@ func (p *probes) settle(t *Target) uint32 {
 	return n
 }
 
-// put remembers a source that nothing is remembered of, and a target that refused it.
-func (p *probes) put(t *Target) (place int) {
-	switch n := p.singles.Len(); {
-	case n >= p.max:
-		p.dropSingle()
-	case n > 0 && !p.reading:
-		if c := p.singles.At(0); outdated(c.device, c.time, t.Device, t.Time, time.Duration(p.window)) {
-			p.strike(c) // or a hint would still find it
-			p.dropSingle()
-		}
-	}
-	p.mark(t.Hash, true)
-	return p.singles.Put(&single{key: t.Key, dst: t.Dst, time: max(t.Time, 1), ref: t.Ref, begun: seconds(t.Time), port: t.Port, device: t.Device, refusals: 1, proven: t.Proven}, p.max)
-}
-
-// dropSingle forgets the oldest single. Where there is no room, the next one is put into its place, which is in no cache: it is
-// looked at only where it may be struck.
-func (p *probes) dropSingle() {
-	if p.struck > 0 && p.singles.At(0).key == (Key{}) {
-		p.struck--
-	}
-	p.singles.Drop()
-}
-
-// strike forgets a single.
-func (p *probes) strike(c *single) {
-	if c.key != (Key{}) {
-		p.struck++
-	}
-	c.key = Key{}
-}
-
-// A hint from singleHint on is the place of a single, any other the number of a source; 0: none.
-const singleHint = 1 << 23
-
-// single gives what is at the place that a hint names; nil if it names none.
-func (p *probes) single(hint uint32) *single {
-	if hint < singleHint {
-		return nil
-	}
-	return p.singles.Cell(int(hint - singleHint))
-}
-
 // mark notes that something is remembered of a source, which is a single or one of the others. The marks last for the singles;
 // of the others they are made anew whenever some go, and of all where the others were many.
 func (p *probes) mark(hash uint32, isSingle bool) {
@@ -213,8 +135,8 @@ func (p *probes) mark(hash uint32, isSingle bool) {
 	case !isSingle && p.added >= othersMarked*p.max:
 		p.known.turn()
 		p.markOthers()
-		for i := range p.singles.Len() {
-			p.known.set(p.singles.At(i).Hash())
+		for i := range p.singles.ring.Len() {
+			p.known.set(p.singles.ring.At(i).Hash())
 		}
 	}
 	if !isSingle {
@@ -264,10 +186,9 @@ func (p *probes) refuse(t *Target, hint *uint32) Probed {
 		p.refusedBy(n, p.reach(n, t), t)
 	case n != 0:
 		p.refusedBy(n, p.reach(n, t), t)
-	case p.targets > 2 && !p.reading:
-		if place := p.put(t); place < singleHint {
-			*hint = singleHint + uint32(place)
-		}
+	case p.targets > 2 && !p.reading: // one alone is not half of what fires
+		p.mark(t.Hash, true)
+		*hint = p.singles.put(t)
 		return Probed{Refused: 1}
 	default:
 		p.mark(t.Hash, false)
@@ -281,7 +202,7 @@ func (p *probes) refuse(t *Target, hint *uint32) Probed {
 
 // hinted gives the source of a target if it is where the hint says, as look does.
 func (p *probes) hinted(t *Target, hint uint32) (uint32, *single) {
-	switch c := p.single(hint); {
+	switch c := p.singles.hinted(hint); {
 	case c != nil && c.key == t.Key:
 		return 0, c
 	case hint != 0 && hint < singleHint && p.table.At(hint).key == t.Key: // a cell given back has no key
@@ -550,20 +471,14 @@ func (p *probes) forget(key *Key) (known bool) {
 	case n != 0:
 		p.remove(n)
 	case c != nil:
-		p.strike(c)
+		p.singles.strike(c)
 	}
 	return n != 0 || c != nil
 }
 
 // forgetIn forgets the sources in some networks, and tells of each.
 func (p *probes) forgetIn(in func(netip.Addr) bool, forgot func(netip.Prefix)) {
-	for i := range p.singles.Len() {
-		c := p.singles.At(i)
-		if addr := netip.AddrFrom16(c.key).Unmap(); c.key != (Key{}) && in(addr) {
-			p.strike(c)
-			forgot(netip.PrefixFrom(addr, addr.BitLen()))
-		}
-	}
+	p.singles.forgetIn(in, forgot)
 	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
 		for n := q.Oldest(); n != 0; {
 			next := arena.Next(&p.table, n)

@@ -160,7 +160,7 @@ func (p *partners) read(r *reader) {
 }
 
 func (p *probes) write(b []byte) []byte {
-	b = p.writeSingles(b)
+	b = p.singles.write(b)
 	b = binary.AppendUvarint(b, uint64(p.table.Used()))
 	for _, q := range []*arena.Queue{&p.refusing, &p.served} {
 		for n := q.Oldest(); n != 0; n = arena.Next(&p.table, n) {
@@ -168,37 +168,6 @@ func (p *probes) write(b []byte) []byte {
 		}
 	}
 	return b
-}
-
-func (p *probes) writeSingles(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(p.singles.Len()))
-	var last int64
-	for i := range p.singles.Len() {
-		c := p.singles.At(i)
-		b = appendUint16s(append(appendAddr(appendAddr(b, &c.key), &c.dst), flag(c.proven)), c.port, c.device, c.refusals)
-		b = binary.BigEndian.AppendUint32(b, c.begun)
-		b = binary.AppendUvarint(binary.AppendVarint(b, c.time-last), c.ref)
-		last = c.time
-	}
-	return b
-}
-
-func (p *probes) readSingles(r *reader) {
-	var last int64
-	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		t := Target{Key: r.addr(), Dst: r.addr(), Proven: r.byte() != 0, Port: r.uint16(), Device: r.uint16()}
-		refusals, begun := r.uint16(), r.uint32()
-		last += r.varint()
-		t.Time, t.Ref, t.Hash = last, r.uvarint(), arena.Hash(&t.Key)
-		if r.err != nil {
-			return
-		}
-		p.put(&t)
-		c := p.singles.At(p.singles.Len() - 1)
-		if c.refusals, c.begun = refusals, begun; t.Key == (Key{}) {
-			p.struck++
-		}
-	}
 }
 
 func (p *probes) writeOne(b []byte, n uint32) []byte {
@@ -235,7 +204,7 @@ func (p *probes) writeOne(b []byte, n uint32) []byte {
 func (p *probes) read(r *reader) {
 	p.reading = true
 	defer func() { p.reading = false }()
-	p.readSingles(r)
+	p.singles.read(r, func(hash uint32) { p.mark(hash, true) })
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		key, spared, used, device, begun := r.addr(), r.varint(), r.byte() != 0, r.uint16(), r.uint32()
 		last, hash := spared, arena.Hash(&key)
