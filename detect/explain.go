@@ -39,6 +39,21 @@ func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
 	return list
 }
 
+// WhyNot says why no rule counts the record; "" if one does. It is what Explain says for a rule that could have counted it:
+// login for a login, and one of those that count destinations for any other.
+func (s Settings) WhyNot(ev *Event, g *Guard, o *Ours) string {
+	why := becauseOff
+	for i, c := range s.Explain(ev, g, o) {
+		if c.Counts {
+			return ""
+		}
+		if r := precedence[i]; r != vulnerability && (r == login) == isLogin(ev) && c.Text != becauseOff {
+			why = c.Text
+		}
+	}
+	return why
+}
+
 // explanation is what is asked of one record.
 type explanation struct {
 	known
@@ -68,7 +83,7 @@ func (e *explanation) not(r int) string {
 
 func (e *explanation) notCounted(r int) string {
 	if e.rules[r].window == 0 {
-		return "the rule is off"
+		return becauseOff
 	}
 	switch r {
 	case vulnerability:
