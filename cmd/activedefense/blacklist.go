@@ -216,16 +216,26 @@ func reasonsOf(files []store.LabelFile, cfg *config.Config) string {
 	return strings.Join(reasons, ", and ")
 }
 
-// coveringHint names the network that an address is blocked by.
+// coveringHint names the networks that an address is in whose entries are in force, and says what to do about them.
 func coveringHint(ctx context.Context, st *store.Store, prefix netip.Prefix) string {
 	entries, err := st.Covering(ctx, prefix.Addr())
 	if err != nil {
 		return ""
 	}
+	var networks []string
 	for _, e := range entries {
-		if e.ReleasedAt.IsZero() && e.Address.Bits() < prefix.Bits() {
-			return fmt.Sprintf(" itself, but the network %s is %s", e.Address, e.State)
+		if !e.ReleasedAt.IsZero() || e.Address.Bits() >= prefix.Bits() {
+			continue
 		}
+		do := "activedefense blacklist remove " + e.Address.String() + " ends that"
+		if e.By == store.ByLabelFile {
+			do = "it ends when it is taken out of the file"
+		}
+		networks = append(networks, fmt.Sprintf("the network %s is %s (%s: %s): %s", e.Address, e.State, e.Rule, display.Harmless(e.Reason), do))
 	}
-	return ""
+	if len(networks) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" itself, but %s. Or put %s into never_block and reload: a network that holds such an address is released, too",
+		strings.Join(networks, "; and "), detect.AddressText(prefix))
 }

@@ -243,3 +243,35 @@ func TestShowSaysWhyRecordsDoNotCount(t *testing.T) {
 		}
 	}
 }
+
+// Whoever wants to release an address inside a blocked network is told which it is, and how that ends.
+func TestRemoveNamesTheNetworkThatHoldsTheAddress(t *testing.T) {
+	a := heldApp(t)
+	a.blacklist(t, false, "add", "198.51.100.0/24", "--reason", "all of it")
+	cfg, _, err := a.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := a.open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	listed := store.Block{Address: netip.MustParsePrefix("192.0.2.0/25"), Rule: store.RuleLabel, Reason: `listed as "botnet" in list.txt`, By: store.ByLabelFile}
+	if _, _, err := st.Block(t.Context(), listed); err != nil {
+		t.Fatal(err)
+	}
+	for address, says := range map[string][]string{
+		"198.51.100.9":    {"198.51.100.9 is not blocked, held or observed itself, but the network 198.51.100.0/24 is blocked (manual: all of it", "activedefense blacklist remove 198.51.100.0/24 ends that", "put 198.51.100.9 into never_block"},
+		"192.0.2.9":       {`the network 192.0.2.0/25 is blocked (label: listed as "botnet" in list.txt): it ends when it is taken out of the file`},
+		"2001:db8:1::7":   {"the network 2001:db8:1::/64 is held"},
+		"198.51.100.0/23": {"is not blocked, held or observed"},
+	} {
+		out, status := a.blacklist(t, false, "remove", address)
+		for _, s := range says {
+			if status != exitFailed || !strings.Contains(out, s) || strings.Contains(out, "itself") == strings.HasSuffix(address, "/23") {
+				t.Errorf("%s: exit status %d, it does not say %q:\n%s", address, status, s, out)
+			}
+		}
+	}
+}
