@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -71,7 +72,7 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.DstCountry, "dst-country", nil, "destination `COUNTRY` as in the log")
 	flags.StringSliceVar(&f.texts.User, "user", nil, "source `USER`; * stands for anything")
 	flags.StringSliceVar(&f.texts.Severity, "severity", nil, "`SEVERITY` of the threat")
-	flags.StringSliceVar(&f.texts.Device, "device", nil, "firewall `NAME`")
+	flags.StringSliceVar(&f.texts.Device, "device", nil, "firewall `NAME`, as in the log")
 	flags.StringSliceVar(&f.texts.Action, "action", nil, "`ACTION` of the firewall")
 	flags.StringSliceVar(&f.texts.Type, "type", nil, "`TYPE`: traffic, threat, globalprotect or system")
 	flags.StringSliceVar(&f.texts.Subtype, "subtype", nil, "`SUBTYPE`, such as drop or vulnerability")
@@ -261,10 +262,26 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err := out.end(); err != nil {
 		return err
 	}
+	for _, hint := range []string{deviceHint(cfg, filter.Device...), ruleHint(cfg, filter.Rule)} {
+		if n == 0 && hint != "" {
+			fmt.Fprintln(r.stderr, hint)
+		}
+	}
 	if _, quiet := out.(*jsonRecords); n > 0 && n == filter.Limit && !quiet {
 		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
 	return nil
+}
+
+// ruleHint says for names that --rule has, if one is that of a rule of detection or of a firewall, that a security rule's is meant; ""
+// if none is.
+func ruleHint(cfg *config.Config, rules []string) string {
+	for _, name := range rules {
+		if slices.Contains(listedRules, strings.ToLower(name)) || deviceHint(cfg, name) != "" {
+			return fmt.Sprintf("--rule is the name of the firewall's security rule, and %q is not; what a rule of detection found: activedefense blacklist list --rule", name)
+		}
+	}
+	return ""
 }
 
 // endpoint writes "203.0.113.7:443 (Country)".

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -173,6 +174,34 @@ func TestRecordsInEveryFormat(t *testing.T) {
 		"--device nobody --format csv": strings.Join(rows[0], ",") + "\n", "--device nobody --format json": ""} {
 		if got := run(flags); got != want {
 			t.Errorf("%s gives %q instead of %q", flags, got, want)
+		}
+	}
+}
+
+// Whoever searches by a name of the configuration, or of a rule of detection, is told which name is meant.
+func TestNamesThatTheLogDoesNotHave(t *testing.T) {
+	a := recordsApp(t, 1)
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	text := "firewalls: [{name: edge-1, url: https://192.0.2.1, api_key: secret}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const device, rule = `--device is the name that the firewall gives itself in the log`, `--rule is the name of the firewall's security rule, and "`
+	for flags, want := range map[string]string{
+		"records --device other,EDGE-1": device, "records --rule port-scan": rule + `port-scan"`, "records --rule edge-1": rule + `edge-1"`,
+		"records --device nobody": "", "records --rule web": "", "records": "",
+		"blacklist list": "nothing is blocked\n", "blacklist list --device edge-1": device, "blacklist list --device x": "nothing that matches is blocked\n",
+		"blacklist list --held --since 1h": "nothing that matches is held\n", "blacklist list --all --device x": "nothing that matches is blocked, held or observed, and nothing was\n",
+	} {
+		var out, said strings.Builder
+		a.stdout, a.stderr = &out, &said
+		c := a.command()
+		c.SetArgs(append(flagsOf(flags), "--config", file))
+		if err := c.ExecuteContext(t.Context()); err != nil {
+			t.Errorf("%s: %v", flags, err)
+		}
+		if both := out.String() + said.String(); !strings.Contains(both, want) || want == "" && said.String() != "" {
+			t.Errorf("%s does not say %q:\n%s", flags, want, both)
 		}
 	}
 }
