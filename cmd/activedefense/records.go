@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -29,7 +28,7 @@ const (
 type recordsFlags struct {
 	since, until     string
 	src, dst         []string
-	srcPort, dstPort []uint
+	srcPort, dstPort []string
 	outcome, grade   []string
 	texts            store.RecordFilter // what a flag gives as it is
 	limit            int
@@ -66,8 +65,8 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringVar(&f.until, "until", "", "before this `TIME`")
 	flags.StringSliceVar(&f.src, "src", nil, "source `ADDRESS` or network")
 	flags.StringSliceVar(&f.dst, "dst", nil, "destination `ADDRESS` or network")
-	flags.UintSliceVar(&f.srcPort, "src-port", nil, "source `PORT`")
-	flags.UintSliceVar(&f.dstPort, "dst-port", nil, "destination `PORT`")
+	flags.StringSliceVar(&f.srcPort, "src-port", nil, "source `PORT`, or a range such as 8000-8003")
+	flags.StringSliceVar(&f.dstPort, "dst-port", nil, "destination `PORT`, or a range such as 8000-8003")
 	flags.StringSliceVar(&f.texts.SrcCountry, "src-country", nil, "source `COUNTRY` as in the log")
 	flags.StringSliceVar(&f.texts.DstCountry, "dst-country", nil, "destination `COUNTRY` as in the log")
 	flags.StringSliceVar(&f.texts.User, "user", nil, "source `USER`; * stands for anything")
@@ -158,13 +157,19 @@ func networksOf(given []string) (networks []netip.Prefix, err error) {
 	return networks, nil
 }
 
-// portsOf checks the ports of a flag.
-func portsOf(flag string, given []uint) (ports []uint16, err error) {
-	for _, port := range given {
-		if port > math.MaxUint16 {
-			return nil, usageErrorf("%s %d: a port is 0 to 65535", flag, port)
+// portsOf reads the ports of a flag, and ranges of them.
+func portsOf(flag string, given []string) (ports []store.PortRange, err error) {
+	for _, text := range given {
+		low, high, several := strings.Cut(text, "-")
+		if !several {
+			high = low
 		}
-		ports = append(ports, uint16(port))
+		first, err := strconv.ParseUint(strings.TrimSpace(low), 10, 16)
+		last, err2 := strconv.ParseUint(strings.TrimSpace(high), 10, 16)
+		if err != nil || err2 != nil || first > last {
+			return nil, usageErrorf("%s %q: give a port from 0 to 65535, a range such as 8000-8003, or several with commas; see activedefense records --help", flag, text)
+		}
+		ports = append(ports, store.PortRange{First: uint16(first), Last: uint16(last)})
 	}
 	return ports, nil
 }

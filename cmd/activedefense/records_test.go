@@ -85,7 +85,7 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 		"": "LAB-FW-02 LAB-FW-01", "--application SSL": "LAB-FW-01", "--application ssl,not-applicable": "LAB-FW-02 LAB-FW-01",
 		"--zone internet": "LAB-FW-01", "--zone DMZ": "LAB-FW-02 LAB-FW-01", "--zone nowhere,dmz --type threat": "LAB-FW-01",
 		"--subtype vulnerability,spyware": "LAB-FW-01", "--threat-id 40017": "LAB-FW-01", "--threat-id 4001": "", "--action deny,reset-both": "LAB-FW-02 LAB-FW-01",
-		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
+		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--dst-port 440-443": "LAB-FW-01", "--dst-port 22,444-65535": "", "--src-port 40000-40001 --dst-port 80,400-500": "LAB-FW-01", "--dst-port 0-442": "LAB-FW-02", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
 		"--zone internet --zone dmz --limit 1": "LAB-FW-02", "--user nobody,*": "LAB-FW-02 LAB-FW-01",
 		"--src 192.0.2.1,203.0.113.0/24": "LAB-FW-01", "--src 203.0.113.9 --dst 198.51.100.7,192.0.2.0/24": "LAB-FW-01", "--src 192.0.2.1,192.0.2.2": "",
 		"--src 2001:db8:1::/64": "LAB-FW-02", "--src 2001:db8:1::9/64": "LAB-FW-02", "--src 2001:db8:1::9": "",
@@ -212,6 +212,8 @@ func TestRecordsRefuseWhatAFieldCannotHave(t *testing.T) {
 	a.stdout = io.Discard
 	for flags, says := range map[string]string{
 		"--outcome denied": `--outcome "denied": the outcomes are refused, answered, late-answer`, "--grade high": `--grade "high": the grades are proven, forgeable`,
+		"--dst-port 8003-8000": `--dst-port "8003-8000": give a port from 0 to 65535, a range such as 8000-8003`, "--src-port 22,65536": `--src-port "65536"`,
+		"--dst-port ssh": "see activedefense records --help", "--dst-port -1": `--dst-port "-1"`,
 		"--grade proven,": "the grades are", "--src 203.0.113.9/33": "neither an address nor a network", "--type tcp": "the types are",
 	} {
 		c := newRecordsCommand(a)
