@@ -49,7 +49,7 @@ func newBlacklistAddCommand(a *app) *cobra.Command {
 		Long: `Blocks addresses or networks by hand, also what is held or observed; none, if any of them may never be blocked.
 Without --for they are released like any other, after blacklist.release_after without activity; with it, at that time
 whatever their activity. A running daemon enforces them within a second.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("an address or a network"),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefixes, err := parsePrefixes(args)
 			if err != nil {
@@ -139,7 +139,7 @@ func newBlacklistRemoveCommand(a *app) *cobra.Command {
 		Long: `Releases addresses or networks now. Past activity no longer counts: they are blocked again only for
 new activity. What is held or observed is dismissed in the same way. To never block an address again, add it to never_block.
 What a label file of mode block lists stays: it would be blocked again at once.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("an address or a network"),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefixes, err := parsePrefixes(args)
 			if err != nil {

@@ -81,7 +81,7 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.Zone, "zone", nil, "`ZONE` of either side")
 	flags.StringSliceVar(&f.texts.EndReason, "end-reason", nil, "`REASON` of the session's end, such as policy-deny")
 	flags.StringSliceVar(&f.outcome, "outcome", nil, "`OUTCOME`: refused, answered or late-answer")
-	flags.StringSliceVar(&f.grade, "grade", nil, "`GRADE` of the record as evidence: proven or forgeable; what did not count has none")
+	flags.StringSliceVar(&f.grade, "grade", nil, "`GRADE` of the record as evidence: proven or forgeable; what did not count, and what came while the source was blocked, has none")
 	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
 	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
 	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")

@@ -23,7 +23,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ADDR",
 		Short: "Show why an address is blocked, held or observed, or why not: rule, counts, log lines, history, where enforced",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactlyOne("an address or a network"),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefix, err := parsePrefix(args[0])
 			if err != nil {
