@@ -92,6 +92,8 @@ func (u *Unlisted) whyNot(refusal error) string {
 		return "what was refused of it are late answers to sessions that ours opened, which are no attack"
 	case u.Refused == 0 && u.Answered == u.Records:
 		return "its sessions were answered, and none refused"
+	case len(u.NotCounted) == 1 && u.Counted == 0:
+		return "none of its refused records counts: " + u.NotCounted[0].Reason
 	case u.Refused > 0 && u.Counted == 0:
 		return "none of its refused records counts"
 	}

@@ -221,7 +221,7 @@ func TestShowSaysWhyRecordsDoNotCount(t *testing.T) {
 		counted int
 		not     []explain.NotCounted
 	}{
-		"203.0.113.1":   {"none of its refused records counts", 0, []explain.NotCounted{{Reason: elsewhere, Records: 20}}},
+		"203.0.113.1":   {"none of its refused records counts: " + elsewhere, 0, []explain.NotCounted{{Reason: elsewhere, Records: 20}}},
 		"203.0.113.2":   {"no rule found enough within its window", 2, []explain.NotCounted{{Reason: elsewhere, Records: 3}}},
 		"203.0.113.240": {"none of its refused records counts", 0, []explain.NotCounted{{Reason: ignored, Records: 4}, {Reason: elsewhere, Records: 1}}},
 	} {
