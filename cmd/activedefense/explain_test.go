@@ -3,12 +3,16 @@ package main
 import (
 	"encoding/json"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"activedefense/detect"
+	"activedefense/detect/panos"
 )
 
 // Every field of an event is told: whoever asks why a line does not count must see what it was
@@ -62,5 +66,29 @@ func TestExplainReadsTheFirstLineAndSaysSo(t *testing.T) {
 		if err != nil || got != line || strings.Contains(said.String(), "this is the first") != others {
 			t.Errorf("%q: %q, %v, says %q", stdin, got, err, said.String())
 		}
+	}
+}
+
+// The lines that README.md gives as samples are read, each in its format.
+func TestTheSampleLinesOfTheReadmeAreRead(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(readme)) {
+		if !strings.Contains(line, "TRAFFIC") || !strings.HasPrefix(line, "Nov ") {
+			continue
+		}
+		var ev detect.Event
+		if err := panos.New(panos.Options{Format: panos.Auto, Location: time.UTC}).Parse([]byte(line), whyNotTime, &ev); err != nil {
+			t.Errorf("%v\n%s", err, line)
+		}
+		ev.Judge()
+		got = append(got, strings.Join([]string{ev.Device, ev.Src.String(), ev.Session.String(), ev.Application, ev.EndReason}, " "))
+	}
+	want := []string{"lab-fw-01 203.0.113.66 refused  ", "lab-fw-01 203.0.113.66 refused not-applicable policy-deny", "lab-fw-01 203.0.113.66 refused not-applicable policy-deny"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
