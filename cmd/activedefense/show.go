@@ -53,10 +53,10 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if err != nil {
 		return err
 	}
-	settings := agent.Settings(cfg)
+	whyNot := agent.Settings(cfg).WhyNot(known.Guard, known.Ours)
 	u, err := explain.OfUnlisted(ctx, st, known.Guard, func(r *store.Record) string {
 		ev := line.EventOf(r)
-		return settings.WhyNot(&ev, known.Guard, known.Ours)
+		return whyNot(&ev)
 	}, prefix)
 	if err != nil {
 		return err
