@@ -74,7 +74,7 @@ func (a *Agent) lookAtLabels() (changed bool) {
 	if changed {
 		a.own.Spare(own.Listed(a.labels.Lists()))
 		a.renew()
-		a.log.Info().Msg("label files were read: their lists have changed")
+		a.log.Info().Msg("label files were read")
 	}
 	return changed
 }
@@ -83,7 +83,7 @@ func (a *Agent) lookAtLabels() (changed bool) {
 func (a *Agent) tellOfLabels(before, now []labels.Trouble) {
 	for _, t := range now {
 		if !slices.ContainsFunc(before, func(b labels.Trouble) bool { return b.What == t.What }) {
-			a.log.Warn().Str("file", t.File).Msg(t.What + "; " + t.Remedy)
+			a.log.Warn().Str("file", t.File).Msg(t.What + ". " + t.Remedy)
 		}
 	}
 }

@@ -15,16 +15,39 @@ type Counting struct {
 // say. g and o may be nil. A source that the guard protects is counted like any other, and the text says that it will not be
 // blocked.
 func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
-	e := explanation{known: newKnown(&s), rules: s.rules(), ev: ev}
-	e.ours, e.crowded = o, g.crowded(s.IPv6Prefix)
-	e.guard = g
+	e := newExplanation(&s, g, o)
+	return e.countings(ev)
+}
+
+// WhyNot gives a function that says why no rule counts a record; "" if one does. It is what Explain says for a rule that could
+// have counted it: login for a login, and one of those that count destinations for any other. g and o may be nil. One goroutine
+// may call the function at a time.
+func (s Settings) WhyNot(g *Guard, o *Ours) func(*Event) string {
+	e := newExplanation(&s, g, o)
+	return func(ev *Event) string {
+		why := becauseOff
+		for i, c := range e.countings(ev) {
+			if c.Counts {
+				return ""
+			}
+			if r := precedence[i]; r != vulnerability && (r == login) == isLogin(ev) && c.Text != becauseOff {
+				why = c.Text
+			}
+		}
+		return why
+	}
+}
+
+// countings is what Explain gives for a record.
+func (e *explanation) countings(ev *Event) []Counting {
+	e.ev, e.party = ev, party{}
 	e.who(ev, &e.party)
 	var list []Counting
 	for _, r := range precedence {
 		c := Counting{Rule: ruleNames[r], Text: e.not(r)}
 		if c.Text == "" {
 			c.Counts, c.Text, c.Grade = true, e.how(r), grade(ev)
-			if err := g.CheckAddr(e.party.addr); err != nil {
+			if err := e.guard.CheckAddr(e.party.addr); err != nil {
 				c.Text += "; but it is never blocked: " + err.Error()
 			}
 		}
@@ -39,13 +62,19 @@ func (s Settings) Explain(ev *Event, g *Guard, o *Ours) []Counting {
 	return list
 }
 
-// explanation is what is asked of one record.
+// explanation is what is asked of one record after the other.
 type explanation struct {
 	known
 	rules [rulesInAll]rule
 	guard *Guard
 	ev    *Event
 	party party
+}
+
+func newExplanation(s *Settings, g *Guard, o *Ours) explanation {
+	e := explanation{known: newKnown(s), rules: s.rules(), guard: g}
+	e.ours, e.crowded = o, g.crowded(s.IPv6Prefix)
+	return e
 }
 
 // not says why a rule does not count the record; "" if it does.
@@ -68,7 +97,7 @@ func (e *explanation) not(r int) string {
 
 func (e *explanation) notCounted(r int) string {
 	if e.rules[r].window == 0 {
-		return "the rule is off"
+		return becauseOff
 	}
 	switch r {
 	case vulnerability:

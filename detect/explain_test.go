@@ -194,3 +194,22 @@ func TestExplainNamesTheNetworkThatIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// Of all that the rules say of a record that none counts, it is said what one says that could have counted it.
+func TestWhyNot(t *testing.T) {
+	s := everyRule()
+	s.Probe.Mode = Off
+	refused := Event{Type: TypeTraffic, Action: "deny", Src: netip.MustParseAddr("203.0.113.1"), Dst: netip.MustParseAddr("198.51.100.1"), DstPort: 22}
+	served, failed, private := refused, Event{Type: TypeGlobalProtect, Subtype: "portal-auth", Action: "success", Src: refused.Src}, refused
+	served.Action, private.Src = "allow", netip.MustParseAddr("10.0.0.1")
+	served.Application = "ssl"
+	whyNot := s.WhyNot(nil, nil)
+	for _, c := range []struct {
+		ev   Event
+		want string
+	}{{refused, ""}, {served, becauseServed}, {failed, "the login succeeded"}, {private, "the source 10.0.0.1 is not public (private, 10.0.0.0/8)"}, {refused, ""}} {
+		if got := whyNot(&c.ev); got != c.want {
+			t.Errorf("%+v: %q instead of %q", c.ev, got, c.want)
+		}
+	}
+}

@@ -8,6 +8,8 @@ import (
 // becausePrivate is all that is said of a source that is not public; [Settings.Explain] says more.
 const becausePrivate = "the source is not public"
 
+const becauseOff = "the rule is off"
+
 // Why a record counts for no rule, or not for one, as plain sentences without a full stop; "" where it counts. The order is that in
 // which they are asked.
 
@@ -47,7 +49,7 @@ func (k *known) notVulnerability(ev *Event, p *party) string {
 	v := &k.settings.Vulnerability
 	switch {
 	case v.Mode == Off || v.Severity == VulnerabilityOff && len(k.threats) == 0:
-		return "the rule is off"
+		return becauseOff
 	case ev.Type != TypeThreat:
 		return "only THREAT records count"
 	case !strings.EqualFold(ev.Subtype, "vulnerability"):

@@ -14,7 +14,7 @@ import (
 type RecordFilter struct {
 	Since, Until           time.Time // from Since on, before Until
 	Src, Dst               []netip.Prefix
-	SrcPort, DstPort       []uint16
+	SrcPort, DstPort       []PortRange
 	SrcCountry, DstCountry []string
 	User                   []string
 	Severity, Device       []string
@@ -27,6 +27,9 @@ type RecordFilter struct {
 	Grade                  []Grade
 	Limit                  int // 0: no limit
 }
+
+// PortRange are the ports from First to Last, both included.
+type PortRange struct{ First, Last uint16 }
 
 // textFilter is one text condition of a filter: one of these columns holds one of the wanted texts.
 type textFilter struct {
@@ -183,7 +186,7 @@ func canonicalAll(networks []netip.Prefix) (list []netip.Prefix, err error) {
 }
 
 // addNumbers appends the condition that a column holds one of these numbers; none without any.
-func addNumbers[T ~uint8 | ~uint16](w *where, column string, numbers []T) {
+func addNumbers[T ~uint8](w *where, column string, numbers []T) {
 	var args []string
 	for _, n := range numbers {
 		args = append(args, w.arg(int64(n)))
@@ -193,11 +196,20 @@ func addNumbers[T ~uint8 | ~uint16](w *where, column string, numbers []T) {
 	}
 }
 
+// addPorts appends the condition that a column holds a port of one of these ranges; none without any.
+func (w *where) addPorts(column string, ranges []PortRange) {
+	var terms []string
+	for _, r := range ranges {
+		terms = append(terms, column+" BETWEEN "+w.arg(int64(r.First))+" AND "+w.arg(int64(r.Last)))
+	}
+	w.anyOf(terms)
+}
+
 // addFilter appends what both databases say alike: numbers and texts. lower is the expression that turns
 // ASCII letters of a column into lower case and leaves all others.
 func (w *where) addFilter(f *RecordFilter, lower string) {
-	addNumbers(w, "src_port", f.SrcPort)
-	addNumbers(w, "dst_port", f.DstPort)
+	w.addPorts("src_port", f.SrcPort)
+	w.addPorts("dst_port", f.DstPort)
 	addNumbers(w, "outcome", f.Outcome)
 	addNumbers(w, "grade", f.Grade)
 	for _, t := range f.textFilters() {

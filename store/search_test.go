@@ -75,7 +75,9 @@ func matches(f *RecordFilter, r *Record) bool {
 	}
 	outcome := len(f.Outcome) == 0 || slices.Contains(f.Outcome, r.Outcome)
 	grade := len(f.Grade) == 0 || slices.Contains(f.Grade, r.Grade)
-	port := func(wants []uint16, got uint16) bool { return len(wants) == 0 || slices.Contains(wants, got) }
+	port := func(wants []PortRange, got uint16) bool {
+		return len(wants) == 0 || slices.ContainsFunc(wants, func(w PortRange) bool { return w.First <= got && got <= w.Last })
+	}
 	var like func(pattern, s string) bool
 	like = func(pattern, s string) bool {
 		if pattern == "" {
@@ -116,8 +118,13 @@ func drawFilter(t *rapid.T, at time.Time) (f RecordFilter) {
 			}
 		})
 	}
-	port := func(name string, to *[]uint16) {
-		maybe(name, func() { *to = rapid.SliceOfN(rapid.Uint16Range(0, 3), 1, 2).Draw(t, name) })
+	port := func(name string, to *[]PortRange) {
+		maybe(name, func() {
+			for range rapid.IntRange(1, 2).Draw(t, name+" count") {
+				first := rapid.Uint16Range(0, 3).Draw(t, name)
+				*to = append(*to, PortRange{first, rapid.Uint16Range(first, 4).Draw(t, name+" last")})
+			}
+		})
 	}
 	moment := func(name string, to *time.Time) {
 		maybe(name, func() { *to = at.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, name)) * time.Hour) })

@@ -3,7 +3,9 @@ package explain
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"activedefense/detect"
@@ -27,13 +29,22 @@ type Unlisted struct {
 	Ports        int              `json:"ports"`        // distinct destination ports
 	FirstSeen    time.Time        `json:"first_seen,omitzero"`
 	LastSeen     time.Time        `json:"last_seen,omitzero"`
-	WhyNot       string           `json:"why_not"` // why it is not blocked, as far as is known
+	WhyNot       string           `json:"why_not"`     // why it is not blocked, as far as is known
+	Counted      int              `json:"counted"`     // of Refused, those that a rule counts by the present configuration
+	NotCounted   []NotCounted     `json:"not_counted"` // the others of Refused, the most frequent reason first
 }
 
-// OfUnlisted gathers what the store knows of an address or network without any entry.
-func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefix netip.Prefix) (*Unlisted, error) {
+// NotCounted are refused records that no rule counts, all for one reason.
+type NotCounted struct {
+	Reason  string `json:"reason"` // in the words of [detect.Settings.Explain]
+	Records int    `json:"records"`
+}
+
+// OfUnlisted gathers what the store knows of an address or network without any entry. Uncounted says why no rule counts a record
+// now, "" if one does; see [detect.Settings.WhyNot].
+func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, uncounted func(*store.Record) string, prefix netip.Prefix) (*Unlisted, error) {
 	u := &Unlisted{Address: detect.AddressText(prefix), Entries: []BlacklistEntry{}}
-	destinations, ports := map[netip.Addr]bool{}, map[uint16]bool{}
+	destinations, ports, reasons := map[netip.Addr]bool{}, map[uint16]bool{}, map[string]int{}
 	err := st.Records(ctx, store.RecordFilter{Src: []netip.Prefix{prefix}, Limit: mostSeen + 1}, func(r *store.Record) error {
 		if u.Records == mostSeen {
 			u.More = true
@@ -44,6 +55,11 @@ func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefi
 		switch r.Outcome {
 		case store.Refused:
 			u.Refused++
+			if why := uncounted(r); why != "" {
+				reasons[why]++
+			} else {
+				u.Counted++
+			}
 		case store.Answered:
 			u.Answered++
 		case store.LateAnswer:
@@ -56,17 +72,30 @@ func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, prefi
 		return nil, err
 	}
 	u.Destinations, u.Ports = len(destinations), len(ports)
-	switch refusal := guard.Check(prefix); {
-	case refusal != nil:
-		u.WhyNot = "it may never be blocked: " + refusal.Error()
-	case u.Records == 0:
-		u.WhyNot = "no record of it is stored"
-	case u.Refused == 0 && u.LateAnswers > 0:
-		u.WhyNot = "what was refused of it are late answers to sessions that ours opened, which are no attack"
-	case u.Refused == 0 && u.Answered == u.Records:
-		u.WhyNot = "its sessions were answered, and none refused"
-	default:
-		u.WhyNot = "no rule found enough within its window"
+	u.NotCounted = make([]NotCounted, 0, len(reasons))
+	for _, why := range slices.Sorted(maps.Keys(reasons)) {
+		u.NotCounted = append(u.NotCounted, NotCounted{why, reasons[why]})
 	}
+	slices.SortStableFunc(u.NotCounted, func(a, b NotCounted) int { return b.Records - a.Records })
+	u.WhyNot = u.whyNot(guard.Check(prefix))
 	return u, nil
+}
+
+// whyNot says why the address is not blocked; refusal is the guard's.
+func (u *Unlisted) whyNot(refusal error) string {
+	switch {
+	case refusal != nil:
+		return "it may never be blocked: " + refusal.Error()
+	case u.Records == 0:
+		return "no record of it is stored"
+	case u.Refused == 0 && u.LateAnswers > 0:
+		return "what was refused of it are late answers to sessions that ours opened, which are no attack"
+	case u.Refused == 0 && u.Answered == u.Records:
+		return "its sessions were answered, and none refused"
+	case len(u.NotCounted) == 1 && u.Counted == 0:
+		return "none of its refused records counts: " + u.NotCounted[0].Reason
+	case u.Refused > 0 && u.Counted == 0:
+		return "none of its refused records counts"
+	}
+	return "no rule found enough within its window"
 }

@@ -151,7 +151,7 @@ func TestAShortFileMayLoseAllButOne(t *testing.T) {
 	f.write("a", lines(1))
 	f.refresh(true, texts(1), "")
 	f.write("a", "")
-	f.refresh(false, texts(1), "it lists nothing any more: it has 0, and had 1; its 1 entry stays as they were")
+	f.refresh(false, texts(1), "it lists nothing any more: it has 0, and had 1; its 1 entry stays as it was")
 }
 
 // What is wrong at the first look is said as well, and mended at the next.
@@ -379,7 +379,7 @@ func TestAFileThatWouldLiftManyBlocksIsNotTakenOver(t *testing.T) {
 	f.write("a", "192.0.2.1")
 	f.refresh(true, "203.0.113.0/24 192.0.2.1/32", "")
 	f.write("a", "192.0.2.1\n203.0.113.0/24\n")
-	f.refresh(false, "203.0.113.0/24 192.0.2.1/32", "would lift more than 50 blocks at once: 51; its 1 entry stays as they were")
+	f.refresh(false, "203.0.113.0/24 192.0.2.1/32", "would lift more than 50 blocks at once: 51; its 1 entry stays as it was")
 	blocked = blocked[1:]
 	f.refresh(true, "203.0.113.0/24 192.0.2.1/32 203.0.113.0/24", "")
 }

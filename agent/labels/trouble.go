@@ -38,7 +38,7 @@ func (s *Set) remedyOf(f *followed, err error) string {
 // refuse keeps why the file was not taken over, since it was so first.
 func (f *followed) refuse(at time.Time, what, remedy string) {
 	if f.loaded || len(f.entries) > 0 {
-		what += fmt.Sprintf("; its %s as they were", english.Plural(len(f.entries), "entry stays", "entries stay"))
+		what += fmt.Sprintf("; its %s", english.Plural(len(f.entries), "entry stays as it was", "entries stay as they were"))
 	}
 	f.refused = since(f.refused, Trouble{at, f.Path, what, remedy})
 }

@@ -40,8 +40,8 @@ func recordOf(ev *detect.Event, r detect.Result, at Place) store.Record {
 	}
 }
 
-// eventOf turns a stored record back into what the engine saw, as far as the store gives it for a restart.
-func eventOf(r *store.Record) detect.Event {
+// EventOf turns a stored record back into what the engine saw, as far as the store gives it for a restart.
+func EventOf(r *store.Record) detect.Event {
 	ev := detect.Event{
 		Time: r.Time, Device: r.Device, Src: r.Src, Dst: r.Dst, SrcPort: r.SrcPort, DstPort: r.DstPort, SrcUser: r.SrcUser,
 		Action: r.Action, Rule: r.Rule, ThreatName: r.ThreatName, ThreatID: r.ThreatID, Severity: r.Severity, Subtype: r.Subtype,

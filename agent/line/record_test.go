@@ -22,7 +22,7 @@ func TestARecordGivesBackItsEvent(t *testing.T) {
 				if r.Protocol.String() != p.String() {
 					t.Errorf("%s is kept as %s", p, r.Protocol)
 				}
-				if got := eventOf(&r); got != seen {
+				if got := EventOf(&r); got != seen {
 					t.Errorf("%+v came back as %+v", seen, got)
 				}
 			}
@@ -36,14 +36,14 @@ func TestWhatBecameOfASessionStays(t *testing.T) {
 	seen := detect.Event{Type: detect.TypeTraffic, Action: "allow", Application: "ssl", Traffic: detect.Traffic{Counted: true, BytesSent: 60, PacketsSent: 1}}
 	seen.Judge()
 	r := recordOf(&seen, detect.Result{Session: seen.Session}, Place{})
-	if got := eventOf(&r); r.Outcome != store.Refused || got.Session != detect.SessionRefused {
+	if got := EventOf(&r); r.Outcome != store.Refused || got.Session != detect.SessionRefused {
 		t.Errorf("it is kept as %q and comes back as %q", r.Outcome, got.Session)
 	}
 	for session, want := range map[detect.Session]detect.Session{detect.SessionAnswered: detect.SessionAnswered, detect.SessionLate: detect.SessionLate,
 		detect.SessionBegun: detect.SessionUnjudged, detect.SessionUnjudged: detect.SessionUnjudged} {
 		seen.Session = session
 		r := recordOf(&seen, detect.Result{Session: seen.Session}, Place{})
-		if got := eventOf(&r).Session; got != want {
+		if got := EventOf(&r).Session; got != want {
 			t.Errorf("%d comes back as %d", session, got)
 		}
 	}

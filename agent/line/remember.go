@@ -27,7 +27,7 @@ func (l *Live) remember(ctx context.Context) error {
 	begun, n := l.opts.Now(), 0
 	err := l.opts.Store.Sightings(ctx, intervals, func(r *store.Record) error {
 		n++
-		ev := eventOf(r)
+		ev := EventOf(r)
 		if result := l.engine.Recall(&ev); result.Outcome == detect.Fired {
 			l.judge(result.Verdict, l.files.laneOf(r), begun)
 		}

@@ -49,7 +49,7 @@ func newBlacklistAddCommand(a *app) *cobra.Command {
 		Long: `Blocks addresses or networks by hand, also what is held or observed; none, if any of them may never be blocked.
 Without --for they are released like any other, after blacklist.release_after without activity; with it, at that time
 whatever their activity. A running daemon enforces them within a second.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("an address or a network"),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefixes, err := parsePrefixes(args)
 			if err != nil {
@@ -139,7 +139,7 @@ func newBlacklistRemoveCommand(a *app) *cobra.Command {
 		Long: `Releases addresses or networks now. Past activity no longer counts: they are blocked again only for
 new activity. What is held or observed is dismissed in the same way. To never block an address again, add it to never_block.
 What a label file of mode block lists stays: it would be blocked again at once.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("an address or a network"),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefixes, err := parsePrefixes(args)
 			if err != nil {
@@ -216,16 +216,26 @@ func reasonsOf(files []store.LabelFile, cfg *config.Config) string {
 	return strings.Join(reasons, ", and ")
 }
 
-// coveringHint names the network that an address is blocked by.
+// coveringHint names the networks that an address is in whose entries are in force, and says what to do about them.
 func coveringHint(ctx context.Context, st *store.Store, prefix netip.Prefix) string {
 	entries, err := st.Covering(ctx, prefix.Addr())
 	if err != nil {
 		return ""
 	}
+	var networks []string
 	for _, e := range entries {
-		if e.ReleasedAt.IsZero() && e.Address.Bits() < prefix.Bits() {
-			return fmt.Sprintf(" itself, but the network %s is %s", e.Address, e.State)
+		if !e.ReleasedAt.IsZero() || e.Address.Bits() >= prefix.Bits() {
+			continue
 		}
+		do := "activedefense blacklist remove " + e.Address.String() + " ends that"
+		if e.By == store.ByLabelFile {
+			do = "it ends when it is taken out of the file"
+		}
+		networks = append(networks, fmt.Sprintf("the network %s is %s (%s: %s): %s", e.Address, e.State, e.Rule, display.Harmless(e.Reason), do))
 	}
-	return ""
+	if len(networks) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" itself, but %s. Or put %s into never_block and reload: a network that holds such an address is released, too",
+		strings.Join(networks, "; and "), detect.AddressText(prefix))
 }

@@ -137,6 +137,9 @@ func (l *blacklistListCommand) list(ctx context.Context, cfg *config.Config, st 
 	}
 	if n == 0 {
 		fmt.Fprintln(l.stdout, l.nothing())
+		if hint := deviceHint(cfg, l.filter.Device); hint != "" {
+			fmt.Fprintln(l.stderr, hint)
+		}
 		return nil
 	}
 	return t.Flush()
@@ -147,12 +150,26 @@ func (l *blacklistListCommand) nothing() string {
 	if l.unseen {
 		return "nothing is and nothing was on the blacklist by rule " + l.filter.Rule
 	}
+	subject := "nothing"
+	if l.filter.Rule != "" || l.filter.Device != "" || !l.filter.Since.IsZero() {
+		subject = "nothing that matches"
+	}
 	if l.filter.All && len(l.filter.States) == 0 {
-		return "nothing is blocked, held or observed, and nothing was"
+		return subject + " is blocked, held or observed, and nothing was"
 	}
 	var words []string
 	for _, s := range l.filter.States {
 		words = append(words, s.String())
 	}
-	return "nothing is " + strings.Join(words, " or ")
+	return subject + " is " + strings.Join(words, " or ")
+}
+
+// deviceHint says for names that --device has, if one is a firewall's in the configuration, that the log's is meant; "" if none is.
+func deviceHint(cfg *config.Config, devices ...string) string {
+	for _, name := range devices {
+		if slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return strings.EqualFold(fw.Name, name) }) {
+			return fmt.Sprintf("--device is the name that the firewall gives itself in the log (DEVICE of activedefense records); %q is its name in the configuration", name)
+		}
+	}
+	return ""
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"activedefense/agent/explain"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -80,6 +82,23 @@ func TestWrongUsageExitsTwo(t *testing.T) {
 	} {
 		if _, stderr, code := w.run(args...); code != 2 || stderr == "" {
 			t.Errorf("%v: exit status %d, says %q", args, code, stderr)
+		}
+	}
+}
+
+// What is missing on a command line is said, and not only counted.
+func TestMissingArgumentsAreNamed(t *testing.T) {
+	for line, says := range map[string]string{
+		"blacklist show": "blacklist show needs an address or a network; see activedefense blacklist show --help", "blacklist show 192.0.2.1 192.0.2.2": "takes one argument, an address or a network, and 2 were given",
+		"blacklist add": "blacklist add needs an address or a network", "blacklist remove": "blacklist remove needs an address or a network", "replay": "replay needs a log file",
+		"keygen": "keygen needs the file to write the key to", "explain SrcIP=192.0.2.1; SrcPort=1": "put the line in quotes",
+	} {
+		a := &app{stdout: io.Discard, stderr: io.Discard}
+		c := a.command()
+		c.SetArgs(strings.Fields(line))
+		err := c.ExecuteContext(t.Context())
+		if coded := (*statusError)(nil); !errors.As(err, &coded) || coded.code != exitUsage || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", line, err)
 		}
 	}
 }

@@ -30,8 +30,10 @@ func newExplainCommand(a *app) *cobra.Command {
 		Use:   "explain [LINE]",
 		Short: "Parse one log line and say which rules count it, and how",
 		Long:  `Parses one log line, given as the argument or on standard input, and says which rules count it, and how.`,
-		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageErrorf("explain takes one line, and %d arguments were given: put the line in quotes", len(args))
+			}
 			line, err := e.oneLine(args)
 			if err != nil {
 				return err
@@ -52,9 +54,12 @@ func (e *explainCommand) oneLine(args []string) (string, error) {
 		}
 		text = string(data)
 	}
-	text, _, _ = strings.Cut(strings.TrimLeft(text, "\r\n"), "\n")
+	text, rest, _ := strings.Cut(strings.TrimLeft(text, "\r\n"), "\n")
 	if strings.TrimSpace(text) == "" {
 		return "", usageErrorf("no line given: pass one as the argument or on standard input")
+	}
+	if strings.TrimSpace(rest) != "" {
+		fmt.Fprintln(e.stderr, "more than one line was given; this is the first. All of a file: activedefense replay FILE")
 	}
 	return strings.TrimSuffix(text, "\r"), nil
 }

@@ -3,12 +3,16 @@ package main
 import (
 	"encoding/json"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"activedefense/detect"
+	"activedefense/detect/panos"
 )
 
 // Every field of an event is told: whoever asks why a line does not count must see what it was
@@ -50,5 +54,41 @@ func TestExplainTellsEveryFieldOfTheEvent(t *testing.T) {
 		if !strings.Contains(plain.String(), s) {
 			t.Errorf("%s is missing in %s", s, plain.String())
 		}
+	}
+}
+
+// Of several lines on standard input the first is explained, and it is said that there were others.
+func TestExplainReadsTheFirstLineAndSaysSo(t *testing.T) {
+	line := kvLine("203.0.113.1", "deny", "drop", "TRAFFIC")
+	for stdin, others := range map[string]bool{line: false, "\n" + line + "\r\n\n": false, line + "\n" + kvLine("203.0.113.2", "deny", "drop", "TRAFFIC") + "\n": true} {
+		var said strings.Builder
+		got, err := (&explainCommand{&app{stdin: strings.NewReader(stdin), stderr: &said}}).oneLine(nil)
+		if err != nil || got != line || strings.Contains(said.String(), "this is the first") != others {
+			t.Errorf("%q: %q, %v, says %q", stdin, got, err, said.String())
+		}
+	}
+}
+
+// The lines that README.md gives as samples are read, each in its format.
+func TestTheSampleLinesOfTheReadmeAreRead(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(readme)) {
+		if !strings.Contains(line, "TRAFFIC") || !strings.HasPrefix(line, "Nov ") {
+			continue
+		}
+		var ev detect.Event
+		if err := panos.New(panos.Options{Format: panos.Auto, Location: time.UTC}).Parse([]byte(line), whyNotTime, &ev); err != nil {
+			t.Errorf("%v\n%s", err, line)
+		}
+		ev.Judge()
+		got = append(got, strings.Join([]string{ev.Device, ev.Src.String(), ev.Session.String(), ev.Application, ev.EndReason}, " "))
+	}
+	want := []string{"lab-fw-01 203.0.113.66 refused  ", "lab-fw-01 203.0.113.66 refused not-applicable policy-deny", "lab-fw-01 203.0.113.66 refused not-applicable policy-deny"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +190,88 @@ func TestShowSaysWhyAnAddressIsNotBlocked(t *testing.T) {
 		if text, _ := a.blacklist(t, false, "show", address); !strings.Contains(text, address+" is not blocked: "+why) ||
 			address == "192.0.2.11" && !strings.Contains(text, "0 refused, 0 answered, 2 late answers") {
 			t.Error(text)
+		}
+	}
+}
+
+// Of refused records it is said how many count, and of the others why they do not.
+func TestShowSaysWhyRecordsDoNotCount(t *testing.T) {
+	b := &store.Batch{}
+	add := func(n int, src, dst, typ string, outcome store.Outcome) {
+		for i := range n {
+			b.Records = append(b.Records, store.Record{Time: time.Now(), Device: "LAB-FW-01", Src: netip.MustParseAddr(src), Dst: netip.MustParseAddr(dst),
+				DstPort: uint16(1 + i), Type: typ, Subtype: "drop", Action: "deny", Outcome: outcome})
+		}
+	}
+	add(20, "203.0.113.1", "192.0.2.200", "TRAFFIC", store.Refused)
+	add(2, "203.0.113.2", "198.51.100.1", "TRAFFIC", store.Refused)
+	add(3, "203.0.113.2", "192.0.2.200", "TRAFFIC", store.Refused)
+	add(1, "203.0.113.2", "198.51.100.1", "TRAFFIC", store.Answered)
+	add(4, "203.0.113.240", "198.51.100.1", "TRAFFIC", store.Refused)
+	add(1, "203.0.113.240", "192.0.2.200", "TRAFFIC", store.Refused)
+	a := appOver(t, b)
+	a.configPath = filepath.Join(t.TempDir(), "c.yaml")
+	text := "networks: {own: [198.51.100.0/24], ask_firewalls: false}\ndetect: {ignore: [{src: 203.0.113.240, reason: our scanner}]}\n"
+	if err := os.WriteFile(a.configPath, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const elsewhere, ignored = "the destination is not ours: it is nobody's business of ours (networks.own)", "an entry of detect.ignore says so: our scanner"
+	for address, want := range map[string]struct {
+		says    string
+		counted int
+		not     []explain.NotCounted
+	}{
+		"203.0.113.1":   {"none of its refused records counts: " + elsewhere, 0, []explain.NotCounted{{Reason: elsewhere, Records: 20}}},
+		"203.0.113.2":   {"no rule found enough within its window", 2, []explain.NotCounted{{Reason: elsewhere, Records: 3}}},
+		"203.0.113.240": {"none of its refused records counts", 0, []explain.NotCounted{{Reason: ignored, Records: 4}, {Reason: elsewhere, Records: 1}}},
+	} {
+		out, _ := a.blacklist(t, true, "show", address)
+		first, _, _ := strings.Cut(out, "\n")
+		var u explain.Unlisted
+		if err := json.Unmarshal([]byte(first), &u); err != nil || u.WhyNot != want.says || u.Counted != want.counted || !slices.Equal(u.NotCounted, want.not) {
+			t.Errorf("%s: %v\n%s", address, err, out)
+		}
+		text, _ := a.blacklist(t, false, "show", address)
+		says := []string{address + " is not blocked: " + want.says, fmt.Sprintf("%d of the %d refused", want.counted, u.Refused)}
+		for _, n := range want.not {
+			says = append(says, fmt.Sprintf("%d: %s", n.Records, n.Reason))
+		}
+		for _, s := range says {
+			if !strings.Contains(text, s) {
+				t.Errorf("%s does not say %q:\n%s", address, s, text)
+			}
+		}
+	}
+}
+
+// Whoever wants to release an address inside a blocked network is told which it is, and how that ends.
+func TestRemoveNamesTheNetworkThatHoldsTheAddress(t *testing.T) {
+	a := heldApp(t)
+	a.blacklist(t, false, "add", "198.51.100.0/24", "--reason", "all of it")
+	cfg, _, err := a.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := a.open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	listed := store.Block{Address: netip.MustParsePrefix("192.0.2.0/25"), Rule: store.RuleLabel, Reason: `listed as "botnet" in list.txt`, By: store.ByLabelFile}
+	if _, _, err := st.Block(t.Context(), listed); err != nil {
+		t.Fatal(err)
+	}
+	for address, says := range map[string][]string{
+		"198.51.100.9":    {"198.51.100.9 is not blocked, held or observed itself, but the network 198.51.100.0/24 is blocked (manual: all of it", "activedefense blacklist remove 198.51.100.0/24 ends that", "put 198.51.100.9 into never_block"},
+		"192.0.2.9":       {`the network 192.0.2.0/25 is blocked (label: listed as "botnet" in list.txt): it ends when it is taken out of the file`},
+		"2001:db8:1::7":   {"the network 2001:db8:1::/64 is held"},
+		"198.51.100.0/23": {"is not blocked, held or observed"},
+	} {
+		out, status := a.blacklist(t, false, "remove", address)
+		for _, s := range says {
+			if status != exitFailed || !strings.Contains(out, s) || strings.Contains(out, "itself") == strings.HasSuffix(address, "/23") {
+				t.Errorf("%s: exit status %d, it does not say %q:\n%s", address, status, s, out)
+			}
 		}
 	}
 }

@@ -32,7 +32,7 @@ func newKeygenCommand(a *app) *cobra.Command {
 		Long: `Prompts for an administrator's password, has the firewall create an API key, and writes it to FILE, which only its
 owner can read. The password is read from the terminal without echo, or from standard input, and is not stored.`,
 		Example: "  activedefense keygen --url https://192.0.2.1 --user svc-activedefense --ca lab-fw-01.pem /etc/activedefense/lab-fw-01.key",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactlyOne("the file to write the key to"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if k.opts.URL == "" || k.opts.Username == "" {
 				return usageErrorf("--url and --user are required")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,31 @@ func (e *statusError) Unwrap() error { return e.err }
 // usageErrorf is wrong usage that only the command itself can see.
 func usageErrorf(format string, args ...any) error {
 	return &statusError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// atLeastOne refuses a command line without an argument, which is called so.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageErrorf("%s needs %s; see %s --help", pathBelow(c), what, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// pathBelow is a command's name without the program's, which every message begins with.
+func pathBelow(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
+}
+
+// exactlyOne refuses a command line without an argument, which is called so, or with several.
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usageErrorf("%s takes one argument, %s, and %d were given; see %s --help", pathBelow(c), what, len(args), c.CommandPath())
+		}
+		return atLeastOne(what)(c, args)
+	}
 }
 
 // command is the tree of subcommands.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -28,7 +28,7 @@ const (
 type recordsFlags struct {
 	since, until     string
 	src, dst         []string
-	srcPort, dstPort []uint
+	srcPort, dstPort []string
 	outcome, grade   []string
 	texts            store.RecordFilter // what a flag gives as it is
 	limit            int
@@ -65,13 +65,13 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringVar(&f.until, "until", "", "before this `TIME`")
 	flags.StringSliceVar(&f.src, "src", nil, "source `ADDRESS` or network")
 	flags.StringSliceVar(&f.dst, "dst", nil, "destination `ADDRESS` or network")
-	flags.UintSliceVar(&f.srcPort, "src-port", nil, "source `PORT`")
-	flags.UintSliceVar(&f.dstPort, "dst-port", nil, "destination `PORT`")
+	flags.StringSliceVar(&f.srcPort, "src-port", nil, "source `PORT`, or a range such as 8000-8003")
+	flags.StringSliceVar(&f.dstPort, "dst-port", nil, "destination `PORT`, or a range such as 8000-8003")
 	flags.StringSliceVar(&f.texts.SrcCountry, "src-country", nil, "source `COUNTRY` as in the log")
 	flags.StringSliceVar(&f.texts.DstCountry, "dst-country", nil, "destination `COUNTRY` as in the log")
 	flags.StringSliceVar(&f.texts.User, "user", nil, "source `USER`; * stands for anything")
 	flags.StringSliceVar(&f.texts.Severity, "severity", nil, "`SEVERITY` of the threat")
-	flags.StringSliceVar(&f.texts.Device, "device", nil, "firewall `NAME`")
+	flags.StringSliceVar(&f.texts.Device, "device", nil, "firewall `NAME`, as in the log")
 	flags.StringSliceVar(&f.texts.Action, "action", nil, "`ACTION` of the firewall")
 	flags.StringSliceVar(&f.texts.Type, "type", nil, "`TYPE`: traffic, threat, globalprotect or system")
 	flags.StringSliceVar(&f.texts.Subtype, "subtype", nil, "`SUBTYPE`, such as drop or vulnerability")
@@ -81,7 +81,7 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.Zone, "zone", nil, "`ZONE` of either side")
 	flags.StringSliceVar(&f.texts.EndReason, "end-reason", nil, "`REASON` of the session's end, such as policy-deny")
 	flags.StringSliceVar(&f.outcome, "outcome", nil, "`OUTCOME`: refused, answered or late-answer")
-	flags.StringSliceVar(&f.grade, "grade", nil, "`GRADE` of the record as evidence: proven or forgeable; what did not count has none")
+	flags.StringSliceVar(&f.grade, "grade", nil, "`GRADE` of the record as evidence: proven or forgeable; what did not count, and what came while the source was blocked, has none")
 	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
 	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
 	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")
@@ -157,13 +157,19 @@ func networksOf(given []string) (networks []netip.Prefix, err error) {
 	return networks, nil
 }
 
-// portsOf checks the ports of a flag.
-func portsOf(flag string, given []uint) (ports []uint16, err error) {
-	for _, port := range given {
-		if port > math.MaxUint16 {
-			return nil, usageErrorf("%s %d: a port is 0 to 65535", flag, port)
+// portsOf reads the ports of a flag, and ranges of them.
+func portsOf(flag string, given []string) (ports []store.PortRange, err error) {
+	for _, text := range given {
+		low, high, several := strings.Cut(text, "-")
+		if !several {
+			high = low
 		}
-		ports = append(ports, uint16(port))
+		first, err := strconv.ParseUint(strings.TrimSpace(low), 10, 16)
+		last, err2 := strconv.ParseUint(strings.TrimSpace(high), 10, 16)
+		if err != nil || err2 != nil || first > last {
+			return nil, usageErrorf("%s %q: give a port from 0 to 65535, a range such as 8000-8003, or several with commas; see activedefense records --help", flag, text)
+		}
+		ports = append(ports, store.PortRange{First: uint16(first), Last: uint16(last)})
 	}
 	return ports, nil
 }
@@ -261,10 +267,26 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err := out.end(); err != nil {
 		return err
 	}
+	for _, hint := range []string{deviceHint(cfg, filter.Device...), ruleHint(cfg, filter.Rule)} {
+		if n == 0 && hint != "" {
+			fmt.Fprintln(r.stderr, hint)
+		}
+	}
 	if _, quiet := out.(*jsonRecords); n > 0 && n == filter.Limit && !quiet {
 		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
 	return nil
+}
+
+// ruleHint says for names that --rule has, if one is that of a rule of detection or of a firewall, that a security rule's is meant; ""
+// if none is.
+func ruleHint(cfg *config.Config, rules []string) string {
+	for _, name := range rules {
+		if slices.Contains(listedRules, strings.ToLower(name)) || deviceHint(cfg, name) != "" {
+			return fmt.Sprintf("--rule is the name of the firewall's security rule, and %q is not; what a rule of detection found: activedefense blacklist list --rule", name)
+		}
+	}
+	return ""
 }
 
 // endpoint writes "203.0.113.7:443 (Country)".

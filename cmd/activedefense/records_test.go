@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,7 +85,7 @@ func TestRecordsAreFoundByTheirSession(t *testing.T) {
 		"": "LAB-FW-02 LAB-FW-01", "--application SSL": "LAB-FW-01", "--application ssl,not-applicable": "LAB-FW-02 LAB-FW-01",
 		"--zone internet": "LAB-FW-01", "--zone DMZ": "LAB-FW-02 LAB-FW-01", "--zone nowhere,dmz --type threat": "LAB-FW-01",
 		"--subtype vulnerability,spyware": "LAB-FW-01", "--threat-id 40017": "LAB-FW-01", "--threat-id 4001": "", "--action deny,reset-both": "LAB-FW-02 LAB-FW-01",
-		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
+		`--rule "web, public"`: "LAB-FW-01", "--dst-port 443,80": "LAB-FW-01", "--dst-port 440-443": "LAB-FW-01", "--dst-port 22,444-65535": "", "--src-port 40000-40001 --dst-port 80,400-500": "LAB-FW-01", "--dst-port 0-442": "LAB-FW-02", "--severity high,medium": "LAB-FW-01", "--type threat,traffic --device lab-fw-02": "LAB-FW-02",
 		"--zone internet --zone dmz --limit 1": "LAB-FW-02", "--user nobody,*": "LAB-FW-02 LAB-FW-01",
 		"--src 192.0.2.1,203.0.113.0/24": "LAB-FW-01", "--src 203.0.113.9 --dst 198.51.100.7,192.0.2.0/24": "LAB-FW-01", "--src 192.0.2.1,192.0.2.2": "",
 		"--src 2001:db8:1::/64": "LAB-FW-02", "--src 2001:db8:1::9/64": "LAB-FW-02", "--src 2001:db8:1::9": "",
@@ -177,12 +178,42 @@ func TestRecordsInEveryFormat(t *testing.T) {
 	}
 }
 
+// Whoever searches by a name of the configuration, or of a rule of detection, is told which name is meant.
+func TestNamesThatTheLogDoesNotHave(t *testing.T) {
+	a := recordsApp(t, 1)
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	text := "firewalls: [{name: edge-1, url: https://192.0.2.1, api_key: secret}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const device, rule = `--device is the name that the firewall gives itself in the log`, `--rule is the name of the firewall's security rule, and "`
+	for flags, want := range map[string]string{
+		"records --device other,EDGE-1": device, "records --rule port-scan": rule + `port-scan"`, "records --rule edge-1": rule + `edge-1"`,
+		"records --device nobody": "", "records --rule web": "", "records": "",
+		"blacklist list": "nothing is blocked\n", "blacklist list --device edge-1": device, "blacklist list --device x": "nothing that matches is blocked\n",
+		"blacklist list --held --since 1h": "nothing that matches is held\n", "blacklist list --all --device x": "nothing that matches is blocked, held or observed, and nothing was\n",
+	} {
+		var out, said strings.Builder
+		a.stdout, a.stderr = &out, &said
+		c := a.command()
+		c.SetArgs(append(flagsOf(flags), "--config", file))
+		if err := c.ExecuteContext(t.Context()); err != nil {
+			t.Errorf("%s: %v", flags, err)
+		}
+		if both := out.String() + said.String(); !strings.Contains(both, want) || want == "" && said.String() != "" {
+			t.Errorf("%s does not say %q:\n%s", flags, want, both)
+		}
+	}
+}
+
 // A search for what a field cannot have would find nothing, and say that there is nothing.
 func TestRecordsRefuseWhatAFieldCannotHave(t *testing.T) {
 	a := recordsApp(t, 1)
 	a.stdout = io.Discard
 	for flags, says := range map[string]string{
 		"--outcome denied": `--outcome "denied": the outcomes are refused, answered, late-answer`, "--grade high": `--grade "high": the grades are proven, forgeable`,
+		"--dst-port 8003-8000": `--dst-port "8003-8000": give a port from 0 to 65535, a range such as 8000-8003`, "--src-port 22,65536": `--src-port "65536"`,
+		"--dst-port ssh": "see activedefense records --help", "--dst-port -1": `--dst-port "-1"`,
 		"--grade proven,": "the grades are", "--src 203.0.113.9/33": "neither an address nor a network", "--type tcp": "the types are",
 	} {
 		c := newRecordsCommand(a)

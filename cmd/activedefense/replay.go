@@ -37,7 +37,7 @@ func newReplayCommand(a *app) *cobra.Command {
 been blocked, held or observed, and why. What label files of mode block list is blocked before, and not among them. Several files are combined in order of time; gzip is read too; - is standard input.
 
 With --compare, both configurations run over the same lines, and the result is whom only one of them would block.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("a log file, or - for standard input"),
 		RunE: func(c *cobra.Command, files []string) error { return r.replay(c.Context(), files) },
 	}
 	c.Flags().BoolVar(&r.summary, "summary", false, "how many sources by rule, grade, country and hour, instead of each")

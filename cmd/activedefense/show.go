@@ -13,6 +13,7 @@ import (
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/explain"
+	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -22,7 +23,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ADDR",
 		Short: "Show why an address is blocked, held or observed, or why not: rule, counts, log lines, history, where enforced",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactlyOne("an address or a network"),
 		RunE: func(c *cobra.Command, args []string) error {
 			prefix, err := parsePrefix(args[0])
 			if err != nil {
@@ -52,7 +53,11 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if err != nil {
 		return err
 	}
-	u, err := explain.OfUnlisted(ctx, st, known.Guard, prefix)
+	whyNot := agent.Settings(cfg).WhyNot(known.Guard, known.Ours)
+	u, err := explain.OfUnlisted(ctx, st, known.Guard, func(r *store.Record) string {
+		ev := line.EventOf(r)
+		return whyNot(&ev)
+	}, prefix)
 	if err != nil {
 		return err
 	}
@@ -77,6 +82,12 @@ func (a *app) writeUnlisted(u *explain.Unlisted) error {
 	}
 	t.Line("")
 	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, plural(u.LateAnswers, "late answer")))
+	if u.Refused > 0 {
+		t.Row("counted", fmt.Sprintf("%d of the %d refused", u.Counted, u.Refused))
+	}
+	for _, n := range u.NotCounted {
+		t.Row("not counted", fmt.Sprintf("%d: %s", n.Records, n.Reason))
+	}
 	t.Row("first seen", display.LocalTime(u.FirstSeen))
 	t.Row("last seen", display.LocalTime(u.LastSeen))
 	t.Row("reached", plural(u.Destinations, "address")+", "+plural(u.Ports, "port"))

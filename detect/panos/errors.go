@@ -30,7 +30,7 @@ var (
 	// ErrUnsupported: the line is CEF or LEEF.
 	ErrUnsupported = errors.New("CEF and LEEF are not supported yet: expected key=value or the default comma-separated format")
 	// ErrNoFormat: neither of the formats begins where the syslog header ends.
-	ErrNoFormat = errors.New("no log record found: expected SrcLocation=... or the default comma-separated format after the syslog header")
+	ErrNoFormat = errors.New("no log record found: expected a line that begins with SrcLocation= or Type=, or the default comma-separated format, after the syslog header")
 	// ErrCloudFormat: Strata Logging Service forwards other columns.
 	ErrCloudFormat = errors.New("this is the format of Strata Logging Service (an ISO time in place of receive_time): expected the firewall's own log forwarding")
 	// ErrTruncated: the line ends too early.
