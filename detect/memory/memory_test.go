@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -35,8 +36,24 @@ type step struct {
 // peers are few and of both families, so that the same ones meet again.
 var peers = [][16]byte{address("203.0.113.1"), address("203.0.113.2"), address("203.0.113.77"), address("2001:db8:1::5"), address("2001:db8:2::9")}
 
+// crowd are more addresses of one part than it has room for where limits are tight.
+var crowd = func() (list [][16]byte) {
+	for i := 0; len(list) < 200; i++ {
+		a := address("192.0.2.0")
+		a[13], a[14], a[15] = byte(i>>16), byte(i>>8), byte(i)
+		if PartOf(&a) == PartOf(&peers[0]) {
+			list = append(list, a)
+		}
+	}
+	return list
+}()
+
 // draw throws dice by a drawn seed: rapid's own prefer small numbers.
 func draw(t *rapid.T, ops []int, steps int, pace int64) []step {
+	return drawOf(t, peers, ops, steps, pace)
+}
+
+func drawOf(t *rapid.T, peers [][16]byte, ops []int, steps int, pace int64) []step {
 	dice := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 	now := start
 	list := make([]step, steps)
@@ -286,22 +303,29 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 		if rapid.Bool().Draw(t, "tight") {
 			limits = Limits{}
 		}
-		steps := draw(t, []int{0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7}, 600, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
+		from, n, every := peers, 600, 3
+		if rapid.Bool().Draw(t, "crowded") { // there are long runs in which all marks go by
+			from, n, every = crowd, 4000, 130
+		}
+		steps := drawOf(t, from, []int{0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7}, n, rapid.SampledFrom([]int64{second, minute, hours}).Draw(t, "pace"))
 		m := New(limits, 24*time.Hour, 5)
 		m.Keep()
-		parts := map[int][]byte{} // as written last
-		written := map[int]int{}  // after so many journals
+		whole := New(limits, 24*time.Hour, 5) // goes on without a restart
+		parts := map[int][]byte{}             // as written last
+		written := map[int]int{}              // after so many journals
 		var journals [][]byte
 		for i := range steps {
-			want := tell(m, &steps[i])
+			same := steps[i]
+			if got, want := tell(m, &steps[i]), tell(whole, &same); !reflect.DeepEqual(got, want) {
+				t.Fatalf("step %d: %v, and without a restart %v", i, got, want)
+			}
 			if steps[i].op == 5 || i%7 != 6 {
-				_ = want
 				continue
 			}
 			journals = append(journals, m.Journal(nil))
-			n := PartOf(&peers[i%len(peers)])
+			n := PartOf(&from[i%len(from)])
 			parts[n], written[n] = m.Part(nil, n), len(journals)
-			if i%3 != 0 {
+			if i/7%every != every-1 {
 				continue
 			}
 			back := New(limits, 24*time.Hour, 5)

@@ -276,7 +276,7 @@ func (p *probes) reach(n uint32, t *Target) (at *target) {
 	if at = p.targetOf(c, t); at != nil {
 		return at
 	}
-	for p.others.Used() >= (targetsEach-1)*p.max {
+	for p.others.Used() >= (targetsEach-1)*p.max && !p.reading {
 		first := p.oldest()
 		if first == n {
 			break

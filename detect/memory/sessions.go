@@ -85,7 +85,7 @@ func (s *sessions) open(o *Session, peer uint32) {
 	s.peers.set(peer)
 	s.put(&session{key: keyOf(exact, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), time: o.Time, device: o.Device})
 	if o.Untranslated {
-		s.untold.open(o, peer)
+		s.untold.open(o)
 	}
 }
 
@@ -95,7 +95,7 @@ func (s *sessions) late(r *Session, peer uint32) (late, changed bool) {
 	if s.peers.may(peer) && s.opened(r) {
 		return true, false
 	}
-	if r.OursPort < privileged || !s.untold.peers.may(peer) {
+	if r.OursPort < privileged || s.untold.table.Used() == 0 {
 		return false, false
 	}
 	return s.untold.late(r)

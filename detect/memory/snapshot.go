@@ -88,7 +88,6 @@ func (s *sessions) read(r *reader) {
 		s.peers.setAll()
 	}
 	s.untold.read(r)
-	s.untold.peers.setAll()
 }
 
 func (s *untold) write(b []byte) []byte {

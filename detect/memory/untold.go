@@ -9,7 +9,6 @@ type untold struct {
 	table   arena.Table[cell, *cell]
 	queue   arena.Queue
 	ends    arena.Table[endpoint, *endpoint]
-	peers   marks
 	missing int64
 	reading bool // nothing is out of date: it is as it was written
 }
@@ -39,14 +38,13 @@ type list struct{ oldest, newest, n uint32 }
 // listOf is the index of a kind's list.
 func listOf(kind uint8) int { return int(kind - translated) }
 
-// open takes in a session; peer is the hash of its address outside.
-func (s *untold) open(o *Session, peer uint32) {
+// open takes in a session.
+func (s *untold) open(o *Session) {
 	end := keyOf(place, &o.Peer, o.PeerPort, &o.Peer, 0)
 	if number := s.endOf(&end); number != 0 {
 		s.expire(number, o)
 	}
 	s.put(keyOf(translated, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), translated, &end, o)
-	s.peers.set(peer)
 }
 
 // late takes in a refused record, and says whether it is a late answer, and whether that changed what is remembered.
@@ -89,8 +87,6 @@ func (s *untold) put(key [16]byte, kind uint8, end *[16]byte, o *Session) {
 		return
 	}
 	s.makeRoom(o)
-	s.peers.need(s.max, sessionMarks)
-	s.peers.made()
 	number = s.table.Add(arena.Hash(&key))
 	*s.table.At(number) = cell{key: key, time: o.Time, device: o.Device, kind: kind}
 	arena.Put(&s.queue, &s.table, number)
