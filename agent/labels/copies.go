@@ -28,7 +28,7 @@ func (s *Set) Restore() {
 }
 
 func (s *Set) restore(f *followed) {
-	data, err := s.opts.Copies.Load(f.Path)
+	data, err := s.opts.Copies.Load(f.CopyName())
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
@@ -53,7 +53,7 @@ func (s *Set) save(f *followed) {
 	for _, p := range f.entries {
 		text = append(p.AppendTo(text), '\n')
 	}
-	if err := s.opts.Copies.Save(f.Path, text); err != nil {
+	if err := s.opts.Copies.Save(f.CopyName(), text); err != nil {
 		f.unsaved = since(f.unsaved, Trouble{s.opts.Now(), f.Path, fmt.Sprintf("no copy of %s can be kept for a restart without it: %v", f.Path, err),
 			"Make room in state_dir, and let the daemon's user write there"})
 		return

@@ -46,7 +46,7 @@ func (f Folder) Keep(files []File) error {
 	}
 	for _, copied := range held {
 		path := filepath.Join(f.Dir, copied.Name())
-		if !slices.ContainsFunc(files, func(file File) bool { return f.Where(file.Path) == path }) {
+		if !slices.ContainsFunc(files, func(file File) bool { return f.Where(file.CopyName()) == path }) {
 			err = errors.Join(err, os.Remove(path))
 		}
 	}

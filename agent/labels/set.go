@@ -43,6 +43,18 @@ const (
 	Block
 )
 
+// CopyName is what the copy of a file is kept under: one that gets another mode begins without the copy of before, and is held to
+// what such a file may not do at once.
+func (f *File) CopyName() string {
+	switch f.Mode {
+	case Never:
+		return f.Path
+	case Block:
+		return f.Path + " (block)"
+	}
+	return f.Path + " (label)"
+}
+
 // ParseMode reads the word that the configuration uses: label, never or block.
 func ParseMode(word string) (Mode, error) {
 	switch word {

@@ -286,6 +286,34 @@ func (f *fixture) restart() {
 	f.Restore()
 }
 
+// A file that gets mode never is held to what one may lift at once, though it was read before in another mode.
+func TestAnotherModeBeginsWithoutTheCopy(t *testing.T) {
+	blocked, lines := []netip.Prefix(nil), ""
+	for i := range byte(mostLifted + 1) {
+		addr := netip.AddrFrom4([4]byte{203, 0, 113, i})
+		blocked, lines = append(blocked, netip.PrefixFrom(addr, 32)), lines+addr.String()+"\n"
+	}
+	for _, mode := range []Mode{Label, Block} {
+		f := newFixture(t, File{Path: "a", Label: "partner", Mode: mode})
+		f.options.Copies = copies{}
+		f.options.Blocked = func(yield func(netip.Prefix) bool) { slices.Values(blocked)(yield) }
+		f.restart()
+		if err := os.WriteFile(f.files[0].Path, []byte(lines), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if f.Refresh(); len(f.Lists().Files(mode)[0].Entries) != len(blocked) {
+			t.Fatal("the file was not read")
+		}
+		f.options.Files[0].Mode = Never
+		if f.restart(); len(f.Lists().Files(Never)[0].Entries) != 0 {
+			t.Error("the copy of another mode is taken")
+		}
+		if f.Refresh(); len(f.Lists().Files(Never)[0].Entries) != 0 || len(f.Troubles()) != 1 {
+			t.Errorf("the file lifts %d blocks at once: %v", len(blocked), f.Troubles())
+		}
+	}
+}
+
 // What a file had when it was last good is there after a restart without it, until it is back.
 func TestAFileThatIsGoneAtAStartHasItsCopy(t *testing.T) {
 	kept := copies{}
@@ -350,18 +378,19 @@ func TestCopiesOfOtherFilesAreDeleted(t *testing.T) {
 	if err := folder.Keep(nil); err != nil {
 		t.Errorf("without a folder: %v", err)
 	}
-	for _, path := range []string{"/a", "/b"} {
-		if err := folder.Save(path, []byte("192.0.2.1\n")); err != nil {
+	a, b := File{Path: "/a"}, File{Path: "/b"}
+	for _, file := range []File{a, b} {
+		if err := folder.Save(file.CopyName(), []byte("192.0.2.1\n")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := folder.Keep([]File{{Path: "/b"}, {Path: "/c"}}); err != nil {
+	if err := folder.Keep([]File{b, {Path: "/c"}}); err != nil {
 		t.Error(err)
 	}
-	if _, err := folder.Load("/a"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := folder.Load(a.CopyName()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the copy of what is named no longer: %v", err)
 	}
-	if _, err := folder.Load("/b"); err != nil {
+	if _, err := folder.Load(b.CopyName()); err != nil {
 		t.Error(err)
 	}
 }

@@ -24,7 +24,7 @@ func (s *Set) remedyOf(f *followed, err error) string {
 		return "Restore the file"
 	case errors.Is(err, errShrunk):
 		return fmt.Sprintf("If that is meant, delete what the daemon keeps of it, %s, and reload the daemon: it then begins with the file as it is. Else restore the file",
-			s.opts.Copies.Where(f.Path))
+			s.opts.Copies.Where(f.CopyName()))
 	case errors.Is(err, errEmptied):
 		return "If nothing is meant, take the file out of labels in the configuration. Else restore the file"
 	case errors.Is(err, errLifts):

@@ -190,10 +190,10 @@ func TestAFileThatLostMuchReleasesNothing(t *testing.T) {
 	f.sync("", strings.Join(all, " "), "")
 	f.restart(f.files...)
 	f.sync("", strings.Join(all, " "), "")
-	if said := f.set.Troubles(); len(said) != 1 || !strings.Contains(said[0].What, "it has 6, and had 10; its 10 entries stay") || !strings.Contains(said[0].Remedy, folder.Where(f.path("a"))) {
+	if said := f.set.Troubles(); len(said) != 1 || !strings.Contains(said[0].What, "it has 6, and had 10; its 10 entries stay") || !strings.Contains(said[0].Remedy, folder.Where(f.files[0].CopyName())) {
 		t.Errorf("troubles %+v", said)
 	}
-	if err := os.Remove(folder.Where(f.path("a"))); err != nil {
+	if err := os.Remove(folder.Where(f.files[0].CopyName())); err != nil {
 		t.Fatal(err)
 	}
 	f.restart(f.files...)

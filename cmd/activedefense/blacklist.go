@@ -200,6 +200,9 @@ func (r *blacklistRemoveCommand) remove(ctx context.Context, cfg *config.Config,
 		done = "dismissed"
 	}
 	fmt.Fprintf(r.stdout, "%s is %s; it was %s since %s\n", detect.AddressText(prefix), done, entry.State, display.LocalTime(entry.BlockedAt))
+	if hint := coveringHint(ctx, st, prefix); hint != "" {
+		fmt.Fprintf(r.stdout, "It is %s%s\n", done, hint)
+	}
 	return nil
 }
 

@@ -261,6 +261,10 @@ func TestRemoveNamesTheNetworkThatHoldsTheAddress(t *testing.T) {
 	if _, _, err := st.Block(t.Context(), listed); err != nil {
 		t.Fatal(err)
 	}
+	a.blacklist(t, false, "add", "198.51.100.77", "--reason", "itself")
+	if out, status := a.blacklist(t, false, "remove", "198.51.100.77"); status != 0 || !strings.Contains(out, "It is released itself, but the network 198.51.100.0/24 is blocked") {
+		t.Errorf("exit status %d:\n%s", status, out)
+	}
 	for address, says := range map[string][]string{
 		"198.51.100.9":    {"198.51.100.9 is not blocked, held or observed itself, but the network 198.51.100.0/24 is blocked (manual: all of it", "activedefense blacklist remove 198.51.100.0/24 ends that", "put 198.51.100.9 into never_block"},
 		"192.0.2.9":       {`the network 192.0.2.0/25 is blocked (label: listed as "botnet" in list.txt): it ends when it is taken out of the file`},
