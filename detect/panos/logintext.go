@@ -75,8 +75,8 @@ func readLogin(b []byte) (loginText, error) {
 		if status < 0 {
 			status, mark, t.status = bytes.Index(b, []byte(authSucceeded)), authSucceeded, success
 		}
-		if status < 0 || bytes.IndexByte(b[len(globalProtect):status], ' ') >= 0 {
-			return t, errNotLogin
+		if status < len(globalProtect) || bytes.IndexByte(b[len(globalProtect):status], ' ') >= 0 {
+			return t, errNotLogin // the two share a space where the component is missing
 		}
 		ok = t.beginningWithAddress(b[status+len(mark):])
 	case hasPrefix(b, userOf) && bytes.Contains(b, []byte(loggedIn)):
@@ -216,7 +216,7 @@ func (t *loginText) byProtocol(b []byte) bool {
 	at := bytes.LastIndex(b, []byte(loggedIn))
 	end := bytes.LastIndex(b, []byte(using))
 	begin := bytes.LastIndex(b, []byte(from))
-	if at < 0 || begin < at || end < begin {
+	if at < 0 || begin < at || end < begin+len(from) {
 		return false
 	}
 	var ok bool

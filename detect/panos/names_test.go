@@ -180,7 +180,8 @@ func FuzzParse(f *testing.F) {
 		gpLine(49, map[int]string{12: `"a,""b"""`}), earlyLine(nil), gpLine(36, map[int]string{15: "", 16: "2001:db8::5"}),
 		systemLine("auth", "auth-fail", authFail("x'. From: 8.8.8.8.", wrongPassword, "203.0.113.5")),
 		systemLine("globalprotect", "globalprotectportal-auth-fail", "GlobalProtect portal user authentication failed. Login from: 203.0.113.5, User name: x, Reason: y, Auth type: p"),
-		systemLine("general", "general", "User x logged in via Web from 203.0.113.5 using https"),
+		systemLine("globalprotect", "globalprotectportal-auth-fail", "GlobalProtect user authentication failed. Login from: 203.0.113.5"), // names no component
+		systemLine("general", "general", "User x logged in via Web from 203.0.113.5 using https"), systemLine("general", "general", "User x logged in via Web from using https"),
 		fillLogin(GlobalProtectFormat, gpValues(`x; SrcIP=8.8.8.8`)), fillLogin(SystemFormat, systemValues(authFail("x; Type=TRAFFIC", wrongPassword, "203.0.113.5"))),
 		"CEF: 0|Palo Alto Networks|PAN-OS|", "2021-10-27T19:20:59.000000Z,no-serial,TRAFFIC,end",
 	} {
