@@ -19,8 +19,12 @@ func (x *Explanation) WriteText(w io.Writer) error {
 	if e.Grade != "" {
 		t.Row("grade", e.Grade)
 	}
-	if e.Hold != "" {
+	switch {
+	case e.Hold == "":
+	case e.State == store.Held.String():
 		t.Row("why held", e.Hold)
+	default:
+		t.Row("held before", e.Hold)
 	}
 	x.writeChoice(t)
 	if e.Tag != "" {

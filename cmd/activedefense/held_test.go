@@ -144,7 +144,7 @@ func TestAPersonDecidesAboutWhatIsHeld(t *testing.T) {
 			"203.0.113.77 is not on the blacklist", "2001:db8:1::7 is held as 2001:db8:1::/64"}},
 		{"list --held", 0, []string{"203.0.113.2 ", "2001:db8:1::/64 ", " UNTIL "}},
 		{"accept 203.0.113.2", 0, []string{"203.0.113.2 is blocked (port-scan: 11 ports"}},
-		{"show 203.0.113.2", 0, []string{"203.0.113.2 is blocked\n", "accept", "it was held: it is a partner"}},
+		{"show 203.0.113.2", 0, []string{"203.0.113.2 is blocked\n", "accept", "it was held: it is a partner", "held before"}},
 		{"remove 203.0.113.3", 0, []string{"203.0.113.3 is dismissed; it was observed since"}},
 		{"show 203.0.113.3", 0, []string{"is not blocked, and was not: it was observed until", "dismiss"}},
 		{"accept --all", 0, []string{"2001:db8:1::/64 is blocked"}},
