@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"activedefense/detect/arena"
 )
 
 const (
@@ -514,5 +516,37 @@ func TestManyAnswersSpare(t *testing.T) {
 	}
 	if got := m.Probe(&key, start+25*hours); got.Spared || got.Refused < 5 {
 		t.Errorf("a day later: %+v", got)
+	}
+}
+
+// Sources that are no singles any more are read back as well, for they take room: they stand in nobody's way.
+func TestTheStruckStandInNobodysWay(t *testing.T) {
+	const living = 30
+	s := singles{max: 128, window: 24 * hours}
+	var zero Key
+	for i := 0; s.ring.Len() < s.max; i++ {
+		key := address("198.51.100.0")
+		key[11], key[12], key[13], key[14] = 0xff, 10, byte(i>>16), byte(i>>8)
+		key[15] = byte(i)
+		isLast := s.ring.Len() >= living
+		if !isLast && (arena.Hash(&key)^arena.Hash(&zero))&127 != 0 {
+			continue // the first ones are where a source without an address would be
+		}
+		s.put(&Target{Key: key, Time: start, Port: 22})
+		if isLast {
+			s.strike(s.find(&key, arena.Hash(&key)))
+		}
+	}
+	back := singles{max: s.max, window: s.window}
+	r := reader{rest: s.write(nil)}
+	back.read(&r, func(uint32) {})
+	if r.err != nil || back.len() != living {
+		t.Fatalf("%v, %d of %d read back", r.err, back.len(), living)
+	}
+	for i := range back.ring.Len() {
+		c := s.ring.At(i)
+		if got := back.find(&c.key, c.Hash()); (got != nil) != (i < living) {
+			t.Errorf("number %d: %+v", i, got)
+		}
 	}
 }

@@ -203,7 +203,7 @@ func (p *probes) refuse(t *Target, hint *uint32) Probed {
 // hinted gives the source of a target if it is where the hint says, as look does.
 func (p *probes) hinted(t *Target, hint uint32) (uint32, *single) {
 	switch c := p.singles.hinted(hint); {
-	case c != nil && c.key == t.Key:
+	case c != nil && !c.struck && c.key == t.Key:
 		return 0, c
 	case hint != 0 && hint < singleHint && p.table.At(hint).key == t.Key: // a cell given back has no key
 		return hint, nil

@@ -18,7 +18,7 @@ type singles struct {
 	struck int // how many are none any more
 }
 
-// single is a source that one target refused, in 64 bytes. Without a key it is none any more.
+// single is a source that one target refused, in 64 bytes.
 type single struct {
 	key      Key
 	dst      [16]byte
@@ -30,6 +30,7 @@ type single struct {
 	device   uint16
 	refusals uint16 // records
 	proven   bool   // all of them were of a source that was really there; false: none
+	struck   bool   // it is none any more, but has its place, and others are found behind it
 }
 
 // again takes in a refusal by the same target.
@@ -54,7 +55,7 @@ func (c *single) Before() *uint32 { return &c.before }
 func (s *singles) len() int { return s.ring.Len() - s.struck }
 
 func (s *singles) find(key *Key, hash uint32) *single {
-	return s.ring.Find(hash, longest, func(c *single) bool { return c.key == *key })
+	return s.ring.Find(hash, longest, func(c *single) bool { return !c.struck && c.key == *key })
 }
 
 // A hint from singleHint on is the place of a single, any other the number of a source; 0: none.
@@ -88,7 +89,7 @@ func (s *singles) add(c *single) (hint uint32) {
 	if place := s.ring.Put(c, s.max); place < singleHint {
 		hint = singleHint + uint32(place)
 	}
-	if c.key == (Key{}) {
+	if c.struck {
 		s.struck++
 	}
 	return hint
@@ -97,7 +98,7 @@ func (s *singles) add(c *single) (hint uint32) {
 // drop forgets the first. Where there is no room, the next one is put into its place, which is in no cache: it is looked at only where
 // it may be struck.
 func (s *singles) drop() {
-	if s.struck > 0 && s.ring.At(0).key == (Key{}) {
+	if s.struck > 0 && s.ring.At(0).struck {
 		s.struck--
 	}
 	s.ring.Drop()
@@ -105,17 +106,17 @@ func (s *singles) drop() {
 
 // strike forgets one.
 func (s *singles) strike(c *single) {
-	if c.key != (Key{}) {
+	if !c.struck {
 		s.struck++
 	}
-	c.key = Key{}
+	c.struck = true
 }
 
 // forgetIn forgets those in some networks, and tells of each.
 func (s *singles) forgetIn(in func(netip.Addr) bool, forgot func(netip.Prefix)) {
 	for i := range s.ring.Len() {
 		c := s.ring.At(i)
-		if addr := netip.AddrFrom16(c.key).Unmap(); c.key != (Key{}) && in(addr) {
+		if addr := netip.AddrFrom16(c.key).Unmap(); !c.struck && in(addr) {
 			s.strike(c)
 			forgot(netip.PrefixFrom(addr, addr.BitLen()))
 		}
@@ -127,7 +128,7 @@ func (s *singles) write(b []byte) []byte {
 	var last int64
 	for i := range s.ring.Len() {
 		c := s.ring.At(i)
-		b = appendUint16s(append(appendAddr(appendAddr(b, &c.key), &c.dst), flag(c.proven)), c.port, c.device, c.refusals)
+		b = appendUint16s(append(appendAddr(appendAddr(b, &c.key), &c.dst), flag(c.proven), flag(c.struck)), c.port, c.device, c.refusals)
 		b = binary.BigEndian.AppendUint32(b, c.begun)
 		b = binary.AppendUvarint(binary.AppendVarint(b, c.time-last), c.ref)
 		last = c.time
@@ -139,7 +140,8 @@ func (s *singles) write(b []byte) []byte {
 func (s *singles) read(r *reader, mark func(hash uint32)) {
 	var last int64
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
-		c := single{key: r.addr(), dst: r.addr(), proven: r.byte() != 0, port: r.uint16(), device: r.uint16(), refusals: r.uint16(), begun: r.uint32()}
+		c := single{key: r.addr(), dst: r.addr(), proven: r.byte() != 0, struck: r.byte() != 0,
+			port: r.uint16(), device: r.uint16(), refusals: r.uint16(), begun: r.uint32()}
 		last += r.varint()
 		c.time, c.ref = last, r.uvarint()
 		if r.err == nil {

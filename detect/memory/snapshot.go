@@ -11,7 +11,7 @@ import (
 )
 
 // partVersion is that of the way in which a part is written.
-const partVersion = 2
+const partVersion = 3
 
 // ErrOtherVersion is the error of [Memory.Load] for a part that another version wrote in its own way.
 var ErrOtherVersion = errors.New("another version wrote it")
