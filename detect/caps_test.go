@@ -10,13 +10,17 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"activedefense/detect/arena"
 )
 
+// The source goes that came first of those that were not seen again; those that were get another turn.
 func TestSourcesAreEvictedByArrival(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := Settings{HostSweep: HostSweep{Hosts: 100, Window: time.Hour}, MaxSources: rapid.IntRange(1, 8).Draw(t, "max")}
 		e := New(s)
-		var model []int // seen longest ago first
+		var model []int // the next to go first
+		again := map[int]bool{}
 		evicted := uint64(0)
 		for range rapid.IntRange(1, 80).Draw(t, "events") {
 			i := rapid.IntRange(0, 12).Draw(t, "source")
@@ -28,13 +32,23 @@ func TestSourcesAreEvictedByArrival(t *testing.T) {
 				continue
 			}
 			e.Observe(&Event{Type: TypeTraffic, Time: at, Src: publicSource(i), Dst: target(1), DstPort: 1})
-			model = append(slices.DeleteFunc(model, func(other int) bool { return other == i }), i)
-			if len(model) > s.MaxSources {
-				model = model[1:]
-				evicted++
+			switch at := slices.Index(model, i); {
+			case at >= 0 && at < len(model)-1:
+				again[i] = true
+			case at < 0:
+				if len(model) == s.MaxSources {
+					for again[model[0]] {
+						again[model[0]] = false
+						model = append(model[1:], model[0])
+					}
+					model = model[1:]
+					evicted++
+				}
+				again[i] = false
+				model = append(model, i)
 			}
 			var held []int
-			for id := e.oldest; id != 0; id = e.sources.At(id).newer {
+			for id := e.queue.Oldest(); id != 0; id = arena.Next(&e.sources, id) {
 				key := e.sources.At(id).key
 				held = append(held, int(key[15]))
 			}
@@ -70,7 +84,7 @@ func TestSightingsAreBounded(t *testing.T) {
 		for i := range 20_000 {
 			e.Release(single(publicSource(i)))
 		}
-		if got := e.Stats(); got.Sources != 0 || got.Sightings != 0 || e.room != 0 || e.pairs.Used() != 0 || e.pasts.Used() != 0 || e.oldest != 0 || e.newest != 0 {
+		if got := e.Stats(); got.Sources != 0 || got.Sightings != 0 || e.room != 0 || e.pairs.Used() != 0 || e.pasts.Used() != 0 || e.queue.Len() != 0 {
 			t.Errorf("%+v: after the release of all: %+v, room %d", c, got, e.room)
 		}
 	}

@@ -152,10 +152,9 @@ func (e *Engine) forget(list ...netip.Prefix) {
 		_, ok := networks.network(addr, addr.BitLen())
 		return ok
 	}
-	for id := e.oldest; id != 0; {
-		s := e.sources.At(id)
-		next := s.newer
-		if in(netip.AddrFrom16(s.key).Unmap()) {
+	for id := e.queue.Oldest(); id != 0; {
+		next := arena.Next(&e.sources, id)
+		if in(netip.AddrFrom16(e.sources.At(id).key).Unmap()) {
 			e.drop(id)
 		}
 		id = next
@@ -178,7 +177,7 @@ func (e *Engine) keyOf(addr netip.Addr) [16]byte {
 func (e *Engine) Stats() Stats {
 	s := e.stats
 	s.Evicted, s.Dropped = e.evicted, e.dropped
-	s.Sources = e.directory.Used()
+	s.Sources = e.sources.Used()
 	s.Sightings = e.held
 	s.Blocked = e.blocked.len()
 	s.Near = e.near

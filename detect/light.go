@@ -112,6 +112,5 @@ func (e *sightings) makeHeavy(src *source) {
 		h.append(e, pairs[n], uint8(e.pairs.At(pairs[n]).class&classRules))
 	}
 	src.held = number
-	src.packed.setCount(0)
-	src.packed.setBit(heavyBit, true)
+	src.packed.setCount(isHeavy)
 }

@@ -211,7 +211,7 @@ func (e *Engine) countPairs(ev *Event, w *watched, counting ruleSet) (first *Ver
 	if w.grade == Proven {
 		s.class |= classProven
 	}
-	id := e.touch(e.sourceOf(w.hash, &w.key), w.hash, &w.key)
+	id := e.see(e.sourceOf(w.hash, &w.key), w.hash, &w.key)
 	w.id = id
 	for s.class&classRules != 0 {
 		found, fired := e.count(e.sources.At(id), &s)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"activedefense/detect/arena"
 )
 
 // oracle keeps every event and asks every interval: the rule as it is defined, with no
@@ -221,7 +223,7 @@ func checkVerdict(t *rapid.T, s Settings, v *Verdict, events []Event) {
 // walkSightings counts what is really held.
 func walkSightings(e *Engine) int {
 	n := 0
-	for id := e.oldest; id != 0; id = e.sources.At(id).newer {
+	for id := e.queue.Oldest(); id != 0; id = arena.Next(&e.sources, id) {
 		s := e.sources.At(id)
 		if s.packed.heavy() {
 			h := e.heavies.At(s.held)

@@ -35,8 +35,8 @@ type fetches struct {
 // source are passed over.
 //
 // The evidence of many sources is larger than any cache, and Observe is a chain of steps
-// each of which has to wait for memory: the slot of the directory, the source, its
-// neighbours, one pair after the other. Here each step is taken for all the events before
+// each of which has to wait for memory: the slot of the directory, the source, one
+// pair after the other. Here each step is taken for all the events before
 // the next, so that the processor waits for all of them at once. A step first touches
 // memory without asking what is there, because to ask wrongly is to wait as well.
 func (e *Engine) Prefetch(events []Event) {
@@ -60,21 +60,19 @@ func (e *Engine) fetchSlots(events []Event) []fetch {
 				answered: ev.Session == SessionAnswered, time: nanoseconds(ev.Time)})
 		}
 	}
-	if e.directory.Used() > 0 {
-		for i := range list {
-			e.ahead.touched += e.directory.Home(list[i].hash)
-		}
+	for i := range list {
+		e.ahead.touched += e.sources.Touch(list[i].hash)
 	}
 	return list
 }
 
-// fetchSources touches the sources, their neighbours in the list of sources, and what the memory has of them, and goes on to
+// fetchSources touches the sources, and what the memory has of them, and goes on to
 // the first pair of the light ones.
 func (e *Engine) fetchSources(list []fetch) []fetch {
 	known, hints, unknown := list[:0], e.ahead.hints[:0], e.ahead.unknown[:0]
 	for _, f := range list {
 		// Another source with the same hash is rare, and costs no more than being of no use.
-		f.number = e.directory.Find(f.hash, func(uint32) bool { return true })
+		f.number = e.sources.First(f.hash)
 		switch {
 		case f.number != 0:
 			known = append(known, f)
@@ -90,8 +88,6 @@ func (e *Engine) fetchSources(list []fetch) []fetch {
 	light := known[:0]
 	for _, f := range known {
 		s := e.sources.At(f.number)
-		// Number 0 is no source, but has a cell.
-		e.ahead.touched += e.sources.At(s.newer).older + e.sources.At(s.older).newer
 		hints = append(hints, memory.Hint{Part: f.part, Hash: f.hash, Hint: s.packed.probe()})
 		if f.number = s.held; !s.packed.heavy() {
 			light = append(light, f)

@@ -28,16 +28,15 @@ type sightings struct {
 	maxPasts      int
 	maxRoom       int
 
-	directory      arena.Directory // of sources, by address
-	sources        arena.Slab[source, *source]
-	newest, oldest uint32 // ends of the list of sources
-	pairs          arena.Slab[pair, *pair]
-	pasts          arena.Slab[past, *past]
-	heavies        arena.Slab[heavy, *heavy]
-	blocks         arena.Slab[block, *block]
-	seed           maphash.Seed
-	held           int // sightings
-	room           int // taken by pairs and indexes
+	sources arena.Table[source, *source] // by address
+	queue   arena.Queue                  // of the sources
+	pairs   arena.Slab[pair, *pair]
+	pasts   arena.Slab[past, *past]
+	heavies arena.Slab[heavy, *heavy]
+	blocks  arena.Slab[block, *block]
+	seed    maphash.Seed
+	held    int // sightings
+	room    int // taken by pairs and indexes
 
 	ahead    fetches
 	window   window

@@ -3,28 +3,29 @@ package detect
 import "activedefense/detect/arena"
 
 // source is an address that has evidence, in 32 bytes, so that two share a cache line and none lies on two, and without pointers.
-// All of them form one list in the order in which they were seen last.
+// All of them are in one queue; it is forgotten first that was not seen again.
 type source struct {
-	key          [16]byte // the address, IPv4 mapped
-	newer, older uint32   // neighbours in the list; 0: none
-	held         uint32   // light: its first pair; heavy: number in sightings.heavies
-	packed       packed
+	key [16]byte // the address, IPv4 mapped
+	arena.Order
+	held   uint32 // light: its first pair; heavy: number in sightings.heavies
+	packed packed
 }
 
-// packed is where the memory has a source (24 bits), how many pairs it has while it is light (6 bits), and whether it is heavy,
-// and near: whether at least half of what fires a rule was there when it was seen last.
+// packed is where the memory has a source (24 bits), how many pairs it has while it is light, or that it is heavy (6 bits),
+// whether it was seen again, and near: whether at least half of what fires a rule was there when it was seen last.
 type packed uint32
 
 const (
 	probeMask = 1<<24 - 1
 	pairShift = 24
-	heavyBit  = 1 << 30
+	isHeavy   = 63 // in place of a count, which lightMax bounds
+	usedBit   = 1 << 30
 	nearBit   = 1 << 31
 )
 
 func (p packed) probe() uint32 { return uint32(p) & probeMask }
 func (p packed) count() int    { return int(p>>pairShift) & 63 }
-func (p packed) heavy() bool   { return p&heavyBit != 0 }
+func (p packed) heavy() bool   { return p.count() == isHeavy }
 func (p packed) near() bool    { return p&nearBit != 0 }
 
 // setProbe notes where the memory has it; a number with more bits is not noted.
@@ -42,51 +43,41 @@ func (p *packed) setBit(bit packed, on bool) {
 	}
 }
 
-func (s *source) Link() *uint32 { return &s.newer }
-
 // sourceOf gives the number of a source that has evidence; 0 for others.
 func (e *sightings) sourceOf(hash uint32, key *[16]byte) uint32 {
-	return e.directory.Find(hash, func(id uint32) bool { return e.sources.At(id).key == *key })
+	return e.sources.Find(hash, func(s *source) bool { return s.key == *key })
 }
 
-// touch makes a source the one seen last; id 0: it is new.
-func (e *sightings) touch(id, hash uint32, key *[16]byte) uint32 {
-	if id == 0 {
-		if e.directory.Used() >= e.maxSources {
-			e.drop(e.oldest)
-			e.evicted++
+// see notes that a source was seen; id 0: it is new.
+func (e *sightings) see(id, hash uint32, key *[16]byte) uint32 {
+	if id != 0 {
+		if id != e.queue.Newest() { // or it is still there for the first time
+			e.sources.At(id).packed.setBit(usedBit, true)
 		}
-		id = e.sources.Take()
-		*e.sources.At(id) = source{key: *key}
-		e.directory.Add(hash, id)
-	} else if id == e.newest {
 		return id
-	} else {
-		e.unlink(e.sources.At(id))
 	}
-	s := e.sources.At(id)
-	s.newer, s.older = 0, e.newest
-	if e.newest != 0 {
-		e.sources.At(e.newest).newer = id
-	} else {
-		e.oldest = id
+	if e.sources.Used() >= e.maxSources {
+		e.evict(e.first())
 	}
-	e.newest = id
+	id = e.sources.Add(hash)
+	*e.sources.At(id) = source{key: *key}
+	arena.Put(&e.queue, &e.sources, id)
 	return id
 }
 
-// unlink takes a source out of the list.
-func (e *sightings) unlink(s *source) {
-	if s.newer != 0 {
-		e.sources.At(s.newer).older = s.older
-	} else {
-		e.newest = s.older
-	}
-	if s.older != 0 {
-		e.sources.At(s.older).newer = s.newer
-	} else {
-		e.oldest = s.newer
-	}
+// first is the source to be forgotten first.
+func (e *sightings) first() uint32 {
+	return arena.SecondChance(&e.queue, &e.sources, func(s *source) bool {
+		again := s.packed&usedBit != 0
+		s.packed.setBit(usedBit, false)
+		return again
+	})
+}
+
+// evict forgets a source because memory is full.
+func (e *sightings) evict(id uint32) {
+	e.drop(id)
+	e.evicted++
 }
 
 // drop forgets a source and its evidence.
@@ -105,17 +96,21 @@ func (e *sightings) drop(id uint32) {
 	if s.packed.near() {
 		e.near--
 	}
-	e.unlink(s)
-	e.directory.Remove(arena.Hash(&s.key), id)
-	e.sources.Give(id)
+	arena.Drop(&e.queue, &e.sources, id)
+	hash := arena.Hash(&s.key)
+	s.key = [16]byte{}
+	e.sources.Remove(hash, id)
 }
 
-// trim evicts the sources seen longest ago until the evidence has room. The one
-// seen last stays: its own cap lies below the common one.
-func (e *sightings) trim() {
-	for e.room > e.maxRoom && e.oldest != e.newest {
-		e.drop(e.oldest)
-		e.evicted++
+// trim evicts sources until the evidence has room. The one seen now stays: its own cap lies below the common one.
+func (e *sightings) trim(now *source) {
+	for e.room > e.maxRoom && e.queue.Len() > 1 {
+		id := e.first()
+		if e.sources.At(id) == now {
+			arena.Renew(&e.queue, &e.sources, id)
+			continue
+		}
+		e.evict(id)
 	}
 }
 
@@ -166,7 +161,7 @@ func (e *sightings) count(src *source, s *sighting) (found finding, fired bool) 
 		found, fired = e.observeLight(src, s)
 	}
 	e.noteNear(src)
-	e.trim()
+	e.trim(src)
 	return found, fired
 }
 

@@ -64,6 +64,9 @@ func (q *Queue) Len() int { return q.n }
 // Oldest is the number of the cell that was put in before all others; 0 if there is none.
 func (q *Queue) Oldest() uint32 { return q.oldest }
 
+// Newest is the number of the cell that was put in after all others; 0 if there is none.
+func (q *Queue) Newest() uint32 { return q.newest }
+
 // Put puts in a cell that is in no queue, as the newest.
 func Put[T any, C Ordered[T]](q *Queue, t *Table[T, C], number uint32) {
 	*C(t.At(number)).order() = Order{older: q.newest}
@@ -99,6 +102,23 @@ func Renew[T any, C Ordered[T]](q *Queue, t *Table[T, C], number uint32) {
 	}
 	Drop(q, t, number)
 	Put(q, t, number)
+}
+
+// chances is how many cells are passed over because they were there again; after that the next one goes all the same.
+const chances = 16
+
+// SecondChance gives the number of the cell to be forgotten first: the oldest one that was not there again since it was put where
+// it is; those that were become the newest. 0: the queue is empty. again says whether a cell was, and is then to forget it. (To
+// move a cell whenever it is there again would mean to wait for its neighbours, which are in no cache.)
+func SecondChance[T any, C Ordered[T]](q *Queue, t *Table[T, C], again func(*T) bool) uint32 {
+	for range chances {
+		n := q.oldest
+		if n == 0 || !again(t.At(n)) {
+			break
+		}
+		Renew(q, t, n)
+	}
+	return q.oldest
 }
 
 // Next is the number of the next newer cell; 0 if there is none. Dropping a cell loses it.

@@ -90,26 +90,17 @@ func (p *probes) dropOldest(n uint32, t *Target, when func(*target) int64) {
 	p.drop(c, beforeOldest)
 }
 
-// oldest is the source to be forgotten first: the first in its queue that was not there again since it was put there. (To move
-// a source in the queue whenever it is there again would mean to wait for its neighbours, which are in no cache.)
+// oldest is the source to be forgotten first.
 func (p *probes) oldest() uint32 {
 	q := &p.served
 	if p.refusing.Len()*4 > p.max || p.served.Len() == 0 {
 		q = &p.refusing
 	}
-	for range chances {
-		n := q.Oldest()
-		if n == 0 || !p.table.At(n).used {
-			break
-		}
-		p.table.At(n).used = false
-		arena.Renew(q, &p.table, n)
-	}
-	return q.Oldest()
+	return arena.SecondChance(q, &p.table, func(c *prober) (again bool) {
+		again, c.used = c.used, false
+		return again
+	})
 }
-
-// chances is how many are passed over because they were there again; after that the next one goes all the same.
-const chances = 16
 
 // makeRoom keeps the number of sources in bounds. What its own device has long left behind goes first.
 func (p *probes) makeRoom(t *Target) {

@@ -220,20 +220,15 @@ func (p *partners) in(network netip.Prefix, before, at int64) bool {
 	return false
 }
 
-// makeRoom keeps the number of partners in bounds: the first in the queue goes that was not spoken to again, as for probes.
+// makeRoom keeps the number of partners in bounds.
 func (p *partners) makeRoom(t int64) {
 	if p.table.Used() < p.max {
 		return
 	}
-	for range chances {
-		if n := p.queue.Oldest(); !p.table.At(n).used {
-			break
-		} else {
-			p.table.At(n).used = false
-			arena.Renew(&p.queue, &p.table, n)
-		}
-	}
-	n := p.queue.Oldest()
+	n := arena.SecondChance(&p.queue, &p.table, func(c *partner) (again bool) {
+		again, c.used = c.used, false
+		return again
+	})
 	last := uint32(0)
 	p.each(p.table.At(n), func(h *hour) bool {
 		last = max(last, h.end())
