@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -338,19 +337,21 @@ func TestManyKeys(t *testing.T) {
 	}
 }
 
-// TestSemicolons holds the search by words against the plain one.
-func TestSemicolons(t *testing.T) {
+// TestPlainValues holds the search by words against the plain one.
+func TestPlainValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := rapid.SliceOfN(rapid.SampledFrom([]byte(";:<=;\xbb\x3a \x00")), 0, 40).Draw(t, "bytes")
-		var want []int32
-		for i, c := range b {
-			if c == ';' && len(want) < int(numKeys)+1 {
-				want = append(want, int32(i))
-			}
+		text := rapid.StringOfN(rapid.SampledFrom([]rune(";:<= \x00")), 0, 40, -1).Draw(t, "text")
+		k := rapid.SampledFrom([]key{keyType, keySrcIP, keyTimeReceived}).Draw(t, "key")
+		before := rapid.SampledFrom([]string{"", "x; "}).Draw(t, "before")
+		b := []byte(before + keyTable[k].name + "=" + text)
+		want, rest, found := strings.Cut(text, ";")
+		end := len(b) - len(strings.TrimPrefix(rest, " "))
+		if !found {
+			end = len(b) + 1
 		}
-		var at [numKeys + 1]int32
-		if n := semicolons(b, at[:]); !slices.Equal(at[:n], want) {
-			t.Fatalf("%q: %v, want %v", b, at[:n], want)
+		var v values
+		if got := plainValue(b, len(before), k, &v); len(b)-len(before) >= 8 && (got != end || string(v[k]) != want) {
+			t.Fatalf("%q: %q up to %d, want %q up to %d", b, v[k], got, want, end)
 		}
 	})
 }

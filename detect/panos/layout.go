@@ -54,7 +54,7 @@ type candidate struct {
 //
 // The tail that v has values of is the first result.
 func (p *Parser) layout(b []byte, v *values) (tail, error) {
-	if t, ok := plain(b, p.marks[:], v); ok {
+	if t, ok := plain(b, v); ok {
 		return t, nil
 	}
 	p.cands = candidates(p.cands[:0], b)

@@ -67,11 +67,10 @@ type Parser struct {
 	clock  clock
 	names  names
 	csv    splitter
-	// Scratch space: the values of a line, where its semicolons are, the keys found in one
+	// Scratch space: the values of a line, the keys found in one
 	// that needs a second look, a message put together again, a value taken out of its quotes.
 	values values
 	login  loginValues
-	marks  [endKeys + 1]int32
 	cands  []candidate
 	joined []byte
 	buf    []byte

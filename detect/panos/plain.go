@@ -1,75 +1,69 @@
 package panos
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
 
-// plain reads a record whose only semicolons are its separators. Nearly all are such,
-// so this is where the time goes: semicolons and keys are looked at eight bytes at a
-// time. It takes room for where the semicolons are.
-func plain(b []byte, at []int32, v *values) (tail, bool) {
-	n := semicolons(b, at)
-	t, last := tail(nil), keyType
-	// The last semicolon may be missing.
-	switch n {
-	case int(numKeys), int(numKeys) - 1:
-	case int(numKeys) + len(trafficTail), int(numKeys) + len(trafficTail) - 1:
-		t, last = trafficTail, trafficTail[len(trafficTail)-1]
-	case int(numKeys) + len(threatTail), int(numKeys) + len(threatTail) - 1:
-		t, last = threatTail, threatTail[len(threatTail)-1]
-	default:
-		return nil, false
-	}
-	if t != nil {
-		clear(v[numKeys:])
-	}
-	start := 0
-	for i := range int(numKeys) + len(t) {
-		k := key(i)
-		if k > keyType {
-			k = t[i-int(numKeys)]
-		}
-		end := len(b)
-		if i < n {
-			end = int(at[i])
-		}
-		value := start + keyWords[k].in(b[start:])
-		if value == start {
+// plain reads a record whose only semicolons are its separators. Nearly all are such, so this is where the time goes: keys and
+// semicolons are looked at eight bytes at a time.
+func plain(b []byte, v *values) (tail, bool) {
+	at := 0
+	for k := range numKeys {
+		if at = plainValue(b, at, k, v); at < 0 {
 			return nil, false
 		}
-		v[k] = b[value:end]
-		if k == last {
-			break
+	}
+	if isLast(b, at) {
+		return nil, true
+	}
+	clear(v[numKeys:])
+	for _, t := range []tail{trafficTail, threatTail} {
+		end := at
+		for i := 0; i < len(t) && end >= 0; i++ {
+			end = plainValue(b, end, t[i], v)
 		}
-		if start = end + 1; start < len(b) && b[start] == ' ' {
-			start++
+		if end >= 0 && isLast(b, end) {
+			return t, true
 		}
 	}
-	return t, true
+	return nil, false
 }
 
-// semicolons notes where the semicolons of b are, as far as at reaches, and counts
-// them that far.
-func semicolons(b []byte, at []int32) int {
-	n, pos := 0, 0
-	for ; len(b) >= 64; b, pos = b[64:], pos+64 {
-		for m := places(b[:64], eachByte*';'); m != 0; m &= m - 1 {
-			if n == len(at) {
-				return n
+// plainValue sets the value of a key that stands at a place, up to the next semicolon, and gives the place behind that: where
+// the next key begins, or beyond the end of b where the semicolon is missing. It is negative if the key does not stand there.
+func plainValue(b []byte, at int, k key, v *values) int {
+	if at > len(b) {
+		return -1
+	}
+	n := keyWords[k].in(b[at:])
+	if n == 0 {
+		return -1
+	}
+	at += n
+	value := at
+	for ; at+8 <= len(b); at += 8 {
+		if m := zeroBytes(binary.LittleEndian.Uint64(b[at:]) ^ eachByte*';'); m != 0 {
+			at += bits.TrailingZeros64(m) / 8
+			v[k] = b[value:at]
+			if at++; at < len(b) && b[at] == ' ' {
+				at++
 			}
-			at[n] = int32(pos + bits.TrailingZeros64(m))
-			n++
+			return at
 		}
 	}
-	for i := 0; i < len(b) && n < len(at); i++ {
-		if b[i] == ';' {
-			at[n] = int32(pos + i)
-			n++
-		}
+	for ; at < len(b) && b[at] != ';'; at++ {
 	}
-	return n
+	v[k] = b[value:at]
+	if at++; at < len(b) && b[at] == ' ' {
+		at++
+	}
+	return at
 }
+
+// isLast tells whether no value ends behind a place.
+func isLast(b []byte, at int) bool { return at >= len(b) || bytes.IndexByte(b[at:], ';') < 0 }
 
 // zeroBytes has the top bit of each byte of x that is 0.
 func zeroBytes(x uint64) uint64 {
