@@ -21,6 +21,7 @@ var version = "dev"
 const (
 	exitFailed = 1 // it failed, or a check did not hold
 	exitUsage  = 2 // wrong usage or configuration
+	exitNeeded = 2 // changes are needed: of provision --detailed-exit-code, which has 1 for all that fails
 )
 
 func main() {

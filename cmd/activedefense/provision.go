@@ -16,13 +16,14 @@ import (
 // provisionCommand is `provision`; what it may do is in opts.
 type provisionCommand struct {
 	*app
-	opts enforce.ProvisionOptions
+	opts     enforce.ProvisionOptions
+	detailed bool
 }
 
 func newProvisionCommand(a *app) *cobra.Command {
 	p := &provisionCommand{app: a}
 	c := &cobra.Command{
-		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt]",
+		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt] [--detailed-exit-code]",
 		Short: "Show what is missing in the firewalls' policies, and create it",
 		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
 missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits our
@@ -30,35 +31,49 @@ changes only. Objects created by others are changed only with --adopt. The check
 
 In a plan, + is created, ~ is changed, ^ is moved, and ! is a manual step.
 
-Exit status 1 if manual steps are left after --apply, or a check fails after --commit.`,
+Exit status 1 if a firewall could not be planned or written, manual steps are left after --apply, or a check fails after
+--commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something is, 1 if anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if p.opts.Adopt && !p.opts.Apply {
 				return usageErrorf("--adopt requires --apply")
 			}
 			p.opts.Version, p.opts.Progress = version, p.progress
-			return p.provision(c.Context())
+			return p.exit(p.provision(c.Context()))
 		},
 	}
 	c.Flags().StringVar(&p.opts.Firewall, "firewall", "", "only the firewall of this `NAME`")
 	c.Flags().BoolVar(&p.opts.Apply, "apply", false, "write the plan to the candidate configuration")
 	c.Flags().BoolVar(&p.opts.Commit, "commit", false, "commit what was written, now or earlier")
+	c.Flags().BoolVar(&p.detailed, "detailed-exit-code", false, "exit status 2 if changes are needed")
 	c.Flags().BoolVar(&p.opts.Adopt, "adopt", false, "also change objects created by others")
 	return c
 }
 
-func (p *provisionCommand) provision(ctx context.Context) error {
+// exit gives the error from which the exit status is made; left are the steps that are still missing.
+func (p *provisionCommand) exit(left []policy.Step, err error) error {
+	coded := (*statusError)(nil)
+	switch {
+	case !p.detailed:
+		return err
+	case errors.As(err, &coded) && coded.code == exitUsage:
+		return &statusError{exitFailed, coded.err}
+	case err == nil && len(left) > 0:
+		return &statusError{code: exitNeeded}
+	}
+	return err
+}
+
+// provision plans, carries out what it is told to, and verifies. A firewall that fails costs the others nothing.
+func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error) {
 	cfg, _, err := p.load()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.opts.Expected = agent.Expected(cfg)
-	left, err := enforce.Provision(ctx, cfg, p.opts)
-	if errors.Is(err, enforce.ErrUnknownFirewall) {
-		return &statusError{exitUsage, err}
-	}
-	if err != nil {
-		return err
+	left, planned := enforce.Provision(ctx, cfg, p.opts)
+	if errors.Is(planned, enforce.ErrUnknownFirewall) {
+		return nil, &statusError{exitUsage, planned}
 	}
 	if !p.json {
 		if p.opts.Apply && !p.opts.Commit {
@@ -71,12 +86,18 @@ func (p *provisionCommand) provision(ctx context.Context) error {
 	if errors.As(err, &failed) && failed.err == nil && !p.opts.Commit {
 		err = nil // a plan, or one that is not committed, has not changed the running configuration
 	}
+	if planned != nil {
+		if failed != nil {
+			err = failed.err
+		}
+		return left, &statusError{exitFailed, errors.Join(planned, err)}
+	}
 	for _, s := range left {
-		if err == nil && p.opts.Apply && (s.Action == "person" || s.Foreign) {
-			return &statusError{code: exitFailed}
+		if err == nil && p.opts.Apply && !p.detailed && (s.Action == "person" || s.Foreign) {
+			return left, &statusError{code: exitFailed}
 		}
 	}
-	return err
+	return left, err
 }
 
 // progress prints plans and what was done.

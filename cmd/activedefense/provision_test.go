@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -36,6 +37,11 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			w.start()
 			w.until("the list is served", func() bool { s := w.status(); return s != nil && s.List != nil && s.List.Loaded })
 
+			for status, args := range map[int][]string{2: {"provision", "--detailed-exit-code"}, 0: {"provision"}, 1: {"provision", "--detailed-exit-code", "--firewall", "nobody"}} {
+				if stdout, stderr, code := w.run(args...); code != status {
+					t.Errorf("%v: exit status %d, want %d\n%s%s", args, code, status, stdout, stderr)
+				}
+			}
 			plan := jsonSteps(w, "provision")
 			if len(plan) < 7 {
 				t.Fatalf("a plan of %d steps: %v", len(plan), plan)
@@ -55,6 +61,9 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			}
 			if again := jsonSteps(w, "provision"); len(again) != 0 {
 				t.Errorf("the second plan has %v", again)
+			}
+			if stdout, stderr, code := w.run("provision", "--detailed-exit-code"); code != 0 {
+				t.Errorf("nothing is missing: exit status %d\n%s%s", code, stdout, stderr)
 			}
 			if key, err := os.ReadFile(w.dir + "/fw.key"); err != nil || strings.Contains(stdout+stderr, string(key)) {
 				t.Errorf("the key is printed, or cannot be read: %v", err)
@@ -84,5 +93,28 @@ func TestVerifyAndProvisionOfAnUnknownFirewall(t *testing.T) {
 	}
 	if _, stderr, code := w.run("provision", "--adopt"); code != 2 || !strings.Contains(stderr, "--apply") {
 		t.Errorf("--adopt alone: exit status %d: %s", code, stderr)
+	}
+}
+
+// A firewall that is away costs the others neither their plan nor their checks.
+func TestAFirewallThatIsAwayCostsTheOthersNothing(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	w.configure("dynamic-tag")
+	config, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, bytes.Replace(config, []byte("firewalls:\n"), fmt.Appendf(nil, "firewalls:\n  - {name: AWAY, url: \"https://127.0.0.1:1\", api_key_file: %[1]s/fw.key, ca_file: %[1]s/fw-ca.pem}\n", w.dir), 1))
+	w.append(nil)
+	w.start()
+	w.until("the list is served", func() bool { s := w.status(); return s != nil && s.List != nil && s.List.Loaded })
+	stdout, stderr, code := w.run("provision", "--detailed-exit-code")
+	if code != 1 || !strings.Contains(stderr, "AWAY") {
+		t.Errorf("exit status %d: %s", code, stderr)
+	}
+	for _, says := range []string{`LAB-FW-01: `, `+ security rule "active-defense-block"`, "block-rule"} {
+		if !strings.Contains(stdout, says) {
+			t.Errorf("the output has no %q:\n%s", says, stdout)
+		}
 	}
 }
