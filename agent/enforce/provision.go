@@ -18,6 +18,7 @@ type ProvisionOptions struct {
 	Apply    bool   // write it to the candidate configuration
 	Adopt    bool   // also where an object is somebody else's
 	Commit   bool   // publish what we wrote
+	Remove   bool   // instead, take away all that is ours
 	Version  string // of the program
 	Expected Expected
 	// Progress, if not nil, is told of each firewall's plan, and then, if anything was done, what.
@@ -64,11 +65,20 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
 	want.MayProvision = true
-	if want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
+	if !opts.Remove && want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
 	}
-	steps, err := policy.Provision(ctx, device, want)
+	plan, commit := policy.Provision, policy.Commit
+	if opts.Remove {
+		plan = func(ctx context.Context, d *xmlapi.Device, want policy.Expectation) ([]policy.Step, error) {
+			return policy.Remove(ctx, d, want, opts.Adopt)
+		}
+		commit = func(ctx context.Context, d *xmlapi.Device, want policy.Expectation, admin string) (bool, error) {
+			return policy.CommitRemoval(ctx, d, want.Names, admin)
+		}
+	}
+	steps, err := plan(ctx, device, want)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Commit: "+
 			"see firewall/README.md for the role; the daemon's own account does not need these rights", err)
@@ -83,13 +93,13 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		if err != nil {
 			return steps, err
 		}
-		if steps, err = policy.Provision(ctx, device, want); err != nil {
+		if steps, err = plan(ctx, device, want); err != nil {
 			return steps, err
 		}
 	}
 	if opts.Commit {
 		opts.Progress(device.Name(), nil, "committing our own edits; this can take minutes")
-		done, err := policy.Commit(ctx, device, want, fw.CommitAdmin)
+		done, err := commit(ctx, device, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err
 		}

@@ -23,13 +23,17 @@ type provisionCommand struct {
 func newProvisionCommand(a *app) *cobra.Command {
 	p := &provisionCommand{app: a}
 	c := &cobra.Command{
-		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt] [--detailed-exit-code]",
-		Short: "Show what is missing in the firewalls' policies, and create it",
+		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt] [--remove] [--detailed-exit-code]",
+		Short: "Show what is missing in the firewalls' policies, and create it, or take it away",
 		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
 missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits our
 changes only. Objects created by others are changed only with --adopt. The checks of verify are run at the end.
 
-In a plan, + is created, ~ is changed, ^ is moved, and ! is a manual step.
+With --remove the plan takes away all that bears our names, rules first, so that nothing ever refers to what is gone; what
+others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
+out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
+
+In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step.
 
 Exit status 1 if a firewall could not be planned or written, manual steps are left after --apply, or a check fails after
 --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something is, 1 if anything failed, wrong usage included.`,
@@ -45,6 +49,7 @@ Exit status 1 if a firewall could not be planned or written, manual steps are le
 	c.Flags().StringVar(&p.opts.Firewall, "firewall", "", "only the firewall of this `NAME`")
 	c.Flags().BoolVar(&p.opts.Apply, "apply", false, "write the plan to the candidate configuration")
 	c.Flags().BoolVar(&p.opts.Commit, "commit", false, "commit what was written, now or earlier")
+	c.Flags().BoolVar(&p.opts.Remove, "remove", false, "take away all that is ours, instead")
 	c.Flags().BoolVar(&p.detailed, "detailed-exit-code", false, "exit status 2 if changes are needed")
 	c.Flags().BoolVar(&p.opts.Adopt, "adopt", false, "also change objects created by others")
 	return c
@@ -75,13 +80,15 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	if errors.Is(planned, enforce.ErrUnknownFirewall) {
 		return nil, &statusError{exitUsage, planned}
 	}
-	if !p.json {
-		if p.opts.Apply && !p.opts.Commit {
-			fmt.Fprintln(p.stdout, "The changes written have no effect until they are committed: activedefense provision --commit.")
-		}
-		fmt.Fprintln(p.stdout, "\nThe running configuration now:")
+	if !p.json && p.opts.Apply && !p.opts.Commit {
+		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: activedefense %s --commit.\n", p.command())
 	}
-	err = (&verifyCommand{p.app, p.opts.Firewall}).verify(ctx)
+	if !p.opts.Remove {
+		if !p.json {
+			fmt.Fprintln(p.stdout, "\nThe running configuration now:")
+		}
+		err = (&verifyCommand{p.app, p.opts.Firewall}).verify(ctx)
+	}
 	var failed *statusError
 	if errors.As(err, &failed) && failed.err == nil && !p.opts.Commit {
 		err = nil // a plan, or one that is not committed, has not changed the running configuration
@@ -100,6 +107,14 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	return left, err
 }
 
+// command is what this is, for a reader.
+func (p *provisionCommand) command() string {
+	if p.opts.Remove {
+		return "provision --remove"
+	}
+	return "provision"
+}
+
 // progress prints plans and what was done.
 func (p *provisionCommand) progress(name string, steps []policy.Step, done string) {
 	switch {
@@ -109,10 +124,16 @@ func (p *provisionCommand) progress(name string, steps []policy.Step, done strin
 		}
 	case done != "":
 		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), done)
+	case len(steps) == 0 && p.opts.Remove:
+		fmt.Fprintf(p.stdout, "%s: nothing of ours is there\n", display.Harmless(name))
 	case len(steps) == 0:
 		fmt.Fprintf(p.stdout, "%s: nothing is missing\n", display.Harmless(name))
 	default:
-		fmt.Fprintf(p.stdout, "%s: %s missing\n", display.Harmless(name), plural(len(steps), "thing"))
+		what := "missing"
+		if p.opts.Remove {
+			what = "to be taken away"
+		}
+		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(steps), "thing"), what)
 		for _, s := range steps {
 			p.printStep(s)
 		}
@@ -123,7 +144,7 @@ func (p *provisionCommand) progress(name string, steps []policy.Step, done strin
 }
 
 func (p *provisionCommand) printStep(s policy.Step) {
-	sign := map[string]string{"create": "+", "change": "~", "move": "^", "person": "!"}[s.Action]
+	sign := map[string]string{"create": "+", "change": "~", "move": "^", "delete": "-", "person": "!"}[s.Action]
 	note := ""
 	if s.Foreign && !p.opts.Adopt {
 		note = "\n" + "        (not ours: not changed without --adopt)"

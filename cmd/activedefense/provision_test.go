@@ -65,6 +65,18 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			if stdout, stderr, code := w.run("provision", "--detailed-exit-code"); code != 0 {
 				t.Errorf("nothing is missing: exit status %d\n%s%s", code, stdout, stderr)
 			}
+			if stdout, stderr, code := w.run("provision", "--remove", "--detailed-exit-code"); code != 2 || !strings.Contains(stdout, `- security rule "active-defense-block"`) {
+				t.Errorf("the plan of a removal: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if !strings.Contains(w.sim.Config().Running(), "active-defense-block") {
+				t.Error("a plan has changed the firewall")
+			}
+			if stdout, stderr, code := w.run("provision", "--remove", "--apply", "--commit"); code != 0 {
+				t.Errorf("the removal: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if left := jsonSteps(w, "provision", "--remove"); len(left) != 0 || strings.Contains(w.sim.Config().Running(), "active-defense-block") {
+				t.Errorf("after the removal: %v", left)
+			}
 			if key, err := os.ReadFile(w.dir + "/fw.key"); err != nil || strings.Contains(stdout+stderr, string(key)) {
 				t.Errorf("the key is printed, or cannot be read: %v", err)
 			}

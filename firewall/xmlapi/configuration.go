@@ -12,17 +12,17 @@ import (
 // SharedPath is the xpath of what virtual systems share.
 const SharedPath = "/config/shared"
 
-// localhost is where a firewall keeps the configuration of its virtual systems.
-const localhost = "/config/devices/entry[@name='localhost.localdomain']"
+// DevicePath is where a firewall keeps the configuration of its virtual systems, of its network and of itself.
+const DevicePath = "/config/devices/entry[@name='localhost.localdomain']"
 
 // NetworkPath and SystemPath are the xpaths of the network, and of what the firewall itself is like.
 const (
-	NetworkPath = localhost + "/network"
-	SystemPath  = localhost + "/deviceconfig"
+	NetworkPath = DevicePath + "/network"
+	SystemPath  = DevicePath + "/deviceconfig"
 )
 
 // VSysPath is the xpath of a virtual system.
-func VSysPath(vsys string) string { return localhost + "/vsys" + EntryNamed(vsys) }
+func VSysPath(vsys string) string { return DevicePath + "/vsys" + EntryNamed(vsys) }
 
 // EntryNamed is the end of an xpath that chooses an entry of a list by name. PAN-OS has no way to escape a quote in a name
 // that holds both kinds.
@@ -31,6 +31,14 @@ func EntryNamed(name string) string {
 		return `/entry[@name="` + name + `"]`
 	}
 	return `/entry[@name='` + name + `']`
+}
+
+// MemberNamed is the end of an xpath that chooses a member of a list.
+func MemberNamed(name string) string {
+	if strings.Contains(name, "'") {
+		return `/member[text()="` + name + `"]`
+	}
+	return `/member[text()='` + name + `']`
 }
 
 // Op makes an operational call and gives the element below response: result, or msg.

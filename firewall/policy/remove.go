@@ -1,0 +1,264 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
+
+// ActionDelete is the action of a step that takes something away; see Remove.
+const ActionDelete = "delete"
+
+// Remove gives the steps that take away from the candidate configuration, edits of everybody included, all that bears our names,
+// in an order in which nothing ever refers to what is gone: rules first, then what they name. It changes nothing.
+//
+// Where somebody else's object refers to one of ours, to take that off is a step of its own, which is his unless adopt is set;
+// what is still referred to stays, and is a step for a person, as is what Panorama pushed. No address is ever taken out of
+// a rule, a group or a translation of somebody else: a rule without its last source would match any.
+func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) ([]Step, error) {
+	if err := d.Identify(ctx); err != nil {
+		return nil, err
+	}
+	f := &Facts{Firewall: d.Name(), VSys: d.VSys()}
+	f.info, f.version = learn(d.Info(), nil), d.Version()
+	device, err := d.Get(ctx, "read the candidate configuration", xmlapi.DevicePath)
+	if err != nil {
+		return nil, err
+	}
+	f.own = learn(device.Child("vsys").Entry(f.VSys), nil)
+	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
+	if f.own.value == nil {
+		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
+	}
+	f.readPushed(ctx, d)
+	if err := f.policyError(); err != nil {
+		return nil, err
+	}
+	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}}
+	r.references(xmlapi.DevicePath, device)
+	r.references(xmlapi.SharedPath, f.shared.value)
+	r.all()
+	return r.steps, nil
+}
+
+// remover gathers the steps that take away.
+type remover struct {
+	*provisioner
+	adopt bool
+	used  map[string][]reference // by name
+	gone  []string               // xpaths of what is taken away, with all below
+}
+
+// reference is a name that stands somewhere in the configuration.
+type reference struct {
+	name    string
+	element string // in which it stands, such as log-setting or source
+	at      string // xpath
+	owner   string // the object in which that is, for a reader
+	entry   *xmlapi.Node
+	path    string // of the entry
+}
+
+// references notes every name that stands below a node: as the text of an element or of a member, or as an entry of a
+// certificate profile's CAs.
+func (r *remover) references(path string, n *xmlapi.Node) {
+	var walk func(path string, n *xmlapi.Node, in reference)
+	walk = func(path string, n *xmlapi.Node, in reference) {
+		for _, c := range n.Children {
+			at, inside := path+"/"+c.Name, in
+			switch {
+			case c.Name == "member":
+				r.note(in, c.Text, n.Name, path+xmlapi.MemberNamed(c.Text))
+				continue
+			case c.Name == "entry":
+				at = path + xmlapi.EntryNamed(c.Attr("name"))
+				if n.Name == "CA" {
+					r.note(in, c.Attr("name"), n.Name, at)
+				}
+				inside.entry, inside.path = c, at
+				if in.owner == "" {
+					inside.owner = ownerName(path, n.Name, c.Attr("name"))
+				}
+			case len(c.Children) == 0:
+				r.note(in, c.Text, c.Name, at)
+				continue
+			}
+			walk(at, c, inside)
+		}
+	}
+	if n != nil {
+		walk(path, n, reference{})
+	}
+}
+
+func (r *remover) note(in reference, name, element, at string) {
+	in.name, in.element, in.at = name, element, at
+	r.used[name] = append(r.used[name], in)
+}
+
+// ownerName names an entry of a list for a reader.
+func ownerName(path, list, name string) string {
+	steps := strings.Split(path, "/")
+	above := steps[max(0, len(steps)-2)]
+	kind := strings.ReplaceAll(list, "-", " ")
+	switch {
+	case list == "vsys":
+		return "" // what is in it has names of its own
+	case above == "default-security-rules":
+		kind = "default rule"
+	case list == "rules":
+		kind = above + " rule"
+	case list == "match-list":
+		kind = above + " log settings"
+	case above == "log-settings" && list == "profiles":
+		kind = "log forwarding profile"
+	case above == "log-settings":
+		kind = list + " server profile"
+	}
+	return kind + " " + quoteAll([]string{name})
+}
+
+// users are the references to a name from one of the elements, or with none from any element but those that only name
+// other kinds of objects, that are not taken away themselves.
+func (r *remover) users(name string, elements ...string) []reference {
+	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "CA"}
+	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
+		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
+		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool { return strings.HasPrefix(u.at+"/", gone+"/") })
+	})
+}
+
+// all takes away everything, what refers to something before that.
+func (r *remover) all() {
+	n := r.want.Names
+	for _, name := range []string{n.Block, n.Sensor} {
+		r.object("security rule", name, "rulebase", "security", "rules")
+	}
+	for _, u := range r.users(n.Logs, "log-setting") {
+		r.stopLogging(u)
+	}
+	r.object("log forwarding profile", n.Logs, "log-settings", "profiles")
+	for _, u := range r.users(n.Syslog, "send-syslog") {
+		r.stopSending(u)
+	}
+	r.object("syslog server profile", n.Syslog, "log-settings", "syslog")
+	r.object("address group", n.Group, "address-group")
+	for _, name := range r.addresses() {
+		r.object("address", name, "address")
+	}
+	r.object("external dynamic list", n.List, "external-list")
+	r.object("certificate profile", n.CertProf, "certificate-profile")
+	r.object("certificate", n.CA, "certificate")
+	for _, u := range r.users(n.Tag, "tag") {
+		r.take(ActionChange, u, "without the tag "+n.Tag, true, u.at)
+	}
+	r.object("tag", n.Tag, "tag")
+}
+
+// object takes away one of ours, wherever it stands, unless something still refers to it.
+func (r *remover) object(kind, name string, path ...string) {
+	elements := map[string][]string{
+		"log forwarding profile": {"log-setting"}, "syslog server profile": {"send-syslog"}, "certificate profile": {"certificate-profile"},
+		"certificate": {"CA", "certificate"}, "tag": {"tag"}, "security rule": {"rule"},
+	}[kind]
+	for _, sc := range r.p.scopes {
+		if sc.node.At(path...).Entry(name) == nil {
+			continue
+		}
+		if sc.pushed {
+			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, then push.")
+			continue
+		}
+		if users := r.users(name, elements...); len(users) > 0 {
+			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users)+" still refers to it. Take it off there, then run this again.")
+			continue
+		}
+		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
+		r.step(ActionDelete, kind, name, "it is ours", false, xmlapi.Delete(at))
+		r.gone = append(r.gone, at)
+	}
+}
+
+// owners names those that refer to something, for a reader.
+func owners(users []reference) string {
+	var names []string
+	for _, u := range users {
+		if !slices.Contains(names, u.owner) {
+			names = append(names, u.owner)
+		}
+	}
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// take has a reference taken off; foreign: it is somebody else's object.
+func (r *remover) take(action string, u reference, detail string, foreign bool, at string) {
+	r.steps = append(r.steps, Step{Firewall: r.f.Firewall, Action: action, Object: u.owner, Detail: detail, Foreign: foreign, edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+	if !foreign || r.adopt {
+		r.gone = append(r.gone, at)
+	}
+}
+
+// stopLogging takes our log forwarding profile off. The override of a default rule that does nothing else goes as a whole.
+func (r *remover) stopLogging(u reference) {
+	detail := "no log forwarding by " + u.name
+	if !strings.Contains(u.at, "/default-security-rules/") {
+		r.take(ActionChange, u, detail, true, u.at)
+		return
+	}
+	action := map[string]string{"intrazone-default": actionAllow, "interzone-default": "deny"}[u.entry.Attr("name")]
+	for _, c := range u.entry.Children {
+		if c.Name != "log-setting" && c.Name != "log-end" && (c.Name != "action" || c.Text != action) {
+			r.take(ActionChange, u, detail, false, u.at)
+			return
+		}
+	}
+	r.take(ActionDelete, u, "it overrides nothing but the logging", false, u.path)
+}
+
+// stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.
+func (r *remover) stopSending(u reference) {
+	isOurs := u.entry.Attr("name") == r.want.Names.Logs && strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(u.entry.Attr("name")))
+	for _, c := range u.entry.Children {
+		if c.Name != "send-syslog" && strings.HasPrefix(c.Name, "send-") && c.Text != "no" || len(u.entry.Child("send-syslog").Members()) > 1 {
+			isOurs = false
+		}
+	}
+	if isOurs {
+		r.take(ActionDelete, u, "it is ours", false, u.path)
+		return
+	}
+	r.take(ActionChange, u, "match list "+quoteAll([]string{u.entry.Attr("name")})+" no longer sends to "+u.name, true, u.at)
+}
+
+// addresses are the names of our address objects: the members of the group that address-group mode fills.
+func (r *remover) addresses() []string {
+	n := r.want.Names
+	var out []string
+	for _, a := range r.p.scopes.all("address") {
+		if name := a.Attr("name"); name == n.Nobody || strings.HasPrefix(name, n.Group+"-") && slices.Contains(a.Child("tag").Members(), n.Tag) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// CommitRemoval publishes what was taken away, and nothing of other administrators; admin is as for Commit.
+func CommitRemoval(ctx context.Context, d *xmlapi.Device, n firewall.Names, admin string) (done bool, err error) {
+	if admin == "" {
+		admin = d.Username()
+	}
+	if admin == "" {
+		if admin, err = xmlapi.WhoAmI(ctx, d, n.AdminTag()); err != nil {
+			return false, err
+		}
+	}
+	return d.Commit(ctx, admin, "Active Defense: removed")
+}

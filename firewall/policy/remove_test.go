@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+func (l *provisionLab) removal(adopt bool) []Step {
+	l.t.Helper()
+	steps, err := Remove(l.t.Context(), l.device, l.want, adopt)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return steps
+}
+
+// What provision made is taken away again, in every mode and dialect, and nothing else is.
+func TestRemoveLeavesWhatWasThereBefore(t *testing.T) {
+	for _, mode := range modes {
+		for _, o := range everyFirewall() {
+			t.Run(mode+" "+o.Version+" "+o.Dialect.String(), func(t *testing.T) {
+				l := newProvisionLab(t, mode, func(options *panosim.Options) {
+					options.Dialect, options.Version, options.Config = o.Dialect, o.Version, rulesOfOthers
+				})
+				before := names(l.sim.Config().Running())
+				l.apply(l.plan(), false)
+				l.commit()
+				steps := l.removal(false)
+				if slices.ContainsFunc(steps, func(s Step) bool {
+					return s.Action != ActionDelete && s.Object != `default rule "interzone-default"` || s.Foreign
+				}) {
+					t.Errorf("not ours, or not taken away: %v", steps)
+				}
+				if running := l.sim.Config().Running(); !strings.Contains(running, tag) {
+					t.Fatal("a plan has changed the configuration")
+				}
+				// At no step does anything refer to what is gone: each could be committed.
+				for i := range steps {
+					l.apply(steps[i:i+1], false)
+					if err := l.sim.Config().Commit("svc-activedefense"); err != nil {
+						t.Fatalf("after step %d, %v: %v", i+1, steps[i], err)
+					}
+				}
+				if again := l.removal(false); len(again) != 0 {
+					t.Errorf("left: %v", again)
+				}
+				if after := l.sim.Config().Running(); strings.Contains(after, tag) || !slices.Equal(names(after), before) {
+					t.Errorf("left of ours, or gone of others:\n%s", after)
+				}
+			})
+		}
+	}
+}
+
+// names are those of all entries of a configuration, in their order.
+func names(config string) (list []string) {
+	for _, part := range strings.Split(config, `<entry name="`)[1:] {
+		name, _, _ := strings.Cut(part, `"`)
+		list = append(list, name)
+	}
+	return list
+}
+
+// What others' objects refer to stays, and with it what that needs, until the reference is taken off: of log forwarding by
+// us, where it is adopted; of addresses, only by them.
+func TestRemoveNeverTakesFromOthersWhatTheyUse(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.apply(l.plan(), true)
+	l.commit()
+	const rule = vsys1 + "/rulebase/security/rules/entry[@name='web']/source"
+	if err := l.sim.Config().Edit("somebody", "edit", rule, "<source><member>"+tag+"</member></source>"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.sim.Config().Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	steps := l.removal(false)
+	for want, how := range map[string]string{
+		`security rule "web"`: "not ours", `security rule "cleanup"`: "not ours",
+		`log forwarding profile "active-defense"`: `"web", security rule "cleanup" still refers`,
+		`syslog server profile "active-defense"`:  `It stays: log forwarding profile "active-defense" still refers`,
+		`address group "active-defense"`:          `security rule "web" still refers`,
+	} {
+		i := slices.IndexFunc(steps, func(s Step) bool { return s.Object == want })
+		switch {
+		case i < 0:
+			t.Errorf("nothing is said of %s: %v", want, steps)
+		case how == "not ours" && (!steps[i].Foreign || steps[i].Action != ActionChange), how != "not ours" && (steps[i].Action != ActionPerson || !strings.Contains(steps[i].Detail, how)):
+			t.Errorf("of %s: %+v, want %s", want, steps[i], how)
+		}
+	}
+	l.apply(steps, false)
+	l.commitRemoval()
+	left := l.removal(true)
+	l.apply(left, true)
+	l.commitRemoval()
+	left = l.removal(true)
+	if len(left) != 1 || left[0].Object != `address group "active-defense"` || left[0].Action != ActionPerson {
+		t.Errorf("left: %v", left)
+	}
+	for _, name := range []string{"web", "cleanup"} {
+		if rule := ruleOf(t, l.sim.Config().Running(), name); strings.Contains(rule, "log-setting") {
+			t.Errorf("still logs to us: %s", rule)
+		}
+	}
+	if err := l.sim.Config().Edit("somebody", "edit", rule, "<source><member>any</member></source>"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.sim.Config().Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	l.apply(l.removal(false), false)
+	l.commitRemoval()
+	if running := l.sim.Config().Running(); strings.Contains(running, tag) {
+		t.Errorf("left of ours:\n%s", running)
+	}
+}
+
+const vsys1 = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']"
+
+func (l *provisionLab) commitRemoval() {
+	l.t.Helper()
+	if _, err := CommitRemoval(l.t.Context(), l.device, l.want.Names, ""); err != nil {
+		l.t.Fatal(err)
+	}
+}
