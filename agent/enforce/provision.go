@@ -69,13 +69,10 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
 	}
-	plan, commit := policy.Provision, policy.Commit
+	plan := policy.Provision
 	if opts.Remove {
 		plan = func(ctx context.Context, d *xmlapi.Device, want policy.Expectation) ([]policy.Step, error) {
 			return policy.Remove(ctx, d, want, opts.Adopt)
-		}
-		commit = func(ctx context.Context, d *xmlapi.Device, want policy.Expectation, admin string) (bool, error) {
-			return policy.CommitRemoval(ctx, d, want.Names, admin)
 		}
 	}
 	steps, err := plan(ctx, device, want)
@@ -99,7 +96,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	if opts.Commit {
 		opts.Progress(device.Name(), nil, "committing our own edits; this can take minutes")
-		done, err := commit(ctx, device, want, fw.CommitAdmin)
+		done, err := policy.Commit(ctx, device, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err
 		}

@@ -34,8 +34,7 @@ func (f *Facts) readPushed(ctx context.Context, d *xmlapi.Device) {
 
 // readCandidate asks whether edits wait for a commit, and if so reads our own objects as they were edited.
 func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expectation) {
-	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "check for uncommitted changes", "<check><pending-changes></pending-changes></check>", "")
-	f.pending = learn(result != nil && strings.EqualFold(strings.TrimSpace(strings.Join(result.Texts(), " ")), "yes"), err)
+	f.pending = learn(pendingChanges(ctx, d))
 	if !f.pending.value || f.policyError() != nil {
 		return
 	}
@@ -43,6 +42,12 @@ func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expect
 		o.candidate, o.err = d.Get(ctx, "read the candidate configuration of "+o.what, o.xpath)
 		f.candidate = append(f.candidate, o.candidateFact)
 	}
+}
+
+// pendingChanges tells whether edits of anybody wait for a commit.
+func pendingChanges(ctx context.Context, d *xmlapi.Device) (bool, error) {
+	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "check for uncommitted changes", "<check><pending-changes></pending-changes></check>", "")
+	return result != nil && strings.EqualFold(strings.TrimSpace(strings.Join(result.Texts(), " ")), "yes"), err
 }
 
 // ownObject is where an object of ours stands, or would.

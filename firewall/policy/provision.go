@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 
-	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -84,7 +83,7 @@ func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (take
 // the one who logs in, or whom the firewall names beside an edit of ours. done is false when there was nothing to commit.
 func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin string) (done bool, err error) {
 	if admin = cmp.Or(admin, d.Username()); admin == "" {
-		if pending, err := edited(ctx, d, want.Names); err != nil || !pending {
+		if pending, err := pendingChanges(ctx, d); err != nil || !pending {
 			return false, err
 		}
 		if admin, err = xmlapi.WhoAmI(ctx, d, want.Names.AdminTag()); err != nil {
@@ -92,34 +91,6 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 		}
 	}
 	return d.Commit(ctx, admin, "Active Defense: policies")
-}
-
-// edited tells whether anybody's edits of what bears our names wait for a commit.
-func edited(ctx context.Context, d *xmlapi.Device, n firewall.Names) (bool, error) {
-	where := places(n, d.VSys())
-	for _, kind := range (&Facts{version: d.Version()}).loginLogs() {
-		where = append(where, loginListPath(kind)+xmlapi.EntryNamed(n.Logs))
-	}
-	for _, xpath := range where {
-		if admin, err := xmlapi.EditorOf(ctx, d, xpath); err != nil || admin != "" {
-			return admin != "", err
-		}
-	}
-	return false, nil
-}
-
-// places are the xpaths of everything that bears our names.
-func places(n firewall.Names, vsys string) []string {
-	v := xmlapi.VSysPath(vsys)
-	var out []string
-	for _, p := range []struct{ at, name string }{
-		{v + rulesPath, n.Block}, {v + rulesPath, n.Sensor}, {v + "/address-group", n.Group},
-		{v + "/external-list", n.List}, {v + "/tag", n.Tag}, {v + "/address", n.Nobody},
-		{sharedLogs, n.Logs}, {sharedSyslog, n.Syslog}, {sharedCertificates, n.CA}, {sharedProfiles, n.CertProf},
-	} {
-		out = append(out, p.at+xmlapi.EntryNamed(p.name))
-	}
-	return out
 }
 
 // String is the step in one line.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -248,17 +247,4 @@ func (r *remover) addresses() []string {
 		}
 	}
 	return out
-}
-
-// CommitRemoval publishes what was taken away, and nothing of other administrators; admin is as for Commit.
-func CommitRemoval(ctx context.Context, d *xmlapi.Device, n firewall.Names, admin string) (done bool, err error) {
-	if admin == "" {
-		admin = d.Username()
-	}
-	if admin == "" {
-		if admin, err = xmlapi.WhoAmI(ctx, d, n.AdminTag()); err != nil {
-			return false, err
-		}
-	}
-	return d.Commit(ctx, admin, "Active Defense: removed")
 }

@@ -124,7 +124,28 @@ const vsys1 = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@
 
 func (l *provisionLab) commitRemoval() {
 	l.t.Helper()
-	if _, err := CommitRemoval(l.t.Context(), l.device, l.want.Names, ""); err != nil {
+	if _, err := Commit(l.t.Context(), l.device, l.want, ""); err != nil {
 		l.t.Fatal(err)
+	}
+}
+
+// What was changed of others alone is committed too, though nothing bears our name, and by us alone.
+func TestAdoptedChangesAloneAreCommitted(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.apply(l.plan(), false)
+	l.commit()
+	if err := l.sim.Config().Edit("somebody", "set", vsys1+"/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	l.apply(l.plan(), true)
+	if done, err := Commit(t.Context(), l.device, l.want, ""); err != nil || !done {
+		t.Errorf("committed: %v, %v", done, err)
+	}
+	running := l.sim.Config().Running()
+	if rule := ruleOf(t, running, "web"); !strings.Contains(rule, "log-setting") || strings.Contains(running, "theirs") {
+		t.Errorf("the running configuration is\n%s", running)
+	}
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -272,25 +271,4 @@ func deviceOf(t *testing.T, text string, changes ...change) device {
 		t.Fatal(err)
 	}
 	return readDevice(doc)
-}
-
-// places are where everything stands that bears our names, wherever a step puts it.
-func TestPlaces(t *testing.T) {
-	base, err := os.ReadFile(filepath.Join(verifyDir, "base.xml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := deviceOf(t, string(base), bare()...)
-	known := places(firewall.NamesFor("active-defense"), "vsys1")
-	for _, s := range missingSteps(d.facts, d.want) {
-		for _, e := range s.edits {
-			path := e.String()
-			if !slices.ContainsFunc(known, func(at string) bool {
-				list, name, _ := strings.Cut(at, "/entry[@name='active-defense")
-				return strings.Contains(path, strings.TrimSuffix(list, "/")) && strings.Contains(path, "active-defense"+strings.TrimSuffix(name, "']"))
-			}) {
-				t.Errorf("%s is at none of our places", path)
-			}
-		}
-	}
 }
