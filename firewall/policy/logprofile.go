@@ -80,7 +80,7 @@ func (p *vsysPolicy) syslogProfiles() []syslogProfile {
 }
 
 // ourSyslog gives the server profiles that shall send to us: those with our address; else the one that bears our
-// name; else those with our format; else all of them, for there is nothing to tell them by.
+// name; else those with our format. Where our address is not known, only the name makes one ours: another may be a SIEM's.
 func (p *vsysPolicy) ourSyslog(want Expectation) []syslogProfile {
 	all := p.syslogProfiles()
 	return firstMatching(all,
@@ -89,12 +89,11 @@ func (p *vsysPolicy) ourSyslog(want Expectation) []syslogProfile {
 		},
 		func(s syslogProfile) bool { return s.name == want.Names.Syslog },
 		func(s syslogProfile) bool {
-			return slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
+			return want.SyslogAddress != "" && slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
 				have := s.formats[kind]
 				return have != "" && (sameFormat(have, want.Formats.of(kind)) || sameFormat(have, want.Formats.Shorter))
 			})
-		},
-		func(syslogProfile) bool { return true })
+		})
 }
 
 // firstMatching gives what the first of the tests that anything passes lets through.

@@ -22,7 +22,7 @@ func (p *provisioner) server() []string {
 		return ours
 	}
 	if to == "" {
-		p.person("syslog server profile", "Set syslog_address of this firewall to the address to which it should send its logs.")
+		p.person("syslog server profile", addressRemedy)
 		return nil
 	}
 	host, port, err := net.SplitHostPort(to)

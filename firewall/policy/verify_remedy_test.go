@@ -187,19 +187,26 @@ func TestFormatDiff(t *testing.T) {
 	}
 }
 
-// The server profiles that send to us are told by their address, then by name, then by format; else it could be any.
+// The server profiles that send to us are told by their address, then by name, then by format; any other may be a SIEM's. Where
+// our address is not known, only the name tells.
 func TestWhichServersAreOurs(t *testing.T) {
 	profile := func(name, address, format string) string {
 		return `<entry name="` + name + `"><server><entry name="s"><server>` + address + `</server></entry></server><format><traffic>` + format + `</traffic></format></entry>`
 	}
 	want := Expectation{Names: firewall.NamesFor("active-defense"), SyslogAddress: "192.0.2.10", Formats: Formats{Traffic: "A=$a;"}}
 	for ours, profiles := range map[string]string{
-		"byaddress":      profile("byaddress", "192.0.2.10", "x") + profile("active-defense", "192.0.2.9", "A=$a;"),
-		"active-defense": profile("active-defense", "192.0.2.9", "x") + profile("byformat", "192.0.2.8", "A=$a;"),
-		"byformat":       profile("other", "192.0.2.9", "Default") + profile("byformat", "192.0.2.8", "A=$a"),
-		"one two":        profile("one", "192.0.2.9", "x") + profile("two", "192.0.2.8", "y"),
-		"":               "",
+		"byaddress":        profile("byaddress", "192.0.2.10", "x") + profile("active-defense", "192.0.2.9", "A=$a;"),
+		"active-defense":   profile("active-defense", "192.0.2.9", "x") + profile("byformat", "192.0.2.8", "A=$a;"),
+		"byformat":         profile("other", "192.0.2.9", "Default") + profile("byformat", "192.0.2.8", "A=$a"),
+		"":                 profile("one", "192.0.2.9", "x") + profile("two", "192.0.2.8", "y"),
+		"? ":               profile("siem", "192.0.2.10", "A=$a;"),
+		"? active-defense": profile("siem", "192.0.2.10", "A=$a;") + profile("active-defense", "192.0.2.9", "x"),
 	} {
+		want := want
+		ours, unknown := strings.CutPrefix(ours, "? ")
+		if unknown {
+			want.SyslogAddress = ""
+		}
 		shared := node(t, "<shared><log-settings><syslog>"+profiles+"</syslog></log-settings></shared>")
 		var got []string
 		for _, s := range newPolicy(sources{vsys: "vsys1", shared: shared}).ourSyslog(want) {

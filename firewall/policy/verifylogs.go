@@ -16,6 +16,10 @@ func (v logChecks) forwarding(f *findings) {
 	if f.unasked(v.f.policyError()) || len(v.logs) == 0 && f.unasked(v.f.template.err) {
 		return
 	}
+	if len(v.logs) == 0 && v.want.SyslogAddress == "" {
+		f.warn(addressRemedy, "whether logs are sent to us cannot be told: "+addressUnknown)
+		return
+	}
 	if len(v.logs) == 0 {
 		missing := logProfile{name: v.want.Names.Logs}
 		f.fail(v.forwardingRemedy(missing, logTraffic), "no log forwarding profile sends logs to us")
@@ -65,8 +69,12 @@ func (v logChecks) format(f *findings) {
 	if f.unasked(v.f.policyError()) || len(v.servers) == 0 && f.unasked(v.f.template.err) {
 		return
 	}
-	if len(v.servers) == 0 {
-		f.fail(v.serverRemedy(), "there is no syslog server profile")
+	switch {
+	case len(v.servers) == 0 && v.want.SyslogAddress == "":
+		f.warn(addressRemedy, "which syslog server profile is ours cannot be told: "+addressUnknown)
+		return
+	case len(v.servers) == 0:
+		f.fail(v.serverRemedy(), "no syslog server profile sends to %s", v.want.SyslogAddress)
 		return
 	}
 	for _, s := range v.servers {
@@ -85,7 +93,7 @@ func (v logChecks) format(f *findings) {
 func (v logChecks) server(f *findings, s syslogProfile) {
 	var all []string
 	for _, server := range s.servers {
-		if v.want.SyslogAddress == "" || server.is(v.want.SyslogAddress) {
+		if server.is(v.want.SyslogAddress) {
 			f.note("the profile %s sends to %s", quoteAll([]string{s.name}), server)
 			return
 		}
@@ -94,10 +102,18 @@ func (v logChecks) server(f *findings, s syslogProfile) {
 	switch {
 	case len(all) == 0:
 		f.fail(v.serverRemedy(), "the profile %s has no server", quoteAll([]string{s.name}))
+	case v.want.SyslogAddress == "":
+		f.warn(addressRemedy, "the profile %s sends to %s; whether that is us cannot be told: "+addressUnknown, quoteAll([]string{s.name}), quoteAll(all))
 	default:
 		f.fail(v.serverRemedy(), "the profile %s sends to %s, not to %s", quoteAll([]string{s.name}), quoteAll(all), v.want.SyslogAddress)
 	}
 }
+
+// What is said where it is not known to which address the firewall shall send.
+const (
+	addressUnknown = "syslog_address of this firewall is not set"
+	addressRemedy  = "Set syslog_address of this firewall to the address to which it sends its logs."
+)
 
 func (v logChecks) serverRemedy() string {
 	address := v.want.SyslogAddress
