@@ -224,7 +224,7 @@ func (r *remover) stopLogging(u reference) {
 
 // stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.
 func (r *remover) stopSending(u reference) {
-	isOurs := u.entry.Attr("name") == r.want.Names.Logs && strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(u.entry.Attr("name")))
+	isOurs := strings.HasPrefix(u.entry.Attr("name"), r.want.Names.Logs) && strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(u.entry.Attr("name")))
 	for _, c := range u.entry.Children {
 		if c.Name != "send-syslog" && strings.HasPrefix(c.Name, "send-") && c.Text != "no" || len(u.entry.Child("send-syslog").Members()) > 1 {
 			isOurs = false

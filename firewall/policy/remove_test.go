@@ -149,3 +149,42 @@ func TestAdoptedChangesAloneAreCommitted(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// A rule that logs to somebody else goes on doing so, and its profile sends to us as well; --remove takes that away again.
+func TestSomebodyElsesLogForwardingIsJoined(t *testing.T) {
+	const siem = `<shared><log-settings><syslog><entry name="siem"><server><entry name="siem"><server>192.0.2.77</server></entry></server></entry></syslog>` +
+		`<profiles><entry name="to-siem"><match-list><entry name="traffic"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list></entry></profiles></log-settings></shared>`
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.ReplaceAll(strings.Replace(rulesOfOthers, "<shared/>", siem, 1), "</action></entry>", "</action><log-setting>to-siem</log-setting></entry>")
+	})
+	before := l.sim.Config().Running()
+	l.apply(l.plan(), true)
+	l.commit()
+	running := l.sim.Config().Running()
+	for _, name := range []string{"web", "cleanup"} {
+		if rule := ruleOf(t, running, name); !strings.Contains(rule, "<log-setting>to-siem</log-setting>") {
+			t.Errorf("the SIEM is blind: %s", rule)
+		}
+	}
+	if n := strings.Count(running, "<member>siem</member>"); n != 1 {
+		t.Errorf("the SIEM is sent to by %d match lists", n)
+	}
+	for _, name := range []string{tag + "-traffic", tag + "-threat"} {
+		if !strings.Contains(running, `<entry name="`+name+`"><log-type>`) {
+			t.Errorf("no match list %s", name)
+		}
+	}
+	for _, f := range l.fails() {
+		if !strings.HasPrefix(f, "api-role warn") && !strings.Contains(f, `"web" has no vulnerability protection`) {
+			t.Error(f)
+		}
+	}
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	l.apply(l.removal(false), false)
+	l.commitRemoval()
+	if after := l.sim.Config().Running(); !slices.Equal(names(after), names(before)) || !strings.Contains(ruleOf(t, after, "web"), "to-siem") {
+		t.Errorf("after the removal:\n%s", after)
+	}
+}

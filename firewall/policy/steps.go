@@ -38,6 +38,9 @@ type provisioner struct {
 	*verifier
 	vsys  string // xpath
 	steps []Step
+
+	sender string          // the syslog server profile that log forwarding profiles shall send to; "": there is none
+	joined map[string]bool // log forwarding profiles of others that got match lists of ours
 }
 
 func (p *provisioner) step(action, object, name, detail string, foreign bool, edits ...xmlapi.Edit) *Step {

@@ -17,7 +17,7 @@ var stepsOfFiles = map[string][]string{
 	"block-category": {`change security rule "active-defense-block"`}, "block-destination-negated": {`change security rule "active-defense-block"`},
 	"block-destination": {`change security rule "active-defense-block"`}, "block-disabled": {`change security rule "active-defense-block"`},
 	"block-from": {`change security rule "active-defense-block"`}, "block-hip": {`change security rule "active-defense-block"`},
-	"block-interzone": {`change security rule "active-defense-block"`}, "block-logs-elsewhere": {`change security rule "active-defense-block"`},
+	"block-interzone": {`change security rule "active-defense-block"`}, "block-logs-elsewhere": {`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`},
 	"block-logs-none": {`change security rule "active-defense-block"`}, "block-logs-off": {`change security rule "active-defense-block"`},
 	"block-missing": {`create security rule "active-defense-block"`}, "block-negated": {`change security rule "active-defense-block"`},
 	"block-other-source": {`change security rule "active-defense-block"`}, "block-schedule": {`change security rule "active-defense-block"`},

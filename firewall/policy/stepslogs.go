@@ -89,6 +89,7 @@ func (p *provisioner) forwarding(servers []string) string {
 	if len(servers) == 0 {
 		return ""
 	}
+	p.sender = servers[0]
 	var known []syslogProfile
 	for _, s := range p.servers {
 		if slices.Contains(servers, s.name) {
@@ -121,6 +122,20 @@ func (p *provisioner) forwarding(servers []string) string {
 	return ours[0].name
 }
 
+// join has a log forwarding profile of somebody else send to us as well, by match lists of our own: his stay as they are.
+func (p *provisioner) join(l logProfile) {
+	if p.joined == nil {
+		p.joined = make(map[string]bool)
+	}
+	if p.joined[l.name] {
+		return
+	}
+	p.joined[l.name] = true
+	for _, kind := range []string{logTraffic, logThreat} {
+		p.matchList(l, kind, []syslogProfile{{name: p.sender}}, p.sender)
+	}
+}
+
 // matchList adds what a log forwarding profile lacks for one type of log.
 func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile, server string) {
 	how, filters := l.forwards(kind, known)
@@ -136,7 +151,7 @@ func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile
 		return
 	}
 	name := kind
-	if slices.ContainsFunc(l.lists, func(m matchList) bool { return m.name == name }) {
+	if l.name != p.want.Names.Logs || slices.ContainsFunc(l.lists, func(m matchList) bool { return m.name == name }) {
 		name = p.want.Names.Logs + "-" + kind
 	}
 	p.step(ActionChange, "log forwarding profile", l.name, detail, l.name != p.want.Names.Logs,

@@ -70,12 +70,18 @@ func (p *provisioner) moveUp(why []string) {
 	}
 }
 
-// putLogs puts our log forwarding profile on rules that lack it.
+// putLogs has rules log to us: by our log forwarding profile, or by the one that they have, which somebody else reads too.
 func (p *provisioner) putLogs(rules []rule, profile string) {
 	for _, r := range rules {
 		faults := p.logFaults(r)
 		if len(faults) == 0 || profile == "" {
 			continue
+		}
+		if other := p.otherLogs(r); other != nil {
+			if p.join(*other); len(faults) == 1 {
+				continue
+			}
+			profile = other.name
 		}
 		detail := "log forwarding profile " + profile + ", at session end: it " + strings.Join(faults, ", ")
 		switch {
@@ -87,6 +93,16 @@ func (p *provisioner) putLogs(rules []rule, profile string) {
 				xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-setting", profile)), xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-end", "yes")))
 		}
 	}
+}
+
+// otherLogs is the log forwarding profile of a rule that does not send to us; nil if there is none.
+func (p *provisioner) otherLogs(r rule) *logProfile {
+	for _, l := range p.p.logProfiles() {
+		if l.name == r.logProfile && l.name != p.want.Names.Logs && !slices.ContainsFunc(p.logs, func(ours logProfile) bool { return ours.name == l.name }) {
+			return &l
+		}
+	}
+	return nil
 }
 
 // sensorRule makes the rule that logs what nothing else allowed, last of all.
