@@ -1,0 +1,123 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+// provision plans, writes and commits once, as a person has it done; whole says that it was told to be done.
+func (l *provisionLab) provision() (whole bool, err error) {
+	steps, err := Provision(l.t.Context(), l.device, l.want)
+	if err != nil {
+		return false, err
+	}
+	if _, err = Take(l.t.Context(), l.device, steps, false); err != nil {
+		return false, err
+	}
+	if _, err = Commit(l.t.Context(), l.device, l.want, ""); err != nil {
+		return false, err
+	}
+	left, err := Provision(l.t.Context(), l.device, l.want)
+	for _, s := range left {
+		if !s.Foreign {
+			return false, errors.Join(err, fmt.Errorf("left: %v", s))
+		}
+	}
+	return err == nil, err
+}
+
+// complete holds the firewall to what a whole run leaves: ours committed, nothing of others touched.
+func (l *provisionLab) complete() error {
+	running := l.sim.Config().Running()
+	for _, name := range []string{l.want.Names.Block, l.want.Names.Logs, l.want.Names.CA} {
+		if !strings.Contains(running, `<entry name="`+name+`"`) {
+			return fmt.Errorf("%s is not in the running configuration", name)
+		}
+	}
+	for _, name := range []string{"web", "cleanup"} {
+		if rule := ruleOf(l.t, running, name); strings.Contains(rule, "log-setting") {
+			return fmt.Errorf("somebody else's rule was touched: %s", rule)
+		}
+	}
+	if strings.Contains(running, "theirs") {
+		return errors.New("somebody else's edit was committed")
+	}
+	if n := l.sim.Config().Pending("svc-activedefense"); n != 0 {
+		return fmt.Errorf("%d edits of ours are not committed", n)
+	}
+	return nil
+}
+
+// interrupted runs provision while something goes wrong and again when it does not: what is called done is done, and the
+// second run ends what the first one began.
+func interrupted(t *testing.T, wrong func(*panosim.Sim), right func(*panosim.Sim)) (stopped bool) {
+	t.Helper()
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	if err := l.sim.Config().Edit("somebody", "set", vsys1+"/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	wrong(l.sim)
+	whole, err := l.provision()
+	right(l.sim)
+	if whole == (err != nil) {
+		t.Errorf("whole %v, %v", whole, err)
+	}
+	if whole {
+		if err := l.complete(); err != nil {
+			t.Errorf("it is called done: %v", err)
+		}
+		return false
+	}
+	l.restart() // another process
+	if whole, err := l.provision(); err != nil || !whole {
+		t.Errorf("the second run: whole %v, %v, after %v", whole, err, l.sim.Config().Candidate())
+	}
+	if err := l.complete(); err != nil {
+		t.Errorf("after the second run: %v", err)
+	}
+	return true
+}
+
+// The connection is lost for a while from any call on, the calls carried out or not: nothing half made is called done, and
+// another run ends it. (Only the job of a commit is waited for through it.)
+func TestProvisionIsInterruptedAnywhere(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	if whole, err := l.provision(); !whole {
+		t.Fatal(err)
+	}
+	calls, stopped := int(l.device.Requests()), 0
+	for _, applied := range []bool{false, true} {
+		for skip := range calls {
+			outage := panosim.Fault{Effect: panosim.Reset, Skip: skip, Calls: 40, Applied: applied}
+			if interrupted(t, func(s *panosim.Sim) { s.SetFault(outage) }, (*panosim.Sim).ClearFaults) {
+				stopped++
+			}
+			if t.Failed() {
+				t.Fatalf("from call %d of %d on, applied %v", skip+1, calls, applied)
+			}
+		}
+	}
+	if calls < 20 || stopped < calls {
+		t.Errorf("a run has %d calls, and %d of two for each were stopped", calls, stopped)
+	}
+}
+
+// What somebody else does, or the firewall refuses, ends a run with an error, and another run ends it.
+func TestProvisionIsRefused(t *testing.T) {
+	for name, c := range map[string]struct{ wrong, right func(*panosim.Sim) }{
+		"commit fails":         {func(s *panosim.Sim) { s.Config().FailCommit("Validation Error:", "something is invalid") }, func(*panosim.Sim) {}},
+		"configuration locked": {func(s *panosim.Sim) { s.Config().LockConfig("somebody", "shared") }, func(s *panosim.Sim) { s.Config().UnlockConfig("shared") }},
+		"commit locked":        {func(s *panosim.Sim) { s.Config().LockCommit("somebody", "shared") }, func(s *panosim.Sim) { s.Config().UnlockCommit("shared") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !interrupted(t, c.wrong, c.right) {
+				t.Error("it did not matter")
+			}
+		})
+	}
+}
