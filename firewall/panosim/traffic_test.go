@@ -245,7 +245,7 @@ func TestApplicationDefaultAndContainers(t *testing.T) {
 		ruleXML("tunnels", "allow", fieldXML("application", "ipsec")+usual)+ruleXML("portal", "allow", fieldXML("application", "panos-global-protect")+usual)+
 			ruleXML("routing", "allow", fieldXML("application", "bgp", "ospfigp")+usual)+ruleXML("names", "allow", fieldXML("application", "dns")+usual))})
 	decides(t, s, time.Time{}, map[string]string{
-		"untrust dmz 192.0.2.1 udp/500 ike": "tunnels", "untrust dmz 192.0.2.1 udp/4500 ipsec-esp-udp": "tunnels", "untrust dmz 192.0.2.1 esp ipsec-esp": "tunnels",
+		"untrust dmz 192.0.2.1 udp/500 ike": "tunnels", "untrust dmz 192.0.2.1 udp/4500 ipsec-esp-udp": "tunnels", "untrust dmz 192.0.2.1 esp ipsec-esp": "tunnels", "untrust dmz 192.0.2.1 udp/4501 ipsec-esp-udp": "tunnels",
 		"untrust dmz 192.0.2.1 udp/501 ike": "interzone-default", "untrust dmz 192.0.2.1 tcp/443 panos-global-protect": "portal",
 		"untrust dmz 192.0.2.1 tcp/8443 panos-global-protect": "interzone-default", "untrust dmz 192.0.2.1 tcp/179 bgp": "routing",
 		"untrust dmz 192.0.2.1 ospf ospfigp": "routing", "untrust dmz 192.0.2.1 udp/53 dns-base": "names", "untrust dmz 192.0.2.1 tcp/5353 dns-base": "interzone-default",

@@ -112,7 +112,7 @@ var usual = []struct {
 	{"ftp", "tcp", 21}, {"ssh", "tcp", 22}, {"telnet", "tcp", 23}, {"smtp-base", "tcp", 25}, {"dns-base", "udp", 53},
 	{"dns-base", "tcp", 53}, {"web-browsing", "tcp", 80}, {"ntp-base", "udp", 123}, {"ms-ds-smbv3", "tcp", 445},
 	{"ssl", "tcp", 443}, {"ms-rdp", "tcp", 3389}, {"sip", "udp", 5060},
-	{"panos-global-protect", "tcp", 443}, {"ike", "udp", 500}, {"ike", "udp", 4500}, {"ipsec-esp-udp", "udp", 4500},
+	{"panos-global-protect", "tcp", 443}, {"ike", "udp", 500}, {"ike", "udp", 4500}, {"ipsec-esp-udp", "udp", 4500}, {"ipsec-esp-udp", "udp", 4501},
 	{"ipsec-esp", "esp", 0}, {"ipsec-ah", "ah", 0}, {"gre", "gre", 0}, {"bgp", "tcp", 179}, {"ospfigp", "ospf", 0},
 	{"pim", "pim", 0}, {"vrrp", "vrrp", 0}, {"igmp", "igmp", 0}, {"dhcp", "udp", 67}, {"dhcp", "udp", 68},
 	{"dhcpv6", "udp", 546}, {"dhcpv6", "udp", 547}, {"snmp-base", "udp", 161}, {"syslog", "udp", 514}, {"ldap", "tcp", 389},
