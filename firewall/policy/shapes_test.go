@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/schema"
 	simulator "activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/panosim/xmltree"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -277,14 +279,30 @@ func TestShapesDecideAsWorkedOut(t *testing.T) {
 					t.Errorf("%s: %s by %q, want %s by %q", f.at, v.Action, v.Rule, f.action, f.rule)
 				}
 			}
-			if err := sim.Config().Edit("admin", "set", xmlapi.SharedPath+"/tag/entry[@name='check']", "<comments>check</comments>"); err != nil {
-				t.Fatal(err)
-			}
-			if err := sim.Config().Commit("admin"); err != nil {
-				t.Errorf("the configuration cannot be committed: %v", err)
+			for _, line := range s.invalid(t) {
+				t.Errorf("running.xml could not be committed: %s", line)
 			}
 		})
 	}
+}
+
+// invalid is what a commit would find wrong with the configuration, together with what was pushed.
+func (s *shape) invalid(t *testing.T) []string {
+	t.Helper()
+	parse := func(text string) *xmltree.Element {
+		root, err := xmltree.ParseConfig(text)
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		return root
+	}
+	var pushed []*xmltree.Element
+	if s.pushed != "" {
+		panorama := parse(s.pushed)
+		pushed = append(panorama.Down("devices").Child("entry").Child("device-group").Entries(), panorama.Child("shared"))
+	}
+	root := parse(s.running)
+	return schema.Invalid(root, schema.NewInventory(root, func(string) []*xmltree.Element { return pushed }))
 }
 
 // The files say enough: the names in them exist, what the firewall serves is among the flows, and nothing is left open.
