@@ -40,6 +40,7 @@ type shape struct {
 	vsys            []string
 	device          panosim.Options // model and version
 	leases, learned [][2]string     // interface and address; router and interface of its default route
+	blocked         []netip.Prefix  // registered with our tag
 	flows           []flow
 	expect          map[string]*shapeExpectation // by virtual system
 }
@@ -126,8 +127,8 @@ func (s *shape) text(t *testing.T, name string, must bool) string {
 	return string(text)
 }
 
-// readState reads a line of device.txt: "model PA-440", "version 11.1.4", "lease ethernet1/1 192.0.2.77/24" or
-// "learned default ethernet1/1".
+// readState reads a line of device.txt: "model PA-440", "version 11.1.4", "lease ethernet1/1 192.0.2.77/24",
+// "learned default ethernet1/1" or "blocked 203.0.113.66/32".
 func (s *shape) readState(fields []string, _ string) error {
 	switch {
 	case fields[0] == "model" && len(fields) == 2:
@@ -139,10 +140,16 @@ func (s *shape) readState(fields []string, _ string) error {
 			return err
 		}
 		s.leases = append(s.leases, [2]string{fields[1], fields[2]})
+	case fields[0] == "blocked" && len(fields) == 2:
+		p, err := netip.ParsePrefix(fields[1])
+		if err != nil {
+			return err
+		}
+		s.blocked = append(s.blocked, p)
 	case fields[0] == "learned" && len(fields) == 3:
 		s.learned = append(s.learned, [2]string{fields[1], fields[2]})
 	default:
-		return fmt.Errorf("%q is none of model NAME, version NUMBER, lease INTERFACE PREFIX, learned ROUTER INTERFACE", fields)
+		return fmt.Errorf("%q is none of model NAME, version NUMBER, lease INTERFACE PREFIX, learned ROUTER INTERFACE, blocked PREFIX", fields)
 	}
 	return nil
 }
@@ -244,6 +251,13 @@ func (s *shape) start(t *testing.T) *panosim.Sim {
 	}
 	for _, l := range s.learned {
 		sim.Learn(l[0], l[1])
+	}
+	for _, p := range s.blocked {
+		for _, vsys := range s.vsys {
+			if err := sim.Addresses().Register(vsys, p, tag, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	if s.pushed == "" {
 		return sim
@@ -439,14 +453,14 @@ func (s *shape) checkServices(t *testing.T) {
 	}
 }
 
-// allowedAddresses are those of documentation (RFC 5737), of private networks (RFC 1918), of multicast and of nobody.
-var allowedAddresses = regexp.MustCompile(`^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|224\.0\.0\.|255\.255\.255\.255|0\.0\.0\.0|127\.0\.0\.|169\.254\.)`)
+// allowedAddresses are those of documentation (RFC 5737, RFC 3849), of private networks (RFC 1918), of multicast and of nobody.
+var allowedAddresses = regexp.MustCompile(`^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|224\.0\.0\.|255\.255\.255\.255|0\.0\.0\.0|2001:db8:|ff02:|fe80:)`)
 
 // checkAddresses holds that no stranger's address is in the files. Version numbers have three parts.
 func (s *shape) checkAddresses(t *testing.T) {
 	t.Helper()
 	for _, file := range []string{"running.xml", "pushed.xml", "flows.txt", "expected.txt", "device.txt"} {
-		for _, text := range regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(s.text(t, file, false), -1) {
+		for _, text := range regexp.MustCompile(`\d+\.\d+\.\d+\.\d+|[0-9a-f]{1,4}(:[0-9a-f]{0,4}){2,}`).FindAllString(s.text(t, file, false), -1) {
 			if !allowedAddresses.MatchString(text) {
 				t.Errorf("%s/%s: %s is no address of documentation", s.name, file, text)
 			}
@@ -487,7 +501,7 @@ func TestShapeFilesAreReadStrictly(t *testing.T) {
 			t.Errorf("line %d was taken twice", i)
 		}
 	}
-	for _, bad := range []string{"model", "lease ethernet1/1 192.0.2.77", "learned default", "cpu 2"} {
+	for _, bad := range []string{"model", "lease ethernet1/1 192.0.2.77", "learned default", "cpu 2", "blocked 203.0.113"} {
 		if err := s.readState(split(bad), bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
