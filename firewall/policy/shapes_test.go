@@ -195,12 +195,18 @@ func (s *shape) readFlow(fields []string, _ string) error {
 			if f.packet.At, err = time.Parse("2006-01-02T15:04", value); err != nil {
 				return err
 			}
+		case "source-port":
+			port, err := strconv.ParseUint(value, 10, 16)
+			if err != nil {
+				return err
+			}
+			f.packet.SourcePort = uint16(port)
 		case "serves":
 			if f.serves = value; !slices.Contains(servable, value) {
 				return fmt.Errorf("serves %q is none of %q", value, servable)
 			}
 		default:
-			return fmt.Errorf("option %q is none of vsys=, user=, at=, serves=", option)
+			return fmt.Errorf("option %q is none of vsys=, user=, at=, source-port=, serves=", option)
 		}
 	}
 	if !slices.Contains(s.vsys, f.packet.VSys) {
@@ -321,7 +327,11 @@ func (s *shape) invalid(t *testing.T) []string {
 
 // The files say enough: the names in them exist, what the firewall serves is among the flows, and nothing is left open.
 func TestShapesAreWhole(t *testing.T) {
-	for _, name := range shapeNames(t) {
+	names := shapeNames(t)
+	if len(names) < 25 {
+		t.Errorf("%d shapes, want at least 25", len(names))
+	}
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			s := readShape(t, name)
 			sim := s.start(t)
@@ -438,6 +448,7 @@ func (s *shape) checkServices(t *testing.T) {
 		routers = append(routers, e.Child("vrf").Entries()...)
 	}
 	for _, e := range routers {
+		has["pim"] = has["pim"] || e.Yes("multicast", "enable")
 		for _, protocol := range []string{"bgp", "ospf"} {
 			has[protocol] = has[protocol] || e.Yes("protocol", protocol, "enable") || e.Yes(protocol, "enable")
 		}
@@ -453,8 +464,8 @@ func (s *shape) checkServices(t *testing.T) {
 	}
 }
 
-// allowedAddresses are those of documentation (RFC 5737, RFC 3849), of private networks (RFC 1918), of multicast and of nobody.
-var allowedAddresses = regexp.MustCompile(`^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|224\.0\.0\.|255\.255\.255\.255|0\.0\.0\.0|2001:db8:|ff02:|fe80:)`)
+// allowedAddresses are those of documentation (RFC 5737, RFC 3849, RFC 6676), of private networks (RFC 1918), of multicast and of nobody.
+var allowedAddresses = regexp.MustCompile(`^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|224\.0\.0\.|233\.252\.0\.|255\.255\.255\.255|0\.0\.0\.0|2001:db8:|ff02:|fe80:)`)
 
 // checkAddresses holds that no stranger's address is in the files. Version numbers have three parts.
 func (s *shape) checkAddresses(t *testing.T) {
@@ -476,7 +487,7 @@ func TestShapeFilesAreReadStrictly(t *testing.T) {
 	for _, bad := range []string{
 		good, "outside dmz 203.0.113 198.51.100.2 ssl tcp/443 allow web", "outside dmz 203.0.113.9 198.51.100.2 ssl tcp/99999 allow web",
 		"outside dmz 203.0.113.9 198.51.100.2 ssl tcp allow web", "outside dmz 203.0.113.9 198.51.100.2 ssl icmp/8 allow web",
-		"outside dmz 203.0.113.9 198.51.100.2 ssl tcp/443 permit web", good + " web serves=telnet", good + " web vsys=vsys2", good + " web at=noon", good + " web color=red",
+		"outside dmz 203.0.113.9 198.51.100.2 ssl tcp/443 permit web", good + " web serves=telnet", good + " web vsys=vsys2", good + " web at=noon", good + " web color=red", good + " web source-port=any",
 	} {
 		if err := s.readFlow(split(bad), bad); err == nil {
 			t.Errorf("%q was taken", bad)
