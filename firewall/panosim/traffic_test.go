@@ -202,12 +202,13 @@ func decides(t *testing.T, s *Sim, at time.Time, want map[string]string) {
 	}
 }
 
-// A rule without an action allows (the vendor's schema: default allow).
-func TestARuleWithoutAnActionAllows(t *testing.T) {
+// A rule that has no action in the running configuration allows.
+func TestABareRuleAllows(t *testing.T) {
 	rule := strings.Replace(ruleXML("bare", "", ""), "<action></action>", "", 1)
 	s := start(t, Options{Config: deviceConfig("", "", rule)})
-	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "bare" || v.Action != "allow" || !v.Allowed {
-		t.Errorf("%+v", v)
+	decides(t, s, time.Time{}, map[string]string{"untrust dmz 192.0.2.1 tcp/443 ssl": "bare"})
+	if rules := s.Traffic().Rules(""); len(rules) != 1 || rules[0].Action != "allow" {
+		t.Errorf("shown as %+v", rules)
 	}
 }
 

@@ -76,8 +76,7 @@ func (p *Policy) Once(text string) bool {
 	return true
 }
 
-// newRule compiles one rule. Elements that are absent mean their defaults, among them log-end, which is yes, and the action,
-// which is allow (the vendor's schema, as its Terraform provider has it).
+// newRule compiles one rule. Elements that are absent mean their defaults, among them log-end, which is yes.
 func (p *Policy) newRule(e *xmltree.Element) *SecurityRule {
 	r := &SecurityRule{
 		Name: e.ID(), UUID: e.Attributes["uuid"], kind: e.Value("rule-type"),
@@ -85,10 +84,10 @@ func (p *Policy) newRule(e *xmltree.Element) *SecurityRule {
 		source: p.newAddresses(e, "source"), destination: p.newAddresses(e, "destination"),
 		users: unlessAny(e.Child("source-user")), Applications: p.applications(e.Child("application")),
 		services: p.newServices(e.Child("service")),
-		when:     p.newSchedule(e.Value("schedule")),
-		Action:   cmp.Or(e.Value("action"), "allow"),
+		Action:   cmp.Or(e.Value("action"), "allow"), // the default of the vendor's schema
 		LogStart: e.Value("log-start") == "yes", LogEnd: e.Value("log-end") != "no",
 		Setting: e.Value("log-setting"), Vulnerability: p.vulnerability(e),
+		when: p.newSchedule(e.Value("schedule")),
 	}
 	for _, field := range []string{"category", "hip-profiles", "source-hip", "destination-hip"} {
 		r.beyond = r.beyond || unlessAny(e.Child(field)) != nil
