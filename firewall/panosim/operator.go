@@ -222,9 +222,9 @@ func (s *Sim) Traffic() Traffic { return Traffic{s} }
 // the Verdict is zero. So it is where no traffic is forwarded: by a member of a pair that is not the active one, by a
 // firewall that restarts, until it has started, and by a Panorama.
 //
-// Not simulated: address translation, decryption, zone and DoS protection, schedules (a rule with one always
-// holds), regions, URL categories and host profiles (a rule with one never matches), how policy changes reach
-// sessions that stand already (they go on until they are cleared), and that a pair hands sessions over.
+// Not simulated: address translation, decryption, zone and DoS protection, countries, URL categories and host profiles (a
+// rule with one never matches), how policy changes and ends of schedules reach sessions that stand already (they go on
+// until they are cleared), and that a pair hands sessions over.
 func (t Traffic) Packet(p traffic.Packet) traffic.Verdict {
 	s := t.s
 	s.mu.Lock()

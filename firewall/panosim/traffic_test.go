@@ -178,3 +178,87 @@ func TestLimitsOfModels(t *testing.T) {
 		}
 	}
 }
+
+// decides is which rule decides over packets, each from a zone to a zone as in "untrust dmz 203.0.113.9 tcp/443 ssl".
+func decides(t *testing.T, s *Sim, at time.Time, want map[string]string) {
+	t.Helper()
+	for text, rule := range want {
+		p := traffic.Packet{At: at, Destination: netip.MustParseAddr("198.51.100.7")}
+		var source, service string
+		if _, err := fmt.Sscan(text, &p.From, &p.To, &source, &service, &p.Application); err != nil {
+			t.Fatal(err)
+		}
+		var port string
+		p.Source = netip.MustParseAddr(source)
+		p.Protocol, port, _ = strings.Cut(service, "/")
+		if port != "" {
+			if _, err := fmt.Sscan(port, &p.DestinationPort); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if v := s.Traffic().Packet(p); v.Rule != rule || v.Allowed != (v.Action == "allow") {
+			t.Errorf("%s: %+v, want %s", text, v, rule)
+		}
+	}
+}
+
+// A rule that has no action in the running configuration allows.
+func TestABareRuleAllows(t *testing.T) {
+	rule := strings.Replace(ruleXML("bare", "", ""), "<action></action>", "", 1)
+	s := start(t, Options{Config: deviceConfig("", "", rule)})
+	decides(t, s, time.Time{}, map[string]string{"untrust dmz 192.0.2.1 tcp/443 ssl": "bare"})
+	if rules := s.Traffic().Rules(""); len(rules) != 1 || rules[0].Action != "allow" {
+		t.Errorf("shown as %+v", rules)
+	}
+}
+
+func TestRulesKeepTheirSchedule(t *testing.T) {
+	const schedules = `<schedule>
+		<entry name="office"><schedule-type><recurring><weekly><monday><member>08:00-11:59</member><member>13:00-17:00</member></monday></weekly></recurring></schedule-type></entry>
+		<entry name="lunch"><schedule-type><recurring><daily><member>12:00-12:59</member></daily></recurring></schedule-type></entry>
+		<entry name="visit"><schedule-type><non-recurring><member>2026/03/03@20:00-2026/03/04@06:00</member></non-recurring></schedule-type></entry></schedule>`
+	rules := ""
+	for _, name := range []string{"office", "lunch", "visit", "gone"} {
+		rules += ruleXML(name, "allow", "<schedule>"+name+"</schedule>")
+	}
+	config := deviceConfig("", schedules, rules)
+	config = strings.Replace(config, "<vsys>", "<deviceconfig><system><timezone>Europe/Berlin</timezone></system></deviceconfig><vsys>", 1)
+	s := start(t, Options{Config: config})
+	// The firewall's clock is an hour ahead of UTC; 2 March 2026 is a Monday.
+	for at, rule := range map[string]string{
+		"2026-03-02T06:59:59Z": "interzone-default", "2026-03-02T07:00:00Z": "office", "2026-03-02T10:59:59Z": "office",
+		"2026-03-02T11:00:00Z": "lunch", "2026-03-02T16:00:59Z": "office", "2026-03-02T16:01:00Z": "interzone-default",
+		"2026-03-03T08:00:00Z": "interzone-default", "2026-03-03T11:30:00Z": "lunch", "2026-03-03T18:59:59Z": "interzone-default",
+		"2026-03-03T19:00:00Z": "visit", "2026-03-04T05:00:59Z": "visit", "2026-03-04T05:01:00Z": "interzone-default",
+	} {
+		when, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decides(t, s, when, map[string]string{"untrust dmz 192.0.2.1 tcp/443 ssl": rule})
+	}
+}
+
+// What the firewall's own services look like to App-ID, and the containers by whose name a rule means its functions.
+func TestApplicationDefaultAndContainers(t *testing.T) {
+	const usual = "<service><member>application-default</member></service>"
+	s := start(t, Options{Config: deviceConfig("", "",
+		ruleXML("tunnels", "allow", fieldXML("application", "ipsec")+usual)+ruleXML("portal", "allow", fieldXML("application", "panos-global-protect")+usual)+
+			ruleXML("routing", "allow", fieldXML("application", "bgp", "ospfigp")+usual)+ruleXML("names", "allow", fieldXML("application", "dns")+usual))})
+	decides(t, s, time.Time{}, map[string]string{
+		"untrust dmz 192.0.2.1 udp/500 ike": "tunnels", "untrust dmz 192.0.2.1 udp/4500 ipsec-esp-udp": "tunnels", "untrust dmz 192.0.2.1 esp ipsec-esp": "tunnels", "untrust dmz 192.0.2.1 udp/4501 ipsec-esp-udp": "tunnels",
+		"untrust dmz 192.0.2.1 udp/501 ike": "interzone-default", "untrust dmz 192.0.2.1 tcp/443 panos-global-protect": "portal",
+		"untrust dmz 192.0.2.1 tcp/8443 panos-global-protect": "interzone-default", "untrust dmz 192.0.2.1 tcp/179 bgp": "routing",
+		"untrust dmz 192.0.2.1 ospf ospfigp": "routing", "untrust dmz 192.0.2.1 udp/53 dns-base": "names", "untrust dmz 192.0.2.1 tcp/5353 dns-base": "interzone-default",
+		"untrust untrust 192.0.2.1 tcp/179 ssl": "intrazone-default",
+	})
+}
+
+func TestCustomRegions(t *testing.T) {
+	const region = `<region><entry name="branches"><address><member>192.0.2.0/25</member><member>203.0.113.7</member></address></entry></region>`
+	s := start(t, Options{Config: deviceConfig("", region, ruleXML("not-from-branches", "drop", fieldXML("source", "branches")+"<negate-source>yes</negate-source>")+ruleXML("rest", "allow", ""))})
+	decides(t, s, time.Time{}, map[string]string{
+		"untrust dmz 192.0.2.127 tcp/443 ssl": "rest", "untrust dmz 203.0.113.7 tcp/443 ssl": "rest",
+		"untrust dmz 192.0.2.128 tcp/443 ssl": "not-from-branches", "untrust dmz 2001:db8::7 tcp/443 ssl": "not-from-branches",
+	})
+}

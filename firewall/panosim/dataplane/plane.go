@@ -50,6 +50,9 @@ func (d *Plane) Packet(p traffic.Packet) (traffic.Verdict, []logs.Line) {
 	}
 	members := d.o.Registry.Members(vsys)
 	p.Complete()
+	if p.At.IsZero() {
+		p.At = now
+	}
 	rule := policy.Decide(&p, d.o.Lists, members)
 	v := traffic.Verdict{Rule: rule.Name, UUID: rule.UUID, Action: rule.Action, Allowed: rule.Action == "allow"}
 	session := &session{vsys: vsys, packet: p, rule: rule, began: now}

@@ -17,6 +17,7 @@ const (
 	kindCertificate  = "certificate"
 	kindCertProfile  = "certificate-profile"
 	kindService      = "service"
+	kindServiceGroup = "service-group"
 	kindProfileGroup = "profile-group"
 )
 
@@ -93,6 +94,7 @@ func objectFields() fields {
 		"external-list":       tableSchema(kindList, longName, externalListSchema()),
 		"certificate-profile": tableSchema(kindCertProfile, longName, certificateProfileSchema()),
 		"service":             tableSchema(kindService, longName, anySchema()),
+		"service-group":       tableSchema(kindServiceGroup, longName, anySchema()),
 		"profile-group":       tableSchema(kindProfileGroup, longName, anySchema()),
 		"profiles":            openSchema(profiles),
 		"log-settings": openSchema(fields{
@@ -216,7 +218,7 @@ func securityRuleSchema(zones func() *Schema) *Schema {
 		"negate-source": checkedSchema(yesOrNo), "negate-destination": checkedSchema(yesOrNo),
 		"source-user": listSchema(), "hip-profiles": listSchema(), "source-hip": listSchema(), "destination-hip": listSchema(),
 		"application": listSchema(), "category": listSchema(),
-		"service":     listSchema().refersTo(anyOf("any", "application-default", "service-http", "service-https"), kindService),
+		"service":     listSchema().refersTo(anyOf("any", "application-default", "service-http", "service-https"), kindService, kindServiceGroup),
 		"action":      checkedSchema(keyword("allow", "deny", "drop", "reset-client", "reset-server", "reset-both")),
 		"log-setting": textSchema().refersTo(nil, kindForwarding),
 		"log-start":   checkedSchema(yesOrNo), "log-end": checkedSchema(yesOrNo), "disabled": checkedSchema(yesOrNo),

@@ -45,7 +45,7 @@ func (w wildcard) has(a netip.Addr) bool {
 }
 
 // newAddresses finds what the members of a rule's source or destination stand for. What is none (a name that no
-// object has, a region, an fqdn, which is never resolved here) matches nothing.
+// object has, a country, an fqdn, which is never resolved here) matches nothing.
 func (p *Policy) newAddresses(rule *xmltree.Element, field string) addresses {
 	out := addresses{negate: rule.Value("negate-"+field) == "yes"}
 	var fixed []iprange.Range
@@ -89,7 +89,17 @@ func (p *Policy) addAddress(out *addresses, fixed *[]iprange.Range, name string,
 		out.lists = append(out.lists, id)
 		return
 	}
-	if e, ok := iprange.Parse(name); ok {
+	if region := p.Find(name, "region"); region != nil {
+		for _, member := range region.Child("address").Members() {
+			addLiteral(fixed, member)
+		}
+		return
+	}
+	addLiteral(fixed, name)
+}
+
+func addLiteral(fixed *[]iprange.Range, text string) {
+	if e, ok := iprange.Parse(text); ok {
 		*fixed = append(*fixed, e.Range)
 	}
 }

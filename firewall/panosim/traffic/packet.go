@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Packet is the first packet of a new session, as far as the simulated policy looks at it.
@@ -19,6 +20,8 @@ type Packet struct {
 	User        string // in the form that User-ID maps it to, as example\somebody
 
 	SourceCountry, DestinationCountry string // only for the log
+
+	At time.Time // when it arrives, which schedules of rules go by; zero is now, by the firewall's clock
 
 	// Short: the session is over at once, so an allowed one is logged at its end and not in the session table.
 	Short bool
@@ -68,17 +71,11 @@ func (p *Packet) Complete() {
 	}
 }
 
-// ProtocolNumber is that of IP.
-func (p *Packet) ProtocolNumber() int {
-	switch p.Protocol {
-	case "icmp":
-		return 1
-	case "tcp":
-		return 6
-	case "udp":
-		return 17
-	}
-	return 0
+// ProtocolNumber is that of IP (IANA, "Protocol Numbers"), or 0 for a name that is not known here.
+func (p *Packet) ProtocolNumber() int { return protocols[p.Protocol] }
+
+var protocols = map[string]int{
+	"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmp6": 58, "ospf": 89, "pim": 103, "vrrp": 112,
 }
 
 // Full is "Name(ID)", as the CSV form has it.

@@ -1,7 +1,9 @@
 package traffic
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	"activedefense/firewall/panosim/userid"
 	"activedefense/firewall/panosim/xmltree"
@@ -20,6 +22,7 @@ type Policy struct {
 	Used   map[ListID]bool                                  // lists that a rule names
 	index  map[*xmltree.Element]map[string]*xmltree.Element // of long lists of objects, see find
 	said   map[string]bool                                  // see Once
+	zone   *time.Location                                   // of the firewall's clock, for schedules
 }
 
 // SecurityRule is one security rule.
@@ -27,7 +30,8 @@ type SecurityRule struct {
 	Name, UUID, kind    string // kind is universal, intrazone or interzone
 	from, to            []string
 	source, destination addresses
-	users, Applications []string // nil: any
+	users, Applications []string  // nil: any
+	when                *schedule // nil: always
 	services            services
 	beyond              bool // has a condition that is not simulated, so it matches nothing
 
@@ -44,6 +48,7 @@ func newPolicy(vsys string, source policySource, pre, post, objects []*xmltree.E
 		VSys: vsys, source: source, Scope: newScope(source.running, vsys, objects),
 		index:  map[*xmltree.Element]map[string]*xmltree.Element{},
 		groups: map[string]*userid.Group{}, Used: map[ListID]bool{}, said: map[string]bool{},
+		zone: timeZone(source.running),
 	}
 	p.tagged = p.Scope.taggedObjects()
 	rulebase := vsysElement(source.running, vsys).Child("rulebase")
@@ -79,9 +84,10 @@ func (p *Policy) newRule(e *xmltree.Element) *SecurityRule {
 		source: p.newAddresses(e, "source"), destination: p.newAddresses(e, "destination"),
 		users: unlessAny(e.Child("source-user")), Applications: p.applications(e.Child("application")),
 		services: p.newServices(e.Child("service")),
-		Action:   e.Value("action"),
+		Action:   cmp.Or(e.Value("action"), "allow"), // the default of the vendor's schema
 		LogStart: e.Value("log-start") == "yes", LogEnd: e.Value("log-end") != "no",
 		Setting: e.Value("log-setting"), Vulnerability: p.vulnerability(e),
+		when: p.newSchedule(e.Value("schedule")),
 	}
 	for _, field := range []string{"category", "hip-profiles", "source-hip", "destination-hip"} {
 		r.beyond = r.beyond || unlessAny(e.Child(field)) != nil
@@ -146,7 +152,8 @@ func (r *SecurityRule) match(p *Policy, packet *Packet, lists Lists, members *us
 		r.to != nil && r.kind != "intrazone" && !slices.Contains(r.to, packet.To),
 		!matchUser(r.users, packet.User),
 		r.Applications != nil && !slices.Contains(r.Applications, packet.Application),
-		!r.services.match(packet):
+		!r.services.match(packet),
+		!r.when.holds(packet.At.In(p.zone)):
 		return false
 	}
 	return r.source.match(p, packet.Source, lists, members) && r.destination.match(p, packet.Destination, lists, members)

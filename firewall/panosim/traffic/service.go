@@ -103,7 +103,8 @@ func (l services) match(p *Packet) bool {
 	})
 }
 
-// usual are the applications of which the default port is known here.
+// usual are the applications of which the default port is known here; port 0 is that of a protocol without ports. For
+// one session on a port the first is guessed.
 var usual = []struct {
 	application, protocol string
 	port                  uint16
@@ -111,6 +112,18 @@ var usual = []struct {
 	{"ftp", "tcp", 21}, {"ssh", "tcp", 22}, {"telnet", "tcp", 23}, {"smtp-base", "tcp", 25}, {"dns-base", "udp", 53},
 	{"dns-base", "tcp", 53}, {"web-browsing", "tcp", 80}, {"ntp-base", "udp", 123}, {"ms-ds-smbv3", "tcp", 445},
 	{"ssl", "tcp", 443}, {"ms-rdp", "tcp", 3389}, {"sip", "udp", 5060},
+	{"panos-global-protect", "tcp", 443}, {"ike", "udp", 500}, {"ike", "udp", 4500}, {"ipsec-esp-udp", "udp", 4500}, {"ipsec-esp-udp", "udp", 4501},
+	{"ipsec-esp", "esp", 0}, {"ipsec-ah", "ah", 0}, {"gre", "gre", 0}, {"bgp", "tcp", 179}, {"ospfigp", "ospf", 0},
+	{"pim", "pim", 0}, {"vrrp", "vrrp", 0}, {"igmp", "igmp", 0}, {"dhcp", "udp", 67}, {"dhcp", "udp", 68},
+	{"dhcpv6", "udp", 546}, {"dhcpv6", "udp", 547}, {"snmp-base", "udp", 161}, {"syslog", "udp", 514}, {"ldap", "tcp", 389},
+	{"ldap", "udp", 389}, {"mysql", "tcp", 3306}, {"ping", "icmp", 0}, {"ping6", "icmp6", 0}, {"ipv6-icmp", "icmp6", 0},
+}
+
+// containers are applications by the names of which rules mean others ("application dependency and implicit use": a rule
+// that names the container covers its functions). Those with a use here.
+var containers = map[string][]string{
+	"dns": {"dns-base"}, "ntp": {"ntp-base"}, "smtp": {"smtp-base"}, "snmp": {"snmp-base"}, "ms-ds-smb": {"ms-ds-smbv3"},
+	"ipsec": {"ike", "ipsec-esp", "ipsec-esp-udp", "ipsec-ah"},
 }
 
 // usualPort says whether the application uses its default port. One of which it is not known passes.
@@ -118,7 +131,7 @@ func usualPort(p *Packet) bool {
 	known := false
 	for _, u := range usual {
 		if u.application == p.Application {
-			if known = true; u.protocol == p.Protocol && u.port == p.DestinationPort {
+			if known = true; u.protocol == p.Protocol && (u.port == 0 || u.port == p.DestinationPort) {
 				return true
 			}
 		}
@@ -129,20 +142,18 @@ func usualPort(p *Packet) bool {
 // guessApplication is what App-ID is taken to find where the packet does not say.
 func guessApplication(p *Packet) string {
 	for _, u := range usual {
-		if u.protocol == p.Protocol && u.port == p.DestinationPort {
+		if u.protocol == p.Protocol && (u.port == 0 || u.port == p.DestinationPort) {
 			return u.application
 		}
 	}
 	switch p.Protocol {
 	case "tcp", "udp":
 		return "unknown-" + p.Protocol
-	case "icmp":
-		return "ping"
 	}
 	return "unknown-p2p"
 }
 
-// applications expands groups of applications; nil is any. Filters are not simulated and match nothing.
+// applications expands groups of applications and containers; nil is any. Filters are not simulated and match nothing.
 func (p *Policy) applications(e *xmltree.Element) []string {
 	members := unlessAny(e)
 	if members == nil {
@@ -155,7 +166,7 @@ func (p *Policy) applications(e *xmltree.Element) []string {
 			if group := p.Find(name, "application-group"); group != nil && depth < maxNesting {
 				add(group.Child("members").Members(), depth+1)
 			} else {
-				out = append(out, name)
+				out = append(append(out, name), containers[name]...)
 			}
 		}
 	}
