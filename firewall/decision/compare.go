@@ -57,7 +57,7 @@ func compare(before, after *Policy, steps int) []Difference {
 	for _, one := range w.worlds() {
 		c.look(one, found)
 	}
-	var out []Difference
+	out := make([]Difference, 0, len(found))
 	for p, k := range found {
 		if others := found[pair{p.before, p.after, false}]; p.blocked && others != nil && others.certain == k.certain && reflect.DeepEqual(others.box, k.box) {
 			continue // it is not about blocked sources alone

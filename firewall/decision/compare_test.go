@@ -62,6 +62,8 @@ false true from untrust to any other zone: denied by rule interzone-default, wou
 		{"a sensor rule above another", withDefaults(sensor, web), withDefaults(web, sensor),
 			`false true from untrust to dmz, destination 198.51.100.0/24, service tcp/443: dropped by rule sensor, would be allowed by web`},
 		{"a rule that decides nothing", withDefaults(web), withDefaults(web, Rule{ID: "late", Action: "drop", From: []string{"untrust"}, To: []string{"dmz"}, Destination: listed(one("198.51.100.7", "198.51.100.7")), Services: ported(TCP, 443)}), ""},
+		{"a rule that stays above the new one", withDefaults(night), withDefaults(night, Rule{ID: "late", Action: "drop", From: []string{"untrust"}, To: []string{"trust"}, Services: ported(UDP, 500)}),
+			`false false from untrust to trust, service udp/500: may be denied by rule interzone-default, and would then be dropped by late`},
 		{"an override of a default rule", withDefaults(), func() *Policy { p := withDefaults(); p.Rules[0].Action = "drop"; return p }(),
 			`false true within untrust, dmz, trust: allowed by rule intrazone-default, would be dropped by intrazone-default`},
 	} {

@@ -59,15 +59,35 @@ func (p *provisioner) dropBlocked(sources []string, profile string) {
 // to has the rule moved after the edits.
 func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
 
-// moveUp puts the block rules on top that stand below an allow.
+// moveUp puts the block rules on top that stand below an allow. Above what Panorama pushed as Pre Rules no rule of the
+// firewall's own can stand.
 func (p *provisioner) moveUp(why []string) {
+	local, pushed := p.allowsAbove()
 	for _, r := range p.blockRules() {
 		if r.layer != layerLocal {
 			p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: "+strings.Join(why, "; "))
 			continue
 		}
-		p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
+		if local {
+			p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
+		}
+		if pushed {
+			p.person("security rule "+r.String(), "On Panorama: make the same rule first of all Pre Rules, for the firewall's own stand below these, then push: "+strings.Join(why, "; "))
+		}
 	}
+}
+
+// allowsAbove tells of rules that let the internet in above the block rules: whether they are the firewall's own, and whether
+// Panorama pushed them.
+func (p *provisioner) allowsAbove() (local, pushed bool) {
+	for _, t := range p.pairs {
+		for _, i := range p.asked[t] {
+			if r := p.p.rules[i]; i < p.block[t] && p.evades(r) {
+				local, pushed = local || r.layer == layerLocal, pushed || r.layer.pushed()
+			}
+		}
+	}
+	return local, pushed
 }
 
 // putLogs puts our log forwarding profile on rules that lack it.
