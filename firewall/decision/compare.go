@@ -23,7 +23,8 @@ type Difference struct {
 	Conditions []string `json:"conditions,omitempty"`
 	Example    string   `json:"example"` // a flow of it, for a reader
 
-	// Flow is Example; Before and After are the rules by their index.
+	// Flow is Example, with Protocol 0 for the default port of its application, which is not known; Before and After are the
+	// rules by their index.
 	Flow          Flow `json:"-"`
 	Before, After int  `json:"-"`
 }
@@ -86,7 +87,8 @@ type pair struct {
 type kind struct {
 	box     box
 	certain bool
-	example box // lies in box, and all of it is decided otherwise
+	usual   bool // the example is at the default port of its application
+	example box  // lies in box, and all of it is decided otherwise
 }
 
 // comparison is two policies, and which rule of the one is which of the other; -1: none.
@@ -191,7 +193,7 @@ func (c *comparison) meet(w *world, before, after []area, i, j int, found map[pa
 	if c.before.Rules[i].Action == c.after.Rules[j].Action {
 		return
 	}
-	loose, complete := c.remaining(before, after, i, j, false)
+	loose, complete := c.remaining(before, after, i, j, area.possible, area.certain)
 	if complete && len(loose) == 0 {
 		return
 	}
@@ -208,14 +210,17 @@ func (c *comparison) meet(w *world, before, after []area, i, j int, found map[pa
 	for _, b := range loose {
 		k.box = k.box.or(b)
 	}
-	if strict, _ := c.remaining(before, after, i, j, true); len(strict) > 0 {
+	if strict, _ := c.remaining(before, after, i, j, area.certain, area.possible); len(strict) > 0 {
 		k.certain, k.example = true, strict[0]
+	} else {
+		k.example, k.certain = c.atDefaultPorts(before, after, i, j, k.example)
+		k.usual = k.certain
 	}
 	p := pair{i, j, w.blocked}
 	if old := found[p]; old != nil {
 		k.box = k.box.or(old.box)
 		if old.certain || !k.certain {
-			k.certain, k.example = old.certain, old.example
+			k.certain, k.usual, k.example = old.certain, old.usual, old.example
 		}
 	}
 	found[p] = &k
@@ -233,14 +238,24 @@ func intersections(a, b []box) []box {
 	return out
 }
 
-// remaining gives what both rules match and none before them does, in pieces: as far as it is sure, or as far as it may be.
-// complete: there are no others.
-func (c *comparison) remaining(before, after []area, i, j int, sure bool) (pieces []box, complete bool) {
-	match := func(a area) []box { return a.may }
-	earlier := func(a area) []box { return a.sure }
-	if sure {
-		match, earlier = earlier, match
+func (a area) certain() []box  { return a.sure }
+func (a area) partly() []box   { return slices.Concat(a.sure, a.some) }
+func (a area) possible() []box { return a.may }
+
+// atDefaultPorts looks for traffic that both rules match at the default ports of an application, whichever these are; else it
+// gives the other box.
+func (c *comparison) atDefaultPorts(before, after []area, i, j int, other box) (box, bool) {
+	pieces, _ := c.remaining(before, after, i, j, area.partly, area.possible)
+	for _, b := range pieces {
+		if len(allServices.less(b.services)) == 0 {
+			return b, true
+		}
 	}
+	return other, false
+}
+
+// remaining gives what match has of both rules and earlier of none before them, in pieces; complete: there are no others.
+func (c *comparison) remaining(before, after []area, i, j int, match, earlier func(area) []box) (pieces []box, complete bool) {
 	s := search{steps: min(maxSteps, c.steps)}
 	given := s.steps
 	regions := intersections(match(before[i]), match(after[j]))

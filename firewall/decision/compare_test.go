@@ -52,18 +52,24 @@ func TestCompareTellsWhatANewRuleCuts(t *testing.T) {
 	}{
 		{"nothing", withDefaults(web, night), withDefaults(web, night), ""},
 		{"a block rule first", withDefaults(web, night), withDefaults(block, web, night),
-			`true true from untrust to dmz, blocked sources, destination 198.51.100.0/24, service tcp/443: allowed by rule web, would be dropped by block; for example tcp/443 from 0.0.0.1 (untrust) to 198.51.100.1 (dmz)
+			`true true from untrust to dmz, blocked sources, destination 198.51.100.0/24, service tcp/443: allowed by rule web, would be dropped by block; for example tcp/443 from 203.0.113.10 (untrust) to 198.51.100.10 (dmz)
 true false from untrust to trust, blocked sources, service udp/500: may be allowed by rule night, and would then be dropped by block; it depends on schedule nights
-true true within untrust, blocked sources: allowed by rule intrazone-default, would be dropped by block; for example tcp/1 from 0.0.0.1 (untrust) to 0.0.0.1 (untrust)
-true true from untrust to any other zone, blocked sources: denied by rule interzone-default, would be dropped by block; for example tcp/1 from 0.0.0.1 (untrust) to 0.0.0.1 (trust)`},
+true true within untrust, blocked sources: allowed by rule intrazone-default, would be dropped by block; for example tcp/443 from 203.0.113.10 (untrust) to 198.51.100.10 (untrust)
+true true from untrust to any other zone, blocked sources: denied by rule interzone-default, would be dropped by block; for example tcp/443 from 203.0.113.10 (untrust) to 198.51.100.10 (trust)`},
 		{"a sensor rule last", withDefaults(web), withDefaults(web, sensor),
-			`false true within untrust: allowed by rule intrazone-default, would be dropped by sensor; for example tcp/1 from 0.0.0.1 (untrust) to 0.0.0.1 (untrust)
-false true from untrust to any other zone: denied by rule interzone-default, would be dropped by sensor; for example tcp/1 from 0.0.0.1 (untrust) to 0.0.0.1 (trust)`},
+			`false true within untrust: allowed by rule intrazone-default, would be dropped by sensor; for example tcp/443 from 203.0.113.10 (untrust) to 198.51.100.10 (untrust)
+false true from untrust to any other zone: denied by rule interzone-default, would be dropped by sensor; for example tcp/443 from 203.0.113.10 (untrust) to 198.51.100.10 (trust)`},
 		{"a sensor rule above another", withDefaults(sensor, web), withDefaults(web, sensor),
 			`false true from untrust to dmz, destination 198.51.100.0/24, service tcp/443: dropped by rule sensor, would be allowed by web`},
 		{"a rule that decides nothing", withDefaults(web), withDefaults(web, Rule{ID: "late", Action: "drop", From: []string{"untrust"}, To: []string{"dmz"}, Destination: listed(one("198.51.100.7", "198.51.100.7")), Services: ported(TCP, 443)}), ""},
 		{"a rule that stays above the new one", withDefaults(night), withDefaults(night, Rule{ID: "late", Action: "drop", From: []string{"untrust"}, To: []string{"trust"}, Services: ported(UDP, 500)}),
 			`false false from untrust to trust, service udp/500: may be denied by rule interzone-default, and would then be dropped by late`},
+		{"a rule for default ports", withDefaults(Rule{ID: "vpn", Action: Allow, From: []string{"untrust"}, To: []string{"untrust"}, Applications: []string{"ike"}, Services: Services{Listed: true, Default: true}}),
+			withDefaults(Rule{ID: "cut", Action: "drop", From: []string{"untrust"}, Applications: []string{"ike"}},
+				Rule{ID: "vpn", Action: Allow, From: []string{"untrust"}, To: []string{"untrust"}, Applications: []string{"ike"}, Services: Services{Listed: true, Default: true}}),
+			`false true within untrust, application ike: allowed by rule vpn, would be dropped by cut; for example ike at its default port from 203.0.113.10 (untrust) to 198.51.100.10 (untrust)
+false false within untrust, application ike: may be allowed by rule intrazone-default, and would then be dropped by cut
+false true from untrust to any other zone, application ike: denied by rule interzone-default, would be dropped by cut`},
 		{"an override of a default rule", withDefaults(), func() *Policy { p := withDefaults(); p.Rules[0].Action = "drop"; return p }(),
 			`false true within untrust, dmz, trust: allowed by rule intrazone-default, would be dropped by intrazone-default`},
 	} {
@@ -149,7 +155,7 @@ func everyFlow(each func(Flow)) {
 // What Compare predicts is what is decided: each difference that it calls certain is one, by its example; and of every flow
 // that is decided otherwise, surely or perhaps, it tells the rules and the actions.
 func TestComparePredictsEveryFlow(t *testing.T) {
-	told, uncertain := 0, 0
+	told, uncertain, atDefault := 0, 0, 0
 	for seed := range uint64(150) {
 		s := small{rand.New(rand.NewPCG(seed, 1))}
 		var rules []Rule
@@ -176,7 +182,20 @@ func TestComparePredictsEveryFlow(t *testing.T) {
 		for _, d := range differences {
 			b, bySure := before.Decide(d.Flow).Rule()
 			a, sure := after.Decide(d.Flow).Rule()
-			if d.Certain && (!bySure || !sure || b != d.Before || a != d.After) {
+			if d.Certain && d.Flow.Protocol == 0 { // it is one of them at the default port, whichever that is
+				for _, service := range []Service{{Protocol: TCP, Ports: []Ports{{1, 1}}}, {Protocol: UDP, Ports: []Ports{{500, 500}}}, {Protocol: TCP, Ports: []Ports{{443, 443}}}} {
+					x, y := *before, *after
+					x.Ports = map[string][]Service{d.Flow.Application: {service}, "ssl": before.Ports["ssl"]}
+					y.Ports, d.Flow.Protocol, d.Flow.Port = x.Ports, service.Protocol, service.Ports[0].First
+					if b, _ := x.Decide(d.Flow).Rule(); b != d.Before {
+						t.Fatalf("seed %d: %s\nbut %+v is decided by %v", seed, d, d.Flow, x.Decide(d.Flow))
+					}
+					if a, _ := y.Decide(d.Flow).Rule(); a != d.After {
+						t.Fatalf("seed %d: %s\nbut %+v is then decided by %v", seed, d, d.Flow, y.Decide(d.Flow))
+					}
+				}
+				atDefault++
+			} else if d.Certain && (!bySure || !sure || b != d.Before || a != d.After) {
 				t.Fatalf("seed %d: %s\nbut the example is decided by %v, and then by %v", seed, d, before.Decide(d.Flow), after.Decide(d.Flow))
 			}
 			if told++; !d.Certain {
@@ -202,8 +221,8 @@ func TestComparePredictsEveryFlow(t *testing.T) {
 			}
 		})
 	}
-	if told < 100 || uncertain == 0 || uncertain == told {
-		t.Errorf("%d differences were told, %d of them uncertain: the test shows too little", told, uncertain)
+	if told < 100 || uncertain == 0 || uncertain == told || atDefault == 0 {
+		t.Errorf("%d differences were told, %d of them uncertain, %d at default ports: the test shows too little", told, uncertain, atDefault)
 	}
 }
 

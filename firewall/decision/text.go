@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,7 +17,7 @@ func (c *comparison) difference(w *world, p pair, k *kind) Difference {
 	x, y := &c.before.Rules[p.before], &c.after.Rules[p.after]
 	d := Difference{
 		RuleBefore: x.Name, ActionBefore: x.Action, RuleAfter: y.Name, ActionAfter: y.Action,
-		BlockedSources: p.blocked, Certain: k.certain, Flow: w.example(k.example, p.blocked), Before: p.before, After: p.after,
+		BlockedSources: p.blocked, Certain: k.certain, Flow: w.example(k.example, p.blocked, k.usual), Before: p.before, After: p.after,
 	}
 	for _, r := range []*Rule{x, y} {
 		for _, condition := range r.conditions() {
@@ -253,40 +254,54 @@ func portText(s numbers) []string {
 	return out
 }
 
-// example gives a flow of a box, of TCP or UDP if it holds one.
-func (w *world) example(b box, blocked bool) Flow {
-	pair, service := b.zones[0].first, b.services[0].first
-	for _, p := range portProtocols[:2] {
+// example gives a flow of a box, as one that a reader may meet if it holds one: between addresses of examples (RFC 5737, RFC
+// 3849), to a port of HTTPS or another of TCP or UDP, of no application that rules name.
+func (w *world) example(b box, blocked, usual bool) Flow {
+	pair, n := b.zones[0].first, number(len(w.zones))
+	service := b.services[0].first
+	for _, p := range portProtocols {
 		if some := b.services.and(numbers{{place(p.number, 1), place(p.number, 0xffff)}}); len(some) > 0 {
-			service = some[0].first
+			service = first(some, place(p.number, 443))
 			break
 		}
 	}
-	n := number(len(w.zones))
-	f := Flow{
-		From: w.zones[pair/n], To: w.zones[pair%n], Source: b.source[0].usual(), Destination: b.destination[0].usual(),
-		SourceIn: map[string]bool{Blocked: blocked},
-		Protocol: uint8(service >> 16), Port: uint16(service), Application: w.applications[b.applications[0].first],
+	if usual {
+		service = 0
 	}
-	return f
+	return Flow{
+		From: w.zones[pair/n], To: w.zones[pair%n],
+		Source:      first(b.source, netip.AddrFrom4([4]byte{203, 0, 113, 10}), netip.MustParseAddr("2001:db8::10")),
+		Destination: first(b.destination, netip.AddrFrom4([4]byte{198, 51, 100, 10}), netip.MustParseAddr("2001:db8:1::10")),
+		SourceIn:    map[string]bool{Blocked: blocked}, Protocol: uint8(service >> 16), Port: uint16(service),
+		Application: w.applications[first(b.applications, number(len(w.applications))-1)],
+	}
 }
 
-// usual gives an address of the span that is not the name of a network, if it has one.
-func (s span[T]) usual() T {
-	if s.first.Compare(s.last) < 0 {
-		return s.first.Next()
+// first gives the first of the preferred points that the set holds, else its own first one; of a network not its name.
+func first[T point[T]](s set[T], preferred ...T) T {
+	for _, p := range preferred {
+		if s.meets(set[T]{{p, p}}) {
+			return p
+		}
 	}
-	return s.first
+	if _, isAddress := any(s[0].first).(netip.Addr); isAddress && s[0].first.Compare(s[0].last) < 0 {
+		return s[0].first.Next()
+	}
+	return s[0].first
 }
 
 func exampleText(f Flow) string {
+	ends := fmt.Sprintf(" from %s (%s) to %s (%s)", f.Source, f.From, f.Destination, f.To)
+	if f.Protocol == 0 {
+		return cmp.Or(f.Application, "any application") + " at its default port" + ends
+	}
 	protocol := "protocol " + strconv.Itoa(int(f.Protocol))
 	for _, p := range portProtocols {
 		if p.number == f.Protocol {
 			protocol = fmt.Sprintf("%s/%d", p.name, f.Port)
 		}
 	}
-	text := fmt.Sprintf("%s from %s (%s) to %s (%s)", protocol, f.Source, f.From, f.Destination, f.To)
+	text := protocol + ends
 	if f.Application != "" {
 		text += ", application " + f.Application
 	}

@@ -56,8 +56,9 @@ func (w world) worlds() []*world {
 	return out
 }
 
-// area is what a rule matches: surely all of sure, and nothing outside of may.
-type area struct{ sure, may []box }
+// area is what a rule matches: surely all of sure, and nothing outside of may; of each of some, surely one service, but it is
+// not known which.
+type area struct{ sure, some, may []box }
 
 // area gives that of a rule.
 func (w *world) area(p *Policy, r *Rule) area {
@@ -98,10 +99,11 @@ func (w *world) area(p *Policy, r *Rule) area {
 				untold = untold.less(one)
 			}
 		}
+		add(&out.some, sure, apps.and(untold), allServices)
 		add(&out.may, may, untold, allServices)
 	}
 	if r.Users != nil || r.Categories != nil || len(r.Conditions) > 0 {
-		out.sure = nil
+		out.sure, out.some = nil, nil
 	}
 	return out
 }

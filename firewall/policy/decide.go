@@ -34,6 +34,7 @@ func (p *vsysPolicy) decisions(want Expectation) *decision.Policy {
 	return out
 }
 
+// unlessAny gives nil for any; the default rules have no lists at all.
 func unlessAny(members []string) []string {
 	if isAny(members) || len(members) == 0 {
 		return nil
@@ -138,7 +139,7 @@ func parseRange(text string) (decision.Range, bool) {
 
 // applications gives those that a rule names, or the filters by which it chooses more; groups are resolved. nil: any.
 func (r *resolver) applications(members []string, filters bool) []string {
-	if isAny(members) {
+	if unlessAny(members) == nil {
 		return nil
 	}
 	var out []string
@@ -162,7 +163,7 @@ var predefinedServices = map[string]decision.Service{
 // services gives what the services of a rule stand for.
 func (r *resolver) services(members []string) decision.Services {
 	var out decision.Services
-	if isAny(members) {
+	if unlessAny(members) == nil {
 		return out
 	}
 	out.Listed = true

@@ -140,11 +140,26 @@ func (p *provisioner) sensorRule(profile string) {
 	case missing:
 		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 	default:
-		var f findings
-		if p.allowsBelow(&f, deciding); len(f.fails) > 0 && p.ourRule(n.Sensor) {
-			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(f.fails, "; "), false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+		if below := p.belowSensor(deciding); len(below) > 0 {
+			p.step(ActionMove, "security rule", n.Sensor, "to the bottom, below "+quoteAll(below)+", which it keeps from allowing traffic from the internet", false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 		}
 	}
+}
+
+// belowSensor gives the rules that our sensor rule keeps from ever being reached, as allowsBelow names them, and that it
+// would stand below at the bottom: the firewall's own.
+func (p *provisioner) belowSensor(deciding map[traffic]int) (names []string) {
+	for _, t := range p.pairs {
+		if s := p.p.rules[deciding[t]]; s.layer != layerLocal || s.name != p.want.Names.Sensor || s.allows() {
+			continue
+		}
+		for _, x := range p.p.rules[deciding[t]+1:] {
+			if x.layer == layerLocal && x.allows() && !isAny(x.from) && x.matches(t.from, t.to) && !slices.Contains(names, x.name) {
+				names = append(names, x.name)
+			}
+		}
+	}
+	return names
 }
 
 // internet puts our log forwarding profile on the rules that let the internet in.
