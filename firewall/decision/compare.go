@@ -135,46 +135,70 @@ func common(before, after []Rule) []int {
 	return out
 }
 
+// ground is the rules of both policies in one world, and of those the ones by index that meet the rule that is looked at.
+type ground struct {
+	before, after         []area
+	nearBefore, nearAfter []int
+}
+
 // look finds the differences of one world.
 func (c *comparison) look(w *world, found map[pair]*kind) {
-	before, after := make([]area, len(c.before.Rules)), make([]area, len(c.after.Rules))
-	for i := range before {
-		before[i] = w.area(c.before, &c.before.Rules[i])
+	var g ground
+	for i := range c.before.Rules {
+		g.before = append(g.before, w.area(c.before, &c.before.Rules[i]))
 	}
-	for j := range after {
-		after[j] = w.area(c.after, &c.after.Rules[j])
+	for j := range c.after.Rules {
+		g.after = append(g.after, w.area(c.after, &c.after.Rules[j]))
 	}
 	for j, i := range c.toBefore {
 		if i < 0 { // a rule that is new, or stands elsewhere, or asks for something else
-			c.against(before, after, j, c.toBefore, func(i int) { c.meet(w, before, after, i, j, found) })
+			g.approach(g.after[j])
+			for _, i := range rivals(g.before, g.nearBefore, g.after[j], c.toBefore[:j]) {
+				c.meet(w, &g, i, j, found)
+			}
 		}
 	}
 	for i, j := range c.toAfter {
 		if j < 0 {
-			c.against(after, before, i, c.toAfter, func(j int) {
-				if c.toBefore[j] >= 0 { // else it was met above
-					c.meet(w, before, after, i, j, found)
+			g.approach(g.before[i])
+			for _, j := range rivals(g.after, g.nearAfter, g.before[i], c.toAfter[:i]) {
+				if c.toBefore[j] >= 0 { // else the two were met above
+					c.meet(w, &g, i, j, found)
 				}
-			})
+			}
 		}
 	}
 }
 
-// against gives the rules of a policy that may decide what the nth of the other one, which has no counterpart, may decide:
-// not those that would win in both, and none behind one that surely decides all of it.
-func (c *comparison) against(rules, others []area, n int, counterpart []int, meet func(int)) {
-	firstToWin := map[int]bool{}
-	for _, i := range counterpart[:n] {
-		firstToWin[i] = true
-	}
-	for i := range rules {
-		if !firstToWin[i] && overlap(rules[i].may, others[n].may) {
-			meet(i)
+// approach finds the rules that meet one.
+func (g *ground) approach(one area) {
+	near := func(rules []area) (out []int) {
+		for i := range rules {
+			if overlap(rules[i].may, one.may) {
+				out = append(out, i)
+			}
 		}
-		if covers(rules[i].sure, others[n].may) {
-			return
+		return out
+	}
+	g.nearBefore, g.nearAfter = near(g.before), near(g.after)
+}
+
+// rivals gives the rules of a policy that may decide what one of the other may decide: not those that stand above it there, as
+// they do here, and none behind one that surely decides all of it.
+func rivals(rules []area, near []int, one area, above []int) (out []int) {
+	first := map[int]bool{}
+	for _, i := range above {
+		first[i] = true
+	}
+	for _, i := range near {
+		if !first[i] {
+			out = append(out, i)
+		}
+		if covers(rules[i].sure, one.may) {
+			break
 		}
 	}
+	return out
 }
 
 func overlap(a, b []box) bool {
@@ -189,11 +213,11 @@ func covers(a, b []box) bool {
 }
 
 // meet looks for traffic that the ith rule decides before and the jth after.
-func (c *comparison) meet(w *world, before, after []area, i, j int, found map[pair]*kind) {
+func (c *comparison) meet(w *world, g *ground, i, j int, found map[pair]*kind) {
 	if c.before.Rules[i].Action == c.after.Rules[j].Action {
 		return
 	}
-	loose, complete := c.remaining(before, after, i, j, area.possible, area.certain)
+	loose, complete := c.remaining(g, i, j, area.possible, area.certain)
 	if complete && len(loose) == 0 {
 		return
 	}
@@ -202,7 +226,7 @@ func (c *comparison) meet(w *world, before, after []area, i, j int, found map[pa
 		k.example = loose[0]
 	}
 	if !complete {
-		loose = intersections(before[i].may, after[j].may)
+		loose = intersections(g.before[i].may, g.after[j].may)
 		if k.example.empty() {
 			k.example = loose[0]
 		}
@@ -210,10 +234,10 @@ func (c *comparison) meet(w *world, before, after []area, i, j int, found map[pa
 	for _, b := range loose {
 		k.box = k.box.or(b)
 	}
-	if strict, _ := c.remaining(before, after, i, j, area.certain, area.possible); len(strict) > 0 {
+	if strict, _ := c.remaining(g, i, j, area.certain, area.possible); len(strict) > 0 {
 		k.certain, k.example = true, strict[0]
 	} else {
-		k.example, k.certain = c.atDefaultPorts(before, after, i, j, k.example)
+		k.example, k.certain = c.atDefaultPorts(g, i, j, k.example)
 		k.usual = k.certain
 	}
 	p := pair{i, j, w.blocked}
@@ -244,8 +268,8 @@ func (a area) possible() []box { return a.may }
 
 // atDefaultPorts looks for traffic that both rules match at the default ports of an application, whichever these are; else it
 // gives the other box.
-func (c *comparison) atDefaultPorts(before, after []area, i, j int, other box) (box, bool) {
-	pieces, _ := c.remaining(before, after, i, j, area.partly, area.possible)
+func (c *comparison) atDefaultPorts(g *ground, i, j int, other box) (box, bool) {
+	pieces, _ := c.remaining(g, i, j, area.partly, area.possible)
 	for _, b := range pieces {
 		if len(allServices.less(b.services)) == 0 {
 			return b, true
@@ -255,16 +279,18 @@ func (c *comparison) atDefaultPorts(before, after []area, i, j int, other box) (
 }
 
 // remaining gives what match has of both rules and earlier of none before them, in pieces; complete: there are no others.
-func (c *comparison) remaining(before, after []area, i, j int, match, earlier func(area) []box) (pieces []box, complete bool) {
+func (c *comparison) remaining(g *ground, i, j int, match, earlier func(area) []box) (pieces []box, complete bool) {
 	s := search{steps: min(maxSteps, c.steps)}
 	given := s.steps
-	regions := intersections(match(before[i]), match(after[j]))
-	for n := range max(i, j) {
+	regions := intersections(match(g.before[i]), match(g.after[j]))
+	for _, n := range g.nearBefore {
 		if n < i {
-			s.cut(regions, earlier(before[n]))
+			s.cut(regions, earlier(g.before[n]))
 		}
+	}
+	for _, n := range g.nearAfter {
 		if n < j && (c.toBefore[n] < 0 || c.toBefore[n] >= i) {
-			s.cut(regions, earlier(after[n]))
+			s.cut(regions, earlier(g.after[n]))
 		}
 	}
 	for _, r := range regions {
