@@ -21,8 +21,8 @@ type ProvisionOptions struct {
 	Remove   bool   // instead, take away all that is ours
 	Version  string // of the program
 	Expected Expected
-	// Progress, if not nil, is told of each firewall's plan, and then, if anything was done, what.
-	Progress func(name string, steps []policy.Step, done string)
+	// Progress, if not nil, is told of each firewall's plan, and then, if anything was done, what; then the plan is nil.
+	Progress func(name string, plan *policy.Plan, done string)
 }
 
 // Provision plans, and carries out if it is told to, what the policies of the firewalls lack. Of a pair, the member
@@ -31,7 +31,7 @@ type ProvisionOptions struct {
 func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (left []policy.Step, err error) {
 	open := newDevices(opts.Version, NewCalls(), time.Now)
 	if opts.Progress == nil {
-		opts.Progress = func(string, []policy.Step, string) {}
+		opts.Progress = func(string, *policy.Plan, string) {}
 	}
 	known := false
 	var failed error
@@ -69,13 +69,13 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
 	}
-	plan := policy.Provision
+	plans := policy.Provision
 	if opts.Remove {
-		plan = func(ctx context.Context, d *xmlapi.Device, want policy.Expectation) ([]policy.Step, error) {
+		plans = func(ctx context.Context, d *xmlapi.Device, want policy.Expectation) (policy.Plan, error) {
 			return policy.Remove(ctx, d, want, opts.Adopt)
 		}
 	}
-	steps, err := plan(ctx, device, want)
+	plan, err := plans(ctx, device, want)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Commit: "+
 			"see firewall/README.md for the role; the daemon's own account does not need these rights", err)
@@ -83,16 +83,18 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	if err != nil {
 		return nil, err
 	}
-	opts.Progress(device.Name(), steps, "")
+	opts.Progress(device.Name(), &plan, "")
+	steps := plan.Steps
 	if opts.Apply && len(steps) > 0 {
 		taken, err := policy.Take(ctx, device, steps, opts.Adopt)
 		opts.Progress(device.Name(), nil, fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(steps)))
 		if err != nil {
 			return steps, err
 		}
-		if steps, err = plan(ctx, device, want); err != nil {
-			return steps, err
+		if plan, err = plans(ctx, device, want); err != nil {
+			return nil, err
 		}
+		steps = plan.Steps
 	}
 	if opts.Commit {
 		opts.Progress(device.Name(), nil, "committing our own edits; this can take minutes")

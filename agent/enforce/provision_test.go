@@ -62,9 +62,9 @@ func newPolicyLab(t *testing.T) *policyLab {
 	l.list.serve("192.0.2.255")
 	file := writeFile(t, "list.pem", l.list.authority)
 	l.opts = ProvisionOptions{Version: "test", Expected: Expected{Formats: policy.Formats{Default: true}, Certificate: file, CA: file},
-		Progress: func(name string, steps []policy.Step, done string) {
-			if done == "" {
-				done = fmt.Sprintf("%d steps", len(steps))
+		Progress: func(name string, plan *policy.Plan, done string) {
+			if plan != nil {
+				done = fmt.Sprintf("%d steps", len(plan.Steps))
 			}
 			l.said = append(l.said, name+": "+done)
 		}}

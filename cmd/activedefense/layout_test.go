@@ -16,7 +16,7 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/policy", "store"},
+	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
 	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
 	"agent/explain":     {"agent/display", "detect", "store"},
@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"detect/panos":      {"detect"},
 	"firewall":          {"firewall/room", "firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
-	"firewall/policy":   {"firewall", "firewall/xmlapi"},
+	"firewall/policy":   {"firewall", "firewall/decision", "firewall/xmlapi"},
 	"store":             {"migrations"},
 
 	// The simulated firewall, and what uses it.

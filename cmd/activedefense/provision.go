@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
+	"activedefense/firewall/decision"
 	"activedefense/firewall/policy"
 )
 
@@ -33,7 +35,8 @@ With --remove the plan takes away all that bears our names, rules first, so that
 others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
 out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
 
-In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step.
+In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
+policy would decide otherwise than now.
 
 Exit status 1 if a firewall could not be planned or written, manual steps are left after --apply, or a check fails after
 --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something is, 1 if anything failed, wrong usage included.`,
@@ -116,30 +119,55 @@ func (p *provisionCommand) command() string {
 }
 
 // progress prints plans and what was done.
-func (p *provisionCommand) progress(name string, steps []policy.Step, done string) {
+func (p *provisionCommand) progress(name string, plan *policy.Plan, done string) {
 	switch {
 	case p.json:
-		for _, s := range steps {
+		if plan == nil {
+			return
+		}
+		for _, s := range plan.Steps {
 			_ = p.printJSON(s) // what follows fails the same way, and is looked at
 		}
-	case done != "":
+		_ = p.printJSON(plan)
+	case plan == nil:
 		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), done)
-	case len(steps) == 0 && p.opts.Remove:
+	case len(plan.Steps) == 0 && p.opts.Remove:
 		fmt.Fprintf(p.stdout, "%s: nothing of ours is there\n", display.Harmless(name))
-	case len(steps) == 0:
+	case len(plan.Steps) == 0:
 		fmt.Fprintf(p.stdout, "%s: nothing is missing\n", display.Harmless(name))
 	default:
 		what := "missing"
 		if p.opts.Remove {
 			what = "to be taken away"
 		}
-		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(steps), "thing"), what)
-		for _, s := range steps {
+		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what)
+		for _, s := range plan.Steps {
 			p.printStep(s)
 		}
+		p.printDifferences(plan.Differences)
 		if !p.opts.Apply {
 			fmt.Fprintln(p.stdout, "Nothing was changed; --apply writes this to the candidate configuration.")
 		}
+	}
+}
+
+// printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
+func (p *provisionCommand) printDifferences(all []decision.Difference) {
+	var blocked, others []string
+	for _, d := range all {
+		if line := "  " + display.Harmless(d.String()); d.BlockedSources {
+			blocked = append(blocked, line)
+		} else {
+			others = append(others, line)
+		}
+	}
+	if len(others) == 0 {
+		fmt.Fprintln(p.stdout, "No flow is decided otherwise, but for blocked sources.")
+	} else {
+		fmt.Fprintf(p.stdout, "Decided otherwise with this plan:\n%s\n", strings.Join(others, "\n"))
+	}
+	if len(blocked) > 0 {
+		fmt.Fprintf(p.stdout, "And of blocked sources:\n%s\n", strings.Join(blocked, "\n"))
 	}
 }
 

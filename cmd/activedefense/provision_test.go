@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"activedefense/firewall/decision"
 	"activedefense/firewall/policy"
 )
 
@@ -46,6 +49,11 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			if len(plan) < 7 {
 				t.Fatalf("a plan of %d steps: %v", len(plan), plan)
 			}
+			differences := jsonLines[map[string]json.RawMessage](w, "provision")
+			if at := slices.IndexFunc(differences, func(line map[string]json.RawMessage) bool { return line["differences"] != nil }); at < 0 ||
+				!strings.Contains(string(differences[at]["differences"]), `"blocked_sources":true`) || string(differences[at]["firewall"]) != `"LAB-FW-01"` {
+				t.Errorf("no differences are told: %s", differences)
+			}
 			if strings.Contains(w.sim.Config().Candidate(), "active-defense-block") {
 				t.Fatal("a plan has changed the firewall")
 			}
@@ -76,6 +84,9 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			}
 			if left := jsonSteps(w, "provision", "--remove"); len(left) != 0 || strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Errorf("after the removal: %v", left)
+			}
+			if stdout, _, _ := w.run("provision", "--json"); !strings.Contains(stdout, `"differences":[]`) {
+				t.Errorf("that nothing is decided otherwise is not told: %s", stdout)
 			}
 			if key, err := os.ReadFile(w.dir + "/fw.key"); err != nil || strings.Contains(stdout+stderr, string(key)) {
 				t.Errorf("the key is printed, or cannot be read: %v", err)
@@ -127,6 +138,21 @@ func TestAFirewallThatIsAwayCostsTheOthersNothing(t *testing.T) {
 	for _, says := range []string{`LAB-FW-01: `, `+ security rule "active-defense-block"`, "block-rule"} {
 		if !strings.Contains(stdout, says) {
 			t.Errorf("the output has no %q:\n%s", says, stdout)
+		}
+	}
+}
+
+// Below the steps of a plan stands what it decides otherwise, or that it does not; blocked sources apart.
+func TestDifferencesOfAPlan(t *testing.T) {
+	cut := decision.Difference{Traffic: "from untrust to dmz, service udp/500", RuleBefore: `"vpn"`, ActionBefore: "allow", RuleAfter: `"sensor"`, ActionAfter: "drop", Certain: true, Example: "udp/500"}
+	blocked := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"web"`, ActionBefore: "allow", RuleAfter: `"block"`, ActionAfter: "drop", BlockedSources: true, Conditions: []string{"schedule nights"}}
+	const none, otherwise, ofBlocked = "No flow is decided otherwise, but for blocked sources.\n", "Decided otherwise with this plan:\n  from untrust to dmz, service udp/500: allowed by rule \"vpn\", would be dropped by \"sensor\"; for example udp/500\n",
+		"And of blocked sources:\n  from untrust to dmz: may be allowed by rule \"web\", and would then be dropped by \"block\"; it depends on schedule nights\n"
+	for want, list := range map[string][]decision.Difference{none: nil, otherwise: {cut}, none + ofBlocked: {blocked}, otherwise + ofBlocked: {cut, blocked}} {
+		var out strings.Builder
+		(&provisionCommand{app: &app{stdout: &out}}).printDifferences(list)
+		if out.String() != want {
+			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
 	}
 }

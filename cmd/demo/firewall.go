@@ -68,9 +68,11 @@ func (s *stage) background(ctx context.Context) {
 func (s *stage) provision(ctx context.Context) error {
 	s.say("policy", "activedefense provision --apply --adopt --commit")
 	left, err := enforce.Provision(ctx, s.cfg, enforce.ProvisionOptions{Apply: true, Adopt: true, Commit: true, Version: "demo", Expected: agent.Expected(s.cfg),
-		Progress: func(_ string, steps []policy.Step, done string) {
-			for _, step := range steps {
-				s.note("%-6s  %s", step.Action, step.Object)
+		Progress: func(_ string, plan *policy.Plan, done string) {
+			if plan != nil {
+				for _, step := range plan.Steps {
+					s.note("%-6s  %s", step.Action, step.Object)
+				}
 			}
 			if done != "" {
 				s.note("%s", done)

@@ -12,18 +12,18 @@ import (
 
 // provision plans, writes and commits once, as a person has it done; whole says that it was told to be done.
 func (l *provisionLab) provision() (whole bool, err error) {
-	steps, err := Provision(l.t.Context(), l.device, l.want)
+	plan, err := Provision(l.t.Context(), l.device, l.want)
 	if err != nil {
 		return false, err
 	}
-	if _, err = Take(l.t.Context(), l.device, steps, false); err != nil {
+	if _, err = Take(l.t.Context(), l.device, plan.Steps, false); err != nil {
 		return false, err
 	}
 	if _, err = Commit(l.t.Context(), l.device, l.want, ""); err != nil {
 		return false, err
 	}
-	left, err := Provision(l.t.Context(), l.device, l.want)
-	for _, s := range left {
+	plan, err = Provision(l.t.Context(), l.device, l.want)
+	for _, s := range plan.Steps {
 		if !s.Foreign {
 			return false, errors.Join(err, fmt.Errorf("left: %v", s))
 		}

@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"activedefense/firewall"
+	"activedefense/firewall/decision"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -37,10 +41,40 @@ type Step struct {
 	where string
 }
 
+// Plan is what a firewall lacks, and what would come of it.
+type Plan struct {
+	Firewall string `json:"firewall"`
+	Steps    []Step `json:"-"` // in the order in which they can be taken
+	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
+	// every step taken that a person is not needed for, those that adopt included. Those of blocked sources come last.
+	Differences []decision.Difference `json:"differences"`
+}
+
 // Provision compares the candidate configuration, edits of everybody included, with what the blacklist needs to have effect,
-// and gives the steps that are missing, in the order in which they can be taken. It changes nothing. What it cannot fix
-// itself, what Panorama pushed for example, is a step for a person.
-func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) ([]Step, error) {
+// and gives the steps that are missing. It changes nothing. What it cannot fix itself, what Panorama pushed for example, is a
+// step for a person.
+//
+// The plan is judged before it is given: one that would not mend what it is made for is a fault of ours, and an error.
+func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, error) {
+	f, err := candidateFacts(ctx, d)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{Firewall: f.Firewall, Steps: missingSteps(f, want)}
+	after, err := f.applied(plan.Steps)
+	if err != nil {
+		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+	}
+	if faults := judge(f, after, want, plan.Steps); faults != "" {
+		return Plan{}, fmt.Errorf("%s: no plan is offered: it would not do what it is made for, which is a fault of Active Defense. "+
+			"Nothing was changed; configure the firewall as verify says, and report this: %s", f.Firewall, faults)
+	}
+	plan.Differences = differences(f, after, want)
+	return plan, nil
+}
+
+// candidateFacts reads what a plan is made from.
+func candidateFacts(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 	if err := d.Identify(ctx); err != nil {
 		return nil, err
 	}
@@ -55,7 +89,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) ([]Step,
 	if err := f.policyError(); err != nil {
 		return nil, err
 	}
-	return missingSteps(f, want), nil
+	return f, nil
 }
 
 // Take takes the steps in the candidate configuration: those of Provision, without the ones for a person, and without those
@@ -95,3 +129,73 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 
 // String is the step in one line.
 func (s Step) String() string { return fmt.Sprintf("%s %s: %s", s.Action, s.Object, s.Detail) }
+
+// applied gives the facts as they would be if the steps were taken, those that adopt included.
+func (f *Facts) applied(steps []Step) (*Facts, error) {
+	after := *f
+	vsys := xmlapi.VSysPath(f.VSys)
+	for _, part := range []struct {
+		at   string
+		node **xmlapi.Node
+	}{{vsys, &after.own.value}, {xmlapi.SharedPath, &after.shared.value}} {
+		for _, s := range steps {
+			var err error
+			for _, e := range s.edits {
+				if *part.node, err = e.Apply(part.at, *part.node); err != nil {
+					return nil, err
+				}
+			}
+			if s.move == "" {
+				continue
+			}
+			if *part.node, err = xmlapi.Moved(part.at, *part.node, s.move, s.where); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &after, nil
+}
+
+// differences gives what would be decided otherwise after the steps than now.
+func differences(now, after *Facts, want Expectation) []decision.Difference {
+	return decision.Compare(now.policy().decisions(want), after.policy().decisions(want))
+}
+
+// judge tells what is wrong with steps that were meant to mend: "" nothing. With all of them taken, a check that passes
+// now must not fail, one that they were made for must not fail, and a second plan must have nothing to do.
+func judge(now, after *Facts, want Expectation, steps []Step) string {
+	var faults []string
+	before := map[string]string{}
+	for _, c := range Verify(now, want) {
+		before[c.Check] = c.Result
+	}
+	for _, c := range Verify(after, want) {
+		if c.Result == ResultFail && (before[c.Check] != ResultFail || mends(steps, c.Check, want.Names)) {
+			faults = append(faults, "check "+c.Check+" would fail: "+c.Detail)
+		}
+	}
+	for _, s := range missingSteps(after, want) {
+		if s.Action != ActionPerson {
+			faults = append(faults, "a step would still be missing: "+s.String())
+		}
+	}
+	return strings.Join(faults, "; ")
+}
+
+// mends tells whether steps were made for a check, and none of them leaves a part of it to a person.
+func mends(steps []Step, check string, n firewall.Names) bool {
+	objects := map[string][]string{
+		CheckBlockSource: {"address group " + quoteAll([]string{n.Group})},
+		CheckBlockRule:   {"security rule " + quoteAll([]string{n.Block})}, CheckBlockPosition: {"security rule " + quoteAll([]string{n.Block})},
+		CheckFormat: {"syslog server profile "}, CheckForwarding: {"log forwarding profile "},
+	}[check]
+	made := false
+	for _, s := range steps {
+		of := slices.ContainsFunc(objects, func(o string) bool { return strings.HasPrefix(s.Object, o) })
+		if s.Action == ActionPerson && (of || s.Object == "zones" || strings.HasPrefix(s.Object, "security rule")) {
+			return false
+		}
+		made = made || of
+	}
+	return made
+}

@@ -72,11 +72,11 @@ func (l *provisionLab) restart() {
 
 func (l *provisionLab) plan() []Step {
 	l.t.Helper()
-	steps, err := Provision(l.t.Context(), l.device, l.want)
+	plan, err := Provision(l.t.Context(), l.device, l.want)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return steps
+	return plan.Steps
 }
 
 func (l *provisionLab) apply(steps []Step, adopt bool) int {
@@ -285,10 +285,7 @@ func TestProvisionNamesUnknownZones(t *testing.T) {
 				`</entry></vsys></entry></devices></config>`
 		})
 		l.want.InternetZones = strings.Fields(zones)
-		steps, err := Provision(t.Context(), l.device, l.want)
-		if err != nil {
-			t.Fatal(err)
-		}
+		steps := l.plan()
 		named := slices.ContainsFunc(steps, func(s Step) bool {
 			return s.Action == ActionPerson && s.Object == "zones" && strings.Contains(s.Detail, `no zone "wlan"`) && strings.Contains(s.Detail, `"untrust", "dmz"`)
 		})

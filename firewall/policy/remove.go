@@ -12,36 +12,36 @@ import (
 // ActionDelete is the action of a step that takes something away; see Remove.
 const ActionDelete = "delete"
 
-// Remove gives the steps that take away from the candidate configuration, edits of everybody included, all that bears our names,
+// Remove gives a plan that takes away from the candidate configuration, edits of everybody included, all that bears our names,
 // in an order in which nothing ever refers to what is gone: rules first, then what they name. It changes nothing.
 //
 // Where somebody else's object refers to one of ours, to take that off is a step of its own, which is his unless adopt is set;
 // what is still referred to stays, and is a step for a person, as is what Panorama pushed. No address is ever taken out of
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
-func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) ([]Step, error) {
-	if err := d.Identify(ctx); err != nil {
-		return nil, err
+func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
+	f, err := candidateFacts(ctx, d)
+	if err != nil {
+		return Plan{}, err
 	}
-	f := &Facts{Firewall: d.Name(), VSys: d.VSys()}
-	f.info, f.version = learn(d.Info(), nil), d.Version()
 	device, err := d.Get(ctx, "read the candidate configuration", xmlapi.DevicePath)
 	if err != nil {
-		return nil, err
-	}
-	f.own = learn(device.Child("vsys").Entry(f.VSys), nil)
-	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
-	if f.own.value == nil {
-		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
-	}
-	f.readPushed(ctx, d)
-	if err := f.policyError(); err != nil {
-		return nil, err
+		return Plan{}, err
 	}
 	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}}
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
 	r.all()
-	return r.steps, nil
+	var taken []Step
+	for _, s := range r.steps {
+		if !s.Foreign || adopt {
+			taken = append(taken, s)
+		}
+	}
+	after, err := f.applied(taken)
+	if err != nil {
+		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+	}
+	return Plan{Firewall: f.Firewall, Steps: r.steps, Differences: differences(f, after, want)}, nil
 }
 
 // remover gathers the steps that take away.

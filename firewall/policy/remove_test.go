@@ -6,16 +6,21 @@ import (
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/decision"
 	"activedefense/firewall/panosim"
 )
 
 func (l *provisionLab) removal(adopt bool) []Step {
 	l.t.Helper()
-	steps, err := Remove(l.t.Context(), l.device, l.want, adopt)
+	plan, err := Remove(l.t.Context(), l.device, l.want, adopt)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return steps
+	isBlocked := func(d decision.Difference) bool { return d.BlockedSources }
+	if i := slices.IndexFunc(plan.Differences, isBlocked); i > 0 || i < 0 && slices.ContainsFunc(plan.Steps, func(s Step) bool { return s.Object == `security rule "active-defense-block"` }) {
+		l.t.Errorf("what would be decided otherwise: %v", plan.Differences)
+	}
+	return plan.Steps
 }
 
 // What provision made is taken away again, in every mode and dialect, and nothing else is.

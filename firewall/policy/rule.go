@@ -51,6 +51,9 @@ type rule struct {
 	disabled                  bool
 
 	narrow []string // what else the traffic must be, each as "application ssl, web-browsing"
+	// The same as lists, which hold any where it does not matter; and in other what no list here is for, as narrow has it.
+	application, service, user, category []string
+	other                                []string
 
 	logStart, logEnd bool
 	logProfile       string   // log forwarding profile; "": none
@@ -66,6 +69,9 @@ var narrowing = []struct{ element, label string }{
 	{"hip-profiles", "HIP profile"}, {"source-hip", "source device"}, {"destination-hip", "destination device"},
 	{"source-imsi", "IMSI"}, {"source-imei", "IMEI"}, {"source-nw-slice", "network slice"},
 }
+
+// listedNarrowing is how many of narrowing a rule has lists for.
+const listedNarrowing = 4
 
 // readRule takes one entry of a rulebase.
 //
@@ -98,13 +104,18 @@ func readRule(n *xmlapi.Node, l layer) rule {
 	} else if !isAny(r.destination) {
 		r.narrow = append(r.narrow, "destination "+quoteAll(r.destination))
 	}
-	for _, f := range narrowing {
+	r.application, r.service, r.user, r.category = listed(n, "application"), listed(n, "service"), listed(n, "source-user"), listed(n, "category")
+	for i, f := range narrowing {
 		if members := listed(n, f.element); !isAny(members) {
-			r.narrow = append(r.narrow, f.label+" "+quoteAll(members))
+			text := f.label + " " + quoteAll(members)
+			if r.narrow = append(r.narrow, text); i >= listedNarrowing {
+				r.other = append(r.other, text)
+			}
 		}
 	}
 	if schedule := n.Value("schedule"); schedule != "" {
-		r.narrow = append(r.narrow, "schedule "+quoteAll([]string{schedule}))
+		r.other = append(r.other, "schedule "+quoteAll([]string{schedule}))
+		r.narrow = append(r.narrow, r.other[len(r.other)-1])
 	}
 	return r
 }

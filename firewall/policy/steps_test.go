@@ -42,9 +42,9 @@ var stepsOfFiles = map[string][]string{
 	"list-no-profile":        {`change external dynamic list "active-defense-list"`}, "list-other-authority": {`change external dynamic list "active-defense-list"`},
 	"panorama-local-allow":  {`!change security rule "local web"`},
 	"panorama-post-sensor":  {`person security rule "legacy" (pushed by Panorama, device group branches)`},
-	"panorama-shared-alone": {`move security rule "active-defense-block"`}, "panorama-shared-twice": {`move security rule "active-defense-block"`},
+	"panorama-shared-alone": {`person security rule "active-defense-block"`}, "panorama-shared-twice": {`person security rule "active-defense-block"`},
 	"position-allow-above": {`move security rule "active-defense-block"`}, "position-partner-above": {`move security rule "active-defense-block"`},
-	"position-pushed-above": {`move security rule "active-defense-block"`}, "position-pushed-not-elsewhere": {`move security rule "active-defense-block"`},
+	"position-pushed-above": {`person security rule "active-defense-block"`}, "position-pushed-not-elsewhere": {`person security rule "active-defense-block"`},
 	"position-two-above": {`move security rule "active-defense-block"`},
 	"sensor-above-allow": {`move security rule "active-defense-sensor"`}, "sensor-disabled": {`change security rule "active-defense-sensor"`},
 	"sensor-interzone-default": {`create security rule "active-defense-sensor"`}, "sensor-log-end": {`change security rule "active-defense-sensor"`},
@@ -78,6 +78,13 @@ func shorts(steps []Step) []string {
 // sound holds every step to what any step is: said in one line, with something to be done unless a person does it.
 func sound(t *testing.T, d device, steps []Step) {
 	t.Helper()
+	after, err := d.facts.applied(steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults := judge(d.facts, after, d.want, steps); faults != "" {
+		t.Errorf("the plan does not do what it is made for: %s", faults)
+	}
 	for _, s := range steps {
 		if does := len(s.edits) > 0 || s.move != ""; does == (s.Action == ActionPerson) || s.Detail == "" || s.Firewall != d.facts.Firewall {
 			t.Errorf("%+v", s)

@@ -59,15 +59,35 @@ func (p *provisioner) dropBlocked(sources []string, profile string) {
 // to has the rule moved after the edits.
 func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
 
-// moveUp puts the block rules on top that stand below an allow.
+// moveUp puts the block rules on top that stand below an allow. Above what Panorama pushed as Pre Rules no rule of the
+// firewall's own can stand.
 func (p *provisioner) moveUp(why []string) {
+	local, pushed := p.allowsAbove()
 	for _, r := range p.blockRules() {
 		if r.layer != layerLocal {
 			p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: "+strings.Join(why, "; "))
 			continue
 		}
-		p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
+		if local {
+			p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
+		}
+		if pushed {
+			p.person("security rule "+r.String(), "On Panorama: make the same rule first of all Pre Rules, for the firewall's own stand below these, then push: "+strings.Join(why, "; "))
+		}
 	}
+}
+
+// allowsAbove tells of rules that let the internet in above the block rules: whether they are the firewall's own, and whether
+// Panorama pushed them.
+func (p *provisioner) allowsAbove() (local, pushed bool) {
+	for _, t := range p.pairs {
+		for _, i := range p.asked[t] {
+			if r := p.p.rules[i]; i < p.block[t] && p.evades(r) {
+				local, pushed = local || r.layer == layerLocal, pushed || r.layer.pushed()
+			}
+		}
+	}
+	return local, pushed
 }
 
 // putLogs has rules log to us: by our log forwarding profile, or by the one that they have, which somebody else reads too.
@@ -136,11 +156,26 @@ func (p *provisioner) sensorRule(profile string) {
 	case missing:
 		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 	default:
-		var f findings
-		if p.allowsBelow(&f, deciding); len(f.fails) > 0 && p.ourRule(n.Sensor) {
-			p.step(ActionMove, "security rule", n.Sensor, "to the bottom: "+strings.Join(f.fails, "; "), false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+		if below := p.belowSensor(deciding); len(below) > 0 {
+			p.step(ActionMove, "security rule", n.Sensor, "to the bottom, below "+quoteAll(below)+", which it keeps from allowing traffic from the internet", false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 		}
 	}
+}
+
+// belowSensor gives the rules that our sensor rule keeps from ever being reached, as allowsBelow names them, and that it
+// would stand below at the bottom: the firewall's own.
+func (p *provisioner) belowSensor(deciding map[traffic]int) (names []string) {
+	for _, t := range p.pairs {
+		if s := p.p.rules[deciding[t]]; s.layer != layerLocal || s.name != p.want.Names.Sensor || s.allows() {
+			continue
+		}
+		for _, x := range p.p.rules[deciding[t]+1:] {
+			if x.layer == layerLocal && x.allows() && !isAny(x.from) && x.matches(t.from, t.to) && !slices.Contains(names, x.name) {
+				names = append(names, x.name)
+			}
+		}
+	}
+	return names
 }
 
 // internet puts our log forwarding profile on the rules that let the internet in.

@@ -1,0 +1,161 @@
+package xmlapi
+
+import (
+	"encoding/xml"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Apply gives what stands at an xpath as it would be after the edit; at, as it is now, is not changed. nil: nothing stands
+// there. An edit elsewhere changes nothing. It merges as PAN-OS documents set ("merges the element with what exists"): by
+// name, entries by their name and members by their text. The error is an xpath of the edit that it cannot read.
+func (e Edit) Apply(xpath string, at *Node) (*Node, error) {
+	return along(xpath, at, e.xpath, func(root *Node, steps []*Node) *Node {
+		switch e.action {
+		case actionSet:
+			return reached(root, steps, func(n *Node) *Node { return merged(n, e.element) })
+		case actionDelete:
+			return removed(root, steps)
+		}
+		return reached(root, steps, func(*Node) *Node { return e.element })
+	})
+}
+
+// Moved gives what stands at an xpath as it would be after the entry at entry went to MoveTop or MoveBottom of its list.
+// Otherwise it is as Edit.Apply.
+func Moved(xpath string, at *Node, entry, where string) (*Node, error) {
+	return along(xpath, at, entry, func(root *Node, steps []*Node) *Node {
+		if found(root, steps) == nil {
+			return root
+		}
+		last := steps[len(steps)-1]
+		return reached(root, steps[:len(steps)-1], func(list *Node) *Node {
+			i := list.index(last)
+			entry, rest := list.Children[i], slices.Delete(slices.Clone(list.Children), i, i+1)
+			if where == MoveTop {
+				rest = slices.Insert(rest, 0, entry)
+			} else {
+				rest = append(rest, entry)
+			}
+			return list.with(rest)
+		})
+	})
+}
+
+// along does something to what stands at a path below an xpath.
+func along(xpath string, at *Node, target string, do func(root *Node, steps []*Node) *Node) (*Node, error) {
+	base, err := parseXPath(xpath)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := parseXPath(target)
+	if err != nil {
+		return nil, err
+	}
+	if len(steps) <= len(base) || !slices.EqualFunc(base, steps[:len(base)], (*Node).same) {
+		return at, nil
+	}
+	if at == nil {
+		at = base[len(base)-1]
+		if at = do(at, steps[len(base):]); len(at.Children) == 0 {
+			return nil, nil
+		}
+		return at, nil
+	}
+	return do(at, steps[len(base):]), nil
+}
+
+// parseXPath reads an absolute path of names, of which some are entries with a name: as VSysPath and EntryNamed write it.
+func parseXPath(text string) ([]*Node, error) {
+	var steps []*Node
+	for rest := text; rest != ""; {
+		after, ok := strings.CutPrefix(rest, "/")
+		end := strings.IndexAny(after, "/[")
+		if end < 0 {
+			end = len(after)
+		}
+		step := &Node{Name: after[:end]}
+		if rest = after[end:]; strings.HasPrefix(rest, "[@name=") && len(rest) > len("[@name=''") {
+			quote := rest[len("[@name=") : len("[@name=")+1]
+			name, behind, closed := strings.Cut(rest[len("[@name=")+1:], quote+"]")
+			ok, rest = ok && closed && strings.Contains(`'"`, quote), behind
+			step.Attrs = []xml.Attr{{Name: xml.Name{Local: "name"}, Value: name}}
+		}
+		if !ok || step.Name == "" || strings.HasPrefix(rest, "[") {
+			return nil, fmt.Errorf("xpath %q: expected /name or /entry[@name='...'], got %q", text, after)
+		}
+		steps = append(steps, step)
+	}
+	return steps, nil
+}
+
+// same tells whether two elements are the same one of their list, whatever they hold.
+func (n *Node) same(o *Node) bool {
+	return n.Name == o.Name && n.Attr("name") == o.Attr("name") && (n.Name != "member" || n.Text == o.Text)
+}
+
+func (n *Node) index(child *Node) int {
+	return slices.IndexFunc(n.Children, func(c *Node) bool { return c.same(child) })
+}
+
+// with is the element with other children.
+func (n *Node) with(children []*Node) *Node {
+	return &Node{Name: n.Name, Attrs: n.Attrs, Text: n.Text, Children: children}
+}
+
+func found(at *Node, steps []*Node) *Node {
+	for _, s := range steps {
+		i := at.index(s)
+		if i < 0 {
+			return nil
+		}
+		at = at.Children[i]
+	}
+	return at
+}
+
+// reached gives the tree with another element at the end of the steps; what is missing on the way is made.
+func reached(at *Node, steps []*Node, change func(*Node) *Node) *Node {
+	if len(steps) == 0 {
+		return change(at)
+	}
+	children := slices.Clone(at.Children)
+	if i := at.index(steps[0]); i >= 0 {
+		children[i] = reached(children[i], steps[1:], change)
+	} else {
+		children = append(children, reached(steps[0], steps[1:], change))
+	}
+	return at.with(children)
+}
+
+func removed(at *Node, steps []*Node) *Node {
+	i := at.index(steps[0])
+	if i < 0 {
+		return at
+	}
+	children := slices.Clone(at.Children)
+	if len(steps) == 1 {
+		return at.with(slices.Delete(children, i, i+1))
+	}
+	children[i] = removed(children[i], steps[1:])
+	return at.with(children)
+}
+
+// merged puts an element into another.
+func merged(into, element *Node) *Node {
+	children := slices.Clone(into.Children)
+	if i := into.index(element); i < 0 {
+		children = append(children, element)
+	} else {
+		old := children[i]
+		for _, c := range element.Children {
+			old = merged(old, c)
+		}
+		if old = old.with(old.Children); element.Text != "" {
+			old.Text = element.Text
+		}
+		children[i] = old
+	}
+	return into.with(children)
+}
