@@ -70,6 +70,9 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			if again := jsonSteps(w, "provision"); len(again) != 0 {
 				t.Errorf("the second plan has %v", again)
 			}
+			if stdout, _, _ := w.run("provision", "--json"); !strings.Contains(stdout, `"differences":[]`) {
+				t.Errorf("that nothing is decided otherwise is not told: %s", stdout)
+			}
 			if stdout, stderr, code := w.run("provision", "--detailed-exit-code"); code != 0 {
 				t.Errorf("nothing is missing: exit status %d\n%s%s", code, stdout, stderr)
 			}
@@ -84,9 +87,6 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			}
 			if left := jsonSteps(w, "provision", "--remove"); len(left) != 0 || strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Errorf("after the removal: %v", left)
-			}
-			if stdout, _, _ := w.run("provision", "--json"); !strings.Contains(stdout, `"differences":[]`) {
-				t.Errorf("that nothing is decided otherwise is not told: %s", stdout)
 			}
 			if key, err := os.ReadFile(w.dir + "/fw.key"); err != nil || strings.Contains(stdout+stderr, string(key)) {
 				t.Errorf("the key is printed, or cannot be read: %v", err)
