@@ -1,7 +1,10 @@
 package ours
 
 import (
+	"cmp"
+	"maps"
 	"slices"
+	"strings"
 
 	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
@@ -28,6 +31,47 @@ type internet struct {
 	interfaces map[string]bool
 	routers    map[string]bool // whose default route is known
 	pending    map[string]bool // and those that learn theirs, and have none now
+	routes     []wayOut
+}
+
+// wayOut is a default route that leaves by an interface, and how it reads.
+type wayOut struct {
+	by  *networkInterface
+	how string
+}
+
+// InternetZone is a zone of the virtual system that faces the internet: a default route leaves by an interface of it.
+type InternetZone struct {
+	Name string
+	Why  string // such as: default route out by ethernet1/1
+}
+
+// Internet tells by the default routes alone which zones of the virtual system face the internet, each once and by name, whatever
+// they are called and whatever internet_zones says. Where none can be told, why says the reason.
+func (f *Facts) Internet() (zones []InternetZone, why string) {
+	asked := *f
+	asked.InternetZones = nil
+	r := asked.reader()
+	var elsewhere []string
+	for _, route := range r.internet.routes {
+		at := route.by.zone
+		switch {
+		case at.name == "" || at.vsys != "":
+			elsewhere = append(elsewhere, route.how)
+		case !slices.ContainsFunc(zones, func(z InternetZone) bool { return z.Name == at.name }):
+			zones = append(zones, InternetZone{at.name, route.how})
+		}
+	}
+	slices.SortFunc(zones, func(a, b InternetZone) int { return cmp.Compare(a.Name, b.Name) })
+	switch {
+	case len(zones) > 0:
+		return zones, ""
+	case len(elsewhere) > 0:
+		return nil, "the default route leaves by an interface in no zone of " + f.templateVSysName + " (" + strings.Join(elsewhere, ", ") + ")"
+	case len(r.internet.pending) > 0:
+		return nil, strings.Join(slices.Sorted(maps.Keys(r.internet.pending)), ", ") + " learns its default route by a routing protocol, and has none at present"
+	}
+	return nil, "no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"
 }
 
 // needsRoutes tells whether a router may have learned the default route that the configuration does not have.
@@ -52,21 +96,21 @@ func (r *reader) findInternet() {
 	}
 	for _, i := range r.interfaces {
 		if i.dynamic && i.leads {
-			r.leave(i)
+			r.leave(i, "the default route that "+i.name+" asks its provider for")
 		}
 	}
 	for _, route := range r.routes() {
 		switch i := r.leavesBy(route); {
 		case !isDefault(route.Value("destination")):
 		case i != nil:
-			r.leave(i)
+			r.leave(i, "default route "+route.Attr("name")+" by "+i.name)
 		case route.Value("nexthop", "next-vr") != "" || route.Value("nexthop", "next-lr") != "":
 			r.internet.routers[route.router] = true // by none of its own interfaces
 		}
 	}
 	for _, learned := range r.f.learned {
 		if i := r.byName[learned.Interface]; i != nil {
-			r.leave(i)
+			r.leave(i, "a default route by "+i.name+", learned by a routing protocol")
 		}
 	}
 	for _, router := range r.routers() {
@@ -78,7 +122,8 @@ func (r *reader) findInternet() {
 }
 
 // leave notes that a default route leaves by an interface.
-func (r *reader) leave(i *networkInterface) {
+func (r *reader) leave(i *networkInterface, how string) {
+	r.internet.routes = append(r.internet.routes, wayOut{i, how})
 	r.internet.routers[i.router] = true
 	r.internet.interfaces[i.name] = true
 	if i.zone.name != "" {
