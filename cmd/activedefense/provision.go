@@ -30,7 +30,8 @@ changes only. Objects created by others are changed only with --adopt. The check
 
 In a plan, + is created, ~ is changed, ^ is moved, and ! is a manual step.
 
-Exit status 1 if manual steps are left after --apply, or a check fails after --commit.`,
+Exit status 1 if it cannot be told which zones face the internet, if manual steps are left after --apply, or a check fails
+after --commit.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if p.opts.Adopt && !p.opts.Apply {
@@ -72,7 +73,7 @@ func (p *provisionCommand) provision(ctx context.Context) error {
 		err = nil // a plan, or one that is not committed, has not changed the running configuration
 	}
 	for _, s := range left {
-		if err == nil && p.opts.Apply && (s.Action == "person" || s.Foreign) {
+		if err == nil && (s.Object == policy.ObjectZones || p.opts.Apply && (s.Action == "person" || s.Foreign)) {
 			return &statusError{code: exitFailed}
 		}
 	}

@@ -53,7 +53,10 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) ([]Step,
 		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
 	}
 	f.readPushed(ctx, d)
-	if err := f.policyError(); err != nil {
+	if len(want.InternetZones) == 0 || want.Sensor == SensorDrop {
+		f.readNetwork(ctx, d, want.InternetZones, d.Get)
+	}
+	if err := cmp.Or(f.policyError(), f.lines.err); err != nil {
 		return nil, err
 	}
 	return missingSteps(f, want), nil
@@ -113,7 +116,7 @@ func places(n firewall.Names, vsys string) []string {
 	v := xmlapi.VSysPath(vsys)
 	var out []string
 	for _, p := range []struct{ at, name string }{
-		{v + rulesPath, n.Block}, {v + rulesPath, n.Sensor}, {v + "/address-group", n.Group},
+		{v + rulesPath, n.Block}, {v + rulesPath, n.Listed}, {v + rulesPath, n.Sensor}, {v + defaultRulesPath, intrazoneDefault}, {v + defaultRulesPath, interzoneDefault}, {v + "/address-group", n.Group},
 		{v + "/external-list", n.List}, {v + "/tag", n.Tag}, {v + "/address", n.Nobody},
 		{sharedLogs, n.Logs}, {sharedSyslog, n.Syslog}, {sharedCertificates, n.CA}, {sharedProfiles, n.CertProf},
 	} {

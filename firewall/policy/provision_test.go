@@ -52,7 +52,7 @@ func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *pro
 	}
 	l.restart()
 	l.want = Expectation{
-		Mode: mode, Names: firewall.NamesFor(tag), ListURL: url, SyslogAddress: "127.0.0.1:5514",
+		Mode: mode, Names: firewall.NamesFor(tag), InternetZones: []string{"untrust"}, ListURL: url, SyslogAddress: "127.0.0.1:5514",
 		Formats: Formats{Traffic: customFormat, Threat: customFormat, GlobalProtect: gpFormat, System: systemFormat, Default: true, Logins: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
 		CA: authority, Now: l.clock.Now(),
 	}
@@ -204,10 +204,11 @@ func TestProvisionFixesWhatIsOurs(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, nil)
 	l.apply(l.plan(), false)
 	l.commit()
-	const rules = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase/security/rules"
+	const vsys1 = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']"
+	const rules = vsys1 + "/rulebase/security/rules"
 	for _, edit := range [][3]string{
 		{"set", rules + "/entry[@name='" + tag + "-block']", "<disabled>yes</disabled>"},
-		{"edit", rules + "/entry[@name='" + tag + "-sensor']/source", "<source><member>10.0.0.0/8</member></source>"},
+		{"edit", vsys1 + "/rulebase/default-security-rules/rules/entry[@name='interzone-default']/log-end", "<log-end>no</log-end>"},
 		{"set", rules, `<entry name="late"><from><member>untrust</member></from><to><member>trust</member></to><source><member>any</member></source><destination><member>198.51.100.7</member></destination>` +
 			`<application><member>any</member></application><service><member>any</member></service><action>allow</action><log-setting>` + tag + `</log-setting></entry>`},
 	} {
