@@ -19,7 +19,7 @@ type Facts struct {
 	templateVSysName string
 	pushed           []xmlapi.Pushed       // rules and objects that Panorama pushed
 	interfaces       []xmlapi.Interface    // as they are now
-	learned          []xmlapi.DefaultRoute // that routers use now; asked for where the configuration has none and a routing protocol runs
+	learned          []xmlapi.DefaultRoute // that routers use now; asked for where a routing protocol runs
 	management       []string              // addresses in the answer to "show system info"
 }
 

@@ -46,12 +46,22 @@ type InternetZone struct {
 	Why  string // such as: default route out by ethernet1/1
 }
 
-// Internet tells by the default routes alone which zones of the virtual system face the internet, each once and by name, whatever
-// they are called and whatever internet_zones says. Where none can be told, why says the reason.
-func (f *Facts) Internet() (zones []InternetZone, why string) {
+// Internet is which zones of a virtual system face the internet by its default routes, each once and by name, whatever they are called
+// and whatever internet_zones says.
+type Internet struct {
+	Zones []InternetZone
+	Why   string // there are none; "": there are
+	// Perhaps are zones by which a rule of policy-based forwarding sends whatever is bound for anywhere: a second line to the internet,
+	// or the way to a proxy.
+	Perhaps []InternetZone
+}
+
+// Internet tells it.
+func (f *Facts) Internet() Internet {
 	asked := *f
 	asked.InternetZones = nil
 	r := asked.reader()
+	var zones []InternetZone
 	var elsewhere []string
 	for _, route := range r.internet.routes {
 		at := route.by.zone
@@ -63,19 +73,34 @@ func (f *Facts) Internet() (zones []InternetZone, why string) {
 		}
 	}
 	slices.SortFunc(zones, func(a, b InternetZone) int { return cmp.Compare(a.Name, b.Name) })
+	found := Internet{Zones: zones, Perhaps: r.perhaps(zones)}
 	switch {
 	case len(zones) > 0:
-		return zones, ""
 	case len(elsewhere) > 0:
-		return nil, "the default route leaves by an interface in no zone of " + f.templateVSysName + " (" + strings.Join(elsewhere, ", ") + ")"
+		found.Why = "the default route leaves by an interface in no zone of " + f.templateVSysName + " (" + strings.Join(elsewhere, ", ") + ")"
 	case len(r.internet.pending) > 0:
-		return nil, strings.Join(slices.Sorted(maps.Keys(r.internet.pending)), ", ") + " learns its default route by a routing protocol, and has none at present"
+		found.Why = strings.Join(slices.Sorted(maps.Keys(r.internet.pending)), ", ") + " learns its default route by a routing protocol, and has none at present"
+	default:
+		found.Why = "no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"
 	}
-	return nil, "no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"
+	return found
 }
 
-// needsRoutes tells whether a router may have learned the default route that the configuration does not have.
-func (f *Facts) needsRoutes() bool { return len(f.reader().internet.pending) > 0 }
+// perhaps gives the zones of the interfaces that face the internet by policy-based forwarding alone.
+func (r *reader) perhaps(zones []InternetZone) (out []InternetZone) {
+	for _, i := range r.interfaces {
+		known := func(z InternetZone) bool { return z.Name == i.zone.name }
+		if r.internet.interfaces[i.name] && i.zone.name != "" && i.zone.vsys == "" && !slices.ContainsFunc(zones, known) && !slices.ContainsFunc(out, known) {
+			out = append(out, InternetZone{i.zone.name, "policy-based forwarding by " + i.name})
+		}
+	}
+	return out
+}
+
+// needsRoutes tells whether a router may have learned a default route, beside one that the configuration may have.
+func (f *Facts) needsRoutes() bool {
+	return len(f.InternetZones) == 0 && slices.ContainsFunc(f.reader().routers(), router.learns)
+}
 
 // findInternet tells what faces the internet. The zones that are set decide. Else the default routes do: static ones, those by
 // DHCP and PPPoE, those that routers learned, and rules of policy-based forwarding that send whatever is bound for anywhere out by an interface. Each router has a

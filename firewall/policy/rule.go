@@ -159,6 +159,9 @@ func defaultRules(all ...overrides) []rule {
 				if r.overridden = o.at; o.at.pushed() {
 					r.group = n.Attr("loc")
 				}
+				if strings.EqualFold(r.group, "shared") {
+					r.overridden = layerSharedPost
+				}
 				break
 			}
 		}

@@ -276,6 +276,13 @@ func verifyCases() []verifyCase {
 		{"block-zone-routed", "a second router has its default route by a zone that the block rule is not from", []change{
 			zone("office"), in(sensor, swap("<from><member>untrust</member>", "<from><member>any</member>")), secondLine,
 		}, fail(CheckBlockRule, `"office" to any zone`), ""},
+		{"zones-forwarded", "policy-based forwarding sends everything out by a second line", []change{
+			zone("office"), func(t *testing.T, text string) string {
+				text = swap("<destination>0.0.0.0/0</destination></entry></static-route></ip></routing-table></entry></virtual-router>", "<destination>10.0.0.0/8</destination></entry></static-route></ip></routing-table></entry></virtual-router>")(t, secondLine(t, text))
+				return swap("<rulebase>", `<rulebase><pbf><rules><entry name="backup"><destination><member>any</member></destination><application><member>any</member></application>`+
+					`<service><member>any</member></service><action><forward><egress-interface>ethernet1/3</egress-interface></forward></action></entry></rules></pbf>`)(t, text)
+			},
+		}, warn(CheckBlockRule, `may leave by zone "office" (policy-based forwarding by ethernet1/3)`), ""},
 		{"block-both", "the block rule holds the group and the list", []change{
 			drop(blockList), in(block, swap("<member>active-defense</member>", "<member>active-defense</member><member>active-defense-list</member>")),
 		}, warn(CheckBlockRule, "PAN-274213"), ""},

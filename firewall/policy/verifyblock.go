@@ -148,6 +148,10 @@ func (v *verifier) blockRule(f *findings) {
 	if v.blindly(f, f.fail) {
 		return
 	}
+	for _, z := range v.zones.perhaps {
+		f.warn("If zone "+word(z.Name)+" faces the internet, set internet_zones of this firewall to "+strings.Join(append(slices.Clone(v.zones.zones), z.Name), ", ")+"; else to "+strings.Join(v.zones.zones, ", ")+".",
+			"traffic to anywhere may leave by zone %s (%s), which is not taken for an internet zone", quoteAll([]string{z.Name}), z.Why)
+	}
 	for _, x := range v.p.rules {
 		if v.holdsBoth(x) && !x.allows() {
 			f.warn(v.splitRemedy(x), "%s holds both the list and another source of ours, and may match only one of them (PAN-274213, fixed in PAN-OS 11.1.11 and 11.2.8)", x)

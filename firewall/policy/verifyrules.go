@@ -165,7 +165,7 @@ func (v *verifier) logRemedy(x rule) string {
 func (v *verifier) pushedDefaultRemedy(x rule) string {
 	where, at := "the device group that overrides it", "device-group GROUP"
 	switch {
-	case x.overridden == layerSharedPost || strings.EqualFold(x.group, "shared"):
+	case x.overridden == layerSharedPost:
 		where, at = "Shared", "shared"
 	case x.group != "":
 		where, at = "device group "+x.group, "device-group "+word(x.group)

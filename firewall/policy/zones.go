@@ -9,10 +9,11 @@ import (
 
 // zoneChoice is which zones of a virtual system face the internet.
 type zoneChoice struct {
-	zones   []string // of the firewall's, in its order
-	unknown []string // given, but no zones of the firewall's
-	how     []string // by which default route each zone is one; none: the zones were given
-	why     string   // there is none, although none was given
+	zones   []string            // of the firewall's, in its order
+	unknown []string            // given, but no zones of the firewall's
+	perhaps []ours.InternetZone // others, of which only a person can tell
+	how     []string            // by which default route each zone is one; none: the zones were given
+	why     string              // there is none, although none was given
 }
 
 // chooseZones takes the given zones as far as the firewall has them; if none are given, those that the default routes leave by.
@@ -23,18 +24,19 @@ func chooseZones(given, known []string, lines *ours.Facts) (c zoneChoice) {
 			c.unknown = append(c.unknown, zone)
 		}
 	}
-	var faces []ours.InternetZone
+	var faces ours.Internet
 	switch {
 	case len(given) > 0:
 	case lines == nil:
-		c.why = "the network configuration was not read"
+		faces.Why = "the network configuration was not read"
 	default:
-		faces, c.why = lines.Internet()
+		faces = lines.Internet()
 	}
+	c.why, c.perhaps = faces.Why, faces.Perhaps
 	for _, zone := range known {
-		i := slices.IndexFunc(faces, func(z ours.InternetZone) bool { return z.Name == zone })
+		i := slices.IndexFunc(faces.Zones, func(z ours.InternetZone) bool { return z.Name == zone })
 		if i >= 0 {
-			c.how = append(c.how, faces[i].Why)
+			c.how = append(c.how, faces.Zones[i].Why)
 		}
 		if i >= 0 || slices.Contains(given, zone) {
 			c.zones = append(c.zones, zone)
