@@ -132,6 +132,7 @@ type Firewall struct {
 	CommitAdmin        string        // mode address-group: as whom we commit; empty: as the firewall names us
 	RefreshInterval    time.Duration // mode edl: between two requests to fetch the list, 1s to 1h
 	KillSessions       bool          // end the sessions of a newly blocked source
-	InternetZones      []string      // empty: the default routes tell what is ours; verify and provision take those named like it
+	InternetZones      []string      // empty: those of the interfaces that the default routes leave by
+	Sensor             string        // log or drop: what provision makes so that scans are logged
 	SyslogAddress      string        // where the firewall sends its logs, host or host:port; empty: not checked
 }

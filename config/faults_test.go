@@ -141,6 +141,7 @@ func TestFaults(t *testing.T) {
 		{"commit admin", firewallWith(login + "\ncommit_admin: \" x\""), "firewalls[0].commit_admin", "not a valid name"},
 		{"refresh interval", firewallWith(login + "\nrefresh_interval: 1d"), "firewalls[0].refresh_interval", "1h"},
 		{"zone", firewallWith(login + "\ninternet_zones: [untrust, \"it's\"]"), "firewalls[0].internet_zones[1]", "not a valid zone name"},
+		{"sensor", firewallWith(login + "\nsensor: deny"), "firewalls[0].sensor", "log"},
 		{"zone twice", firewallWith(login + "\ninternet_zones: [untrust, untrust]"), "firewalls[0].internet_zones[1]", "twice"},
 		{"syslog address", firewallWith(login + "\nsyslog_address: \"https://x\""), "firewalls[0].syslog_address", "not an address"},
 		{"list URL in the clear", "edl: {url: \"http://192.0.2.10/files/blacklist.txt\"}", "edl.url", "https://"},

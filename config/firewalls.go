@@ -61,6 +61,7 @@ func (s section) firewall() Firewall {
 	f.RefreshInterval = s.duration("refresh_interval", minInterval, maxInterval)
 	f.KillSessions = s.boolean("kill_sessions")
 	f.InternetZones = s.zones("internet_zones")
+	f.Sensor = s.oneOf("sensor", sensors)
 	f.SyslogAddress = s.hostOrListen("syslog_address")
 	return f
 }
@@ -85,7 +86,7 @@ func (s section) printable(key string, most int) string {
 	return v
 }
 
-// zones reads the names of zones; none means that they are to be recognised.
+// zones reads the names of zones; none means that the default routes tell.
 func (s section) zones(key string) []string {
 	zones := s.k.Strings(key)
 	for i, z := range zones {

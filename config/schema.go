@@ -133,6 +133,7 @@ var schema = []field{
 	{"firewalls[].refresh_interval", duration, "15s"},
 	{"firewalls[].kill_sessions", boolean, false},
 	{"firewalls[].internet_zones", list, []string{}},
+	{"firewalls[].sensor", text, "log"},
 	{"firewalls[].syslog_address", text, ""},
 	{"firewalls[].timeout", duration, "30s"},
 }
@@ -153,6 +154,7 @@ var (
 	ruleModes  = []choice{{name: "block"}, {name: "observe"}, {name: "off"}}
 	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
+	sensors    = []choice{{name: "log"}, {name: "drop"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.

@@ -23,11 +23,11 @@ func TestNames(t *testing.T) {
 		"-dash", "ünï", "   .", "active-defense-for-edge-2",
 	} {
 		n := NamesFor(tag)
-		names := []string{n.Group, n.Nobody, n.List, n.Block, n.Sensor, n.Logs, n.Syslog, n.CertProf, n.CA,
+		names := []string{n.Group, n.Nobody, n.List, n.Block, n.Listed, n.Sensor, n.Logs, n.Syslog, n.CertProf, n.CA,
 			n.object(netip.MustParsePrefix("2001:db8:1111:2222:3333:4444:5555:6666/127")), n.object(netip.MustParsePrefix("192.0.2.0/24"))}
 		for i, name := range names {
 			most := 31
-			if i > 8 {
+			if i > 9 {
 				most = 63
 			}
 			if len(name) > most || strings.ContainsFunc(name, func(r rune) bool {

@@ -24,7 +24,8 @@ type Names struct {
 	Nobody   string // the address object that keeps a static group from being empty
 	List     string // the external dynamic list
 	Block    string // the first rule, which drops what is blocked
-	Sensor   string // the last rule, which drops and logs what nothing else allowed
+	Listed   string // the rule that drops what is on the list, where another source has Block: see PAN-274213
+	Sensor   string // the last rule, which drops and logs what nothing else allowed; only where it was asked for
 	Logs     string // the log forwarding profile
 	Syslog   string // the syslog server profile
 	CertProf string // the certificate profile of the list
@@ -40,7 +41,7 @@ const maxStem = 19
 func NamesFor(tag string) Names {
 	stem := stem(tag)
 	return Names{
-		Tag: tag, Group: stem, Nobody: stem + "-nobody", List: stem + "-list", Block: stem + "-block", Sensor: stem + "-sensor",
+		Tag: tag, Group: stem, Nobody: stem + "-nobody", List: stem + "-list", Block: stem + "-block", Listed: stem + "-block-list", Sensor: stem + "-sensor",
 		Logs: stem, Syslog: stem, CertProf: stem, CA: stem + "-ca",
 	}
 }

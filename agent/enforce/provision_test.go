@@ -77,7 +77,7 @@ func (l *policyLab) add(name, mode string, o panosim.Options) *panosim.Sim {
 	o.Admin = "svc"
 	sim := startSim(l.t, o)
 	fw := entryFor(name, mode, sim)
-	fw.SyslogAddress = "127.0.0.1:5514"
+	fw.SyslogAddress, fw.InternetZones = "127.0.0.1:5514", []string{"untrust"}
 	l.cfg.Firewalls = append(l.cfg.Firewalls, fw)
 	return sim
 }

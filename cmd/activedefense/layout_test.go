@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"detect/panos":      {"detect"},
 	"firewall":          {"firewall/room", "firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
-	"firewall/policy":   {"firewall", "firewall/decision", "firewall/xmlapi"},
+	"firewall/policy":   {"firewall", "firewall/decision", "firewall/ours", "firewall/xmlapi"},
 	"store":             {"migrations"},
 
 	// The simulated firewall, and what uses it.

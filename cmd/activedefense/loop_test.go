@@ -23,14 +23,14 @@ import (
 
 const (
 	blockRule  = "active-defense-block"
-	sensorRule = "active-defense-sensor"
+	sensorRule = "interzone-default"
 	openRule   = "web" // of the firewall's own: HTTPS from the internet to the servers
 )
 
 // loopConfig is a firewall before it has heard of us: two zones and a web server. more goes into config/shared.
 const loopConfig = `<config version="10.2.0"><mgt-config><users>%s</users></mgt-config><shared>%s</shared>
-<devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">
-<zone><entry name="untrust"><network><layer3/></network></entry><entry name="dmz"><network><layer3/></network></entry></zone>
+<devices><entry name="localhost.localdomain"><network><interface><ethernet><entry name="ethernet1/1"><layer3><dhcp-client/></layer3></entry></ethernet></interface></network>
+<vsys><entry name="vsys1"><zone><entry name="untrust"><network><layer3><member>ethernet1/1</member></layer3></network></entry><entry name="dmz"><network><layer3/></network></entry></zone>
 <rulebase><security><rules><entry name="` + openRule + `"><from><member>untrust</member></from><to><member>dmz</member></to>
 <source><member>any</member></source><destination><member>any</member></destination><source-user><member>any</member></source-user>
 <category><member>any</member></category><application><member>any</member></application><service><member>service-https</member></service>

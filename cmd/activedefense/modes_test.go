@@ -152,7 +152,7 @@ func TestTheOperatorsPageSaysWhatTheProgramDoes(t *testing.T) {
 	page := readPage(t)
 	n := firewall.NamesFor("active-defense")
 	for _, text := range []string{
-		panos.TrafficFormat, panos.ThreatFormat, panos.GlobalProtectFormat, panos.SystemFormat, n.Tag, n.Group, n.Nobody, n.List, n.Block, n.Sensor, n.Logs, n.Syslog, n.CertProf, n.CA,
+		panos.TrafficFormat, panos.ThreatFormat, panos.GlobalProtectFormat, panos.SystemFormat, n.Tag, n.Group, n.Nobody, n.List, n.Block, n.Listed, n.Sensor, n.Logs, n.Syslog, n.CertProf, n.CA,
 		"activedefense verify", "activedefense provision", "activedefense keygen",
 	} {
 		if !strings.Contains(page, text) {

@@ -38,7 +38,7 @@ out of the daemon's: in mode address-group it makes its group again. Addresses t
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
 policy would decide otherwise than now.
 
-Exit status 1 if a firewall could not be planned or written, manual steps are left after --apply, or a check fails after
+Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps are left after --apply, or a check fails after
 --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something is, 1 if anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -103,7 +103,7 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		return left, &statusError{exitFailed, errors.Join(planned, err)}
 	}
 	for _, s := range left {
-		if err == nil && p.opts.Apply && !p.detailed && (s.Action == "person" || s.Foreign) {
+		if err == nil && (s.Object == policy.ObjectZones || p.opts.Apply && !p.detailed && (s.Action == "person" || s.Foreign)) {
 			return left, &statusError{code: exitFailed}
 		}
 	}

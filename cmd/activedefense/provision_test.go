@@ -24,7 +24,7 @@ edl: {listen: %[2]q, url: "https://%[2]s/files/blacklist.txt"}
 admin: {listen: %[3]q}
 firewalls:
   - {name: LAB-FW-01, url: %[4]q, api_key_file: %[1]s/fw.key, ca_file: %[1]s/fw-ca.pem, mode: %[5]s, syslog_address: "127.0.0.1:5514",
-     commit_interval: 1s, refresh_interval: 1s}
+     internet_zones: [untrust], commit_interval: 1s, refresh_interval: 1s}
 `, w.dir, w.edl, w.admin, w.sim.URL(), mode))
 }
 
@@ -154,5 +154,25 @@ func TestDifferencesOfAPlan(t *testing.T) {
 		if out.String() != want {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
+	}
+}
+
+// Where it cannot be told which zones face the internet, no rules are planned, and plan and check fail.
+func TestNoRuleRestsOnAGuess(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	w.configure("dynamic-tag")
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(bytes.Replace(text, []byte("internet_zones: [untrust], "), nil, 1), []byte("edl: {"), []byte("# edl: {"), 1)
+	w.write(w.config, text)
+	w.append(nil)
+	stdout, stderr, code := w.run("provision")
+	if code != 1 || strings.Contains(stdout, "+ security rule") || !strings.Contains(stdout, "no default route leaves by any interface") || !strings.Contains(stdout, "Set internet_zones") {
+		t.Errorf("provision: exit status %d\n%s%s", code, stdout, stderr)
+	}
+	if stdout, stderr, code := w.run("verify"); code != 1 || !strings.Contains(stdout, "no internet zone can be told") {
+		t.Errorf("verify: exit status %d\n%s%s", code, stdout, stderr)
 	}
 }

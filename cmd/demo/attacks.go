@@ -10,9 +10,9 @@ import (
 
 // The rules by which the firewall decides.
 const (
-	blockRule  = "active-defense-block"  // first: drops what is blocked
-	webRule    = "web"                   // the firewall's own: HTTPS from the internet to the servers
-	sensorRule = "active-defense-sensor" // last: drops and logs what nothing else allowed
+	blockRule  = "active-defense-block" // first: drops what is blocked
+	webRule    = "web"                  // the firewall's own: HTTPS from the internet to the servers
+	sensorRule = "interzone-default"    // denies what nothing else allowed, and logs it
 )
 
 const (

@@ -24,8 +24,8 @@ const (
 
 // before is the firewall's configuration before it has heard of us: two zones, and a rule that lets the internet in to
 // the web servers, with vulnerability protection.
-const before = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">
-<zone><entry name="untrust"><network><layer3/></network></entry><entry name="dmz"><network><layer3/></network></entry></zone>
+const before = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><network><interface><ethernet><entry name="ethernet1/1"><layer3><dhcp-client/></layer3></entry></ethernet></interface></network>
+<vsys><entry name="vsys1"><zone><entry name="untrust"><network><layer3><member>ethernet1/1</member></layer3></network></entry><entry name="dmz"><network><layer3/></network></entry></zone>
 <rulebase><security><rules><entry name="` + webRule + `"><from><member>untrust</member></from><to><member>dmz</member></to>
 <source><member>any</member></source><destination><member>any</member></destination><source-user><member>any</member></source-user>
 <category><member>any</member></category><application><member>any</member></application><service><member>service-https</member></service>

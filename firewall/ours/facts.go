@@ -19,11 +19,39 @@ type Facts struct {
 	templateVSysName string
 	pushed           []xmlapi.Pushed       // rules and objects that Panorama pushed
 	interfaces       []xmlapi.Interface    // as they are now
-	learned          []xmlapi.DefaultRoute // that routers use now; asked for where the configuration has none and a routing protocol runs
+	learned          []xmlapi.DefaultRoute // that routers use now; asked for where a routing protocol runs
 	management       []string              // addresses in the answer to "show system info"
 }
 
-// Ask asks a firewall for its facts: eight to ten calls, all of them reads. The first that fails ends it: half of an answer would
+// Configuration are parts of a configuration that were read already; nil: it has no such part.
+type Configuration struct {
+	Network, System, VSys, Shared *xmlapi.Node // network, deviceconfig, the entry of the virtual system, shared
+	Template                      *xmlapi.Node // the config that a template of Panorama pushed
+	Pushed                        []xmlapi.Pushed
+}
+
+// AskNetwork completes a configuration that was read already by the interfaces as they are now, and where routers learn their default
+// route by that: at most four calls, all of them reads. The facts tell Internet and Services; they know no management address.
+func AskNetwork(ctx context.Context, d *xmlapi.Device, internetZones []string, c Configuration) (*Facts, error) {
+	f := New(d.Name(), d.VSys(), internetZones, c)
+	return f, f.askNetwork(ctx, d)
+}
+
+// New gives the facts of a configuration alone.
+func New(firewall, vsys string, internetZones []string, c Configuration) *Facts {
+	return &Facts{Firewall: firewall, InternetZones: internetZones, templateVSysName: vsys,
+		network: c.Network, system: c.System, vsys: c.VSys, shared: c.Shared, template: c.Template, pushed: c.Pushed}
+}
+
+// askNetwork asks for the interfaces, and for the default routes where they may have been learned.
+func (f *Facts) askNetwork(ctx context.Context, d *xmlapi.Device) (err error) {
+	if f.interfaces, err = xmlapi.Interfaces(ctx, d); err == nil && f.needsRoutes() {
+		f.learned, err = xmlapi.DefaultRoutes(ctx, d)
+	}
+	return err
+}
+
+// Ask asks a firewall for its facts: eight to eleven calls, all of them reads. The first that fails ends it: half of an answer would
 // name less than there is.
 func Ask(ctx context.Context, d *xmlapi.Device, internetZones []string) (*Facts, error) {
 	f := &Facts{Firewall: d.Name(), InternetZones: internetZones, templateVSysName: d.VSys()}
@@ -49,13 +77,8 @@ func Ask(ctx context.Context, d *xmlapi.Device, internetZones []string) (*Facts,
 	if f.template, err = xmlapi.PushedTemplate(ctx, d); err != nil {
 		return nil, err
 	}
-	if f.interfaces, err = xmlapi.Interfaces(ctx, d); err != nil {
+	if err = f.askNetwork(ctx, d); err != nil {
 		return nil, err
-	}
-	if f.needsRoutes() {
-		if f.learned, err = xmlapi.DefaultRoutes(ctx, d); err != nil {
-			return nil, err
-		}
 	}
 	info, err := d.OpIn(ctx, xmlapi.CallSystemInfo, "show system info", "<show><system><info></info></system></show>", "")
 	if err != nil {

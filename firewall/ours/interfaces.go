@@ -16,6 +16,7 @@ type networkInterface struct {
 	addresses []netip.Prefix // with host bits
 	dynamic   bool           // asks for an address by DHCP or PPPoE
 	leads     bool           // and takes its default route from there
+	nodes     []*xmlapi.Node // where the configuration has it
 	unread    []string       // addresses of the configuration that are none: names of objects that are not there, template variables
 }
 
@@ -94,6 +95,7 @@ func (r *reader) findInterface(name string, n *xmlapi.Node) {
 	if len(texts) > 0 || dynamic {
 		i := r.interfaceCalled(name)
 		i.dynamic, i.leads = i.dynamic || dynamic, i.leads || leads
+		i.nodes = append(i.nodes, n)
 		for _, text := range texts {
 			r.findAddress(i, text)
 		}

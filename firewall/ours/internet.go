@@ -1,7 +1,10 @@
 package ours
 
 import (
+	"cmp"
+	"maps"
 	"slices"
+	"strings"
 
 	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
@@ -28,10 +31,76 @@ type internet struct {
 	interfaces map[string]bool
 	routers    map[string]bool // whose default route is known
 	pending    map[string]bool // and those that learn theirs, and have none now
+	routes     []wayOut
 }
 
-// needsRoutes tells whether a router may have learned the default route that the configuration does not have.
-func (f *Facts) needsRoutes() bool { return len(f.reader().internet.pending) > 0 }
+// wayOut is a default route that leaves by an interface, and how it reads.
+type wayOut struct {
+	by  *networkInterface
+	how string
+}
+
+// InternetZone is a zone of the virtual system that faces the internet: a default route leaves by an interface of it.
+type InternetZone struct {
+	Name string
+	Why  string // such as: default route out by ethernet1/1
+}
+
+// Internet is which zones of a virtual system face the internet by its default routes, each once and by name, whatever they are called
+// and whatever internet_zones says.
+type Internet struct {
+	Zones []InternetZone
+	Why   string // there are none; "": there are
+	// Perhaps are zones by which a rule of policy-based forwarding sends whatever is bound for anywhere: a second line to the internet,
+	// or the way to a proxy.
+	Perhaps []InternetZone
+}
+
+// Internet tells it.
+func (f *Facts) Internet() Internet {
+	asked := *f
+	asked.InternetZones = nil
+	r := asked.reader()
+	var zones []InternetZone
+	var elsewhere []string
+	for _, route := range r.internet.routes {
+		at := route.by.zone
+		switch {
+		case at.name == "" || at.vsys != "":
+			elsewhere = append(elsewhere, route.how)
+		case !slices.ContainsFunc(zones, func(z InternetZone) bool { return z.Name == at.name }):
+			zones = append(zones, InternetZone{at.name, route.how})
+		}
+	}
+	slices.SortFunc(zones, func(a, b InternetZone) int { return cmp.Compare(a.Name, b.Name) })
+	found := Internet{Zones: zones, Perhaps: r.perhaps(zones)}
+	switch {
+	case len(zones) > 0:
+	case len(elsewhere) > 0:
+		found.Why = "the default route leaves by an interface in no zone of " + f.templateVSysName + " (" + strings.Join(elsewhere, ", ") + ")"
+	case len(r.internet.pending) > 0:
+		found.Why = strings.Join(slices.Sorted(maps.Keys(r.internet.pending)), ", ") + " learns its default route by a routing protocol, and has none at present"
+	default:
+		found.Why = "no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"
+	}
+	return found
+}
+
+// perhaps gives the zones of the interfaces that face the internet by policy-based forwarding alone.
+func (r *reader) perhaps(zones []InternetZone) (out []InternetZone) {
+	for _, i := range r.interfaces {
+		known := func(z InternetZone) bool { return z.Name == i.zone.name }
+		if r.internet.interfaces[i.name] && i.zone.name != "" && i.zone.vsys == "" && !slices.ContainsFunc(zones, known) && !slices.ContainsFunc(out, known) {
+			out = append(out, InternetZone{i.zone.name, "policy-based forwarding by " + i.name})
+		}
+	}
+	return out
+}
+
+// needsRoutes tells whether a router may have learned a default route, beside one that the configuration may have.
+func (f *Facts) needsRoutes() bool {
+	return len(f.InternetZones) == 0 && slices.ContainsFunc(f.reader().routers(), router.learns)
+}
 
 // findInternet tells what faces the internet. The zones that are set decide. Else the default routes do: static ones, those by
 // DHCP and PPPoE, those that routers learned, and rules of policy-based forwarding that send whatever is bound for anywhere out by an interface. Each router has a
@@ -52,21 +121,21 @@ func (r *reader) findInternet() {
 	}
 	for _, i := range r.interfaces {
 		if i.dynamic && i.leads {
-			r.leave(i)
+			r.leave(i, "the default route that "+i.name+" asks its provider for")
 		}
 	}
 	for _, route := range r.routes() {
 		switch i := r.leavesBy(route); {
 		case !isDefault(route.Value("destination")):
 		case i != nil:
-			r.leave(i)
+			r.leave(i, "default route "+route.Attr("name")+" by "+i.name)
 		case route.Value("nexthop", "next-vr") != "" || route.Value("nexthop", "next-lr") != "":
 			r.internet.routers[route.router] = true // by none of its own interfaces
 		}
 	}
 	for _, learned := range r.f.learned {
 		if i := r.byName[learned.Interface]; i != nil {
-			r.leave(i)
+			r.leave(i, "a default route by "+i.name+", learned by a routing protocol")
 		}
 	}
 	for _, router := range r.routers() {
@@ -78,7 +147,8 @@ func (r *reader) findInternet() {
 }
 
 // leave notes that a default route leaves by an interface.
-func (r *reader) leave(i *networkInterface) {
+func (r *reader) leave(i *networkInterface, how string) {
+	r.internet.routes = append(r.internet.routes, wayOut{i, how})
 	r.internet.routers[i.router] = true
 	r.internet.interfaces[i.name] = true
 	if i.zone.name != "" {

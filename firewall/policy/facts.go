@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/ours"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -20,9 +21,10 @@ type Expectation struct {
 	// ListURL is where firewalls fetch our list, for example https://agent.example.com:8443/files/blacklist.txt. It is
 	// what our external dynamic list is recognised by. "": no list is served.
 	ListURL string
-	// InternetZones are the zones that face the internet. Empty: every zone that has the word untrust, internet, outside
-	// or wan in its name, as firewall.NamedLikeInternet finds it.
+	// InternetZones are the zones that face the internet. Empty: those of the interfaces that the default routes leave by. What
+	// zones are called is no evidence.
 	InternetZones []string
+	Sensor        string // SensorLog or SensorDrop, by which what nothing allowed shall be seen; "": SensorLog. Verify accepts either
 	// SyslogAddress is where firewalls send their logs, host or host:port. "": not checked.
 	SyslogAddress string
 	Formats       Formats
@@ -42,6 +44,12 @@ type Expectation struct {
 	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it
 	Now          time.Time // zero: the device's clock
 }
+
+// Sensors.
+const (
+	SensorLog  = "log"  // the two default rules log; they decide as before
+	SensorDrop = "drop" // a last rule drops and logs, where it is proven to cut nothing of the firewall's own; else as SensorLog
+)
 
 // Formats are the log formats that we read, as in the server profile; white space does not matter. "": none, the default
 // format is read.
@@ -79,6 +87,8 @@ type Facts struct {
 	info     fact[xmlapi.Info]
 	version  xmlapi.Version
 
+	whole  *xmlapi.Node       // the running configuration, where it was read at once; else nil
+	lines  fact[*ours.Facts]  // the network; nil: it was not asked, for internet_zones says what it would be asked for
 	own    fact[*xmlapi.Node] // the entry of the virtual system in the running configuration
 	shared fact[*xmlapi.Node] // config/shared of the running configuration; nil: it is empty
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
@@ -115,7 +125,7 @@ type candidateFact struct {
 // errNotAsked is a question that there was no reason to ask.
 var errNotAsked = errors.New("not requested")
 
-// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about fifteen calls, more
+// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about eighteen calls, more
 // when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
 //
 // It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
@@ -138,6 +148,9 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 		return f
 	}
 	f.readPushed(ctx, d)
+	if len(want.InternetZones) == 0 {
+		f.readNetwork(ctx, d, nil, d.Show)
+	}
 	f.readCandidate(ctx, d, want)
 	f.readRights(ctx, d, want)
 	f.readCapacity(ctx, d, want)
@@ -149,7 +162,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 func (f *Facts) nothing(err error) {
 	f.info.err = err
 	for _, e := range []*error{
-		&f.own.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
+		&f.own.err, &f.lines.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
 		&f.limits.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
 	} {
 		*e = err

@@ -9,27 +9,35 @@ import (
 	"testing/synctest"
 	"time"
 
+	"activedefense/firewall/ours"
 	"activedefense/firewall/xmlapi"
 )
 
 func TestChooseZones(t *testing.T) {
 	known := []string{"trust", "Untrust-2", "INTERNET", "dmz", "outside_isp", "MyWAN1", "guest"}
+	routed := ours.New("fw", "vsys1", nil, ours.Configuration{
+		Network: node(t, `<network><interface><ethernet><entry name="ethernet1/1"><layer3><dhcp-client/></layer3></entry></ethernet></interface></network>`),
+		VSys:    node(t, `<entry name="vsys1"><zone><entry name="guest"><network><layer3><member>ethernet1/1</member></layer3></network></entry></zone></entry>`),
+	})
 	tests := []struct {
 		name           string
 		given          []string
+		lines          *ours.Facts
 		zones, unknown []string
-		guessed        bool
+		says           string
 	}{
-		{"by name", nil, []string{"Untrust-2", "INTERNET", "outside_isp", "MyWAN1"}, nil, true},
-		{"given", []string{"guest", "dmz"}, []string{"dmz", "guest"}, nil, false},
-		{"given in other letters is another zone", []string{"internet"}, nil, []string{"internet"}, false},
-		{"one unknown", []string{"dmz", "nowhere"}, []string{"dmz"}, []string{"nowhere"}, false},
+		{"names tell nothing", nil, ours.New("fw", "vsys1", nil, ours.Configuration{}), nil, nil, "no internet zone can be told: no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"},
+		{"the network is not known", nil, nil, nil, nil, "no internet zone can be told: the network configuration was not read"},
+		{"the default route", nil, routed, []string{"guest"}, nil, `internet zones "guest" (the default route that ethernet1/1 asks its provider for)`},
+		{"given", []string{"guest", "dmz"}, routed, []string{"dmz", "guest"}, nil, `internet zones "dmz", "guest"`},
+		{"given in other letters is another zone", []string{"internet"}, routed, nil, []string{"internet"}, "no internet zone"},
+		{"one unknown", []string{"dmz", "nowhere"}, nil, []string{"dmz"}, []string{"nowhere"}, `internet zones "dmz"`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := chooseZones(test.given, known)
-			if !slices.Equal(c.zones, test.zones) || !slices.Equal(c.unknown, test.unknown) || c.guessed != test.guessed {
-				t.Errorf("took %q, unknown %q, guessed %v", c.zones, c.unknown, c.guessed)
+			c := chooseZones(test.given, known, test.lines)
+			if !slices.Equal(c.zones, test.zones) || !slices.Equal(c.unknown, test.unknown) || c.String() != test.says {
+				t.Errorf("took %q, unknown %q: %s", c.zones, c.unknown, c)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"activedefense/firewall"
+	"activedefense/firewall/ours"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -18,8 +19,25 @@ func (f *Facts) readRunning(ctx context.Context, d *xmlapi.Device) {
 		return
 	}
 	f.rights.config = learn(false, f.own.err)
-	f.own.value, f.shared.value, f.own.err = xmlapi.RunningConfig(ctx, d, "read the running configuration")
-	f.shared.err = f.own.err
+	f.whole, f.own.err = xmlapi.Running(ctx, d, "read the running configuration")
+	f.own.value, f.shared = f.whole.Child("devices").FirstEntry().Child("vsys").Entry(f.VSys), learn(f.whole.Child("shared"), f.own.err)
+}
+
+// readNetwork reads what the network tells: by show the running configuration, by get the candidate.
+func (f *Facts) readNetwork(ctx context.Context, d *xmlapi.Device, zones []string, read func(ctx context.Context, what, xpath string) (*xmlapi.Node, error)) {
+	if err := f.policyError(); err != nil {
+		f.lines.err = err
+		return
+	}
+	c := ours.Configuration{VSys: f.own.value, Shared: f.shared.value, Template: f.template.value, Pushed: f.pushed()}
+	if device := f.whole.Child("devices").FirstEntry(); device != nil {
+		c.Network, c.System = device.Child("network"), device.Child("deviceconfig")
+	} else if c.Network, f.lines.err = read(ctx, "read the network configuration", xmlapi.NetworkPath); f.lines.err == nil {
+		c.System, f.lines.err = read(ctx, "read the device configuration", xmlapi.SystemPath)
+	}
+	if f.lines.err == nil {
+		f.lines = learn(ours.AskNetwork(ctx, d, zones, c))
+	}
 }
 
 // readPushed reads what Panorama pushed: as told of the virtual system, which holds what comes from its device group,
@@ -79,7 +97,7 @@ func (p *vsysPolicy) ownObjects(want Expectation) []ownObject {
 			}
 		}
 	}
-	rules := []string{n.Block, n.Sensor}
+	rules := []string{n.Block, n.Listed, n.Sensor}
 	sources := map[string]bool{}
 	groups, lists := []string{n.Group}, []string{n.List}
 	for _, s := range p.blockSources(want.Mode, n, want.ListURL) {
@@ -96,6 +114,7 @@ func (p *vsysPolicy) ownObjects(want Expectation) []ownObject {
 		}
 	}
 	add("security rule", rules, "rulebase", "security", "rules")
+	add("security rule", []string{intrazoneDefault, interzoneDefault}, "rulebase", "default-security-rules", "rules")
 	add("address group", groups, "address-group")
 	add("external dynamic list", lists, "external-list")
 	add("tag", []string{n.Tag}, "tag")

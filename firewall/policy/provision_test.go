@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	flow "activedefense/firewall/panosim/traffic"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -52,7 +54,7 @@ func newProvisionLab(t *testing.T, mode string, sim func(*panosim.Options)) *pro
 	}
 	l.restart()
 	l.want = Expectation{
-		Mode: mode, Names: firewall.NamesFor(tag), ListURL: url, SyslogAddress: "127.0.0.1:5514",
+		Mode: mode, Names: firewall.NamesFor(tag), InternetZones: []string{"untrust"}, ListURL: url, SyslogAddress: "127.0.0.1:5514",
 		Formats: Formats{Traffic: customFormat, Threat: customFormat, GlobalProtect: gpFormat, System: systemFormat, Default: true, Logins: true}, EmptyEntry: netip.MustParseAddr("192.0.2.255"),
 		CA: authority, Now: l.clock.Now(),
 	}
@@ -204,10 +206,11 @@ func TestProvisionFixesWhatIsOurs(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, nil)
 	l.apply(l.plan(), false)
 	l.commit()
-	const rules = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase/security/rules"
+	const vsys1 = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']"
+	const rules = vsys1 + "/rulebase/security/rules"
 	for _, edit := range [][3]string{
 		{"set", rules + "/entry[@name='" + tag + "-block']", "<disabled>yes</disabled>"},
-		{"edit", rules + "/entry[@name='" + tag + "-sensor']/source", "<source><member>10.0.0.0/8</member></source>"},
+		{"edit", vsys1 + "/rulebase/default-security-rules/rules/entry[@name='interzone-default']/log-end", "<log-end>no</log-end>"},
 		{"set", rules, `<entry name="late"><from><member>untrust</member></from><to><member>trust</member></to><source><member>any</member></source><destination><member>198.51.100.7</member></destination>` +
 			`<application><member>any</member></application><service><member>any</member></service><action>allow</action><log-setting>` + tag + `</log-setting></entry>`},
 	} {
@@ -318,5 +321,73 @@ func TestABatchIsNoForgottenEdit(t *testing.T) {
 	c := result(Verify(ReadFacts(t.Context(), l.device, want), want), CheckCommitted)
 	if c.Result != ResultPass || !strings.Contains(c.Detail, "wait for the daemon's next commit") {
 		t.Errorf("%+v", c)
+	}
+}
+
+// servingFirewall serves GlobalProtect, IKE and BGP on the address by which its learned default route leaves, from a zone whose name
+// says nothing. %s is more of the policy.
+const servingFirewall = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><network>
+<interface><ethernet><entry name="ethernet1/1"><layer3><ip><entry name="203.0.113.2/29"/></ip></layer3></entry>
+<entry name="ethernet1/2"><layer3><ip><entry name="10.1.0.1/16"/></ip></layer3></entry></ethernet></interface>
+<virtual-router><entry name="edge"><interface><member>ethernet1/1</member><member>ethernet1/2</member></interface><protocol><bgp><enable>yes</enable></bgp></protocol></entry></virtual-router>
+%s</network><vsys><entry name="vsys1"><zone><entry name="lan"><network><layer3><member>ethernet1/2</member></layer3></network></entry>
+<entry name="provider"><network><layer3><member>ethernet1/1</member></layer3></network></entry><entry name="untrust"/></zone>
+<rulebase>%s</rulebase></entry></vsys></entry></devices></config>`
+
+const ikeOnIt = `<ike><gateway><entry name="branch"><local-address><interface>ethernet1/1</interface></local-address></entry></gateway></ike>`
+
+// Whatever is asked for, and whoever overrides what, a plan that is carried out decides no flow otherwise, but for what is blocked; scans
+// are logged to us, and what is blocked is dropped, at the firewall's own address, too.
+func TestNoPlanCutsTraffic(t *testing.T) {
+	deny := `<default-security-rules><rules><entry name="intrazone-default"><action>deny</action><log-end>no</log-end></entry></rules></default-security-rules>`
+	for name, c := range map[string]struct{ sensor, network, rules, last string }{
+		"as it comes":                     {SensorLog, ikeOnIt, "", "intrazone-default"},
+		"dropping would cut IKE":          {SensorDrop, ikeOnIt, "", "intrazone-default"},
+		"dropping would cut what is BGP":  {SensorDrop, "", "", "intrazone-default"},
+		"dropping cuts nothing":           {SensorDrop, ikeOnIt, deny, "active-defense-sensor"},
+		"an override here, to be adopted": {SensorLog, ikeOnIt, deny, "intrazone-default"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(servingFirewall, c.network, c.rules) })
+			l.sim.Learn("edge", "ethernet1/1")
+			l.want.InternetZones, l.want.Sensor = nil, c.sensor
+			var flows []flow.Packet
+			for _, zones := range [][2]string{{"provider", "provider"}, {"provider", "lan"}, {"lan", "provider"}, {"lan", "lan"}, {"untrust", "lan"}, {"untrust", "untrust"}} {
+				for _, port := range []uint16{22, 179, 443, 500} {
+					flows = append(flows, flow.Packet{From: zones[0], To: zones[1], Source: netip.MustParseAddr("198.51.100.9"), Destination: netip.MustParseAddr("203.0.113.2"), DestinationPort: port, Short: true})
+				}
+			}
+			decide := func(p flow.Packet) bool { return l.sim.Traffic().Packet(p).Allowed }
+			var before []bool
+			for _, p := range flows {
+				before = append(before, decide(p))
+			}
+			l.apply(l.plan(), true)
+			l.commit()
+			for i, p := range flows {
+				if after := decide(p); after != before[i] {
+					t.Errorf("from %s to %s, port %d: allowed %v, and before %v", p.From, p.To, p.DestinationPort, after, before[i])
+				}
+			}
+			if v := l.sim.Traffic().Packet(flows[0]); v.Rule != c.last || v.Lines == 0 {
+				t.Errorf("a scan of the firewall's own address: %+v, want a line by %s", v, c.last)
+			}
+			for _, f := range l.fails() {
+				if !strings.HasPrefix(f, "api-role warn") {
+					t.Error(f)
+				}
+			}
+			if left := l.plan(); len(left) != 0 {
+				t.Errorf("still to do: %v", left)
+			}
+			if err := l.sim.Addresses().Register("vsys1", netip.MustParsePrefix("198.51.100.9/32"), tag, 0); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range flows {
+				if blocked := l.sim.Traffic().Packet(p).Rule == "active-defense-block"; blocked != (p.From == "provider") {
+					t.Errorf("from %s to %s, port %d, of a blocked source: blocked %v", p.From, p.To, p.DestinationPort, blocked)
+				}
+			}
+		})
 	}
 }

@@ -19,7 +19,7 @@ const ActionDelete = "delete"
 // what is still referred to stays, and is a step for a person, as is what Panorama pushed. No address is ever taken out of
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
-	f, err := candidateFacts(ctx, d)
+	f, err := candidateFacts(ctx, d, want)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -134,7 +134,7 @@ func (r *remover) users(name string, elements ...string) []reference {
 // all takes away everything, what refers to something before that.
 func (r *remover) all() {
 	n := r.want.Names
-	for _, name := range []string{n.Block, n.Sensor} {
+	for _, name := range []string{n.Block, n.Listed, n.Sensor} {
 		r.object("security rule", name, "rulebase", "security", "rules")
 	}
 	for _, u := range r.users(n.Logs, "log-setting") {

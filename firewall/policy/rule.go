@@ -60,6 +60,10 @@ type rule struct {
 	vulnerability    []string // vulnerability protection profiles named by the rule itself
 	profileGroup     []string // security profile groups
 
+	// Of a default rule, where it is overridden: on the firewall, or by Panorama in a device group or in Shared; layerDefault:
+	// nowhere. Of other rules it says nothing.
+	overridden layer
+
 	target *xmlapi.Node // the firewalls that Panorama pushed it for; nil: all
 }
 
@@ -136,21 +140,39 @@ func real(members []string) []string {
 
 func isAny(members []string) bool { return slices.Contains(members, anything) }
 
-// defaultRules gives the two rules that end every policy, with what the configuration overrides of them. As they
-// come, the one for traffic within a zone allows, the other denies, and neither logs.
-func defaultRules(overrides ...*xmlapi.Node) []rule {
+// The default rules.
+const (
+	intrazoneDefault = "intrazone-default"
+	interzoneDefault = "interzone-default"
+)
+
+// overrides are entries for the default rules, and where they stand.
+type overrides struct {
+	rules *xmlapi.Node
+	at    layer
+}
+
+// defaultRules gives the two rules that end every policy, with what the configuration overrides of them; the first override
+// counts. As they come, the one for traffic within a zone allows, the other denies, and neither logs.
+func defaultRules(all ...overrides) []rule {
 	out := []rule{
-		{name: "intrazone-default", kind: kindIntrazone, action: actionAllow},
-		{name: "interzone-default", kind: kindInterzone, action: "deny"},
+		{name: intrazoneDefault, kind: kindIntrazone, action: actionAllow},
+		{name: interzoneDefault, kind: kindInterzone, action: "deny"},
 	}
 	for i := range out {
 		r := &out[i]
-		r.layer = layerDefault
+		r.layer, r.overridden = layerDefault, layerDefault
 		r.from, r.to = []string{anything}, []string{anything}
 		r.source, r.destination = []string{anything}, []string{anything}
-		for _, rules := range overrides {
-			if n := rules.Entry(r.name); n != nil {
+		for _, o := range all {
+			if n := o.rules.Entry(r.name); n != nil {
 				r.override(n)
+				if r.overridden = o.at; o.at.pushed() {
+					r.group = n.Attr("loc")
+				}
+				if strings.EqualFold(r.group, "shared") {
+					r.overridden = layerSharedPost
+				}
 				break
 			}
 		}
@@ -213,12 +235,16 @@ func (r rule) targets(serial, vsys string) bool {
 // String gives the name, and where the rule stands if it is not the firewall's own.
 func (r rule) String() string {
 	name := quoteAll([]string{r.name})
+	at := r.layer
+	if at == layerDefault && r.overridden != layerSharedPre { // which no default rule is
+		at = r.overridden
+	}
 	switch {
-	case r.layer == layerSharedPre || r.layer == layerSharedPost:
+	case at == layerSharedPre || at == layerSharedPost:
 		return name + " (pushed by Panorama, Shared)"
-	case r.layer.pushed() && r.group != "":
+	case at.pushed() && r.group != "":
 		return name + " (pushed by Panorama, device group " + r.group + ")"
-	case r.layer.pushed():
+	case at.pushed():
 		return name + " (pushed by Panorama)"
 	}
 	return name

@@ -12,22 +12,30 @@ import (
 // missingSteps gives the steps that are missing. It looks through the eyes of Verify, so that what the one finds
 // lacking is what the other makes.
 func missingSteps(f *Facts, want Expectation) []Step {
-	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys)}
+	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys), joined: map[string]bool{}}
 	p.tag()
-	sources := p.source()
-	servers := p.server()
-	profile := p.forwarding(servers)
-	p.logins(servers)
+	sources, list := p.source(), p.list()
+	p.sendTo = p.server()
+	profile := p.forwarding(p.sendTo)
+	p.logins(p.sendTo)
 	if len(p.zones.unknown) > 0 {
-		p.person("zones", fmt.Sprintf("The firewall has no zone %s; it has %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
+		p.person(ObjectZones, fmt.Sprintf("The firewall has no zone %s; it has %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
 	}
 	if len(p.zones.zones) == 0 {
 		if len(p.zones.unknown) == 0 {
-			p.person("zones", fmt.Sprintf("There is %s among %s. ", p.zones, zoneList(p.p.zones))+p.zonesRemedy())
+			p.person(ObjectZones, fmt.Sprintf("No rules are planned, for %s; the firewall has %s. ", p.zones, zoneList(p.p.zones))+p.zonesRemedy())
 		}
 		return p.steps
 	}
-	p.dropBlocked(sources, profile)
+	if p.want.Mode == firewall.ModeList {
+		sources, list = p.modeList(list), ""
+	}
+	if list != "" { // each goes to the top, so that what is planned last is the first
+		p.dropBlocked(p.want.Names.Listed, []string{list}, p.listed, profile)
+	}
+	p.dropBlocked(p.want.Names.Block, sources, p.block, profile)
+	p.split()
+	p.orderBlocks(profile)
 	p.sensorRule(profile)
 	p.internet(profile)
 	return p.steps
@@ -36,12 +44,15 @@ func missingSteps(f *Facts, want Expectation) []Step {
 // provisioner gathers steps.
 type provisioner struct {
 	*verifier
-	vsys  string // xpath
-	steps []Step
-
-	sender string          // the syslog server profile that log forwarding profiles shall send to; "": there is none
-	joined map[string]bool // log forwarding profiles of others that got match lists of ours
+	vsys   string          // xpath
+	sendTo []string        // syslog server profiles that send to us
+	joined map[string]bool // log forwarding profiles of others that send to us, too
+	steps  []Step
 }
+
+// ObjectZones is the object of the step in which a person says which zones face the internet: where it cannot be told, no rules are
+// planned.
+const ObjectZones = "zones"
 
 func (p *provisioner) step(action, object, name, detail string, foreign bool, edits ...xmlapi.Edit) *Step {
 	p.steps = append(p.steps, Step{
@@ -67,20 +78,29 @@ func (p *provisioner) tag() {
 	}
 }
 
-// source makes what stands for the blocked addresses in rules, and gives its names: that of the mode first, then the
-// list that stands in.
+// source makes the group that stands for the blocked addresses in rules, and gives its names; none in ModeList.
 func (p *provisioner) source() []string {
-	n := p.want.Names
+	if p.want.Mode == firewall.ModeList {
+		return nil
+	}
 	var names []string
 	for _, s := range p.sources {
 		names = append(names, s.name)
 	}
-	if len(names) == 0 && p.want.Mode != firewall.ModeList {
-		names = append(names, n.Group)
+	if len(names) == 0 {
+		names = append(names, p.want.Names.Group)
 		p.group()
 	}
-	if name := p.list(); name != "" && !slices.Contains(names, name) {
-		names = append(names, name)
+	return names
+}
+
+// modeList gives the lists that block in ModeList, one that is made included.
+func (p *provisioner) modeList(made string) (names []string) {
+	for _, s := range p.sources {
+		names = append(names, s.name)
+	}
+	if made != "" && !slices.Contains(names, made) {
+		names = append(names, made)
 	}
 	return names
 }

@@ -17,18 +17,22 @@ var stepsOfFiles = map[string][]string{
 	"block-category": {`change security rule "active-defense-block"`}, "block-destination-negated": {`change security rule "active-defense-block"`},
 	"block-destination": {`change security rule "active-defense-block"`}, "block-disabled": {`change security rule "active-defense-block"`},
 	"block-from": {`change security rule "active-defense-block"`}, "block-hip": {`change security rule "active-defense-block"`},
-	"block-interzone": {`change security rule "active-defense-block"`}, "block-logs-elsewhere": {`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`},
+	"block-interzone": {`change security rule "active-defense-block"`}, "block-logs-elsewhere": {`change security rule "active-defense-block"`},
 	"block-logs-none": {`change security rule "active-defense-block"`}, "block-logs-off": {`change security rule "active-defense-block"`},
 	"block-missing": {`create security rule "active-defense-block"`}, "block-negated": {`change security rule "active-defense-block"`},
 	"block-other-source": {`change security rule "active-defense-block"`}, "block-schedule": {`change security rule "active-defense-block"`},
 	"block-service": {`change security rule "active-defense-block"`}, "block-to": {`change security rule "active-defense-block"`},
-	"block-user": {`change security rule "active-defense-block"`}, "block-zone-given": {`change security rule "active-defense-block"`},
-	"block-zone-guessed": {`change security rule "active-defense-block"`}, "block-zone-unknown": {`person zones`},
-	"committed-made": {`create security rule "active-defense-sensor"`},
+	"block-both": {`create security rule "active-defense-block-list"`, `change security rule "active-defense-block"`}, "block-per-zone": {`change security rule "active-defense-block-list"`},
+	"list-unused":           {`create security rule "active-defense-block-list"`},
+	"sensor-default-pushed": {`person security rule "intrazone-default" (pushed by Panorama, device group branches)`, `person security rule "interzone-default" (pushed by Panorama, device group branches)`},
+	"sensor-default-siem":   {`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`, `!change security rule "interzone-default"`},
+	"block-user":            {`change security rule "active-defense-block"`}, "block-zone-given": {`change security rule "active-defense-block-list"`, `change security rule "active-defense-block"`},
+	"block-zone-routed": {`change security rule "active-defense-block-list"`, `change security rule "active-defense-block"`}, "block-zone-unknown": {`person zones`},
+	"committed-made": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"empty": {
 		`create tag "active-defense"`, `create address group "active-defense"`, `create certificate "active-defense-ca"`,
 		`create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`, `create syslog server profile "active-defense"`,
-		`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+		`create log forwarding profile "active-defense"`, `create security rule "active-defense-block-list"`, `create security rule "active-defense-block"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 	},
 	"format-default": {`change syslog server profile "active-defense"`}, "format-field": {`change syslog server profile "active-defense"`},
 	"format-order": {`change syslog server profile "active-defense"`}, "format-variable": {`change syslog server profile "active-defense"`},
@@ -42,16 +46,16 @@ var stepsOfFiles = map[string][]string{
 	"list-no-profile":        {`change external dynamic list "active-defense-list"`}, "list-other-authority": {`change external dynamic list "active-defense-list"`},
 	"panorama-local-allow":  {`!change security rule "local web"`},
 	"panorama-post-sensor":  {`person security rule "legacy" (pushed by Panorama, device group branches)`},
-	"panorama-shared-alone": {`person security rule "active-defense-block"`}, "panorama-shared-twice": {`person security rule "active-defense-block"`},
-	"position-allow-above": {`move security rule "active-defense-block"`}, "position-partner-above": {`move security rule "active-defense-block"`},
-	"position-pushed-above": {`person security rule "active-defense-block"`}, "position-pushed-not-elsewhere": {`person security rule "active-defense-block"`},
-	"position-two-above": {`move security rule "active-defense-block"`},
-	"sensor-above-allow": {`move security rule "active-defense-sensor"`}, "sensor-disabled": {`change security rule "active-defense-sensor"`},
-	"sensor-interzone-default": {`create security rule "active-defense-sensor"`}, "sensor-log-end": {`change security rule "active-defense-sensor"`},
-	"sensor-logs": {`change security rule "active-defense-sensor"`}, "sensor-missing": {`create security rule "active-defense-sensor"`},
-	"sensor-service": {`change security rule "active-defense-sensor"`}, "sensor-shadowed-by-allow": {`person security rule "temporary"`},
-	"sensor-shadowed-by-deny": {`!change security rule "clean up"`}, "sensor-source": {`change security rule "active-defense-sensor"`},
-	"sensor-to":            {`change security rule "active-defense-sensor"`},
+	"panorama-shared-alone": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`}, "panorama-shared-twice": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`},
+	"position-allow-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`}, "position-partner-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`},
+	"position-pushed-above": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`}, "position-pushed-not-elsewhere": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`},
+	"position-two-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`},
+	"sensor-above-allow": {`move security rule "active-defense-sensor"`}, "sensor-disabled": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
+	"sensor-interzone-default": {`create security rule "intrazone-default"`}, "sensor-log-end": {`change security rule "active-defense-sensor"`},
+	"sensor-logs": {`change security rule "active-defense-sensor"`}, "sensor-missing": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
+	"sensor-service": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`}, "sensor-shadowed-by-allow": {`person security rule "temporary"`},
+	"sensor-shadowed-by-deny": {`!change security rule "clean up"`}, "sensor-source": {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
+	"sensor-to":            {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"source-broken-filter": {`!change address group "active-defense"`}, "source-group-dynamic": {`!change address group "active-defense"`},
 	"source-list-path": {`create external dynamic list "active-defense-list"`}, "source-list-url": {`create external dynamic list "active-defense-list"`},
 	"source-other-tag": {`!change address group "active-defense"`}, "source-two-tags": {`!change address group "active-defense"`},
@@ -142,6 +146,7 @@ func bare(changes ...change) []change { return append([]change{nothingConfigured
 func TestSteps(t *testing.T) {
 	blockOfPanorama := pushedRule("active-defense-block", "branches", members("from", "untrust", "to", "any", "source", "active-defense", "destination", "any")+unrestricted+
 		"<action>drop</action>"+logsToUs)
+	drops := func(w *Expectation) { w.Sensor = SensorDrop }
 	tests := []struct {
 		name    string
 		changes []change
@@ -151,17 +156,17 @@ func TestSteps(t *testing.T) {
 	}{
 		{"nothing is known of the list, in its own mode", bare(listMode), func(w *Expectation) { w.ListURL = "" }, []string{
 			`person external dynamic list`, `create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`,
-			`create security rule "active-defense-sensor"`,
+			`create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{"Set edl.url"}},
 		{"nothing is known of the list, in another mode", nil, func(w *Expectation) { w.ListURL = "" }, nil, nil},
 		{"the list in its own mode", bare(listMode), nil, []string{
 			`create certificate "active-defense-ca"`, `create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`,
 			`create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`,
-			`create security rule "active-defense-sensor"`,
+			`create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{`source "active-defense-list", to any: drop`}},
 		{"a certificate of their own", bare(), func(w *Expectation) { w.CA = nil }, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `person certificate profile`, `create syslog server profile "active-defense"`,
-			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{"import its CA on the firewall"}},
 		{"our certificate has changed", []change{func(t *testing.T, text string) string {
 			from, to := strings.LastIndex(text, `<entry name="active-defense-ca">`), strings.Index(text, `<entry name="company-ca">`)
@@ -171,18 +176,18 @@ func TestSteps(t *testing.T) {
 		{"a static group", bare(swap(`mode="dynamic-tag"`, `mode="address-group"`)), nil, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `create certificate "active-defense-ca"`,
 			`create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`, `create syslog server profile "active-defense"`,
-			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block-list"`, `create security rule "active-defense-block"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{"so that it is never empty", "<ip-netmask>192.0.2.255</ip-netmask>", "<static><member>active-defense-nobody</member></static>"}},
 		{"no address for logs", bare(), func(w *Expectation) { w.SyslogAddress, w.ListURL = "", "" }, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `person syslog server profile`, `create security rule "active-defense-block"`,
 		}, []string{"Set syslog_address"}},
 		{"an address for logs with a port", bare(), func(w *Expectation) { w.SyslogAddress, w.ListURL = "[2001:db8::10]:5514", "" }, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `create syslog server profile "active-defense"`,
-			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{"UDP to [2001:db8::10]:5514", "<server>2001:db8::10</server>", "<port>5514</port>"}},
 		{"the default format", bare(), func(w *Expectation) { w.Formats, w.ListURL = Formats{Default: true}, "" }, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `create syslog server profile "active-defense"`,
-			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "active-defense-sensor"`,
+			`create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{"UDP to 192.0.2.10:514"}},
 		{"a custom format where the default one is read", nil, func(w *Expectation) { w.Formats = Formats{Default: true} }, []string{
 			`change syslog server profile "active-defense"`, `change syslog server profile "active-defense"`,
@@ -220,12 +225,35 @@ func TestSteps(t *testing.T) {
 			inServer("<traffic>", func(*testing.T, string) string { return "<traffic>$type" }), pushedObjects("<log-settings>\n            <syslog>", "</log-settings>")}, nil,
 			[]string{`person syslog server profile "active-defense"`}, []string{"On Panorama: ", "the traffic format differs"}},
 		{"the block rule of Panorama stands below an allow", []change{drop(block), pushed(pushedRule("hq", "branches", web("untrust", "dmz", "any"))+blockOfPanorama, "", "")}, nil,
-			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"move it to the top of the Pre Rules"}},
+			[]string{`person security rule "active-defense-block-list"`, `person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"move it to the top of the Pre Rules"}},
 		{"the block rule of Panorama is not logged", []change{drop(block), pushed(strings.Replace(blockOfPanorama, logsToUs, "", 1), "", "")}, nil,
 			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: log forwarding profile active-defense"}},
 		{"somebody else's block rule stands below an allow", []change{
 			in(block, swap(`"active-defense-block"`, `"theirs"`)), moveBefore("web-in", "theirs"),
-		}, nil, []string{`!move security rule "theirs"`}, []string{"to the top"}},
+		}, nil, []string{`move security rule "active-defense-block-list"`, `!move security rule "theirs"`}, []string{"to the top"}},
+		{"a last rule that drops, where it cuts nothing", []change{drop(sensor)}, drops, []string{`create security rule "active-defense-sensor"`}, []string{"last rule, from \"untrust\", any to any: drop and log"}},
+		{"a last rule would cut what the firewall serves", []change{drop(sensor), swap("<virtual-router>", `<ike><gateway><entry name="branch"><local-address><interface>ethernet1/1</interface></local-address></entry></gateway></ike><virtual-router>`),
+			swap(`<entry name="203.0.113.2/29"/></ip>`, `<entry name="203.0.113.2/29"/></ip><interface-management-profile>ping</interface-management-profile>`)}, drops, []string{`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
+			[]string{"the action stays allow; no rule that drops, as sensor: drop asks for, because it would cut IKE gateway branch on ethernet1/1, management profile ping on ethernet1/1"}},
+		{"a last rule would cut what the default rule allows", []change{drop(sensor), swap("<rulebase>", `<rulebase><default-security-rules><rules><entry name="interzone-default"><action>allow</action></entry></rules></default-security-rules>`)}, drops,
+			[]string{`create security rule "intrazone-default"`, `!change security rule "interzone-default"`}, []string{"it would cut what \"interzone-default\" allows"}},
+		{"a last rule would cut what Panorama allows below it", []change{drop(sensor), pushed("", pushedRule("hq", "branches", web("any", "any", "branch")), "")}, drops,
+			[]string{`create security rule "intrazone-default"`, `create security rule "interzone-default"`}, []string{"it would cut what \"hq\" (pushed by Panorama, device group branches) below it allows"}},
+		{"a last rule would cut what passes between two lines of one zone", []change{drop(sensor), swap("<layer3><member>ethernet1/1</member>", "<layer3><member>ethernet1/1</member><member>ethernet1/2</member>"), swap("<network><layer3><member>ethernet1/2</member></layer3></network>", "")}, drops,
+			[]string{`create security rule "intrazone-default"`, `create security rule "interzone-default"`}, []string{"within zone \"untrust\" between its 2 interfaces"}},
+		{"a last rule where the default rules deny what stays in the zone", []change{drop(sensor), swap("<virtual-router>", `<ike><gateway><entry name="branch"><local-address><interface>ethernet1/1</interface></local-address></entry></gateway></ike><virtual-router>`),
+			swap("<rulebase>", `<rulebase><default-security-rules><rules><entry name="intrazone-default"><action>deny</action></entry></rules></default-security-rules>`)}, drops,
+			[]string{`create security rule "active-defense-sensor"`}, nil},
+		{"a default rule that is overridden here keeps its profile", []change{drop(sensor), swap("<rulebase>", `<rulebase><default-security-rules><rules><entry name="intrazone-default"><action>allow</action><log-end>yes</log-end><log-setting>local-only</log-setting></entry></rules></default-security-rules>`)}, nil,
+			[]string{`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`, `create security rule "interzone-default"`},
+			[]string{"also send all traffic logs to active-defense", "/rulebase/default-security-rules/rules <entry name=\"interzone-default\"><action>deny</action><log-start>no</log-start><log-end>yes</log-end><log-setting>active-defense</log-setting></entry>"}},
+		{"an allow rule that logs to somebody else keeps its profile", []change{in("web-in", swap(logsToUs, "<log-setting>local-only</log-setting>"))}, nil,
+			[]string{`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`}, []string{"also send all threat logs to active-defense"}},
+		{"an allow rule whose profile does not exist", []change{in("web-in", swap(logsToUs, "<log-setting>gone</log-setting>"))}, nil, []string{`person security rule "web-in"`}, []string{"names log forwarding profile \"gone\", which does not exist"}},
+		{"the block rule's group holds the list", []change{drop(blockList), in(block, swap("<member>active-defense</member>", "<member>both</member>")), swap("<address-group>", `<address-group><entry name="both"><static><member>active-defense</member><member>active-defense-list</member></static></entry>`)}, nil,
+			[]string{`create security rule "active-defense-block-list"`, `person security rule "active-defense-block"`}, []string{"take that out of the source"}},
+		{"where no zone can be told there are no rules", bare(swap("<destination>0.0.0.0/0</destination>", "<destination>10.0.0.0/8</destination>")), func(w *Expectation) { w.ListURL = "" }, []string{
+			`create tag "active-defense"`, `create address group "active-defense"`, `create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`, `person zones`}, []string{"no default route leaves by any interface", "Set internet_zones"}},
 		{"a rule of nobody's own decides over everything", []change{drop(sensor), insert("clean", "out", members("from", "any", "to", "any", "source", "any", "destination", "any")+unrestricted+"<action>deny</action>"+logsToUs)}, nil, nil, nil},
 		{"the default rule denies and logs", []change{drop(sensor), swap("</security>\n                </rulebase>", `</security><default-security-rules><rules><entry name="interzone-default"><action>deny</action><log-end>yes</log-end>`+logsToUs+
 			`</entry><entry name="intrazone-default"><action>deny</action><log-end>yes</log-end>`+logsToUs+`</entry></rules></default-security-rules></rulebase>`)}, nil, nil, nil},

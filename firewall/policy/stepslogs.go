@@ -89,7 +89,6 @@ func (p *provisioner) forwarding(servers []string) string {
 	if len(servers) == 0 {
 		return ""
 	}
-	p.sender = servers[0]
 	var known []syslogProfile
 	for _, s := range p.servers {
 		if slices.Contains(servers, s.name) {
@@ -120,20 +119,6 @@ func (p *provisioner) forwarding(servers []string) string {
 		}
 	}
 	return ours[0].name
-}
-
-// join has a log forwarding profile of somebody else send to us as well, by match lists of our own: his stay as they are.
-func (p *provisioner) join(l logProfile) {
-	if p.joined == nil {
-		p.joined = make(map[string]bool)
-	}
-	if p.joined[l.name] {
-		return
-	}
-	p.joined[l.name] = true
-	for _, kind := range []string{logTraffic, logThreat} {
-		p.matchList(l, kind, []syslogProfile{{name: p.sender}}, p.sender)
-	}
 }
 
 // matchList adds what a log forwarding profile lacks for one type of log.

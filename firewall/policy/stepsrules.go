@@ -11,6 +11,9 @@ import (
 // rulesPath is where security rules stand below a virtual system.
 const rulesPath = "/rulebase/security/rules"
 
+// defaultRulesPath is where overrides of the default rules stand below a virtual system.
+const defaultRulesPath = "/rulebase/default-security-rules/rules"
+
 func (p *provisioner) rulePath(name string) string {
 	return p.vsys + rulesPath + xmlapi.EntryNamed(name)
 }
@@ -32,28 +35,49 @@ func (p *provisioner) ourRule(name string) bool {
 	return slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.layer == layerLocal && r.name == name })
 }
 
-// dropBlocked makes the rule that drops what is blocked, first of all.
-func (p *provisioner) dropBlocked(sources []string, profile string) {
-	n := p.want.Names
-	if len(sources) == 0 {
+// dropBlocked makes a rule that drops what is blocked from these sources, first of all. first is the rule that does, for each traffic.
+func (p *provisioner) dropBlocked(name string, sources []string, first map[traffic]int, profile string) {
+	if len(sources) == 0 || len(p.gaps(func(t traffic) bool { return first[t] >= 0 })) == 0 {
 		return
 	}
 	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
-	entry := p.dropRule(n.Block, "drops the sources blocked by Active Defense", sources, profile)
-	missing := len(p.gaps(func(t traffic) bool { return p.block[t] >= 0 })) > 0
-	switch {
-	case missing && p.ourRule(n.Block):
-		p.step(ActionChange, "security rule", n.Block, detail, false, xmlapi.Replace(p.rulePath(n.Block), entry)).to(p.rulePath(n.Block), xmlapi.MoveTop)
-		return
-	case missing:
-		p.create("security rule", n.Block, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Block), xmlapi.MoveTop)
+	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
+	if p.ourRule(name) {
+		p.step(ActionChange, "security rule", name, detail, false, xmlapi.Replace(p.rulePath(name), entry)).to(p.rulePath(name), xmlapi.MoveTop)
 		return
 	}
+	p.create("security rule", name, detail, p.vsys+rulesPath, entry).to(p.rulePath(name), xmlapi.MoveTop)
+}
+
+// split takes the list out of our own block rule, where that stays as it is otherwise: the list has a rule of its own.
+func (p *provisioner) split() {
+	n := p.want.Names
+	for _, r := range p.p.rules {
+		if r.layer != layerLocal || r.name != n.Block || !p.holdsBoth(r) || p.planned(n.Block) {
+			continue
+		}
+		left := slices.DeleteFunc(slices.Clone(r.source), func(m string) bool { return p.lists[m] })
+		if len(left) == len(r.source) || len(left) == 0 {
+			p.person("security rule "+r.String(), p.splitRemedy(r))
+			continue
+		}
+		p.step(ActionChange, "security rule", n.Block, fmt.Sprintf("source %s, without the list: a firewall may match only one of them in one rule (PAN-274213)", quoteAll(left)), false,
+			xmlapi.Replace(p.rulePath(n.Block)+"/source", xmlapi.MemberList("source", left...)))
+	}
+}
+
+// planned tells whether a step changes the security rule of that name already.
+func (p *provisioner) planned(name string) bool {
+	return slices.ContainsFunc(p.steps, func(s Step) bool { return s.Object == "security rule "+quoteAll([]string{name}) })
+}
+
+// orderBlocks moves the block rules that stand to the top, if anything above lets what they would drop through, and has them log to us.
+func (p *provisioner) orderBlocks(profile string) {
 	var f findings
 	if p.blockPosition(&f); len(f.fails) > 0 {
 		p.moveUp(f.fails)
 	}
-	p.putLogs(p.blockRules(), profile)
+	p.putLogs(slices.DeleteFunc(p.blockRules(), func(r rule) bool { return r.layer == layerLocal && p.planned(r.name) }), profile)
 }
 
 // to has the rule moved after the edits.
@@ -63,13 +87,13 @@ func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
 // firewall's own can stand.
 func (p *provisioner) moveUp(why []string) {
 	local, pushed := p.allowsAbove()
-	for _, r := range p.blockRules() {
+	for _, r := range slices.Backward(p.blockRules()) { // the first that stands is the first again
 		if r.layer != layerLocal {
 			p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: "+strings.Join(why, "; "))
 			continue
 		}
-		if local {
-			p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), r.name != p.want.Names.Block).to(p.rulePath(r.name), xmlapi.MoveTop)
+		if local && !p.planned(r.name) {
+			p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
 		}
 		if pushed {
 			p.person("security rule "+r.String(), "On Panorama: make the same rule first of all Pre Rules, for the firewall's own stand below these, then push: "+strings.Join(why, "; "))
@@ -80,65 +104,70 @@ func (p *provisioner) moveUp(why []string) {
 // allowsAbove tells of rules that let the internet in above the block rules: whether they are the firewall's own, and whether
 // Panorama pushed them.
 func (p *provisioner) allowsAbove() (local, pushed bool) {
-	for _, t := range p.pairs {
-		for _, i := range p.asked[t] {
-			if r := p.p.rules[i]; i < p.block[t] && p.evades(r) {
-				local, pushed = local || r.layer == layerLocal, pushed || r.layer.pushed()
-			}
-		}
+	above, _ := p.above()
+	for i := range above {
+		l := p.p.rules[i].layer
+		local, pushed = local || l == layerLocal, pushed || l.pushed()
 	}
 	return local, pushed
 }
 
-// putLogs has rules log to us: by our log forwarding profile, or by the one that they have, which somebody else reads too.
+// ours tells whether a rule of the firewall's bears a name of ours.
+func (p *provisioner) ours(r rule) bool {
+	n := p.want.Names
+	return r.layer == layerLocal && slices.Contains([]string{n.Block, n.Listed, n.Sensor}, r.name)
+}
+
+// putLogs has rules log to us: by our log forwarding profile, or where somebody else's is in use, by that one.
 func (p *provisioner) putLogs(rules []rule, profile string) {
 	for _, r := range rules {
 		faults := p.logFaults(r)
 		if len(faults) == 0 || profile == "" {
 			continue
 		}
-		if other := p.otherLogs(r); other != nil {
-			if p.join(*other); len(faults) == 1 {
-				continue
-			}
-			profile = other.name
-		}
+		foreign := !p.ours(r)
 		detail := "log forwarding profile " + profile + ", at session end: it " + strings.Join(faults, ", ")
 		switch {
 		case r.layer == layerDefault:
 		case r.layer != layerLocal:
 			p.person("security rule "+r.String(), "On Panorama: "+detail)
+		case foreign && r.logProfile != "":
+			p.join(r, p.rulePath(r.name))
 		default:
-			p.step(ActionChange, "security rule", r.name, detail, r.name != p.want.Names.Block && r.name != p.want.Names.Sensor,
+			p.step(ActionChange, "security rule", r.name, detail, foreign,
 				xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-setting", profile)), xmlapi.Set(p.rulePath(r.name), xmlapi.Leaf("log-end", "yes")))
 		}
 	}
 }
 
-// otherLogs is the log forwarding profile of a rule that does not send to us; nil if there is none.
-func (p *provisioner) otherLogs(r rule) *logProfile {
-	for _, l := range p.p.logProfiles() {
-		if l.name == r.logProfile && l.name != p.want.Names.Logs && !slices.ContainsFunc(p.logs, func(ours logProfile) bool { return ours.name == l.name }) {
-			return &l
+// join has the log forwarding profile that a rule of somebody else's uses send to us as well, where it does not: taken off the rule,
+// whoever reads it now would read no more. The rule then logs at the end of sessions.
+func (p *provisioner) join(r rule, xpath string) {
+	if !slices.ContainsFunc(p.logs, func(l logProfile) bool { return l.name == r.logProfile }) && !p.joined[r.logProfile] {
+		p.joined[r.logProfile] = true
+		all := p.p.logProfiles()
+		i := slices.IndexFunc(all, func(l logProfile) bool { return l.name == r.logProfile })
+		if i < 0 {
+			p.person("security rule "+r.String(), "It names log forwarding profile "+quoteAll([]string{r.logProfile})+", which does not exist; have it send all traffic and threat logs to "+p.sendTo[0]+".")
+			return
+		}
+		known := slices.DeleteFunc(slices.Clone(p.servers), func(s syslogProfile) bool { return !slices.Contains(p.sendTo, s.name) })
+		for _, kind := range []string{logTraffic, logThreat} {
+			p.matchList(all[i], kind, known, p.sendTo[0])
 		}
 	}
-	return nil
+	if !r.logEnd && !r.logStart {
+		p.step(ActionChange, "security rule", r.name, "log at session end; log forwarding profile "+r.logProfile+" stays", true, xmlapi.Set(xpath, xmlapi.Leaf("log-end", "yes")))
+	}
 }
 
-// sensorRule makes the rule that logs what nothing else allowed, last of all.
+// sensorRule has what nothing else decided over logged to us: by the default rules, or by a last rule that drops.
 func (p *provisioner) sensorRule(profile string) {
-	n := p.want.Names
-	deciding := map[traffic]int{}
-	for _, t := range p.pairs {
-		deciding[t] = p.asked[t][len(p.asked[t])-1]
-	}
-	missing, named := false, map[string]bool{}
+	deciding, named := p.deciding(), map[string]bool{}
 	for _, t := range p.pairs {
 		r := p.p.rules[deciding[t]]
 		switch {
-		case p.sensorFaults(r) == nil || named[r.String()]:
-		case r.layer == layerDefault || r.layer == layerLocal && r.name == n.Sensor:
-			missing = true
+		case p.sensorFaults(r) == nil || named[r.String()] || r.layer == layerDefault:
 		case r.layer == layerLocal && !r.allows():
 			named[r.String()] = true
 			p.putLogs([]rule{r}, profile)
@@ -147,17 +176,13 @@ func (p *provisioner) sensorRule(profile string) {
 			p.person("security rule "+r.String(), "It matches all traffic from the internet, so no rule below it is ever reached. "+p.sensorRemedy(deciding))
 		}
 	}
-	entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
-	detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
-	switch {
-	case profile == "":
-	case missing && p.ourRule(n.Sensor):
-		p.step(ActionChange, "security rule", n.Sensor, detail, false, xmlapi.Replace(p.rulePath(n.Sensor), entry)).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
-	case missing:
-		p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
-	default:
+	silent := p.silentDefaults(deciding)
+	if len(silent) > 0 && profile != "" {
+		p.makeSensor(silent, deciding, profile)
+	}
+	if n := p.want.Names.Sensor; p.ourRule(n) && !p.planned(n) {
 		if below := p.belowSensor(deciding); len(below) > 0 {
-			p.step(ActionMove, "security rule", n.Sensor, "to the bottom, below "+quoteAll(below)+", which it keeps from allowing traffic from the internet", false).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+			p.step(ActionMove, "security rule", n, "to the bottom, below "+quoteAll(below)+", which it keeps from allowing traffic from the internet", false).to(p.rulePath(n), xmlapi.MoveBottom)
 		}
 	}
 }
@@ -176,6 +201,92 @@ func (p *provisioner) belowSensor(deciding map[traffic]int) (names []string) {
 		}
 	}
 	return names
+}
+
+// makeSensor has the default rules log, or where that is asked for and cuts nothing, makes the rule that drops and logs.
+func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profile string) {
+	n, why := p.want.Names, ""
+	if p.want.Sensor == SensorDrop {
+		cut := p.wouldCut(deciding)
+		if len(cut) == 0 {
+			entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
+			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
+			if p.ourRule(n.Sensor) {
+				p.step(ActionChange, "security rule", n.Sensor, detail, false, xmlapi.Replace(p.rulePath(n.Sensor), entry)).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+			} else {
+				p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+			}
+			return
+		}
+		why = "; no rule that drops, as sensor: drop asks for, because it would cut " + strings.Join(cut[:min(len(cut), maxNamed)], ", ")
+	}
+	for _, r := range silent {
+		p.logDefault(r, profile, why)
+	}
+}
+
+// logDefault has a default rule log to us, and decide as it does now. An override states the action, so it is written as it is.
+func (p *provisioner) logDefault(r rule, profile, why string) {
+	at := p.vsys + defaultRulesPath + xmlapi.EntryNamed(r.name)
+	detail := "log at session end, log forwarding profile " + profile + "; the action stays " + r.action + why
+	switch {
+	case r.overridden.pushed():
+		p.person("security rule "+r.String(), p.pushedDefaultRemedy(r)+why)
+	case r.overridden == layerDefault:
+		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
+			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile)))
+	case r.logProfile != "" && r.logProfile != profile:
+		p.join(r, at)
+	default:
+		p.step(ActionChange, "security rule", r.name, detail, r.logProfile == "", xmlapi.Set(at, xmlapi.Leaf("log-setting", profile)), xmlapi.Set(at, xmlapi.Leaf("log-end", "yes")))
+	}
+}
+
+// wouldCut is what a last rule that drops from the internet zones would take away from what the default rules, and the rules that
+// Panorama puts behind the firewall's own, allow now; empty: nothing.
+func (p *provisioner) wouldCut(deciding map[traffic]int) (cut []string) {
+	for _, r := range p.p.rules {
+		below := r.layer == layerGroupPost || r.layer == layerSharedPost
+		if below && r.allows() && slices.ContainsFunc(p.pairs, func(t traffic) bool { return r.matches(t.from, t.to) }) {
+			cut = append(cut, "what "+r.String()+" below it allows")
+		}
+	}
+	last := map[int]bool{}
+	for _, i := range deciding {
+		last[i] = true
+	}
+	for _, i := range sortedKeys(last) {
+		switch r := p.p.rules[i]; {
+		case r.layer != layerDefault || !r.allows():
+		case r.name == interzoneDefault:
+			cut = append(cut, "what "+r.String()+" allows")
+		case p.f.lines.value == nil:
+			cut = append(cut, "what the firewall itself serves, which is not known")
+		default:
+			cut = append(cut, p.ownTraffic()...)
+		}
+	}
+	return cut
+}
+
+// ownTraffic is what stays within the internet zones: what the firewall itself serves there, and what passes between interfaces.
+func (p *provisioner) ownTraffic() (out []string) {
+	services := p.f.lines.value.Services()
+	for _, zone := range p.zones.zones {
+		for _, s := range services {
+			if s.Zone == zone {
+				out = append(out, s.What+" on "+s.Interface)
+			}
+		}
+		switch all := p.f.lines.value.InterfacesOf(zone); len(all) {
+		case 0:
+			out = append(out, "what passes within zone "+quoteAll([]string{zone})+", whose interfaces are not known")
+		case 1:
+		default:
+			out = append(out, fmt.Sprintf("what passes within zone %s between its %d interfaces", quoteAll([]string{zone}), len(all)))
+		}
+	}
+	return out
 }
 
 // internet puts our log forwarding profile on the rules that let the internet in.

@@ -72,8 +72,10 @@ type verifier struct {
 	pairs   []traffic         // from the internet zones
 	asked   map[traffic][]int // rules by index that are asked about it
 	block   map[traffic]int   // the first rule by index that blocks it; -1: none does
+	listed  map[traffic]int   // and the first that blocks what is on the list, where that is not what block does
 	sources []blockSource
 	names   map[string]bool // of the sources
+	lists   map[string]bool // of the list, where the mode has another source
 	logs    []logProfile    // ours
 	servers []syslogProfile // ours
 }
@@ -84,13 +86,14 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 	}
 	v := &verifier{f: f, want: want, p: f.policy(), names: map[string]bool{}}
 	v.cli = cli{vsys: f.VSys, multi: f.info.value.MultiVSys, firewall: f.Firewall, provision: want.MayProvision}
-	v.zones = chooseZones(want.InternetZones, v.p.zones)
+	v.zones = chooseZones(want.InternetZones, v.p.zones, f.lines.value)
 	v.pairs = v.p.between(v.zones.zones)
 	v.sources = v.p.blockSources(want.Mode, want.Names, want.ListURL)
 	for _, s := range v.sources {
 		v.names[s.name] = true
 	}
-	v.block = v.blockers()
+	v.lists = v.listNames()
+	v.block, v.listed = v.blockers(v.sourceNames(), nil), v.blockers(v.lists, v.sourceNames())
 	v.asked = v.p.asked(v.pairs)
 	v.logs, v.servers = v.p.ourLogs(want), v.p.ourSyslog(want)
 	return v

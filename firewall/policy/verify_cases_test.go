@@ -102,7 +102,16 @@ const (
 )
 
 // The rules of ours in base.xml.
-const block, sensor = "active-defense-block", "active-defense-sensor"
+const block, blockList, sensor = "active-defense-block", "active-defense-block-list", "active-defense-sensor"
+
+// secondLine is a router of its own with its default route by the zone office.
+func secondLine(t *testing.T, text string) string {
+	t.Helper()
+	text = swap("</ethernet>", `<entry name="ethernet1/3"><layer3><ip><entry name="198.51.100.130/29"/></ip></layer3></entry></ethernet>`)(t, text)
+	text = swap("</virtual-router>", `<entry name="second"><interface><member>ethernet1/3</member></interface><routing-table><ip><static-route><entry name="backup"><nexthop>`+
+		`<ip-address>198.51.100.129</ip-address></nexthop><destination>0.0.0.0/0</destination></entry></static-route></ip></routing-table></entry></virtual-router>`)(t, text)
+	return swap(`<entry name="office"/>`, `<entry name="office"><network><layer3><member>ethernet1/3</member></layer3></network></entry>`)(t, text)
+}
 
 // allow is a rule that lets everything in, logged and protected.
 func allow(from, to, source string) string {
@@ -116,7 +125,7 @@ func web(from, to, source string) string {
 
 // zone adds one to the virtual system.
 func zone(name string) change {
-	return swap(`<entry name="untrust"/>`, `<entry name="untrust"/><entry name="`+name+`"/>`)
+	return swap(`<entry name="dmz"/>`, `<entry name="dmz"/><entry name="`+name+`"/>`)
 }
 
 // given names the internet zones in the expectation.
@@ -253,25 +262,37 @@ func verifyCases() []verifyCase {
 			insert("block within", block, members("from", "any", "source", "active-defense", "destination", "any")+unrestricted+"<rule-type>intrazone</rule-type><action>reset-both</action>"+logsToUs),
 		}, nil, ""},
 		{"block-any-zone", "the block rule is from any zone", []change{in(block, swap("<from><member>untrust</member>", "<from><member>any</member>"))}, nil, ""},
-		{"block-other-source", "the block rule has another source", []change{in(block, swap("<member>active-defense</member><member>active-defense-list</member>", "<member>partner</member>"))}, fail(CheckBlockRule, "no rule drops"), ""},
+		{"block-other-source", "the block rule has another source", []change{in(block, swap("<member>active-defense</member>", "<member>partner</member>"))}, fail(CheckBlockRule, "no rule drops"), ""},
 		{"block-nested", "the block rule's source is a group that holds ours", []change{
-			in(block, swap("<member>active-defense</member><member>active-defense-list</member>", "<member>all blocked</member>")),
+			in(block, swap("<member>active-defense</member>", "<member>all blocked</member>")),
 			swap("<address-group>", `<address-group><entry name="all blocked"><static><member>partner</member><member>inner</member></static></entry>
                   <entry name="inner"><static><member>active-defense</member></static></entry>`),
 		}, nil, ""},
 		{"block-zone-given", "two internet zones are given, and the block rule is from one of them", []change{
 			zone("isp2"), given("untrust,isp2"), in(sensor, swap("<from><member>untrust</member>", "<from><member>any</member>")),
 		}, fail(CheckBlockRule, `"isp2" to any zone`), ""},
-		{"block-zone-guessed", "a second zone sounds like the internet, and the block rule is not from it", []change{
-			zone("WAN-backup"), in(sensor, swap("<from><member>untrust</member>", "<from><member>any</member>")),
-		}, warn(CheckBlockRule, `"WAN-backup" to any zone`), ""},
+		{"zones-named", "a second zone sounds like the internet, and no default route leaves by it", []change{zone("WAN-backup")}, nil, ""},
+		{"zones-renamed", "the zone by which the default route leaves is called inside", []change{every("untrust", "inside")}, nil, ""},
+		{"block-zone-routed", "a second router has its default route by a zone that the block rule is not from", []change{
+			zone("office"), in(sensor, swap("<from><member>untrust</member>", "<from><member>any</member>")), secondLine,
+		}, fail(CheckBlockRule, `"office" to any zone`), ""},
+		{"zones-forwarded", "policy-based forwarding sends everything out by a second line", []change{
+			zone("office"), func(t *testing.T, text string) string {
+				text = swap("<destination>0.0.0.0/0</destination></entry></static-route></ip></routing-table></entry></virtual-router>", "<destination>10.0.0.0/8</destination></entry></static-route></ip></routing-table></entry></virtual-router>")(t, secondLine(t, text))
+				return swap("<rulebase>", `<rulebase><pbf><rules><entry name="backup"><destination><member>any</member></destination><application><member>any</member></application>`+
+					`<service><member>any</member></service><action><forward><egress-interface>ethernet1/3</egress-interface></forward></action></entry></rules></pbf>`)(t, text)
+			},
+		}, warn(CheckBlockRule, `may leave by zone "office" (policy-based forwarding by ethernet1/3)`), ""},
+		{"block-both", "the block rule holds the group and the list", []change{
+			drop(blockList), in(block, swap("<member>active-defense</member>", "<member>active-defense</member><member>active-defense-list</member>")),
+		}, warn(CheckBlockRule, "PAN-274213"), ""},
 		{"block-zone-unknown", "an internet zone is given that the firewall does not have", []change{given("untrust,internet2")}, fail(CheckBlockRule, `"internet2"`), ""},
 		{"block-per-zone", "two internet zones, each with a block rule", []change{
 			zone("isp2"), given("untrust,isp2"), in(sensor, swap("<member>untrust</member>", "<member>untrust</member><member>isp2</member>")),
 			insert("block isp2", block, members("from", "isp2", "to", "any", "source", "active-defense", "destination", "any")+unrestricted+"<action>deny</action>"+logsToUs),
 		}, nil, ""},
-		{"zones-unknown", "no zone sounds like the internet", []change{every("untrust", "outer")}, []expected{
-			{CheckBlockRule, ResultWarn, "no internet zone"}, {CheckBlockPosition, ResultWarn, "no internet zone"},
+		{"zones-unknown", "no default route leaves by any interface", []change{swap("<destination>0.0.0.0/0</destination>", "<destination>10.0.0.0/8</destination>")}, []expected{
+			{CheckBlockRule, ResultFail, "no internet zone"}, {CheckBlockPosition, ResultWarn, "no internet zone"},
 			{CheckSensor, ResultWarn, "no internet zone"}, {CheckInternetRules, ResultWarn, "no internet zone"},
 		}, ""},
 
@@ -300,7 +321,27 @@ func verifyCases() []verifyCase {
 		{"block-logs-elsewhere", "the block rule's profile does not send to us", []change{in(block, swap(logsToUs, "<log-setting>local-only</log-setting>"))}, warn(CheckBlockLogs, `"local-only"`), ""},
 
 		// sensor-rule
-		{"sensor-missing", "there is no sensor rule", []change{drop(sensor)}, fail(CheckSensor, "no rule denies and logs"), ""},
+		{"sensor-missing", "there is no sensor rule", []change{drop(sensor)}, fail(CheckSensor, `what no rule allows is not logged to us, from "untrust" to any zone: "interzone-default" decides, and has no log forwarding profile`), ""},
+		{"sensor-default-logs", "the default rules log, and decide as they come", []change{
+			drop(sensor),
+			swap("<rulebase>", `<rulebase><default-security-rules><rules>
+                    <entry name="intrazone-default"><action>allow</action><log-end>yes</log-end>`+logsToUs+`</entry>
+                    <entry name="interzone-default"><action>deny</action><log-end>yes</log-end>`+logsToUs+`</entry>
+                  </rules></default-security-rules>`),
+		}, nil, ""},
+		{"sensor-default-siem", "the default rules log to somebody else", []change{
+			drop(sensor),
+			swap("<rulebase>", `<rulebase><default-security-rules><rules>
+                    <entry name="intrazone-default"><action>allow</action><log-end>yes</log-end><log-setting>local-only</log-setting></entry>
+                    <entry name="interzone-default"><action>drop</action><log-end>no</log-end><log-setting>local-only</log-setting></entry>
+                  </rules></default-security-rules>`),
+		}, fail(CheckSensor, `uses log forwarding profile "local-only"`), ""},
+		{"sensor-default-pushed", "Panorama's device group overrides the default rules, and they do not log to us", []change{
+			drop(sensor),
+			swap("<pushed-vsys><result>No shared policy pushed to device</result></pushed-vsys>", `<pushed-vsys><result><policy><panorama><post-rulebase><default-security-rules><rules>
+<entry name="intrazone-default" loc="branches"><action>deny</action></entry><entry name="interzone-default" loc="branches"><action>deny</action></entry>
+</rules></default-security-rules></post-rulebase></panorama></policy></result></pushed-vsys>`),
+		}, fail(CheckSensor, `"intrazone-default" (pushed by Panorama, device group branches) decides`), ""},
 		{"sensor-disabled", "the sensor rule is disabled", []change{add(sensor, "<disabled>yes</disabled>")}, fail(CheckSensor, `"active-defense-sensor" is disabled`), ""},
 		{"sensor-shadowed-by-allow", "a rule above the sensor rule allows everything", []change{insert("temporary", sensor, allow("untrust", "any", "any"))}, fail(CheckSensor, `"temporary" shadows "active-defense-sensor"`), ""},
 		{"sensor-shadowed-by-deny", "a rule above the sensor rule denies everything without a log", []change{
@@ -414,7 +455,7 @@ func verifyCases() []verifyCase {
 		}, fail(CheckList, "1 of 3 entries is missing"), ""},
 		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no count of valid entries"), ""},
 		{"list-unused", "no rule names the list, which was never fetched", []change{
-			in(block, swap("<member>active-defense-list</member>", "")), swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"),
+			drop(blockList), swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"),
 			validMembers("<invalid-members><member>Couldn't connect to server</member></invalid-members>"),
 		}, nil, ""},
 		{"list-failed", "the last fetch of the list failed", []change{swap("<result>OK</result>\n          <details/>", "<result>FAIL</result><details><line>active-defense-list: Unable to fetch external list. Using old copy for refresh.</line></details>")}, fail(CheckList, "Unable to fetch"), ""},
@@ -498,7 +539,7 @@ func verifyCases() []verifyCase {
 			every("untrust", "Untrust zone 1"),
 		}, nil, ""},
 		{"empty", "nobody has configured it", []change{nothingConfigured}, []expected{
-			{CheckBlockSource, ResultFail, "no dynamic address group"}, {CheckBlockRule, ResultFail, "no rule drops"}, {CheckSensor, ResultFail, "no rule denies"},
+			{CheckBlockSource, ResultFail, "no dynamic address group"}, {CheckBlockRule, ResultFail, "no rule drops"}, {CheckSensor, ResultFail, "what no rule allows is not logged"},
 			{CheckForwarding, ResultFail, "no log forwarding profile"}, {CheckFormat, ResultFail, "no syslog server profile"},
 		}, ""},
 	}
@@ -577,7 +618,7 @@ func panoramaBase() []change {
 		rules := text[from+len("<rules>") : to]
 		text = text[:from] + "<rules/>" + text[to+len("</rules>"):]
 		rules = strings.ReplaceAll(rules, `">`+ruleIndent+"  <from>", `" uuid="0" loc="branches">`+ruleIndent+"  <from>")
-		for _, name := range []string{"active-defense-block", "web-in", "vpn-in", "out", "active-defense-sensor"} {
+		for _, name := range []string{"active-defense-block", "active-defense-block-list", "web-in", "vpn-in", "out", "active-defense-sensor"} {
 			rules = swap(`"`+name+`" uuid="0"`, `"`+name+`" uuid="uuid-of-`+name+`"`)(t, rules)
 		}
 		split, _ := ruleAt(t, rules, "active-defense-sensor")

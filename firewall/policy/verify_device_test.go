@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/ours"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -73,6 +74,9 @@ func (f *Facts) readConfigurations(a *xmlapi.Node, want Expectation) {
 	}
 	template, err := answered(a.Child("pushed-template"))
 	f.template = learn(xmlapi.ParseTemplate(template), err)
+	device := a.At("running", "config", "devices").FirstEntry()
+	f.lines = learn(ours.New(f.Firewall, f.VSys, nil, ours.Configuration{Network: device.Child("network"), System: device.Child("deviceconfig"),
+		VSys: f.own.value, Shared: f.shared.value, Template: f.template.value, Pushed: f.pushed()}), f.own.err)
 	_, err = answered(a.Child("pending"))
 	f.pending = learn(a.Value("pending") == "yes", err)
 	if f.pending.value {

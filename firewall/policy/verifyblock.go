@@ -63,6 +63,24 @@ func (v *verifier) sourceNames() map[string]bool {
 	return names
 }
 
+// listNames are what the list may be called in the source of a rule of its own; none: no list is served, or the mode has no other
+// source.
+func (v *verifier) listNames() map[string]bool {
+	names := map[string]bool{}
+	if v.want.Mode == firewall.ModeList || v.want.ListURL == "" {
+		return names
+	}
+	names[v.want.Names.List] = true
+	for _, l := range v.p.lists(v.want.ListURL) {
+		names[l.Attr("name")] = true
+	}
+	return names
+}
+
+// holdsBoth tells whether a rule has the list beside another source of ours, of which a firewall may match only one (PAN-274213, fixed
+// in PAN-OS 11.1.11 and 11.2.8).
+func (v *verifier) holdsBoth(r rule) bool { return v.p.holds(r.source, v.lists) && v.blocks(r) }
+
 // blocks tells whether a rule was meant to block what we block.
 func (v *verifier) blocks(r rule) bool { return v.p.holds(r.source, v.sourceNames()) }
 
@@ -84,11 +102,11 @@ func blockFaults(r rule) []string {
 	return faults
 }
 
-// blockers finds the first rule that blocks each traffic.
-func (v *verifier) blockers() map[traffic]int {
+// blockers finds the first rule that blocks each traffic from sources of these names, and holds none of the others.
+func (v *verifier) blockers(names, others map[string]bool) map[traffic]int {
 	var rules []int
 	for i, r := range v.p.rules {
-		if blockFaults(r) == nil && v.blocks(r) {
+		if blockFaults(r) == nil && v.p.holds(r.source, names) && !v.p.holds(r.source, others) {
 			rules = append(rules, i)
 		}
 	}
@@ -109,10 +127,12 @@ func (v *verifier) firstBlock(t traffic) int { return v.block[t] }
 func (v *verifier) blockRules() []rule {
 	var out []rule
 	seen := map[int]bool{}
-	for _, t := range v.pairs {
-		if i := v.firstBlock(t); i >= 0 && !seen[i] {
-			seen[i] = true
-			out = append(out, v.p.rules[i])
+	for _, first := range []map[traffic]int{v.block, v.listed} {
+		for _, t := range v.pairs {
+			if i := first[t]; i >= 0 && !seen[i] {
+				seen[i] = true
+				out = append(out, v.p.rules[i])
+			}
 		}
 	}
 	return out
@@ -125,8 +145,17 @@ func (v *verifier) blockRule(f *findings) {
 	if len(v.zones.unknown) > 0 {
 		f.fail(v.zonesRemedy(), "the firewall has no zone %s; it has %s", quoteAll(v.zones.unknown), zoneList(v.p.zones))
 	}
-	if v.blind(f) {
+	if v.blindly(f, f.fail) {
 		return
+	}
+	for _, z := range v.zones.perhaps {
+		f.warn("If zone "+word(z.Name)+" faces the internet, set internet_zones of this firewall to "+strings.Join(append(slices.Clone(v.zones.zones), z.Name), ", ")+"; else to "+strings.Join(v.zones.zones, ", ")+".",
+			"traffic to anywhere may leave by zone %s (%s), which is not taken for an internet zone", quoteAll([]string{z.Name}), z.Why)
+	}
+	for _, x := range v.p.rules {
+		if v.holdsBoth(x) && !x.allows() {
+			f.warn(v.splitRemedy(x), "%s holds both the list and another source of ours, and may match only one of them (PAN-274213, fixed in PAN-OS 11.1.11 and 11.2.8)", x)
+		}
 	}
 	gaps := v.gaps(func(t traffic) bool { return v.firstBlock(t) >= 0 })
 	for _, rule := range v.blockRules() {
@@ -141,7 +170,22 @@ func (v *verifier) blockRule(f *findings) {
 	if faults := v.describe(meant, func(x rule) []string { return append(blockFaults(x), v.zoneFaults(x)...) }); faults != "" {
 		text += ": " + faults
 	}
-	v.gap(f, gaps, v.blockRemedy(meant), text)
+	f.fail(v.blockRemedy(meant), "%s; %s", text, v.zones)
+}
+
+// splitRemedy gives the list a rule of its own.
+func (v *verifier) splitRemedy(x rule) string {
+	var lists []string
+	for _, m := range x.source {
+		if v.lists[m] {
+			lists = append(lists, m)
+		}
+	}
+	text := fmt.Sprintf("Policies > Security > %s: Clone as %s with the source %s alone, and take that out of the source of %s.", quoteAll([]string{x.name}), v.want.Names.Listed, words(lists), quoteAll([]string{x.name}))
+	if x.layer.pushed() {
+		return "On Panorama, " + text
+	}
+	return v.cli.or(text)
 }
 
 // meantToBlock gives the rules with our source, disabled ones included.
@@ -149,6 +193,17 @@ func (v *verifier) meantToBlock() []rule {
 	var out []rule
 	for _, x := range slices.Concat(v.p.rules, v.p.inactive) {
 		if v.blocks(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// meantToLog gives these, and the rules for the list.
+func (v *verifier) meantToLog() []rule {
+	out := v.meantToBlock()
+	for _, x := range v.blockRules() {
+		if !slices.ContainsFunc(out, func(y rule) bool { return y.name == x.name && y.layer == x.layer }) {
 			out = append(out, x)
 		}
 	}
@@ -187,29 +242,38 @@ func (v *verifier) blockRemedy(meant []rule) string {
 		word(name), v.zones.orAny(), word(source), word(v.logName())) + ", then " + strings.TrimPrefix(v.cli.move("rulebase security rules %s top", word(name)), cliPrefix))
 }
 
-// evades tells whether a rule lets sources through that the block rule would have dropped.
-func (v *verifier) evades(x rule) bool {
+// evades tells whether a rule lets sources through that the block rule for sources of these names would have dropped.
+func (v *verifier) evades(x rule, names map[string]bool) bool {
 	if !x.allows() || !v.p.maybePublic(x) {
 		return false
 	}
-	return !x.notSource || !v.p.holds(x.source, v.names)
+	return !x.notSource || !v.p.holds(x.source, names)
+}
+
+// above gives the rules that let through what a block rule below them would have dropped, with that one; found: there is a
+// block rule.
+func (v *verifier) above() (above map[int]int, found bool) {
+	above = map[int]int{}
+	for _, t := range v.pairs {
+		block := max(v.block[t], v.listed[t])
+		found = found || block >= 0
+		for _, i := range v.asked[t] {
+			x := v.p.rules[i]
+			if i < v.block[t] && v.evades(x, v.names) {
+				above[i] = v.block[t]
+			} else if i < v.listed[t] && !v.blocks(x) && v.evades(x, v.lists) { // one that has our group as its source is the other rule's matter
+				above[i] = v.listed[t]
+			}
+		}
+	}
+	return above, found
 }
 
 func (v *verifier) blockPosition(f *findings) {
 	if v.blind(f) {
 		return
 	}
-	above := map[int]int{} // rules that allow, with the block rule below them
-	found := false
-	for _, t := range v.pairs {
-		block := v.firstBlock(t)
-		found = found || block >= 0
-		for _, i := range v.asked[t] {
-			if i < block && v.evades(v.p.rules[i]) {
-				above[i] = block
-			}
-		}
-	}
+	above, found := v.above()
 	if !found {
 		f.note(`no rule to check, see "%s"`, CheckBlockRule)
 		return
@@ -229,7 +293,7 @@ func (v *verifier) blockLogs(f *findings) {
 	if f.unasked(v.f.policyError()) {
 		return
 	}
-	meant := v.meantToBlock()
+	meant := v.meantToLog()
 	if len(meant) == 0 {
 		f.note(`no rule to check, see "%s"`, CheckBlockRule)
 		return

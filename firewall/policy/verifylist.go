@@ -83,7 +83,7 @@ func (v listChecks) heldNetworks(f *findings) {
 	if len(networks) == 0 || stands {
 		return
 	}
-	f.warn("Set edl.listen and edl.url, have the firewall fetch the list, and add it to the source of the block rule beside the group; or set blacklist.ipv6_prefix to 128.",
+	f.warn("Set edl.listen and edl.url, have the firewall fetch the list, and give it a block rule of its own, "+v.want.Names.Listed+"; or set blacklist.ipv6_prefix to 128.",
 		"%s blocked, and registered addresses cannot hold networks: only the addresses of them that were seen are blocked: %s",
 		plural(len(networks), "IPv6 network is", "IPv6 networks are"), examples(networks))
 }

@@ -1,23 +1,27 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// blind reports that the policy could not be read, or that it cannot be told which traffic comes from the internet.
-func (v *verifier) blind(f *findings) bool {
+// blind reports that the policy could not be read, or that it cannot be told which traffic comes from the internet, which is a
+// warning: for the block rule, without which nothing is blocked, it fails (see blockRule).
+func (v *verifier) blind(f *findings) bool { return v.blindly(f, f.warn) }
+
+func (v *verifier) blindly(f *findings, blame func(remedy, format string, args ...any)) bool {
 	if f.unasked(v.f.policyError()) {
 		return true
 	}
 	if len(v.zones.zones) > 0 {
 		return false
 	}
-	if len(v.p.zones) == 0 && f.unasked(v.f.template.err) {
+	if len(v.want.InternetZones) == 0 && f.unasked(cmp.Or(v.f.lines.err, v.f.template.err)) || len(v.p.zones) == 0 && f.unasked(v.f.template.err) {
 		return true
 	}
-	f.warn(v.zonesRemedy(), "cannot be checked: %s among %s", v.zones, zoneList(v.p.zones))
+	blame(v.zonesRemedy(), "cannot be checked: %s; the firewall has %s", v.zones, zoneList(v.p.zones))
 	return true
 }
 
@@ -46,8 +50,11 @@ func (v *verifier) zoneFaults(x rule) []string {
 	if !isAny(x.to) {
 		faults = append(faults, "matches only destination zone "+quoteAll(x.to))
 	}
-	if x.kind != kindUniversal {
-		faults = append(faults, "is of rule type "+x.kind)
+	switch x.kind {
+	case kindInterzone:
+		faults = append(faults, "is of rule type interzone, so it does not match what is sent to the firewall's own addresses (GlobalProtect, IKE), which stays within the zone")
+	case kindIntrazone:
+		faults = append(faults, "is of rule type intrazone, so it matches nothing that leaves the zone")
 	}
 	return faults
 }
@@ -102,16 +109,6 @@ func (v *verifier) gaps(holds func(traffic) bool) zoneGaps {
 	return out
 }
 
-// gap fails; it only warns if all that is lacking are zones of which we merely guess that they face the internet,
-// while others that we guess have what is needed.
-func (v *verifier) gap(f *findings, gaps zoneGaps, remedy, text string) {
-	if v.zones.guessed && len(gaps) < len(v.zones.zones) && !slices.ContainsFunc(gaps, func(g zoneGap) bool { return !g.all }) {
-		f.warn(remedy+" If that zone does not face the internet: "+v.zonesRemedy(), "%s; %s", text, v.zones)
-		return
-	}
-	f.fail(remedy, "%s; %s", text, v.zones)
-}
-
 // logName is the log forwarding profile to be put on rules.
 func (v *verifier) logName() string {
 	if len(v.logs) > 0 {
@@ -151,15 +148,30 @@ func startOnly(x rule) bool { return !x.allows() && x.logStart && !x.logEnd }
 const startOnlyText = "logs only at session start, which may not cover denied sessions"
 
 func (v *verifier) logRemedy(x rule) string {
-	if x.layer.pushed() {
+	switch {
+	case x.layer == layerDefault && x.overridden.pushed():
+		return v.pushedDefaultRemedy(x)
+	case x.layer == layerDefault:
+		return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Override > Actions: Log at Session End, Log Forwarding " + word(v.logName()) +
+			"; the action stays " + x.action + ". " + v.cli.set("rulebase default-security-rules rules %s action %s log-end yes log-setting %s", word(x.name), x.action, word(v.logName())))
+	case x.layer.pushed():
 		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + "."
 	}
-	rules := "rulebase security rules"
-	if x.layer == layerDefault {
-		rules = "rulebase default-security-rules rules"
-	}
 	return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + ". " +
-		v.cli.set("%s %s log-end yes log-setting %s", rules, word(x.name), word(v.logName())))
+		v.cli.set("rulebase security rules %s log-end yes log-setting %s", word(x.name), word(v.logName())))
+}
+
+// pushedDefaultRemedy is for Panorama's administrator, where the override of a default rule is pushed.
+func (v *verifier) pushedDefaultRemedy(x rule) string {
+	where, at := "the device group that overrides it", "device-group GROUP"
+	switch {
+	case x.overridden == layerSharedPost:
+		where, at = "Shared", "shared"
+	case x.group != "":
+		where, at = "device group "+x.group, "device-group "+word(x.group)
+	}
+	return fmt.Sprintf("On Panorama, Policies > Security > Default Rules > %q in %s > Actions: Log at Session End, and a Log Forwarding profile that sends all traffic and threat logs to us; the action stays %s; then push. "+
+		"CLI of Panorama, configure mode: set %s post-rulebase default-security-rules rules %s log-end yes log-setting PROFILE", x.name, where, x.action, at, x.name)
 }
 
 func (v *verifier) internetRules(f *findings) {

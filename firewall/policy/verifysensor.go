@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// sensorFaults is why a rule does not log to us all that nothing above it allowed; nil: it does, between its zones.
+// sensorFaults is why a rule does not log to us all that nothing above it decided; nil: it does, between its zones. A default rule
+// may allow: what it lets pass is seen, and it decides as it did.
 func (v *verifier) sensorFaults(x rule) []string {
 	var faults []string
 	if x.disabled {
 		faults = append(faults, "is disabled")
 	}
-	if x.allows() {
+	if x.allows() && x.layer != layerDefault {
 		faults = append(faults, "has action allow")
 	}
 	if !x.everySource() {
@@ -25,15 +26,12 @@ func (v *verifier) sensorFaults(x rule) []string {
 }
 
 // sensor looks, for all traffic from the internet, at the rule that decides over what no rule above it decided over:
-// that must be one that denies and logs to us.
+// that must be one that denies, or a default rule, and logs to us.
 func (v *verifier) sensor(f *findings) {
 	if v.blind(f) {
 		return
 	}
-	deciding := map[traffic]int{}
-	for _, t := range v.pairs {
-		deciding[t] = v.asked[t][len(v.asked[t])-1] // the default rules decide over everything, so there is one
-	}
+	deciding := v.deciding()
 	sensors := map[int]bool{}
 	gaps := v.gaps(func(t traffic) bool {
 		if v.sensorFaults(v.p.rules[deciding[t]]) != nil {
@@ -51,9 +49,19 @@ func (v *verifier) sensor(f *findings) {
 	}
 	f.note("%s", v.zones)
 	if len(gaps) > 0 {
-		v.gap(f, gaps, v.sensorRemedy(deciding), fmt.Sprintf("no rule denies and logs to us all remaining traffic from %s%s", gaps, v.whyNoSensor(deciding)))
+		f.fail(v.sensorRemedy(deciding), "what no rule allows is not logged to us, from %s%s; %s", gaps, v.whyNoSensor(deciding), v.zones)
 	}
 	v.allowsBelow(f, deciding)
+}
+
+// deciding gives for each traffic the rule by index that decides over what no rule above it decided over. The default rules decide over
+// everything, so there is one.
+func (v *verifier) deciding() map[traffic]int {
+	last := map[traffic]int{}
+	for _, t := range v.pairs {
+		last[t] = v.asked[t][len(v.asked[t])-1]
+	}
+	return last
 }
 
 // whyNoSensor names the rules that stand in the way of a sensor rule, or that are nearly one.
@@ -75,6 +83,8 @@ func (v *verifier) whyNoSensor(deciding map[traffic]int) string {
 			say("%s shadows %s", x, v.p.rules[deciding[t]+1+below])
 		case x.layer != layerDefault:
 			say("%s matches all of it, and %s", x, strings.Join(v.sensorFaults(x), ", "))
+		default:
+			say("%s decides, and %s", x, strings.Join(v.sensorFaults(x), ", "))
 		}
 	}
 	for _, x := range slices.Concat(v.p.rules, v.p.inactive) {
@@ -119,7 +129,7 @@ func (v *verifier) allowsBelow(f *findings, deciding map[traffic]int) {
 	}
 }
 
-// sensorRemedy is for the rule that stands in the way, if there is one, or makes a sensor rule.
+// sensorRemedy is for the rule that stands in the way, if there is one, else for the default rules.
 func (v *verifier) sensorRemedy(deciding map[traffic]int) string {
 	for _, t := range v.pairs {
 		x := v.p.rules[deciding[t]]
@@ -128,14 +138,28 @@ func (v *verifier) sensorRemedy(deciding map[traffic]int) string {
 		case x.layer.pushed():
 			return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + ": limit it to the traffic it is meant for, or have it log to us if it is meant to be the last rule, then push."
 		case x.allows():
-			return "Policies > Security > " + quoteAll([]string{x.name}) + ": limit it to the traffic it is meant for. " + v.cli.set("rulebase security rules %s disabled yes", word(x.name)) + " disables it."
+			return "Policies > Security > " + quoteAll([]string{x.name}) + ": limit it to the traffic it is meant for, rule by rule, so that what is left reaches the default rules."
 		default:
 			return v.logRemedy(x)
 		}
 	}
-	n := v.want.Names
-	return v.cli.or(fmt.Sprintf("Policies > Security > Add, as the last rule: name %s, source zone %s, everything else any, action Drop, Log at Session End, Log Forwarding %s. ",
-		n.Sensor, v.zones.orAny(), word(v.logName())) +
-		v.cli.set("rulebase security rules %s from %s to any source any destination any application any service any action drop log-setting %s",
-			word(n.Sensor), v.zones.orAny(), word(v.logName())))
+	var remedies []string
+	for _, x := range v.silentDefaults(deciding) {
+		remedies = append(remedies, v.logRemedy(x))
+	}
+	return strings.Join(remedies, " Also: ")
+}
+
+// silentDefaults gives the default rules that decide over traffic from the internet and do not log it to us.
+func (v *verifier) silentDefaults(deciding map[traffic]int) (out []rule) {
+	found := map[int]bool{}
+	for _, t := range v.pairs {
+		if i := deciding[t]; v.p.rules[i].layer == layerDefault && v.sensorFaults(v.p.rules[i]) != nil {
+			found[i] = true
+		}
+	}
+	for _, i := range sortedKeys(found) {
+		out = append(out, v.p.rules[i])
+	}
+	return out
 }

@@ -106,9 +106,13 @@ func (p *vsysPolicy) add(src sources) {
 	}
 	p.addPushed(src, layerGroupPost, false, post)
 	p.addPushed(src, layerSharedPost, true, post)
-	defaults := []*xmlapi.Node{src.own.At("rulebase", "default-security-rules", "rules")}
+	defaults := []overrides{{src.own.At("rulebase", "default-security-rules", "rules"), layerLocal}}
 	for _, part := range src.pushed {
-		defaults = append(defaults, part.Node.At("post-rulebase", "default-security-rules", "rules"))
+		at := layerGroupPost
+		if part.Shared {
+			at = layerSharedPost
+		}
+		defaults = append(defaults, overrides{part.Node.At("post-rulebase", "default-security-rules", "rules"), at})
 	}
 	p.rules = append(p.rules, defaultRules(defaults...)...)
 }

@@ -2,6 +2,8 @@ package xmlapi
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -57,8 +59,9 @@ type DefaultRoute struct {
 	Interface string // by which it leaves; "": by none, as into another router
 }
 
-// DefaultRoutes asks for the default routes of all virtual routers. A firewall that answers otherwise, as one with the advanced routing
-// engine does, or that refuses the call, has said nothing: that is no error.
+// DefaultRoutes asks for the default routes of all virtual routers; where there are none, of all logical routers, which the advanced
+// routing engine has in their place (PAN-OS 10.2 and later). A firewall that answers otherwise, or that refuses the call, has said
+// nothing: that is no error.
 func DefaultRoutes(ctx context.Context, d *Device) ([]DefaultRoute, error) {
 	var all []DefaultRoute
 	for _, destination := range []string{"0.0.0.0/0", "::/0"} {
@@ -76,7 +79,40 @@ func DefaultRoutes(ctx context.Context, d *Device) ([]DefaultRoute, error) {
 			}
 		}
 	}
-	return all, nil
+	if len(all) > 0 {
+		return all, nil
+	}
+	result, err := d.OpIn(ctx, CallNetwork, "show advanced-routing route", "<show><advanced-routing><route></route></advanced-routing></show>", "")
+	if kind := Kind(err); kind == KindAPI || kind == KindRole {
+		return nil, nil
+	}
+	return logicalDefaults(result.Value("json")), err
+}
+
+// logicalDefaults reads the routes of logical routers, which come as JSON: by router and prefix a list of routes, each with its next
+// hops. No vendor document shows it; public scripts agree on these names.
+func logicalDefaults(text string) (all []DefaultRoute) {
+	var routers map[string]map[string][]struct {
+		NextHops []struct {
+			Interface string `json:"interfaceName"`
+			Active    *bool  `json:"active"`
+		} `json:"nexthops"`
+	}
+	if json.Unmarshal([]byte(text), &routers) != nil {
+		return nil
+	}
+	for _, router := range slices.Sorted(maps.Keys(routers)) {
+		for _, destination := range []string{"0.0.0.0/0", "::/0"} {
+			for _, route := range routers[router][destination] {
+				for _, hop := range route.NextHops {
+					if hop.Interface != "" && (hop.Active == nil || *hop.Active) {
+						all = append(all, DefaultRoute{"lr:" + router, hop.Interface})
+					}
+				}
+			}
+		}
+	}
+	return all
 }
 
 // interfaceAddress reads "203.0.113.1/24". Host bits stay: they are the interface's own address.

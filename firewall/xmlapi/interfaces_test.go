@@ -18,7 +18,10 @@ func TestDefaultRoutes(t *testing.T) {
 		"none":                 {begin + end, "[]", ""},
 		"another engine":       {`<response status="success"><result>Command deprecated</result></response>`, "[]", ""},
 		"an engine that minds": {`<response status="error" code="17"><msg><line>show -&gt; routing is unexpected</line></msg></response>`, "[]", ""},
-		"cut":                  {strings.TrimSuffix(table, end), "[]", KindMalformed},
+		"logical routers": {`<response status="success"><result><json>{"default":{"0.0.0.0/0":[{"prefix":"0.0.0.0/0","protocol":"bgp","nexthops":[
+{"ip":"203.0.113.1","interfaceName":"ethernet1/1","active":true},{"ip":"198.51.100.1","interfaceName":"ethernet1/2","active":false}]}],"10.0.0.0/8":[{"nexthops":[{"interfaceName":"ethernet1/4"}]}]}}</json></result></response>`,
+			"[{lr:default ethernet1/1}]", ""},
+		"cut": {strings.TrimSuffix(table, end), "[]", KindMalformed},
 	} {
 		s := newScript(t, always(c.answer))
 		all, err := DefaultRoutes(t.Context(), s.Device)

@@ -1,0 +1,193 @@
+package ours
+
+import (
+	"cmp"
+	"slices"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// Service is something for which the firewall itself sends or takes traffic on an interface, so that a rule which drops within the
+// interface's zone would cut it.
+type Service struct {
+	Zone      string // of the virtual system; "": none of it
+	Interface string
+	What      string // such as: IKE gateway branch
+}
+
+// Services gives what the configuration has the firewall serve, by zone, interface and what it is, each once: what listens at an
+// address of an interface (IKE, GRE, GlobalProtect), routing protocols, PIM, VRRP, DHCP, DNS proxies, management profiles, neighbour
+// discovery, and the service routes by which the firewall itself goes out.
+func (f *Facts) Services() []Service {
+	s := services{f.reader(), map[Service]bool{}}
+	s.interfaces()
+	for _, network := range s.r.networks {
+		s.listeners(network, "", 0)
+		s.lists(network)
+	}
+	for _, vsys := range s.r.vsys {
+		s.listeners(vsys, "", 0)
+	}
+	for _, router := range s.r.routers() {
+		s.router(router)
+	}
+	s.serviceRoutes()
+	var out []Service
+	for service := range s.seen {
+		out = append(out, service)
+	}
+	slices.SortFunc(out, func(a, b Service) int {
+		return cmp.Or(cmp.Compare(a.Zone, b.Zone), cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.What, b.What))
+	})
+	return out
+}
+
+// InterfacesOf gives the interfaces of layer 3 that have an address in a zone of the virtual system.
+func (f *Facts) InterfacesOf(name string) (out []string) {
+	for _, i := range f.reader().interfaces {
+		if i.zone == (zone{name: name}) {
+			out = append(out, i.name)
+		}
+	}
+	return out
+}
+
+// services gathers them.
+type services struct {
+	r    *reader
+	seen map[Service]bool
+}
+
+func (s services) add(at, what string) {
+	service := Service{Interface: at, What: what}
+	if i := s.r.byName[at]; i != nil && i.zone.vsys == "" {
+		service.Zone = i.zone.name
+	}
+	for _, e := range entriesOf(s.r.vsys, "zone") { // one without an address may stand in a zone, too
+		for _, layer := range childrenOf(e.Child("network")) {
+			if slices.Contains(layer.Members(), at) {
+				service.Zone = e.Attr("name")
+			}
+		}
+	}
+	s.seen[service] = true
+}
+
+// interfaces looks at what is set on the interfaces themselves.
+func (s services) interfaces() {
+	for _, i := range s.r.interfaces {
+		if i.dynamic {
+			s.add(i.name, "DHCP or PPPoE client")
+		}
+		for _, n := range i.nodes {
+			if profile := n.Value("interface-management-profile"); profile != "" && s.manages(profile) {
+				s.add(i.name, "management profile "+profile)
+			}
+			if n.Child("ipv6").Yes("enabled") {
+				s.add(i.name, "IPv6 neighbour discovery")
+			}
+			if n.Child("vrrp") != nil {
+				s.add(i.name, "VRRP")
+			}
+		}
+	}
+}
+
+// manages tells whether a management profile lets anything in; one that is not found may.
+func (s services) manages(name string) bool {
+	for _, profile := range entriesOf(s.r.networks, "profiles", "interface-management-profile") {
+		if profile.Attr("name") == name {
+			return slices.ContainsFunc(profile.Children, func(n *xmlapi.Node) bool { return profile.Yes(n.Name) })
+		}
+	}
+	return true
+}
+
+// titles are what lists of listeners are called.
+var titles = map[string]string{
+	"gateway": "IKE gateway", "gre": "GRE tunnel", "peer": "BGP peer", "global-protect-portal": "GlobalProtect portal",
+	"global-protect-gateway": "GlobalProtect gateway", "global-protect-site-to-site": "GlobalProtect satellite gateway", "ipsec": "IPsec tunnel",
+}
+
+// listeners finds what listens at an interface, wherever it stands: below local-address.
+func (s services) listeners(n *xmlapi.Node, what string, depth int) {
+	if depth > maxNesting || n == nil {
+		return
+	}
+	for _, c := range n.Children {
+		title := what
+		if c.Name == "entry" && titles[n.Name] != "" {
+			title = titles[n.Name] + " " + c.Attr("name")
+		}
+		if by := c.Child("local-address").Value("interface"); by != "" {
+			s.add(by, cmp.Or(title, "service "+c.Attr("name")))
+		}
+		s.listeners(c, title, depth+1)
+	}
+}
+
+// lists looks at what names its interfaces in a list.
+func (s services) lists(network *xmlapi.Node) {
+	for _, e := range network.At("dhcp", "interface").Entries() {
+		s.add(e.Attr("name"), "DHCP server or relay")
+	}
+	for _, e := range network.Child("dns-proxy").Entries() {
+		for _, name := range e.Child("interface").Members() {
+			s.add(name, "DNS proxy "+e.Attr("name"))
+		}
+	}
+}
+
+// router looks at the protocols that run on a router. A BGP that names no address of its own may use any interface.
+func (s services) router(router router) {
+	for _, protocols := range present(router.node.Child("protocol"), router.node) {
+		if bgp := protocols.Child("bgp"); bgp.Yes("enable") {
+			for _, name := range s.on(router) {
+				s.add(name, "BGP of "+router.name)
+			}
+		}
+		for _, protocol := range []struct{ element, title string }{{"ospf", "OSPF"}, {"ospfv3", "OSPFv3"}, {"rip", "RIP"}} {
+			n := protocols.Child(protocol.element)
+			if !n.Yes("enable") {
+				continue
+			}
+			areas := append(n.Child("area").Entries(), n)
+			for _, area := range areas {
+				for _, e := range area.Child("interface").Entries() {
+					s.add(e.Attr("name"), protocol.title)
+				}
+			}
+		}
+		if pim := protocols.Child("multicast"); pim.Yes("enable") {
+			for _, name := range s.on(router) {
+				s.add(name, "PIM or IGMP of "+router.name)
+			}
+		}
+		for _, e := range protocols.Child("vrrp").Entries() {
+			s.add(cmp.Or(e.Value("interface"), e.Attr("name")), "VRRP")
+		}
+	}
+}
+
+// on gives the interfaces of a router.
+func (s services) on(router router) (out []string) {
+	for _, i := range s.r.interfaces {
+		if i.router == router.name {
+			out = append(out, i.name)
+		}
+	}
+	return out
+}
+
+// serviceRoutes looks at what the firewall itself asks for by an interface: names, time, updates, logs.
+func (s services) serviceRoutes() {
+	for _, system := range s.r.systems {
+		for _, kind := range []string{"service", "destination"} {
+			for _, e := range system.At("system", "route", kind).Entries() {
+				if by := e.Value("source", "interface"); by != "" && by != "MGT" {
+					s.add(by, "service route "+e.Attr("name"))
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package ours
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// The zones that face the internet follow from the default routes, whatever they are called.
+func TestInternet(t *testing.T) {
+	const dhcp = `<interface><ethernet><entry name="ethernet1/1"><layer3><dhcp-client/></layer3></entry></ethernet></interface>`
+	named := strings.NewReplacer("untrust", "inside-office", `"dmz"`, `"internet"`).Replace(twoZones)
+	vrf := strings.NewReplacer("virtual-router", "logical-router", "<routing-table>", `<vrf><entry name="default"><routing-table>`, "</routing-table>", "</routing-table></entry></vrf>").Replace(defaultRoute)
+	bgp := `<virtual-router><entry name="edge"><interface><member>ethernet1/1</member></interface><protocol><bgp><enable>yes</enable></bgp></protocol></entry></virtual-router>`
+	for name, c := range map[string]struct {
+		parts   parts
+		learned []xmlapi.DefaultRoute
+		want    string
+	}{
+		"a static route":        {parts{network: staticLines + defaultRoute, vsys: twoZones}, nil, "[{untrust default route out by ethernet1/1}] "},
+		"names are no evidence": {parts{network: staticLines + defaultRoute, vsys: named}, nil, "[{inside-office default route out by ethernet1/1}] "},
+		"names alone tell nothing": {parts{network: staticLines, vsys: twoZones}, nil,
+			"[] no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"},
+		"the zones that are set do not matter": {parts{network: staticLines + defaultRoute, vsys: twoZones, zones: []string{"dmz"}}, nil, "[{untrust default route out by ethernet1/1}] "},
+		"DHCP":                                 {parts{network: dhcp, vsys: twoZones}, nil, "[{untrust the default route that ethernet1/1 asks its provider for}] "},
+		"PPPoE":                                {parts{network: strings.Replace(dhcp, "dhcp-client", "pppoe", 1), vsys: twoZones}, nil, "[{untrust the default route that ethernet1/1 asks its provider for}] "},
+		"DHCP without a default route": {parts{network: strings.Replace(dhcp, "<dhcp-client/>", "<dhcp-client><create-default-route>no</create-default-route></dhcp-client>", 1), vsys: twoZones}, nil,
+			"[] no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"},
+		"a logical router":       {parts{network: staticLines + vrf, vsys: twoZones}, nil, "[{untrust default route out by ethernet1/1}] "},
+		"learned":                {parts{network: staticLines + bgp, vsys: twoZones}, []xmlapi.DefaultRoute{{Router: "vr:edge", Interface: "ethernet1/1"}}, "[{untrust a default route by ethernet1/1, learned by a routing protocol}] "},
+		"not learned at present": {parts{network: staticLines + bgp, vsys: twoZones}, nil, "[] vr:edge learns its default route by a routing protocol, and has none at present"},
+		"two providers": {parts{network: staticLines + defaultRoute + strings.NewReplacer("ethernet1/1", "ethernet1/3", "edge", "second").Replace(bgp), vsys: twoZones},
+			[]xmlapi.DefaultRoute{{Router: "vr:second", Interface: "ethernet1/3.100"}},
+			"[{dmz a default route by ethernet1/3.100, learned by a routing protocol} {untrust default route out by ethernet1/1}] "},
+		"a second line by forwarding": {parts{network: staticLines + defaultRoute, vsys: twoZones + `<rulebase><pbf><rules><entry name="backup"><destination><member>any</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action><forward><egress-interface>ethernet1/3.100</egress-interface></forward></action></entry></rules></pbf></rulebase>`}, nil,
+			"[{untrust default route out by ethernet1/1}] [{dmz policy-based forwarding by ethernet1/3.100}]"},
+		"another virtual system's": {parts{network: staticLines + defaultRoute, interfaces: `<entry><name>ethernet1/1</name><zone>outside</zone><vsys>2</vsys><ip>203.0.113.2/29</ip></entry>`}, nil,
+			"[] the default route leaves by an interface in no zone of vsys1 (default route out by ethernet1/1)"},
+		"virtual wire": {parts{network: `<interface><ethernet><entry name="ethernet1/1"><virtual-wire/></entry></ethernet></interface>`, vsys: strings.ReplaceAll(twoZones, "layer3", "virtual-wire")}, nil,
+			"[] no default route leaves by any interface: neither a static one, nor one by DHCP, PPPoE or a routing protocol"},
+	} {
+		f := c.parts.facts(t)
+		f.learned = c.learned
+		in := f.Internet()
+		got := fmt.Sprintf("%v %s", in.Zones, in.Why)
+		if len(in.Perhaps) > 0 {
+			got += fmt.Sprint(in.Perhaps)
+		}
+		if got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
+// What the firewall serves is found wherever the configuration has it.
+func TestServices(t *testing.T) {
+	at := func(name string) string {
+		return `<local-address><interface>` + name + `</interface><ip>203.0.113.2/29</ip></local-address>`
+	}
+	lines := strings.Replace(staticLines, `<entry name="ethernet1/1"><layer3>`, `<entry name="ethernet1/1"><layer3><interface-management-profile>ping</interface-management-profile><vrrp/>`, 1)
+	lines = strings.Replace(lines, "<ipv6>", "<ipv6><enabled>yes</enabled>", 1)
+	lines = strings.Replace(lines, `<entry name="ethernet1/2"><layer3>`, `<entry name="ethernet1/2"><layer3><interface-management-profile>none</interface-management-profile>`, 1)
+	network := lines + `<profiles><interface-management-profile><entry name="ping"><ping>yes</ping></entry><entry name="none"><ping>no</ping></entry></interface-management-profile></profiles>
+<ike><gateway><entry name="branch">` + at("ethernet1/1") + `</entry></gateway></ike><tunnel><gre><entry name="g">` + at("ethernet1/1") + `</entry></gre>
+<global-protect-gateway><entry name="gw">` + at("loopback.1") + `</entry></global-protect-gateway></tunnel><dhcp><interface><entry name="ethernet1/2"><server/></entry></interface></dhcp>
+<dns-proxy><entry name="names"><interface><member>ethernet1/2</member></interface></entry></dns-proxy>
+<virtual-router><entry name="default"><interface><member>ethernet1/1</member></interface><protocol><bgp><enable>yes</enable></bgp>
+<ospf><enable>yes</enable><area><entry name="0.0.0.0"><interface><entry name="ethernet1/1"/></interface></entry></area></ospf>
+<ospfv3><enable>no</enable><area><entry name="0.0.0.0"><interface><entry name="ethernet1/1"/></interface></entry></area></ospfv3></protocol>
+<multicast><enable>yes</enable></multicast></entry></virtual-router>`
+	zones := strings.Replace(twoZones, "<member>ethernet1/1</member>", "<member>ethernet1/1</member><member>loopback.1</member>", 1)
+	f := parts{network: network, vsys: zones + `<global-protect><global-protect-portal><entry name="p"><portal-config>` + at("ethernet1/1") + `</portal-config></entry></global-protect-portal></global-protect>`,
+		system: `<system><route><service><entry name="dns"><source><interface>ethernet1/1</interface></source></entry><entry name="ntp"><source><interface>MGT</interface></source></entry></service></route></system>`}.facts(t)
+	var got []string
+	for _, s := range f.Services() {
+		got = append(got, s.Zone+" "+s.Interface+" "+s.What)
+	}
+	want := []string{
+		"dmz ethernet1/2 DHCP server or relay", "dmz ethernet1/2 DNS proxy names",
+		"untrust ethernet1/1 BGP of vr:default", "untrust ethernet1/1 GRE tunnel g", "untrust ethernet1/1 GlobalProtect portal p", "untrust ethernet1/1 IKE gateway branch",
+		"untrust ethernet1/1 IPv6 neighbour discovery", "untrust ethernet1/1 OSPF", "untrust ethernet1/1 PIM or IGMP of vr:default", "untrust ethernet1/1 VRRP",
+		"untrust ethernet1/1 management profile ping", "untrust ethernet1/1 service route dns", "untrust loopback.1 GlobalProtect gateway gw",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+	if in := f.InterfacesOf("dmz"); !slices.Equal(in, []string{"ethernet1/2", "ethernet1/3.100"}) {
+		t.Errorf("in the zone: %v", in)
+	}
+	if quiet := (parts{network: staticLines + defaultRoute, vsys: twoZones}).facts(t).Services(); len(quiet) > 0 {
+		t.Errorf("a firewall that serves nothing: %v", quiet)
+	}
+}
