@@ -80,7 +80,7 @@ func (p *vsysPolicy) syslogProfiles() []syslogProfile {
 }
 
 // ourSyslog gives the server profiles that shall send to us: those with our address; else the one that bears our
-// name; else those with our format; else all of them, for there is nothing to tell them by.
+// name; else those with our format. Where the address is not known, that some profile sends somewhere makes it none of ours.
 func (p *vsysPolicy) ourSyslog(want Expectation) []syslogProfile {
 	all := p.syslogProfiles()
 	return firstMatching(all,
@@ -93,8 +93,7 @@ func (p *vsysPolicy) ourSyslog(want Expectation) []syslogProfile {
 				have := s.formats[kind]
 				return have != "" && (sameFormat(have, want.Formats.of(kind)) || sameFormat(have, want.Formats.Shorter))
 			})
-		},
-		func(syslogProfile) bool { return true })
+		})
 }
 
 // firstMatching gives what the first of the tests that anything passes lets through.

@@ -68,31 +68,70 @@ func (p *provisioner) split() {
 
 // planned tells whether a step changes the security rule of that name already.
 func (p *provisioner) planned(name string) bool {
-	return slices.ContainsFunc(p.steps, func(s Step) bool { return s.Object == "security rule "+quoteAll([]string{name}) })
+	return slices.ContainsFunc(p.steps, func(s Step) bool {
+		return s.Action != ActionPerson && s.Object == "security rule "+quoteAll([]string{name})
+	})
 }
 
 // orderBlocks moves the block rules that stand to the top, if anything above lets what they would drop through, and has them log to us.
 func (p *provisioner) orderBlocks(profile string) {
-	var f findings
-	if p.blockPosition(&f); len(f.fails) > 0 {
-		p.moveUp(f.fails)
-	}
+	p.moveUp()
 	p.putLogs(slices.DeleteFunc(p.blockRules(), func(r rule) bool { return r.layer == layerLocal && p.planned(r.name) }), profile)
 }
 
 // to has the rule moved after the edits.
 func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
 
-// moveUp puts the block rules on top that stand below an allow.
-func (p *provisioner) moveUp(why []string) {
-	for _, r := range slices.Backward(p.blockRules()) { // the first that stands is the first again
-		switch {
-		case r.layer != layerLocal:
-			p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: "+strings.Join(why, "; "))
-		case !p.planned(r.name):
-			p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
+// moveUp puts the block rules on top that stand below an allow of the firewall's own. Above what Panorama pushed as Pre Rules none of the
+// firewall's own can stand, whether it stands already or is planned.
+func (p *provisioner) moveUp() {
+	n := p.want.Names
+	for _, set := range []struct {
+		name  string
+		first map[traffic]int
+		names map[string]bool
+	}{{n.Listed, p.listed, p.lists}, {n.Block, p.block, p.names}} {
+		local, pushed := p.allowsAbove(set.first, set.names, p.planned(set.name))
+		moved := map[int]bool{}
+		for _, t := range p.pairs {
+			i := set.first[t]
+			if i < 0 || moved[i] || len(local)+len(pushed) == 0 {
+				continue
+			}
+			moved[i] = true
+			switch r := p.p.rules[i]; {
+			case r.layer != layerLocal:
+				p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "))
+			case len(local) > 0 && !p.planned(r.name):
+				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in", !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
+			}
+		}
+		standsHere := slices.ContainsFunc(sortedKeys(moved), func(i int) bool { return p.p.rules[i].layer == layerLocal })
+		if len(pushed) > 0 && (standsHere || p.planned(set.name)) {
+			p.person("security rule "+quoteAll([]string{set.name}), "On Panorama: make the same rule first of all Pre Rules, then push: the firewall's own stands below "+strings.Join(pushed, ", ")+", and what is blocked gets in.")
 		}
 	}
+}
+
+// allowsAbove gives the rules that let in what block rules would have dropped, above those, or above one that is planned to be the first
+// of the firewall's own: the firewall's, and Panorama's.
+func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, planned bool) (local, pushed []string) {
+	seen := map[int]bool{}
+	for _, t := range p.pairs {
+		for _, i := range p.asked[t] {
+			r := p.p.rules[i]
+			above := i < first[t] || first[t] < 0 && planned && r.layer < layerLocal
+			if !above || seen[i] || p.blocks(r) || !p.evades(r, names) {
+				continue
+			}
+			if seen[i] = true; r.layer == layerLocal {
+				local = append(local, r.String())
+			} else {
+				pushed = append(pushed, r.String())
+			}
+		}
+	}
+	return local, pushed
 }
 
 // ours tells whether a rule of the firewall's bears a name of ours.
@@ -163,10 +202,11 @@ func (p *provisioner) sensorRule(profile string) {
 	if len(silent) > 0 && profile != "" {
 		p.makeSensor(silent, deciding, profile)
 	}
-	var f findings
 	if n := p.want.Names.Sensor; p.ourRule(n) && !p.planned(n) {
+		var f findings
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
-			p.step(ActionMove, "security rule", n, "to the bottom: "+strings.Join(f.fails, "; "), false).to(p.rulePath(n), xmlapi.MoveBottom)
+			p.person("security rule "+quoteAll([]string{n}), "It keeps rules from being reached, which a move would have allow again: "+strings.Join(f.fails, "; ")+". If they are meant to: "+strings.Join(f.remedies, " ")+
+				" Or delete it, and provision has the default rules log in its place.")
 		}
 	}
 }
@@ -199,7 +239,7 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 	detail := "log at session end, log forwarding profile " + profile + "; the action stays " + r.action + why
 	switch {
 	case r.overridden.pushed():
-		p.person("security rule "+r.String(), p.pushedDefaultRemedy(r)+why)
+		p.person("security rule "+r.String(), pushedDefaultRemedy(r)+why)
 	case r.overridden == layerDefault:
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
 			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile)))

@@ -208,8 +208,7 @@ func TestWhichServersAreOurs(t *testing.T) {
 		"byaddress":      profile("byaddress", "192.0.2.10", "x") + profile("active-defense", "192.0.2.9", "A=$a;"),
 		"active-defense": profile("active-defense", "192.0.2.9", "x") + profile("byformat", "192.0.2.8", "A=$a;"),
 		"byformat":       profile("other", "192.0.2.9", "Default") + profile("byformat", "192.0.2.8", "A=$a"),
-		"one two":        profile("one", "192.0.2.9", "x") + profile("two", "192.0.2.8", "y"),
-		"":               "",
+		"":               profile("one", "192.0.2.9", "x") + profile("two", "192.0.2.8", "y"),
 	} {
 		shared := node(t, "<shared><log-settings><syslog>"+profiles+"</syslog></log-settings></shared>")
 		var got []string
