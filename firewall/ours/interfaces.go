@@ -15,6 +15,7 @@ type networkInterface struct {
 	router    string         // virtual router, or logical router and routing instance; "": in none that we know
 	addresses []netip.Prefix // with host bits
 	dynamic   bool           // asks for an address by DHCP or PPPoE
+	dhcp      bool           // by DHCP
 	leads     bool           // and takes its default route from there
 	nodes     []*xmlapi.Node // where the configuration has it
 	unread    []string       // addresses of the configuration that are none: names of objects that are not there, template variables
@@ -85,16 +86,16 @@ func (r *reader) findInterface(name string, n *xmlapi.Node) {
 			texts = append(texts, e.Attr("name"))
 		}
 	}
-	dynamic, leads := false, false
+	dynamic, leads, dhcp := false, false, false
 	for _, path := range [][]string{{"dhcp-client"}, {"pppoe"}, {"ipv6", "dhcp-client"}, {"ipv6", "inherited"}} {
 		if client := n.At(path...); client != nil && client.Value("enable") != "no" {
-			dynamic = true
+			dynamic, dhcp = true, dhcp || path[0] != "pppoe"
 			leads = leads || client.Value("create-default-route") != "no"
 		}
 	}
 	if len(texts) > 0 || dynamic {
 		i := r.interfaceCalled(name)
-		i.dynamic, i.leads = i.dynamic || dynamic, i.leads || leads
+		i.dynamic, i.leads, i.dhcp = i.dynamic || dynamic, i.leads || leads, i.dhcp || dhcp
 		i.nodes = append(i.nodes, n)
 		for _, text := range texts {
 			r.findAddress(i, text)

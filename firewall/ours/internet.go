@@ -73,7 +73,7 @@ func (f *Facts) Internet() Internet {
 		}
 	}
 	slices.SortFunc(zones, func(a, b InternetZone) int { return cmp.Compare(a.Name, b.Name) })
-	found := Internet{Zones: zones, Perhaps: r.perhaps(zones)}
+	found := Internet{Zones: zones, Perhaps: perhaps(r, zones)}
 	switch {
 	case len(zones) > 0:
 	case len(elsewhere) > 0:
@@ -87,7 +87,7 @@ func (f *Facts) Internet() Internet {
 }
 
 // perhaps gives the zones of the interfaces that face the internet by policy-based forwarding alone.
-func (r *reader) perhaps(zones []InternetZone) (out []InternetZone) {
+func perhaps(r *reader, zones []InternetZone) (out []InternetZone) {
 	for _, i := range r.interfaces {
 		known := func(z InternetZone) bool { return z.Name == i.zone.name }
 		if r.internet.interfaces[i.name] && i.zone.name != "" && i.zone.vsys == "" && !slices.ContainsFunc(zones, known) && !slices.ContainsFunc(out, known) {

@@ -76,8 +76,8 @@ func (s services) add(at, what string) {
 // interfaces looks at what is set on the interfaces themselves.
 func (s services) interfaces() {
 	for _, i := range s.r.interfaces {
-		if i.dynamic {
-			s.add(i.name, "DHCP or PPPoE client")
+		if i.dhcp { // PPPoE is no IP, and so nothing that a rule decides over
+			s.add(i.name, "DHCP client")
 		}
 		for _, n := range i.nodes {
 			if profile := n.Value("interface-management-profile"); profile != "" && s.manages(profile) {

@@ -11,7 +11,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
-	flow "activedefense/firewall/panosim/traffic"
+	simulator "activedefense/firewall/panosim/traffic"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -351,13 +351,13 @@ func TestNoPlanCutsTraffic(t *testing.T) {
 			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(servingFirewall, c.network, c.rules) })
 			l.sim.Learn("edge", "ethernet1/1")
 			l.want.InternetZones, l.want.Sensor = nil, c.sensor
-			var flows []flow.Packet
+			var flows []simulator.Packet
 			for _, zones := range [][2]string{{"provider", "provider"}, {"provider", "lan"}, {"lan", "provider"}, {"lan", "lan"}, {"untrust", "lan"}, {"untrust", "untrust"}} {
 				for _, port := range []uint16{22, 179, 443, 500} {
-					flows = append(flows, flow.Packet{From: zones[0], To: zones[1], Source: netip.MustParseAddr("198.51.100.9"), Destination: netip.MustParseAddr("203.0.113.2"), DestinationPort: port, Short: true})
+					flows = append(flows, simulator.Packet{From: zones[0], To: zones[1], Source: netip.MustParseAddr("198.51.100.9"), Destination: netip.MustParseAddr("203.0.113.2"), DestinationPort: port, Short: true})
 				}
 			}
-			decide := func(p flow.Packet) bool { return l.sim.Traffic().Packet(p).Allowed }
+			decide := func(p simulator.Packet) bool { return l.sim.Traffic().Packet(p).Allowed }
 			var before []bool
 			for _, p := range flows {
 				before = append(before, decide(p))

@@ -68,46 +68,68 @@ func (p *provisioner) split() {
 
 // planned tells whether a step changes the security rule of that name already.
 func (p *provisioner) planned(name string) bool {
-	return slices.ContainsFunc(p.steps, func(s Step) bool { return s.Object == "security rule "+quoteAll([]string{name}) })
+	return slices.ContainsFunc(p.steps, func(s Step) bool {
+		return s.Action != ActionPerson && s.Object == "security rule "+quoteAll([]string{name})
+	})
 }
 
 // orderBlocks moves the block rules that stand to the top, if anything above lets what they would drop through, and has them log to us.
 func (p *provisioner) orderBlocks(profile string) {
-	var f findings
-	if p.blockPosition(&f); len(f.fails) > 0 {
-		p.moveUp(f.fails)
-	}
+	p.moveUp()
 	p.putLogs(slices.DeleteFunc(p.blockRules(), func(r rule) bool { return r.layer == layerLocal && p.planned(r.name) }), profile)
 }
 
 // to has the rule moved after the edits.
 func (s *Step) to(xpath, where string) { s.move, s.where = xpath, where }
 
-// moveUp puts the block rules on top that stand below an allow. Above what Panorama pushed as Pre Rules no rule of the
-// firewall's own can stand.
-func (p *provisioner) moveUp(why []string) {
-	local, pushed := p.allowsAbove()
-	for _, r := range slices.Backward(p.blockRules()) { // the first that stands is the first again
-		if r.layer != layerLocal {
-			p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: "+strings.Join(why, "; "))
-			continue
+// moveUp puts the block rules on top that stand below an allow of the firewall's own. Above what Panorama pushed as Pre Rules none of the
+// firewall's own can stand, whether it stands already or is planned.
+func (p *provisioner) moveUp() {
+	n := p.want.Names
+	for _, set := range []struct {
+		name  string
+		first map[traffic]int
+		names map[string]bool
+	}{{n.Listed, p.listed, p.lists}, {n.Block, p.block, p.names}} {
+		local, pushed := p.allowsAbove(set.first, set.names, p.planned(set.name))
+		moved := map[int]bool{}
+		for _, t := range p.pairs {
+			i := set.first[t]
+			if i < 0 || moved[i] || len(local)+len(pushed) == 0 {
+				continue
+			}
+			moved[i] = true
+			switch r := p.p.rules[i]; {
+			case r.layer != layerLocal:
+				p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "))
+			case len(local) > 0 && !p.planned(r.name):
+				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in", !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
+			}
 		}
-		if local && !p.planned(r.name) {
-			p.step(ActionMove, "security rule", r.name, "to the top: "+strings.Join(why, "; "), !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
-		}
-		if pushed {
-			p.person("security rule "+r.String(), "On Panorama: make the same rule first of all Pre Rules, for the firewall's own stand below these, then push: "+strings.Join(why, "; "))
+		standsHere := slices.ContainsFunc(sortedKeys(moved), func(i int) bool { return p.p.rules[i].layer == layerLocal })
+		if len(pushed) > 0 && (standsHere || p.planned(set.name)) {
+			p.person("security rule "+quoteAll([]string{set.name}), "On Panorama: make the same rule first of all Pre Rules, then push: the firewall's own stands below "+strings.Join(pushed, ", ")+", and what is blocked gets in.")
 		}
 	}
 }
 
-// allowsAbove tells of rules that let the internet in above the block rules: whether they are the firewall's own, and whether
-// Panorama pushed them.
-func (p *provisioner) allowsAbove() (local, pushed bool) {
-	above, _ := p.above()
-	for i := range above {
-		l := p.p.rules[i].layer
-		local, pushed = local || l == layerLocal, pushed || l.pushed()
+// allowsAbove gives the rules that let in what block rules would have dropped, above those, or above one that is planned to be the first
+// of the firewall's own: the firewall's, and Panorama's.
+func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, planned bool) (local, pushed []string) {
+	seen := map[int]bool{}
+	for _, t := range p.pairs {
+		for _, i := range p.asked[t] {
+			r := p.p.rules[i]
+			above := i < first[t] || first[t] < 0 && planned && r.layer < layerLocal
+			if !above || seen[i] || p.blocks(r) || !p.evades(r, names) {
+				continue
+			}
+			if seen[i] = true; r.layer == layerLocal {
+				local = append(local, r.String())
+			} else {
+				pushed = append(pushed, r.String())
+			}
+		}
 	}
 	return local, pushed
 }
@@ -181,26 +203,12 @@ func (p *provisioner) sensorRule(profile string) {
 		p.makeSensor(silent, deciding, profile)
 	}
 	if n := p.want.Names.Sensor; p.ourRule(n) && !p.planned(n) {
-		if below := p.belowSensor(deciding); len(below) > 0 {
-			p.step(ActionMove, "security rule", n, "to the bottom, below "+quoteAll(below)+", which it keeps from allowing traffic from the internet", false).to(p.rulePath(n), xmlapi.MoveBottom)
+		var f findings
+		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
+			p.person("security rule "+quoteAll([]string{n}), "It keeps rules from being reached, which a move would have allow again: "+strings.Join(f.fails, "; ")+". If they are meant to: "+strings.Join(f.remedies, " ")+
+				" Or delete it, and provision has the default rules log in its place.")
 		}
 	}
-}
-
-// belowSensor gives the rules that our sensor rule keeps from ever being reached, as allowsBelow names them, and that it
-// would stand below at the bottom: the firewall's own.
-func (p *provisioner) belowSensor(deciding map[traffic]int) (names []string) {
-	for _, t := range p.pairs {
-		if s := p.p.rules[deciding[t]]; s.layer != layerLocal || s.name != p.want.Names.Sensor || s.allows() {
-			continue
-		}
-		for _, x := range p.p.rules[deciding[t]+1:] {
-			if x.layer == layerLocal && x.allows() && !isAny(x.from) && x.matches(t.from, t.to) && !slices.Contains(names, x.name) {
-				names = append(names, x.name)
-			}
-		}
-	}
-	return names
 }
 
 // makeSensor has the default rules log, or where that is asked for and cuts nothing, makes the rule that drops and logs.
@@ -231,7 +239,7 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 	detail := "log at session end, log forwarding profile " + profile + "; the action stays " + r.action + why
 	switch {
 	case r.overridden.pushed():
-		p.person("security rule "+r.String(), p.pushedDefaultRemedy(r)+why)
+		p.person("security rule "+r.String(), pushedDefaultRemedy(r)+why)
 	case r.overridden == layerDefault:
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
 			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile)))

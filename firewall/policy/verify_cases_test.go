@@ -342,6 +342,12 @@ func verifyCases() []verifyCase {
 <entry name="intrazone-default" loc="branches"><action>deny</action></entry><entry name="interzone-default" loc="branches"><action>deny</action></entry>
 </rules></default-security-rules></post-rulebase></panorama></policy></result></pushed-vsys>`),
 		}, fail(CheckSensor, `"intrazone-default" (pushed by Panorama, device group branches) decides`), ""},
+		{"sensor-cuts", "the sensor rule drops what the firewall serves, and no rule allows what stays within the zone", []change{
+			drop("vpn-in"), swap("<virtual-router>", `<ike><gateway><entry name="branch"><local-address><interface>ethernet1/1</interface></local-address></entry></gateway></ike><virtual-router>`),
+		}, warn(CheckSensor, `"active-defense-sensor" drops what the firewall itself serves: IKE gateway branch on ethernet1/1`), ""},
+		{"multicast", "a rule lets multicast in, unlogged and unprotected", []change{
+			insert("channels", "out", members("from", "untrust", "to", "multicast", "source", "any", "destination", "any", "application", "pim", "service", "any")+"<action>allow</action>"),
+		}, warn(CheckInternetRules, `"channels"`), ""},
 		{"sensor-disabled", "the sensor rule is disabled", []change{add(sensor, "<disabled>yes</disabled>")}, fail(CheckSensor, `"active-defense-sensor" is disabled`), ""},
 		{"sensor-shadowed-by-allow", "a rule above the sensor rule allows everything", []change{insert("temporary", sensor, allow("untrust", "any", "any"))}, fail(CheckSensor, `"temporary" shadows "active-defense-sensor"`), ""},
 		{"sensor-shadowed-by-deny", "a rule above the sensor rule denies everything without a log", []change{

@@ -120,9 +120,6 @@ func (v *verifier) blockers(names, others map[string]bool) map[traffic]int {
 	return first
 }
 
-// firstBlock gives the first rule that blocks the traffic; -1: none does.
-func (v *verifier) firstBlock(t traffic) int { return v.block[t] }
-
 // blockRules gives the rules that block anything from the internet, each once.
 func (v *verifier) blockRules() []rule {
 	var out []rule
@@ -157,7 +154,7 @@ func (v *verifier) blockRule(f *findings) {
 			f.warn(v.splitRemedy(x), "%s holds both the list and another source of ours, and may match only one of them (PAN-274213, fixed in PAN-OS 11.1.11 and 11.2.8)", x)
 		}
 	}
-	gaps := v.gaps(func(t traffic) bool { return v.firstBlock(t) >= 0 })
+	gaps := v.gaps(func(t traffic) bool { return v.block[t] >= 0 })
 	for _, rule := range v.blockRules() {
 		f.note("rule %s", rule)
 	}

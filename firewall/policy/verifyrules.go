@@ -103,7 +103,7 @@ func (v *verifier) gaps(holds func(traffic) bool) zoneGaps {
 			}
 		}
 		if len(to) > 0 {
-			out = append(out, zoneGap{from, to, len(to) == len(v.p.zones)})
+			out = append(out, zoneGap{from, to, len(to) == len(v.p.to)})
 		}
 	}
 	return out
@@ -150,7 +150,7 @@ const startOnlyText = "logs only at session start, which may not cover denied se
 func (v *verifier) logRemedy(x rule) string {
 	switch {
 	case x.layer == layerDefault && x.overridden.pushed():
-		return v.pushedDefaultRemedy(x)
+		return pushedDefaultRemedy(x)
 	case x.layer == layerDefault:
 		return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Override > Actions: Log at Session End, Log Forwarding " + word(v.logName()) +
 			"; the action stays " + x.action + ". " + v.cli.set("rulebase default-security-rules rules %s action %s log-end yes log-setting %s", word(x.name), x.action, word(v.logName())))
@@ -162,7 +162,7 @@ func (v *verifier) logRemedy(x rule) string {
 }
 
 // pushedDefaultRemedy is for Panorama's administrator, where the override of a default rule is pushed.
-func (v *verifier) pushedDefaultRemedy(x rule) string {
+func pushedDefaultRemedy(x rule) string {
 	where, at := "the device group that overrides it", "device-group GROUP"
 	switch {
 	case x.overridden == layerSharedPost:

@@ -52,6 +52,33 @@ func (v *verifier) sensor(f *findings) {
 		f.fail(v.sensorRemedy(deciding), "what no rule allows is not logged to us, from %s%s; %s", gaps, v.whyNoSensor(deciding), v.zones)
 	}
 	v.allowsBelow(f, deciding)
+	v.cutsOwn(f, deciding)
+}
+
+// cutsOwn warns of our own sensor rule where it drops what the firewall itself serves, which intrazone-default would allow, and no rule
+// above it allows anything that stays within the zone.
+func (v *verifier) cutsOwn(f *findings, deciding map[traffic]int) {
+	if !slices.ContainsFunc(v.p.rules, func(r rule) bool { return r.layer == layerDefault && r.name == intrazoneDefault && r.allows() }) {
+		return
+	}
+	for _, zone := range v.zones.zones {
+		t := traffic{zone, zone}
+		x := v.p.rules[deciding[t]]
+		allowed := slices.ContainsFunc(v.asked[t], func(i int) bool { return v.p.rules[i].allows() })
+		if x.layer == layerDefault || x.name != v.want.Names.Sensor || x.allows() || allowed || v.f.lines.value == nil {
+			continue
+		}
+		var cut []string
+		for _, s := range v.f.lines.value.Services() {
+			if s.Zone == zone {
+				cut = append(cut, s.What+" on "+s.Interface)
+			}
+		}
+		if len(cut) > 0 {
+			f.warn("Delete "+x.String()+", and run activedefense provision, which has the default rules log in its place; or allow these above it.",
+				"%s drops what the firewall itself serves: %s", x, strings.Join(cut[:min(len(cut), maxNamed)], ", "))
+		}
+	}
 }
 
 // deciding gives for each traffic the rule by index that decides over what no rule above it decided over. The default rules decide over

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"activedefense/firewall/xmlapi"
@@ -13,8 +14,12 @@ type vsysPolicy struct {
 	rules    []rule
 	inactive []rule // disabled, for those who look for them
 	zones    []string
+	to       []string // the zones, and multicast where a rule names it: a destination alone, which no configuration makes
 	scopes   scopes
 }
+
+// multicast is the destination zone of what is sent to a multicast address (PAN-OS documentation, "Configure IP Multicast").
+const multicast = "multicast"
 
 // scope is one place in which objects stand.
 type scope struct {
@@ -93,6 +98,10 @@ func newPolicy(src sources) *vsysPolicy {
 		p.zones = append(p.zones, zone.Attr("name"))
 	}
 	p.add(src)
+	p.to = p.zones
+	if slices.ContainsFunc(p.rules, func(r rule) bool { return slices.Contains(r.to, multicast) }) {
+		p.to = append(slices.Clone(p.zones), multicast)
+	}
 	return p
 }
 
@@ -148,11 +157,11 @@ func (p *vsysPolicy) addRule(r rule, src sources) {
 // traffic is a pair of zones.
 type traffic struct{ from, to string }
 
-// between gives the pairs of zones from each of from to every zone, in a fixed order.
+// between gives the pairs of zones from each of from to every destination, in a fixed order.
 func (p *vsysPolicy) between(from []string) []traffic {
 	var out []traffic
 	for _, f := range from {
-		for _, t := range p.zones {
+		for _, t := range p.to {
 			out = append(out, traffic{f, t})
 		}
 	}
