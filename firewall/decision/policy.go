@@ -192,8 +192,11 @@ func (r *Rule) application(name string) answer {
 	return no
 }
 
-// partOf tells whether an application may be one of those that another stands for, as facebook does for facebook-chat.
-func partOf(name, container string) bool { return strings.HasPrefix(name, container+"-") }
+// partOf tells whether an application may be one of those that another stands for (a container of App-ID), as facebook does for
+// facebook-chat, and ms-ds-smb for ms-ds-smbv3. Of those whose parts are called otherwise only what firewalls serve is known.
+func partOf(name, container string) bool {
+	return name != container && strings.HasPrefix(name, container) || container == "ipsec" && name == "ike"
+}
 
 func (p *Policy) service(r *Rule, f *Flow) answer {
 	s := &r.Services

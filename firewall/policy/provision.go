@@ -177,7 +177,7 @@ func judge(now, after *Facts, want Expectation, steps []Step) string {
 		before[c.Check] = c.Result
 	}
 	for _, c := range Verify(after, want) {
-		if slices.Contains(judged, c.Check) && c.Result == ResultFail && (before[c.Check] != ResultFail || mends(steps, c.Check, want.Names)) {
+		if slices.Contains(judged, c.Check) && c.Result == ResultFail && !leaves(steps, c.Check, want.Names) && (before[c.Check] != ResultFail || mends(steps, c.Check, want.Names)) {
 			faults = append(faults, "check "+c.Check+" would fail: "+c.Detail)
 		}
 	}
@@ -189,20 +189,23 @@ func judge(now, after *Facts, want Expectation, steps []Step) string {
 	return strings.Join(faults, "; ")
 }
 
-// mends tells whether steps were made for a check, and none of them leaves a part of it to a person.
+// mends tells whether steps were made for a check.
 func mends(steps []Step, check string, n firewall.Names) bool {
-	objects := map[string][]string{
+	return slices.ContainsFunc(steps, func(s Step) bool { return s.Action != ActionPerson && s.isFor(check, n) })
+}
+
+// leaves tells whether steps leave a part of what a check is about to a person.
+func leaves(steps []Step, check string, n firewall.Names) bool {
+	return slices.ContainsFunc(steps, func(s Step) bool {
+		return s.Action == ActionPerson && (s.isFor(check, n) || s.Object == ObjectZones || strings.HasPrefix(s.Object, "security rule"))
+	})
+}
+
+// isFor tells whether a step is of the object that a check is about.
+func (s Step) isFor(check string, n firewall.Names) bool {
+	return slices.ContainsFunc(map[string][]string{
 		CheckBlockSource: {"address group " + quoteAll([]string{n.Group})},
 		CheckBlockRule:   {"security rule " + quoteAll([]string{n.Block})}, CheckBlockPosition: {"security rule " + quoteAll([]string{n.Block})},
 		CheckFormat: {"syslog server profile "}, CheckForwarding: {"log forwarding profile "},
-	}[check]
-	made := false
-	for _, s := range steps {
-		of := slices.ContainsFunc(objects, func(o string) bool { return strings.HasPrefix(s.Object, o) })
-		if s.Action == ActionPerson && (of || s.Object == "zones" || strings.HasPrefix(s.Object, "security rule")) {
-			return false
-		}
-		made = made || of
-	}
-	return made
+	}[check], func(object string) bool { return strings.HasPrefix(s.Object, object) })
 }
