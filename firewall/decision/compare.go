@@ -17,8 +17,9 @@ type Difference struct {
 	// BlockedSources: it is about blocked sources alone. What is about others has a Difference of its own, which is for blocked
 	// sources too where nothing else is told of these.
 	BlockedSources bool `json:"blocked_sources"`
-	// Certain: some of this traffic is surely decided otherwise. False: it depends on what the configuration does not tell,
-	// such as Conditions, or the policy is too long to tell within a bounded time.
+	// Certain: some of this traffic is surely decided otherwise: where an end could be in a set of unknown members, that which is
+	// not. False: it depends on what the configuration does not tell, such as Conditions, or the policy is too long to tell
+	// within a bounded time.
 	Certain    bool     `json:"certain"`
 	Conditions []string `json:"conditions,omitempty"`
 	Example    string   `json:"example"` // a flow of it, for a reader
@@ -234,7 +235,7 @@ func (c *comparison) meet(w *world, g *ground, i, j int, found map[pair]*kind) {
 	for _, b := range loose {
 		k.box = k.box.or(b)
 	}
-	if strict, _ := c.remaining(g, i, j, area.certain, area.possible); len(strict) > 0 {
+	if strict, _ := c.remaining(g, i, j, area.strictly, area.nearly); len(strict) > 0 {
 		k.certain, k.example = true, strict[0]
 	} else {
 		k.example, k.certain = c.atDefaultPorts(g, i, j, k.example)
@@ -263,13 +264,15 @@ func intersections(a, b []box) []box {
 }
 
 func (a area) certain() []box  { return a.sure }
-func (a area) partly() []box   { return slices.Concat(a.sure, a.some) }
 func (a area) possible() []box { return a.may }
+func (a area) strictly() []box { return a.outside }
+func (a area) nearly() []box   { return a.near }
+func (a area) usually() []box  { return slices.Concat(a.outside, a.usual) }
 
 // atDefaultPorts looks for traffic that both rules match at the default ports of an application, whichever these are; else it
 // gives the other box.
 func (c *comparison) atDefaultPorts(g *ground, i, j int, other box) (box, bool) {
-	pieces, _ := c.remaining(g, i, j, area.partly, area.possible)
+	pieces, _ := c.remaining(g, i, j, area.usually, area.nearly)
 	for _, b := range pieces {
 		if len(allServices.less(b.services)) == 0 {
 			return b, true

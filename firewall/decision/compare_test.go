@@ -64,6 +64,10 @@ false true from untrust to any other zone: denied by rule interzone-default, wou
 		{"a rule that decides nothing", withDefaults(web), withDefaults(web, Rule{ID: "late", Action: "drop", From: []string{"untrust"}, To: []string{"dmz"}, Destination: listed(one("198.51.100.7", "198.51.100.7")), Services: ported(TCP, 443)}), ""},
 		{"a rule that stays above the new one", withDefaults(night), withDefaults(night, Rule{ID: "late", Action: "drop", From: []string{"untrust"}, To: []string{"trust"}, Services: ported(UDP, 500)}),
 			`false false from untrust to trust, service udp/500: may be denied by rule interzone-default, and would then be dropped by late`},
+		{"behind a rule for a list", withDefaults(Rule{ID: "theirs", Action: "deny", Source: Addresses{Listed: true, Sets: []string{"list x"}}}),
+			withDefaults(Rule{ID: "theirs", Action: "deny", Source: Addresses{Listed: true, Sets: []string{"list x"}}}, sensor),
+			`false true within untrust: allowed by rule intrazone-default, would be dropped by sensor
+false true from untrust to any other zone: denied by rule interzone-default, would be dropped by sensor`},
 		{"a rule for default ports", withDefaults(Rule{ID: "vpn", Action: Allow, From: []string{"untrust"}, To: []string{"untrust"}, Applications: []string{"ike"}, Services: Services{Listed: true, Default: true}}),
 			withDefaults(Rule{ID: "cut", Action: "drop", From: []string{"untrust"}, Applications: []string{"ike"}},
 				Rule{ID: "vpn", Action: Allow, From: []string{"untrust"}, To: []string{"untrust"}, Applications: []string{"ike"}, Services: Services{Listed: true, Default: true}}),

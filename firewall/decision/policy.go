@@ -192,10 +192,11 @@ func (r *Rule) application(name string) answer {
 	return no
 }
 
-// partOf tells whether an application may be one of those that another stands for (a container of App-ID), as facebook does for
-// facebook-chat, and ms-ds-smb for ms-ds-smbv3. Of those whose parts are called otherwise only what firewalls serve is known.
+// partOf tells whether an application may be one of those that another stands for ("implicit use": a rule that names a container
+// covers its functions), as ms-ds-smb does for ms-ds-smbv3 and facebook for facebook-chat. Content says which are; most begin
+// with the name of the container.
 func partOf(name, container string) bool {
-	return name != container && strings.HasPrefix(name, container) || container == "ipsec" && name == "ike"
+	return len(name) > len(container) && strings.HasPrefix(name, container) || container == "ipsec" && name == "ike"
 }
 
 func (p *Policy) service(r *Rule, f *Flow) answer {

@@ -17,7 +17,7 @@ func (c *comparison) difference(w *world, p pair, k *kind) Difference {
 	x, y := &c.before.Rules[p.before], &c.after.Rules[p.after]
 	d := Difference{
 		RuleBefore: x.Name, ActionBefore: x.Action, RuleAfter: y.Name, ActionAfter: y.Action,
-		BlockedSources: p.blocked, Certain: k.certain, Flow: w.example(k.example, p.blocked, k.usual), Before: p.before, After: p.after,
+		BlockedSources: p.blocked, Certain: k.certain, Flow: c.outside(w.example(k.example, p.blocked, k.usual)), Before: p.before, After: p.after,
 	}
 	for _, r := range []*Rule{x, y} {
 		for _, condition := range r.conditions() {
@@ -41,6 +41,22 @@ func (c *comparison) difference(w *world, p pair, k *kind) Difference {
 	d.Traffic = strings.Join(parts, ", ")
 	d.Example = exampleText(d.Flow)
 	return d
+}
+
+// outside tells of a flow that its ends are in no set but the one that it is told to be in.
+func (c *comparison) outside(f Flow) Flow {
+	f.DestinationIn = map[string]bool{}
+	for _, p := range []*Policy{c.before, c.after} {
+		for _, r := range p.Rules {
+			for _, set := range unknownSets(r.Source) {
+				f.SourceIn[set] = false
+			}
+			for _, set := range unknownSets(r.Destination) {
+				f.DestinationIn[set] = false
+			}
+		}
+	}
+	return f
 }
 
 // String tells the difference in one line.
@@ -270,8 +286,8 @@ func (w *world) example(b box, blocked, usual bool) Flow {
 	}
 	return Flow{
 		From: w.zones[pair/n], To: w.zones[pair%n],
-		Source:      first(b.source, netip.AddrFrom4([4]byte{203, 0, 113, 10}), netip.MustParseAddr("2001:db8::10")),
-		Destination: first(b.destination, netip.AddrFrom4([4]byte{198, 51, 100, 10}), netip.MustParseAddr("2001:db8:1::10")),
+		Source:      first(b.source, netip.AddrFrom4([4]byte{203, 0, 113, 10}), netip.AddrFrom4([4]byte{192, 0, 2, 10}), netip.MustParseAddr("2001:db8::10")),
+		Destination: first(b.destination, netip.AddrFrom4([4]byte{198, 51, 100, 10}), netip.AddrFrom4([4]byte{192, 0, 2, 20}), netip.MustParseAddr("2001:db8:1::10")),
 		SourceIn:    map[string]bool{Blocked: blocked}, Protocol: uint8(service >> 16), Port: uint16(service),
 		Application: w.applications[first(b.applications, number(len(w.applications))-1)],
 	}

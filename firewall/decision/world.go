@@ -56,20 +56,28 @@ func (w world) worlds() []*world {
 	return out
 }
 
-// area is what a rule matches: surely all of sure, and nothing outside of may; of each of some, surely one service, but it is
+// area is what a rule matches: surely all of sure, and nothing outside of may.
+//
+// The others are about flows of which the ends are in no set of which the members are unknown, as some are of any set that is
+// not everything: of these, surely all of outside and nothing beyond near, and of each of usual surely one service, but it is
 // not known which.
-type area struct{ sure, some, may []box }
+type area struct{ sure, may, outside, near, usual []box }
 
 // area gives that of a rule.
-func (w *world) area(p *Policy, r *Rule) area {
+func (w *world) area(p *Policy, r *Rule) (out area) {
+	out.sure, out.may, _ = w.boxes(p, r, false)
+	out.outside, out.near, out.usual = w.boxes(p, r, true)
+	return out
+}
+
+// boxes gives what a rule surely matches, what it may match, and what it matches at the default ports of applications that are
+// unknown. outside: the ends are in no unknown set.
+func (w *world) boxes(p *Policy, r *Rule, outside bool) (exact, loose, usual []box) {
 	sure := box{zones: w.pairs(r)}
 	may := sure
-	in := map[string]bool{Blocked: w.blocked}
-	sure.source, may.source = w.addresses(r.Source, in)
-	sure.destination, may.destination = w.addresses(r.Destination, nil)
+	sure.source, may.source = w.addresses(r.Source, map[string]bool{Blocked: w.blocked}, outside)
+	sure.destination, may.destination = w.addresses(r.Destination, nil, outside)
 	apps, maybeApps := w.named(r)
-	sure.applications, may.applications = apps, maybeApps
-	var out area
 	add := func(list *[]box, b box, applications, services numbers) {
 		b.applications, b.services = applications, services
 		if !b.empty() {
@@ -78,34 +86,34 @@ func (w *world) area(p *Policy, r *Rule) area {
 	}
 	s := &r.Services
 	if !s.Listed {
-		add(&out.sure, sure, apps, allServices)
-		add(&out.may, may, maybeApps, allServices)
+		add(&exact, sure, apps, allServices)
+		add(&loose, may, maybeApps, allServices)
 	} else {
-		exact, loose := ports(s.Objects)
+		always, some := ports(s.Objects)
 		if len(s.Unknown) > 0 {
-			loose = allServices
+			some = allServices
 		}
-		add(&out.sure, sure, apps, exact)
-		add(&out.may, may, maybeApps, loose)
+		add(&exact, sure, apps, always)
+		add(&loose, may, maybeApps, some)
 	}
 	if s.Default {
 		untold := maybeApps
 		for name, objects := range p.Ports {
 			at, named := w.application[name]
 			if one := (numbers{{at, at}}); named && maybeApps.meets(one) {
-				exact, loose := ports(objects)
-				add(&out.sure, sure, apps.and(one), exact)
-				add(&out.may, may, one, loose)
+				always, some := ports(objects)
+				add(&exact, sure, apps.and(one), always)
+				add(&loose, may, one, some)
 				untold = untold.less(one)
 			}
 		}
-		add(&out.some, sure, apps.and(untold), allServices)
-		add(&out.may, may, untold, allServices)
+		add(&usual, sure, apps.and(untold), allServices)
+		add(&loose, may, untold, allServices)
 	}
 	if r.Users != nil || r.Categories != nil || len(r.Conditions) > 0 {
-		out.sure, out.some = nil, nil
+		return nil, loose, nil
 	}
-	return out
+	return exact, loose, usual
 }
 
 // pairs gives the pairs of zones between which a rule is asked.
@@ -130,7 +138,8 @@ func (w *world) pairs(r *Rule) numbers {
 	return newSet(spans)
 }
 
-func (w *world) addresses(a Addresses, in map[string]bool) (sure, may addresses) {
+// addresses gives those of one end; outside: none is in a set that in does not tell of.
+func (w *world) addresses(a Addresses, in map[string]bool, outside bool) (sure, may addresses) {
 	if !a.Listed {
 		return w.everywhere, w.everywhere
 	}
@@ -145,7 +154,7 @@ func (w *world) addresses(a Addresses, in map[string]bool) (sure, may addresses)
 		switch {
 		case member:
 			sure, may = w.everywhere, w.everywhere
-		case !told:
+		case !told && !outside:
 			may = w.everywhere
 		}
 	}

@@ -253,16 +253,7 @@ func TestDecisionsOfRandomPolicies(t *testing.T) {
 		sharedPre, pre, local, post, sharedPost := c.rules("shared pre", 1), c.rules("pre", 2), c.rules("local", 8), c.rules("post", 2), c.rules("shared post", 1)
 		interzone := []string{"", "allow", "drop"}[c.IntN(3)]
 		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config, o.Serial = configOf(local, interzone), "012801000001" })
-		p, err := panosim.StartPanorama(panosim.PanoramaOptions{Managed: []*panosim.Sim{l.sim}, Options: panosim.Options{Config: `<config><shared>` +
-			rulesXML("pre-rulebase", sharedPre) + rulesXML("post-rulebase", sharedPost) + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="branches"><devices><entry name="012801000001"/></devices>` +
-			rulesXML("pre-rulebase", pre) + rulesXML("post-rulebase", post) + `</entry></device-group></entry></devices></config>`}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(p.Close)
-		if err := p.Push("branches"); err != nil {
-			t.Fatal(err)
-		}
+		l.pushed(rulesXML("pre-rulebase", sharedPre), rulesXML("post-rulebase", sharedPost), rulesXML("pre-rulebase", pre), rulesXML("post-rulebase", post))
 		facts, err := candidateFacts(t.Context(), l.device, l.want)
 		if err != nil {
 			t.Fatal(err)
@@ -475,6 +466,46 @@ func TestAPlanDecidesWhatItTells(t *testing.T) {
 	}
 }
 
+// What shows only once the first steps are taken is part of the plan: a rule with somebody else's
+// profile lacks ours only when there is one, and a rule of Panorama's stands above a block rule once that is made.
+func TestAPlanIsWhole(t *testing.T) {
+	web := randomRule{name: "web", action: "allow", from: []string{"untrust"}, to: []string{"dmz"}, dest: []string{"web"}, services: []string{"service-https"}}
+	hq := web
+	hq.name = "hq"
+	config := strings.Replace(configOf([]randomRule{web}, ""), "<action>allow", "<log-setting>siem</log-setting><action>allow", 1)
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Serial, o.Config = "012801000001", strings.Replace(config, "<shared/>", `<shared><log-settings><profiles><entry name="siem"/></profiles></log-settings></shared>`, 1)
+	})
+	l.want.InternetZones = []string{"untrust"}
+	l.pushed(rulesXML("pre-rulebase", []randomRule{hq}), "", "", "")
+	plan, err := Provision(t.Context(), l.device, l.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `person security rule "active-defense-block"`; !slices.Contains(shorts(plan.Steps), want) {
+		t.Errorf("%q is not in the plan: %q", want, shorts(plan.Steps))
+	}
+	l.apply(plan.Steps, true)
+	if left := l.plan(); slices.ContainsFunc(left, func(s Step) bool { return s.Action != ActionPerson }) {
+		t.Errorf("the second plan has %q", shorts(left))
+	}
+}
+
+// pushed has Panorama push rulebases of Shared and of the firewall's device group.
+func (l *provisionLab) pushed(sharedPre, sharedPost, pre, post string) {
+	l.t.Helper()
+	p, err := panosim.StartPanorama(panosim.PanoramaOptions{Managed: []*panosim.Sim{l.sim}, Options: panosim.Options{Config: `<config><shared>` + sharedPre + sharedPost +
+		`</shared><devices><entry name="localhost.localdomain"><device-group><entry name="branches"><devices><entry name="012801000001"/></devices>` + pre + post +
+		`</entry></device-group></entry></devices></config>`}})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(p.Close)
+	if err := p.Push("branches"); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // A plan that does not mend what it is made for is told as a fault.
 func TestAPlanIsJudged(t *testing.T) {
 	web := randomRule{name: "web", action: "allow", from: []string{"untrust"}, to: []string{"dmz"}, dest: []string{"web"}, services: []string{"service-https"}}
@@ -484,33 +515,30 @@ func TestAPlanIsJudged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := `security rule "active-defense-block"`
+	steps, after, left, err := planned(now, l.want)
+	if faults := judge(now, after, l.want, steps, left); err != nil || faults != "" {
+		t.Errorf("as it is: %q, %v", faults, err)
+	}
+	block := slices.IndexFunc(steps, func(s Step) bool { return s.Object == `security rule "active-defense-block"` })
+	group := slices.IndexFunc(steps, func(s Step) bool { return strings.HasPrefix(s.Object, "address group") })
+	bottom := slices.Clone(steps)
+	bottom[block].where = xmlapi.MoveBottom
 	for _, c := range []struct {
-		what   string
-		change func([]Step) []Step
-		want   []string // of the fault, each; none: there is none
+		what  string
+		steps []Step
+		want  []string
 	}{
-		{"as it is", func(s []Step) []Step { return s }, nil},
-		{"the block rule stays at the bottom", func(s []Step) []Step {
-			s[slices.IndexFunc(s, func(one Step) bool { return one.Object == block })].where = xmlapi.MoveBottom
-			return s
-		}, []string{"check block-rule-position would fail", `"web" is above "active-defense-block"`, "a step would still be missing: move " + block}},
-		{"there is no group", func(s []Step) []Step {
-			return slices.DeleteFunc(slices.Clone(s), func(one Step) bool { return strings.HasPrefix(one.Object, "address group") })
-		}, []string{`a step would still be missing: create address group "active-defense"`}},
+		{"the block rule stays at the bottom", bottom, []string{"check block-rule-position would fail", `"web" is above "active-defense-block"`, `a step would still be missing: move security rule "active-defense-block"`}},
+		{"there is no group", slices.Delete(slices.Clone(steps), group, group+1), []string{`a step would still be missing: create address group "active-defense"`}},
 	} {
-		steps := c.change(missingSteps(now, l.want))
-		after, err := now.applied(steps)
+		after, err := now.applied(c.steps)
 		if err != nil {
 			t.Fatal(err)
 		}
-		faults := judge(now, after, l.want, steps)
-		if (faults == "") != (c.want == nil) {
-			t.Errorf("%s: %q", c.what, faults)
-		}
+		faults := judge(now, after, l.want, c.steps, missingSteps(after, l.want))
 		for _, want := range c.want {
 			if !strings.Contains(faults, want) {
-				t.Errorf("%s: it is not told that %s: %s", c.what, want, faults)
+				t.Errorf("%s: it is not told that %s: %q", c.what, want, faults)
 			}
 		}
 	}

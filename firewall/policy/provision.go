@@ -60,17 +60,15 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Firewall: f.Firewall, Steps: missingSteps(f, want)}
-	after, err := f.applied(plan.Steps)
+	steps, after, left, err := planned(f, want)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	if faults := judge(f, after, want, plan.Steps); faults != "" {
+	if faults := judge(f, after, want, steps, left); faults != "" {
 		return Plan{}, fmt.Errorf("%s: no plan is offered: it would not do what it is made for, which is a fault of Active Defense. "+
 			"Nothing was changed; configure the firewall as verify says, and report this: %s", f.Firewall, faults)
 	}
-	plan.Differences = differences(f, after, want)
-	return plan, nil
+	return Plan{f.Firewall, steps, differences(f, after, want)}, nil
 }
 
 // candidateFacts reads what a plan is made from.
@@ -164,24 +162,50 @@ func differences(now, after *Facts, want Expectation) []decision.Difference {
 	return decision.Compare(now.policy().decisions(want), after.policy().decisions(want))
 }
 
-// judged are the checks that follow from the policy alone. What the others find, a plan does not tell beforehand: whether the
-// firewall fetches a list that a rule comes to use, for example.
-var judged = []string{CheckBlockSource, CheckBlockRule, CheckBlockPosition, CheckBlockLogs, CheckSensor, CheckForwarding, CheckFormat, CheckInternetRules}
+// planned gives the steps that are missing, with those that show only once the first ones are taken: a rule whose logs
+// cannot be sent before there is a profile, a rule of Panorama's above a block rule that is yet to be made. after is what they
+// lead to, and left what would still be missing there.
+func planned(f *Facts, want Expectation) (steps []Step, after *Facts, left []Step, err error) {
+	const rounds = 4 // what is fresh in the last one is left
+	steps = missingSteps(f, want)
+	for round := range rounds {
+		if after, err = f.applied(steps); err != nil {
+			return nil, nil, nil, err
+		}
+		left = missingSteps(after, want)
+		fresh := slices.DeleteFunc(slices.Clone(left), func(s Step) bool {
+			return slices.ContainsFunc(steps, func(t Step) bool { return t.String() == s.String() })
+		})
+		if round < rounds-1 {
+			steps = append(steps, fresh...)
+		}
+		if !slices.ContainsFunc(fresh, func(s Step) bool { return s.Action != ActionPerson }) {
+			break
+		}
+	}
+	return steps, after, left, nil
+}
 
-// judge tells what is wrong with steps that were meant to mend: "" nothing. With all of them taken, a check that passes
-// now must not fail, one that they were made for must not fail, and a second plan must have nothing to do.
-func judge(now, after *Facts, want Expectation, steps []Step) string {
+// ofConfiguration are the checks that the configuration decides; the others look at what the firewall holds and at our rights.
+var ofConfiguration = []string{
+	CheckBlockSource, CheckBlockRule, CheckBlockPosition, CheckBlockLogs, CheckSensor, CheckForwarding, CheckFormat, CheckInternetRules,
+}
+
+// judge tells what is wrong with steps that were meant to mend: "" nothing. With all of them taken, a check of these that passes
+// now must not fail, one that they were made for must not fail, and nothing must be left but for a person.
+func judge(now, after *Facts, want Expectation, steps, left []Step) string {
 	var faults []string
 	before := map[string]string{}
 	for _, c := range Verify(now, want) {
 		before[c.Check] = c.Result
 	}
 	for _, c := range Verify(after, want) {
-		if slices.Contains(judged, c.Check) && c.Result == ResultFail && !leaves(steps, c.Check, want.Names) && (before[c.Check] != ResultFail || mends(steps, c.Check, want.Names)) {
+		made, person := mends(steps, c.Check, want.Names)
+		if c.Result == ResultFail && slices.Contains(ofConfiguration, c.Check) && (made || before[c.Check] != ResultFail) && !person {
 			faults = append(faults, "check "+c.Check+" would fail: "+c.Detail)
 		}
 	}
-	for _, s := range missingSteps(after, want) {
+	for _, s := range left {
 		if s.Action != ActionPerson {
 			faults = append(faults, "a step would still be missing: "+s.String())
 		}
@@ -189,23 +213,20 @@ func judge(now, after *Facts, want Expectation, steps []Step) string {
 	return strings.Join(faults, "; ")
 }
 
-// mends tells whether steps were made for a check.
-func mends(steps []Step, check string, n firewall.Names) bool {
-	return slices.ContainsFunc(steps, func(s Step) bool { return s.Action != ActionPerson && s.isFor(check, n) })
-}
-
-// leaves tells whether steps leave a part of what a check is about to a person.
-func leaves(steps []Step, check string, n firewall.Names) bool {
-	return slices.ContainsFunc(steps, func(s Step) bool {
-		return s.Action == ActionPerson && (s.isFor(check, n) || s.Object == ObjectZones || strings.HasPrefix(s.Object, "security rule"))
-	})
-}
-
-// isFor tells whether a step is of the object that a check is about.
-func (s Step) isFor(check string, n firewall.Names) bool {
-	return slices.ContainsFunc(map[string][]string{
+// mends tells whether steps were made for a check, and whether a part of what it looks at is left to a person.
+func mends(steps []Step, check string, n firewall.Names) (made, person bool) {
+	objects := map[string][]string{
 		CheckBlockSource: {"address group " + quoteAll([]string{n.Group})},
 		CheckBlockRule:   {"security rule " + quoteAll([]string{n.Block})}, CheckBlockPosition: {"security rule " + quoteAll([]string{n.Block})},
 		CheckFormat: {"syslog server profile "}, CheckForwarding: {"log forwarding profile "},
-	}[check], func(object string) bool { return strings.HasPrefix(s.Object, object) })
+	}[check]
+	for _, s := range steps {
+		of := slices.ContainsFunc(objects, func(o string) bool { return strings.HasPrefix(s.Object, o) })
+		if s.Action == ActionPerson {
+			person = person || of || s.Object == ObjectZones || strings.HasPrefix(s.Object, "security rule")
+			continue
+		}
+		made = made || of
+	}
+	return made, person
 }

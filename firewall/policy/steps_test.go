@@ -83,11 +83,11 @@ func shorts(steps []Step) []string {
 // sound holds every step to what any step is: said in one line, with something to be done unless a person does it.
 func sound(t *testing.T, d device, steps []Step) {
 	t.Helper()
-	after, err := d.facts.applied(steps)
+	all, after, left, err := planned(d.facts, d.want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if faults := judge(d.facts, after, d.want, steps); faults != "" {
+	if faults := judge(d.facts, after, d.want, all, left); faults != "" {
 		t.Errorf("the plan does not do what it is made for: %s", faults)
 	}
 	for _, s := range steps {
