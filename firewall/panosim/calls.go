@@ -107,3 +107,18 @@ func userID(s *Sim, c *call) answer.Answer {
 	s.tell(changes)
 	return a
 }
+
+// importFile answers type=import. Of the kinds of files only certificates without a key are simulated, as PEM.
+func importFile(s *Sim, c *call) answer.Answer {
+	for _, name := range []string{"category", "certificate-name", "format"} {
+		if c.form.Get(name) == "" {
+			return answer.BadRequest(fmt.Sprintf(`Missing value for parameter %q.`, name))
+		}
+	}
+	if c.form.Get("category") != "certificate" || c.form.Get("format") != "pem" {
+		return answer.BadRequest(`Illegal value for parameter "category" or "format".`)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.ImportCertificate(c.admin, c.form.Get("certificate-name"), c.form.Get("cmd"))
+}

@@ -74,10 +74,11 @@ type Facts struct {
 	Firewall string // DeviceOptions.Name
 	VSys     string
 
-	insecure bool // its certificate was not verified
-	standsBy bool // a passive member of a pair that takes no tags; only ModeTag
-	info     fact[xmlapi.Info]
-	version  xmlapi.Version
+	insecure        bool // its certificate was not verified
+	throughPanorama bool // it is reached through a Panorama, on which no file can be imported for it
+	standsBy        bool // a passive member of a pair that takes no tags; only ModeTag
+	info            fact[xmlapi.Info]
+	version         xmlapi.Version
 
 	own    fact[*xmlapi.Node] // the entry of the virtual system in the running configuration
 	shared fact[*xmlapi.Node] // config/shared of the running configuration; nil: it is empty
@@ -121,7 +122,7 @@ var errNotAsked = errors.New("not requested")
 // It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
 // ctx ends, what was not asked yet carries its error.
 func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
-	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), insecure: d.Insecure()}
+	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), insecure: d.Insecure(), throughPanorama: d.ThroughPanorama()}
 	if err := d.Identify(ctx); err != nil {
 		f.nothing(err)
 		return f
