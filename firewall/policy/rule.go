@@ -65,6 +65,7 @@ var narrowing = []struct{ element, label string }{
 	{"application", "application"}, {"service", "service"}, {"source-user", "user"}, {"category", "URL category"},
 	{"hip-profiles", "HIP profile"}, {"source-hip", "source device"}, {"destination-hip", "destination device"},
 	{"source-imsi", "IMSI"}, {"source-imei", "IMEI"}, {"source-nw-slice", "network slice"},
+	{"saas-user-list", "SaaS user"}, {"saas-tenant-list", "SaaS tenant"},
 }
 
 // readRule takes one entry of a rulebase.
@@ -91,7 +92,7 @@ func readRule(n *xmlapi.Node, l layer) rule {
 		r.kind = kindUniversal
 	}
 	if r.action == "" {
-		r.action = "deny"
+		r.action = actionAllow // the default of the vendor's schema
 	}
 	if r.notDestination {
 		r.narrow = append(r.narrow, "destination not "+quoteAll(r.destination))

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"slices"
 
 	"activedefense/firewall/panosim/devicegroup"
@@ -77,7 +78,7 @@ func (l *Policies) Rules(vsys string) []Rule {
 			Name: e.ID(), Location: e.Attributes["loc"],
 			From: e.Child("from").Members(), To: e.Child("to").Members(),
 			Source: e.Child("source").Members(), Destination: e.Child("destination").Members(),
-			Action: e.Value("action"), Disabled: e.Value("disabled") == "yes",
+			Action: cmp.Or(e.Value("action"), "allow"), Disabled: e.Value("disabled") == "yes",
 		})
 	}
 	return out

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"slices"
 
 	"activedefense/firewall/panosim/userid"
@@ -79,7 +80,7 @@ func (p *Policy) newRule(e *xmltree.Element) *SecurityRule {
 		source: p.newAddresses(e, "source"), destination: p.newAddresses(e, "destination"),
 		users: unlessAny(e.Child("source-user")), Applications: p.applications(e.Child("application")),
 		services: p.newServices(e.Child("service")),
-		Action:   e.Value("action"),
+		Action:   cmp.Or(e.Value("action"), "allow"), // the default of the vendor's schema
 		LogStart: e.Value("log-start") == "yes", LogEnd: e.Value("log-end") != "no",
 		Setting: e.Value("log-setting"), Vulnerability: p.vulnerability(e),
 	}
