@@ -42,7 +42,11 @@ func (d *Device) Commit(ctx context.Context, admin, description string) (done bo
 		return false, err
 	}
 	if !j.OK {
-		return false, d.Fail(commitWhat, &Error{Kind: KindCommit, Text: "the commit failed: " + strings.Join(j.Texts(), " | ")})
+		kind := KindCommit
+		if strings.Contains(strings.Join(j.Details, " "), configdRestart) {
+			kind = KindBusy
+		}
+		return false, d.Fail(commitWhat, &Error{Kind: kind, Text: "the commit failed: " + strings.Join(j.Texts(), " | ")})
 	}
 	return true, nil
 }

@@ -67,6 +67,20 @@ func TestCommitThatFails(t *testing.T) {
 	}
 }
 
+// A job that ended because a daemon restarted says nothing about our edits: it is tried again, and they stay.
+func TestCommitThatARestartEnded(t *testing.T) {
+	l := newLab(t, nil, nil)
+	l.edit()
+	l.sim.Config().FailCommit("job failed because of configd restart")
+	_, err := l.Commit(t.Context(), svc, "ours")
+	if wantError(t, err, KindBusy, "commit our changes", "configd restart"); !Transient(err) {
+		t.Error("it is for good")
+	}
+	if done, err := l.Commit(t.Context(), svc, "ours"); !done || err != nil || !l.committed() {
+		t.Errorf("afterwards: %v, %v", done, err)
+	}
+}
+
 func TestCommitBehindALock(t *testing.T) {
 	l := newLab(t, nil, nil)
 	l.edit()
@@ -75,6 +89,9 @@ func TestCommitBehindALock(t *testing.T) {
 		t.Errorf("locked: %v", err)
 	}
 	l.sim.Config().UnlockCommit("")
+	l.sim.SetFault(panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindCommit, Calls: 1})
+	_, err := l.Commit(t.Context(), svc, "ours")
+	wantError(t, err, KindBusy, "commit our changes", "Timed out while getting config lock")
 	if done, err := l.Commit(t.Context(), svc, "ours"); err != nil || !done {
 		t.Errorf("unlocked: %v, %v", done, err)
 	}
