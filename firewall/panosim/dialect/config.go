@@ -131,6 +131,16 @@ const (
 	JobsForgotten                // the list is empty, and numbers begin again
 )
 
+// JobNumbers is how the number of a job above 65535 is written.
+type JobNumbers uint8
+
+// That some answers keep the last 16 bits alone is reported; of which ones is not.
+const (
+	JobNumbersWhole       JobNumbers = iota
+	JobNumbersCutInAnswer            // in the answer to the commit
+	JobNumbersCutInList              // where jobs are shown; asked for by its whole number, a job is not found
+)
+
 // configChoices lists the fields about the configuration, for String.
 func (d Dialect) configChoices() []choice {
 	return []choice{
@@ -148,6 +158,7 @@ func (d Dialect) configChoices() []choice {
 		{"renamed", int(d.Renamed), []string{"follows", "leaves"}},
 		{"candidate-over-reboot", int(d.CandidateOverReboot), []string{"kept", "lost"}},
 		{"jobs-over-reboot", int(d.JobsOverReboot), []string{"kept", "forgotten"}},
+		{"job-numbers", int(d.JobNumbers), []string{"whole", "cut-in-answer", "cut-in-list"}},
 	}
 }
 
@@ -176,5 +187,6 @@ func configOddities() []Dialect {
 		Dialect{Renamed: RenamedLeaves},
 		Dialect{CandidateOverReboot: CandidateLost},
 		Dialect{JobsOverReboot: JobsForgotten},
+		Dialect{JobNumbers: JobNumbersCutInAnswer}, Dialect{JobNumbers: JobNumbersCutInList},
 	)
 }

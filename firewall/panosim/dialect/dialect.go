@@ -51,6 +51,7 @@ type Dialect struct {
 	NoChanges    NoChanges
 	Details      Details
 	UnknownJob   UnknownJob
+	JobNumbers   JobNumbers
 	Renamed      Renamed
 
 	CandidateOverReboot CandidateOverReboot // is what is not committed kept over a restart?
