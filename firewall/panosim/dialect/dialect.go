@@ -20,6 +20,7 @@ type Dialect struct {
 	Counting     Counting
 	FilteredTags FilteredTags
 	Extras       Extras
+	Ends         Ends
 
 	TimerOverReboot TimerOverReboot // are timers kept over a restart?
 	Denied          Denied
