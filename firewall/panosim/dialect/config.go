@@ -141,6 +141,15 @@ const (
 	JobNumbersCutInList              // where jobs are shown; asked for by its whole number, a job is not found
 )
 
+// Admins is what the list of those who are logged in shows.
+type Admins uint8
+
+// The list is a recorded answer; that a session can be marked is known from another one.
+const (
+	AdminsPlain Admins = iota
+	AdminsSelf         // the session that asks has <self/>
+)
+
 // configChoices lists the fields about the configuration, for String.
 func (d Dialect) configChoices() []choice {
 	return []choice{
@@ -158,6 +167,7 @@ func (d Dialect) configChoices() []choice {
 		{"renamed", int(d.Renamed), []string{"follows", "leaves"}},
 		{"candidate-over-reboot", int(d.CandidateOverReboot), []string{"kept", "lost"}},
 		{"jobs-over-reboot", int(d.JobsOverReboot), []string{"kept", "forgotten"}},
+		{"admins", int(d.Admins), []string{"plain", "self"}},
 		{"job-numbers", int(d.JobNumbers), []string{"whole", "cut-in-answer", "cut-in-list"}},
 	}
 }
@@ -186,7 +196,7 @@ func configOddities() []Dialect {
 		Dialect{UnknownJob: UnknownJobQuery},
 		Dialect{Renamed: RenamedLeaves},
 		Dialect{CandidateOverReboot: CandidateLost},
-		Dialect{JobsOverReboot: JobsForgotten},
+		Dialect{JobsOverReboot: JobsForgotten}, Dialect{Admins: AdminsSelf}, Dialect{Admins: AdminsSelf, Marking: MarkNothing},
 		Dialect{JobNumbers: JobNumbersCutInAnswer}, Dialect{JobNumbers: JobNumbersCutInList},
 	)
 }

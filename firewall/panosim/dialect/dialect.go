@@ -52,6 +52,7 @@ type Dialect struct {
 	NoChanges    NoChanges
 	Details      Details
 	UnknownJob   UnknownJob
+	Admins       Admins
 	JobNumbers   JobNumbers
 	Renamed      Renamed
 
