@@ -20,7 +20,7 @@ const (
 	KindSystemInfo   = "system-info"
 	KindPlugins      = "plugins"
 	KindConfigRead   = "config-read"  // get and show
-	KindConfigWrite  = "config-write" // set, edit, delete, move, rename
+	KindConfigWrite  = "config-write" // set, edit, delete, move, rename, clone
 	KindMultiConfig  = "multi-config"
 	KindCommit       = "commit"      // enqueueing one
 	KindValidate     = "validate"    // enqueueing one

@@ -151,7 +151,9 @@ func TestWhoAmI(t *testing.T) {
 // Where the session that asks is marked in the list of administrators, no edit is made to find out; an ambiguous list counts
 // for nothing, and neither does that of a Panorama.
 func TestWhoAmIOfTheSession(t *testing.T) {
-	l := newLab(t, func(o *panosim.Options) { o.Dialect = dialect.Dialect{Admins: dialect.AdminsSelf, Marking: dialect.MarkNothing} }, nil)
+	l := newLab(t, func(o *panosim.Options) {
+		o.Dialect = dialect.Dialect{Admins: dialect.AdminsSelf, Marking: dialect.MarkNothing}
+	}, nil)
 	if admin, err := WhoAmI(t.Context(), l.Device, "ours-admin"); err != nil || admin != svc || l.sim.Stats().Calls[panosim.KindConfigWrite] != 0 {
 		t.Errorf("%q after %v, %v", admin, l.sim.Stats().Calls, err)
 	}
