@@ -62,7 +62,7 @@ func TestImportOfACertificate(t *testing.T) {
 		"no file":          {certificate("ours", s.Key()), "", "No file was uploaded"},
 		"no certificate":   {certificate("ours", s.Key()), "hello", "Unable to load the certificate"},
 		"two certificates": {certificate("ours", s.Key()), root.pem() + other.pem(), "More than one certificate"},
-		"a name too long":  {certificate(strings.Repeat("x", 64), s.Key()), root.pem(), "longer than 63"},
+		"a name too long":  {certificate(strings.Repeat("x", 64), s.Key()), root.pem(), "at most 63 characters, but current length: 64"},
 		"no name":          {certificate("", s.Key()), root.pem(), "certificate-name"},
 		"another kind":     {url.Values{"category": {"keypair"}, "certificate-name": {"x"}, "format": {"pem"}, "key": {s.Key()}}, root.pem(), "Illegal value"},
 		"without a key":    {certificate("ours", "wrong"), root.pem(), "Invalid Credential"},

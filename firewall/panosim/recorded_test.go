@@ -28,7 +28,7 @@ func TestClone(t *testing.T) {
 		"a name that is taken": {"/entry[@name='one']", "two", "two already exists"},
 		"of nothing":           {"/entry[@name='three']", "four", `code="7"`},
 		"of a list":            {"", "four", `code="7"`},
-		"a name too long":      {"/entry[@name='one']", strings.Repeat("x", 64), "longer than 63"},
+		"a name too long":      {"/entry[@name='one']", strings.Repeat("x", 64), "at most 63 characters, but current length: 64"},
 		"no name":              {"/entry[@name='one']", "", "newname"},
 	} {
 		if got := clone(c.from, c.name); !strings.Contains(got, c.want) {
@@ -111,5 +111,38 @@ func TestRulesAsExported(t *testing.T) {
 	}
 	if running := s.Config().Running(); !strings.Contains(running, "<saas-tenant-list><member>any</member>") || !strings.Contains(running, "application-default") {
 		t.Errorf("the rule runs as %s", running)
+	}
+}
+
+// What pan-python's live tests send: a multi-config under another name, a payload inside the type, a show of no xpath.
+func TestAsPanPythonSends(t *testing.T) {
+	s := start(t, Options{})
+	p := newPeer(t, s)
+	config := func(pairs url.Values) string {
+		pairs.Set("type", "config")
+		pairs.Set("key", s.Key())
+		return p.post(pairs).body
+	}
+	if got := config(url.Values{"action": {"multi-config"}, "element": {`<multi-config><set xpath="` + vsysPath + `/tag/entry[@name='t']" id="101"><comments>x</comments></set></multi-config>`}}); !strings.Contains(got, `code="20" id="101"`) {
+		t.Errorf("multi-config: %s", got)
+	}
+	if got := config(url.Values{"action": {"multi-config"}, "element": {"<multi/>"}}); !strings.Contains(got, "is invalid") {
+		t.Errorf("multi-config of another kind: %s", got)
+	}
+	if got := config(url.Values{"action": {"show"}}); !strings.Contains(got, "<mgt-config>") {
+		t.Errorf("show: %s", got)
+	}
+	if got := config(url.Values{"action": {"get"}}); !strings.Contains(got, "xpath") || !strings.Contains(got, "error") {
+		t.Errorf("get: %s", got)
+	}
+	uid := func(message string) string {
+		return p.post(url.Values{"type": {"user-id"}, "key": {s.Key()}, "cmd": {message}}).body
+	}
+	const register = `<payload><register><entry ip="192.0.2.1"><tag><member>t</member></tag></entry></register></payload>`
+	if got := uid("<uid-message><type>update" + register + "</type></uid-message>"); !strings.Contains(got, "success") || s.Addresses().Count() != 1 {
+		t.Errorf("a payload in the type: %s", got)
+	}
+	if got := uid("<uid-message><type>other" + register + "</type></uid-message>"); !strings.Contains(got, "malformed") {
+		t.Errorf("another type: %s", got)
 	}
 }

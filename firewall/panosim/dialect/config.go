@@ -150,6 +150,15 @@ const (
 	AdminsSelf         // the session that asks has <self/>
 )
 
+// Keygen is how a new key is written.
+type Keygen uint8
+
+// Samples are plain; pan-python says that a key is escaped where it needs to be.
+const (
+	KeygenPlain   Keygen = iota
+	KeygenEscaped        // as it stands in an address: + is %2B, = is %3D
+)
+
 // configChoices lists the fields about the configuration, for String.
 func (d Dialect) configChoices() []choice {
 	return []choice{
@@ -167,6 +176,7 @@ func (d Dialect) configChoices() []choice {
 		{"renamed", int(d.Renamed), []string{"follows", "leaves"}},
 		{"candidate-over-reboot", int(d.CandidateOverReboot), []string{"kept", "lost"}},
 		{"jobs-over-reboot", int(d.JobsOverReboot), []string{"kept", "forgotten"}},
+		{"keygen", int(d.Keygen), []string{"plain", "escaped"}},
 		{"admins", int(d.Admins), []string{"plain", "self"}},
 		{"job-numbers", int(d.JobNumbers), []string{"whole", "cut-in-answer", "cut-in-list"}},
 	}
@@ -196,7 +206,7 @@ func configOddities() []Dialect {
 		Dialect{UnknownJob: UnknownJobQuery},
 		Dialect{Renamed: RenamedLeaves},
 		Dialect{CandidateOverReboot: CandidateLost},
-		Dialect{JobsOverReboot: JobsForgotten}, Dialect{Admins: AdminsSelf}, Dialect{Admins: AdminsSelf, Marking: MarkNothing},
+		Dialect{JobsOverReboot: JobsForgotten}, Dialect{Keygen: KeygenEscaped}, Dialect{Admins: AdminsSelf}, Dialect{Admins: AdminsSelf, Marking: MarkNothing},
 		Dialect{JobNumbers: JobNumbersCutInAnswer}, Dialect{JobNumbers: JobNumbersCutInList},
 	)
 }

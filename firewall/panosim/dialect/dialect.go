@@ -53,6 +53,7 @@ type Dialect struct {
 	Details      Details
 	UnknownJob   UnknownJob
 	Admins       Admins
+	Keygen       Keygen
 	JobNumbers   JobNumbers
 	Renamed      Renamed
 

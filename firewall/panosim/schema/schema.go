@@ -1,11 +1,9 @@
 package schema
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Schema says what an element of a configuration may hold, as schema.txt has it. Under an open element, children that it does
@@ -79,8 +77,8 @@ func (s *Schema) BadName(name string) string {
 	switch {
 	case name == "":
 		return "is missing a name"
-	case s.longest > 0 && utf8.RuneCountInString(name) > s.longest:
-		return fmt.Sprintf("name is longer than %d characters", s.longest)
+	case s.longest > 0 && atMost(s.longest)(name) != "":
+		return atMost(s.longest)(name)
 	case s.names != nil && !slices.Contains(s.names, name):
 		return "is not an allowed keyword"
 	case s.kind == "tag" || s.kind == "":

@@ -24,11 +24,12 @@ func keyword(words ...string) func(string) string {
 
 func yesOrNo(v string) string { return keyword("yes", "no")(v) }
 
-// atMost bounds the length, in characters. A value that is too long is refused and never cut.
+// atMost bounds the length, in characters. A value that is too long is refused and never cut; the text is that of pan-python's
+// live tests.
 func atMost(n int) func(string) string {
 	return func(v string) string {
-		if utf8.RuneCountInString(v) > n {
-			return fmt.Sprintf("can be at most %d characters", n)
+		if length := utf8.RuneCountInString(v); length > n {
+			return fmt.Sprintf("can be at most %d characters, but current length: %d", n, length)
 		}
 		return ""
 	}
