@@ -157,6 +157,8 @@ func (s section) listURL(key string) string {
 	case v == "":
 	case err != nil || u.Scheme != "https" || u.User != nil || !isHost(u.Hostname()) || !validPort(u.Port()) || u.Fragment != "" || u.Path == "":
 		s.fault(key, "is not a valid list URL; use https://, the name or address at which firewalls reach this host, the port and edl.path")
+	case len(v) > 255: // pan-os-codegen, specs/objects/external-dynamic-list.yaml
+		s.fault(key, "has %d characters; PAN-OS takes at most 255 as the URL of an external dynamic list: use a shorter edl.path", len(v))
 	}
 	return v
 }

@@ -111,6 +111,9 @@ func (s section) hostOrListen(key string) string {
 	if n, err := strconv.ParseUint(port, 10, 16); v != "" && (!isHost(host) || err != nil || n == 0) {
 		s.fault(key, "%q is not an address; use an address or name, followed by :PORT if it is not 514", clip(v))
 	}
+	if len(host) > 63 { // pan-os-codegen, specs/device/profiles/syslog.yaml
+		s.fault(key, "%q has %d characters; PAN-OS takes at most 63 as the name of a syslog server: use a shorter one, or an address", clip(host), len(host))
+	}
 	return v
 }
 

@@ -18,7 +18,8 @@ type registration struct {
 	Until      time.Time // when the firewall lets go by itself; zero: unknown
 	Persistent bool      // outlives a reboot; as read, nothing depends on it
 
-	unrenewed time.Time // when it would have ended if its last renewal had no effect; zero: it was made anew, or that is unknown
+	left      time.Duration // as read: what is shown to be left of it; 0: nothing is shown; forEver: it has no end
+	unrenewed time.Time     // when it would have ended if its last renewal had no effect; zero: it was made anew, or that is unknown
 }
 
 // TakesNetworks tells whether a version registers IPv4 networks, not only single addresses (PAN-OS 10.0 and later).

@@ -38,6 +38,26 @@ func TestParseEntries(t *testing.T) {
 	}
 }
 
+// What a row shows of the end of our tag, in the forms that are known or likely.
+func TestShownEnds(t *testing.T) {
+	for member, want := range map[string]time.Duration{
+		`<member>mine</member>`: 0, `<member> mine
+		</member>`: 0, `<member>mine (expire in 2980 seconds)</member>`: 2980 * time.Second, `<member expires-in="60">mine</member>`: time.Minute,
+		`<member remaining="0">mine</member>`: forEver, `<member expire="never">mine</member>`: forEver, `<member timeout="0">mine</member>`: forEver,
+		`<member timeout="3600">mine</member>`: 0, `<member expires="soon">mine</member>`: 0, `<member origin="0">mine</member>`: 0,
+	} {
+		pg, err := parsePage([]byte(`<response status="success"><result><entry ip="192.0.2.1"><tag><member timeout="0">other</member>`+member+`</tag></entry></result></response>`), "mine")
+		if r, ours := pg.ours[netip.MustParsePrefix("192.0.2.1/32")]; err != nil || !ours || r.left != want {
+			t.Errorf("%s: %v left, ours %v, %v; want %v", member, r.left, ours, err, want)
+		}
+	}
+	for _, other := range []string{`<member>mine too</member>`, `<member>yours (expire in 5 seconds)</member>`, `<member>mine (expire in 5 minutes)</member>`} {
+		if pg, err := parsePage([]byte(`<response status="success"><result><entry ip="192.0.2.1"><tag>`+other+`</tag></entry></result></response>`), "mine"); err != nil || len(pg.ours) != 0 {
+			t.Errorf("%s is taken for ours, %v", other, err)
+		}
+	}
+}
+
 func TestParsePage(t *testing.T) {
 	body := `<response status="success"><result>
 		<entry ip="192.0.2.1" from_agent="0" persistent="1"><tag><member>mine</member></tag></entry>

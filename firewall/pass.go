@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,6 +14,13 @@ const overdue = 5 * time.Second
 // notHeld is the reason when the firewall said yes and did not do it: at the platform's limit some versions only
 // write a system log.
 const notHeld = "accepted but not registered (platform limit?)"
+
+const (
+	// slack is how far the end that a firewall shows may be from ours: reading a hundred thousand addresses takes minutes.
+	slack = 10 * time.Minute
+	// mendAgain is how long what stood longer than we asked is left alone after it was replaced, should that be of no use.
+	mendAgain = time.Hour
+)
 
 // pass is the state of one Reconcile.
 type pass struct {
@@ -96,8 +104,9 @@ func (p *pass) prune() {
 	slices.SortFunc(p.report.Gone, ComparePrefixes)
 }
 
-// learn takes over what was read. The firewall does not say when a registration ends; we know from having made it,
-// or from an earlier run.
+// learn takes over what was read. Most firewalls do not say when a registration ends; we know from having made it, or from
+// an earlier run. One that does is believed when it says less than we know; when it says more, the end is unknown: some
+// versions lose it (PAN-315913), and what ends unknown is replaced.
 func (p *pass) learn(found map[netip.Prefix]registration) {
 	f := p.f
 	now := f.now()
@@ -108,9 +117,11 @@ func (p *pass) learn(found map[netip.Prefix]registration) {
 		}
 		if until.After(now) && until.Before(now.Add(maxTagTimeout+time.Minute)) {
 			r.Until, r.unrenewed = until, f.held[prefix].unrenewed
-			found[prefix] = r
 		}
+		f.heed(prefix, &r, now)
+		found[prefix] = r
 	}
+	maps.DeleteFunc(f.mended, func(_ netip.Prefix, at time.Time) bool { return now.Sub(at) >= mendAgain })
 	p.suspect, f.refused = f.refused, map[netip.Prefix]string{}
 	p.report.Registered = slices.DeleteFunc(p.report.Registered, func(e Entry) bool {
 		_, stands := found[e.Prefix]
@@ -138,6 +149,24 @@ func (p *pass) learn(found map[netip.Prefix]registration) {
 	}
 	slices.SortFunc(p.report.Gone, ComparePrefixes)
 	f.held, f.saved = found, nil
+}
+
+// heed compares the end that a firewall shows with ours.
+func (f *Tags) heed(prefix netip.Prefix, r *registration, now time.Time) {
+	left := r.left
+	r.left = 0
+	if left == 0 || r.Until.IsZero() {
+		return
+	}
+	ours := r.Until.Sub(now)
+	switch {
+	case left == forEver && ours > slack, left-ours > slack:
+		if at, known := f.mended[prefix]; !known || now.Sub(at) >= mendAgain {
+			r.Until, f.mended[prefix] = time.Time{}, now
+		}
+	case left > 0 && ours-left > slack:
+		r.Until = now.Add(left)
+	}
 }
 
 // probe lets a full pass try one message of what the firewall refused or lost before; the rest waits for the

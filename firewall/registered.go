@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"activedefense/firewall/xmlapi"
 )
@@ -35,9 +38,55 @@ func pageRequest(tag string, start int) string {
 
 // registeredEntry is one row. Elements and attributes that are not named here are passed over.
 type registeredEntry struct {
-	IP         string   `xml:"ip,attr"`
-	Persistent string   `xml:"persistent,attr"`
-	Tags       []string `xml:"tag>member"`
+	IP         string          `xml:"ip,attr"`
+	Persistent string          `xml:"persistent,attr"`
+	Tags       []registeredTag `xml:"tag>member"`
+}
+
+// registeredTag is one tag of a row, and how long it will stand where the version shows that. The vendor's example shows
+// nothing; the command line prints "(expire in 2980 seconds)" behind the tag, and what attributes a version may have no source
+// tells, so that those are read whose meaning is in their name.
+type registeredTag struct {
+	Text  string     `xml:",chardata"`
+	Attrs []xml.Attr `xml:",any,attr"`
+}
+
+// forEver is what is left of a tag that has no end.
+const forEver = time.Duration(-1)
+
+var shownEnd = regexp.MustCompile(`^(.*\S)\s*\(expires? in (\d{1,9}) seconds?\)$`)
+
+// is tells whether it is the tag, and what is left of it; 0: that is not shown.
+func (t registeredTag) is(tag string) (left time.Duration, ok bool) {
+	text := strings.TrimSpace(t.Text)
+	if m := shownEnd.FindStringSubmatch(text); m != nil && m[1] == tag {
+		return secondsIn(m[2]), true
+	}
+	if text != tag {
+		return 0, false
+	}
+	for _, a := range t.Attrs {
+		switch a.Name.Local {
+		case "expire", "expires", "expire-in", "expires-in", "remaining":
+			if a.Value == "0" || a.Value == "never" {
+				return forEver, true
+			}
+			return secondsIn(a.Value), true
+		case "timeout": // as registered or what is left of it: only that there is none is certain
+			if a.Value == "0" || a.Value == "never" {
+				return forEver, true
+			}
+		}
+	}
+	return 0, true
+}
+
+func secondsIn(text string) time.Duration {
+	n, err := strconv.ParseUint(text, 10, 30)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
 }
 
 // parsePage reads one answer. An answer without entries is an empty page, whether it holds a count or not.
@@ -75,12 +124,13 @@ func (pg *page) add(e registeredEntry, tag string) {
 	pg.rows++
 	pg.keys = append(pg.keys, strings.TrimSpace(e.IP))
 	for _, t := range e.Tags {
-		if strings.TrimSpace(t) != tag {
+		left, ok := t.is(tag)
+		if !ok {
 			continue
 		}
 		// A range that bears our tag is not from us, for we register none.
 		if p, ok := ParseAddress(e.IP); ok {
-			pg.ours[p] = registration{Persistent: e.Persistent != "0"}
+			pg.ours[p] = registration{Persistent: e.Persistent != "0", left: left}
 		}
 		return
 	}

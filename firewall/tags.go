@@ -39,6 +39,7 @@ type Tags struct {
 	held     map[netip.Prefix]registration // what the firewall holds as far as we know
 	saved    map[netip.Prefix]time.Time    // given to Restore, until the first read
 	stale    bool                          // held is in doubt: the next pass reads first
+	mended   map[netip.Prefix]time.Time    // when what stands longer than we asked was last found so
 	refused  map[netip.Prefix]string       // not sent again before the next full pass
 	full     bool                          // the firewall did not take all, for want of room as far as is known
 	room     int                           // how many of ours it held then
@@ -53,7 +54,7 @@ func NewTags(d *xmlapi.Device, opts TagOptions) (*Tags, error) {
 	}
 	return &Tags{
 		device: d, opts: opts, stale: true, batch: opts.BatchSize,
-		held: map[netip.Prefix]registration{}, refused: map[netip.Prefix]string{},
+		held: map[netip.Prefix]registration{}, refused: map[netip.Prefix]string{}, mended: map[netip.Prefix]time.Time{},
 	}, nil
 }
 

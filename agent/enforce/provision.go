@@ -77,7 +77,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	plan, err := plans(ctx, device, want)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
-		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Commit: "+
+		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Import and Commit: "+
 			"see firewall/README.md for the role; the daemon's own account does not need these rights", err)
 	}
 	if err != nil {

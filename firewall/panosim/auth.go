@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -151,6 +152,12 @@ func keygen(s *Sim, c *call) answer.Answer {
 	key, ok := s.keys.generate(c.form.Get("user"), c.form.Get("password"))
 	if !ok {
 		return answer.Forbidden("Invalid Credential")
+	}
+	s.mu.Lock()
+	escaped := s.dialect.Keygen == dialect.KeygenEscaped
+	s.mu.Unlock()
+	if escaped {
+		key = url.QueryEscape(key)
 	}
 	return answer.XML(http.StatusOK, "<response status = 'success'><result><key>"+answer.Escape(key)+"</key></result></response>")
 }

@@ -20,7 +20,7 @@ const (
 	KindSystemInfo   = "system-info"
 	KindPlugins      = "plugins"
 	KindConfigRead   = "config-read"  // get and show
-	KindConfigWrite  = "config-write" // set, edit, delete, move, rename
+	KindConfigWrite  = "config-write" // set, edit, delete, move, rename, clone
 	KindMultiConfig  = "multi-config"
 	KindCommit       = "commit"      // enqueueing one
 	KindValidate     = "validate"    // enqueueing one
@@ -41,6 +41,8 @@ const (
 	KindNetwork = "network"           // reading the state of the network
 	KindPushed  = "pushed-policy"     // reading what Panorama pushed to a firewall
 	KindDevices = "devices"           // asking a Panorama for its firewalls
+
+	KindImport = "import" // taking in a file
 
 	KindOther = "other" // everything that is not simulated, or that could not be understood
 )
@@ -153,7 +155,9 @@ func (c *call) classify() {
 		c.classifyConfig()
 	case "commit":
 		c.kind, c.run = KindCommit, requestCommit
-	case "log", "report", "export", "import", "version":
+	case "import":
+		c.kind, c.run = KindImport, importFile
+	case "log", "report", "export", "version":
 		c.run = func(*Sim, *call) answer.Answer { return answer.Failure(1, "Unknown command") }
 	case "":
 		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "type".`) }

@@ -15,7 +15,7 @@ func (c *call) classifyConfig() {
 	switch action {
 	case "get", "show":
 		c.kind, c.run = KindConfigRead, readConfig
-	case "set", "edit", "delete", "move", "rename":
+	case "set", "edit", "delete", "move", "rename", "clone":
 		c.kind, c.run = KindConfigWrite, writeConfig
 	case "multi-config":
 		c.kind, c.run = KindMultiConfig, multiConfig
@@ -25,6 +25,9 @@ func (c *call) classifyConfig() {
 	default:
 		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Illegal value for parameter "action".`) }
 		return
+	}
+	if action == "show" && c.form.Get("xpath") == "" {
+		c.form.Set("xpath", "/config") // pan-python's live tests rely on it
 	}
 	for _, name := range needed(action) {
 		if c.form.Get(name) == "" {
@@ -47,6 +50,8 @@ func needed(action string) []string {
 		return []string{"xpath", "where"}
 	case "rename":
 		return []string{"xpath", "newname"}
+	case "clone":
+		return []string{"xpath", "from", "newname"}
 	}
 	return []string{"xpath"}
 }
@@ -65,7 +70,7 @@ func writeConfig(s *Sim, c *call) answer.Answer {
 	defer s.mu.Unlock()
 	return s.config.Write(c.admin, candidate.Request{
 		Action: c.form.Get("action"), Path: c.form.Get("xpath"), Content: c.form.Get("element"),
-		Where: c.form.Get("where"), Destination: c.form.Get("dst"), NewName: c.form.Get("newname"),
+		Where: c.form.Get("where"), Destination: c.form.Get("dst"), NewName: c.form.Get("newname"), From: c.form.Get("from"),
 	})
 }
 
@@ -76,14 +81,22 @@ func multiConfig(s *Sim, c *call) answer.Answer {
 	return s.config.Multi(c.admin, c.form.Get("element"), c.form.Get("strict-transactional") == "yes")
 }
 
-// requestCommit answers type=commit.
+// requestCommit answers type=commit. Clients send action=partial with a partial commit, or none at all; action=all is a
+// Panorama's.
 func requestCommit(s *Sim, c *call) answer.Answer {
+	action := c.form.Get("action")
+	if action != "" && action != "partial" {
+		return answer.BadRequest(`Illegal value for parameter "action".`)
+	}
 	cmd, err := xmltree.Parse(c.form.Get("cmd"))
 	if err != nil {
 		return answer.Failure(18, "Malformed command")
 	}
 	if cmd.Name != "commit" {
 		return answer.Unexpected(cmd)
+	}
+	if partial := cmd.Child("partial") != nil || cmd.Child("force").Child("partial") != nil; action == "partial" && !partial {
+		return answer.Failure(17, "commit -> partial is missing")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,4 +119,19 @@ func userID(s *Sim, c *call) answer.Answer {
 	s.meter.message(entries)
 	s.tell(changes)
 	return a
+}
+
+// importFile answers type=import. Of the kinds of files only certificates without a key are simulated, as PEM.
+func importFile(s *Sim, c *call) answer.Answer {
+	for _, name := range []string{"category", "certificate-name", "format"} {
+		if c.form.Get(name) == "" {
+			return answer.BadRequest(fmt.Sprintf(`Missing value for parameter %q.`, name))
+		}
+	}
+	if c.form.Get("category") != "certificate" || c.form.Get("format") != "pem" {
+		return answer.BadRequest(`Illegal value for parameter "category" or "format".`)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config.ImportCertificate(c.admin, c.form.Get("certificate-name"), c.form.Get("cmd"))
 }

@@ -222,7 +222,7 @@ func TestCommitDemands(t *testing.T) {
 		"address of nothing":    {addressPath, `<entry name="x"/>`, "address -> x is missing one of 'ip-netmask', 'ip-range', 'fqdn', 'ip-wildcard'"},
 		"address of two things": {addressPath, `<entry name="x"><ip-netmask>192.0.2.1</ip-netmask><fqdn>x.example</fqdn></entry>`, "address -> x Node ip-netmask and fqdn are mutually exclusive"},
 		"list without interval": {vsysPath + "/external-list", `<entry name="x"><type><ip><url>u</url></ip></type></entry>`, "external-list -> x -> type -> ip is missing 'recurring'"},
-		"rule without action":   {rulesPath, strings.NewReplacer("<action>drop</action>", "", ">g<", ">any<").Replace(ruleOne), "rulebase -> security -> rules -> one is missing 'action'"},
+		"rule without service":  {rulesPath, strings.NewReplacer("<service><member>any</member></service>", "", ">g<", ">any<").Replace(ruleOne), "rulebase -> security -> rules -> one is missing 'service'"},
 		"unknown reference":     {groupPath, groupG, "address-group -> g -> static 'a' is not a valid reference"},
 	} {
 		t.Run(name, func(t *testing.T) {

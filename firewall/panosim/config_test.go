@@ -233,7 +233,7 @@ func TestSchema(t *testing.T) {
 	}{
 		{"address", addressPath, `<entry name="x"><ip-netmask>2001:db8::/32</ip-netmask><description>d</description></entry>`, nil},
 		{"longest name", addressPath, `<entry name="` + long[:63] + `"><ip-netmask>192.0.2.1</ip-netmask></entry>`, nil},
-		{"name too long", addressPath, `<entry name="` + long + `"/>`, []string{long + " name is longer than 63 characters"}},
+		{"name too long", addressPath, `<entry name="` + long + `"/>`, []string{long + " can be at most 63 characters, but current length: 64"}},
 		{"no name", addressPath, `<entry><ip-netmask>192.0.2.1</ip-netmask></entry>`, []string{"is missing a name"}},
 		{"bad name", addressPath, `<entry name="a/b"/>`, []string{"a/b is an invalid name"}},
 		{"twice", addressPath, hostA + hostA, []string{"'a' is a duplicate node"}},

@@ -29,13 +29,14 @@ const (
 	OtherDevice                  // the login page of some other device, with HTTP 200
 	Flood                        // a well-formed answer of Fault.Size bytes (0: 100 MiB), sent as it is made
 	Drip                         // the right answer, a byte each Fault.Delay (0: 100 ms)
+	Refuse                       // status="error" with Fault.Text, and the code Fault.Status (0: none)
 
 	effects // how many there are
 )
 
 // effectNames are those of the effects, in their order.
 var effectNames = [effects]string{"deliver", "hang", "reset", "html", "empty", "truncate", "break", "wrong-type", "garbage",
-	"pad", "session-timeout", "internal-error", "forbidden", "other-device", "flood", "drip"}
+	"pad", "session-timeout", "internal-error", "forbidden", "other-device", "flood", "drip", "refuse"}
 
 // String names the effect.
 func (e Effect) String() string {
@@ -64,8 +65,9 @@ type Fault struct {
 	// Applied: the command is carried out at once, and only its answer suffers or is late. Else it is as if it had
 	// never arrived, unless the effect is a right answer: that one is made after Delay, if the client still waits.
 	Applied bool
-	Status  int // of HTML
-	Size    int // of Garbage, Pad and Flood, in bytes
+	Status  int    // of HTML, and the code of Refuse
+	Text    string // of Refuse; "": Timed out while getting config lock. Please try again.
+	Size    int    // of Garbage, Pad and Flood, in bytes
 
 	reboot bool // with the call, the firewall loses what it loses when it restarts; set by storms
 }

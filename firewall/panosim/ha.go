@@ -278,7 +278,7 @@ func (m *seat) refuses(c *call) bool {
 // writes says whether the call changes the configuration, committed or not.
 func (c *call) writes() bool {
 	switch c.form.Get("type") {
-	case "commit":
+	case "commit", "import":
 		return true
 	case "config":
 		return !slices.Contains([]string{"get", "show", "complete"}, c.form.Get("action"))

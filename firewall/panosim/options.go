@@ -32,6 +32,9 @@ type Options struct {
 	// CommitTime is how long a commit takes by the firewall's clock; 0: it has ended when it is first asked for.
 	CommitTime time.Duration
 
+	// LastJob is the number of the last job before the start; 0: the first one is number 1.
+	LastJob int
+
 	// MaxRegistered is the platform's limit of registered addresses over all virtual systems, and MaxListEntries that
 	// of entries of External Dynamic Lists that rules name; 0 is what the documentation says of the model.
 	MaxRegistered, MaxListEntries int

@@ -2,6 +2,7 @@ package panosim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -138,6 +139,8 @@ func (f Fault) instead() answer.Answer {
 		return answer.Failure(11, "Internal error")
 	case Forbidden:
 		return answer.Forbidden("Invalid Credential")
+	case Refuse:
+		return answer.Failure(f.Status, cmp.Or(f.Text, "Timed out while getting config lock. Please try again."))
 	case OtherDevice:
 		return answer.Answer{Status: http.StatusOK, ContentType: "text/html; charset=utf-8", Body: []byte(otherPage)}
 	}

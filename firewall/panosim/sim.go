@@ -117,7 +117,7 @@ func newSim(o Options) (*Sim, error) {
 // furnish makes the halls, each with what it needs of the others.
 func (s *Sim) furnish() error {
 	o, v := s.opts, s.version
-	s.jobs = jobs.New(jobs.Options{Now: o.Now, Version: v, Dialect: &s.dialect, Lock: &s.mu, Go: s.life.run})
+	s.jobs = jobs.New(jobs.Options{Now: o.Now, Version: v, Dialect: &s.dialect, Lock: &s.mu, Go: s.life.run, Last: o.LastJob})
 	running := o.Config
 	if running == "" {
 		running = candidate.Factory(v, o.Admin, o.VSys)

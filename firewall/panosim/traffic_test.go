@@ -64,6 +64,24 @@ func TestDefaultRules(t *testing.T) {
 	}
 }
 
+// A rule without an action allows, as the vendor's schema has it.
+func TestARuleWithoutAnActionAllows(t *testing.T) {
+	s := start(t, Options{Config: deviceConfig("", "", "")})
+	rule := strings.NewReplacer("<action>drop</action>", "", ">g<", ">any<", ">trust<", ">any<", ">untrust<", ">any<").Replace(ruleOne)
+	if err := s.Config().Edit("admin", "set", rulesPath, rule); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Config().Commit("admin"); err != nil {
+		t.Fatal(err)
+	}
+	if v := s.Traffic().Packet(inbound("192.0.2.1")); v.Rule != "one" || !v.Allowed {
+		t.Errorf("decided %+v", v)
+	}
+	if rules := s.Traffic().Rules(""); len(rules) != 1 || rules[0].Action != "allow" {
+		t.Errorf("shown as %+v", rules)
+	}
+}
+
 // commitConfig has another configuration run, as a commit does.
 func commitConfig(t *testing.T, s *Sim, config string) {
 	t.Helper()

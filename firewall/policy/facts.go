@@ -82,10 +82,11 @@ type Facts struct {
 	Firewall string // DeviceOptions.Name
 	VSys     string
 
-	insecure bool // its certificate was not verified
-	standsBy bool // a passive member of a pair that takes no tags; only ModeTag
-	info     fact[xmlapi.Info]
-	version  xmlapi.Version
+	insecure        bool // its certificate was not verified
+	throughPanorama bool // it is reached through a Panorama, on which no file can be imported for it
+	standsBy        bool // a passive member of a pair that takes no tags; only ModeTag
+	info            fact[xmlapi.Info]
+	version         xmlapi.Version
 
 	whole  *xmlapi.Node       // the running configuration, where it was read at once; else nil
 	lines  fact[*ours.Facts]  // the network; nil: it was not asked, for internet_zones says what it would be asked for
@@ -131,7 +132,7 @@ var errNotAsked = errors.New("not requested")
 // It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
 // ctx ends, what was not asked yet carries its error.
 func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
-	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), insecure: d.Insecure()}
+	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), insecure: d.Insecure(), throughPanorama: d.ThroughPanorama()}
 	if err := d.Identify(ctx); err != nil {
 		f.nothing(err)
 		return f

@@ -26,6 +26,7 @@ type rights struct {
 	op        fact[bool] // operational commands
 	config    fact[bool] // configuration; PAN-OS has one right for reading and writing it
 	userID    fact[bool] // User-ID messages; only ModeTag
+	imports   fact[bool] // files, of which provisioning brings our CA; only with Expectation.MayProvision, and not through a Panorama
 	superuser fact[bool]
 }
 
@@ -33,7 +34,10 @@ type rights struct {
 // tell, and it could publish what others are editing.
 func (f *Facts) readRights(ctx context.Context, d *xmlapi.Device, want Expectation) {
 	f.rights.op = learn(true, nil) // identify used it
-	f.rights.userID.err = errNotAsked
+	f.rights.userID.err, f.rights.imports.err = errNotAsked, errNotAsked
+	if want.MayProvision && want.CA != nil && !f.throughPanorama {
+		f.rights.imports = granted(d.TryImport(ctx, CallRights, "test the permission to import a certificate"))
+	}
 	if want.Mode == firewall.ModeTag {
 		err := d.TryUserID(ctx, CallRights, "test the permission to send User-ID messages")
 		f.rights.userID, f.standsBy = granted(err), xmlapi.Kind(err) == xmlapi.KindPassive

@@ -76,7 +76,7 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	if err := d.Identify(ctx); err != nil {
 		return nil, err
 	}
-	f := &Facts{Firewall: d.Name(), VSys: d.VSys()}
+	f := &Facts{Firewall: d.Name(), VSys: d.VSys(), throughPanorama: d.ThroughPanorama()}
 	f.info, f.version = learn(d.Info(), nil), d.Version()
 	f.own = learn(d.Get(ctx, "read the candidate configuration of the virtual system", xmlapi.VSysPath(f.VSys)))
 	f.shared = learn(d.Get(ctx, "read the shared candidate configuration", xmlapi.SharedPath))
@@ -95,11 +95,17 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 
 // Take takes the steps in the candidate configuration: those of Provision, without the ones for a person, and without those
 // that are somebody else's unless adopt is set. It gives how many were taken; on an error, the earlier ones stand.
+//
+// Before the first one it is tried whether we may import, if a step does, so that a role without that right leaves nothing
+// half-made.
 func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
-	for _, s := range steps {
-		if s.Action == ActionPerson || s.Foreign && !adopt {
-			continue
+	steps = slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return s.Action == ActionPerson || s.Foreign && !adopt })
+	if slices.ContainsFunc(steps, Step.imports) {
+		if err := d.TryImport(ctx, CallRights, "test the permission to import our CA (XML API: Import)"); refusedRight(err) {
+			return 0, err
 		}
+	}
+	for _, s := range steps {
 		what := s.Action + " " + s.Object
 		if err := d.Edit(ctx, what, s.edits); err != nil {
 			return taken, err
@@ -127,6 +133,9 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 	}
 	return d.Commit(ctx, admin, "Active Defense: policies")
 }
+
+// imports tells whether the step imports a file.
+func (s Step) imports() bool { return slices.ContainsFunc(s.edits, xmlapi.Edit.Imports) }
 
 // String is the step in one line.
 func (s Step) String() string { return fmt.Sprintf("%s %s: %s", s.Action, s.Object, s.Detail) }

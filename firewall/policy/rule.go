@@ -72,6 +72,7 @@ var narrowing = []struct{ element, label string }{
 	{"application", "application"}, {"service", "service"}, {"source-user", "user"}, {"category", "URL category"},
 	{"hip-profiles", "HIP profile"}, {"source-hip", "source device"}, {"destination-hip", "destination device"},
 	{"source-imsi", "IMSI"}, {"source-imei", "IMEI"}, {"source-nw-slice", "network slice"},
+	{"saas-user-list", "SaaS user"}, {"saas-tenant-list", "SaaS tenant"},
 }
 
 // listedNarrowing is how many of narrowing a rule has lists for.
@@ -101,7 +102,7 @@ func readRule(n *xmlapi.Node, l layer) rule {
 		r.kind = kindUniversal
 	}
 	if r.action == "" {
-		r.action = "deny"
+		r.action = actionAllow // the default of the vendor's schema
 	}
 	if r.notDestination {
 		r.narrow = append(r.narrow, "destination not "+quoteAll(r.destination))

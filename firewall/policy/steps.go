@@ -166,7 +166,7 @@ func (p *provisioner) list() string {
 
 // authority makes our CA known to the firewall; false: it cannot be done.
 //
-// That a certificate without a key can be written as configuration, as an import writes it, no source shows.
+// The certificate is imported as a file and not written as an edit, so that the firewall itself fills in what belongs to it.
 func (p *provisioner) authority() bool {
 	n := p.want.Names
 	if p.want.CA == nil {
@@ -178,15 +178,19 @@ func (p *provisioner) authority() bool {
 	}) {
 		return true
 	}
-	certificate := xmlapi.NamedEntry(n.CA, xmlapi.Leaf("public-key", strings.TrimSpace(string(p.want.CA))), xmlapi.Leaf("ca", "yes"), xmlapi.Leaf("format", "pem"))
-	profile := xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA)))
-	if old := p.p.scopes.find(n.CA, "certificate"); old.Node == nil {
-		p.create("certificate", n.CA, "our CA, which signs the list's certificate", sharedCertificates, certificate)
-	} else {
-		p.step(ActionChange, "certificate", n.CA, "our current CA", false, xmlapi.Replace(sharedCertificates+xmlapi.EntryNamed(n.CA), certificate))
+	if p.f.throughPanorama {
+		p.person("certificate "+quoteAll([]string{n.CA}), "No file can be imported on a firewall through Panorama: import ca.crt of state_dir under that name on the firewall itself (Device > Certificate Management > Certificates), "+
+			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate.")
+		return false
 	}
+	const how = ", imported as a file straight into the candidate configuration"
+	action, detail := ActionCreate, "our CA, which signs the list's certificate"
+	if p.p.scopes.find(n.CA, "certificate").Node != nil {
+		action, detail = ActionChange, "our current CA"
+	}
+	p.step(action, "certificate", n.CA, detail+how, false, xmlapi.ImportCertificate(n.CA, p.want.CA))
 	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); old.Node == nil {
-		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, profile)
+		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA))))
 	} else {
 		p.step(ActionChange, "certificate profile", n.CertProf, "also trusts "+n.CA, false, xmlapi.Set(sharedProfiles+xmlapi.EntryNamed(n.CertProf)+"/CA", xmlapi.NamedEntry(n.CA)))
 	}

@@ -282,11 +282,12 @@ func TestTargets(t *testing.T) {
 
 func TestReadRule(t *testing.T) {
 	r := readRule(node(t, `<entry name="r" loc="branches"><destination><member>web</member></destination><negate-destination>yes</negate-destination>`+
-		`<schedule>nights</schedule><hip-profiles><member>any</member></hip-profiles><category><member>news</member></category></entry>`), layerGroupPost)
-	if r.kind != kindUniversal || r.action != "deny" || !r.logEnd || r.logStart || r.group != "branches" || r.allows() || !r.everySource() || r.total() {
+		`<schedule>nights</schedule><hip-profiles><member>any</member></hip-profiles><category><member>news</member></category><saas-user-list><member>any</member></saas-user-list>`+
+		`<saas-tenant-list><member>ours</member></saas-tenant-list></entry>`), layerGroupPost)
+	if r.kind != kindUniversal || r.action != "allow" || !r.logEnd || r.logStart || r.group != "branches" || !r.allows() || !r.everySource() || r.total() {
 		t.Errorf("what is absent means otherwise: %+v", r)
 	}
-	if want := `[destination not "web" URL category "news" schedule "nights"]`; fmt.Sprint(r.narrow) != want {
+	if want := `[destination not "web" URL category "news" SaaS tenant "ours" schedule "nights"]`; fmt.Sprint(r.narrow) != want {
 		t.Errorf("it matches only %v, want %s", r.narrow, want)
 	}
 	for want, r := range map[string]rule{

@@ -52,11 +52,17 @@ func (v accessChecks) role(f *findings) {
 		switch {
 		case g.userID.value:
 			have = append(have, "User-ID agent")
-		case xmlapi.Kind(g.userID.err) == xmlapi.KindRole || xmlapi.Kind(g.userID.err) == xmlapi.KindAuth:
+		case refusedRight(g.userID.err):
 			f.fail(fmt.Sprintf(where, "User-ID Agent"), "no permission to send User-ID messages: %s", cause(g.userID.err))
 		default:
 			f.unasked(g.userID.err)
 		}
+	}
+	switch {
+	case g.imports.value:
+		have = append(have, "import")
+	case refusedRight(g.imports.err):
+		f.fail(fmt.Sprintf(where, "Import"), "no permission to import our CA, which provision does: %s", cause(g.imports.err))
 	}
 	f.note("permissions: %s", strings.Join(have, ", "))
 	if needConfig {
@@ -80,7 +86,15 @@ func (v accessChecks) leastRole() string {
 	if v.want.Mode == firewall.ModeGroup || v.want.MayProvision {
 		role += ", Configuration, Commit"
 	}
+	if v.want.MayProvision {
+		role += ", Import"
+	}
 	return role
+}
+
+// refusedRight tells of the error of a call that was tried whether it was refused for want of a right.
+func refusedRight(err error) bool {
+	return xmlapi.Kind(err) == xmlapi.KindRole || xmlapi.Kind(err) == xmlapi.KindAuth
 }
 
 func (v accessChecks) committed(f *findings) {

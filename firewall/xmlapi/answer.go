@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,7 +56,7 @@ func (h head) err() *Error {
 		e.Kind = KindAuth
 	case strings.Contains(reason, "for the platform reached"):
 		e.Kind = KindCapacity
-	case busy(reason):
+	case !transientCode(h.Code) && busy(reason):
 		e.Kind = KindBusy
 	case h.Code == codePassive:
 		e.Kind = KindPassive
@@ -66,17 +67,21 @@ func (h head) err() *Error {
 	return e
 }
 
+// passing are what a refusal says that passes by itself. Recorded: those that pan-os-python knows (classify_exception), the lock
+// for which panos scripts wait, the daemon of release note PAN-253485, and the job of a demisto test.
+var passing = []string{
+	"in progress", "is currently locked", "configuration is locked", "locked by", "commit lock", "other administrators are holding",
+	"while getting config lock", "try again later", "failed to synchronize running configuration", "session timed out", "client is not available",
+	configdRestart,
+}
+
+// configdRestart is why a job failed that no fault of its own ended.
+const configdRestart = "configd restart"
+
 // busy tells whether a refusal will pass by itself: what is asked for waits for a commit, an installation, a
-// synchronisation or a lock of somebody else's (pan-os-python, classify_exception).
+// synchronisation, a lock of somebody else's or a daemon of the firewall. reason is in lower case.
 func busy(reason string) bool {
-	for _, text := range []string{
-		"in progress", "is currently locked", "configuration is locked", "locked by", "commit lock", "other administrators are holding",
-	} {
-		if strings.Contains(reason, text) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(passing, func(text string) bool { return strings.Contains(reason, text) })
 }
 
 var errNotPANOS = errors.New("the response is not PAN-OS XML")

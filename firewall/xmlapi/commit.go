@@ -24,9 +24,9 @@ func (d *Device) Commit(ctx context.Context, admin, description string) (done bo
 	if err != nil {
 		return false, err
 	}
-	id, err := c.send(ctx, description)
+	id, taken, err := c.send(ctx, description)
 	switch {
-	case err == nil && id == 0:
+	case err == nil && !taken:
 		// A commit for another virtual system, sent at the same moment, may have taken our edits with it.
 		_, err := c.awaitOurs(ctx)
 		return false, err
@@ -37,12 +37,16 @@ func (d *Device) Commit(ctx context.Context, admin, description string) (done bo
 	case err != nil:
 		return false, err
 	}
-	j, err := d.WaitJob(ctx, commitWhat, id, commitDeadline)
+	j, err := d.WaitJob(ctx, commitWhat, wholeID(id, before), commitDeadline)
 	if err != nil {
 		return false, err
 	}
 	if !j.OK {
-		return false, d.Fail(commitWhat, &Error{Kind: KindCommit, Text: "the commit failed: " + strings.Join(j.Texts(), " | ")})
+		kind := KindCommit
+		if strings.Contains(strings.Join(j.Details, " "), configdRestart) {
+			kind = KindBusy
+		}
+		return false, d.Fail(commitWhat, &Error{Kind: kind, Text: "the commit failed: " + strings.Join(j.Texts(), " | ")})
 	}
 	return true, nil
 }
@@ -76,8 +80,8 @@ func isCommit(j Job, admin string) bool {
 	return strings.EqualFold(j.Kind, "Commit") && (j.User == "" || j.User == admin)
 }
 
-// send gives the number of the job; 0: there was nothing to commit.
-func (c committing) send(ctx context.Context, description string) (id uint, err error) {
+// send gives the number of the job as the firewall tells it; taken is false when there was nothing to commit.
+func (c committing) send(ctx context.Context, description string) (id uint, taken bool, err error) {
 	order := commit.FirewallCommit{Description: description, Admins: []string{c.admin}}.Element()
 	body, err := c.call(ctx, CallCommit, commitWhat, func() ([]byte, error) {
 		_, body, err := c.api.Commit(order, "", nil)
@@ -85,21 +89,21 @@ func (c committing) send(ctx context.Context, description string) (id uint, err 
 	})
 	if err != nil {
 		if nothing(err.Error()) {
-			return 0, nil
+			return 0, false, nil
 		}
-		return 0, err
+		return 0, false, err
 	}
 	root, err := Parse(body)
 	if err != nil {
-		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+		return 0, false, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 	}
 	if n := root.At("result", "job"); n != nil {
-		return ParseJob(Element("job", Leaf("id", n.Text))).ID, nil
+		return ParseJob(Element("job", Leaf("id", n.Text))).ID, true, nil
 	}
 	if text := strings.Join(root.Texts(), " "); !nothing(text) {
-		return 0, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: "the response contains no job ID: " + text})
+		return 0, false, c.Fail(commitWhat, &Error{Kind: KindMalformed, Text: "the response contains no job ID: " + text})
 	}
-	return 0, nil
+	return 0, false, nil
 }
 
 // nothing tells whether a text says that there is nothing to commit.
@@ -117,17 +121,31 @@ func lost(err error) bool {
 	return false
 }
 
-// find looks for the job of a commit whose answer was lost. before is what jobs there were. Not found, the
-// commit was not taken, and cause is the error.
-func (c committing) find(ctx context.Context, before []Job, cause error) (uint, error) {
+// wholeID gives the number of a new job of which the answer may hold the last 16 bits alone: it is higher than those of the jobs
+// before. With the number as it was told, an old job could be taken for the new one. Where that is wrong, because numbers
+// began again, findJob takes the commit with what is left of the number.
+func wholeID(id uint, before []Job) uint {
 	var newest uint
 	for _, j := range before {
 		newest = max(newest, j.ID)
 	}
+	for id <= newest {
+		id += jobBits + 1
+	}
+	return id
+}
+
+// find looks for the job of a commit whose answer was lost. before is what jobs there were. Not found, the
+// commit was not taken, and cause is the error.
+func (c committing) find(ctx context.Context, before []Job, cause error) (uint, error) {
+	known := map[uint]bool{}
+	for _, j := range before {
+		known[j.ID] = true
+	}
 	for range commitLooks {
 		jobs, err := c.Jobs(ctx)
 		if err == nil {
-			i := slices.IndexFunc(jobs, func(j Job) bool { return j.ID > newest && isCommit(j, c.admin) })
+			i := slices.IndexFunc(jobs, func(j Job) bool { return !known[j.ID] && isCommit(j, c.admin) })
 			if i >= 0 {
 				return jobs[i].ID, nil
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 const svc = "svc-activedefense"
@@ -67,6 +68,20 @@ func TestCommitThatFails(t *testing.T) {
 	}
 }
 
+// A job that ended because a daemon restarted says nothing about our edits: it is tried again, and they stay.
+func TestCommitThatARestartEnded(t *testing.T) {
+	l := newLab(t, nil, nil)
+	l.edit()
+	l.sim.Config().FailCommit("job failed because of configd restart")
+	_, err := l.Commit(t.Context(), svc, "ours")
+	if wantError(t, err, KindBusy, "commit our changes", "configd restart"); !Transient(err) {
+		t.Error("it is for good")
+	}
+	if done, err := l.Commit(t.Context(), svc, "ours"); !done || err != nil || !l.committed() {
+		t.Errorf("afterwards: %v, %v", done, err)
+	}
+}
+
 func TestCommitBehindALock(t *testing.T) {
 	l := newLab(t, nil, nil)
 	l.edit()
@@ -75,6 +90,9 @@ func TestCommitBehindALock(t *testing.T) {
 		t.Errorf("locked: %v", err)
 	}
 	l.sim.Config().UnlockCommit("")
+	l.sim.SetFault(panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindCommit, Calls: 1})
+	_, err := l.Commit(t.Context(), svc, "ours")
+	wantError(t, err, KindBusy, "commit our changes", "Timed out while getting config lock")
 	if done, err := l.Commit(t.Context(), svc, "ours"); err != nil || !done {
 		t.Errorf("unlocked: %v, %v", done, err)
 	}
@@ -161,6 +179,37 @@ func TestAnswersToACommit(t *testing.T) {
 	}
 }
 
+// Above 65535 some answers keep the last 16 bits of a job's number: the job is found, and no older one of that number taken for it.
+func TestCommitWithACutJobNumber(t *testing.T) {
+	for _, numbers := range []dialect.JobNumbers{dialect.JobNumbersWhole, dialect.JobNumbersCutInAnswer, dialect.JobNumbersCutInList} {
+		for _, fault := range []panosim.Fault{{}, {Effect: panosim.Reset, Applied: true, Kind: panosim.KindCommit, Calls: 1}} {
+			l := newLab(t, func(o *panosim.Options) {
+				o.Dialect, o.CommitTime, o.LastJob = dialect.Dialect{JobNumbers: numbers}, time.Minute, 1<<16-2
+			}, nil)
+			for i, name := range []string{"one", "two", "three"} { // the second is number 65536
+				if err := l.Edit(t.Context(), "make a tag", []Edit{Set(VSysPath("vsys1")+"/tag", NamedEntry(name))}); err != nil {
+					t.Fatal(err)
+				}
+				l.sim.SetFault(fault)
+				if done, err := l.Commit(t.Context(), svc, "ours"); err != nil || !done || l.commits() != i+1 {
+					t.Errorf("numbers %d, fault %v, commit %d: done %v with %d commits, %v", numbers, fault.Effect, i+1, done, l.commits(), err)
+				}
+			}
+		}
+	}
+	for _, c := range []struct {
+		id, want uint
+		before   []Job
+	}{
+		{7, 7, nil}, {7, 7, []Job{{ID: 6}}}, {6, 1<<16 + 6, []Job{{ID: 6}}},
+		{4465, 70001, []Job{{ID: 4465, Done: true, OK: true}, {ID: 70000}}}, {70001, 70001, []Job{{ID: 70000}}}, {0, 1 << 17, []Job{{ID: 1<<17 - 1}, {ID: 3}}},
+	} {
+		if got := wholeID(c.id, c.before); got != c.want {
+			t.Errorf("job %d after %v: %d, want %d", c.id, c.before, got, c.want)
+		}
+	}
+}
+
 func TestParseJob(t *testing.T) {
 	for text, want := range map[string]Job{
 		`<job><id>7</id><type>Commit</type><user>svc</user><status>ACT</status><result>PEND</result></job>`: {ID: 7, Kind: "Commit", User: "svc"},
@@ -194,9 +243,9 @@ func TestWaitJob(t *testing.T) {
 	}{
 		"it goes on for a while":   {[]string{running, running, over}, "", 3},
 		"trouble on the way":       {[]string{refused("Another commit is in progress"), role, refused("job 7 not found"), over}, "", 4},
-		"a restart forgets it":     {[]string{refused("job 7 not found")}, KindMalformed, 4},
-		"no such job":              {[]string{refused("no such job")}, KindMalformed, 4},
-		"an answer without it":     {[]string{success}, KindMalformed, 4},
+		"a restart forgets it":     {[]string{refused("job 7 not found")}, KindMalformed, 8},
+		"no such job":              {[]string{refused("no such job")}, KindMalformed, 8},
+		"an answer without it":     {[]string{success}, KindMalformed, 8},
 		"the right is taken away":  {[]string{role}, KindRole, 4},
 		"it never ends":            {[]string{running}, KindTimeout, 0},
 		"another error never ends": {[]string{refused("what?")}, KindTimeout, 0},

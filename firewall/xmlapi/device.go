@@ -27,6 +27,7 @@ type Device struct {
 	opts      Options
 	conn      *connection
 	transport *transport
+	address   string // of the API
 	api       *pango.Firewall
 	info      atomic.Pointer[Info]
 	closed    atomic.Bool
@@ -90,7 +91,10 @@ func (d *Device) Sibling(opts Options) (*Device, error) {
 func (d *Device) Clone() (*Device, error) { return d.Sibling(d.opts) }
 
 func newDevice(conn *connection, opts Options, host string, port uint) (*Device, error) {
-	d := &Device{opts: opts, conn: conn}
+	d := &Device{opts: opts, conn: conn, address: "https://" + host + "/api/"}
+	if port != 0 {
+		d.address = fmt.Sprintf("https://%s:%d/api/", host, port)
+	}
 	d.transport = newTransport(&attempts{base: conn.base, timeout: opts.Timeout, slots: conn.slots}, &conn.sent, opts.UserAgent, opts.Target)
 	if opts.RetryWait > 0 {
 		d.transport.retry.RetryWaitMin, d.transport.retry.RetryWaitMax = opts.RetryWait, opts.RetryWait
@@ -200,6 +204,9 @@ func (d *Device) VSys() string { return d.opts.VSys }
 
 // Username is whom the connection logs in as; "": the options gave only a key, and PAN-OS does not tell whose it is.
 func (d *Device) Username() string { return d.conn.opts.Username }
+
+// ThroughPanorama tells whether calls go to a Panorama, which passes them on.
+func (d *Device) ThroughPanorama() bool { return d.opts.Target != "" }
 
 // Insecure tells whether the firewall's certificate is not verified.
 func (d *Device) Insecure() bool { return d.opts.InsecureSkipVerify }

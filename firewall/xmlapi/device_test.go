@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 func ExampleKind() {
@@ -366,4 +367,22 @@ func TestNothingIsLogged(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("logged: %s", &out)
 	}
+}
+
+// A key that the firewall gives as it stands in an address, or that was kept so, is sent as it is.
+func TestAKeyThatIsEscaped(t *testing.T) {
+	l := newLab(t, func(o *panosim.Options) {
+		o.APIKey, o.Dialect = "LUFRPT1+a/b+c==", dialect.Dialect{Keygen: dialect.KeygenEscaped}
+	}, func(o *Options) {
+		o.APIKey = "LUFRPT1%2Ba%2Fb%2Bc%3D%3D"
+	})
+	l.identify()
+	if key, ok := parseKey([]byte(`<response status = 'success'><result><key>LUFRPT1%2Ba%2Fb%2Bc%3D%3D</key></result></response>`)); !ok || key != l.sim.Key() {
+		t.Errorf("read %s", key)
+	}
+	l = newLab(t, func(o *panosim.Options) { o.Dialect = dialect.Dialect{Keygen: dialect.KeygenEscaped} }, func(o *Options) {
+		o.APIKey, o.Username, o.Password = "", svc, "secret"
+	})
+	l.sim.SetPassword(svc, "secret")
+	l.identify()
 }

@@ -24,7 +24,7 @@ const (
 	KindAPI         = "api"         // PAN-OS understood the call and refused it
 	KindTimeout     = "timeout"     // no answer within Options.Timeout, or the caller's deadline passed
 	KindCapacity    = "capacity"    // the platform's limit of registered addresses is reached
-	KindBusy        = "busy"        // another commit is running, or another administrator holds a lock
+	KindBusy        = "busy"        // another commit is running, another administrator holds a lock, or the like: it passes by itself
 	KindCommit      = "commit"      // a commit was carried out and failed; Text holds its details
 	KindPassive     = "passive"     // a member of a pair that takes no changes now
 	KindUnsupported = "unsupported" // not a PAN-OS firewall, or one that is too old

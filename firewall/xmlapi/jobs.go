@@ -35,8 +35,26 @@ func ParseJob(n *Node) Job {
 	return j
 }
 
-// findJob asks for one job; ok is false when the firewall knows none of that number.
+// jobBits is what some answers keep of the number of a job: above 65535 they show its last 16 bits.
+const jobBits = 1<<16 - 1
+
+// findJob asks for one job; ok is false when the firewall knows none of that number, nor lists one by what is left of it.
 func findJob(ctx context.Context, d *Device, id uint) (j Job, ok bool, err error) {
+	if j, ok, err = showJob(ctx, d, id); ok || err != nil {
+		return j, ok, err
+	}
+	jobs, _ := d.Jobs(ctx) // without the list it is unknown, as the firewall said
+	for _, j := range jobs {
+		// Of a number that was cut, only a commit is taken for the one that is sought: after a restart numbers begin again.
+		cut := (id > jobBits || j.ID > jobBits) && j.ID&jobBits == id&jobBits && strings.EqualFold(j.Kind, "Commit")
+		if id != 0 && (j.ID == id || cut) {
+			return j, true, nil
+		}
+	}
+	return Job{}, false, nil
+}
+
+func showJob(ctx context.Context, d *Device, id uint) (j Job, ok bool, err error) {
 	number := strconv.FormatUint(uint64(id), 10)
 	result, err := d.OpIn(ctx, CallJob, "show job "+number, "<show><jobs><id>"+number+"</id></jobs></show>", "")
 	if Kind(err) == KindAPI && strings.Contains(strings.ToLower(err.Error()), "job") && strings.Contains(strings.ToLower(err.Error()), "not found") ||

@@ -66,12 +66,14 @@ func (c *connection) login(ctx context.Context, d *Device, refused string) (key 
 	return key, true, nil
 }
 
+// parseKey takes the key of an answer. A firewall may give it as it stands in an address, with + and = escaped (pan-python: "keygen
+// request will urlencode key if needed"); calls carry it in a header, as it is. A key is base64 and holds no % of its own.
 func parseKey(body []byte) (key string, ok bool) {
 	var answer struct {
 		Key string `xml:"result>key"`
 	}
 	err := xml.Unmarshal(body, &answer)
-	key = strings.TrimSpace(answer.Key)
+	key = plainKey(strings.TrimSpace(answer.Key))
 	return key, err == nil && key != "" && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
@@ -80,4 +82,12 @@ func parseKey(body []byte) (key string, ok bool) {
 func (d *Device) MakeKey(ctx context.Context) (string, error) {
 	key, _, err := d.conn.login(ctx, d, "")
 	return key, err
+}
+
+// plainKey takes the escaping off a key that was kept as it stands in an address.
+func plainKey(key string) string {
+	if plain, err := url.PathUnescape(key); err == nil {
+		return plain
+	}
+	return key
 }

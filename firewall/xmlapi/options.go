@@ -52,6 +52,7 @@ func (o *Options) complete() (host string, port uint, err error) {
 	if o.VSys == "" {
 		o.VSys = "vsys1"
 	}
+	o.APIKey = plainKey(o.APIKey)
 	if strings.ContainsFunc(o.VSys, func(r rune) bool { return r <= ' ' || r > '~' || r == '\'' || r == '"' }) {
 		return "", 0, errors.New("vsys: must be an ID such as vsys1")
 	}

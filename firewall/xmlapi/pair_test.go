@@ -2,11 +2,13 @@ package xmlapi
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // haAnswer is an answer to "show high-availability state".
@@ -143,5 +145,36 @@ func TestWhoAmI(t *testing.T) {
 	})
 	if _, err := WhoAmI(t.Context(), s.Device, "ours-admin"); Kind(err) != KindAPI {
 		t.Errorf("an edit that stays: %v", err)
+	}
+}
+
+// Where the session that asks is marked in the list of administrators, no edit is made to find out; an ambiguous list counts
+// for nothing, and neither does that of a Panorama.
+func TestWhoAmIOfTheSession(t *testing.T) {
+	l := newLab(t, func(o *panosim.Options) {
+		o.Dialect = dialect.Dialect{Admins: dialect.AdminsSelf, Marking: dialect.MarkNothing}
+	}, nil)
+	if admin, err := WhoAmI(t.Context(), l.Device, "ours-admin"); err != nil || admin != svc || l.sim.Stats().Calls[panosim.KindConfigWrite] != 0 {
+		t.Errorf("%q after %v, %v", admin, l.sim.Stats().Calls, err)
+	}
+	const entry = `<entry>%s<admin>%s</admin><from>192.0.2.10</from><type>Web</type><session-start>12/08 18:42:48</session-start><idle-for>00:00:00s</idle-for></entry>`
+	mine, again, theirs, plain := fmt.Sprintf(entry, "<self/>", "svc"), fmt.Sprintf(entry, "<self></self>", "svc"), fmt.Sprintf(entry, "<self/>", "boss"), fmt.Sprintf(entry, "", "boss")
+	for _, c := range []struct{ list, target, want string }{
+		{plain + mine, "", "svc"}, {mine + plain + again, "", "svc"}, {plain, "", "by the edit"}, {mine + theirs, "", "by the edit"}, {"", "", "by the edit"},
+		{mine, "012801000001", "by the edit"},
+	} {
+		s := newScript(t, func(form url.Values) string {
+			switch {
+			case strings.Contains(form.Get("cmd"), "<show><admins>"):
+				return `<response status="success"><result><admins>` + c.list + `</admins></result></response>`
+			case form.Get("action") == "get":
+				return `<response status="success"><result><entry name="ours-admin" admin="by the edit"/></result></response>`
+			}
+			return success
+		})
+		s.opts.Target = c.target
+		if admin, err := WhoAmI(t.Context(), s.Device, "ours-admin"); err != nil || admin != c.want {
+			t.Errorf("%s through %q: %q, %v; want %q", c.list, c.target, admin, err, c.want)
+		}
 	}
 }

@@ -126,18 +126,25 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if len(body) > maxRequest {
 		return nil, &Error{Kind: KindUnsupported, Text: fmt.Sprintf("a message of %d bytes exceeds the PAN-OS limit", len(body))}
 	}
-	if repeatable(form) {
+	return t.deliver(ctx, req.URL.String(), "application/x-www-form-urlencoded", []byte(body), form.Get("type") != "keygen", repeatable(form))
+}
+
+// deliver posts a body, with the key in a header unless the call is the one that makes it: in a header it needs no
+// escaping of + and =, and stands in no log of addresses. repeat: the call may be sent twice.
+func (t *transport) deliver(ctx context.Context, address, contentType string, body []byte, keyed, repeat bool) (*http.Response, error) {
+	if repeat {
 		ctx = context.WithValue(ctx, repeatKey{}, true)
 	}
-	out, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, req.URL.String(), []byte(body))
+	out, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, address, body)
 	if err != nil {
 		return nil, err
 	}
-	out.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	out.Header.Set("Content-Type", contentType)
 	if t.agent != "" {
 		out.Header.Set("User-Agent", t.agent)
 	}
-	if key, _ := t.key.Load().(string); form.Get("type") != "keygen" {
+	if keyed {
+		key, _ := t.key.Load().(string)
 		out.Header.Set("X-PAN-KEY", key)
 	}
 	resp, err := t.retry.Do(out)

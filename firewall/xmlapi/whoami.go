@@ -6,11 +6,17 @@ import (
 	"strings"
 )
 
-// WhoAmI finds out as whom an API key acts, which PAN-OS tells nobody: it makes an edit, a tag object of the given name, looks
-// who is named beside it, and takes it back. What stands beside other edits, also of our objects, may be somebody else's, whose
+// WhoAmI finds out as whom an API key acts. Some versions mark the session that asks in the list of administrators; others tell
+// nobody: there it makes an edit, a tag object of the given name, looks who is named beside it, and takes it back. What stands beside other edits, also of our objects, may be somebody else's, whose
 // work would be published under our name.
 func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 	const what = "determine our administrator name"
+	// Behind a Panorama the session is its own.
+	if !d.ThroughPanorama() {
+		if admin := self(ctx, d, what); admin != "" {
+			return admin, nil
+		}
+	}
 	list := VSysPath(d.opts.VSys) + "/tag"
 	at := list + EntryNamed(name)
 	// A left-over of the same content could be no edit at all.
@@ -30,6 +36,26 @@ func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 			Text: "the firewall does not report who made our changes: set commit_admin to the administrator whose API key is used"})
 	}
 	return admin, nil
+}
+
+// self gives the administrator whose session is marked as the one that asks, by <self/>; "": none is, several are, or the list
+// is not told.
+func self(ctx context.Context, d *Device, what string) string {
+	result, err := d.OpIn(ctx, CallConfig, what, "<show><admins></admins></show>", "")
+	if err != nil {
+		return ""
+	}
+	name := ""
+	for _, e := range result.Child("admins").Entries() {
+		switch admin := e.Value("admin"); {
+		case e.Child("self") == nil || admin == name:
+		case name != "":
+			return ""
+		default:
+			name = admin
+		}
+	}
+	return name
 }
 
 // EditorOf gives the administrator whose edits at or below an xpath are not committed; "": there are none.

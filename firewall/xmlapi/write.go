@@ -1,9 +1,11 @@
 package xmlapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"mime/multipart"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,12 +16,13 @@ const (
 	actionSet    = "set"    // merges the element into what stands at the xpath
 	actionEdit   = "edit"   // replaces what stands at the xpath; the element is the one that the xpath ends with
 	actionDelete = "delete" // what is not there is no error
+	actionImport = "import" // a call of its own: the element is what the firewall makes of the file
 )
 
 // MaxEdits bounds one multi-config message.
 const MaxEdits = 500
 
-// Edit is one change of the candidate configuration; Set, Replace and Delete make them.
+// Edit is one change of the candidate configuration; Set, Replace, Delete and ImportCertificate make them.
 type Edit struct {
 	action  string
 	xpath   string
@@ -35,6 +38,9 @@ func Replace(xpath string, element *Node) Edit { return Edit{actionEdit, xpath, 
 // Delete takes away what stands at the xpath; that nothing does is no error.
 func Delete(xpath string) Edit { return Edit{actionDelete, xpath, nil} }
 
+// Imports tells whether the edit is the import of a file.
+func (e Edit) Imports() bool { return e.action == actionImport }
+
 // String is the edit in one line.
 func (e Edit) String() string {
 	text := e.action + " " + e.xpath
@@ -45,12 +51,13 @@ func (e Edit) String() string {
 }
 
 // Edit makes edits in their order. All of a message are made or none (PAN-OS documentation of multi-config); of more
-// than MaxEdits, or on a version without multi-config, the first ones may stand when an error comes.
+// than MaxEdits, with an import among them, or on a version without multi-config, the first ones may stand when an error comes.
 func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 	if len(edits) == 0 {
 		return nil
 	}
-	if len(edits) == 1 || !d.Version().multiConfig() {
+	imports := slices.ContainsFunc(edits, Edit.Imports)
+	if len(edits) == 1 || imports || !d.Version().multiConfig() {
 		for _, e := range edits {
 			if err := editOne(ctx, d, what, e); err != nil {
 				return err
@@ -67,6 +74,9 @@ func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 }
 
 func editOne(ctx context.Context, d *Device, what string, e Edit) error {
+	if e.action == actionImport {
+		return importCertificate(ctx, d, what, e.element)
+	}
 	form := url.Values{"type": {"config"}, "action": {e.action}, "xpath": {e.xpath}}
 	if e.element != nil {
 		form.Set("element", e.element.XML())
@@ -144,5 +154,56 @@ func (d *Device) Move(ctx context.Context, what, xpath, where string) error {
 	if errors.As(err, &e) && e.Kind == KindAPI && strings.Contains(strings.ToLower(e.Text), "already at the "+where) {
 		return nil
 	}
+	return err
+}
+
+// ImportCertificate has the firewall take in one certificate without a key, PEM, as a file: by type=import, upon which it
+// fills in what belongs to a certificate (subject, end, whether it is a CA) and an edit would leave out. It goes straight to
+// the candidate configuration, below /config/shared (configuration log of a PA-850), in place of one of the same name, and
+// takes effect with a commit. The role needs the right import (pan-os-codegen, certificate_import_crud.go). Through a Panorama it
+// is refused with KindUnsupported: no client passes an import on (pan-python sends target with every other call), and where it
+// is ignored the certificate would land on the Panorama itself.
+func ImportCertificate(name string, pem []byte) Edit {
+	return Edit{actionImport, SharedPath + "/certificate" + EntryNamed(name),
+		NamedEntry(name, Leaf("public-key", string(bytes.TrimSpace(pem))), Leaf("ca", "yes"))}
+}
+
+func importCertificate(ctx context.Context, d *Device, what string, entry *Node) error {
+	name := entry.Attr("name")
+	query := url.Values{"category": {"certificate"}, "certificate-name": {name}, "format": {"pem"}}
+	return d.upload(ctx, CallConfig, what, query, name+".pem", entry.Value("public-key")+"\n")
+}
+
+// TryImport asks for an import without a file, to learn whether the administrator may import; nothing is imported. That a
+// firewall looks at the role before it misses the file no source shows.
+func (d *Device) TryImport(ctx context.Context, kind, what string) error {
+	return d.upload(ctx, kind, what, url.Values{"category": {"certificate"}}, "", "")
+}
+
+// upload posts a file as the part "file" of a form; filename "" sends none. The parameters stand in the address, as in the
+// vendor's clients.
+func (d *Device) upload(ctx context.Context, kind, what string, query url.Values, filename, content string) error {
+	if d.opts.Target != "" {
+		return d.Fail(what, &Error{Kind: KindUnsupported, Text: "a file cannot be imported on a firewall through Panorama; use the firewall's own address, or import it there"})
+	}
+	query.Set("type", "import")
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	if filename != "" {
+		part, err := form.CreateFormFile("file", filename)
+		if err != nil {
+			return d.Fail(what, err)
+		}
+		_, _ = part.Write([]byte(content)) // a bytes.Buffer does not fail
+	}
+	_ = form.Close()
+	_, err := d.call(ctx, kind, what, func() ([]byte, error) {
+		resp, err := d.transport.deliver(ctx, d.address+"?"+query.Encode(), form.FormDataContentType(), body.Bytes(), true, true)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		return read(resp.Body)
+	})
 	return err
 }

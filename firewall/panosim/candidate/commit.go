@@ -43,6 +43,9 @@ func (c *Config) RequestCommit(admin string, cmd *xmltree.Element) answer.Answer
 		}
 	}
 	kind, id := c.enqueue(admin, plan, chosen)
+	if c.o.Dialect.JobNumbers == dialect.JobNumbersCutInAnswer {
+		id &= 0xffff
+	}
 	return answer.XML(http.StatusOK, fmt.Sprintf(`<response status="success" code="19"><result><msg><line>%s job enqueued `+
 		`with jobid %d</line></msg><job>%[2]d</job></result></response>`, kind, id))
 }

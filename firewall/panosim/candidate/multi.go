@@ -18,7 +18,7 @@ func (c *Config) Multi(admin, element string, strict bool) answer.Answer {
 		return answer.BadRequest(`Illegal value for parameter "action".`)
 	}
 	all, err := xmltree.ParseConfig(element)
-	if err != nil || all.Name != "multi-configure-request" {
+	if err != nil || all.Name != "multi-configure-request" && all.Name != "multi-config" { // the other name is of pan-python's live tests
 		return refuse(12, "multi-configure-request is invalid").answer()
 	}
 	c.o.Jobs.Due()

@@ -38,6 +38,9 @@ func (c *Config) Write(admin string, r Request) answer.Answer {
 	e, refused := r.edit()
 	if refused == nil {
 		c.o.Jobs.Due()
+		refused = c.copied(r, e)
+	}
+	if refused == nil {
 		refused = c.edit(admin, e)
 	}
 	return refused.answer()
@@ -45,11 +48,12 @@ func (c *Config) Write(admin string, r Request) answer.Answer {
 
 // Request is what a call of type=config asks for, before it is understood.
 type Request struct {
-	Action             string // set, edit, delete, move or rename
+	Action             string // set, edit, delete, move, rename or clone
 	Path               string // an xpath
 	Content            string // XML, of set and edit
 	Where, Destination string // of move
-	NewName            string // of rename
+	NewName            string // of rename and clone
+	From               string // an xpath, of clone
 }
 
 // edit understands the request with what it brings.
@@ -71,6 +75,30 @@ func (r Request) edit() (*edit, *refusal) {
 	}
 	unmark(e.element)
 	return e, nil
+}
+
+// copied makes of a clone the edit that it is: an entry of a new name in the list that the path means, like another one. Its
+// identifier is its own.
+func (c *Config) copied(r Request, e *edit) *refusal {
+	if r.Action != "clone" {
+		return nil
+	}
+	from, err := xmltree.ParsePath(r.From)
+	if err != nil || from.Attribute != "" || !e.path.Single() {
+		return badPath()
+	}
+	found := from.Find(c.journal.candidate.Root)
+	if len(found) != 1 || from.Last().Name != "entry" {
+		return missing()
+	}
+	k := xmltree.Key{Element: "entry", ID: r.NewName}
+	e.action, e.element = "edit", found[0].Last().Clone()
+	e.element.Attributes = k.New().Attributes
+	e.path.Steps = append(e.path.Steps, xmltree.Step{Name: k.Element, Chosen: []xmltree.Key{k}})
+	if len(e.path.Find(c.journal.candidate.Root)) > 0 {
+		return refuse(8, r.NewName+" already exists")
+	}
+	return nil
 }
 
 // parse understands everything but the element.

@@ -30,6 +30,7 @@ func (d Dialect) choices() []choice {
 		{"counting", int(d.Counting), []string{"refused", "text", "element"}},
 		{"filtered-tags", int(d.FilteredTags), []string{"all", "matching"}},
 		{"extras", int(d.Extras), noYes},
+		{"ends", int(d.Ends), []string{"hidden", "left", "timeout"}},
 		{"timer-over-reboot", int(d.TimerOverReboot), []string{"goes-on", "restarts", "forgotten", "drops-tag"}},
 		{"denied", int(d.Denied), []string{"unauth", "forbidden"}},
 		{"redirect", int(d.Redirect), []string{"fails", "followed"}},
@@ -129,6 +130,7 @@ func oddities() []Dialect {
 		{Counting: CountingText}, {Counting: CountingElement},
 		{FilteredTags: FilteredMatching},
 		{Extras: ExtrasPresent},
+		{Ends: EndsLeft}, {Ends: EndsTimeout},
 		{TimerOverReboot: TimerRestarts}, {TimerOverReboot: TimerForgotten}, {TimerOverReboot: TimerDropsTag},
 		{Denied: DeniedForbidden},
 	}

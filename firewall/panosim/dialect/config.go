@@ -131,6 +131,34 @@ const (
 	JobsForgotten                // the list is empty, and numbers begin again
 )
 
+// JobNumbers is how the number of a job above 65535 is written.
+type JobNumbers uint8
+
+// That some answers keep the last 16 bits alone is reported; of which ones is not.
+const (
+	JobNumbersWhole       JobNumbers = iota
+	JobNumbersCutInAnswer            // in the answer to the commit
+	JobNumbersCutInList              // where jobs are shown; asked for by its whole number, a job is not found
+)
+
+// Admins is what the list of those who are logged in shows.
+type Admins uint8
+
+// The list is a recorded answer; that a session can be marked is known from another one.
+const (
+	AdminsPlain Admins = iota
+	AdminsSelf         // the session that asks has <self/>
+)
+
+// Keygen is how a new key is written.
+type Keygen uint8
+
+// Samples are plain; pan-python says that a key is escaped where it needs to be.
+const (
+	KeygenPlain   Keygen = iota
+	KeygenEscaped        // as it stands in an address: + is %2B, = is %3D
+)
+
 // configChoices lists the fields about the configuration, for String.
 func (d Dialect) configChoices() []choice {
 	return []choice{
@@ -148,6 +176,9 @@ func (d Dialect) configChoices() []choice {
 		{"renamed", int(d.Renamed), []string{"follows", "leaves"}},
 		{"candidate-over-reboot", int(d.CandidateOverReboot), []string{"kept", "lost"}},
 		{"jobs-over-reboot", int(d.JobsOverReboot), []string{"kept", "forgotten"}},
+		{"keygen", int(d.Keygen), []string{"plain", "escaped"}},
+		{"admins", int(d.Admins), []string{"plain", "self"}},
+		{"job-numbers", int(d.JobNumbers), []string{"whole", "cut-in-answer", "cut-in-list"}},
 	}
 }
 
@@ -175,6 +206,7 @@ func configOddities() []Dialect {
 		Dialect{UnknownJob: UnknownJobQuery},
 		Dialect{Renamed: RenamedLeaves},
 		Dialect{CandidateOverReboot: CandidateLost},
-		Dialect{JobsOverReboot: JobsForgotten},
+		Dialect{JobsOverReboot: JobsForgotten}, Dialect{Keygen: KeygenEscaped}, Dialect{Admins: AdminsSelf}, Dialect{Admins: AdminsSelf, Marking: MarkNothing},
+		Dialect{JobNumbers: JobNumbersCutInAnswer}, Dialect{JobNumbers: JobNumbersCutInList},
 	)
 }

@@ -20,6 +20,7 @@ type Dialect struct {
 	Counting     Counting
 	FilteredTags FilteredTags
 	Extras       Extras
+	Ends         Ends
 
 	TimerOverReboot TimerOverReboot // are timers kept over a restart?
 	Denied          Denied
@@ -51,6 +52,9 @@ type Dialect struct {
 	NoChanges    NoChanges
 	Details      Details
 	UnknownJob   UnknownJob
+	Admins       Admins
+	Keygen       Keygen
+	JobNumbers   JobNumbers
 	Renamed      Renamed
 
 	CandidateOverReboot CandidateOverReboot // is what is not committed kept over a restart?

@@ -105,6 +105,16 @@ const (
 	ExtrasPresent
 )
 
+// Ends is whether a tag that is read back shows when it ends.
+type Ends uint8
+
+// The vendor's example shows nothing; the command line does. The attributes are ours.
+const (
+	EndsHidden  Ends = iota
+	EndsLeft         // <member expires-in="2980">, the seconds that are left; 0: it does not end
+	EndsTimeout      // <member timeout="3600">, the seconds as registered; 0: it does not end
+)
+
 // EmptyResult is how a list without entries is written.
 type EmptyResult uint8
 

@@ -57,7 +57,8 @@ type Options struct {
 	Lock    sync.Locker      // guards the list; jobs beside the queue run without it, and take it to end
 	// Go runs a function in a goroutine of its own, with a context that ends when the firewall closes; false: it is
 	// closed already, and nothing was run.
-	Go func(func(context.Context)) bool
+	Go   func(func(context.Context)) bool
+	Last int // number of the last job before
 }
 
 // List is the list of jobs, oldest first. Those of the queue run one after the other, in its order, when somebody
@@ -70,7 +71,7 @@ type List struct {
 }
 
 // New makes an empty list.
-func New(o Options) *List { return &List{o: o} }
+func New(o Options) *List { return &List{o: o, last: o.Last} }
 
 // maxJobs bounds the list; the oldest that have ended go first.
 const maxJobs = 200

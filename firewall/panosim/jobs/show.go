@@ -45,7 +45,7 @@ func (l *List) showOne(text string) answer.Answer {
 		return answer.Failure(17, "show -> jobs -> id '"+text+"' is not a valid integer")
 	}
 	for _, j := range l.list {
-		if j.id == int(id) && !j.lost {
+		if l.shown(j) == int(id) && !j.lost {
 			var b strings.Builder
 			l.write(&b, j)
 			return answer.Success("<result>" + b.String() + "</result>")
@@ -78,11 +78,19 @@ func (l *List) write(b *strings.Builder, j *job) {
 	fmt.Fprintf(b, `<job><tenq>%s</tenq><tdeq>%s</tdeq><id>%d</id><user>%s</user><type>%s</type><status>%s</status>`+
 		`<queued>%s</queued><stoppable>%s</stoppable><result>%s</result><tfin>%s</tfin><description>%s</description>`+
 		`<positionInQ>%d</positionInQ><progress>%d</progress>`,
-		j.queued.Format(dialect.LocalTime), dequeued, j.id, answer.Escape(j.user), j.kind, status, queued, stoppable, result, finished,
+		j.queued.Format(dialect.LocalTime), dequeued, l.shown(j), answer.Escape(j.user), j.kind, status, queued, stoppable, result, finished,
 		answer.Escape(j.description), l.position(j), l.progress(j))
 	l.writeLines(b, "details", j.details)
 	l.writeLines(b, "warnings", j.warnings)
 	b.WriteString("</job>")
+}
+
+// shown is the number of a job as it is shown.
+func (l *List) shown(j *job) int {
+	if l.o.Dialect.JobNumbers == dialect.JobNumbersCutInList {
+		return j.id & 0xffff
+	}
+	return j.id
 }
 
 // finished writes when a job ended: samples of PAN-OS 10 have the time alone, those of 11 the date, too.

@@ -2,6 +2,7 @@ package network
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"activedefense/firewall/panosim/answer"
@@ -49,6 +50,13 @@ func TestShowInterfaces(t *testing.T) {
 	n.Lease("ethernet1/1", netip.Prefix{})
 	if got := show(); got != answered("N/A") {
 		t.Errorf("when it has run out: %s", got)
+	}
+	management, err := xmltree.Parse("<show><interface>management</interface></show>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(n.Show(answer.Request{Command: management, At: management.Child("interface")}).Body); !strings.Contains(got, "<info><name>Management Interface</name>") {
+		t.Errorf("of the management interface: %s", got)
 	}
 	other, err := xmltree.Parse("<show><interface>ethernet1/1</interface></show>")
 	if err != nil {

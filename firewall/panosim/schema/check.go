@@ -58,6 +58,9 @@ func (c *Checker) checkList(s *Schema, e *xmltree.Element, path []string) {
 	if len(e.Children) == 0 && c.commit && s.full != "" {
 		c.fault(path, s.full)
 	}
+	if s.most > 0 && len(e.Children) > s.most {
+		c.fault(path, fmt.Sprintf("can have at most %d members", s.most))
+	}
 	seen := make(map[string]bool, len(e.Children))
 	for _, child := range e.Children {
 		switch {

@@ -1,6 +1,6 @@
 // Package schema says what may stand in a configuration, what is wrong with one, what a name in it means and who refers to
-// whom.
+// whom. What may stand is data, schema.txt, each line with its source.
 //
-// It knows what this simulator has a use for and takes everything else as it comes. It changes no configuration and does
-// not decide when a fault matters: at an edit or at a commit.
+// It knows the elements of that file and takes others as they come where the file says so. It changes no configuration and
+// does not decide when a fault matters: at an edit or at a commit.
 package schema

@@ -11,15 +11,7 @@ import (
 const SharedScope = "shared"
 
 // containers says where, below /config/shared, a virtual system or a device group, the objects of a kind stand.
-func containers(kind string) []string {
-	switch kind {
-	case kindSyslog:
-		return []string{"log-settings", "syslog"}
-	case kindForwarding:
-		return []string{"log-settings", "profiles"}
-	}
-	return strings.Fields(kind) // "profiles virus"
-}
+func containers(kind string) []string { return strings.Split(kind, "/") }
 
 // Inventory answers which objects a configuration has. It is built as it is asked.
 type Inventory struct {

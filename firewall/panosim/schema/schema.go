@@ -1,21 +1,21 @@
 package schema
 
 import (
-	"fmt"
 	"maps"
+	"slices"
 	"strings"
 )
 
-// Schema says what an element of a configuration may hold. It knows what this package has a use for, in the form
-// in which clients of real firewalls write and read it, and takes everything else as it comes: under an open
-// element, children that it does not list may hold anything.
+// Schema says what an element of a configuration may hold, as schema.txt has it. Under an open element, children that it does
+// not list may hold anything.
 type Schema struct {
 	children map[string]*Schema
 	Open     bool
 	// table: the children are entries, each with a name of its own; entry is what one holds.
 	Entry   *Schema
-	longest int    // of a table: bytes of a name
-	kind    string // of a table: kind of the objects that the entries are, for references; "" if nothing refers to them
+	longest int      // of a table: characters of a name; 0: any
+	names   []string // of a table: the only names; nil: any
+	kind    string   // of a table: kind of the objects that the entries are, for references; "" if nothing refers to them
 
 	Rule bool // is a rule: it gets an identifier
 
@@ -32,30 +32,14 @@ type Schema struct {
 	required  []string // a commit demands these children
 	oneOf     []string // a commit demands one of these
 	full      string   // what a commit says when a list has no member; "" if it may be empty
+	most      int      // members of a list; 0: any number
+	choose    bool     // a commit demands one of Exclusive
 
 	holds map[string]bool // kinds to which something here may refer
 }
 
 // fields are the children of an element, by name.
 type fields map[string]*Schema
-
-func groupSchema(f fields) *Schema                { return &Schema{children: f} }
-func openSchema(f fields) *Schema                 { return &Schema{children: f, Open: true} }
-func anySchema() *Schema                          { return &Schema{Open: true} }
-func textSchema() *Schema                         { return &Schema{Leaf: true} }
-func listSchema() *Schema                         { return &Schema{List: true} }
-func checkedSchema(f func(string) string) *Schema { return &Schema{Leaf: true, value: f} }
-
-// tableSchema is a list of entries with names of at most so many bytes.
-func tableSchema(kind string, longest int, entry *Schema) *Schema {
-	return &Schema{kind: kind, longest: longest, Entry: entry}
-}
-
-// refersTo makes the texts names of objects.
-func (s *Schema) refersTo(free func(string) bool, kinds ...string) *Schema {
-	s.refers, s.free = kinds, free
-	return s
-}
 
 // finish computes, from the leaves up, what kinds of objects are referred to.
 func (s *Schema) finish() *Schema {
@@ -93,9 +77,11 @@ func (s *Schema) BadName(name string) string {
 	switch {
 	case name == "":
 		return "is missing a name"
-	case len(name) > s.longest:
-		return fmt.Sprintf("name is longer than %d characters", s.longest)
-	case s.kind == kindTag || s.kind == "":
+	case s.longest > 0 && atMost(s.longest)(name) != "":
+		return atMost(s.longest)(name)
+	case s.names != nil && !slices.Contains(s.names, name):
+		return "is not an allowed keyword"
+	case s.kind == "tag" || s.kind == "":
 		if strings.ContainsAny(name, "\x00\r\n\t") {
 			return "is an invalid name"
 		}

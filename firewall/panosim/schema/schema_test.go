@@ -53,7 +53,8 @@ func TestInvalid(t *testing.T) {
 		{"", `<address-group><entry name="g"><dynamic/></entry></address-group>`, "is missing 'filter'"},
 		{`<address><entry name="a"><fqdn>x</fqdn></entry></address>`, `<address-group><entry name="g"><static><member>a</member></static></entry></address-group>`, ""},
 		{"", rules(strings.Replace(rule, "drop", "maybe", 1)), "action 'maybe' is not an allowed keyword"},
-		{"", rules(strings.Replace(rule, "<action>drop</action>", "", 1)), "rules -> r is missing 'action'"},
+		{"", rules(strings.Replace(rule, "<action>drop</action>", "", 1)), ""}, // it allows
+		{"", rules(strings.Replace(rule, "<service><member>any</member></service>", "", 1)), "rules -> r is missing 'service'"},
 		{"", rules(strings.Replace(rule, "<from><member>any", "<from><member>inside", 1)), "'inside' is not a valid reference"},
 		{"", rules(strings.Replace(rule, "<source><member>any", "<source><member>192.0.2.0/24", 1)), ""},
 		{"", rules(strings.Replace(rule, "<source><member>any", "<source><member>NL", 1)), ""},
@@ -101,6 +102,87 @@ func TestInUse(t *testing.T) {
 	} {
 		if got := strings.Join(InUse(root, path(t, text).Find(root)), "|"); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// One that refuses each kind of condition, and one that takes what is just within it.
+func TestConditions(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("é", n) }
+	list := func(fields string) string {
+		return `<external-list><entry name="l"><type><ip>` + fields + `<recurring><hourly/></recurring></ip></type></entry></external-list>`
+	}
+	scan := func(name, fields string) string {
+		return `<network><profiles><zone-protection-profile><entry name="z"><scan><entry name="` + name + `">` + fields + `</entry></scan></entry></zone-protection-profile></profiles></network>`
+	}
+	tags := strings.Repeat("x", 65)
+	for i := range 65 {
+		tags = strings.Replace(tags, "x", "<member>t"+strings.Repeat("1", i)+"</member>", 1)
+	}
+	for _, c := range []struct{ shared, device, want string }{
+		{list("<url>" + long(255) + "</url>"), "", ""},
+		{list("<url>" + long(256) + "</url>"), "", "url '" + long(256) + "' can be at most 255 characters"},
+		{list("<url>x</url><auth><username></username></auth>"), "", "must be at least 1 characters"},
+		{list("<url>x</url><certificate-profile>None</certificate-profile>"), "", ""},
+		{list("<url>x</url><certificate-profile>mine</certificate-profile>"), "", "'mine' is not a valid reference"},
+		{list(""), "", "is missing 'url'"},
+		{`<external-list><entry name="l"><type/></entry></external-list>`, "", "is missing one of"},
+		{`<certificate><entry name="c"><public-key>x</public-key><common-name>y</common-name><ca>yes</ca></entry></certificate>`, "", ""},
+		{`<certificate><entry name="c"><public-key>x</public-key><format>pem</format></entry></certificate>`, "", "certificate -> c -> format unexpected here"},
+		{`<certificate><entry name="c"><public-key>` + long(16385) + `</public-key></entry></certificate>`, "", "at most 16384"},
+		{`<certificate><entry name="` + strings.Repeat("c", 64) + `"/></certificate>`, "", "at most 63 characters, but current length: 64"},
+		{`<log-settings><syslog><entry name="` + strings.Repeat("s", 32) + `"/></syslog></log-settings>`, "", "at most 31 characters, but current length: 32"},
+		{`<log-settings><syslog><entry name="s"><server><entry name="x"><server>h</server><port>0</port></entry></server></entry></syslog></log-settings>`, "", "port '0' is not in the range 1..65535"},
+		{`<log-settings><system><match-list><entry name="m"><action-desc>x</action-desc></entry></match-list></system></log-settings>`, "", "action-desc unexpected here"},
+		{`<tag><entry name="t"><color>color18</color></entry></tag>`, "", "'color18' is not an allowed keyword"},
+		{`<tag><entry name="` + long(127) + `"/></tag>`, "", ""},
+		{`<tag><entry name="` + long(128) + `"/></tag>`, "", "at most 127"},
+		{`<address><entry name="a"><fqdn>x</fqdn><tag>` + tags + `</tag></entry></address>`, "", "can have at most 64 members"},
+		{`<admin-role><entry name="r"><role><device><xmlapi><import>enable</import></xmlapi></device></role></entry></admin-role>`, "", ""},
+		{`<admin-role><entry name="r"><role><device><xmlapi><imports>enable</imports></xmlapi></device></role></entry></admin-role>`, "", "imports unexpected here"},
+		{`<admin-role><entry name="r"><role><device><xmlapi><import>yes</import></xmlapi></device></role></entry></admin-role>`, "", "'yes' is not an allowed keyword"},
+		{"", scan("8003", "<interval>2</interval><threshold>65535</threshold>"), ""},
+		{"", scan("8004", ""), "8004 is not an allowed keyword"},
+		{"", scan("8001", "<interval>1</interval>"), "'1' is not in the range 2..65535"},
+		{"", scan("8001", "<action><alert/><block/></action>"), "mutually exclusive"},
+	} {
+		root := config(t, c.shared, "")
+		if c.device != "" {
+			part, err := xmltree.ParseConfig(c.device)
+			if err != nil {
+				t.Fatal(err)
+			}
+			device := root.Child("devices").Entries()[0]
+			device.Children = append(device.Children, part)
+		}
+		lines := slices.DeleteFunc(Invalid(root, NewInventory(root, nothingMore)), func(l string) bool {
+			return strings.HasPrefix(c.want, "can have") && strings.HasSuffix(l, "is not a valid reference")
+		})
+		found := slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, c.want) })
+		if (c.want == "") != (lines == nil) || c.want != "" && !found {
+			t.Errorf("%.200s%s: %.300q, want %.100q", c.shared, c.device, lines, c.want)
+		}
+	}
+}
+
+// A schema that says something that nobody understands, or not where it is from, is refused with its line.
+func TestWrittenSchema(t *testing.T) {
+	for text, want := range map[string]string{
+		"a open | CG x\n  b text":                        "line 2: b says not where it is from",
+		"a open | somebody":                              "line 1: a says not",
+		"a | CG x":                                       "line 1: expected name, form",
+		"a what | CG x":                                  `line 1: "what" is no form`,
+		"a text max=x | CG x":                            `line 1: a: "x" is no number`,
+		"a text range=5..1 | CG x":                       `line 1: a: "5..1" is no range`,
+		"a text check=x | CG x":                          `line 1: a: no check is called "x"`,
+		"a text long | CG x":                             `line 1: a: "long" is no condition`,
+		"a group uses=b | CG x":                          "line 1: there is no type b",
+		"a text | CG x\n  b text | CG x":                 "line 1: a text holds no elements",
+		"a group | CG x\n      b text | CG x":            "line 2: b is indented too deep",
+		"type t\n  b what | CG x\na group uses=t | CG x": `line 2: "what" is no form`,
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -23,30 +24,38 @@ func keyword(words ...string) func(string) string {
 
 func yesOrNo(v string) string { return keyword("yes", "no")(v) }
 
-func validColor(v string) string {
-	n, err := strconv.Atoi(strings.TrimPrefix(v, "color"))
-	if err != nil || !strings.HasPrefix(v, "color") || n < 1 || n > 42 {
-		return "is not an allowed keyword"
+// atMost bounds the length, in characters. A value that is too long is refused and never cut; the text is that of pan-python's
+// live tests.
+func atMost(n int) func(string) string {
+	return func(v string) string {
+		if length := utf8.RuneCountInString(v); length > n {
+			return fmt.Sprintf("can be at most %d characters, but current length: %d", n, length)
+		}
+		return ""
 	}
-	return ""
 }
 
-func validPort(v string) string {
-	if n, err := strconv.ParseUint(v, 10, 16); err != nil || n == 0 {
-		return "is not in the range 1..65535"
+func atLeast(n int) func(string) string {
+	return func(v string) string {
+		if utf8.RuneCountInString(v) < n {
+			return fmt.Sprintf("must be at least %d characters", n)
+		}
+		return ""
 	}
-	return ""
 }
 
-// longestLogFormat is that of a custom log format, in characters (the schema of the vendor's own configuration tools).
-const longestLogFormat = 2048
-
-func validLogFormat(v string) string {
-	if utf8.RuneCountInString(v) > longestLogFormat {
-		return "can be at most 2048 characters"
+// within takes whole numbers.
+func within(from, to int) func(string) string {
+	return func(v string) string {
+		if n, err := strconv.Atoi(v); err != nil || n < from || n > to {
+			return fmt.Sprintf("is not in the range %d..%d", from, to)
+		}
+		return ""
 	}
-	return ""
 }
+
+// checks are those that schema.txt names.
+var checks = map[string]func(string) string{"netmask": validNetmask, "range": validRange, "fqdn": validDomain}
 
 func validNetmask(v string) string {
 	if _, err := netip.ParsePrefix(v); err == nil {
@@ -84,8 +93,10 @@ func validDomain(v string) string {
 // hyphens, underscores and periods, and PAN-OS takes some more in tags.
 var nameForm = regexp.MustCompile(`^[0-9a-zA-Z_]([0-9a-zA-Z._ -]*[0-9a-zA-Z._-])?$`)
 
-func anyOf(words ...string) func(string) bool {
-	return func(v string) bool { return slices.Contains(words, v) }
+// meansElse tells of a text whether it is one of the words, or with "literal" among them means something by itself.
+func meansElse(words []string) func(string) bool {
+	literal := slices.Contains(words, "literal")
+	return func(v string) bool { return slices.Contains(words, v) || literal && isLiteral(v) }
 }
 
 // isLiteral accepts what a rule may name without an object: any, addresses, networks, ranges, and the codes of

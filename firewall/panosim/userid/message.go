@@ -21,18 +21,23 @@ const MaxTags = 32
 // message is a uid-message as far as it is simulated.
 type message struct {
 	XMLName xml.Name `xml:"uid-message"`
-	Type    string   `xml:"type"`
-	Payload *struct {
-		Register   []section `xml:"register"`
-		Unregister []section `xml:"unregister"`
-		// Accepted and forgotten.
-		Login          []struct{} `xml:"login"`
-		Logout         []struct{} `xml:"logout"`
-		Groups         []struct{} `xml:"groups"`
-		RegisterUser   []struct{} `xml:"register-user"`
-		UnregisterUser []struct{} `xml:"unregister-user"`
-		Unknown        []struct{} `xml:",any"`
-	} `xml:"payload"`
+	Type    struct {
+		Text    string   `xml:",chardata"`
+		Payload *payload `xml:"payload"` // where pan-python's live tests put it
+	} `xml:"type"`
+	Payload *payload `xml:"payload"`
+}
+
+type payload struct {
+	Register   []section `xml:"register"`
+	Unregister []section `xml:"unregister"`
+	// Accepted and forgotten.
+	Login          []struct{} `xml:"login"`
+	Logout         []struct{} `xml:"logout"`
+	Groups         []struct{} `xml:"groups"`
+	RegisterUser   []struct{} `xml:"register-user"`
+	UnregisterUser []struct{} `xml:"unregister-user"`
+	Unknown        []struct{} `xml:",any"`
 }
 
 // section is a register or unregister element.
@@ -60,7 +65,13 @@ var errMalformed = errors.New("uid-message: payload is malformed")
 func ParseMessage(text string) (*message, error) {
 	decoder := xml.NewDecoder(strings.NewReader(text))
 	m := &message{}
-	if decoder.Decode(m) != nil || m.Payload == nil || m.Type != "update" || len(m.Payload.Unknown) > 0 {
+	if decoder.Decode(m) != nil {
+		return nil, errMalformed
+	}
+	if m.Payload == nil {
+		m.Payload = m.Type.Payload
+	}
+	if m.Payload == nil || strings.TrimSpace(m.Type.Text) != "update" || len(m.Payload.Unknown) > 0 {
 		return nil, errMalformed
 	}
 	for {

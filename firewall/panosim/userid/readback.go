@@ -2,7 +2,9 @@ package userid
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
+	"time"
 
 	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/dialect"
@@ -174,6 +176,20 @@ func (t *table) page(q *query) []*address {
 	return found
 }
 
+// end is the attribute that shows when a tag ends; "": none does.
+func (g *Registry) end(r *registration) string {
+	switch g.o.Dialect.Ends {
+	case dialect.EndsLeft:
+		if r.expires == 0 {
+			return ` expires-in="0"`
+		}
+		return fmt.Sprintf(` expires-in="%d"`, (time.Unix(0, r.expires).Sub(g.o.Now())+time.Second-1)/time.Second)
+	case dialect.EndsTimeout:
+		return fmt.Sprintf(` timeout="%d"`, r.timeout/time.Second)
+	}
+	return ""
+}
+
 // writeEntry writes one address in the shape of the vendor's example.
 func (g *Registry) writeEntry(b *bytes.Buffer, a *address, q *query) {
 	persistent := "0"
@@ -191,12 +207,11 @@ func (g *Registry) writeEntry(b *bytes.Buffer, a *address, q *query) {
 		if q.tag != "" && r.tag.name != q.tag && g.o.Dialect.FilteredTags == dialect.FilteredMatching {
 			continue
 		}
+		b.WriteString("<member")
 		if g.o.Dialect.Extras == dialect.ExtrasPresent {
-			b.WriteString(`<member origin="api">`)
-		} else {
-			b.WriteString("<member>")
+			b.WriteString(` origin="api"`)
 		}
-		b.WriteString(answer.Escape(r.tag.name) + "</member>")
+		b.WriteString(g.end(r) + ">" + answer.Escape(r.tag.name) + "</member>")
 	}
 	b.WriteString("</tag>")
 	if g.o.Dialect.Extras == dialect.ExtrasPresent {
