@@ -90,5 +90,13 @@ func FuzzRead(f *testing.F) {
 				t.Errorf("%+v", e)
 			}
 		}
+		if in := facts.Internet(); (len(in.Zones) == 0) != (in.Why != "") {
+			t.Errorf("%+v", in)
+		}
+		for _, s := range facts.Services() {
+			if s.What == "" {
+				t.Errorf("%+v", s)
+			}
+		}
 	})
 }

@@ -10,7 +10,8 @@
 // addresses of the interface alone, for the rest of that network is the provider's; the addresses to which NAT rules
 // translate and those by which the internet reaches what they translate; and those of GlobalProtect and VPN. The default
 // routes of a router tell which of its interfaces face the internet, unless the configuration does; where nothing tells, no network is
-// taken whole.
+// taken whole. Facts.Internet tells the same of zones, and Facts.Services what the firewall itself serves on its interfaces: what a rule
+// may rest on, and what it must not cut.
 //
 // Peers are what the firewall talks to by its configuration: IKE, GRE and BGP peers, next hops, and servers for names, time, mail, logs,
 // logins, updates and lists.

@@ -95,6 +95,17 @@ func TestRemedies(t *testing.T) {
 	}
 }
 
+// A member of a pair that stands by learns no routes: that its internet zones cannot be told is no fault of its policy.
+func TestAMemberThatStandsByLearnsNoRoutes(t *testing.T) {
+	d := deviceOf(t, readFile(t, "zones-unknown"))
+	for standsBy, want := range map[bool]string{false: ResultFail, true: ResultWarn} {
+		d.facts.standsBy = standsBy
+		if c := result(Verify(d.facts, d.want), CheckBlockRule); c.Result != want {
+			t.Errorf("stands by %v: %+v", standsBy, c)
+		}
+	}
+}
+
 // Rights whose trial went wrong are not taken for refused ones.
 func TestRightsThatCouldNotBeTried(t *testing.T) {
 	timeout := &xmlapi.Error{Kind: xmlapi.KindTimeout, Op: "try it", Text: "the request timed out"}

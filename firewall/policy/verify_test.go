@@ -132,6 +132,9 @@ func (d device) judge(t *testing.T, checks []Check) {
 		if c.Result != want.result || !strings.Contains(c.Detail, want.detail) {
 			t.Errorf("%s: %s (%s), want %s with %q", c.Check, c.Result, c.Detail, want.result, want.detail)
 		}
+		if strings.Contains(c.Remedy, "disabled yes") || strings.Contains(strings.ToLower(c.Remedy), "disable the") {
+			t.Errorf("%s: a remedy disables a rule: %s", c.Check, c.Remedy)
+		}
 		if c.Detail == "" || c.Result == ResultPass && c.Remedy != "" || c.Result == ResultFail && c.Remedy == "" {
 			t.Errorf("%s: %s with detail %q and remedy %q", c.Check, c.Result, c.Detail, c.Remedy)
 		}

@@ -142,7 +142,11 @@ func (v *verifier) blockRule(f *findings) {
 	if len(v.zones.unknown) > 0 {
 		f.fail(v.zonesRemedy(), "the firewall has no zone %s; it has %s", quoteAll(v.zones.unknown), zoneList(v.p.zones))
 	}
-	if v.blindly(f, f.fail) {
+	blame := f.fail
+	if v.f.standsBy { // it learns no routes, so that nothing may tell its internet zones; the active member says it
+		blame = f.warn
+	}
+	if v.blindly(f, blame) {
 		return
 	}
 	for _, z := range v.zones.perhaps {
