@@ -99,10 +99,11 @@ type EvidenceLine struct {
 // Enforced says that a firewall holds the address, or has no room for it.
 type Enforced struct {
 	Firewall string    `json:"firewall"`
-	State    string    `json:"state"`   // enforced or left-out
+	State    string    `json:"state"`   // enforced, pending or left-out
 	Address  string    `json:"address"` // what is held or left out: the entry, or an address of it where it cannot hold the network
 	Since    time.Time `json:"since"`
-	Until    time.Time `json:"until,omitzero"` // when the firewall lets go by itself unless it is renewed; zero: it does not
+	SeenAt   time.Time `json:"seen_at,omitzero"` // when the firewall was last read and held it; zero: not since it was written
+	Until    time.Time `json:"until,omitzero"`   // when the firewall lets go by itself unless it is renewed; zero: it does not
 	// Unknown: the configuration has no such firewall. It is another agent's on the same database, or was renamed or
 	// removed, and what it holds was last known by that name.
 	Unknown bool `json:"unknown,omitempty"`
@@ -111,6 +112,7 @@ type Enforced struct {
 // What Enforced.State says.
 const (
 	stateEnforced = "enforced"
+	statePending  = "pending"  // written, and not read back yet
 	stateLeftOut  = "left-out" // the firewall has no room for it
 )
 
@@ -204,9 +206,12 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 func (x *Explanation) gatherEnforced(ctx context.Context, st *store.Store, address netip.Prefix) error {
 	enforced, err := st.EnforcedOn(ctx, address)
 	for _, e := range enforced {
-		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Address: detect.AddressText(address), Since: e.Since, Until: e.Until}
-		if e.LeftOut {
+		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Address: detect.AddressText(address), Since: e.Since, SeenAt: e.Seen, Until: e.Until}
+		switch {
+		case e.LeftOut:
 			row.State = stateLeftOut
+		case e.Seen.IsZero():
+			row.State = statePending
 		}
 		x.Enforced = append(x.Enforced, row)
 	}

@@ -114,7 +114,14 @@ func (x *Explanation) writeLists(t *display.Table) {
 		if f.Address != "" && f.Address != x.Entries[0].Address {
 			name += ", " + f.Address + " alone"
 		}
-		t.Row("  "+name, "since "+display.LocalTime(f.Since), ends)
+		seen := ""
+		switch f.State {
+		case stateEnforced:
+			seen = "seen " + display.LocalTime(f.SeenAt)
+		case statePending:
+			seen = "PENDING: written, not read back yet"
+		}
+		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
 	}
 	switch {
 	case len(x.Enforced) > 0:

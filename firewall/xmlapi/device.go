@@ -42,6 +42,7 @@ type connection struct {
 	opts    Options
 	base    *http.Transport
 	slots   chan struct{}
+	alone   sync.Map      // of chan struct{} by the target: what one device at a time may do, see Alone
 	chosen  chan struct{} // holds one element while the virtual system of the session must stay as it was set
 	secrets secrets
 	sent    atomic.Value // the key that calls carry, a string; outlives key while another one is made
