@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// maxAnswer bounds one answer; a page of 500 registered addresses is about 100 KB.
-	maxAnswer = 64 << 20
 	// maxDepth bounds the nesting of an answer's elements; a whole configuration stays below 40.
 	maxDepth = 256
 	// maxReason bounds what is collected of an answer's message, before tidy cuts it.
@@ -195,16 +193,4 @@ func check(status int, body []byte) (head, *Error) {
 
 func forbidden(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
-}
-
-// read takes at most maxAnswer bytes.
-func read(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxAnswer {
-		return nil, &Error{Kind: KindMalformed, Text: fmt.Sprintf("the response exceeds %d MiB", maxAnswer>>20)}
-	}
-	return body, nil
 }

@@ -115,11 +115,42 @@ func TestCheckAndKinds(t *testing.T) {
 	}
 }
 
+// Every kind of call has a bound of its own, which the error names, and what is too long is not asked for again.
 func TestAnswerIsBounded(t *testing.T) {
-	endless := io.MultiReader(strings.NewReader(`<response status="success">`), repeat{})
-	_, err := read(endless)
-	if Kind(err) != KindMalformed {
-		t.Fatalf("an endless answer gives %v", err)
+	for _, c := range []struct {
+		call func(*script) error
+		says string
+	}{
+		{func(s *script) error {
+			_, err := s.OpRaw(t.Context(), "read", "read registered addresses from 1", "<show><object><registered-ip><all></all></registered-ip></object></show>")
+			return err
+		}, "read registered addresses from 1: the response is longer than 8 MiB, the bound for a page of registered addresses"},
+		{func(s *script) error {
+			_, err := s.Show(t.Context(), "read the configuration", "/config")
+			return err
+		}, "longer than 64 MiB, the bound for a configuration"},
+		{func(s *script) error {
+			_, err := s.Op(t.Context(), "list", "read the list", "<request><system><external-list><show></show></external-list></system></request>")
+			return err
+		}, "longer than 64 MiB, the bound for the entries of an external dynamic list"},
+		{func(s *script) error { _, err := s.Jobs(t.Context()); return err }, "longer than 16 MiB, the bound for an answer of this kind"},
+	} {
+		s := newScript(t, always(success))
+		asked := 0
+		s.transport.try.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked++
+			endless := io.MultiReader(strings.NewReader(`<response status="success"><result>`), repeat{})
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(endless), Request: r}, nil
+		})
+		if err := c.call(s); Kind(err) != KindOversize || !strings.Contains(err.Error(), c.says) || asked != 1 {
+			t.Errorf("asked %d times: %v instead of %s", asked, err, c.says)
+		}
+	}
+	exact := bound{10, "it"}
+	for n, kind := range map[int]string{10: "", 11: KindOversize} {
+		if body, err := io.ReadAll(exact.reader(strings.NewReader(strings.Repeat("x", n)))); Kind(err) != kind || kind == "" && len(body) != n {
+			t.Errorf("%d bytes: read %d, %v", n, len(body), err)
+		}
 	}
 }
 

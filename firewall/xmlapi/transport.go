@@ -129,6 +129,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if repeatable(form) {
 		ctx = context.WithValue(ctx, repeatKey{}, true)
 	}
+	ctx = context.WithValue(ctx, boundKey{}, boundOf(form))
 	out, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, req.URL.String(), []byte(body))
 	if err != nil {
 		return nil, err
@@ -164,7 +165,10 @@ func takeForm(req *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-type repeatKey struct{}
+type (
+	repeatKey struct{}
+	boundKey  struct{} // of the bound of the answer
+)
 
 // repeatable tells whether a call may be sent twice: reads, and what says what shall be and not what to change. Never a
 // commit, a move or a rename, and never keygen: repeated failures lock an administrator out.
@@ -231,7 +235,8 @@ func (a *attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, failed(caller, ctx, err)
 	}
 	defer resp.Body.Close()
-	body, err := read(resp.Body)
+	bound, _ := caller.Value(boundKey{}).(bound)
+	body, err := io.ReadAll(bound.reader(resp.Body))
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) {
