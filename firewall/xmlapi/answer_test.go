@@ -146,6 +146,11 @@ func TestAnswerIsBounded(t *testing.T) {
 			t.Errorf("asked %d times: %v instead of %s", asked, err, c.says)
 		}
 	}
+	var s streamed
+	early := &counted{from: io.MultiReader(strings.NewReader(`<response status="success"><result></wrong>`), repeat{})}
+	if err := s.fill(early); Kind(err) != KindMalformed || early.bytes > 1<<20 {
+		t.Errorf("what is wrong early is read on for %d bytes: %v", early.bytes, err)
+	}
 	exact := bound{10, "it"}
 	for n, kind := range map[int]string{10: "", 11: KindOversize} {
 		if body, err := io.ReadAll(exact.reader(strings.NewReader(strings.Repeat("x", n)))); Kind(err) != kind || kind == "" && len(body) != n {
@@ -153,6 +158,49 @@ func TestAnswerIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// counted counts what is read.
+type counted struct {
+	from  io.Reader
+	bytes int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.bytes += n
+	return n, err
+}
+
+// An answer that becomes a tree while it is read says of itself what it would as a whole, and is refused for the same.
+func TestAStreamedAnswerIsJudgedAlike(t *testing.T) {
+	for _, body := range []string{
+		success, "", "<html/>", "x", `<response status="success">`, `<response status="success"/>x`, `<!DOCTYPE x><response status="success"/>`,
+		`<response status="success"/><response/>`, `<response status="success"></result></response>`, `<response><a b=c/></response>`,
+		`<?xml version="1.0"?><response status="success" code="19"><result total-count="1"><entry name="x"/></result></response>`,
+		`<response status="error" code="403"><result><msg>Type [config] not authorized for user role.</msg></result></response>`,
+		`<response status="error" code="17"><msg><line>one</line><line><![CDATA[two <2>]]></line></msg><result><x/><msg>three</msg></result></response>`,
+		`<response status="unauth" code="16"><msg><line>Unauthorized request</line></msg></response>`,
+		`<response status="success" code="7"><result/></response>`, `<response status="error"><msg>` + strings.Repeat("long ", maxReason) + `</msg></response>`,
+		`<response>` + strings.Repeat("<a>", maxDepth+1) + strings.Repeat("</a>", maxDepth+1) + `</response>`,
+	} {
+		want, wrong := inspect([]byte(body))
+		var s streamed
+		err := s.fill(strings.NewReader(body))
+		if (err != nil) != (wrong != nil) || err != nil && (Kind(err) != KindMalformed || !errors.Is(err, errNotPANOS)) || err == nil && s.head != want {
+			t.Errorf("%.80s: %+v, %v instead of %+v, %v", body, s.head, err, want, wrong)
+		}
+	}
+	lost := errors.New("lost")
+	var s streamed
+	if err := s.fill(io.MultiReader(strings.NewReader("<response>"), failing{lost})); !errors.Is(err, lost) || Kind(err) != "" {
+		t.Errorf("a connection that is lost: %v", err)
+	}
+}
+
+// failing cannot be read.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // repeat is endless white space.
 type repeat struct{}

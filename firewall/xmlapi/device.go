@@ -168,6 +168,9 @@ func (d *Device) callFor(ctx context.Context, kind, op string, judge func(head) 
 	if err != nil {
 		return nil, d.Fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
 	}
+	if s, ok := ctx.Value(streamKey{}).(*streamed); ok {
+		h = s.head
+	}
 	if e := judge(h); e != nil {
 		return nil, d.Fail(op, e)
 	}

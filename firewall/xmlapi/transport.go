@@ -168,6 +168,7 @@ func takeForm(req *http.Request) (url.Values, error) {
 type (
 	repeatKey struct{}
 	boundKey  struct{} // of the bound of the answer
+	streamKey struct{} // of where the answer is put, if its caller wants a tree
 )
 
 // repeatable tells whether a call may be sent twice: reads, and what says what shall be and not what to change. Never a
@@ -236,7 +237,7 @@ func (a *attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer resp.Body.Close()
 	bound, _ := caller.Value(boundKey{}).(bound)
-	body, err := io.ReadAll(bound.reader(resp.Body))
+	body, head, err := take(caller, resp.StatusCode, bound.reader(resp.Body))
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) {
@@ -244,13 +245,27 @@ func (a *attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, broken(caller, ctx, err)
 	}
-	head, e := check(resp.StatusCode, body)
-	if e != nil {
-		return nil, e
-	}
 	resp.Body = &answer{Reader: bytes.NewReader(body), head: head}
 	resp.ContentLength = int64(len(body))
 	return resp, nil
+}
+
+// take reads an answer and checks it. Where the caller wants a tree, it is put together meanwhile, and what goes on to pango is an
+// answer without anything.
+func take(caller context.Context, status int, from io.Reader) ([]byte, head, error) {
+	if s, ok := caller.Value(streamKey{}).(*streamed); ok && status == http.StatusOK {
+		err := s.fill(from)
+		return []byte(`<response status="success"/>`), s.head, err
+	}
+	body, err := io.ReadAll(from)
+	if err != nil {
+		return nil, head{}, err
+	}
+	h, e := check(status, body)
+	if e != nil {
+		return nil, h, e
+	}
+	return body, h, nil
 }
 
 // broken is the error of an answer that began and did not end.
