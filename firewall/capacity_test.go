@@ -171,3 +171,21 @@ func TestTwiceAsManyAsThereIsRoomFor(t *testing.T) {
 		t.Errorf("one that goes before others: %d calls, %d come, %d go, %d left out", r.Calls, len(r.Registered), len(r.Unregistered), len(r.LeftOut))
 	}
 }
+
+// What has room and waits for the next pass is not said to be left out.
+func TestWhatWaitsIsNotLeftOut(t *testing.T) {
+	const most = 1000
+	l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = most, dialect.Dialect{Limits: dialect.LimitsTold} },
+		func(o *labOptions) { o.BatchSize, o.PassTime = 300, 1 })
+	desired := l.claims(0, 1300, room.Proven, l.clock.Now())
+	var waits []int
+	for i := range 4 {
+		r := l.pass(desired, i == 0)
+		waits = append(waits, r.Backlog)
+		l.leftOut(r, desired, best(desired, most))
+	}
+	if !slices.Equal(waits, []int{700, 400, 100, 0}) {
+		t.Errorf("waiting are %v", waits)
+	}
+	l.stands(best(desired, most))
+}

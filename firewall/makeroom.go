@@ -110,12 +110,13 @@ func (p *pass) makeRoom(desired []Entry) error {
 	return p.returnThose(out[:went], in[:came])
 }
 
-// exchange takes entries from the firewall and registers others, in turns, as far as the pass has time: it gives how many.
+// exchange takes entries from the firewall and registers others, in turns, as far as the pass has time: it gives how many, one
+// message's at least.
 // There is room for the first of those that come in before anything goes.
 func (p *pass) exchange(out, in []Entry) (went, came int, err error) {
 	p.wrote = p.wrote || len(in) > 0
 	for free := len(in) - len(out); came < len(in); {
-		if p.late() {
+		if came > 0 && p.late() {
 			p.report.Backlog += len(in) - came
 			return went, came, nil
 		}
