@@ -175,7 +175,9 @@ func TestTwiceAsManyAsThereIsRoomFor(t *testing.T) {
 // What has room and waits for the next pass is not said to be left out.
 func TestWhatWaitsIsNotLeftOut(t *testing.T) {
 	const most = 1000
-	l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = most, dialect.Dialect{Limits: dialect.LimitsTold} },
+	l := newLab(t, func(o *panosim.Options) {
+		o.MaxRegistered, o.Dialect = most, dialect.Dialect{Limits: dialect.LimitsTold}
+	},
 		func(o *labOptions) { o.BatchSize, o.PassTime = 300, 1 })
 	desired := l.claims(0, 1300, room.Proven, l.clock.Now())
 	var waits []int

@@ -55,8 +55,9 @@ func TestWhatWasWrittenIsSeenWhenItIsReadBack(t *testing.T) {
 	e.make(e.store)
 	e.want("203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32")
 	step("after a restart", true, time.Minute, 0, "203.0.113.1 0s", "203.0.113.2 0s", "203.0.113.3 0s")
+	e.clock.add(20 * 24 * time.Hour)
 	e.want("203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32")
-	step("renewed", false, 20*24*time.Hour, 0, "203.0.113.1 -480h0m0s", "203.0.113.2 -480h0m0s", "203.0.113.3 -480h0m0s")
+	step("renewed", false, 0, 0, "203.0.113.1 -480h0m0s", "203.0.113.2 -480h0m0s", "203.0.113.3 -480h0m0s")
 }
 
 // What the firewall lost is told, and written again.
