@@ -99,6 +99,26 @@ func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 	}
 }
 
+// Every firewall of the configuration is named: of one of which nothing is noted it is not known whether it holds a blocked address.
+func TestAnExplanationNamesEveryFirewall(t *testing.T) {
+	for _, blocked := range []bool{true, false} {
+		x := &Explanation{Address: "203.0.113.9", Entries: []BlacklistEntry{{Address: "203.0.113.9"}}, Blocked: blocked,
+			Enforced: []Enforced{{Firewall: "fw1", State: stateEnforced, Address: "203.0.113.9"}}}
+		x.Known([]string{"fw1", "fw2"})
+		var text strings.Builder
+		if err := x.WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		data, err := json.Marshal(x.Enforced)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(text.String(), "fw2  UNKNOWN: nothing is noted") != blocked || strings.Contains(string(data), `{"firewall":"fw2","state":"unknown","address":"203.0.113.9"}`) != blocked {
+			t.Errorf("blocked %t: %s\n%s", blocked, data, text.String())
+		}
+	}
+}
+
 func TestAnExplanationDoesNotVouchForFirewallsItDoesNotKnow(t *testing.T) {
 	x := &Explanation{Entries: []BlacklistEntry{{}}, Blocked: true, Enforced: []Enforced{{Firewall: "fw1"}, {Firewall: "fw1 (peer)"}, {Firewall: "old"}}}
 	x.Known([]string{"fw1", "fw1 (peer)"})

@@ -100,7 +100,13 @@ func (x *Explanation) writeLists(t *display.Table) {
 		}
 	}
 	t.Line("\nEnforced on")
+	noted := 0
 	for _, f := range x.Enforced {
+		if f.State == stateUnknown {
+			t.Row("  "+f.Firewall, "UNKNOWN: nothing is noted; activedefense status says whether it is written to")
+			continue
+		}
+		noted++
 		ends := "until it is released"
 		if f.State == stateLeftOut {
 			ends = "LEFT OUT: the firewall has no room for it"
@@ -124,7 +130,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
 	}
 	switch {
-	case len(x.Enforced) > 0:
+	case noted > 0:
 	case x.Blocked:
 		t.Line("  no firewall directly; it is on the list")
 	default:
