@@ -59,6 +59,10 @@ var (
 	descCheck      = desc("policy_check", "Always 1; the result of a policy check of the firewall: pass, warn, fail.", "firewall", "check", "result")
 	descListLines  = desc("firewall_list_not_taken", "List entries that the firewall does not accept, by reason: ignored, invalid.", "firewall", "why")
 	descLeftOut    = desc("firewall_left_out", "Blocked addresses for which the firewall has no room.", "firewall")
+	descCapacity   = desc("firewall_capacity", "Addresses or list entries that the firewall holds, of all owners; absent where nobody says.", "firewall")
+	descUsed       = desc("firewall_capacity_used", "How many of them are used, as far as is known.", "firewall")
+	descSeen       = desc("firewall_seen_timestamp_seconds", "When everything that the firewall holds was last read.", "firewall")
+	descUnseen     = desc("firewall_unseen", "Addresses written to the firewall and not read back yet.", "firewall")
 	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by reason: unsupported, refused, brake.", "firewall", "why")
 )
 
@@ -136,6 +140,14 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 	gauge(descPlan, float64(f.PlanAdd), f.Name, "add")
 	gauge(descPlan, float64(f.PlanRemove), f.Name, "remove")
 	gauge(descLeftOut, float64(f.LeftOut), f.Name)
+	gauge(descUnseen, float64(f.Unseen), f.Name)
+	if f.Capacity > 0 {
+		gauge(descCapacity, float64(f.Capacity), f.Name)
+		gauge(descUsed, float64(f.CapacityUsed), f.Name)
+	}
+	if f.SeenAt != nil {
+		gauge(descSeen, float64(f.SeenAt.Unix()), f.Name)
+	}
 	gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
 	gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
 	gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")

@@ -77,11 +77,13 @@ func (a *Agent) Status() Status {
 	if a.list != nil {
 		list := a.list.Status()
 		s.List = &list
+		s.Troubles = append(s.Troubles, listTroubles(&list, a.cfg, now.Sub(a.started), a.started)...)
 	}
 	s.Ours = a.oursStatus()
 	for _, e := range a.fleet.Enforcers {
 		s.Firewalls = append(s.Firewalls, e.Status())
 	}
+	s.Troubles = append(s.Troubles, roomTroubles(s.Firewalls)...)
 	for _, p := range a.fleet.Watchers {
 		checks, at := p.Status()
 		s.Policies = append(s.Policies, PolicyStatus{Firewall: p.Name(), At: at, Checks: checks})

@@ -130,7 +130,7 @@ var schema = []field{
 	{"firewalls[].max_removal_percent", integer, 30},
 	{"firewalls[].commit_interval", duration, "60s"},
 	{"firewalls[].commit_admin", text, ""},
-	{"firewalls[].refresh_interval", duration, "15s"},
+	{"firewalls[].refresh_interval", duration, "60s"},
 	{"firewalls[].kill_sessions", boolean, false},
 	{"firewalls[].internet_zones", list, []string{}},
 	{"firewalls[].sensor", text, "log"},

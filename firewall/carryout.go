@@ -114,7 +114,7 @@ func (p *pass) replaceAll(changes []change) error {
 func (p *pass) replace(changes []change) error {
 	var removed []change
 	done := func(c change) {
-		delete(p.f.held, c.Prefix)
+		p.f.forget(c.Prefix)
 		removed = append(removed, c)
 	}
 	gone, err := p.settle(false, changes, done)
@@ -138,7 +138,7 @@ func (p *pass) unregister(changes []change) error {
 		return err
 	}
 	done := func(c change) {
-		delete(p.f.held, c.Prefix)
+		p.f.forget(c.Prefix)
 		p.report.Unregistered = append(p.report.Unregistered, c.Prefix)
 	}
 	gone, err := p.settle(false, changes, done)
@@ -151,6 +151,9 @@ func (p *pass) unregister(changes []change) error {
 // holds records that the firewall holds c from now on.
 func (p *pass) holds(c change, list *[]Entry) {
 	until := p.sentAt.Add(c.Timeout)
+	if _, stood := p.f.held[c.Prefix]; !stood {
+		p.f.unread.since[c.Prefix] = p.sentAt
+	}
 	p.f.held[c.Prefix] = registration{Until: until, Persistent: true, unrenewed: p.f.held[c.Prefix].Until}
 	*list = append(*list, Entry{Prefix: c.Prefix, Until: until})
 }

@@ -151,7 +151,7 @@ func TestPassingTroubleIsNotEvenNoticed(t *testing.T) {
 			l.sim.AddFaults(panosim.Fault{Effect: effect, Kind: kind, Calls: 2})
 		}
 		desired := l.entries(0, 10)
-		if r := l.pass(desired, true); r.Calls != 3+2+2+2+1 {
+		if r := l.pass(desired, true); r.Calls != 3+2+2+2+2+1 { // the limit and the count, which it does not tell
 			t.Errorf("effect %d: %d calls", effect, r.Calls)
 		}
 		l.stands(desired)
@@ -289,7 +289,7 @@ func TestOnCall(t *testing.T) {
 	if _, err := l.fw.Reconcile(t.Context(), desired, false); err == nil {
 		t.Fatal("no error")
 	}
-	if want := "[system-info true registered-ip true register true registered-ip true unregister true register false]"; fmt.Sprint(got) != want {
+	if want := "[system-info true registered-ip true capacity false capacity false register true registered-ip true unregister true register false]"; fmt.Sprint(got) != want {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"net/netip"
 	"time"
 
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/room"
 )
 
@@ -56,8 +57,14 @@ type Report struct {
 	Committed           bool           // a commit of ours was carried out
 	Backlog             int            // changes for which TagOptions.PassTime was too short; the next pass should follow at once
 	Waiting             time.Duration  // not 0: changes wait for their time, which is then; the next pass should come no later
-	LeftOut             []netip.Prefix // desired, and not held for want of room, as far as they are known by name; those that Refused and Unsupported name are among them
+	LeftOut             []netip.Prefix // desired, and not held for want of room, as far as they are known by name; some of those that Refused names are among them
 	Unnamed             int            // more that are left out: of a list, where the firewall gives numbers alone
+	Room                capacity.Room  // of registered addresses, members or list entries, as of the last full pass; the zero value: nobody says
+	ReadAt              time.Time      // when all that stands was read in this pass; zero: it was not
+	Seen                []Entry        // written before or by this pass, and read back by it at SeenAt, with the Until that it holds
+	SeenAt              time.Time      // of the last of Seen
+	Unread              int            // written, and not read back yet
+	LookAgain           time.Duration  // not 0: then the next pass should come at the latest, to read them back
 	Standing            int            // registrations known to stand; of a list, its valid entries
 	Ignored, Invalid    int            // entries of a list that the firewall does not take
 	Calls               int            // requests sent, repetitions included

@@ -96,8 +96,8 @@ func TestKeyTravelsInTheHeaderOnly(t *testing.T) {
 	l.pass(l.entries(0, 3), true)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.requests) != 4 {
-		t.Fatalf("%d requests, want system info, page, register, page", len(f.requests))
+	if len(f.requests) != 6 {
+		t.Fatalf("%d requests, want system info, page, limit, count, register, page", len(f.requests))
 	}
 	for _, r := range f.requests {
 		if strings.Contains(r.url, l.opts.APIKey) || strings.Contains(r.raw, l.opts.APIKey) || r.form.Has("key") {

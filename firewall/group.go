@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -99,6 +100,7 @@ func (g *Group) Reconcile(ctx context.Context, desired []Entry, full bool) (Repo
 		g.stale = true
 	}
 	p.report.Standing = len(g.running)
+	p.report.Room = capacity.Room{Limit: capacity.Limit{Most: g.opts.MaxMembers, From: "PAN-OS"}, Used: len(g.candidate.members)}
 	p.report.Calls = int(g.sent() - before)
 	p.report.Took = time.Since(p.began)
 	return p.report, err

@@ -75,6 +75,7 @@ func (p *groupPass) read() error {
 		p.report.Renewed = append(p.report.Renewed, Entry{Prefix: prefix})
 	}
 	p.report.Gone = went
+	p.report.Seen, p.report.SeenAt = p.report.Renewed, p.report.ReadAt
 	return nil
 }
 
@@ -98,14 +99,14 @@ func (p *groupPass) vsysExists() error {
 // commit does not matter.
 func (p *groupPass) readRunning() (came, went []netip.Prefix, err error) {
 	g := p.g
-	n := g.opts.Names
+	n, at := g.opts.Names, g.now()
 	running, err := p.state(g.device.Show, "running")
 	if err != nil {
 		return nil, nil, err
 	}
 	blocked := running.blocked(n)
 	came, went = without(blocked, g.running), without(g.running, blocked)
-	g.running, g.stale, p.report.Full = blocked, false, true
+	g.running, g.stale, p.report.Full, p.report.ReadAt = blocked, false, true, at
 	g.clean = running.exists == g.candidate.exists && maps.Equal(blocked, g.candidate.blocked(n)) && len(running.objects) == len(g.candidate.objects)
 	return came, went, nil
 }
@@ -220,6 +221,7 @@ func (p *groupPass) commit() error {
 		p.report.Registered = append(p.report.Registered, Entry{Prefix: prefix})
 	}
 	p.report.Unregistered = went
+	p.report.Seen, p.report.SeenAt = append(p.report.Seen, p.report.Registered...), p.report.ReadAt
 	if !g.clean {
 		return g.device.Fail("commit our changes", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "the firewall reports success, but the running configuration differs from ours"})
 	}

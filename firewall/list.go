@@ -10,14 +10,16 @@ import (
 	"sync"
 	"time"
 
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/xmlapi"
 )
 
 const (
-	defaultRefreshInterval = 15 * time.Second
+	defaultRefreshInterval = time.Minute     // several a minute have hung the management of some versions
 	refreshDeadline        = 2 * time.Minute // a refresh takes seconds; behind a commit it waits
 	refreshLooks           = 10              // how often the job of a refresh is looked for
 	refreshLook            = 500 * time.Millisecond
+	refreshStuck           = 10 * time.Minute // a job that has not ended by then is not waited for any more
 )
 
 // KindList is the kind of an error that says that the firewall does not have our list, or not all of it.
@@ -32,7 +34,7 @@ const refreshWhat = "refresh the list" // what errors name
 type ListOptions struct {
 	Names           Names
 	URL             string        // of the list, as firewalls reach it; "": the list is known by Names.List
-	RefreshInterval time.Duration // between two refreshes; 0: 15 s
+	RefreshInterval time.Duration // between two refreshes; 0: 1 minute
 	MaxEntries      int           // that are served; 0: all
 }
 
@@ -45,14 +47,19 @@ type List struct {
 	opts   ListOptions
 
 	mu     sync.Mutex // held during a pass; guards what follows
+	hung   uint       // a job that fetches lists and does not end; 0: there is none
+	hangs  time.Time  // since when, as far as was seen
 	name   string     // of the list on the firewall; "": to be looked for
 	asked  time.Time  // of the last refresh; zero: none
 	failed error      // what became of it, until the next one is due
 
-	held  HeldList              // as read after the last refresh
-	stale bool                  // held is in doubt: it was not read after a refresh
-	ours  map[netip.Prefix]bool // what was reported to be held, and not to be gone
-	print uint64                // of the blacklist that is known to be held; 0: of none
+	held   HeldList  // as read after the last refresh
+	readAt time.Time // when
+	room   capacity.Room
+	roomAt time.Time             // for the room; zero: not yet
+	stale  bool                  // held is in doubt: it was not read after a refresh
+	ours   map[netip.Prefix]bool // what was reported to be held, and not to be gone
+	print  uint64                // of the blacklist that is known to be held; 0: of none
 }
 
 // NewList checks the options. It makes no call.
@@ -92,6 +99,7 @@ func (l *List) Reconcile(ctx context.Context, desired []Entry, full bool) (Repor
 	var report Report
 	err := l.run(ctx, desired, full || l.stale, &report)
 	report.Standing, report.Ignored, report.Invalid = l.held.Valid, l.held.Ignored, l.held.Invalid
+	report.Room = l.room
 	report.Unnamed = len(desired) - l.served(len(desired)) + l.held.Ignored
 	report.Calls = int(l.device.Requests() - before)
 	report.Took = time.Since(began)
@@ -122,6 +130,9 @@ func (l *List) run(ctx context.Context, desired []Entry, full bool, report *Repo
 		return err
 	}
 	l.stale, report.Full = false, true
+	if l.held.Complete {
+		report.ReadAt = l.readAt
+	}
 	want := PrefixSet(desired)
 	l.believe(want)
 	switch g := l.gap(want); {
@@ -159,7 +170,44 @@ func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
 			return nil, err
 		}
 	}
-	before, err := d.Jobs(ctx)
+	err = d.Alone(ctx, refreshWhat, func() error {
+		fetched, err = l.fetch(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	at := d.Now()
+	list, err := ShowList(ctx, d, l.name)
+	if err != nil {
+		return nil, err
+	}
+	held, err := ParseHeldList(list)
+	if err != nil {
+		return nil, d.Fail("read the list's entries on the firewall", &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error()})
+	}
+	l.held, l.readAt = held, at
+	return fetched, l.askRoom(ctx)
+}
+
+// askRoom asks now and then how many entries of lists the firewall holds, and can hold.
+func (l *List) askRoom(ctx context.Context) error {
+	now := l.device.Now()
+	if l.room.Used = max(l.room.Used, l.held.Valid); !l.roomAt.IsZero() && now.Sub(l.roomAt) < limitsEvery {
+		return nil
+	}
+	lists, err := capacity.AskLists(ctx, l.device)
+	if err != nil {
+		return err
+	}
+	l.room, l.roomAt = capacity.Room{Limit: lists.Limit, Used: max(lists.Used, l.held.Valid), Others: max(lists.Used-l.held.Valid, 0)}, now
+	return nil
+}
+
+// fetch has the list fetched, when no list is being fetched.
+func (l *List) fetch(ctx context.Context) (fetched, err error) {
+	d := l.device
+	before, err := l.idle(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -170,20 +218,38 @@ func (l *List) refresh(ctx context.Context, full bool) (fetched, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if fetched, err = l.followRefresh(ctx, before); err != nil {
-		return nil, err
-	}
-	list, err := ShowList(ctx, d, l.name)
-	if err != nil {
-		return nil, err
-	}
-	held, err := ParseHeldList(list)
-	if err != nil {
-		return nil, d.Fail("read the list's entries on the firewall", &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error()})
-	}
-	l.held = held
-	return fetched, nil
+	return l.followRefresh(ctx, before)
 }
+
+// idle waits a few seconds until no job fetches lists, and gives the jobs that there are then. One that has not ended long after it
+// was first seen is taken for lost.
+func (l *List) idle(ctx context.Context) (jobs []xmlapi.Job, err error) {
+	d := l.device
+	for range refreshLooks {
+		if jobs, err = d.Jobs(ctx); err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(jobs, func(j xmlapi.Job) bool { return isRefresh(j) && !j.Done })
+		if i < 0 {
+			l.hung = 0
+			return jobs, nil
+		}
+		if l.hung != jobs[i].ID {
+			l.hung, l.hangs = jobs[i].ID, d.Now()
+		}
+		if d.Now().Sub(l.hangs) >= refreshStuck {
+			return jobs, nil
+		}
+		if !d.Pause(ctx, refreshLook) {
+			return nil, d.Fail(refreshWhat, ctx.Err())
+		}
+	}
+	return nil, d.Fail(refreshWhat, &xmlapi.Error{Kind: xmlapi.KindBusy, Text: fmt.Sprintf(
+		"the firewall is still fetching lists (job %d, EDLRefresh, since %s): it is not told to fetch again before that has ended, or %s have passed",
+		l.hung, l.hangs.Format(time.RFC3339), refreshStuck)})
+}
+
+func isRefresh(j xmlapi.Job) bool { return strings.EqualFold(j.Kind, "EDLRefresh") }
 
 // followRefresh waits for the job of a refresh, which the answer does not name. Where none shows, it is over already. Of
 // several that have begun since, others are those of other lists, and ours need not have failed unless all did; fetched is
@@ -216,16 +282,16 @@ func (l *List) followRefresh(ctx context.Context, before []xmlapi.Job) (fetched,
 // begunRefreshes looks for jobs that fetch lists and began since.
 func (l *List) begunRefreshes(ctx context.Context, before []xmlapi.Job) ([]xmlapi.Job, error) {
 	d := l.device
-	var newest uint
+	known := make(map[uint]bool, len(before)) // numbers begin anew on some versions, so that a later job may have a lower one
 	for _, j := range before {
-		newest = max(newest, j.ID)
+		known[j.ID] = true
 	}
 	for range refreshLooks {
 		jobs, err := d.Jobs(ctx)
 		if err != nil {
 			return nil, err
 		}
-		begun := slices.DeleteFunc(jobs, func(j xmlapi.Job) bool { return j.ID <= newest || !strings.EqualFold(j.Kind, "EDLRefresh") })
+		begun := slices.DeleteFunc(jobs, func(j xmlapi.Job) bool { return known[j.ID] || !isRefresh(j) })
 		if len(begun) > 0 {
 			return begun, nil
 		}

@@ -79,10 +79,10 @@ func TestListIsFetchedWhenItChangesInEveryDialect(t *testing.T) {
 				t.Fatalf("nothing changed: %+v, %v", r, err)
 			}
 			desired = l.serve("192.0.2.2/32")
-			if r, err = l.list.Reconcile(t.Context(), desired, false); err != nil || r.Waiting != 15*time.Second || r.Calls != 0 {
+			if r, err = l.list.Reconcile(t.Context(), desired, false); err != nil || r.Waiting != time.Minute || r.Calls != 0 {
 				t.Fatalf("too early: %+v, %v", r, err)
 			}
-			l.clock.move(15 * time.Second)
+			l.clock.move(time.Minute)
 			if r, err = l.list.Reconcile(t.Context(), desired, false); err != nil || r.Standing != 1 || len(r.Registered) != 1 || len(r.Unregistered) != 3 {
 				t.Fatalf("changed: %+v, %v", r, err)
 			}
@@ -117,12 +117,12 @@ func TestListThatFailedStaysFailedUntilTheNextTry(t *testing.T) {
 	_, first := l.list.Reconcile(t.Context(), desired, false)
 	for range 3 {
 		r, err := l.list.Reconcile(t.Context(), desired, true)
-		if err == nil || fmt.Sprint(err) != fmt.Sprint(first) || r.Waiting != 15*time.Second || r.Calls != 0 || r.Full {
+		if err == nil || fmt.Sprint(err) != fmt.Sprint(first) || r.Waiting != time.Minute || r.Calls != 0 || r.Full {
 			t.Fatalf("before the next try is due: %+v, %v; the first error was %v", r, err, first)
 		}
 	}
 	l.fail(well)
-	l.clock.move(15 * time.Second)
+	l.clock.move(time.Minute)
 	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || r.Standing != 1 || !r.Full {
 		t.Fatalf("the next try: %+v, %v", r, err)
 	}
@@ -208,7 +208,7 @@ func TestListThatChangesWhileItIsFetched(t *testing.T) {
 			l.clock.move(time.Minute)
 			before, after := l.serve(test.desired...), l.serve(test.served...)
 			r, err := l.list.Reconcile(t.Context(), before, false)
-			if err != nil || r.Waiting != 15*time.Second || fmt.Sprint(r.Gone) != test.gone || len(r.Registered) != 1 || !r.Full {
+			if err != nil || r.Waiting != time.Minute || fmt.Sprint(r.Gone) != test.gone || len(r.Registered) != 1 || !r.Full {
 				t.Fatalf("fetched: %+v, %v", r, err)
 			}
 			r, err = l.list.Reconcile(t.Context(), after, false)
@@ -233,6 +233,34 @@ func TestListThatLosesEntries(t *testing.T) {
 		if try == 0 && (err != nil || fmt.Sprint(r.Gone) != "[192.0.2.2/32]") || try > 0 && xmlapi.Kind(err) != firewall.KindList {
 			t.Fatalf("try %d: %+v, %v", try, r, err)
 		}
+	}
+}
+
+// While a job still fetches lists no other is begun. One that never ends is waited for a few minutes, and no longer.
+func TestListIsNotFetchedWhileListsAreFetched(t *testing.T) {
+	l := newListLab(t, nil, nil)
+	end := l.sim.AddJob("EDLRefresh", "somebody")
+	desired := l.serve("192.0.2.1/32")
+	told := func() int { return l.sim.Stats().Calls[panosim.KindListRefresh] }
+	for range 9 {
+		r, err := l.list.Reconcile(t.Context(), desired, false)
+		if xmlapi.Kind(err) != xmlapi.KindBusy || !strings.Contains(err.Error(), "(job 1, EDLRefresh") || told() != 0 || r.Calls > 14 {
+			t.Fatalf("while lists are fetched: told %d times, %d calls, %v", told(), r.Calls, err)
+		}
+		l.clock.move(time.Minute)
+	}
+	other := l.newList(t, nil)
+	l.clock.move(time.Minute)
+	if r, err := l.list.Reconcile(t.Context(), desired, false); err != nil || told() != 1 || r.Standing != 1 {
+		t.Errorf("given up: told %d times, %v", told(), err)
+	}
+	if _, err := other.Reconcile(t.Context(), desired, false); xmlapi.Kind(err) != xmlapi.KindBusy {
+		t.Errorf("one that has not seen it before gives it up at once: %v", err)
+	}
+	end(true)
+	l.clock.move(time.Minute)
+	if _, err := other.Reconcile(t.Context(), desired, false); err != nil || told() != 2 {
+		t.Errorf("when it has ended: told %d times, %v", told(), err)
 	}
 }
 

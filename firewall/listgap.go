@@ -101,6 +101,9 @@ func (l *List) note(want map[netip.Prefix]bool, report *Report) {
 		}
 		if ours[p] = true; !l.ours[p] {
 			report.Registered = append(report.Registered, Entry{Prefix: p})
+			if l.held.Complete {
+				report.Seen, report.SeenAt = append(report.Seen, Entry{Prefix: p}), l.readAt
+			}
 		}
 	}
 	for p := range l.ours {

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -25,6 +26,11 @@ const (
 // wantsRoom tells whether a refusal says that the firewall is full.
 func wantsRoom(text string) bool {
 	return text == notHeld || text == madeWay || strings.Contains(strings.ToLower(text), "for the platform reached")
+}
+
+// sayFull tells whether refusals say that the firewall is full.
+func sayFull(texts []string) bool {
+	return len(texts) >= manyRefused || slices.ContainsFunc(texts, wantsRoom)
 }
 
 func (e *Entry) claim() room.Claim { return room.Claim{Rank: e.Rank, LastSeen: e.LastSeen} }
@@ -55,15 +61,19 @@ func displace(standing, waiting []Entry, most, allowed int) (out, in []Entry) {
 	return out, in
 }
 
-// await keeps what is new from being sent to a firewall that is known to be full: makeRoom decides about it. Some versions
-// accept what they do not register, so that only a full pass would see that it does not stand.
+// await keeps what is new from being sent to a firewall that is full, or would be: makeRoom decides about it. Some versions
+// accept what they do not register, so that only reading back would show that it does not stand.
 func (p *pass) await(changes *changeset) {
-	if !p.f.full || len(p.f.held) == 0 {
+	f := p.f
+	if most, known := f.most(p.report.Full); known && (f.full || len(f.held)-len(changes.Unregister)+len(changes.Register) > most) {
+		f.full, f.room, p.planned = true, most, true
+	}
+	if !f.full || len(f.held) == 0 && !p.planned {
 		return
 	}
 	for _, c := range changes.Register {
-		if p.f.refused[c.Prefix] == "" {
-			p.refuse(c.Prefix, madeWay)
+		if f.refused[c.Prefix] == "" {
+			f.refused[c.Prefix] = madeWay
 		}
 	}
 	changes.Register = nil
@@ -82,6 +92,7 @@ func (p *pass) makeRoom(desired []Entry) error {
 	if f.full {
 		most = max(f.room-(len(f.held)-len(standing)), 0)
 	}
+	free := max(most-len(standing), 0)
 	out, in := displace(standing, waiting, most, max(brakeFrom, f.opts.MaxRemovalPercent*len(f.held)/100))
 	went, came, err := p.exchange(out, in)
 	if err == nil && p.report.Full && came > 0 {
@@ -90,15 +101,22 @@ func (p *pass) makeRoom(desired []Entry) error {
 	if err != nil {
 		return err
 	}
+	p.coming = PrefixSet(in[came:])
+	if p.planned {
+		free = min(free, came)
+		p.learnRoom(in[:free])
+		return p.returnThose(out[:went], in[free:came])
+	}
 	return p.returnThose(out[:went], in[:came])
 }
 
-// exchange takes entries from the firewall and registers others, in turns, as far as the pass has time: it gives how many.
+// exchange takes entries from the firewall and registers others, in turns, as far as the pass has time: it gives how many, one
+// message's at least.
 // There is room for the first of those that come in before anything goes.
 func (p *pass) exchange(out, in []Entry) (went, came int, err error) {
 	p.wrote = p.wrote || len(in) > 0
 	for free := len(in) - len(out); came < len(in); {
-		if p.late() {
+		if came > 0 && p.late() {
 			p.report.Backlog += len(in) - came
 			return went, came, nil
 		}
@@ -129,21 +147,31 @@ func (p *pass) returnThose(out, in []Entry) error {
 	return p.comeIn(out[max(len(out)-failed, 0):])
 }
 
+// learnRoom notes how much a firewall took that was to have room for more: free is what was sent into that room. What it
+// refused waits for room that others leave.
+func (p *pass) learnRoom(free []Entry) {
+	f := p.f
+	var texts []string
+	for _, e := range free {
+		if text := f.refused[e.Prefix]; text != "" {
+			texts = append(texts, text)
+		}
+	}
+	switch {
+	case sayFull(texts):
+		f.learned, f.room = true, len(f.held)
+	case p.report.Full:
+		f.learned = false
+	}
+}
+
 // judgeRoom decides by what was refused whether the firewall is full, and how much of ours it holds then.
 func (p *pass) judgeRoom() {
 	f := p.f
-	if p.report.Full {
-		f.full = false
-	}
 	if f.full {
 		return
 	}
-	explicit, n := false, 0
-	for _, text := range f.refused {
-		explicit = explicit || wantsRoom(text)
-		n++
-	}
-	if f.full = explicit || n >= manyRefused; f.full {
+	if f.full = sayFull(slices.Collect(maps.Values(f.refused))); f.full {
 		f.room = len(f.held)
 	}
 }
@@ -178,9 +206,9 @@ func (p *pass) contenders(desired []Entry) (standing, waiting []Entry) {
 // letGo takes entries from the firewall that others are to have the place of.
 func (p *pass) letGo(out []Entry) error {
 	removed := func(c change) {
-		delete(p.f.held, c.Prefix)
+		p.f.forget(c.Prefix)
 		p.report.Unregistered = append(p.report.Unregistered, c.Prefix)
-		p.refuse(c.Prefix, madeWay)
+		p.f.refused[c.Prefix] = madeWay
 	}
 	changes := p.changes(out)
 	if err := p.f.takeAlong(p.ctx, changes); err != nil {
@@ -228,7 +256,7 @@ func (p *pass) leftOut(desired []Entry) (list []netip.Prefix) {
 	}
 	for _, e := range desired {
 		prefix, ok := Normalize(e.Prefix)
-		if text := p.f.refused[prefix]; ok && text != "" && text != inVain && (p.f.full || wantsRoom(text)) {
+		if text := p.f.refused[prefix]; ok && text != "" && !p.coming[prefix] && text != inVain && (p.f.full || wantsRoom(text)) {
 			list = append(list, prefix)
 		}
 	}

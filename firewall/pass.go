@@ -24,13 +24,16 @@ const (
 
 // pass is the state of one Reconcile.
 type pass struct {
-	f      *Tags
-	ctx    context.Context
-	began  time.Time
-	report Report
-	sentAt time.Time // when the last message was sent
-	wrote  bool      // a message was sent
-	spent  int       // messages sent again because of an answer
+	f       *Tags
+	ctx     context.Context
+	began   time.Time
+	report  Report
+	sentAt  time.Time             // when the last message was sent
+	wrote   bool                  // a message was sent
+	missed  netip.Prefix          // what asking for it alone did not find
+	planned bool                  // who is left out was decided before sending
+	coming  map[netip.Prefix]bool // those that have room, and wait for the next pass
+	spent   int                   // messages sent again because of an answer
 
 	suspect  map[netip.Prefix]string // what the firewall did not take or keep before, and why
 	probed   []netip.Prefix          // those of suspect that this pass tries
@@ -47,11 +50,18 @@ func (p *pass) run(desired []Entry, full bool) error {
 		if err := p.carryOut(changes); err != nil {
 			return err
 		}
-		return p.makeRoom(desired)
+		if err := p.makeRoom(desired); err != nil {
+			return err
+		}
+		doubt, err := p.look()
+		if err != nil || !doubt {
+			return err
+		}
 	}
 	if !f.stale && !f.full {
 		// What is new must not wait until everything has been read.
 		changes := p.compare(desired)
+		p.await(&changes)
 		changes.without(f.refused)
 		if err := p.carryOut(changeset{Register: changes.Register}); err != nil {
 			return err
@@ -61,14 +71,19 @@ func (p *pass) run(desired []Entry, full bool) error {
 	if err := f.identify(p.ctx); err != nil {
 		return err
 	}
+	p.report.ReadAt = f.now()
 	found, err := f.readAll(p.ctx)
 	if err != nil {
 		return err
 	}
 	p.report.Full = true
 	p.learn(found)
-	f.stale = false
+	if err := f.platform.ask(p.ctx, f.device, len(f.held)); err != nil {
+		return err
+	}
+	f.stale, f.full, p.planned = false, false, false
 	changes := p.compare(desired)
+	p.await(&changes)
 	p.probe(&changes)
 	if err := p.carryOut(changes); err != nil {
 		return err
@@ -97,7 +112,7 @@ func (p *pass) prune() {
 	limit := p.f.now().Add(-overdue)
 	for prefix, r := range p.f.held {
 		if !r.Until.IsZero() && r.Until.Before(limit) {
-			delete(p.f.held, prefix)
+			p.f.forget(prefix)
 			p.report.Gone = append(p.report.Gone, prefix)
 		}
 	}
@@ -110,6 +125,7 @@ func (p *pass) prune() {
 func (p *pass) learn(found map[netip.Prefix]registration) {
 	f := p.f
 	now := f.now()
+	p.see(found, p.report.ReadAt)
 	for prefix, r := range found {
 		until := f.held[prefix].Until
 		if until.IsZero() {
@@ -127,13 +143,18 @@ func (p *pass) learn(found map[netip.Prefix]registration) {
 		_, stands := found[e.Prefix]
 		if !stands {
 			p.suspect[e.Prefix] = notHeld
-			delete(f.held, e.Prefix)
+			f.forget(e.Prefix)
 		}
 		return !stands
 	})
+	if _, stands := found[p.missed]; stands {
+		f.unread.unfiltered = true
+	}
 	for prefix, r := range f.held {
 		if _, stands := found[prefix]; !stands {
+			f.platform.inVain = 0
 			p.report.Gone = append(p.report.Gone, prefix)
+			delete(f.unread.since, prefix)
 			if r.Until.After(now) {
 				p.suspect[prefix] = notHeld
 				// It ended as if it had never been renewed.
@@ -224,10 +245,12 @@ func (p *pass) confirm() error {
 		if len(missing) == 0 {
 			return nil
 		}
+		at := f.now()
 		found, err := f.readAll(p.ctx)
 		if err != nil {
 			return err
 		}
+		p.see(found, at)
 		for prefix := range found {
 			delete(missing, prefix)
 		}
@@ -236,7 +259,7 @@ func (p *pass) confirm() error {
 		if !missing[e.Prefix] {
 			return false
 		}
-		delete(f.held, e.Prefix)
+		f.forget(e.Prefix)
 		p.refuse(e.Prefix, notHeld)
 		return true
 	})

@@ -42,6 +42,7 @@ func NewRuleTags(d *xmlapi.Device, opts TagOptions, rules []string) (*RuleTags, 
 		if err != nil {
 			return nil, fmt.Errorf("tag %q of a rule: %w", tag, err)
 		}
+		rule.platform.aside = true
 		t.rules = append(t.rules, rule)
 	}
 	all.beside = t.rules
@@ -61,7 +62,7 @@ func (t *RuleTags) Restore(until map[netip.Prefix]time.Time) {
 func (t *RuleTags) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {
 	began := time.Now()
 	report, err := t.all.Reconcile(ctx, desired, full)
-	t.owed = t.owed || full
+	t.owed = t.owed || full || len(report.Gone) > 0 // what lost the one lost the other
 	if err != nil || report.Backlog > 0 || len(t.rules) == 0 {
 		return report, err
 	}

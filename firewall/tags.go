@@ -43,8 +43,11 @@ type Tags struct {
 	refused  map[netip.Prefix]string       // not sent again before the next full pass
 	full     bool                          // the firewall did not take all, for want of room as far as is known
 	room     int                           // how many of ours it held then
+	learned  bool                          // it took less than the platform holds, so that no more than room and a message are tried
 	replaces bool                          // renewing takes removing: registering again did not help
 	batch    int                           // addresses in a message now: less than BatchSize after a timeout
+	platform platform
+	unread   unread
 }
 
 // NewTags checks the options. It makes no call.
@@ -54,7 +57,7 @@ func NewTags(d *xmlapi.Device, opts TagOptions) (*Tags, error) {
 	}
 	return &Tags{
 		device: d, opts: opts, stale: true, batch: opts.BatchSize,
-		held: map[netip.Prefix]registration{}, refused: map[netip.Prefix]string{}, mended: map[netip.Prefix]time.Time{},
+		held: map[netip.Prefix]registration{}, refused: map[netip.Prefix]string{}, mended: map[netip.Prefix]time.Time{}, unread: unread{since: map[netip.Prefix]time.Time{}},
 	}, nil
 }
 
@@ -98,9 +101,11 @@ func (f *Tags) identify(ctx context.Context) error {
 	now := f.device.History()
 	if now.Replaced != f.seen.Replaced {
 		f.held, f.saved = map[netip.Prefix]registration{}, nil
+		clear(f.unread.since)
 	}
 	if now.Updated != f.seen.Updated {
-		f.replaces = false
+		f.replaces, f.learned, f.unread.unfiltered = false, false, false
+		f.platform = platform{aside: f.platform.aside}
 	}
 	if now.Rebooted != f.seen.Rebooted {
 		// No source says what becomes of running timeouts when a firewall starts anew; they may even be forgotten.
@@ -116,7 +121,12 @@ func (f *Tags) identify(ctx context.Context) error {
 // Reconcile makes one pass: it brings what the firewall holds level with desired. A full pass first asks the
 // firewall who it is and reads what it holds; any other one compares with what is known from before, so that
 // nothing to do costs no call and one new block costs one. The first pass, and the one after any doubt, are full by
-// themselves. A full pass also reads back what it registered.
+// themselves. A full pass also reads back what it registered; what any other one registered is read back by the first pass
+// that comes 15 seconds later or more (Report.LookAgain), which becomes a full one where something is missing. Once a minute a
+// pass counts, where the version can, and becomes a full one where less is registered than was.
+//
+// Who is left out is decided before anything is sent, where firewall or model say how much there is room for; else by what is
+// refused.
 //
 // Of IPv6 networks, which cannot be registered, the members are.
 //
@@ -138,7 +148,8 @@ func (f *Tags) Reconcile(ctx context.Context, desired []Entry, full bool) (Repor
 	} else if p.wrote {
 		f.batch = min(f.batch*2, f.opts.BatchSize)
 	}
-	p.report.Standing, p.report.LeftOut = len(f.held), p.leftOut(desired)
+	p.report.Standing, p.report.LeftOut, p.report.Room = len(f.held), p.leftOut(desired), f.platform.room(len(f.held))
+	p.report.Unread, p.report.LookAgain = f.unread.left(f.now())
 	p.report.Calls = int(f.device.Requests() - before)
 	p.report.Took = time.Since(p.began)
 	return p.report, err

@@ -15,6 +15,7 @@ type Enforcement struct {
 	Address  netip.Prefix
 	Since    time.Time // zero when saving: now
 	Until    time.Time // when the firewall lets go by itself; zero: it does not
+	Seen     time.Time // when it was last read and held it; zero: it was written, and not read back since
 	LeftOut  bool      // it does not hold it for want of room, since Since
 }
 
@@ -30,6 +31,12 @@ func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enfo
 	if len(put)+len(drop) == 0 {
 		return nil
 	}
+	return n.SaveRead(ctx, firewall, time.Time{}, put, drop)
+}
+
+// SaveRead does what SaveEnforced does, of a firewall of which all that it holds was read at that time: what was noted before
+// and is not dropped was seen then. A zero time: it was not read.
+func (n *enforced) SaveRead(ctx context.Context, firewall string, at time.Time, put []Enforcement, drop []netip.Prefix) error {
 	firewall = clean(firewall)
 	held := make(map[netip.Prefix]Enforcement, len(put))
 	for _, e := range put {
@@ -44,7 +51,7 @@ func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enfo
 	}
 	var rows, gone [][]any
 	for address, e := range held {
-		rows = append(rows, []any{firewall, address.String(), n.stamp(e.Since), n.stampOrNull(e.Until), bit(e.LeftOut)})
+		rows = append(rows, []any{firewall, address.String(), n.stamp(e.Since), n.stampOrNull(e.Until), bit(e.LeftOut), n.stampOrNull(e.Seen)})
 	}
 	for _, p := range drop {
 		address, err := canonical(p)
@@ -59,14 +66,27 @@ func (n *enforced) SaveEnforced(ctx context.Context, firewall string, put []Enfo
 	slices.SortFunc(gone, byAddress)
 	return n.update(ctx, "save what "+firewall+" enforces", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
 		err := n.forRows(ctx, tx, `DELETE FROM enforced WHERE (firewall, address) IN (`, `)`, []string{"text", "cidr"}, gone, nil)
+		if err == nil && !at.IsZero() {
+			err = n.noteRead(ctx, tx, firewall, at)
+		}
 		if err != nil {
 			return err
 		}
-		return n.forRows(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until, left_out) `,
-			` ON CONFLICT (firewall, address) DO UPDATE SET held_until = excluded.held_until, left_out = excluded.left_out,
+		return n.forRows(ctx, tx, `INSERT INTO enforced (firewall, address, since, held_until, left_out, seen_at) `,
+			` ON CONFLICT (firewall, address) DO UPDATE SET held_until = excluded.held_until, left_out = excluded.left_out, seen_at = excluded.seen_at,
 				since = CASE WHEN excluded.left_out <> enforced.left_out OR excluded.since < enforced.since THEN excluded.since ELSE enforced.since END`,
-			[]string{"text", "cidr", "timestamptz", "timestamptz", "smallint"}, rows, nil)
+			[]string{"text", "cidr", "timestamptz", "timestamptz", "smallint", "timestamptz"}, rows, nil)
 	})
+}
+
+// noteRead notes that all rows of a firewall were seen at that time.
+func (n *enforced) noteRead(ctx context.Context, tx *sql.Tx, firewall string, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `UPDATE enforced SET seen_at = $2 WHERE firewall = $1 AND seen_at IS NULL AND left_out = 0`, firewall, n.stamp(at))
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `INSERT INTO enforced_reads (firewall, read_at) VALUES ($1, $2)
+			ON CONFLICT (firewall) DO UPDATE SET read_at = excluded.read_at`, firewall, n.stamp(at))
+	}
+	return err
 }
 
 // DropEnforced removes what is noted of other firewalls than those given: they were renamed, or are served no more.
@@ -84,6 +104,9 @@ func (n *enforced) DropEnforced(ctx context.Context, except []string) (dropped i
 		result, err := tx.ExecContext(ctx, `DELETE FROM enforced`+w.String(), w.args...)
 		if err == nil {
 			dropped, err = result.RowsAffected()
+		}
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `DELETE FROM enforced_reads WHERE NOT EXISTS (SELECT 1 FROM enforced e WHERE e.firewall = enforced_reads.firewall)`)
 		}
 		return err
 	})
@@ -109,11 +132,15 @@ func (n *enforced) enforcements(ctx context.Context, condition string, arg any) 
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
 			var e Enforcement
 			var left int
-			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until}, &left)
+			var read time.Time
+			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until}, &left, intoTime{&e.Seen}, intoTime{&read})
 			e.LeftOut = left != 0
+			if !e.Seen.IsZero() && read.After(e.Seen) {
+				e.Seen = read
+			}
 			list = append(list, e)
 			return err
-		}, `SELECT firewall, address, since, held_until, left_out FROM enforced`+condition, arg)
+		}, `SELECT firewall, address, since, held_until, left_out, seen_at, read_at FROM enforced LEFT JOIN enforced_reads USING (firewall)`+condition, arg)
 	})
 	slices.SortFunc(list, func(a, b Enforcement) int {
 		return cmp.Or(cmp.Compare(a.Firewall, b.Firewall), comparePrefix(a.Address, b.Address))

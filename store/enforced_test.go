@@ -47,3 +47,40 @@ func TestDropEnforced(t *testing.T) {
 		expect("beside another agent", 1, []string{"fw1", "fw1 (peer)"}, "fw1", "fw1 (peer)", "renamed", "running")
 	})
 }
+
+// What was written is not seen until it is read back, or all of it is read; and not any more when it was written again.
+func TestWhenAFirewallWasSeenToHoldABlock(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		st := db.open("one")
+		ctx, a, b, c := t.Context(), prefix("203.0.113.1"), prefix("203.0.113.2"), prefix("203.0.113.3")
+		at := time.Now().UTC().Truncate(time.Second)
+		minute := func(n int) time.Time { return at.Add(time.Duration(n) * time.Minute) }
+		expect := func(what string, seen ...time.Time) {
+			t.Helper()
+			list, err := st.Enforced(ctx, "fw1")
+			must(t, err)
+			var got []time.Time
+			for _, e := range list {
+				got = append(got, e.Seen)
+			}
+			equal(t, what, got, seen)
+		}
+		none := time.Time{}
+		must(t, st.SaveEnforced(ctx, "fw1", []Enforcement{{Address: a, Since: at}, {Address: b, Since: at, Seen: minute(1)}, {Address: c, Since: at, LeftOut: true}}, nil))
+		must(t, st.SaveEnforced(ctx, "fw2", []Enforcement{{Address: a, Since: at}}, nil))
+		expect("written", none, minute(1), none)
+		must(t, st.SaveRead(ctx, "fw1", minute(2), nil, nil))
+		expect("all of it read", minute(2), minute(2), none)
+		must(t, st.SaveRead(ctx, "fw1", minute(7), []Enforcement{{Address: b, Since: minute(7)}}, nil))
+		expect("one is written again", minute(7), none, none)
+		must(t, st.SaveEnforced(ctx, "fw1", []Enforcement{{Address: b, Since: minute(8), Seen: minute(8)}}, []netip.Prefix{c}))
+		expect("and read back", minute(7), minute(8))
+		must(t, st.SaveRead(ctx, "fw1", minute(12), nil, []netip.Prefix{b}))
+		expect("one is gone", minute(12))
+		other, err := st.EnforcedOn(ctx, a)
+		must(t, err)
+		if len(other) != 2 || !other[1].Seen.IsZero() {
+			t.Errorf("another firewall was not read: %+v", other)
+		}
+	})
+}

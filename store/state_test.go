@@ -349,7 +349,7 @@ func TestLeftOutIsNoted(t *testing.T) {
 		equal(t, "noted", got, []Enforcement{{Firewall: "fw1", Address: a, Since: at}, {Firewall: "fw1", Address: b, Since: at, LeftOut: true}})
 		// Room came for the one, at the cost of the other: the time is that of the change.
 		must(t, s.SaveEnforced(ctx, "fw1", []Enforcement{{Address: a, Since: at.Add(time.Hour), LeftOut: true}, {Address: b, Since: at.Add(time.Hour)}}, nil))
-		for _, want := range []Enforcement{{"fw1", a, at.Add(time.Hour), time.Time{}, true}, {"fw1", b, at.Add(time.Hour), time.Time{}, false}} {
+		for _, want := range []Enforcement{{Firewall: "fw1", Address: a, Since: at.Add(time.Hour), LeftOut: true}, {Firewall: "fw1", Address: b, Since: at.Add(time.Hour)}} {
 			got, err := s.EnforcedOn(ctx, want.Address)
 			must(t, err)
 			equal(t, "on "+want.Address.String(), got, []Enforcement{want})

@@ -183,6 +183,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	var group sync.WaitGroup
 	group.Go(func() { s.saveLoop(ctx) })
+	group.Go(func() { s.watchClients(ctx) })
 	group.Go(func() { s.certs.watch(ctx, s.limits.certificates, s.now) })
 
 	server := s.httpServer()

@@ -283,7 +283,7 @@ func TestClientsAreBounded(t *testing.T) {
 	for i, e := range manyEntries(1000) {
 		c.fetched(e.Prefix.Addr(), now.Add(time.Duration(i)*time.Second), i%2 == 0)
 	}
-	total, last, all := c.list()
+	total, last, all := c.list(now)
 	if total != 1001 || len(all) != maxClients || all[0].Addr != first || !last.Equal(now.Add(999*time.Second)) {
 		t.Fatalf("%d fetches, %d clients, first %v, last %v", total, len(all), all[0], last)
 	}

@@ -47,6 +47,11 @@ type Client struct {
 	Fetches     uint64     `json:"fetches"`
 	NotModified uint64     `json:"not_modified"` // of Fetches, those answered with 304
 	LastFetch   time.Time  `json:"last_fetch"`
+	Stopped     bool       `json:"stopped"` // it fetched regularly, and does no longer
+
+	first   time.Time
+	longest time.Duration // between two fetches, but for the times when it had stopped
+	told    bool          // that it stopped
 }
 
 // Status may be called at any time, before Run too.
@@ -60,7 +65,7 @@ func (s *Server) Status() Status {
 		st.Loaded, st.LastGood, st.Entries, st.LeftOut = true, l.lastGood, l.entries, l.left
 		st.Bytes, st.ETag, st.Updated, st.Changed = len(l.body), l.etag, l.updated, l.modified
 	}
-	st.Fetches, st.LastFetch, st.Clients = s.clients.list()
+	st.Fetches, st.LastFetch, st.Clients = s.clients.list(s.now())
 	st.Saved, st.SaveError = s.saver.state()
 	st.CertNotAfter, st.CertError = s.certs.state()
 	return st
@@ -84,6 +89,11 @@ func (c *clients) fetched(addr netip.Addr, now time.Time, notModified bool) {
 	one := c.known[addr]
 	if one == nil {
 		one = c.admit(addr)
+	}
+	if one.Fetches == 0 {
+		one.first = now
+	} else if !one.stopped(now) {
+		one.longest = max(one.longest, now.Sub(one.LastFetch))
 	}
 	one.Fetches++
 	one.LastFetch = now
@@ -111,11 +121,13 @@ func (c *clients) admit(addr netip.Addr) *Client {
 	return one
 }
 
-func (c *clients) list() (total uint64, last time.Time, all []Client) {
+func (c *clients) list(now time.Time) (total uint64, last time.Time, all []Client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, one := range c.known {
-		all = append(all, *one)
+		one := *one
+		one.Stopped = one.stopped(now)
+		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b Client) int {
 		return cmp.Or(b.LastFetch.Compare(a.LastFetch), a.Addr.Compare(b.Addr))

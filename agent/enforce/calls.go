@@ -3,6 +3,7 @@ package enforce
 import (
 	"time"
 
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 
@@ -34,13 +35,13 @@ func (c *Calls) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{c.calls, c.errors, c.took}
 }
 
-// observer gives the hook that counts the calls to one firewall. A right that is tried and not there is an answer, and
-// not counted as failed.
+// observer gives the hook that counts the calls to one firewall. A right that is tried and not there is an answer, as
+// is that a version does not count: neither is counted as failed.
 func (c *Calls) observer(name string) func(string, time.Duration, error) {
 	return func(call string, took time.Duration, err error) {
 		c.calls.WithLabelValues(name, call).Inc()
 		c.took.WithLabelValues(name).Observe(took.Seconds())
-		if err != nil && call != policy.CallRights {
+		if err != nil && call != policy.CallRights && (call != capacity.Call || !capacity.Untold(err)) {
 			c.errors.WithLabelValues(name, xmlapi.Kind(err)).Inc()
 		}
 	}

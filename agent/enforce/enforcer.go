@@ -63,6 +63,10 @@ type Enforcer struct {
 	drop map[netip.Prefix]bool
 	left map[netip.Prefix]bool // what is noted as left out for want of room
 
+	unread map[netip.Prefix]bool // what was written and not read back since
+	readAt time.Time             // when all that the firewall holds was last read; zero: not by us
+	toNote bool                  // readAt is to be noted in the store
+
 	mu    sync.Mutex
 	state Status
 }
@@ -71,7 +75,8 @@ func newEnforcer(name string, log zerolog.Logger) *Enforcer {
 	return &Enforcer{
 		name: name, log: log, now: time.Now, timer: loop.NewTimer, wakeup: loop.NewWakeup(),
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool), left: make(map[netip.Prefix]bool),
-		state: Status{Name: name},
+		unread: make(map[netip.Prefix]bool),
+		state:  Status{Name: name},
 	}
 }
 
@@ -182,13 +187,16 @@ func (e *Enforcer) stillPassive(ctx context.Context) bool {
 
 // nextPass is when the next pass comes if nobody wakes the enforcer.
 func nextPass(r firewall.Report) time.Duration {
-	switch {
-	case r.Backlog > 0:
+	if r.Backlog > 0 {
 		return 0
-	case r.Waiting > 0:
-		return min(r.Waiting, renewEvery)
 	}
-	return renewEvery
+	next := renewEvery
+	for _, due := range []time.Duration{r.Waiting, r.LookAgain} {
+		if due > 0 {
+			next = min(next, due)
+		}
+	}
+	return next
 }
 
 func (e *Enforcer) close() {
@@ -226,16 +234,35 @@ func (e *Enforcer) note(r firewall.Report) {
 	for _, prefix := range r.Gone {
 		e.drop[prefix] = true
 		delete(e.put, prefix)
+		delete(e.unread, prefix)
+	}
+	if !r.ReadAt.IsZero() {
+		e.readAt, e.toNote = r.ReadAt, true
+	}
+	for _, entry := range r.Registered {
+		e.unread[entry.Prefix] = true
+	}
+	for _, entry := range r.Seen {
+		delete(e.unread, entry.Prefix)
 	}
 	for _, list := range [][]firewall.Entry{r.Registered, r.Renewed} {
 		for _, entry := range list {
-			e.put[entry.Prefix] = store.Enforcement{Firewall: e.name, Address: entry.Prefix, Since: e.now(), Until: entry.Until}
+			noted := store.Enforcement{Firewall: e.name, Address: entry.Prefix, Since: e.now(), Until: entry.Until}
+			if !e.unread[entry.Prefix] {
+				noted.Seen = e.readAt
+			}
+			e.put[entry.Prefix] = noted
 			delete(e.drop, entry.Prefix)
 		}
+	}
+	for _, entry := range r.Seen {
+		e.put[entry.Prefix] = store.Enforcement{Firewall: e.name, Address: entry.Prefix, Since: e.now(), Until: entry.Until, Seen: r.SeenAt}
+		delete(e.drop, entry.Prefix)
 	}
 	for _, prefix := range r.Unregistered {
 		e.drop[prefix] = true
 		delete(e.put, prefix)
+		delete(e.unread, prefix)
 	}
 }
 
@@ -261,8 +288,12 @@ func (e *Enforcer) noteLeftOut(list []netip.Prefix) {
 // save writes it to the store, for `blacklist show` and the next start. It is repeated with the next
 // pass if the store is away: the firewall itself is the truth about what it holds.
 func (e *Enforcer) save(ctx context.Context) {
-	if len(e.put) == 0 && len(e.drop) == 0 {
+	if len(e.put) == 0 && len(e.drop) == 0 && !e.toNote {
 		return
+	}
+	var read time.Time
+	if e.toNote {
+		read = e.readAt
 	}
 	put := make([]store.Enforcement, 0, len(e.put))
 	for _, p := range e.put {
@@ -275,10 +306,11 @@ func (e *Enforcer) save(ctx context.Context) {
 	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
-	if err := e.store.SaveEnforced(saving, e.name, put, drop); err != nil {
+	if err := e.store.SaveRead(saving, e.name, read, put, drop); err != nil {
 		e.log.Debug().Err(err).Msg("cannot save the enforcement state; retrying with the next pass")
 		return
 	}
 	clear(e.put)
 	clear(e.drop)
+	e.toNote = false
 }

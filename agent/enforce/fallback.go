@@ -52,7 +52,7 @@ func (f *fallback) judge(r firewall.Report, err error) {
 func (f *fallback) needed(r firewall.Report, err error) bool {
 	switch xmlapi.Kind(err) {
 	case "":
-		return len(r.Unsupported)+len(r.Refused) > 0
+		return len(r.Unsupported)+len(r.Refused)+len(r.LeftOut) > 0
 	case xmlapi.KindUnreachable, xmlapi.KindTimeout, xmlapi.KindTLS, xmlapi.KindAuth, xmlapi.KindPassive, xmlapi.KindCanceled:
 		return false
 	}

@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestTheListStandsInForWhatTheFirewallRefuses(t *testing.T) {
 	standsIn := map[string]bool{
 		xmlapi.KindUnreachable: false, xmlapi.KindTimeout: false, xmlapi.KindTLS: false, xmlapi.KindAuth: false, xmlapi.KindPassive: false, xmlapi.KindCanceled: false,
 		xmlapi.KindRole: true, xmlapi.KindHTTP: true, xmlapi.KindMalformed: true, xmlapi.KindAPI: true, xmlapi.KindCapacity: true, xmlapi.KindBusy: true,
-		xmlapi.KindCommit: true, xmlapi.KindUnsupported: true,
+		xmlapi.KindCommit: true, xmlapi.KindOversize: true, xmlapi.KindUnsupported: true,
 	}
 	for kind, want := range standsIn {
 		f := newFallback(nil, nil, zerolog.Nop())
@@ -77,7 +78,8 @@ func TestTheListStandsInForWhatTheFirewallRefuses(t *testing.T) {
 			t.Errorf("after an error of kind %s the list stands in: %v, and its loop is woken: %v", kind, got, len(f.wakeup) == 1)
 		}
 	}
-	for name, r := range map[string]firewall.Report{"refused": {Full: true, Refused: refused(1, 1)}, "unsupported": {Full: true, Unsupported: unsupported(1)}} {
+	for name, r := range map[string]firewall.Report{"refused": {Full: true, Refused: refused(1, 1)}, "unsupported": {Full: true, Unsupported: unsupported(1)},
+		"left out": {Full: true, LeftOut: []netip.Prefix{netip.MustParsePrefix("203.0.113.1/32")}}} {
 		f := newFallback(nil, nil, zerolog.Nop())
 		if f.judge(r, nil); !f.active.Load() || len(f.wakeup) != 1 {
 			t.Errorf("%s: the list stands in: %v, and its loop is woken: %v", name, f.active.Load(), len(f.wakeup) == 1)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -26,19 +27,25 @@ type Status struct {
 	Tags             int        `json:"tags"`    // of ours that stand on the firewall
 	LastSuccess      *time.Time `json:"last_success,omitempty"`
 	LastFull         *time.Time `json:"last_full,omitempty"` // when everything was last read back
+	SeenAt           *time.Time `json:"seen_at,omitempty"`   // when all that it holds was last read, and what Tags counts was there but for Unseen
+	Unseen           int        `json:"unseen"`              // of Tags: written, and not read back yet
 	PlanAdd          int        `json:"plan_add"`            // of the last pass
 	PlanRemove       int        `json:"plan_remove"`
 	Unsupported      []string   `json:"unsupported,omitempty"` // addresses the mode cannot hold, with the reason; the first ones
 	UnsupportedCount int        `json:"unsupported_count"`
 	Refused          []string   `json:"refused,omitempty"` // addresses that the firewall refused, with its words; the first ones
 	RefusedCount     int        `json:"refused_count"`
-	Untagged         []string   `json:"untagged,omitempty"` // blocked addresses whose rule's tag it refused, with its words; the first ones
-	LeftOut          int        `json:"left_out"`           // blocked sources for which it has no room
-	ListIgnored      int        `json:"list_ignored"`       // entries for which the firewall has no room; only in mode edl
-	ListInvalid      int        `json:"list_invalid"`       // lines of the list that it calls no entries; likewise
-	Brake            string     `json:"brake,omitempty"`    // why removals are held back
-	Waiting          float64    `json:"waiting_seconds"`    // until changes that wait for a commit or a refresh are carried out
-	Fallback         bool       `json:"fallback"`           // the list stands in for what the mode cannot do
+	Untagged         []string   `json:"untagged,omitempty"`      // blocked addresses whose rule's tag it refused, with its words; the first ones
+	LeftOut          int        `json:"left_out"`                // blocked sources for which it has no room
+	Capacity         int        `json:"capacity"`                // how many there is room for, of all owners together; 0: neither firewall nor model say
+	CapacityFrom     string     `json:"capacity_from,omitempty"` // who says so
+	CapacityUsed     int        `json:"capacity_used"`           // by all owners, as far as is known
+	FullSince        *time.Time `json:"full_since,omitempty"`    // since when nine tenths of it or more are used, or blocked sources are left out
+	ListIgnored      int        `json:"list_ignored"`            // entries for which the firewall has no room; only in mode edl
+	ListInvalid      int        `json:"list_invalid"`            // lines of the list that it calls no entries; likewise
+	Brake            string     `json:"brake,omitempty"`         // why removals are held back
+	Waiting          float64    `json:"waiting_seconds"`         // until changes that wait for a commit or a refresh are carried out
+	Fallback         bool       `json:"fallback"`                // the list stands in for what the mode cannot do
 }
 
 // show updates the state for status and metrics, and logs what changed.
@@ -76,6 +83,14 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 	s.LastSuccess, s.Tags, s.LeftOut = &now, r.Standing, len(r.LeftOut)+r.Unnamed
 	if r.Full {
 		s.LastFull = &now
+	}
+	if !r.ReadAt.IsZero() {
+		s.SeenAt = &r.ReadAt
+	}
+	s.Unseen = r.Unread
+	e.showRoom(s, r, now)
+	if n := lost(r); n > 0 {
+		e.log.Warn().Int("count", n).Msg("the firewall no longer held what was written to it; it was written again")
 	}
 	e.showDetails(s, r)
 	if len(r.Registered)+len(r.Unregistered) > 0 || r.Committed {
@@ -150,6 +165,32 @@ func (e *Enforcer) showRefused(s *Status, r firewall.Report) {
 	if s.RefusedCount > 0 && s.RefusedCount != before {
 		e.log.Error().Int("count", s.RefusedCount).Strs("addresses", s.Refused).
 			Msg("refused by the firewall; they stay on the list and are retried with the next full pass")
+	}
+}
+
+// lost is how many addresses the firewall had let go of that had to be written again.
+func lost(r firewall.Report) (n int) {
+	again := firewall.PrefixSet(r.Registered)
+	for _, prefix := range r.Gone {
+		if again[prefix] {
+			n++
+		}
+	}
+	return n
+}
+
+// showRoom tells when the room on the firewall runs short, once, and when there is enough again.
+func (e *Enforcer) showRoom(s *Status, r firewall.Report, now time.Time) {
+	s.Capacity, s.CapacityFrom, s.CapacityUsed = r.Room.Most, r.Room.From, r.Room.Used
+	short := s.LeftOut > 0 || r.Room.Percent() >= capacity.WarnFrom
+	switch {
+	case short && s.FullSince == nil:
+		s.FullSince = &now
+		e.log.Warn().Int("left_out", s.LeftOut).Int("used", s.CapacityUsed).Int("capacity", s.Capacity).
+			Msg("the firewall is running out of room: what does not fit is left out, forgeable before proven, longest quiet first")
+	case !short && s.FullSince != nil:
+		s.FullSince = nil
+		e.log.Info().Int("used", s.CapacityUsed).Int("capacity", s.Capacity).Msg("the firewall has room again")
 	}
 }
 

@@ -96,13 +96,14 @@ type EvidenceLine struct {
 	Line   string    `json:"line"`
 }
 
-// Enforced says that a firewall holds the address, or has no room for it.
+// Enforced says whether a firewall holds the address, or has no room for it.
 type Enforced struct {
 	Firewall string    `json:"firewall"`
-	State    string    `json:"state"`   // enforced or left-out
-	Address  string    `json:"address"` // what is held or left out: the entry, or an address of it where it cannot hold the network
-	Since    time.Time `json:"since"`
-	Until    time.Time `json:"until,omitzero"` // when the firewall lets go by itself unless it is renewed; zero: it does not
+	State    string    `json:"state"`            // enforced, pending, left-out or unknown
+	Address  string    `json:"address"`          // what is held or left out: the entry, or an address of it where it cannot hold the network
+	Since    time.Time `json:"since,omitzero"`   // zero: nothing is noted
+	SeenAt   time.Time `json:"seen_at,omitzero"` // when the firewall was last read and held it; zero: not since it was written
+	Until    time.Time `json:"until,omitzero"`   // when the firewall lets go by itself unless it is renewed; zero: it does not
 	// Unknown: the configuration has no such firewall. It is another agent's on the same database, or was renamed or
 	// removed, and what it holds was last known by that name.
 	Unknown bool `json:"unknown,omitempty"`
@@ -111,6 +112,8 @@ type Enforced struct {
 // What Enforced.State says.
 const (
 	stateEnforced = "enforced"
+	statePending  = "pending"  // written, and not read back yet
+	stateUnknown  = "unknown"  // nothing is noted: not written yet, or refused, which status tells
 	stateLeftOut  = "left-out" // the firewall has no room for it
 )
 
@@ -204,18 +207,27 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 func (x *Explanation) gatherEnforced(ctx context.Context, st *store.Store, address netip.Prefix) error {
 	enforced, err := st.EnforcedOn(ctx, address)
 	for _, e := range enforced {
-		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Address: detect.AddressText(address), Since: e.Since, Until: e.Until}
-		if e.LeftOut {
+		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Address: detect.AddressText(address), Since: e.Since, SeenAt: e.Seen, Until: e.Until}
+		switch {
+		case e.LeftOut:
 			row.State = stateLeftOut
+		case e.Seen.IsZero():
+			row.State = statePending
 		}
 		x.Enforced = append(x.Enforced, row)
 	}
 	return err
 }
 
-// Known marks what is enforced on firewalls of other names than these as of unknown ones.
+// Known takes the names of the firewalls of the configuration: what is enforced on others is marked as of unknown ones, and those
+// that hold nothing of a blocked address, as far as is noted, are named too.
 func (x *Explanation) Known(firewalls []string) {
 	for i := range x.Enforced {
 		x.Enforced[i].Unknown = !slices.Contains(firewalls, x.Enforced[i].Firewall)
+	}
+	for _, name := range firewalls {
+		if x.Blocked && !slices.ContainsFunc(x.Enforced, func(e Enforced) bool { return e.Firewall == name }) {
+			x.Enforced = append(x.Enforced, Enforced{Firewall: name, State: stateUnknown, Address: x.Address})
+		}
 	}
 }

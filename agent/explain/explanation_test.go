@@ -62,7 +62,7 @@ func TestAnExplanationIsOfTheAddressAskedFor(t *testing.T) {
 	}
 }
 
-// A tag ends by itself; a group and a list do not.
+// A tag ends by itself; a group and a list do not. What was not read back since it was written is not said to be enforced.
 func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 	st, now := newTestStore(t), time.Now()
 	blocked := netip.MustParsePrefix("203.0.113.9/32")
@@ -70,7 +70,11 @@ func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for firewall, until := range map[string]time.Time{"by-tag": now.Add(time.Hour), "by-group": {}} {
-		if err := st.SaveEnforced(t.Context(), firewall, []store.Enforcement{{Firewall: firewall, Address: blocked, Since: now, Until: until}}, nil); err != nil {
+		noted := store.Enforcement{Firewall: firewall, Address: blocked, Since: now, Until: until}
+		if firewall == "by-group" {
+			noted.Seen = now
+		}
+		if err := st.SaveEnforced(t.Context(), firewall, []store.Enforcement{noted}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,12 +88,34 @@ func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 	}
 	for line := range strings.Lines(text.String()) {
 		tag, group := strings.Contains(line, "by-tag"), strings.Contains(line, "by-group")
-		if tag != strings.Contains(line, "the tag expires") || group != strings.Contains(line, "until it is released") {
+		if tag != strings.Contains(line, "the tag expires") || group != strings.Contains(line, "until it is released") ||
+			tag != strings.Contains(line, "PENDING: written, not read back yet") || group != strings.Contains(line, "  seen ") {
 			t.Error(line)
 		}
 	}
-	if encoded, err := json.Marshal(x); err != nil || strings.Count(string(encoded), `"until"`) != 1 {
+	if encoded, err := json.Marshal(x); err != nil || strings.Count(string(encoded), `"until"`) != 1 || strings.Count(string(encoded), `"seen_at"`) != 1 ||
+		strings.Count(string(encoded), `"state":"enforced"`) != 1 || strings.Count(string(encoded), `"state":"pending"`) != 1 {
 		t.Errorf("%s, %v", encoded, err)
+	}
+}
+
+// Every firewall of the configuration is named: of one of which nothing is noted it is not known whether it holds a blocked address.
+func TestAnExplanationNamesEveryFirewall(t *testing.T) {
+	for _, blocked := range []bool{true, false} {
+		x := &Explanation{Address: "203.0.113.9", Entries: []BlacklistEntry{{Address: "203.0.113.9"}}, Blocked: blocked,
+			Enforced: []Enforced{{Firewall: "fw1", State: stateEnforced, Address: "203.0.113.9"}}}
+		x.Known([]string{"fw1", "fw2"})
+		var text strings.Builder
+		if err := x.WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		data, err := json.Marshal(x.Enforced)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(text.String(), "fw2  UNKNOWN: nothing is noted") != blocked || strings.Contains(string(data), `{"firewall":"fw2","state":"unknown","address":"203.0.113.9"}`) != blocked {
+			t.Errorf("blocked %t: %s\n%s", blocked, data, text.String())
+		}
 	}
 }
 
@@ -138,7 +164,7 @@ func TestAnExplanationOfANetworkNamesItsAddresses(t *testing.T) {
 	if _, err := st.Commit(t.Context(), &store.Batch{Blocks: []store.Block{b}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.SaveEnforced(t.Context(), "by-tag", []store.Enforcement{{Address: netip.MustParsePrefix("2001:db8:1::7/128"), Since: now}}, nil); err != nil {
+	if err := st.SaveEnforced(t.Context(), "by-tag", []store.Enforcement{{Address: netip.MustParsePrefix("2001:db8:1::7/128"), Since: now, Seen: now}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.SaveEnforced(t.Context(), "full", []store.Enforcement{{Address: b.Address, Since: now, LeftOut: true}}, nil); err != nil {

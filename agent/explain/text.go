@@ -100,7 +100,13 @@ func (x *Explanation) writeLists(t *display.Table) {
 		}
 	}
 	t.Line("\nEnforced on")
+	noted := 0
 	for _, f := range x.Enforced {
+		if f.State == stateUnknown {
+			t.Row("  "+f.Firewall, "UNKNOWN: nothing is noted; activedefense status says whether it is written to")
+			continue
+		}
+		noted++
 		ends := "until it is released"
 		if f.State == stateLeftOut {
 			ends = "LEFT OUT: the firewall has no room for it"
@@ -114,10 +120,17 @@ func (x *Explanation) writeLists(t *display.Table) {
 		if f.Address != "" && f.Address != x.Entries[0].Address {
 			name += ", " + f.Address + " alone"
 		}
-		t.Row("  "+name, "since "+display.LocalTime(f.Since), ends)
+		seen := ""
+		switch f.State {
+		case stateEnforced:
+			seen = "seen " + display.LocalTime(f.SeenAt)
+		case statePending:
+			seen = "PENDING: written, not read back yet"
+		}
+		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
 	}
 	switch {
-	case len(x.Enforced) > 0:
+	case noted > 0:
 	case x.Blocked:
 		t.Line("  no firewall directly; it is on the list")
 	default:

@@ -91,7 +91,7 @@ func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
 	noted := func(name string) func() bool {
 		return func() bool {
 			x := jsonLines[explain.Explanation](w, "blacklist", "show", portScanner(samples))
-			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && !x[0].Enforced[0].Unknown
+			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && x[0].Enforced[0].State == "enforced" && !x[0].Enforced[0].SeenAt.IsZero()
 		}
 	}
 	w.until("it is noted under its name", noted("LAB-FW-01"))
@@ -102,7 +102,7 @@ func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
 	}
 	w.write(w.config, bytes.Replace(data, []byte("{name: LAB-FW-01"), []byte("{name: LAB-FW-02"), 1))
 	x := jsonLines[explain.Explanation](w, "blacklist", "show", portScanner(samples))
-	if len(x) != 1 || len(x[0].Enforced) != 1 || !x[0].Enforced[0].Unknown {
+	if len(x) != 1 || len(x[0].Enforced) != 2 || !x[0].Enforced[0].Unknown || x[0].Enforced[1].Firewall != "LAB-FW-02" || x[0].Enforced[1].State != "unknown" {
 		t.Errorf("before the next start: %+v", x)
 	}
 	w.start()

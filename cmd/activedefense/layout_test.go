@@ -23,13 +23,14 @@ var allowed = map[string][]string{
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
 	"agent/listing":     {"agent/labels", "store"},
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
-	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
+	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/capacity", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},
-	"firewall":          {"firewall/room", "firewall/xmlapi"},
+	"firewall":          {"firewall/capacity", "firewall/room", "firewall/xmlapi"},
+	"firewall/capacity": {"firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
-	"firewall/policy":   {"firewall", "firewall/decision", "firewall/ours", "firewall/xmlapi"},
+	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/xmlapi"},
 	"store":             {"migrations"},
 
 	// The simulated firewall, and what uses it.

@@ -14,6 +14,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/display"
+	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/firewall/policy"
 )
@@ -212,7 +213,7 @@ func (c *statusCommand) writeFirewalls(s *agent.Status) error {
 		return nil
 	}
 	fmt.Fprintln(c.stdout)
-	t := display.NewTable(c.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "LAST SUCCESS", "TROUBLE")
+	t := display.NewTable(c.stdout, "FIREWALL", "MODE", "STATE", "MODEL", "VERSION", "HOLDS", "OF", "SEEN", "LAST SUCCESS", "TROUBLE")
 	for _, f := range s.Firewalls {
 		state, trouble := "up", []string{}
 		switch {
@@ -223,6 +224,9 @@ func (c *statusCommand) writeFirewalls(s *agent.Status) error {
 		}
 		if f.Error != "" {
 			trouble = append(trouble, f.Error)
+		}
+		if f.FullSince != nil && f.Capacity > 0 {
+			trouble = append(trouble, fmt.Sprintf("%s of %s used", grouped(f.CapacityUsed), grouped(f.Capacity)))
 		}
 		if f.LeftOut > 0 {
 			trouble = append(trouble, fmt.Sprintf("%s LEFT OUT for want of room: forgeable before proven, longest quiet first", grouped(f.LeftOut)))
@@ -245,9 +249,18 @@ func (c *statusCommand) writeFirewalls(s *agent.Status) error {
 		if f.Waiting > 0 {
 			state += fmt.Sprintf(", next change in %s", span(time.Duration(f.Waiting*float64(time.Second))))
 		}
-		t.Row(f.Name, f.Mode, state, f.Model, f.Version, grouped(f.Tags), grouped(f.Desired), localPtr(f.LastSuccess), strings.Join(trouble, "; "))
+		t.Row(f.Name, f.Mode, state, f.Model, f.Version, grouped(f.Tags), grouped(f.Desired), seenText(&f), localPtr(f.LastSuccess), strings.Join(trouble, "; "))
 	}
 	return t.Flush()
+}
+
+// seenText is when a firewall was last seen to hold what it holds, and how much of it was not.
+func seenText(f *enforce.Status) string {
+	text := localPtr(f.SeenAt)
+	if f.Unseen > 0 {
+		text += fmt.Sprintf(", %s not yet", grouped(f.Unseen))
+	}
+	return text
 }
 
 // writePolicies shows what does not hold of the firewalls' policies.

@@ -37,6 +37,8 @@ const (
 	KindSessions      = "sessions" // reading them
 	KindClearSessions = "clear-sessions"
 
+	KindCapacity = "capacity" // asking for the platform's limits
+
 	KindHA      = "high-availability" // about the pair
 	KindNetwork = "network"           // reading the state of the network
 	KindPushed  = "pushed-policy"     // reading what Panorama pushed to a firewall

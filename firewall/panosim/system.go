@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // systemInfo answers "show system info", with the elements and the order of a recorded answer.
@@ -39,6 +40,14 @@ func systemInfo(s *Sim, _ answer.Request) answer.Answer {
 	})
 	b.WriteString("</system></result>")
 	return answer.Success(b.String())
+}
+
+// systemState answers "show system state" with the one filter that is simulated.
+func systemState(s *Sim, r answer.Request) answer.Answer {
+	if s.dialect.Limits != dialect.LimitsTold || r.At.Value("filter") != "cfg.general.max*" {
+		return answer.Unexpected(r.Command)
+	}
+	return answer.Success(fmt.Sprintf("<result><![CDATA[cfg.general.max-address: 0x2710\ncfg.general.max-registered-ip-address: %#x\n]]></result>", s.opts.MaxRegistered))
 }
 
 // uptime is written as the firewall does: "0 days, 1:02:03".

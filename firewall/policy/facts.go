@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/ours"
 	"activedefense/firewall/xmlapi"
 )
@@ -100,7 +101,8 @@ type Facts struct {
 	candidate []candidateFact // of our objects; only if pending
 
 	rights     rights
-	limits     fact[map[string]int] // of the platform, by PAN-OS's names, as max-registered-ip-address
+	limits     fact[capacity.Limits]
+	lists      fact[capacity.Lists] // of addresses, all together; only ModeList
 	registered fact[int]            // registered addresses, of all owners, in the virtual system; only ModeTag
 	members    fact[*xmlapi.Node]   // of dynamic address groups; only ModeTag
 	list       fact[*xmlapi.Node]   // our list as the firewall holds it; nil: it holds none
@@ -164,7 +166,7 @@ func (f *Facts) nothing(err error) {
 	f.info.err = err
 	for _, e := range []*error{
 		&f.own.err, &f.lines.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
-		&f.limits.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
+		&f.limits.err, &f.lists.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
 	} {
 		*e = err
 	}

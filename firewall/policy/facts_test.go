@@ -107,29 +107,6 @@ func TestServerIs(t *testing.T) {
 	}
 }
 
-func TestParseLimitsAndCounts(t *testing.T) {
-	answer := func(text string) *xmlapi.Node {
-		n, err := xmlapi.Parse([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	limits := parseLimits(answer("<result><![CDATA[cfg.general.max-address: 0x3e8\ncfg.general.max-zone: 200\nnonsense\ncfg.general.max-vsys: True\n]]></result>"))
-	if len(limits) != 2 || limits["max-address"] != 1000 || limits["max-zone"] != 200 {
-		t.Errorf("limits %v", limits)
-	}
-	for text, want := range map[string]int{
-		"<result>Total: 1000 registered addresses</result>": 1000, "<result><count>7</count></result>": 7,
-		"<result><member>Total: 3 registered addresses</member></result>": 3,
-		"<result/>": -1, "<result><count>-1</count></result>": -1, "<result>Total: 99999999999999999999</result>": -1,
-	} {
-		if got, err := parseCount(answer(text)); err == nil && got != want || err != nil && want != -1 {
-			t.Errorf("%s: %d, %v", text, got, err)
-		}
-	}
-}
-
 // A policy of thousands of rules and fifty internet zones is judged in a moment; the hourly check shares two cores with
 // the rest.
 func TestVerifyLargePolicy(t *testing.T) {

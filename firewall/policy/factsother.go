@@ -3,21 +3,18 @@ package policy
 import (
 	"cmp"
 	"context"
-	"errors"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"activedefense/firewall"
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/xmlapi"
 )
 
 // Kinds of calls, as OnCall is told.
 const (
-	CallRights   = "rights"   // tries what the administrator may do
-	CallCapacity = "capacity" // counts what the firewall holds, and asks how much it can
-	CallGroup    = "dynamic-address-group"
+	CallRights = "rights" // tries what the administrator may do
+	CallGroup  = "dynamic-address-group"
 )
 
 // rights are what the administrator may do, as far as it can be tried without doing anything. The error of a refused
@@ -66,59 +63,17 @@ func granted(err error) fact[bool] {
 
 // readCapacity asks how much the firewall holds, and how much it can.
 func (f *Facts) readCapacity(ctx context.Context, d *xmlapi.Device, want Expectation) {
-	result, err := d.OpIn(ctx, CallCapacity, "read the platform limits",
-		"<show><system><state><filter>cfg.general.max*</filter></state></system></show>", "")
-	f.limits = learn(parseLimits(result), err)
-	f.registered.err, f.members.err = errNotAsked, errNotAsked
+	f.limits = learn(capacity.AskLimits(ctx, d))
+	f.registered.err, f.members.err, f.lists.err = errNotAsked, errNotAsked, errNotAsked
+	if want.Mode == firewall.ModeList {
+		f.lists = learn(capacity.AskLists(ctx, d))
+	}
 	if want.Mode != firewall.ModeTag {
 		return
 	}
-	result, err = d.Op(ctx, CallCapacity, "count the registered addresses",
-		"<show><object><registered-ip><all><option>count</option></all></registered-ip></object></show>")
-	f.registered = learn(0, err)
-	if err == nil {
-		f.registered = learn(parseCount(result))
-	}
+	f.registered = learn(capacity.Count(ctx, d))
 	f.members = learn(d.Op(ctx, CallGroup, "read the members of dynamic address groups",
 		"<show><object><dynamic-address-group><all></all></dynamic-address-group></object></show>"))
-}
-
-const limitPrefix = "cfg.general."
-
-// parseLimits reads lines such as "cfg.general.max-address: 0x2710"; numbers are decimal or hexadecimal. The names
-// and the forms are those that public scripts rely on, no vendor document lists them.
-func parseLimits(n *xmlapi.Node) map[string]int {
-	limits := map[string]int{}
-	for _, line := range strings.Split(strings.Join(n.Texts(), "\n"), "\n") {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if !ok || !strings.HasPrefix(name, limitPrefix) {
-			continue
-		}
-		if limit, err := strconv.ParseInt(strings.Trim(strings.TrimSpace(value), `'"`), 0, 32); err == nil && limit > 0 {
-			limits[strings.TrimPrefix(name, limitPrefix)] = int(limit)
-		}
-	}
-	return limits
-}
-
-var countPattern = regexp.MustCompile(`(?i)total:?\s*(\d+)`)
-
-var errNoCount = errors.New("the response contains no count")
-
-// parseCount reads how many addresses are registered. The command line prints "Total: 1000 registered addresses";
-// no source shows what the API answers, so the element count is taken too.
-func parseCount(n *xmlapi.Node) (int, error) {
-	text := n.Value("count")
-	if text == "" {
-		if m := countPattern.FindStringSubmatch(strings.Join(n.Texts(), " ")); m != nil {
-			text = m[1]
-		}
-	}
-	count, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || count < 0 {
-		return 0, errNoCount
-	}
-	return int(count), nil
 }
 
 // readList asks what the firewall holds of our list, and how its last fetches went.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/capacity"
 	"activedefense/firewall/ours"
 	"activedefense/firewall/xmlapi"
 )
@@ -101,13 +102,13 @@ func (f *Facts) readOthers(a *xmlapi.Node, want Expectation) {
 	f.rights = rights{op: learn(true, nil), config: right("config"), userID: right("user-id"), superuser: right("superuser")}
 	f.rights.superuser.err = nil
 	limits, err := answered(a.Child("limits"))
-	f.limits = learn(parseLimits(limits), err)
-	f.registered.err, f.members.err, f.list.err, f.refreshes.err = errNotAsked, errNotAsked, errNotAsked, errNotAsked
+	f.limits = learn(capacity.ParseLimits(limits), err)
+	f.lists.err, f.registered.err, f.members.err, f.list.err, f.refreshes.err = errNotAsked, errNotAsked, errNotAsked, errNotAsked, errNotAsked
 	if want.Mode == firewall.ModeTag {
 		registered, err := answered(a.Child("registered"))
 		f.registered = learn(0, err)
 		if err == nil {
-			f.registered = learn(parseCount(registered))
+			f.registered = learn(capacity.ParseCount(registered))
 		}
 		f.members = learn(answered(a.Child("members")))
 	}

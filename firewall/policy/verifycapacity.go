@@ -1,52 +1,18 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"activedefense/firewall"
+	"activedefense/firewall/capacity"
 )
 
 // memberDelay is how long an address may take to get into a dynamic address group ("Within 60 seconds of the API call,
 // the firewall registers the IP address ... and automatically updates the dynamic address group", VM-Series guide).
 const memberDelay = time.Minute
-
-// capacityShare is the share of a limit, in percent, above which is warned.
-const capacityShare = 80
-
-// platform is what a series of models holds.
-type platform struct {
-	model string // a name, or the beginning of several
-	limit int
-}
-
-// registeredLimits are registered addresses by model (PAN-OS 11.0 documentation, "Use Dynamic Address Groups in
-// Policy"). The first that fits counts. What a PA-VM holds depends on its licence, which the model does not tell.
-var registeredLimits = []platform{
-	{"PA-5450", 100_000}, {"PA-54", 500_000}, {"PA-52", 500_000},
-	{"PA-3430", 200_000}, {"PA-3440", 200_000}, {"PA-3410", 150_000}, {"PA-3420", 150_000}, {"PA-32", 200_000},
-	{"PA-70", 100_000}, {"PA-450", 100_000}, {"PA-460", 100_000}, {"PA-440", 50_000},
-	{"PA-850", 2_500}, {"PA-820", 1_000}, {"PA-410", 1_000}, {"PA-220", 1_000},
-	{"VM-500", 300_000}, {"VM-700", 300_000}, {"VM-300", 200_000}, {"VM-100", 2_500}, {"VM-50", 1_000},
-}
-
-// listLimits are entries of all external dynamic lists of addresses together (PAN-OS 9.0 documentation, "External Dynamic
-// List"): three series hold 150,000, all others of that time 50,000. No source names the newer series.
-var listLimits = []platform{
-	{"PA-32", 150_000}, {"PA-52", 150_000}, {"PA-70", 150_000},
-	{"PA-2", 50_000}, {"PA-8", 50_000}, {"PA-30", 50_000}, {"PA-VM", 50_000}, {"VM-", 50_000},
-}
-
-func limitOf(table []platform, model string) (int, bool) {
-	for _, p := range table {
-		if strings.HasPrefix(model, p.model) {
-			return p.limit, true
-		}
-	}
-	return 0, false
-}
 
 // capacityChecks compare what shall be blocked with what the firewall can hold, and does.
 type capacityChecks struct{ *verifier }
@@ -60,8 +26,13 @@ func (v capacityChecks) capacity(f *findings) {
 	case firewall.ModeGroup:
 		v.groupCapacity(f)
 	case firewall.ModeList:
-		limit, known := limitOf(listLimits, v.f.info.value.Model)
-		v.room(f, "entries of external dynamic lists", len(v.want.Entries), 0, limit, known)
+		lists := v.f.lists.value
+		if lists.Most == 0 {
+			lists.Limit = capacity.ListEntriesOf(v.f.info.value.Model)
+		}
+		// Ours are among those in use, so that the larger number is a lower bound of what is needed.
+		need := len(v.want.Entries)
+		v.room(f, "entries of external dynamic lists", need, max(lists.Used-need, 0), lists.Most)
 	default:
 		v.tagCapacity(f)
 	}
@@ -69,10 +40,6 @@ func (v capacityChecks) capacity(f *findings) {
 
 func (v capacityChecks) tagCapacity(f *findings) {
 	const what = "registered addresses"
-	limit, known := v.f.limits.value["max-registered-ip-address"], true
-	if limit == 0 {
-		limit, known = limitOf(registeredLimits, v.f.info.value.Model)
-	}
 	need := 0
 	for _, e := range v.want.Entries {
 		if v.registrable(e.Prefix) {
@@ -85,7 +52,7 @@ func (v capacityChecks) tagCapacity(f *findings) {
 		f.note("addresses registered by others could not be counted")
 	}
 	// Ours are among those that are registered, so that the larger number is a lower bound of what is needed.
-	v.room(f, what, need, max(v.f.registered.value-need, 0), limit, known)
+	v.room(f, what, need, max(v.f.registered.value-need, 0), v.f.limits.value.Registered(v.f.info.value.Model).Most)
 }
 
 // registrable tells whether the firewall takes an address or network as registered.
@@ -98,32 +65,24 @@ func (v capacityChecks) groupCapacity(f *findings) {
 		return
 	}
 	need := len(v.want.Entries) + 1 // that keeps the group from being empty
-	limit := v.f.limits.value["max-address-per-group"]
-	if limit == 0 {
-		limit = firewall.MaxGroupMembers
-	}
-	v.room(f, "members of an address group", need, 0, limit, true)
+	v.room(f, "members of an address group", need, 0, cmp.Or(v.f.limits.value[capacity.GroupMembersName], firewall.MaxGroupMembers))
 	objects := len(v.p.scopes.all("address"))
-	limit, known := v.f.limits.value["max-address"], true
-	if limit == 0 {
-		known = false
-	}
-	v.room(f, "address objects", need, max(objects-need, 0), limit, known)
+	v.room(f, "address objects", need, max(objects-need, 0), v.f.limits.value[capacity.AddressesName])
 }
 
-// room judges one limit: need is ours, others what stands beside it.
-func (v capacityChecks) room(f *findings, what string, need, others, limit int, known bool) {
+// room judges one limit, 0 being one that is not known: need is ours, others what stands beside it.
+func (v capacityChecks) room(f *findings, what string, need, others, limit int) {
 	total := need + others
-	if !known {
+	if limit == 0 {
 		f.note("%d %s; the limit of model %s is not known", total, what, v.f.info.value.Model)
 		return
 	}
 	const remedy = "Shorten blacklist.release_after, block networks instead of addresses, have others release theirs, or use a larger model; mode edl has more capacity on small ones."
-	percent := (total*100 + limit - 1) / limit
+	percent := capacity.Room{Limit: capacity.Limit{Most: limit}, Used: total}.Percent()
 	switch {
 	case total > limit:
 		f.fail(remedy, "%d %s are needed, the limit is %d: %d are left out, forgeable ones first, those inactive longest before others", total, what, limit, total-limit)
-	case percent > capacityShare:
+	case percent >= capacity.WarnFrom:
 		f.warn(remedy, "%d of %d %s are needed (%d %%)", total, limit, what, percent)
 	default:
 		f.note("%d of %d %s are needed", total, limit, what)

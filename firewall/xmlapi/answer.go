@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// maxAnswer bounds one answer; a page of 500 registered addresses is about 100 KB.
-	maxAnswer = 64 << 20
 	// maxDepth bounds the nesting of an answer's elements; a whole configuration stays below 40.
 	maxDepth = 256
 	// maxReason bounds what is collected of an answer's message, before tidy cuts it.
@@ -171,6 +169,65 @@ func inMessage(path []xml.Name, fine bool) bool {
 	return len(path) > 0 && path[0].Local == "msg" || len(path) > 1 && path[0].Local == "result" && path[1].Local == "msg"
 }
 
+// streamed is where the answer to a call is put whose caller wants a tree: its text is not held beside it.
+type streamed struct {
+	root *Node
+	head head
+}
+
+// fill reads an answer, and refuses what inspect does. An error that is not of the answer's form is one of reading.
+func (s *streamed) fill(r io.Reader) error {
+	from := &notedReader{Reader: r}
+	root, err := parse(from)
+	switch {
+	case from.err != nil:
+		return from.err
+	case err != nil:
+		err = fmt.Errorf("%w: %w", errNotPANOS, err)
+	case root.Name != "response":
+		err = fmt.Errorf("%w: unexpected root element <%.40s>", errNotPANOS, root.Name)
+	default:
+		s.root, s.head = root, headOf(root)
+		return nil
+	}
+	return &Error{Kind: KindMalformed, Text: err.Error(), Err: err}
+}
+
+// notedReader remembers why it ended.
+type notedReader struct {
+	io.Reader
+	err error // nil: it did not, or at its end
+}
+
+// Read implements io.Reader.
+func (n *notedReader) Read(p []byte) (int, error) {
+	count, err := n.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		n.err = err
+	}
+	return count, err
+}
+
+// headOf is what inspect finds, of a tree.
+func headOf(root *Node) head {
+	var h head
+	h.Status, h.Code = rootAttrs(root.Attrs)
+	for _, parent := range []*Node{root, root.Child("result")} {
+		if parent == nil {
+			continue
+		}
+		for _, c := range parent.Children {
+			if c.Name == "msg" {
+				h.Reason = strings.TrimPrefix(h.Reason+" | "+strings.Join(c.Texts(), " | "), " | ")
+			}
+		}
+	}
+	if len(h.Reason) > maxReason {
+		h.Reason = h.Reason[:maxReason]
+	}
+	return h
+}
+
 // check judges one HTTP answer. An error of PAN-OS's own with HTTP status 200 passes: it is the caller's to read.
 func check(status int, body []byte) (head, *Error) {
 	h, err := inspect(body)
@@ -200,16 +257,4 @@ func check(status int, body []byte) (head, *Error) {
 
 func forbidden(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
-}
-
-// read takes at most maxAnswer bytes.
-func read(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxAnswer {
-		return nil, &Error{Kind: KindMalformed, Text: fmt.Sprintf("the response exceeds %d MiB", maxAnswer>>20)}
-	}
-	return body, nil
 }

@@ -122,13 +122,92 @@ func TestCheckAndKinds(t *testing.T) {
 	}
 }
 
+// Every kind of call has a bound of its own, which the error names, and what is too long is not asked for again.
 func TestAnswerIsBounded(t *testing.T) {
-	endless := io.MultiReader(strings.NewReader(`<response status="success">`), repeat{})
-	_, err := read(endless)
-	if Kind(err) != KindMalformed {
-		t.Fatalf("an endless answer gives %v", err)
+	for _, c := range []struct {
+		call func(*script) error
+		says string
+	}{
+		{func(s *script) error {
+			_, err := s.OpRaw(t.Context(), "read", "read registered addresses from 1", "<show><object><registered-ip><all></all></registered-ip></object></show>")
+			return err
+		}, "read registered addresses from 1: the response is longer than 8 MiB, the bound for a page of registered addresses"},
+		{func(s *script) error {
+			_, err := s.Show(t.Context(), "read the configuration", "/config")
+			return err
+		}, "longer than 64 MiB, the bound for a configuration"},
+		{func(s *script) error {
+			_, err := s.Op(t.Context(), "list", "read the list", "<request><system><external-list><show></show></external-list></system></request>")
+			return err
+		}, "longer than 64 MiB, the bound for the entries of an external dynamic list"},
+		{func(s *script) error { _, err := s.Jobs(t.Context()); return err }, "longer than 16 MiB, the bound for an answer of this kind"},
+	} {
+		s := newScript(t, always(success))
+		asked := 0
+		s.transport.try.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked++
+			endless := io.MultiReader(strings.NewReader(`<response status="success"><result>`), repeat{})
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(endless), Request: r}, nil
+		})
+		if err := c.call(s); Kind(err) != KindOversize || !strings.Contains(err.Error(), c.says) || asked != 1 {
+			t.Errorf("asked %d times: %v instead of %s", asked, err, c.says)
+		}
+	}
+	var s streamed
+	early := &counted{from: io.MultiReader(strings.NewReader(`<response status="success"><result></wrong>`), repeat{})}
+	if err := s.fill(early); Kind(err) != KindMalformed || early.bytes > 1<<20 {
+		t.Errorf("what is wrong early is read on for %d bytes: %v", early.bytes, err)
+	}
+	exact := bound{10, "it"}
+	for n, kind := range map[int]string{10: "", 11: KindOversize} {
+		if body, err := io.ReadAll(exact.reader(strings.NewReader(strings.Repeat("x", n)))); Kind(err) != kind || kind == "" && len(body) != n {
+			t.Errorf("%d bytes: read %d, %v", n, len(body), err)
+		}
 	}
 }
+
+// counted counts what is read.
+type counted struct {
+	from  io.Reader
+	bytes int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.bytes += n
+	return n, err
+}
+
+// An answer that becomes a tree while it is read says of itself what it would as a whole, and is refused for the same.
+func TestAStreamedAnswerIsJudgedAlike(t *testing.T) {
+	for _, body := range []string{
+		success, "", "<html/>", "x", `<response status="success">`, `<response status="success"/>x`, `<!DOCTYPE x><response status="success"/>`,
+		`<response status="success"/><response/>`, `<response status="success"></result></response>`, `<response><a b=c/></response>`,
+		`<?xml version="1.0"?><response status="success" code="19"><result total-count="1"><entry name="x"/></result></response>`,
+		`<response status="error" code="403"><result><msg>Type [config] not authorized for user role.</msg></result></response>`,
+		`<response status="error" code="17"><msg><line>one</line><line><![CDATA[two <2>]]></line></msg><result><x/><msg>three</msg></result></response>`,
+		`<response status="unauth" code="16"><msg><line>Unauthorized request</line></msg></response>`,
+		`<response status="success" code="7"><result/></response>`, `<response status="error"><msg>` + strings.Repeat("long ", maxReason) + `</msg></response>`,
+		`<response>` + strings.Repeat("<a>", maxDepth+1) + strings.Repeat("</a>", maxDepth+1) + `</response>`,
+	} {
+		want, wrong := inspect([]byte(body))
+		var s streamed
+		err := s.fill(strings.NewReader(body))
+		if (err != nil) != (wrong != nil) || err != nil && (Kind(err) != KindMalformed || !errors.Is(err, errNotPANOS)) || err == nil && s.head != want {
+			t.Errorf("%.80s: %+v, %v instead of %+v, %v", body, s.head, err, want, wrong)
+		}
+	}
+	lost := errors.New("lost")
+	var s streamed
+	if err := s.fill(io.MultiReader(strings.NewReader("<response>"), failing{lost})); !errors.Is(err, lost) || Kind(err) != "" {
+		t.Errorf("a connection that is lost: %v", err)
+	}
+}
+
+// failing cannot be read.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // repeat is endless white space.
 type repeat struct{}

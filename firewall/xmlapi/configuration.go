@@ -48,15 +48,20 @@ func (d *Device) Op(ctx context.Context, kind, what, cmd string) (*Node, error) 
 
 // OpIn is Op in another virtual system; "": the call names none.
 func (d *Device) OpIn(ctx context.Context, kind, what, cmd, vsys string) (*Node, error) {
-	body, err := d.call(ctx, kind, what, func() ([]byte, error) { return d.api.Op(cmd, vsys, nil, nil) })
-	if err != nil {
+	return d.tree(ctx, kind, what, func() ([]byte, error) { return d.api.Op(cmd, vsys, nil, nil) })
+}
+
+// tree makes a call and gives what stands below response; response itself if it holds no result. A configuration is megabytes
+// long: its text is not held in memory beside the tree.
+func (d *Device) tree(ctx context.Context, kind, what string, do func() ([]byte, error)) (*Node, error) {
+	s := &streamed{}
+	if _, err := d.call(context.WithValue(ctx, streamKey{}, s), kind, what, do); err != nil {
 		return nil, err
 	}
-	result, err := resultOf(body)
-	if err != nil {
-		return nil, d.Fail(what, err)
+	if result := s.root.Child("result"); result != nil {
+		return result, nil
 	}
-	return result, nil
+	return s.root, nil
 }
 
 // OpRaw makes an operational call and gives the whole answer as it came, for those that are too long for a tree.
@@ -66,22 +71,14 @@ func (d *Device) OpRaw(ctx context.Context, kind, what, cmd string) ([]byte, err
 
 // communicate makes a call about the configuration.
 func (d *Device) communicate(ctx context.Context, what string, form url.Values) ([]byte, error) {
-	return d.call(ctx, CallConfig, what, func() ([]byte, error) {
-		body, _, err := d.api.Communicate(form, nil)
-		return body, err
-	})
+	return d.call(ctx, CallConfig, what, d.communication(form))
 }
 
-// resultOf gives what stands below response; response itself if it holds no result.
-func resultOf(body []byte) (*Node, error) {
-	root, err := Parse(body)
-	if err != nil {
-		return nil, &Error{Kind: KindMalformed, Text: err.Error(), Err: err}
+func (d *Device) communication(form url.Values) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		body, _, err := d.api.Communicate(form, nil)
+		return body, err
 	}
-	if result := root.Child("result"); result != nil {
-		return result, nil
-	}
-	return root, nil
 }
 
 // Show reads what is at an xpath of the running configuration; nil: there is nothing.
@@ -99,17 +96,13 @@ func (d *Device) Get(ctx context.Context, what, xpath string) (*Node, error) {
 // node".
 func (d *Device) config(ctx context.Context, what string, form url.Values) (*Node, error) {
 	form.Set("type", "config")
-	body, err := d.communicate(ctx, what, form)
+	result, err := d.tree(ctx, CallConfig, what, d.communication(form))
 	var e *Error
 	if errors.As(err, &e) && e.Kind == KindAPI && (e.Code == 7 || NoSuchNode(e)) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
-	}
-	result, err := resultOf(body)
-	if err != nil {
-		return nil, d.Fail(what, err)
 	}
 	if len(result.Children) == 0 || result.Name != "result" {
 		return nil, nil

@@ -43,6 +43,7 @@ type connection struct {
 	opts    Options
 	base    *http.Transport
 	slots   chan struct{}
+	alone   sync.Map      // of chan struct{} by the target: what one device at a time may do, see Alone
 	chosen  chan struct{} // holds one element while the virtual system of the session must stay as it was set
 	secrets secrets
 	sent    atomic.Value // the key that calls carry, a string; outlives key while another one is made
@@ -170,6 +171,9 @@ func (d *Device) callFor(ctx context.Context, kind, op string, judge func(head) 
 	h, err := inspect(body)
 	if err != nil {
 		return nil, d.Fail(op, &Error{Kind: KindMalformed, Text: err.Error(), Err: err})
+	}
+	if s, ok := ctx.Value(streamKey{}).(*streamed); ok {
+		h = s.head
 	}
 	if e := judge(h); e != nil {
 		return nil, d.Fail(op, e)

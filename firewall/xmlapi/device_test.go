@@ -386,3 +386,35 @@ func TestAKeyThatIsEscaped(t *testing.T) {
 	l.sim.SetPassword(svc, "secret")
 	l.identify()
 }
+
+// What one device of a firewall does alone no other of the same firewall does meanwhile, and those of others are not held up.
+func TestAlone(t *testing.T) {
+	d, err := Open(Options{Name: "fw1", URL: "https://192.0.2.1", APIKey: "k", VSys: "vsys1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := d.Sibling(Options{Name: "fw1", VSys: "vsys2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := d.Sibling(Options{Name: "fw2", VSys: "vsys1", Target: "007200001057"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	did := ""
+	do := func(what string) func() error { return func() error { did += what; return nil } }
+	err = d.Alone(t.Context(), "fetch", func() error {
+		if err := same.Alone(ended, "fetch", do("same ")); Kind(err) != KindCanceled {
+			t.Errorf("beside it: %v", err)
+		}
+		return other.Alone(t.Context(), "fetch", do("other "))
+	})
+	if err == nil {
+		err = same.Alone(t.Context(), "fetch", do("afterwards"))
+	}
+	if err != nil || did != "other afterwards" {
+		t.Errorf("done is %q, %v", did, err)
+	}
+}

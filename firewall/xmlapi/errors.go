@@ -21,6 +21,7 @@ const (
 	KindRole        = "role"        // the administrator's role does not allow the call
 	KindHTTP        = "http"        // a status other than 200 that is not PAN-OS's own error
 	KindMalformed   = "malformed"   // the answer is not a complete PAN-OS XML document
+	KindOversize    = "oversize"    // the answer is longer than its kind may be
 	KindAPI         = "api"         // PAN-OS understood the call and refused it
 	KindTimeout     = "timeout"     // no answer within Options.Timeout, or the caller's deadline passed
 	KindCapacity    = "capacity"    // the platform's limit of registered addresses is reached

@@ -21,3 +21,16 @@ func (d *Device) InVSys(ctx context.Context, kind string, do func() error) error
 	}
 	return do()
 }
+
+// Alone runs do while no other device of the same firewall does so; what says what an error that ctx ended is about.
+func (d *Device) Alone(ctx context.Context, what string, do func() error) error {
+	held, _ := d.conn.alone.LoadOrStore(d.opts.Target, make(chan struct{}, 1))
+	slot := held.(chan struct{})
+	select {
+	case slot <- struct{}{}:
+		defer func() { <-slot }()
+	case <-ctx.Done():
+		return d.Fail(what, ctx.Err())
+	}
+	return do()
+}

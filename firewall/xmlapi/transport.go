@@ -126,12 +126,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if len(body) > maxRequest {
 		return nil, &Error{Kind: KindUnsupported, Text: fmt.Sprintf("a message of %d bytes exceeds the PAN-OS limit", len(body))}
 	}
-	return t.deliver(ctx, req.URL.String(), "application/x-www-form-urlencoded", []byte(body), form.Get("type") != "keygen", repeatable(form))
+	return t.deliver(ctx, req.URL.String(), "application/x-www-form-urlencoded", []byte(body), form, repeatable(form))
 }
 
 // deliver posts a body, with the key in a header unless the call is the one that makes it: in a header it needs no
-// escaping of + and =, and stands in no log of addresses. repeat: the call may be sent twice.
-func (t *transport) deliver(ctx context.Context, address, contentType string, body []byte, keyed, repeat bool) (*http.Response, error) {
+// escaping of + and =, and stands in no log of addresses. call says which call it is; repeat: it may be sent twice.
+func (t *transport) deliver(ctx context.Context, address, contentType string, body []byte, call url.Values, repeat bool) (*http.Response, error) {
+	ctx = context.WithValue(ctx, boundKey{}, boundOf(call))
 	if repeat {
 		ctx = context.WithValue(ctx, repeatKey{}, true)
 	}
@@ -143,7 +144,7 @@ func (t *transport) deliver(ctx context.Context, address, contentType string, bo
 	if t.agent != "" {
 		out.Header.Set("User-Agent", t.agent)
 	}
-	if keyed {
+	if call.Get("type") != "keygen" {
 		key, _ := t.key.Load().(string)
 		out.Header.Set("X-PAN-KEY", key)
 	}
@@ -171,7 +172,11 @@ func takeForm(req *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-type repeatKey struct{}
+type (
+	repeatKey struct{}
+	boundKey  struct{} // of the bound of the answer
+	streamKey struct{} // of where the answer is put, if its caller wants a tree
+)
 
 // repeatable tells whether a call may be sent twice: reads, and what says what shall be and not what to change. Never a
 // commit, a move or a rename, and never keygen: repeated failures lock an administrator out.
@@ -238,7 +243,8 @@ func (a *attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, failed(caller, ctx, err)
 	}
 	defer resp.Body.Close()
-	body, err := read(resp.Body)
+	bound, _ := caller.Value(boundKey{}).(bound)
+	body, head, err := take(caller, resp.StatusCode, bound.reader(resp.Body))
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) {
@@ -246,13 +252,27 @@ func (a *attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, broken(caller, ctx, err)
 	}
-	head, e := check(resp.StatusCode, body)
-	if e != nil {
-		return nil, e
-	}
 	resp.Body = &answer{Reader: bytes.NewReader(body), head: head}
 	resp.ContentLength = int64(len(body))
 	return resp, nil
+}
+
+// take reads an answer and checks it. Where the caller wants a tree, it is put together meanwhile, and what goes on to pango is an
+// answer without anything.
+func take(caller context.Context, status int, from io.Reader) ([]byte, head, error) {
+	if s, ok := caller.Value(streamKey{}).(*streamed); ok && status == http.StatusOK {
+		err := s.fill(from)
+		return []byte(`<response status="success"/>`), s.head, err
+	}
+	body, err := io.ReadAll(from)
+	if err != nil {
+		return nil, head{}, err
+	}
+	h, e := check(status, body)
+	if e != nil {
+		return nil, h, e
+	}
+	return body, h, nil
 }
 
 // broken is the error of an answer that began and did not end.

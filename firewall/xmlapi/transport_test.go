@@ -186,3 +186,17 @@ func TestPanicsBecomeErrors(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An answer that becomes a tree is asked for again, too, where its code says that this may help.
+func TestAStreamedAnswerIsAskedForAgain(t *testing.T) {
+	asked := 0
+	s := newScript(t, func(url.Values) string {
+		if asked++; asked < 3 {
+			return `<response status="error" code="22"><msg>Session timed out</msg></response>`
+		}
+		return `<response status="success"><result><a>1</a></result></response>`
+	})
+	if n, err := s.Op(t.Context(), "test", "ask", "<show><a></a></show>"); err != nil || n.Value("a") != "1" || asked != 3 {
+		t.Errorf("asked %d times: %v, %v", asked, n, err)
+	}
+}

@@ -3,6 +3,7 @@ package xmlapi
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,8 +30,11 @@ type openNode struct {
 
 // Parse reads a whole document. Namespaces are taken off names; comments and processing instructions are passed
 // over.
-func Parse(body []byte) (*Node, error) {
-	dec := xml.NewDecoder(bytes.NewReader(body))
+func Parse(body []byte) (*Node, error) { return parse(bytes.NewReader(body)) }
+
+// parse is Parse of what need not be held in memory beside the tree.
+func parse(r io.Reader) (*Node, error) {
+	dec := xml.NewDecoder(r)
 	var top Node
 	open := []*openNode{{Node: &top}}
 	for count := 0; ; {
@@ -57,12 +61,17 @@ func Parse(body []byte) (*Node, error) {
 			last := len(open) - 1
 			open[last].Node.Text = strings.TrimSpace(open[last].text.String())
 			open = open[:last]
+		case xml.Directive:
+			return nil, errors.New("it contains a directive")
 		case xml.CharData:
 			// Between elements stand only spaces, which are not kept.
 			if n := open[len(open)-1]; n.text.Len() > 0 || len(bytes.TrimSpace(t)) > 0 {
 				n.text.Write(t)
 			}
 		}
+	}
+	if open[0].text.Len() > 0 {
+		return nil, errors.New("text outside the root element")
 	}
 	if len(top.Children) != 1 {
 		return nil, fmt.Errorf("expected one root element, got %d", len(top.Children))

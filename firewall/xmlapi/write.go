@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net/url"
 	"slices"
@@ -198,12 +199,12 @@ func (d *Device) upload(ctx context.Context, kind, what string, query url.Values
 	}
 	_ = form.Close()
 	_, err := d.call(ctx, kind, what, func() ([]byte, error) {
-		resp, err := d.transport.deliver(ctx, d.address+"?"+query.Encode(), form.FormDataContentType(), body.Bytes(), true, true)
+		resp, err := d.transport.deliver(ctx, d.address+"?"+query.Encode(), form.FormDataContentType(), body.Bytes(), query, true)
 		if err != nil {
 			return nil, err
 		}
 		defer resp.Body.Close()
-		return read(resp.Body)
+		return io.ReadAll(resp.Body) // which is bounded, see bounds.go
 	})
 	return err
 }

@@ -18,6 +18,7 @@ type Dialect struct {
 	HostForm     HostForm
 	PageCount    PageCount
 	Counting     Counting
+	Limits       Limits
 	FilteredTags FilteredTags
 	Extras       Extras
 	Ends         Ends

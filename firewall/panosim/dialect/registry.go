@@ -156,6 +156,16 @@ const (
 	CountingElement                 // <count>, as in a page
 )
 
+// Limits is whether the firewall tells its platform's limits when it is asked: "show system state" with the filter
+// "cfg.general.max*", and "request system external-list list-capacities".
+type Limits uint8
+
+// Public scripts ask for both; a recorded answer was not found, and some roles are refused.
+const (
+	LimitsUntold Limits = iota // the commands are unexpected
+	LimitsTold
+)
+
 // FilteredTags is which tags an entry shows that was asked for by tag.
 type FilteredTags uint8
 

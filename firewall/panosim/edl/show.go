@@ -167,3 +167,18 @@ func (l *Lists) page(d definition, anchor, records int) answer.Answer {
 	b.WriteString("</external-list></result>")
 	return answer.Success(b.String())
 }
+
+// ListCapacities answers "request system external-list list-capacities", as Centreon's plugin edlcapacity reads it.
+func (l *Lists) ListCapacities(r answer.Request) answer.Answer {
+	if l.o.Dialect.Limits != dialect.LimitsTold {
+		return answer.Unexpected(r.Command)
+	}
+	used, named := 0, l.used()
+	for id, held := range l.held {
+		if named[id] && held.file != nil && !held.stopped {
+			used += held.kept
+		}
+	}
+	return answer.Success(fmt.Sprintf("<result><IP><running-cap>%d</running-cap><total-cap>%d</total-cap></IP>"+
+		"<Domain><running-cap>0</running-cap><total-cap>N/A</total-cap></Domain></result>", used, l.o.MaxEntries))
+}

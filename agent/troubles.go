@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"activedefense/agent/edl"
+	"activedefense/agent/enforce"
+	"activedefense/config"
+	"activedefense/firewall"
+)
+
+// unfetchedAfter is when a list that nobody has fetched since the start is a trouble: three turns of the shortest interval that
+// PAN-OS has.
+const unfetchedAfter = 15 * time.Minute
+
+// listTroubles are what a person should see to about those who fetch the list: a client that stopped, and, where a firewall blocks
+// by the list alone, that nobody ever came.
+func listTroubles(list *edl.Status, cfg *config.Config, up time.Duration, started time.Time) (troubles []Trouble) {
+	const remedy = "Look on the firewall whether it reaches edl.url and trusts its certificate: request system external-list refresh type ip name NAME, then show jobs all; what has been switched off is forgotten after a week"
+	for _, c := range list.Clients {
+		if c.Stopped {
+			troubles = append(troubles, Trouble{c.LastFetch,
+				fmt.Sprintf("list-unfetched: %s fetched the list regularly and has stopped; if it is a firewall, it goes on with its last copy", c.Addr), remedy})
+		}
+	}
+	byList := slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return fw.Mode == firewall.ModeList })
+	if byList && list.Loaded && list.Fetches == 0 && up >= unfetchedAfter {
+		troubles = append(troubles, Trouble{started, "list-unfetched: nobody has fetched the list since the start, and a firewall of mode edl blocks by nothing else", remedy})
+	}
+	return troubles
+}
+
+// roomTroubles are what a person should see to about the room on the firewalls.
+func roomTroubles(firewalls []enforce.Status) (troubles []Trouble) {
+	for _, s := range firewalls {
+		if s.FullSince == nil {
+			continue
+		}
+		what := fmt.Sprintf("firewall %s is running out of room", s.Name)
+		if s.Capacity > 0 {
+			what += fmt.Sprintf(": %d of %d used (as %s says)", s.CapacityUsed, s.Capacity, s.CapacityFrom)
+		}
+		if s.LeftOut > 0 {
+			what += fmt.Sprintf(": %d blocked sources are left out there, forgeable before proven, longest quiet first", s.LeftOut)
+		}
+		troubles = append(troubles, Trouble{*s.FullSince, what,
+			"Shorten blacklist.release_after, have others release what they registered, name the list in the block rules too, or use a larger model"})
+	}
+	return troubles
+}

@@ -1,0 +1,55 @@
+package agent
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent/edl"
+	"activedefense/agent/enforce"
+	"activedefense/config"
+)
+
+// A firewall that runs out of room is a trouble, with how much is used where that is known.
+func TestRoomThatRunsShortIsATrouble(t *testing.T) {
+	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	got := roomTroubles([]enforce.Status{
+		{Name: "fw1", Capacity: 1000, CapacityUsed: 899},
+		{Name: "fw2", Capacity: 1000, CapacityUsed: 1000, CapacityFrom: "its model", LeftOut: 300, FullSince: &since},
+		{Name: "fw3", LeftOut: 1, FullSince: &since},
+	})
+	if len(got) != 2 || !got[0].Since.Equal(since) || got[0].Remedy == "" ||
+		!strings.Contains(got[0].What, "fw2 is running out of room: 1000 of 1000 used (as its model says): 300 blocked sources") ||
+		!strings.Contains(got[1].What, "fw3 is running out of room: 1 blocked source") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A client of the list that has stopped is a trouble, and so is that nobody ever came where a firewall has nothing else.
+func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
+	started := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	byList := &config.Config{Firewalls: []config.Firewall{{Mode: "dynamic-tag"}, {Mode: "edl"}}}
+	byTag := &config.Config{Firewalls: []config.Firewall{{Mode: "dynamic-tag"}}}
+	one := edl.Client{Addr: netip.MustParseAddr("192.0.2.1"), LastFetch: started.Add(time.Hour), Stopped: true}
+	for _, c := range []struct {
+		name  string
+		cfg   *config.Config
+		list  edl.Status
+		up    time.Duration
+		since time.Time // zero: no trouble
+		says  string
+	}{
+		{"it is fetched", byList, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{{Addr: one.Addr}}}, time.Hour, time.Time{}, ""},
+		{"one has stopped", byList, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{one, {}}}, time.Hour, one.LastFetch, "list-unfetched: 192.0.2.1 fetched"},
+		{"nobody came", byList, edl.Status{Loaded: true}, 15 * time.Minute, started, "list-unfetched: nobody"},
+		{"nobody came yet", byList, edl.Status{Loaded: true}, 14 * time.Minute, time.Time{}, ""},
+		{"nobody has to", byTag, edl.Status{Loaded: true}, time.Hour, time.Time{}, ""},
+		{"there is none", byList, edl.Status{}, time.Hour, time.Time{}, ""},
+	} {
+		got := listTroubles(&c.list, c.cfg, c.up, started)
+		if c.since.IsZero() != (len(got) == 0) || len(got) > 0 && (!got[0].Since.Equal(c.since) || !strings.HasPrefix(got[0].What, c.says) || got[0].Remedy == "") {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
