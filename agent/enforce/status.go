@@ -90,7 +90,7 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 	s.Unseen = r.Unread
 	e.showRoom(s, r, now)
 	if n := lost(r); n > 0 {
-		e.log.Warn().Int("count", n).Msg("the firewall no longer held what was written to it; it was written again")
+		e.log.Warn().Int("count", n).Msg("the firewall no longer held what was written to it; what there is room for was written again")
 	}
 	e.showDetails(s, r)
 	if len(r.Registered)+len(r.Unregistered) > 0 || r.Committed {
@@ -168,9 +168,12 @@ func (e *Enforcer) showRefused(s *Status, r firewall.Report) {
 	}
 }
 
-// lost is how many addresses the firewall had let go of that had to be written again.
+// lost is how many addresses the firewall had let go of that are to stand, and were written again or gave their room to others.
 func lost(r firewall.Report) (n int) {
 	again := firewall.PrefixSet(r.Registered)
+	for _, prefix := range r.LeftOut {
+		again[prefix] = true
+	}
 	for _, prefix := range r.Gone {
 		if again[prefix] {
 			n++
