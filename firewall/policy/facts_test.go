@@ -248,4 +248,14 @@ func verifyAnything(t *testing.T, doc *xmlapi.Node) {
 			t.Errorf("%s: detail %q, remedy %q", c.Check, c.Detail, c.Remedy)
 		}
 	}
+	if d.facts.policyError() != nil {
+		return
+	}
+	if _, after, _, err := planned(d.facts, d.want); err == nil { // an error names an xpath
+		for _, x := range differences(d.facts, after, d.want) {
+			if x.ActionBefore == x.ActionAfter || x.Traffic == "" {
+				t.Errorf("told as a difference: %+v", x)
+			}
+		}
+	}
 }
