@@ -36,7 +36,7 @@ const before = `<config version="10.2.0"><shared/><devices><entry name="localhos
 func startFirewall(changed func(userid.Change)) (*panosim.Sim, error) {
 	sim, err := panosim.Start(panosim.Options{Hostname: "LAB-FW-01", Admin: admin, Config: before, CommitTime: 500 * time.Millisecond, OnChange: changed})
 	if err == nil {
-		sim.Config().SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit)
+		sim.Config().SetRole(admin, panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration, panosim.RightCommit, panosim.RightImport)
 	}
 	return sim, err
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -142,10 +140,7 @@ func (l *lab) readKey() error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("--key-file: %w", err)
 	}
-	var random [36]byte
-	// Never fails: crypto/rand ends the program instead.
-	_, _ = rand.Read(random[:])
-	l.key = "LUFRPT1" + base64.StdEncoding.EncodeToString(random[:])
+	l.key = panosim.NewKey()
 	if err := os.WriteFile(l.keyFile, []byte(l.key+"\n"), 0o600); err != nil {
 		return fmt.Errorf("--key-file: %w", err)
 	}

@@ -114,6 +114,10 @@ func (c *call) exposed() bool {
 // parseForm fills r.Form from the query and the body; a file that was uploaded without a cmd is the cmd, as the
 // vendor's examples with curl send it.
 func parseForm(r *http.Request, limit int64) error {
+	// pan-python does not quote a boundary that needs it.
+	if boundary, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "multipart/form-data; boundary="); ok && !strings.HasPrefix(boundary, `"`) {
+		r.Header.Set("Content-Type", `multipart/form-data; boundary="`+boundary+`"`)
+	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media != "multipart/form-data" {
 		return r.ParseForm()

@@ -14,6 +14,9 @@ func (p *peer) importing(query url.Values, file string) string {
 	query.Set("type", "import")
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
+	if err := form.SetBoundary("a/b+c"); err != nil {
+		p.Fatal(err)
+	}
 	if file != "" {
 		part, err := form.CreateFormFile("file", "ca.pem")
 		if err != nil {
@@ -22,7 +25,7 @@ func (p *peer) importing(query url.Values, file string) string {
 		_, _ = part.Write([]byte(file))
 	}
 	_ = form.Close()
-	response, err := p.http.Post(p.sim.URL()+"/api/?"+query.Encode(), form.FormDataContentType(), &body)
+	response, err := p.http.Post(p.sim.URL()+"/api/?"+query.Encode(), "multipart/form-data; boundary=a/b+c", &body) // unquoted, as pan-python sends it
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -75,6 +75,7 @@ func operations() []operation {
 		{[]string{"show", "routing", "route"}, KindNetwork, locked(func(s *Sim, r answer.Request) answer.Answer { return s.network.ShowRoutes(r) })},
 		{[]string{"show", "system", "info"}, KindSystemInfo, systemInfo},
 		{[]string{"show", "system", "state"}, KindCapacity, locked(systemState)},
+		{[]string{"request", "password-hash", "password"}, KindOther, passwordHash},
 		{[]string{"show", "plugins", "packages"}, KindPlugins, plugins},
 		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, readBack((*userid.Registry).ShowRegisteredIP)},
 		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, readBack((*userid.Registry).ShowRegisteredAddress)},

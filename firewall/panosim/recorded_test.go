@@ -146,3 +146,29 @@ func TestAsPanPythonSends(t *testing.T) {
 		t.Errorf("another type: %s", got)
 	}
 }
+
+// The hash of a password, written for an administrator, is what it logs in with.
+func TestPasswordHash(t *testing.T) {
+	s := start(t, Options{})
+	p := newPeer(t, s)
+	got := p.op("<request><password-hash><password>secret</password></password-hash></request>")
+	_, hash, _ := strings.Cut(got, "<phash>")
+	hash, _, found := strings.Cut(hash, "</phash>")
+	if !found || len(hash) > 63 {
+		t.Fatalf("the hash is %s", got)
+	}
+	if err := s.Config().Edit("admin", "set", "/config/mgt-config/users/entry[@name='new']", "<phash>"+hash+"</phash><permissions><role-based><superuser>yes</superuser></role-based></permissions>"); err != nil {
+		t.Fatal(err)
+	}
+	login := func(user, password string) reply {
+		return p.post(url.Values{"type": {"keygen"}, "user": {user}, "password": {password}})
+	}
+	if got := login("new", "secret"); !strings.Contains(got.body, "<key>") {
+		t.Errorf("with the right password: %s", got.body)
+	}
+	for _, c := range [][2]string{{"new", "Secret"}, {"admin", ""}, {"nobody", "secret"}} {
+		if got := login(c[0], c[1]); got.status != http.StatusForbidden {
+			t.Errorf("as %s: %s", c[0], got.body)
+		}
+	}
+}

@@ -120,7 +120,7 @@ func (s *Sim) furnish() error {
 	s.jobs = jobs.New(jobs.Options{Now: o.Now, Version: v, Dialect: &s.dialect, Lock: &s.mu, Go: s.life.run, Last: o.LastJob})
 	running := o.Config
 	if running == "" {
-		running = candidate.Factory(v, o.Admin, o.VSys)
+		running = candidate.Factory(v, o.Admin, o.Hostname, o.VSys)
 	}
 	var err error
 	if s.config, err = candidate.New(running, candidate.Options{

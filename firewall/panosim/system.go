@@ -1,6 +1,8 @@
 package panosim
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -65,4 +67,15 @@ func plugins(s *Sim, r answer.Request) answer.Answer {
 		`<release-date>2023/01/01 00:00:00</release-date><release-note-url><![CDATA[]]></release-note-url>` +
 		`<pkg-file>vm_series-2.1.1</pkg-file><size>1M</size><platform>any</platform>` +
 		`<installed>yes</installed><downloaded>yes</downloaded></entry></plugins></result>`)
+}
+
+// passwordHash answers "request password-hash password", in the element that pan-os-python reads.
+func passwordHash(_ *Sim, r answer.Request) answer.Answer {
+	return answer.Success("<result><phash>" + hashOf(r.At.Text) + "</phash></result>")
+}
+
+// hashOf is the hash of a password, of the length of real ones; it protects nothing.
+func hashOf(password string) string {
+	sum := sha256.Sum256([]byte(password))
+	return "$5$simulated$" + base64.RawStdEncoding.EncodeToString(sum[:])
 }

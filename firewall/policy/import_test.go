@@ -64,7 +64,11 @@ func TestProvisionImportsTheCA(t *testing.T) {
 func TestProvisionWithoutTheRightToImport(t *testing.T) {
 	l := newProvisionLab(t, firewall.ModeTag, nil)
 	l.sim.Config().SetRole("svc-activedefense", provisionRole[:4]...)
-	taken, err := Take(t.Context(), l.device, l.plan(), false)
+	steps := l.plan()
+	if steps[0].Action != ActionPerson || steps[0].Object != "administrator role" || !strings.Contains(steps[0].Detail, "XML API: enable Import") {
+		t.Errorf("the plan begins with %s", steps[0])
+	}
+	taken, err := Take(t.Context(), l.device, steps, false)
 	if taken != 0 || xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "XML API: Import") {
 		t.Errorf("took %d steps: %v", taken, err)
 	}

@@ -68,6 +68,12 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, fmt.Errorf("%s: no plan is offered: it would not do what it is made for, which is a fault of Active Defense. "+
 			"Nothing was changed; configure the firewall as verify says, and report this: %s", f.Firewall, faults)
 	}
+	if slices.ContainsFunc(steps, Step.imports) {
+		if err := mayImport(ctx, d); err != nil {
+			steps = slices.Insert(steps, 0, Step{Firewall: f.Firewall, Action: ActionPerson, Object: "administrator role",
+				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
+		}
+	}
 	return Plan{f.Firewall, steps, differences(f, after, want)}, nil
 }
 
@@ -93,6 +99,14 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	return f, nil
 }
 
+// mayImport gives the refusal if the role has not the right to import; nil: it has, or that is unknown.
+func mayImport(ctx context.Context, d *xmlapi.Device) error {
+	if err := d.TryImport(ctx, CallRights, "test the permission to import our CA (XML API: Import)"); refusedRight(err) {
+		return err
+	}
+	return nil
+}
+
 // Take takes the steps in the candidate configuration: those of Provision, without the ones for a person, and without those
 // that are somebody else's unless adopt is set. It gives how many were taken; on an error, the earlier ones stand.
 //
@@ -101,7 +115,7 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
 	steps = slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return s.Action == ActionPerson || s.Foreign && !adopt })
 	if slices.ContainsFunc(steps, Step.imports) {
-		if err := d.TryImport(ctx, CallRights, "test the permission to import our CA (XML API: Import)"); refusedRight(err) {
+		if err := mayImport(ctx, d); err != nil {
 			return 0, err
 		}
 	}

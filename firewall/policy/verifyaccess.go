@@ -34,11 +34,13 @@ func (v accessChecks) api(f *findings) {
 	}[xmlapi.Kind(err)], "%s", cause(err))
 }
 
+// enableRight is how an administrator is given a right.
+const enableRight = "Device > Admin Roles > the role of this administrator > XML API: enable %s."
+
 func (v accessChecks) role(f *findings) {
 	if f.unasked(v.f.info.err) {
 		return
 	}
-	const where = "Device > Admin Roles > the role of this administrator > XML API: enable %s."
 	g := v.f.rights
 	have := []string{"operational requests"}
 	needConfig := v.want.Mode == firewall.ModeGroup || v.want.MayProvision
@@ -46,14 +48,14 @@ func (v accessChecks) role(f *findings) {
 	case g.config.value:
 		have = append(have, "configuration")
 	case needConfig:
-		f.fail(fmt.Sprintf(where, "Configuration"), "no permission to read and write the configuration: %s", cause(g.config.err))
+		f.fail(fmt.Sprintf(enableRight, "Configuration"), "no permission to read and write the configuration: %s", cause(g.config.err))
 	}
 	if v.want.Mode == firewall.ModeTag {
 		switch {
 		case g.userID.value:
 			have = append(have, "User-ID agent")
 		case refusedRight(g.userID.err):
-			f.fail(fmt.Sprintf(where, "User-ID Agent"), "no permission to send User-ID messages: %s", cause(g.userID.err))
+			f.fail(fmt.Sprintf(enableRight, "User-ID Agent"), "no permission to send User-ID messages: %s", cause(g.userID.err))
 		default:
 			f.unasked(g.userID.err)
 		}
@@ -62,7 +64,7 @@ func (v accessChecks) role(f *findings) {
 	case g.imports.value:
 		have = append(have, "import")
 	case refusedRight(g.imports.err):
-		f.fail(fmt.Sprintf(where, "Import"), "no permission to import our CA, which provision does: %s", cause(g.imports.err))
+		f.fail(fmt.Sprintf(enableRight, "Import"), "no permission to import our CA, which provision does: %s", cause(g.imports.err))
 	}
 	f.note("permissions: %s", strings.Join(have, ", "))
 	if needConfig {

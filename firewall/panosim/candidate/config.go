@@ -50,14 +50,15 @@ func New(running string, o Options) (*Config, error) {
 	return c, nil
 }
 
-// Factory is the configuration of a firewall that nobody has configured: an administrator, and in each virtual system the
+// Factory is the configuration of a firewall that nobody has configured: an administrator, a name, and in each virtual system the
 // zones trust and untrust.
-func Factory(v dialect.Version, admin string, vsys []string) string {
+func Factory(v dialect.Version, admin, hostname string, vsys []string) string {
 	var b strings.Builder
 	// The version of the configuration's format is that of PAN-OS without its patch.
 	fmt.Fprintf(&b, `<config version="%d.%d.0"><mgt-config><users><entry name="%s"><permissions><role-based>`+
 		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
-		`<devices><entry name="`+dialect.Localhost+`"><vsys>`, v.Major, v.Minor, answer.Escape(admin))
+		`<devices><entry name="`+dialect.Localhost+`"><deviceconfig><system><hostname>%s</hostname></system></deviceconfig><vsys>`,
+		v.Major, v.Minor, answer.Escape(admin), answer.Escape(hostname))
 	for _, name := range vsys {
 		fmt.Fprintf(&b, `<entry name="%s"><zone><entry name="trust"><network><layer3/></network></entry>`+
 			`<entry name="untrust"><network><layer3/></network></entry></zone>`+

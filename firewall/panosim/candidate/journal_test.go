@@ -33,7 +33,7 @@ func factoryConfig(d dialect.Dialect) (*Config, *jobs.List) {
 	v := dialect.Version{Major: 11, Minor: 1}
 	var mu sync.Mutex
 	list := jobs.New(jobs.Options{Now: time.Now, Version: v, Dialect: &d, Lock: &mu, Go: func(func(context.Context)) bool { return false }})
-	c, err := New(Factory(v, "admin", []string{"vsys1"}), Options{
+	c, err := New(Factory(v, "admin", "fw", []string{"vsys1"}), Options{
 		Now: time.Now, Version: v, Dialect: &d, VSys: []string{"vsys1"}, Jobs: list, Pushed: devicegroup.NewPushed("", []string{"vsys1"}),
 	})
 	if err != nil {
