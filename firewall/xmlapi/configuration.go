@@ -48,12 +48,12 @@ func (d *Device) Op(ctx context.Context, kind, what, cmd string) (*Node, error) 
 
 // OpIn is Op in another virtual system; "": the call names none.
 func (d *Device) OpIn(ctx context.Context, kind, what, cmd, vsys string) (*Node, error) {
-	return d.tree(ctx, kind, what, func() ([]byte, error) { return d.api.Op(cmd, vsys, nil, nil) })
+	return tree(ctx, d, kind, what, func() ([]byte, error) { return d.api.Op(cmd, vsys, nil, nil) })
 }
 
 // tree makes a call and gives what stands below response; response itself if it holds no result. A configuration is megabytes
 // long: its text is not held in memory beside the tree.
-func (d *Device) tree(ctx context.Context, kind, what string, do func() ([]byte, error)) (*Node, error) {
+func tree(ctx context.Context, d *Device, kind, what string, do func() ([]byte, error)) (*Node, error) {
 	s := &streamed{}
 	if _, err := d.call(context.WithValue(ctx, streamKey{}, s), kind, what, do); err != nil {
 		return nil, err
@@ -71,10 +71,10 @@ func (d *Device) OpRaw(ctx context.Context, kind, what, cmd string) ([]byte, err
 
 // communicate makes a call about the configuration.
 func (d *Device) communicate(ctx context.Context, what string, form url.Values) ([]byte, error) {
-	return d.call(ctx, CallConfig, what, d.communication(form))
+	return d.call(ctx, CallConfig, what, communication(d, form))
 }
 
-func (d *Device) communication(form url.Values) func() ([]byte, error) {
+func communication(d *Device, form url.Values) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		body, _, err := d.api.Communicate(form, nil)
 		return body, err
@@ -96,7 +96,7 @@ func (d *Device) Get(ctx context.Context, what, xpath string) (*Node, error) {
 // node".
 func (d *Device) config(ctx context.Context, what string, form url.Values) (*Node, error) {
 	form.Set("type", "config")
-	result, err := d.tree(ctx, CallConfig, what, d.communication(form))
+	result, err := tree(ctx, d, CallConfig, what, communication(d, form))
 	var e *Error
 	if errors.As(err, &e) && e.Kind == KindAPI && (e.Code == 7 || NoSuchNode(e)) {
 		return nil, nil

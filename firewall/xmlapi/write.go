@@ -172,18 +172,18 @@ func ImportCertificate(name string, pem []byte) Edit {
 func importCertificate(ctx context.Context, d *Device, what string, entry *Node) error {
 	name := entry.Attr("name")
 	query := url.Values{"category": {"certificate"}, "certificate-name": {name}, "format": {"pem"}}
-	return d.upload(ctx, CallConfig, what, query, name+".pem", entry.Value("public-key")+"\n")
+	return upload(ctx, d, CallConfig, what, query, name+".pem", entry.Value("public-key")+"\n")
 }
 
 // TryImport asks for an import without a file, to learn whether the administrator may import; nothing is imported. That a
 // firewall looks at the role before it misses the file no source shows.
 func (d *Device) TryImport(ctx context.Context, kind, what string) error {
-	return d.upload(ctx, kind, what, url.Values{"category": {"certificate"}}, "", "")
+	return upload(ctx, d, kind, what, url.Values{"category": {"certificate"}}, "", "")
 }
 
 // upload posts a file as the part "file" of a form; filename "" sends none. The parameters stand in the address, as in the
 // vendor's clients.
-func (d *Device) upload(ctx context.Context, kind, what string, query url.Values, filename, content string) error {
+func upload(ctx context.Context, d *Device, kind, what string, query url.Values, filename, content string) error {
 	if d.opts.Target != "" {
 		return d.Fail(what, &Error{Kind: KindUnsupported, Text: "a file cannot be imported on a firewall through Panorama; use the firewall's own address, or import it there"})
 	}
