@@ -25,6 +25,9 @@ func (x Expected) of(cfg *config.Config, fw config.Firewall, entries, released [
 		Formats: x.Formats,
 		Entries: entries, Released: released, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,
 	}
+	for _, in := range cfg.Inputs {
+		want.Zones = append(want.Zones, in.Location)
+	}
 	if cfg.EDL.Listen == "" {
 		return want
 	}

@@ -16,6 +16,7 @@ type Options struct {
 	Model    string // "" is PA-VM
 	Serial   string // "" is 007000000000001
 	Hostname string // "" is lab-fw-01
+	Threats  string // version of the threat content; "0": there is none; "" is 8700-8709
 	Listen   string // management address as host:port; "" is a free port of 127.0.0.1
 
 	Admin       string            // owner of APIKey, and of the edits made with it; "" is "admin"

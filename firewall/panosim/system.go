@@ -1,6 +1,7 @@
 package panosim
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -35,7 +36,7 @@ func systemInfo(s *Sim, _ answer.Request) answer.Answer {
 		{Name: "uptime", Value: uptime(now.Sub(booted))}, {Name: "devicename", Value: s.opts.Hostname}, {Name: "family", Value: family},
 		{Name: "model", Value: s.opts.Model}, {Name: "serial", Value: s.opts.Serial}, {Name: "sw-version", Value: s.opts.Version},
 		{Name: "global-protect-client-package-version", Value: "0.0.0"}, {Name: "app-version", Value: "8700-8709"},
-		{Name: "threat-version", Value: "8700-8709"}, {Name: "url-filtering-version", Value: "0000.00.00.000"},
+		{Name: "threat-version", Value: cmp.Or(s.opts.Threats, "8700-8709")}, {Name: "url-filtering-version", Value: "0000.00.00.000"},
 		{Name: "logdb-version", Value: fmt.Sprintf("%d.%d.0", s.version.Major, s.version.Minor)},
 		{Name: "vpn-disable-mode", Value: "off"}, {Name: "multi-vsys", Value: onOff}, {Name: "operational-mode", Value: "normal"},
 		{Name: "device-certificate-status", Value: "None"},

@@ -25,7 +25,10 @@ type Expectation struct {
 	// InternetZones are the zones that face the internet. Empty: those of the interfaces that the default routes leave by. What
 	// zones are called is no evidence.
 	InternetZones []string
-	Sensor        string // SensorLog or SensorDrop, by which what nothing allowed shall be seen; "": SensorLog. Verify accepts either
+	// Zones are those in which the logs' times are read (inputs[].timezone): which input reads this firewall's logs, the
+	// configuration does not say. Empty: not checked.
+	Zones  []*time.Location
+	Sensor string // SensorLog or SensorDrop, by which what nothing allowed shall be seen; "": SensorLog. Verify accepts either
 	// SyslogAddress is where firewalls send their logs, host or host:port. "": not checked.
 	SyslogAddress string
 	Formats       Formats
@@ -91,6 +94,7 @@ type Facts struct {
 
 	whole  *xmlapi.Node       // the running configuration, where it was read at once; else nil
 	lines  fact[*ours.Facts]  // the network; nil: it was not asked, for internet_zones says what it would be asked for
+	zone   fact[string]       // of the firewall's clock, as configured; "": it is not
 	own    fact[*xmlapi.Node] // the entry of the virtual system in the running configuration
 	shared fact[*xmlapi.Node] // config/shared of the running configuration; nil: it is empty
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
@@ -128,7 +132,7 @@ type candidateFact struct {
 // errNotAsked is a question that there was no reason to ask.
 var errNotAsked = errors.New("not requested")
 
-// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about eighteen calls, more
+// ReadFacts asks the firewall everything that Verify needs to know. It changes nothing: it makes about nineteen calls, more
 // when edits wait for a commit, all of them reads, and one User-ID message that registers nothing.
 //
 // It reads the running configuration and what Panorama pushed; of the candidate, only our own objects, to compare. When
@@ -154,6 +158,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 	if len(want.InternetZones) == 0 {
 		f.readNetwork(ctx, d, nil, d.Show)
 	}
+	f.readZone(ctx, d)
 	f.readCandidate(ctx, d, want)
 	f.readRights(ctx, d, want)
 	f.readCapacity(ctx, d, want)
@@ -165,7 +170,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 func (f *Facts) nothing(err error) {
 	f.info.err = err
 	for _, e := range []*error{
-		&f.own.err, &f.lines.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
+		&f.own.err, &f.zone.err, &f.lines.err, &f.shared.err, &f.vsysPushed.err, &f.barePushed.err, &f.template.err, &f.pending.err,
 		&f.limits.err, &f.lists.err, &f.registered.err, &f.members.err, &f.list.err, &f.refreshes.err, &f.rights.op.err,
 	} {
 		*e = err

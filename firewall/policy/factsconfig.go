@@ -62,6 +62,18 @@ func (f *Facts) readCandidate(ctx context.Context, d *xmlapi.Device, want Expect
 	}
 }
 
+// readZone reads the time zone of the firewall's clock.
+func (f *Facts) readZone(ctx context.Context, d *xmlapi.Device) {
+	zone, err := f.whole.Child("devices").FirstEntry().At("deviceconfig", "system", "timezone"), error(nil)
+	if f.whole == nil {
+		zone, err = d.Show(ctx, "read the time zone", xmlapi.SystemPath+"/system/timezone")
+	}
+	f.zone = learn("", err)
+	if zone != nil {
+		f.zone.value = zone.Text
+	}
+}
+
 // pendingChanges tells whether edits of anybody wait for a commit.
 func pendingChanges(ctx context.Context, d *xmlapi.Device) (bool, error) {
 	result, err := d.OpIn(ctx, xmlapi.CallPolicy, "check for uncommitted changes", "<check><pending-changes></pending-changes></check>", "")

@@ -214,7 +214,7 @@ func (r *remover) stopLogging(u reference) {
 	}
 	action := map[string]string{"intrazone-default": actionAllow, "interzone-default": "deny"}[u.entry.Attr("name")]
 	for _, c := range u.entry.Children {
-		if c.Name != "log-setting" && c.Name != "log-end" && (c.Name != "action" || c.Text != action) {
+		if isLogging := c.Name == "log-setting" || c.Name == "log-end" || c.Name == "log-start"; !isLogging && (c.Name != "action" || c.Text != action) {
 			r.take(ActionChange, u, detail, false, u.at)
 			return
 		}

@@ -61,6 +61,25 @@ func TestRemoveLeavesWhatWasThereBefore(t *testing.T) {
 	}
 }
 
+// An override of a default rule that is there for the logging alone goes as a whole; what else one says stays.
+func TestRemoveOfDefaultRules(t *testing.T) {
+	rules, _, _ := strings.Cut(rulesOfOthers, `<entry name="cleanup">`)
+	config := rules + `</rules></security><default-security-rules><rules><entry name="intrazone-default"><action>deny</action></entry></rules></default-security-rules></rulebase></entry></vsys></entry></devices></config>`
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = config })
+	before := l.sim.Config().Running()
+	l.apply(l.plan(), true)
+	l.commit()
+	if running := l.sim.Config().Running(); strings.Count(running, "-default\"><action>") != 2 {
+		t.Fatalf("the default rules were not overridden:\n%s", running)
+	}
+	l.apply(l.removal(true), true)
+	l.commitRemoval()
+	after := l.sim.Config().Running()
+	if !slices.Equal(names(after), names(before)) || strings.Contains(after, tag) || !strings.Contains(after, `<entry name="intrazone-default"><action>deny</action>`) {
+		t.Errorf("after the removal:\n%s", after)
+	}
+}
+
 // names are those of all entries of a configuration, in their order.
 func names(config string) (list []string) {
 	for _, part := range strings.Split(config, `<entry name="`)[1:] {

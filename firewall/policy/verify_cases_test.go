@@ -415,7 +415,13 @@ func verifyCases() []verifyCase {
 		{"format-server-ipv6", "the server is an IPv6 address, written otherwise", []change{swap("<server>192.0.2.10</server>", "<server>2001:DB8:0::10</server>"), swap(`syslog-address="192.0.2.10"`, `syslog-address="[2001:db8::10]:514"`)}, nil, ""},
 		{"format-server-unchecked", "it is not known where firewalls send to", []change{swap(`syslog-address="192.0.2.10"`, `syslog-address=""`), swap("<server>192.0.2.10</server>", "<server>logs.example.com</server>")}, warn(CheckFormat, "whether that is us cannot be told"), ""},
 
+		{"format-clock-elsewhere", "the firewall's clock is in a zone in which no input reads times", []change{swap("<internet-zones/>", "<internet-zones/><timezones><member>UTC</member><member>America/New_York</member></timezones>"),
+			swap("            <network>", "            <deviceconfig><system><timezone>Europe/Berlin</timezone></system></deviceconfig>\n            <network>")}, warn(CheckFormat, "its clock is set to Europe/Berlin, and no input reads times in that zone"), ""},
+		{"format-clock", "the firewall's clock is in a zone that has the time of one in which an input reads", []change{swap("<internet-zones/>", "<internet-zones/><timezones><member>UTC</member><member>Europe/Amsterdam</member></timezones>"),
+			swap("            <network>", "            <deviceconfig><system><timezone>Europe/Berlin</timezone></system></deviceconfig>\n            <network>")}, nil, ""},
+
 		// internet-rules
+		{"internet-no-content", "the firewall has no threat content", []change{swap(`multi-vsys="no"/>`, `multi-vsys="no" threat-version="0"/>`)}, warn(CheckInternetRules, "the firewall has no threat content"), ""},
 		{"internet-no-logs", "a rule that lets the web in has no log forwarding profile", []change{in("web-in", swap(logsToUs, ""))}, warn(CheckInternetRules, `"web-in" has no log forwarding profile`), ""},
 		{"internet-log-off", "a rule that lets the web in logs no sessions", []change{add("web-in", "<log-end>no</log-end>")}, warn(CheckInternetRules, `"web-in" does not log sessions`), ""},
 		{"internet-no-profile", "a rule that lets the web in has no security profile", []change{in("web-in", swap(protects, ""))}, warn(CheckInternetRules, `"web-in" has no vulnerability protection`), ""},

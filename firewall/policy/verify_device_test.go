@@ -54,7 +54,7 @@ func readDevice(doc *xmlapi.Node) device {
 	}
 	f.insecure = info.Attr("insecure") == "yes"
 	f.info = learn(xmlapi.Info{Model: info.Attr("model"), Serial: info.Attr("serial"), Version: info.Attr("version"),
-		Hostname: info.Attr("hostname"), MultiVSys: info.Attr("multi-vsys") == "yes"}, nil)
+		Hostname: info.Attr("hostname"), ThreatVersion: info.Attr("threat-version"), MultiVSys: info.Attr("multi-vsys") == "yes"}, nil)
 	f.version, _ = xmlapi.ParseVersion(info.Attr("version"))
 	f.readConfigurations(a, want)
 	f.readOthers(a, want)
@@ -76,6 +76,7 @@ func (f *Facts) readConfigurations(a *xmlapi.Node, want Expectation) {
 	template, err := answered(a.Child("pushed-template"))
 	f.template = learn(xmlapi.ParseTemplate(template), err)
 	device := a.At("running", "config", "devices").FirstEntry()
+	f.zone = learn(device.Value("deviceconfig", "system", "timezone"), f.own.err)
 	f.lines = learn(ours.New(f.Firewall, f.VSys, nil, ours.Configuration{Network: device.Child("network"), System: device.Child("deviceconfig"),
 		VSys: f.own.value, Shared: f.shared.value, Template: f.template.value, Pushed: f.pushed()}), f.own.err)
 	_, err = answered(a.Child("pending"))
@@ -140,6 +141,11 @@ func readWant(n *xmlapi.Node) Expectation {
 		InternetZones: n.Child("internet-zones").Members(), SyslogAddress: n.Attr("syslog-address"),
 		Formats:         Formats{Traffic: n.Value("traffic"), Threat: n.Value("threat"), Default: n.Attr("read-default") == "yes"},
 		CertificateEnds: at("certificate-ends"), MayProvision: n.Attr("may-provision") == "yes", Now: at("now"),
+	}
+	for _, name := range n.Child("timezones").Members() {
+		if zone, err := time.LoadLocation(name); err == nil {
+			want.Zones = append(want.Zones, zone)
+		}
 	}
 	if ca := n.Value("ca"); ca != "" {
 		want.CA = []byte(ca)

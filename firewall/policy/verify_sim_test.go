@@ -39,6 +39,7 @@ func simulate(t *testing.T, text string, o panosim.Options) simulated {
 	d, info := readDevice(doc), doc.At("answers", "info")
 	config := doc.At("answers", "running", "config")
 	o.Config, o.Model, o.Serial, o.Version = config.XML(), info.Attr("model"), info.Attr("serial"), info.Attr("version")
+	o.Threats = info.Attr("threat-version")
 	for _, vsys := range config.Child("devices").FirstEntry().Child("vsys").Entries() {
 		o.VSys = append(o.VSys, vsys.Attr("name"))
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"activedefense/firewall/xmlapi"
 )
@@ -77,6 +78,7 @@ func (v logChecks) format(f *findings) {
 		f.fail(v.serverRemedy(), "no syslog server profile sends to %s", v.want.SyslogAddress)
 		return
 	}
+	v.clock(f)
 	for _, s := range v.servers {
 		v.server(f, s)
 		for _, kind := range v.formatted() {
@@ -87,6 +89,39 @@ func (v logChecks) format(f *findings) {
 				"the profile %s escapes %s, which is not reversed when the logs are read", quoteAll([]string{s.name}), quoteAll([]string{s.escaped}))
 		}
 	}
+}
+
+// clock looks whether an input reads times in the zone of the firewall's clock: in any other, records without a zone of their own
+// lie hours off.
+func (v logChecks) clock(f *findings) {
+	name := xmlapi.Tidy(v.f.zone.value)
+	zone, err := time.LoadLocation(v.f.zone.value)
+	switch {
+	case len(v.want.Zones) == 0:
+	case v.f.zone.err != nil:
+		f.note("the time zone of its clock could not be read: %s", cause(v.f.zone.err))
+	case name == "":
+		f.note("no time zone is set, so which one its clock has is not known")
+	case err != nil:
+		f.note("the time zone %s of its clock is not known here", name)
+	case !slices.ContainsFunc(v.want.Zones, func(other *time.Location) bool { return sameTime(zone, other, v.want.Now) }):
+		f.warn("Set inputs[].timezone to "+name+" where the logs of this firewall are read; or Device > Setup > Management > General Settings > Time Zone.",
+			"its clock is set to %s, and no input reads times in that zone (inputs[].timezone): records whose time has no zone lie hours off", name)
+	default:
+		f.note("its clock is set to %s, and an input reads times so", name)
+	}
+}
+
+// sameTime tells whether clocks in two zones show the same the whole year from a time on.
+func sameTime(a, b *time.Location, from time.Time) bool {
+	for day := range 366 {
+		at := from.AddDate(0, 0, day)
+		_, x := at.In(a).Zone()
+		if _, y := at.In(b).Zone(); x != y {
+			return false
+		}
+	}
+	return true
 }
 
 // server looks whether the profile sends to us.

@@ -184,6 +184,10 @@ func (v *verifier) internetRules(f *findings) {
 			reached[i] = true
 		}
 	}
+	if v.f.info.value.ThreatVersion == "0" {
+		f.warn("Device > Dynamic Updates > Applications and Threats: Download and Install; it needs a Threat Prevention license.",
+			"the firewall has no threat content (threat-version 0): it never logs an attack, whatever the profiles say")
+	}
 	count := 0
 	for _, i := range sortedKeys(reached) {
 		x := v.p.rules[i]

@@ -18,6 +18,7 @@ import (
 // Info is what a firewall says about itself. The zero value: it was not reached yet.
 type Info struct {
 	Model, Serial, Version, Hostname string
+	ThreatVersion                    string // of the threat content; "0": there is none; "": not told
 	MultiVSys                        bool
 }
 

@@ -12,6 +12,7 @@ type systemInfo struct {
 	Model     string `xml:"result>system>model"`
 	Serial    string `xml:"result>system>serial"`
 	Version   string `xml:"result>system>sw-version"`
+	Threats   string `xml:"result>system>threat-version"`
 	MultiVSys string `xml:"result>system>multi-vsys"`
 	Uptime    string `xml:"result>system>uptime"`
 }
@@ -31,7 +32,7 @@ func parseSystemInfo(body []byte) (identity, *Error) {
 	}
 	id := identity{Info: Info{
 		Model: tidy(s.Model, nil), Serial: tidy(s.Serial, nil), Version: tidy(s.Version, nil), Hostname: tidy(s.Hostname, nil),
-		MultiVSys: strings.TrimSpace(s.MultiVSys) == "on",
+		ThreatVersion: tidy(s.Threats, nil), MultiVSys: strings.TrimSpace(s.MultiVSys) == "on",
 	}, uptime: parseUptime(s.Uptime)}
 	unsupported := func(format string, args ...any) (identity, *Error) {
 		return identity{}, &Error{Kind: KindUnsupported, Text: fmt.Sprintf(format, args...)}
