@@ -176,6 +176,7 @@ func (w *world) releaseAndBlockAgain(source string) {
 }
 
 func TestBlockingByHandIsEnforcedAndExpires(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	w := newWorld(t, "sqlite", "")
 	w.append(nil)
 	w.start()

@@ -83,6 +83,7 @@ func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
 }
 
 func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	w := newWorld(t, "sqlite", "")
 	samples := generate(2000, time.Now().UTC(), rand.New(rand.NewPCG(81, 82)))
 	w.append(text(samples))

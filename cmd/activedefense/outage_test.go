@@ -231,6 +231,7 @@ func TestAFullDiskStopsReadingAndHeals(t *testing.T) {
 }
 
 func TestAFirewallThatIsDownIsBroughtLevel(t *testing.T) {
+	t.Parallel() // it waits for time to pass
 	w := newWorld(t, "sqlite", "")
 	w.sim.Down()
 	samples := generate(5000, time.Now().UTC(), rand.New(rand.NewPCG(51, 52)))
