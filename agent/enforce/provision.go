@@ -97,12 +97,12 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		steps = plan.Steps
 	}
 	if opts.Commit {
-		opts.Progress(device.Name(), nil, "committing our own edits; this can take minutes")
+		opts.Progress(device.Name(), nil, "committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 		done, err := policy.Commit(ctx, device, want, fw.CommitAdmin)
 		if err != nil {
 			return steps, err
 		}
-		what := "committed, our own edits only"
+		what := "committed; status looks again within the hour, or at once after a reload"
 		if !done {
 			what = "nothing of ours to commit"
 		}

@@ -117,14 +117,14 @@ func TestProvisionPlansTakesStepsAndCommits(t *testing.T) {
 				t.Fatal("it was committed, or not even written")
 			}
 			left, said, err = l.provision(applyAndCommit) // what was written before
-			if want := "fw1: 0 steps\nfw1: committing our own edits; this can take minutes\nfw1: committed, our own edits only"; err != nil || len(left) != 0 || said != want {
+			if want := "fw1: 0 steps\nfw1: committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes\nfw1: committed; status looks again within the hour, or at once after a reload"; err != nil || len(left) != 0 || said != want {
 				t.Fatalf("%v is left: %q, %v", left, said, err)
 			}
 			if !strings.Contains(sim.Config().Running(), testTag) || sim.Config().Pending("") != 0 {
 				t.Error("it was not committed")
 			}
 			left, said, err = l.provision(commit)
-			if want := "fw1: 0 steps\nfw1: committing our own edits; this can take minutes\nfw1: nothing of ours to commit"; err != nil || len(left) != 0 || said != want {
+			if want := "fw1: 0 steps\nfw1: committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes\nfw1: nothing of ours to commit"; err != nil || len(left) != 0 || said != want {
 				t.Errorf("%v is left: %q, %v", left, said, err)
 			}
 			sim.Lists().Fetch()
@@ -179,7 +179,7 @@ func TestProvisionSaysHowFarItCame(t *testing.T) {
 	sim.Config().FailCommit("a rule of somebody else is broken")
 	left, said, err = l.provision(commit)
 	expect("the commit fails", left, err, 0, xmlapi.KindCommit)
-	says("the commit fails", said, "fw1: committing our own edits; this can take minutes")
+	says("the commit fails", said, "fw1: committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 	if err != nil && !strings.Contains(err.Error(), "a rule of somebody else is broken") {
 		t.Errorf("the firewall's words are lost: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,17 +41,25 @@ func execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
+	usage := exitUsage
+	if slices.Contains(args, "--detailed-exit-code") {
+		usage = exitFailed // the other one says that changes are needed
+	}
 	var status *statusError
 	if errors.As(err, &status) {
-		if status.err != nil {
-			fmt.Fprintln(app.stderr, "activedefense:", status.err)
+		if status.err == nil {
+			return status.code
+		}
+		fmt.Fprintln(app.stderr, "activedefense:", status.err)
+		if status.code == exitUsage {
+			return usage
 		}
 		return status.code
 	}
 	fmt.Fprintln(app.stderr, "activedefense:", err)
 	if !app.started {
 		fmt.Fprintln(app.stderr, "Run 'activedefense --help' for usage.")
-		return exitUsage
+		return usage
 	}
 	return exitFailed
 }

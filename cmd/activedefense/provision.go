@@ -29,7 +29,7 @@ func newProvisionCommand(a *app) *cobra.Command {
 		Short: "Show what is missing in the firewalls' policies, and create it, or take it away",
 		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
 missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits our
-changes only. Objects created by others are changed only with --adopt. The checks of verify are run at the end.
+changes only, those of earlier runs included. Objects created by others are changed only with --adopt. The checks of verify are run at the end.
 
 With --remove the plan takes away all that bears our names, rules first, so that nothing ever refers to what is gone; what
 others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
@@ -42,9 +42,6 @@ Exit status 1 if a firewall could not be planned or written, it cannot be told w
 --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something is, 1 if anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if p.opts.Adopt && !p.opts.Apply {
-				return usageErrorf("--adopt requires --apply")
-			}
 			p.opts.Version, p.opts.Progress = version, p.progress
 			return p.exit(p.provision(c.Context()))
 		},
@@ -60,13 +57,7 @@ Exit status 1 if a firewall could not be planned or written, it cannot be told w
 
 // exit gives the error from which the exit status is made; left are the steps that are still missing.
 func (p *provisionCommand) exit(left []policy.Step, err error) error {
-	coded := (*statusError)(nil)
-	switch {
-	case !p.detailed:
-		return err
-	case errors.As(err, &coded) && coded.code == exitUsage:
-		return &statusError{exitFailed, coded.err}
-	case err == nil && len(left) > 0:
+	if p.detailed && err == nil && len(left) > 0 {
 		return &statusError{code: exitNeeded}
 	}
 	return err
@@ -145,10 +136,26 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			p.printStep(s)
 		}
 		p.printDifferences(plan.Differences)
-		if !p.opts.Apply {
-			fmt.Fprintln(p.stdout, "Nothing was changed; --apply writes this to the candidate configuration.")
+		if written := p.written(plan.Steps); !p.opts.Apply {
+			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
 		}
 	}
+	if !p.json && plan != nil && plan.Pending {
+		fmt.Fprintf(p.stdout, "%s: edits of somebody are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name))
+	}
+}
+
+// written is how many of the steps --apply takes.
+func (p *provisionCommand) written(steps []policy.Step) (n int) {
+	for _, s := range steps {
+		switch {
+		case s.Object == policy.ObjectRole:
+			return 0
+		case s.Action != policy.ActionPerson && (!s.Foreign || p.opts.Adopt):
+			n++
+		}
+	}
+	return n
 }
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.

@@ -114,8 +114,10 @@ func TestVerifyAndProvisionOfAnUnknownFirewall(t *testing.T) {
 			t.Errorf("%s: exit status %d: %s", command, code, stderr)
 		}
 	}
-	if _, stderr, code := w.run("provision", "--adopt"); code != 2 || !strings.Contains(stderr, "--apply") {
-		t.Errorf("--adopt alone: exit status %d: %s", code, stderr)
+	for status, args := range map[int][]string{2: {"provision", "--bogus"}, 1: {"provision", "--bogus", "--detailed-exit-code"}} {
+		if _, stderr, code := w.run(args...); code != status || !strings.Contains(stderr, "--bogus") {
+			t.Errorf("%v: exit status %d, want %d: %s", args, code, status, stderr)
+		}
 	}
 }
 

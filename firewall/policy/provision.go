@@ -45,6 +45,9 @@ type Step struct {
 type Plan struct {
 	Firewall string `json:"firewall"`
 	Steps    []Step `json:"-"` // in the order in which they can be taken
+	// Pending: edits of somebody are not committed. The plan is made from the candidate configuration, with them; a commit takes
+	// along those of the administrator as whom we act.
+	Pending bool `json:"pending"`
 	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
 	// every step taken that a person is not needed for, those that adopt included. Those of blocked sources come last.
 	Differences []decision.Difference `json:"differences"`
@@ -70,11 +73,11 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	}
 	if slices.ContainsFunc(steps, Step.imports) {
 		if err := mayImport(ctx, d); err != nil {
-			steps = slices.Insert(steps, 0, Step{Firewall: f.Firewall, Action: ActionPerson, Object: "administrator role",
+			steps = slices.Insert(steps, 0, Step{Firewall: f.Firewall, Action: ActionPerson, Object: ObjectRole,
 				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
 		}
 	}
-	return Plan{f.Firewall, steps, differences(f, after, want)}, nil
+	return Plan{f.Firewall, steps, f.pending.value, differences(f, after, want)}, nil
 }
 
 // candidateFacts reads what a plan is made from.
@@ -89,6 +92,7 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	if f.own.err == nil && f.own.value == nil {
 		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
 	}
+	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
 	f.readPushed(ctx, d)
 	if len(want.InternetZones) == 0 || want.Sensor == SensorDrop {
 		f.readNetwork(ctx, d, want.InternetZones, d.Get)

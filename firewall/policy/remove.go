@@ -41,7 +41,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	return Plan{Firewall: f.Firewall, Steps: r.steps, Differences: differences(f, after, want)}, nil
+	return Plan{Firewall: f.Firewall, Steps: r.steps, Pending: f.pending.value, Differences: differences(f, after, want)}, nil
 }
 
 // remover gathers the steps that take away.
@@ -141,8 +141,11 @@ func (r *remover) all() {
 		r.stopLogging(u)
 	}
 	r.object("log forwarding profile", n.Logs, "log-settings", "profiles")
+	stays := xmlapi.SharedPath + "/log-settings/profiles" + xmlapi.EntryNamed(n.Logs) // if it is not gone, with all that it needs
 	for _, u := range r.users(n.Syslog, "send-syslog") {
-		r.stopSending(u)
+		if !strings.HasPrefix(u.path, stays) {
+			r.stopSending(u)
+		}
 	}
 	r.object("syslog server profile", n.Syslog, "log-settings", "syslog")
 	r.object("address group", n.Group, "address-group")
@@ -173,7 +176,7 @@ func (r *remover) object(kind, name string, path ...string) {
 			continue
 		}
 		if users := r.users(name, elements...); len(users) > 0 {
-			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users)+" still refers to it. Take it off there, then run this again.")
+			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users)+" still refers to it. Take it off there, or have --adopt do it if it is our log forwarding, syslog server or tag; then run this again.")
 			continue
 		}
 		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
@@ -230,8 +233,12 @@ func (r *remover) stopSending(u reference) {
 			isOurs = false
 		}
 	}
-	if isOurs {
+	switch {
+	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)
+		return
+	case isOurs:
+		r.take(ActionChange, u, "without the match list "+quoteAll([]string{u.entry.Attr("name")})+", which is ours", false, u.path)
 		return
 	}
 	r.take(ActionChange, u, "match list "+quoteAll([]string{u.entry.Attr("name")})+" no longer sends to "+u.name, true, u.at)

@@ -237,6 +237,9 @@ func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profil
 func (p *provisioner) logDefault(r rule, profile, why string) {
 	at := p.vsys + defaultRulesPath + xmlapi.EntryNamed(r.name)
 	detail := "log at session end, log forwarding profile " + profile + "; the action stays " + r.action + why
+	if r.name == intrazoneDefault {
+		detail += "; every session within a zone that no rule decides over is logged from then on"
+	}
 	switch {
 	case r.overridden.pushed():
 		p.person("security rule "+r.String(), pushedDefaultRemedy(r)+why)

@@ -154,6 +154,10 @@ func (v *verifier) logRemedy(x rule) string {
 	case x.layer == layerDefault:
 		return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Override > Actions: Log at Session End, Log Forwarding " + word(v.logName()) +
 			"; the action stays " + x.action + ". " + v.cli.set("rulebase default-security-rules rules %s action %s log-end yes log-setting %s", word(x.name), x.action, word(v.logName())))
+	case x.logProfile != "" && x.logProfile != v.want.Names.Logs && !slices.ContainsFunc(v.logs, func(l logProfile) bool { return l.name == x.logProfile }):
+		// Somebody else reads what it sends: it stays, and sends to us as well.
+		return "Objects > Log Forwarding > " + quoteAll([]string{x.logProfile}) + " > Add, for log type traffic and again for threat: filter All Logs, Syslog " + word(v.serverName()) +
+			"; provision --adopt does it. The rule: Log at Session End."
 	case x.layer.pushed():
 		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + "."
 	}
