@@ -264,6 +264,8 @@ func (s section) tagName(key string) string {
 		s.fault(key, "is longer than the 127 characters a firewall accepts")
 	case strings.ContainsAny(v, "'\"`\\") || strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsPrint(r) }):
 		s.fault(key, "%q contains a quote, a backslash or a control character; use letters, digits, - and _", clip(v))
+	case strings.EqualFold(v, "any") || strings.EqualFold(v, "none"):
+		s.fault(key, "%q means something else where rules name objects; use another name", v)
 	case word != "":
 		s.fault(key, "contains the word %q, which an address group's filter treats as an operator", word)
 	case strings.TrimSpace(v) != v || strings.Contains(v, "  "):

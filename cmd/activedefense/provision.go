@@ -29,7 +29,7 @@ func newProvisionCommand(a *app) *cobra.Command {
 		Short: "Show what is missing in the firewalls' policies, and create it, or take it away",
 		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
 missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits our
-changes only, those of earlier runs included. Objects created by others are changed only with --adopt. The checks of verify are run at the end.
+changes only, those of earlier runs included, and runs the checks of verify. Objects created by others are changed only with --adopt.
 
 With --remove the plan takes away all that bears our names, rules first, so that nothing ever refers to what is gone; what
 others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
@@ -77,16 +77,14 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	if !p.json && p.opts.Apply && !p.opts.Commit {
 		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: activedefense %s --commit.\n", p.command())
 	}
-	if !p.opts.Remove {
+	if p.opts.Commit && !p.opts.Remove { // before, the running configuration is as it was: its remedies would be the plan once more
 		if !p.json {
 			fmt.Fprintln(p.stdout, "\nThe running configuration now:")
 		}
 		err = (&verifyCommand{p.app, p.opts.Firewall}).verify(ctx)
 	}
 	var failed *statusError
-	if errors.As(err, &failed) && failed.err == nil && !p.opts.Commit {
-		err = nil // a plan, or one that is not committed, has not changed the running configuration
-	}
+	_ = errors.As(err, &failed)
 	if planned != nil {
 		if failed != nil {
 			err = failed.err

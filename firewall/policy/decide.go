@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 // mode, and the list) is the set decision.Blocked; every other dynamic address group and external dynamic list is a set of
 // which the members are not known.
 func (p *vsysPolicy) decisions(want Expectation) *decision.Policy {
-	r := &resolver{p: p, objects: map[string]map[string]placed{}, blocked: map[string]bool{}, known: map[string]decision.Addresses{}}
+	r := &resolver{p: p, names: want.Names, objects: map[string]map[string]placed{}, blocked: map[string]bool{}, known: map[string]decision.Addresses{}}
 	for _, s := range p.blockSources(want.Mode, want.Names, want.ListURL) {
 		r.blocked[s.name] = true
 	}
@@ -46,7 +47,8 @@ func unlessAny(members []string) []string {
 type resolver struct {
 	p       *vsysPolicy
 	objects map[string]map[string]placed // by kind and name
-	blocked map[string]bool              // groups and lists of the blocked sources
+	names   firewall.Names
+	blocked map[string]bool // groups and lists of the blocked sources
 	known   map[string]decision.Addresses
 }
 
@@ -92,7 +94,7 @@ func (r *resolver) address(name string) decision.Addresses {
 			out.Sets = []string{"address " + quoteAll([]string{name}) + " (" + cmp.Or(object.Value("fqdn"), object.Value("ip-wildcard"), text, "empty") + ")"}
 		}
 	case r.blocked[name]:
-		out.Sets = []string{decision.Blocked}
+		out = r.blockedBy(group)
 		if filter := group.Value("dynamic", "filter"); group.Child("dynamic") != nil && strings.ContainsAny(strings.Trim(filter, "'\" "), "'\" ") {
 			out.Sets = append(out.Sets, "dynamic address group "+quoteAll([]string{name})) // of other tags, too
 		}
@@ -114,6 +116,41 @@ func (r *resolver) address(name string) decision.Addresses {
 	}
 	r.known[name] = out
 	return out
+}
+
+// blockedBy gives what an object that blocks stands for: the blocked sources, and whatever somebody else put into it.
+func (r *resolver) blockedBy(group *xmlapi.Node) decision.Addresses {
+	out := decision.Addresses{Sets: []string{decision.Blocked}}
+	add := func(name string) {
+		one := r.address(name)
+		out.Ranges, out.Sets = append(out.Ranges, one.Ranges...), append(out.Sets, one.Sets...)
+	}
+	matches, err := parseTagFilter(group.Value("dynamic", "filter"))
+	isDynamic := group.Child("dynamic") != nil
+	for _, a := range r.p.scopes.all("address") {
+		tags := map[string]bool{}
+		for _, t := range a.Child("tag").Members() {
+			tags[t] = true
+		}
+		if isDynamic && err == nil && len(tags) > 0 && matches(tags) && !isMember(r.names, a.Node) {
+			add(a.Attr("name"))
+		}
+	}
+	for _, m := range group.Child("static").Members() {
+		if !isMember(r.names, r.find("address", m)) {
+			add(m)
+		}
+	}
+	return out
+}
+
+// isMember tells whether an address object is one of those with which we fill a group in ModeGroup, by what its name follows from.
+func isMember(n firewall.Names, a *xmlapi.Node) bool {
+	value := a.Value("ip-netmask")
+	if a.Attr("name") == n.Nobody {
+		return value == n.NobodyEntry().Value("ip-netmask")
+	}
+	return a.Attr("name") == n.Group+"-"+strings.NewReplacer(":", "_", "/", "-").Replace(value) && slices.Contains(a.Child("tag").Members(), n.Tag)
 }
 
 // parseRange reads an address, a network, of which host bits may be set, or a range.

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +29,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}}
+	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, users: map[string]bool{}}
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
 	r.all()
@@ -49,6 +51,7 @@ type remover struct {
 	*provisioner
 	adopt bool
 	used  map[string][]reference // by name
+	users map[string]bool        // other virtual systems that have rules of ours: what is shared stays for them
 	gone  []string               // xpaths of what is taken away, with all below
 }
 
@@ -60,6 +63,7 @@ type reference struct {
 	owner   string // the object in which that is, for a reader
 	entry   *xmlapi.Node
 	path    string // of the entry
+	vsys    string // in which it is; "": in none
 }
 
 // references notes every name that stands below a node: as the text of an element or of a member, or as an entry of a
@@ -73,15 +77,19 @@ func (r *remover) references(path string, n *xmlapi.Node) {
 			case c.Name == "member":
 				r.note(in, c.Text, n.Name, path+xmlapi.MemberNamed(c.Text))
 				continue
+			case n.Name == "vsys" && c.Name == "entry" && path == xmlapi.DevicePath+"/vsys":
+				at, inside.vsys = path+xmlapi.EntryNamed(c.Attr("name")), c.Attr("name")
+				r.ourRules(c)
 			case c.Name == "entry":
 				at = path + xmlapi.EntryNamed(c.Attr("name"))
-				if n.Name == "CA" {
+				if n.Name == "CA" || n.Name == "root-ca" {
 					r.note(in, c.Attr("name"), n.Name, at)
 				}
 				inside.entry, inside.path = c, at
 				if in.owner == "" {
 					inside.owner = ownerName(path, n.Name, c.Attr("name"))
 				}
+			case c.Name == "description" || c.Name == "comments":
 			case len(c.Children) == 0:
 				r.note(in, c.Text, c.Name, at)
 				continue
@@ -94,6 +102,17 @@ func (r *remover) references(path string, n *xmlapi.Node) {
 	}
 }
 
+// ourRules notes another virtual system that has rules of our names.
+func (r *remover) ourRules(vsys *xmlapi.Node) {
+	rules, n := vsys.At("rulebase", "security", "rules"), r.want.Names
+	if name := vsys.Attr("name"); name != r.f.VSys && (rules.Entry(n.Block) != nil || rules.Entry(n.Listed) != nil) {
+		r.users[name] = true
+	}
+}
+
+// here tells whether a reference is in our virtual system, or in none.
+func (r *remover) here(u reference) bool { return u.vsys == "" || u.vsys == r.f.VSys }
+
 func (r *remover) note(in reference, name, element, at string) {
 	in.name, in.element, in.at = name, element, at
 	r.used[name] = append(r.used[name], in)
@@ -105,8 +124,6 @@ func ownerName(path, list, name string) string {
 	above := steps[max(0, len(steps)-2)]
 	kind := strings.ReplaceAll(list, "-", " ")
 	switch {
-	case list == "vsys":
-		return "" // what is in it has names of its own
 	case above == "default-security-rules":
 		kind = "default rule"
 	case list == "rules":
@@ -121,10 +138,10 @@ func ownerName(path, list, name string) string {
 	return kind + " " + quoteAll([]string{name})
 }
 
-// users are the references to a name from one of the elements, or with none from any element but those that only name
+// referring are the references to a name from one of the elements, or with none from any element but those that only name
 // other kinds of objects, that are not taken away themselves.
-func (r *remover) users(name string, elements ...string) []reference {
-	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "CA"}
+func (r *remover) referring(name string, elements ...string) []reference {
+	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "group-tag", "CA", "root-ca"}
 	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
 		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
 		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool { return strings.HasPrefix(u.at+"/", gone+"/") })
@@ -137,13 +154,15 @@ func (r *remover) all() {
 	for _, name := range []string{n.Block, n.Listed, n.Sensor} {
 		r.object("security rule", name, "rulebase", "security", "rules")
 	}
-	for _, u := range r.users(n.Logs, "log-setting") {
-		r.stopLogging(u)
+	for _, u := range r.referring(n.Logs, "log-setting") {
+		if r.here(u) {
+			r.stopLogging(u)
+		}
 	}
 	r.object("log forwarding profile", n.Logs, "log-settings", "profiles")
 	stays := xmlapi.SharedPath + "/log-settings/profiles" + xmlapi.EntryNamed(n.Logs) // if it is not gone, with all that it needs
-	for _, u := range r.users(n.Syslog, "send-syslog") {
-		if !strings.HasPrefix(u.path, stays) {
+	for _, u := range r.referring(n.Syslog, "send-syslog") {
+		if r.here(u) && len(r.users) == 0 && !strings.HasPrefix(u.path, stays) {
 			r.stopSending(u)
 		}
 	}
@@ -155,7 +174,10 @@ func (r *remover) all() {
 	r.object("external dynamic list", n.List, "external-list")
 	r.object("certificate profile", n.CertProf, "certificate-profile")
 	r.object("certificate", n.CA, "certificate")
-	for _, u := range r.users(n.Tag, "tag") {
+	for _, u := range r.referring(n.Tag, "tag", "group-tag") {
+		if !r.here(u) {
+			continue
+		}
 		r.take(ActionChange, u, "without the tag "+n.Tag, true, u.at)
 	}
 	r.object("tag", n.Tag, "tag")
@@ -165,7 +187,7 @@ func (r *remover) all() {
 func (r *remover) object(kind, name string, path ...string) {
 	elements := map[string][]string{
 		"log forwarding profile": {"log-setting"}, "syslog server profile": {"send-syslog"}, "certificate profile": {"certificate-profile"},
-		"certificate": {"CA", "certificate"}, "tag": {"tag"}, "security rule": {"rule"},
+		"certificate": {"CA", "root-ca", "trusted-root-CA", "certificate"}, "tag": {"tag", "group-tag"}, "security rule": {"rule"},
 	}[kind]
 	for _, sc := range r.p.scopes {
 		if sc.node.At(path...).Entry(name) == nil {
@@ -175,22 +197,58 @@ func (r *remover) object(kind, name string, path ...string) {
 			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, then push.")
 			continue
 		}
-		if users := r.users(name, elements...); len(users) > 0 {
-			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users)+" still refers to it. Take it off there, or have --adopt do it if it is our log forwarding, syslog server or tag; then run this again.")
+		if sc.path == xmlapi.SharedPath && len(r.users) > 0 {
+			r.person(kind+" "+quoteAll([]string{name}), "It stays: rules of ours in virtual system "+quoteAll(slices.Sorted(maps.Keys(r.users)))+" need what is shared.")
+			continue
+		}
+		users := r.referring(name, elements...)
+		if sc.path != xmlapi.SharedPath { // the others have one of that name themselves, or none
+			users = slices.DeleteFunc(users, func(u reference) bool { return !r.here(u) })
+		}
+		if len(users) > 0 {
+			r.person(kind+" "+quoteAll([]string{name}), "It stays: "+owners(users, r.f.VSys)+" still refers to it. Take it off there, or have --adopt do it if it is our log forwarding, syslog server or tag; then run this again.")
 			continue
 		}
 		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
-		r.step(ActionDelete, kind, name, "it is ours", false, xmlapi.Delete(at))
-		r.gone = append(r.gone, at)
+		detail, foreign := "it is ours", !r.isOurs(kind, sc.node.At(path...).Entry(name))
+		if foreign {
+			detail = "it bears our name, and is not as we make it"
+		}
+		r.step(ActionDelete, kind, name, detail, foreign, xmlapi.Delete(at))
+		if !foreign || r.adopt {
+			r.gone = append(r.gone, at)
+		}
 	}
 }
 
-// owners names those that refer to something, for a reader.
-func owners(users []reference) string {
+// isOurs tells whether an object of our name is one that we made, as far as its content tells.
+func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
+	switch kind {
+	case "tag":
+		return n.Value("comments") == r.want.Names.TagEntry().Value("comments")
+	case "log forwarding profile":
+		for _, m := range n.Child("match-list").Entries() {
+			for _, c := range m.Children {
+				isSyslog := c.Name == "send-syslog" && slices.Equal(c.Members(), []string{r.want.Names.Syslog})
+				if strings.HasPrefix(c.Name, "send-") && !isSyslog && c.Text != "no" || c.Name == "actions" {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// owners names those that refer to something, for a reader who looks at one virtual system.
+func owners(users []reference, vsys string) string {
 	var names []string
 	for _, u := range users {
-		if !slices.Contains(names, u.owner) {
-			names = append(names, u.owner)
+		name := cmp.Or(u.owner, u.at)
+		if u.vsys != "" && u.vsys != vsys {
+			name += " in virtual system " + quoteAll([]string{u.vsys})
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	const most = 5
@@ -227,7 +285,8 @@ func (r *remover) stopLogging(u reference) {
 
 // stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.
 func (r *remover) stopSending(u reference) {
-	isOurs := strings.HasPrefix(u.entry.Attr("name"), r.want.Names.Logs) && strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(u.entry.Attr("name")))
+	n := r.want.Names
+	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-traffic", n.Logs + "-threat"}, u.entry.Attr("name")) && u.entry.Child("actions") == nil && strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(u.entry.Attr("name")))
 	for _, c := range u.entry.Children {
 		if c.Name != "send-syslog" && strings.HasPrefix(c.Name, "send-") && c.Text != "no" || len(u.entry.Child("send-syslog").Members()) > 1 {
 			isOurs = false
@@ -249,8 +308,8 @@ func (r *remover) addresses() []string {
 	n := r.want.Names
 	var out []string
 	for _, a := range r.p.scopes.all("address") {
-		if name := a.Attr("name"); name == n.Nobody || strings.HasPrefix(name, n.Group+"-") && slices.Contains(a.Child("tag").Members(), n.Tag) {
-			out = append(out, name)
+		if isMember(n, a.Node) {
+			out = append(out, a.Attr("name"))
 		}
 	}
 	return out

@@ -212,3 +212,63 @@ func TestSomebodyElsesLogForwardingIsJoined(t *testing.T) {
 		t.Errorf("after the removal:\n%s", after)
 	}
 }
+
+// What is shared stays as long as another virtual system has rules of ours, and its own objects of our names are not touched.
+func TestRemoveLeavesOtherVirtualSystemsArmed(t *testing.T) {
+	const zones = `<zone><entry name="untrust"/><entry name="dmz"/></zone>`
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.VSys = []string{"vsys1", "vsys2"}
+		o.Config = `<config version="10.2.0"><shared/><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1">` + zones + `</entry><entry name="vsys2">` + zones + `</entry></vsys></entry></devices></config>`
+	})
+	l.want.InternetZones = []string{"untrust"}
+	for _, vsys := range []string{"vsys1", "vsys2"} {
+		l.opts.VSys = vsys
+		l.restart()
+		l.apply(l.plan(), false)
+		l.commit()
+	}
+	l.apply(l.removal(true), true)
+	l.commitRemoval()
+	l.opts.VSys = "vsys1"
+	l.restart()
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("the other virtual system lacks: %v", left)
+	}
+	l.apply(l.removal(true), true)
+	l.commitRemoval()
+	if running := l.sim.Config().Running(); strings.Contains(running, `"`+tag+`-block"`) || strings.Contains(running, `"`+tag+`-ca"`) {
+		t.Errorf("left of ours:\n%s", running)
+	}
+}
+
+// What somebody else put into an object that blocks is dropped like what is blocked, and a plan tells of it.
+func TestWhatOthersBlockByOurTagIsTold(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(rulesOfOthers, "<rulebase>", `<address><entry name="partner"><ip-netmask>203.0.113.9/32</ip-netmask><tag><member>`+tag+`</member></tag></entry></address><rulebase>`, 1)
+	})
+	plan, err := Provision(t.Context(), l.device, l.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(plan.Differences, func(d decision.Difference) bool {
+		return !d.BlockedSources && strings.Contains(d.Traffic, "203.0.113.9")
+	}) {
+		t.Errorf("nothing is told of the partner who bears our tag: %v", plan.Differences)
+	}
+}
+
+// What bears our names and is not as we make it is somebody else's: it goes only with --adopt, tags off others' objects included.
+func TestRemoveOfWhatBearsOurNames(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(strings.Replace(rulesOfOthers, "<rulebase>", `<tag><entry name="`+tag+`"><comments>SOC team</comments></entry></tag><address><entry name="`+tag+
+			`-mgmt"><ip-netmask>192.0.2.9</ip-netmask><tag><member>`+tag+`</member></tag></entry></address><rulebase>`, 1), `<action>allow</action>`, `<action>allow</action><tag><member>`+tag+`</member></tag>`, 1)
+	})
+	for _, adopt := range []bool{false, true} {
+		l.apply(l.removal(adopt), adopt)
+		l.commitRemoval()
+		running := l.sim.Config().Running()
+		if !strings.Contains(running, tag+"-mgmt") || strings.Contains(running, "SOC team") == adopt || strings.Contains(ruleOf(t, running, "web"), tag) == adopt {
+			t.Errorf("adopt %v:\n%s", adopt, running)
+		}
+	}
+}

@@ -151,6 +151,10 @@ func (p *provisioner) list() string {
 	if !p.authority() {
 		return ""
 	}
+	if existing := p.p.scopes.find(n.List, "external-list"); len(lists) == 0 && existing.Node != nil && existing.Value("type", "ip", "certificate-profile") != n.CertProf {
+		p.person("external dynamic list "+quoteAll([]string{n.List}), "There is another list of that name, which is not fetched from "+url+": rename it, or give this firewall another tag.")
+		return ""
+	}
 	if len(lists) == 0 {
 		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, p.vsys+"/external-list",
 			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute"))))))

@@ -66,7 +66,7 @@ func along(xpath string, at *Node, target string, do func(root *Node, steps []*N
 	return do(at, steps[len(base):]), nil
 }
 
-// parseXPath reads an absolute path of names, of which some are entries with a name: as VSysPath and EntryNamed write it.
+// parseXPath reads an absolute path of names, of which some are entries with a name or members with a text: as VSysPath, EntryNamed and MemberNamed write it.
 func parseXPath(text string) ([]*Node, error) {
 	var steps []*Node
 	for rest := text; rest != ""; {
@@ -81,9 +81,14 @@ func parseXPath(text string) ([]*Node, error) {
 			name, behind, closed := strings.Cut(rest[len("[@name=")+1:], quote+"]")
 			ok, rest = ok && closed && strings.Contains(`'"`, quote), behind
 			step.Attrs = []xml.Attr{{Name: xml.Name{Local: "name"}, Value: name}}
+		} else if strings.HasPrefix(rest, "[text()=") && len(rest) > len("[text()=''") && step.Name == "member" {
+			quote := rest[len("[text()=") : len("[text()=")+1]
+			name, behind, closed := strings.Cut(rest[len("[text()=")+1:], quote+"]")
+			ok, rest = ok && closed && strings.Contains(`'"`, quote), behind
+			step.Text = name
 		}
 		if !ok || step.Name == "" || strings.HasPrefix(rest, "[") {
-			return nil, fmt.Errorf("xpath %q: expected /name or /entry[@name='...'], got %q", text, after)
+			return nil, fmt.Errorf("xpath %q: expected /name, /entry[@name='...'] or /member[text()='...'], got %q", text, after)
 		}
 		steps = append(steps, step)
 	}

@@ -106,7 +106,7 @@ func TestInfo(t *testing.T) {
 		t.Errorf("before the first call: %+v", got)
 	}
 	l.identify()
-	if got, want := l.Info(), (Info{Model: "PA-3220", Serial: "012345678901234", Version: "11.1.4-h7", Hostname: "edge", MultiVSys: true}); got != want {
+	if got, want := l.Info(), (Info{Model: "PA-3220", Serial: "012345678901234", Version: "11.1.4-h7", Hostname: "edge", ThreatVersion: "8700-8709", MultiVSys: true}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got := l.Version(); got != (Version{11, 1, 4}) {
