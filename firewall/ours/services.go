@@ -32,6 +32,7 @@ func (f *Facts) Services() []Service {
 		s.router(router)
 	}
 	s.serviceRoutes()
+	s.monitors()
 	var out []Service
 	for service := range s.seen {
 		out = append(out, service)
@@ -89,6 +90,9 @@ func (s services) interfaces() {
 			if n.Child("vrrp") != nil {
 				s.add(i.name, "VRRP")
 			}
+			if n.Child("ddns-config").Yes("ddns-enabled") || n.Child("ddns-config").Yes("enabled") {
+				s.add(i.name, "dynamic DNS")
+			}
 		}
 	}
 }
@@ -140,6 +144,13 @@ func (s services) lists(network *xmlapi.Node) {
 
 // router looks at the protocols that run on a router. A BGP that names no address of its own may use any interface.
 func (s services) router(router router) {
+	for _, watch := range []struct{ element, title string }{{"path-monitor", "path monitoring of routes"}, {"bfd", "BFD"}} {
+		if holds(router.node, watch.element, 0) {
+			for _, name := range s.on(router) {
+				s.add(name, watch.title+" of "+router.name)
+			}
+		}
+	}
 	for _, protocols := range present(router.node.Child("protocol"), router.node) {
 		if bgp := protocols.Child("bgp"); bgp.Yes("enable") {
 			for _, name := range s.on(router) {
@@ -165,6 +176,33 @@ func (s services) router(router router) {
 		}
 		for _, e := range protocols.Child("vrrp").Entries() {
 			s.add(cmp.Or(e.Value("interface"), e.Attr("name")), "VRRP")
+		}
+	}
+}
+
+// holds tells whether an element stands anywhere below another, and is not switched off.
+func holds(n *xmlapi.Node, name string, depth int) bool {
+	if depth > maxNesting || n == nil {
+		return false
+	}
+	return slices.ContainsFunc(n.Children, func(c *xmlapi.Node) bool {
+		return c.Name == name && c.Value("enable") != "no" && c.Value("profile") != "None" || holds(c, name, depth+1)
+	})
+}
+
+// monitors looks at whom the firewall asks whether a way is open: by high availability from any interface, for policy-based forwarding
+// from that of the rule.
+func (s services) monitors() {
+	for _, system := range s.r.systems {
+		if holds(system.Child("high-availability"), "path-group", 0) && holds(system.Child("high-availability"), "destination-ip", 0) {
+			for _, i := range s.r.interfaces {
+				s.add(i.name, "path monitoring of high availability")
+			}
+		}
+	}
+	for _, rule := range entriesOf(s.r.vsys, "rulebase", "pbf", "rules") {
+		if forward := rule.At("action", "forward"); forward.Child("monitor") != nil && !rule.Yes("disabled") {
+			s.add(forward.Value("egress-interface"), "path monitoring of policy-based forwarding "+rule.Attr("name"))
 		}
 	}
 }

@@ -88,6 +88,16 @@ func TestServices(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("\n got %q\nwant %q", got, want)
 	}
+	watching := parts{network: staticLines + strings.NewReplacer("<routing-table>", "<interface><member>ethernet1/1</member></interface><routing-table>", "<nexthop>", "<path-monitor><enable>yes</enable></path-monitor><bfd><profile>None</profile></bfd><nexthop>").Replace(defaultRoute), vsys: twoZones + `<rulebase><pbf><rules><entry name="b"><action><forward><monitor/><egress-interface>ethernet1/2</egress-interface></forward></action></entry></rules></pbf></rulebase>`,
+		system: `<high-availability><group><monitoring><path-monitoring><path-group><virtual-router><entry name="default"><destination-ip-group/><destination-ip/></entry></virtual-router></path-group></path-monitoring></monitoring></group></high-availability>`}.facts(t).Services()
+	for _, what := range []string{"path monitoring of routes of vr:", "path monitoring of high availability", "path monitoring of policy-based forwarding b"} {
+		if !slices.ContainsFunc(watching, func(s Service) bool { return strings.HasPrefix(s.What, what) }) {
+			t.Errorf("no %s: %v", what, watching)
+		}
+	}
+	if slices.ContainsFunc(watching, func(s Service) bool { return strings.HasPrefix(s.What, "BFD") }) {
+		t.Errorf("BFD that is off: %v", watching)
+	}
 	if in := f.InterfacesOf("dmz"); !slices.Equal(in, []string{"ethernet1/2", "ethernet1/3.100"}) {
 		t.Errorf("in the zone: %v", in)
 	}
