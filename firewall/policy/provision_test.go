@@ -391,3 +391,25 @@ func TestNoPlanCutsTraffic(t *testing.T) {
 		})
 	}
 }
+
+// A group of our name that somebody else filled is named by no rule of ours before it is adopted; one that another mode left is ours.
+func TestAGroupOfSomebodyElse(t *testing.T) {
+	group := func(member, object string) func(*panosim.Options) {
+		return func(o *panosim.Options) {
+			o.Config = strings.Replace(rulesOfOthers, "<rulebase>", `<address><entry name="`+member+`">`+object+`</entry></address><address-group><entry name="`+tag+`"><static><member>`+member+`</member></static></entry></address-group><rulebase>`, 1)
+		}
+	}
+	l := newProvisionLab(t, firewall.ModeTag, group("partner", "<ip-netmask>203.0.113.9</ip-netmask>"))
+	l.apply(l.plan(), false)
+	if rule := tag + `-block"`; strings.Contains(l.sim.Config().Candidate(), `<entry name="`+rule) {
+		t.Errorf("a rule names somebody else's group:\n%s", l.sim.Config().Candidate())
+	}
+	l.apply(l.plan(), true)
+	if left := l.plan(); len(left) != 0 || !strings.Contains(ruleOf(t, l.sim.Config().Candidate(), tag+"-block"), tag) {
+		t.Errorf("after the adoption, left: %v", left)
+	}
+	l = newProvisionLab(t, firewall.ModeTag, group(tag+"-nobody", "<ip-netmask>192.0.2.255</ip-netmask>"))
+	if i := slices.IndexFunc(l.plan(), func(s Step) bool { return s.Foreign && strings.HasPrefix(s.Object, "address group") }); i >= 0 {
+		t.Errorf("what another mode left is somebody else's: %v", l.plan()[i])
+	}
+}

@@ -48,6 +48,8 @@ type provisioner struct {
 	sendTo []string        // syslog server profiles that send to us
 	joined map[string]bool // log forwarding profiles of others that send to us, too
 	steps  []Step
+
+	borrowed bool // the group that the block rule names is somebody else's, until it is adopted
 }
 
 // ObjectZones is the object of the step in which a person says which zones face the internet: where it cannot be told, no rules are
@@ -90,9 +92,8 @@ func (p *provisioner) source() []string {
 	for _, s := range p.sources {
 		names = append(names, s.name)
 	}
-	if len(names) == 0 {
+	if len(names) == 0 && p.group() {
 		names = append(names, p.want.Names.Group)
-		p.group()
 	}
 	return names
 }
@@ -108,12 +109,13 @@ func (p *provisioner) modeList(made string) (names []string) {
 	return names
 }
 
-func (p *provisioner) group() {
+// group makes the group, and tells whether a rule may name it.
+func (p *provisioner) group() bool {
 	n := p.want.Names
 	existing := p.p.scopes.find(n.Group, "address-group")
 	if existing.Node != nil && existing.scope.pushed {
 		p.person("address group "+quoteAll([]string{n.Group}), "Panorama pushed a different group of that name; rename or delete it there.")
-		return
+		return false
 	}
 	entry, detail := xmlapi.NamedEntry(n.Group, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))), "dynamic, filter '"+n.Tag+"'"
 	var before []xmlapi.Edit
@@ -125,10 +127,14 @@ func (p *provisioner) group() {
 	}
 	if existing.Node == nil {
 		p.step(ActionCreate, "address group", n.Group, detail, false, append(before, xmlapi.Set(p.vsys+"/address-group", entry))...)
-		return
+		return true
 	}
+	// As another mode left it, it is ours; else it is somebody's, and so is a rule that names it.
+	members := existing.Child("static").Members()
+	p.borrowed = len(members) == 0 || slices.ContainsFunc(members, func(m string) bool { return !isMember(n, p.p.scopes.find(m, "address").Node) })
 	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
-	p.step(ActionChange, "address group", n.Group, detail+"; the existing group is different", true, append(before, xmlapi.Replace(at, entry))...)
+	p.step(ActionChange, "address group", n.Group, detail+"; the existing group is different", p.borrowed, append(before, xmlapi.Replace(at, entry))...)
+	return true
 }
 
 // list makes the external dynamic list with what it takes to trust us, and gives its name; "": none is wanted, or can be.

@@ -46,7 +46,9 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 		p.step(ActionChange, "security rule", name, detail, false, xmlapi.Replace(p.rulePath(name), entry)).to(p.rulePath(name), xmlapi.MoveTop)
 		return
 	}
-	p.create("security rule", name, detail, p.vsys+rulesPath, entry).to(p.rulePath(name), xmlapi.MoveTop)
+	s := p.create("security rule", name, detail, p.vsys+rulesPath, entry)
+	s.to(p.rulePath(name), xmlapi.MoveTop)
+	s.Foreign = p.borrowed && slices.Contains(sources, p.want.Names.Group)
 }
 
 // split takes the list out of our own block rule, where that stays as it is otherwise: the list has a rule of its own.
