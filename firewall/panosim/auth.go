@@ -51,6 +51,7 @@ func NewKey() string {
 	var random [36]byte
 	// Never fails: crypto/rand ends the program instead.
 	_, _ = rand.Read(random[:])
+	random[0] %= 52 << 2 // a letter comes first, so that all keys begin with LUFRPT1, as real ones do
 	return base64.StdEncoding.EncodeToString([]byte("-AQ==" + base64.StdEncoding.EncodeToString(random[:])))
 }
 

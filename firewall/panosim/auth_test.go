@@ -260,3 +260,12 @@ func TestVersions(t *testing.T) {
 		t.Errorf("plugins before 9.0: %s", body)
 	}
 }
+
+// Keys begin as real ones do, and stand in an address as they are.
+func TestNewKey(t *testing.T) {
+	for range 1000 {
+		if key := NewKey(); !strings.HasPrefix(key, "LUFRPT1") || strings.ContainsAny(key, "+/") {
+			t.Fatalf("made up %s", key)
+		}
+	}
+}

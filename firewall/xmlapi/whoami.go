@@ -7,8 +7,8 @@ import (
 )
 
 // WhoAmI finds out as whom an API key acts. Some versions mark the session that asks in the list of administrators; others tell
-// nobody: there it makes an edit, a tag object of the given name, looks who is named beside it, and takes it back. What stands beside other edits, also of our objects, may be somebody else's, whose
-// work would be published under our name.
+// nobody: there it makes an edit, a tag object of the given name, looks who is named beside it, and takes it back. What stands
+// beside other edits, also of our objects, may be somebody else's, whose work would be published under our name.
 func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 	const what = "determine our administrator name"
 	// Behind a Panorama the session is its own.
@@ -17,10 +17,24 @@ func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 			return admin, nil
 		}
 	}
+	for try := range whoTries {
+		if admin, err := editAndLook(ctx, d, what, name, try); admin != "" || err != nil {
+			return admin, err
+		}
+	}
+	return "", d.Fail(what, &Error{Kind: KindUnsupported,
+		Text: "the firewall does not report who made our changes: set commit_admin to the administrator whose API key is used"})
+}
+
+// whoTries is how often the edit is made: a commit of ours for another virtual system may publish it before anybody is named.
+const whoTries = 3
+
+// editAndLook makes the edit, gives who is named beside it, and takes it back.
+func editAndLook(ctx context.Context, d *Device, what, name string, try int) (string, error) {
 	list := VSysPath(d.opts.VSys) + "/tag"
 	at := list + EntryNamed(name)
 	// A left-over of the same content could be no edit at all.
-	comment := "Active Defense: temporary, " + strconv.FormatInt(d.opts.Now().UnixNano(), 10)
+	comment := "Active Defense: temporary, " + strconv.FormatInt(d.opts.Now().UnixNano()+int64(try), 10)
 	if err := d.Edit(ctx, what, []Edit{Set(list, NamedEntry(name, Leaf("comments", comment)))}); err != nil {
 		return "", err
 	}
@@ -30,10 +44,6 @@ func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 	}
 	if err != nil {
 		return "", err
-	}
-	if admin == "" {
-		return "", d.Fail(what, &Error{Kind: KindUnsupported,
-			Text: "the firewall does not report who made our changes: set commit_admin to the administrator whose API key is used"})
 	}
 	return admin, nil
 }
