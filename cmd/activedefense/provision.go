@@ -28,8 +28,9 @@ func newProvisionCommand(a *app) *cobra.Command {
 		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt] [--remove] [--detailed-exit-code]",
 		Short: "Show what is missing in the firewalls' policies, and create it, or take it away",
 		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
-missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits our
-changes only, those of earlier runs included, and runs the checks of verify. Objects created by others are changed only with --adopt.
+missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits the edits of
+our administrator, those of earlier runs and those made by hand included, nobody else's, and runs the checks of verify.
+Objects created by others are changed only with --adopt.
 
 With --remove the plan takes away all that bears our names, rules first, so that nothing ever refers to what is gone; what
 others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
@@ -38,8 +39,9 @@ out of the daemon's: in mode address-group it makes its group again. Addresses t
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
 policy would decide otherwise than now.
 
-Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps are left after --apply, or a check fails after
---commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something is, 1 if anything failed, wrong usage included.`,
+Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
+are left after --apply, or a check fails after --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something
+is, 1 if anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.opts.Version, p.opts.Progress = version, p.progress
@@ -48,7 +50,7 @@ Exit status 1 if a firewall could not be planned or written, it cannot be told w
 	}
 	c.Flags().StringVar(&p.opts.Firewall, "firewall", "", "only the firewall of this `NAME`")
 	c.Flags().BoolVar(&p.opts.Apply, "apply", false, "write the plan to the candidate configuration")
-	c.Flags().BoolVar(&p.opts.Commit, "commit", false, "commit what was written, now or earlier")
+	c.Flags().BoolVar(&p.opts.Commit, "commit", false, "commit the edits of our administrator, made now or earlier")
 	c.Flags().BoolVar(&p.opts.Remove, "remove", false, "take away all that is ours, instead")
 	c.Flags().BoolVar(&p.detailed, "detailed-exit-code", false, "exit status 2 if changes are needed")
 	c.Flags().BoolVar(&p.opts.Adopt, "adopt", false, "also change objects created by others")

@@ -59,9 +59,14 @@ type Plan struct {
 //
 // The plan is judged before it is given: one that would not mend what it is made for is a fault of ours, and an error.
 func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, error) {
-	f, err := candidateFacts(ctx, d, want)
+	f, err := candidateFacts(ctx, d)
 	if err != nil {
 		return Plan{}, err
+	}
+	if len(want.InternetZones) == 0 || want.Sensor == SensorDrop {
+		if f.readNetwork(ctx, d, want.InternetZones, d.Get); f.lines.err != nil {
+			return Plan{}, f.lines.err
+		}
 	}
 	steps, after, left, err := planned(f, want)
 	if err != nil {
@@ -80,8 +85,8 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	return Plan{f.Firewall, steps, f.pending.value, differences(f, after, want)}, nil
 }
 
-// candidateFacts reads what a plan is made from.
-func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*Facts, error) {
+// candidateFacts reads what every plan is made from.
+func candidateFacts(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 	if err := d.Identify(ctx); err != nil {
 		return nil, err
 	}
@@ -94,10 +99,7 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*F
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
 	f.readPushed(ctx, d)
-	if len(want.InternetZones) == 0 || want.Sensor == SensorDrop {
-		f.readNetwork(ctx, d, want.InternetZones, d.Get)
-	}
-	if err := cmp.Or(f.policyError(), f.lines.err); err != nil {
+	if err := f.policyError(); err != nil {
 		return nil, err
 	}
 	return f, nil

@@ -21,7 +21,7 @@ const ActionDelete = "delete"
 // what is still referred to stays, and is a step for a person, as is what Panorama pushed. No address is ever taken out of
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
-	f, err := candidateFacts(ctx, d, want)
+	f, err := candidateFacts(ctx, d)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -29,7 +29,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, users: map[string]bool{}}
+	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
 	r.all()
@@ -51,7 +51,7 @@ type remover struct {
 	*provisioner
 	adopt bool
 	used  map[string][]reference // by name
-	users map[string]bool        // other virtual systems that have rules of ours: what is shared stays for them
+	armed map[string]bool        // other virtual systems that have rules of ours: what is shared stays for them
 	gone  []string               // xpaths of what is taken away, with all below
 }
 
@@ -106,7 +106,7 @@ func (r *remover) references(path string, n *xmlapi.Node) {
 func (r *remover) ourRules(vsys *xmlapi.Node) {
 	rules, n := vsys.At("rulebase", "security", "rules"), r.want.Names
 	if name := vsys.Attr("name"); name != r.f.VSys && (rules.Entry(n.Block) != nil || rules.Entry(n.Listed) != nil) {
-		r.users[name] = true
+		r.armed[name] = true
 	}
 }
 
@@ -162,7 +162,7 @@ func (r *remover) all() {
 	r.object("log forwarding profile", n.Logs, "log-settings", "profiles")
 	stays := xmlapi.SharedPath + "/log-settings/profiles" + xmlapi.EntryNamed(n.Logs) // if it is not gone, with all that it needs
 	for _, u := range r.referring(n.Syslog, "send-syslog") {
-		if r.here(u) && len(r.users) == 0 && !strings.HasPrefix(u.path, stays) {
+		if r.here(u) && len(r.armed) == 0 && !strings.HasPrefix(u.path, stays) {
 			r.stopSending(u)
 		}
 	}
@@ -197,8 +197,8 @@ func (r *remover) object(kind, name string, path ...string) {
 			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, then push.")
 			continue
 		}
-		if sc.path == xmlapi.SharedPath && len(r.users) > 0 {
-			r.person(kind+" "+quoteAll([]string{name}), "It stays: rules of ours in virtual system "+quoteAll(slices.Sorted(maps.Keys(r.users)))+" need what is shared.")
+		if sc.path == xmlapi.SharedPath && len(r.armed) > 0 {
+			r.person(kind+" "+quoteAll([]string{name}), "It stays: rules of ours in virtual system "+quoteAll(slices.Sorted(maps.Keys(r.armed)))+" need what is shared.")
 			continue
 		}
 		users := r.referring(name, elements...)
