@@ -271,4 +271,10 @@ func TestRemoveOfWhatBearsOurNames(t *testing.T) {
 			t.Errorf("adopt %v:\n%s", adopt, running)
 		}
 	}
+	l = newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(rulesOfOthers, "<rulebase>", `<tag><entry name="`+tag+`"><comments>SOC team</comments></entry></tag><rulebase>`, 1)
+	})
+	if l.apply(l.removal(false), false); !strings.Contains(l.sim.Config().Candidate(), "SOC team") {
+		t.Error("a tag that nobody uses, and that is not as we make it, is gone")
+	}
 }
