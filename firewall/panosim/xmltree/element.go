@@ -273,23 +273,30 @@ func (e *Element) Alike(other *Element) bool {
 	if e.Name != other.Name || e.Text != other.Text || len(e.Children) != len(other.Children) || !maps.Equal(e.Attributes, other.Attributes) {
 		return false
 	}
-	byKey := map[Key]*Element{}
+	children := other.Children
 	for i, c := range e.Children {
-		if o := other.Children[i]; c != o && c.Key() != o.Key() {
-			for _, c := range other.Children {
-				byKey[c.Key()] = c
-			}
+		if o := children[i]; c != o && c.Key() != o.Key() {
+			children = inOrderOf(e.Children, children)
 			break
 		}
 	}
-	for i, c := range e.Children {
-		o := other.Children[i]
-		if len(byKey) > 0 {
-			o = byKey[c.Key()]
-		}
-		if o == nil || !c.Alike(o) {
-			return false
-		}
+	return slices.EqualFunc(e.Children, children, (*Element).Alike)
+}
+
+// inOrderOf gives elements in the order of those with the same key; each stands for one alone, as a member can come
+// twice. Where they do not pair up, the elements as they are: nothing is alike then.
+func inOrderOf(wanted, elements []*Element) []*Element {
+	byKey := map[Key][]*Element{}
+	for _, c := range elements {
+		byKey[c.Key()] = append(byKey[c.Key()], c)
 	}
-	return true
+	out := make([]*Element, 0, len(elements))
+	for _, c := range wanted {
+		same := byKey[c.Key()]
+		if len(same) == 0 {
+			return elements
+		}
+		out, byKey[c.Key()] = append(out, same[0]), same[1:]
+	}
+	return out
 }

@@ -66,6 +66,8 @@ func TestAlike(t *testing.T) {
 		{"<a><b/><c/></a>", "<a><c/><b/></a>", false, true},
 		{"<a><member>x</member><member>y</member></a>", "<a><member>y</member><member>x</member></a>", false, true},
 		{"<a><member>x</member></a>", "<a><member>y</member></a>", false, false},
+		{"<a><member>x</member><member>x</member></a>", "<a><member>x</member><member>y</member></a>", false, false},
+		{"<a><member>x</member><member>y</member></a>", "<a><member>x</member><member>x</member></a>", false, false},
 		{`<a><entry name="x"><b/></entry><entry name="y"/></a>`, `<a><entry name="y"/><entry name="x"><b/></entry></a>`, false, true},
 		{`<a><entry name="x"/><entry name="y"/></a>`, `<a><entry name="y"/><entry name="x"><b/></entry></a>`, false, false},
 		{`<a x="1"/>`, `<a x="2"/>`, false, false},
