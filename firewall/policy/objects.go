@@ -21,28 +21,59 @@ type blockSource struct {
 	kind string // "dynamic address group", "address group", "external dynamic list"
 }
 
-// blockSources gives the objects through which a mode blocks.
+// list is where it stands in the configuration.
+func (s blockSource) list() string {
+	if s.kind == "external dynamic list" {
+		return "external-list"
+	}
+	return "address-group"
+}
+
+// sourceLists are the lists of objects that a rule can name as its source, in the order in which the name is looked for.
+var sourceLists = []struct{ list, label string }{
+	{"address", "address object"}, {"address-group", "address group"}, {"external-list", "external dynamic list"}, {"region", "region"},
+}
+
+// namesake tells of an object of another kind that bears the name of one of ours, and where it stands; "": there is none. A rule
+// names its source by nothing else, so that one that names ours could mean it.
+func (p *vsysPolicy) namesake(list, name string) string {
+	for _, l := range sourceLists {
+		if o := p.scopes.find(name, l.list); l.list != list && o.Node != nil {
+			return fmt.Sprintf("%s %s (%s)", l.label, quoteAll([]string{name}), o.scope)
+		}
+	}
+	return ""
+}
+
+// blockSources gives the objects through which a mode blocks, without those that a rule cannot name without doubt.
 func (p *vsysPolicy) blockSources(mode string, n firewall.Names, listURL string) []blockSource {
+	var out []blockSource
 	switch mode {
 	case firewall.ModeGroup:
-		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil {
-			return []blockSource{{n.Group, "address group"}}
+		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil && p.fillsGroup(n, g) {
+			out = append(out, blockSource{n.Group, "address group"})
 		}
-		return nil
 	case firewall.ModeList:
-		var out []blockSource
 		for _, l := range p.lists(listURL) {
 			out = append(out, blockSource{l.Attr("name"), "external dynamic list"})
 		}
-		return out
-	}
-	var out []blockSource
-	for _, g := range p.scopes.all("address-group") {
-		if f, err := parseTagFilter(g.Value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
-			out = append(out, blockSource{g.Attr("name"), "dynamic address group"})
+	default:
+		for _, g := range p.scopes.all("address-group") {
+			if f, err := parseTagFilter(g.Value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
+				out = append(out, blockSource{g.Attr("name"), "dynamic address group"})
+			}
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(s blockSource) bool { return p.namesake(s.list(), s.name) != "" })
+}
+
+// fillsGroup tells whether a static group is one that we fill, whatever others put into it as well: it bears our tag, or holds an
+// address object of ours.
+func (p *vsysPolicy) fillsGroup(n firewall.Names, g placed) bool {
+	return slices.Contains(g.Child("tag").Members(), n.Tag) || slices.ContainsFunc(g.Child("static").Members(), func(m string) bool {
+		a := p.scopes.find(m, "address")
+		return a.Node != nil && isMember(n, a.Node)
+	})
 }
 
 // lists gives the external dynamic lists of addresses that are fetched from that URL; "": none.

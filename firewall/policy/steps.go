@@ -12,7 +12,7 @@ import (
 // missingSteps gives the steps that are missing. It looks through the eyes of Verify, so that what the one finds
 // lacking is what the other makes.
 func missingSteps(f *Facts, want Expectation) []Step {
-	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys), joined: map[string]bool{}}
+	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys), joined: map[string]bool{}, borrowed: map[string]bool{}}
 	p.tag()
 	sources, list := p.source(), p.list()
 	p.sendTo = p.server()
@@ -49,7 +49,7 @@ type provisioner struct {
 	joined map[string]bool // log forwarding profiles of others that send to us, too
 	steps  []Step
 
-	borrowed bool // the group that the block rule names is somebody else's, until it is adopted
+	borrowed map[string]bool // groups and lists that are somebody else's until they are adopted, and so are the rules that name them
 }
 
 // ObjectZones is the object of the step in which a person says which zones face the internet: where it cannot be told, no rules are
@@ -112,7 +112,15 @@ func (p *provisioner) modeList(made string) (names []string) {
 // group makes the group, and tells whether a rule may name it.
 func (p *provisioner) group() bool {
 	n := p.want.Names
+	if other := p.p.namesake("address-group", n.Group); other != "" {
+		p.taken("address group", n.Group, other)
+		return false
+	}
 	existing := p.p.scopes.find(n.Group, "address-group")
+	if p.want.Mode == firewall.ModeGroup && existing.Node != nil && existing.scope.path == xmlapi.SharedPath { // ours holds objects of the virtual system
+		p.taken("address group", n.Group, fmt.Sprintf("address group %s (%s)", quoteAll([]string{n.Group}), existing.scope))
+		return false
+	}
 	if existing.Node != nil && existing.scope.pushed {
 		p.person("address group "+quoteAll([]string{n.Group}), "Panorama pushed a different group of that name; rename or delete it there.")
 		return false
@@ -121,7 +129,16 @@ func (p *provisioner) group() bool {
 	var before []xmlapi.Edit
 	if p.want.Mode == firewall.ModeGroup {
 		entry, detail = xmlapi.NamedEntry(n.Group, xmlapi.MemberList("static", n.Nobody), xmlapi.MemberList("tag", n.Tag)), "static, with "+n.Nobody+" so that it is never empty"
-		if p.p.scopes.find(n.Nobody, "address").Node == nil {
+		nobody := p.p.scopes.find(n.Nobody, "address")
+		other := p.p.namesake("address", n.Nobody)
+		if nobody.Node != nil && !isMember(n, nobody.Node) {
+			other = fmt.Sprintf("address object %s (%s), which is not 192.0.2.255", quoteAll([]string{n.Nobody}), nobody.scope)
+		}
+		if other != "" {
+			p.taken("address", n.Nobody, other)
+			return false
+		}
+		if nobody.Node == nil {
 			before = append(before, xmlapi.Set(p.vsys+"/address", n.NobodyEntry()))
 		}
 	}
@@ -131,10 +148,26 @@ func (p *provisioner) group() bool {
 	}
 	// As another mode left it, it is ours; else it is somebody's, and so is a rule that names it.
 	members := existing.Child("static").Members()
-	p.borrowed = len(members) == 0 || slices.ContainsFunc(members, func(m string) bool { return !isMember(n, p.p.scopes.find(m, "address").Node) })
+	foreign := len(members) == 0 || slices.ContainsFunc(members, func(m string) bool { return !isMember(n, p.p.scopes.find(m, "address").Node) })
+	p.borrowed[n.Group] = foreign
 	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
-	p.step(ActionChange, "address group", n.Group, detail+"; the existing group is different", p.borrowed, append(before, xmlapi.Replace(at, entry))...)
+	p.step(ActionChange, "address group", n.Group, fmt.Sprintf("%s, in place of the group of that name %s, which is %s", detail, existing.scope, groupText(existing.Node)), foreign,
+		append(before, xmlapi.Replace(at, entry))...)
 	return true
+}
+
+// groupText tells what an address group is, for a reader.
+func groupText(g *xmlapi.Node) string {
+	if g.Child("dynamic") != nil {
+		return "dynamic, filter " + quoteAll([]string{g.Value("dynamic", "filter")})
+	}
+	return "static, with " + quoteAll(g.Child("static").Members())
+}
+
+// taken leaves to a person an object of ours whose name a rule could take for somebody else's. No rule is made that names it.
+func (p *provisioner) taken(kind, name, other string) {
+	p.person(kind+" "+quoteAll([]string{name}), fmt.Sprintf("There is an %s, and a rule that names %s could mean that: rename it, or give this firewall another tag (firewalls[].tag), "+
+		"which our names follow from. No rule is planned for it before.", other, quoteAll([]string{name})))
 }
 
 // list makes the external dynamic list with what it takes to trust us, and gives its name; "": none is wanted, or can be.
@@ -147,6 +180,14 @@ func (p *provisioner) list() string {
 		return ""
 	}
 	lists := p.p.lists(url)
+	name := n.List
+	if len(lists) > 0 {
+		name = lists[0].Attr("name")
+	}
+	if other := p.p.namesake("external-list", name); other != "" {
+		p.taken("external dynamic list", name, other)
+		return ""
+	}
 	var trust findings
 	if len(lists) > 0 {
 		listChecks{p.verifier}.listAuthority(&trust, lists[0])
@@ -166,7 +207,6 @@ func (p *provisioner) list() string {
 			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute"))))))
 		return n.List
 	}
-	name := lists[0].Attr("name")
 	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
 	if lists[0].scope.pushed {
 		p.person("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "))

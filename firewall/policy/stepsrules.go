@@ -42,13 +42,12 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 	}
 	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
 	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
-	if p.ourRule(name) {
-		p.step(ActionChange, "security rule", name, detail, false, xmlapi.Replace(p.rulePath(name), entry)).to(p.rulePath(name), xmlapi.MoveTop)
-		return
-	}
 	s := p.create("security rule", name, detail, p.vsys+rulesPath, entry)
+	if p.ourRule(name) {
+		s.Action, s.edits = ActionChange, []xmlapi.Edit{xmlapi.Replace(p.rulePath(name), entry)}
+	}
 	s.to(p.rulePath(name), xmlapi.MoveTop)
-	s.Foreign = p.borrowed && slices.Contains(sources, p.want.Names.Group)
+	s.Foreign = slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
 }
 
 // split takes the list out of our own block rule, where that stays as it is otherwise: the list has a rule of its own.

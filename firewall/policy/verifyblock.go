@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,11 +21,25 @@ func (v *verifier) blockSource(f *findings) {
 		return
 	}
 	n, c := v.want.Names, v.cli
+	own, list, label := n.Group, "address-group", "address group"
+	if v.want.Mode == firewall.ModeList {
+		own, list, label = n.List, "external-list", "external dynamic list"
+	}
+	if other := v.p.namesake(list, own); other != "" {
+		f.fail("Rename it, or give this firewall another tag (firewalls[].tag), which our names follow from.",
+			"there is an %s: a rule that names our %s could mean that", other, label)
+		return
+	}
 	switch v.want.Mode {
 	case firewall.ModeGroup:
 		text := "address group " + quoteAll([]string{n.Group}) + " does not exist"
 		if v.p.scopes.find(n.Group, "address-group").Node != nil {
 			text = "address group " + quoteAll([]string{n.Group}) + " is not static"
+		}
+		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("static") != nil {
+			f.fail("Rename it, or give this firewall another tag (firewalls[].tag), which our names follow from.",
+				"address group %s (%s) is somebody else's: it neither bears our tag nor holds an address of ours", quoteAll([]string{n.Group}), g.scope)
+			return
 		}
 		f.fail(c.or("Objects > Address Groups: delete any dynamic group of that name; the static one is created with the first block."), "%s", text)
 	case firewall.ModeList:
@@ -53,13 +68,19 @@ func (v *verifier) blockSource(f *findings) {
 // sourceNames are what the source of a block rule may be called: the objects through which we block, and the one that
 // bears our name even if it is faulty, for which another check stands.
 func (v *verifier) sourceNames() map[string]bool {
-	names := map[string]bool{v.want.Names.Group: true}
+	list, names := "address-group", map[string]bool{v.want.Names.Group: true}
 	if v.want.Mode == firewall.ModeList {
-		names = map[string]bool{v.want.Names.List: true}
+		list, names = "external-list", map[string]bool{v.want.Names.List: true}
 	}
 	for name := range v.names {
 		names[name] = true
 	}
+	return v.withoutNamesakes(list, names)
+}
+
+// withoutNamesakes takes off the names of objects of a list by which a rule could mean another object.
+func (v *verifier) withoutNamesakes(list string, names map[string]bool) map[string]bool {
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return v.p.namesake(list, name) != "" })
 	return names
 }
 
@@ -74,7 +95,7 @@ func (v *verifier) listNames() map[string]bool {
 	for _, l := range v.p.lists(v.want.ListURL) {
 		names[l.Attr("name")] = true
 	}
-	return names
+	return v.withoutNamesakes("external-list", names)
 }
 
 // holdsBoth tells whether a rule has the list beside another source of ours, of which a firewall may match only one (PAN-274213, fixed

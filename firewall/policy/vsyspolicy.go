@@ -28,6 +28,17 @@ type scope struct {
 	pushed bool // by Panorama; it cannot be edited on the firewall
 }
 
+// String tells a reader where it is.
+func (s scope) String() string {
+	switch {
+	case s.pushed:
+		return "pushed by Panorama"
+	case s.path == xmlapi.SharedPath:
+		return "in Shared"
+	}
+	return "in this virtual system"
+}
+
 // scopes are all places in which the name of an object is looked for, the one that wins first. That the firewall's own
 // goes before what Panorama pushed is its default; for most kinds no source says.
 type scopes []scope

@@ -1,0 +1,117 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+// confOf is a firewall with two zones, one rule that lets the internet in, and what stands in Shared and in its virtual system.
+func confOf(shared, vsys string) string {
+	return strings.NewReplacer("<shared/>", "<shared>"+shared+"</shared>", "<rulebase>", vsys+"<rulebase>").Replace(rulesOfOthers)
+}
+
+// stepFor gives the step for an object.
+func stepFor(t *testing.T, steps []Step, object string) Step {
+	t.Helper()
+	i := slices.IndexFunc(steps, func(s Step) bool { return s.Object == object })
+	if i < 0 {
+		t.Fatalf("no step for %s: %v", object, steps)
+	}
+	return steps[i]
+}
+
+// An object of another kind that bears the name of our group or list is not ours, and a rule that names ours could mean it: it is
+// named, with what to do, and no rule is made that would name it.
+func TestNamesakesOfOurSources(t *testing.T) {
+	const theirs = `<ip-netmask>198.51.100.0/24</ip-netmask>`
+	address := func(name string) string {
+		return `<address><entry name="` + name + `">` + theirs + `</entry></address>`
+	}
+	list := func(name string) string {
+		return `<external-list><entry name="` + name + `"><type><ip><url>https://lists.example.net/x</url><recurring><hourly/></recurring></ip></type></entry></external-list>`
+	}
+	group := func(name string) string {
+		return `<address><entry name="partner">` + theirs + `</entry></address><address-group><entry name="` + name + `"><static><member>partner</member></static></entry></address-group>`
+	}
+	for name, c := range map[string]struct {
+		mode, shared, vsys string
+		object, said       string
+		never              string // the name that no rule may have as its source
+	}{
+		"address in Shared as our group":      {firewall.ModeTag, address(tag), "", `address group "active-defense"`, `address object "active-defense" (in Shared)`, tag},
+		"address in vsys as our group":        {firewall.ModeTag, "", address(tag), `address group "active-defense"`, `address object "active-defense" (in this virtual system)`, tag},
+		"list as our group":                   {firewall.ModeTag, list(tag), "", `address group "active-defense"`, `external dynamic list "active-defense" (in Shared)`, tag},
+		"address as our static group":         {firewall.ModeGroup, address(tag), "", `address group "active-defense"`, `address object "active-defense" (in Shared)`, tag},
+		"address as our list":                 {firewall.ModeTag, address(tag + "-list"), "", `external dynamic list "active-defense-list"`, `address object "active-defense-list" (in Shared)`, tag + "-list"},
+		"group as our list":                   {firewall.ModeList, "", group(tag + "-list"), `external dynamic list "active-defense-list"`, `address group "active-defense-list" (in this virtual system)`, tag + "-list"},
+		"group in Shared as our static group": {firewall.ModeGroup, group(tag), "", `address group "active-defense"`, `address group "active-defense" (in Shared)`, tag},
+		"another network as nobody":           {firewall.ModeGroup, "", address(tag + "-nobody"), `address "active-defense-nobody"`, `which is not 192.0.2.255`, tag},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, c.mode, func(o *panosim.Options) { o.Config = confOf(c.shared, c.vsys) })
+			steps := l.plan()
+			if s := stepFor(t, steps, c.object); s.Action != ActionPerson || !strings.Contains(s.Detail, c.said) || !strings.Contains(s.Detail, "rename it, or give this firewall another tag") {
+				t.Errorf("the step is %v", s)
+			}
+			l.apply(steps, true)
+			candidate := l.sim.Config().Candidate()
+			if strings.Contains(candidate, "<source><member>"+c.never+"</member>") {
+				t.Errorf("a rule names it:\n%s", candidate)
+			}
+			if !strings.Contains(candidate, c.shared+c.vsys) {
+				t.Errorf("theirs was changed:\n%s", candidate)
+			}
+			l.commit()
+			if fails := l.fails(); c.never == tag && !slices.ContainsFunc(fails, func(f string) bool { return strings.HasPrefix(f, CheckBlockRule+" fail") }) {
+				t.Errorf("verify takes it for blocking: %v", fails)
+			}
+		})
+	}
+}
+
+// A rule whose source is a namesake blocks nothing of ours, and verify says what is in the way.
+func TestVerifyNamesTheNamesake(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	l.apply(l.plan(), false)
+	l.commit()
+	if err := l.sim.Config().Edit("somebody", "set", "/config/shared/address", `<entry name="active-defense"><ip-netmask>198.51.100.0/24</ip-netmask></entry>`); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.sim.Config().Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	fails := l.fails()
+	if !slices.ContainsFunc(fails, func(f string) bool {
+		return strings.HasPrefix(f, `block-source fail: there is an address object "active-defense" (in Shared)`)
+	}) {
+		t.Errorf("found: %v", fails)
+	}
+}
+
+// A static group of our name that we do not fill is somebody else's: it and the rule that names it wait for --adopt.
+func TestSomebodyElsesStaticGroup(t *testing.T) {
+	const partner, group = `<address><entry name="partner"><ip-netmask>198.51.100.9</ip-netmask></entry></address>`,
+		`<address-group><entry name="` + tag + `"><static><member>partner</member></static></entry></address-group>`
+	for _, c := range []struct{ mode, shared, vsys, where string }{
+		{firewall.ModeTag, partner + group, "", "in Shared"}, {firewall.ModeTag, "", partner + group, "in this virtual system"}, {firewall.ModeGroup, "", partner + group, "in this virtual system"},
+	} {
+		l := newProvisionLab(t, c.mode, func(o *panosim.Options) { o.Config = confOf(c.shared, c.vsys) })
+		steps := l.plan()
+		if s := stepFor(t, steps, `address group "active-defense"`); !s.Foreign || !strings.Contains(s.Detail, c.where+`, which is static, with "partner"`) {
+			t.Errorf("%s: %v", c.mode, s)
+		}
+		l.apply(steps, false)
+		if candidate := l.sim.Config().Candidate(); !strings.Contains(candidate, "<member>partner</member>") || strings.Contains(candidate, "<source><member>"+tag+"</member>") {
+			t.Errorf("%s: without --adopt:\n%s", c.mode, candidate)
+		}
+		l.apply(l.plan(), true)
+		l.commit()
+		if left := l.plan(); len(left) != 0 {
+			t.Errorf("%s: left: %v", c.mode, left)
+		}
+	}
+}
