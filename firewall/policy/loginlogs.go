@@ -117,12 +117,12 @@ func sectionTitle(kind string) string {
 }
 
 // logins makes the match lists that send the logs which hold logins.
-func (p *provisioner) logins(servers []string) {
-	if len(servers) == 0 || !p.want.Formats.Logins {
+func (p *provisioner) logins() {
+	if len(p.sendTo) == 0 || !p.want.Formats.Logins {
 		return
 	}
 	var known []syslogProfile
-	for _, name := range servers {
+	for _, name := range p.sendTo {
 		known = append(known, syslogProfile{name: name})
 	}
 	for _, kind := range p.f.loginLogs() {
@@ -130,7 +130,11 @@ func (p *provisioner) logins(servers []string) {
 		if how, _ := p.p.loginsForwarded(kind, filter, known); how == forwardsAll {
 			continue
 		}
-		p.loginList(kind, filter, servers[0])
+		if server := p.serverFor(scope{}); server != "" {
+			p.loginList(kind, filter, server)
+		} else {
+			p.unreachable(kind+" log settings "+quoteAll([]string{p.want.Names.Logs}), filter+" to "+p.sendTo[0])
+		}
 	}
 }
 

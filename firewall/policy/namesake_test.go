@@ -115,3 +115,70 @@ func TestSomebodyElsesStaticGroup(t *testing.T) {
 		}
 	}
 }
+
+// theirProfile is a syslog server profile that sends to us.
+func theirProfile(name string) string {
+	return `<log-settings><syslog><entry name="` + name + `"><server><entry name="us"><server>127.0.0.1</server><port>5514</port></entry></server></entry></syslog></log-settings>`
+}
+
+// What is in Shared cannot name a server profile of a virtual system: a plan makes one that it can, or what names it stands in the
+// virtual system too; the match lists of the device are left to a person then.
+func TestServerProfileOfAVirtualSystem(t *testing.T) {
+	for name, c := range map[string]struct {
+		vsys    string
+		created []string // objects
+		person  []string
+	}{
+		"of another name": {theirProfile("loghost"), []string{`syslog server profile "active-defense"`, `log forwarding profile "active-defense"`, `system log settings "active-defense"`}, nil},
+		"of our name":     {theirProfile(tag), []string{`log forwarding profile "active-defense"`}, []string{`globalprotect log settings "active-defense"`, `system log settings "active-defense"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = confOf("", c.vsys) })
+			steps := l.plan()
+			for _, object := range c.created {
+				if s := stepFor(t, steps, object); s.Action != ActionCreate {
+					t.Errorf("%v", s)
+				}
+			}
+			for _, object := range c.person {
+				if s := stepFor(t, steps, object); s.Action != ActionPerson || !strings.Contains(s.Detail, "Location Shared") {
+					t.Errorf("%v", s)
+				}
+			}
+			l.apply(steps, true)
+			l.commit()
+			for _, s := range l.plan() {
+				if s.Action != ActionPerson {
+					t.Errorf("left: %v", s)
+				}
+			}
+			for _, f := range l.fails() {
+				if strings.Contains(f, " fail: ") {
+					t.Error(f)
+				}
+			}
+		})
+	}
+}
+
+// A log forwarding profile of somebody else's in Shared gets a match list that names a server profile in Shared.
+func TestSharedLogForwardingNamesASharedServer(t *testing.T) {
+	const siem = `<log-settings><syslog><entry name="siem"><server><entry name="siem"><server>192.0.2.77</server></entry></server></entry></syslog>` +
+		`<profiles><entry name="to-siem"><match-list><entry name="traffic"><log-type>traffic</log-type><send-syslog><member>siem</member></send-syslog></entry></match-list></entry></profiles></log-settings>`
+	for _, name := range []string{"loghost", tag} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+			o.Config = strings.ReplaceAll(confOf(siem, theirProfile(name)), "</action></entry>", "</action><log-setting>to-siem</log-setting></entry>")
+		})
+		steps := l.plan()
+		if s := stepFor(t, steps, `log forwarding profile "to-siem"`); (s.Action == ActionPerson) != (name == tag) {
+			t.Errorf("%s: %v", name, s)
+		}
+		l.apply(steps, true)
+		l.commit()
+		for _, s := range l.plan() {
+			if s.Action != ActionPerson {
+				t.Errorf("%s: left: %v", name, s)
+			}
+		}
+	}
+}

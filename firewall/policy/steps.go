@@ -12,12 +12,12 @@ import (
 // missingSteps gives the steps that are missing. It looks through the eyes of Verify, so that what the one finds
 // lacking is what the other makes.
 func missingSteps(f *Facts, want Expectation) []Step {
-	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys), joined: map[string]bool{}, borrowed: map[string]bool{}}
+	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys), joined: map[string]bool{}, borrowed: map[string]bool{}, local: map[string]bool{}}
 	p.tag()
 	sources, list := p.source(), p.list()
 	p.sendTo = p.server()
-	profile := p.forwarding(p.sendTo)
-	p.logins(p.sendTo)
+	profile := p.forwarding()
+	p.logins()
 	if len(p.zones.unknown) > 0 {
 		p.person(ObjectZones, fmt.Sprintf("The firewall has no zone %s; it has %s. ", quoteAll(p.zones.unknown), zoneList(p.p.zones))+p.zonesRemedy())
 	}
@@ -45,7 +45,8 @@ func missingSteps(f *Facts, want Expectation) []Step {
 type provisioner struct {
 	*verifier
 	vsys   string          // xpath
-	sendTo []string        // syslog server profiles that send to us
+	sendTo []string        // syslog server profiles that send to us, those in Shared first
+	local  map[string]bool // those of them that are in the virtual system
 	joined map[string]bool // log forwarding profiles of others that send to us, too
 	steps  []Step
 

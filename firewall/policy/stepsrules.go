@@ -174,9 +174,8 @@ func (p *provisioner) join(r rule, xpath string) {
 			p.person("security rule "+r.String(), "It names log forwarding profile "+quoteAll([]string{r.logProfile})+", which does not exist; have it send all traffic and threat logs to "+p.sendTo[0]+".")
 			return
 		}
-		known := slices.DeleteFunc(slices.Clone(p.servers), func(s syslogProfile) bool { return !slices.Contains(p.sendTo, s.name) })
 		for _, kind := range []string{logTraffic, logThreat} {
-			p.matchList(all[i], kind, known, p.sendTo[0])
+			p.matchList(all[i], kind)
 		}
 	}
 	if !r.logEnd && !r.logStart {
