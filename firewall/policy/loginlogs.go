@@ -45,7 +45,7 @@ func (f *Facts) loginFilter(kind string) string {
 func (p *vsysPolicy) loginsForwarded(kind, need string, servers []syslogProfile) (forwarded, []string) {
 	lists := logProfile{}
 	for _, m := range p.scopes.all("log-settings", kind, "match-list") {
-		lists.lists = append(lists.lists, matchList{m.Attr("name"), kind, m.Value("filter"), m.Child("send-syslog").Members()})
+		lists.lists = append(lists.lists, matchList{m.Attr("name"), kind, m.Value("filter"), m.Child("send-syslog").Members(), m.Node})
 	}
 	how, filters := lists.forwards(kind, servers)
 	if how == forwardsSome && coverAlternatives(filters, need) {
@@ -138,12 +138,19 @@ func (p *provisioner) logins() {
 	}
 }
 
-// loginList makes the match list for one log, or has ours be as it should.
+// loginList makes the match list for one log, or has ours be as it should. One of somebody else's that bears its name stays, and ours
+// takes another.
 func (p *provisioner) loginList(kind, filter, server string) {
-	name, object := p.want.Names.Logs, kind+" log settings"
-	detail := filter + " to " + server
+	object, detail, name := kind+" log settings", filter+" to "+server, p.want.Names.Logs
+	find := func(name string) placed { return p.p.scopes.find(name, "log-settings", kind, "match-list") }
+	old := find(name)
+	if old.Node != nil && !sendsToAlone(old.Node, append(p.sendTo, p.want.Names.Syslog)) {
+		detail += "; " + quoteAll([]string{name}) + " is somebody else's, and stays"
+		name += another
+		old = find(name)
+	}
 	entry := xmlapi.NamedEntry(name, xmlapi.Leaf("filter", filter), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
-	switch old := p.p.scopes.find(name, "log-settings", kind, "match-list"); {
+	switch {
 	case old.Node == nil:
 		p.create(object, name, detail, loginListPath(kind), entry)
 	case old.scope.pushed:
@@ -151,6 +158,22 @@ func (p *provisioner) loginList(kind, filter, server string) {
 	default:
 		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry))
 	}
+}
+
+// another is what the name of a match list of ours ends in where somebody else's has its name.
+const another = "-2"
+
+// sendsToAlone tells whether a match list does nothing but send to these syslog server profiles.
+func sendsToAlone(m *xmlapi.Node, servers []string) bool {
+	for _, c := range m.Children {
+		switch isSend := strings.HasPrefix(c.Name, "send-"); {
+		case c.Name == "actions", isSend && c.Name != "send-syslog" && c.Text != "no":
+			return false
+		case c.Name == "send-syslog" && slices.ContainsFunc(c.Members(), func(name string) bool { return !slices.Contains(servers, name) }):
+			return false
+		}
+	}
+	return true
 }
 
 // loginListPath is where the match lists of such a log stand.

@@ -182,3 +182,88 @@ func TestSharedLogForwardingNamesASharedServer(t *testing.T) {
 		}
 	}
 }
+
+// theirAuthority is a certificate of somebody else's, and a profile of that name in which it is trusted.
+func theirAuthority(t *testing.T, name, profile string) (certificate, trusting string) {
+	t.Helper()
+	pem := strings.ReplaceAll(string(ourAuthority(t, 7)), "\n", "&#10;")
+	return `<certificate><entry name="` + name + `"><public-key>` + pem + `</public-key><ca>yes</ca></entry></certificate>`,
+		`<certificate-profile><entry name="` + profile + `"><CA><entry name="` + name + `"/></CA></entry></certificate-profile>`
+}
+
+// What is somebody else's is as it was without --adopt, also where it bears our exact name; a match list of theirs stays with it, too.
+func TestWhatBearsOurNamesIsChangedOnlyWhenAdopted(t *testing.T) {
+	const list = `<filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list>`
+	const logs = `<log-settings><syslog><entry name="siem"><server><entry name="siem"><server>192.0.2.77</server></entry></server></entry></syslog>` +
+		`<profiles><entry name="to-siem"><match-list><entry name="active-defense-traffic"><log-type>traffic</log-type>` + list + `</entry></profiles>` +
+		`<system><match-list><entry name="active-defense">` + list + `</system><globalprotect><match-list><entry name="active-defense">` + list + `</globalprotect></log-settings>`
+	certificate, profile := theirAuthority(t, "company-ca", tag)
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.ReplaceAll(confOf(logs+certificate+profile, ""), "</action></entry>", "</action><log-setting>to-siem</log-setting></entry>")
+	})
+	before := strings.Count(l.sim.Config().Running(), list)
+	steps := l.plan()
+	if s := stepFor(t, steps, `certificate profile "active-defense"`); !s.Foreign || !strings.Contains(s.Detail, `in Shared is somebody else's and trusts "company-ca"`) {
+		t.Errorf("%v", s)
+	}
+	for _, object := range []string{`external dynamic list "active-defense-list"`, `security rule "active-defense-block-list"`} {
+		if s := stepFor(t, steps, object); !s.Foreign {
+			t.Errorf("it would name a list that is not trusted: %v", s)
+		}
+	}
+	l.apply(steps, false)
+	candidate := l.sim.Config().Candidate()
+	for _, theirs := range []string{`<CA><entry name="company-ca"/></CA>`, `<entry name="to-siem"><match-list><entry name="active-defense-traffic"><log-type>traffic</log-type>` + list} {
+		if !strings.Contains(candidate, theirs) {
+			t.Errorf("without --adopt it was changed: %s\n%s", theirs, candidate)
+		}
+	}
+	l.apply(l.plan(), true)
+	l.commit()
+	running := l.sim.Config().Running()
+	if after := strings.Count(running, list) + strings.Count(running, strings.TrimSuffix(list, "</match-list>")+`<entry name="active-defense-`); after < before {
+		t.Errorf("of %d match lists of theirs %d are as they were:\n%s", before, after, running)
+	}
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	for _, f := range l.fails() {
+		if strings.Contains(f, " fail: ") {
+			t.Error(f)
+		}
+	}
+	l.apply(l.removal(true), true)
+	l.commitRemoval()
+	if after := l.sim.Config().Running(); strings.Count(after, list) != before || strings.Contains(after, another+`"`) {
+		t.Errorf("after the removal:\n%s", after)
+	}
+}
+
+// A certificate profile or certificate of our name in the virtual system hides one in Shared: the first is the one that is changed,
+// of the second a person is told, and the rest is planned.
+func TestCertificatesOfOurNamesInAVirtualSystem(t *testing.T) {
+	certificate, profile := theirAuthority(t, "company-ca", tag)
+	hidden, _ := theirAuthority(t, tag+"-ca", tag)
+	for name, c := range map[string]struct{ shared, vsys, object, want string }{
+		"profile that trusts another":   {certificate, profile, `certificate profile "active-defense"`, "!change"},
+		"profile that trusts nobody":    {"", `<certificate-profile><entry name="active-defense"/></certificate-profile>`, `certificate profile "active-defense"`, "change"},
+		"certificate":                   {"", hidden, `certificate "active-defense-ca"`, "person"},
+		"profile that trusts that name": {"", `<certificate-profile><entry name="active-defense"><CA><entry name="active-defense-ca"/></CA></entry></certificate-profile>` + hidden, `certificate "active-defense-ca"`, "person"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = confOf(c.shared, c.vsys) })
+			steps := l.plan()
+			if s := stepFor(t, steps, c.object); short(s) != c.want+" "+c.object {
+				t.Errorf("%v", s)
+			}
+			stepFor(t, steps, `security rule "active-defense-block"`)
+			l.apply(steps, true)
+			l.commit()
+			for _, s := range l.plan() {
+				if s.Action != ActionPerson {
+					t.Errorf("left: %v", s)
+				}
+			}
+		})
+	}
+}

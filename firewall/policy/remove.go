@@ -227,14 +227,7 @@ func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 	case "tag":
 		return n.Value("comments") == r.want.Names.TagEntry().Value("comments")
 	case "log forwarding profile":
-		for _, m := range n.Child("match-list").Entries() {
-			for _, c := range m.Children {
-				isSyslog := c.Name == "send-syslog" && slices.Equal(c.Members(), []string{r.want.Names.Syslog})
-				if strings.HasPrefix(c.Name, "send-") && !isSyslog && c.Text != "no" || c.Name == "actions" {
-					return false
-				}
-			}
-		}
+		return !slices.ContainsFunc(n.Child("match-list").Entries(), func(m *xmlapi.Node) bool { return !sendsToAlone(m, []string{r.want.Names.Syslog}) })
 	}
 	return true
 }
@@ -286,12 +279,9 @@ func (r *remover) stopLogging(u reference) {
 // stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.
 func (r *remover) stopSending(u reference) {
 	n := r.want.Names
-	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-traffic", n.Logs + "-threat"}, u.entry.Attr("name")) && u.entry.Child("actions") == nil && strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(u.entry.Attr("name")))
-	for _, c := range u.entry.Children {
-		if c.Name != "send-syslog" && strings.HasPrefix(c.Name, "send-") && c.Text != "no" || len(u.entry.Child("send-syslog").Members()) > 1 {
-			isOurs = false
-		}
-	}
+	name := u.entry.Attr("name")
+	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
+		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, []string{n.Syslog})
 	switch {
 	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)

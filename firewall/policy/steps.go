@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"bytes"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,7 +52,8 @@ type provisioner struct {
 	joined map[string]bool // log forwarding profiles of others that send to us, too
 	steps  []Step
 
-	borrowed map[string]bool // groups and lists that are somebody else's until they are adopted, and so are the rules that name them
+	untrusted bool            // our CA is trusted only once somebody else's certificate or profile is adopted, and so no list is fetched before
+	borrowed  map[string]bool // groups and lists that are somebody else's until they are adopted, and so are the rules that name them
 }
 
 // ObjectZones is the object of the step in which a person says which zones face the internet: where it cannot be told, no rules are
@@ -203,9 +206,9 @@ func (p *provisioner) list() string {
 		p.person("external dynamic list "+quoteAll([]string{n.List}), "There is another list of that name, which is not fetched from "+url+": rename it, or give this firewall another tag.")
 		return ""
 	}
-	if len(lists) == 0 {
+	if p.borrowed[n.List] = p.untrusted; len(lists) == 0 {
 		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, p.vsys+"/external-list",
-			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute"))))))
+			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute")))))).Foreign = p.untrusted
 		return n.List
 	}
 	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
@@ -213,7 +216,10 @@ func (p *provisioner) list() string {
 		p.person("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "))
 		return name
 	}
-	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List,
+	if lists[0].Value("type", "ip", "certificate-profile") == n.CertProf {
+		return name // what it trusts has changed
+	}
+	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List || p.untrusted,
 		xmlapi.Replace(at, xmlapi.Leaf("certificate-profile", n.CertProf)))
 	return name
 }
@@ -227,9 +233,7 @@ func (p *provisioner) authority() bool {
 		p.person("certificate profile", "The list uses your own certificate: import its CA on the firewall, create a certificate profile with it, and an external dynamic list of "+p.want.ListURL+" with that profile.")
 		return false
 	}
-	if have, ok := p.p.authorities(n.CertProf); ok && slices.ContainsFunc(decodePEM(string(p.want.CA)), func(der []byte) bool {
-		return slices.ContainsFunc(have, func(other []byte) bool { return string(der) == string(other) })
-	}) {
+	if have, ok := p.p.authorities(n.CertProf); ok && holdsCertificate(have, p.want.CA) {
 		return true
 	}
 	if p.f.throughPanorama {
@@ -237,16 +241,92 @@ func (p *provisioner) authority() bool {
 			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate.")
 		return false
 	}
-	const how = ", imported as a file straight into the candidate configuration"
-	action, detail := ActionCreate, "our CA, which signs the list's certificate"
-	if p.p.scopes.find(n.CA, "certificate").Node != nil {
-		action, detail = ActionChange, "our current CA"
+	return p.certificate() && p.certificateProfile()
+}
+
+// certificate imports our CA, which goes to Shared.
+func (p *provisioner) certificate() bool {
+	n := p.want.Names
+	old := p.p.scopes.find(n.CA, "certificate")
+	have := decodePEM(old.Value("public-key"))
+	switch {
+	case holdsCertificate(have, p.want.CA):
+		return true
+	case old.Node != nil && old.scope.inVSys && !old.scope.pushed:
+		p.person("certificate "+quoteAll([]string{n.CA}), "There is another one of that name "+old.scope.String()+", which hides the one that would be imported: rename it, or give this firewall another tag (firewalls[].tag), which our names follow from.")
+		return false
 	}
-	p.step(action, "certificate", n.CA, detail+how, false, xmlapi.ImportCertificate(n.CA, p.want.CA))
-	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); old.Node == nil {
-		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA))))
-	} else {
-		p.step(ActionChange, "certificate profile", n.CertProf, "also trusts "+n.CA, false, xmlapi.Set(sharedProfiles+xmlapi.EntryNamed(n.CertProf)+"/CA", xmlapi.NamedEntry(n.CA)))
+	action, detail, foreign := ActionCreate, "our CA, which signs the list's certificate", false
+	if old.Node != nil && !old.scope.pushed {
+		action, detail, foreign = ActionChange, "our current CA", !isOurCA(have, p.want.CA)
+		if foreign {
+			detail = "our CA, in place of the one of that name " + old.scope.String() + subjects(have)
+		}
+	}
+	p.untrusted = p.untrusted || foreign
+	p.step(action, "certificate", n.CA, detail+", imported as a file straight into the candidate configuration", foreign, xmlapi.ImportCertificate(n.CA, p.want.CA))
+	return true
+}
+
+// certificateProfile makes the one that trusts our CA, or has the one of our name trust it.
+func (p *provisioner) certificateProfile() bool {
+	n := p.want.Names
+	old := p.p.scopes.find(n.CertProf, "certificate-profile")
+	entry := xmlapi.NamedEntry(n.CA)
+	var others []string // that it trusts
+	for _, e := range old.Child("CA").Entries() {
+		if name := e.Attr("name"); name == n.CA {
+			return true
+		} else if p.p.scopes.find(name, "certificate").Node != nil {
+			others = append(others, name)
+		}
+	}
+	switch object := "certificate profile " + quoteAll([]string{n.CertProf}); {
+	case old.Node == nil:
+		p.create("certificate profile", n.CertProf, "trusts "+n.CA, sharedProfiles, xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", entry)))
+	case old.scope.pushed:
+		p.person(object, "On Panorama: have it trust our CA (ca.crt of state_dir) as well, or rename it.")
+		return false
+	default:
+		detail, foreign := "also trusts "+n.CA, len(others) > 0
+		if foreign {
+			detail += "; the profile " + old.scope.String() + " is somebody else's and trusts " + quoteAll(others)
+		}
+		p.untrusted = p.untrusted || foreign
+		p.step(ActionChange, "certificate profile", n.CertProf, detail, foreign, xmlapi.Set(old.scope.path+"/certificate-profile"+xmlapi.EntryNamed(n.CertProf)+"/CA", entry))
 	}
 	return true
+}
+
+// holdsCertificate tells whether a certificate of a PEM text is among others.
+func holdsCertificate(have [][]byte, text []byte) bool {
+	return slices.ContainsFunc(decodePEM(string(text)), func(ours []byte) bool {
+		return slices.ContainsFunc(have, func(der []byte) bool { return bytes.Equal(der, ours) })
+	})
+}
+
+// isOurCA tells whether a certificate is an earlier CA of ours: it has the same organization and begins with the same common name, behind
+// which ours has a number, or has the same subject.
+func isOurCA(have [][]byte, text []byte) bool {
+	const name = "Active Defense CA "
+	for _, der := range have {
+		old, err := x509.ParseCertificate(der)
+		if err == nil && (strings.HasPrefix(old.Subject.CommonName, name) || slices.ContainsFunc(decodePEM(string(text)), func(ours []byte) bool {
+			c, err := x509.ParseCertificate(ours)
+			return err == nil && bytes.Equal(c.RawSubject, old.RawSubject)
+		})) {
+			return true
+		}
+	}
+	return false
+}
+
+// subjects names certificates for a reader, behind a comma.
+func subjects(have [][]byte) (text string) {
+	for _, der := range have {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			text += ", " + c.Subject.String()
+		}
+	}
+	return text
 }

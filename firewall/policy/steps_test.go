@@ -43,7 +43,7 @@ var stepsOfFiles = map[string][]string{
 	"forwarding-severity": {`change log forwarding profile "active-defense"`},
 	"internet-any-zone":   {`!change security rule "ping"`}, "internet-log-off": {`!change security rule "web-in"`},
 	"internet-no-logs": {`!change security rule "web-in"`}, "internet-two-rules": {`!change security rule "web-in"`, `!change security rule "vpn-in"`},
-	"list-authority-missing": {`change certificate "active-defense-ca"`, `change certificate profile "active-defense"`, `change external dynamic list "active-defense-list"`},
+	"list-authority-missing": {`change certificate profile "active-defense"`},
 	"list-no-profile":        {`change external dynamic list "active-defense-list"`}, "list-other-authority": {`change external dynamic list "active-defense-list"`},
 	"panorama-local-allow":  {`!change security rule "local web"`},
 	"panorama-post-sensor":  {`person security rule "legacy" (pushed by Panorama, device group branches)`},
@@ -171,9 +171,10 @@ func TestSteps(t *testing.T) {
 		}, []string{"import its CA on the firewall"}},
 		{"our certificate has changed", []change{func(t *testing.T, text string) string {
 			from, to := strings.LastIndex(text, `<entry name="active-defense-ca">`), strings.Index(text, `<entry name="company-ca">`)
-			return text[:from] + `<entry name="active-defense-ca"><public-key>old</public-key></entry>` + text[to:]
-		}}, nil, []string{`change certificate "active-defense-ca"`, `change certificate profile "active-defense"`, `change external dynamic list "active-defense-list"`},
-			[]string{"our current CA", "also trusts active-defense-ca"}},
+			_, other, _ := strings.Cut(text[to:], "<public-key>")
+			other, _, _ = strings.Cut(other, "</public-key>")
+			return text[:from] + `<entry name="active-defense-ca"><public-key>` + other + `</public-key></entry>` + text[to:]
+		}}, nil, []string{`change certificate "active-defense-ca"`}, []string{"our current CA"}},
 		{"a static group", bare(swap(`mode="dynamic-tag"`, `mode="address-group"`)), nil, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `create certificate "active-defense-ca"`,
 			`create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`, `create syslog server profile "active-defense"`,
@@ -210,7 +211,7 @@ func TestSteps(t *testing.T) {
                           <log-type>url</log-type>`),
 		}, nil, []string{`change log forwarding profile "active-defense"`}, []string{`<entry name="active-defense-threat">`}},
 		{"our profile sends nothing", []change{every("<member>active-defense</member>\n                          </send-syslog>", "<member>company</member>\n                          </send-syslog>")}, nil,
-			[]string{`change log forwarding profile "active-defense"`, `change log forwarding profile "active-defense"`}, []string{"also send all traffic logs to active-defense"}},
+			[]string{`!change log forwarding profile "active-defense"`, `!change log forwarding profile "active-defense"`}, []string{"also send all traffic logs to active-defense"}},
 		{"the group comes from Panorama, and is another", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'other'</filter></dynamic>"),
 			pushedObjects("<address-group>", "</address-group>")}, nil, []string{`person address group "active-defense"`}, []string{"Panorama pushed a different group of that name"}},
 		{"the list comes from Panorama, and trusts another", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>company</certificate-profile>"),

@@ -168,12 +168,24 @@ func (p *provisioner) matchList(l logProfile, kind string) {
 		p.unreachable("log forwarding profile "+quoteAll([]string{l.name}), detail)
 		return
 	}
-	name := kind
-	if l.name != p.want.Names.Logs || slices.ContainsFunc(l.lists, func(m matchList) bool { return m.name == name }) {
-		name = p.want.Names.Logs + "-" + kind
+	n := p.want.Names
+	names := []string{n.Logs + "-" + kind, n.Logs + "-" + kind + another}
+	foreign := true
+	if l.name == n.Logs {
+		names = append([]string{kind}, names...)
+		foreign = len(l.lists) > 0 && !slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsToAlone(m.entry, append(p.sendTo, n.Syslog)) })
 	}
-	p.step(ActionChange, "log forwarding profile", l.name, detail, l.name != p.want.Names.Logs,
-		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(name, kind, server)))
+	free := slices.IndexFunc(names, func(name string) bool {
+		return !slices.ContainsFunc(l.lists, func(m matchList) bool {
+			return m.name == name && (name == kind || !sendsToAlone(m.entry, append(p.sendTo, n.Syslog)))
+		})
+	})
+	if free < 0 {
+		p.person("log forwarding profile "+quoteAll([]string{l.name}), detail+": its match lists "+quoteAll(names)+" are somebody else's; add one by hand.")
+		return
+	}
+	p.step(ActionChange, "log forwarding profile", l.name, detail+", as match list "+quoteAll([]string{names[free]}), foreign,
+		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(names[free], kind, server)))
 }
 
 // allLogs is a match list that sends everything of one type.
