@@ -267,3 +267,49 @@ func TestCertificatesOfOurNamesInAVirtualSystem(t *testing.T) {
 		})
 	}
 }
+
+// A group that matches another tag as well as ours stops more than we block, and is no source of ours: a plan makes one, and a rule for it.
+func TestSomebodyElsesWiderGroupIsNoSource(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(confOf("", `<tag><entry name="partner"/></tag><address-group><entry name="both"><dynamic><filter>'active-defense' or 'partner'</filter></dynamic></entry></address-group>`),
+			`<entry name="web">`, `<entry name="theirs"><from><member>any</member></from><to><member>any</member></to><source><member>both</member></source><destination><member>any</member></destination>`+
+				`<application><member>any</member></application><service><member>any</member></service><action>drop</action></entry><entry name="web">`, 1)
+	})
+	steps := l.plan()
+	stepFor(t, steps, `address group "active-defense"`)
+	if s := stepFor(t, steps, `security rule "active-defense-block"`); !strings.Contains(s.Detail, `source "active-defense"`) {
+		t.Errorf("%v", s)
+	}
+	l.apply(steps, true)
+	l.commit()
+	if left := l.plan(); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	if f := l.fails(); !slices.ContainsFunc(f, func(f string) bool {
+		return strings.HasPrefix(f, CheckBlockRule+` warn: "theirs" stops what address group "both" matches`)
+	}) {
+		t.Errorf("nothing is said of the rule that stops partners: %v", f)
+	}
+}
+
+// However a tag is quoted in the filter of its group, what a plan does to blocked sources is told once.
+func TestDifferencesOfATagWithASpace(t *testing.T) {
+	for _, filter := range []string{`'bad guys'`, `"bad guys"`, ` ( 'bad guys' ) `} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+			o.Config = confOf("", `<tag><entry name="bad guys"/></tag><address-group><entry name="blocked"><dynamic><filter>`+filter+`</filter></dynamic></entry></address-group>`)
+		})
+		l.want.Names = firewall.NamesFor("bad guys")
+		plan, err := Provision(t.Context(), l.device, l.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range plan.Differences {
+			if !d.BlockedSources {
+				t.Errorf("%s: it is told of others, too: %v", filter, d)
+			}
+		}
+		if len(plan.Differences) == 0 {
+			t.Errorf("%s: no difference is told", filter)
+		}
+	}
+}

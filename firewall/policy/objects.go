@@ -58,14 +58,52 @@ func (p *vsysPolicy) blockSources(mode string, n firewall.Names, listURL string)
 			out = append(out, blockSource{l.Attr("name"), "external dynamic list"})
 		}
 	default:
-		for _, g := range p.scopes.all("address-group") {
-			if f, err := parseTagFilter(g.Value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
-				out = append(out, blockSource{g.Attr("name"), "dynamic address group"})
-			}
+		only, _ := p.tagGroups(n.Tag)
+		for _, g := range only {
+			out = append(out, blockSource{g.Attr("name"), "dynamic address group"})
 		}
 	}
 	return slices.DeleteFunc(out, func(s blockSource) bool { return p.namesake(s.list(), s.name) != "" })
 }
+
+// tagGroups gives the dynamic address groups that match what bears a tag: those that match nothing else, and those that match other
+// addresses too, which a rule with such a group stops as well.
+func (p *vsysPolicy) tagGroups(tag string) (only, wider []placed) {
+	for _, g := range p.scopes.all("address-group") {
+		switch matches, others := filterMatches(g.Value("dynamic", "filter"), tag); {
+		case matches && others:
+			wider = append(wider, g)
+		case matches:
+			only = append(only, g)
+		}
+	}
+	return only, wider
+}
+
+// filterMatches tells whether a filter matches what bears the tag alone, and whether it may match what does not bear it.
+func filterMatches(filter, tag string) (matches, others bool) {
+	f, named, err := parseTagFilter(filter)
+	if err != nil || !f(map[string]bool{tag: true}) {
+		return false, false
+	}
+	named = slices.DeleteFunc(named, func(t string) bool { return t == tag })
+	if len(named) > maxFilterTags {
+		return true, true
+	}
+	for set := range 1 << len(named) {
+		tags := map[string]bool{}
+		for i, t := range named {
+			tags[t] = set>>i&1 == 1
+		}
+		if f(tags) {
+			return true, true
+		}
+	}
+	return true, false
+}
+
+// maxFilterTags bounds how many other tags of a filter are tried in every combination; one with more may match anything.
+const maxFilterTags = 12
 
 // fillsGroup tells whether a static group is one that we fill, whatever others put into it as well: it bears our tag, or holds an
 // address object of ours.
@@ -196,25 +234,26 @@ const maxFilterDepth = 64
 
 // parseTagFilter reads tags joined by and, or, not and parentheses. A tag may stand between quotes of either kind;
 // the words are keywords in any case ("Use Dynamic Address Groups in Policy"; the vendor's tutorial writes AND), and
-// "and" binds closer than "or".
-func parseTagFilter(text string) (tagFilter, error) {
+// "and" binds closer than "or". named are the tags that it names.
+func parseTagFilter(text string) (f tagFilter, named []string, err error) {
 	p := &filterReader{rest: text}
 	p.next()
-	f, err := p.or(0)
+	f, err = p.or(0)
 	if err == nil && p.token != "" {
 		err = fmt.Errorf("unexpected %q", p.token)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("filter %q: %w", xmlapi.Tidy(text), err)
+		return nil, nil, fmt.Errorf("filter %q: %w", xmlapi.Tidy(text), err)
 	}
-	return f, nil
+	return f, p.named, nil
 }
 
 type filterReader struct {
 	rest   string
 	token  string // the one that is looked at; "": the end
 	quoted bool
-	broken bool // a quote is not closed
+	broken bool     // a quote is not closed
+	named  []string // tags, each once
 }
 
 // next goes on to the next token.
@@ -293,6 +332,9 @@ func (p *filterReader) term(depth int) (tagFilter, error) {
 		return nil, fmt.Errorf("unexpected %q", p.token)
 	}
 	tag := p.token
+	if !slices.Contains(p.named, tag) {
+		p.named = append(p.named, tag)
+	}
 	p.next()
 	return func(tags map[string]bool) bool { return tags[tag] }, nil
 }

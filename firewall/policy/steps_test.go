@@ -59,7 +59,7 @@ var stepsOfFiles = map[string][]string{
 	"sensor-to":            {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"source-broken-filter": {`!change address group "active-defense"`}, "source-group-dynamic": {`!change address group "active-defense"`},
 	"source-list-path": {`create external dynamic list "active-defense-list"`}, "source-list-url": {`create external dynamic list "active-defense-list"`},
-	"source-other-tag": {`!change address group "active-defense"`}, "source-two-tags": {`!change address group "active-defense"`},
+	"source-other-tag": {`!change address group "active-defense"`}, "source-wider": {`!change address group "active-defense"`}, "source-two-tags": {`!change address group "active-defense"`},
 	"vsys2-block-disabled": {`change security rule "active-defense-block"`}, "zones-unknown": {`person zones`},
 }
 

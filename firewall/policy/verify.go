@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"time"
+
+	"activedefense/firewall"
+)
 
 // Results of a check.
 const (
@@ -74,6 +78,7 @@ type verifier struct {
 	block   map[traffic]int   // the first rule by index that blocks it; -1: none does
 	listed  map[traffic]int   // and the first that blocks what is on the list, where that is not what block does
 	sources []blockSource
+	wider   []placed        // groups that match our tag, and other addresses too; only ModeTag
 	names   map[string]bool // of the sources
 	lists   map[string]bool // of the list, where the mode has another source
 	logs    []logProfile    // ours
@@ -91,6 +96,9 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 	v.sources = v.p.blockSources(want.Mode, want.Names, want.ListURL)
 	for _, s := range v.sources {
 		v.names[s.name] = true
+	}
+	if want.Mode == firewall.ModeTag {
+		_, v.wider = v.p.tagGroups(want.Names.Tag)
 	}
 	v.lists = v.listNames()
 	v.block, v.listed = v.blockers(v.sourceNames(), nil), v.blockers(v.lists, v.sourceNames())

@@ -60,6 +60,9 @@ func (v *verifier) blockSource(f *findings) {
 		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("dynamic") != nil {
 			text += "; the filter of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.Value("dynamic", "filter")})
 		}
+		for _, g := range v.wider {
+			text += fmt.Sprintf("; %s matches what does not bear our tag, too", quoteAll([]string{g.Attr("name")}))
+		}
 		f.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
 			c.set(`address-group %s dynamic filter "'%s'"`, word(n.Group), n.Tag)), "%s", text)
 	}
@@ -179,6 +182,7 @@ func (v *verifier) blockRule(f *findings) {
 			f.warn(v.splitRemedy(x), "%s holds both the list and another source of ours, and may match only one of them (PAN-274213, fixed in PAN-OS 11.1.11 and 11.2.8)", x)
 		}
 	}
+	v.widerRules(f)
 	gaps := v.gaps(func(t traffic) bool { return v.block[t] >= 0 })
 	for _, rule := range v.blockRules() {
 		f.note("rule %s", rule)
@@ -193,6 +197,20 @@ func (v *verifier) blockRule(f *findings) {
 		text += ": " + faults
 	}
 	f.fail(v.blockRemedy(meant), "%s; %s", text, v.zones)
+}
+
+// widerRules warns of rules that stop more than what is blocked, by a group that matches other tags as well.
+func (v *verifier) widerRules(f *findings) {
+	for _, g := range v.wider {
+		name := quoteAll([]string{g.Attr("name")})
+		for _, x := range v.p.rules {
+			if x.allows() || x.notSource || !v.p.holds(x.source, map[string]bool{g.Attr("name"): true}) {
+				continue
+			}
+			f.warn(fmt.Sprintf("If what bears the other tags alone shall not be stopped: Policies > Security > %s: source %s in place of %s.", quoteAll([]string{x.name}), word(v.want.Names.Group), name),
+				"%s stops what address group %s matches, which is more than what is blocked and no proof that it is (filter %s)", x, name, quoteAll([]string{g.Value("dynamic", "filter")}))
+		}
+	}
 }
 
 // splitRemedy gives the list a rule of its own.
