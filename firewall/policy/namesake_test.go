@@ -313,3 +313,61 @@ func TestDifferencesOfATagWithASpace(t *testing.T) {
 		}
 	}
 }
+
+// An override of a default rule that logs by our profile, and does not bear our tag, is taken away only with --adopt: somebody may have
+// made it for the same end.
+func TestRemoveLeavesDefaultRulesThatOthersOverrode(t *testing.T) {
+	const override = `<entry name="interzone-default"><action>deny</action><log-start>no</log-start><log-end>yes</log-end>`
+	rules, _, _ := strings.Cut(rulesOfOthers, `<entry name="cleanup">`)
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = rules + `</rules></security><default-security-rules><rules>` + override + `</entry></rules></default-security-rules></rulebase></entry></vsys></entry></devices></config>`
+	})
+	l.apply(l.plan(), true)
+	l.commit()
+	steps := l.removal(false)
+	if s := stepFor(t, steps, `default rule "intrazone-default"`); s.Foreign || s.Action != ActionDelete {
+		t.Errorf("the one that we made: %v", s)
+	}
+	if s := stepFor(t, steps, `default rule "interzone-default"`); !s.Foreign || !strings.Contains(s.Detail, "does not bear our tag") {
+		t.Errorf("the one that was there: %v", s)
+	}
+	l.apply(steps, false)
+	l.commitRemoval()
+	if running := l.sim.Config().Running(); !strings.Contains(running, override+`<log-setting>active-defense`) || strings.Contains(running, "intrazone-default") {
+		t.Errorf("after the removal:\n%s", running)
+	}
+	l.apply(l.removal(true), true)
+	l.commitRemoval()
+	if running := l.sim.Config().Running(); strings.Contains(running, tag) {
+		t.Errorf("left of ours:\n%s", running)
+	}
+}
+
+// What bears our names, refers to nothing of ours and is not as we make it stays without --adopt.
+func TestRemoveLeavesWhatOnlyBearsOurNames(t *testing.T) {
+	const name = `<entry name="` + tag
+	certificate, profile := theirAuthority(t, "company-ca", tag)
+	theirs := map[string]string{
+		`certificate "active-defense-ca"`:             `<certificate>` + name + `-ca"><public-key>unreadable</public-key></entry></certificate>`,
+		`certificate profile "active-defense"`:        certificate + profile,
+		`external dynamic list "active-defense-list"`: `<external-list>` + name + `-list"><type><ip><url>https://lists.example.net/x</url><recurring><hourly/></recurring></ip></type></entry></external-list>`,
+		`address group "active-defense"`:              `<address-group>` + name + `"><dynamic><filter>'active-defense' or 'partner'</filter></dynamic></entry></address-group>`,
+		`syslog server profile "active-defense"`:      `<log-settings><syslog>` + name + `"><server><entry name="siem"><server>192.0.2.77</server></entry></server></entry></syslog></log-settings>`,
+	}
+	for object, element := range theirs {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+			o.Config = confOf(element, "")
+		})
+		before := l.sim.Config().Candidate()
+		steps := l.removal(false)
+		if s := stepFor(t, steps, object); !s.Foreign {
+			t.Errorf("%v", s)
+		}
+		if l.apply(steps, false); l.sim.Config().Candidate() != before {
+			t.Errorf("%s is gone", object)
+		}
+		if l.apply(l.removal(true), true); strings.Contains(l.sim.Config().Candidate(), name) {
+			t.Errorf("%s is left", object)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (p *vsysPolicy) blockSources(mode string, n firewall.Names, listURL string)
 	var out []blockSource
 	switch mode {
 	case firewall.ModeGroup:
-		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil && p.fillsGroup(n, g) {
+		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil && p.fillsGroup(n, g.Node) {
 			out = append(out, blockSource{n.Group, "address group"})
 		}
 	case firewall.ModeList:
@@ -107,7 +107,7 @@ const maxFilterTags = 12
 
 // fillsGroup tells whether a static group is one that we fill, whatever others put into it as well: it bears our tag, or holds an
 // address object of ours.
-func (p *vsysPolicy) fillsGroup(n firewall.Names, g placed) bool {
+func (p *vsysPolicy) fillsGroup(n firewall.Names, g *xmlapi.Node) bool {
 	return slices.Contains(g.Child("tag").Members(), n.Tag) || slices.ContainsFunc(g.Child("static").Members(), func(m string) bool {
 		a := p.scopes.find(m, "address")
 		return a.Node != nil && isMember(n, a.Node)

@@ -15,7 +15,9 @@ import (
 // lacking is what the other makes.
 func missingSteps(f *Facts, want Expectation) []Step {
 	p := &provisioner{verifier: newVerifier(f, want), vsys: xmlapi.VSysPath(f.VSys), joined: map[string]bool{}, borrowed: map[string]bool{}, local: map[string]bool{}}
-	p.tag()
+	if p.want.Mode != firewall.ModeList {
+		p.tag()
+	}
 	sources, list := p.source(), p.list()
 	p.sendTo = p.server()
 	profile := p.forwarding()
@@ -79,10 +81,10 @@ func (p *provisioner) person(object, detail string) {
 	p.steps = append(p.steps, Step{Firewall: p.f.Firewall, Action: ActionPerson, Object: object, Detail: detail})
 }
 
-// tag makes the tag object, for its name and comment; registered addresses need none.
+// tag makes the tag object, unless it is there or planned. Registered addresses need none; it has the name and the comment.
 func (p *provisioner) tag() {
-	n := p.want.Names
-	if p.want.Mode != firewall.ModeList && p.p.scopes.find(n.Tag, "tag").Node == nil {
+	n, object := p.want.Names, "tag "+quoteAll([]string{p.want.Names.Tag})
+	if p.p.scopes.find(n.Tag, "tag").Node == nil && !slices.ContainsFunc(p.steps, func(s Step) bool { return s.Object == object }) {
 		p.create("tag", n.Tag, "comment: owned by Active Defense", p.vsys+"/tag", n.TagEntry())
 	}
 }

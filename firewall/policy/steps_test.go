@@ -157,13 +157,13 @@ func TestSteps(t *testing.T) {
 	}{
 		{"nothing is known of the list, in its own mode", bare(listMode), func(w *Expectation) { w.ListURL = "" }, []string{
 			`person external dynamic list`, `create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`,
-			`create security rule "intrazone-default"`, `create security rule "interzone-default"`,
+			`create tag "active-defense"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{"Set edl.url"}},
 		{"nothing is known of the list, in another mode", nil, func(w *Expectation) { w.ListURL = "" }, nil, nil},
 		{"the list in its own mode", bare(listMode), nil, []string{
 			`create certificate "active-defense-ca"`, `create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`,
 			`create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`,
-			`create security rule "intrazone-default"`, `create security rule "interzone-default"`,
+			`create tag "active-defense"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{`source "active-defense-list", to any: drop`}},
 		{"a certificate of their own", bare(), func(w *Expectation) { w.CA = nil }, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `person certificate profile`, `create syslog server profile "active-defense"`,
@@ -248,7 +248,7 @@ func TestSteps(t *testing.T) {
 			[]string{`create security rule "active-defense-sensor"`}, nil},
 		{"a default rule that is overridden here keeps its profile", []change{drop(sensor), swap("<rulebase>", `<rulebase><default-security-rules><rules><entry name="intrazone-default"><action>allow</action><log-end>yes</log-end><log-setting>local-only</log-setting></entry></rules></default-security-rules>`)}, nil,
 			[]string{`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`, `create security rule "interzone-default"`},
-			[]string{"also send all traffic logs to active-defense", "/rulebase/default-security-rules/rules <entry name=\"interzone-default\"><action>deny</action><log-start>no</log-start><log-end>yes</log-end><log-setting>active-defense</log-setting></entry>"}},
+			[]string{"also send all traffic logs to active-defense", "/rulebase/default-security-rules/rules <entry name=\"interzone-default\"><action>deny</action><log-start>no</log-start><log-end>yes</log-end><log-setting>active-defense</log-setting><tag><member>active-defense</member></tag></entry>"}},
 		{"an allow rule that logs to somebody else keeps its profile", []change{in("web-in", swap(logsToUs, "<log-setting>local-only</log-setting>"))}, nil,
 			[]string{`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`}, []string{"also send all threat logs to active-defense"}},
 		{"an allow rule whose profile does not exist", []change{in("web-in", swap(logsToUs, "<log-setting>gone</log-setting>"))}, nil, []string{`person security rule "web-in"`}, []string{"names log forwarding profile \"gone\", which does not exist"}},

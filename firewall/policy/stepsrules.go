@@ -233,7 +233,8 @@ func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profil
 	}
 }
 
-// logDefault has a default rule log to us, and decide as it does now. An override states the action, so it is written as it is.
+// logDefault has a default rule log to us, and decide as it does now. An override states the action, so it is written as it is. One that
+// we make bears our tag, by which Remove knows it.
 func (p *provisioner) logDefault(r rule, profile, why string) {
 	at := p.vsys + defaultRulesPath + xmlapi.EntryNamed(r.name)
 	detail := "log at session end, log forwarding profile " + profile + "; the action stays " + r.action + why
@@ -244,8 +245,9 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 	case r.overridden.pushed():
 		p.person("security rule "+r.String(), pushedDefaultRemedy(r)+why)
 	case r.overridden == layerDefault:
+		p.tag()
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
-			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile)))
+			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile), xmlapi.MemberList("tag", p.want.Names.Tag)))
 	case r.logProfile != "" && r.logProfile != profile:
 		p.join(r, at)
 	default:
