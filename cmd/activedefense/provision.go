@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,10 +123,8 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		_ = p.printJSON(plan)
 	case plan == nil:
 		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), done)
-	case len(plan.Steps) == 0 && p.opts.Remove:
-		fmt.Fprintf(p.stdout, "%s: nothing of ours is there\n", display.Harmless(name))
 	case len(plan.Steps) == 0:
-		fmt.Fprintf(p.stdout, "%s: nothing is missing\n", display.Harmless(name))
+		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), p.nothing(plan))
 	default:
 		what := "missing"
 		if p.opts.Remove {
@@ -140,9 +139,25 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
 		}
 	}
+	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
+		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: activedefense %s --commit.\n",
+			display.Harmless(name), p.command())
+	}
 	if !p.json && plan != nil && plan.Pending {
 		fmt.Fprintf(p.stdout, "%s: edits of somebody are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name))
 	}
+}
+
+// nothing says that there is nothing to be done, and where that is so.
+func (p *provisionCommand) nothing(plan *policy.Plan) string {
+	where := ""
+	if plan.Uncommitted {
+		where = " in the candidate configuration"
+	}
+	if p.opts.Remove {
+		return "nothing of ours is" + cmp.Or(where, " there")
+	}
+	return "nothing is missing" + where
 }
 
 // written is how many of the steps --apply takes.

@@ -48,6 +48,8 @@ type Plan struct {
 	// Pending: edits of somebody are not committed. The plan is made from the candidate configuration, with them; a commit takes
 	// along those of the administrator as whom we act.
 	Pending bool `json:"pending"`
+	// Uncommitted: something that no step is left for is so in the candidate configuration alone, and not in force.
+	Uncommitted bool `json:"uncommitted"`
 	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
 	// every step taken that a person is not needed for, those that adopt included. Those of blocked sources come last.
 	Differences []decision.Difference `json:"differences"`
@@ -82,7 +84,30 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
 		}
 	}
-	return Plan{f.Firewall, steps, f.pending.value, differences(f, after, want)}, nil
+	plan := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: differences(f, after, want)}
+	if f.pending.value {
+		running, err := f.running(ctx, d)
+		if err != nil {
+			return Plan{}, err
+		}
+		plan.Uncommitted = undone(missingSteps(running, want), steps)
+	}
+	return plan, nil
+}
+
+// running gives the facts with the running configuration in place of the candidate.
+func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
+	running := *f
+	running.own = learn(d.Show(ctx, "read the virtual system", xmlapi.VSysPath(f.VSys)))
+	running.shared = learn(d.Show(ctx, "read the shared configuration", xmlapi.SharedPath))
+	return &running, running.policyError()
+}
+
+// undone tells whether the running configuration needs a step of ours that the candidate does not.
+func undone(running, candidate []Step) bool {
+	return slices.ContainsFunc(running, func(s Step) bool {
+		return s.Action != ActionPerson && !s.Foreign && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
+	})
 }
 
 // candidateFacts reads what every plan is made from.

@@ -30,12 +30,9 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
-	r.references(xmlapi.DevicePath, device)
-	r.references(xmlapi.SharedPath, f.shared.value)
-	r.all()
+	steps := removal(f, want, adopt, device)
 	var taken []Step
-	for _, s := range r.steps {
+	for _, s := range steps {
 		if !s.Foreign || adopt {
 			taken = append(taken, s)
 		}
@@ -44,7 +41,27 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	return Plan{Firewall: f.Firewall, Steps: r.steps, Pending: f.pending.value, Differences: differences(f, after, want)}, nil
+	plan := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: differences(f, after, want)}
+	if f.pending.value {
+		running, err := f.running(ctx, d)
+		if err != nil {
+			return Plan{}, err
+		}
+		if device, err = d.Show(ctx, "read the running configuration", xmlapi.DevicePath); err != nil {
+			return Plan{}, err
+		}
+		plan.Uncommitted = undone(removal(running, want, adopt, device), steps)
+	}
+	return plan, nil
+}
+
+// removal gives the steps that take away all that is ours; device is the configuration of the device, with all virtual systems.
+func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step {
+	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
+	r.references(xmlapi.DevicePath, device)
+	r.references(xmlapi.SharedPath, f.shared.value)
+	r.all()
+	return r.steps
 }
 
 // remover gathers the steps that take away.

@@ -313,3 +313,32 @@ func TestRemoveOfALargeGroup(t *testing.T) {
 		t.Errorf("%d addresses are left", left)
 	}
 }
+
+// What was written and not committed is told, of a plan and of a removal; what others edited is not ours.
+func TestWhatIsNotCommittedIsTold(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	told := func(when string, remove, want bool) {
+		t.Helper()
+		plan, err := Provision(t.Context(), l.device, l.want)
+		if remove {
+			plan, err = Remove(t.Context(), l.device, l.want, false)
+		}
+		if err != nil || plan.Uncommitted != want {
+			t.Errorf("%s: uncommitted: %v, %v", when, plan.Uncommitted, err)
+		}
+	}
+	told("nothing is written", false, false)
+	if err := l.sim.Config().Edit("somebody", "set", vsys1+"/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	told("somebody's edit", false, false)
+	l.apply(l.plan(), false)
+	told("written", false, true)
+	l.commit()
+	told("committed", false, false)
+	told("committed, a removal", true, false)
+	l.apply(l.removal(false), false)
+	told("removed", true, true)
+	l.commitRemoval()
+	told("the removal is committed", true, false)
+}
