@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -135,6 +135,9 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			p.printStep(s)
 		}
 		p.printDifferences(plan.Differences)
+		if more := plan.DifferencesTotal - len(plan.Differences); more > 0 {
+			fmt.Fprintf(p.stdout, "%s: %d kinds of traffic are decided otherwise; these are of the first %d.\n", display.Harmless(name), plan.DifferencesTotal, len(plan.Differences))
+		}
 		if written := p.written(plan.Steps); !p.opts.Apply {
 			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
 		}
@@ -175,21 +178,32 @@ func (p *provisionCommand) written(steps []policy.Step) (n int) {
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
 func (p *provisionCommand) printDifferences(all []decision.Difference) {
-	var blocked, others []string
-	for _, d := range all {
-		if line := "  " + display.Harmless(d.String()); d.BlockedSources {
-			blocked = append(blocked, line)
-		} else {
-			others = append(others, line)
-		}
+	i := slices.IndexFunc(all, func(d decision.Difference) bool { return d.BlockedSources }) // they come last
+	if i < 0 {
+		i = len(all)
 	}
-	if len(others) == 0 {
+	if i == 0 {
 		fmt.Fprintln(p.stdout, "No flow is decided otherwise, but for blocked sources.")
 	} else {
-		fmt.Fprintf(p.stdout, "Decided otherwise with this plan:\n%s\n", strings.Join(others, "\n"))
+		fmt.Fprintln(p.stdout, "Decided otherwise with this plan:")
+		p.printLines(all[:i])
 	}
-	if len(blocked) > 0 {
-		fmt.Fprintf(p.stdout, "And of blocked sources:\n%s\n", strings.Join(blocked, "\n"))
+	if i < len(all) {
+		fmt.Fprintln(p.stdout, "And of blocked sources:")
+		p.printLines(all[i:])
+	}
+}
+
+// mostDifferences bounds how many lines tell what is decided otherwise.
+const mostDifferences = 50
+
+func (p *provisionCommand) printLines(all []decision.Difference) {
+	lines, more := decision.Lines(all, mostDifferences)
+	for _, line := range lines {
+		fmt.Fprintln(p.stdout, "  "+display.Harmless(line))
+	}
+	if more > 0 {
+		fmt.Fprintf(p.stdout, "  and %d more; --json has them\n", more)
 	}
 }
 

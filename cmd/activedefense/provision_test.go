@@ -167,6 +167,16 @@ func TestDifferencesOfAPlan(t *testing.T) {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
 	}
+	var many []decision.Difference
+	for i := range mostDifferences + 7 {
+		d := cut
+		d.RuleBefore, d.RuleAfter = fmt.Sprintf("before %d", i), fmt.Sprintf("after %d", i)
+		many = append(many, d)
+	}
+	var out strings.Builder
+	if (&provisionCommand{app: &app{stdout: &out}}).printDifferences(many); strings.Count(out.String(), "\n") != mostDifferences+2 || !strings.HasSuffix(out.String(), "\n  and 7 more; --json has them\n") {
+		t.Errorf("of many it prints\n%s", out.String())
+	}
 }
 
 // Where it cannot be told which zones face the internet, no rules are planned, and plan and check fail.

@@ -52,8 +52,13 @@ type Plan struct {
 	Uncommitted bool `json:"uncommitted"`
 	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
 	// every step taken that a person is not needed for, those that adopt included. Those of blocked sources come last.
-	Differences []decision.Difference `json:"differences"`
+	Differences []decision.Difference `json:"differences"` // at most MaxDifferences
+	// DifferencesTotal is how many there are.
+	DifferencesTotal int `json:"differences_total"`
 }
+
+// MaxDifferences bounds the differences that a plan has: some megabytes.
+const MaxDifferences = 10_000
 
 // Provision compares the candidate configuration, edits of everybody included, with what the blacklist needs to have effect,
 // and gives the steps that are missing. It changes nothing. What it cannot fix itself, what Panorama pushed for example, is a
@@ -84,7 +89,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
 		}
 	}
-	plan := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: differences(f, after, want)}
+	plan := newPlan(f, after, want, steps)
 	if f.pending.value {
 		running, err := f.running(ctx, d)
 		if err != nil {
@@ -93,6 +98,12 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		plan.Uncommitted = undone(missingSteps(running, want), steps)
 	}
 	return plan, nil
+}
+
+// newPlan is the plan of steps that lead from one to the other.
+func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
+	all := differences(f, after, want)
+	return Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: all[:min(len(all), MaxDifferences)], DifferencesTotal: len(all)}
 }
 
 // running gives the facts with the running configuration in place of the candidate.

@@ -41,7 +41,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	plan := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: differences(f, after, want)}
+	plan := newPlan(f, after, want, steps)
 	if f.pending.value {
 		running, err := f.running(ctx, d)
 		if err != nil {
