@@ -149,6 +149,33 @@ func mayImport(ctx context.Context, d *xmlapi.Device) error {
 	return nil
 }
 
+// MayCommit gives an error if the role of our administrator does not allow commits, as far as the configuration tells: to try it would be a
+// commit. admin is as in Commit. It changes nothing; nil also where it is not known.
+func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
+	const what = "read the role of our administrator"
+	if d.ThroughPanorama() { // the role is Panorama's
+		return nil
+	}
+	if admin = cmp.Or(admin, d.Username()); admin == "" {
+		admin = xmlapi.LoggedInAs(ctx, d, what)
+	}
+	user, err := d.Show(ctx, what, "/config/mgt-config/users"+xmlapi.EntryNamed(admin)+"/permissions/role-based/custom")
+	if err != nil || user.Value("profile") == "" {
+		return nil
+	}
+	role, err := d.Show(ctx, what, xmlapi.SharedPath+"/admin-role"+xmlapi.EntryNamed(user.Value("profile"))+"/role")
+	if err != nil {
+		return nil
+	}
+	for _, scope := range []string{"device", "vsys"} {
+		if role.Value(scope, "xmlapi", "commit") == "disable" {
+			return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindRole, Text: fmt.Sprintf("nothing was written: the role %s of administrator %s does not allow commits. "+enableRight+
+				" Or run this without --commit, and have somebody else commit", word(user.Value("profile")), word(admin), "Commit")})
+		}
+	}
+	return nil
+}
+
 // Take takes the steps in the candidate configuration: those of Provision, without the ones for a person, and without those
 // that are somebody else's unless adopt is set. It gives how many were taken; on an error, the earlier ones stand.
 //
