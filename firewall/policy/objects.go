@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -43,6 +44,12 @@ func (p *vsysPolicy) namesake(list, name string) string {
 		}
 	}
 	return ""
+}
+
+// withoutNamesakes takes off the names of objects of a list by which a rule could mean another object.
+func (p *vsysPolicy) withoutNamesakes(list string, names map[string]bool) map[string]bool {
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return p.namesake(list, name) != "" })
+	return names
 }
 
 // blockSources gives the objects through which a mode blocks, without those that a rule cannot name without doubt.

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -78,13 +77,7 @@ func (v *verifier) sourceNames() map[string]bool {
 	for name := range v.names {
 		names[name] = true
 	}
-	return v.withoutNamesakes(list, names)
-}
-
-// withoutNamesakes takes off the names of objects of a list by which a rule could mean another object.
-func (v *verifier) withoutNamesakes(list string, names map[string]bool) map[string]bool {
-	maps.DeleteFunc(names, func(name string, _ bool) bool { return v.p.namesake(list, name) != "" })
-	return names
+	return v.p.withoutNamesakes(list, names)
 }
 
 // listNames are what the list may be called in the source of a rule of its own; none: no list is served, or the mode has no other
@@ -98,7 +91,7 @@ func (v *verifier) listNames() map[string]bool {
 	for _, l := range v.p.lists(v.want.ListURL) {
 		names[l.Attr("name")] = true
 	}
-	return v.withoutNamesakes("external-list", names)
+	return v.p.withoutNamesakes("external-list", names)
 }
 
 // holdsBoth tells whether a rule has the list beside another source of ours, of which a firewall may match only one (PAN-274213, fixed
@@ -182,7 +175,7 @@ func (v *verifier) blockRule(f *findings) {
 			f.warn(v.splitRemedy(x), "%s holds both the list and another source of ours, and may match only one of them (PAN-274213, fixed in PAN-OS 11.1.11 and 11.2.8)", x)
 		}
 	}
-	v.widerRules(f)
+	widerRules(v, f)
 	gaps := v.gaps(func(t traffic) bool { return v.block[t] >= 0 })
 	for _, rule := range v.blockRules() {
 		f.note("rule %s", rule)
@@ -200,7 +193,7 @@ func (v *verifier) blockRule(f *findings) {
 }
 
 // widerRules warns of rules that stop more than what is blocked, by a group that matches other tags as well.
-func (v *verifier) widerRules(f *findings) {
+func widerRules(v *verifier, f *findings) {
 	for _, g := range v.wider {
 		name := quoteAll([]string{g.Attr("name")})
 		for _, x := range v.p.rules {
