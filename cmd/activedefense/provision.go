@@ -21,6 +21,7 @@ type provisionCommand struct {
 	*app
 	opts     enforce.ProvisionOptions
 	detailed bool
+	waiting  bool // of some firewall, what was written before is not committed
 }
 
 func newProvisionCommand(a *app) *cobra.Command {
@@ -42,7 +43,7 @@ policy would decide otherwise than now.
 
 Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
 are left after --apply, or a check fails after --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something
-is, 1 if anything failed, wrong usage included.`,
+is, or was written before and is not committed, 1 if anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.opts.Version, p.opts.Progress = version, p.progress
@@ -60,7 +61,7 @@ is, 1 if anything failed, wrong usage included.`,
 
 // exit gives the error from which the exit status is made; left are the steps that are still missing.
 func (p *provisionCommand) exit(left []policy.Step, err error) error {
-	if p.detailed && err == nil && len(left) > 0 {
+	if p.detailed && err == nil && (len(left) > 0 || p.waiting) {
 		return &statusError{code: exitNeeded}
 	}
 	return err
@@ -112,6 +113,7 @@ func (p *provisionCommand) command() string {
 
 // progress prints plans and what was done.
 func (p *provisionCommand) progress(name string, plan *policy.Plan, done string) {
+	p.waiting = p.waiting || plan != nil && plan.Uncommitted && !p.opts.Commit
 	switch {
 	case p.json:
 		if plan == nil {

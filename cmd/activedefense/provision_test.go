@@ -85,7 +85,7 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			if stdout, stderr, code := w.run("provision", "--remove", "--apply"); code != 0 || strings.Contains(stdout, "nothing of ours is there") {
 				t.Errorf("the removal: exit status %d\n%s%s", code, stdout, stderr)
 			}
-			if stdout, stderr, code := w.run("provision", "--remove"); code != 0 || !strings.Contains(stdout, "nothing of ours is in the candidate configuration\n") ||
+			if stdout, stderr, code := w.run("provision", "--remove", "--detailed-exit-code"); code != 2 || !strings.Contains(stdout, "nothing of ours is in the candidate configuration\n") ||
 				!strings.Contains(stdout, "the firewall goes on as it is until it is committed: activedefense provision --remove --commit") {
 				t.Errorf("a second removal before the commit: exit status %d\n%s%s", code, stdout, stderr)
 			}

@@ -104,6 +104,9 @@ func (v logChecks) logins(f *findings) {
 
 func (v logChecks) loginRemedy(kind string) string {
 	filter, server := v.f.loginFilter(kind), word(v.serverName())
+	if len(v.servers) > 0 && !slices.ContainsFunc(v.servers, func(s syslogProfile) bool { return !s.scope.inVSys }) {
+		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog: make one like %s with Location Shared, which Device > Log Settings can name; then Device > Log Settings > %s > Add: filter %s, Syslog that one.", server, sectionTitle(kind), filter))
+	}
 	return v.cli.or(fmt.Sprintf("Device > Log Settings > %s > Add: filter %s, Syslog %s. ", sectionTitle(kind), filter, server) +
 		cliPrefix + fmt.Sprintf(`set shared log-settings %s match-list %s filter "%s" send-syslog %s`, kind, word(v.want.Names.Logs), filter, server))
 }
