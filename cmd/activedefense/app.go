@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/store"
@@ -134,13 +135,26 @@ func (a *app) logger(cfg *config.Config) zerolog.Logger {
 	}
 	var out io.Writer = a.stderr
 	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(a.stderr) {
-		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr)}
+		// It quotes what a field holds; the colours are its own.
+		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr),
+			FormatMessage: func(message any) string {
+				text, _ := message.(string) // nil: there is none
+				return display.Harmless(text)
+			}}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }
 
+// unguarded is the writer behind a guard, or the writer itself.
+func unguarded(w io.Writer) io.Writer {
+	if g, ok := w.(*display.Guard); ok {
+		return g.Behind()
+	}
+	return w
+}
+
 // isTerminal reports whether a person reads it.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := unguarded(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

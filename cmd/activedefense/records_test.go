@@ -149,7 +149,7 @@ func TestRecordsInEveryFormat(t *testing.T) {
 	}
 	field := func(row []string, name string) string { return row[slices.Index(rows[0], name)] }
 	for name, want := range map[string]string{"time": at.Format(time.RFC3339Nano), "device": "LAB-FW-01", "src": "203.0.113.9", "src_port": "0", "dst": "",
-		"dst_port": "", "src_user": "'=cmd|'/c calc'!A1", "threat_name": `a, "b"·[2J`, "application": "ssl", "outcome": "answered", "type": "THREAT"} {
+		"dst_port": "", "src_user": "'=cmd|'/c calc'!A1", "threat_name": `a, "b"\u001b[2J`, "application": "ssl", "outcome": "answered", "type": "THREAT"} {
 		if got := field(rows[1], name); got != want {
 			t.Errorf("%s is %q instead of %q", name, got, want)
 		}
