@@ -394,7 +394,7 @@ func TestNoOutputDrivesATerminal(t *testing.T) {
 	w.config = filepath.Join(w.dir, "c.yaml")
 	w.write(w.config, []byte("state_dir: "+w.dir+"\n"))
 	line := "1,2026/03/01 10:00:00,007,THREAT,vulnerability,2560,2026/03/01 10:00:00,203.0.113.7,198.51.100.1,,,r,\"u\x1b[2J\u202e\u009b\",,,vsys1,a,b,,,,,1,1,1,443,,,,tcp,drop,,x(1),any,critical,client-to-server,,,A,B"
-	for _, args := range [][]string{{"explain", line}, {"explain", "--json", line}, {"blacklist", "show", "\x1b]0;x\x07"}, {"nothing\u202e"}} {
+	for _, args := range [][]string{{"explain", line}, {"explain", "--json", line}, {"blacklist", "show", "\x1b]0;x\x07"}, {"replay", w.dir + "/\x1b[2J.log"}} {
 		stdout, stderr, _ := w.run(args...)
 		said := stdout + stderr
 		if strings.ContainsAny(said, "\x1b\x07\u202e\u009b") || !strings.Contains(said, `\u`) && !strings.Contains(said, `\x1b`) {
