@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/labels"
@@ -48,6 +49,8 @@ type Agent struct {
 	calls    *enforce.Calls
 	stats    *line.Stats
 	health   health
+	clock    *clock.Clock // what can be believed of now
+	brake    releaseBrake
 	lookout  *line.Lookout
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
@@ -70,6 +73,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
 		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(),
 	}
+	a.clock = clock.New(func() (time.Time, time.Duration) { now := a.now(); return now, now.Sub(a.started) })
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
 	if err := a.prepare(ctx); err != nil {
 		a.Close()

@@ -55,7 +55,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil || st == nil {
 		return err
 	}
-	m := newMarker(a.cfg.StateDir, a.instance, st, a.log)
+	m := newMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
 	a.teardown.push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
@@ -69,9 +69,10 @@ func (a *Agent) start(ctx context.Context) error {
 	a.begin("tracking the state of the database", m.run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
 	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
-	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) }, wake: f.wakeup.Wake, log: a.log, now: a.now}
+	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
+		standing: f.standing, percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
 	a.begin("releases", release.run)
-	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.now}
+	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.believed}
 	a.begin("pruning", prune.run)
 	a.awaitFirewalls(ctx, st)
 	if ctx.Err() != nil {
@@ -178,7 +179,7 @@ func (a *Agent) runList(ctx context.Context) error {
 func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *marker) (*feed, error) {
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
-	f.health, f.log = &a.health, a.log
+	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
 	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
 		f.proven = make(map[netip.Prefix]time.Time)
 	}
@@ -252,7 +253,7 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
 		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
-		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
+		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now, Ahead: a.ahead,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },
 			Failed: func(err error) { a.health.failed(a.log, userWriter, err, a.now()) },

@@ -83,6 +83,11 @@ func (a *Agent) Status() Status {
 	for _, e := range a.fleet.Enforcers {
 		s.Firewalls = append(s.Firewalls, e.Status())
 	}
+	for _, trouble := range []func() (Trouble, bool){a.clockTrouble, a.brake.trouble} {
+		if t, is := trouble(); is {
+			s.Troubles = append(s.Troubles, t)
+		}
+	}
 	s.Troubles = append(s.Troubles, roomTroubles(s.Firewalls)...)
 	for _, p := range a.fleet.Watchers {
 		checks, at := p.Status()

@@ -170,3 +170,10 @@ func (s *Store) PruneRecords(ctx context.Context, before time.Time) (removed int
 	removed, err = s.records.prune(ctx, clamp(before))
 	return removed, s.failed("remove old records", err)
 }
+
+// PruneFuture removes the records that are dated at from or later, as PruneRecords removes old ones; of PostgreSQL's partitions those
+// of whole days.
+func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
+	removed, err = s.records.pruneFuture(ctx, clamp(from))
+	return removed, s.failed("remove records of the future", err)
+}

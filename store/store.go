@@ -58,6 +58,7 @@ type recordTable interface {
 	sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error
 	// prune removes the records older than before.
 	prune(ctx context.Context, before time.Time) (int64, error)
+	pruneFuture(ctx context.Context, from time.Time) (int64, error)
 }
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the

@@ -185,7 +185,9 @@ func (l *Live) seal() {
 	}
 	l.batch.Seq, l.batch.After = l.next, l.seq
 	l.seq, l.next = l.next, l.next+1
-	l.batch.Positions = l.files.positions(l.batch.Positions, l.opts.Now())
+	now := l.opts.Now()
+	l.batch.notLater(now)
+	l.batch.Positions = l.files.positions(l.batch.Positions, now)
 	l.keeper.seal(&l.batch.Batch)
 }
 

@@ -35,6 +35,7 @@ type Options struct {
 	Wake   func() // the blacklist may have changed
 	Logger zerolog.Logger
 	Now    func() time.Time
+	Ahead  func() time.Duration // by how much Now is ahead of what can be believed
 }
 
 // Health is told how the store does, and has what a start needs of it tried until it succeeds.
@@ -116,7 +117,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	l.refresh()
 	if !o.Health.Insist(ctx, func() error {
 		surge := o.Surge
-		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, end: l}
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, ahead: o.Ahead, end: l}
 		l.engine.Limit(l.surge)
 		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}
