@@ -90,7 +90,7 @@ func (l *loader) fit(c *Config) {
 	l.fitIgnored(c)
 	l.fitTags(c)
 	if l.mode&0o007 != 0 && l.origin["store.url"] == "" && c.Store.hasPassword() {
-		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); chmod 0640 %s", l.mode.Perm(), l.path)
+		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); give it to the daemon's group, then close it to others: chgrp activedefense %[2]s && chmod 0640 %[2]s", l.mode.Perm(), l.path)
 	}
 }
 

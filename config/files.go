@@ -14,8 +14,11 @@ import (
 // mistake and is not read.
 const mostBytes = 1 << 20
 
-// file reads the file that a key names; nil after a fault.
+// file reads the file that a key names; nil after a fault, and where none is to be read.
 func (s section) file(key string) []byte {
+	if s.l.withoutFiles {
+		return nil
+	}
 	path := s.text(key)
 	info, err := os.Stat(path)
 	switch {
@@ -46,7 +49,7 @@ func (s section) privateFile(key string) []byte {
 	content := s.file(key)
 	path := s.text(key)
 	if info, err := os.Stat(path); err == nil && content != nil && info.Mode()&0o077 != 0 {
-		s.l.warn(s.at+key, "users other than its owner can read it (mode %04o); chmod 0600 %s", info.Mode().Perm(), path)
+		s.l.warn(s.at+key, "users other than its owner can read it (mode %04o); give it to the daemon's user, then close it to others: chown activedefense %[2]s && chmod 0600 %[2]s", info.Mode().Perm(), path)
 	}
 	return content
 }

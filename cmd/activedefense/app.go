@@ -26,34 +26,45 @@ const defaultConfig = "/etc/activedefense/activedefense.yaml"
 // app is what the subcommands share: the common flags, where to read and write, and how configuration and store are
 // had. Each subcommand is a type of its own on top of it, which holds the flags that only it has.
 type app struct {
-	configPath string
-	json       bool
-	started    bool // the command line was understood
+	configPath    string
+	defaultConfig string // read when configPath is empty, if it is there; "": nothing is
+	json          bool
+	started       bool // the command line was understood
 
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
 }
 
-// path is the configuration file to read; "" for the built-in defaults.
+// path is the configuration file to read; "" for the built-in defaults. One that is there and cannot be read is to be read, too: what it
+// says must not count for nothing.
 func (a *app) path() string {
-	if a.configPath != "" {
+	if a.configPath != "" || a.defaultConfig == "" {
 		return a.configPath
 	}
-	if _, err := os.Stat(defaultConfig); err == nil {
-		return defaultConfig
+	if _, err := os.Stat(a.defaultConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
 	}
-	return ""
+	return a.defaultConfig
 }
 
-// load reads the configuration, and says every fault of a wrong one.
-func (a *app) load() (*config.Config, []config.Warning, error) {
-	return a.loadSaying(func(f config.Fault) { fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text) })
+// load reads the configuration, without the files that it names, and says every fault of a wrong one.
+func (a *app) load() (*config.Config, error) {
+	cfg, _, err := a.read(config.Options{WithoutFiles: true}, a.sayFault)
+	return cfg, err
 }
 
-// loadSaying reads the configuration, and has every fault of a wrong one said.
-func (a *app) loadSaying(say func(config.Fault)) (*config.Config, []config.Warning, error) {
-	cfg, warnings, err := config.Load(config.Options{Path: a.path(), Environ: a.environ})
+// loadWhole reads the configuration and the keys, passwords and certificates that it names, and says every fault.
+func (a *app) loadWhole() (*config.Config, []config.Warning, error) {
+	return a.read(config.Options{}, a.sayFault)
+}
+
+func (a *app) sayFault(f config.Fault) { fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text) }
+
+// read reads the configuration, and has every fault of a wrong one said.
+func (a *app) read(o config.Options, say func(config.Fault)) (*config.Config, []config.Warning, error) {
+	o.Path, o.Environ = a.path(), a.environ
+	cfg, warnings, err := config.Load(o)
 	if err == nil {
 		return cfg, warnings, nil
 	}
@@ -95,7 +106,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error
 
 // withStore runs what a command does with the configuration and the store.
 func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Store) error) error {
-	cfg, _, err := a.load()
+	cfg, err := a.load()
 	if err != nil {
 		return err
 	}

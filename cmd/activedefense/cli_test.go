@@ -31,10 +31,55 @@ firewalls:
 		if code != 2 {
 			t.Errorf("%s: exit status %d", command, code)
 		}
-		for _, key := range []string{"inputs[0].timezone", "never_block[0]", "detekt", "firewalls[0].api_key_file", "firewalls[1].name", "firewalls[1].url"} {
+		keys := []string{"inputs[0].timezone", "never_block[0]", "detekt", "firewalls[1].name", "firewalls[1].url"}
+		if command != "status" { // which needs no key
+			keys = append(keys, "firewalls[0].api_key_file")
+		}
+		for _, key := range keys {
 			if !strings.Contains(stderr, key) {
 				t.Errorf("%s does not name %s:\n%s", command, key, stderr)
 			}
+		}
+	}
+}
+
+// A key, a password or a certificate that is missing stops only what needs it.
+func TestAMissingKeyStopsNoOtherCommand(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte(`state_dir: `+w.dir+`
+edl: {tls: {cert_file: /nowhere/cert, key_file: /nowhere/key}}
+firewalls:
+  - {name: a, url: "https://192.0.2.1", api_key_file: /nowhere/key, ca_file: /nowhere/ca}
+  - {name: b, url: "https://192.0.2.2", username: svc, password_file: /nowhere/password}
+`))
+	const line = "Type=TRAFFIC; SrcIP=203.0.113.7; SrcPort=1; DstIP=198.51.100.1; DstPort=22; Action=drop"
+	for _, args := range [][]string{{"explain", line}, {"replay", w.config}, {"blacklist", "show", "203.0.113.7"}, {"records"}, {"status"}} {
+		if _, stderr, code := w.run(args...); code == 2 || strings.Contains(stderr, "/nowhere") {
+			t.Errorf("%s: exit status %d: %s", args[0], code, stderr)
+		}
+	}
+	for _, command := range []string{"check", "run", "verify", "provision"} {
+		_, stderr, code := w.run(command)
+		if code != 2 || strings.Count(stderr, "/nowhere") < 4 {
+			t.Errorf("%s: exit status %d: %s", command, code, stderr)
+		}
+	}
+}
+
+// A default configuration that is there and cannot be read is not as good as none.
+func TestAnUnreadableDefaultConfigurationIsAFault(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, exits := range map[string]bool{filepath.Join(dir, "none.yaml"): false, file: false, filepath.Join(file, "below.yaml"): true, dir: true} {
+		var said bytes.Buffer
+		a := &app{stdout: io.Discard, stderr: &said, defaultConfig: path}
+		_, err := a.load()
+		if (err != nil) != exits || exits && !strings.Contains(said.String(), "cannot be read") {
+			t.Errorf("%s: %v, %s", path, err, said.String())
 		}
 	}
 }

@@ -36,7 +36,7 @@ func main() {
 
 // execute runs one command line and gives its exit status.
 func execute(ctx context.Context, args []string) int {
-	app := &app{stdout: display.NewGuard(os.Stdout), stderr: display.NewGuard(os.Stderr), stdin: os.Stdin, environ: os.Environ()}
+	app := &app{stdout: display.NewGuard(os.Stdout), stderr: display.NewGuard(os.Stderr), stdin: os.Stdin, environ: os.Environ(), defaultConfig: defaultConfig}
 	root := app.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

@@ -247,7 +247,7 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err != nil {
 		return err
 	}
-	cfg, _, err := r.load()
+	cfg, err := r.load()
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 	if n := slices.Index(files, line.Stdin); n >= 0 && slices.Contains(files[n+1:], line.Stdin) {
 		return usageErrorf("standard input (-) can be read only once")
 	}
-	cfg, _, err := r.load()
+	cfg, err := r.load()
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ configuration: if it is faulty, the current one stays in use.`,
 // run runs one agent after the other: a new configuration is a new agent. Nothing is forgotten in
 // between, for an agent begins where the one before it stopped.
 func (r *runCommand) run(ctx context.Context) error {
-	cfg, warnings, err := r.load()
+	cfg, warnings, err := r.loadWhole()
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 			return nil, err
 		case <-r.hangup:
 			// Into the log with the faults: what stands beside it may be lost on whoever reads the log only.
-			cfg, warnings, err := r.loadSaying(func(f config.Fault) { log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text) })
+			cfg, warnings, err := r.read(config.Options{}, func(f config.Fault) { log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text) })
 			if err != nil {
 				log.Error().Err(err).Msg("the new configuration is refused; continuing with the current one")
 				continue

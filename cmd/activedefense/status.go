@@ -38,7 +38,7 @@ func newStatusCommand(a *app) *cobra.Command {
 }
 
 func (c *statusCommand) status(ctx context.Context) error {
-	cfg, _, err := c.load()
+	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
