@@ -28,12 +28,17 @@ import (
 type Options struct {
 	Version string
 	Logger  zerolog.Logger
+	// Config is the file that the configuration was read from, "" for the built-in defaults, and Loaded is when. They are told in the status.
+	Config string
+	Loaded time.Time
 }
 
 // Agent is one run of the program with one configuration. It is used once: New, Run, Close.
 type Agent struct {
 	cfg     *config.Config
 	version string
+	loaded  ConfigurationStatus     // without what was refused
+	refused atomic.Pointer[refusal] // the last reload, if it was
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
@@ -69,7 +74,7 @@ type Agent struct {
 // configuration cannot work on this host.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
-		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
+		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
 		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(),
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/clock"
+	"activedefense/agent/durable"
 	"activedefense/agent/loop"
 	"activedefense/store"
 )
@@ -160,7 +161,7 @@ func (m *marker) keep(now mark) {
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
-		err = writeDurably(m.path, append(data, '\n'), m.sync)
+		err = durable.Write(m.path, append(data, '\n'), m.sync)
 	}
 	if err == nil {
 		m.kept = now

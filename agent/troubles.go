@@ -15,6 +15,38 @@ import (
 // PAN-OS has.
 const unfetchedAfter = 15 * time.Minute
 
+// A refusal is a reload that was refused.
+type refusal struct {
+	at     time.Time
+	faults []string
+}
+
+// Refused notes that a new configuration was refused, and why; this one stays in use.
+func (a *Agent) Refused(faults []string) { a.refused.Store(&refusal{a.now(), faults}) }
+
+func (a *Agent) configuration() ConfigurationStatus {
+	c := a.loaded
+	if r := a.refused.Load(); r != nil {
+		c.RefusedAt, c.Faults = &r.at, r.faults
+	}
+	return c
+}
+
+// refusedTrouble is what a person should see to about a reload that was refused.
+func refusedTrouble(c *ConfigurationStatus) (t Trouble, is bool) {
+	if c.RefusedAt == nil {
+		return t, false
+	}
+	what := fmt.Sprintf("reload-refused: the configuration as it is now was refused, and the one loaded %s stays in use", c.LoadedAt.Format(time.RFC3339))
+	if len(c.Faults) > 0 {
+		what += ": " + c.Faults[0]
+	}
+	if n := len(c.Faults) - 1; n > 0 {
+		what += fmt.Sprintf(" (and %d more)", n)
+	}
+	return Trouble{*c.RefusedAt, what, "activedefense check names every fault; then reload again"}, true
+}
+
 // listTroubles are what a person should see to about those who fetch the list: a client that stopped, and, where a firewall blocks
 // by the list alone, that nobody ever came.
 func listTroubles(list *edl.Status, cfg *config.Config, up time.Duration, started time.Time) (troubles []Trouble) {

@@ -146,7 +146,7 @@ type choice struct {
 
 var (
 	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
-	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}}
+	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
 	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
 	starts     = []choice{{name: "beginning"}, {name: "end"}}
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}

@@ -137,23 +137,37 @@ func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
 	return known
 }
 
-// logger writes to standard error: readable at a terminal, JSON otherwise, unless the configuration
-// says which.
+// logger writes to standard error: readable at a terminal, with priorities where systemd's journal reads it, JSON otherwise, unless the
+// configuration says which.
 func (a *app) logger(cfg *config.Config) zerolog.Logger {
 	level, err := zerolog.ParseLevel(cfg.Log.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // the configuration was validated
 	}
+	format := cfg.Log.Format
+	if format == "auto" {
+		switch {
+		case isTerminal(a.stderr):
+			format = "console"
+		case readByJournal(a.stderr, a.environ):
+			format = "journal"
+		}
+	}
 	var out io.Writer = a.stderr
-	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(a.stderr) {
+	switch format {
+	case "console":
 		// It quotes what a field holds; the colours are its own.
-		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr),
-			FormatMessage: func(message any) string {
-				text, _ := message.(string) // nil: there is none
-				return display.Harmless(text)
-			}}
+		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr), FormatMessage: harmlessMessage}
+	case "journal":
+		out = zerolog.SyncWriter(newJournal(a.stderr))
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
+
+// harmlessMessage is the text of a log line's message; nil: it has none.
+func harmlessMessage(message any) string {
+	text, _ := message.(string)
+	return display.Harmless(text)
 }
 
 // unguarded is the writer behind a guard, or the writer itself.
