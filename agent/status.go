@@ -59,7 +59,10 @@ type PolicyStatus struct {
 
 // StoreStatus is the state of the database.
 type StoreStatus struct {
-	Kind string `json:"kind"` // sqlite or postgresql; empty until it was reached once
+	Kind     string `json:"kind"`               // sqlite or postgresql; empty until it was reached once, as are the next three
+	Host     string `json:"host,omitempty"`     // of PostgreSQL, with its port
+	Database string `json:"database,omitempty"` // its name, or SQLite's file
+	Identity string `json:"identity,omitempty"` // what tells it from every other one
 	HealthStatus
 	LastCommit *time.Time `json:"last_commit,omitempty"`
 }
@@ -76,7 +79,8 @@ func (a *Agent) Status() Status {
 	}
 	s.Store.HealthStatus = a.health.status()
 	if st := a.store.Load(); st != nil {
-		s.Store.Kind = st.Kind()
+		at := st.Place()
+		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
 	s.Inputs, s.NotShown, s.BadLines = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines

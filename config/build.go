@@ -17,7 +17,7 @@ func (l *loader) build(s section) *Config {
 	c := &Config{
 		StateDir:   s.filled("state_dir", "a folder such as /var/lib/activedefense"),
 		Log:        Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
-		Store:      Store{URL: s.storeURL("store.url"), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
+		Store:      Store{URL: s.store(), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
 		Inputs:     s.inputs("inputs"),
 		Networks:   networks(s),
 		Detect:     ruleReader{s}.detect(),
@@ -108,9 +108,23 @@ func sameListener(a, b string) bool {
 	return strings.EqualFold(hostA, hostB) || everywhere(hostA) || everywhere(hostB)
 }
 
-// storeURL reads the URL of the database. No fault quotes it: it may hold a password.
-func (s section) storeURL(key string) string {
-	v := s.text(key)
+// store reads the URL of the database, from wherever it stands. No fault quotes it: it may hold a password.
+func (s section) store() string {
+	const inFile = "store.url_file"
+	if s.text(inFile) == "" {
+		return storeURL(s, "store.url", s.text("store.url"))
+	}
+	if s.text("store.url") != "" {
+		s.fault(inFile, "cannot be combined with store.url; set one of them")
+		return ""
+	}
+	content := s.read(inFile)
+	warnReadable(s, inFile, content)
+	return storeURL(s, inFile, strings.TrimSpace(string(content)))
+}
+
+// storeURL checks the URL of a database, which a key gave; empty: SQLite.
+func storeURL(s section, key, v string) string {
 	if v == "" {
 		return ""
 	}

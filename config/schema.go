@@ -36,6 +36,7 @@ var schema = []field{
 	{"log.level", text, "info"},
 	{"log.format", text, "auto"},
 	{"store.url", secret, ""},
+	{"store.url_file", text, ""},
 	{"store.keep_records", duration, "90d"},
 	{"inputs", elements, []any{map[string]any{"path": "/var/log/Firewall/*.log"}}},
 	{"inputs[].path", text, nil},

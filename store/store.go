@@ -83,6 +83,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	db.identify(ctx)
 	inst, err := register(ctx, db, o.Instance)
 	if err != nil {
 		return nil, errors.Join(err, db.close())
@@ -95,3 +96,6 @@ func (s *Store) Close() error { return s.close() }
 
 // Kind names the database: "sqlite" or "postgresql".
 func (s *Store) Kind() string { return s.kind }
+
+// Place is which database it is.
+func (s *Store) Place() Place { return s.place }

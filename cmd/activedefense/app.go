@@ -88,8 +88,40 @@ func (a *app) named() string {
 
 var errNoDatabase = errors.New("there is no database yet")
 
-// open opens the store that the configuration names, beside a running daemon or without one.
+// open opens the store that the configuration names, beside a running daemon or without one. It refuses another one than that of the
+// daemon which answers at admin.listen: what is done there would have no effect, and what is read there is not what is.
 func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	st, err := a.openAny(ctx, cfg)
+	if err != nil || cfg.Admin.Listen == "" {
+		return st, err
+	}
+	base := adminURL(cfg.Admin.Listen)
+	daemon, err := fetchStatus(ctx, base, sameStoreTimeout)
+	if err != nil || daemon.Store.Identity == "" || daemon.Store.Identity == st.Place().Identity {
+		return st, nil // nobody who would use another one
+	}
+	defer st.Close()
+	of := "the built-in defaults"
+	if path := daemon.Configuration.Path; path != "" {
+		of = path
+	}
+	return nil, &statusError{exitUsage, fmt.Errorf("the daemon at %s uses another store (%s, as %s says) than this configuration%s (%s): run the command with --config %s, or stop that daemon first",
+		base, placeText(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), placeText(st.Kind(), st.Place().Host, st.Place().Database), of)}
+}
+
+// sameStoreTimeout bounds the wait for a daemon that may not run.
+const sameStoreTimeout = 2 * time.Second
+
+// placeText names a database.
+func placeText(kind, host, database string) string {
+	if host == "" {
+		return kind + " " + database
+	}
+	return kind + " " + database + " at " + host
+}
+
+// openAny opens the store that the configuration names.
+func (a *app) openAny(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 	// Only a daemon keeps read positions, under its own name.
 	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: "command-line"}
 	if opts.URL == "" {
@@ -124,7 +156,7 @@ func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
 	var st *store.Store
 	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
 		var err error
-		if st, err = a.open(ctx, cfg); err != nil {
+		if st, err = a.openAny(ctx, cfg); err != nil {
 			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
 		} else {
 			defer st.Close()

@@ -447,3 +447,39 @@ func TestNoOutputDrivesATerminal(t *testing.T) {
 		}
 	}
 }
+
+// A command that another configuration leads to another store is refused while the daemon runs: what it did there would have no effect.
+func TestNoCommandUsesAnotherStoreThanTheDaemon(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.admin = freePort(t)
+	configuration := func(dir string) []byte {
+		return []byte("state_dir: " + filepath.Join(w.dir, dir) + "\nadmin: {listen: " + w.admin + "}\nedl: {listen: \"\"}\n")
+	}
+	w.write(w.config, configuration("other"))
+	d := w.start() // leaves a database behind
+	w.until("the other daemon runs", func() bool { return ready(w) })
+	d.cmd.Process.Signal(os.Interrupt)
+	<-d.done
+	other := filepath.Join(w.dir, "other.yaml")
+	w.write(other, configuration("other"))
+	w.write(w.config, configuration("state"))
+	w.start()
+	w.until("the daemon runs", func() bool { return ready(w) })
+	if _, stderr, code := w.run("blacklist", "add", "203.0.113.7", "--reason", "test"); code != 0 {
+		t.Errorf("exit status %d: %s", code, stderr)
+	}
+	ours := w.config
+	w.config = other
+	for _, args := range [][]string{{"blacklist", "add", "203.0.113.8", "--reason", "test"}, {"blacklist", "list"}, {"records"}} {
+		stdout, stderr, code := w.run(args...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, "uses another store (sqlite "+filepath.Join(w.dir, "state")) || !strings.Contains(stderr, "--config "+ours) {
+			t.Errorf("%v: exit status %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+}
+
+func ready(w *world) bool {
+	s, err := fetchStatus(w.t.Context(), "http://"+w.admin, statusTimeout)
+	return err == nil && s.Ready
+}

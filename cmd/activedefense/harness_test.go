@@ -272,7 +272,7 @@ func (w *world) until(what string, is func() bool) {
 
 // status asks the running daemon; nil if it does not answer.
 func (w *world) status() *agent.Status {
-	s, err := fetchStatus(context.Background(), "http://"+w.admin)
+	s, err := fetchStatus(context.Background(), "http://"+w.admin, statusTimeout)
 	if err != nil {
 		return nil
 	}
