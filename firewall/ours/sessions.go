@@ -92,7 +92,7 @@ func (s *sessions) take(one Session, n *xmlapi.Node, router string) {
 			one.Local = local
 		}
 	}
-	if ways := s.r.towards(one.Remote, router, 0); at == nil && router != "" && len(ways) > 0 {
+	if ways := s.towards(one.Remote, router, 0); at == nil && router != "" && len(ways) > 0 {
 		at = ways[0]
 	}
 	s.add(one, at)
@@ -126,7 +126,7 @@ func (s *sessions) add(one Session, at *networkInterface) {
 				one.Local = a
 			}
 		}
-		for _, way := range s.r.towards(one.Remote, at.router, 0) {
+		for _, way := range s.towards(one.Remote, at.router, 0) {
 			if way.zone.vsys == "" && way.zone.name != "" && !slices.Contains(one.From, way.zone.name) {
 				one.From = append(one.From, way.zone.name)
 			}
@@ -138,7 +138,7 @@ func (s *sessions) add(one Session, at *networkInterface) {
 
 // towards gives the interfaces by which a router sends to an address: those of the narrowest connected network or static route that
 // holds it, else those of its default routes, of whichever family. router "": any. nil: none that is known.
-func (r *reader) towards(a netip.Addr, router string, depth int) (ways []*networkInterface) {
+func (s *sessions) towards(a netip.Addr, router string, depth int) (ways []*networkInterface) {
 	if !a.IsValid() || depth > maxNesting {
 		return nil
 	}
@@ -151,26 +151,26 @@ func (r *reader) towards(a netip.Addr, router string, depth int) (ways []*networ
 			ways = append(ways, by...)
 		}
 	}
-	for _, i := range r.interfaces {
+	for _, i := range s.r.interfaces {
 		for _, p := range i.addresses {
 			if (i.router == router || i.router == "" || router == "") && p.Masked().Contains(a) {
 				found(p.Bits(), i)
 			}
 		}
 	}
-	for _, route := range r.routes() {
+	for _, route := range s.r.routes() {
 		p, err := netip.ParsePrefix(route.Value("destination"))
 		if err != nil || router != "" && route.router != router || !p.Contains(a) {
 			continue
 		}
 		if next := route.Value("nexthop", "next-vr"); next != "" {
-			found(p.Bits(), r.towards(a, "vr:"+next, depth+1)...)
-		} else if i := r.leavesBy(route); i != nil {
+			found(p.Bits(), s.towards(a, "vr:"+next, depth+1)...)
+		} else if i := s.r.leavesBy(route); i != nil {
 			found(p.Bits(), i)
 		}
 	}
 	if bits <= 0 { // learned default routes, and those by DHCP and PPPoE
-		for _, out := range r.internet.routes {
+		for _, out := range s.r.internet.routes {
 			if out.by.router == router || router == "" {
 				found(0, out.by)
 			}
