@@ -59,11 +59,12 @@ var shownEnd = regexp.MustCompile(`^(.*\S)\s*\(expires? in (\d{1,9}) seconds?\)$
 // is tells whether it is the tag, and what is left of it; 0: that is not shown.
 func (t registeredTag) is(tag string) (left time.Duration, ok bool) {
 	text := strings.TrimSpace(t.Text)
-	if m := shownEnd.FindStringSubmatch(text); m != nil && m[1] == tag {
-		return secondsIn(m[2]), true
-	}
 	if text != tag {
-		return 0, false
+		m := shownEnd.FindStringSubmatch(text)
+		if m == nil || m[1] != tag {
+			return 0, false
+		}
+		return secondsIn(m[2]), true
 	}
 	for _, a := range t.Attrs {
 		switch a.Name.Local {
@@ -91,7 +92,7 @@ func secondsIn(text string) time.Duration {
 
 // parsePage reads one answer. An answer without entries is an empty page, whether it holds a count or not.
 func parsePage(body []byte, tag string) (page, error) {
-	pg := page{ours: map[netip.Prefix]registration{}}
+	pg := page{ours: make(map[netip.Prefix]registration, pageSize), keys: make([]string, 0, pageSize)}
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	var path []string
 	for {
@@ -140,8 +141,8 @@ func (pg *page) add(e registeredEntry, tag string) {
 // seen twice; the union of the pages is taken, for registering what stands already does no harm, and only what was
 // seen is ever removed.
 func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]registration, error) {
-	all := map[netip.Prefix]registration{}
-	seen := map[string]struct{}{}
+	all := make(map[netip.Prefix]registration, len(f.held))
+	seen := make(map[string]struct{}, len(f.held))
 	start := 1
 	for range maxPages {
 		op := fmt.Sprintf("read registered addresses from %d", start)
