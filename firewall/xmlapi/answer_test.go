@@ -131,7 +131,7 @@ func TestAnswerIsBounded(t *testing.T) {
 		says string
 	}{
 		{func(s *script) error {
-			_, err := s.OpRaw(t.Context(), "read", "read registered addresses from 1", "<show><object><registered-ip><all></all></registered-ip></object></show>")
+			_, err := s.Op(t.Context(), "read", "read registered addresses from 1", "<show><object><registered-ip><all></all></registered-ip></object></show>")
 			return err
 		}, "read registered addresses from 1: the response is longer than 8 MiB, the bound for a page of registered addresses"},
 		{func(s *script) error {
