@@ -56,9 +56,12 @@ func (v peerChecks) blockedPeers(f *findings, peers []ours.Entry) {
 				continue
 			}
 			who := firewall.FormatAddress(peer.Prefix)
-			remedy := fmt.Sprintf(`Add %s to never_block and reload, which lifts the block and keeps it from coming back. Now, and once: activedefense blacklist remove %s --reason "%s".`, who, entry, peer.What)
-			if !slices.ContainsFunc(v.want.Entries, func(e firewall.Entry) bool { return e.Prefix.Overlaps(peer.Prefix) }) {
-				remedy += " If it is not on the blacklist: " + held.undo
+			remedy := fmt.Sprintf("Add %s to never_block and reload, which lifts the block and keeps it from coming back.", who)
+			i := slices.IndexFunc(v.want.Entries, func(e firewall.Entry) bool { return e.Prefix.Overlaps(peer.Prefix) })
+			if i >= 0 {
+				remedy += fmt.Sprintf(` Now, and once: activedefense blacklist remove %s --reason "%s".`, firewall.FormatAddress(v.want.Entries[i].Prefix), peer.What)
+			} else {
+				remedy += fmt.Sprintf(" If activedefense blacklist show %s does not know it: %s.", who, held.undo)
 			}
 			f.fail(remedy, "%s, %s, is blocked: it stands in %s as %s", who, peer.What, held.what, entry)
 		}
