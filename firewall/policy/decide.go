@@ -112,7 +112,7 @@ func (r *resolver) address(name string) decision.Addresses {
 			out.Ranges, out.Sets = append(out.Ranges, one.Ranges...), append(out.Sets, one.Sets...)
 		}
 	case r.find("external-list", name) != nil:
-		out.Sets = []string{"external dynamic list " + quoteAll([]string{name})}
+		out.Sets = []string{externalList(name)}
 	default:
 		if one, ok := parseRange(name); ok {
 			out.Ranges = []decision.Range{one}
@@ -124,8 +124,9 @@ func (r *resolver) address(name string) decision.Addresses {
 	return out
 }
 
-// dynamicGroup is the set that a dynamic address group is in a policy.
+// dynamicGroup and externalList are the sets that these are in a policy.
 func dynamicGroup(name string) string { return "dynamic address group " + quoteAll([]string{name}) }
+func externalList(name string) string { return "external dynamic list " + quoteAll([]string{name}) }
 
 // blockedBy gives what an object that blocks stands for: the blocked sources, and whatever somebody else put into it.
 func (r *resolver) blockedBy(group *xmlapi.Node) decision.Addresses {

@@ -38,6 +38,20 @@ func (v peerChecks) peers(f *findings) {
 	}
 	v.stoppedPeers(f, sessions)
 	v.unknownPeers(f, answer, sessions)
+	v.leftovers(f)
+}
+
+// leftovers names what bears our names, stands in a rule, and is none of what we block by now, as the group of another mode: nobody was
+// asked who is in it.
+func (v peerChecks) leftovers(f *findings) {
+	lists := v.p.lists(v.want.ListURL)
+	for _, name := range []string{v.want.Names.Group, v.want.Names.List} {
+		ours := v.names[name] || slices.ContainsFunc(lists, func(l placed) bool { return l.Attr("name") == name })
+		exists := v.p.scopes.find(name, "address-group").Node != nil || v.p.scopes.find(name, "external-list").Node != nil
+		if exists && !ours && listChecks(v).inRule(name) {
+			f.unknown = append(f.unknown, "not checked, for it is not what we block by: "+quoteAll([]string{name})+", which a rule stops")
+		}
+	}
 }
 
 // heldSource is what the firewall holds of what we block by one object, or by several of a kind.
@@ -188,7 +202,8 @@ func (v peerChecks) stoppedPeers(f *findings, sessions []ours.Session) {
 		if !isWhole(s) {
 			continue
 		}
-		flow := decision.Flow{To: s.To, Source: s.Remote, Destination: s.Local, SourceIn: map[string]bool{decision.Blocked: false}, Category: anything} // no URL has one
+		flow := decision.Flow{To: s.To, Source: s.Remote, Destination: s.Local, Category: anything, // no URL has one
+			SourceIn: map[string]bool{decision.Blocked: false, dynamicGroup(v.want.Names.Group): false, externalList(v.want.Names.List): false}}
 		for set, held := range groups {
 			_, flow.SourceIn[set] = heldBy(held)(netip.PrefixFrom(s.Remote, s.Remote.BitLen()))
 		}
