@@ -562,7 +562,7 @@ func verifyCases() []verifyCase {
 		{"peers-listed-unshown", "the firewall shows less of the list than it holds", []change{peering, swap("<total-valid>3<", "<total-valid>5<")},
 			[]expected{{CheckPeers, ResultPass, `not checked: 2 entries of the list "active-defense-list" that the firewall does not show`}}, ""},
 		{"peers-leftover", "no list is served, and a rule stops what is on ours", []change{peering, swap(` list-url="https://agent.example.com:8443/files/blacklist.txt"`, ` list-url=""`)},
-			[]expected{{CheckPeers, ResultPass, `not checked, for it is not what we block by: "active-defense-list", which a rule stops`}}, ""},
+			[]expected{{CheckPeers, ResultPass, `not checked, for the configuration of Active Defense does not block by it: "active-defense-list", from which a rule stops traffic`}}, ""},
 		{"peers-in-the-group", "address-group mode, and somebody has put a range with the BGP peer into the group", []change{peering, groupMode, swap("<static><member>", "<static><member>office range</member><member>"),
 			swap(`<entry name="branch">`+"\n                    <ip-netmask>10", `<entry name="office range"><ip-range>203.0.112.200-203.0.113.1</ip-range></entry>
                   <entry name="branch">`+"\n                    <ip-netmask>10")},

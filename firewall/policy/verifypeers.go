@@ -49,7 +49,7 @@ func (v peerChecks) leftovers(f *findings) {
 		ours := v.names[name] || slices.ContainsFunc(lists, func(l placed) bool { return l.Attr("name") == name })
 		exists := v.p.scopes.find(name, "address-group").Node != nil || v.p.scopes.find(name, "external-list").Node != nil
 		if exists && !ours && listChecks(v).inRule(name) {
-			f.unknown = append(f.unknown, "not checked, for it is not what we block by: "+quoteAll([]string{name})+", which a rule stops")
+			f.unknown = append(f.unknown, "not checked, for the configuration of Active Defense does not block by it: "+quoteAll([]string{name})+", from which a rule stops traffic")
 		}
 	}
 }
