@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/config"
@@ -75,7 +77,7 @@ func roomTroubles(firewalls []enforce.Status) (troubles []Trouble) {
 			what += fmt.Sprintf(": %d of %d used (as %s says)", s.CapacityUsed, s.Capacity, s.CapacityFrom)
 		}
 		if s.LeftOut > 0 {
-			what += fmt.Sprintf(": %d blocked sources are left out there, forgeable before proven, longest quiet first", s.LeftOut)
+			what += ": " + english.Plural(s.LeftOut, "blocked source is", "blocked sources are") + " left out there, forgeable before proven, longest quiet first"
 		}
 		troubles = append(troubles, Trouble{*s.FullSince, what,
 			"Shorten blacklist.release_after, have others release what they registered, name the list in the block rules too, or use a larger model"})
