@@ -103,6 +103,7 @@ func (c *Config) publish(admin string, plan commitPlan, wanted map[*edit]bool) j
 	c.warnCommit = nil
 	c.journal.drop(func(e *edit) bool { return wanted[e] })
 	c.SetRunning(root)
+	c.o.Done(admin, "commit", "", "")
 	c.locks.committed(admin)
 	return jobs.Result{OK: true, Details: c.committed(root), Warnings: warnings}
 }
