@@ -61,18 +61,25 @@ func New(running string, o Options) (*Config, error) {
 // zones trust and untrust.
 func Factory(v dialect.Version, admin, hostname string, vsys []string) string {
 	var b strings.Builder
-	// The version of the configuration's format is that of PAN-OS without its patch.
-	fmt.Fprintf(&b, `<config version="%d.%d.0"><mgt-config><users><entry name="%s"><permissions><role-based>`+
-		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
-		`<devices><entry name="`+dialect.Localhost+`"><deviceconfig><system><hostname>%s</hostname></system></deviceconfig><vsys>`,
-		v.Major, v.Minor, answer.Escape(admin), answer.Escape(hostname))
 	for _, name := range vsys {
 		fmt.Fprintf(&b, `<entry name="%s"><zone><entry name="trust"><network><layer3/></network></entry>`+
 			`<entry name="untrust"><network><layer3/></network></entry></zone>`+
 			`<rulebase><security><rules/></security></rulebase></entry>`, answer.Escape(name))
 	}
-	b.WriteString(`</vsys></entry></devices></config>`)
-	return b.String()
+	return factory(v, admin, hostname, "<vsys>"+b.String()+"</vsys>")
+}
+
+// PanoramaFactory is that of a Panorama: an administrator, a name and no device group.
+func PanoramaFactory(v dialect.Version, admin, hostname string) string {
+	return factory(v, admin, hostname, "<device-group/>")
+}
+
+func factory(v dialect.Version, admin, hostname, device string) string {
+	// The version of the configuration's format is that of PAN-OS without its patch.
+	return fmt.Sprintf(`<config version="%d.%d.0"><mgt-config><users><entry name="%s"><permissions><role-based>`+
+		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
+		`<devices><entry name="`+dialect.Localhost+`"><deviceconfig><system><hostname>%s</hostname></system></deviceconfig>%s</entry></devices></config>`,
+		v.Major, v.Minor, answer.Escape(admin), answer.Escape(hostname), device)
 }
 
 // Running is the running configuration, <config>. A commit replaces it.
