@@ -62,7 +62,7 @@ func TestConfigurationLog(t *testing.T) {
 	for what, c := range map[string]struct{ got, want string }{
 		"all": {order(), "4 3 2 1"}, "forward": {order("dir", "forward"), "1 2 3 4"}, "two": {order("nlogs", "2"), "4 3"},
 		"after two": {order("skip", "2"), "2 1"}, "bob's": {order("query", "(admin eq bob) and (cmd eq commit)"), "4"},
-		"not ann's": {order("query", "!(admin eq ann)"), "4"}, "of before": {order("query", "(receive_time leq '2026/03/01 11:59:59')"), ""},
+		"not ann's": {order("query", "!(admin eq ann)"), "4"}, "nor bob's": {order("query", "(admin neq bob)"), "3 2 1"}, "of before": {order("query", "(receive_time leq '2026/03/01 11:59:59')"), ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", what, c.got, c.want)
@@ -86,7 +86,7 @@ func TestLogsAndReports(t *testing.T) {
 	s := start(t, Options{Now: clock.Now})
 	p := newPeer(t, s)
 	rule := strings.NewReplacer(">g<", ">any<", ">drop<", ">allow<").Replace(ruleOne)
-	if err := s.Config().Edit("admin", "set", rulesPath, strings.Replace(rule, "</entry>", "<profile-setting><profiles><vulnerability><member>strict</member></vulnerability></profiles></profile-setting></entry>", 1)); err != nil {
+	if err := s.Config().Edit("admin", "set", rulesPath, strings.Replace(strings.Replace(rule, "</entry>", "<log-start>yes</log-start></entry>", 1), "</entry>", "<profile-setting><profiles><vulnerability><member>strict</member></vulnerability></profiles></profile-setting></entry>", 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Config().Commit("admin"); err != nil {
@@ -100,7 +100,7 @@ func TestLogsAndReports(t *testing.T) {
 	packet("203.0.113.2", 22, nil)
 	s.Traffic().Login("", logs.Login{Event: "portal-auth", Client: netip.MustParseAddr("203.0.113.3"), User: "eve", Failed: true})
 	for what, c := range map[string]struct{ got, want string }{
-		"traffic":       {p.asks("log", "log-type", "traffic", "query", "(addr.src in 203.0.113.2/31)"), `<src>203.0.113.2</src><dst>198.51.100.7</dst>`},
+		"traffic":       {p.asks("log", "log-type", "traffic", "query", "(addr.src in 203.0.113.2/31) and (subtype eq end)"), `<src>203.0.113.2</src><dst>198.51.100.7</dst>`},
 		"threat":        {p.asks("log", "log-type", "threat", "query", "(severity geq high)"), `<threatid>Some attack</threatid><tid>95187</tid>`},
 		"globalprotect": {p.asks("log", "log-type", "globalprotect"), `<public_ip>203.0.113.3</public_ip>`},
 		"system":        {p.asks("log", "log-type", "system", "query", "(opaque contains 'eve')"), `<severity>medium</severity>`},
@@ -116,6 +116,9 @@ func TestLogsAndReports(t *testing.T) {
 			`name="Top applications" start="2026/03/01 11:01:01" start-epoch="1772362861" end="2026/03/01 12:01:00" end-epoch="1772366460"`},
 		"threats":      {p.asks("report", "reporttype", "dynamic", "reportname", "top-attackers-summary"), `<entry><src>203.0.113.1</src><count>1</count></entry></report>`},
 		"of the call":  {p.asks("report", "reporttype", "dynamic", "reportname", custom, "cmd", cmd+"<period>last-hour</period><query>(dport eq 22)</query>"), `<entry><src>203.0.113.2</src><bytes>60</bytes><sessions>1</sessions></entry></report>`},
+		"after them":   {p.asks("report", "reporttype", "dynamic", "reportname", custom, "cmd", cmd+"<start-time>2026/03/01 12:00:01</start-time><end-time>2026/03/01 12:00:59</end-time>"), `"></report>`},
+		"before them":  {p.asks("report", "reporttype", "dynamic", "reportname", "top-src-summary", "start-time", "2026/03/01 11:59:00", "end-time", "2026/03/01 11:59:59"), `"></report>`},
+		"no time":      {p.asks("report", "reporttype", "dynamic", "reportname", "top-src-summary", "start-time", "noon"), "is invalid"},
 		"timeless":     {p.asks("report", "reporttype", "dynamic", "reportname", custom, "cmd", cmd, "period", "last-hour"), `start-epoch="0"`},
 		"of before":    {p.asks("report", "reporttype", "predefined", "reportname", "top-sources"), `start="2026/02/28 00:00:00"`},
 		"unknown":      {p.asks("report", "reporttype", "dynamic", "reportname", "top-weather"), "No such report top-weather"},

@@ -46,6 +46,12 @@ func TestSavedConfigurations(t *testing.T) {
 	if err := s.Config().Commit("admin"); err != nil || s.Config().Running() != other {
 		t.Errorf("committed: %v, %s", err, s.Config().Running())
 	}
+	// What a file does not have is gone when it is loaded.
+	upload("less.xml", `<config version="10.2.0"><shared/></config>`)
+	p.op("<load><config><from>less.xml</from></config></load>")
+	if got := s.Config().Candidate(); strings.Contains(got, "<devices>") || strings.Contains(got, "<mgt-config>") {
+		t.Errorf("the candidate still is %s", got)
+	}
 }
 
 // A certificate is given out as the file that it was; keys are not.
