@@ -191,7 +191,7 @@ func (c *Config) judge(e *edit) *refusal {
 			}
 		}
 	}
-	check := schema.Checker{Scope: scope}
+	check := schema.Checker{Scope: scope, Empty: c.o.Dialect.EmptyText == dialect.EmptyTextTaken}
 	if c.o.Dialect.References == dialect.ReferencesAtEdit {
 		check.Names = schema.NewInventory(root, c.o.Pushed.Objects)
 		var table *schema.Schema

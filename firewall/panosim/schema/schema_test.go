@@ -62,7 +62,7 @@ func TestInvalid(t *testing.T) {
 		{"<unknown><thing/></unknown>", "<other>text</other>", ""},
 	} {
 		root := config(t, c.shared, c.vsys)
-		lines := Invalid(root, NewInventory(root, nothingMore))
+		lines := Invalid(root, NewInventory(root, nothingMore), false)
 		found := slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, c.want) })
 		if (c.want == "") != (lines == nil) || c.want != "" && !found {
 			t.Errorf("%s%s: %q, want %q", c.shared, c.vsys, lines, c.want)
@@ -187,12 +187,22 @@ func TestConditions(t *testing.T) {
 			device := root.Child("devices").Entries()[0]
 			device.Children = append(device.Children, part)
 		}
-		lines := slices.DeleteFunc(Invalid(root, NewInventory(root, nothingMore)), func(l string) bool {
+		lines := slices.DeleteFunc(Invalid(root, NewInventory(root, nothingMore), false), func(l string) bool {
 			return strings.HasPrefix(c.want, "can have") && strings.HasSuffix(l, "is not a valid reference")
 		})
 		found := slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, c.want) })
 		if (c.want == "") != (lines == nil) || c.want != "" && !found {
 			t.Errorf("%.200s%s: %.300q, want %.100q", c.shared, c.device, lines, c.want)
+		}
+	}
+}
+
+// An element without text may be one without a value.
+func TestEmptyText(t *testing.T) {
+	root := config(t, `<log-settings><syslog><entry name="s"><format><escaping><escaped-characters>'</escaped-characters><escape-character/></escaping></format></entry></syslog></log-settings>`, "")
+	for empty, want := range map[bool]bool{false: true, true: false} {
+		if lines := Invalid(root, NewInventory(root, nothingMore), empty); (lines != nil) != want {
+			t.Errorf("taken %v: %q", empty, lines)
 		}
 	}
 }
