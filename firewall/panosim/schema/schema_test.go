@@ -58,6 +58,9 @@ func TestInvalid(t *testing.T) {
 		{"", rules(strings.Replace(rule, "<from><member>any", "<from><member>inside", 1)), "'inside' is not a valid reference"},
 		{"", rules(strings.Replace(rule, "<source><member>any", "<source><member>192.0.2.0/24", 1)), ""},
 		{"", rules(strings.Replace(rule, "<source><member>any", "<source><member>NL", 1)), ""},
+		{"", rules(rule + `<target><devices><entry name="007000000000001"><vsys><entry name="vsys1"/></vsys></entry></devices><negate>no</negate></target>`), ""},
+		{"", rules(rule + "<target><device/></target>"), "target -> device unexpected here"},
+		{"", rules(rule + "<qos><marking><ip-dscp>af11</ip-dscp><ip-precedence>cs1</ip-precedence></marking></qos>"), "mutually exclusive"},
 		{"", rules(rule + "<log-setting>no</log-setting>"), "log-setting 'no' is not a valid reference"},
 		{"<unknown><thing/></unknown>", "<other>text</other>", ""},
 	} {
