@@ -329,7 +329,7 @@ func (s *shape) invalid(t *testing.T) []string {
 		pushed = append(panorama.Down("devices").Child("entry").Child("device-group").Entries(), panorama.Child("shared"))
 	}
 	root := parse(s.running)
-	return schema.Invalid(root, schema.NewInventory(root, func(string) []*xmltree.Element { return pushed }))
+	return schema.Invalid(root, schema.NewInventory(root, func(string) []*xmltree.Element { return pushed }), false)
 }
 
 // The files say enough: the names in them exist, what the firewall serves is among the flows, and nothing is left open.
