@@ -257,3 +257,16 @@ func flagsOf(line string) []string {
 	})
 	return append([]string{}, fields...)
 }
+
+// A value that nothing has is no good news: it is said, with what records have.
+func TestAValueThatNoRecordHasIsSaid(t *testing.T) {
+	r := &recordsCommand{app: recordsApp(t, 3)}
+	var text, said strings.Builder
+	r.stdout, r.stderr = &text, &said
+	if err := r.search(t.Context(), store.RecordFilter{Action: []string{"dropp"}, Device: []string{"lab-fw-01"}}); err != nil {
+		t.Fatal(err)
+	}
+	if text.String() != "no records match\n" || !strings.HasPrefix(said.String(), `no record of this time has action "dropp": `) || strings.Count(said.String(), "\n") != 1 {
+		t.Errorf("%s%s", text.String(), said.String())
+	}
+}
