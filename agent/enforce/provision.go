@@ -85,6 +85,11 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	}
 	opts.Progress(device.Name(), &plan, "")
 	steps := plan.Steps
+	if opts.Apply && opts.Commit {
+		if err := policy.MayCommit(ctx, device, fw.CommitAdmin); err != nil {
+			return steps, err
+		}
+	}
 	if opts.Apply && len(steps) > 0 {
 		taken, err := policy.Take(ctx, device, steps, opts.Adopt)
 		opts.Progress(device.Name(), nil, fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(steps)))
