@@ -126,6 +126,10 @@ func (k *kit) read() {
 			k.readStream(st)
 		}
 		more = k.set.more.Swap(false)
+		if slices.ContainsFunc(k.set.Streams(), func(st *Stream) bool { return st.held }) {
+			k.mustScan() // of many files, this waits for the next listing
+			more = true
+		}
 	}
 }
 

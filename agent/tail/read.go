@@ -39,7 +39,7 @@ func (st *Stream) fill() int {
 			return n
 		}
 	}
-	for len(st.files.queue) > 0 {
+	for len(st.files.queue) > 0 && !st.held {
 		f := st.files.queue[0]
 		n, again := st.pull(f)
 		switch {
@@ -60,7 +60,7 @@ func (st *Stream) fill() int {
 
 // fillLate reads what was written late into files that had been read to their ends.
 func (st *Stream) fillLate() int {
-	for i := 0; i < len(st.files.late); i++ {
+	for i := 0; i < len(st.files.late) && !st.held; i++ {
 		n, again := st.pull(st.files.late[i])
 		if n > 0 {
 			return n

@@ -56,10 +56,10 @@ func (s *Set) due() bool {
 // scan compares what is there with what is being read.
 func (s *Set) scan() {
 	s.watch.dirty.Store(false)
-	before := s.list()
 	for _, st := range s.order {
-		st.health.scan = nil
+		st.health.scan, st.held = nil, false
 	}
+	before := s.list()
 	for _, st := range s.order {
 		st.resume()
 	}

@@ -18,6 +18,7 @@ type Stream struct {
 	trouble bool  // stands for a folder that cannot be read
 	fromEnd bool  // a file that is new here starts at its end
 	former  *file // what was truncated last
+	held    bool  // nothing is read before the folders were listed again
 
 	// Each owns its part of the state; what concerns several of them is decided here. All of it is guarded by Set.mu.
 	files    sequence
@@ -179,10 +180,13 @@ func (st *Stream) confirm(e entry) {
 		c.stamp = e.mtime // else it was truncated, and the copy of it may be older than what was written since
 	}
 	st.horizon.stamp = c.stamp
+	if st.held {
+		return
+	}
 	st.account(c)
 	if since := st.horizon.resolve(); !since.IsZero() {
 		place := max(0, st.files.place(c))
-		st.files.insert(place, st.set.between(st, since, c)...)
+		st.files.insert(place, st.set.between(st, st.set.folders.of(st.path), since, c)...)
 		st.number()
 	}
 }
@@ -190,8 +194,10 @@ func (st *Stream) confirm(e entry) {
 // vanished takes note that nothing to read lies at the path.
 func (st *Stream) vanished() {
 	st.files.gone(st.set.now())
-	st.findRests()
-	st.findBetween()
+	if !st.held {
+		st.findRests()
+		st.findBetween()
+	}
 	if st.files.cur != nil {
 		return // its handle is read on; a gap of an instant is how rotation works
 	}
