@@ -46,6 +46,7 @@ type lane struct {
 	err   error  // what ended the source; io.EOF at its end
 	key   int64  // time of the next line, for the merge
 	index int    // among the lanes: where times are equal the first goes first
+	head  bool   // its next line is known to the merge
 
 	last  time.Time // event time of the last line taken; the place of a line that has none
 	count int64     // lines taken

@@ -110,7 +110,9 @@ func (st *Stream) setAside(f *file, err error) {
 	f.since = st.set.now()
 	f.looked = time.Time{}
 	st.files.waiting = append(st.files.waiting, f)
+	st.set.unsettled = true
 	st.health.report(st.err())
+	st.set.news.of(st)
 }
 
 // shut closes a file.

@@ -68,6 +68,16 @@ func (d *folders) costly(since time.Duration) bool {
 	return d.names > 100 && since < time.Duration(d.names)*listingGap
 }
 
+// rest is the time between two listings when nothing is known to have happened: what they cost is to be little of it. Where
+// events tell of what is written they have to find only what those miss, as from another host.
+func (d *folders) rest(poll time.Duration, events bool) time.Duration {
+	gap := time.Duration(d.names) * listingGap
+	if events {
+		gap *= 4
+	}
+	return max(poll, gap)
+}
+
 // changed tells whether a folder may hold other names than when it was listed.
 func (d *folders) changed() bool {
 	for _, listed := range d.byPath {

@@ -28,13 +28,14 @@ func (st *Stream) refill(line *Line) bool {
 		}
 	}
 	st.set.more.Store(true)
+	st.set.news.of(st)
 	return false
 }
 
 // fill reads on in the file whose turn it is, and tells how many bytes.
 func (st *Stream) fill() int {
-	if st.files.lateFirst {
-		st.files.lateFirst = false
+	if st.files.round != st.set.round {
+		st.files.round = st.set.round
 		if n := st.fillLate(); n > 0 {
 			return n
 		}

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,19 +13,17 @@ import (
 
 // Refresh looks for new files, rotations, deletions and returned permissions, and lets finished files go. It is cheap
 // when nothing happened (one stat a folder), so it may be called on every wake; it should be called at least once a
-// PollInterval. Truncations are found by Next. The error is [os.ErrClosed] after Close; trouble with files is in
-// [Stream.Status].
-func (s *Set) Refresh() error {
+// PollInterval. Truncations are found by Next. The error is [os.ErrClosed] after Close, and the context's when that ended
+// first; trouble with files is in [Stream.Status].
+func (s *Set) Refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return errClosed
 	}
+	s.round++
 	if s.due() {
-		s.scan()
-	}
-	for _, st := range s.order {
-		st.files.lateFirst = len(st.files.late) > 0
+		return s.scan(ctx)
 	}
 	return nil
 }
@@ -33,7 +32,7 @@ func (s *Set) Refresh() error {
 // wake.
 func (s *Set) due() bool {
 	since := time.Since(s.folders.at)
-	if since >= s.poll {
+	if since >= s.folders.rest(s.poll, s.watch.works()) {
 		return true
 	}
 	if s.folders.costly(since) {
@@ -45,41 +44,58 @@ func (s *Set) due() bool {
 	if s.inputs.anyFolder() {
 		return true // a new folder does not show in those that are known
 	}
-	for _, st := range s.order {
-		if st.health.scan != nil || len(st.files.waiting) > 0 {
-			return true
-		}
-	}
-	return s.folders.changed()
+	return s.unsettled || s.folders.changed()
 }
 
-// scan compares what is there with what is being read.
-func (s *Set) scan() {
+// scan compares what is there with what is being read. When the context ends it stops, and gives its error; what is left is
+// for the next one.
+func (s *Set) scan(ctx context.Context) error {
 	s.watch.dirty.Store(false)
 	for _, st := range s.order {
-		st.health.scan, st.held = nil, false
+		st.health.scan, st.held, st.still = nil, false, false
 	}
 	before := s.list()
-	for _, st := range s.order {
+	if err := s.take(ctx, before); err != nil {
+		s.watch.dirty.Store(true)
+		return err
+	}
+	s.unreadable()
+	s.unsettled = false
+	for _, st := range slices.Clone(s.ordered()) {
+		st.expire()
+		if st.health.report(st.err()) {
+			s.news.of(st)
+		}
+		s.news.look(st)
+		s.unsettled = s.unsettled || st.health.scan != nil || len(st.files.waiting) > 0
+	}
+	s.retire()
+	s.excluded.prune(&s.folders)
+	s.rewatch()
+	s.folders.compared()
+	return nil
+}
+
+// take goes on with what is known and takes up what is new.
+func (s *Set) take(ctx context.Context, before map[string]*folder) error {
+	for _, st := range s.ordered() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		st.resume()
 	}
 	s.revive()
 	for _, c := range s.compare() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if c.stream != nil {
 			c.stream.succeed(c.entry)
 		} else {
 			s.discover(c, before)
 		}
 	}
-	s.unreadable()
-	for _, st := range slices.Clone(s.order) {
-		st.expire()
-		st.health.report(st.err())
-	}
-	s.retire()
-	s.excluded.prune(&s.folders)
-	s.rewatch()
-	s.folders.compared()
+	return nil
 }
 
 // list lists the folders of all inputs and streams, and gives what was listed before.
@@ -103,7 +119,7 @@ type found struct {
 // names are longer: so a file between two generations goes to the stream that it was written to.
 func (s *Set) compare() []found {
 	var out []found
-	for _, st := range s.order {
+	for _, st := range s.ordered() {
 		if st.trouble {
 			continue
 		}
@@ -269,7 +285,7 @@ func (s *Set) unreadable() {
 
 // retire drops streams whose path is gone, once their last positions were given to the caller.
 func (s *Set) retire() {
-	for _, st := range slices.Clone(s.order) {
+	for _, st := range slices.Clone(s.ordered()) {
 		if st.literal || st.trouble || !st.files.empty() || st.err() != nil || st.delivery.reporting() {
 			continue
 		}
@@ -280,16 +296,27 @@ func (s *Set) retire() {
 func (s *Set) addStream(st *Stream) *Stream {
 	st.literal = s.inputs.literal(st.path)
 	s.streams[st.path] = st
-	i, _ := slices.BinarySearchFunc(s.order, st, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
-	s.order = slices.Insert(s.order, i, st)
-	s.buffers.readers = len(s.order)
+	s.order, s.sorted = append(s.order, st), false
+	s.news.added(st)
 	return st
 }
 
 func (s *Set) dropStream(st *Stream) {
 	delete(s.streams, st.path)
-	s.order = slices.DeleteFunc(s.order, func(other *Stream) bool { return other == st })
+	s.news.dropped(st)
+}
+
+// ordered gives the streams by path.
+func (s *Set) ordered() []*Stream {
+	if len(s.order) != len(s.streams) {
+		s.order = slices.DeleteFunc(s.order, func(st *Stream) bool { return s.streams[st.path] != st })
+	}
+	if !s.sorted {
+		slices.SortFunc(s.order, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
+		s.sorted = true
+	}
 	s.buffers.readers = len(s.order)
+	return s.order
 }
 
 // vanishedError tells whether an error means that the name is not there, as opposed to a link that leads nowhere.

@@ -18,6 +18,7 @@ type Stream struct {
 	trouble bool  // stands for a folder that cannot be read
 	fromEnd bool  // a file that is new here starts at its end
 	former  *file // what was truncated last
+	still   bool  // nothing has come to it since it was last read to its end
 	held    bool  // nothing is read before the folders were listed again
 
 	// Each owns its part of the state; what concerns several of them is decided here. All of it is guarded by Set.mu.
@@ -36,8 +37,10 @@ type health struct {
 	told bool  // that there is trouble was logged, and not yet that it ended
 }
 
-// report logs when trouble begins and when it ends, and nothing in between. nil: there is none.
-func (h *health) report(err error) {
+// report logs when trouble begins and when it ends, and nothing in between, and tells whether one of these is now. nil:
+// there is none.
+func (h *health) report(err error) bool {
+	was := h.told
 	switch {
 	case err != nil && !h.told:
 		h.log.Warn().Str("path", h.path).Err(err).Msg("cannot read the log file; retrying")
@@ -45,6 +48,7 @@ func (h *health) report(err error) {
 		h.log.Info().Str("path", h.path).Msg("log file is readable again")
 	}
 	h.told = err != nil
+	return h.told != was
 }
 
 // Mark is a line that the caller has used, with all that it was given before: the file and where the line ends, as
@@ -183,10 +187,12 @@ func (st *Stream) confirm(e entry) {
 	if st.held {
 		return
 	}
+	st.still = st.files.alone(c) && len(st.files.late) == 0 && c.end == e.size && c.mtime.Equal(e.mtime)
 	st.account(c)
 	if since := st.horizon.resolve(); !since.IsZero() {
 		place := max(0, st.files.place(c))
 		st.files.insert(place, st.set.between(st, st.set.folders.of(st.path), since, c)...)
+		st.still = false
 		st.number()
 	}
 }

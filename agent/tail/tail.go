@@ -12,9 +12,11 @@
 package tail
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,24 +100,28 @@ type Set struct {
 
 	more atomic.Bool // a stream stopped at its read budget: there is more to do without any event
 
-	mu       sync.Mutex // guards what follows, what changes of inputs, what is watched, and all of the streams and files
-	known    registry
-	streams  map[string]*Stream
-	order    []*Stream // by path
-	folders  folders
-	excluded exclusions
-	buffers  buffers
-	scratch  [fingerprintMax]byte
-	closed   bool
+	mu        sync.Mutex // guards what follows, what changes of inputs, what is watched, and all of the streams and files
+	known     registry
+	streams   map[string]*Stream
+	order     []*Stream // the same, by path if sorted
+	sorted    bool
+	news      news
+	round     int  // of Refresh
+	unsettled bool // a path has trouble, or a known file is looked for
+	folders   folders
+	excluded  exclusions
+	buffers   buffers
+	scratch   [fingerprintMax]byte
+	closed    bool
 }
 
 // Open begins to follow the inputs at the positions given, which are all that the caller has, those of paths that are
-// no longer configured included (they are left alone). The error is about an invalid pattern; trouble with files is in
-// [Stream.Status]. The caller must Close the Set.
-func Open(o Options, positions []Position) (*Set, error) {
+// no longer configured included (they are left alone). The error is about an invalid pattern, or the context's when that
+// ended first; trouble with files is in [Stream.Status]. The caller must Close the Set.
+func Open(ctx context.Context, o Options, positions []Position) (*Set, error) {
 	s := &Set{
 		maxLine: o.MaxLine, poll: o.PollInterval, log: o.Logger, now: o.now,
-		known: newRegistry(positions), streams: map[string]*Stream{}, excluded: newExclusions(o.Logger),
+		known: newRegistry(positions), streams: map[string]*Stream{}, news: newNews(), excluded: newExclusions(o.Logger),
 	}
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
@@ -138,9 +144,12 @@ func Open(o Options, positions []Position) (*Set, error) {
 	s.restore()
 	s.watch = startWatch(o.newWatcher, s.inputs.list, s.log)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.scan()
+	err = s.scan(ctx)
 	s.inputs.opening = false
+	s.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -176,7 +185,30 @@ func (s *Set) restore() {
 func (s *Set) Streams() []*Stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*Stream(nil), s.order...)
+	return slices.Clone(s.ordered())
+}
+
+// Changed gives the streams that came and those that went since it was last asked; one that did both is in neither.
+func (s *Set) Changed() (came, went []*Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.news.changed()
+}
+
+// Ready gives, in no order, the streams that may have lines that they had not when Next or Each last gave none, each once:
+// what it gives is to be read until there are none. Where no stream is ready nothing has to be done, however many there are.
+func (s *Set) Ready() []*Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for path := range s.watch.fed() {
+		if st := s.streams[path]; st != nil {
+			s.news.of(st)
+		}
+		if st := s.watch.readAt(path); st != nil && s.streams[st.path] == st {
+			s.news.of(st)
+		}
+	}
+	return s.news.take()
 }
 
 // Forget drops finished files that were last modified before the time given and are in no folder that is looked at any
