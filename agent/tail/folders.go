@@ -30,6 +30,10 @@ func (d *folders) relist(wanted map[string][]string, ours func(path string) bool
 		}
 		d.byPath[dir] = listed
 	}
+	d.names = 0
+	for _, listed := range d.byPath {
+		d.names += len(listed.entries)
+	}
 	targets := map[string][]string{}
 	for _, listed := range d.byPath {
 		for _, e := range listed.entries {

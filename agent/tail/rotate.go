@@ -73,10 +73,15 @@ func (st *Stream) takeOver(e entry) *file {
 			}
 		}
 	}
+	if !s.admit(st) {
+		return nil
+	}
 	f, err := s.claim(st, e.path, key)
-	switch {
-	case err == nil:
+	if err == nil {
 		return f
+	}
+	s.yield(st)
+	switch {
 	case passedOver(err):
 		s.excluded.settle(e.path, e.state())
 		s.excluded.name(e.path, "passed over: "+err.Error())
@@ -132,28 +137,44 @@ func (st *Stream) resume() {
 			if s.known.reading(e.key) != nil {
 				continue
 			}
-			o, err := openPlain(e.path)
-			if err != nil {
-				if !vanishedError(err, e) && !passedOver(err) {
-					f.found, st.health.scan = true, err
-				}
-				continue
-			}
-			if s.known.match(o) != f {
-				o.h.Close()
-				continue
-			}
-			if f.sumLen == 0 && e.path != f.path {
-				// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
-				// generation of the path, it is to be read, but where it belongs.
-				o.h.Close()
-				st.reorder(f)
+			if st.rest(f, e) {
 				break
 			}
-			st.goOn(f, e, o)
-			break
+			if f.found = !s.admit(st); f.found {
+				break
+			}
+			done := st.resumeAt(f, e)
+			s.yield(st)
+			if done {
+				break
+			}
 		}
 	}
+}
+
+// resumeAt opens a known file where it may lie now, and tells whether it need not be looked for elsewhere.
+func (st *Stream) resumeAt(f *file, e entry) bool {
+	s := st.set
+	o, err := openPlain(e.path)
+	if err != nil {
+		if !vanishedError(err, e) && !passedOver(err) {
+			f.found, st.health.scan = true, err
+		}
+		return false
+	}
+	if s.known.match(o) != f {
+		o.h.Close()
+		return false
+	}
+	if f.sumLen == 0 && e.path != f.path {
+		// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
+		// generation of the path, it is to be read, but where it belongs.
+		o.h.Close()
+		st.reorder(f)
+		return true
+	}
+	st.goOn(f, e, o)
+	return true
 }
 
 // reorder gives up an identity that is uncertain; what it may have been is found as a generation that is not known.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -55,6 +56,7 @@ func (s *Set) scan(ctx context.Context) error {
 		st.health.scan, st.held, st.still = nil, false, false
 	}
 	before := s.list()
+	s.recount()
 	if err := s.take(ctx, before); err != nil {
 		s.watch.dirty.Store(true)
 		return err
@@ -67,8 +69,9 @@ func (s *Set) scan(ctx context.Context) error {
 			s.news.of(st)
 		}
 		s.news.look(st)
-		s.unsettled = s.unsettled || st.health.scan != nil || len(st.files.waiting) > 0
+		s.unsettled = s.unsettled || st.health.scan != nil || slices.ContainsFunc(st.files.waiting, func(f *file) bool { return !f.found })
 	}
+	s.tell()
 	s.retire()
 	s.excluded.prune(&s.folders)
 	s.rewatch()
@@ -112,7 +115,7 @@ func (s *Set) list() (before map[string]*folder) {
 type found struct {
 	entry  entry
 	stream *Stream // nil: the path is new
-	tag    int
+	in     *input
 }
 
 // compare gives the paths at which something new lies, those of base names before those of their generations, whose
@@ -130,6 +133,7 @@ func (s *Set) compare() []found {
 			st.health.scan = e.err
 		case ok && e.regular() && st.files.cur != nil && st.files.cur.key == e.key && st.files.cur.zip == nil:
 			st.confirm(e)
+		case ok && e.regular() && st.files.cur == nil && s.rests(st.in, e):
 		case ok && e.regular():
 			out = append(out, found{entry: e, stream: st})
 		case ok:
@@ -146,8 +150,8 @@ func (s *Set) compare() []found {
 			if s.streams[e.path] != nil {
 				continue
 			}
-			if in := s.inputs.of(e.path); in != nil && s.wanted(name, e) {
-				out = append(out, found{entry: e, tag: in.Tag})
+			if in := s.inputs.of(e.path); in != nil && s.wanted(name, e) && !s.rests(in, e) {
+				out = append(out, found{entry: e, in: in})
 			}
 		}
 	}
@@ -156,7 +160,7 @@ func (s *Set) compare() []found {
 		return cmp.Or(cmp.Compare(len(a.entry.path), len(b.entry.path)), cmpBool(a.entry.link, b.entry.link),
 			cmp.Compare(a.entry.path, b.entry.path))
 	})
-	return out
+	return s.newest(out)
 }
 
 func cmpBool(a, b bool) int {
@@ -189,7 +193,7 @@ func (s *Set) wanted(name string, e entry) bool {
 // discover makes a stream of a path that was not known, if what lies there is to be read.
 func (s *Set) discover(c found, before map[string]*folder) {
 	e := c.entry
-	st := newStream(s, e.path, c.tag)
+	st := newStream(s, e.path, c.in)
 	st.fromEnd = s.inputs.startsAtEnd(e.path)
 	st.horizon.stamp = s.stampOf(e.path, before)
 	if e.err != nil {
@@ -229,17 +233,42 @@ func (s *Set) revive() {
 				}
 				continue
 			}
-			for _, f := range s.known.byKey[e.key] {
-				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
-					s.reopen(f, e)
-				}
-			}
+			s.regrown(e)
 		}
+	}
+}
+
+// regrown goes on with a finished file that lies at an entry, if it grew.
+func (s *Set) regrown(e entry) {
+	for _, f := range s.known.byKey[e.key] {
+		if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
+			s.reopen(f, e)
+		}
+	}
+}
+
+// reconsider looks at once at a path that is not followed, and at which something was written.
+func (s *Set) reconsider(path string) {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return // what that means the next listing shows
+	}
+	if e := (entry{path: path, key: inodeOf(fi), mode: fi.Mode(), size: fi.Size(), mtime: fi.ModTime()}); e.regular() && s.known.reading(e.key) == nil {
+		s.regrown(e)
 	}
 }
 
 // reopen puts a finished file that grew back among those that are watched for late writers.
 func (s *Set) reopen(f *file, e entry) {
+	st := s.streams[f.path]
+	if st == nil {
+		st = newStream(s, f.path, s.inputs.of(f.path))
+	}
+	st.queued = st.queued || s.streams[f.path] == nil // where it waits, it is counted when it is found at its path
+	if !s.admit(st) {
+		return
+	}
+	defer s.yield(st)
 	o, err := openPlain(e.path)
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
@@ -249,9 +278,8 @@ func (s *Set) reopen(f *file, e entry) {
 		f.refuted = e.state() // the inode serves another file now
 		return
 	}
-	st := s.streams[f.path]
-	if st == nil {
-		st = s.addStream(newStream(s, f.path, s.inputs.of(f.path).Tag))
+	if s.streams[f.path] == nil {
+		s.addStream(st)
 		s.folders.include(filepath.Dir(f.path), nil) // it may have been removed, and the file lies in another one
 	}
 	s.attach(f, st, e.path, o)
@@ -270,7 +298,7 @@ func (s *Set) unreadable() {
 		st := s.streams[in.Pattern]
 		switch {
 		case d.err != nil && st == nil:
-			st = newStream(s, in.Pattern, in.Tag)
+			st = newStream(s, in.Pattern, in)
 			st.trouble = true
 			s.addStream(st)
 			fallthrough

@@ -13,12 +13,13 @@ import (
 type Stream struct {
 	set     *Set
 	path    string
-	tag     int
+	in      *input
 	literal bool  // configured as it is, so it has to be there
 	trouble bool  // stands for a folder that cannot be read
 	fromEnd bool  // a file that is new here starts at its end
 	former  *file // what was truncated last
 	still   bool  // nothing has come to it since it was last read to its end
+	queued  bool  // counted as one that waits for room
 	held    bool  // nothing is read before the folders were listed again
 
 	// Each owns its part of the state; what concerns several of them is decided here. All of it is guarded by Set.mu.
@@ -66,9 +67,9 @@ type Status struct {
 	Cut    uint64 // of the lines, those longer than MaxLine
 }
 
-func newStream(s *Set, path string, tag int) *Stream {
+func newStream(s *Set, path string, in *input) *Stream {
 	return &Stream{
-		set: s, path: path, tag: tag,
+		set: s, path: path, in: in,
 		reader:   reader{buffers: &s.buffers, maxLine: s.maxLine},
 		delivery: delivery{now: s.now},
 		health:   health{log: s.log, path: path},
@@ -79,7 +80,7 @@ func newStream(s *Set, path string, tag int) *Stream {
 func (st *Stream) Path() string { return st.path }
 
 // Tag is that of the input.
-func (st *Stream) Tag() int { return st.tag }
+func (st *Stream) Tag() int { return st.in.Tag }
 
 // Next gives the next complete line that is there now. False means that there is none now, or that the file cannot be
 // read (see Status): call [Set.Wait], [Set.Refresh] and Next again. It never waits for data.

@@ -12,6 +12,7 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,10 @@ const (
 
 // Input is one configured path.
 type Input struct {
-	Pattern string // as of [filepath.Match], in every part of the path; files that appear later are picked up
-	FromEnd bool   // a file that is there when the input is first opened starts after its last complete line
-	Tag     int    // the caller's number of this input; see [Stream.Tag]
+	Pattern  string // as of [filepath.Match], in every part of the path; files that appear later are picked up
+	MaxFiles int    // that are followed at once, those with news first; the others are read in their turn. 0: 10,000
+	FromEnd  bool   // a file that is there when the input is first opened starts after its last complete line
+	Tag      int    // the caller's number of this input; see [Stream.Tag]
 }
 
 // Options configure a [Set]. The zero value of every field is usable.
@@ -56,8 +58,9 @@ type Options struct {
 	// is killed before its first positions last would not know of the files that are renamed then.
 	Since time.Time
 
-	now        func() time.Time                  // nil: time.Now; for grace periods only, never compared with times of files
-	newWatcher func() (*fsnotify.Watcher, error) // nil: fsnotify.NewWatcher
+	now         func() time.Time                  // nil: time.Now; for grace periods only, never compared with times of files
+	descriptors int                               // paths that can be followed at once; 0: as many as the limit of open files leaves room for
+	newWatcher  func() (*fsnotify.Watcher, error) // nil: fsnotify.NewWatcher
 }
 
 // Position says how far one file was read. It is a snapshot for the caller to store, together with everything up to
@@ -106,6 +109,8 @@ type Set struct {
 	order     []*Stream // the same, by path if sorted
 	sorted    bool
 	news      news
+	room      room
+	crowds    []Crowd
 	round     int  // of Refresh
 	unsettled bool // a path has trouble, or a known file is looked for
 	folders   folders
@@ -142,6 +147,7 @@ func Open(ctx context.Context, o Options, positions []Position) (*Set, error) {
 		return nil, err
 	}
 	s.restore()
+	s.room.most = cmp.Or(o.descriptors, roomForAll())
 	s.watch = startWatch(o.newWatcher, s.inputs.list, s.log)
 	s.mu.Lock()
 	err = s.scan(ctx)
@@ -166,13 +172,13 @@ func (s *Set) restore() {
 		}
 		st := s.streams[f.path]
 		if st == nil {
-			st = s.addStream(newStream(s, f.path, in.Tag))
+			st = s.addStream(newStream(s, f.path, in))
 		}
 		st.await(f)
 	}
-	for _, in := range s.inputs.list {
-		if in.literal && s.streams[in.Pattern] == nil {
-			s.addStream(newStream(s, in.Pattern, in.Tag))
+	for i := range s.inputs.list {
+		if in := &s.inputs.list[i]; in.literal && s.streams[in.Pattern] == nil {
+			s.addStream(newStream(s, in.Pattern, in))
 		}
 	}
 	for _, st := range s.order {
@@ -201,11 +207,15 @@ func (s *Set) Ready() []*Stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for path := range s.watch.fed() {
-		if st := s.streams[path]; st != nil {
+		st, other := s.streams[path], s.watch.readAt(path)
+		if st != nil {
 			s.news.of(st)
 		}
-		if st := s.watch.readAt(path); st != nil && s.streams[st.path] == st {
-			s.news.of(st)
+		if other != nil && s.streams[other.path] == other {
+			s.news.of(other)
+		}
+		if other == nil && (st == nil || !st.holds()) {
+			s.reconsider(path)
 		}
 	}
 	return s.news.take()
