@@ -15,10 +15,11 @@ import (
 
 // files are the sources of the daemon: what agent/tail follows. Nothing else here knows of it.
 type files struct {
-	set    *tail.Set
-	inputs []Input
-	lanes  map[*tail.Stream]*lane
-	order  []*lane // of the streams, in their order
+	set     *tail.Set
+	inputs  []Input
+	parsers []*parsers // of each input
+	lanes   map[*tail.Stream]*lane
+	order   []*lane // of the streams, in their order
 	// Of many files few have something new: these are lists of those to look at, so that the others cost nothing.
 	ready  []*lane         // may have lines since they were last asked
 	moved  []*lane         // whose positions changed since they were last committed
@@ -45,14 +46,16 @@ type followed struct {
 // ran for the first time.
 func openFiles(ctx context.Context, o Options, stored []store.Position) (*files, error) {
 	opts := tail.Options{Logger: o.Logger, Since: o.Since}
+	var shared []*parsers
 	for i, in := range o.Inputs {
-		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, FromEnd: in.FromEnd, Tag: i})
+		shared = append(shared, &parsers{create: in.NewParser})
+		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, Tag: i})
 	}
 	set, err := tail.Open(ctx, opts, tailPositions(stored))
 	if err != nil {
 		return nil, err
 	}
-	return &files{set: set, inputs: o.Inputs, lanes: make(map[*tail.Stream]*lane), origin: make(map[int64]*lane), lastTimes: lastTimes(stored)}, nil
+	return &files{set: set, inputs: o.Inputs, parsers: shared, lanes: make(map[*tail.Stream]*lane), origin: make(map[int64]*lane), lastTimes: lastTimes(stored)}, nil
 }
 
 // stream makes tail's stream a [Source].
@@ -140,7 +143,7 @@ func (f *files) caught() {
 // adopt makes the lane of a newly found path.
 func (f *files) adopt(s *tail.Stream) *lane {
 	in := f.inputs[s.Tag()]
-	l := newLane(stream{s}, s.Path(), in.NewParser)
+	l := newLane(stream{s}, s.Path(), f.parsers[s.Tag()])
 	l.last = f.lastTimes[s.Path()]
 	// Where reading begins is stored before any line: a start at the end of a file must not become a later one by a
 	// crash, and a file that is renamed before its first line must be known again.

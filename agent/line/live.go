@@ -209,5 +209,7 @@ func (l *Live) publish() {
 	}
 	l.shown = now
 	l.files.publish(now)
+	crowds, lost := l.files.set.Crowds()
+	l.opts.Stats.publishFiles(crowds, lost, now)
 	l.opts.Stats.publishEngine(l.engine.Stats(), l.keeper.since.at)
 }

@@ -35,7 +35,7 @@ func testMerge(t testing.TB, paths ...string) (*merge, []*lane) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := newLane(f, path, testInput(path).NewParser)
+		l := newLane(f, path, &parsers{create: testInput(path).NewParser})
 		l.index = i
 		lanes = append(lanes, l)
 	}

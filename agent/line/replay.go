@@ -92,7 +92,7 @@ func (r *replay) open(path string, origin int64) error {
 			return fmt.Errorf("replay: %s: %w", stdinName, err)
 		}
 		r.endless, r.total = true, 0
-		r.add(newLane(f, stdinName, r.opts.Input(path).NewParser))
+		r.add(newLane(f, stdinName, &parsers{create: r.opts.Input(path).NewParser}))
 		return nil
 	}
 	info, err := os.Stat(path)
@@ -114,7 +114,7 @@ func (r *replay) open(path string, origin int64) error {
 	if !r.endless {
 		r.total += info.Size()
 	}
-	r.add(newLane(f, path, r.opts.Input(path).NewParser))
+	r.add(newLane(f, path, &parsers{create: r.opts.Input(path).NewParser}))
 	return nil
 }
 

@@ -93,6 +93,7 @@ func (st *Stream) lose(f *file) {
 	st.set.excluded.reconsider()
 	st.set.watch.dirty.Store(true)
 	if f.offset > 0 && !f.whole {
+		st.set.lost++
 		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).
 			Msg("deleted or truncated and no copy was found; lines not read before are lost")
 	}

@@ -77,7 +77,7 @@ func (d *folders) costly(since time.Duration) bool {
 func (d *folders) rest(poll time.Duration, events bool) time.Duration {
 	gap := time.Duration(d.names) * listingGap
 	if events {
-		gap *= 4
+		gap *= 10
 	}
 	return max(poll, gap)
 }

@@ -46,7 +46,7 @@ func (n *news) changed() (came, went []*Stream) {
 
 // look notes, after the folders were compared with what is read, whether a stream has news.
 func (n *news) look(st *Stream) {
-	if still := st.still; still || len(st.files.queue)+len(st.files.late) == 0 {
+	if still := st.still; still || !st.files.holds() {
 		return
 	}
 	n.of(st)

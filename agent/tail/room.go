@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,34 +32,34 @@ func roomForAll() int {
 	return max(1, int(limit.Cur-limit.Cur/10)/descriptorsFor)
 }
 
-// holds tells whether a file of the stream is open.
-func (st *Stream) holds() bool { return len(st.files.queue)+len(st.files.late) > 0 }
+// holds tells whether a file is open.
+func (q *sequence) holds() bool { return len(q.queue)+len(q.late) > 0 }
 
 // recount counts anew which paths are followed.
-func (s *Set) recount() {
-	s.room.taken, s.room.idle = 0, nil
-	for i := range s.inputs.list {
-		in := &s.inputs.list[i]
-		in.followed, in.waiting, in.resting = 0, 0, 0
+func (r *room) recount(inputs []input, streams []*Stream) {
+	r.taken, r.idle = 0, nil
+	for i := range inputs {
+		inputs[i].followed, inputs[i].waiting, inputs[i].resting = 0, 0, 0
 	}
-	for _, st := range s.order {
+	for _, st := range streams {
 		st.queued = false
-		if st.holds() {
+		if st.files.holds() {
 			st.in.followed++
-			s.room.taken++
+			r.taken++
 		}
 	}
 }
 
 // full tells whether one more path of an input is followed only in the place of another.
-func (s *Set) full(in *input) bool { return in.followed >= in.MaxFiles || s.room.taken >= s.room.most }
+func (r *room) full(in *input) bool { return in.followed >= in.MaxFiles || r.taken >= r.most }
 
 // admit makes room for the first open file of a stream; false: there is none now, and it has to wait.
-func (s *Set) admit(st *Stream) bool {
-	if st.holds() {
+func (st *Stream) admit() bool {
+	s := st.set
+	if st.files.holds() {
 		return true
 	}
-	if s.full(st.in) && !st.literal && !s.letGo(st.in) {
+	if s.room.full(st.in) && !st.literal && !s.letGo(st.in) {
 		if !st.queued {
 			st.queued = true
 			st.in.waiting++
@@ -71,32 +72,32 @@ func (s *Set) admit(st *Stream) bool {
 }
 
 // yield gives back the room of a stream of which no file could be opened.
-func (s *Set) yield(st *Stream) {
-	if !st.holds() {
+func (r *room) yield(st *Stream) {
+	if !st.files.holds() {
 		st.in.followed--
-		s.room.taken--
+		r.taken--
 	}
 }
 
 // idles gives which streams of an input may be let go, the one fed last first.
-func (s *Set) idles(in *input) []*Stream {
-	if s.room.idle == nil {
-		s.room.idle = map[*input][]*Stream{}
-		for _, st := range s.order {
-			if st.idle(s.now(), s.poll) {
-				s.room.idle[st.in] = append(s.room.idle[st.in], st)
+func (r *room) idles(in *input, streams []*Stream) []*Stream {
+	if r.idle == nil {
+		r.idle = map[*input][]*Stream{}
+		for _, st := range streams {
+			if st.idle() {
+				r.idle[st.in] = append(r.idle[st.in], st)
 			}
 		}
-		for _, list := range s.room.idle {
+		for _, list := range r.idle {
 			slices.SortFunc(list, func(a, b *Stream) int { return b.files.cur.idle.Compare(a.files.cur.idle) })
 		}
 	}
-	return s.room.idle[in]
+	return r.idle[in]
 }
 
 // letGo closes the file from which nothing has come for longest, to follow another one of the input.
 func (s *Set) letGo(in *input) bool {
-	list := s.idles(in)
+	list := s.room.idles(in, s.order)
 	if in.followed < in.MaxFiles { // it is the others that take the room
 		for _, other := range s.room.idle {
 			if len(other) > len(list) {
@@ -107,7 +108,7 @@ func (s *Set) letGo(in *input) bool {
 	for n := len(list) - 1; n >= 0; n-- {
 		st := list[n]
 		s.room.idle[st.in] = list[:n]
-		if f := st.files.cur; st.idle(s.now(), s.poll) && f.atEnd() {
+		if f := st.files.cur; st.idle() && f.atEnd() {
 			st.finish(f)
 			f.rested = true
 			if f.mtime.After(f.stamp) {
@@ -123,17 +124,22 @@ func (s *Set) letGo(in *input) bool {
 }
 
 // idle tells whether a stream may be let go: all that it has was read a while ago.
-func (st *Stream) idle(now time.Time, least time.Duration) bool {
+func (st *Stream) idle() bool {
 	c := st.files.cur
 	return c != nil && !st.literal && !st.trouble && !st.held && st.files.alone(c) && len(st.files.late)+len(st.files.waiting) == 0 &&
-		c.h != nil && c.gone.IsZero() && c.fault == nil && c.offset > 0 && c.end == c.offset && now.Sub(c.idle) >= least
+		c.h != nil && c.gone.IsZero() && c.fault == nil && c.offset > 0 && c.end == c.offset && st.set.now().Sub(c.idle) >= st.set.poll
+}
+
+// queued tells whether files wait for their turn.
+func (ins *inputs) queued() bool {
+	return slices.ContainsFunc(ins.list, func(in input) bool { return in.waiting > 0 })
 }
 
 // rests tells whether what lies at a path is a finished file that has not changed since, and is to be left alone: because it
 // was let go, or because there is no room to look at it again.
 func (s *Set) rests(in *input, e entry) bool {
 	for _, f := range s.known.byKey[e.key] {
-		if f.done && f.path == e.path && f.unchanged(e) && (f.rested || s.full(in)) {
+		if f.done && f.path == e.path && f.unchanged(e) && (f.rested || s.room.full(in)) {
 			in.resting++
 			return true
 		}
@@ -148,7 +154,7 @@ func (f *file) unchanged(e entry) bool {
 
 // rest leaves a known file alone of which everything was read, and for which there is no room.
 func (st *Stream) rest(f *file, e entry) bool {
-	if !st.set.crowded() || e.path != f.path || e.size != f.offset || !f.unchanged(e) {
+	if !st.set.inputs.crowded(st.set.folders.names, st.set.room.most) || e.path != f.path || e.size != f.offset || !f.unchanged(e) {
 		return false
 	}
 	st.remove(f)
@@ -158,13 +164,13 @@ func (st *Stream) rest(f *file, e entry) bool {
 }
 
 // crowded tells whether there may be more files than can be followed.
-func (s *Set) crowded() bool {
-	return s.folders.names > s.room.most || slices.ContainsFunc(s.inputs.list, func(in input) bool { return s.folders.names > in.MaxFiles })
+func (ins *inputs) crowded(names, most int) bool {
+	return names > most || slices.ContainsFunc(ins.list, func(in input) bool { return names > in.MaxFiles })
 }
 
 // newest leaves out those of the new paths for which there can be no room now: those written to longest ago.
 func (s *Set) newest(all []found) []found {
-	if !s.crowded() {
+	if !s.inputs.crowded(s.folders.names, s.room.most) {
 		return all
 	}
 	fresh := map[*input][]found{}
@@ -175,7 +181,7 @@ func (s *Set) newest(all []found) []found {
 	}
 	left := map[string]bool{}
 	for in, list := range fresh {
-		can := max(0, min(in.MaxFiles-in.followed, s.room.most-s.room.taken)) + len(s.idles(in))
+		can := max(0, min(in.MaxFiles-in.followed, s.room.most-s.room.taken)) + len(s.room.idles(in, s.order))
 		if in.literal || len(list) <= can {
 			continue
 		}
@@ -198,29 +204,30 @@ type Crowd struct {
 	Waiting  int // that are not, and have something to read
 }
 
-// Crowds gives the inputs of which not all files are followed, as of the last look at all of them.
-func (s *Set) Crowds() []Crowd {
+// Crowds gives the inputs of which not all files are followed, as of the last look at all of them, and of how many files,
+// since Open, lines may be lost that were not read.
+func (s *Set) Crowds() (crowds []Crowd, lost uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.crowds)
+	return slices.Clone(s.crowds), s.lost
 }
 
 // tell notes which inputs have more files than are followed, and logs when that begins and when it ends.
-func (s *Set) tell() {
-	s.crowds = nil
-	for i := range s.inputs.list {
-		in := &s.inputs.list[i]
+func (ins *inputs) tell(most int, log *zerolog.Logger) (crowds []Crowd) {
+	for i := range ins.list {
+		in := &ins.list[i]
 		more := in.resting+in.waiting > 0
 		if more {
-			s.crowds = append(s.crowds, Crowd{Tag: in.Tag, Pattern: in.Pattern, MaxFiles: min(in.MaxFiles, s.room.most), Followed: in.followed, Resting: in.resting, Waiting: in.waiting})
+			crowds = append(crowds, Crowd{Tag: in.Tag, Pattern: in.Pattern, MaxFiles: min(in.MaxFiles, most), Followed: in.followed, Resting: in.resting, Waiting: in.waiting})
 		}
 		switch {
 		case more && !in.told:
-			s.log.Warn().Str("path", in.Pattern).Int("followed", in.followed).Int("resting", in.resting).Int("waiting", in.waiting).
+			log.Warn().Str("path", in.Pattern).Int("followed", in.followed).Int("resting", in.resting).Int("waiting", in.waiting).
 				Msg("more files match than are followed at once; those with news go first")
 		case !more && in.told:
-			s.log.Info().Str("path", in.Pattern).Msg("all files that match are followed again")
+			log.Info().Str("path", in.Pattern).Msg("all files that match are followed again")
 		}
 		in.told = more
 	}
+	return crowds
 }

@@ -73,14 +73,14 @@ func (st *Stream) takeOver(e entry) *file {
 			}
 		}
 	}
-	if !s.admit(st) {
+	if !st.admit() {
 		return nil
 	}
 	f, err := s.claim(st, e.path, key)
 	if err == nil {
 		return f
 	}
-	s.yield(st)
+	s.room.yield(st)
 	switch {
 	case passedOver(err):
 		s.excluded.settle(e.path, e.state())
@@ -140,11 +140,11 @@ func (st *Stream) resume() {
 			if st.rest(f, e) {
 				break
 			}
-			if f.found = !s.admit(st); f.found {
+			if f.found = !st.admit(); f.found {
 				break
 			}
 			done := st.resumeAt(f, e)
-			s.yield(st)
+			s.room.yield(st)
 			if done {
 				break
 			}

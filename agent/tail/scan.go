@@ -33,7 +33,7 @@ func (s *Set) Refresh(ctx context.Context) error {
 // wake.
 func (s *Set) due() bool {
 	since := time.Since(s.folders.at)
-	if since >= s.folders.rest(s.poll, s.watch.works()) {
+	if since >= s.folders.rest(s.poll, s.watch.works() && !s.inputs.queued()) {
 		return true
 	}
 	if s.folders.costly(since) {
@@ -56,7 +56,7 @@ func (s *Set) scan(ctx context.Context) error {
 		st.health.scan, st.held, st.still = nil, false, false
 	}
 	before := s.list()
-	s.recount()
+	s.room.recount(s.inputs.list, s.order)
 	if err := s.take(ctx, before); err != nil {
 		s.watch.dirty.Store(true)
 		return err
@@ -71,7 +71,7 @@ func (s *Set) scan(ctx context.Context) error {
 		s.news.look(st)
 		s.unsettled = s.unsettled || st.health.scan != nil || slices.ContainsFunc(st.files.waiting, func(f *file) bool { return !f.found })
 	}
-	s.tell()
+	s.crowds = s.inputs.tell(s.room.most, &s.log)
 	s.retire()
 	s.excluded.prune(&s.folders)
 	s.rewatch()
@@ -265,10 +265,10 @@ func (s *Set) reopen(f *file, e entry) {
 		st = newStream(s, f.path, s.inputs.of(f.path))
 	}
 	st.queued = st.queued || s.streams[f.path] == nil // where it waits, it is counted when it is found at its path
-	if !s.admit(st) {
+	if !st.admit() {
 		return
 	}
-	defer s.yield(st)
+	defer s.room.yield(st)
 	o, err := openPlain(e.path)
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
@@ -343,7 +343,6 @@ func (s *Set) ordered() []*Stream {
 		slices.SortFunc(s.order, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
 		s.sorted = true
 	}
-	s.buffers.readers = len(s.order)
 	return s.order
 }
 

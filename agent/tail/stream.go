@@ -112,6 +112,7 @@ func (st *Stream) Each(most int, fn func(Line)) (n int) {
 	for ; n < most && !s.closed && st.next(&line); n++ {
 		fn(line)
 	}
+	st.reader.relieve()
 	return n
 }
 

@@ -111,8 +111,9 @@ type Set struct {
 	news      news
 	room      room
 	crowds    []Crowd
-	round     int  // of Refresh
-	unsettled bool // a path has trouble, or a known file is looked for
+	lost      uint64 // files of which lines may be lost that were not read
+	round     int    // of Refresh
+	unsettled bool   // a path has trouble, or a known file is looked for
 	folders   folders
 	excluded  exclusions
 	buffers   buffers
@@ -131,7 +132,7 @@ func Open(ctx context.Context, o Options, positions []Position) (*Set, error) {
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
 	}
-	s.buffers.least = s.maxLine + 4096
+	s.buffers.most = s.maxLine + 4096
 	if s.poll <= 0 {
 		s.poll = defaultPoll
 	}
@@ -214,7 +215,7 @@ func (s *Set) Ready() []*Stream {
 		if other != nil && s.streams[other.path] == other {
 			s.news.of(other)
 		}
-		if other == nil && (st == nil || !st.holds()) {
+		if other == nil && (st == nil || !st.files.holds()) {
 			s.reconsider(path)
 		}
 	}
