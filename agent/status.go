@@ -21,6 +21,9 @@ type Status struct {
 	Store         StoreStatus         `json:"store"`
 	Inputs        []line.InputStatus  `json:"inputs"`              // at most 1000, those in trouble and those behind before others
 	NotShown      int                 `json:"inputs_not_shown"`    // files beyond that
+	Resting       int                 `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
+	Queued        int                 `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
+	FilesLost     uint64              `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
 	BadLines      []line.BadLine      `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
 	Stored        uint64              `json:"stored"`              // records committed since the start
 	Rate          float64             `json:"lines_per_second"`
@@ -105,6 +108,11 @@ func (a *Agent) Status() Status {
 		}
 	}
 	s.Troubles = append(s.Troubles, roomTroubles(s.Firewalls)...)
+	s.Troubles = append(s.Troubles, crowdTroubles(read.Crowds)...)
+	for _, c := range read.Crowds {
+		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
+	}
+	s.FilesLost = read.Lost
 	for _, p := range a.fleet.Watchers {
 		checks, at := p.Status()
 		s.Policies = append(s.Policies, PolicyStatus{Firewall: p.Name(), At: at, Checks: checks})

@@ -9,6 +9,7 @@ import (
 
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/firewall"
 )
@@ -62,6 +63,16 @@ func listTroubles(list *edl.Status, cfg *config.Config, up time.Duration, starte
 	byList := slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return fw.Mode == firewall.ModeList })
 	if byList && list.Loaded && list.Fetches == 0 && up >= unfetchedAfter {
 		troubles = append(troubles, Trouble{started, "list-unfetched: nobody has fetched the list since the start, and a firewall of mode edl blocks by nothing else", remedy})
+	}
+	return troubles
+}
+
+// crowdTroubles say which inputs have more files than are followed at once.
+func crowdTroubles(crowds []line.Crowd) (troubles []Trouble) {
+	for _, c := range crowds {
+		troubles = append(troubles, Trouble{c.Since,
+			fmt.Sprintf("more files match %s than are followed at once: %d are, those with news first; %d rest, unchanged since they were read; %d wait for their turn", c.Pattern, c.Followed, c.Resting, c.Waiting),
+			"See who makes so many: with rsyslog each sender makes one, and its configuration names who may send. Move away old ones, or raise inputs[].max_files and the unit's LimitNOFILE (two descriptors a file)"})
 	}
 	return troubles
 }

@@ -43,6 +43,7 @@ var schema = []field{
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"inputs[].max_files", integer, 10000},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},

@@ -369,7 +369,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	dir := t.TempDir()
 	l := newTestLive(t, dir, "*.log")
 	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 1))
-	l.refresh()
+	l.refresh(context.Background())
 	if err := l.drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
