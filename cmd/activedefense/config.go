@@ -55,7 +55,7 @@ func (a *app) rsyslog(addresses []string) ([]byte, error) {
 		}
 		senders = append(senders, address.Unmap())
 	}
-	cfg, _, err := a.load()
+	cfg, err := a.load()
 	switch {
 	case err != nil && len(senders) == 0:
 		return nil, err
