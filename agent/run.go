@@ -14,6 +14,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/agent/teardown"
 	"activedefense/store"
 )
 
@@ -56,7 +57,7 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	m := newMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
-	a.teardown.push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
+	a.teardown.Push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
 		return err
@@ -112,8 +113,8 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 // closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not
 // acknowledged is read again.
 func (a *Agent) closeStore(ctx context.Context, m *marker) error {
-	err := within(storeWithin, m.close)(ctx)
-	if errors.Is(err, errAbandoned) {
+	err := teardown.Within(storeWithin, m.close)(ctx)
+	if errors.Is(err, teardown.ErrAbandoned) {
 		a.log.Warn().Msg("the database does not respond; stopping without it")
 		return nil
 	}
