@@ -130,7 +130,7 @@ func TestProvisionPlansTakesStepsAndCommits(t *testing.T) {
 			}
 			sim.Lists().Fetch()
 			checks, err := Verify(t.Context(), l.cfg, VerifyOptions{Expected: l.opts.Expected})
-			if err != nil || len(checks) != 15 {
+			if err != nil || len(checks) != 16 {
 				t.Errorf("%d checks, %v", len(checks), err)
 			}
 			for _, c := range checks {

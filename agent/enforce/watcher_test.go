@@ -111,7 +111,7 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 		t.Errorf("after the first look it waits %s", d)
 	}
 	checks, at := p.Status()
-	if len(checks) != 14 || at == nil || !at.Equal(p.clock.now()) {
+	if len(checks) != 15 || at == nil || !at.Equal(p.clock.now()) {
 		t.Errorf("the first look found %v at %v", checks, at)
 	}
 	if d := p.elapse(verifyAgain); d != verifyEvery {

@@ -70,7 +70,7 @@ func (p *provisionCommand) exit(left []policy.Step, err error) error {
 
 // provision plans, carries out what it is told to, and verifies. A firewall that fails costs the others nothing.
 func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error) {
-	cfg, _, err := p.load()
+	cfg, _, err := p.loadWhole()
 	if err != nil {
 		return nil, err
 	}

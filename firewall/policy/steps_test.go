@@ -48,6 +48,8 @@ var stepsOfFiles = map[string][]string{
 	"panorama-local-allow":  {`!change security rule "local web"`},
 	"panorama-post-sensor":  {`person security rule "legacy" (pushed by Panorama, device group branches)`},
 	"panorama-shared-alone": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`}, "panorama-shared-twice": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`},
+	"peers-ours-any": {`change security rule "active-defense-block"`, `person security rule "active-defense-sensor"`}, "peers-ours-negated": {`change security rule "active-defense-block"`},
+	"peers-tagged-unused":  {`create security rule "active-defense-block"`},
 	"position-allow-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`}, "position-partner-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`},
 	"position-pushed-above": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`}, "position-pushed-not-elsewhere": {`person security rule "active-defense-block-list"`, `person security rule "active-defense-block"`},
 	"position-two-above": {`move security rule "active-defense-block-list"`, `move security rule "active-defense-block"`},

@@ -31,6 +31,7 @@ const (
 	CheckCommitted     = "committed"
 	CheckCapacity      = "capacity"
 	CheckMembers       = "dag-members"
+	CheckPeers         = "peers"
 )
 
 // Check is what one check found.
@@ -42,7 +43,7 @@ type Check struct {
 	Remedy   string `json:"remedy"` // what a person can do about it, to click or to type; "" if it passed
 }
 
-// Verify judges facts. It always gives all fourteen checks in the same order, so that a check that has gone is not
+// Verify judges facts. It always gives all fifteen checks in the same order, so that a check that has gone is not
 // taken for one that passes; one that does not apply to the mode passes, and says so.
 //
 // What could not be asked is a warning with the reason, never a pass; only "api" fails for that.
@@ -57,6 +58,7 @@ func Verify(f *Facts, want Expectation) []Check {
 		{CheckBlockPosition, v.blockPosition}, {CheckBlockLogs, v.blockLogs}, {CheckSensor, v.sensor},
 		{CheckForwarding, logs.forwarding}, {CheckFormat, logs.format}, {CheckInternetRules, v.internetRules},
 		{CheckList, list.listSource}, {CheckCommitted, access.committed}, {CheckCapacity, room.capacity}, {CheckMembers, room.dagMembers},
+		{CheckPeers, peerChecks{v}.peers},
 	}
 	out := make([]Check, 0, len(checks))
 	for _, c := range checks {
