@@ -73,4 +73,3 @@ func Await(ctx context.Context, done <-chan error) error {
 		return ErrAbandoned
 	}
 }
-
