@@ -201,6 +201,11 @@ func (p *provisioner) list() string {
 			return lists[0].Attr("name")
 		}
 	}
+	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); len(lists) > 0 && !lists[0].scope.inVSys && old.scope.inVSys {
+		p.person("external dynamic list "+quoteAll([]string{name}), "It is in Shared, and can name no certificate profile of a virtual system, as "+quoteAll([]string{n.CertProf})+" is: "+
+			"make one with Location Shared that has our CA (ca.crt of state_dir) as CA certificate (Device > Certificate Management > Certificate Profile), and select that: "+strings.Join(trust.fails, "; ")+".")
+		return name
+	}
 	if !p.authority() {
 		return ""
 	}
