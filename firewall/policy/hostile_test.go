@@ -39,7 +39,7 @@ const hostileList = "https://127.0.0.1:1/list"
 
 // base is what theirs refer to, in Shared.
 const base = `<address><entry name="web"><ip-netmask>198.51.100.7</ip-netmask></entry>%s</address><certificate><entry name="company"><public-key>x</public-key></entry>%s</certificate>` +
-	`<log-settings><syslog><entry name="siem"><server><entry name="siem"><server>192.0.2.78</server></entry></server></entry>%s</syslog><email><entry name="noc"/></email><profiles>%s</profiles>` +
+	`<log-settings><syslog><entry name="siem"><server><entry name="siem"><server>192.0.2.78</server></entry></server></entry>%s</syslog><email><entry name="noc"/></email><profiles><entry name="to-siem"><match-list><entry name="active-defense-traffic"><log-type>traffic</log-type><send-syslog><member>siem</member></send-syslog></entry></match-list></entry>%s</profiles>` +
 	`<system><match-list>%s</match-list></system><globalprotect><match-list>%s</match-list></globalprotect></log-settings>`
 
 // Whatever of somebody else's bears our names, a plan is offered, it can be taken to its end, with --adopt and without, changes nothing
@@ -68,8 +68,17 @@ func TestNoNameOfOthersBreaksAPlan(t *testing.T) {
 		}
 		vsys += "<address>" + in[false]["address"] + "</address><certificate>" + in[false]["certificate"] + "</certificate><log-settings><syslog>" + in[false]["log-settings/syslog"] +
 			"</syslog><profiles>" + in[false]["log-settings/profiles"] + "</profiles></log-settings>"
+		config := confOf(shared, vsys)
+		if random.IntN(2) == 0 {
+			config = strings.ReplaceAll(config, "</action></entry>", "</action><log-setting>to-siem</log-setting></entry>")
+		}
+		override := `<entry name="interzone-default"><action>` + []string{"deny", "drop", "allow"}[random.IntN(3)] + `</action>` + []string{"", "<log-end>yes</log-end>", "<log-end>yes</log-end><log-setting>to-siem</log-setting>"}[random.IntN(3)] + `</entry>`
+		if random.IntN(2) == 0 {
+			config = strings.Replace(config, "</rules></security>", "</rules></security><default-security-rules><rules>"+override+"</rules></default-security-rules>", 1)
+			chosen = append(chosen, override)
+		}
 		t.Run(fmt.Sprintf("%d %s", round, mode), func(t *testing.T) {
-			l := newProvisionLab(t, mode, func(o *panosim.Options) { o.Config = confOf(shared, vsys) })
+			l := newProvisionLab(t, mode, func(o *panosim.Options) { o.Config = config })
 			l.want.ListURL = hostileList
 			intact := func(when string) {
 				t.Helper()
@@ -93,6 +102,12 @@ func TestNoNameOfOthersBreaksAPlan(t *testing.T) {
 			}
 			if left := l.plan(); slices.ContainsFunc(left, func(s Step) bool { return s.Action != ActionPerson }) {
 				t.Errorf("left: %v", left)
+			} else if len(left) == 0 {
+				for _, c := range Verify(ReadFacts(t.Context(), l.device, l.want), l.want) {
+					if c.Result == ResultFail && slices.Contains(ofConfiguration, c.Check) {
+						t.Errorf("nothing is missing, and %s fails: %s", c.Check, c.Detail)
+					}
+				}
 			}
 			for range 3 { // what is shared is freed step by step
 				l.apply(l.removal(true), true)
