@@ -121,7 +121,8 @@ func userID(s *Sim, c *call) answer.Answer {
 	return a
 }
 
-// importFile answers type=import. Of the kinds of files only certificates without a key are simulated, as PEM.
+// importFile answers type=import. Of the kinds of files only certificates without a key are simulated, as PEM. On a Panorama target-tpl
+// names the template that takes it in (pan-os-codegen, certificate_import_crud.go).
 func importFile(s *Sim, c *call) answer.Answer {
 	for _, name := range []string{"category", "certificate-name", "format"} {
 		if c.form.Get(name) == "" {
@@ -133,5 +134,9 @@ func importFile(s *Sim, c *call) answer.Answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.config.ImportCertificate(c.admin, c.form.Get("certificate-name"), c.form.Get("cmd"))
+	template := c.form.Get("target-tpl")
+	if template != "" && (s.panorama == nil || !s.config.HasTemplate(template)) {
+		return answer.BadRequest(`Illegal value for parameter "target-tpl".`)
+	}
+	return s.config.ImportCertificate(c.admin, template, c.form.Get("certificate-name"), c.form.Get("cmd"))
 }

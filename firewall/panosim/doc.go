@@ -16,6 +16,6 @@
 // packages below it, its halls: candidate and jobs, userid, traffic and dataplane, edl, logs, network and devicegroup, over
 // schema, xmltree, dialect, answer, iprange and filter. No hall imports this package.
 //
-// What it does not: templates, the network but for the addresses of interfaces, applications and content, and User-ID mappings of users
+// What it does not: the network but for the addresses of interfaces, applications and content, and User-ID mappings of users
 // (accepted and forgotten). Its performance says nothing about a real device.
 package panosim
