@@ -134,6 +134,7 @@ var schema = []field{
 	{"firewalls[].kill_sessions", boolean, false},
 	{"firewalls[].internet_zones", list, []string{}},
 	{"firewalls[].sensor", text, "log"},
+	{"firewalls[].panorama", text, "plan"},
 	{"firewalls[].syslog_address", text, ""},
 	{"firewalls[].timeout", duration, "30s"},
 }
@@ -155,6 +156,7 @@ var (
 	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 	sensors    = []choice{{name: "log"}, {name: "drop"}}
+	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.

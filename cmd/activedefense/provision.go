@@ -135,6 +135,7 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		for _, s := range plan.Steps {
 			p.printStep(s)
 		}
+		p.printPanorama(plan.Panorama)
 		p.printDifferences(plan.Differences)
 		if written := p.written(plan.Steps); !p.opts.Apply {
 			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
@@ -175,6 +176,22 @@ func (p *provisionCommand) printDifferences(all []decision.Difference) {
 	}
 	if len(blocked) > 0 {
 		fmt.Fprintf(p.stdout, "And of blocked sources:\n%s\n", strings.Join(blocked, "\n"))
+	}
+}
+
+// printPanorama prints what Panorama's administrator types; where we may do it ourselves too, for that is what will be done.
+func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
+	if part == nil {
+		return
+	}
+	if len(part.Commands) > 0 {
+		fmt.Fprintln(p.stdout, "On Panorama's CLI that is:")
+	}
+	for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
+		fmt.Fprintln(p.stdout, display.Harmless(line))
+	}
+	for _, note := range part.Notes {
+		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(note))
 	}
 }
 

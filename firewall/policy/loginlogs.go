@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -143,7 +144,9 @@ func (p *provisioner) loginList(kind, filter, server string) {
 	case old.Node == nil:
 		p.create(object, name, detail, loginListPath(kind), entry)
 	case old.scope.pushed:
-		p.person(object+" "+quoteAll([]string{name}), "On Panorama: "+detail)
+		list := p.f.place.TemplatePath() + "/shared/log-settings/" + kind + "/match-list"
+		ofPanorama{p}.step(object+" "+quoteAll([]string{name}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true,
+			panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(list + xmlapi.EntryNamed(name)), xmlapi.Set(list, entry)}})
 	default:
 		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry))
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"activedefense/firewall"
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -25,7 +26,7 @@ func missingSteps(f *Facts, want Expectation) []Step {
 		if len(p.zones.unknown) == 0 {
 			p.person(ObjectZones, fmt.Sprintf("No rules are planned, for %s; the firewall has %s. ", p.zones, zoneList(p.p.zones))+p.zonesRemedy())
 		}
-		return p.steps
+		return ofPanorama{p}.taken()
 	}
 	if p.want.Mode == firewall.ModeList {
 		sources, list = p.modeList(list), ""
@@ -38,7 +39,7 @@ func missingSteps(f *Facts, want Expectation) []Step {
 	p.orderBlocks(profile)
 	p.sensorRule(profile)
 	p.internet(profile)
-	return p.steps
+	return ofPanorama{p}.taken()
 }
 
 // provisioner gathers steps.
@@ -163,18 +164,29 @@ func (p *provisioner) list() string {
 	}
 	if len(lists) == 0 {
 		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, p.vsys+"/external-list",
-			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute"))))))
+			listEntry(n.List, url, n.CertProf))
 		return n.List
 	}
 	name := lists[0].Attr("name")
 	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
 	if lists[0].scope.pushed {
-		p.person("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "))
+		var change panorama.Change
+		level := ofPanorama{p}.levelOfObject(lists[0].Node)
+		if ca := (ofPanorama{p}).remoteAuthority(); ca != nil {
+			list := panorama.LevelPath(level) + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip"
+			change.Edits = append(ca, xmlapi.Set(list, xmlapi.Leaf("certificate-profile", n.CertProf)))
+		}
+		ofPanorama{p}.step("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "), p.f.place.Reach(level)+"; "+p.f.place.ReachOfTemplate(), true, change)
 		return name
 	}
 	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List,
 		xmlapi.Replace(at, xmlapi.Leaf("certificate-profile", n.CertProf)))
 	return name
+}
+
+// listEntry is an external dynamic list of ours.
+func listEntry(name, url, profile string) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", profile), xmlapi.Element("recurring", xmlapi.Element("five-minute")))))
 }
 
 // authority makes our CA known to the firewall; false: it cannot be done.
@@ -192,8 +204,8 @@ func (p *provisioner) authority() bool {
 		return true
 	}
 	if p.f.throughPanorama {
-		p.person("certificate "+quoteAll([]string{n.CA}), "No file can be imported on a firewall through Panorama: import ca.crt of state_dir under that name on the firewall itself (Device > Certificate Management > Certificates), "+
-			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate.")
+		ofPanorama{p}.step("certificate "+quoteAll([]string{n.CA}), "No file can be imported on a firewall through Panorama: import ca.crt of state_dir under that name on the firewall itself (Device > Certificate Management > Certificates), "+
+			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate", p.f.place.ReachOfTemplate(), false, panorama.Change{Edits: ofPanorama{p}.remoteAuthority()})
 		return false
 	}
 	const how = ", imported as a file straight into the candidate configuration"

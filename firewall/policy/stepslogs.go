@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -25,25 +26,33 @@ func (p *provisioner) server() []string {
 		p.person("syslog server profile", addressRemedy)
 		return nil
 	}
+	profile, detail := p.serverEntry()
+	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.Node == nil {
+		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
+	} else if old.scope.pushed {
+		at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(n.Syslog)
+		ofPanorama{p}.step("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Set(at, profile.Child("server"))}})
+	} else {
+		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), profile.Child("server")))
+	}
+	return []string{n.Syslog}
+}
+
+// serverEntry is the syslog server profile that sends to us, and what it does.
+func (p *provisioner) serverEntry() (profile *xmlapi.Node, detail string) {
+	n, to := p.want.Names, p.want.SyslogAddress
 	host, port, err := net.SplitHostPort(to)
 	if err != nil {
 		host, port = strings.Trim(to, "[]"), defaultSyslogPort
 	}
 	// Every syslog server of firewalls takes UDP, TCP not every one; who has made sure changes it, and is not contradicted.
 	server := xmlapi.NamedEntry(n.Syslog, xmlapi.Leaf("server", host), xmlapi.Leaf("transport", "UDP"), xmlapi.Leaf("port", port), xmlapi.Leaf("format", "BSD"), xmlapi.Leaf("facility", "LOG_USER"))
-	profile, detail := xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
+	profile, detail = xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
 	if formats, kinds := p.customFormats(); len(kinds) > 0 { // else the default format is read
 		profile.Children = append(profile.Children, formats)
 		detail += ", with the custom formats for " + strings.Join(kinds, ", ") + " logs"
 	}
-	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.Node == nil {
-		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
-	} else if old.scope.pushed {
-		p.person("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail)
-	} else {
-		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), xmlapi.Element("server", server)))
-	}
-	return []string{n.Syslog}
+	return profile, detail
 }
 
 // customFormats are those of a profile of ours, and the types of log that have one.
@@ -71,7 +80,12 @@ func (p *provisioner) formats(s syslogProfile) {
 		want := p.want.Formats.of(kind)
 		object := "syslog server profile"
 		if s.scope.pushed {
-			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+found)
+			at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
+			change := xmlapi.Set(at, xmlapi.Leaf(kind, want))
+			if want == "" {
+				change = xmlapi.Delete(at + "/" + kind)
+			}
+			ofPanorama{p}.step(object+" "+quoteAll([]string{s.name}), "On Panorama: "+found, p.f.place.ReachOfTemplate(), s.name != p.want.Names.Syslog, panorama.Change{Edits: []xmlapi.Edit{change}})
 			continue
 		}
 		at := s.scope.path + "/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
@@ -110,7 +124,7 @@ func (p *provisioner) forwarding(servers []string) string {
 	}
 	if len(ours) == 0 {
 		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+servers[0], sharedLogs,
-			xmlapi.NamedEntry(n.Logs, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, servers[0]), allLogs(logThreat, logThreat, servers[0]))))
+			logsEntry(n.Logs, servers[0]))
 		return n.Logs
 	}
 	for _, l := range ours {
@@ -132,7 +146,9 @@ func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile
 		detail += "; currently only those matching " + quoteAll(filters)
 	}
 	if l.scope.pushed {
-		p.person("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail)
+		profile := p.p.scopes.find(l.name, "log-settings", "profiles")
+		ofPanorama{p}.step("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail, p.f.place.Reach(ofPanorama{p}.levelOfObject(profile.Node)), l.name != p.want.Names.Logs+panoramaNames,
+			panorama.Change{Edits: ofPanorama{p}.remoteMatchList(profile, kind)})
 		return
 	}
 	name := kind
@@ -141,6 +157,11 @@ func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile
 	}
 	p.step(ActionChange, "log forwarding profile", l.name, detail, l.name != p.want.Names.Logs,
 		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(name, kind, server)))
+}
+
+// logsEntry is a log forwarding profile of ours.
+func logsEntry(name, server string) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, server), allLogs(logThreat, logThreat, server)))
 }
 
 // allLogs is a match list that sends everything of one type.

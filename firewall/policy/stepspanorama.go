@@ -1,0 +1,492 @@
+package policy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/policy/panorama"
+	"activedefense/firewall/xmlapi"
+)
+
+// What provision may do on the Panorama of a firewall.
+const (
+	PanoramaPlan  = "plan"  // what only Panorama can change is a plan for its administrator
+	PanoramaApply = "apply" // and is written, committed and pushed with the rest
+)
+
+// OnPanorama is the part of a plan that only Panorama can take.
+type OnPanorama struct {
+	Group    string   `json:"device_group"` // of the firewall; "": not known
+	Template string   `json:"template"`     // in which server profiles, match lists and certificates are made; "": not known
+	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included
+	Notes    []string `json:"notes"`        // what a person has to know before that
+
+	place   panorama.Place
+	changes []panorama.Change // those that are not somebody else's, unless they are adopted
+}
+
+// panoramaNames are our objects on Panorama. They differ from those on firewalls: a firewall refuses an object or rule that is pushed
+// to it with the name of one of its own.
+const panoramaNames = "-panorama"
+
+// ofPanorama makes steps that only Panorama can take.
+type ofPanorama struct{ *provisioner }
+
+// step is one that only Panorama can take; theirs: it changes what somebody else made. Where the change is empty, a person has
+// to find out how.
+func (p ofPanorama) step(object, detail, reach string, theirs bool, change panorama.Change) {
+	if change.Empty() {
+		p.person(object, detail)
+		return
+	}
+	if ofTemplate := p.f.place.ReachOfTemplate(); change.InTemplate() && !strings.HasSuffix(reach, ofTemplate) {
+		reach += "; " + ofTemplate
+	}
+	p.person(object, detail+"; "+reach)
+	s := &p.steps[len(p.steps)-1]
+	s.change, s.theirs, s.Commands = change, theirs, change.Commands()
+}
+
+// taken makes steps of those for a person that we take on Panorama ourselves, where we may and its names are known.
+func (p ofPanorama) taken() []Step {
+	for i := range p.steps {
+		s, at := &p.steps[i], p.f.place
+		if s.change.Empty() || p.want.Panorama != PanoramaApply {
+			continue
+		}
+		switch {
+		case !at.Told || s.change.InGroups() && at.Group == "":
+			s.Detail += "; not made by us: Panorama has the firewall in no device group"
+		case s.change.InTemplate() && at.Template == "":
+			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"
+		default:
+			s.Action, s.Foreign = ActionChange, s.theirs
+			if len(s.change.Edits) > 0 && s.change.Top != "" {
+				s.Action = ActionCreate
+			}
+		}
+	}
+	return p.steps
+}
+
+// levelOf is the device group of a rule of Panorama's, or Shared.
+func (p ofPanorama) levelOf(r rule) string {
+	if r.layer == layerSharedPre || r.layer == layerSharedPost || r.layer == layerDefault && r.overridden == layerSharedPost {
+		return panorama.Shared
+	}
+	return cmp.Or(r.group, p.f.place.Group)
+}
+
+// levelOfObject is the device group of an object of Panorama's, or Shared.
+func (p ofPanorama) levelOfObject(n *xmlapi.Node) string {
+	return cmp.Or(n.Attr("loc"), p.f.place.Group)
+}
+
+// rulebaseOf is the xpath of the list in which a rule of Panorama's stands.
+func (p ofPanorama) rulebaseOf(r rule) string {
+	at := panorama.LevelPath(p.levelOf(r))
+	switch r.layer {
+	case layerDefault:
+		return at + "/post-rulebase/default-security-rules/rules"
+	case layerGroupPost, layerSharedPost:
+		return at + "/post-rulebase/security/rules"
+	}
+	return at + "/pre-rulebase/security/rules"
+}
+
+// preRule makes the first of the Pre Rules of a level, which drops as the rule of that name does on the firewall; empty: it cannot be.
+func (p ofPanorama) preRule(name, level string) panorama.Change {
+	source, edits := p.remoteSource(name, level)
+	if source == "" {
+		return panorama.Change{}
+	}
+	logs, more := p.remoteLogs(level)
+	edits = append(edits, more...)
+	list, own := panorama.LevelPath(level)+"/pre-rulebase/security/rules", name+p.f.place.Suffix()
+	entry := p.dropRule(own, "drops the sources blocked by Active Defense", []string{source}, logs)
+	entry.Children = append(entry.Children, p.f.place.Target())
+	if slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.name == own && r.layer.pushed() && p.levelOf(r) == level }) {
+		edits = append(edits, xmlapi.Delete(list+xmlapi.EntryNamed(own))) // what somebody added to it would stay
+	}
+	return panorama.Change{Edits: append(edits, xmlapi.Set(list, entry)), Top: list + xmlapi.EntryNamed(own)}
+}
+
+// raise has a block rule of Panorama's stand above the rules of a level that let in what it drops.
+func (p ofPanorama) raise(r rule, name, level string) (change panorama.Change, theirs bool) {
+	ours := r.name == name+p.f.place.Suffix()
+	if (r.layer == layerSharedPre || r.layer == layerGroupPre) && p.levelOf(r) == level {
+		return panorama.Change{Top: p.rulebaseOf(r) + xmlapi.EntryNamed(r.name)}, !ours
+	}
+	return p.preRule(name, level), false
+}
+
+// usable finds an object that Panorama has pushed and that can be named at a level. What a step on Panorama is yet to bring does not
+// count: it may be somebody else's to take.
+func (p ofPanorama) usable(level string, is func(*xmlapi.Node) bool, path ...string) string {
+	for _, o := range p.f.asPushed.all(path...) {
+		if p.f.place.Over(p.levelOfObject(o.Node), level) && is(o.Node) {
+			return o.Attr("name")
+		}
+	}
+	return ""
+}
+
+// remoteSource gives the object that the source of a rule of Panorama's names, with the edits that make it; "": there can be none. The
+// static group of ModeGroup is the firewall's own, which Panorama does not know.
+func (p ofPanorama) remoteSource(rule, level string) (string, []xmlapi.Edit) {
+	n := p.want.Names
+	if rule == n.Listed || p.want.Mode == firewall.ModeList {
+		return p.remoteList(level)
+	}
+	if p.want.Mode != firewall.ModeTag {
+		return "", nil
+	}
+	isOurs := func(g *xmlapi.Node) bool {
+		return slices.ContainsFunc(p.sources, func(s blockSource) bool { return s.name == g.Attr("name") })
+	}
+	if name := p.usable(level, isOurs, "address-group"); name != "" {
+		return name, nil
+	}
+	name := n.Group + panoramaNames
+	return name, []xmlapi.Edit{xmlapi.Set(panorama.LevelPath(level)+"/address-group", xmlapi.NamedEntry(name, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))))}
+}
+
+func (p ofPanorama) remoteList(level string) (string, []xmlapi.Edit) {
+	n, url := p.want.Names, p.want.ListURL
+	isOurs := func(l *xmlapi.Node) bool {
+		return url != "" && firewall.SameListURL(l.Value("type", "ip", "url"), url)
+	}
+	if name := p.usable(level, isOurs, "external-list"); name != "" {
+		return name, nil
+	}
+	trust := p.remoteAuthority()
+	if url == "" || trust == nil {
+		return "", nil
+	}
+	name := n.List + panoramaNames
+	return name, append(trust, xmlapi.Set(panorama.LevelPath(level)+"/external-list", listEntry(name, url, n.CertProf)))
+}
+
+// remoteAuthority makes our CA, and a certificate profile with it, in the template; nil: the list's certificate is not ours. What stands
+// in the template as it should is written once more, which changes nothing.
+func (p ofPanorama) remoteAuthority() []xmlapi.Edit {
+	n := p.want.Names
+	if p.want.CA == nil {
+		return nil
+	}
+	at := p.f.place.TemplatePath() + "/shared"
+	return []xmlapi.Edit{
+		xmlapi.ImportInto(p.f.place.Template, at, n.CA, p.want.CA),
+		xmlapi.Set(at+"/certificate-profile", xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA)))),
+	}
+}
+
+// remoteServer gives the syslog server profile that match lists on Panorama name: one of its template's that sends to us, or one that
+// is made there. "": it is not known where to send.
+func (p ofPanorama) remoteServer() (string, []xmlapi.Edit) {
+	n, pushed := p.want.Names, &vsysPolicy{scopes: p.f.asPushed}
+	for _, s := range pushed.ourSyslog(p.want) {
+		if slices.Contains(p.sendTo, s.name) {
+			return s.name, nil
+		}
+	}
+	entry := p.p.scopes.find(n.Syslog, "log-settings", "syslog").Clean()
+	if p.want.SyslogAddress != "" {
+		entry, _ = p.serverEntry()
+	}
+	if entry == nil || len(p.sendTo) == 0 {
+		return "", nil
+	}
+	return n.Syslog, []xmlapi.Edit{xmlapi.Set(p.f.place.TemplatePath()+"/shared/log-settings/syslog", entry)}
+}
+
+// remoteLogs gives the log forwarding profile that rules of a level name; "": there can be none.
+func (p ofPanorama) remoteLogs(level string) (string, []xmlapi.Edit) {
+	isOurs := func(n *xmlapi.Node) bool {
+		i := slices.IndexFunc(p.logs, func(l logProfile) bool { return l.name == n.Attr("name") })
+		return i >= 0 && !slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
+			how, _ := p.logs[i].forwards(kind, p.servers)
+			return how != forwardsAll
+		})
+	}
+	if name := p.usable(level, isOurs, "log-settings", "profiles"); name != "" {
+		return name, nil
+	}
+	server, edits := p.remoteServer()
+	if server == "" {
+		return "", nil
+	}
+	name := p.want.Names.Logs + panoramaNames
+	return name, append(edits, xmlapi.Set(panorama.LevelPath(level)+"/log-settings/profiles", logsEntry(name, server)))
+}
+
+// remoteLogging has a rule of Panorama's log to us as putLogs does: a profile that it names gets match lists of ours.
+func (p ofPanorama) remoteLogging(r rule) panorama.Change {
+	level, at := p.levelOf(r), p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)
+	var edits []xmlapi.Edit
+	set := func(name, value string) { edits = append(edits, xmlapi.Set(at, xmlapi.Leaf(name, value))) }
+	switch profile := p.p.scopes.find(r.logProfile, "log-settings", "profiles"); {
+	case r.logProfile == "":
+		logs, more := p.remoteLogs(level)
+		if logs == "" {
+			return panorama.Change{}
+		}
+		edits = more
+		if r.layer == layerDefault {
+			set("action", r.action)
+		}
+		set("log-setting", logs)
+	case slices.ContainsFunc(p.logs, func(l logProfile) bool { return l.name == r.logProfile }):
+	case profile.Node == nil || !profile.scope.pushed:
+		return panorama.Change{}
+	default:
+		edits = slices.Concat(p.remoteMatchList(profile, logTraffic), p.remoteMatchList(profile, logThreat))
+	}
+	if !r.logEnd && !r.logStart || r.logProfile == "" {
+		set("log-end", "yes")
+	}
+	return panorama.Change{Edits: edits}
+}
+
+// remoteMatchList has a log forwarding profile of Panorama's send all logs of a type to us; nil: it cannot be.
+func (p ofPanorama) remoteMatchList(profile placed, kind string) []xmlapi.Edit {
+	server, edits := p.remoteServer()
+	if server == "" {
+		return nil
+	}
+	at := panorama.LevelPath(p.levelOfObject(profile.Node)) + "/log-settings/profiles" + xmlapi.EntryNamed(profile.Attr("name")) + "/match-list"
+	return append(edits, xmlapi.Set(at, allLogs(p.want.Names.Logs+"-"+kind, kind, server)))
+}
+
+// readPlace finds out the names of the firewall's device group and template: from Panorama, where that is what we reach it through,
+// else from what was pushed.
+func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectation) error {
+	vsys := ""
+	if f.info.value.MultiVSys {
+		vsys = f.VSys
+	}
+	for _, sc := range f.policy().scopes {
+		if sc.pushed {
+			f.asPushed = append(f.asPushed, sc)
+		}
+	}
+	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
+	if !d.ThroughPanorama() {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		var place panorama.Place
+		if place, err = panorama.Read(ctx, itself, f.info.value.Serial, vsys); err == nil {
+			f.place = place
+		}
+	}
+	if want.Panorama == PanoramaApply {
+		return err
+	}
+	f.placeUnknown = err // a person fills in the names
+	return nil
+}
+
+// Panorama gives the Panorama through which a firewall is reached that was identified, for calls that are meant for itself. The caller
+// closes it.
+func Panorama(d *xmlapi.Device) (*xmlapi.Device, error) {
+	return d.Sibling(xmlapi.Options{Name: d.Name() + " (Panorama)"})
+}
+
+// push changes what was pushed as the steps on Panorama would, once committed and pushed.
+func (f *Facts) push(steps []Step) error {
+	for _, s := range steps {
+		if s.change.Empty() || s.Action == ActionPerson {
+			continue
+		}
+		for _, e := range s.change.Edits {
+			if err := f.pushEdit(e); err != nil {
+				return err
+			}
+		}
+		if s.change.Top != "" {
+			if err := f.pushTop(s.change.Top); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *Facts) pushEdit(e xmlapi.Edit) (err error) {
+	if at := f.place.TemplatePath(); strings.HasPrefix(e.XPath(), at+"/") {
+		f.template.value, err = e.Apply(at, f.template.value)
+		return err
+	}
+	level := panorama.LevelOf(e.XPath())
+	part := f.part(level)
+	if n := e.Element(); n != nil && n.Name == "entry" {
+		e = e.With(n.With("loc", level))
+	}
+	part.Node, err = e.Apply(panorama.LevelPath(level), part.Node)
+	return err
+}
+
+// part is what was pushed from a level, as far as the firewall tells it apart; it is made if there is none.
+func (f *Facts) part(level string) *xmlapi.Pushed {
+	marked := func(p xmlapi.Pushed) bool {
+		return slices.ContainsFunc(p.Node.At("pre-rulebase", "security", "rules").Entries(), func(n *xmlapi.Node) bool {
+			return strings.EqualFold(n.Attr("loc"), level)
+		})
+	}
+	kind := func(p xmlapi.Pushed) bool { return p.Shared == panorama.IsShared(level) }
+	f.vsysPushed.value, f.barePushed.value = slices.Clone(f.vsysPushed.value), slices.Clone(f.barePushed.value)
+	var known []*xmlapi.Pushed // those that count, see pushed
+	for i := range f.vsysPushed.value {
+		known = append(known, &f.vsysPushed.value[i])
+	}
+	for i := range f.barePushed.value {
+		if f.barePushed.value[i].Shared {
+			known = append(known, &f.barePushed.value[i])
+		}
+	}
+	for _, is := range []func(xmlapi.Pushed) bool{marked, kind} {
+		if i := slices.IndexFunc(known, func(p *xmlapi.Pushed) bool { return is(*p) }); i >= 0 {
+			return known[i]
+		}
+	}
+	f.vsysPushed.value = append(f.vsysPushed.value, xmlapi.Pushed{Node: xmlapi.Element("pushed"), Shared: panorama.IsShared(level)})
+	return &f.vsysPushed.value[len(f.vsysPushed.value)-1]
+}
+
+// pushTop puts a rule first among those of its level; what comes from the levels above stays above it.
+func (f *Facts) pushTop(xpath string) error {
+	level := panorama.LevelOf(xpath)
+	part := f.part(level)
+	var err error
+	if part.Node, err = xmlapi.Moved(panorama.LevelPath(level), part.Node, xpath, xmlapi.MoveTop); err != nil {
+		return err
+	}
+	rules := part.Node.At("pre-rulebase", "security", "rules")
+	if entries := rules.Entries(); len(entries) > 1 {
+		i := slices.IndexFunc(entries[1:], func(n *xmlapi.Node) bool { return strings.EqualFold(n.Attr("loc"), level) })
+		if i > 0 {
+			moved := slices.Concat(entries[1:i+1], entries[:1], entries[i+1:])
+			part.Node, err = xmlapi.Replace(panorama.LevelPath(level)+"/pre-rulebase/security/rules", xmlapi.Element("rules", moved...)).Apply(panorama.LevelPath(level), part.Node)
+		}
+	}
+	return err
+}
+
+// panoramaPart gives the part of a plan that only Panorama can take, judged as if it were taken, with everything else; nil: there is none.
+// Where it would not do what it is made for, no commands are offered.
+func panoramaPart(f *Facts, want Expectation, steps []Step) (*OnPanorama, error) {
+	var changes []panorama.Change
+	for _, s := range steps {
+		if !s.change.Empty() {
+			changes = append(changes, s.change)
+		}
+	}
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	at := f.place
+	part := &OnPanorama{Group: at.Group, Template: at.Template, place: at, Commands: at.Session(changes)}
+	for _, s := range steps {
+		if !s.change.Empty() && s.Action != ActionPerson {
+			part.changes = append(part.changes, s.change)
+		}
+	}
+	faults, err := f.judgedOnPanorama(want, steps)
+	if err != nil {
+		return nil, err
+	}
+	if faults != "" {
+		part.Commands = nil
+		for i := range steps {
+			steps[i].Commands = nil
+		}
+		part.Notes = []string{"No commands are offered for Panorama: they would not do what they are made for (" + faults + "). Change it as the steps say."}
+		return part, nil
+	}
+	template, group := slices.ContainsFunc(changes, panorama.Change.InTemplate), slices.ContainsFunc(changes, panorama.Change.InGroups)
+	if f.placeUnknown != nil {
+		part.Notes = append(part.Notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
+	}
+	if strings.Contains(strings.Join(part.Commands, "\n"), panorama.UnknownGroup) && group && at.Group == "" {
+		part.Notes = append(part.Notes, "The firewall's device group is not known: put its name in place of "+panorama.UnknownGroup+" (Panorama > Managed Devices > Summary).")
+	}
+	if template && (at.Template == "" || at.Stack == "" && !at.Told) {
+		part.Notes = append(part.Notes, "Which template is pushed to the firewall is not known: put its name in place of "+panorama.UnknownTemplate+", and that of its stack in place of "+
+			panorama.UnknownTemplate+"-STACK (Panorama > Templates).")
+	}
+	part.Notes = append(part.Notes, "commit publishes the edits of all administrators of Panorama (commit partial admin NAME: of one); a push takes along what is committed there and not pushed to this firewall yet.")
+	return part, nil
+}
+
+// judgedOnPanorama tells what is wrong with a plan of which also what only Panorama can take was taken; "": nothing.
+func (f *Facts) judgedOnPanorama(want Expectation, steps []Step) (string, error) {
+	known := *f
+	known.place.Told = true
+	known.place.Group, known.place.Template = cmp.Or(f.place.Group, panorama.UnknownGroup), cmp.Or(f.place.Template, panorama.UnknownTemplate)
+	want.Panorama = PanoramaApply
+	all, after, left, err := planned(&known, want)
+	if err != nil {
+		return "", err
+	}
+	return judge(&known, after, want, all, left), nil
+}
+
+// writable are the steps on Panorama that we may take.
+func writable(steps []Step, adopt bool) []Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
+		return s.change.Empty() || s.Action == ActionPerson || s.Foreign && !adopt
+	})
+}
+
+// TakeOnPanorama takes the steps that only Panorama can take, in its candidate configuration; itself is that Panorama. It gives how
+// many were taken; on an error, the earlier ones stand, and can be taken again.
+func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
+	for _, s := range writable(steps, adopt) {
+		if err := s.change.Apply(ctx, itself, s.Action+" "+s.Object); err != nil {
+			return taken, err
+		}
+		taken++
+	}
+	return taken, nil
+}
+
+// CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
+// the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
+// has it.
+func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
+	if admin = cmp.Or(admin, itself.Username()); admin == "" {
+		if admin, err = xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(part.Group, panorama.Shared))+"/tag", want.Names.AdminTag()); err != nil {
+			return false, err
+		}
+	}
+	if _, err := itself.Commit(ctx, admin, "Active Defense: policies"); err != nil {
+		return false, err
+	}
+	var committed []panorama.Change
+	for _, c := range part.changes {
+		stands, err := c.Committed(ctx, itself)
+		if err != nil {
+			return false, err
+		}
+		if stands {
+			committed = append(committed, c)
+		}
+	}
+	return len(committed) > 0, part.place.Push(ctx, itself, committed)
+}
+
+// reachOf tells whom a rule of ours concerns that is in a device group.
+func (p ofPanorama) reachOf(level string) string {
+	group := "Shared"
+	if !panorama.IsShared(level) {
+		group = "device group " + word(cmp.Or(level, panorama.UnknownGroup))
+	}
+	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", group, p.f.place.Serial)
+}
