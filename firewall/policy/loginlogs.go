@@ -139,16 +139,19 @@ func (p *provisioner) logins(servers []string) {
 func (p *provisioner) loginList(kind, filter, server string) {
 	name, object := p.want.Names.Logs, kind+" log settings"
 	detail := filter + " to " + server
-	entry := xmlapi.NamedEntry(name, xmlapi.Leaf("filter", filter), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
+	entry := func(server string) *xmlapi.Node {
+		return xmlapi.NamedEntry(name, xmlapi.Leaf("filter", filter), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
+	}
 	switch old := p.p.scopes.find(name, "log-settings", kind, "match-list"); {
 	case old.Node == nil:
-		p.create(object, name, detail, loginListPath(kind), entry)
+		p.create(object, name, detail, loginListPath(kind), entry(server))
 	case old.scope.pushed:
+		server, edits := ofPanorama{p}.remoteServer()
 		list := p.f.place.TemplatePath() + "/shared/log-settings/" + kind + "/match-list"
 		ofPanorama{p}.step(object+" "+quoteAll([]string{name}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true,
-			panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(list + xmlapi.EntryNamed(name)), xmlapi.Set(list, entry)}})
+			panorama.Change{Edits: append(edits, xmlapi.Delete(list+xmlapi.EntryNamed(name)), xmlapi.Set(list, entry(server)))})
 	default:
-		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry))
+		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry(server)))
 	}
 }
 

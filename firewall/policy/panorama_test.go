@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,6 +16,9 @@ import (
 )
 
 const (
+	groupsOfPanorama = "/config/devices/entry[@name='localhost.localdomain']/device-group"
+	stacksOfPanorama = "/config/devices/entry[@name='localhost.localdomain']/template-stack"
+
 	serial = "012801000001"
 	sister = "012801000002" // another firewall of the same device group
 )
@@ -39,19 +44,27 @@ func preRules(rules string) string {
 	return `<pre-rulebase><security><rules>` + rules + `</rules></security></pre-rulebase>`
 }
 
-// onPanorama has a Panorama manage the lab's firewall: in device group branches below hq, with the template base in the stack all.
-// Each is XML of what stands there.
-func newPanoramaLab(t *testing.T, mode, shared, hq, branches, template string) *panoramaLab {
+// managed is what a Panorama has, each as XML of what stands there: the firewall is in device group branches, which is below hq, and has
+// the template base by the stack all.
+type managed struct {
+	mode                           string // "": ModeTag
+	local                          string // configuration of the firewalls themselves; "": rulesOfOthers
+	shared, hq, branches, template string
+	noGroup, noTemplate            bool // Panorama has the firewall in none
+}
+
+func newPanoramaLab(t *testing.T, m managed) *panoramaLab {
 	t.Helper()
-	l := &panoramaLab{provisionLab: newProvisionLab(t, mode, func(o *panosim.Options) { o.Serial, o.Config = serial, rulesOfOthers })}
+	m.mode, m.local = cmp.Or(m.mode, firewall.ModeTag), cmp.Or(m.local, rulesOfOthers)
+	l := &panoramaLab{provisionLab: newProvisionLab(t, m.mode, func(o *panosim.Options) { o.Serial, o.Config = serial, m.local })}
 	var err error
-	if l.sister, err = panosim.Start(panosim.Options{Serial: sister, Config: rulesOfOthers, Now: l.clock.Now}); err != nil {
+	if l.sister, err = panosim.Start(panosim.Options{Serial: sister, Config: m.local, Now: l.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.sister.Close)
 	devices := `<devices><entry name="` + serial + `"/><entry name="` + sister + `"/></devices>`
-	config := `<config><shared>` + shared + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="hq">` + hq + `</entry><entry name="branches">` + devices + branches +
-		`</entry></device-group><template><entry name="base"><config><shared>` + template + `</shared></config></entry></template><template-stack><entry name="all"><templates><member>base</member></templates>` +
+	config := `<config><shared>` + m.shared + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="hq">` + m.hq + `</entry><entry name="branches">` + devices + m.branches +
+		`</entry></device-group><template><entry name="base"><config><shared>` + m.template + `</shared></config></entry></template><template-stack><entry name="all"><templates><member>base</member></templates>` +
 		devices + `</entry></template-stack></entry></devices><readonly><devices><entry name="localhost.localdomain"><device-group><entry name="branches"><parent-dg>hq</parent-dg></entry></device-group></entry></devices></readonly></config>`
 	if l.panorama, err = panosim.StartPanorama(panosim.PanoramaOptions{Options: panosim.Options{Config: config, Admin: "svc-activedefense", Now: l.clock.Now}, Managed: []*panosim.Sim{l.sim, l.sister}}); err != nil {
 		t.Fatal(err)
@@ -62,6 +75,13 @@ func newPanoramaLab(t *testing.T, mode, shared, hq, branches, template string) *
 	}
 	if err := l.panorama.PushTemplate("all"); err != nil {
 		t.Fatal(err)
+	}
+	for list, out := range map[string]bool{groupsOfPanorama + "/entry[@name='branches']": m.noGroup, stacksOfPanorama + "/entry[@name='all']": m.noTemplate} {
+		if out {
+			if err := l.panorama.Config().Edit("boss", "delete", list+"/devices/entry[@name='"+serial+"']", ""); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target = l.panorama.URL(), l.panorama.CA(), l.panorama.Key(), serial
 	l.restart()
@@ -132,16 +152,16 @@ func flows(sim *panosim.Sim) (out []string) {
 // above it, for this firewall alone; the second plan is empty, and the other firewall decides as before.
 func TestPreRulesOnPanorama(t *testing.T) {
 	for name, c := range map[string]struct {
-		mode, shared, hq, branches string
-		level                      string
+		of    managed
+		level string
 	}{
-		"group":  {firewall.ModeTag, "", "", preRules(letIn("hq", "dmz")), "branches"},
-		"parent": {firewall.ModeTag, "", preRules(letIn("hq", "dmz")), preRules(letIn("more", "dmz")), "hq"},
-		"shared": {firewall.ModeTag, preRules(letIn("hq", "dmz")), "", "", panorama.Shared},
-		"list":   {firewall.ModeList, "", "", preRules(letIn("hq", "dmz")), "branches"},
+		"group":  {managed{branches: preRules(letIn("hq", "dmz"))}, "branches"},
+		"parent": {managed{hq: preRules(letIn("hq", "dmz")), branches: preRules(letIn("more", "dmz"))}, "hq"},
+		"shared": {managed{shared: preRules(letIn("hq", "dmz"))}, panorama.Shared},
+		"list":   {managed{mode: firewall.ModeList, branches: preRules(letIn("hq", "dmz"))}, "branches"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newPanoramaLab(t, c.mode, c.shared, c.hq, c.branches, "")
+			l := newPanoramaLab(t, c.of)
 			blocked := netip.MustParsePrefix("203.0.113.66/32")
 			for _, sim := range []*panosim.Sim{l.sim, l.sister} {
 				if err := sim.Addresses().Register("vsys1", blocked, tag, 0); err != nil {
@@ -159,8 +179,11 @@ func TestPreRulesOnPanorama(t *testing.T) {
 			if first != 0 || !strings.HasSuffix(rules[0].Name, "-"+serial) || !strings.EqualFold(rules[0].Location, c.level) {
 				t.Errorf("the first rules are %v, want ours in %s", rules[:2], c.level)
 			}
+			if err := errors.Join(l.panorama.PushTemplate("all"), l.panorama.Push("branches")); err != nil { // as its administrator does, some day
+				t.Fatal(err)
+			}
 			after := flows(l.sim)
-			if c.mode == firewall.ModeTag && !strings.HasPrefix(after[0], "drop by active-defense-block-"+serial) {
+			if c.of.mode == "" && !strings.HasPrefix(after[0], "drop by active-defense-block-"+serial) {
 				t.Errorf("a blocked source: %s, before %s", after[0], before[0])
 			}
 			if !slices.Equal(after[1:], before[1:]) || !slices.Equal(flows(l.sister), others) {
@@ -210,4 +233,311 @@ func withoutOurs(t *testing.T, config string) string {
 		return out
 	}
 	return clean(root).XML()
+}
+
+// setFormat is a configuration as the CLI shows it with "set cli config-output-format set".
+func setFormat(t *testing.T, config string) map[string]bool {
+	t.Helper()
+	root, err := xmlapi.Parse([]byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote := func(text string) string {
+		if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:") == "" {
+			return text
+		}
+		return `"` + text + `"`
+	}
+	lines := map[string]bool{}
+	var walk func(before string, n *xmlapi.Node)
+	walk = func(before string, n *xmlapi.Node) {
+		var members []string
+		for _, c := range n.Children {
+			switch {
+			case c.Name == "member":
+				members = append(members, quote(c.Text))
+			case c.Name == "entry" && n.Name == "devices" && before == "set devices": // the one device
+				walk("set", c)
+			case c.Name == "entry":
+				walk(before+" "+quote(c.Attr("name")), c)
+			default:
+				walk(before+" "+c.Name, c)
+			}
+		}
+		switch {
+		case len(members) == 1:
+			lines[before+" "+members[0]] = true
+		case len(members) > 1:
+			lines[before+" [ "+strings.Join(members, " ")+" ]"] = true
+		case len(n.Children) == 0 && n.Text != "":
+			lines[before+" "+quote(n.Text)] = true
+		case len(n.Children) == 0:
+			lines[before] = true
+		}
+	}
+	walk("set", root)
+	return lines
+}
+
+// pushedRulesOfOthers are default rules that a device group overrides, and a log forwarding profile that sends to a SIEM alone.
+const (
+	pushedDefaults = `<post-rulebase><default-security-rules><rules><entry name="intrazone-default"><action>allow</action></entry><entry name="interzone-default"><action>deny</action><log-end>no</log-end></entry></rules></default-security-rules></post-rulebase>`
+	pushedSIEM     = `<log-settings><profiles><entry name="hq-logs"><match-list><entry name="all"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list></entry></profiles></log-settings>`
+	siem           = `<log-settings><syslog><entry name="siem"><server><entry name="s"><server>192.0.2.50</server></entry></server></entry></syslog></log-settings>`
+)
+
+// withoutCleanup has the default rules decide over what no rule allows.
+func withoutCleanup() string {
+	rules, rest, _ := strings.Cut(rulesOfOthers, `<entry name="cleanup">`)
+	_, rest, _ = strings.Cut(rest, `</entry>`)
+	return rules + rest
+}
+
+// states are Panoramas whose firewalls lack something that only Panorama can change; check is what fails for it.
+func states() map[string]struct {
+	of    managed
+	check string
+} {
+	ours := `<entry name="active-defense"><server><entry name="active-defense"><server>SERVER</server><transport>UDP</transport><port>5514</port></entry></server>FORMAT</entry>`
+	syslog := func(server, format string) string {
+		return `<log-settings><syslog>` + strings.NewReplacer("SERVER", server, "FORMAT", format).Replace(ours) + `</syslog></log-settings>`
+	}
+	return map[string]struct {
+		of    managed
+		check string
+	}{
+		"pre rule":      {managed{branches: preRules(letIn("hq", "dmz"))}, CheckBlockPosition},
+		"default rules": {managed{local: withoutCleanup(), branches: pushedDefaults}, CheckSensor},
+		"default rules with somebody's profile": {managed{local: withoutCleanup(), template: siem,
+			branches: strings.ReplaceAll(pushedDefaults, "</action>", "</action><log-setting>hq-logs</log-setting>") + pushedSIEM}, CheckSensor},
+		"rule with somebody's profile": {managed{template: siem, branches: preRules(strings.Replace(letIn("hq", "dmz"), "<action>", "<log-setting>hq-logs</log-setting><action>", 1)) + pushedSIEM}, CheckInternetRules},
+		"server":                       {managed{template: syslog("192.0.2.99", "")}, CheckFormat},
+		"format":                       {managed{template: syslog("127.0.0.1", `<format><traffic>$src</traffic></format>`)}, CheckFormat},
+		"logins":                       {managed{template: `<log-settings><system><match-list><entry name="active-defense"><filter>(severity eq high)</filter></entry></match-list></system></log-settings>`}, CheckForwarding},
+	}
+}
+
+// What only Panorama can change is made there, whatever it is; the commands of the plan are the same as what is written over the API.
+func TestStatesOfPanorama(t *testing.T) {
+	for name, c := range states() {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, c.of)
+			before, decided := setFormat(t, l.panorama.Config().Running()), flows(l.sister)
+			plan := l.whole()
+			if plan.Panorama == nil || len(plan.Panorama.Commands) == 0 {
+				t.Fatalf("no commands: %+v, %v", plan.Panorama, plan.Steps)
+			}
+			l.want.Panorama = PanoramaPlan
+			if alone := l.whole(); !slices.Equal(alone.Panorama.Commands, plan.Panorama.Commands) || slices.ContainsFunc(alone.Steps, func(s Step) bool { return !s.change.Empty() && s.Action != ActionPerson }) {
+				t.Errorf("as a plan: %q\nas what is made: %q", alone.Panorama.Commands, plan.Panorama.Commands)
+			}
+			l.want.Panorama = PanoramaApply
+			if _, err := Take(t.Context(), l.device, plan.Steps, true); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true); err != nil {
+				t.Fatal(err)
+			}
+			sameAsCommands(t, plan.Panorama.Commands, before, l.panorama.Config().Candidate())
+			l.restart()
+			if _, err := l.carryOut(true); err != nil {
+				t.Fatal(err)
+			}
+			if again := l.whole(); len(again.Steps) != 0 || again.Panorama != nil {
+				t.Errorf("the second plan has %v", again.Steps)
+			}
+			for _, f := range l.fails() {
+				if strings.HasPrefix(f, c.check+" fail") || c.check == CheckForwarding && strings.HasPrefix(f, c.check) {
+					t.Error(f)
+				}
+			}
+			if after := flows(l.sister); !slices.Equal(after, decided) {
+				t.Errorf("another firewall decides %v, before %v", after, decided)
+			}
+		})
+	}
+}
+
+// sameAsCommands holds what was written on a Panorama against the commands that stand for it.
+func sameAsCommands(t *testing.T, commands []string, before map[string]bool, config string) {
+	t.Helper()
+	after, typed := setFormat(t, config), map[string]bool{}
+	var top []string // rules as they were moved, the last one first
+	for _, line := range commands {
+		verb, at, _ := strings.Cut(line, " ")
+		if name, ok := strings.CutPrefix(at, "device-group branches pre-rulebase security rules "); ok && verb == "move" {
+			top = slices.Insert(top, 0, strings.TrimSuffix(name, " top"))
+		} else if !slices.Contains([]string{"configure", "set", "delete", "commit", "exit", "commit-all"}, verb) {
+			t.Errorf("typed: %s", line)
+		}
+		if typed[line] = true; verb == "set" && !after[line] {
+			t.Errorf("typed and not written: %s", line)
+		}
+		if verb == "delete" {
+			for had := range before {
+				if strings.HasPrefix(had, "set "+at+" ") && after[had] && !typed[had] && !slices.Contains(commands, had) {
+					t.Errorf("%s: and it still has %s", line, had)
+				}
+			}
+		}
+	}
+	root, err := xmlapi.Parse([]byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, rule := range root.Child("devices").FirstEntry().Child("device-group").Entry("branches").At("pre-rulebase", "security", "rules").Entries() {
+		if ours := strings.HasPrefix(rule.Attr("name"), tag); ours != (i < len(top)) || ours && rule.Attr("name") != top[i] {
+			t.Errorf("rule %d is %s, moved were %q", i+1, rule.Attr("name"), top)
+		}
+	}
+	for line := range after {
+		certificate := strings.HasPrefix(line, "set template base config shared certificate active-defense-ca ") // of which Panorama fills in more
+		if !before[line] && !typed[line] && !certificate {
+			t.Errorf("written and not typed: %s", line)
+		}
+	}
+}
+
+// Where a name is not known, the command has a placeholder, it is said, and nothing is made on Panorama.
+func TestNamesOnPanorama(t *testing.T) {
+	pre := preRules(letIn("hq", "dmz"))
+	for name, c := range map[string]struct {
+		of       managed
+		direct   bool // the firewall is reached itself
+		commands []string
+		notes    []string
+		made     bool
+	}{
+		"told by Panorama": {managed{branches: pre}, false, []string{"set device-group branches address-group", "set template base config shared log-settings syslog", "commit-all template-stack name all device " + serial, "commit-all shared-policy device-group branches devices " + serial}, nil, true},
+		"no device group":  {managed{hq: pre, noGroup: true}, false, []string{"set device-group hq pre-rulebase", "commit-all shared-policy device-group DEVICE-GROUP devices " + serial}, []string{"put its name in place of DEVICE-GROUP"}, false},
+		"no template":      {managed{branches: pre, noTemplate: true}, false, []string{"set template TEMPLATE config shared", "commit-all template-stack name TEMPLATE-STACK device"}, []string{"in place of TEMPLATE"}, false},
+		"told by the rules that were pushed": {managed{branches: pre}, true, []string{"set device-group branches address-group", "set template TEMPLATE config shared", "commit-all shared-policy device-group branches devices " + serial},
+			[]string{"in place of TEMPLATE"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, c.of)
+			if c.direct {
+				l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target = l.sim.URL(), l.sim.CA(), l.sim.Key(), ""
+				l.want.Panorama = PanoramaPlan
+				l.restart()
+			}
+			before := l.panorama.Config().Candidate()
+			plan := l.whole()
+			commands, notes := strings.Join(plan.Panorama.Commands, "\n"), strings.Join(plan.Panorama.Notes, "\n")
+			for _, want := range c.commands {
+				if !strings.Contains(commands, want) {
+					t.Errorf("no command has %q:\n%s", want, commands)
+				}
+			}
+			for _, want := range c.notes {
+				if !strings.Contains(notes, want) {
+					t.Errorf("it is not said that %q: %s", want, notes)
+				}
+			}
+			if unknown := strings.Contains(notes, "not known"); unknown != (c.notes != nil) {
+				t.Errorf("notes: %s", notes)
+			}
+			pre := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.change.Top != "" })
+			if made := pre >= 0 && plan.Steps[pre].Action == ActionCreate; made != c.made {
+				t.Errorf("steps %q", shorts(plan.Steps))
+			}
+			if c.made || c.direct {
+				return
+			}
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			if after := l.panorama.Config().Candidate(); strings.Contains(after, "active-defense-block") || after == "" {
+				t.Errorf("it was made on Panorama: %s, before %s", after, before)
+			}
+		})
+	}
+}
+
+// broken runs "provision --apply --commit" while something goes wrong with Panorama, and again when it does not: the second run ends
+// it, and what others edit there is neither published nor changed.
+func broken(t *testing.T, wrong, right func(*panosim.Panorama)) (stopped bool) {
+	t.Helper()
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+	theirs := groupsOfPanorama + "/entry[@name='branches']/address"
+	if err := l.panorama.Config().Edit("somebody", "set", theirs, `<entry name="theirs"><ip-netmask>192.0.2.1</ip-netmask></entry>`); err != nil {
+		t.Fatal(err)
+	}
+	whole := func() error {
+		plan, err := l.tryOut()
+		if err == nil && slices.ContainsFunc(plan.Steps, func(s Step) bool { return s.change.Top != "" }) {
+			t.Errorf("it is called done, and what Panorama has to push is missing: %q", shorts(plan.Steps))
+		}
+		return err
+	}
+	wrong(l.panorama)
+	err := whole()
+	right(l.panorama)
+	if stopped = err != nil; stopped {
+		l.restart() // another process
+		if err := whole(); err != nil {
+			t.Errorf("the second run: %v, after %v", err, l.panorama.Config().Candidate())
+		}
+	}
+	running := l.panorama.Config().Running()
+	rules := l.sim.Traffic().Rules("")
+	if names := []string{rules[0].Name, rules[1].Name}; !slices.Contains(names, "active-defense-block-"+serial) || !slices.Contains(names, "active-defense-block-list-"+serial) {
+		t.Errorf("the first rules of the firewall: %v", rules[:2])
+	}
+	if strings.Contains(running, "theirs") || l.panorama.Config().Pending("somebody") != 1 || l.panorama.Config().Pending("svc-activedefense") != 0 {
+		t.Errorf("somebody has %d edits, ours are %d: %s", l.panorama.Config().Pending("somebody"), l.panorama.Config().Pending("svc-activedefense"), running)
+	}
+	return stopped
+}
+
+// tryOut is carryOut with the plan that is left.
+func (l *panoramaLab) tryOut() (Plan, error) {
+	plan, err := Provision(l.t.Context(), l.device, l.want)
+	if err != nil {
+		return plan, err
+	}
+	if _, err = Take(l.t.Context(), l.device, plan.Steps, false); err != nil {
+		return plan, err
+	}
+	if plan.Panorama != nil {
+		if _, err = TakeOnPanorama(l.t.Context(), l.itself(), plan.Steps, false); err == nil {
+			_, err = CommitOnPanorama(l.t.Context(), l.itself(), plan.Panorama, l.want, "")
+		}
+		if err != nil {
+			return plan, err
+		}
+	}
+	return Provision(l.t.Context(), l.device, l.want)
+}
+
+// Panorama goes away for a while, from any call on, or refuses what it is asked.
+func TestPanoramaIsInterruptedAnywhere(t *testing.T) {
+	stopped := 0
+	const every = 7 // calls: each of them takes too long for the sum
+	for _, applied := range []bool{false, true} {
+		for skip := 0; skip < 80; skip += every {
+			outage := panosim.Fault{Effect: panosim.Reset, Skip: skip, Calls: 60, Applied: applied}
+			if broken(t, func(p *panosim.Panorama) { p.SetFault(outage) }, func(p *panosim.Panorama) { p.ClearFaults() }) {
+				stopped++
+			}
+			if t.Failed() {
+				t.Fatalf("from call %d on, applied %v", skip+1, applied)
+			}
+		}
+	}
+	if stopped < 10 {
+		t.Errorf("only %d runs were stopped", stopped)
+	}
+	for name, c := range map[string]struct{ wrong, right func(*panosim.Panorama) }{
+		"commit fails":          {func(p *panosim.Panorama) { p.Config().FailCommit("Validation Error:", "something is invalid") }, func(*panosim.Panorama) {}},
+		"configuration locked":  {func(p *panosim.Panorama) { p.Config().LockConfig("somebody", "branches") }, func(p *panosim.Panorama) { p.Config().UnlockConfig("branches") }},
+		"commit locked":         {func(p *panosim.Panorama) { p.Config().LockCommit("somebody", "shared") }, func(p *panosim.Panorama) { p.Config().UnlockCommit("shared") }},
+		"firewall disconnected": {func(p *panosim.Panorama) { _ = p.Disconnect(serial, true) }, func(p *panosim.Panorama) { _ = p.Disconnect(serial, false) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !broken(t, c.wrong, c.right) {
+				t.Error("it did not matter")
+			}
+		})
+	}
 }

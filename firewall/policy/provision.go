@@ -96,7 +96,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
 		}
 	}
-	part, err := panoramaPart(f, want, steps)
+	steps, part, err := panoramaPart(f, want, steps)
 	return Plan{f.Firewall, steps, f.pending.value, differences(f, after, want), part}, err
 }
 

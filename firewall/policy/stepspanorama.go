@@ -16,6 +16,8 @@ import (
 const (
 	PanoramaPlan  = "plan"  // what only Panorama can change is a plan for its administrator
 	PanoramaApply = "apply" // and is written, committed and pushed with the rest
+
+	panoramaJudged = "judged" // as if it could be, whether names are known or not
 )
 
 // OnPanorama is the part of a plan that only Panorama can take.
@@ -55,10 +57,12 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 func (p ofPanorama) taken() []Step {
 	for i := range p.steps {
 		s, at := &p.steps[i], p.f.place
-		if s.change.Empty() || p.want.Panorama != PanoramaApply {
+		if s.change.Empty() || p.want.Panorama != PanoramaApply && p.want.Panorama != panoramaJudged {
 			continue
 		}
-		switch {
+		switch judged := p.want.Panorama == panoramaJudged; {
+		case judged:
+			s.Action = ActionChange
 		case !at.Told || s.change.InGroups() && at.Group == "":
 			s.Detail += "; not made by us: Panorama has the firewall in no device group"
 		case s.change.InTemplate() && at.Template == "":
@@ -380,62 +384,59 @@ func (f *Facts) pushTop(xpath string) error {
 }
 
 // panoramaPart gives the part of a plan that only Panorama can take, judged as if it were taken, with everything else; nil: there is none.
-// Where it would not do what it is made for, no commands are offered.
-func panoramaPart(f *Facts, want Expectation, steps []Step) (*OnPanorama, error) {
-	var changes []panorama.Change
-	for _, s := range steps {
-		if !s.change.Empty() {
-			changes = append(changes, s.change)
+// What shows only once that is taken is a step more. Where it would not do what it is made for, no commands are offered.
+func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama, error) {
+	onPanorama := func(s Step) bool { return !s.change.Empty() }
+	if !slices.ContainsFunc(steps, onPanorama) {
+		return steps, nil, nil
+	}
+	asIf := want
+	asIf.Panorama = panoramaJudged
+	all, after, left, err := planned(f, asIf)
+	if err != nil {
+		return nil, nil, err
+	}
+	if want.Panorama != PanoramaApply {
+		for _, s := range all {
+			if s.Action = ActionPerson; onPanorama(s) && !slices.ContainsFunc(steps, func(t Step) bool { return t.Object == s.Object && t.Detail == s.Detail }) {
+				steps = append(steps, s)
+			}
 		}
 	}
-	if len(changes) == 0 {
-		return nil, nil
-	}
-	at := f.place
-	part := &OnPanorama{Group: at.Group, Template: at.Template, place: at, Commands: at.Session(changes)}
+	var changes []panorama.Change
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place}
 	for _, s := range steps {
-		if !s.change.Empty() && s.Action != ActionPerson {
+		if onPanorama(s) {
+			changes = append(changes, s.change)
+		}
+		if onPanorama(s) && s.Action != ActionPerson {
 			part.changes = append(part.changes, s.change)
 		}
 	}
-	faults, err := f.judgedOnPanorama(want, steps)
-	if err != nil {
-		return nil, err
-	}
-	if faults != "" {
-		part.Commands = nil
+	if faults := judge(f, after, asIf, all, left); faults != "" {
 		for i := range steps {
 			steps[i].Commands = nil
 		}
-		part.Notes = []string{"No commands are offered for Panorama: they would not do what they are made for (" + faults + "). Change it as the steps say."}
-		return part, nil
+		part.Notes = []string{"No commands are offered for Panorama, for they would not do what they are made for (" + faults + "). Change it as the steps say."}
+		return steps, part, nil
 	}
-	template, group := slices.ContainsFunc(changes, panorama.Change.InTemplate), slices.ContainsFunc(changes, panorama.Change.InGroups)
-	if f.placeUnknown != nil {
-		part.Notes = append(part.Notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
-	}
-	if strings.Contains(strings.Join(part.Commands, "\n"), panorama.UnknownGroup) && group && at.Group == "" {
-		part.Notes = append(part.Notes, "The firewall's device group is not known: put its name in place of "+panorama.UnknownGroup+" (Panorama > Managed Devices > Summary).")
-	}
-	if template && (at.Template == "" || at.Stack == "" && !at.Told) {
-		part.Notes = append(part.Notes, "Which template is pushed to the firewall is not known: put its name in place of "+panorama.UnknownTemplate+", and that of its stack in place of "+
-			panorama.UnknownTemplate+"-STACK (Panorama > Templates).")
-	}
-	part.Notes = append(part.Notes, "commit publishes the edits of all administrators of Panorama (commit partial admin NAME: of one); a push takes along what is committed there and not pushed to this firewall yet.")
-	return part, nil
+	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
+	return steps, part, nil
 }
 
-// judgedOnPanorama tells what is wrong with a plan of which also what only Panorama can take was taken; "": nothing.
-func (f *Facts) judgedOnPanorama(want Expectation, steps []Step) (string, error) {
-	known := *f
-	known.place.Told = true
-	known.place.Group, known.place.Template = cmp.Or(f.place.Group, panorama.UnknownGroup), cmp.Or(f.place.Template, panorama.UnknownTemplate)
-	want.Panorama = PanoramaApply
-	all, after, left, err := planned(&known, want)
-	if err != nil {
-		return "", err
+// placeNotes are what a person has to know before typing changes.
+func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
+	if f.placeUnknown != nil {
+		notes = append(notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
 	}
-	return judge(&known, after, want, all, left), nil
+	if f.place.Group == "" && slices.ContainsFunc(changes, panorama.Change.InGroups) {
+		notes = append(notes, "The firewall's device group is not known: put its name in place of "+panorama.UnknownGroup+" (Panorama > Managed Devices > Summary).")
+	}
+	if (f.place.Template == "" || f.place.Stack == "" && !f.place.Told) && slices.ContainsFunc(changes, panorama.Change.InTemplate) {
+		notes = append(notes, "Which templates are pushed to the firewall is not known: put the name of one in place of "+panorama.UnknownTemplate+", and that of its stack in place of "+
+			panorama.UnknownStack+" (Panorama > Templates).")
+	}
+	return append(notes, "commit publishes the edits of all administrators of Panorama (commit partial admin NAME: of one); a push takes along what others committed there and did not push to this firewall yet.")
 }
 
 // writable are the steps on Panorama that we may take.
@@ -461,13 +462,20 @@ func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, ad
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
 // has it.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	if admin = cmp.Or(admin, itself.Username()); admin == "" {
+	admin = cmp.Or(admin, itself.Username())
+	pending, err := pendingChanges(ctx, itself)
+	if err != nil {
+		return false, err
+	}
+	if admin == "" && pending {
 		if admin, err = xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(part.Group, panorama.Shared))+"/tag", want.Names.AdminTag()); err != nil {
 			return false, err
 		}
 	}
-	if _, err := itself.Commit(ctx, admin, "Active Defense: policies"); err != nil {
-		return false, err
+	if pending {
+		if _, err := itself.Commit(ctx, admin, "Active Defense: policies"); err != nil {
+			return false, err
+		}
 	}
 	var committed []panorama.Change
 	for _, c := range part.changes {

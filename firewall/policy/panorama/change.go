@@ -183,10 +183,10 @@ func (p Place) Session(changes []Change) []string {
 		switch {
 		case p.Stack != "":
 			out = append(out, "commit-all template-stack name "+word(p.Stack)+" device "+p.Serial)
-		case p.Template != "":
+		case p.Template != "" && p.Told:
 			out = append(out, "commit-all template name "+word(p.Template)+" device "+p.Serial)
 		default:
-			out = append(out, "commit-all template-stack name "+UnknownTemplate+"-STACK device "+p.Serial)
+			out = append(out, "commit-all template-stack name "+UnknownStack+" device "+p.Serial)
 		}
 	}
 	if group {

@@ -20,6 +20,7 @@ const Shared = "shared"
 const (
 	UnknownGroup    = "DEVICE-GROUP"
 	UnknownTemplate = "TEMPLATE"
+	UnknownStack    = "TEMPLATE-STACK"
 )
 
 // Place is where the configuration of a firewall, or of one virtual system of it, comes from. The zero value: nothing is known.
