@@ -103,6 +103,16 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 	if err != nil {
 		return plan.Steps, err
 	}
+	if p.opts.Remove { // the firewall's own rules go first: they may name what was pushed
+		err = p.commit(ctx)
+		const levels = 5 // four of device groups, and Shared: what goes from one may show what stands in the one above it
+		for round, pushed := 0, true; err == nil && pushed && round < levels; round++ {
+			if pushed, err = p.onPanorama(ctx, plan); err == nil && pushed {
+				plan, err = p.plan(ctx)
+			}
+		}
+		return plan.Steps, err
+	}
 	pushed, err := p.onPanorama(ctx, plan)
 	if err != nil {
 		return plan.Steps, err
@@ -115,8 +125,13 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 			return plan.Steps, err
 		}
 	}
+	return plan.Steps, p.commit(ctx)
+}
+
+// commit publishes what was written, if that is asked for.
+func (p provisioning) commit(ctx context.Context) error {
 	if !p.opts.Commit {
-		return plan.Steps, nil
+		return nil
 	}
 	p.tell("committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)
@@ -127,7 +142,7 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 	default:
 		p.tell("nothing of ours to commit")
 	}
-	return plan.Steps, err
+	return err
 }
 
 func (p provisioning) tell(what string) { p.opts.Progress(p.device.Name(), nil, what) }

@@ -541,3 +541,92 @@ func TestPanoramaIsInterruptedAnywhere(t *testing.T) {
 		})
 	}
 }
+
+// as is the lab of the other firewall.
+func (l *panoramaLab) as(serial string, sim *panosim.Sim) *panoramaLab {
+	l.t.Helper()
+	inner := *l.provisionLab
+	other := &panoramaLab{provisionLab: &inner, panorama: l.panorama}
+	other.sim, other.opts.Target, other.opts.Name = sim, serial, "LAB-FW-02"
+	other.restart()
+	return other
+}
+
+// takeAway does what "provision --remove --apply --commit" does, and gives the plan that is left.
+func (l *panoramaLab) takeAway(adopt bool) Plan {
+	l.t.Helper()
+	ctx := l.t.Context()
+	plan, err := Remove(ctx, l.device, l.want, adopt)
+	if err == nil {
+		_, err = Take(ctx, l.device, plan.Steps, adopt)
+	}
+	if err == nil {
+		_, err = Commit(ctx, l.device, l.want, "")
+	}
+	for pushed := true; err == nil && pushed; {
+		if pushed = false; plan.Panorama != nil {
+			if _, err = TakeOnPanorama(ctx, l.itself(), plan.Steps, adopt); err == nil {
+				pushed, err = CommitOnPanorama(ctx, l.itself(), plan.Panorama, l.want, "")
+			}
+		}
+		if err == nil {
+			plan, err = Remove(ctx, l.device, l.want, adopt)
+		}
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return plan
+}
+
+// Two firewalls of a device group are provisioned, and ours is taken away from one, then from the other: what one needs stays while it
+// does, and at the end Panorama is as it was but for what is in the template.
+func TestRemoveFromPanorama(t *testing.T) {
+	a := newPanoramaLab(t, managed{local: withoutCleanup(), hq: preRules(letIn("hq", "dmz")), branches: pushedDefaults})
+	b := a.as(sister, a.sister)
+	before := withoutOurs(t, a.panorama.Config().Running())
+	for _, sim := range []*panosim.Sim{a.sim, b.sim} {
+		if err := sim.Addresses().Register("vsys1", netip.MustParsePrefix("203.0.113.66/32"), tag, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decided := flows(a.sim)
+	for _, l := range []*panoramaLab{a, b} {
+		if _, err := l.carryOut(true); err != nil {
+			t.Fatal(err)
+		}
+		if again := l.whole(); len(again.Steps) != 0 {
+			t.Errorf("left: %q", again.Steps)
+		}
+	}
+	blocked := flows(b.sim)
+	if blocked[0] != "drop by active-defense-block-"+sister {
+		t.Fatalf("the other firewall: %v", blocked)
+	}
+	if plan, err := Remove(t.Context(), a.device, a.want, false); err != nil || !slices.Contains(shorts(plan.Steps), `delete security rule "active-defense-block-`+serial+`" (pushed by Panorama, device group hq)`) ||
+		!strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "delete device-group hq pre-rulebase security rules active-defense-block-"+serial+"\n") {
+		t.Errorf("the plan of a removal: %q, %v", shorts(plan.Steps), err)
+	}
+	left := a.takeAway(false)
+	if after := flows(a.sim); !slices.Equal(after, decided) || !slices.Equal(flows(b.sim), blocked) {
+		t.Errorf("decided %v, before %v; on the other firewall %v, before %v", after, decided, flows(b.sim), blocked)
+	}
+	if i := slices.IndexFunc(left.Steps, func(s Step) bool { return strings.Contains(s.Object, "security rule \"active-defense") }); i >= 0 {
+		t.Errorf("left: %v", left.Steps[i])
+	}
+	if again := b.whole(); len(again.Steps) != 0 {
+		t.Errorf("the other firewall lacks %q", again.Steps)
+	}
+	left = b.takeAway(true)
+	if after := flows(b.sim); !slices.Equal(after, decided) {
+		t.Errorf("the other firewall decides %v, before %v", after, decided)
+	}
+	for _, s := range left.Steps {
+		if s.Action != ActionPerson || !strings.Contains(s.Detail, "On Panorama: delete it") {
+			t.Errorf("left: %v", s)
+		}
+	}
+	if running := a.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama`) || withoutOurs(t, running) != before {
+		t.Errorf("Panorama has\n%s\nbefore\n%s", running, before)
+	}
+}

@@ -22,6 +22,9 @@ const ActionDelete = "delete"
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
 	f, err := candidateFacts(ctx, d)
+	if err == nil {
+		err = f.readPlace(ctx, d, want)
+	}
 	if err != nil {
 		return Plan{}, err
 	}
@@ -33,6 +36,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
 	r.all()
+	r.fromPanorama()
 	var taken []Step
 	for _, s := range r.steps {
 		if !s.Foreign || adopt {
@@ -40,10 +44,13 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		}
 	}
 	after, err := f.applied(taken)
+	if err == nil {
+		err = after.push(taken)
+	}
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	return Plan{Firewall: f.Firewall, Steps: r.steps, Pending: f.pending.value, Differences: differences(f, after, want)}, nil
+	return Plan{Firewall: f.Firewall, Steps: r.steps, Pending: f.pending.value, Differences: differences(f, after, want), Panorama: removalPart(f, r.steps)}, nil
 }
 
 // remover gathers the steps that take away.

@@ -91,7 +91,9 @@ func (p *provisioner) source() []string {
 	}
 	var names []string
 	for _, s := range p.sources {
-		names = append(names, s.name)
+		if !(ofPanorama{p}).forRules(s.name) {
+			names = append(names, s.name)
+		}
 	}
 	if len(names) == 0 && p.group() {
 		names = append(names, p.want.Names.Group)
@@ -147,7 +149,7 @@ func (p *provisioner) list() string {
 		}
 		return ""
 	}
-	lists := p.p.lists(url)
+	lists := slices.DeleteFunc(p.p.lists(url), func(l placed) bool { return ofPanorama{p}.forRules(l.Attr("name")) })
 	var trust findings
 	if len(lists) > 0 {
 		listChecks{p.verifier}.listAuthority(&trust, lists[0])

@@ -111,7 +111,7 @@ func (p *provisioner) forwarding(servers []string) string {
 	}
 	var ours []logProfile
 	for _, l := range p.usedLogs() {
-		if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
+		if l.name != n.Logs+panoramaNames && slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
 			ours = append(ours, l)
 		}
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,12 +70,31 @@ func (p ofPanorama) taken() []Step {
 			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"
 		default:
 			s.Action, s.Foreign = ActionChange, s.theirs
-			if len(s.change.Edits) > 0 && s.change.Top != "" {
+			switch edits := s.change.Edits; {
+			case len(edits) > 0 && s.change.Top != "":
 				s.Action = ActionCreate
+			case len(edits) == 1 && edits[0].Deletes() && strings.HasSuffix(edits[0].XPath(), "]"):
+				s.Action = ActionDelete
 			}
 		}
 	}
 	return p.steps
+}
+
+// forRules tells whether an object is one that we made on Panorama for rules there, and none of those is for this firewall: it comes to
+// all of its device group, and goes with the rules of the one for which it was made. Nothing of the firewall's own names it.
+func (p ofPanorama) forRules(name string) bool {
+	n := p.want.Names
+	if name != n.Group+panoramaNames && name != n.List+panoramaNames {
+		return false
+	}
+	return !slices.ContainsFunc(p.p.rules, func(r rule) bool { return p.isOwn(r) && slices.Contains(r.source, name) })
+}
+
+// isOwn tells whether a rule is one that we made on Panorama for this firewall.
+func (p ofPanorama) isOwn(r rule) bool {
+	n, suffix := p.want.Names, p.f.place.Suffix()
+	return r.layer.pushed() && (r.name == n.Block+suffix || r.name == n.Listed+suffix)
 }
 
 // levelOf is the device group of a rule of Panorama's, or Shared.
@@ -447,16 +467,24 @@ func writable(steps []Step, adopt bool) []Step {
 }
 
 // TakeOnPanorama takes the steps that only Panorama can take, in its candidate configuration; itself is that Panorama. It gives how
-// many were taken; on an error, the earlier ones stand, and can be taken again.
+// many were taken; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
 func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
 	for _, s := range writable(steps, adopt) {
-		if err := s.change.Apply(ctx, itself, s.Action+" "+s.Object); err != nil {
+		err := s.change.Apply(ctx, itself, s.Action+" "+s.Object)
+		var e *xmlapi.Error
+		if s.Action == ActionDelete && errors.As(err, &e) && e.Code == inUse {
+			continue
+		}
+		if err != nil {
 			return taken, err
 		}
 		taken++
 	}
 	return taken, nil
 }
+
+// inUse is the code of the refusal to delete what something still refers to (vendor's list of API error codes: "Reference not zero").
+const inUse = 10
 
 // CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
@@ -497,4 +525,61 @@ func (p ofPanorama) reachOf(level string) string {
 		group = "device group " + word(cmp.Or(level, panorama.UnknownGroup))
 	}
 	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", group, p.f.place.Serial)
+}
+
+// fromPanorama takes away what was made on Panorama for this firewall: its rules, and what they name, unless other rules name it. What
+// is in a template stays, for other firewalls may use it.
+func (r *remover) fromPanorama() {
+	p, n := ofPanorama{r.provisioner}, r.want.Names
+	logs, used := n.Logs+panoramaNames, false
+	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
+		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
+		case p.isOwn(x):
+			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
+			used = used || !r.adopt
+			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
+		}
+	}
+	for _, o := range []struct {
+		kind, name string
+		path       []string
+	}{
+		{"address group", n.Group + panoramaNames, []string{"address-group"}}, {"external dynamic list", n.List + panoramaNames, []string{"external-list"}},
+		{"log forwarding profile", logs, []string{"log-settings", "profiles"}},
+	} {
+		for _, sc := range r.f.asPushed {
+			object := o.kind + " " + quoteAll([]string{o.name})
+			entry := sc.node.At(o.path...).Entry(o.name)
+			switch {
+			case entry == nil:
+			case o.name == logs && used:
+				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
+			default:
+				level := p.levelOfObject(entry)
+				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), false,
+					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}})
+			}
+		}
+	}
+	r.steps = p.taken()
+}
+
+// removalPart is the part of a removal that only Panorama can take; nil: there is none.
+func removalPart(f *Facts, steps []Step) *OnPanorama {
+	part, changes := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place}, []panorama.Change{}
+	for _, s := range steps {
+		if s.change.Empty() {
+			continue
+		}
+		changes = append(changes, s.change)
+		if s.Action != ActionPerson {
+			part.changes = append(part.changes, s.change)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
+	return part
 }

@@ -253,7 +253,7 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 	}
 	switch {
 	case r.overridden.pushed():
-		ofPanorama{p}.step("security rule "+r.String(), pushedDefaultRemedy(r)+why, p.f.place.Reach(ofPanorama{p}.levelOf(r)), true, ofPanorama{p}.remoteLogging(r))
+		ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end; the action stays "+r.action+why, p.f.place.Reach(ofPanorama{p}.levelOf(r)), true, ofPanorama{p}.remoteLogging(r))
 	case r.overridden == layerDefault:
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
 			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile)))

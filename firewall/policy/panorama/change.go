@@ -30,12 +30,23 @@ func (c Change) Apply(ctx context.Context, d *xmlapi.Device, what string) error 
 	return d.Move(ctx, what, c.Top, xmlapi.MoveTop)
 }
 
-// Committed tells whether the running configuration of the Panorama d has what the change brings; what it takes away or moves is not
+// sets tells whether a later edit makes the entry that one takes away.
+func (c Change) sets(xpath string) bool {
+	return slices.ContainsFunc(c.Edits, func(e xmlapi.Edit) bool {
+		return !e.Deletes() && e.Element().Name == "entry" && e.XPath()+xmlapi.EntryNamed(e.Element().Attr("name")) == xpath
+	})
+}
+
+// Committed tells whether the running configuration of the Panorama d is as the change has it; where what it moves stands is not
 // looked at.
 func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {
 	const what = "read what is committed on Panorama"
 	for _, e := range c.Edits {
 		if e.Deletes() {
+			have, err := d.Show(ctx, what, e.XPath())
+			if err != nil || have != nil && !c.sets(e.XPath()) {
+				return false, err
+			}
 			continue
 		}
 		want, at := e.Element(), e.XPath()
