@@ -36,6 +36,10 @@ With --remove the plan takes away all that bears our names, rules first, so that
 others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
 out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
 
+What only the Panorama of a firewall can change is part of the plan, with the commands for its CLI. Where the firewall's
+configuration has panorama: apply, --apply writes that on Panorama too, and --commit commits it there and pushes it to this
+firewall alone.
+
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
 policy would decide otherwise than now.
 

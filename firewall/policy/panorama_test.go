@@ -630,3 +630,36 @@ func TestRemoveFromPanorama(t *testing.T) {
 		t.Errorf("Panorama has\n%s\nbefore\n%s", running, before)
 	}
 }
+
+// What others have committed on Panorama and not pushed goes along with no push of ours.
+func TestOthersRulesAreNotPushed(t *testing.T) {
+	l := newPanoramaLab(t, managed{hq: preRules(letIn("hq", "dmz") + strings.Replace(letIn("off", "dmz"), "<action>", "<disabled>yes</disabled><action>", 1))})
+	rule := strings.Replace(letIn("new", "dmz"), "<service>", `<target><devices><entry name="SERIAL"/></devices></target><service>`, 1)
+	for _, c := range []struct {
+		path, rule string
+		goesAlong  bool
+	}{
+		{"/config/shared/post-rulebase/security/rules", strings.Replace(rule, "SERIAL", sister, 1), false},
+		{groupsOfPanorama + "/entry[@name='hq']/pre-rulebase/security/rules", strings.Replace(rule, "SERIAL", serial, 1), true},
+	} {
+		if err := l.panorama.Config().Edit("boss", "set", c.path, c.rule); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.panorama.Config().Commit("boss"); err != nil {
+			t.Fatal(err)
+		}
+		if !c.goesAlong {
+			continue
+		}
+		_, err := l.carryOut(false)
+		if err == nil || !strings.Contains(err.Error(), "pre-rulebase of hq") || !strings.Contains(err.Error(), "push them there first") || strings.Contains(err.Error(), "post-rulebase") || strings.Contains(l.panorama.Config().Running(), "active-defense-block") {
+			t.Errorf("it is not refused: %v", err)
+		}
+	}
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Errorf("once they are pushed: %v", err)
+	}
+}

@@ -29,7 +29,9 @@ type OnPanorama struct {
 	Notes    []string `json:"notes"`        // what a person has to know before that
 
 	place   panorama.Place
-	changes []panorama.Change // those that are not somebody else's, unless they are adopted
+	changes []panorama.Change // those that we may make
+	pushed  []rule            // Panorama's rules as the firewall has them
+	vsys    string
 }
 
 // panoramaNames are our objects on Panorama. They differ from those on firewalls: a firewall refuses an object or rule that is pushed
@@ -424,7 +426,7 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 		}
 	}
 	var changes []panorama.Change
-	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place}
+	part := f.onPanorama()
 	for _, s := range steps {
 		if onPanorama(s) {
 			changes = append(changes, s.change)
@@ -442,6 +444,58 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 	}
 	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
 	return steps, part, nil
+}
+
+// onPanorama is a part of a plan without steps yet.
+func (f *Facts) onPanorama() *OnPanorama {
+	p := f.policy()
+	return &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+}
+
+// unpushed names what others have committed on Panorama of the security rules for this firewall and not pushed to it: a push of ours would
+// take it along. Of an object that a rule names it is not seen.
+func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
+	decides := func(r rule) string {
+		return fmt.Sprint(r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
+	}
+	foreign := func(r rule) bool {
+		moved := slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return strings.HasSuffix(c.Top, xmlapi.EntryNamed(r.name)) })
+		return !moved && !strings.HasPrefix(r.name, n.Block+"-")
+	}
+	for _, base := range []struct {
+		name   string
+		layers [2]layer // of a device group, and of Shared
+	}{{"pre-rulebase", [2]layer{layerGroupPre, layerSharedPre}}, {"post-rulebase", [2]layer{layerGroupPost, layerSharedPost}}} {
+		for _, level := range o.place.Levels() {
+			l := base.layers[0]
+			if panorama.IsShared(level) {
+				l = base.layers[1]
+			}
+			list, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name+"/security/rules")
+			if err != nil {
+				return nil, err
+			}
+			var there, disabled, here []string
+			for _, e := range list.Entries() {
+				switch r := readRule(e, l); {
+				case !foreign(r) || !r.targets(o.place.Serial, o.vsys):
+				case r.disabled:
+					disabled = append(disabled, r.name+decides(r))
+				default:
+					there = append(there, r.name+decides(r))
+				}
+			}
+			for _, r := range o.pushed {
+				if r.layer == l && foreign(r) && (panorama.IsShared(level) || r.group == level || r.group == "" && level == o.place.Group) {
+					here = append(here, r.name+decides(r))
+				}
+			}
+			if !slices.Equal(append(there, disabled...), here) {
+				out = append(out, base.name+" of "+level)
+			}
+		}
+	}
+	return out, nil
 }
 
 // placeNotes are what a person has to know before typing changes.
@@ -488,8 +542,16 @@ const inUse = 10
 
 // CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
-// has it.
+// has it. Where others have committed security rules there that are not pushed yet, it does nothing and is an error.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
+	others, err := part.unpushed(ctx, itself, want.Names)
+	if err != nil {
+		return false, err
+	}
+	if len(others) > 0 {
+		return false, itself.Fail("push to "+part.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(others, ", ") +
+			"); a push of ours would take them along, so nothing was committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+	}
 	admin = cmp.Or(admin, itself.Username())
 	pending, err := pendingChanges(ctx, itself)
 	if err != nil {
@@ -567,7 +629,7 @@ func (r *remover) fromPanorama() {
 
 // removalPart is the part of a removal that only Panorama can take; nil: there is none.
 func removalPart(f *Facts, steps []Step) *OnPanorama {
-	part, changes := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place}, []panorama.Change{}
+	part, changes := f.onPanorama(), []panorama.Change{}
 	for _, s := range steps {
 		if s.change.Empty() {
 			continue

@@ -84,6 +84,15 @@ func (p Place) Over(level, other string) bool {
 	return IsShared(level) || level != "" && level == other || level != "" && at >= 0 && of >= 0 && at > of
 }
 
+// Levels are those from which rules are pushed to the firewall, as far as they are known.
+func (p Place) Levels() []string {
+	levels := []string{Shared}
+	if p.Group != "" {
+		levels = append(append(levels, p.Group), p.Parents...)
+	}
+	return levels
+}
+
 // Target is the target of a rule that is meant for this firewall, or virtual system, alone.
 func (p Place) Target() *xmlapi.Node {
 	device := xmlapi.NamedEntry(p.Serial)
