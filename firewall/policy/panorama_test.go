@@ -604,7 +604,8 @@ func TestRemoveFromPanorama(t *testing.T) {
 		t.Fatalf("the other firewall: %v", blocked)
 	}
 	if plan, err := Remove(t.Context(), a.device, a.want, false); err != nil || !slices.Contains(shorts(plan.Steps), `delete security rule "active-defense-block-`+serial+`" (pushed by Panorama, device group hq)`) ||
-		!strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "delete device-group hq pre-rulebase security rules active-defense-block-"+serial+"\n") {
+		!strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "delete device-group hq pre-rulebase security rules active-defense-block-"+serial+"\n") ||
+		!slices.Contains(shorts(plan.Steps), `delete address group "active-defense-panorama"`) || strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "log-setting") {
 		t.Errorf("the plan of a removal: %q, %v", shorts(plan.Steps), err)
 	}
 	left := a.takeAway(false)

@@ -50,7 +50,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	return Plan{Firewall: f.Firewall, Steps: r.steps, Pending: f.pending.value, Differences: differences(f, after, want), Panorama: removalPart(f, r.steps)}, nil
+	return Plan{Firewall: f.Firewall, Steps: r.steps, Pending: f.pending.value, Differences: differences(f, after, want), Panorama: removalPart(f, r.steps, adopt)}, nil
 }
 
 // remover gathers the steps that take away.
@@ -201,7 +201,7 @@ func (r *remover) object(kind, name string, path ...string) {
 			continue
 		}
 		if sc.pushed {
-			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, then push.")
+			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, unless another firewall needs it, then push.")
 			continue
 		}
 		if sc.path == xmlapi.SharedPath && len(r.armed) > 0 {

@@ -523,7 +523,13 @@ func writable(steps []Step, adopt bool) []Step {
 // TakeOnPanorama takes the steps that only Panorama can take, in its candidate configuration; itself is that Panorama. It gives how
 // many were taken; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
 func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
-	for _, s := range writable(steps, adopt) {
+	steps = writable(steps, adopt)
+	if slices.ContainsFunc(steps, func(s Step) bool { return slices.ContainsFunc(s.change.Edits, xmlapi.Edit.Imports) }) {
+		if err := mayImport(ctx, itself); err != nil {
+			return 0, err
+		}
+	}
+	for _, s := range steps {
 		err := s.change.Apply(ctx, itself, s.Action+" "+s.Object)
 		var e *xmlapi.Error
 		if s.Action == ActionDelete && errors.As(err, &e) && e.Code == inUse {
@@ -615,7 +621,7 @@ func (r *remover) fromPanorama() {
 			entry := sc.node.At(o.path...).Entry(o.name)
 			switch {
 			case entry == nil:
-			case o.name == logs && used:
+			case o.kind == "log forwarding profile" && used:
 				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
 			default:
 				level := p.levelOfObject(entry)
@@ -627,11 +633,12 @@ func (r *remover) fromPanorama() {
 	r.steps = p.taken()
 }
 
-// removalPart is the part of a removal that only Panorama can take; nil: there is none.
-func removalPart(f *Facts, steps []Step) *OnPanorama {
+// removalPart is the part of a removal that only Panorama can take; nil: there is none. What is somebody else's is not among the
+// commands, unless it is adopted.
+func removalPart(f *Facts, steps []Step, adopt bool) *OnPanorama {
 	part, changes := f.onPanorama(), []panorama.Change{}
 	for _, s := range steps {
-		if s.change.Empty() {
+		if s.change.Empty() || s.theirs && !adopt {
 			continue
 		}
 		changes = append(changes, s.change)

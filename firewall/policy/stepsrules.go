@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -115,7 +116,11 @@ func (p *provisioner) moveUp() {
 		}
 		standsHere := slices.ContainsFunc(sortedKeys(moved), func(i int) bool { return p.p.rules[i].layer == layerLocal })
 		if len(pushed) > 0 && (standsHere || p.planned(set.name)) {
-			ofPanorama{p}.step("security rule "+quoteAll([]string{set.name}), "On Panorama: make the same rule first of all Pre Rules, then push: the firewall's own stands below "+strings.Join(pushed, ", ")+", and what is blocked gets in",
+			detail := "On Panorama: make the same rule first of all Pre Rules, then push: the firewall's own stands below " + strings.Join(pushed, ", ") + ", and what is blocked gets in"
+			if p.want.Mode == firewall.ModeGroup && set.name == n.Block {
+				detail += "; a rule of Panorama cannot name the firewall's own static address group: have it name the list, or use mode dynamic-tag"
+			}
+			ofPanorama{p}.step("security rule "+quoteAll([]string{set.name}), detail,
 				ofPanorama{p}.reachOf(level), false, ofPanorama{p}.preRule(set.name, level))
 		}
 	}
