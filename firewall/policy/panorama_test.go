@@ -40,6 +40,11 @@ func letIn(name, to string) string {
 		`<application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`
 }
 
+// deny is a rule that stops SSH.
+func deny(name string) string {
+	return strings.NewReplacer("<service><member>any", "<service><member>service-ssh", "allow<", "deny<").Replace(letIn(name, "dmz"))
+}
+
 func preRules(rules string) string {
 	return `<pre-rulebase><security><rules>` + rules + `</rules></security></pre-rulebase>`
 }
@@ -96,6 +101,32 @@ func (l *panoramaLab) whole() Plan {
 		l.t.Fatal(err)
 	}
 	return plan
+}
+
+// facts are those of a plan.
+func (l *panoramaLab) facts() *Facts {
+	l.t.Helper()
+	f, err := candidateFacts(l.t.Context(), l.device)
+	if err == nil {
+		err = f.readPlace(l.t.Context(), l.device, l.want)
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return f
+}
+
+// predicted are the rules as the plan has them once it is carried out.
+func (l *panoramaLab) predicted() (rules []string) {
+	l.t.Helper()
+	_, after, _, err := planned(l.facts(), l.want)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, r := range after.policy().rules {
+		rules = append(rules, r.String())
+	}
+	return rules
 }
 
 // itself is the Panorama.
@@ -155,10 +186,11 @@ func TestPreRulesOnPanorama(t *testing.T) {
 		of    managed
 		level string
 	}{
-		"group":  {managed{branches: preRules(letIn("hq", "dmz"))}, "branches"},
-		"parent": {managed{hq: preRules(letIn("hq", "dmz")), branches: preRules(letIn("more", "dmz"))}, "hq"},
-		"shared": {managed{shared: preRules(letIn("hq", "dmz"))}, panorama.Shared},
-		"list":   {managed{mode: firewall.ModeList, branches: preRules(letIn("hq", "dmz"))}, "branches"},
+		"below others": {managed{shared: preRules(deny("s")), hq: preRules(deny("p")), branches: preRules(deny("b") + letIn("hq", "dmz"))}, "branches"},
+		"group":        {managed{branches: preRules(letIn("hq", "dmz"))}, "branches"},
+		"parent":       {managed{hq: preRules(letIn("hq", "dmz")), branches: preRules(letIn("more", "dmz"))}, "hq"},
+		"shared":       {managed{shared: preRules(letIn("hq", "dmz"))}, panorama.Shared},
+		"list":         {managed{mode: firewall.ModeList, branches: preRules(letIn("hq", "dmz"))}, "branches"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newPanoramaLab(t, c.of)
@@ -170,14 +202,26 @@ func TestPreRulesOnPanorama(t *testing.T) {
 			}
 			before, others := flows(l.sim), flows(l.sister)
 			foreign := l.panorama.Config().Running()
+			predicted := l.predicted()
 			plan, err := l.carryOut(true)
 			if err != nil {
 				t.Fatal(err)
 			}
 			rules := l.sim.Traffic().Rules("")
 			first := slices.IndexFunc(rules, func(r simulator.Rule) bool { return strings.HasPrefix(r.Name, "active-defense-block") })
-			if first != 0 || !strings.HasSuffix(rules[0].Name, "-"+serial) || !strings.EqualFold(rules[0].Location, c.level) {
-				t.Errorf("the first rules are %v, want ours in %s", rules[:2], c.level)
+			above := 0 // what stands in the levels above and lets nothing in
+			if name == "below others" {
+				above = 2
+			}
+			if first != above || !strings.HasSuffix(rules[first].Name, "-"+serial) || !strings.EqualFold(rules[first].Location, c.level) {
+				t.Errorf("the rules are %v, want ours in %s", rules, c.level)
+			}
+			var stands []string
+			for _, r := range l.facts().policy().rules {
+				stands = append(stands, r.String())
+			}
+			if !slices.Equal(stands, predicted) {
+				t.Errorf("the rules are    %q\npredicted were %q", stands, predicted)
 			}
 			if err := errors.Join(l.panorama.PushTemplate("all"), l.panorama.Push("branches")); err != nil { // as its administrator does, some day
 				t.Fatal(err)
