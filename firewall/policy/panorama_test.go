@@ -10,6 +10,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	simulator "activedefense/firewall/panosim/traffic"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
@@ -56,19 +57,30 @@ type managed struct {
 	local                          string // configuration of the firewalls themselves; "": rulesOfOthers
 	shared, hq, branches, template string
 	noGroup, noTemplate            bool // Panorama has the firewall in none
+	several                        bool // the firewalls have vsys1 and vsys2, and the group has vsys1 of each
+	dialect                        dialect.Dialect
 }
 
 func newPanoramaLab(t *testing.T, m managed) *panoramaLab {
 	t.Helper()
 	m.mode, m.local = cmp.Or(m.mode, firewall.ModeTag), cmp.Or(m.local, rulesOfOthers)
-	l := &panoramaLab{provisionLab: newProvisionLab(t, m.mode, func(o *panosim.Options) { o.Serial, o.Config = serial, m.local })}
-	var err error
-	if l.sister, err = panosim.Start(panosim.Options{Serial: sister, Config: m.local, Now: l.clock.Now}); err != nil {
+	l := &panoramaLab{provisionLab: newProvisionLab(t, m.mode, func(o *panosim.Options) {
+		if o.Serial, o.Config, o.Dialect = serial, m.local, m.dialect; m.several {
+			o.VSys = []string{"vsys1", "vsys2"}
+		}
+	})}
+	vsys, err := "", error(nil)
+	others := panosim.Options{Serial: sister, Config: m.local, Now: l.clock.Now, Dialect: m.dialect}
+	if m.several {
+		others.VSys, vsys = []string{"vsys1", "vsys2"}, `<vsys><entry name="vsys1"/></vsys>`
+	}
+	if l.sister, err = panosim.Start(others); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.sister.Close)
 	devices := `<devices><entry name="` + serial + `"/><entry name="` + sister + `"/></devices>`
-	config := `<config><shared>` + m.shared + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="hq">` + m.hq + `</entry><entry name="branches">` + devices + m.branches +
+	members := strings.ReplaceAll(devices, `"/>`, `">`+vsys+`</entry>`)
+	config := `<config><shared>` + m.shared + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="hq">` + m.hq + `</entry><entry name="branches">` + members + m.branches +
 		`</entry></device-group><template><entry name="base"><config><shared>` + m.template + `</shared></config></entry></template><template-stack><entry name="all"><templates><member>base</member></templates>` +
 		devices + `</entry></template-stack></entry></devices><readonly><devices><entry name="localhost.localdomain"><device-group><entry name="branches"><parent-dg>hq</parent-dg></entry></device-group></entry></devices></readonly></config>`
 	if l.panorama, err = panosim.StartPanorama(panosim.PanoramaOptions{Options: panosim.Options{Config: config, Admin: "svc-activedefense", Now: l.clock.Now}, Managed: []*panosim.Sim{l.sim, l.sister}}); err != nil {
@@ -186,11 +198,14 @@ func TestPreRulesOnPanorama(t *testing.T) {
 		of    managed
 		level string
 	}{
-		"below others": {managed{shared: preRules(deny("s")), hq: preRules(deny("p")), branches: preRules(deny("b") + letIn("hq", "dmz"))}, "branches"},
-		"group":        {managed{branches: preRules(letIn("hq", "dmz"))}, "branches"},
-		"parent":       {managed{hq: preRules(letIn("hq", "dmz")), branches: preRules(letIn("more", "dmz"))}, "hq"},
-		"shared":       {managed{shared: preRules(letIn("hq", "dmz"))}, panorama.Shared},
-		"list":         {managed{mode: firewall.ModeList, branches: preRules(letIn("hq", "dmz"))}, "branches"},
+		"below others":    {managed{shared: preRules(deny("s")), hq: preRules(deny("p")), branches: preRules(deny("b") + letIn("hq", "dmz"))}, "branches"},
+		"folded":          {managed{shared: preRules(letIn("hq", "dmz")), dialect: dialect.Dialect{PushedRules: dialect.PushedRulesFolded}}, panorama.Shared},
+		"several vsys":    {managed{branches: preRules(letIn("hq", "dmz")), several: true}, "branches"},
+		"several, folded": {managed{shared: preRules(letIn("hq", "dmz")), several: true, dialect: dialect.Dialect{PushedRules: dialect.PushedRulesFolded}}, panorama.Shared},
+		"group":           {managed{branches: preRules(letIn("hq", "dmz"))}, "branches"},
+		"parent":          {managed{hq: preRules(letIn("hq", "dmz")), branches: preRules(letIn("more", "dmz"))}, "hq"},
+		"shared":          {managed{shared: preRules(letIn("hq", "dmz"))}, panorama.Shared},
+		"list":            {managed{mode: firewall.ModeList, branches: preRules(letIn("hq", "dmz"))}, "branches"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newPanoramaLab(t, c.of)
@@ -209,11 +224,15 @@ func TestPreRulesOnPanorama(t *testing.T) {
 			}
 			rules := l.sim.Traffic().Rules("")
 			first := slices.IndexFunc(rules, func(r simulator.Rule) bool { return strings.HasPrefix(r.Name, "active-defense-block") })
+			own := "-" + serial
+			if c.of.several {
+				own += "-vsys1"
+			}
 			above := 0 // what stands in the levels above and lets nothing in
 			if name == "below others" {
 				above = 2
 			}
-			if first != above || !strings.HasSuffix(rules[first].Name, "-"+serial) || !strings.EqualFold(rules[first].Location, c.level) {
+			if first != above || !strings.HasSuffix(rules[first].Name, own) || !strings.EqualFold(rules[first].Location, c.level) {
 				t.Errorf("the rules are %v, want ours in %s", rules, c.level)
 			}
 			var stands []string
@@ -227,7 +246,7 @@ func TestPreRulesOnPanorama(t *testing.T) {
 				t.Fatal(err)
 			}
 			after := flows(l.sim)
-			if c.of.mode == "" && !strings.HasPrefix(after[0], "drop by active-defense-block-"+serial) {
+			if c.of.mode == "" && !strings.HasPrefix(after[0], "drop by active-defense-block"+own) {
 				t.Errorf("a blocked source: %s, before %s", after[0], before[0])
 			}
 			if !slices.Equal(after[1:], before[1:]) || !slices.Equal(flows(l.sister), others) {
