@@ -80,7 +80,7 @@ func newPanoramaLab(t *testing.T, m managed) *panoramaLab {
 	t.Cleanup(l.sister.Close)
 	devices := `<devices><entry name="` + serial + `"/><entry name="` + sister + `"/></devices>`
 	members := strings.ReplaceAll(devices, `"/>`, `">`+vsys+`</entry>`)
-	config := `<config><shared>` + m.shared + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="hq">` + m.hq + `</entry><entry name="branches">` + members + m.branches +
+	config := `<config><shared>` + m.shared + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="hq">` + m.hq + `</entry><entry name="branches">` + members + strings.ReplaceAll(m.branches, "LISTURL", l.want.ListURL) +
 		`</entry></device-group><template><entry name="base"><config><shared>` + m.template + `</shared></config></entry></template><template-stack><entry name="all"><templates><member>base</member></templates>` +
 		devices + `</entry></template-stack></entry></devices><readonly><devices><entry name="localhost.localdomain"><device-group><entry name="branches"><parent-dg>hq</parent-dg></entry></device-group></entry></devices></readonly></config>`
 	if l.panorama, err = panosim.StartPanorama(panosim.PanoramaOptions{Options: panosim.Options{Config: config, Admin: "svc-activedefense", Now: l.clock.Now}, Managed: []*panosim.Sim{l.sim, l.sister}}); err != nil {
@@ -371,6 +371,10 @@ func states() map[string]struct {
 	}{
 		"pre rule":      {managed{branches: preRules(letIn("hq", "dmz"))}, CheckBlockPosition},
 		"default rules": {managed{local: withoutCleanup(), branches: pushedDefaults}, CheckSensor},
+		"block rule of theirs": {managed{branches: `<address-group><entry name="blacklist"><dynamic><filter>active-defense</filter></dynamic></entry></address-group>` + preRules(letIn("hq", "dmz")+
+			strings.NewReplacer("<source><member>any", "<source><member>blacklist", "<destination><member>198.51.100.7", "<destination><member>any", "<to><member>dmz", "<to><member>any", "allow<", "drop<").Replace(letIn("theirs", "dmz")))}, CheckBlockPosition},
+		"list that trusts another": {managed{branches: `<external-list><entry name="theirs"><type><ip><url>LISTURL</url><certificate-profile>other</certificate-profile><recurring><five-minute/></recurring></ip></type></entry></external-list>`,
+			template: `<certificate-profile><entry name="other"/></certificate-profile>`}, CheckList},
 		"default rules with somebody's profile": {managed{local: withoutCleanup(), template: siem,
 			branches: strings.ReplaceAll(pushedDefaults, "</action>", "</action><log-setting>hq-logs</log-setting>") + pushedSIEM}, CheckSensor},
 		"rule with somebody's profile": {managed{template: siem, branches: preRules(strings.Replace(letIn("hq", "dmz"), "<action>", "<log-setting>hq-logs</log-setting><action>", 1)) + pushedSIEM}, CheckInternetRules},
@@ -449,7 +453,7 @@ func sameAsCommands(t *testing.T, commands []string, before map[string]bool, con
 		t.Fatal(err)
 	}
 	for i, rule := range root.Child("devices").FirstEntry().Child("device-group").Entry("branches").At("pre-rulebase", "security", "rules").Entries() {
-		if ours := strings.HasPrefix(rule.Attr("name"), tag); ours != (i < len(top)) || ours && rule.Attr("name") != top[i] {
+		if name := rule.Attr("name"); i < len(top) && name != top[i] || i >= len(top) && strings.HasPrefix(name, tag) {
 			t.Errorf("rule %d is %s, moved were %q", i+1, rule.Attr("name"), top)
 		}
 	}
