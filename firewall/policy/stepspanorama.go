@@ -326,83 +326,18 @@ func Panorama(d *xmlapi.Device) (*xmlapi.Device, error) {
 }
 
 // push changes what was pushed as the steps on Panorama would, once committed and pushed.
-func (f *Facts) push(steps []Step) error {
+func (f *Facts) push(steps []Step) (err error) {
+	v := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
 	for _, s := range steps {
 		if s.change.Empty() || s.Action == ActionPerson {
 			continue
 		}
-		for _, e := range s.change.Edits {
-			if err := f.pushEdit(e); err != nil {
-				return err
-			}
-		}
-		if s.change.Top != "" {
-			if err := f.pushTop(s.change.Top); err != nil {
-				return err
-			}
+		if v, err = v.After(f.place, s.change); err != nil {
+			return err
 		}
 	}
+	f.vsysPushed.value, f.barePushed.value, f.template.value = v.VSys, v.Bare, v.Template
 	return nil
-}
-
-func (f *Facts) pushEdit(e xmlapi.Edit) (err error) {
-	if at := f.place.TemplatePath(); strings.HasPrefix(e.XPath(), at+"/") {
-		f.template.value, err = e.Apply(at, f.template.value)
-		return err
-	}
-	level := panorama.LevelOf(e.XPath())
-	part := f.part(level)
-	if n := e.Element(); n != nil && n.Name == "entry" {
-		e = e.With(n.With("loc", level))
-	}
-	part.Node, err = e.Apply(panorama.LevelPath(level), part.Node)
-	return err
-}
-
-// part is what was pushed from a level, as far as the firewall tells it apart; it is made if there is none.
-func (f *Facts) part(level string) *xmlapi.Pushed {
-	marked := func(p xmlapi.Pushed) bool {
-		return slices.ContainsFunc(p.Node.At("pre-rulebase", "security", "rules").Entries(), func(n *xmlapi.Node) bool {
-			return strings.EqualFold(n.Attr("loc"), level)
-		})
-	}
-	kind := func(p xmlapi.Pushed) bool { return p.Shared == panorama.IsShared(level) }
-	f.vsysPushed.value, f.barePushed.value = slices.Clone(f.vsysPushed.value), slices.Clone(f.barePushed.value)
-	var known []*xmlapi.Pushed // those that count, see pushed
-	for i := range f.vsysPushed.value {
-		known = append(known, &f.vsysPushed.value[i])
-	}
-	for i := range f.barePushed.value {
-		if f.barePushed.value[i].Shared {
-			known = append(known, &f.barePushed.value[i])
-		}
-	}
-	for _, is := range []func(xmlapi.Pushed) bool{marked, kind} {
-		if i := slices.IndexFunc(known, func(p *xmlapi.Pushed) bool { return is(*p) }); i >= 0 {
-			return known[i]
-		}
-	}
-	f.vsysPushed.value = append(f.vsysPushed.value, xmlapi.Pushed{Node: xmlapi.Element("pushed"), Shared: panorama.IsShared(level)})
-	return &f.vsysPushed.value[len(f.vsysPushed.value)-1]
-}
-
-// pushTop puts a rule first among those of its level; what comes from the levels above stays above it.
-func (f *Facts) pushTop(xpath string) error {
-	level := panorama.LevelOf(xpath)
-	part := f.part(level)
-	var err error
-	if part.Node, err = xmlapi.Moved(panorama.LevelPath(level), part.Node, xpath, xmlapi.MoveTop); err != nil {
-		return err
-	}
-	rules := part.Node.At("pre-rulebase", "security", "rules")
-	if entries := rules.Entries(); len(entries) > 1 {
-		i := slices.IndexFunc(entries[1:], func(n *xmlapi.Node) bool { return strings.EqualFold(n.Attr("loc"), level) })
-		if i > 0 {
-			moved := slices.Concat(entries[1:i+1], entries[:1], entries[i+1:])
-			part.Node, err = xmlapi.Replace(panorama.LevelPath(level)+"/pre-rulebase/security/rules", xmlapi.Element("rules", moved...)).Apply(panorama.LevelPath(level), part.Node)
-		}
-	}
-	return err
 }
 
 // panoramaPart gives the part of a plan that only Panorama can take, judged as if it were taken, with everything else; nil: there is none.
@@ -503,14 +438,7 @@ func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
 	if f.placeUnknown != nil {
 		notes = append(notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
 	}
-	if f.place.Group == "" && slices.ContainsFunc(changes, panorama.Change.InGroups) {
-		notes = append(notes, "The firewall's device group is not known: put its name in place of "+panorama.UnknownGroup+" (Panorama > Managed Devices > Summary).")
-	}
-	if (f.place.Template == "" || f.place.Stack == "" && !f.place.Told) && slices.ContainsFunc(changes, panorama.Change.InTemplate) {
-		notes = append(notes, "Which templates are pushed to the firewall is not known: put the name of one in place of "+panorama.UnknownTemplate+", and that of its stack in place of "+
-			panorama.UnknownStack+" (Panorama > Templates).")
-	}
-	return append(notes, "commit publishes the edits of all administrators of Panorama (commit partial admin NAME: of one); a push takes along what others committed there and did not push to this firewall yet.")
+	return append(notes, f.place.Notes(changes)...)
 }
 
 // writable are the steps on Panorama that we may take.

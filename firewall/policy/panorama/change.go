@@ -210,6 +210,18 @@ func (p Place) Session(changes []Change) []string {
 	return out
 }
 
+// Notes are what a person has to know before typing the session of changes.
+func (p Place) Notes(changes []Change) (notes []string) {
+	if p.Group == "" && slices.ContainsFunc(changes, Change.InGroups) {
+		notes = append(notes, "The firewall's device group is not known: put its name in place of "+UnknownGroup+" (Panorama > Managed Devices > Summary).")
+	}
+	if (p.Template == "" || p.Stack == "" && !p.Told) && slices.ContainsFunc(changes, Change.InTemplate) {
+		notes = append(notes, "Which templates are pushed to the firewall is not known: put the name of one in place of "+UnknownTemplate+", and that of its stack in place of "+
+			UnknownStack+" (Panorama > Templates).")
+	}
+	return append(notes, "commit publishes the edits of all administrators of Panorama (commit partial admin NAME: of one); a push takes along what others committed there and did not push to this firewall yet.")
+}
+
 // Push has the Panorama d push to the firewall what changes concern, the template first, which the others refer to, and waits for each
 // push.
 func (p Place) Push(ctx context.Context, d *xmlapi.Device, changes []Change) error {
