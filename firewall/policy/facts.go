@@ -105,6 +105,7 @@ type Facts struct {
 	place                  panorama.Place     // where that comes from; only of a plan
 	placeUnknown           error              // why Panorama could not be asked for it
 	asPushed               scopes             // what Panorama pushed, before any step; only of a plan
+	seen                   panorama.View      // the same, with where it is from
 
 	pending   fact[bool]      // somebody's edits are not committed
 	candidate []candidateFact // of our objects; only if pending

@@ -731,3 +731,26 @@ func TestOthersRulesAreNotPushed(t *testing.T) {
 		t.Errorf("once they are pushed: %v", err)
 	}
 }
+
+// What bears a name of ours on Panorama and is not as we make it is somebody's: another agent's CA in the template, say.
+func TestOthersObjectsOnPanorama(t *testing.T) {
+	const theirs = `<certificate><entry name="active-defense-ca"><public-key>another</public-key><ca>yes</ca></entry></certificate><certificate-profile><entry name="active-defense"><CA><entry name="active-defense-ca"/></CA></entry></certificate-profile>`
+	l := newPanoramaLab(t, managed{template: theirs, branches: preRules(letIn("hq", "dmz"))})
+	plan := l.whole()
+	i := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.Object == `certificate "active-defense-ca"` })
+	if i < 0 || !plan.Steps[i].Foreign || !strings.Contains(plan.Steps[i].Detail, `something else named "active-defense-ca" stands there`) {
+		t.Errorf("steps %v", plan.Steps)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if running := l.panorama.Config().Running(); !strings.Contains(running, ">another<") || !strings.Contains(running, "active-defense-block-"+serial) {
+		t.Errorf("without --adopt: %s", running)
+	}
+	if _, err := l.carryOut(true); err != nil {
+		t.Fatal(err)
+	}
+	if running := l.panorama.Config().Running(); strings.Contains(running, ">another<") {
+		t.Errorf("with --adopt: %s", running)
+	}
+}

@@ -48,6 +48,10 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 		p.person(object, detail)
 		return
 	}
+	if name := p.f.seen.Conflict(p.f.place, change); name != "" {
+		theirs = true
+		reach += "; something else named " + quoteAll([]string{name}) + " stands there"
+	}
 	if ofTemplate := p.f.place.ReachOfTemplate(); change.InTemplate() && !strings.HasSuffix(reach, ofTemplate) {
 		reach += "; " + ofTemplate
 	}
@@ -300,6 +304,7 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 			f.asPushed = append(f.asPushed, sc)
 		}
 	}
+	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
 	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
 	if !d.ThroughPanorama() {
 		return nil
@@ -553,7 +558,7 @@ func (r *remover) fromPanorama() {
 				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
 			default:
 				level := p.levelOfObject(entry)
-				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), false,
+				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), !r.isOurs(o.kind, entry),
 					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}})
 			}
 		}

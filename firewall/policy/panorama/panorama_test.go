@@ -116,3 +116,38 @@ func TestOver(t *testing.T) {
 		}
 	}
 }
+
+// An entry that stands and has something else in it is a conflict, unless the change takes it away first.
+func TestConflict(t *testing.T) {
+	at := Place{Serial: "001", Group: "dg", Template: "base"}
+	v := View{
+		VSys:     []xmlapi.Pushed{{Node: parse(t, `<panorama><tag><entry name="t" loc="dg"><comments>theirs</comments><color>red</color></entry></tag></panorama>`)}},
+		Template: parse(t, `<config><shared><certificate><entry name="ca"><public-key>another</public-key></entry></certificate></shared></config>`),
+	}
+	tag := func(level, comment string) xmlapi.Edit {
+		return xmlapi.Set(LevelPath(level)+"/tag", xmlapi.NamedEntry("t", xmlapi.Leaf("comments", comment)))
+	}
+	imported := func(pem string) xmlapi.Edit {
+		return xmlapi.ImportInto("base", at.TemplatePath()+"/shared", "ca", []byte(pem))
+	}
+	for _, c := range []struct {
+		edits []xmlapi.Edit
+		want  string
+	}{
+		{[]xmlapi.Edit{tag("dg", "ours")}, "t"},
+		{[]xmlapi.Edit{tag("dg", "theirs")}, ""},
+		{[]xmlapi.Edit{tag("shared", "ours")}, ""},
+		{[]xmlapi.Edit{xmlapi.Delete(LevelPath("dg") + "/tag/entry[@name='t']"), tag("dg", "ours")}, ""},
+		{[]xmlapi.Edit{xmlapi.Delete(LevelPath("dg") + "/tag/entry[@name='u']"), tag("dg", "ours")}, "t"},
+		{[]xmlapi.Edit{imported("ours")}, "ca"},
+		{[]xmlapi.Edit{xmlapi.Set(at.TemplatePath()+"/shared/log-settings/syslog", xmlapi.NamedEntry("s"))}, ""},
+		{[]xmlapi.Edit{xmlapi.Set(LevelPath("dg")+"/tag/entry[@name='t']", xmlapi.Leaf("comments", "ours"))}, ""},
+	} {
+		if got := v.Conflict(at, Change{Edits: c.edits}); got != c.want {
+			t.Errorf("%v: conflict %q, want %q", c.edits, got, c.want)
+		}
+	}
+	if len(v.VSys) != 1 {
+		t.Error("to look has changed the view")
+	}
+}

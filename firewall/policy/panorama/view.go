@@ -28,6 +28,50 @@ func (v View) After(at Place, c Change) (View, error) {
 	return v, v.top(c.Top)
 }
 
+// Conflict names an entry that a change would make and that stands there with something else in it; "": there is none. What a change
+// takes away before it makes it anew does not count.
+func (v View) Conflict(at Place, c Change) string {
+	v.VSys, v.Bare = slices.Clone(v.VSys), slices.Clone(v.Bare)
+	for _, e := range c.Edits {
+		want := e.Element()
+		if e.Deletes() || want.Name != "entry" {
+			continue
+		}
+		xpath := e.XPath()
+		if !e.Imports() {
+			xpath += xmlapi.EntryNamed(want.Attr("name"))
+		}
+		if slices.ContainsFunc(c.Edits, func(d xmlapi.Edit) bool { return d.Deletes() && d.XPath() == xpath }) {
+			continue
+		}
+		base, root := at.TemplatePath(), v.Template
+		if !strings.HasPrefix(xpath, base+"/") {
+			level := LevelOf(xpath)
+			base, root = LevelPath(level), v.part(level).Node
+		}
+		if have := below(root, strings.TrimPrefix(xpath, base)); have != nil && !contains(have, want) {
+			return want.Attr("name")
+		}
+	}
+	return ""
+}
+
+// below is what stands at an xpath below an element; nil: nothing does.
+func below(n *xmlapi.Node, xpath string) *xmlapi.Node {
+	steps, err := xmlapi.ParseXPath(xpath)
+	if err != nil {
+		return nil // which no xpath of ours is
+	}
+	for _, s := range steps {
+		if s.Name == "entry" {
+			n = n.Entry(s.Attr("name"))
+		} else {
+			n = n.Child(s.Name)
+		}
+	}
+	return n
+}
+
 func (v *View) edit(at Place, e xmlapi.Edit) (err error) {
 	if t := at.TemplatePath(); strings.HasPrefix(e.XPath(), t+"/") {
 		v.Template, err = e.Apply(t, v.Template)
