@@ -580,7 +580,7 @@ func (l *panoramaLab) tryOut() (Plan, error) {
 // Panorama goes away for a while, from any call on, or refuses what it is asked.
 func TestPanoramaIsInterruptedAnywhere(t *testing.T) {
 	stopped := 0
-	const every = 7 // calls: each of them takes too long for the sum
+	const every = 7 // calls apart: from each of them on would take too long
 	for _, applied := range []bool{false, true} {
 		for skip := 0; skip < 80; skip += every {
 			outage := panosim.Fault{Effect: panosim.Reset, Skip: skip, Calls: 60, Applied: applied}

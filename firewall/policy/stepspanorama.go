@@ -34,8 +34,8 @@ type OnPanorama struct {
 	vsys    string
 }
 
-// panoramaNames are our objects on Panorama. They differ from those on firewalls: a firewall refuses an object or rule that is pushed
-// to it with the name of one of its own.
+// panoramaNames end the names of our objects in device groups. They differ from those on firewalls: what a firewall does with an object
+// that is pushed to it with the name of one of its own, no source says for every kind.
 const panoramaNames = "-panorama"
 
 // ofPanorama makes steps that only Panorama can take.
@@ -379,6 +379,7 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 		for i := range steps {
 			steps[i].Commands = nil
 		}
+		part.Commands = []string{}
 		part.Notes = []string{"No commands are offered for Panorama, for they would not do what they are made for (" + faults + "). Change it as the steps say."}
 		return steps, part, nil
 	}
