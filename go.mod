@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/PaloAltoNetworks/pango v0.10.2
+	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/dustin/go-humanize v1.1.0
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/hashicorp/go-retryablehttp v0.7.8

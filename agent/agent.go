@@ -12,12 +12,14 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
+	"activedefense/agent/teardown"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -27,17 +29,22 @@ import (
 type Options struct {
 	Version string
 	Logger  zerolog.Logger
+	// Config is the file that the configuration was read from, "" for the built-in defaults, and Loaded is when. They are told in the status.
+	Config string
+	Loaded time.Time
 }
 
 // Agent is one run of the program with one configuration. It is used once: New, Run, Close.
 type Agent struct {
 	cfg     *config.Config
 	version string
+	loaded  ConfigurationStatus     // without what was refused
+	refused atomic.Pointer[refusal] // the last reload, if it was
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
 
-	teardown teardown
+	teardown teardown.Teardown
 	failed   context.CancelCauseFunc // ends Run
 	instance string                  // the agent's own name in a database
 	list     *edl.Server             // nil when no list is served
@@ -48,6 +55,8 @@ type Agent struct {
 	calls    *enforce.Calls
 	stats    *line.Stats
 	health   health
+	clock    *clock.Clock // what can be believed of now
+	brake    releaseBrake
 	lookout  *line.Lookout
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
@@ -66,10 +75,11 @@ type Agent struct {
 // configuration cannot work on this host.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
-		cfg: cfg, version: opts.Version, log: opts.Logger, now: time.Now, started: time.Now(),
+		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
 		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(),
 	}
+	a.clock = clock.New(func() (time.Time, time.Duration) { now := a.now(); return now, now.Sub(a.started) })
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
 	if err := a.prepare(ctx); err != nil {
 		a.Close()
@@ -86,7 +96,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		return err
 	}
 	a.instance = instance
-	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
+	a.teardown.Push("using the state folder", func(context.Context) error { return lock.Close() })
 	a.labels = a.followLabels()
 	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)
@@ -111,7 +121,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
 			return err
 		}
-		a.teardown.push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
+		a.teardown.Push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
 	}
 	return nil
 }
@@ -146,4 +156,30 @@ func listHosts(listURL string) []string {
 }
 
 // Close stops what runs and gives back what New took, the last first, within ten seconds. Run closes by itself.
-func (a *Agent) Close() error { return a.teardown.run(stopWithin) }
+func (a *Agent) Close() error { return a.teardown.Run(stopWithin) }
+
+// storeWithin is how long closing the store may take, the last look at it included: a database server that hangs must
+// leave time to stop serving the list in good order. With what reading (4 s) and the enforcers (1.5 s) may take to store
+// their last, it is less than stopWithin.
+const storeWithin = 2500 * time.Millisecond
+
+// stopWithin is how long a stop may take, whatever hangs: of the ten seconds that are promised, what leaves the process
+// time to end.
+const stopWithin = 9 * time.Second
+
+// begin starts a part, and has it stopped in its turn. A part that fails stops the agent; one that ends without an error
+// is done.
+func (a *Agent) begin(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		if err := run(ctx); err != nil {
+			a.failed(err)
+		}
+		done <- nil // its error is what stopped the agent, if it was the first
+	}()
+	a.teardown.Push(name, func(ctx context.Context) error {
+		cancel()
+		return teardown.Await(ctx, done)
+	})
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
@@ -43,6 +44,7 @@ type feed struct {
 	health        *health
 	log           zerolog.Logger
 	now           func() time.Time
+	ahead         func() time.Duration // by how much now is ahead of what can be believed
 
 	mu      sync.Mutex
 	engine  func([]line.Change)          // tells the engine; nil until there is one
@@ -70,12 +72,13 @@ type feed struct {
 	published  time.Time     // when the list was last rendered
 	moved      bool          // times moved since the snapshot was made
 	snapped    time.Time     // when that was
+	shifted    time.Duration // by how much times of release were moved in it
 	regrouped  bool          // other addresses of a blocked network were seen since then
 }
 
 func newFeed(st *store.Store) *feed {
 	f := &feed{
-		store: st, wakeup: loop.NewWakeup(), now: time.Now, wakeFirewalls: func() {},
+		store: st, wakeup: loop.NewWakeup(), now: time.Now, ahead: func() time.Duration { return 0 }, wakeFirewalls: func() {},
 		place: make(map[netip.Prefix]int), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
 		decided: true,
 	}
@@ -207,7 +210,7 @@ func (f *feed) recheck() {
 // snapshotIfDue takes over mere activity. It moves times of release, which the enforcers need not know at
 // once, comes with every commit while blocked sources go on, and copying 200,000 entries takes milliseconds.
 func (f *feed) snapshotIfDue() {
-	if f.moved && f.now().Sub(f.snapped) >= max(min(snapshotEvery, f.releaseAfter/10), time.Second) {
+	if f.shifts(); f.moved && f.now().Sub(f.snapped) >= max(min(snapshotEvery, f.releaseAfter/10), time.Second) {
 		regrouped := f.regrouped
 		f.snapshot()
 		if regrouped {
@@ -219,8 +222,25 @@ func (f *feed) snapshotIfDue() {
 // snapshot makes the present blacklist visible to the enforcers.
 func (f *feed) snapshot() {
 	f.snapped, f.moved, f.unshown, f.regrouped = f.now(), false, false, false
-	f.current.Store(&enforce.Snapshot{Version: f.version, Entries: slices.Clone(f.entries)})
+	entries := slices.Clone(f.entries)
+	// The enforcers tell a firewall for how long it is to hold an address, and go by this host's clock.
+	if f.shifted = f.ahead(); f.shifted > 0 {
+		for i := range entries {
+			if until := &entries[i].Until; !until.IsZero() {
+				*until = until.Add(f.shifted)
+			}
+		}
+	}
+	f.current.Store(&enforce.Snapshot{Version: f.version, Entries: entries})
 }
+
+// shifts notes that this host's clock was set: times of release mean something else then.
+func (f *feed) shifts() {
+	f.moved = f.moved || (f.ahead()-f.shifted).Abs() > clock.Tolerance
+}
+
+// standing is how many are blocked.
+func (f *feed) standing() int { return len(f.current.Load().Entries) }
 
 // publishIfDue renders the list when something changed, but not for every block of a burst; it
 // returns how long to wait when it is too early.

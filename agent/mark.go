@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/clock"
+	"activedefense/agent/durable"
 	"activedefense/agent/loop"
 	"activedefense/store"
 )
@@ -32,6 +34,8 @@ type mark struct {
 	Version int64  `json:"version"` // of the blacklist
 	Agent   string `json:"agent"`   // the name of this agent in it, and
 	Batch   int64  `json:"batch"`   // the number of its last commit: another database knows neither
+	// Seen is when that was, as far as this host's clock could be believed.
+	Seen time.Time `json:"seen,omitzero"`
 }
 
 // A marker keeps the mark. A database that has fallen behind it was emptied, restored, or is another one: its blacklist
@@ -40,6 +44,7 @@ type marker struct {
 	path  string
 	agent string
 	store *store.Store
+	clock *clock.Clock
 	log   zerolog.Logger
 	sync  func(*os.File) error // (*os.File).Sync
 
@@ -49,8 +54,8 @@ type marker struct {
 	sound  bool // the database was found not to be behind the mark
 }
 
-func newMarker(dir, agent string, st *store.Store, log zerolog.Logger) *marker {
-	return &marker{path: filepath.Join(dir, markFile), agent: agent, store: st, log: log, sync: (*os.File).Sync}
+func newMarker(dir, agent string, st *store.Store, c *clock.Clock, log zerolog.Logger) *marker {
+	return &marker{path: filepath.Join(dir, markFile), agent: agent, store: st, clock: c, log: log, sync: (*os.File).Sync}
 }
 
 // check refuses a database that is behind the mark. It reads the file each time: an operator who means to go on with
@@ -70,6 +75,7 @@ func (m *marker) check(ctx context.Context) error {
 			"restore the previous database and restart the agent, or delete %s to continue with this one",
 			now.Version, now.Batch, known.Version, known.Batch, m.path)
 	}
+	m.clock.Resume(known.Seen)
 	m.seen, m.kept, m.sound = now, known, true
 	return nil
 }
@@ -96,7 +102,7 @@ func (m *marker) look(ctx context.Context) (mark, error) {
 		return mark{}, err
 	}
 	batch, err := m.store.LastSeq(ctx)
-	return mark{Version: version, Agent: m.agent, Batch: batch}, err
+	return mark{Version: version, Agent: m.agent, Batch: batch, Seen: m.clock.Time().UTC().Round(0)}, err
 }
 
 // behind tells whether a database that is here can not have been there. The batches of an agent with another name say
@@ -155,7 +161,7 @@ func (m *marker) keep(now mark) {
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
-		err = writeDurably(m.path, append(data, '\n'), m.sync)
+		err = durable.Write(m.path, append(data, '\n'), m.sync)
 	}
 	if err == nil {
 		m.kept = now

@@ -31,7 +31,7 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 	dir, used := t.TempDir(), newTestStore(t)
 	blockAs(t, used, "203.0.113.1/32")
 	blockAs(t, used, "203.0.113.2/32")
-	m := newMarker(dir, "me", used, zerolog.Nop())
+	m := newMarker(dir, "me", used, newTestClock().believed(), zerolog.Nop())
 	if err := m.check(t.Context()); err != nil {
 		t.Fatal("the first start of a new state folder: ", err)
 	}
@@ -53,7 +53,7 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 		"the same": {used, "me", true}, "emptied": {newTestStore(t), "me", false}, "restored": {older, "me", false},
 		"another one": {foreign, "me", false}, "another agent's name": {foreign, "renewed", true}, "another name and emptied": {newTestStore(t), "renewed", false},
 	} {
-		err := newMarker(dir, c.agent, c.st, zerolog.Nop()).check(t.Context())
+		err := newMarker(dir, c.agent, c.st, newTestClock().believed(), zerolog.Nop()).check(t.Context())
 		if (err == nil) != c.taken {
 			t.Errorf("%s: taken %t: %v", name, c.taken, err)
 		}
@@ -61,7 +61,7 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 			t.Errorf("%s: it is not said what to do: %v", name, err)
 		}
 	}
-	m = newMarker(dir, "me", older, zerolog.Nop())
+	m = newMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop())
 	if err := os.Remove(filepath.Join(dir, markFile)); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 // A power cut may cost a database its last commits: that must not stop the next start.
 func TestTheMarkIsAMinuteOld(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
-	m := newMarker(dir, "me", st, zerolog.Nop())
+	m := newMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
 	if err := m.check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestTheMarkIsAMinuteOld(t *testing.T) {
 func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
 	blockAs(t, st, "203.0.113.1/32")
-	m := newMarker(dir, "me", st, zerolog.Nop())
+	m := newMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
 	writes := 0
 	m.sync = func(*os.File) error { writes++; return nil }
 	if err := m.check(t.Context()); err != nil {
@@ -118,7 +118,7 @@ func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 }
 
 func TestADamagedMarkIsNotTakenForNone(t *testing.T) {
-	m := newMarker(t.TempDir(), "me", newTestStore(t), zerolog.Nop())
+	m := newMarker(t.TempDir(), "me", newTestStore(t), newTestClock().believed(), zerolog.Nop())
 	for _, text := range []string{"", "{", "[1]", `{"version": "many"}`} {
 		if err := os.WriteFile(m.path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

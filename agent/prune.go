@@ -41,13 +41,18 @@ func (p *pruner) run(ctx context.Context) error {
 	}
 }
 
-// pruneOnce removes the records that are older than they are kept, and the evidence of blocks that were released as long ago.
+// pruneOnce removes the records that are older than they are kept, or dated as far in the future, and the evidence of blocks that were
+// released as long ago.
 func (p *pruner) pruneOnce(ctx context.Context) error {
 	begun := p.now()
 	records, err := p.store.PruneRecords(ctx, begun.Add(-p.keepRecords))
+	future, err2 := p.store.PruneFuture(ctx, begun.Add(p.keepRecords))
 	evidence, e := p.store.PruneEvidence(ctx, begun.Add(-p.keepRecords))
 	if records+evidence > 0 {
 		p.log.Info().Int64("records", records).Int64("evidence", evidence).Dur("took", p.now().Sub(begun)).Msg("removed old records and evidence")
 	}
-	return errors.Join(err, e)
+	if future > 0 {
+		p.log.Warn().Int64("records", future).Msg("removed records dated further in the future than records are kept: some firewall's clock is wrong, or was")
+	}
+	return errors.Join(err, err2, e)
 }

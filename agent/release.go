@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"activedefense/firewall"
 	"activedefense/store"
 )
 
@@ -23,9 +26,42 @@ type releaser struct {
 	store        *store.Store
 	releaseAfter time.Duration
 	caughtUp     func() bool // everything that the files hold has been read and stored
+	standing     func() int  // how many are blocked
+	percent      int         // the largest share of them that is released at once for being quiet
 	wake         func()      // the blacklist changed
 	log          zerolog.Logger
-	now          func() time.Time
+	now          func() time.Time // as far as it can be believed
+	brake        *releaseBrake
+}
+
+// A releaseBrake is why quiet sources are not released, beside what cannot be read. It is safe for concurrent use.
+type releaseBrake struct {
+	mu    sync.Mutex
+	on    *firewall.Brake
+	since time.Time
+}
+
+// set puts the brake on, or with nil off, and tells whether that is news.
+func (b *releaseBrake) set(on *firewall.Brake, now time.Time) (news bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if news = (on == nil) != (b.on == nil); news {
+		b.since = now
+	}
+	b.on = on
+	return news
+}
+
+// trouble is what a person should see to.
+func (b *releaseBrake) trouble() (t Trouble, is bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.on == nil {
+		return t, false
+	}
+	return Trouble{b.since, fmt.Sprintf("brake: %d of %d blocked sources (%d %%) have been quiet for blacklist.release_after at once, more than %d %%: none is released",
+		b.on.Remove, b.on.Standing, b.on.Share, b.on.Percent),
+		"Look whether this host's clock is right and whether all logs arrive; if the releases are intended, raise firewalls[].max_removal_percent of one firewall to 100, reload, and set it back afterwards"}, true
 }
 
 // run looks at the blacklist now and then until ctx ends.
@@ -56,6 +92,22 @@ func (r *releaser) releaseOnce(ctx context.Context) error {
 	after := r.releaseAfter
 	if !r.caughtUp() {
 		after = 0
+	}
+	if after > 0 {
+		due, err := r.store.CountQuiet(ctx, r.now(), after)
+		if err != nil {
+			return err
+		}
+		brake := firewall.Braked(due, max(due, r.standing()), r.percent)
+		switch news := r.brake.set(brake, r.now()); {
+		case news && brake != nil:
+			r.log.Error().Int("quiet", due).Int("blocked", brake.Standing).Msg("BRAKE: too many blocked sources have been quiet for blacklist.release_after at once; none is released; see status")
+		case news:
+			r.log.Info().Msg("brake off: releases resume")
+		}
+		if brake != nil {
+			after = 0
+		}
 	}
 	for {
 		released, err := r.store.ReleaseQuiet(ctx, r.now(), after, releaseMost)

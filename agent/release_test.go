@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/clock"
 	"activedefense/store"
 )
 
@@ -35,6 +36,12 @@ func (c *testClock) add(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
+// believed is a clock that goes by it, as far as can be believed: for the time that is set passes.
+func (c *testClock) believed() *clock.Clock {
+	begun := c.now()
+	return clock.New(func() (time.Time, time.Duration) { now := c.now(); return now, now.Sub(begun) })
+}
+
 // releaseTest is a releaser on a real SQLite file, with the feed that it wakes.
 type releaseTest struct {
 	*releaser
@@ -53,7 +60,7 @@ func newReleaseTest(t *testing.T) *releaseTest {
 	r.feed, r.told = newTestFeed(t)
 	r.feed.releaseAfter, r.feed.now = testReleaseAfter, r.clock.now
 	r.releaser = &releaser{store: r.feed.store, releaseAfter: testReleaseAfter, log: zerolog.Nop(), now: r.clock.now,
-		caughtUp: func() bool { return r.ready }, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
+		caughtUp: func() bool { return r.ready }, standing: r.feed.standing, percent: 30, brake: &releaseBrake{}, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
 	return r
 }
 
@@ -189,8 +196,68 @@ func TestManyAreReleasedInOneLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.clock.add(testReleaseAfter)
+	r.percent = 100 // a person means it
 	r.release()
 	r.expect("all are due")
+}
+
+// Where many would go at once, none goes before a person has looked. What was blocked for a time ends all the same.
+func TestTheListHasABrake(t *testing.T) {
+	r := newReleaseTest(t)
+	begun := r.clock.now()
+	var blocks []store.Block
+	for i := range 100 {
+		b := store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32), Rule: "port-scan", By: store.ByDetector, BlockedAt: begun, LastSeen: begun}
+		if i >= 51 {
+			b.LastSeen = begun.Add(time.Hour)
+		}
+		if i == 99 {
+			b.ExpiresAt = begun.Add(2 * time.Hour)
+		}
+		blocks = append(blocks, b)
+	}
+	if _, err := r.store.Commit(t.Context(), &store.Batch{Blocks: blocks}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.feed.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(when string, blocked int, braked bool) {
+		t.Helper()
+		r.release()
+		if _, is := r.brake.trouble(); r.feed.standing() != blocked || is != braked {
+			t.Errorf("%s: %d are blocked and the brake is %v, want %d and %v", when, r.feed.standing(), is, blocked, braked)
+		}
+	}
+	r.clock.add(testReleaseAfter - time.Microsecond)
+	expect("before they are quiet for long enough, and when one's time is over", 99, false)
+	r.clock.add(time.Microsecond)
+	expect("when 51 are, of 99", 99, true)
+	r.seen(blocks[0].Address)
+	expect("when 50 are, which is a handful", 49, false)
+	trouble, _ := r.brake.trouble()
+	if trouble.What != "" {
+		t.Errorf("without the brake there is %+v", trouble)
+	}
+}
+
+// A clock that jumps releases nobody, whatever it says; it is believed when log lines say the same.
+func TestAClockThatJumpsReleasesNobody(t *testing.T) {
+	r := newReleaseTest(t)
+	wall, running := r.clock.now(), time.Duration(0)
+	believed := clock.New(func() (time.Time, time.Duration) { return wall, running })
+	r.now = believed.Time
+	quiet := r.block("203.0.113.1/32", store.ByDetector, time.Time{})
+	timed := r.block("203.0.113.2/32", store.ByOperator, wall.Add(2*testReleaseAfter))
+	wall = wall.Add(35 * testReleaseAfter)
+	r.release()
+	r.expect("ahead by 35 days", quiet, timed)
+	wall, running = wall.Add(testReleaseAfter), running+testReleaseAfter
+	r.release()
+	r.expect("when so much time has passed", timed)
+	believed.Heard(wall)
+	r.release()
+	r.expect("when a line says the same")
 }
 
 func TestNobodyIsFoundQuietWhileLinesAreUnread(t *testing.T) {
@@ -273,6 +340,7 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 		var loops sync.WaitGroup
 		var released time.Time
 		r := &releaser{store: st, releaseAfter: 2 * time.Minute, caughtUp: func() bool { return true }, log: zerolog.Nop(), now: time.Now,
+			standing: func() int { return 1 }, percent: 30, brake: &releaseBrake{},
 			wake: func() { released = time.Now() }}
 		p := &pruner{store: st, keepRecords: 90 * time.Minute, log: zerolog.Nop(), now: time.Now}
 		loops.Go(func() { r.run(ctx) })

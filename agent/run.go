@@ -14,6 +14,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/agent/teardown"
 	"activedefense/store"
 )
 
@@ -55,8 +56,8 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil || st == nil {
 		return err
 	}
-	m := newMarker(a.cfg.StateDir, a.instance, st, a.log)
-	a.teardown.push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
+	m := newMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
+	a.teardown.Push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
 		return err
@@ -69,9 +70,10 @@ func (a *Agent) start(ctx context.Context) error {
 	a.begin("tracking the state of the database", m.run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
 	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
-	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) }, wake: f.wakeup.Wake, log: a.log, now: a.now}
+	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
+		standing: f.standing, percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
 	a.begin("releases", release.run)
-	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.now}
+	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.believed}
 	a.begin("pruning", prune.run)
 	a.awaitFirewalls(ctx, st)
 	if ctx.Err() != nil {
@@ -111,8 +113,8 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 // closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not
 // acknowledged is read again.
 func (a *Agent) closeStore(ctx context.Context, m *marker) error {
-	err := within(storeWithin, m.close)(ctx)
-	if errors.Is(err, errAbandoned) {
+	err := teardown.Within(storeWithin, m.close)(ctx)
+	if errors.Is(err, teardown.ErrAbandoned) {
 		a.log.Warn().Msg("the database does not respond; stopping without it")
 		return nil
 	}
@@ -178,7 +180,7 @@ func (a *Agent) runList(ctx context.Context) error {
 func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *marker) (*feed, error) {
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
-	f.health, f.log = &a.health, a.log
+	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
 	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
 		f.proven = make(map[netip.Prefix]time.Time)
 	}
@@ -252,7 +254,7 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
 		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
-		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now,
+		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now, Ahead: a.ahead,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },
 			Failed: func(err error) { a.health.failed(a.log, userWriter, err, a.now()) },

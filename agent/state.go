@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/durable"
 	"activedefense/agent/loop"
 )
 
@@ -78,7 +79,7 @@ func instanceOf(dir string, sync func(*os.File) error) (string, error) {
 	raw := make([]byte, 8)
 	rand.Read(raw)
 	name := hex.EncodeToString(raw)
-	if err := writeDurably(path, []byte(name+"\n"), sync); err != nil {
+	if err := durable.Write(path, []byte(name+"\n"), sync); err != nil {
 		return "", fmt.Errorf("state_dir: %w", err)
 	}
 	return name, nil

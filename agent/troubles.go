@@ -5,8 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/line"
 	"activedefense/config"
 	"activedefense/firewall"
 )
@@ -14,6 +17,38 @@ import (
 // unfetchedAfter is when a list that nobody has fetched since the start is a trouble: three turns of the shortest interval that
 // PAN-OS has.
 const unfetchedAfter = 15 * time.Minute
+
+// A refusal is a reload that was refused.
+type refusal struct {
+	at     time.Time
+	faults []string
+}
+
+// Refused notes that a new configuration was refused, and why; this one stays in use.
+func (a *Agent) Refused(faults []string) { a.refused.Store(&refusal{a.now(), faults}) }
+
+func (a *Agent) configuration() ConfigurationStatus {
+	c := a.loaded
+	if r := a.refused.Load(); r != nil {
+		c.RefusedAt, c.Faults = &r.at, r.faults
+	}
+	return c
+}
+
+// refusedTrouble is what a person should see to about a reload that was refused.
+func refusedTrouble(c *ConfigurationStatus) (t Trouble, is bool) {
+	if c.RefusedAt == nil {
+		return t, false
+	}
+	what := fmt.Sprintf("reload-refused: the configuration as it is now was refused, and the one loaded %s stays in use", c.LoadedAt.Format(time.RFC3339))
+	if len(c.Faults) > 0 {
+		what += ": " + c.Faults[0]
+	}
+	if n := len(c.Faults) - 1; n > 0 {
+		what += fmt.Sprintf(" (and %d more)", n)
+	}
+	return Trouble{*c.RefusedAt, what, "activedefense check names every fault; then reload again"}, true
+}
 
 // listTroubles are what a person should see to about those who fetch the list: a client that stopped, and, where a firewall blocks
 // by the list alone, that nobody ever came.
@@ -32,6 +67,16 @@ func listTroubles(list *edl.Status, cfg *config.Config, up time.Duration, starte
 	return troubles
 }
 
+// crowdTroubles say which inputs have more files than are followed at once.
+func crowdTroubles(crowds []line.Crowd) (troubles []Trouble) {
+	for _, c := range crowds {
+		troubles = append(troubles, Trouble{c.Since,
+			fmt.Sprintf("more files match %s than are followed at once: %d are, those with news first; %d rest, unchanged since they were read; %d wait for their turn", c.Pattern, c.Followed, c.Resting, c.Waiting),
+			"See who makes so many: with rsyslog each sender makes one, and its configuration names who may send. Move away old ones, or raise inputs[].max_files and the unit's LimitNOFILE (two descriptors a file)"})
+	}
+	return troubles
+}
+
 // roomTroubles are what a person should see to about the room on the firewalls.
 func roomTroubles(firewalls []enforce.Status) (troubles []Trouble) {
 	for _, s := range firewalls {
@@ -43,7 +88,7 @@ func roomTroubles(firewalls []enforce.Status) (troubles []Trouble) {
 			what += fmt.Sprintf(": %d of %d used (as %s says)", s.CapacityUsed, s.Capacity, s.CapacityFrom)
 		}
 		if s.LeftOut > 0 {
-			what += fmt.Sprintf(": %d blocked sources are left out there, forgeable before proven, longest quiet first", s.LeftOut)
+			what += ": " + english.Plural(s.LeftOut, "blocked source is", "blocked sources are") + " left out there, forgeable before proven, longest quiet first"
 		}
 		troubles = append(troubles, Trouble{*s.FullSince, what,
 			"Shorten blacklist.release_after, have others release what they registered, name the list in the block rules too, or use a larger model"})

@@ -17,7 +17,7 @@ func (l *loader) build(s section) *Config {
 	c := &Config{
 		StateDir:   s.filled("state_dir", "a folder such as /var/lib/activedefense"),
 		Log:        Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
-		Store:      Store{URL: s.storeURL("store.url"), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
+		Store:      Store{URL: s.store(), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
 		Inputs:     s.inputs("inputs"),
 		Networks:   networks(s),
 		Detect:     ruleReader{s}.detect(),
@@ -90,7 +90,7 @@ func (l *loader) fit(c *Config) {
 	l.fitIgnored(c)
 	l.fitTags(c)
 	if l.mode&0o007 != 0 && l.origin["store.url"] == "" && c.Store.hasPassword() {
-		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); chmod 0640 %s", l.mode.Perm(), l.path)
+		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); give it to the daemon's group, then close it to others: chgrp activedefense %[2]s && chmod 0640 %[2]s", l.mode.Perm(), l.path)
 	}
 }
 
@@ -108,9 +108,23 @@ func sameListener(a, b string) bool {
 	return strings.EqualFold(hostA, hostB) || everywhere(hostA) || everywhere(hostB)
 }
 
-// storeURL reads the URL of the database. No fault quotes it: it may hold a password.
-func (s section) storeURL(key string) string {
-	v := s.text(key)
+// store reads the URL of the database, from wherever it stands. No fault quotes it: it may hold a password.
+func (s section) store() string {
+	const inFile = "store.url_file"
+	if s.text(inFile) == "" {
+		return storeURL(s, "store.url", s.text("store.url"))
+	}
+	if s.text("store.url") != "" {
+		s.fault(inFile, "cannot be combined with store.url; set one of them")
+		return ""
+	}
+	content := s.read(inFile)
+	warnReadable(s, inFile, content)
+	return storeURL(s, inFile, strings.TrimSpace(string(content)))
+}
+
+// storeURL checks the URL of a database, which a key gave; empty: SQLite.
+func storeURL(s section, key, v string) string {
 	if v == "" {
 		return ""
 	}

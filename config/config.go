@@ -46,6 +46,7 @@ type Input struct {
 	Format   string         // auto, kv or csv
 	Timezone string         // as configured: Local or an IANA name
 	Location *time.Location // what Timezone stands for; never nil
+	MaxFiles int            // followed at once, those with news first; 1 to 1000000
 	FromEnd  bool           // a file never seen before is read from its end (start: end)
 }
 

@@ -14,8 +14,16 @@ import (
 // mistake and is not read.
 const mostBytes = 1 << 20
 
-// file reads the file that a key names; nil after a fault.
+// file reads the file that a key names; nil after a fault, and where none is to be read.
 func (s section) file(key string) []byte {
+	if s.l.withoutFiles {
+		return nil
+	}
+	return s.read(key)
+}
+
+// read is file for what every command needs.
+func (s section) read(key string) []byte {
 	path := s.text(key)
 	info, err := os.Stat(path)
 	switch {
@@ -44,11 +52,16 @@ func (s section) file(key string) []byte {
 // privateFile is file for what others must not read.
 func (s section) privateFile(key string) []byte {
 	content := s.file(key)
+	warnReadable(s, key, content)
+	return content
+}
+
+// warnReadable warns of a file with a secret that others can read.
+func warnReadable(s section, key string, content []byte) {
 	path := s.text(key)
 	if info, err := os.Stat(path); err == nil && content != nil && info.Mode()&0o077 != 0 {
-		s.l.warn(s.at+key, "users other than its owner can read it (mode %04o); chmod 0600 %s", info.Mode().Perm(), path)
+		s.l.warn(s.at+key, "users other than its owner can read it (mode %04o); give it to the daemon's user, then close it to others: chown activedefense %[2]s && chmod 0600 %[2]s", info.Mode().Perm(), path)
 	}
-	return content
 }
 
 // shownPath quotes a path, unless it does not look like one: whoever writes the key itself where its

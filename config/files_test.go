@@ -116,6 +116,33 @@ func TestCertificatesLoad(t *testing.T) {
 	}
 }
 
+// The URL of the database may stand in a file of its own, which every command reads; one that cannot be read is never taken for none.
+func TestStoreURLFile(t *testing.T) {
+	const url = "postgres://u:hush-1@db:5433/ad"
+	good := write(t, "url", url+"\n", 0o600)
+	for _, o := range []Options{{}, {WithoutFiles: true}} {
+		o.Path = write(t, "c.yaml", "store: {url_file: "+good+"}\n", 0o600)
+		c, _, err := Load(o)
+		if err != nil || c.Store.URL != url {
+			t.Errorf("%+v: %v, %v", o, c, err)
+		}
+		for text, want := range map[string]string{
+			"store: {url_file: /nowhere}":                                       "store.url_file: cannot be read",
+			"store: {url_file: " + write(t, "u", "mysql://hush-1", 0o600) + "}": "postgres://",
+			"store: {url_file: " + write(t, "u", " ", 0o600) + "}":              "is empty",
+			"store: {url_file: " + good + ", url: 'postgres://u:hush-1@db/x'}":  "cannot be combined with store.url",
+		} {
+			o.Path = write(t, "c.yaml", text, 0o600)
+			if _, _, err := Load(o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	}
+	if _, warnings, err := Load(Options{Path: write(t, "c.yaml", "store: {url_file: "+write(t, "u", url, 0o644)+"}", 0o600)}); err != nil || len(warnings) == 0 || warnings[0].Key != "store.url_file" {
+		t.Errorf("a file that others read: %v, %v", warnings, err)
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	cert, key := pair(t)
 	open := write(t, "open", "hush-1", 0o640)

@@ -27,12 +27,16 @@ type Options struct {
 	// Environ is what os.Environ gives; variables that begin with ACTIVEDEFENSE_ override the file.
 	// Nil: no environment.
 	Environ []string
+	// WithoutFiles leaves the files unread that the configuration names: keys, passwords and certificates, which stay empty. It is
+	// for what calls no firewall and serves nothing: such a command needs no secret, and a file that is missing does not stop it.
+	WithoutFiles bool
 }
 
 // Load reads and checks a configuration, and reads the files it names (keys, passwords, CA
-// certificates). The error is nil or Faults; the warnings hold in either case.
+// certificates), unless it is to go without. The error is nil or Faults; the warnings hold in either case.
 func Load(o Options) (*Config, []Warning, error) {
 	l := newLoader(o.Path)
+	l.withoutFiles = o.WithoutFiles
 	if o.Path == "" {
 		return l.load(nil, o.Environ)
 	}
@@ -69,6 +73,8 @@ func readConfig(path string) ([]byte, fs.FileMode, error) {
 
 // loader is one run of Load: what it found wrong and where values came from.
 type loader struct {
+	withoutFiles bool // those that it names are not read
+
 	path     string      // of the file, for faults
 	mode     fs.FileMode // of the file
 	faults   Faults

@@ -36,12 +36,14 @@ var schema = []field{
 	{"log.level", text, "info"},
 	{"log.format", text, "auto"},
 	{"store.url", secret, ""},
+	{"store.url_file", text, ""},
 	{"store.keep_records", duration, "90d"},
 	{"inputs", elements, []any{map[string]any{"path": "/var/log/Firewall/*.log"}}},
 	{"inputs[].path", text, nil},
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"inputs[].max_files", integer, 10000},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -147,7 +149,7 @@ type choice struct {
 
 var (
 	levels     = []choice{{name: "trace"}, {name: "debug"}, {name: "info"}, {name: "warn"}, {name: "error"}}
-	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}}
+	logFormats = []choice{{name: "auto"}, {name: "json"}, {name: "console"}, {name: "journal"}}
 	formats    = []choice{{name: "auto"}, {name: "kv"}, {name: "csv"}, {name: "cef", later: true}, {name: "leef", later: true}}
 	starts     = []choice{{name: "beginning"}, {name: "end"}}
 	severities = []choice{{name: "off"}, {name: "critical"}, {name: "high"}}

@@ -1,6 +1,7 @@
 package firewall_test
 
 import (
+	"fmt"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -8,6 +9,8 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/room"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -25,10 +28,13 @@ func blockedNow(n int) []firewall.Entry {
 	return out
 }
 
-// newBenchTags makes a firewall on which every call takes 5 ms.
-func newBenchTags(b *testing.B) (*panosim.Sim, *firewall.Tags) {
+// slow is how long every call takes in the benchmarks, as a firewall's management plane would.
+const slow = 5 * time.Millisecond
+
+// newBenchTags makes a firewall that holds most addresses, on which every call takes that long.
+func newBenchTags(b *testing.B, most int, latency time.Duration) (*panosim.Sim, *firewall.Tags) {
 	b.Helper()
-	sim, err := panosim.Start(panosim.Options{MaxRegistered: 200_000, Latency: 5 * time.Millisecond})
+	sim, err := panosim.Start(panosim.Options{MaxRegistered: most, Latency: latency, Dialect: dialect.Dialect{Limits: dialect.LimitsTold}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,8 +57,8 @@ func mustReconcile(b *testing.B, tags *firewall.Tags, desired []firewall.Entry, 
 	if err != nil {
 		b.Fatal(err)
 	}
-	if r.Standing != len(desired) {
-		b.Fatalf("%d of %d stand", r.Standing, len(desired))
+	if r.Standing+len(r.LeftOut) != len(desired) {
+		b.Fatalf("%d of %d stand, %d are left out", r.Standing, len(desired), len(r.LeftOut))
 	}
 	return r
 }
@@ -62,7 +68,7 @@ func BenchmarkReconcileFromNothing(b *testing.B) {
 	desired := blockedNow(many)
 	for b.Loop() {
 		b.StopTimer()
-		_, tags := newBenchTags(b)
+		_, tags := newBenchTags(b, 4*many, slow)
 		b.StartTimer()
 		r := mustReconcile(b, tags, desired, true)
 		b.ReportMetric(float64(r.Calls), "calls")
@@ -72,7 +78,7 @@ func BenchmarkReconcileFromNothing(b *testing.B) {
 // BenchmarkReconcileUnchanged makes a full pass over 50,000 addresses that stand.
 func BenchmarkReconcileUnchanged(b *testing.B) {
 	desired := blockedNow(many)
-	_, tags := newBenchTags(b)
+	_, tags := newBenchTags(b, 4*many, slow)
 	mustReconcile(b, tags, desired, true)
 	for b.Loop() {
 		r := mustReconcile(b, tags, desired, true)
@@ -80,10 +86,55 @@ func BenchmarkReconcileUnchanged(b *testing.B) {
 	}
 }
 
+// BenchmarkReconcileTwiceTheRoom blocks 100,000 addresses, proven and forgeable ones mixed, on a firewall that holds 50,000: the first
+// pass, from nothing; a full pass and a quick one with nothing to do; and one with 1,000 new ones, which are worth more than those that
+// stand.
+func BenchmarkReconcileTwiceTheRoom(b *testing.B) {
+	desired := blockedNow(2*many + 1000)
+	for i := range desired {
+		desired[i].Rank, desired[i].LastSeen = room.Rank(i%2)-1, desired[i].Since.Add(-time.Duration(i*7919%len(desired))*time.Second)
+	}
+	fresh := desired[2*many:]
+	for i := range fresh {
+		fresh[i].Rank = room.Manual
+	}
+	for _, latency := range []time.Duration{0, slow} {
+		b.Run(fmt.Sprintf("first/call=%s", latency), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				_, tags := newBenchTags(b, many, latency)
+				b.StartTimer()
+				r := mustReconcile(b, tags, desired[:2*many], true)
+				b.ReportMetric(float64(r.Calls), "calls")
+			}
+		})
+		_, tags := newBenchTags(b, many, latency)
+		mustReconcile(b, tags, desired[:2*many], true)
+		for _, full := range []bool{true, false} {
+			b.Run(fmt.Sprintf("unchanged/call=%s/full=%t", latency, full), func(b *testing.B) {
+				for b.Loop() {
+					r := mustReconcile(b, tags, desired[:2*many], full)
+					b.ReportMetric(float64(r.Calls), "calls")
+				}
+			})
+		}
+		b.Run(fmt.Sprintf("new/call=%s", latency), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				_, tags := newBenchTags(b, many, latency)
+				mustReconcile(b, tags, desired[:2*many], true)
+				b.StartTimer()
+				r := mustReconcile(b, tags, desired, false)
+				b.ReportMetric(float64(r.Calls), "calls")
+			}
+		})
+	}
+}
+
 // BenchmarkReconcileBurst registers 1,000 new addresses beside 50,000 that stand.
 func BenchmarkReconcileBurst(b *testing.B) {
 	desired := blockedNow(many + 1000)
-	_, tags := newBenchTags(b)
+	_, tags := newBenchTags(b, 4*many, slow)
 	mustReconcile(b, tags, desired[:many], true)
 	for b.Loop() {
 		mustReconcile(b, tags, desired, false)
@@ -104,7 +155,7 @@ func BenchmarkReconcileMemory(b *testing.B) {
 	}
 	desired := blockedNow(many)
 	for b.Loop() {
-		_, tags := newBenchTags(b)
+		_, tags := newBenchTags(b, 4*many, slow)
 		before := heap()
 		mustReconcile(b, tags, desired, true)
 		b.ReportMetric(heap()-before, "MiB")

@@ -191,3 +191,39 @@ func TestWhatWaitsIsNotLeftOut(t *testing.T) {
 	}
 	l.stands(best(desired, most))
 }
+
+// However a firewall that holds 1,000 says so, of 1,300 the newest stand, the others are named, and what is released leaves its room to
+// the newest of those in the same pass, until none is left out.
+func TestThirteenHundredWhereThereIsRoomForAThousand(t *testing.T) {
+	for _, d := range []dialect.Dialect{{Limits: dialect.LimitsTold}, {Limit: dialect.LimitSilentDrop}, {Limit: dialect.LimitPerEntryError}} {
+		t.Run(d.String(), func(t *testing.T) {
+			const most = 1000
+			l := newLab(t, func(o *panosim.Options) { o.MaxRegistered, o.Dialect = most, d }, func(o *labOptions) { o.BatchSize = 100 })
+			desired := l.claims(0, 1300, room.Proven, l.clock.Now())
+			// they come in any order, and most of them before the newest
+			l.level(slices.Concat(desired[500:], desired[200:500]))
+			for range 3 { // what has the room changes places only by so much at once as the brake allows
+				l.until(desired)
+			}
+			l.stands(best(desired, most))
+			before, passes := l.sim.Stats().Messages, 10
+			for i := range passes {
+				if r := l.pass(desired, i%5 == 0); r.Standing != most || len(r.LeftOut)+len(r.Refused) < len(desired)-most {
+					t.Errorf("%d stand, %d are left out, %d refused", r.Standing, len(r.LeftOut), len(r.Refused))
+				}
+			}
+			if sent := l.sim.Stats().Messages - before; sent > 2 { // one that tries, in each full pass
+				t.Errorf("with nothing to do it is sent %d messages in %d passes", sent, passes)
+			}
+			for len(desired) > most {
+				desired = desired[100:] // the newest are released
+				r := l.pass(desired, false)
+				l.stands(best(desired, min(most, len(desired))))
+				if left := len(desired) - most; len(r.LeftOut) != left || len(r.Registered) != 100 {
+					t.Errorf("with %d desired %d come, and %d are left out", len(desired), len(r.Registered), len(r.LeftOut))
+				}
+				l.leftOut(r, desired, best(desired, most))
+			}
+		})
+	}
+}

@@ -149,7 +149,7 @@ func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]regis
 	})
 	slices.SortFunc(changes.Unregister, ComparePrefixes)
 	slices.SortFunc(changes.Unsupported, func(a, b Unsupported) int { return ComparePrefixes(a.Prefix, b.Prefix) })
-	if changes.Braked = braked(len(changes.Unregister), len(actual), l.MaxRemovalPercent); changes.Braked != nil {
+	if changes.Braked = Braked(len(changes.Unregister), len(actual), l.MaxRemovalPercent); changes.Braked != nil {
 		changes.Unregister = nil
 	}
 }
@@ -165,8 +165,8 @@ func (changes *changeset) without(refused map[netip.Prefix]string) {
 	changes.Unregister = slices.DeleteFunc(changes.Unregister, func(p netip.Prefix) bool { return refused[p] != "" })
 }
 
-// braked tells whether removing so many of what stands needs a person.
-func braked(remove, standing, percent int) *Brake {
+// Braked tells whether removing so many of what stands needs a person: more than a share in percent, and not a handful. nil: it does not.
+func Braked(remove, standing, percent int) *Brake {
 	if remove <= brakeFrom || remove*100 <= percent*standing {
 		return nil
 	}

@@ -116,7 +116,7 @@ func compareGroup(n Names, desired []Entry, now groupState, most, percent int) g
 	}
 	kept, gone := settledIn(wanted, standing, max(brakeFrom, percent*len(standing)/100))
 	changes.choose(n, wanted, now, most, foreign, kept)
-	if changes.braked = braked(gone, len(standing), percent); changes.braked != nil {
+	if changes.braked = Braked(gone, len(standing), percent); changes.braked != nil {
 		changes.choose(n, wanted, now, most, foreign, standing)
 	}
 	names := map[string]bool{n.Nobody: true}

@@ -204,32 +204,42 @@ func (l *List) askRoom(ctx context.Context) error {
 	return nil
 }
 
-// fetch has the list fetched, when no list is being fetched.
+// fetch has the list fetched, when no list is being fetched. Where the answer to the order is lost, the job that it began is looked
+// for: only an order that began none is given again, once.
 func (l *List) fetch(ctx context.Context) (fetched, err error) {
 	d := l.device
-	before, err := l.idle(ctx)
-	if err != nil {
-		return nil, err
+	for range 2 {
+		before, e := l.idle(ctx)
+		if e != nil {
+			return nil, cmp.Or(err, e)
+		}
+		err = d.InVSys(ctx, CallList, func() error {
+			_, err := d.Op(ctx, CallList, refreshWhat, listCommand("refresh", l.name, ""))
+			return err
+		})
+		if err != nil && !xmlapi.Transient(err) {
+			return nil, err
+		}
+		begun, e := l.begunRefreshes(ctx, before)
+		switch {
+		case e != nil:
+			return nil, cmp.Or(err, e)
+		case err == nil || len(begun) > 0:
+			return l.followRefresh(ctx, begun)
+		}
 	}
-	err = d.InVSys(ctx, CallList, func() error {
-		_, err := d.Op(ctx, CallList, refreshWhat, listCommand("refresh", l.name, ""))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return l.followRefresh(ctx, before)
+	return nil, err
 }
 
 // idle waits a few seconds until no job fetches lists, and gives the jobs that there are then. One that has not ended long after it
 // was first seen is taken for lost.
 func (l *List) idle(ctx context.Context) (jobs []xmlapi.Job, err error) {
-	d := l.device
+	d, kind := l.device, ""
 	for range refreshLooks {
 		if jobs, err = d.Jobs(ctx); err != nil {
 			return nil, err
 		}
-		i := slices.IndexFunc(jobs, func(j xmlapi.Job) bool { return isRefresh(j) && !j.Done })
+		i := slices.IndexFunc(jobs, func(j xmlapi.Job) bool { return isFetch(j) && !j.Done })
 		if i < 0 {
 			l.hung = 0
 			return jobs, nil
@@ -237,6 +247,7 @@ func (l *List) idle(ctx context.Context) (jobs []xmlapi.Job, err error) {
 		if l.hung != jobs[i].ID {
 			l.hung, l.hangs = jobs[i].ID, d.Now()
 		}
+		kind = jobs[i].Kind
 		if d.Now().Sub(l.hangs) >= refreshStuck {
 			return jobs, nil
 		}
@@ -245,21 +256,21 @@ func (l *List) idle(ctx context.Context) (jobs []xmlapi.Job, err error) {
 		}
 	}
 	return nil, d.Fail(refreshWhat, &xmlapi.Error{Kind: xmlapi.KindBusy, Text: fmt.Sprintf(
-		"the firewall is still fetching lists (job %d, EDLRefresh, since %s): it is not told to fetch again before that has ended, or %s have passed",
-		l.hung, l.hangs.Format(time.RFC3339), refreshStuck)})
+		"the firewall is still fetching lists (job %d, %s, since %s): it is not told to fetch again before that has ended, or %s have passed",
+		l.hung, kind, l.hangs.Format(time.RFC3339), refreshStuck)})
 }
 
+// isRefresh tells whether a job fetches a list because the firewall was told to.
 func isRefresh(j xmlapi.Job) bool { return strings.EqualFold(j.Kind, "EDLRefresh") }
+
+// isFetch tells whether it fetches lists for whatever reason: EDLFetch follows a commit, and the clock.
+func isFetch(j xmlapi.Job) bool { return isRefresh(j) || strings.EqualFold(j.Kind, "EDLFetch") }
 
 // followRefresh waits for the job of a refresh, which the answer does not name. Where none shows, it is over already. Of
 // several that have begun since, others are those of other lists, and ours need not have failed unless all did; fetched is
 // that failure.
-func (l *List) followRefresh(ctx context.Context, before []xmlapi.Job) (fetched, err error) {
+func (l *List) followRefresh(ctx context.Context, begun []xmlapi.Job) (fetched, err error) {
 	d := l.device
-	begun, err := l.begunRefreshes(ctx, before)
-	if err != nil {
-		return nil, err
-	}
 	deadline, well := time.Now().Add(refreshDeadline), false
 	for _, j := range begun {
 		j, e := d.WaitJob(ctx, refreshWhat, j.ID, time.Until(deadline))

@@ -238,13 +238,19 @@ func TestListThatLosesEntries(t *testing.T) {
 
 // While a job still fetches lists no other is begun. One that never ends is waited for a few minutes, and no longer.
 func TestListIsNotFetchedWhileListsAreFetched(t *testing.T) {
+	for _, kind := range []string{"EDLRefresh", "EDLFetch"} {
+		t.Run(kind, func(t *testing.T) { notFetchedDuring(t, kind) })
+	}
+}
+
+func notFetchedDuring(t *testing.T, kind string) {
 	l := newListLab(t, nil, nil)
-	end := l.sim.AddJob("EDLRefresh", "somebody")
+	end := l.sim.AddJob(kind, "somebody")
 	desired := l.serve("192.0.2.1/32")
 	told := func() int { return l.sim.Stats().Calls[panosim.KindListRefresh] }
 	for range 9 {
 		r, err := l.list.Reconcile(t.Context(), desired, false)
-		if xmlapi.Kind(err) != xmlapi.KindBusy || !strings.Contains(err.Error(), "(job 1, EDLRefresh") || told() != 0 || r.Calls > 14 {
+		if xmlapi.Kind(err) != xmlapi.KindBusy || !strings.Contains(err.Error(), "(job 1, "+kind) || told() != 0 || r.Calls > 14 {
 			t.Fatalf("while lists are fetched: told %d times, %d calls, %v", told(), r.Calls, err)
 		}
 		l.clock.move(time.Minute)

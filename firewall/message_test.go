@@ -58,6 +58,15 @@ func TestShownEnds(t *testing.T) {
 	}
 }
 
+// parsePage reads a whole document as a call would give it.
+func parsePage(body []byte, tag string) (page, error) {
+	root, err := xmlapi.Parse(body)
+	if result := root.Child("result"); result != nil {
+		root = result
+	}
+	return readPage(root, tag), err
+}
+
 func TestParsePage(t *testing.T) {
 	body := `<response status="success"><result>
 		<entry ip="192.0.2.1" from_agent="0" persistent="1"><tag><member>mine</member></tag></entry>

@@ -90,14 +90,10 @@ func (p *pass) look() (doubt bool, err error) {
 func (f *Tags) readOne(p *pass, prefix netip.Prefix) (stands bool, err error) {
 	text := FormatAddress(prefix)
 	op := "read registered address " + text
-	body, err := f.device.OpRaw(p.ctx, CallRead, op, fmt.Sprintf(`<show><object><registered-ip><ip>%s</ip></registered-ip></object></show>`, xmlapi.Escape(text)))
+	result, err := f.device.Op(p.ctx, CallRead, op, fmt.Sprintf(`<show><object><registered-ip><ip>%s</ip></registered-ip></object></show>`, xmlapi.Escape(text)))
 	if err != nil {
 		return false, err
 	}
-	pg, err := parsePage(body, f.opts.Tag)
-	if err != nil {
-		return false, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error(), Err: err})
-	}
-	_, stands = pg.ours[prefix]
+	_, stands = readPage(result, f.opts.Tag).ours[prefix]
 	return stands, nil
 }

@@ -165,33 +165,3 @@ func TestTagsOfRulesComeBackWithTheOneOfAll(t *testing.T) {
 		l.clock.move(time.Minute)
 	}
 }
-
-// However a firewall comes to lose what it held, one pass brings it level.
-func TestOnePassBringsALoserLevel(t *testing.T) {
-	for name, lose := range map[string]func(*lab){
-		"cleared": func(l *lab) { l.sim.Addresses().Clear("vsys1") },
-		"another agent": func(l *lab) {
-			for i := range 30 {
-				if err := l.sim.Addresses().Unregister("vsys1", host(10+i), tag); err != nil {
-					l.t.Fatal(err)
-				}
-			}
-		},
-		"restarted": func(l *lab) { l.sim.Reboot() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := newLab(t, func(o *panosim.Options) {
-				o.Dialect.Counting, o.Dialect.TimerOverReboot = dialect.CountingElement, dialect.TimerDropsTag
-			}, func(o *labOptions) { o.BatchSize = 100 })
-			desired := l.entries(0, 700)
-			l.level(desired)
-			l.clock.move(time.Minute)
-			lose(l)
-			if got := l.sim.Addresses().Tagged("vsys1", tag); len(got) == len(desired) {
-				t.Fatal("it has lost nothing")
-			}
-			l.pass(desired, false)
-			l.stands(desired)
-		})
-	}
-}

@@ -1,13 +1,11 @@
 package firewall
 
 import (
-	"bytes"
 	"context"
-	"encoding/xml"
 	"fmt"
-	"io"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,36 +34,23 @@ func pageRequest(tag string, start int) string {
 		`<limit>%d</limit><start-point>%d</start-point></registered-ip></object></show>`, xmlapi.Escape(tag), pageSize, start)
 }
 
-// registeredEntry is one row. Elements and attributes that are not named here are passed over.
-type registeredEntry struct {
-	IP         string          `xml:"ip,attr"`
-	Persistent string          `xml:"persistent,attr"`
-	Tags       []registeredTag `xml:"tag>member"`
-}
-
-// registeredTag is one tag of a row, and how long it will stand where the version shows that. The vendor's example shows
-// nothing; the command line prints "(expire in 2980 seconds)" behind the tag, and what attributes a version may have no source
-// tells, so that those are read whose meaning is in their name.
-type registeredTag struct {
-	Text  string     `xml:",chardata"`
-	Attrs []xml.Attr `xml:",any,attr"`
-}
-
 // forEver is what is left of a tag that has no end.
 const forEver = time.Duration(-1)
 
+// shownEnd is how the command line shows how long a tag will stand, behind it: "(expire in 2980 seconds)". The vendor's example of an
+// answer shows nothing, and what attributes a version may have no source tells, so that those are read whose meaning is in their name.
 var shownEnd = regexp.MustCompile(`^(.*\S)\s*\(expires? in (\d{1,9}) seconds?\)$`)
 
-// is tells whether it is the tag, and what is left of it; 0: that is not shown.
-func (t registeredTag) is(tag string) (left time.Duration, ok bool) {
-	text := strings.TrimSpace(t.Text)
-	if m := shownEnd.FindStringSubmatch(text); m != nil && m[1] == tag {
+// isTag tells whether a member of a row is the tag, and what is left of it; 0: that is not shown.
+func isTag(member *xmlapi.Node, tag string) (left time.Duration, ok bool) {
+	if member.Text != tag {
+		m := shownEnd.FindStringSubmatch(member.Text)
+		if m == nil || m[1] != tag {
+			return 0, false
+		}
 		return secondsIn(m[2]), true
 	}
-	if text != tag {
-		return 0, false
-	}
-	for _, a := range t.Attrs {
+	for _, a := range member.Attrs {
 		switch a.Name.Local {
 		case "expire", "expires", "expire-in", "expires-in", "remaining":
 			if a.Value == "0" || a.Value == "never" {
@@ -89,50 +74,47 @@ func secondsIn(text string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// parsePage reads one answer. An answer without entries is an empty page, whether it holds a count or not.
-func parsePage(body []byte, tag string) (page, error) {
-	pg := page{ours: map[netip.Prefix]registration{}}
-	dec := xml.NewDecoder(bytes.NewReader(body))
-	var path []string
-	for {
-		tok, err := dec.Token()
-		if err == io.EOF {
-			return pg, nil
-		}
-		if err != nil {
-			return page{}, err
-		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			if t.Name.Local == "entry" && len(path) == 2 && path[1] == "result" {
-				var e registeredEntry
-				if err := dec.DecodeElement(&e, &t); err != nil {
-					return page{}, err
-				}
-				pg.add(e, tag)
-				continue
-			}
-			pg.outfile = pg.outfile || t.Name.Local == "outfile"
-			path = append(path, t.Name.Local)
-		case xml.EndElement:
-			path = path[:len(path)-1]
+// readPage reads one answer, as a call gives it. An answer without entries is an empty page, whether it holds a count or not.
+func readPage(result *xmlapi.Node, tag string) page {
+	pg := page{ours: make(map[netip.Prefix]registration, pageSize), keys: make([]string, 0, pageSize)}
+	if result == nil {
+		return pg
+	}
+	for _, n := range result.Children {
+		if n.Name == "entry" && result.Name == "result" {
+			pg.add(n, tag)
+		} else {
+			pg.outfile = pg.outfile || holds(n, "outfile", 0)
 		}
 	}
+	return pg
 }
 
-func (pg *page) add(e registeredEntry, tag string) {
+// holds tells whether an element is called so, or has one that is, not too deep.
+func holds(n *xmlapi.Node, name string, depth int) bool {
+	const deep = 8
+	return n.Name == name || depth < deep && slices.ContainsFunc(n.Children, func(c *xmlapi.Node) bool { return holds(c, name, depth+1) })
+}
+
+func (pg *page) add(row *xmlapi.Node, tag string) {
 	pg.rows++
-	pg.keys = append(pg.keys, strings.TrimSpace(e.IP))
-	for _, t := range e.Tags {
-		left, ok := t.is(tag)
-		if !ok {
+	ip := strings.TrimSpace(row.Attr("ip"))
+	pg.keys = append(pg.keys, ip)
+	for _, tags := range row.Children {
+		if tags.Name != "tag" {
 			continue
 		}
-		// A range that bears our tag is not from us, for we register none.
-		if p, ok := ParseAddress(e.IP); ok {
-			pg.ours[p] = registration{Persistent: e.Persistent != "0", left: left}
+		for _, member := range tags.Children {
+			left, ok := isTag(member, tag)
+			if !ok || member.Name != "member" {
+				continue
+			}
+			// A range that bears our tag is not from us, for we register none.
+			if p, ok := ParseAddress(ip); ok {
+				pg.ours[p] = registration{Persistent: row.Attr("persistent") != "0", left: left}
+			}
+			return
 		}
-		return
 	}
 }
 
@@ -140,20 +122,17 @@ func (pg *page) add(e registeredEntry, tag string) {
 // seen twice; the union of the pages is taken, for registering what stands already does no harm, and only what was
 // seen is ever removed.
 func (f *Tags) readAll(ctx context.Context) (map[netip.Prefix]registration, error) {
-	all := map[netip.Prefix]registration{}
-	seen := map[string]struct{}{}
+	all := make(map[netip.Prefix]registration, len(f.held))
+	seen := make(map[string]struct{}, len(f.held))
 	start := 1
 	for range maxPages {
 		op := fmt.Sprintf("read registered addresses from %d", start)
-		body, err := f.device.OpRaw(ctx, CallRead, op, pageRequest(f.opts.Tag, start))
+		result, err := f.device.Op(ctx, CallRead, op, pageRequest(f.opts.Tag, start))
 		if err != nil {
 			return nil, err
 		}
-		pg, err := parsePage(body, f.opts.Tag)
-		switch {
-		case err != nil:
-			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: err.Error(), Err: err})
-		case pg.outfile:
+		pg := readPage(result, f.opts.Tag)
+		if pg.outfile {
 			return nil, f.device.Fail(op, &xmlapi.Error{Kind: xmlapi.KindUnsupported,
 				Text: "the firewall writes the list to a local file, as PAN-OS before 8.0 does, so it cannot be read"})
 		}

@@ -199,12 +199,10 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 // blocked anew for that reason, in the same transaction. With nothing to release it
 // only reads. If releaseAfter is not positive, nothing is released for being quiet.
 func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration, limit int) ([]Entry, error) {
-	var expired, left, quiet, lengthened where
+	var expired, left where
 	expired.add("expires_at <= ?", l.stamp(now))
 	left.add("expires_at IS NULL AND rule = 'neighbourhood' AND NOT EXISTS (SELECT 1 FROM blacklist AS m WHERE m.neighbourhood = blacklist.address AND m.released_at IS NULL AND m.state = 0)")
-	quiet.add("expires_at IS NULL AND blocked_by <> 'label-file' AND rule <> 'neighbourhood' AND quiet_for = 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
-	lengthened.add("expires_at IS NULL AND blocked_by <> 'label-file' AND quiet_for > 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
-	lengthened.add(l.quietEnd+" <= ?", l.stamp(now))
+	quiet, lengthened := l.quiet(now, releaseAfter)
 	kinds := []struct {
 		reason string
 		where
@@ -226,6 +224,32 @@ func (l *blacklist) ReleaseQuiet(ctx context.Context, now time.Time, releaseAfte
 	}
 	slices.SortFunc(released, func(a, b Entry) int { return cmp.Compare(a.ID, b.ID) })
 	return released, nil
+}
+
+// quiet are the conditions of what has been quiet for releaseAfter, and of what had to be for longer.
+func (l *blacklist) quiet(now time.Time, releaseAfter time.Duration) (quiet, lengthened where) {
+	quiet.add("expires_at IS NULL AND blocked_by <> 'label-file' AND rule <> 'neighbourhood' AND quiet_for = 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	lengthened.add("expires_at IS NULL AND blocked_by <> 'label-file' AND quiet_for > 0 AND last_seen <= ?", l.stamp(now.Add(-releaseAfter)))
+	lengthened.add(l.quietEnd+" <= ?", l.stamp(now))
+	return quiet, lengthened
+}
+
+// CountQuiet counts what is blocked and ReleaseQuiet would release for having been quiet.
+func (l *blacklist) CountQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration) (n int, err error) {
+	quiet, lengthened := l.quiet(now, releaseAfter)
+	err = l.view(ctx, "count quiet entries", func(ctx context.Context, tx *sql.Tx) error {
+		for _, due := range []where{quiet, lengthened} {
+			due.add("released_at IS NULL")
+			due.add("state = 0")
+			var some int
+			if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM blacklist`+due.String(), due.args...).Scan(&some); err != nil {
+				return err
+			}
+			n += some
+		}
+		return nil
+	})
+	return n, err
 }
 
 // releaseDue releases the oldest of what is due. It looks first without any lock, then again under that

@@ -17,6 +17,22 @@ type database struct {
 	close   func() error
 	now     func() time.Time
 	slowest time.Duration // see the constant
+	place   Place
+}
+
+// A Place is which database a store is kept in.
+type Place struct {
+	Host     string // of PostgreSQL, with its port; empty for SQLite
+	Database string // its name; of SQLite the file
+	Identity string // kept in it, and in no other but its copies: 32 hexadecimal digits; empty: it cannot be read
+}
+
+// identify reads the identity of the database. One that is damaged just there is of use all the same, and one that is gone shows
+// that by whatever comes next.
+func (d *database) identify(ctx context.Context) {
+	_ = d.view(ctx, "read the identity of the database", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT id FROM identity`).Scan(&d.place.Identity)
+	})
 }
 
 // slowest is how long a transaction of ours may take on PostgreSQL before it is given up as lost: a

@@ -254,3 +254,16 @@ func TestPostgresSessionSettings(t *testing.T) {
 	}, `SELECT name, setting FROM pg_settings WHERE name IN ('application_name', 'idle_in_transaction_session_timeout', 'tcp_keepalives_idle')`))
 	equal(t, "settings", got, map[string]string{"application_name": "activedefense", "idle_in_transaction_session_timeout": "60000", "tcp_keepalives_idle": "30"})
 }
+
+// Every database has an identity of its own, which it keeps.
+func TestPlace(t *testing.T) {
+	another, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "another.db")})
+	must(t, err)
+	defer another.Close()
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		first, second := db.open("one").Place(), db.open("two").Place()
+		if first != second || len(first.Identity) != 32 || first.Database == "" || first.Identity == another.Place().Identity {
+			t.Errorf("%+v and %+v, and another %+v", first, second, another.Place())
+		}
+	})
+}

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,6 +63,7 @@ func connectPostgres(ctx context.Context, o Options) (*database, recordTable, er
 		},
 		now:     time.Now,
 		slowest: slowest,
+		place:   Place{Host: net.JoinHostPort(config.ConnConfig.Host, strconv.Itoa(int(config.ConnConfig.Port))), Database: config.ConnConfig.Database},
 	}
 	if err := firstAnswer(ctx, pool, config); err != nil {
 		return nil, nil, errors.Join(err, d.close())

@@ -197,12 +197,31 @@ func (t *postgresRecords) prune(ctx context.Context, before time.Time) (removed 
 		}
 	}
 	for _, table := range tables {
-		n, err := t.deleteFrom(ctx, table, before)
+		n, err := t.deleteFrom(ctx, table, "time < $3", before)
 		if removed += n; err != nil {
 			return removed, err
 		}
 	}
 	return removed, nil
+}
+
+// pruneFuture implements recordTable.
+func (t *postgresRecords) pruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
+	list, err := t.list(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, day := range list {
+		if startOf(day).Before(from) {
+			continue
+		}
+		n, err := t.drop(ctx, day)
+		if removed += n; err != nil {
+			return removed, fmt.Errorf("drop the partition %s: %w", partitionName(day), err)
+		}
+	}
+	n, err := t.deleteFrom(ctx, "records_default", "time >= $3", from)
+	return removed + n, err
 }
 
 // drop removes a partition. It gives up after a second if somebody reads it, so that those who want to
@@ -243,9 +262,9 @@ func (t *postgresRecords) drop(ctx context.Context, day int64) (rows int64, err 
 // pruneBlocks is how many blocks of 8 KB one transaction of deleteFrom goes through.
 const pruneBlocks = 256
 
-// deleteFrom removes old rows of one table, block by block: each block is visited once, however many rows
+// deleteFrom removes rows of one table, block by block: each block is visited once, however many rows
 // were deleted before it.
-func (t *postgresRecords) deleteFrom(ctx context.Context, table string, before time.Time) (removed int64, err error) {
+func (t *postgresRecords) deleteFrom(ctx context.Context, table, which string, limit time.Time) (removed int64, err error) {
 	var blocks int64
 	err = t.db.QueryRowContext(ctx, `SELECT pg_relation_size(to_regclass($1)) / current_setting('block_size')::int`, table).Scan(&blocks)
 	if err != nil {
@@ -253,8 +272,8 @@ func (t *postgresRecords) deleteFrom(ctx context.Context, table string, before t
 	}
 	for first := int64(0); first < blocks; first += pruneBlocks {
 		began := time.Now()
-		result, err := t.db.ExecContext(ctx, `DELETE FROM `+table+` WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND time < $3`,
-			fmt.Sprintf("(%d,0)", first), fmt.Sprintf("(%d,0)", first+pruneBlocks), before)
+		result, err := t.db.ExecContext(ctx, `DELETE FROM `+table+` WHERE ctid >= $1::text::tid AND ctid < $2::text::tid AND `+which,
+			fmt.Sprintf("(%d,0)", first), fmt.Sprintf("(%d,0)", first+pruneBlocks), limit)
 		if err != nil {
 			return removed, err
 		}

@@ -44,6 +44,33 @@ func TestPruneRemovesWhatIsOlder(t *testing.T) {
 	})
 }
 
+// What is dated in the future goes from a time on, and nothing else.
+func TestPruneFuture(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		at := noon()
+		var b Batch
+		for _, ahead := range []time.Duration{-300 * oneDay, 0, oneDay, 100*oneDay - time.Microsecond, 101 * oneDay, 70 * 365 * oneDay} {
+			b.Records = append(b.Records, line(at.Add(ahead), "203.0.113.1"))
+		}
+		commit(t, s, &b)
+		for _, step := range []struct {
+			from          time.Time
+			removed, left int64
+		}{
+			{at.Add(100 * 365 * oneDay), 0, 6},
+			{at.Add(100 * oneDay), 2, 4},
+			{at.Add(100 * oneDay), 0, 4},
+		} {
+			removed, err := s.PruneFuture(context.Background(), step.from)
+			must(t, err)
+			if left := count(t, s); removed != step.removed || left != step.left {
+				t.Errorf("from %v: %d removed, %d left", step.from, removed, left)
+			}
+		}
+	})
+}
+
 // The log lines of a block go as long after its release as records do; those of a block that stands stay, however old.
 func TestPruneEvidence(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {

@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -161,6 +164,64 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	return s.failed("search the records", enough(err))
 }
 
+// Unseen is a value that a filter asks for and no record has.
+type Unseen struct {
+	Column string // such as "action"; of several, the first
+	Value  string
+	Seen   []string // what records have there, in order; of more than mostSeen the first ones
+}
+
+// mostSeen is how many values of a column are told.
+const mostSeen = 20
+
+// Unseen says which of the texts that a filter asks for no record of its time has. It looks through all records of that time, so
+// that it may take long.
+func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err error) {
+	for _, t := range f.textFilters() {
+		if t.stars {
+			continue
+		}
+		seen := make(map[string]string) // by lower case
+		for _, column := range t.columns {
+			if err := s.distinct(ctx, column, &f, seen); err != nil {
+				return nil, err
+			}
+		}
+		shown := slices.Sorted(maps.Values(seen))
+		for _, value := range t.want {
+			if _, is := seen[strings.ToLower(value)]; !is && value != "" {
+				list = append(list, Unseen{t.columns[0], value, shown[:min(len(shown), mostSeen)]})
+			}
+		}
+	}
+	return list, nil
+}
+
+// distinct adds the values that a column of texts has in the records of a filter's time.
+func (s *Store) distinct(ctx context.Context, column string, f *RecordFilter, seen map[string]string) error {
+	var w where
+	w.add(column + " <> ''")
+	if !f.Since.IsZero() {
+		w.add("time >= ?", s.stamp(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.add("time < ?", s.stamp(f.Until))
+	}
+	rows, err := s.readers.QueryContext(ctx, `SELECT DISTINCT `+column+` FROM records`+w.String(), w.args...)
+	if err != nil {
+		return s.failed("look for what records have", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var value string
+		if err := rows.Scan(&value); err != nil {
+			return s.failed("look for what records have", err)
+		}
+		seen[strings.ToLower(value)] = value
+	}
+	return s.failed("look for what records have", rows.Err())
+}
+
 // PruneRecords removes the records older than before, in small steps between which others can write, so
 // that it may take long and may have done a part when it returns an error. PostgreSQL drops the
 // partitions of whole days; records of the day in which before lies are kept until that day is over,
@@ -169,4 +230,11 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 func (s *Store) PruneRecords(ctx context.Context, before time.Time) (removed int64, err error) {
 	removed, err = s.records.prune(ctx, clamp(before))
 	return removed, s.failed("remove old records", err)
+}
+
+// PruneFuture removes the records that are dated at from or later, as PruneRecords removes old ones; of PostgreSQL's partitions those
+// of whole days.
+func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
+	removed, err = s.records.pruneFuture(ctx, clamp(from))
+	return removed, s.failed("remove records of the future", err)
 }

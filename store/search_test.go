@@ -187,6 +187,21 @@ func TestSearchAgainstOracle(t *testing.T) {
 	})
 }
 
+// What a filter asks for and no record of its time has is named, with what they have.
+func TestUnseen(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, at := db.open("one"), noon()
+		commit(t, s, &Batch{Records: []Record{
+			{Time: at, Action: "deny", FromZone: "untrust", ToZone: "dmz", SrcUser: "anna"}, {Time: at, Action: "Drop"},
+			{Time: at.Add(-time.Hour), Action: "allow"}, {Time: at.Add(time.Hour), Action: "reset-both"},
+		}})
+		f := RecordFilter{Since: at, Until: at.Add(time.Minute), Action: []string{"drop", "DENY", "allow", ""}, Zone: []string{"DMZ", "trust"}, User: []string{"bob"}, Rule: []string{"x"}}
+		got, err := s.Unseen(context.Background(), f)
+		must(t, err)
+		equal(t, "unseen", got, []Unseen{{"action", "allow", []string{"Drop", "deny"}}, {"rule", "x", []string{}}, {"from_zone", "trust", []string{"dmz", "untrust"}}})
+	})
+}
+
 func TestSearchStopsOnError(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {
 		s := db.open("one")

@@ -230,8 +230,18 @@ const (
 
 // prune implements recordTable.
 func (t *sqliteRecords) prune(ctx context.Context, before time.Time) (removed int64, err error) {
+	return t.pruneAll(ctx, `time < $1 ORDER BY time`, before)
+}
+
+// pruneFuture implements recordTable.
+func (t *sqliteRecords) pruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
+	return t.pruneAll(ctx, `time >= $1 ORDER BY time DESC`, from)
+}
+
+// pruneAll removes records in steps.
+func (t *sqliteRecords) pruneAll(ctx context.Context, which string, limit time.Time) (removed int64, err error) {
 	for chunk := int64(pruneFirst); ; {
-		n, took, err := t.pruneChunk(ctx, before, chunk)
+		n, took, err := t.pruneChunk(ctx, which, limit, chunk)
 		if err != nil {
 			return removed, err
 		}
@@ -245,16 +255,16 @@ func (t *sqliteRecords) prune(ctx context.Context, before time.Time) (removed in
 	}
 }
 
-// pruneChunk removes at most so many of the oldest records, and tells how long that kept others waiting.
-func (t *sqliteRecords) pruneChunk(ctx context.Context, before time.Time, most int64) (n int64, took time.Duration, err error) {
+// pruneChunk removes at most so many of the records, and tells how long that kept others waiting.
+func (t *sqliteRecords) pruneChunk(ctx context.Context, which string, limit time.Time, most int64) (n int64, took time.Duration, err error) {
 	conn, err := t.writer.Conn(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer conn.Close() // gives it back to the pool
 	began := time.Now()
-	result, err := conn.ExecContext(ctx, `DELETE FROM records WHERE id IN (SELECT id FROM records WHERE time < $1 ORDER BY time LIMIT $2)`,
-		t.stamp(before), most)
+	result, err := conn.ExecContext(ctx, `DELETE FROM records WHERE id IN (SELECT id FROM records WHERE `+which+` LIMIT $2)`,
+		t.stamp(limit), most)
 	if err != nil {
 		return 0, 0, err
 	}

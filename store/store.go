@@ -58,6 +58,7 @@ type recordTable interface {
 	sightings(ctx context.Context, agent int64, in []Interval, fn func(*Record) error) error
 	// prune removes the records older than before.
 	prune(ctx context.Context, before time.Time) (int64, error)
+	pruneFuture(ctx context.Context, from time.Time) (int64, error)
 }
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the
@@ -82,6 +83,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	db.identify(ctx)
 	inst, err := register(ctx, db, o.Instance)
 	if err != nil {
 		return nil, errors.Join(err, db.close())
@@ -94,3 +96,6 @@ func (s *Store) Close() error { return s.close() }
 
 // Kind names the database: "sqlite" or "postgresql".
 func (s *Store) Kind() string { return s.kind }
+
+// Place is which database it is.
+func (s *Store) Place() Place { return s.place }

@@ -42,16 +42,6 @@ func (t *Table) Line(format string, args ...any) {
 // Flush writes the table.
 func (t *Table) Flush() error { return t.w.Flush() }
 
-// Harmless replaces control characters: strangers choose parts of log lines.
-func Harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
-			return '·'
-		}
-		return r
-	}, s)
-}
-
 // LocalTime writes a time in the local zone; "-" for none.
 func LocalTime(t time.Time) string {
 	if t.IsZero() {

@@ -99,6 +99,11 @@ func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
 
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.
 func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.Step, error) {
+	if p.opts.Apply && p.opts.Commit {
+		if err := policy.MayCommit(ctx, p.device, p.fw.CommitAdmin); err != nil {
+			return plan.Steps, err
+		}
+	}
 	plan, err := p.write(ctx, plan)
 	if err != nil {
 		return plan.Steps, err

@@ -11,6 +11,7 @@ import (
 	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 )
@@ -129,7 +130,7 @@ func TestProvisionPlansTakesStepsAndCommits(t *testing.T) {
 			}
 			sim.Lists().Fetch()
 			checks, err := Verify(t.Context(), l.cfg, VerifyOptions{Expected: l.opts.Expected})
-			if err != nil || len(checks) != 15 {
+			if err != nil || len(checks) != 16 {
 				t.Errorf("%d checks, %v", len(checks), err)
 			}
 			for _, c := range checks {
@@ -221,6 +222,20 @@ func TestProvisionNeedsTheCAOfTheListThatItsFirewallsFetch(t *testing.T) {
 	l.cfg.EDL.Listen = ""
 	if left, _, err = l.provision(planOnly); err != nil || len(left) == 0 {
 		t.Errorf("without a list: %v, %v", left, err)
+	}
+}
+
+// A role that may write and not commit is told before anything is written, where a commit is asked for.
+func TestProvisionWithoutTheRightToCommit(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{Dialect: dialect.Dialect{Admins: dialect.AdminsSelf}})
+	sim.Config().SetRole("svc", panosim.RightConfiguration, panosim.RightOperation, panosim.RightUserID, panosim.RightImport)
+	left, _, err := l.provision(applyAndCommit)
+	if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "nothing was written: the role svc-role of administrator svc does not allow commits") || len(left) == 0 || sim.Config().Pending("") != 0 {
+		t.Errorf("%d edits: %v", sim.Config().Pending(""), err)
+	}
+	if left, _, err = l.provision(apply); err != nil || len(left) != 0 {
+		t.Errorf("without a commit: %v, %v", left, err)
 	}
 }
 

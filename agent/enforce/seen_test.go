@@ -60,7 +60,7 @@ func TestWhatWasWrittenIsSeenWhenItIsReadBack(t *testing.T) {
 	step("renewed", false, 0, 0, "203.0.113.1 -480h0m0s", "203.0.113.2 -480h0m0s", "203.0.113.3 -480h0m0s")
 }
 
-// What the firewall lost is told, and written again.
+// What the firewall lost is told, and written again; until that is read, it was seen when it was read last, and not since.
 func TestALossIsTold(t *testing.T) {
 	e := newEnforceTest(t)
 	e.want("203.0.113.1/32", "203.0.113.2/32")
@@ -72,8 +72,15 @@ func TestALossIsTold(t *testing.T) {
 			t.Errorf("pass %d: told %d times", i, n)
 		}
 		e.expect("after the pass", "203.0.113.1/32", "203.0.113.2/32")
+		if got := e.seen(); !slices.Equal(got, []string{"203.0.113.1 0s", "203.0.113.2 0s"}) {
+			t.Errorf("pass %d: %q", i, got)
+		}
 		if i == 0 {
 			e.sim.Addresses().Clear("vsys1")
+		}
+		e.clock.add(time.Second)
+		if got := e.seen(); !slices.Equal(got, []string{"203.0.113.1 -1s", "203.0.113.2 -1s"}) {
+			t.Errorf("a second after pass %d: %q", i, got)
 		}
 	}
 }

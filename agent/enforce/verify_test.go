@@ -51,7 +51,7 @@ func TestVerifyLooksAtEveryFirewallInOrder(t *testing.T) {
 	for _, c := range checks {
 		names = append(names, c.Firewall)
 	}
-	if each := slices.Compact(names); !slices.Equal(each, []string{"away", "pair", "pair (peer)", "last"}) || len(checks) != 4*15 {
+	if each := slices.Compact(names); !slices.Equal(each, []string{"away", "pair", "pair (peer)", "last"}) || len(checks) != 4*16 {
 		t.Errorf("%d checks of %q", len(checks), each)
 	}
 	for name, result := range map[string]string{"away": policy.ResultFail, "pair": policy.ResultPass, "pair (peer)": policy.ResultPass, "last": policy.ResultPass} {
@@ -61,7 +61,7 @@ func TestVerifyLooksAtEveryFirewallInOrder(t *testing.T) {
 	}
 
 	checks, err = Verify(t.Context(), l.cfg, VerifyOptions{Firewall: "LAST", Expected: l.opts.Expected})
-	if err != nil || len(checks) != 15 || checks[0].Firewall != "last" {
+	if err != nil || len(checks) != 16 || checks[0].Firewall != "last" {
 		t.Errorf("one of them: %d checks, %v", len(checks), err)
 	}
 	if _, err = Verify(t.Context(), l.cfg, VerifyOptions{Firewall: "lost"}); !errors.Is(err, ErrUnknownFirewall) || !strings.Contains(err.Error(), "away, pair, last") {

@@ -91,6 +91,24 @@ func (b *batch) touch(entry netip.Prefix, member netip.Addr, at time.Time, hits 
 	}
 }
 
+// notLater has nobody seen later than now: of a line that is dated in the future, that is when it was seen. Without this, its
+// source would stay blocked until that time comes.
+func (b *batch) notLater(now time.Time) {
+	for i := range b.Touches {
+		b.Touches[i].LastSeen = earlier(b.Touches[i].LastSeen, now)
+	}
+	for i := range b.Blocks {
+		b.Blocks[i].FirstSeen, b.Blocks[i].LastSeen = earlier(b.Blocks[i].FirstSeen, now), earlier(b.Blocks[i].LastSeen, now)
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // StateOf says what becomes of the source of a verdict: it is blocked, unless a person has to decide, or its rule only
 // observes.
 func StateOf(v *detect.Verdict) store.State {
@@ -119,7 +137,7 @@ func (b *batch) block(v *detect.Verdict, evidence []store.Evidence, x store.Esca
 		Hits: int64(v.Hits), Count: v.Count, Grade: grades[v.Grade], State: StateOf(v), Hold: v.Hold, Members: v.Addresses, Evidence: evidence, Tag: v.Tag, Escalation: x,
 	}
 	if v.BlockFor > 0 {
-		block.ExpiresAt, block.Escalation.Length = v.Time.Add(v.BlockFor), v.BlockFor
+		block.ExpiresAt, block.Escalation.Length = earlier(v.Time, at).Add(v.BlockFor), v.BlockFor
 	}
 	b.Blocks = append(b.Blocks, block)
 	b.urgent = b.urgent || block.State == store.Blocked // a hold can share a transaction: nobody is blocked by it

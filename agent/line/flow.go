@@ -22,7 +22,8 @@ type flow struct {
 	} // what the engine was told of
 	surge      *detect.Surge // the engine's
 	neighbours neighbours
-	oldest     time.Duration // verdicts that are older block nobody; 0: all may
+	oldest     time.Duration        // verdicts that are older block nobody; 0: all may
+	ahead      func() time.Duration // by how much now is ahead of what can be believed; nil where all may
 	end        end
 }
 
@@ -76,7 +77,7 @@ func (f *flow) know() {
 // judge decides whether a verdict has consequences. A source that is held or observed goes on being counted: better evidence
 // may block it.
 func (f *flow) judge(v *detect.Verdict, by *lane, now time.Time) {
-	if f.oldest > 0 && v.Time.Before(now.Add(-f.oldest)) {
+	if f.oldest > 0 && v.Time.Before(now.Add(-f.oldest-f.ahead())) {
 		f.end.stale(v)
 		return
 	}

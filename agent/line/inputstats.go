@@ -96,6 +96,16 @@ func (s *Stats) allInputs() []*inputStats {
 	return slices.Clone(s.order)
 }
 
+// LastEvents gives, of each input that had one, the time of the last record.
+func (s *Stats) LastEvents() (times []time.Time) {
+	for _, in := range s.allInputs() {
+		if at := unixNano(in.lastEvent.Load()); at != nil {
+			times = append(times, *at)
+		}
+	}
+	return times
+}
+
 func (in *inputStats) recorded(ev *detect.Event, now time.Time) {
 	in.lines.Add(1)
 	in.records.Add(1)

@@ -112,6 +112,8 @@ func TestNotEveryVerdictIsABlock(t *testing.T) {
 	o := testOptions(t, st, filepath.Join(dir, "fw1.log"))
 	o.Now, o.Logger, o.ReleaseAfter = clock.now, zerolog.New(&log), 24*time.Hour
 	o.Guard = func() *detect.Guard { return detect.NewGuard([]netip.Prefix{prefix("203.0.113.8/32")}, nil) }
+	ahead := time.Duration(0)
+	o.Ahead = func() time.Duration { return ahead }
 	l := openTestLive(t, o)
 	verdict := func(source string, at time.Time) *detect.Verdict {
 		return &detect.Verdict{Source: prefix(source), Rule: detect.RulePortScan, Time: at, FirstSeen: at, LastSeen: at}
@@ -132,6 +134,11 @@ func TestNotEveryVerdictIsABlock(t *testing.T) {
 		if n := verdicts(t, o.Stats, outcome); n != want {
 			t.Errorf("%v verdicts are %s", n, outcome)
 		}
+	}
+	ahead = 35 * 24 * time.Hour // what happens now looks as old as that
+	l.judge(verdict("203.0.113.10/32", now.Add(-ahead)), nil, now)
+	if len(l.batch.Blocks) != 2 {
+		t.Errorf("the blocks are %+v where this host's clock is ahead", l.batch.Blocks)
 	}
 	// Among very many, some may be said twice, but memory is bounded.
 	for i := range 10_002 {
@@ -362,7 +369,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	dir := t.TempDir()
 	l := newTestLive(t, dir, "*.log")
 	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 1))
-	l.refresh()
+	l.refresh(context.Background())
 	if err := l.drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -410,5 +417,27 @@ func TestWhereReadingBeganIsKept(t *testing.T) {
 			t.Errorf("%d records instead of %d", n, want)
 		}
 		write(t, path, scan("203.0.113.9", noon, 10))
+	}
+}
+
+// A line that is dated in the future counts, and its source was seen now: it is not blocked until that time has come.
+func TestALineOfTheFutureIsSeenNow(t *testing.T) {
+	dir, st := t.TempDir(), newTestStore(t)
+	o := testOptions(t, st, filepath.Join(dir, "*.log"))
+	o.Settings.PortScan.BlockFor = time.Hour
+	started := time.Now()
+	o.Now = func() time.Time { return noon.Add(time.Since(started)) }
+	now := func(at time.Time) bool { return !at.Before(noon) && at.Before(noon.Add(time.Hour)) }
+	begun := noon.Add(3 * 365 * 24 * time.Hour)
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun, 11))
+	start(t, o)
+	until(t, "it is blocked", func() bool { return entries(t, st) != "" })
+	if e := only(t, st, "203.0.113.7"); !now(e.FirstSeen) || !now(e.LastSeen) || !now(e.ExpiresAt.Add(-time.Hour)) {
+		t.Errorf("the entry is %+v", e)
+	}
+	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", begun.Add(time.Hour), 2))
+	until(t, "activity is stored", func() bool { return only(t, st, "203.0.113.7").Hits == 13 })
+	if e := only(t, st, "203.0.113.7"); !now(e.LastSeen) {
+		t.Errorf("after activity it is %+v", e)
 	}
 }

@@ -35,6 +35,7 @@ type Options struct {
 	Wake   func() // the blacklist may have changed
 	Logger zerolog.Logger
 	Now    func() time.Time
+	Ahead  func() time.Duration // by how much Now is ahead of what can be believed
 }
 
 // Health is told how the store does, and has what a start needs of it tried until it succeeds.
@@ -102,7 +103,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	}) {
 		return nil, ctx.Err()
 	}
-	files, err := openFiles(o, positions)
+	files, err := openFiles(ctx, o, positions)
 	if err != nil {
 		return nil, fmt.Errorf("open the inputs: %w", err)
 	}
@@ -113,10 +114,10 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
 	}
 	l.free <- newBatch()
-	l.refresh()
+	l.refresh(ctx)
 	if !o.Health.Insist(ctx, func() error {
 		surge := o.Surge
-		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, end: l}
+		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, ahead: o.Ahead, end: l}
 		l.engine.Limit(l.surge)
 		l.know() // before anything is told once more
 		l.merge = merge{readers: l.readers, engine: l.engine}

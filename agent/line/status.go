@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"activedefense/agent/tail"
 	"activedefense/detect/memory"
 )
 
@@ -12,6 +13,8 @@ import (
 type Status struct {
 	Inputs     []InputStatus // at most 1000, those in trouble and those behind before others
 	NotShown   int           // files beyond that
+	Crowds     []Crowd       // inputs with more files than are followed at once
+	Lost       uint64        // files, since the start, of which lines may be lost that were not read
 	BadLines   []BadLine     // the first 20 lines that could not be parsed
 	Stored     uint64        // records committed since the start
 	Rate       float64       // lines a second
@@ -78,6 +81,7 @@ func (s *Stats) Status(now time.Time) Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.BadLines = slices.Clone(s.bad)
+	out.Crowds, out.Lost = slices.Clone(s.crowds), s.lost
 	out.Stored, out.Rate = s.stored, s.rate.perSecond(now)
 	e := &s.engine
 	out.Detect = DetectStatus{Sources: e.Sources, Sightings: e.Sightings, Evicted: e.Evicted, NearThreshold: e.Near,
@@ -91,6 +95,12 @@ func (s *Stats) Status(now time.Time) Status {
 		out.LastCommit = &last
 	}
 	return out
+}
+
+// A Crowd is an input with more files than are followed at once.
+type Crowd struct {
+	tail.Crowd
+	Since time.Time
 }
 
 // trouble is a path that cannot be read, or only in part.

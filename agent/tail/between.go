@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,16 +22,13 @@ var errMoved = errors.New("renamed meanwhile")
 // movedTries is how often names are looked at again that change while they are.
 const movedTries = 20
 
-// generations lists the rotated generations of a path afresh, the oldest first. Those that a compressor has not done
-// with (the plain file is still there) are given as plain only. Nothing else in the folder is looked at: where hundreds
-// of files are rotated at once, each of them comes here.
-func generations(path string, since time.Time) []candidate {
+// generations gives the rotated generations of a path in a listing, the oldest first. Those that a compressor has not done
+// with (the plain file is still there) are given as plain only.
+func (d *folder) generations(path string, since time.Time) []candidate {
 	base := filepath.Base(path)
-	wanted := func(name string) bool { return generation(base, name) }
-	d := listFolder(filepath.Dir(path), nil, wanted).steady(wanted)
 	var out []candidate
-	for name, e := range d.entries {
-		if e.link || !e.regular() || e.mtime.Before(since) {
+	for name, e := range d.beginning(strings.TrimSuffix(base, filepath.Ext(base))) {
+		if e.link || !e.regular() || e.mtime.Before(since) || !generation(base, name) {
 			continue
 		}
 		plain, packed := unpacked(name)
@@ -49,13 +47,23 @@ func generations(path string, since time.Time) []candidate {
 	return out
 }
 
-// walk visits the generations of a path, and begins anew when one was renamed before it could be opened: otherwise a
-// rotation that goes on meanwhile would hide one. A visit that returns false ends it.
-func walk(path string, since time.Time, visit func(candidate) (bool, error)) {
+// listGenerations lists the folder of a path for its generations. Nothing else in it is looked at.
+func listGenerations(path string) *folder {
+	base := filepath.Base(path)
+	wanted := func(name string) bool { return generation(base, name) }
+	return listFolder(filepath.Dir(path), nil, wanted).steady(wanted)
+}
+
+// walk visits the generations of a path, as they were listed or, with nil, as they are now; and begins anew when one was
+// renamed before it could be opened: otherwise a rotation that goes on meanwhile would hide one. A visit that returns
+// false ends it.
+func walk(listed *folder, path string, since time.Time, visit func(candidate) (bool, error)) {
 	for range movedTries {
-		list := generations(path, since)
+		if listed == nil {
+			listed = listGenerations(path)
+		}
 		again := false
-		for _, c := range list {
+		for _, c := range listed.generations(path, since) {
 			more, err := visit(c)
 			if !more {
 				return
@@ -68,12 +76,13 @@ func walk(path string, since time.Time, visit func(candidate) (bool, error)) {
 		if !again {
 			return
 		}
+		listed = nil
 	}
 }
 
 // between opens the generations that lay at the path after the time given, before the present file did, and were never
-// seen there: it was rotated several times while nobody looked. present may be nil.
-func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
+// seen there: it was rotated several times while nobody looked. present may be nil; so may be listed, see walk.
+func (s *Set) between(st *Stream, listed *folder, after time.Time, present *file) []*file {
 	if after.IsZero() {
 		return nil
 	}
@@ -83,7 +92,7 @@ func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
 		at    time.Time
 	}
 	var found []ordered
-	walk(st.path, after.Add(-timeSlack), func(c candidate) (bool, error) {
+	walk(listed, st.path, after.Add(-timeSlack), func(c candidate) (bool, error) {
 		if present != nil && c.key == present.key {
 			return false, nil // renamed meanwhile itself: what follows is newer, and found when that is looked at
 		}
@@ -124,7 +133,7 @@ func (st *Stream) findBetween() {
 	if d == nil || d.err != nil || !st.horizon.look(d) {
 		return
 	}
-	if list := st.set.between(st, st.horizon.until(), nil); len(list) > 0 {
+	if list := st.set.between(st, d, st.horizon.until(), nil); len(list) > 0 {
 		st.files.push(list...)
 		st.number()
 	}

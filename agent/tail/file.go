@@ -44,6 +44,9 @@ type file struct {
 	sumLen int
 	seen   []byte // the first bytes as they were read, at most fingerprintMax; while open
 
+	index *index              // in which it is found; nil: none
+	heads [][sha256.Size]byte // under which it is found there
+
 	stored bool // the caller may have stored it under this number
 	stream *Stream
 	h      *os.File // nil: not open, or read from a compressed copy
@@ -64,6 +67,8 @@ type file struct {
 	retryAt time.Time // not to be opened again before
 	tries   int       // how often a compressed copy of it was found broken
 	fault   error     // why it could not be read when that was last tried
+	rested  bool      // let go while there was nothing to read
+	whole   bool      // it was truncated when all that was seen of it had been read
 	fresh   bool      // it was empty when it was opened: what it is shows when something is written
 	refuted state     // an entry with its inode that is not it
 	after   *file     // it is a newer copy of this one, and goes on where that one ends; else nil
@@ -80,7 +85,7 @@ func (f *file) position() Position {
 		// So that it is known again even if it is renamed and compressed before anything of it was read.
 		head := make([]byte, fingerprintMax)
 		if n, err := f.h.ReadAt(head, 0); n > len(f.seen) && (err == nil || errors.Is(err, io.EOF)) {
-			f.seen = head[:n]
+			f.saw(head[:n])
 		}
 	}
 	f.fingerprint()
@@ -117,7 +122,15 @@ func (f *file) note(at int64, data []byte) {
 	if f.seen == nil {
 		f.seen = make([]byte, 0, fingerprintMax)
 	}
-	f.seen = append(f.seen[:at], data[:min(len(data), fingerprintMax-int(at))]...)
+	f.saw(append(f.seen[:at], data[:min(len(data), fingerprintMax-int(at))]...))
+}
+
+// saw sets what is seen of the first bytes.
+func (f *file) saw(head []byte) {
+	f.seen = head
+	if len(head) == fingerprintMax && f.index != nil {
+		f.index.saw(f, sha256.Sum256(head))
+	}
 }
 
 // begins tells whether content with this head is that of f, as far as f is known. Nothing known is no proof.

@@ -92,7 +92,8 @@ func (st *Stream) lose(f *file) {
 	// What was passed over as a copy of it may hold what was not read.
 	st.set.excluded.reconsider()
 	st.set.watch.dirty.Store(true)
-	if f.offset > 0 {
+	if f.offset > 0 && !f.whole {
+		st.set.lost++
 		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).
 			Msg("deleted or truncated and no copy was found; lines not read before are lost")
 	}
@@ -110,7 +111,9 @@ func (st *Stream) setAside(f *file, err error) {
 	f.since = st.set.now()
 	f.looked = time.Time{}
 	st.files.waiting = append(st.files.waiting, f)
+	st.set.unsettled = true
 	st.health.report(st.err())
+	st.set.news.of(st)
 }
 
 // shut closes a file.

@@ -113,11 +113,13 @@ func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 		if f.stream != nil {
 			f.stream.delivery.resume(f)
 		}
-		f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, e.path, p, head, s.now(), -1, false
+		f.stream, f.where, f.zip, f.idle, f.end, f.done = st, e.path, p, s.now(), -1, false
+		f.saw(head)
 		st.files.enqueue(f) // in its turn, which was before what came after it
 		return f, errFinished
 	}
-	f.stream, f.where, f.zip, f.seen, f.idle = st, e.path, p, head, s.now()
+	f.stream, f.where, f.zip, f.idle = st, e.path, p, s.now()
+	f.saw(head)
 	return f, nil
 }
 

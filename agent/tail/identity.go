@@ -100,8 +100,9 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 		f.stream.delivery.resume(f)
 	}
 	s.known.rekey(f, o.key)
-	f.stream, f.path = st, st.path
-	f.h, f.where, f.seen = o.h, where, o.head
+	s.known.locate(f, st.path)
+	f.stream, f.h, f.where = st, o.h, where
+	f.saw(o.head)
 	f.end, f.size, f.mtime = -1, o.size, time.Time{}
 	f.fresh = f.offset == 0
 	f.done, f.found, f.gone, f.idle = false, false, time.Time{}, s.now()

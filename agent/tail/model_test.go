@@ -24,6 +24,7 @@ type model struct {
 	n       int      // lines begun
 	written []string // complete lines, in order
 	steps   []string // what may happen
+	turns   int      // how often it has to be read in the end, where files are followed one after the other; 0: once
 	ordered bool     // whether lines of different files must be in order, too
 }
 
@@ -260,7 +261,7 @@ func firstDifference(have, want []string) string {
 // compareLines compares the numbers of lines.
 func compareLines(a, b string) int { return strings.Compare(a[:11], b[:11]) }
 
-func testModel(t *testing.T, pattern string, ordered bool) {
+func testModel(t *testing.T, pattern string, ordered bool, set ...func(*model)) {
 	base := t.TempDir()
 	round := 0
 	rapid.Check(t, func(r *rapid.T) {
@@ -275,6 +276,9 @@ func testModel(t *testing.T, pattern string, ordered bool) {
 			"read", "read some", "commit", "commit some", "crash", "open", "open", "time"}
 		if !ordered {
 			m.steps = append(m.steps, "copytruncate", "copytruncate")
+		}
+		for _, change := range set {
+			change(m)
 		}
 		m.reopen()
 		m.open()
@@ -291,8 +295,12 @@ func testModel(t *testing.T, pattern string, ordered bool) {
 		if !m.up {
 			m.open()
 		}
-		m.read()
-		m.commit()
+		for range max(1, m.turns) {
+			m.read()
+			m.commit()
+			m.ahead += 2 * time.Second
+			m.mustScan()
+		}
 		m.ahead += time.Minute
 		m.mustScan()
 		m.restart() // and nothing comes twice
@@ -310,4 +318,8 @@ func TestModelOfRotationAndTruncation(t *testing.T) { testModel(t, "x.log", fals
 
 func TestModelOfRotationAndTruncationWhereThePatternMatchesGenerations(t *testing.T) {
 	testModel(t, "x.log*", false)
+}
+
+func TestModelOfRotationAndTruncationWhereOneFileIsFollowedAtOnce(t *testing.T) {
+	testModel(t, "x.log*", false, func(m *model) { m.o.Inputs[0].MaxFiles, m.turns = 1, 40 })
 }

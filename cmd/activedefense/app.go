@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/store"
@@ -25,34 +26,45 @@ const defaultConfig = "/etc/activedefense/activedefense.yaml"
 // app is what the subcommands share: the common flags, where to read and write, and how configuration and store are
 // had. Each subcommand is a type of its own on top of it, which holds the flags that only it has.
 type app struct {
-	configPath string
-	json       bool
-	started    bool // the command line was understood
+	configPath    string
+	defaultConfig string // read when configPath is empty, if it is there; "": nothing is
+	json          bool
+	started       bool // the command line was understood
 
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
 }
 
-// path is the configuration file to read; "" for the built-in defaults.
+// path is the configuration file to read; "" for the built-in defaults. One that is there and cannot be read is to be read, too: what it
+// says must not count for nothing.
 func (a *app) path() string {
-	if a.configPath != "" {
+	if a.configPath != "" || a.defaultConfig == "" {
 		return a.configPath
 	}
-	if _, err := os.Stat(defaultConfig); err == nil {
-		return defaultConfig
+	if _, err := os.Stat(a.defaultConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
 	}
-	return ""
+	return a.defaultConfig
 }
 
-// load reads the configuration, and says every fault of a wrong one.
-func (a *app) load() (*config.Config, []config.Warning, error) {
-	return a.loadSaying(func(f config.Fault) { fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text) })
+// load reads the configuration, without the files that it names, and says every fault of a wrong one.
+func (a *app) load() (*config.Config, error) {
+	cfg, _, err := a.read(config.Options{WithoutFiles: true}, a.sayFault)
+	return cfg, err
 }
 
-// loadSaying reads the configuration, and has every fault of a wrong one said.
-func (a *app) loadSaying(say func(config.Fault)) (*config.Config, []config.Warning, error) {
-	cfg, warnings, err := config.Load(config.Options{Path: a.path(), Environ: a.environ})
+// loadWhole reads the configuration and the keys, passwords and certificates that it names, and says every fault.
+func (a *app) loadWhole() (*config.Config, []config.Warning, error) {
+	return a.read(config.Options{}, a.sayFault)
+}
+
+func (a *app) sayFault(f config.Fault) { fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text) }
+
+// read reads the configuration, and has every fault of a wrong one said.
+func (a *app) read(o config.Options, say func(config.Fault)) (*config.Config, []config.Warning, error) {
+	o.Path, o.Environ = a.path(), a.environ
+	cfg, warnings, err := config.Load(o)
 	if err == nil {
 		return cfg, warnings, nil
 	}
@@ -76,8 +88,40 @@ func (a *app) named() string {
 
 var errNoDatabase = errors.New("there is no database yet")
 
-// open opens the store that the configuration names, beside a running daemon or without one.
+// open opens the store that the configuration names, beside a running daemon or without one. It refuses another one than that of the
+// daemon which answers at admin.listen: what is done there would have no effect, and what is read there is not what is.
 func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	st, err := a.openAny(ctx, cfg)
+	if err != nil || cfg.Admin.Listen == "" {
+		return st, err
+	}
+	base := adminURL(cfg.Admin.Listen)
+	daemon, err := fetchStatus(ctx, base, sameStoreTimeout)
+	if err != nil || daemon.Store.Identity == "" || daemon.Store.Identity == st.Place().Identity {
+		return st, nil // nobody who would use another one
+	}
+	defer st.Close()
+	of := "the built-in defaults"
+	if path := daemon.Configuration.Path; path != "" {
+		of = path
+	}
+	return nil, &statusError{exitUsage, fmt.Errorf("the daemon at %s uses another store (%s, as %s says) than this configuration%s (%s): run the command with --config %s, or stop that daemon first",
+		base, placeText(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), placeText(st.Kind(), st.Place().Host, st.Place().Database), of)}
+}
+
+// sameStoreTimeout bounds the wait for a daemon that may not run.
+const sameStoreTimeout = 2 * time.Second
+
+// placeText names a database.
+func placeText(kind, host, database string) string {
+	if host == "" {
+		return kind + " " + database
+	}
+	return kind + " " + database + " at " + host
+}
+
+// openAny opens the store that the configuration names.
+func (a *app) openAny(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 	// Only a daemon keeps read positions, under its own name.
 	opts := store.Options{URL: string(cfg.Store.URL), Path: filepath.Join(cfg.StateDir, agent.DatabaseFile), Instance: "command-line"}
 	if opts.URL == "" {
@@ -94,7 +138,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error
 
 // withStore runs what a command does with the configuration and the store.
 func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Store) error) error {
-	cfg, _, err := a.load()
+	cfg, err := a.load()
 	if err != nil {
 		return err
 	}
@@ -112,7 +156,7 @@ func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
 	var st *store.Store
 	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
 		var err error
-		if st, err = a.open(ctx, cfg); err != nil {
+		if st, err = a.openAny(ctx, cfg); err != nil {
 			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
 		} else {
 			defer st.Close()
@@ -125,22 +169,49 @@ func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
 	return known
 }
 
-// logger writes to standard error: readable at a terminal, JSON otherwise, unless the configuration
-// says which.
+// logger writes to standard error: readable at a terminal, with priorities where systemd's journal reads it, JSON otherwise, unless the
+// configuration says which.
 func (a *app) logger(cfg *config.Config) zerolog.Logger {
 	level, err := zerolog.ParseLevel(cfg.Log.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // the configuration was validated
 	}
+	format := cfg.Log.Format
+	if format == "auto" {
+		switch {
+		case isTerminal(a.stderr):
+			format = "console"
+		case readByJournal(a.stderr, a.environ):
+			format = "journal"
+		}
+	}
 	var out io.Writer = a.stderr
-	if cfg.Log.Format == "console" || cfg.Log.Format == "auto" && isTerminal(a.stderr) {
-		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr)}
+	switch format {
+	case "console":
+		// It quotes what a field holds; the colours are its own.
+		out = zerolog.ConsoleWriter{Out: unguarded(a.stderr), TimeFormat: time.DateTime, NoColor: !isTerminal(a.stderr), FormatMessage: harmlessMessage}
+	case "journal":
+		out = zerolog.SyncWriter(newJournal(a.stderr))
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }
 
+// harmlessMessage is the text of a log line's message; nil: it has none.
+func harmlessMessage(message any) string {
+	text, _ := message.(string)
+	return display.Harmless(text)
+}
+
+// unguarded is the writer behind a guard, or the writer itself.
+func unguarded(w io.Writer) io.Writer {
+	if g, ok := w.(*display.Guard); ok {
+		return g.Behind()
+	}
+	return w
+}
+
 // isTerminal reports whether a person reads it.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := unguarded(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -24,7 +24,7 @@ legal and unwise. Nothing is changed or contacted.`,
 }
 
 func check(ctx context.Context, a *app) error {
-	cfg, warnings, err := a.load()
+	cfg, warnings, err := a.loadWhole()
 	if err == nil {
 		warnings = append(warnings, labelWarnings(ctx, cfg)...)
 	}

@@ -31,11 +31,79 @@ firewalls:
 		if code != 2 {
 			t.Errorf("%s: exit status %d", command, code)
 		}
-		for _, key := range []string{"inputs[0].timezone", "never_block[0]", "detekt", "firewalls[0].api_key_file", "firewalls[1].name", "firewalls[1].url"} {
+		keys := []string{"inputs[0].timezone", "never_block[0]", "detekt", "firewalls[1].name", "firewalls[1].url"}
+		if command != "status" { // which needs no key
+			keys = append(keys, "firewalls[0].api_key_file")
+		}
+		for _, key := range keys {
 			if !strings.Contains(stderr, key) {
 				t.Errorf("%s does not name %s:\n%s", command, key, stderr)
 			}
 		}
+	}
+}
+
+// A key, a password or a certificate that is missing stops only what needs it.
+func TestAMissingKeyStopsNoOtherCommand(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte(`state_dir: `+w.dir+`
+edl: {tls: {cert_file: /nowhere/cert, key_file: /nowhere/key}}
+firewalls:
+  - {name: a, url: "https://192.0.2.1", api_key_file: /nowhere/key, ca_file: /nowhere/ca}
+  - {name: b, url: "https://192.0.2.2", username: svc, password_file: /nowhere/password}
+`))
+	const line = "Type=TRAFFIC; SrcIP=203.0.113.7; SrcPort=1; DstIP=198.51.100.1; DstPort=22; Action=drop"
+	for _, args := range [][]string{{"explain", line}, {"replay", w.config}, {"blacklist", "show", "203.0.113.7"}, {"records"}, {"status"}} {
+		if _, stderr, code := w.run(args...); code == 2 || strings.Contains(stderr, "/nowhere") {
+			t.Errorf("%s: exit status %d: %s", args[0], code, stderr)
+		}
+	}
+	for _, command := range []string{"check", "run", "verify", "provision"} {
+		_, stderr, code := w.run(command)
+		if code != 2 || strings.Count(stderr, "/nowhere") < 4 {
+			t.Errorf("%s: exit status %d: %s", command, code, stderr)
+		}
+	}
+}
+
+// A default configuration that is there and cannot be read is not as good as none.
+func TestAnUnreadableDefaultConfigurationIsAFault(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, exits := range map[string]bool{filepath.Join(dir, "none.yaml"): false, file: false, filepath.Join(file, "below.yaml"): true, dir: true} {
+		var said bytes.Buffer
+		a := &app{stdout: io.Discard, stderr: &said, defaultConfig: path}
+		_, err := a.load()
+		if (err != nil) != exits || exits && !strings.Contains(said.String(), "cannot be read") {
+			t.Errorf("%s: %v, %s", path, err, said.String())
+		}
+	}
+}
+
+// The rsyslog configuration names who may send: the addresses given, and the firewalls' where the configuration can be read.
+func TestTheRsyslogConfigurationNamesTheSenders(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("firewalls: [{name: a, url: \"https://192.0.2.1\", api_key: k}, {name: b, url: \"https://b.example\", api_key: k}]\n"))
+	for _, c := range []struct{ args, senders, said string }{
+		{"", `["192.0.2.1"]`, "b.example"},
+		{"2001:db8::1", `["192.0.2.1", "2001:db8::1"]`, "b.example"},
+	} {
+		stdout, stderr, code := w.run(append([]string{"config", "--rsyslog"}, strings.Fields(c.args)...)...)
+		if code != 0 || !strings.Contains(stdout, "if not ($fromhost-ip == "+c.senders+") then stop") || !strings.Contains(stderr, c.said) {
+			t.Errorf("%q: exit status %d, %s\n%s", c.args, code, stdout, stderr)
+		}
+	}
+	w.write(w.config, []byte("firewalls: [{name: a}]\n"))
+	if _, stderr, code := w.run("config", "--rsyslog"); code != 2 || !strings.Contains(stderr, "firewalls[0].url") {
+		t.Errorf("a faulty configuration: exit status %d, %s", code, stderr)
+	}
+	if stdout, stderr, code := w.run("config", "--rsyslog", "192.0.2.7"); code != 0 || !strings.Contains(stdout, `["192.0.2.7"]`) || !strings.Contains(stderr, "left out") {
+		t.Errorf("a faulty configuration and an address: exit status %d, %s", code, stderr)
 	}
 }
 
@@ -386,4 +454,55 @@ func TestReplayNamesAFewOfThoseThatMayNotBeBlocked(t *testing.T) {
 	if n := strings.Count(stderr, "is in never_block"); code != 0 || n != maxSpared || !strings.Contains(stderr, "and 5 more that may not be blocked") {
 		t.Errorf("exit status %d, %d are named:\n%s", code, n, stderr)
 	}
+}
+
+// What strangers wrote drives no terminal, wherever it is said: in an error, in what is explained, and as JSON, which means the same.
+func TestNoOutputDrivesATerminal(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("state_dir: "+w.dir+"\n"))
+	line := "1,2026/03/01 10:00:00,007,THREAT,vulnerability,2560,2026/03/01 10:00:00,203.0.113.7,198.51.100.1,,,r,\"u\x1b[2J\u202e\u009b\",,,vsys1,a,b,,,,,1,1,1,443,,,,tcp,drop,,x(1),any,critical,client-to-server,,,A,B"
+	for _, args := range [][]string{{"explain", line}, {"explain", "--json", line}, {"blacklist", "show", "\x1b]0;x\x07"}, {"replay", w.dir + "/\x1b[2J.log"}} {
+		stdout, stderr, _ := w.run(args...)
+		said := stdout + stderr
+		if strings.ContainsAny(said, "\x1b\x07\u202e\u009b") || !strings.Contains(said, `\u`) && !strings.Contains(said, `\x1b`) {
+			t.Errorf("%q says %q", args, said)
+		}
+	}
+}
+
+// A command that another configuration leads to another store is refused while the daemon runs: what it did there would have no effect.
+func TestNoCommandUsesAnotherStoreThanTheDaemon(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.admin = freePort(t)
+	configuration := func(dir string) []byte {
+		return []byte("state_dir: " + filepath.Join(w.dir, dir) + "\nadmin: {listen: " + w.admin + "}\nedl: {listen: \"\"}\n")
+	}
+	w.write(w.config, configuration("other"))
+	d := w.start() // leaves a database behind
+	w.until("the other daemon runs", func() bool { return ready(w) })
+	d.cmd.Process.Signal(os.Interrupt)
+	<-d.done
+	other := filepath.Join(w.dir, "other.yaml")
+	w.write(other, configuration("other"))
+	w.write(w.config, configuration("state"))
+	w.start()
+	w.until("the daemon runs", func() bool { return ready(w) })
+	if _, stderr, code := w.run("blacklist", "add", "203.0.113.7", "--reason", "test"); code != 0 {
+		t.Errorf("exit status %d: %s", code, stderr)
+	}
+	ours := w.config
+	w.config = other
+	for _, args := range [][]string{{"blacklist", "add", "203.0.113.8", "--reason", "test"}, {"blacklist", "list"}, {"records"}} {
+		stdout, stderr, code := w.run(args...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, "uses another store (sqlite "+filepath.Join(w.dir, "state")) || !strings.Contains(stderr, "--config "+ours) {
+			t.Errorf("%v: exit status %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+}
+
+func ready(w *world) bool {
+	s, err := fetchStatus(w.t.Context(), "http://"+w.admin, statusTimeout)
+	return err == nil && s.Ready
 }

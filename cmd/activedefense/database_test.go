@@ -89,10 +89,11 @@ func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
 	w.append(text(samples))
 	d := w.start()
 	w.expect(samples)
-	noted := func(name string) func() bool {
+	noted := func(name string) func() bool { // with what it holds, and that no rule of it stops that
 		return func() bool {
 			x := jsonLines[explain.Explanation](w, "blacklist", "show", portScanner(samples))
-			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && x[0].Enforced[0].State == "enforced" && !x[0].Enforced[0].SeenAt.IsZero()
+			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && x[0].Enforced[0].State == "pending" && !x[0].Enforced[0].SeenAt.IsZero() &&
+				strings.Contains(x[0].Enforced[0].Fault, "no dynamic address group has a filter that matches")
 		}
 	}
 	w.until("it is noted under its name", noted("LAB-FW-01"))

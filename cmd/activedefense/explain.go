@@ -111,7 +111,7 @@ type countingJSON struct {
 }
 
 func (e *explainCommand) explain(ctx context.Context, line string) error {
-	cfg, _, err := e.load()
+	cfg, err := e.load()
 	if err != nil {
 		return err
 	}

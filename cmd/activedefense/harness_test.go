@@ -120,14 +120,25 @@ func (w *world) append(data []byte) {
 	}
 }
 
+// given are the addresses that freePort gave.
+var given sync.Map
+
+// freePort gives an address at which nobody listens, each one once: the port that was just closed can be the next that is free.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, before := given.LoadOrStore(address, true); !before {
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // newDatabase makes a PostgreSQL database of its own for one test and gives its URL.
@@ -272,7 +283,7 @@ func (w *world) until(what string, is func() bool) {
 
 // status asks the running daemon; nil if it does not answer.
 func (w *world) status() *agent.Status {
-	s, err := fetchStatus(context.Background(), "http://"+w.admin)
+	s, err := fetchStatus(context.Background(), "http://"+w.admin, statusTimeout)
 	if err != nil {
 		return nil
 	}

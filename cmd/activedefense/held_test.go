@@ -248,7 +248,7 @@ func TestShowSaysWhyRecordsDoNotCount(t *testing.T) {
 func TestRemoveNamesTheNetworkThatHoldsTheAddress(t *testing.T) {
 	a := heldApp(t)
 	a.blacklist(t, false, "add", "198.51.100.0/24", "--reason", "all of it")
-	cfg, _, err := a.load()
+	cfg, err := a.load()
 	if err != nil {
 		t.Fatal(err)
 	}

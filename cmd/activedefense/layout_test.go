@@ -17,7 +17,7 @@ import (
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
-	"agent":             {"agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"agent":             {"agent/clock", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/own", "agent/teardown", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
 	"agent/explain":     {"agent/display", "detect", "store"},
 	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
@@ -38,14 +38,15 @@ var allowed = map[string][]string{
 	// The simulated firewall, and what uses it.
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "agent/explain", "config", "detect", "store", "firewall/panosim", "firewall/policy"),
 	"cmd/panosim":                  append(halls("dialect", "logs", "traffic", "userid"), "firewall/panosim"),
-	"firewall/panosim":             halls("answer", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "network", "traffic", "userid", "xmltree"),
+	"firewall/panosim":             halls("answer", "archive", "candidate", "dataplane", "devicegroup", "dialect", "edl", "jobs", "logs", "network", "traffic", "userid", "xmltree"),
 	"firewall/panosim/answer":      halls("xmltree"),
+	"firewall/panosim/archive":     halls("answer", "dialect", "filter", "iprange", "logs", "xmltree"),
 	"firewall/panosim/candidate":   halls("answer", "devicegroup", "dialect", "jobs", "schema", "xmltree"),
 	"firewall/panosim/dataplane":   halls("answer", "dialect", "logs", "traffic", "userid", "xmltree"),
 	"firewall/panosim/devicegroup": halls("answer", "dialect", "xmltree"),
 	"firewall/panosim/edl":         halls("answer", "dialect", "iprange", "jobs", "traffic", "xmltree"),
 	"firewall/panosim/jobs":        halls("answer", "dialect"),
-	"firewall/panosim/logs":        halls("dialect", "filter", "iprange", "traffic", "xmltree"),
+	"firewall/panosim/logs":        halls("answer", "dialect", "filter", "iprange", "traffic", "xmltree"),
 	"firewall/panosim/network":     halls("answer", "xmltree"),
 	"firewall/panosim/schema":      halls("devicegroup", "dialect", "xmltree"),
 	"firewall/panosim/traffic":     halls("answer", "devicegroup", "dialect", "iprange", "userid", "xmltree"),

@@ -15,6 +15,7 @@ import (
 
 	"activedefense/agent/explain"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/traffic"
 )
 
@@ -308,6 +309,55 @@ func TestEntriesThatAFirewallHasNoRoomForAreCounted(t *testing.T) {
 	}
 	if _, text := w.get("/metrics"); !strings.Contains(text, `activedefense_firewall_list_not_taken{firewall="LAB-FW-01",why="ignored"} 1`) {
 		t.Error("the metrics do not say it")
+	}
+	d.stop()
+}
+
+// Whom a small firewall has no room for is said by status, show and the metrics, as a trouble too; who is released leaves its room at
+// once.
+func TestWhomAFirewallHasNoRoomForIsSaid(t *testing.T) {
+	w := newLoop(t, "dynamic-tag", panosim.Options{Hostname: "LAB-FW-01", MaxRegistered: 2, Dialect: dialect.Dialect{Limits: dialect.LimitsTold}})
+	d := w.start()
+	w.ready()
+	must := func(args ...string) string {
+		t.Helper()
+		stdout, stderr, code := w.run(args...)
+		if code != 0 {
+			t.Fatalf("%q: %s", args, stderr)
+		}
+		return stdout
+	}
+	left := func(n int) func() bool {
+		return func() bool { f := w.status().Firewalls[0]; return f.LeftOut == n && f.Tags == 2 }
+	}
+	for _, address := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3"} {
+		must("blacklist", "add", address, "--reason", "test")
+	}
+	w.until("one is left out", left(1))
+	var out, in string
+	for _, address := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3"} {
+		if text := must("blacklist", "show", address, "--json"); strings.Contains(text, `"state":"left-out"`) {
+			out = address
+		} else {
+			in = address
+		}
+	}
+	if out == "" || in == "" {
+		t.Fatalf("show names neither: %q, %q", out, in)
+	}
+	text := must("status")
+	for _, say := range []string{"1 LEFT OUT for want of room", "2 of 2 used", "is running out of room: 2 of 2 used (as the firewall says): 1 blocked source is left out"} {
+		if !strings.Contains(text, say) {
+			t.Errorf("status lacks %q:\n%s", say, text)
+		}
+	}
+	if _, text := w.get("/metrics"); !strings.Contains(text, `activedefense_firewall_left_out{firewall="LAB-FW-01"} 1`) {
+		t.Error("the metrics do not say it")
+	}
+	must("blacklist", "remove", in, "--reason", "test")
+	w.until("none is left out", left(0))
+	if text := must("blacklist", "show", out, "--json"); strings.Contains(text, "left-out") {
+		t.Errorf("it has the room now: %s", text)
 	}
 	d.stop()
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"activedefense/agent/display"
 )
 
 // version is set when a release is built: -ldflags "-X main.version=1.2.3".
@@ -34,7 +36,7 @@ func main() {
 
 // execute runs one command line and gives its exit status.
 func execute(ctx context.Context, args []string) int {
-	app := &app{stdout: os.Stdout, stderr: os.Stderr, stdin: os.Stdin, environ: os.Environ()}
+	app := &app{stdout: display.NewGuard(os.Stdout), stderr: display.NewGuard(os.Stderr), stdin: os.Stdin, environ: os.Environ(), defaultConfig: defaultConfig}
 	root := app.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

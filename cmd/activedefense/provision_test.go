@@ -82,8 +82,18 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			if !strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Error("a plan has changed the firewall")
 			}
-			if stdout, stderr, code := w.run("provision", "--remove", "--apply", "--commit"); code != 0 {
+			if stdout, stderr, code := w.run("provision", "--remove", "--apply"); code != 0 || strings.Contains(stdout, "nothing of ours is there") {
 				t.Errorf("the removal: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if stdout, stderr, code := w.run("provision", "--remove", "--detailed-exit-code"); code != 2 || !strings.Contains(stdout, "nothing of ours is in the candidate configuration\n") ||
+				!strings.Contains(stdout, "the firewall goes on as it is until it is committed: activedefense provision --remove --commit") {
+				t.Errorf("a second removal before the commit: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if stdout, stderr, code := w.run("provision", "--remove", "--commit"); code != 0 || strings.Contains(stdout, "until it is committed") {
+				t.Errorf("the commit of the removal: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if stdout, _, _ := w.run("provision", "--remove"); !strings.Contains(stdout, "nothing of ours is there\n") {
+				t.Errorf("after the commit of the removal:\n%s", stdout)
 			}
 			if left := jsonSteps(w, "provision", "--remove"); len(left) != 0 || strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Errorf("after the removal: %v", left)
@@ -156,6 +166,16 @@ func TestDifferencesOfAPlan(t *testing.T) {
 		if out.String() != want {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
+	}
+	var many []decision.Difference
+	for i := range mostDifferences + 7 {
+		d := cut
+		d.RuleBefore, d.RuleAfter = fmt.Sprintf("before %d", i), fmt.Sprintf("after %d", i)
+		many = append(many, d)
+	}
+	var out strings.Builder
+	if (&provisionCommand{app: &app{stdout: &out}}).printDifferences(many); strings.Count(out.String(), "\n") != mostDifferences+2 || !strings.HasSuffix(out.String(), "\n  and 7 more; --json has them\n") {
+		t.Errorf("of many it prints\n%s", out.String())
 	}
 }
 

@@ -247,7 +247,7 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err != nil {
 		return err
 	}
-	cfg, _, err := r.load()
+	cfg, err := r.load()
 	if err != nil {
 		return err
 	}
@@ -267,6 +267,9 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err := out.end(); err != nil {
 		return err
 	}
+	if n == 0 {
+		r.sayUnseen(ctx, st, filter)
+	}
 	for _, hint := range []string{deviceHint(cfg, filter.Device...), ruleHint(cfg, filter.Rule)} {
 		if n == 0 && hint != "" {
 			fmt.Fprintln(r.stderr, hint)
@@ -276,6 +279,27 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 		fmt.Fprintf(r.stderr, "the newest %d; there may be more (--limit)\n", n)
 	}
 	return nil
+}
+
+// unseenTimeout bounds the look for what records have instead, which goes through all of the time that was searched.
+const unseenTimeout = 5 * time.Second
+
+// sayUnseen says which of the values asked for no record has at all, so that a slip is not taken for good news. What cannot be found
+// out in time is not said.
+func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter store.RecordFilter) {
+	ctx, cancel := context.WithTimeout(ctx, unseenTimeout)
+	defer cancel()
+	list, err := st.Unseen(ctx, filter)
+	if err != nil {
+		return // the search itself has said what is wrong with the store
+	}
+	for _, u := range list {
+		seen := "nothing is known there"
+		if len(u.Seen) > 0 {
+			seen = "records have " + strings.Join(u.Seen, ", ")
+		}
+		fmt.Fprintf(r.stderr, "no record of this time has %s %q: %s\n", strings.ReplaceAll(u.Column, "_", " "), u.Value, seen)
+	}
 }
 
 // ruleHint says for names that --rule has, if one is that of a rule of detection or of a firewall, that a security rule's is meant; ""

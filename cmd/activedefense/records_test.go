@@ -149,7 +149,7 @@ func TestRecordsInEveryFormat(t *testing.T) {
 	}
 	field := func(row []string, name string) string { return row[slices.Index(rows[0], name)] }
 	for name, want := range map[string]string{"time": at.Format(time.RFC3339Nano), "device": "LAB-FW-01", "src": "203.0.113.9", "src_port": "0", "dst": "",
-		"dst_port": "", "src_user": "'=cmd|'/c calc'!A1", "threat_name": `a, "b"·[2J`, "application": "ssl", "outcome": "answered", "type": "THREAT"} {
+		"dst_port": "", "src_user": "'=cmd|'/c calc'!A1", "threat_name": `a, "b"\u001b[2J`, "application": "ssl", "outcome": "answered", "type": "THREAT"} {
 		if got := field(rows[1], name); got != want {
 			t.Errorf("%s is %q instead of %q", name, got, want)
 		}
@@ -256,4 +256,17 @@ func flagsOf(line string) []string {
 		return r == ' ' && !quoted
 	})
 	return append([]string{}, fields...)
+}
+
+// A value that nothing has is no good news: it is said, with what records have.
+func TestAValueThatNoRecordHasIsSaid(t *testing.T) {
+	r := &recordsCommand{app: recordsApp(t, 3)}
+	var text, said strings.Builder
+	r.stdout, r.stderr = &text, &said
+	if err := r.search(t.Context(), store.RecordFilter{Action: []string{"dropp"}, Device: []string{"lab-fw-01"}}); err != nil {
+		t.Fatal(err)
+	}
+	if text.String() != "no records match\n" || !strings.HasPrefix(said.String(), `no record of this time has action "dropp": `) || strings.Count(said.String(), "\n") != 1 {
+		t.Errorf("%s%s", text.String(), said.String())
+	}
 }

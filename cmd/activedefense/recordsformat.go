@@ -85,7 +85,7 @@ const afterOutcome = 7
 
 // widthOf is how many columns a terminal has; 0 if it is none.
 func widthOf(w io.Writer) int {
-	f, ok := w.(*os.File)
+	f, ok := unguarded(w).(*os.File)
 	if !ok {
 		return 0
 	}

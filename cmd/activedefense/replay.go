@@ -68,7 +68,7 @@ func (r *replayCommand) replay(ctx context.Context, files []string) error {
 	if n := slices.Index(files, line.Stdin); n >= 0 && slices.Contains(files[n+1:], line.Stdin) {
 		return usageErrorf("standard input (-) can be read only once")
 	}
-	cfg, _, err := r.load()
+	cfg, err := r.load()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (r *replayCommand) run(ctx context.Context, run *replayed, opts line.Replay
 	opts.Refused, opts.Guard, opts.Ours, opts.Blocked = run.spare, known.Guard, known.Ours, run.listed
 	if show && isTerminal(r.stderr) {
 		opts.Progress = r.progress
-		defer fmt.Fprint(r.stderr, "\r\x1b[K")
+		defer fmt.Fprint(unguarded(r.stderr), "\r\x1b[K")
 	}
 	run.sum, err = agent.Replay(ctx, run.cfg, opts)
 	return err
@@ -239,7 +239,7 @@ func (r *replayCommand) writeEvicted(w io.Writer, sum line.ReplaySummary, named 
 // progress draws one line at a terminal.
 func (r *replayCommand) progress(done, total int64, lines uint64) {
 	if total == 0 {
-		fmt.Fprintf(r.stderr, "\r\x1b[K%s", plural(lines, "line"))
+		fmt.Fprintf(unguarded(r.stderr), "\r\x1b[K%s", plural(lines, "line"))
 		return
 	}
 	const width = 30
@@ -249,6 +249,6 @@ func (r *replayCommand) progress(done, total int64, lines uint64) {
 	if passed := time.Since(r.begun); share > 0.02 && share < 1 {
 		left = ", " + span(time.Duration(float64(passed)/share-float64(passed))) + " left"
 	}
-	fmt.Fprintf(r.stderr, "\r\x1b[K[%s%s] %3.0f%%  %s%s", strings.Repeat("=", filled), strings.Repeat(" ", width-filled),
+	fmt.Fprintf(unguarded(r.stderr), "\r\x1b[K[%s%s] %3.0f%%  %s%s", strings.Repeat("=", filled), strings.Repeat(" ", width-filled),
 		share*100, plural(lines, "line"), left)
 }

@@ -37,7 +37,7 @@ func (r *replayCommand) replayTwo(ctx context.Context, cfg *config.Config, files
 	}
 	other := *r.app
 	other.configPath = r.compare
-	otherCfg, _, err := other.load()
+	otherCfg, err := other.load()
 	if err != nil {
 		return err
 	}

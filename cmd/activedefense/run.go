@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -16,11 +17,12 @@ import (
 // runCommand is `run`: the daemon, one agent after the other.
 type runCommand struct {
 	*app
-	hangup chan os.Signal // SIGHUP: the configuration is to be read again
+	hangup  chan os.Signal // SIGHUP: the configuration is to be read again
+	service *service
 }
 
 func newRunCommand(a *app) *cobra.Command {
-	r := &runCommand{a, make(chan os.Signal, 1)}
+	r := &runCommand{app: a, hangup: make(chan os.Signal, 1)}
 	return &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon",
@@ -34,7 +36,7 @@ configuration: if it is faulty, the current one stays in use.`,
 // run runs one agent after the other: a new configuration is a new agent. Nothing is forgotten in
 // between, for an agent begins where the one before it stopped.
 func (r *runCommand) run(ctx context.Context) error {
-	cfg, warnings, err := r.load()
+	cfg, warnings, err := r.loadWhole()
 	if err != nil {
 		return err
 	}
@@ -43,25 +45,31 @@ func (r *runCommand) run(ctx context.Context) error {
 
 	log := r.logger(cfg)
 	warn(log, warnings)
-	current, err := agent.New(ctx, cfg, agent.Options{Version: version, Logger: log})
+	used := agent.Options{Version: version, Logger: log, Config: r.path(), Loaded: time.Now()}
+	current, err := agent.New(ctx, cfg, used)
 	if err != nil {
 		return err
 	}
 	log.Info().Str("version", version).Str("config", r.path()).Msg("starting")
+	r.service = newService(log)
 	for {
+		r.service.ready()
 		next, err := r.untilChange(ctx, log, current)
 		if err != nil || next == nil {
 			log.Info().Err(err).Msg("stopped")
 			return err
 		}
-		if current, err = agent.New(ctx, next, agent.Options{Version: version, Logger: r.logger(next)}); err != nil {
+		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: r.path(), Loaded: time.Now()}
+		if current, err = agent.New(ctx, next, fresh); err != nil {
 			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
-			if current, err = agent.New(ctx, cfg, agent.Options{Version: version, Logger: log}); err != nil {
+			refused := err.Error()
+			if current, err = agent.New(ctx, cfg, used); err != nil {
 				return err
 			}
+			current.Refused([]string{refused})
 			continue
 		}
-		cfg, log = next, r.logger(next)
+		cfg, log, used = next, fresh.Logger, fresh
 		log.Info().Str("config", r.path()).Msg("running with the new configuration")
 	}
 }
@@ -73,15 +81,30 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- current.Run(ctx) }()
+	alive := time.NewTicker(r.service.every())
+	defer alive.Stop()
+	ending := ctx.Done()
 	for {
 		select {
 		case err := <-done:
 			return nil, err
+		case <-ending:
+			r.service.stopping()
+			ending = nil
+		case <-alive.C:
+			r.service.alive(current.Status())
 		case <-r.hangup:
+			r.service.reloading()
+			var faults []string
 			// Into the log with the faults: what stands beside it may be lost on whoever reads the log only.
-			cfg, warnings, err := r.loadSaying(func(f config.Fault) { log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text) })
+			cfg, warnings, err := r.read(config.Options{}, func(f config.Fault) {
+				faults = append(faults, f.Key+": "+f.Text)
+				log.Error().Str("key", f.Key).Msg("fault in the configuration: " + f.Text)
+			})
 			if err != nil {
 				log.Error().Err(err).Msg("the new configuration is refused; continuing with the current one")
+				current.Refused(faults)
+				r.service.ready()
 				continue
 			}
 			warn(log, warnings)

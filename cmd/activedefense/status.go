@@ -38,14 +38,14 @@ func newStatusCommand(a *app) *cobra.Command {
 }
 
 func (c *statusCommand) status(ctx context.Context) error {
-	cfg, _, err := c.load()
+	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
 	if cfg.Admin.Listen == "" {
 		return fmt.Errorf("admin.listen is empty, so a running daemon cannot be queried")
 	}
-	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen))
+	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen), statusTimeout)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func adminURL(listen string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-func fetchStatus(ctx context.Context, base string) (*agent.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+func fetchStatus(ctx context.Context, base string, within time.Duration) (*agent.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/status", nil)
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *statusCommand) writeText(s *agent.Status) error {
 		store = fmt.Sprintf("UNAVAILABLE since %s: %s", localPtr(s.Store.Since), s.Store.Error)
 	}
 	if s.Store.Kind != "" {
-		store = s.Store.Kind + ", " + store
+		store = placeText(s.Store.Kind, s.Store.Host, s.Store.Database) + ", " + store
 	}
 	t.Row("store", fmt.Sprintf("%s, last commit %s", store, localPtr(s.Store.LastCommit)))
 	t.Row("reading", fmt.Sprintf("%.0f lines/s; %s in memory, %s evicted", s.Rate, plural(s.Detect.Sources, "source"), grouped(s.Detect.Evicted)))

@@ -32,7 +32,7 @@ the way, with a remedy for the web interface or the CLI. Nothing is changed. Exi
 }
 
 func (v *verifyCommand) verify(ctx context.Context) error {
-	cfg, _, err := v.load()
+	cfg, _, err := v.loadWhole()
 	if err != nil {
 		return err
 	}

@@ -205,6 +205,8 @@ func (l *lab) start(n int, name, serial string, o panosim.Options, start func(pa
 	case err != nil:
 		return device{}, fmt.Errorf("%s: %w", name, err)
 	}
+	// What every firewall has done before anybody asks.
+	s.AddJob("AutoCom", "")(true, "Configuration committed successfully")
 	return device{s, name}, nil
 }
 

@@ -213,11 +213,11 @@ func TestCommands(t *testing.T) {
 	if got := p.call(address, keyFile, caFile, showInfo); !strings.Contains(got, "success") {
 		t.Errorf("after it: %s", got)
 	}
-	do("commit", `job 1 Commit of admin: FIN OK`)
+	do("commit", `job 2 Commit of admin: FIN OK`)
 	do("edit mallory set /config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/tag <entry name='odd one'/>", `1 edits of mallory wait for a commit`)
 	do("candidate", `<entry name="odd one"`)
-	do("commit mallory", `job 2 Commit of mallory: FIN OK`)
-	do("jobs", `2 jobs`)
+	do("commit mallory", `job 3 Commit of mallory: FIN OK`)
+	do("jobs", `3 jobs`)
 	do("config", `<config><devices>.*<entry name="odd one"/>`)
 	do("lock config mallory", `mallory holds the config lock`)
 	do("edit eve delete /config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/tag/entry[@name='x']", `error: edit: .*locked by mallory`)

@@ -98,6 +98,14 @@ func (r *Ring[T, C]) Touch(hash uint32) uint32 {
 	return r.heads[hash&uint32(len(r.heads)-1)]
 }
 
+// TouchNext reads the place of what is put in i things later, where it is that of another which goes for it.
+func (r *Ring[T, C]) TouchNext(i int) uint32 {
+	if r.n < len(r.cells) || i >= r.n {
+		return 0
+	}
+	return *C(&r.cells[r.place(r.first+i)]).Before()
+}
+
 // join has searches find all.
 func (r *Ring[T, C]) join() {
 	for ; r.apart > 0; r.apart-- {

@@ -280,6 +280,12 @@ func (m *Memory) Touch(list []Hint) (touched uint32) {
 		p := &m.parts[list[i].Part]
 		touched += p.probes.known.touch(list[i].Hash)
 	}
+	var more [Parts]uint8
+	for i := range list {
+		part := list[i].Part % Parts
+		touched += m.parts[part].probes.singles.ring.TouchNext(int(more[part]))
+		more[part]++
+	}
 	for i := range list {
 		p := &m.parts[list[i].Part]
 		touched += p.sessions.peers.touch(list[i].Hash)
@@ -317,7 +323,8 @@ func (m *Memory) Prefetch(list []Hint) (touched uint32) {
 		h := &list[i]
 		p := &m.parts[h.Part].probes
 		if h.Hint != 0 && p.others.Any() {
-			touched += p.others.At(p.table.At(h.Hint).own.next).next // number 0 is no target, but has a cell
+			t := p.others.At(p.table.At(h.Hint).own.next) // number 0 is no target, but has a cell
+			touched += uint32(t.addr[0]) + t.next         // may lie on two cache lines
 		}
 	}
 	return touched

@@ -13,8 +13,8 @@
 // taken whole. Facts.Internet tells the same of zones, and Facts.Services what the firewall itself serves on its interfaces: what a rule
 // may rest on, and what it must not cut.
 //
-// Peers are what the firewall talks to by its configuration: IKE, GRE and BGP peers, next hops, and servers for names, time, mail, logs,
-// logins, updates and lists.
+// Peers are what the firewall talks to by its configuration: IKE, GRE and BGP peers, OSPF neighbours that it names, next hops, and servers
+// for names, time, mail, logs, logins, updates and lists. Facts.Sessions tells what of it peers begin with the firewall itself.
 //
 // Asking makes calls (Ask). Telling is pure (Facts.Read, Answer.Resolved): no call, no clock; the same Facts give the same Answer. The
 // package resolves no name, keeps nothing, and does not decide what is blocked.

@@ -104,9 +104,14 @@ func (r *reader) takeEnds(n *xmlapi.Node, what string) {
 	}
 }
 
-// takeRouting takes over BGP peers.
+// takeRouting takes over BGP peers, and the OSPF neighbours that the configuration names.
 func (r *reader) takeRouting() {
 	for _, router := range r.routers() {
+		for _, protocols := range present(router.node.Child("protocol"), router.node) {
+			for _, ospf := range present(protocols.Child("ospf"), protocols.Child("ospfv3")) {
+				eachNeighbour(ospf, func(at, remote string) { r.takeHost(remote, Peer, "OSPF neighbour of "+at) })
+			}
+		}
 		for _, bgp := range present(router.node.At("protocol", "bgp"), router.node.Child("bgp")) {
 			for _, group := range bgp.Child("peer-group").Entries() {
 				for _, peer := range group.Child("peer").Entries() {
@@ -114,6 +119,17 @@ func (r *reader) takeRouting() {
 						r.takeHost(peer.Value("peer-address", field), Peer, "BGP peer "+peer.Attr("name"))
 					}
 				}
+			}
+		}
+	}
+}
+
+// eachNeighbour gives the OSPF neighbours that are named, as in networks without multicast, and the interface of each.
+func eachNeighbour(ospf *xmlapi.Node, each func(at, remote string)) {
+	for _, area := range ospf.Child("area").Entries() {
+		for _, at := range area.Child("interface").Entries() {
+			for _, e := range at.Child("neighbor").Entries() {
+				each(at.Attr("name"), e.Attr("name"))
 			}
 		}
 	}

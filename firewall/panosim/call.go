@@ -45,6 +45,9 @@ const (
 	KindDevices = "devices"           // asking a Panorama for its firewalls
 
 	KindImport = "import" // taking in a file
+	KindExport = "export" // giving one out
+	KindLog    = "log"    // asking for logs, and fetching what was found
+	KindReport = "report" // the same of reports
 
 	KindOther = "other" // everything that is not simulated, or that could not be understood
 )
@@ -137,6 +140,7 @@ func parseForm(r *http.Request, limit int64) error {
 			return err
 		}
 		r.Form.Set("cmd", string(content))
+		r.Form.Set("file-name", files[0].Filename)
 	}
 	return nil
 }
@@ -163,8 +167,16 @@ func (c *call) classify() {
 		c.kind, c.run = KindCommit, requestCommit
 	case "import":
 		c.kind, c.run = KindImport, importFile
-	case "log", "report", "export", "version":
-		c.run = func(*Sim, *call) answer.Answer { return answer.Failure(1, "Unknown command") }
+	case "export":
+		c.kind, c.run = KindExport, exportFile
+	case "log":
+		c.kind, c.run = KindLog, locking(func(s *Sim, c *call) answer.Answer { return s.archive.Log(c.form) })
+	case "report":
+		c.kind, c.run = KindReport, locking(func(s *Sim, c *call) answer.Answer {
+			return s.archive.Report(c.form, s.config.Running().Down("shared", "reports"))
+		})
+	case "version":
+		c.run = version
 	case "":
 		c.run = func(*Sim, *call) answer.Answer { return answer.BadRequest(`Missing value for parameter "type".`) }
 	default:

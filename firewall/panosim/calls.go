@@ -2,6 +2,7 @@ package panosim
 
 import (
 	"fmt"
+	"net/http"
 
 	"activedefense/firewall/panosim/answer"
 	"activedefense/firewall/panosim/candidate"
@@ -121,22 +122,68 @@ func userID(s *Sim, c *call) answer.Answer {
 	return a
 }
 
-// importFile answers type=import. Of the kinds of files only certificates without a key are simulated, as PEM. On a Panorama target-tpl
-// names the template that takes it in (pan-os-codegen, certificate_import_crud.go).
-func importFile(s *Sim, c *call) answer.Answer {
-	for _, name := range []string{"category", "certificate-name", "format"} {
+// locking has what answers a call run with the lock held.
+func locking(run func(*Sim, *call) answer.Answer) func(*Sim, *call) answer.Answer {
+	return func(s *Sim, c *call) answer.Answer {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return run(s, c)
+	}
+}
+
+// missing gives the refusal of a call without one of these parameters; false: it has them all.
+func (c *call) missing(names ...string) (answer.Answer, bool) {
+	for _, name := range names {
 		if c.form.Get(name) == "" {
-			return answer.BadRequest(fmt.Sprintf(`Missing value for parameter %q.`, name))
+			return answer.BadRequest(fmt.Sprintf(`Missing value for parameter %q.`, name)), true
 		}
+	}
+	return answer.Answer{}, false
+}
+
+// importFile answers type=import. Of the kinds of files only configurations, and certificates without a key, as PEM, are simulated.
+func importFile(s *Sim, c *call) answer.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.form.Get("category") == "configuration" {
+		return s.config.Files().ImportConfiguration(c.form.Get("file-name"), c.form.Get("cmd"))
+	}
+	if a, incomplete := c.missing("category", "certificate-name", "format"); incomplete {
+		return a
 	}
 	if c.form.Get("category") != "certificate" || c.form.Get("format") != "pem" {
 		return answer.BadRequest(`Illegal value for parameter "category" or "format".`)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	template := c.form.Get("target-tpl")
 	if template != "" && (s.panorama == nil || !s.config.HasTemplate(template)) {
 		return answer.BadRequest(`Illegal value for parameter "target-tpl".`)
 	}
 	return s.config.ImportCertificate(c.admin, template, c.form.Get("certificate-name"), c.form.Get("cmd"))
+}
+
+// wellKnown is an authority that PAN-OS trusts by itself, of many. In its place stands the one of the simulated firewall.
+const wellKnown = "0041_Entrust.net_Certification_Authority_(2048)"
+
+// exportFile answers type=export, of the same kinds of files. Keys are not given out.
+func exportFile(s *Sim, c *call) answer.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.form.Get("category") == "configuration" {
+		return s.config.Files().ExportConfiguration(c.form.Get("from"))
+	}
+	if a, incomplete := c.missing("category", "certificate-name", "format", "include-key"); incomplete {
+		return a
+	}
+	if c.form.Get("category") != "certificate" || c.form.Get("format") != "pem" || c.form.Get("include-key") != "no" {
+		return answer.BadRequest(`Illegal value for parameter "category", "format" or "include-key".`)
+	}
+	name := c.form.Get("certificate-name")
+	pem := s.config.Files().Certificate(name)
+	if name == wellKnown {
+		pem = string(s.cert.authority)
+	}
+	if pem == "" {
+		return answer.Failure(0, "Certificate "+name+" does not exist")
+	}
+	return answer.Answer{Status: http.StatusOK, ContentType: "application/octet-stream", Body: []byte(pem), File: name + ".pem"}
 }

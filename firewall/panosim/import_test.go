@@ -9,7 +9,7 @@ import (
 )
 
 // importing posts a file as clients do: what is asked in the address, the file as a part.
-func (p *peer) importing(query url.Values, file string) string {
+func (p *peer) importing(query url.Values, name, file string) string {
 	p.Helper()
 	query.Set("type", "import")
 	var body bytes.Buffer
@@ -18,7 +18,7 @@ func (p *peer) importing(query url.Values, file string) string {
 		p.Fatal(err)
 	}
 	if file != "" {
-		part, err := form.CreateFormFile("file", "ca.pem")
+		part, err := form.CreateFormFile("file", name)
 		if err != nil {
 			p.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func TestImportOfACertificate(t *testing.T) {
 	}
 	const done = `<response status="success"><result>Successfully imported ours into candidate configuration</result></response>`
 	for _, c := range []*issued{other, root} { // the second takes the place of the first
-		if got := p.importing(certificate("ours", s.Key()), c.pem()); got != done {
+		if got := p.importing(certificate("ours", s.Key()), "ca.pem", c.pem()); got != done {
 			t.Fatal(got)
 		}
 	}
@@ -70,17 +70,17 @@ func TestImportOfACertificate(t *testing.T) {
 		"another kind":     {url.Values{"category": {"keypair"}, "certificate-name": {"x"}, "format": {"pem"}, "key": {s.Key()}}, root.pem(), "Illegal value"},
 		"without a key":    {certificate("ours", "wrong"), root.pem(), "Invalid Credential"},
 	} {
-		if got := p.importing(c.query, c.file); !strings.Contains(got, c.want) || !strings.Contains(got, "error") {
+		if got := p.importing(c.query, "ca.pem", c.file); !strings.Contains(got, c.want) || !strings.Contains(got, "error") {
 			t.Errorf("%s: %s", what, got)
 		}
 	}
 	s.Config().LockConfig("somebody", "shared")
-	if got := p.importing(certificate("ours", s.Key()), root.pem()); !strings.Contains(got, "lock") {
+	if got := p.importing(certificate("ours", s.Key()), "ca.pem", root.pem()); !strings.Contains(got, "lock") {
 		t.Errorf("locked: %s", got)
 	}
 	s.Config().UnlockConfig("shared")
 	s.Config().SetRole("admin", RightConfiguration, RightOperation)
-	if got := p.importing(certificate("ours", s.Key()), root.pem()); !strings.Contains(got, `status="unauth"`) {
+	if got := p.importing(certificate("ours", s.Key()), "ca.pem", root.pem()); !strings.Contains(got, `status="unauth"`) {
 		t.Errorf("without the right: %s", got)
 	}
 }

@@ -30,6 +30,10 @@ func byLocks(run func(*candidate.Locks, answer.Request) answer.Answer) handler {
 	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.config.Locks(), r) })
 }
 
+func byFiles(run func(*candidate.Files, answer.Request) answer.Answer) handler {
+	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.config.Files(), r) })
+}
+
 func byLists(run func(*edl.Lists, answer.Request) answer.Answer) handler {
 	return locked(func(s *Sim, r answer.Request) answer.Answer { return run(s.lists, r) })
 }
@@ -67,9 +71,12 @@ func operations() []operation {
 		{[]string{"show", "config", "running"}, KindConfigFile, showConfig(false)},
 		{[]string{"show", "config", "candidate"}, KindConfigFile, showConfig(true)},
 		{[]string{"show", "config", "effective-running"}, KindConfigFile, byConfig((*candidate.Config).ShowEffective)},
+		{[]string{"show", "config", "saved"}, KindConfigFile, byFiles((*candidate.Files).ShowSaved)},
+		{[]string{"save", "config"}, KindConfigFile, byFiles((*candidate.Files).Save)},
+		{[]string{"delete", "config", "saved"}, KindConfigFile, byFiles((*candidate.Files).DeleteSaved)},
 		{[]string{"show", "admins"}, KindOther, byConfig((*candidate.Config).ShowAdmins)},
 		{[]string{"revert", "config"}, KindRevert, byConfig((*candidate.Config).Revert)},
-		{[]string{"load", "config"}, KindRevert, byConfig((*candidate.Config).Load)},
+		{[]string{"load", "config"}, KindRevert, byFiles((*candidate.Files).Load)},
 		{[]string{"validate"}, KindValidate, byConfig(func(c *candidate.Config, r answer.Request) answer.Answer { return c.RequestCommit(r.Admin, r.At) })},
 		{[]string{"show", "interface"}, KindNetwork, locked(func(s *Sim, r answer.Request) answer.Answer { return s.network.Show(r) })},
 		{[]string{"show", "routing", "route"}, KindNetwork, locked(func(s *Sim, r answer.Request) answer.Answer { return s.network.ShowRoutes(r) })},
@@ -79,6 +86,9 @@ func operations() []operation {
 		{[]string{"show", "plugins", "packages"}, KindPlugins, plugins},
 		{[]string{"show", "object", "registered-ip"}, KindRegisteredIP, readBack((*userid.Registry).ShowRegisteredIP)},
 		{[]string{"show", "object", "registered-address"}, KindRegisteredIP, readBack((*userid.Registry).ShowRegisteredAddress)},
+		{[]string{"show", "user", "ip-user-mapping"}, KindOther, locked(func(s *Sim, r answer.Request) answer.Answer { return s.registry.ShowMapping(r) })},
+		{[]string{"show", "user", "ip-user-mapping-mp"}, KindOther, locked(func(s *Sim, r answer.Request) answer.Answer { return s.registry.ShowMapping(r) })},
+		{[]string{"show", "user", "group"}, KindOther, locked(func(s *Sim, r answer.Request) answer.Answer { return s.registry.ShowGroups(r) })},
 		{[]string{"show", "object", "dynamic-address-group"}, KindGroups, showGroups},
 		{[]string{"request", "system", "external-list", "refresh"}, KindListRefresh, byLists((*edl.Lists).RefreshOne)},
 		{[]string{"request", "system", "external-list", "show"}, KindListShow, byLists((*edl.Lists).Show)},

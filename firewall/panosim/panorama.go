@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/candidate"
 	"activedefense/firewall/panosim/dialect"
 )
 
@@ -51,7 +52,14 @@ func StartPanorama(o PanoramaOptions) (*Panorama, error) {
 	def(&o.Model, "Panorama")
 	def(&o.Hostname, "lab-panorama")
 	def(&o.Serial, "000700000000001")
-	def(&o.Config, panoramaFactory)
+	if o.Config == "" {
+		base := o.withDefaults()
+		v, err := dialect.ParseVersion(base.Version)
+		if err != nil {
+			return nil, fmt.Errorf("start simulated Panorama: %w", err)
+		}
+		o.Config = candidate.PanoramaFactory(v, base.Admin, base.Hostname)
+	}
 	p := &Panorama{managed: map[string]*managed{}}
 	for _, fw := range o.Managed {
 		if err := p.Manage(fw); err != nil {
@@ -63,9 +71,6 @@ func StartPanorama(o PanoramaOptions) (*Panorama, error) {
 	}
 	return p, nil
 }
-
-// panoramaFactory is the configuration of a Panorama that nobody has configured.
-const panoramaFactory = `<config><shared/><devices><entry name="` + dialect.Localhost + `"><device-group/></entry></devices></config>`
 
 // Manage has the Panorama manage a firewall. The error says that it manages another one of that serial number.
 func (p *Panorama) Manage(fw *Sim) error {

@@ -471,7 +471,7 @@ func TestTemplatesHoldObjects(t *testing.T) {
 	const low = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='low']/config/shared"
 	const dg = "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='dg']"
 	importTo := func(template string) string {
-		return newPeer(t, p.Sim).importing(url.Values{"key": {p.Key()}, "category": {"certificate"}, "certificate-name": {"ca"}, "format": {"pem"}, "target-tpl": {template}}, string(p.CA()))
+		return newPeer(t, p.Sim).importing(url.Values{"key": {p.Key()}, "category": {"certificate"}, "certificate-name": {"ca"}, "format": {"pem"}, "target-tpl": {template}}, "ca.pem", string(p.CA()))
 	}
 	if got := importTo("none"); !strings.Contains(got, "target-tpl") {
 		t.Errorf("into no template: %s", got)

@@ -1,10 +1,14 @@
 package panosim
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"activedefense/firewall/panosim/dialect"
 )
 
 // A clone is an entry of its own: other name, other identifier, and its content.
@@ -169,6 +173,85 @@ func TestPasswordHash(t *testing.T) {
 	for _, c := range [][2]string{{"new", "Secret"}, {"admin", ""}, {"nobody", "secret"}} {
 		if got := login(c[0], c[1]); got.status != http.StatusForbidden {
 			t.Errorf("as %s: %s", c[0], got.body)
+		}
+	}
+}
+
+// Refusals that pass by themselves come as they were recorded, as often as they are wanted, and nothing is done meanwhile.
+func TestTransientRefusals(t *testing.T) {
+	s := start(t, Options{})
+	p := newPeer(t, s)
+	commit := func() string { return p.commit("", "<commit><force/></commit>") }
+	for _, text := range []string{
+		"Timed out while getting config lock. Please try again.", "Session timed out", "Failed to synchronize running configuration with HA peer",
+		"Server error : op command for client dagger timed out as client is not available", "job failed because of configd restart",
+	} {
+		before := len(s.Jobs())
+		s.SetFault(Fault{Effect: Refuse, Kind: KindCommit, Calls: 2, Status: 13, Text: text})
+		for range 2 {
+			expect(t, text, commit(), `<response status="error" code="13"><msg><line>`+text+`</line></msg></response>`)
+		}
+		if got := commit(); !strings.Contains(got, "enqueued") || len(s.Jobs()) != before+1 {
+			t.Errorf("after %q: %s, %d jobs", text, got, len(s.Jobs())-before)
+		}
+	}
+}
+
+// Some answers keep 16 bits of the number of a job: that to the commit, or those that list jobs.
+func TestJobNumbersAreCut(t *testing.T) {
+	for numbers, want := range map[dialect.JobNumbers]struct{ told, found, missing int }{
+		dialect.JobNumbersWhole: {65537, 65537, 1}, dialect.JobNumbersCutInAnswer: {1, 65537, 1}, dialect.JobNumbersCutInList: {65537, 1, 65537},
+	} {
+		s := start(t, Options{LastJob: 1 << 16, Dialect: dialect.Dialect{JobNumbers: numbers}})
+		p := newPeer(t, s)
+		if got := p.commit("", "<commit><force/></commit>"); !strings.Contains(got, fmt.Sprintf("jobid %d<", want.told)) {
+			t.Errorf("%d: told %s", numbers, got)
+		}
+		if got := p.job(want.found); !strings.Contains(got, fmt.Sprintf("<id>%d</id>", want.found)) {
+			t.Errorf("%d: %s", numbers, got)
+		}
+		if got := p.job(want.missing); !strings.Contains(got, "not found") {
+			t.Errorf("%d: %s", numbers, got)
+		}
+	}
+}
+
+// The session that asks is marked in the list of administrators, or it is not.
+func TestAdminsThatAreLoggedIn(t *testing.T) {
+	for admins, marked := range map[dialect.Admins]bool{dialect.AdminsPlain: false, dialect.AdminsSelf: true} {
+		s := start(t, Options{Dialect: dialect.Dialect{Admins: admins}})
+		got := newPeer(t, s).op("<show><admins/></show>")
+		if !strings.Contains(got, "<admin>admin</admin>") || strings.Contains(got, "<entry><self/><admin>") != marked {
+			t.Errorf("marked %v: %s", marked, got)
+		}
+	}
+}
+
+// A key may be given as it stands in an address.
+func TestKeygenEscapes(t *testing.T) {
+	const key = "LUFRPT1+a/b+c=="
+	for keygen, want := range map[dialect.Keygen]string{dialect.KeygenPlain: key, dialect.KeygenEscaped: url.QueryEscape(key)} {
+		s := start(t, Options{APIKey: key, Users: map[string]string{"admin": "secret"}, Dialect: dialect.Dialect{Keygen: keygen}})
+		got := newPeer(t, s).post(url.Values{"type": {"keygen"}, "user": {"admin"}, "password": {"secret"}}).body
+		expect(t, "key", got, "<response status = 'success'><result><key>"+want+"</key></result></response>")
+	}
+}
+
+// A firewall may show when a tag ends; one that has no end shows 0.
+func TestEndsOfTags(t *testing.T) {
+	for ends, want := range map[dialect.Ends][2]string{
+		dialect.EndsHidden: {"<member>t</member>", "<member>t</member>"}, dialect.EndsLeft: {`<member expires-in="540">t</member>`, `<member expires-in="0">t</member>`},
+		dialect.EndsTimeout: {`<member timeout="600">t</member>`, `<member timeout="0">t</member>`},
+	} {
+		clock := newClock()
+		s := start(t, Options{Now: clock.Now, Dialect: dialect.Dialect{Ends: ends}})
+		p := newPeer(t, s)
+		p.uid("<register>" + entryXML("192.0.2.1", "t", "600") + entryXML("192.0.2.2", "t", "") + "</register>")
+		clock.advance(time.Minute)
+		for i, ip := range []string{"192.0.2.1", "192.0.2.2"} {
+			if got := p.registered("<ip>" + ip + "</ip>"); !strings.Contains(got, want[i]) {
+				t.Errorf("%d: %s shows %s, want %s", ends, ip, got, want[i])
+			}
 		}
 	}
 }

@@ -192,6 +192,9 @@ func (s *Sim) carryOut(c *call) answer.Answer {
 func send(w http.ResponseWriter, a answer.Answer) {
 	w.Header().Set("Content-Type", a.ContentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
+	if a.File != "" {
+		w.Header().Set("Content-Disposition", "attachment; filename="+a.File) // unquoted, as clients read it
+	}
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(a.Body)
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"activedefense/firewall/panosim/archive"
 	"activedefense/firewall/panosim/candidate"
 	"activedefense/firewall/panosim/dataplane"
 	"activedefense/firewall/panosim/devicegroup"
@@ -60,6 +61,7 @@ type Sim struct {
 	lists    *edl.Lists
 	plane    *dataplane.Plane
 	network  *network.Network
+	archive  *archive.Archive
 }
 
 // Start begins to serve at Options.Listen, with a certificate of an authority made for this instance. The caller
@@ -122,9 +124,11 @@ func (s *Sim) furnish() error {
 	if running == "" {
 		running = candidate.Factory(v, o.Admin, o.Hostname, o.VSys)
 	}
+	device := logs.Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}
+	s.archive = archive.New(archive.Options{Now: o.Now, Device: device, System: s.syslog})
 	var err error
 	if s.config, err = candidate.New(running, candidate.Options{
-		Now: o.Now, Version: v, Dialect: &s.dialect, VSys: o.VSys, CommitTime: o.CommitTime, Jobs: s.jobs, Pushed: s.pushed,
+		Now: o.Now, Version: v, Dialect: &s.dialect, VSys: o.VSys, CommitTime: o.CommitTime, Jobs: s.jobs, Pushed: s.pushed, Done: s.archive.Edited,
 	}); err != nil {
 		return err
 	}
@@ -146,7 +150,7 @@ func (s *Sim) furnish() error {
 		Now: o.Now, Roots: roots, OnLog: o.OnLog, Count: s.meter.logged, Log: s.syslog.Write, Go: s.life.run,
 	})
 	s.plane = dataplane.New(dataplane.Options{
-		Now: o.Now, Device: logs.Device{Serial: o.Serial, Hostname: o.Hostname, Version: o.Version, Release: v}, Dialect: &s.dialect,
+		Now: o.Now, Device: device, Dialect: &s.dialect, Keep: s.archive.Keep,
 		Policies: s.policies, Registry: s.registry, Lists: s.lists, Log: s.syslog.Write,
 		Running:  s.config.Running,
 		HostName: func() string { return logs.HostName(s.config.Running(), o.Hostname) },

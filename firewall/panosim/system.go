@@ -22,10 +22,6 @@ func systemInfo(s *Sim, _ answer.Request) answer.Answer {
 	if s.opts.Model != "PA-VM" {
 		family, _, _ = strings.Cut(strings.ToLower(strings.TrimPrefix(s.opts.Model, "PA-")), "-")
 	}
-	onOff := "off"
-	if len(s.opts.VSys) > 1 {
-		onOff = "on"
-	}
 	var b strings.Builder
 	b.WriteString("<result><system>")
 	answer.WriteFields(&b, []answer.Field{
@@ -38,11 +34,28 @@ func systemInfo(s *Sim, _ answer.Request) answer.Answer {
 		{Name: "global-protect-client-package-version", Value: "0.0.0"}, {Name: "app-version", Value: "8700-8709"},
 		{Name: "threat-version", Value: cmp.Or(s.opts.Threats, "8700-8709")}, {Name: "url-filtering-version", Value: "0000.00.00.000"},
 		{Name: "logdb-version", Value: fmt.Sprintf("%d.%d.0", s.version.Major, s.version.Minor)},
-		{Name: "vpn-disable-mode", Value: "off"}, {Name: "multi-vsys", Value: onOff}, {Name: "operational-mode", Value: "normal"},
+		{Name: "vpn-disable-mode", Value: "off"}, {Name: "multi-vsys", Value: multiVSys(s.opts)}, {Name: "operational-mode", Value: "normal"},
 		{Name: "device-certificate-status", Value: "None"},
 	})
 	b.WriteString("</system></result>")
 	return answer.Success(b.String())
+}
+
+// version answers type=version, which needs no right.
+func version(s *Sim, _ *call) answer.Answer {
+	var b strings.Builder
+	answer.WriteFields(&b, []answer.Field{
+		{Name: "sw-version", Value: s.opts.Version}, {Name: "multi-vsys", Value: multiVSys(s.opts)}, {Name: "model", Value: s.opts.Model}, {Name: "serial", Value: s.opts.Serial},
+	})
+	return answer.Success("<result>" + b.String() + "</result>")
+}
+
+// multiVSys is on or off.
+func multiVSys(o Options) string {
+	if len(o.VSys) > 1 {
+		return "on"
+	}
+	return "off"
 }
 
 // systemState answers "show system state" with the one filter that is simulated.

@@ -322,3 +322,42 @@ func TestAnotherOwner(t *testing.T) {
 	}
 	expect(t, "after all were taken off", standing(s), "")
 }
+
+// Who is at an address is known until logout, or until the login's time in minutes is over.
+func TestUserMapping(t *testing.T) {
+	clock := newClock()
+	s := start(t, Options{Now: clock.Now, VSys: []string{"vsys1", "vsys2"}})
+	p := newPeer(t, s)
+	show := func(what string) string {
+		return p.op("<show><user><ip-user-mapping-mp>" + what + "</ip-user-mapping-mp></user></show>")
+	}
+	expect(t, "logged in", p.uid(`<login><entry name="lab\ann" ip="192.0.2.1" timeout="20"/><entry name="lab\bob" ip="2001:db8::1" timeout="0"/></login>`),
+		`<response status="success"><result><uid-response><version>2.0</version><payload><login></login></payload></uid-response></result></response>`)
+	expect(t, "one address", show("<ip>192.0.2.1</ip>"), `<response status="success"><result><entry><ip>192.0.2.1</ip><vsys>vsys1</vsys><type>XMLAPI</type><user>lab\ann</user>`+
+		`<idle_timeout>1200</idle_timeout><timeout>1200</timeout></entry></result></response>`)
+	for _, c := range []struct{ what, got, want string }{
+		{"nobody", show("<ip>192.0.2.2</ip>"), `<response status="success"><result></result></response>`},
+		{"both", show("<all/>"), "<timeout>Never</timeout></entry><count>2</count>"}, {"no address", show("<ip>here</ip>"), `code="17"`},
+		{"as the data plane has it", p.op("<show><user><ip-user-mapping><all/></ip-user-mapping></user></show>"), "<count>2</count>"},
+		{"no name", p.uid(`<login><entry name="" ip="192.0.2.9"/></login>`), `<login><entry name="" ip="192.0.2.9" message="Invalid user name"/></login>`},
+		{"bad address", p.uid(`<login><entry name="x" ip="here"/></login>`), "Invalid IP address"}, {"bad time", p.uid(`<login><entry name="x" ip="192.0.2.9" timeout="-1"/></login>`), "Invalid timeout"},
+		{"another's logout", p.uid(`<logout><entry name="eve" ip="192.0.2.1"/></logout>`), `status="error"`}, {"logout", p.uid(`<logout><entry name="LAB\Bob" ip="2001:db8::1"/></logout>`), `status="success"`},
+		{"twice", p.uid(`<logout><entry name="lab\bob" ip="2001:db8::1"/></logout>`), "Delete mapping failed"}, {"one left", show("<all/>"), "<count>1</count>"},
+		{"no groups", p.op("<show><user><group><list/></group></user></show>"), "Total: 0"},
+		{"groups", p.uid(`<groups><entry name="staff"><members><entry name="lab\ann"/></members></entry></groups>`), `status="success"`},
+		{"listed", p.op("<show><user><group><list/></group></user></show>"), "staff"}, {"members", p.op("<show><user><group><name>staff</name></group></user></show>"), `[1    ] lab\ann`},
+		{"no such group", p.op("<show><user><group><name>others</name></group></user></show>"), "does not exist"},
+	} {
+		if !strings.Contains(c.got, c.want) {
+			t.Errorf("%s: %s", c.what, c.got)
+		}
+	}
+	clock.advance(20*time.Minute - time.Second)
+	if got := show("<all/>"); !strings.Contains(got, "<timeout>1</timeout>") {
+		t.Errorf("a second before its end: %s", got)
+	}
+	clock.advance(time.Second)
+	if got := show("<all/>"); strings.Contains(got, "ann") {
+		t.Errorf("at its end: %s", got)
+	}
+}

@@ -47,6 +47,7 @@ type reply struct {
 	status int
 	kind   string
 	body   string
+	file   string // Content-Disposition
 }
 
 // try posts a form.
@@ -61,7 +62,7 @@ func (p *peer) try(form url.Values) (reply, error) {
 func read(response *http.Response) (reply, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return reply{response.StatusCode, response.Header.Get("Content-Type"), string(body)}, err
+	return reply{response.StatusCode, response.Header.Get("Content-Type"), string(body), response.Header.Get("Content-Disposition")}, err
 }
 
 // post posts a form and expects an answer.

@@ -16,13 +16,7 @@ import (
 // mode, and the list) is the set decision.Blocked; every other dynamic address group and external dynamic list is a set of
 // which the members are not known.
 func (p *vsysPolicy) decisions(want Expectation) *decision.Policy {
-	r := &resolver{p: p, names: want.Names, objects: map[string]map[string]placed{}, blocked: map[string]bool{}, known: map[string]decision.Addresses{}}
-	for _, s := range p.blockSources(want.Mode, want.Names, want.ListURL) {
-		r.blocked[s.name] = true
-	}
-	for _, l := range p.lists(want.ListURL) {
-		r.blocked[l.Attr("name")] = true
-	}
+	r := p.resolver(want)
 	out := &decision.Policy{Zones: p.zones, Ports: r.defaultPorts()}
 	for _, x := range p.rules {
 		out.Rules = append(out.Rules, decision.Rule{
@@ -49,7 +43,26 @@ type resolver struct {
 	objects map[string]map[string]placed // by kind and name
 	names   firewall.Names
 	blocked map[string]bool // groups and lists of the blocked sources
+	wider   map[string]bool // those of them that match what does not bear our tag, too
 	known   map[string]decision.Addresses
+}
+
+// resolver gives one that knows what stands for the blocked sources.
+func (p *vsysPolicy) resolver(want Expectation) *resolver {
+	r := &resolver{p: p, names: want.Names, objects: map[string]map[string]placed{}, blocked: map[string]bool{}, wider: map[string]bool{}, known: map[string]decision.Addresses{}}
+	for _, s := range p.blockSources(want.Mode, want.Names, want.ListURL) {
+		r.blocked[s.name] = true
+	}
+	for _, l := range p.lists(want.ListURL) {
+		r.blocked[l.Attr("name")] = true
+	}
+	if want.Mode == firewall.ModeTag {
+		_, wider := p.tagGroups(want.Names.Tag)
+		for _, g := range wider {
+			r.blocked[g.Attr("name")], r.wider[g.Attr("name")] = true, true
+		}
+	}
+	return r
 }
 
 // find is that of the policy's scopes, quick among many thousands.
@@ -95,18 +108,18 @@ func (r *resolver) address(name string) decision.Addresses {
 		}
 	case r.blocked[name]:
 		out = r.blockedBy(group)
-		if filter := group.Value("dynamic", "filter"); group.Child("dynamic") != nil && strings.ContainsAny(strings.Trim(filter, "'\" "), "'\" ") {
-			out.Sets = append(out.Sets, "dynamic address group "+quoteAll([]string{name})) // of other tags, too
+		if r.wider[name] {
+			out.Sets = append(out.Sets, dynamicGroup(name)) // of other tags, too
 		}
 	case group != nil && group.Child("dynamic") != nil:
-		out.Sets = []string{"dynamic address group " + quoteAll([]string{name})}
+		out.Sets = []string{dynamicGroup(name)}
 	case group != nil:
 		for _, m := range group.Child("static").Members() {
 			one := r.address(m)
 			out.Ranges, out.Sets = append(out.Ranges, one.Ranges...), append(out.Sets, one.Sets...)
 		}
 	case r.find("external-list", name) != nil:
-		out.Sets = []string{"external dynamic list " + quoteAll([]string{name})}
+		out.Sets = []string{externalList(name)}
 	default:
 		if one, ok := parseRange(name); ok {
 			out.Ranges = []decision.Range{one}
@@ -118,6 +131,10 @@ func (r *resolver) address(name string) decision.Addresses {
 	return out
 }
 
+// dynamicGroup and externalList are the sets that these are in a policy.
+func dynamicGroup(name string) string { return "dynamic address group " + quoteAll([]string{name}) }
+func externalList(name string) string { return "external dynamic list " + quoteAll([]string{name}) }
+
 // blockedBy gives what an object that blocks stands for: the blocked sources, and whatever somebody else put into it.
 func (r *resolver) blockedBy(group *xmlapi.Node) decision.Addresses {
 	out := decision.Addresses{Sets: []string{decision.Blocked}}
@@ -125,7 +142,7 @@ func (r *resolver) blockedBy(group *xmlapi.Node) decision.Addresses {
 		one := r.address(name)
 		out.Ranges, out.Sets = append(out.Ranges, one.Ranges...), append(out.Sets, one.Sets...)
 	}
-	matches, err := parseTagFilter(group.Value("dynamic", "filter"))
+	matches, _, err := parseTagFilter(group.Value("dynamic", "filter"))
 	isDynamic := group.Child("dynamic") != nil
 	for _, a := range r.p.scopes.all("address") {
 		tags := map[string]bool{}

@@ -95,7 +95,7 @@ type Facts struct {
 	version         xmlapi.Version
 
 	whole  *xmlapi.Node       // the running configuration, where it was read at once; else nil
-	lines  fact[*ours.Facts]  // the network; nil: it was not asked, for internet_zones says what it would be asked for
+	lines  fact[*ours.Facts]  // the network; nil: a plan did not ask, for internet_zones says what it would be asked for
 	zone   fact[string]       // of the firewall's clock, as configured; "": it is not
 	own    fact[*xmlapi.Node] // the entry of the virtual system in the running configuration
 	shared fact[*xmlapi.Node] // config/shared of the running configuration; nil: it is empty
@@ -161,9 +161,7 @@ func ReadFacts(ctx context.Context, d *xmlapi.Device, want Expectation) *Facts {
 		return f
 	}
 	f.readPushed(ctx, d)
-	if len(want.InternetZones) == 0 {
-		f.readNetwork(ctx, d, nil, d.Show)
-	}
+	f.readNetwork(ctx, d, nil, d.Show)
 	f.readZone(ctx, d)
 	f.readCandidate(ctx, d, want)
 	f.readRights(ctx, d, want)

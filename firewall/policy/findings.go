@@ -15,6 +15,7 @@ import (
 type findings struct {
 	fails, warns, notes []string
 	remedies            []string
+	unknown             []string // what could not be told, and is no fault: said whatever the result is
 }
 
 func (f *findings) fail(remedy, format string, args ...any) {
@@ -43,9 +44,12 @@ func (f *findings) unasked(err error) bool {
 	if err == nil {
 		return false
 	}
-	f.warn(askRemedy(err), "could not be checked: %s", cause(err))
+	f.warn(askRemedy(err), unaskedText+": %s", cause(err))
 	return true
 }
+
+// unaskedText is how a finding of what could not be asked begins.
+const unaskedText = "could not be checked"
 
 // askRemedy is what lets a refused question be asked.
 func askRemedy(err error) string {
@@ -86,7 +90,7 @@ func (f *findings) check(firewall, name string) Check {
 	if more := len(found) - maxNamed; more > 0 {
 		found = append(slices.Clone(found[:maxNamed]), fmt.Sprintf("and %d more", more))
 	}
-	c.Detail = oneLine(strings.Join(found, "; "))
+	c.Detail = oneLine(strings.Join(append(slices.Clone(found), f.unknown...), "; "))
 	c.Remedy = oneLine(strings.Join(f.remedies[:min(len(f.remedies), maxNamed)], " Also: "))
 	return c
 }

@@ -56,13 +56,20 @@ type Plan struct {
 	// Pending: edits of somebody are not committed. The plan is made from the candidate configuration, with them; a commit takes
 	// along those of the administrator as whom we act.
 	Pending bool `json:"pending"`
+	// Uncommitted: something that no step is left for is so in the candidate configuration alone, and not in force.
+	Uncommitted bool `json:"uncommitted"`
 	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
 	// every step taken that a person is not needed for, those that adopt included. Those of blocked sources come last.
-	Differences []decision.Difference `json:"differences"`
+	Differences []decision.Difference `json:"differences"` // at most MaxDifferences
+	// DifferencesTotal is how many there are.
+	DifferencesTotal int `json:"differences_total"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
 }
+
+// MaxDifferences bounds the differences that a plan has: some megabytes.
+const MaxDifferences = 10_000
 
 // Provision compares the candidate configuration, edits of everybody included, with what the blacklist needs to have effect,
 // and gives the steps that are missing. It changes nothing. What it cannot fix itself, what Panorama pushed for example, is a
@@ -97,7 +104,40 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		}
 	}
 	steps, part, err := panoramaPart(f, want, steps)
-	return Plan{f.Firewall, steps, f.pending.value, differences(f, after, want), part}, err
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := newPlan(f, after, want, steps)
+	plan.Panorama = part
+	if f.pending.value {
+		running, err := f.running(ctx, d)
+		if err != nil {
+			return Plan{}, err
+		}
+		plan.Uncommitted = undone(missingSteps(running, want), steps)
+	}
+	return plan, nil
+}
+
+// newPlan is the plan of steps that lead from one to the other.
+func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
+	all := differences(f, after, want)
+	return Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: all[:min(len(all), MaxDifferences)], DifferencesTotal: len(all)}
+}
+
+// running gives the facts with the running configuration in place of the candidate.
+func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
+	running := *f
+	running.own = learn(d.Show(ctx, "read the virtual system", xmlapi.VSysPath(f.VSys)))
+	running.shared = learn(d.Show(ctx, "read the shared configuration", xmlapi.SharedPath))
+	return &running, running.policyError()
+}
+
+// undone tells whether the running configuration needs a step of ours that the candidate does not.
+func undone(running, candidate []Step) bool {
+	return slices.ContainsFunc(running, func(s Step) bool {
+		return s.Action != ActionPerson && !s.Foreign && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
+	})
 }
 
 // candidateFacts reads what every plan is made from.
@@ -124,6 +164,33 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 func mayImport(ctx context.Context, d *xmlapi.Device) error {
 	if err := d.TryImport(ctx, CallRights, "test the permission to import our CA (XML API: Import)"); refusedRight(err) {
 		return err
+	}
+	return nil
+}
+
+// MayCommit gives an error if the role of our administrator does not allow commits, as far as the configuration tells: to try it would be a
+// commit. admin is as in Commit. It changes nothing; nil also where it is not known.
+func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
+	const what = "read the role of our administrator"
+	if d.ThroughPanorama() { // the role is Panorama's
+		return nil
+	}
+	if admin = cmp.Or(admin, d.Username()); admin == "" {
+		admin = xmlapi.LoggedInAs(ctx, d, what)
+	}
+	user, err := d.Show(ctx, what, "/config/mgt-config/users"+xmlapi.EntryNamed(admin)+"/permissions/role-based/custom")
+	if err != nil || user.Value("profile") == "" {
+		return nil
+	}
+	role, err := d.Show(ctx, what, xmlapi.SharedPath+"/admin-role"+xmlapi.EntryNamed(user.Value("profile"))+"/role")
+	if err != nil {
+		return nil
+	}
+	for _, scope := range []string{"device", "vsys"} {
+		if role.Value(scope, "xmlapi", "commit") == "disable" {
+			return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindRole, Text: fmt.Sprintf("nothing was written: the role %s of administrator %s does not allow commits. "+enableRight+
+				" Or run this without --commit, and have somebody else commit", word(user.Value("profile")), word(admin), "Commit")})
+		}
 	}
 	return nil
 }

@@ -58,9 +58,9 @@ type shapeExpectation struct {
 // servable are the services of a firewall that a flow may be for.
 var servable = []string{"ike", "ipsec", "globalprotect", "bgp", "ospf", "dhcp", "ping", "management", "pim", "vrrp", "dns"}
 
-// shapeChecks are the checks that a configuration decides; the others need a list, a role or a commit.
+// shapeChecks are the checks that a configuration decides, with what is blocked; the others need a list, a role or a commit.
 var shapeChecks = []string{
-	CheckBlockSource, CheckBlockRule, CheckBlockPosition, CheckBlockLogs, CheckSensor, CheckForwarding, CheckFormat, CheckInternetRules,
+	CheckBlockSource, CheckBlockRule, CheckBlockPosition, CheckBlockLogs, CheckSensor, CheckForwarding, CheckFormat, CheckInternetRules, CheckPeers,
 }
 
 // shapeNames lists the shapes.
@@ -329,7 +329,7 @@ func (s *shape) invalid(t *testing.T) []string {
 		pushed = append(panorama.Down("devices").Child("entry").Child("device-group").Entries(), panorama.Child("shared"))
 	}
 	root := parse(s.running)
-	return schema.Invalid(root, schema.NewInventory(root, func(string) []*xmltree.Element { return pushed }))
+	return schema.Invalid(root, schema.NewInventory(root, func(string) []*xmltree.Element { return pushed }), false)
 }
 
 // The files say enough: the names in them exist, what the firewall serves is among the flows, and nothing is left open.

@@ -60,8 +60,8 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 	s.change, s.theirs, s.Commands = change, theirs, change.Commands()
 }
 
-// taken makes steps of those for a person that we take on Panorama ourselves, where we may and its names are known.
-func (p ofPanorama) taken() []Step {
+// decided makes steps of those for a person that we take on Panorama ourselves, where we may and its names are known.
+func (p ofPanorama) decided() []Step {
 	for i := range p.steps {
 		s, at := &p.steps[i], p.f.place
 		if s.change.Empty() || p.want.Panorama != PanoramaApply && p.want.Panorama != panoramaJudged {
@@ -226,7 +226,7 @@ func (p ofPanorama) remoteServer() (string, []xmlapi.Edit) {
 	}
 	entry := p.p.scopes.find(n.Syslog, "log-settings", "syslog").Clean()
 	if p.want.SyslogAddress != "" {
-		entry, _ = p.serverEntry()
+		entry, _ = serverEntry(p.provisioner)
 	}
 	if entry == nil || len(p.sendTo) == 0 {
 		return "", nil
@@ -564,7 +564,7 @@ func (r *remover) fromPanorama() {
 			}
 		}
 	}
-	r.steps = p.taken()
+	r.steps = p.decided()
 }
 
 // removalPart is the part of a removal that only Panorama can take; nil: there is none. What is somebody else's is not among the

@@ -43,13 +43,12 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 	}
 	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
 	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
-	if p.ourRule(name) {
-		p.step(ActionChange, "security rule", name, detail, false, xmlapi.Replace(p.rulePath(name), entry)).to(p.rulePath(name), xmlapi.MoveTop)
-		return
-	}
 	s := p.create("security rule", name, detail, p.vsys+rulesPath, entry)
+	if p.ourRule(name) {
+		s.Action, s.edits = ActionChange, []xmlapi.Edit{xmlapi.Replace(p.rulePath(name), entry)}
+	}
 	s.to(p.rulePath(name), xmlapi.MoveTop)
-	s.Foreign = p.borrowed && slices.Contains(sources, p.want.Names.Group)
+	s.Foreign = slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
 }
 
 // split takes the list out of our own block rule, where that stays as it is otherwise: the list has a rule of its own.
@@ -189,9 +188,8 @@ func (p *provisioner) join(r rule, xpath string) {
 			p.person("security rule "+r.String(), "It names log forwarding profile "+quoteAll([]string{r.logProfile})+", which does not exist; have it send all traffic and threat logs to "+p.sendTo[0]+".")
 			return
 		}
-		known := slices.DeleteFunc(slices.Clone(p.servers), func(s syslogProfile) bool { return !slices.Contains(p.sendTo, s.name) })
 		for _, kind := range []string{logTraffic, logThreat} {
-			p.matchList(all[i], kind, known, p.sendTo[0])
+			p.matchList(all[i], kind)
 		}
 	}
 	if !r.logEnd && !r.logStart {
@@ -249,7 +247,8 @@ func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profil
 	}
 }
 
-// logDefault has a default rule log to us, and decide as it does now. An override states the action, so it is written as it is.
+// logDefault has a default rule log to us, and decide as it does now. An override states the action, so it is written as it is. One that
+// we make bears our tag, by which Remove knows it.
 func (p *provisioner) logDefault(r rule, profile, why string) {
 	at := p.vsys + defaultRulesPath + xmlapi.EntryNamed(r.name)
 	detail := "log at session end, log forwarding profile " + profile + "; the action stays " + r.action + why
@@ -260,8 +259,9 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 	case r.overridden.pushed():
 		ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end; the action stays "+r.action+why, p.f.place.Reach(ofPanorama{p}.levelOf(r)), true, ofPanorama{p}.remoteLogging(r))
 	case r.overridden == layerDefault:
+		p.tag()
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
-			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile)))
+			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile), xmlapi.MemberList("tag", p.want.Names.Tag)))
 	case r.logProfile != "" && r.logProfile != profile:
 		p.join(r, at)
 	default:

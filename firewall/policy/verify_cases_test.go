@@ -107,9 +107,9 @@ const block, blockList, sensor = "active-defense-block", "active-defense-block-l
 // secondLine is a router of its own with its default route by the zone office.
 func secondLine(t *testing.T, text string) string {
 	t.Helper()
-	text = swap("</ethernet>", `<entry name="ethernet1/3"><layer3><ip><entry name="198.51.100.130/29"/></ip></layer3></entry></ethernet>`)(t, text)
+	text = swap("</ethernet>", `<entry name="ethernet1/3"><layer3><ip><entry name="192.0.2.130/29"/></ip></layer3></entry></ethernet>`)(t, text)
 	text = swap("</virtual-router>", `<entry name="second"><interface><member>ethernet1/3</member></interface><routing-table><ip><static-route><entry name="backup"><nexthop>`+
-		`<ip-address>198.51.100.129</ip-address></nexthop><destination>0.0.0.0/0</destination></entry></static-route></ip></routing-table></entry></virtual-router>`)(t, text)
+		`<ip-address>192.0.2.129</ip-address></nexthop><destination>0.0.0.0/0</destination></entry></static-route></ip></routing-table></entry></virtual-router>`)(t, text)
 	return swap(`<entry name="office"/>`, `<entry name="office"><network><layer3><member>ethernet1/3</member></layer3></network></entry>`)(t, text)
 }
 
@@ -187,6 +187,50 @@ var listMode = swap(`mode="dynamic-tag"`, `mode="edl"`)
 func fail(check, detail string) []expected { return []expected{{check, ResultFail, detail}} }
 func warn(check, detail string) []expected { return []expected{{check, ResultWarn, detail}} }
 
+// untrustAddress is the firewall's own address in zone untrust, as an end of something.
+const untrustAddress = "<local-address><interface>ethernet1/1</interface><ip>203.0.113.2/29</ip></local-address>"
+
+// peering gives it an IKE gateway and a BGP peer.
+func peering(t *testing.T, text string) string {
+	t.Helper()
+	text = swap("</interface>\n              <virtual-router>", `</interface>
+              <ike><gateway><entry name="branch">`+untrustAddress+`<peer-address><ip>192.0.2.7</ip></peer-address></entry></gateway></ike>
+              <virtual-router>`)(t, text)
+	return swap("</static-route></ip></routing-table>", `</static-route></ip></routing-table>
+                  <protocol><bgp><enable>yes</enable><peer-group><entry name="up"><peer><entry name="isp">`+untrustAddress+
+		`<peer-address><ip>203.0.113.1</ip></peer-address></entry></peer></entry></peer-group></bgp></protocol>`)(t, text)
+}
+
+// stops is a rule that denies everything from a source.
+func stops(from, to, source string) string {
+	return members("from", from, "to", to, "source", source, "destination", "any") + unrestricted + "<action>deny</action>"
+}
+
+// between swaps a text between two others.
+func between(from, to, old, with string) change {
+	return func(t *testing.T, text string) string {
+		t.Helper()
+		a := strings.Index(text, from)
+		b := a + strings.Index(text[a:], to)
+		return text[:a] + swap(old, with)(t, text[a:b]) + text[b:]
+	}
+}
+
+// groupMember puts an address into our dynamic group.
+func groupMember(addr string) change {
+	const one = `<entry name="203.0.113.66" type="registered-ip"/>`
+	return swap(one, one+`<entry name="`+addr+`" type="registered-ip"/>`)
+}
+
+// othersGroup is somebody else's dynamic group with one member.
+func othersGroup(member string) change {
+	return func(t *testing.T, text string) string {
+		t.Helper()
+		text = swap("<address-group>", `<address-group><entry name="quarantined"><dynamic><filter>quarantine</filter></dynamic></entry>`)(t, text)
+		return swap("<dyn-addr-grp>", `<dyn-addr-grp><entry><vsys>vsys1</vsys><group-name>quarantined</group-name><filter>quarantine</filter><member-list><entry name="`+member+`"/></member-list></entry>`)(t, text)
+	}
+}
+
 // verifyCase is one device file.
 type verifyCase struct {
 	name    string // of the file
@@ -216,15 +260,24 @@ func verifyCases() []verifyCase {
 		{"source-other-tag", "the group's filter names another tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'malicious'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, `"'malicious'"`), ""},
 		{"source-two-tags", "the group's filter demands a second tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'active-defense' and 'confirmed'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, "confirmed"), ""},
 		{"source-broken-filter", "the group's filter is not closed", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>('active-defense'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, "no dynamic address group"), ""},
-		{"source-other-name", "the group has another name, with a space, and a wider filter", []change{
+		{"source-other-name", "the group has another name, with a space, and a longer filter", []change{
 			swap(`<entry name="active-defense">
                     <dynamic>
                       <filter>'active-defense'</filter>`, `<entry name="Blocked now">
                     <dynamic>
-                      <filter>(active-defense OR "malicious") and not 'partner'</filter>`),
+                      <filter>(active-defense OR "active-defense") and not 'partner'</filter>`),
 			in(block, swap("<member>active-defense</member>", "<member>Blocked now</member>")),
 			swap("<group-name>active-defense</group-name>", "<group-name>Blocked now</group-name>"),
 		}, nil, ""},
+		{"source-wider", "the group's filter matches another tag as well", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'active-defense' or 'partner'</filter>\n                    </dynamic>")},
+			append(fail(CheckBlockSource, `"active-defense" matches what does not bear our tag, too`), warn(CheckBlockRule, `more than what is blocked and no proof that it is (filter "'active-defense' or 'partner'")`)...), ""},
+		{"source-wider-beside", "another group matches another tag as well, and has a rule of its own", []change{
+			swap(`<entry name="active-defense">
+                    <dynamic>`, `<entry name="both"><dynamic><filter>('active-defense' or 'partner') and not 'trusted'</filter></dynamic></entry>
+                  <entry name="active-defense">
+                    <dynamic>`),
+			insert("both", block, "<from><member>untrust</member></from><to><member>any</member></to><source><member>both</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>drop</action><log-setting>active-defense</log-setting>"),
+		}, warn(CheckBlockRule, `"both" stops what address group "both" matches`), ""},
 		{"source-shared", "the group is shared by all virtual systems", []change{
 			swap(`<entry name="active-defense">
                     <dynamic>
@@ -465,7 +518,7 @@ func verifyCases() []verifyCase {
 		{"list-short-page-missing", "the firewall shows one entry of two, of three", []change{
 			swap("<total-valid>3</total-valid>", "<total-valid>2</total-valid>"), validMembers("<valid-members><member>203.0.113.66</member></valid-members>"),
 		}, fail(CheckList, "1 of 3 entries is missing"), ""},
-		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, warn(CheckList, "no count of valid entries"), ""},
+		{"list-no-number", "the firewall does not say how many entries it holds", []change{swap("<total-valid>3</total-valid>", "")}, []expected{{CheckList, ResultWarn, "no count of valid entries"}, {CheckPeers, ResultWarn, "no count of valid entries"}}, ""},
 		{"list-unused", "no rule names the list, which was never fetched", []change{
 			drop(blockList), swap("<total-valid>3</total-valid>", "<total-valid>0</total-valid>"),
 			validMembers("<invalid-members><member>Couldn't connect to server</member></invalid-members>"),
@@ -501,15 +554,61 @@ func verifyCases() []verifyCase {
 		{"members-no-group", "the firewall keeps no members of the group", []change{swap("<group-name>active-defense</group-name>", "<group-name>other</group-name>")}, fail(CheckMembers, "reports no members"), ""},
 		{"members-other-vsys", "the members are those of another virtual system's group", []change{swap("<vsys>vsys1</vsys>\n            <group-name>", "<vsys>vsys2</vsys>\n            <group-name>")}, fail(CheckMembers, "reports no members"), ""},
 
+		// peers: IKE with 192.0.2.7, BGP with 203.0.113.1, both at 203.0.113.2 in zone untrust
+		{"peers", "it has an IKE gateway and a BGP peer", []change{peering}, nil, ""},
+		{"peers-nameless", "peers of IKE gateways have a name, or call from anywhere", []change{peering, swap("<ip>192.0.2.7</ip>", "<dynamic/>"),
+			swap("<ike><gateway>", `<ike><gateway><entry name="cloud">`+untrustAddress+`<peer-address><fqdn>vpn.example.net</fqdn></peer-address></entry>`)},
+			[]expected{{CheckPeers, ResultPass, "not checked, for the configuration has no address of them: peer of IKE gateway cloud vpn.example.net, server of External Dynamic List active-defense-list agent.example.com, peer of IKE gateway branch"}}, ""},
+		{"peers-without-a-way", "the IKE gateway's own address is in no zone", []change{peering, between("<ike>", "</ike>", "<interface>ethernet1/1</interface><ip>203.0.113.2/29</ip>", "<interface>loopback.7</interface>")},
+			[]expected{{CheckPeers, ResultPass, "rules were not checked for what reaches the firewall at an address or by a zone that is not known: peer of IKE gateway branch 192.0.2.7"}}, ""},
+		{"peers-tagged", "the IKE peer has been tagged", []change{peering, groupMember("192.0.2.7")}, fail(CheckPeers, `192.0.2.7, peer of IKE gateway branch, is blocked: it stands in dynamic address group "active-defense" as 192.0.2.7`), ""},
+		{"peers-in-a-network", "a network that holds the syslog server has been tagged", []change{peering, groupMember("192.0.2.0/28")}, fail(CheckPeers, `192.0.2.10, syslog server, is blocked: it stands in dynamic address group "active-defense" as 192.0.2.0/28`), ""},
+		{"peers-tagged-unused", "the IKE peer has been tagged, and no rule uses the group", []change{peering, groupMember("192.0.2.7"), drop(block)}, []expected{{CheckBlockRule, ResultFail, ""}}, ""},
+		{"peers-listed", "the firewall holds the IKE peer on the list", []change{peering, swap("<total-valid>3<", "<total-valid>4<"), swap("<member>203.0.113.66/32</member>", "<member>203.0.113.66/32</member><member>192.0.2.7</member>")},
+			[]expected{{CheckList, ResultWarn, "192.0.2.7"}, {CheckPeers, ResultFail, `it stands in the list "active-defense-list" as 192.0.2.7`}}, ""},
+		{"peers-listed-edl", "edl mode, and the firewall holds a network with the BGP peer on the list", []change{peering, listMode, swap("<total-valid>3<", "<total-valid>4<"), swap("<member>203.0.113.66/32</member>", "<member>203.0.113.66/32</member><member>203.0.113.0/30</member>")},
+			[]expected{{CheckList, ResultWarn, "203.0.113.0/30"}, {CheckPeers, ResultFail, `203.0.113.1, BGP peer isp, is blocked: it stands in the list "active-defense-list" as 203.0.113.0/30`}}, ""},
+		{"peers-listed-unshown", "the firewall shows less of the list than it holds", []change{peering, swap("<total-valid>3<", "<total-valid>5<")},
+			[]expected{{CheckPeers, ResultPass, `not checked: 2 entries of the list "active-defense-list" that the firewall does not show`}}, ""},
+		{"peers-leftover", "no list is served, and a rule stops what is on ours", []change{peering, swap(` list-url="https://agent.example.com:8443/files/blacklist.txt"`, ` list-url=""`)},
+			[]expected{{CheckPeers, ResultPass, `not checked, for the configuration of Active Defense does not block by it: "active-defense-list", from which a rule stops traffic`}}, ""},
+		{"peers-in-the-group", "address-group mode, and somebody has put a range with the BGP peer into the group", []change{peering, groupMode, swap("<static><member>", "<static><member>office range</member><member>"),
+			swap(`<entry name="branch">`+"\n                    <ip-netmask>10", `<entry name="office range"><ip-range>203.0.112.200-203.0.113.1</ip-range></entry>
+                  <entry name="branch">`+"\n                    <ip-netmask>10")},
+			fail(CheckPeers, `203.0.113.1, BGP peer isp, is blocked: it stands in address group "active-defense" as 203.0.112.200-203.0.113.1`), ""},
+		{"peers-denied", "a rule denies a network with the IKE peer", []change{peering, insert("no-neighbours", "web-in", stops("untrust", "untrust", "192.0.2.0/28"))},
+			warn(CheckPeers, `"no-neighbours" stops IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2`), ""},
+		{"peers-denied-bgp", "a rule denies BGP from the peers", []change{peering, insert("no-bgp", "web-in", strings.Replace(stops("untrust", "any", "203.0.113.1,192.0.2.7"), "<application><member>any", "<application><member>bgp", 1))},
+			warn(CheckPeers, `"no-bgp" stops BGP (tcp/179) from 203.0.113.1, BGP peer isp, to 203.0.113.2; not checked`), ""},
+		{"peers-allowed-above", "a rule denies the IKE peer, below one that allows it", []change{peering, insert("vpn", "web-in", strings.Replace(allow("untrust", "untrust", "192.0.2.7"), "<application><member>any", "<application><member>ike</member><member>ipsec", 1)),
+			insert("no-neighbours", "web-in", stops("untrust", "untrust", "192.0.2.0/28"))}, nil, ""},
+		{"peers-denied-inside", "a rule denies the peers' networks from another zone, and to another address", []change{peering, insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28")),
+			insert("not-the-web", "web-in", strings.Replace(stops("untrust", "any", "192.0.2.0/28"), "<destination><member>any", "<destination><member>web-server", 1))}, nil, ""},
+		{"peers-region", "a rule denies a region", []change{peering, insert("regions", "web-in", stops("untrust", "any", "KP"))}, warn(CheckPeers, `"regions" may stop IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2: it depends on "KP"`), ""},
+		{"peers-negated", "a rule denies all but a network", []change{peering, insert("ours-only", "web-in", stops("untrust", "any", "203.0.113.0/24")+"<negate-source>yes</negate-source>")}, warn(CheckPeers, `"ours-only" stops IKE`), ""},
+		{"peers-others-list", "a rule denies somebody else's list", []change{peering, insert("threats", "web-in", stops("untrust", "any", "threat-list")),
+			swap("<external-list>\n                  ", `<external-list><entry name="threat-list"><type><ip><url>https://lists.example.net/drop.txt</url></ip></type></entry>`)},
+			warn(CheckPeers, `"threats" may stop BGP (tcp/179) from 203.0.113.1, BGP peer isp, to 203.0.113.2: it depends on external dynamic list "threat-list"`), ""},
+		{"peers-others-group", "a rule denies somebody else's dynamic group, in which the IKE peer is", []change{peering, othersGroup("192.0.2.7"), insert("quarantine", "web-in", stops("untrust", "any", "quarantined"))},
+			warn(CheckPeers, `"quarantine" stops IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2; not checked`), ""},
+		{"peers-others-group-without", "a rule denies somebody else's dynamic group, in which no peer is", []change{peering, othersGroup("192.0.2.99"), insert("quarantine", "web-in", stops("untrust", "any", "quarantined"))}, nil, ""},
+		{"peers-beside-ours", "our block rule names the network of the IKE peer, too", []change{peering, in(block, swap("<member>active-defense</member>", "<member>active-defense</member><member>192.0.2.0/28</member>"))},
+			warn(CheckPeers, `"active-defense-block" stops IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2`), ""},
+		{"peers-category", "a rule denies the peers' networks for a category of URLs", []change{peering, insert("no-games", "web-in", stops("untrust", "any", "192.0.2.0/28")+members("category", "games"))}, nil, ""},
+		{"peers-ours-negated", "our block rule has a negated source", []change{peering, add(block, "<negate-source>yes</negate-source>")},
+			[]expected{{CheckBlockRule, ResultFail, "negated"}, {CheckPeers, ResultFail, `"active-defense-block" stops IKE`}}, ""},
+		{"peers-ours-any", "our block rule has any source", []change{peering, in(block, swap("<member>active-defense</member>", "<member>any</member>"))},
+			[]expected{{CheckBlockRule, ResultFail, ""}, {CheckSensor, ResultFail, "never reached"}, {CheckPeers, ResultFail, `"active-defense-block" stops BGP (tcp/179) from 203.0.113.1`}}, ""},
+
 		// what is refused costs its checks alone
 		{"refused-pushed", "the firewall does not tell what Panorama pushed", []change{refuse("pushed-vsys", refusedRole)}, []expected{
 			{CheckBlockSource, ResultWarn, "not authorized"}, {CheckBlockRule, ResultWarn, "not authorized"}, {CheckBlockPosition, ResultWarn, "not authorized"},
 			{CheckBlockLogs, ResultWarn, "not authorized"}, {CheckSensor, ResultWarn, "not authorized"}, {CheckForwarding, ResultWarn, "not authorized"},
 			{CheckFormat, ResultWarn, "not authorized"}, {CheckInternetRules, ResultWarn, "not authorized"}, {CheckList, ResultWarn, "not authorized"},
-			{CheckMembers, ResultWarn, "not authorized"},
+			{CheckMembers, ResultWarn, "not authorized"}, {CheckPeers, ResultWarn, "not authorized"},
 		}, ""},
-		{"refused-members", "the firewall does not tell the members of groups", []change{refuse("members", "timeout: the request timed out")}, warn(CheckMembers, "the request timed out"), ""},
-		{"refused-list", "the firewall does not tell what it holds of the list", []change{refuse("list", refusedRole)}, warn(CheckList, "not authorized"), ""},
+		{"refused-members", "the firewall does not tell the members of groups", []change{refuse("members", "timeout: the request timed out")}, []expected{{CheckMembers, ResultWarn, "the request timed out"}, {CheckPeers, ResultWarn, "the request timed out"}}, ""},
+		{"refused-list", "the firewall does not tell what it holds of the list", []change{refuse("list", refusedRole)}, []expected{{CheckList, ResultWarn, "not authorized"}, {CheckPeers, ResultWarn, "not authorized"}}, ""},
 		{"refused-jobs", "the firewall does not tell its jobs", []change{refuse("jobs", refusedRole)}, warn(CheckList, "not authorized"), ""},
 		{"refused-pending", "the firewall does not tell whether changes wait", []change{refuse("pending", refusedRole)}, warn(CheckCommitted, "not authorized"), ""},
 		{"refused-limits", "the firewall does not tell its limits", []change{refuse("limits", "api: state is unexpected")}, nil, ""},

@@ -79,6 +79,19 @@ func TestRemedies(t *testing.T) {
 		{"IPv6 networks and no list", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks[:1], "" }, CheckList, ResultWarn, "1 IPv6 network is blocked", "Set edl.listen and edl.url"},
 		{"IPv6 networks in list mode", []change{listMode}, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks, "" }, CheckList, ResultPass, "not checked", ""},
 		{"single IPv6 addresses and no list", nil, func(w *Expectation) { w.Entries, w.ListURL = ipv6Networks[2:], "" }, CheckList, ResultPass, "not checked", ""},
+		{"a tagged peer that is on the blacklist", []change{peering, groupMember("192.0.2.7")}, func(w *Expectation) {
+			w.Entries = append(w.Entries, firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.7/32")})
+		}, CheckPeers, ResultFail, "192.0.2.7, peer of IKE gateway branch, is blocked", `Add 192.0.2.7 to never_block and reload, which lifts the block and keeps it from coming back. Now, and once: activedefense blacklist remove 192.0.2.7 --reason "peer of IKE gateway branch".`},
+		{"a tagged peer that is not", []change{peering, groupMember("192.0.2.7")}, nil, CheckPeers, ResultFail, "is blocked", "If activedefense blacklist show 192.0.2.7 does not know it: whoever gave it the tag active-defense takes that off; CLI: show object registered-ip tag active-defense"},
+		{"a peer in a network that is on the blacklist", []change{peering, groupMember("192.0.2.0/28")}, func(w *Expectation) {
+			w.Entries = append(w.Entries, firewall.Entry{Prefix: netip.MustParsePrefix("192.0.2.0/28")})
+		}, CheckPeers, ResultFail, "192.0.2.7, peer of IKE gateway branch, is blocked", `Add 192.0.2.7 to never_block and reload, which lifts the block and keeps it from coming back. Now, and once: activedefense blacklist remove 192.0.2.0/28 --reason`},
+		{"a peer that a rule denies", []change{peering, insert("no-neighbours", "web-in", stops("untrust", "untrust", "192.0.2.0/28"))}, nil, CheckPeers, ResultWarn, "stops IKE",
+			`Policies > Security: above "no-neighbours", a rule that allows IKE from 192.0.2.7 to 203.0.113.2; or take it out of the source of "no-neighbours".`},
+		{"a peer that a rule of Panorama's denies", []change{peering, pushed(pushedRule("no-neighbours", "branches", stops("untrust", "untrust", "192.0.2.0/28")), "", "")}, nil, CheckPeers, ResultWarn, "stops IKE", "On Panorama, Policies > Security: above"},
+		{"a rule of ours with a negated source", []change{peering, add(blockList, "<negate-source>yes</negate-source>")}, nil, CheckPeers, ResultFail, `"active-defense-block-list" stops IKE`,
+			`Policies > Security > "active-defense-block-list": Source active-defense-list alone, Negate off.`},
+		{"a rule of ours that may stop a peer", []change{peering, add(block, "<negate-source>yes</negate-source><schedule>nights</schedule>")}, nil, CheckPeers, ResultWarn, `"active-defense-block" may stop IKE`, "Source active-defense alone, Negate off."},
 		{"we may make it", []change{drop(block)}, func(w *Expectation) { w.MayProvision = true }, CheckBlockRule, ResultFail, "no rule drops", "activedefense provision --firewall LAB-FW-01 shows the changes needed"},
 	}
 	for _, test := range tests {

@@ -93,7 +93,7 @@ func loadDevice(t *testing.T, path string) device {
 
 var checkNames = []string{
 	"api", "api-role", "block-source", "block-rule", "block-rule-position", "block-rule-logs", "sensor-rule",
-	"log-forwarding", "syslog-format", "internet-rules", "edl-source", "committed", "capacity", "dag-members",
+	"log-forwarding", "syslog-format", "internet-rules", "edl-source", "committed", "capacity", "dag-members", "peers",
 }
 
 func TestVerify(t *testing.T) {

@@ -3,8 +3,10 @@ package xmlapi
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -129,7 +131,7 @@ func TestAnswerIsBounded(t *testing.T) {
 		says string
 	}{
 		{func(s *script) error {
-			_, err := s.OpRaw(t.Context(), "read", "read registered addresses from 1", "<show><object><registered-ip><all></all></registered-ip></object></show>")
+			_, err := s.Op(t.Context(), "read", "read registered addresses from 1", "<show><object><registered-ip><all></all></registered-ip></object></show>")
 			return err
 		}, "read registered addresses from 1: the response is longer than 8 MiB, the bound for a page of registered addresses"},
 		{func(s *script) error {
@@ -140,6 +142,11 @@ func TestAnswerIsBounded(t *testing.T) {
 			_, err := s.Op(t.Context(), "list", "read the list", "<request><system><external-list><show></show></external-list></system></request>")
 			return err
 		}, "longer than 64 MiB, the bound for the entries of an external dynamic list"},
+		{func(s *script) error {
+			_, err := s.Op(t.Context(), "members", "read the members", "<show><object><dynamic-address-group><all></all></dynamic-address-group></object></show>")
+			return err
+		}, "longer than 64 MiB, the bound for the members of dynamic address groups"},
+		{func(s *script) error { _, err := DefaultRoutes(t.Context(), s.Device); return err }, "longer than 64 MiB, the bound for the routing table"},
 		{func(s *script) error { _, err := s.Jobs(t.Context()); return err }, "longer than 16 MiB, the bound for an answer of this kind"},
 	} {
 		s := newScript(t, always(success))
@@ -149,7 +156,7 @@ func TestAnswerIsBounded(t *testing.T) {
 			endless := io.MultiReader(strings.NewReader(`<response status="success"><result>`), repeat{})
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(endless), Request: r}, nil
 		})
-		if err := c.call(s); Kind(err) != KindOversize || !strings.Contains(err.Error(), c.says) || asked != 1 {
+		if err := c.call(s); Kind(err) != KindOversize || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "firewall "+s.Name()+": ") || asked != 1 {
 			t.Errorf("asked %d times: %v instead of %s", asked, err, c.says)
 		}
 	}
@@ -158,12 +165,41 @@ func TestAnswerIsBounded(t *testing.T) {
 	if err := s.fill(early); Kind(err) != KindMalformed || early.bytes > 1<<20 {
 		t.Errorf("what is wrong early is read on for %d bytes: %v", early.bytes, err)
 	}
-	exact := bound{10, "it"}
-	for n, kind := range map[int]string{10: "", 11: KindOversize} {
-		if body, err := io.ReadAll(exact.reader(strings.NewReader(strings.Repeat("x", n)))); Kind(err) != kind || kind == "" && len(body) != n {
-			t.Errorf("%d bytes: read %d, %v", n, len(body), err)
+}
+
+// An answer as long as its bound is read to its end, and one that is a byte longer is not, of whichever kind.
+func TestBoundsAreExact(t *testing.T) {
+	for _, b := range bounds {
+		for over, kind := range []string{"", KindOversize} {
+			n, err := io.Copy(io.Discard, b.reader(io.LimitReader(repeat{}, b.bytes+int64(over))))
+			if Kind(err) != kind || kind == "" && n != b.bytes || kind != "" && !strings.Contains(err.Error(), fmt.Sprintf("%d MiB, the bound for %s,", b.bytes>>20, b.what)) {
+				t.Errorf("%d bytes over that of %s: read %d, %v", over, b.what, n, err)
+			}
 		}
 	}
+}
+
+// What is read as a tree is not held as text beside it, and the tree is a few times as long as its text: 64 MiB of configuration, or a
+// list of 500,000 entries, is a firewall's share of memory for a moment, and not the machine's.
+func TestATreeTakesAFewTimesItsText(t *testing.T) {
+	const item = `<entry name="host-000001"><ip-netmask>203.0.113.100/32</ip-netmask><tag><member>blue</member></tag></entry>`
+	text := `<response status="success"><result>` + strings.Repeat(item, 40_000) + `</result></response>` // 4 MiB
+	live := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := live()
+	var s streamed
+	if err := s.fill(strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	if took := live() - before; took > 6*uint64(len(text)) {
+		t.Errorf("%d bytes of text take %d", len(text), took)
+	}
+	runtime.KeepAlive(s)
+	runtime.KeepAlive(text)
 }
 
 // counted counts what is read.

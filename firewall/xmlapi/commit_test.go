@@ -90,9 +90,17 @@ func TestCommitBehindALock(t *testing.T) {
 		t.Errorf("locked: %v", err)
 	}
 	l.sim.Config().UnlockCommit("")
-	l.sim.SetFault(panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindCommit, Calls: 1})
-	_, err := l.Commit(t.Context(), svc, "ours")
-	wantError(t, err, KindBusy, "commit our changes", "Timed out while getting config lock")
+	for _, text := range []string{
+		"Timed out while getting config lock. Please try again.", "Session timed out", "Failed to synchronize running configuration with HA peer",
+		"Server error : op command for client dagger timed out as client is not available", "job failed because of configd restart",
+	} {
+		l.sim.SetFault(panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindCommit, Calls: 1, Text: text})
+		_, err := l.Commit(t.Context(), svc, "ours")
+		wantError(t, err, KindBusy, "commit our changes", text)
+		if !Transient(err) {
+			t.Errorf("%s: not worth another try", text)
+		}
+	}
 	if done, err := l.Commit(t.Context(), svc, "ours"); err != nil || !done {
 		t.Errorf("unlocked: %v, %v", done, err)
 	}

@@ -64,11 +64,6 @@ func tree(ctx context.Context, d *Device, kind, what string, do func() ([]byte, 
 	return s.root, nil
 }
 
-// OpRaw makes an operational call and gives the whole answer as it came, for those that are too long for a tree.
-func (d *Device) OpRaw(ctx context.Context, kind, what, cmd string) ([]byte, error) {
-	return d.call(ctx, kind, what, func() ([]byte, error) { return d.api.Op(cmd, d.opts.VSys, nil, nil) })
-}
-
 // communicate makes a call about the configuration.
 func (d *Device) communicate(ctx context.Context, what string, form url.Values) ([]byte, error) {
 	return d.call(ctx, CallConfig, what, communication(d, form))

@@ -179,14 +179,16 @@ type (
 )
 
 // repeatable tells whether a call may be sent twice: reads, and what says what shall be and not what to change. Never a
-// commit, a move or a rename, and never keygen: repeated failures lock an administrator out.
+// commit, a move or a rename; never a fetch of a list, for two at a time hang some versions; and never keygen: repeated failures lock
+// an administrator out.
 func repeatable(form url.Values) bool {
 	switch form.Get("type") {
 	case "user-id":
 		return true
 	case "op":
 		cmd := form.Get("cmd")
-		return strings.HasPrefix(cmd, "<show>") || strings.HasPrefix(cmd, "<check>") || strings.HasPrefix(cmd, "<request><system><external-list>")
+		return strings.HasPrefix(cmd, "<show>") || strings.HasPrefix(cmd, "<check>") ||
+			strings.HasPrefix(cmd, "<request><system><external-list>") && !strings.HasPrefix(cmd, "<request><system><external-list><refresh>")
 	case "config":
 		switch form.Get("action") {
 		case "get", "show", actionSet, actionEdit, actionDelete, "multi-config":

@@ -102,7 +102,8 @@ func TestOnlyWhatMayBeRepeatedIs(t *testing.T) {
 		{"several edits", url.Values{"type": {"config"}, "action": {"multi-config"}}, true},
 		{"move", url.Values{"type": {"config"}, "action": {"move"}}, false},
 		{"rename", url.Values{"type": {"config"}, "action": {"rename"}}, false},
-		{"refresh of a list", url.Values{"type": {"op"}, "cmd": {"<request><system><external-list><refresh><type><ip><name>x</name></ip></type></refresh></external-list></system></request>"}}, true},
+		{"refresh of a list", url.Values{"type": {"op"}, "cmd": {"<request><system><external-list><refresh><type><ip><name>x</name></ip></type></refresh></external-list></system></request>"}}, false},
+		{"entries of a list", url.Values{"type": {"op"}, "cmd": {"<request><system><external-list><show><type><ip><name>x</name></ip></type></show></external-list></system></request>"}}, true},
 		{"revert", url.Values{"type": {"op"}, "cmd": {"<revert><config/></revert>"}}, false},
 		{"request", url.Values{"type": {"op"}, "cmd": {"<request><restart/></request>"}}, false},
 	}

@@ -18,7 +18,7 @@ func WhoAmIAt(ctx context.Context, d *Device, list, name string) (string, error)
 	const what = "determine our administrator name"
 	// Behind a Panorama the session is its own.
 	if !d.ThroughPanorama() {
-		if admin := self(ctx, d, what); admin != "" {
+		if admin := LoggedInAs(ctx, d, what); admin != "" {
 			return admin, nil
 		}
 	}
@@ -52,9 +52,9 @@ func editAndLook(ctx context.Context, d *Device, what, list, name string, try in
 	return admin, nil
 }
 
-// self gives the administrator whose session is marked as the one that asks, by <self/>; "": none is, several are, or the list
-// is not told.
-func self(ctx context.Context, d *Device, what string) string {
+// LoggedInAs gives the administrator whose session is marked as the one that asks, by <self/>; "": none is, several are, or the list
+// is not told. It changes nothing. Behind a Panorama the session is Panorama's own.
+func LoggedInAs(ctx context.Context, d *Device, what string) string {
 	result, err := d.OpIn(ctx, CallConfig, what, "<show><admins></admins></show>", "")
 	if err != nil {
 		return ""

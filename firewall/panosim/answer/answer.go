@@ -18,6 +18,7 @@ type Answer struct {
 	Status      int
 	ContentType string
 	Body        []byte
+	File        string // the name of the file that it is; "": it is none
 }
 
 // Request is an operational command, and who asks.

@@ -103,6 +103,7 @@ func (c *Config) publish(admin string, plan commitPlan, wanted map[*edit]bool) j
 	c.warnCommit = nil
 	c.journal.drop(func(e *edit) bool { return wanted[e] })
 	c.SetRunning(root)
+	c.o.Done(admin, "commit", "", "")
 	c.locks.committed(admin)
 	return jobs.Result{OK: true, Details: c.committed(root), Warnings: warnings}
 }
@@ -110,12 +111,13 @@ func (c *Config) publish(admin string, plan commitPlan, wanted map[*edit]bool) j
 // newFaults gives what a commit would find wrong with a configuration, without what was wrong already: a test
 // that describes a part of a firewall shall not have to describe the rest.
 func (c *Config) newFaults(root *xmltree.Element) []string {
-	lines := schema.Invalid(root, schema.NewInventory(root, c.o.Pushed.Objects))
+	empty := c.o.Dialect.EmptyText == dialect.EmptyTextTaken
+	lines := schema.Invalid(root, schema.NewInventory(root, c.o.Pushed.Objects), empty)
 	if len(lines) == 0 {
 		return nil
 	}
 	before := map[string]bool{}
-	for _, line := range schema.Invalid(c.journal.running, schema.NewInventory(c.journal.running, c.o.Pushed.Objects)) {
+	for _, line := range schema.Invalid(c.journal.running, schema.NewInventory(c.journal.running, c.o.Pushed.Objects), empty) {
 		before[line] = true
 	}
 	lines = slices.DeleteFunc(lines, func(line string) bool { return before[line] })

@@ -21,6 +21,9 @@ type Options struct {
 	CommitTime time.Duration       // how long a commit takes by the firewall's clock
 	Jobs       *jobs.List          // commits run in its queue
 	Pushed     *devicegroup.Pushed // what Panorama pushed can be referred to
+	// Done is told what an administrator has done: cmd is the action, or commit; path is that of the command line, and with xpath
+	// empty for a commit. Nil: nobody is.
+	Done func(admin, cmd, path, xpath string)
 }
 
 // Config is the configuration of a firewall: what runs and what has been edited since, with the locks on it.
@@ -32,6 +35,7 @@ type Config struct {
 	journal journal
 	locks   *Locks
 	hooks   []func()
+	files   *Files
 
 	failCommit, warnCommit []string // lines with which the next commit fails, or that it warns of
 }
@@ -45,8 +49,11 @@ func New(running string, o Options) (*Config, error) {
 	if root.Name != "config" {
 		return nil, fmt.Errorf("expected <config>, found <%s>", root.Name)
 	}
+	if o.Done == nil {
+		o.Done = func(string, string, string, string) {}
+	}
 	c := &Config{o: o, journal: newJournal(root)}
-	c.locks = &Locks{config: c}
+	c.locks, c.files = &Locks{config: c}, &Files{config: c, saved: map[string]*xmltree.Element{}}
 	return c, nil
 }
 
@@ -54,18 +61,25 @@ func New(running string, o Options) (*Config, error) {
 // zones trust and untrust.
 func Factory(v dialect.Version, admin, hostname string, vsys []string) string {
 	var b strings.Builder
-	// The version of the configuration's format is that of PAN-OS without its patch.
-	fmt.Fprintf(&b, `<config version="%d.%d.0"><mgt-config><users><entry name="%s"><permissions><role-based>`+
-		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
-		`<devices><entry name="`+dialect.Localhost+`"><deviceconfig><system><hostname>%s</hostname></system></deviceconfig><vsys>`,
-		v.Major, v.Minor, answer.Escape(admin), answer.Escape(hostname))
 	for _, name := range vsys {
 		fmt.Fprintf(&b, `<entry name="%s"><zone><entry name="trust"><network><layer3/></network></entry>`+
 			`<entry name="untrust"><network><layer3/></network></entry></zone>`+
 			`<rulebase><security><rules/></security></rulebase></entry>`, answer.Escape(name))
 	}
-	b.WriteString(`</vsys></entry></devices></config>`)
-	return b.String()
+	return factory(v, admin, hostname, "<vsys>"+b.String()+"</vsys>")
+}
+
+// PanoramaFactory is that of a Panorama: an administrator, a name and no device group.
+func PanoramaFactory(v dialect.Version, admin, hostname string) string {
+	return factory(v, admin, hostname, "<device-group/>")
+}
+
+func factory(v dialect.Version, admin, hostname, device string) string {
+	// The version of the configuration's format is that of PAN-OS without its patch.
+	return fmt.Sprintf(`<config version="%d.%d.0"><mgt-config><users><entry name="%s"><permissions><role-based>`+
+		`<superuser>yes</superuser></role-based></permissions></entry></users></mgt-config><shared/>`+
+		`<devices><entry name="`+dialect.Localhost+`"><deviceconfig><system><hostname>%s</hostname></system></deviceconfig>%s</entry></devices></config>`,
+		v.Major, v.Minor, answer.Escape(admin), answer.Escape(hostname), device)
 }
 
 // Running is the running configuration, <config>. A commit replaces it.
@@ -79,6 +93,9 @@ func (c *Config) Candidate() *xmltree.Element { return c.journal.candidate.State
 
 // Locks gives the locks on the configuration and on commits.
 func (c *Config) Locks() *Locks { return c.locks }
+
+// Files gives the configurations that are kept under a name.
+func (c *Config) Files() *Files { return c.files }
 
 // OnCommit has a function called after each change of the running configuration: it must not block, and may start what
 // takes longer elsewhere.

@@ -134,11 +134,36 @@ func (c *Config) edit(admin string, e *edit) *refusal {
 	if refused != nil {
 		return refused
 	}
+	c.stamp(admin, e)
+	if refused := c.journal.add(e, c.o.Dialect.Unchanged == dialect.UnchangedIgnored); refused != nil {
+		return refused
+	}
+	c.o.Done(admin, e.action, commandPath(e.path), e.path.String())
+	return nil
+}
+
+// stamp notes on an edit whose it is, when it is made, and how the firewall behaves then.
+func (c *Config) stamp(admin string, e *edit) {
 	e.choice, e.renamed, e.uuids = c.o.Dialect.Choice, c.o.Dialect.Renamed, c.o.Version.AtLeast(9, 0)
 	e.admin, e.id = admin, c.journal.made+1
 	// In the order in which pango strips them.
 	e.mark = xmltree.NewMark([]string{"admin", "dirtyId", "time"}, []string{admin, strconv.Itoa(e.id), c.o.Now().Format(dialect.LocalTime)})
-	return c.journal.add(e, c.o.Dialect.Unchanged == dialect.UnchangedIgnored)
+}
+
+// commandPath writes a path as the configuration log does: what is in the device, with a blank before each element and two
+// before each name (recorded).
+func commandPath(x xmltree.Path) string {
+	var b strings.Builder
+	for i, step := range x.Steps[1:] {
+		switch {
+		case i < 2 && x.Steps[1].Name == "devices":
+		case step.Name == "entry" && len(step.Chosen) == 1:
+			b.WriteString("  " + step.Chosen[0].ID)
+		default:
+			b.WriteString(" " + step.Name)
+		}
+	}
+	return b.String()
 }
 
 // judge refuses an edit whose element cannot stand where it is to, or that takes away what is in use.
@@ -166,7 +191,7 @@ func (c *Config) judge(e *edit) *refusal {
 			}
 		}
 	}
-	check := schema.Checker{Scope: scope}
+	check := schema.Checker{Scope: scope, Empty: c.o.Dialect.EmptyText == dialect.EmptyTextTaken}
 	if c.o.Dialect.References == dialect.ReferencesAtEdit {
 		check.Names = schema.NewInventory(root, c.o.Pushed.Objects)
 		var table *schema.Schema

@@ -33,20 +33,6 @@ func (c *Config) Revert(r answer.Request) answer.Answer {
 	return answer.Success("<result><msg><line>" + revertText + "</line></msg></result>")
 }
 
-// Load answers "load config from running-config.xml", which drops everybody's edits. Other files are not kept.
-func (c *Config) Load(r answer.Request) answer.Answer {
-	file := r.At.Value("from")
-	if file != "running-config.xml" {
-		return answer.Failure(0, file+" does not exist")
-	}
-	c.o.Jobs.Due()
-	if refused := c.locks.refuseRevert(r.Admin); refused != nil {
-		return refused.answer()
-	}
-	c.journal.revert(func(*edit) bool { return true })
-	return answer.Success("<result><msg><line>Config loaded from running-config.xml</line></msg></result>")
-}
-
 // ShowPending answers "check pending-changes".
 func (c *Config) ShowPending(r answer.Request) answer.Answer {
 	c.o.Jobs.Due()

@@ -14,6 +14,7 @@ func (d *Plane) Login(vsys string, l logs.Login) []logs.Line {
 	for _, r := range l.Records(logs.Record{Device: d.o.Device, Dialect: *d.o.Dialect, VSys: name, Began: now, Time: now}) {
 		d.logged++
 		r.Seq = d.logged
+		d.o.Keep(r)
 		if severity, text := r.Text(); text != "" {
 			d.o.Log(severity, r.Subtype, text)
 		}

@@ -21,6 +21,7 @@ type Options struct {
 	Running  func() *xmltree.Element              // the running configuration
 	HostName func() string                        // that the firewall gives itself in syslog headers
 	Log      func(severity, subtype, text string) // writes to the system log
+	Keep     func(*logs.Record)                   // told of every log entry, which it must not change; nil: nobody is
 }
 
 // Plane is the data plane: it decides over packets, and keeps the sessions that they make.
@@ -34,7 +35,12 @@ type Plane struct {
 }
 
 // New makes one without sessions.
-func New(o Options) *Plane { return &Plane{o: o} }
+func New(o Options) *Plane {
+	if o.Keep == nil {
+		o.Keep = func(*logs.Record) {}
+	}
+	return &Plane{o: o}
+}
 
 // Restart is what a restart does to the data plane: sessions are gone.
 func (d *Plane) Restart() { d.sessions = sessionTable{last: d.sessions.last} }
@@ -150,6 +156,7 @@ func (d *Plane) Sessions() []uint32 { return d.sessions.order() }
 
 // forward gives the lines by which a log entry is sent.
 func (d *Plane) forward(p *traffic.Policy, entry *logs.Record) []logs.Line {
+	d.o.Keep(entry)
 	if entry.Setting == "" {
 		return nil
 	}

@@ -113,6 +113,16 @@ const (
 	RenamedLeaves                 // they stay, and mean nothing
 )
 
+// EmptyText is what an element without text is where the schema wants one.
+type EmptyText uint8
+
+// The vendor's schema has shortest lengths; its older SDK writes such elements for what was not given (the host name, the
+// character that escapes others).
+const (
+	EmptyTextRefused EmptyText = iota
+	EmptyTextTaken
+)
+
 // CandidateOverReboot is what becomes of edits that are not committed when the firewall restarts.
 type CandidateOverReboot uint8
 
@@ -166,6 +176,7 @@ func (d Dialect) configChoices() []choice {
 		{"bad-path", int(d.BadPath), []string{"refused", "missing"}},
 		{"unchanged", int(d.Unchanged), []string{"ignored", "pending"}},
 		{"choice", int(d.Choice), []string{"replaces", "adds"}},
+		{"empty-text", int(d.EmptyText), []string{"refused", "taken"}},
 		{"references", int(d.References), []string{"at-edit", "at-commit"}},
 		{"locked-commit", int(d.LockedCommit), []string{"refused", "allowed"}},
 		{"lock-reach", int(d.LockReach), []string{"device", "shared"}},
@@ -200,7 +211,7 @@ func configOddities() []Dialect {
 		Dialect{Marking: MarkEntries}, Dialect{Marking: MarkNothing},
 		Dialect{BadPath: BadPathMissing},
 		Dialect{Unchanged: UnchangedPending}, Dialect{Unchanged: UnchangedPending, NoChanges: NoChangesSame},
-		Dialect{Choice: ChoiceAdds},
+		Dialect{Choice: ChoiceAdds}, Dialect{EmptyText: EmptyTextTaken},
 		Dialect{LockedCommit: LockedCommitAllowed}, Dialect{LockReach: LockReachShared},
 		Dialect{Details: DetailsNested},
 		Dialect{UnknownJob: UnknownJobQuery},

@@ -46,6 +46,7 @@ type Dialect struct {
 	BadPath      BadPath
 	Unchanged    Unchanged
 	Choice       Choice
+	EmptyText    EmptyText
 	References   References
 	LockedCommit LockedCommit
 	LockReach    LockReach

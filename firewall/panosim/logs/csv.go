@@ -1,6 +1,11 @@
 package logs
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+
+	"activedefense/firewall/panosim/answer"
+)
 
 // The fields of the default format in their order, named as the variables of custom formats; "-" is one that is
 // reserved or that the simulated firewall has nothing to say about. Both tables are those of the documentation
@@ -60,6 +65,27 @@ func (r *Record) csv() string {
 		}
 	}
 	return b.String()
+}
+
+// Fields gives what the firewall keeps of the entry, by the names that logs have over the API: those of the variables, but for
+// the device groups, and the number of a threat beside its name.
+func (r *Record) Fields() []answer.Field {
+	var out []answer.Field
+	written := map[string]bool{"-": true, "1": true}
+	for _, name := range r.fields() {
+		if written[name] {
+			continue
+		}
+		written[name] = true
+		if name == "csv-threatid" {
+			t := r.Packet.Threat
+			out = append(out, answer.Field{Name: "threatid", Value: t.Name}, answer.Field{Name: "tid", Value: strconv.Itoa(t.ID)})
+			continue
+		}
+		value, _ := r.variable(name)
+		out = append(out, answer.Field{Name: strings.Replace(name, "dg_hier_", "dg_hier_level_", 1), Value: value})
+	}
+	return out
 }
 
 // fields gives those that this version sends.

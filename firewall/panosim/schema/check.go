@@ -14,6 +14,7 @@ type Checker struct {
 	commit bool       // what may not be committed is a fault, too
 	Names  *Inventory // where names are looked up; nil: any name will do
 	Scope  string     // of the objects that can be named: a virtual system, or shared
+	Empty  bool       // an element without text is one without a value: no condition is asked of it
 	Lines  []string
 }
 
@@ -51,7 +52,9 @@ func (c *Checker) checkLeaf(s *Schema, e *xmltree.Element, path []string) {
 	for _, child := range e.Children {
 		c.fault(append(path, child.Name), "unexpected here")
 	}
-	c.checkText(s, e.Text, path)
+	if e.Text != "" || !c.Empty {
+		c.checkText(s, e.Text, path)
+	}
 }
 
 func (c *Checker) checkList(s *Schema, e *xmltree.Element, path []string) {
@@ -159,9 +162,9 @@ func last(path []string) string {
 	return path[len(path)-1]
 }
 
-// Invalid gives what a commit would find wrong with a whole configuration.
-func Invalid(root *xmltree.Element, names *Inventory) []string {
-	c := Checker{commit: true, Names: names, Scope: SharedScope}
+// Invalid gives what a commit would find wrong with a whole configuration; empty is as Checker.Empty.
+func Invalid(root *xmltree.Element, names *Inventory, empty bool) []string {
+	c := Checker{commit: true, Names: names, Scope: SharedScope, Empty: empty}
 	config, _ := Firewall.Below(root.Name)
 	for _, child := range root.Children {
 		below, _ := config.Below(child.Name)

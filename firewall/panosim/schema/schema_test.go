@@ -58,11 +58,14 @@ func TestInvalid(t *testing.T) {
 		{"", rules(strings.Replace(rule, "<from><member>any", "<from><member>inside", 1)), "'inside' is not a valid reference"},
 		{"", rules(strings.Replace(rule, "<source><member>any", "<source><member>192.0.2.0/24", 1)), ""},
 		{"", rules(strings.Replace(rule, "<source><member>any", "<source><member>NL", 1)), ""},
+		{"", rules(rule + `<target><devices><entry name="007000000000001"><vsys><entry name="vsys1"/></vsys></entry></devices><negate>no</negate></target>`), ""},
+		{"", rules(rule + "<target><device/></target>"), "target -> device unexpected here"},
+		{"", rules(rule + "<qos><marking><ip-dscp>af11</ip-dscp><ip-precedence>cs1</ip-precedence></marking></qos>"), "mutually exclusive"},
 		{"", rules(rule + "<log-setting>no</log-setting>"), "log-setting 'no' is not a valid reference"},
 		{"<unknown><thing/></unknown>", "<other>text</other>", ""},
 	} {
 		root := config(t, c.shared, c.vsys)
-		lines := Invalid(root, NewInventory(root, nothingMore))
+		lines := Invalid(root, NewInventory(root, nothingMore), false)
 		found := slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, c.want) })
 		if (c.want == "") != (lines == nil) || c.want != "" && !found {
 			t.Errorf("%s%s: %q, want %q", c.shared, c.vsys, lines, c.want)
@@ -112,8 +115,20 @@ func TestConditions(t *testing.T) {
 	list := func(fields string) string {
 		return `<external-list><entry name="l"><type><ip>` + fields + `<recurring><hourly/></recurring></ip></type></entry></external-list>`
 	}
+	zone := func(fields string) string {
+		return `<network><profiles><zone-protection-profile><entry name="z">` + fields + `</entry></zone-protection-profile></profiles></network>`
+	}
 	scan := func(name, fields string) string {
-		return `<network><profiles><zone-protection-profile><entry name="z"><scan><entry name="` + name + `">` + fields + `</entry></scan></entry></zone-protection-profile></profiles></network>`
+		return zone(`<scan><entry name="` + name + `">` + fields + `</entry></scan>`)
+	}
+	settings := func(log, fields string) string {
+		return "<log-settings><" + log + `><match-list><entry name="m">` + fields + "</entry></match-list></" + log + "></log-settings>"
+	}
+	tagging := func(registration string) string {
+		return `<actions><entry name="a"><type><tagging><registration>` + registration + `</registration></tagging></type></entry></actions>`
+	}
+	at := func(hour string) string {
+		return `<external-list><entry name="l"><type><ip><url>x</url><recurring><daily><at>` + hour + `</at></daily></recurring></ip></type></entry></external-list>`
 	}
 	tags := strings.Repeat("x", 65)
 	for i := range 65 {
@@ -141,6 +156,26 @@ func TestConditions(t *testing.T) {
 		{`<admin-role><entry name="r"><role><device><xmlapi><import>enable</import></xmlapi></device></role></entry></admin-role>`, "", ""},
 		{`<admin-role><entry name="r"><role><device><xmlapi><imports>enable</imports></xmlapi></device></role></entry></admin-role>`, "", "imports unexpected here"},
 		{`<admin-role><entry name="r"><role><device><xmlapi><import>yes</import></xmlapi></device></role></entry></admin-role>`, "", "'yes' is not an allowed keyword"},
+		{settings("system", "<filter>"+long(1023)+"</filter><send-to-panorama>no</send-to-panorama>"), "", ""},
+		{settings("system", "<filter>"+long(1024)+"</filter>"), "", "at most 1023"},
+		{settings("globalprotect", "<filter>"+long(1024)+"</filter><quarantine>yes</quarantine>"), "", ""},
+		{settings("globalprotect", "<filter>"+long(1025)+"</filter>"), "", "at most 1024"},
+		{settings("globalprotect", tagging("<remote><http-profile>h</http-profile></remote>")), "", ""},
+		{settings("globalprotect", tagging("<remote/><localhost/>")), "", "mutually exclusive"},
+		{settings("globalprotect", tagging("<elsewhere/>")), "", "elsewhere unexpected here"},
+		{settings("system", tagging("<localhost/>")), "", "tagging unexpected here"}, // a system log has no address to tag
+		{settings("config", "<actions/>"), "", "actions unexpected here"}, {settings("config", "<quarantine>no</quarantine>"), "", "quarantine unexpected here"},
+		{settings("correlation", "<send-to-panorama>no</send-to-panorama>"), "", "send-to-panorama unexpected here"},
+		{at("23"), "", ""}, {at("24"), "", "at '24' is not in the range 0..23"}, {at("7"), "", "at least 2"},
+		{`<log-settings><syslog><entry name="s"><format><escaping><escape-character></escape-character></escaping></format></entry></syslog></log-settings>`, "", "at least 1"},
+		{`<address-group><entry name="g"><dynamic><filter>'t'</filter></dynamic><disable-override>yes</disable-override></entry></address-group>`, "", "'yes' is not an allowed keyword"},
+		{"", `<deviceconfig><system><timezone>America/Argentina/Buenos_Aires</timezone></system><setting><management><hostname-type-in-syslog>hostname</hostname-type-in-syslog></management></setting></deviceconfig>`, ""},
+		{"", `<deviceconfig><system><timezone>UTC +1</timezone></system></deviceconfig>`, "'UTC +1' is an invalid time zone"},
+		{"", `<deviceconfig><setting><management><hostname-type-in-syslog>name</hostname-type-in-syslog></management></setting></deviceconfig>`, "not an allowed keyword"},
+		{"", `<deviceconfig><setting><config><rematch>on</rematch></config></setting></deviceconfig>`, "rematch 'on'"},
+		{"", zone("<flood><tcp-syn><enable>yes</enable><syn-cookies><activate-rate>0</activate-rate></syn-cookies></tcp-syn></flood><scan-white-list><entry name=\"w\"><ipv4>192.0.2.1</ipv4></entry></scan-white-list>"), ""},
+		{"", zone("<flood><udp><red><activate-rate>0</activate-rate></red></udp></flood>"), "activate-rate '0' is not in the range 1..2000000"},
+		{"", zone("<flood><tcp-syn><red/><syn-cookies/></tcp-syn></flood>"), "mutually exclusive"},
 		{"", scan("8003", "<interval>2</interval><threshold>65535</threshold>"), ""},
 		{"", scan("8004", ""), "8004 is not an allowed keyword"},
 		{"", scan("8001", "<interval>1</interval>"), "'1' is not in the range 2..65535"},
@@ -155,12 +190,22 @@ func TestConditions(t *testing.T) {
 			device := root.Child("devices").Entries()[0]
 			device.Children = append(device.Children, part)
 		}
-		lines := slices.DeleteFunc(Invalid(root, NewInventory(root, nothingMore)), func(l string) bool {
+		lines := slices.DeleteFunc(Invalid(root, NewInventory(root, nothingMore), false), func(l string) bool {
 			return strings.HasPrefix(c.want, "can have") && strings.HasSuffix(l, "is not a valid reference")
 		})
 		found := slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, c.want) })
 		if (c.want == "") != (lines == nil) || c.want != "" && !found {
 			t.Errorf("%.200s%s: %.300q, want %.100q", c.shared, c.device, lines, c.want)
+		}
+	}
+}
+
+// An element without text may be one without a value.
+func TestEmptyText(t *testing.T) {
+	root := config(t, `<log-settings><syslog><entry name="s"><format><escaping><escaped-characters>'</escaped-characters><escape-character/></escaping></format></entry></syslog></log-settings>`, "")
+	for empty, want := range map[bool]bool{false: true, true: false} {
+		if lines := Invalid(root, NewInventory(root, nothingMore), empty); (lines != nil) != want {
+			t.Errorf("taken %v: %q", empty, lines)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func within(from, to int) func(string) string {
 }
 
 // checks are those that schema.txt names.
-var checks = map[string]func(string) string{"netmask": validNetmask, "range": validRange, "fqdn": validDomain}
+var checks = map[string]func(string) string{"netmask": validNetmask, "range": validRange, "fqdn": validDomain, "timezone": validTimezone}
 
 func validNetmask(v string) string {
 	if _, err := netip.ParsePrefix(v); err == nil {
@@ -85,6 +85,16 @@ var domainForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?$
 func validDomain(v string) string {
 	if len(v) > 255 || !domainForm.MatchString(v) {
 		return "is an invalid fqdn"
+	}
+	return ""
+}
+
+var timezoneForm = regexp.MustCompile(`^[A-Za-z_]+[A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
+
+// validTimezone takes what has the form of a name of the time zone database; which names there are is not looked up.
+func validTimezone(v string) string {
+	if !timezoneForm.MatchString(v) {
+		return "is an invalid time zone"
 	}
 	return ""
 }

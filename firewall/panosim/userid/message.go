@@ -29,20 +29,29 @@ type message struct {
 }
 
 type payload struct {
-	Register   []section `xml:"register"`
-	Unregister []section `xml:"unregister"`
+	Register   sections[entry]     `xml:"register"`
+	Unregister sections[entry]     `xml:"unregister"`
+	Login      sections[login]     `xml:"login"`
+	Logout     sections[login]     `xml:"logout"`
+	Groups     sections[userGroup] `xml:"groups"`
 	// Accepted and forgotten.
-	Login          []struct{} `xml:"login"`
-	Logout         []struct{} `xml:"logout"`
-	Groups         []struct{} `xml:"groups"`
 	RegisterUser   []struct{} `xml:"register-user"`
 	UnregisterUser []struct{} `xml:"unregister-user"`
 	Unknown        []struct{} `xml:",any"`
 }
 
-// section is a register or unregister element.
-type section struct {
-	Entries []entry `xml:"entry"`
+// section is an element of the payload with its entries; there may be several of one kind.
+type section[T any] struct {
+	Entries []T `xml:"entry"`
+}
+
+type sections[T any] []section[T]
+
+func (s sections[T]) entries() (all []T) {
+	for _, one := range s {
+		all = append(all, one.Entries...)
+	}
+	return all
 }
 
 // entry is an address with the tags that it shall get or lose.
@@ -88,11 +97,9 @@ func ParseMessage(text string) (*message, error) {
 // steps lists the entries of both halves in the order in which they are carried out.
 func (m *message) steps(order dialect.Order) []step {
 	var steps []step
-	add := func(sections []section, register bool) {
-		for _, section := range sections {
-			for _, e := range section.Entries {
-				steps = append(steps, step{entry: e, register: register})
-			}
+	add := func(s sections[entry], register bool) {
+		for _, e := range s.entries() {
+			steps = append(steps, step{entry: e, register: register})
 		}
 	}
 	if order == dialect.UnregisterFirst {
@@ -122,20 +129,22 @@ func (g *Registry) CarryOut(vsys string, m *message) (a answer.Answer, entries i
 	if j.full {
 		g.o.Log("critical", "userid", "max registered-ip for the platform reached ("+strconv.Itoa(g.o.MaxRegistered)+")")
 	}
+	now := g.o.Now()
+	var logins, logouts string
 	if !rejected {
-		now := g.o.Now()
+		logins, logouts = g.users[g.Name(vsys)].follow(m.Payload, now)
 		for i := range steps {
 			changes = append(changes, g.apply(g.Name(vsys), t, &steps[i], now)...)
 		}
 	}
-	return uidAnswer(m, steps), len(steps), changes
+	return uidAnswer(m, steps, logins, logouts), len(steps), changes
 }
 
 // uidAnswer words the answer in the shape that clients recorded: an error carries no code and lists only the
 // entries about which there is something to say.
-func uidAnswer(m *message, steps []step) answer.Answer {
+func uidAnswer(m *message, steps []step, logins, logouts string) answer.Answer {
 	var registered, unregistered strings.Builder
-	failed := false
+	failed := logins+logouts != ""
 	for _, st := range steps {
 		for _, text := range st.messages {
 			failed = true
@@ -152,6 +161,12 @@ func uidAnswer(m *message, steps []step) answer.Answer {
 	}
 	if len(m.Payload.Register) > 0 {
 		payload.WriteString("<register>" + registered.String() + "</register>")
+	}
+	if len(m.Payload.Login) > 0 {
+		payload.WriteString("<login>" + logins + "</login>")
+	}
+	if len(m.Payload.Logout) > 0 {
+		payload.WriteString("<logout>" + logouts + "</logout>")
 	}
 	body := "<uid-response><version>2.0</version><payload>" + payload.String() + "</payload></uid-response>"
 	if failed {

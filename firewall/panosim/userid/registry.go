@@ -25,17 +25,18 @@ type Registry struct {
 	o       Options
 	tables  map[string]*table      // by virtual system
 	groups  map[string]*Membership // by virtual system
+	users   map[string]*users      // by virtual system
 	changes uint64
 }
 
 // New makes an empty one.
 func New(o Options) *Registry {
-	g := &Registry{o: o, tables: map[string]*table{}, groups: map[string]*Membership{}}
+	g := &Registry{o: o, tables: map[string]*table{}, groups: map[string]*Membership{}, users: map[string]*users{}}
 	for _, name := range o.VSys {
 		m := newMembership()
 		t := newTable()
 		t.watch = func(r *registration, stands bool) { m.note(r, stands, o.Now(), o.GroupLag) }
-		g.tables[name], g.groups[name] = t, m
+		g.tables[name], g.groups[name], g.users[name] = t, m, newUsers()
 	}
 	return g
 }

@@ -1,4 +1,5 @@
-package agent
+// Package durable writes small files that a power cut leaves as they were or as they are to be.
+package durable
 
 import (
 	"errors"
@@ -7,10 +8,10 @@ import (
 	"path/filepath"
 )
 
-// writeDurably replaces a file as a whole: after a power cut there is the old content or the new one, never an
+// Write replaces a file as a whole: after a power cut there is the old content or the new one, never an
 // empty file, and once this has returned it is the new one. sync is (*os.File).Sync; it is called for the file
 // before the rename, which may otherwise reach the disk first, and for the folder after it.
-func writeDurably(path string, data []byte, sync func(*os.File) error) error {
+func Write(path string, data []byte, sync func(*os.File) error) error {
 	temporary := path + ".new"
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

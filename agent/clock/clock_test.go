@@ -1,0 +1,113 @@
+package clock
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// host is a host whose clock can be set.
+type host struct {
+	wall    time.Time
+	running time.Duration
+}
+
+func newHost() *host { return &host{wall: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)} }
+
+func (h *host) read() (time.Time, time.Duration) { return h.wall, h.running }
+
+func (h *host) pass(d time.Duration) { h.wall, h.running = h.wall.Add(d), h.running+d }
+
+const day = 24 * time.Hour
+
+func TestAClockThatIsSet(t *testing.T) {
+	h := newHost()
+	begun := h.wall
+	c := New(h.read)
+	expect := func(when string, believed time.Time, ahead time.Duration) {
+		t.Helper()
+		got := c.Time()
+		if by, since := c.Ahead(); !got.Equal(believed) || by != ahead || since.IsZero() != (ahead == 0) {
+			t.Errorf("%s: %s is believed, want %s; ahead by %s since %v, want %s", when, got, believed, by, since, ahead)
+		}
+	}
+	expect("at first", begun, 0)
+	h.pass(3 * day)
+	expect("after three days", begun.Add(3*day), 0)
+	h.wall = h.wall.Add(Tolerance)
+	expect("set ahead by an hour", begun.Add(3*day+Tolerance), 0)
+	h.wall = h.wall.Add(35 * day)
+	expect("set ahead by 35 days", begun.Add(3*day+Tolerance), 35*day)
+	h.pass(day)
+	expect("a day later", begun.Add(4*day+Tolerance), 35*day)
+	_, since := c.Ahead()
+	if want := begun.Add(38*day + Tolerance); !since.Equal(want) {
+		t.Errorf("ahead since %s, want %s", since, want)
+	}
+	c.Heard(begun.Add(4 * day))
+	expect("an old event is heard", begun.Add(4*day+Tolerance), 35*day)
+	c.Heard(begun.Add(10*day + Tolerance))
+	expect("an event half-way is heard", begun.Add(10*day+Tolerance), 29*day)
+	c.Heard(begun.Add(1000 * day))
+	expect("an event of the future is heard", begun.Add(10*day+Tolerance), 29*day)
+	c.Heard(h.wall.Add(Tolerance))
+	expect("an event of now, by a clock that is a little ahead", h.wall, 0)
+	h.wall = h.wall.Add(-35 * day)
+	expect("set back by 35 days", h.wall, -35*day)
+	h.wall = h.wall.Add(35 * day)
+	expect("and ahead again", h.wall, 0)
+}
+
+func TestATimeWithoutTheProgram(t *testing.T) {
+	h := newHost()
+	begun := h.wall
+	c := New(h.read)
+	c.Resume(time.Time{})
+	if at := c.Time(); !at.Equal(begun) {
+		t.Errorf("%s is believed of a program that never ran", at)
+	}
+	c.Resume(begun.Add(-Tolerance))
+	if by, _ := c.Ahead(); by != 0 || !c.Time().Equal(begun) {
+		t.Errorf("ahead by %s after an hour's stop", by)
+	}
+	c.Resume(begun.Add(-10 * day))
+	if by, _ := c.Ahead(); by != 10*day || !c.Time().Equal(begun.Add(-10*day)) {
+		t.Errorf("ahead by %s after ten days' stop: %s", by, c.Time())
+	}
+	c.Heard(begun.Add(-time.Minute))
+	if by, _ := c.Ahead(); by != 0 || !c.Time().Equal(begun) {
+		t.Errorf("ahead by %s when events are heard: %s", by, c.Time())
+	}
+}
+
+// Whatever is set and heard: what is believed goes no further than time has passed or events have come, and is never ahead of the
+// host's clock.
+func TestWhatIsBelieved(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHost()
+		c := New(h.read)
+		bound, spans := h.wall, rapid.Int64Range(-int64(60*day), int64(60*day))
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			switch rapid.IntRange(0, 2).Draw(t, "step") {
+			case 0:
+				d := time.Duration(rapid.Int64Range(0, int64(3*day)).Draw(t, "passes"))
+				h.pass(d)
+				bound = bound.Add(d)
+			case 1:
+				h.wall = h.wall.Add(time.Duration(spans.Draw(t, "set by")))
+			case 2:
+				event := h.wall.Add(time.Duration(spans.Draw(t, "heard")))
+				c.Heard(event)
+				if event.After(bound) {
+					bound = event
+				}
+			}
+			at := c.Time()
+			// Each look may take the host's word for as much as Tolerance.
+			if bound = bound.Add(Tolerance); at.After(bound) || at.After(h.wall) {
+				t.Fatalf("%s is believed; the host says %s, and no more than %s has passed or was heard", at, h.wall, bound)
+			}
+		}
+	})
+}

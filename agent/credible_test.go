@@ -1,0 +1,93 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/agent/clock"
+	"activedefense/agent/line"
+	"activedefense/config"
+)
+
+// A clock that was set is a trouble, ahead and back, until log lines or time itself agree with it.
+func TestAClockThatIsSetIsATrouble(t *testing.T) {
+	wall, running := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), time.Duration(0)
+	a := &Agent{stats: line.NewStats(), clock: clock.New(func() (time.Time, time.Duration) { return wall, running })}
+	if trouble, is := a.clockTrouble(); is || a.ahead() != 0 {
+		t.Errorf("at first: %+v", trouble)
+	}
+	wall = wall.Add(35 * 24 * time.Hour)
+	trouble, is := a.clockTrouble()
+	if !is || !strings.Contains(trouble.What, "clock: this host's clock is 840h0m0s ahead") || !trouble.Since.Equal(wall) || trouble.Remedy == "" || a.ahead() != 35*24*time.Hour {
+		t.Errorf("ahead: %+v", trouble)
+	}
+	if at := a.believed(); !at.Equal(wall.Add(-35 * 24 * time.Hour)) {
+		t.Errorf("%s is believed", at)
+	}
+	wall = wall.Add(-70 * 24 * time.Hour)
+	if trouble, is := a.clockTrouble(); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
+		t.Errorf("set back: %+v", trouble)
+	}
+}
+
+// What was seen by an earlier run is the beginning of what can be believed in the next: a host may begin with a wrong clock.
+func TestARunGoesOnFromTheTimeOfTheOneBefore(t *testing.T) {
+	dir, st, c := t.TempDir(), newTestStore(t), newTestClock()
+	m := newMarker(dir, "me", st, c.believed(), zerolog.Nop())
+	if err := m.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.noteOnce(t.Context())
+	seen := c.now()
+	c.add(40 * 24 * time.Hour)
+	next := c.believed()
+	if err := newMarker(dir, "me", st, next, zerolog.Nop()).check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if at := next.Time(); !at.Equal(seen) {
+		t.Errorf("%s is believed, want %s", at, seen)
+	}
+	next.Heard(c.now())
+	if at := next.Time(); !at.Equal(c.now()) {
+		t.Errorf("%s is believed when a line was read, want %s", at, c.now())
+	}
+}
+
+// The enforcers count by this host's clock how long a firewall is to hold an address: where it is ahead, the end is later by as much.
+func TestAClockAheadShortensNothingOnTheFirewalls(t *testing.T) {
+	f, _ := newTestFeed(t, "203.0.113.1/32")
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until := func() time.Time { return f.current.Load().Entries[0].Until }
+	before := until()
+	now, ahead := time.Now().Add(time.Hour), 35*24*time.Hour
+	f.now, f.ahead = func() time.Time { return now }, func() time.Duration { return ahead }
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if at := until(); before.IsZero() || !at.Equal(before.Add(ahead)) {
+		t.Errorf("it ends at %s, and %s with the clock ahead", before, at)
+	}
+	now, ahead = now.Add(time.Hour), 0
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if at := until(); !at.Equal(before) {
+		t.Errorf("it ends at %s, and %s when the clock is right again", before, at)
+	}
+}
+
+func TestTheListLosesAsMuchAtOnceAsTheFirewallThatMayLoseMost(t *testing.T) {
+	cfg := &config.Config{}
+	if p := releasePercent(cfg); p != 30 {
+		t.Errorf("without firewalls %d", p)
+	}
+	cfg.Firewalls = []config.Firewall{{MaxRemovalPercent: 10}, {MaxRemovalPercent: 100}, {MaxRemovalPercent: 30}}
+	if p := releasePercent(cfg); p != 100 {
+		t.Errorf("with 10, 100 and 30 %% it is %d", p)
+	}
+}

@@ -1,0 +1,79 @@
+package display
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Harmless writes out what would drive a terminal or turn its text round, as JSON does: control characters, the bidirectional
+// controls, and the two line separators of Unicode. What is no UTF-8 becomes U+FFFD, for a terminal may take its bytes for control
+// characters. Strangers choose parts of log lines.
+func Harmless(s string) string {
+	if strings.IndexFunc(s, drives) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		writeHarmless(&b, r)
+	}
+	return b.String()
+}
+
+func writeHarmless(b *strings.Builder, r rune) {
+	if drives(r) {
+		fmt.Fprintf(b, `\u%04x`, r)
+		return
+	}
+	b.WriteRune(r)
+}
+
+// drives says whether a character does something to a terminal beside being shown. All of them have four hexadecimal digits.
+func drives(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r < ' ' || r == 0x7f
+	}
+	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// A Guard passes text on to where a person or a program reads it, as Harmless leaves it, lines and tabs aside. JSON stays what it is:
+// there, these characters only stand within strings, and mean the same written out.
+type Guard struct {
+	behind io.Writer
+	rest   []byte // the beginning of a character whose other bytes are yet to come
+}
+
+// NewGuard makes a guard before a writer.
+func NewGuard(behind io.Writer) *Guard { return &Guard{behind: behind} }
+
+// Behind is the writer that the guard writes to: to ask what it is, and for what is to drive a terminal.
+func (g *Guard) Behind() io.Writer { return g.behind }
+
+// Write passes text on. The beginning of a character at its end waits for the rest.
+func (g *Guard) Write(text []byte) (int, error) {
+	all := append(g.rest, text...)
+	end := len(all)
+	for back := 1; back < utf8.UTFMax && back <= len(all); back++ {
+		if c := all[len(all)-back]; utf8.RuneStart(c) {
+			if !utf8.FullRune(all[len(all)-back:]) {
+				end = len(all) - back
+			}
+			break
+		}
+	}
+	g.rest = append([]byte(nil), all[end:]...)
+	var b strings.Builder
+	for _, r := range string(all[:end]) {
+		if r == '\n' || r == '\t' {
+			b.WriteRune(r)
+		} else {
+			writeHarmless(&b, r)
+		}
+	}
+	if _, err := io.WriteString(g.behind, b.String()); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
