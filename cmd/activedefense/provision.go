@@ -138,7 +138,7 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			what = "to be taken away"
 		}
 		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what)
-		for _, s := range plan.Steps {
+		for _, s := range together(plan.Steps) {
 			p.printStep(s)
 		}
 		p.printPanorama(plan.Panorama)
@@ -229,6 +229,31 @@ func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
 	for _, note := range part.Notes {
 		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(note))
 	}
+}
+
+// alike is how many steps that say the same of different objects of one kind are printed one by one; more are printed as one.
+const alike = 4
+
+// together puts steps that follow one another and say the same of objects of one kind into one.
+func together(steps []policy.Step) (out []policy.Step) {
+	kind := func(s policy.Step) string { before, _, _ := strings.Cut(s.Object, `"`); return before }
+	for len(steps) > 0 {
+		first := steps[0]
+		n := slices.IndexFunc(steps, func(s policy.Step) bool {
+			return s.Action != first.Action || s.Detail != first.Detail || s.Foreign != first.Foreign || kind(s) != kind(first)
+		})
+		if n < 0 {
+			n = len(steps)
+		}
+		if n > alike {
+			first.Object = fmt.Sprintf("%s and %d more, to %s", first.Object, n-1, strings.TrimPrefix(steps[n-1].Object, kind(first)))
+			out = append(out, first)
+		} else {
+			out = append(out, steps[:n]...)
+		}
+		steps = steps[n:]
+	}
+	return out
 }
 
 func (p *provisionCommand) printStep(s policy.Step) {

@@ -191,6 +191,22 @@ func TestCommandsForPanorama(t *testing.T) {
 	}
 }
 
+// Steps that say the same of many objects of one kind are printed as one.
+func TestStepsThatSayTheSameArePrintedTogether(t *testing.T) {
+	var steps []policy.Step
+	for i := range 9 {
+		steps = append(steps, policy.Step{Action: "change", Object: fmt.Sprintf("security rule \"web-%d\"", i), Detail: "log to us", Foreign: i < 5})
+	}
+	var said []string
+	for _, s := range together(append(steps, policy.Step{Action: "create", Object: `tag "t"`, Detail: "log to us"})) {
+		said = append(said, fmt.Sprint(s.Object, " ", s.Foreign))
+	}
+	want := []string{`security rule "web-0" and 4 more, to "web-4" true`, `security rule "web-5" false`, `security rule "web-6" false`, `security rule "web-7" false`, `security rule "web-8" false`, `tag "t" false`}
+	if !slices.Equal(said, want) {
+		t.Errorf("printed: %q", said)
+	}
+}
+
 // Where it cannot be told which zones face the internet, no rules are planned, and plan and check fail.
 func TestNoRuleRestsOnAGuess(t *testing.T) {
 	w := newWorld(t, "sqlite", "")

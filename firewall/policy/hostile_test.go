@@ -22,7 +22,7 @@ func theirs() map[string][]string {
 	return map[string][]string{
 		"address":                    {named(tag, `<ip-netmask>198.51.100.1</ip-netmask>`), named(tag+"-list", `<fqdn>partner.example.com</fqdn>`), named(tag+"-nobody", `<ip-netmask>198.51.100.2</ip-netmask>`)},
 		"address-group":              {named(tag, `<dynamic><filter>'active-defense' or 'partner'</filter></dynamic>`), named(tag, `<static><member>web</member></static>`), named(tag+"-list", `<static><member>web</member></static>`)},
-		"external-list":              {named(tag, feed), named(tag+"-list", feed)},
+		"external-list":              {named(tag, feed), named(tag+"-list", feed), named("feed", strings.Replace(feed, "https://lists.example.net/x", hostileList, 1))},
 		"region":                     {named(tag, `<address><member>198.51.100.0/24</member></address>`)},
 		"tag":                        {named(tag, `<comments>SOC team</comments>`)},
 		"certificate":                {named(tag+"-ca", `<public-key>unreadable</public-key>`)},
@@ -33,6 +33,9 @@ func theirs() map[string][]string {
 		"log-settings/globalprotect": {list},
 	}
 }
+
+// hostileList is where the list is fetched from; nobody serves it.
+const hostileList = "https://127.0.0.1:1/list"
 
 // base is what theirs refer to, in Shared.
 const base = `<address><entry name="web"><ip-netmask>198.51.100.7</ip-netmask></entry>%s</address><certificate><entry name="company"><public-key>x</public-key></entry>%s</certificate>` +
@@ -67,6 +70,7 @@ func TestNoNameOfOthersBreaksAPlan(t *testing.T) {
 			"</syslog><profiles>" + in[false]["log-settings/profiles"] + "</profiles></log-settings>"
 		t.Run(fmt.Sprintf("%d %s", round, mode), func(t *testing.T) {
 			l := newProvisionLab(t, mode, func(o *panosim.Options) { o.Config = confOf(shared, vsys) })
+			l.want.ListURL = hostileList
 			intact := func(when string) {
 				t.Helper()
 				candidate := l.sim.Config().Candidate()

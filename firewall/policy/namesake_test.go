@@ -203,7 +203,7 @@ func TestWhatBearsOurNamesIsChangedOnlyWhenAdopted(t *testing.T) {
 	})
 	before := strings.Count(l.sim.Config().Running(), list)
 	steps := l.plan()
-	if s := stepFor(t, steps, `certificate profile "active-defense"`); !s.Foreign || !strings.Contains(s.Detail, `in Shared is somebody else's and trusts "company-ca"`) {
+	if s := stepFor(t, steps, `certificate profile "active-defense"`); !s.Foreign || !strings.Contains(s.Detail, `in Shared is somebody else's, and trusts "company-ca"`) {
 		t.Errorf("%v", s)
 	}
 	for _, object := range []string{`external dynamic list "active-defense-list"`, `security rule "active-defense-block-list"`} {
@@ -246,7 +246,7 @@ func TestCertificatesOfOurNamesInAVirtualSystem(t *testing.T) {
 	hidden, _ := theirAuthority(t, tag+"-ca", tag)
 	for name, c := range map[string]struct{ shared, vsys, object, want string }{
 		"profile that trusts another":   {certificate, profile, `certificate profile "active-defense"`, "!change"},
-		"profile that trusts nobody":    {"", `<certificate-profile><entry name="active-defense"/></certificate-profile>`, `certificate profile "active-defense"`, "change"},
+		"profile that trusts nobody":    {"", `<certificate-profile><entry name="active-defense"/></certificate-profile>`, `certificate profile "active-defense"`, "!change"},
 		"certificate":                   {"", hidden, `certificate "active-defense-ca"`, "person"},
 		"profile that trusts that name": {"", `<certificate-profile><entry name="active-defense"><CA><entry name="active-defense-ca"/></CA></entry></certificate-profile>` + hidden, `certificate "active-defense-ca"`, "person"},
 	} {
@@ -338,8 +338,8 @@ func TestRemoveLeavesDefaultRulesThatOthersOverrode(t *testing.T) {
 	}
 	l.apply(l.removal(true), true)
 	l.commitRemoval()
-	if running := l.sim.Config().Running(); strings.Contains(running, tag) {
-		t.Errorf("left of ours:\n%s", running)
+	if running := l.sim.Config().Running(); strings.Contains(running, tag) || !strings.Contains(running, override) {
+		t.Errorf("left of ours, or gone of theirs:\n%s", running)
 	}
 }
 

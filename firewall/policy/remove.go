@@ -265,7 +265,8 @@ func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 		return n.Value("type", "ip", "certificate-profile") == names.CertProf ||
 			r.want.ListURL != "" && firewall.SameListURL(n.Value("type", "ip", "url"), r.want.ListURL)
 	case "certificate profile":
-		return !slices.ContainsFunc(n.Child("CA").Entries(), func(ca *xmlapi.Node) bool { return ca.Attr("name") != names.CA })
+		all := n.Child("CA").Entries()
+		return len(all) == 1 && all[0].Attr("name") == names.CA
 	case "certificate":
 		return isOurCA(decodePEM(n.Value("public-key")), r.want.CA)
 	}
@@ -310,7 +311,8 @@ func (r *remover) stopLogging(u reference) {
 	tags := u.entry.Child("tag").Members()
 	foreign := !slices.Contains(tags, r.want.Names.Tag)
 	if foreign {
-		detail += "; the override does not bear our tag, so that it is not known whether we made it"
+		r.take(ActionChange, u, detail+"; the override does not bear our tag, so that it is not known whether we made it, and stays", true, u.at)
+		return
 	}
 	action := map[string]string{intrazoneDefault: actionAllow, interzoneDefault: "deny"}[u.entry.Attr("name")]
 	for _, c := range u.entry.Children {
@@ -322,15 +324,11 @@ func (r *remover) stopLogging(u reference) {
 				continue
 			}
 		case "tag":
-			if len(tags) == 1 && !foreign {
+			if len(tags) == 1 {
 				continue
 			}
 		}
-		r.take(ActionChange, u, detail, foreign, u.at)
-		return
-	}
-	if foreign {
-		r.take(ActionDelete, u, detail+"; it overrides nothing but the logging", true, u.path)
+		r.take(ActionChange, u, detail, false, u.at)
 		return
 	}
 	r.take(ActionDelete, u, "it overrides nothing but the logging", false, u.path)

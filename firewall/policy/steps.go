@@ -204,6 +204,11 @@ func (p *provisioner) list() string {
 			return lists[0].Attr("name")
 		}
 	}
+	if old := p.p.scopes.find(n.CertProf, "certificate-profile"); len(lists) > 0 && !lists[0].scope.inVSys && old.scope.inVSys {
+		p.person("external dynamic list "+quoteAll([]string{name}), "It is in Shared, and can name no certificate profile of a virtual system, as "+quoteAll([]string{n.CertProf})+" is: "+
+			"make one with Location Shared that has our CA (ca.crt of state_dir) as CA certificate (Device > Certificate Management > Certificate Profile), and select that: "+strings.Join(trust.fails, "; ")+".")
+		return name
+	}
 	if !p.authority() {
 		return ""
 	}
@@ -289,13 +294,12 @@ func (p *provisioner) certificateProfile() bool {
 	n := p.want.Names
 	old := p.p.scopes.find(n.CertProf, "certificate-profile")
 	entry := xmlapi.NamedEntry(n.CA)
-	var others []string // that it trusts
+	others := old.Child("CA").Members() // that it trusts
 	for _, e := range old.Child("CA").Entries() {
-		if name := e.Attr("name"); name == n.CA {
-			return true
-		} else if p.p.scopes.find(name, "certificate").Node != nil {
-			others = append(others, name)
-		}
+		others = append(others, e.Attr("name"))
+	}
+	if slices.Contains(others, n.CA) {
+		return true
 	}
 	switch object := "certificate profile " + quoteAll([]string{n.CertProf}); {
 	case old.Node == nil:
@@ -304,12 +308,12 @@ func (p *provisioner) certificateProfile() bool {
 		p.person(object, "On Panorama: have it trust our CA (ca.crt of state_dir) as well, or rename it.")
 		return false
 	default:
-		detail, foreign := "also trusts "+n.CA, len(others) > 0
-		if foreign {
-			detail += "; the profile " + old.scope.String() + " is somebody else's and trusts " + quoteAll(others)
+		detail := "also trusts " + n.CA + "; the profile " + old.scope.String() + " is somebody else's"
+		if len(others) > 0 {
+			detail += ", and trusts " + quoteAll(others)
 		}
-		p.untrusted = p.untrusted || foreign
-		p.step(ActionChange, "certificate profile", n.CertProf, detail, foreign, xmlapi.Set(old.scope.path+"/certificate-profile"+xmlapi.EntryNamed(n.CertProf)+"/CA", entry))
+		p.untrusted = true
+		p.step(ActionChange, "certificate profile", n.CertProf, detail, true, xmlapi.Set(old.scope.path+"/certificate-profile"+xmlapi.EntryNamed(n.CertProf)+"/CA", entry))
 	}
 	return true
 }

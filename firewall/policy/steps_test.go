@@ -43,7 +43,7 @@ var stepsOfFiles = map[string][]string{
 	"forwarding-severity": {`change log forwarding profile "active-defense"`},
 	"internet-any-zone":   {`!change security rule "ping"`}, "internet-log-off": {`!change security rule "web-in"`},
 	"internet-no-logs": {`!change security rule "web-in"`}, "internet-two-rules": {`!change security rule "web-in"`, `!change security rule "vpn-in"`},
-	"list-authority-missing": {`change certificate profile "active-defense"`},
+	"list-authority-missing": {`!change certificate profile "active-defense"`},
 	"list-no-profile":        {`change external dynamic list "active-defense-list"`}, "list-other-authority": {`change external dynamic list "active-defense-list"`},
 	"panorama-local-allow":  {`!change security rule "local web"`},
 	"panorama-post-sensor":  {`person security rule "legacy" (pushed by Panorama, device group branches)`},
