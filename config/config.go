@@ -135,5 +135,6 @@ type Firewall struct {
 	KillSessions       bool          // end the sessions of a newly blocked source
 	InternetZones      []string      // empty: those of the interfaces that the default routes leave by
 	Sensor             string        // log or drop: what provision makes so that scans are logged
+	Panorama           string        // plan or apply: what provision does about what only the firewall's Panorama can change; apply only with Target
 	SyslogAddress      string        // where the firewall sends its logs, host or host:port; empty: not checked
 }

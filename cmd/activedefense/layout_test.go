@@ -30,8 +30,10 @@ var allowed = map[string][]string{
 	"firewall":          {"firewall/capacity", "firewall/room", "firewall/xmlapi"},
 	"firewall/capacity": {"firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
-	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/xmlapi"},
+	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/policy/panorama", "firewall/xmlapi"},
 	"store":             {"migrations"},
+
+	"firewall/policy/panorama": {"firewall/xmlapi"},
 
 	// The simulated firewall, and what uses it.
 	"cmd/demo":                     append(halls("jobs", "traffic", "userid"), "agent", "agent/enforce", "agent/explain", "config", "detect", "store", "firewall/panosim", "firewall/policy"),

@@ -39,6 +39,10 @@ With --remove the plan takes away all that bears our names, rules first, so that
 others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
 out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
 
+What only the Panorama of a firewall can change is part of the plan, with the commands for its CLI. Where the firewall's
+configuration has panorama: apply, --apply writes that on Panorama too, and --commit commits it there and pushes it to this
+firewall alone.
+
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
 policy would decide otherwise than now.
 
@@ -137,6 +141,7 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		for _, s := range together(plan.Steps) {
 			p.printStep(s)
 		}
+		p.printPanorama(plan.Panorama)
 		p.printDifferences(plan.Differences)
 		if more := plan.DifferencesTotal - len(plan.Differences); more > 0 {
 			fmt.Fprintf(p.stdout, "%s: %d kinds of traffic are decided otherwise; these are of the first %d.\n", display.Harmless(name), plan.DifferencesTotal, len(plan.Differences))
@@ -207,6 +212,22 @@ func (p *provisionCommand) printLines(all []decision.Difference) {
 	}
 	if more > 0 {
 		fmt.Fprintf(p.stdout, "  and %d more; --json has them\n", more)
+	}
+}
+
+// printPanorama prints what Panorama's administrator types; where we may do it ourselves too, for that is what will be done.
+func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
+	if part == nil {
+		return
+	}
+	if len(part.Commands) > 0 {
+		fmt.Fprintln(p.stdout, "On Panorama's CLI that is:")
+	}
+	for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
+		fmt.Fprintln(p.stdout, display.Harmless(line))
+	}
+	for _, note := range part.Notes {
+		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(note))
 	}
 }
 

@@ -179,6 +179,18 @@ func TestDifferencesOfAPlan(t *testing.T) {
 	}
 }
 
+// What is for Panorama's administrator can be pasted as it is: a line of its own for each command, and no character that a terminal
+// takes for something else.
+func TestCommandsForPanorama(t *testing.T) {
+	var out strings.Builder
+	p := &provisionCommand{app: &app{stdout: &out}}
+	p.printPanorama(nil)
+	p.printPanorama(&policy.OnPanorama{Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
+	if want := "On Panorama's CLI that is:\nconfigure\nset template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"\nset device-group a\\u001b[2J\n  a note\n"; out.String() != want {
+		t.Errorf("it prints\n%swant\n%s", out.String(), want)
+	}
+}
+
 // Steps that say the same of many objects of one kind are printed as one.
 func TestStepsThatSayTheSameArePrintedTogether(t *testing.T) {
 	var steps []policy.Step

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -152,14 +153,19 @@ func (p *provisioner) loginList(kind, filter, server string) {
 		name += another
 		old = find(name)
 	}
-	entry := xmlapi.NamedEntry(name, xmlapi.Leaf("filter", filter), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
+	entry := func(server string) *xmlapi.Node {
+		return xmlapi.NamedEntry(name, xmlapi.Leaf("filter", filter), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
+	}
 	switch {
 	case old.Node == nil:
-		p.create(object, name, detail, loginListPath(kind), entry)
+		p.create(object, name, detail, loginListPath(kind), entry(server))
 	case old.scope.pushed:
-		p.person(object+" "+quoteAll([]string{name}), "On Panorama: "+detail)
+		server, edits := ofPanorama{p}.remoteServer()
+		list := p.f.place.TemplatePath() + "/shared/log-settings/" + kind + "/match-list"
+		ofPanorama{p}.step(object+" "+quoteAll([]string{name}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true,
+			panorama.Change{Edits: append(edits, xmlapi.Delete(list+xmlapi.EntryNamed(name)), xmlapi.Set(list, entry(server)))})
 	default:
-		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry))
+		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry(server)))
 	}
 }
 

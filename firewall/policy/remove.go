@@ -23,6 +23,9 @@ const ActionDelete = "delete"
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
 	f, err := candidateFacts(ctx, d)
+	if err == nil {
+		err = f.readPlace(ctx, d, want)
+	}
 	if err != nil {
 		return Plan{}, err
 	}
@@ -38,10 +41,14 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		}
 	}
 	after, err := f.applied(taken)
+	if err == nil {
+		err = after.push(taken)
+	}
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
 	plan := newPlan(f, after, want, steps)
+	plan.Panorama = removalPart(f, steps, adopt)
 	if f.pending.value {
 		running, err := f.running(ctx, d)
 		if err != nil {
@@ -61,6 +68,7 @@ func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
 	r.all()
+	r.fromPanorama()
 	return r.steps
 }
 
@@ -210,7 +218,7 @@ func (r *remover) object(kind, name string, path ...string) {
 			continue
 		}
 		if sc.pushed {
-			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, then push.")
+			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, unless another firewall needs it, then push.")
 			continue
 		}
 		if sc.path == xmlapi.SharedPath && len(r.armed) > 0 {

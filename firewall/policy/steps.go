@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"activedefense/firewall"
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -29,7 +30,7 @@ func missingSteps(f *Facts, want Expectation) []Step {
 		if len(p.zones.unknown) == 0 {
 			p.person(ObjectZones, fmt.Sprintf("No rules are planned, for %s; the firewall has %s. ", p.zones, zoneList(p.p.zones))+p.zonesRemedy())
 		}
-		return p.steps
+		return ofPanorama{p}.decided()
 	}
 	if p.want.Mode == firewall.ModeList {
 		sources, list = p.modeList(list), ""
@@ -42,7 +43,7 @@ func missingSteps(f *Facts, want Expectation) []Step {
 	p.orderBlocks(profile)
 	p.sensorRule(profile)
 	p.internet(profile)
-	return p.steps
+	return ofPanorama{p}.decided()
 }
 
 // provisioner gathers steps.
@@ -96,7 +97,9 @@ func (p *provisioner) source() []string {
 	}
 	var names []string
 	for _, s := range p.sources {
-		names = append(names, s.name)
+		if !(ofPanorama{p}).forRules(s.name) {
+			names = append(names, s.name)
+		}
 	}
 	if len(names) == 0 && p.group() {
 		names = append(names, p.want.Names.Group)
@@ -185,7 +188,7 @@ func (p *provisioner) list() string {
 		}
 		return ""
 	}
-	lists := p.p.lists(url)
+	lists := slices.DeleteFunc(p.p.lists(url), func(l placed) bool { return ofPanorama{p}.forRules(l.Attr("name")) })
 	name := n.List
 	if len(lists) > 0 {
 		name = lists[0].Attr("name")
@@ -215,12 +218,18 @@ func (p *provisioner) list() string {
 	}
 	if p.borrowed[n.List] = p.untrusted; len(lists) == 0 {
 		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, p.vsys+"/external-list",
-			xmlapi.NamedEntry(n.List, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", n.CertProf), xmlapi.Element("recurring", xmlapi.Element("five-minute")))))).Foreign = p.untrusted
+			listEntry(n.List, url, n.CertProf)).Foreign = p.untrusted
 		return n.List
 	}
 	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
 	if lists[0].scope.pushed {
-		p.person("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "))
+		var change panorama.Change
+		level := ofPanorama{p}.levelOfObject(lists[0].Node)
+		if ca := (ofPanorama{p}).remoteAuthority(); ca != nil {
+			list := panorama.LevelPath(level) + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip"
+			change.Edits = append(ca, xmlapi.Set(list, xmlapi.Leaf("certificate-profile", n.CertProf)))
+		}
+		ofPanorama{p}.step("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "), p.f.place.Reach(level)+"; "+p.f.place.ReachOfTemplate(), true, change)
 		return name
 	}
 	if lists[0].Value("type", "ip", "certificate-profile") == n.CertProf {
@@ -229,6 +238,11 @@ func (p *provisioner) list() string {
 	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List || p.untrusted,
 		xmlapi.Replace(at, xmlapi.Leaf("certificate-profile", n.CertProf)))
 	return name
+}
+
+// listEntry is an external dynamic list of ours.
+func listEntry(name, url, profile string) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Element("type", xmlapi.Element("ip", xmlapi.Leaf("url", url), xmlapi.Leaf("certificate-profile", profile), xmlapi.Element("recurring", xmlapi.Element("five-minute")))))
 }
 
 // authority makes our CA known to the firewall; false: it cannot be done.
@@ -244,8 +258,8 @@ func (p *provisioner) authority() bool {
 		return true
 	}
 	if p.f.throughPanorama {
-		p.person("certificate "+quoteAll([]string{n.CA}), "No file can be imported on a firewall through Panorama: import ca.crt of state_dir under that name on the firewall itself (Device > Certificate Management > Certificates), "+
-			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate.")
+		ofPanorama{p}.step("certificate "+quoteAll([]string{n.CA}), "No file can be imported on a firewall through Panorama: import ca.crt of state_dir under that name on the firewall itself (Device > Certificate Management > Certificates), "+
+			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate", p.f.place.ReachOfTemplate(), false, panorama.Change{Edits: ofPanorama{p}.remoteAuthority()})
 		return false
 	}
 	return p.certificate() && p.certificateProfile()

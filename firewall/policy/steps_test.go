@@ -231,7 +231,7 @@ func TestSteps(t *testing.T) {
 		{"the block rule of Panorama stands below an allow", []change{drop(block), pushed(pushedRule("hq", "branches", web("untrust", "dmz", "any"))+blockOfPanorama, "", "")}, nil,
 			[]string{`person security rule "active-defense-block-list"`, `person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"move it to the top of the Pre Rules"}},
 		{"the block rule of Panorama is not logged", []change{drop(block), pushed(strings.Replace(blockOfPanorama, logsToUs, "", 1), "", "")}, nil,
-			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: log forwarding profile active-defense"}},
+			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: a log forwarding profile that sends all traffic and threat logs to us"}},
 		{"somebody else's block rule stands below an allow", []change{
 			in(block, swap(`"active-defense-block"`, `"theirs"`)), moveBefore("web-in", "theirs"),
 		}, nil, []string{`move security rule "active-defense-block-list"`, `!move security rule "theirs"`}, []string{"to the top"}},

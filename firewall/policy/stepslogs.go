@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -33,26 +34,34 @@ func (p *provisioner) server() []string {
 		p.person("syslog server profile", addressRemedy)
 		return nil
 	}
+	profile, detail := serverEntry(p)
+	switch p.local[n.Syslog] = old.scope.inVSys; {
+	case old.Node == nil:
+		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
+	case old.scope.pushed:
+		at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(n.Syslog)
+		ofPanorama{p}.step("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Set(at, profile.Child("server"))}})
+	default:
+		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), profile.Child("server")))
+	}
+	return append([]string{n.Syslog}, local...)
+}
+
+// serverEntry is the syslog server profile that sends to us, and what it does.
+func serverEntry(p *provisioner) (profile *xmlapi.Node, detail string) {
+	n, to := p.want.Names, p.want.SyslogAddress
 	host, port, err := net.SplitHostPort(to)
 	if err != nil {
 		host, port = strings.Trim(to, "[]"), defaultSyslogPort
 	}
 	// Every syslog server of firewalls takes UDP, TCP not every one; who has made sure changes it, and is not contradicted.
 	server := xmlapi.NamedEntry(n.Syslog, xmlapi.Leaf("server", host), xmlapi.Leaf("transport", "UDP"), xmlapi.Leaf("port", port), xmlapi.Leaf("format", "BSD"), xmlapi.Leaf("facility", "LOG_USER"))
-	profile, detail := xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
+	profile, detail = xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
 	if formats, kinds := p.customFormats(); len(kinds) > 0 { // else the default format is read
 		profile.Children = append(profile.Children, formats)
 		detail += ", with the custom formats for " + strings.Join(kinds, ", ") + " logs"
 	}
-	switch p.local[n.Syslog] = old.scope.inVSys; {
-	case old.Node == nil:
-		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
-	case old.scope.pushed:
-		p.person("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail)
-	default:
-		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), xmlapi.Element("server", server)))
-	}
-	return append([]string{n.Syslog}, local...)
+	return profile, detail
 }
 
 // serverFor gives the server profile that an object of a scope can name; "": none, for what is in Shared can name only what is there.
@@ -95,7 +104,12 @@ func (p *provisioner) formats(s syslogProfile) {
 		want := p.want.Formats.of(kind)
 		object := "syslog server profile"
 		if s.scope.pushed {
-			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+found)
+			at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
+			change := xmlapi.Set(at, xmlapi.Leaf(kind, want))
+			if want == "" {
+				change = xmlapi.Delete(at + "/" + kind)
+			}
+			ofPanorama{p}.step(object+" "+quoteAll([]string{s.name}), "On Panorama: "+found, p.f.place.ReachOfTemplate(), s.name != p.want.Names.Syslog, panorama.Change{Edits: []xmlapi.Edit{change}})
 			continue
 		}
 		at := s.scope.path + "/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
@@ -121,7 +135,7 @@ func (p *provisioner) forwarding() string {
 	known := p.known()
 	var ours []logProfile
 	for _, l := range p.usedLogs() {
-		if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
+		if l.name != n.Logs+panoramaNames && slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
 			ours = append(ours, l)
 		}
 	}
@@ -138,7 +152,7 @@ func (p *provisioner) forwarding() string {
 			to, at = p.sendTo[0], p.vsys+"/log-settings/profiles"
 		}
 		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+to, at,
-			xmlapi.NamedEntry(n.Logs, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, to), allLogs(logThreat, logThreat, to))))
+			logsEntry(n.Logs, to))
 		return n.Logs
 	}
 	for _, l := range ours {
@@ -161,7 +175,9 @@ func (p *provisioner) matchList(l logProfile, kind string) {
 		detail += "; currently only those matching " + quoteAll(filters)
 	}
 	if l.scope.pushed {
-		p.person("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail)
+		profile := p.p.scopes.find(l.name, "log-settings", "profiles")
+		ofPanorama{p}.step("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail, p.f.place.Reach(ofPanorama{p}.levelOfObject(profile.Node)), l.name != p.want.Names.Logs+panoramaNames,
+			panorama.Change{Edits: ofPanorama{p}.remoteMatchList(profile, kind)})
 		return
 	}
 	if server == "" {
@@ -186,6 +202,11 @@ func (p *provisioner) matchList(l logProfile, kind string) {
 	}
 	p.step(ActionChange, "log forwarding profile", l.name, detail+", as match list "+quoteAll([]string{names[free]}), foreign,
 		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(names[free], kind, server)))
+}
+
+// logsEntry is a log forwarding profile of ours.
+func logsEntry(name, server string) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, server), allLogs(logThreat, logThreat, server)))
 }
 
 // allLogs is a match list that sends everything of one type.
