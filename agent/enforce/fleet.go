@@ -133,7 +133,7 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 	name := members[0].Name()
 	e := newEnforcer(name, o.Logger.With().Str("firewall", name).Logger())
 	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Blocked
-	e.now, e.timer = o.Now, o.Timer
+	e.now, e.timer, e.calls, e.state.Since = o.Now, o.Timer, o.Calls, o.Started
 	names := firewall.NamesFor(fw.Tag)
 	var err error
 	switch fw.Mode {
@@ -148,6 +148,9 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime}, o.Config.Detect.Tags())
 	}
 	if err != nil {
+		return nil, err
+	}
+	if e.pulse, err = o.newPulse(e); err != nil {
 		return nil, err
 	}
 	if o.Config.EDL.Listen != "" && fw.Mode != firewall.ModeList {
