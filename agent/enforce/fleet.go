@@ -113,6 +113,18 @@ func (f *Fleet) Wake() {
 	}
 }
 
+// Status gives the state of each firewall now, and what was last found of each one's policies.
+func (f *Fleet) Status() (firewalls []Status, policies []PolicyStatus) {
+	firewalls, policies = []Status{}, []PolicyStatus{}
+	for _, e := range f.Enforcers {
+		firewalls = append(firewalls, e.Status())
+	}
+	for _, w := range f.Watchers {
+		policies = append(policies, w.Status())
+	}
+	return firewalls, policies
+}
+
 // Names gives the names under which the firewalls of a configuration hold blocks. Both members of a pair have one,
 // except in the mode in which the active member hands what it holds to the other.
 func Names(cfg *config.Config) []string {
@@ -193,7 +205,7 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 			return nil, err
 		}
 		w := &Watcher{
-			name: device.Name(), device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
+			name: device.Name(), state: e.Status, device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
 			timer: o.Timer, wakeup: loop.NewWakeup(),
 			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
