@@ -6,36 +6,35 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
-	"activedefense/firewall/policy"
 )
 
 // Status is the state of a running agent: GET /status and the command `status`.
 type Status struct {
-	Version       string              `json:"version"`
-	Started       time.Time           `json:"started"`
-	Now           time.Time           `json:"now"`
-	Configuration ConfigurationStatus `json:"configuration"`
-	Troubles      []Trouble           `json:"troubles"` // what a person should see to, beside what the parts below say; empty when all is well
-	Ready         bool                `json:"ready"`
-	NotReady      []string            `json:"not_ready,omitempty"` // why, in words
-	Store         StoreStatus         `json:"store"`
-	Inputs        []line.InputStatus  `json:"inputs"`              // at most 1000, those in trouble and those behind before others
-	NotShown      int                 `json:"inputs_not_shown"`    // files beyond that
-	Resting       int                 `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
-	Queued        int                 `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
-	FilesLost     uint64              `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
-	BadLines      []line.BadLine      `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
-	Stored        uint64              `json:"stored"`              // records committed since the start
-	Rate          float64             `json:"lines_per_second"`
-	Detect        line.DetectStatus   `json:"detect"`
-	Blacklist     int                 `json:"blacklist"`               // addresses and networks blocked now
-	Held          int                 `json:"held"`                    // that wait for a person: blacklist accept, or remove
-	Observed      int                 `json:"observed"`                // that a rule in mode observe found
-	Waiting       string              `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
-	List          *edl.Status         `json:"list,omitempty"`
-	Ours          OursStatus          `json:"ours"`
-	Firewalls     []enforce.Status    `json:"firewalls"`
-	Policies      []PolicyStatus      `json:"policies"`
+	Version       string                 `json:"version"`
+	Started       time.Time              `json:"started"`
+	Now           time.Time              `json:"now"`
+	Configuration ConfigurationStatus    `json:"configuration"`
+	Troubles      []Trouble              `json:"troubles"` // what a person should see to, beside what the parts below say; empty when all is well
+	Ready         bool                   `json:"ready"`
+	NotReady      []string               `json:"not_ready,omitempty"` // why, in words
+	Store         StoreStatus            `json:"store"`
+	Inputs        []line.InputStatus     `json:"inputs"`              // at most 1000, those in trouble and those behind before others
+	NotShown      int                    `json:"inputs_not_shown"`    // files beyond that
+	Resting       int                    `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
+	Queued        int                    `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
+	FilesLost     uint64                 `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
+	BadLines      []line.BadLine         `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
+	Stored        uint64                 `json:"stored"`              // records committed since the start
+	Rate          float64                `json:"lines_per_second"`
+	Detect        line.DetectStatus      `json:"detect"`
+	Blacklist     int                    `json:"blacklist"`               // addresses and networks blocked now
+	Held          int                    `json:"held"`                    // that wait for a person: blacklist accept, or remove
+	Observed      int                    `json:"observed"`                // that a rule in mode observe found
+	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
+	List          *edl.Status            `json:"list,omitempty"`
+	Ours          OursStatus             `json:"ours"`
+	Firewalls     []enforce.Status       `json:"firewalls"`
+	Policies      []enforce.PolicyStatus `json:"policies"`
 }
 
 // Trouble is something that a person should see to.
@@ -53,13 +52,6 @@ type ConfigurationStatus struct {
 	Faults    []string   `json:"faults,omitempty"`     // why
 }
 
-// PolicyStatus is what the last look at a firewall's policies found.
-type PolicyStatus struct {
-	Firewall string         `json:"firewall"`
-	At       *time.Time     `json:"at,omitempty"` // nil: not looked at yet
-	Checks   []policy.Check `json:"checks,omitempty"`
-}
-
 // StoreStatus is the state of the database.
 type StoreStatus struct {
 	Kind     string `json:"kind"`               // sqlite or postgresql; empty until it was reached once, as are the next three
@@ -73,7 +65,7 @@ type StoreStatus struct {
 // Status gives the state now. It may be called from any goroutine, before and after Run too.
 func (a *Agent) Status() Status {
 	now := a.now()
-	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.started, Now: now, Troubles: []Trouble{}, Firewalls: []enforce.Status{}, Inputs: []line.InputStatus{}, Policies: []PolicyStatus{}}
+	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.started, Now: now, Troubles: []Trouble{}, Inputs: []line.InputStatus{}}
 	if t, is := refusedTrouble(&s.Configuration); is {
 		s.Troubles = append(s.Troubles, t)
 	}
@@ -99,9 +91,7 @@ func (a *Agent) Status() Status {
 		s.Troubles = append(s.Troubles, listTroubles(&list, a.cfg, now.Sub(a.started), a.started)...)
 	}
 	s.Ours = a.oursStatus()
-	for _, e := range a.fleet.Enforcers {
-		s.Firewalls = append(s.Firewalls, e.Status())
-	}
+	s.Firewalls, s.Policies = a.fleet.Status()
 	for _, trouble := range []func() (Trouble, bool){a.clockTrouble, a.brake.trouble, a.health.trouble} {
 		if t, is := trouble(); is {
 			s.Troubles = append(s.Troubles, t)
@@ -113,10 +103,6 @@ func (a *Agent) Status() Status {
 		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
 	}
 	s.FilesLost = read.Lost
-	for _, p := range a.fleet.Watchers {
-		checks, at := p.Status()
-		s.Policies = append(s.Policies, PolicyStatus{Firewall: p.Name(), At: at, Checks: checks})
-	}
 	s.NotReady = a.notReady()
 	s.Ready = len(s.NotReady) == 0
 	return s

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"activedefense/agent"
+	"activedefense/agent/enforce"
 	"activedefense/firewall/policy"
 )
 
@@ -49,7 +50,7 @@ func TestStatusSaysOnceWhatManyChecksFoundAlike(t *testing.T) {
 	var out bytes.Buffer
 	c, at := &statusCommand{&app{stdout: &out}}, time.Now()
 	checks := unanswered()
-	if err := c.writeText(&agent.Status{Policies: []agent.PolicyStatus{{Firewall: "fw1", At: &at, Checks: checks[:3]}, {Firewall: "fw2", At: &at, Checks: checks[3:]}}}); err != nil {
+	if err := c.writeText(&agent.Status{Policies: []enforce.PolicyStatus{{Firewall: "fw1", At: &at, Checks: checks[:3]}, {Firewall: "fw2", At: &at, Checks: checks[3:]}}}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(out.String(), "could not be checked"); n != 2 {
