@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sort"
 	"syscall"
 	"time"
 )
@@ -71,6 +72,7 @@ type file struct {
 	whole   bool      // it was truncated when all that was seen of it had been read
 	fresh   bool      // it was empty when it was opened: what it is shows when something is written
 	refuted state     // an entry with its inode that is not it
+	alike   *file     // another path's file that is read and begins as this one: one may be a copy of the other; else nil
 	after   *file     // it is a newer copy of this one, and goes on where that one ends; else nil
 }
 
@@ -277,6 +279,30 @@ func sameBefore(a, b io.ReaderAt, offset int64) bool {
 		return false
 	}
 	return bytes.Equal(x, y)
+}
+
+// parting gives up to where two files are alike, of the bytes that both have. It takes for granted that they are not alike
+// again behind where they part, as lines with their times are not, so that it has to look at few places.
+func parting(a, b io.ReaderAt, size int64) int64 {
+	alike := int64(sort.Search(int(size/fingerprintMax), func(i int) bool { return !sameBefore(a, b, int64(i+1)*fingerprintMax) })) * fingerprintMax
+	x, y := make([]byte, fingerprintMax), make([]byte, fingerprintMax)
+	n, _ := a.ReadAt(x, alike) // an error shows when it is read for good
+	m, _ := b.ReadAt(y, alike)
+	n = int(min(int64(n), int64(m), size-alike))
+	for i := range n {
+		if x[i] != y[i] {
+			return alike + int64(i)
+		}
+	}
+	return alike + int64(n)
+}
+
+// lineBefore gives where the line begins that holds an offset, or ends there; the offset itself where that is too far to look.
+func lineBefore(r io.ReaderAt, offset int64) int64 {
+	if from, err := endOfLines(r, offset); err == nil {
+		return from
+	}
+	return offset
 }
 
 // endOfLines gives the offset after the last newline before size: where to start at the end of a file. Where there is

@@ -42,6 +42,7 @@ type folder struct {
 	entries map[string]entry // by name
 	err     error            // why it could not be listed; entries then holds what was asked for by name
 	quiet   bool             // no change in the folder can have gone unnoticed since the listing began
+	subs    []string         // names of the folders in it
 	names   []string         // of the entries, sorted; nil: not asked for yet
 }
 
@@ -90,6 +91,9 @@ func listFolder(path string, names []string, wanted func(name string) bool) *fol
 		return d
 	}
 	for _, item := range list {
+		if item.IsDir() {
+			d.subs = append(d.subs, item.Name())
+		}
 		if item.IsDir() || (wanted != nil && !wanted(item.Name())) {
 			continue
 		}

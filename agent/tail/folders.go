@@ -59,6 +59,36 @@ func (d *folders) include(dir string, names []string) {
 	}
 }
 
+// mostBelow bounds in how many folders below another one files are looked for.
+const mostBelow = 32
+
+// below lists the folders in that of a path, into which it may have been rotated, and tells whether there are any.
+func (d *folders) below(path string) bool {
+	in := d.of(path)
+	if in == nil || len(in.subs) == 0 {
+		return false
+	}
+	for _, name := range in.subs[:min(len(in.subs), mostBelow)] {
+		d.include(filepath.Join(in.path, name), nil)
+	}
+	return true
+}
+
+// around gives the folder of a path and those in it that were listed, nil if it was not listed itself.
+func (d *folders) around(path string) []*folder {
+	in := d.of(path)
+	if in == nil {
+		return nil
+	}
+	out := []*folder{in}
+	for _, name := range in.subs[:min(len(in.subs), mostBelow)] {
+		if below := d.byPath[filepath.Join(in.path, name)]; below != nil {
+			out = append(out, below)
+		}
+	}
+	return out
+}
+
 // compared notes that everything listed was compared with what is read.
 func (d *folders) compared() {
 	d.at, d.names = time.Now(), 0

@@ -1,6 +1,9 @@
 package tail
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // claim opens a path for a stream, as a known file that is gone on with or as a new one. With a key that is not zero it
 // opens nothing but that inode.
@@ -58,8 +61,12 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 	return f, nil
 }
 
+// longestHead is how long a head may be that all files of a writer have.
+const longestHead = 4 << 10
+
 // copyOf tells whether what was opened begins like a known file. If that one is still read, the copy is not; if it is
-// finished (then the copy was made before it was truncated), the copy goes on at the offset returned. A file that
+// finished (then the copy was made before it was truncated), the copy goes on at the offset returned, as does a copy to which
+// lines of its own were written. A file that
 // replaces a deleted one with the same content, as rsync(1) does, goes on where the file returned ends.
 func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 	twin := s.known.original(path, o)
@@ -79,10 +86,15 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		}
 		return s.copyOf(st, path, o)
 	case !twin.done:
-		if twin.h != nil && (o.size > twin.sizeNow() || !sameBefore(twin.h, o.h, min(twin.offset, o.size))) {
-			return nil, 0, nil // a copy is never longer: this one has lines of its own
+		if twin.h == nil || o.size <= twin.sizeNow() && sameBefore(twin.h, o.h, o.size) {
+			return nil, 0, errCopy
 		}
-		return nil, 0, errCopy
+		common := parting(twin.h, o.h, min(o.size, twin.sizeNow()))
+		if twin.stream == st || common < min(twin.offset, longestHead) {
+			return nil, 0, nil // all begin so
+		}
+		// It has lines of its own, behind what it has in common with the other, which gives that.
+		return nil, lineBefore(o.h, common), nil
 	case o.size <= twin.offset:
 		return nil, 0, errFinished
 	case !boundary(o.h, twin.offset):
@@ -110,4 +122,31 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 		f.stamp = mtime
 	}
 	s.known.opened(f)
+	s.known.pair(f)
+}
+
+// pair notes of a file that was opened which other one begins as it does.
+func (r *registry) pair(f *file) {
+	f.alike = nil
+	if len(f.seen) < fingerprintMax {
+		return
+	}
+	for _, other := range r.byHead[sha256.Sum256(f.seen)] {
+		if other != f && other.h != nil && other.stream != f.stream {
+			f.alike, other.alike = other, f
+			return
+		}
+	}
+}
+
+// passShared passes over what a file has got from another one, which was read there: a copy is overwritten with a longer one.
+func (f *file) passShared(by *reader) {
+	other := f.alike
+	if other == nil || other.h == nil || f.offset == 0 || f.long != nil || other.offset <= f.offset || !sameBefore(f.h, other.h, f.offset) {
+		return
+	}
+	if to := lineBefore(f.h, parting(f.h, other.h, min(other.offset, f.size))); to > f.offset {
+		f.offset = to
+		by.drop(f)
+	}
 }

@@ -34,7 +34,7 @@ func (st *Stream) succeed(e entry) {
 		st.horizon.doubt(known) // its copies are looked for together with what lay there since
 	} else {
 		st.account(f)
-		listed := s.folders.of(st.path)
+		listed := s.folders.around(st.path)
 		if f.key != e.key {
 			listed = nil // it was rotated since
 		}
@@ -133,6 +133,9 @@ func (st *Stream) resume() {
 		if e, ok := s.folders.entry(f.path); ok && e.key == f.key {
 			places = append([]entry{e}, places...)
 		}
+		if len(places) == 0 && s.folders.below(f.path) {
+			places = s.folders.find(f.key) // logrotate's olddir
+		}
 		for _, e := range places {
 			if s.known.reading(e.key) != nil {
 				continue
@@ -196,7 +199,7 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 	}
 	if f.offset == 0 {
 		// Nothing but the inode says that it was not truncated meanwhile: then what it held is in a copy.
-		st.files.push(st.set.between(st, st.set.folders.of(st.path), stamp, f)...)
+		st.files.push(st.set.between(st, st.set.folders.around(st.path), stamp, f)...)
 	}
 	st.files.present(f)
 	st.horizon.stamp = f.stamp
@@ -209,6 +212,7 @@ func (st *Stream) truncated(f *file) {
 	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("truncated or rewritten in place; reading from the beginning")
 	g := s.known.create(f.path)
 	f.fingerprint()
+	g.fresh = true // it may have been overwritten with a copy of another one
 	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
 	s.known.rekey(g, f.key)
 	s.known.opened(g)
@@ -249,5 +253,6 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 		f.offset = from
 		st.reader.empty()
 	}
+	s.known.pair(f)
 	return n, nil
 }
