@@ -165,7 +165,7 @@ func (m *model) appendPartial() {
 // shift makes room for a new first generation.
 func (m *model) shift() {
 	for n := 30; n > 0; n-- {
-		for _, suffix := range []string{"", ".gz"} {
+		for _, suffix := range []string{"", ".gz", ".xz", ".zst"} {
 			_ = os.Rename(m.path(fmt.Sprintf("x.log.%d%s", n, suffix)), m.path(fmt.Sprintf("x.log.%d%s", n+1, suffix)))
 		}
 	}
@@ -314,7 +314,7 @@ func (m *model) check() {
 			}
 			return lost
 		})
-		if missing > 0 && m.logged("lines not read before are lost")+m.logged("may hold lines that were never read") == 0 {
+		if missing > 0 && m.logged("lines not read before are lost")+m.logged("lines written to it since may be lost")+m.logged("may hold lines that were never read") == 0 {
 			m.t.Fatalf("%d lines are lost and nothing is said\n%s", missing, m.log.String())
 		}
 	}
