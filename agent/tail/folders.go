@@ -59,6 +59,24 @@ func (d *folders) include(dir string, names []string) {
 	}
 }
 
+// around gives the folder of a path and those in it, nil if it was not listed itself.
+func (d *folders) around(path string) []*folder {
+	in := d.of(path)
+	if in == nil {
+		return nil
+	}
+	out := []*folder{in}
+	for _, name := range in.below() {
+		below := filepath.Join(in.path, name)
+		if d.byPath[below] == nil {
+			d.include(below, nil)
+			d.byPath[below].aside = true
+		}
+		out = append(out, d.byPath[below])
+	}
+	return out
+}
+
 // compared notes that everything listed was compared with what is read.
 func (d *folders) compared() {
 	d.at, d.names = time.Now(), 0
@@ -136,7 +154,7 @@ func (d *folders) inodes() map[inode]bool {
 func (d *folders) watchable() map[string]inode {
 	out := map[string]inode{}
 	for path, listed := range d.byPath {
-		if listed.err == nil {
+		if listed.err == nil && !listed.aside {
 			out[path] = listed.key
 		}
 	}

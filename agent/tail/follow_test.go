@@ -288,6 +288,7 @@ func TestAFileThatIsSilentForLongIsClosedAndGoesOnWhenItGrows(t *testing.T) {
 		t.Fatalf("%d files open after a restart", n)
 	}
 	k.put("x.log", "new\n")
+	k.mustScan() // what is written in place shows in no folder
 	k.expect("new")
 }
 

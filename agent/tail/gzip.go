@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -89,7 +91,9 @@ func (p *packed) close() error { return p.h.Close() }
 // the compressed file's inode says nothing about it.
 func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 	if !strings.HasSuffix(e.path, ".gz") {
-		s.excluded.name(e.path, "may hold lines that were never read, but is compressed in a way that cannot be read")
+		if s.excluded.say(zerolog.WarnLevel, e.path, "may hold lines that were never read, but is compressed in a way that cannot be read") {
+			s.lost++
+		}
 		return nil, errCompressed
 	}
 	p, head, err := openPacked(e.path, e.key)

@@ -67,6 +67,13 @@ func generationNumber(mark string) int {
 	return n
 }
 
+// numberOf gives the number of a generation, compressed or not; -1 if it has none.
+func numberOf(base, name string) int {
+	name, _ = unpacked(name)
+	mark, _ := generationMark(base, name)
+	return generationNumber(mark)
+}
+
 // older orders generations of one base that have the same modification time: by number, else by name.
 func older(base, a, b string) bool {
 	a, _ = unpacked(a)

@@ -122,6 +122,7 @@ func (st *Stream) load(f *file) (int, error) {
 			st.finish(old) // it has no name any more, and here is all that it had
 		}
 	}
+	f.passShared(&st.reader)
 	n, at, err := st.reader.load(f)
 	if n > 0 && at == 0 && f.fresh {
 		return st.judge(f, n)

@@ -76,7 +76,7 @@ func (st *Stream) findRests() {
 		if f.found || f.looked.Equal(d.mtime) {
 			continue
 		}
-		if st.findRest(d, f); f.fault == nil && d.quiet {
+		if st.findRest(st.set.folders.around(st.path), f); f.fault == nil && d.quiet {
 			f.looked = d.mtime
 		}
 	}
@@ -84,13 +84,13 @@ func (st *Stream) findRests() {
 
 // findRest looks among the generations of the path for what was not read of a file, and goes on with it. It tells whether
 // there is something to read, or was nothing left. For listed see walk.
-func (st *Stream) findRest(listed *folder, f *file) bool {
+func (st *Stream) findRest(listed []*folder, f *file) bool {
 	f.fault = nil
 	if f.sumLen == 0 {
 		return false
 	}
 	var left *rest
-	walk(listed, f.path, f.stamp.Add(-timeSlack), func(c candidate) (bool, error) {
+	walk(listed, f.path, f.stamp.Add(-timeSlack), -1, func(c candidate) (bool, error) {
 		var err error
 		if c.packed {
 			left, err = restPacked(f, c.entry)

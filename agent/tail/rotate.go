@@ -34,7 +34,7 @@ func (st *Stream) succeed(e entry) {
 		st.horizon.doubt(known) // its copies are looked for together with what lay there since
 	} else {
 		st.account(f)
-		listed := s.folders.of(st.path)
+		listed := s.folders.around(st.path)
 		if f.key != e.key {
 			listed = nil // it was rotated since
 		}
@@ -133,6 +133,9 @@ func (st *Stream) resume() {
 		if e, ok := s.folders.entry(f.path); ok && e.key == f.key {
 			places = append([]entry{e}, places...)
 		}
+		if len(places) == 0 && len(s.folders.around(f.path)) > 1 {
+			places = s.folders.find(f.key) // in a folder below
+		}
 		for _, e := range places {
 			if s.known.reading(e.key) != nil {
 				continue
@@ -170,7 +173,7 @@ func (st *Stream) resumeAt(f *file, e entry) bool {
 		// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
 		// generation of the path, it is to be read, but where it belongs.
 		o.h.Close()
-		st.reorder(f)
+		st.reorder(f, e)
 		return true
 	}
 	st.goOn(f, e, o)
@@ -178,11 +181,12 @@ func (st *Stream) resumeAt(f *file, e entry) bool {
 }
 
 // reorder gives up an identity that is uncertain; what it may have been is found as a generation that is not known.
-func (st *Stream) reorder(f *file) {
+func (st *Stream) reorder(f *file, e entry) {
 	st.remove(f)
 	f.size = 0
 	st.delivery.conclude(f)
 	st.horizon.doubt(f.stamp)
+	st.horizon.doubt(e.mtime) // which the clock that was set back gave it
 }
 
 // goOn reads on in a known file that was found.
@@ -196,7 +200,7 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 	}
 	if f.offset == 0 {
 		// Nothing but the inode says that it was not truncated meanwhile: then what it held is in a copy.
-		st.files.push(st.set.between(st, st.set.folders.of(st.path), stamp, f)...)
+		st.files.push(st.set.between(st, st.set.folders.around(st.path), stamp, f)...)
 	}
 	st.files.present(f)
 	st.horizon.stamp = f.stamp
@@ -209,6 +213,7 @@ func (st *Stream) truncated(f *file) {
 	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("truncated or rewritten in place; reading from the beginning")
 	g := s.known.create(f.path)
 	f.fingerprint()
+	g.fresh = true // it may have been overwritten with a copy of another one
 	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
 	s.known.rekey(g, f.key)
 	s.known.opened(g)
@@ -245,9 +250,10 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, err
 	}
-	if from > 0 {
-		f.offset = from
+	if from > 0 && !f.earlier { // of one that an earlier run knew the other may be the copy
+		f.offset, f.start = from, from
 		st.reader.empty()
 	}
+	s.known.pair(f)
 	return n, nil
 }

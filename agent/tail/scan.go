@@ -255,6 +255,9 @@ func (s *Set) reconsider(path string) {
 	}
 	if e := (entry{path: path, key: inodeOf(fi), mode: fi.Mode(), size: fi.Size(), mtime: fi.ModTime()}); e.regular() && s.known.reading(e.key) == nil {
 		s.regrown(e)
+		if _, passed := s.excluded.settled[path]; !passed && s.known.reading(e.key) == nil {
+			s.watch.dirty.Store(true)
+		}
 	}
 }
 

@@ -193,7 +193,7 @@ func (st *Stream) confirm(e entry) {
 	st.account(c)
 	if since := st.horizon.resolve(); !since.IsZero() {
 		place := max(0, st.files.place(c))
-		st.files.insert(place, st.set.between(st, st.set.folders.of(st.path), since, c)...)
+		st.files.insert(place, st.set.between(st, st.set.folders.around(st.path), since, c)...)
 		st.still = false
 		st.number()
 	}

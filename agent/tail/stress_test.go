@@ -229,7 +229,7 @@ func TestManyFilesReadSideBySideShareABudgetOfMemory(t *testing.T) {
 	k := newKit(t, t.TempDir(), "*.log")
 	long := strings.Repeat("x", 60_000)
 	for i := range files {
-		k.write(fmt.Sprintf("%04d.log", i), "one\n"+long+"\nthree\n")
+		k.write(fmt.Sprintf("%04d.log", i), fmt.Sprint("one of ", i, "\n", long, "\nthree\n"))
 	}
 	k.open()
 	t.Cleanup(k.crash)
