@@ -25,7 +25,7 @@ const movedTries = 20
 
 // generations gives the rotated generations of a path in listings, the oldest first. Those that a compressor has not done
 // with (the plain file is still there) are given as plain only. Of those that were modified before the time given, only those
-// are given whose number is below the one given, if that is not negative: the clock was set back.
+// are given whose number is below the one given: an older one is known, so the clock was set back.
 func generations(listed []*folder, path string, since time.Time, below int) []candidate {
 	base := filepath.Base(path)
 	var out []candidate
@@ -61,11 +61,15 @@ func generations(listed []*folder, path string, since time.Time, below int) []ca
 	return out
 }
 
-// listGenerations lists the folder of a path for its generations. Nothing else in it is looked at.
-func listGenerations(path string) *folder {
+// listGenerations lists the folder of a path, and those in it, for its generations. Nothing else there is looked at.
+func listGenerations(path string) []*folder {
 	base := filepath.Base(path)
 	wanted := func(name string) bool { return generation(base, name) }
-	return listFolder(filepath.Dir(path), nil, wanted).steady(wanted)
+	out := []*folder{listFolder(filepath.Dir(path), nil, wanted).steady(wanted)}
+	for _, name := range out[0].below() {
+		out = append(out, listFolder(filepath.Join(out[0].path, name), nil, wanted).steady(wanted))
+	}
+	return out
 }
 
 // walk visits the generations of a path, as they were listed or, with nil, as they are now; and begins anew when one was
@@ -74,7 +78,7 @@ func listGenerations(path string) *folder {
 func walk(listed []*folder, path string, since time.Time, below int, visit func(candidate) (bool, error)) {
 	for range movedTries {
 		if listed == nil {
-			listed = []*folder{listGenerations(path)}
+			listed = listGenerations(path)
 		}
 		again := false
 		for _, c := range generations(listed, path, since, below) {
@@ -106,7 +110,10 @@ func (s *Set) between(st *Stream, listed []*folder, after time.Time, present *fi
 		at    time.Time
 	}
 	var found []ordered
-	below := s.known.lastNumber(st.path, listed)
+	if listed == nil {
+		listed = listGenerations(st.path)
+	}
+	below := s.known.firstNumber(st.path, listed)
 	walk(listed, st.path, after.Add(-timeSlack), below, func(c candidate) (bool, error) {
 		if present != nil && c.key == present.key {
 			return false, nil // renamed meanwhile itself: what follows is newer, and found when that is looked at
@@ -136,22 +143,19 @@ func (s *Set) between(st *Stream, listed []*folder, after time.Time, present *fi
 	return out
 }
 
-// lastNumber gives the number of the generation that was read last of a path, among those that have numbers; -1: none was.
-func (r *registry) lastNumber(path string, listed []*folder) int {
-	base, least := filepath.Base(path), -1
+// firstNumber gives the highest number that a generation has of which something is known, so the first one's; -1: there is none.
+// Should its inode serve another file by now, then one that came later.
+func (r *registry) firstNumber(path string, listed []*folder) int {
+	base, most := filepath.Base(path), -1
 	for _, d := range listed {
 		for name, e := range d.beginning(strings.TrimSuffix(base, filepath.Ext(base))) {
-			n := -1
-			if generation(base, name) {
-				n = numberOf(base, name)
+			ours := func(f *file) bool { return f.path == path }
+			if generation(base, name) && slices.ContainsFunc(r.byKey[e.key], ours) {
+				most = max(most, numberOf(base, name))
 			}
-			if n < 0 || least >= 0 && n >= least || !slices.ContainsFunc(r.byKey[e.key], func(f *file) bool { return f.path == path && (f.sumLen > 0 || f.offset > 0) }) {
-				continue
-			}
-			least = n
 		}
 	}
-	return least
+	return most
 }
 
 // claimGeneration opens a generation that is not known. With an error it may give the file that it is a copy of.

@@ -72,13 +72,15 @@ type file struct {
 	whole   bool      // it was truncated when all that was seen of it had been read
 	fresh   bool      // it was empty when it was opened: what it is shows when something is written
 	refuted state     // an entry with its inode that is not it
+	start   int64     // where it was begun, behind what it has got from another one; of one that an earlier run began, at most there
+	earlier bool      // an earlier run began it
 	alike   *file     // another path's file that is read and begins as this one: one may be a copy of the other; else nil
 	after   *file     // it is a newer copy of this one, and goes on where that one ends; else nil
 }
 
 func fileAt(p Position) *file {
 	f := &file{id: p.ID, path: p.Path, key: inode{p.Device, p.Inode}, offset: p.Offset, done: p.Done, stamp: p.Updated, stored: true,
-		sum: bytes.Clone(p.Fingerprint), sumLen: p.FingerprintLen, end: -1, size: p.Offset}
+		sum: bytes.Clone(p.Fingerprint), sumLen: p.FingerprintLen, end: -1, size: p.Offset, start: p.Offset, earlier: true}
 	return f
 }
 
@@ -281,20 +283,34 @@ func sameBefore(a, b io.ReaderAt, offset int64) bool {
 	return bytes.Equal(x, y)
 }
 
-// parting gives up to where two files are alike, of the bytes that both have. It takes for granted that they are not alike
-// again behind where they part, as lines with their times are not, so that it has to look at few places.
-func parting(a, b io.ReaderAt, size int64) int64 {
-	alike := int64(sort.Search(int(size/fingerprintMax), func(i int) bool { return !sameBefore(a, b, int64(i+1)*fingerprintMax) })) * fingerprintMax
-	x, y := make([]byte, fingerprintMax), make([]byte, fingerprintMax)
-	n, _ := a.ReadAt(x, alike) // an error shows when it is read for good
-	m, _ := b.ReadAt(y, alike)
-	n = int(min(int64(n), int64(m), size-alike))
-	for i := range n {
-		if x[i] != y[i] {
-			return alike + int64(i)
-		}
+// compared bounds how many bytes of two files are compared one by one.
+const compared = 64 << 20
+
+// parting gives up to where two files are alike, of the bytes that both have, from where they are known to be. Where they have
+// much in common it takes for granted that they are not alike again behind where they part, as lines with their times are not,
+// so that it has to look at few places.
+func parting(a, b io.ReaderAt, from, size int64) int64 {
+	if size-from > compared {
+		blocks := int((size - from) / fingerprintMax)
+		from += int64(sort.Search(blocks, func(i int) bool { return !sameBefore(a, b, from+int64(i+1)*fingerprintMax) })) * fingerprintMax
+		size = min(size, from+fingerprintMax)
 	}
-	return alike + int64(n)
+	x, y := make([]byte, 64<<10), make([]byte, 64<<10)
+	for from < size {
+		n, _ := a.ReadAt(x, from) // an error shows when it is read for good
+		m, _ := b.ReadAt(y, from)
+		n = int(min(int64(n), int64(m), size-from))
+		for i := range n {
+			if x[i] != y[i] {
+				return from + int64(i)
+			}
+		}
+		if n == 0 {
+			break
+		}
+		from += int64(n)
+	}
+	return from
 }
 
 // lineBefore gives where the line begins that holds an offset, or ends there; the offset itself where that is too far to look.

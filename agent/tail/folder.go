@@ -42,9 +42,16 @@ type folder struct {
 	entries map[string]entry // by name
 	err     error            // why it could not be listed; entries then holds what was asked for by name
 	quiet   bool             // no change in the folder can have gone unnoticed since the listing began
+	aside   bool             // it is in another one, and listed for what was rotated into it
 	subs    []string         // names of the folders in it
 	names   []string         // of the entries, sorted; nil: not asked for yet
 }
+
+// mostBelow bounds in how many folders below another one files are looked for.
+const mostBelow = 32
+
+// below gives the names of the folders in it, into which files may be rotated (olddir of logrotate).
+func (d *folder) below() []string { return d.subs[:min(len(d.subs), mostBelow)] }
 
 // beginning gives the entries whose names begin so, sorted by name.
 func (d *folder) beginning(prefix string) iter.Seq2[string, entry] {

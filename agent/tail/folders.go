@@ -59,32 +59,20 @@ func (d *folders) include(dir string, names []string) {
 	}
 }
 
-// mostBelow bounds in how many folders below another one files are looked for.
-const mostBelow = 32
-
-// below lists the folders in that of a path, into which it may have been rotated, and tells whether there are any.
-func (d *folders) below(path string) bool {
-	in := d.of(path)
-	if in == nil || len(in.subs) == 0 {
-		return false
-	}
-	for _, name := range in.subs[:min(len(in.subs), mostBelow)] {
-		d.include(filepath.Join(in.path, name), nil)
-	}
-	return true
-}
-
-// around gives the folder of a path and those in it that were listed, nil if it was not listed itself.
+// around gives the folder of a path and those in it, nil if it was not listed itself.
 func (d *folders) around(path string) []*folder {
 	in := d.of(path)
 	if in == nil {
 		return nil
 	}
 	out := []*folder{in}
-	for _, name := range in.subs[:min(len(in.subs), mostBelow)] {
-		if below := d.byPath[filepath.Join(in.path, name)]; below != nil {
-			out = append(out, below)
+	for _, name := range in.below() {
+		below := filepath.Join(in.path, name)
+		if d.byPath[below] == nil {
+			d.include(below, nil)
+			d.byPath[below].aside = true
 		}
+		out = append(out, d.byPath[below])
 	}
 	return out
 }
@@ -166,7 +154,7 @@ func (d *folders) inodes() map[inode]bool {
 func (d *folders) watchable() map[string]inode {
 	out := map[string]inode{}
 	for path, listed := range d.byPath {
-		if listed.err == nil {
+		if listed.err == nil && !listed.aside {
 			out[path] = listed.key
 		}
 	}

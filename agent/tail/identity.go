@@ -57,7 +57,7 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 			}
 		}
 	}
-	f.offset, f.after = from, twin
+	f.offset, f.start, f.after = from, from, twin
 	return f, nil
 }
 
@@ -86,21 +86,55 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		}
 		return s.copyOf(st, path, o)
 	case !twin.done:
-		if twin.h == nil || o.size <= twin.sizeNow() && sameBefore(twin.h, o.h, o.size) {
+		if twin.h == nil {
 			return nil, 0, errCopy
 		}
-		common := parting(twin.h, o.h, min(o.size, twin.sizeNow()))
-		if twin.stream == st || common < min(twin.offset, longestHead) {
-			return nil, 0, nil // all begin so
+		common := parting(twin.h, o.h, 0, min(o.size, twin.sizeNow()))
+		if common >= o.size {
+			return nil, 0, errCopy
+		}
+		if twin.stream == st || twin.start > 0 && !twin.earlier || common < min(twin.offset, longestHead) {
+			return nil, 0, nil // all begin so, or it is the other that goes on behind this one
 		}
 		// It has lines of its own, behind what it has in common with the other, which gives that.
 		return nil, lineBefore(o.h, common), nil
+	}
+	if common, ok := s.folders.parted(twin, o); ok {
+		return nil, lineBefore(o.h, common), nil
+	}
+	switch {
 	case o.size <= twin.offset:
 		return nil, 0, errFinished
 	case !boundary(o.h, twin.offset):
 		return nil, 0, nil
 	}
 	return nil, twin.offset, nil
+}
+
+// parted tells where what was opened parts from a finished file that it begins like, if that is still there under some name and
+// they part before what was read of it ends.
+func (d *folders) parted(twin *file, o *opened) (common int64, ok bool) {
+	places := d.find(twin.key)
+	for _, c := range generations(d.around(twin.path), twin.path, time.Time{}, -1) { // copied before it was truncated
+		if !c.packed {
+			places = append(places, c.entry)
+		}
+	}
+	for _, e := range places {
+		original, err := openPlain(e.path)
+		if err != nil {
+			continue
+		}
+		found := original.key != o.key && original.size >= twin.offset && twin.begins(original.head)
+		if found {
+			common = parting(original.h, o.h, 0, min(o.size, twin.offset))
+		}
+		original.h.Close()
+		if found {
+			return common, common < min(o.size, twin.offset) && common >= longestHead
+		}
+	}
+	return 0, false
 }
 
 // attach gives a file its handle.
@@ -142,10 +176,10 @@ func (r *registry) pair(f *file) {
 // passShared passes over what a file has got from another one, which was read there: a copy is overwritten with a longer one.
 func (f *file) passShared(by *reader) {
 	other := f.alike
-	if other == nil || other.h == nil || f.offset == 0 || f.long != nil || other.offset <= f.offset || !sameBefore(f.h, other.h, f.offset) {
+	if other == nil || other.h == nil || f.offset == 0 || f.long != nil || other.offset <= f.offset || other.start > f.offset || !sameBefore(f.h, other.h, f.offset) {
 		return
 	}
-	if to := lineBefore(f.h, parting(f.h, other.h, min(other.offset, f.size))); to > f.offset {
+	if to := lineBefore(f.h, parting(f.h, other.h, f.offset, min(other.offset, f.size))); to > f.offset {
 		f.offset = to
 		by.drop(f)
 	}

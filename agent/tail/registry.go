@@ -145,7 +145,7 @@ func (r *registry) outrun(f *file, path string, o *opened) bool {
 		return false
 	}
 	twin := r.original(path, o)
-	return twin != nil && twin.offset > f.offset
+	return twin != nil && twin.offset > f.offset && (twin.earlier || twin.start == 0)
 }
 
 // original gives the known file with another inode that begins like what was opened: one that is still read if there

@@ -133,8 +133,8 @@ func (st *Stream) resume() {
 		if e, ok := s.folders.entry(f.path); ok && e.key == f.key {
 			places = append([]entry{e}, places...)
 		}
-		if len(places) == 0 && s.folders.below(f.path) {
-			places = s.folders.find(f.key) // logrotate's olddir
+		if len(places) == 0 && len(s.folders.around(f.path)) > 1 {
+			places = s.folders.find(f.key) // in a folder below
 		}
 		for _, e := range places {
 			if s.known.reading(e.key) != nil {
@@ -173,7 +173,7 @@ func (st *Stream) resumeAt(f *file, e entry) bool {
 		// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
 		// generation of the path, it is to be read, but where it belongs.
 		o.h.Close()
-		st.reorder(f)
+		st.reorder(f, e)
 		return true
 	}
 	st.goOn(f, e, o)
@@ -181,11 +181,12 @@ func (st *Stream) resumeAt(f *file, e entry) bool {
 }
 
 // reorder gives up an identity that is uncertain; what it may have been is found as a generation that is not known.
-func (st *Stream) reorder(f *file) {
+func (st *Stream) reorder(f *file, e entry) {
 	st.remove(f)
 	f.size = 0
 	st.delivery.conclude(f)
 	st.horizon.doubt(f.stamp)
+	st.horizon.doubt(e.mtime) // which the clock that was set back gave it
 }
 
 // goOn reads on in a known file that was found.
@@ -249,8 +250,8 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, err
 	}
-	if from > 0 {
-		f.offset = from
+	if from > 0 && !f.earlier { // of one that an earlier run knew the other may be the copy
+		f.offset, f.start = from, from
 		st.reader.empty()
 	}
 	s.known.pair(f)
