@@ -19,7 +19,7 @@ const coalesce = 5 * time.Millisecond
 // which neither its goroutine nor wait takes: they share channels and atomics with the rest, and only one goroutine waits.
 type watch struct {
 	log     zerolog.Logger
-	inputs  []input
+	inputs  []input // a copy of its own: of those of Set, files are counted
 	wake    chan struct{} // holds one
 	closed  chan struct{}
 	dirty   atomic.Bool                        // names or permissions may have changed
@@ -37,7 +37,7 @@ type watch struct {
 }
 
 func startWatch(newWatcher func() (*fsnotify.Watcher, error), inputs []input, log zerolog.Logger) *watch {
-	w := &watch{log: log, inputs: inputs, wake: make(chan struct{}, 1), closed: make(chan struct{}),
+	w := &watch{log: log, inputs: slices.Clone(inputs), wake: make(chan struct{}, 1), closed: make(chan struct{}),
 		folders: map[string]inode{}, links: map[string]inode{}, written: map[string]struct{}{}}
 	if newWatcher == nil {
 		newWatcher = fsnotify.NewWatcher
