@@ -47,6 +47,8 @@ type Input struct {
 	Timezone string         // as configured: Local or an IANA name
 	Location *time.Location // what Timezone stands for; never nil
 	FromEnd  bool           // a file never seen before is read from its end (start: end)
+	// SilentAfter is for how long there must have been no line for that to be told; 0: never.
+	SilentAfter time.Duration
 }
 
 // Networks are the addresses that belong to us and those that speak for others.

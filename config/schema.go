@@ -43,6 +43,7 @@ var schema = []field{
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"inputs[].silent_after", duration, "15m"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -184,6 +185,7 @@ const (
 	maxTimeout    = 10 * time.Minute
 	minInterval   = time.Second
 	maxInterval   = time.Hour
+	maxSilent     = 365 * day
 	maxEDLEntries = 10_000_000 // far beyond what any firewall takes
 )
 

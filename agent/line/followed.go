@@ -109,6 +109,7 @@ func (f *files) positions(to []store.Position, now time.Time) []store.Position {
 		}
 		l.live.moved = false
 		for _, pos := range l.live.stream.Position(l.live.used) {
+			l.live.stats.heard(pos.Updated, now)
 			to = append(to, storePosition(pos, l.last, now))
 		}
 	}

@@ -17,13 +17,14 @@ import (
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
 	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
-	"agent":             {"agent/clock", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/own", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
+	"agent":             {"agent/clock", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/own", "agent/silence", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
 	"agent/explain":     {"agent/display", "detect", "store"},
-	"agent/line":        {"agent/tail", "detect", "detect/memory", "store"},
+	"agent/line":        {"agent/silence", "agent/tail", "detect", "detect/memory", "store"},
 	"agent/listing":     {"agent/labels", "store"},
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/capacity", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
+	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/silence", "config", "firewall", "firewall/policy"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},

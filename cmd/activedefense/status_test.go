@@ -12,13 +12,14 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/display"
 	"activedefense/agent/line"
+	"activedefense/agent/trouble"
 )
 
 // What a person should see to stands at the top.
 func TestStatusBeginsWithTroubles(t *testing.T) {
 	since := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
 	var text strings.Builder
-	s := &agent.Status{Ready: true, Troubles: []agent.Trouble{{Since: since, What: "partners.txt was not taken over", Remedy: "Restore the file"}}}
+	s := &agent.Status{Ready: true, Troubles: []trouble.Trouble{{Since: since, What: "partners.txt was not taken over", Remedy: "Restore the file"}}}
 	if err := (&statusCommand{&app{stdout: &text}}).writeText(s); err != nil {
 		t.Fatal(err)
 	}
