@@ -259,7 +259,7 @@ func TestALineThatCannotBeParsedIsCountedAndShown(t *testing.T) {
 		s := w.status()
 		return s != nil && len(s.Inputs) == 1 && s.Inputs[0].Records == 1 && s.Inputs[0].Bad == 30 && s.Inputs[0].Ignored == 1
 	})
-	out, _, code := w.run("status")
+	out, _, code := w.run("status", "--all")
 	if code != 0 || strings.Count(out, "this is no record") != 20 || !strings.Contains(out, "no record 0") {
 		t.Errorf("status (exit status %d) does not show the first 20 lines:\n%s", code, out)
 	}

@@ -16,7 +16,7 @@ import (
 // allowed is the direction of imports: which packages of ours each folder may import, tests apart.
 // What is not listed imports nothing of ours.
 var allowed = map[string][]string{
-	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
+	"cmd/activedefense": {"agent", "agent/display", "agent/enforce", "agent/explain", "agent/line", "agent/own", "agent/screen", "config", "detect", "detect/panos", "firewall/decision", "firewall/policy", "store"},
 	"agent":             {"agent/clock", "agent/durable", "agent/edl", "agent/enforce", "agent/labels", "agent/line", "agent/listing", "agent/loop", "agent/own", "agent/silence", "agent/trouble", "config", "detect", "detect/panos", "firewall", "firewall/policy", "firewall/room", "store"},
 	"agent/edl":         {"firewall/room"},
 	"agent/explain":     {"agent/display", "detect", "store"},
@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"agent/listing":     {"agent/labels", "store"},
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/capacity", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
+	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "firewall/policy"},
 	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/silence", "config", "firewall", "firewall/policy"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
