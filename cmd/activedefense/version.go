@@ -16,8 +16,11 @@ func newVersionCommand(a *app) *cobra.Command {
 			if a.json {
 				return a.printJSON(map[string]string{"version": version, "go": runtime.Version()})
 			}
-			_, err := fmt.Fprintf(a.stdout, "activedefense %s (%s)\n", version, runtime.Version())
+			_, err := fmt.Fprintf(a.stdout, "activedefense %s\n", versionText())
 			return err
 		},
 	}
 }
+
+// versionText is the version, and what it was built with.
+func versionText() string { return fmt.Sprintf("%s (%s)", version, runtime.Version()) }
