@@ -106,7 +106,7 @@ func (a *Agent) Status() Status {
 func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	why, since := a.lookout.Last()
 	all := slices.Concat([]trouble.Trouble{}, trouble.Store(s.Store.Since, s.Store.Error), trouble.Inputs(read), trouble.Releases(why, since, s.Now),
-		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
+		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults))
 	if s.List != nil {
 		all = append(all, trouble.List(s.List, a.cfg, a.started, s.Now)...)

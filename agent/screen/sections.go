@@ -17,7 +17,7 @@ import (
 func (v *view) files() *section {
 	s := &section{columns: []string{"FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE"}, beyond: v.NotShown}
 	if len(v.Inputs) == 0 {
-		s.sum = "no file matches inputs[].path yet"
+		s.sum = "no input is open yet"
 		return s
 	}
 	var lines, bad uint64

@@ -28,14 +28,17 @@ func Releases(why string, since, now time.Time) []Trouble {
 // mostElsewhere is the share of refused records to addresses that are not ours from which on one of our networks is missing.
 const mostElsewhere = 0.1
 
+// neverSaid is when it is a trouble that a firewall has never said what is ours: so long detection waits for it.
+const neverSaid = time.Minute
+
 // Networks is what a person should see to about what is known to be ours.
-func Networks(d *line.DetectStatus, known bool, asked []enforce.AskStatus, started time.Time) (troubles []Trouble) {
+func Networks(d *line.DetectStatus, known bool, asked []enforce.AskStatus, started, now time.Time) (troubles []Trouble) {
 	if _, elsewhere, ok := d.Shares(); ok && known && elsewhere > mostElsewhere {
 		troubles = append(troubles, Trouble{Since: started, What: fmt.Sprintf("networks: in %.0f %% of the refused records neither end is ours, and they count for nothing", 100*elsewhere),
 			Remedy: "Name the missing network in networks.own"})
 	}
 	for _, a := range asked {
-		if a.AskedAt == nil && a.Error != "" {
+		if a.AskedAt == nil && a.Error != "" && now.Sub(started) >= neverSaid {
 			troubles = append(troubles, Trouble{Since: started, Of: a.Firewall, What: fmt.Sprintf("networks: %s has never said which addresses are ours: %s", a.Firewall, a.Error),
 				Remedy: "See that it can be reached and the key may read its configuration, or name what is yours in networks.own"})
 		}

@@ -122,9 +122,10 @@ func TestWhatThePartsSayIsATrouble(t *testing.T) {
 	}), "1h0m0s verify-failed: what is blocked may pass fw1: 1 policy check failed (rule)")
 	d := line.DetectStatus{Refused: 1000, Elsewhere: 101}
 	asked := []enforce.AskStatus{{Firewall: "fw1", Error: "no"}, {Firewall: "fw2"}, {Firewall: "fw3", AskedAt: &since, Troubles: []ours.Trouble{{What: "too wide", Remedy: "say so"}}}}
-	expect(t, "networks", Networks(&d, true, asked, since), "1h0m0s networks: in 10 % of the refused records neither end is ours, and they count for nothing",
+	expect(t, "networks", Networks(&d, true, asked, since, noon), "1h0m0s networks: in 10 % of the refused records neither end is ours, and they count for nothing",
 		"1h0m0s networks: fw1 has never said which addresses are ours: no", "unknown networks: fw3: too wide")
-	expect(t, "nothing is known to be ours", Networks(&d, false, nil, since))
+	expect(t, "it may be starting", Networks(&line.DetectStatus{}, true, asked[:1], ago(59*time.Second), noon))
+	expect(t, "nothing is known to be ours", Networks(&d, false, nil, since, noon))
 }
 
 // An input is one trouble, however many of its files are silent, and says whether all are.
