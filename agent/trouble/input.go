@@ -21,7 +21,7 @@ func Inputs(s *line.Status) (troubles []Trouble) {
 	var cannot, times []string
 	for i := range s.Inputs {
 		in := &s.Inputs[i]
-		if in.ErrorSince != nil {
+		if in.ErrorSince != nil && in.Silent == nil { // of what is not there it is told that it is silent
 			cannot = append(cannot, in.Path+": "+in.Error)
 			unreadable.Since = earlier(unreadable.Since, *in.ErrorSince)
 		}
