@@ -21,6 +21,7 @@ import (
 	"activedefense/agent/own"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
+	"activedefense/agent/trouble"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -62,6 +63,7 @@ type Agent struct {
 	clock    *clock.Clock // what can be believed of now
 	brake    releaseBrake
 	lookout  *line.Lookout
+	noticed  trouble.Memory
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
 	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at

@@ -53,6 +53,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.list != nil {
 		a.begin("serving the list", a.runList)
 	}
+	a.begin("telling troubles", (&teller{status: a.Status, log: a.log}).run)
 	st, err := a.openStore(ctx)
 	if err != nil || st == nil {
 		return err

@@ -48,6 +48,8 @@ type Input struct {
 	Location *time.Location // what Timezone stands for; never nil
 	MaxFiles int            // followed at once, those with news first; 1 to 1000000
 	FromEnd  bool           // a file never seen before is read from its end (start: end)
+	// SilentAfter is for how long there must have been no line for that to be told; 0: never.
+	SilentAfter time.Duration
 }
 
 // Networks are the addresses that belong to us and those that speak for others.

@@ -72,6 +72,8 @@ func TestFaults(t *testing.T) {
 		{"input format", "inputs: [{path: /a, format: xml}]", "inputs[0].format", "not one of auto, kv, csv"},
 		{"cef", "inputs: [{path: /a, format: cef}]", "inputs[0].format", `"cef" is not available in this version; use auto or kv or csv`},
 		{"leef", "inputs: [{path: /a, format: leef}]", "inputs[0].format", "not available in this version"},
+		{"silence too short", "inputs: [{path: /a, silent_after: 1ms}]", "inputs[0].silent_after", "at least 1s"},
+		{"silence too long", "inputs: [{path: /a, silent_after: 400d}]", "inputs[0].silent_after", "at most 365d"},
 		{"zone", "inputs: [{path: /a, timezone: Europe/Amsterdm}]", "inputs[0].timezone", "IANA name"},
 		{"zone outside", "inputs: [{path: /a, timezone: ../../etc/passwd}]", "inputs[0].timezone", "IANA name"},
 		{"empty zone", "inputs: [{path: /a, timezone: ''}]", "inputs[0].timezone", "Local"},

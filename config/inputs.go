@@ -25,6 +25,8 @@ func (s section) inputs(key string) []Input {
 			Location: location,
 			MaxFiles: e.integer("max_files", 1, 1_000_000),
 			FromEnd:  e.oneOf("start", starts) == "end",
+
+			SilentAfter: e.orZero("silent_after", time.Second, maxSilent),
 		}
 		if _, err := filepath.Match(in.Path, ""); err != nil {
 			e.fault("path", "%q is not a valid glob; every [ needs a ], and it must not end in a backslash", clip(in.Path))

@@ -44,6 +44,7 @@ var schema = []field{
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
 	{"inputs[].max_files", integer, 10000},
+	{"inputs[].silent_after", duration, "15m"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -187,6 +188,7 @@ const (
 	maxTimeout    = 10 * time.Minute
 	minInterval   = time.Second
 	maxInterval   = time.Hour
+	maxSilent     = 365 * day
 	maxEDLEntries = 10_000_000 // far beyond what any firewall takes
 )
 

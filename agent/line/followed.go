@@ -176,6 +176,7 @@ func (f *files) positions(to []store.Position, now time.Time) []store.Position {
 			continue // its path is gone
 		}
 		for _, pos := range l.live.stream.Position(l.live.used) {
+			l.live.stats.heard(pos.Updated, now)
 			to = append(to, storePosition(pos, l.last, now))
 		}
 	}

@@ -103,6 +103,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	}) {
 		return nil, ctx.Err()
 	}
+	o.Stats.expect(o.Inputs, o.Since, positions, o.Now())
 	files, err := openFiles(ctx, o, positions)
 	if err != nil {
 		return nil, fmt.Errorf("open the inputs: %w", err)

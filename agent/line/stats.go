@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"activedefense/agent/silence"
 	"activedefense/agent/tail"
 	"activedefense/detect"
 )
@@ -15,6 +16,7 @@ type Stats struct {
 	mu       sync.Mutex
 	inputs   map[string]*inputStats
 	order    []*inputStats // as they were found
+	expected []silence.Input
 	bad      []BadLine
 	engine   detect.Stats
 	since    int64 // of knownSince

@@ -19,7 +19,7 @@ const coalesce = 5 * time.Millisecond
 // which neither its goroutine nor wait takes: they share channels and atomics with the rest, and only one goroutine waits.
 type watch struct {
 	log     zerolog.Logger
-	inputs  []input // a copy of its own: of those of Set, files are counted
+	inputs  []input       // a copy of its own: of those of Set, files are counted
 	wake    chan struct{} // holds one
 	closed  chan struct{}
 	dirty   atomic.Bool                        // names or permissions may have changed

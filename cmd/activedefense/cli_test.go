@@ -154,6 +154,33 @@ func TestWrongUsageExitsTwo(t *testing.T) {
 	}
 }
 
+// A word that is spelt wrongly is said with what was perhaps meant; one that is like nothing, alone.
+func TestWhatWasPerhapsMeantIsSaid(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"staus"}, `unknown command "staus" for "activedefense" (did you mean status?)`}, {[]string{"nonsense"}, `unknown command "nonsense" for "activedefense"; see`},
+		{[]string{"blacklist", "lst"}, `unknown command "lst" for "activedefense blacklist" (did you mean list?)`},
+		{[]string{"records", "--sevrity", "high"}, "unknown flag: --sevrity (did you mean --severity?)"}, {[]string{"records", "--bogus"}, "unknown flag: --bogus\n"},
+		{[]string{"status", "--wtch"}, "unknown flag: --wtch (did you mean --watch?)"}, {[]string{"records", "-x"}, "unknown shorthand flag: 'x' in -x"},
+	} {
+		if _, stderr, code := w.run(c.args...); code != 2 || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: exit status %d, says %q instead of %q", c.args, code, stderr, c.want)
+		}
+	}
+}
+
+// The version is a command, and a flag as people try it first.
+func TestTheVersionIsAFlagToo(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	command, _, _ := w.run("version")
+	if flag, stderr, code := w.run("--version"); code != 0 || stderr != "" || flag != command || !strings.HasPrefix(flag, "activedefense dev (go") {
+		t.Errorf("exit status %d: %q instead of %q; %s", code, flag, command, stderr)
+	}
+}
+
 // What is missing on a command line is said, and not only counted.
 func TestMissingArgumentsAreNamed(t *testing.T) {
 	for line, says := range map[string]string{
@@ -282,7 +309,7 @@ func TestALineThatCannotBeParsedIsCountedAndShown(t *testing.T) {
 		s := w.status()
 		return s != nil && len(s.Inputs) == 1 && s.Inputs[0].Records == 1 && s.Inputs[0].Bad == 30 && s.Inputs[0].Ignored == 1
 	})
-	out, _, code := w.run("status")
+	out, _, code := w.run("status", "--all")
 	if code != 0 || strings.Count(out, "this is no record") != 20 || !strings.Contains(out, "no record 0") {
 		t.Errorf("status (exit status %d) does not show the first 20 lines:\n%s", code, out)
 	}

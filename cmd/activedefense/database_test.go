@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"activedefense/agent"
+	"activedefense/agent/trouble"
 	"activedefense/agent/explain"
 	"activedefense/store"
 )
@@ -131,7 +132,7 @@ func TestADatabaseThatLosesItsLastCommitsUnderTheDaemon(t *testing.T) {
 			if took := time.Since(begun); took > 10*time.Second {
 				t.Errorf("noticed after %s", took)
 			}
-			if s := w.status(); s.Ready || !slices.ContainsFunc(s.Troubles, func(t agent.Trouble) bool { return strings.Contains(t.Remedy, "activedefense store accept") }) {
+			if s := w.status(); s.Ready || !slices.ContainsFunc(s.Troubles, func(t trouble.Trouble) bool { return strings.Contains(t.Remedy, "activedefense store accept") }) {
 				t.Errorf("troubles %+v", s.Troubles)
 			}
 			w.until("the log says it", func() bool { return strings.Contains(d.log(), "the database is not what it was") })

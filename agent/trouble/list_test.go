@@ -1,4 +1,4 @@
-package agent
+package trouble
 
 import (
 	"net/netip"
@@ -16,11 +16,11 @@ import (
 // A firewall that runs out of room is a trouble, with how much is used where that is known.
 func TestRoomThatRunsShortIsATrouble(t *testing.T) {
 	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	got := roomTroubles([]enforce.Status{
-		{Name: "fw1", Capacity: 1000, CapacityUsed: 899},
-		{Name: "fw2", Capacity: 1000, CapacityUsed: 1000, CapacityFrom: "its model", LeftOut: 300, FullSince: &since},
-		{Name: "fw3", LeftOut: 1, FullSince: &since},
-	})
+	got := Firewalls([]enforce.Status{
+		{Name: "fw1", Up: true, Capacity: 1000, CapacityUsed: 899},
+		{Name: "fw2", Up: true, Capacity: 1000, CapacityUsed: 1000, CapacityFrom: "its model", LeftOut: 300, FullSince: &since},
+		{Name: "fw3", Up: true, LeftOut: 1, FullSince: &since},
+	}, since)
 	if len(got) != 2 || !got[0].Since.Equal(since) || got[0].Remedy == "" ||
 		!strings.Contains(got[0].What, "fw2 is running out of room: 1000 of 1000 used (as its model says): 300 blocked sources") ||
 		!strings.Contains(got[1].What, "fw3 is running out of room: 1 blocked source") {
@@ -31,7 +31,7 @@ func TestRoomThatRunsShortIsATrouble(t *testing.T) {
 // More files than are followed at once are a trouble, with what becomes of them.
 func TestMoreFilesThanAreFollowedAreATrouble(t *testing.T) {
 	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	got := crowdTroubles([]line.Crowd{{Crowd: tail.Crowd{Pattern: "/var/log/Firewall/*.log", Followed: 10000, Resting: 900, Waiting: 7}, Since: since}})
+	got := Crowds([]line.Crowd{{Crowd: tail.Crowd{Pattern: "/var/log/Firewall/*.log", Followed: 10000, Resting: 900, Waiting: 7}, Since: since}})
 	if len(got) != 1 || !got[0].Since.Equal(since) || !strings.Contains(got[0].Remedy, "inputs[].max_files") ||
 		!strings.Contains(got[0].What, "more files match /var/log/Firewall/*.log than are followed at once: 10000 are, those with news first; 900 rest") {
 		t.Errorf("%+v", got)
@@ -49,7 +49,7 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 		cfg   *config.Config
 		list  edl.Status
 		up    time.Duration
-		since time.Time // zero: no trouble
+		since time.Time // zero: not known
 		says  string
 	}{
 		{"it is fetched", byList, edl.Status{Loaded: true, Fetches: 9, Clients: []edl.Client{{Addr: one.Addr}}}, time.Hour, time.Time{}, ""},
@@ -57,10 +57,16 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 		{"nobody came", byList, edl.Status{Loaded: true}, 15 * time.Minute, started, "list-unfetched: nobody"},
 		{"nobody came yet", byList, edl.Status{Loaded: true}, 14 * time.Minute, time.Time{}, ""},
 		{"nobody has to", byTag, edl.Status{Loaded: true}, time.Hour, time.Time{}, ""},
-		{"there is none", byList, edl.Status{}, time.Hour, time.Time{}, ""},
+		{"there is none", byList, edl.Status{}, time.Hour, started, "list: there is none yet"},
+		{"there is none yet", byList, edl.Status{}, 59 * time.Second, time.Time{}, ""},
+		{"it is an old one", byTag, edl.Status{Loaded: true, LastGood: true, Updated: started}, time.Hour, started, "list: it is served as it was last saved, as of 2026-03-01"},
+		{"it cannot be saved", byTag, edl.Status{Loaded: true, SaveError: "disk full"}, time.Hour, time.Time{}, "list: it cannot be saved"},
+		{"no certificate", byTag, edl.Status{Loaded: true, CertError: "no key"}, time.Hour, time.Time{}, "certificate: no new one"},
+		{"the certificate ends", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(-4 * 24 * time.Hour), "certificate: that of the list ends at 2026-03-11"},
+		{"the certificate does not end", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(15 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 	} {
-		got := listTroubles(&c.list, c.cfg, c.up, started)
-		if c.since.IsZero() != (len(got) == 0) || len(got) > 0 && (!got[0].Since.Equal(c.since) || !strings.HasPrefix(got[0].What, c.says) || got[0].Remedy == "") {
+		got := List(&c.list, c.cfg, started, started.Add(c.up))
+		if (c.says == "") != (len(got) == 0) || len(got) > 0 && (!got[0].Since.Equal(c.since) || !strings.HasPrefix(got[0].What, c.says) || got[0].Remedy == "") {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
