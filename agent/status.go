@@ -125,7 +125,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	for _, t := range a.labelTroubles() {
 		all = append(all, trouble.Trouble{Since: t.Since, What: t.What, Remedy: t.Remedy})
 	}
-	for _, look := range []func() (trouble.Trouble, bool){a.clockTrouble, a.brake.trouble} {
+	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.trouble} {
 		if t, is := look(); is {
 			all = append(all, t)
 		}

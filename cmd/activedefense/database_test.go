@@ -15,8 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"activedefense/agent"
-	"activedefense/agent/trouble"
 	"activedefense/agent/explain"
+	"activedefense/agent/trouble"
 	"activedefense/store"
 )
 
