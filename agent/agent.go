@@ -19,11 +19,16 @@ import (
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
+	"activedefense/agent/state"
+	"activedefense/agent/teardown"
 	"activedefense/agent/trouble"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
 )
+
+// DatabaseFile is the name of the SQLite database in the state folder.
+const DatabaseFile = state.DatabaseFile
 
 // Options are what an agent needs beside its configuration.
 type Options struct {
@@ -44,7 +49,7 @@ type Agent struct {
 	now     func() time.Time
 	started time.Time
 
-	teardown teardown
+	teardown teardown.Teardown
 	failed   context.CancelCauseFunc // ends Run
 	instance string                  // the agent's own name in a database
 	list     *edl.Server             // nil when no list is served
@@ -92,12 +97,12 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
 func (a *Agent) prepare(ctx context.Context) error {
 	cfg := a.cfg
-	lock, instance, err := openState(ctx, cfg.StateDir, a.log)
+	lock, instance, err := state.Open(ctx, cfg.StateDir, a.log)
 	if err != nil {
 		return err
 	}
 	a.instance = instance
-	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
+	a.teardown.Push("using the state folder", func(context.Context) error { return lock.Close() })
 	a.labels = a.followLabels()
 	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)
@@ -122,7 +127,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
 			return err
 		}
-		a.teardown.push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
+		a.teardown.Push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
 	}
 	return nil
 }
@@ -157,4 +162,30 @@ func listHosts(listURL string) []string {
 }
 
 // Close stops what runs and gives back what New took, the last first, within ten seconds. Run closes by itself.
-func (a *Agent) Close() error { return a.teardown.run(stopWithin) }
+func (a *Agent) Close() error { return a.teardown.Run(stopWithin) }
+
+// storeWithin is how long closing the store may take, the last look at it included: a database server that hangs must
+// leave time to stop serving the list in good order. With what reading (4 s) and the enforcers (1.5 s) may take to store
+// their last, it is less than stopWithin.
+const storeWithin = 2500 * time.Millisecond
+
+// stopWithin is how long a stop may take, whatever hangs: of the ten seconds that are promised, what leaves the process
+// time to end.
+const stopWithin = 9 * time.Second
+
+// begin starts a part, and has it stopped in its turn. A part that fails stops the agent; one that ends without an error
+// is done.
+func (a *Agent) begin(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		if err := run(ctx); err != nil {
+			a.failed(err)
+		}
+		done <- nil // its error is what stopped the agent, if it was the first
+	}()
+	a.teardown.Push(name, func(ctx context.Context) error {
+		cancel()
+		return teardown.Await(ctx, done)
+	})
+}

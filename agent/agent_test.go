@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/state"
 	"activedefense/config"
+	"activedefense/store"
 )
 
 func TestHealthSaysItOnceAndCounts(t *testing.T) {
@@ -41,21 +44,51 @@ func TestHealthSaysItOnceAndCounts(t *testing.T) {
 	}
 }
 
+// A database that fails over is away before it is there again without its last commits: the log says that, too, and what to do.
+func TestADatabaseThatWasAwayAndLostSomethingIsSaidToHave(t *testing.T) {
+	for _, lost := range []error{store.ErrLost, store.ErrReplaced, state.ErrBehind, state.ErrUnknown} {
+		var buffer bytes.Buffer
+		log, h, now := zerolog.New(&buffer), &health{}, time.Now()
+		h.failed(log, userWriter, errors.New("connection refused"), now)
+		if _, is := h.trouble(); is {
+			t.Error("a database that is away may come back by itself")
+		}
+		for range 2 {
+			h.failed(log, userFeed, fmt.Errorf("commit: %w", lost), now.Add(time.Second))
+			h.failed(log, userWriter, errors.New("connection refused"), now.Add(time.Second))
+		}
+		if n := strings.Count(buffer.String(), "activedefense store accept"); n != 1 || !strings.Contains(buffer.String(), lost.Error()) {
+			t.Errorf("%v: logged %d times: %s", lost, n, buffer.String())
+		}
+		if s := h.status(); s.OK || !strings.Contains(s.Error, lost.Error()) || !strings.Contains(s.Error, "activedefense store accept") {
+			t.Errorf("%v: %+v", lost, s)
+		}
+		trouble, is := h.trouble()
+		if !is || !strings.Contains(trouble.What, lost.Error()) || !strings.Contains(trouble.Remedy, "activedefense store accept") || !trouble.Since.Equal(now) {
+			t.Errorf("%v: %+v", lost, trouble)
+		}
+		h.recovered(log, userFeed, now.Add(time.Minute))
+		if _, is := h.trouble(); is {
+			t.Error("still a trouble")
+		}
+	}
+}
+
 func TestOneStateFolderOneAgent(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	lock, name, err := openState(t.Context(), dir, zerolog.Nop())
+	lock, name, err := state.Open(t.Context(), dir, zerolog.Nop())
 	if err != nil || name == "" {
 		t.Fatal(name, err)
 	}
 	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, _, err := openState(impatient, dir, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "another agent") {
+	if _, _, err := state.Open(impatient, dir, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "another agent") {
 		t.Errorf("a second agent: %v", err)
 	}
 	// A start waits for the one before to be gone, and says so.
 	said := make(chan string, 1)
 	log := zerolog.New(writerFunc(func(line []byte) { said <- string(line); lock.Close() }))
-	next, again, err := openState(t.Context(), dir, log)
+	next, again, err := state.Open(t.Context(), dir, log)
 	if err != nil || again != name {
 		t.Fatalf("the same agent is called %q and then %q: %v", name, again, err)
 	}
@@ -98,4 +131,25 @@ func TestAnAgentThatCannotStartSaysWhyAndGivesEverythingBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Close()
+}
+
+// A part that fails ends the agent with its error; one that ends by itself does not.
+func TestAPartThatFailsStopsTheAgent(t *testing.T) {
+	broken := errors.New("broken")
+	ctx, fail := context.WithCancelCause(t.Context())
+	a := &Agent{failed: fail}
+	stopped := make(chan string, 3)
+	a.begin("the one that goes on", func(ctx context.Context) error { <-ctx.Done(); stopped <- "goes on"; return nil })
+	a.begin("the one that is done", func(context.Context) error { return nil })
+	if ctx.Err() != nil {
+		t.Error("a part that is done ends the agent")
+	}
+	a.begin("the one that fails", func(context.Context) error { return broken })
+	<-ctx.Done()
+	if err := context.Cause(ctx); !errors.Is(err, broken) {
+		t.Errorf("it ends with %v", err)
+	}
+	if err := a.Close(); err != nil || len(stopped) != 1 {
+		t.Errorf("the stop: %v, %d parts ended", err, len(stopped))
+	}
 }

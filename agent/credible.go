@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"activedefense/agent/clock"
 	"activedefense/agent/trouble"
 	"activedefense/config"
 )
@@ -23,8 +24,8 @@ func (a *Agent) ahead() time.Duration {
 }
 
 // clockTrouble is what a person should see to about this host's clock.
-func (a *Agent) clockTrouble() (t trouble.Trouble, is bool) {
-	switch by, since := a.clock.Ahead(); {
+func clockTrouble(c *clock.Clock) (t trouble.Trouble, is bool) {
+	switch by, since := c.Ahead(); {
 	case by > 0:
 		return trouble.Trouble{Since: since, What: fmt.Sprintf("clock: this host's clock is %s ahead of the time that has passed since it was last seen right, and no log line says the same: nobody is found quiet, and no record too old, by it",
 			by.Round(time.Second)), Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, this ends with the first line that a firewall logs now"}, true

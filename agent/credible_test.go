@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"activedefense/agent/clock"
 	"activedefense/agent/line"
 	"activedefense/config"
@@ -16,11 +14,11 @@ import (
 func TestAClockThatIsSetIsATrouble(t *testing.T) {
 	wall, running := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), time.Duration(0)
 	a := &Agent{stats: line.NewStats(), clock: clock.New(func() (time.Time, time.Duration) { return wall, running })}
-	if trouble, is := a.clockTrouble(); is || a.ahead() != 0 {
+	if trouble, is := clockTrouble(a.clock); is || a.ahead() != 0 {
 		t.Errorf("at first: %+v", trouble)
 	}
 	wall = wall.Add(35 * 24 * time.Hour)
-	trouble, is := a.clockTrouble()
+	trouble, is := clockTrouble(a.clock)
 	if !is || !strings.Contains(trouble.What, "clock: this host's clock is 840h0m0s ahead") || !trouble.Since.Equal(wall) || trouble.Remedy == "" || a.ahead() != 35*24*time.Hour {
 		t.Errorf("ahead: %+v", trouble)
 	}
@@ -28,31 +26,8 @@ func TestAClockThatIsSetIsATrouble(t *testing.T) {
 		t.Errorf("%s is believed", at)
 	}
 	wall = wall.Add(-70 * 24 * time.Hour)
-	if trouble, is := a.clockTrouble(); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
+	if trouble, is := clockTrouble(a.clock); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
 		t.Errorf("set back: %+v", trouble)
-	}
-}
-
-// What was seen by an earlier run is the beginning of what can be believed in the next: a host may begin with a wrong clock.
-func TestARunGoesOnFromTheTimeOfTheOneBefore(t *testing.T) {
-	dir, st, c := t.TempDir(), newTestStore(t), newTestClock()
-	m := newMarker(dir, "me", st, c.believed(), zerolog.Nop())
-	if err := m.check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	m.noteOnce(t.Context())
-	seen := c.now()
-	c.add(40 * 24 * time.Hour)
-	next := c.believed()
-	if err := newMarker(dir, "me", st, next, zerolog.Nop()).check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if at := next.Time(); !at.Equal(seen) {
-		t.Errorf("%s is believed, want %s", at, seen)
-	}
-	next.Heard(c.now())
-	if at := next.Time(); !at.Equal(c.now()) {
-		t.Errorf("%s is believed when a line was read, want %s", at, c.now())
 	}
 }
 

@@ -33,6 +33,9 @@ var (
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")
 	descLineAge    = desc("last_line_age_seconds", "Age of the last line of an input, by its path or pattern, over restarts; absent where there was never one.", "input")
 	descFilesLeft  = desc("files_not_shown", "Files without metrics of their own, because there are more than 1000.")
+	descResting    = desc("files_resting", "Files beyond inputs[].max_files that have not changed since they were read to their ends.")
+	descQueued     = desc("files_waiting", "Files beyond inputs[].max_files that have something to read, and wait for their turn.")
+	descFilesLost  = desc("files_lost_total", "Files of which lines may be lost that were not read: deleted, truncated or moved away, and no copy was found.")
 	descBlacklist  = desc("blacklist_entries", "Addresses and networks that are blocked now.")
 	descHeld       = desc("held_entries", "Addresses and networks that wait for a person to accept or remove them.")
 	descObserved   = desc("observed_entries", "Addresses and networks that rules in mode observe found.")
@@ -103,21 +106,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descRemembered, float64(s.Detect.Partners), "partners")
 	gauge(descRemembered, float64(s.Detect.Probes), "probes")
 	gauge(descFilesLeft, float64(s.NotShown))
-	for _, in := range s.Heard {
-		if !in.Last.IsZero() {
-			gauge(descLineAge, max(s.Now.Sub(in.Last), 0).Seconds(), label(in.Pattern))
-		}
-	}
-	for _, in := range s.Inputs {
-		file := label(in.Path)
-		count(descLines, float64(in.Records), file, "record")
-		count(descLines, float64(in.Ignored), file, "ignored")
-		count(descLines, float64(in.Bad), file, "bad")
-		count(descCut, float64(in.Cut), file)
-		gauge(descLagSeconds, in.LagSeconds, file)
-		gauge(descLagBytes, float64(in.Behind), file)
-		gauge(descFileUp, oneIf(in.Error == ""), file)
-	}
+	collectInputs(&s, gauge, count)
 	if s.List != nil {
 		gauge(descListSize, float64(s.List.Entries))
 		gauge(descListOut, float64(s.List.LeftOut))
@@ -135,6 +124,28 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		for _, c := range p.Checks {
 			gauge(descCheck, 1, p.Firewall, c.Check, c.Result)
 		}
+	}
+}
+
+// collectInputs sends what is known of the inputs and their files.
+func collectInputs(s *Status, gauge, count func(d *prometheus.Desc, v float64, labels ...string)) {
+	gauge(descResting, float64(s.Resting))
+	gauge(descQueued, float64(s.Queued))
+	count(descFilesLost, float64(s.FilesLost))
+	for _, in := range s.Heard {
+		if !in.Last.IsZero() {
+			gauge(descLineAge, max(s.Now.Sub(in.Last), 0).Seconds(), label(in.Pattern))
+		}
+	}
+	for _, in := range s.Inputs {
+		file := label(in.Path)
+		count(descLines, float64(in.Records), file, "record")
+		count(descLines, float64(in.Ignored), file, "ignored")
+		count(descLines, float64(in.Bad), file, "bad")
+		count(descCut, float64(in.Cut), file)
+		gauge(descLagSeconds, in.LagSeconds, file)
+		gauge(descLagBytes, float64(in.Behind), file)
+		gauge(descFileUp, oneIf(in.Error == ""), file)
 	}
 }
 

@@ -23,6 +23,9 @@ type Status struct {
 	Store         StoreStatus            `json:"store"`
 	Inputs        []line.InputStatus     `json:"inputs"`              // at most 1000, those in trouble and those behind before others
 	NotShown      int                    `json:"inputs_not_shown"`    // files beyond that
+	Resting       int                    `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
+	Queued        int                    `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
+	FilesLost     uint64                 `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
 	Heard         []silence.Status       `json:"heard"`               // of each input, when it last had a line, and what is silent
 	BadLines      []line.BadLine         `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
 	Stored        uint64                 `json:"stored"`              // records committed since the start
@@ -97,6 +100,10 @@ func (a *Agent) Status() Status {
 	s.Ours = a.oursStatus()
 	s.Firewalls, s.Policies = a.fleet.Status()
 	s.Troubles = a.troubles(&s, &read)
+	for _, c := range read.Crowds {
+		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
+	}
+	s.FilesLost = read.Lost
 	s.NotReady = a.notReady()
 	s.Ready = len(s.NotReady) == 0
 	return s
@@ -105,7 +112,11 @@ func (a *Agent) Status() Status {
 // troubles is what a person should see to, the worst first.
 func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	why, since := a.lookout.Last()
-	all := slices.Concat([]trouble.Trouble{}, trouble.Store(s.Store.Since, s.Store.Error), trouble.Inputs(read), trouble.Releases(why, since, s.Now),
+	away := trouble.Store(s.Store.Since, s.Store.Error)
+	if t, lost := a.health.trouble(); lost {
+		away = []trouble.Trouble{t}
+	}
+	all := slices.Concat([]trouble.Trouble{}, away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults))
 	if s.List != nil {
@@ -114,7 +125,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	for _, t := range a.labelTroubles() {
 		all = append(all, trouble.Trouble{Since: t.Since, What: t.What, Remedy: t.Remedy})
 	}
-	for _, look := range []func() (trouble.Trouble, bool){a.clockTrouble, a.brake.trouble} {
+	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.trouble} {
 		if t, is := look(); is {
 			all = append(all, t)
 		}

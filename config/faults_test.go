@@ -143,6 +143,8 @@ func TestFaults(t *testing.T) {
 		{"commit admin", firewallWith(login + "\ncommit_admin: \" x\""), "firewalls[0].commit_admin", "not a valid name"},
 		{"refresh interval", firewallWith(login + "\nrefresh_interval: 1d"), "firewalls[0].refresh_interval", "1h"},
 		{"zone", firewallWith(login + "\ninternet_zones: [untrust, \"it's\"]"), "firewalls[0].internet_zones[1]", "not a valid zone name"},
+		{"panorama", firewallWith(login + "\npanorama: push"), "firewalls[0].panorama", "apply"},
+		{"panorama without target", firewallWith(login + "\npanorama: apply"), "firewalls[0].panorama", "set url to the Panorama's management address and target"},
 		{"sensor", firewallWith(login + "\nsensor: deny"), "firewalls[0].sensor", "log"},
 		{"zone twice", firewallWith(login + "\ninternet_zones: [untrust, untrust]"), "firewalls[0].internet_zones[1]", "twice"},
 		{"syslog address", firewallWith(login + "\nsyslog_address: \"https://x\""), "firewalls[0].syslog_address", "not an address"},

@@ -23,6 +23,7 @@ func (s section) inputs(key string) []Input {
 			Format:   e.oneOf("format", formats),
 			Timezone: zone,
 			Location: location,
+			MaxFiles: e.integer("max_files", 1, 1_000_000),
 			FromEnd:  e.oneOf("start", starts) == "end",
 
 			SilentAfter: e.orZero("silent_after", time.Second, maxSilent),

@@ -20,7 +20,7 @@ func TestBuiltInDefaults(t *testing.T) {
 		StateDir: "/var/lib/activedefense",
 		Log:      Log{Level: "info", Format: "auto"},
 		Store:    Store{KeepRecords: 90 * 24 * time.Hour},
-		Inputs:   []Input{{Path: "/var/log/Firewall/*.log", Format: "auto", Timezone: "Local", Location: time.Local, SilentAfter: 15 * time.Minute}},
+		Inputs:   []Input{{Path: "/var/log/Firewall/*.log", Format: "auto", Timezone: "Local", Location: time.Local, MaxFiles: 10_000, SilentAfter: 15 * time.Minute}},
 		Detect: Detect{
 			Outcome:       "refused",
 			PortScan:      PortScan{Rule: scan, Ports: 10, Window: 10 * time.Minute},

@@ -43,6 +43,7 @@ var schema = []field{
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"inputs[].max_files", integer, 10000},
 	{"inputs[].silent_after", duration, "15m"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
@@ -136,6 +137,7 @@ var schema = []field{
 	{"firewalls[].kill_sessions", boolean, false},
 	{"firewalls[].internet_zones", list, []string{}},
 	{"firewalls[].sensor", text, "log"},
+	{"firewalls[].panorama", text, "plan"},
 	{"firewalls[].syslog_address", text, ""},
 	{"firewalls[].timeout", duration, "30s"},
 }
@@ -157,6 +159,7 @@ var (
 	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 	sensors    = []choice{{name: "log"}, {name: "drop"}}
+	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.

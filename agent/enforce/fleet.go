@@ -211,6 +211,13 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
 				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
 			},
+			note: func(ctx context.Context, at time.Time, fault string) error {
+				st := o.Store()
+				if st == nil {
+					return nil
+				}
+				return st.SavePolicy(ctx, device.Name(), at, fault)
+			},
 		}
 		e.back = append(e.back, w.wakeup.Wake)
 		all = append(all, w)

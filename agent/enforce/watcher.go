@@ -29,6 +29,7 @@ type Watcher struct {
 	state  func() Status // of the firewall
 	device *xmlapi.Device
 	want   func(ctx context.Context) policy.Expectation
+	note   func(ctx context.Context, at time.Time, fault string) error // keeps whether a rule stops what the firewall holds, see policy.Stops
 	log    zerolog.Logger
 	now    func() time.Time
 	timer  func(time.Duration) loop.Timer // loop.NewTimer
@@ -96,6 +97,11 @@ func (w *Watcher) verifyOnce(ctx context.Context) {
 		w.worst, w.since = worst, w.at
 	}
 	w.mu.Unlock()
+	if fault, known := policy.Stops(checks); known {
+		if err := w.note(ctx, w.now(), fault); err != nil && ctx.Err() == nil {
+			w.log.Warn().Err(err).Msg("cannot note what the policy is like; blacklist show has the state of before")
+		}
+	}
 	for _, c := range checks {
 		w.report(before[c.Check], c)
 	}

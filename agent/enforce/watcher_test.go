@@ -29,6 +29,7 @@ type policyTest struct {
 	log     lockedBuffer
 	waits   chan time.Duration // what the loop is going to wait, after each look or refusal to
 	elapsed chan time.Time
+	noted   []string // of whether a rule stops what is blocked, while no look is in progress
 }
 
 func newPolicyTest(t *testing.T) *policyTest {
@@ -47,7 +48,11 @@ func newPolicyTest(t *testing.T) *policyTest {
 	p.sim = sim
 	p.Watcher = &Watcher{name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(),
 		want: func(context.Context) policy.Expectation {
-			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
+			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), InternetZones: []string{"untrust"}, Now: p.clock.now()}
+		},
+		note: func(_ context.Context, at time.Time, fault string) error {
+			p.noted = append(p.noted, at.Format(time.TimeOnly)+" "+fault)
+			return nil
 		},
 		timer: func(d time.Duration) loop.Timer {
 			p.waits <- d
@@ -154,6 +159,32 @@ func TestOnlyChangesOfChecksAreLogged(t *testing.T) {
 	p.elapse(verifyEvery)
 	if n := p.log.count(`"check":"block-source","result":"pass"`); n != 1 {
 		t.Errorf("that it passes now is logged %d times", n)
+	}
+}
+
+// Each look that could tell notes whether a rule in force stops what is blocked; one that could not leaves what was noted.
+func TestWhetherARuleStopsWhatIsBlockedIsNoted(t *testing.T) {
+	p := newPolicyTest(t)
+	p.waited()
+	p.elapse(verifyFirst)
+	names := firewall.NamesFor(testTag)
+	for _, made := range [][2]string{
+		{"/address-group", `<entry name="` + names.Group + `"><dynamic><filter>'` + testTag + `'</filter></dynamic></entry>`},
+		{"/rulebase/security/rules", `<entry name="` + names.Block + `"><from><member>any</member></from><to><member>any</member></to><source><member>` + names.Group + `</member></source><destination><member>any</member></destination>` +
+			`<application><member>any</member></application><service><member>any</member></service><action>drop</action></entry>`},
+	} {
+		if err := p.sim.Config().Edit("somebody", "set", xmlapi.VSysPath("vsys1")+made[0], made[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.sim.Config().Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	p.elapse(verifyEvery)
+	p.sim.Close()
+	p.elapse(verifyEvery)
+	if len(p.noted) != 2 || !strings.Contains(p.noted[0], `no dynamic address group has a filter that matches tag "`+testTag+`" alone`) || !strings.HasSuffix(p.noted[1], " ") {
+		t.Errorf("noted: %q", p.noted)
 	}
 }
 

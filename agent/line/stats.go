@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"activedefense/agent/silence"
+	"activedefense/agent/tail"
 	"activedefense/detect"
 )
 
@@ -22,6 +23,8 @@ type Stats struct {
 	rate     rate
 	lastSave time.Time
 	stored   uint64 // records committed
+	crowds   []Crowd
+	lost     uint64
 
 	ends     ends
 	verdicts *prometheus.CounterVec
@@ -71,6 +74,23 @@ func (s *Stats) publishEngine(e detect.Stats, since int64) {
 	s.mu.Lock()
 	s.engine, s.since = e, since
 	s.mu.Unlock()
+}
+
+// publishFiles shows which inputs have more files than are followed, and how many files were lost.
+func (s *Stats) publishFiles(crowds []tail.Crowd, lost uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.crowds
+	s.crowds, s.lost = nil, lost
+	for _, c := range crowds {
+		since := now
+		for _, b := range before {
+			if b.Tag == c.Tag {
+				since = b.Since
+			}
+		}
+		s.crowds = append(s.crowds, Crowd{c, since})
+	}
 }
 
 // rate is lines a second over the last full ten seconds.

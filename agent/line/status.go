@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"activedefense/agent/silence"
+	"activedefense/agent/tail"
 	"activedefense/detect/memory"
 )
 
@@ -15,6 +16,8 @@ import (
 type Status struct {
 	Inputs     []InputStatus    // at most 1000, those in trouble and those behind before others
 	NotShown   int              // files beyond that
+	Crowds     []Crowd          // inputs with more files than are followed at once
+	Lost       uint64           // files, since the start, of which lines may be lost that were not read
 	Heard      []silence.Status // of each input, in the order of the configuration; empty before they are opened
 	BadLines   []BadLine        // the first 20 lines that could not be parsed
 	Stored     uint64           // records committed since the start
@@ -90,6 +93,7 @@ func (s *Stats) Status(now time.Time) Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.BadLines = slices.Clone(s.bad)
+	out.Crowds, out.Lost = slices.Clone(s.crowds), s.lost
 	out.Stored, out.Rate = s.stored, s.rate.perSecond(now)
 	e := &s.engine
 	out.Detect = DetectStatus{Sources: e.Sources, Sightings: e.Sightings, Evicted: e.Evicted, NearThreshold: e.Near,
@@ -103,6 +107,12 @@ func (s *Stats) Status(now time.Time) Status {
 		out.LastCommit = &last
 	}
 	return out
+}
+
+// A Crowd is an input with more files than are followed at once.
+type Crowd struct {
+	tail.Crowd
+	Since time.Time
 }
 
 // trouble is a path that cannot be read, or only in part.

@@ -14,6 +14,16 @@ import (
 // named is how many files one trouble names.
 const named = 5
 
+// Crowds is what a person should see to about inputs with more files than are followed at once.
+func Crowds(crowds []line.Crowd) (troubles []Trouble) {
+	for _, c := range crowds {
+		troubles = append(troubles, Trouble{Since: c.Since, Of: c.Pattern,
+			What:   fmt.Sprintf("input: more files match %s than are followed at once: %d are, those with news first; %d rest, unchanged since they were read; %d wait for their turn", c.Pattern, c.Followed, c.Resting, c.Waiting),
+			Remedy: "See who makes so many: with rsyslog each sender makes one, and its configuration names who may send. Move away old ones, or raise inputs[].max_files and the unit's LimitNOFILE (two descriptors a file)"})
+	}
+	return troubles
+}
+
 // Inputs is what a person should see to about the inputs: what cannot be read, what has fallen silent, whose times are wrong.
 func Inputs(s *line.Status) (troubles []Trouble) {
 	unreadable := Trouble{Remedy: "See that the daemon's user may read them and enter their folder, and that the disk is well"}

@@ -8,6 +8,8 @@ import (
 
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+	"activedefense/agent/tail"
 	"activedefense/config"
 )
 
@@ -22,6 +24,16 @@ func TestRoomThatRunsShortIsATrouble(t *testing.T) {
 	if len(got) != 2 || !got[0].Since.Equal(since) || got[0].Remedy == "" ||
 		!strings.Contains(got[0].What, "fw2 is running out of room: 1000 of 1000 used (as its model says): 300 blocked sources") ||
 		!strings.Contains(got[1].What, "fw3 is running out of room: 1 blocked source") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// More files than are followed at once are a trouble, with what becomes of them.
+func TestMoreFilesThanAreFollowedAreATrouble(t *testing.T) {
+	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	got := Crowds([]line.Crowd{{Crowd: tail.Crowd{Pattern: "/var/log/Firewall/*.log", Followed: 10000, Resting: 900, Waiting: 7}, Since: since}})
+	if len(got) != 1 || !got[0].Since.Equal(since) || !strings.Contains(got[0].Remedy, "inputs[].max_files") ||
+		!strings.Contains(got[0].What, "more files match /var/log/Firewall/*.log than are followed at once: 10000 are, those with news first; 900 rest") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -84,6 +84,29 @@ func TestAnUnreadableDefaultConfigurationIsAFault(t *testing.T) {
 	}
 }
 
+// The rsyslog configuration names who may send: the addresses given, and the firewalls' where the configuration can be read.
+func TestTheRsyslogConfigurationNamesTheSenders(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("firewalls: [{name: a, url: \"https://192.0.2.1\", api_key: k}, {name: b, url: \"https://b.example\", api_key: k}]\n"))
+	for _, c := range []struct{ args, senders, said string }{
+		{"", `["192.0.2.1"]`, "b.example"},
+		{"2001:db8::1", `["192.0.2.1", "2001:db8::1"]`, "b.example"},
+	} {
+		stdout, stderr, code := w.run(append([]string{"config", "--rsyslog"}, strings.Fields(c.args)...)...)
+		if code != 0 || !strings.Contains(stdout, "if not ($fromhost-ip == "+c.senders+") then stop") || !strings.Contains(stderr, c.said) {
+			t.Errorf("%q: exit status %d, %s\n%s", c.args, code, stdout, stderr)
+		}
+	}
+	w.write(w.config, []byte("firewalls: [{name: a}]\n"))
+	if _, stderr, code := w.run("config", "--rsyslog"); code != 2 || !strings.Contains(stderr, "firewalls[0].url") {
+		t.Errorf("a faulty configuration: exit status %d, %s", code, stderr)
+	}
+	if stdout, stderr, code := w.run("config", "--rsyslog", "192.0.2.7"); code != 0 || !strings.Contains(stdout, `["192.0.2.7"]`) || !strings.Contains(stderr, "left out") {
+		t.Errorf("a faulty configuration and an address: exit status %d, %s", code, stderr)
+	}
+}
+
 // What keeps nobody from starting but costs a network dearly is said, with what to do.
 func TestCheckWarnsOfWhatIsLegalAndUnwise(t *testing.T) {
 	w := &world{t: t, dir: t.TempDir()}
@@ -509,4 +532,19 @@ func TestNoCommandUsesAnotherStoreThanTheDaemon(t *testing.T) {
 func ready(w *world) bool {
 	s, err := fetchStatus(w.t.Context(), "http://"+w.admin, statusTimeout)
 	return err == nil && s.Ready
+}
+
+// The configuration is valid, so the service manager may go on trying: a person mends the folder meanwhile.
+func TestAWorldWritableStateFolderIsAFault(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("state_dir: "+w.dir+"\nedl: {listen: \"\"}\nadmin: {listen: "+freePort(t)+"}\n"))
+	if err := os.Chmod(w.dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"check", "run"} {
+		if _, stderr, code := w.run(command); code != 1 || !strings.Contains(stderr, "state_dir: every user of this host can write in "+w.dir) {
+			t.Errorf("%s: exit status %d, %s", command, code, stderr)
+		}
+	}
 }

@@ -1,5 +1,5 @@
 // Command activedefense finds the internet addresses that scan or attack, and has Palo Alto firewalls
-// block them. One file a subcommand; what they do is in package agent.
+// block them. One file a subcommand, but for version, which is here; what they do is in package agent.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -170,6 +171,24 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
 	root.AddCommand(newRunCommand(a), newCheckCommand(a), newConfigCommand(a), newReplayCommand(a), newExplainCommand(a),
-		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newKeygenCommand(a), newVersionCommand(a))
+		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newStoreCommand(a), newKeygenCommand(a), newVersionCommand(a))
 	return root
 }
+
+func newVersionCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.printJSON(map[string]string{"version": version, "go": runtime.Version()})
+			}
+			_, err := fmt.Fprintf(a.stdout, "activedefense %s\n", versionText())
+			return err
+		},
+	}
+}
+
+// versionText is the version, and what it was built with.
+func versionText() string { return fmt.Sprintf("%s (%s)", version, runtime.Version()) }
