@@ -177,7 +177,7 @@ func TestCheckSaysWhatIsOddInALabelFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	a := &app{stdout: &said, stderr: &said, environ: []string{"ACTIVEDEFENSE_STATE_DIR=" + t.TempDir(), "ACTIVEDEFENSE_LABELS__0__FILE=" + file, "ACTIVEDEFENSE_LABELS__0__LABEL=x", "ACTIVEDEFENSE_LABELS__0__MODE=never",
+	a := &app{stdout: &said, stderr: &said, environ: []string{"ACTIVEDEFENSE_STATE_DIR=" + t.TempDir(), "ACTIVEDEFENSE_ADMIN__LISTEN=127.0.0.1:1", "ACTIVEDEFENSE_LABELS__0__FILE=" + file, "ACTIVEDEFENSE_LABELS__0__LABEL=x", "ACTIVEDEFENSE_LABELS__0__MODE=never",
 		"ACTIVEDEFENSE_LABELS__1__FILE=" + botnet, "ACTIVEDEFENSE_LABELS__1__LABEL=y", "ACTIVEDEFENSE_LABELS__1__MODE=block"}}
 	if err := check(t.Context(), a); err != nil {
 		t.Error(err)

@@ -40,7 +40,7 @@ func appOver(t *testing.T, b *store.Batch) *app {
 	if _, err := st.Commit(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	return &app{stderr: t.Output(), environ: []string{"ACTIVEDEFENSE_STATE_DIR=" + dir}}
+	return &app{stderr: t.Output(), environ: []string{"ACTIVEDEFENSE_STATE_DIR=" + dir, "ACTIVEDEFENSE_ADMIN__LISTEN=127.0.0.1:1"}} // no daemon of this host has a say
 }
 
 // The table is written while the records are read, not held until all are there.
