@@ -19,10 +19,14 @@ import (
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
+	"activedefense/agent/state"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
 )
+
+// DatabaseFile is the name of the SQLite database in the state folder.
+const DatabaseFile = state.DatabaseFile
 
 // Options are what an agent needs beside its configuration.
 type Options struct {
@@ -90,7 +94,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
 func (a *Agent) prepare(ctx context.Context) error {
 	cfg := a.cfg
-	lock, instance, err := openState(ctx, cfg.StateDir, a.log)
+	lock, instance, err := state.Open(ctx, cfg.StateDir, a.log)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/state"
 	"activedefense/config"
 )
 
@@ -43,19 +44,19 @@ func TestHealthSaysItOnceAndCounts(t *testing.T) {
 
 func TestOneStateFolderOneAgent(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	lock, name, err := openState(t.Context(), dir, zerolog.Nop())
+	lock, name, err := state.Open(t.Context(), dir, zerolog.Nop())
 	if err != nil || name == "" {
 		t.Fatal(name, err)
 	}
 	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, _, err := openState(impatient, dir, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "another agent") {
+	if _, _, err := state.Open(impatient, dir, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "another agent") {
 		t.Errorf("a second agent: %v", err)
 	}
 	// A start waits for the one before to be gone, and says so.
 	said := make(chan string, 1)
 	log := zerolog.New(writerFunc(func(line []byte) { said <- string(line); lock.Close() }))
-	next, again, err := openState(t.Context(), dir, log)
+	next, again, err := state.Open(t.Context(), dir, log)
 	if err != nil || again != name {
 		t.Fatalf("the same agent is called %q and then %q: %v", name, again, err)
 	}

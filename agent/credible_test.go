@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"activedefense/agent/clock"
 	"activedefense/agent/line"
 	"activedefense/config"
@@ -30,29 +28,6 @@ func TestAClockThatIsSetIsATrouble(t *testing.T) {
 	wall = wall.Add(-70 * 24 * time.Hour)
 	if trouble, is := a.clockTrouble(); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
 		t.Errorf("set back: %+v", trouble)
-	}
-}
-
-// What was seen by an earlier run is the beginning of what can be believed in the next: a host may begin with a wrong clock.
-func TestARunGoesOnFromTheTimeOfTheOneBefore(t *testing.T) {
-	dir, st, c := t.TempDir(), newTestStore(t), newTestClock()
-	m := newMarker(dir, "me", st, c.believed(), zerolog.Nop())
-	if err := m.check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	m.noteOnce(t.Context())
-	seen := c.now()
-	c.add(40 * 24 * time.Hour)
-	next := c.believed()
-	if err := newMarker(dir, "me", st, next, zerolog.Nop()).check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if at := next.Time(); !at.Equal(seen) {
-		t.Errorf("%s is believed, want %s", at, seen)
-	}
-	next.Heard(c.now())
-	if at := next.Time(); !at.Equal(c.now()) {
-		t.Errorf("%s is believed when a line was read, want %s", at, c.now())
 	}
 }
 

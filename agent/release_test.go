@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/clock"
+	"activedefense/agent/state"
 	"activedefense/store"
 )
 
@@ -286,7 +287,7 @@ func TestABlockForATimeEndsThenWhateverIsUnread(t *testing.T) {
 
 func TestPruningHoldsUpNoRelease(t *testing.T) {
 	r := newReleaseTest(t)
-	p := &pruner{store: r.store, keepRecords: time.Hour, log: zerolog.Nop(), now: r.clock.now}
+	p := &state.Pruner{Store: r.store, KeepRecords: time.Hour, Log: zerolog.Nop(), Now: r.clock.now}
 	oldest := r.clock.now().Add(-2 * time.Hour)
 	b := &store.Batch{}
 	for i := range 9000 { // three steps of the store's
@@ -303,7 +304,7 @@ func TestPruningHoldsUpNoRelease(t *testing.T) {
 	}
 	r.block("203.0.113.1/32", store.ByOperator, r.clock.now())
 	done := make(chan error, 1)
-	go func() { done <- p.pruneOnce(t.Context()) }()
+	go func() { done <- p.PruneOnce(t.Context()) }()
 	for standing(store.RecordFilter{Until: oldest.Add(time.Millisecond)}) > 0 { // until pruning has begun
 	}
 	r.release()
@@ -342,9 +343,9 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 		r := &releaser{store: st, releaseAfter: 2 * time.Minute, caughtUp: func() bool { return true }, log: zerolog.Nop(), now: time.Now,
 			standing: func() int { return 1 }, percent: 30, brake: &releaseBrake{},
 			wake: func() { released = time.Now() }}
-		p := &pruner{store: st, keepRecords: 90 * time.Minute, log: zerolog.Nop(), now: time.Now}
+		p := &state.Pruner{Store: st, KeepRecords: 90 * time.Minute, Log: zerolog.Nop(), Now: time.Now}
 		loops.Go(func() { r.run(ctx) })
-		loops.Go(func() { p.run(ctx) })
+		loops.Go(func() { p.Run(ctx) })
 
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()

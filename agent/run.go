@@ -14,6 +14,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/agent/state"
 	"activedefense/store"
 )
 
@@ -55,7 +56,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if err != nil || st == nil {
 		return err
 	}
-	m := newMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
+	m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
 	a.teardown.push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
@@ -66,14 +67,14 @@ func (a *Agent) start(ctx context.Context) error {
 		f.recheck()
 	}
 	a.begin("following the blacklist", f.run)
-	a.begin("tracking the state of the database", m.run)
+	a.begin("tracking the state of the database", m.Run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
 	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
 	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
 		standing: f.standing, percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
 	a.begin("releases", release.run)
-	prune := &pruner{store: st, keepRecords: a.cfg.Store.KeepRecords, log: a.log, now: a.believed}
-	a.begin("pruning", prune.run)
+	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed}
+	a.begin("pruning", prune.Run)
 	a.awaitFirewalls(ctx, st)
 	if ctx.Err() != nil {
 		return nil
@@ -111,8 +112,8 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 
 // closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not
 // acknowledged is read again.
-func (a *Agent) closeStore(ctx context.Context, m *marker) error {
-	err := within(storeWithin, m.close)(ctx)
+func (a *Agent) closeStore(ctx context.Context, m *state.Marker) error {
+	err := within(storeWithin, m.Close)(ctx)
 	if errors.Is(err, errAbandoned) {
 		a.log.Warn().Msg("the database does not respond; stopping without it")
 		return nil
@@ -176,7 +177,7 @@ func (a *Agent) runList(ctx context.Context) error {
 // loadBlacklist reads the blacklist for the first time, trying for ever, publishes it, and opens the
 // list's listener if it is not open yet. Until it can be read, and while the database is not the one that it was, the
 // list is served as it was last saved. No feed and no error mean that ctx ended first.
-func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *marker) (*feed, error) {
+func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Marker) (*feed, error) {
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
 	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
@@ -184,7 +185,7 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *marker) (
 		f.proven = make(map[netip.Prefix]time.Time)
 	}
 	load := func() error {
-		if err := m.check(ctx); err != nil {
+		if err := m.Check(ctx); err != nil {
 			return err
 		}
 		if err := a.takeProtected(ctx); err != nil {
@@ -252,7 +253,7 @@ func (a *Agent) dropOthers(ctx context.Context, st *store.Store) {
 // read opens the inputs and reads them.
 func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 	l, err := line.Open(ctx, line.Options{
-		Store: st, Inputs: Inputs(a.cfg), Since: firstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
+		Store: st, Inputs: Inputs(a.cfg), Since: state.FirstStart(a.cfg.StateDir), Settings: Settings(a.cfg), Guard: a.guard.Load, Ours: a.ours, Surge: surge(a.cfg),
 		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now, Ahead: a.ahead,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },

@@ -9,6 +9,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/own"
+	"activedefense/agent/state"
 	"activedefense/config"
 )
 
@@ -33,6 +34,9 @@ func check(ctx context.Context, a *app) error {
 	}
 	if err != nil {
 		return err
+	}
+	if err := state.Check(cfg.StateDir); err != nil {
+		return err // status 1: the configuration itself is valid
 	}
 	if a.json {
 		return a.printJSON(map[string]any{"valid": true, "config": a.path(), "warnings": len(warnings),

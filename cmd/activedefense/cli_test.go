@@ -483,3 +483,18 @@ func ready(w *world) bool {
 	s, err := fetchStatus(w.t.Context(), "http://"+w.admin, statusTimeout)
 	return err == nil && s.Ready
 }
+
+// The configuration is valid, so the service manager may go on trying: a person mends the folder meanwhile.
+func TestAWorldWritableStateFolderIsAFault(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("state_dir: "+w.dir+"\nedl: {listen: \"\"}\nadmin: {listen: "+freePort(t)+"}\n"))
+	if err := os.Chmod(w.dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"check", "run"} {
+		if _, stderr, code := w.run(command); code != 1 || !strings.Contains(stderr, "state_dir: every user of this host can write in "+w.dir) {
+			t.Errorf("%s: exit status %d, %s", command, code, stderr)
+		}
+	}
+}

@@ -1,11 +1,14 @@
-package agent
+package state
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 )
 
 func TestTheNameOfAnAgentLastsBeforeItIsUsed(t *testing.T) {
@@ -45,5 +48,25 @@ func TestANameThatCannotBeKeptIsNotUsed(t *testing.T) {
 		}); !errors.Is(err, full) || name != "" {
 			t.Errorf("the name %q is used though sync %d failed: %v", name, fails, err)
 		}
+	}
+}
+
+// Who can replace the database, the CA or the last list decides who is blocked.
+func TestAStateFolderThatAllMayWriteIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	for mode, refused := range map[os.FileMode]bool{0o700: false, 0o755: false, 0o775: false, 0o777: true, 0o702: true, 0o777 | os.ModeSticky: true} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		lock, _, err := Open(t.Context(), dir, zerolog.Nop())
+		if err == nil {
+			lock.Close()
+		}
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "chmod 0700 "+dir) {
+			t.Errorf("mode %s: %v", mode, err)
+		}
+	}
+	if err := Check(filepath.Join(dir, "not there yet")); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package state
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"activedefense/store"
 )
 
-// markFile, in the state folder, says how far the database was. Without it any database is taken.
-const markFile = "database.json"
+// MarkFile, in the state folder, says how far the database was. Without it any database is taken.
+const MarkFile = "database.json"
 
 // markEvery is how often the database is looked at, and how old, at least, the state is that is kept: SQLite may lose
 // the last commits in a power cut (synchronous=NORMAL), and a PostgreSQL standby that takes over what had not reached
@@ -38,9 +38,9 @@ type mark struct {
 	Seen time.Time `json:"seen,omitzero"`
 }
 
-// A marker keeps the mark. A database that has fallen behind it was emptied, restored, or is another one: its blacklist
+// A Marker keeps the mark. A database that has fallen behind it was emptied, restored, or is another one: its blacklist
 // is not what was served, and publishing it would empty or shrink the list.
-type marker struct {
+type Marker struct {
 	path  string
 	agent string
 	store *store.Store
@@ -54,13 +54,14 @@ type marker struct {
 	sound  bool // the database was found not to be behind the mark
 }
 
-func newMarker(dir, agent string, st *store.Store, c *clock.Clock, log zerolog.Logger) *marker {
-	return &marker{path: filepath.Join(dir, markFile), agent: agent, store: st, clock: c, log: log, sync: (*os.File).Sync}
+// NewMarker makes the marker of an agent with a state folder, which is called so in the database.
+func NewMarker(dir, agent string, st *store.Store, c *clock.Clock, log zerolog.Logger) *Marker {
+	return &Marker{path: filepath.Join(dir, MarkFile), agent: agent, store: st, clock: c, log: log, sync: (*os.File).Sync}
 }
 
-// check refuses a database that is behind the mark. It reads the file each time: an operator who means to go on with
+// Check refuses a database that is behind the mark. It reads the file each time: an operator who means to go on with
 // this database deletes it.
-func (m *marker) check(ctx context.Context) error {
+func (m *Marker) Check(ctx context.Context) error {
 	known, err := m.read()
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (m *marker) check(ctx context.Context) error {
 }
 
 // read gives the mark of an earlier run; the zero mark, behind which nothing can be, if there is none.
-func (m *marker) read() (known mark, err error) {
+func (m *Marker) read() (known mark, err error) {
 	data, err := os.ReadFile(m.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -96,7 +97,7 @@ func (m *marker) read() (known mark, err error) {
 }
 
 // look tells how far the database is.
-func (m *marker) look(ctx context.Context) (mark, error) {
+func (m *Marker) look(ctx context.Context) (mark, error) {
 	version, err := m.store.Version(ctx)
 	if err != nil {
 		return mark{}, err
@@ -111,8 +112,8 @@ func (here mark) behind(there mark) bool {
 	return here.Version < there.Version || here.Agent == there.Agent && here.Batch < there.Batch
 }
 
-// run keeps the mark until ctx ends.
-func (m *marker) run(ctx context.Context) error {
+// Run keeps the mark until ctx ends.
+func (m *Marker) Run(ctx context.Context) error {
 	for loop.Pause(ctx, markEvery) {
 		m.noteOnce(ctx)
 	}
@@ -121,7 +122,7 @@ func (m *marker) run(ctx context.Context) error {
 
 // noteOnce keeps what was seen the last time, and looks again. A store that is away, or has gone back, is no news: the
 // feed says so.
-func (m *marker) noteOnce(ctx context.Context) {
+func (m *Marker) noteOnce(ctx context.Context) {
 	now, err := m.look(ctx)
 	if err != nil || now.behind(m.seen) {
 		return
@@ -130,8 +131,8 @@ func (m *marker) noteOnce(ctx context.Context) {
 	m.seen = now
 }
 
-// close closes the store, when everything was stored, and keeps how far it was then: closing makes its content last.
-func (m *marker) close() error {
+// Close closes the store, when everything was stored, and keeps how far it was then: closing makes its content last.
+func (m *Marker) Close() error {
 	last := m.kept
 	if m.sound {
 		last = m.last()
@@ -144,7 +145,7 @@ func (m *marker) close() error {
 }
 
 // last looks once more. Without a good answer it is what was kept.
-func (m *marker) last() mark {
+func (m *Marker) last() mark {
 	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
 	defer cancel()
 	now, err := m.look(ctx)
@@ -155,7 +156,7 @@ func (m *marker) last() mark {
 }
 
 // keep writes the mark if it has changed. A failure costs only that a replaced database may go unnoticed.
-func (m *marker) keep(now mark) {
+func (m *Marker) keep(now mark) {
 	if now == m.kept {
 		return
 	}

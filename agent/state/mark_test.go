@@ -1,4 +1,4 @@
-package agent
+package state
 
 import (
 	"errors"
@@ -31,8 +31,8 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 	dir, used := t.TempDir(), newTestStore(t)
 	blockAs(t, used, "203.0.113.1/32")
 	blockAs(t, used, "203.0.113.2/32")
-	m := newMarker(dir, "me", used, newTestClock().believed(), zerolog.Nop())
-	if err := m.check(t.Context()); err != nil {
+	m := NewMarker(dir, "me", used, newTestClock().believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
 		t.Fatal("the first start of a new state folder: ", err)
 	}
 	m.keep(m.last())
@@ -53,19 +53,19 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 		"the same": {used, "me", true}, "emptied": {newTestStore(t), "me", false}, "restored": {older, "me", false},
 		"another one": {foreign, "me", false}, "another agent's name": {foreign, "renewed", true}, "another name and emptied": {newTestStore(t), "renewed", false},
 	} {
-		err := newMarker(dir, c.agent, c.st, newTestClock().believed(), zerolog.Nop()).check(t.Context())
+		err := NewMarker(dir, c.agent, c.st, newTestClock().believed(), zerolog.Nop()).Check(t.Context())
 		if (err == nil) != c.taken {
 			t.Errorf("%s: taken %t: %v", name, c.taken, err)
 		}
-		if err != nil && !strings.Contains(err.Error(), "delete "+filepath.Join(dir, markFile)) {
+		if err != nil && !strings.Contains(err.Error(), "delete "+filepath.Join(dir, MarkFile)) {
 			t.Errorf("%s: it is not said what to do: %v", name, err)
 		}
 	}
-	m = newMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop())
-	if err := os.Remove(filepath.Join(dir, markFile)); err != nil {
+	m = NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop())
+	if err := os.Remove(filepath.Join(dir, MarkFile)); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.check(t.Context()); err != nil {
+	if err := m.Check(t.Context()); err != nil {
 		t.Error("after the mark was deleted: ", err)
 	}
 }
@@ -73,8 +73,8 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 // A power cut may cost a database its last commits: that must not stop the next start.
 func TestTheMarkIsAMinuteOld(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
-	m := newMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
-	if err := m.check(t.Context()); err != nil {
+	m := NewMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for look, want := range []int64{0, 1, 2} {
@@ -89,10 +89,10 @@ func TestTheMarkIsAMinuteOld(t *testing.T) {
 func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 	dir, st := t.TempDir(), newTestStore(t)
 	blockAs(t, st, "203.0.113.1/32")
-	m := newMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
+	m := NewMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
 	writes := 0
 	m.sync = func(*os.File) error { writes++; return nil }
-	if err := m.check(t.Context()); err != nil {
+	if err := m.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -118,13 +118,36 @@ func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 }
 
 func TestADamagedMarkIsNotTakenForNone(t *testing.T) {
-	m := newMarker(t.TempDir(), "me", newTestStore(t), newTestClock().believed(), zerolog.Nop())
+	m := NewMarker(t.TempDir(), "me", newTestStore(t), newTestClock().believed(), zerolog.Nop())
 	for _, text := range []string{"", "{", "[1]", `{"version": "many"}`} {
 		if err := os.WriteFile(m.path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.check(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), m.path) {
+		if err := m.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), m.path) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// What was seen by an earlier run is the beginning of what can be believed in the next: a host may begin with a wrong clock.
+func TestARunGoesOnFromTheTimeOfTheOneBefore(t *testing.T) {
+	dir, st, c := t.TempDir(), newTestStore(t), newTestClock()
+	m := NewMarker(dir, "me", st, c.believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.noteOnce(t.Context())
+	seen := c.at
+	c.at = c.at.Add(40 * 24 * time.Hour)
+	next := c.believed()
+	if err := NewMarker(dir, "me", st, next, zerolog.Nop()).Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if at := next.Time(); !at.Equal(seen) {
+		t.Errorf("%s is believed, want %s", at, seen)
+	}
+	next.Heard(c.at)
+	if at := next.Time(); !at.Equal(c.at) {
+		t.Errorf("%s is believed when a line was read, want %s", at, c.at)
 	}
 }

@@ -1,4 +1,6 @@
-package agent
+// Package state keeps what an agent leaves in its state folder for the next run: the lock, its own name in a database, and how far the
+// database was; and it keeps the database within its bounds.
+package state
 
 import (
 	"context"
@@ -31,11 +33,32 @@ const lockWait = 15 * time.Second
 // lockQuiet is how long it waits without a word.
 const lockQuiet = time.Second
 
-// openState makes the state folder, takes its lock, so that no two agents work on one state, and gives
+// Check refuses a state folder in which everybody may write: who can replace the database, the CA or the last list decides who is
+// blocked. A folder that is not there yet is none of that.
+func Check(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("state_dir: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("state_dir: %s is not a folder; name one that only the daemon's user can write", dir)
+	case info.Mode().Perm()&0o002 != 0:
+		return fmt.Errorf("state_dir: every user of this host can write in %[1]s (mode %04[2]o), and so decide who is blocked; "+
+			"give it to the daemon's user alone: chmod 0700 %[1]s, and look whether its files are still yours", dir, info.Mode().Perm())
+	}
+	return nil
+}
+
+// Open makes the state folder, takes its lock, so that no two agents work on one state, and gives
 // the agent's own name in a database that it may share with others.
-func openState(ctx context.Context, dir string, log zerolog.Logger) (lock *os.File, instance string, err error) {
+func Open(ctx context.Context, dir string, log zerolog.Logger) (lock *os.File, instance string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", fmt.Errorf("state_dir: %w", err)
+	}
+	if err := Check(dir); err != nil {
+		return nil, "", err
 	}
 	path := filepath.Join(dir, "lock")
 	lock, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -85,9 +108,9 @@ func instanceOf(dir string, sync func(*os.File) error) (string, error) {
 	return name, nil
 }
 
-// firstStart is when the agent with this state folder ran for the first time, as its name tells; zero if that cannot be
+// FirstStart is when the agent with this state folder ran for the first time, as its name tells; zero if that cannot be
 // told.
-func firstStart(dir string) time.Time {
+func FirstStart(dir string) time.Time {
 	info, err := os.Stat(filepath.Join(dir, instanceFile))
 	if err != nil {
 		return time.Time{}
