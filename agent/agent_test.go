@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"activedefense/agent/state"
 	"activedefense/config"
+	"activedefense/store"
 )
 
 func TestHealthSaysItOnceAndCounts(t *testing.T) {
@@ -39,6 +41,36 @@ func TestHealthSaysItOnceAndCounts(t *testing.T) {
 	h.recovered(log, userFeed, now.Add(time.Minute))
 	if n := strings.Count(buffer.String(), "store is available again"); n != 1 || !h.status().OK {
 		t.Errorf("its return was logged %d times", n)
+	}
+}
+
+// A database that fails over is away before it is there again without its last commits: the log says that, too, and what to do.
+func TestADatabaseThatWasAwayAndLostSomethingIsSaidToHave(t *testing.T) {
+	for _, lost := range []error{store.ErrLost, store.ErrReplaced, state.ErrBehind, state.ErrUnknown} {
+		var buffer bytes.Buffer
+		log, h, now := zerolog.New(&buffer), &health{}, time.Now()
+		h.failed(log, userWriter, errors.New("connection refused"), now)
+		if _, is := h.trouble(); is {
+			t.Error("a database that is away may come back by itself")
+		}
+		for range 2 {
+			h.failed(log, userFeed, fmt.Errorf("commit: %w", lost), now.Add(time.Second))
+			h.failed(log, userWriter, errors.New("connection refused"), now.Add(time.Second))
+		}
+		if n := strings.Count(buffer.String(), "activedefense store accept"); n != 1 || !strings.Contains(buffer.String(), lost.Error()) {
+			t.Errorf("%v: logged %d times: %s", lost, n, buffer.String())
+		}
+		if s := h.status(); s.OK || !strings.Contains(s.Error, lost.Error()) || !strings.Contains(s.Error, "activedefense store accept") {
+			t.Errorf("%v: %+v", lost, s)
+		}
+		trouble, is := h.trouble()
+		if !is || !strings.Contains(trouble.What, lost.Error()) || !strings.Contains(trouble.Remedy, "activedefense store accept") || !trouble.Since.Equal(now) {
+			t.Errorf("%v: %+v", lost, trouble)
+		}
+		h.recovered(log, userFeed, now.Add(time.Minute))
+		if _, is := h.trouble(); is {
+			t.Error("still a trouble")
+		}
 	}
 }
 

@@ -128,8 +128,7 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	}
 	if version < f.version {
 		// An emptied or restored database must not shrink the list by itself.
-		return fmt.Errorf("the blacklist in the store is at version %d, but was at %d: was the database replaced? the blacklist already loaded stays in effect; "+
-			"restore the previous database, or delete %s in state_dir and restart the agent to continue with this one", version, f.version, state.MarkFile)
+		return fmt.Errorf("%w: the blacklist in it is at version %d, but was at %d; the blacklist already loaded stays in effect", state.ErrBehind, version, f.version)
 	}
 	if version == f.version && len(f.untold) == 0 {
 		f.loaded = true

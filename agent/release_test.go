@@ -37,12 +37,6 @@ func (c *testClock) add(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// believed is a clock that goes by it, as far as can be believed: for the time that is set passes.
-func (c *testClock) believed() *clock.Clock {
-	begun := c.now()
-	return clock.New(func() (time.Time, time.Duration) { now := c.now(); return now, now.Sub(begun) })
-}
-
 // releaseTest is a releaser on a real SQLite file, with the feed that it wakes.
 type releaseTest struct {
 	*releaser

@@ -57,6 +57,7 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
+	m.Lost = func() bool { return a.health.lostError() != nil }
 	a.teardown.push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {

@@ -217,9 +217,12 @@ func TestSameBatchTwiceIsRecordedOnce(t *testing.T) {
 			t.Errorf("first time: %+v", r)
 		}
 		equal(t, "second time", commit(t, s, batch), CommitResult{AlreadyDone: true})
-		for what, b := range map[string]*Batch{"an older one": {Seq: 4}, "one after another than the last": {Seq: 7, After: 6}} {
-			b.Records = batch.Records
-			if _, err := s.Commit(ctx, b); !errors.Is(err, ErrOtherBatches) || Transient(err) {
+		for what, c := range map[string]struct {
+			batch *Batch
+			is    error
+		}{"an older one": {&Batch{Seq: 4}, ErrOtherBatches}, "one after a batch that the database has lost": {&Batch{Seq: 7, After: 6}, ErrLost}} {
+			c.batch.Records = batch.Records
+			if _, err := s.Commit(ctx, c.batch); !errors.Is(err, c.is) || Transient(err) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}

@@ -15,6 +15,7 @@ type database struct {
 	writer  *sql.DB // the same as readers for PostgreSQL; one connection for SQLite, which has one writer
 	explain func(error) error
 	close   func() error
+	there   func() error // ErrReplaced if what is open is not what others would open; nil: that cannot be
 	now     func() time.Time
 	slowest time.Duration // see the constant
 	place   Place
@@ -76,8 +77,13 @@ func (d *database) transact(ctx context.Context, fn func(ctx context.Context, co
 }
 
 // bound limits how long fn may take on PostgreSQL, and tells our limit from the caller's in the error.
-// SQLite needs none: its locks have their own.
+// SQLite needs none, since its locks have their own; what is asked there is whether its file is still the one that is open.
 func (d *database) bound(ctx context.Context, fn func(context.Context) error) error {
+	if d.there != nil {
+		if err := d.there(); err != nil {
+			return err
+		}
+	}
 	limited := ctx
 	if d.kind == kindPostgres {
 		var cancel context.CancelFunc

@@ -23,6 +23,13 @@ var (
 	// ErrOtherBatches: batches of this instance were committed, or taken back, by somebody else since its last one.
 	ErrOtherBatches = errors.New("the database was replaced, or another agent with a copy of this one's state_dir works on it; end that one, and restart this one")
 
+	// ErrLost: batches of this instance that were committed are in the database no more: it was restored, or a standby took its place
+	// that had not got them.
+	ErrLost = errors.New("the database has lost the last commits: it was restored, or a standby took over that did not have them")
+	// ErrReplaced: the SQLite file that is open was deleted, moved away or replaced; what is written to it would be lost with it. It is
+	// mended when the file is back, or by opening the one that is there.
+	ErrReplaced = errors.New("the database file was deleted, moved away or replaced while it is in use")
+
 	errTooSlow = errors.New("the database took too long to answer")
 )
 
@@ -33,7 +40,7 @@ func Transient(err error) bool {
 	if err == nil || errors.Is(err, ErrSchemaNewer) {
 		return false
 	}
-	if errors.Is(err, errTooSlow) || DiskFull(err) {
+	if errors.Is(err, errTooSlow) || errors.Is(err, ErrReplaced) || DiskFull(err) {
 		return true
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -74,6 +74,9 @@ func (inst *instance) takeSeq(ctx context.Context, tx *sql.Tx, b *Batch) error {
 	if last == b.Seq {
 		return errAlreadyDone
 	}
+	if last < b.After {
+		return fmt.Errorf("%w: the last batch in the database is %d, not %d", ErrLost, last, b.After)
+	}
 	return fmt.Errorf("%w: the last batch in the database is %d, not %d", ErrOtherBatches, last, b.After)
 }
 

@@ -61,7 +61,24 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 	if err := awaitWriter(ctx, writer); err != nil {
 		return nil, nil, errors.Join(d.explain(err), d.close())
 	}
+	opened, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, errors.Join(err, d.close())
+	}
+	d.there = func() error { return sameFile(path, opened) }
 	return d, &sqliteRecords{d}, nil
+}
+
+// sameFile tells whether a path still leads to the file that was opened.
+func sameFile(path string, opened os.FileInfo) error {
+	now, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReplaced, err)
+	}
+	if !os.SameFile(opened, now) {
+		return fmt.Errorf("%w: %s is another file now", ErrReplaced, path)
+	}
+	return nil
 }
 
 // awaitWriter opens the writing connection, which turns a new file into WAL mode. SQLite does not wait

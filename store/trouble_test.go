@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -56,6 +58,36 @@ func TestSQLiteDiskFull(t *testing.T) {
 	commit(t, s, batch)
 	done++
 	check()
+}
+
+// What would go into a file that nobody will find again is not committed, and not read from it either.
+func TestSQLiteFileThatIsTakenAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	s, err := Open(t.Context(), Options{Path: path})
+	must(t, err)
+	defer s.Close()
+	ctx := context.Background()
+	for _, how := range []struct {
+		what string
+		do   func() error
+	}{
+		{"moved away", func() error { return os.Rename(path, path+".away") }},
+		{"replaced", func() error { return os.WriteFile(path, nil, 0o600) }},
+		{"deleted", func() error { return os.Remove(path) }},
+	} {
+		must(t, how.do())
+		if _, err := s.Commit(ctx, &Batch{Records: []Record{line(noon(), "203.0.113.9")}}); !errors.Is(err, ErrReplaced) || !Transient(err) {
+			t.Errorf("%s: a commit gives %v", how.what, err)
+		}
+		if _, err := s.Version(ctx); !errors.Is(err, ErrReplaced) {
+			t.Errorf("%s: a look gives %v", how.what, err)
+		}
+	}
+	must(t, os.Rename(path+".away", path))
+	commit(t, s, &Batch{Records: []Record{line(noon(), "203.0.113.9")}})
+	if n := count(t, s); n != 1 {
+		t.Errorf("%d records when the file is back", n)
+	}
 }
 
 // Another process that keeps the file locked for too long is waited for, and then reported as transient.

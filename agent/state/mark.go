@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,13 +19,47 @@ import (
 	"activedefense/store"
 )
 
+var (
+	// ErrBehind: the database knows less than it did.
+	ErrBehind = errors.New("the database was emptied, restored or replaced")
+	// ErrUnknown: what was known of the database cannot be read.
+	ErrUnknown = errors.New("it cannot be told whether the database is the one that it was")
+	// ErrAccepted: a person wants to go on with the database that is there; it is to be opened anew.
+	ErrAccepted = errors.New("the database that is there now was accepted")
+)
+
 // MarkFile, in the state folder, says how far the database was. Without it any database is taken.
 const MarkFile = "database.json"
+
+// Accept goes on with the database that is there, whatever was known of it: a start takes it, and a daemon that has stopped for it opens it
+// anew within seconds. What it leaves belongs to whom the folder belongs, the daemon's user, also where root does it.
+func Accept(dir string) error {
+	path := filepath.Join(dir, MarkFile)
+	known, _ := readMark(path) // a damaged one is no reason not to
+	data, err := json.Marshal(mark{Seen: known.Seen, Accepted: true})
+	if err != nil {
+		return err
+	}
+	if err := durable.Write(path, append(data, '\n'), (*os.File).Sync); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		return os.Chown(path, int(owner.Uid), int(owner.Gid))
+	}
+	return nil
+}
 
 // markEvery is how often the database is looked at, and how old, at least, the state is that is kept: SQLite may lose
 // the last commits in a power cut (synchronous=NORMAL), and a PostgreSQL standby that takes over what had not reached
 // it. The kernel writes out what SQLite committed within about half a minute.
 const markEvery = time.Minute
+
+// acceptEvery is how soon it is noticed that a person accepted the database.
+const acceptEvery = time.Second
 
 // markTimeout bounds the last look before a stop.
 const markTimeout = time.Second
@@ -36,6 +71,8 @@ type mark struct {
 	Batch   int64  `json:"batch"`   // the number of its last commit: another database knows neither
 	// Seen is when that was, as far as this host's clock could be believed.
 	Seen time.Time `json:"seen,omitzero"`
+	// Accepted: a person takes whichever database is there.
+	Accepted bool `json:"accepted,omitempty"`
 }
 
 // A Marker keeps the mark. A database that has fallen behind it was emptied, restored, or is another one: its blacklist
@@ -47,6 +84,10 @@ type Marker struct {
 	clock *clock.Clock
 	log   zerolog.Logger
 	sync  func(*os.File) error // (*os.File).Sync
+
+	// Lost tells whether the database is not what it was, as those found who use it; nil: nobody can tell.
+	Lost   func() bool
+	asking bool // it was the last time
 
 	seen   mark // when last looked at
 	kept   mark // what the file holds, as far as it was written by this run
@@ -60,9 +101,9 @@ func NewMarker(dir, agent string, st *store.Store, c *clock.Clock, log zerolog.L
 }
 
 // Check refuses a database that is behind the mark. It reads the file each time: an operator who means to go on with
-// this database deletes it.
+// this database has it deleted (see [Accept]).
 func (m *Marker) Check(ctx context.Context) error {
-	known, err := m.read()
+	known, err := readMark(m.path)
 	if err != nil {
 		return err
 	}
@@ -71,27 +112,29 @@ func (m *Marker) Check(ctx context.Context) error {
 		return err
 	}
 	if now.behind(known) {
-		return fmt.Errorf("the database was emptied, restored or replaced: it is at blacklist version %d and batch %d of this agent, "+
-			"but was at version %d and batch %d; the list stays as last saved, and the firewalls are not changed; "+
-			"restore the previous database and restart the agent, or delete %s to continue with this one",
-			now.Version, now.Batch, known.Version, known.Batch, m.path)
+		return fmt.Errorf("%w: it is at blacklist version %d and batch %d of this agent, "+
+			"but was at version %d and batch %d (%s); the list stays as last saved, and the firewalls are not changed",
+			ErrBehind, now.Version, now.Batch, known.Version, known.Batch, m.path)
 	}
 	m.clock.Resume(known.Seen)
 	m.seen, m.kept, m.sound = now, known, true
+	if known.Accepted {
+		m.keep(now) // accepted is this one, not the next
+	}
 	return nil
 }
 
-// read gives the mark of an earlier run; the zero mark, behind which nothing can be, if there is none.
-func (m *Marker) read() (known mark, err error) {
-	data, err := os.ReadFile(m.path)
+// readMark gives the mark of an earlier run; the zero mark, behind which nothing can be, if there is none.
+func readMark(path string) (known mark, err error) {
+	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return mark{}, nil
 	case err != nil:
-		return mark{}, fmt.Errorf("read the last known state of the database: %w", err)
+		return mark{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	if err := json.Unmarshal(data, &known); err != nil {
-		return mark{}, fmt.Errorf("%s, which holds the last known state of the database, is damaged (%w); delete it if the database is the right one", m.path, err)
+		return mark{}, fmt.Errorf("%w: %s is damaged: %w", ErrUnknown, path, err)
 	}
 	return known, nil
 }
@@ -112,19 +155,33 @@ func (here mark) behind(there mark) bool {
 	return here.Version < there.Version || here.Agent == there.Agent && here.Batch < there.Batch
 }
 
-// Run keeps the mark until ctx ends.
+// Run keeps the mark until ctx ends. It returns ErrAccepted when a person accepted a database that was lost.
 func (m *Marker) Run(ctx context.Context) error {
-	for loop.Pause(ctx, markEvery) {
-		m.noteOnce(ctx)
+	for n := 1; loop.Pause(ctx, acceptEvery); n++ {
+		if m.accepted() {
+			return ErrAccepted
+		}
+		if n%int(markEvery/acceptEvery) == 0 {
+			m.noteOnce(ctx)
+		}
 	}
 	return nil
+}
+
+// accepted tells whether a person accepted the database, while it is not what it was.
+func (m *Marker) accepted() bool {
+	if m.asking = m.Lost != nil && m.Lost(); !m.asking {
+		return false
+	}
+	known, err := readMark(m.path)
+	return err == nil && known.Accepted
 }
 
 // noteOnce keeps what was seen the last time, and looks again. A store that is away, or has gone back, is no news: the
 // feed says so.
 func (m *Marker) noteOnce(ctx context.Context) {
 	now, err := m.look(ctx)
-	if err != nil || now.behind(m.seen) {
+	if err != nil || m.asking || now.behind(m.seen) {
 		return
 	}
 	m.keep(m.seen)

@@ -57,16 +57,19 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 		if (err == nil) != c.taken {
 			t.Errorf("%s: taken %t: %v", name, c.taken, err)
 		}
-		if err != nil && !strings.Contains(err.Error(), "delete "+filepath.Join(dir, MarkFile)) {
-			t.Errorf("%s: it is not said what to do: %v", name, err)
+		if err != nil && !(errors.Is(err, ErrBehind) && strings.Contains(err.Error(), filepath.Join(dir, MarkFile))) {
+			t.Errorf("%s: it is not said as what it is: %v", name, err)
 		}
 	}
 	m = NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop())
-	if err := os.Remove(filepath.Join(dir, MarkFile)); err != nil {
+	if err := Accept(dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Check(t.Context()); err != nil {
-		t.Error("after the mark was deleted: ", err)
+		t.Error("after it was accepted: ", err)
+	}
+	if err := NewMarker(dir, "me", newTestStore(t), newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+		t.Error("another one after that: ", err)
 	}
 }
 
@@ -80,7 +83,7 @@ func TestTheMarkIsAMinuteOld(t *testing.T) {
 	for look, want := range []int64{0, 1, 2} {
 		blockAs(t, st, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(look)}), 32).String())
 		m.noteOnce(t.Context())
-		if known, err := m.read(); err != nil || known.Version != want || known.Batch != want {
+		if known, err := readMark(m.path); err != nil || known.Version != want || known.Batch != want {
 			t.Errorf("look %d keeps %+v instead of %d: %v", look, known, want, err)
 		}
 	}
@@ -104,7 +107,7 @@ func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 	m.store = newTestStore(t) // replaced while it runs
 	m.noteOnce(t.Context())
 	m.keep(m.last())
-	if known, err := m.read(); err != nil || known.Version != 1 || writes != 2 {
+	if known, err := readMark(m.path); err != nil || known.Version != 1 || writes != 2 {
 		t.Errorf("%+v after %d writes: %v", known, writes, err)
 	}
 	if err := os.Remove(m.path); err != nil { // the operator means the other one, and restarts
@@ -123,7 +126,7 @@ func TestADamagedMarkIsNotTakenForNone(t *testing.T) {
 		if err := os.WriteFile(m.path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), m.path) {
+		if err := m.Check(t.Context()); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), m.path) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -149,5 +152,37 @@ func TestARunGoesOnFromTheTimeOfTheOneBefore(t *testing.T) {
 	next.Heard(c.at)
 	if at := next.Time(); !at.Equal(c.at) {
 		t.Errorf("%s is believed when a line was read, want %s", at, c.at)
+	}
+}
+
+// A mark that is missing, or older, is no acceptance.
+func TestAcceptingIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	m := NewMarker(dir, "me", newTestStore(t), newTestClock().believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lost := false
+	m.Lost = func() bool { return lost }
+	if m.accepted() {
+		t.Error("accepted, though nothing is wrong")
+	}
+	lost = true
+	for range 3 {
+		if m.accepted() {
+			t.Error("accepted by nobody")
+		}
+		_ = os.Remove(m.path)
+		m.noteOnce(t.Context())
+	}
+	if err := Accept(dir); err != nil {
+		t.Fatal(err)
+	}
+	if !m.accepted() {
+		t.Error("that it was accepted is not noticed")
+	}
+	lost = false
+	if m.accepted() {
+		t.Error("accepted, though all is well again")
 	}
 }

@@ -101,6 +101,10 @@ func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error
 		return st, nil // nobody who would use another one
 	}
 	defer st.Close()
+	if at := st.Place(); daemon.Store.Kind == st.Kind() && daemon.Store.Host == at.Host && daemon.Store.Database == at.Database {
+		return nil, fmt.Errorf("%s was replaced under the daemon at %s, which still has the former one: see activedefense status for what to do",
+			placeText(st.Kind(), at.Host, at.Database), base)
+	}
 	of := "the built-in defaults"
 	if path := daemon.Configuration.Path; path != "" {
 		of = path

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"database/sql"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"activedefense/agent"
 	"activedefense/agent/explain"
+	"activedefense/store"
 )
 
 // replaceDatabase has the next start find a database that knows nothing.
@@ -54,7 +59,7 @@ func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
 			d = w.start()
 			w.until("/readyz says why and what to do", func() bool {
 				code, body := w.get("/readyz")
-				return code == 503 && strings.Contains(body, "emptied") && strings.Contains(body, "delete "+w.dir)
+				return code == 503 && strings.Contains(body, "emptied") && strings.Contains(body, "activedefense store accept")
 			})
 			w.until("it was tried several times", func() bool { s := w.status(); return s != nil && s.Store.Failures >= 3 })
 			if code, list := w.list(); code != 200 || !slices.Equal(slices.Sorted(slices.Values(list)), want) {
@@ -70,8 +75,8 @@ func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
 			d = w.start()
 			w.until("the next start refuses it, too", func() bool { code, body := w.get("/readyz"); return code == 503 && strings.Contains(body, "emptied") })
 
-			if err := os.Remove(filepath.Join(w.dir, "state", "database.json")); err != nil {
-				t.Fatal(err)
+			if stdout, stderr, code := w.run("store", "accept"); code != 0 || !strings.Contains(stdout, "is taken") {
+				t.Fatal(code, stdout, stderr)
 			}
 			w.until("it goes on when it is told to", func() bool { s := w.status(); return s != nil && s.Ready })
 			w.expect(samples) // all lines were read again
@@ -80,6 +85,125 @@ func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A backup that is taken while the daemon runs, and put back under it, and a PostgreSQL that a standby without the last commits replaces.
+func TestADatabaseThatLosesItsLastCommitsUnderTheDaemon(t *testing.T) {
+	for _, database := range stores {
+		t.Run(database, func(t *testing.T) {
+			w := newWorld(t, database, "")
+			keep, putBack := w.backup(database)
+			samples := generate(4000, time.Now().UTC(), rand.New(rand.NewPCG(73, 74)))
+			half := len(samples) / 2
+			w.append(text(samples[:half]))
+			d := w.start()
+			w.expect(samples[:half])
+			keep()
+			w.append(text(samples[half:]))
+			w.expect(samples)
+			_, served := w.list()
+			if database == "sqlite" { // the copy keeps the identity; one that has another is refused, and not for the configuration
+				file := filepath.Join(w.dir, "state", agent.DatabaseFile)
+				st, err := store.Open(t.Context(), store.Options{Path: file + ".other"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				move := func(from, to string) error {
+					return errors.Join(os.Rename(from, to), os.Rename(from+"-wal", to+"-wal"), os.Rename(from+"-shm", to+"-shm"))
+				}
+				if err := errors.Join(st.Close(), move(file, file+".former"), os.Rename(file+".other", file)); err != nil {
+					t.Fatal(err)
+				}
+				if _, stderr, code := w.run("blacklist", "list"); code != 1 || !strings.Contains(stderr, "was replaced under the daemon") {
+					t.Errorf("exit status %d: %s", code, stderr)
+				}
+				if err := move(file+".former", file); err != nil {
+					t.Fatal(err)
+				}
+				w.until("it goes on when the file is back", func() bool { s := w.status(); return s != nil && s.Ready })
+			}
+			begun := time.Now()
+			putBack()
+			w.until("/readyz says why and what to do", func() bool {
+				code, body := w.get("/readyz")
+				return code == 503 && strings.Contains(body, "activedefense store accept")
+			})
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("noticed after %s", took)
+			}
+			if s := w.status(); s.Ready || !slices.ContainsFunc(s.Troubles, func(t agent.Trouble) bool { return strings.Contains(t.Remedy, "activedefense store accept") }) {
+				t.Errorf("troubles %+v", s.Troubles)
+			}
+			w.until("the log says it", func() bool { return strings.Contains(d.log(), "the database is not what it was") })
+			if code, list := w.list(); code != 200 || len(list) != len(served) {
+				t.Errorf("meanwhile the list answers %d with %d entries instead of %d", code, len(list), len(served))
+			}
+			if stdout, stderr, code := w.run("store", "accept"); code != 0 {
+				t.Fatal(code, stdout, stderr)
+			}
+			w.expect(samples)
+			w.expectRecords(samples)
+			if code, _ := d.stop(); code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+		})
+	}
+}
+
+// backup gives what copies the database while the daemon runs, and what puts the copy into its place.
+func (w *world) backup(database string) (keep, putBack func()) {
+	w.t.Helper()
+	if database == "sqlite" {
+		file := filepath.Join(w.dir, "state", agent.DatabaseFile)
+		return func() {
+				db, err := sql.Open("sqlite", file)
+				if err == nil {
+					_, err = db.Exec("VACUUM INTO '" + file + ".copy'")
+				}
+				if err := errors.Join(err, db.Close()); err != nil {
+					w.t.Fatal(err)
+				}
+			}, func() {
+				if err := errors.Join(os.Remove(file+"-wal"), os.Remove(file+"-shm"), os.Rename(file+".copy", file)); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+	}
+	url := w.storeURL()
+	host, name := url[strings.Index(url, "@")+1:strings.LastIndex(url, "/")], url[strings.LastIndex(url, "/")+1:strings.Index(url, "?")]
+	line := newCable(w.t, host)
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(w.config, bytes.Replace(data, []byte(host), []byte(line.address), 1))
+	alone := func(statements ...string) { // a database can be copied and renamed while nobody uses it
+		w.t.Helper()
+		line.cut()
+		conn, err := pgx.Connect(w.t.Context(), os.Getenv("TEST_POSTGRES_URL"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer conn.Close(w.t.Context())
+		for _, s := range append([]string{"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" + name + "'"}, statements...) {
+			w.until(s, func() bool { _, err = conn.Exec(w.t.Context(), s); return err == nil })
+		}
+		line.connect(w.t)
+	}
+	return func() { alone("CREATE DATABASE " + name + "_copy TEMPLATE " + name) },
+		func() { alone("DROP DATABASE "+name, "ALTER DATABASE "+name+"_copy RENAME TO "+name) }
+}
+
+// storeURL is the URL of the database.
+func (w *world) storeURL() string {
+	w.t.Helper()
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), `store: {url: "`)
+	url, _, _ := strings.Cut(rest, `"`)
+	return url
 }
 
 func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {

@@ -28,14 +28,14 @@ type cable struct {
 	open     []net.Conn
 }
 
-func newCable(t *testing.T, target string) *cable {
+func newCable(t testing.TB, target string) *cable {
 	c := &cable{address: freePort(t), target: target}
 	c.connect(t)
 	t.Cleanup(c.cut)
 	return c
 }
 
-func (c *cable) connect(t *testing.T) {
+func (c *cable) connect(t testing.TB) {
 	l, err := net.Listen("tcp", c.address)
 	if err != nil {
 		t.Fatal(err)

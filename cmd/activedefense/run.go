@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
+	"activedefense/agent/state"
 	"activedefense/config"
 )
 
@@ -55,6 +57,10 @@ func (r *runCommand) run(ctx context.Context) error {
 	for {
 		r.service.ready()
 		next, err := r.untilChange(ctx, log, current)
+		if errors.Is(err, state.ErrAccepted) {
+			log.Warn().Msg("starting again with the database that is there now, as a person wants it")
+			next, err = cfg, nil
+		}
 		if err != nil || next == nil {
 			log.Info().Err(err).Msg("stopped")
 			return err
