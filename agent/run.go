@@ -90,7 +90,8 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 	opts := store.Options{URL: string(a.cfg.Store.URL), Path: filepath.Join(a.cfg.StateDir, DatabaseFile),
 		Instance: a.instance, KeepRecords: a.cfg.Store.KeepRecords}
 	for try := 0; ; try++ {
-		st, err := store.Open(ctx, opts)
+		var st *store.Store
+		err := a.patiently(func() (err error) { st, err = store.Open(ctx, opts); return err })
 		if err == nil {
 			a.health.recovered(a.log, userStart, a.now())
 			a.store.Store(st)
@@ -120,6 +121,24 @@ func (a *Agent) closeStore(ctx context.Context, m *state.Marker) error {
 		return nil
 	}
 	return err
+}
+
+// listPatience is how long the list waits for the store at a start. A database that hangs takes its time to be given up.
+const listPatience = time.Second
+
+// patiently does something with the store. If that takes longer than the list waits, the list is served meanwhile as it was last saved.
+func (a *Agent) patiently(do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(listPatience):
+	}
+	if err := a.serveLastGood(); err != nil {
+		a.failed(err) // which ends what is done
+	}
+	return <-done
 }
 
 // serveLastGood serves the list as it was last saved, if nothing is served yet. Without one, firewalls that ask get 503, and keep
@@ -194,7 +213,7 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Mar
 		}
 		return f.syncOnce(ctx)
 	}
-	if err := load(); err != nil && ctx.Err() == nil {
+	if err := a.patiently(load); err != nil && ctx.Err() == nil {
 		a.health.failed(a.log, userStart, err, a.now())
 		if err := a.serveLastGood(); err != nil {
 			return nil, err

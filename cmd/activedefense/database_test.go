@@ -170,13 +170,8 @@ func (w *world) backup(database string) (keep, putBack func()) {
 			}
 	}
 	url := w.storeURL()
-	host, name := url[strings.Index(url, "@")+1:strings.LastIndex(url, "/")], url[strings.LastIndex(url, "/")+1:strings.Index(url, "?")]
-	line := newCable(w.t, host)
-	data, err := os.ReadFile(w.config)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.write(w.config, bytes.Replace(data, []byte(host), []byte(line.address), 1))
+	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	line := w.wire()
 	alone := func(statements ...string) { // a database can be copied and renamed while nobody uses it
 		w.t.Helper()
 		line.cut()

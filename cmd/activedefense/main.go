@@ -1,5 +1,5 @@
 // Command activedefense finds the internet addresses that scan or attack, and has Palo Alto firewalls
-// block them. One file a subcommand; what they do is in package agent.
+// block them. One file a subcommand, but for version, which is here; what they do is in package agent.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -131,4 +132,19 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.AddCommand(newRunCommand(a), newCheckCommand(a), newConfigCommand(a), newReplayCommand(a), newExplainCommand(a),
 		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newStoreCommand(a), newKeygenCommand(a), newVersionCommand(a))
 	return root
+}
+
+func newVersionCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.printJSON(map[string]string{"version": version, "go": runtime.Version()})
+			}
+			_, err := fmt.Fprintf(a.stdout, "activedefense %s (%s)\n", version, runtime.Version())
+			return err
+		},
+	}
 }

@@ -19,9 +19,11 @@ import (
 	"activedefense/agent"
 )
 
-// A line between the agent and the database that can be cut.
+// A line between the agent and the database that can be cut, and that carries nothing while its gate is locked: to the agent this is a server
+// that hangs, whose host still takes connections and what is sent.
 type cable struct {
 	address, target string
+	gate            sync.RWMutex
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -64,11 +66,23 @@ func (c *cable) carry(conn net.Conn) {
 	c.open = append(c.open, conn, far)
 	c.mu.Unlock()
 	go func() {
-		io.Copy(far, conn)
+		io.Copy(gated{far, &c.gate}, conn)
 		far.Close()
 	}()
-	io.Copy(conn, far)
+	io.Copy(gated{conn, &c.gate}, far)
 	conn.Close()
+}
+
+// gated passes on what is written when the gate is open.
+type gated struct {
+	to   io.Writer
+	gate *sync.RWMutex
+}
+
+func (g gated) Write(p []byte) (int, error) {
+	g.gate.RLock()
+	defer g.gate.RUnlock()
+	return g.to.Write(p)
 }
 
 // cut ends every connection and refuses new ones.
@@ -84,15 +98,7 @@ func (c *cable) cut() {
 
 func TestPostgreSQLAwayStopsReadingAndLosesNothing(t *testing.T) {
 	w := newWorld(t, "postgresql", "")
-	data, err := os.ReadFile(w.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(data), "postgres://")
-	host, _, _ := strings.Cut(rest[strings.Index(rest, "@")+1:], "/")
-	line := newCable(t, host)
-	w.write(w.config, []byte(strings.Replace(string(data), host, line.address, 1)))
-
+	line := w.wire()
 	samples := generate(scaled(30_000), time.Now().UTC(), rand.New(rand.NewPCG(21, 22)))
 	third := len(samples) / 3
 	w.append(text(samples[:third]))
@@ -116,6 +122,105 @@ func TestPostgreSQLAwayStopsReadingAndLosesNothing(t *testing.T) {
 	w.append(text(samples[2*third:]))
 	w.expect(samples)
 	w.expectRecords(samples)
+}
+
+// Whatever the database does, a stop and a reload take at most ten seconds, and firewalls get the list until the last moment. PostgreSQL
+// hangs, and SQLite is locked by somebody who does not end.
+func TestADatabaseThatHangsHoldsUpNoStopAndNoReload(t *testing.T) {
+	t.Parallel() // it waits for time to pass
+	for _, database := range stores {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, database, "")
+			samples := generate(4000, time.Now().UTC(), rand.New(rand.NewPCG(23, 24)))
+			half := len(samples) / 2
+			w.append(text(samples[:half]))
+			hang, release := w.hanging(database)
+			d := w.start()
+			w.expect(samples[:half])
+			_, want := w.list()
+
+			hang()
+			defer release()
+			w.append(text(samples[half:]))
+			served := w.fetching(len(want))
+			before, begun := w.status().Configuration.LoadedAt, time.Now()
+			d.hangup()
+			w.until("the new configuration is in use", func() bool { s := w.status(); return s != nil && s.Configuration.LoadedAt.After(before) })
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("the reload took %s", took)
+			}
+			w.until("the list is served again", func() bool { code, list := w.list(); return code == 200 && len(list) == len(want) })
+			code, took := d.stop()
+			ended := time.Now()
+			if code != 0 || took > 10*time.Second {
+				t.Errorf("SIGTERM: exit status %d after %s", code, took)
+			}
+			last, gap := served()
+			if missing := ended.Sub(last); missing > 2*time.Second || gap > 3*time.Second {
+				t.Errorf("the list was last served %s before the end, and not for %s at the reload", missing, gap)
+			}
+			t.Logf("stop %s, list served until %s before the end, not for %s at the reload", took, ended.Sub(last), gap)
+		})
+	}
+}
+
+// hanging gives what makes the database hang, and what ends that.
+func (w *world) hanging(database string) (hang, release func()) {
+	w.t.Helper()
+	if database == "postgresql" {
+		line := w.wire()
+		return line.gate.Lock, line.gate.Unlock
+	}
+	var db *sql.DB
+	return func() {
+		var err error
+		if db, err = sql.Open("sqlite", "file:"+filepath.Join(w.dir, "state", agent.DatabaseFile)+"?_txlock=immediate&_pragma=busy_timeout(10000)"); err != nil {
+			w.t.Fatal(err)
+		}
+		if _, err := db.Begin(); err != nil {
+			w.t.Fatal(err)
+		}
+	}, func() { db.Close() }
+}
+
+// wire puts a cable between the agent and its PostgreSQL.
+func (w *world) wire() *cable {
+	w.t.Helper()
+	url := w.storeURL()
+	host, _, _ := strings.Cut(url[strings.Index(url, "@")+1:], "/")
+	line := newCable(w.t, host)
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(w.config, []byte(strings.Replace(string(data), host, line.address, 1)))
+	return line
+}
+
+// fetching fetches the list without end, and gives when it was last served whole, and for how long it was not before that.
+func (w *world) fetching(entries int) (served func() (last time.Time, gap time.Duration)) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	last, gap := time.Now(), time.Duration(0)
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if code, list := w.list(); code == 200 && len(list) == entries {
+				gap = max(gap, time.Since(last))
+				last = time.Now()
+			}
+		}
+	}()
+	return func() (time.Time, time.Duration) {
+		close(stop)
+		<-done
+		return last, gap
+	}
 }
 
 // A database that opens and whose blacklist cannot be read: locked by a maintenance job, or half restored.
