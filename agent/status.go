@@ -99,7 +99,7 @@ func (a *Agent) Status() Status {
 	for _, e := range a.fleet.Enforcers {
 		s.Firewalls = append(s.Firewalls, e.Status())
 	}
-	for _, trouble := range []func() (Trouble, bool){a.clockTrouble, a.brake.trouble, a.health.trouble} {
+	for _, trouble := range []func() (Trouble, bool){a.clockTrouble, a.brake.trouble, a.health.trouble, func() (Trouble, bool) { return boundTrouble(a.bound.Load()) }} {
 		if t, is := trouble(); is {
 			s.Troubles = append(s.Troubles, t)
 		}

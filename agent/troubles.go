@@ -9,6 +9,7 @@ import (
 
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
+	"activedefense/agent/state"
 	"activedefense/config"
 	"activedefense/firewall"
 )
@@ -47,6 +48,15 @@ func refusedTrouble(c *ConfigurationStatus) (t Trouble, is bool) {
 		what += fmt.Sprintf(" (and %d more)", n)
 	}
 	return Trouble{*c.RefusedAt, what, "activedefense check names every fault; then reload again"}, true
+}
+
+// boundTrouble is what a person should see to about the size of the database, and the disk; nil: nobody looks at them yet.
+func boundTrouble(b *state.Bounder) (t Trouble, is bool) {
+	if b == nil {
+		return t, false
+	}
+	t.Since, t.What, t.Remedy = b.Trouble()
+	return t, t.What != ""
 }
 
 // listTroubles are what a person should see to about those who fetch the list: a client that stopped, and, where a firewall blocks
