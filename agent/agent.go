@@ -20,6 +20,8 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/agent/own"
 	"activedefense/agent/state"
+	"activedefense/agent/teardown"
+	"activedefense/agent/trouble"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -47,7 +49,7 @@ type Agent struct {
 	now     func() time.Time
 	started time.Time
 
-	teardown teardown
+	teardown teardown.Teardown
 	failed   context.CancelCauseFunc // ends Run
 	instance string                  // the agent's own name in a database
 	list     *edl.Server             // nil when no list is served
@@ -61,6 +63,7 @@ type Agent struct {
 	clock    *clock.Clock // what can be believed of now
 	brake    releaseBrake
 	lookout  *line.Lookout
+	noticed  trouble.Memory
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
 	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
 	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
@@ -100,7 +103,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		return err
 	}
 	a.instance = instance
-	a.teardown.push("using the state folder", func(context.Context) error { return lock.Close() })
+	a.teardown.Push("using the state folder", func(context.Context) error { return lock.Close() })
 	a.labels = a.followLabels()
 	a.own.Spare(own.Listed(a.labels.Lists()))
 	a.own.Look(ctx)
@@ -125,7 +128,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
 			return err
 		}
-		a.teardown.push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
+		a.teardown.Push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
 	}
 	return nil
 }
@@ -160,4 +163,30 @@ func listHosts(listURL string) []string {
 }
 
 // Close stops what runs and gives back what New took, the last first, within ten seconds. Run closes by itself.
-func (a *Agent) Close() error { return a.teardown.run(stopWithin) }
+func (a *Agent) Close() error { return a.teardown.Run(stopWithin) }
+
+// storeWithin is how long closing the store may take, the last look at it included: a database server that hangs must
+// leave time to stop serving the list in good order. With what reading (4 s) and the enforcers (1.5 s) may take to store
+// their last, it is less than stopWithin.
+const storeWithin = 2500 * time.Millisecond
+
+// stopWithin is how long a stop may take, whatever hangs: of the ten seconds that are promised, what leaves the process
+// time to end.
+const stopWithin = 9 * time.Second
+
+// begin starts a part, and has it stopped in its turn. A part that fails stops the agent; one that ends without an error
+// is done.
+func (a *Agent) begin(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		if err := run(ctx); err != nil {
+			a.failed(err)
+		}
+		done <- nil // its error is what stopped the agent, if it was the first
+	}()
+	a.teardown.Push(name, func(ctx context.Context) error {
+		cancel()
+		return teardown.Await(ctx, done)
+	})
+}

@@ -132,3 +132,24 @@ func TestAnAgentThatCannotStartSaysWhyAndGivesEverythingBack(t *testing.T) {
 	}
 	a.Close()
 }
+
+// A part that fails ends the agent with its error; one that ends by itself does not.
+func TestAPartThatFailsStopsTheAgent(t *testing.T) {
+	broken := errors.New("broken")
+	ctx, fail := context.WithCancelCause(t.Context())
+	a := &Agent{failed: fail}
+	stopped := make(chan string, 3)
+	a.begin("the one that goes on", func(ctx context.Context) error { <-ctx.Done(); stopped <- "goes on"; return nil })
+	a.begin("the one that is done", func(context.Context) error { return nil })
+	if ctx.Err() != nil {
+		t.Error("a part that is done ends the agent")
+	}
+	a.begin("the one that fails", func(context.Context) error { return broken })
+	<-ctx.Done()
+	if err := context.Cause(ctx); !errors.Is(err, broken) {
+		t.Errorf("it ends with %v", err)
+	}
+	if err := a.Close(); err != nil || len(stopped) != 1 {
+		t.Errorf("the stop: %v, %d parts ended", err, len(stopped))
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"activedefense/agent/clock"
+	"activedefense/agent/trouble"
 	"activedefense/config"
 )
 
@@ -22,14 +24,14 @@ func (a *Agent) ahead() time.Duration {
 }
 
 // clockTrouble is what a person should see to about this host's clock.
-func (a *Agent) clockTrouble() (t Trouble, is bool) {
-	switch by, since := a.clock.Ahead(); {
+func clockTrouble(c *clock.Clock) (t trouble.Trouble, is bool) {
+	switch by, since := c.Ahead(); {
 	case by > 0:
-		return Trouble{since, fmt.Sprintf("clock: this host's clock is %s ahead of the time that has passed since it was last seen right, and no log line says the same: nobody is found quiet, and no record too old, by it",
-			by.Round(time.Second)), "Look at the clock (timedatectl, chronyc tracking); if it is right, this ends with the first line that a firewall logs now"}, true
+		return trouble.Trouble{Since: since, What: fmt.Sprintf("clock: this host's clock is %s ahead of the time that has passed since it was last seen right, and no log line says the same: nobody is found quiet, and no record too old, by it",
+			by.Round(time.Second)), Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, this ends with the first line that a firewall logs now"}, true
 	case by < 0:
-		return Trouble{since, fmt.Sprintf("clock: this host's clock was set back by %s: releases come that much later", -by.Round(time.Second)),
-			"Look at the clock (timedatectl, chronyc tracking); if it is right, reload the configuration"}, true
+		return trouble.Trouble{Since: since, What: fmt.Sprintf("clock: this host's clock was set back by %s: releases come that much later", -by.Round(time.Second)),
+			Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, reload the configuration"}, true
 	}
 	return t, false
 }

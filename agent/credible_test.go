@@ -14,11 +14,11 @@ import (
 func TestAClockThatIsSetIsATrouble(t *testing.T) {
 	wall, running := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), time.Duration(0)
 	a := &Agent{stats: line.NewStats(), clock: clock.New(func() (time.Time, time.Duration) { return wall, running })}
-	if trouble, is := a.clockTrouble(); is || a.ahead() != 0 {
+	if trouble, is := clockTrouble(a.clock); is || a.ahead() != 0 {
 		t.Errorf("at first: %+v", trouble)
 	}
 	wall = wall.Add(35 * 24 * time.Hour)
-	trouble, is := a.clockTrouble()
+	trouble, is := clockTrouble(a.clock)
 	if !is || !strings.Contains(trouble.What, "clock: this host's clock is 840h0m0s ahead") || !trouble.Since.Equal(wall) || trouble.Remedy == "" || a.ahead() != 35*24*time.Hour {
 		t.Errorf("ahead: %+v", trouble)
 	}
@@ -26,7 +26,7 @@ func TestAClockThatIsSetIsATrouble(t *testing.T) {
 		t.Errorf("%s is believed", at)
 	}
 	wall = wall.Add(-70 * 24 * time.Hour)
-	if trouble, is := a.clockTrouble(); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
+	if trouble, is := clockTrouble(a.clock); !is || !strings.Contains(trouble.What, "set back by 840h0m0s") || a.ahead() != 0 {
 		t.Errorf("set back: %+v", trouble)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/state"
+	"activedefense/agent/trouble"
 	"activedefense/store"
 )
 
@@ -96,14 +97,14 @@ func (h *health) lostError() error {
 }
 
 // trouble is a database that is not what it was.
-func (h *health) trouble() (t Trouble, is bool) {
+func (h *health) trouble() (t trouble.Trouble, is bool) {
 	err := h.lostError()
 	if err == nil {
 		return t, false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return Trouble{h.since, "store: reading has stopped: " + err.Error(), lostRemedy}, true
+	return trouble.Trouble{Since: h.since, What: "store: reading has stopped: " + err.Error(), Remedy: lostRemedy}, true
 }
 
 // HealthStatus is the state of the store.

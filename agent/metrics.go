@@ -31,7 +31,11 @@ var (
 	descLagSeconds = desc("lag_seconds", "Age of the last line read while there are more to read.", "file")
 	descLagBytes   = desc("lag_bytes", "Bytes of the file not yet read.", "file")
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")
+	descLineAge    = desc("last_line_age_seconds", "Age of the last line of an input, by its path or pattern, over restarts; absent where there was never one.", "input")
 	descFilesLeft  = desc("files_not_shown", "Files without metrics of their own, because there are more than 1000.")
+	descResting    = desc("files_resting", "Files beyond inputs[].max_files that have not changed since they were read to their ends.")
+	descQueued     = desc("files_waiting", "Files beyond inputs[].max_files that have something to read, and wait for their turn.")
+	descFilesLost  = desc("files_lost_total", "Files of which lines may be lost that were not read: deleted, truncated or moved away, and no copy was found.")
 	descBlacklist  = desc("blacklist_entries", "Addresses and networks that are blocked now.")
 	descHeld       = desc("held_entries", "Addresses and networks that wait for a person to accept or remove them.")
 	descObserved   = desc("observed_entries", "Addresses and networks that rules in mode observe found.")
@@ -48,7 +52,7 @@ var (
 	descListCert   = desc("list_certificate_expiry_timestamp_seconds", "When the list's certificate expires.")
 	descFetches    = desc("list_fetches_total", "Fetches of the list answered completely.")
 	descTurnedAway = desc("list_turned_away_total", "Fetches that did not get the list, by reason: unready, refused, crowded, withheld, distrusted, misnamed.", "why")
-	descUp         = desc("firewall_up", "1 when the last reconcile of the firewall succeeded, or it is on standby.", "firewall")
+	descUp         = desc("firewall_up", "1 when the firewall answers and the last reconcile succeeded, or it is on standby; absent before its first answer.", "firewall")
 	descStandby    = desc("firewall_standby", "1 for the passive member of an HA pair that does not accept tags.", "firewall")
 	descTags       = desc("firewall_tags", "Addresses of Active Defense that are on the firewall.", "firewall")
 	descDesired    = desc("firewall_desired", "Addresses that should be on the firewall.", "firewall")
@@ -102,16 +106,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descRemembered, float64(s.Detect.Partners), "partners")
 	gauge(descRemembered, float64(s.Detect.Probes), "probes")
 	gauge(descFilesLeft, float64(s.NotShown))
-	for _, in := range s.Inputs {
-		file := label(in.Path)
-		count(descLines, float64(in.Records), file, "record")
-		count(descLines, float64(in.Ignored), file, "ignored")
-		count(descLines, float64(in.Bad), file, "bad")
-		count(descCut, float64(in.Cut), file)
-		gauge(descLagSeconds, in.LagSeconds, file)
-		gauge(descLagBytes, float64(in.Behind), file)
-		gauge(descFileUp, oneIf(in.Error == ""), file)
-	}
+	collectInputs(&s, gauge, count)
 	if s.List != nil {
 		gauge(descListSize, float64(s.List.Entries))
 		gauge(descListOut, float64(s.List.LeftOut))
@@ -132,9 +127,33 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// collectInputs sends what is known of the inputs and their files.
+func collectInputs(s *Status, gauge, count func(d *prometheus.Desc, v float64, labels ...string)) {
+	gauge(descResting, float64(s.Resting))
+	gauge(descQueued, float64(s.Queued))
+	count(descFilesLost, float64(s.FilesLost))
+	for _, in := range s.Heard {
+		if !in.Last.IsZero() {
+			gauge(descLineAge, max(s.Now.Sub(in.Last), 0).Seconds(), label(in.Pattern))
+		}
+	}
+	for _, in := range s.Inputs {
+		file := label(in.Path)
+		count(descLines, float64(in.Records), file, "record")
+		count(descLines, float64(in.Ignored), file, "ignored")
+		count(descLines, float64(in.Bad), file, "bad")
+		count(descCut, float64(in.Cut), file)
+		gauge(descLagSeconds, in.LagSeconds, file)
+		gauge(descLagBytes, float64(in.Behind), file)
+		gauge(descFileUp, oneIf(in.Error == ""), file)
+	}
+}
+
 // collectFirewall sends what is known of one firewall.
 func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
-	gauge(descUp, oneIf(f.Up), f.Name)
+	if f.State != enforce.StateUnknown {
+		gauge(descUp, oneIf(f.Up), f.Name)
+	}
 	gauge(descTags, float64(f.Tags), f.Name)
 	gauge(descDesired, float64(f.Desired), f.Name)
 	gauge(descPlan, float64(f.PlanAdd), f.Name, "add")

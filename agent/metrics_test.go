@@ -1,10 +1,14 @@
 package agent
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/silence"
 )
 
 // A label must be UTF-8, and a collector that cannot make a metric takes the whole program with it.
@@ -32,5 +36,27 @@ func TestAFileNameThatIsNoTextIsNoFaultOfTheMetrics(t *testing.T) {
 	}
 	if got, want := strings.Join(files, " "), `/var/log/Firewall/\xfe.log /var/log/Firewall/\xff.log /var/log/Firewall/ä "b".log`; got != want {
 		t.Errorf("files %s", got)
+	}
+}
+
+// The age of an input's last line is known where there was one, and whether a firewall is up when it has answered once.
+func TestWhatIsNotKnownHasNoMetric(t *testing.T) {
+	now := time.Now()
+	status := Status{Now: now, Heard: []silence.Status{{Pattern: "/l/*.log", Last: now.Add(-90 * time.Second)}, {Pattern: "/never"}},
+		Firewalls: []enforce.Status{{Name: "fw1", State: enforce.StateUnknown}, {Name: "fw2", State: enforce.StateDown}}}
+	families, err := newMetrics(func() Status { return status }).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				got[f.GetName()] += fmt.Sprint(l.GetValue(), " ", m.GetGauge().GetValue(), ";")
+			}
+		}
+	}
+	if got["activedefense_last_line_age_seconds"] != "/l/*.log 90;" || got["activedefense_firewall_up"] != "fw2 0;" {
+		t.Errorf("%q, %q", got["activedefense_last_line_age_seconds"], got["activedefense_firewall_up"])
 	}
 }

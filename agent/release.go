@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/trouble"
 	"activedefense/firewall"
 	"activedefense/store"
 )
@@ -53,15 +54,15 @@ func (b *releaseBrake) set(on *firewall.Brake, now time.Time) (news bool) {
 }
 
 // trouble is what a person should see to.
-func (b *releaseBrake) trouble() (t Trouble, is bool) {
+func (b *releaseBrake) trouble() (t trouble.Trouble, is bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.on == nil {
 		return t, false
 	}
-	return Trouble{b.since, fmt.Sprintf("brake: %d of %d blocked sources (%d %%) have been quiet for blacklist.release_after at once, more than %d %%: none is released",
+	return trouble.Trouble{Since: b.since, What: fmt.Sprintf("brake: %d of %d blocked sources (%d %%) have been quiet for blacklist.release_after at once, more than %d %%: none is released",
 		b.on.Remove, b.on.Standing, b.on.Share, b.on.Percent),
-		"Look whether this host's clock is right and whether all logs arrive; if the releases are intended, raise firewalls[].max_removal_percent of one firewall to 100, reload, and set it back afterwards"}, true
+		Remedy: "Look whether this host's clock is right and whether all logs arrive; if the releases are intended, raise firewalls[].max_removal_percent of one firewall to 100, reload, and set it back afterwards"}, true
 }
 
 // run looks at the blacklist now and then until ctx ends.

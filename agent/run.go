@@ -15,6 +15,7 @@ import (
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
 	"activedefense/agent/state"
+	"activedefense/agent/teardown"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -53,13 +54,14 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.list != nil {
 		a.begin("serving the list", a.runList)
 	}
+	a.begin("telling troubles", (&teller{status: a.Status, log: a.log}).run)
 	st, err := a.openStore(ctx)
 	if err != nil || st == nil {
 		return err
 	}
 	m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
 	m.Lost = func() bool { return a.health.lostError() != nil }
-	a.teardown.push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
+	a.teardown.Push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
 		return err
@@ -125,8 +127,8 @@ func looksBack(cfg *config.Config) time.Duration {
 // closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not
 // acknowledged is read again.
 func (a *Agent) closeStore(ctx context.Context, m *state.Marker) error {
-	err := within(storeWithin, m.Close)(ctx)
-	if errors.Is(err, errAbandoned) {
+	err := teardown.Within(storeWithin, m.Close)(ctx)
+	if errors.Is(err, teardown.ErrAbandoned) {
 		a.log.Warn().Msg("the database does not respond; stopping without it")
 		return nil
 	}

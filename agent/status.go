@@ -1,45 +1,44 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
-	"activedefense/firewall/policy"
+	"activedefense/agent/silence"
+	"activedefense/agent/trouble"
 )
 
 // Status is the state of a running agent: GET /status and the command `status`.
 type Status struct {
-	Version       string              `json:"version"`
-	Started       time.Time           `json:"started"`
-	Now           time.Time           `json:"now"`
-	Configuration ConfigurationStatus `json:"configuration"`
-	Troubles      []Trouble           `json:"troubles"` // what a person should see to, beside what the parts below say; empty when all is well
-	Ready         bool                `json:"ready"`
-	NotReady      []string            `json:"not_ready,omitempty"` // why, in words
-	Store         StoreStatus         `json:"store"`
-	Inputs        []line.InputStatus  `json:"inputs"`              // at most 1000, those in trouble and those behind before others
-	NotShown      int                 `json:"inputs_not_shown"`    // files beyond that
-	BadLines      []line.BadLine      `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
-	Stored        uint64              `json:"stored"`              // records committed since the start
-	Rate          float64             `json:"lines_per_second"`
-	Detect        line.DetectStatus   `json:"detect"`
-	Blacklist     int                 `json:"blacklist"`               // addresses and networks blocked now
-	Held          int                 `json:"held"`                    // that wait for a person: blacklist accept, or remove
-	Observed      int                 `json:"observed"`                // that a rule in mode observe found
-	Waiting       string              `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
-	List          *edl.Status         `json:"list,omitempty"`
-	Ours          OursStatus          `json:"ours"`
-	Firewalls     []enforce.Status    `json:"firewalls"`
-	Policies      []PolicyStatus      `json:"policies"`
-}
-
-// Trouble is something that a person should see to.
-type Trouble struct {
-	Since  time.Time `json:"since"`
-	What   string    `json:"what"` // one plain sentence without a full stop
-	Remedy string    `json:"remedy"`
+	Version       string                 `json:"version"`
+	Started       time.Time              `json:"started"`
+	Now           time.Time              `json:"now"`
+	Configuration ConfigurationStatus    `json:"configuration"`
+	Troubles      []trouble.Trouble      `json:"troubles"` // what a person should see to, beside what the parts below say; empty when all is well
+	Ready         bool                   `json:"ready"`
+	NotReady      []string               `json:"not_ready,omitempty"` // why, in words
+	Store         StoreStatus            `json:"store"`
+	Inputs        []line.InputStatus     `json:"inputs"`              // at most 1000, those in trouble and those behind before others
+	NotShown      int                    `json:"inputs_not_shown"`    // files beyond that
+	Resting       int                    `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
+	Queued        int                    `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
+	FilesLost     uint64                 `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
+	Heard         []silence.Status       `json:"heard"`               // of each input, when it last had a line, and what is silent
+	BadLines      []line.BadLine         `json:"bad_lines,omitempty"` // the first 20 lines that could not be parsed
+	Stored        uint64                 `json:"stored"`              // records committed since the start
+	Rate          float64                `json:"lines_per_second"`
+	Detect        line.DetectStatus      `json:"detect"`
+	Blacklist     int                    `json:"blacklist"`               // addresses and networks blocked now
+	Held          int                    `json:"held"`                    // that wait for a person: blacklist accept, or remove
+	Observed      int                    `json:"observed"`                // that a rule in mode observe found
+	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
+	List          *edl.Status            `json:"list,omitempty"`
+	Ours          OursStatus             `json:"ours"`
+	Firewalls     []enforce.Status       `json:"firewalls"`
+	Policies      []enforce.PolicyStatus `json:"policies"`
 }
 
 // ConfigurationStatus is the state of the configuration in use.
@@ -48,13 +47,6 @@ type ConfigurationStatus struct {
 	LoadedAt  time.Time  `json:"loaded_at"`
 	RefusedAt *time.Time `json:"refused_at,omitempty"` // when the last reload was refused; nil: it was not
 	Faults    []string   `json:"faults,omitempty"`     // why
-}
-
-// PolicyStatus is what the last look at a firewall's policies found.
-type PolicyStatus struct {
-	Firewall string         `json:"firewall"`
-	At       *time.Time     `json:"at,omitempty"` // nil: not looked at yet
-	Checks   []policy.Check `json:"checks,omitempty"`
 }
 
 // StoreStatus is the state of the database.
@@ -67,51 +59,85 @@ type StoreStatus struct {
 	LastCommit *time.Time `json:"last_commit,omitempty"`
 }
 
+// A refusal is a reload that was refused.
+type refusal struct {
+	at     time.Time
+	faults []string
+}
+
+// Refused notes that a new configuration was refused, and why; this one stays in use.
+func (a *Agent) Refused(faults []string) { a.refused.Store(&refusal{a.now(), faults}) }
+
+func (a *Agent) configuration() ConfigurationStatus {
+	c := a.loaded
+	if r := a.refused.Load(); r != nil {
+		c.RefusedAt, c.Faults = &r.at, r.faults
+	}
+	return c
+}
+
 // Status gives the state now. It may be called from any goroutine, before and after Run too.
 func (a *Agent) Status() Status {
 	now := a.now()
-	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.started, Now: now, Troubles: []Trouble{}, Firewalls: []enforce.Status{}, Inputs: []line.InputStatus{}, Policies: []PolicyStatus{}}
-	if t, is := refusedTrouble(&s.Configuration); is {
-		s.Troubles = append(s.Troubles, t)
-	}
-	for _, t := range a.labelTroubles() {
-		s.Troubles = append(s.Troubles, Trouble{t.Since, t.What, t.Remedy})
-	}
+	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.started, Now: now, Inputs: []line.InputStatus{}}
 	s.Store.HealthStatus = a.health.status()
 	if st := a.store.Load(); st != nil {
 		at := st.Place()
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
-	s.Inputs, s.NotShown, s.BadLines = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines
+	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, read.Heard
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {
 		s.Blacklist = len(f.current.Load().Entries)
 		s.Held, s.Observed = f.undecided()
 	}
-	s.Waiting = a.lookout.Last()
+	s.Waiting, _ = a.lookout.Last()
 	if a.list != nil {
 		list := a.list.Status()
 		s.List = &list
-		s.Troubles = append(s.Troubles, listTroubles(&list, a.cfg, now.Sub(a.started), a.started)...)
 	}
 	s.Ours = a.oursStatus()
-	for _, e := range a.fleet.Enforcers {
-		s.Firewalls = append(s.Firewalls, e.Status())
+	s.Firewalls, s.Policies = a.fleet.Status()
+	s.Troubles = a.troubles(&s, &read)
+	for _, c := range read.Crowds {
+		s.Resting, s.Queued = s.Resting+c.Resting, s.Queued+c.Waiting
 	}
-	for _, trouble := range []func() (Trouble, bool){a.clockTrouble, a.brake.trouble, a.health.trouble, func() (Trouble, bool) { return boundTrouble(a.bound.Load()) }} {
-		if t, is := trouble(); is {
-			s.Troubles = append(s.Troubles, t)
-		}
-	}
-	s.Troubles = append(s.Troubles, roomTroubles(s.Firewalls)...)
-	for _, p := range a.fleet.Watchers {
-		checks, at := p.Status()
-		s.Policies = append(s.Policies, PolicyStatus{Firewall: p.Name(), At: at, Checks: checks})
-	}
+	s.FilesLost = read.Lost
 	s.NotReady = a.notReady()
 	s.Ready = len(s.NotReady) == 0
 	return s
+}
+
+// troubles is what a person should see to, the worst first.
+func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
+	why, since := a.lookout.Last()
+	away := trouble.Store(s.Store.Since, s.Store.Error)
+	if t, lost := a.health.trouble(); lost {
+		away = []trouble.Trouble{t}
+	}
+	all := slices.Concat([]trouble.Trouble{}, away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now),
+		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
+		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults))
+	if s.List != nil {
+		all = append(all, trouble.List(s.List, a.cfg, a.started, s.Now)...)
+	}
+	for _, t := range a.labelTroubles() {
+		all = append(all, trouble.Trouble{Since: t.Since, What: t.What, Remedy: t.Remedy})
+	}
+	for _, look := range []func() (trouble.Trouble, bool){func() (trouble.Trouble, bool) { return clockTrouble(a.clock) }, a.brake.trouble} {
+		if t, is := look(); is {
+			all = append(all, t)
+		}
+	}
+	if b := a.bound.Load(); b != nil {
+		if since, what, remedy := b.Trouble(); what != "" {
+			all = append(all, trouble.Trouble{Since: since, What: what, Remedy: remedy})
+		}
+	}
+	a.noticed.Date(all, s.Now)
+	trouble.Sort(all)
+	return all
 }
 
 // notReady says in words what keeps the agent from doing its work.

@@ -46,7 +46,10 @@ type Input struct {
 	Format   string         // auto, kv or csv
 	Timezone string         // as configured: Local or an IANA name
 	Location *time.Location // what Timezone stands for; never nil
+	MaxFiles int            // followed at once, those with news first; 1 to 1000000
 	FromEnd  bool           // a file never seen before is read from its end (start: end)
+	// SilentAfter is for how long there must have been no line for that to be told; 0: never.
+	SilentAfter time.Duration
 }
 
 // Networks are the addresses that belong to us and those that speak for others.
@@ -134,5 +137,6 @@ type Firewall struct {
 	KillSessions       bool          // end the sessions of a newly blocked source
 	InternetZones      []string      // empty: those of the interfaces that the default routes leave by
 	Sensor             string        // log or drop: what provision makes so that scans are logged
+	Panorama           string        // plan or apply: what provision does about what only the firewall's Panorama can change; apply only with Target
 	SyslogAddress      string        // where the firewall sends its logs, host or host:port; empty: not checked
 }

@@ -12,7 +12,7 @@ var Example []byte
 //go:embed activedefense.service
 var Unit []byte
 
-// Rsyslog is the rsyslog snippet that receives the firewalls' logs, one file a firewall.
+// Rsyslog is the rsyslog snippet that receives the firewalls' logs, one file a firewall, once it names them: see [RsyslogFor].
 //
 //go:embed rsyslog.conf
 var Rsyslog []byte

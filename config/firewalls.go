@@ -62,6 +62,10 @@ func (s section) firewall() Firewall {
 	f.KillSessions = s.boolean("kill_sessions")
 	f.InternetZones = s.zones("internet_zones")
 	f.Sensor = s.oneOf("sensor", sensors)
+	f.Panorama = s.oneOf("panorama", panoramas)
+	if f.Panorama == "apply" && f.Target == "" {
+		s.fault("panorama", "apply needs the firewall to be reached through its Panorama: set url to the Panorama's management address and target to the firewall's serial number, or use plan")
+	}
 	f.SyslogAddress = s.hostOrListen("syslog_address")
 	return f
 }

@@ -23,7 +23,10 @@ func (s section) inputs(key string) []Input {
 			Format:   e.oneOf("format", formats),
 			Timezone: zone,
 			Location: location,
+			MaxFiles: e.integer("max_files", 1, 1_000_000),
 			FromEnd:  e.oneOf("start", starts) == "end",
+
+			SilentAfter: e.orZero("silent_after", time.Second, maxSilent),
 		}
 		if _, err := filepath.Match(in.Path, ""); err != nil {
 			e.fault("path", "%q is not a valid glob; every [ needs a ], and it must not end in a backslash", clip(in.Path))

@@ -20,7 +20,7 @@ func TestBuiltInDefaults(t *testing.T) {
 		StateDir: "/var/lib/activedefense",
 		Log:      Log{Level: "info", Format: "auto"},
 		Store:    Store{KeepRecords: 90 * 24 * time.Hour},
-		Inputs:   []Input{{Path: "/var/log/Firewall/*.log", Format: "auto", Timezone: "Local", Location: time.Local}},
+		Inputs:   []Input{{Path: "/var/log/Firewall/*.log", Format: "auto", Timezone: "Local", Location: time.Local, MaxFiles: 10_000, SilentAfter: 15 * time.Minute}},
 		Detect: Detect{
 			Outcome:       "refused",
 			PortScan:      PortScan{Rule: scan, Ports: 10, Window: 10 * time.Minute},
@@ -62,6 +62,8 @@ func TestValid(t *testing.T) {
 		"any port":         {"edl: {listen: '127.0.0.1:0'}\nadmin: {listen: '[::1]:0'}", func(c *Config) bool { return c.Admin.Listen == "[::1]:0" }},
 		"one port on two addresses": {"edl: {listen: '192.0.2.1:8443'}\nadmin: {listen: '127.0.0.1:8443'}",
 			func(c *Config) bool { return c.Admin.Listen == "127.0.0.1:8443" }},
+		"no silence is told": {"inputs: [{path: /a/x.log, silent_after: 0}]", func(c *Config) bool { return c.Inputs[0].SilentAfter == 0 }},
+		"silence":            {"inputs: [{path: /a/x.log, silent_after: 3h}]", func(c *Config) bool { return c.Inputs[0].SilentAfter == 3*time.Hour }},
 		"zone and end": {"inputs: [{path: /a/./x.log, timezone: Europe/Amsterdam, start: end}]", func(c *Config) bool {
 			in := c.Inputs[0]
 			return in.Path == "/a/x.log" && in.Location.String() == "Europe/Amsterdam" && in.FromEnd

@@ -96,8 +96,8 @@ func (s section) duration(key string, least, most time.Duration) time.Duration {
 	return d
 }
 
-// size reads a number of bytes, 0 for none.
-func (s section) size(key string, least, most uint64) int64 {
+// sizeOf reads a number of bytes, 0 for none.
+func sizeOf(s section, key string, least, most uint64) int64 {
 	v := s.text(key)
 	n, err := humanize.ParseBytes(v)
 	switch {
@@ -110,11 +110,14 @@ func (s section) size(key string, least, most uint64) int64 {
 }
 
 // window reads the window of a rule: 0, which switches the rule off, or a duration within bounds.
-func (s section) window(key string) time.Duration {
+func (s section) window(key string) time.Duration { return s.orZero(key, minWindow, maxWindow) }
+
+// orZero reads a duration within bounds, or 0.
+func (s section) orZero(key string, least, most time.Duration) time.Duration {
 	if d, err := ParseDuration(s.text(key)); err == nil && d == 0 {
 		return 0
 	}
-	return s.duration(key, minWindow, maxWindow)
+	return s.duration(key, least, most)
 }
 
 // networks reads a list of addresses and networks.

@@ -123,9 +123,7 @@ func (s ruleReader) rule(key string) Rule {
 	if strings.ContainsAny(r.Tag, "()[]{}<>") {
 		s.fault(key+".tag", "%q contains a bracket, which an address group's filter gives a meaning; use letters, digits, - and _", clip(r.Tag))
 	}
-	if d, err := ParseDuration(s.text(key + ".block_for")); err != nil || d != 0 {
-		r.BlockFor = s.duration(key+".block_for", time.Second, maxBlockFor)
-	}
+	r.BlockFor = s.orZero(key+".block_for", time.Second, maxBlockFor)
 	return r
 }
 

@@ -45,6 +45,8 @@ var schema = []field{
 	{"inputs[].format", text, "auto"},
 	{"inputs[].timezone", text, "Local"},
 	{"inputs[].start", text, "beginning"},
+	{"inputs[].max_files", integer, 10000},
+	{"inputs[].silent_after", duration, "15m"},
 	{"networks.own", list, []string{}},
 	{"networks.ask_firewalls", boolean, true},
 	{"networks.proxies", list, []string{}},
@@ -137,6 +139,7 @@ var schema = []field{
 	{"firewalls[].kill_sessions", boolean, false},
 	{"firewalls[].internet_zones", list, []string{}},
 	{"firewalls[].sensor", text, "log"},
+	{"firewalls[].panorama", text, "plan"},
 	{"firewalls[].syslog_address", text, ""},
 	{"firewalls[].timeout", duration, "30s"},
 }
@@ -158,6 +161,7 @@ var (
 	labelModes = []choice{{name: "label"}, {name: "never"}, {name: "block"}}
 	modes      = []choice{{name: "dynamic-tag"}, {name: "address-group"}, {name: "edl"}}
 	sensors    = []choice{{name: "log"}, {name: "drop"}}
+	panoramas  = []choice{{name: "plan"}, {name: "apply"}}
 )
 
 // Bounds of numbers and durations. A zero upper bound means none.
@@ -188,6 +192,7 @@ const (
 	maxTimeout    = 10 * time.Minute
 	minInterval   = time.Second
 	maxInterval   = time.Hour
+	maxSilent     = 365 * day
 	maxEDLEntries = 10_000_000 // far beyond what any firewall takes
 )
 

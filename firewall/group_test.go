@@ -54,6 +54,35 @@ func (l *groupLab) over(devices ...*xmlapi.Device) *firewall.Group {
 	return g
 }
 
+// What bears the name of our group and is somebody else's is neither filled nor hidden.
+func TestGroupOfSomebodyElse(t *testing.T) {
+	const vsys, shared = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']", "/config/shared"
+	for path, element := range map[string]string{
+		vsys + "/address-group": `<entry name="` + tag + `"><static><member>partner</member></static></entry>`,
+		vsys + "/external-list": `<entry name="` + tag + `"><type><ip><url>https://lists.example.net/x</url><recurring><hourly/></recurring></ip></type></entry>`,
+		shared + "/address":     `<entry name="` + tag + `"><ip-netmask>198.51.100.9</ip-netmask></entry>`,
+		shared + "/region":      `<entry name="` + tag + `"><address><member>198.51.100.0/24</member></address></entry>`,
+	} {
+		l := newGroupLab(t, nil)
+		for _, edit := range [][2]string{{vsys + "/address", `<entry name="partner"><ip-netmask>198.51.100.8</ip-netmask></entry>`}, {path, element}} {
+			if err := l.sim.Config().Edit("somebody", "set", edit[0], edit[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.sim.Config().Commit("somebody"); err != nil {
+			t.Fatal(err)
+		}
+		before := l.sim.Config().Candidate()
+		_, err := l.group.Reconcile(t.Context(), []firewall.Entry{{Prefix: netip.MustParsePrefix("203.0.113.9/32")}}, true)
+		if xmlapi.Kind(err) != xmlapi.KindUnsupported || !strings.Contains(err.Error(), "rename it, or give this firewall another tag") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if l.sim.Config().Candidate() != before {
+			t.Errorf("%s: the configuration was changed", path)
+		}
+	}
+}
+
 func (l *groupLab) pass(desired []firewall.Entry, full bool) firewall.Report {
 	l.t.Helper()
 	r, err := l.group.Reconcile(l.t.Context(), desired, full)

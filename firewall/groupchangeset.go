@@ -18,6 +18,7 @@ const MaxGroupMembers = 2500
 type groupState struct {
 	exists  bool                    // the group is there
 	dynamic bool                    // it is no static one, and so not ours
+	tagged  bool                    // it bears our tag
 	members []string                // of the group, in its order
 	objects map[string]netip.Prefix // our address objects by name
 	foreign map[string]bool         // names that we would use, of objects that are not ours
@@ -29,7 +30,7 @@ func readGroup(n Names, tags, addresses, groups *xmlapi.Node) groupState {
 	s := groupState{objects: map[string]netip.Prefix{}, foreign: map[string]bool{}, tag: tags.Entry(n.Tag) != nil}
 	if g := groups.Entry(n.Group); g != nil {
 		s.exists, s.dynamic = true, g.Child("dynamic") != nil
-		s.members = g.Child("static").Members()
+		s.members, s.tagged = g.Child("static").Members(), slices.Contains(g.Child("tag").Members(), n.Tag)
 	}
 	for _, e := range addresses.Entries() {
 		name := e.Attr("name")
@@ -47,6 +48,11 @@ func readGroup(n Names, tags, addresses, groups *xmlapi.Node) groupState {
 		}
 	}
 	return s
+}
+
+// isOurs tells whether a static group is the one that we fill: it bears our tag, or holds an object of ours.
+func (s groupState) isOurs() bool {
+	return s.tagged || slices.ContainsFunc(s.members, func(m string) bool { _, ours := s.objects[m]; return ours })
 }
 
 // blocked gives what the group blocks by objects of ours.

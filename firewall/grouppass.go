@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"activedefense/firewall/xmlapi"
@@ -64,7 +65,13 @@ func (p *groupPass) read() error {
 		return device.Fail("read the address group", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "address group " + g.opts.Names.Group +
 			" is dynamic: delete it, or use mode dynamic-tag"})
 	}
+	if g.candidate.exists && !g.candidate.isOurs() {
+		return taken(device, g.opts.Names, "static address group of the virtual system")
+	}
 	if err := p.vsysExists(); err != nil {
+		return err
+	}
+	if err := p.nameIsFree(); err != nil {
 		return err
 	}
 	came, went, err := p.readRunning()
@@ -93,6 +100,33 @@ func (p *groupPass) vsysExists() error {
 		err = g.device.Fail(what, &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + vsys + " does not exist"})
 	}
 	return err
+}
+
+// nameIsFree makes sure, before the group is made, that nothing else bears its name, in the virtual system or in Shared: rules of others
+// that name it would mean the group.
+func (p *groupPass) nameIsFree() error {
+	g := p.g
+	if g.candidate.exists {
+		return nil
+	}
+	for _, place := range []struct{ path, label string }{{xmlapi.VSysPath(g.device.VSys()), "of the virtual system"}, {xmlapi.SharedPath, "in Shared"}} {
+		for _, list := range []string{"address", "address-group", "external-list", "region"} {
+			at, err := g.device.Get(p.ctx, "look whether the name of the group is free", place.path+"/"+list+xmlapi.EntryNamed(g.opts.Names.Group))
+			if err != nil {
+				return err
+			}
+			if at != nil {
+				return taken(g.device, g.opts.Names, strings.ReplaceAll(list, "-", " ")+" "+place.label)
+			}
+		}
+	}
+	return nil
+}
+
+// taken is the error of a name that is somebody else's.
+func taken(d *xmlapi.Device, n Names, what string) error {
+	return d.Fail("read the address group", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: n.Group + " is the name of a " + what +
+		" that is not ours: rename it, or give this firewall another tag (firewalls[].tag), which our names follow from"})
 }
 
 // readRunning reads what is in force, and compares it with what was. That edits of others to the same group wait for a

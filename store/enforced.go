@@ -17,6 +17,11 @@ type Enforcement struct {
 	Until    time.Time // when the firewall lets go by itself; zero: it does not
 	Seen     time.Time // when it was last read and held it; zero: it was written, and not read back since
 	LeftOut  bool      // it does not hold it for want of room, since Since
+
+	// Fault is why no rule in force on the firewall stops what it holds, as its policy was looked at then; "": one does, or nobody looked
+	// yet. SavePolicy notes it.
+	Fault  string
+	Looked time.Time
 }
 
 // enforced is what is noted of all agents' firewalls. A note does not say whose firewall it is of.
@@ -89,6 +94,15 @@ func (n *enforced) noteRead(ctx context.Context, tx *sql.Tx, firewall string, at
 	return err
 }
 
+// SavePolicy notes what a look at a firewall's policy found: why no rule in force stops what it holds, "": one does.
+func (n *enforced) SavePolicy(ctx context.Context, firewall string, at time.Time, fault string) error {
+	return n.update(ctx, "save what the policy of "+clean(firewall)+" is like", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO policies (firewall, looked_at, fault) VALUES ($1, $2, $3)
+			ON CONFLICT (firewall) DO UPDATE SET looked_at = excluded.looked_at, fault = excluded.fault`, clean(firewall), n.stamp(at), clean(fault))
+		return err
+	})
+}
+
 // DropEnforced removes what is noted of other firewalls than those given: they were renamed, or are served no more.
 // A name does not tell whose it is, so where other agents work on the same PostgreSQL, only what such a firewall
 // has let go of by itself is removed.
@@ -105,8 +119,10 @@ func (n *enforced) DropEnforced(ctx context.Context, except []string) (dropped i
 		if err == nil {
 			dropped, err = result.RowsAffected()
 		}
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `DELETE FROM enforced_reads WHERE NOT EXISTS (SELECT 1 FROM enforced e WHERE e.firewall = enforced_reads.firewall)`)
+		for _, table := range []string{"enforced_reads", "policies"} { // what is thus forgotten of a firewall that stays is noted anew
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE NOT EXISTS (SELECT 1 FROM enforced e WHERE e.firewall = `+table+`.firewall)`)
+			}
 		}
 		return err
 	})
@@ -133,14 +149,15 @@ func (n *enforced) enforcements(ctx context.Context, condition string, arg any) 
 			var e Enforcement
 			var left int
 			var read time.Time
-			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until}, &left, intoTime{&e.Seen}, intoTime{&read})
+			err := rows.Scan(&e.Firewall, intoPrefix{&e.Address}, intoTime{&e.Since}, intoTime{&e.Until}, &left, intoTime{&e.Seen}, intoTime{&read}, &e.Fault, intoTime{&e.Looked})
 			e.LeftOut = left != 0
 			if !e.Seen.IsZero() && read.After(e.Seen) {
 				e.Seen = read
 			}
 			list = append(list, e)
 			return err
-		}, `SELECT firewall, address, since, held_until, left_out, seen_at, read_at FROM enforced LEFT JOIN enforced_reads USING (firewall)`+condition, arg)
+		}, `SELECT firewall, address, since, held_until, left_out, seen_at, read_at, coalesce(fault, ''), looked_at
+			FROM enforced LEFT JOIN enforced_reads USING (firewall) LEFT JOIN policies USING (firewall)`+condition, arg)
 	})
 	slices.SortFunc(list, func(a, b Enforcement) int {
 		return cmp.Or(cmp.Compare(a.Firewall, b.Firewall), comparePrefix(a.Address, b.Address))

@@ -48,6 +48,30 @@ func TestDropEnforced(t *testing.T) {
 	})
 }
 
+// What a look at a firewall's policy found stands beside all that it holds, until the next look; it goes with the firewall.
+func TestSavePolicy(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		st := db.open("one")
+		ctx, a, at := t.Context(), prefix("203.0.113.1"), time.Now().UTC().Truncate(time.Second)
+		for _, firewall := range []string{"fw1", "fw2"} {
+			must(t, st.SaveEnforced(ctx, firewall, []Enforcement{{Address: a, Seen: at}}, nil))
+		}
+		for i, fault := range []string{"no rule", "", "no group\x00"} {
+			must(t, st.SavePolicy(ctx, "fw1", at.Add(time.Duration(i)*time.Minute), fault))
+			list, err := st.EnforcedOn(ctx, a)
+			must(t, err)
+			equal(t, "faults", []string{list[0].Fault, list[1].Fault}, []string{clean(fault), ""})
+			equal(t, "looked", []time.Time{list[0].Looked, list[1].Looked}, []time.Time{at.Add(time.Duration(i) * time.Minute), {}})
+		}
+		_, err := st.DropEnforced(ctx, []string{"fw2"})
+		must(t, err)
+		must(t, st.SaveEnforced(ctx, "fw1", []Enforcement{{Address: a}}, nil))
+		list, err := st.EnforcedOn(ctx, a)
+		must(t, err)
+		equal(t, "the fault of one that is served anew", list[0].Fault, "")
+	})
+}
+
 // What was written is not seen until it is read back, or all of it is read; and not any more when it was written again.
 func TestWhenAFirewallWasSeenToHoldABlock(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {

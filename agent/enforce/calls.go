@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"sync"
 	"time"
 
 	"activedefense/firewall/capacity"
@@ -15,6 +16,9 @@ type Calls struct {
 	calls  *prometheus.CounterVec
 	errors *prometheus.CounterVec
 	took   *prometheus.HistogramVec
+
+	answers sync.Map // names of firewalls, and when they last answered
+	commits sync.Map // names of firewalls that took a commit of ours, until the pass that ordered it is over
 }
 
 // NewCalls makes counters that stand at zero.
@@ -41,8 +45,40 @@ func (c *Calls) observer(name string) func(string, time.Duration, error) {
 	return func(call string, took time.Duration, err error) {
 		c.calls.WithLabelValues(name, call).Inc()
 		c.took.WithLabelValues(name).Observe(took.Seconds())
+		if !unanswered(err) {
+			c.answers.Store(name, time.Now())
+		}
+		if call == xmlapi.CallCommit && err == nil {
+			c.commits.Store(name, true)
+		}
 		if err != nil && call != policy.CallRights && (call != capacity.Call || !capacity.Untold(err)) {
 			c.errors.WithLabelValues(name, xmlapi.Kind(err)).Inc()
 		}
+	}
+}
+
+// answered is when a firewall last answered a call; zero: never.
+func (c *Calls) answered(name string) time.Time {
+	at, _ := c.answers.Load(name)
+	t, _ := at.(time.Time)
+	return t
+}
+
+// committing tells whether a commit of ours runs on a firewall.
+func (c *Calls) committing(name string) bool {
+	if c == nil {
+		return false
+	}
+	_, is := c.commits.Load(name)
+	return is
+}
+
+// committed notes that a pass over these devices is over, and with it any commit.
+func (c *Calls) committed(devices []*xmlapi.Device) {
+	if c == nil {
+		return
+	}
+	for _, d := range devices {
+		c.commits.Delete(d.Name())
 	}
 }

@@ -51,13 +51,16 @@ type Enforcer struct {
 	keeper   keeper
 	fallback *fallback       // nil: no list is served, or it is the mode itself
 	sessions []*sessionEnder // one for each member; empty: sessions are left alone
+	pulse    *pulse          // nil: it is asked nothing between passes
+	calls    *Calls          // nil: they are not counted
 	desired  func() *Snapshot
 	store    *store.Store
 	log      zerolog.Logger
 	now      func() time.Time
 	timer    func(time.Duration) loop.Timer // loop.NewTimer
 	wakeup   loop.Wakeup
-	back     []func() // called when the first pass has succeeded, and the first after any that failed; they do not block
+	returned loop.Wakeup // it answers again
+	back     []func()    // called when the first pass has succeeded, and the first after any that failed; they do not block
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
 	drop map[netip.Prefix]bool
@@ -67,16 +70,17 @@ type Enforcer struct {
 	readAt time.Time             // when all that the firewall holds was last read; zero: not by us
 	toNote bool                  // readAt is to be noted in the store
 
-	mu    sync.Mutex
-	state Status
+	mu     sync.Mutex
+	state  Status
+	silent bool // it did not answer when it was last asked between passes
 }
 
 func newEnforcer(name string, log zerolog.Logger) *Enforcer {
 	return &Enforcer{
-		name: name, log: log, now: time.Now, timer: loop.NewTimer, wakeup: loop.NewWakeup(),
+		name: name, log: log, now: time.Now, timer: loop.NewTimer, wakeup: loop.NewWakeup(), returned: loop.NewWakeup(),
 		put: make(map[netip.Prefix]store.Enforcement), drop: make(map[netip.Prefix]bool), left: make(map[netip.Prefix]bool),
 		unread: make(map[netip.Prefix]bool),
-		state:  Status{Name: name},
+		state:  Status{Name: name, State: StateUnknown},
 	}
 }
 
@@ -117,6 +121,9 @@ func (e *Enforcer) Run(ctx context.Context) error {
 	if e.fallback != nil {
 		group.Go(func() error { return e.fallback.run(ctx) })
 	}
+	if e.pulse != nil {
+		group.Go(func() error { return e.pulse.run(ctx) })
+	}
 	group.Go(func() error { return e.passes(ctx) })
 	return group.Wait()
 }
@@ -137,6 +144,8 @@ func (e *Enforcer) passes(ctx context.Context) error {
 			if !level { // a wake-up does not shorten the wait of a broken firewall
 				continue
 			}
+		case <-e.returned:
+			full, failures = true, 0 // it may have lost all
 		case <-timer.C:
 		}
 		if standby && e.stillPassive(ctx) { // one call, where a pass may read everything
@@ -223,6 +232,7 @@ func (e *Enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, er
 	if ctx.Err() == nil { // a pass that a stop breaks off says nothing about the firewall
 		e.show(report, len(desired.Entries), err)
 	}
+	e.calls.committed(e.devices)
 	for _, s := range e.sessions {
 		s.end(report.Registered)
 	}

@@ -21,7 +21,7 @@ type Expected struct {
 // of is what a firewall of the configuration shall be like.
 func (x Expected) of(cfg *config.Config, fw config.Firewall, entries, released []firewall.Entry, now time.Time) policy.Expectation {
 	want := policy.Expectation{
-		Mode: fw.Mode, Names: firewall.NamesFor(fw.Tag), InternetZones: fw.InternetZones, Sensor: fw.Sensor, SyslogAddress: fw.SyslogAddress,
+		Mode: fw.Mode, Names: firewall.NamesFor(fw.Tag), InternetZones: fw.InternetZones, Sensor: fw.Sensor, Panorama: fw.Panorama, SyslogAddress: fw.SyslogAddress,
 		Formats: x.Formats,
 		Entries: entries, Released: released, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry, Now: now,
 	}

@@ -113,6 +113,18 @@ func (f *Fleet) Wake() {
 	}
 }
 
+// Status gives the state of each firewall now, and what was last found of each one's policies.
+func (f *Fleet) Status() (firewalls []Status, policies []PolicyStatus) {
+	firewalls, policies = []Status{}, []PolicyStatus{}
+	for _, e := range f.Enforcers {
+		firewalls = append(firewalls, e.Status())
+	}
+	for _, w := range f.Watchers {
+		policies = append(policies, w.Status())
+	}
+	return firewalls, policies
+}
+
 // Names gives the names under which the firewalls of a configuration hold blocks. Both members of a pair have one,
 // except in the mode in which the active member hands what it holds to the other.
 func Names(cfg *config.Config) []string {
@@ -133,7 +145,7 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 	name := members[0].Name()
 	e := newEnforcer(name, o.Logger.With().Str("firewall", name).Logger())
 	e.devices, e.paired, e.state.Mode, e.desired = members, fw.PeerURL != "", fw.Mode, o.Blocked
-	e.now, e.timer = o.Now, o.Timer
+	e.now, e.timer, e.calls, e.state.Since = o.Now, o.Timer, o.Calls, o.Started
 	names := firewall.NamesFor(fw.Tag)
 	var err error
 	switch fw.Mode {
@@ -148,6 +160,9 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime}, o.Config.Detect.Tags())
 	}
 	if err != nil {
+		return nil, err
+	}
+	if e.pulse, err = o.newPulse(e); err != nil {
 		return nil, err
 	}
 	if o.Config.EDL.Listen != "" && fw.Mode != firewall.ModeList {
@@ -190,11 +205,18 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 			return nil, err
 		}
 		w := &Watcher{
-			name: device.Name(), device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
+			name: device.Name(), state: e.Status, device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
 			timer: o.Timer, wakeup: loop.NewWakeup(),
 			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
 				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
+			},
+			note: func(ctx context.Context, at time.Time, fault string) error {
+				st := o.Store()
+				if st == nil {
+					return nil
+				}
+				return st.SavePolicy(ctx, device.Name(), at, fault)
 			},
 		}
 		e.back = append(e.back, w.wakeup.Wake)

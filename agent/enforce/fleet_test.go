@@ -144,7 +144,7 @@ func TestAFleetHasWhatEachModeNeeds(t *testing.T) {
 				}
 			}
 			for _, w := range fleet.Watchers {
-				looked = append(looked, w.Name())
+				looked = append(looked, w.name)
 			}
 			if !slices.Equal(names, c.names) || len(looked) != members || looked[0] != fw.Name || looked[members-1] != names[len(names)-1] && c.mode != firewall.ModeGroup {
 				t.Errorf("kept in sync are %q, looked at %q", names, looked)
@@ -253,13 +253,13 @@ func TestWakingAFleetWakesAllOfIt(t *testing.T) {
 			t.Errorf("%s is not woken, or its list is not", e.name)
 		}
 		if w := fleet.Watchers[i]; len(w.wakeup) != 0 {
-			t.Errorf("%s is looked at for every block", w.Name())
+			t.Errorf("%s is looked at for every block", w.name)
 		}
 		for _, tell := range e.back {
 			tell()
 		}
 		if w := fleet.Watchers[i]; len(w.wakeup) != 1 {
-			t.Errorf("%s is not looked at when it is back", w.Name())
+			t.Errorf("%s is not looked at when it is back", w.name)
 		}
 	}
 }

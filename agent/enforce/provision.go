@@ -69,13 +69,8 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
 	}
-	plans := policy.Provision
-	if opts.Remove {
-		plans = func(ctx context.Context, d *xmlapi.Device, want policy.Expectation) (policy.Plan, error) {
-			return policy.Remove(ctx, d, want, opts.Adopt)
-		}
-	}
-	plan, err := plans(ctx, device, want)
+	p := provisioning{device, fw, want, opts}
+	plan, err := p.plan(ctx)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Import and Commit: "+
 			"see firewall/README.md for the role; the daemon's own account does not need these rights", err)
@@ -84,29 +79,121 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, err
 	}
 	opts.Progress(device.Name(), &plan, "")
-	steps := plan.Steps
-	if opts.Apply && len(steps) > 0 {
-		taken, err := policy.Take(ctx, device, steps, opts.Adopt)
-		opts.Progress(device.Name(), nil, fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(steps)))
-		if err != nil {
-			return steps, err
-		}
-		if plan, err = plans(ctx, device, want); err != nil {
-			return nil, err
-		}
-		steps = plan.Steps
+	return p.carryOut(ctx, plan)
+}
+
+// provisioning is that of one firewall.
+type provisioning struct {
+	device *xmlapi.Device
+	fw     config.Firewall
+	want   policy.Expectation
+	opts   ProvisionOptions
+}
+
+func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
+	if p.opts.Remove {
+		return policy.Remove(ctx, p.device, p.want, p.opts.Adopt)
 	}
-	if opts.Commit {
-		opts.Progress(device.Name(), nil, "committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
-		done, err := policy.Commit(ctx, device, want, fw.CommitAdmin)
-		if err != nil {
-			return steps, err
+	return policy.Provision(ctx, p.device, p.want)
+}
+
+// carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.
+func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.Step, error) {
+	if p.opts.Apply && p.opts.Commit {
+		if err := policy.MayCommit(ctx, p.device, p.fw.CommitAdmin); err != nil {
+			return plan.Steps, err
 		}
-		what := "committed; status looks again within the hour, or at once after a reload"
-		if !done {
-			what = "nothing of ours to commit"
-		}
-		opts.Progress(device.Name(), nil, what)
 	}
-	return steps, nil
+	plan, err := p.write(ctx, plan)
+	if err != nil {
+		return plan.Steps, err
+	}
+	if p.opts.Remove { // the firewall's own rules go first: they may name what was pushed
+		err = p.commit(ctx)
+		const levels = 5 // four of device groups, and Shared: what goes from one may show what stands in the one above it
+		for round, pushed := 0, true; err == nil && pushed && round < levels; round++ {
+			if pushed, err = p.onPanorama(ctx, plan); err == nil && pushed {
+				plan, err = p.plan(ctx)
+			}
+		}
+		return plan.Steps, err
+	}
+	pushed, err := p.onPanorama(ctx, plan)
+	if err != nil {
+		return plan.Steps, err
+	}
+	if pushed { // upon which more can be written
+		if plan, err = p.plan(ctx); err == nil {
+			plan, err = p.write(ctx, plan)
+		}
+		if err != nil {
+			return plan.Steps, err
+		}
+	}
+	return plan.Steps, p.commit(ctx)
+}
+
+// commit publishes what was written, if that is asked for.
+func (p provisioning) commit(ctx context.Context) error {
+	if !p.opts.Commit {
+		return nil
+	}
+	p.tell("committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
+	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)
+	switch {
+	case err != nil:
+	case done:
+		p.tell("committed; status looks again within the hour, or at once after a reload")
+	default:
+		p.tell("nothing of ours to commit")
+	}
+	return err
+}
+
+func (p provisioning) tell(what string) { p.opts.Progress(p.device.Name(), nil, what) }
+
+// write writes a plan to the candidate configuration, if that is asked for, and gives what is left of it.
+func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan, error) {
+	if !p.opts.Apply || len(plan.Steps) == 0 {
+		return plan, nil
+	}
+	taken, err := policy.Take(ctx, p.device, plan.Steps, p.opts.Adopt)
+	p.tell(fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(plan.Steps)))
+	if err != nil {
+		return plan, err
+	}
+	return p.plan(ctx)
+}
+
+// onPanorama writes, commits and pushes what only the firewall's Panorama can change, as far as that is asked for and its configuration
+// allows it.
+func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan) (pushed bool, err error) {
+	if plan.Panorama == nil || p.fw.Panorama != policy.PanoramaApply || !p.opts.Apply && !p.opts.Commit {
+		return false, nil
+	}
+	itself, err := policy.Panorama(p.device)
+	if err != nil {
+		return false, err
+	}
+	defer itself.Close()
+	if p.opts.Apply {
+		taken, err := policy.TakeOnPanorama(ctx, itself, plan.Steps, p.opts.Adopt)
+		p.tell(fmt.Sprintf("%d steps written to the candidate configuration of Panorama", taken))
+		if err != nil {
+			return false, err
+		}
+	}
+	if !p.opts.Commit {
+		return false, nil
+	}
+	p.tell("committing the edits of our administrator on Panorama, and nobody else's, and pushing to this firewall alone; this can take minutes")
+	pushed, err = policy.CommitOnPanorama(ctx, itself, plan.Panorama, p.want, p.fw.CommitAdmin)
+	switch {
+	case err != nil:
+	case pushed:
+		p.tell("committed on Panorama and pushed")
+	default:
+		p.tell("nothing of ours is committed on Panorama that the firewall lacks; --apply writes it")
+	}
+	return pushed, err
 }

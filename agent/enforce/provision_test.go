@@ -11,6 +11,7 @@ import (
 	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/policy"
 	"activedefense/firewall/xmlapi"
 )
@@ -224,6 +225,20 @@ func TestProvisionNeedsTheCAOfTheListThatItsFirewallsFetch(t *testing.T) {
 	}
 }
 
+// A role that may write and not commit is told before anything is written, where a commit is asked for.
+func TestProvisionWithoutTheRightToCommit(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{Dialect: dialect.Dialect{Admins: dialect.AdminsSelf}})
+	sim.Config().SetRole("svc", panosim.RightConfiguration, panosim.RightOperation, panosim.RightUserID, panosim.RightImport)
+	left, _, err := l.provision(applyAndCommit)
+	if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "nothing was written: the role svc-role of administrator svc does not allow commits") || len(left) == 0 || sim.Config().Pending("") != 0 {
+		t.Errorf("%d edits: %v", sim.Config().Pending(""), err)
+	}
+	if left, _, err = l.provision(apply); err != nil || len(left) != 0 {
+		t.Errorf("without a commit: %v, %v", left, err)
+	}
+}
+
 // Of a pair, what the passive member is told would be lost.
 func TestProvisionWritesToTheActiveMember(t *testing.T) {
 	l := newPolicyLab(t)
@@ -270,5 +285,51 @@ func TestProvisionNamesEveryFirewallThatFails(t *testing.T) {
 	}
 	if len(left) == 0 || !strings.HasPrefix(said, "there: ") {
 		t.Errorf("%v is left: %q", left, said)
+	}
+}
+
+// Behind a Panorama that lets everything in before our rule: what only it can change is written by --apply, committed and pushed by
+// --commit, in the same run or a later one, and taken away by --remove; without panorama: apply nothing is changed there.
+func TestProvisionOnPanorama(t *testing.T) {
+	const serial = "012801000001"
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{Serial: serial})
+	panorama, err := panosim.StartPanorama(panosim.PanoramaOptions{Managed: []*panosim.Sim{sim}, Options: panosim.Options{Admin: "svc", Config: `<config><shared/><devices><entry name="localhost.localdomain">
+<device-group><entry name="branches"><devices><entry name="` + serial + `"/></devices><pre-rulebase><security><rules><entry name="hq"><from><member>any</member></from><to><member>trust</member></to><source><member>any</member></source>
+<destination><member>198.51.100.7</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry></rules></security></pre-rulebase></entry></device-group>
+<template><entry name="base"><config><shared/></config></entry></template><template-stack><entry name="all"><templates><member>base</member></templates><devices><entry name="` + serial + `"/></devices></entry></template-stack></entry></devices></config>`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(panorama.Close)
+	if err := panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	fw := &l.cfg.Firewalls[0]
+	fw.URL, fw.CA, fw.APIKey, fw.Target = panorama.URL(), panorama.CA(), config.Secret(panorama.Key()), serial
+	first := func() string { return strings.Replace(sim.Traffic().Rules("")[0].Name, "-list-", "-", 1) } // which of the two is all the same
+	for _, c := range []struct {
+		what     string
+		panorama string
+		change   func(*ProvisionOptions)
+		says     string
+		first    string
+	}{
+		{"only a plan for Panorama", policy.PanoramaPlan, applyAndCommit, "", "hq"},
+		{"to commit before anything was written", policy.PanoramaApply, commit, "nothing of ours is committed on Panorama that the firewall lacks", "hq"},
+		{"to write", policy.PanoramaApply, apply, "3 steps written to the candidate configuration of Panorama", "hq"},
+		{"to commit what was written", policy.PanoramaApply, commit, "committed on Panorama and pushed", "active-defense-block-" + serial},
+		{"to take away", policy.PanoramaApply, func(o *ProvisionOptions) { o.Remove, o.Apply, o.Commit = true, true, true }, "committed on Panorama and pushed", "hq"},
+		{"once more", policy.PanoramaApply, applyAndCommit, "committed on Panorama and pushed", "active-defense-block-" + serial},
+	} {
+		fw.Panorama = c.panorama
+		_, said, err := l.provision(c.change)
+		if err != nil || !strings.Contains(said, c.says) || c.panorama == policy.PanoramaPlan && strings.Contains(said, "Panorama") || first() != c.first {
+			t.Errorf("%s: the first rule is %s, want %s; %v\n%s", c.what, first(), c.first, err, said)
+		}
+	}
+	left, _, err := l.provision(planOnly)
+	if err != nil || slices.ContainsFunc(left, func(s policy.Step) bool { return !s.Foreign }) {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

@@ -14,12 +14,15 @@ import (
 type Status struct {
 	Name             string     `json:"name"`
 	Mode             string     `json:"mode"`
-	Up               bool       `json:"up"`                // the last pass succeeded, or it stands by
+	State            string     `json:"state"`             // StateUp, StateDown, StateStandby, or StateUnknown before its first answer
+	Since            time.Time  `json:"since"`             // when that began; of an unknown one, when the agent did
+	Up               bool       `json:"up"`                // it is up or stands by: it answers, and the last pass succeeded
 	Standby          bool       `json:"standby,omitempty"` // a passive member of a pair, which takes no tags until it is active
 	Error            string     `json:"error,omitempty"`
 	ErrorKind        string     `json:"error_kind,omitempty"`
 	ErrorSince       *time.Time `json:"error_since,omitempty"`
-	Failures         uint64     `json:"failures"` // passes failed in a row
+	Committing       bool       `json:"committing,omitempty"` // a commit of ours runs, during which it may not answer
+	Failures         uint64     `json:"failures"`             // passes failed in a row
 	Model            string     `json:"model,omitempty"`
 	Version          string     `json:"version,omitempty"`
 	Hostname         string     `json:"hostname,omitempty"`
@@ -62,25 +65,28 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 	s.Waiting, s.Fallback = r.Waiting.Seconds(), e.fallback != nil && e.fallback.active.Load()
 	s.ListIgnored, s.ListInvalid = r.Ignored, r.Invalid
 	s.PlanAdd, s.PlanRemove = len(r.Registered)+len(r.Renewed), len(r.Unregistered)
-	standby := s.Standby
-	switch s.Standby = e.standsBy(err); {
-	case s.Standby:
-		if !standby {
+	switch {
+	case e.standsBy(err):
+		if !s.Standby {
 			e.log.Info().Msg("HA member is passive and does not accept tags; it will be synchronized when it becomes active")
 		}
-		s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
+		e.well(StateStandby)
 		return
 	case err != nil:
-		e.failed(s, err, now)
+		e.failed(s, err)
 		return
-	case standby:
-		e.log.Info().Msg("HA member accepts tags now and is in sync")
 	}
-	if s.Failures > 0 {
-		e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and in sync")
+	if r.Calls > 0 || r.Full { // else nothing was asked, which says nothing of the firewall
+		if s.Standby {
+			e.log.Info().Msg("HA member accepts tags now and is in sync")
+		}
+		if s.ErrorSince != nil {
+			e.log.Info().Uint64("failures", s.Failures).Dur("away", now.Sub(*s.ErrorSince)).Msg("firewall is back and in sync")
+		}
+		e.well(StateUp)
+		s.LastSuccess = &now
 	}
-	s.Up, s.Error, s.ErrorKind, s.ErrorSince, s.Failures = true, "", "", nil, 0
-	s.LastSuccess, s.Tags, s.LeftOut = &now, r.Standing, len(r.LeftOut)+r.Unnamed
+	s.Tags, s.LeftOut = r.Standing, len(r.LeftOut)+r.Unnamed
 	if r.Full {
 		s.LastFull = &now
 	}
@@ -104,7 +110,7 @@ func (e *Enforcer) show(r firewall.Report, desired int, err error) {
 }
 
 // failed notes a failed pass: the first is logged, and any of another kind.
-func (e *Enforcer) failed(s *Status, err error, now time.Time) {
+func (e *Enforcer) failed(s *Status, err error) {
 	kind := xmlapi.Kind(err)
 	if s.Failures == 0 || kind != s.ErrorKind {
 		meanwhile := "the list serves as fallback"
@@ -116,10 +122,7 @@ func (e *Enforcer) failed(s *Status, err error, now time.Time) {
 		}
 		e.log.Error().Err(err).Str("kind", kind).Msg("cannot synchronize the firewall; retrying; " + meanwhile)
 	}
-	if s.Failures == 0 {
-		s.ErrorSince = &now
-	}
-	s.Up, s.Error, s.ErrorKind = false, err.Error(), kind
+	e.trouble(err)
 	s.Failures++
 }
 
@@ -217,6 +220,9 @@ func (e *Enforcer) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.state
+	for _, d := range e.devices {
+		s.Committing = s.Committing || e.calls.committing(d.Name())
+	}
 	s.Unsupported, s.Refused, s.Untagged = slices.Clone(s.Unsupported), slices.Clone(s.Refused), slices.Clone(s.Untagged)
 	return s
 }

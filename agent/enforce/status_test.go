@@ -203,7 +203,7 @@ func TestStandingByIsNoTrouble(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	s.show(firewall.Report{}, 1, passive)
-	s.show(firewall.Report{}, 1, nil)
+	s.show(firewall.Report{Calls: 1}, 1, nil)
 	if st := s.Status(); !st.Up || st.Standby || !st.LastSuccess.Equal(s.clock.now()) {
 		t.Errorf("status %+v", st)
 	}
@@ -255,7 +255,7 @@ func TestAStatusHasTheNumbersOfTheLastPass(t *testing.T) {
 	}
 	full := s.clock.now()
 	s.clock.add(time.Minute)
-	s.show(firewall.Report{Standing: 13}, 20, nil)
+	s.show(firewall.Report{Calls: 1, Standing: 13}, 20, nil)
 	if st = s.Status(); !st.LastFull.Equal(full) || !st.LastSuccess.Equal(full.Add(time.Minute)) || st.Tags != 13 || st.PlanAdd != 0 {
 		t.Errorf("status %+v", st)
 	}

@@ -26,8 +26,10 @@ const (
 // A Watcher looks now and then whether a firewall's policies let the blacklist have effect.
 type Watcher struct {
 	name   string
+	state  func() Status // of the firewall
 	device *xmlapi.Device
 	want   func(ctx context.Context) policy.Expectation
+	note   func(ctx context.Context, at time.Time, fault string) error // keeps whether a rule stops what the firewall holds, see policy.Stops
 	log    zerolog.Logger
 	now    func() time.Time
 	timer  func(time.Duration) loop.Timer // loop.NewTimer
@@ -36,6 +38,19 @@ type Watcher struct {
 	mu     sync.Mutex
 	checks []policy.Check
 	at     time.Time
+	worst  string    // result among them
+	since  time.Time // since when it is
+}
+
+// PolicyStatus is what the last look at a firewall's policies found.
+type PolicyStatus struct {
+	Firewall string `json:"firewall"`
+	// State is the worst result, or StateUnknown: not looked at yet, or it could not be asked at the last look, or cannot since. What
+	// Checks say is what was found At in any case.
+	State  string         `json:"state"`
+	Since  time.Time      `json:"since"`        // when that began
+	At     *time.Time     `json:"at,omitempty"` // of the last look; nil: not looked at yet
+	Checks []policy.Check `json:"checks,omitempty"`
 }
 
 // Run looks at the start, when the firewall's first pass is over, lest what it is about to change be found missing; when the
@@ -78,7 +93,15 @@ func (w *Watcher) verifyOnce(ctx context.Context) {
 		before[c.Check] = c
 	}
 	w.checks, w.at = checks, w.now()
+	if worst := worstOf(checks); worst != w.worst {
+		w.worst, w.since = worst, w.at
+	}
 	w.mu.Unlock()
+	if fault, known := policy.Stops(checks); known {
+		if err := w.note(ctx, w.now(), fault); err != nil && ctx.Err() == nil {
+			w.log.Warn().Err(err).Msg("cannot note what the policy is like; blacklist show has the state of before")
+		}
+	}
 	for _, c := range checks {
 		w.report(before[c.Check], c)
 	}
@@ -102,15 +125,35 @@ func (w *Watcher) report(before, now policy.Check) {
 	entry.Str("check", now.Check).Str("result", now.Result).Str("remedy", now.Remedy).Msg("policy: " + now.Detail)
 }
 
-// Status gives the results, and when they were found; nil before the first look.
-func (w *Watcher) Status() ([]policy.Check, *time.Time) {
+// worstOf gives the worst result; StateUnknown where the firewall could not be asked.
+func worstOf(checks []policy.Check) string {
+	worst := policy.ResultPass
+	for _, c := range checks {
+		switch {
+		case c.Check == policy.CheckAPI && c.Result == policy.ResultFail:
+			return StateUnknown
+		case c.Result == policy.ResultFail || worst == policy.ResultPass:
+			worst = c.Result
+		}
+	}
+	return worst
+}
+
+// Status gives what was found, and since when that is so.
+func (w *Watcher) Status() PolicyStatus {
+	of := w.state()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	s := PolicyStatus{Firewall: w.name, State: StateUnknown, Since: of.Since}
 	if w.at.IsZero() {
-		return nil, nil
+		return s
 	}
 	at := w.at
-	return w.checks, &at
+	s.At, s.Checks = &at, w.checks
+	if of.Up || of.Since.Before(at) {
+		s.State, s.Since = w.worst, w.since
+	}
+	return s
 }
 
 // notBefore gives the entries as if none had been blocked before the start: a firewall is given the time to take in what it
@@ -124,6 +167,3 @@ func notBefore(entries []firewall.Entry, start time.Time) []firewall.Entry {
 	}
 	return entries
 }
-
-// Name is the firewall's.
-func (w *Watcher) Name() string { return w.name }

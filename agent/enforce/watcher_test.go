@@ -24,10 +24,12 @@ type policyTest struct {
 	*Watcher
 	t       *testing.T
 	sim     *panosim.Sim
+	of      Status // of the firewall
 	clock   *testClock
 	log     lockedBuffer
 	waits   chan time.Duration // what the loop is going to wait, after each look or refusal to
 	elapsed chan time.Time
+	noted   []string // of whether a rule stops what is blocked, while no look is in progress
 }
 
 func newPolicyTest(t *testing.T) *policyTest {
@@ -44,9 +46,13 @@ func newPolicyTest(t *testing.T) *policyTest {
 	}
 	t.Cleanup(device.Close)
 	p.sim = sim
-	p.Watcher = &Watcher{name: "fw1", device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(),
+	p.Watcher = &Watcher{name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(),
 		want: func(context.Context) policy.Expectation {
-			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), Now: p.clock.now()}
+			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), InternetZones: []string{"untrust"}, Now: p.clock.now()}
+		},
+		note: func(_ context.Context, at time.Time, fault string) error {
+			p.noted = append(p.noted, at.Format(time.TimeOnly)+" "+fault)
+			return nil
 		},
 		timer: func(d time.Duration) loop.Timer {
 			p.waits <- d
@@ -98,14 +104,17 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 	if d := p.waited(); d != verifyFirst {
 		t.Errorf("it looks first after %s at the latest", d)
 	}
-	if checks, at := p.Status(); checks != nil || at != nil {
-		t.Errorf("before the first look: %v of %v", checks, at)
+	p.of = Status{State: StateUnknown, Since: p.clock.now()}
+	if s := p.Status(); s.State != StateUnknown || !s.Since.Equal(p.of.Since) || s.Checks != nil || s.At != nil {
+		t.Errorf("before the first look: %+v", s)
 	}
 	p.wakeup.Wake()
 	if d := p.waited(); d != verifyAgain {
 		t.Errorf("after the first look it waits %s", d)
 	}
-	checks, at := p.Status()
+	p.of = Status{Up: true}
+	s := p.Status()
+	checks, at := s.Checks, s.At
 	if len(checks) != 15 || at == nil || !at.Equal(p.clock.now()) {
 		t.Errorf("the first look found %v at %v", checks, at)
 	}
@@ -153,6 +162,32 @@ func TestOnlyChangesOfChecksAreLogged(t *testing.T) {
 	}
 }
 
+// Each look that could tell notes whether a rule in force stops what is blocked; one that could not leaves what was noted.
+func TestWhetherARuleStopsWhatIsBlockedIsNoted(t *testing.T) {
+	p := newPolicyTest(t)
+	p.waited()
+	p.elapse(verifyFirst)
+	names := firewall.NamesFor(testTag)
+	for _, made := range [][2]string{
+		{"/address-group", `<entry name="` + names.Group + `"><dynamic><filter>'` + testTag + `'</filter></dynamic></entry>`},
+		{"/rulebase/security/rules", `<entry name="` + names.Block + `"><from><member>any</member></from><to><member>any</member></to><source><member>` + names.Group + `</member></source><destination><member>any</member></destination>` +
+			`<application><member>any</member></application><service><member>any</member></service><action>drop</action></entry>`},
+	} {
+		if err := p.sim.Config().Edit("somebody", "set", xmlapi.VSysPath("vsys1")+made[0], made[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.sim.Config().Commit("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	p.elapse(verifyEvery)
+	p.sim.Close()
+	p.elapse(verifyEvery)
+	if len(p.noted) != 2 || !strings.Contains(p.noted[0], `no dynamic address group has a filter that matches tag "`+testTag+`" alone`) || !strings.HasSuffix(p.noted[1], " ") {
+		t.Errorf("noted: %q", p.noted)
+	}
+}
+
 // A firewall is given the same time to take in what it is told at a start as after a block.
 func TestWhatIsPutIntoForceAtTheStartIsNotMissedAtOnce(t *testing.T) {
 	start := newTestClock().now()
@@ -176,14 +211,15 @@ func TestALookThatIsBrokenOffIsForgotten(t *testing.T) {
 	p := newPolicyTest(t)
 	p.waited()
 	p.elapse(verifyFirst)
-	before, at := p.Status()
+	was := p.Status()
+	before, at := was.Checks, was.At
 	logged := p.log.text()
 	p.clock.add(time.Minute)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	p.verifyOnce(ctx)
-	if after, again := p.Status(); !slices.Equal(before, after) || !again.Equal(*at) || p.log.text() != logged {
-		t.Errorf("it found %v at %s", after, again)
+	if again := p.Status(); !slices.Equal(before, again.Checks) || !again.At.Equal(*at) || p.log.text() != logged {
+		t.Errorf("it found %+v", again)
 	}
 }
 
@@ -212,4 +248,40 @@ func TestWhatIsNewsAboutAPolicy(t *testing.T) {
 			t.Errorf("after %+v, %+v is logged as %s instead of %s", c.before, c.now, got, want)
 		}
 	}
+}
+
+// What was found is never shown as what is: the state is known only as long as the firewall can be asked, and has its own beginning.
+func TestPoliciesAreUnknownWhileTheFirewallCannotBeAsked(t *testing.T) {
+	p := newPolicyTest(t)
+	p.waited()
+	began := p.clock.now()
+	p.of = Status{State: StateUnknown, Since: began}
+	look := func() PolicyStatus {
+		p.clock.add(10 * time.Minute)
+		p.wakeup.Wake()
+		p.waited()
+		return p.Status()
+	}
+	expect := func(what string, s PolicyStatus, state string, since, at time.Time) {
+		t.Helper()
+		if s.State != state || !s.Since.Equal(since) || !s.At.Equal(at) || s.Firewall != "fw1" {
+			t.Errorf("%s: %+v, want %s since %s, looked at %s", what, s, state, since, at)
+		}
+	}
+	first := look() // of a firewall without any policy
+	found := p.clock.now()
+	expect("the first look", first, policy.ResultFail, found, found)
+	p.of = Status{State: StateUp, Up: true, Since: found}
+	expect("the second look", look(), policy.ResultFail, found, p.clock.now())
+	looked := p.clock.now()
+	p.clock.add(5 * time.Minute)
+	p.of = Status{State: StateDown, Since: p.clock.now()}
+	expect("it went down", p.Status(), StateUnknown, p.clock.now(), looked)
+	if n := len(p.Status().Checks); n == 0 {
+		t.Error("what was found is lost")
+	}
+	p.sim.Down()
+	p.of = Status{State: StateUp, Up: true, Since: p.clock.now()}
+	unasked := look()
+	expect("it could not be asked", unasked, StateUnknown, p.clock.now(), p.clock.now())
 }

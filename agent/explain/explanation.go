@@ -104,6 +104,9 @@ type Enforced struct {
 	Since    time.Time `json:"since,omitzero"`   // zero: nothing is noted
 	SeenAt   time.Time `json:"seen_at,omitzero"` // when the firewall was last read and held it; zero: not since it was written
 	Until    time.Time `json:"until,omitzero"`   // when the firewall lets go by itself unless it is renewed; zero: it does not
+	// Fault: why no rule of the firewall stops what it holds, as its policy was looked at at PolicyAt; empty: one does, or nobody looked.
+	Fault    string    `json:"fault,omitempty"`
+	PolicyAt time.Time `json:"policy_at,omitzero"`
 	// Unknown: the configuration has no such firewall. It is another agent's on the same database, or was renamed or
 	// removed, and what it holds was last known by that name.
 	Unknown bool `json:"unknown,omitempty"`
@@ -112,7 +115,7 @@ type Enforced struct {
 // What Enforced.State says.
 const (
 	stateEnforced = "enforced"
-	statePending  = "pending"  // written, and not read back yet
+	statePending  = "pending"  // written, and not read back yet; or no rule of the firewall uses it yet
 	stateUnknown  = "unknown"  // nothing is noted: not written yet, or refused, which status tells
 	stateLeftOut  = "left-out" // the firewall has no room for it
 )
@@ -207,11 +210,11 @@ func (x *Explanation) gather(ctx context.Context, st *store.Store, of *store.Ent
 func (x *Explanation) gatherEnforced(ctx context.Context, st *store.Store, address netip.Prefix) error {
 	enforced, err := st.EnforcedOn(ctx, address)
 	for _, e := range enforced {
-		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Address: detect.AddressText(address), Since: e.Since, SeenAt: e.Seen, Until: e.Until}
+		row := Enforced{Firewall: e.Firewall, State: stateEnforced, Address: detect.AddressText(address), Since: e.Since, SeenAt: e.Seen, Until: e.Until, Fault: e.Fault, PolicyAt: e.Looked}
 		switch {
 		case e.LeftOut:
 			row.State = stateLeftOut
-		case e.Seen.IsZero():
+		case e.Seen.IsZero() || e.Fault != "":
 			row.State = statePending
 		}
 		x.Enforced = append(x.Enforced, row)

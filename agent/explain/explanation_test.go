@@ -99,6 +99,40 @@ func TestAnExplanationSaysWhenAFirewallLetsGo(t *testing.T) {
 	}
 }
 
+// What a firewall holds and no rule of it stops is not said to be enforced, whatever was read back.
+func TestAnExplanationKnowsOfPoliciesThatStopNothing(t *testing.T) {
+	st, now := newTestStore(t), time.Now()
+	blocked := netip.MustParsePrefix("203.0.113.9/32")
+	if _, _, err := st.Block(t.Context(), store.Block{Address: blocked, Rule: "manual", Reason: "by hand", By: store.ByOperator, BlockedAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	for _, firewall := range []string{"fw1", "fw2"} {
+		if err := st.SaveEnforced(t.Context(), firewall, []store.Enforcement{{Address: blocked, Since: now, Seen: now}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for fault, want := range map[string]string{"no rule drops it": `"state":"pending"`, "": `"state":"enforced"`} {
+		if err := st.SavePolicy(t.Context(), "fw1", now, fault); err != nil {
+			t.Fatal(err)
+		}
+		x, err := Of(t.Context(), st, blocked, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		if err := x.WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		encoded, err := json.Marshal(x.Enforced[0])
+		if err != nil || !strings.Contains(string(encoded), want) || !strings.Contains(string(encoded), `"seen_at"`) || strings.Contains(string(encoded), `"fault":"no rule drops it"`) != (fault != "") {
+			t.Errorf("%q: %s, %v", fault, encoded, err)
+		}
+		if strings.Contains(text.String(), "PENDING: no rule in force is known to stop it there: no rule drops it (") != (fault != "") || x.Enforced[1].State != stateEnforced {
+			t.Errorf("%q: %s", fault, text.String())
+		}
+	}
+}
+
 // Every firewall of the configuration is named: of one of which nothing is noted it is not known whether it holds a blocked address.
 func TestAnExplanationNamesEveryFirewall(t *testing.T) {
 	for _, blocked := range []bool{true, false} {

@@ -121,13 +121,16 @@ func (x *Explanation) writeLists(t *display.Table) {
 			name += ", " + f.Address + " alone"
 		}
 		seen := ""
-		switch f.State {
-		case stateEnforced:
-			seen = "seen " + display.LocalTime(f.SeenAt)
-		case statePending:
+		switch {
+		case f.State == statePending && f.SeenAt.IsZero():
 			seen = "PENDING: written, not read back yet"
+		case f.State != stateLeftOut:
+			seen = "seen " + display.LocalTime(f.SeenAt)
 		}
 		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
+		if f.State == statePending && f.Fault != "" {
+			t.Line("    PENDING: no rule in force is known to stop it there: %s (%s; activedefense verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt))
+		}
 	}
 	switch {
 	case noted > 0:

@@ -25,17 +25,14 @@ const (
 // time of each one's next line, and parsing is most of the work and can be done in any order; only the engine must see
 // the lines one by one. What the flow's goroutine alone touches stands below the line.
 type lane struct {
-	source    Source
-	name      string // its path
-	device    string // what a line without a device name is from
-	newParser func() Parser
+	source  Source
+	name    string // its path
+	device  string // what a line without a device name is from
+	parsers *parsers
 
 	reading sync.Mutex  // one chunk is read at a time, and stands in ordered before the next is begun
 	stopped error       // why nothing can be read any more
 	ordered chan *chunk // in the source's order, possibly still being parsed
-
-	parsing sync.Mutex
-	parsers []Parser // that nobody uses now
 
 	// ---------------------------------------------------------------------------------------------------------------
 
@@ -46,14 +43,42 @@ type lane struct {
 	err   error  // what ended the source; io.EOF at its end
 	key   int64  // time of the next line, for the merge
 	index int    // among the lanes: where times are equal the first goes first
+	head  bool   // its next line is known to the merge
 
 	last  time.Time // event time of the last line taken; the place of a line that has none
 	count int64     // lines taken
 	live  *followed // what the daemon keeps of it; nil in a replay
 }
 
-func newLane(source Source, name string, newParser func() Parser) *lane {
-	return &lane{source: source, name: name, device: deviceOf(name), newParser: newParser, ordered: make(chan *chunk, chunksAhead)}
+func newLane(source Source, name string, parsers *parsers) *lane {
+	return &lane{source: source, name: name, device: deviceOf(name), parsers: parsers, ordered: make(chan *chunk, chunksAhead)}
+}
+
+// parsers are those of an input that nobody uses now. As a line is read without regard to the ones before it, files share
+// them: one takes 33 KiB, and of many files few are read at once.
+type parsers struct {
+	create func() Parser
+
+	mu    sync.Mutex
+	spare []Parser
+}
+
+// take gives one that nobody else uses until it is given back.
+func (p *parsers) take() Parser {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.spare); n > 0 {
+		parser := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return parser
+	}
+	return p.create()
+}
+
+func (p *parsers) give(parser Parser) {
+	p.mu.Lock()
+	p.spare = append(p.spare, parser)
+	p.mu.Unlock()
 }
 
 // A chunk is some consecutive lines of a source.
@@ -105,7 +130,7 @@ func (l *lane) read(c *chunk, r room, now func() time.Time) {
 
 // parse turns the lines of a chunk into events.
 func (l *lane) parse(c *chunk) {
-	parser := l.parser()
+	parser := l.parsers.take()
 	for i := range c.lines {
 		p := &c.lines[i]
 		p.err = parser.Parse(c.text[p.from:p.to], c.at, p.event)
@@ -118,26 +143,8 @@ func (l *lane) parse(c *chunk) {
 			p.event.Device = l.device
 		}
 	}
-	l.release(parser)
+	l.parsers.give(parser)
 	c.parsed <- struct{}{}
-}
-
-// parser gives one that nobody else uses until it is released.
-func (l *lane) parser() Parser {
-	l.parsing.Lock()
-	defer l.parsing.Unlock()
-	if n := len(l.parsers); n > 0 {
-		p := l.parsers[n-1]
-		l.parsers = l.parsers[:n-1]
-		return p
-	}
-	return l.newParser()
-}
-
-func (l *lane) release(p Parser) {
-	l.parsing.Lock()
-	l.parsers = append(l.parsers, p)
-	l.parsing.Unlock()
 }
 
 // readers read and parse ahead on all cores.

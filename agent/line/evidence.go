@@ -79,13 +79,13 @@ func (r *evidenceReader) read(line []byte, at Place, by *lane, v *detect.Verdict
 		l = by
 	}
 	if l != nil {
-		parser := l.parser()
+		parser := l.parsers.take()
 		if err := parser.Parse(line, now, &ev); err != nil {
 			ev.Time, ev.Device = v.Time, v.Device
 		} else if ev.Device == "" {
 			ev.Device = l.device
 		}
-		l.release(parser)
+		l.parsers.give(parser)
 	}
 	return store.Evidence{Time: ev.Time, Device: ev.Device, Line: string(line[:min(len(line), evidenceLineLen)])}, inSource(v, ev.Src, ev.Dst)
 }

@@ -1,6 +1,8 @@
 package line
 
 import (
+	"cmp"
+	"context"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -13,10 +15,16 @@ import (
 
 // files are the sources of the daemon: what agent/tail follows. Nothing else here knows of it.
 type files struct {
-	set    *tail.Set
-	inputs []Input
-	lanes  map[*tail.Stream]*lane
-	order  []*lane         // of the streams, in their order
+	set     *tail.Set
+	inputs  []Input
+	parsers []*parsers // of each input
+	lanes   map[*tail.Stream]*lane
+	order   []*lane // of the streams, in their order
+	// Of many files few have something new: these are lists of those to look at, so that the others cost nothing.
+	ready  []*lane         // may have lines since they were last asked
+	moved  []*lane         // whose positions changed since they were last committed
+	fresh  []*lane         // not yet read to their ends
+	stale  []*lane         // whose status may have changed since it was last published
 	origin map[int64]*lane // which lane reads a file; files of earlier runs may be missing
 	// lastTimes has the event time of each path's last line, as stored by an earlier run.
 	lastTimes map[string]time.Time
@@ -27,23 +35,27 @@ type followed struct {
 	stream *tail.Stream
 	input  Input
 	used   tail.Mark // the last line taken
+	begun  []int64   // the files of which one was taken
 	moved  bool      // one was taken since the positions were last committed
+	stale  bool      // its status may have changed since it was last published
 	caught bool      // read to its end once
 	stats  *inputStats
 }
 
 // openFiles begins to follow the inputs at the positions of an earlier run. since is when the agent with these positions
 // ran for the first time.
-func openFiles(o Options, stored []store.Position) (*files, error) {
+func openFiles(ctx context.Context, o Options, stored []store.Position) (*files, error) {
 	opts := tail.Options{Logger: o.Logger, Since: o.Since}
+	var shared []*parsers
 	for i, in := range o.Inputs {
-		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, FromEnd: in.FromEnd, Tag: i})
+		shared = append(shared, &parsers{create: in.NewParser})
+		opts.Inputs = append(opts.Inputs, tail.Input{Pattern: in.Pattern, MaxFiles: in.MaxFiles, FromEnd: in.FromEnd, Tag: i})
 	}
-	set, err := tail.Open(opts, tailPositions(stored))
+	set, err := tail.Open(ctx, opts, tailPositions(stored))
 	if err != nil {
 		return nil, err
 	}
-	return &files{set: set, inputs: o.Inputs, lanes: make(map[*tail.Stream]*lane), origin: make(map[int64]*lane), lastTimes: lastTimes(stored)}, nil
+	return &files{set: set, inputs: o.Inputs, parsers: shared, lanes: make(map[*tail.Stream]*lane), origin: make(map[int64]*lane), lastTimes: lastTimes(stored)}, nil
 }
 
 // stream makes tail's stream a [Source].
@@ -56,39 +68,89 @@ func (s stream) Read(most int, take func(Line)) (int, error) {
 }
 
 // refresh looks for new, rotated and returned files. It gives the lanes that are new, and those whose path is gone.
-func (f *files) refresh() (came, went []*lane, err error) {
-	err = f.set.Refresh()
-	f.order = f.order[:0]
-	for _, s := range f.set.Streams() {
+func (f *files) refresh(ctx context.Context) (came, went []*lane, err error) {
+	err = f.set.Refresh(ctx)
+	added, dropped := f.set.Changed()
+	for _, s := range dropped {
 		l := f.lanes[s]
-		if l == nil {
-			l = f.adopt(s)
-			came = append(came, l)
-		}
-		l.dry = false
-		f.order = append(f.order, l)
-	}
-	if len(f.lanes) > len(f.order) {
-		for s, l := range f.lanes {
-			if !slices.Contains(f.order, l) {
-				went = append(went, l)
-				delete(f.lanes, s)
-				maps.DeleteFunc(f.origin, func(_ int64, of *lane) bool { return of == l })
+		went = append(went, l)
+		delete(f.lanes, s)
+		for _, id := range l.live.begun {
+			if f.origin[id] == l {
+				delete(f.origin, id)
 			}
 		}
 	}
+	for _, s := range added {
+		l := f.adopt(s)
+		came, f.ready = append(came, l), append(f.ready, l)
+	}
+	if len(came)+len(went) > 0 {
+		f.reorder()
+	}
+	for _, s := range f.set.Ready() {
+		l := f.lanes[s]
+		l.dry = false
+		f.ready = append(f.ready, l)
+		f.changed(l)
+	}
 	return came, went, err
+}
+
+// reorder brings the lanes into the order of their paths.
+func (f *files) reorder() {
+	f.order = slices.AppendSeq(f.order[:0], maps.Values(f.lanes))
+	slices.SortFunc(f.order, func(a, b *lane) int { return cmp.Compare(a.name, b.name) })
+	for i, l := range f.order {
+		l.index = i
+	}
+}
+
+// asked gives the lanes that may have lines since it was last asked.
+func (f *files) asked() []*lane {
+	ready := f.ready
+	f.ready = nil
+	return ready
+}
+
+// changed notes that the status of a lane may be another.
+func (f *files) changed(l *lane) {
+	if !l.live.stale {
+		l.live.stale = true
+		f.stale = append(f.stale, l)
+	}
+}
+
+// publish makes the state of the lanes visible that may have changed.
+func (f *files) publish(now time.Time) {
+	for _, l := range f.stale {
+		l.live.stale = false
+		if f.lanes[l.live.stream] == l {
+			l.live.stats.publish(l.live.stream.Status(l.live.used), now)
+		}
+	}
+	f.stale = f.stale[:0]
+}
+
+// caught notes that all lanes were read to their ends.
+func (f *files) caught() {
+	for _, l := range f.fresh {
+		l.live.caught = true
+	}
+	f.fresh = f.fresh[:0]
 }
 
 // adopt makes the lane of a newly found path.
 func (f *files) adopt(s *tail.Stream) *lane {
 	in := f.inputs[s.Tag()]
-	l := newLane(stream{s}, s.Path(), in.NewParser)
+	l := newLane(stream{s}, s.Path(), f.parsers[s.Tag()])
 	l.last = f.lastTimes[s.Path()]
 	// Where reading begins is stored before any line: a start at the end of a file must not become a later one by a
 	// crash, and a file that is renamed before its first line must be known again.
 	l.live = &followed{stream: s, input: in, moved: true}
 	f.lanes[s] = l
+	f.moved, f.fresh = append(f.moved, l), append(f.fresh, l)
+	f.changed(l)
 	return l
 }
 
@@ -96,22 +158,29 @@ func (f *files) adopt(s *tail.Stream) *lane {
 func (f *files) take(l *lane, p *parsed) {
 	if l.live.used.File != p.place.Origin {
 		f.origin[p.place.Origin] = l
+		l.live.begun = append(l.live.begun, p.place.Origin)
 	}
 	l.live.used = tail.Mark{File: p.place.Origin, Next: p.place.Offset + p.size}
-	l.live.moved = true
+	if !l.live.moved {
+		l.live.moved = true
+		f.moved = append(f.moved, l)
+	}
+	f.changed(l)
 }
 
 // positions appends those that moved since they were last asked for.
 func (f *files) positions(to []store.Position, now time.Time) []store.Position {
-	for _, l := range f.order {
-		if !l.live.moved {
-			continue
-		}
+	for _, l := range f.moved {
 		l.live.moved = false
+		if f.lanes[l.live.stream] != l {
+			continue // its path is gone
+		}
 		for _, pos := range l.live.stream.Position(l.live.used) {
+			l.live.stats.heard(pos.Updated, now)
 			to = append(to, storePosition(pos, l.last, now))
 		}
 	}
+	f.moved = f.moved[:0]
 	return to
 }
 

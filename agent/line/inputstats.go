@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"activedefense/agent/silence"
 	"activedefense/agent/tail"
 	"activedefense/detect"
+	"activedefense/store"
 )
 
 // keptBadLines is how many lines that could not be parsed are kept for status; the first ones, because
@@ -35,8 +37,10 @@ type inputStats struct {
 	gone                              time.Time    // since when nothing is read for the path; zero: something is. Of stats.mu
 	mu                                sync.Mutex
 	tail                              tail.Status
-	troubled                          time.Time // since when tail has an error
-	clock                             string    // what the clock warning says, empty if none
+	troubled                          time.Time    // since when tail has an error
+	clock                             string       // what the clock warning says, empty if none
+	input                             int          // index of its input among Stats.expected; -1: of none
+	lastLine                          atomic.Int64 // unix nanoseconds of heard
 }
 
 const (
@@ -53,7 +57,7 @@ func (s *Stats) input(path string) *inputStats {
 	defer s.mu.Unlock()
 	in := s.inputs[path]
 	if in == nil {
-		in = &inputStats{path: path}
+		in = &inputStats{path: path, input: slices.IndexFunc(s.expected, func(e silence.Input) bool { return matches(e.Pattern, path) })}
 		s.inputs[path] = in
 		s.order = append(s.order, in)
 	}
@@ -88,6 +92,49 @@ func (s *Stats) forget(now time.Time) {
 		delete(s.inputs, in.path)
 	}
 	s.order = slices.DeleteFunc(s.order, func(in *inputStats) bool { return s.inputs[in.path] != in })
+}
+
+// expect sets what is to be heard of, before any input is opened: no line was seen before since, and what earlier runs heard is known
+// from their positions.
+func (s *Stats) expect(inputs []Input, since time.Time, stored []store.Position, now time.Time) {
+	if since.IsZero() || since.After(now) {
+		since = now
+	}
+	var expected []silence.Input
+	lately := make(map[string]time.Time)
+	for _, in := range inputs {
+		e := silence.Input{Pattern: in.Pattern, After: in.SilentAfter, Since: since}
+		for _, p := range stored {
+			if !matches(in.Pattern, p.Path) || p.Updated.After(now) {
+				continue
+			}
+			if p.Updated.After(e.Heard) {
+				e.Heard = p.Updated
+			}
+			if now.Sub(p.Updated) < keptInputs && p.Updated.After(lately[p.Path]) {
+				lately[p.Path] = p.Updated
+			}
+		}
+		expected = append(expected, e)
+	}
+	s.mu.Lock()
+	s.expected = expected
+	s.mu.Unlock()
+	for path, at := range lately {
+		in := s.input(path)
+		in.heard(at, now)
+		s.left(in, now) // until its file is found
+	}
+}
+
+// heard notes that lines of it were written until then, as its file's modification time says.
+func (in *inputStats) heard(at, now time.Time) {
+	if at.After(now) {
+		at = now
+	}
+	if n := at.UnixNano(); !at.IsZero() && n > in.lastLine.Load() {
+		in.lastLine.Store(n)
+	}
 }
 
 func (s *Stats) allInputs() []*inputStats {

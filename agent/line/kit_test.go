@@ -127,7 +127,7 @@ func openTestLive(t *testing.T, o Options) *Live {
 // look is what happens before lines are read, at some later time.
 func (l *Live) look(at time.Time) {
 	l.opts.Now = func() time.Time { return at }
-	l.refresh()
+	l.refresh(context.Background())
 	l.publish()
 }
 

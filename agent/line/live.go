@@ -41,7 +41,7 @@ func (l *Live) Run(ctx context.Context) error {
 func (l *Live) run(ctx context.Context) error {
 	defer close(l.out)
 	for {
-		l.refresh()
+		l.refresh(ctx)
 		l.apply()
 		if err := l.drain(ctx); err != nil {
 			break
@@ -63,10 +63,10 @@ func (l *Live) run(ctx context.Context) error {
 }
 
 // refresh looks for new, rotated and returned files, and now and then lets go of positions that nothing needs any more.
-func (l *Live) refresh() {
+func (l *Live) refresh(ctx context.Context) {
 	l.checked = l.opts.Now()
-	came, went, err := l.files.refresh()
-	if err != nil {
+	came, went, err := l.files.refresh(ctx)
+	if err != nil && ctx.Err() == nil {
 		l.opts.Logger.Warn().Err(err).Msg("cannot scan the log files; retrying")
 	}
 	for _, lane := range came {
@@ -90,7 +90,7 @@ func (l *Live) refresh() {
 // drain takes every line that is there now.
 func (l *Live) drain(ctx context.Context) error {
 	now := l.opts.Now()
-	if err := l.merge.gather(ctx, l.files.order); err != nil {
+	if err := l.merge.gather(ctx, l.files.asked()); err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
@@ -101,9 +101,9 @@ func (l *Live) drain(ctx context.Context) error {
 			now = l.opts.Now()
 			l.apply()
 			if now.Sub(l.checked) >= refreshEvery {
-				l.refresh()
+				l.refresh(ctx)
 				l.publish()
-				if err := l.merge.gather(ctx, l.files.order); err != nil {
+				if err := l.merge.gather(ctx, l.files.asked()); err != nil {
 					return err
 				}
 			}
@@ -114,9 +114,7 @@ func (l *Live) drain(ctx context.Context) error {
 		}
 		if !more {
 			l.opts.Stats.ends.reached(now)
-			for _, lane := range l.files.order {
-				lane.live.caught = true
-			}
+			l.files.caught()
 			return l.flushIfDue(ctx)
 		}
 		if l.batch.full() || n%checkEvery == 0 && now.Sub(l.batch.begun) >= flushAfter {
@@ -212,8 +210,8 @@ func (l *Live) publish() {
 		return
 	}
 	l.shown = now
-	for _, lane := range l.files.order {
-		lane.live.stats.publish(lane.live.stream.Status(lane.live.used), now)
-	}
+	l.files.publish(now)
+	crowds, lost := l.files.set.Crowds()
+	l.opts.Stats.publishFiles(crowds, lost, now)
 	l.opts.Stats.publishEngine(l.engine.Stats(), l.keeper.since.at)
 }

@@ -369,7 +369,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	dir := t.TempDir()
 	l := newTestLive(t, dir, "*.log")
 	write(t, filepath.Join(dir, "fw1.log"), scan("203.0.113.7", noon, 1))
-	l.refresh()
+	l.refresh(context.Background())
 	if err := l.drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -439,5 +439,30 @@ func TestALineOfTheFutureIsSeenNow(t *testing.T) {
 	until(t, "activity is stored", func() bool { return only(t, st, "203.0.113.7").Hits == 13 })
 	if e := only(t, st, "203.0.113.7"); !now(e.LastSeen) {
 		t.Errorf("after activity it is %+v", e)
+	}
+}
+
+// Of more files than are followed at once every line is recorded, those beyond in their turn, and status says that there are.
+func TestFilesBeyondTheBoundAreReadInTheirTurnAndTold(t *testing.T) {
+	const files = 6
+	dir := t.TempDir()
+	for i := range files {
+		write(t, filepath.Join(dir, fmt.Sprintf("fw%d.log", i)), record{at: noon, src: "203.0.113.7", dst: "198.51.100.1", port: i}.String()+"\n")
+	}
+	o := testOptions(t, newTestStore(t), filepath.Join(dir, "*.log"))
+	o.Inputs[0].MaxFiles = files / 2
+	l := openTestLive(t, o)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	told := false
+	until(t, "all are read and it was told", func() bool {
+		s := o.Stats.Status(time.Now())
+		told = told || len(s.Crowds) == 1 && s.Crowds[0].Waiting == files-files/2
+		return told && s.Stored == files
+	})
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -54,11 +54,17 @@ func (l *Lookout) Remember(paths []string) {
 // patternOf gives the input to which a path belongs, or "".
 func (l *Lookout) patternOf(path string) string {
 	for _, in := range l.inputs {
-		if ok, _ := filepath.Match(in.Pattern, path); ok || in.Pattern == path {
+		if matches(in.Pattern, path) {
 			return in.Pattern
 		}
 	}
 	return ""
+}
+
+// matches tells whether a path belongs to an input, as it does also by being the pattern.
+func matches(pattern, path string) bool {
+	ok, _ := filepath.Match(pattern, path)
+	return ok || pattern == path
 }
 
 // look says what cannot be read now; empty: nothing.
@@ -90,11 +96,11 @@ func (l *Lookout) CaughtUp(now time.Time) bool {
 	return l.stats.ends.settled(now) && !hidden
 }
 
-// Last gives what look said last.
-func (l *Lookout) Last() string {
+// Last gives what look said last, and since when it is so.
+func (l *Lookout) Last() (why string, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.why
+	return l.why, l.since
 }
 
 // lookForFiles says which input has no log file is left. An empty folder may be one that is not mounted.

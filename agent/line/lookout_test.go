@@ -59,8 +59,8 @@ func (l *lookoutTest) expect(when string, after time.Duration, wants string) {
 	if (why == "") != (wants == "") || !strings.Contains(why, wants) {
 		l.t.Errorf("%s: what is hidden is %q instead of %q", when, why, wants)
 	}
-	if l.Last() != why {
-		l.t.Errorf("%s: status says %q", when, l.Last())
+	if last, _ := l.Last(); last != why {
+		l.t.Errorf("%s: status says %q", when, last)
 	}
 }
 

@@ -17,23 +17,27 @@ type merge struct {
 	heads   []*lane        // those that have a next line, the earliest first, as a heap
 }
 
-// gather asks lanes that have no next line for one.
+// gather asks lanes for a next line that may have one. Those that have one already stay, whether they are named or not.
 func (m *merge) gather(ctx context.Context, lanes []*lane) error {
-	m.heads, m.readers.lanes = m.heads[:0], len(lanes)
-	for i, l := range lanes {
+	m.readers.lanes = len(m.heads) + len(lanes)
+	for _, l := range lanes {
 		if err := ctx.Err(); err != nil {
 			return err // each lane may take a read
 		}
-		l.index = i
+		if l.head {
+			continue
+		}
 		ok, err := m.readers.fill(ctx, l)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		if ok {
 			m.look(l)
+			l.head = true
 			m.heads = append(m.heads, l)
 		}
 	}
+	m.readers.lanes = len(m.heads)
 	for i := len(m.heads)/2 - 1; i >= 0; i-- {
 		m.sink(i)
 	}
@@ -60,6 +64,7 @@ func (m *merge) advance(ctx context.Context) error {
 	if ok {
 		m.look(l)
 	} else {
+		l.head = false
 		last := len(m.heads) - 1
 		m.heads[0] = m.heads[last]
 		m.heads = m.heads[:last]

@@ -35,7 +35,9 @@ func testMerge(t testing.TB, paths ...string) (*merge, []*lane) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lanes = append(lanes, newLane(f, path, testInput(path).NewParser))
+		l := newLane(f, path, &parsers{create: testInput(path).NewParser})
+		l.index = i
+		lanes = append(lanes, l)
 	}
 	t.Cleanup(readers.close) // before the files are closed
 	return &merge{readers: readers, engine: detect.New(testSettings)}, lanes

@@ -103,7 +103,8 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 	}) {
 		return nil, ctx.Err()
 	}
-	files, err := openFiles(o, positions)
+	o.Stats.expect(o.Inputs, o.Since, positions, o.Now())
+	files, err := openFiles(ctx, o, positions)
 	if err != nil {
 		return nil, fmt.Errorf("open the inputs: %w", err)
 	}
@@ -114,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Live, error) {
 		refused: make(map[netip.Prefix]time.Time), waiting: make(map[netip.Prefix]store.State),
 	}
 	l.free <- newBatch()
-	l.refresh()
+	l.refresh(ctx)
 	if !o.Health.Insist(ctx, func() error {
 		surge := o.Surge
 		l.flow = flow{engine: detect.New(o.Settings), guard: o.Guard, ours: o.Ours, surge: &surge, neighbours: newNeighbours(o.Neighbours), oldest: o.ReleaseAfter, ahead: o.Ahead, end: l}

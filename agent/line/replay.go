@@ -92,7 +92,7 @@ func (r *replay) open(path string, origin int64) error {
 			return fmt.Errorf("replay: %s: %w", stdinName, err)
 		}
 		r.endless, r.total = true, 0
-		r.lanes = append(r.lanes, newLane(f, stdinName, r.opts.Input(path).NewParser))
+		r.add(newLane(f, stdinName, &parsers{create: r.opts.Input(path).NewParser}))
 		return nil
 	}
 	info, err := os.Stat(path)
@@ -114,8 +114,13 @@ func (r *replay) open(path string, origin int64) error {
 	if !r.endless {
 		r.total += info.Size()
 	}
-	r.lanes = append(r.lanes, newLane(f, path, r.opts.Input(path).NewParser))
+	r.add(newLane(f, path, &parsers{create: r.opts.Input(path).NewParser}))
 	return nil
+}
+
+func (r *replay) add(l *lane) {
+	l.index = len(r.lanes)
+	r.lanes = append(r.lanes, l)
 }
 
 func (r *replay) close() {

@@ -1,6 +1,7 @@
 package line
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -119,7 +120,7 @@ func readAll(t testing.TB, l *Live) {
 	w := &writer{store: l.opts.Store, in: l.out, free: l.free, wake: l.opts.Wake, stats: l.opts.Stats, health: l.opts.Health, log: l.opts.Logger, now: l.opts.Now}
 	written := make(chan error, 1)
 	go func() { written <- w.run(t.Context(), t.Context()) }()
-	l.refresh()
+	l.refresh(context.Background())
 	l.apply()
 	if err := l.drain(t.Context()); err != nil {
 		t.Error(err)
@@ -183,9 +184,9 @@ func TestRestartsChangeNoVerdict(t *testing.T) {
 // takeSome takes so many lines and commits after each so many; those behind the last commit are lost, as by a kill.
 func takeSome(t testing.TB, l *Live, lines, batch int) {
 	t.Helper()
-	l.refresh()
+	l.refresh(t.Context())
 	l.apply()
-	if err := l.merge.gather(t.Context(), l.files.order); err != nil {
+	if err := l.merge.gather(t.Context(), l.files.asked()); err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n <= lines; n++ {

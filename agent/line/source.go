@@ -59,8 +59,11 @@ type Parser interface {
 
 // Input says where lines come from and how they are read.
 type Input struct {
-	Pattern   string         // of paths, as of [filepath.Match]
-	FromEnd   bool           // a file never seen before is read from its end
-	NewParser func() Parser  // called for each goroutine that parses lines of one source
-	Location  *time.Location // zone of the firewall's clock, to say which one would fit better
+	Pattern  string // of paths, as of [filepath.Match]
+	MaxFiles int    // followed at once; 0: 10,000
+	// SilentAfter is for how long there must have been no line for that to be told; 0: never.
+	SilentAfter time.Duration
+	FromEnd     bool           // a file never seen before is read from its end
+	NewParser   func() Parser  // called for each goroutine that parses lines of one source
+	Location    *time.Location // zone of the firewall's clock, to say which one would fit better
 }

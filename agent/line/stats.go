@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"activedefense/agent/silence"
+	"activedefense/agent/tail"
 	"activedefense/detect"
 )
 
@@ -14,12 +16,15 @@ type Stats struct {
 	mu       sync.Mutex
 	inputs   map[string]*inputStats
 	order    []*inputStats // as they were found
+	expected []silence.Input
 	bad      []BadLine
 	engine   detect.Stats
 	since    int64 // of knownSince
 	rate     rate
 	lastSave time.Time
 	stored   uint64 // records committed
+	crowds   []Crowd
+	lost     uint64
 
 	ends     ends
 	verdicts *prometheus.CounterVec
@@ -69,6 +74,23 @@ func (s *Stats) publishEngine(e detect.Stats, since int64) {
 	s.mu.Lock()
 	s.engine, s.since = e, since
 	s.mu.Unlock()
+}
+
+// publishFiles shows which inputs have more files than are followed, and how many files were lost.
+func (s *Stats) publishFiles(crowds []tail.Crowd, lost uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.crowds
+	s.crowds, s.lost = nil, lost
+	for _, c := range crowds {
+		since := now
+		for _, b := range before {
+			if b.Tag == c.Tag {
+				since = b.Since
+			}
+		}
+		s.crowds = append(s.crowds, Crowd{c, since})
+	}
 }
 
 // rate is lines a second over the last full ten seconds.

@@ -2,19 +2,26 @@ package line
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"slices"
 	"time"
 
+	"activedefense/agent/silence"
+	"activedefense/agent/tail"
 	"activedefense/detect/memory"
 )
 
 // Status is how far the line is.
 type Status struct {
-	Inputs     []InputStatus // at most 1000, those in trouble and those behind before others
-	NotShown   int           // files beyond that
-	BadLines   []BadLine     // the first 20 lines that could not be parsed
-	Stored     uint64        // records committed since the start
-	Rate       float64       // lines a second
+	Inputs     []InputStatus    // at most 1000, those in trouble and those behind before others
+	NotShown   int              // files beyond that
+	Crowds     []Crowd          // inputs with more files than are followed at once
+	Lost       uint64           // files, since the start, of which lines may be lost that were not read
+	Heard      []silence.Status // of each input, in the order of the configuration; empty before they are opened
+	BadLines   []BadLine        // the first 20 lines that could not be parsed
+	Stored     uint64           // records committed since the start
+	Rate       float64          // lines a second
 	Detect     DetectStatus
 	LastCommit *time.Time // nil: none yet
 }
@@ -31,6 +38,9 @@ type InputStatus struct {
 	LagSeconds float64    `json:"lag_seconds"` // how old the last line read is, while there are more to read
 	LastEvent  *time.Time `json:"last_event,omitempty"`
 	LastRead   *time.Time `json:"last_read,omitempty"`
+	LastLine   *time.Time `json:"last_line,omitempty"`    // when it was last written to; nil: not known yet, or there was no line ever
+	Silent     *time.Time `json:"silent_since,omitempty"` // the same, when there has been no line for inputs[].silent_after; nil: there has, or it is not known
+	ErrorSince *time.Time `json:"error_since,omitempty"`
 	Error      string     `json:"error,omitempty"`
 	Clock      string     `json:"clock,omitempty"` // what is wrong with the times of the file
 }
@@ -71,13 +81,19 @@ const leastForShares = 1000
 // Status gives the state now.
 func (s *Stats) Status(now time.Time) Status {
 	var out Status
-	for _, in := range s.allInputs() {
-		out.Inputs = append(out.Inputs, in.status(now))
+	all := s.allInputs()
+	byInput := make(map[int][]silence.File)
+	for _, in := range all {
+		row, file := in.status(now)
+		out.Inputs = append(out.Inputs, row)
+		byInput[in.input] = append(byInput[in.input], file)
 	}
+	out.Heard = s.silences(byInput, now, &out.Inputs)
 	out.Inputs, out.NotShown = foremost(out.Inputs)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.BadLines = slices.Clone(s.bad)
+	out.Crowds, out.Lost = slices.Clone(s.crowds), s.lost
 	out.Stored, out.Rate = s.stored, s.rate.perSecond(now)
 	e := &s.engine
 	out.Detect = DetectStatus{Sources: e.Sources, Sightings: e.Sightings, Evicted: e.Evicted, NearThreshold: e.Near,
@@ -91,6 +107,12 @@ func (s *Stats) Status(now time.Time) Status {
 		out.LastCommit = &last
 	}
 	return out
+}
+
+// A Crowd is an input with more files than are followed at once.
+type Crowd struct {
+	tail.Crowd
+	Since time.Time
 }
 
 // trouble is a path that cannot be read, or only in part.
@@ -118,7 +140,7 @@ func foremost(inputs []InputStatus) (shown []InputStatus, left int) {
 	}
 	rank := func(in *InputStatus) int {
 		switch {
-		case in.Error != "" || in.Clock != "":
+		case in.Error != "" || in.Clock != "" || in.Silent != nil:
 			return 0
 		case in.Behind > 0:
 			return 1
@@ -129,7 +151,42 @@ func foremost(inputs []InputStatus) (shown []InputStatus, left int) {
 	return inputs[:mostInputs], len(inputs) - mostInputs
 }
 
-func (in *inputStats) status(now time.Time) InputStatus {
+// silences says how each input does, marks the files that are silent, and adds a row for each input without a file.
+func (s *Stats) silences(files map[int][]silence.File, now time.Time, rows *[]InputStatus) (all []silence.Status) {
+	s.mu.Lock()
+	expected := s.expected
+	s.mu.Unlock()
+	silent := make(map[string]time.Time)
+	for i, in := range expected {
+		st := silence.Of(in, files[i], now)
+		all = append(all, st)
+		for _, q := range st.Silent {
+			silent[q.Path] = q.Since
+		}
+		if !st.Since.IsZero() && st.Last.IsZero() {
+			silent[in.Pattern] = st.Since
+		}
+		if len(files[i]) == 0 {
+			*rows = append(*rows, InputStatus{Path: in.Pattern, Error: "no file matches it", LastLine: timeOrNil(st.Last), Silent: timeOrNil(st.Since)})
+		}
+	}
+	for i := range *rows {
+		if since, is := silent[(*rows)[i].Path]; is {
+			(*rows)[i].Silent = &since
+		}
+	}
+	return all
+}
+
+// timeOrNil gives nil for the zero time.
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func (in *inputStats) status(now time.Time) (InputStatus, silence.File) {
 	t, clock := in.snapshot()
 	s := InputStatus{
 		Path: in.path, Lines: in.lines.Load(), Records: in.records.Load(), Ignored: in.ignored.Load(),
@@ -138,9 +195,16 @@ func (in *inputStats) status(now time.Time) InputStatus {
 	}
 	if t.Err != nil {
 		s.Error = t.Err.Error()
+		since, _ := in.trouble()
+		s.ErrorSince = &since
 	}
-	s.LastEvent, s.LastRead = unixNano(in.lastEvent.Load()), unixNano(in.lastRead.Load())
-	return s
+	s.LastEvent, s.LastRead, s.LastLine = unixNano(in.lastEvent.Load()), unixNano(in.lastRead.Load()), unixNano(in.lastLine.Load())
+	file := silence.File{Path: in.path, Missing: errors.Is(t.Err, fs.ErrNotExist)}
+	file.Blind = t.Behind > 0 || t.Err != nil && !file.Missing
+	if s.LastLine != nil {
+		file.Last = *s.LastLine
+	}
+	return s, file
 }
 
 // unixNano gives nil for zero.

@@ -3,6 +3,9 @@ package line
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,5 +32,84 @@ func TestStatusOfVeryManyFilesIsBounded(t *testing.T) {
 	}
 	if s.Inputs[0].Clock == "" || s.Inputs[1].Error == "" || s.Inputs[2].Behind != 7 || s.Inputs[3].Path != "/logs/00000.log" {
 		t.Errorf("the first are %+v", s.Inputs[:4])
+	}
+}
+
+// Since when nothing is heard is what the files say of themselves, is kept over a restart, and over the file's end: what reads a
+// backlog, or starts anew, makes no silence younger.
+func TestSilenceIsRememberedOverARestart(t *testing.T) {
+	dir := t.TempDir()
+	quiet, busy := filepath.Join(dir, "quiet.log"), filepath.Join(dir, "busy.log")
+	now := time.Now().Truncate(time.Second)
+	written := map[string]time.Time{quiet: now.Add(-time.Hour), busy: now.Add(-time.Minute)}
+	for path, at := range written {
+		text := record{at: at, src: "203.0.113.7", dst: "198.51.100.1", port: 22}.String() + "\n"
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := testOptions(t, newTestStore(t), filepath.Join(dir, "*.log"))
+	o.Inputs[0].SilentAfter = 15 * time.Minute
+	never := []string{"/nowhere/*.log", filepath.Join(dir, "*.txt"), filepath.Join(dir, "firewall")}
+	for _, pattern := range never {
+		o.Inputs = append(o.Inputs, Input{Pattern: pattern, SilentAfter: time.Minute, NewParser: o.Inputs[0].NewParser})
+	}
+	o.Since = now.Add(-2 * time.Hour)
+	o.Now = func() time.Time { return now }
+	expect := func(when string, quietFor time.Duration) {
+		t.Helper()
+		o.Stats = NewStats()
+		l := openTestLive(t, o)
+		defer l.Close()
+		readAll(t, l)
+		l.publish()
+		s := o.Stats.Status(now)
+		rows := make(map[string]InputStatus)
+		for _, in := range s.Inputs {
+			rows[in.Path] = in
+		}
+		if r := rows[quiet]; r.Silent == nil || !r.Silent.Equal(now.Add(-quietFor)) || !r.LastLine.Equal(*r.Silent) {
+			t.Errorf("%s the quiet file is %+v", when, r)
+		}
+		if r := rows[busy]; r.Silent != nil || r.LastLine == nil {
+			t.Errorf("%s the other file is %+v", when, r)
+		}
+		for i, pattern := range never {
+			if r := rows[pattern]; r.Silent == nil || !r.Silent.Equal(o.Since) || r.Error == "" || !s.Heard[1+i].Since.Equal(o.Since) {
+				t.Errorf("%s the input %s without a file is %+v, %+v", when, pattern, r, s.Heard)
+			}
+		}
+		if len(s.Heard) != 4 || len(s.Heard[0].Silent) != 1 || !s.Heard[0].Since.IsZero() || !s.Heard[0].Last.Equal(written[busy]) {
+			t.Errorf("%s: %+v", when, s.Heard)
+		}
+	}
+	expect("at first", time.Hour)
+	expect("after a restart", time.Hour)
+	if err := os.Remove(quiet); err != nil {
+		t.Fatal(err)
+	}
+	expect("when its file is gone", time.Hour)
+}
+
+// Nothing is known to be silent of which there is more to read, or which cannot be read.
+func TestWhatIsNotReadIsNotSilent(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		name   string
+		status tail.Status
+		want   bool
+	}{
+		{"read to its end", tail.Status{}, true}, {"there is more", tail.Status{Behind: 1}, false}, {"it cannot be read", tail.Status{Err: errors.New("no")}, false},
+		{"it is not there", tail.Status{Err: fs.ErrNotExist}, true},
+	} {
+		stats := NewStats()
+		stats.expect([]Input{{Pattern: "/l/a.log", SilentAfter: time.Minute}}, time.Time{}, nil, now.Add(-time.Hour))
+		in := stats.input("/l/a.log")
+		in.heard(now.Add(-2*time.Minute), now)
+		in.publish(c.status, now)
+		s := stats.Status(now)
+		if got := s.Inputs[0].Silent != nil; got != c.want || got == s.Heard[0].Since.IsZero() || (s.Inputs[0].ErrorSince != nil) != (c.status.Err != nil) {
+			t.Errorf("%s: %+v, %+v", c.name, s.Inputs[0], s.Heard)
+		}
 	}
 }

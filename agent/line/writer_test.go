@@ -45,7 +45,7 @@ func TestVerdictsShareATransactionWhileTheWriterIsBusy(t *testing.T) {
 			stop() // it goes on until it has to wait for the writer
 		}
 	}}
-	l.refresh()
+	l.refresh(context.Background())
 	if err := l.drain(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}

@@ -121,9 +121,9 @@ func (b *Bounder) note(removed int64, over bool, low string) {
 	if b.since.IsZero() {
 		b.since, b.logged = now, time.Time{}
 	}
-	b.what, b.remedy = "store: the records reached store.max_size ("+humanize.Bytes(uint64(b.MaxSize))+")", "raise store.max_size, or shorten store.keep_records"
+	b.what, b.remedy = "capacity: the records reached store.max_size ("+humanize.Bytes(uint64(b.MaxSize))+")", "raise store.max_size, or shorten store.keep_records"
 	if low != "" {
-		b.what, b.remedy = "store: "+low, "free space there, or shorten store.keep_records; when the disk is full, reading stops"
+		b.what, b.remedy = "capacity: "+low, "free space there, or shorten store.keep_records; when the disk is full, reading stops"
 	}
 	if !b.last.IsZero() {
 		b.what += ": the oldest go before their time"

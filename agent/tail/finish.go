@@ -92,10 +92,15 @@ func (st *Stream) lose(f *file) {
 	// What was passed over as a copy of it may hold what was not read.
 	st.set.excluded.reconsider()
 	st.set.watch.dirty.Store(true)
-	if f.offset > 0 {
-		st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).
-			Msg("deleted or truncated and no copy was found; lines not read before are lost")
+	if f.whole {
+		return
 	}
+	st.set.lost++
+	what := "deleted or truncated and no copy was found; lines not read before are lost"
+	if f.offset == 0 && f.sumLen == 0 {
+		what = "deleted or moved away, and it was empty when it was last seen; lines written to it since may be lost"
+	}
+	st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).Msg(what)
 }
 
 // setAside closes a file that cannot be read; it is looked for and opened again with every Refresh.
@@ -110,7 +115,9 @@ func (st *Stream) setAside(f *file, err error) {
 	f.since = st.set.now()
 	f.looked = time.Time{}
 	st.files.waiting = append(st.files.waiting, f)
+	st.set.unsettled = true
 	st.health.report(st.err())
+	st.set.news.of(st)
 }
 
 // shut closes a file.

@@ -3,9 +3,12 @@ package tail
 import (
 	"errors"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -39,6 +42,30 @@ type folder struct {
 	entries map[string]entry // by name
 	err     error            // why it could not be listed; entries then holds what was asked for by name
 	quiet   bool             // no change in the folder can have gone unnoticed since the listing began
+	aside   bool             // it is in another one, and listed for what was rotated into it
+	subs    []string         // names of the folders in it
+	names   []string         // of the entries, sorted; nil: not asked for yet
+}
+
+// mostBelow bounds in how many folders below another one files are looked for.
+const mostBelow = 32
+
+// below gives the names of the folders in it, into which files may be rotated (olddir of logrotate).
+func (d *folder) below() []string { return d.subs[:min(len(d.subs), mostBelow)] }
+
+// beginning gives the entries whose names begin so, sorted by name.
+func (d *folder) beginning(prefix string) iter.Seq2[string, entry] {
+	if d.names == nil {
+		d.names = slices.Sorted(maps.Keys(d.entries))
+	}
+	from, _ := slices.BinarySearch(d.names, prefix)
+	return func(yield func(string, entry) bool) {
+		for _, name := range d.names[from:] {
+			if !strings.HasPrefix(name, prefix) || !yield(name, d.entries[name]) {
+				return
+			}
+		}
+	}
 }
 
 // quietAfter is more than the steps in which file systems keep time: a change as long after the last one as this shows
@@ -71,6 +98,9 @@ func listFolder(path string, names []string, wanted func(name string) bool) *fol
 		return d
 	}
 	for _, item := range list {
+		if item.IsDir() {
+			d.subs = append(d.subs, item.Name())
+		}
 		if item.IsDir() || (wanted != nil && !wanted(item.Name())) {
 			continue
 		}

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -13,20 +14,25 @@ const listingGap = 50 * time.Microsecond
 // listed yet. It knows of names and inodes, not of what is read. Its user holds Set.mu.
 type folders struct {
 	byPath map[string]*folder
-	at     time.Time // when the last comparison with what is read ended
-	names  int       // in all of them
+	byKey  map[inode][]entry // what find gives; nil: not made since something was listed
+	at     time.Time         // when the last comparison with what is read ended
+	names  int               // in all of them
 }
 
 // relist lists the folders wanted, each with the names to look at where listing is not allowed, and those, too, in which
 // the files behind symbolic links lie that are ours: there they are renamed. It gives what was listed before.
 func (d *folders) relist(wanted map[string][]string, ours func(path string) bool) (before map[string]*folder) {
-	before, d.byPath = d.byPath, make(map[string]*folder, len(wanted))
+	before, d.byPath, d.byKey = d.byPath, make(map[string]*folder, len(wanted)), nil
 	for dir, names := range wanted {
 		listed := listFolder(dir, names, nil)
 		if old := before[dir]; listed.err == nil && (!listed.quiet || old == nil || !old.mtime.Equal(listed.mtime)) {
 			listed = listed.steady(nil)
 		}
 		d.byPath[dir] = listed
+	}
+	d.names = 0
+	for _, listed := range d.byPath {
+		d.names += len(listed.entries)
 	}
 	targets := map[string][]string{}
 	for _, listed := range d.byPath {
@@ -49,8 +55,26 @@ func (d *folders) relist(wanted map[string][]string, ours func(path string) bool
 // include lists a folder that was not listed.
 func (d *folders) include(dir string, names []string) {
 	if d.byPath[dir] == nil {
-		d.byPath[dir] = listFolder(dir, names, nil)
+		d.byPath[dir], d.byKey = listFolder(dir, names, nil), nil
 	}
+}
+
+// around gives the folder of a path and those in it, nil if it was not listed itself.
+func (d *folders) around(path string) []*folder {
+	in := d.of(path)
+	if in == nil {
+		return nil
+	}
+	out := []*folder{in}
+	for _, name := range in.below() {
+		below := filepath.Join(in.path, name)
+		if d.byPath[below] == nil {
+			d.include(below, nil)
+			d.byPath[below].aside = true
+		}
+		out = append(out, d.byPath[below])
+	}
+	return out
 }
 
 // compared notes that everything listed was compared with what is read.
@@ -64,6 +88,16 @@ func (d *folders) compared() {
 // costly tells whether there are so many names that they are not listed again so soon.
 func (d *folders) costly(since time.Duration) bool {
 	return d.names > 100 && since < time.Duration(d.names)*listingGap
+}
+
+// rest is the time between two listings when nothing is known to have happened: what they cost is to be little of it. Where
+// events tell of what is written they have to find only what those miss, as from another host.
+func (d *folders) rest(poll time.Duration, events bool) time.Duration {
+	gap := time.Duration(d.names) * listingGap
+	if events {
+		gap *= 10
+	}
+	return max(poll, gap)
 }
 
 // changed tells whether a folder may hold other names than when it was listed.
@@ -92,18 +126,17 @@ func (d *folders) entry(path string) (entry, bool) {
 // find gives the entries that lead to an inode, but not compressed ones: a compressor is soon given the inode of a file
 // that was removed.
 func (d *folders) find(key inode) []entry {
-	var out []entry
-	for _, listed := range d.byPath {
-		for name, e := range listed.entries {
-			if e.key != key || !e.regular() {
-				continue
-			}
-			if _, packed := unpacked(name); !packed {
-				out = append(out, e)
+	if d.byKey == nil {
+		d.byKey = map[inode][]entry{}
+		for _, listed := range d.byPath {
+			for name, e := range listed.entries {
+				if _, packed := unpacked(name); !packed && e.regular() {
+					d.byKey[e.key] = append(d.byKey[e.key], e)
+				}
 			}
 		}
 	}
-	return out
+	return slices.Clone(d.byKey[key])
 }
 
 // inodes gives all that names lead to.
@@ -121,7 +154,7 @@ func (d *folders) inodes() map[inode]bool {
 func (d *folders) watchable() map[string]inode {
 	out := map[string]inode{}
 	for path, listed := range d.byPath {
-		if listed.err == nil {
+		if listed.err == nil && !listed.aside {
 			out[path] = listed.key
 		}
 	}

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -155,11 +156,11 @@ func TestAFileThatGrowsInAnotherFolderAfterItsOwnWasRemoved(t *testing.T) {
 
 func TestAnInvalidPatternIsRefused(t *testing.T) {
 	for _, pattern := range []string{"/var/log/[", ""} {
-		if _, err := Open(Options{Inputs: []Input{{Pattern: pattern}}}, nil); err == nil {
+		if _, err := Open(context.Background(), Options{Inputs: []Input{{Pattern: pattern}}}, nil); err == nil {
 			t.Errorf("pattern %q was taken", pattern)
 		}
 	}
-	_, err := Open(Options{Inputs: []Input{{Pattern: "/var/log/["}}}, nil)
+	_, err := Open(context.Background(), Options{Inputs: []Input{{Pattern: "/var/log/["}}}, nil)
 	if !errors.Is(err, filepath.ErrBadPattern) || !strings.Contains(err.Error(), "/var/log/[") {
 		t.Fatalf("error %v names neither kind nor pattern", err)
 	}
@@ -226,7 +227,7 @@ func TestNothingIsGivenAfterClose(t *testing.T) {
 	if n := st.Each(5, func(Line) { t.Error("a line after Close") }); n != 0 {
 		t.Fatalf("%d lines after Close", n)
 	}
-	if err := k.set.Refresh(); !errors.Is(err, os.ErrClosed) {
+	if err := k.set.Refresh(context.Background()); !errors.Is(err, os.ErrClosed) {
 		t.Fatalf("Refresh: %v", err)
 	}
 	if err := k.set.Wait(t.Context()); !errors.Is(err, os.ErrClosed) {
@@ -287,6 +288,7 @@ func TestAFileThatIsSilentForLongIsClosedAndGoesOnWhenItGrows(t *testing.T) {
 		t.Fatalf("%d files open after a restart", n)
 	}
 	k.put("x.log", "new\n")
+	k.mustScan() // what is written in place shows in no folder
 	k.expect("new")
 }
 

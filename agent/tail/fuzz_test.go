@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func FuzzLines(f *testing.F) {
 		if err := os.WriteFile(path, content[:at], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		set, err := Open(Options{Inputs: []Input{{Pattern: path}}, MaxLine: limit, newWatcher: noWatcher}, nil)
+		set, err := Open(context.Background(), Options{Inputs: []Input{{Pattern: path}}, MaxLine: limit, newWatcher: noWatcher}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +37,7 @@ func FuzzLines(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o644); err != nil { // bytes that are there stay as they are
 			t.Fatal(err)
 		}
-		if err := set.Refresh(); err != nil {
+		if err := set.Refresh(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		have = append(have, all(st)...)

@@ -35,7 +35,7 @@ func TestAGenerationThatIsNewerThanTheOneJustOpenedIsLeftToTheNextLook(t *testin
 	k.rename("x.log", "x.log.2")
 	k.write("x.log.1", "newer\n")
 	k.set.mu.Lock()
-	list := k.set.between(st, since, st.files.cur)
+	list := k.set.between(st, nil, since, st.files.cur)
 	k.set.mu.Unlock()
 	if len(list) != 0 {
 		t.Fatalf("%d generations", len(list))

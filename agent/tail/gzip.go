@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -89,7 +91,9 @@ func (p *packed) close() error { return p.h.Close() }
 // the compressed file's inode says nothing about it.
 func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 	if !strings.HasSuffix(e.path, ".gz") {
-		s.excluded.name(e.path, "may hold lines that were never read, but is compressed in a way that cannot be read")
+		if s.excluded.say(zerolog.WarnLevel, e.path, "may hold lines that were never read, but is compressed in a way that cannot be read") {
+			s.lost++
+		}
 		return nil, errCompressed
 	}
 	p, head, err := openPacked(e.path, e.key)
@@ -113,11 +117,13 @@ func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 		if f.stream != nil {
 			f.stream.delivery.resume(f)
 		}
-		f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, e.path, p, head, s.now(), -1, false
+		f.stream, f.where, f.zip, f.idle, f.end, f.done = st, e.path, p, s.now(), -1, false
+		f.saw(head)
 		st.files.enqueue(f) // in its turn, which was before what came after it
 		return f, errFinished
 	}
-	f.stream, f.where, f.zip, f.seen, f.idle = st, e.path, p, head, s.now()
+	f.stream, f.where, f.zip, f.idle = st, e.path, p, s.now()
+	f.saw(head)
 	return f, nil
 }
 

@@ -20,7 +20,7 @@ func (h *horizon) extend(stamp time.Time) {
 
 // doubt takes note that what was taken for a file may have been another generation.
 func (h *horizon) doubt(stamp time.Time) {
-	if h.unsure.IsZero() || stamp.Before(h.unsure) {
+	if !stamp.IsZero() && (h.unsure.IsZero() || stamp.Before(h.unsure)) {
 		h.unsure = stamp
 	}
 }

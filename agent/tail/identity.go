@@ -1,6 +1,9 @@
 package tail
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // claim opens a path for a stream, as a known file that is gone on with or as a new one. With a key that is not zero it
 // opens nothing but that inode.
@@ -54,12 +57,16 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 			}
 		}
 	}
-	f.offset, f.after = from, twin
+	f.offset, f.start, f.after = from, from, twin
 	return f, nil
 }
 
+// longestHead is how long a head may be that all files of a writer have.
+const longestHead = 4 << 10
+
 // copyOf tells whether what was opened begins like a known file. If that one is still read, the copy is not; if it is
-// finished (then the copy was made before it was truncated), the copy goes on at the offset returned. A file that
+// finished (then the copy was made before it was truncated), the copy goes on at the offset returned, as does a copy to which
+// lines of its own were written. A file that
 // replaces a deleted one with the same content, as rsync(1) does, goes on where the file returned ends.
 func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 	twin := s.known.original(path, o)
@@ -79,16 +86,55 @@ func (s *Set) copyOf(st *Stream, path string, o *opened) (*file, int64, error) {
 		}
 		return s.copyOf(st, path, o)
 	case !twin.done:
-		if twin.h != nil && (o.size > twin.sizeNow() || !sameBefore(twin.h, o.h, min(twin.offset, o.size))) {
-			return nil, 0, nil // a copy is never longer: this one has lines of its own
+		if twin.h == nil {
+			return nil, 0, errCopy
 		}
-		return nil, 0, errCopy
+		common := parting(twin.h, o.h, 0, min(o.size, twin.sizeNow()))
+		if common >= o.size {
+			return nil, 0, errCopy
+		}
+		if twin.stream == st || twin.start > 0 && !twin.earlier || common < min(twin.offset, longestHead) {
+			return nil, 0, nil // all begin so, or it is the other that goes on behind this one
+		}
+		// It has lines of its own, behind what it has in common with the other, which gives that.
+		return nil, lineBefore(o.h, common), nil
+	}
+	if common, ok := s.folders.parted(twin, o); ok {
+		return nil, lineBefore(o.h, common), nil
+	}
+	switch {
 	case o.size <= twin.offset:
 		return nil, 0, errFinished
 	case !boundary(o.h, twin.offset):
 		return nil, 0, nil
 	}
 	return nil, twin.offset, nil
+}
+
+// parted tells where what was opened parts from a finished file that it begins like, if that is still there under some name and
+// they part before what was read of it ends.
+func (d *folders) parted(twin *file, o *opened) (common int64, ok bool) {
+	places := d.find(twin.key)
+	for _, c := range generations(d.around(twin.path), twin.path, time.Time{}, -1) { // copied before it was truncated
+		if !c.packed {
+			places = append(places, c.entry)
+		}
+	}
+	for _, e := range places {
+		original, err := openPlain(e.path)
+		if err != nil {
+			continue
+		}
+		found := original.key != o.key && original.size >= twin.offset && twin.begins(original.head)
+		if found {
+			common = parting(original.h, o.h, 0, min(o.size, twin.offset))
+		}
+		original.h.Close()
+		if found {
+			return common, common < min(o.size, twin.offset) && common >= longestHead
+		}
+	}
+	return 0, false
 }
 
 // attach gives a file its handle.
@@ -100,8 +146,9 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 		f.stream.delivery.resume(f)
 	}
 	s.known.rekey(f, o.key)
-	f.stream, f.path = st, st.path
-	f.h, f.where, f.seen = o.h, where, o.head
+	s.known.locate(f, st.path)
+	f.stream, f.h, f.where = st, o.h, where
+	f.saw(o.head)
 	f.end, f.size, f.mtime = -1, o.size, time.Time{}
 	f.fresh = f.offset == 0
 	f.done, f.found, f.gone, f.idle = false, false, time.Time{}, s.now()
@@ -109,4 +156,31 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 		f.stamp = mtime
 	}
 	s.known.opened(f)
+	s.known.pair(f)
+}
+
+// pair notes of a file that was opened which other one begins as it does.
+func (r *registry) pair(f *file) {
+	f.alike = nil
+	if len(f.seen) < fingerprintMax {
+		return
+	}
+	for _, other := range r.byHead[sha256.Sum256(f.seen)] {
+		if other != f && other.h != nil && other.stream != f.stream {
+			f.alike, other.alike = other, f
+			return
+		}
+	}
+}
+
+// passShared passes over what a file has got from another one, which was read there: a copy is overwritten with a longer one.
+func (f *file) passShared(by *reader) {
+	other := f.alike
+	if other == nil || other.h == nil || f.offset == 0 || f.long != nil || other.offset <= f.offset || other.start > f.offset || !sameBefore(f.h, other.h, f.offset) {
+		return
+	}
+	if to := lineBefore(f.h, parting(f.h, other.h, f.offset, min(other.offset, f.size))); to > f.offset {
+		f.offset = to
+		by.drop(f)
+	}
 }

@@ -13,6 +13,10 @@ type input struct {
 	dir, base string
 	dirMeta   bool // the folder's path has wildcards
 	literal   bool // nothing has wildcards
+	followed  int  // paths of which a file is open
+	waiting   int  // paths with something to read that are not followed for want of room
+	resting   int  // paths that are not, and have not changed
+	told      bool // that there are some was logged
 	known     bool // positions of it were given to Open, so it is not opened for the first time
 }
 
@@ -25,6 +29,9 @@ func newInput(in Input) (input, error) {
 	}
 	in.Pattern = filepath.Clean(in.Pattern)
 	p := input{Input: in, dir: filepath.Dir(in.Pattern), base: filepath.Base(in.Pattern)}
+	if p.MaxFiles <= 0 {
+		p.MaxFiles = defaultMaxFiles
+	}
 	p.dirMeta = hasMeta(p.dir)
 	p.literal = !hasMeta(in.Pattern)
 	return p, nil

@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"iter"
 	"os"
@@ -66,7 +67,7 @@ func (k *kit) open() {
 	for _, p := range k.stored {
 		positions = append(positions, p)
 	}
-	set, err := Open(k.o, positions)
+	set, err := Open(context.Background(), k.o, positions)
 	k.must(err)
 	k.set, k.used = set, map[string]Mark{}
 }
@@ -97,7 +98,7 @@ func (k *kit) path(name string) string { return filepath.Join(k.dir, name) }
 // refresh looks for files.
 func (k *kit) refresh() {
 	k.t.Helper()
-	k.must(k.set.Refresh())
+	k.must(k.set.Refresh(context.Background()))
 }
 
 // later lets time pass, with the two looks that it takes to notice that nothing happened.
@@ -114,7 +115,7 @@ func (k *kit) mustScan() {
 	k.t.Helper()
 	k.set.mu.Lock()
 	defer k.set.mu.Unlock()
-	k.set.scan()
+	k.must(k.set.scan(context.Background()))
 }
 
 // read takes all lines that are there now.
@@ -126,6 +127,10 @@ func (k *kit) read() {
 			k.readStream(st)
 		}
 		more = k.set.more.Swap(false)
+		if slices.ContainsFunc(k.set.Streams(), func(st *Stream) bool { return st.held }) {
+			k.mustScan() // of many files, this waits for the next listing
+			more = true
+		}
 	}
 }
 

@@ -97,7 +97,7 @@ func (l *lookup) from(r io.Reader) ([]byte, error) {
 // elsewhere looks for the file: by its inode, then for a copy.
 func (l *lookup) elsewhere() ([]byte, error) {
 	f := &l.file
-	list := generations(f.path, time.Time{}) // all: what was read may be old
+	list := generations(listGenerations(f.path), f.path, time.Time{}, -1) // all: what was read may be old
 	var plain []entry
 	for _, e := range listFolder(filepath.Dir(f.path), nil, nil).entries {
 		if e.regular() && e.key == f.key {

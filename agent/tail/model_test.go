@@ -19,12 +19,15 @@ type model struct {
 	*kit
 	r       *rapid.T
 	up      bool
-	w       *os.File // what the writer has open, which is not always what lies at the path
-	partial string   // written without newline
-	n       int      // lines begun
-	written []string // complete lines, in order
-	steps   []string // what may happen
-	ordered bool     // whether lines of different files must be in order, too
+	w       *os.File        // what the writer has open, which is not always what lies at the path
+	partial string          // written without newline
+	n       int             // lines begun
+	written []string        // complete lines, in order
+	steps   []string        // what may happen
+	behind  time.Duration   // of the clock of those who write, which is seen in the times of files
+	gone    map[string]bool // lines that are in a compressed file that cannot be read: they may be missing, and it is told
+	turns   int             // how often it has to be read in the end, where files are followed one after the other; 0: once
+	ordered bool            // whether lines of different files must be in order, too
 }
 
 func (m *model) line() string {
@@ -36,6 +39,88 @@ func (m *model) line() string {
 func (m *model) put(text string) {
 	_, err := m.w.WriteString(text)
 	m.must(err)
+	m.date()
+}
+
+// date gives what the writer has open the time of its clock.
+func (m *model) date() {
+	if m.behind > 0 {
+		at := time.Now().Add(-m.behind)
+		m.must(os.Chtimes(fmt.Sprint("/proc/self/fd/", m.w.Fd()), at, at))
+	}
+}
+
+// clockBack sets the clock back, by more than was written since.
+func (m *model) clockBack() { m.behind += time.Hour }
+
+// rotateAway renames into a folder below, as olddir has it; the generations there are shifted like the others.
+func (m *model) rotateAway() {
+	if _, err := os.Stat(m.path("x.log")); err != nil {
+		return
+	}
+	_ = os.Mkdir(m.path("old"), 0o755)
+	for n := 30; n > 0; n-- {
+		_ = os.Rename(m.path(fmt.Sprintf("old/x.log.%d", n)), m.path(fmt.Sprintf("old/x.log.%d", n+1)))
+	}
+	m.rename("x.log", "old/x.log.1")
+	m.reopen()
+}
+
+// unreadable compresses a generation that nobody writes to any more in a way that cannot be read.
+func (m *model) unreadable() {
+	open, err := m.w.Stat()
+	m.must(err)
+	for n := 31; n > 0; n-- {
+		name := fmt.Sprintf("x.log.%d", n)
+		fi, err := os.Stat(m.path(name))
+		if err != nil || os.SameFile(fi, open) {
+			continue
+		}
+		data, err := os.ReadFile(m.path(name))
+		m.must(err)
+		for line := range strings.Lines(string(data)) {
+			m.gone[strings.TrimSuffix(line, "\n")] = true
+		}
+		packed := m.path(name + rapid.SampledFrom([]string{".xz", ".zst"}).Draw(m.r, "suffix"))
+		m.must(os.WriteFile(packed, []byte("\xfd7zXZ\x00"), 0o644))
+		m.must(os.Chtimes(packed, fi.ModTime(), fi.ModTime()))
+		m.remove(name)
+		return
+	}
+}
+
+// copyOver copies what lies at the path over the copy of another time, in place. A copy is known as one by its first
+// kilobyte, so it has that.
+func (m *model) copyOver() {
+	data, err := os.ReadFile(m.path("x.log"))
+	if err != nil || len(data) < 4*fingerprintMax {
+		return
+	}
+	if m.up {
+		m.read()
+		m.commit() // what the copy held of its own was read
+	} else if _, err := os.Stat(m.path("copy.log")); err == nil {
+		return
+	}
+	m.kit.put("copy.log", string(data))
+	if m.up {
+		m.read()
+	}
+}
+
+// growCopy writes to the copy what the original has not.
+func (m *model) growCopy() {
+	data, err := os.ReadFile(m.path("copy.log"))
+	if err != nil || len(data) == 0 || data[len(data)-1] != '\n' {
+		return
+	}
+	line := m.line()
+	m.write("copy.log", line+"\n")
+	m.written = append(m.written, line)
+	if m.up {
+		m.mustScan() // what is written in place to a file that is passed over is seen within a poll
+		m.read()
+	}
 }
 
 // reopen is the HUP that a writer gets after a rotation. It finishes its line first.
@@ -80,7 +165,7 @@ func (m *model) appendPartial() {
 // shift makes room for a new first generation.
 func (m *model) shift() {
 	for n := 30; n > 0; n-- {
-		for _, suffix := range []string{"", ".gz"} {
+		for _, suffix := range []string{"", ".gz", ".xz", ".zst"} {
 			_ = os.Rename(m.path(fmt.Sprintf("x.log.%d%s", n, suffix)), m.path(fmt.Sprintf("x.log.%d%s", n+1, suffix)))
 		}
 	}
@@ -164,6 +249,16 @@ func (m *model) step() {
 		m.replace()
 	case "compress":
 		m.compress()
+	case "unreadable":
+		m.unreadable()
+	case "rotate away":
+		m.rotateAway()
+	case "clock back":
+		m.clockBack()
+	case "copy over":
+		m.copyOver()
+	case "grow copy":
+		m.growCopy()
 	case "read":
 		m.read()
 	case "read some":
@@ -209,6 +304,19 @@ func (m *model) check() {
 		}
 		slices.SortFunc(have, compareLines)
 		slices.SortFunc(m.written, compareLines)
+	}
+	if len(m.gone) > 0 {
+		missing := 0
+		m.written = slices.DeleteFunc(m.written, func(line string) bool {
+			lost := m.gone[line] && !slices.Contains(have, line)
+			if lost {
+				missing++
+			}
+			return lost
+		})
+		if missing > 0 && m.logged("lines not read before are lost")+m.logged("lines written to it since may be lost")+m.logged("may hold lines that were never read") == 0 {
+			m.t.Fatalf("%d lines are lost and nothing is said\n%s", missing, m.log.String())
+		}
 	}
 	if diff := firstDifference(have, m.written); diff != "" {
 		var order strings.Builder
@@ -260,7 +368,7 @@ func firstDifference(have, want []string) string {
 // compareLines compares the numbers of lines.
 func compareLines(a, b string) int { return strings.Compare(a[:11], b[:11]) }
 
-func testModel(t *testing.T, pattern string, ordered bool) {
+func testModel(t *testing.T, pattern string, ordered bool, set ...func(*model)) {
 	base := t.TempDir()
 	round := 0
 	rapid.Check(t, func(r *rapid.T) {
@@ -270,11 +378,14 @@ func testModel(t *testing.T, pattern string, ordered bool) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		m := &model{kit: newKit(r, dir, pattern), r: r, ordered: ordered}
+		m := &model{kit: newKit(r, dir, pattern), r: r, ordered: ordered, gone: map[string]bool{}}
 		m.steps = []string{"append", "append", "append", "partial", "rotate", "rotate", "reopen", "replace", "compress",
 			"read", "read some", "commit", "commit some", "crash", "open", "open", "time"}
 		if !ordered {
 			m.steps = append(m.steps, "copytruncate", "copytruncate")
+		}
+		for _, change := range set {
+			change(m)
 		}
 		m.reopen()
 		m.open()
@@ -291,8 +402,12 @@ func testModel(t *testing.T, pattern string, ordered bool) {
 		if !m.up {
 			m.open()
 		}
-		m.read()
-		m.commit()
+		for range max(1, m.turns) {
+			m.read()
+			m.commit()
+			m.ahead += 2 * time.Second
+			m.mustScan()
+		}
 		m.ahead += time.Minute
 		m.mustScan()
 		m.restart() // and nothing comes twice
@@ -310,4 +425,41 @@ func TestModelOfRotationAndTruncation(t *testing.T) { testModel(t, "x.log", fals
 
 func TestModelOfRotationAndTruncationWhereThePatternMatchesGenerations(t *testing.T) {
 	testModel(t, "x.log*", false)
+}
+
+func TestModelOfRotationAndTruncationWhereOneFileIsFollowedAtOnce(t *testing.T) {
+	testModel(t, "x.log*", false, func(m *model) { m.o.Inputs[0].MaxFiles, m.turns = 1, 40 })
+}
+
+func TestModelOfRotationIntoAFolderBelow(t *testing.T) {
+	testModel(t, "x.log", true, func(m *model) {
+		m.steps = slices.DeleteFunc(m.steps, func(step string) bool { return step == "rotate" || step == "compress" })
+		m.steps = append(m.steps, "rotate away", "rotate away")
+	})
+}
+
+// Nothing is lost when the clock is set back, but which of several files came first is not always to be known.
+func TestModelOfRotationWithAClockThatIsSetBack(t *testing.T) {
+	testModel(t, "x.log", false, func(m *model) {
+		m.steps = slices.DeleteFunc(m.steps, func(step string) bool {
+			return step == "compress" || step == "replace" || step == "copytruncate"
+		})
+		m.steps = append(m.steps, "clock back")
+	})
+}
+
+// A copy can be told from its original as long as that is there and both are read in one run. (What was copied from one that
+// was deleted since, and went on for itself when that was already longer, is not read. Of copies beside those of copytruncate,
+// and of one that went on for itself and is overwritten after a restart, some lines may come twice.)
+func TestModelOfRotationWithCopies(t *testing.T) {
+	testModel(t, "*.log", false, func(m *model) {
+		m.steps = slices.DeleteFunc(m.steps, func(step string) bool {
+			return step == "copytruncate" || step == "compress" || step == "replace" || step == "crash"
+		})
+		m.steps = append(m.steps, "copy over", "copy over", "grow copy", "append", "append")
+	})
+}
+
+func TestModelOfRotationAndWhatCannotBeRead(t *testing.T) {
+	testModel(t, "x.log", false, func(m *model) { m.steps = append(m.steps, "unreadable") })
 }

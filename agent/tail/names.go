@@ -67,6 +67,13 @@ func generationNumber(mark string) int {
 	return n
 }
 
+// numberOf gives the number of a generation, compressed or not; -1 if it has none.
+func numberOf(base, name string) int {
+	name, _ = unpacked(name)
+	mark, _ := generationMark(base, name)
+	return generationNumber(mark)
+}
+
 // older orders generations of one base that have the same modification time: by number, else by name.
 func older(base, a, b string) bool {
 	a, _ = unpacked(a)
@@ -108,4 +115,24 @@ func compressed(head []byte) bool {
 		}
 	}
 	return len(head) >= 10 && bytes.HasPrefix(head, []byte("BZh")) && bytes.Equal(head[4:10], []byte("1AY&SY")) // bzip2
+}
+
+// bases gives the names of which a name is that of a generation.
+func bases(name string) []string {
+	name, _ = unpacked(name)
+	var out []string
+	ext := strings.LastIndexByte(name, '.')
+	for i := 1; i < len(name)-1; i++ {
+		if name[i] != '.' && name[i] != '-' {
+			continue
+		}
+		out = append(out, name[:i]) // x.log of x.log.1
+		if i >= ext {
+			continue
+		}
+		if base := name[:i] + name[ext:]; generation(base, name) { // x.log of x-20260102.log
+			out = append(out, base)
+		}
+	}
+	return out
 }

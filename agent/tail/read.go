@@ -28,18 +28,19 @@ func (st *Stream) refill(line *Line) bool {
 		}
 	}
 	st.set.more.Store(true)
+	st.set.news.of(st)
 	return false
 }
 
 // fill reads on in the file whose turn it is, and tells how many bytes.
 func (st *Stream) fill() int {
-	if st.files.lateFirst {
-		st.files.lateFirst = false
+	if st.files.round != st.set.round {
+		st.files.round = st.set.round
 		if n := st.fillLate(); n > 0 {
 			return n
 		}
 	}
-	for len(st.files.queue) > 0 {
+	for len(st.files.queue) > 0 && !st.held {
 		f := st.files.queue[0]
 		n, again := st.pull(f)
 		switch {
@@ -60,7 +61,7 @@ func (st *Stream) fill() int {
 
 // fillLate reads what was written late into files that had been read to their ends.
 func (st *Stream) fillLate() int {
-	for i := 0; i < len(st.files.late); i++ {
+	for i := 0; i < len(st.files.late) && !st.held; i++ {
 		n, again := st.pull(st.files.late[i])
 		if n > 0 {
 			return n
@@ -121,6 +122,7 @@ func (st *Stream) load(f *file) (int, error) {
 			st.finish(old) // it has no name any more, and here is all that it had
 		}
 	}
+	f.passShared(&st.reader)
 	n, at, err := st.reader.load(f)
 	if n > 0 && at == 0 && f.fresh {
 		return st.judge(f, n)

@@ -11,28 +11,56 @@ import (
 const (
 	// bufferSize is how much is read at once. Measured: larger buffers bring nothing more, smaller ones cost.
 	bufferSize = 256 << 10
-	// bufferBudget is what the buffers of all streams take together, unless there are so many streams that the least,
-	// which is a line, is more: files that are behind are read side by side, each with its buffer.
+	// bufferBudget is what the buffers of all streams take together: files that are behind are read side by side, each with
+	// its buffer. The more of it is taken the smaller are those that are made, down to bufferLeast, which grows where a line
+	// is longer.
 	bufferBudget = 64 << 20
+	bufferLeast  = 4 << 10
+	// bufferSpare bounds those that are kept for later.
+	bufferSpare = 8 << 20
 )
 
 // buffers are those of streams that have nothing to read now, for those that have. Its users hold Set.mu.
 type buffers struct {
-	spare   [][]byte
-	least   int // bytes of one
-	readers int // how many streams share the budget
+	spare [][]byte
+	kept  int // bytes of spare
+	held  int // bytes of those that streams have
+	most  int // bytes of one, if it is more than bufferSize: the longest line is to have room
 }
+
+// size is what a buffer that is made now gets.
+func (b *buffers) size() int { return min(bufferSize, max(bufferLeast, (bufferBudget-b.held)/64)) }
 
 func (b *buffers) take() []byte {
-	if n := len(b.spare); n > 0 {
-		buf := b.spare[n-1]
-		b.spare = b.spare[:n-1]
-		return buf
+	size := b.size()
+	var buf []byte
+	if n := len(b.spare); n > 0 && len(b.spare[n-1]) <= 4*size {
+		buf = b.spare[n-1]
+		b.spare, b.kept = b.spare[:n-1], b.kept-len(buf)
+	} else {
+		buf = make([]byte, size)
 	}
-	return make([]byte, max(min(bufferSize, bufferBudget/max(1, b.readers)), b.least))
+	b.held += len(buf)
+	return buf
 }
 
-func (b *buffers) give(buf []byte) { b.spare = append(b.spare, buf) }
+func (b *buffers) give(buf []byte) {
+	b.held -= len(buf)
+	if b.kept+len(buf) <= bufferSpare {
+		b.spare, b.kept = append(b.spare, buf), b.kept+len(buf)
+	}
+}
+
+// grow gives a larger buffer with the same bytes.
+func (b *buffers) grow(buf []byte) []byte {
+	larger := make([]byte, min(4*len(buf), max(bufferSize, b.most)))
+	copy(larger, buf)
+	b.held += len(larger) - len(buf)
+	return larger
+}
+
+// spent tells whether those with large buffers should do without between two reads.
+func (b *buffers) spent() bool { return b.held > bufferBudget }
 
 // reader cuts lines out of one file after another, through a buffer that it has only while there is something to read.
 // Which file is next, and what an error means, is not its business. Its user holds Set.mu.
@@ -178,11 +206,22 @@ func (rd *reader) drop(f *file) {
 // empty forgets what is unread.
 func (rd *reader) empty() { rd.r, rd.w = 0, 0 }
 
-// compact moves the beginning of an incomplete line to the front of the buffer.
+// compact moves the beginning of an incomplete line to the front of the buffer, and sees to it that there is room behind it.
 func (rd *reader) compact() {
 	if rd.r > 0 {
 		rd.w = copy(rd.buf, rd.buf[rd.r:rd.w])
 		rd.r = 0
+	}
+	if rd.w == len(rd.buf) {
+		rd.buf = rd.buffers.grow(rd.buf)
+	}
+}
+
+// relieve lets go of a large buffer when all of them together take too much; the line returned last is not valid any more,
+// and what is unread is read again.
+func (rd *reader) relieve() {
+	if rd.buffers.spent() && len(rd.buf) > bufferLeast {
+		rd.release()
 	}
 }
 

@@ -16,11 +16,12 @@ type registry struct {
 	byKey  map[inode][]*file // the same by inode; several where an inode was reused or a file truncated
 	open   map[inode]*file   // those that are open: no file is read twice at a time
 	lastID int64
+	*index
 }
 
 // newRegistry takes over what the caller stored. Of two positions with one number the last counts.
 func newRegistry(positions []Position) registry {
-	r := registry{files: map[int64]*file{}, byKey: map[inode][]*file{}, open: map[inode]*file{}}
+	r := registry{files: map[int64]*file{}, byKey: map[inode][]*file{}, open: map[inode]*file{}, index: newIndex()}
 	for _, p := range positions {
 		f := fileAt(p)
 		if old := r.files[f.id]; old != nil {
@@ -47,6 +48,10 @@ func (r *registry) create(path string) *file {
 
 func (r *registry) remember(f *file) {
 	r.files[f.id] = f
+	r.locate(f, f.path)
+	if f.sumLen == fingerprintMax && len(f.sum) == sha256.Size {
+		r.saw(f, [sha256.Size]byte(f.sum))
+	}
 	if f.key != (inode{}) {
 		r.byKey[f.key] = append(r.byKey[f.key], f)
 	}
@@ -55,6 +60,7 @@ func (r *registry) remember(f *file) {
 func (r *registry) forget(f *file) {
 	delete(r.files, f.id)
 	r.unkey(f)
+	r.index.forget(f)
 }
 
 func (r *registry) unkey(f *file) {
@@ -83,6 +89,7 @@ func (r *registry) renumber(f *file) (left *file) {
 	if f.stored {
 		left = &file{id: f.id, path: f.path, stamp: f.stamp}
 		r.files[left.id] = left
+		r.locate(left, left.path)
 	}
 	r.lastID++
 	f.id, f.stored = r.lastID, false
@@ -106,8 +113,8 @@ func (r *registry) closed(f *file) {
 // lastSeen gives the modification time of what was last seen at a path, zero if nothing ever was.
 func (r *registry) lastSeen(path string) time.Time {
 	var stamp time.Time
-	for _, f := range r.files {
-		if f.path == path && f.stamp.After(stamp) {
+	for _, f := range r.byPath[path] {
+		if f.stamp.After(stamp) {
 			stamp = f.stamp
 		}
 	}
@@ -138,7 +145,7 @@ func (r *registry) outrun(f *file, path string, o *opened) bool {
 		return false
 	}
 	twin := r.original(path, o)
-	return twin != nil && twin.offset > f.offset
+	return twin != nil && twin.offset > f.offset && (twin.earlier || twin.start == 0)
 }
 
 // original gives the known file with another inode that begins like what was opened: one that is still read if there
@@ -146,20 +153,23 @@ func (r *registry) outrun(f *file, path string, o *opened) bool {
 // of that very path.
 func (r *registry) original(path string, o *opened) *file {
 	var best *file
-	whole := sha256.Sum256(o.head)
-	for _, f := range r.files {
-		if f.key == o.key {
-			continue
-		}
-		if f.full() {
-			if len(o.head) < fingerprintMax || string(f.sum) != string(whole[:]) {
-				continue
-			}
-		} else if !generationPath(f.path, path) || !(f.begins(o.head) || f.contains(o.head) || f.shares(o.head)) {
-			continue
-		}
-		if best == nil || (best.done && !f.done) || (best.done == f.done && f.offset > best.offset) {
+	consider := func(f *file) {
+		if f.key != o.key && (best == nil || (best.done && !f.done) || (best.done == f.done && f.offset > best.offset)) {
 			best = f
+		}
+	}
+	if len(o.head) == fingerprintMax {
+		for _, f := range r.byHead[sha256.Sum256(o.head)] {
+			if f.full() && f.begins(o.head) {
+				consider(f)
+			}
+		}
+	}
+	for _, base := range basePaths(path) {
+		for _, f := range r.byPath[base] {
+			if !f.full() && (f.begins(o.head) || f.contains(o.head) || f.shares(o.head)) {
+				consider(f)
+			}
 		}
 	}
 	return best
@@ -168,21 +178,97 @@ func (r *registry) original(path string, o *opened) *file {
 // withContent gives the file that begins like this; with a fingerprint that is not of full length, one of the path or
 // its generations.
 func (r *registry) withContent(path string, head []byte) *file {
-	for _, f := range r.files {
-		if f.path != path && !generationPath(path, f.path) {
+	for _, list := range [...][]*file{r.byPath[path], r.byBase[path]} {
+		for _, f := range list {
+			if f.begins(head) || f.shares(head) {
+				return f
+			}
+		}
+	}
+	if len(head) == fingerprintMax {
+		for _, f := range r.byHead[sha256.Sum256(head)] {
 			if f.full() && f.begins(head) {
 				return f
 			}
-			continue
-		}
-		if f.begins(head) || f.shares(head) {
-			return f
 		}
 	}
 	return nil
 }
 
-// generationPath tells whether a path is that of a rotated generation of another one.
-func generationPath(base, path string) bool {
-	return filepath.Dir(base) == filepath.Dir(path) && generation(filepath.Base(base), filepath.Base(path))
+// index finds known files by what another one may have in common with them, so that what is done with one file does not
+// cost the more the more there are. Its user holds Set.mu.
+type index struct {
+	byPath map[string][]*file            // by the path of the stream that they belong to
+	byBase map[string][]*file            // by the paths of which theirs is that of a generation
+	byHead map[[sha256.Size]byte][]*file // by their first bytes, where there are as many as make a fingerprint
+}
+
+func newIndex() *index {
+	return &index{byPath: map[string][]*file{}, byBase: map[string][]*file{}, byHead: map[[sha256.Size]byte][]*file{}}
+}
+
+// locate notes the path that a file belongs to, which may be another than before.
+func (x *index) locate(f *file, path string) {
+	if f.index != nil && f.path == path {
+		return
+	}
+	x.misplace(f)
+	f.index, f.path = x, path
+	x.byPath[path] = append(x.byPath[path], f)
+	for _, base := range basePaths(path) {
+		x.byBase[base] = append(x.byBase[base], f)
+	}
+}
+
+// misplace forgets which path a file belongs to.
+func (x *index) misplace(f *file) {
+	if f.index == nil {
+		return
+	}
+	f.index = nil
+	without(x.byPath, f.path, f)
+	for _, base := range basePaths(f.path) {
+		without(x.byBase, base, f)
+	}
+}
+
+// saw notes that a file begins so: with the bytes of which sum is the SHA-256, as many as make a fingerprint.
+func (x *index) saw(f *file, sum [sha256.Size]byte) {
+	if !slices.Contains(f.heads, sum) {
+		f.heads = append(f.heads, sum)
+		x.byHead[sum] = append(x.byHead[sum], f)
+	}
+}
+
+// forget lets go of a file.
+func (x *index) forget(f *file) {
+	x.misplace(f)
+	for _, sum := range f.heads {
+		without(x.byHead, sum, f)
+	}
+	f.heads = nil
+}
+
+// without takes a file out of those of a key.
+func without[K comparable](in map[K][]*file, key K, f *file) {
+	list := in[key]
+	i := slices.Index(list, f)
+	switch last := len(list) - 1; {
+	case i < 0:
+	case last == 0:
+		delete(in, key)
+	default:
+		list[i], list[last] = list[last], nil
+		in[key] = list[:last]
+	}
+}
+
+// basePaths gives the paths of which a path is that of a generation.
+func basePaths(path string) []string {
+	dir, name := filepath.Split(path)
+	out := bases(name)
+	for i := range out {
+		out[i] = dir + out[i]
+	}
+	return out
 }

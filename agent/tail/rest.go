@@ -76,21 +76,21 @@ func (st *Stream) findRests() {
 		if f.found || f.looked.Equal(d.mtime) {
 			continue
 		}
-		if st.findRest(f); f.fault == nil && d.quiet {
+		if st.findRest(st.set.folders.around(st.path), f); f.fault == nil && d.quiet {
 			f.looked = d.mtime
 		}
 	}
 }
 
 // findRest looks among the generations of the path for what was not read of a file, and goes on with it. It tells whether
-// there is something to read, or was nothing left.
-func (st *Stream) findRest(f *file) bool {
+// there is something to read, or was nothing left. For listed see walk.
+func (st *Stream) findRest(listed []*folder, f *file) bool {
 	f.fault = nil
 	if f.sumLen == 0 {
 		return false
 	}
 	var left *rest
-	walk(f.path, f.stamp.Add(-timeSlack), func(c candidate) (bool, error) {
+	walk(listed, f.path, f.stamp.Add(-timeSlack), -1, func(c candidate) (bool, error) {
 		var err error
 		if c.packed {
 			left, err = restPacked(f, c.entry)
@@ -126,7 +126,8 @@ func (st *Stream) readOn(f *file, left *rest) {
 	default:
 		st.remove(f)
 		s.log.Info().Str("path", f.path).Str("copy", left.where).Int64("offset", f.offset).Msg("continuing in its compressed copy")
-		f.stream, f.where, f.zip, f.seen, f.idle, f.end, f.done = st, left.where, left.zip, left.head, s.now(), -1, false
+		f.stream, f.where, f.zip, f.idle, f.end, f.done = st, left.where, left.zip, s.now(), -1, false
+		f.saw(left.head)
 	}
 	st.files.enqueue(f)
 }

@@ -30,8 +30,16 @@ func (st *Stream) succeed(e entry) {
 		known = s.since
 	}
 	st.files.cur = nil
-	st.account(f)
-	st.files.push(s.between(st, known, f)...)
+	if st.held {
+		st.horizon.doubt(known) // its copies are looked for together with what lay there since
+	} else {
+		st.account(f)
+		listed := s.folders.around(st.path)
+		if f.key != e.key {
+			listed = nil // it was rotated since
+		}
+		st.files.push(s.between(st, listed, known, f)...)
+	}
 	st.files.present(f)
 	st.fromEnd = false
 	st.horizon.stamp = f.stamp
@@ -57,18 +65,23 @@ func (st *Stream) takeOver(e entry) *file {
 		return nil
 	}
 	key := inode{}
-	for _, base := range s.order {
-		if generationPath(base.path, st.path) {
+	for _, path := range basePaths(st.path) {
+		if base := s.streams[path]; base != nil {
 			if key = e.key; base.files.cur != nil && base.files.cur.outdated(base.path) {
 				s.watch.dirty.Store(true)
 				return nil
 			}
 		}
 	}
+	if !st.admit() {
+		return nil
+	}
 	f, err := s.claim(st, e.path, key)
-	switch {
-	case err == nil:
+	if err == nil {
 		return f
+	}
+	s.room.yield(st)
+	switch {
 	case passedOver(err):
 		s.excluded.settle(e.path, e.state())
 		s.excluded.name(e.path, "passed over: "+err.Error())
@@ -120,40 +133,60 @@ func (st *Stream) resume() {
 		if e, ok := s.folders.entry(f.path); ok && e.key == f.key {
 			places = append([]entry{e}, places...)
 		}
+		if len(places) == 0 && len(s.folders.around(f.path)) > 1 {
+			places = s.folders.find(f.key) // in a folder below
+		}
 		for _, e := range places {
 			if s.known.reading(e.key) != nil {
 				continue
 			}
-			o, err := openPlain(e.path)
-			if err != nil {
-				if !vanishedError(err, e) && !passedOver(err) {
-					f.found, st.health.scan = true, err
-				}
-				continue
-			}
-			if s.known.match(o) != f {
-				o.h.Close()
-				continue
-			}
-			if f.sumLen == 0 && e.path != f.path {
-				// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
-				// generation of the path, it is to be read, but where it belongs.
-				o.h.Close()
-				st.reorder(f)
+			if st.rest(f, e) {
 				break
 			}
-			st.goOn(f, e, o)
-			break
+			if f.found = !st.admit(); f.found {
+				break
+			}
+			done := st.resumeAt(f, e)
+			s.room.yield(st)
+			if done {
+				break
+			}
 		}
 	}
 }
 
+// resumeAt opens a known file where it may lie now, and tells whether it need not be looked for elsewhere.
+func (st *Stream) resumeAt(f *file, e entry) bool {
+	s := st.set
+	o, err := openPlain(e.path)
+	if err != nil {
+		if !vanishedError(err, e) && !passedOver(err) {
+			f.found, st.health.scan = true, err
+		}
+		return false
+	}
+	if s.known.match(o) != f {
+		o.h.Close()
+		return false
+	}
+	if f.sumLen == 0 && e.path != f.path {
+		// It was empty, so nothing but the inode speaks for it, which may serve another file now. If this is a
+		// generation of the path, it is to be read, but where it belongs.
+		o.h.Close()
+		st.reorder(f, e)
+		return true
+	}
+	st.goOn(f, e, o)
+	return true
+}
+
 // reorder gives up an identity that is uncertain; what it may have been is found as a generation that is not known.
-func (st *Stream) reorder(f *file) {
+func (st *Stream) reorder(f *file, e entry) {
 	st.remove(f)
 	f.size = 0
 	st.delivery.conclude(f)
 	st.horizon.doubt(f.stamp)
+	st.horizon.doubt(e.mtime) // which the clock that was set back gave it
 }
 
 // goOn reads on in a known file that was found.
@@ -167,7 +200,7 @@ func (st *Stream) goOn(f *file, e entry, o *opened) {
 	}
 	if f.offset == 0 {
 		// Nothing but the inode says that it was not truncated meanwhile: then what it held is in a copy.
-		st.files.push(st.set.between(st, stamp, f)...)
+		st.files.push(st.set.between(st, st.set.folders.around(st.path), stamp, f)...)
 	}
 	st.files.present(f)
 	st.horizon.stamp = f.stamp
@@ -180,27 +213,26 @@ func (st *Stream) truncated(f *file) {
 	s.log.Info().Str("path", f.where).Int64("offset", f.offset).Msg("truncated or rewritten in place; reading from the beginning")
 	g := s.known.create(f.path)
 	f.fingerprint()
+	g.fresh = true // it may have been overwritten with a copy of another one
 	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
 	s.known.rekey(g, f.key)
 	s.known.opened(g)
 	st.reader.drop(f)
+	f.whole = f.size <= f.offset
 	f.h, f.long, f.size = nil, nil, f.offset
 	if st.former != nil && st.former.h == nil && st.former.zip == nil {
 		st.former.seen = nil
 	}
 	st.former = f // its first bytes tell the copy that was made of it, even if that is shorter
 	st.files.replace(f, g)
-	// What was not read may be in the copy that was made before; a copy that was held back is looked at again.
+	// What was not read may be in the copy that was made before, and it may have been truncated more than once: when the
+	// folders were listed again, that is looked for, and before then nothing is read. A copy that was held back is looked at
+	// again.
+	st.await(f)
+	st.horizon.doubt(f.stamp)
+	st.held = true
 	s.excluded.reconsider()
 	s.watch.dirty.Store(true)
-	if !st.findRest(f) {
-		st.delivery.conclude(f)
-	}
-	// It may have been truncated more than once.
-	if place := st.files.place(g); place >= 0 {
-		st.files.insert(place, s.between(st, f.stamp, g)...)
-		st.number()
-	}
 	s.more.Store(true)
 }
 
@@ -218,9 +250,10 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, err
 	}
-	if from > 0 {
-		f.offset = from
+	if from > 0 && !f.earlier { // of one that an earlier run knew the other may be the copy
+		f.offset, f.start = from, from
 		st.reader.empty()
 	}
+	s.known.pair(f)
 	return n, nil
 }

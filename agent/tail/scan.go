@@ -2,9 +2,11 @@ package tail
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -12,19 +14,17 @@ import (
 
 // Refresh looks for new files, rotations, deletions and returned permissions, and lets finished files go. It is cheap
 // when nothing happened (one stat a folder), so it may be called on every wake; it should be called at least once a
-// PollInterval. Truncations are found by Next. The error is [os.ErrClosed] after Close; trouble with files is in
-// [Stream.Status].
-func (s *Set) Refresh() error {
+// PollInterval. Truncations are found by Next. The error is [os.ErrClosed] after Close, and the context's when that ended
+// first; trouble with files is in [Stream.Status].
+func (s *Set) Refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return errClosed
 	}
+	s.round++
 	if s.due() {
-		s.scan()
-	}
-	for _, st := range s.order {
-		st.files.lateFirst = len(st.files.late) > 0
+		return s.scan(ctx)
 	}
 	return nil
 }
@@ -33,7 +33,7 @@ func (s *Set) Refresh() error {
 // wake.
 func (s *Set) due() bool {
 	since := time.Since(s.folders.at)
-	if since >= s.poll {
+	if since >= s.folders.rest(s.poll, s.watch.works() && !s.inputs.queued()) {
 		return true
 	}
 	if s.folders.costly(since) {
@@ -45,41 +45,60 @@ func (s *Set) due() bool {
 	if s.inputs.anyFolder() {
 		return true // a new folder does not show in those that are known
 	}
-	for _, st := range s.order {
-		if st.health.scan != nil || len(st.files.waiting) > 0 {
-			return true
-		}
-	}
-	return s.folders.changed()
+	return s.unsettled || s.folders.changed()
 }
 
-// scan compares what is there with what is being read.
-func (s *Set) scan() {
+// scan compares what is there with what is being read. When the context ends it stops, and gives its error; what is left is
+// for the next one.
+func (s *Set) scan(ctx context.Context) error {
 	s.watch.dirty.Store(false)
-	before := s.list()
 	for _, st := range s.order {
-		st.health.scan = nil
+		st.health.scan, st.held, st.still = nil, false, false
 	}
-	for _, st := range s.order {
+	before := s.list()
+	s.room.recount(s.inputs.list, s.order)
+	if err := s.take(ctx, before); err != nil {
+		s.watch.dirty.Store(true)
+		return err
+	}
+	s.unreadable()
+	s.unsettled = false
+	for _, st := range slices.Clone(s.ordered()) {
+		st.expire()
+		if st.health.report(st.err()) {
+			s.news.of(st)
+		}
+		s.news.look(st)
+		s.unsettled = s.unsettled || st.health.scan != nil || slices.ContainsFunc(st.files.waiting, func(f *file) bool { return !f.found })
+	}
+	s.crowds = s.inputs.tell(s.room.most, &s.log)
+	s.retire()
+	s.excluded.prune(&s.folders)
+	s.rewatch()
+	s.folders.compared()
+	return nil
+}
+
+// take goes on with what is known and takes up what is new.
+func (s *Set) take(ctx context.Context, before map[string]*folder) error {
+	for _, st := range s.ordered() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		st.resume()
 	}
 	s.revive()
 	for _, c := range s.compare() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if c.stream != nil {
 			c.stream.succeed(c.entry)
 		} else {
 			s.discover(c, before)
 		}
 	}
-	s.unreadable()
-	for _, st := range slices.Clone(s.order) {
-		st.expire()
-		st.health.report(st.err())
-	}
-	s.retire()
-	s.excluded.prune(&s.folders)
-	s.rewatch()
-	s.folders.compared()
+	return nil
 }
 
 // list lists the folders of all inputs and streams, and gives what was listed before.
@@ -96,14 +115,14 @@ func (s *Set) list() (before map[string]*folder) {
 type found struct {
 	entry  entry
 	stream *Stream // nil: the path is new
-	tag    int
+	in     *input
 }
 
 // compare gives the paths at which something new lies, those of base names before those of their generations, whose
 // names are longer: so a file between two generations goes to the stream that it was written to.
 func (s *Set) compare() []found {
 	var out []found
-	for _, st := range s.order {
+	for _, st := range s.ordered() {
 		if st.trouble {
 			continue
 		}
@@ -114,6 +133,7 @@ func (s *Set) compare() []found {
 			st.health.scan = e.err
 		case ok && e.regular() && st.files.cur != nil && st.files.cur.key == e.key && st.files.cur.zip == nil:
 			st.confirm(e)
+		case ok && e.regular() && st.files.cur == nil && s.rests(st.in, e):
 		case ok && e.regular():
 			out = append(out, found{entry: e, stream: st})
 		case ok:
@@ -130,8 +150,8 @@ func (s *Set) compare() []found {
 			if s.streams[e.path] != nil {
 				continue
 			}
-			if in := s.inputs.of(e.path); in != nil && s.wanted(name, e) {
-				out = append(out, found{entry: e, tag: in.Tag})
+			if in := s.inputs.of(e.path); in != nil && s.wanted(name, e) && !s.rests(in, e) {
+				out = append(out, found{entry: e, in: in})
 			}
 		}
 	}
@@ -140,7 +160,7 @@ func (s *Set) compare() []found {
 		return cmp.Or(cmp.Compare(len(a.entry.path), len(b.entry.path)), cmpBool(a.entry.link, b.entry.link),
 			cmp.Compare(a.entry.path, b.entry.path))
 	})
-	return out
+	return s.newest(out)
 }
 
 func cmpBool(a, b bool) int {
@@ -173,7 +193,7 @@ func (s *Set) wanted(name string, e entry) bool {
 // discover makes a stream of a path that was not known, if what lies there is to be read.
 func (s *Set) discover(c found, before map[string]*folder) {
 	e := c.entry
-	st := newStream(s, e.path, c.tag)
+	st := newStream(s, e.path, c.in)
 	st.fromEnd = s.inputs.startsAtEnd(e.path)
 	st.horizon.stamp = s.stampOf(e.path, before)
 	if e.err != nil {
@@ -213,17 +233,45 @@ func (s *Set) revive() {
 				}
 				continue
 			}
-			for _, f := range s.known.byKey[e.key] {
-				if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
-					s.reopen(f, e)
-				}
-			}
+			s.regrown(e)
+		}
+	}
+}
+
+// regrown goes on with a finished file that lies at an entry, if it grew.
+func (s *Set) regrown(e entry) {
+	for _, f := range s.known.byKey[e.key] {
+		if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
+			s.reopen(f, e)
+		}
+	}
+}
+
+// reconsider looks at once at a path that is not followed, and at which something was written.
+func (s *Set) reconsider(path string) {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return // what that means the next listing shows
+	}
+	if e := (entry{path: path, key: inodeOf(fi), mode: fi.Mode(), size: fi.Size(), mtime: fi.ModTime()}); e.regular() && s.known.reading(e.key) == nil {
+		s.regrown(e)
+		if _, passed := s.excluded.settled[path]; !passed && s.known.reading(e.key) == nil {
+			s.watch.dirty.Store(true)
 		}
 	}
 }
 
 // reopen puts a finished file that grew back among those that are watched for late writers.
 func (s *Set) reopen(f *file, e entry) {
+	st := s.streams[f.path]
+	if st == nil {
+		st = newStream(s, f.path, s.inputs.of(f.path))
+	}
+	st.queued = st.queued || s.streams[f.path] == nil // where it waits, it is counted when it is found at its path
+	if !st.admit() {
+		return
+	}
+	defer s.room.yield(st)
 	o, err := openPlain(e.path)
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
@@ -233,9 +281,8 @@ func (s *Set) reopen(f *file, e entry) {
 		f.refuted = e.state() // the inode serves another file now
 		return
 	}
-	st := s.streams[f.path]
-	if st == nil {
-		st = s.addStream(newStream(s, f.path, s.inputs.of(f.path).Tag))
+	if s.streams[f.path] == nil {
+		s.addStream(st)
 		s.folders.include(filepath.Dir(f.path), nil) // it may have been removed, and the file lies in another one
 	}
 	s.attach(f, st, e.path, o)
@@ -254,7 +301,7 @@ func (s *Set) unreadable() {
 		st := s.streams[in.Pattern]
 		switch {
 		case d.err != nil && st == nil:
-			st = newStream(s, in.Pattern, in.Tag)
+			st = newStream(s, in.Pattern, in)
 			st.trouble = true
 			s.addStream(st)
 			fallthrough
@@ -269,7 +316,7 @@ func (s *Set) unreadable() {
 
 // retire drops streams whose path is gone, once their last positions were given to the caller.
 func (s *Set) retire() {
-	for _, st := range slices.Clone(s.order) {
+	for _, st := range slices.Clone(s.ordered()) {
 		if st.literal || st.trouble || !st.files.empty() || st.err() != nil || st.delivery.reporting() {
 			continue
 		}
@@ -280,16 +327,26 @@ func (s *Set) retire() {
 func (s *Set) addStream(st *Stream) *Stream {
 	st.literal = s.inputs.literal(st.path)
 	s.streams[st.path] = st
-	i, _ := slices.BinarySearchFunc(s.order, st, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
-	s.order = slices.Insert(s.order, i, st)
-	s.buffers.readers = len(s.order)
+	s.order, s.sorted = append(s.order, st), false
+	s.news.added(st)
 	return st
 }
 
 func (s *Set) dropStream(st *Stream) {
 	delete(s.streams, st.path)
-	s.order = slices.DeleteFunc(s.order, func(other *Stream) bool { return other == st })
-	s.buffers.readers = len(s.order)
+	s.news.dropped(st)
+}
+
+// ordered gives the streams by path.
+func (s *Set) ordered() []*Stream {
+	if len(s.order) != len(s.streams) {
+		s.order = slices.DeleteFunc(s.order, func(st *Stream) bool { return s.streams[st.path] != st })
+	}
+	if !s.sorted {
+		slices.SortFunc(s.order, func(a, b *Stream) int { return cmp.Compare(a.path, b.path) })
+		s.sorted = true
+	}
+	return s.order
 }
 
 // vanishedError tells whether an error means that the name is not there, as opposed to a link that leads nowhere.

@@ -8,11 +8,11 @@ import (
 // sequence is the files of a stream that are not done, in the order in which they are read. It opens and reads none, and
 // does not know why one comes or goes. Its user holds Set.mu.
 type sequence struct {
-	queue     []*file // open, read one after the other
-	cur       *file   // the last of the queue, if the path leads to it or did until it was gone; else nil
-	late      []*file // read to their ends, watched for late writers
-	waiting   []*file // known, not open: not found, or it may not be read
-	lateFirst bool    // late is to be looked at before more is read from the queue
+	queue   []*file // open, read one after the other
+	cur     *file   // the last of the queue, if the path leads to it or did until it was gone; else nil
+	late    []*file // read to their ends, watched for late writers
+	waiting []*file // known, not open: not found, or it may not be read
+	round   int     // of Refresh, after which late was looked at first
 }
 
 // empty tells whether nothing is being read and nothing expected.

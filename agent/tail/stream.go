@@ -13,11 +13,14 @@ import (
 type Stream struct {
 	set     *Set
 	path    string
-	tag     int
+	in      *input
 	literal bool  // configured as it is, so it has to be there
 	trouble bool  // stands for a folder that cannot be read
 	fromEnd bool  // a file that is new here starts at its end
 	former  *file // what was truncated last
+	still   bool  // nothing has come to it since it was last read to its end
+	queued  bool  // counted as one that waits for room
+	held    bool  // nothing is read before the folders were listed again
 
 	// Each owns its part of the state; what concerns several of them is decided here. All of it is guarded by Set.mu.
 	files    sequence
@@ -35,8 +38,10 @@ type health struct {
 	told bool  // that there is trouble was logged, and not yet that it ended
 }
 
-// report logs when trouble begins and when it ends, and nothing in between. nil: there is none.
-func (h *health) report(err error) {
+// report logs when trouble begins and when it ends, and nothing in between, and tells whether one of these is now. nil:
+// there is none.
+func (h *health) report(err error) bool {
+	was := h.told
 	switch {
 	case err != nil && !h.told:
 		h.log.Warn().Str("path", h.path).Err(err).Msg("cannot read the log file; retrying")
@@ -44,6 +49,7 @@ func (h *health) report(err error) {
 		h.log.Info().Str("path", h.path).Msg("log file is readable again")
 	}
 	h.told = err != nil
+	return h.told != was
 }
 
 // Mark is a line that the caller has used, with all that it was given before: the file and where the line ends, as
@@ -61,9 +67,9 @@ type Status struct {
 	Cut    uint64 // of the lines, those longer than MaxLine
 }
 
-func newStream(s *Set, path string, tag int) *Stream {
+func newStream(s *Set, path string, in *input) *Stream {
 	return &Stream{
-		set: s, path: path, tag: tag,
+		set: s, path: path, in: in,
 		reader:   reader{buffers: &s.buffers, maxLine: s.maxLine},
 		delivery: delivery{now: s.now},
 		health:   health{log: s.log, path: path},
@@ -74,7 +80,7 @@ func newStream(s *Set, path string, tag int) *Stream {
 func (st *Stream) Path() string { return st.path }
 
 // Tag is that of the input.
-func (st *Stream) Tag() int { return st.tag }
+func (st *Stream) Tag() int { return st.in.Tag }
 
 // Next gives the next complete line that is there now. False means that there is none now, or that the file cannot be
 // read (see Status): call [Set.Wait], [Set.Refresh] and Next again. It never waits for data.
@@ -106,6 +112,7 @@ func (st *Stream) Each(most int, fn func(Line)) (n int) {
 	for ; n < most && !s.closed && st.next(&line); n++ {
 		fn(line)
 	}
+	st.reader.relieve()
 	return n
 }
 
@@ -179,10 +186,15 @@ func (st *Stream) confirm(e entry) {
 		c.stamp = e.mtime // else it was truncated, and the copy of it may be older than what was written since
 	}
 	st.horizon.stamp = c.stamp
+	if st.held {
+		return
+	}
+	st.still = st.files.alone(c) && len(st.files.late) == 0 && c.end == e.size && c.mtime.Equal(e.mtime)
 	st.account(c)
 	if since := st.horizon.resolve(); !since.IsZero() {
 		place := max(0, st.files.place(c))
-		st.files.insert(place, st.set.between(st, since, c)...)
+		st.files.insert(place, st.set.between(st, st.set.folders.around(st.path), since, c)...)
+		st.still = false
 		st.number()
 	}
 }
@@ -190,8 +202,10 @@ func (st *Stream) confirm(e entry) {
 // vanished takes note that nothing to read lies at the path.
 func (st *Stream) vanished() {
 	st.files.gone(st.set.now())
-	st.findRests()
-	st.findBetween()
+	if !st.held {
+		st.findRests()
+		st.findBetween()
+	}
 	if st.files.cur != nil {
 		return // its handle is read on; a gap of an instant is how rotation works
 	}

@@ -12,9 +12,12 @@
 package tail
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,9 +41,10 @@ const (
 
 // Input is one configured path.
 type Input struct {
-	Pattern string // as of [filepath.Match], in every part of the path; files that appear later are picked up
-	FromEnd bool   // a file that is there when the input is first opened starts after its last complete line
-	Tag     int    // the caller's number of this input; see [Stream.Tag]
+	Pattern  string // as of [filepath.Match], in every part of the path; files that appear later are picked up
+	MaxFiles int    // that are followed at once, those with news first; the others are read in their turn. 0: 10,000
+	FromEnd  bool   // a file that is there when the input is first opened starts after its last complete line
+	Tag      int    // the caller's number of this input; see [Stream.Tag]
 }
 
 // Options configure a [Set]. The zero value of every field is usable.
@@ -54,8 +58,9 @@ type Options struct {
 	// is killed before its first positions last would not know of the files that are renamed then.
 	Since time.Time
 
-	now        func() time.Time                  // nil: time.Now; for grace periods only, never compared with times of files
-	newWatcher func() (*fsnotify.Watcher, error) // nil: fsnotify.NewWatcher
+	now         func() time.Time                  // nil: time.Now; for grace periods only, never compared with times of files
+	descriptors int                               // paths that can be followed at once; 0: as many as the limit of open files leaves room for
+	newWatcher  func() (*fsnotify.Watcher, error) // nil: fsnotify.NewWatcher
 }
 
 // Position says how far one file was read. It is a snapshot for the caller to store, together with everything up to
@@ -98,29 +103,36 @@ type Set struct {
 
 	more atomic.Bool // a stream stopped at its read budget: there is more to do without any event
 
-	mu       sync.Mutex // guards what follows, what changes of inputs, what is watched, and all of the streams and files
-	known    registry
-	streams  map[string]*Stream
-	order    []*Stream // by path
-	folders  folders
-	excluded exclusions
-	buffers  buffers
-	scratch  [fingerprintMax]byte
-	closed   bool
+	mu        sync.Mutex // guards what follows, what changes of inputs, what is watched, and all of the streams and files
+	known     registry
+	streams   map[string]*Stream
+	order     []*Stream // the same, by path if sorted
+	sorted    bool
+	news      news
+	room      room
+	crowds    []Crowd
+	lost      uint64 // files of which lines may be lost that were not read
+	round     int    // of Refresh
+	unsettled bool   // a path has trouble, or a known file is looked for
+	folders   folders
+	excluded  exclusions
+	buffers   buffers
+	scratch   [fingerprintMax]byte
+	closed    bool
 }
 
 // Open begins to follow the inputs at the positions given, which are all that the caller has, those of paths that are
-// no longer configured included (they are left alone). The error is about an invalid pattern; trouble with files is in
-// [Stream.Status]. The caller must Close the Set.
-func Open(o Options, positions []Position) (*Set, error) {
+// no longer configured included (they are left alone). The error is about an invalid pattern, or the context's when that
+// ended first; trouble with files is in [Stream.Status]. The caller must Close the Set.
+func Open(ctx context.Context, o Options, positions []Position) (*Set, error) {
 	s := &Set{
 		maxLine: o.MaxLine, poll: o.PollInterval, log: o.Logger, now: o.now,
-		known: newRegistry(positions), streams: map[string]*Stream{}, excluded: newExclusions(o.Logger),
+		known: newRegistry(positions), streams: map[string]*Stream{}, news: newNews(), excluded: newExclusions(o.Logger),
 	}
 	if s.maxLine <= 0 {
 		s.maxLine = defaultMaxLine
 	}
-	s.buffers.least = s.maxLine + 4096
+	s.buffers.most = s.maxLine + 4096
 	if s.poll <= 0 {
 		s.poll = defaultPoll
 	}
@@ -136,11 +148,15 @@ func Open(o Options, positions []Position) (*Set, error) {
 		return nil, err
 	}
 	s.restore()
+	s.room.most = cmp.Or(o.descriptors, roomForAll())
 	s.watch = startWatch(o.newWatcher, s.inputs.list, s.log)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.scan()
+	err = s.scan(ctx)
 	s.inputs.opening = false
+	s.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -157,13 +173,13 @@ func (s *Set) restore() {
 		}
 		st := s.streams[f.path]
 		if st == nil {
-			st = s.addStream(newStream(s, f.path, in.Tag))
+			st = s.addStream(newStream(s, f.path, in))
 		}
 		st.await(f)
 	}
-	for _, in := range s.inputs.list {
-		if in.literal && s.streams[in.Pattern] == nil {
-			s.addStream(newStream(s, in.Pattern, in.Tag))
+	for i := range s.inputs.list {
+		if in := &s.inputs.list[i]; in.literal && s.streams[in.Pattern] == nil {
+			s.addStream(newStream(s, in.Pattern, in))
 		}
 	}
 	for _, st := range s.order {
@@ -176,7 +192,34 @@ func (s *Set) restore() {
 func (s *Set) Streams() []*Stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*Stream(nil), s.order...)
+	return slices.Clone(s.ordered())
+}
+
+// Changed gives the streams that came and those that went since it was last asked; one that did both is in neither.
+func (s *Set) Changed() (came, went []*Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.news.changed()
+}
+
+// Ready gives, in no order, the streams that may have lines that they had not when Next or Each last gave none, each once:
+// what it gives is to be read until there are none. Where no stream is ready nothing has to be done, however many there are.
+func (s *Set) Ready() []*Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for path := range s.watch.fed() {
+		st, other := s.streams[path], s.watch.readAt(path)
+		if st != nil {
+			s.news.of(st)
+		}
+		if other != nil && s.streams[other.path] == other {
+			s.news.of(other)
+		}
+		if other == nil && (st == nil || !st.files.holds()) {
+			s.reconsider(path)
+		}
+	}
+	return s.news.take()
 }
 
 // Forget drops finished files that were last modified before the time given and are in no folder that is looked at any

@@ -19,11 +19,14 @@ const coalesce = 5 * time.Millisecond
 // which neither its goroutine nor wait takes: they share channels and atomics with the rest, and only one goroutine waits.
 type watch struct {
 	log     zerolog.Logger
-	inputs  []input
+	inputs  []input       // a copy of its own: of those of Set, files are counted
 	wake    chan struct{} // holds one
 	closed  chan struct{}
-	dirty   atomic.Bool // names or permissions may have changed
-	reading atomic.Pointer[map[string]struct{}]
+	dirty   atomic.Bool                        // names or permissions may have changed
+	reading atomic.Pointer[map[string]*Stream] // by where their files lie now; what it points to does not change
+
+	mu      sync.Mutex
+	written map[string]struct{} // where something was written
 
 	w       *fsnotify.Watcher // nil: none to be had
 	folders map[string]inode  // watched, and what was watched under that name
@@ -34,8 +37,8 @@ type watch struct {
 }
 
 func startWatch(newWatcher func() (*fsnotify.Watcher, error), inputs []input, log zerolog.Logger) *watch {
-	w := &watch{log: log, inputs: inputs, wake: make(chan struct{}, 1), closed: make(chan struct{}),
-		folders: map[string]inode{}, links: map[string]inode{}}
+	w := &watch{log: log, inputs: slices.Clone(inputs), wake: make(chan struct{}, 1), closed: make(chan struct{}),
+		folders: map[string]inode{}, links: map[string]inode{}, written: map[string]struct{}{}}
 	if newWatcher == nil {
 		newWatcher = fsnotify.NewWatcher
 	}
@@ -81,19 +84,36 @@ func (w *watch) consider(event fsnotify.Event) {
 		w.dirty.Store(true)
 	}
 	name := filepath.Clean(event.Name)
-	if ours := w.reading.Load(); ours != nil {
-		if _, ok := (*ours)[name]; ok {
-			w.ring()
-			return
-		}
+	if w.readAt(name) == nil && !slices.ContainsFunc(w.inputs, func(in input) bool { return in.matches(name) }) {
+		return
 	}
-	for i := range w.inputs {
-		if w.inputs[i].matches(name) {
-			w.ring()
-			return
-		}
-	}
+	w.mu.Lock()
+	w.written[name] = struct{}{}
+	w.mu.Unlock()
+	w.ring()
 }
+
+// readAt gives the stream that reads a file at a path that is not the stream's own, nil if none does.
+func (w *watch) readAt(path string) *Stream {
+	if ours := w.reading.Load(); ours != nil {
+		return (*ours)[path]
+	}
+	return nil
+}
+
+// fed gives the paths at which something was written, or has changed, since it was last asked.
+func (w *watch) fed() map[string]struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fed := w.written
+	if len(fed) > 0 {
+		w.written = map[string]struct{}{}
+	}
+	return fed
+}
+
+// works tells whether all that is wanted is watched.
+func (w *watch) works() bool { return w.w != nil && !w.refused }
 
 func (w *watch) ring() {
 	select {
@@ -131,9 +151,12 @@ func (w *watch) keep(in map[string]inode, name string, key inode) {
 // drop ends the watching of what is not wanted any more, and takes note of what the system ended by itself: a folder
 // that was deleted, or moved away, is not watched any more, though the one that is there now may have its inode.
 func (w *watch) drop(in map[string]inode, wanted map[string]inode) {
-	watched := w.w.WatchList()
+	watched := map[string]bool{}
+	for _, name := range w.w.WatchList() {
+		watched[name] = true
+	}
 	for name := range in {
-		if !slices.Contains(watched, name) {
+		if !watched[name] {
 			delete(in, name)
 		} else if _, ok := wanted[name]; !ok {
 			_ = w.w.Remove(name)
@@ -143,7 +166,7 @@ func (w *watch) drop(in map[string]inode, wanted map[string]inode) {
 }
 
 // follow watches folders and the files behind symbolic links, by path, and wakes for what is being read as well.
-func (w *watch) follow(reading map[string]struct{}, folders, links map[string]inode) {
+func (w *watch) follow(reading map[string]*Stream, folders, links map[string]inode) {
 	w.reading.Store(&reading)
 	if w.w == nil {
 		return
@@ -201,9 +224,9 @@ func (w *watch) wait(ctx context.Context, most time.Duration) error {
 
 // rewatch watches the folders that are there, and the files behind symbolic links.
 func (s *Set) rewatch() {
-	reading := map[string]struct{}{}
+	reading := map[string]*Stream{}
 	for _, f := range s.known.open {
-		reading[f.where] = struct{}{}
+		reading[f.where] = f.stream
 	}
 	links := map[string]inode{}
 	for path := range s.streams {

@@ -103,26 +103,18 @@ func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error
 	defer st.Close()
 	if at := st.Place(); daemon.Store.Kind == st.Kind() && daemon.Store.Host == at.Host && daemon.Store.Database == at.Database {
 		return nil, fmt.Errorf("%s was replaced under the daemon at %s, which still has the former one: see activedefense status for what to do",
-			placeText(st.Kind(), at.Host, at.Database), base)
+			display.Place(st.Kind(), at.Host, at.Database), base)
 	}
 	of := "the built-in defaults"
 	if path := daemon.Configuration.Path; path != "" {
 		of = path
 	}
 	return nil, &statusError{exitUsage, fmt.Errorf("the daemon at %s uses another store (%s, as %s says) than this configuration%s (%s): run the command with --config %s, or stop that daemon first",
-		base, placeText(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), placeText(st.Kind(), st.Place().Host, st.Place().Database), of)}
+		base, display.Place(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), display.Place(st.Kind(), st.Place().Host, st.Place().Database), of)}
 }
 
 // sameStoreTimeout bounds the wait for a daemon that may not run.
 const sameStoreTimeout = 2 * time.Second
-
-// placeText names a database.
-func placeText(kind, host, database string) string {
-	if host == "" {
-		return kind + " " + database
-	}
-	return kind + " " + database + " at " + host
-}
 
 // openAny opens the store that the configuration names.
 func (a *app) openAny(ctx context.Context, cfg *config.Config) (*store.Store, error) {

@@ -27,7 +27,7 @@ func newBlacklistCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "blacklist",
 		Short: "Show and change what is blocked, held and observed",
-		Args:  cobra.NoArgs,
+		Args:  ofSubcommands,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newBlacklistListCommand(a), newBlacklistShowCommand(a), newBlacklistAddCommand(a), newBlacklistRemoveCommand(a), newBlacklistAcceptCommand(a))

@@ -2,11 +2,8 @@ package main
 
 import (
 	"bytes"
-	"strings"
 	"testing"
-	"time"
 
-	"activedefense/agent"
 	"activedefense/firewall/policy"
 )
 
@@ -42,20 +39,5 @@ fw2
 `
 	if out.String() != want {
 		t.Errorf("written:\n%s\ninstead of:\n%s", out.String(), want)
-	}
-}
-
-func TestStatusSaysOnceWhatManyChecksFoundAlike(t *testing.T) {
-	var out bytes.Buffer
-	c, at := &statusCommand{&app{stdout: &out}}, time.Now()
-	checks := unanswered()
-	if err := c.writeText(&agent.Status{Policies: []agent.PolicyStatus{{Firewall: "fw1", At: &at, Checks: checks[:3]}, {Firewall: "fw2", At: &at, Checks: checks[3:]}}}); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(out.String(), "could not be checked"); n != 2 {
-		t.Errorf("the reason stands there %d times, not once a firewall:\n%s", n, out.String())
-	}
-	if !strings.Contains(out.String(), "store      UNAVAILABLE") {
-		t.Errorf("a store that was never reached has no kind:\n%s", out.String())
 	}
 }

@@ -84,6 +84,29 @@ func TestAnUnreadableDefaultConfigurationIsAFault(t *testing.T) {
 	}
 }
 
+// The rsyslog configuration names who may send: the addresses given, and the firewalls' where the configuration can be read.
+func TestTheRsyslogConfigurationNamesTheSenders(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, []byte("firewalls: [{name: a, url: \"https://192.0.2.1\", api_key: k}, {name: b, url: \"https://b.example\", api_key: k}]\n"))
+	for _, c := range []struct{ args, senders, said string }{
+		{"", `["192.0.2.1"]`, "b.example"},
+		{"2001:db8::1", `["192.0.2.1", "2001:db8::1"]`, "b.example"},
+	} {
+		stdout, stderr, code := w.run(append([]string{"config", "--rsyslog"}, strings.Fields(c.args)...)...)
+		if code != 0 || !strings.Contains(stdout, "if not ($fromhost-ip == "+c.senders+") then stop") || !strings.Contains(stderr, c.said) {
+			t.Errorf("%q: exit status %d, %s\n%s", c.args, code, stdout, stderr)
+		}
+	}
+	w.write(w.config, []byte("firewalls: [{name: a}]\n"))
+	if _, stderr, code := w.run("config", "--rsyslog"); code != 2 || !strings.Contains(stderr, "firewalls[0].url") {
+		t.Errorf("a faulty configuration: exit status %d, %s", code, stderr)
+	}
+	if stdout, stderr, code := w.run("config", "--rsyslog", "192.0.2.7"); code != 0 || !strings.Contains(stdout, `["192.0.2.7"]`) || !strings.Contains(stderr, "left out") {
+		t.Errorf("a faulty configuration and an address: exit status %d, %s", code, stderr)
+	}
+}
+
 // What keeps nobody from starting but costs a network dearly is said, with what to do.
 func TestCheckWarnsOfWhatIsLegalAndUnwise(t *testing.T) {
 	w := &world{t: t, dir: t.TempDir()}
@@ -128,6 +151,33 @@ func TestWrongUsageExitsTwo(t *testing.T) {
 		if _, stderr, code := w.run(args...); code != 2 || stderr == "" {
 			t.Errorf("%v: exit status %d, says %q", args, code, stderr)
 		}
+	}
+}
+
+// A word that is spelt wrongly is said with what was perhaps meant; one that is like nothing, alone.
+func TestWhatWasPerhapsMeantIsSaid(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"staus"}, `unknown command "staus" for "activedefense" (did you mean status?)`}, {[]string{"nonsense"}, `unknown command "nonsense" for "activedefense"; see`},
+		{[]string{"blacklist", "lst"}, `unknown command "lst" for "activedefense blacklist" (did you mean list?)`},
+		{[]string{"records", "--sevrity", "high"}, "unknown flag: --sevrity (did you mean --severity?)"}, {[]string{"records", "--bogus"}, "unknown flag: --bogus\n"},
+		{[]string{"status", "--wtch"}, "unknown flag: --wtch (did you mean --watch?)"}, {[]string{"records", "-x"}, "unknown shorthand flag: 'x' in -x"},
+	} {
+		if _, stderr, code := w.run(c.args...); code != 2 || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: exit status %d, says %q instead of %q", c.args, code, stderr, c.want)
+		}
+	}
+}
+
+// The version is a command, and a flag as people try it first.
+func TestTheVersionIsAFlagToo(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	command, _, _ := w.run("version")
+	if flag, stderr, code := w.run("--version"); code != 0 || stderr != "" || flag != command || !strings.HasPrefix(flag, "activedefense dev (go") {
+		t.Errorf("exit status %d: %q instead of %q; %s", code, flag, command, stderr)
 	}
 }
 
@@ -259,7 +309,7 @@ func TestALineThatCannotBeParsedIsCountedAndShown(t *testing.T) {
 		s := w.status()
 		return s != nil && len(s.Inputs) == 1 && s.Inputs[0].Records == 1 && s.Inputs[0].Bad == 30 && s.Inputs[0].Ignored == 1
 	})
-	out, _, code := w.run("status")
+	out, _, code := w.run("status", "--all")
 	if code != 0 || strings.Count(out, "this is no record") != 20 || !strings.Contains(out, "no record 0") {
 		t.Errorf("status (exit status %d) does not show the first 20 lines:\n%s", code, out)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/explain"
+	"activedefense/agent/trouble"
 	"activedefense/store"
 )
 
@@ -132,7 +133,7 @@ func TestADatabaseThatLosesItsLastCommitsUnderTheDaemon(t *testing.T) {
 			if took := time.Since(begun); took > 10*time.Second {
 				t.Errorf("noticed after %s", took)
 			}
-			if s := w.status(); s.Ready || !slices.ContainsFunc(s.Troubles, func(t agent.Trouble) bool { return strings.Contains(t.Remedy, "activedefense store accept") }) {
+			if s := w.status(); s.Ready || !slices.ContainsFunc(s.Troubles, func(t trouble.Trouble) bool { return strings.Contains(t.Remedy, "activedefense store accept") }) {
 				t.Errorf("troubles %+v", s.Troubles)
 			}
 			w.until("the log says it", func() bool { return strings.Contains(d.log(), "the database is not what it was") })
@@ -265,10 +266,11 @@ func TestAFirewallThatWasRenamedIsNotNamedAnyMore(t *testing.T) {
 	w.append(text(samples))
 	d := w.start()
 	w.expect(samples)
-	noted := func(name string) func() bool {
+	noted := func(name string) func() bool { // with what it holds, and that no rule of it stops that
 		return func() bool {
 			x := jsonLines[explain.Explanation](w, "blacklist", "show", portScanner(samples))
-			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && x[0].Enforced[0].State == "enforced" && !x[0].Enforced[0].SeenAt.IsZero()
+			return len(x) == 1 && len(x[0].Enforced) == 1 && x[0].Enforced[0].Firewall == name && x[0].Enforced[0].State == "pending" && !x[0].Enforced[0].SeenAt.IsZero() &&
+				strings.Contains(x[0].Enforced[0].Fault, "no dynamic address group has a filter that matches")
 		}
 	}
 	w.until("it is noted under its name", noted("LAB-FW-01"))

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"activedefense/agent/display"
 )
@@ -112,6 +113,43 @@ func exactlyOne(what string) cobra.PositionalArgs {
 	}
 }
 
+// spelt is how many letters of a wrong word may differ from what was perhaps meant.
+const spelt = 2
+
+// ofSubcommands refuses words that are no subcommand of a command that only has such, and says which one was perhaps meant.
+func ofSubcommands(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = spelt
+	return usageErrorf("unknown command %q for %q%s; see %s --help", args[0], c.CommandPath(), meant("", c.SuggestionsFor(args[0])), c.CommandPath())
+}
+
+// suggestFlag says of an unknown flag which one was perhaps meant.
+func suggestFlag(c *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[interface {
+		error
+		GetSpecifiedName() string
+	}](err)
+	if !ok {
+		return err
+	}
+	// Which words are spelt alike, cobra knows of commands only.
+	flags := &cobra.Command{SuggestionsMinimumDistance: spelt}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	return fmt.Errorf("%w%s", err, meant("--", flags.SuggestionsFor(unknown.GetSpecifiedName())))
+}
+
+// meant is " (did you mean ...?)", or nothing.
+func meant(before string, words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return " (did you mean " + before + strings.Join(words, " or "+before) + "?)"
+}
+
 // command is the tree of subcommands.
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
@@ -121,9 +159,12 @@ func (a *app) command() *cobra.Command {
 internet addresses that scan or attack, and has the firewalls block them.`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { a.started = true },
-		Args:             cobra.NoArgs,
+		Version:          versionText(),
+		Args:             ofSubcommands,
 		RunE:             func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetVersionTemplate("activedefense {{.Version}}\n")
+	root.SetFlagErrorFunc(suggestFlag)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -143,8 +184,11 @@ func newVersionCommand(a *app) *cobra.Command {
 			if a.json {
 				return a.printJSON(map[string]string{"version": version, "go": runtime.Version()})
 			}
-			_, err := fmt.Fprintf(a.stdout, "activedefense %s (%s)\n", version, runtime.Version())
+			_, err := fmt.Fprintf(a.stdout, "activedefense %s\n", versionText())
 			return err
 		},
 	}
 }
+
+// versionText is the version, and what it was built with.
+func versionText() string { return fmt.Sprintf("%s (%s)", version, runtime.Version()) }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"time"
-
-	"github.com/dustin/go-humanize/english"
 
 	"activedefense/agent/display"
 )
@@ -16,14 +13,6 @@ func (a *app) printJSON(v any) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
-}
-
-// localPtr writes a time that may be missing.
-func localPtr(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return display.LocalTime(*t)
 }
 
 // parsePrefix reads an address or a network.
@@ -42,43 +31,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// plural writes "1 entry", "2,000 entries".
-func plural[T int | int64 | uint64](n T, what string) string {
-	return grouped(n) + " " + english.PluralWord(int(n), what, "")
-}
-
-// grouped writes a number with separators: 1,234,567.
-func grouped[T int | int64 | uint64](n T) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// bytesText writes a size for people.
-func bytesText(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, exp := float64(n)/unit, 0
-	for value >= unit && exp < 4 {
-		value, exp = value/unit, exp+1
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exp])
-}
-
-// span writes a duration for people: 3d4h, 2h5m, 12s.
-func span(d time.Duration) string {
-	d = d.Round(time.Second)
-	switch {
-	case d >= 24*time.Hour:
-		return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
-	}
-	return fmt.Sprintf("%ds", d/time.Second)
-}
+// plural, grouped and span are how display writes these.
+func plural[T int | int64 | uint64](n T, what string) string { return display.Plural(n, what) }
+func grouped[T int | int64 | uint64](n T) string             { return display.Grouped(n) }
+func span(d time.Duration) string                            { return display.Span(d) }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,7 @@ type provisionCommand struct {
 	*app
 	opts     enforce.ProvisionOptions
 	detailed bool
+	waiting  bool // of some firewall, what was written before is not committed
 }
 
 func newProvisionCommand(a *app) *cobra.Command {
@@ -36,12 +39,16 @@ With --remove the plan takes away all that bears our names, rules first, so that
 others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
 out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
 
+What only the Panorama of a firewall can change is part of the plan, with the commands for its CLI. Where the firewall's
+configuration has panorama: apply, --apply writes that on Panorama too, and --commit commits it there and pushes it to this
+firewall alone.
+
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
 policy would decide otherwise than now.
 
 Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
 are left after --apply, or a check fails after --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something
-is, 1 if anything failed, wrong usage included.`,
+is, or was written before and is not committed, 1 if anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.opts.Version, p.opts.Progress = version, p.progress
@@ -59,7 +66,7 @@ is, 1 if anything failed, wrong usage included.`,
 
 // exit gives the error from which the exit status is made; left are the steps that are still missing.
 func (p *provisionCommand) exit(left []policy.Step, err error) error {
-	if p.detailed && err == nil && len(left) > 0 {
+	if p.detailed && err == nil && (len(left) > 0 || p.waiting) {
 		return &statusError{code: exitNeeded}
 	}
 	return err
@@ -111,6 +118,7 @@ func (p *provisionCommand) command() string {
 
 // progress prints plans and what was done.
 func (p *provisionCommand) progress(name string, plan *policy.Plan, done string) {
+	p.waiting = p.waiting || plan != nil && plan.Uncommitted && !p.opts.Commit
 	switch {
 	case p.json:
 		if plan == nil {
@@ -122,27 +130,45 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		_ = p.printJSON(plan)
 	case plan == nil:
 		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), done)
-	case len(plan.Steps) == 0 && p.opts.Remove:
-		fmt.Fprintf(p.stdout, "%s: nothing of ours is there\n", display.Harmless(name))
 	case len(plan.Steps) == 0:
-		fmt.Fprintf(p.stdout, "%s: nothing is missing\n", display.Harmless(name))
+		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), p.nothing(plan))
 	default:
 		what := "missing"
 		if p.opts.Remove {
 			what = "to be taken away"
 		}
 		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what)
-		for _, s := range plan.Steps {
+		for _, s := range together(plan.Steps) {
 			p.printStep(s)
 		}
+		p.printPanorama(plan.Panorama)
 		p.printDifferences(plan.Differences)
+		if more := plan.DifferencesTotal - len(plan.Differences); more > 0 {
+			fmt.Fprintf(p.stdout, "%s: %d kinds of traffic are decided otherwise; these are of the first %d.\n", display.Harmless(name), plan.DifferencesTotal, len(plan.Differences))
+		}
 		if written := p.written(plan.Steps); !p.opts.Apply {
 			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
 		}
 	}
+	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
+		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: activedefense %s --commit.\n",
+			display.Harmless(name), p.command())
+	}
 	if !p.json && plan != nil && plan.Pending {
 		fmt.Fprintf(p.stdout, "%s: edits of somebody are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name))
 	}
+}
+
+// nothing says that there is nothing to be done, and where that is so.
+func (p *provisionCommand) nothing(plan *policy.Plan) string {
+	where := ""
+	if plan.Uncommitted {
+		where = " in the candidate configuration"
+	}
+	if p.opts.Remove {
+		return "nothing of ours is" + cmp.Or(where, " there")
+	}
+	return "nothing is missing" + where
 }
 
 // written is how many of the steps --apply takes.
@@ -160,22 +186,74 @@ func (p *provisionCommand) written(steps []policy.Step) (n int) {
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
 func (p *provisionCommand) printDifferences(all []decision.Difference) {
-	var blocked, others []string
-	for _, d := range all {
-		if line := "  " + display.Harmless(d.String()); d.BlockedSources {
-			blocked = append(blocked, line)
-		} else {
-			others = append(others, line)
-		}
+	i := slices.IndexFunc(all, func(d decision.Difference) bool { return d.BlockedSources }) // they come last
+	if i < 0 {
+		i = len(all)
 	}
-	if len(others) == 0 {
+	if i == 0 {
 		fmt.Fprintln(p.stdout, "No flow is decided otherwise, but for blocked sources.")
 	} else {
-		fmt.Fprintf(p.stdout, "Decided otherwise with this plan:\n%s\n", strings.Join(others, "\n"))
+		fmt.Fprintln(p.stdout, "Decided otherwise with this plan:")
+		p.printLines(all[:i])
 	}
-	if len(blocked) > 0 {
-		fmt.Fprintf(p.stdout, "And of blocked sources:\n%s\n", strings.Join(blocked, "\n"))
+	if i < len(all) {
+		fmt.Fprintln(p.stdout, "And of blocked sources:")
+		p.printLines(all[i:])
 	}
+}
+
+// mostDifferences bounds how many lines tell what is decided otherwise.
+const mostDifferences = 50
+
+func (p *provisionCommand) printLines(all []decision.Difference) {
+	lines, more := decision.Lines(all, mostDifferences)
+	for _, line := range lines {
+		fmt.Fprintln(p.stdout, "  "+display.Harmless(line))
+	}
+	if more > 0 {
+		fmt.Fprintf(p.stdout, "  and %d more; --json has them\n", more)
+	}
+}
+
+// printPanorama prints what Panorama's administrator types; where we may do it ourselves too, for that is what will be done.
+func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
+	if part == nil {
+		return
+	}
+	if len(part.Commands) > 0 {
+		fmt.Fprintln(p.stdout, "On Panorama's CLI that is:")
+	}
+	for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
+		fmt.Fprintln(p.stdout, display.Harmless(line))
+	}
+	for _, note := range part.Notes {
+		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(note))
+	}
+}
+
+// alike is how many steps that say the same of different objects of one kind are printed one by one; more are printed as one.
+const alike = 4
+
+// together puts steps that follow one another and say the same of objects of one kind into one.
+func together(steps []policy.Step) (out []policy.Step) {
+	kind := func(s policy.Step) string { before, _, _ := strings.Cut(s.Object, `"`); return before }
+	for len(steps) > 0 {
+		first := steps[0]
+		n := slices.IndexFunc(steps, func(s policy.Step) bool {
+			return s.Action != first.Action || s.Detail != first.Detail || s.Foreign != first.Foreign || kind(s) != kind(first)
+		})
+		if n < 0 {
+			n = len(steps)
+		}
+		if n > alike {
+			first.Object = fmt.Sprintf("%s and %d more, to %s", first.Object, n-1, strings.TrimPrefix(steps[n-1].Object, kind(first)))
+			out = append(out, first)
+		} else {
+			out = append(out, steps[:n]...)
+		}
+		steps = steps[n:]
+	}
+	return out
 }
 
 func (p *provisionCommand) printStep(s policy.Step) {

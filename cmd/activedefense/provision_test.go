@@ -82,8 +82,18 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			if !strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Error("a plan has changed the firewall")
 			}
-			if stdout, stderr, code := w.run("provision", "--remove", "--apply", "--commit"); code != 0 {
+			if stdout, stderr, code := w.run("provision", "--remove", "--apply"); code != 0 || strings.Contains(stdout, "nothing of ours is there") {
 				t.Errorf("the removal: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if stdout, stderr, code := w.run("provision", "--remove", "--detailed-exit-code"); code != 2 || !strings.Contains(stdout, "nothing of ours is in the candidate configuration\n") ||
+				!strings.Contains(stdout, "the firewall goes on as it is until it is committed: activedefense provision --remove --commit") {
+				t.Errorf("a second removal before the commit: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if stdout, stderr, code := w.run("provision", "--remove", "--commit"); code != 0 || strings.Contains(stdout, "until it is committed") {
+				t.Errorf("the commit of the removal: exit status %d\n%s%s", code, stdout, stderr)
+			}
+			if stdout, _, _ := w.run("provision", "--remove"); !strings.Contains(stdout, "nothing of ours is there\n") {
+				t.Errorf("after the commit of the removal:\n%s", stdout)
 			}
 			if left := jsonSteps(w, "provision", "--remove"); len(left) != 0 || strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Errorf("after the removal: %v", left)
@@ -156,6 +166,44 @@ func TestDifferencesOfAPlan(t *testing.T) {
 		if out.String() != want {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
+	}
+	var many []decision.Difference
+	for i := range mostDifferences + 7 {
+		d := cut
+		d.RuleBefore, d.RuleAfter = fmt.Sprintf("before %d", i), fmt.Sprintf("after %d", i)
+		many = append(many, d)
+	}
+	var out strings.Builder
+	if (&provisionCommand{app: &app{stdout: &out}}).printDifferences(many); strings.Count(out.String(), "\n") != mostDifferences+2 || !strings.HasSuffix(out.String(), "\n  and 7 more; --json has them\n") {
+		t.Errorf("of many it prints\n%s", out.String())
+	}
+}
+
+// What is for Panorama's administrator can be pasted as it is: a line of its own for each command, and no character that a terminal
+// takes for something else.
+func TestCommandsForPanorama(t *testing.T) {
+	var out strings.Builder
+	p := &provisionCommand{app: &app{stdout: &out}}
+	p.printPanorama(nil)
+	p.printPanorama(&policy.OnPanorama{Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
+	if want := "On Panorama's CLI that is:\nconfigure\nset template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"\nset device-group a\\u001b[2J\n  a note\n"; out.String() != want {
+		t.Errorf("it prints\n%swant\n%s", out.String(), want)
+	}
+}
+
+// Steps that say the same of many objects of one kind are printed as one.
+func TestStepsThatSayTheSameArePrintedTogether(t *testing.T) {
+	var steps []policy.Step
+	for i := range 9 {
+		steps = append(steps, policy.Step{Action: "change", Object: fmt.Sprintf("security rule \"web-%d\"", i), Detail: "log to us", Foreign: i < 5})
+	}
+	var said []string
+	for _, s := range together(append(steps, policy.Step{Action: "create", Object: `tag "t"`, Detail: "log to us"})) {
+		said = append(said, fmt.Sprint(s.Object, " ", s.Foreign))
+	}
+	want := []string{`security rule "web-0" and 4 more, to "web-4" true`, `security rule "web-5" false`, `security rule "web-6" false`, `security rule "web-7" false`, `security rule "web-8" false`, `tag "t" false`}
+	if !slices.Equal(said, want) {
+		t.Errorf("printed: %q", said)
 	}
 }
 

@@ -189,7 +189,7 @@ func TestNamesThatTheLogDoesNotHave(t *testing.T) {
 	const device, rule = `--device is the name that the firewall gives itself in the log`, `--rule is the name of the firewall's security rule, and "`
 	for flags, want := range map[string]string{
 		"records --device other,EDGE-1": device, "records --rule port-scan": rule + `port-scan"`, "records --rule edge-1": rule + `edge-1"`,
-		"records --device nobody": "", "records --rule web": "", "records": "",
+		"records --device nobody": `no record of this time has device "nobody": records have LAB-FW-01`, "records --rule web": `no record of this time has rule "web": nothing is known there`, "records": "",
 		"blacklist list": "nothing is blocked\n", "blacklist list --device edge-1": device, "blacklist list --device x": "nothing that matches is blocked\n",
 		"blacklist list --held --since 1h": "nothing that matches is held\n", "blacklist list --all --device x": "nothing that matches is blocked, held or observed, and nothing was\n",
 	} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,25 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"activedefense/agent"
-	"activedefense/agent/display"
-	"activedefense/agent/line"
 )
-
-// What a person should see to stands at the top.
-func TestStatusBeginsWithTroubles(t *testing.T) {
-	since := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
-	var text strings.Builder
-	s := &agent.Status{Ready: true, Troubles: []agent.Trouble{{Since: since, What: "partners.txt was not taken over", Remedy: "Restore the file"}}}
-	if err := (&statusCommand{&app{stdout: &text}}).writeText(s); err != nil {
-		t.Fatal(err)
-	}
-	if want := "partners.txt was not taken over (since " + display.LocalTime(since) + "). Restore the file\n"; !strings.Contains(text.String(), want) ||
-		strings.Index(text.String(), "TROUBLE") > strings.Index(text.String(), "\nstore") {
-		t.Errorf("it says\n%s", text.String())
-	}
-}
 
 // The daemon is on this host or in the management network: a proxy that the environment names for the internet
 // would not find it, and is not to see its state.
@@ -58,7 +41,6 @@ func TestStatusAsksTheDaemonAndNoProxy(t *testing.T) {
 func TestNumbersAndWordsAgree(t *testing.T) {
 	for got, want := range map[string]string{
 		plural(1, "entry"): "1 entry", plural(0, "entry"): "0 entries", plural(uint64(1234), "address"): "1,234 addresses", plural(int64(2), "late answer"): "2 late answers",
-		detectionText(&line.DetectStatus{NearThreshold: 1}): "1 source near a threshold",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -66,19 +48,37 @@ func TestNumbersAndWordsAgree(t *testing.T) {
 	}
 }
 
-func TestStatusSaysSinceWhenPartnersAreKnown(t *testing.T) {
-	since := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	d := line.DetectStatus{NearThreshold: 3}
-	if got := detectionText(&d); got != "3 sources near a threshold" {
-		t.Error(got)
+// status --watch asks again and again, over a restart of the daemon, until it is interrupted; what is no terminal is not driven.
+func TestStatusWatchesUntilInterrupted(t *testing.T) {
+	asked := 0
+	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked == 2 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		fmt.Fprintf(w, `{"version": "%d", "ready": false}`, asked)
+	}))
+	defer daemon.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out, fault strings.Builder
+	ticks := 0
+	c := &statusCommand{app: &app{stdout: &out, stderr: &fault}, tick: func() <-chan time.Time {
+		tick := make(chan time.Time, 1)
+		if ticks++; ticks == 3 {
+			interrupt()
+		} else {
+			tick <- time.Time{}
+		}
+		return tick
+	}}
+	first, err := fetchStatus(ctx, daemon.URL, statusTimeout)
+	if err != nil {
+		t.Fatal(err)
 	}
-	d.PartnersSince = &since
-	const want = "\npartners known since %s (24 h needed): until then one whose address is forged may be blocked"
-	if got := detectionText(&d); got != "3 sources near a threshold"+fmt.Sprintf(want, localPtr(&since)) {
-		t.Error(got)
+	if err := c.keepWatching(ctx, daemon.URL, first); err != nil || asked != 3 {
+		t.Errorf("asked %d times: %v", asked, err)
 	}
-	d.Refused, d.Elsewhere = 1000, 500
-	if got := strings.Split(detectionText(&d), "\n"); len(got) != 3 || !strings.HasPrefix(got[1], "TROUBLE: ") || "\n"+got[2] != fmt.Sprintf(want, localPtr(&since)) {
-		t.Errorf("%q", got)
+	if text := out.String(); strings.Count(text, "agent      1,") != 1 || strings.Count(text, "agent      3,") != 1 || strings.Contains(text, "\x1b") || !strings.Contains(fault.String(), "502") {
+		t.Errorf("written:\n%s\nand %s", text, fault.String())
 	}
 }

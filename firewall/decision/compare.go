@@ -28,6 +28,8 @@ type Difference struct {
 	// rules by their index.
 	Flow          Flow `json:"-"`
 	Before, After int  `json:"-"`
+
+	zones string // as Traffic has them
 }
 
 // Bounds of the search for what is left of kinds of traffic: how often two boxes are compared for one pair of rules and for all

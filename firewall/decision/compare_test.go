@@ -244,3 +244,41 @@ func TestCompareOfALongPolicy(t *testing.T) {
 		t.Errorf("%s", texts(got))
 	}
 }
+
+// Hundreds of rules that one new rule stands before are told in one line for each decision and each pair of zones, and a bounded number of
+// lines; what is alone is told as it is.
+func TestLinesTellTogetherWhatIsAlike(t *testing.T) {
+	block := Rule{ID: "block", Action: "drop", From: []string{"untrust"}, Source: Addresses{Listed: true, Sets: []string{Blocked}}}
+	var rules []Rule
+	for i := range 300 {
+		to := []string{"dmz", "trust"}[i%2]
+		r := Rule{ID: fmt.Sprintf("web-%03d", i), Action: Allow, From: []string{"untrust"}, To: []string{to}, Services: ported(TCP, uint16(1000+i))}
+		if i == 7 {
+			r.Conditions = []string{"schedule nights"}
+		}
+		rules = append(rules, r)
+	}
+	before := withDefaults(rules...)
+	after := withDefaults(append([]Rule{block}, rules...)...)
+	for _, c := range []struct {
+		name          string
+		before, after *Policy
+		want          string
+	}{
+		{"a rule is made", before, after, `from untrust to dmz, blocked sources: allowed by 150 rules (web-000, web-002, web-004, web-006, web-008, web-010, web-012, web-014, web-016, web-018 and 140 more), would be dropped by block; the first: from untrust to dmz, blocked sources, service tcp/1000, for example tcp/1000 from 203.0.113.10 (untrust) to 198.51.100.10 (dmz)
+from untrust to trust, blocked sources: allowed by 149 rules (web-001, web-003, web-005, web-009, web-011, web-013, web-015, web-017, web-019, web-021 and 139 more), would be dropped by block; the first: from untrust to trust, blocked sources, service tcp/1001, for example tcp/1001 from 203.0.113.10 (untrust) to 198.51.100.10 (trust)
+from untrust to trust, blocked sources, service tcp/1007: may be allowed by rule web-007, and would then be dropped by block; it depends on schedule nights
+within untrust, blocked sources: allowed by rule intrazone-default, would be dropped by block; for example tcp/443 from 203.0.113.10 (untrust) to 198.51.100.10 (untrust)
+from untrust to any other zone, blocked sources: denied by rule interzone-default, would be dropped by block; for example tcp/443 from 203.0.113.10 (untrust) to 198.51.100.10 (trust)`},
+		{"and taken away", after, before, `from untrust to dmz, blocked sources: dropped by rule block, would be allowed by 150 rules (web-000,`},
+	} {
+		all := Compare(c.before, c.after)
+		lines, more := Lines(all, 50)
+		if text := strings.Join(lines, "\n"); !strings.HasPrefix(text, c.want) || len(lines) != 5 || more != 0 {
+			t.Errorf("%s: %d differences are\n%s\nwant\n%s", c.name, len(all), text, c.want)
+		}
+		if lines, more := Lines(all, 2); len(lines) != 2 || more != 3 {
+			t.Errorf("%s: %d lines, %d more", c.name, len(lines), more)
+		}
+	}
+}

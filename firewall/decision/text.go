@@ -26,7 +26,8 @@ func (c *comparison) difference(w *world, p pair, k *kind) Difference {
 			}
 		}
 	}
-	parts := []string{w.zonesText(k.box.zones)}
+	d.zones = w.zonesText(k.box.zones)
+	parts := []string{d.zones}
 	source, destination := addressText(k.box.source, k.box.destination), addressText(k.box.destination, k.box.source)
 	if p.blocked {
 		parts = append(parts, "blocked sources")

@@ -154,7 +154,11 @@ func importFile(s *Sim, c *call) answer.Answer {
 	if c.form.Get("category") != "certificate" || c.form.Get("format") != "pem" {
 		return answer.BadRequest(`Illegal value for parameter "category" or "format".`)
 	}
-	return s.config.ImportCertificate(c.admin, c.form.Get("certificate-name"), c.form.Get("cmd"))
+	template := c.form.Get("target-tpl")
+	if template != "" && (s.panorama == nil || !s.config.HasTemplate(template)) {
+		return answer.BadRequest(`Illegal value for parameter "target-tpl".`)
+	}
+	return s.config.ImportCertificate(c.admin, template, c.form.Get("certificate-name"), c.form.Get("cmd"))
 }
 
 // wellKnown is an authority that PAN-OS trusts by itself, of many. In its place stands the one of the simulated firewall.

@@ -16,6 +16,6 @@
 // packages below it, its halls: candidate and jobs, userid, traffic and dataplane, edl, logs and archive, network and devicegroup, over
 // schema, xmltree, dialect, answer, iprange and filter. No hall imports this package.
 //
-// What it does not: templates, the network but for the addresses of interfaces, applications and content, and policy by users and
+// What it does not: the network but for the addresses of interfaces, applications and content, and policy by users and
 // their tags. Its performance says nothing about a real device.
 package panosim

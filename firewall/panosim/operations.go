@@ -99,6 +99,7 @@ func operations() []operation {
 		{[]string{"clear", "session", "all"}, KindClearSessions, clearing((*dataplane.Plane).ClearSessions)},
 		{[]string{"clear", "session", "id"}, KindClearSessions, clearing((*dataplane.Plane).ClearSession)},
 		{[]string{"show", "config", "pushed-shared-policy"}, KindPushed, locked(showPushed)},
+		{[]string{"show", "config", "pushed-template"}, KindPushed, locked(func(s *Sim, r answer.Request) answer.Answer { return s.pushed.ShowTemplate(r) })},
 		{[]string{"show", "devices"}, KindDevices, func(s *Sim, r answer.Request) answer.Answer { return s.panorama.showDevices(r) }},
 		{[]string{"show", "high-availability", "state"}, KindHA, bySeat((*seat).show)},
 		{[]string{"request", "high-availability", "state", "suspend"}, KindHA, bySeat((*seat).suspend)},

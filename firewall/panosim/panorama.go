@@ -22,9 +22,9 @@ type PanoramaOptions struct {
 	Managed []*Sim // firewalls that it manages from the start
 }
 
-// Panorama manages firewalls: calls that name one with target= are carried out there, and device groups are pushed
+// Panorama manages firewalls: calls that name one with target= are carried out there, and device groups and templates are pushed
 // to them. Everything else a firewall can do as well, with the table of registered addresses of its own, which
-// blocks nothing anywhere: passing it on to firewalls is not simulated, nor are templates, log collection and pairs of
+// blocks nothing anywhere: passing it on to firewalls is not simulated, nor are log collection and pairs of
 // Panoramas.
 //
 // Between Panorama and a firewall is no wire: faults, keys and roles are those of the Panorama alone.

@@ -384,3 +384,129 @@ func TestCommitAll(t *testing.T) {
 		}
 	}
 }
+
+// templated is a Panorama with two templates in a stack of two firewalls, which are in one device group.
+func templated(t *testing.T, a, b *Sim) *Panorama {
+	t.Helper()
+	server := func(name, address string) string {
+		return `<entry name="` + name + `"><server><entry name="s"><server>` + address + `</server></entry></server></entry>`
+	}
+	template := func(name, shared string) string {
+		return `<entry name="` + name + `"><config><shared><log-settings>` + shared + `</log-settings></shared><devices><entry name="localhost.localdomain"><vsys><entry name="vsys1"><zone><entry name="` +
+			name + `-zone"/></zone></entry></vsys></entry></devices></config></entry>`
+	}
+	config := strings.Replace(groupsConfig(group("dg", `<entry name="001"/><entry name="002"/>`, "")), "<device-group>", `<template>`+
+		template("high", `<syslog>`+server("common", "192.0.2.1")+`</syslog>`)+template("low", `<syslog>`+server("common", "192.0.2.2")+server("siem", "192.0.2.3")+`</syslog>`)+
+		`</template><template-stack><entry name="stack"><templates><member>high</member><member>low</member></templates><devices><entry name="001"/><entry name="002"/></devices></entry></template-stack><device-group>`, 1)
+	return panorama(t, PanoramaOptions{Options: Options{Config: config}, Managed: []*Sim{a, b}})
+}
+
+func TestPushedTemplates(t *testing.T) {
+	a, b := start(t, Options{Serial: "001"}), start(t, Options{Serial: "002"})
+	p := templated(t, a, b)
+	const show = `<show><config><pushed-template/></config></show>`
+	push := func(cmd string) jobs.Job {
+		t.Helper()
+		if got := through(t, p, "", "type", "commit", "action", "all", "cmd", cmd); !strings.Contains(got, `code="19"`) {
+			t.Fatalf("%s: %s", cmd, got)
+		}
+		var last jobs.Job
+		until(t, "the job has ended", func() bool {
+			for _, j := range p.Jobs() {
+				if j.ID >= last.ID {
+					last = j
+				}
+			}
+			return last.Status == "FIN"
+		})
+		return last
+	}
+	if got := newPeer(t, a).op(show); !strings.Contains(got, `status="error"`) {
+		t.Errorf("before: %s", got)
+	}
+	if j := push(`<commit-all><template-stack><name>stack</name><device><member>001</member></device></template-stack></commit-all>`); j.Result != "OK" {
+		t.Fatalf("the push: %+v", j)
+	}
+	got := newPeer(t, a).op(show)
+	expect(t, "server profiles", names(t, got, "result", "template", "config", "shared", "log-settings", "syslog"), "common siem")
+	expect(t, "zones", names(t, got, "result", "template", "config", "devices", "entry=localhost.localdomain", "vsys", "entry=vsys1", "zone"), "high-zone low-zone")
+	if !strings.Contains(got, "192.0.2.1<") || strings.Contains(got, "192.0.2.2<") {
+		t.Errorf("the higher template does not win: %s", got)
+	}
+	if got := newPeer(t, b).op(show); !strings.Contains(got, `status="error"`) {
+		t.Errorf("a firewall that was not named got it: %s", got)
+	}
+	const profile = `<entry name="p"><match-list><entry name="m"><log-type>traffic</log-type><send-syslog><member>siem</member></send-syslog></entry></match-list></entry>`
+	const profiles = "/config/shared/log-settings/profiles"
+	if err := a.Config().Edit("admin", "set", profiles, profile); err != nil {
+		t.Errorf("what the template brought cannot be named: %v", err)
+	}
+	if err := b.Config().Edit("admin", "set", profiles, profile); err == nil {
+		t.Error("what no template brought can be named")
+	}
+	for cmd, want := range map[string]string{
+		`<commit-all><template><name>low</name></template></commit-all>`:                                                                                       "names no firewall",
+		`<commit-all><template><name>none</name></template></commit-all>`:                                                                                      "none of that name",
+		`<commit-all><template-stack><name>stack</name><device><member>009</member></device></template-stack></commit-all>`:                                    "does not name 009",
+		`<commit-all><shared-policy><device-group><entry name="dg"><devices><entry name="009"/></devices></entry></device-group></shared-policy></commit-all>`: "does not name 009",
+	} {
+		if j := push(cmd); j.Result != "FAIL" || !strings.Contains(strings.Join(j.Details, " "), want) {
+			t.Errorf("%s: %+v", cmd, j)
+		}
+	}
+	push(`<commit-all><shared-policy><device-group><entry name="dg"><devices><entry name="002"/></devices></entry></device-group></shared-policy></commit-all>`)
+	if got := newPeer(t, a).op(pushedBare) + newPeer(t, b).op(pushedBare); strings.Count(got, `"dg-pre"`) != 1 {
+		t.Errorf("a device group pushed to one of its firewalls: %s", got)
+	}
+	p.Withdraw(a)
+	if got := newPeer(t, a).op(show); !strings.Contains(got, `status="error"`) {
+		t.Errorf("withdrawn: %s", got)
+	}
+}
+
+// A certificate is imported into a template, whose objects know one another; what a device group names of a template cannot be
+// taken away.
+func TestTemplatesHoldObjects(t *testing.T) {
+	p := templated(t, start(t, Options{Serial: "001"}), start(t, Options{Serial: "002"}))
+	const low = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='low']/config/shared"
+	const dg = "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='dg']"
+	importTo := func(template string) string {
+		return newPeer(t, p.Sim).importing(url.Values{"key": {p.Key()}, "category": {"certificate"}, "certificate-name": {"ca"}, "format": {"pem"}, "target-tpl": {template}}, "ca.pem", string(p.CA()))
+	}
+	if got := importTo("none"); !strings.Contains(got, "target-tpl") {
+		t.Errorf("into no template: %s", got)
+	}
+	if got := importTo("low"); !strings.Contains(got, "Successfully imported ca") {
+		t.Fatalf("import: %s", got)
+	}
+	get := func(xpath string) string { return through(t, p, "", "type", "config", "action", "get", "xpath", xpath) }
+	if got := get(low + "/certificate"); !strings.Contains(got, "BEGIN CERTIFICATE") || strings.Contains(get("/config/shared"), "BEGIN CERTIFICATE") {
+		t.Errorf("the certificate in the template: %s", got)
+	}
+	for _, c := range []struct {
+		action, path, content, refused string
+	}{
+		{"set", low + "/certificate-profile", `<entry name="p"><CA><entry name="ca"/></CA></entry>`, ""},
+		{"set", low + "/certificate-profile", `<entry name="q"><CA><entry name="other"/></CA></entry>`, "not a valid reference"},
+		{"set", low + "/log-settings/system/match-list", `<entry name="m"><filter>x</filter><send-syslog><member>siem</member></send-syslog></entry>`, ""},
+		{"set", low + "/log-settings/system/match-list", `<entry name="n"><weather>x</weather></entry>`, "unexpected here"},
+		{"set", dg + "/log-settings/profiles", `<entry name="l"><match-list><entry name="m"><send-syslog><member>siem</member></send-syslog></entry></match-list></entry>`, ""},
+		{"set", dg + "/log-settings/profiles", `<entry name="k"><match-list><entry name="m"><send-syslog><member>none</member></send-syslog></entry></match-list></entry>`, "not a valid reference"},
+		{"delete", low + "/log-settings/syslog/entry[@name='siem']", "", "l"},
+		{"delete", low + "/certificate/entry[@name='ca']", "", "cannot be deleted"},
+	} {
+		err := p.Config().Edit("admin", c.action, c.path, c.content)
+		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%s %s %s: %v, want %q", c.action, c.path, c.content, err, c.refused)
+		}
+	}
+	if err := p.Config().Commit("admin"); err != nil {
+		t.Errorf("commit: %v", err)
+	}
+	for _, of := range []string{"device-group", "template-stack"} {
+		found := get("/config/devices/entry[@name='localhost.localdomain']/" + of + "/entry[devices/entry[@name='002']]")
+		if none := get("/config/devices/entry[@name='localhost.localdomain']/" + of + "/entry[devices/entry[@name='009']]"); !strings.Contains(found, `total-count="1"`) || !strings.Contains(none, `code="7"`) {
+			t.Errorf("%s of a firewall: %s, of none: %s", of, found, none)
+		}
+	}
+}

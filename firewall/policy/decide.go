@@ -43,17 +43,24 @@ type resolver struct {
 	objects map[string]map[string]placed // by kind and name
 	names   firewall.Names
 	blocked map[string]bool // groups and lists of the blocked sources
+	wider   map[string]bool // those of them that match what does not bear our tag, too
 	known   map[string]decision.Addresses
 }
 
 // resolver gives one that knows what stands for the blocked sources.
 func (p *vsysPolicy) resolver(want Expectation) *resolver {
-	r := &resolver{p: p, names: want.Names, objects: map[string]map[string]placed{}, blocked: map[string]bool{}, known: map[string]decision.Addresses{}}
+	r := &resolver{p: p, names: want.Names, objects: map[string]map[string]placed{}, blocked: map[string]bool{}, wider: map[string]bool{}, known: map[string]decision.Addresses{}}
 	for _, s := range p.blockSources(want.Mode, want.Names, want.ListURL) {
 		r.blocked[s.name] = true
 	}
 	for _, l := range p.lists(want.ListURL) {
 		r.blocked[l.Attr("name")] = true
+	}
+	if want.Mode == firewall.ModeTag {
+		_, wider := p.tagGroups(want.Names.Tag)
+		for _, g := range wider {
+			r.blocked[g.Attr("name")], r.wider[g.Attr("name")] = true, true
+		}
 	}
 	return r
 }
@@ -101,7 +108,7 @@ func (r *resolver) address(name string) decision.Addresses {
 		}
 	case r.blocked[name]:
 		out = r.blockedBy(group)
-		if filter := group.Value("dynamic", "filter"); group.Child("dynamic") != nil && strings.ContainsAny(strings.Trim(filter, "'\" "), "'\" ") {
+		if r.wider[name] {
 			out.Sets = append(out.Sets, dynamicGroup(name)) // of other tags, too
 		}
 	case group != nil && group.Child("dynamic") != nil:
@@ -135,7 +142,7 @@ func (r *resolver) blockedBy(group *xmlapi.Node) decision.Addresses {
 		one := r.address(name)
 		out.Ranges, out.Sets = append(out.Ranges, one.Ranges...), append(out.Sets, one.Sets...)
 	}
-	matches, err := parseTagFilter(group.Value("dynamic", "filter"))
+	matches, _, err := parseTagFilter(group.Value("dynamic", "filter"))
 	isDynamic := group.Child("dynamic") != nil
 	for _, a := range r.p.scopes.all("address") {
 		tags := map[string]bool{}

@@ -11,6 +11,7 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/capacity"
 	"activedefense/firewall/ours"
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -27,8 +28,9 @@ type Expectation struct {
 	InternetZones []string
 	// Zones are those in which the logs' times are read (inputs[].timezone): which input reads this firewall's logs, the
 	// configuration does not say. Empty: not checked.
-	Zones  []*time.Location
-	Sensor string // SensorLog or SensorDrop, by which what nothing allowed shall be seen; "": SensorLog. Verify accepts either
+	Zones    []*time.Location
+	Panorama string // PanoramaPlan or PanoramaApply, for a firewall that is reached through a Panorama; "": PanoramaPlan
+	Sensor   string // SensorLog or SensorDrop, by which what nothing allowed shall be seen; "": SensorLog. Verify accepts either
 	// SyslogAddress is where firewalls send their logs, host or host:port. "": not checked.
 	SyslogAddress string
 	Formats       Formats
@@ -100,6 +102,10 @@ type Facts struct {
 	// What Panorama pushed, as told of the virtual system and as told without one; empty: nothing.
 	vsysPushed, barePushed fact[[]xmlapi.Pushed]
 	template               fact[*xmlapi.Node] // the config of its template; nil: none
+	place                  panorama.Place     // where that comes from; only of a plan
+	placeUnknown           error              // why Panorama could not be asked for it
+	asPushed               scopes             // what Panorama pushed, before any step; only of a plan
+	seen                   panorama.View      // the same, with where it is from
 
 	pending   fact[bool]      // somebody's edits are not committed
 	candidate []candidateFact // of our objects; only if pending

@@ -48,18 +48,24 @@ func TestTagFilter(t *testing.T) {
 		filter string
 		want   bool // for an address with the tag x alone
 		broken bool
+		others bool // also for some without the tag x
 	}{
-		{"'x'", true, false}, {"x", true, false}, {`"x"`, true, false}, {" ( 'x' ) ", true, false},
-		{"'x' or 'y'", true, false}, {"'y' OR 'x'", true, false}, {"'x' and 'y'", false, false},
-		{"'x' and not 'y'", true, false}, {"not 'x'", false, false}, {"not not 'x'", true, false},
-		{"'y' and 'z' or 'x'", true, false}, {"'y' and ('z' or 'x')", false, false},
-		{"'X'", false, false}, {"'x y'", false, false}, {"'and' or 'x'", true, false},
-		{"", false, true}, {"'x", false, true}, {"('x'", false, true}, {"'x')", false, true}, {"'x' 'y'", false, true},
-		{"and", false, true}, {"'x' and", false, true}, {"''", false, true}, {"()", false, true},
-		{strings.Repeat("(", 100_000), false, true}, {strings.Repeat("not ", 100_000) + "x", false, true},
+		{"'x'", true, false, false}, {"x", true, false, false}, {`"x"`, true, false, false}, {" ( 'x' ) ", true, false, false},
+		{"'x' or 'y'", true, false, true}, {"'y' OR 'x'", true, false, true}, {"'x' and 'y'", false, false, false},
+		{"'x' and not 'y'", true, false, false}, {"not 'x'", false, false, false}, {"not not 'x'", true, false, false},
+		{"'y' and 'z' or 'x'", true, false, true}, {"'y' and ('z' or 'x')", false, false, false},
+		{"'x' or 'y' and 'x'", true, false, false}, {"'x' or 'y' and not 'y'", true, false, false}, {"not 'y'", true, false, true},
+		{"'x'" + strings.Repeat(" and not 'y' or 'x'", 20), true, false, false}, {"'x' or 'a' and 'b' and 'c' and 'd' and 'e' and 'f' and 'g' and 'h' and 'i' and 'j' and 'k' and 'l' and 'm' and not 'a'", true, false, true}, // too many to try
+		{"'X'", false, false, false}, {"'x y'", false, false, false}, {"'and' or 'x'", true, false, true},
+		{"", false, true, false}, {"'x", false, true, false}, {"('x'", false, true, false}, {"'x')", false, true, false}, {"'x' 'y'", false, true, false},
+		{"and", false, true, false}, {"'x' and", false, true, false}, {"''", false, true, false}, {"()", false, true, false},
+		{strings.Repeat("(", 100_000), false, true, false}, {strings.Repeat("not ", 100_000) + "x", false, true, false},
 	}
 	for _, test := range tests {
-		f, err := parseTagFilter(test.filter)
+		f, _, err := parseTagFilter(test.filter)
+		if matches, others := filterMatches(test.filter, "x"); matches != test.want || others != test.others {
+			t.Errorf("%q matches: %v, others: %v", test.filter, matches, others)
+		}
 		switch {
 		case (err != nil) != test.broken:
 			t.Errorf("%.40q: %v", test.filter, err)

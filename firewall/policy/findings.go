@@ -44,9 +44,12 @@ func (f *findings) unasked(err error) bool {
 	if err == nil {
 		return false
 	}
-	f.warn(askRemedy(err), "could not be checked: %s", cause(err))
+	f.warn(askRemedy(err), unaskedText+": %s", cause(err))
 	return true
 }
+
+// unaskedText is how a finding of what could not be asked begins.
+const unaskedText = "could not be checked"
 
 // askRemedy is what lets a refused question be asked.
 func askRemedy(err error) string {

@@ -1,8 +1,17 @@
 package policy
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
@@ -48,16 +57,34 @@ func TestProvisionImportsTheCA(t *testing.T) {
 		t.Errorf("with the documented role: %v", failed)
 	}
 
-	// Another CA, in place of the one that stands.
-	l.want.CA = l.sim.CA()
-	steps = l.plan()
-	if len(steps) == 0 || steps[0].Action != ActionChange || !strings.Contains(steps[0].Detail, "our current CA, imported") {
-		t.Fatalf("for another CA: %v", steps)
+	// Another CA of ours, in place of the one that stands; and in place of one that is not ours, only with --adopt.
+	for i, foreign := range []bool{true, false} {
+		l.want.CA = ourAuthority(t, i)
+		steps = l.plan()
+		if len(steps) != 1 || steps[0].Action != ActionChange || steps[0].Foreign != foreign || !strings.Contains(steps[0].Detail, map[bool]string{true: "in place of the one of that name in Shared, O=Acme Co, imported", false: "our current CA, imported"}[foreign]) {
+			t.Fatalf("for another CA: %v", steps)
+		}
+		l.apply(steps, true)
+		if left := l.plan(); len(left) != 0 {
+			t.Errorf("still to do for another CA: %v", left)
+		}
 	}
-	l.apply(steps, false)
-	if left := l.plan(); len(left) != 0 {
-		t.Errorf("still to do for another CA: %v", left)
+}
+
+// ourAuthority is a CA as the daemon makes it for its list.
+func ourAuthority(t *testing.T, number int) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
 	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"Active Defense"}, CommonName: fmt.Sprintf("Active Defense CA %08X", number)},
+		NotAfter: time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // Without the right to import nothing is begun, and verify names it where provisioning is asked for.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -45,7 +46,7 @@ func (f *Facts) loginFilter(kind string) string {
 func (p *vsysPolicy) loginsForwarded(kind, need string, servers []syslogProfile) (forwarded, []string) {
 	lists := logProfile{}
 	for _, m := range p.scopes.all("log-settings", kind, "match-list") {
-		lists.lists = append(lists.lists, matchList{m.Attr("name"), kind, m.Value("filter"), m.Child("send-syslog").Members()})
+		lists.lists = append(lists.lists, matchList{m.Attr("name"), kind, m.Value("filter"), m.Child("send-syslog").Members(), m.Node})
 	}
 	how, filters := lists.forwards(kind, servers)
 	if how == forwardsSome && coverAlternatives(filters, need) {
@@ -104,6 +105,9 @@ func (v logChecks) logins(f *findings) {
 
 func (v logChecks) loginRemedy(kind string) string {
 	filter, server := v.f.loginFilter(kind), word(v.serverName())
+	if len(v.servers) > 0 && !slices.ContainsFunc(v.servers, func(s syslogProfile) bool { return !s.scope.inVSys }) {
+		return v.cli.or(fmt.Sprintf("Device > Server Profiles > Syslog: make one like %s with Location Shared, which Device > Log Settings can name; then Device > Log Settings > %s > Add: filter %s, Syslog that one.", server, sectionTitle(kind), filter))
+	}
 	return v.cli.or(fmt.Sprintf("Device > Log Settings > %s > Add: filter %s, Syslog %s. ", sectionTitle(kind), filter, server) +
 		cliPrefix + fmt.Sprintf(`set shared log-settings %s match-list %s filter "%s" send-syslog %s`, kind, word(v.want.Names.Logs), filter, server))
 }
@@ -117,12 +121,12 @@ func sectionTitle(kind string) string {
 }
 
 // logins makes the match lists that send the logs which hold logins.
-func (p *provisioner) logins(servers []string) {
-	if len(servers) == 0 || !p.want.Formats.Logins {
+func (p *provisioner) logins() {
+	if len(p.sendTo) == 0 || !p.want.Formats.Logins {
 		return
 	}
 	var known []syslogProfile
-	for _, name := range servers {
+	for _, name := range p.sendTo {
 		known = append(known, syslogProfile{name: name})
 	}
 	for _, kind := range p.f.loginLogs() {
@@ -130,23 +134,55 @@ func (p *provisioner) logins(servers []string) {
 		if how, _ := p.p.loginsForwarded(kind, filter, known); how == forwardsAll {
 			continue
 		}
-		p.loginList(kind, filter, servers[0])
+		if server := p.serverFor(scope{}); server != "" {
+			p.loginList(kind, filter, server)
+		} else {
+			p.unreachable(kind+" log settings "+quoteAll([]string{p.want.Names.Logs}), filter+" to "+p.sendTo[0])
+		}
 	}
 }
 
-// loginList makes the match list for one log, or has ours be as it should.
+// loginList makes the match list for one log, or has ours be as it should. One of somebody else's that bears its name stays, and ours
+// takes another.
 func (p *provisioner) loginList(kind, filter, server string) {
-	name, object := p.want.Names.Logs, kind+" log settings"
-	detail := filter + " to " + server
-	entry := xmlapi.NamedEntry(name, xmlapi.Leaf("filter", filter), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
-	switch old := p.p.scopes.find(name, "log-settings", kind, "match-list"); {
-	case old.Node == nil:
-		p.create(object, name, detail, loginListPath(kind), entry)
-	case old.scope.pushed:
-		p.person(object+" "+quoteAll([]string{name}), "On Panorama: "+detail)
-	default:
-		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry))
+	object, detail, name := kind+" log settings", filter+" to "+server, p.want.Names.Logs
+	find := func(name string) placed { return p.p.scopes.find(name, "log-settings", kind, "match-list") }
+	old := find(name)
+	if old.Node != nil && !sendsToAlone(old.Node, append(p.sendTo, p.want.Names.Syslog)) {
+		detail += "; " + quoteAll([]string{name}) + " is somebody else's, and stays"
+		name += another
+		old = find(name)
 	}
+	entry := func(server string) *xmlapi.Node {
+		return xmlapi.NamedEntry(name, xmlapi.Leaf("filter", filter), xmlapi.Leaf("send-to-panorama", "no"), xmlapi.MemberList("send-syslog", server))
+	}
+	switch {
+	case old.Node == nil:
+		p.create(object, name, detail, loginListPath(kind), entry(server))
+	case old.scope.pushed:
+		server, edits := ofPanorama{p}.remoteServer()
+		list := p.f.place.TemplatePath() + "/shared/log-settings/" + kind + "/match-list"
+		ofPanorama{p}.step(object+" "+quoteAll([]string{name}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true,
+			panorama.Change{Edits: append(edits, xmlapi.Delete(list+xmlapi.EntryNamed(name)), xmlapi.Set(list, entry(server)))})
+	default:
+		p.step(ActionChange, object, name, detail, false, xmlapi.Replace(loginListPath(kind)+xmlapi.EntryNamed(name), entry(server)))
+	}
+}
+
+// another is what the name of a match list of ours ends in where somebody else's has its name.
+const another = "-2"
+
+// sendsToAlone tells whether a match list does nothing but send to these syslog server profiles.
+func sendsToAlone(m *xmlapi.Node, servers []string) bool {
+	for _, c := range m.Children {
+		switch isSend := strings.HasPrefix(c.Name, "send-"); {
+		case c.Name == "actions", isSend && c.Name != "send-syslog" && c.Text != "no":
+			return false
+		case c.Name == "send-syslog" && slices.ContainsFunc(c.Members(), func(name string) bool { return !slices.Contains(servers, name) }):
+			return false
+		}
+	}
+	return true
 }
 
 // loginListPath is where the match lists of such a log stand.

@@ -133,6 +133,7 @@ type logProfile struct {
 type matchList struct {
 	name, kind, filter string
 	syslog             []string // syslog server profiles
+	entry              *xmlapi.Node
 }
 
 func (p *vsysPolicy) logProfiles() []logProfile {
@@ -140,7 +141,7 @@ func (p *vsysPolicy) logProfiles() []logProfile {
 	for _, n := range p.scopes.all("log-settings", "profiles") {
 		l := logProfile{name: n.Attr("name"), scope: n.scope}
 		for _, m := range n.Child("match-list").Entries() {
-			l.lists = append(l.lists, matchList{m.Attr("name"), m.Value("log-type"), m.Value("filter"), m.Child("send-syslog").Members()})
+			l.lists = append(l.lists, matchList{m.Attr("name"), m.Value("log-type"), m.Value("filter"), m.Child("send-syslog").Members(), m})
 		}
 		out = append(out, l)
 	}

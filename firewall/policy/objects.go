@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,28 +22,103 @@ type blockSource struct {
 	kind string // "dynamic address group", "address group", "external dynamic list"
 }
 
-// blockSources gives the objects through which a mode blocks.
+// list is where it stands in the configuration.
+func (s blockSource) list() string {
+	if s.kind == "external dynamic list" {
+		return "external-list"
+	}
+	return "address-group"
+}
+
+// sourceLists are the lists of objects that a rule can name as its source, in the order in which the name is looked for.
+var sourceLists = []struct{ list, label string }{
+	{"address", "address object"}, {"address-group", "address group"}, {"external-list", "external dynamic list"}, {"region", "region"},
+}
+
+// namesake tells of an object of another kind that bears the name of one of ours, and where it stands; "": there is none. A rule
+// names its source by nothing else, so that one that names ours could mean it.
+func (p *vsysPolicy) namesake(list, name string) string {
+	for _, l := range sourceLists {
+		if o := p.scopes.find(name, l.list); l.list != list && o.Node != nil {
+			return fmt.Sprintf("%s %s (%s)", l.label, quoteAll([]string{name}), o.scope)
+		}
+	}
+	return ""
+}
+
+// withoutNamesakes takes off the names of objects of a list by which a rule could mean another object.
+func (p *vsysPolicy) withoutNamesakes(list string, names map[string]bool) map[string]bool {
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return p.namesake(list, name) != "" })
+	return names
+}
+
+// blockSources gives the objects through which a mode blocks, without those that a rule cannot name without doubt.
 func (p *vsysPolicy) blockSources(mode string, n firewall.Names, listURL string) []blockSource {
+	var out []blockSource
 	switch mode {
 	case firewall.ModeGroup:
-		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil {
-			return []blockSource{{n.Group, "address group"}}
+		if g := p.scopes.find(n.Group, "address-group"); g.Child("static") != nil && p.fillsGroup(n, g.Node) {
+			out = append(out, blockSource{n.Group, "address group"})
 		}
-		return nil
 	case firewall.ModeList:
-		var out []blockSource
 		for _, l := range p.lists(listURL) {
 			out = append(out, blockSource{l.Attr("name"), "external dynamic list"})
 		}
-		return out
-	}
-	var out []blockSource
-	for _, g := range p.scopes.all("address-group") {
-		if f, err := parseTagFilter(g.Value("dynamic", "filter")); err == nil && f(map[string]bool{n.Tag: true}) {
+	default:
+		only, _ := p.tagGroups(n.Tag)
+		for _, g := range only {
 			out = append(out, blockSource{g.Attr("name"), "dynamic address group"})
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(s blockSource) bool { return p.namesake(s.list(), s.name) != "" })
+}
+
+// tagGroups gives the dynamic address groups that match what bears a tag: those that match nothing else, and those that match other
+// addresses too, which a rule with such a group stops as well.
+func (p *vsysPolicy) tagGroups(tag string) (only, wider []placed) {
+	for _, g := range p.scopes.all("address-group") {
+		switch matches, others := filterMatches(g.Value("dynamic", "filter"), tag); {
+		case matches && others:
+			wider = append(wider, g)
+		case matches:
+			only = append(only, g)
+		}
+	}
+	return only, wider
+}
+
+// filterMatches tells whether a filter matches what bears the tag alone, and whether it may match what does not bear it.
+func filterMatches(filter, tag string) (matches, others bool) {
+	f, named, err := parseTagFilter(filter)
+	if err != nil || !f(map[string]bool{tag: true}) {
+		return false, false
+	}
+	named = slices.DeleteFunc(named, func(t string) bool { return t == tag })
+	if len(named) > maxFilterTags {
+		return true, true
+	}
+	for set := range 1 << len(named) {
+		tags := map[string]bool{}
+		for i, t := range named {
+			tags[t] = set>>i&1 == 1
+		}
+		if f(tags) {
+			return true, true
+		}
+	}
+	return true, false
+}
+
+// maxFilterTags bounds how many other tags of a filter are tried in every combination; one with more may match anything.
+const maxFilterTags = 12
+
+// fillsGroup tells whether a static group is one that we fill, whatever others put into it as well: it bears our tag, or holds an
+// address object of ours.
+func (p *vsysPolicy) fillsGroup(n firewall.Names, g *xmlapi.Node) bool {
+	return slices.Contains(g.Child("tag").Members(), n.Tag) || slices.ContainsFunc(g.Child("static").Members(), func(m string) bool {
+		a := p.scopes.find(m, "address")
+		return a.Node != nil && isMember(n, a.Node)
+	})
 }
 
 // lists gives the external dynamic lists of addresses that are fetched from that URL; "": none.
@@ -165,25 +241,26 @@ const maxFilterDepth = 64
 
 // parseTagFilter reads tags joined by and, or, not and parentheses. A tag may stand between quotes of either kind;
 // the words are keywords in any case ("Use Dynamic Address Groups in Policy"; the vendor's tutorial writes AND), and
-// "and" binds closer than "or".
-func parseTagFilter(text string) (tagFilter, error) {
+// "and" binds closer than "or". named are the tags that it names.
+func parseTagFilter(text string) (f tagFilter, named []string, err error) {
 	p := &filterReader{rest: text}
 	p.next()
-	f, err := p.or(0)
+	f, err = p.or(0)
 	if err == nil && p.token != "" {
 		err = fmt.Errorf("unexpected %q", p.token)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("filter %q: %w", xmlapi.Tidy(text), err)
+		return nil, nil, fmt.Errorf("filter %q: %w", xmlapi.Tidy(text), err)
 	}
-	return f, nil
+	return f, p.named, nil
 }
 
 type filterReader struct {
 	rest   string
 	token  string // the one that is looked at; "": the end
 	quoted bool
-	broken bool // a quote is not closed
+	broken bool     // a quote is not closed
+	named  []string // tags, each once
 }
 
 // next goes on to the next token.
@@ -262,6 +339,9 @@ func (p *filterReader) term(depth int) (tagFilter, error) {
 		return nil, fmt.Errorf("unexpected %q", p.token)
 	}
 	tag := p.token
+	if !slices.Contains(p.named, tag) {
+		p.named = append(p.named, tag)
+	}
 	p.next()
 	return func(tags map[string]bool) bool { return tags[tag] }, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/decision"
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -35,10 +36,17 @@ type Step struct {
 	Object   string `json:"object"`  // such as: security rule "active-defense-block"
 	Detail   string `json:"detail"`  // what it will be, or what a person has to do
 	Foreign  bool   `json:"foreign"` // the object is somebody else's: it is changed only when it is adopted
+	// Commands do the same on Panorama's CLI, in configure mode, where only Panorama can do it; none: it is not known how, or the
+	// firewall can.
+	Commands []string `json:"panorama,omitempty"`
 
 	edits []xmlapi.Edit
 	move  string // xpath of a rule that goes to moveTop or moveBottom after the edits
 	where string
+
+	change panorama.Change // what only Panorama can change; then there are no edits, nor a move
+	theirs bool            // which somebody else made there
+	later  bool            // it needs what Panorama has yet to push
 }
 
 // Plan is what a firewall lacks, and what would come of it.
@@ -48,10 +56,20 @@ type Plan struct {
 	// Pending: edits of somebody are not committed. The plan is made from the candidate configuration, with them; a commit takes
 	// along those of the administrator as whom we act.
 	Pending bool `json:"pending"`
+	// Uncommitted: something that no step is left for is so in the candidate configuration alone, and not in force.
+	Uncommitted bool `json:"uncommitted"`
 	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
 	// every step taken that a person is not needed for, those that adopt included. Those of blocked sources come last.
-	Differences []decision.Difference `json:"differences"`
+	Differences []decision.Difference `json:"differences"` // at most MaxDifferences
+	// DifferencesTotal is how many there are.
+	DifferencesTotal int `json:"differences_total"`
+	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
+	// Expectation.Panorama.
+	Panorama *OnPanorama `json:"panorama,omitempty"`
 }
+
+// MaxDifferences bounds the differences that a plan has: some megabytes.
+const MaxDifferences = 10_000
 
 // Provision compares the candidate configuration, edits of everybody included, with what the blacklist needs to have effect,
 // and gives the steps that are missing. It changes nothing. What it cannot fix itself, what Panorama pushed for example, is a
@@ -60,6 +78,9 @@ type Plan struct {
 // The plan is judged before it is given: one that would not mend what it is made for is a fault of ours, and an error.
 func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, error) {
 	f, err := candidateFacts(ctx, d)
+	if err == nil {
+		err = f.readPlace(ctx, d, want)
+	}
 	if err != nil {
 		return Plan{}, err
 	}
@@ -82,7 +103,41 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
 		}
 	}
-	return Plan{f.Firewall, steps, f.pending.value, differences(f, after, want)}, nil
+	steps, part, err := panoramaPart(f, want, steps)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := newPlan(f, after, want, steps)
+	plan.Panorama = part
+	if f.pending.value {
+		running, err := f.running(ctx, d)
+		if err != nil {
+			return Plan{}, err
+		}
+		plan.Uncommitted = undone(missingSteps(running, want), steps)
+	}
+	return plan, nil
+}
+
+// newPlan is the plan of steps that lead from one to the other.
+func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
+	all := differences(f, after, want)
+	return Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: all[:min(len(all), MaxDifferences)], DifferencesTotal: len(all)}
+}
+
+// running gives the facts with the running configuration in place of the candidate.
+func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
+	running := *f
+	running.own = learn(d.Show(ctx, "read the virtual system", xmlapi.VSysPath(f.VSys)))
+	running.shared = learn(d.Show(ctx, "read the shared configuration", xmlapi.SharedPath))
+	return &running, running.policyError()
+}
+
+// undone tells whether the running configuration needs a step of ours that the candidate does not.
+func undone(running, candidate []Step) bool {
+	return slices.ContainsFunc(running, func(s Step) bool {
+		return s.Action != ActionPerson && !s.Foreign && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
+	})
 }
 
 // candidateFacts reads what every plan is made from.
@@ -113,13 +168,42 @@ func mayImport(ctx context.Context, d *xmlapi.Device) error {
 	return nil
 }
 
-// Take takes the steps in the candidate configuration: those of Provision, without the ones for a person, and without those
-// that are somebody else's unless adopt is set. It gives how many were taken; on an error, the earlier ones stand.
+// MayCommit gives an error if the role of our administrator does not allow commits, as far as the configuration tells: to try it would be a
+// commit. admin is as in Commit. It changes nothing; nil also where it is not known.
+func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
+	const what = "read the role of our administrator"
+	if d.ThroughPanorama() { // the role is Panorama's
+		return nil
+	}
+	if admin = cmp.Or(admin, d.Username()); admin == "" {
+		admin = xmlapi.LoggedInAs(ctx, d, what)
+	}
+	user, err := d.Show(ctx, what, "/config/mgt-config/users"+xmlapi.EntryNamed(admin)+"/permissions/role-based/custom")
+	if err != nil || user.Value("profile") == "" {
+		return nil
+	}
+	role, err := d.Show(ctx, what, xmlapi.SharedPath+"/admin-role"+xmlapi.EntryNamed(user.Value("profile"))+"/role")
+	if err != nil {
+		return nil
+	}
+	for _, scope := range []string{"device", "vsys"} {
+		if role.Value(scope, "xmlapi", "commit") == "disable" {
+			return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindRole, Text: fmt.Sprintf("nothing was written: the role %s of administrator %s does not allow commits. "+enableRight+
+				" Or run this without --commit, and have somebody else commit", word(user.Value("profile")), word(admin), "Commit")})
+		}
+	}
+	return nil
+}
+
+// Take takes the steps in the candidate configuration: those of Provision, without the ones for a person or on Panorama, nor those that
+// need what Panorama has yet to push, and without those that are somebody else's unless adopt is set. It gives how many were taken; on an error, the earlier ones stand.
 //
 // Before the first one it is tried whether we may import, if a step does, so that a role without that right leaves nothing
 // half-made.
 func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
-	steps = slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return s.Action == ActionPerson || s.Foreign && !adopt })
+	steps = slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
+		return s.Action == ActionPerson || s.Foreign && !adopt || s.later || !s.change.Empty()
+	})
 	if slices.ContainsFunc(steps, Step.imports) {
 		if err := mayImport(ctx, d); err != nil {
 			return 0, err
@@ -193,12 +277,33 @@ func differences(now, after *Facts, want Expectation) []decision.Difference {
 
 // planned gives the steps that are missing, with those that show only once the first ones are taken: a rule whose logs
 // cannot be sent before there is a profile, a rule of Panorama's above a block rule that is yet to be made. after is what they
-// lead to, and left what would still be missing there.
+// lead to, and left what would still be missing there. What we may take on Panorama is taken last; what it brings to light is for later.
 func planned(f *Facts, want Expectation) (steps []Step, after *Facts, left []Step, err error) {
+	steps, after, left, err = rounds(f, want, missingSteps(f, want), false)
+	if err != nil || !slices.ContainsFunc(steps, func(s Step) bool { return !s.change.Empty() && s.Action != ActionPerson }) {
+		return steps, after, left, err
+	}
+	first := len(steps)
+	if steps, _, _, err = rounds(f, want, steps, true); err != nil {
+		return nil, nil, nil, err
+	}
+	// Once more without what is for later: with all of Panorama's in place, less may be missing.
+	steps = append(steps[:first:first], slices.DeleteFunc(slices.Clone(steps[first:]), func(s Step) bool { return s.change.Empty() })...)
+	known := len(steps)
+	steps, after, left, err = rounds(f, want, steps, true)
+	for i := known; i < len(steps); i++ {
+		steps[i].later = steps[i].change.Empty()
+	}
+	return steps, after, left, err
+}
+
+func rounds(f *Facts, want Expectation, steps []Step, withPanorama bool) (all []Step, after *Facts, left []Step, err error) {
 	const rounds = 4 // what is fresh in the last one is left
-	steps = missingSteps(f, want)
 	for round := range rounds {
-		if after, err = f.applied(steps); err != nil {
+		if after, err = f.applied(steps); err == nil && withPanorama {
+			err = after.push(steps)
+		}
+		if err != nil {
 			return nil, nil, nil, err
 		}
 		left = missingSteps(after, want)
@@ -211,6 +316,9 @@ func planned(f *Facts, want Expectation) (steps []Step, after *Facts, left []Ste
 		if !slices.ContainsFunc(fresh, func(s Step) bool { return s.Action != ActionPerson }) {
 			break
 		}
+	}
+	if !withPanorama {
+		left = slices.DeleteFunc(left, func(s Step) bool { return !s.change.Empty() })
 	}
 	return steps, after, left, nil
 }

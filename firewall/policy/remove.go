@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -22,6 +23,9 @@ const ActionDelete = "delete"
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
 	f, err := candidateFacts(ctx, d)
+	if err == nil {
+		err = f.readPlace(ctx, d, want)
+	}
 	if err != nil {
 		return Plan{}, err
 	}
@@ -29,21 +33,43 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
-	r.references(xmlapi.DevicePath, device)
-	r.references(xmlapi.SharedPath, f.shared.value)
-	r.all()
+	steps := removal(f, want, adopt, device)
 	var taken []Step
-	for _, s := range r.steps {
+	for _, s := range steps {
 		if !s.Foreign || adopt {
 			taken = append(taken, s)
 		}
 	}
 	after, err := f.applied(taken)
+	if err == nil {
+		err = after.push(taken)
+	}
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	return Plan{Firewall: f.Firewall, Steps: r.steps, Pending: f.pending.value, Differences: differences(f, after, want)}, nil
+	plan := newPlan(f, after, want, steps)
+	plan.Panorama = removalPart(f, steps, adopt)
+	if f.pending.value {
+		running, err := f.running(ctx, d)
+		if err != nil {
+			return Plan{}, err
+		}
+		if device, err = d.Show(ctx, "read the running configuration", xmlapi.DevicePath); err != nil {
+			return Plan{}, err
+		}
+		plan.Uncommitted = undone(removal(running, want, adopt, device), steps)
+	}
+	return plan, nil
+}
+
+// removal gives the steps that take away all that is ours; device is the configuration of the device, with all virtual systems.
+func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step {
+	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
+	r.references(xmlapi.DevicePath, device)
+	r.references(xmlapi.SharedPath, f.shared.value)
+	r.all()
+	r.fromPanorama()
+	return r.steps
 }
 
 // remover gathers the steps that take away.
@@ -168,9 +194,7 @@ func (r *remover) all() {
 	}
 	r.object("syslog server profile", n.Syslog, "log-settings", "syslog")
 	r.object("address group", n.Group, "address-group")
-	for _, name := range r.addresses() {
-		r.object("address", name, "address")
-	}
+	r.members()
 	r.object("external dynamic list", n.List, "external-list")
 	r.object("certificate profile", n.CertProf, "certificate-profile")
 	r.object("certificate", n.CA, "certificate")
@@ -178,7 +202,7 @@ func (r *remover) all() {
 		if !r.here(u) {
 			continue
 		}
-		r.take(ActionChange, u, "without the tag "+n.Tag, true, u.at)
+		r.take(ActionChange, u, "without the tag "+n.Tag, !strings.Contains(u.at, defaultRulesPath), u.at)
 	}
 	r.object("tag", n.Tag, "tag")
 }
@@ -194,7 +218,7 @@ func (r *remover) object(kind, name string, path ...string) {
 			continue
 		}
 		if sc.pushed {
-			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, then push.")
+			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, unless another firewall needs it, then push.")
 			continue
 		}
 		if sc.path == xmlapi.SharedPath && len(r.armed) > 0 {
@@ -223,18 +247,28 @@ func (r *remover) object(kind, name string, path ...string) {
 
 // isOurs tells whether an object of our name is one that we made, as far as its content tells.
 func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
+	names := r.want.Names
 	switch kind {
 	case "tag":
-		return n.Value("comments") == r.want.Names.TagEntry().Value("comments")
+		return n.Value("comments") == names.TagEntry().Value("comments")
 	case "log forwarding profile":
-		for _, m := range n.Child("match-list").Entries() {
-			for _, c := range m.Children {
-				isSyslog := c.Name == "send-syslog" && slices.Equal(c.Members(), []string{r.want.Names.Syslog})
-				if strings.HasPrefix(c.Name, "send-") && !isSyslog && c.Text != "no" || c.Name == "actions" {
-					return false
-				}
-			}
+		return !slices.ContainsFunc(n.Child("match-list").Entries(), func(m *xmlapi.Node) bool { return !sendsToAlone(m, []string{names.Syslog}) })
+	case "syslog server profile":
+		return !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
+	case "address group":
+		if n.Child("dynamic") == nil {
+			return r.p.fillsGroup(names, n)
 		}
+		matches, others := filterMatches(n.Value("dynamic", "filter"), names.Tag)
+		return matches && !others
+	case "external dynamic list":
+		return n.Value("type", "ip", "certificate-profile") == names.CertProf ||
+			r.want.ListURL != "" && firewall.SameListURL(n.Value("type", "ip", "url"), r.want.ListURL)
+	case "certificate profile":
+		all := n.Child("CA").Entries()
+		return len(all) == 1 && all[0].Attr("name") == names.CA
+	case "certificate":
+		return isOurCA(decodePEM(n.Value("public-key")), r.want.CA)
 	}
 	return true
 }
@@ -266,19 +300,36 @@ func (r *remover) take(action string, u reference, detail string, foreign bool, 
 	}
 }
 
-// stopLogging takes our log forwarding profile off. The override of a default rule that does nothing else goes as a whole.
+// stopLogging takes our log forwarding profile off. An override of a default rule is ours where it bears our tag; one that does nothing
+// but log goes as a whole.
 func (r *remover) stopLogging(u reference) {
 	detail := "no log forwarding by " + u.name
-	if !strings.Contains(u.at, "/default-security-rules/") {
+	if !strings.Contains(u.at, defaultRulesPath) {
 		r.take(ActionChange, u, detail, true, u.at)
 		return
 	}
-	action := map[string]string{"intrazone-default": actionAllow, "interzone-default": "deny"}[u.entry.Attr("name")]
+	tags := u.entry.Child("tag").Members()
+	foreign := !slices.Contains(tags, r.want.Names.Tag)
+	if foreign {
+		r.take(ActionChange, u, detail+"; the override does not bear our tag, so that it is not known whether we made it, and stays", true, u.at)
+		return
+	}
+	action := map[string]string{intrazoneDefault: actionAllow, interzoneDefault: "deny"}[u.entry.Attr("name")]
 	for _, c := range u.entry.Children {
-		if isLogging := c.Name == "log-setting" || c.Name == "log-end" || c.Name == "log-start"; !isLogging && (c.Name != "action" || c.Text != action) {
-			r.take(ActionChange, u, detail, false, u.at)
-			return
+		switch c.Name {
+		case "log-setting", "log-end", "log-start":
+			continue
+		case "action":
+			if c.Text == action {
+				continue
+			}
+		case "tag":
+			if len(tags) == 1 {
+				continue
+			}
 		}
+		r.take(ActionChange, u, detail, false, u.at)
+		return
 	}
 	r.take(ActionDelete, u, "it overrides nothing but the logging", false, u.path)
 }
@@ -286,12 +337,9 @@ func (r *remover) stopLogging(u reference) {
 // stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.
 func (r *remover) stopSending(u reference) {
 	n := r.want.Names
-	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-traffic", n.Logs + "-threat"}, u.entry.Attr("name")) && u.entry.Child("actions") == nil && strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(u.entry.Attr("name")))
-	for _, c := range u.entry.Children {
-		if c.Name != "send-syslog" && strings.HasPrefix(c.Name, "send-") && c.Text != "no" || len(u.entry.Child("send-syslog").Members()) > 1 {
-			isOurs = false
-		}
-	}
+	name := u.entry.Attr("name")
+	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
+		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, []string{n.Syslog})
 	switch {
 	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)
@@ -303,14 +351,30 @@ func (r *remover) stopSending(u reference) {
 	r.take(ActionChange, u, "match list "+quoteAll([]string{u.entry.Attr("name")})+" no longer sends to "+u.name, true, u.at)
 }
 
-// addresses are the names of our address objects: the members of the group that address-group mode fills.
-func (r *remover) addresses() []string {
-	n := r.want.Names
-	var out []string
+// members takes away our address objects, with which address-group mode fills the group: all in one step, as there may be thousands.
+func (r *remover) members() {
+	from := len(r.steps)
 	for _, a := range r.p.scopes.all("address") {
-		if isMember(n, a.Node) {
-			out = append(out, a.Attr("name"))
+		if isMember(r.want.Names, a.Node) {
+			r.object("address", a.Attr("name"), "address")
 		}
 	}
-	return out
+	var all Step
+	var names []string
+	kept := r.steps[:from:from]
+	for _, s := range r.steps[from:] {
+		if s.Action != ActionDelete {
+			kept = append(kept, s)
+			continue
+		}
+		s.edits = append(all.edits, s.edits...)
+		all, names = s, append(names, strings.Trim(strings.TrimPrefix(s.Object, "address "), `"`))
+	}
+	if len(names) > 1 {
+		all.Object, all.Detail = fmt.Sprintf("%d addresses", len(names)), "they are ours: "+quoteAll(names)
+	}
+	if len(names) > 0 {
+		kept = append(kept, all)
+	}
+	r.steps = kept
 }

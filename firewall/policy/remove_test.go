@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -277,4 +278,67 @@ func TestRemoveOfWhatBearsOurNames(t *testing.T) {
 	if l.apply(l.removal(false), false); !strings.Contains(l.sim.Config().Candidate(), "SOC team") {
 		t.Error("a tag that nobody uses, and that is not as we make it, is gone")
 	}
+}
+
+// The members of a group are taken away in one step and a few calls, those that somebody still uses excepted.
+func TestRemoveOfALargeGroup(t *testing.T) {
+	const full = 600 // more than one message holds
+	var objects, members strings.Builder
+	for i := range full {
+		name := fmt.Sprintf("%s-198.18.%d.%d", tag, i/256, i%256)
+		fmt.Fprintf(&objects, `<entry name="%s"><ip-netmask>198.18.%d.%d</ip-netmask><tag><member>%s</member></tag></entry>`, name, i/256, i%256, tag)
+		fmt.Fprintf(&members, `<member>%s</member>`, name)
+	}
+	l := newProvisionLab(t, firewall.ModeGroup, func(o *panosim.Options) {
+		o.Config = strings.Replace(confOf("", `<tag><entry name="`+tag+`"/></tag><address>`+objects.String()+`</address><address-group><entry name="`+tag+`"><static>`+members.String()+`</static></entry></address-group>`),
+			"<member>198.51.100.7</member>", "<member>"+tag+"-198.18.0.7</member>", 1)
+	})
+	steps := l.removal(false)
+	if s := stepFor(t, steps, fmt.Sprintf("%d addresses", full-1)); s.Action != ActionDelete || s.Foreign || len(s.Detail) > 500 {
+		t.Errorf("%v", s)
+	}
+	if s := stepFor(t, steps, `address "active-defense-198.18.0.7"`); s.Action != ActionPerson {
+		t.Errorf("%v", s)
+	}
+	l.sim.ResetStats()
+	l.apply(steps, false)
+	calls := 0
+	for _, n := range l.sim.Stats().Calls {
+		calls += n
+	}
+	if calls > 20 {
+		t.Errorf("%d calls", calls)
+	}
+	if left := strings.Count(l.sim.Config().Candidate(), `<ip-netmask>198.18.`); left != 1 {
+		t.Errorf("%d addresses are left", left)
+	}
+}
+
+// What was written and not committed is told, of a plan and of a removal; what others edited is not ours.
+func TestWhatIsNotCommittedIsTold(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	told := func(when string, remove, want bool) {
+		t.Helper()
+		plan, err := Provision(t.Context(), l.device, l.want)
+		if remove {
+			plan, err = Remove(t.Context(), l.device, l.want, false)
+		}
+		if err != nil || plan.Uncommitted != want {
+			t.Errorf("%s: uncommitted: %v, %v", when, plan.Uncommitted, err)
+		}
+	}
+	told("nothing is written", false, false)
+	if err := l.sim.Config().Edit("somebody", "set", vsys1+"/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	told("somebody's edit", false, false)
+	l.apply(l.plan(), false)
+	told("written", false, true)
+	l.commit()
+	told("committed", false, false)
+	told("committed, a removal", true, false)
+	l.apply(l.removal(false), false)
+	told("removed", true, true)
+	l.commitRemoval()
+	told("the removal is committed", true, false)
 }

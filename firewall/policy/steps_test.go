@@ -43,7 +43,7 @@ var stepsOfFiles = map[string][]string{
 	"forwarding-severity": {`change log forwarding profile "active-defense"`},
 	"internet-any-zone":   {`!change security rule "ping"`}, "internet-log-off": {`!change security rule "web-in"`},
 	"internet-no-logs": {`!change security rule "web-in"`}, "internet-two-rules": {`!change security rule "web-in"`, `!change security rule "vpn-in"`},
-	"list-authority-missing": {`change certificate "active-defense-ca"`, `change certificate profile "active-defense"`, `change external dynamic list "active-defense-list"`},
+	"list-authority-missing": {`!change certificate profile "active-defense"`},
 	"list-no-profile":        {`change external dynamic list "active-defense-list"`}, "list-other-authority": {`change external dynamic list "active-defense-list"`},
 	"panorama-local-allow":  {`!change security rule "local web"`},
 	"panorama-post-sensor":  {`person security rule "legacy" (pushed by Panorama, device group branches)`},
@@ -61,7 +61,7 @@ var stepsOfFiles = map[string][]string{
 	"sensor-to":            {`create security rule "intrazone-default"`, `create security rule "interzone-default"`},
 	"source-broken-filter": {`!change address group "active-defense"`}, "source-group-dynamic": {`!change address group "active-defense"`},
 	"source-list-path": {`create external dynamic list "active-defense-list"`}, "source-list-url": {`create external dynamic list "active-defense-list"`},
-	"source-other-tag": {`!change address group "active-defense"`}, "source-two-tags": {`!change address group "active-defense"`},
+	"source-other-tag": {`!change address group "active-defense"`}, "source-wider": {`!change address group "active-defense"`}, "source-two-tags": {`!change address group "active-defense"`},
 	"vsys2-block-disabled": {`change security rule "active-defense-block"`}, "zones-unknown": {`person zones`},
 }
 
@@ -159,13 +159,13 @@ func TestSteps(t *testing.T) {
 	}{
 		{"nothing is known of the list, in its own mode", bare(listMode), func(w *Expectation) { w.ListURL = "" }, []string{
 			`person external dynamic list`, `create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`,
-			`create security rule "intrazone-default"`, `create security rule "interzone-default"`,
+			`create tag "active-defense"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{"Set edl.url"}},
 		{"nothing is known of the list, in another mode", nil, func(w *Expectation) { w.ListURL = "" }, nil, nil},
 		{"the list in its own mode", bare(listMode), nil, []string{
 			`create certificate "active-defense-ca"`, `create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`,
 			`create syslog server profile "active-defense"`, `create log forwarding profile "active-defense"`, `create security rule "active-defense-block"`,
-			`create security rule "intrazone-default"`, `create security rule "interzone-default"`,
+			`create tag "active-defense"`, `create security rule "intrazone-default"`, `create security rule "interzone-default"`,
 		}, []string{`source "active-defense-list", to any: drop`}},
 		{"a certificate of their own", bare(), func(w *Expectation) { w.CA = nil }, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `person certificate profile`, `create syslog server profile "active-defense"`,
@@ -173,9 +173,10 @@ func TestSteps(t *testing.T) {
 		}, []string{"import its CA on the firewall"}},
 		{"our certificate has changed", []change{func(t *testing.T, text string) string {
 			from, to := strings.LastIndex(text, `<entry name="active-defense-ca">`), strings.Index(text, `<entry name="company-ca">`)
-			return text[:from] + `<entry name="active-defense-ca"><public-key>old</public-key></entry>` + text[to:]
-		}}, nil, []string{`change certificate "active-defense-ca"`, `change certificate profile "active-defense"`, `change external dynamic list "active-defense-list"`},
-			[]string{"our current CA", "also trusts active-defense-ca"}},
+			_, other, _ := strings.Cut(text[to:], "<public-key>")
+			other, _, _ = strings.Cut(other, "</public-key>")
+			return text[:from] + `<entry name="active-defense-ca"><public-key>` + other + `</public-key></entry>` + text[to:]
+		}}, nil, []string{`change certificate "active-defense-ca"`}, []string{"our current CA"}},
 		{"a static group", bare(swap(`mode="dynamic-tag"`, `mode="address-group"`)), nil, []string{
 			`create tag "active-defense"`, `create address group "active-defense"`, `create certificate "active-defense-ca"`,
 			`create certificate profile "active-defense"`, `create external dynamic list "active-defense-list"`, `create syslog server profile "active-defense"`,
@@ -212,7 +213,7 @@ func TestSteps(t *testing.T) {
                           <log-type>url</log-type>`),
 		}, nil, []string{`change log forwarding profile "active-defense"`}, []string{`<entry name="active-defense-threat">`}},
 		{"our profile sends nothing", []change{every("<member>active-defense</member>\n                          </send-syslog>", "<member>company</member>\n                          </send-syslog>")}, nil,
-			[]string{`change log forwarding profile "active-defense"`, `change log forwarding profile "active-defense"`}, []string{"also send all traffic logs to active-defense"}},
+			[]string{`!change log forwarding profile "active-defense"`, `!change log forwarding profile "active-defense"`}, []string{"also send all traffic logs to active-defense"}},
 		{"the group comes from Panorama, and is another", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'other'</filter></dynamic>"),
 			pushedObjects("<address-group>", "</address-group>")}, nil, []string{`person address group "active-defense"`}, []string{"Panorama pushed a different group of that name"}},
 		{"the list comes from Panorama, and trusts another", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>company</certificate-profile>"),
@@ -230,7 +231,7 @@ func TestSteps(t *testing.T) {
 		{"the block rule of Panorama stands below an allow", []change{drop(block), pushed(pushedRule("hq", "branches", web("untrust", "dmz", "any"))+blockOfPanorama, "", "")}, nil,
 			[]string{`person security rule "active-defense-block-list"`, `person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"move it to the top of the Pre Rules"}},
 		{"the block rule of Panorama is not logged", []change{drop(block), pushed(strings.Replace(blockOfPanorama, logsToUs, "", 1), "", "")}, nil,
-			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: log forwarding profile active-defense"}},
+			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: a log forwarding profile that sends all traffic and threat logs to us"}},
 		{"somebody else's block rule stands below an allow", []change{
 			in(block, swap(`"active-defense-block"`, `"theirs"`)), moveBefore("web-in", "theirs"),
 		}, nil, []string{`move security rule "active-defense-block-list"`, `!move security rule "theirs"`}, []string{"to the top"}},
@@ -249,7 +250,7 @@ func TestSteps(t *testing.T) {
 			[]string{`create security rule "active-defense-sensor"`}, nil},
 		{"a default rule that is overridden here keeps its profile", []change{drop(sensor), swap("<rulebase>", `<rulebase><default-security-rules><rules><entry name="intrazone-default"><action>allow</action><log-end>yes</log-end><log-setting>local-only</log-setting></entry></rules></default-security-rules>`)}, nil,
 			[]string{`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`, `create security rule "interzone-default"`},
-			[]string{"also send all traffic logs to active-defense", "/rulebase/default-security-rules/rules <entry name=\"interzone-default\"><action>deny</action><log-start>no</log-start><log-end>yes</log-end><log-setting>active-defense</log-setting></entry>"}},
+			[]string{"also send all traffic logs to active-defense", "/rulebase/default-security-rules/rules <entry name=\"interzone-default\"><action>deny</action><log-start>no</log-start><log-end>yes</log-end><log-setting>active-defense</log-setting><tag><member>active-defense</member></tag></entry>"}},
 		{"an allow rule that logs to somebody else keeps its profile", []change{in("web-in", swap(logsToUs, "<log-setting>local-only</log-setting>"))}, nil,
 			[]string{`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`}, []string{"also send all threat logs to active-defense"}},
 		{"an allow rule whose profile does not exist", []change{in("web-in", swap(logsToUs, "<log-setting>gone</log-setting>"))}, nil, []string{`person security rule "web-in"`}, []string{"names log forwarding profile \"gone\", which does not exist"}},

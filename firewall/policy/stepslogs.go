@@ -1,49 +1,82 @@
 package policy
 
 import (
+	"cmp"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
-// server makes the syslog server profile, and gives the names of those that send to us; none: it cannot be done.
+// server makes the syslog server profile, and gives the names of those that send to us, those that everything can name first; none:
+// it cannot be done.
 func (p *provisioner) server() []string {
 	n, to := p.want.Names, p.want.SyslogAddress
-	var ours []string
+	var ours, local []string
 	for _, s := range p.servers {
 		if to == "" && len(s.servers) > 0 || slices.ContainsFunc(s.servers, func(server syslogServer) bool { return server.is(to) }) {
-			ours = append(ours, s.name)
 			p.formats(s)
+			if p.local[s.name] = s.scope.inVSys; s.scope.inVSys {
+				local = append(local, s.name)
+			} else {
+				ours = append(ours, s.name)
+			}
 		}
 	}
-	if len(ours) > 0 {
-		return ours
+	old := p.p.scopes.find(n.Syslog, "log-settings", "syslog")
+	if len(ours) > 0 || len(local) > 0 && (to == "" || old.Node != nil) {
+		return append(ours, local...)
 	}
 	if to == "" {
 		p.person("syslog server profile", addressRemedy)
 		return nil
 	}
+	profile, detail := serverEntry(p)
+	switch p.local[n.Syslog] = old.scope.inVSys; {
+	case old.Node == nil:
+		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
+	case old.scope.pushed:
+		at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(n.Syslog)
+		ofPanorama{p}.step("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Set(at, profile.Child("server"))}})
+	default:
+		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), profile.Child("server")))
+	}
+	return append([]string{n.Syslog}, local...)
+}
+
+// serverEntry is the syslog server profile that sends to us, and what it does.
+func serverEntry(p *provisioner) (profile *xmlapi.Node, detail string) {
+	n, to := p.want.Names, p.want.SyslogAddress
 	host, port, err := net.SplitHostPort(to)
 	if err != nil {
 		host, port = strings.Trim(to, "[]"), defaultSyslogPort
 	}
 	// Every syslog server of firewalls takes UDP, TCP not every one; who has made sure changes it, and is not contradicted.
 	server := xmlapi.NamedEntry(n.Syslog, xmlapi.Leaf("server", host), xmlapi.Leaf("transport", "UDP"), xmlapi.Leaf("port", port), xmlapi.Leaf("format", "BSD"), xmlapi.Leaf("facility", "LOG_USER"))
-	profile, detail := xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
+	profile, detail = xmlapi.NamedEntry(n.Syslog, xmlapi.Element("server", server)), "UDP to "+net.JoinHostPort(host, port)
 	if formats, kinds := p.customFormats(); len(kinds) > 0 { // else the default format is read
 		profile.Children = append(profile.Children, formats)
 		detail += ", with the custom formats for " + strings.Join(kinds, ", ") + " logs"
 	}
-	if old := p.p.scopes.find(n.Syslog, "log-settings", "syslog"); old.Node == nil {
-		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
-	} else if old.scope.pushed {
-		p.person("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail)
-	} else {
-		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), xmlapi.Element("server", server)))
+	return profile, detail
+}
+
+// serverFor gives the server profile that an object of a scope can name; "": none, for what is in Shared can name only what is there.
+func (p *provisioner) serverFor(in scope) string {
+	i := slices.IndexFunc(p.sendTo, func(name string) bool { return in.inVSys || !p.local[name] })
+	if i < 0 {
+		return ""
 	}
-	return []string{n.Syslog}
+	return p.sendTo[i]
+}
+
+// unreachable leaves to a person what is in Shared, where no server profile that sends to us is.
+func (p *provisioner) unreachable(object, detail string) {
+	p.person(object, fmt.Sprintf("%s: it is in Shared, and can name no server profile of a virtual system, as %s is: make one with Location Shared "+
+		"(Device > Server Profiles > Syslog), and run this again.", detail, quoteAll(p.sendTo)))
 }
 
 // customFormats are those of a profile of ours, and the types of log that have one.
@@ -71,7 +104,12 @@ func (p *provisioner) formats(s syslogProfile) {
 		want := p.want.Formats.of(kind)
 		object := "syslog server profile"
 		if s.scope.pushed {
-			p.person(object+" "+quoteAll([]string{s.name}), "On Panorama: "+found)
+			at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
+			change := xmlapi.Set(at, xmlapi.Leaf(kind, want))
+			if want == "" {
+				change = xmlapi.Delete(at + "/" + kind)
+			}
+			ofPanorama{p}.step(object+" "+quoteAll([]string{s.name}), "On Panorama: "+found, p.f.place.ReachOfTemplate(), s.name != p.want.Names.Syslog, panorama.Change{Edits: []xmlapi.Edit{change}})
 			continue
 		}
 		at := s.scope.path + "/log-settings/syslog" + xmlapi.EntryNamed(s.name) + "/format"
@@ -83,21 +121,21 @@ func (p *provisioner) formats(s syslogProfile) {
 	}
 }
 
-// forwarding makes the log forwarding profile that sends by these server profiles, and gives its name; "": it cannot be.
-func (p *provisioner) forwarding(servers []string) string {
+// known are the server profiles that send to us and stand already.
+func (p *provisioner) known() []syslogProfile {
+	return slices.DeleteFunc(slices.Clone(p.servers), func(s syslogProfile) bool { return !slices.Contains(p.sendTo, s.name) })
+}
+
+// forwarding makes the log forwarding profile that sends to us, and gives its name; "": it cannot be.
+func (p *provisioner) forwarding() string {
 	n := p.want.Names
-	if len(servers) == 0 {
+	if len(p.sendTo) == 0 {
 		return ""
 	}
-	var known []syslogProfile
-	for _, s := range p.servers {
-		if slices.Contains(servers, s.name) {
-			known = append(known, s)
-		}
-	}
+	known := p.known()
 	var ours []logProfile
 	for _, l := range p.usedLogs() {
-		if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
+		if l.name != n.Logs+panoramaNames && slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
 			ours = append(ours, l)
 		}
 	}
@@ -109,38 +147,66 @@ func (p *provisioner) forwarding(servers []string) string {
 		}
 	}
 	if len(ours) == 0 {
-		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+servers[0], sharedLogs,
-			xmlapi.NamedEntry(n.Logs, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, servers[0]), allLogs(logThreat, logThreat, servers[0]))))
+		to, at := p.serverFor(scope{}), sharedLogs
+		if to == "" {
+			to, at = p.sendTo[0], p.vsys+"/log-settings/profiles"
+		}
+		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+to, at,
+			logsEntry(n.Logs, to))
 		return n.Logs
 	}
 	for _, l := range ours {
 		for _, kind := range []string{logTraffic, logThreat} {
-			p.matchList(l, kind, known, servers[0])
+			p.matchList(l, kind)
 		}
 	}
 	return ours[0].name
 }
 
 // matchList adds what a log forwarding profile lacks for one type of log.
-func (p *provisioner) matchList(l logProfile, kind string, known []syslogProfile, server string) {
-	how, filters := l.forwards(kind, known)
+func (p *provisioner) matchList(l logProfile, kind string) {
+	how, filters := l.forwards(kind, p.known())
 	if how != forwardsNothing && how != forwardsSome {
 		return
 	}
-	detail := "also send all " + kind + " logs to " + server
+	server := p.serverFor(l.scope)
+	detail := "also send all " + kind + " logs to " + cmp.Or(server, p.sendTo[0])
 	if how == forwardsSome {
 		detail += "; currently only those matching " + quoteAll(filters)
 	}
 	if l.scope.pushed {
-		p.person("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail)
+		profile := p.p.scopes.find(l.name, "log-settings", "profiles")
+		ofPanorama{p}.step("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail, p.f.place.Reach(ofPanorama{p}.levelOfObject(profile.Node)), l.name != p.want.Names.Logs+panoramaNames,
+			panorama.Change{Edits: ofPanorama{p}.remoteMatchList(profile, kind)})
 		return
 	}
-	name := kind
-	if l.name != p.want.Names.Logs || slices.ContainsFunc(l.lists, func(m matchList) bool { return m.name == name }) {
-		name = p.want.Names.Logs + "-" + kind
+	if server == "" {
+		p.unreachable("log forwarding profile "+quoteAll([]string{l.name}), detail)
+		return
 	}
-	p.step(ActionChange, "log forwarding profile", l.name, detail, l.name != p.want.Names.Logs,
-		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(name, kind, server)))
+	n := p.want.Names
+	names := []string{n.Logs + "-" + kind, n.Logs + "-" + kind + another}
+	foreign := true
+	if l.name == n.Logs {
+		names = append([]string{kind}, names...)
+		foreign = len(l.lists) > 0 && !slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsToAlone(m.entry, append(p.sendTo, n.Syslog)) })
+	}
+	free := slices.IndexFunc(names, func(name string) bool {
+		return !slices.ContainsFunc(l.lists, func(m matchList) bool {
+			return m.name == name && (name == kind || !sendsToAlone(m.entry, append(p.sendTo, n.Syslog)))
+		})
+	})
+	if free < 0 {
+		p.person("log forwarding profile "+quoteAll([]string{l.name}), detail+": its match lists "+quoteAll(names)+" are somebody else's; add one by hand.")
+		return
+	}
+	p.step(ActionChange, "log forwarding profile", l.name, detail+", as match list "+quoteAll([]string{names[free]}), foreign,
+		xmlapi.Set(l.scope.path+"/log-settings/profiles"+xmlapi.EntryNamed(l.name)+"/match-list", allLogs(names[free], kind, server)))
+}
+
+// logsEntry is a log forwarding profile of ours.
+func logsEntry(name, server string) *xmlapi.Node {
+	return xmlapi.NamedEntry(name, xmlapi.Element("match-list", allLogs(logTraffic, logTraffic, server), allLogs(logThreat, logThreat, server)))
 }
 
 // allLogs is a match list that sends everything of one type.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -42,13 +43,12 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 	}
 	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
 	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
-	if p.ourRule(name) {
-		p.step(ActionChange, "security rule", name, detail, false, xmlapi.Replace(p.rulePath(name), entry)).to(p.rulePath(name), xmlapi.MoveTop)
-		return
-	}
 	s := p.create("security rule", name, detail, p.vsys+rulesPath, entry)
+	if p.ourRule(name) {
+		s.Action, s.edits = ActionChange, []xmlapi.Edit{xmlapi.Replace(p.rulePath(name), entry)}
+	}
 	s.to(p.rulePath(name), xmlapi.MoveTop)
-	s.Foreign = p.borrowed && slices.Contains(sources, p.want.Names.Group)
+	s.Foreign = slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
 }
 
 // split takes the list out of our own block rule, where that stays as it is otherwise: the list has a rule of its own.
@@ -93,7 +93,7 @@ func (p *provisioner) moveUp() {
 		first map[traffic]int
 		names map[string]bool
 	}{{n.Listed, p.listed, p.lists}, {n.Block, p.block, p.names}} {
-		local, pushed := p.allowsAbove(set.first, set.names, p.planned(set.name))
+		local, pushed, level := p.allowsAbove(set.first, set.names, p.planned(set.name))
 		moved := map[int]bool{}
 		for _, t := range p.pairs {
 			i := set.first[t]
@@ -103,22 +103,32 @@ func (p *provisioner) moveUp() {
 			moved[i] = true
 			switch r := p.p.rules[i]; {
 			case r.layer != layerLocal:
-				p.person("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "))
+				at := level
+				if len(pushed) == 0 {
+					at = ofPanorama{p}.levelOf(r)
+				}
+				change, theirs := ofPanorama{p}.raise(r, set.name, at)
+				ofPanorama{p}.step("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "), ofPanorama{p}.reachOf(at), theirs, change)
 			case len(local) > 0 && !p.planned(r.name):
 				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in", !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
 			}
 		}
 		standsHere := slices.ContainsFunc(sortedKeys(moved), func(i int) bool { return p.p.rules[i].layer == layerLocal })
 		if len(pushed) > 0 && (standsHere || p.planned(set.name)) {
-			p.person("security rule "+quoteAll([]string{set.name}), "On Panorama: make the same rule first of all Pre Rules, then push: the firewall's own stands below "+strings.Join(pushed, ", ")+", and what is blocked gets in.")
+			detail := "On Panorama: make the same rule first of all Pre Rules, then push: the firewall's own stands below " + strings.Join(pushed, ", ") + ", and what is blocked gets in"
+			if p.want.Mode == firewall.ModeGroup && set.name == n.Block {
+				detail += "; a rule of Panorama cannot name the firewall's own static address group: have it name the list, or use mode dynamic-tag"
+			}
+			ofPanorama{p}.step("security rule "+quoteAll([]string{set.name}), detail,
+				ofPanorama{p}.reachOf(level), false, ofPanorama{p}.preRule(set.name, level))
 		}
 	}
 }
 
 // allowsAbove gives the rules that let in what block rules would have dropped, above those, or above one that is planned to be the first
-// of the firewall's own: the firewall's, and Panorama's.
-func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, planned bool) (local, pushed []string) {
-	seen := map[int]bool{}
+// of the firewall's own: the firewall's, and Panorama's. level is where the first of Panorama's stands.
+func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, planned bool) (local, pushed []string, level string) {
+	seen, top := map[int]bool{}, len(p.p.rules)
 	for _, t := range p.pairs {
 		for _, i := range p.asked[t] {
 			r := p.p.rules[i]
@@ -130,10 +140,13 @@ func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, 
 				local = append(local, r.String())
 			} else {
 				pushed = append(pushed, r.String())
+				if i < top {
+					top, level = i, ofPanorama{p}.levelOf(r)
+				}
 			}
 		}
 	}
-	return local, pushed
+	return local, pushed, level
 }
 
 // ours tells whether a rule of the firewall's bears a name of ours.
@@ -154,7 +167,7 @@ func (p *provisioner) putLogs(rules []rule, profile string) {
 		switch {
 		case r.layer == layerDefault:
 		case r.layer != layerLocal:
-			p.person("security rule "+r.String(), "On Panorama: "+detail)
+			ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end: it "+strings.Join(faults, ", "), p.f.place.Reach(ofPanorama{p}.levelOf(r)), !strings.HasSuffix(r.name, p.f.place.Suffix()), ofPanorama{p}.remoteLogging(r))
 		case foreign && r.logProfile != "":
 			p.join(r, p.rulePath(r.name))
 		default:
@@ -175,9 +188,8 @@ func (p *provisioner) join(r rule, xpath string) {
 			p.person("security rule "+r.String(), "It names log forwarding profile "+quoteAll([]string{r.logProfile})+", which does not exist; have it send all traffic and threat logs to "+p.sendTo[0]+".")
 			return
 		}
-		known := slices.DeleteFunc(slices.Clone(p.servers), func(s syslogProfile) bool { return !slices.Contains(p.sendTo, s.name) })
 		for _, kind := range []string{logTraffic, logThreat} {
-			p.matchList(all[i], kind, known, p.sendTo[0])
+			p.matchList(all[i], kind)
 		}
 	}
 	if !r.logEnd && !r.logStart {
@@ -235,7 +247,8 @@ func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profil
 	}
 }
 
-// logDefault has a default rule log to us, and decide as it does now. An override states the action, so it is written as it is.
+// logDefault has a default rule log to us, and decide as it does now. An override states the action, so it is written as it is. One that
+// we make bears our tag, by which Remove knows it.
 func (p *provisioner) logDefault(r rule, profile, why string) {
 	at := p.vsys + defaultRulesPath + xmlapi.EntryNamed(r.name)
 	detail := "log at session end, log forwarding profile " + profile + "; the action stays " + r.action + why
@@ -244,10 +257,11 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 	}
 	switch {
 	case r.overridden.pushed():
-		p.person("security rule "+r.String(), pushedDefaultRemedy(r)+why)
+		ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end; the action stays "+r.action+why, p.f.place.Reach(ofPanorama{p}.levelOf(r)), true, ofPanorama{p}.remoteLogging(r))
 	case r.overridden == layerDefault:
+		p.tag()
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,
-			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile)))
+			xmlapi.NamedEntry(r.name, xmlapi.Leaf("action", r.action), xmlapi.Leaf("log-start", "no"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("log-setting", profile), xmlapi.MemberList("tag", p.want.Names.Tag)))
 	case r.logProfile != "" && r.logProfile != profile:
 		p.join(r, at)
 	default:

@@ -1,6 +1,25 @@
+// Package policy looks whether the configuration of a firewall lets our blocks have effect, and makes what is missing.
+//
+// The words: Facts are what a firewall answered about itself, its policy, what it holds and what we may do; an Expectation is
+// what it shall be like. Verify judges the one by the other and gives fifteen Checks, each the result of its findings, with a
+// remedy for a person. Provision gives a Plan: the Steps that are missing, in the order in which they can be taken, and what they
+// would decide otherwise; a plan is judged by Verify as if it were applied. Remove gives
+// one that takes all of it away again. Take takes its steps in the candidate configuration,
+// and Commit publishes our edits alone.
+//
+// Judging is pure: the same Facts and Expectation give the same Checks and Steps.
+//
+// The package does not block anything, and keeps no address on a firewall (see firewall). It changes nothing but by Take and
+// Commit, runs no loop and keeps nothing on disk.
 package policy
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"activedefense/firewall"
+	"activedefense/firewall/xmlapi"
+)
 
 // Results of a check.
 const (
@@ -76,6 +95,7 @@ type verifier struct {
 	block   map[traffic]int   // the first rule by index that blocks it; -1: none does
 	listed  map[traffic]int   // and the first that blocks what is on the list, where that is not what block does
 	sources []blockSource
+	wider   []placed        // groups that match our tag, and other addresses too; only ModeTag
 	names   map[string]bool // of the sources
 	lists   map[string]bool // of the list, where the mode has another source
 	logs    []logProfile    // ours
@@ -94,6 +114,9 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 	for _, s := range v.sources {
 		v.names[s.name] = true
 	}
+	if want.Mode == firewall.ModeTag {
+		_, v.wider = v.p.tagGroups(want.Names.Tag)
+	}
 	v.lists = v.listNames()
 	v.block, v.listed = v.blockers(v.sourceNames(), nil), v.blockers(v.lists, v.sourceNames())
 	v.asked = v.p.asked(v.pairs)
@@ -103,3 +126,18 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 
 // doesNotApply passes a check that has nothing to look at in this mode.
 func (v *verifier) doesNotApply(f *findings) { f.note("does not apply in mode %s", v.want.Mode) }
+
+// Stops tells from checks whether a rule in force stops what is blocked: fault is why none does, in at most some hundred bytes. known is
+// false where that could not be asked.
+func Stops(checks []Check) (fault string, known bool) {
+	for _, c := range checks {
+		switch {
+		case c.Check != CheckBlockSource && c.Check != CheckBlockRule:
+		case c.Result == ResultFail && fault == "":
+			fault, known = xmlapi.Tidy(c.Detail), true
+		case c.Result == ResultPass || c.Result == ResultWarn && !strings.HasPrefix(c.Detail, unaskedText):
+			known = true
+		}
+	}
+	return fault, known
+}

@@ -260,15 +260,24 @@ func verifyCases() []verifyCase {
 		{"source-other-tag", "the group's filter names another tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'malicious'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, `"'malicious'"`), ""},
 		{"source-two-tags", "the group's filter demands a second tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'active-defense' and 'confirmed'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, "confirmed"), ""},
 		{"source-broken-filter", "the group's filter is not closed", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>('active-defense'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, "no dynamic address group"), ""},
-		{"source-other-name", "the group has another name, with a space, and a wider filter", []change{
+		{"source-other-name", "the group has another name, with a space, and a longer filter", []change{
 			swap(`<entry name="active-defense">
                     <dynamic>
                       <filter>'active-defense'</filter>`, `<entry name="Blocked now">
                     <dynamic>
-                      <filter>(active-defense OR "malicious") and not 'partner'</filter>`),
+                      <filter>(active-defense OR "active-defense") and not 'partner'</filter>`),
 			in(block, swap("<member>active-defense</member>", "<member>Blocked now</member>")),
 			swap("<group-name>active-defense</group-name>", "<group-name>Blocked now</group-name>"),
 		}, nil, ""},
+		{"source-wider", "the group's filter matches another tag as well", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'active-defense' or 'partner'</filter>\n                    </dynamic>")},
+			append(fail(CheckBlockSource, `"active-defense" matches what does not bear our tag, too`), warn(CheckBlockRule, `more than what is blocked and no proof that it is (filter "'active-defense' or 'partner'")`)...), ""},
+		{"source-wider-beside", "another group matches another tag as well, and has a rule of its own", []change{
+			swap(`<entry name="active-defense">
+                    <dynamic>`, `<entry name="both"><dynamic><filter>('active-defense' or 'partner') and not 'trusted'</filter></dynamic></entry>
+                  <entry name="active-defense">
+                    <dynamic>`),
+			insert("both", block, "<from><member>untrust</member></from><to><member>any</member></to><source><member>both</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>drop</action><log-setting>active-defense</log-setting>"),
+		}, warn(CheckBlockRule, `"both" stops what address group "both" matches`), ""},
 		{"source-shared", "the group is shared by all virtual systems", []change{
 			swap(`<entry name="active-defense">
                     <dynamic>

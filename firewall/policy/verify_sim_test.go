@@ -223,6 +223,11 @@ func TestFactsOfCandidate(t *testing.T) {
 	}
 	edit("set", "/address/entry[@name='web-server']", "<ip-netmask>192.0.2.81</ip-netmask>")
 	only(t, s.verify(t.Context()), CheckCommitted, ResultPass, "none of them to our objects")
+	s.sim.Config().SetRole("admin", leastRole...) // which may not read it
+	if c := result(s.verify(t.Context()), CheckCommitted); c.Result != ResultWarn || c.Detail != "there are uncommitted changes; whether any is to our objects could not be checked without the right to the configuration" {
+		t.Errorf("with the role of the mode: %+v", c)
+	}
+	s.sim.Config().SetRole("admin", panosim.RightOperation, panosim.RightUserID, panosim.RightConfiguration)
 	edit("set", "/rulebase/security/rules/entry[@name='active-defense-block']", "<disabled>yes</disabled>")
 	only(t, s.verify(t.Context()), CheckCommitted, ResultWarn, `security rule "active-defense-block" was changed`)
 	if err := s.sim.Config().Commit("somebody"); err != nil {

@@ -109,6 +109,8 @@ func (v accessChecks) committed(f *findings) {
 	}
 	for _, c := range v.f.candidate {
 		switch remedy := "Commit > Commit Changes Made By this administrator only, after reviewing Preview Changes; or revert them under Device > Setup > Operations."; {
+		case c.err != nil && xmlapi.Kind(c.err) == xmlapi.KindRole:
+			f.warn("", "there are uncommitted changes; whether any is to our objects could not be checked without the right to the configuration")
 		case c.err != nil:
 			f.unasked(c.err)
 		case c.running == nil && c.candidate == nil:

@@ -20,11 +20,25 @@ func (v *verifier) blockSource(f *findings) {
 		return
 	}
 	n, c := v.want.Names, v.cli
+	own, list, label := n.Group, "address-group", "address group"
+	if v.want.Mode == firewall.ModeList {
+		own, list, label = n.List, "external-list", "external dynamic list"
+	}
+	if other := v.p.namesake(list, own); other != "" {
+		f.fail("Rename it, or give this firewall another tag (firewalls[].tag), which our names follow from.",
+			"there is an %s: a rule that names our %s could mean that", other, label)
+		return
+	}
 	switch v.want.Mode {
 	case firewall.ModeGroup:
 		text := "address group " + quoteAll([]string{n.Group}) + " does not exist"
 		if v.p.scopes.find(n.Group, "address-group").Node != nil {
 			text = "address group " + quoteAll([]string{n.Group}) + " is not static"
+		}
+		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("static") != nil {
+			f.fail("Rename it, or give this firewall another tag (firewalls[].tag), which our names follow from.",
+				"address group %s (%s) is somebody else's: it neither bears our tag nor holds an address of ours", quoteAll([]string{n.Group}), g.scope)
+			return
 		}
 		f.fail(c.or("Objects > Address Groups: delete any dynamic group of that name; the static one is created with the first block."), "%s", text)
 	case firewall.ModeList:
@@ -45,6 +59,9 @@ func (v *verifier) blockSource(f *findings) {
 		if g := v.p.scopes.find(n.Group, "address-group"); g.Child("dynamic") != nil {
 			text += "; the filter of " + quoteAll([]string{n.Group}) + " is " + quoteAll([]string{g.Value("dynamic", "filter")})
 		}
+		for _, g := range v.wider {
+			text += fmt.Sprintf("; %s matches what does not bear our tag, too", quoteAll([]string{g.Attr("name")}))
+		}
 		f.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
 			c.set(`address-group %s dynamic filter "'%s'"`, word(n.Group), n.Tag)), "%s", text)
 	}
@@ -53,14 +70,14 @@ func (v *verifier) blockSource(f *findings) {
 // sourceNames are what the source of a block rule may be called: the objects through which we block, and the one that
 // bears our name even if it is faulty, for which another check stands.
 func (v *verifier) sourceNames() map[string]bool {
-	names := map[string]bool{v.want.Names.Group: true}
+	list, names := "address-group", map[string]bool{v.want.Names.Group: true}
 	if v.want.Mode == firewall.ModeList {
-		names = map[string]bool{v.want.Names.List: true}
+		list, names = "external-list", map[string]bool{v.want.Names.List: true}
 	}
 	for name := range v.names {
 		names[name] = true
 	}
-	return names
+	return v.p.withoutNamesakes(list, names)
 }
 
 // listNames are what the list may be called in the source of a rule of its own; none: no list is served, or the mode has no other
@@ -74,7 +91,7 @@ func (v *verifier) listNames() map[string]bool {
 	for _, l := range v.p.lists(v.want.ListURL) {
 		names[l.Attr("name")] = true
 	}
-	return names
+	return v.p.withoutNamesakes("external-list", names)
 }
 
 // holdsBoth tells whether a rule has the list beside another source of ours, of which a firewall may match only one (PAN-274213, fixed
@@ -158,6 +175,7 @@ func (v *verifier) blockRule(f *findings) {
 			f.warn(v.splitRemedy(x), "%s holds both the list and another source of ours, and may match only one of them (PAN-274213, fixed in PAN-OS 11.1.11 and 11.2.8)", x)
 		}
 	}
+	widerRules(v, f)
 	gaps := v.gaps(func(t traffic) bool { return v.block[t] >= 0 })
 	for _, rule := range v.blockRules() {
 		f.note("rule %s", rule)
@@ -172,6 +190,20 @@ func (v *verifier) blockRule(f *findings) {
 		text += ": " + faults
 	}
 	f.fail(v.blockRemedy(meant), "%s; %s", text, v.zones)
+}
+
+// widerRules warns of rules that stop more than what is blocked, by a group that matches other tags as well.
+func widerRules(v *verifier, f *findings) {
+	for _, g := range v.wider {
+		name := quoteAll([]string{g.Attr("name")})
+		for _, x := range v.p.rules {
+			if x.allows() || x.notSource || !v.p.holds(x.source, map[string]bool{g.Attr("name"): true}) {
+				continue
+			}
+			f.warn(fmt.Sprintf("If what bears the other tags alone shall not be stopped: Policies > Security > %s: source %s in place of %s.", quoteAll([]string{x.name}), word(v.want.Names.Group), name),
+				"%s stops what address group %s matches, which is more than what is blocked and no proof that it is (filter %s)", x, name, quoteAll([]string{g.Value("dynamic", "filter")}))
+		}
+	}
 }
 
 // splitRemedy gives the list a rule of its own.

@@ -59,7 +59,11 @@ func (v logChecks) forwardingRemedy(l logProfile, kind string) string {
 		v.cli.set(`log-settings profiles %s match-list %s log-type %s filter "All Logs" send-syslog %s`, word(profile), kind, kind, word(server)))
 }
 
+// serverName is the server profile that a remedy names: one in Shared if there is any, which everything can name.
 func (v *verifier) serverName() string {
+	if i := slices.IndexFunc(v.servers, func(s syslogProfile) bool { return !s.scope.inVSys }); i >= 0 {
+		return v.servers[i].name
+	}
 	if len(v.servers) > 0 {
 		return v.servers[0].name
 	}

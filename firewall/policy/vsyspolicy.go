@@ -27,6 +27,18 @@ type scope struct {
 	node   *xmlapi.Node // its children are address, address-group, log-settings and so on
 	path   string
 	pushed bool // by Panorama; it cannot be edited on the firewall
+	inVSys bool // nothing in Shared can name what stands here
+}
+
+// String tells a reader where it is.
+func (s scope) String() string {
+	switch {
+	case s.pushed:
+		return "pushed by Panorama"
+	case s.path == xmlapi.SharedPath:
+		return "in Shared"
+	}
+	return "in this virtual system"
 }
 
 // scopes are all places in which the name of an object is looked for, the one that wins first. That the firewall's own
@@ -85,11 +97,11 @@ func isShared(p xmlapi.Pushed, rule *xmlapi.Node) bool {
 func newPolicy(src sources) *vsysPolicy {
 	templateOwn := src.template.At("devices").FirstEntry().Child("vsys").Entry(src.vsys)
 	p := &vsysPolicy{}
-	all := []scope{{src.own, xmlapi.VSysPath(src.vsys), false}, {src.shared, xmlapi.SharedPath, false}}
+	all := []scope{{src.own, xmlapi.VSysPath(src.vsys), false, true}, {src.shared, xmlapi.SharedPath, false, false}}
 	for _, part := range src.pushed {
-		all = append(all, scope{part.Node, "", true})
+		all = append(all, scope{part.Node, "", true, true})
 	}
-	all = append(all, scope{templateOwn, "", true}, scope{src.template.Child("shared"), "", true})
+	all = append(all, scope{templateOwn, "", true, true}, scope{src.template.Child("shared"), "", true, false})
 	for _, sc := range all {
 		if sc.node != nil {
 			p.scopes = append(p.scopes, sc)

@@ -45,11 +45,11 @@ func Moved(xpath string, at *Node, entry, where string) (*Node, error) {
 
 // along does something to what stands at a path below an xpath.
 func along(xpath string, at *Node, target string, do func(root *Node, steps []*Node) *Node) (*Node, error) {
-	base, err := parseXPath(xpath)
+	base, err := ParseXPath(xpath)
 	if err != nil {
 		return nil, err
 	}
-	steps, err := parseXPath(target)
+	steps, err := ParseXPath(target)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +66,9 @@ func along(xpath string, at *Node, target string, do func(root *Node, steps []*N
 	return do(at, steps[len(base):]), nil
 }
 
-// parseXPath reads an absolute path of names, of which some are entries with a name or members with a text: as VSysPath, EntryNamed and MemberNamed write it.
-func parseXPath(text string) ([]*Node, error) {
+// ParseXPath reads an absolute path of names, of which some are entries with a name or members with a text: as VSysPath, EntryNamed and
+// MemberNamed write it. The error quotes what it cannot read.
+func ParseXPath(text string) ([]*Node, error) {
 	var steps []*Node
 	for rest := text; rest != ""; {
 		after, ok := strings.CutPrefix(rest, "/")

@@ -51,6 +51,37 @@ func (d *Device) Commit(ctx context.Context, admin, description string) (done bo
 	return true, nil
 }
 
+// Kinds of what a Panorama pushes.
+const (
+	PushDeviceGroup   = commit.TypeDeviceGroup
+	PushTemplate      = commit.TypeTemplate
+	PushTemplateStack = commit.TypeTemplateStack
+)
+
+// Push has a Panorama push a device group, a template or a stack of templates, as committed, to one of its firewalls, and waits until
+// that is done. d is the Panorama itself. It is sent once; to push again what is pushed already changes nothing.
+func Push(ctx context.Context, d *Device, kind, name, serial string) error {
+	what := "push " + kind + " " + name + " to " + serial
+	order := commit.PanoramaCommitAll{Type: kind, Name: name, Description: "Active Defense", Devices: []string{serial}}
+	body, err := d.call(ctx, CallCommit, what, func() ([]byte, error) {
+		_, body, err := d.api.Commit(order.Element(), order.Action(), nil)
+		return body, err
+	})
+	if err != nil {
+		return err
+	}
+	root, err := Parse(body)
+	n := root.At("result", "job")
+	if err != nil || n == nil {
+		return d.Fail(what, &Error{Kind: KindMalformed, Text: "the response contains no job ID: " + strings.Join(root.Texts(), " ")})
+	}
+	j, err := d.WaitJob(ctx, what, ParseJob(Element("job", Leaf("id", n.Text))).ID, commitDeadline)
+	if err == nil && !j.OK {
+		err = d.Fail(what, &Error{Kind: KindCommit, Text: "the push failed: " + strings.Join(j.Texts(), " | ")})
+	}
+	return err
+}
+
 const commitWhat = "commit our changes" // what errors name
 
 // committing is one commit of an administrator's edits.

@@ -87,9 +87,25 @@ func (d *Device) Get(ctx context.Context, what, xpath string) (*Node, error) {
 	return d.config(ctx, what, url.Values{"action": {"get"}, "xpath": {xpath}})
 }
 
-// config reads one element. "Not there" is said in two ways: get answers success with code 7, show an error "No such
-// node".
+// GetAll is Get of an xpath that means several elements of the candidate configuration.
+func GetAll(ctx context.Context, d *Device, what, xpath string) ([]*Node, error) {
+	return configs(ctx, d, what, url.Values{"action": {"get"}, "xpath": {xpath}})
+}
+
+// config reads one element.
 func (d *Device) config(ctx context.Context, what string, form url.Values) (*Node, error) {
+	found, err := configs(ctx, d, what, form)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	if len(found) > 1 {
+		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: fmt.Sprintf("expected one element, got %d", len(found))})
+	}
+	return found[0], nil
+}
+
+// configs reads elements. "Not there" is said in two ways: get answers success with code 7, show an error "No such node".
+func configs(ctx context.Context, d *Device, what string, form url.Values) ([]*Node, error) {
 	form.Set("type", "config")
 	result, err := tree(ctx, d, CallConfig, what, communication(d, form))
 	var e *Error
@@ -99,13 +115,10 @@ func (d *Device) config(ctx context.Context, what string, form url.Values) (*Nod
 	if err != nil {
 		return nil, err
 	}
-	if len(result.Children) == 0 || result.Name != "result" {
+	if result.Name != "result" {
 		return nil, nil
 	}
-	if len(result.Children) > 1 {
-		return nil, d.Fail(what, &Error{Kind: KindMalformed, Text: fmt.Sprintf("expected one element, got %d", len(result.Children))})
-	}
-	return result.Children[0], nil
+	return result.Children, nil
 }
 
 // NoSuchNode tells whether an error says that nothing stands at an xpath.

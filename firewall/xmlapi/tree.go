@@ -209,6 +209,13 @@ func MemberList(name string, members ...string) *Node {
 	return n
 }
 
+// With gives a copy that has an attribute.
+func (n *Node) With(attribute, value string) *Node {
+	c := *n
+	c.Attrs = append(slices.Clone(n.Attrs), xml.Attr{Name: xml.Name{Local: attribute}, Value: value})
+	return &c
+}
+
 // Clean gives a copy without what PAN-OS adds to elements that are not committed, or that it numbers: attributes
 // other than name. (pango strips admin, dirtyId and time in the same way.)
 func (n *Node) Clean() *Node {

@@ -10,15 +10,20 @@ import (
 // nobody: there it makes an edit, a tag object of the given name, looks who is named beside it, and takes it back. What stands
 // beside other edits, also of our objects, may be somebody else's, whose work would be published under our name.
 func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
+	return WhoAmIAt(ctx, d, VSysPath(d.opts.VSys)+"/tag", name)
+}
+
+// WhoAmIAt is WhoAmI with the list of tags in which the edit is made, such as that of a Panorama's device group.
+func WhoAmIAt(ctx context.Context, d *Device, list, name string) (string, error) {
 	const what = "determine our administrator name"
 	// Behind a Panorama the session is its own.
 	if !d.ThroughPanorama() {
-		if admin := self(ctx, d, what); admin != "" {
+		if admin := LoggedInAs(ctx, d, what); admin != "" {
 			return admin, nil
 		}
 	}
 	for try := range whoTries {
-		if admin, err := editAndLook(ctx, d, what, name, try); admin != "" || err != nil {
+		if admin, err := editAndLook(ctx, d, what, list, name, try); admin != "" || err != nil {
 			return admin, err
 		}
 	}
@@ -30,8 +35,7 @@ func WhoAmI(ctx context.Context, d *Device, name string) (string, error) {
 const whoTries = 3
 
 // editAndLook makes the edit, gives who is named beside it, and takes it back.
-func editAndLook(ctx context.Context, d *Device, what, name string, try int) (string, error) {
-	list := VSysPath(d.opts.VSys) + "/tag"
+func editAndLook(ctx context.Context, d *Device, what, list, name string, try int) (string, error) {
 	at := list + EntryNamed(name)
 	// A left-over of the same content could be no edit at all.
 	comment := "Active Defense: temporary, " + strconv.FormatInt(d.opts.Now().UnixNano()+int64(try), 10)
@@ -48,9 +52,9 @@ func editAndLook(ctx context.Context, d *Device, what, name string, try int) (st
 	return admin, nil
 }
 
-// self gives the administrator whose session is marked as the one that asks, by <self/>; "": none is, several are, or the list
-// is not told.
-func self(ctx context.Context, d *Device, what string) string {
+// LoggedInAs gives the administrator whose session is marked as the one that asks, by <self/>; "": none is, several are, or the list
+// is not told. It changes nothing. Behind a Panorama the session is Panorama's own.
+func LoggedInAs(ctx context.Context, d *Device, what string) string {
 	result, err := d.OpIn(ctx, CallConfig, what, "<show><admins></admins></show>", "")
 	if err != nil {
 		return ""

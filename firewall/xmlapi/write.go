@@ -28,19 +28,37 @@ type Edit struct {
 	action  string
 	xpath   string
 	element *Node // nil for delete
+
+	template string // of an import: on Panorama, the template that takes the file in; "": the firewall itself
 }
 
 // Set merges the element into what stands at the xpath, and makes that where nothing does.
-func Set(xpath string, element *Node) Edit { return Edit{actionSet, xpath, element} }
+func Set(xpath string, element *Node) Edit {
+	return Edit{action: actionSet, xpath: xpath, element: element}
+}
 
 // Replace puts the element in place of what stands at the xpath, which ends with it.
-func Replace(xpath string, element *Node) Edit { return Edit{actionEdit, xpath, element} }
+func Replace(xpath string, element *Node) Edit {
+	return Edit{action: actionEdit, xpath: xpath, element: element}
+}
 
 // Delete takes away what stands at the xpath; that nothing does is no error.
-func Delete(xpath string) Edit { return Edit{actionDelete, xpath, nil} }
+func Delete(xpath string) Edit { return Edit{action: actionDelete, xpath: xpath} }
 
 // Imports tells whether the edit is the import of a file.
 func (e Edit) Imports() bool { return e.action == actionImport }
+
+// Deletes tells whether the edit takes something away.
+func (e Edit) Deletes() bool { return e.action == actionDelete }
+
+// XPath is where the edit is made: what it replaces or deletes, or what it merges its element into.
+func (e Edit) XPath() string { return e.xpath }
+
+// Element is what the edit brings; nil: nothing.
+func (e Edit) Element() *Node { return e.element }
+
+// With is the edit with another element.
+func (e Edit) With(element *Node) Edit { e.element = element; return e }
 
 // String is the edit in one line.
 func (e Edit) String() string {
@@ -76,7 +94,7 @@ func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 
 func editOne(ctx context.Context, d *Device, what string, e Edit) error {
 	if e.action == actionImport {
-		return importCertificate(ctx, d, what, e.element)
+		return importCertificate(ctx, d, what, e)
 	}
 	form := url.Values{"type": {"config"}, "action": {e.action}, "xpath": {e.xpath}}
 	if e.element != nil {
@@ -165,13 +183,25 @@ func (d *Device) Move(ctx context.Context, what, xpath, where string) error {
 // is refused with KindUnsupported: no client passes an import on (pan-python sends target with every other call), and where it
 // is ignored the certificate would land on the Panorama itself.
 func ImportCertificate(name string, pem []byte) Edit {
-	return Edit{actionImport, SharedPath + "/certificate" + EntryNamed(name),
-		NamedEntry(name, Leaf("public-key", string(bytes.TrimSpace(pem))), Leaf("ca", "yes"))}
+	return Edit{action: actionImport, xpath: SharedPath + "/certificate" + EntryNamed(name),
+		element: NamedEntry(name, Leaf("public-key", string(bytes.TrimSpace(pem))), Leaf("ca", "yes"))}
 }
 
-func importCertificate(ctx context.Context, d *Device, what string, entry *Node) error {
+// ImportInto is ImportCertificate into a template of a Panorama's, by the parameter target-tpl (pan-os-codegen,
+// certificate_import_crud.go); shared is the xpath of the template's config/shared. It needs a Device that is the Panorama itself.
+func ImportInto(template, shared, name string, pem []byte) Edit {
+	e := ImportCertificate(name, pem)
+	e.template, e.xpath = template, shared+"/certificate"+EntryNamed(name)
+	return e
+}
+
+func importCertificate(ctx context.Context, d *Device, what string, e Edit) error {
+	entry := e.element
 	name := entry.Attr("name")
 	query := url.Values{"category": {"certificate"}, "certificate-name": {name}, "format": {"pem"}}
+	if e.template != "" {
+		query.Set("target-tpl", e.template)
+	}
 	return upload(ctx, d, CallConfig, what, query, name+".pem", entry.Value("public-key")+"\n")
 }
 

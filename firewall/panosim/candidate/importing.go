@@ -11,23 +11,42 @@ import (
 	"strings"
 
 	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
-// ImportCertificate answers the import of a certificate, PEM: it stands in the candidate of /config/shared from then on, in
-// place of one of the same name, with what the firewall reads in it. The answer is a recorded one; the texts of the
-// refusals are ours.
-func (c *Config) ImportCertificate(admin, name, file string) answer.Answer {
+// ImportCertificate answers the import of a certificate, PEM: it stands in the candidate of /config/shared from then on, or in that
+// of a Panorama's template, in place of one of the same name, with what the firewall reads in it. The answer is a recorded one; the
+// texts of the refusals are ours.
+func (c *Config) ImportCertificate(admin, template, name, file string) answer.Answer {
 	entry, wrong := certificateEntry(name, file)
 	if wrong != "" {
 		return refuse(0, "Import of "+name+" failed. "+wrong).answer()
 	}
-	shared := []xmltree.Step{{Name: "config"}, {Name: "shared"}, {Name: "certificate"}, {Name: "entry", Chosen: []xmltree.Key{entry.Key()}}}
+	shared := append(templatePath(template).Steps, xmltree.Step{Name: "shared"}, xmltree.Step{Name: "certificate"},
+		xmltree.Step{Name: "entry", Chosen: []xmltree.Key{entry.Key()}})
 	c.o.Jobs.Due()
 	if refused := c.edit(admin, &edit{action: "edit", path: xmltree.Path{Steps: shared}, element: entry}); refused != nil {
 		return refused.answer()
 	}
 	return answer.XML(http.StatusOK, `<response status="success"><result>Successfully imported `+answer.Escape(name)+` into candidate configuration</result></response>`)
+}
+
+// templatePath leads to the config of a template; "": to that of the device itself.
+func templatePath(template string) xmltree.Path {
+	steps := []xmltree.Step{{Name: "config"}}
+	if template != "" {
+		entry := func(name string) xmltree.Step {
+			return xmltree.Step{Name: "entry", Chosen: []xmltree.Key{{Element: "entry", ID: name}}}
+		}
+		steps = append(steps, xmltree.Step{Name: "devices"}, entry(dialect.Localhost), xmltree.Step{Name: "template"}, entry(template), xmltree.Step{Name: "config"})
+	}
+	return xmltree.Path{Steps: steps}
+}
+
+// HasTemplate tells whether the candidate has a template of that name.
+func (c *Config) HasTemplate(name string) bool {
+	return len(templatePath(name).Parent().Find(c.journal.candidate.Root)) > 0
 }
 
 // certificateEntry is what a firewall makes of a file, with the elements and the order of exported configurations

@@ -9,7 +9,7 @@ func (d *Plane) Login(vsys string, l logs.Login) []logs.Line {
 	if policy == nil || !l.Client.IsValid() {
 		return nil
 	}
-	now, shared := d.o.Now(), d.o.Running().Child("shared")
+	now := d.o.Now()
 	var lines []logs.Line
 	for _, r := range l.Records(logs.Record{Device: d.o.Device, Dialect: *d.o.Dialect, VSys: name, Began: now, Time: now}) {
 		d.logged++
@@ -18,7 +18,7 @@ func (d *Plane) Login(vsys string, l logs.Login) []logs.Line {
 		if severity, text := r.Text(); text != "" {
 			d.o.Log(severity, r.Subtype, text)
 		}
-		lines = append(lines, logs.ForwardLogin(policy, shared, r, d.o.HostName(), func(text string) { d.o.Log("high", "general", text) })...)
+		lines = append(lines, logs.ForwardLogin(policy, r, d.o.HostName(), func(text string) { d.o.Log("high", "general", text) })...)
 	}
 	return lines
 }

@@ -1,5 +1,6 @@
 // Package devicegroup is what Panorama pushes: device groups with what they inherit from the groups above them, prepared for
-// one firewall, and what a firewall keeps of them.
+// one firewall, templates, and what a firewall keeps of them.
 //
-// It does not push: it knows neither Panoramas nor connections. Templates are not simulated.
+// It does not push: it knows neither Panoramas nor connections. Of templates the variables are not simulated, nor that a stack holds
+// settings of its own.
 package devicegroup

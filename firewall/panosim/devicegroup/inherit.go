@@ -89,21 +89,24 @@ func means(target *xmltree.Element, serial, vsys string) bool {
 	return named != (target.Value("negate") == "yes")
 }
 
-// Fold adds to a scope the objects of another one that it does not have. Both are lists of lists.
+// Fold adds to a scope the objects of another one that it does not have.
 func Fold(e, scope *xmltree.Element) {
 	for _, list := range scope.Children {
-		if strings.HasSuffix(list.Name, "-rulebase") {
-			continue
+		if !strings.HasSuffix(list.Name, "-rulebase") {
+			fold(e, list)
 		}
-		own := e.Child(list.Name)
-		if own == nil {
-			e.Children = append(e.Children, list.Clone())
-			continue
-		}
+	}
+}
+
+// fold adds a list, or lists of lists such as log-settings, to an element.
+func fold(e, list *xmltree.Element) {
+	own := e.Find(list.Key())
+	switch {
+	case own == nil:
+		e.Children = append(e.Children, list.Clone())
+	case list.Name != "entry" && list.Name != "member":
 		for _, c := range list.Children {
-			if own.Find(c.Key()) == nil {
-				own.Children = append(own.Children, c.Clone())
-			}
+			fold(own, c)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"activedefense/firewall/panosim/answer"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/panosim/xmltree"
 )
 
@@ -17,6 +19,8 @@ type Pushed struct {
 	vsys   []string
 	shared *xmltree.Element            // of the scope Shared; nil: nothing
 	groups map[string]*xmltree.Element // by virtual system: of its device group with what that inherits, an entry with its name
+
+	template *xmltree.Element // the config of its templates, put together; nil: none
 }
 
 // NewPushed is what was pushed to a new firewall: nothing.
@@ -43,8 +47,37 @@ func (p *Pushed) Take(shared *xmltree.Element, line []*xmltree.Element, vsys []s
 	}
 }
 
+// TakeTemplate keeps the configs of templates, the one that wins first.
+func (p *Pushed) TakeTemplate(configs []*xmltree.Element) {
+	p.template = &xmltree.Element{Name: "config"}
+	for _, c := range configs {
+		overlay(p.template, c)
+	}
+}
+
+// overlay adds to an element what another of its kind has in addition, setting by setting (PAN-OS web interface help, "Template
+// Stacks": of duplicate settings, only that of the higher template in the list is pushed).
+func overlay(e, below *xmltree.Element) {
+	for _, c := range below.All() {
+		if own := e.Find(c.Key()); own != nil {
+			overlay(own, c)
+		} else {
+			e.Children = append(e.Children, c.Clone())
+		}
+	}
+}
+
+// ShowTemplate answers "show config pushed-template". How deep config lies differs between versions; what a firewall without a
+// template answers no source shows.
+func (p *Pushed) ShowTemplate(r answer.Request) answer.Answer {
+	if p.template == nil {
+		return answer.Unexpected(r.Command)
+	}
+	return answer.Success("<result><template>" + p.template.String() + "</template></result>")
+}
+
 // Withdraw takes everything away that was pushed.
-func (p *Pushed) Withdraw() { p.groups, p.shared = nil, nil }
+func (p *Pushed) Withdraw() { p.groups, p.shared, p.template = nil, nil, nil }
 
 // Of gives what a virtual system has of its device group, and what is shared; each may be nil.
 func (p *Pushed) Of(vsys string) (group, shared *xmltree.Element) { return p.groups[vsys], p.shared }
@@ -57,7 +90,8 @@ func (p *Pushed) Rules(vsys string) (pre, post, objects []*xmltree.Element) {
 	group, shared := p.groups[vsys], p.shared
 	pre = append(pushedRules(shared, "pre-rulebase"), pushedRules(group, "pre-rulebase")...)
 	post = append(pushedRules(group, "post-rulebase"), pushedRules(shared, "post-rulebase")...)
-	for _, scope := range []*xmltree.Element{group, shared} {
+	ofTemplate := p.template.Down("devices", "entry="+dialect.Localhost, "vsys", "entry="+vsys)
+	for _, scope := range []*xmltree.Element{group, shared, ofTemplate, p.template.Child("shared")} {
 		if scope != nil {
 			objects = append(objects, scope)
 		}

@@ -37,11 +37,10 @@ func Forward(p *traffic.Policy, r *Record, host string, complain func(text strin
 	return lines
 }
 
-// ForwardLogin gives the lines by which the match lists of the device send an entry of a login; shared is what the running
-// configuration has there.
-func ForwardLogin(p *traffic.Policy, shared *xmltree.Element, r *Record, host string, complain func(text string)) []Line {
+// ForwardLogin gives the lines by which the match lists of the device send an entry of a login: its own, and those of its template.
+func ForwardLogin(p *traffic.Policy, r *Record, host string, complain func(text string)) []Line {
 	var lines []Line
-	for _, match := range shared.Down("log-settings", strings.ToLower(r.Log), "match-list").Entries() {
+	for _, match := range p.Scope.All("log-settings", strings.ToLower(r.Log), "match-list") {
 		if forwards(p, r, match, complain) {
 			lines = append(lines, matched(p, r, match, host)...)
 		}

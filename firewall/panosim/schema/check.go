@@ -109,7 +109,7 @@ func (c *Checker) checkTable(s *Schema, e *xmltree.Element, path []string) {
 			c.fault(append(path, name), wrong)
 		}
 		outside := c.Scope
-		if last(path) == "vsys" || last(path) == "device-group" {
+		if isScope(last(path)) {
 			c.Scope = name
 		}
 		if len(s.refers) > 0 {
@@ -224,7 +224,7 @@ func (s *Schema) At(x xmltree.Path) (at *Schema, scope string, ok bool) {
 		if s, ok = s.Below(step.Name); !ok {
 			return nil, "", false
 		}
-		if (before == "vsys" || before == "device-group") && len(step.Chosen) == 1 {
+		if isScope(before) && len(step.Chosen) == 1 {
 			scope = step.Chosen[0].ID
 		}
 		before = step.Name

@@ -7,7 +7,7 @@ import (
 	"activedefense/firewall/panosim/xmltree"
 )
 
-// SharedScope is the scope of /config/shared; every other one is a virtual system or a device group.
+// SharedScope is the scope of /config/shared; every other one is a virtual system, a device group or a template.
 const SharedScope = "shared"
 
 // containers says where, below /config/shared, a virtual system or a device group, the objects of a kind stand.
@@ -30,9 +30,9 @@ func NewInventory(root *xmltree.Element, more func(scope string) []*xmltree.Elem
 
 // has says whether an object of one of the kinds can be named in the scope: it stands there, is inherited, or is shared.
 func (n *Inventory) has(scope string, kinds []string, name string) bool {
-	places := append(n.more(scope), n.root.Child("shared"))
-	if scope != SharedScope {
-		places = append(places, scopesOf(n.root, scope)...)
+	places := n.more(scope)
+	for _, p := range placesOf(n.root, scope) {
+		places = append(places, p.e)
 	}
 	for _, kind := range kinds {
 		if n.brought[Object{kind, scope, name}] || n.brought[Object{kind, SharedScope, name}] {
@@ -71,15 +71,40 @@ func (n *Inventory) in(container *xmltree.Element, name string) bool {
 // fewNames is up to where a search through the list is cheaper than a set.
 const fewNames = 8
 
-// scopesOf gives where a virtual system or a device group finds objects by name, but for what is shared: in itself, and
-// in the groups above a device group; nil: there is none of that name.
-func scopesOf(root *xmltree.Element, name string) []*xmltree.Element {
+// place is where objects stand, and the scope that they are of.
+type place struct {
+	scope string
+	e     *xmltree.Element
+}
+
+// placesOf gives where a scope finds objects by name: a virtual system in itself and in what is shared, a device group also in
+// the groups above it, and a template in itself alone. Which templates' objects a device group, or the rules of Shared, may name no
+// source says (PAN-OS has "reference templates"): here those of every one.
+func placesOf(root *xmltree.Element, scope string) (out []place) {
+	shared := place{SharedScope, root.Child("shared")}
 	for _, device := range root.Child("devices").Entries() {
-		if e := device.Child("vsys").Entry(name); e != nil {
-			return []*xmltree.Element{e}
+		if e := device.Child("vsys").Entry(scope); e != nil {
+			return []place{{scope, e}, shared}
+		}
+		if e := device.Child("template").Entry(scope); e != nil {
+			return []place{{scope, e.Down("config", "shared")}}
 		}
 	}
-	return devicegroup.Lineage(root, name)
+	for _, e := range devicegroup.Lineage(root, scope) {
+		out = append(out, place{e.ID(), e})
+	}
+	out = append(out, shared)
+	for _, device := range root.Child("devices").Entries() {
+		for _, e := range device.Child("template").Entries() {
+			out = append(out, place{e.ID(), e.Down("config", "shared")})
+		}
+	}
+	return out
+}
+
+// isScope tells whether the entries of a list are scopes, of which each has objects of its own.
+func isScope(list string) bool {
+	return list == "vsys" || list == "device-group" || list == "template"
 }
 
 // Bring lets what comes with an edit be named, too: an address and the group that holds it may come together. at is the

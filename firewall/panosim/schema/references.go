@@ -20,7 +20,7 @@ func Defined(c xmltree.Chain) []Object {
 		if at, _ = at.Below(e.Name); at == nil {
 			return nil
 		}
-		if i > 0 && (c[i-1].Name == "vsys" || c[i-1].Name == "device-group") {
+		if i > 0 && isScope(c[i-1].Name) {
 			scope = e.ID()
 		}
 	}
@@ -42,7 +42,7 @@ func (s *Schema) define(e *xmltree.Element, scope string, out []Object) []Object
 			out = append(out, Object{s.kind, scope, child.ID()})
 		}
 		inner := scope
-		if e.Name == "vsys" || e.Name == "device-group" {
+		if isScope(e.Name) {
 			inner = child.ID()
 		}
 		out = below.define(child, inner, out)
@@ -98,7 +98,7 @@ func (r *Referrers) look(s *Schema, at xmltree.Chain, scope string) {
 	}
 	for _, child := range e.Children {
 		inner := scope
-		if e.Name == "vsys" || e.Name == "device-group" {
+		if isScope(e.Name) {
 			inner = child.ID()
 		}
 		next := append(at, child)
@@ -143,12 +143,10 @@ func (r *Referrers) named(name string) bool {
 
 // meant is the object for which a name stands in a scope: the nearest of those of that name.
 func (r *Referrers) meant(kind, scope, name string) Object {
-	if scope != SharedScope {
-		for _, place := range scopesOf(r.root, scope) {
-			// One that is to be deleted together with others need not be looked up in a long list.
-			if o := (Object{kind, place.ID(), name}); r.objects[o] || place.Down(containers(kind)...).Entry(name) != nil {
-				return o
-			}
+	for _, place := range placesOf(r.root, scope) {
+		// One that is to be deleted together with others need not be looked up in a long list.
+		if o := (Object{kind, place.scope, name}); r.objects[o] || place.e.Down(containers(kind)...).Entry(name) != nil {
+			return o
 		}
 	}
 	return Object{kind, SharedScope, name}

@@ -118,7 +118,7 @@ func objectSpan(object *xmltree.Element) (iprange.Range, bool) {
 // taggedObjects finds the address objects that a dynamic group may have as members.
 func (c Scope) taggedObjects() []userid.TaggedObject {
 	var out []userid.TaggedObject
-	for _, e := range c.all("address") {
+	for _, e := range c.All("address") {
 		tags := e.Child("tag").Members()
 		if s, ok := objectSpan(e); ok && len(tags) > 0 {
 			out = append(out, userid.TaggedObject{Name: e.ID(), Range: s, Tags: tags})

@@ -17,7 +17,7 @@ func (p *Policy) ShowGroups(r answer.Request, members *userid.Membership, d *dia
 		return answer.Unexpected(r.Command)
 	}
 	var b strings.Builder
-	for _, e := range p.Scope.all("address-group") {
+	for _, e := range p.Scope.All("address-group") {
 		if e.Child("dynamic") == nil || r.At.Child("name") != nil && r.At.Value("name") != e.ID() {
 			continue
 		}

@@ -27,12 +27,13 @@ func ListPlace(i int, vsys string) string {
 	return pushedList + vsys
 }
 
-// From is where an object of the nth root finds others: what is shared finds what is shared.
+// From is where an object of the nth root finds others: all but those of a virtual system in what is shared, and in what Panorama
+// pushed, where a device group names what is in a template.
 func (c Scope) From(n int) Scope {
 	if n == 0 {
 		return c
 	}
-	return Scope{c[n], c[1]}
+	return append(Scope{c[n]}, c[1:]...)
 }
 
 // ListNamed finds a list of type ip as a rule names it.

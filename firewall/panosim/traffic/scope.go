@@ -29,8 +29,8 @@ func (s Scope) find(name string, path ...string) *xmltree.Element {
 	return nil
 }
 
-// all gives the entries below the path; those that are hidden by one of the same name are left out.
-func (s Scope) all(path ...string) []*xmltree.Element {
+// All gives the entries below the path; those that are hidden by one of the same name are left out.
+func (s Scope) All(path ...string) []*xmltree.Element {
 	var out []*xmltree.Element
 	seen := map[string]bool{}
 	for _, root := range s {

@@ -8,7 +8,7 @@ import (
 )
 
 // Path is the part of XPath that the API needs: an absolute path of names, each with at most one predicate that
-// chooses entries by name or members by text, and at the end perhaps an attribute.
+// chooses entries by name, members by text or elements by what they hold, and at the end perhaps an attribute.
 type Path struct {
 	Steps     []Step
 	Attribute string // of "/@name" at the end
@@ -19,6 +19,8 @@ type Step struct {
 	Name string // "*" is any
 	// Chosen: only elements with one of these keys; nil: all.
 	Chosen []Key
+	// Holding: only elements below which these steps lead somewhere; nil: all.
+	Holding []Step
 }
 
 // Bounds of a path: pango sends up to 25,000 bytes of names when it deletes many.
@@ -33,6 +35,7 @@ var errPath = errors.New("bad xpath")
 //
 //	/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='a' or @name="b"]/address/@name
 //	/config/shared/address-group/entry[@name='g']/static/member[text()='a' or text()='b']
+//	/config/devices/entry[@name='localhost.localdomain']/device-group/entry[devices/entry[@name='001']]
 func ParsePath(text string) (Path, error) {
 	var x Path
 	if len(text) > maxPath {
@@ -81,6 +84,14 @@ func parseStep(text string) (Step, string, error) {
 		return s, rest, nil
 	}
 	rest = rest[1:]
+	if inner, after, ok := cutHolding(rest); ok {
+		held, err := ParsePath("/" + inner)
+		if err != nil || held.Attribute != "" || after != "" && after[0] != '/' {
+			return Step{}, "", fmt.Errorf("%w: predicate %.20q", errPath, inner)
+		}
+		s.Holding = held.Steps
+		return s, after, nil
+	}
 	for {
 		k, next, err := parseCondition(s.Name, strings.TrimLeft(rest, " "))
 		if err != nil {
@@ -100,6 +111,31 @@ func parseStep(text string) (Step, string, error) {
 		}
 		rest = after
 	}
+}
+
+// cutHolding cuts a predicate that is a path to something below, such as devices/entry[@name='x'], from what follows it.
+func cutHolding(text string) (inner, after string, ok bool) {
+	if name, _, _ := strings.Cut(text, "/"); name == text || !isName(name) {
+		return "", "", false
+	}
+	depth, quote := 1, byte(0)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == '[':
+			depth++
+		case c == ']':
+			if depth--; depth == 0 {
+				return text[:i], text[i+1:], true
+			}
+		}
+	}
+	return "", "", false
 }
 
 // parseCondition reads @name='x' of an entry, or text()='x' of a member. A quote cannot stand in a name that is
@@ -160,6 +196,9 @@ func (x Path) String() string {
 		if len(s.Chosen) > 0 {
 			b.WriteByte(']')
 		}
+		if len(s.Holding) > 0 {
+			b.WriteString("[" + strings.TrimPrefix(Path{Steps: s.Holding}.String(), "/") + "]")
+		}
 	}
 	if x.Attribute != "" {
 		b.WriteString("/@" + x.Attribute)
@@ -175,7 +214,7 @@ func (x Path) Parent() Path { return Path{Steps: x.Steps[:len(x.Steps)-1]} }
 
 // one says whether the path cannot mean several elements of a list.
 func (s Step) one() bool {
-	return s.Name != "*" && len(s.Chosen) <= 1 && (s.Name != "entry" || len(s.Chosen) == 1)
+	return s.Name != "*" && s.Holding == nil && len(s.Chosen) <= 1 && (s.Name != "entry" || len(s.Chosen) == 1)
 }
 
 // Single says whether the path means at most one element, whatever is there.
@@ -231,7 +270,8 @@ func (s Step) among(e *Element) []*Element {
 	}
 	var out []*Element
 	for _, c := range e.Children {
-		if (s.Name == "*" || s.Name == c.Name) && (wanted == nil || wanted[c.Key()]) {
+		holds := s.Holding == nil || len(Path{Steps: append([]Step{{Name: "*"}}, s.Holding...)}.Find(c)) > 0
+		if (s.Name == "*" || s.Name == c.Name) && (wanted == nil || wanted[c.Key()]) && holds {
 			out = append(out, c)
 		}
 	}
@@ -239,7 +279,7 @@ func (s Step) among(e *Element) []*Element {
 }
 
 func (s Step) matches(e *Element) bool {
-	return (s.Name == "*" || s.Name == e.Name) && len(s.Chosen) == 0
+	return (s.Name == "*" || s.Name == e.Name) && len(s.Chosen) == 0 && s.Holding == nil
 }
 
 // Write appends what the path means, and gives the number of elements: those found, or for an attribute at its

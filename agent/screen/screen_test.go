@@ -1,0 +1,179 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"activedefense/agent"
+	"activedefense/agent/display"
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+	"activedefense/agent/trouble"
+	"activedefense/firewall/policy"
+)
+
+var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) *time.Time { at := noon.Add(-d); return &at }
+
+func written(t *testing.T, s *agent.Status, o Options) string {
+	t.Helper()
+	var out strings.Builder
+	if err := Write(&out, s, o); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// large is 40 firewalls and 200 files, of which the 30th firewall is down, the 100th file silent, the 150th unreadable, and the 7th file
+// and the 9th firewall the newest.
+func large() *agent.Status {
+	s := &agent.Status{Ready: true, Now: noon, Started: *ago(time.Hour)}
+	for i := range 40 {
+		f := enforce.Status{Name: fmt.Sprintf("FW-%02d", i), State: enforce.StateUp, Up: true, Since: *ago(time.Hour), LastSuccess: ago(time.Duration(i) * time.Minute), Tags: 100}
+		p := enforce.PolicyStatus{Firewall: f.Name, State: policy.ResultPass, At: ago(40 * time.Minute)}
+		switch i {
+		case 9:
+			f.LastSuccess = ago(0)
+		case 0:
+			f.LastSuccess = ago(50 * time.Minute)
+		case 30:
+			f.State, f.Up, f.Error = enforce.StateDown, false, "no answer"
+			p.State, p.Checks = enforce.StateUnknown, []policy.Check{{Check: "block-rule", Result: policy.ResultWarn, Detail: "it is old"}}
+		}
+		s.Firewalls, s.Policies = append(s.Firewalls, f), append(s.Policies, p)
+	}
+	for i := range 200 {
+		in := line.InputStatus{Path: fmt.Sprintf("/l/%03d.log", i), Lines: 1000, LastRead: ago(time.Duration(i+1) * time.Minute)}
+		switch i {
+		case 7:
+			in.LastRead = ago(0)
+		case 100:
+			in.Silent = ago(time.Hour)
+		case 150:
+			in.Error = "permission denied"
+		}
+		s.Inputs = append(s.Inputs, in)
+	}
+	for i := range 9 {
+		s.Troubles = append(s.Troubles, trouble.Trouble{Since: *ago(time.Hour), What: fmt.Sprintf("firewall-down: FW-%02d cannot be brought level", i), Remedy: strings.Repeat("look there ", 20)})
+		s.BadLines = append(s.BadLines, line.BadLine{Time: noon, Path: "/l/000.log", Error: "no", Line: "<bad>"})
+	}
+	return s
+}
+
+// However much there is, it fits a screen: troubles first, then sums, and of the rows the worst and the newest.
+func TestStatusFitsAScreen(t *testing.T) {
+	for _, size := range []struct{ width, height int }{{0, 0}, {80, 40}, {120, 50}, {200, 60}} {
+		text := written(t, large(), Options{Width: size.width, Height: size.height})
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if most := max(size.height, usualHeight*btoi(size.height == 0)); len(lines) > most {
+			t.Errorf("%v: %d lines:\n%s", size, len(lines), text)
+		}
+		for _, l := range lines {
+			if size.width > 0 && utf8.RuneCountInString(l) > size.width {
+				t.Errorf("%v: a line of %d: %s", size, utf8.RuneCountInString(l), l)
+			}
+		}
+		for _, want := range []string{"\nTROUBLE    firewall-down: FW-00", "200 files: 1 in trouble, 1 silent; 200,000 lines", "40 firewalls: 1 down, 39 up; 4,000 addresses held",
+			"policies of 40 firewalls: 1 unknown, 39 pass", "more: --all", "\n/l/150.log", "\n/l/100.log", "\nFW-30 ", "UNKNOWN"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%v: %q is missing:\n%s", size, want, text)
+			}
+		}
+		if first := strings.Index(text, "TROUBLE"); first > strings.Index(text, "\nstore") {
+			t.Errorf("%v: troubles do not come first:\n%s", size, text)
+		}
+	}
+	text := written(t, large(), Options{Height: 70})
+	for _, order := range [][]string{{"/l/150.log", "/l/100.log", "/l/007.log", "/l/000.log"}, {"\nFW-30", "\nFW-09", "\nFW-01"}} {
+		for i := range order[1:] {
+			if a, b := strings.Index(text, order[i]), strings.Index(text, order[i+1]); a < 0 || b < a {
+				t.Errorf("%q does not come before %q:\n%s", order[i], order[i+1], text)
+			}
+		}
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestEveryRowIsShownOnRequest(t *testing.T) {
+	text := written(t, large(), Options{Width: 500, Height: 24, All: true})
+	for _, c := range []struct {
+		what string
+		want int
+	}{{"\nFW-", 80}, {"\n/l/", 200}, {"TROUBLE  ", 9}, {"<bad>", 9}, {"--all", 0}, {"VERSION", 1}} {
+		if n := strings.Count(text, c.what); n != c.want {
+			t.Errorf("%q stands there %d times, not %d:\n%s", c.what, n, c.want, text)
+		}
+	}
+}
+
+// A result is as old as the look that found it, and unknown where nobody can look.
+func TestPoliciesSayWhenTheyWereLookedAt(t *testing.T) {
+	s := &agent.Status{Now: noon, Policies: []enforce.PolicyStatus{
+		{Firewall: "fw1", State: policy.ResultFail, At: ago(40 * time.Minute), Since: *ago(3 * time.Hour), Checks: []policy.Check{{Check: "logging", Result: policy.ResultWarn, Detail: "off"}, {Check: "block-rule", Result: policy.ResultFail, Detail: "there is none"}}},
+		{Firewall: "fw2", State: enforce.StateUnknown, At: ago(50 * time.Minute), Since: *ago(5 * time.Minute)}, {Firewall: "fw3", State: enforce.StateUnknown}}}
+	text := written(t, s, Options{})
+	for _, want := range []string{"FAIL     " + display.LocalTime(*ago(3 * time.Hour)) + "  40m0s ago  FAIL block-rule: there is none (and 1 further check)",
+		"UNKNOWN  " + display.LocalTime(*ago(5 * time.Minute)) + "  50m0s ago", "not yet"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing:\n%s", want, text)
+		}
+	}
+}
+
+// What several checks found alike is said once for each firewall.
+func TestWhatManyChecksFoundAlikeIsSaidOnce(t *testing.T) {
+	const away = "could not be checked: connection refused"
+	checks := []policy.Check{{Check: "api", Result: policy.ResultFail, Detail: "connection refused"}, {Check: "block-rule", Result: policy.ResultWarn, Detail: away}, {Check: "sensor-rule", Result: policy.ResultWarn, Detail: away}}
+	s := &agent.Status{Now: noon, Policies: []enforce.PolicyStatus{{Firewall: "fw1", State: enforce.StateUnknown, At: ago(0), Checks: checks}, {Firewall: "fw2", State: policy.ResultWarn, At: ago(0), Checks: checks[1:2]}}}
+	text := written(t, s, Options{All: true})
+	if strings.Count(text, away) != 2 || !strings.Contains(text, "WARN sensor-rule: the same") || !strings.Contains(text, "store      UNAVAILABLE") {
+		t.Errorf("%s", text)
+	}
+}
+
+// A trouble is broken at words, never cut: what to do stands at its end.
+func TestTroublesAreBroken(t *testing.T) {
+	s := &agent.Status{Now: noon, Troubles: []trouble.Trouble{{Since: noon, What: "store: it is away", Remedy: "Look at the database or the disk, and call whoever looks after them when it is not yours to mend"}}}
+	for _, width := range []int{0, 60} {
+		text := written(t, s, Options{Width: width})
+		head, _, _ := strings.Cut(text, "store      UN")
+		if got := strings.Join(strings.Fields(head), " "); !strings.HasSuffix(got, "TROUBLE store: it is away (since "+display.LocalTime(noon)+"). "+s.Troubles[0].Remedy) {
+			t.Errorf("%d: %s", width, got)
+		}
+	}
+}
+
+func TestTheStateOfDetection(t *testing.T) {
+	s := &agent.Status{Detect: line.DetectStatus{NearThreshold: 3, Refused: 1000, FromBlocked: 250}}
+	v := &view{Status: s}
+	if got := v.detection(); got != "3 sources near a threshold; 25 % of the refused records are of blocked sources" {
+		t.Error(got)
+	}
+	s.Detect.PartnersSince = ago(0)
+	if got := v.detection(); !strings.HasSuffix(got, "\npartners known since "+display.LocalTime(noon)+" (24 h needed): until then one whose address is forged may be blocked") {
+		t.Error(got)
+	}
+}
+
+func TestRoomIsSharedEvenly(t *testing.T) {
+	for _, c := range []struct {
+		room int
+		want []int
+		got  string
+	}{{10, []int{100, 2, 100, 0}, "[4 2 4 0]"}, {0, []int{100, 1, 0}, "[2 1 0]"}, {100, []int{3, 4}, "[3 4]"}} {
+		if got := fmt.Sprint(shares(c.room, c.want)); got != c.got {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package screen
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"activedefense/agent/display"
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+	"activedefense/firewall/policy"
+)
+
+// files are those that are read: in trouble, behind, then the newest first.
+func (v *view) files() *section {
+	s := &section{columns: []string{"FILE", "LINES", "RECORDS", "OTHER", "BAD", "CUT", "BEHIND", "LAG", "LAST EVENT", "TROUBLE"}, beyond: v.NotShown}
+	if len(v.Inputs) == 0 {
+		s.sum = "no input is open yet"
+		return s
+	}
+	var lines, bad uint64
+	var behind int64
+	silent, troubled := 0, 0
+	for _, in := range v.Inputs {
+		lines, bad, behind = lines+in.Lines, bad+in.Bad, behind+in.Behind
+		if in.Silent != nil {
+			silent++
+		}
+		if in.Error != "" || in.Clock != "" {
+			troubled++
+		}
+	}
+	s.sum = fmt.Sprintf("%s: %s in trouble, %s silent; %s, %s bad; %s behind", display.Plural(len(v.Inputs)+v.NotShown, "file"),
+		display.Grouped(troubled), display.Grouped(silent), display.Plural(lines, "line"), display.Grouped(bad), display.Bytes(behind))
+	inputs := slices.Clone(v.Inputs)
+	if !v.opts.All {
+		slices.SortStableFunc(inputs, func(a, b line.InputStatus) int {
+			return cmp.Or(cmp.Compare(fileRank(&a), fileRank(&b)), orZero(b.LastRead).Compare(orZero(a.LastRead)))
+		})
+	}
+	for i := range inputs {
+		in := &inputs[i]
+		s.rows = append(s.rows, []any{in.Path, display.Grouped(in.Lines), display.Grouped(in.Records), display.Grouped(in.Ignored), display.Grouped(in.Bad), display.Grouped(in.Cut),
+			display.Bytes(in.Behind), display.Span(time.Duration(in.LagSeconds * float64(time.Second))), display.LocalTimeOrNone(in.LastEvent), v.fileTrouble(in)})
+	}
+	return s
+}
+
+func fileRank(in *line.InputStatus) int {
+	switch {
+	case in.Error != "" || in.Clock != "":
+		return 0
+	case in.Silent != nil:
+		return 1
+	case in.Behind > 0:
+		return 2
+	}
+	return 3
+}
+
+func (v *view) fileTrouble(in *line.InputStatus) string {
+	var all []string
+	if in.Silent != nil {
+		all = append(all, "no line for "+display.Span(v.Now.Sub(*in.Silent)))
+	}
+	if in.Error != "" {
+		all = append(all, in.Error)
+	}
+	if in.Clock != "" {
+		all = append(all, "times are wrong: "+in.Clock)
+	}
+	return strings.Join(all, "; ")
+}
+
+// orZero gives the zero time for none.
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// firewalls are those that are not well, then the others.
+func (v *view) firewalls() *section {
+	s := &section{columns: []string{"FIREWALL", "STATE", "SINCE", "MODE", "HOLDS", "OF", "SEEN", "LAST SUCCESS", "TROUBLE"}}
+	if v.opts.All {
+		s.columns = slices.Insert(s.columns, 4, "MODEL", "VERSION")
+	}
+	if len(v.Firewalls) == 0 {
+		return s
+	}
+	states := make(map[string]int)
+	tags := 0
+	for _, f := range v.Firewalls {
+		states[f.State]++
+		tags += f.Tags
+	}
+	s.sum = fmt.Sprintf("%s: %s; %s", display.Plural(len(v.Firewalls), "firewall"),
+		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
+	all := slices.Clone(v.Firewalls)
+	if !v.opts.All {
+		slices.SortStableFunc(all, func(a, b enforce.Status) int {
+			return cmp.Or(cmp.Compare(firewallRank(&a), firewallRank(&b)), orZero(b.LastSuccess).Compare(orZero(a.LastSuccess)))
+		})
+	}
+	for i := range all {
+		f := &all[i]
+		row := []any{f.Name, stateText(f), display.LocalTime(f.Since), f.Mode, display.Grouped(f.Tags), display.Grouped(f.Desired), seen(f), display.LocalTimeOrNone(f.LastSuccess), firewallTrouble(f)}
+		if v.opts.All {
+			row = slices.Insert(row, 4, any(f.Model), any(f.Version))
+		}
+		s.rows = append(s.rows, row)
+	}
+	return s
+}
+
+// counted lists how many there are of each.
+func counted(counts map[string]int, names ...string) string {
+	var all []string
+	for _, name := range names {
+		if n := counts[name]; n > 0 {
+			all = append(all, display.Grouped(n)+" "+name)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func firewallRank(f *enforce.Status) int {
+	switch {
+	case f.State == enforce.StateDown:
+		return 0
+	case f.State == enforce.StateUnknown:
+		return 1
+	case firewallTrouble(f) != "":
+		return 2
+	}
+	return 3
+}
+
+func stateText(f *enforce.Status) string {
+	text := f.State
+	if f.State == enforce.StateDown {
+		text = "DOWN"
+	}
+	if f.Waiting > 0 {
+		text += ", next change in " + display.Span(time.Duration(f.Waiting*float64(time.Second)))
+	}
+	return text
+}
+
+func firewallTrouble(f *enforce.Status) string {
+	var all []string
+	if f.Error != "" {
+		all = append(all, f.Error)
+	}
+	if f.FullSince != nil && f.Capacity > 0 {
+		all = append(all, fmt.Sprintf("%s of %s used", display.Grouped(f.CapacityUsed), display.Grouped(f.Capacity)))
+	}
+	if f.LeftOut > 0 {
+		all = append(all, fmt.Sprintf("%s LEFT OUT for want of room: forgeable before proven, longest quiet first", display.Grouped(f.LeftOut)))
+	}
+	if f.Brake != "" {
+		all = append(all, "BRAKE: "+f.Brake)
+	}
+	if f.RefusedCount > 0 {
+		all = append(all, fmt.Sprintf("%d refused: %s", f.RefusedCount, strings.Join(f.Refused, ", ")))
+	}
+	if f.UnsupportedCount > 0 {
+		all = append(all, fmt.Sprintf("%d on the list only: %s", f.UnsupportedCount, strings.Join(f.Unsupported, ", ")))
+	}
+	if f.ListIgnored+f.ListInvalid > 0 {
+		all = append(all, fmt.Sprintf("list entries that it does not accept: %d ignored, %d invalid", f.ListIgnored, f.ListInvalid))
+	}
+	if f.Fallback {
+		all = append(all, "the list is the fallback")
+	}
+	return strings.Join(all, "; ")
+}
+
+// seen is when a firewall was last seen to hold what it holds, and how much of it was not.
+func seen(f *enforce.Status) string {
+	text := display.LocalTimeOrNone(f.SeenAt)
+	if f.Unseen > 0 {
+		text += fmt.Sprintf(", %s not yet", display.Grouped(f.Unseen))
+	}
+	return text
+}
+
+// policies are what does not hold of the firewalls' policies: a row for each firewall, or with all of them for each check.
+func (v *view) policies() *section {
+	s := &section{columns: []string{"POLICIES OF", "RESULT", "SINCE", "LOOKED AT", "FOUND"}}
+	if len(v.Policies) == 0 {
+		return s
+	}
+	states := make(map[string]int)
+	for _, p := range v.Policies {
+		states[p.State]++
+	}
+	s.sum = fmt.Sprintf("policies of %s: %s", display.Plural(len(v.Policies), "firewall"), counted(states, policy.ResultFail, enforce.StateUnknown, policy.ResultWarn, policy.ResultPass))
+	all := slices.Clone(v.Policies)
+	rank := func(p enforce.PolicyStatus) int {
+		return slices.Index([]string{policy.ResultFail, enforce.StateUnknown, policy.ResultWarn}, p.State)
+	}
+	slices.SortStableFunc(all, func(a, b enforce.PolicyStatus) int { return cmp.Compare(uint(rank(a)), uint(rank(b))) })
+	for i := range all {
+		p := &all[i]
+		looked := "not yet"
+		if p.At != nil {
+			looked = display.Span(v.Now.Sub(*p.At)) + " ago"
+		}
+		found := findings(p)
+		row := func(found string) []any {
+			return []any{p.Firewall, strings.ToUpper(p.State), display.LocalTime(p.Since), looked, found}
+		}
+		switch {
+		case v.opts.All && len(found) > 0:
+			for _, f := range found {
+				s.rows = append(s.rows, row(f))
+			}
+		case p.State == policy.ResultPass && !v.opts.All:
+		case len(found) > 1:
+			s.rows = append(s.rows, row(fmt.Sprintf("%s (and %s)", found[0], display.Plural(len(found)-1, "further check"))))
+		default:
+			s.rows = append(s.rows, row(strings.Join(found, "")))
+		}
+	}
+	return s
+}
+
+// findings are what checks found that does not hold, the worst first; several that found the same are said once.
+func findings(p *enforce.PolicyStatus) (found []string) {
+	for _, result := range []string{policy.ResultFail, policy.ResultWarn} {
+		last := ""
+		for _, c := range p.Checks {
+			if c.Result != result {
+				continue
+			}
+			detail := c.Detail
+			if detail == last {
+				detail = "the same"
+			}
+			last = c.Detail
+			found = append(found, fmt.Sprintf("%s %s: %s", strings.ToUpper(c.Result), c.Check, detail))
+		}
+	}
+	return found
+}
+
+// badLines are samples of what could not be parsed.
+func (v *view) badLines() *section {
+	s := &section{columns: []string{"READ AT", "FILE", "ERROR", "LINE"}}
+	if len(v.BadLines) == 0 {
+		return s
+	}
+	s.sum = "the first lines that could not be parsed"
+	for _, b := range v.BadLines {
+		s.rows = append(s.rows, []any{display.LocalTime(b.Time), b.Path, b.Error, b.Line})
+	}
+	return s
+}

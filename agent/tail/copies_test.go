@@ -1,0 +1,149 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+func TestACopyThatGrowsGoesOnWhereItPartsFromItsOriginal(t *testing.T) {
+	for name, before := range map[string]func(k *kit){
+		"when all was read":            func(*kit) {},
+		"when the original went on":    func(k *kit) { k.write("x.log", text(numbered("more", 0, 40))) },
+		"when the copy was cut short":  func(k *kit) { k.must(os.Truncate(k.path("copy.log"), 6666)) },
+		"when the reader was down":     func(k *kit) { k.commit(); k.restart() },
+		"when it was seen as a copy":   func(k *kit) { k.read() },
+		"when the original has unread": func(k *kit) { k.crash(); k.write("x.log", "unread\n"); k.copy("x.log", "copy.log"); k.open() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, "*.log")
+			k.write("x.log", text(numbered("a", 0, 100)))
+			k.expect(numbered("a", 0, 100)...)
+			k.copy("x.log", "copy.log")
+			before(k)
+			k.write("copy.log", "\nits own\n") // behind a line that was cut short this ends that
+			k.read()
+			k.commit()
+			k.restart()
+			k.read()
+			k.commit()
+			k.once(t, "its own")
+		})
+	}
+}
+
+// once holds that no line was given twice, but empty ones and the one that was cut short, and that some were given.
+func (k *kit) once(t *testing.T, must ...string) {
+	t.Helper()
+	count := map[string]int{}
+	for _, g := range k.kept {
+		count[g.text]++
+	}
+	for text, n := range count {
+		if n > 1 && text != "" {
+			t.Errorf("%.40q came %d times", text, n)
+		}
+	}
+	for _, text := range must {
+		if count[text] == 0 {
+			t.Errorf("%.40q did not come", text)
+		}
+	}
+}
+
+func TestACopyThatIsOverwrittenAgainAndAgainGivesNothingTwice(t *testing.T) {
+	k := start(t, "*.log")
+	n := 0
+	for round := range 12 {
+		lines := numbered("a", n, n+30)
+		n += 30
+		k.write("x.log", text(lines))
+		switch round % 4 {
+		case 0:
+			k.read()
+			k.copy("x.log", "copy.log") // truncated and written in place
+		case 1:
+			k.copy("x.log", "copy.log")
+			k.read()
+			k.put("copy.log", "")
+			k.read()
+			k.copy("x.log", "copy.log")
+		case 2:
+			k.read()
+			k.commit()
+			k.rename("x.log", "x.log.1")
+			k.write("x.log", "")
+			k.read()
+		case 3:
+			k.copy("x.log", "copy.log")
+			k.commit()
+			k.restart()
+		}
+		k.read()
+		k.commit()
+		k.once(t, numbered("a", 0, n)...)
+		if t.Failed() {
+			t.Fatalf("round %d\n%s", round, k.log.String())
+		}
+	}
+}
+
+func TestRotationIntoAFolderBelowWhileDown(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log", text(numbered("a", 0, 50)))
+	k.expect(numbered("a", 0, 50)...)
+	k.crash()
+	k.must(os.Mkdir(k.path("old"), 0o755))
+	k.write("x.log", "unread\n")
+	k.rename("x.log", "old/x.log.2")
+	k.write("x.log", "between\n")
+	k.rename("x.log", "old/x.log.1")
+	k.write("x.log", "last\n")
+	k.open()
+	k.expect("unread", "between", "last")
+	k.restart()
+	k.expect()
+}
+
+func TestAClockSetBackBetweenRotationsWhileDown(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log.2", "before our time\n")
+	k.age("x.log.2", 48*time.Hour)
+	k.write("x.log", text(numbered("a", 0, 50)))
+	k.expect(numbered("a", 0, 50)...)
+	k.crash()
+	k.rename("x.log.2", "x.log.5")
+	k.write("x.log", "unread\n")
+	k.age("x.log", time.Hour) // all of this was written by a clock that is behind
+	k.rename("x.log", "x.log.3")
+	for i := 2; i > 0; i-- {
+		k.write(fmt.Sprint("x.log.", i), fmt.Sprint("rotated as ", i, "\n"))
+		k.age(fmt.Sprint("x.log.", i), time.Duration(i)*time.Minute+2*time.Hour-time.Duration(2*i)*time.Minute)
+	}
+	k.write("x.log", "last\n")
+	k.age("x.log", 3*time.Hour)
+	k.open()
+	k.expect("unread", "rotated as 2", "rotated as 1", "last")
+	k.restart()
+	k.expect()
+}
+
+func TestWhatIsCompressedSoThatItCannotBeReadIsCountedAsLost(t *testing.T) {
+	for _, suffix := range []string{".xz", ".zst"} {
+		k := start(t, "x.log")
+		k.write("x.log", text(numbered("a", 0, 50)))
+		k.expect(numbered("a", 0, 50)...)
+		k.crash()
+		k.write("x.log", "unread\n")
+		k.remove("x.log")
+		k.write("x.log.2"+suffix, "\xfd7zXZ\x00 what was x.log")
+		k.write("x.log.1"+suffix, "\xfd7zXZ\x00 what came then")
+		k.write("x.log", "last\n")
+		k.open()
+		k.expect("last")
+		if _, lost := k.set.Crowds(); lost != 3 || k.logged(`"level":"warn"`) != 4 { // and that there was no file at first
+			t.Errorf("%s: %d files are lost\n%s", suffix, lost, k.log.String())
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package tail
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// crowd is a kit with more files than may be followed at once.
+func crowd(t *testing.T, most, files int) *kit {
+	k := newKit(t, t.TempDir(), "*.log")
+	k.o.Inputs[0].MaxFiles = most
+	for i := range files {
+		k.write(fmt.Sprintf("%d.log", i), fmt.Sprintf("first of %d\n", i))
+		k.age(fmt.Sprintf("%d.log", i), time.Duration(files-i)*time.Hour) // the last is the newest
+	}
+	k.open()
+	t.Cleanup(k.crash)
+	return k
+}
+
+// settle reads in turns until nothing waits for its turn any more, and holds the bound.
+func (k *kit) settle(most int) {
+	k.t.Helper()
+	for range 100 {
+		k.read()
+		k.commit()
+		open := 0
+		for _, st := range k.set.Streams() {
+			if st.files.holds() {
+				open++
+			}
+		}
+		if open > most {
+			k.t.Fatalf("%d files are followed", open)
+		}
+		waiting := 0
+		crowds, _ := k.set.Crowds()
+		for _, c := range crowds {
+			waiting += c.Waiting
+		}
+		if waiting == 0 {
+			return
+		}
+		k.ahead += 2 * time.Second
+		k.mustScan()
+	}
+	k.t.Fatalf("files wait for ever\n%s", k.log.String())
+}
+
+func TestMoreFilesThanAreFollowedAreReadInTurnTheNewestFirst(t *testing.T) {
+	const most, files = 3, 10
+	k := crowd(t, most, files)
+	k.read()
+	k.compareAny("first of 7", "first of 8", "first of 9")
+	if c, _ := k.set.Crowds(); len(c) != 1 || c[0].Waiting != files-most || c[0].MaxFiles != most || c[0].Followed != most {
+		t.Errorf("told is %+v", c)
+	}
+	if k.logged("more files match") != 1 {
+		t.Errorf("the log has\n%s", k.log.String())
+	}
+	k.settle(most)
+	if len(k.kept) != files {
+		t.Fatalf("%d lines", len(k.kept))
+	}
+	// One that rests is read at once when it is written to, however little time has passed since the last listing.
+	k.ahead += 2 * time.Second
+	for _, name := range []string{"0.log", "9.log"} {
+		k.write(name, "more\n")
+	}
+	k.event("0.log")
+	k.event("9.log")
+	got := 0
+	for _, st := range k.set.Ready() {
+		for _, ok := st.Next(); ok; _, ok = st.Next() {
+			got++
+		}
+	}
+	if got != 2 {
+		t.Errorf("%d new lines were found by their events", got)
+	}
+	// A file alone is followed for good, and that it was crowded ends.
+	for i := range files - 1 {
+		k.remove(fmt.Sprintf("%d.log", i))
+	}
+	k.later(2 * goneGrace)
+	if c, _ := k.set.Crowds(); len(c) != 0 || k.logged("all files that match are followed again") != 1 {
+		t.Errorf("told is %+v", c)
+	}
+}
+
+// event has it noticed that something was written, as the system says it.
+func (k *kit) event(name string) {
+	k.set.watch.mu.Lock()
+	k.set.watch.written[k.path(name)] = struct{}{}
+	k.set.watch.mu.Unlock()
+}
+
+// compareAny is compare without the order, of what was taken.
+func (k *kit) compareAny(want ...string) {
+	k.t.Helper()
+	have := map[string]bool{}
+	for text := range k.texts() {
+		have[text] = true
+	}
+	for _, text := range want {
+		if !have[text] || len(have) != len(want) {
+			k.t.Fatalf("read are %v, want %v", have, want)
+		}
+	}
+	k.commit()
+}
+
+func TestWhatHappensToAFileThatRestsIsNotMissed(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(k *kit, name string)
+		want []string
+	}{
+		"it grows":        {func(k *kit, n string) { k.write(n, "second\n") }, []string{"second"}},
+		"it is truncated": {func(k *kit, n string) { k.put(n, "new\n") }, []string{"new"}},
+		"it is rotated":   {func(k *kit, n string) { k.rename(n, n+".1"); k.write(n, "second\n") }, []string{"second"}},
+		"it grows and is rotated": {func(k *kit, n string) {
+			k.write(n, "second\n")
+			k.rename(n, n+".1")
+			k.write(n, "third\n")
+		}, []string{"second", "third"}},
+		"it grows and is copied and truncated": {func(k *kit, n string) {
+			k.write(n, "second\n")
+			k.copytruncate(n, n+".1")
+			k.write(n, "third\n")
+		}, []string{"second", "third"}},
+		"it is deleted and made anew": {func(k *kit, n string) { k.remove(n); k.write(n, "second\n") }, []string{"second"}},
+	} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, down %v", name, down), func(t *testing.T) {
+				k := crowd(t, 2, 6)
+				k.settle(2)
+				before := len(k.kept)
+				if down {
+					k.crash()
+				}
+				for i := range 6 {
+					c.do(k, fmt.Sprintf("%d.log", i))
+				}
+				if down {
+					k.open()
+				}
+				k.ahead += 2 * time.Second
+				k.mustScan()
+				k.settle(2)
+				count := map[string]int{}
+				for _, g := range k.kept[before:] {
+					count[g.text]++
+				}
+				for _, text := range c.want {
+					if count[text] != 6 {
+						t.Errorf("%q came %d times", text, count[text])
+					}
+				}
+				if len(k.kept)-before != 6*len(c.want) {
+					t.Errorf("%d lines came: %v", len(k.kept)-before, count)
+				}
+			})
+		}
+	}
+}
+
+func TestARestartOpensNoneOfThoseThatRest(t *testing.T) {
+	k := crowd(t, 2, 40)
+	k.settle(2)
+	k.restart()
+	k.expect()
+	k.write("0.log", "more\n")
+	k.ahead += 2 * time.Second
+	k.mustScan()
+	k.expect("more")
+}
+
+func TestOpenEndsWithItsContext(t *testing.T) {
+	dir := t.TempDir()
+	k := newKit(t, dir, "*.log")
+	for i := range 10 {
+		k.write(fmt.Sprint(i, ".log"), "one\n")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	k.o.now = func() time.Time { cancel(); return time.Now() } // while the first files are opened
+	if set, err := Open(ctx, k.o, nil); err == nil || set != nil || ctx.Err() == nil {
+		t.Errorf("opened: %v", err)
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && len(to) > len(dir) && to[:len(dir)] == dir {
+			t.Errorf("%s is left open", to)
+		}
+	}
+}

@@ -1,0 +1,24 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"activedefense/agent/trouble"
+)
+
+// That an input has fallen silent is logged once, and once that it is no more.
+func TestSilenceIsLoggedOnce(t *testing.T) {
+	var log lockedBuffer
+	var now Status
+	teller := &teller{status: func() Status { return now }, log: zerolog.New(&log)}
+	silent := []trouble.Trouble{{Since: time.Now(), What: "input-silent: no line comes from /l/*.log any more", Remedy: "Look", Of: "/l/*.log"}}
+	for _, now.Troubles = range [][]trouble.Trouble{nil, silent, silent, nil, nil} {
+		teller.tellOnce()
+	}
+	if begun, over := log.count(`"level":"warn"`), log.count("over: input-silent"); begun != 1 || over != 1 || log.count(`"remedy":"Look"`) != 1 {
+		t.Errorf("its beginning is logged %d times, its end %d times", begun, over)
+	}
+}

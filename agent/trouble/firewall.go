@@ -1,0 +1,92 @@
+package trouble
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+
+	"activedefense/agent/enforce"
+	"activedefense/firewall/policy"
+)
+
+// downTold is how long a firewall must be away to be a trouble.
+const downTold = time.Minute
+
+// Firewalls is what a person should see to about what stands on the firewalls.
+func Firewalls(firewalls []enforce.Status, now time.Time) (troubles []Trouble) {
+	for i := range firewalls {
+		s := &firewalls[i]
+		if t, is := down(s, now); is {
+			troubles = append(troubles, t)
+		}
+		if s.FullSince != nil {
+			troubles = append(troubles, short(s))
+		}
+		if s.RefusedCount > 0 {
+			troubles = append(troubles, Trouble{Of: s.Name, What: fmt.Sprintf("refused: firewall %s refused %s: %s", s.Name, english.Plural(s.RefusedCount, "address", ""), strings.Join(s.Refused, ", ")),
+				Remedy: "They stay on the list, which the block rules may name too; what the firewall says tells what is wrong with them"})
+		}
+		if s.Brake != "" {
+			troubles = append(troubles, Trouble{Of: s.Name, What: "brake: firewall " + s.Name + ": " + s.Brake,
+				Remedy: "If the removals are intended, raise firewalls[].max_removal_percent of it, reload, and set it back afterwards"})
+		}
+	}
+	return troubles
+}
+
+// down is a firewall that has not answered for a minute, or could not be brought level. During a commit of ours it may be silent.
+func down(s *enforce.Status, now time.Time) (t Trouble, is bool) {
+	since := s.Since
+	what := fmt.Sprintf("firewall-down: %s cannot be brought level", s.Name)
+	switch {
+	case s.Up || s.Committing:
+		return t, false
+	case s.State == enforce.StateUnknown && s.ErrorSince == nil:
+		return t, false // it has not been asked yet
+	case s.State == enforce.StateUnknown:
+		since, what = *s.ErrorSince, fmt.Sprintf("firewall-down: %s has not answered since the start", s.Name)
+	}
+	if now.Sub(since) < downTold {
+		return t, false
+	}
+	if s.Error != "" {
+		what += ": " + s.Error
+	}
+	remedy := "Look whether this host reaches its management address and the key is right: activedefense verify --firewall " + s.Name
+	if s.Fallback {
+		remedy += ". Meanwhile it blocks by the list, if its policy names it"
+	}
+	return Trouble{Since: since, What: what, Remedy: remedy, Of: s.Name}, true
+}
+
+// short is a firewall whose room runs short.
+func short(s *enforce.Status) Trouble {
+	what := fmt.Sprintf("capacity: firewall %s is running out of room", s.Name)
+	if s.Capacity > 0 {
+		what += fmt.Sprintf(": %d of %d used (as %s says)", s.CapacityUsed, s.Capacity, s.CapacityFrom)
+	}
+	if s.LeftOut > 0 {
+		what += ": " + english.Plural(s.LeftOut, "blocked source is", "blocked sources are") + " left out there, forgeable before proven, longest quiet first"
+	}
+	return Trouble{Since: *s.FullSince, What: what, Of: s.Name,
+		Remedy: "Shorten blacklist.release_after, have others release what they registered, name the list in the block rules too, or use a larger model"}
+}
+
+// Policies is what a person should see to about the firewalls' policies: one trouble for each firewall.
+func Policies(policies []enforce.PolicyStatus) (troubles []Trouble) {
+	for _, p := range policies {
+		var names []string
+		for _, c := range p.Checks {
+			if c.Result == policy.ResultFail {
+				names = append(names, c.Check)
+			}
+		}
+		if p.State == policy.ResultFail {
+			troubles = append(troubles, Trouble{Since: p.Since, What: fmt.Sprintf("verify-failed: what is blocked may pass %s: %s failed (%s)", p.Firewall, english.Plural(len(names), "policy check", ""), strings.Join(names, ", ")),
+				Remedy: fmt.Sprintf("activedefense verify --firewall %s says why and what to do", strings.TrimSuffix(p.Firewall, " (peer)")), Of: p.Firewall})
+		}
+	}
+	return troubles
+}

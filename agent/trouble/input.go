@@ -1,0 +1,93 @@
+package trouble
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+
+	"activedefense/agent/line"
+	"activedefense/agent/silence"
+)
+
+// named is how many files one trouble names.
+const named = 5
+
+// Crowds is what a person should see to about inputs with more files than are followed at once.
+func Crowds(crowds []line.Crowd) (troubles []Trouble) {
+	for _, c := range crowds {
+		troubles = append(troubles, Trouble{Since: c.Since, Of: c.Pattern,
+			What:   fmt.Sprintf("input: more files match %s than are followed at once: %d are, those with news first; %d rest, unchanged since they were read; %d wait for their turn", c.Pattern, c.Followed, c.Resting, c.Waiting),
+			Remedy: "See who makes so many: with rsyslog each sender makes one, and its configuration names who may send. Move away old ones, or raise inputs[].max_files and the unit's LimitNOFILE (two descriptors a file)"})
+	}
+	return troubles
+}
+
+// Inputs is what a person should see to about the inputs: what cannot be read, what has fallen silent, whose times are wrong.
+func Inputs(s *line.Status) (troubles []Trouble) {
+	unreadable := Trouble{Remedy: "See that the daemon's user may read them and enter their folder, and that the disk is well"}
+	timed := Trouble{Remedy: "Set the input's timezone, or the clock of the firewall"}
+	var cannot, times []string
+	for i := range s.Inputs {
+		in := &s.Inputs[i]
+		if in.ErrorSince != nil && in.Silent == nil { // of what is not there it is told that it is silent
+			cannot = append(cannot, in.Path+": "+in.Error)
+			unreadable.Since = earlier(unreadable.Since, *in.ErrorSince)
+		}
+		if in.Clock != "" {
+			times = append(times, in.Path+": "+in.Clock)
+		}
+	}
+	if len(cannot) > 0 {
+		unreadable.What = fmt.Sprintf("input: %s cannot be read, or only in part: %s", english.Plural(len(cannot), "file", ""), some(cannot))
+		troubles = append(troubles, unreadable)
+	}
+	for i := range s.Heard {
+		if t, is := silent(&s.Heard[i]); is {
+			troubles = append(troubles, t)
+		}
+	}
+	if len(times) > 0 {
+		timed.What = fmt.Sprintf("times: those of %s are wrong: %s", english.Plural(len(times), "file", ""), some(times))
+		troubles = append(troubles, timed)
+	}
+	return troubles
+}
+
+// silent is an input without a line for too long, or some of its files.
+func silent(s *silence.Status) (t Trouble, is bool) {
+	t = Trouble{Of: s.Pattern, Remedy: "Look whether the firewall still sends (Monitor > Logs has new lines; Device > Server Profiles > Syslog) and what receives it still writes (systemctl status rsyslog). " +
+		"For one that logs less often raise inputs[].silent_after; the file of one that was taken out of service is moved away"}
+	switch {
+	case !s.Since.IsZero() && s.Last.IsZero():
+		t.Since, t.What = s.Since, fmt.Sprintf("input-silent: there has never been a line from %s", s.Pattern)
+	case !s.Since.IsZero():
+		t.Since, t.What = s.Since, fmt.Sprintf("input-silent: no line comes from %s any more, the last one at %s", s.Pattern, s.Last.Format(time.RFC3339))
+	case len(s.Silent) > 0:
+		var names []string
+		for _, q := range s.Silent {
+			names = append(names, fmt.Sprintf("%s (last %s)", q.Path, q.Since.Format(time.RFC3339)))
+		}
+		t.Since, t.What = s.Silent[0].Since, fmt.Sprintf("input-silent: no line comes any more from %d of %s of %s: %s", len(names), english.Plural(s.Files, "file", ""), s.Pattern, some(names))
+	default:
+		return t, false
+	}
+	return t, true
+}
+
+// some joins the first of many.
+func some(names []string) string {
+	if len(names) <= named {
+		return strings.Join(names, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(names[:named], "; "), len(names)-named)
+}
+
+// earlier gives the earlier of two times, of which the first may be zero.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,73 @@
+package trouble
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"activedefense/agent/edl"
+	"activedefense/config"
+	"activedefense/firewall"
+)
+
+// unfetchedAfter is when a list that nobody has fetched since the start is a trouble: three turns of the shortest interval that
+// PAN-OS has.
+const unfetchedAfter = 15 * time.Minute
+
+const (
+	// notServedAfter is when it is a trouble that there is no list, or an old one: a start takes a moment.
+	notServedAfter = time.Minute
+	// expiresSoon is when a certificate of one's own should have been renewed; the agent's are renewed long before.
+	expiresSoon = 14 * 24 * time.Hour
+)
+
+// Reload is what a person should see to about a reload that was refused; nil: it was not.
+func Reload(refused *time.Time, loaded time.Time, faults []string) []Trouble {
+	if refused == nil {
+		return nil
+	}
+	what := fmt.Sprintf("reload-refused: the configuration as it is now was refused, and the one loaded %s stays in use", loaded.Format(time.RFC3339))
+	if len(faults) > 0 {
+		what += ": " + faults[0]
+	}
+	if n := len(faults) - 1; n > 0 {
+		what += fmt.Sprintf(" (and %d more)", n)
+	}
+	return []Trouble{{Since: *refused, What: what, Remedy: "activedefense check names every fault; then reload again"}}
+}
+
+// List is what a person should see to about those who fetch the list: a client that stopped, and, where a firewall blocks
+// by the list alone, that nobody ever came.
+func List(list *edl.Status, cfg *config.Config, started, now time.Time) (troubles []Trouble) {
+	const remedy = "Look on the firewall whether it reaches edl.url and trusts its certificate: request system external-list refresh type ip name NAME, then show jobs all; what has been switched off is forgotten after a week"
+	for _, c := range list.Clients {
+		if c.Stopped {
+			troubles = append(troubles, Trouble{Of: c.Addr.String(), Since: c.LastFetch,
+				What: fmt.Sprintf("list-unfetched: %s fetched the list regularly and has stopped; if it is a firewall, it goes on with its last copy", c.Addr), Remedy: remedy})
+		}
+	}
+	byList := slices.ContainsFunc(cfg.Firewalls, func(fw config.Firewall) bool { return fw.Mode == firewall.ModeList })
+	if byList && list.Loaded && list.Fetches == 0 && now.Sub(started) >= unfetchedAfter {
+		troubles = append(troubles, Trouble{Since: started, What: "list-unfetched: nobody has fetched the list since the start, and a firewall of mode edl blocks by nothing else", Remedy: remedy})
+	}
+	switch {
+	case !list.Loaded && now.Sub(started) >= notServedAfter:
+		troubles = append(troubles, Trouble{Since: started, What: "list: there is none yet, and whoever fetches it is answered with 503: firewalls go on with their copies",
+			Remedy: "It is served when the store could be read once: see there"})
+	case list.LastGood && now.Sub(started) >= notServedAfter:
+		troubles = append(troubles, Trouble{Since: started, What: fmt.Sprintf("list: it is served as it was last saved, as of %s", list.Updated.Format(time.RFC3339)),
+			Remedy: "It is renewed when the store can be read: see there"})
+	}
+	if list.SaveError != "" {
+		troubles = append(troubles, Trouble{Of: "save", What: "list: it cannot be saved for a start without the store: " + list.SaveError, Remedy: "Make room in state_dir, and see that the daemon's user may write there"})
+	}
+	switch left := list.CertNotAfter.Sub(now); {
+	case list.CertError != "":
+		troubles = append(troubles, Trouble{What: "certificate: no new one can be had for the list, and firewalls stop enforcing it when the present one ends: " + list.CertError,
+			Remedy: "See that the daemon's user may read edl.tls.cert_file and edl.tls.key_file, or write to state_dir, and that they are valid"})
+	case !list.CertNotAfter.IsZero() && left < expiresSoon:
+		troubles = append(troubles, Trouble{Since: list.CertNotAfter.Add(-expiresSoon), What: "certificate: that of the list ends at " + list.CertNotAfter.Format(time.RFC3339) + ", and firewalls stop enforcing the list then",
+			Remedy: "Renew edl.tls.cert_file; it is read again by itself"})
+	}
+	return troubles
+}

@@ -1,0 +1,50 @@
+package trouble
+
+import (
+	"fmt"
+	"time"
+
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+)
+
+// Store is what a person should see to about a store that is away; a nil since: it is not.
+func Store(since *time.Time, text string) []Trouble {
+	if since == nil {
+		return nil
+	}
+	return []Trouble{{Since: *since, What: "store: it is away, and nothing is read and nobody newly blocked until it is back: " + text,
+		Remedy: "Look at the database or the disk; it is tried again by itself, and no line is lost"}}
+}
+
+// Releases is what a person should see to about releases that wait; an empty why: they do not.
+func Releases(why string, since, now time.Time) []Trouble {
+	if why == "" || now.Sub(since) < time.Minute { // as a rotation takes
+		return nil
+	}
+	return []Trouble{{Since: since, What: "releases: nobody is found quiet while activity may go unseen: " + why, Remedy: "Bring the log files back, or see that they can be read; without them it ends after a day"}}
+}
+
+// mostElsewhere is the share of refused records to addresses that are not ours from which on one of our networks is missing.
+const mostElsewhere = 0.1
+
+// neverSaid is when it is a trouble that a firewall has never said what is ours: so long detection waits for it.
+const neverSaid = time.Minute
+
+// Networks is what a person should see to about what is known to be ours.
+func Networks(d *line.DetectStatus, known bool, asked []enforce.AskStatus, started, now time.Time) (troubles []Trouble) {
+	if _, elsewhere, ok := d.Shares(); ok && known && elsewhere > mostElsewhere {
+		troubles = append(troubles, Trouble{Since: started, What: fmt.Sprintf("networks: in %.0f %% of the refused records neither end is ours, and they count for nothing", 100*elsewhere),
+			Remedy: "Name the missing network in networks.own"})
+	}
+	for _, a := range asked {
+		if a.AskedAt == nil && a.Error != "" && now.Sub(started) >= neverSaid {
+			troubles = append(troubles, Trouble{Since: started, Of: a.Firewall, What: fmt.Sprintf("networks: %s has never said which addresses are ours: %s", a.Firewall, a.Error),
+				Remedy: "See that it can be reached and the key may read its configuration, or name what is yours in networks.own"})
+		}
+		for _, t := range a.Troubles {
+			troubles = append(troubles, Trouble{Of: a.Firewall + "\x00" + t.What, What: "networks: " + a.Firewall + ": " + t.What, Remedy: t.Remedy})
+		}
+	}
+	return troubles
+}

@@ -1,0 +1,156 @@
+package trouble
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"activedefense/agent/enforce"
+	"activedefense/agent/line"
+	"activedefense/agent/silence"
+	"activedefense/firewall/ours"
+	"activedefense/firewall/policy"
+)
+
+var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return noon.Add(-d) }
+
+// What stops the work comes before what hampers it, and what has lasted longer first.
+func TestTheWorstComesFirst(t *testing.T) {
+	all := []Trouble{{Since: ago(3), What: "scanners.txt has shrunk"}, {Since: ago(9), What: "reload-refused: it was"}, {Since: ago(1), What: "firewall-down: a"}, {Since: ago(2), What: "firewall-down: b"},
+		{Since: ago(1), What: "store: it is away"}, {Since: ago(5), What: "input-silent: x"}, {Since: ago(5), What: "list: none"}}
+	Sort(all)
+	var got []string
+	for _, t := range all {
+		got = append(got, strings.Fields(t.What)[0]+t.What[len(t.What)-1:])
+	}
+	if want := "store:y list:e firewall-down:b firewall-down:a input-silent:x reload-refused:s scanners.txtk"; strings.Join(got, " ") != want {
+		t.Errorf("%s", got)
+	}
+}
+
+// A trouble of which nobody knows since when is dated when it is first noticed, and anew when it returns.
+func TestTroublesAreDatedWhenFirstNoticed(t *testing.T) {
+	var m Memory
+	look := func(at time.Time, all ...Trouble) time.Time {
+		m.Date(all, at)
+		if len(all) == 0 {
+			return time.Time{}
+		}
+		return all[0].Since
+	}
+	refused := func(n int) Trouble { return Trouble{Of: "fw1", What: fmt.Sprintf("refused: %d", n)} }
+	for i, c := range []struct{ got, want time.Time }{
+		{look(noon, refused(1)), noon}, {look(noon.Add(1), refused(2)), noon}, {look(noon.Add(2)), time.Time{}}, {look(noon.Add(3), refused(1)), noon.Add(3)},
+		{look(noon.Add(4), Trouble{Of: "fw2", What: "refused: 1"}), noon.Add(4)}, {look(noon, Trouble{Since: ago(5), What: "store: x"}), ago(5)},
+	} {
+		if !c.got.Equal(c.want) {
+			t.Errorf("%d: %s, want %s", i, c.got, c.want)
+		}
+	}
+}
+
+// What is to be told is told once when it begins, and once when it is over.
+func TestNewsAreToldOnce(t *testing.T) {
+	var n News
+	silent := Trouble{Of: "/l", What: "input-silent: no line from 1 of 2"}
+	more := Trouble{Of: "/l", What: "input-silent: no line from 2 of 2"}
+	store := Trouble{What: "store: away"}
+	var got []string
+	for _, all := range [][]Trouble{{store}, {silent, store}, {more}, {}, {silent}} {
+		begun, over := n.Of(all)
+		got = append(got, fmt.Sprint(len(begun), len(over)))
+	}
+	if want := "[0 0 1 0 0 0 0 1 1 0]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
+
+// A firewall is a trouble when it has been away for a minute, and not while our own commit runs.
+func TestAFirewallThatIsAwayIsATrouble(t *testing.T) {
+	failed := ago(2 * time.Minute)
+	for _, c := range []struct {
+		name string
+		s    enforce.Status
+		want string
+	}{
+		{"up", enforce.Status{State: enforce.StateUp, Up: true, Since: failed}, ""},
+		{"down", enforce.Status{State: enforce.StateDown, Since: failed, Error: "no answer"}, "2m0s firewall-down: fw1 cannot be brought level: no answer"},
+		{"a moment ago", enforce.Status{State: enforce.StateDown, Since: ago(59 * time.Second), Error: "no answer"}, ""},
+		{"our commit runs", enforce.Status{State: enforce.StateDown, Since: failed, Committing: true}, ""},
+		{"never asked", enforce.Status{State: enforce.StateUnknown, Since: failed}, ""},
+		{"never answered", enforce.Status{State: enforce.StateUnknown, Since: ago(time.Hour), ErrorSince: &failed, Error: "no route"}, "2m0s firewall-down: fw1 has not answered since the start: no route"},
+		{"brake", enforce.Status{Up: true, Brake: "100 of 200"}, "unknown brake: firewall fw1: 100 of 200"},
+		{"refused", enforce.Status{Up: true, RefusedCount: 2, Refused: []string{"203.0.113.1: no"}}, "unknown refused: firewall fw1 refused 2 addresses: 203.0.113.1: no"},
+	} {
+		c.s.Name = "fw1"
+		expect(t, c.name, Firewalls([]enforce.Status{c.s}, noon), c.want)
+	}
+}
+
+// expect compares the troubles, each with for how long it has lasted.
+func expect(t *testing.T, name string, troubles []Trouble, want ...string) {
+	t.Helper()
+	var got []string
+	for _, tr := range troubles {
+		since := "unknown"
+		if !tr.Since.IsZero() {
+			since = noon.Sub(tr.Since).String()
+		}
+		got = append(got, since+" "+tr.What)
+		if tr.Remedy == "" || tr.Kind() == "" {
+			t.Errorf("%s: %+v lacks a remedy or a kind", name, tr)
+		}
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%s: %q, want %q", name, got, want)
+	}
+}
+
+func TestWhatThePartsSayIsATrouble(t *testing.T) {
+	since := ago(time.Hour)
+	expect(t, "the store is well", Store(nil, ""))
+	expect(t, "the store is away", Store(&since, "connection refused"), "1h0m0s store: it is away, and nothing is read and nobody newly blocked until it is back: connection refused")
+	expect(t, "releases wait", Releases("no log file is left at /l", since, noon), "1h0m0s releases: nobody is found quiet while activity may go unseen: no log file is left at /l")
+	expect(t, "releases wait for a moment", Releases("no log file is left at /l", ago(time.Second), noon))
+	expect(t, "reload", Reload(&since, noon, []string{"a", "b"}), "1h0m0s reload-refused: the configuration as it is now was refused, and the one loaded 2026-11-29T12:00:00Z stays in use: a (and 1 more)")
+	expect(t, "policies", Policies([]enforce.PolicyStatus{
+		{Firewall: "fw1", State: policy.ResultFail, Since: since, Checks: []policy.Check{{Check: "rule", Result: policy.ResultFail}, {Check: "logging", Result: policy.ResultWarn}}},
+		{Firewall: "fw2", State: policy.ResultWarn, Since: since}, {Firewall: "fw3", State: enforce.StateUnknown, Checks: []policy.Check{{Check: "rule", Result: policy.ResultFail}}},
+	}), "1h0m0s verify-failed: what is blocked may pass fw1: 1 policy check failed (rule)")
+	d := line.DetectStatus{Refused: 1000, Elsewhere: 101}
+	asked := []enforce.AskStatus{{Firewall: "fw1", Error: "no"}, {Firewall: "fw2"}, {Firewall: "fw3", AskedAt: &since, Troubles: []ours.Trouble{{What: "too wide", Remedy: "say so"}}}}
+	expect(t, "networks", Networks(&d, true, asked, since, noon), "1h0m0s networks: in 10 % of the refused records neither end is ours, and they count for nothing",
+		"1h0m0s networks: fw1 has never said which addresses are ours: no", "unknown networks: fw3: too wide")
+	expect(t, "it may be starting", Networks(&line.DetectStatus{}, true, asked[:1], ago(59*time.Second), noon))
+	expect(t, "nothing is known to be ours", Networks(&d, false, nil, since, noon))
+}
+
+// An input is one trouble, however many of its files are silent, and says whether all are.
+func TestAnInputThatIsSilentIsATrouble(t *testing.T) {
+	first := ago(2 * time.Hour)
+	var many []silence.Quiet
+	for i := range 7 {
+		many = append(many, silence.Quiet{Path: fmt.Sprintf("/l/%d.log", i), Since: first})
+	}
+	for _, c := range []struct {
+		name string
+		s    line.Status
+		want []string
+	}{
+		{"all is well", line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Last: noon, Files: 3}}}, nil},
+		{"never a line", line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Since: first}}}, []string{"2h0m0s input-silent: there has never been a line from /l/*.log"}},
+		{"all", line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Last: first, Since: first, Files: 1, Silent: many[:1]}}}, []string{"2h0m0s input-silent: no line comes from /l/*.log any more, the last one at 2026-11-29T10:00:00Z"}},
+		{"some", line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Last: noon, Files: 40, Silent: many[:1]}}}, []string{"2h0m0s input-silent: no line comes any more from 1 of 40 files of /l/*.log: /l/0.log (last 2026-11-29T10:00:00Z)"}},
+		{"unreadable", line.Status{Inputs: []line.InputStatus{{Path: "/l/a", Error: "no", ErrorSince: &first}, {Path: "/l/*.txt", Error: "no file matches it"}, {Path: "/l/c", Error: "no such file", ErrorSince: &first, Silent: &first}, {Path: "/l/b", Clock: "an hour behind"}}},
+			[]string{"2h0m0s input: 1 file cannot be read, or only in part: /l/a: no", "unknown times: those of 1 file are wrong: /l/b: an hour behind"}},
+	} {
+		expect(t, c.name, Inputs(&c.s), c.want...)
+	}
+	s := line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Last: noon, Files: 40, Silent: many}}}
+	if what := Inputs(&s)[0].What; !strings.HasSuffix(what, "; and 2 more") || strings.Contains(what, "/l/5.log") {
+		t.Errorf("%s", what)
+	}
+}

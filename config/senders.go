@@ -1,0 +1,48 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// nobody stands in the rsyslog snippet for the senders that it accepts.
+const nobody = `["nobody-yet"]`
+
+// RsyslogFor is [Rsyslog] with the senders that it accepts, by their addresses; without any it accepts none.
+func RsyslogFor(senders []netip.Addr) []byte {
+	if len(senders) == 0 {
+		return Rsyslog
+	}
+	var quoted []string
+	for _, a := range slices.Compact(slices.SortedFunc(slices.Values(senders), netip.Addr.Compare)) {
+		quoted = append(quoted, `"`+a.String()+`"`)
+	}
+	return bytes.Replace(Rsyslog, []byte(nobody), []byte("["+strings.Join(quoted, ", ")+"]"), 1)
+}
+
+// Senders gives the management addresses of the firewalls, from which they send their logs unless a service route says
+// otherwise, and for each whose address the configuration does not say a sentence with what to do.
+func (c *Config) Senders() (known []netip.Addr, unknown []string) {
+	for _, f := range c.Firewalls {
+		if f.Target != "" {
+			unknown = append(unknown, fmt.Sprintf("%s is behind a Panorama, whose address url is; give the address that the firewall itself sends its logs from", f.Name))
+			continue
+		}
+		for _, at := range []struct{ key, url string }{{"url", f.URL}, {"peer_url", f.PeerURL}} {
+			u, err := url.Parse(at.url)
+			if err != nil || at.url == "" {
+				continue
+			}
+			if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+				known = append(known, a.Unmap().WithZone(""))
+			} else {
+				unknown = append(unknown, fmt.Sprintf("%s of %s has a name, %s, and rsyslog compares addresses; give the address that the firewall sends its logs from", at.key, f.Name, u.Hostname()))
+			}
+		}
+	}
+	return known, unknown
+}

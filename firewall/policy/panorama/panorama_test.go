@@ -1,0 +1,153 @@
+package panorama
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"activedefense/firewall/xmlapi"
+)
+
+func parse(t *testing.T, text string) *xmlapi.Node {
+	t.Helper()
+	n, err := xmlapi.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A value a line, quoted where the CLI needs it, a list in brackets; and what is deleted and moved.
+func TestCommands(t *testing.T) {
+	dg := LevelPath("all branches")
+	c := Change{
+		Edits: []xmlapi.Edit{
+			xmlapi.Delete(dg + "/pre-rulebase/security/rules" + xmlapi.EntryNamed("r")),
+			xmlapi.Set(dg+"/pre-rulebase/security/rules", xmlapi.NamedEntry("r", xmlapi.MemberList("from", "untrust", "guest wifi"), xmlapi.MemberList("to", "any"), xmlapi.Leaf("action", "drop"),
+				xmlapi.Element("recurring", xmlapi.Element("five-minute")), Place{Serial: "001", VSys: "vsys2"}.Target())),
+			xmlapi.Set(LevelPath("Shared")+"/address-group", xmlapi.NamedEntry("g", xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'tag'")))),
+			xmlapi.ImportInto("", Place{}.TemplatePath()+"/shared", "ca", []byte("-----BEGIN\nMII\n")),
+			xmlapi.Delete(Place{Template: "base"}.TemplatePath() + "/shared/log-settings/syslog/entry[@name='s']/format/traffic"),
+			xmlapi.Set(LevelPath("")+"/tag", xmlapi.NamedEntry("t", xmlapi.Leaf("comments", `says "no"`))),
+		},
+		Top: dg + "/pre-rulebase/security/rules" + xmlapi.EntryNamed("r"),
+	}
+	want := []string{
+		`delete device-group "all branches" pre-rulebase security rules r`,
+		`set device-group "all branches" pre-rulebase security rules r from [ untrust "guest wifi" ]`,
+		`set device-group "all branches" pre-rulebase security rules r to any`,
+		`set device-group "all branches" pre-rulebase security rules r action drop`,
+		`set device-group "all branches" pre-rulebase security rules r recurring five-minute`,
+		`set device-group "all branches" pre-rulebase security rules r target devices 001 vsys vsys2`,
+		`set device-group "all branches" pre-rulebase security rules r target negate no`,
+		`set shared address-group g dynamic filter "'tag'"`,
+		"set template TEMPLATE config shared certificate ca public-key \"-----BEGIN\nMII\"",
+		`set template TEMPLATE config shared certificate ca ca yes`,
+		`delete template base config shared log-settings syslog s format traffic`,
+		`set device-group DEVICE-GROUP tag t comments 'says "no"'`,
+		`move device-group "all branches" pre-rulebase security rules r top`,
+	}
+	if got := c.Commands(); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if !c.InGroups() || !c.InTemplate() || (Change{Top: c.Top}).InTemplate() || !(Change{}).Empty() {
+		t.Error("where it changes what is not told")
+	}
+}
+
+// The pushes are to this firewall alone, the template first; a name that is not known has a placeholder.
+func TestSession(t *testing.T) {
+	inGroup := Change{Edits: []xmlapi.Edit{xmlapi.Delete(LevelPath("dg") + "/tag/entry[@name='t']")}}
+	inTemplate := Change{Edits: []xmlapi.Edit{xmlapi.Delete(Place{Template: "base"}.TemplatePath() + "/shared/tag")}}
+	known := Place{Serial: "001", Group: "dg", Template: "base", Told: true}
+	stack := known
+	stack.Stack = "all"
+	for _, c := range []struct {
+		at      Place
+		changes []Change
+		want    []string
+	}{
+		{stack, []Change{inGroup, inTemplate, inGroup}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit", "exit", "commit-all template-stack name all device 001", "commit-all shared-policy device-group dg devices 001"}},
+		{known, []Change{inTemplate}, []string{"configure", "delete template base config shared tag", "commit", "exit", "commit-all template name base device 001"}},
+		{Place{Serial: "001"}, []Change{inGroup, inTemplate}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit", "exit", "commit-all template-stack name TEMPLATE-STACK device 001", "commit-all shared-policy device-group DEVICE-GROUP devices 001"}},
+	} {
+		if got := c.at.Session(c.changes); !slices.Equal(got, c.want) {
+			t.Errorf("got %q\nwant %q", got, c.want)
+		}
+	}
+}
+
+// What was pushed tells the group that is the nearest to the firewall's own rules, whatever stands only behind them.
+func TestFromPushed(t *testing.T) {
+	rules := func(base string, locs ...string) string {
+		out := "<" + base + "><security><rules>"
+		for _, loc := range locs {
+			out += `<entry name="r-` + loc + `" loc="` + loc + `"/>`
+		}
+		return out + "</rules></security></" + base + ">"
+	}
+	template := parse(t, `<config><shared ptpl="base" src="tpl"/></config>`)
+	for _, c := range []struct{ pushed, want string }{
+		{rules("pre-rulebase", "Shared", "top", "branches"), "branches"},
+		{rules("post-rulebase", "branches", "top", "Shared"), "branches"},
+		{`<post-rulebase><default-security-rules><rules><entry name="intrazone-default" loc="top"/></rules></default-security-rules></post-rulebase>`, "top"},
+		{rules("pre-rulebase", "Shared"), ""},
+		{"", ""},
+	} {
+		at := FromPushed([]xmlapi.Pushed{{Node: parse(t, "<panorama>"+c.pushed+"</panorama>")}}, template, "001", "")
+		if at.Group != c.want || at.Template != "base" || at.Told || at.Serial != "001" {
+			t.Errorf("%s: %+v, want %s", c.pushed, at, c.want)
+		}
+	}
+}
+
+// What stands in a device group can be named there and below it, what is shared everywhere.
+func TestOver(t *testing.T) {
+	at := Place{Group: "branches", Parents: []string{"hq", "top"}}
+	for _, c := range []struct {
+		level, other string
+		want         bool
+	}{
+		{"Shared", "branches", true}, {"hq", "branches", true}, {"top", "hq", true}, {"hq", "hq", true}, {"branches", "hq", false},
+		{"branches", "shared", false}, {"elsewhere", "branches", false}, {"elsewhere", "elsewhere", true}, {"", "", false},
+	} {
+		if got := at.Over(c.level, c.other); got != c.want {
+			t.Errorf("%q over %q: %v", c.level, c.other, got)
+		}
+	}
+}
+
+// An entry that stands and has something else in it is a conflict, unless the change takes it away first.
+func TestConflict(t *testing.T) {
+	at := Place{Serial: "001", Group: "dg", Template: "base"}
+	v := View{
+		VSys:     []xmlapi.Pushed{{Node: parse(t, `<panorama><tag><entry name="t" loc="dg"><comments>theirs</comments><color>red</color></entry></tag></panorama>`)}},
+		Template: parse(t, `<config><shared><certificate><entry name="ca"><public-key>another</public-key></entry></certificate></shared></config>`),
+	}
+	tag := func(level, comment string) xmlapi.Edit {
+		return xmlapi.Set(LevelPath(level)+"/tag", xmlapi.NamedEntry("t", xmlapi.Leaf("comments", comment)))
+	}
+	imported := func(pem string) xmlapi.Edit {
+		return xmlapi.ImportInto("base", at.TemplatePath()+"/shared", "ca", []byte(pem))
+	}
+	for _, c := range []struct {
+		edits []xmlapi.Edit
+		want  string
+	}{
+		{[]xmlapi.Edit{tag("dg", "ours")}, "t"},
+		{[]xmlapi.Edit{tag("dg", "theirs")}, ""},
+		{[]xmlapi.Edit{tag("shared", "ours")}, ""},
+		{[]xmlapi.Edit{xmlapi.Delete(LevelPath("dg") + "/tag/entry[@name='t']"), tag("dg", "ours")}, ""},
+		{[]xmlapi.Edit{xmlapi.Delete(LevelPath("dg") + "/tag/entry[@name='u']"), tag("dg", "ours")}, "t"},
+		{[]xmlapi.Edit{imported("ours")}, "ca"},
+		{[]xmlapi.Edit{xmlapi.Set(at.TemplatePath()+"/shared/log-settings/syslog", xmlapi.NamedEntry("s"))}, ""},
+		{[]xmlapi.Edit{xmlapi.Set(LevelPath("dg")+"/tag/entry[@name='t']", xmlapi.Leaf("comments", "ours"))}, ""},
+	} {
+		if got := v.Conflict(at, Change{Edits: c.edits}); got != c.want {
+			t.Errorf("%v: conflict %q, want %q", c.edits, got, c.want)
+		}
+	}
+	if len(v.VSys) != 1 {
+		t.Error("to look has changed the view")
+	}
+}

@@ -1,0 +1,228 @@
+// Package panorama knows where on a Panorama the configuration of a firewall comes from, and how a change there is written: as an edit
+// over the API, and as commands of its CLI.
+//
+// It does not decide what is to be changed: that is package policy.
+package panorama
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// Shared is the level of what Panorama pushes to all firewalls. No device group can have the name.
+const Shared = "shared"
+
+// What stands in commands where a name is not known.
+const (
+	UnknownGroup    = "DEVICE-GROUP"
+	UnknownTemplate = "TEMPLATE"
+	UnknownStack    = "TEMPLATE-STACK"
+)
+
+// Place is where the configuration of a firewall, or of one virtual system of it, comes from. The zero value: nothing is known.
+type Place struct {
+	Serial string
+	VSys   string // "": the firewall has one
+
+	Group    string   // its device group; "": not known, or it is in none
+	Parents  []string // the groups above, the nearest first; none: there are none, or they are not known
+	Others   []string // serial numbers of the other firewalls in Group, as far as known
+	Template string   // in which we may write; "": not known, or there is none
+	Stack    string   // of templates, by which it is pushed; "": Template is pushed by itself
+
+	Told bool // by Panorama; else it is taken from what was pushed
+}
+
+// IsShared tells whether a level, or the mark loc of what was pushed, is Shared.
+func IsShared(level string) bool { return strings.EqualFold(level, Shared) }
+
+const (
+	groups       = xmlapi.DevicePath + "/device-group"
+	templates    = xmlapi.DevicePath + "/template"
+	stacks       = xmlapi.DevicePath + "/template-stack"
+	groupParents = "/config/readonly/devices/entry[@name='localhost.localdomain']/device-group"
+)
+
+// LevelPath is the xpath of a device group, or of Shared; "" is a group whose name is not known.
+func LevelPath(level string) string {
+	switch {
+	case IsShared(level):
+		return xmlapi.SharedPath
+	case level == "":
+		level = UnknownGroup
+	}
+	return groups + xmlapi.EntryNamed(level)
+}
+
+// LevelOf is the device group of an xpath, or Shared.
+func LevelOf(xpath string) string {
+	rest, inGroup := strings.CutPrefix(xpath, groups)
+	steps, err := xmlapi.ParseXPath(rest)
+	if !inGroup || err != nil || len(steps) == 0 {
+		return Shared
+	}
+	return steps[0].Attr("name")
+}
+
+// TemplatePath is the xpath of the config of the template.
+func (p Place) TemplatePath() string {
+	name := p.Template
+	if name == "" {
+		name = UnknownTemplate
+	}
+	return templates + xmlapi.EntryNamed(name) + "/config"
+}
+
+// Over tells whether what stands at level can be named at other: it is the same, or above it.
+func (p Place) Over(level, other string) bool {
+	line := append([]string{p.Group}, p.Parents...)
+	at, of := slices.Index(line, level), slices.Index(line, other)
+	return IsShared(level) || level != "" && level == other || level != "" && at >= 0 && of >= 0 && at > of
+}
+
+// Levels are those from which rules are pushed to the firewall, as far as they are known.
+func (p Place) Levels() []string {
+	levels := []string{Shared}
+	if p.Group != "" {
+		levels = append(append(levels, p.Group), p.Parents...)
+	}
+	return levels
+}
+
+// Target is the target of a rule that is meant for this firewall, or virtual system, alone.
+func (p Place) Target() *xmlapi.Node {
+	device := xmlapi.NamedEntry(p.Serial)
+	if p.VSys != "" {
+		device.Children = append(device.Children, xmlapi.Element("vsys", xmlapi.NamedEntry(p.VSys)))
+	}
+	return xmlapi.Element("target", xmlapi.Element("devices", device), xmlapi.Leaf("negate", "no"))
+}
+
+// Suffix makes names of rules that several firewalls of a group each have their own.
+func (p Place) Suffix() string {
+	if p.VSys != "" {
+		return "-" + p.Serial + "-" + p.VSys
+	}
+	return "-" + p.Serial
+}
+
+// FromPushed takes from what was pushed to a firewall what that tells: the device group that is the nearest to the firewall's own rules,
+// and the template, where the elements are marked with it (loc, and ptpl as exported configurations have it).
+func FromPushed(pushed []xmlapi.Pushed, template *xmlapi.Node, serial, vsys string) Place {
+	p := Place{Serial: serial, VSys: vsys}
+	take := func(n *xmlapi.Node) {
+		if loc := n.Attr("loc"); loc != "" && !IsShared(loc) {
+			p.Group = loc
+		}
+	}
+	for _, part := range pushed {
+		post := slices.Clone(part.Node.At("post-rulebase", "security", "rules").Entries())
+		slices.Reverse(post)
+		for _, n := range slices.Concat(part.Node.At("post-rulebase", "default-security-rules", "rules").Entries(), post,
+			part.Node.At("pre-rulebase", "security", "rules").Entries()) {
+			take(n)
+		}
+	}
+	p.Template = marked(template)
+	return p
+}
+
+// marked gives the template with which an element, or one below it, is marked.
+func marked(n *xmlapi.Node) string {
+	if n == nil {
+		return ""
+	}
+	if name := n.Attr("ptpl"); name != "" {
+		return name
+	}
+	for _, c := range n.Children {
+		if name := marked(c); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// Read asks the Panorama d itself, by its candidate configuration. A firewall that it has in no device group, or in no template, is no
+// error: the name stays empty.
+func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, error) {
+	p := Place{Serial: serial, VSys: vsys, Told: true}
+	const what = "read the firewall's device group from Panorama"
+	found, err := xmlapi.GetAll(ctx, d, what, groups+"/entry[devices/entry[@name='"+serial+"']]")
+	if err != nil {
+		return p, err
+	}
+	for _, g := range found {
+		systems := g.Child("devices").Entry(serial).Child("vsys")
+		if vsys != "" && systems.Entry(vsys) == nil && len(systems.Entries()) > 0 {
+			continue
+		}
+		p.Group, p.Others = g.Attr("name"), nil
+		for _, other := range g.Child("devices").Entries() {
+			if name := other.Attr("name"); name != serial {
+				p.Others = append(p.Others, name)
+			}
+		}
+	}
+	if p.Group != "" {
+		parents, err := d.Get(ctx, what, groupParents)
+		if err != nil {
+			return p, err
+		}
+		const levels = 4 // PAN-OS web interface help: a hierarchy of up to four levels
+		for at := parents.Entry(p.Group).Value("parent-dg"); at != "" && len(p.Parents) < levels; at = parents.Entry(at).Value("parent-dg") {
+			p.Parents = append(p.Parents, at)
+		}
+	}
+	return p, p.readTemplate(ctx, d)
+}
+
+// readTemplate takes the template of the firewall's stack that wins over the others.
+func (p *Place) readTemplate(ctx context.Context, d *xmlapi.Device) error {
+	const what = "read the firewall's template from Panorama"
+	for _, list := range []string{stacks, templates} {
+		found, err := xmlapi.GetAll(ctx, d, what, list+"/entry[devices/entry[@name='"+p.Serial+"']]")
+		if err != nil || len(found) == 0 {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if p.Template = found[0].Attr("name"); list == stacks {
+			p.Stack, p.Template = p.Template, ""
+			if members := found[0].Child("templates").Members(); len(members) > 0 {
+				p.Template = members[0]
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+// Reach tells whom a change reaches that cannot be limited to the firewall: at a level, or with level "" in the template.
+func (p Place) Reach(level string) string {
+	switch {
+	case IsShared(level):
+		return "it reaches every firewall that this Panorama manages"
+	case level != p.Group || level == "":
+		return fmt.Sprintf("it reaches every firewall of device group %s and of those below it", word(level))
+	case len(p.Others) > 0:
+		return fmt.Sprintf("it also reaches %s in device group %s, and the groups below it", strings.Join(p.Others, ", "), word(level))
+	case p.Told:
+		return fmt.Sprintf("no other firewall is in device group %s; it reaches those of groups below it", word(level))
+	}
+	return fmt.Sprintf("it reaches every firewall of device group %s and of those below it", word(level))
+}
+
+// ReachOfTemplate tells whom a change of the template reaches.
+func (p Place) ReachOfTemplate() string {
+	name := p.Template
+	if name == "" {
+		name = UnknownTemplate
+	}
+	return "the template " + word(name) + " reaches every firewall whose stack has it"
+}

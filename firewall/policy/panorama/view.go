@@ -1,0 +1,131 @@
+package panorama
+
+import (
+	"slices"
+	"strings"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// View is what a firewall has of its Panorama: rules and objects as it tells them of the virtual system, and as it tells them without
+// one, of which only what is shared counts; and the config of its template, nil for none.
+type View struct {
+	VSys, Bare []xmlapi.Pushed
+	Template   *xmlapi.Node
+}
+
+// After is the view once a change was committed and pushed. v stays as it is. The error is an xpath of the change that cannot be read.
+func (v View) After(at Place, c Change) (View, error) {
+	v.VSys, v.Bare = slices.Clone(v.VSys), slices.Clone(v.Bare)
+	for _, e := range c.Edits {
+		if err := v.edit(at, e); err != nil {
+			return v, err
+		}
+	}
+	if c.Top == "" {
+		return v, nil
+	}
+	return v, v.top(c.Top)
+}
+
+// Conflict names an entry that a change would make and that stands there with something else in it; "": there is none. What a change
+// takes away before it makes it anew does not count.
+func (v View) Conflict(at Place, c Change) string {
+	v.VSys, v.Bare = slices.Clone(v.VSys), slices.Clone(v.Bare)
+	for _, e := range c.Edits {
+		want := e.Element()
+		if e.Deletes() || want.Name != "entry" {
+			continue
+		}
+		xpath := e.XPath()
+		if !e.Imports() {
+			xpath += xmlapi.EntryNamed(want.Attr("name"))
+		}
+		if slices.ContainsFunc(c.Edits, func(d xmlapi.Edit) bool { return d.Deletes() && d.XPath() == xpath }) {
+			continue
+		}
+		base, root := at.TemplatePath(), v.Template
+		if !strings.HasPrefix(xpath, base+"/") {
+			level := LevelOf(xpath)
+			base, root = LevelPath(level), v.part(level).Node
+		}
+		if have := below(root, strings.TrimPrefix(xpath, base)); have != nil && !contains(have, want) {
+			return want.Attr("name")
+		}
+	}
+	return ""
+}
+
+// below is what stands at an xpath below an element; nil: nothing does.
+func below(n *xmlapi.Node, xpath string) *xmlapi.Node {
+	steps, err := xmlapi.ParseXPath(xpath)
+	if err != nil {
+		return nil // which no xpath of ours is
+	}
+	for _, s := range steps {
+		if s.Name == "entry" {
+			n = n.Entry(s.Attr("name"))
+		} else {
+			n = n.Child(s.Name)
+		}
+	}
+	return n
+}
+
+func (v *View) edit(at Place, e xmlapi.Edit) (err error) {
+	if t := at.TemplatePath(); strings.HasPrefix(e.XPath(), t+"/") {
+		v.Template, err = e.Apply(t, v.Template)
+		return err
+	}
+	level := LevelOf(e.XPath())
+	part := v.part(level)
+	if n := e.Element(); n != nil && n.Name == "entry" {
+		e = e.With(n.With("loc", level))
+	}
+	part.Node, err = e.Apply(LevelPath(level), part.Node)
+	return err
+}
+
+// part is what comes from a level, as far as the firewall tells it apart; it is made if there is none.
+func (v *View) part(level string) *xmlapi.Pushed {
+	marked := func(p *xmlapi.Pushed) bool {
+		return slices.ContainsFunc(p.Node.At("pre-rulebase", "security", "rules").Entries(), func(n *xmlapi.Node) bool {
+			return strings.EqualFold(n.Attr("loc"), level)
+		})
+	}
+	var known []*xmlapi.Pushed
+	for i := range v.VSys {
+		known = append(known, &v.VSys[i])
+	}
+	for i := range v.Bare {
+		if v.Bare[i].Shared {
+			known = append(known, &v.Bare[i])
+		}
+	}
+	for _, is := range []func(*xmlapi.Pushed) bool{marked, func(p *xmlapi.Pushed) bool { return p.Shared == IsShared(level) }} {
+		if i := slices.IndexFunc(known, is); i >= 0 {
+			return known[i]
+		}
+	}
+	v.VSys = append(v.VSys, xmlapi.Pushed{Node: xmlapi.Element("pushed"), Shared: IsShared(level)})
+	return &v.VSys[len(v.VSys)-1]
+}
+
+// top puts a rule first among those of its level; what comes from the levels above stays above it.
+func (v *View) top(xpath string) (err error) {
+	level := LevelOf(xpath)
+	part, at := v.part(level), LevelPath(level)
+	if part.Node, err = xmlapi.Moved(at, part.Node, xpath, xmlapi.MoveTop); err != nil {
+		return err
+	}
+	entries := part.Node.At("pre-rulebase", "security", "rules").Entries()
+	if len(entries) < 2 {
+		return nil
+	}
+	i := slices.IndexFunc(entries[1:], func(n *xmlapi.Node) bool { return strings.EqualFold(n.Attr("loc"), level) })
+	if i > 0 {
+		moved := slices.Concat(entries[1:i+1], entries[:1], entries[i+1:])
+		part.Node, err = xmlapi.Replace(at+"/pre-rulebase/security/rules", xmlapi.Element("rules", moved...)).Apply(at, part.Node)
+	}
+	return err
+}

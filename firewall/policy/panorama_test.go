@@ -1,0 +1,756 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
+	simulator "activedefense/firewall/panosim/traffic"
+	"activedefense/firewall/policy/panorama"
+	"activedefense/firewall/xmlapi"
+)
+
+const (
+	groupsOfPanorama = "/config/devices/entry[@name='localhost.localdomain']/device-group"
+	stacksOfPanorama = "/config/devices/entry[@name='localhost.localdomain']/template-stack"
+
+	serial = "012801000001"
+	sister = "012801000002" // another firewall of the same device group
+)
+
+// panoramaLab is a firewall that is reached through a Panorama, and another of its device group.
+type panoramaLab struct {
+	*provisionLab
+	panorama *panosim.Panorama
+	sister   *panosim.Sim
+}
+
+// letIn is a rule that lets everything in to a zone, of dmz to one address, from Panorama.
+func letIn(name, to string) string {
+	destination := "any"
+	if to == "dmz" {
+		destination = "198.51.100.7"
+	}
+	return `<entry name="` + name + `"><from><member>any</member></from><to><member>` + to + `</member></to><source><member>any</member></source><destination><member>` + destination + `</member></destination>` +
+		`<application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`
+}
+
+// deny is a rule that stops SSH.
+func deny(name string) string {
+	return strings.NewReplacer("<service><member>any", "<service><member>service-ssh", "allow<", "deny<").Replace(letIn(name, "dmz"))
+}
+
+func preRules(rules string) string {
+	return `<pre-rulebase><security><rules>` + rules + `</rules></security></pre-rulebase>`
+}
+
+// managed is what a Panorama has, each as XML of what stands there: the firewall is in device group branches, which is below hq, and has
+// the template base by the stack all.
+type managed struct {
+	mode                           string // "": ModeTag
+	local                          string // configuration of the firewalls themselves; "": rulesOfOthers
+	shared, hq, branches, template string
+	noGroup, noTemplate            bool // Panorama has the firewall in none
+	several                        bool // the firewalls have vsys1 and vsys2, and the group has vsys1 of each
+	dialect                        dialect.Dialect
+}
+
+func newPanoramaLab(t *testing.T, m managed) *panoramaLab {
+	t.Helper()
+	m.mode, m.local = cmp.Or(m.mode, firewall.ModeTag), cmp.Or(m.local, rulesOfOthers)
+	l := &panoramaLab{provisionLab: newProvisionLab(t, m.mode, func(o *panosim.Options) {
+		if o.Serial, o.Config, o.Dialect = serial, m.local, m.dialect; m.several {
+			o.VSys = []string{"vsys1", "vsys2"}
+		}
+	})}
+	vsys, err := "", error(nil)
+	others := panosim.Options{Serial: sister, Config: m.local, Now: l.clock.Now, Dialect: m.dialect}
+	if m.several {
+		others.VSys, vsys = []string{"vsys1", "vsys2"}, `<vsys><entry name="vsys1"/></vsys>`
+	}
+	if l.sister, err = panosim.Start(others); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.sister.Close)
+	devices := `<devices><entry name="` + serial + `"/><entry name="` + sister + `"/></devices>`
+	members := strings.ReplaceAll(devices, `"/>`, `">`+vsys+`</entry>`)
+	config := `<config><shared>` + m.shared + `</shared><devices><entry name="localhost.localdomain"><device-group><entry name="hq">` + m.hq + `</entry><entry name="branches">` + members + strings.ReplaceAll(m.branches, "LISTURL", l.want.ListURL) +
+		`</entry></device-group><template><entry name="base"><config><shared>` + m.template + `</shared></config></entry></template><template-stack><entry name="all"><templates><member>base</member></templates>` +
+		devices + `</entry></template-stack></entry></devices><readonly><devices><entry name="localhost.localdomain"><device-group><entry name="branches"><parent-dg>hq</parent-dg></entry></device-group></entry></devices></readonly></config>`
+	if l.panorama, err = panosim.StartPanorama(panosim.PanoramaOptions{Options: panosim.Options{Config: config, Admin: "svc-activedefense", Now: l.clock.Now}, Managed: []*panosim.Sim{l.sim, l.sister}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.panorama.Close)
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.panorama.PushTemplate("all"); err != nil {
+		t.Fatal(err)
+	}
+	for list, out := range map[string]bool{groupsOfPanorama + "/entry[@name='branches']": m.noGroup, stacksOfPanorama + "/entry[@name='all']": m.noTemplate} {
+		if out {
+			if err := l.panorama.Config().Edit("boss", "delete", list+"/devices/entry[@name='"+serial+"']", ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target = l.panorama.URL(), l.panorama.CA(), l.panorama.Key(), serial
+	l.restart()
+	l.want.Panorama = PanoramaApply
+	return l
+}
+
+func (l *panoramaLab) whole() Plan {
+	l.t.Helper()
+	plan, err := Provision(l.t.Context(), l.device, l.want)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return plan
+}
+
+// facts are those of a plan.
+func (l *panoramaLab) facts() *Facts {
+	l.t.Helper()
+	f, err := candidateFacts(l.t.Context(), l.device)
+	if err == nil {
+		err = f.readPlace(l.t.Context(), l.device, l.want)
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return f
+}
+
+// predicted are the rules as the plan has them once it is carried out.
+func (l *panoramaLab) predicted() (rules []string) {
+	l.t.Helper()
+	_, after, _, err := planned(l.facts(), l.want)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, r := range after.policy().rules {
+		rules = append(rules, r.String())
+	}
+	return rules
+}
+
+// itself is the Panorama.
+func (l *panoramaLab) itself() *xmlapi.Device {
+	l.t.Helper()
+	d, err := Panorama(l.device)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(d.Close)
+	return d
+}
+
+// carryOut does what "provision --apply --commit" does, and gives what Panorama was told.
+func (l *panoramaLab) carryOut(adopt bool) (Plan, error) {
+	l.t.Helper()
+	ctx, plan := l.t.Context(), l.whole()
+	if _, err := Take(ctx, l.device, plan.Steps, adopt); err != nil {
+		return plan, err
+	}
+	if plan.Panorama != nil {
+		itself := l.itself()
+		if _, err := TakeOnPanorama(ctx, itself, plan.Steps, adopt); err != nil {
+			return plan, err
+		}
+		if _, err := CommitOnPanorama(ctx, itself, plan.Panorama, l.want, ""); err != nil {
+			return plan, err
+		}
+		again := l.whole()
+		if _, err := Take(ctx, l.device, again.Steps, adopt); err != nil {
+			return plan, err
+		}
+	}
+	_, err := Commit(ctx, l.device, l.want, "")
+	l.sim.Lists().Fetch()
+	return plan, err
+}
+
+// flows are some packets to a firewall and how it decides over them, by address of the source.
+func flows(sim *panosim.Sim) (out []string) {
+	for _, p := range []simulator.Packet{
+		{From: "untrust", To: "dmz", Source: netip.MustParseAddr("203.0.113.66"), Destination: netip.MustParseAddr("198.51.100.7"), DestinationPort: 443},
+		{From: "untrust", To: "dmz", Source: netip.MustParseAddr("203.0.113.67"), Destination: netip.MustParseAddr("198.51.100.7"), DestinationPort: 443},
+		{From: "untrust", To: "untrust", Source: netip.MustParseAddr("203.0.113.67"), Destination: netip.MustParseAddr("198.51.100.1"), DestinationPort: 500},
+		{From: "dmz", To: "untrust", Source: netip.MustParseAddr("198.51.100.7"), Destination: netip.MustParseAddr("203.0.113.67"), DestinationPort: 443},
+	} {
+		v := sim.Traffic().Packet(p)
+		out = append(out, v.Action+" by "+v.Rule)
+	}
+	return out
+}
+
+// A Pre Rule that lets everything in stands above ours, in the group, in the group above it and in Shared: the rule that blocks is made
+// above it, for this firewall alone; the second plan is empty, and the other firewall decides as before.
+func TestPreRulesOnPanorama(t *testing.T) {
+	for name, c := range map[string]struct {
+		of    managed
+		level string
+	}{
+		"below others":    {managed{shared: preRules(deny("s")), hq: preRules(deny("p")), branches: preRules(deny("b") + letIn("hq", "dmz"))}, "branches"},
+		"folded":          {managed{shared: preRules(letIn("hq", "dmz")), dialect: dialect.Dialect{PushedRules: dialect.PushedRulesFolded}}, panorama.Shared},
+		"several vsys":    {managed{branches: preRules(letIn("hq", "dmz")), several: true}, "branches"},
+		"several, folded": {managed{shared: preRules(letIn("hq", "dmz")), several: true, dialect: dialect.Dialect{PushedRules: dialect.PushedRulesFolded}}, panorama.Shared},
+		"group":           {managed{branches: preRules(letIn("hq", "dmz"))}, "branches"},
+		"parent":          {managed{hq: preRules(letIn("hq", "dmz")), branches: preRules(letIn("more", "dmz"))}, "hq"},
+		"shared":          {managed{shared: preRules(letIn("hq", "dmz"))}, panorama.Shared},
+		"list":            {managed{mode: firewall.ModeList, branches: preRules(letIn("hq", "dmz"))}, "branches"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, c.of)
+			blocked := netip.MustParsePrefix("203.0.113.66/32")
+			for _, sim := range []*panosim.Sim{l.sim, l.sister} {
+				if err := sim.Addresses().Register("vsys1", blocked, tag, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, others := flows(l.sim), flows(l.sister)
+			foreign := l.panorama.Config().Running()
+			predicted := l.predicted()
+			plan, err := l.carryOut(true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rules := l.sim.Traffic().Rules("")
+			first := slices.IndexFunc(rules, func(r simulator.Rule) bool { return strings.HasPrefix(r.Name, "active-defense-block") })
+			own := "-" + serial
+			if c.of.several {
+				own += "-vsys1"
+			}
+			above := 0 // what stands in the levels above and lets nothing in
+			if name == "below others" {
+				above = 2
+			}
+			if first != above || !strings.HasSuffix(rules[first].Name, own) || !strings.EqualFold(rules[first].Location, c.level) {
+				t.Errorf("the rules are %v, want ours in %s", rules, c.level)
+			}
+			var stands []string
+			for _, r := range l.facts().policy().rules {
+				stands = append(stands, r.String())
+			}
+			if !slices.Equal(stands, predicted) {
+				t.Errorf("the rules are    %q\npredicted were %q", stands, predicted)
+			}
+			if err := errors.Join(l.panorama.PushTemplate("all"), l.panorama.Push("branches")); err != nil { // as its administrator does, some day
+				t.Fatal(err)
+			}
+			after := flows(l.sim)
+			if c.of.mode == "" && !strings.HasPrefix(after[0], "drop by active-defense-block"+own) {
+				t.Errorf("a blocked source: %s, before %s", after[0], before[0])
+			}
+			if !slices.Equal(after[1:], before[1:]) || !slices.Equal(flows(l.sister), others) {
+				t.Errorf("decided otherwise: %v, before %v; on the other firewall: %v, before %v", after, before, flows(l.sister), others)
+			}
+			for _, d := range plan.Differences {
+				if !d.BlockedSources {
+					t.Errorf("the plan decides otherwise: %s", d)
+				}
+			}
+			if again := l.whole(); len(again.Steps) != 0 || again.Panorama != nil {
+				t.Errorf("the second plan has %v", again.Steps)
+			}
+			for _, f := range l.fails() {
+				if !strings.HasPrefix(f, "api-role warn") && !strings.HasPrefix(f, CheckInternetRules) {
+					t.Error(f)
+				}
+			}
+			if left := withoutOurs(t, l.panorama.Config().Running()); left != withoutOurs(t, foreign) {
+				t.Errorf("what others made on Panorama was changed:\n%s\nbefore\n%s", left, foreign)
+			}
+		})
+	}
+}
+
+// withoutOurs is a configuration without entries and log forwarding of our names, and without what holds nothing.
+func withoutOurs(t *testing.T, config string) string {
+	t.Helper()
+	root, err := xmlapi.Parse([]byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clean func(n *xmlapi.Node) *xmlapi.Node
+	clean = func(n *xmlapi.Node) *xmlapi.Node {
+		if n.Name == "entry" && strings.HasPrefix(n.Attr("name"), tag) {
+			return nil
+		}
+		out := &xmlapi.Node{Name: n.Name, Attrs: n.Attrs, Text: n.Text}
+		for _, c := range n.Children {
+			if kept := clean(c); kept != nil {
+				out.Children = append(out.Children, kept)
+			}
+		}
+		if n.Name != "entry" && len(out.Children) == 0 && (len(n.Children) > 0 || n.Text == "" || strings.HasPrefix(n.Text, tag) || n.Name == "log-end") {
+			return nil
+		}
+		return out
+	}
+	return clean(root).XML()
+}
+
+// setFormat is a configuration as the CLI shows it with "set cli config-output-format set".
+func setFormat(t *testing.T, config string) map[string]bool {
+	t.Helper()
+	root, err := xmlapi.Parse([]byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote := func(text string) string {
+		if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:") == "" {
+			return text
+		}
+		return `"` + text + `"`
+	}
+	lines := map[string]bool{}
+	var walk func(before string, n *xmlapi.Node)
+	walk = func(before string, n *xmlapi.Node) {
+		var members []string
+		for _, c := range n.Children {
+			switch {
+			case c.Name == "member":
+				members = append(members, quote(c.Text))
+			case c.Name == "entry" && n.Name == "devices" && before == "set devices": // the one device
+				walk("set", c)
+			case c.Name == "entry":
+				walk(before+" "+quote(c.Attr("name")), c)
+			default:
+				walk(before+" "+c.Name, c)
+			}
+		}
+		switch {
+		case len(members) == 1:
+			lines[before+" "+members[0]] = true
+		case len(members) > 1:
+			lines[before+" [ "+strings.Join(members, " ")+" ]"] = true
+		case len(n.Children) == 0 && n.Text != "":
+			lines[before+" "+quote(n.Text)] = true
+		case len(n.Children) == 0:
+			lines[before] = true
+		}
+	}
+	walk("set", root)
+	return lines
+}
+
+// pushedRulesOfOthers are default rules that a device group overrides, and a log forwarding profile that sends to a SIEM alone.
+const (
+	pushedDefaults = `<post-rulebase><default-security-rules><rules><entry name="intrazone-default"><action>allow</action></entry><entry name="interzone-default"><action>deny</action><log-end>no</log-end></entry></rules></default-security-rules></post-rulebase>`
+	pushedSIEM     = `<log-settings><profiles><entry name="hq-logs"><match-list><entry name="all"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list></entry></profiles></log-settings>`
+	siem           = `<log-settings><syslog><entry name="siem"><server><entry name="s"><server>192.0.2.50</server></entry></server></entry></syslog></log-settings>`
+)
+
+// withoutCleanup has the default rules decide over what no rule allows.
+func withoutCleanup() string {
+	rules, rest, _ := strings.Cut(rulesOfOthers, `<entry name="cleanup">`)
+	_, rest, _ = strings.Cut(rest, `</entry>`)
+	return rules + rest
+}
+
+// states are Panoramas whose firewalls lack something that only Panorama can change; check is what fails for it.
+func states() map[string]struct {
+	of    managed
+	check string
+} {
+	ours := `<entry name="active-defense"><server><entry name="active-defense"><server>SERVER</server><transport>UDP</transport><port>5514</port></entry></server>FORMAT</entry>`
+	syslog := func(server, format string) string {
+		return `<log-settings><syslog>` + strings.NewReplacer("SERVER", server, "FORMAT", format).Replace(ours) + `</syslog></log-settings>`
+	}
+	return map[string]struct {
+		of    managed
+		check string
+	}{
+		"pre rule":      {managed{branches: preRules(letIn("hq", "dmz"))}, CheckBlockPosition},
+		"default rules": {managed{local: withoutCleanup(), branches: pushedDefaults}, CheckSensor},
+		"block rule of theirs": {managed{branches: `<address-group><entry name="blacklist"><dynamic><filter>active-defense</filter></dynamic></entry></address-group>` + preRules(letIn("hq", "dmz")+
+			strings.NewReplacer("<source><member>any", "<source><member>blacklist", "<destination><member>198.51.100.7", "<destination><member>any", "<to><member>dmz", "<to><member>any", "allow<", "drop<").Replace(letIn("theirs", "dmz")))}, CheckBlockPosition},
+		"list that trusts another": {managed{branches: `<external-list><entry name="theirs"><type><ip><url>LISTURL</url><certificate-profile>other</certificate-profile><recurring><five-minute/></recurring></ip></type></entry></external-list>`,
+			template: `<certificate-profile><entry name="other"/></certificate-profile>`}, CheckList},
+		"default rules with somebody's profile": {managed{local: withoutCleanup(), template: siem,
+			branches: strings.ReplaceAll(pushedDefaults, "</action>", "</action><log-setting>hq-logs</log-setting>") + pushedSIEM}, CheckSensor},
+		"rule with somebody's profile": {managed{template: siem, branches: preRules(strings.Replace(letIn("hq", "dmz"), "<action>", "<log-setting>hq-logs</log-setting><action>", 1)) + pushedSIEM}, CheckInternetRules},
+		"server":                       {managed{template: syslog("192.0.2.99", "")}, CheckFormat},
+		"format":                       {managed{template: syslog("127.0.0.1", `<format><traffic>$src</traffic></format>`)}, CheckFormat},
+		"logins":                       {managed{template: `<log-settings><system><match-list><entry name="active-defense"><filter>(severity eq high)</filter></entry></match-list></system></log-settings>`}, CheckForwarding},
+	}
+}
+
+// What only Panorama can change is made there, whatever it is; the commands of the plan are the same as what is written over the API.
+func TestStatesOfPanorama(t *testing.T) {
+	for name, c := range states() {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, c.of)
+			before, decided := setFormat(t, l.panorama.Config().Running()), flows(l.sister)
+			plan := l.whole()
+			if plan.Panorama == nil || len(plan.Panorama.Commands) == 0 {
+				t.Fatalf("no commands: %+v, %v", plan.Panorama, plan.Steps)
+			}
+			l.want.Panorama = PanoramaPlan
+			if alone := l.whole(); !slices.Equal(alone.Panorama.Commands, plan.Panorama.Commands) || slices.ContainsFunc(alone.Steps, func(s Step) bool { return !s.change.Empty() && s.Action != ActionPerson }) {
+				t.Errorf("as a plan: %q\nas what is made: %q", alone.Panorama.Commands, plan.Panorama.Commands)
+			}
+			l.want.Panorama = PanoramaApply
+			if _, err := Take(t.Context(), l.device, plan.Steps, true); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true); err != nil {
+				t.Fatal(err)
+			}
+			sameAsCommands(t, plan.Panorama.Commands, before, l.panorama.Config().Candidate())
+			l.restart()
+			if _, err := l.carryOut(true); err != nil {
+				t.Fatal(err)
+			}
+			if again := l.whole(); len(again.Steps) != 0 || again.Panorama != nil {
+				t.Errorf("the second plan has %v", again.Steps)
+			}
+			for _, f := range l.fails() {
+				if strings.HasPrefix(f, c.check+" fail") || c.check == CheckForwarding && strings.HasPrefix(f, c.check) {
+					t.Error(f)
+				}
+			}
+			if after := flows(l.sister); !slices.Equal(after, decided) {
+				t.Errorf("another firewall decides %v, before %v", after, decided)
+			}
+		})
+	}
+}
+
+// sameAsCommands holds what was written on a Panorama against the commands that stand for it.
+func sameAsCommands(t *testing.T, commands []string, before map[string]bool, config string) {
+	t.Helper()
+	after, typed := setFormat(t, config), map[string]bool{}
+	var top []string // rules as they were moved, the last one first
+	for _, line := range commands {
+		verb, at, _ := strings.Cut(line, " ")
+		if name, ok := strings.CutPrefix(at, "device-group branches pre-rulebase security rules "); ok && verb == "move" {
+			top = slices.Insert(top, 0, strings.TrimSuffix(name, " top"))
+		} else if !slices.Contains([]string{"configure", "set", "delete", "commit", "exit", "commit-all"}, verb) {
+			t.Errorf("typed: %s", line)
+		}
+		if typed[line] = true; verb == "set" && !after[line] {
+			t.Errorf("typed and not written: %s", line)
+		}
+		if verb == "delete" {
+			for had := range before {
+				if strings.HasPrefix(had, "set "+at+" ") && after[had] && !typed[had] && !slices.Contains(commands, had) {
+					t.Errorf("%s: and it still has %s", line, had)
+				}
+			}
+		}
+	}
+	root, err := xmlapi.Parse([]byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, rule := range root.Child("devices").FirstEntry().Child("device-group").Entry("branches").At("pre-rulebase", "security", "rules").Entries() {
+		if name := rule.Attr("name"); i < len(top) && name != top[i] || i >= len(top) && strings.HasPrefix(name, tag) {
+			t.Errorf("rule %d is %s, moved were %q", i+1, rule.Attr("name"), top)
+		}
+	}
+	for line := range after {
+		certificate := strings.HasPrefix(line, "set template base config shared certificate active-defense-ca ") // of which Panorama fills in more
+		if !before[line] && !typed[line] && !certificate {
+			t.Errorf("written and not typed: %s", line)
+		}
+	}
+}
+
+// Where a name is not known, the command has a placeholder, it is said, and nothing is made on Panorama.
+func TestNamesOnPanorama(t *testing.T) {
+	pre := preRules(letIn("hq", "dmz"))
+	for name, c := range map[string]struct {
+		of       managed
+		direct   bool // the firewall is reached itself
+		commands []string
+		notes    []string
+		made     bool
+	}{
+		"told by Panorama": {managed{branches: pre}, false, []string{"set device-group branches address-group", "set template base config shared log-settings syslog", "commit-all template-stack name all device " + serial, "commit-all shared-policy device-group branches devices " + serial}, nil, true},
+		"no device group":  {managed{hq: pre, noGroup: true}, false, []string{"set device-group hq pre-rulebase", "commit-all shared-policy device-group DEVICE-GROUP devices " + serial}, []string{"put its name in place of DEVICE-GROUP"}, false},
+		"no template":      {managed{branches: pre, noTemplate: true}, false, []string{"set template TEMPLATE config shared", "commit-all template-stack name TEMPLATE-STACK device"}, []string{"in place of TEMPLATE"}, false},
+		"told by the rules that were pushed": {managed{branches: pre}, true, []string{"set device-group branches address-group", "set template TEMPLATE config shared", "commit-all shared-policy device-group branches devices " + serial},
+			[]string{"in place of TEMPLATE"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, c.of)
+			if c.direct {
+				l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target = l.sim.URL(), l.sim.CA(), l.sim.Key(), ""
+				l.want.Panorama = PanoramaPlan
+				l.restart()
+			}
+			before := l.panorama.Config().Candidate()
+			plan := l.whole()
+			commands, notes := strings.Join(plan.Panorama.Commands, "\n"), strings.Join(plan.Panorama.Notes, "\n")
+			for _, want := range c.commands {
+				if !strings.Contains(commands, want) {
+					t.Errorf("no command has %q:\n%s", want, commands)
+				}
+			}
+			for _, want := range c.notes {
+				if !strings.Contains(notes, want) {
+					t.Errorf("it is not said that %q: %s", want, notes)
+				}
+			}
+			if unknown := strings.Contains(notes, "not known"); unknown != (c.notes != nil) {
+				t.Errorf("notes: %s", notes)
+			}
+			pre := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.change.Top != "" })
+			if made := pre >= 0 && plan.Steps[pre].Action == ActionCreate; made != c.made {
+				t.Errorf("steps %q", shorts(plan.Steps))
+			}
+			if c.made || c.direct {
+				return
+			}
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			if after := l.panorama.Config().Candidate(); strings.Contains(after, "active-defense-block") || after == "" {
+				t.Errorf("it was made on Panorama: %s, before %s", after, before)
+			}
+		})
+	}
+}
+
+// broken runs "provision --apply --commit" while something goes wrong with Panorama, and again when it does not: the second run ends
+// it, and what others edit there is neither published nor changed.
+func broken(t *testing.T, wrong, right func(*panosim.Panorama)) (stopped bool) {
+	t.Helper()
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+	theirs := groupsOfPanorama + "/entry[@name='branches']/address"
+	if err := l.panorama.Config().Edit("somebody", "set", theirs, `<entry name="theirs"><ip-netmask>192.0.2.1</ip-netmask></entry>`); err != nil {
+		t.Fatal(err)
+	}
+	whole := func() error {
+		plan, err := l.tryOut()
+		if err == nil && slices.ContainsFunc(plan.Steps, func(s Step) bool { return s.change.Top != "" }) {
+			t.Errorf("it is called done, and what Panorama has to push is missing: %q", shorts(plan.Steps))
+		}
+		return err
+	}
+	wrong(l.panorama)
+	err := whole()
+	right(l.panorama)
+	if stopped = err != nil; stopped {
+		l.restart() // another process
+		if err := whole(); err != nil {
+			t.Errorf("the second run: %v, after %v", err, l.panorama.Config().Candidate())
+		}
+	}
+	running := l.panorama.Config().Running()
+	rules := l.sim.Traffic().Rules("")
+	if names := []string{rules[0].Name, rules[1].Name}; !slices.Contains(names, "active-defense-block-"+serial) || !slices.Contains(names, "active-defense-block-list-"+serial) {
+		t.Errorf("the first rules of the firewall: %v", rules[:2])
+	}
+	if strings.Contains(running, "theirs") || l.panorama.Config().Pending("somebody") != 1 || l.panorama.Config().Pending("svc-activedefense") != 0 {
+		t.Errorf("somebody has %d edits, ours are %d: %s", l.panorama.Config().Pending("somebody"), l.panorama.Config().Pending("svc-activedefense"), running)
+	}
+	return stopped
+}
+
+// tryOut is carryOut with the plan that is left.
+func (l *panoramaLab) tryOut() (Plan, error) {
+	plan, err := Provision(l.t.Context(), l.device, l.want)
+	if err != nil {
+		return plan, err
+	}
+	if _, err = Take(l.t.Context(), l.device, plan.Steps, false); err != nil {
+		return plan, err
+	}
+	if plan.Panorama != nil {
+		if _, err = TakeOnPanorama(l.t.Context(), l.itself(), plan.Steps, false); err == nil {
+			_, err = CommitOnPanorama(l.t.Context(), l.itself(), plan.Panorama, l.want, "")
+		}
+		if err != nil {
+			return plan, err
+		}
+	}
+	return Provision(l.t.Context(), l.device, l.want)
+}
+
+// Panorama goes away for a while, from any call on, or refuses what it is asked.
+func TestPanoramaIsInterruptedAnywhere(t *testing.T) {
+	stopped := 0
+	const every = 7 // calls apart: from each of them on would take too long
+	for _, applied := range []bool{false, true} {
+		for skip := 0; skip < 80; skip += every {
+			outage := panosim.Fault{Effect: panosim.Reset, Skip: skip, Calls: 60, Applied: applied}
+			if broken(t, func(p *panosim.Panorama) { p.SetFault(outage) }, func(p *panosim.Panorama) { p.ClearFaults() }) {
+				stopped++
+			}
+			if t.Failed() {
+				t.Fatalf("from call %d on, applied %v", skip+1, applied)
+			}
+		}
+	}
+	if stopped < 10 {
+		t.Errorf("only %d runs were stopped", stopped)
+	}
+	for name, c := range map[string]struct{ wrong, right func(*panosim.Panorama) }{
+		"commit fails":          {func(p *panosim.Panorama) { p.Config().FailCommit("Validation Error:", "something is invalid") }, func(*panosim.Panorama) {}},
+		"configuration locked":  {func(p *panosim.Panorama) { p.Config().LockConfig("somebody", "branches") }, func(p *panosim.Panorama) { p.Config().UnlockConfig("branches") }},
+		"commit locked":         {func(p *panosim.Panorama) { p.Config().LockCommit("somebody", "shared") }, func(p *panosim.Panorama) { p.Config().UnlockCommit("shared") }},
+		"firewall disconnected": {func(p *panosim.Panorama) { _ = p.Disconnect(serial, true) }, func(p *panosim.Panorama) { _ = p.Disconnect(serial, false) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !broken(t, c.wrong, c.right) {
+				t.Error("it did not matter")
+			}
+		})
+	}
+}
+
+// as is the lab of the other firewall.
+func (l *panoramaLab) as(serial string, sim *panosim.Sim) *panoramaLab {
+	l.t.Helper()
+	inner := *l.provisionLab
+	other := &panoramaLab{provisionLab: &inner, panorama: l.panorama}
+	other.sim, other.opts.Target, other.opts.Name = sim, serial, "LAB-FW-02"
+	other.restart()
+	return other
+}
+
+// takeAway does what "provision --remove --apply --commit" does, and gives the plan that is left.
+func (l *panoramaLab) takeAway(adopt bool) Plan {
+	l.t.Helper()
+	ctx := l.t.Context()
+	plan, err := Remove(ctx, l.device, l.want, adopt)
+	if err == nil {
+		_, err = Take(ctx, l.device, plan.Steps, adopt)
+	}
+	if err == nil {
+		_, err = Commit(ctx, l.device, l.want, "")
+	}
+	for pushed := true; err == nil && pushed; {
+		if pushed = false; plan.Panorama != nil {
+			if _, err = TakeOnPanorama(ctx, l.itself(), plan.Steps, adopt); err == nil {
+				pushed, err = CommitOnPanorama(ctx, l.itself(), plan.Panorama, l.want, "")
+			}
+		}
+		if err == nil {
+			plan, err = Remove(ctx, l.device, l.want, adopt)
+		}
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return plan
+}
+
+// Two firewalls of a device group are provisioned, and ours is taken away from one, then from the other: what one needs stays while it
+// does, and at the end Panorama is as it was but for what is in the template.
+func TestRemoveFromPanorama(t *testing.T) {
+	a := newPanoramaLab(t, managed{local: withoutCleanup(), hq: preRules(letIn("hq", "dmz")), branches: pushedDefaults})
+	b := a.as(sister, a.sister)
+	before := withoutOurs(t, a.panorama.Config().Running())
+	for _, sim := range []*panosim.Sim{a.sim, b.sim} {
+		if err := sim.Addresses().Register("vsys1", netip.MustParsePrefix("203.0.113.66/32"), tag, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decided := flows(a.sim)
+	for _, l := range []*panoramaLab{a, b} {
+		if _, err := l.carryOut(true); err != nil {
+			t.Fatal(err)
+		}
+		if again := l.whole(); len(again.Steps) != 0 {
+			t.Errorf("left: %q", again.Steps)
+		}
+	}
+	blocked := flows(b.sim)
+	if blocked[0] != "drop by active-defense-block-"+sister {
+		t.Fatalf("the other firewall: %v", blocked)
+	}
+	if plan, err := Remove(t.Context(), a.device, a.want, false); err != nil || !slices.Contains(shorts(plan.Steps), `delete security rule "active-defense-block-`+serial+`" (pushed by Panorama, device group hq)`) ||
+		!strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "delete device-group hq pre-rulebase security rules active-defense-block-"+serial+"\n") ||
+		!slices.Contains(shorts(plan.Steps), `delete address group "active-defense-panorama"`) || strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "log-setting") {
+		t.Errorf("the plan of a removal: %q, %v", shorts(plan.Steps), err)
+	}
+	left := a.takeAway(false)
+	if after := flows(a.sim); !slices.Equal(after, decided) || !slices.Equal(flows(b.sim), blocked) {
+		t.Errorf("decided %v, before %v; on the other firewall %v, before %v", after, decided, flows(b.sim), blocked)
+	}
+	if i := slices.IndexFunc(left.Steps, func(s Step) bool { return strings.Contains(s.Object, "security rule \"active-defense") }); i >= 0 {
+		t.Errorf("left: %v", left.Steps[i])
+	}
+	if again := b.whole(); len(again.Steps) != 0 {
+		t.Errorf("the other firewall lacks %q", again.Steps)
+	}
+	left = b.takeAway(true)
+	if after := flows(b.sim); !slices.Equal(after, decided) {
+		t.Errorf("the other firewall decides %v, before %v", after, decided)
+	}
+	for _, s := range left.Steps {
+		if s.Action != ActionPerson || !strings.Contains(s.Detail, "On Panorama: delete it") {
+			t.Errorf("left: %v", s)
+		}
+	}
+	if running := a.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama`) || withoutOurs(t, running) != before {
+		t.Errorf("Panorama has\n%s\nbefore\n%s", running, before)
+	}
+}
+
+// What others have committed on Panorama and not pushed goes along with no push of ours.
+func TestOthersRulesAreNotPushed(t *testing.T) {
+	l := newPanoramaLab(t, managed{hq: preRules(letIn("hq", "dmz") + strings.Replace(letIn("off", "dmz"), "<action>", "<disabled>yes</disabled><action>", 1))})
+	rule := strings.Replace(letIn("new", "dmz"), "<service>", `<target><devices><entry name="SERIAL"/></devices></target><service>`, 1)
+	for _, c := range []struct {
+		path, rule string
+		goesAlong  bool
+	}{
+		{"/config/shared/post-rulebase/security/rules", strings.Replace(rule, "SERIAL", sister, 1), false},
+		{groupsOfPanorama + "/entry[@name='hq']/pre-rulebase/security/rules", strings.Replace(rule, "SERIAL", serial, 1), true},
+	} {
+		if err := l.panorama.Config().Edit("boss", "set", c.path, c.rule); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.panorama.Config().Commit("boss"); err != nil {
+			t.Fatal(err)
+		}
+		if !c.goesAlong {
+			continue
+		}
+		_, err := l.carryOut(false)
+		if err == nil || !strings.Contains(err.Error(), "pre-rulebase of hq") || !strings.Contains(err.Error(), "push them there first") || strings.Contains(err.Error(), "post-rulebase") || strings.Contains(l.panorama.Config().Running(), "active-defense-block") {
+			t.Errorf("it is not refused: %v", err)
+		}
+	}
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Errorf("once they are pushed: %v", err)
+	}
+}
+
+// What bears a name of ours on Panorama and is not as we make it is somebody's: another agent's CA in the template, say.
+func TestOthersObjectsOnPanorama(t *testing.T) {
+	const theirs = `<certificate><entry name="active-defense-ca"><public-key>another</public-key><ca>yes</ca></entry></certificate><certificate-profile><entry name="active-defense"><CA><entry name="active-defense-ca"/></CA></entry></certificate-profile>`
+	l := newPanoramaLab(t, managed{template: theirs, branches: preRules(letIn("hq", "dmz"))})
+	plan := l.whole()
+	i := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.Object == `certificate "active-defense-ca"` })
+	if i < 0 || !plan.Steps[i].Foreign || !strings.Contains(plan.Steps[i].Detail, `something else named "active-defense-ca" stands there`) {
+		t.Errorf("steps %v", plan.Steps)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if running := l.panorama.Config().Running(); !strings.Contains(running, ">another<") || !strings.Contains(running, "active-defense-block-"+serial) {
+		t.Errorf("without --adopt: %s", running)
+	}
+	if _, err := l.carryOut(true); err != nil {
+		t.Fatal(err)
+	}
+	if running := l.panorama.Config().Running(); strings.Contains(running, ">another<") {
+		t.Errorf("with --adopt: %s", running)
+	}
+}

@@ -1,0 +1,588 @@
+package policy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/policy/panorama"
+	"activedefense/firewall/xmlapi"
+)
+
+// What provision may do on the Panorama of a firewall.
+const (
+	PanoramaPlan  = "plan"  // what only Panorama can change is a plan for its administrator
+	PanoramaApply = "apply" // and is written, committed and pushed with the rest
+
+	panoramaJudged = "judged" // as if it could be, whether names are known or not
+)
+
+// OnPanorama is the part of a plan that only Panorama can take.
+type OnPanorama struct {
+	Group    string   `json:"device_group"` // of the firewall; "": not known
+	Template string   `json:"template"`     // in which server profiles, match lists and certificates are made; "": not known
+	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included
+	Notes    []string `json:"notes"`        // what a person has to know before that
+
+	place   panorama.Place
+	changes []panorama.Change // those that we may make
+	pushed  []rule            // Panorama's rules as the firewall has them
+	vsys    string
+}
+
+// panoramaNames end the names of our objects in device groups. They differ from those on firewalls: what a firewall does with an object
+// that is pushed to it with the name of one of its own, no source says for every kind.
+const panoramaNames = "-panorama"
+
+// ofPanorama makes steps that only Panorama can take.
+type ofPanorama struct{ *provisioner }
+
+// step is one that only Panorama can take; theirs: it changes what somebody else made. Where the change is empty, a person has
+// to find out how.
+func (p ofPanorama) step(object, detail, reach string, theirs bool, change panorama.Change) {
+	if change.Empty() {
+		p.person(object, detail)
+		return
+	}
+	if name := p.f.seen.Conflict(p.f.place, change); name != "" {
+		theirs = true
+		reach += "; something else named " + quoteAll([]string{name}) + " stands there"
+	}
+	if ofTemplate := p.f.place.ReachOfTemplate(); change.InTemplate() && !strings.HasSuffix(reach, ofTemplate) {
+		reach += "; " + ofTemplate
+	}
+	p.person(object, detail+"; "+reach)
+	s := &p.steps[len(p.steps)-1]
+	s.change, s.theirs, s.Commands = change, theirs, change.Commands()
+}
+
+// decided makes steps of those for a person that we take on Panorama ourselves, where we may and its names are known.
+func (p ofPanorama) decided() []Step {
+	for i := range p.steps {
+		s, at := &p.steps[i], p.f.place
+		if s.change.Empty() || p.want.Panorama != PanoramaApply && p.want.Panorama != panoramaJudged {
+			continue
+		}
+		switch judged := p.want.Panorama == panoramaJudged; {
+		case judged:
+			s.Action = ActionChange
+		case !at.Told || s.change.InGroups() && at.Group == "":
+			s.Detail += "; not made by us: Panorama has the firewall in no device group"
+		case s.change.InTemplate() && at.Template == "":
+			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"
+		default:
+			s.Action, s.Foreign = ActionChange, s.theirs
+			switch edits := s.change.Edits; {
+			case len(edits) > 0 && s.change.Top != "":
+				s.Action = ActionCreate
+			case len(edits) == 1 && edits[0].Deletes() && strings.HasSuffix(edits[0].XPath(), "]"):
+				s.Action = ActionDelete
+			}
+		}
+	}
+	return p.steps
+}
+
+// forRules tells whether an object is one that we made on Panorama for rules there, and none of those is for this firewall: it comes to
+// all of its device group, and goes with the rules of the one for which it was made. Nothing of the firewall's own names it.
+func (p ofPanorama) forRules(name string) bool {
+	n := p.want.Names
+	if name != n.Group+panoramaNames && name != n.List+panoramaNames {
+		return false
+	}
+	return !slices.ContainsFunc(p.p.rules, func(r rule) bool { return p.isOwn(r) && slices.Contains(r.source, name) })
+}
+
+// isOwn tells whether a rule is one that we made on Panorama for this firewall.
+func (p ofPanorama) isOwn(r rule) bool {
+	n, suffix := p.want.Names, p.f.place.Suffix()
+	return r.layer.pushed() && (r.name == n.Block+suffix || r.name == n.Listed+suffix)
+}
+
+// levelOf is the device group of a rule of Panorama's, or Shared.
+func (p ofPanorama) levelOf(r rule) string {
+	if r.layer == layerSharedPre || r.layer == layerSharedPost || r.layer == layerDefault && r.overridden == layerSharedPost {
+		return panorama.Shared
+	}
+	return cmp.Or(r.group, p.f.place.Group)
+}
+
+// levelOfObject is the device group of an object of Panorama's, or Shared.
+func (p ofPanorama) levelOfObject(n *xmlapi.Node) string {
+	return cmp.Or(n.Attr("loc"), p.f.place.Group)
+}
+
+// rulebaseOf is the xpath of the list in which a rule of Panorama's stands.
+func (p ofPanorama) rulebaseOf(r rule) string {
+	at := panorama.LevelPath(p.levelOf(r))
+	switch r.layer {
+	case layerDefault:
+		return at + "/post-rulebase/default-security-rules/rules"
+	case layerGroupPost, layerSharedPost:
+		return at + "/post-rulebase/security/rules"
+	}
+	return at + "/pre-rulebase/security/rules"
+}
+
+// preRule makes the first of the Pre Rules of a level, which drops as the rule of that name does on the firewall; empty: it cannot be.
+func (p ofPanorama) preRule(name, level string) panorama.Change {
+	source, edits := p.remoteSource(name, level)
+	if source == "" {
+		return panorama.Change{}
+	}
+	logs, more := p.remoteLogs(level)
+	edits = append(edits, more...)
+	list, own := panorama.LevelPath(level)+"/pre-rulebase/security/rules", name+p.f.place.Suffix()
+	entry := p.dropRule(own, "drops the sources blocked by Active Defense", []string{source}, logs)
+	entry.Children = append(entry.Children, p.f.place.Target())
+	if slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.name == own && r.layer.pushed() && p.levelOf(r) == level }) {
+		edits = append(edits, xmlapi.Delete(list+xmlapi.EntryNamed(own))) // what somebody added to it would stay
+	}
+	return panorama.Change{Edits: append(edits, xmlapi.Set(list, entry)), Top: list + xmlapi.EntryNamed(own)}
+}
+
+// raise has a block rule of Panorama's stand above the rules of a level that let in what it drops.
+func (p ofPanorama) raise(r rule, name, level string) (change panorama.Change, theirs bool) {
+	ours := r.name == name+p.f.place.Suffix()
+	if (r.layer == layerSharedPre || r.layer == layerGroupPre) && p.levelOf(r) == level {
+		return panorama.Change{Top: p.rulebaseOf(r) + xmlapi.EntryNamed(r.name)}, !ours
+	}
+	return p.preRule(name, level), false
+}
+
+// usable finds an object that Panorama has pushed and that can be named at a level. What a step on Panorama is yet to bring does not
+// count: it may be somebody else's to take.
+func (p ofPanorama) usable(level string, is func(*xmlapi.Node) bool, path ...string) string {
+	for _, o := range p.f.asPushed.all(path...) {
+		if p.f.place.Over(p.levelOfObject(o.Node), level) && is(o.Node) {
+			return o.Attr("name")
+		}
+	}
+	return ""
+}
+
+// remoteSource gives the object that the source of a rule of Panorama's names, with the edits that make it; "": there can be none. The
+// static group of ModeGroup is the firewall's own, which Panorama does not know.
+func (p ofPanorama) remoteSource(rule, level string) (string, []xmlapi.Edit) {
+	n := p.want.Names
+	if rule == n.Listed || p.want.Mode == firewall.ModeList {
+		return p.remoteList(level)
+	}
+	if p.want.Mode != firewall.ModeTag {
+		return "", nil
+	}
+	isOurs := func(g *xmlapi.Node) bool {
+		return slices.ContainsFunc(p.sources, func(s blockSource) bool { return s.name == g.Attr("name") })
+	}
+	if name := p.usable(level, isOurs, "address-group"); name != "" {
+		return name, nil
+	}
+	name := n.Group + panoramaNames
+	return name, []xmlapi.Edit{xmlapi.Set(panorama.LevelPath(level)+"/address-group", xmlapi.NamedEntry(name, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))))}
+}
+
+func (p ofPanorama) remoteList(level string) (string, []xmlapi.Edit) {
+	n, url := p.want.Names, p.want.ListURL
+	isOurs := func(l *xmlapi.Node) bool {
+		return url != "" && firewall.SameListURL(l.Value("type", "ip", "url"), url)
+	}
+	if name := p.usable(level, isOurs, "external-list"); name != "" {
+		return name, nil
+	}
+	trust := p.remoteAuthority()
+	if url == "" || trust == nil {
+		return "", nil
+	}
+	name := n.List + panoramaNames
+	return name, append(trust, xmlapi.Set(panorama.LevelPath(level)+"/external-list", listEntry(name, url, n.CertProf)))
+}
+
+// remoteAuthority makes our CA, and a certificate profile with it, in the template; nil: the list's certificate is not ours. What stands
+// in the template as it should is written once more, which changes nothing.
+func (p ofPanorama) remoteAuthority() []xmlapi.Edit {
+	n := p.want.Names
+	if p.want.CA == nil {
+		return nil
+	}
+	at := p.f.place.TemplatePath() + "/shared"
+	return []xmlapi.Edit{
+		xmlapi.ImportInto(p.f.place.Template, at, n.CA, p.want.CA),
+		xmlapi.Set(at+"/certificate-profile", xmlapi.NamedEntry(n.CertProf, xmlapi.Element("CA", xmlapi.NamedEntry(n.CA)))),
+	}
+}
+
+// remoteServer gives the syslog server profile that match lists on Panorama name: one of its template's that sends to us, or one that
+// is made there. "": it is not known where to send.
+func (p ofPanorama) remoteServer() (string, []xmlapi.Edit) {
+	n, pushed := p.want.Names, &vsysPolicy{scopes: p.f.asPushed}
+	for _, s := range pushed.ourSyslog(p.want) {
+		if slices.Contains(p.sendTo, s.name) {
+			return s.name, nil
+		}
+	}
+	entry := p.p.scopes.find(n.Syslog, "log-settings", "syslog").Clean()
+	if p.want.SyslogAddress != "" {
+		entry, _ = serverEntry(p.provisioner)
+	}
+	if entry == nil || len(p.sendTo) == 0 {
+		return "", nil
+	}
+	return n.Syslog, []xmlapi.Edit{xmlapi.Set(p.f.place.TemplatePath()+"/shared/log-settings/syslog", entry)}
+}
+
+// remoteLogs gives the log forwarding profile that rules of a level name; "": there can be none.
+func (p ofPanorama) remoteLogs(level string) (string, []xmlapi.Edit) {
+	isOurs := func(n *xmlapi.Node) bool {
+		i := slices.IndexFunc(p.logs, func(l logProfile) bool { return l.name == n.Attr("name") })
+		return i >= 0 && !slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
+			how, _ := p.logs[i].forwards(kind, p.servers)
+			return how != forwardsAll
+		})
+	}
+	if name := p.usable(level, isOurs, "log-settings", "profiles"); name != "" {
+		return name, nil
+	}
+	server, edits := p.remoteServer()
+	if server == "" {
+		return "", nil
+	}
+	name := p.want.Names.Logs + panoramaNames
+	return name, append(edits, xmlapi.Set(panorama.LevelPath(level)+"/log-settings/profiles", logsEntry(name, server)))
+}
+
+// remoteLogging has a rule of Panorama's log to us as putLogs does: a profile that it names gets match lists of ours.
+func (p ofPanorama) remoteLogging(r rule) panorama.Change {
+	level, at := p.levelOf(r), p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)
+	var edits []xmlapi.Edit
+	set := func(name, value string) { edits = append(edits, xmlapi.Set(at, xmlapi.Leaf(name, value))) }
+	switch profile := p.p.scopes.find(r.logProfile, "log-settings", "profiles"); {
+	case r.logProfile == "":
+		logs, more := p.remoteLogs(level)
+		if logs == "" {
+			return panorama.Change{}
+		}
+		edits = more
+		if r.layer == layerDefault {
+			set("action", r.action)
+		}
+		set("log-setting", logs)
+	case slices.ContainsFunc(p.logs, func(l logProfile) bool { return l.name == r.logProfile }):
+	case profile.Node == nil || !profile.scope.pushed:
+		return panorama.Change{}
+	default:
+		edits = slices.Concat(p.remoteMatchList(profile, logTraffic), p.remoteMatchList(profile, logThreat))
+	}
+	if !r.logEnd && !r.logStart || r.logProfile == "" {
+		set("log-end", "yes")
+	}
+	return panorama.Change{Edits: edits}
+}
+
+// remoteMatchList has a log forwarding profile of Panorama's send all logs of a type to us; nil: it cannot be.
+func (p ofPanorama) remoteMatchList(profile placed, kind string) []xmlapi.Edit {
+	server, edits := p.remoteServer()
+	if server == "" {
+		return nil
+	}
+	at := panorama.LevelPath(p.levelOfObject(profile.Node)) + "/log-settings/profiles" + xmlapi.EntryNamed(profile.Attr("name")) + "/match-list"
+	return append(edits, xmlapi.Set(at, allLogs(p.want.Names.Logs+"-"+kind, kind, server)))
+}
+
+// readPlace finds out the names of the firewall's device group and template: from Panorama, where that is what we reach it through,
+// else from what was pushed.
+func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectation) error {
+	vsys := ""
+	if f.info.value.MultiVSys {
+		vsys = f.VSys
+	}
+	for _, sc := range f.policy().scopes {
+		if sc.pushed {
+			f.asPushed = append(f.asPushed, sc)
+		}
+	}
+	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
+	if !d.ThroughPanorama() {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		var place panorama.Place
+		if place, err = panorama.Read(ctx, itself, f.info.value.Serial, vsys); err == nil {
+			f.place = place
+		}
+	}
+	if want.Panorama == PanoramaApply {
+		return err
+	}
+	f.placeUnknown = err // a person fills in the names
+	return nil
+}
+
+// Panorama gives the Panorama through which a firewall is reached that was identified, for calls that are meant for itself. The caller
+// closes it.
+func Panorama(d *xmlapi.Device) (*xmlapi.Device, error) {
+	return d.Sibling(xmlapi.Options{Name: d.Name() + " (Panorama)"})
+}
+
+// push changes what was pushed as the steps on Panorama would, once committed and pushed.
+func (f *Facts) push(steps []Step) (err error) {
+	v := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	for _, s := range steps {
+		if s.change.Empty() || s.Action == ActionPerson {
+			continue
+		}
+		if v, err = v.After(f.place, s.change); err != nil {
+			return err
+		}
+	}
+	f.vsysPushed.value, f.barePushed.value, f.template.value = v.VSys, v.Bare, v.Template
+	return nil
+}
+
+// panoramaPart gives the part of a plan that only Panorama can take, judged as if it were taken, with everything else; nil: there is none.
+// What shows only once that is taken is a step more. Where it would not do what it is made for, no commands are offered.
+func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama, error) {
+	onPanorama := func(s Step) bool { return !s.change.Empty() }
+	if !slices.ContainsFunc(steps, onPanorama) {
+		return steps, nil, nil
+	}
+	asIf := want
+	asIf.Panorama = panoramaJudged
+	all, after, left, err := planned(f, asIf)
+	if err != nil {
+		return nil, nil, err
+	}
+	if want.Panorama != PanoramaApply {
+		for _, s := range all {
+			if s.Action = ActionPerson; onPanorama(s) && !slices.ContainsFunc(steps, func(t Step) bool { return t.Object == s.Object && t.Detail == s.Detail }) {
+				steps = append(steps, s)
+			}
+		}
+	}
+	var changes []panorama.Change
+	part := f.onPanorama()
+	for _, s := range steps {
+		if onPanorama(s) {
+			changes = append(changes, s.change)
+		}
+		if onPanorama(s) && s.Action != ActionPerson {
+			part.changes = append(part.changes, s.change)
+		}
+	}
+	if faults := judge(f, after, asIf, all, left); faults != "" {
+		for i := range steps {
+			steps[i].Commands = nil
+		}
+		part.Commands = []string{}
+		part.Notes = []string{"No commands are offered for Panorama, for they would not do what they are made for (" + faults + "). Change it as the steps say."}
+		return steps, part, nil
+	}
+	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
+	return steps, part, nil
+}
+
+// onPanorama is a part of a plan without steps yet.
+func (f *Facts) onPanorama() *OnPanorama {
+	p := f.policy()
+	return &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+}
+
+// unpushed names what others have committed on Panorama of the security rules for this firewall and not pushed to it: a push of ours would
+// take it along. Of an object that a rule names it is not seen.
+func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
+	decides := func(r rule) string {
+		return fmt.Sprint(r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
+	}
+	foreign := func(r rule) bool {
+		moved := slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return strings.HasSuffix(c.Top, xmlapi.EntryNamed(r.name)) })
+		return !moved && !strings.HasPrefix(r.name, n.Block+"-")
+	}
+	for _, base := range []struct {
+		name   string
+		layers [2]layer // of a device group, and of Shared
+	}{{"pre-rulebase", [2]layer{layerGroupPre, layerSharedPre}}, {"post-rulebase", [2]layer{layerGroupPost, layerSharedPost}}} {
+		for _, level := range o.place.Levels() {
+			l := base.layers[0]
+			if panorama.IsShared(level) {
+				l = base.layers[1]
+			}
+			list, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name+"/security/rules")
+			if err != nil {
+				return nil, err
+			}
+			var there, disabled, here []string
+			for _, e := range list.Entries() {
+				switch r := readRule(e, l); {
+				case !foreign(r) || !r.targets(o.place.Serial, o.vsys):
+				case r.disabled:
+					disabled = append(disabled, r.name+decides(r))
+				default:
+					there = append(there, r.name+decides(r))
+				}
+			}
+			for _, r := range o.pushed {
+				if r.layer == l && foreign(r) && (panorama.IsShared(level) || r.group == level || r.group == "" && level == o.place.Group) {
+					here = append(here, r.name+decides(r))
+				}
+			}
+			if !slices.Equal(append(there, disabled...), here) {
+				out = append(out, base.name+" of "+level)
+			}
+		}
+	}
+	return out, nil
+}
+
+// placeNotes are what a person has to know before typing changes.
+func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
+	if f.placeUnknown != nil {
+		notes = append(notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
+	}
+	return append(notes, f.place.Notes(changes)...)
+}
+
+// writable are the steps on Panorama that we may take.
+func writable(steps []Step, adopt bool) []Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
+		return s.change.Empty() || s.Action == ActionPerson || s.Foreign && !adopt
+	})
+}
+
+// TakeOnPanorama takes the steps that only Panorama can take, in its candidate configuration; itself is that Panorama. It gives how
+// many were taken; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
+func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
+	steps = writable(steps, adopt)
+	if slices.ContainsFunc(steps, func(s Step) bool { return slices.ContainsFunc(s.change.Edits, xmlapi.Edit.Imports) }) {
+		if err := mayImport(ctx, itself); err != nil {
+			return 0, err
+		}
+	}
+	for _, s := range steps {
+		err := s.change.Apply(ctx, itself, s.Action+" "+s.Object)
+		var e *xmlapi.Error
+		if s.Action == ActionDelete && errors.As(err, &e) && e.Code == inUse {
+			continue
+		}
+		if err != nil {
+			return taken, err
+		}
+		taken++
+	}
+	return taken, nil
+}
+
+// inUse is the code of the refusal to delete what something still refers to (vendor's list of API error codes: "Reference not zero").
+const inUse = 10
+
+// CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
+// the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
+// has it. Where others have committed security rules there that are not pushed yet, it does nothing and is an error.
+func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
+	others, err := part.unpushed(ctx, itself, want.Names)
+	if err != nil {
+		return false, err
+	}
+	if len(others) > 0 {
+		return false, itself.Fail("push to "+part.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(others, ", ") +
+			"); a push of ours would take them along, so nothing was committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+	}
+	admin = cmp.Or(admin, itself.Username())
+	pending, err := pendingChanges(ctx, itself)
+	if err != nil {
+		return false, err
+	}
+	if admin == "" && pending {
+		if admin, err = xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(part.Group, panorama.Shared))+"/tag", want.Names.AdminTag()); err != nil {
+			return false, err
+		}
+	}
+	if pending {
+		if _, err := itself.Commit(ctx, admin, "Active Defense: policies"); err != nil {
+			return false, err
+		}
+	}
+	var committed []panorama.Change
+	for _, c := range part.changes {
+		stands, err := c.Committed(ctx, itself)
+		if err != nil {
+			return false, err
+		}
+		if stands {
+			committed = append(committed, c)
+		}
+	}
+	return len(committed) > 0, part.place.Push(ctx, itself, committed)
+}
+
+// reachOf tells whom a rule of ours concerns that is in a device group.
+func (p ofPanorama) reachOf(level string) string {
+	group := "Shared"
+	if !panorama.IsShared(level) {
+		group = "device group " + word(cmp.Or(level, panorama.UnknownGroup))
+	}
+	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", group, p.f.place.Serial)
+}
+
+// fromPanorama takes away what was made on Panorama for this firewall: its rules, and what they name, unless other rules name it. What
+// is in a template stays, for other firewalls may use it.
+func (r *remover) fromPanorama() {
+	p, n := ofPanorama{r.provisioner}, r.want.Names
+	logs, used := n.Logs+panoramaNames, false
+	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
+		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
+		case p.isOwn(x):
+			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
+			used = used || !r.adopt
+			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
+		}
+	}
+	for _, o := range []struct {
+		kind, name string
+		path       []string
+	}{
+		{"address group", n.Group + panoramaNames, []string{"address-group"}}, {"external dynamic list", n.List + panoramaNames, []string{"external-list"}},
+		{"log forwarding profile", logs, []string{"log-settings", "profiles"}},
+	} {
+		for _, sc := range r.f.asPushed {
+			object := o.kind + " " + quoteAll([]string{o.name})
+			entry := sc.node.At(o.path...).Entry(o.name)
+			switch {
+			case entry == nil:
+			case o.kind == "log forwarding profile" && used:
+				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
+			default:
+				level := p.levelOfObject(entry)
+				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), !r.isOurs(o.kind, entry),
+					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}})
+			}
+		}
+	}
+	r.steps = p.decided()
+}
+
+// removalPart is the part of a removal that only Panorama can take; nil: there is none. What is somebody else's is not among the
+// commands, unless it is adopted.
+func removalPart(f *Facts, steps []Step, adopt bool) *OnPanorama {
+	part, changes := f.onPanorama(), []panorama.Change{}
+	for _, s := range steps {
+		if s.change.Empty() || s.theirs && !adopt {
+			continue
+		}
+		changes = append(changes, s.change)
+		if s.Action != ActionPerson {
+			part.changes = append(part.changes, s.change)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
+	return part
+}
