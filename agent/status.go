@@ -86,7 +86,7 @@ func (a *Agent) Status() Status {
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
-	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, read.Heard
+	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {
 		s.Blacklist = len(f.current.Load().Entries)
@@ -116,7 +116,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
-	all := slices.Concat([]trouble.Trouble{}, away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now),
+	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults))
 	if s.List != nil {
@@ -134,6 +134,9 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 		if since, what, remedy := b.Trouble(); what != "" {
 			all = append(all, trouble.Trouble{Since: since, What: what, Remedy: remedy})
 		}
+	}
+	if all == nil {
+		all = []trouble.Trouble{} // in JSON, none is an empty list
 	}
 	a.noticed.Date(all, s.Now)
 	trouble.Sort(all)

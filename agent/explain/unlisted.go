@@ -31,6 +31,7 @@ type Unlisted struct {
 	LastSeen     time.Time        `json:"last_seen,omitzero"`
 	WhyNot       string           `json:"why_not"`     // why it is not blocked, as far as is known
 	Counted      int              `json:"counted"`     // of Refused, those that a rule counts by the present configuration
+	Near         []Near           `json:"near"`        // how near each rule came, that counted any
 	NotCounted   []NotCounted     `json:"not_counted"` // the others of Refused, the most frequent reason first
 }
 
@@ -40,9 +41,17 @@ type NotCounted struct {
 	Records int    `json:"records"`
 }
 
-// OfUnlisted gathers what the store knows of an address or network without any entry. Uncounted says why no rule counts a record
-// now, "" if one does; see [detect.Settings.WhyNot].
-func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, uncounted func(*store.Record) string, prefix netip.Prefix) (*Unlisted, error) {
+// A Judge says what the present configuration makes of records.
+type Judge struct {
+	Settings detect.Settings
+	Guard    *detect.Guard
+	WhyNot   func(*store.Record) string            // why no rule counts it, "" if one does; see [detect.Settings.WhyNot]
+	Counts   func(*store.Record) []detect.Counting // see [detect.Settings.Explain]; it is asked of those that one counts
+}
+
+// OfUnlisted gathers what the store knows of an address or network without any entry.
+func OfUnlisted(ctx context.Context, st *store.Store, judge *Judge, prefix netip.Prefix) (*Unlisted, error) {
+	near := newNearness(&judge.Settings, judge.Counts)
 	u := &Unlisted{Address: detect.AddressText(prefix), Entries: []BlacklistEntry{}}
 	destinations, ports, reasons := map[netip.Addr]bool{}, map[uint16]bool{}, map[string]int{}
 	err := st.Records(ctx, store.RecordFilter{Src: []netip.Prefix{prefix}, Limit: mostSeen + 1}, func(r *store.Record) error {
@@ -55,10 +64,11 @@ func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, uncou
 		switch r.Outcome {
 		case store.Refused:
 			u.Refused++
-			if why := uncounted(r); why != "" {
+			if why := judge.WhyNot(r); why != "" {
 				reasons[why]++
 			} else {
 				u.Counted++
+				near.add(r)
 			}
 		case store.Answered:
 			u.Answered++
@@ -77,7 +87,8 @@ func OfUnlisted(ctx context.Context, st *store.Store, guard *detect.Guard, uncou
 		u.NotCounted = append(u.NotCounted, NotCounted{why, reasons[why]})
 	}
 	slices.SortStableFunc(u.NotCounted, func(a, b NotCounted) int { return b.Records - a.Records })
-	u.WhyNot = u.whyNot(guard.Check(prefix))
+	u.Near = near.list()
+	u.WhyNot = u.whyNot(judge.Guard.Check(prefix))
 	return u, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/agent/tail"
+	"activedefense/store"
 )
 
 func TestStatusOfVeryManyFilesIsBounded(t *testing.T) {
@@ -110,6 +111,29 @@ func TestWhatIsNotReadIsNotSilent(t *testing.T) {
 		s := stats.Status(now)
 		if got := s.Inputs[0].Silent != nil; got != c.want || got == s.Heard[0].Since.IsZero() || (s.Inputs[0].ErrorSince != nil) != (c.status.Err != nil) {
 			t.Errorf("%s: %+v, %+v", c.name, s.Inputs[0], s.Heard)
+		}
+	}
+}
+
+// What an earlier run followed and nobody follows now is silent for a day, a row of its own, and is known to its input for ever.
+func TestWhatAnEarlierRunHeardIsKnown(t *testing.T) {
+	now := time.Now()
+	at := func(path string, ago time.Duration) store.Position {
+		return store.Position{Path: path, Updated: now.Add(-ago)}
+	}
+	for _, c := range []struct {
+		stored []store.Position
+		row    string
+		since  time.Duration
+	}{
+		{[]store.Position{at("/l/a.log", 3*time.Hour), at("/l/a.log", 2*time.Hour), at("/l/b.log", 25*time.Hour), at("/l/c.log", -time.Hour), at("/m/x.log", time.Minute)}, "/l/a.log", 2 * time.Hour},
+		{[]store.Position{at("/l/b.log", 25*time.Hour)}, "/l/*.log", 25 * time.Hour},
+	} {
+		stats := NewStats()
+		stats.expect([]Input{{Pattern: "/l/*.log", SilentAfter: time.Minute}}, now.Add(-1000*time.Hour), c.stored, now)
+		s := stats.Status(now)
+		if len(s.Inputs) != 1 || s.Inputs[0].Path != c.row || s.Inputs[0].Silent == nil || now.Sub(*s.Inputs[0].Silent) != c.since || now.Sub(s.Heard[0].Last) != c.since {
+			t.Errorf("%+v: %+v, %+v", c.stored, s.Inputs, s.Heard)
 		}
 	}
 }

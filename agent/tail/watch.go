@@ -105,10 +105,11 @@ func (w *watch) readAt(path string) *Stream {
 func (w *watch) fed() map[string]struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	fed := w.written
-	if len(fed) > 0 {
-		w.written = map[string]struct{}{}
+	if len(w.written) == 0 {
+		return nil // never the map that goes on being written to
 	}
+	fed := w.written
+	w.written = map[string]struct{}{}
 	return fed
 }
 

@@ -232,6 +232,10 @@ func TestShowSaysWhyRecordsDoNotCount(t *testing.T) {
 			t.Errorf("%s: %v\n%s", address, err, out)
 		}
 		text, _ := a.blacklist(t, false, "show", address)
+		if near := fmt.Sprint(u.Near); address == "203.0.113.2" && (len(u.Near) != 3 || u.Near[0].Found != 2 || u.Near[0].Needed != 11 || !strings.Contains(text, "port-scan: at most 2 ports of one address within 10m, of 11 needed")) ||
+			address == "203.0.113.1" && len(u.Near) != 0 {
+			t.Errorf("%s is near %s:\n%s", address, near, text)
+		}
 		says := []string{address + " is not blocked: " + want.says, fmt.Sprintf("%d of the %d refused", want.counted, u.Refused)}
 		for _, n := range want.not {
 			says = append(says, fmt.Sprintf("%d: %s", n.Records, n.Reason))

@@ -15,6 +15,7 @@ import (
 	"activedefense/agent/explain"
 	"activedefense/agent/line"
 	"activedefense/config"
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -53,10 +54,17 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if err != nil {
 		return err
 	}
-	whyNot := agent.Settings(cfg).WhyNot(known.Guard, known.Ours)
-	u, err := explain.OfUnlisted(ctx, st, known.Guard, func(r *store.Record) string {
-		ev := line.EventOf(r)
-		return whyNot(&ev)
+	settings := agent.Settings(cfg)
+	whyNot := settings.WhyNot(known.Guard, known.Ours)
+	u, err := explain.OfUnlisted(ctx, st, &explain.Judge{Settings: settings, Guard: known.Guard,
+		WhyNot: func(r *store.Record) string {
+			ev := line.EventOf(r)
+			return whyNot(&ev)
+		},
+		Counts: func(r *store.Record) []detect.Counting {
+			ev := line.EventOf(r)
+			return settings.Explain(&ev, known.Guard, known.Ours)
+		},
 	}, prefix)
 	if err != nil {
 		return err
@@ -84,6 +92,9 @@ func (a *app) writeUnlisted(u *explain.Unlisted) error {
 	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, plural(u.LateAnswers, "late answer")))
 	if u.Refused > 0 {
 		t.Row("counted", fmt.Sprintf("%d of the %d refused", u.Counted, u.Refused))
+	}
+	for _, n := range u.Near {
+		t.Row("near", n.Rule+": at most "+n.Text)
 	}
 	for _, n := range u.NotCounted {
 		t.Row("not counted", fmt.Sprintf("%d: %s", n.Records, n.Reason))

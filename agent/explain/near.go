@@ -1,0 +1,119 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+
+	"activedefense/detect"
+	"activedefense/store"
+)
+
+// Near is how near to being blocked by a rule a source came at its worst, by the records that were looked through.
+type Near struct {
+	Rule   string `json:"rule"`
+	Found  int    `json:"found"`  // ports, addresses, pairs or failures within Window; of pairs, what was answered is not taken away
+	Needed int    `json:"needed"` // for a verdict
+	Window string `json:"window"`
+	Text   string `json:"text"` // in words
+}
+
+// sighting is a record as a rule counts it: how many values there are of one key within the window.
+type sighting struct {
+	at         time.Time
+	key, value string
+}
+
+// counter is a rule that counts, and what it counts of a record.
+type counter struct {
+	rule   string
+	needed int
+	window time.Duration
+	of     func(*store.Record) (key, value string)
+	what   string // what is counted, one of it, in words
+	within string // and of what
+}
+
+func countersOf(s *detect.Settings) []counter {
+	pair := func(r *store.Record) string { return netip.AddrPortFrom(r.Dst, r.DstPort).String() }
+	return []counter{
+		{"port-scan", s.PortScan.Ports + 1, s.PortScan.Window, func(r *store.Record) (string, string) { return r.Dst.String(), pair(r) }, "port", " of one address"},
+		{"host-sweep", s.HostSweep.Hosts, s.HostSweep.Window, func(r *store.Record) (string, string) { return fmt.Sprint(r.DstPort), pair(r) }, "address", " on one port"},
+		{"probe", s.Probe.Targets, s.Probe.Window, func(r *store.Record) (string, string) { return "", pair(r) }, "pair", " of address and port"},
+		{"login", s.Login.Failures + 1, s.Login.Window, func(r *store.Record) (string, string) { return "", fmt.Sprint(r.File, " ", r.Offset) }, "failed login", ""},
+	}
+}
+
+// nearness collects what rules count of the records of a source.
+type nearness struct {
+	counters  []counter
+	counts    func(*store.Record) []detect.Counting
+	sightings map[string][]sighting
+}
+
+func newNearness(s *detect.Settings, counts func(*store.Record) []detect.Counting) *nearness {
+	return &nearness{counters: countersOf(s), counts: counts, sightings: make(map[string][]sighting)}
+}
+
+// add takes in a record. Each IPv4 source is counted for itself.
+func (n *nearness) add(r *store.Record) {
+	source := ""
+	if r.Src.Is4() {
+		source = r.Src.String() + " "
+	}
+	for _, c := range n.counts(r) {
+		if i := slices.IndexFunc(n.counters, func(k counter) bool { return k.rule == c.Rule }); i >= 0 && c.Counts {
+			key, value := n.counters[i].of(r)
+			n.sightings[c.Rule] = append(n.sightings[c.Rule], sighting{r.Time, source + key, value})
+		}
+	}
+}
+
+// list gives those of the rules of which there is anything.
+func (n *nearness) list() []Near {
+	all := []Near{}
+	for _, c := range n.counters {
+		if found := most(n.sightings[c.rule], c.window); found > 0 {
+			window := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(c.window.String())
+			all = append(all, Near{c.rule, found, c.needed, window, fmt.Sprintf("%s%s within %s, of %d needed", english.Plural(found, c.what, ""), c.within, window, c.needed)})
+		}
+	}
+	return all
+}
+
+// most gives the largest number of distinct values of one key in sightings whose times differ by less than the window.
+func most(all []sighting, window time.Duration) (largest int) {
+	if window <= 0 {
+		return 0
+	}
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b sighting) int { return a.at.Compare(b.at) })
+	type state struct {
+		from   int
+		held   []sighting
+		values map[string]int
+	}
+	keys := make(map[string]*state)
+	for _, s := range all {
+		k := keys[s.key]
+		if k == nil {
+			k = &state{values: make(map[string]int)}
+			keys[s.key] = k
+		}
+		k.held = append(k.held, s)
+		k.values[s.value]++
+		for ; s.at.Sub(k.held[k.from].at) >= window; k.from++ {
+			if gone := k.held[k.from].value; k.values[gone] == 1 {
+				delete(k.values, gone)
+			} else {
+				k.values[gone]--
+			}
+		}
+		largest = max(largest, len(k.values))
+	}
+	return largest
+}
