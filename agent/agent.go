@@ -70,10 +70,11 @@ type Agent struct {
 	own      *own.Addresses
 	renewing sync.Mutex // held while what is known is put together, so that the latest stays
 	guard    atomic.Pointer[detect.Guard]
-	known    atomic.Pointer[own.Known]   // the guard among it
-	store    atomic.Pointer[store.Store] // nil until it was reached
-	feed     atomic.Pointer[feed]        // nil until the blacklist was loaded
-	reading  atomic.Bool                 // the inputs are open
+	known    atomic.Pointer[own.Known]     // the guard among it
+	store    atomic.Pointer[store.Store]   // nil until it was reached
+	feed     atomic.Pointer[feed]          // nil until the blacklist was loaded
+	bound    atomic.Pointer[state.Bounder] // nil until the blacklist was loaded
+	reading  atomic.Bool                   // the inputs are open
 }
 
 // New prepares an agent: the state folder with its lock, the certificates, the listeners of the admin

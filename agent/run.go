@@ -16,6 +16,7 @@ import (
 	"activedefense/agent/loop"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
+	"activedefense/config"
 	"activedefense/store"
 )
 
@@ -78,6 +79,9 @@ func (a *Agent) start(ctx context.Context) error {
 	a.begin("releases", release.run)
 	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed}
 	a.begin("pruning", prune.Run)
+	bound := &state.Bounder{Store: st, MaxSize: a.cfg.Store.MaxSize, Least: looksBack(a.cfg), Log: a.log, Now: a.believed, Disk: state.DiskRoom}
+	a.bound.Store(bound)
+	a.begin("bounding the database", bound.Run)
 	a.awaitFirewalls(ctx, st)
 	if ctx.Err() != nil {
 		return nil
@@ -112,6 +116,12 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 			return nil, nil
 		}
 	}
+}
+
+// looksBack is how far back a restart counts records again: the longest of the windows that are not remembered otherwise, twice.
+func looksBack(cfg *config.Config) time.Duration {
+	d := &cfg.Detect
+	return 2 * max(d.PortScan.Window, d.HostSweep.Window, d.Login.Window)
 }
 
 // closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not

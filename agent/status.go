@@ -130,6 +130,11 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 			all = append(all, t)
 		}
 	}
+	if b := a.bound.Load(); b != nil {
+		if since, what, remedy := b.Trouble(); what != "" {
+			all = append(all, trouble.Trouble{Since: since, What: what, Remedy: remedy})
+		}
+	}
 	if all == nil {
 		all = []trouble.Trouble{} // in JSON, none is an empty list
 	}

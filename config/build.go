@@ -17,7 +17,7 @@ func (l *loader) build(s section) *Config {
 	c := &Config{
 		StateDir:   s.filled("state_dir", "a folder such as /var/lib/activedefense"),
 		Log:        Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
-		Store:      Store{URL: s.store(), KeepRecords: s.duration("store.keep_records", minKeep, 0)},
+		Store:      Store{URL: s.store(), KeepRecords: s.duration("store.keep_records", minKeep, 0), MaxSize: sizeOf(s, "store.max_size", minSize, maxSize)},
 		Inputs:     s.inputs("inputs"),
 		Networks:   networks(s),
 		Detect:     ruleReader{s}.detect(),

@@ -60,6 +60,9 @@ func TestFaults(t *testing.T) {
 		{"store with a bad pool", "store: {url: 'postgres://u:hush-1@db/x?pool_max_conns=many'}", "store.url", "after the question mark"},
 		{"store with a missing CA", "store: {url: 'postgres://u:hush-1@db/x?sslmode=verify-full&sslrootcert=/none'}", "store.url", "the files they name"},
 		{"store as key=value", "store: {url: 'host=db password=hush-1'}", "store.url", "postgres://"},
+		{"size without a unit", "store: {max_size: 200}", "store.max_size", "such as 200GB"},
+		{"size that is none", "store: {max_size: much}", "store.max_size", "is not a size"},
+		{"size that holds nothing", "store: {max_size: 20MB}", "store.max_size", "at least 100 MB"},
 		{"records kept too briefly", "store: {keep_records: 23h}", "store.keep_records", "at least 1d"},
 		{"records kept less than two windows", "store: {keep_records: 1d}\ndetect: {host_sweep: {window: 13h}}", "store.keep_records", "at least 1d2h"},
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/knadh/koanf/v2"
 )
 
@@ -93,6 +94,19 @@ func (s section) duration(key string, least, most time.Duration) time.Duration {
 		s.fault(key, "%s is too long; use at most %s", FormatDuration(d), FormatDuration(most))
 	}
 	return d
+}
+
+// sizeOf reads a number of bytes, 0 for none.
+func sizeOf(s section, key string, least, most uint64) int64 {
+	v := s.text(key)
+	n, err := humanize.ParseBytes(v)
+	switch {
+	case err != nil:
+		s.fault(key, "%q is not a size; use one such as 200GB or 500MiB, or 0 for none", clip(v))
+	case n != 0 && (n < least || n > most):
+		s.fault(key, "%s is out of range; use at least %s, or 0 for none", clip(v), humanize.Bytes(least))
+	}
+	return int64(min(n, most))
 }
 
 // window reads the window of a rule: 0, which switches the rule off, or a duration within bounds.

@@ -13,6 +13,7 @@ const (
 	secret               // a text that no fault quotes
 	integer              // a whole number
 	boolean              // true or false
+	size                 // a text such as 200GB, or the number 0
 	duration             // a text as ParseDuration reads it, or the number 0
 	list                 // a list of texts
 	values               // a text or whole number, or a list of them
@@ -38,6 +39,7 @@ var schema = []field{
 	{"store.url", secret, ""},
 	{"store.url_file", text, ""},
 	{"store.keep_records", duration, "90d"},
+	{"store.max_size", size, 0},
 	{"inputs", elements, []any{map[string]any{"path": "/var/log/Firewall/*.log"}}},
 	{"inputs[].path", text, nil},
 	{"inputs[].format", text, "auto"},
@@ -183,6 +185,8 @@ const (
 	minWindow     = time.Second
 	maxWindow     = 24 * time.Hour
 	minKeep       = day
+	minSize       = 100_000_000
+	maxSize       = 1e18
 	minRelease    = time.Minute
 	minTimeout    = time.Second
 	maxTimeout    = 10 * time.Minute

@@ -41,6 +41,7 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 type Store struct {
 	URL         string        // empty: SQLite in the state directory; else postgres://..., password included
 	KeepRecords time.Duration // age at which records are dropped; at least 1d
+	MaxSize     int64         // bytes that the records may take, at least 100 MB; 0: no bound
 }
 
 // Redacted returns the URL for people to read: without passwords, or as "[redacted]" when it cannot
@@ -68,12 +69,15 @@ func (s Store) Redacted() string {
 
 // Format prints the store without its password, whatever the verb.
 func (s Store) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "{URL:%s KeepRecords:%s}", s.Redacted(), FormatDuration(s.KeepRecords))
+	_, _ = fmt.Fprintf(f, "{URL:%s KeepRecords:%s MaxSize:%d}", s.Redacted(), FormatDuration(s.KeepRecords), s.MaxSize)
 }
 
 // MarshalJSON gives the store without its password.
 func (s Store) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct{ URL, KeepRecords string }{s.Redacted(), FormatDuration(s.KeepRecords)})
+	return json.Marshal(struct {
+		URL, KeepRecords string
+		MaxSize          int64
+	}{s.Redacted(), FormatDuration(s.KeepRecords), s.MaxSize})
 }
 
 // hasPassword tells whether the URL carries a password.

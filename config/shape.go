@@ -105,6 +105,16 @@ func (l *loader) shapeValue(at string, f field, value any) (any, bool) {
 			}
 		}
 		l.fault(at, "must be a duration with a unit, such as 90d, 12h, 10m or 30s")
+	case size:
+		switch n := value.(type) {
+		case string:
+			return n, true
+		case int:
+			if n == 0 {
+				return "0", true
+			}
+		}
+		l.fault(at, "must be a size with a unit, such as 200GB or 500MiB, or 0 for none")
 	case list:
 		return l.shapeList(at, value)
 	case values:

@@ -224,6 +224,31 @@ func (t *postgresRecords) pruneFuture(ctx context.Context, from time.Time) (remo
 	return removed + n, err
 }
 
+// size implements recordTable.
+func (t *postgresRecords) size(ctx context.Context) (size Size, err error) {
+	err = t.db.QueryRowContext(ctx, `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits WHERE inhparent = 'records'::regclass`).Scan(&size.Used)
+	return size, err
+}
+
+// pruneTo implements recordTable.
+func (t *postgresRecords) pruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
+	list, err := t.list(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, day := range list {
+		size, err := t.size(ctx)
+		if err != nil || size.Used <= most || startOf(day+1).After(keep) {
+			return removed, err
+		}
+		n, err := t.drop(ctx, day)
+		if removed += n; err != nil {
+			return removed, fmt.Errorf("drop the partition %s: %w", partitionName(day), err)
+		}
+	}
+	return removed, nil
+}
+
 // drop removes a partition. It gives up after a second if somebody reads it, so that those who want to
 // write do not queue behind it; the next call tries again.
 func (t *postgresRecords) drop(ctx context.Context, day int64) (rows int64, err error) {

@@ -353,3 +353,43 @@ func TestAgentsMakeTheSamePartition(t *testing.T) {
 		t.Errorf("%d partitions, %d records in the default one", n, inDefault)
 	}
 }
+
+// The oldest records go until the database is small enough, and not one that is to stay.
+func TestPruneToASize(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		ctx, day := context.Background(), noon().Truncate(oneDay)
+		const days, each = 6, 3000
+		for age := days - 1; age >= 0; age-- {
+			var b Batch
+			for i := range each {
+				b.Records = append(b.Records, line(day.Add(time.Duration(-age)*oneDay+time.Duration(i)*time.Millisecond), "203.0.113.1"))
+			}
+			commit(t, s, &b)
+		}
+		whole, err := s.Size(ctx)
+		must(t, err)
+		if n, err := s.PruneTo(ctx, whole.Used, day); n != 0 || err != nil {
+			t.Errorf("%d were removed from a database that is small enough: %v", n, err)
+		}
+		limit := whole.Used * 6 / 10
+		removed, err := s.PruneTo(ctx, limit, day)
+		must(t, err)
+		size, err := s.Size(ctx)
+		must(t, err)
+		oldest := noon()
+		must(t, s.Records(ctx, RecordFilter{}, func(r *Record) error { oldest = r.Time; return nil }))
+		left := count(t, s)
+		if size.Used > limit || size.Used < whole.Used/10 || removed+left != days*each || oldest.Before(day.Add(-4*oneDay)) || oldest.After(day) {
+			t.Errorf("%+v of %+v, %d removed, %d left, the oldest of %s", size, whole, removed, left, oldest)
+		}
+		if (size.File != "") != (s.Kind() == kindSQLite) || size.File != "" && size.Spare == 0 {
+			t.Errorf("%+v", size)
+		}
+		_, err = s.PruneTo(ctx, 0, day)
+		must(t, err)
+		if n := count(t, s); n != each {
+			t.Errorf("%d records are left of %d that are to stay", n, each)
+		}
+	})
+}

@@ -238,3 +238,29 @@ func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64,
 	removed, err = s.records.pruneFuture(ctx, clamp(from))
 	return removed, s.failed("remove records of the future", err)
 }
+
+// Size is what the database takes, in bytes.
+type Size struct {
+	// Used is taken: of SQLite the pages in use of the whole file, of PostgreSQL the tables of the records with their indexes.
+	Used int64
+	// Spare is free within SQLite's file, and used before the file grows.
+	Spare int64
+	// File is SQLite's file, on whose file system there must be room; empty for PostgreSQL.
+	File string
+}
+
+// Size tells what the database takes.
+func (s *Store) Size(ctx context.Context) (size Size, err error) {
+	err = s.bound(ctx, func(ctx context.Context) error {
+		size, err = s.records.size(ctx)
+		return err
+	})
+	return size, s.failed("read the size of the database", err)
+}
+
+// PruneTo removes the oldest records, as PruneRecords removes old ones, until Size.Used is at most most; none that are dated keep or later.
+// PostgreSQL drops days that ended before keep. It tells how many were removed; Size tells whether that was enough.
+func (s *Store) PruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
+	removed, err = s.records.pruneTo(ctx, most, clamp(keep))
+	return removed, s.failed("remove the oldest records", err)
+}

@@ -238,9 +238,33 @@ func (t *sqliteRecords) pruneFuture(ctx context.Context, from time.Time) (remove
 	return t.pruneAll(ctx, `time >= $1 ORDER BY time DESC`, from)
 }
 
+// size implements recordTable.
+func (t *sqliteRecords) size(ctx context.Context) (Size, error) {
+	var page, pages, free int64
+	err := t.readers.QueryRowContext(ctx, `SELECT page_size, page_count, freelist_count FROM pragma_page_size, pragma_page_count, pragma_freelist_count`).
+		Scan(&page, &pages, &free)
+	return Size{Used: (pages - free) * page, Spare: free * page, File: t.place.Database}, err
+}
+
+// pruneTo implements recordTable.
+func (t *sqliteRecords) pruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
+	return t.pruneWhile(ctx, func() (bool, error) {
+		size, err := t.size(ctx)
+		return size.Used > most, err
+	}, `time < $1 ORDER BY time`, keep)
+}
+
 // pruneAll removes records in steps.
 func (t *sqliteRecords) pruneAll(ctx context.Context, which string, limit time.Time) (removed int64, err error) {
+	return t.pruneWhile(ctx, func() (bool, error) { return true, nil }, which, limit)
+}
+
+// pruneWhile removes records in steps, as long as more are to go.
+func (t *sqliteRecords) pruneWhile(ctx context.Context, more func() (bool, error), which string, limit time.Time) (removed int64, err error) {
 	for chunk := int64(pruneFirst); ; {
+		if is, err := more(); err != nil || !is {
+			return removed, err
+		}
 		n, took, err := t.pruneChunk(ctx, which, limit, chunk)
 		if err != nil {
 			return removed, err

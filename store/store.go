@@ -59,6 +59,9 @@ type recordTable interface {
 	// prune removes the records older than before.
 	prune(ctx context.Context, before time.Time) (int64, error)
 	pruneFuture(ctx context.Context, from time.Time) (int64, error)
+	// size and pruneTo are those of Store.
+	size(ctx context.Context) (Size, error)
+	pruneTo(ctx context.Context, most int64, keep time.Time) (int64, error)
 }
 
 // Open connects and brings the schema up to date. It returns an error that wraps ErrSchemaNewer if the

@@ -27,6 +27,9 @@ const DatabaseFile = "activedefense.db"
 // instanceFile, in the state folder, holds the agent's own name in a database. It is written once.
 const instanceFile = "instance"
 
+// nameBytes is the length of that name, which is written in hexadecimal digits.
+const nameBytes = 8
+
 // lockWait is how long a start waits for another agent to be gone.
 const lockWait = 15 * time.Second
 
@@ -93,13 +96,18 @@ func Open(ctx context.Context, dir string, log zerolog.Logger) (lock *os.File, i
 func instanceOf(dir string, sync func(*os.File) error) (string, error) {
 	path := filepath.Join(dir, instanceFile)
 	data, err := os.ReadFile(path)
-	if name := strings.TrimSpace(string(data)); err == nil && name != "" {
+	if err == nil {
+		name := strings.TrimSpace(string(data))
+		if raw, err := hex.DecodeString(name); err != nil || len(raw) != nameBytes {
+			return "", fmt.Errorf("state_dir: %s, which holds this agent's name in the database, is damaged: expected %d hexadecimal digits; restore it from a backup, "+
+				"or delete it: then all log files are read again, and recorded once more", path, 2*nameBytes)
+		}
 		return name, nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("state_dir: %w", err)
 	}
-	raw := make([]byte, 8)
+	raw := make([]byte, nameBytes)
 	rand.Read(raw)
 	name := hex.EncodeToString(raw)
 	if err := durable.Write(path, []byte(name+"\n"), sync); err != nil {

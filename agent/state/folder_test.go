@@ -70,3 +70,16 @@ func TestAStateFolderThatAllMayWriteIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A name that is not the one that was written would have every line read and recorded again.
+func TestADamagedNameIsNotTakenForAnother(t *testing.T) {
+	dir := t.TempDir()
+	for _, text := range []string{"", "0123", "0123456789abcdex\n", "0123456789abcdef0\n", "\x00\x01\xff"} {
+		if err := os.WriteFile(filepath.Join(dir, instanceFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if name, err := instanceOf(dir, (*os.File).Sync); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, instanceFile)+", which") {
+			t.Errorf("%q: the name %q, %v", text, name, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -145,6 +146,62 @@ func TestADatabaseThatLosesItsLastCommitsUnderTheDaemon(t *testing.T) {
 			w.expect(samples)
 			w.expectRecords(samples)
 			if code, _ := d.stop(); code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+		})
+	}
+}
+
+// Whatever lies in the state folder, the configuration is valid: the daemon goes on trying, or ends with 1 so that the service manager does,
+// and says which file it is.
+func TestADamagedStateFolderIsNoFaultOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	labels := filepath.Join(t.TempDir(), "labels.txt")
+	w := newWorld(t, "sqlite", "labels: [{file: "+labels+", label: x, mode: block}]")
+	w.write(labels, []byte("203.0.113.77\n"))
+	w.append(text(generate(2000, time.Now().UTC(), rand.New(rand.NewPCG(75, 76)))))
+	d := w.start()
+	w.until("it has read", func() bool { s := w.status(); return s != nil && s.Ready && s.Stored >= 1000 })
+	d.stop()
+	state := filepath.Join(w.dir, "state")
+	for file, said := range map[string]bool{"activedefense.db": true, "database.json": true, "instance": true, "ca.crt": true, "ca.key": true,
+		"server.pem": false, "blacklist.txt": false, "labels": false, "lock": true} { // false: it goes on without
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			v := &world{t: t, dir: t.TempDir(), admin: freePort(t), edl: freePort(t)}
+			v.config = filepath.Join(v.dir, "c.yaml")
+			damaged := filepath.Join(v.dir, "state")
+			if err := os.CopyFS(damaged, os.DirFS(state)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.RemoveAll(filepath.Join(damaged, file)); err != nil {
+				t.Fatal(err)
+			}
+			if file == "lock" {
+				if err := os.Mkdir(filepath.Join(damaged, file), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				v.write(filepath.Join(damaged, file), bytes.Repeat([]byte("\x00junk\xff"), 500))
+			}
+			v.write(v.config, fmt.Appendf(nil, "state_dir: %s\nlog: {format: json}\ninputs: [{path: %s/logs/*.log, timezone: UTC}]\nedl: {listen: %q}\nadmin: {listen: %q}\nlabels: [{file: %s, label: x, mode: block}]\n",
+				damaged, w.dir, v.edl, v.admin, labels))
+			d := v.start()
+			v.until("it is said, or it goes on", func() bool {
+				select {
+				case <-d.done:
+					return true
+				default:
+				}
+				code, body := v.get("/readyz")
+				return code == 200 || code == 503 && strings.Contains(body, "reading has stopped")
+			})
+			ready, _ := v.get("/readyz")
+			if _, body := v.get("/readyz"); said && !strings.Contains(body+d.log(), filepath.Join(damaged, file)) || said == (ready == 200) {
+				t.Errorf("/readyz answers %d %s", ready, body)
+			}
+			d.stop()
+			if code := d.cmd.ProcessState.ExitCode(); code > 1 {
 				t.Errorf("exit status %d", code)
 			}
 		})
