@@ -91,6 +91,17 @@ func (p *policyTest) elapse(d time.Duration) time.Duration {
 	return p.waited()
 }
 
+// commit has somebody put this in the place of what stands at path of the virtual system, and commit it.
+func (p *policyTest) commit(path, xml string) {
+	p.t.Helper()
+	if err := p.sim.Config().Edit("somebody", "edit", xmlapi.VSysPath("vsys1")+path, xml); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.sim.Config().Commit("somebody"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // calls is how many calls the firewall got.
 func (p *policyTest) calls() (n int) {
 	for _, of := range p.sim.Stats().Calls {
@@ -168,22 +179,27 @@ func TestWhetherARuleStopsWhatIsBlockedIsNoted(t *testing.T) {
 	p.waited()
 	p.elapse(verifyFirst)
 	names := firewall.NamesFor(testTag)
-	for _, made := range [][2]string{
-		{"/address-group", `<entry name="` + names.Group + `"><dynamic><filter>'` + testTag + `'</filter></dynamic></entry>`},
-		{"/rulebase/security/rules", `<entry name="` + names.Block + `"><from><member>any</member></from><to><member>any</member></to><source><member>` + names.Group + `</member></source><destination><member>any</member></destination>` +
-			`<application><member>any</member></application><service><member>any</member></service><action>drop</action></entry>`},
+	rule := func(name, source, rest string) string {
+		return `<entry name="` + name + `"><from><member>any</member></from><to><member>any</member></to><source><member>` + source + `</member></source><destination><member>any</member></destination>` +
+			`<application><member>any</member></application><service><member>any</member></service>` + rest + `</entry>`
+	}
+	block := rule(names.Block, names.Group, "<action>drop</action>")
+	p.commit("/address-group", `<address-group><entry name="`+names.Group+`"><dynamic><filter>'`+testTag+`'</filter></dynamic></entry></address-group>`)
+	for i, c := range []struct{ rules, fault string }{
+		{block, ""},
+		{rule("allow-web", "any", "<action>allow</action>") + block, `"allow-web" is above "` + names.Block + `" and allows traffic from the internet`},
+		{rule(names.Block, names.Group, "<action>drop</action><rule-type>interzone</rule-type>"), "is of rule type interzone"},
+		{block, ""},
 	} {
-		if err := p.sim.Config().Edit("somebody", "set", xmlapi.VSysPath("vsys1")+made[0], made[1]); err != nil {
-			t.Fatal(err)
+		p.commit("/rulebase", "<rulebase><security><rules>"+c.rules+"</rules></security></rulebase>")
+		p.elapse(verifyEvery)
+		if len(p.noted) != i+2 || !strings.Contains(p.noted[i+1], c.fault) || (c.fault == "") != strings.HasSuffix(p.noted[i+1], " ") {
+			t.Fatalf("after change %d, noted: %q", i, p.noted)
 		}
 	}
-	if err := p.sim.Config().Commit("somebody"); err != nil {
-		t.Fatal(err)
-	}
-	p.elapse(verifyEvery)
 	p.sim.Close()
 	p.elapse(verifyEvery)
-	if len(p.noted) != 2 || !strings.Contains(p.noted[0], `no dynamic address group has a filter that matches tag "`+testTag+`" alone`) || !strings.HasSuffix(p.noted[1], " ") {
+	if len(p.noted) != 5 || !strings.Contains(p.noted[0], `no dynamic address group has a filter that matches tag "`+testTag+`" alone`) {
 		t.Errorf("noted: %q", p.noted)
 	}
 }
