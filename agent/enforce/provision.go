@@ -143,7 +143,7 @@ func (p provisioning) commit(ctx context.Context) error {
 	switch {
 	case err != nil:
 	case done:
-		p.tell("committed; status looks again within the hour, or at once after a reload")
+		p.tell("committed; the daemon looks at the policy again within six minutes, and at once after systemctl reload activedefense")
 	default:
 		p.tell("nothing of ours to commit")
 	}

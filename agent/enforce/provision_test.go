@@ -118,7 +118,7 @@ func TestProvisionPlansTakesStepsAndCommits(t *testing.T) {
 				t.Fatal("it was committed, or not even written")
 			}
 			left, said, err = l.provision(applyAndCommit) // what was written before
-			if want := "fw1: 0 steps\nfw1: committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes\nfw1: committed; status looks again within the hour, or at once after a reload"; err != nil || len(left) != 0 || said != want {
+			if want := "fw1: 0 steps\nfw1: committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes\nfw1: committed; the daemon looks at the policy again within six minutes, and at once after systemctl reload activedefense"; err != nil || len(left) != 0 || said != want {
 				t.Fatalf("%v is left: %q, %v", left, said, err)
 			}
 			if !strings.Contains(sim.Config().Running(), testTag) || sim.Config().Pending("") != 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/loop"
+	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/policy"
@@ -46,7 +47,7 @@ func newPolicyTest(t *testing.T) *policyTest {
 	}
 	t.Cleanup(device.Close)
 	p.sim = sim
-	p.Watcher = &Watcher{name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(),
+	p.Watcher = &Watcher{name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
 		want: func(context.Context) policy.Expectation {
 			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), InternetZones: []string{"untrust"}, Now: p.clock.now()}
 		},
@@ -91,8 +92,8 @@ func (p *policyTest) elapse(d time.Duration) time.Duration {
 	return p.waited()
 }
 
-// commit has somebody put this in the place of what stands at path of the virtual system, and commit it.
-func (p *policyTest) commit(path, xml string) {
+// change has somebody put this in the place of what stands at path of the virtual system, and commit it.
+func (p *policyTest) change(path, xml string) {
 	p.t.Helper()
 	if err := p.sim.Config().Edit("somebody", "edit", xmlapi.VSysPath("vsys1")+path, xml); err != nil {
 		p.t.Fatal(err)
@@ -110,7 +111,7 @@ func (p *policyTest) calls() (n int) {
 	return n
 }
 
-func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T) {
+func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenNowAndThen(t *testing.T) {
 	p := newPolicyTest(t)
 	if d := p.waited(); d != verifyFirst {
 		t.Errorf("it looks first after %s at the latest", d)
@@ -129,8 +130,8 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 	if len(checks) != 15 || at == nil || !at.Equal(p.clock.now()) {
 		t.Errorf("the first look found %v at %v", checks, at)
 	}
-	if d := p.elapse(verifyAgain); d != verifyEvery {
-		t.Errorf("after the second look it waits %s", d)
+	if d := p.elapse(verifyAgain); d != verifySoon {
+		t.Errorf("after the second look, which found faults, it waits %s", d)
 	}
 	calls := p.calls()
 	p.wakeup.Wake() // it comes and goes
@@ -140,8 +141,38 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 	if n := p.calls() - calls; n != 0 {
 		t.Errorf("a firewall that was looked at a moment ago gets %d calls", n)
 	}
-	if d := p.elapse(verifyAgain); d != verifyEvery {
+	if d := p.elapse(verifyAgain); d != verifySoon {
 		t.Errorf("then it waits %s", d)
+	}
+}
+
+// After a commit on the firewall it is looked at once more, at the latest five minutes after the look before, and when nothing fails
+// otherwise every hour.
+func TestPoliciesAreLookedAtAfterACommit(t *testing.T) {
+	p := newPolicyTest(t)
+	p.waited()
+	p.elapse(verifyFirst)
+	if _, err := Provision(t.Context(), &config.Config{Firewalls: []config.Firewall{func() config.Firewall {
+		fw := entryFor("fw1", firewall.ModeTag, p.sim)
+		fw.InternetZones, fw.SyslogAddress = []string{"untrust"}, "127.0.0.1"
+		return fw
+	}()}}, ProvisionOptions{Apply: true, Commit: true}); err != nil {
+		t.Fatal(err)
+	}
+	if d := p.elapse(verifySoon); d != verifyEvery {
+		t.Errorf("where nothing fails any more it waits %s: %+v", d, p.Status().Checks)
+	}
+	p.clock.add(time.Minute)
+	p.commit.Wake()
+	if d := p.waited(); d != verifySoon-time.Minute {
+		t.Errorf("a minute after a look, it waits for %s because of a commit", d)
+	}
+	p.elapse(verifySoon - time.Minute)
+	p.clock.add(verifySoon)
+	calls := p.calls()
+	p.commit.Wake()
+	if d := p.waited(); d != verifyEvery || p.calls() == calls {
+		t.Errorf("%d calls because of a commit, and then it waits %s", p.calls()-calls, d)
 	}
 }
 
@@ -184,14 +215,14 @@ func TestWhetherARuleStopsWhatIsBlockedIsNoted(t *testing.T) {
 			`<application><member>any</member></application><service><member>any</member></service>` + rest + `</entry>`
 	}
 	block := rule(names.Block, names.Group, "<action>drop</action>")
-	p.commit("/address-group", `<address-group><entry name="`+names.Group+`"><dynamic><filter>'`+testTag+`'</filter></dynamic></entry></address-group>`)
+	p.change("/address-group", `<address-group><entry name="`+names.Group+`"><dynamic><filter>'`+testTag+`'</filter></dynamic></entry></address-group>`)
 	for i, c := range []struct{ rules, fault string }{
 		{block, ""},
 		{rule("allow-web", "any", "<action>allow</action>") + block, `"allow-web" is above "` + names.Block + `" and allows traffic from the internet`},
 		{rule(names.Block, names.Group, "<action>drop</action><rule-type>interzone</rule-type>"), "is of rule type interzone"},
 		{block, ""},
 	} {
-		p.commit("/rulebase", "<rulebase><security><rules>"+c.rules+"</rules></security></rulebase>")
+		p.change("/rulebase", "<rulebase><security><rules>"+c.rules+"</rules></security></rulebase>")
 		p.elapse(verifyEvery)
 		if len(p.noted) != i+2 || !strings.Contains(p.noted[i+1], c.fault) || (c.fault == "") != strings.HasSuffix(p.noted[i+1], " ") {
 			t.Fatalf("after change %d, noted: %q", i, p.noted)
