@@ -78,9 +78,16 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	if err != nil {
 		return nil, err
 	}
+	if cfg.EDL.Listen != "" && cfg.EDL.URL == "" && !opts.Remove {
+		plan.LeftOut = withoutURL
+	}
 	opts.Progress(device.Name(), &plan, "")
 	return p.carryOut(ctx, plan)
 }
+
+// withoutURL is what a plan lacks without edl.url.
+const withoutURL = "edl.url is not set, so the CA of the list, its certificate profile, the external dynamic list and the block rule for it are left out: " +
+	"what the firewall cannot be told over the API it does not block; set edl.url to the URL at which the firewall reaches the list"
 
 // provisioning is that of one firewall.
 type provisioning struct {

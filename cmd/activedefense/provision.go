@@ -150,6 +150,9 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
 		}
 	}
+	if !p.json && plan != nil && plan.LeftOut != "" {
+		fmt.Fprintf(p.stdout, "%s: %s.\n", display.Harmless(name), plan.LeftOut)
+	}
 	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
 		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: activedefense %s --commit.\n",
 			display.Harmless(name), p.command())

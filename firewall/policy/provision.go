@@ -63,6 +63,8 @@ type Plan struct {
 	Differences []decision.Difference `json:"differences"` // at most MaxDifferences
 	// DifferencesTotal is how many there are.
 	DifferencesTotal int `json:"differences_total"`
+	// LeftOut is what is not planned although a list is served, and why; "": nothing.
+	LeftOut string `json:"left_out,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
