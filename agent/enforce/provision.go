@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,10 +99,17 @@ type provisioning struct {
 }
 
 func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
+	var plan policy.Plan
+	var err error
 	if p.opts.Remove {
-		return policy.Remove(ctx, p.device, p.want, p.opts.Adopt)
+		plan, err = policy.Remove(ctx, p.device, p.want, p.opts.Adopt)
+	} else {
+		plan, err = policy.Provision(ctx, p.device, p.want)
 	}
-	return policy.Provision(ctx, p.device, p.want)
+	if plan.Pending {
+		plan.Ourselves = cmp.Or(p.fw.CommitAdmin, plan.Ourselves)
+	}
+	return plan, err
 }
 
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
@@ -158,8 +159,22 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			display.Harmless(name), p.command())
 	}
 	if !p.json && plan != nil && plan.Pending {
-		fmt.Fprintf(p.stdout, "%s: edits of somebody are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name))
+		fmt.Fprintf(p.stdout, "%s: %s are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name), display.Harmless(editsOf(plan)))
 	}
+}
+
+// editsOf says whose edits wait for a commit.
+func editsOf(plan *policy.Plan) string {
+	if len(plan.PendingBy) == 0 {
+		return "edits (the firewall does not say whose)"
+	}
+	whose := slices.Clone(plan.PendingBy)
+	for i, name := range whose {
+		if name == plan.Ourselves {
+			whose[i] = "your own (" + name + ")"
+		}
+	}
+	return "edits of " + english.WordSeries(whose, "and")
 }
 
 // nothing says that there is nothing to be done, and where that is so.
