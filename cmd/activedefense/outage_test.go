@@ -297,7 +297,7 @@ func TestAFullDiskStopsReadingAndHeals(t *testing.T) {
 	if err := os.Mkdir(state, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	mounted := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=3m") == nil
+	mounted := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=3m,mode=0700") == nil
 	if mounted {
 		t.Cleanup(func() { syscall.Unmount(state, syscall.MNT_DETACH) })
 	}
