@@ -124,6 +124,7 @@ func TestACommitIsNoticed(t *testing.T) {
 	}{
 		{commit, 0}, // before anything is known
 		{func() {}, 0}, {commit, 1}, {func() {}, 1},
+		{func() { sim.AddJob("EDLRefresh", "")(true, "") }, 1},
 		{func() { sim.SetFault(panosim.Fault{Effect: panosim.Forbidden}) }, 1},
 		{sim.ClearFaults, 1},
 		{commit, 2},
