@@ -80,8 +80,12 @@ func (l *loader) fit(c *Config) {
 			l.fault(fmt.Sprintf("firewalls[%d].mode", i), "is edl, but edl.listen is empty, so no list is served; set edl.listen")
 		}
 	}
-	if c.EDL.URL == "" && slices.ContainsFunc(c.Firewalls, func(f Firewall) bool { return f.Mode == "edl" }) {
+	switch {
+	case c.EDL.URL != "":
+	case slices.ContainsFunc(c.Firewalls, func(f Firewall) bool { return f.Mode == "edl" }):
 		l.warn("edl.url", "is empty, but firewalls in mode edl fetch the list: set the URL at which they reach it, so that its certificate contains that name, and verify and provision know the list")
+	case len(c.Firewalls) > 0 && c.EDL.Listen != "":
+		l.warn("edl.url", "is empty, so no firewall has the list to fall back on, and provision makes nothing for it: set the URL at which the firewalls reach it, or edl.listen to \"\" where none is wanted")
 	}
 	if c.StateDir != "" && !filepath.IsAbs(c.StateDir) {
 		l.warn("state_dir", "%q depends on the working directory; started in another one, the daemon would begin with an empty blacklist", clip(c.StateDir))

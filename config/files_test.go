@@ -50,7 +50,7 @@ func pair(t *testing.T) (cert, key string) {
 func TestCredentialFiles(t *testing.T) {
 	key := write(t, "key", "  LUFRPT1x=\n", 0o600)
 	password := write(t, "password", " a secret \r\n", 0o400)
-	c, warnings, err := loadBytes([]byte(sound + "firewalls:\n" +
+	c, warnings, err := loadBytes([]byte(sound + listed + "firewalls:\n" +
 		"  - {name: A, url: 'https://[2001:db8::1]:8443/', api_key_file: " + key + "}\n" +
 		"  - {name: B, url: https://192.0.2.2, username: agent, password_file: " + password + "}\n"))
 	if err != nil || len(warnings) > 0 {
@@ -104,7 +104,7 @@ func TestCertificatesLoad(t *testing.T) {
 	ca := write(t, "ca", "# the lab's CA\n"+cert, 0o644)
 	certFile, keyFile := write(t, "c", cert, 0o644), write(t, "k", key, 0o600)
 	c, warnings, err := loadBytes([]byte(sound + firewallWith("username: u\npassword_file: "+write(t, "p", "x", 0o600)+"\nca_file: "+ca) +
-		"edl: {tls: {cert_file: " + certFile + ", key_file: " + keyFile + "}}"))
+		"edl: {url: 'https://192.0.2.10/list', tls: {cert_file: " + certFile + ", key_file: " + keyFile + "}}"))
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("Load = %v, %v", warnings, err)
 	}
@@ -154,9 +154,13 @@ func TestWarnings(t *testing.T) {
 		{"password in the file", firewallWith("username: u\npassword: hush-1"), "firewalls[0].password", "password_file"},
 		{"any certificate", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\ninsecure_skip_verify: true"), "firewalls[0].insecure_skip_verify", "ca_file"},
 		{"state that depends on where it is started", "state_dir: state", "state_dir", "empty blacklist"},
-		{"list without a URL", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\nmode: edl"), "edl.url", "at which they reach it"},
+		{"list without a URL", "edl: {url: ''}\n" + firewallWith("api_key_file: "+write(t, "k", "x", 0o600)+"\nmode: edl"), "edl.url", "at which they reach it"},
+		{"nothing to fall back on", "edl: {url: ''}\n" + firewallWith("api_key_file: "+write(t, "k", "x", 0o600)), "edl.url", "provision makes nothing for it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if !strings.Contains(c.yaml, "edl: {") {
+				c.yaml = listed + c.yaml
+			}
 			_, warnings, err := loadBytes([]byte(sound + c.yaml))
 			if err != nil || len(warnings) != 1 || warnings[0].Key != c.key || !strings.Contains(warnings[0].Text, c.text) {
 				t.Errorf("warnings are %v, error %v; want one of %s with %q", warnings, err, c.key, c.text)

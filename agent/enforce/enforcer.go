@@ -61,6 +61,7 @@ type Enforcer struct {
 	wakeup   loop.Wakeup
 	returned loop.Wakeup // it answers again
 	back     []func()    // called when the first pass has succeeded, and the first after any that failed; they do not block
+	watched  []func()    // called when a commit has ended on it; they do not block
 
 	put  map[netip.Prefix]store.Enforcement // to be noted in the store
 	drop map[netip.Prefix]bool

@@ -206,7 +206,7 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 		}
 		w := &Watcher{
 			name: device.Name(), state: e.Status, device: device, log: o.Logger.With().Str("firewall", device.Name()).Logger(), now: o.Now,
-			timer: o.Timer, wakeup: loop.NewWakeup(),
+			timer: o.Timer, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
 			want: func(ctx context.Context) policy.Expectation {
 				released, _ := releasedLately(ctx, o.Store(), o.Now()) // without it, more is warned of
 				return o.Expected.of(o.Config, fw, notBefore(e.desired().Entries, o.Started), released, o.Now())
@@ -219,7 +219,7 @@ func (o *Options) newWatchers(fw config.Firewall, e *Enforcer) ([]*Watcher, erro
 				return st.SavePolicy(ctx, device.Name(), at, fault)
 			},
 		}
-		e.back = append(e.back, w.wakeup.Wake)
+		e.back, e.watched = append(e.back, w.wakeup.Wake), append(e.watched, w.commit.Wake)
 		all = append(all, w)
 	}
 	return all, nil

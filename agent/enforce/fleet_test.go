@@ -261,6 +261,10 @@ func TestWakingAFleetWakesAllOfIt(t *testing.T) {
 		if w := fleet.Watchers[i]; len(w.wakeup) != 1 {
 			t.Errorf("%s is not looked at when it is back", w.name)
 		}
+		e.pulse.changed()
+		if w := fleet.Watchers[i]; len(w.commit) != 1 {
+			t.Errorf("%s is not looked at after a commit", w.name)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,9 +79,16 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 	if err != nil {
 		return nil, err
 	}
+	if cfg.EDL.Listen != "" && cfg.EDL.URL == "" && !opts.Remove {
+		plan.LeftOut = withoutURL
+	}
 	opts.Progress(device.Name(), &plan, "")
 	return p.carryOut(ctx, plan)
 }
+
+// withoutURL is what a plan lacks without edl.url.
+const withoutURL = "edl.url is not set, so the CA of the list, its certificate profile, the external dynamic list and the block rule for it are left out: " +
+	"what the firewall cannot be told over the API it does not block; set edl.url to the URL at which the firewall reaches the list"
 
 // provisioning is that of one firewall.
 type provisioning struct {
@@ -91,10 +99,17 @@ type provisioning struct {
 }
 
 func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
+	var plan policy.Plan
+	var err error
 	if p.opts.Remove {
-		return policy.Remove(ctx, p.device, p.want, p.opts.Adopt)
+		plan, err = policy.Remove(ctx, p.device, p.want, p.opts.Adopt)
+	} else {
+		plan, err = policy.Provision(ctx, p.device, p.want)
 	}
-	return policy.Provision(ctx, p.device, p.want)
+	if plan.Pending {
+		plan.Ourselves = cmp.Or(p.fw.CommitAdmin, plan.Ourselves)
+	}
+	return plan, err
 }
 
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.
@@ -143,7 +158,7 @@ func (p provisioning) commit(ctx context.Context) error {
 	switch {
 	case err != nil:
 	case done:
-		p.tell("committed; status looks again within the hour, or at once after a reload")
+		p.tell("committed; the daemon looks at the policy again within six minutes, and at once after systemctl reload activedefense")
 	default:
 		p.tell("nothing of ours to commit")
 	}

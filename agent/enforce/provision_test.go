@@ -35,6 +35,22 @@ func TestProvisionPlansTheOthersToo(t *testing.T) {
 	}
 }
 
+// A plan without edl.url says what it lacks and why, unless no list is served; to take away, none is needed.
+func TestAPlanWithoutTheListSaysSo(t *testing.T) {
+	for _, c := range []struct {
+		listen, url string
+		remove      bool
+		want        string
+	}{{":8443", "", false, withoutURL}, {"", "", false, ""}, {":8443", "", true, ""}, {":8443", "https://192.0.2.9:8443/files/blacklist.txt", false, ""}} {
+		cfg := &config.Config{StateDir: t.TempDir(), Firewalls: []config.Firewall{entryFor("fw1", firewall.ModeTag, startSim(t, panosim.Options{}))}}
+		cfg.EDL.Listen, cfg.EDL.URL = c.listen, c.url
+		said := "no plan"
+		if _, err := Provision(t.Context(), cfg, ProvisionOptions{Remove: c.remove, Progress: func(_ string, plan *policy.Plan, _ string) { said = plan.LeftOut }}); err != nil || said != c.want {
+			t.Errorf("%+v: %q, %v", c, said, err)
+		}
+	}
+}
+
 // The daemon's role need not allow what a plan needs, and whoever tries it with the daemon's key is told so.
 func TestProvisionWithTheDaemonsRoleSaysWhatIsMissing(t *testing.T) {
 	sim := startSim(t, panosim.Options{})
@@ -118,7 +134,7 @@ func TestProvisionPlansTakesStepsAndCommits(t *testing.T) {
 				t.Fatal("it was committed, or not even written")
 			}
 			left, said, err = l.provision(applyAndCommit) // what was written before
-			if want := "fw1: 0 steps\nfw1: committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes\nfw1: committed; status looks again within the hour, or at once after a reload"; err != nil || len(left) != 0 || said != want {
+			if want := "fw1: 0 steps\nfw1: committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes\nfw1: committed; the daemon looks at the policy again within six minutes, and at once after systemctl reload activedefense"; err != nil || len(left) != 0 || said != want {
 				t.Fatalf("%v is left: %q, %v", left, said, err)
 			}
 			if !strings.Contains(sim.Config().Running(), testTag) || sim.Config().Pending("") != 0 {

@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"activedefense/agent/loop"
@@ -13,6 +14,8 @@ const (
 	// stops is known to be down within their sum. A busy management plane takes seconds.
 	pulseEvery  = 5 * time.Second
 	pulseWithin = 8 * time.Second
+	// commitsEvery is every how many times it is also asked for its jobs: whether somebody's commit has ended.
+	commitsEvery = 12
 )
 
 // States of a firewall.
@@ -29,12 +32,14 @@ type pulse struct {
 	members []*xmlapi.Device // it is there when one of them is
 	calls   *Calls
 	timer   func(time.Duration) loop.Timer
-	told    func(err error) // what came of asking
+	told    func(err error)          // what came of asking
+	changed func()                   // a commit has ended since the jobs were last asked for
+	commits map[string]map[uint]bool // by member, the numbers of the commits that have ended; none: not known
 }
 
 // newPulse makes one for an enforcer.
 func (o *Options) newPulse(e *Enforcer) (*pulse, error) {
-	p := &pulse{calls: o.Calls, timer: o.Timer, told: e.heard}
+	p := &pulse{calls: o.Calls, timer: o.Timer, told: e.heard, changed: e.changed, commits: map[string]map[uint]bool{}}
 	for _, m := range e.devices {
 		aside, err := m.Clone()
 		if err != nil {
@@ -54,14 +59,18 @@ func (p *pulse) run(ctx context.Context) error {
 	}()
 	timer := p.timer(pulseEvery)
 	defer timer.Stop()
-	for {
+	for round := 0; ; round++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
 		}
-		if err := p.askOnce(ctx); ctx.Err() == nil {
+		err := p.askOnce(ctx)
+		if ctx.Err() == nil {
 			p.told(err)
+		}
+		if err == nil && round%commitsEvery == 0 {
+			p.commitsOnce(ctx)
 		}
 		timer.Reset(pulseEvery)
 	}
@@ -81,6 +90,31 @@ func (p *pulse) askOnce(ctx context.Context) (err error) {
 	return err
 }
 
+// commitsOnce asks for the jobs, and tells of a commit or a push that has ended since they were last asked for. What a firewall does not
+// tell, the looks that come anyway will find.
+func (p *pulse) commitsOnce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pulseWithin)
+	defer cancel()
+	for _, m := range p.members {
+		jobs, err := m.Jobs(ctx)
+		if err != nil {
+			continue
+		}
+		before, known := p.commits[m.Name()]
+		now, fresh := map[uint]bool{}, false
+		for _, j := range jobs {
+			if j.Done && j.OK && strings.HasPrefix(j.Kind, "Commit") { // "CommitAll": pushed by Panorama
+				now[j.ID] = true
+				fresh = fresh || !before[j.ID]
+			}
+		}
+		if known && fresh {
+			p.changed()
+		}
+		p.commits[m.Name()] = now
+	}
+}
+
 // unanswered tells whether a call failed without a word from the firewall.
 func unanswered(err error) bool {
 	if err == nil {
@@ -91,6 +125,13 @@ func unanswered(err error) bool {
 		return true
 	}
 	return false
+}
+
+// changed has its policies looked at, for a commit has ended.
+func (e *Enforcer) changed() {
+	for _, tell := range e.watched {
+		tell()
+	}
 }
 
 // heard takes in what came of asking the firewall. One that answers again is brought level at once.

@@ -99,6 +99,43 @@ func TestAFirewallThatStopsIsFoundBetweenPasses(t *testing.T) {
 	}
 }
 
+// A commit of anybody's that has ended since the jobs were last asked for is told once; a job of another kind is none, and what a
+// firewall forgets, or does not tell, is no change.
+func TestACommitIsNoticed(t *testing.T) {
+	sim := startSim(t, panosim.Options{})
+	device, err := newDevices("test", NewCalls(), time.Now).member(entryFor("fw1", firewall.ModeTag, sim), "fw1", sim.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(device.Close)
+	told := 0
+	p := &pulse{members: []*xmlapi.Device{device}, commits: map[string]map[uint]bool{}, changed: func() { told++ }}
+	commit := func() {
+		if err := sim.Config().Edit("somebody", "set", xmlapi.VSysPath("vsys1")+"/tag", `<entry name="x"/>`); err != nil {
+			t.Error(err)
+		}
+		if err := sim.Config().Commit("somebody"); err != nil {
+			t.Error(err)
+		}
+	}
+	for i, c := range []struct {
+		happens func()
+		want    int
+	}{
+		{commit, 0}, // before anything is known
+		{func() {}, 0}, {commit, 1}, {func() {}, 1},
+		{func() { sim.AddJob("EDLRefresh", "")(true, "") }, 1},
+		{func() { sim.SetFault(panosim.Fault{Effect: panosim.Forbidden}) }, 1},
+		{sim.ClearFaults, 1},
+		{commit, 2},
+	} {
+		c.happens()
+		if p.commitsOnce(t.Context()); told != c.want {
+			t.Errorf("after step %d, told %d times instead of %d", i, told, c.want)
+		}
+	}
+}
+
 // A refusal is an answer, and so is one to another call while this one waits.
 func TestWhatCountsAsAnAnswer(t *testing.T) {
 	sim := startSim(t, panosim.Options{})

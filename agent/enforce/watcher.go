@@ -21,6 +21,8 @@ const (
 	// force must have taken effect. It is also the least time between two looks for that reason.
 	verifyAgain = 2 * time.Minute
 	verifyEvery = time.Hour
+	// verifySoon is when they are looked at again while something fails, and the least time between two looks because of commits.
+	verifySoon = 5 * time.Minute
 )
 
 // A Watcher looks now and then whether a firewall's policies let the blacklist have effect.
@@ -34,6 +36,7 @@ type Watcher struct {
 	now    func() time.Time
 	timer  func(time.Duration) loop.Timer // loop.NewTimer
 	wakeup loop.Wakeup                    // for a look: the firewall has been brought level for the first time, or again
+	commit loop.Wakeup                    // for a look: somebody's commit has ended on it
 
 	mu     sync.Mutex
 	checks []policy.Check
@@ -54,28 +57,53 @@ type PolicyStatus struct {
 }
 
 // Run looks at the start, when the firewall's first pass is over, lest what it is about to change be found missing; when the
-// firewall is back after it was away; soon after either once more; and every hour, until ctx ends.
+// firewall is back after it was away; soon after either once more; when a commit has ended; every five minutes while something fails; and
+// every hour, until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error {
 	timer := w.timer(verifyFirst)
 	defer timer.Stop()
 	var looked time.Time
+	due := w.now().Add(verifyFirst)
+	wait := func(d time.Duration) {
+		due = w.now().Add(d)
+		timer.Reset(d)
+	}
 	for {
-		next := verifyEvery
+		again := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.wakeup:
-			next = verifyAgain
+			again = true
 			if since := w.now().Sub(looked); since < verifyAgain {
-				timer.Reset(verifyAgain - since) // it comes and goes
+				wait(verifyAgain - since) // it comes and goes
+				continue
+			}
+		case <-w.commit:
+			if since := w.now().Sub(looked); since < verifySoon {
+				wait(min(verifySoon-since, max(0, due.Sub(w.now()))))
 				continue
 			}
 		case <-timer.C:
 		}
 		looked = w.now()
 		w.verifyOnce(ctx)
-		timer.Reset(next)
+		switch {
+		case again:
+			wait(verifyAgain)
+		case w.fails():
+			wait(verifySoon)
+		default:
+			wait(verifyEvery)
+		}
 	}
+}
+
+// fails tells whether a check failed at the last look.
+func (w *Watcher) fails() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.checks, func(c policy.Check) bool { return c.Result == policy.ResultFail })
 }
 
 // verifyOnce looks, and logs what is different from the last time.

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/loop"
+	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/policy"
@@ -46,7 +47,7 @@ func newPolicyTest(t *testing.T) *policyTest {
 	}
 	t.Cleanup(device.Close)
 	p.sim = sim
-	p.Watcher = &Watcher{name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(),
+	p.Watcher = &Watcher{name: "fw1", state: func() Status { return p.of }, device: device, log: zerolog.New(&p.log), now: p.clock.now, wakeup: loop.NewWakeup(), commit: loop.NewWakeup(),
 		want: func(context.Context) policy.Expectation {
 			return policy.Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(testTag), InternetZones: []string{"untrust"}, Now: p.clock.now()}
 		},
@@ -91,6 +92,17 @@ func (p *policyTest) elapse(d time.Duration) time.Duration {
 	return p.waited()
 }
 
+// change has somebody put this in the place of what stands at path of the virtual system, and commit it.
+func (p *policyTest) change(path, xml string) {
+	p.t.Helper()
+	if err := p.sim.Config().Edit("somebody", "edit", xmlapi.VSysPath("vsys1")+path, xml); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.sim.Config().Commit("somebody"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // calls is how many calls the firewall got.
 func (p *policyTest) calls() (n int) {
 	for _, of := range p.sim.Stats().Calls {
@@ -99,7 +111,7 @@ func (p *policyTest) calls() (n int) {
 	return n
 }
 
-func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T) {
+func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenNowAndThen(t *testing.T) {
 	p := newPolicyTest(t)
 	if d := p.waited(); d != verifyFirst {
 		t.Errorf("it looks first after %s at the latest", d)
@@ -118,8 +130,8 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 	if len(checks) != 15 || at == nil || !at.Equal(p.clock.now()) {
 		t.Errorf("the first look found %v at %v", checks, at)
 	}
-	if d := p.elapse(verifyAgain); d != verifyEvery {
-		t.Errorf("after the second look it waits %s", d)
+	if d := p.elapse(verifyAgain); d != verifySoon {
+		t.Errorf("after the second look, which found faults, it waits %s", d)
 	}
 	calls := p.calls()
 	p.wakeup.Wake() // it comes and goes
@@ -129,8 +141,38 @@ func TestPoliciesAreLookedAtWhenTheFirewallIsLevelAndThenEveryHour(t *testing.T)
 	if n := p.calls() - calls; n != 0 {
 		t.Errorf("a firewall that was looked at a moment ago gets %d calls", n)
 	}
-	if d := p.elapse(verifyAgain); d != verifyEvery {
+	if d := p.elapse(verifyAgain); d != verifySoon {
 		t.Errorf("then it waits %s", d)
+	}
+}
+
+// After a commit on the firewall it is looked at once more, at the latest five minutes after the look before, and when nothing fails
+// otherwise every hour.
+func TestPoliciesAreLookedAtAfterACommit(t *testing.T) {
+	p := newPolicyTest(t)
+	p.waited()
+	p.elapse(verifyFirst)
+	if _, err := Provision(t.Context(), &config.Config{Firewalls: []config.Firewall{func() config.Firewall {
+		fw := entryFor("fw1", firewall.ModeTag, p.sim)
+		fw.InternetZones, fw.SyslogAddress = []string{"untrust"}, "127.0.0.1"
+		return fw
+	}()}}, ProvisionOptions{Apply: true, Commit: true}); err != nil {
+		t.Fatal(err)
+	}
+	if d := p.elapse(verifySoon); d != verifyEvery {
+		t.Errorf("where nothing fails any more it waits %s: %+v", d, p.Status().Checks)
+	}
+	p.clock.add(time.Minute)
+	p.commit.Wake()
+	if d := p.waited(); d != verifySoon-time.Minute {
+		t.Errorf("a minute after a look, it waits for %s because of a commit", d)
+	}
+	p.elapse(verifySoon - time.Minute)
+	p.clock.add(verifySoon)
+	calls := p.calls()
+	p.commit.Wake()
+	if d := p.waited(); d != verifyEvery || p.calls() == calls {
+		t.Errorf("%d calls because of a commit, and then it waits %s", p.calls()-calls, d)
 	}
 }
 
@@ -168,22 +210,27 @@ func TestWhetherARuleStopsWhatIsBlockedIsNoted(t *testing.T) {
 	p.waited()
 	p.elapse(verifyFirst)
 	names := firewall.NamesFor(testTag)
-	for _, made := range [][2]string{
-		{"/address-group", `<entry name="` + names.Group + `"><dynamic><filter>'` + testTag + `'</filter></dynamic></entry>`},
-		{"/rulebase/security/rules", `<entry name="` + names.Block + `"><from><member>any</member></from><to><member>any</member></to><source><member>` + names.Group + `</member></source><destination><member>any</member></destination>` +
-			`<application><member>any</member></application><service><member>any</member></service><action>drop</action></entry>`},
+	rule := func(name, source, rest string) string {
+		return `<entry name="` + name + `"><from><member>any</member></from><to><member>any</member></to><source><member>` + source + `</member></source><destination><member>any</member></destination>` +
+			`<application><member>any</member></application><service><member>any</member></service>` + rest + `</entry>`
+	}
+	block := rule(names.Block, names.Group, "<action>drop</action>")
+	p.change("/address-group", `<address-group><entry name="`+names.Group+`"><dynamic><filter>'`+testTag+`'</filter></dynamic></entry></address-group>`)
+	for i, c := range []struct{ rules, fault string }{
+		{block, ""},
+		{rule("allow-web", "any", "<action>allow</action>") + block, `"allow-web" is above "` + names.Block + `" and allows traffic from the internet`},
+		{rule(names.Block, names.Group, "<action>drop</action><rule-type>interzone</rule-type>"), "is of rule type interzone"},
+		{block, ""},
 	} {
-		if err := p.sim.Config().Edit("somebody", "set", xmlapi.VSysPath("vsys1")+made[0], made[1]); err != nil {
-			t.Fatal(err)
+		p.change("/rulebase", "<rulebase><security><rules>"+c.rules+"</rules></security></rulebase>")
+		p.elapse(verifyEvery)
+		if len(p.noted) != i+2 || !strings.Contains(p.noted[i+1], c.fault) || (c.fault == "") != strings.HasSuffix(p.noted[i+1], " ") {
+			t.Fatalf("after change %d, noted: %q", i, p.noted)
 		}
 	}
-	if err := p.sim.Config().Commit("somebody"); err != nil {
-		t.Fatal(err)
-	}
-	p.elapse(verifyEvery)
 	p.sim.Close()
 	p.elapse(verifyEvery)
-	if len(p.noted) != 2 || !strings.Contains(p.noted[0], `no dynamic address group has a filter that matches tag "`+testTag+`" alone`) || !strings.HasSuffix(p.noted[1], " ") {
+	if len(p.noted) != 5 || !strings.Contains(p.noted[0], `no dynamic address group has a filter that matches tag "`+testTag+`" alone`) {
 		t.Errorf("noted: %q", p.noted)
 	}
 }

@@ -153,6 +153,19 @@ func TestAnExplanationNamesEveryFirewall(t *testing.T) {
 	}
 }
 
+// Of a blocked address of which nothing is noted, no firewall is said to have nothing, or to use the list.
+func TestAnExplanationSaysNoMoreThanWasSeen(t *testing.T) {
+	for want, firewalls := range map[string][]string{"  The list has it, where one is served; whether a rule of a firewall uses the list: activedefense verify\n": {"fw1"},
+		"  no firewall is configured or noted; the list has it, where one is served\n": nil} {
+		x := &Explanation{Address: "203.0.113.9", Entries: []BlacklistEntry{{Address: "203.0.113.9"}}, Blocked: true}
+		x.Known(firewalls)
+		var text strings.Builder
+		if err := x.WriteText(&text); err != nil || !strings.Contains(text.String(), want) || strings.Contains(text.String(), "no firewall directly") {
+			t.Errorf("%q: %s, %v", firewalls, text.String(), err)
+		}
+	}
+}
+
 func TestAnExplanationDoesNotVouchForFirewallsItDoesNotKnow(t *testing.T) {
 	x := &Explanation{Entries: []BlacklistEntry{{}}, Blocked: true, Enforced: []Enforced{{Firewall: "fw1"}, {Firewall: "fw1 (peer)"}, {Firewall: "old"}}}
 	x.Known([]string{"fw1", "fw1 (peer)"})

@@ -134,8 +134,10 @@ func (x *Explanation) writeLists(t *display.Table) {
 	}
 	switch {
 	case noted > 0:
+	case x.Blocked && len(x.Enforced) > 0:
+		t.Line("  The list has it, where one is served; whether a rule of a firewall uses the list: activedefense verify")
 	case x.Blocked:
-		t.Line("  no firewall directly; it is on the list")
+		t.Line("  no firewall is configured or noted; the list has it, where one is served")
 	default:
 		t.Line("  no firewall")
 	}

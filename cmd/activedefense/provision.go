@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
@@ -150,13 +151,30 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
 		}
 	}
+	if !p.json && plan != nil && plan.LeftOut != "" {
+		fmt.Fprintf(p.stdout, "%s: %s.\n", display.Harmless(name), plan.LeftOut)
+	}
 	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
 		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: activedefense %s --commit.\n",
 			display.Harmless(name), p.command())
 	}
 	if !p.json && plan != nil && plan.Pending {
-		fmt.Fprintf(p.stdout, "%s: edits of somebody are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name))
+		fmt.Fprintf(p.stdout, "%s: %s are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name), display.Harmless(editsOf(plan)))
 	}
+}
+
+// editsOf says whose edits wait for a commit.
+func editsOf(plan *policy.Plan) string {
+	if len(plan.PendingBy) == 0 {
+		return "edits (the firewall does not say whose)"
+	}
+	whose := slices.Clone(plan.PendingBy)
+	for i, name := range whose {
+		if name == plan.Ourselves {
+			whose[i] = "your own (" + name + ")"
+		}
+	}
+	return "edits of " + english.WordSeries(whose, "and")
 }
 
 // nothing says that there is nothing to be done, and where that is so.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -99,10 +100,13 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 	if out.Until, err = parseTime("--until", f.until, now); err != nil {
 		return out, err
 	}
-	if out.Src, err = networksOf(f.src); err != nil {
+	if !out.Since.IsZero() && !out.Until.IsZero() && !out.Since.Before(out.Until) {
+		return out, usageErrorf("--until %s is not after --since %s, so no record can be between them; give the earlier time to --since", f.until, f.since)
+	}
+	if out.Src, err = networksOf("--src", f.src); err != nil {
 		return out, err
 	}
-	if out.Dst, err = networksOf(f.dst); err != nil {
+	if out.Dst, err = networksOf("--dst", f.dst); err != nil {
 		return out, err
 	}
 	if out.SrcPort, err = portsOf("--src-port", f.srcPort); err != nil {
@@ -143,14 +147,14 @@ func wordsOf[V fmt.Stringer](flag, called string, given []string, values ...V) (
 }
 
 // networksOf reads the addresses and networks of a flag: of an IPv6 address with a length, its network, by which it is counted.
-func networksOf(given []string) (networks []netip.Prefix, err error) {
+func networksOf(flag string, given []string) (networks []netip.Prefix, err error) {
 	for _, text := range given {
 		p, err := netip.ParsePrefix(text)
 		if err != nil || p.Addr().Unmap().Is4() {
 			p, err = parsePrefix(text)
 		}
 		if err != nil {
-			return nil, err
+			return nil, usageErrorf("%s: %w", flag, err)
 		}
 		networks = append(networks, p.Masked())
 	}
@@ -298,8 +302,14 @@ func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter 
 		if len(u.Seen) > 0 {
 			seen = "records have " + strings.Join(u.Seen, ", ")
 		}
-		fmt.Fprintf(r.stderr, "no record of this time has %s %q: %s\n", strings.ReplaceAll(u.Column, "_", " "), u.Value, seen)
+		fmt.Fprintf(r.stderr, "no record of this time fits %s %q: %s\n", flagOf(u.Column), u.Value, seen)
 	}
+}
+
+// flagOf names the flag that searches a column.
+func flagOf(column string) string {
+	other := map[string]string{"src_user": "user", "from_zone": "zone", "session_end_reason": "end-reason"}
+	return "--" + cmp.Or(other[column], strings.ReplaceAll(column, "_", "-"))
 }
 
 // ruleHint says for names that --rule has, if one is that of a rule of detection or of a firewall, that a security rule's is meant; ""

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -189,7 +190,7 @@ func TestNamesThatTheLogDoesNotHave(t *testing.T) {
 	const device, rule = `--device is the name that the firewall gives itself in the log`, `--rule is the name of the firewall's security rule, and "`
 	for flags, want := range map[string]string{
 		"records --device other,EDGE-1": device, "records --rule port-scan": rule + `port-scan"`, "records --rule edge-1": rule + `edge-1"`,
-		"records --device nobody": `no record of this time has device "nobody": records have LAB-FW-01`, "records --rule web": `no record of this time has rule "web": nothing is known there`, "records": "",
+		"records --device nobody": `no record of this time fits --device "nobody": records have LAB-FW-01`, "records --rule web": `no record of this time fits --rule "web": nothing is known there`, "records": "",
 		"blacklist list": "nothing is blocked\n", "blacklist list --device edge-1": device, "blacklist list --device x": "nothing that matches is blocked\n",
 		"blacklist list --held --since 1h": "nothing that matches is held\n", "blacklist list --all --device x": "nothing that matches is blocked, held or observed, and nothing was\n",
 	} {
@@ -214,7 +215,8 @@ func TestRecordsRefuseWhatAFieldCannotHave(t *testing.T) {
 		"--outcome denied": `--outcome "denied": the outcomes are refused, answered, late-answer`, "--grade high": `--grade "high": the grades are proven, forgeable`,
 		"--dst-port 8003-8000": `--dst-port "8003-8000": give a port from 0 to 65535, a range such as 8000-8003`, "--src-port 22,65536": `--src-port "65536"`,
 		"--dst-port ssh": "see activedefense records --help", "--dst-port -1": `--dst-port "-1"`,
-		"--grade proven,": "the grades are", "--src 203.0.113.9/33": "neither an address nor a network", "--type tcp": "the types are",
+		"--grade proven,": "the grades are", "--src 203.0.113.9/33": "neither an address nor a network",
+		"--src 300.1.1.1": `--src: "300.1.1.1" is neither`, "--dst 203.0.113.9/24": "--dst: 203.0.113.9/24 has host bits", "--until 1h --since 30m": "--until 1h is not after --since 30m", "--until 2d": "--until 2d is not after --since 24h", "--type tcp": "the types are",
 	} {
 		c := newRecordsCommand(a)
 		c.SilenceErrors, c.SilenceUsage = true, true
@@ -266,7 +268,10 @@ func TestAValueThatNoRecordHasIsSaid(t *testing.T) {
 	if err := r.search(t.Context(), store.RecordFilter{Action: []string{"dropp"}, Device: []string{"lab-fw-01"}}); err != nil {
 		t.Fatal(err)
 	}
-	if text.String() != "no records match\n" || !strings.HasPrefix(said.String(), `no record of this time has action "dropp": `) || strings.Count(said.String(), "\n") != 1 {
+	if got := fmt.Sprint(flagOf("src_country"), flagOf("src_user"), flagOf("from_zone"), flagOf("session_end_reason"), flagOf("device")); got != "--src-country--user--zone--end-reason--device" {
+		t.Errorf("the flags are %s", got)
+	}
+	if text.String() != "no records match\n" || !strings.HasPrefix(said.String(), `no record of this time fits --action "dropp": `) || strings.Count(said.String(), "\n") != 1 {
 		t.Errorf("%s%s", text.String(), said.String())
 	}
 }

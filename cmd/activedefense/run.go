@@ -47,7 +47,7 @@ func (r *runCommand) run(ctx context.Context) error {
 
 	log := r.logger(cfg)
 	warn(log, warnings)
-	used := agent.Options{Version: version, Logger: log, Config: r.path(), Loaded: time.Now()}
+	used := agent.Options{Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now()}
 	current, err := agent.New(ctx, cfg, used)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (r *runCommand) run(ctx context.Context) error {
 			log.Info().Err(err).Msg("stopped")
 			return err
 		}
-		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: r.path(), Loaded: time.Now()}
+		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now()}
 		if current, err = agent.New(ctx, next, fresh); err != nil {
 			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
 			refused := err.Error()

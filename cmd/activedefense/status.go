@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,12 +9,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/agent/screen"
 )
 
@@ -56,6 +59,7 @@ func (c *statusCommand) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.sayOther(base, s.Configuration.Path)
 	if c.watch {
 		return c.keepWatching(ctx, base, s)
 	}
@@ -66,6 +70,29 @@ func (c *statusCommand) status(ctx context.Context) error {
 		return &statusError{code: exitFailed}
 	}
 	return nil
+}
+
+// sayOther says that the daemon that answers runs with another configuration than this command, if it does.
+func (c *statusCommand) sayOther(base, theirs string) {
+	ours := absolute(c.path())
+	if theirs == ours {
+		return
+	}
+	one, err := os.Stat(theirs)
+	if other, err2 := os.Stat(ours); err == nil && err2 == nil && os.SameFile(one, other) {
+		return // by a link
+	}
+	const defaults = "the built-in defaults"
+	fmt.Fprintf(c.stderr, "the daemon at %s runs with %s, not with %s: this is the state of its store, inputs and firewalls\n",
+		base, cmp.Or(display.Harmless(theirs), defaults), cmp.Or(ours, defaults))
+}
+
+// absolute is the whole path of a file; "" stays.
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil && path != "" {
+		return whole
+	}
+	return path
 }
 
 // keepWatching shows the state again and again until ctx ends. A daemon that does not answer meanwhile may be restarting.

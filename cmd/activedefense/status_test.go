@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,33 @@ func TestStatusAsksTheDaemonAndNoProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", proxy.URL) // read once a process: the command is one of its own
 	if stdout, stderr, code := w.run("status", "--json"); code != 0 || !asked {
 		t.Errorf("exit status %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// Who asks with a configuration of his own is told whose state he sees.
+func TestStatusSaysThatTheDaemonRunsWithAnotherConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.yaml", "b.yaml"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("a.yaml", filepath.Join(dir, "link.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	a := filepath.Join(dir, "a.yaml")
+	for ours, theirs := range map[string]string{a: a, "a.yaml": a, "link.yaml": a, "": ""} {
+		var said strings.Builder
+		if (&statusCommand{app: &app{configPath: ours, stderr: &said}}).sayOther("http://x", theirs); said.Len() > 0 {
+			t.Errorf("%q beside %q: %s", ours, theirs, said.String())
+		}
+	}
+	for ours, want := range map[string]string{"b.yaml": "runs with " + a + ", not with " + filepath.Join(dir, "b.yaml") + ":", "": "not with the built-in defaults:"} {
+		var said strings.Builder
+		if (&statusCommand{app: &app{configPath: ours, stderr: &said}}).sayOther("http://x", a); !strings.Contains(said.String(), want) {
+			t.Errorf("%q: %q", ours, said.String())
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -216,7 +217,7 @@ func (l *lab) startFirewalls(o panosim.Options) error {
 		names = append(names, "lab-fw-02")
 	}
 	for i, name := range names {
-		d, err := l.start(i, name, fmt.Sprintf("00700000000000%d", i+1), o, panosim.Start)
+		d, err := l.start(i, name, serialOf(i), o, panosim.Start)
 		if err != nil {
 			return err
 		}
@@ -236,6 +237,10 @@ func (l *lab) startPanorama(o panosim.Options) error {
 	if o.Config, err = readFile("--panorama-config", l.settings.panoramaConfig); err != nil {
 		return err
 	}
+	example := o.Config == ""
+	if example {
+		o.Config = l.examplePanorama()
+	}
 	o.Model, o.VSys = "", nil
 	_, err = l.start(len(l.firewalls), "lab-panorama", "", o, func(o panosim.Options) (*panosim.Sim, error) {
 		var managed []*panosim.Sim
@@ -249,8 +254,26 @@ func (l *lab) startPanorama(o panosim.Options) error {
 		l.panorama = p
 		return p.Sim, nil
 	})
-	return err
+	if err != nil || !example {
+		return err
+	}
+	return errors.Join(l.panorama.Push("branches"), l.panorama.PushTemplate("branch-stack"))
 }
+
+//go:embed panorama.xml
+var examplePanorama string
+
+// examplePanorama is the configuration of a Panorama that has a device group with a pre rule and a template stack, both of all firewalls.
+func (l *lab) examplePanorama() string {
+	var devices strings.Builder
+	for i := range l.firewalls {
+		fmt.Fprintf(&devices, `<entry name="%s"/>`, serialOf(i))
+	}
+	return strings.ReplaceAll(examplePanorama, "<devices/>", "<devices>"+devices.String()+"</devices>")
+}
+
+// serialOf is the serial number of the nth firewall.
+func serialOf(n int) string { return fmt.Sprintf("%015d", 7_000_000_000_001+n) }
 
 // devices lists every machine.
 func (l *lab) devices() []device {

@@ -109,7 +109,7 @@ func command(in io.Reader, out io.Writer) *cobra.Command {
 	f.DurationVar(&s.restartTime, "restart-time", 5*time.Second, "how long each of the three phases of a restart takes")
 	f.BoolVar(&s.pair, "pair", false, "run two firewalls as a high-availability pair")
 	f.BoolVar(&s.panorama, "panorama", false, "run a Panorama that manages them")
-	f.StringVar(&s.panoramaConfig, "panorama-config", "", "`FILE` with the Panorama's configuration, with its device groups")
+	f.StringVar(&s.panoramaConfig, "panorama-config", "", "`FILE` with the Panorama's configuration, with its device groups (default: device group branches with a pre rule, and template stack branch-stack, pushed)")
 	return root
 }
 

@@ -292,6 +292,14 @@ func TestPairBehindPanorama(t *testing.T) {
 	p.expect(`lab-fw-02 .*, passive,`)
 }
 
+// A Panorama without a configuration of its own has an example, which is in force on the firewalls.
+func TestTheExampleOfAPanorama(t *testing.T) {
+	p, _ := within(t, "--panorama")
+	p.expect(`lab-panorama .*manages 007000000000001, listens at`)
+	p.command("rules")
+	p.expect(`lab-fw-01 +vsys1 1 hq-web: from untrust any to any 198.51.100.7: allow branches`)
+}
+
 // Tags and packets are about the virtual system that was chosen.
 func TestVirtualSystems(t *testing.T) {
 	p, _ := within(t, "--vsys", "vsys1,vsys2")

@@ -108,6 +108,8 @@ type Facts struct {
 	seen                   panorama.View      // the same, with where it is from
 
 	pending   fact[bool]      // somebody's edits are not committed
+	editors   []string        // whose; none: not told. Only of a plan, as is ourselves
+	ourselves string          // as whom we act; "": not known
 	candidate []candidateFact // of our objects; only if pending
 
 	rights     rights

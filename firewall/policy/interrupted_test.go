@@ -8,6 +8,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 )
 
 // provision plans, writes and commits once, as a person has it done; whole says that it was told to be done.
@@ -29,6 +30,20 @@ func (l *provisionLab) provision() (whole bool, err error) {
 		}
 	}
 	return err == nil, err
+}
+
+// A plan says whose edits wait for a commit, and which of them are ours.
+func TestAPlanSaysWhoseEditsWait(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Dialect.Admins = dialect.AdminsSelf })
+	for _, admin := range []string{"somebody", "boss", "svc-activedefense"} {
+		if err := l.sim.Config().Edit(admin, "set", vsys1+"/tag", `<entry name="of-`+admin+`"/>`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan, err := Provision(t.Context(), l.device, l.want)
+	if got := fmt.Sprint(plan.PendingBy, " ", plan.Ourselves); err != nil || got != "[boss somebody svc-activedefense] svc-activedefense" {
+		t.Errorf("edits of %s, %v", got, err)
+	}
 }
 
 // complete holds the firewall to what a whole run leaves: ours committed, nothing of others touched.

@@ -56,6 +56,10 @@ type Plan struct {
 	// Pending: edits of somebody are not committed. The plan is made from the candidate configuration, with them; a commit takes
 	// along those of the administrator as whom we act.
 	Pending bool `json:"pending"`
+	// PendingBy are whose edits these are, as the firewall tells; none: it does not. Ourselves is as whom we act, where that is known
+	// and somebody's edits are not committed.
+	PendingBy []string `json:"pending_by,omitempty"`
+	Ourselves string   `json:"ourselves,omitempty"`
 	// Uncommitted: something that no step is left for is so in the candidate configuration alone, and not in force.
 	Uncommitted bool `json:"uncommitted"`
 	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
@@ -63,6 +67,8 @@ type Plan struct {
 	Differences []decision.Difference `json:"differences"` // at most MaxDifferences
 	// DifferencesTotal is how many there are.
 	DifferencesTotal int `json:"differences_total"`
+	// LeftOut is what is not planned although a list is served, and why; "": nothing.
+	LeftOut string `json:"left_out,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
@@ -122,7 +128,8 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 // newPlan is the plan of steps that lead from one to the other.
 func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
 	all := differences(f, after, want)
-	return Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, Differences: all[:min(len(all), MaxDifferences)], DifferencesTotal: len(all)}
+	return Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, PendingBy: f.editors, Ourselves: f.ourselves,
+		Differences: all[:min(len(all), MaxDifferences)], DifferencesTotal: len(all)}
 }
 
 // running gives the facts with the running configuration in place of the candidate.
@@ -153,6 +160,12 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
+	if f.pending.value {
+		f.editors, _ = xmlapi.Editors(ctx, d) // not told: they stay unnamed
+		if f.ourselves = d.Username(); f.ourselves == "" && !d.ThroughPanorama() {
+			f.ourselves = xmlapi.LoggedInAs(ctx, d, "determine our administrator name")
+		}
+	}
 	f.readPushed(ctx, d)
 	if err := f.policyError(); err != nil {
 		return nil, err

@@ -127,12 +127,12 @@ func newVerifier(f *Facts, want Expectation) *verifier {
 // doesNotApply passes a check that has nothing to look at in this mode.
 func (v *verifier) doesNotApply(f *findings) { f.note("does not apply in mode %s", v.want.Mode) }
 
-// Stops tells from checks whether a rule in force stops what is blocked: fault is why none does, in at most some hundred bytes. known is
-// false where that could not be asked.
+// Stops tells from checks whether a rule in force stops what is blocked, before any other lets it in: fault is why none does, in at most
+// some hundred bytes. known is false where that could not be asked.
 func Stops(checks []Check) (fault string, known bool) {
 	for _, c := range checks {
 		switch {
-		case c.Check != CheckBlockSource && c.Check != CheckBlockRule:
+		case c.Check != CheckBlockSource && c.Check != CheckBlockRule && c.Check != CheckBlockPosition:
 		case c.Result == ResultFail && fault == "":
 			fault, known = xmlapi.Tidy(c.Detail), true
 		case c.Result == ResultPass || c.Result == ResultWarn && !strings.HasPrefix(c.Detail, unaskedText):

@@ -549,7 +549,7 @@ func verifyCases() []verifyCase {
 		{"capacity-list", "edl mode on a small model, with 51,000 addresses", []change{listMode, swap(`model="PA-3220"`, `model="PA-850"`), swap(`<entry name="203.0.113.66" since="2026-02-27T08:00:00Z"/>`, `<entry name="203.0.113.66" since="2026-03-01T11:55:00Z" count="51000"/>`)}, fail(CheckCapacity, "1002 are left out"), ""},
 
 		// dag-members
-		{"members-missing", "an address has not got into the group", []change{swap(`<entry name="203.0.113.66" type="registered-ip"/>`, "")}, fail(CheckMembers, "203.0.113.66"), ""},
+		{"members-missing", "an address has not got into the group", []change{swap(`<entry name="203.0.113.66" type="registered-ip"/>`, "")}, fail(CheckMembers, "addresses are not in the group: 203.0.113.66"), ""},
 		{"members-young", "an address has not got into the group in half a minute", []change{swap(`<entry name="203.0.113.66" type="registered-ip"/>`, ""), swap("2026-02-27T08:00:00Z", "2026-03-01T11:59:30Z")}, nil, ""},
 		{"members-no-group", "the firewall keeps no members of the group", []change{swap("<group-name>active-defense</group-name>", "<group-name>other</group-name>")}, fail(CheckMembers, "reports no members"), ""},
 		{"members-other-vsys", "the members are those of another virtual system's group", []change{swap("<vsys>vsys1</vsys>\n            <group-name>", "<vsys>vsys2</vsys>\n            <group-name>")}, fail(CheckMembers, "reports no members"), ""},

@@ -356,6 +356,25 @@ func TestFactsThroughPanorama(t *testing.T) {
 	}
 }
 
+// A serial number that a Panorama does not manage is a matter of target.
+func TestAFirewallThatPanoramaDoesNotManage(t *testing.T) {
+	panorama, err := panosim.StartPanorama(panosim.PanoramaOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(panorama.Close)
+	device, err := xmlapi.Open(xmlapi.Options{Name: "LAB-FW-01", URL: panorama.URL(), Target: "009", APIKey: panorama.Key(), CA: panorama.CA()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(device.Close)
+	want := Expectation{Mode: firewall.ModeTag, Names: firewall.NamesFor(tag)}
+	if c := result(Verify(ReadFacts(t.Context(), device, want), want), CheckAPI); c.Result != ResultFail || !strings.Contains(c.Detail, "is not a managed device") ||
+		!strings.Contains(c.Remedy, "Set target of this firewall to its serial number") {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestFactsUnknownVSys(t *testing.T) {
 	s := simulate(t, readFile(t, "base"), panosim.Options{})
 	d, err := s.device.Sibling(xmlapi.Options{Name: "LAB-FW-01-vsys9", VSys: "vsys9"})

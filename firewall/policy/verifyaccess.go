@@ -23,6 +23,10 @@ func (v accessChecks) api(f *findings) {
 		}
 		return
 	}
+	if xmlapi.Kind(err) == xmlapi.KindAPI && v.f.throughPanorama {
+		f.fail("Set target of this firewall to its serial number, as this Panorama lists it under Panorama > Managed Devices > Summary, and see that it is connected there. CLI of Panorama: show devices connected", "%s", cause(err))
+		return
+	}
 	f.fail(map[string]string{
 		xmlapi.KindUnreachable: "Check url, the route to the management interface, and Device > Setup > Interfaces > Management > Permitted IP Addresses and HTTPS.",
 		xmlapi.KindTimeout:     "Check url and whether the management plane is busy (show system resources); increase timeout if needed.",

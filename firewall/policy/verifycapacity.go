@@ -124,15 +124,14 @@ func (v capacityChecks) dagMembers(f *findings) {
 		f.note("%d of %d are in the group", count, count)
 		return
 	}
-	text := plural(len(missing), "address is", "addresses are")
 	if groups == 0 {
 		f.fail("The group is populated only while an enabled, committed rule uses it: see "+CheckBlockRule+". CLI: show object dynamic-address-group all",
-			"%s not in the group: the firewall reports no members of it", text)
+			"%d of %s not in the group: the firewall reports no members of it", len(missing), plural(count, "address is", "addresses are"))
 		return
 	}
 	f.fail("CLI: show object registered-ip tag "+word(v.want.Names.Tag)+", then show object dynamic-address-group name "+word(v.sources[0].name)+
 		". If only the first shows them, the group's filter or the platform limit keeps them out; otherwise see status for registration errors.",
-		"%s of %d not in the group: %s", text, count, examples(missing))
+		"%d of %s not in the group: %s", len(missing), plural(count, "address is", "addresses are"), examples(missing))
 }
 
 // groupMembers gives the members of all groups that block, and how many of those groups the firewall keeps members of.

@@ -2,6 +2,7 @@ package xmlapi
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -82,16 +83,34 @@ func EditorOf(ctx context.Context, d *Device, xpath string) (string, error) {
 	if name := editor(at); name != "" {
 		return name, nil
 	}
-	changes, err := d.OpIn(ctx, CallConfig, what, "<show><config><list><changes></changes></list></config></show>", "")
+	changes, err := journal(ctx, d, what)
 	if err != nil {
 		return "", err
 	}
-	for _, e := range changes.Child("journal").Entries() {
+	for _, e := range changes {
 		if strings.HasPrefix(e.Value("xpath"), xpath) {
 			return e.Value("owner"), nil
 		}
 	}
 	return "", nil
+}
+
+// Editors gives the administrators whose edits are not committed, sorted; none: there are no edits, or the firewall does not tell.
+func Editors(ctx context.Context, d *Device) (names []string, err error) {
+	changes, err := journal(ctx, d, "read whose edits are not committed")
+	for _, e := range changes {
+		if name := e.Value("owner"); name != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// journal gives the edits that are not committed.
+func journal(ctx context.Context, d *Device, what string) ([]*Node, error) {
+	changes, err := d.OpIn(ctx, CallConfig, what, "<show><config><list><changes></changes></list></config></show>", "")
+	return changes.Child("journal").Entries(), err
 }
 
 // editor gives the administrator who is named beside the edits in n, the deepest one first; "" if none is named.
