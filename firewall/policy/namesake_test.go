@@ -371,3 +371,59 @@ func TestRemoveLeavesWhatOnlyBearsOurNames(t *testing.T) {
 		}
 	}
 }
+
+// A rule of our name that is not as we make it is somebody else's, also where it drops: without --adopt a plan leaves it, and so does a
+// removal, which would otherwise open what it drops.
+func TestARuleOfOurNameIsOursByItsContent(t *testing.T) {
+	const group = `<address-group><entry name="active-defense"><dynamic><filter>'active-defense'</filter></dynamic></entry></address-group>`
+	members := func(names ...string) string {
+		return `<member>` + strings.Join(names, `</member><member>`) + `</member>`
+	}
+	for name, c := range map[string]struct {
+		rule, from, action, more string
+		source                   []string
+		ours                     bool
+	}{
+		"as we make it":                 {tag + "-block", "untrust", "drop", "", []string{tag}, true},
+		"of an earlier version":         {tag + "-block", "any", "drop", "", []string{tag, tag + "-list"}, true},
+		"sensor of an earlier version":  {tag + "-sensor", "untrust", "drop", "", []string{"any"}, true},
+		"allows":                        {tag + "-block", "untrust", "allow", "", []string{"203.0.113.7"}, false},
+		"allows what we block":          {tag + "-block", "untrust", "allow", "", []string{tag}, false},
+		"drops others":                  {tag + "-block-list", "untrust", "drop", "", []string{"203.0.113.0/24"}, false},
+		"drops others beside ours":      {tag + "-block", "untrust", "drop", "", []string{tag, "203.0.113.9"}, false},
+		"drops all but what we block":   {tag + "-block", "untrust", "drop", `<negate-source>yes</negate-source>`, []string{tag}, false},
+		"from another zone":             {tag + "-block", "dmz", "drop", "", []string{tag}, false},
+		"a sensor that allows":          {tag + "-sensor", "untrust", "allow", "", []string{"any"}, false},
+		"a sensor for one source alone": {tag + "-sensor", "untrust", "drop", "", []string{"203.0.113.9"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			theirs := `<entry name="` + c.rule + `"><from>` + members(c.from) + `</from><to><member>any</member></to><source>` + members(c.source...) + `</source><destination><member>any</member></destination>` +
+				`<application><member>any</member></application><service><member>any</member></service><action>` + c.action + `</action><log-end>no</log-end>` + c.more + `</entry>`
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+				o.Config = strings.Replace(confOf("", group), `<entry name="web">`, theirs+`<entry name="web">`, 1)
+			})
+			l.want.Sensor = SensorDrop
+			object := `security rule "` + c.rule + `"`
+			plan := l.plan()
+			for _, s := range plan {
+				if s.Object == object && s.Action != ActionPerson && s.Foreign == c.ours {
+					t.Errorf("provision: %v, foreign %t", s, s.Foreign)
+				}
+			}
+			l.apply(plan, false)
+			if stands := strings.Contains(l.sim.Config().Candidate(), theirs); !c.ours && !stands {
+				t.Errorf("changed without --adopt:\n%s", l.sim.Config().Candidate())
+			}
+			if c.from == "dmz" { // a removal does not ask which zones face the internet: all that it drops is what we block
+				return
+			}
+			removal, err := Remove(t.Context(), l.device, l.want, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := stepFor(t, removal.Steps, object); s.Foreign == c.ours {
+				t.Errorf("removal: %v, foreign %t", s, s.Foreign)
+			}
+		})
+	}
+}

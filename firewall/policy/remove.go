@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -236,7 +235,7 @@ func (r *remover) object(kind, name string, path ...string) {
 		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
 		detail, foreign := "it is ours", !r.isOurs(kind, sc.node.At(path...).Entry(name))
 		if foreign {
-			detail = "it bears our name, and is not as we make it"
+			detail = notAsWeMakeIt
 		}
 		r.step(ActionDelete, kind, name, detail, foreign, xmlapi.Delete(at))
 		if !foreign || r.adopt {
@@ -249,6 +248,8 @@ func (r *remover) object(kind, name string, path ...string) {
 func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 	names := r.want.Names
 	switch kind {
+	case "security rule":
+		return r.ours(readRule(n, layerLocal))
 	case "tag":
 		return n.Value("comments") == names.TagEntry().Value("comments")
 	case "log forwarding profile":
@@ -256,14 +257,9 @@ func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 	case "syslog server profile":
 		return !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
 	case "address group":
-		if n.Child("dynamic") == nil {
-			return r.p.fillsGroup(names, n)
-		}
-		matches, others := filterMatches(n.Value("dynamic", "filter"), names.Tag)
-		return matches && !others
+		return r.ourGroup(n)
 	case "external dynamic list":
-		return n.Value("type", "ip", "certificate-profile") == names.CertProf ||
-			r.want.ListURL != "" && firewall.SameListURL(n.Value("type", "ip", "url"), r.want.ListURL)
+		return r.ourList(n)
 	case "certificate profile":
 		all := n.Child("CA").Entries()
 		return len(all) == 1 && all[0].Attr("name") == names.CA

@@ -156,8 +156,7 @@ func (p *provisioner) group() bool {
 		return true
 	}
 	// As another mode left it, it is ours; else it is somebody's, and so is a rule that names it.
-	members := existing.Child("static").Members()
-	foreign := len(members) == 0 || slices.ContainsFunc(members, func(m string) bool { return !isMember(n, p.p.scopes.find(m, "address").Node) })
+	foreign := !p.ourGroup(existing.Node)
 	p.borrowed[n.Group] = foreign
 	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
 	p.step(ActionChange, "address group", n.Group, fmt.Sprintf("%s, in place of the group of that name %s, which is %s", detail, existing.scope, groupText(existing.Node)), foreign,
