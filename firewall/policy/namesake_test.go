@@ -427,3 +427,65 @@ func TestARuleOfOurNameIsOursByItsContent(t *testing.T) {
 		})
 	}
 }
+
+// A syslog server profile, or a log forwarding profile, of our name that sends to somebody else stays as it is, and nothing of ours names
+// it: ours takes another name, with which the firewall is whole, and which a removal finds again.
+func TestLogsGoToNoStranger(t *testing.T) {
+	server := func(profile, name, address string) string {
+		return `<syslog><entry name="` + profile + `"><server><entry name="` + name + `"><server>` + address + `</server><transport>UDP</transport><port>514</port></entry></server></entry></syslog>`
+	}
+	const lists = `<profiles><entry name="active-defense"><match-list><entry name="t"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list></entry></profiles>`
+	for name, theirs := range map[string]string{
+		"server profile":                         server(tag, "siem", "192.0.2.77"),
+		"server profile, its server of our name": server(tag, tag, "192.0.2.77"),
+		"log forwarding profile":                 server("siem", "siem", "192.0.2.77") + lists,
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+				o.Config = confOf("<log-settings>"+theirs+"</log-settings>", "")
+			})
+			l.apply(l.plan(), false)
+			l.commit()
+			running := l.sim.Config().Running()
+			for _, node := range []string{"<log-setting>" + tag + "</log-setting>", "<send-syslog><member>" + tag + "</member></send-syslog>"} {
+				if strings.Contains(theirs, "<profiles>") == strings.Contains(node, "log-setting") && strings.Contains(running, node) {
+					t.Errorf("%s:\n%s", node, running)
+				}
+			}
+			if fails := l.fails(); slices.ContainsFunc(fails, func(f string) bool {
+				return strings.HasPrefix(f, CheckForwarding) || strings.HasPrefix(f, CheckBlockLogs) || strings.HasPrefix(f, CheckFormat)
+			}) {
+				t.Errorf("it is not whole: %q", fails)
+			}
+			l.apply(l.removal(false), false)
+			l.commitRemoval()
+			running = l.sim.Config().Running()
+			if strings.Contains(running, "-own") || !strings.Contains(running, `<server>192.0.2.77</server>`) {
+				t.Errorf("after the removal:\n%s", running)
+			}
+		})
+	}
+}
+
+// A list of our name that is fetched from elsewhere is somebody else's, whatever certificate profile it has.
+func TestAListOfOurNameFromElsewhere(t *testing.T) {
+	const theirs = `<external-list><entry name="active-defense-list"><type><ip><url>https://lists.example.net/x</url><certificate-profile>active-defense</certificate-profile><recurring><hourly/></recurring></ip></type></entry></external-list>`
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = confOf("<certificate-profile><entry name=\"active-defense\"/></certificate-profile>", theirs)
+	})
+	for what, steps := range map[string][]Step{"provision": l.plan(), "removal": l.removal(false)} {
+		if s := stepFor(t, steps, `external dynamic list "active-defense-list"`); !s.Foreign {
+			t.Errorf("%s: %v", what, s)
+		}
+	}
+}
+
+// Our server profile follows our address: our formats tell that it is ours.
+func TestOurServerProfileFollowsOurAddress(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	l.apply(l.plan(), false)
+	l.want.SyslogAddress = "192.0.2.99:5514"
+	if got := shorts(l.plan()); !slices.Equal(got, []string{`change syslog server profile "active-defense"`}) {
+		t.Errorf("%q", got)
+	}
+}
