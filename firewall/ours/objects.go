@@ -28,9 +28,18 @@ func (r *reader) object(kind, name string) *xmlapi.Node {
 
 // take takes over what a member of a rule, a pool or a setting stands for: an address, a network, a range, an address object
 // or a group of them.
-func (r *reader) take(member string, kind Kind, what string) { r.takeAt(member, kind, what, 0) }
+func (r *reader) take(member string, kind Kind, what string) {
+	r.takeAt(member, kind, what, map[string]visit{}, 0)
+}
 
-func (r *reader) takeAt(member string, kind Kind, what string, depth int) {
+// visit is how deep a group was found, and whether it is being looked into still.
+type visit struct {
+	depth int
+	open  bool
+}
+
+// takeAt looks into a group once, or again where it stands less deep than it was seen.
+func (r *reader) takeAt(member string, kind Kind, what string, seen map[string]visit, depth int) {
 	member = strings.TrimSpace(member)
 	if member == "" || member == "any" || r.full {
 		return
@@ -40,13 +49,19 @@ func (r *reader) takeAt(member string, kind Kind, what string, depth int) {
 		return
 	}
 	if group := r.object("address-group", member); group != nil {
-		if group.Child("static") == nil || depth >= maxNesting {
+		before, known := seen[member]
+		if group.Child("static") == nil || depth >= maxNesting || before.open {
 			r.trouble(what+" names the dynamic address group "+quote(member)+", whose members are not read, and it is left out", remedy)
 			return
 		}
-		for _, m := range group.Child("static").Members() {
-			r.takeAt(m, kind, what, depth+1)
+		if known && before.depth <= depth {
+			return
 		}
+		seen[member] = visit{depth, true}
+		for _, m := range group.Child("static").Members() {
+			r.takeAt(m, kind, what, seen, depth+1)
+		}
+		seen[member] = visit{depth, false}
 		return
 	}
 	if !r.literal(member, kind, what) {

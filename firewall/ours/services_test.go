@@ -105,3 +105,26 @@ func TestServices(t *testing.T) {
 		t.Errorf("a firewall that serves nothing: %v", quiet)
 	}
 }
+
+// Groups that hold the same groups over and over are looked into once, not once for each way to them.
+func TestGroupsAreLookedIntoOnce(t *testing.T) {
+	const levels, width = 14, 6
+	var groups strings.Builder
+	for i := range levels {
+		for k := range width {
+			fmt.Fprintf(&groups, `<entry name="g%dx%d"><static>`, i, k)
+			for j := range width {
+				fmt.Fprintf(&groups, `<member>g%dx%d</member>`, i+1, j)
+			}
+			groups.WriteString(`</static></entry>`)
+		}
+	}
+	for k := range width {
+		fmt.Fprintf(&groups, `<entry name="g%dx%d"><static><member>203.0.113.%d</member></static></entry>`, levels, k, k)
+	}
+	r := parts{vsys: `<address-group>` + groups.String() + `</address-group>`}.facts(t).reader()
+	r.take("g0x0", Network, "what is asked")
+	if all := r.sorted().Entries; len(all) != width {
+		t.Errorf("%v", all)
+	}
+}

@@ -127,8 +127,19 @@ func (r *resolver) address(name string) decision.Addresses {
 			out.Sets = []string{quoteAll([]string{name})}
 		}
 	}
+	out.Ranges, out.Sets = distinct(out.Ranges), distinct(out.Sets) // groups may hold the same ones over and over
 	r.known[name] = out
 	return out
+}
+
+// distinct gives each once, in the order in which they come.
+func distinct[T comparable](all []T) []T {
+	seen := make(map[T]bool, len(all))
+	return slices.DeleteFunc(all, func(v T) bool {
+		before := seen[v]
+		seen[v] = true
+		return before
+	})
 }
 
 // dynamicGroup and externalList are the sets that these are in a policy.

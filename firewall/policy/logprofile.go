@@ -88,12 +88,15 @@ func (p *vsysPolicy) ourSyslog(want Expectation) []syslogProfile {
 			return want.SyslogAddress != "" && slices.ContainsFunc(s.servers, func(v syslogServer) bool { return v.is(want.SyslogAddress) })
 		},
 		func(s syslogProfile) bool { return s.name == want.Names.Syslog },
-		func(s syslogProfile) bool {
-			return want.SyslogAddress != "" && slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
-				have := s.formats[kind]
-				return have != "" && (sameFormat(have, want.Formats.of(kind)) || sameFormat(have, want.Formats.Shorter))
-			})
-		})
+		func(s syslogProfile) bool { return want.SyslogAddress != "" && s.inFormat(want) })
+}
+
+// inFormat tells whether a profile has a custom format of ours.
+func (s syslogProfile) inFormat(want Expectation) bool {
+	return slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
+		have := s.formats[kind]
+		return have != "" && (sameFormat(have, want.Formats.of(kind)) || sameFormat(have, want.Formats.Shorter))
+	})
 }
 
 // firstMatching gives what the first of the tests that anything passes lets through.

@@ -371,3 +371,121 @@ func TestRemoveLeavesWhatOnlyBearsOurNames(t *testing.T) {
 		}
 	}
 }
+
+// A rule of our name that is not as we make it is somebody else's, also where it drops: without --adopt a plan leaves it, and so does a
+// removal, which would otherwise open what it drops.
+func TestARuleOfOurNameIsOursByItsContent(t *testing.T) {
+	const group = `<address-group><entry name="active-defense"><dynamic><filter>'active-defense'</filter></dynamic></entry></address-group>`
+	members := func(names ...string) string {
+		return `<member>` + strings.Join(names, `</member><member>`) + `</member>`
+	}
+	for name, c := range map[string]struct {
+		rule, from, action, more string
+		source                   []string
+		ours                     bool
+	}{
+		"as we make it":                 {tag + "-block", "untrust", "drop", "", []string{tag}, true},
+		"of an earlier version":         {tag + "-block", "any", "drop", "", []string{tag, tag + "-list"}, true},
+		"sensor of an earlier version":  {tag + "-sensor", "untrust", "drop", "", []string{"any"}, true},
+		"allows":                        {tag + "-block", "untrust", "allow", "", []string{"203.0.113.7"}, false},
+		"allows what we block":          {tag + "-block", "untrust", "allow", "", []string{tag}, false},
+		"drops others":                  {tag + "-block-list", "untrust", "drop", "", []string{"203.0.113.0/24"}, false},
+		"drops others beside ours":      {tag + "-block", "untrust", "drop", "", []string{tag, "203.0.113.9"}, false},
+		"drops all but what we block":   {tag + "-block", "untrust", "drop", `<negate-source>yes</negate-source>`, []string{tag}, false},
+		"from another zone":             {tag + "-block", "dmz", "drop", "", []string{tag}, false},
+		"a sensor that allows":          {tag + "-sensor", "untrust", "allow", "", []string{"any"}, false},
+		"a sensor for one source alone": {tag + "-sensor", "untrust", "drop", "", []string{"203.0.113.9"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			theirs := `<entry name="` + c.rule + `"><from>` + members(c.from) + `</from><to><member>any</member></to><source>` + members(c.source...) + `</source><destination><member>any</member></destination>` +
+				`<application><member>any</member></application><service><member>any</member></service><action>` + c.action + `</action><log-end>no</log-end>` + c.more + `</entry>`
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+				o.Config = strings.Replace(confOf("", group), `<entry name="web">`, theirs+`<entry name="web">`, 1)
+			})
+			l.want.Sensor = SensorDrop
+			object := `security rule "` + c.rule + `"`
+			plan := l.plan()
+			for _, s := range plan {
+				if s.Object == object && s.Action != ActionPerson && s.Foreign == c.ours {
+					t.Errorf("provision: %v, foreign %t", s, s.Foreign)
+				}
+			}
+			l.apply(plan, false)
+			if stands := strings.Contains(l.sim.Config().Candidate(), theirs); !c.ours && !stands {
+				t.Errorf("changed without --adopt:\n%s", l.sim.Config().Candidate())
+			}
+			if c.from == "dmz" { // a removal does not ask which zones face the internet: all that it drops is what we block
+				return
+			}
+			removal, err := Remove(t.Context(), l.device, l.want, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := stepFor(t, removal.Steps, object); s.Foreign == c.ours {
+				t.Errorf("removal: %v, foreign %t", s, s.Foreign)
+			}
+		})
+	}
+}
+
+// A syslog server profile, or a log forwarding profile, of our name that sends to somebody else stays as it is, and nothing of ours names
+// it: ours takes another name, with which the firewall is whole, and which a removal finds again.
+func TestLogsGoToNoStranger(t *testing.T) {
+	server := func(profile, name, address string) string {
+		return `<syslog><entry name="` + profile + `"><server><entry name="` + name + `"><server>` + address + `</server><transport>UDP</transport><port>514</port></entry></server></entry></syslog>`
+	}
+	const lists = `<profiles><entry name="active-defense"><match-list><entry name="t"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list></entry></profiles>`
+	for name, theirs := range map[string]string{
+		"server profile":                         server(tag, "siem", "192.0.2.77"),
+		"server profile, its server of our name": server(tag, tag, "192.0.2.77"),
+		"log forwarding profile":                 server("siem", "siem", "192.0.2.77") + lists,
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+				o.Config = confOf("<log-settings>"+theirs+"</log-settings>", "")
+			})
+			l.apply(l.plan(), false)
+			l.commit()
+			running := l.sim.Config().Running()
+			for _, node := range []string{"<log-setting>" + tag + "</log-setting>", "<send-syslog><member>" + tag + "</member></send-syslog>"} {
+				if strings.Contains(theirs, "<profiles>") == strings.Contains(node, "log-setting") && strings.Contains(running, node) {
+					t.Errorf("%s:\n%s", node, running)
+				}
+			}
+			if fails := l.fails(); slices.ContainsFunc(fails, func(f string) bool {
+				return strings.HasPrefix(f, CheckForwarding) || strings.HasPrefix(f, CheckBlockLogs) || strings.HasPrefix(f, CheckFormat)
+			}) {
+				t.Errorf("it is not whole: %q", fails)
+			}
+			l.apply(l.removal(false), false)
+			l.commitRemoval()
+			running = l.sim.Config().Running()
+			if strings.Contains(running, "-own") || !strings.Contains(running, `<server>192.0.2.77</server>`) {
+				t.Errorf("after the removal:\n%s", running)
+			}
+		})
+	}
+}
+
+// A list of our name that is fetched from elsewhere is somebody else's, whatever certificate profile it has.
+func TestAListOfOurNameFromElsewhere(t *testing.T) {
+	const theirs = `<external-list><entry name="active-defense-list"><type><ip><url>https://lists.example.net/x</url><certificate-profile>active-defense</certificate-profile><recurring><hourly/></recurring></ip></type></entry></external-list>`
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = confOf("<certificate-profile><entry name=\"active-defense\"/></certificate-profile>", theirs)
+	})
+	for what, steps := range map[string][]Step{"provision": l.plan(), "removal": l.removal(false)} {
+		if s := stepFor(t, steps, `external dynamic list "active-defense-list"`); !s.Foreign {
+			t.Errorf("%s: %v", what, s)
+		}
+	}
+}
+
+// Our server profile follows our address: our formats tell that it is ours.
+func TestOurServerProfileFollowsOurAddress(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, nil)
+	l.apply(l.plan(), false)
+	l.want.SyslogAddress = "192.0.2.99:5514"
+	if got := shorts(l.plan()); !slices.Equal(got, []string{`change syslog server profile "active-defense"`}) {
+		t.Errorf("%q", got)
+	}
+}

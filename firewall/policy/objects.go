@@ -134,17 +134,31 @@ func (p *vsysPolicy) lists(listURL string) []placed {
 
 // holds tells whether a source list holds one of the objects, by itself or inside address groups.
 func (p *vsysPolicy) holds(members []string, wanted map[string]bool) bool {
-	return p.holdsAt(members, wanted, 0)
+	return p.holdsAt(members, wanted, visits{}, 0)
 }
 
-func (p *vsysPolicy) holdsAt(members []string, wanted map[string]bool, depth int) bool {
+func (p *vsysPolicy) holdsAt(members []string, wanted map[string]bool, seen visits, depth int) bool {
 	return slices.ContainsFunc(members, func(m string) bool {
 		if wanted[m] {
 			return true
 		}
-		inner := p.scopes.find(m, "address-group").Child("static").Members()
-		return depth < maxNesting && p.holdsAt(inner, wanted, depth+1)
+		if depth >= maxNesting || !seen.enter(m, depth) {
+			return false
+		}
+		return p.holdsAt(p.scopes.find(m, "address-group").Child("static").Members(), wanted, seen, depth+1)
 	})
+}
+
+// visits are how deep each group was found in one question. Groups may hold the same ones over and over, at every depth.
+type visits map[string]int
+
+// enter tells whether a group has to be looked into: it was not yet, or only deeper, where the bound may have cut it off.
+func (v visits) enter(group string, depth int) bool {
+	if before, ok := v[group]; ok && before <= depth {
+		return false
+	}
+	v[group] = depth
+	return true
 }
 
 // maybePublic tells whether a source of the rule can be a public address; only those are ever blocked. What is not
@@ -153,16 +167,16 @@ func (p *vsysPolicy) maybePublic(r rule) bool {
 	if r.notSource || isAny(r.source) {
 		return true
 	}
-	return p.publicAt(r.source, 0)
+	return p.publicAt(r.source, visits{}, 0)
 }
 
-func (p *vsysPolicy) publicAt(members []string, depth int) bool {
+func (p *vsysPolicy) publicAt(members []string, seen visits, depth int) bool {
 	return slices.ContainsFunc(members, func(m string) bool {
 		if depth > maxNesting {
 			return true
 		}
 		if g := p.scopes.find(m, "address-group"); g.Child("static") != nil {
-			return p.publicAt(g.Child("static").Members(), depth+1)
+			return seen.enter(m, depth) && p.publicAt(g.Child("static").Members(), seen, depth+1)
 		}
 		text := m
 		if a := p.scopes.find(m, "address"); a.Node != nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"activedefense/firewall"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -180,19 +179,12 @@ func (r *remover) all() {
 	for _, name := range []string{n.Block, n.Listed, n.Sensor} {
 		r.object("security rule", name, "rulebase", "security", "rules")
 	}
-	for _, u := range r.referring(n.Logs, "log-setting") {
-		if r.here(u) {
-			r.stopLogging(u)
-		}
+	for _, name := range ourNames(n.Logs) {
+		r.logging(name)
 	}
-	r.object("log forwarding profile", n.Logs, "log-settings", "profiles")
-	stays := xmlapi.SharedPath + "/log-settings/profiles" + xmlapi.EntryNamed(n.Logs) // if it is not gone, with all that it needs
-	for _, u := range r.referring(n.Syslog, "send-syslog") {
-		if r.here(u) && len(r.armed) == 0 && !strings.HasPrefix(u.path, stays) {
-			r.stopSending(u)
-		}
+	for _, name := range ourNames(n.Syslog) {
+		r.sending(name)
 	}
-	r.object("syslog server profile", n.Syslog, "log-settings", "syslog")
 	r.object("address group", n.Group, "address-group")
 	r.members()
 	r.object("external dynamic list", n.List, "external-list")
@@ -205,6 +197,31 @@ func (r *remover) all() {
 		r.take(ActionChange, u, "without the tag "+n.Tag, !strings.Contains(u.at, defaultRulesPath), u.at)
 	}
 	r.object("tag", n.Tag, "tag")
+}
+
+// logging takes away a log forwarding profile of ours.
+func (r *remover) logging(name string) {
+	for _, u := range r.referring(name, "log-setting") {
+		if r.here(u) {
+			r.stopLogging(u)
+		}
+	}
+	r.object("log forwarding profile", name, "log-settings", "profiles")
+}
+
+// sending takes away a syslog server profile of ours. A log forwarding profile of ours that is not gone stays with all that it needs.
+func (r *remover) sending(name string) {
+	stays := func(u reference) bool {
+		return slices.ContainsFunc(ourNames(r.want.Names.Logs), func(logs string) bool {
+			return strings.HasPrefix(u.path, xmlapi.SharedPath+"/log-settings/profiles"+xmlapi.EntryNamed(logs))
+		})
+	}
+	for _, u := range r.referring(name, "send-syslog") {
+		if r.here(u) && len(r.armed) == 0 && !stays(u) {
+			r.stopSending(u)
+		}
+	}
+	r.object("syslog server profile", name, "log-settings", "syslog")
 }
 
 // object takes away one of ours, wherever it stands, unless something still refers to it.
@@ -236,7 +253,7 @@ func (r *remover) object(kind, name string, path ...string) {
 		at := sc.path + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
 		detail, foreign := "it is ours", !r.isOurs(kind, sc.node.At(path...).Entry(name))
 		if foreign {
-			detail = "it bears our name, and is not as we make it"
+			detail = notAsWeMakeIt
 		}
 		r.step(ActionDelete, kind, name, detail, foreign, xmlapi.Delete(at))
 		if !foreign || r.adopt {
@@ -249,21 +266,18 @@ func (r *remover) object(kind, name string, path ...string) {
 func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 	names := r.want.Names
 	switch kind {
+	case "security rule":
+		return r.ours(readRule(n, layerLocal))
 	case "tag":
 		return n.Value("comments") == names.TagEntry().Value("comments")
 	case "log forwarding profile":
-		return !slices.ContainsFunc(n.Child("match-list").Entries(), func(m *xmlapi.Node) bool { return !sendsToAlone(m, []string{names.Syslog}) })
+		return r.ourLogs(n)
 	case "syslog server profile":
-		return !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
+		return r.ourServer(n.Attr("name")) && !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
 	case "address group":
-		if n.Child("dynamic") == nil {
-			return r.p.fillsGroup(names, n)
-		}
-		matches, others := filterMatches(n.Value("dynamic", "filter"), names.Tag)
-		return matches && !others
+		return r.ourGroup(n)
 	case "external dynamic list":
-		return n.Value("type", "ip", "certificate-profile") == names.CertProf ||
-			r.want.ListURL != "" && firewall.SameListURL(n.Value("type", "ip", "url"), r.want.ListURL)
+		return r.ourList(n)
 	case "certificate profile":
 		all := n.Child("CA").Entries()
 		return len(all) == 1 && all[0].Attr("name") == names.CA
@@ -339,7 +353,7 @@ func (r *remover) stopSending(u reference) {
 	n := r.want.Names
 	name := u.entry.Attr("name")
 	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
-		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, []string{n.Syslog})
+		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, r.ourServers())
 	switch {
 	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)

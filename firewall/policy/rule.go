@@ -25,7 +25,10 @@ const (
 func (l layer) pushed() bool { return l != layerLocal && l != layerDefault }
 
 // Actions of rules that let traffic pass; all others (deny, drop, reset-client, reset-server, reset-both) do not.
-const actionAllow = "allow"
+const (
+	actionAllow = "allow"
+	actionDrop  = "drop" // what rules of ours do
+)
 
 // Kinds of rules.
 const (

@@ -156,8 +156,7 @@ func (p *provisioner) group() bool {
 		return true
 	}
 	// As another mode left it, it is ours; else it is somebody's, and so is a rule that names it.
-	members := existing.Child("static").Members()
-	foreign := len(members) == 0 || slices.ContainsFunc(members, func(m string) bool { return !isMember(n, p.p.scopes.find(m, "address").Node) })
+	foreign := !p.ourGroup(existing.Node)
 	p.borrowed[n.Group] = foreign
 	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
 	p.step(ActionChange, "address group", n.Group, fmt.Sprintf("%s, in place of the group of that name %s, which is %s", detail, existing.scope, groupText(existing.Node)), foreign,
@@ -212,13 +211,13 @@ func (p *provisioner) list() string {
 	if !p.authority() {
 		return ""
 	}
-	if existing := p.p.scopes.find(n.List, "external-list"); len(lists) == 0 && existing.Node != nil && existing.Value("type", "ip", "certificate-profile") != n.CertProf {
+	existing := p.p.scopes.find(n.List, "external-list")
+	if len(lists) == 0 && existing.Node != nil && existing.Value("type", "ip", "certificate-profile") != n.CertProf {
 		p.person("external dynamic list "+quoteAll([]string{n.List}), "There is another list of that name, which is not fetched from "+url+": rename it, or give this firewall another tag.")
 		return ""
 	}
 	if p.borrowed[n.List] = p.untrusted; len(lists) == 0 {
-		p.create("external dynamic list", n.List, "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, p.vsys+"/external-list",
-			listEntry(n.List, url, n.CertProf)).Foreign = p.untrusted
+		p.ownList(existing)
 		return n.List
 	}
 	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
@@ -238,6 +237,19 @@ func (p *provisioner) list() string {
 	p.step(ActionChange, "external dynamic list", name, "certificate profile "+n.CertProf+": "+strings.Join(trust.fails, "; "), name != n.List || p.untrusted,
 		xmlapi.Replace(at, xmlapi.Leaf("certificate-profile", n.CertProf)))
 	return name
+}
+
+// ownList makes the list of our name, or has the one that is there be fetched from us: that is somebody else's before.
+func (p *provisioner) ownList(existing placed) {
+	n, url := p.want.Names, p.want.ListURL
+	detail, entry := "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, listEntry(n.List, url, n.CertProf)
+	if existing.Node == nil || existing.scope.pushed {
+		p.create("external dynamic list", n.List, detail, p.vsys+"/external-list", entry).Foreign = p.untrusted
+		return
+	}
+	p.borrowed[n.List] = true
+	p.step(ActionChange, "external dynamic list", n.List, detail+", in place of "+existing.Value("type", "ip", "url"), true,
+		xmlapi.Replace(existing.scope.path+"/external-list"+xmlapi.EntryNamed(n.List), entry))
 }
 
 // listEntry is an external dynamic list of ours.

@@ -35,6 +35,16 @@ func (p *provisioner) server() []string {
 		return nil
 	}
 	profile, detail := serverEntry(p)
+	if !p.ourServer(n.Syslog) { // nothing of ours may name it: it sends to somebody else
+		name := ourNames(n.Syslog)[1]
+		if !p.ourServer(name) {
+			p.person("syslog server profile "+quoteAll([]string{n.Syslog}), fmt.Sprintf("It sends to somebody else, and so does %s: rename one, or give this firewall another tag (firewalls[].tag), which our names follow from. Until then nothing sends logs to us.", quoteAll([]string{name})))
+			return local
+		}
+		detail += "; " + quoteAll([]string{n.Syslog}) + " is somebody else's, and stays"
+		p.create("syslog server profile", name, detail, sharedSyslog, xmlapi.NamedEntry(name, profile.Children...))
+		return append([]string{name}, local...)
+	}
 	switch p.local[n.Syslog] = old.scope.inVSys; {
 	case old.Node == nil:
 		p.create("syslog server profile", n.Syslog, detail, sharedSyslog, profile)
@@ -42,9 +52,35 @@ func (p *provisioner) server() []string {
 		at := p.f.place.TemplatePath() + "/shared/log-settings/syslog" + xmlapi.EntryNamed(n.Syslog)
 		ofPanorama{p}.step("syslog server profile "+quoteAll([]string{n.Syslog}), "On Panorama: "+detail, p.f.place.ReachOfTemplate(), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Set(at, profile.Child("server"))}})
 	default:
-		p.step(ActionChange, "syslog server profile", n.Syslog, detail, true, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), profile.Child("server")))
+		p.step(ActionChange, "syslog server profile", n.Syslog, detail, false, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), profile.Child("server")))
 	}
 	return append([]string{n.Syslog}, local...)
+}
+
+// ourNames are the names that an object of ours may have: the second where somebody else's has the first.
+func ourNames(name string) []string { return []string{name, name + "-own"} }
+
+// ourServer tells whether the syslog server profile of that name, one of ours, sends to us and to nobody else, or did when our address
+// was another, which our formats tell; true also where there is none.
+func (p *provisioner) ourServer(name string) bool {
+	all := p.p.syslogProfiles()
+	i := slices.IndexFunc(all, func(s syslogProfile) bool { return s.name == name })
+	if i < 0 || len(all[i].servers) <= 1 && all[i].inFormat(p.want) {
+		return true
+	}
+	return !slices.ContainsFunc(all[i].servers, func(s syslogServer) bool { return p.want.SyslogAddress == "" || !s.is(p.want.SyslogAddress) })
+}
+
+// ourServers are the syslog server profiles to which match lists of ours send.
+func (p *provisioner) ourServers() []string {
+	theirs := func(name string) bool { return !p.ourServer(name) }
+	return append(slices.DeleteFunc(ourNames(p.want.Names.Syslog), theirs), p.sendTo...)
+}
+
+// ourLogs tells whether all that a log forwarding profile of our name does is to send to us.
+func (p *provisioner) ourLogs(profile *xmlapi.Node) bool {
+	servers := p.ourServers()
+	return !slices.ContainsFunc(profile.Child("match-list").Entries(), func(m *xmlapi.Node) bool { return !sendsToAlone(m, servers) })
 }
 
 // serverEntry is the syslog server profile that sends to us, and what it does.
@@ -117,7 +153,7 @@ func (p *provisioner) formats(s syslogProfile) {
 		if want == "" {
 			change = xmlapi.Delete(at + "/" + kind) // absent, it is the default one
 		}
-		p.step(ActionChange, object, s.name, found, s.name != p.want.Names.Syslog, change)
+		p.step(ActionChange, object, s.name, found, !slices.Contains(ourNames(p.want.Names.Syslog), s.name), change)
 	}
 }
 
@@ -140,20 +176,7 @@ func (p *provisioner) forwarding() string {
 		}
 	}
 	if len(ours) == 0 {
-		for _, l := range p.p.logProfiles() {
-			if l.name == n.Logs {
-				ours = append(ours, l)
-			}
-		}
-	}
-	if len(ours) == 0 {
-		to, at := p.serverFor(scope{}), sharedLogs
-		if to == "" {
-			to, at = p.sendTo[0], p.vsys+"/log-settings/profiles"
-		}
-		p.create("log forwarding profile", n.Logs, "all traffic and threat logs to "+to, at,
-			logsEntry(n.Logs, to))
-		return n.Logs
+		return p.ownLogs()
 	}
 	for _, l := range ours {
 		for _, kind := range []string{logTraffic, logThreat} {
@@ -161,6 +184,34 @@ func (p *provisioner) forwarding() string {
 		}
 	}
 	return ours[0].name
+}
+
+// ownLogs makes the log forwarding profile of our name where none sends to us yet, and gives its name; "": it cannot be.
+func (p *provisioner) ownLogs() string {
+	for _, name := range ourNames(p.want.Names.Logs) {
+		old := p.p.scopes.find(name, "log-settings", "profiles")
+		if old.Node == nil {
+			to, at := p.serverFor(scope{}), sharedLogs
+			if to == "" {
+				to, at = p.sendTo[0], p.vsys+"/log-settings/profiles"
+			}
+			p.create("log forwarding profile", name, "all traffic and threat logs to "+to, at, logsEntry(name, to))
+			return name
+		}
+		if !p.ourLogs(old.Node) {
+			continue // what named it would send logs of ours to somebody else
+		}
+		for _, l := range p.p.logProfiles() {
+			if l.name == name {
+				p.matchList(l, logTraffic)
+				p.matchList(l, logThreat)
+			}
+		}
+		return name
+	}
+	p.person("log forwarding profile "+quoteAll([]string{p.want.Names.Logs}), fmt.Sprintf("It sends to somebody else, and so does %s: rename one, or give this firewall another tag (firewalls[].tag), "+
+		"which our names follow from. Until then no rule logs to us.", quoteAll(ourNames(p.want.Names.Logs)[1:])))
+	return ""
 }
 
 // matchList adds what a log forwarding profile lacks for one type of log.
@@ -184,16 +235,16 @@ func (p *provisioner) matchList(l logProfile, kind string) {
 		p.unreachable("log forwarding profile "+quoteAll([]string{l.name}), detail)
 		return
 	}
-	n := p.want.Names
+	n, servers := p.want.Names, p.ourServers()
 	names := []string{n.Logs + "-" + kind, n.Logs + "-" + kind + another}
 	foreign := true
-	if l.name == n.Logs {
+	if slices.Contains(ourNames(n.Logs), l.name) {
 		names = append([]string{kind}, names...)
-		foreign = len(l.lists) > 0 && !slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsToAlone(m.entry, append(p.sendTo, n.Syslog)) })
+		foreign = len(l.lists) > 0 && !slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsToAlone(m.entry, servers) })
 	}
 	free := slices.IndexFunc(names, func(name string) bool {
 		return !slices.ContainsFunc(l.lists, func(m matchList) bool {
-			return m.name == name && (name == kind || !sendsToAlone(m.entry, append(p.sendTo, n.Syslog)))
+			return m.name == name && (name == kind || !sendsToAlone(m.entry, servers))
 		})
 	})
 	if free < 0 {

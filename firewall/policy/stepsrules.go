@@ -24,16 +24,37 @@ func (p *provisioner) dropRule(name, description string, sources []string, profi
 	from := p.zones.zones
 	n := xmlapi.NamedEntry(name, xmlapi.MemberList("from", from...), xmlapi.MemberList("to", anything), xmlapi.MemberList("source", sources...), xmlapi.MemberList("destination", anything),
 		xmlapi.MemberList("source-user", anything), xmlapi.MemberList("category", anything), xmlapi.MemberList("application", anything), xmlapi.MemberList("service", anything),
-		xmlapi.Leaf("action", "drop"), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("description", description))
+		xmlapi.Leaf("action", actionDrop), xmlapi.Leaf("log-end", "yes"), xmlapi.Leaf("description", description))
 	if profile != "" {
 		n.Children = append(n.Children, xmlapi.Leaf("log-setting", profile))
 	}
 	return n
 }
 
-// ourRule tells of a local rule that bears our name; whether it stands, and whether it is enabled.
-func (p *provisioner) ourRule(name string) bool {
-	return slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.layer == layerLocal && r.name == name })
+// named gives the firewall's own rule of that name, enabled or not; ok: there is one.
+func (p *provisioner) named(name string) (r rule, ok bool) {
+	all := slices.Concat(p.p.rules, p.p.inactive)
+	i := slices.IndexFunc(all, func(r rule) bool { return r.layer == layerLocal && r.name == name })
+	if i < 0 {
+		return rule{}, false
+	}
+	return all[i], true
+}
+
+// notAsWeMakeIt is what a plan says of what bears our name and is somebody else's.
+const notAsWeMakeIt = "it bears our name, and is not as we make it"
+
+// replace has the rule of our name be this one, or makes it. One that is not as we make it is somebody else's.
+func (p *provisioner) replace(name, detail string, entry *xmlapi.Node) *Step {
+	old, stands := p.named(name)
+	if !stands {
+		return p.create("security rule", name, detail, p.vsys+rulesPath, entry)
+	}
+	foreign := !p.ours(old)
+	if foreign {
+		detail += "; " + notAsWeMakeIt
+	}
+	return p.step(ActionChange, "security rule", name, detail, foreign, xmlapi.Replace(p.rulePath(name), entry))
 }
 
 // dropBlocked makes a rule that drops what is blocked from these sources, first of all. first is the rule that does, for each traffic.
@@ -43,12 +64,9 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 	}
 	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
 	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
-	s := p.create("security rule", name, detail, p.vsys+rulesPath, entry)
-	if p.ourRule(name) {
-		s.Action, s.edits = ActionChange, []xmlapi.Edit{xmlapi.Replace(p.rulePath(name), entry)}
-	}
+	s := p.replace(name, detail, entry)
 	s.to(p.rulePath(name), xmlapi.MoveTop)
-	s.Foreign = slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
+	s.Foreign = s.Foreign || slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
 }
 
 // split takes the list out of our own block rule, where that stays as it is otherwise: the list has a rule of its own.
@@ -63,7 +81,7 @@ func (p *provisioner) split() {
 			p.person("security rule "+r.String(), p.splitRemedy(r))
 			continue
 		}
-		p.step(ActionChange, "security rule", n.Block, fmt.Sprintf("source %s, without the list: a firewall may match only one of them in one rule (PAN-274213)", quoteAll(left)), false,
+		p.step(ActionChange, "security rule", n.Block, fmt.Sprintf("source %s, without the list: a firewall may match only one of them in one rule (PAN-274213)", quoteAll(left)), !p.ours(r),
 			xmlapi.Replace(p.rulePath(n.Block)+"/source", xmlapi.MemberList("source", left...)))
 	}
 }
@@ -149,10 +167,51 @@ func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, 
 	return local, pushed, level
 }
 
-// ours tells whether a rule of the firewall's bears a name of ours.
+// ours tells whether a rule of the firewall's is ours: it bears our name, and drops what we block and nothing else, as every version of
+// ours made it; or it is the sensor rule of an earlier one. What else it narrows does no harm, from whichever zones. Where the internet
+// zones are not known, it may be from any zones.
 func (p *provisioner) ours(r rule) bool {
-	n := p.want.Names
-	return r.layer == layerLocal && slices.Contains([]string{n.Block, n.Listed, n.Sensor}, r.name)
+	n, zones := p.want.Names, p.zones.zones
+	if r.layer != layerLocal || r.action != actionDrop || r.notSource || r.notDestination ||
+		len(zones) > 0 && !isAny(r.from) && slices.ContainsFunc(r.from, func(z string) bool { return !slices.Contains(zones, z) }) {
+		return false
+	}
+	switch r.name {
+	case n.Sensor:
+		return r.total() && isAny(r.to)
+	case n.Block, n.Listed:
+		return !slices.ContainsFunc(r.source, func(m string) bool { return !p.ourSource(m) })
+	}
+	return false
+}
+
+// ourSource tells whether the source of a rule stands for what we block, and nothing else.
+func (p *provisioner) ourSource(name string) bool {
+	for _, kind := range []string{"address-group", "external-list"} {
+		if o := p.p.scopes.find(name, kind); o.Node != nil {
+			return p.p.namesake(kind, name) == "" && (kind == "address-group" && p.ourGroup(o.Node) || kind == "external-list" && p.ourList(o.Node))
+		}
+	}
+	return p.p.namesake("", name) == "" && (name == p.want.Names.Group || name == p.want.Names.List) // it is gone
+}
+
+// ourGroup tells whether a group holds what we block, as any mode fills it, and nothing else.
+func (p *provisioner) ourGroup(g *xmlapi.Node) bool {
+	if g.Child("dynamic") != nil {
+		matches, others := filterMatches(g.Value("dynamic", "filter"), p.want.Names.Tag)
+		return matches && !others
+	}
+	return !slices.ContainsFunc(g.Child("static").Members(), func(m string) bool {
+		return !isMember(p.want.Names, p.p.scopes.find(m, "address").Node)
+	})
+}
+
+// ourList tells whether an external dynamic list is fetched from us. Where our URL is not known, the certificate profile tells.
+func (p *provisioner) ourList(l *xmlapi.Node) bool {
+	if p.want.ListURL == "" {
+		return l.Value("type", "ip", "certificate-profile") == p.want.Names.CertProf
+	}
+	return firewall.SameListURL(l.Value("type", "ip", "url"), p.want.ListURL)
 }
 
 // putLogs has rules log to us: by our log forwarding profile, or where somebody else's is in use, by that one.
@@ -216,7 +275,8 @@ func (p *provisioner) sensorRule(profile string) {
 	if len(silent) > 0 && profile != "" {
 		p.makeSensor(silent, deciding, profile)
 	}
-	if n := p.want.Names.Sensor; p.ourRule(n) && !p.planned(n) {
+	n := p.want.Names.Sensor
+	if _, stands := p.named(n); stands && !p.planned(n) {
 		var f findings
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
 			p.person("security rule "+quoteAll([]string{n}), "It keeps rules from being reached, which a move would have allow again: "+strings.Join(f.fails, "; ")+". If they are meant to: "+strings.Join(f.remedies, " ")+
@@ -233,11 +293,7 @@ func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profil
 		if len(cut) == 0 {
 			entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
 			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
-			if p.ourRule(n.Sensor) {
-				p.step(ActionChange, "security rule", n.Sensor, detail, false, xmlapi.Replace(p.rulePath(n.Sensor), entry)).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
-			} else {
-				p.create("security rule", n.Sensor, detail, p.vsys+rulesPath, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
-			}
+			p.replace(n.Sensor, detail, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 			return
 		}
 		why = "; no rule that drops, as sensor: drop asks for, because it would cut " + strings.Join(cut[:min(len(cut), maxNamed)], ", ")

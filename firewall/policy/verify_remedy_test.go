@@ -285,6 +285,34 @@ func TestMaybePublic(t *testing.T) {
 	}
 }
 
+// Groups that hold the same groups over and over are looked into once, not once for each way to them: 6 to the power of 14 here.
+func TestGroupsAreLookedIntoOnce(t *testing.T) {
+	const levels, width = 14, 6
+	var groups strings.Builder
+	for i := range levels {
+		for k := range width {
+			fmt.Fprintf(&groups, `<entry name="g%dx%d"><static>`, i, k)
+			for j := range width {
+				fmt.Fprintf(&groups, `<member>g%dx%d</member>`, i+1, j)
+			}
+			groups.WriteString(`</static></entry>`)
+		}
+	}
+	for k := range width {
+		fmt.Fprintf(&groups, `<entry name="g%dx%d"><static><member>10.0.0.%d</member></static></entry>`, levels, k, k)
+	}
+	p := newPolicy(sources{vsys: "vsys1", own: node(t, `<entry name="vsys1"><address-group>`+groups.String()+`</address-group></entry>`)})
+	if p.holds([]string{"g0x0"}, map[string]bool{"203.0.113.9": true}) || !p.holds([]string{"g0x0"}, map[string]bool{"10.0.0.5": true}) {
+		t.Error("what it holds")
+	}
+	if p.maybePublic(rule{source: []string{"g0x0"}}) {
+		t.Error("it is private")
+	}
+	if got := p.resolver(Expectation{}).address("g0x0"); len(got.Ranges) != width || len(got.Sets) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Panorama can push a rule for some firewalls, for some of their virtual systems, or for all but those.
 func TestTargets(t *testing.T) {
 	for text, want := range map[string][3]bool{ // for this one's vsys1, its vsys2, and another firewall
