@@ -259,8 +259,12 @@ func together(steps []policy.Step) (out []policy.Step) {
 func (p *provisionCommand) printStep(s policy.Step) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "delete": "-", "person": "!"}[s.Action]
 	note := ""
-	if s.Foreign && !p.opts.Adopt {
-		note = "\n" + "        (not ours: not changed without --adopt)"
+	switch {
+	case !s.Foreign || p.opts.Adopt:
+	case s.Action == policy.ActionPerson:
+		note = "\n        (not ours: not among the commands without --adopt)"
+	default:
+		note = "\n        (not ours: not changed without --adopt)"
 	}
 	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, display.Harmless(s.Object), display.Harmless(s.Detail), note)
 }

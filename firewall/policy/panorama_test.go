@@ -389,6 +389,7 @@ func TestStatesOfPanorama(t *testing.T) {
 	for name, c := range states() {
 		t.Run(name, func(t *testing.T) {
 			l := newPanoramaLab(t, c.of)
+			l.want.Adopt = true
 			before, decided := setFormat(t, l.panorama.Config().Running()), flows(l.sister)
 			plan := l.whole()
 			if plan.Panorama == nil || len(plan.Panorama.Commands) == 0 {
@@ -696,6 +697,29 @@ func TestRemoveFromPanorama(t *testing.T) {
 	}
 	if running := a.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama`) || withoutOurs(t, running) != before {
 		t.Errorf("Panorama has\n%s\nbefore\n%s", running, before)
+	}
+}
+
+// What is somebody else's on Panorama is among the commands only where it is adopted, and said where it is not.
+func TestOthersObjectsAreNotAmongTheCommands(t *testing.T) {
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("allow-web", "dmz"))})
+	const theirs = "set device-group branches pre-rulebase security rules allow-web log-setting "
+	isTheirs := func(s Step) bool { return strings.HasPrefix(s.Object, `security rule "allow-web"`) }
+	for _, l.want.Panorama = range []string{PanoramaPlan, PanoramaApply} {
+		for _, l.want.Adopt = range []bool{false, true} {
+			plan := l.whole()
+			i := slices.IndexFunc(plan.Steps, isTheirs)
+			if i < 0 || !plan.Steps[i].Foreign || len(plan.Steps[i].Commands) > 0 != l.want.Adopt {
+				t.Errorf("%s, adopted %v: the step is %+v", l.want.Panorama, l.want.Adopt, plan.Steps)
+			}
+			commands, notes := strings.Join(plan.Panorama.Commands, "\n"), strings.Join(plan.Panorama.Notes, "\n")
+			if strings.Contains(commands, theirs) != l.want.Adopt || strings.Contains(notes, `Left out of the commands is what is somebody else's (security rule "allow-web"`) == l.want.Adopt {
+				t.Errorf("%s, adopted %v:\n%s\n%s", l.want.Panorama, l.want.Adopt, commands, notes)
+			}
+			if !strings.Contains(commands, "security rules active-defense-block-"+serial) || !slices.Contains(plan.Panorama.Commands, "commit partial admin NAME") || slices.Contains(plan.Panorama.Commands, "commit") || !strings.Contains(notes, "in place of NAME") {
+				t.Errorf("%s, adopted %v:\n%s\n%s", l.want.Panorama, l.want.Adopt, commands, notes)
+			}
+		}
 	}
 }
 

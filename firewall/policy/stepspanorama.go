@@ -25,7 +25,7 @@ const (
 type OnPanorama struct {
 	Group    string   `json:"device_group"` // of the firewall; "": not known
 	Template string   `json:"template"`     // in which server profiles, match lists and certificates are made; "": not known
-	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included
+	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included; what is somebody else's only if it is adopted
 	Notes    []string `json:"notes"`        // what a person has to know before that
 
 	place   panorama.Place
@@ -64,7 +64,7 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 func (p ofPanorama) decided() []Step {
 	for i := range p.steps {
 		s, at := &p.steps[i], p.f.place
-		if s.change.Empty() || p.want.Panorama != PanoramaApply && p.want.Panorama != panoramaJudged {
+		if s.Foreign = s.Foreign || s.theirs; s.change.Empty() || p.want.Panorama != PanoramaApply && p.want.Panorama != panoramaJudged {
 			continue
 		}
 		switch judged := p.want.Panorama == panoramaJudged; {
@@ -75,7 +75,7 @@ func (p ofPanorama) decided() []Step {
 		case s.change.InTemplate() && at.Template == "":
 			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"
 		default:
-			s.Action, s.Foreign = ActionChange, s.theirs
+			s.Action = ActionChange
 			switch edits := s.change.Edits; {
 			case len(edits) > 0 && s.change.Top != "":
 				s.Action = ActionCreate
@@ -365,16 +365,7 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 			}
 		}
 	}
-	var changes []panorama.Change
-	part := f.onPanorama()
-	for _, s := range steps {
-		if onPanorama(s) {
-			changes = append(changes, s.change)
-		}
-		if onPanorama(s) && s.Action != ActionPerson {
-			part.changes = append(part.changes, s.change)
-		}
-	}
+	part := f.offer(steps, want.Adopt)
 	if faults := judge(f, after, asIf, all, left); faults != "" {
 		for i := range steps {
 			steps[i].Commands = nil
@@ -383,14 +374,37 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 		part.Notes = []string{"No commands are offered for Panorama, for they would not do what they are made for (" + faults + "). Change it as the steps say."}
 		return steps, part, nil
 	}
-	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
 	return steps, part, nil
 }
 
-// onPanorama is a part of a plan without steps yet.
-func (f *Facts) onPanorama() *OnPanorama {
+// offer gives the part of a plan that only Panorama can take. What is somebody else's is among its commands only where it is adopted, and
+// named where it is left out.
+func (f *Facts) offer(steps []Step, adopt bool) *OnPanorama {
 	p := f.policy()
-	return &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	var offered []panorama.Change
+	var left []string
+	for i, s := range steps {
+		if s.change.Empty() {
+			continue
+		}
+		if s.Action != ActionPerson {
+			part.changes = append(part.changes, s.change)
+		}
+		if !s.theirs || adopt {
+			offered = append(offered, s.change)
+			continue
+		}
+		steps[i].Commands = nil
+		if !slices.Contains(left, s.Object) {
+			left = append(left, s.Object)
+		}
+	}
+	part.Commands, part.Notes = f.place.Session(offered), f.placeNotes(offered)
+	if len(left) > 0 {
+		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
+	}
+	return part
 }
 
 // unpushed names what others have committed on Panorama of the security rules for this firewall and not pushed to it: a push of ours would
@@ -567,22 +581,10 @@ func (r *remover) fromPanorama() {
 	r.steps = p.decided()
 }
 
-// removalPart is the part of a removal that only Panorama can take; nil: there is none. What is somebody else's is not among the
-// commands, unless it is adopted.
+// removalPart is the part of a removal that only Panorama can take; nil: there is none.
 func removalPart(f *Facts, steps []Step, adopt bool) *OnPanorama {
-	part, changes := f.onPanorama(), []panorama.Change{}
-	for _, s := range steps {
-		if s.change.Empty() || s.theirs && !adopt {
-			continue
-		}
-		changes = append(changes, s.change)
-		if s.Action != ActionPerson {
-			part.changes = append(part.changes, s.change)
-		}
-	}
-	if len(changes) == 0 {
+	if !slices.ContainsFunc(steps, func(s Step) bool { return !s.change.Empty() }) {
 		return nil
 	}
-	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
-	return part
+	return f.offer(steps, adopt)
 }

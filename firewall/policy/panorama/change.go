@@ -177,8 +177,11 @@ func word(text string) string {
 }
 
 // Session is what a person types for changes, from the first line to the last: in configure mode, then the commit, and back in
-// operational mode the pushes to the firewall alone.
+// operational mode the pushes to the firewall alone. None for no change.
 func (p Place) Session(changes []Change) []string {
+	if len(changes) == 0 {
+		return []string{}
+	}
 	out := []string{"configure"}
 	template, group := false, false
 	for _, c := range changes {
@@ -189,7 +192,7 @@ func (p Place) Session(changes []Change) []string {
 		}
 		template, group = template || c.InTemplate(), group || c.InGroups()
 	}
-	out = append(out, "commit", "exit")
+	out = append(out, "commit partial admin "+UnknownAdmin, "exit")
 	if template {
 		switch {
 		case p.Stack != "":
@@ -219,7 +222,10 @@ func (p Place) Notes(changes []Change) (notes []string) {
 		notes = append(notes, "Which templates are pushed to the firewall is not known: put the name of one in place of "+UnknownTemplate+", and that of its stack in place of "+
 			UnknownStack+" (Panorama > Templates).")
 	}
-	return append(notes, "commit publishes the edits of all administrators of Panorama (commit partial admin NAME: of one); a push takes along what others committed there and did not push to this firewall yet.")
+	if len(changes) == 0 {
+		return notes
+	}
+	return append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone. A push takes along what others committed there and did not push to this firewall yet.")
 }
 
 // Push has the Panorama d push to the firewall what changes concern, the template first, which the others refer to, and waits for each

@@ -67,9 +67,10 @@ func TestSession(t *testing.T) {
 		changes []Change
 		want    []string
 	}{
-		{stack, []Change{inGroup, inTemplate, inGroup}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit", "exit", "commit-all template-stack name all device 001", "commit-all shared-policy device-group dg devices 001"}},
-		{known, []Change{inTemplate}, []string{"configure", "delete template base config shared tag", "commit", "exit", "commit-all template name base device 001"}},
-		{Place{Serial: "001"}, []Change{inGroup, inTemplate}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit", "exit", "commit-all template-stack name TEMPLATE-STACK device 001", "commit-all shared-policy device-group DEVICE-GROUP devices 001"}},
+		{stack, nil, []string{}},
+		{stack, []Change{inGroup, inTemplate, inGroup}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit partial admin NAME", "exit", "commit-all template-stack name all device 001", "commit-all shared-policy device-group dg devices 001"}},
+		{known, []Change{inTemplate}, []string{"configure", "delete template base config shared tag", "commit partial admin NAME", "exit", "commit-all template name base device 001"}},
+		{Place{Serial: "001"}, []Change{inGroup, inTemplate}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit partial admin NAME", "exit", "commit-all template-stack name TEMPLATE-STACK device 001", "commit-all shared-policy device-group DEVICE-GROUP devices 001"}},
 	} {
 		if got := c.at.Session(c.changes); !slices.Equal(got, c.want) {
 			t.Errorf("got %q\nwant %q", got, c.want)

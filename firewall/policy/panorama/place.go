@@ -21,6 +21,7 @@ const (
 	UnknownGroup    = "DEVICE-GROUP"
 	UnknownTemplate = "TEMPLATE"
 	UnknownStack    = "TEMPLATE-STACK"
+	UnknownAdmin    = "NAME" // who types them
 )
 
 // Place is where the configuration of a firewall, or of one virtual system of it, comes from. The zero value: nothing is known.
