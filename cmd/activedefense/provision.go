@@ -44,7 +44,8 @@ configuration has panorama: apply, --apply writes that on Panorama too, and --co
 firewall alone.
 
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
-policy would decide otherwise than now.
+policy would decide otherwise than now; where commands for Panorama are for a person, what they would decide otherwise has a heading
+of its own.
 
 Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
 are left after --apply, or a check fails after --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something
@@ -141,10 +142,15 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		for _, s := range together(plan.Steps) {
 			p.printStep(s)
 		}
+		byHand := plan.Panorama != nil && plan.Panorama.ByHand
+		if byHand {
+			fmt.Fprintln(p.stdout, "Before the commands on Panorama:")
+		}
+		p.printDifferences(plan.Differences, plan.DifferencesTotal)
 		p.printPanorama(plan.Panorama)
-		p.printDifferences(plan.Differences)
-		if more := plan.DifferencesTotal - len(plan.Differences); more > 0 {
-			fmt.Fprintf(p.stdout, "%s: %d kinds of traffic are decided otherwise; these are of the first %d.\n", display.Harmless(name), plan.DifferencesTotal, len(plan.Differences))
+		if byHand {
+			fmt.Fprintln(p.stdout, "After the commands on Panorama:")
+			p.printDifferences(plan.Panorama.Differences, plan.Panorama.DifferencesTotal)
 		}
 		if written := p.written(plan.Steps); !p.opts.Apply {
 			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
@@ -185,7 +191,7 @@ func (p *provisionCommand) written(steps []policy.Step) (n int) {
 }
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
-func (p *provisionCommand) printDifferences(all []decision.Difference) {
+func (p *provisionCommand) printDifferences(all []decision.Difference, total int) {
 	i := slices.IndexFunc(all, func(d decision.Difference) bool { return d.BlockedSources }) // they come last
 	if i < 0 {
 		i = len(all)
@@ -199,6 +205,9 @@ func (p *provisionCommand) printDifferences(all []decision.Difference) {
 	if i < len(all) {
 		fmt.Fprintln(p.stdout, "And of blocked sources:")
 		p.printLines(all[i:])
+	}
+	if total > len(all) {
+		fmt.Fprintf(p.stdout, "%d kinds of traffic are decided otherwise; these are of the first %d.\n", total, len(all))
 	}
 }
 

@@ -162,7 +162,7 @@ func TestDifferencesOfAPlan(t *testing.T) {
 		"And of blocked sources:\n  from untrust to dmz: may be allowed by rule \"web\", and would then be dropped by \"block\"; it depends on schedule nights\n"
 	for want, list := range map[string][]decision.Difference{none: nil, otherwise: {cut}, none + ofBlocked: {blocked}, otherwise + ofBlocked: {cut, blocked}} {
 		var out strings.Builder
-		(&provisionCommand{app: &app{stdout: &out}}).printDifferences(list)
+		(&provisionCommand{app: &app{stdout: &out}}).printDifferences(list, len(list))
 		if out.String() != want {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
@@ -174,8 +174,22 @@ func TestDifferencesOfAPlan(t *testing.T) {
 		many = append(many, d)
 	}
 	var out strings.Builder
-	if (&provisionCommand{app: &app{stdout: &out}}).printDifferences(many); strings.Count(out.String(), "\n") != mostDifferences+2 || !strings.HasSuffix(out.String(), "\n  and 7 more; --json has them\n") {
+	if (&provisionCommand{app: &app{stdout: &out}}).printDifferences(many, len(many)); strings.Count(out.String(), "\n") != mostDifferences+2 || !strings.HasSuffix(out.String(), "\n  and 7 more; --json has them\n") {
 		t.Errorf("of many it prints\n%s", out.String())
+	}
+}
+
+// What the commands for a person decide otherwise stands below them, under a heading of its own; where we do the same there is one list.
+func TestDifferencesOfCommandsForAPerson(t *testing.T) {
+	blocked := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"web"`, ActionBefore: "allow", RuleAfter: `"block"`, ActionAfter: "drop", BlockedSources: true, Certain: true, Example: "tcp/443"}
+	const none, those = "No flow is decided otherwise, but for blocked sources.\n", "And of blocked sources:\n  from untrust to dmz: allowed by rule \"web\", would be dropped by \"block\"; for example tcp/443\n"
+	for byHand, want := range map[bool]string{true: "Before the commands on Panorama:\n" + none + "On Panorama's CLI that is:\nconfigure\nAfter the commands on Panorama:\n" + none + those, false: none + "On Panorama's CLI that is:\nconfigure\n"} {
+		part := &policy.OnPanorama{Commands: []string{"configure"}, ByHand: byHand, Differences: []decision.Difference{blocked}, DifferencesTotal: 1}
+		var out strings.Builder
+		(&provisionCommand{app: &app{stdout: &out}}).progress("fw", &policy.Plan{Steps: []policy.Step{{Action: policy.ActionPerson, Object: "rule"}}, Panorama: part}, "")
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it prints\n%swant\n%s", out.String(), want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/decision"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
 	simulator "activedefense/firewall/panosim/traffic"
@@ -721,6 +722,45 @@ func TestOthersObjectsAreNotAmongTheCommands(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What the commands for a person decide otherwise is told with them, and is what the plan tells where we do the same.
+func TestDifferencesOfCommandsForPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("allow-web", "dmz"))})
+	if err := l.sim.Addresses().Register("vsys1", netip.MustParsePrefix("203.0.113.66/32"), tag, 0); err != nil {
+		t.Fatal(err)
+	}
+	cut := func(all []decision.Difference, of string) bool {
+		return slices.ContainsFunc(all, func(d decision.Difference) bool {
+			before, after := d.RuleBefore, d.RuleAfter
+			if of == ActionDelete {
+				before, after = after, before
+			}
+			return d.BlockedSources && strings.HasPrefix(before, "\"allow-web\"") && strings.Contains(after, "active-defense-block-")
+		})
+	}
+	plans := func(of string, make func() Plan) {
+		t.Helper()
+		l.want.Panorama = PanoramaApply
+		made := make()
+		l.want.Panorama = PanoramaPlan
+		if alone := make(); !cut(made.Differences, of) || made.Panorama.ByHand || len(made.Panorama.Differences) > 0 || cut(alone.Differences, of) || !alone.Panorama.ByHand || !cut(alone.Panorama.Differences, of) ||
+			alone.Panorama.DifferencesTotal != len(alone.Panorama.Differences) {
+			t.Errorf("to %s: we decide otherwise %v, the plan alone %v, and on Panorama %v", of, made.Differences, alone.Differences, alone.Panorama.Differences)
+		}
+		l.want.Panorama = PanoramaApply
+	}
+	plans(ActionCreate, l.whole)
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	plans(ActionDelete, func() Plan {
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
+	})
 }
 
 // What others have committed on Panorama and not pushed goes along with no push of ours.

@@ -64,7 +64,7 @@ type Plan struct {
 	// DifferencesTotal is how many there are.
 	DifferencesTotal int `json:"differences_total"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
-	// Expectation.Panorama.
+	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
 }
 
@@ -103,7 +103,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
 		}
 	}
-	steps, part, err := panoramaPart(f, want, steps)
+	steps, part, err := panoramaPart(f, after, want, steps)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -48,7 +48,9 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
 	plan := newPlan(f, after, want, steps)
-	plan.Panorama = removalPart(f, steps, adopt)
+	if plan.Panorama, err = removalPart(f, after, want, steps, adopt); err != nil {
+		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+	}
 	if f.pending.value {
 		running, err := f.running(ctx, d)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"activedefense/firewall"
+	"activedefense/firewall/decision"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
@@ -27,6 +28,12 @@ type OnPanorama struct {
 	Template string   `json:"template"`     // in which server profiles, match lists and certificates are made; "": not known
 	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included; what is somebody else's only if it is adopted
 	Notes    []string `json:"notes"`        // what a person has to know before that
+	// ByHand: some of the commands are for a person, for we may not, or cannot, do the same.
+	ByHand bool `json:"by_hand"`
+	// Differences are the kinds of traffic that would be decided otherwise once those were typed, committed and pushed, than after
+	// the rest of the plan, whose own are Plan.Differences; those of blocked sources come last.
+	Differences      []decision.Difference `json:"differences"` // at most MaxDifferences
+	DifferencesTotal int                   `json:"differences_total"`
 
 	place   panorama.Place
 	changes []panorama.Change // those that we may make
@@ -331,13 +338,20 @@ func Panorama(d *xmlapi.Device) (*xmlapi.Device, error) {
 }
 
 // push changes what was pushed as the steps on Panorama would, once committed and pushed.
-func (f *Facts) push(steps []Step) (err error) {
-	v := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+func (f *Facts) push(steps []Step) error {
+	var changes []panorama.Change
 	for _, s := range steps {
-		if s.change.Empty() || s.Action == ActionPerson {
-			continue
+		if !s.change.Empty() && s.Action != ActionPerson {
+			changes = append(changes, s.change)
 		}
-		if v, err = v.After(f.place, s.change); err != nil {
+	}
+	return f.pushChanges(changes)
+}
+
+func (f *Facts) pushChanges(changes []panorama.Change) (err error) {
+	v := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	for _, c := range changes {
+		if v, err = v.After(f.place, c); err != nil {
 			return err
 		}
 	}
@@ -346,8 +360,9 @@ func (f *Facts) push(steps []Step) (err error) {
 }
 
 // panoramaPart gives the part of a plan that only Panorama can take, judged as if it were taken, with everything else; nil: there is none.
-// What shows only once that is taken is a step more. Where it would not do what it is made for, no commands are offered.
-func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama, error) {
+// What shows only once that is taken is a step more. Where it would not do what it is made for, no commands are offered. without is what
+// the rest of the plan leads to.
+func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama, error) {
 	onPanorama := func(s Step) bool { return !s.change.Empty() }
 	if !slices.ContainsFunc(steps, onPanorama) {
 		return steps, nil, nil
@@ -365,12 +380,15 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 			}
 		}
 	}
-	part := f.offer(steps, want.Adopt)
+	part, err := f.offer(without, want, steps, want.Adopt)
+	if err != nil {
+		return nil, nil, err
+	}
 	if faults := judge(f, after, asIf, all, left); faults != "" {
 		for i := range steps {
 			steps[i].Commands = nil
 		}
-		part.Commands = []string{}
+		part.Commands, part.ByHand, part.Differences, part.DifferencesTotal = []string{}, false, []decision.Difference{}, 0
 		part.Notes = []string{"No commands are offered for Panorama, for they would not do what they are made for (" + faults + "). Change it as the steps say."}
 		return steps, part, nil
 	}
@@ -378,11 +396,11 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 }
 
 // offer gives the part of a plan that only Panorama can take. What is somebody else's is among its commands only where it is adopted, and
-// named where it is left out.
-func (f *Facts) offer(steps []Step, adopt bool) *OnPanorama {
+// named where it is left out. without is what the rest of the plan leads to.
+func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	p := f.policy()
 	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
-	var offered []panorama.Change
+	var offered, byHand []panorama.Change
 	var left []string
 	for i, s := range steps {
 		if s.change.Empty() {
@@ -392,7 +410,9 @@ func (f *Facts) offer(steps []Step, adopt bool) *OnPanorama {
 			part.changes = append(part.changes, s.change)
 		}
 		if !s.theirs || adopt {
-			offered = append(offered, s.change)
+			if offered = append(offered, s.change); s.Action == ActionPerson {
+				byHand = append(byHand, s.change)
+			}
 			continue
 		}
 		steps[i].Commands = nil
@@ -404,7 +424,13 @@ func (f *Facts) offer(steps []Step, adopt bool) *OnPanorama {
 	if len(left) > 0 {
 		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
 	}
-	return part
+	then := *without
+	if err := then.pushChanges(byHand); err != nil {
+		return nil, err
+	}
+	all := differences(without, &then, want)
+	part.ByHand, part.Differences, part.DifferencesTotal = len(byHand) > 0, all[:min(len(all), MaxDifferences)], len(all)
+	return part, nil
 }
 
 // unpushed names what others have committed on Panorama of the security rules for this firewall and not pushed to it: a push of ours would
@@ -582,9 +608,9 @@ func (r *remover) fromPanorama() {
 }
 
 // removalPart is the part of a removal that only Panorama can take; nil: there is none.
-func removalPart(f *Facts, steps []Step, adopt bool) *OnPanorama {
+func removalPart(f, without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	if !slices.ContainsFunc(steps, func(s Step) bool { return !s.change.Empty() }) {
-		return nil
+		return nil, nil
 	}
-	return f.offer(steps, adopt)
+	return f.offer(without, want, steps, adopt)
 }
