@@ -103,6 +103,11 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		if err := policy.MayCommit(ctx, p.device, p.fw.CommitAdmin); err != nil {
 			return plan.Steps, err
 		}
+		if p.fw.Panorama == policy.PanoramaApply {
+			if err := plan.Panorama.MayPush(p.device); err != nil {
+				return plan.Steps, fmt.Errorf("nothing was written: %w", err)
+			}
+		}
 	}
 	plan, err := p.write(ctx, plan)
 	if err != nil {

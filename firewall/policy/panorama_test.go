@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -783,6 +784,9 @@ func TestOthersRulesAreNotPushed(t *testing.T) {
 		if !c.goesAlong {
 			continue
 		}
+		if plan := l.whole(); !slices.Equal(plan.Panorama.Unpushed, []string{"pre-rulebase of hq"}) || plan.Panorama.MayPush(l.device) == nil || !strings.Contains(strings.Join(plan.Panorama.Notes, "\n"), "not pushed to this firewall yet (pre-rulebase of hq)") {
+			t.Errorf("the plan does not say it: %+v", plan.Panorama)
+		}
 		_, err := l.carryOut(false)
 		if err == nil || !strings.Contains(err.Error(), "pre-rulebase of hq") || !strings.Contains(err.Error(), "push them there first") || strings.Contains(err.Error(), "post-rulebase") || strings.Contains(l.panorama.Config().Running(), "active-defense-block") {
 			t.Errorf("it is not refused: %v", err)
@@ -794,6 +798,38 @@ func TestOthersRulesAreNotPushed(t *testing.T) {
 	if _, err := l.carryOut(false); err != nil {
 		t.Errorf("once they are pushed: %v", err)
 	}
+}
+
+// What was written on Panorama and not committed, or committed and not pushed, is said by the next plan.
+func TestWrittenOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+	says := func(when string, pending, uncommitted bool, note string) {
+		t.Helper()
+		plan := l.whole()
+		notes := strings.Join(plan.Panorama.Notes, "\n")
+		if plan.Panorama.Pending != pending || plan.Panorama.Uncommitted != uncommitted || !strings.Contains(notes, note) || note == "" && strings.Contains(notes, "changes on Panorama") {
+			t.Errorf("%s: pending %v, uncommitted %v, %s", when, plan.Panorama.Pending, plan.Panorama.Uncommitted, notes)
+		}
+	}
+	says("nothing is written", false, false, "")
+	if err := l.panorama.Config().Edit("boss", "set", groupsOfPanorama+"/entry[@name='branches']/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	says("somebody else edits", true, false, "")
+	plan := l.whole()
+	all := len(slices.DeleteFunc(slices.Clone(plan.Steps), func(s Step) bool { return s.change.Empty() }))
+	taken, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, false)
+	if err != nil || taken == 0 || taken == all {
+		t.Fatalf("%d of %d taken: %v", taken, all, err)
+	}
+	says("ours is written", true, true, fmt.Sprintf("%d of the %d changes on Panorama stand in its candidate configuration already, and need a commit there and a push to this firewall; --commit does that.", taken, all))
+	l.want.Panorama = PanoramaPlan
+	says("where we may not", true, true, "the last lines of the commands do that")
+	l.want.Panorama = PanoramaApply
+	if err := l.panorama.Config().Commit("svc-activedefense"); err != nil {
+		t.Fatal(err)
+	}
+	says("it is committed", false, false, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push", taken, all))
 }
 
 // What bears a name of ours on Panorama and is not as we make it is somebody's: another agent's CA in the template, say.

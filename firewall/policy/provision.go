@@ -104,6 +104,9 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		}
 	}
 	steps, part, err := panoramaPart(f, after, want, steps)
+	if err == nil {
+		err = part.look(ctx, d, want, steps)
+	}
 	if err != nil {
 		return Plan{}, err
 	}

@@ -51,6 +51,9 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if plan.Panorama, err = removalPart(f, after, want, steps, adopt); err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
+	if err := plan.Panorama.look(ctx, d, want, steps); err != nil {
+		return Plan{}, err
+	}
 	if f.pending.value {
 		running, err := f.running(ctx, d)
 		if err != nil {

@@ -34,6 +34,10 @@ type OnPanorama struct {
 	// the rest of the plan, whose own are Plan.Differences; those of blocked sources come last.
 	Differences      []decision.Difference `json:"differences"` // at most MaxDifferences
 	DifferencesTotal int                   `json:"differences_total"`
+	// What stands on Panorama itself; of a Panorama that was not asked: nothing.
+	Pending     bool     `json:"pending"`            // edits of somebody are not committed
+	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
+	Unpushed    []string `json:"unpushed,omitempty"` // where security rules of others are committed and not pushed to this firewall; see MayPush
 
 	place   panorama.Place
 	changes []panorama.Change // those that we may make
@@ -479,6 +483,74 @@ func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n fire
 	return out, nil
 }
 
+// MayPush gives an error where others have committed security rules on the Panorama d that are not pushed to the firewall, as far as they
+// were seen: a push of ours would take them along. nil also for no part.
+func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
+	if o == nil || len(o.Unpushed) == 0 {
+		return nil
+	}
+	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
+		"); a push of ours would take them along, so nothing is committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+}
+
+// look asks Panorama what of a part stands there already, and what else is waiting to be pushed. Where we may write there, not to get an
+// answer is an error.
+func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectation, steps []Step) error {
+	if o == nil || !d.ThroughPanorama() || !o.place.Told {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		err = o.standing(ctx, itself, want, steps)
+	}
+	if err != nil && want.Panorama != PanoramaApply {
+		o.Notes, err = append(o.Notes, "What stands on Panorama itself could not be read: "+cause(err)), nil
+	}
+	return err
+}
+
+func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
+	if o.Unpushed, err = o.unpushed(ctx, itself, want.Names); err != nil {
+		return err
+	}
+	if len(o.Unpushed) > 0 {
+		o.Notes = append(o.Notes, "Security rules of others were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices).")
+	}
+	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
+		return err
+	}
+	all, written, committed := 0, 0, 0
+	for _, s := range steps {
+		if s.change.Empty() {
+			continue
+		}
+		all++
+		stands, err := s.change.Written(ctx, itself)
+		if err == nil && stands {
+			written++
+			if stands, err = s.change.Committed(ctx, itself); stands {
+				committed++
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	by := "--commit does that"
+	if want.Panorama != PanoramaApply {
+		by = "the last lines of the commands do that"
+	}
+	switch o.Uncommitted = written > committed; {
+	case o.Uncommitted:
+		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama stand in its candidate configuration already, and need a commit there and a push to this firewall; %s.", written, all, by))
+	case committed > 0:
+		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push to this firewall; %s.", committed, all, by))
+	}
+	return nil
+}
+
 // placeNotes are what a person has to know before typing changes.
 func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
 	if f.placeUnknown != nil {
@@ -524,13 +596,11 @@ const inUse = 10
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
 // has it. Where others have committed security rules there that are not pushed yet, it does nothing and is an error.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	others, err := part.unpushed(ctx, itself, want.Names)
-	if err != nil {
+	if part.Unpushed, err = part.unpushed(ctx, itself, want.Names); err != nil {
 		return false, err
 	}
-	if len(others) > 0 {
-		return false, itself.Fail("push to "+part.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(others, ", ") +
-			"); a push of ours would take them along, so nothing was committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+	if err := part.MayPush(itself); err != nil {
+		return false, err
 	}
 	admin = cmp.Or(admin, itself.Username())
 	pending, err := pendingChanges(ctx, itself)

@@ -40,10 +40,27 @@ func (c Change) sets(xpath string) bool {
 // Committed tells whether the running configuration of the Panorama d is as the change has it; where what it moves stands is not
 // looked at.
 func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {
-	const what = "read what is committed on Panorama"
+	return c.stands(ctx, d.Show, "read what is committed on Panorama")
+}
+
+// Written tells whether the candidate configuration of the Panorama d is as the change has it; where a rule that it makes stands is not
+// looked at, one that it only moves stands at the top.
+func (c Change) Written(ctx context.Context, d *xmlapi.Device) (bool, error) {
+	const what = "read the candidate configuration of Panorama"
+	stands, err := c.stands(ctx, d.Get, what)
+	if err != nil || !stands || c.Top == "" || len(c.Edits) > 0 {
+		return stands, err
+	}
+	list := c.Top[:strings.LastIndex(c.Top, "/entry[")]
+	rules, err := d.Get(ctx, what, list)
+	return err == nil && len(rules.Entries()) > 0 && list+xmlapi.EntryNamed(rules.FirstEntry().Attr("name")) == c.Top, err
+}
+
+// stands tells whether a configuration is as the edits have it.
+func (c Change) stands(ctx context.Context, read func(ctx context.Context, what, xpath string) (*xmlapi.Node, error), what string) (bool, error) {
 	for _, e := range c.Edits {
 		if e.Deletes() {
-			have, err := d.Show(ctx, what, e.XPath())
+			have, err := read(ctx, what, e.XPath())
 			if err != nil || have != nil && !c.sets(e.XPath()) {
 				return false, err
 			}
@@ -58,7 +75,7 @@ func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {
 		default:
 			at += "/" + want.Name
 		}
-		have, err := d.Show(ctx, what, at)
+		have, err := read(ctx, what, at)
 		if err != nil || !contains(have, want) {
 			return false, err
 		}
