@@ -649,6 +649,13 @@ func (l *panoramaLab) takeAway(adopt bool) Plan {
 	return plan
 }
 
+// templatePath is what a command deletes in the template base, by its last word.
+func templatePath(command string) string {
+	words := strings.Fields(strings.TrimPrefix(command, "delete template base config "))
+	last := len(words) - 1
+	return "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/" + strings.Join(words[:last], "/") + "/entry[@name='" + words[last] + "']"
+}
+
 // Two firewalls of a device group are provisioned, and ours is taken away from one, then from the other: what one needs stays while it
 // does, and at the end Panorama is as it was but for what is in the template.
 func TestRemoveFromPanorama(t *testing.T) {
@@ -693,9 +700,15 @@ func TestRemoveFromPanorama(t *testing.T) {
 		t.Errorf("the other firewall decides %v, before %v", after, decided)
 	}
 	for _, s := range left.Steps {
-		if s.Action != ActionPerson || !strings.Contains(s.Detail, "On Panorama: delete it") {
+		if s.Action != ActionPerson || len(s.Commands) != 1 || !strings.HasPrefix(s.Commands[0], "delete template base config shared ") || !strings.HasPrefix(s.Detail, "On Panorama, in template base: delete it, unless another firewall needs it") || !strings.HasSuffix(s.Detail, s.Commands[0]) {
 			t.Errorf("left: %v", s)
 		}
+		if err := a.panorama.Config().Edit("boss", "delete", templatePath(s.Commands[0]), ""); err != nil {
+			t.Errorf("%s: %v", s.Commands[0], err)
+		}
+	}
+	if len(left.Steps) != 3 || strings.Contains(a.panorama.Config().Candidate(), tag) {
+		t.Errorf("left: %v; once the commands were typed Panorama has\n%s", left.Steps, a.panorama.Config().Candidate())
 	}
 	if running := a.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama`) || withoutOurs(t, running) != before {
 		t.Errorf("Panorama has\n%s\nbefore\n%s", running, before)
