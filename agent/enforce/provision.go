@@ -155,6 +155,14 @@ func (p provisioning) commit(ctx context.Context) error {
 	return err
 }
 
+// steps is how many, for a reader.
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
+}
+
 func (p provisioning) tell(what string) { p.opts.Progress(p.device.Name(), nil, what) }
 
 // write writes a plan to the candidate configuration, if that is asked for, and gives what is left of it.
@@ -163,7 +171,7 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 		return plan, nil
 	}
 	taken, err := policy.Take(ctx, p.device, plan.Steps, p.opts.Adopt)
-	p.tell(fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(plan.Steps)))
+	p.tell(fmt.Sprintf("%d of %s written to the candidate configuration", taken, steps(len(plan.Steps))))
 	if err != nil {
 		return plan, err
 	}
@@ -183,7 +191,7 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan) (pushed 
 	defer itself.Close()
 	if p.opts.Apply {
 		taken, err := policy.TakeOnPanorama(ctx, itself, plan.Steps, p.opts.Adopt)
-		p.tell(fmt.Sprintf("%d steps written to the candidate configuration of Panorama", taken))
+		p.tell(steps(taken) + " written to the candidate configuration of Panorama")
 		if err != nil {
 			return false, err
 		}

@@ -200,7 +200,7 @@ func TestProvisionAdoptsOnlyWhenItIsTold(t *testing.T) {
 		t.Fatalf("%v is left: %v", left, err)
 	}
 	left, said, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Adopt = true, true })
-	if err != nil || len(left) != 0 || !strings.HasSuffix(said, "1 of 1 steps written to the candidate configuration") {
+	if err != nil || len(left) != 0 || !strings.HasSuffix(said, "1 of 1 step written to the candidate configuration") {
 		t.Errorf("%v is left: %q, %v", left, said, err)
 	}
 }

@@ -101,12 +101,36 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		}
 		return left, &statusError{exitFailed, errors.Join(planned, err)}
 	}
-	for _, s := range left {
-		if err == nil && (s.Object == policy.ObjectZones || p.opts.Apply && !p.detailed && (s.Action == "person" || s.Foreign)) {
-			return left, &statusError{code: exitFailed}
-		}
+	undone := p.undone(left)
+	zones := slices.ContainsFunc(left, func(s policy.Step) bool { return s.Object == policy.ObjectZones })
+	switch {
+	case undone != nil && failed != nil && failed.err == nil:
+		failed.err = undone
+	case err == nil && (zones || undone != nil && !p.detailed):
+		return left, &statusError{exitFailed, undone}
 	}
 	return left, err
+}
+
+// undone names the steps that are left after --apply and that it would not take the next time either; nil: there are none.
+func (p *provisionCommand) undone(left []policy.Step) error {
+	left = slices.DeleteFunc(slices.Clone(left), func(s policy.Step) bool { return s.Action != policy.ActionPerson && (!s.Foreign || p.opts.Adopt) })
+	if !p.opts.Apply || len(left) == 0 {
+		return nil
+	}
+	is := "are"
+	if len(left) == 1 {
+		is = "is"
+	}
+	text := fmt.Sprintf("%s %s left:", plural(len(left), "step"), is)
+	for _, s := range together(left) {
+		why := "not ours, not changed without --adopt"
+		if s.Action == policy.ActionPerson {
+			why = "for a person: " + s.Detail
+		}
+		text += fmt.Sprintf("\n  %s: %s (%s)", display.Harmless(s.Firewall), display.Harmless(s.Object), display.Harmless(why))
+	}
+	return errors.New(text)
 }
 
 // command is what this is, for a reader.

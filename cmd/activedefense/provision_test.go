@@ -193,6 +193,30 @@ func TestDifferencesOfCommandsForAPerson(t *testing.T) {
 	}
 }
 
+// What is left after --apply is said by the error that ends the program, and only what the next run would leave, too.
+func TestStepsThatAreLeftAreSaid(t *testing.T) {
+	person := policy.Step{Firewall: "fw", Action: policy.ActionPerson, Object: `certificate "c"`, Detail: "import it"}
+	foreign := policy.Step{Firewall: "fw", Action: policy.ActionChange, Object: `security rule "allow-web"`, Foreign: true}
+	later := policy.Step{Firewall: "fw", Action: policy.ActionCreate, Object: `tag "t"`}
+	p := &provisionCommand{app: &app{}}
+	if err := p.undone([]policy.Step{person, foreign}); err != nil {
+		t.Errorf("of a plan alone: %v", err)
+	}
+	p.opts.Apply = true
+	for want, left := range map[string][]policy.Step{
+		"<nil>": {later},
+		"1 step is left:\n  fw: security rule \"allow-web\" (not ours, not changed without --adopt)":                                                      {later, foreign},
+		"2 steps are left:\n  fw: certificate \"c\" (for a person: import it)\n  fw: security rule \"allow-web\" (not ours, not changed without --adopt)": {person, foreign},
+	} {
+		if err := p.undone(left); fmt.Sprint(err) != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+	if p.opts.Adopt = true; p.undone([]policy.Step{foreign}) != nil {
+		t.Error("what is adopted is written, and waits for its commit")
+	}
+}
+
 // What is for Panorama's administrator can be pasted as it is: a line of its own for each command, and no character that a terminal
 // takes for something else.
 func TestCommandsForPanorama(t *testing.T) {

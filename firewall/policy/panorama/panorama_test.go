@@ -102,6 +102,23 @@ func TestFromPushed(t *testing.T) {
 	}
 }
 
+// Whom a change in the device group reaches besides the firewall is said as far as it is known.
+func TestReach(t *testing.T) {
+	at := Place{Group: "dg edge", Told: true}
+	for want, change := range map[string]func(*Place){
+		`it reaches no other firewall: none is in device group "dg edge", and no group is below that`:                   func(*Place) {},
+		`no other firewall is in device group "dg edge"; it also reaches the firewalls of the groups below that (a, b)`: func(p *Place) { p.Below = []string{"a", "b"} },
+		`it also reaches 002, 003 in device group "dg edge"`:                                                            func(p *Place) { p.Others = []string{"002", "003"} },
+		`it also reaches 002 in device group "dg edge", and the firewalls of the groups below that (a)`:                 func(p *Place) { p.Others, p.Below = []string{"002"}, []string{"a"} },
+		`it reaches every firewall of device group "dg edge" and of those below it`:                                     func(p *Place) { p.Told = false },
+	} {
+		p := at
+		if change(&p); p.Reach("dg edge") != want {
+			t.Errorf("%s\nwant %s", p.Reach("dg edge"), want)
+		}
+	}
+}
+
 // What stands in a device group can be named there and below it, what is shared everywhere.
 func TestOver(t *testing.T) {
 	at := Place{Group: "branches", Parents: []string{"hq", "top"}}
