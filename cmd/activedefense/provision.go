@@ -176,8 +176,8 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			fmt.Fprintln(p.stdout, "After the commands on Panorama:")
 			p.printDifferences(plan.Panorama.Differences, plan.Panorama.DifferencesTotal)
 		}
-		if written := p.written(plan.Steps); !p.opts.Apply {
-			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
+		if !p.opts.Apply {
+			fmt.Fprintf(p.stdout, "Nothing was changed; %s\n", p.writes(plan))
 		}
 	}
 	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
@@ -201,17 +201,22 @@ func (p *provisionCommand) nothing(plan *policy.Plan) string {
 	return "nothing is missing" + where
 }
 
-// written is how many of the steps --apply takes.
-func (p *provisionCommand) written(steps []policy.Step) (n int) {
-	for _, s := range steps {
-		switch {
-		case s.Object == policy.ObjectRole:
-			return 0
-		case s.Action != policy.ActionPerson && (!s.Foreign || p.opts.Adopt):
-			n++
-		}
+// writes says what --apply and --commit do of a plan.
+func (p *provisionCommand) writes(plan *policy.Plan) string {
+	here, onPanorama, then := plan.Writes(p.opts.Adopt)
+	if onPanorama == 0 {
+		return fmt.Sprintf("--apply writes %d of %d to the candidate configuration.", here, len(plan.Steps))
 	}
-	return n
+	does := fmt.Sprintf("commits on Panorama, pushes %s to this firewall alone", strings.Join(plan.Panorama.Pushes, " and "))
+	switch {
+	case p.opts.Remove:
+		does = "commits on the firewall, " + does
+	case then > 0:
+		does += fmt.Sprintf(", writes %d more to the firewall and commits there", then)
+	default:
+		does += ", and commits on the firewall"
+	}
+	return fmt.Sprintf("of %d, --apply writes %d to the candidate configuration of Panorama and %d to the firewall's; --commit then %s.", len(plan.Steps), onPanorama, here, does)
 }
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
@@ -255,9 +260,9 @@ func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
 	}
 	if len(part.Commands) > 0 {
 		fmt.Fprintln(p.stdout, "On Panorama's CLI that is:")
-	}
-	for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
-		fmt.Fprintln(p.stdout, display.Harmless(line))
+		for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
+			fmt.Fprintln(p.stdout, display.Harmless(line))
+		}
 	}
 	for _, note := range part.Notes {
 		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(note))

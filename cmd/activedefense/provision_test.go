@@ -223,6 +223,7 @@ func TestCommandsForPanorama(t *testing.T) {
 	var out strings.Builder
 	p := &provisionCommand{app: &app{stdout: &out}}
 	p.printPanorama(nil)
+	p.printPanorama(&policy.OnPanorama{}) // without commands no line
 	p.printPanorama(&policy.OnPanorama{Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
 	if want := "On Panorama's CLI that is:\nconfigure\nset template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"\nset device-group a\\u001b[2J\n  a note\n"; out.String() != want {
 		t.Errorf("it prints\n%swant\n%s", out.String(), want)

@@ -402,11 +402,18 @@ func TestStatesOfPanorama(t *testing.T) {
 				t.Errorf("as a plan: %q\nas what is made: %q", alone.Panorama.Commands, plan.Panorama.Commands)
 			}
 			l.want.Panorama = PanoramaApply
-			if _, err := Take(t.Context(), l.device, plan.Steps, true); err != nil {
-				t.Fatal(err)
+			for _, s := range plan.Steps { // what we do ourselves is no order to a person
+				orders := slices.ContainsFunc([]string{"On Panorama", "then push", "import ca.crt", "delete it", "Select "}, func(text string) bool { return strings.Contains(s.Detail, text) })
+				if s.Action != ActionPerson && (orders || !s.change.Empty() && !strings.HasPrefix(s.Detail, "on Panorama, ")) {
+					t.Errorf("%s", s)
+				}
 			}
-			if _, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true); err != nil {
-				t.Fatal(err)
+			here, there, then := plan.Writes(true)
+			if taken, err := Take(t.Context(), l.device, plan.Steps, true); err != nil || taken != here {
+				t.Fatalf("%d taken of %d: %v", taken, here, err)
+			}
+			if taken, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true); err != nil || taken != there || there == 0 || here+there+then != len(plan.Steps) {
+				t.Fatalf("%d taken of %d, and %d then, of %d: %v", taken, there, then, len(plan.Steps), err)
 			}
 			sameAsCommands(t, plan.Panorama.Commands, before, l.panorama.Config().Candidate())
 			l.restart()

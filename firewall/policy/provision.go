@@ -46,6 +46,8 @@ type Step struct {
 
 	change panorama.Change // what only Panorama can change; then there are no edits, nor a move
 	theirs bool            // which somebody else made there
+	reach  string          // whom it reaches there
+	made   string          // the detail where we take it ourselves; "": as for a person
 	later  bool            // it needs what Panorama has yet to push
 }
 
@@ -196,6 +198,25 @@ func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
 		}
 	}
 	return nil
+}
+
+// Writes tells how many steps of a plan Take and TakeOnPanorama write: on the firewall and on Panorama, and then on the firewall what needs
+// that Panorama has pushed. Where our administrator lacks a right for it, none.
+func (p Plan) Writes(adopt bool) (here, onPanorama, then int) {
+	for _, s := range p.Steps {
+		switch {
+		case s.Object == ObjectRole:
+			return 0, 0, 0
+		case s.Action == ActionPerson || s.Foreign && !adopt:
+		case !s.change.Empty():
+			onPanorama++
+		case s.later:
+			then++
+		default:
+			here++
+		}
+	}
+	return here, onPanorama, then
 }
 
 // Take takes the steps in the candidate configuration: those of Provision, without the ones for a person or on Panorama, nor those that

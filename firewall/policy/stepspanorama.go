@@ -28,6 +28,7 @@ type OnPanorama struct {
 	Template string   `json:"template"`     // in which server profiles, match lists and certificates are made; "": not known
 	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included; what is somebody else's only if it is adopted
 	Notes    []string `json:"notes"`        // what a person has to know before that
+	Pushes   []string `json:"pushes"`       // what the commands, or --commit, push to this firewall, such as: device group branches
 	// ByHand: some of the commands are for a person, for we may not, or cannot, do the same.
 	ByHand bool `json:"by_hand"`
 	// Differences are the kinds of traffic that would be decided otherwise once those were typed, committed and pushed, than after
@@ -54,10 +55,10 @@ type ofPanorama struct{ *provisioner }
 
 // step is one that only Panorama can take; theirs: it changes what somebody else made. Where the change is empty, a person has
 // to find out how.
-func (p ofPanorama) step(object, detail, reach string, theirs bool, change panorama.Change) {
+func (p ofPanorama) step(object, detail, reach string, theirs bool, change panorama.Change) *Step {
 	if change.Empty() {
 		p.person(object, detail)
-		return
+		return &p.steps[len(p.steps)-1]
 	}
 	if name := p.f.seen.Conflict(p.f.place, change); name != "" {
 		theirs = true
@@ -68,7 +69,8 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 	}
 	p.person(object, detail+"; "+reach)
 	s := &p.steps[len(p.steps)-1]
-	s.change, s.theirs, s.Commands = change, theirs, change.Commands()
+	s.change, s.theirs, s.reach, s.Commands = change, theirs, reach, change.Commands()
+	return s
 }
 
 // decided makes steps of those for a person that we take on Panorama ourselves, where we may and its names are known.
@@ -87,6 +89,10 @@ func (p ofPanorama) decided() []Step {
 			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"
 		default:
 			s.Action = ActionChange
+			if s.made != "" {
+				s.Detail = s.made + "; " + s.reach
+			}
+			s.Detail = strings.Replace(s.Detail, "On Panorama: ", "on Panorama, ", 1)
 			switch edits := s.change.Edits; {
 			case len(edits) > 0 && s.change.Top != "":
 				s.Action = ActionCreate
@@ -424,7 +430,7 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 			left = append(left, s.Object)
 		}
 	}
-	part.Commands, part.Notes = f.place.Session(offered), f.placeNotes(offered)
+	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered), f.place.Pushes(offered)
 	if len(left) > 0 {
 		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
 	}
@@ -647,7 +653,7 @@ func (r *remover) fromPanorama() {
 	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
 		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
 		case p.isOwn(x):
-			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}).made = "on Panorama, it is ours"
 		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
 			used = used || !r.adopt
 			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
@@ -669,8 +675,12 @@ func (r *remover) fromPanorama() {
 				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
 			default:
 				level := p.levelOfObject(entry)
+				made := "on Panorama, it is ours"
+				if !r.isOurs(o.kind, entry) {
+					made = "on Panorama, it bears our name, and is not as we make it"
+				}
 				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), !r.isOurs(o.kind, entry),
-					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}})
+					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}}).made = made + "; it stays where a rule of another firewall names it"
 			}
 		}
 	}

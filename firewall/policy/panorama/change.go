@@ -1,6 +1,7 @@
 package panorama
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -243,6 +244,22 @@ func (p Place) Notes(changes []Change) (notes []string) {
 		return notes
 	}
 	return append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone. A push takes along what others committed there and did not push to this firewall yet.")
+}
+
+// Pushes names for a reader what Push pushes for changes, in this order.
+func (p Place) Pushes(changes []Change) []string {
+	all := []string{}
+	if slices.ContainsFunc(changes, Change.InTemplate) {
+		if p.Stack == "" && p.Template != "" && p.Told {
+			all = append(all, "template "+p.Template)
+		} else {
+			all = append(all, "template stack "+cmp.Or(p.Stack, UnknownStack))
+		}
+	}
+	if slices.ContainsFunc(changes, Change.InGroups) {
+		all = append(all, "device group "+cmp.Or(p.Group, UnknownGroup))
+	}
+	return all
 }
 
 // Push has the Panorama d push to the firewall what changes concern, the template first, which the others refer to, and waits for each

@@ -75,6 +75,17 @@ func TestSession(t *testing.T) {
 		if got := c.at.Session(c.changes); !slices.Equal(got, c.want) {
 			t.Errorf("got %q\nwant %q", got, c.want)
 		}
+		pushes := []string{}
+		for _, line := range c.want {
+			if words := strings.Fields(line); words[0] == "commit-all" && words[1] != "shared-policy" {
+				pushes = append(pushes, strings.ReplaceAll(words[1], "-", " ")+" "+words[3])
+			} else if words[0] == "commit-all" {
+				pushes = append(pushes, "device group "+words[3])
+			}
+		}
+		if got := c.at.Pushes(c.changes); !slices.Equal(got, pushes) {
+			t.Errorf("named %q, pushed %q", got, pushes)
+		}
 	}
 }
 
