@@ -65,7 +65,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, err
 	}
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
-	want.MayProvision = true
+	want.MayProvision, want.Adopt = true, opts.Adopt
 	if !opts.Remove && want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
@@ -118,6 +118,11 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		if err := policy.MayCommit(ctx, p.device, p.fw.CommitAdmin); err != nil {
 			return plan.Steps, err
 		}
+		if p.fw.Panorama == policy.PanoramaApply {
+			if err := plan.Panorama.MayPush(p.device); err != nil {
+				return plan.Steps, fmt.Errorf("nothing was written: %w", err)
+			}
+		}
 	}
 	plan, err := p.write(ctx, plan)
 	if err != nil {
@@ -165,6 +170,14 @@ func (p provisioning) commit(ctx context.Context) error {
 	return err
 }
 
+// steps is how many, for a reader.
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
+}
+
 func (p provisioning) tell(what string) { p.opts.Progress(p.device.Name(), nil, what) }
 
 // write writes a plan to the candidate configuration, if that is asked for, and gives what is left of it.
@@ -173,7 +186,7 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 		return plan, nil
 	}
 	taken, err := policy.Take(ctx, p.device, plan.Steps, p.opts.Adopt)
-	p.tell(fmt.Sprintf("%d of %d steps written to the candidate configuration", taken, len(plan.Steps)))
+	p.tell(fmt.Sprintf("%d of %s written to the candidate configuration", taken, steps(len(plan.Steps))))
 	if err != nil {
 		return plan, err
 	}
@@ -193,7 +206,7 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan) (pushed 
 	defer itself.Close()
 	if p.opts.Apply {
 		taken, err := policy.TakeOnPanorama(ctx, itself, plan.Steps, p.opts.Adopt)
-		p.tell(fmt.Sprintf("%d steps written to the candidate configuration of Panorama", taken))
+		p.tell(steps(taken) + " written to the candidate configuration of Panorama")
 		if err != nil {
 			return false, err
 		}

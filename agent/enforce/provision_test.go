@@ -216,7 +216,7 @@ func TestProvisionAdoptsOnlyWhenItIsTold(t *testing.T) {
 		t.Fatalf("%v is left: %v", left, err)
 	}
 	left, said, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Adopt = true, true })
-	if err != nil || len(left) != 0 || !strings.HasSuffix(said, "1 of 1 steps written to the candidate configuration") {
+	if err != nil || len(left) != 0 || !strings.HasSuffix(said, "1 of 1 step written to the candidate configuration") {
 		t.Errorf("%v is left: %q, %v", left, said, err)
 	}
 }
@@ -347,5 +347,20 @@ func TestProvisionOnPanorama(t *testing.T) {
 	left, _, err := l.provision(planOnly)
 	if err != nil || slices.ContainsFunc(left, func(s policy.Step) bool { return !s.Foreign }) {
 		t.Errorf("left: %v, %v", left, err)
+	}
+
+	// What somebody else committed and did not push is found before anything is written.
+	if err := errors.Join(panorama.Config().Edit("boss", "set", "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']/pre-rulebase/security/rules",
+		`<entry name="new"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>deny</action></entry>`),
+		panorama.Config().Commit("boss")); err != nil {
+		t.Fatal(err)
+	}
+	before := []string{panorama.Config().Candidate(), sim.Config().Candidate()}
+	for _, remove := range []bool{false, true} {
+		_, _, err = l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, remove })
+		if err == nil || !strings.Contains(err.Error(), "nothing was written: ") || !strings.Contains(err.Error(), "not pushed to this firewall yet (pre-rulebase of branches)") ||
+			panorama.Config().Candidate() != before[0] || sim.Config().Candidate() != before[1] || sim.Config().Pending("") != 0 {
+			t.Errorf("removal %v: %v, %d edits", remove, err, sim.Config().Pending(""))
+		}
 	}
 }

@@ -45,7 +45,8 @@ configuration has panorama: apply, --apply writes that on Panorama too, and --co
 firewall alone.
 
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
-policy would decide otherwise than now.
+policy would decide otherwise than now; where commands for Panorama are for a person, what they would decide otherwise has a heading
+of its own.
 
 Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
 are left after --apply, or a check fails after --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something
@@ -101,12 +102,36 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		}
 		return left, &statusError{exitFailed, errors.Join(planned, err)}
 	}
-	for _, s := range left {
-		if err == nil && (s.Object == policy.ObjectZones || p.opts.Apply && !p.detailed && (s.Action == "person" || s.Foreign)) {
-			return left, &statusError{code: exitFailed}
-		}
+	undone := p.undone(left)
+	zones := slices.ContainsFunc(left, func(s policy.Step) bool { return s.Object == policy.ObjectZones })
+	switch {
+	case undone != nil && failed != nil && failed.err == nil:
+		failed.err = undone
+	case err == nil && (zones || undone != nil && !p.detailed):
+		return left, &statusError{exitFailed, undone}
 	}
 	return left, err
+}
+
+// undone names the steps that are left after --apply and that it would not take the next time either; nil: there are none.
+func (p *provisionCommand) undone(left []policy.Step) error {
+	left = slices.DeleteFunc(slices.Clone(left), func(s policy.Step) bool { return s.Action != policy.ActionPerson && (!s.Foreign || p.opts.Adopt) })
+	if !p.opts.Apply || len(left) == 0 {
+		return nil
+	}
+	is := "are"
+	if len(left) == 1 {
+		is = "is"
+	}
+	text := fmt.Sprintf("%s %s left:", plural(len(left), "step"), is)
+	for _, s := range together(left) {
+		why := "not ours, not changed without --adopt"
+		if s.Action == policy.ActionPerson {
+			why = "for a person: " + s.Detail
+		}
+		text += fmt.Sprintf("\n  %s: %s (%s)", display.Harmless(s.Firewall), display.Harmless(s.Object), display.Harmless(why))
+	}
+	return errors.New(text)
 }
 
 // command is what this is, for a reader.
@@ -142,13 +167,18 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		for _, s := range together(plan.Steps) {
 			p.printStep(s)
 		}
-		p.printPanorama(plan.Panorama)
-		p.printDifferences(plan.Differences)
-		if more := plan.DifferencesTotal - len(plan.Differences); more > 0 {
-			fmt.Fprintf(p.stdout, "%s: %d kinds of traffic are decided otherwise; these are of the first %d.\n", display.Harmless(name), plan.DifferencesTotal, len(plan.Differences))
+		byHand := plan.Panorama != nil && plan.Panorama.ByHand
+		if byHand {
+			fmt.Fprintln(p.stdout, "Before the commands on Panorama:")
 		}
-		if written := p.written(plan.Steps); !p.opts.Apply {
-			fmt.Fprintf(p.stdout, "Nothing was changed; --apply writes %d of %d to the candidate configuration.\n", written, len(plan.Steps))
+		p.printDifferences(plan.Differences, plan.DifferencesTotal)
+		p.printPanorama(plan.Panorama)
+		if byHand {
+			fmt.Fprintln(p.stdout, "After the commands on Panorama:")
+			p.printDifferences(plan.Panorama.Differences, plan.Panorama.DifferencesTotal)
+		}
+		if !p.opts.Apply {
+			fmt.Fprintf(p.stdout, "Nothing was changed; %s\n", p.writes(plan))
 		}
 	}
 	if !p.json && plan != nil && plan.LeftOut != "" {
@@ -189,21 +219,26 @@ func (p *provisionCommand) nothing(plan *policy.Plan) string {
 	return "nothing is missing" + where
 }
 
-// written is how many of the steps --apply takes.
-func (p *provisionCommand) written(steps []policy.Step) (n int) {
-	for _, s := range steps {
-		switch {
-		case s.Object == policy.ObjectRole:
-			return 0
-		case s.Action != policy.ActionPerson && (!s.Foreign || p.opts.Adopt):
-			n++
-		}
+// writes says what --apply and --commit do of a plan.
+func (p *provisionCommand) writes(plan *policy.Plan) string {
+	here, onPanorama, then := plan.Writes(p.opts.Adopt)
+	if onPanorama == 0 {
+		return fmt.Sprintf("--apply writes %d of %d to the candidate configuration.", here, len(plan.Steps))
 	}
-	return n
+	does := fmt.Sprintf("commits on Panorama, pushes %s to this firewall alone", strings.Join(plan.Panorama.Pushes, " and "))
+	switch {
+	case p.opts.Remove:
+		does = "commits on the firewall, " + does
+	case then > 0:
+		does += fmt.Sprintf(", writes %d more to the firewall and commits there", then)
+	default:
+		does += ", and commits on the firewall"
+	}
+	return fmt.Sprintf("of %d, --apply writes %d to the candidate configuration of Panorama and %d to the firewall's; --commit then %s.", len(plan.Steps), onPanorama, here, does)
 }
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
-func (p *provisionCommand) printDifferences(all []decision.Difference) {
+func (p *provisionCommand) printDifferences(all []decision.Difference, total int) {
 	i := slices.IndexFunc(all, func(d decision.Difference) bool { return d.BlockedSources }) // they come last
 	if i < 0 {
 		i = len(all)
@@ -217,6 +252,9 @@ func (p *provisionCommand) printDifferences(all []decision.Difference) {
 	if i < len(all) {
 		fmt.Fprintln(p.stdout, "And of blocked sources:")
 		p.printLines(all[i:])
+	}
+	if total > len(all) {
+		fmt.Fprintf(p.stdout, "%d kinds of traffic are decided otherwise; these are of the first %d.\n", total, len(all))
 	}
 }
 
@@ -240,9 +278,9 @@ func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
 	}
 	if len(part.Commands) > 0 {
 		fmt.Fprintln(p.stdout, "On Panorama's CLI that is:")
-	}
-	for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
-		fmt.Fprintln(p.stdout, display.Harmless(line))
+		for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
+			fmt.Fprintln(p.stdout, display.Harmless(line))
+		}
 	}
 	for _, note := range part.Notes {
 		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(note))
@@ -277,8 +315,12 @@ func together(steps []policy.Step) (out []policy.Step) {
 func (p *provisionCommand) printStep(s policy.Step) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "delete": "-", "person": "!"}[s.Action]
 	note := ""
-	if s.Foreign && !p.opts.Adopt {
-		note = "\n" + "        (not ours: not changed without --adopt)"
+	switch {
+	case !s.Foreign || p.opts.Adopt:
+	case s.Action == policy.ActionPerson:
+		note = "\n        (not ours: not among the commands without --adopt)"
+	default:
+		note = "\n        (not ours: not changed without --adopt)"
 	}
 	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, display.Harmless(s.Object), display.Harmless(s.Detail), note)
 }

@@ -162,7 +162,7 @@ func TestDifferencesOfAPlan(t *testing.T) {
 		"And of blocked sources:\n  from untrust to dmz: may be allowed by rule \"web\", and would then be dropped by \"block\"; it depends on schedule nights\n"
 	for want, list := range map[string][]decision.Difference{none: nil, otherwise: {cut}, none + ofBlocked: {blocked}, otherwise + ofBlocked: {cut, blocked}} {
 		var out strings.Builder
-		(&provisionCommand{app: &app{stdout: &out}}).printDifferences(list)
+		(&provisionCommand{app: &app{stdout: &out}}).printDifferences(list, len(list))
 		if out.String() != want {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
@@ -174,8 +174,46 @@ func TestDifferencesOfAPlan(t *testing.T) {
 		many = append(many, d)
 	}
 	var out strings.Builder
-	if (&provisionCommand{app: &app{stdout: &out}}).printDifferences(many); strings.Count(out.String(), "\n") != mostDifferences+2 || !strings.HasSuffix(out.String(), "\n  and 7 more; --json has them\n") {
+	if (&provisionCommand{app: &app{stdout: &out}}).printDifferences(many, len(many)); strings.Count(out.String(), "\n") != mostDifferences+2 || !strings.HasSuffix(out.String(), "\n  and 7 more; --json has them\n") {
 		t.Errorf("of many it prints\n%s", out.String())
+	}
+}
+
+// What the commands for a person decide otherwise stands below them, under a heading of its own; where we do the same there is one list.
+func TestDifferencesOfCommandsForAPerson(t *testing.T) {
+	blocked := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"web"`, ActionBefore: "allow", RuleAfter: `"block"`, ActionAfter: "drop", BlockedSources: true, Certain: true, Example: "tcp/443"}
+	const none, those = "No flow is decided otherwise, but for blocked sources.\n", "And of blocked sources:\n  from untrust to dmz: allowed by rule \"web\", would be dropped by \"block\"; for example tcp/443\n"
+	for byHand, want := range map[bool]string{true: "Before the commands on Panorama:\n" + none + "On Panorama's CLI that is:\nconfigure\nAfter the commands on Panorama:\n" + none + those, false: none + "On Panorama's CLI that is:\nconfigure\n"} {
+		part := &policy.OnPanorama{Commands: []string{"configure"}, ByHand: byHand, Differences: []decision.Difference{blocked}, DifferencesTotal: 1}
+		var out strings.Builder
+		(&provisionCommand{app: &app{stdout: &out}}).progress("fw", &policy.Plan{Steps: []policy.Step{{Action: policy.ActionPerson, Object: "rule"}}, Panorama: part}, "")
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it prints\n%swant\n%s", out.String(), want)
+		}
+	}
+}
+
+// What is left after --apply is said by the error that ends the program, and only what the next run would leave, too.
+func TestStepsThatAreLeftAreSaid(t *testing.T) {
+	person := policy.Step{Firewall: "fw", Action: policy.ActionPerson, Object: `certificate "c"`, Detail: "import it"}
+	foreign := policy.Step{Firewall: "fw", Action: policy.ActionChange, Object: `security rule "allow-web"`, Foreign: true}
+	later := policy.Step{Firewall: "fw", Action: policy.ActionCreate, Object: `tag "t"`}
+	p := &provisionCommand{app: &app{}}
+	if err := p.undone([]policy.Step{person, foreign}); err != nil {
+		t.Errorf("of a plan alone: %v", err)
+	}
+	p.opts.Apply = true
+	for want, left := range map[string][]policy.Step{
+		"<nil>": {later},
+		"1 step is left:\n  fw: security rule \"allow-web\" (not ours, not changed without --adopt)":                                                      {later, foreign},
+		"2 steps are left:\n  fw: certificate \"c\" (for a person: import it)\n  fw: security rule \"allow-web\" (not ours, not changed without --adopt)": {person, foreign},
+	} {
+		if err := p.undone(left); fmt.Sprint(err) != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+	if p.opts.Adopt = true; p.undone([]policy.Step{foreign}) != nil {
+		t.Error("what is adopted is written, and waits for its commit")
 	}
 }
 
@@ -185,6 +223,7 @@ func TestCommandsForPanorama(t *testing.T) {
 	var out strings.Builder
 	p := &provisionCommand{app: &app{stdout: &out}}
 	p.printPanorama(nil)
+	p.printPanorama(&policy.OnPanorama{}) // without commands no line
 	p.printPanorama(&policy.OnPanorama{Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
 	if want := "On Panorama's CLI that is:\nconfigure\nset template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"\nset device-group a\\u001b[2J\n  a note\n"; out.String() != want {
 		t.Errorf("it prints\n%swant\n%s", out.String(), want)

@@ -3,12 +3,14 @@ package policy
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/decision"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
 	simulator "activedefense/firewall/panosim/traffic"
@@ -389,6 +391,7 @@ func TestStatesOfPanorama(t *testing.T) {
 	for name, c := range states() {
 		t.Run(name, func(t *testing.T) {
 			l := newPanoramaLab(t, c.of)
+			l.want.Adopt = true
 			before, decided := setFormat(t, l.panorama.Config().Running()), flows(l.sister)
 			plan := l.whole()
 			if plan.Panorama == nil || len(plan.Panorama.Commands) == 0 {
@@ -399,11 +402,18 @@ func TestStatesOfPanorama(t *testing.T) {
 				t.Errorf("as a plan: %q\nas what is made: %q", alone.Panorama.Commands, plan.Panorama.Commands)
 			}
 			l.want.Panorama = PanoramaApply
-			if _, err := Take(t.Context(), l.device, plan.Steps, true); err != nil {
-				t.Fatal(err)
+			for _, s := range plan.Steps { // what we do ourselves is no order to a person
+				orders := slices.ContainsFunc([]string{"On Panorama", "then push", "import ca.crt", "delete it", "Select "}, func(text string) bool { return strings.Contains(s.Detail, text) })
+				if s.Action != ActionPerson && (orders || !s.change.Empty() && !strings.HasPrefix(s.Detail, "on Panorama, ")) {
+					t.Errorf("%s", s)
+				}
 			}
-			if _, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true); err != nil {
-				t.Fatal(err)
+			here, there, then := plan.Writes(true)
+			if taken, err := Take(t.Context(), l.device, plan.Steps, true); err != nil || taken != here {
+				t.Fatalf("%d taken of %d: %v", taken, here, err)
+			}
+			if taken, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true); err != nil || taken != there || there == 0 || here+there+then != len(plan.Steps) {
+				t.Fatalf("%d taken of %d, and %d then, of %d: %v", taken, there, then, len(plan.Steps), err)
 			}
 			sameAsCommands(t, plan.Panorama.Commands, before, l.panorama.Config().Candidate())
 			l.restart()
@@ -646,6 +656,13 @@ func (l *panoramaLab) takeAway(adopt bool) Plan {
 	return plan
 }
 
+// templatePath is what a command deletes in the template base, by its last word.
+func templatePath(command string) string {
+	words := strings.Fields(strings.TrimPrefix(command, "delete template base config "))
+	last := len(words) - 1
+	return "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/" + strings.Join(words[:last], "/") + "/entry[@name='" + words[last] + "']"
+}
+
 // Two firewalls of a device group are provisioned, and ours is taken away from one, then from the other: what one needs stays while it
 // does, and at the end Panorama is as it was but for what is in the template.
 func TestRemoveFromPanorama(t *testing.T) {
@@ -690,13 +707,81 @@ func TestRemoveFromPanorama(t *testing.T) {
 		t.Errorf("the other firewall decides %v, before %v", after, decided)
 	}
 	for _, s := range left.Steps {
-		if s.Action != ActionPerson || !strings.Contains(s.Detail, "On Panorama: delete it") {
+		if s.Action != ActionPerson || len(s.Commands) != 1 || !strings.HasPrefix(s.Commands[0], "delete template base config shared ") || !strings.HasPrefix(s.Detail, "On Panorama, in template base: delete it, unless another firewall needs it") || !strings.HasSuffix(s.Detail, s.Commands[0]) {
 			t.Errorf("left: %v", s)
 		}
+		if err := a.panorama.Config().Edit("boss", "delete", templatePath(s.Commands[0]), ""); err != nil {
+			t.Errorf("%s: %v", s.Commands[0], err)
+		}
+	}
+	if len(left.Steps) != 3 || strings.Contains(a.panorama.Config().Candidate(), tag) {
+		t.Errorf("left: %v; once the commands were typed Panorama has\n%s", left.Steps, a.panorama.Config().Candidate())
 	}
 	if running := a.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama`) || withoutOurs(t, running) != before {
 		t.Errorf("Panorama has\n%s\nbefore\n%s", running, before)
 	}
+}
+
+// What is somebody else's on Panorama is among the commands only where it is adopted, and said where it is not.
+func TestOthersObjectsAreNotAmongTheCommands(t *testing.T) {
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("allow-web", "dmz"))})
+	const theirs = "set device-group branches pre-rulebase security rules allow-web log-setting "
+	isTheirs := func(s Step) bool { return strings.HasPrefix(s.Object, `security rule "allow-web"`) }
+	for _, l.want.Panorama = range []string{PanoramaPlan, PanoramaApply} {
+		for _, l.want.Adopt = range []bool{false, true} {
+			plan := l.whole()
+			i := slices.IndexFunc(plan.Steps, isTheirs)
+			if i < 0 || !plan.Steps[i].Foreign || len(plan.Steps[i].Commands) > 0 != l.want.Adopt {
+				t.Errorf("%s, adopted %v: the step is %+v", l.want.Panorama, l.want.Adopt, plan.Steps)
+			}
+			commands, notes := strings.Join(plan.Panorama.Commands, "\n"), strings.Join(plan.Panorama.Notes, "\n")
+			if strings.Contains(commands, theirs) != l.want.Adopt || strings.Contains(notes, `Left out of the commands is what is somebody else's (security rule "allow-web"`) == l.want.Adopt {
+				t.Errorf("%s, adopted %v:\n%s\n%s", l.want.Panorama, l.want.Adopt, commands, notes)
+			}
+			if !strings.Contains(commands, "security rules active-defense-block-"+serial) || !slices.Contains(plan.Panorama.Commands, "commit partial admin NAME") || slices.Contains(plan.Panorama.Commands, "commit") || !strings.Contains(notes, "in place of NAME") {
+				t.Errorf("%s, adopted %v:\n%s\n%s", l.want.Panorama, l.want.Adopt, commands, notes)
+			}
+		}
+	}
+}
+
+// What the commands for a person decide otherwise is told with them, and is what the plan tells where we do the same.
+func TestDifferencesOfCommandsForPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("allow-web", "dmz"))})
+	if err := l.sim.Addresses().Register("vsys1", netip.MustParsePrefix("203.0.113.66/32"), tag, 0); err != nil {
+		t.Fatal(err)
+	}
+	cut := func(all []decision.Difference, of string) bool {
+		return slices.ContainsFunc(all, func(d decision.Difference) bool {
+			before, after := d.RuleBefore, d.RuleAfter
+			if of == ActionDelete {
+				before, after = after, before
+			}
+			return d.BlockedSources && strings.HasPrefix(before, "\"allow-web\"") && strings.Contains(after, "active-defense-block-")
+		})
+	}
+	plans := func(of string, make func() Plan) {
+		t.Helper()
+		l.want.Panorama = PanoramaApply
+		made := make()
+		l.want.Panorama = PanoramaPlan
+		if alone := make(); !cut(made.Differences, of) || made.Panorama.ByHand || len(made.Panorama.Differences) > 0 || cut(alone.Differences, of) || !alone.Panorama.ByHand || !cut(alone.Panorama.Differences, of) ||
+			alone.Panorama.DifferencesTotal != len(alone.Panorama.Differences) {
+			t.Errorf("to %s: we decide otherwise %v, the plan alone %v, and on Panorama %v", of, made.Differences, alone.Differences, alone.Panorama.Differences)
+		}
+		l.want.Panorama = PanoramaApply
+	}
+	plans(ActionCreate, l.whole)
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	plans(ActionDelete, func() Plan {
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
+	})
 }
 
 // What others have committed on Panorama and not pushed goes along with no push of ours.
@@ -719,6 +804,9 @@ func TestOthersRulesAreNotPushed(t *testing.T) {
 		if !c.goesAlong {
 			continue
 		}
+		if plan := l.whole(); !slices.Equal(plan.Panorama.Unpushed, []string{"pre-rulebase of hq"}) || plan.Panorama.MayPush(l.device) == nil || !strings.Contains(strings.Join(plan.Panorama.Notes, "\n"), "not pushed to this firewall yet (pre-rulebase of hq)") {
+			t.Errorf("the plan does not say it: %+v", plan.Panorama)
+		}
 		_, err := l.carryOut(false)
 		if err == nil || !strings.Contains(err.Error(), "pre-rulebase of hq") || !strings.Contains(err.Error(), "push them there first") || strings.Contains(err.Error(), "post-rulebase") || strings.Contains(l.panorama.Config().Running(), "active-defense-block") {
 			t.Errorf("it is not refused: %v", err)
@@ -730,6 +818,38 @@ func TestOthersRulesAreNotPushed(t *testing.T) {
 	if _, err := l.carryOut(false); err != nil {
 		t.Errorf("once they are pushed: %v", err)
 	}
+}
+
+// What was written on Panorama and not committed, or committed and not pushed, is said by the next plan.
+func TestWrittenOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+	says := func(when string, pending, uncommitted bool, note string) {
+		t.Helper()
+		plan := l.whole()
+		notes := strings.Join(plan.Panorama.Notes, "\n")
+		if plan.Panorama.Pending != pending || plan.Panorama.Uncommitted != uncommitted || !strings.Contains(notes, note) || note == "" && strings.Contains(notes, "changes on Panorama") {
+			t.Errorf("%s: pending %v, uncommitted %v, %s", when, plan.Panorama.Pending, plan.Panorama.Uncommitted, notes)
+		}
+	}
+	says("nothing is written", false, false, "")
+	if err := l.panorama.Config().Edit("boss", "set", groupsOfPanorama+"/entry[@name='branches']/tag", `<entry name="theirs"/>`); err != nil {
+		t.Fatal(err)
+	}
+	says("somebody else edits", true, false, "")
+	plan := l.whole()
+	all := len(slices.DeleteFunc(slices.Clone(plan.Steps), func(s Step) bool { return s.change.Empty() }))
+	taken, err := TakeOnPanorama(t.Context(), l.itself(), plan.Steps, false)
+	if err != nil || taken == 0 || taken == all {
+		t.Fatalf("%d of %d taken: %v", taken, all, err)
+	}
+	says("ours is written", true, true, fmt.Sprintf("%d of the %d changes on Panorama stand in its candidate configuration already, and need a commit there and a push to this firewall; --commit does that.", taken, all))
+	l.want.Panorama = PanoramaPlan
+	says("where we may not", true, true, "the last lines of the commands do that")
+	l.want.Panorama = PanoramaApply
+	if err := l.panorama.Config().Commit("svc-activedefense"); err != nil {
+		t.Fatal(err)
+	}
+	says("it is committed", false, false, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push", taken, all))
 }
 
 // What bears a name of ours on Panorama and is not as we make it is somebody's: another agent's CA in the template, say.

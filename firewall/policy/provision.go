@@ -46,6 +46,8 @@ type Step struct {
 
 	change panorama.Change // what only Panorama can change; then there are no edits, nor a move
 	theirs bool            // which somebody else made there
+	reach  string          // whom it reaches there
+	made   string          // the detail where we take it ourselves; "": as for a person
 	later  bool            // it needs what Panorama has yet to push
 }
 
@@ -70,7 +72,7 @@ type Plan struct {
 	// LeftOut is what is not planned although a list is served, and why; "": nothing.
 	LeftOut string `json:"left_out,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
-	// Expectation.Panorama.
+	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
 }
 
@@ -109,7 +111,10 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 				Detail: fmt.Sprintf(enableRight, "Import") + " Without it our CA cannot be imported, and nothing is written: " + cause(err)})
 		}
 	}
-	steps, part, err := panoramaPart(f, want, steps)
+	steps, part, err := panoramaPart(f, after, want, steps)
+	if err == nil {
+		err = part.look(ctx, d, want, steps)
+	}
 	if err != nil {
 		return Plan{}, err
 	}
@@ -206,6 +211,25 @@ func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
 		}
 	}
 	return nil
+}
+
+// Writes tells how many steps of a plan Take and TakeOnPanorama write: on the firewall and on Panorama, and then on the firewall what needs
+// that Panorama has pushed. Where our administrator lacks a right for it, none.
+func (p Plan) Writes(adopt bool) (here, onPanorama, then int) {
+	for _, s := range p.Steps {
+		switch {
+		case s.Object == ObjectRole:
+			return 0, 0, 0
+		case s.Action == ActionPerson || s.Foreign && !adopt:
+		case !s.change.Empty():
+			onPanorama++
+		case s.later:
+			then++
+		default:
+			here++
+		}
+	}
+	return here, onPanorama, then
 }
 
 // Take takes the steps in the candidate configuration: those of Provision, without the ones for a person or on Panorama, nor those that

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -47,7 +48,12 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
 	plan := newPlan(f, after, want, steps)
-	plan.Panorama = removalPart(f, steps, adopt)
+	if plan.Panorama, err = removalPart(f, after, want, steps, adopt); err != nil {
+		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+	}
+	if err := plan.Panorama.look(ctx, d, want, steps); err != nil {
+		return Plan{}, err
+	}
 	if f.pending.value {
 		running, err := f.running(ctx, d)
 		if err != nil {
@@ -235,7 +241,7 @@ func (r *remover) object(kind, name string, path ...string) {
 			continue
 		}
 		if sc.pushed {
-			r.person(kind+" "+quoteAll([]string{name}), "On Panorama: delete it, unless another firewall needs it, then push.")
+			r.pushedObject(kind, name, sc, path)
 			continue
 		}
 		if sc.path == xmlapi.SharedPath && len(r.armed) > 0 {
@@ -260,6 +266,25 @@ func (r *remover) object(kind, name string, path ...string) {
 			r.gone = append(r.gone, at)
 		}
 	}
+}
+
+// pushedObject leaves to a person what Panorama pushed of our names: other firewalls may need it.
+func (r *remover) pushedObject(kind, name string, sc scope, path []string) {
+	at, where := r.f.place.TemplatePath(), "template "+cmp.Or(r.f.place.Template, panorama.UnknownTemplate)
+	switch template := r.f.template.value; {
+	case template != nil && sc.node == template.Child("shared"):
+		at += "/shared"
+	case template != nil && sc.node == template.At("devices").FirstEntry().Child("vsys").Entry(r.f.VSys):
+		at += strings.TrimPrefix(xmlapi.VSysPath(r.f.VSys), "/config")
+	default:
+		level := ofPanorama{r.provisioner}.levelOfObject(sc.node.At(path...).Entry(name))
+		if at, where = panorama.LevelPath(level), "Shared"; !panorama.IsShared(level) {
+			where = "device group " + cmp.Or(level, panorama.UnknownGroup)
+		}
+	}
+	commands := panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name))}}.Commands()
+	r.person(kind+" "+quoteAll([]string{name}), "On Panorama, in "+where+": delete it, unless another firewall needs it, then commit and push. In configure mode: "+strings.Join(commands, "; "))
+	r.steps[len(r.steps)-1].Commands = commands
 }
 
 // isOurs tells whether an object of our name is one that we made, as far as its content tells.

@@ -228,7 +228,7 @@ func (p *provisioner) list() string {
 			list := panorama.LevelPath(level) + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip"
 			change.Edits = append(ca, xmlapi.Set(list, xmlapi.Leaf("certificate-profile", n.CertProf)))
 		}
-		ofPanorama{p}.step("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "), p.f.place.Reach(level)+"; "+p.f.place.ReachOfTemplate(), true, change)
+		ofPanorama{p}.step("external dynamic list "+quoteAll([]string{name}), "On Panorama: "+strings.Join(trust.remedies, " "), p.f.place.Reach(level)+"; "+p.f.place.ReachOfTemplate(), true, change).made = "on Panorama, certificate profile " + n.CertProf + ", which trusts our CA: " + strings.Join(trust.fails, "; ")
 		return name
 	}
 	if lists[0].Value("type", "ip", "certificate-profile") == n.CertProf {
@@ -271,7 +271,8 @@ func (p *provisioner) authority() bool {
 	}
 	if p.f.throughPanorama {
 		ofPanorama{p}.step("certificate "+quoteAll([]string{n.CA}), "No file can be imported on a firewall through Panorama: import ca.crt of state_dir under that name on the firewall itself (Device > Certificate Management > Certificates), "+
-			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate", p.f.place.ReachOfTemplate(), false, panorama.Change{Edits: ofPanorama{p}.remoteAuthority()})
+			"or in its template, with a certificate profile "+quoteAll([]string{n.CertProf})+" that has it as CA certificate", p.f.place.ReachOfTemplate(), false, panorama.Change{Edits: ofPanorama{p}.remoteAuthority()}).made = "on Panorama, our CA into template " + p.f.place.Template + ", with a certificate profile " + quoteAll([]string{n.CertProf}) +
+			" that trusts it: no file can be imported on a firewall through Panorama"
 		return false
 	}
 	return p.certificate() && p.certificateProfile()

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"activedefense/firewall"
+	"activedefense/firewall/decision"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
@@ -25,8 +26,19 @@ const (
 type OnPanorama struct {
 	Group    string   `json:"device_group"` // of the firewall; "": not known
 	Template string   `json:"template"`     // in which server profiles, match lists and certificates are made; "": not known
-	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included
+	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included; what is somebody else's only if it is adopted
 	Notes    []string `json:"notes"`        // what a person has to know before that
+	Pushes   []string `json:"pushes"`       // what the commands, or --commit, push to this firewall, such as: device group branches
+	// ByHand: some of the commands are for a person, for we may not, or cannot, do the same.
+	ByHand bool `json:"by_hand"`
+	// Differences are the kinds of traffic that would be decided otherwise once those were typed, committed and pushed, than after
+	// the rest of the plan, whose own are Plan.Differences; those of blocked sources come last.
+	Differences      []decision.Difference `json:"differences"` // at most MaxDifferences
+	DifferencesTotal int                   `json:"differences_total"`
+	// What stands on Panorama itself; of a Panorama that was not asked: nothing.
+	Pending     bool     `json:"pending"`            // edits of somebody are not committed
+	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
+	Unpushed    []string `json:"unpushed,omitempty"` // where security rules of others are committed and not pushed to this firewall; see MayPush
 
 	place   panorama.Place
 	changes []panorama.Change // those that we may make
@@ -43,10 +55,10 @@ type ofPanorama struct{ *provisioner }
 
 // step is one that only Panorama can take; theirs: it changes what somebody else made. Where the change is empty, a person has
 // to find out how.
-func (p ofPanorama) step(object, detail, reach string, theirs bool, change panorama.Change) {
+func (p ofPanorama) step(object, detail, reach string, theirs bool, change panorama.Change) *Step {
 	if change.Empty() {
 		p.person(object, detail)
-		return
+		return &p.steps[len(p.steps)-1]
 	}
 	if name := p.f.seen.Conflict(p.f.place, change); name != "" {
 		theirs = true
@@ -57,14 +69,15 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 	}
 	p.person(object, detail+"; "+reach)
 	s := &p.steps[len(p.steps)-1]
-	s.change, s.theirs, s.Commands = change, theirs, change.Commands()
+	s.change, s.theirs, s.reach, s.Commands = change, theirs, reach, change.Commands()
+	return s
 }
 
 // decided makes steps of those for a person that we take on Panorama ourselves, where we may and its names are known.
 func (p ofPanorama) decided() []Step {
 	for i := range p.steps {
 		s, at := &p.steps[i], p.f.place
-		if s.change.Empty() || p.want.Panorama != PanoramaApply && p.want.Panorama != panoramaJudged {
+		if s.Foreign = s.Foreign || s.theirs; s.change.Empty() || p.want.Panorama != PanoramaApply && p.want.Panorama != panoramaJudged {
 			continue
 		}
 		switch judged := p.want.Panorama == panoramaJudged; {
@@ -75,7 +88,11 @@ func (p ofPanorama) decided() []Step {
 		case s.change.InTemplate() && at.Template == "":
 			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"
 		default:
-			s.Action, s.Foreign = ActionChange, s.theirs
+			s.Action = ActionChange
+			if s.made != "" {
+				s.Detail = s.made + "; " + s.reach
+			}
+			s.Detail = strings.Replace(s.Detail, "On Panorama: ", "on Panorama, ", 1)
 			switch edits := s.change.Edits; {
 			case len(edits) > 0 && s.change.Top != "":
 				s.Action = ActionCreate
@@ -331,13 +348,20 @@ func Panorama(d *xmlapi.Device) (*xmlapi.Device, error) {
 }
 
 // push changes what was pushed as the steps on Panorama would, once committed and pushed.
-func (f *Facts) push(steps []Step) (err error) {
-	v := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+func (f *Facts) push(steps []Step) error {
+	var changes []panorama.Change
 	for _, s := range steps {
-		if s.change.Empty() || s.Action == ActionPerson {
-			continue
+		if !s.change.Empty() && s.Action != ActionPerson {
+			changes = append(changes, s.change)
 		}
-		if v, err = v.After(f.place, s.change); err != nil {
+	}
+	return f.pushChanges(changes)
+}
+
+func (f *Facts) pushChanges(changes []panorama.Change) (err error) {
+	v := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	for _, c := range changes {
+		if v, err = v.After(f.place, c); err != nil {
 			return err
 		}
 	}
@@ -346,8 +370,9 @@ func (f *Facts) push(steps []Step) (err error) {
 }
 
 // panoramaPart gives the part of a plan that only Panorama can take, judged as if it were taken, with everything else; nil: there is none.
-// What shows only once that is taken is a step more. Where it would not do what it is made for, no commands are offered.
-func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama, error) {
+// What shows only once that is taken is a step more. Where it would not do what it is made for, no commands are offered. without is what
+// the rest of the plan leads to.
+func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama, error) {
 	onPanorama := func(s Step) bool { return !s.change.Empty() }
 	if !slices.ContainsFunc(steps, onPanorama) {
 		return steps, nil, nil
@@ -365,32 +390,57 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 			}
 		}
 	}
-	var changes []panorama.Change
-	part := f.onPanorama()
-	for _, s := range steps {
-		if onPanorama(s) {
-			changes = append(changes, s.change)
-		}
-		if onPanorama(s) && s.Action != ActionPerson {
-			part.changes = append(part.changes, s.change)
-		}
+	part, err := f.offer(without, want, steps, want.Adopt)
+	if err != nil {
+		return nil, nil, err
 	}
 	if faults := judge(f, after, asIf, all, left); faults != "" {
 		for i := range steps {
 			steps[i].Commands = nil
 		}
-		part.Commands = []string{}
+		part.Commands, part.ByHand, part.Differences, part.DifferencesTotal = []string{}, false, []decision.Difference{}, 0
 		part.Notes = []string{"No commands are offered for Panorama, for they would not do what they are made for (" + faults + "). Change it as the steps say."}
 		return steps, part, nil
 	}
-	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
 	return steps, part, nil
 }
 
-// onPanorama is a part of a plan without steps yet.
-func (f *Facts) onPanorama() *OnPanorama {
+// offer gives the part of a plan that only Panorama can take. What is somebody else's is among its commands only where it is adopted, and
+// named where it is left out. without is what the rest of the plan leads to.
+func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	p := f.policy()
-	return &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	var offered, byHand []panorama.Change
+	var left []string
+	for i, s := range steps {
+		if s.change.Empty() {
+			continue
+		}
+		if s.Action != ActionPerson {
+			part.changes = append(part.changes, s.change)
+		}
+		if !s.theirs || adopt {
+			if offered = append(offered, s.change); s.Action == ActionPerson {
+				byHand = append(byHand, s.change)
+			}
+			continue
+		}
+		steps[i].Commands = nil
+		if !slices.Contains(left, s.Object) {
+			left = append(left, s.Object)
+		}
+	}
+	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered), f.place.Pushes(offered)
+	if len(left) > 0 {
+		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
+	}
+	then := *without
+	if err := then.pushChanges(byHand); err != nil {
+		return nil, err
+	}
+	all := differences(without, &then, want)
+	part.ByHand, part.Differences, part.DifferencesTotal = len(byHand) > 0, all[:min(len(all), MaxDifferences)], len(all)
+	return part, nil
 }
 
 // unpushed names what others have committed on Panorama of the security rules for this firewall and not pushed to it: a push of ours would
@@ -439,6 +489,74 @@ func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n fire
 	return out, nil
 }
 
+// MayPush gives an error where others have committed security rules on the Panorama d that are not pushed to the firewall, as far as they
+// were seen: a push of ours would take them along. nil also for no part.
+func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
+	if o == nil || len(o.Unpushed) == 0 {
+		return nil
+	}
+	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
+		"); a push of ours would take them along, so nothing is committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+}
+
+// look asks Panorama what of a part stands there already, and what else is waiting to be pushed. Where we may write there, not to get an
+// answer is an error.
+func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectation, steps []Step) error {
+	if o == nil || !d.ThroughPanorama() || !o.place.Told {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		err = o.standing(ctx, itself, want, steps)
+	}
+	if err != nil && want.Panorama != PanoramaApply {
+		o.Notes, err = append(o.Notes, "What stands on Panorama itself could not be read: "+cause(err)), nil
+	}
+	return err
+}
+
+func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
+	if o.Unpushed, err = o.unpushed(ctx, itself, want.Names); err != nil {
+		return err
+	}
+	if len(o.Unpushed) > 0 {
+		o.Notes = append(o.Notes, "Security rules of others were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices).")
+	}
+	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
+		return err
+	}
+	all, written, committed := 0, 0, 0
+	for _, s := range steps {
+		if s.change.Empty() {
+			continue
+		}
+		all++
+		stands, err := s.change.Written(ctx, itself)
+		if err == nil && stands {
+			written++
+			if stands, err = s.change.Committed(ctx, itself); stands {
+				committed++
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	by := "--commit does that"
+	if want.Panorama != PanoramaApply {
+		by = "the last lines of the commands do that"
+	}
+	switch o.Uncommitted = written > committed; {
+	case o.Uncommitted:
+		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama stand in its candidate configuration already, and need a commit there and a push to this firewall; %s.", written, all, by))
+	case committed > 0:
+		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push to this firewall; %s.", committed, all, by))
+	}
+	return nil
+}
+
 // placeNotes are what a person has to know before typing changes.
 func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
 	if f.placeUnknown != nil {
@@ -484,13 +602,11 @@ const inUse = 10
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
 // has it. Where others have committed security rules there that are not pushed yet, it does nothing and is an error.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	others, err := part.unpushed(ctx, itself, want.Names)
-	if err != nil {
+	if part.Unpushed, err = part.unpushed(ctx, itself, want.Names); err != nil {
 		return false, err
 	}
-	if len(others) > 0 {
-		return false, itself.Fail("push to "+part.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(others, ", ") +
-			"); a push of ours would take them along, so nothing was committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+	if err := part.MayPush(itself); err != nil {
+		return false, err
 	}
 	admin = cmp.Or(admin, itself.Username())
 	pending, err := pendingChanges(ctx, itself)
@@ -537,7 +653,7 @@ func (r *remover) fromPanorama() {
 	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
 		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
 		case p.isOwn(x):
-			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}).made = "on Panorama, it is ours"
 		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
 			used = used || !r.adopt
 			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
@@ -559,30 +675,22 @@ func (r *remover) fromPanorama() {
 				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
 			default:
 				level := p.levelOfObject(entry)
+				made := "on Panorama, it is ours"
+				if !r.isOurs(o.kind, entry) {
+					made = "on Panorama, it bears our name, and is not as we make it"
+				}
 				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), !r.isOurs(o.kind, entry),
-					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}})
+					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}}).made = made + "; it stays where a rule of another firewall names it"
 			}
 		}
 	}
 	r.steps = p.decided()
 }
 
-// removalPart is the part of a removal that only Panorama can take; nil: there is none. What is somebody else's is not among the
-// commands, unless it is adopted.
-func removalPart(f *Facts, steps []Step, adopt bool) *OnPanorama {
-	part, changes := f.onPanorama(), []panorama.Change{}
-	for _, s := range steps {
-		if s.change.Empty() || s.theirs && !adopt {
-			continue
-		}
-		changes = append(changes, s.change)
-		if s.Action != ActionPerson {
-			part.changes = append(part.changes, s.change)
-		}
+// removalPart is the part of a removal that only Panorama can take; nil: there is none.
+func removalPart(f, without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
+	if !slices.ContainsFunc(steps, func(s Step) bool { return !s.change.Empty() }) {
+		return nil, nil
 	}
-	if len(changes) == 0 {
-		return nil
-	}
-	part.Commands, part.Notes = f.place.Session(changes), f.placeNotes(changes)
-	return part
+	return f.offer(without, want, steps, adopt)
 }

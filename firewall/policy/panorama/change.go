@@ -1,6 +1,7 @@
 package panorama
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -40,10 +41,27 @@ func (c Change) sets(xpath string) bool {
 // Committed tells whether the running configuration of the Panorama d is as the change has it; where what it moves stands is not
 // looked at.
 func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {
-	const what = "read what is committed on Panorama"
+	return c.stands(ctx, d.Show, "read what is committed on Panorama")
+}
+
+// Written tells whether the candidate configuration of the Panorama d is as the change has it; where a rule that it makes stands is not
+// looked at, one that it only moves stands at the top.
+func (c Change) Written(ctx context.Context, d *xmlapi.Device) (bool, error) {
+	const what = "read the candidate configuration of Panorama"
+	stands, err := c.stands(ctx, d.Get, what)
+	if err != nil || !stands || c.Top == "" || len(c.Edits) > 0 {
+		return stands, err
+	}
+	list := c.Top[:strings.LastIndex(c.Top, "/entry[")]
+	rules, err := d.Get(ctx, what, list)
+	return err == nil && len(rules.Entries()) > 0 && list+xmlapi.EntryNamed(rules.FirstEntry().Attr("name")) == c.Top, err
+}
+
+// stands tells whether a configuration is as the edits have it.
+func (c Change) stands(ctx context.Context, read func(ctx context.Context, what, xpath string) (*xmlapi.Node, error), what string) (bool, error) {
 	for _, e := range c.Edits {
 		if e.Deletes() {
-			have, err := d.Show(ctx, what, e.XPath())
+			have, err := read(ctx, what, e.XPath())
 			if err != nil || have != nil && !c.sets(e.XPath()) {
 				return false, err
 			}
@@ -58,7 +76,7 @@ func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {
 		default:
 			at += "/" + want.Name
 		}
-		have, err := d.Show(ctx, what, at)
+		have, err := read(ctx, what, at)
 		if err != nil || !contains(have, want) {
 			return false, err
 		}
@@ -177,8 +195,11 @@ func word(text string) string {
 }
 
 // Session is what a person types for changes, from the first line to the last: in configure mode, then the commit, and back in
-// operational mode the pushes to the firewall alone.
+// operational mode the pushes to the firewall alone. None for no change.
 func (p Place) Session(changes []Change) []string {
+	if len(changes) == 0 {
+		return []string{}
+	}
 	out := []string{"configure"}
 	template, group := false, false
 	for _, c := range changes {
@@ -189,7 +210,7 @@ func (p Place) Session(changes []Change) []string {
 		}
 		template, group = template || c.InTemplate(), group || c.InGroups()
 	}
-	out = append(out, "commit", "exit")
+	out = append(out, "commit partial admin "+UnknownAdmin, "exit")
 	if template {
 		switch {
 		case p.Stack != "":
@@ -219,7 +240,26 @@ func (p Place) Notes(changes []Change) (notes []string) {
 		notes = append(notes, "Which templates are pushed to the firewall is not known: put the name of one in place of "+UnknownTemplate+", and that of its stack in place of "+
 			UnknownStack+" (Panorama > Templates).")
 	}
-	return append(notes, "commit publishes the edits of all administrators of Panorama (commit partial admin NAME: of one); a push takes along what others committed there and did not push to this firewall yet.")
+	if len(changes) == 0 {
+		return notes
+	}
+	return append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone. A push takes along what others committed there and did not push to this firewall yet.")
+}
+
+// Pushes names for a reader what Push pushes for changes, in this order.
+func (p Place) Pushes(changes []Change) []string {
+	all := []string{}
+	if slices.ContainsFunc(changes, Change.InTemplate) {
+		if p.Stack == "" && p.Template != "" && p.Told {
+			all = append(all, "template "+p.Template)
+		} else {
+			all = append(all, "template stack "+cmp.Or(p.Stack, UnknownStack))
+		}
+	}
+	if slices.ContainsFunc(changes, Change.InGroups) {
+		all = append(all, "device group "+cmp.Or(p.Group, UnknownGroup))
+	}
+	return all
 }
 
 // Push has the Panorama d push to the firewall what changes concern, the template first, which the others refer to, and waits for each

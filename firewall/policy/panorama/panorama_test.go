@@ -67,12 +67,24 @@ func TestSession(t *testing.T) {
 		changes []Change
 		want    []string
 	}{
-		{stack, []Change{inGroup, inTemplate, inGroup}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit", "exit", "commit-all template-stack name all device 001", "commit-all shared-policy device-group dg devices 001"}},
-		{known, []Change{inTemplate}, []string{"configure", "delete template base config shared tag", "commit", "exit", "commit-all template name base device 001"}},
-		{Place{Serial: "001"}, []Change{inGroup, inTemplate}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit", "exit", "commit-all template-stack name TEMPLATE-STACK device 001", "commit-all shared-policy device-group DEVICE-GROUP devices 001"}},
+		{stack, nil, []string{}},
+		{stack, []Change{inGroup, inTemplate, inGroup}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit partial admin NAME", "exit", "commit-all template-stack name all device 001", "commit-all shared-policy device-group dg devices 001"}},
+		{known, []Change{inTemplate}, []string{"configure", "delete template base config shared tag", "commit partial admin NAME", "exit", "commit-all template name base device 001"}},
+		{Place{Serial: "001"}, []Change{inGroup, inTemplate}, []string{"configure", "delete device-group dg tag t", "delete template base config shared tag", "commit partial admin NAME", "exit", "commit-all template-stack name TEMPLATE-STACK device 001", "commit-all shared-policy device-group DEVICE-GROUP devices 001"}},
 	} {
 		if got := c.at.Session(c.changes); !slices.Equal(got, c.want) {
 			t.Errorf("got %q\nwant %q", got, c.want)
+		}
+		pushes := []string{}
+		for _, line := range c.want {
+			if words := strings.Fields(line); words[0] == "commit-all" && words[1] != "shared-policy" {
+				pushes = append(pushes, strings.ReplaceAll(words[1], "-", " ")+" "+words[3])
+			} else if words[0] == "commit-all" {
+				pushes = append(pushes, "device group "+words[3])
+			}
+		}
+		if got := c.at.Pushes(c.changes); !slices.Equal(got, pushes) {
+			t.Errorf("named %q, pushed %q", got, pushes)
 		}
 	}
 }
@@ -97,6 +109,23 @@ func TestFromPushed(t *testing.T) {
 		at := FromPushed([]xmlapi.Pushed{{Node: parse(t, "<panorama>"+c.pushed+"</panorama>")}}, template, "001", "")
 		if at.Group != c.want || at.Template != "base" || at.Told || at.Serial != "001" {
 			t.Errorf("%s: %+v, want %s", c.pushed, at, c.want)
+		}
+	}
+}
+
+// Whom a change in the device group reaches besides the firewall is said as far as it is known.
+func TestReach(t *testing.T) {
+	at := Place{Group: "dg edge", Told: true}
+	for want, change := range map[string]func(*Place){
+		`it reaches no other firewall: none is in device group "dg edge", and no group is below that`:                   func(*Place) {},
+		`no other firewall is in device group "dg edge"; it also reaches the firewalls of the groups below that (a, b)`: func(p *Place) { p.Below = []string{"a", "b"} },
+		`it also reaches 002, 003 in device group "dg edge"`:                                                            func(p *Place) { p.Others = []string{"002", "003"} },
+		`it also reaches 002 in device group "dg edge", and the firewalls of the groups below that (a)`:                 func(p *Place) { p.Others, p.Below = []string{"002"}, []string{"a"} },
+		`it reaches every firewall of device group "dg edge" and of those below it`:                                     func(p *Place) { p.Told = false },
+	} {
+		p := at
+		if change(&p); p.Reach("dg edge") != want {
+			t.Errorf("%s\nwant %s", p.Reach("dg edge"), want)
 		}
 	}
 }

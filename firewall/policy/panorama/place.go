@@ -21,6 +21,7 @@ const (
 	UnknownGroup    = "DEVICE-GROUP"
 	UnknownTemplate = "TEMPLATE"
 	UnknownStack    = "TEMPLATE-STACK"
+	UnknownAdmin    = "NAME" // who types them
 )
 
 // Place is where the configuration of a firewall, or of one virtual system of it, comes from. The zero value: nothing is known.
@@ -31,6 +32,7 @@ type Place struct {
 	Group    string   // its device group; "": not known, or it is in none
 	Parents  []string // the groups above, the nearest first; none: there are none, or they are not known
 	Others   []string // serial numbers of the other firewalls in Group, as far as known
+	Below    []string // the groups below Group, by name, as far as known
 	Template string   // in which we may write; "": not known, or there is none
 	Stack    string   // of templates, by which it is pushed; "": Template is pushed by itself
 
@@ -173,9 +175,18 @@ func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, er
 		if err != nil {
 			return p, err
 		}
-		const levels = 4 // PAN-OS web interface help: a hierarchy of up to four levels
-		for at := parents.Entry(p.Group).Value("parent-dg"); at != "" && len(p.Parents) < levels; at = parents.Entry(at).Value("parent-dg") {
-			p.Parents = append(p.Parents, at)
+		above := func(group string) (all []string) {
+			const levels = 4 // PAN-OS web interface help: a hierarchy of up to four levels
+			for at := parents.Entry(group).Value("parent-dg"); at != "" && len(all) < levels; at = parents.Entry(at).Value("parent-dg") {
+				all = append(all, at)
+			}
+			return all
+		}
+		p.Parents = above(p.Group)
+		for _, g := range parents.Entries() {
+			if name := g.Attr("name"); slices.Contains(above(name), p.Group) {
+				p.Below = append(p.Below, name)
+			}
 		}
 	}
 	return p, p.readTemplate(ctx, d)
@@ -210,10 +221,15 @@ func (p Place) Reach(level string) string {
 		return "it reaches every firewall that this Panorama manages"
 	case level != p.Group || level == "":
 		return fmt.Sprintf("it reaches every firewall of device group %s and of those below it", word(level))
+	case !p.Told:
+	case len(p.Others) > 0 && len(p.Below) > 0:
+		return fmt.Sprintf("it also reaches %s in device group %s, and the firewalls of the groups below that (%s)", strings.Join(p.Others, ", "), word(level), strings.Join(p.Below, ", "))
 	case len(p.Others) > 0:
-		return fmt.Sprintf("it also reaches %s in device group %s, and the groups below it", strings.Join(p.Others, ", "), word(level))
-	case p.Told:
-		return fmt.Sprintf("no other firewall is in device group %s; it reaches those of groups below it", word(level))
+		return fmt.Sprintf("it also reaches %s in device group %s", strings.Join(p.Others, ", "), word(level))
+	case len(p.Below) > 0:
+		return fmt.Sprintf("no other firewall is in device group %s; it also reaches the firewalls of the groups below that (%s)", word(level), strings.Join(p.Below, ", "))
+	default:
+		return fmt.Sprintf("it reaches no other firewall: none is in device group %s, and no group is below that", word(level))
 	}
 	return fmt.Sprintf("it reaches every firewall of device group %s and of those below it", word(level))
 }
