@@ -48,7 +48,7 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 		p.person(object, detail)
 		return
 	}
-	if name := p.f.seen.Conflict(p.f.place, change); name != "" {
+	if name := p.f.seen.Conflict(p.f.place, change, p.f.standing); name != "" {
 		theirs = true
 		reach += "; something else named " + quoteAll([]string{name}) + " stands there"
 	}
@@ -97,10 +97,38 @@ func (p ofPanorama) forRules(name string) bool {
 	return !slices.ContainsFunc(p.p.rules, func(r rule) bool { return p.isOwn(r) && slices.Contains(r.source, name) })
 }
 
-// isOwn tells whether a rule is one that we made on Panorama for this firewall.
+// ruleNames are the names of the rules that are made on Panorama for a firewall, or a virtual system.
+func ruleNames(at panorama.Place, n firewall.Names) []string {
+	return []string{n.Block + at.Suffix(), n.Listed + at.Suffix()}
+}
+
+// isNamed tells whether a rule of Panorama's has a name that we give to those for this firewall.
+func (p ofPanorama) isNamed(r rule) bool {
+	return r.layer.pushed() && slices.Contains(ruleNames(p.f.place, p.want.Names), r.name)
+}
+
+// isOwn tells whether a rule is one that we made on Panorama for this firewall: it bears our name and is as we make it, for this firewall
+// alone. Anything else of that name is somebody else's.
 func (p ofPanorama) isOwn(r rule) bool {
-	n, suffix := p.want.Names, p.f.place.Suffix()
-	return r.layer.pushed() && (r.name == n.Block+suffix || r.name == n.Listed+suffix)
+	if len(r.target.Child("devices").Entries()) == 0 { // a firewall may have it without its target; Panorama tells
+		r.target = p.f.standing[p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)].Child("target")
+	}
+	return p.isNamed(r) && madeFor(p.f.place, p.want.Names, r) && !slices.ContainsFunc(r.source, func(name string) bool { return !p.isOurSource(name) })
+}
+
+// isOurSource tells whether a rule of ours may name an object as its source: one of ours in a device group, or another that holds what is
+// blocked and nothing else.
+func (p ofPanorama) isOurSource(name string) bool {
+	n := p.want.Names
+	group, list := p.p.scopes.find(name, "address-group"), p.p.scopes.find(name, "external-list")
+	matches, others := filterMatches(group.Value("dynamic", "filter"), n.Tag)
+	return name == n.Group+panoramaNames || name == n.List+panoramaNames || group.Node != nil && matches && !others ||
+		list.Node != nil && p.want.ListURL != "" && firewall.SameListURL(list.Value("type", "ip", "url"), p.want.ListURL)
+}
+
+// madeFor tells whether a rule has a name of ours, drops, and is for this firewall alone.
+func madeFor(at panorama.Place, n firewall.Names, r rule) bool {
+	return slices.Contains(ruleNames(at, n), r.name) && r.action == "drop" && !r.notSource && at.TargetsAlone(r.target)
 }
 
 // levelOf is the device group of a rule of Panorama's, or Shared.
@@ -129,29 +157,59 @@ func (p ofPanorama) rulebaseOf(r rule) string {
 }
 
 // preRule makes the first of the Pre Rules of a level, which drops as the rule of that name does on the firewall; empty: it cannot be.
-func (p ofPanorama) preRule(name, level string) panorama.Change {
+// theirs: somebody else's of that name stands there, and would be replaced.
+func (p ofPanorama) preRule(name, level string) (change panorama.Change, theirs bool) {
 	source, edits := p.remoteSource(name, level)
 	if source == "" {
-		return panorama.Change{}
+		return panorama.Change{}, false
 	}
 	logs, more := p.remoteLogs(level)
 	edits = append(edits, more...)
 	list, own := panorama.LevelPath(level)+"/pre-rulebase/security/rules", name+p.f.place.Suffix()
 	entry := p.dropRule(own, "drops the sources blocked by Active Defense", []string{source}, logs)
 	entry.Children = append(entry.Children, p.f.place.Target())
-	if slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.name == own && r.layer.pushed() && p.levelOf(r) == level }) {
+	stands := false
+	for _, r := range slices.Concat(p.p.rules, p.p.inactive) {
+		if r.name == own && r.layer.pushed() && p.levelOf(r) == level {
+			stands, theirs = true, theirs || !p.isOwn(r)
+		}
+	}
+	if n := p.f.standing[list+xmlapi.EntryNamed(own)]; n != nil {
+		stands, theirs = true, theirs || !p.isOwn(p.standingRule(level, n))
+	}
+	if stands {
 		edits = append(edits, xmlapi.Delete(list+xmlapi.EntryNamed(own))) // what somebody added to it would stay
 	}
-	return panorama.Change{Edits: append(edits, xmlapi.Set(list, entry)), Top: list + xmlapi.EntryNamed(own)}
+	return panorama.Change{Edits: append(edits, xmlapi.Set(list, entry)), Top: list + xmlapi.EntryNamed(own)}, theirs
+}
+
+// standingRule is a rule of ours as Panorama has it at a level, pushed or not.
+func (p ofPanorama) standingRule(level string, n *xmlapi.Node) rule {
+	at := layerGroupPre
+	if panorama.IsShared(level) {
+		at = layerSharedPre
+	}
+	return readRule(n.With("loc", level), at)
+}
+
+// reachOfPre tells whom a Pre Rule concerns that is made or moved, and whose it is that is replaced or moved.
+func (p ofPanorama) reachOfPre(level string, theirs bool, change panorama.Change) string {
+	switch {
+	case !theirs:
+		return p.reachOf(level)
+	case len(change.Edits) == 0:
+		return "it is somebody else's, and " + p.f.place.Reach(level)
+	}
+	return p.reachOf(level) + "; a rule of that name stands there that we did not make (action drop, our group or list as source, this firewall alone as target), and it would be replaced: " +
+		"rename it there first if it is needed"
 }
 
 // raise has a block rule of Panorama's stand above the rules of a level that let in what it drops.
 func (p ofPanorama) raise(r rule, name, level string) (change panorama.Change, theirs bool) {
-	ours := r.name == name+p.f.place.Suffix()
 	if (r.layer == layerSharedPre || r.layer == layerGroupPre) && p.levelOf(r) == level {
-		return panorama.Change{Top: p.rulebaseOf(r) + xmlapi.EntryNamed(r.name)}, !ours
+		return panorama.Change{Top: p.rulebaseOf(r) + xmlapi.EntryNamed(r.name)}, !p.isOwn(r)
 	}
-	return p.preRule(name, level), false
+	return p.preRule(name, level)
 }
 
 // usable finds an object that Panorama has pushed and that can be named at a level. What a step on Panorama is yet to bring does not
@@ -315,13 +373,63 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 		var place panorama.Place
 		if place, err = panorama.Read(ctx, itself, f.info.value.Serial, vsys); err == nil {
 			f.place = place
+			f.standing, f.standingUnknown = readStanding(ctx, itself, place, want.Names)
 		}
 	}
+	f.standingUnknown = cmp.Or(err, f.standingUnknown)
 	if want.Panorama == PanoramaApply {
-		return err
+		return f.standingUnknown
 	}
 	f.placeUnknown = err // a person fills in the names
 	return nil
+}
+
+// onPanoramaList is a list of a device group, or of Shared, in which we make objects.
+type onPanoramaList struct {
+	kind, name string // of our object
+	path       []string
+}
+
+// listsOnPanorama are those of objects that rules name.
+func listsOnPanorama(n firewall.Names) []onPanoramaList {
+	return []onPanoramaList{
+		{"address group", n.Group + panoramaNames, []string{"address-group"}}, {"external dynamic list", n.List + panoramaNames, []string{"external-list"}},
+		{"log forwarding profile", n.Logs + panoramaNames, []string{"log-settings", "profiles"}},
+	}
+}
+
+// at is the xpath of the object at a level.
+func (l onPanoramaList) at(level string) string {
+	return panorama.LevelPath(level) + "/" + strings.Join(l.path, "/") + xmlapi.EntryNamed(l.name)
+}
+
+// preRuleAt is the xpath of a Pre Rule.
+func preRuleAt(level, name string) string {
+	return panorama.LevelPath(level) + "/pre-rulebase/security/rules" + xmlapi.EntryNamed(name)
+}
+
+// readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, by xpath.
+func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place, n firewall.Names) (map[string]*xmlapi.Node, error) {
+	standing := map[string]*xmlapi.Node{}
+	for _, level := range at.Levels() {
+		var xpaths []string
+		for _, name := range ruleNames(at, n) {
+			xpaths = append(xpaths, preRuleAt(level, name))
+		}
+		for _, l := range listsOnPanorama(n) {
+			xpaths = append(xpaths, l.at(level))
+		}
+		for _, xpath := range xpaths {
+			found, err := itself.Get(ctx, "read what of ours stands on Panorama", xpath)
+			if err != nil {
+				return nil, err
+			}
+			if found != nil {
+				standing[xpath] = found
+			}
+		}
+	}
+	return standing, nil
 }
 
 // Panorama gives the Panorama through which a firewall is reached that was identified, for calls that are meant for itself. The caller
@@ -522,11 +630,15 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 
 // reachOf tells whom a rule of ours concerns that is in a device group.
 func (p ofPanorama) reachOf(level string) string {
-	group := "Shared"
-	if !panorama.IsShared(level) {
-		group = "device group " + word(cmp.Or(level, panorama.UnknownGroup))
+	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", levelName(level), p.f.place.Serial)
+}
+
+// levelName names a level for a reader.
+func levelName(level string) string {
+	if panorama.IsShared(level) {
+		return "Shared"
 	}
-	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", group, p.f.place.Serial)
+	return "device group " + word(cmp.Or(level, panorama.UnknownGroup))
 }
 
 // fromPanorama takes away what was made on Panorama for this firewall: its rules, and what they name, unless other rules name it. What
@@ -536,8 +648,12 @@ func (r *remover) fromPanorama() {
 	logs, used := n.Logs+panoramaNames, false
 	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
 		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
-		case p.isOwn(x):
-			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+		case p.isNamed(x):
+			detail, theirs := "On Panorama: delete it", !p.isOwn(x)
+			if theirs {
+				detail += ifOurs
+			}
+			p.step("security rule "+x.String(), detail, p.reachOf(p.levelOf(x)), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
 			used = used || !r.adopt
 			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
@@ -566,6 +682,9 @@ func (r *remover) fromPanorama() {
 	}
 	r.steps = p.decided()
 }
+
+// ifOurs is said of a rule that somebody else may have made.
+const ifOurs = ", if it is ours: it bears our name, and is not as we make it"
 
 // removalPart is the part of a removal that only Panorama can take; nil: there is none. What is somebody else's is not among the
 // commands, unless it is adopted.
