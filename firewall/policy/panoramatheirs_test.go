@@ -98,3 +98,30 @@ func TestSomebodyElsesPreRuleOfOurName(t *testing.T) {
 		})
 	}
 }
+
+// A rule of others that was committed on Panorama and not pushed goes along with no push of ours, whatever it is called; one that they
+// changed, neither, though we move it.
+func TestOthersRulesOfOurNamesAreNotPushed(t *testing.T) {
+	rules := groupsOfPanorama + "/entry[@name='branches']/pre-rulebase/security/rules"
+	theirs := strings.NewReplacer("<source><member>any", "<source><member>blacklist", "<destination><member>198.51.100.7", "<destination><member>any", "<to><member>dmz", "<to><member>any", "allow<", "drop<").Replace(letIn("theirs", "dmz"))
+	for name, c := range map[string]struct{ branches, rule string }{
+		"longer name":    {preRules(letIn("hq", "dmz")), strings.Replace(letIn("active-defense-block-legacy", "dmz"), "allow<", "drop<", 1)},
+		"every firewall": {preRules(letIn("hq", "dmz")), namedAsOurs("drop", "any", "")},
+		"moved":          {ourGroup + preRules(letIn("hq", "dmz")+theirs), strings.Replace(theirs, ">drop<", ">allow<", 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{branches: c.branches})
+			l.edited(rules, c.rule, true)
+			before := l.panorama.Config().Running()
+			if _, err := l.carryOut(true); err == nil || !strings.Contains(err.Error(), "pre-rulebase of branches") || l.panorama.Config().Running() != before {
+				t.Errorf("it is not refused: %v", err)
+			}
+			if err := l.panorama.Push("branches"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.carryOut(true); err != nil {
+				t.Errorf("once it is pushed: %v", err)
+			}
+		})
+	}
+}

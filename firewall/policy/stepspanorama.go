@@ -505,12 +505,9 @@ func (f *Facts) onPanorama() *OnPanorama {
 // take it along. Of an object that a rule names it is not seen.
 func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
 	decides := func(r rule) string {
-		return fmt.Sprint(r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
+		return fmt.Sprint(r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
 	}
-	foreign := func(r rule) bool {
-		moved := slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return strings.HasSuffix(c.Top, xmlapi.EntryNamed(r.name)) })
-		return !moved && !strings.HasPrefix(r.name, n.Block+"-")
-	}
+	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
 	for _, base := range []struct {
 		name   string
 		layers [2]layer // of a device group, and of Shared
@@ -524,22 +521,39 @@ func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n fire
 			if err != nil {
 				return nil, err
 			}
-			var there, disabled, here []string
+			moved := func(r rule) bool { // its place does not count, what it decides does
+				at := panorama.LevelPath(level) + "/" + base.name + "/security/rules" + xmlapi.EntryNamed(r.name)
+				return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
+			}
+			var there, disabled, here, thereMoved, hereMoved []string
+			theirs := map[string]bool{} // rules of our names that are not as we make them
 			for _, e := range list.Entries() {
-				switch r := readRule(e, l); {
-				case !foreign(r) || !r.targets(o.place.Serial, o.vsys):
+				r := readRule(e, l)
+				if !r.targets(o.place.Serial, o.vsys) || madeFor(o.place, n, r) {
+					continue
+				}
+				switch theirs[r.name] = isNamed(r); {
+				case moved(r):
+					thereMoved = append(thereMoved, decides(r))
 				case r.disabled:
-					disabled = append(disabled, r.name+decides(r))
+					disabled = append(disabled, decides(r))
 				default:
-					there = append(there, r.name+decides(r))
+					there = append(there, decides(r))
 				}
 			}
 			for _, r := range o.pushed {
-				if r.layer == l && foreign(r) && (panorama.IsShared(level) || r.group == level || r.group == "" && level == o.place.Group) {
-					here = append(here, r.name+decides(r))
+				switch {
+				case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
+				case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
+				case moved(r):
+					hereMoved = append(hereMoved, decides(r))
+				default:
+					here = append(here, decides(r))
 				}
 			}
-			if !slices.Equal(append(there, disabled...), here) {
+			slices.Sort(thereMoved)
+			slices.Sort(hereMoved)
+			if !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved) {
 				out = append(out, base.name+" of "+level)
 			}
 		}
