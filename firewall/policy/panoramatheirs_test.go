@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"activedefense/firewall"
 )
 
 // ourGroup is a group of a device group that holds what is blocked, and nothing else.
@@ -94,6 +96,61 @@ func TestSomebodyElsesPreRuleOfOurName(t *testing.T) {
 			}
 			if after := standing(); strings.Contains(after, "198.18.0.0") || !strings.Contains(after, ">drop<") || !strings.Contains(after, serial) || strings.Contains(after, sister) || strings.Contains(after, "negate-source") {
 				t.Errorf("with --adopt it is %s", after)
+			}
+		})
+	}
+}
+
+// What bears the name of our group or list on Panorama and is not ours is never written: a person is told what is in the way, and no rule
+// is made that would name it.
+func TestSomebodyElsesSourceOnPanorama(t *testing.T) {
+	const (
+		group   = `<address-group><entry name="active-defense-panorama"><dynamic><filter>'partner'</filter></dynamic></entry></address-group>`
+		wider   = `<address-group><entry name="active-defense-panorama"><dynamic><filter>'active-defense' or 'partner'</filter></dynamic></entry></address-group>`
+		list    = `<external-list><entry name="active-defense-list-panorama"><type><ip><url>https://lists.example.net/x</url><recurring><hourly/></recurring></ip></type></entry></external-list>`
+		address = `<address><entry name="active-defense-panorama"><ip-netmask>198.18.0.0/24</ip-netmask></entry></address>`
+	)
+	for name, c := range map[string]struct {
+		mode, theirs, named, said string
+		waits                     bool
+	}{
+		"group":             {firewall.ModeTag, group, "active-defense-panorama", `address group "active-defense-panorama" (pushed by Panorama)`, false},
+		"wider group":       {firewall.ModeTag, wider, "active-defense-panorama", `address group "active-defense-panorama" (pushed by Panorama)`, false},
+		"address":           {firewall.ModeTag, address, "active-defense-panorama", `address object "active-defense-panorama" (pushed by Panorama)`, false},
+		"list":              {firewall.ModeList, list, "active-defense-list-panorama", `external dynamic list "active-defense-list-panorama" (pushed by Panorama)`, false},
+		"group, not pushed": {firewall.ModeTag, group, "active-defense-panorama", `address group "active-defense-panorama" (on Panorama, device group branches)`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pushed, object := c.theirs, map[string]string{firewall.ModeTag: "address group ", firewall.ModeList: "external dynamic list "}[c.mode]+quoteAll([]string{c.named})
+			if c.waits {
+				pushed = ""
+			}
+			l := newPanoramaLab(t, managed{mode: c.mode, branches: pushed + preRules(letIn("hq", "dmz"))})
+			inner := strings.TrimSuffix(c.theirs[strings.Index(c.theirs, ">")+1:], "</address-group>")
+			if c.waits {
+				l.edited(groupsOfPanorama+"/entry[@name='branches']/address-group", inner, true)
+			}
+			for _, mode := range []string{PanoramaPlan, PanoramaApply} {
+				l.want.Panorama = mode
+				plan := l.whole()
+				if s := stepFor(t, plan.Steps, object); s.Action != ActionPerson || !strings.Contains(s.Detail, c.said) || !strings.Contains(s.Detail, "rename it there and push, or give this firewall another tag") {
+					t.Errorf("%s: the step is %v", mode, s)
+				}
+				if plan.Panorama == nil {
+					continue
+				}
+				for _, line := range plan.Panorama.Commands {
+					if strings.Contains(line, "address-group "+tag) && c.mode == firewall.ModeTag || strings.Contains(line, "external-list "+tag) && c.mode == firewall.ModeList || strings.Contains(line, "source "+c.named) {
+						t.Errorf("%s: %s", mode, line)
+					}
+				}
+			}
+			if _, err := l.carryOut(true); err != nil {
+				t.Fatal(err)
+			}
+			candidate := l.panorama.Config().Candidate()
+			if !strings.Contains(candidate, inner) || strings.Contains(candidate, "<source><member>"+c.named+"<") {
+				t.Errorf("theirs stands: %v; Panorama has %s", strings.Contains(candidate, inner), candidate)
 			}
 		})
 	}

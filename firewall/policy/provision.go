@@ -46,6 +46,7 @@ type Step struct {
 
 	change panorama.Change // what only Panorama can change; then there are no edits, nor a move
 	theirs bool            // which somebody else made there
+	barred bool            // by an object of somebody else's with our name there
 	later  bool            // it needs what Panorama has yet to push
 }
 

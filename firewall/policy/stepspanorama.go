@@ -240,7 +240,39 @@ func (p ofPanorama) remoteSource(rule, level string) (string, []xmlapi.Edit) {
 		return name, nil
 	}
 	name := n.Group + panoramaNames
+	if p.takenThere("address group", "address-group", name) {
+		return "", nil
+	}
 	return name, []xmlapi.Edit{xmlapi.Set(panorama.LevelPath(level)+"/address-group", xmlapi.NamedEntry(name, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))))}
+}
+
+// takenThere leaves to a person an object of ours whose name somebody else's has on Panorama: his rules name it, so that it is never made
+// ours, and no rule is made that names it.
+func (p ofPanorama) takenThere(kind, list, name string) bool {
+	other := p.p.namesake(list, name)
+	r := &remover{provisioner: p.provisioner}
+	isOther := func(n *xmlapi.Node) bool {
+		return n != nil && (list == "address-group" && n.Child("dynamic") == nil || !r.isOurs(kind, n))
+	}
+	for _, sc := range p.f.asPushed {
+		if n := sc.node.At(list).Entry(name); isOther(n) {
+			other = fmt.Sprintf("%s %s (%s)", kind, quoteAll([]string{name}), sc)
+		}
+	}
+	for _, level := range p.f.place.Levels() {
+		if other == "" && isOther(p.f.standing[panorama.LevelPath(level)+"/"+list+xmlapi.EntryNamed(name)]) {
+			other = fmt.Sprintf("%s %s (on Panorama, %s)", kind, quoteAll([]string{name}), levelName(level))
+		}
+	}
+	if other == "" {
+		return false
+	}
+	if object := kind + " " + quoteAll([]string{name}); !slices.ContainsFunc(p.steps, func(s Step) bool { return s.Object == object }) {
+		p.person(object, fmt.Sprintf("On Panorama: there is an %s that we did not make, and rules may name it: rename it there and push, or give this firewall another tag (firewalls[].tag), "+
+			"which our names follow from. No rule is planned on Panorama for it before.", other))
+		p.steps[len(p.steps)-1].barred = true
+	}
+	return true
 }
 
 func (p ofPanorama) remoteList(level string) (string, []xmlapi.Edit) {
@@ -256,6 +288,9 @@ func (p ofPanorama) remoteList(level string) (string, []xmlapi.Edit) {
 		return "", nil
 	}
 	name := n.List + panoramaNames
+	if p.takenThere("external dynamic list", "external-list", name) {
+		return "", nil
+	}
 	return name, append(trust, xmlapi.Set(panorama.LevelPath(level)+"/external-list", listEntry(name, url, n.CertProf)))
 }
 
@@ -468,7 +503,7 @@ func panoramaPart(f *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama
 	}
 	if want.Panorama != PanoramaApply {
 		for _, s := range all {
-			if s.Action = ActionPerson; onPanorama(s) && !slices.ContainsFunc(steps, func(t Step) bool { return t.Object == s.Object && t.Detail == s.Detail }) {
+			if s.Action = ActionPerson; (onPanorama(s) || s.barred) && !slices.ContainsFunc(steps, func(t Step) bool { return t.Object == s.Object && t.Detail == s.Detail }) {
 				steps = append(steps, s)
 			}
 		}
