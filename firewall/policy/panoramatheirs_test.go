@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -180,5 +181,46 @@ func TestOthersRulesOfOurNamesAreNotPushed(t *testing.T) {
 				t.Errorf("once it is pushed: %v", err)
 			}
 		})
+	}
+}
+
+// What an interrupted run wrote on Panorama is taken away though it was never pushed, and what others have there stays.
+func TestRemoveWhatWaitsOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{hq: preRules(letIn("hq", "dmz"))})
+	before := withoutOurs(t, l.panorama.Config().Candidate())
+	if _, err := TakeOnPanorama(t.Context(), l.itself(), l.whole().Steps, false); err != nil {
+		t.Fatal(err)
+	}
+	l.edited("/config/shared/pre-rulebase/security/rules", namedAsOurs("allow", "198.18.0.0/24", sister), false)
+	for _, mode := range []string{PanoramaPlan, PanoramaApply} {
+		l.want.Panorama = mode
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range []string{`security rule "active-defense-block-` + serial + `"`, `address group "active-defense-panorama"`, `log forwarding profile "active-defense-panorama"`} {
+			if s := stepFor(t, plan.Steps, object); s.change.Empty() || !strings.Contains(s.Detail, "not pushed to this firewall") {
+				t.Errorf("%s: %v", mode, s)
+			}
+		}
+		i := slices.IndexFunc(plan.Steps, func(s Step) bool {
+			return strings.Contains(strings.Join(s.change.Commands(), ""), "delete shared pre-rulebase")
+		})
+		if i < 0 || !plan.Steps[i].theirs || !strings.Contains(plan.Steps[i].Detail, "is not as we make it") ||
+			!slices.Contains(plan.Panorama.Commands, "delete device-group hq pre-rulebase security rules active-defense-block-"+serial) {
+			t.Errorf("%s: step %d of %v, %v", mode, i, plan.Steps, plan.Panorama)
+		}
+	}
+	left := l.takeAway(false)
+	if i := slices.IndexFunc(left.Steps, func(s Step) bool { return !s.change.Empty() && !s.theirs }); i >= 0 {
+		t.Errorf("left: %v", left.Steps[i])
+	}
+	if after := l.panorama.Config().Candidate(); strings.Contains(after, `"active-defense-panorama`) || strings.Count(after, `"active-defense-block-`+serial) != 1 || withoutOurs(t, after) != before {
+		t.Errorf("Panorama has\n%s\nbefore\n%s", after, before)
+	}
+	f := l.facts()
+	f.standingUnknown = errors.New("the role does not allow it")
+	if s := stepFor(t, removal(f, l.want, false, nil), "Panorama"); s.Action != ActionPerson || !strings.Contains(s.Detail, "the role does not allow it") {
+		t.Errorf("the step is %v", s)
 	}
 }

@@ -708,32 +708,64 @@ func (r *remover) fromPanorama() {
 			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
 		}
 	}
-	for _, o := range []struct {
-		kind, name string
-		path       []string
-	}{
-		{"address group", n.Group + panoramaNames, []string{"address-group"}}, {"external dynamic list", n.List + panoramaNames, []string{"external-list"}},
-		{"log forwarding profile", logs, []string{"log-settings", "profiles"}},
-	} {
+	r.standingRules()
+	for _, o := range listsOnPanorama(n) {
+		object := o.kind + " " + quoteAll([]string{o.name})
+		if o.kind == "log forwarding profile" && used {
+			p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
+			continue
+		}
+		gone := func(level string, entry *xmlapi.Node, unpushed string) {
+			p.step(object, "On Panorama: delete it, unless a rule of another firewall names it"+unpushed, p.f.place.Reach(level), !r.isOurs(o.kind, entry), panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(o.at(level))}})
+		}
 		for _, sc := range r.f.asPushed {
-			object := o.kind + " " + quoteAll([]string{o.name})
-			entry := sc.node.At(o.path...).Entry(o.name)
-			switch {
-			case entry == nil:
-			case o.kind == "log forwarding profile" && used:
-				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
-			default:
-				level := p.levelOfObject(entry)
-				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), !r.isOurs(o.kind, entry),
-					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}})
+			if entry := sc.node.At(o.path...).Entry(o.name); entry != nil {
+				gone(p.levelOfObject(entry), entry, "")
 			}
 		}
+		for _, level := range r.f.place.Levels() {
+			if entry := r.f.standing[o.at(level)]; entry != nil && !r.deletes(o.at(level)) {
+				gone(level, entry, notPushed)
+			}
+		}
+	}
+	if r.f.standingUnknown != nil {
+		p.person("Panorama", "Look there for what bears our names and is not pushed to the firewall; it could not be asked: "+cause(r.f.standingUnknown))
 	}
 	r.steps = p.decided()
 }
 
 // ifOurs is said of a rule that somebody else may have made.
 const ifOurs = ", if it is ours: it bears our name, and is not as we make it"
+
+// notPushed is said of what an interrupted run left on Panorama.
+const notPushed = "; it stands in Panorama's candidate configuration and is not pushed to this firewall"
+
+// standingRules takes away rules of ours that Panorama has and did not push.
+func (r *remover) standingRules() {
+	p := ofPanorama{r.provisioner}
+	for _, level := range r.f.place.Levels() {
+		for _, name := range ruleNames(r.f.place, r.want.Names) {
+			at := preRuleAt(level, name)
+			entry := r.f.standing[at]
+			if entry == nil || r.deletes(at) {
+				continue
+			}
+			detail, theirs := "On Panorama: delete it", !p.isOwn(p.standingRule(level, entry))
+			if theirs {
+				detail += ifOurs
+			}
+			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, levelName(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+		}
+	}
+}
+
+// deletes tells whether a step on Panorama takes away what is at an xpath.
+func (r *remover) deletes(xpath string) bool {
+	return slices.ContainsFunc(r.steps, func(s Step) bool {
+		return slices.ContainsFunc(s.change.Edits, func(e xmlapi.Edit) bool { return e.Deletes() && e.XPath() == xpath })
+	})
+}
 
 // removalPart is the part of a removal that only Panorama can take; nil: there is none. What is somebody else's is not among the
 // commands, unless it is adopted.
