@@ -107,6 +107,10 @@ type Facts struct {
 	placeUnknown           error              // why Panorama could not be asked for it
 	asPushed               scopes             // what Panorama pushed, before any step; only of a plan
 	seen                   panorama.View      // the same, with where it is from
+	// standing is what of our names Panorama has in its candidate configuration where it pushes to the firewall from, pushed or not, by
+	// xpath; nil: it was not asked. Only of a plan.
+	standing        map[string]*xmlapi.Node
+	standingUnknown error // why Panorama could not be asked for it
 
 	pending   fact[bool]      // somebody's edits are not committed
 	editors   []string        // whose; none: not told. Only of a plan, as is ourselves

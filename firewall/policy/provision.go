@@ -48,6 +48,7 @@ type Step struct {
 	theirs bool            // which somebody else made there
 	reach  string          // whom it reaches there
 	made   string          // the detail where we take it ourselves; "": as for a person
+	barred bool            // by an object of somebody else's with our name there
 	later  bool            // it needs what Panorama has yet to push
 }
 

@@ -25,7 +25,7 @@ var stepsOfFiles = map[string][]string{
 	"block-both": {`create security rule "active-defense-block-list"`, `change security rule "active-defense-block"`}, "block-per-zone": {`change security rule "active-defense-block-list"`},
 	"multicast":             {`!change security rule "channels"`},
 	"list-unused":           {`create security rule "active-defense-block-list"`},
-	"sensor-default-pushed": {`person security rule "intrazone-default" (pushed by Panorama, device group branches)`, `person security rule "interzone-default" (pushed by Panorama, device group branches)`},
+	"sensor-default-pushed": {`!person security rule "intrazone-default" (pushed by Panorama, device group branches)`, `!person security rule "interzone-default" (pushed by Panorama, device group branches)`},
 	"sensor-default-siem":   {`!change log forwarding profile "local-only"`, `!change log forwarding profile "local-only"`, `!change security rule "interzone-default"`},
 	"block-user":            {`change security rule "active-defense-block"`}, "block-zone-given": {`change security rule "active-defense-block-list"`, `change security rule "active-defense-block"`},
 	"block-zone-routed": {`change security rule "active-defense-block-list"`, `change security rule "active-defense-block"`}, "block-zone-unknown": {`person zones`},
@@ -217,21 +217,21 @@ func TestSteps(t *testing.T) {
 		{"the group comes from Panorama, and is another", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'other'</filter></dynamic>"),
 			pushedObjects("<address-group>", "</address-group>")}, nil, []string{`person address group "active-defense"`}, []string{"Panorama pushed a different group of that name"}},
 		{"the list comes from Panorama, and trusts another", []change{swap("<certificate-profile>active-defense</certificate-profile>", "<certificate-profile>company</certificate-profile>"),
-			pushedObjects("<external-list>", "</external-list>")}, nil, []string{`person external dynamic list "active-defense-list"`}, []string{"On Panorama: ", "Certificate Profile active-defense"}},
+			pushedObjects("<external-list>", "</external-list>")}, nil, []string{`!person external dynamic list "active-defense-list"`}, []string{"On Panorama: ", "Certificate Profile active-defense"}},
 		{"the forwarding profile comes from Panorama, and lacks threats", []change{
 			swap("<log-type>threat</log-type>\n                          <filter>All Logs</filter>", "<log-type>url</log-type>\n                          <filter>All Logs</filter>"),
-			pushedObjects("\n                <log-settings>", "</log-settings>")}, nil, []string{`person log forwarding profile "active-defense"`}, []string{"On Panorama: also send all threat logs"}},
+			pushedObjects("\n                <log-settings>", "</log-settings>")}, nil, []string{`!person log forwarding profile "active-defense"`}, []string{"On Panorama: also send all threat logs"}},
 		{"the server profile comes from Panorama, and sends elsewhere", []change{
 			func(t *testing.T, text string) string {
 				return pushedObjects("<log-settings>\n            <syslog>", "</log-settings>")(t, strings.Replace(text, "<server>192.0.2.10</server>", "<server>192.0.2.99</server>", 1))
-			}}, nil, []string{`person syslog server profile "active-defense"`}, []string{"On Panorama: UDP to 192.0.2.10:514"}},
+			}}, nil, []string{`!person syslog server profile "active-defense"`}, []string{"On Panorama: UDP to 192.0.2.10:514"}},
 		{"the server profile comes from Panorama, in another format", []change{
 			inServer("<traffic>", func(*testing.T, string) string { return "<traffic>$type" }), pushedObjects("<log-settings>\n            <syslog>", "</log-settings>")}, nil,
 			[]string{`person syslog server profile "active-defense"`}, []string{"On Panorama: ", "the traffic format differs"}},
 		{"the block rule of Panorama stands below an allow", []change{drop(block), pushed(pushedRule("hq", "branches", web("untrust", "dmz", "any"))+blockOfPanorama, "", "")}, nil,
-			[]string{`person security rule "active-defense-block-list"`, `person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"move it to the top of the Pre Rules"}},
+			[]string{`person security rule "active-defense-block-list"`, `!person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"move it to the top of the Pre Rules"}},
 		{"the block rule of Panorama is not logged", []change{drop(block), pushed(strings.Replace(blockOfPanorama, logsToUs, "", 1), "", "")}, nil,
-			[]string{`person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: a log forwarding profile that sends all traffic and threat logs to us"}},
+			[]string{`!person security rule "active-defense-block" (pushed by Panorama, device group branches)`}, []string{"On Panorama: a log forwarding profile that sends all traffic and threat logs to us"}},
 		{"somebody else's block rule stands below an allow", []change{
 			in(block, swap(`"active-defense-block"`, `"theirs"`)), moveBefore("web-in", "theirs"),
 		}, nil, []string{`move security rule "active-defense-block-list"`, `!move security rule "theirs"`}, []string{"to the top"}},

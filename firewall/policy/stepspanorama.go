@@ -60,7 +60,7 @@ func (p ofPanorama) step(object, detail, reach string, theirs bool, change panor
 		p.person(object, detail)
 		return &p.steps[len(p.steps)-1]
 	}
-	if name := p.f.seen.Conflict(p.f.place, change); name != "" {
+	if name := p.f.seen.Conflict(p.f.place, change, p.f.standing); name != "" {
 		theirs = true
 		reach += "; something else named " + quoteAll([]string{name}) + " stands there"
 	}
@@ -114,10 +114,38 @@ func (p ofPanorama) forRules(name string) bool {
 	return !slices.ContainsFunc(p.p.rules, func(r rule) bool { return p.isOwn(r) && slices.Contains(r.source, name) })
 }
 
-// isOwn tells whether a rule is one that we made on Panorama for this firewall.
+// ruleNames are the names of the rules that are made on Panorama for a firewall, or a virtual system.
+func ruleNames(at panorama.Place, n firewall.Names) []string {
+	return []string{n.Block + at.Suffix(), n.Listed + at.Suffix()}
+}
+
+// isNamed tells whether a rule of Panorama's has a name that we give to those for this firewall.
+func (p ofPanorama) isNamed(r rule) bool {
+	return r.layer.pushed() && slices.Contains(ruleNames(p.f.place, p.want.Names), r.name)
+}
+
+// isOwn tells whether a rule is one that we made on Panorama for this firewall: it bears our name and is as we make it, for this firewall
+// alone. Anything else of that name is somebody else's.
 func (p ofPanorama) isOwn(r rule) bool {
-	n, suffix := p.want.Names, p.f.place.Suffix()
-	return r.layer.pushed() && (r.name == n.Block+suffix || r.name == n.Listed+suffix)
+	if len(r.target.Child("devices").Entries()) == 0 { // a firewall may have it without its target; Panorama tells
+		r.target = p.f.standing[p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)].Child("target")
+	}
+	return p.isNamed(r) && madeFor(p.f.place, p.want.Names, r) && !slices.ContainsFunc(r.source, func(name string) bool { return !p.isOurSource(name) })
+}
+
+// isOurSource tells whether a rule of ours may name an object as its source: one of ours in a device group, or another that holds what is
+// blocked and nothing else.
+func (p ofPanorama) isOurSource(name string) bool {
+	n := p.want.Names
+	group, list := p.p.scopes.find(name, "address-group"), p.p.scopes.find(name, "external-list")
+	matches, others := filterMatches(group.Value("dynamic", "filter"), n.Tag)
+	return name == n.Group+panoramaNames || name == n.List+panoramaNames || group.Node != nil && matches && !others ||
+		list.Node != nil && p.want.ListURL != "" && firewall.SameListURL(list.Value("type", "ip", "url"), p.want.ListURL)
+}
+
+// madeFor tells whether a rule has a name of ours, drops, and is for this firewall alone.
+func madeFor(at panorama.Place, n firewall.Names, r rule) bool {
+	return slices.Contains(ruleNames(at, n), r.name) && r.action == "drop" && !r.notSource && at.TargetsAlone(r.target)
 }
 
 // levelOf is the device group of a rule of Panorama's, or Shared.
@@ -146,29 +174,59 @@ func (p ofPanorama) rulebaseOf(r rule) string {
 }
 
 // preRule makes the first of the Pre Rules of a level, which drops as the rule of that name does on the firewall; empty: it cannot be.
-func (p ofPanorama) preRule(name, level string) panorama.Change {
+// theirs: somebody else's of that name stands there, and would be replaced.
+func (p ofPanorama) preRule(name, level string) (change panorama.Change, theirs bool) {
 	source, edits := p.remoteSource(name, level)
 	if source == "" {
-		return panorama.Change{}
+		return panorama.Change{}, false
 	}
 	logs, more := p.remoteLogs(level)
 	edits = append(edits, more...)
 	list, own := panorama.LevelPath(level)+"/pre-rulebase/security/rules", name+p.f.place.Suffix()
 	entry := p.dropRule(own, "drops the sources blocked by Active Defense", []string{source}, logs)
 	entry.Children = append(entry.Children, p.f.place.Target())
-	if slices.ContainsFunc(slices.Concat(p.p.rules, p.p.inactive), func(r rule) bool { return r.name == own && r.layer.pushed() && p.levelOf(r) == level }) {
+	stands := false
+	for _, r := range slices.Concat(p.p.rules, p.p.inactive) {
+		if r.name == own && r.layer.pushed() && p.levelOf(r) == level {
+			stands, theirs = true, theirs || !p.isOwn(r)
+		}
+	}
+	if n := p.f.standing[list+xmlapi.EntryNamed(own)]; n != nil {
+		stands, theirs = true, theirs || !p.isOwn(p.standingRule(level, n))
+	}
+	if stands {
 		edits = append(edits, xmlapi.Delete(list+xmlapi.EntryNamed(own))) // what somebody added to it would stay
 	}
-	return panorama.Change{Edits: append(edits, xmlapi.Set(list, entry)), Top: list + xmlapi.EntryNamed(own)}
+	return panorama.Change{Edits: append(edits, xmlapi.Set(list, entry)), Top: list + xmlapi.EntryNamed(own)}, theirs
+}
+
+// standingRule is a rule of ours as Panorama has it at a level, pushed or not.
+func (p ofPanorama) standingRule(level string, n *xmlapi.Node) rule {
+	at := layerGroupPre
+	if panorama.IsShared(level) {
+		at = layerSharedPre
+	}
+	return readRule(n.With("loc", level), at)
+}
+
+// reachOfPre tells whom a Pre Rule concerns that is made or moved, and whose it is that is replaced or moved.
+func (p ofPanorama) reachOfPre(level string, theirs bool, change panorama.Change) string {
+	switch {
+	case !theirs:
+		return p.reachOf(level)
+	case len(change.Edits) == 0:
+		return "it is somebody else's, and " + p.f.place.Reach(level)
+	}
+	return p.reachOf(level) + "; a rule of that name stands there that we did not make (action drop, our group or list as source, this firewall alone as target), and it would be replaced: " +
+		"rename it there first if it is needed"
 }
 
 // raise has a block rule of Panorama's stand above the rules of a level that let in what it drops.
 func (p ofPanorama) raise(r rule, name, level string) (change panorama.Change, theirs bool) {
-	ours := r.name == name+p.f.place.Suffix()
 	if (r.layer == layerSharedPre || r.layer == layerGroupPre) && p.levelOf(r) == level {
-		return panorama.Change{Top: p.rulebaseOf(r) + xmlapi.EntryNamed(r.name)}, !ours
+		return panorama.Change{Top: p.rulebaseOf(r) + xmlapi.EntryNamed(r.name)}, !p.isOwn(r)
 	}
-	return p.preRule(name, level), false
+	return p.preRule(name, level)
 }
 
 // usable finds an object that Panorama has pushed and that can be named at a level. What a step on Panorama is yet to bring does not
@@ -199,7 +257,39 @@ func (p ofPanorama) remoteSource(rule, level string) (string, []xmlapi.Edit) {
 		return name, nil
 	}
 	name := n.Group + panoramaNames
+	if p.takenThere("address group", "address-group", name) {
+		return "", nil
+	}
 	return name, []xmlapi.Edit{xmlapi.Set(panorama.LevelPath(level)+"/address-group", xmlapi.NamedEntry(name, xmlapi.Element("dynamic", xmlapi.Leaf("filter", "'"+n.Tag+"'"))))}
+}
+
+// takenThere leaves to a person an object of ours whose name somebody else's has on Panorama: his rules name it, so that it is never made
+// ours, and no rule is made that names it.
+func (p ofPanorama) takenThere(kind, list, name string) bool {
+	other := p.p.namesake(list, name)
+	r := &remover{provisioner: p.provisioner}
+	isOther := func(n *xmlapi.Node) bool {
+		return n != nil && (list == "address-group" && n.Child("dynamic") == nil || !r.isOurs(kind, n))
+	}
+	for _, sc := range p.f.asPushed {
+		if n := sc.node.At(list).Entry(name); isOther(n) {
+			other = fmt.Sprintf("%s %s (%s)", kind, quoteAll([]string{name}), sc)
+		}
+	}
+	for _, level := range p.f.place.Levels() {
+		if other == "" && isOther(p.f.standing[panorama.LevelPath(level)+"/"+list+xmlapi.EntryNamed(name)]) {
+			other = fmt.Sprintf("%s %s (on Panorama, %s)", kind, quoteAll([]string{name}), levelName(level))
+		}
+	}
+	if other == "" {
+		return false
+	}
+	if object := kind + " " + quoteAll([]string{name}); !slices.ContainsFunc(p.steps, func(s Step) bool { return s.Object == object }) {
+		p.person(object, fmt.Sprintf("On Panorama: there is an %s that we did not make, and rules may name it: rename it there and push, or give this firewall another tag (firewalls[].tag), "+
+			"which our names follow from. No rule is planned on Panorama for it before.", other))
+		p.steps[len(p.steps)-1].barred = true
+	}
+	return true
 }
 
 func (p ofPanorama) remoteList(level string) (string, []xmlapi.Edit) {
@@ -215,6 +305,9 @@ func (p ofPanorama) remoteList(level string) (string, []xmlapi.Edit) {
 		return "", nil
 	}
 	name := n.List + panoramaNames
+	if p.takenThere("external dynamic list", "external-list", name) {
+		return "", nil
+	}
 	return name, append(trust, xmlapi.Set(panorama.LevelPath(level)+"/external-list", listEntry(name, url, n.CertProf)))
 }
 
@@ -332,13 +425,63 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 		var place panorama.Place
 		if place, err = panorama.Read(ctx, itself, f.info.value.Serial, vsys); err == nil {
 			f.place = place
+			f.standing, f.standingUnknown = readStanding(ctx, itself, place, want.Names)
 		}
 	}
+	f.standingUnknown = cmp.Or(err, f.standingUnknown)
 	if want.Panorama == PanoramaApply {
-		return err
+		return f.standingUnknown
 	}
 	f.placeUnknown = err // a person fills in the names
 	return nil
+}
+
+// onPanoramaList is a list of a device group, or of Shared, in which we make objects.
+type onPanoramaList struct {
+	kind, name string // of our object
+	path       []string
+}
+
+// listsOnPanorama are those of objects that rules name.
+func listsOnPanorama(n firewall.Names) []onPanoramaList {
+	return []onPanoramaList{
+		{"address group", n.Group + panoramaNames, []string{"address-group"}}, {"external dynamic list", n.List + panoramaNames, []string{"external-list"}},
+		{"log forwarding profile", n.Logs + panoramaNames, []string{"log-settings", "profiles"}},
+	}
+}
+
+// at is the xpath of the object at a level.
+func (l onPanoramaList) at(level string) string {
+	return panorama.LevelPath(level) + "/" + strings.Join(l.path, "/") + xmlapi.EntryNamed(l.name)
+}
+
+// preRuleAt is the xpath of a Pre Rule.
+func preRuleAt(level, name string) string {
+	return panorama.LevelPath(level) + "/pre-rulebase/security/rules" + xmlapi.EntryNamed(name)
+}
+
+// readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, by xpath.
+func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place, n firewall.Names) (map[string]*xmlapi.Node, error) {
+	standing := map[string]*xmlapi.Node{}
+	for _, level := range at.Levels() {
+		var xpaths []string
+		for _, name := range ruleNames(at, n) {
+			xpaths = append(xpaths, preRuleAt(level, name))
+		}
+		for _, l := range listsOnPanorama(n) {
+			xpaths = append(xpaths, l.at(level))
+		}
+		for _, xpath := range xpaths {
+			found, err := itself.Get(ctx, "read what of ours stands on Panorama", xpath)
+			if err != nil {
+				return nil, err
+			}
+			if found != nil {
+				standing[xpath] = found
+			}
+		}
+	}
+	return standing, nil
 }
 
 // Panorama gives the Panorama through which a firewall is reached that was identified, for calls that are meant for itself. The caller
@@ -385,7 +528,7 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 	}
 	if want.Panorama != PanoramaApply {
 		for _, s := range all {
-			if s.Action = ActionPerson; onPanorama(s) && !slices.ContainsFunc(steps, func(t Step) bool { return t.Object == s.Object && t.Detail == s.Detail }) {
+			if s.Action = ActionPerson; (onPanorama(s) || s.barred) && !slices.ContainsFunc(steps, func(t Step) bool { return t.Object == s.Object && t.Detail == s.Detail }) {
 				steps = append(steps, s)
 			}
 		}
@@ -416,7 +559,7 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 		if s.change.Empty() {
 			continue
 		}
-		if s.Action != ActionPerson {
+		if s.Action != ActionPerson && (!s.theirs || adopt) {
 			part.changes = append(part.changes, s.change)
 		}
 		if !s.theirs || adopt {
@@ -447,12 +590,9 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 // take it along. Of an object that a rule names it is not seen.
 func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
 	decides := func(r rule) string {
-		return fmt.Sprint(r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
+		return fmt.Sprint(r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
 	}
-	foreign := func(r rule) bool {
-		moved := slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return strings.HasSuffix(c.Top, xmlapi.EntryNamed(r.name)) })
-		return !moved && !strings.HasPrefix(r.name, n.Block+"-")
-	}
+	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
 	for _, base := range []struct {
 		name   string
 		layers [2]layer // of a device group, and of Shared
@@ -466,22 +606,39 @@ func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n fire
 			if err != nil {
 				return nil, err
 			}
-			var there, disabled, here []string
+			moved := func(r rule) bool { // its place does not count, what it decides does
+				at := panorama.LevelPath(level) + "/" + base.name + "/security/rules" + xmlapi.EntryNamed(r.name)
+				return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
+			}
+			var there, disabled, here, thereMoved, hereMoved []string
+			theirs := map[string]bool{} // rules of our names that are not as we make them
 			for _, e := range list.Entries() {
-				switch r := readRule(e, l); {
-				case !foreign(r) || !r.targets(o.place.Serial, o.vsys):
+				r := readRule(e, l)
+				if !r.targets(o.place.Serial, o.vsys) || madeFor(o.place, n, r) {
+					continue
+				}
+				switch theirs[r.name] = isNamed(r); {
+				case moved(r):
+					thereMoved = append(thereMoved, decides(r))
 				case r.disabled:
-					disabled = append(disabled, r.name+decides(r))
+					disabled = append(disabled, decides(r))
 				default:
-					there = append(there, r.name+decides(r))
+					there = append(there, decides(r))
 				}
 			}
 			for _, r := range o.pushed {
-				if r.layer == l && foreign(r) && (panorama.IsShared(level) || r.group == level || r.group == "" && level == o.place.Group) {
-					here = append(here, r.name+decides(r))
+				switch {
+				case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
+				case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
+				case moved(r):
+					hereMoved = append(hereMoved, decides(r))
+				default:
+					here = append(here, decides(r))
 				}
 			}
-			if !slices.Equal(append(there, disabled...), here) {
+			slices.Sort(thereMoved)
+			slices.Sort(hereMoved)
+			if !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved) {
 				out = append(out, base.name+" of "+level)
 			}
 		}
@@ -638,11 +795,15 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 
 // reachOf tells whom a rule of ours concerns that is in a device group.
 func (p ofPanorama) reachOf(level string) string {
-	group := "Shared"
-	if !panorama.IsShared(level) {
-		group = "device group " + word(cmp.Or(level, panorama.UnknownGroup))
+	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", levelName(level), p.f.place.Serial)
+}
+
+// levelName names a level for a reader.
+func levelName(level string) string {
+	if panorama.IsShared(level) {
+		return "Shared"
 	}
-	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", group, p.f.place.Serial)
+	return "device group " + word(cmp.Or(level, panorama.UnknownGroup))
 }
 
 // fromPanorama takes away what was made on Panorama for this firewall: its rules, and what they name, unless other rules name it. What
@@ -652,39 +813,82 @@ func (r *remover) fromPanorama() {
 	logs, used := n.Logs+panoramaNames, false
 	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
 		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
-		case p.isOwn(x):
-			p.step("security rule "+x.String(), "On Panorama: delete it", p.reachOf(p.levelOf(x)), false, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}).made = "on Panorama, it is ours"
+		case p.isNamed(x):
+			detail, theirs := "On Panorama: delete it", !p.isOwn(x)
+			if theirs {
+				detail += ifOurs
+			}
+			s := p.step("security rule "+x.String(), detail, p.reachOf(p.levelOf(x)), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			if !theirs {
+				s.made = "on Panorama, it is ours"
+			}
 		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
 			used = used || !r.adopt
 			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
 		}
 	}
-	for _, o := range []struct {
-		kind, name string
-		path       []string
-	}{
-		{"address group", n.Group + panoramaNames, []string{"address-group"}}, {"external dynamic list", n.List + panoramaNames, []string{"external-list"}},
-		{"log forwarding profile", logs, []string{"log-settings", "profiles"}},
-	} {
+	r.standingRules()
+	for _, o := range listsOnPanorama(n) {
+		object := o.kind + " " + quoteAll([]string{o.name})
+		if o.kind == "log forwarding profile" && used {
+			p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
+			continue
+		}
+		gone := func(level string, entry *xmlapi.Node, unpushed string) {
+			made, theirs := "on Panorama, it is ours", !r.isOurs(o.kind, entry)
+			if theirs {
+				made = "on Panorama, it bears our name, and is not as we make it"
+			}
+			p.step(object, "On Panorama: delete it, unless a rule of another firewall names it"+unpushed, p.f.place.Reach(level), theirs,
+				panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(o.at(level))}}).made = made + "; it stays where a rule of another firewall names it" + unpushed
+		}
 		for _, sc := range r.f.asPushed {
-			object := o.kind + " " + quoteAll([]string{o.name})
-			entry := sc.node.At(o.path...).Entry(o.name)
-			switch {
-			case entry == nil:
-			case o.kind == "log forwarding profile" && used:
-				p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
-			default:
-				level := p.levelOfObject(entry)
-				made := "on Panorama, it is ours"
-				if !r.isOurs(o.kind, entry) {
-					made = "on Panorama, it bears our name, and is not as we make it"
-				}
-				p.step(object, "On Panorama: delete it, unless a rule of another firewall names it", p.f.place.Reach(level), !r.isOurs(o.kind, entry),
-					panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(panorama.LevelPath(level) + "/" + strings.Join(o.path, "/") + xmlapi.EntryNamed(o.name))}}).made = made + "; it stays where a rule of another firewall names it"
+			if entry := sc.node.At(o.path...).Entry(o.name); entry != nil {
+				gone(p.levelOfObject(entry), entry, "")
+			}
+		}
+		for _, level := range r.f.place.Levels() {
+			if entry := r.f.standing[o.at(level)]; entry != nil && !r.deletes(o.at(level)) {
+				gone(level, entry, notPushed)
 			}
 		}
 	}
+	if r.f.standingUnknown != nil {
+		p.person("Panorama", "Look there for what bears our names and is not pushed to the firewall; it could not be asked: "+cause(r.f.standingUnknown))
+	}
 	r.steps = p.decided()
+}
+
+// ifOurs is said of a rule that somebody else may have made.
+const ifOurs = ", if it is ours: it bears our name, and is not as we make it"
+
+// notPushed is said of what an interrupted run left on Panorama.
+const notPushed = "; it stands in Panorama's candidate configuration and is not pushed to this firewall"
+
+// standingRules takes away rules of ours that Panorama has and did not push.
+func (r *remover) standingRules() {
+	p := ofPanorama{r.provisioner}
+	for _, level := range r.f.place.Levels() {
+		for _, name := range ruleNames(r.f.place, r.want.Names) {
+			at := preRuleAt(level, name)
+			entry := r.f.standing[at]
+			if entry == nil || r.deletes(at) {
+				continue
+			}
+			detail, theirs := "On Panorama: delete it", !p.isOwn(p.standingRule(level, entry))
+			if theirs {
+				detail += ifOurs
+			}
+			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, levelName(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+		}
+	}
+}
+
+// deletes tells whether a step on Panorama takes away what is at an xpath.
+func (r *remover) deletes(xpath string) bool {
+	return slices.ContainsFunc(r.steps, func(s Step) bool {
+		return slices.ContainsFunc(s.change.Edits, func(e xmlapi.Edit) bool { return e.Deletes() && e.XPath() == xpath })
+	})
 }
 
 // removalPart is the part of a removal that only Panorama can take; nil: there is none.

@@ -126,7 +126,7 @@ func (p *provisioner) moveUp() {
 					at = ofPanorama{p}.levelOf(r)
 				}
 				change, theirs := ofPanorama{p}.raise(r, set.name, at)
-				ofPanorama{p}.step("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "), ofPanorama{p}.reachOf(at), theirs, change).made = "on Panorama, to the top of the Pre Rules: it stands below " + strings.Join(slices.Concat(pushed, local), ", ")
+				ofPanorama{p}.step("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "), ofPanorama{p}.reachOfPre(at, theirs, change), theirs, change).made = "on Panorama, to the top of the Pre Rules: it stands below " + strings.Join(slices.Concat(pushed, local), ", ")
 			case len(local) > 0 && !p.planned(r.name):
 				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in", !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
 			}
@@ -137,8 +137,9 @@ func (p *provisioner) moveUp() {
 			if p.want.Mode == firewall.ModeGroup && set.name == n.Block {
 				detail += "; a rule of Panorama cannot name the firewall's own static address group: have it name the list, or use mode dynamic-tag"
 			}
-			ofPanorama{p}.step("security rule "+quoteAll([]string{set.name}), detail,
-				ofPanorama{p}.reachOf(level), false, ofPanorama{p}.preRule(set.name, level)).made = "on Panorama, the same rule first of all Pre Rules: the firewall's own stands below " + strings.Join(pushed, ", ") + ", and what is blocked gets in"
+			change, theirs := ofPanorama{p}.preRule(set.name, level)
+			ofPanorama{p}.step("security rule "+quoteAll([]string{set.name}), detail, ofPanorama{p}.reachOfPre(level, theirs, change), theirs, change).made =
+				"on Panorama, the same rule first of all Pre Rules: the firewall's own stands below " + strings.Join(pushed, ", ") + ", and what is blocked gets in"
 		}
 	}
 }
@@ -226,7 +227,7 @@ func (p *provisioner) putLogs(rules []rule, profile string) {
 		switch {
 		case r.layer == layerDefault:
 		case r.layer != layerLocal:
-			ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end: it "+strings.Join(faults, ", "), p.f.place.Reach(ofPanorama{p}.levelOf(r)), !strings.HasSuffix(r.name, p.f.place.Suffix()), ofPanorama{p}.remoteLogging(r))
+			ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end: it "+strings.Join(faults, ", "), p.f.place.Reach(ofPanorama{p}.levelOf(r)), !ofPanorama{p}.isOwn(r), ofPanorama{p}.remoteLogging(r))
 		case foreign && r.logProfile != "":
 			p.join(r, p.rulePath(r.name))
 		default:

@@ -172,7 +172,7 @@ func TestConflict(t *testing.T) {
 		{[]xmlapi.Edit{xmlapi.Set(at.TemplatePath()+"/shared/log-settings/syslog", xmlapi.NamedEntry("s"))}, ""},
 		{[]xmlapi.Edit{xmlapi.Set(LevelPath("dg")+"/tag/entry[@name='t']", xmlapi.Leaf("comments", "ours"))}, ""},
 	} {
-		if got := v.Conflict(at, Change{Edits: c.edits}); got != c.want {
+		if got := v.Conflict(at, Change{Edits: c.edits}, nil); got != c.want {
 			t.Errorf("%v: conflict %q, want %q", c.edits, got, c.want)
 		}
 	}

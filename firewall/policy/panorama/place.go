@@ -104,6 +104,14 @@ func (p Place) Target() *xmlapi.Node {
 	return xmlapi.Element("target", xmlapi.Element("devices", device), xmlapi.Leaf("negate", "no"))
 }
 
+// TargetsAlone tells whether a target is that of a rule for this firewall, or virtual system, alone.
+func (p Place) TargetsAlone(target *xmlapi.Node) bool {
+	devices := target.Child("devices")
+	systems := devices.Entry(p.Serial).Child("vsys").Entries()
+	return len(devices.Entries()) == 1 && devices.Entry(p.Serial) != nil && !target.Yes("negate") &&
+		(p.VSys == "" || len(systems) == 1 && systems[0].Attr("name") == p.VSys)
+}
+
 // Suffix makes names of rules that several firewalls of a group each have their own.
 func (p Place) Suffix() string {
 	if p.VSys != "" {

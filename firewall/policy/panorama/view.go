@@ -29,8 +29,8 @@ func (v View) After(at Place, c Change) (View, error) {
 }
 
 // Conflict names an entry that a change would make and that stands there with something else in it; "": there is none. What a change
-// takes away before it makes it anew does not count.
-func (v View) Conflict(at Place, c Change) string {
+// takes away before it makes it anew does not count. standing is what the Panorama has besides, by xpath; a nil map: it was not asked.
+func (v View) Conflict(at Place, c Change, standing map[string]*xmlapi.Node) string {
 	v.VSys, v.Bare = slices.Clone(v.VSys), slices.Clone(v.Bare)
 	for _, e := range c.Edits {
 		want := e.Element()
@@ -49,8 +49,10 @@ func (v View) Conflict(at Place, c Change) string {
 			level := LevelOf(xpath)
 			base, root = LevelPath(level), v.part(level).Node
 		}
-		if have := below(root, strings.TrimPrefix(xpath, base)); have != nil && !contains(have, want) {
-			return want.Attr("name")
+		for _, have := range []*xmlapi.Node{below(root, strings.TrimPrefix(xpath, base)), standing[xpath]} {
+			if have != nil && !contains(have, want) {
+				return want.Attr("name")
+			}
 		}
 	}
 	return ""
