@@ -38,6 +38,14 @@ func TestInternet(t *testing.T) {
 		"a second line by forwarding": {parts{network: staticLines + defaultRoute, vsys: twoZones + `<rulebase><pbf><rules><entry name="backup"><destination><member>any</member></destination>
 <application><member>any</member></application><service><member>any</member></service><action><forward><egress-interface>ethernet1/3.100</egress-interface></forward></action></entry></rules></pbf></rulebase>`}, nil,
 			"[{untrust default route out by ethernet1/1}] [{dmz policy-based forwarding by ethernet1/3.100}]"},
+		"both halves by another interface": {parts{network: staticLines + routesTo("0.0.0.0/1 ethernet1/2", "128.0.0.0/1 ethernet1/2", "0.0.0.0/0 ethernet1/1"), vsys: twoZones}, nil, "[{dmz route to 0.0.0.0/1, r0 by ethernet1/2}] "},
+		"the halves by two interfaces": {parts{network: staticLines + routesTo("0.0.0.0/1 ethernet1/1", "128.0.0.0/1 ethernet1/2"), vsys: twoZones}, nil,
+			"[{dmz route to 128.0.0.0/1, r1 by ethernet1/2} {untrust route to 0.0.0.0/1, r0 by ethernet1/1}] "},
+		"one half by another interface": {parts{network: staticLines + routesTo("0.0.0.0/0 ethernet1/1", "128.0.0.0/1 ethernet1/2"), vsys: twoZones}, nil,
+			"[{dmz route to 128.0.0.0/1, r1 by ethernet1/2} {untrust default route r0 by ethernet1/1}] "},
+		"halves of IPv6":       {parts{network: staticLines + strings.ReplaceAll(routesTo("::/0 ethernet1/1", "::/1 ethernet1/2", "8000::/1 ethernet1/2"), "ip>", "ipv6>"), vsys: twoZones}, nil, "[{dmz route to ::/1, r1 by ethernet1/2}] "},
+		"all of IPv6":          {parts{network: staticLines + strings.ReplaceAll(routesTo("2000::/3 ethernet1/2"), "ip>", "ipv6>"), vsys: twoZones}, nil, "[{dmz route to 2000::/3, r0 by ethernet1/2}] "},
+		"multicast is no line": {parts{network: staticLines + routesTo("0.0.0.0/0 ethernet1/1", "224.0.0.0/3 ethernet1/2"), vsys: twoZones}, nil, "[{untrust default route r0 by ethernet1/1}] "},
 		"another virtual system's": {parts{network: staticLines + defaultRoute, interfaces: `<entry><name>ethernet1/1</name><zone>outside</zone><vsys>2</vsys><ip>203.0.113.2/29</ip></entry>`}, nil,
 			"[] the default route leaves by an interface in no zone of vsys1 (default route out by ethernet1/1)"},
 		"virtual wire": {parts{network: `<interface><ethernet><entry name="ethernet1/1"><virtual-wire/></entry></ethernet></interface>`, vsys: strings.ReplaceAll(twoZones, "layer3", "virtual-wire")}, nil,
@@ -54,6 +62,16 @@ func TestInternet(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
 	}
+}
+
+// routesTo is a virtual router with static routes, each "destination interface".
+func routesTo(routes ...string) string {
+	var entries strings.Builder
+	for i, route := range routes {
+		to, by, _ := strings.Cut(route, " ")
+		fmt.Fprintf(&entries, `<entry name="r%d"><destination>%s</destination><interface>%s</interface></entry>`, i, to, by)
+	}
+	return `<virtual-router><entry name="default"><routing-table><ip><static-route>` + entries.String() + `</static-route></ip></routing-table></entry></virtual-router>`
 }
 
 // What the firewall serves is found wherever the configuration has it.
