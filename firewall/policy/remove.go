@@ -166,7 +166,7 @@ func ownerName(path, list, name string) string {
 // referring are the references to a name from one of the elements, or with none from any element but those that only name
 // other kinds of objects, that are not taken away themselves.
 func (r *remover) referring(name string, elements ...string) []reference {
-	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "group-tag", "CA", "root-ca"}
+	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "group-tag", "tags", "CA", "root-ca"}
 	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
 		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
 		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool { return strings.HasPrefix(u.at+"/", gone+"/") })
@@ -226,9 +226,9 @@ func (r *remover) sending(name string) {
 
 // object takes away one of ours, wherever it stands, unless something still refers to it.
 func (r *remover) object(kind, name string, path ...string) {
-	elements := map[string][]string{
+	elements := map[string][]string{ // tags are those that an action of log forwarding gives: it may have no other, and so none is taken off
 		"log forwarding profile": {"log-setting"}, "syslog server profile": {"send-syslog"}, "certificate profile": {"certificate-profile"},
-		"certificate": {"CA", "root-ca", "trusted-root-CA", "certificate"}, "tag": {"tag", "group-tag"}, "security rule": {"rule"},
+		"certificate": {"CA", "root-ca", "trusted-root-CA", "certificate"}, "tag": {"tag", "group-tag", "tags"}, "security rule": {"rule"},
 	}[kind]
 	for _, sc := range r.p.scopes {
 		if sc.node.At(path...).Entry(name) == nil {
