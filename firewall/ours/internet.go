@@ -124,7 +124,7 @@ func (r *reader) findInternet() {
 			r.leave(i, "the default route that "+i.name+" asks its provider for")
 		}
 	}
-	for _, route := range r.wideRoutes() {
+	for _, route := range wideRoutes(r) {
 		how := "default route "
 		if route.to.Bits() > 0 {
 			how = "route to " + route.to.String() + ", "

@@ -61,7 +61,7 @@ type wideRoute struct {
 }
 
 // wide gives the network to which a route leads, if that is the internet or a large part of it.
-func (r *reader) wide(route route) (wideRoute, bool) {
+func wide(r *reader, route route) (wideRoute, bool) {
 	text := route.Value("destination")
 	if object := r.object("address", text); object != nil {
 		text = object.Value("ip-netmask")
@@ -71,10 +71,10 @@ func (r *reader) wide(route route) (wideRoute, bool) {
 }
 
 // wideRoutes gives those that anything leaves by: the more specific wins, so that one of which others take every part is never used.
-func (r *reader) wideRoutes() []wideRoute {
+func wideRoutes(r *reader) []wideRoute {
 	var all []wideRoute
 	for _, route := range r.routes() {
-		if w, ok := r.wide(route); ok {
+		if w, ok := wide(r, route); ok {
 			all = append(all, w)
 		}
 	}
@@ -159,7 +159,7 @@ func (r *reader) takeRoutes() {
 		if hop, ok := r.nextHop(route); ok {
 			r.host(hop, Peer, "next hop of "+what)
 		}
-		_, isWide := r.wide(route)
+		_, isWide := wide(r, route)
 		switch i := r.leavesBy(route); {
 		case i == nil || isWide:
 		case r.inside(i):

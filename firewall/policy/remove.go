@@ -267,17 +267,17 @@ func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 	names := r.want.Names
 	switch kind {
 	case "security rule":
-		return r.ours(readRule(n, layerLocal))
+		return owned{r.provisioner}.ours(readRule(n, layerLocal))
 	case "tag":
 		return n.Value("comments") == names.TagEntry().Value("comments")
 	case "log forwarding profile":
-		return r.ourLogs(n)
+		return owned{r.provisioner}.ourLogs(n)
 	case "syslog server profile":
-		return r.ourServer(n.Attr("name")) && !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
+		return owned{r.provisioner}.ourServer(n.Attr("name")) && !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
 	case "address group":
-		return r.ourGroup(n)
+		return owned{r.provisioner}.ourGroup(n)
 	case "external dynamic list":
-		return r.ourList(n)
+		return owned{r.provisioner}.ourList(n)
 	case "certificate profile":
 		all := n.Child("CA").Entries()
 		return len(all) == 1 && all[0].Attr("name") == names.CA
@@ -353,7 +353,7 @@ func (r *remover) stopSending(u reference) {
 	n := r.want.Names
 	name := u.entry.Attr("name")
 	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
-		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, r.ourServers())
+		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, owned{r.provisioner}.ourServers())
 	switch {
 	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)
