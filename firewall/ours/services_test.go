@@ -116,11 +116,41 @@ func TestServices(t *testing.T) {
 	if slices.ContainsFunc(watching, func(s Service) bool { return strings.HasPrefix(s.What, "BFD") }) {
 		t.Errorf("BFD that is off: %v", watching)
 	}
+	counted := parts{network: strings.Replace(staticLines, "</ethernet>", `</ethernet><tunnel><units><entry name="tunnel.1"/></units></tunnel>`, 1),
+		vsys: strings.Replace(twoZones, "<member>ethernet1/1</member>", "<member>ethernet1/1</member><member>tunnel.1</member>", 1)}.facts(t)
+	if in := counted.InterfacesOf("untrust"); !slices.Equal(in, []string{"ethernet1/1", "tunnel.1"}) {
+		t.Errorf("one without an address is a member of the zone: %v", in)
+	}
 	if in := f.InterfacesOf("dmz"); !slices.Equal(in, []string{"ethernet1/2", "ethernet1/3.100"}) {
 		t.Errorf("in the zone: %v", in)
 	}
 	if quiet := (parts{network: staticLines + defaultRoute, vsys: twoZones}).facts(t).Services(); len(quiet) > 0 {
 		t.Errorf("a firewall that serves nothing: %v", quiet)
+	}
+}
+
+// What comes from a zone may go back into it by a NAT rule, unless what it translates to is known to be elsewhere.
+func TestServicesOfNATAndPortal(t *testing.T) {
+	nat := func(from, to string) string {
+		return `<rulebase><nat><rules><entry name="r"><from><member>` + from + `</member></from><destination-translation><translated-address>` + to + `</translated-address></destination-translation></entry></rules></nat></rulebase>`
+	}
+	portal := func(host string) string {
+		return `<captive-portal><enable-captive-portal>yes</enable-captive-portal><mode><redirect/></mode><redirect-host>` + host + `</redirect-host></captive-portal>`
+	}
+	const rule, captive = "[{untrust ethernet1/1 destination NAT rule r}]", "[{untrust ethernet1/1 captive portal}]"
+	for name, c := range map[string]struct{ vsys, want string }{
+		"back behind the same interface":  {nat("untrust", "203.0.113.3"), rule},
+		"out by the default route":        {nat("untrust", "8.8.8.8"), rule},
+		"to what is not known":            {nat("untrust", "gone"), rule},
+		"to the other zone":               {nat("untrust", "10.1.0.9"), "[]"},
+		"from any to the other zone":      {nat("any", "203.0.113.3"), rule},
+		"portal on the uplink":            {portal("203.0.113.2"), captive},
+		"portal on no interface":          {portal("192.0.2.1"), "[]"},
+		"portal of the name of somewhere": {portal("auth.example.com"), "[{dmz ethernet1/2 captive portal} {dmz ethernet1/3.100 captive portal} {untrust ethernet1/1 captive portal}]"},
+	} {
+		if got := fmt.Sprint((parts{network: staticLines + defaultRoute, vsys: twoZones + c.vsys}).facts(t).Services()); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
 	}
 }
 
