@@ -124,11 +124,14 @@ func (r *reader) findInternet() {
 			r.leave(i, "the default route that "+i.name+" asks its provider for")
 		}
 	}
-	for _, route := range r.routes() {
-		switch i := r.leavesBy(route); {
-		case !isDefault(route.Value("destination")):
+	for _, route := range wideRoutes(r) {
+		how := "default route "
+		if route.to.Bits() > 0 {
+			how = "route to " + route.to.String() + ", "
+		}
+		switch i := r.leavesBy(route.route); {
 		case i != nil:
-			r.leave(i, "default route "+route.Attr("name")+" by "+i.name)
+			r.leave(i, how+route.Attr("name")+" by "+i.name)
 		case route.Value("nexthop", "next-vr") != "" || route.Value("nexthop", "next-lr") != "":
 			r.internet.routers[route.router] = true // by none of its own interfaces
 		}

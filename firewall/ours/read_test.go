@@ -280,7 +280,7 @@ func TestStaticRoutes(t *testing.T) {
 		route("discarded", "192.0.2.192/26", "<nexthop><discard/></nexthop>") +
 		route("other router", "192.0.2.192/26", "<nexthop><next-vr>two</next-vr></nexthop>") +
 		route("lost", "192.0.2.192/26", "<nexthop><ip-address>8.8.8.8</ip-address></nexthop>") +
-		route("everything", "128.0.0.0/1", "<interface>ethernet1/2</interface>") +
+		route("everything", "32.0.0.0/4", "<interface>ethernet1/2</interface>") +
 		route("private", "10.0.0.0/8", "<interface>ethernet1/2</interface>") +
 		route("object", "site", "<interface>ethernet1/2</interface>")
 	tables := map[string]string{
@@ -296,7 +296,7 @@ func TestStaticRoutes(t *testing.T) {
 		"peer 8.8.8.8/32: next hop of static route lost",
 		"peer 198.51.100.2/32: next hop of static route branch",
 		"peer 203.0.113.3/32: next hop of static route outside",
-		"trouble: static route everything names 128.0.0.0/1, which is wider than /16 and is left out",
+		"trouble: static route everything names 32.0.0.0/4, which is wider than /16 and is left out",
 	}
 	for name, table := range tables {
 		p := parts{network: staticLines + table, vsys: twoZones, shared: `<address><entry name="site"><ip-netmask>2001:db8:7::/48</ip-netmask></entry></address>`}

@@ -51,7 +51,63 @@ func (r *reader) routes() (all []route) {
 	return all
 }
 
-func isDefault(destination string) bool { return destination == "0.0.0.0/0" || destination == "::/0" }
+// widest is the length of the narrowest network that is still a large part of the internet: 2000::/3 is all of it.
+const widest = 3
+
+// wideRoute is a default route, or one of those that stand for it together, as 0.0.0.0/1 and 128.0.0.0/1 do.
+type wideRoute struct {
+	route
+	to netip.Prefix
+}
+
+// wide gives the network to which a route leads, if that is the internet or a large part of it.
+func wide(r *reader, route route) (wideRoute, bool) {
+	text := route.Value("destination")
+	if object := r.object("address", text); object != nil {
+		text = object.Value("ip-netmask")
+	}
+	p, err := netip.ParsePrefix(text)
+	return wideRoute{route, p.Masked()}, err == nil && p.Bits() <= widest
+}
+
+// wideRoutes gives those that anything leaves by: the more specific wins, so that one of which others take every part is never used.
+func wideRoutes(r *reader) []wideRoute {
+	var all []wideRoute
+	for _, route := range r.routes() {
+		if w, ok := wide(r, route); ok {
+			all = append(all, w)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(w wideRoute) bool {
+		var narrower []netip.Prefix
+		for _, other := range all {
+			if other.router == w.router && other.to.Bits() > w.to.Bits() && w.to.Contains(other.to.Addr()) {
+				narrower = append(narrower, other.to)
+			}
+		}
+		return covered(w.to, narrower)
+	})
+}
+
+// covered tells whether networks hold all of a network in which the addresses of hosts on the internet are.
+func covered(p netip.Prefix, by []netip.Prefix) bool {
+	if p.Addr().Is6() && !p.Overlaps(globalUnicast) || p == multicast {
+		return true
+	}
+	if slices.ContainsFunc(by, func(q netip.Prefix) bool { return q.Bits() <= p.Bits() && q.Contains(p.Addr()) }) {
+		return true
+	}
+	if p.Bits() >= widest {
+		return false
+	}
+	lower, upper := netip.PrefixFrom(p.Addr(), p.Bits()+1), netip.PrefixFrom(lastOf(p), p.Bits()+1).Masked()
+	return covered(lower, by) && covered(upper, by)
+}
+
+var (
+	globalUnicast = netip.MustParsePrefix("2000::/3")    // RFC 4291, 2.4, and the registry of IANA
+	multicast     = netip.MustParsePrefix("224.0.0.0/3") // and what is reserved (RFC 1112)
+)
 
 // leavesBy gives the interface by which a route leaves: the one that it names, else the one of its router in whose narrowest network
 // its next hop is. nil: it leaves by none that we know.
@@ -103,8 +159,9 @@ func (r *reader) takeRoutes() {
 		if hop, ok := r.nextHop(route); ok {
 			r.host(hop, Peer, "next hop of "+what)
 		}
+		_, isWide := wide(r, route)
 		switch i := r.leavesBy(route); {
-		case i == nil || isDefault(route.Value("destination")):
+		case i == nil || isWide:
 		case r.inside(i):
 			r.take(route.Value("destination"), Network, what)
 		case r.internet.pending[i.router]:

@@ -2,6 +2,7 @@ package ours
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"activedefense/firewall/xmlapi"
@@ -17,7 +18,8 @@ type Service struct {
 
 // Services gives what the configuration has the firewall serve, by zone, interface and what it is, each once: what listens at an
 // address of an interface (IKE, GRE, GlobalProtect), routing protocols, PIM, VRRP, DHCP, DNS proxies, management profiles, neighbour
-// discovery, and the service routes by which the firewall itself goes out.
+// discovery, the redirects of a captive portal, and the service routes by which the firewall itself goes out. A NAT rule is among them that may
+// send what comes from a zone back into it, which the firewall does not serve and a rule that drops within the zone would cut as well.
 func (f *Facts) Services() []Service {
 	s := services{f.reader(), map[Service]bool{}}
 	s.interfaces()
@@ -33,6 +35,8 @@ func (f *Facts) Services() []Service {
 	}
 	s.serviceRoutes()
 	s.monitors()
+	s.redirects()
+	s.hairpins()
 	var out []Service
 	for service := range s.seen {
 		out = append(out, service)
@@ -43,14 +47,23 @@ func (f *Facts) Services() []Service {
 	return out
 }
 
-// InterfacesOf gives the interfaces of layer 3 that have an address in a zone of the virtual system.
-func (f *Facts) InterfacesOf(name string) (out []string) {
-	for _, i := range f.reader().interfaces {
+// InterfacesOf gives the interfaces in a zone of the virtual system, sorted: the members of the zone, with an address or none (a tunnel
+// needs none to forward), and those that are in it now.
+func (f *Facts) InterfacesOf(name string) []string { return interfacesOf(f.reader(), name) }
+
+func interfacesOf(r *reader, name string) (out []string) {
+	for _, i := range r.interfaces {
 		if i.zone == (zone{name: name}) {
 			out = append(out, i.name)
 		}
 	}
-	return out
+	for _, layer := range r.vsys {
+		for _, kind := range childrenOf(layer.Child("zone").Entry(name).Child("network")) {
+			out = append(out, kind.Members()...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // services gathers them.
@@ -205,6 +218,63 @@ func (s services) monitors() {
 			s.add(forward.Value("egress-interface"), "path monitoring of policy-based forwarding "+rule.Attr("name"))
 		}
 	}
+}
+
+// redirects looks at captive portals (Authentication Portal) that send users to an address of the firewall's own; one that has a name may
+// be at any interface.
+func (s services) redirects() {
+	for _, vsys := range s.r.vsys {
+		portal := vsys.Child("captive-portal")
+		to := portal.Value("redirect-host")
+		if !portal.Yes("enable-captive-portal") || to == "" {
+			continue
+		}
+		host, literal := parseHost(to)
+		for _, i := range s.r.interfaces {
+			if !literal || len(i.addresses) == 0 || slices.ContainsFunc(i.addresses, func(p netip.Prefix) bool { return p.Addr() == host.Addr() }) {
+				s.add(i.name, "captive portal")
+			}
+		}
+	}
+}
+
+// hairpins looks for NAT rules by which what comes from a zone may go back into it: those that translate the destination, unless all to
+// which they do is known to be elsewhere.
+func (s services) hairpins() {
+	for _, base := range []string{"pre-rulebase", "rulebase", "post-rulebase"} {
+		for _, layer := range s.r.objects {
+			for _, rule := range layer.At(base, "nat", "rules").Entries() {
+				translation := cmpNode(rule.Child("destination-translation"), rule.Child("dynamic-destination-translation"))
+				if translation == nil || rule.Yes("disabled") {
+					continue
+				}
+				from := rule.Child("from").Members()
+				for _, zone := range entriesOf(s.r.vsys, "zone") {
+					name := zone.Attr("name")
+					if !slices.Contains(from, name) && !slices.Contains(from, "any") || s.elsewhere(translation.Child("translated-address"), name) {
+						continue
+					}
+					for _, member := range interfacesOf(s.r, name) {
+						s.add(member, "destination NAT rule "+rule.Attr("name"))
+					}
+				}
+			}
+		}
+	}
+}
+
+// elsewhere tells whether what a rule translates to is known to be outside a zone.
+func (s services) elsewhere(translated *xmlapi.Node, name string) bool {
+	one := reader{collector: collector{seen: map[Entry]bool{}}, objects: s.r.objects}
+	one.takeTranslated(translated, "")
+	if len(one.Entries) == 0 || len(one.Names)+len(one.Pending)+len(one.Troubles) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(one.Entries, func(e Entry) bool {
+		to := sessions{r: s.r}
+		ways := append(to.towards(e.Prefix.Addr(), "", 0), to.towards(lastOf(e.Prefix), "", 0)...)
+		return len(ways) == 0 || slices.ContainsFunc(ways, func(i *networkInterface) bool { return i.zone.name == "" || i.zone == (zone{name: name}) })
+	})
 }
 
 // on gives the interfaces of a router.

@@ -38,6 +38,14 @@ func TestInternet(t *testing.T) {
 		"a second line by forwarding": {parts{network: staticLines + defaultRoute, vsys: twoZones + `<rulebase><pbf><rules><entry name="backup"><destination><member>any</member></destination>
 <application><member>any</member></application><service><member>any</member></service><action><forward><egress-interface>ethernet1/3.100</egress-interface></forward></action></entry></rules></pbf></rulebase>`}, nil,
 			"[{untrust default route out by ethernet1/1}] [{dmz policy-based forwarding by ethernet1/3.100}]"},
+		"both halves by another interface": {parts{network: staticLines + routesTo("0.0.0.0/1 ethernet1/2", "128.0.0.0/1 ethernet1/2", "0.0.0.0/0 ethernet1/1"), vsys: twoZones}, nil, "[{dmz route to 0.0.0.0/1, r0 by ethernet1/2}] "},
+		"the halves by two interfaces": {parts{network: staticLines + routesTo("0.0.0.0/1 ethernet1/1", "128.0.0.0/1 ethernet1/2"), vsys: twoZones}, nil,
+			"[{dmz route to 128.0.0.0/1, r1 by ethernet1/2} {untrust route to 0.0.0.0/1, r0 by ethernet1/1}] "},
+		"one half by another interface": {parts{network: staticLines + routesTo("0.0.0.0/0 ethernet1/1", "128.0.0.0/1 ethernet1/2"), vsys: twoZones}, nil,
+			"[{dmz route to 128.0.0.0/1, r1 by ethernet1/2} {untrust default route r0 by ethernet1/1}] "},
+		"halves of IPv6":       {parts{network: staticLines + strings.ReplaceAll(routesTo("::/0 ethernet1/1", "::/1 ethernet1/2", "8000::/1 ethernet1/2"), "ip>", "ipv6>"), vsys: twoZones}, nil, "[{dmz route to ::/1, r1 by ethernet1/2}] "},
+		"all of IPv6":          {parts{network: staticLines + strings.ReplaceAll(routesTo("2000::/3 ethernet1/2"), "ip>", "ipv6>"), vsys: twoZones}, nil, "[{dmz route to 2000::/3, r0 by ethernet1/2}] "},
+		"multicast is no line": {parts{network: staticLines + routesTo("0.0.0.0/0 ethernet1/1", "224.0.0.0/3 ethernet1/2"), vsys: twoZones}, nil, "[{untrust default route r0 by ethernet1/1}] "},
 		"another virtual system's": {parts{network: staticLines + defaultRoute, interfaces: `<entry><name>ethernet1/1</name><zone>outside</zone><vsys>2</vsys><ip>203.0.113.2/29</ip></entry>`}, nil,
 			"[] the default route leaves by an interface in no zone of vsys1 (default route out by ethernet1/1)"},
 		"virtual wire": {parts{network: `<interface><ethernet><entry name="ethernet1/1"><virtual-wire/></entry></ethernet></interface>`, vsys: strings.ReplaceAll(twoZones, "layer3", "virtual-wire")}, nil,
@@ -54,6 +62,16 @@ func TestInternet(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
 	}
+}
+
+// routesTo is a virtual router with static routes, each "destination interface".
+func routesTo(routes ...string) string {
+	var entries strings.Builder
+	for i, route := range routes {
+		to, by, _ := strings.Cut(route, " ")
+		fmt.Fprintf(&entries, `<entry name="r%d"><destination>%s</destination><interface>%s</interface></entry>`, i, to, by)
+	}
+	return `<virtual-router><entry name="default"><routing-table><ip><static-route>` + entries.String() + `</static-route></ip></routing-table></entry></virtual-router>`
 }
 
 // What the firewall serves is found wherever the configuration has it.
@@ -98,11 +116,41 @@ func TestServices(t *testing.T) {
 	if slices.ContainsFunc(watching, func(s Service) bool { return strings.HasPrefix(s.What, "BFD") }) {
 		t.Errorf("BFD that is off: %v", watching)
 	}
+	counted := parts{network: strings.Replace(staticLines, "</ethernet>", `</ethernet><tunnel><units><entry name="tunnel.1"/></units></tunnel>`, 1),
+		vsys: strings.Replace(twoZones, "<member>ethernet1/1</member>", "<member>ethernet1/1</member><member>tunnel.1</member>", 1)}.facts(t)
+	if in := counted.InterfacesOf("untrust"); !slices.Equal(in, []string{"ethernet1/1", "tunnel.1"}) {
+		t.Errorf("one without an address is a member of the zone: %v", in)
+	}
 	if in := f.InterfacesOf("dmz"); !slices.Equal(in, []string{"ethernet1/2", "ethernet1/3.100"}) {
 		t.Errorf("in the zone: %v", in)
 	}
 	if quiet := (parts{network: staticLines + defaultRoute, vsys: twoZones}).facts(t).Services(); len(quiet) > 0 {
 		t.Errorf("a firewall that serves nothing: %v", quiet)
+	}
+}
+
+// What comes from a zone may go back into it by a NAT rule, unless what it translates to is known to be elsewhere.
+func TestServicesOfNATAndPortal(t *testing.T) {
+	nat := func(from, to string) string {
+		return `<rulebase><nat><rules><entry name="r"><from><member>` + from + `</member></from><destination-translation><translated-address>` + to + `</translated-address></destination-translation></entry></rules></nat></rulebase>`
+	}
+	portal := func(host string) string {
+		return `<captive-portal><enable-captive-portal>yes</enable-captive-portal><mode><redirect/></mode><redirect-host>` + host + `</redirect-host></captive-portal>`
+	}
+	const rule, captive = "[{untrust ethernet1/1 destination NAT rule r}]", "[{untrust ethernet1/1 captive portal}]"
+	for name, c := range map[string]struct{ vsys, want string }{
+		"back behind the same interface":  {nat("untrust", "203.0.113.3"), rule},
+		"out by the default route":        {nat("untrust", "8.8.8.8"), rule},
+		"to what is not known":            {nat("untrust", "gone"), rule},
+		"to the other zone":               {nat("untrust", "10.1.0.9"), "[]"},
+		"from any to the other zone":      {nat("any", "203.0.113.3"), rule},
+		"portal on the uplink":            {portal("203.0.113.2"), captive},
+		"portal on no interface":          {portal("192.0.2.1"), "[]"},
+		"portal of the name of somewhere": {portal("auth.example.com"), "[{dmz ethernet1/2 captive portal} {dmz ethernet1/3.100 captive portal} {untrust ethernet1/1 captive portal}]"},
+	} {
+		if got := fmt.Sprint((parts{network: staticLines + defaultRoute, vsys: twoZones + c.vsys}).facts(t).Services()); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
 	}
 }
 

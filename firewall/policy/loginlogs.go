@@ -148,7 +148,7 @@ func (p *provisioner) loginList(kind, filter, server string) {
 	object, detail, name := kind+" log settings", filter+" to "+server, p.want.Names.Logs
 	find := func(name string) placed { return p.p.scopes.find(name, "log-settings", kind, "match-list") }
 	old := find(name)
-	if old.Node != nil && !sendsToAlone(old.Node, p.ourServers()) {
+	if old.Node != nil && !sendsToAlone(old.Node, (owned{p}).ourServers()) {
 		detail += "; " + quoteAll([]string{name}) + " is somebody else's, and stays"
 		name += another
 		old = find(name)

@@ -172,7 +172,7 @@ func ownerName(path, list, name string) string {
 // referring are the references to a name from one of the elements, or with none from any element but those that only name
 // other kinds of objects, that are not taken away themselves.
 func (r *remover) referring(name string, elements ...string) []reference {
-	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "group-tag", "CA", "root-ca"}
+	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "group-tag", "tags", "CA", "root-ca"}
 	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
 		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
 		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool { return strings.HasPrefix(u.at+"/", gone+"/") })
@@ -232,9 +232,9 @@ func (r *remover) sending(name string) {
 
 // object takes away one of ours, wherever it stands, unless something still refers to it.
 func (r *remover) object(kind, name string, path ...string) {
-	elements := map[string][]string{
+	elements := map[string][]string{ // tags are those that an action of log forwarding gives: it may have no other, and so none is taken off
 		"log forwarding profile": {"log-setting"}, "syslog server profile": {"send-syslog"}, "certificate profile": {"certificate-profile"},
-		"certificate": {"CA", "root-ca", "trusted-root-CA", "certificate"}, "tag": {"tag", "group-tag"}, "security rule": {"rule"},
+		"certificate": {"CA", "root-ca", "trusted-root-CA", "certificate"}, "tag": {"tag", "group-tag", "tags"}, "security rule": {"rule"},
 	}[kind]
 	for _, sc := range r.p.scopes {
 		if sc.node.At(path...).Entry(name) == nil {
@@ -292,17 +292,17 @@ func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 	names := r.want.Names
 	switch kind {
 	case "security rule":
-		return r.ours(readRule(n, layerLocal))
+		return owned{r.provisioner}.ours(readRule(n, layerLocal))
 	case "tag":
 		return n.Value("comments") == names.TagEntry().Value("comments")
 	case "log forwarding profile":
-		return r.ourLogs(n)
+		return owned{r.provisioner}.ourLogs(n)
 	case "syslog server profile":
-		return r.ourServer(n.Attr("name")) && !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
+		return owned{r.provisioner}.ourServer(n.Attr("name")) && !slices.ContainsFunc(n.Child("server").Entries(), func(s *xmlapi.Node) bool { return s.Attr("name") != names.Syslog })
 	case "address group":
-		return r.ourGroup(n)
+		return owned{r.provisioner}.ourGroup(n)
 	case "external dynamic list":
-		return r.ourList(n)
+		return owned{r.provisioner}.ourList(n)
 	case "certificate profile":
 		all := n.Child("CA").Entries()
 		return len(all) == 1 && all[0].Attr("name") == names.CA
@@ -378,7 +378,7 @@ func (r *remover) stopSending(u reference) {
 	n := r.want.Names
 	name := u.entry.Attr("name")
 	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
-		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, r.ourServers())
+		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, owned{r.provisioner}.ourServers())
 	switch {
 	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)

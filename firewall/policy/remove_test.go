@@ -342,3 +342,25 @@ func TestWhatIsNotCommittedIsTold(t *testing.T) {
 	l.commitRemoval()
 	told("the removal is committed", true, false)
 }
+
+// A log forwarding action of somebody else's that gives our tag refers to the tag, and to no group of that name: the group goes, and the
+// tag stays with those who are named.
+func TestATagThatLogForwardingGivesIsNoGroup(t *testing.T) {
+	const theirs = `<log-settings><profiles><entry name="partner"><match-list><entry name="t"><log-type>traffic</log-type><filter>All Logs</filter><actions><entry name="x"><type><tagging>` +
+		`<action>add-tag</action><target>source-address</target><registration><localhost/></registration><tags><member>active-defense</member></tags></tagging></type></entry></actions></entry></match-list></entry></profiles></log-settings>`
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = confOf(theirs, "") })
+	l.apply(l.plan(), false)
+	l.commit()
+	steps := l.removal(true)
+	if s := stepFor(t, steps, `address group "active-defense"`); s.Action != ActionDelete {
+		t.Errorf("%v", s)
+	}
+	if s := stepFor(t, steps, `tag "active-defense"`); s.Action != ActionPerson || !strings.Contains(s.Detail, `log forwarding profile "partner" still refers`) {
+		t.Errorf("%v", s)
+	}
+	l.apply(steps, true)
+	l.commitRemoval()
+	if running := l.sim.Config().Running(); !strings.Contains(running, "<tags><member>active-defense</member></tags>") {
+		t.Errorf("theirs was changed:\n%s", running)
+	}
+}

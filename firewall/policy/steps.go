@@ -156,7 +156,7 @@ func (p *provisioner) group() bool {
 		return true
 	}
 	// As another mode left it, it is ours; else it is somebody's, and so is a rule that names it.
-	foreign := !p.ourGroup(existing.Node)
+	foreign := !owned{p}.ourGroup(existing.Node)
 	p.borrowed[n.Group] = foreign
 	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
 	p.step(ActionChange, "address group", n.Group, fmt.Sprintf("%s, in place of the group of that name %s, which is %s", detail, existing.scope, groupText(existing.Node)), foreign,
@@ -217,7 +217,7 @@ func (p *provisioner) list() string {
 		return ""
 	}
 	if p.borrowed[n.List] = p.untrusted; len(lists) == 0 {
-		p.ownList(existing)
+		owned{p}.ownList(existing)
 		return n.List
 	}
 	at := lists[0].scope.path + "/external-list" + xmlapi.EntryNamed(name) + "/type/ip/certificate-profile"
@@ -240,7 +240,7 @@ func (p *provisioner) list() string {
 }
 
 // ownList makes the list of our name, or has the one that is there be fetched from us: that is somebody else's before.
-func (p *provisioner) ownList(existing placed) {
+func (p owned) ownList(existing placed) {
 	n, url := p.want.Names, p.want.ListURL
 	detail, entry := "IP list from "+url+" every five minutes, with certificate profile "+n.CertProf, listEntry(n.List, url, n.CertProf)
 	if existing.Node == nil || existing.scope.pushed {

@@ -35,9 +35,9 @@ func (p *provisioner) server() []string {
 		return nil
 	}
 	profile, detail := serverEntry(p)
-	if !p.ourServer(n.Syslog) { // nothing of ours may name it: it sends to somebody else
+	if !(owned{p}).ourServer(n.Syslog) { // nothing of ours may name it: it sends to somebody else
 		name := ourNames(n.Syslog)[1]
-		if !p.ourServer(name) {
+		if !(owned{p}).ourServer(name) {
 			p.person("syslog server profile "+quoteAll([]string{n.Syslog}), fmt.Sprintf("It sends to somebody else, and so does %s: rename one, or give this firewall another tag (firewalls[].tag), which our names follow from. Until then nothing sends logs to us.", quoteAll([]string{name})))
 			return local
 		}
@@ -62,7 +62,7 @@ func ourNames(name string) []string { return []string{name, name + "-own"} }
 
 // ourServer tells whether the syslog server profile of that name, one of ours, sends to us and to nobody else, or did when our address
 // was another, which our formats tell; true also where there is none.
-func (p *provisioner) ourServer(name string) bool {
+func (p owned) ourServer(name string) bool {
 	all := p.p.syslogProfiles()
 	i := slices.IndexFunc(all, func(s syslogProfile) bool { return s.name == name })
 	if i < 0 || len(all[i].servers) <= 1 && all[i].inFormat(p.want) {
@@ -72,13 +72,13 @@ func (p *provisioner) ourServer(name string) bool {
 }
 
 // ourServers are the syslog server profiles to which match lists of ours send.
-func (p *provisioner) ourServers() []string {
+func (p owned) ourServers() []string {
 	theirs := func(name string) bool { return !p.ourServer(name) }
 	return append(slices.DeleteFunc(ourNames(p.want.Names.Syslog), theirs), p.sendTo...)
 }
 
 // ourLogs tells whether all that a log forwarding profile of our name does is to send to us.
-func (p *provisioner) ourLogs(profile *xmlapi.Node) bool {
+func (p owned) ourLogs(profile *xmlapi.Node) bool {
 	servers := p.ourServers()
 	return !slices.ContainsFunc(profile.Child("match-list").Entries(), func(m *xmlapi.Node) bool { return !sendsToAlone(m, servers) })
 }
@@ -176,7 +176,7 @@ func (p *provisioner) forwarding() string {
 		}
 	}
 	if len(ours) == 0 {
-		return p.ownLogs()
+		return owned{p}.ownLogs()
 	}
 	for _, l := range ours {
 		for _, kind := range []string{logTraffic, logThreat} {
@@ -187,7 +187,7 @@ func (p *provisioner) forwarding() string {
 }
 
 // ownLogs makes the log forwarding profile of our name where none sends to us yet, and gives its name; "": it cannot be.
-func (p *provisioner) ownLogs() string {
+func (p owned) ownLogs() string {
 	for _, name := range ourNames(p.want.Names.Logs) {
 		old := p.p.scopes.find(name, "log-settings", "profiles")
 		if old.Node == nil {
@@ -235,7 +235,7 @@ func (p *provisioner) matchList(l logProfile, kind string) {
 		p.unreachable("log forwarding profile "+quoteAll([]string{l.name}), detail)
 		return
 	}
-	n, servers := p.want.Names, p.ourServers()
+	n, servers := p.want.Names, owned{p}.ourServers()
 	names := []string{n.Logs + "-" + kind, n.Logs + "-" + kind + another}
 	foreign := true
 	if slices.Contains(ourNames(n.Logs), l.name) {

@@ -31,8 +31,11 @@ func (p *provisioner) dropRule(name, description string, sources []string, profi
 	return n
 }
 
+// owned tells what of that which bears our names is ours, and makes ours where somebody else's may be.
+type owned struct{ *provisioner }
+
 // named gives the firewall's own rule of that name, enabled or not; ok: there is one.
-func (p *provisioner) named(name string) (r rule, ok bool) {
+func (p owned) named(name string) (r rule, ok bool) {
 	all := slices.Concat(p.p.rules, p.p.inactive)
 	i := slices.IndexFunc(all, func(r rule) bool { return r.layer == layerLocal && r.name == name })
 	if i < 0 {
@@ -45,7 +48,7 @@ func (p *provisioner) named(name string) (r rule, ok bool) {
 const notAsWeMakeIt = "it bears our name, and is not as we make it"
 
 // replace has the rule of our name be this one, or makes it. One that is not as we make it is somebody else's.
-func (p *provisioner) replace(name, detail string, entry *xmlapi.Node) *Step {
+func (p owned) replace(name, detail string, entry *xmlapi.Node) *Step {
 	old, stands := p.named(name)
 	if !stands {
 		return p.create("security rule", name, detail, p.vsys+rulesPath, entry)
@@ -64,7 +67,7 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 	}
 	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
 	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
-	s := p.replace(name, detail, entry)
+	s := owned{p}.replace(name, detail, entry)
 	s.to(p.rulePath(name), xmlapi.MoveTop)
 	s.Foreign = s.Foreign || slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
 }
@@ -81,7 +84,7 @@ func (p *provisioner) split() {
 			p.person("security rule "+r.String(), p.splitRemedy(r))
 			continue
 		}
-		p.step(ActionChange, "security rule", n.Block, fmt.Sprintf("source %s, without the list: a firewall may match only one of them in one rule (PAN-274213)", quoteAll(left)), !p.ours(r),
+		p.step(ActionChange, "security rule", n.Block, fmt.Sprintf("source %s, without the list: a firewall may match only one of them in one rule (PAN-274213)", quoteAll(left)), !owned{p}.ours(r),
 			xmlapi.Replace(p.rulePath(n.Block)+"/source", xmlapi.MemberList("source", left...)))
 	}
 }
@@ -128,7 +131,7 @@ func (p *provisioner) moveUp() {
 				change, theirs := ofPanorama{p}.raise(r, set.name, at)
 				ofPanorama{p}.step("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "), ofPanorama{p}.reachOfPre(at, theirs, change), theirs, change).made = "on Panorama, to the top of the Pre Rules: it stands below " + strings.Join(slices.Concat(pushed, local), ", ")
 			case len(local) > 0 && !p.planned(r.name):
-				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in", !p.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
+				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in", !owned{p}.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
 			}
 		}
 		standsHere := slices.ContainsFunc(sortedKeys(moved), func(i int) bool { return p.p.rules[i].layer == layerLocal })
@@ -171,7 +174,7 @@ func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, 
 // ours tells whether a rule of the firewall's is ours: it bears our name, and drops what we block and nothing else, as every version of
 // ours made it; or it is the sensor rule of an earlier one. What else it narrows does no harm, from whichever zones. Where the internet
 // zones are not known, it may be from any zones.
-func (p *provisioner) ours(r rule) bool {
+func (p owned) ours(r rule) bool {
 	n, zones := p.want.Names, p.zones.zones
 	if r.layer != layerLocal || r.action != actionDrop || r.notSource || r.notDestination ||
 		len(zones) > 0 && !isAny(r.from) && slices.ContainsFunc(r.from, func(z string) bool { return !slices.Contains(zones, z) }) {
@@ -187,7 +190,7 @@ func (p *provisioner) ours(r rule) bool {
 }
 
 // ourSource tells whether the source of a rule stands for what we block, and nothing else.
-func (p *provisioner) ourSource(name string) bool {
+func (p owned) ourSource(name string) bool {
 	for _, kind := range []string{"address-group", "external-list"} {
 		if o := p.p.scopes.find(name, kind); o.Node != nil {
 			return p.p.namesake(kind, name) == "" && (kind == "address-group" && p.ourGroup(o.Node) || kind == "external-list" && p.ourList(o.Node))
@@ -197,7 +200,7 @@ func (p *provisioner) ourSource(name string) bool {
 }
 
 // ourGroup tells whether a group holds what we block, as any mode fills it, and nothing else.
-func (p *provisioner) ourGroup(g *xmlapi.Node) bool {
+func (p owned) ourGroup(g *xmlapi.Node) bool {
 	if g.Child("dynamic") != nil {
 		matches, others := filterMatches(g.Value("dynamic", "filter"), p.want.Names.Tag)
 		return matches && !others
@@ -208,7 +211,7 @@ func (p *provisioner) ourGroup(g *xmlapi.Node) bool {
 }
 
 // ourList tells whether an external dynamic list is fetched from us. Where our URL is not known, the certificate profile tells.
-func (p *provisioner) ourList(l *xmlapi.Node) bool {
+func (p owned) ourList(l *xmlapi.Node) bool {
 	if p.want.ListURL == "" {
 		return l.Value("type", "ip", "certificate-profile") == p.want.Names.CertProf
 	}
@@ -222,7 +225,7 @@ func (p *provisioner) putLogs(rules []rule, profile string) {
 		if len(faults) == 0 || profile == "" {
 			continue
 		}
-		foreign := !p.ours(r)
+		foreign := !owned{p}.ours(r)
 		detail := "log forwarding profile " + profile + ", at session end: it " + strings.Join(faults, ", ")
 		switch {
 		case r.layer == layerDefault:
@@ -277,7 +280,7 @@ func (p *provisioner) sensorRule(profile string) {
 		p.makeSensor(silent, deciding, profile)
 	}
 	n := p.want.Names.Sensor
-	if _, stands := p.named(n); stands && !p.planned(n) {
+	if _, stands := (owned{p}).named(n); stands && !p.planned(n) {
 		var f findings
 		if p.allowsBelow(&f, deciding); len(f.fails) > 0 {
 			p.person("security rule "+quoteAll([]string{n}), "It keeps rules from being reached, which a move would have allow again: "+strings.Join(f.fails, "; ")+". If they are meant to: "+strings.Join(f.remedies, " ")+
@@ -294,7 +297,7 @@ func (p *provisioner) makeSensor(silent []rule, deciding map[traffic]int, profil
 		if len(cut) == 0 {
 			entry := p.dropRule(n.Sensor, "drops and logs what no other rule allowed, so that Active Defense sees scans", []string{anything}, profile)
 			detail := fmt.Sprintf("last rule, from %s, any to any: drop and log", quoteAll(p.zones.zones))
-			p.replace(n.Sensor, detail, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
+			owned{p}.replace(n.Sensor, detail, entry).to(p.rulePath(n.Sensor), xmlapi.MoveBottom)
 			return
 		}
 		why = "; no rule that drops, as sensor: drop asks for, because it would cut " + strings.Join(cut[:min(len(cut), maxNamed)], ", ")
