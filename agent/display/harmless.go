@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -39,10 +40,12 @@ func drives(r rune) bool {
 }
 
 // A Guard passes text on to where a person or a program reads it, as Harmless leaves it, lines and tabs aside. JSON stays what it is:
-// there, these characters only stand within strings, and mean the same written out.
+// there, these characters only stand within strings, and mean the same written out. It is safe for concurrent use, as the file behind it is.
 type Guard struct {
 	behind io.Writer
-	rest   []byte // the beginning of a character whose other bytes are yet to come
+
+	mu   sync.Mutex
+	rest []byte // the beginning of a character whose other bytes are yet to come
 }
 
 // NewGuard makes a guard before a writer.
@@ -53,6 +56,8 @@ func (g *Guard) Behind() io.Writer { return g.behind }
 
 // Write passes text on. The beginning of a character at its end waits for the rest.
 func (g *Guard) Write(text []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	all := append(g.rest, text...)
 	end := len(all)
 	for back := 1; back < utf8.UTFMax && back <= len(all); back++ {

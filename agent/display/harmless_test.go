@@ -3,6 +3,7 @@ package display
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -67,5 +68,27 @@ func TestGuardLeavesJSONAsItIs(t *testing.T) {
 	}
 	if strings.ContainsFunc(strings.TrimSuffix(out.String(), "\n"), drives) {
 		t.Fatalf("%q lets something through", out.String())
+	}
+}
+
+// Several goroutines log by one guard: each of their lines comes through whole.
+func TestGuardOfSeveral(t *testing.T) {
+	var out strings.Builder
+	g := NewGuard(&out)
+	var writers sync.WaitGroup
+	for _, line := range []string{"one \u00e9\n", "two \x1b\n", "three\n"} {
+		writers.Go(func() {
+			for range 100 {
+				if _, err := g.Write([]byte(line)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	for _, line := range []string{"one \u00e9\n", `two \u001b` + "\n", "three\n"} {
+		if n := strings.Count("\n"+out.String(), "\n"+line[:len(line)-1]); n != 100 {
+			t.Errorf("%q comes %d times", line, n)
+		}
 	}
 }
