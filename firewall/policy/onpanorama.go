@@ -1,0 +1,536 @@
+package policy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"activedefense/firewall"
+	"activedefense/firewall/decision"
+	"activedefense/firewall/policy/panorama"
+	"activedefense/firewall/xmlapi"
+)
+
+// OnPanorama is the part of a plan that only Panorama can take.
+type OnPanorama struct {
+	Group    string   `json:"device_group"` // of the firewall; "": not known
+	Template string   `json:"template"`     // in which server profiles, match lists and certificates are made; "": not known
+	Commands []string `json:"commands"`     // what a person types on Panorama's CLI, the commit and the push to this firewall included; what is somebody else's only if it is adopted
+	Notes    []string `json:"notes"`        // what a person has to know before that
+	Pushes   []string `json:"pushes"`       // what the commands, or --commit, push to this firewall, such as: device group branches
+	// ByHand: some of the commands are for a person, for we may not, or cannot, do the same.
+	ByHand bool `json:"by_hand"`
+	// Differences are the kinds of traffic that would be decided otherwise once those were typed, committed and pushed, than after
+	// the rest of the plan, whose own are Plan.Differences; those of blocked sources come last.
+	Differences      []decision.Difference `json:"differences"` // at most MaxDifferences
+	DifferencesTotal int                   `json:"differences_total"`
+	// What stands on Panorama itself; of a Panorama that was not asked: nothing.
+	Pending     bool     `json:"pending"`            // edits of somebody are not committed
+	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
+	Unpushed    []string `json:"unpushed,omitempty"` // where security rules of others are committed and not pushed to this firewall; see MayPush
+
+	place   panorama.Place
+	changes []panorama.Change // those that we may make
+	pushed  []rule            // Panorama's rules as the firewall has them
+	vsys    string
+}
+
+// readPlace finds out the names of the firewall's device group and template: from Panorama, where that is what we reach it through,
+// else from what was pushed.
+func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectation) error {
+	vsys := ""
+	if f.info.value.MultiVSys {
+		vsys = f.VSys
+	}
+	for _, sc := range f.policy().scopes {
+		if sc.pushed {
+			f.asPushed = append(f.asPushed, sc)
+		}
+	}
+	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
+	if !d.ThroughPanorama() {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		var place panorama.Place
+		if place, err = panorama.Read(ctx, itself, f.info.value.Serial, vsys); err == nil {
+			f.place = place
+			f.standing, f.standingUnknown = readStanding(ctx, itself, place, want.Names)
+		}
+	}
+	f.standingUnknown = cmp.Or(err, f.standingUnknown)
+	if want.Panorama == PanoramaApply {
+		return f.standingUnknown
+	}
+	f.placeUnknown = err // a person fills in the names
+	return nil
+}
+
+// onPanoramaList is a list of a device group, or of Shared, in which we make objects.
+type onPanoramaList struct {
+	kind, name string // of our object
+	path       []string
+}
+
+// listsOnPanorama are those of objects that rules name.
+func listsOnPanorama(n firewall.Names) []onPanoramaList {
+	return []onPanoramaList{
+		{"address group", n.Group + panoramaNames, []string{"address-group"}}, {"external dynamic list", n.List + panoramaNames, []string{"external-list"}},
+		{"log forwarding profile", n.Logs + panoramaNames, []string{"log-settings", "profiles"}},
+	}
+}
+
+// at is the xpath of the object at a level.
+func (l onPanoramaList) at(level string) string {
+	return panorama.LevelPath(level) + "/" + strings.Join(l.path, "/") + xmlapi.EntryNamed(l.name)
+}
+
+// preRuleAt is the xpath of a Pre Rule.
+func preRuleAt(level, name string) string {
+	return panorama.LevelPath(level) + "/pre-rulebase/security/rules" + xmlapi.EntryNamed(name)
+}
+
+// readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, by xpath.
+func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place, n firewall.Names) (map[string]*xmlapi.Node, error) {
+	standing := map[string]*xmlapi.Node{}
+	for _, level := range at.Levels() {
+		var xpaths []string
+		for _, name := range ruleNames(at, n) {
+			xpaths = append(xpaths, preRuleAt(level, name))
+		}
+		for _, l := range listsOnPanorama(n) {
+			xpaths = append(xpaths, l.at(level))
+		}
+		for _, xpath := range xpaths {
+			found, err := itself.Get(ctx, "read what of ours stands on Panorama", xpath)
+			if err != nil {
+				return nil, err
+			}
+			if found != nil {
+				standing[xpath] = found
+			}
+		}
+	}
+	return standing, nil
+}
+
+// Panorama gives the Panorama through which a firewall is reached that was identified, for calls that are meant for itself. The caller
+// closes it.
+func Panorama(d *xmlapi.Device) (*xmlapi.Device, error) {
+	return d.Sibling(xmlapi.Options{Name: d.Name() + " (Panorama)"})
+}
+
+// push changes what was pushed as the steps on Panorama would, once committed and pushed.
+func (f *Facts) push(steps []Step) error {
+	var changes []panorama.Change
+	for _, s := range steps {
+		if !s.change.Empty() && s.Action != ActionPerson {
+			changes = append(changes, s.change)
+		}
+	}
+	return f.pushChanges(changes)
+}
+
+func (f *Facts) pushChanges(changes []panorama.Change) (err error) {
+	v := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	for _, c := range changes {
+		if v, err = v.After(f.place, c); err != nil {
+			return err
+		}
+	}
+	f.vsysPushed.value, f.barePushed.value, f.template.value = v.VSys, v.Bare, v.Template
+	return nil
+}
+
+// panoramaPart gives the part of a plan that only Panorama can take, judged as if it were taken, with everything else; nil: there is none.
+// What shows only once that is taken is a step more. Where it would not do what it is made for, no commands are offered. without is what
+// the rest of the plan leads to.
+func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *OnPanorama, error) {
+	onPanorama := func(s Step) bool { return !s.change.Empty() }
+	if !slices.ContainsFunc(steps, onPanorama) {
+		return steps, nil, nil
+	}
+	asIf := want
+	asIf.Panorama = panoramaJudged
+	all, after, left, err := planned(f, asIf)
+	if err != nil {
+		return nil, nil, err
+	}
+	if want.Panorama != PanoramaApply {
+		for _, s := range all {
+			if s.Action = ActionPerson; (onPanorama(s) || s.barred) && !slices.ContainsFunc(steps, func(t Step) bool { return t.Object == s.Object && t.Detail == s.Detail }) {
+				steps = append(steps, s)
+			}
+		}
+	}
+	part, err := f.offer(without, want, steps, want.Adopt)
+	if err != nil {
+		return nil, nil, err
+	}
+	if faults := judge(f, after, asIf, all, left); faults != "" {
+		for i := range steps {
+			steps[i].Commands = nil
+		}
+		part.Commands, part.ByHand, part.Differences, part.DifferencesTotal = []string{}, false, []decision.Difference{}, 0
+		part.Notes = []string{"No commands are offered for Panorama, for they would not do what they are made for (" + faults + "). Change it as the steps say."}
+		return steps, part, nil
+	}
+	return steps, part, nil
+}
+
+// offer gives the part of a plan that only Panorama can take. What is somebody else's is among its commands only where it is adopted, and
+// named where it is left out. without is what the rest of the plan leads to.
+func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
+	p := f.policy()
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	var offered, byHand []panorama.Change
+	var left []string
+	for i, s := range steps {
+		if s.change.Empty() {
+			continue
+		}
+		if s.Action != ActionPerson && (!s.theirs || adopt) {
+			part.changes = append(part.changes, s.change)
+		}
+		if !s.theirs || adopt {
+			if offered = append(offered, s.change); s.Action == ActionPerson {
+				byHand = append(byHand, s.change)
+			}
+			continue
+		}
+		steps[i].Commands = nil
+		if !slices.Contains(left, s.Object) {
+			left = append(left, s.Object)
+		}
+	}
+	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered), f.place.Pushes(offered)
+	if len(left) > 0 {
+		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
+	}
+	then := *without
+	if err := then.pushChanges(byHand); err != nil {
+		return nil, err
+	}
+	all := differences(without, &then, want)
+	part.ByHand, part.Differences, part.DifferencesTotal = len(byHand) > 0, all[:min(len(all), MaxDifferences)], len(all)
+	return part, nil
+}
+
+// unpushed names what others have committed on Panorama of the security rules for this firewall and not pushed to it: a push of ours would
+// take it along. Of an object that a rule names it is not seen.
+func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
+	decides := func(r rule) string {
+		return fmt.Sprint(r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
+	}
+	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
+	for _, base := range []struct {
+		name   string
+		layers [2]layer // of a device group, and of Shared
+	}{{"pre-rulebase", [2]layer{layerGroupPre, layerSharedPre}}, {"post-rulebase", [2]layer{layerGroupPost, layerSharedPost}}} {
+		for _, level := range o.place.Levels() {
+			l := base.layers[0]
+			if panorama.IsShared(level) {
+				l = base.layers[1]
+			}
+			list, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name+"/security/rules")
+			if err != nil {
+				return nil, err
+			}
+			moved := func(r rule) bool { // its place does not count, what it decides does
+				at := panorama.LevelPath(level) + "/" + base.name + "/security/rules" + xmlapi.EntryNamed(r.name)
+				return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
+			}
+			var there, disabled, here, thereMoved, hereMoved []string
+			theirs := map[string]bool{} // rules of our names that are not as we make them
+			for _, e := range list.Entries() {
+				r := readRule(e, l)
+				if !r.targets(o.place.Serial, o.vsys) || madeFor(o.place, n, r) {
+					continue
+				}
+				switch theirs[r.name] = isNamed(r); {
+				case moved(r):
+					thereMoved = append(thereMoved, decides(r))
+				case r.disabled:
+					disabled = append(disabled, decides(r))
+				default:
+					there = append(there, decides(r))
+				}
+			}
+			for _, r := range o.pushed {
+				switch {
+				case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
+				case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
+				case moved(r):
+					hereMoved = append(hereMoved, decides(r))
+				default:
+					here = append(here, decides(r))
+				}
+			}
+			slices.Sort(thereMoved)
+			slices.Sort(hereMoved)
+			if !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved) {
+				out = append(out, base.name+" of "+level)
+			}
+		}
+	}
+	return out, nil
+}
+
+// MayPush gives an error where others have committed security rules on the Panorama d that are not pushed to the firewall, as far as they
+// were seen: a push of ours would take them along. nil also for no part.
+func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
+	if o == nil || len(o.Unpushed) == 0 {
+		return nil
+	}
+	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
+		"); a push of ours would take them along, so nothing is committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+}
+
+// look asks Panorama what of a part stands there already, and what else is waiting to be pushed. Where we may write there, not to get an
+// answer is an error.
+func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectation, steps []Step) error {
+	if o == nil || !d.ThroughPanorama() || !o.place.Told {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		err = o.standing(ctx, itself, want, steps)
+	}
+	if err != nil && want.Panorama != PanoramaApply {
+		o.Notes, err = append(o.Notes, "What stands on Panorama itself could not be read: "+cause(err)), nil
+	}
+	return err
+}
+
+func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
+	if o.Unpushed, err = o.unpushed(ctx, itself, want.Names); err != nil {
+		return err
+	}
+	if len(o.Unpushed) > 0 {
+		o.Notes = append(o.Notes, "Security rules of others were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices).")
+	}
+	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
+		return err
+	}
+	all, written, committed := 0, 0, 0
+	for _, s := range steps {
+		if s.change.Empty() {
+			continue
+		}
+		all++
+		stands, err := s.change.Written(ctx, itself)
+		if err == nil && stands {
+			written++
+			if stands, err = s.change.Committed(ctx, itself); stands {
+				committed++
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	by := "--commit does that"
+	if want.Panorama != PanoramaApply {
+		by = "the last lines of the commands do that"
+	}
+	switch o.Uncommitted = written > committed; {
+	case o.Uncommitted:
+		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama stand in its candidate configuration already, and need a commit there and a push to this firewall; %s.", written, all, by))
+	case committed > 0:
+		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push to this firewall; %s.", committed, all, by))
+	}
+	return nil
+}
+
+// placeNotes are what a person has to know before typing changes.
+func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
+	if f.placeUnknown != nil {
+		notes = append(notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
+	}
+	return append(notes, f.place.Notes(changes)...)
+}
+
+// writable are the steps on Panorama that we may take.
+func writable(steps []Step, adopt bool) []Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
+		return s.change.Empty() || s.Action == ActionPerson || s.Foreign && !adopt
+	})
+}
+
+// TakeOnPanorama takes the steps that only Panorama can take, in its candidate configuration; itself is that Panorama. It gives how
+// many were taken; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
+func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
+	steps = writable(steps, adopt)
+	if slices.ContainsFunc(steps, func(s Step) bool { return slices.ContainsFunc(s.change.Edits, xmlapi.Edit.Imports) }) {
+		if err := mayImport(ctx, itself); err != nil {
+			return 0, err
+		}
+	}
+	for _, s := range steps {
+		err := s.change.Apply(ctx, itself, s.Action+" "+s.Object)
+		var e *xmlapi.Error
+		if s.Action == ActionDelete && errors.As(err, &e) && e.Code == inUse {
+			continue
+		}
+		if err != nil {
+			return taken, err
+		}
+		taken++
+	}
+	return taken, nil
+}
+
+// inUse is the code of the refusal to delete what something still refers to (vendor's list of API error codes: "Reference not zero").
+const inUse = 10
+
+// CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
+// the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
+// has it. Where others have committed security rules there that are not pushed yet, it does nothing and is an error.
+func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
+	if part.Unpushed, err = part.unpushed(ctx, itself, want.Names); err != nil {
+		return false, err
+	}
+	if err := part.MayPush(itself); err != nil {
+		return false, err
+	}
+	admin = cmp.Or(admin, itself.Username())
+	pending, err := pendingChanges(ctx, itself)
+	if err != nil {
+		return false, err
+	}
+	if admin == "" && pending {
+		if admin, err = xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(part.Group, panorama.Shared))+"/tag", want.Names.AdminTag()); err != nil {
+			return false, err
+		}
+	}
+	if pending {
+		if _, err := itself.Commit(ctx, admin, "Active Defense: policies"); err != nil {
+			return false, err
+		}
+	}
+	var committed []panorama.Change
+	for _, c := range part.changes {
+		stands, err := c.Committed(ctx, itself)
+		if err != nil {
+			return false, err
+		}
+		if stands {
+			committed = append(committed, c)
+		}
+	}
+	return len(committed) > 0, part.place.Push(ctx, itself, committed)
+}
+
+// reachOf tells whom a rule of ours concerns that is in a device group.
+func (p ofPanorama) reachOf(level string) string {
+	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", levelName(level), p.f.place.Serial)
+}
+
+// levelName names a level for a reader.
+func levelName(level string) string {
+	if panorama.IsShared(level) {
+		return "Shared"
+	}
+	return "device group " + word(cmp.Or(level, panorama.UnknownGroup))
+}
+
+// fromPanorama takes away what was made on Panorama for this firewall: its rules, and what they name, unless other rules name it. What
+// is in a template stays, for other firewalls may use it.
+func (r *remover) fromPanorama() {
+	p, n := ofPanorama{r.provisioner}, r.want.Names
+	logs, used := n.Logs+panoramaNames, false
+	for _, x := range slices.Concat(r.p.rules, r.p.inactive) {
+		switch at := p.rulebaseOf(x) + xmlapi.EntryNamed(x.name); {
+		case p.isNamed(x):
+			detail, theirs := "On Panorama: delete it", !p.isOwn(x)
+			if theirs {
+				detail += ifOurs
+			}
+			s := p.step("security rule "+x.String(), detail, p.reachOf(p.levelOf(x)), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			if !theirs {
+				s.made = "on Panorama, it is ours"
+			}
+		case x.logProfile == logs && (x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed()):
+			used = used || !r.adopt
+			p.step("security rule "+x.String(), "On Panorama: no log forwarding by "+logs, p.f.place.Reach(p.levelOf(x)), true, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/log-setting")}})
+		}
+	}
+	r.standingRules()
+	for _, o := range listsOnPanorama(n) {
+		object := o.kind + " " + quoteAll([]string{o.name})
+		if o.kind == "log forwarding profile" && used {
+			p.person(object, "It stays: rules of Panorama still refer to it. Take it off there, or have --adopt do it; then run this again.")
+			continue
+		}
+		gone := func(level string, entry *xmlapi.Node, unpushed string) {
+			made, theirs := "on Panorama, it is ours", !r.isOurs(o.kind, entry)
+			if theirs {
+				made = "on Panorama, it bears our name, and is not as we make it"
+			}
+			p.step(object, "On Panorama: delete it, unless a rule of another firewall names it"+unpushed, p.f.place.Reach(level), theirs,
+				panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(o.at(level))}}).made = made + "; it stays where a rule of another firewall names it" + unpushed
+		}
+		for _, sc := range r.f.asPushed {
+			if entry := sc.node.At(o.path...).Entry(o.name); entry != nil {
+				gone(p.levelOfObject(entry), entry, "")
+			}
+		}
+		for _, level := range r.f.place.Levels() {
+			if entry := r.f.standing[o.at(level)]; entry != nil && !r.deletes(o.at(level)) {
+				gone(level, entry, notPushed)
+			}
+		}
+	}
+	if r.f.standingUnknown != nil {
+		p.person("Panorama", "Look there for what bears our names and is not pushed to the firewall; it could not be asked: "+cause(r.f.standingUnknown))
+	}
+	r.steps = p.decided()
+}
+
+// ifOurs is said of a rule that somebody else may have made.
+const ifOurs = ", if it is ours: it bears our name, and is not as we make it"
+
+// notPushed is said of what an interrupted run left on Panorama.
+const notPushed = "; it stands in Panorama's candidate configuration and is not pushed to this firewall"
+
+// standingRules takes away rules of ours that Panorama has and did not push.
+func (r *remover) standingRules() {
+	p := ofPanorama{r.provisioner}
+	for _, level := range r.f.place.Levels() {
+		for _, name := range ruleNames(r.f.place, r.want.Names) {
+			at := preRuleAt(level, name)
+			entry := r.f.standing[at]
+			if entry == nil || r.deletes(at) {
+				continue
+			}
+			detail, theirs := "On Panorama: delete it", !p.isOwn(p.standingRule(level, entry))
+			if theirs {
+				detail += ifOurs
+			}
+			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, levelName(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+		}
+	}
+}
+
+// deletes tells whether a step on Panorama takes away what is at an xpath.
+func (r *remover) deletes(xpath string) bool {
+	return slices.ContainsFunc(r.steps, func(s Step) bool {
+		return slices.ContainsFunc(s.change.Edits, func(e xmlapi.Edit) bool { return e.Deletes() && e.XPath() == xpath })
+	})
+}
+
+// removalPart is the part of a removal that only Panorama can take; nil: there is none.
+func removalPart(f, without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
+	if !slices.ContainsFunc(steps, func(s Step) bool { return !s.change.Empty() }) {
+		return nil, nil
+	}
+	return f.offer(without, want, steps, adopt)
+}
