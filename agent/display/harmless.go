@@ -1,6 +1,7 @@
 package display
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -58,6 +59,9 @@ func (g *Guard) Behind() io.Writer { return g.behind }
 func (g *Guard) Write(text []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.rest) == 0 && utf8.Valid(text) && bytes.IndexFunc(text, func(r rune) bool { return drives(r) && r != '\n' && r != '\t' }) < 0 {
+		return g.behind.Write(text) // as nearly all is
+	}
 	all := append(g.rest, text...)
 	end := len(all)
 	for back := 1; back < utf8.UTFMax && back <= len(all); back++ {
