@@ -43,8 +43,45 @@ func backgroundLine(i int, at time.Time, sources uint32, random *rand.Rand) []by
 		at.Format("2006/01/02 15:04:05"))
 }
 
+// clientLine is one of a firewall that logs all sessions, comma-separated: of ten lines six are sessions of ours, to few of very many
+// servers, three are visits, and one is refused.
+func clientLine(i int, at time.Time, random *rand.Rand, popular *rand.Zipf) []byte {
+	n := uint32(popular.Uint64())
+	outside := fmt.Sprintf("%d.%d.%d.%d", 20+n%80, n/80%50, n/4000%200, 1+n/800_000)
+	src, dst, nat, action, subtype, app, end := outside, fmt.Sprintf("198.51.100.%d", 10+n%8), "0.0.0.0,0.0.0.0", "allow", "end", "web-browsing", "tcp-fin"
+	port, received := uint32(443), 9000
+	switch kind := random.IntN(10); {
+	case kind < 6:
+		src, dst, nat = fmt.Sprintf("10.1.%d.%d", random.IntN(8), 1+random.IntN(250)), outside, "198.51.100.5,"+outside
+	case kind == 9:
+		n = random.Uint32N(2_000_000)
+		src = fmt.Sprintf("%d.%d.%d.%d", 100+n%80, 50+n/80%50, n/4000%200, 1+n/800_000)
+		action, subtype, app, end, port, received = "drop", "drop", "not-applicable", "policy-deny", 1+n%10_000, 0
+	}
+	stamp := at.Format("2006/01/02 15:04:05")
+	return fmt.Appendf(nil, "%s LAB-FW-01 1,%s,001234567890,TRAFFIC,%s,2560,%s,%s,%s,%s,clients,,,%s,vsys1,trust,untrust,ethernet1/1,ethernet1/2,"+
+		"forward,%s,%d,1,%d,%d,%d,%d,0x400019,tcp,%s,%d,1000,%d,22,%s,5,any,0,%d,0x0,United States,Australia,0,10,%d,%s,0,0,0,0,,LAB-FW-01,"+
+		"from-policy,,,0,,0,,N/A,0,0,0,0,6f3c2a91-8b7e-4f64-9d3a-1f2e3d4c5b6a,0,0,,,,,,,\n",
+		at.Format(time.Stamp), stamp, subtype, stamp, src, dst, nat, app, stamp, 100_000+i, 1024+i%60_000, port, 1024+i*7%60_000, port, action,
+		1000+received, received, stamp, 7_000_000+i, received/750, end)
+}
+
 // writeLog makes a file of n background lines, 2,000 to a second of event time, that end now.
 func writeLog(b *testing.B, path string, n int, sources uint32) {
+	b.Helper()
+	random := rand.New(rand.NewPCG(uint64(n), 1))
+	writeLines(b, path, n, func(i int, at time.Time) []byte { return backgroundLine(i, at, sources, random) })
+}
+
+// writeClients does so with lines of a firewall that logs all sessions.
+func writeClients(b *testing.B, path string, n int) {
+	b.Helper()
+	random := rand.New(rand.NewPCG(uint64(n), 2))
+	popular := rand.NewZipf(random, 1.1, 8, 200_000-1)
+	writeLines(b, path, n, func(i int, at time.Time) []byte { return clientLine(i, at, random, popular) })
+}
+
+func writeLines(b *testing.B, path string, n int, line func(i int, at time.Time) []byte) {
 	b.Helper()
 	f, err := os.Create(path)
 	if err != nil {
@@ -52,10 +89,9 @@ func writeLog(b *testing.B, path string, n int, sources uint32) {
 	}
 	defer f.Close()
 	out := bufio.NewWriterSize(f, 1<<20)
-	random := rand.New(rand.NewPCG(uint64(n), 1))
 	begin := time.Now().UTC().Add(-time.Duration(n/2000) * time.Second)
 	for i := range n {
-		out.Write(backgroundLine(i, begin.Add(time.Duration(i/2000)*time.Second), sources, random))
+		out.Write(line(i, begin.Add(time.Duration(i/2000)*time.Second)))
 	}
 	if err := out.Flush(); err != nil {
 		b.Fatal(err)
@@ -255,32 +291,45 @@ func rowsOf(b *testing.B, path string, native bool) [][]any {
 	return rows
 }
 
-// BenchmarkReplay is `replay` of a million key=value lines as a process of its own, and of ten million
-// when REPLAY_MORE is set, from both crowds, each beside a mawk program that only counts distinct ports by source and
-// destination.
+// BenchmarkReplay is `replay` of a million lines as a process of its own, and of ten million when REPLAY_MORE is set: key=value lines
+// from both crowds, and comma-separated ones of all sessions, each beside a mawk program that only counts distinct ports by
+// source and destination.
+//
+// The program is built by what this shows to be busy in it (default.pgo; go.dev/doc/pgo). To make that anew:
+//
+//	REPLAY_PROFILE=DIR go test -run '^$' -bench Replay -benchtime 5x -trimpath ./cmd/activedefense
+//	go tool pprof -proto DIR/*.cpu >cmd/activedefense/default.pgo
 func BenchmarkReplay(b *testing.B) {
 	sizes := []int{1_000_000}
 	if os.Getenv("REPLAY_MORE") != "" {
 		sizes = append(sizes, 10_000_000)
 	}
+	distinct := func(source, target, port string) string {
+		return fmt.Sprintf("{k = %s %s; if (!((k %s) in s)) { s[k %[3]s] = 1; if (++c[k] > 10) b[%[1]s] = 1 } } END { for (x in b) print x }", source, target, port)
+	}
 	for _, n := range sizes {
 		for name, sources := range map[string]uint32{"regulars": regulars, "strangers": strangers} {
-			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) { replaySpeed(b, n, sources) })
+			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) {
+				replaySpeed(b, n, func(path string) { writeLog(b, path, n, sources) }, "-F; ", distinct("$2", "$6", "$7"))
+			})
 		}
+		b.Run(fmt.Sprintf("%d/sessions", n), func(b *testing.B) {
+			replaySpeed(b, n, func(path string) { writeClients(b, path, n) }, "-F,", distinct("$8", "$9", "$26"))
+		})
 	}
 }
 
-func replaySpeed(b *testing.B, n int, sources uint32) {
+func replaySpeed(b *testing.B, n int, write func(path string), mawk ...string) {
 	w := newWorld(b, "sqlite", "")
 	log := filepath.Join(w.dir, "replay.log")
-	writeLog(b, log, n, sources)
+	write(log)
 	var ours, awk time.Duration
 	var memory int64
 	for b.Loop() {
 		cmd := w.command("replay", "--json", log)
 		ours += timed(b, cmd)
 		memory = max(memory, peakMemory(cmd))
-		awk += timed(b, exec.Command("mawk", "-F; ", `{k = $2 $6; if (!((k $7) in s)) { s[k $7] = 1; if (++c[k] > 10) b[$2] = 1 } } END { for (x in b) print x }`, log))
+		awk += timed(b, exec.Command("mawk", append(mawk, log)...))
 	}
 	lines := float64(b.N * n)
 	b.ReportMetric(lines/ours.Seconds(), "lines/s")

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -38,11 +39,31 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beCommand) != "" {
 		signal.Ignore(syscall.SIGXFSZ) // a test limits the size of files; the error is what it is about
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		profiled := profile(os.Getenv("REPLAY_PROFILE"))
 		code := execute(ctx, os.Args[1:])
+		profiled()
 		stop()
 		os.Exit(code)
 	}
 	os.Exit(m.Run())
+}
+
+// profile keeps what this process uses the processor for, until the function that it gives is called, in a folder; "": not.
+func profile(dir string) (stop func()) {
+	if dir == "" {
+		return func() {}
+	}
+	f, err := os.CreateTemp(dir, "*.cpu")
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}
 }
 
 // patience bounds every wait for something that must happen.
