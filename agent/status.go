@@ -34,6 +34,7 @@ type Status struct {
 	Blacklist     int                    `json:"blacklist"`               // addresses and networks blocked now
 	Held          int                    `json:"held"`                    // that wait for a person: blacklist accept, or remove
 	Observed      int                    `json:"observed"`                // that a rule in mode observe found
+	Braked        int                    `json:"releases_braked"`         // quiet sources that the list's brake does not release
 	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
 	List          *edl.Status            `json:"list,omitempty"`
 	Ours          OursStatus             `json:"ours"`
@@ -92,6 +93,7 @@ func (a *Agent) Status() Status {
 		s.Blacklist = len(f.current.Load().Entries)
 		s.Held, s.Observed = f.undecided()
 	}
+	s.Braked = a.brake.held()
 	s.Waiting, _ = a.lookout.Last()
 	if a.list != nil {
 		list := a.list.Status()
