@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -148,11 +149,14 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 // notReady says in words what keeps the agent from doing its work.
 func (a *Agent) notReady() []string {
 	var why []string
-	if a.list != nil && !a.list.Status().Loaded {
-		why = append(why, "the list is not loaded yet")
-	}
-	if a.list != nil && a.list.Status().CertError != "" {
-		why = append(why, "the list's certificate: "+a.list.Status().CertError)
+	if a.list != nil {
+		s := a.list.Status()
+		if !s.Loaded {
+			why = append(why, "the list is not loaded yet")
+		}
+		if fault := cmp.Or(s.CertError, s.CertInvalid); fault != "" {
+			why = append(why, "the list's certificate: "+fault)
+		}
 	}
 	if !a.reading.Load() {
 		why = append(why, "the inputs are not open yet")
