@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -199,6 +200,29 @@ func TestWhatIsAllowedLeavesWhileTheStoreIsAway(t *testing.T) {
 	}
 	if list, err := f.store.Covering(t.Context(), spared.Addr()); err != nil || len(list) != 1 || list[0].ReleasedAt.IsZero() || list[0].ReleasedBy != store.ByDetector || list[0].ReleaseReason != "203.0.113.1 is in never_block (203.0.113.1)" {
 		t.Errorf("in the store: %+v: %v", list, err)
+	}
+}
+
+// An address that IPv6 carries and that is allowed as IPv4 is neither served nor pushed, and leaves the store, however it came there.
+func TestWhatIsAllowedIsServedInNoForm(t *testing.T) {
+	forms := []string{"203.0.113.9/32", "2002:cb00:7109::5/128", "2002:cb00:7109:1::/64", "2002:cb00:7109::/48", "2001:0:808:808:0:1234:34ff:8ef6/128", "64:ff9b::cb00:7109/128", "64:ff9b:1::cb00:7109/128", "::cb00:7109/128"}
+	f, _ := newTestFeed(t, append(slices.Clone(forms), "2002:cb00:720a::/48")...)
+	guard := detect.NewGuard([]netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, nil)
+	f.guard = func() *detect.Guard { return guard }
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if entries := f.current.Load().Entries; len(entries) != 1 || entries[0].Prefix.String() != "2002:cb00:720a::/48" {
+		t.Errorf("for the firewalls: %v", entries)
+	}
+	stored := 0
+	if err := f.store.Entries(t.Context(), store.EntryFilter{}, func(*store.Entry) error { stored++; return nil }); err != nil || stored != 1 {
+		t.Errorf("%d are blocked in the store: %v", stored, err)
+	}
+	for _, form := range forms {
+		if mayBlock(f.guard)(netip.MustParsePrefix(form)) {
+			t.Errorf("a firewall may keep %s", form)
+		}
 	}
 }
 
