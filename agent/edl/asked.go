@@ -3,6 +3,7 @@ package edl
 import (
 	"cmp"
 	"crypto/x509"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -37,7 +38,23 @@ type Asked struct {
 type askers struct {
 	mu    sync.Mutex
 	known map[netip.Addr]*Asked
-	leaf  *x509.Certificate // for which they asked: with another one it begins anew
+	left  map[netip.Addr]time.Time // who went without a word, and when last
+	leaf  *x509.Certificate        // for which they asked: with another one it begins anew
+}
+
+// again notes that a client went without a word, and tells whether it has done so before: a scanner comes once.
+func (a *askers) again(leaf *x509.Certificate, client netip.Addr, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.forget(leaf, now)
+	_, before := a.left[client]
+	if a.left == nil {
+		a.left = make(map[netip.Addr]time.Time)
+	}
+	if before || len(a.left) < maxAsked {
+		a.left[client] = now
+	}
+	return before
 }
 
 // note takes in what a client asked for, and the certificate lacks.
@@ -74,8 +91,9 @@ func (a *askers) list(leaf *x509.Certificate, now time.Time) (all []Asked) {
 // forget drops what is over. It is called with mu held.
 func (a *askers) forget(leaf *x509.Certificate, now time.Time) {
 	if a.leaf != leaf {
-		a.known, a.leaf = nil, leaf
+		a.known, a.left, a.leaf = nil, nil, leaf
 	}
+	maps.DeleteFunc(a.left, func(_ netip.Addr, at time.Time) bool { return now.Sub(at) >= askedFor })
 	for client, one := range a.known {
 		if now.Sub(one.Last) >= askedFor {
 			delete(a.known, client)
@@ -154,19 +172,24 @@ func (u *unnamed) remove(remote string) (at netip.Addr, was bool) {
 }
 
 // checkAddress is for a client that named no host and did not accept the certificate: it may have been given the address at which
-// it came, unless one that the firewalls use is known and stands in the certificate.
-func (s *Server) checkAddress(remote string) {
+// it came, unless one that the firewalls use is known and stands in the certificate. It said so, or went after the handshake
+// without a request, as curl does (seen with 7.88), and scanners and monitors do: that tells something only while no name that the
+// firewalls use is known to be in the certificate.
+func (s *Server) checkAddress(remote string, said bool) {
 	at, was := s.gate.unnamed.remove(remote)
 	current := s.certs.current.Load()
 	if !was || current == nil || current.Leaf.VerifyHostname(at.String()) == nil {
 		return
 	}
 	for _, host := range s.opts.Hosts {
-		if _, err := netip.ParseAddr(host); err == nil && current.Leaf.VerifyHostname(host) == nil {
+		_, err := netip.ParseAddr(host)
+		if (err == nil || !said) && current.Leaf.VerifyHostname(host) == nil {
 			return
 		}
 	}
-	s.misnamed(current.Leaf, clientOf(remote), at.String())
+	if client := clientOf(remote); said || s.gate.asked.again(current.Leaf, client, s.now()) {
+		s.misnamed(current.Leaf, client, at.String())
+	}
 }
 
 // certStatus says what the certificate is good for.

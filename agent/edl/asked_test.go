@@ -3,6 +3,7 @@ package edl
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -60,13 +61,27 @@ func TestWhoAsksForANameThatTheCertificateLacksIsTold(t *testing.T) {
 	}
 	waitFor(t, "both are counted", func() bool { return s.Status().Misnamed == 3 })
 	expect("by address", "127.0.0.2 other.example", "127.0.0.3 127.0.0.1")
+	for try := range 2 { // as curl does
+		c, err := tls.DialWithDialer(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 5)}}, "tcp", s.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "it is gone", func() bool { return s.Status().Connections == 0 })
+		if n := s.Status().Misnamed; n != uint64(3+try) {
+			t.Errorf("after try %d of one who goes without a word %d are counted", try, n)
+		}
+	}
+	expect("without a word", "127.0.0.2 other.example", "127.0.0.3 127.0.0.1", "127.0.0.5 127.0.0.1")
 	clk.move(time.Minute)
 	careless := from(trusted, "127.0.0.4")
 	careless.Transport.(*http.Transport).TLSClientConfig.InsecureSkipVerify = true
 	get(t, careless, s)
 	do(t, careless, http.MethodGet, "https://"+s.Addr().String()+"/scanned")
-	expect("without looking", "127.0.0.2 other.example", "127.0.0.3 127.0.0.1", "127.0.0.4 127.0.0.1")
-	if n := s.Status().Misnamed; n != 4 {
+	expect("without looking", "127.0.0.2 other.example", "127.0.0.3 127.0.0.1", "127.0.0.5 127.0.0.1", "127.0.0.4 127.0.0.1")
+	if n := s.Status().Misnamed; n != 5 {
 		t.Errorf("%d counted", n)
 	}
 	clk.move(askedFor - time.Minute)
@@ -102,6 +117,24 @@ func TestAnAddressBeforeATranslationIsNoMissingName(t *testing.T) {
 		if n := len(s.Status().Asked); n != c.told {
 			t.Errorf("%+v: %d are told of", c, n)
 		}
+	}
+}
+
+// Who looks whether somebody listens is no firewall, as long as the name that these use stands in the certificate.
+func TestAMonitorByAddressIsNoMissingName(t *testing.T) {
+	o, _, _, replace := ownCertificate(t)
+	replace(1, -time.Hour, time.Hour, "edl.example")
+	s := mustNew(t, o)
+	for hosts, told := range map[string]int{"edl.example": 0, "other.example": 1} {
+		s.opts.Hosts = []string{hosts}
+		for range 3 {
+			s.gate.unnamed.at = map[string]netip.Addr{"192.0.2.7:1234": netip.MustParseAddr("127.0.0.9")}
+			s.checkAddress("192.0.2.7:1234", false)
+		}
+		if n := len(s.Status().Asked); n != told {
+			t.Errorf("edl.url of %s: %d are told of", hosts, n)
+		}
+		s.gate.asked = askers{}
 	}
 }
 

@@ -139,7 +139,7 @@ type guarded struct {
 func (c *guarded) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		c.gate.server.gate.unnamed.remove(c.RemoteAddr().String())
+		c.gate.server.checkAddress(c.RemoteAddr().String(), false)
 		c.gate.leave(c.client)
 	})
 	return err

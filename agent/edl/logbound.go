@@ -88,7 +88,9 @@ func (e *errorLog) distrusted(from, why string) {
 	s, client := e.server, clientOf(from)
 	s.distrusted.Add(1)
 	if !strings.Contains(why, "unknown certificate authority") { // the one fault that does not leave open which it is
-		s.checkAddress(from)
+		s.checkAddress(from, true)
+	} else {
+		s.gate.unnamed.remove(from)
 	}
 	if s.gate.distrustedLog.first(client, s.now()) {
 		s.log.Warn().Stringer("client", client).Str("alert", why).Str("ca", s.caFile).

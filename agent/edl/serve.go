@@ -56,6 +56,7 @@ func (s *Server) checkName(hello *tls.ClientHelloInfo, leaf *x509.Certificate) {
 // ServeHTTP answers with the list, or says that there is none. It never answers 401 or 403: a firewall takes these for a
 // failed login and stops enforcing.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.gate.unnamed.remove(r.RemoteAddr) // it has accepted the certificate
 	h := w.Header()
 	list := s.current.Load()
 	switch {
