@@ -230,7 +230,7 @@ func TestAListedAddressIsExplainedAndReleased(t *testing.T) {
 			if _, stderr, code := w.run("blacklist", "show", "192.0.2.77"); code != 1 || !strings.Contains(stderr, "never was") {
 				t.Errorf("an unknown address: exit status %d, %q", code, stderr)
 			}
-			for _, refused := range []string{"203.0.200.7", "10.1.2.3", "127.0.0.1", "203.0.0.0/8", "203.0.0.0/15", "2001:db8::/31", "203.0.200.0/25"} {
+			for _, refused := range []string{"203.0.200.7", "2002:cb00:c807::/48", "2001:0:808:808:0:1:34ff:37f8", "64:ff9b::cb00:c807", "10.1.2.3", "127.0.0.1", "203.0.0.0/8", "203.0.0.0/15", "2001:db8::/31", "203.0.200.0/25"} {
 				if _, stderr, code := w.run("blacklist", "add", refused, "--reason", "test"); code != 1 && code != 2 || !strings.Contains(stderr, "not blocked") && code == 1 {
 					t.Errorf("blacklist add %s: exit status %d, %q", refused, code, stderr)
 				}
