@@ -201,6 +201,12 @@ func peering(t *testing.T, text string) string {
 		`<peer-address><ip>203.0.113.1</ip></peer-address></entry></peer></entry></peer-group></bgp></protocol>`)(t, text)
 }
 
+// staticPeering gives it these, and no routing protocol runs.
+func staticPeering(t *testing.T, text string) string {
+	t.Helper()
+	return swap("<bgp><enable>yes</enable>", "<bgp><enable>no</enable>")(t, peering(t, text))
+}
+
 // stops is a rule that denies everything from a source.
 func stops(from, to, source string) string {
 	return members("from", from, "to", to, "source", source, "destination", "any") + unrestricted + "<action>deny</action>"
@@ -582,7 +588,12 @@ func verifyCases() []verifyCase {
 			warn(CheckPeers, `"no-bgp" stops BGP (tcp/179) from 203.0.113.1, BGP peer isp, to 203.0.113.2; not checked`), ""},
 		{"peers-allowed-above", "a rule denies the IKE peer, below one that allows it", []change{peering, insert("vpn", "web-in", strings.Replace(allow("untrust", "untrust", "192.0.2.7"), "<application><member>any", "<application><member>ike</member><member>ipsec", 1)),
 			insert("no-neighbours", "web-in", stops("untrust", "untrust", "192.0.2.0/28"))}, nil, ""},
-		{"peers-denied-inside", "a rule denies the peers' networks from another zone, and to another address", []change{peering, insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28")),
+		{"peers-learned", "a rule denies the peers' networks from another zone, by which a learned route may lead", []change{peering, insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28"))},
+			warn(CheckPeers, `"spoofed" may stop IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2: it depends on whether that arrives by zone "trust"`), ""},
+		{"peers-forwarded", "a rule denies the peers' networks from another zone, by which policy-based forwarding leads", []change{staticPeering, swap("<rulebase>", `<rulebase><pbf><rules><entry name="backup"><destination><member>192.0.2.0/28</member></destination>`+
+			`<application><member>any</member></application><service><member>any</member></service><action><forward><egress-interface>ethernet1/2</egress-interface></forward></action></entry></rules></pbf>`), insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28"))},
+			warn(CheckPeers, `"spoofed" may stop IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2: it depends on whether that arrives by zone "trust"`), ""},
+		{"peers-denied-inside", "a rule denies the peers' networks from another zone, and to another address", []change{staticPeering, insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28")),
 			insert("not-the-web", "web-in", strings.Replace(stops("untrust", "any", "192.0.2.0/28"), "<destination><member>any", "<destination><member>web-server", 1))}, nil, ""},
 		{"peers-region", "a rule denies a region", []change{peering, insert("regions", "web-in", stops("untrust", "any", "KP"))}, warn(CheckPeers, `"regions" may stop IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2: it depends on "KP"`), ""},
 		{"peers-negated", "a rule denies all but a network", []change{peering, insert("ours-only", "web-in", stops("untrust", "any", "203.0.113.0/24")+"<negate-source>yes</negate-source>")}, warn(CheckPeers, `"ours-only" stops IKE`), ""},
