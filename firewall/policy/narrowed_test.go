@@ -83,3 +83,32 @@ func TestARuleOfOursThatIsNotAsWeMadeIt(t *testing.T) {
 		}
 	}
 }
+
+// A rule of ours that was moved below one that lets the internet in is told, and a plan moves it back.
+func TestARuleOfOursBelowAnAllow(t *testing.T) {
+	const rules = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/rulebase/security/rules"
+	for _, rule := range []string{tag + "-block", tag + "-block-list"} {
+		l := newProvisionLab(t, firewall.ModeTag, nil)
+		l.apply(l.plan(), false)
+		late := strings.Replace(letIn("late", "trust"), "<action>", "<log-setting>"+tag+"</log-setting><action>", 1)
+		if err := l.sim.Config().Edit("svc-activedefense", "set", rules, strings.Replace(late, "<destination><member>any", "<destination><member>198.51.100.7", 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.device.Move(t.Context(), "move it", rules+"/entry[@name='"+rule+"']", "bottom"); err != nil {
+			t.Fatal(err)
+		}
+		l.commit()
+		found := result(Verify(ReadFacts(t.Context(), l.device, l.want), l.want), CheckBlockPosition)
+		if found.Result != ResultFail || !strings.Contains(found.Detail, `"late" is above "`+rule+`"`) || !strings.Contains(found.Remedy, "move rulebase security rules "+rule+" top") {
+			t.Errorf("%s: %+v", rule, found)
+		}
+		steps := l.plan()
+		if s := stepFor(t, steps, `security rule "`+rule+`"`); s.Foreign || s.Action != ActionMove {
+			t.Errorf("%s: %v", rule, s)
+		}
+		l.apply(steps, false)
+		if left := l.plan(); len(left) != 0 {
+			t.Errorf("%s: left: %v", rule, left)
+		}
+	}
+}
