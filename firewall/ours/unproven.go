@@ -259,8 +259,9 @@ func (u unproven) search(n *xmlapi.Node, path, label string, depth int) {
 
 // handled tells whether Services or itself looks at an element.
 func (u unproven) handled(n *xmlapi.Node, path string) bool {
+	listens := n.Name == "local-address" && (strings.HasPrefix(path, "network/") || strings.HasPrefix(path, "vsys/global-protect/"))
 	switch {
-	case n.Name == "local-address", n.Name == "source" && strings.HasPrefix(path, "deviceconfig/system/route"):
+	case listens, n.Name == "source" && strings.HasPrefix(path, "deviceconfig/system/route"):
 		by := n.Value("interface")
 		return by == "MGT" || u.r.byName[by] != nil || slices.Contains(u.interfaces, by)
 	case n.Name == "entry" && strings.HasPrefix(path, "network/interface"):
