@@ -852,6 +852,9 @@ func TestOthersObjectsAreNotPushed(t *testing.T) {
 				t.Fatal(err)
 			}
 			plan := l.whole()
+			if !strings.Contains(strings.Join(plan.Panorama.Notes, "\n"), "other rulebases (NAT), security profiles, log settings and templates are not.") {
+				t.Errorf("what is not looked at is not said: %q", plan.Panorama.Notes)
+			}
 			if strings.Join(plan.Panorama.Unpushed, "; ") != c.named || !strings.Contains(strings.Join(plan.Panorama.Notes, "\n"), cmp.Or(c.note, c.named)) {
 				t.Errorf("%+v", plan.Panorama)
 			}
