@@ -69,7 +69,12 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 
 // removal gives the steps that take away all that is ours; device is the configuration of the device, with all virtual systems.
 func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step {
-	r := &remover{provisioner: &provisioner{verifier: &verifier{f: f, want: want, p: f.policy()}}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
+	v := &verifier{f: f, want: want, p: f.policy()}
+	v.servers, v.logs = v.p.ourSyslog(want), v.p.ourLogs(want)
+	r := &remover{provisioner: &provisioner{verifier: v}, adopt: adopt, used: map[string][]reference{}, armed: map[string]bool{}}
+	for _, s := range sendingTo(want.SyslogAddress, v.servers) {
+		r.sendTo = append(r.sendTo, s.name)
+	}
 	r.references(xmlapi.DevicePath, device)
 	r.references(xmlapi.SharedPath, f.shared.value)
 	r.all()
@@ -172,7 +177,8 @@ func ownerName(path, list, name string) string {
 // referring are the references to a name from one of the elements, or with none from any element but those that only name
 // other kinds of objects, that are not taken away themselves.
 func (r *remover) referring(name string, elements ...string) []reference {
-	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "group-tag", "tags", "CA", "root-ca"}
+	others := []string{"log-setting", "send-syslog", "certificate-profile", "tag", "group-tag", "tags", "CA", "root-ca",
+		"from", "to", "zone", "to-interface", "application", "service", "category", "source-user", "group", "hostname", "display-name"}
 	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
 		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
 		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool { return strings.HasPrefix(u.at+"/", gone+"/") })
@@ -188,6 +194,7 @@ func (r *remover) all() {
 	for _, name := range ourNames(n.Logs) {
 		r.logging(name)
 	}
+	r.byTheirs()
 	for _, name := range ourNames(n.Syslog) {
 		r.sending(name)
 	}
@@ -215,19 +222,42 @@ func (r *remover) logging(name string) {
 	r.object("log forwarding profile", name, "log-settings", "profiles")
 }
 
+// byTheirs takes away what we made that logs to us through log forwarding and syslog server profiles of others: overrides of the default
+// rules, and match lists.
+func (r *remover) byTheirs() {
+	n := r.want.Names
+	for _, l := range r.logs {
+		for _, u := range r.referring(l.name, "log-setting") {
+			if r.here(u) && !slices.Contains(ourNames(n.Logs), l.name) && strings.Contains(u.at, defaultRulesPath) && slices.Contains(u.entry.Child("tag").Members(), n.Tag) {
+				r.stopLogging(u)
+			}
+		}
+	}
+	for _, name := range r.sendTo {
+		for _, u := range r.referring(name, "send-syslog") {
+			if !slices.Contains(ourNames(n.Syslog), name) && r.maySend(u) && r.ourMatchList(u) {
+				r.stopSending(u)
+			}
+		}
+	}
+}
+
 // sending takes away a syslog server profile of ours. A log forwarding profile of ours that is not gone stays with all that it needs.
 func (r *remover) sending(name string) {
-	stays := func(u reference) bool {
-		return slices.ContainsFunc(ourNames(r.want.Names.Logs), func(logs string) bool {
-			return strings.HasPrefix(u.path, xmlapi.SharedPath+"/log-settings/profiles"+xmlapi.EntryNamed(logs))
-		})
-	}
 	for _, u := range r.referring(name, "send-syslog") {
-		if r.here(u) && len(r.armed) == 0 && !stays(u) {
+		if r.maySend(u) {
 			r.stopSending(u)
 		}
 	}
 	r.object("syslog server profile", name, "log-settings", "syslog")
+}
+
+// maySend tells whether a match list may stop sending to us: not one of another virtual system, nor one in Shared that another needs, nor
+// one of a log forwarding profile of ours that stays.
+func (r *remover) maySend(u reference) bool {
+	return r.here(u) && len(r.armed) == 0 && !slices.ContainsFunc(ourNames(r.want.Names.Logs), func(logs string) bool {
+		return strings.HasPrefix(u.path, xmlapi.SharedPath+"/log-settings/profiles"+xmlapi.EntryNamed(logs))
+	})
 }
 
 // object takes away one of ours, wherever it stands, unless something still refers to it.
@@ -375,10 +405,7 @@ func (r *remover) stopLogging(u reference) {
 
 // stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.
 func (r *remover) stopSending(u reference) {
-	n := r.want.Names
-	name := u.entry.Attr("name")
-	isOurs := slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
-		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, owned{r.provisioner}.ourServers())
+	isOurs := r.ourMatchList(u)
 	switch {
 	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)
@@ -388,6 +415,13 @@ func (r *remover) stopSending(u reference) {
 		return
 	}
 	r.take(ActionChange, u, "match list "+quoteAll([]string{u.entry.Attr("name")})+" no longer sends to "+u.name, true, u.at)
+}
+
+// ourMatchList tells whether a match list is one of ours, and sends to nobody else.
+func (r *remover) ourMatchList(u reference) bool {
+	n, name := r.want.Names, u.entry.Attr("name")
+	return slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
+		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, owned{r.provisioner}.ourServers())
 }
 
 // members takes away our address objects, with which address-group mode fills the group: all in one step, as there may be thousands.

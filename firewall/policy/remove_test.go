@@ -364,3 +364,55 @@ func TestATagThatLogForwardingGivesIsNoGroup(t *testing.T) {
 		t.Errorf("theirs was changed:\n%s", running)
 	}
 }
+
+// Where log forwarding and syslog server profiles of others send to us already, what we made with them is taken away too, and they stay.
+func TestRemoveTakesWhatLogsToUsByProfilesOfOthers(t *testing.T) {
+	const loghost = `<syslog><entry name="loghost"><server><entry name="us"><server>127.0.0.1</server><port>5514</port></entry></server></entry></syslog>`
+	const logs = `<profiles><entry name="logs"><match-list><entry name="t"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>loghost</member></send-syslog></entry></match-list></entry></profiles>`
+	for name, settings := range map[string]string{"syslog server": loghost, "log forwarding": loghost + logs} {
+		for _, adopt := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, adopt %v", name, adopt), func(t *testing.T) {
+				rules, _, _ := strings.Cut(rulesOfOthers, `<entry name="cleanup">`)
+				config := strings.Replace(rules, "<shared/>", "<shared><log-settings>"+settings+"</log-settings></shared>", 1) + `</rules></security></rulebase></entry></vsys></entry></devices></config>`
+				if settings != loghost {
+					config = strings.Replace(config, "<action>allow", "<log-setting>logs</log-setting><action>allow", 1)
+				}
+				l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = config })
+				before := names(l.sim.Config().Running())
+				l.apply(l.plan(), adopt)
+				l.commit()
+				if running := l.sim.Config().Running(); strings.Count(running, `-default"><action>`) != 2 || !strings.Contains(running, "<system><match-list>") {
+					t.Fatalf("the default rules or the system log do not log to us:\n%s", running)
+				}
+				steps := l.removal(adopt)
+				if i := slices.IndexFunc(steps, func(s Step) bool { return s.Foreign && !adopt || s.Action == ActionPerson }); i >= 0 {
+					t.Errorf("not ours: %v", steps[i])
+				}
+				l.apply(steps, adopt)
+				l.commitRemoval()
+				if left := l.removal(adopt); len(left) != 0 {
+					t.Errorf("left: %v", left)
+				}
+				if after := l.sim.Config().Running(); strings.Contains(after, tag) || !slices.Equal(names(after), before) {
+					t.Errorf("left of ours, or gone of others:\n%s", after)
+				}
+			})
+		}
+	}
+}
+
+// A zone, a service or an application of our name refers to nothing of ours, and keeps it from nothing.
+func TestRemoveWithAZoneOfOurName(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.NewReplacer(`"dmz"`, `"`+tag+`"`, ">dmz<", ">"+tag+"<").Replace(rulesOfOthers)
+	})
+	before := names(l.sim.Config().Running())
+	l.apply(l.plan(), false)
+	l.commit()
+	steps := l.removal(false)
+	l.apply(steps, false)
+	l.commitRemoval()
+	if left := l.removal(false); len(left) != 0 || !slices.Equal(names(l.sim.Config().Running()), before) {
+		t.Errorf("left: %v\n%s", left, l.sim.Config().Running())
+	}
+}

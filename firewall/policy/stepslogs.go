@@ -16,14 +16,12 @@ import (
 func (p *provisioner) server() []string {
 	n, to := p.want.Names, p.want.SyslogAddress
 	var ours, local []string
-	for _, s := range p.servers {
-		if to == "" && len(s.servers) > 0 || slices.ContainsFunc(s.servers, func(server syslogServer) bool { return server.is(to) }) {
-			p.formats(s)
-			if p.local[s.name] = s.scope.inVSys; s.scope.inVSys {
-				local = append(local, s.name)
-			} else {
-				ours = append(ours, s.name)
-			}
+	for _, s := range sendingTo(to, p.servers) {
+		p.formats(s)
+		if p.local[s.name] = s.scope.inVSys; s.scope.inVSys {
+			local = append(local, s.name)
+		} else {
+			ours = append(ours, s.name)
 		}
 	}
 	old := p.p.scopes.find(n.Syslog, "log-settings", "syslog")
@@ -55,6 +53,13 @@ func (p *provisioner) server() []string {
 		p.step(ActionChange, "syslog server profile", n.Syslog, detail, false, xmlapi.Set(old.scope.path+"/log-settings/syslog"+xmlapi.EntryNamed(n.Syslog), profile.Child("server")))
 	}
 	return append([]string{n.Syslog}, local...)
+}
+
+// sendingTo are those of our server profiles that send to this address; "": to any.
+func sendingTo(to string, servers []syslogProfile) []syslogProfile {
+	return slices.DeleteFunc(slices.Clone(servers), func(s syslogProfile) bool {
+		return !(to == "" && len(s.servers) > 0 || slices.ContainsFunc(s.servers, func(server syslogServer) bool { return server.is(to) }))
+	})
 }
 
 // ourNames are the names that an object of ours may have: the second where somebody else's has the first.
