@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,29 +35,35 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 	if opts.Progress == nil {
 		opts.Progress = func(string, *policy.Plan, string) {}
 	}
-	known := false
-	var failed error
-	for _, fw := range cfg.Firewalls {
-		if opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall) {
-			continue
+	chosen := slices.DeleteFunc(slices.Clone(cfg.Firewalls), func(fw config.Firewall) bool {
+		return opts.Firewall != "" && !strings.EqualFold(fw.Name, opts.Firewall)
+	})
+	if len(chosen) == 0 {
+		return nil, unknownFirewall(cfg, opts.Firewall)
+	}
+	steps, failed := make([][]policy.Step, len(chosen)), make([]error, len(chosen))
+	run := func(i int) {
+		var members []*xmlapi.Device
+		if members, failed[i] = open.pair(chosen[i]); failed[i] != nil {
+			return
 		}
-		known = true
-		members, err := open.pair(fw)
-		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
-		steps, err := provisionOne(ctx, cfg, fw, members, opts)
+		steps[i], failed[i] = provisionOne(ctx, cfg, chosen[i], members, opts)
 		for _, m := range members {
 			m.Close()
 		}
-		left = append(left, steps...)
-		failed = errors.Join(failed, err)
 	}
-	if !known {
-		return nil, unknownFirewall(cfg, opts.Firewall)
+	for i := range chosen {
+		run(i)
 	}
-	return left, failed
+	if opts.Remove && opts.Apply { // what virtual systems share went with the last one: the others have no more to wait for
+		for i := range chosen {
+			isOther := func(fw config.Firewall) bool { return fw.URL == chosen[i].URL && fw.Target == chosen[i].Target }
+			if failed[i] == nil && len(steps[i]) > 0 && slices.ContainsFunc(chosen[i+1:], isOther) {
+				run(i)
+			}
+		}
+	}
+	return slices.Concat(steps...), errors.Join(failed...)
 }
 
 func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*xmlapi.Device, opts ProvisionOptions) ([]policy.Step, error) {
