@@ -23,7 +23,7 @@ type provisionCommand struct {
 	*app
 	opts     enforce.ProvisionOptions
 	detailed bool
-	waiting  bool // of some firewall, what was written before is not committed
+	waiting  bool // of some firewall, what was written, now or before, is not committed
 }
 
 func newProvisionCommand(a *app) *cobra.Command {
@@ -50,7 +50,7 @@ of its own.
 
 Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
 are left after --apply, or a check fails after --commit. With --detailed-exit-code: 0 if nothing is missing, 2 if something
-is, or was written before and is not committed, 1 if anything failed, wrong usage included.`,
+is, or was written, now or before, and is not committed, 1 if anything failed, wrong usage included.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.opts.Version, p.opts.Progress = version, p.progress
@@ -145,6 +145,10 @@ func (p *provisionCommand) command() string {
 // progress prints plans and what was done.
 func (p *provisionCommand) progress(name string, plan *policy.Plan, done string) {
 	p.waiting = p.waiting || plan != nil && plan.Uncommitted && !p.opts.Commit
+	if plan != nil && p.opts.Apply && !p.opts.Commit {
+		here, onPanorama, _ := plan.Writes(p.opts.Adopt)
+		p.waiting = p.waiting || here+onPanorama > 0
+	}
 	switch {
 	case p.json:
 		if plan == nil {

@@ -146,10 +146,10 @@ func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 	return &running, running.policyError()
 }
 
-// undone tells whether the running configuration needs a step of ours that the candidate does not.
+// undone tells whether the running configuration needs a step, one that adopts included, that the candidate does not.
 func undone(running, candidate []Step) bool {
 	return slices.ContainsFunc(running, func(s Step) bool {
-		return s.Action != ActionPerson && !s.Foreign && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
+		return s.Action != ActionPerson && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
 	})
 }
 

@@ -438,3 +438,21 @@ func TestAGroupOfSomebodyElse(t *testing.T) {
 		t.Errorf("what another mode left is somebody else's: %v", l.plan()[i])
 	}
 }
+
+// What is adopted waits for a commit as what is ours does, whether the next plan adopts or not.
+func TestWhatIsAdoptedWaitsForItsCommit(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.apply(l.plan(), false)
+	l.commit()
+	l.apply(l.plan(), true)
+	for _, adopt := range []bool{false, true} {
+		l.want.Adopt = adopt
+		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || len(plan.Steps) != 0 || !plan.Uncommitted {
+			t.Errorf("adopt %v: %d steps, uncommitted %v, %v", adopt, len(plan.Steps), plan.Uncommitted, err)
+		}
+	}
+	l.commit()
+	if plan, err := Provision(t.Context(), l.device, l.want); err != nil || len(plan.Steps) != 0 || plan.Uncommitted {
+		t.Errorf("after the commit: %d steps, uncommitted %v, %v", len(plan.Steps), plan.Uncommitted, err)
+	}
+}
