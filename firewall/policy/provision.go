@@ -375,7 +375,7 @@ func judge(now, after *Facts, want Expectation, steps, left []Step) string {
 		before[c.Check] = c.Result
 	}
 	for _, c := range Verify(after, want) {
-		made, person := mends(steps, c.Check, want.Names)
+		made, person := mends(steps, c.Check, want)
 		if c.Result == ResultFail && slices.Contains(ofConfiguration, c.Check) && (made || before[c.Check] != ResultFail) && !person {
 			faults = append(faults, "check "+c.Check+" would fail: "+c.Detail)
 		}
@@ -389,16 +389,30 @@ func judge(now, after *Facts, want Expectation, steps, left []Step) string {
 }
 
 // mends tells whether steps were made for a check, and whether a part of what it looks at is left to a person.
-func mends(steps []Step, check string, n firewall.Names) (made, person bool) {
+func mends(steps []Step, check string, want Expectation) (made, person bool) {
+	n := want.Names
 	objects := map[string][]string{
 		CheckBlockSource: {"address group " + quoteAll([]string{n.Group})},
 		CheckBlockRule:   {"security rule " + quoteAll([]string{n.Block})}, CheckBlockPosition: {"security rule " + quoteAll([]string{n.Block})},
 		CheckFormat: {"syslog server profile "}, CheckForwarding: {"log forwarding profile "},
 	}[check]
+	var named []string // by what is not made where one of them cannot be
+	switch check {
+	case CheckBlockRule, CheckBlockPosition:
+		named = []string{"address group " + quoteAll([]string{n.Group}), "address " + quoteAll([]string{n.Nobody})}
+		if want.Mode == firewall.ModeList {
+			named = []string{"external dynamic list"}
+		}
+	case CheckBlockLogs, CheckSensor, CheckInternetRules:
+		named = []string{"log forwarding profile ", "syslog server profile"}
+	}
+	is := func(s Step, objects []string) bool {
+		return slices.ContainsFunc(objects, func(o string) bool { return strings.HasPrefix(s.Object, o) })
+	}
 	for _, s := range steps {
-		of := slices.ContainsFunc(objects, func(o string) bool { return strings.HasPrefix(s.Object, o) })
+		of := is(s, objects)
 		if s.Action == ActionPerson {
-			person = person || of || s.Object == ObjectZones || strings.HasPrefix(s.Object, "security rule")
+			person = person || of || is(s, named) || s.Object == ObjectZones || strings.HasPrefix(s.Object, "security rule")
 			continue
 		}
 		made = made || of

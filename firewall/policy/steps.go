@@ -97,8 +97,12 @@ func (p *provisioner) source() []string {
 	}
 	var names []string
 	for _, s := range p.sources {
-		if !(ofPanorama{p}).forRules(s.name) {
-			names = append(names, s.name)
+		if (ofPanorama{p}).forRules(s.name) {
+			continue
+		}
+		names = append(names, s.name)
+		if g := p.p.scopes.find(s.name, "address-group").Node; p.want.Mode == firewall.ModeGroup && !(owned{p}).ourGroup(g) { // a rule stops what others put into it
+			p.borrowed[s.name] = true
 		}
 	}
 	if len(names) == 0 && p.group() {

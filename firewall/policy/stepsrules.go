@@ -67,6 +67,11 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 	}
 	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
 	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
+	for _, m := range sources {
+		if g := p.p.scopes.find(m, "address-group"); g.Child("static") != nil && p.names[m] && p.borrowed[m] {
+			detail += fmt.Sprintf("; address group %s %s holds %s, which is stopped then", quoteAll([]string{m}), g.scope, quoteAll(owned{p}.notOurs(g.Node)))
+		}
+	}
 	s := owned{p}.replace(name, detail, entry)
 	s.to(p.rulePath(name), xmlapi.MoveTop)
 	s.Foreign = s.Foreign || slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
@@ -114,7 +119,7 @@ func (p *provisioner) moveUp() {
 		first map[traffic]int
 		names map[string]bool
 	}{{n.Listed, p.listed, p.lists}, {n.Block, p.block, p.names}} {
-		local, pushed, level := p.allowsAbove(set.first, set.names, p.planned(set.name))
+		local, pushed, level := p.allowsAbove(set.name, set.first, set.names)
 		moved := map[int]bool{}
 		for _, t := range p.pairs {
 			i := set.first[t]
@@ -147,15 +152,15 @@ func (p *provisioner) moveUp() {
 	}
 }
 
-// allowsAbove gives the rules that let in what block rules would have dropped, above those, or above one that is planned to be the first
+// allowsAbove gives the rules that let in what block rules, of which ours has that name, would have dropped, above those, or above one of ours that is planned to be the first
 // of the firewall's own: the firewall's, and Panorama's. level is where the first of Panorama's stands.
-func (p *provisioner) allowsAbove(first map[traffic]int, names map[string]bool, planned bool) (local, pushed []string, level string) {
-	seen, top := map[int]bool{}, len(p.p.rules)
+func (p *provisioner) allowsAbove(name string, first map[traffic]int, names map[string]bool) (local, pushed []string, level string) {
+	seen, top, planned := map[int]bool{}, len(p.p.rules), p.planned(name)
 	for _, t := range p.pairs {
 		for _, i := range p.asked[t] {
 			r := p.p.rules[i]
 			above := i < first[t] || first[t] < 0 && planned && r.layer < layerLocal
-			if !above || seen[i] || p.blocks(r) || !p.evades(r, names) {
+			if !above || seen[i] || name != p.want.Names.Block && p.blocks(r) || !p.evades(r, names) { // what has our group as its source is the other rule's matter
 				continue
 			}
 			if seen[i] = true; r.layer == layerLocal {
@@ -205,8 +210,13 @@ func (p owned) ourGroup(g *xmlapi.Node) bool {
 		matches, others := filterMatches(g.Value("dynamic", "filter"), p.want.Names.Tag)
 		return matches && !others
 	}
-	return !slices.ContainsFunc(g.Child("static").Members(), func(m string) bool {
-		return !isMember(p.want.Names, p.p.scopes.find(m, "address").Node)
+	return len(p.notOurs(g)) == 0
+}
+
+// notOurs are the members of a static group that are not addresses of ours, as mode address-group makes them.
+func (p owned) notOurs(g *xmlapi.Node) []string {
+	return slices.DeleteFunc(slices.Clone(g.Child("static").Members()), func(m string) bool {
+		return isMember(p.want.Names, p.p.scopes.find(m, "address").Node)
 	})
 }
 
