@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 )
 
 // mostBytes is far more than a key or a bundle of certificates takes: what is larger was named by
@@ -122,8 +123,16 @@ func (s section) certificate(certKey, keyKey string) TLS {
 		if cert == nil || private == nil || s.l.faulted[s.at+certKey] {
 			return t
 		}
-		if _, err := tls.X509KeyPair(cert, private); err != nil {
+		pair, err := tls.X509KeyPair(cert, private)
+		if err != nil {
 			s.fault(keyKey, "cannot be used as the key of cert_file: %v", err)
+			return t
+		}
+		switch leaf := pair.Leaf; {
+		case !s.l.now.Before(leaf.NotAfter):
+			s.l.warn(s.at+certKey, "the certificate in %s ended at %s: it is shown to nobody, connections are closed, and firewalls go on with their last copies of the list; renew it", t.CertFile, leaf.NotAfter.UTC().Format(time.RFC3339))
+		case s.l.now.Before(leaf.NotBefore):
+			s.l.warn(s.at+certKey, "the certificate in %s is not valid before %s: until then it is shown to nobody, and connections are closed", t.CertFile, leaf.NotBefore.UTC().Format(time.RFC3339))
 		}
 	}
 	return t

@@ -31,11 +31,17 @@ func write(t *testing.T, name, content string, mode os.FileMode) string {
 // pair makes a certificate signed by its own key, and the key, both in PEM.
 func pair(t *testing.T) (cert, key string) {
 	t.Helper()
+	return pairUntil(t, loaded.Add(time.Hour))
+}
+
+// pairUntil is pair of a certificate that is valid for a day, up to its end.
+func pairUntil(t *testing.T, end time.Time) (cert, key string) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"fw.example"}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: end.Add(-24 * time.Hour), NotAfter: end, DNSNames: []string{"fw.example"}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
 		t.Fatal(err)
@@ -145,11 +151,15 @@ func TestStoreURLFile(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	cert, key := pair(t)
+	ended, endedKey := pairUntil(t, loaded)
+	early, earlyKey := pairUntil(t, loaded.Add(24*time.Hour+time.Second))
 	open := write(t, "open", "hush-1", 0o640)
 	for _, c := range []struct{ name, yaml, key, text string }{
 		{"key that others read", firewallWith("api_key_file: " + open), "firewalls[0].api_key_file", "mode 0640"},
 		{"password that others read", firewallWith("username: u\npassword_file: " + open), "firewalls[0].password_file", "chmod 0600 " + open},
 		{"TLS key that others read", "edl: {tls: {cert_file: " + write(t, "c", cert, 0o644) + ", key_file: " + write(t, "k", key, 0o604) + "}}", "edl.tls.key_file", "mode 0604"},
+		{"certificate that has ended", "edl: {tls: {cert_file: " + write(t, "c", ended, 0o644) + ", key_file: " + write(t, "k", endedKey, 0o600) + "}}", "edl.tls.cert_file", "ended at 2026-11-29T12:00:00Z"},
+		{"certificate that is not yet valid", "edl: {tls: {cert_file: " + write(t, "c", early, 0o644) + ", key_file: " + write(t, "k", earlyKey, 0o600) + "}}", "edl.tls.cert_file", "not valid before 2026-11-29T12:00:01Z"},
 		{"key in the file", firewallWith("api_key: hush-1"), "firewalls[0].api_key", "api_key_file"},
 		{"password in the file", firewallWith("username: u\npassword: hush-1"), "firewalls[0].password", "password_file"},
 		{"any certificate", firewallWith("api_key_file: " + write(t, "k", "x", 0o600) + "\ninsecure_skip_verify: true"), "firewalls[0].insecure_skip_verify", "ca_file"},

@@ -15,10 +15,13 @@ const sound = "never_block: [192.0.2.1]\nnetworks: {own: [203.0.113.0/24]}\n"
 // listed is where firewalls reach the list.
 const listed = "edl: {url: 'https://192.0.2.10/list'}\n"
 
+// loaded is when the tests read their configurations.
+var loaded = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
 // loadBytes is Load of a file with this content.
 func loadBytes(content []byte, environ ...string) (*Config, []Warning, error) {
 	l := newLoader("test.yaml")
-	l.now = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	l.now = loaded
 	return l.load(rawbytes.Provider(content), environ)
 }
 

@@ -129,14 +129,19 @@ func (c *certificates) usable(now time.Time) (*tls.Certificate, error) {
 	return current, nil
 }
 
-func (c *certificates) state() (notAfter time.Time, failed string) {
-	if text := c.failed.Load(); text != nil {
-		failed = *text
-	}
-	if current := c.current.Load(); current != nil {
+// state gives the end of what is served, and what is wrong: no newer one can be had, or this one is not valid now.
+func (c *certificates) state(now time.Time) (notAfter time.Time, failed string) {
+	current := c.current.Load()
+	if current != nil {
 		notAfter = current.Leaf.NotAfter
 	}
-	return notAfter, failed
+	if text := c.failed.Load(); text != nil {
+		return notAfter, *text
+	}
+	if err := validAt(current, now); err != nil {
+		return notAfter, err.Error()
+	}
+	return notAfter, ""
 }
 
 // validAt looks at the leaf only: which of the certificates above it a client uses is the client's choice.

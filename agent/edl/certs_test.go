@@ -471,6 +471,23 @@ func TestOwnCertificateIsServedAndReloaded(t *testing.T) {
 	}
 }
 
+// An own certificate that nobody renews is told when it has ended, and so is one that is not valid yet.
+func TestAnOwnCertificateThatIsNotValidIsTold(t *testing.T) {
+	o, clk, _, replace := ownCertificate(t)
+	s := mustNew(t, o)
+	if st := s.Status(); st.CertError != "" {
+		t.Errorf("a valid one: %+v", st)
+	}
+	clk.move(365 * 24 * time.Hour)
+	if st := s.Status(); !strings.Contains(st.CertError, "expired at") || !st.CertNotAfter.Equal(clk.now().Truncate(time.Second)) {
+		t.Errorf("an ended one: %+v", st)
+	}
+	replace(2, time.Hour, 2*time.Hour)
+	if st := mustNew(t, o).Status(); !strings.Contains(st.CertError, "not valid before") {
+		t.Errorf("one that is not valid yet: %+v", st)
+	}
+}
+
 func TestBrokenReplacementKeepsTheOldCertificate(t *testing.T) {
 	o, clk, log, replace := ownCertificate(t)
 	s := mustNew(t, o)

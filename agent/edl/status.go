@@ -37,7 +37,7 @@ type Status struct {
 	SaveError string    `json:"save_error"` // why the last attempt failed; "" if it did not
 
 	CertNotAfter time.Time `json:"cert_not_after"` // end of the served certificate's validity
-	CertError    string    `json:"cert_error"`     // why no newer certificate could be had; "" if all is well
+	CertError    string    `json:"cert_error"`     // why no newer certificate could be had, or that the present one is not valid now; "" if all is well
 	CAFile       string    `json:"ca_file"`        // the CA to import on the firewalls; "" with an own CertFile
 }
 
@@ -67,7 +67,7 @@ func (s *Server) Status() Status {
 	}
 	st.Fetches, st.LastFetch, st.Clients = s.clients.list(s.now())
 	st.Saved, st.SaveError = s.saver.state()
-	st.CertNotAfter, st.CertError = s.certs.state()
+	st.CertNotAfter, st.CertError = s.certs.state(s.now())
 	return st
 }
 

@@ -62,6 +62,9 @@ func List(list *edl.Status, cfg *config.Config, started, now time.Time) (trouble
 		troubles = append(troubles, Trouble{Of: "save", What: "list: it cannot be saved for a start without the store: " + list.SaveError, Remedy: "Make room in state_dir, and see that the daemon's user may write there"})
 	}
 	switch left := list.CertNotAfter.Sub(now); {
+	case list.CertError != "" && !list.CertNotAfter.IsZero() && left <= 0:
+		troubles = append(troubles, Trouble{Since: list.CertNotAfter, What: "certificate: that of the list has ended: connections to the list are closed, and firewalls go on with their last copies: " + list.CertError,
+			Remedy: "Renew edl.tls.cert_file; it is read again by itself"})
 	case list.CertError != "":
 		troubles = append(troubles, Trouble{What: "certificate: no new one can be had for the list, and firewalls stop enforcing it when the present one ends: " + list.CertError,
 			Remedy: "See that the daemon's user may read edl.tls.cert_file and edl.tls.key_file, or write to state_dir, and that they are valid"})

@@ -62,6 +62,7 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 		{"it is an old one", byTag, edl.Status{Loaded: true, LastGood: true, Updated: started}, time.Hour, started, "list: it is served as it was last saved, as of 2026-03-01"},
 		{"it cannot be saved", byTag, edl.Status{Loaded: true, SaveError: "disk full"}, time.Hour, time.Time{}, "list: it cannot be saved"},
 		{"no certificate", byTag, edl.Status{Loaded: true, CertError: "no key"}, time.Hour, time.Time{}, "certificate: no new one"},
+		{"the certificate has ended", byTag, edl.Status{Loaded: true, CertError: "expired", CertNotAfter: started}, time.Hour, started, "certificate: that of the list has ended: connections to the list are closed"},
 		{"the certificate ends", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(-4 * 24 * time.Hour), "certificate: that of the list ends at 2026-03-11"},
 		{"the certificate does not end", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(15 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 	} {
