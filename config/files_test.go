@@ -147,6 +147,11 @@ func TestStoreURLFile(t *testing.T) {
 	if _, warnings, err := Load(Options{Path: write(t, "c.yaml", "store: {url_file: "+write(t, "u", url, 0o644)+"}", 0o600)}); err != nil || len(warnings) == 0 || warnings[0].Key != "store.url_file" {
 		t.Errorf("a file that others read: %v, %v", warnings, err)
 	}
+	// The password is not in the configuration, which others may read.
+	open := sound + "store: {url_file: " + good + "}"
+	if _, warnings, err := Load(Options{Path: write(t, "c.yaml", open, 0o644)}); err != nil || len(warnings) > 0 {
+		t.Errorf("a configuration that others read: %v, %v", warnings, err)
+	}
 }
 
 func TestWarnings(t *testing.T) {
