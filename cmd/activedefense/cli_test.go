@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 func TestAFaultyConfigurationExitsTwoWithEveryFault(t *testing.T) {
@@ -553,6 +555,26 @@ func TestAWorldWritableStateFolderIsAFault(t *testing.T) {
 			t.Errorf("%s: exit status %d, %s", command, code, stderr)
 		}
 	}
+}
+
+// The operator's page has the exit statuses of every command.
+func TestExitStatusesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../config/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| command | 0 | 1 |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var named func(c *cobra.Command)
+	named = func(c *cobra.Command) {
+		for _, below := range c.Commands() {
+			named(below)
+		}
+		if name := pathBelow(c); !c.HasSubCommands() && !strings.Contains(table, "`"+name+"`") {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
+	named((&app{stdout: io.Discard, stderr: io.Discard}).command())
 }
 
 // The daemon's user cannot read one of the logs, and the list's certificate ended months ago: check names both, and a daemon that shows
