@@ -39,3 +39,23 @@ func TestLineReaderGivesWhatSplitGives(t *testing.T) {
 		}
 	}
 }
+
+// A line that is a little too long is cut whatever stands at its limit, also behind a hole.
+func TestALineThatIsCutAtACarriageReturn(t *testing.T) {
+	for _, zeros := range []int{0, 5 * maxLine} {
+		for size, cut := range map[int]bool{maxLine: false, maxLine + 1: true} {
+			line := append(bytes.Repeat([]byte("x"), size-1), '\r')
+			data := append(make([]byte, zeros), append(line, "\r\n"...)...)
+			r := newLineReader(bytes.NewReader(data))
+			got, n, was, err := r.next()
+			if err != nil || n != int64(len(data)) || was != cut || !bytes.Equal(got, line[:maxLine]) {
+				t.Errorf("%d NULs and %d bytes: %d bytes of %d, cut %t, %v", zeros, size, len(got), n, was, err)
+			}
+		}
+		data := append(append(make([]byte, zeros), bytes.Repeat([]byte("x"), maxLine)...), "\ry\n"...)
+		r := newLineReader(bytes.NewReader(data))
+		if got, _, was, err := r.next(); err != nil || !was || len(got) != maxLine {
+			t.Errorf("%d NULs: %d bytes, cut %t, %v", zeros, len(got), was, err)
+		}
+	}
+}
