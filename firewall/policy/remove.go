@@ -235,7 +235,7 @@ func (r *remover) byTheirs() {
 	}
 	for _, name := range r.sendTo {
 		for _, u := range r.referring(name, "send-syslog") {
-			if !slices.Contains(ourNames(n.Syslog), name) && r.maySend(u) && r.ourMatchList(u) {
+			if !slices.Contains(ourNames(n.Syslog), name) && r.maySend(u) && r.isOurMatchList(u.entry) {
 				r.stopSending(u)
 			}
 		}
@@ -405,7 +405,8 @@ func (r *remover) stopLogging(u reference) {
 
 // stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.
 func (r *remover) stopSending(u reference) {
-	isOurs := r.ourMatchList(u)
+	name := u.entry.Attr("name")
+	isOurs := strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && r.isOurMatchList(u.entry)
 	switch {
 	case isOurs && !strings.Contains(u.path, "/profiles/"):
 		r.take(ActionDelete, u, "it is ours", false, u.path)
@@ -417,11 +418,11 @@ func (r *remover) stopSending(u reference) {
 	r.take(ActionChange, u, "match list "+quoteAll([]string{u.entry.Attr("name")})+" no longer sends to "+u.name, true, u.at)
 }
 
-// ourMatchList tells whether a match list is one of ours, and sends to nobody else.
-func (r *remover) ourMatchList(u reference) bool {
-	n, name := r.want.Names, u.entry.Attr("name")
-	return slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(name, another)) &&
-		strings.HasSuffix(u.path, "/match-list"+xmlapi.EntryNamed(name)) && sendsToAlone(u.entry, owned{r.provisioner}.ourServers())
+// isOurMatchList tells whether a match list bears a name of ours and does nothing but send to us.
+func (r *remover) isOurMatchList(m *xmlapi.Node) bool {
+	n := r.want.Names
+	return slices.Contains([]string{n.Logs, n.Logs + "-" + logTraffic, n.Logs + "-" + logThreat}, strings.TrimSuffix(m.Attr("name"), another)) &&
+		sendsToAlone(m, owned{r.provisioner}.ourServers())
 }
 
 // members takes away our address objects, with which address-group mode fills the group: all in one step, as there may be thousands.
