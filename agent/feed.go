@@ -37,6 +37,7 @@ const (
 // depends on it. It is the only reader of changes: whoever wrote them, this is how they take effect.
 type feed struct {
 	store        *store.Store
+	hear         func(context.Context) error // takes over what others never block, before their blocks are
 	guard        func() *detect.Guard
 	releaseAfter time.Duration
 	list         *edl.Server // nil when no list is served
@@ -79,7 +80,7 @@ type feed struct {
 
 func newFeed(st *store.Store) *feed {
 	f := &feed{
-		store: st, wakeup: loop.NewWakeup(), now: time.Now, ahead: func() time.Duration { return 0 }, wakeFirewalls: func() {},
+		store: st, wakeup: loop.NewWakeup(), now: time.Now, ahead: func() time.Duration { return 0 }, hear: func(context.Context) error { return nil }, wakeFirewalls: func() {},
 		place: make(map[netip.Prefix]int), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
 		decided: true,
 	}
@@ -118,6 +119,9 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	defer cancel()
 	for prefix, refusal := range f.lifts {
 		f.lift(ctx, prefix, refusal)
+	}
+	if err := f.hear(ctx); err != nil {
+		return err
 	}
 	if f.checkAll.Swap(false) {
 		f.checkEntries(ctx)

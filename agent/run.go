@@ -14,6 +14,7 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/agent/members"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
 	"activedefense/config"
@@ -71,11 +72,14 @@ func (a *Agent) start(ctx context.Context) error {
 		f.recheck()
 	}
 	a.begin("following the blacklist", f.run)
+	others := newMembers(a, st)
+	a.members.Store(others)
+	a.begin("following the other agents", others.Run)
 	a.begin("tracking the state of the database", m.Run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
 	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
 	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
-		standing: f.standing, percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
+		others: others.Waits, standing: f.standing, percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
 	a.begin("releases", release.run)
 	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed}
 	a.begin("pruning", prune.Run)
@@ -213,14 +217,12 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Mar
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
 	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
+	f.hear = members.NewNews(st, a.takeProtected).Hear
 	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
 		f.proven = make(map[netip.Prefix]time.Time)
 	}
 	load := func() error {
 		if err := m.Check(ctx); err != nil {
-			return err
-		}
-		if err := a.takeProtected(ctx); err != nil {
 			return err
 		}
 		return f.syncOnce(ctx)

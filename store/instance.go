@@ -265,6 +265,13 @@ func (inst *instance) Announce(ctx context.Context, s Sign, guard []Guarded) err
 		}
 	}
 	return inst.update(ctx, "say what this agent is", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if inst.kind == kindSQLite { // its file is one agent's, whatever that was called before
+			for _, table := range []string{"agent_guards", "agent_signs"} {
+				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent <> $1`, inst.agent); err != nil {
+					return err
+				}
+			}
+		}
 		now, err := inst.clock(ctx, tx)
 		if err != nil {
 			return err

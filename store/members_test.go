@@ -6,7 +6,28 @@ import (
 	"time"
 )
 
-// signs opens two agents on one database; on SQLite, which is one agent's, they are two all the same.
+// onPostgres runs a test on a fresh PostgreSQL database: SQLite has one agent.
+func onPostgres(t *testing.T, test func(t *testing.T, db emptyDatabase)) {
+	if base := postgresURL(t); base != "" {
+		test(t, newPostgres(t, base))
+	}
+}
+
+// A SQLite file has one agent: one that has lost its name leaves none behind that would be waited for.
+func TestASQLiteFileHasOneMember(t *testing.T) {
+	db := newSQLite(t)
+	_, two := signs(t, db)
+	list, err := two.Members(t.Context())
+	must(t, err)
+	if len(list) != 1 || list[0].Name != "south" || !list[0].Self {
+		t.Errorf("members: %+v", list)
+	}
+	if guards, err := two.Guards(t.Context()); err != nil || len(guards) > 0 {
+		t.Errorf("it guards what nobody names: %v, %v", guards, err)
+	}
+}
+
+// signs opens two agents on one database.
 func signs(t *testing.T, db emptyDatabase) (one, two *Store) {
 	t.Helper()
 	one, two = db.open("one"), db.open("two")
@@ -17,14 +38,12 @@ func signs(t *testing.T, db emptyDatabase) (one, two *Store) {
 }
 
 func TestMembersKnowOfEachOther(t *testing.T) {
-	onBoth(t, func(t *testing.T, db emptyDatabase) {
+	onPostgres(t, func(t *testing.T, db emptyDatabase) {
 		one, two := signs(t, db)
-		if db.URL != "" { // hosts whose clocks differ
-			one.now = func() time.Time { return time.Now().Add(-time.Hour) }
-			two.now = func() time.Time { return time.Now().Add(time.Hour) }
-			_, err := one.SignOfLife(t.Context(), "3 files")
-			must(t, err)
-		}
+		one.now = func() time.Time { return time.Now().Add(-time.Hour) } // hosts whose clocks differ
+		two.now = func() time.Time { return time.Now().Add(time.Hour) }
+		_, err := one.SignOfLife(t.Context(), "3 files")
+		must(t, err)
 		list, err := two.Members(t.Context())
 		must(t, err)
 		for i := range list {
@@ -51,7 +70,7 @@ func TestMembersKnowOfEachOther(t *testing.T) {
 
 // Each change of what is never blocked is heard of, and nothing else is: a sign of life has nobody read it again.
 func TestGuardsVersionTellsOfChangesAlone(t *testing.T) {
-	onBoth(t, func(t *testing.T, db emptyDatabase) {
+	onPostgres(t, func(t *testing.T, db emptyDatabase) {
 		one, two := signs(t, db)
 		last := int64(-1)
 		step := func(what string, news bool, do func() error) {
@@ -81,7 +100,7 @@ func TestGuardsVersionTellsOfChangesAlone(t *testing.T) {
 // An agent is forgotten only while it is silent, by the database's clock; one that comes back finds that it is not known, and
 // what it never blocks counts again when it has said so.
 func TestForget(t *testing.T) {
-	onBoth(t, func(t *testing.T, db emptyDatabase) {
+	onPostgres(t, func(t *testing.T, db emptyDatabase) {
 		one, two := signs(t, db)
 		list, err := two.Members(t.Context())
 		must(t, err)

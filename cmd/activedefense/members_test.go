@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"activedefense/agent/members"
+)
+
+// twoWorlds makes two agents that share one database: north, and south with the firewall LAB-FW-02.
+func twoWorlds(t *testing.T) (north, south *world) {
+	north, south = newWorld(t, "postgresql", "name: north"), newWorld(t, "sqlite", "name: south\nnetworks: {own: [198.51.100.0/28]}")
+	south.change(`"LAB-FW-01|LAB-FW-01`, "LAB-FW-02")
+	south.change(`store: \{url: ""\}`, `store: {url: "`+north.databaseURL()+`"}`)
+	return north, south
+}
+
+// databaseURL is the one of the configuration.
+func (w *world) databaseURL() string {
+	w.t.Helper()
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(regexp.MustCompile(`url: "(postgres[^"]*)"`).FindSubmatch(data)[1])
+}
+
+// change replaces in the configuration what matches.
+func (w *world) change(pattern, by string) {
+	w.t.Helper()
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(w.config, regexp.MustCompile(pattern).ReplaceAll(data, []byte(by)))
+}
+
+// untilMember waits until an agent sees another one so.
+func (w *world) untilMember(name, state string) {
+	w.t.Helper()
+	w.until("agent "+name+" is "+state, func() bool {
+		s := w.status()
+		return s != nil && slices.ContainsFunc(s.Members, func(m members.Status) bool { return m.Name == name && m.State == state })
+	})
+}
+
+// silence makes as if an agent had given no sign of life for two minutes.
+func (w *world) silence(name string) {
+	w.t.Helper()
+	conn, err := pgx.Connect(w.t.Context(), w.databaseURL())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(w.t.Context(), `UPDATE agent_signs SET seen_at = clock_timestamp() - interval '2 minutes' WHERE name = $1`, name); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// expectRun runs a command and checks its exit status and what it says.
+func (w *world) expectRun(code int, says string, args ...string) {
+	w.t.Helper()
+	if stdout, stderr, got := w.run(args...); got != code || !strings.Contains(stdout+stderr, says) {
+		w.t.Errorf("%v: exit status %d instead of %d, and it does not say %q: %s%s", args, got, code, says, stdout, stderr)
+	}
+}
+
+// Two agents on one PostgreSQL know of each other: neither blocks what the other never blocks, also when that one was killed; and
+// what waits for one that is gone ends with a command.
+func TestTwoAgentsOnOneDatabase(t *testing.T) {
+	t.Parallel() // it waits for time to pass
+	north, south := twoWorlds(t)
+	north.append(nil)
+	south.append(nil)
+	n, s := north.start(), south.start()
+	for _, w := range []*world{north, south} {
+		w.until("the agent is ready", func() bool { s := w.status(); return s != nil && s.Ready && s.Firewalls[0].Up })
+		w.until("both are seen", func() bool { s := w.status(); return s != nil && len(s.Members) == 2 })
+	}
+	text, _, _ := north.run("status", "--all")
+	for _, want := range []string{"2 agents on this database", "north (this one)", "south", "LAB-FW-02"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("status does not say %q:\n%s", want, text)
+		}
+	}
+
+	north.expectRun(0, "", "blacklist", "add", "203.0.113.66", "203.0.113.77", "--reason", "by hand")
+	for _, w := range []*world{north, south} {
+		w.until("both firewalls hold both", func() bool { return slices.Equal(w.tagged(), []string{"203.0.113.66", "203.0.113.77"}) })
+	}
+	begun := time.Now()
+	south.change(`name: south`, "name: south\nnever_block: [203.0.113.66]")
+	s.hangup()
+	for _, w := range []*world{south, north} {
+		w.until("what one of them allows is lifted everywhere", func() bool { return slices.Equal(w.tagged(), []string{"203.0.113.77"}) })
+		t.Logf("lifted %s after the reload was asked for", time.Since(begun))
+	}
+	north.expectRun(1, "203.0.113.66 is in never_block, as agent south says", "blacklist", "add", "203.0.113.66", "--reason", "by hand")
+	north.expectRun(1, "ours (networks.own), as agent south says", "blacklist", "add", "198.51.100.5", "--reason", "by hand")
+	north.expectRun(1, "agent south on", "members", "forget", "south")
+	north.expectRun(2, `no agent is called "west": this database has north (on `, "members", "forget", "west")
+
+	s.kill()
+	n.kill()
+	south.silence("south")
+	north.start()
+	north.untilMember("south", members.Silent)
+	north.until("what waits, and the command that ends it, is told", func() bool {
+		s := north.status()
+		return s != nil && s.Ready && strings.Contains(s.Waiting, "activedefense members forget south")
+	})
+	if s := north.status(); len(s.Troubles) == 0 || !strings.Contains(s.Troubles[0].Remedy, "activedefense members forget south") {
+		t.Errorf("troubles %+v", s.Troubles)
+	}
+	north.attack("203.0.113.66", "203.0.113.88")
+	north.until("who is not allowed is blocked", func() bool { return slices.Contains(north.tagged(), "203.0.113.88") })
+	if slices.Contains(north.tagged(), "203.0.113.66") {
+		t.Error("what the silent one allows is blocked")
+	}
+
+	north.expectRun(0, "Forgot agent south", "members", "forget", "south")
+	north.until("nothing waits any more", func() bool { s := north.status(); return s != nil && s.Waiting == "" && len(s.Members) == 1 })
+	north.expectRun(0, "", "blacklist", "add", "203.0.113.66", "--reason", "by hand")
+	north.until("what nobody allows is blocked", func() bool { return slices.Contains(north.tagged(), "203.0.113.66") })
+	south.start()
+	for _, w := range []*world{north, south} {
+		w.until("back again, its word counts", func() bool { return slices.Equal(w.tagged(), []string{"203.0.113.77", "203.0.113.88"}) })
+	}
+	if list := jsonLines[members.Status](north, "members", "list"); len(list) != 2 || list[1].Name != "south" || list[1].Host == "" || list[1].Guarded < 2 {
+		t.Errorf("members list: %+v", list)
+	}
+}
+
+// attack writes a scan of each source.
+func (w *world) attack(sources ...string) {
+	for _, source := range sources {
+		for k := range testPorts + 1 {
+			w.append(sample{at: time.Now().UTC(), src: source, dst: "198.51.100.7", port: 1000 + k, typ: "TRAFFIC", subtype: "drop"}.line())
+		}
+	}
+}
