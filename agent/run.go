@@ -62,6 +62,7 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
 	m.Lost = func() bool { return a.health.lostError() != nil }
+	m.Strays, m.Adopt = a.fleet.Strays, a.fleet.Adopt
 	a.teardown.Push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
@@ -70,6 +71,9 @@ func (a *Agent) start(ctx context.Context) error {
 	a.forgetLabels() // here, for a configuration that New refuses does not count
 	if a.lookAtLabels() {
 		f.recheck()
+	}
+	if m.Accepted {
+		a.fleet.Adopt()
 	}
 	a.begin("following the blacklist", f.run)
 	others := newMembers(a, st)

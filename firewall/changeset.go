@@ -31,6 +31,8 @@ type limits struct {
 	Now               time.Time     // of comparing
 	MaxTimeout        time.Duration // longest timeout that the firewall takes; 0: 30 days
 	Networks          bool          // the firewall takes IPv4 networks
+
+	Strays map[netip.Prefix]bool // what stands and is not ours: it is not removed, and the brake does not count it
 }
 
 // change is one address to be registered, for the first time or again.
@@ -67,11 +69,15 @@ func compare(desired []Entry, actual map[netip.Prefix]registration, l limits) ch
 			want.set(p, i)
 		}
 	}
-	standing, stand := make([]bool, len(desired)), 0
+	standing, stand, strays := make([]bool, len(desired)), 0, 0
 	for p, held := range actual {
 		i, wanted := want.get(p)
 		if !wanted {
-			changes.Unregister = append(changes.Unregister, p)
+			if l.Strays[p] {
+				strays++
+			} else {
+				changes.Unregister = append(changes.Unregister, p)
+			}
 			continue
 		}
 		standing[i] = true
@@ -93,6 +99,9 @@ func compare(desired []Entry, actual map[netip.Prefix]registration, l limits) ch
 		missing = append(missing, Entry{Prefix: p, Until: e.Until, Since: e.Since, Rank: e.Rank})
 	}
 	changes.arrange(missing, actual, l)
+	if changes.Braked = Braked(len(changes.Unregister), len(actual)-strays, l.MaxRemovalPercent); changes.Braked != nil {
+		changes.Unregister = nil
+	}
 	return changes
 }
 
@@ -135,7 +144,7 @@ func number(p netip.Prefix) uint64 {
 	return uint64(binary.BigEndian.Uint32(a[:]))<<8 | uint64(p.Bits())
 }
 
-// arrange puts everything in order, and the brake on.
+// arrange puts everything in order.
 func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]registration, l limits) {
 	slices.SortFunc(missing, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(b.Rank, a.Rank), b.Since.Compare(a.Since), compareEnds(b.Until, a.Until), ComparePrefixes(a.Prefix, b.Prefix))
@@ -149,9 +158,6 @@ func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]regis
 	})
 	slices.SortFunc(changes.Unregister, ComparePrefixes)
 	slices.SortFunc(changes.Unsupported, func(a, b Unsupported) int { return ComparePrefixes(a.Prefix, b.Prefix) })
-	if changes.Braked = Braked(len(changes.Unregister), len(actual), l.MaxRemovalPercent); changes.Braked != nil {
-		changes.Unregister = nil
-	}
 }
 
 // without takes out what the firewall has refused.

@@ -193,6 +193,9 @@ func firewallTrouble(f *enforce.Status) string {
 	if f.Brake != "" {
 		all = append(all, "BRAKE: "+f.Brake)
 	}
+	if f.Strays > 0 {
+		all = append(all, fmt.Sprintf("%s that this database never blocked", display.Grouped(f.Strays)))
+	}
 	if f.RefusedCount > 0 {
 		all = append(all, fmt.Sprintf("%d refused: %s", f.RefusedCount, strings.Join(f.Refused, ", ")))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"activedefense/agent/members"
+	"activedefense/agent/trouble"
 )
 
 // twoWorlds makes two agents that share one database: north, and south with the firewall LAB-FW-02.
@@ -136,6 +138,73 @@ func TestTwoAgentsOnOneDatabase(t *testing.T) {
 	if list := jsonLines[members.Status](north, "members", "list"); len(list) != 2 || list[1].Name != "south" || list[1].Host == "" || list[1].Guarded < 2 {
 		t.Errorf("members list: %+v", list)
 	}
+}
+
+// Two agents with the same tag on one firewall that do not share a database: the second, whose database is empty, takes nothing away of the
+// first, nor the first of the second. A person who says that all of it is left from a former database has it taken away.
+func TestAnEmptyDatabaseTakesNothingOfAnother(t *testing.T) {
+	for _, mode := range []string{"dynamic-tag", "address-group"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // it waits for time to pass
+			north, south := newWorld(t, "sqlite", ""), newWorld(t, "sqlite", "")
+			south.change(regexp.QuoteMeta(south.sim.URL()), north.sim.URL())
+			south.write(filepath.Join(south.dir, "fw.key"), []byte(north.sim.Key()))
+			south.write(filepath.Join(south.dir, "fw-ca.pem"), north.sim.CA())
+			for _, w := range []*world{north, south} {
+				w.change(`name: LAB-FW-01,`, "name: LAB-FW-01, commit_interval: 1s, mode: "+mode+",")
+				w.append(nil)
+			}
+			holds := func(what string, want ...string) {
+				t.Helper()
+				var got []string
+				deadline := time.Now().Add(patience)
+				for got = north.holds(mode); !slices.Equal(got, want); got = north.holds(mode) {
+					if time.Now().After(deadline) {
+						t.Fatalf("%s: the firewall holds %v instead of %v", what, got, want)
+					}
+				}
+			}
+			n := north.start()
+			north.until("the agent is ready", func() bool { s := north.status(); return s != nil && s.Ready && s.Firewalls[0].Up })
+			north.expectRun(0, "", "blacklist", "add", "203.0.113.1", "203.0.113.2", "203.0.113.3", "--reason", "by hand")
+			holds("the first agent", "203.0.113.1", "203.0.113.2", "203.0.113.3")
+
+			south.start()
+			south.until("it is told that another blocks there", func() bool {
+				s := south.status()
+				return s != nil && s.Ready && s.Firewalls[0].Strays == 3 && slices.ContainsFunc(s.Troubles, func(t trouble.Trouble) bool {
+					return strings.Contains(t.What, "203.0.113.1, 203.0.113.2, 203.0.113.3") && strings.Contains(t.Remedy, "activedefense store accept")
+				})
+			})
+			south.expectRun(0, "", "blacklist", "add", "203.0.113.8", "203.0.113.9", "--reason", "by hand")
+			holds("both", "203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.8", "203.0.113.9")
+			south.expectRun(0, "", "blacklist", "remove", "203.0.113.8")
+			holds("a release of the second", "203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.9")
+			n.kill()
+			n = north.start()
+			north.until("the first is told of the second", func() bool { s := north.status(); return s != nil && s.Ready && s.Firewalls[0].Strays == 1 })
+			north.expectRun(0, "", "blacklist", "remove", "203.0.113.3")
+			holds("a release of the first", "203.0.113.1", "203.0.113.2", "203.0.113.9")
+
+			n.stop()
+			south.expectRun(0, "taken for its own", "store", "accept")
+			holds("when a person says so", "203.0.113.9")
+			south.until("the trouble is over", func() bool { s := south.status(); return s != nil && s.Firewalls[0].Strays == 0 })
+		})
+	}
+}
+
+// holds is what the firewall blocks in a mode.
+func (w *world) holds(mode string) []string {
+	if mode == "dynamic-tag" {
+		return w.tagged()
+	}
+	var out []string
+	for _, m := range regexp.MustCompile(`<member>active-defense-([0-9.]+)</member>`).FindAllStringSubmatch(w.sim.Config().Running(), -1) {
+		out = append(out, m[1])
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(out, func(a string) bool { return a == "192.0.2.255" })
 }
 
 // attack writes a scan of each source.
