@@ -37,7 +37,7 @@ const (
 // depends on it. It is the only reader of changes: whoever wrote them, this is how they take effect.
 type feed struct {
 	store        *store.Store
-	hear         func(context.Context) error // takes over what others never block, before their blocks are
+	hear         func(context.Context) error // takes over what others never block
 	guard        func() *detect.Guard
 	releaseAfter time.Duration
 	list         *edl.Server // nil when no list is served
@@ -59,6 +59,7 @@ type feed struct {
 	checkAll atomic.Bool // the guard has changed
 	wakeup   loop.Wakeup // for a look at the store now; a lost one does no harm, for the next tick looks too
 	version  int64
+	heard    int64                  // the version of what others never block
 	entries  []firewall.Entry       // what is blocked, close together: it is copied with every new block
 	place    map[netip.Prefix]int   // of each among them
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
@@ -82,7 +83,7 @@ func newFeed(st *store.Store) *feed {
 	f := &feed{
 		store: st, wakeup: loop.NewWakeup(), now: time.Now, ahead: func() time.Duration { return 0 }, hear: func(context.Context) error { return nil }, wakeFirewalls: func() {},
 		place: make(map[netip.Prefix]int), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
-		decided: true,
+		decided: true, heard: -1,
 	}
 	f.current.Store(&enforce.Snapshot{})
 	return f
@@ -120,19 +121,23 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	for prefix, refusal := range f.lifts {
 		f.lift(ctx, prefix, refusal)
 	}
-	if err := f.hear(ctx); err != nil {
-		return err
-	}
 	if f.checkAll.Swap(false) {
 		f.checkEntries(ctx)
 	}
-	version, err := f.store.Version(ctx)
+	version, guards, err := f.store.Versions(ctx)
 	if err != nil {
 		return err
 	}
 	if version < f.version {
 		// An emptied or restored database must not shrink the list by itself.
 		return fmt.Errorf("%w: the blacklist in it is at version %d, but was at %d; the blacklist already loaded stays in effect", state.ErrBehind, version, f.version)
+	}
+	if guards != f.heard { // first, so that no block of theirs is taken that this forbids
+		if err := f.hear(ctx); err != nil {
+			return err
+		}
+		f.heard = guards
+		f.checkEntries(ctx)
 	}
 	if version == f.version && len(f.untold) == 0 {
 		f.loaded = true

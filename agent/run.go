@@ -14,7 +14,6 @@ import (
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
-	"activedefense/agent/members"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
 	"activedefense/config"
@@ -221,7 +220,7 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Mar
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
 	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
-	f.hear = members.NewNews(st, a.takeProtected).Hear
+	f.hear = a.takeProtected
 	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
 		f.proven = make(map[netip.Prefix]time.Time)
 	}

@@ -346,14 +346,6 @@ func (inst *instance) SignOfLife(ctx context.Context, behind string) (known bool
 	return known, err
 }
 
-// GuardsVersion goes up with every change of what Guards or Protected give.
-func (inst *instance) GuardsVersion(ctx context.Context) (version int64, err error) {
-	err = inst.failed("ask for changes of what is never blocked", inst.bound(ctx, func(ctx context.Context) error {
-		return inst.readers.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = 'guards'`).Scan(&version)
-	}))
-	return version, err
-}
-
 // Guards gives what the other agents never block, also those that are silent, in order of agent and address.
 func (inst *instance) Guards(ctx context.Context) (list []Guarded, err error) {
 	err = inst.view(ctx, "read what other agents never block", func(ctx context.Context, tx *sql.Tx) error {
@@ -396,7 +388,8 @@ func (inst *instance) Members(ctx context.Context) (list []Member, err error) {
 	return list, err
 }
 
-// Forget forgets an agent that has given no sign of life for so long, with what it never blocks. One that has, meanwhile, is left as it is:
+// Forget forgets an agent that has given no sign of life for so long, with what it never blocks and what its
+// firewalls named that no other agent has. One that has, meanwhile, is left as it is:
 // forgotten is false. An agent that comes back announces itself anew.
 func (inst *instance) Forget(ctx context.Context, id int64, silence time.Duration) (forgotten bool, err error) {
 	err = inst.update(ctx, "forget an agent", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
@@ -413,13 +406,43 @@ func (inst *instance) Forget(ctx context.Context, id int64, silence time.Duratio
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
+		firewalls, err := firewallsOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
 		for _, table := range []string{"agent_guards", "agent_signs"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent = $1`, id); err != nil {
 				return err
+			}
+		}
+		for _, firewall := range firewalls {
+			for _, table := range []string{"protected", "protected_asked"} {
+				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE firewall = $1`, firewall); err != nil {
+					return err
+				}
 			}
 		}
 		forgotten = true
 		return guardsChanged(ctx, tx)
 	})
 	return forgotten, err
+}
+
+// firewallsOf gives the firewalls of an agent that no other one has.
+func firewallsOf(ctx context.Context, tx *sql.Tx, id int64) (own []string, err error) {
+	others := make(map[string]bool)
+	err = forEach(ctx, tx, func(rows *sql.Rows) error {
+		var agent int64
+		var firewalls string
+		err := rows.Scan(&agent, &firewalls)
+		for name := range strings.Lines(firewalls) {
+			if name = strings.TrimSuffix(name, "\n"); agent == id {
+				own = append(own, name)
+			} else {
+				others[name] = true
+			}
+		}
+		return err
+	}, `SELECT agent, firewalls FROM agent_signs`)
+	return slices.DeleteFunc(own, func(name string) bool { return others[name] }), err
 }

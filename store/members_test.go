@@ -69,14 +69,14 @@ func TestMembersKnowOfEachOther(t *testing.T) {
 }
 
 // Each change of what is never blocked is heard of, and nothing else is: a sign of life has nobody read it again.
-func TestGuardsVersionTellsOfChangesAlone(t *testing.T) {
+func TestTheVersionOfTheGuardsTellsOfChangesAlone(t *testing.T) {
 	onPostgres(t, func(t *testing.T, db emptyDatabase) {
 		one, two := signs(t, db)
 		last := int64(-1)
 		step := func(what string, news bool, do func() error) {
 			t.Helper()
 			must(t, do())
-			now, err := two.GuardsVersion(t.Context())
+			_, now, err := two.Versions(t.Context())
 			must(t, err)
 			if (now != last) != news {
 				t.Errorf("%s: the version went from %d to %d", what, last, now)
@@ -107,6 +107,11 @@ func TestForget(t *testing.T) {
 		if done, err := two.Forget(t.Context(), list[0].ID, time.Minute); err != nil || done {
 			t.Fatalf("one that lives is forgotten: %t, %v", done, err)
 		}
+		named := []Protected{{Kind: ProtectedPeer, What: "DNS server", Address: prefix("192.0.2.53")}}
+		for _, firewall := range []string{"FW-1", "FW-2", "FW-3"} { // the second is of both, the third of the other alone
+			must(t, one.SaveProtected(t.Context(), firewall, noon(), named))
+		}
+		must(t, two.Announce(t.Context(), Sign{Name: "south", Firewalls: []string{"FW-2", "FW-3"}}, nil))
 		silent(t, two, list[0].ID, 2*time.Minute)
 		if list, err = two.Members(t.Context()); err != nil || list[0].Silence < 2*time.Minute || list[0].Silence > 3*time.Minute {
 			t.Fatalf("the silence of two minutes is told as %s, %v", list[0].Silence, err)
@@ -116,6 +121,11 @@ func TestForget(t *testing.T) {
 		}
 		if guards, err := two.Guards(t.Context()); err != nil || len(guards) > 0 {
 			t.Errorf("what it never blocked is still guarded: %v, %v", guards, err)
+		}
+		left, asked, err := two.Protected(t.Context())
+		must(t, err)
+		if len(left) != 2 || left[0].Firewall != "FW-2" || left[1].Firewall != "FW-3" || len(asked) != 2 {
+			t.Errorf("left of what the firewalls named: %v, asked %v", left, asked)
 		}
 		if known, err := one.SignOfLife(t.Context(), ""); err != nil || known {
 			t.Errorf("back again, it is known: %t, %v", known, err)

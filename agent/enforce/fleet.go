@@ -113,6 +113,13 @@ func (f *Fleet) Wake() {
 	}
 }
 
+// Ask has every firewall asked now what is ours.
+func (f *Fleet) Ask() {
+	for _, k := range f.Askers {
+		k.wakeup.Wake()
+	}
+}
+
 // Strays tells whether a firewall holds under our tag or in our group what this database never blocked.
 func (f *Fleet) Strays() bool {
 	return slices.ContainsFunc(f.Enforcers, func(e *Enforcer) bool { return e.Status().Strays > 0 })

@@ -77,6 +77,7 @@ type Options struct {
 	Started time.Time         // of this agent, by this host's monotonic clock
 	Behind  func() string     // what it has not read yet
 	Known   func() *own.Known // what it never blocks
+	Back    func()            // it was forgotten, and with it what its firewalls named: they are to be asked again
 	Now     func() time.Time
 	Log     zerolog.Logger
 }
@@ -132,13 +133,13 @@ func (m *Members) Run(ctx context.Context) error {
 func (m *Members) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	known := m.opts.Known()
+	known, back := m.opts.Known(), false
 	if known == m.said {
 		there, err := m.opts.Store.SignOfLife(ctx, m.opts.Behind())
 		if err != nil {
 			return err
 		}
-		if !there { // forgotten: the others know nothing of it
+		if back = !there; back { // forgotten: the others know nothing of it
 			m.said = nil
 		}
 	}
@@ -149,6 +150,9 @@ func (m *Members) once(ctx context.Context) error {
 			return err
 		}
 		m.said = known
+	}
+	if back {
+		m.opts.Back()
 	}
 	return m.look(ctx)
 }
@@ -240,29 +244,4 @@ func quoted(name string) string {
 		return name
 	}
 	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-}
-
-// News has what all agents on a database never block taken over when it changed.
-type News struct {
-	store *store.Store
-	take  func(context.Context) error
-	heard int64 // the version that was taken over last
-}
-
-// NewNews makes news of everything there is.
-func NewNews(st *store.Store, take func(context.Context) error) *News {
-	return &News{store: st, take: take, heard: -1}
-}
-
-// Hear looks for news. It is for one goroutine.
-func (n *News) Hear(ctx context.Context) error {
-	version, err := n.store.GuardsVersion(ctx)
-	if err != nil || version == n.heard {
-		return err
-	}
-	if err := n.take(ctx); err != nil {
-		return err
-	}
-	n.heard = version
-	return nil
 }

@@ -1,9 +1,6 @@
 package members
 
 import (
-	"context"
-	"errors"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -65,9 +62,9 @@ func TestOneThatComesBackIsAMemberAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := own.New(cfg, nil).Known()
-	behind := "3 files"
+	behind, back := "3 files", 0
 	m := New(Options{Store: st, Sign: store.Sign{Name: "north", Host: "log1", Version: "test"}, Started: time.Now(), Now: time.Now, Log: zerolog.Nop(),
-		Behind: func() string { return behind }, Known: func() *own.Known { return known }}, loop.NewWakeup())
+		Behind: func() string { return behind }, Known: func() *own.Known { return known }, Back: func() { back++ }}, loop.NewWakeup())
 	once := func() Status {
 		t.Helper()
 		if err := m.once(t.Context()); err != nil {
@@ -97,37 +94,13 @@ func TestOneThatComesBackIsAMemberAgain(t *testing.T) {
 	if done, err := st.Forget(t.Context(), list[0].ID, 0); err != nil || !done {
 		t.Fatal(done, err)
 	}
-	once()
+	if back > 0 {
+		t.Error("it is back, and was never away")
+	}
+	if once(); back != 1 {
+		t.Errorf("that it is back was told %d times", back)
+	}
 	if why, err := m.Waits(t.Context()); err != nil || strings.TrimSpace(why) != "" {
 		t.Errorf("it waits for itself: %q, %v", why, err)
 	}
-}
-
-// What never to block is taken over when it changed, until that succeeds, and not otherwise.
-func TestNewsAreTakenOverOnce(t *testing.T) {
-	st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "test.db"), Instance: "one"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	taken, fault := 0, error(nil)
-	news := NewNews(st, func(context.Context) error { taken++; return fault })
-	hear := func(what string, want int) {
-		t.Helper()
-		taken = 0
-		if err := news.Hear(t.Context()); !errors.Is(err, fault) || taken != want {
-			t.Errorf("%s: taken over %d times, not %d: %v", what, taken, want, err)
-		}
-	}
-	hear("at first", 1)
-	hear("nothing new", 0)
-	if err := st.Announce(t.Context(), store.Sign{Name: "north"}, []store.Guarded{{Address: netip.MustParsePrefix("203.0.113.9/32"), What: "in never_block"}}); err != nil {
-		t.Fatal(err)
-	}
-	fault = errors.New("the database is away")
-	hear("a change, in vain", 1)
-	hear("again", 1)
-	fault = nil
-	hear("again, with success", 1)
-	hear("nothing new again", 0)
 }
