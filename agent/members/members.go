@@ -113,12 +113,12 @@ func (m *Members) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		switch err := m.once(ctx); {
-		case err != nil && ctx.Err() == nil && !m.failed:
+		case err != nil && ctx.Err() == nil && !m.failed && m.opts.Store.Kind() == "postgresql": // else there is nobody to be told
 			m.failed = true
-			m.opts.Log.Warn().Err(err).Msg("this agent cannot say that it lives; the others' releases wait for it meanwhile")
+			m.opts.Log.Warn().Err(err).Msg("this agent cannot tell the others on its database that it lives; nobody is released there for being quiet meanwhile")
 		case err == nil && m.failed:
 			m.failed = false
-			m.opts.Log.Info().Msg("this agent can say again that it lives")
+			m.opts.Log.Info().Msg("this agent can tell the others again that it lives")
 		}
 		select {
 		case <-ctx.Done():

@@ -118,6 +118,9 @@ func TestTwoAgentsOnOneDatabase(t *testing.T) {
 		s := north.status()
 		return s != nil && s.Ready && strings.Contains(s.Waiting, "activedefense members forget south")
 	})
+	if _, text := north.get("/metrics"); !strings.Contains(text, `activedefense_members{state="silent"} 1`) {
+		t.Error("no metric tells of it")
+	}
 	if s := north.status(); len(s.Troubles) == 0 || !strings.Contains(s.Troubles[0].Remedy, "activedefense members forget south") {
 		t.Errorf("troubles %+v", s.Troubles)
 	}
@@ -169,13 +172,16 @@ func TestAnEmptyDatabaseTakesNothingOfAnother(t *testing.T) {
 			north.expectRun(0, "", "blacklist", "add", "203.0.113.1", "203.0.113.2", "203.0.113.3", "--reason", "by hand")
 			holds("the first agent", "203.0.113.1", "203.0.113.2", "203.0.113.3")
 
-			south.start()
+			s := south.start()
 			south.until("it is told that another blocks there", func() bool {
 				s := south.status()
 				return s != nil && s.Ready && s.Firewalls[0].Strays == 3 && slices.ContainsFunc(s.Troubles, func(t trouble.Trouble) bool {
 					return strings.Contains(t.What, "203.0.113.1, 203.0.113.2, 203.0.113.3") && strings.Contains(t.Remedy, "activedefense store accept")
 				})
 			})
+			if _, text := south.get("/metrics"); !strings.Contains(text, `activedefense_firewall_strays{firewall="LAB-FW-01"} 3`) {
+				t.Error("the metric does not count them")
+			}
 			south.expectRun(0, "", "blacklist", "add", "203.0.113.8", "203.0.113.9", "--reason", "by hand")
 			holds("both", "203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.8", "203.0.113.9")
 			south.expectRun(0, "", "blacklist", "remove", "203.0.113.8")
@@ -187,7 +193,13 @@ func TestAnEmptyDatabaseTakesNothingOfAnother(t *testing.T) {
 			holds("a release of the first", "203.0.113.1", "203.0.113.2", "203.0.113.9")
 
 			n.stop()
+			if mode == "address-group" { // the other way: a start takes it over
+				s.stop()
+			}
 			south.expectRun(0, "taken for its own", "store", "accept")
+			if mode == "address-group" {
+				south.start()
+			}
 			holds("when a person says so", "203.0.113.9")
 			south.until("the trouble is over", func() bool { s := south.status(); return s != nil && s.Firewalls[0].Strays == 0 })
 		})
