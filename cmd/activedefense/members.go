@@ -35,7 +35,7 @@ another is silent or behind, because what that one has not read may be activity.
 		Use:   "forget NAME",
 		Short: "Forget an agent that is gone for good: what waits for it waits no longer",
 		Long: `Forgets an agent that has given no sign of life for a minute. Quiet sources are released again, and what it alone never blocked is no
-longer guarded: name that in never_block of another agent first. An agent that comes back is a member again by itself.`,
+longer guarded: name that in never_block of another agent first. What only its label files listed is released. An agent that comes back is a member again by itself.`,
 		Args: exactlyOne("the NAME of an agent, as members list has it"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withStore(c.Context(), func(_ *config.Config, st *store.Store) error { return a.forgetMember(c.Context(), st, args[0]) })
@@ -87,24 +87,14 @@ func (a *app) forgetMember(ctx context.Context, st *store.Store, name string) er
 	var alive *store.Member
 	forgotten := 0
 	for i := range list {
-		m := &list[i]
-		done, err := st.Forget(ctx, m.ID, members.SilentAfter)
+		done, err := a.forget(ctx, st, &list[i])
 		if err != nil {
 			return err
 		}
-		if !done {
-			alive = m
-			continue
-		}
-		forgotten++
-		if a.json {
-			err = a.printJSON(map[string]any{"forgotten": m.Name, "host": m.Host, "seen_at": m.Seen.UTC().Format(time.RFC3339Nano), "guarded": m.Guarded})
+		if done {
+			forgotten++
 		} else {
-			_, err = fmt.Fprintf(a.stdout, "Forgot agent %s on %s, which had given no sign of life for %s. The %s that it never blocked are no longer guarded for it.\n",
-				display.Harmless(m.Name), display.Harmless(m.Host), span(m.Silence), display.Plural(m.Guarded, "entry"))
-		}
-		if err != nil {
-			return err
+			alive = &list[i]
 		}
 	}
 	if forgotten == 0 {
@@ -112,4 +102,28 @@ func (a *app) forgetMember(ctx context.Context, st *store.Store, name string) er
 			"if it only is behind, activedefense status on that host says what keeps it", alive.Name, alive.Host, span(alive.Silence))
 	}
 	return nil
+}
+
+// forget forgets one agent, if it is silent, and says so.
+func (a *app) forget(ctx context.Context, st *store.Store, m *store.Member) (done bool, err error) {
+	if m.Silence <= members.SilentAfter {
+		return false, nil
+	}
+	// First, for when this is broken off it can be repeated.
+	released, err := st.UnlistAll(ctx, m.ID, "agent "+m.Name+", which listed it, was forgotten", time.Now())
+	if err != nil {
+		return false, err
+	}
+	if done, err = st.Forget(ctx, m.ID, members.SilentAfter); err != nil || !done {
+		return false, err
+	}
+	if a.json {
+		return true, a.printJSON(map[string]any{"forgotten": m.Name, "host": m.Host, "seen_at": m.Seen.UTC().Format(time.RFC3339Nano), "guarded": m.Guarded, "released": released})
+	}
+	fmt.Fprintf(a.stdout, "Forgot agent %s on %s, which had given no sign of life for %s. The %s that it never blocked are no longer guarded for it.\n",
+		display.Harmless(m.Name), display.Harmless(m.Host), span(m.Silence), display.Plural(m.Guarded, "entry"))
+	if released > 0 {
+		fmt.Fprintf(a.stdout, "%s that only its label files listed: released.\n", display.Plural(released, "address"))
+	}
+	return true, nil
 }
