@@ -416,7 +416,7 @@ func (inst *instance) Forget(ctx context.Context, id int64, silence time.Duratio
 			}
 		}
 		for _, firewall := range firewalls {
-			for _, table := range []string{"protected", "protected_asked"} {
+			for _, table := range []string{"protected_asked", "protected"} { // in the order of SaveProtected
 				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE firewall = $1`, firewall); err != nil {
 					return err
 				}
