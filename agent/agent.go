@@ -18,6 +18,7 @@ import (
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/agent/members"
 	"activedefense/agent/own"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
@@ -65,6 +66,8 @@ type Agent struct {
 	lookout  *line.Lookout
 	noticed  trouble.Memory
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
+	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
+	members  atomic.Pointer[members.Members]  // nil until the store was reached
 	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
 	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
 	own      *own.Addresses
@@ -84,7 +87,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 	a := &Agent{
 		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
-		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(),
+		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(), announce: loop.NewWakeup(),
 	}
 	a.clock = clock.New(func() (time.Time, time.Duration) { now := a.now(); return now, now.Sub(a.started) })
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)

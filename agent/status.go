@@ -8,6 +8,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/members"
 	"activedefense/agent/silence"
 	"activedefense/agent/trouble"
 )
@@ -36,8 +37,9 @@ type Status struct {
 	Held          int                    `json:"held"`                    // that wait for a person: blacklist accept, or remove
 	Observed      int                    `json:"observed"`                // that a rule in mode observe found
 	Braked        int                    `json:"releases_braked"`         // quiet sources that the list's brake does not release
-	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
+	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read, or another agent has not read
 	List          *edl.Status            `json:"list,omitempty"`
+	Members       []members.Status       `json:"members"` // the agents on this database; empty until it was reached
 	Ours          OursStatus             `json:"ours"`
 	Firewalls     []enforce.Status       `json:"firewalls"`
 	Policies      []enforce.PolicyStatus `json:"policies"`
@@ -95,7 +97,10 @@ func (a *Agent) Status() Status {
 		s.Held, s.Observed = f.undecided()
 	}
 	s.Braked = a.brake.held()
-	s.Waiting, _ = a.lookout.Last()
+	s.Members = a.members.Load().Status()
+	if s.Waiting, _ = a.lookout.Last(); s.Waiting == "" {
+		s.Waiting = members.Waiting(s.Members)
+	}
 	if a.list != nil {
 		list := a.list.Status()
 		s.List = &list
@@ -119,7 +124,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
-	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now),
+	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults))
 	if s.List != nil {

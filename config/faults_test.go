@@ -99,6 +99,8 @@ func TestFaults(t *testing.T) {
 		{"never_block with a zone", "never_block: ['fe80::1%eth0']", "never_block[0]", "is not an address"},
 		{"release_after", "blacklist: {release_after: 59s}", "blacklist.release_after", "at least 1m"},
 
+		{"the agent's name", "name: ' north'", "name", "is not a valid name"},
+
 		{"edl listen", "edl: {listen: '8443'}", "edl.listen", "host:port"},
 		{"edl port", "edl: {listen: ':65536'}", "edl.listen", "1 to 65535"},
 		{"edl service name", "edl: {listen: ':https'}", "edl.listen", "1 to 65535"},

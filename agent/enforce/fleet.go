@@ -116,6 +116,27 @@ func (f *Fleet) Wake() {
 	}
 }
 
+// Ask has every firewall asked now what is ours.
+func (f *Fleet) Ask() {
+	for _, k := range f.Askers {
+		k.wakeup.Wake()
+	}
+}
+
+// Strays tells whether a firewall holds under our tag or in our group what this database never blocked.
+func (f *Fleet) Strays() bool {
+	return slices.ContainsFunc(f.Enforcers, func(e *Enforcer) bool { return e.Status().Strays > 0 })
+}
+
+// Adopt has each firewall, when it is read next, taken for holding nothing but ours: what is not blocked is removed, as far as the brake
+// lets it.
+func (f *Fleet) Adopt() {
+	for _, e := range f.Enforcers {
+		e.adopt.Store(true)
+		e.returned.Wake()
+	}
+}
+
 // Status gives the state of each firewall now, and what was last found of each one's policies.
 func (f *Fleet) Status() (firewalls []Status, policies []PolicyStatus) {
 	firewalls, policies = []Status{}, []PolicyStatus{}
@@ -154,13 +175,13 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 	switch fw.Mode {
 	case firewall.ModeGroup:
 		e.keeper, err = firewall.NewGroup(firewall.GroupOptions{
-			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, CommitInterval: fw.CommitInterval}, members...)
+			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, CommitInterval: fw.CommitInterval, Stray: e.stray}, members...)
 	case firewall.ModeList:
 		e.desired = o.Served
 		e.keeper, err = o.newList(fw, names, members[0])
 	default:
 		e.keeper, err = firewall.NewRuleTags(members[0], firewall.TagOptions{
-			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, PassTime: passTime}, o.Config.Detect.Tags())
+			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, PassTime: passTime, Stray: e.stray}, o.Config.Detect.Tags())
 	}
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func Write(w io.Writer, s *agent.Status, o Options) error {
 	if err := v.head(&out); err != nil {
 		return err
 	}
-	sections := []*section{v.files(), v.firewalls(), v.policies(), v.badLines()}
+	sections := []*section{v.members(), v.files(), v.firewalls(), v.policies(), v.badLines()}
 	room := o.Height - bytes.Count(out.Bytes(), []byte("\n"))
 	var wants []int
 	for _, s := range sections {
@@ -150,7 +150,7 @@ func (v *view) head(w io.Writer) error {
 		t.Row("ours", line)
 	}
 	if v.Waiting != "" {
-		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+v.Waiting)
+		t.Row("releases", "WAITING (except those at a fixed time) for what was not read: "+v.Waiting)
 	}
 	if l := v.List; l != nil {
 		t.Row("list", fmt.Sprintf("%s (%s left out), last fetched %s, certificate until %s", display.Plural(l.Entries, "entry"), display.Grouped(l.LeftOut),

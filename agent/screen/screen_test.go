@@ -11,6 +11,7 @@ import (
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/members"
 	"activedefense/agent/trouble"
 	"activedefense/firewall/policy"
 )
@@ -175,5 +176,29 @@ func TestRoomIsSharedEvenly(t *testing.T) {
 		if got := fmt.Sprint(shares(c.room, c.want)); got != c.got {
 			t.Errorf("%+v: %s", c, got)
 		}
+	}
+}
+
+// Several agents on one database are shown, those that are not well first; one alone is not, unless all is asked for.
+func TestSeveralAgentsAreShown(t *testing.T) {
+	s := &agent.Status{Now: noon, Members: []members.Status{
+		{Name: "north", Host: "log1", Version: "1.2", State: members.OK, Silence: 3, Guarded: 12, Firewalls: []string{"FW-1", "FW-2"}, Self: true},
+		{Name: "south", Host: "log2", Version: "1.1", State: members.Silent, Silence: 7200},
+	}}
+	text := written(t, s, Options{})
+	for _, want := range []string{"2 agents on this database: 1 silent, 1 ok", "north (this one)", "FW-1, FW-2", "2h0m ago", "SILENT"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	if strings.Index(text, "south") > strings.Index(text, "north") {
+		t.Errorf("the silent one does not come first:\n%s", text)
+	}
+	s.Members = s.Members[:1]
+	if text := written(t, s, Options{}); strings.Contains(text, "north") {
+		t.Errorf("one alone is shown:\n%s", text)
+	}
+	if text := written(t, s, Options{All: true}); !strings.Contains(text, "1 agent on this database: 1 ok") {
+		t.Errorf("not even with --all:\n%s", text)
 	}
 }

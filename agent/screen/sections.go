@@ -10,8 +10,37 @@ import (
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/members"
 	"activedefense/firewall/policy"
 )
+
+// members are the agents on the database, where there are several: those that are not well, then the others.
+func (v *view) members() *section {
+	s := &section{columns: []string{"AGENT", "HOST", "VERSION", "STATE", "LAST SIGN OF LIFE", "NEVER BLOCKS", "FIREWALLS"}}
+	if len(v.Members) < 2 && !v.opts.All {
+		return s
+	}
+	states := make(map[string]int)
+	for _, m := range v.Members {
+		states[m.State]++
+	}
+	s.sum = fmt.Sprintf("%s on this database: %s", display.Plural(len(v.Members), "agent"), counted(states, members.Silent, members.Unknown, members.Behind, members.OK))
+	all := slices.Clone(v.Members)
+	rank := func(m members.Status) int {
+		return slices.Index([]string{members.Silent, members.Unknown, members.Behind, members.OK}, m.State)
+	}
+	slices.SortStableFunc(all, func(a, b members.Status) int { return cmp.Compare(rank(a), rank(b)) })
+	for i := range all {
+		m := &all[i]
+		name := m.Name
+		if m.Self {
+			name += " (this one)"
+		}
+		s.rows = append(s.rows, []any{name, m.Host, m.Version, m.StateText(), display.Span(time.Duration(m.Silence*float64(time.Second))) + " ago",
+			display.Grouped(m.Guarded), strings.Join(m.Firewalls, ", ")})
+	}
+	return s
+}
 
 // files are those that are read: in trouble, behind, then the newest first.
 func (v *view) files() *section {
@@ -163,6 +192,9 @@ func firewallTrouble(f *enforce.Status) string {
 	}
 	if f.Brake != "" {
 		all = append(all, "BRAKE: "+f.Brake)
+	}
+	if f.Strays > 0 {
+		all = append(all, fmt.Sprintf("%s that this database never blocked", display.Grouped(f.Strays)))
 	}
 	if f.RefusedCount > 0 {
 		all = append(all, fmt.Sprintf("%d refused: %s", f.RefusedCount, strings.Join(f.Refused, ", ")))
