@@ -28,7 +28,7 @@ firewalls:
 `))
 	for _, command := range []string{"check", "run", "status"} {
 		_, stderr, code := w.run(command)
-		if code != 2 {
+		if code != 2 && command != "status" || code == 0 { // which needs admin.listen alone, and finds no daemon
 			t.Errorf("%s: exit status %d", command, code)
 		}
 		keys := []string{"inputs[0].timezone", "never_block[0]", "detekt", "firewalls[1].name", "firewalls[1].url"}

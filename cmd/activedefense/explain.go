@@ -111,7 +111,7 @@ type countingJSON struct {
 }
 
 func (e *explainCommand) explain(ctx context.Context, line string) error {
-	cfg, err := e.load()
+	cfg, err := e.loadPart(config.PartInputs, config.PartRules, config.PartOurs, config.PartStore)
 	if err != nil {
 		return err
 	}

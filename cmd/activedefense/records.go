@@ -251,7 +251,7 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err != nil {
 		return err
 	}
-	cfg, err := r.load()
+	cfg, err := r.loadPart(config.PartStore, config.PartAdmin)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
+			return a.withStore(c.Context(), forStore, func(cfg *config.Config, st *store.Store) error {
 				x, err := explain.Of(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
 				if errors.Is(err, explain.ErrUnknownAddress) {
 					return a.showUnlisted(c.Context(), cfg, st, prefix, err)

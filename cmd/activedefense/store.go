@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent/state"
+	"activedefense/config"
 )
 
 func newStoreCommand(a *app) *cobra.Command {
@@ -29,7 +30,7 @@ longer blocked, unless lines that are still there say so. A running daemon goes 
 }
 
 func acceptStore(a *app) error {
-	cfg, err := a.load()
+	cfg, err := a.loadPart(config.PartStore)
 	if err != nil {
 		return err
 	}
