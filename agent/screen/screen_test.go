@@ -11,6 +11,7 @@ import (
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/own"
 	"activedefense/agent/trouble"
 	"activedefense/firewall/policy"
 )
@@ -175,5 +176,19 @@ func TestRoomIsSharedEvenly(t *testing.T) {
 		if got := fmt.Sprint(shares(c.room, c.want)); got != c.got {
 			t.Errorf("%+v: %s", c, got)
 		}
+	}
+}
+
+// What is ours is counted, and with all rows named, and who says so.
+func TestWhatIsOursIsNamedOnRequest(t *testing.T) {
+	s := &agent.Status{Ready: true, Now: noon, Started: *ago(time.Hour)}
+	s.Ours.Known = true
+	s.Ours.Networks = []own.Network{{Network: "198.51.100.1", From: "firewall FW-1: interface ethernet1/1"}, {Network: "203.0.113.0/24", From: "networks.own"}}
+	const sum, row = "2 addresses and networks (networks.own and the firewalls", "\n198.51.100.1    firewall FW-1: interface ethernet1/1\n"
+	if text := written(t, s, Options{}); !strings.Contains(text, sum+"; --all lists them)") || strings.Contains(text, "198.51.100.1") {
+		t.Error(text)
+	}
+	if text := written(t, s, Options{All: true}); !strings.Contains(text, sum+")") || !strings.Contains(text, row) || !strings.Contains(text, "\n203.0.113.0/24  networks.own\n") {
+		t.Error(text)
 	}
 }

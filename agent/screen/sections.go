@@ -248,6 +248,19 @@ func findings(p *enforce.PolicyStatus) (found []string) {
 	return found
 }
 
+// named are the addresses and networks that are taken as ours, and who says so; among all rows alone.
+func (v *view) named() *section {
+	s := &section{columns: []string{"OURS", "FROM"}}
+	if !v.opts.All || len(v.Ours.Networks) == 0 {
+		return s
+	}
+	s.sum = "taken as ours: records to other public addresses do not count, where any of these is public"
+	for _, n := range v.Ours.Networks {
+		s.rows = append(s.rows, []any{n.Network, n.From})
+	}
+	return s
+}
+
 // badLines are samples of what could not be parsed.
 func (v *view) badLines() *section {
 	s := &section{columns: []string{"READ AT", "FILE", "ERROR", "LINE"}}

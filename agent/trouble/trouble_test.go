@@ -124,6 +124,10 @@ func TestWhatThePartsSayIsATrouble(t *testing.T) {
 	asked := []enforce.AskStatus{{Firewall: "fw1", Error: "no"}, {Firewall: "fw2"}, {Firewall: "fw3", AskedAt: &since, Troubles: []ours.Trouble{{What: "too wide", Remedy: "say so"}}}}
 	expect(t, "networks", Networks(&d, true, asked, since, noon), "1h0m0s networks: in 10 % of the refused records neither end is ours, and they count for nothing",
 		"1h0m0s networks: fw1 has never said which addresses are ours: no", "unknown networks: fw3: too wide")
+	expect(t, "not one is ours", Networks(&line.DetectStatus{Refused: 33, Elsewhere: 33}, true, nil, since, noon),
+		"1h0m0s networks: not one of the 33 refused records has an end that is ours, and none of them counts: nothing is detected")
+	expect(t, "few are not ours", Networks(&line.DetectStatus{Refused: 9, Elsewhere: 9}, true, nil, since, noon))
+	expect(t, "one is ours", Networks(&line.DetectStatus{Refused: 33, Elsewhere: 32}, true, nil, since, noon))
 	expect(t, "it may be starting", Networks(&line.DetectStatus{}, true, asked[:1], ago(59*time.Second), noon))
 	expect(t, "nothing is known to be ours", Networks(&d, false, nil, since, noon))
 }
