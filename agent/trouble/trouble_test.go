@@ -115,7 +115,10 @@ func TestWhatThePartsSayIsATrouble(t *testing.T) {
 	expect(t, "the store is away", Store(&since, "connection refused"), "1h0m0s store: it is away, and nothing is read and nobody newly blocked until it is back: connection refused")
 	expect(t, "releases wait", Releases("no log file is left at /l", since, noon), "1h0m0s releases: nobody is found quiet while activity may go unseen: no log file is left at /l")
 	expect(t, "releases wait for a moment", Releases("no log file is left at /l", ago(time.Second), noon))
-	expect(t, "reload", Reload(&since, noon, []string{"a", "b"}), "1h0m0s reload-refused: the configuration as it is now was refused, and the one loaded 2026-11-29T12:00:00Z stays in use: a (and 1 more)")
+	expect(t, "reload", Reload(&since, noon, []string{"a", "b"}, false), "1h0m0s reload-refused: the configuration as it is now was refused, and the one loaded 2026-11-29T12:00:00Z stays in use: a (and 1 more)")
+	if here := Reload(&since, noon, []string{"edl.listen: address already in use"}, true); len(here) != 1 || strings.Contains(here[0].Remedy, "check") || !strings.Contains(here[0].Remedy, "valid") {
+		t.Errorf("of a configuration that cannot work here: %+v", here)
+	}
 	expect(t, "policies", Policies([]enforce.PolicyStatus{
 		{Firewall: "fw1", State: policy.ResultFail, Since: since, Checks: []policy.Check{{Check: "rule", Result: policy.ResultFail}, {Check: "logging", Result: policy.ResultWarn}}},
 		{Firewall: "fw2", State: policy.ResultWarn, Since: since}, {Firewall: "fw3", State: enforce.StateUnknown, Checks: []policy.Check{{Check: "rule", Result: policy.ResultFail}}},
