@@ -189,9 +189,9 @@ func (a *app) inStore(ctx context.Context, cfg *config.Config, do func(*config.C
 	return do(cfg, st)
 }
 
-// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store. A command that
-// needs nothing else of the store goes on without.
-func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
+// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store, of which also, if it is
+// not nil, asks something else. A command that needs nothing else of the store goes on without.
+func (a *app) known(ctx context.Context, cfg *config.Config, also func(*store.Store)) *own.Known {
 	var st *store.Store
 	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
 		var err error
@@ -199,6 +199,9 @@ func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
 			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
 		} else {
 			defer st.Close()
+			if also != nil {
+				also(st)
+			}
 		}
 	}
 	known, err := agent.Known(ctx, cfg, st)
