@@ -161,7 +161,7 @@ func (v *view) head(w io.Writer) error {
 
 // detection is how near others are to being blocked, and how much of what is refused comes from those who are.
 func (v *view) detection() string {
-	text := display.Plural(v.Detect.NearThreshold, "source") + " near a threshold"
+	text := display.Plural(v.Detect.NearThreshold, "source") + " near a threshold (with half of it or more)"
 	if blocked, _, ok := v.Detect.Shares(); ok {
 		text += fmt.Sprintf("; %.0f %% of the refused records are of blocked sources", 100*blocked)
 	}

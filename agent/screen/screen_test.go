@@ -108,6 +108,9 @@ func btoi(b bool) int {
 
 func TestEveryRowIsShownOnRequest(t *testing.T) {
 	text := written(t, large(), Options{Width: 500, Height: 24, All: true})
+	if !strings.Contains(text, "OF: what it is to hold") {
+		t.Errorf("the columns are not explained:\n%s", text)
+	}
 	for _, c := range []struct {
 		what string
 		want int
@@ -158,7 +161,7 @@ func TestTroublesAreBroken(t *testing.T) {
 func TestTheStateOfDetection(t *testing.T) {
 	s := &agent.Status{Detect: line.DetectStatus{NearThreshold: 3, Refused: 1000, FromBlocked: 250}}
 	v := &view{Status: s}
-	if got := v.detection(); got != "3 sources near a threshold; 25 % of the refused records are of blocked sources" {
+	if got := v.detection(); got != "3 sources near a threshold (with half of it or more); 25 % of the refused records are of blocked sources" {
 		t.Error(got)
 	}
 	s.Detect.PartnersSince = ago(0)

@@ -99,6 +99,9 @@ func (v *view) firewalls() *section {
 	}
 	s.sum = fmt.Sprintf("%s: %s; %s", display.Plural(len(v.Firewalls), "firewall"),
 		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
+	if v.opts.All {
+		s.sum += "; HOLDS: what it holds of ours, OF: what it is to hold, SEEN: when it was last read and held that"
+	}
 	all := slices.Clone(v.Firewalls)
 	if !v.opts.All {
 		slices.SortStableFunc(all, func(a, b enforce.Status) int {

@@ -39,8 +39,11 @@ func newStatusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running daemon does: troubles first, files, lag, rates, each firewall's state",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context()) },
+		Long: `Shows what a running daemon does: first what a person should see to, then sums, then files, firewalls and policies.
+Of a firewall, HOLDS is how many addresses or list entries of ours it holds, OF how many it is to hold, and SEEN when it was last read and
+held them. A source is near a threshold with half or more of what a rule needs; "blacklist show" says of an address how near it is.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context()) },
 	}
 	cmd.Flags().BoolVar(&c.all, "all", false, "show every row, not only the worst and the newest that fit a screen")
 	cmd.Flags().BoolVar(&c.watch, "watch", false, "ask every two seconds until interrupted")
