@@ -38,6 +38,9 @@ type Options struct {
 	// Config is the file that the configuration was read from, "" for the built-in defaults, and Loaded is when. They are told in the status.
 	Config string
 	Loaded time.Time
+	// After is the agent, which has stopped, whose place this one takes in the same process: it goes on with its counters, and with since
+	// when things are as they are. nil: there was none.
+	After *Agent
 }
 
 // Agent is one run of the program with one configuration. It is used once: New, Run, Close.
@@ -49,6 +52,7 @@ type Agent struct {
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
+	begun   time.Time // when the first of the agents in this process started
 
 	teardown teardown.Teardown
 	failed   context.CancelCauseFunc // ends Run
@@ -91,9 +95,18 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 	}
 	a.clock = clock.New(func() (time.Time, time.Duration) { now := a.now(); return now, now.Sub(a.started) })
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
+	a.begun = a.started
+	if opts.After != nil {
+		a.begun = opts.After.begun
+		a.stats.Continue(opts.After.stats)
+		a.noticed.Continue(&opts.After.noticed)
+	}
 	if err := a.prepare(ctx); err != nil {
 		a.Close()
 		return nil, err
+	}
+	if opts.After != nil {
+		a.fleet.Continue(opts.After.fleet.Status())
 	}
 	return a, nil
 }

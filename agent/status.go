@@ -16,7 +16,7 @@ import (
 // Status is the state of a running agent: GET /status and the command `status`.
 type Status struct {
 	Version       string                 `json:"version"`
-	Started       time.Time              `json:"started"`
+	Started       time.Time              `json:"started"` // of the program: a reload is no start
 	Now           time.Time              `json:"now"`
 	Configuration ConfigurationStatus    `json:"configuration"`
 	Troubles      []trouble.Trouble      `json:"troubles"` // what a person should see to, beside what the parts below say; empty when all is well
@@ -67,10 +67,12 @@ type StoreStatus struct {
 type refusal struct {
 	at     time.Time
 	faults []string
+	here   bool
 }
 
-// Refused notes that a new configuration was refused, and why; this one stays in use.
-func (a *Agent) Refused(faults []string) { a.refused.Store(&refusal{a.now(), faults}) }
+// Refused notes that a new configuration was refused, and why; this one stays in use. here: there is no fault in it, but it cannot work on
+// this host as it is now.
+func (a *Agent) Refused(faults []string, here bool) { a.refused.Store(&refusal{a.now(), faults, here}) }
 
 func (a *Agent) configuration() ConfigurationStatus {
 	c := a.loaded
@@ -83,7 +85,7 @@ func (a *Agent) configuration() ConfigurationStatus {
 // Status gives the state now. It may be called from any goroutine, before and after Run too.
 func (a *Agent) Status() Status {
 	now := a.now()
-	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.started, Now: now, Inputs: []line.InputStatus{}}
+	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.begun, Now: now, Inputs: []line.InputStatus{}}
 	s.Store.HealthStatus = a.health.status()
 	if st := a.store.Load(); st != nil {
 		at := st.Place()
@@ -120,13 +122,14 @@ func (a *Agent) Status() Status {
 // troubles is what a person should see to, the worst first.
 func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	why, since := a.lookout.Last()
+	refused := a.refused.Load()
 	away := trouble.Store(s.Store.Since, s.Store.Error)
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
 	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
-		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults))
+		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
 	if s.List != nil {
 		all = append(all, trouble.List(s.List, a.cfg, a.started, s.Now)...)
 	}

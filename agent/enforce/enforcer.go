@@ -71,6 +71,7 @@ type Enforcer struct {
 	left map[netip.Prefix]bool // what is noted as left out for want of room
 
 	unread map[netip.Prefix]bool // what was written and not read back since
+	before Status                // what an earlier one was in, until this one has been in any
 	readAt time.Time             // when all that the firewall holds was last read; zero: not by us
 	toNote bool                  // readAt is to be noted in the store
 

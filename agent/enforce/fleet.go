@@ -109,6 +109,25 @@ func New(o Options) (*Fleet, error) {
 	return fleet, nil
 }
 
+// Continue takes over since when firewalls are as they are, and policies, as an earlier fleet saw them: it counts where the first look
+// finds the same. It is for the beginning, before anything runs.
+func (f *Fleet) Continue(firewalls []Status, policies []PolicyStatus) {
+	for _, e := range f.Enforcers {
+		for _, s := range firewalls {
+			if s.Name == e.name {
+				e.before = s
+			}
+		}
+	}
+	for _, w := range f.Watchers {
+		for _, p := range policies {
+			if p.Firewall == w.name {
+				w.before = p
+			}
+		}
+	}
+}
+
 // Wake has every firewall brought in sync now.
 func (f *Fleet) Wake() {
 	for _, e := range f.Enforcers {

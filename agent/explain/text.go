@@ -3,17 +3,37 @@ package explain
 import (
 	"cmp"
 	"io"
+	"slices"
 
 	"activedefense/agent/display"
 	"activedefense/store"
 )
 
-// WriteText writes the explanation for people.
+// WriteText writes the explanation for people: of several addresses and networks the address itself first.
 func (x *Explanation) WriteText(w io.Writer) error {
-	e := &x.Entries[0]
 	t := display.NewTable(w)
 	t.Line("%s %s", x.Address, x.state())
-	t.Line("")
+	stories := append([]*Explanation{x}, x.Others...)
+	slices.SortStableFunc(stories, func(a, b *Explanation) int { return cmp.Compare(b.bits, a.bits) })
+	if x.Itself != nil {
+		t.Line("\n%s itself was never on the blacklist: %s", x.Address, x.Itself.WhyNot)
+		x.Itself.write(t)
+	}
+	for _, story := range stories {
+		t.Line("")
+		if e := &story.Entries[0]; x.Itself != nil || len(stories) > 1 {
+			alone := Explanation{Address: e.Address, Entries: story.Entries[:1], was: story.was}
+			t.Line("%s %s", e.Address, alone.state())
+			t.Line("")
+		}
+		story.write(t)
+	}
+	return t.Flush()
+}
+
+// write writes the story of the first entry.
+func (x *Explanation) write(t *display.Table) {
+	e := &x.Entries[0]
 	t.Row("rule", e.Rule)
 	t.Row("why", e.Reason)
 	if e.Grade != "" {
@@ -54,7 +74,6 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		t.Row("release", e.Release())
 	}
 	x.writeLists(t)
-	return t.Flush()
 }
 
 // state is the answer in a sentence.

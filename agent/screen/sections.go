@@ -128,6 +128,9 @@ func (v *view) firewalls() *section {
 	}
 	s.sum = fmt.Sprintf("%s: %s; %s", display.Plural(len(v.Firewalls), "firewall"),
 		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
+	if v.opts.All {
+		s.sum += "; HOLDS: what it holds of ours, OF: what it is to hold, SEEN: when it was last read and held that"
+	}
 	all := slices.Clone(v.Firewalls)
 	if !v.opts.All {
 		slices.SortStableFunc(all, func(a, b enforce.Status) int {
@@ -278,6 +281,19 @@ func findings(p *enforce.PolicyStatus) (found []string) {
 		}
 	}
 	return found
+}
+
+// named are the addresses and networks that are taken as ours, and who says so; among all rows alone.
+func (v *view) named() *section {
+	s := &section{columns: []string{"OURS", "FROM"}}
+	if !v.opts.All || len(v.Ours.Networks) == 0 {
+		return s
+	}
+	s.sum = "taken as ours: records to other public addresses do not count, where any of these is public"
+	for _, n := range v.Ours.Networks {
+		s.rows = append(s.rows, []any{n.Network, n.From})
+	}
+	return s
 }
 
 // badLines are samples of what could not be parsed.

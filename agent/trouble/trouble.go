@@ -69,6 +69,15 @@ func (m *Memory) Date(all []Trouble, now time.Time) {
 	m.since = since
 }
 
+// Continue goes on with what another one knows.
+func (m *Memory) Continue(former *Memory) {
+	former.mu.Lock()
+	defer former.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.since = former.since
+}
+
 // News tells what to log of troubles that nothing else logs: those that have begun, and those that are over. The zero value has told
 // of none. It is for one goroutine.
 type News struct {

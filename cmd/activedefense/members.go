@@ -29,7 +29,7 @@ another is silent or behind, because what that one has not read may be activity.
 		Short: "List the agents on this database",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withStore(c.Context(), func(_ *config.Config, st *store.Store) error { return a.listMembers(c.Context(), st) })
+			return a.withStore(c.Context(), forStore, func(_ *config.Config, st *store.Store) error { return a.listMembers(c.Context(), st) })
 		},
 	}, &cobra.Command{
 		Use:   "forget NAME",
@@ -38,7 +38,7 @@ another is silent or behind, because what that one has not read may be activity.
 longer guarded: name that in never_block of another agent first. What only its label files listed is released. An agent that comes back is a member again by itself.`,
 		Args: exactlyOne("the NAME of an agent, as members list has it"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withStore(c.Context(), func(_ *config.Config, st *store.Store) error { return a.forgetMember(c.Context(), st, args[0]) })
+			return a.withStore(c.Context(), forStore, func(_ *config.Config, st *store.Store) error { return a.forgetMember(c.Context(), st, args[0]) })
 		},
 	})
 	return c

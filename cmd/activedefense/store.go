@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent/state"
+	"activedefense/config"
 )
 
 func newStoreCommand(a *app) *cobra.Command {
@@ -33,7 +34,7 @@ such as what is left from a former database: what is not blocked now is removed.
 }
 
 func acceptStore(a *app) error {
-	cfg, err := a.load()
+	cfg, err := a.loadPart(config.PartStore)
 	if err != nil {
 		return err
 	}
