@@ -396,3 +396,44 @@ func TestProvisionCommitsNoRuleByHand(t *testing.T) {
 		}
 	}
 }
+
+// Registered addresses with our tag are a step of a removal, which takes those off and no others; not while a daemon would register them
+// again.
+func TestARemovalTakesRegisteredAddressesOff(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	peer := startSim(t, panosim.Options{Admin: "svc", APIKey: sim.Key(), Serial: "007000000000002"})
+	panosim.Pair(sim, peer, panosim.PairOptions{})
+	l.cfg.Firewalls[0].PeerURL, l.cfg.Firewalls[0].CA = peer.URL(), slices.Concat(sim.CA(), peer.CA())
+	l.cfg.Detect.Login.Tag = "guessers"
+	a, b := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.2/32")
+	for _, r := range []struct {
+		address netip.Prefix
+		tag     string
+	}{{a, testTag}, {a, "theirs"}, {a, "guessers"}, {b, "theirs"}} {
+		if err := sim.Addresses().Register("", r.address, r.tag, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(apply bool, daemon ...string) func(*ProvisionOptions) {
+		return func(o *ProvisionOptions) { o.Remove, o.Apply, o.Registering = true, apply, daemon }
+	}
+	for _, apply := range []bool{false, true} {
+		left, _, err := l.provision(remove(apply, "FW1"))
+		if err != nil || len(left) != 1 || left[0].Action != policy.ActionPerson || !strings.Contains(left[0].Detail, `1 with the tag "active-defense" on fw1; the daemon that runs would register them again: stop it`) ||
+			len(sim.Addresses().Registered("")[a]) != 3 {
+			t.Errorf("while a daemon runs: %v, %v", left, err)
+		}
+	}
+	left, _, err := l.provision(remove(false))
+	if err != nil || len(left) != 1 || left[0].Action != policy.ActionDelete || left[0].Object != policy.ObjectRegistered || len(sim.Addresses().Registered("")[a]) != 3 {
+		t.Errorf("the plan: %v, %v", left, err)
+	}
+	left, said, err := l.provision(remove(true))
+	if got := fmt.Sprint(sim.Addresses().Registered("")); err != nil || len(left) != 0 || got != "map[203.0.113.1/32:[theirs] 203.0.113.2/32:[theirs]]" || !strings.HasSuffix(said, "fw1: 1 registered address taken off") {
+		t.Errorf("%v is left, %s is registered: %v\n%s", left, got, err, said)
+	}
+	if left, _, err = l.provision(remove(true)); err != nil || len(left) != 0 {
+		t.Errorf("once more: %v, %v", left, err)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
+	"activedefense/config"
 	"activedefense/firewall/decision"
 	"activedefense/firewall/policy"
 )
@@ -38,8 +39,8 @@ It is refused where it would put in force security rules that our administrator 
 such edits. Objects created by others are changed only with --adopt.
 
 With --remove the plan takes away all that bears our names, rules first, so that nothing ever refers to what is gone; what
-others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
-out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
+others' objects refer to stays, and with --apply the registered addresses with our tag off the firewall, at once. Stop the daemon
+first, or take the firewall out of its configuration: it makes its group again (address-group), and registers addresses again.
 
 What only the Panorama of a firewall can change is part of the plan, with the commands for its CLI. Where the firewall's
 configuration has panorama: apply, --apply writes that on Panorama too, and --commit commits it there and pushes it to this
@@ -82,6 +83,9 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		return nil, err
 	}
 	p.opts.Expected = agent.Expected(cfg)
+	if p.opts.Remove {
+		p.opts.Registering = registering(ctx, cfg)
+	}
 	left, planned := enforce.Provision(ctx, cfg, p.opts)
 	if errors.Is(planned, enforce.ErrUnknownFirewall) {
 		return nil, &statusError{exitUsage, planned}
@@ -112,6 +116,18 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		return left, &statusError{exitFailed, undone}
 	}
 	return left, err
+}
+
+// registering gives the firewalls on which the daemon that runs here registers addresses; none where none answers.
+func registering(ctx context.Context, cfg *config.Config) []string {
+	if cfg.Admin.Listen == "" {
+		return nil
+	}
+	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen), sameStoreTimeout)
+	if err != nil {
+		return nil // nobody who would
+	}
+	return enforce.Registering(s.Firewalls)
 }
 
 // undone names the steps that are left after --apply and that it would not take the next time either; nil: there are none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -97,6 +98,13 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			}
 			if left := jsonSteps(w, "provision", "--remove"); len(left) != 0 || strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Errorf("after the removal: %v", left)
+			}
+			if err := w.sim.Addresses().Register("", netip.MustParsePrefix("203.0.113.5/32"), "active-defense", 0); err != nil {
+				t.Fatal(err)
+			}
+			stdout, _, code = w.run("provision", "--remove", "--apply")
+			if daemon := strings.Contains(stdout, "the daemon that runs would register them again: stop it"); daemon != (mode == "dynamic-tag") || (code != 0) != daemon || strings.Contains(stdout, "nothing of ours") {
+				t.Errorf("with a registered address: exit status %d\n%s", code, stdout)
 			}
 			if key, err := os.ReadFile(w.dir + "/fw.key"); err != nil || strings.Contains(stdout+stderr, string(key)) {
 				t.Errorf("the key is printed, or cannot be read: %v", err)

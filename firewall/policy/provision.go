@@ -335,7 +335,7 @@ func (p Plan) Writes(adopt bool) (here, onPanorama, then int) {
 		switch {
 		case s.Object == ObjectRole:
 			return 0, 0, 0
-		case s.Action == ActionPerson || s.Foreign && !adopt:
+		case s.Action == ActionPerson || s.Foreign && !adopt || s.Object == ObjectRegistered:
 		case !s.change.Empty():
 			onPanorama++
 		case s.later:

@@ -15,6 +15,9 @@ import (
 // ActionDelete is the action of a step that takes something away; see Remove.
 const ActionDelete = "delete"
 
+// ObjectRegistered is the object of the step, made by who has the firewall's registered addresses, that takes those with our tag off.
+const ObjectRegistered = "registered addresses"
+
 // Remove gives a plan that takes away from the candidate configuration, edits of everybody included, all that bears our names,
 // in an order in which nothing ever refers to what is gone: rules first, then what they name. It changes nothing.
 //
