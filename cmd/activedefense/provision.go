@@ -91,7 +91,7 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		return nil, &statusError{exitUsage, planned}
 	}
 	if !p.json && p.opts.Apply && !p.opts.Commit {
-		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: activedefense %s --commit.\n", p.command())
+		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: %s --commit.\n", p.command())
 	}
 	if p.opts.Commit && !p.opts.Remove { // before, the running configuration is as it was: its remedies would be the plan once more
 		if !p.json {
@@ -151,12 +151,16 @@ func (p *provisionCommand) undone(left []policy.Step) error {
 	return errors.New(text)
 }
 
-// command is what this is, for a reader.
+// command is what this is, as it works for a reader.
 func (p *provisionCommand) command() string {
-	if p.opts.Remove {
-		return "provision --remove"
+	text := p.program() + " provision"
+	if p.opts.Firewall != "" {
+		text += " --firewall " + p.opts.Firewall
 	}
-	return "provision"
+	if p.opts.Remove {
+		text += " --remove"
+	}
+	return text
 }
 
 // progress prints plans and what was done.
@@ -211,8 +215,8 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		fmt.Fprintf(p.stdout, "%s: %s.\n", display.Harmless(name), plan.LeftOut)
 	}
 	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
-		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: activedefense %s --commit.\n",
-			display.Harmless(name), p.command())
+		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: %s --commit.\n",
+			display.Harmless(name), display.Harmless(p.command()))
 	}
 	if !p.json && plan != nil && plan.Pending {
 		fmt.Fprintf(p.stdout, "%s: %s are not committed. The plan is made with them; %s.\n", display.Harmless(name), display.Harmless(editsOf(plan)), display.Harmless(takenAlong(plan)))
@@ -379,5 +383,5 @@ func (p *provisionCommand) printStep(s policy.Step) {
 	default:
 		note = "\n        (not ours: not changed without --adopt)"
 	}
-	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, display.Harmless(s.Object), display.Harmless(s.Detail), note)
+	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, display.Harmless(s.Object), display.Harmless(p.advice(s.Detail)), note)
 }

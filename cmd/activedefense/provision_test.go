@@ -87,7 +87,7 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 				t.Errorf("the removal: exit status %d\n%s%s", code, stdout, stderr)
 			}
 			if stdout, stderr, code := w.run("provision", "--remove", "--detailed-exit-code"); code != 2 || !strings.Contains(stdout, "nothing of ours is in the candidate configuration\n") ||
-				!strings.Contains(stdout, "the firewall goes on as it is until it is committed: activedefense provision --remove --commit") {
+				!strings.Contains(stdout, "the firewall goes on as it is until it is committed: activedefense --config "+w.config+" provision --remove --commit") {
 				t.Errorf("a second removal before the commit: exit status %d\n%s%s", code, stdout, stderr)
 			}
 			if stdout, stderr, code := w.run("provision", "--remove", "--commit"); code != 0 || strings.Contains(stdout, "until it is committed") {

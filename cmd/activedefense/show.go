@@ -39,6 +39,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 					return err
 				}
 				x.Known(enforce.Names(cfg))
+				x.Program = a.program()
 				if a.json {
 					return a.printJSON(x)
 				}
@@ -102,6 +103,6 @@ func (a *app) writeUnlisted(u *explain.Unlisted) error {
 	t.Row("first seen", display.LocalTime(u.FirstSeen))
 	t.Row("last seen", display.LocalTime(u.LastSeen))
 	t.Row("reached", plural(u.Destinations, "address")+", "+plural(u.Ports, "port"))
-	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
+	t.Line("\n%s", a.advice("The records: activedefense records --since 30d --src "+u.Address+". How one counts: activedefense explain LINE"))
 	return t.Flush()
 }
