@@ -437,3 +437,20 @@ func TestARemovalTakesRegisteredAddressesOff(t *testing.T) {
 		t.Errorf("once more: %v, %v", left, err)
 	}
 }
+
+// A commit that fails for what others have not committed says where that leaves ours, and names them once.
+func TestAFailedCommitSaysWhatStaysAndWhoIsInTheWay(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	if err := sim.Config().Edit("carol", "set", xmlapi.VSysPath("vsys1")+"/tag", `<entry name="`+testTag+`"/>`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := l.provision(apply); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := l.provision(commit)
+	text := fmt.Sprint(err)
+	if xmlapi.Kind(err) != xmlapi.KindCommit || strings.Count(text, "carol") != 1 || !strings.Contains(text, "stays in the candidate configuration, and is not in force. In the way may be edits of others that are not committed, by carol: ") {
+		t.Errorf("it says %s", text)
+	}
+}

@@ -387,7 +387,24 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 			return false, err
 		}
 	}
-	return d.Commit(ctx, admin, "Active Defense: policies")
+	done, err = d.Commit(ctx, admin, "Active Defense: policies")
+	if xmlapi.Kind(err) == xmlapi.KindCommit {
+		err = fmt.Errorf("%w. %s", err, afterFailure(ctx, d, admin))
+	}
+	return done, err
+}
+
+// afterFailure says where a commit that failed leaves our steps, and whose edits may be in its way: a commit of one administrator's edits
+// fails where they build on those of others.
+func afterFailure(ctx context.Context, d *xmlapi.Device, admin string) string {
+	const stays = "What was written stays in the candidate configuration, and is not in force"
+	edits, _ := xmlapi.PendingEdits(ctx, d) // not told: nobody is named
+	others := (&Facts{edits: edits}).editors()
+	others = slices.DeleteFunc(others, func(name string) bool { return name == admin })
+	if len(others) == 0 {
+		return stays + ": mend what the firewall names, then run this again with --commit"
+	}
+	return stays + ". In the way may be edits of others that are not committed, by " + strings.Join(others, ", ") + ": have them commit these or take them back, then run this again with --commit"
 }
 
 // imports tells whether the step imports a file.
