@@ -132,7 +132,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 		}
 		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
 		if f.State == statePending && f.Fault != "" {
-			t.Line("    PENDING: no rule in force is known to stop it there: %s (%s; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), x.program())
+			t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), x.program())
 		}
 	}
 	switch {
