@@ -47,6 +47,7 @@ func TestFaults(t *testing.T) {
 		{"text as truth", firewallWith(login + "\ninsecure_skip_verify: yes please"), "firewalls[0].insecure_skip_verify", "true or false"},
 		{"number as duration", "blacklist: {release_after: 30}", "blacklist.release_after", "with a unit"},
 		{"text as list", "never_block: 192.0.2.7", "never_block", "must be a list"},
+		{"zone as list", firewallWith(login + "\ninternet_zones: untrust"), "firewalls[0].internet_zones", "such as [untrust]"},
 		{"number in a list", "never_block: [192.0.2.7, 7]", "never_block[1]", "put it in quotes"},
 
 		{"state_dir", `state_dir: ""`, "state_dir", "is missing"},

@@ -165,7 +165,11 @@ func (l *loader) shapeValues(at string, value any) (any, bool) {
 func (l *loader) shapeList(at string, value any) (any, bool) {
 	all, ok := value.([]any)
 	if !ok {
-		l.fault(at, "must be a list, such as [192.0.2.7, 198.51.100.0/24]")
+		such := "[192.0.2.7, 198.51.100.0/24]"
+		if strings.HasSuffix(at, ".internet_zones") {
+			such = "[untrust]"
+		}
+		l.fault(at, "must be a list, such as %s", such)
 		return nil, false
 	}
 	texts := make([]string, len(all))

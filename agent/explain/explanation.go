@@ -78,6 +78,7 @@ func (e *BlacklistEntry) Release() string {
 
 // Explanation is everything that is known of one address: the answer to "why is it blocked?".
 type Explanation struct {
+	Program  string           `json:"-"` // how a reader calls this program; "": activedefense
 	Address  string           `json:"address"`
 	Blocked  bool             `json:"blocked"`           // enforced: neither held nor observed
 	Entries  []BlacklistEntry `json:"entries"`           // the present one, if any, then those before, newest first

@@ -20,6 +20,7 @@ const mostSeen = 1000
 
 // Unlisted is what is known of an address that is not on the blacklist and never was.
 type Unlisted struct {
+	Program      string           `json:"-"` // how a reader calls this program; "": activedefense
 	Address      string           `json:"address"`
 	Blocked      bool             `json:"blocked"` // false
 	Entries      []BlacklistEntry `json:"entries"` // none
@@ -126,7 +127,8 @@ func (u *Unlisted) write(t *display.Table) {
 	t.Row("first seen", display.LocalTime(u.FirstSeen))
 	t.Row("last seen", display.LocalTime(u.LastSeen))
 	t.Row("reached", display.Plural(u.Destinations, "address")+", "+display.Plural(u.Ports, "port"))
-	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
+	program := cmp.Or(u.Program, "activedefense")
+	t.Line("\nThe records: %s records --since 30d --src %s. How one counts: %s explain LINE", program, u.Address, program)
 }
 
 // whyNot says why the address is not blocked; refusal is the guard's.

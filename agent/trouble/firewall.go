@@ -99,7 +99,7 @@ func Policies(policies []enforce.PolicyStatus) (troubles []Trouble) {
 		}
 		if p.State == policy.ResultFail {
 			troubles = append(troubles, Trouble{Since: p.Since, What: fmt.Sprintf("verify-failed: what is blocked may pass %s: %s failed (%s)", p.Firewall, english.Plural(len(names), "policy check", ""), strings.Join(names, ", ")),
-				Remedy: fmt.Sprintf("activedefense verify --firewall %s says why and what to do", strings.TrimSuffix(p.Firewall, " (peer)")), Of: p.Firewall})
+				Remedy: fmt.Sprintf("activedefense verify --firewall %s says why and what to do; after a commit it is looked at again within six minutes, at once after systemctl reload activedefense", strings.TrimSuffix(p.Firewall, " (peer)")), Of: p.Firewall})
 		}
 	}
 	return troubles

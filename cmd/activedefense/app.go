@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -105,6 +107,27 @@ func (a *app) named() string {
 		return " " + p
 	}
 	return ""
+}
+
+// subcommands are those that texts for an operator name.
+const subcommands = "run|check|config|replay|explain|blacklist|records|verify|provision|status|members|store|keygen|version"
+
+var ownCommand = regexp.MustCompile(`\bactivedefense (` + subcommands + `)\b`)
+
+// program is how this program is called with the same configuration, in a shell.
+func (a *app) program() string {
+	switch {
+	case a.configPath == "":
+		return "activedefense"
+	case strings.ContainsAny(a.configPath, " \t\n'\"\\$`&|;<>()*?[]#~!{}"):
+		return "activedefense --config '" + strings.ReplaceAll(a.configPath, "'", `'\''`) + "'"
+	}
+	return "activedefense --config " + a.configPath
+}
+
+// advice is a text for an operator in which the commands of this program that it names work as they stand.
+func (a *app) advice(text string) string {
+	return ownCommand.ReplaceAllString(text, strings.ReplaceAll(a.program(), "$", "$$")+" $1")
 }
 
 var errNoDatabase = errors.New("there is no database yet")

@@ -641,3 +641,29 @@ func TestCheckNamesWhatTheDaemonCannotUse(t *testing.T) {
 		t.Errorf("status: %+v", s)
 	}
 }
+
+// A command that a text names works as it stands: with the configuration of the one that prints it.
+func TestCommandsThatTextsNameHaveTheConfiguration(t *testing.T) {
+	var known []string
+	for _, c := range (&app{}).command().Commands() {
+		known = append(known, c.Name())
+	}
+	for _, name := range strings.Split(subcommands, "|") {
+		if !slices.Contains(known, name) {
+			t.Errorf("there is no command %s", name)
+		}
+	}
+	if len(strings.Split(subcommands, "|")) != len(known) {
+		t.Errorf("the commands are %v, those known to texts %s", known, subcommands)
+	}
+	const text = "systemctl reload activedefense, and activedefense verify --firewall fw; or activedefense blacklist show 192.0.2.7, not activedefense versions"
+	for path, want := range map[string]string{
+		"":          text,
+		"a.yaml":    "systemctl reload activedefense, and activedefense --config a.yaml verify --firewall fw; or activedefense --config a.yaml blacklist show 192.0.2.7, not activedefense versions",
+		"a 'b'$1.y": `systemctl reload activedefense, and activedefense --config 'a '\''b'\''$1.y' verify --firewall fw; or activedefense --config 'a '\''b'\''$1.y' blacklist show 192.0.2.7, not activedefense versions`,
+	} {
+		if got := (&app{configPath: path}).advice(text); got != want {
+			t.Errorf("with %q: %s\nwant %s", path, got, want)
+		}
+	}
+}

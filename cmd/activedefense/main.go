@@ -54,17 +54,19 @@ func execute(ctx context.Context, args []string) int {
 		if status.err == nil {
 			return status.code
 		}
-		fmt.Fprintln(app.stderr, "activedefense:", status.err)
 		if status.code == exitUsage {
+			fmt.Fprintln(app.stderr, "activedefense:", status.err)
 			return usage
 		}
+		fmt.Fprintln(app.stderr, "activedefense:", app.advice(status.err.Error()))
 		return status.code
 	}
-	fmt.Fprintln(app.stderr, "activedefense:", err)
 	if !app.started {
+		fmt.Fprintln(app.stderr, "activedefense:", err)
 		fmt.Fprintln(app.stderr, "Run 'activedefense --help' for usage.")
 		return usage
 	}
+	fmt.Fprintln(app.stderr, "activedefense:", app.advice(err.Error()))
 	return exitFailed
 }
 

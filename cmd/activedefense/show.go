@@ -38,6 +38,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 					return err
 				}
 				x.Known(enforce.Names(cfg))
+				x.Program = a.program()
 				return a.showListed(c.Context(), cfg, st, prefix, x)
 			})
 		},
@@ -68,6 +69,7 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 	if err != nil {
 		return err
 	}
+	u.Program = a.program()
 	if a.json {
 		err = a.printJSON(u)
 	} else {

@@ -153,6 +153,9 @@ func (c *statusCommand) write(s *agent.Status) error {
 	if c.json {
 		return c.printJSON(s)
 	}
+	for i := range s.Troubles {
+		s.Troubles[i].Remedy = c.advice(s.Troubles[i].Remedy)
+	}
 	o := screen.Options{All: c.all}
 	if f, ok := unguarded(c.stdout).(*os.File); ok {
 		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
