@@ -147,7 +147,7 @@ func TestACompressedFileIsOpenedOnceForAllThatAreNotInIt(t *testing.T) {
 	k.must(err)
 	e := entry{path: k.path("x.log.1.gz"), key: inodeOf(fi), mode: fi.Mode(), size: fi.Size(), mtime: fi.ModTime()}
 	for range 2 {
-		if left, err := k.set.restPacked(k.stream("x.log").files.cur, e); left != nil || err != nil {
+		if left, err := restPacked(k.set, k.stream("x.log").files.cur, e); left != nil || err != nil {
 			t.Fatalf("found %+v, %v", left, err)
 		}
 		_ = os.Remove(e.path) // the second time there is none to open

@@ -48,7 +48,7 @@ func (r *registry) restPlain(f *file, e entry) (*rest, error) {
 
 // restPacked looks for the rest of a file in a compressed generation, nil if that is not a copy of it. Where many files are looked for in
 // many generations, each of these is opened once for all that are in none.
-func (s *Set) restPacked(f *file, e entry) (*rest, error) {
+func restPacked(s *Set, f *file, e entry) (*rest, error) {
 	if !strings.HasSuffix(e.path, ".gz") {
 		return nil, nil
 	}
@@ -101,7 +101,7 @@ func (st *Stream) findRest(listed []*folder, f *file) bool {
 	walk(listed, f.path, f.stamp.Add(-timeSlack), -1, func(c candidate) (bool, error) {
 		var err error
 		if c.packed {
-			left, err = st.set.restPacked(f, c.entry)
+			left, err = restPacked(st.set, f, c.entry)
 		} else {
 			left, err = st.set.known.restPlain(f, c.entry)
 		}
