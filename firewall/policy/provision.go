@@ -136,7 +136,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	if err != nil {
 		return Plan{}, err
 	}
-	plan.Uncommitted = undone(missingSteps(running, want), steps)
+	plan.Uncommitted = f.undone(missingSteps(running, want), steps)
 	_, ours, _, err := planned(running, want)
 	then := after
 	if committed := f.committed(running); err == nil && committed != f {
@@ -260,10 +260,12 @@ func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 	return &running, running.policyError()
 }
 
-// undone tells whether the running configuration needs a step, one that adopts included, that the candidate does not.
-func undone(running, candidate []Step) bool {
+// undone tells whether the running configuration needs a step that the candidate does not; one that adopts, where it may be we who took it.
+func (f *Facts) undone(running, candidate []Step) bool {
+	editors := f.editors()
+	mayBeOurs := f.ourselves == "" || len(editors) == 0 || slices.Contains(editors, f.ourselves)
 	return slices.ContainsFunc(running, func(s Step) bool {
-		return s.Action != ActionPerson && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
+		return s.Action != ActionPerson && (mayBeOurs || !s.Foreign) && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
 	})
 }
 

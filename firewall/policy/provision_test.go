@@ -11,6 +11,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	simulator "activedefense/firewall/panosim/traffic"
 	"activedefense/firewall/xmlapi"
 )
@@ -454,5 +455,20 @@ func TestWhatIsAdoptedWaitsForItsCommit(t *testing.T) {
 	l.commit()
 	if plan, err := Provision(t.Context(), l.device, l.want); err != nil || len(plan.Steps) != 0 || plan.Uncommitted {
 		t.Errorf("after the commit: %d steps, uncommitted %v, %v", len(plan.Steps), plan.Uncommitted, err)
+	}
+}
+
+// What somebody else edits of his own rules is nothing of ours that waits.
+func TestEditsOfOthersAreNotOursToCommit(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config, o.Dialect.Admins = rulesOfOthers, dialect.AdminsSelf })
+	l.apply(l.plan(), false)
+	l.commit()
+	for _, name := range []string{"web", "cleanup"} {
+		if err := l.sim.Config().Edit("boss", "delete", vsys1+"/rulebase/security/rules/entry[@name='"+name+"']", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if plan, err := Provision(t.Context(), l.device, l.want); err != nil || !plan.Pending || plan.Uncommitted {
+		t.Errorf("pending %v, uncommitted %v, %v", plan.Pending, plan.Uncommitted, err)
 	}
 }

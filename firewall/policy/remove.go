@@ -59,7 +59,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	there := removal(running, want, adopt, device)
-	plan.Uncommitted = undone(there, steps)
+	plan.Uncommitted = f.undone(there, steps)
 	ours, err := running.without(there, adopt)
 	then := after
 	if committed := f.committed(running); err == nil && committed != f {
