@@ -86,6 +86,22 @@ func listsOnPanorama(n firewall.Names) []onPanoramaList {
 	}
 }
 
+// listsOfTemplate are those of objects that we make in a template, those that name others first.
+func listsOfTemplate(n firewall.Names) (all []onPanoramaList) {
+	for _, kind := range []string{logGlobalProtect, logSystem} {
+		all = append(all, onPanoramaList{kind + " log settings", n.Logs, []string{"log-settings", kind, "match-list"}})
+	}
+	for _, name := range ourNames(n.Syslog) {
+		all = append(all, onPanoramaList{"syslog server profile", name, []string{"log-settings", "syslog"}})
+	}
+	return append(all, onPanoramaList{"certificate profile", n.CertProf, []string{"certificate-profile"}}, onPanoramaList{"certificate", n.CA, []string{"certificate"}})
+}
+
+// inTemplate is the xpath of the object in the template.
+func (l onPanoramaList) inTemplate(at panorama.Place) string {
+	return at.TemplatePath() + "/shared/" + strings.Join(l.path, "/") + xmlapi.EntryNamed(l.name)
+}
+
 // at is the xpath of the object at a level.
 func (l onPanoramaList) at(level string) string {
 	return panorama.LevelPath(level) + "/" + strings.Join(l.path, "/") + xmlapi.EntryNamed(l.name)
@@ -99,22 +115,27 @@ func preRuleAt(level, name string) string {
 // readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, by xpath.
 func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place, n firewall.Names) (map[string]*xmlapi.Node, error) {
 	standing := map[string]*xmlapi.Node{}
+	var xpaths []string
 	for _, level := range at.Levels() {
-		var xpaths []string
 		for _, name := range ruleNames(at, n) {
 			xpaths = append(xpaths, preRuleAt(level, name))
 		}
 		for _, l := range listsOnPanorama(n) {
 			xpaths = append(xpaths, l.at(level))
 		}
-		for _, xpath := range xpaths {
-			found, err := itself.Get(ctx, "read what of ours stands on Panorama", xpath)
-			if err != nil {
-				return nil, err
-			}
-			if found != nil {
-				standing[xpath] = found
-			}
+	}
+	for _, l := range listsOfTemplate(n) {
+		if at.Template != "" {
+			xpaths = append(xpaths, l.inTemplate(at))
+		}
+	}
+	for _, xpath := range xpaths {
+		found, err := itself.Get(ctx, "read what of ours stands on Panorama", xpath)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			standing[xpath] = found
 		}
 	}
 	return standing, nil
@@ -464,6 +485,7 @@ func (r *remover) fromPanorama() {
 		}
 	}
 	r.standingRules()
+	r.standingInTemplate()
 	for _, o := range listsOnPanorama(n) {
 		object := o.kind + " " + quoteAll([]string{o.name})
 		if o.kind == "log forwarding profile" && used {
@@ -517,6 +539,25 @@ func (r *remover) standingRules() {
 			}
 			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, levelName(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 		}
+	}
+}
+
+// standingInTemplate leaves to a person what an interrupted run left in the template on Panorama, as what was pushed from there.
+func (r *remover) standingInTemplate() {
+	place := r.f.place
+	for _, o := range listsOfTemplate(r.want.Names) {
+		at := o.inTemplate(place)
+		entry := r.f.standing[at]
+		if entry == nil || r.f.template.value.Child("shared").At(o.path...).Entry(o.name) != nil {
+			continue
+		}
+		detail := "On Panorama, in template " + place.Template + ": delete it, unless another firewall needs it"
+		if trust := strings.HasPrefix(o.kind, "certificate"); trust && !r.isOurs(o.kind, entry) {
+			detail += ifOurs
+		}
+		commands := panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}.Commands()
+		r.person(o.kind+" "+quoteAll([]string{o.name}), detail+", then commit"+notPushed+". In configure mode: "+strings.Join(commands, "; "))
+		r.steps[len(r.steps)-1].Commands = commands
 	}
 }
 

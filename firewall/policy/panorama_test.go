@@ -874,3 +874,16 @@ func TestOthersObjectsOnPanorama(t *testing.T) {
 		t.Errorf("with --adopt: %s", running)
 	}
 }
+
+// So it is where it waits in Panorama's candidate configuration.
+func TestOthersObjectsThatWaitInTheTemplate(t *testing.T) {
+	const shared = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/shared"
+	l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+	l.edited(shared+"/log-settings/syslog", `<entry name="active-defense"><server><entry name="siem"><server>192.0.2.77</server></entry></server></entry>`, false)
+	i := slices.IndexFunc(l.whole().Steps, func(s Step) bool {
+		return strings.Contains(strings.Join(s.change.Commands(), " "), "log-settings syslog active-defense")
+	})
+	if i < 0 || !l.whole().Steps[i].Foreign || !strings.Contains(l.whole().Steps[i].Detail, `something else named "active-defense" stands there`) {
+		t.Errorf("steps %v", l.whole().Steps)
+	}
+}

@@ -203,6 +203,15 @@ func TestRemoveWhatWaitsOnPanorama(t *testing.T) {
 				t.Errorf("%s: %v", mode, s)
 			}
 		}
+		for object, command := range map[string]string{
+			`syslog server profile "active-defense"`: "log-settings syslog", `certificate profile "active-defense"`: "certificate-profile", `certificate "active-defense-ca"`: "certificate",
+		} {
+			s := stepFor(t, plan.Steps, object)
+			if s.Action != ActionPerson || !strings.Contains(s.Detail, "in template base: delete it, unless another firewall needs it, then commit; it stands in Panorama's candidate configuration and is not pushed") ||
+				len(s.Commands) != 1 || !strings.HasPrefix(s.Commands[0], "delete template base config shared "+command+" active-defense") {
+				t.Errorf("%s: %v, %q", mode, s, s.Commands)
+			}
+		}
 		i := slices.IndexFunc(plan.Steps, func(s Step) bool {
 			return strings.Contains(strings.Join(s.change.Commands(), ""), "delete shared pre-rulebase")
 		})
