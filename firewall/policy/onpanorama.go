@@ -247,7 +247,7 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 // take it along. Of an object that a rule names it is not seen.
 func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
 	decides := func(r rule) string {
-		return fmt.Sprint(r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
+		return fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
 	}
 	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
 	for _, base := range []struct {

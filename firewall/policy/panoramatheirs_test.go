@@ -33,6 +33,18 @@ func (l *panoramaLab) edited(path, entry string, commit bool) {
 	}
 }
 
+// replaced is edited with an element in place of the one that stands.
+func (l *panoramaLab) replaced(path, element string, commit bool) {
+	l.t.Helper()
+	err := l.panorama.Config().Edit("boss", "edit", path, element)
+	if err == nil && commit {
+		err = l.panorama.Config().Commit("boss")
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // A Pre Rule that bears our name and is not as we make it is somebody else's, whether it was pushed or waits on Panorama: it is told so, and
 // replaced only with --adopt.
 func TestSomebodyElsesPreRuleOfOurName(t *testing.T) {
@@ -181,6 +193,22 @@ func TestOthersRulesOfOurNamesAreNotPushed(t *testing.T) {
 				t.Errorf("once it is pushed: %v", err)
 			}
 		})
+	}
+}
+
+// Names may hold spaces: one object in place of two is another rule.
+func TestARuleThatNamesAnotherObjectIsUnpushed(t *testing.T) {
+	named := func(sources string) string {
+		return strings.Replace(letIn("in", "dmz"), "<source><member>any", "<source><member>"+sources, 1)
+	}
+	l := newPanoramaLab(t, managed{branches: `<address><entry name="branch"><ip-netmask>203.0.113.1</ip-netmask></entry><entry name="office"><ip-netmask>203.0.113.2</ip-netmask></entry><entry name="branch office"><ip-netmask>203.0.113.64/26</ip-netmask></entry></address>` +
+		preRules(letIn("hq", "dmz")+named("branch</member><member>office"))})
+	if plan := l.whole(); len(plan.Panorama.Unpushed) > 0 {
+		t.Fatalf("before: %q", plan.Panorama.Unpushed)
+	}
+	l.replaced(groupsOfPanorama+"/entry[@name='branches']/pre-rulebase/security/rules/entry[@name='in']/source", "<source><member>branch office</member></source>", true)
+	if plan := l.whole(); !slices.Equal(plan.Panorama.Unpushed, []string{"pre-rulebase of branches"}) {
+		t.Errorf("unpushed: %q", plan.Panorama.Unpushed)
 	}
 }
 
