@@ -112,7 +112,13 @@ func preRuleAt(level, name string) string {
 	return panorama.LevelPath(level) + "/pre-rulebase/security/rules" + xmlapi.EntryNamed(name)
 }
 
-// readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, by xpath.
+// defaultRuleAt is the xpath of Panorama's override of a default rule.
+func defaultRuleAt(level, name string) string {
+	return panorama.LevelPath(level) + "/post-rulebase/default-security-rules/rules" + xmlapi.EntryNamed(name)
+}
+
+// readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, and its overrides of
+// the default rules, by xpath.
 func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place, n firewall.Names) (map[string]*xmlapi.Node, error) {
 	standing := map[string]*xmlapi.Node{}
 	var xpaths []string
@@ -123,6 +129,7 @@ func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place,
 		for _, l := range listsOnPanorama(n) {
 			xpaths = append(xpaths, l.at(level))
 		}
+		xpaths = append(xpaths, defaultRuleAt(level, intrazoneDefault), defaultRuleAt(level, interzoneDefault))
 	}
 	for _, l := range listsOfTemplate(n) {
 		if at.Template != "" {

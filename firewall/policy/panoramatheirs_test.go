@@ -196,6 +196,76 @@ func TestOthersRulesOfOurNamesAreNotPushed(t *testing.T) {
 	}
 }
 
+// A log forwarding profile of others' that would send to us only once it is adopted is none for rules of ours, and a rule of ours that names
+// one gets ours: without --adopt theirs stays as it is, whatever the run, and the second plan has nothing of ours.
+func TestOthersLogProfileOnPanoramaStays(t *testing.T) {
+	l := newPanoramaLab(t, managed{template: strings.Replace(siem, "192.0.2.50", "127.0.0.2", 1), branches: pushedSIEM +
+		preRules(strings.Replace(letIn("hq", "dmz"), "<action>", "<log-setting>hq-logs</log-setting><log-end>yes</log-end><action>", 1))})
+	theirs := func() string {
+		n, err := l.itself().Show(t.Context(), "look", groupsOfPanorama+"/entry[@name='branches']/log-settings/profiles/entry[@name='hq-logs']")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.XML()
+	}
+	before, at := theirs(), preRuleAt("branches", "active-defense-block-list-"+serial)
+	carriedOut := func(when string) {
+		t.Helper()
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		rule, err := l.itself().Show(t.Context(), "look", at)
+		if err != nil || rule.Value("log-setting") != "active-defense-panorama" || theirs() != before {
+			t.Errorf("%s: %v; the rule is %s, their profile %s", when, err, rule.XML(), theirs())
+		}
+		if left := writable(l.whole().Steps, false); len(left) > 0 {
+			t.Errorf("%s: the second plan has %v", when, left)
+		}
+	}
+	carriedOut("at first")
+	l.replaced(at+"/log-setting", "<log-setting>hq-logs</log-setting>", true) // as an earlier version had it
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	carriedOut("with theirs")
+}
+
+// What others made a default rule do on Panorama since it was pushed stays, committed or not: we have it log, and write no action; one that
+// they took away is not made again.
+func TestWhatADefaultRuleDoesOnPanoramaStays(t *testing.T) {
+	const rules = groupsOfPanorama + "/entry[@name='branches']/post-rulebase/default-security-rules/rules"
+	for name, commit := range map[string]bool{"committed": true, "edited": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: pushedDefaults})
+			l.want.Adopt = true
+			l.replaced(rules+"/entry[@name='intrazone-default']/action", "<action>deny</action>", commit)
+			plan := l.whole()
+			if s := stepFor(t, plan.Steps, `security rule "intrazone-default" (pushed by Panorama, device group branches)`); !s.Foreign || !strings.Contains(s.Detail, "the action stays deny, as it is there, where this firewall still has allow") {
+				t.Errorf("the step is %v", s)
+			}
+			if s := stepFor(t, plan.Steps, `security rule "interzone-default" (pushed by Panorama, device group branches)`); !strings.Contains(s.Detail, "the action stays deny; ") {
+				t.Errorf("the step is %v", s)
+			}
+			if i := slices.IndexFunc(plan.Panorama.Commands, func(line string) bool {
+				return strings.Contains(line, "default-security-rules") && strings.Contains(line, " action ")
+			}); i >= 0 || !strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "intrazone-default log-setting active-defense-panorama") {
+				t.Errorf("the commands are %q", plan.Panorama.Commands)
+			}
+			_, _ = TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true)
+			if n, err := l.itself().Get(t.Context(), "look", rules+"/entry[@name='intrazone-default']"); err != nil || n.Value("action") != "deny" || n.Value("log-setting") == "" {
+				t.Errorf("Panorama has %s, %v", n.XML(), err)
+			}
+		})
+	}
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: pushedDefaults})
+	if err := l.panorama.Config().Edit("boss", "delete", rules+"/entry[@name='intrazone-default']", ""); err != nil {
+		t.Fatal(err)
+	}
+	if s := stepFor(t, l.whole().Steps, `security rule "intrazone-default" (pushed by Panorama, device group branches)`); s.Action != ActionPerson || !strings.Contains(s.Detail, "is gone there") || !s.change.Empty() {
+		t.Errorf("the step is %v", s)
+	}
+}
+
 // Names may hold spaces: one object in place of two is another rule.
 func TestARuleThatNamesAnotherObjectIsUnpushed(t *testing.T) {
 	named := func(sources string) string {
