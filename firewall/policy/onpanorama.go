@@ -30,11 +30,12 @@ type OnPanorama struct {
 	// What stands on Panorama itself; of a Panorama that was not asked: nothing.
 	Pending     bool     `json:"pending"`            // edits of somebody are not committed
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
-	Unpushed    []string `json:"unpushed,omitempty"` // where security rules of others are committed and not pushed to this firewall; see MayPush
+	Unpushed    []string `json:"unpushed,omitempty"` // where security rules of others, and which objects that rules name, are committed and not pushed to this firewall; see MayPush
 
 	place   panorama.Place
 	changes []panorama.Change // those that we may make
 	pushed  []rule            // Panorama's rules as the firewall has them
+	objects []*xmlapi.Node    // and below which its objects stand
 	vsys    string
 }
 
@@ -217,6 +218,9 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	p := f.policy()
 	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	for _, sc := range f.asPushed {
+		part.objects = append(part.objects, sc.node)
+	}
 	var offered, byHand []panorama.Change
 	var left []string
 	for i, s := range steps {
@@ -250,9 +254,30 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	return part, nil
 }
 
-// unpushed names what others have committed on Panorama of the security rules for this firewall and not pushed to it: a push of ours would
-// take it along. Of an object that a rule names it is not seen.
-func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
+// findUnpushed notes what others have committed on Panorama of the security rules for this firewall, and of the objects by which rules decide,
+// and not pushed to it: a push of ours would take it along.
+func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (perhaps []string, err error) {
+	rules, err := o.unpushedRules(ctx, itself, n)
+	if err != nil {
+		return nil, err
+	}
+	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.objects, func(name string) bool {
+		return slices.ContainsFunc(listsOnPanorama(n), func(l onPanoramaList) bool { return l.name == name })
+	})
+	o.Unpushed = append(rules, atMost(objects)...)
+	return perhaps, err
+}
+
+// atMost gives what fits in a text.
+func atMost(names []string) []string {
+	if more := len(names) - maxNamed; more > 0 {
+		return append(slices.Clone(names[:maxNamed]), fmt.Sprintf("and %d more", more))
+	}
+	return names
+}
+
+// unpushedRules names where rules differ.
+func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
 	decides := func(r rule) string {
 		return fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
 	}
@@ -310,13 +335,13 @@ func (o *OnPanorama) unpushed(ctx context.Context, itself *xmlapi.Device, n fire
 	return out, nil
 }
 
-// MayPush gives an error where others have committed security rules on the Panorama d that are not pushed to the firewall, as far as they
-// were seen: a push of ours would take them along. nil also for no part.
+// MayPush gives an error where others have committed security rules, or objects that rules name, on the Panorama d that are not pushed to the
+// firewall, as far as they were seen: a push of ours would take them along. nil also for no part.
 func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
 	if o == nil || len(o.Unpushed) == 0 {
 		return nil
 	}
-	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
+	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
 		"); a push of ours would take them along, so nothing is committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
 }
 
@@ -338,11 +363,16 @@ func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectatio
 }
 
 func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
-	if o.Unpushed, err = o.unpushed(ctx, itself, want.Names); err != nil {
+	perhaps, err := o.findUnpushed(ctx, itself, want.Names)
+	if err != nil {
 		return err
 	}
+	if len(perhaps) > 0 {
+		o.Notes = append(o.Notes, "A push may change objects of others, for Panorama has another one nearer to the firewall than the one that was pushed: "+strings.Join(atMost(perhaps), ", ")+
+			". It was committed and not pushed yet, or Panorama is set to have ancestors win.")
+	}
 	if len(o.Unpushed) > 0 {
-		o.Notes = append(o.Notes, "Security rules of others were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+		o.Notes = append(o.Notes, "Security rules of others, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
 			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices).")
 	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
@@ -421,9 +451,9 @@ const inUse = 10
 
 // CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
-// has it. Where others have committed security rules there that are not pushed yet, it does nothing and is an error.
+// has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	if part.Unpushed, err = part.unpushed(ctx, itself, want.Names); err != nil {
+	if _, err = part.findUnpushed(ctx, itself, want.Names); err != nil {
 		return false, err
 	}
 	if err := part.MayPush(itself); err != nil {

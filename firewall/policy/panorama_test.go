@@ -820,6 +820,55 @@ func TestOthersRulesAreNotPushed(t *testing.T) {
 	}
 }
 
+// An object of others by which a rule decides, committed on Panorama and not pushed, goes along with no push of ours either: it is named, and
+// nothing is written before it is pushed. One that decides nothing holds nobody up.
+func TestOthersObjectsAreNotPushed(t *testing.T) {
+	const (
+		hq       = groupsOfPanorama + "/entry[@name='hq']"
+		branches = groupsOfPanorama + "/entry[@name='branches']"
+		objects  = `<address><entry name="web"><ip-netmask>198.51.100.7</ip-netmask><description>the web</description></entry><entry name="mail"><ip-netmask>198.51.100.8</ip-netmask></entry></address>
+<address-group><entry name="servers"><static><member>web</member><member>mail</member></static></entry></address-group><service><entry name="odd"><protocol><tcp><port>8443</port><override><no/></override></tcp></protocol></entry></service>`
+	)
+	for name, c := range map[string]struct{ action, path, entry, named, note string }{
+		"an address":          {"edit", hq + "/address/entry[@name='web']/ip-netmask", "<ip-netmask>198.51.100.0/24</ip-netmask>", `address "web" of hq`, ""},
+		"a group":             {"edit", hq + "/address-group/entry[@name='servers']/static", "<static><member>web</member></static>", `address group "servers" of hq`, ""},
+		"a service":           {"edit", hq + "/service/entry[@name='odd']/protocol/tcp/port", "<port>1-65535</port>", `service "odd" of hq`, ""},
+		"a tagged address":    {"set", branches + "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>blue</member></tag></entry>`, `address "new" of branches, which is new and bears tags`, ""},
+		"one that goes":       {"delete", hq + "/service/entry[@name='odd']", "", `service "odd", which is gone there`, ""},
+		"what nothing names":  {"set", branches + "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask></entry>`, "", ""},
+		"a comment":           {"edit", hq + "/address/entry[@name='web']/description", "<description>web and more</description>", "", ""},
+		"the order of a list": {"edit", hq + "/address-group/entry[@name='servers']/static", "<static><member>mail</member><member>web</member></static>", "", ""},
+		"one that hides":      {"set", branches + "/address", `<entry name="web"><ip-netmask>198.51.100.9</ip-netmask></entry>`, "", `nearer to the firewall than the one that was pushed: address "web" of branches`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{hq: objects + preRules(letIn("hq", "dmz")), branches: `<tag><entry name="blue"/></tag>`})
+			if plan := l.whole(); len(plan.Panorama.Unpushed) > 0 || strings.Contains(strings.Join(plan.Panorama.Notes, ""), "A push may change") {
+				t.Fatalf("before: %+v", plan.Panorama)
+			}
+			if err := l.panorama.Config().Edit("boss", c.action, c.path, c.entry); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.panorama.Config().Commit("boss"); err != nil {
+				t.Fatal(err)
+			}
+			plan := l.whole()
+			if strings.Join(plan.Panorama.Unpushed, "; ") != c.named || !strings.Contains(strings.Join(plan.Panorama.Notes, "\n"), cmp.Or(c.note, c.named)) {
+				t.Errorf("%+v", plan.Panorama)
+			}
+			before := l.panorama.Config().Running()
+			if _, err := l.carryOut(false); (err == nil) != (c.named == "") || err != nil && (!strings.Contains(err.Error(), c.named) || l.panorama.Config().Running() != before) {
+				t.Errorf("carried out: %v", err)
+			}
+			if err := l.panorama.Push("branches"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.carryOut(false); err != nil {
+				t.Errorf("once it is pushed: %v", err)
+			}
+		})
+	}
+}
+
 // What was written on Panorama and not committed, or committed and not pushed, is said by the next plan.
 func TestWrittenOnPanorama(t *testing.T) {
 	l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
