@@ -30,13 +30,16 @@ type OnPanorama struct {
 	// What stands on Panorama itself; of a Panorama that was not asked: nothing.
 	Pending     bool     `json:"pending"`            // edits of somebody are not committed
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
-	Unpushed    []string `json:"unpushed,omitempty"` // where security rules of others, and which objects that rules name, are committed and not pushed to this firewall; see MayPush
+	Unpushed    []string `json:"unpushed,omitempty"` // where rules of others, and which default rules and objects that rules name, are committed and not pushed to this firewall; see MayPush
 
 	place   panorama.Place
 	changes []panorama.Change // those that we may make
 	pushed  []rule            // Panorama's rules as the firewall has them
 	objects []*xmlapi.Node    // and below which its objects stand
-	vsys    string
+	parts   []xmlapi.Pushed   // and all that was pushed, by where it is from
+
+	template *xmlapi.Node // as it was pushed
+	vsys     string
 }
 
 // readPlace finds out the names of the firewall's device group and template: from Panorama, where that is what we reach it through,
@@ -217,7 +220,7 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 // named where it is left out. without is what the rest of the plan leads to.
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	p := f.policy()
-	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), parts: f.pushed(), template: f.template.value, vsys: f.VSys}
 	for _, sc := range f.asPushed {
 		part.objects = append(part.objects, sc.node)
 	}
@@ -254,18 +257,24 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	return part, nil
 }
 
-// findUnpushed notes what others have committed on Panorama of the security rules for this firewall, and of the objects by which rules decide,
+// findUnpushed notes what others have committed on Panorama of the rules for this firewall, and of the objects by which rules decide,
 // and not pushed to it: a push of ours would take it along.
-func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (perhaps []string, err error) {
-	rules, err := o.unpushedRules(ctx, itself, n)
+// untold is what may be of that kind, of the network in the templates included.
+func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (perhaps, untold []string, err error) {
+	rules, untold, err := o.unpushedRules(ctx, itself, n)
+	if err == nil && slices.ContainsFunc(o.changes, panorama.Change.InTemplate) {
+		var network []string
+		network, err = panorama.UnpushedNetwork(ctx, itself, o.place, o.vsys, o.template)
+		untold = append(untold, network...)
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.objects, func(name string) bool {
 		return slices.ContainsFunc(listsOnPanorama(n), func(l onPanoramaList) bool { return l.name == name })
 	})
 	o.Unpushed = append(rules, atMost(objects)...)
-	return perhaps, err
+	return perhaps, untold, err
 }
 
 // atMost gives what fits in a text.
@@ -276,12 +285,13 @@ func atMost(names []string) []string {
 	return names
 }
 
-// unpushedRules names where rules differ.
-func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
+// unpushedRules names where rules differ; untold are those of which the firewall may not tell what it has.
+func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out, untold []string, err error) {
 	decides := func(r rule) string {
 		return fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
 	}
 	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
+	post := map[string]*xmlapi.Node{}
 	for _, base := range []struct {
 		name   string
 		layers [2]layer // of a device group, and of Shared
@@ -291,19 +301,24 @@ func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n
 			if panorama.IsShared(level) {
 				l = base.layers[1]
 			}
-			list, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name+"/security/rules")
+			committed, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
+			others, unknown := panorama.OtherRules(o.place, level, base.name, committed, o.parts, func(target *xmlapi.Node) bool {
+				return rule{target: target}.wouldTarget(o.place.Serial, o.vsys, o.place.Tags)
+			})
+			out, untold = append(out, others...), append(untold, unknown...)
+			post[level] = committed
 			moved := func(r rule) bool { // its place does not count, what it decides does
 				at := panorama.LevelPath(level) + "/" + base.name + "/security/rules" + xmlapi.EntryNamed(r.name)
 				return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
 			}
 			var there, disabled, here, thereMoved, hereMoved []string
 			theirs := map[string]bool{} // rules of our names that are not as we make them
-			for _, e := range list.Entries() {
+			for _, e := range committed.At("security", "rules").Entries() {
 				r := readRule(e, l)
-				if !r.targets(o.place.Serial, o.vsys) || madeFor(o.place, n, r) {
+				if !r.wouldTarget(o.place.Serial, o.vsys, o.place.Tags) || madeFor(o.place, n, r) {
 					continue
 				}
 				switch theirs[r.name] = isNamed(r); {
@@ -332,16 +347,33 @@ func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n
 			}
 		}
 	}
-	return out, nil
+	return append(out, o.unpushedDefaults(post)...), untold, nil
 }
 
-// MayPush gives an error where others have committed security rules, or objects that rules name, on the Panorama d that are not pushed to the
+// unpushedDefaults names the default rules that decide otherwise on Panorama; post are its Post Rules by level. Where the firewall has an
+// override of its own, that decides.
+func (o *OnPanorama) unpushedDefaults(post map[string]*xmlapi.Node) (out []string) {
+	var there []overrides
+	for _, level := range append(append([]string{o.place.Group}, o.place.Parents...), panorama.Shared) {
+		there = append(there, overrides{post[level].At("default-security-rules", "rules"), layerGroupPost})
+	}
+	for _, r := range defaultRules(there...) {
+		if slices.ContainsFunc(o.pushed, func(have rule) bool {
+			return have.layer == layerDefault && have.name == r.name && have.overridden != layerLocal && have.action != r.action
+		}) {
+			out = append(out, "default rule "+quoteAll([]string{r.name}))
+		}
+	}
+	return out
+}
+
+// MayPush gives an error where others have committed rules, or objects that rules name, on the Panorama d that are not pushed to the
 // firewall, as far as they were seen: a push of ours would take them along. nil also for no part.
 func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
 	if o == nil || len(o.Unpushed) == 0 {
 		return nil
 	}
-	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
+	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "rules, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
 		"); a push of ours would take them along, so nothing is committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
 }
 
@@ -363,16 +395,19 @@ func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectatio
 }
 
 func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
-	perhaps, err := o.findUnpushed(ctx, itself, want.Names)
+	perhaps, untold, err := o.findUnpushed(ctx, itself, want.Names)
 	if err != nil {
 		return err
+	}
+	if len(untold) > 0 {
+		o.Notes = append(o.Notes, "Others have committed on Panorama what this firewall does not have, or does not tell: "+strings.Join(atMost(untold), ", ")+". A push takes it along.")
 	}
 	if len(perhaps) > 0 {
 		o.Notes = append(o.Notes, "A push may change objects of others, for Panorama has another one nearer to the firewall than the one that was pushed: "+strings.Join(atMost(perhaps), ", ")+
 			". It was committed and not pushed yet, or Panorama is set to have ancestors win.")
 	}
 	if len(o.Unpushed) > 0 {
-		o.Notes = append(o.Notes, "Security rules of others, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+		o.Notes = append(o.Notes, "Rules of others, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
 			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices).")
 	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
@@ -453,7 +488,7 @@ const inUse = 10
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
 // has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	if _, err = part.findUnpushed(ctx, itself, want.Names); err != nil {
+	if _, _, err = part.findUnpushed(ctx, itself, want.Names); err != nil {
 		return false, err
 	}
 	if err := part.MayPush(itself); err != nil {

@@ -62,6 +62,7 @@ func TestSomebodyElsesPreRuleOfOurName(t *testing.T) {
 		"all but another":        {strings.Replace(namedAsOurs("allow", "blacklist", sister), "</target>", "<negate>yes</negate></target>", 1), false, true, "that we did not make"},
 		"every firewall":         {namedAsOurs("drop", "blacklist", ""), false, true, "it is somebody else's"},
 		"another firewall's too": {strings.Replace(namedAsOurs("drop", "blacklist", serial), "</devices>", `<entry name="`+sister+`"/></devices>`, 1), false, true, "it is somebody else's"},
+		"tagged firewalls' too":  {strings.Replace(namedAsOurs("drop", "blacklist", serial), "</target>", "<tags><member>all</member></tags></target>", 1), false, true, "it is somebody else's"},
 		"allows, not pushed":     {namedAsOurs("allow", "198.18.0.0/24", ""), true, true, "that we did not make"},
 		"as we make, not pushed": {namedAsOurs("drop", "blacklist", serial), true, false, "a rule of its own in device group branches"},
 	} {
@@ -266,6 +267,59 @@ func TestWhatADefaultRuleDoesOnPanoramaStays(t *testing.T) {
 	}
 }
 
+// Whatever else decides over traffic and was committed by others goes along with no push of ours: what certainly differs stops it, what the
+// firewall may not tell is named before. A rule for firewalls that bear a tag is for this one only where Panorama has given it the tag.
+func TestOthersCommitsAreNotPushed(t *testing.T) {
+	const (
+		branches = groupsOfPanorama + "/entry[@name='branches']"
+		defaults = "/post-rulebase/default-security-rules/rules"
+		nat      = `<entry name="in"><from><member>untrust</member></from><to><member>untrust</member></to><source><member>any</member></source><destination><member>203.0.113.1</member></destination><service>any</service></entry>`
+		network  = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']"
+		tags     = "/config/mgt-config/devices/entry[@name='" + serial + "']/vsys/entry[@name='vsys1']/tags"
+	)
+	tagged := strings.Replace(letIn("tagged", "untrust"), "<action>", `<target><tags><member>dc</member></tags><negate>no</negate></target><action>`, 1)
+	type edit struct{ path, element string }
+	for name, c := range map[string]struct {
+		hq          string
+		edits       []edit
+		named, note string
+	}{
+		"a default rule":             {pushedDefaults, []edit{{groupsOfPanorama + "/entry[@name='hq']" + defaults + "/entry[@name='interzone-default']", "<action>allow</action>"}}, `default rule "interzone-default"`, ""},
+		"its logs":                   {pushedDefaults, []edit{{groupsOfPanorama + "/entry[@name='hq']" + defaults + "/entry[@name='interzone-default']", "<log-end>yes</log-end>"}}, "", ""},
+		"an override that is nearer": {pushedDefaults, []edit{{branches + defaults, `<entry name="intrazone-default"><action>deny</action></entry>`}}, `default rule "intrazone-default"`, ""},
+		"the first override":         {"", []edit{{"/config/shared" + defaults, `<entry name="intrazone-default"><action>deny</action></entry>`}}, `default rule "intrazone-default"`, ""},
+		"one as it is anyway":        {"", []edit{{"/config/shared" + defaults, `<entry name="intrazone-default"><action>allow</action></entry>`}}, "", ""},
+		"a translation":              {nat, []edit{{groupsOfPanorama + "/entry[@name='hq']/pre-rulebase/nat/rules/entry[@name='in']", "<service>service-https</service>"}}, "nat rules in pre-rulebase of hq", ""},
+		"its description":            {nat, []edit{{groupsOfPanorama + "/entry[@name='hq']/pre-rulebase/nat/rules/entry[@name='in']", "<description>x</description>"}}, "", ""},
+		"the first translation":      {"", []edit{{branches + "/pre-rulebase/nat/rules", nat}}, "", "does not tell: nat rules in pre-rulebase of branches. A push takes it along"},
+		"a zone":                     {"", []edit{{network + "/zone", `<entry name="guests"/>`}}, "", `does not tell: zone "guests". A push takes it along`},
+		"another firewall's tag":     {"", []edit{{branches + "/pre-rulebase/security/rules", tagged}}, "", ""},
+		"the firewall's tag":         {"", []edit{{tags, "<member>dc</member>"}, {branches + "/pre-rulebase/security/rules", tagged}}, "pre-rulebase of branches", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), hq: strings.Replace(c.hq+preRules(letIn("hq", "dmz")), nat+"<pre-rulebase>", "<pre-rulebase><nat><rules>"+nat+"</rules></nat>", 1)})
+			told := func() (string, string) {
+				part := l.whole().Panorama
+				return strings.Join(part.Unpushed, "; "), strings.Join(part.Notes, "\n")
+			}
+			if named, notes := told(); named != "" || strings.Contains(notes, "does not tell") {
+				t.Fatalf("before: %s\n%s", named, notes)
+			}
+			for _, e := range c.edits {
+				l.edited(e.path, e.element, true)
+			}
+			named, notes := told()
+			if named != c.named || !strings.Contains(notes, c.note) || strings.Contains(notes, "does not tell") != (c.note != "") {
+				t.Errorf("unpushed %q, notes\n%s", named, notes)
+			}
+			before := l.panorama.Config().Running()
+			if _, err := l.carryOut(false); (err != nil) != (c.named != "") || err != nil && l.panorama.Config().Running() != before {
+				t.Errorf("carried out: %v", err)
+			}
+		})
+	}
+}
+
 // Names may hold spaces: one object in place of two is another rule.
 func TestARuleThatNamesAnotherObjectIsUnpushed(t *testing.T) {
 	named := func(sources string) string {
@@ -279,6 +333,45 @@ func TestARuleThatNamesAnotherObjectIsUnpushed(t *testing.T) {
 	l.replaced(groupsOfPanorama+"/entry[@name='branches']/pre-rulebase/security/rules/entry[@name='in']/source", "<source><member>branch office</member></source>", true)
 	if plan := l.whole(); !slices.Equal(plan.Panorama.Unpushed, []string{"pre-rulebase of branches"}) {
 		t.Errorf("unpushed: %q", plan.Panorama.Unpushed)
+	}
+}
+
+// A rule of ours that others have changed on Panorama, whether they pushed that or not, is theirs by now: it is taken away only with --adopt.
+func TestRemoveLeavesWhatOthersMadeOfOurRuleOnPanorama(t *testing.T) {
+	at := preRuleAt("branches", "active-defense-block-"+serial)
+	for name, c := range map[string]struct {
+		path, element string
+		push          bool
+	}{
+		"for a tag, pushed":    {at + "/target", "<tags><member>all-branches</member></tags>", true},
+		"for a tag":            {at + "/target", "<tags><member>all-branches</member></tags>", false},
+		"allows, not pushed":   {at, "<action>allow</action>", false},
+		"for another firewall": {at + "/target/devices", `<entry name="` + sister + `"/>`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			foreign := func() bool {
+				plan, err := Remove(t.Context(), l.device, l.want, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return stepFor(t, plan.Steps, `security rule "active-defense-block-`+serial+`" (pushed by Panorama, device group branches)`).Foreign
+			}
+			if foreign() {
+				t.Fatal("it is ours before")
+			}
+			if l.edited(c.path, c.element, true); c.push {
+				if err := l.panorama.Push("branches"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !foreign() {
+				t.Error("it is taken away as ours")
+			}
+		})
 	}
 }
 

@@ -98,12 +98,19 @@ func (p ofPanorama) isNamed(r rule) bool {
 }
 
 // isOwn tells whether a rule is one that we made on Panorama for this firewall: it bears our name and is as we make it, for this firewall
-// alone. Anything else of that name is somebody else's.
+// alone, as it was pushed and as Panorama has it by now. Anything else of that name is somebody else's.
 func (p ofPanorama) isOwn(r rule) bool {
-	if len(r.target.Child("devices").Entries()) == 0 { // a firewall may have it without its target; Panorama tells
-		r.target = p.f.standing[p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)].Child("target")
+	if !p.isNamed(r) {
+		return false
 	}
-	return p.isNamed(r) && madeFor(p.f.place, p.want.Names, r) && !slices.ContainsFunc(r.source, func(name string) bool { return !p.isOurSource(name) })
+	there := p.f.standing[p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)]
+	if len(r.target.Child("devices").Entries()) == 0 { // a firewall may have it without its target; Panorama tells
+		r.target = there.Child("target")
+	}
+	asMade := func(r rule) bool {
+		return madeFor(p.f.place, p.want.Names, r) && !slices.ContainsFunc(r.source, func(name string) bool { return !p.isOurSource(name) })
+	}
+	return asMade(r) && (there == nil || asMade(p.standingRule(p.levelOf(r), there)))
 }
 
 // isOurSource tells whether a rule of ours may name an object as its source: one of ours in a device group, or another that holds what is

@@ -36,6 +36,8 @@ type Place struct {
 	Template string   // in which we may write; "": not known, or there is none
 	Stack    string   // of templates, by which it is pushed; "": Template is pushed by itself
 
+	Tags []string // by which rules may target the firewall, or virtual system, as far as Panorama tells
+
 	Told bool // by Panorama; else it is taken from what was pushed
 }
 
@@ -108,7 +110,7 @@ func (p Place) Target() *xmlapi.Node {
 func (p Place) TargetsAlone(target *xmlapi.Node) bool {
 	devices := target.Child("devices")
 	systems := devices.Entry(p.Serial).Child("vsys").Entries()
-	return len(devices.Entries()) == 1 && devices.Entry(p.Serial) != nil && !target.Yes("negate") &&
+	return len(target.Child("tags").Members()) == 0 && len(devices.Entries()) == 1 && devices.Entry(p.Serial) != nil && !target.Yes("negate") &&
 		(p.VSys == "" || len(systems) == 1 && systems[0].Attr("name") == p.VSys)
 }
 
@@ -196,6 +198,16 @@ func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, er
 				p.Below = append(p.Below, name)
 			}
 		}
+	}
+	// Where others read and write the tags of managed firewalls (nuage-metroae's and other connectors to Panorama); a role may not allow it.
+	system := vsys
+	if system == "" {
+		system = "vsys1"
+	}
+	if tags, err := d.Get(ctx, "read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(serial)+"/vsys"+xmlapi.EntryNamed(system)+"/tags"); err == nil {
+		p.Tags = tags.Members()
+	} else if xmlapi.Kind(err) != xmlapi.KindRole {
+		return p, err
 	}
 	return p, p.readTemplate(ctx, d)
 }
