@@ -1,7 +1,6 @@
 package enforce
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +64,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, err
 	}
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
-	want.MayProvision, want.Adopt = true, opts.Adopt
+	want.MayProvision, want.Adopt, want.Admin = true, opts.Adopt, fw.CommitAdmin
 	if !opts.Remove && want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
@@ -106,14 +105,21 @@ func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
 	} else {
 		plan, err = policy.Provision(ctx, p.device, p.want)
 	}
-	if plan.Pending {
-		plan.Ourselves = cmp.Or(p.fw.CommitAdmin, plan.Ourselves)
+	if err == nil && p.opts.Commit && plan.Pending && plan.Ourselves == "" {
+		if p.want.Admin, _ = xmlapi.WhoAmI(ctx, p.device, p.want.Names.AdminTag()); p.want.Admin != "" { // else the commit says why
+			return p.plan(ctx)
+		}
 	}
 	return plan, err
 }
 
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.
 func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.Step, error) {
+	if p.opts.Commit {
+		if err := plan.MayTakeAlong(p.device); err != nil {
+			return plan.Steps, err
+		}
+	}
 	if p.opts.Apply && p.opts.Commit {
 		if err := policy.MayCommit(ctx, p.device, p.fw.CommitAdmin); err != nil {
 			return plan.Steps, err

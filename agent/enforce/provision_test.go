@@ -364,3 +364,35 @@ func TestProvisionOnPanorama(t *testing.T) {
 		}
 	}
 }
+
+// A commit is of the administrator, and so is refused before anything is written where he has edited a rule by hand; what others have
+// edited stays as it is, and stops nothing.
+func TestProvisionCommitsNoRuleByHand(t *testing.T) {
+	for _, admins := range []dialect.Dialect{{}, {Admins: dialect.AdminsSelf}} {
+		l := newPolicyLab(t)
+		sim := l.add("fw1", firewall.ModeTag, panosim.Options{Dialect: admins})
+		if left, _, err := l.provision(applyAndCommit); err != nil || len(left) != 0 {
+			t.Fatalf("%v, %v", left, err)
+		}
+		edit := func(admin, name string) {
+			t.Helper()
+			rules := xmlapi.VSysPath("vsys1") + "/rulebase/security/rules"
+			if err := errors.Join(sim.Config().Edit(admin, "set", rules, `<entry name="`+name+`"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`), sim.Config().Edit(admin, "move", rules+xmlapi.EntryNamed(name), "top")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		edit("somebody", "theirs")
+		if _, _, err := l.provision(applyAndCommit); err != nil || strings.Contains(sim.Config().Running(), `"theirs"`) {
+			t.Errorf("with edits of somebody: %v", err)
+		}
+		edit("svc", "typo")
+		for _, change := range []func(*ProvisionOptions){commit, applyAndCommit, func(o *ProvisionOptions) { o.Commit, o.Remove = true, true }} {
+			_, said, err := l.provision(change)
+			if xmlapi.Kind(err) != xmlapi.KindCommit || !strings.Contains(fmt.Sprint(err), `what our administrator svc edited by hand (security rules that are not ours made, changed or taken away: "typo")`) ||
+				strings.Contains(sim.Config().Running(), `"typo"`) || strings.Contains(said, "written") || strings.Contains(said, "committing") {
+				t.Errorf("with an edit of ours by hand: %v\n%s", err, said)
+			}
+		}
+	}
+}
