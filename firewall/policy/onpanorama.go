@@ -28,7 +28,13 @@ type OnPanorama struct {
 	Differences      []decision.Difference `json:"differences"` // at most MaxDifferences
 	DifferencesTotal int                   `json:"differences_total"`
 	// What stands on Panorama itself; of a Panorama that was not asked: nothing.
-	Pending     bool     `json:"pending"`            // edits of somebody are not committed
+	Pending   bool     `json:"pending"`              // edits of somebody are not committed
+	PendingBy []string `json:"pending_by,omitempty"` // whose, where we may commit there; none: not told
+	Ourselves string   `json:"ourselves,omitempty"`  // as whom we commit there, where that is known and edits are not committed
+	// EditedByHand are rules and objects by which traffic is decided and that a commit of ours there would take along, for our administrator,
+	// or where it is not known who that is somebody, edited them by hand. See Plan.MayTakeAlong.
+	EditedByHand []string `json:"edited_by_hand,omitempty"`
+
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
 	Unpushed    []string `json:"unpushed,omitempty"` // where rules of others, and which default rules and objects that rules name, are committed and not pushed to this firewall; see MayPush
 
@@ -39,6 +45,11 @@ type OnPanorama struct {
 	parts   []xmlapi.Pushed   // and all that was pushed, by where it is from
 
 	template *xmlapi.Node // as it was pushed
+
+	written  []panorama.Change     // what stands in its candidate configuration
+	facts    *Facts                // from which the plan is made
+	opened   []decision.Difference // what EditedByHand decides otherwise
+	openedBy panorama.ByHand
 	vsys     string
 }
 
@@ -220,7 +231,7 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 // named where it is left out. without is what the rest of the plan leads to.
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	p := f.policy()
-	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), parts: f.pushed(), template: f.template.value, vsys: f.VSys}
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), parts: f.pushed(), template: f.template.value, facts: f, vsys: f.VSys}
 	for _, sc := range f.asPushed {
 		part.objects = append(part.objects, sc.node)
 	}
@@ -312,7 +323,7 @@ func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n
 			post[level] = committed
 			moved := func(r rule) bool { // its place does not count, what it decides does
 				at := panorama.LevelPath(level) + "/" + base.name + "/security/rules" + xmlapi.EntryNamed(r.name)
-				return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
+				return slices.ContainsFunc(slices.Concat(o.changes, o.written), func(c panorama.Change) bool { return c.Top == at })
 			}
 			var there, disabled, here, thereMoved, hereMoved []string
 			theirs := map[string]bool{} // rules of our names that are not as we make them
@@ -421,12 +432,17 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		all++
 		stands, err := s.change.Written(ctx, itself)
 		if err == nil && stands {
-			written++
+			written, o.written = written+1, append(o.written, s.change)
 			if stands, err = s.change.Committed(ctx, itself); stands {
 				committed++
 			}
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if o.Pending && want.Panorama == PanoramaApply {
+		if err = o.findByHand(ctx, itself, want, steps); err != nil {
 			return err
 		}
 	}
@@ -441,6 +457,84 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push to this firewall; %s.", committed, all, by))
 	}
 	return nil
+}
+
+// findByHand notes whose edits wait on Panorama, and what of them a commit of ours would take along that our steps do not make.
+func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) error {
+	o.Ourselves = cmp.Or(want.Admin, itself.Username())
+	if o.Ourselves == "" {
+		o.Ourselves = xmlapi.LoggedInAs(ctx, itself, "determine our administrator name on Panorama")
+	}
+	if err := o.readByHand(ctx, itself, want.Names, o.Ourselves); err != nil {
+		return err
+	}
+	switch by := strings.Join(o.PendingBy, ", "); {
+	case by == "":
+	case o.Ourselves == "":
+		o.Notes = append(o.Notes, "Edits of "+by+" are not committed on Panorama; --commit takes along those of our administrator, whose name Panorama does not tell without an edit.")
+	case slices.Contains(o.PendingBy, o.Ourselves):
+		o.Notes = append(o.Notes, "Edits of "+by+" are not committed on Panorama; --commit takes along those of "+o.Ourselves+", our administrator.")
+	}
+	if len(o.EditedByHand) == 0 {
+		return nil
+	}
+	then, err := o.facts.with(o.place, o.openedBy)
+	if err != nil {
+		return err
+	}
+	ours, err := o.facts.after(steps)
+	if err == nil {
+		then, err = then.after(steps)
+	}
+	if err == nil {
+		o.opened = differences(ours, then, want)
+	}
+	return err
+}
+
+// readByHand reads what a commit of an administrator on Panorama takes along. Where it is not told whose each edit is, it may be any.
+func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, n firewall.Names, admin string) (err error) {
+	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
+	xpaths := []string{}
+	o.PendingBy = nil
+	for _, e := range edits {
+		if e.Admin != "" && !slices.Contains(o.PendingBy, e.Admin) {
+			o.PendingBy = append(o.PendingBy, e.Admin)
+		}
+		if e.Admin == "" || admin == "" || e.Admin == admin {
+			xpaths = append(xpaths, e.XPath)
+		}
+	}
+	if len(edits) == 0 {
+		xpaths = []string{"/config"}
+	}
+	slices.Sort(o.PendingBy)
+	o.openedBy, err = panorama.EditsByHand(ctx, itself, o.place, xpaths, func(xpath string, e *xmlapi.Node) bool {
+		return slices.ContainsFunc(slices.Concat(o.changes, o.written), func(c panorama.Change) bool { return c.Makes(xpath) }) ||
+			strings.Contains(xpath, "/pre-rulebase/security/") && madeFor(o.place, n, readRule(e, layerGroupPre)) ||
+			slices.ContainsFunc(listsOnPanorama(n), func(l onPanoramaList) bool { return xpath == l.at(panorama.LevelOf(xpath)) })
+	})
+	o.EditedByHand = atMost(o.openedBy.Names)
+	return err
+}
+
+// with gives the facts once what was edited by hand on Panorama was pushed.
+func (f *Facts) with(at panorama.Place, b panorama.ByHand) (*Facts, error) {
+	out := *f
+	v, err := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}.With(at, b, func(target *xmlapi.Node) bool {
+		return rule{target: target}.wouldTarget(at.Serial, f.VSys, at.Tags)
+	})
+	out.vsysPushed.value, out.barePushed.value, out.template.value = v.VSys, v.Bare, v.Template
+	return &out, err
+}
+
+// after gives the facts once the steps were taken, those on Panorama too.
+func (f *Facts) after(steps []Step) (*Facts, error) {
+	out, err := f.applied(steps)
+	if err == nil {
+		err = out.push(steps)
+	}
+	return out, err
 }
 
 // placeNotes are what a person has to know before typing changes.
@@ -486,7 +580,8 @@ const inUse = 10
 
 // CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
-// has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error.
+// has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error,
+// and neither where our administrator has edited by hand what decides traffic.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
 	if _, _, err = part.findUnpushed(ctx, itself, want.Names); err != nil {
 		return false, err
@@ -494,17 +589,22 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 	if err := part.MayPush(itself); err != nil {
 		return false, err
 	}
-	admin = cmp.Or(admin, itself.Username())
 	pending, err := pendingChanges(ctx, itself)
 	if err != nil {
 		return false, err
 	}
-	if admin == "" && pending {
-		if admin, err = xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(part.Group, panorama.Shared))+"/tag", want.Names.AdminTag()); err != nil {
+	if admin = cmp.Or(admin, itself.Username()); admin == "" && pending {
+		if admin, err = part.WhoAmI(ctx, itself, want); err != nil {
 			return false, err
 		}
 	}
 	if pending {
+		if err := part.readByHand(ctx, itself, want.Names, admin); err != nil {
+			return false, err
+		}
+		if err := (Plan{Ourselves: admin, Panorama: part}).MayTakeAlong(itself); err != nil {
+			return false, err
+		}
 		if _, err := itself.Commit(ctx, admin, "Active Defense: policies"); err != nil {
 			return false, err
 		}
@@ -520,6 +620,11 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 		}
 	}
 	return len(committed) > 0, part.place.Push(ctx, itself, committed)
+}
+
+// WhoAmI finds out as whom we act on the Panorama itself, by an edit that is taken back where it does not tell otherwise.
+func (o *OnPanorama) WhoAmI(ctx context.Context, itself *xmlapi.Device, want Expectation) (string, error) {
+	return xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(o.Group, panorama.Shared))+"/tag", want.Names.AdminTag())
 }
 
 // reachOf tells whom a rule of ours concerns that is in a device group.

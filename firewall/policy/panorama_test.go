@@ -157,6 +157,9 @@ func (l *panoramaLab) itself() *xmlapi.Device {
 // carryOut does what "provision --apply --commit" does, and gives what Panorama was told.
 func (l *panoramaLab) carryOut(adopt bool) (Plan, error) {
 	l.t.Helper()
+	old := l.want.Adopt
+	l.want.Adopt = old || adopt
+	defer func() { l.want.Adopt = old }()
 	ctx, plan := l.t.Context(), l.whole()
 	if _, err := Take(ctx, l.device, plan.Steps, adopt); err != nil {
 		return plan, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/decision"
 )
 
 // ourGroup is a group of a device group that holds what is blocked, and nothing else.
@@ -315,6 +316,73 @@ func TestOthersCommitsAreNotPushed(t *testing.T) {
 			before := l.panorama.Config().Running()
 			if _, err := l.carryOut(false); (err != nil) != (c.named != "") || err != nil && l.panorama.Config().Running() != before {
 				t.Errorf("carried out: %v", err)
+			}
+		})
+	}
+}
+
+// What a commit on Panorama would take along that our administrator, or one who may be he, edited there by hand is told, with what it decides
+// otherwise, and stops the commit; what others edited stays, and what we wrote before does not stop it.
+func TestACommitOnPanoramaTakesAlongNoEditsByHand(t *testing.T) {
+	const (
+		ours     = "svc-activedefense"
+		branches = groupsOfPanorama + "/entry[@name='branches']"
+		rules    = branches + "/pre-rulebase/security/rules"
+		zone     = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/zone"
+	)
+	for name, c := range map[string]struct {
+		admin, action, path, element string
+		applied, unknown             bool // ours, what --adopt adds included, is written; as whom we act is not known
+		named                        string
+		opens                        string // a rule that then lets something in
+	}{
+		"none":                 {},
+		"ours, written before": {applied: true},
+		"a rule":               {ours, "set", rules, letIn("byhand", "untrust"), false, false, `security rule "byhand" (on Panorama, branches)`, "byhand"},
+		"a rule, beside ours":  {ours, "set", rules, letIn("byhand", "untrust"), true, false, `security rule "byhand" (on Panorama, branches)`, "byhand"},
+		"somebody's":           {"boss", "set", rules, letIn("byhand", "untrust"), true, false, "", ""},
+		"perhaps ours":         {"boss", "set", rules, letIn("byhand", "untrust"), false, true, `security rule "byhand" (on Panorama, branches)`, "byhand"},
+		"a rule above":         {ours, "set", "/config/shared/post-rulebase/security/rules", letIn("byhand", "untrust"), false, false, `security rule "byhand" (on Panorama, shared)`, "byhand"},
+		"a default rule":       {ours, "edit", branches + "/post-rulebase/default-security-rules/rules/entry[@name='interzone-default']/action", "<action>allow</action>", false, false, `default security rule "interzone-default" (on Panorama, branches)`, "interzone-default"},
+		"the order":            {ours, "move", rules + "/entry[@name='ssh']", "top", false, false, "the order of security rules in pre-rulebase of branches", ""},
+		"an address":           {ours, "edit", branches + "/address/entry[@name='web']/ip-netmask", "<ip-netmask>198.51.100.0/24</ip-netmask>", false, false, `address "web" (on Panorama, branches)`, ""},
+		"a zone":               {ours, "set", zone, `<entry name="guests"/>`, false, false, "template base config devices", ""},
+		"nothing that decides": {ours, "set", branches + "/tag", `<entry name="x"/>`, false, false, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: `<address><entry name="web"><ip-netmask>198.51.100.7</ip-netmask></entry></address>` + pushedDefaults + preRules(letIn("hq", "dmz")+deny("ssh"))})
+			if l.want.Admin = ours; c.unknown {
+				l.want.Admin = ""
+			}
+			if c.applied {
+				if _, err := TakeOnPanorama(t.Context(), l.itself(), l.whole().Steps, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.action != "" {
+				if err := l.panorama.Config().Edit(c.admin, c.action, c.path, c.element); err != nil {
+					t.Fatal(err)
+				}
+			}
+			plan, before := l.whole(), l.panorama.Config().Running()
+			said := strings.Join(plan.Panorama.EditedByHand, "; ")
+			if !strings.HasPrefix(said, c.named) || c.named == "" && said != "" {
+				t.Errorf("it names %q", said)
+			}
+			if c.opens != "" && !slices.ContainsFunc(plan.PendingDifferences, func(d decision.Difference) bool {
+				return d.ActionAfter == decision.Allow && strings.HasPrefix(d.RuleAfter, `"`+c.opens+`"`)
+			}) {
+				t.Errorf("decided otherwise: %v", plan.PendingDifferences)
+			}
+			if err := plan.MayTakeAlong(l.device); (err != nil) != (c.named != "") || err != nil && !strings.Contains(err.Error(), "on Panorama, what is not ours made, changed or taken away: "+c.named) {
+				t.Errorf("before the first write: %v", err)
+			}
+			_, err := l.carryOut(false)
+			if refused := c.named != "" && !c.unknown; (err != nil) != refused || refused && (l.panorama.Config().Running() != before || !strings.Contains(err.Error(), "what our administrator svc-activedefense edited by hand")) {
+				t.Errorf("the commit: %v", err)
+			}
+			if strings.Contains(l.panorama.Config().Running(), "byhand") {
+				t.Error("it is committed")
 			}
 		})
 	}

@@ -39,13 +39,15 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, steps)
-	if plan.Panorama, err = removalPart(f, after, want, steps, adopt); err != nil {
+	part, err := removalPart(f, after, want, steps, adopt)
+	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	if err := plan.Panorama.look(ctx, d, want, steps); err != nil {
+	if err := part.look(ctx, d, want, steps); err != nil {
 		return Plan{}, err
 	}
 	if !f.mayBePending() {
+		plan.onPanorama(part)
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
@@ -66,6 +68,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	plan.inForce(running, ours, then, want)
+	plan.onPanorama(part)
 	return plan, nil
 }
 
