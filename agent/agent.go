@@ -115,8 +115,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		if a.list, err = edl.New(edl.Options{
 			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,
 			StateDir: cfg.StateDir, Hosts: listHosts(cfg.EDL.URL), Allow: cfg.EDL.Allow, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry,
-			MayBlock: func(p netip.Prefix) bool { return a.guard.Load().Check(p) == nil },
-			Logger:   a.log.With().Str("part", "list").Logger(),
+			MayBlock: mayBlock(a.guard.Load), Logger: a.log.With().Str("part", "list").Logger(),
 		}); err != nil {
 			return fmt.Errorf("prepare the list: %w", err)
 		}
@@ -133,13 +132,18 @@ func (a *Agent) prepare(ctx context.Context) error {
 	return nil
 }
 
+// mayBlock tells what may be blocked as far as a guard knows when it is asked.
+func mayBlock(guard func() *detect.Guard) func(netip.Prefix) bool {
+	return func(p netip.Prefix) bool { return guard().Check(p) == nil }
+}
+
 // enforceOptions ties the firewalls to the blacklist. Nothing is asked before it was loaded.
 func (a *Agent) enforceOptions() enforce.Options {
 	return enforce.Options{
 		Config: a.cfg, Expected: Expected(a.cfg), Version: a.version,
 		Blocked: func() *enforce.Snapshot { return a.feed.Load().current.Load() },
 		Served:  func() *enforce.Snapshot { return a.feed.Load().served.Load() },
-		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, Protected: a.takeProtected,
+		Store:   a.store.Load, Calls: a.calls, Logger: a.log, Now: a.now, Started: a.started, MayBlock: mayBlock(a.guard.Load), Protected: a.takeProtected,
 	}
 }
 

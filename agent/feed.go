@@ -116,12 +116,11 @@ func (f *feed) run(ctx context.Context) error {
 func (f *feed) syncOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for prefix, refusal := range f.lifts {
-		f.lift(ctx, prefix, refusal)
-	}
 	if f.checkAll.Swap(false) {
-		f.checkEntries(ctx)
+		f.checkEntries()
+		f.showLifted()
 	}
+	f.lift(ctx)
 	version, err := f.store.Version(ctx)
 	if err != nil {
 		return err
@@ -136,7 +135,7 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		return nil
 	}
 	version, err = f.store.Changes(ctx, f.version, func(e *store.Entry) error {
-		f.take(ctx, e)
+		f.take(e)
 		return nil
 	})
 	if err != nil {
@@ -159,7 +158,26 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	if blocked {
 		f.wakeFirewalls()
 	}
+	f.lift(ctx)
 	return nil
+}
+
+// showLifted has what the guard does not allow leave the list and the firewalls now: the store, which may be away, notes it
+// afterwards. The list goes first, for the version stays, and a firewall that lets go is told to fetch the list of that version.
+func (f *feed) showLifted() {
+	if !f.loaded || !f.unshown {
+		return
+	}
+	if f.list != nil {
+		f.render()
+	}
+	f.snapshot()
+	if f.list != nil {
+		f.served.Store(f.current.Load())
+	}
+	f.tell(f.untold)
+	f.untold = nil
+	f.wakeFirewalls()
 }
 
 // attach tells the engine what is blocked, held and observed now, and from now on of every change.
@@ -260,6 +278,13 @@ func (f *feed) publishIfDue() time.Duration {
 }
 
 func (f *feed) publish() {
+	f.render()
+	f.served.Store(f.current.Load())
+	f.wakeFirewalls() // those of firewalls that fetch it
+}
+
+// render has the list serve what is blocked.
+func (f *feed) render() {
 	entries := make([]edl.Entry, 0, len(f.entries))
 	for i := range f.entries {
 		e := &f.entries[i]
@@ -268,6 +293,4 @@ func (f *feed) publish() {
 	f.published = f.now()
 	f.membership, f.activity = false, false
 	f.list.Publish(entries, f.published)
-	f.served.Store(f.current.Load())
-	f.wakeFirewalls() // those of firewalls that fetch it
 }

@@ -266,7 +266,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	now := time.Now()
 	for i := range 50_000 {
 		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
-		f.take(b.Context(), &store.Entry{Address: p, By: store.ByLabelFile, BlockedAt: now, LastSeen: now})
+		f.take(&store.Entry{Address: p, By: store.ByLabelFile, BlockedAt: now, LastSeen: now})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

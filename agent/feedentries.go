@@ -7,7 +7,6 @@ import (
 	"activedefense/firewall"
 	"activedefense/store"
 	"context"
-	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -45,14 +44,14 @@ func (f *feed) readAccepted(ctx context.Context) error {
 }
 
 // checkEntries lifts entries that the guard, which has changed, no longer allows.
-func (f *feed) checkEntries(ctx context.Context) {
+func (f *feed) checkEntries() {
 	all := slices.Collect(maps.Keys(f.place))
 	f.mu.Lock()
 	all = slices.AppendSeq(all, maps.Keys(f.waiting))
 	f.mu.Unlock()
 	for _, prefix := range all {
 		if err := f.guard().Check(prefix); err != nil {
-			f.lift(ctx, prefix, err)
+			f.lifts[prefix] = err
 			f.leave(prefix)
 			f.untold = append(f.untold, line.Change{Address: prefix})
 		}
@@ -87,7 +86,7 @@ func (f *feed) drop(prefix netip.Prefix) (blocked bool) {
 }
 
 // take applies one entry, and notes when an address came, went, or was decided about.
-func (f *feed) take(ctx context.Context, e *store.Entry) {
+func (f *feed) take(e *store.Entry) {
 	if !e.ReleasedAt.IsZero() {
 		f.decided = f.decided || store.ByPerson(e.ReleasedBy)
 		if f.leave(e.Address) && e.ReleasedBy != store.ByLabelFile { // of a file it is told how many
@@ -98,7 +97,7 @@ func (f *feed) take(ctx context.Context, e *store.Entry) {
 		return
 	}
 	if err := f.guard().Check(e.Address); err != nil {
-		f.lift(ctx, e.Address, err)
+		f.lifts[e.Address] = err
 		if f.leave(e.Address) {
 			f.untold = append(f.untold, line.Change{Address: e.Address})
 		}
@@ -153,17 +152,26 @@ func (f *feed) wait(e *store.Entry) {
 	}
 }
 
-// lift releases an entry that the guard does not allow: never_block wins over what stands. It is not
-// served or enforced from now on, also when the store cannot note it yet.
-func (f *feed) lift(ctx context.Context, prefix netip.Prefix, refusal error) {
-	_, err := f.store.Release(ctx, prefix, store.ByDetector, refusal.Error(), f.now())
-	switch {
-	case errors.Is(err, store.ErrNotBlocked): // somebody else was faster
-		delete(f.lifts, prefix)
-	case err != nil:
-		f.lifts[prefix] = refusal
-	default:
-		delete(f.lifts, prefix)
-		f.log.Warn().Str("address", detect.AddressText(prefix)).Msg("released: " + refusal.Error())
+// liftMost is how many entries one transaction lifts.
+const liftMost = 250
+
+// lift releases the entries that the guard does not allow: never_block wins over what stands. They are not served or enforced
+// any more, also while the store cannot note it.
+func (f *feed) lift(ctx context.Context) {
+	for part := range slices.Chunk(slices.SortedFunc(maps.Keys(f.lifts), netip.Prefix.Compare), liftMost) {
+		reasons := make(map[netip.Prefix]string, len(part))
+		for _, prefix := range part {
+			reasons[prefix] = f.lifts[prefix].Error()
+		}
+		released, err := f.store.ReleaseAll(ctx, reasons, f.now())
+		if err != nil {
+			return // the next look tries again, and says that the store is away
+		}
+		for _, prefix := range part {
+			delete(f.lifts, prefix) // also what somebody else was faster with
+		}
+		for i := range released {
+			f.log.Warn().Str("address", detect.AddressText(released[i].Address)).Msg("released: " + released[i].ReleaseReason)
+		}
 	}
 }

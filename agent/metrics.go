@@ -39,6 +39,7 @@ var (
 	descBlacklist  = desc("blacklist_entries", "Addresses and networks that are blocked now.")
 	descHeld       = desc("held_entries", "Addresses and networks that wait for a person to accept or remove them.")
 	descObserved   = desc("observed_entries", "Addresses and networks that rules in mode observe found.")
+	descKept       = desc("releases_braked", "Sources quiet for blacklist.release_after that the list's brake does not release.")
 	descSources    = desc("sources", "Sources held in memory.")
 	descSightings  = desc("sightings", "Records held in memory as evidence.")
 	descEvicted    = desc("sources_evicted_total", "Sources evicted because of detect.max_sources.")
@@ -67,7 +68,7 @@ var (
 	descUsed       = desc("firewall_capacity_used", "How many of them are used, as far as is known.", "firewall")
 	descSeen       = desc("firewall_seen_timestamp_seconds", "When everything that the firewall holds was last read.", "firewall")
 	descUnseen     = desc("firewall_unseen", "Addresses written to the firewall and not read back yet.", "firewall")
-	descHeldBack   = desc("firewall_unenforced", "Addresses not enforced, by reason: unsupported, refused, brake.", "firewall", "why")
+	descHeldBack   = desc("firewall_unenforced", "Changes not made on the firewall, in addresses, by reason: unsupported and refused are not blocked there, brake are and should not.", "firewall", "why")
 )
 
 func newMetrics(status func() Status, counted ...prometheus.Collector) *prometheus.Registry {
@@ -95,6 +96,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descBlacklist, float64(s.Blacklist))
 	gauge(descHeld, float64(s.Held))
 	gauge(descObserved, float64(s.Observed))
+	gauge(descKept, float64(s.Braked))
 	gauge(descSources, float64(s.Detect.Sources))
 	gauge(descSightings, float64(s.Detect.Sightings))
 	count(descEvicted, float64(s.Detect.Evicted))
@@ -169,7 +171,7 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 	}
 	gauge(descHeldBack, float64(f.UnsupportedCount), f.Name, "unsupported")
 	gauge(descHeldBack, float64(f.RefusedCount), f.Name, "refused")
-	gauge(descHeldBack, oneIf(f.Brake != ""), f.Name, "brake")
+	gauge(descHeldBack, float64(f.Braked), f.Name, "brake")
 	gauge(descListLines, float64(f.ListIgnored), f.Name, "ignored")
 	gauge(descListLines, float64(f.ListInvalid), f.Name, "invalid")
 	gauge(descStandby, oneIf(f.Standby), f.Name)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -26,10 +27,11 @@ const (
 type releaser struct {
 	store        *store.Store
 	releaseAfter time.Duration
-	caughtUp     func() bool // everything that the files hold has been read and stored
-	standing     func() int  // how many are blocked
-	percent      int         // the largest share of them that is released at once for being quiet
-	wake         func()      // the blacklist changed
+	caughtUp     func() bool             // everything that the files hold has been read and stored
+	standing     func() int              // how many are blocked
+	mayBlock     func(netip.Prefix) bool // what may not, the feed lifts: it is nothing for the brake to judge
+	percent      int                     // the largest share of them that is released at once for being quiet
+	wake         func()                  // the blacklist changed
 	log          zerolog.Logger
 	now          func() time.Time // as far as it can be believed
 	brake        *releaseBrake
@@ -51,6 +53,16 @@ func (b *releaseBrake) set(on *firewall.Brake, now time.Time) (news bool) {
 	}
 	b.on = on
 	return news
+}
+
+// held is how many it does not release.
+func (b *releaseBrake) held() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.on == nil {
+		return 0
+	}
+	return b.on.Remove
 }
 
 // trouble is what a person should see to.
@@ -87,6 +99,16 @@ func (r *releaser) interval() time.Duration {
 	return max(min(releaseEvery, r.releaseAfter/10), releaseLeast)
 }
 
+// due counts what would be released for being quiet, without what may not be blocked at all.
+func (r *releaser) due(ctx context.Context, after time.Duration) (n int, err error) {
+	err = r.store.Quiet(ctx, r.now(), after, func(p netip.Prefix) {
+		if r.mayBlock(p) {
+			n++
+		}
+	})
+	return n, err
+}
+
 // releaseOnce releases every entry whose time has come. While lines are still to be read, nobody is known
 // to be quiet, and only what was blocked for a fixed time is released.
 func (r *releaser) releaseOnce(ctx context.Context) error {
@@ -95,7 +117,7 @@ func (r *releaser) releaseOnce(ctx context.Context) error {
 		after = 0
 	}
 	if after > 0 {
-		due, err := r.store.CountQuiet(ctx, r.now(), after)
+		due, err := r.due(ctx, after)
 		if err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func newReleaseTest(t *testing.T) *releaseTest {
 	r.feed, r.told = newTestFeed(t)
 	r.feed.releaseAfter, r.feed.now = testReleaseAfter, r.clock.now
 	r.releaser = &releaser{store: r.feed.store, releaseAfter: testReleaseAfter, log: zerolog.Nop(), now: r.clock.now,
-		caughtUp: func() bool { return r.ready }, standing: r.feed.standing, percent: 30, brake: &releaseBrake{}, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
+		caughtUp: func() bool { return r.ready }, standing: r.feed.standing, percent: 30, brake: &releaseBrake{}, mayBlock: func(p netip.Prefix) bool { return r.feed.guard().Check(p) == nil }, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
 	return r
 }
 
@@ -335,7 +335,7 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 		var loops sync.WaitGroup
 		var released time.Time
 		r := &releaser{store: st, releaseAfter: 2 * time.Minute, caughtUp: func() bool { return true }, log: zerolog.Nop(), now: time.Now,
-			standing: func() int { return 1 }, percent: 30, brake: &releaseBrake{},
+			standing: func() int { return 1 }, percent: 30, mayBlock: func(netip.Prefix) bool { return true }, brake: &releaseBrake{},
 			wake: func() { released = time.Now() }}
 		p := &state.Pruner{Store: st, KeepRecords: 90 * time.Minute, Log: zerolog.Nop(), Now: time.Now}
 		loops.Go(func() { r.run(ctx) })

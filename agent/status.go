@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -34,6 +35,7 @@ type Status struct {
 	Blacklist     int                    `json:"blacklist"`               // addresses and networks blocked now
 	Held          int                    `json:"held"`                    // that wait for a person: blacklist accept, or remove
 	Observed      int                    `json:"observed"`                // that a rule in mode observe found
+	Braked        int                    `json:"releases_braked"`         // quiet sources that the list's brake does not release
 	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
 	List          *edl.Status            `json:"list,omitempty"`
 	Ours          OursStatus             `json:"ours"`
@@ -92,6 +94,7 @@ func (a *Agent) Status() Status {
 		s.Blacklist = len(f.current.Load().Entries)
 		s.Held, s.Observed = f.undecided()
 	}
+	s.Braked = a.brake.held()
 	s.Waiting, _ = a.lookout.Last()
 	if a.list != nil {
 		list := a.list.Status()
@@ -146,11 +149,14 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 // notReady says in words what keeps the agent from doing its work.
 func (a *Agent) notReady() []string {
 	var why []string
-	if a.list != nil && !a.list.Status().Loaded {
-		why = append(why, "the list is not loaded yet")
-	}
-	if a.list != nil && a.list.Status().CertError != "" {
-		why = append(why, "the list's certificate: "+a.list.Status().CertError)
+	if a.list != nil {
+		s := a.list.Status()
+		if !s.Loaded {
+			why = append(why, "the list is not loaded yet")
+		}
+		if fault := cmp.Or(s.CertError, s.CertInvalid); fault != "" {
+			why = append(why, "the list's certificate: "+fault)
+		}
 	}
 	if !a.reading.Load() {
 		why = append(why, "the inputs are not open yet")

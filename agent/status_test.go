@@ -1,9 +1,18 @@
 package agent
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -25,5 +34,46 @@ func TestWhatThereIsNoneOfIsAnEmptyList(t *testing.T) {
 		if !strings.Contains(string(s), `"`+name+`":[]`) {
 			t.Errorf("%s is no empty list: %s", name, s)
 		}
+	}
+}
+
+// An agent whose list nobody can have, since its certificate has ended, is not ready, and says why.
+func TestAnEndedCertificateIsNotReady(t *testing.T) {
+	dir := t.TempDir()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(-time.Hour), DNSNames: []string{"other.example"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := config.TLS{CertFile: filepath.Join(dir, "c"), KeyFile: filepath.Join(dir, "k")}
+	for path, block := range map[string]*pem.Block{files.CertFile: {Type: "CERTIFICATE", Bytes: der}, files.KeyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := &config.Config{StateDir: dir, EDL: config.EDL{Listen: "127.0.0.1:0", Path: "/list", URL: "https://edl.example/list", TLS: files}}
+	a, err := New(t.Context(), cfg, Options{Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	s := a.Status()
+	if !strings.Contains(strings.Join(s.NotReady, "\n"), "the list's certificate: the certificate expired at ") {
+		t.Errorf("not ready: %q", s.NotReady)
+	}
+	var kinds []string
+	for _, t := range s.Troubles {
+		kinds = append(kinds, t.Kind()+" "+t.Of)
+	}
+	if got := strings.Join(kinds, ","); got != "certificate url,certificate " {
+		t.Errorf("troubles %q", got)
 	}
 }

@@ -5,9 +5,13 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"time"
 )
 
 // mostBytes is far more than a key or a bundle of certificates takes: what is larger was named by
@@ -122,9 +126,41 @@ func (s section) certificate(certKey, keyKey string) TLS {
 		if cert == nil || private == nil || s.l.faulted[s.at+certKey] {
 			return t
 		}
-		if _, err := tls.X509KeyPair(cert, private); err != nil {
+		pair, err := tls.X509KeyPair(cert, private)
+		if err != nil {
 			s.fault(keyKey, "cannot be used as the key of cert_file: %v", err)
+			return t
 		}
+		warnCertificate(s, certKey, pair.Leaf)
 	}
 	return t
 }
+
+// warnCertificate says for what the list's certificate is of no use: a daemon goes on without it, and firewalls with the copies they have.
+func warnCertificate(s section, key string, leaf *x509.Certificate) {
+	switch {
+	case !s.l.now.Before(leaf.NotAfter):
+		s.l.warn(s.at+key, "ended at %s, so connections to the list are closed, and firewalls keep the copies that they have: renew it", leaf.NotAfter.Format(time.RFC3339))
+	case s.l.now.Before(leaf.NotBefore):
+		s.l.warn(s.at+key, "is not valid before %s, so connections to the list are closed until then: look whether this host's clock is right, or have another one issued", leaf.NotBefore.Format(time.RFC3339))
+	}
+	u, err := url.Parse(s.text("edl.url"))
+	if err != nil || u.Hostname() == "" || leaf.VerifyHostname(u.Hostname()) == nil {
+		return
+	}
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	has := "it has no alternative name (SAN), and a common name does not count"
+	if n := len(names); n > 0 {
+		has = "its names are " + strings.Join(names[:min(n, mostNamed)], ", ")
+		if n > mostNamed {
+			has += fmt.Sprintf(" and %d more", n-mostNamed)
+		}
+	}
+	s.l.warn(s.at+key, "lacks %s, the host of edl.url, so firewalls that check the name do not enforce the list; %s: have it issued anew with %[1]s among the alternative names, or set edl.url to one that it has", clip(u.Hostname()), has)
+}
+
+// mostNamed is how many names of a certificate a warning gives.
+const mostNamed = 5

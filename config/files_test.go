@@ -6,8 +6,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,13 +32,17 @@ func write(t *testing.T, name, content string, mode os.FileMode) string {
 
 // pair makes a certificate signed by its own key, and the key, both in PEM.
 func pair(t *testing.T) (cert, key string) {
+	return pairOf(t, x509.Certificate{NotAfter: loadedAt().Add(time.Hour), DNSNames: []string{"fw.example"}, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 10)}})
+}
+
+func pairOf(t *testing.T, template x509.Certificate) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"fw.example"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	template.SerialNumber = big.NewInt(1)
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +119,38 @@ func TestCertificatesLoad(t *testing.T) {
 	}
 	if c.EDL.TLS != (TLS{certFile, keyFile}) {
 		t.Errorf("TLS is %+v", c.EDL.TLS)
+	}
+}
+
+// What is wrong with the list's certificate itself is named, and refuses no configuration: the rest of the daemon has more to do.
+func TestACertificateThatIsOfNoUseIsNamed(t *testing.T) {
+	now := loadedAt()
+	soon := now.Add(time.Hour)
+	for _, c := range []struct {
+		name, host string
+		cert       x509.Certificate
+		says       []string
+	}{
+		{"a name", "edl.example", x509.Certificate{NotAfter: soon, DNSNames: []string{"edl.example"}}, nil},
+		{"one of many", "EDL.example", x509.Certificate{NotAfter: soon, DNSNames: []string{"*.example"}}, nil},
+		{"an address", "[2001:db8::1]:8443", x509.Certificate{NotAfter: soon, IPAddresses: []net.IP{net.ParseIP("2001:db8::1")}}, nil},
+		{"another name", "edl.example", x509.Certificate{NotAfter: soon, DNSNames: []string{"a.example", "b.example", "c.example", "d.example"}, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1), net.IPv4(192, 0, 2, 2)}},
+			[]string{"lacks edl.example, the host of edl.url", "its names are a.example, b.example, c.example, d.example, 192.0.2.1 and 1 more", "issued anew with edl.example"}},
+		{"a common name alone", "edl.example", x509.Certificate{NotAfter: soon, Subject: pkix.Name{CommonName: "edl.example"}}, []string{"lacks edl.example", "a common name does not count"}},
+		{"ended", "edl.example", x509.Certificate{NotAfter: now.Add(-time.Hour), DNSNames: []string{"edl.example"}}, []string{"ended at 2026-11-29T11:00:00Z"}},
+		{"begins", "edl.example", x509.Certificate{NotBefore: soon, NotAfter: soon.Add(time.Hour), DNSNames: []string{"edl.example"}}, []string{"is not valid before 2026-11-29T13:00:00Z"}},
+	} {
+		cert, key := pairOf(t, c.cert)
+		_, warnings, err := loadBytes([]byte(sound + "edl: {url: 'https://" + c.host + "/list', tls: {cert_file: " + write(t, "c", cert, 0o644) + ", key_file: " + write(t, "k", key, 0o600) + "}}"))
+		if err != nil || (len(c.says) > 0) != (len(warnings) == 1) || len(warnings) > 1 {
+			t.Errorf("%s: %v, %v", c.name, warnings, err)
+			continue
+		}
+		for _, part := range c.says {
+			if warnings[0].Key != "edl.tls.cert_file" || !strings.Contains(warnings[0].Text, part) {
+				t.Errorf("%s: %v", c.name, warnings[0])
+			}
+		}
 	}
 }
 

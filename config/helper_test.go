@@ -18,7 +18,7 @@ const listed = "edl: {url: 'https://192.0.2.10/list'}\n"
 // loadBytes is Load of a file with this content.
 func loadBytes(content []byte, environ ...string) (*Config, []Warning, error) {
 	l := newLoader("test.yaml")
-	l.now = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	l.now = loadedAt()
 	return l.load(rawbytes.Provider(content), environ)
 }
 
@@ -40,3 +40,6 @@ func keysOf(warnings []Warning) string {
 	}
 	return strings.Join(keys, " ")
 }
+
+// loadedAt is when loadBytes reads.
+func loadedAt() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) }

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -103,6 +104,52 @@ func TestGuard(t *testing.T) {
 	var none *Guard
 	if none.Check(netip.MustParsePrefix("203.0.113.9/32")) != nil || none.Check(netip.MustParsePrefix("10.0.0.1/32")) == nil {
 		t.Error("a nil guard must refuse what is not public, and nothing else")
+	}
+}
+
+// embedded writes an IPv4 address in each form in which IPv6 carries one.
+func embedded(v4 string) map[string]string {
+	b := netip.MustParseAddr(v4).As4()
+	hex := func(x, y byte) string { return fmt.Sprintf("%x", uint16(x)<<8|uint16(y)) }
+	plain, turned := hex(b[0], b[1])+":"+hex(b[2], b[3]), hex(^b[0], ^b[1])+":"+hex(^b[2], ^b[3])
+	return map[string]string{
+		"mapped": "::ffff:" + v4 + "/128", "6to4": "2002:" + plain + "::5/128", "6to4 as it is counted": "2002:" + plain + ":1::/64", "6to4 as a host": "2002:" + plain + "::/48",
+		"Teredo": "2001:0:808:808:0:1234:" + turned + "/128", "NAT64": "64:ff9b::" + plain + "/128", "NAT64, a network": "64:ff9b::" + plain + "/124",
+		"local NAT64": "64:ff9b:1::" + plain + "/128", "compatible": "::" + plain + "/128", "translated": "::ffff:0:" + plain + "/128",
+	}
+}
+
+// An IPv4 address that IPv6 carries is guarded as itself, in whatever form: a public one may be blocked where the form is a public
+// address of that host alone.
+func TestAnIPv4AddressInIPv6IsGuardedAsItself(t *testing.T) {
+	g := NewGuard(neverBlock, ownAddresses)
+	for v4, why := range map[string]string{
+		"203.0.113.9": "in never_block", "192.0.2.15": "in never_block", "198.51.100.1": "this host", "198.51.100.2": "firewall LAB-FW-01", "192.0.2.70": "NAT pool",
+		"192.0.2.80": "DNS server", "10.1.2.3": "not public", "192.168.1.1": "not public", "100.64.0.1": "not public", "127.0.0.1": "not public", "20.1.2.3": "",
+	} {
+		for form, text := range embedded(v4) {
+			p := netip.MustParsePrefix(text).Masked()
+			err := g.Check(p)
+			public := form == "mapped" || form == "Teredo" || strings.HasPrefix(form, "6to4")
+			switch {
+			case public && why == "" && err != nil:
+				t.Errorf("%s, %s: %v", form, v4, err)
+			case (!public || why != "") && err == nil:
+				t.Errorf("%s, %s: %s may be blocked", form, v4, p)
+			case public && err != nil && !strings.Contains(err.Error(), why):
+				t.Errorf("%s, %s: %v, want %s", form, v4, err, why)
+			}
+		}
+	}
+	// What a host chooses for itself saves it from nothing.
+	if err := g.Check(netip.MustParsePrefix("2001:db8:6::200:5efe:203.0.113.9/128")); err != nil {
+		t.Errorf("ISATAP: %v", err)
+	}
+	for text, want := range map[string]string{"2002:cb00:7109::5/128": "203.0.113.9/32", "2002:cb00:7109::/48": "203.0.113.9/32", "2002:cb00:7100::/40": "invalid Prefix", "2001:0:808:808:0:1234:34ff:8ef6/128": "203.0.113.9/32",
+		"2001::/64": "invalid Prefix", "2001:db8::1/128": "invalid Prefix", "203.0.113.9/32": "invalid Prefix"} {
+		if got := Carried(netip.MustParsePrefix(text)); got.String() != want {
+			t.Errorf("%s stands for %s", text, got)
+		}
 	}
 }
 

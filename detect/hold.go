@@ -3,6 +3,8 @@ package detect
 import (
 	"slices"
 	"time"
+
+	"activedefense/detect/memory"
 )
 
 // stands tells whether a verdict blocks its source, as far as the engine knows.
@@ -33,9 +35,15 @@ func (e *Engine) hold(v *Verdict, r int) string {
 	key := peerKey(v.Source.Addr())
 	at, first := nanoseconds(v.Time), nanoseconds(v.FirstSeen)
 	partner := e.memory.Partner(&key, first, at)
+	inside, missing := carried(v.Source.Addr()), int64(0)
+	if inside.IsValid() {
+		key := memory.Key(inside.As16())
+		partner = partner || e.memory.Partner(&key, first, at)
+		_, missing, _ = e.memory.Missing(&key)
+	}
 	if v.Source.Addr().Is6() && v.Source.Bits() < peerBits {
 		found, known := e.memory.PartnerIn(v.Source, first, at)
-		partner = found || !known
+		partner = partner || found || !known
 	}
 	if partner {
 		if until, ok := e.accepted[v.Source.Addr().As16()]; !ok || at >= until {
@@ -46,7 +54,7 @@ func (e *Engine) hold(v *Verdict, r int) string {
 	source := v.Source.Addr().As16() // as which its targets are remembered
 	_, _, probes := e.memory.Missing(&source)
 	switch {
-	case at < partners:
+	case at < max(partners, missing):
 		return "the evidence may be forged, and whether the source is a partner is not known: too many addresses were spoken to (detect.max_partners)"
 	case first < sessions:
 		return "the evidence may be late answers: more sessions were opened than are remembered (detect.max_sessions)"

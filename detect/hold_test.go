@@ -129,6 +129,31 @@ func TestAPartnerStaysOneWhenItsNetworkIsCrowded(t *testing.T) {
 	}
 }
 
+// A partner is one also where IPv6 carries its address: what may be forged of it is held.
+func TestAPartnerIsOneInIPv6Too(t *testing.T) {
+	for source, held := range map[string]bool{"203.0.113.25": true, "2002:cb00:7119:1::5": true, "2001:0:808:808:0:1234:34ff:8ee6": true, "2002:cb00:711a::5": false, "2001:0:808:808:0:1234:34ff:8ee5": false} {
+		e := New(everyRule())
+		e.Know(company, nil)
+		at := oracleStart
+		for range 2 {
+			at = at.Add(time.Hour)
+			e.Observe(&Event{Time: at, Type: TypeTraffic, Subtype: "end", Action: "allow", Application: "ssl", Protocol: TCP, Src: insiders[0], SrcPort: 5000, Dst: netip.MustParseAddr("203.0.113.25"), DstPort: 443})
+		}
+		verdicts := 0
+		for port := range uint16(8) {
+			ev := Event{Time: at.Add(time.Minute), Type: TypeTraffic, Subtype: "drop", Action: "deny", Src: netip.MustParseAddr(source), Dst: insiders[0], DstPort: 20 + port}
+			if v := e.Observe(&ev).Verdict; v != nil {
+				if verdicts++; (v.Hold != "") != held {
+					t.Errorf("%s: held for %q", source, v.Hold)
+				}
+			}
+		}
+		if verdicts == 0 {
+			t.Errorf("%s: no verdict", source)
+		}
+	}
+}
+
 // Whom ours spoke to only after the attack began is no partner for it, though each target refused it once more since.
 func TestAPartnerIsOneFromBeforeTheAttack(t *testing.T) {
 	for _, before := range []bool{true, false} {

@@ -203,7 +203,19 @@ var (
 	nat64     = netip.MustParsePrefix("64:ff9b::/96")
 )
 
-// carried is the IPv4 address that an IPv6 address of 6to4, Teredo or NAT64 stands for; the zero Addr for all others.
+// Carried is the IPv4 address that an IPv6 address of 6to4, Teredo or NAT64 stands for, or a network of one 6to4 host; the zero
+// Prefix for all others.
+func Carried(p netip.Prefix) netip.Prefix {
+	v4 := carried(p.Addr())
+	if !v4.IsValid() || !p.IsSingleIP() && (!sixToFour.Contains(p.Addr()) || p.Bits() < sixToFour.Bits()+32) {
+		return netip.Prefix{}
+	}
+	return single(v4)
+}
+
+// carried is the IPv4 address that an IPv6 address of 6to4, Teredo or NAT64 stands for; the zero Addr for all others. Other
+// forms are no public IPv6 addresses (IPv4-compatible, IPv4-translated, the local NAT64 prefix of RFC 8215), or leave it to
+// the host what it puts in (ISATAP): that one would choose by it not to be blocked.
 func carried(addr netip.Addr) netip.Addr {
 	if !addr.Is6() {
 		return netip.Addr{}

@@ -31,7 +31,14 @@ type limits struct {
 	Now               time.Time     // of comparing
 	MaxTimeout        time.Duration // longest timeout that the firewall takes; 0: 30 days
 	Networks          bool          // the firewall takes IPv4 networks
+	MayBlock          mayBlock
 }
+
+// mayBlock tells what may be blocked at all; nil: everything. What may not be passes the brake: it goes in any number, and does
+// not count among what the brake judges.
+type mayBlock func(netip.Prefix) bool
+
+func (may mayBlock) allows(p netip.Prefix) bool { return may == nil || may(p) }
 
 // change is one address to be registered, for the first time or again.
 type change struct {
@@ -43,9 +50,9 @@ type change struct {
 type changeset struct {
 	Register    []change       // missing; of the highest rank first, of one rank the most recent
 	Renew       []change       // standing, but running out too early; what runs out first is first
-	Unregister  []netip.Prefix // standing and not desired, in order of address
+	Unregister  []netip.Prefix // standing and not desired, in order of address; while Braked, only what may not be blocked at all
 	Unsupported []Unsupported  // in order of address
-	Braked      *Brake         // not nil: Unregister was emptied
+	Braked      *Brake         // not nil: the rest of what is not desired stays
 }
 
 // compare compares what is desired with what stands. Both are normalised, duplicates in desired take the later end,
@@ -149,8 +156,10 @@ func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]regis
 	})
 	slices.SortFunc(changes.Unregister, ComparePrefixes)
 	slices.SortFunc(changes.Unsupported, func(a, b Unsupported) int { return ComparePrefixes(a.Prefix, b.Prefix) })
-	if changes.Braked = Braked(len(changes.Unregister), len(actual), l.MaxRemovalPercent); changes.Braked != nil {
-		changes.Unregister = nil
+	spared := slices.DeleteFunc(slices.Clone(changes.Unregister), l.MayBlock.allows)
+	lost := len(changes.Unregister) - len(spared)
+	if changes.Braked = Braked(lost, len(actual)-len(spared), l.MaxRemovalPercent); changes.Braked != nil {
+		changes.Unregister = spared
 	}
 }
 

@@ -150,7 +150,7 @@ func TestBrakeArithmetic(t *testing.T) {
 			t.Fatalf("removing %d of %d with a limit of %d %%: braked %v", remove, standing, percent, changes.Braked)
 		case brake && len(changes.Unregister) != 0, !brake && len(changes.Unregister) != remove:
 			t.Fatalf("braked %v, removing %d of %d", brake, len(changes.Unregister), remove)
-		case brake && (changes.Braked.Remove != remove || changes.Braked.Standing != standing || changes.Braked.Percent != percent || changes.Braked.Share <= percent || !strings.Contains(changes.Braked.String(), "none was removed")):
+		case brake && (changes.Braked.Remove != remove || changes.Braked.Standing != standing || changes.Braked.Percent != percent || changes.Braked.Share <= percent || !strings.Contains(changes.Braked.String(), "none of them was removed")):
 			t.Fatalf("brake %+v for %d of %d", *changes.Braked, remove, standing)
 		case len(changes.Register) != 1 || changes.Register[0].Prefix != fresh:
 			t.Fatalf("what is new is not registered: %v", changes.Register)
@@ -178,6 +178,46 @@ func TestBrakeEdges(t *testing.T) {
 		changes := compare(desired, actual, limits{MaxRemovalPercent: test.percent, Now: comparedAt})
 		if (changes.Braked != nil) != test.braked {
 			t.Errorf("%+v: %v", test, changes.Braked)
+		}
+	}
+}
+
+// What may not be blocked at all goes in any number, and neither puts the brake on for the others nor takes it off.
+func TestWhatMayNotBeBlockedPassesTheBrake(t *testing.T) {
+	for _, test := range []struct {
+		standing, spared, lost int // of what stands, how many may not be blocked, and how many others are not desired
+		braked                 bool
+	}{
+		{2000, 1000, 1000, true}, {2000, 1000, 0, false}, {2000, 1000, 300, false}, {2000, 1000, 301, true}, {1000, 1000, 0, false}, {60, 9, 51, true}, {60, 10, 50, false},
+	} {
+		at := func(i int) netip.Prefix {
+			return netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
+		}
+		actual := map[netip.Prefix]registration{}
+		now, _ := groupOf(0)
+		var desired []Entry
+		for i := range test.standing {
+			actual[at(i)] = registration{Until: comparedAt.Add(time.Hour)}
+			now.objects[groupNames.object(at(i))] = at(i)
+			now.members = append(now.members, groupNames.object(at(i)))
+			if i >= test.spared+test.lost {
+				desired = append(desired, Entry{Prefix: at(i), Until: comparedAt.Add(time.Hour)})
+			}
+		}
+		may := func(p netip.Prefix) bool { return !p.Addr().Less(at(test.spared).Addr()) }
+		goes := test.spared
+		if !test.braked {
+			goes += test.lost
+		}
+		tags := compare(desired, actual, limits{MaxRemovalPercent: 30, Now: comparedAt, MayBlock: may})
+		group := compareGroup(groupNames, desired, now, 10_000, 30, may)
+		for mode, got := range map[string]struct {
+			goes  int
+			brake *Brake
+		}{"tags": {len(tags.Unregister), tags.Braked}, "group": {len(group.remove), group.braked}} {
+			if got.goes != goes || (got.brake != nil) != test.braked || got.brake != nil && (got.brake.Remove != test.lost || got.brake.Standing != test.standing-test.spared) {
+				t.Errorf("%s, %+v: %d go, brake %+v", mode, test, got.goes, got.brake)
+			}
 		}
 	}
 }

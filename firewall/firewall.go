@@ -83,7 +83,7 @@ type Unsupported struct {
 	Reason string
 }
 
-// Brake is why a pass removes nothing.
+// Brake is why a pass removes nothing of what may be blocked (TagOptions.MayBlock), which alone it counts.
 type Brake struct {
 	Remove   int // how many would have gone
 	Standing int // of how many that stand
@@ -93,6 +93,6 @@ type Brake struct {
 
 // String says it in one sentence.
 func (b Brake) String() string {
-	return fmt.Sprintf("%d of %d registered addresses (%d %%) would be removed, more than the limit of %d %%: none was removed",
+	return fmt.Sprintf("%d of %d registered addresses (%d %%) would be removed, more than the limit of %d %%: none of them was removed",
 		b.Remove, b.Standing, b.Share, b.Percent)
 }

@@ -18,10 +18,11 @@ const defaultCommitInterval = time.Minute
 // GroupOptions say what is kept on the firewall in address-group mode.
 type GroupOptions struct {
 	Names             Names
-	Admin             string        // the administrator as whom we act, for partial commits; "": the one who logs in, or whom the firewall names beside an edit of ours
-	MaxRemovalPercent int           // the brake: 1 to 100 (off); 0: 30
-	MaxMembers        int           // of a static address group; 0: 2500
-	CommitInterval    time.Duration // between two commits; the first after a longer pause goes out at once; 0: 1 minute
+	Admin             string                  // the administrator as whom we act, for partial commits; "": the one who logs in, or whom the firewall names beside an edit of ours
+	MaxRemovalPercent int                     // the brake: 1 to 100 (off); 0: 30
+	MayBlock          func(netip.Prefix) bool // as in TagOptions
+	MaxMembers        int                     // of a static address group; 0: 2500
+	CommitInterval    time.Duration           // between two commits; the first after a longer pause goes out at once; 0: 1 minute
 }
 
 // Group keeps a static address group level with a blacklist. Every address is an address object of ours; changes are

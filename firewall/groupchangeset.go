@@ -109,9 +109,10 @@ func (p groupChangeset) empty() bool {
 
 // compareGroup compares what is desired with what stands. Where more is desired than a group holds, package room says what
 // is left out, and what stands makes way in steps that the brake would let go of. Members that are not ours stay: somebody put them there.
-func compareGroup(n Names, desired []Entry, now groupState, most, percent int) groupChangeset {
+func compareGroup(n Names, desired []Entry, now groupState, most, percent int, may mayBlock) groupChangeset {
 	var changes groupChangeset
 	wanted, standing := byClaim(desired), now.blocked(n)
+	maps.DeleteFunc(standing, func(p netip.Prefix, _ bool) bool { return !may.allows(p) })
 	members := make(map[string]bool, len(now.members))
 	foreign := 0
 	for _, m := range now.members {

@@ -88,7 +88,7 @@ func TestGroupChangesetReachesWhatIsDesired(t *testing.T) {
 		}
 		most := rapid.IntRange(3, 12).Draw(t, "most")
 		theirs := slices.Contains(now.members, "somebody")
-		changes := compareGroup(groupNames, desired, now, most, 100)
+		changes := compareGroup(groupNames, desired, now, most, 100, nil)
 		after := now.apply(changes)
 		want := map[netip.Prefix]bool{}
 		for _, e := range desired {
@@ -118,7 +118,7 @@ func TestGroupChangesetReachesWhatIsDesired(t *testing.T) {
 		if !slices.Contains(after.members, groupNames.Nobody) || theirs != slices.Contains(after.members, "somebody") {
 			t.Fatalf("members %v", after.members)
 		}
-		if again := compareGroup(groupNames, desired, after, most, 100); !again.empty() {
+		if again := compareGroup(groupNames, desired, after, most, 100, nil); !again.empty() {
 			t.Fatalf("the second changeset is not empty: %+v", again)
 		}
 	})
@@ -139,15 +139,15 @@ func groupOf(n int) (s groupState, held []Entry) {
 func TestGroupChangesetBrakes(t *testing.T) {
 	now, held := groupOf(200)
 	desired := held[70:]
-	changes := compareGroup(groupNames, desired, now, 1000, 30)
+	changes := compareGroup(groupNames, desired, now, 1000, 30, nil)
 	if changes.braked == nil || changes.braked.Remove != 70 || changes.braked.Standing != 200 || !changes.empty() {
 		t.Errorf("70 of 200 with 30 %%: %+v", changes)
 	}
 	fresh := Entry{Prefix: netip.MustParsePrefix("198.51.100.1/32")}
-	if changes = compareGroup(groupNames, append(desired, fresh), now, 1000, 30); len(changes.create) != 1 || len(changes.add) != 1 || len(changes.remove) != 0 {
+	if changes = compareGroup(groupNames, append(desired, fresh), now, 1000, 30, nil); len(changes.create) != 1 || len(changes.add) != 1 || len(changes.remove) != 0 {
 		t.Errorf("a new block beside the brake: %+v", changes)
 	}
-	if changes = compareGroup(groupNames, desired, now, 1000, 35); changes.braked != nil || len(changes.delete) != 70 {
+	if changes = compareGroup(groupNames, desired, now, 1000, 35, nil); changes.braked != nil || len(changes.delete) != 70 {
 		t.Errorf("70 of 200 with 35 %%: %+v", changes)
 	}
 }
@@ -159,7 +159,7 @@ func TestGroupChangesetBrakesWithinTheGroup(t *testing.T) {
 	for i := range 100 {
 		desired = append(desired, Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 32)})
 	}
-	changes := compareGroup(groupNames, desired, now, 111, 30)
+	changes := compareGroup(groupNames, desired, now, 111, 30, nil)
 	if after := now.apply(changes); changes.braked == nil || len(after.members) != 111 || len(after.blocked(groupNames)) != 110 || len(changes.unsupported) != 90 {
 		t.Errorf("braked %v, %d members, %d blocked, %d left out", changes.braked, len(after.members), len(after.blocked(groupNames)), len(changes.unsupported))
 	}
@@ -180,7 +180,7 @@ func TestGroupMakesRoomForWhatIsProven(t *testing.T) {
 	}
 	desired := slices.Concat(held, flood, proven)
 	for step, want := range []struct{ came, went int }{{60, 60}, {40, 40}, {0, 0}} {
-		changes := compareGroup(groupNames, desired, now, 201, 30)
+		changes := compareGroup(groupNames, desired, now, 201, 30, nil)
 		if changes.braked != nil || len(changes.create) != want.came || len(changes.remove) != want.went || len(changes.leftOut()) != 200 {
 			t.Fatalf("step %d: %d come, %d go, %d are left out, braked %v", step, len(changes.create), len(changes.remove), len(changes.leftOut()), changes.braked)
 		}
@@ -210,7 +210,7 @@ func TestGroupKeepsOffWhatIsForeign(t *testing.T) {
 		t.Fatalf("ours %v, foreign %v", s.objects, s.foreign)
 	}
 	entry := func(a string) Entry { return Entry{Prefix: netip.MustParsePrefix(a)} }
-	changes := compareGroup(groupNames, []Entry{entry("203.0.113.1/32"), entry("203.0.113.2/32"), entry("203.0.113.3/32")}, s, 100, 30)
+	changes := compareGroup(groupNames, []Entry{entry("203.0.113.1/32"), entry("203.0.113.2/32"), entry("203.0.113.3/32")}, s, 100, 30, nil)
 	if len(changes.refused) != 2 || len(changes.blocked) != 1 {
 		t.Errorf("refused %v, blocked %v", changes.refused, changes.blocked)
 	}

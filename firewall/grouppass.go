@@ -33,7 +33,7 @@ func (p *groupPass) run(desired []Entry, full bool) error {
 			return err
 		}
 	}
-	changes := compareGroup(g.opts.Names, desired, g.candidate, g.opts.MaxMembers, g.opts.MaxRemovalPercent)
+	changes := compareGroup(g.opts.Names, desired, g.candidate, g.opts.MaxMembers, g.opts.MaxRemovalPercent, g.opts.MayBlock)
 	p.report.Unsupported, p.report.Refused, p.report.Braked = changes.unsupported, changes.refused, changes.braked
 	p.report.LeftOut = changes.leftOut()
 	if err := p.edit(changes); err != nil {

@@ -101,7 +101,7 @@ func (p *pass) run(desired []Entry, full bool) error {
 func (p *pass) compare(desired []Entry) changeset {
 	f := p.f
 	changes := compare(desired, f.held, limits{
-		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: TakesNetworks(f.device.Version()),
+		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: TakesNetworks(f.device.Version()), MayBlock: f.opts.MayBlock,
 	})
 	p.report.Unsupported, p.report.Braked = changes.Unsupported, changes.Braked
 	return changes

@@ -15,7 +15,7 @@ import (
 // bear, as long as that and no longer. Like Tags, it owns each of them alone.
 //
 // To block comes first: the tags of rules are put on when nothing is left to do for the one of all, and only on what bears that
-// one, so that they take nobody's room. The brake counts sources: while it holds, no tag of a rule is taken away, and where it
+// one, so that they take nobody's room. The brake counts sources: while it holds, no tag of a rule is taken away from what may be blocked, and where it
 // does not, they go with their sources.
 type RuleTags struct {
 	all   *Tags
@@ -103,7 +103,7 @@ func (f *Tags) wanted(desired []Entry) map[string][]Entry {
 	return wanted
 }
 
-// standingToo adds to what is desired what stands, if nothing may go.
+// standingToo adds to what is desired what stands, if nothing may go but what may not be blocked.
 func (f *Tags) standingToo(desired []Entry, all bool) []Entry {
 	if !all {
 		return desired
@@ -112,7 +112,7 @@ func (f *Tags) standingToo(desired []Entry, all bool) []Entry {
 	defer f.mu.Unlock()
 	have := PrefixSet(desired)
 	for p, r := range f.held {
-		if !have[p] {
+		if !have[p] && mayBlock(f.opts.MayBlock).allows(p) {
 			desired = append(desired, Entry{Prefix: p, Until: r.Until})
 		}
 	}

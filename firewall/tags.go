@@ -21,6 +21,10 @@ type TagOptions struct {
 	MaxRemovalPercent int    // the brake: 1 to 100 (off); 0: 30
 	BatchSize         int    // addresses in one message, at most 1000; 0: 500
 
+	// MayBlock tells what may be blocked at all; nil: everything. What stands and may not passes the brake: it is removed at
+	// once, in any number, and counts for nothing there.
+	MayBlock func(netip.Prefix) bool
+
 	// PassTime, if not 0, is the time after which a pass begins no further message and leaves the rest to the next one
 	// (Report.Backlog), so that what is new does not wait behind a long backlog. Two messages are always sent. 0: a pass
 	// sends everything.

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -194,6 +195,38 @@ func (l *blacklist) Release(ctx context.Context, address netip.Prefix, by, reaso
 	return released[0], nil
 }
 
+// ReleaseAll is Release, in the name of the detector and in one transaction, of all these addresses, each for its reason. Those
+// that have no entry are passed over.
+func (l *blacklist) ReleaseAll(ctx context.Context, reasons map[netip.Prefix]string, at time.Time) (released []Entry, err error) {
+	if len(reasons) == 0 {
+		return nil, nil
+	}
+	err = l.update(ctx, "release what may not be blocked", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		c, err := newChange(ctx, &l.dialect, tx)
+		if err != nil {
+			return err
+		}
+		released = nil
+		for _, address := range slices.SortedFunc(maps.Keys(reasons), comparePrefix) {
+			var w where
+			w.add("address = ?", address.String())
+			one, err := c.release(ctx, ending{by: ByDetector, reason: reasons[address], at: at}, w)
+			if err != nil {
+				return err
+			}
+			released = append(released, one...)
+		}
+		if len(released) == 0 {
+			return ErrNotBlocked // and the version stays
+		}
+		return nil
+	})
+	if errors.Is(err, ErrNotBlocked) {
+		return nil, nil
+	}
+	return released, err
+}
+
 // ReleaseQuiet releases, in the name of the detector, at most limit entries (0: all) whose ReleaseAt has
 // come by now, and neighbourhoods of which no source is blocked any more, and returns them by ID. What label files list is
 // blocked anew for that reason, in the same transaction. With nothing to release it
@@ -234,22 +267,27 @@ func (l *blacklist) quiet(now time.Time, releaseAfter time.Duration) (quiet, len
 	return quiet, lengthened
 }
 
-// CountQuiet counts what is blocked and ReleaseQuiet would release for having been quiet.
-func (l *blacklist) CountQuiet(ctx context.Context, now time.Time, releaseAfter time.Duration) (n int, err error) {
+// Quiet calls fn for what is blocked and ReleaseQuiet would release for having been quiet, in no order.
+func (l *blacklist) Quiet(ctx context.Context, now time.Time, releaseAfter time.Duration, fn func(netip.Prefix)) error {
 	quiet, lengthened := l.quiet(now, releaseAfter)
-	err = l.view(ctx, "count quiet entries", func(ctx context.Context, tx *sql.Tx) error {
+	return l.view(ctx, "look for quiet entries", func(ctx context.Context, tx *sql.Tx) error {
 		for _, due := range []where{quiet, lengthened} {
 			due.add("released_at IS NULL")
 			due.add("state = 0")
-			var some int
-			if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM blacklist`+due.String(), due.args...).Scan(&some); err != nil {
+			err := forEach(ctx, tx, func(rows *sql.Rows) error {
+				var p netip.Prefix
+				err := rows.Scan(intoPrefix{&p})
+				if err == nil {
+					fn(p)
+				}
+				return err
+			}, `SELECT address FROM blacklist`+due.String(), due.args...)
+			if err != nil {
 				return err
 			}
-			n += some
 		}
 		return nil
 	})
-	return n, err
 }
 
 // releaseDue releases the oldest of what is due. It looks first without any lock, then again under that

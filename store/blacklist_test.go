@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -239,6 +240,11 @@ func TestReleaseQuiet(t *testing.T) {
 		}))
 		equal(t, "due by ReleaseAt", want, []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.3"), prefix("203.0.113.5"), prefix("203.0.113.6")})
 
+		var quiet []netip.Prefix
+		must(t, s.Quiet(ctx, at, after, func(p netip.Prefix) { quiet = append(quiet, p) }))
+		slices.SortFunc(quiet, comparePrefix)
+		equal(t, "quiet", quiet, []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.3"), prefix("203.0.113.6")})
+
 		list, err := s.ReleaseQuiet(ctx, at, after, 2)
 		must(t, err)
 		equal(t, "the first two", prefixes(list), []netip.Prefix{prefix("203.0.113.5"), prefix("203.0.113.6")})
@@ -262,6 +268,35 @@ func TestReleaseQuiet(t *testing.T) {
 		must(t, err)
 		equal(t, "audit", audit[1:], []Audit{{at, "release", prefix("203.0.113.5"), ByDetector, "the time it was blocked for is over"}})
 		equal(t, "still in force", prefixes(allEntries(t, s, EntryFilter{})), []netip.Prefix{prefix("203.0.113.2"), prefix("203.0.113.4"), prefix("203.0.113.7")})
+	})
+}
+
+// What may not be blocked is released in one go, each for its reason; who is faster changes nothing.
+func TestReleaseAll(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		ctx, at := context.Background(), noon()
+		commit(t, s, &Batch{Blocks: []Block{{Address: prefix("203.0.113.1"), By: ByDetector, BlockedAt: at}, {Address: prefix("203.0.113.2"), By: ByOperator, BlockedAt: at},
+			{Address: prefix("203.0.113.3"), By: ByDetector, BlockedAt: at, State: Held, Hold: "a partner"}, {Address: prefix("203.0.113.4"), By: ByDetector, BlockedAt: at}}})
+		reasons := map[netip.Prefix]string{prefix("203.0.113.1"): "ours", prefix("203.0.113.2"): "a peer", prefix("203.0.113.3"): "ours, too", prefix("203.0.113.9"): "never blocked"}
+		before, err := s.Version(ctx)
+		must(t, err)
+		list, err := s.ReleaseAll(ctx, reasons, at)
+		must(t, err)
+		equal(t, "released", prefixes(list), []netip.Prefix{prefix("203.0.113.1"), prefix("203.0.113.2"), prefix("203.0.113.3")})
+		for _, e := range list {
+			if e.ReleaseReason != reasons[e.Address] || e.ReleasedBy != ByDetector || !e.ReleasedAt.Equal(at) || e.Version != before+1 {
+				t.Errorf("released as %+v", e)
+			}
+		}
+		equal(t, "still in force", prefixes(allEntries(t, s, EntryFilter{})), []netip.Prefix{prefix("203.0.113.4")})
+		list, err = s.ReleaseAll(ctx, reasons, at)
+		must(t, err)
+		version, err := s.Version(ctx)
+		must(t, err)
+		if len(list) > 0 || version != before+1 {
+			t.Errorf("again: %v, version %d after %d", list, version, before)
+		}
 	})
 }
 

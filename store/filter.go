@@ -1,7 +1,9 @@
 package store
 
 import (
+	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +27,19 @@ type RecordFilter struct {
 	EndReason              []string // of the session
 	Outcome                []Outcome
 	Grade                  []Grade
-	Limit                  int // 0: no limit
+	// File is the path of the log file, or its name without folders, as it is called now; "*" stands for any characters. What was
+	// read from a file that is gone has no file any more.
+	File  []string
+	Paths bool // Record.Path is to be given
+	Limit int  // 0: no limit
+	// Within bounds the search, what its caller does with the records not counted; 0: no bound.
+	Within time.Duration
+
+	from []fileKey // of the files that File names
 }
+
+// fileKey is a file that an agent reads.
+type fileKey struct{ agent, id int64 }
 
 // PortRange are the ports from First to Last, both included.
 type PortRange struct{ First, Last uint16 }
@@ -205,6 +218,28 @@ func (w *where) addPorts(column string, ranges []PortRange) {
 	w.anyOf(terms)
 }
 
+// addFiles appends the condition that a record was read from one of the files that a filter names. The numbers are ours, so they
+// need not be arguments, of which there may be ten thousand.
+func (w *where) addFiles(f *RecordFilter) {
+	if len(f.File) == 0 {
+		return
+	}
+	ids := make(map[int64][]string)
+	for _, k := range f.from {
+		ids[k.agent] = append(ids[k.agent], strconv.FormatInt(k.id, 10))
+	}
+	terms := []string{"1 = 0"}
+	for _, agent := range slices.Sorted(maps.Keys(ids)) {
+		terms = append(terms, "agent = "+strconv.FormatInt(agent, 10)+" AND file IN ("+strings.Join(ids[agent], ",")+")")
+	}
+	w.anyOf(terms)
+}
+
+// isOf tells whether a path is that of a wanted file.
+func isOf(path string, wanted []string) bool {
+	return slices.ContainsFunc(wanted, func(want string) bool { return matchStars(want, path) || matchStars(want, filepath.Base(path)) })
+}
+
 // addFilter appends what both databases say alike: numbers and texts. lower is the expression that turns
 // ASCII letters of a column into lower case and leaves all others.
 func (w *where) addFilter(f *RecordFilter, lower string) {
@@ -212,6 +247,7 @@ func (w *where) addFilter(f *RecordFilter, lower string) {
 	w.addPorts("dst_port", f.DstPort)
 	addNumbers(w, "outcome", f.Outcome)
 	addNumbers(w, "grade", f.Grade)
+	w.addFiles(f)
 	for _, t := range f.textFilters() {
 		if t.isASCII() {
 			w.addTexts(&t, lower)

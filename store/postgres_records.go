@@ -190,8 +190,7 @@ func (t *postgresRecords) searchStretch(ctx context.Context, base where, in Inte
 		query += " LIMIT " + w.arg(int64(limit))
 	}
 	var r Record
-	var agent int16
-	to := []any{&r.ID, &r.Time, &agent, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
+	to := []any{&r.ID, &r.Time, &r.agent, intoAddr{&r.Src}, intoAddr{&r.Dst}, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
 	for _, n := range r.smalls() {
 		to = append(to, n)
 	}

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"maps"
 	"net/netip"
@@ -37,6 +39,9 @@ type Record struct {
 	Grade            Grade
 	Repeat           uint32
 	File, Offset     int64 // where the line was read: Position.ID of this instance, and the byte where it begins
+
+	Path  string // what File is called now; given by Records where RecordFilter.Paths asks for it, and empty where that is not known any more
+	agent int64  // whose File is
 }
 
 // Protocol is that of a record's session. The numbers of Protocol, Outcome and Grade are those of the database.
@@ -138,6 +143,9 @@ func enough(err error) error {
 	return err
 }
 
+// ErrStopped: the search took longer than RecordFilter.Within.
+var ErrStopped = errors.New("the search was stopped for the time that it took")
+
 // Records calls fn for the records that match, newest first by their time. The record is valid during
 // the call only. An error of fn ends the search and is returned. What is stored or pruned while fn works may
 // be among them or not.
@@ -147,21 +155,104 @@ func (s *Store) Records(ctx context.Context, f RecordFilter, fn func(*Record) er
 	if len(rest) > 0 {
 		limit = 0
 	}
-	err := s.records.search(ctx, &f, limit, func(r *Record) error {
-		for _, m := range rest {
-			if !m(r) {
-				return nil
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	watch := newStopwatch(f.Within, func() { stop(ErrStopped) })
+	defer watch.pause()
+	var refused error // fn's
+	paths, err := s.pathsFor(ctx, &f)
+	watch.pause()
+	watch.resume()
+	if err == nil {
+		err = s.records.search(ctx, &f, limit, func(r *Record) error {
+			for _, m := range rest {
+				if !m(r) {
+					return nil
+				}
 			}
+			r.Path, r.agent = paths[fileKey{r.agent, r.File}], 0
+			watch.pause()
+			if refused = fn(r); refused != nil {
+				return refused
+			}
+			watch.resume()
+			if left--; left == 0 {
+				return errEnough
+			}
+			return nil
+		})
+	}
+	if err = enough(err); err != nil && refused == nil && errors.Is(context.Cause(ctx), ErrStopped) {
+		return ErrStopped
+	}
+	return s.failed("search the records", err)
+}
+
+// pathsFor gives what the files are called, if a filter asks for it, and looks up those that it names.
+func (s *Store) pathsFor(ctx context.Context, f *RecordFilter) (paths map[fileKey]string, err error) {
+	if !f.Paths && len(f.File) == 0 {
+		return nil, nil
+	}
+	if paths, err = s.paths(ctx); err != nil {
+		return nil, err
+	}
+	for k, path := range paths {
+		if isOf(path, f.File) {
+			f.from = append(f.from, k)
 		}
-		if err := fn(r); err != nil {
-			return err
-		}
-		if left--; left == 0 {
-			return errEnough
-		}
-		return nil
-	})
-	return s.failed("search the records", enough(err))
+	}
+	slices.SortFunc(f.from, func(a, b fileKey) int { return cmp.Compare(a.id, b.id) })
+	if !f.Paths {
+		return nil, nil
+	}
+	return paths, nil
+}
+
+// paths gives what the files of all agents are called now.
+func (s *Store) paths(ctx context.Context) (paths map[fileKey]string, err error) {
+	paths = make(map[fileKey]string)
+	err = forEach(ctx, s.readers, func(rows *sql.Rows) error {
+		var k fileKey
+		var path []byte
+		err := rows.Scan(&k.agent, &k.id, &path)
+		paths[k] = string(path)
+		return err
+	}, `SELECT agent, id, path FROM positions`)
+	return paths, err
+}
+
+// A stopwatch calls over when it has run for long enough, without the time for which it was paused. It is for one goroutine; the
+// zero value never does.
+type stopwatch struct {
+	timer *time.Timer
+	over  func()
+	since time.Time
+	left  time.Duration
+}
+
+func newStopwatch(most time.Duration, over func()) *stopwatch {
+	if most <= 0 {
+		return &stopwatch{}
+	}
+	return &stopwatch{time.AfterFunc(most, over), over, time.Now(), most}
+}
+
+func (w *stopwatch) pause() {
+	if w.timer != nil {
+		w.timer.Stop()
+		w.left -= time.Since(w.since)
+	}
+}
+
+func (w *stopwatch) resume() {
+	switch {
+	case w.timer == nil:
+	case w.left <= 0:
+		w.over() // before anything more is read
+	default:
+		w.since = time.Now()
+		w.timer.Reset(w.left)
+	}
 }
 
 // Unseen is a value that a filter asks for and no record has.
@@ -177,6 +268,9 @@ const mostSeen = 20
 // Unseen says which of the texts that a filter asks for no record of its time has. It looks through all records of that time, so
 // that it may take long.
 func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err error) {
+	if list, err = s.unseenFiles(ctx, &f); err != nil {
+		return nil, s.failed("look for what records have", err)
+	}
 	for _, t := range f.textFilters() {
 		if t.stars {
 			continue
@@ -192,6 +286,24 @@ func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err 
 			if _, is := seen[strings.ToLower(value)]; !is && value != "" {
 				list = append(list, Unseen{t.columns[0], value, shown[:min(len(shown), mostSeen)]})
 			}
+		}
+	}
+	return list, nil
+}
+
+// unseenFiles is Unseen for files: of those that are there now, whatever their records' times.
+func (s *Store) unseenFiles(ctx context.Context, f *RecordFilter) (list []Unseen, err error) {
+	if len(f.File) == 0 {
+		return nil, nil
+	}
+	known, err := s.paths(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paths := slices.Compact(slices.Sorted(maps.Values(known)))
+	for _, want := range f.File {
+		if !slices.ContainsFunc(paths, func(path string) bool { return isOf(path, []string{want}) }) {
+			list = append(list, Unseen{"file", want, paths[:min(len(paths), mostSeen)]})
 		}
 	}
 	return list, nil

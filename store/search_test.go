@@ -8,9 +8,11 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -199,6 +201,69 @@ func TestUnseen(t *testing.T) {
 		got, err := s.Unseen(context.Background(), f)
 		must(t, err)
 		equal(t, "unseen", got, []Unseen{{"action", "allow", []string{"Drop", "deny"}}, {"rule", "x", []string{}}, {"from_zone", "trust", []string{"dmz", "untrust"}}})
+	})
+}
+
+// A search by file goes by what the files of all agents are called now, and tells it where it is asked to.
+func TestRecordsAreFoundByTheirFile(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		one, at := db.open("one"), noon()
+		read := func(s *Store, path string, id int64, device string) {
+			commit(t, s, &Batch{Positions: []Position{{ID: id, Path: path}}, Records: []Record{{Time: at, File: id, Device: device}}})
+		}
+		read(one, "/var/log/Firewall/192.0.2.1.log", 1, "a")
+		read(one, "/var/log/Firewall/192.0.2.1.log.1", 2, "b")
+		read(one, "/srv/192.0.2.2.log", 3, "c")
+		read(db.open("two"), "/var/log/Firewall/192.0.2.2.log", 1, "d")
+		commit(t, one, &Batch{Records: []Record{{Time: at, File: 9, Device: "gone"}}})
+		for want, files := range map[string][]string{
+			"a": {"192.0.2.1.log"}, "b a": {"192.0.2.1.log*"}, "d c": {"192.0.2.2.log"}, "c": {"/srv/192.0.2.2.log"}, "d b a": {"/var/log/*"}, "d c a": {"nothing", "*.log"}, "": {"nothing", "192.0.2.1"},
+		} {
+			var got []string
+			for _, r := range allRecords(t, one, RecordFilter{File: files}) {
+				if got = append(got, r.Device); r.Path != "" {
+					t.Errorf("a path that nobody asked for: %q", r.Path)
+				}
+			}
+			equal(t, fmt.Sprint(files), strings.Join(got, " "), want)
+		}
+		var paths []string
+		for _, r := range allRecords(t, one, RecordFilter{Paths: true}) {
+			paths = append(paths, r.Path)
+		}
+		equal(t, "paths", paths, []string{"", "/var/log/Firewall/192.0.2.2.log", "/srv/192.0.2.2.log", "/var/log/Firewall/192.0.2.1.log.1", "/var/log/Firewall/192.0.2.1.log"})
+		got, err := one.Unseen(t.Context(), RecordFilter{File: []string{"x.log", "*.1"}})
+		must(t, err)
+		equal(t, "unseen", got, []Unseen{{"file", "x.log", []string{"/srv/192.0.2.2.log", "/var/log/Firewall/192.0.2.1.log", "/var/log/Firewall/192.0.2.1.log.1", "/var/log/Firewall/192.0.2.2.log"}}})
+	})
+}
+
+// A search ends when it has had its time, and what its caller does with the records does not count.
+func TestASearchHasABound(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("one")
+		commit(t, s, &Batch{Records: someRecords(3*searchPage, noon())})
+		for name, f := range map[string]RecordFilter{"by time": {Within: time.Nanosecond}, "by source": {Within: time.Nanosecond, Src: []netip.Prefix{prefix("203.0.113.1")}}} {
+			if err := s.Records(t.Context(), f, func(*Record) error { return nil }); !errors.Is(err, ErrStopped) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Records(ctx, RecordFilter{Within: time.Hour}, func(*Record) error { return nil }); !errors.Is(err, context.Canceled) || errors.Is(err, ErrStopped) {
+			t.Errorf("cancelled: %v", err)
+		}
+	})
+	path := filepath.Join(t.TempDir(), "test.db")
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(t.Context(), Options{Path: path})
+		must(t, err)
+		defer s.Close()
+		commit(t, s, &Batch{Records: someRecords(3*searchPage, noon())})
+		n := 0
+		if err := s.Records(t.Context(), RecordFilter{Within: time.Second}, func(*Record) error { n++; time.Sleep(time.Minute); return nil }); err != nil || n != 3*searchPage {
+			t.Errorf("%d records: %v", n, err)
+		}
 	})
 }
 

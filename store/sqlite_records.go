@@ -163,9 +163,9 @@ func addNetworks(w *where, column string, networks []netip.Prefix) {
 }
 
 func scanRecord(rows *sql.Rows, r *Record) error {
-	var micros, agent int64
+	var micros int64
 	var src, dst sql.RawBytes
-	to := []any{&r.ID, &micros, &agent, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
+	to := []any{&r.ID, &micros, &r.agent, &src, &dst, &r.SrcPort, &r.DstPort, &r.Repeat, &r.File, &r.Offset}
 	for _, n := range r.smalls() {
 		to = append(to, n)
 	}

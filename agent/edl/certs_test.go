@@ -403,8 +403,8 @@ func write(t *testing.T, b []byte, path ...string) {
 	}
 }
 
-// selfSigned makes an operator's own certificate and key.
-func selfSigned(t *testing.T, serial int64, from, to time.Time) (cert, key []byte) {
+// selfSigned makes an operator's own certificate and key, for these host names or, without any, for 127.0.0.1.
+func selfSigned(t *testing.T, serial int64, from, to time.Time, hosts ...string) (cert, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -412,7 +412,10 @@ func selfSigned(t *testing.T, serial int64, from, to time.Time) (cert, key []byt
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "own"}, NotBefore: from, NotAfter: to,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: hosts, IsCA: true, BasicConstraintsValid: true,
+	}
+	if len(hosts) == 0 {
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -425,13 +428,13 @@ func selfSigned(t *testing.T, serial int64, from, to time.Time) (cert, key []byt
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), key
 }
 
-func ownCertificate(t *testing.T) (Options, *clock, *logText, func(serial int64, from, to time.Duration)) {
+func ownCertificate(t *testing.T) (Options, *clock, *logText, func(serial int64, from, to time.Duration, hosts ...string)) {
 	t.Helper()
 	o, clk, log := testOptions(t)
 	folder := t.TempDir()
 	o.CertFile, o.KeyFile = filepath.Join(folder, "edl.crt"), filepath.Join(folder, "edl.key")
-	replace := func(serial int64, from, to time.Duration) {
-		cert, key := selfSigned(t, serial, clk.now().Add(from), clk.now().Add(to))
+	replace := func(serial int64, from, to time.Duration, hosts ...string) {
+		cert, key := selfSigned(t, serial, clk.now().Add(from), clk.now().Add(to), hosts...)
 		write(t, cert, o.CertFile)
 		write(t, key, o.KeyFile)
 		// Some tools give all files the same time.
@@ -541,12 +544,12 @@ func TestEndedOwnCertificateIsNeverShown(t *testing.T) {
 	}
 	clk.move(10 * 24 * time.Hour)
 	closedWithoutAByte(t, s, "127.0.0.1")
-	if st := s.Status(); st.Withheld != 1 {
+	if st := s.Status(); st.Withheld != 1 || !strings.Contains(st.CertInvalid, "the certificate expired at 2027-03-01") {
 		t.Errorf("status %+v", st)
 	}
 	replace(2, -time.Hour, 90*24*time.Hour)
 	s.certs.refresh(clk.now())
-	if a := get(t, trusting(t, s, o.CertFile), s); a.status != 200 {
+	if a := get(t, trusting(t, s, o.CertFile), s); a.status != 200 || s.Status().CertInvalid != "" {
 		t.Fatalf("%+v", a)
 	}
 }

@@ -28,7 +28,9 @@ type gateCounts struct {
 
 	open atomic.Int64 // connections there are now
 
-	misnamed atomic.Uint64 // handshakes, not closed by us: a name that the certificate does not have
+	misnamed atomic.Uint64 // handshakes and fetches, not closed by us: a name that the certificate does not have
+	asked    askers
+	unnamed  unnamed
 
 	refusedLog, withheldLog, distrustedLog, misnamedLog hourly
 }
@@ -136,6 +138,9 @@ type guarded struct {
 
 func (c *guarded) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(func() { c.gate.leave(c.client) })
+	c.once.Do(func() {
+		c.gate.server.checkAddress(c.RemoteAddr().String(), false)
+		c.gate.leave(c.client)
+	})
 	return err
 }

@@ -55,8 +55,8 @@ const errorLinesPerMinute = 20
 
 func (e *errorLog) Write(p []byte) (int, error) {
 	line := strings.TrimSpace(string(p))
-	if client, why, ok := distrust(line); ok {
-		e.distrusted(client, why)
+	if from, why, ok := distrust(line); ok {
+		e.distrusted(from, why)
 	}
 	suppressed, pass := e.pass(e.server.now())
 	if pass {
@@ -84,9 +84,14 @@ func (e *errorLog) pass(now time.Time) (suppressed int, ok bool) {
 	return suppressed, true
 }
 
-func (e *errorLog) distrusted(client netip.Addr, why string) {
-	s := e.server
+func (e *errorLog) distrusted(from, why string) {
+	s, client := e.server, clientOf(from)
 	s.distrusted.Add(1)
+	if !strings.Contains(why, "unknown certificate authority") { // the one fault that does not leave open which it is
+		s.checkAddress(from, true)
+	} else {
+		s.gate.unnamed.remove(from)
+	}
 	if s.gate.distrustedLog.first(client, s.now()) {
 		s.log.Warn().Stringer("client", client).Str("alert", why).Str("ca", s.caFile).
 			Msg("a client does not seem to accept the list's certificate; if it is a firewall, it does not enforce the list: check its certificate profile")
@@ -99,17 +104,17 @@ func (e *errorLog) distrusted(client netip.Addr, why string) {
 // A client with OpenSSL, as curl is one, sends this alert unencrypted also in TLS 1.3, where crypto/tls no longer
 // takes it for one: it reports a record with a wrong checksum (seen with curl 7.88 on OpenSSL 3.0 and Go 1.26). In a handshake hardly
 // anything else looks like that.
-func distrust(line string) (client netip.Addr, alert string, ok bool) {
+func distrust(line string) (from, alert string, ok bool) {
 	rest, found := strings.CutPrefix(line, "http: TLS handshake error from ")
 	if !found {
-		return netip.Addr{}, "", false
+		return "", "", false
 	}
-	from, alert, found := strings.Cut(rest, ": remote error: tls: ")
+	from, alert, found = strings.Cut(rest, ": remote error: tls: ")
 	if found && strings.Contains(alert, "certificate") {
-		return clientOf(from), alert, true
+		return from, alert, true
 	}
 	if from, found = strings.CutSuffix(rest, ": local error: tls: bad record MAC"); found {
-		return clientOf(from), "an unreadable one", true
+		return from, "an unreadable one", true
 	}
-	return netip.Addr{}, "", false
+	return "", "", false
 }

@@ -42,22 +42,21 @@ func (s *Server) tlsListener() net.Listener {
 	})
 }
 
-// checkName tells the operator when a client asks for a name that the certificate does not have: it will not accept it, and
-// not every client says so. Clients that use an address ask for no name.
+// checkName tells the operator when a client asks for a name that the certificate does not have. Clients that use an address ask
+// for no name.
 func (s *Server) checkName(hello *tls.ClientHelloInfo, leaf *x509.Certificate) {
-	if hello.ServerName == "" || leaf.VerifyHostname(hello.ServerName) == nil {
-		return
-	}
-	s.gate.misnamed.Add(1)
-	if client := peer(hello.Conn); s.gate.misnamedLog.first(client, s.now()) {
-		s.log.Warn().Stringer("client", client).Str("name", hello.ServerName).
-			Msg("a client requests a name that the list's certificate does not contain; if it is a firewall, it does not enforce the list")
+	switch {
+	case hello.ServerName == "":
+		s.gate.unnamed.add(hello.Conn)
+	case leaf.VerifyHostname(hello.ServerName) != nil:
+		s.misnamed(leaf, peer(hello.Conn), hello.ServerName)
 	}
 }
 
 // ServeHTTP answers with the list, or says that there is none. It never answers 401 or 403: a firewall takes these for a
 // failed login and stops enforcing.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.gate.unnamed.remove(r.RemoteAddr) // it has accepted the certificate
 	h := w.Header()
 	list := s.current.Load()
 	switch {
@@ -102,6 +101,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, list *snapshot) 
 			return // the client went away or was too slow: no fetch
 		}
 	}
+	s.checkHost(r)
 	s.clients.fetched(clientOf(r.RemoteAddr), s.now(), same)
 }
 

@@ -31,13 +31,17 @@ type Status struct {
 	Withheld   uint64 `json:"withheld"`   // connections closed because the certificate was not valid
 	Distrusted uint64 `json:"distrusted"` // handshakes that the client broke off because of the certificate
 
-	Misnamed uint64 `json:"misnamed"` // handshakes for a host name that the certificate does not have
+	Misnamed uint64  `json:"misnamed"` // handshakes and fetches by a name or address that the certificate does not have
+	Asked    []Asked `json:"asked"`    // who asked for such a one within two hours, since this certificate is served; at most 64
 
 	Saved     time.Time `json:"saved"`      // when the last good list was last written by this process; zero: not yet
 	SaveError string    `json:"save_error"` // why the last attempt failed; "" if it did not
 
 	CertNotAfter time.Time `json:"cert_not_after"` // end of the served certificate's validity
 	CertError    string    `json:"cert_error"`     // why no newer certificate could be had; "" if all is well
+	CertInvalid  string    `json:"cert_invalid"`   // why the certificate is not valid now, and connections are closed; "" if it is
+	CertNames    []string  `json:"cert_names"`     // for which it is valid; at most 20
+	CertLacks    string    `json:"cert_lacks"`     // of Options.Hosts, one for which it is not; "" if there is none
 	CAFile       string    `json:"ca_file"`        // the CA to import on the firewalls; "" with an own CertFile
 }
 
@@ -67,7 +71,7 @@ func (s *Server) Status() Status {
 	}
 	st.Fetches, st.LastFetch, st.Clients = s.clients.list(s.now())
 	st.Saved, st.SaveError = s.saver.state()
-	st.CertNotAfter, st.CertError = s.certs.state()
+	s.certStatus(&st)
 	return st
 }
 

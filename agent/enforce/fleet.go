@@ -34,7 +34,7 @@ type Snapshot struct {
 	Entries []firewall.Entry
 }
 
-// Options are what the firewalls' enforcers need. All of them must be set, but Timer and Lookup.
+// Options are what the firewalls' enforcers need. All of them must be set, but MayBlock, Timer and Lookup.
 type Options struct {
 	Config   *config.Config
 	Expected Expected
@@ -46,6 +46,9 @@ type Options struct {
 	Logger   zerolog.Logger
 	Now      func() time.Time
 	Started  time.Time // of the agent
+	// MayBlock tells what may be blocked at all: what a firewall holds and may not be goes at once, whatever the brake holds
+	// back. nil: everything may.
+	MayBlock func(netip.Prefix) bool
 	// Protected takes over what a firewall named, when it has been saved.
 	Protected func(ctx context.Context) error
 	// Lookup resolves the names that firewalls name; nil: as this host does.
@@ -151,13 +154,13 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 	switch fw.Mode {
 	case firewall.ModeGroup:
 		e.keeper, err = firewall.NewGroup(firewall.GroupOptions{
-			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, CommitInterval: fw.CommitInterval}, members...)
+			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, CommitInterval: fw.CommitInterval}, members...)
 	case firewall.ModeList:
 		e.desired = o.Served
 		e.keeper, err = o.newList(fw, names, members[0])
 	default:
 		e.keeper, err = firewall.NewRuleTags(members[0], firewall.TagOptions{
-			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, PassTime: passTime}, o.Config.Detect.Tags())
+			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, PassTime: passTime}, o.Config.Detect.Tags())
 	}
 	if err != nil {
 		return nil, err

@@ -47,6 +47,7 @@ type Status struct {
 	ListIgnored      int        `json:"list_ignored"`            // entries for which the firewall has no room; only in mode edl
 	ListInvalid      int        `json:"list_invalid"`            // lines of the list that it calls no entries; likewise
 	Brake            string     `json:"brake,omitempty"`         // why removals are held back
+	Braked           int        `json:"braked"`                  // how many addresses stand that should not, because of it
 	Waiting          float64    `json:"waiting_seconds"`         // until changes that wait for a commit or a refresh are carried out
 	Fallback         bool       `json:"fallback"`                // the list stands in for what the mode cannot do
 }
@@ -141,7 +142,9 @@ func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 	e.showRefused(s, r)
 	e.showUntagged(s, r)
 	brake := ""
+	s.Braked = 0
 	if r.Braked != nil {
+		s.Braked = r.Braked.Remove
 		brake = fmt.Sprintf("%s; held back until firewalls[].max_removal_percent of %s is raised", r.Braked, e.name)
 	}
 	// The numbers change with every block; the log has those of the beginning, status those of now.

@@ -123,8 +123,8 @@ func TestTheBrakeIsLoggedWhenItHoldsAndWhenItLetsGo(t *testing.T) {
 		if step.braked != nil {
 			want = step.braked.String() + "; held back until firewalls[].max_removal_percent of fw1 is raised"
 		}
-		if st := s.Status(); st.Brake != want {
-			t.Errorf("status says %q instead of %q", st.Brake, want)
+		if st := s.Status(); st.Brake != want || step.braked != nil && st.Braked != step.braked.Remove || step.braked == nil && st.Braked != 0 {
+			t.Errorf("status says %d, %q instead of %q", st.Braked, st.Brake, want)
 		}
 		if on, off := s.log.count("BRAKE: "), s.log.count("brake off"); on != step.on || off != step.off {
 			t.Errorf("that it holds is logged %d times instead of %d, that it lets go %d times instead of %d", on, step.on, off, step.off)

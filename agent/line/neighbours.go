@@ -138,6 +138,10 @@ func partnerIn(m *memory.Memory, network netip.Prefix, at time.Time) error {
 		return nil
 	}
 	found, known := m.PartnerIn(network, at.UnixNano(), at.UnixNano())
+	if host := detect.Carried(network); host.IsValid() && !found {
+		inside, seen := m.PartnerIn(host, at.UnixNano(), at.UnixNano())
+		found, known = inside, known && seen
+	}
 	switch {
 	case found:
 		return errPartner

@@ -127,10 +127,13 @@ func TestANeighbourhoodWithSomebodyToSpareIsNotBlocked(t *testing.T) {
 			t.Errorf("%d blocks; the log says %s", len(n.batch.Blocks), n.log.String())
 		}
 	})
+	sixToFour := []string{"2002:cb00:714d:1::/64", "2002:cb00:714d:2::/64", "2002:cb00:714d:3::/64"}
 	for name, c := range map[string]struct {
 		partner string
+		sources []string
 		want    []string
-	}{"partner": {"203.0.113.77", nil}, "partner elsewhere": {"203.0.114.77", []string{"203.0.113.0/24"}}} {
+	}{"partner": {"203.0.113.77", three, nil}, "partner elsewhere": {"203.0.114.77", three, []string{"203.0.113.0/24"}},
+		"partner by 6to4": {"203.0.113.77", sixToFour, nil}, "partner elsewhere, by 6to4": {"203.0.114.77", sixToFour, []string{"2002:cb00:714d::/48"}}} {
 		t.Run(name, func(t *testing.T) {
 			ours := detect.NewOurs([]netip.Prefix{prefix("198.51.100.0/24")})
 			n := newNeighbourhoodTest(t, func(o *Options) {
@@ -142,7 +145,7 @@ func TestANeighbourhoodWithSomebodyToSpareIsNotBlocked(t *testing.T) {
 				n.engine.Observe(&detect.Event{Time: noon.Add(-time.Duration(hours) * time.Hour), Type: detect.TypeTraffic, Subtype: "end", Action: "allow", Application: "ssl",
 					Src: netip.MustParseAddr("198.51.100.1"), SrcPort: 40000, Dst: netip.MustParseAddr(c.partner), DstPort: 443})
 			}
-			n.judge(three...)
+			n.judge(c.sources...)
 			n.expect(name, c.want...)
 			if said := strings.Contains(n.log.String(), "it holds a partner"); said != (c.want == nil) {
 				t.Errorf("the log says %s", n.log.String())

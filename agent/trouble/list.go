@@ -61,12 +61,37 @@ func List(list *edl.Status, cfg *config.Config, started, now time.Time) (trouble
 	if list.SaveError != "" {
 		troubles = append(troubles, Trouble{Of: "save", What: "list: it cannot be saved for a start without the store: " + list.SaveError, Remedy: "Make room in state_dir, and see that the daemon's user may write there"})
 	}
+	return append(troubles, certificate(list, now)...)
+}
+
+// certificate is what a person should see to about that of the list.
+func certificate(list *edl.Status, now time.Time) (troubles []Trouble) {
+	const anew = "Have edl.tls.cert_file issued anew with it among the alternative names (SAN); it is read again by itself"
+	held := "none: a common name does not count"
+	if len(list.CertNames) > 0 {
+		held = some(list.CertNames)
+	}
+	if list.CertLacks != "" {
+		troubles = append(troubles, Trouble{Of: "url", What: fmt.Sprintf("certificate: that of the list lacks %s, the host of edl.url, and a firewall that checks the name does not enforce the list; its names: %s", list.CertLacks, held),
+			Remedy: anew + ". Or set edl.url to a name that it has, reload, and provision the firewalls"})
+	}
+	if len(list.Asked) > 0 {
+		var who []string
+		for _, a := range list.Asked {
+			who = append(who, fmt.Sprintf("%s for %s", a.Client, a.Name))
+		}
+		troubles = append(troubles, Trouble{Of: "asked", Since: list.Asked[0].First, What: fmt.Sprintf("certificate: that of the list lacks what clients ask for, and one that checks the name does not take the list: %s; its names: %s", some(who), held),
+			Remedy: anew + ", or have the clients use one that it has. Strangers are kept away by edl.allow. It is told until two hours after the last such client"})
+	}
 	switch left := list.CertNotAfter.Sub(now); {
 	case list.CertError != "":
-		troubles = append(troubles, Trouble{What: "certificate: no new one can be had for the list, and firewalls stop enforcing it when the present one ends: " + list.CertError,
+		troubles = append(troubles, Trouble{What: "certificate: no new one can be had for the list, and firewalls get no list any more when the present one ends: " + list.CertError,
 			Remedy: "See that the daemon's user may read edl.tls.cert_file and edl.tls.key_file, or write to state_dir, and that they are valid"})
+	case list.CertInvalid != "":
+		troubles = append(troubles, Trouble{What: "certificate: that of the list is not valid: " + list.CertInvalid + "; connections are closed, and firewalls go on with their last copies",
+			Remedy: "Look whether this host's clock is right, and renew edl.tls.cert_file; it is read again by itself"})
 	case !list.CertNotAfter.IsZero() && left < expiresSoon:
-		troubles = append(troubles, Trouble{Since: list.CertNotAfter.Add(-expiresSoon), What: "certificate: that of the list ends at " + list.CertNotAfter.Format(time.RFC3339) + ", and firewalls stop enforcing the list then",
+		troubles = append(troubles, Trouble{Since: list.CertNotAfter.Add(-expiresSoon), What: "certificate: that of the list ends at " + list.CertNotAfter.Format(time.RFC3339) + "; connections are closed then, and firewalls go on with their last copies",
 			Remedy: "Renew edl.tls.cert_file; it is read again by itself"})
 	}
 	return troubles

@@ -62,6 +62,11 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 		{"it is an old one", byTag, edl.Status{Loaded: true, LastGood: true, Updated: started}, time.Hour, started, "list: it is served as it was last saved, as of 2026-03-01"},
 		{"it cannot be saved", byTag, edl.Status{Loaded: true, SaveError: "disk full"}, time.Hour, time.Time{}, "list: it cannot be saved"},
 		{"no certificate", byTag, edl.Status{Loaded: true, CertError: "no key"}, time.Hour, time.Time{}, "certificate: no new one"},
+		{"the certificate has ended", byTag, edl.Status{Loaded: true, CertNotAfter: started, CertInvalid: "the certificate expired at 2026-03-01T12:00:00Z"}, time.Hour, time.Time{}, "certificate: that of the list is not valid: the certificate expired at 2026-03-01T12:00:00Z; connections are closed"},
+		{"it lacks the host of edl.url", byTag, edl.Status{Loaded: true, CertLacks: "edl.example", CertNames: []string{"a.example", "192.0.2.1"}}, time.Hour, time.Time{},
+			"certificate: that of the list lacks edl.example, the host of edl.url, and a firewall that checks the name does not enforce the list; its names: a.example; 192.0.2.1"},
+		{"it lacks what is asked for", byTag, edl.Status{Loaded: true, Asked: []edl.Asked{{Client: one.Addr, Name: "other.example", First: started.Add(time.Hour)}, {Client: one.Addr.Next(), Name: `"\x1b"`}}}, time.Hour, started.Add(time.Hour),
+			`certificate: that of the list lacks what clients ask for, and one that checks the name does not take the list: 192.0.2.1 for other.example; 192.0.2.2 for "\x1b"; its names: none`},
 		{"the certificate ends", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(-4 * 24 * time.Hour), "certificate: that of the list ends at 2026-03-11"},
 		{"the certificate does not end", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(15 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 	} {

@@ -200,6 +200,9 @@ func harmlessMessage(message any) string {
 
 // unguarded is the writer behind a guard, or the writer itself.
 func unguarded(w io.Writer) io.Writer {
+	if p, ok := w.(*behindProgress); ok {
+		w = p.Writer
+	}
 	if g, ok := w.(*display.Guard); ok {
 		return g.Behind()
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"activedefense/agent/display"
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/store"
@@ -33,6 +35,7 @@ type recordsFlags struct {
 	outcome, grade   []string
 	texts            store.RecordFilter // what a flag gives as it is
 	limit            int
+	within           string
 	format           string
 	full             bool
 }
@@ -83,6 +86,8 @@ fit; a value that holds a comma is put in double quotes.`,
 	flags.StringSliceVar(&f.texts.EndReason, "end-reason", nil, "`REASON` of the session's end, such as policy-deny")
 	flags.StringSliceVar(&f.outcome, "outcome", nil, "`OUTCOME`: refused, answered or late-answer")
 	flags.StringSliceVar(&f.grade, "grade", nil, "`GRADE` of the record as evidence: proven or forgeable; what did not count, and what came while the source was blocked, has none")
+	flags.StringSliceVar(&f.texts.File, "file", nil, "log `FILE` that it was read from, by its path or its name as it is now; * stands for anything, as for its older generations; of one that is gone nothing is found")
+	flags.StringVar(&f.within, "within", "1m", "the `DURATION` that the search itself may take; 0 for any")
 	flags.IntVar(&f.limit, "limit", recordsLimit, "at most `N` records; 0 for all")
 	flags.StringVar(&f.format, "format", "", "`FORMAT` of the output: table, csv or json")
 	flags.BoolVar(&f.full, "full", false, "every field of each record, one below the other; csv and json have them always")
@@ -124,6 +129,10 @@ func (f *recordsFlags) filter(now time.Time) (store.RecordFilter, error) {
 	if err := checkTexts(&out); err != nil {
 		return out, err
 	}
+	if out.Within, err = config.ParseDuration(f.within); err != nil {
+		return out, usageErrorf("--within %q: use a duration such as 30s or 10m, or 0 for any time", f.within)
+	}
+	out.Paths = true
 	if f.limit < 0 {
 		return out, usageErrorf("--limit %d: give the number of records, or 0 for all", f.limit)
 	}
@@ -230,23 +239,26 @@ type recordJSON struct {
 	SessionEndReason string `json:"session_end_reason"`
 	Outcome          string `json:"outcome"`
 	Grade            string `json:"grade"`
+	File             string `json:"file"`
 }
 
 func recordOf(r *store.Record) recordJSON {
 	return recordJSON{r.Time, r.Device, addrText(r.Src), r.SrcPort, r.SrcUser, r.SrcCountry, addrText(r.Dst), r.DstPort, r.DstCountry,
 		r.Action, r.Rule, r.RuleID, r.ThreatName, r.ThreatID, r.Severity, r.Subtype, r.Type,
-		r.Application, r.FromZone, r.ToZone, r.SessionEndReason, r.Outcome.String(), r.Grade.String()}
+		r.Application, r.FromZone, r.ToZone, r.SessionEndReason, r.Outcome.String(), r.Grade.String(), r.Path}
 }
 
-// recordOfEvent gives all but the grade, which it has as evidence for a rule.
+// recordOfEvent gives all but the grade, which it has as evidence for a rule, and the file, of which its line knows nothing.
 func recordOfEvent(ev *detect.Event) recordJSON {
 	return recordJSON{ev.Time, ev.Device, addrText(ev.Src), ev.SrcPort, ev.SrcUser, ev.SrcCountry, addrText(ev.Dst), ev.DstPort, ev.DstCountry,
 		ev.Action, ev.Rule, ev.RuleID, ev.ThreatName, ev.ThreatID, ev.Severity, ev.Subtype, ev.Type.String(),
-		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ev.Session.String(), ""}
+		ev.Application, ev.SrcZone, ev.DstZone, ev.EndReason, ev.Session.String(), "", ""}
 }
 
 // search prints the records that match.
 func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) error {
+	p, done := r.showProgress()
+	defer done()
 	out, err := r.writer()
 	if err != nil {
 		return err
@@ -260,17 +272,37 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 		return err
 	}
 	defer st.Close()
-	n := 0
+	n, last := 0, time.Time{}
 	err = st.Records(ctx, filter, func(rec *store.Record) error {
-		n++
+		n, last = n+1, rec.Time
+		p.note(rec)
 		return out.write(rec)
 	})
-	if err != nil {
+	done()
+	stopped := errors.Is(err, store.ErrStopped)
+	if err != nil && !stopped {
 		return err
 	}
-	if err := out.end(); err != nil {
+	if err := out.end(!stopped); err != nil {
 		return err
 	}
+	if stopped {
+		return &statusError{exitFailed, stoppedAfter(filter.Within, n, last)}
+	}
+	return r.searched(ctx, st, cfg, out, filter, n)
+}
+
+// stoppedAfter says that a search took too long, how far it came, and what a person can do.
+func stoppedAfter(within time.Duration, n int, last time.Time) error {
+	found := "nothing found so far"
+	if n > 0 {
+		found = fmt.Sprintf("%s found down to %s, and the older ones not looked at", plural(n, "record"), display.LocalTime(last))
+	}
+	return fmt.Errorf("stopped after %s of searching, with %s: narrow it by --since, --until or --src, or allow more time by --within", config.FormatDuration(within), found)
+}
+
+// searched says what a search that came to its end, with so many records, leaves to be said.
+func (r *recordsCommand) searched(ctx context.Context, st *store.Store, cfg *config.Config, out recordsWriter, filter store.RecordFilter, n int) error {
 	if n == 0 {
 		r.sayUnseen(ctx, st, filter)
 	}
@@ -301,6 +333,10 @@ func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter 
 		seen := "nothing is known there"
 		if len(u.Seen) > 0 {
 			seen = "records have " + strings.Join(u.Seen, ", ")
+		}
+		if u.Column == "file" {
+			fmt.Fprintf(r.stderr, "no log file that is followed fits --file %q: %s\n", u.Value, cmp.Or(strings.Join(u.Seen, ", "), "none is known"))
+			continue
 		}
 		fmt.Fprintf(r.stderr, "no record of this time fits %s %q: %s\n", flagOf(u.Column), u.Value, seen)
 	}

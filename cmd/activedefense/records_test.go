@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"activedefense/agent"
+	"activedefense/agent/display"
 	"activedefense/store"
 )
 
@@ -235,7 +236,7 @@ func TestTheTableOfRecordsFitsTheTerminal(t *testing.T) {
 	for width, wide := range map[int]bool{0: true, 80: false, wideTable: true} {
 		var text strings.Builder
 		w := newTableRecords(&text, width)
-		if err := errors.Join(w.write(&r), w.end()); err != nil {
+		if err := errors.Join(w.write(&r), w.end(true)); err != nil {
 			t.Fatal(err)
 		}
 		head, row, _ := strings.Cut(text.String(), "\n")
@@ -258,6 +259,98 @@ func flagsOf(line string) []string {
 		return r == ' ' && !quoted
 	})
 	return append([]string{}, fields...)
+}
+
+// Records are found by the file that they were read from, in every format it is told, and of one that is not followed that is said.
+func TestRecordsAreFoundByFile(t *testing.T) {
+	now := time.Now()
+	a := appOver(t, &store.Batch{Positions: []store.Position{{ID: 1, Path: "/var/log/Firewall/192.0.2.1.log"}, {ID: 2, Path: "/var/log/Firewall/192.0.2.2.log"}},
+		Records: []store.Record{{Time: now, File: 1, Device: "LAB-FW-01"}, {Time: now, File: 2, Device: "LAB-FW-02"}}})
+	for flags, want := range map[string]string{
+		"--file 192.0.2.1.log --format csv": ",LAB-FW-01,", "--file 192.0.2.1.log --format json": `"file":"/var/log/Firewall/192.0.2.1.log"`, "--file /var/log/*.2.log --full": "/var/log/Firewall/192.0.2.2.log",
+		"--file x,192.0.2.2.log": "LAB-FW-02", "--file fw.log": `no log file that is followed fits --file "fw.log": /var/log/Firewall/192.0.2.1.log, /var/log/Firewall/192.0.2.2.log`,
+		"--file 192.0.2.1.log --device LAB-FW-02": "no records match\n",
+	} {
+		var text strings.Builder
+		a.stdout, a.stderr = &text, &text
+		c := newRecordsCommand(a)
+		c.SetArgs(flagsOf(flags))
+		if err := c.ExecuteContext(t.Context()); err != nil || !strings.Contains(text.String(), want) || strings.Count(text.String(), "LAB-FW-0") > 1 {
+			t.Errorf("%s: %v, does not say %q:\n%s", flags, err, want, text.String())
+		}
+	}
+}
+
+// A search that took too long says how far it came and what to do, and never that there is nothing.
+func TestASearchThatTakesTooLongSaysSo(t *testing.T) {
+	a := recordsApp(t, 10)
+	for _, format := range []string{"table", "csv", "json"} {
+		var text strings.Builder
+		a.stdout = &text
+		c := newRecordsCommand(a)
+		c.SilenceErrors, c.SilenceUsage = true, true
+		c.SetArgs(flagsOf("--within 1ns --format " + format))
+		err := c.ExecuteContext(t.Context())
+		if coded := (*statusError)(nil); !errors.As(err, &coded) || coded.code != exitFailed || !strings.HasPrefix(err.Error(), "stopped after 1ns of searching, with nothing found so far: narrow it by --since") {
+			t.Errorf("%s: %v", format, err)
+		}
+		if strings.Contains(text.String(), "no records") || strings.Contains(text.String(), "LAB-FW-01") {
+			t.Errorf("%s: %s", format, text.String())
+		}
+	}
+	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
+	if text := stoppedAfter(time.Minute, 34, at).Error(); !strings.HasPrefix(text, "stopped after 1m of searching, with 34 records found down to 2026-11-29 12:00:00") {
+		t.Error(text)
+	}
+	c := newRecordsCommand(a)
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetArgs([]string{"--within", "soon"})
+	if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), `--within "soon": use a duration such as 30s`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// How far a search is stands on a line of its own, which is gone before anything else is written; where no person looks there is none.
+func TestTheProgressOfASearchMakesWay(t *testing.T) {
+	var screen strings.Builder
+	p := &progress{w: &screen, began: time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)}
+	out := &behindProgress{&screen, p}
+	ticks, done, over := make(chan time.Time), make(chan struct{}), make(chan struct{})
+	go func() { defer close(over); p.run(ticks, done) }()
+	expect := func(when, want string) {
+		t.Helper()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if screen.String() != want {
+			t.Errorf("%s: %q instead of %q", when, screen.String(), want)
+		}
+		screen.Reset()
+	}
+	tick := func(s int) {
+		ticks <- p.began.Add(time.Duration(s) * time.Second)
+		ticks <- p.began.Add(time.Duration(s) * time.Second) // is taken when the one before was shown
+	}
+	const clear = "\r\x1b[K"
+	tick(2)
+	close(done)
+	<-over
+	if got := screen.String(); !strings.HasPrefix(got, clear+"searching for 2s, nothing found yet") || !strings.HasSuffix(got, clear) {
+		t.Errorf("%q", got)
+	}
+	screen.Reset()
+	p.note(&store.Record{Time: p.began.Add(-time.Hour)})
+	p.show(p.began.Add(3 * time.Second))
+	expect("a record", clear+"searching for 3s, 1 record down to "+display.LocalTime(p.began.Add(-time.Hour)))
+	fmt.Fprintln(out, "a row")
+	fmt.Fprintln(out, "another")
+	expect("rows", clear+"a row\nanother\n")
+	r := &recordsCommand{app: recordsApp(t, 1)}
+	r.stdout, r.stderr = io.Discard, &screen
+	if p, _ := r.showProgress(); p != nil {
+		t.Error("there is progress without a terminal")
+	}
+	p = nil
+	p.note(&store.Record{})
 }
 
 // A value that nothing has is no good news: it is said, with what records have.

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -19,8 +20,8 @@ import (
 // recordsWriter writes the records that a search finds, one after the other.
 type recordsWriter interface {
 	write(*store.Record) error
-	// end writes what is still held back.
-	end() error
+	// end writes what is still held back. With whole set, all was looked at: there are no more.
+	end(whole bool) error
 }
 
 // The formats of `records`.
@@ -56,7 +57,7 @@ func (r *recordsCommand) writer() (recordsWriter, error) {
 type jsonRecords struct{ *app }
 
 func (w *jsonRecords) write(r *store.Record) error { return w.printJSON(recordOf(r)) }
-func (w *jsonRecords) end() error                  { return nil }
+func (w *jsonRecords) end(bool) error              { return nil }
 
 // tableRecords writes a table, aligned page by page: the alignment holds a page in memory.
 type tableRecords struct {
@@ -110,9 +111,9 @@ func (w *tableRecords) write(r *store.Record) error {
 	return nil
 }
 
-func (w *tableRecords) end() error {
+func (w *tableRecords) end(whole bool) error {
 	if w.n == 0 {
-		return sayNone(w.stdout)
+		return sayNone(w.stdout, whole)
 	}
 	return w.t.Flush()
 }
@@ -137,14 +138,17 @@ func (w *fullRecords) write(r *store.Record) error {
 	return t.Flush()
 }
 
-func (w *fullRecords) end() error {
+func (w *fullRecords) end(whole bool) error {
 	if w.n == 0 {
-		return sayNone(w.stdout)
+		return sayNone(w.stdout, whole)
 	}
 	return nil
 }
 
-func sayNone(to io.Writer) error {
+func sayNone(to io.Writer, whole bool) error {
+	if !whole {
+		return nil // nobody knows
+	}
 	_, err := fmt.Fprintln(to, "no records match")
 	return err
 }
@@ -170,12 +174,12 @@ func (w *csvRecords) write(r *store.Record) error {
 		return err
 	}
 	if w.n++; w.n%recordsPage == 0 {
-		return w.end()
+		return w.end(true)
 	}
 	return nil
 }
 
-func (w *csvRecords) end() error {
+func (w *csvRecords) end(bool) error {
 	w.csv.Flush()
 	return w.csv.Error()
 }
@@ -208,4 +212,107 @@ func recordFields(r recordJSON, timeText func(time.Time) string) (names, values 
 		names, values = append(names, name), append(values, value)
 	}
 	return names, values
+}
+
+// progressEvery is how often a search says at a terminal how far it is.
+const progressEvery = time.Second
+
+// A progress says on a line of a terminal how far a search is, and takes it away before anything else is written there.
+type progress struct {
+	w io.Writer // the terminal itself, for the line moves its cursor
+
+	mu    sync.Mutex
+	began time.Time
+	found int
+	last  time.Time // of the last record found
+	shown bool
+}
+
+// note takes in a record that was found. A nil progress is none.
+func (p *progress) note(r *store.Record) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.found, p.last = p.found+1, r.Time
+}
+
+// run shows it with every tick until done is closed.
+func (p *progress) run(ticks <-chan time.Time, done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.hide()
+			return
+		case now := <-ticks:
+			p.show(now)
+		}
+	}
+}
+
+func (p *progress) show(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text := fmt.Sprintf("searching for %s, nothing found yet", span(now.Sub(p.began)))
+	if p.found > 0 {
+		text = fmt.Sprintf("searching for %s, %s down to %s", span(now.Sub(p.began)), plural(p.found, "record"), display.LocalTime(p.last))
+	}
+	fmt.Fprint(p.w, "\r\x1b[K"+text)
+	p.shown = true
+}
+
+// hide is called with mu held.
+func (p *progress) hide() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}
+
+// A behindProgress writes where a progress may stand.
+type behindProgress struct {
+	io.Writer
+	p *progress
+}
+
+func (w *behindProgress) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	w.p.hide()
+	return w.Writer.Write(b)
+}
+
+// showProgress shows the progress of a search at a terminal; done ends it, and may be called again. Where standard error is none,
+// there is nothing to show; nor where the records go through a pipe, for behind it may be what shows them on the same terminal.
+func (r *recordsCommand) showProgress() (p *progress, done func()) {
+	if !isTerminal(r.stderr) || isPipe(r.stdout) {
+		return nil, func() {}
+	}
+	p = &progress{w: unguarded(r.stderr), began: time.Now()}
+	guarded := *r.app
+	guarded.stdout = &behindProgress{r.stdout, p}
+	r.app = &guarded
+	tick := time.NewTicker(progressEvery)
+	ended, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		p.run(tick.C, ended)
+	}()
+	return p, sync.OnceFunc(func() {
+		tick.Stop()
+		close(ended)
+		<-over
+	})
+}
+
+func isPipe(w io.Writer) bool {
+	f, ok := unguarded(w).(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }

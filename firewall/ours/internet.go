@@ -159,22 +159,29 @@ func (r *reader) leave(i *networkInterface, how string) {
 	}
 }
 
-// findForwarding finds second lines, which often have no default route. A rule for some applications or services may lead to a
-// proxy of ours, and says nothing; nor does a rule say anything of the other interfaces of a zone.
+// findForwarding finds second lines, which often have no default route. A rule says nothing of the other interfaces of a zone.
 func (r *reader) findForwarding() {
+	for _, rule := range forwards(r) {
+		if rule.Yes("negate-destination") || slices.Contains(rule.Child("destination").Members(), "any") {
+			r.internet.interfaces[rule.Value("action", "forward", "egress-interface")] = true
+		}
+	}
+}
+
+// forwards gives the rules of policy-based forwarding that are on, Panorama's too. One for some applications or services may lead to a
+// proxy of ours, says nothing, and is not among them.
+func forwards(r *reader) (all []*xmlapi.Node) {
 	for _, base := range []string{"pre-rulebase", "rulebase", "post-rulebase"} {
 		for _, layer := range r.objects {
 			for _, rule := range layer.At(base, "pbf", "rules").Entries() {
-				anywhere := rule.Yes("negate-destination") || slices.Contains(rule.Child("destination").Members(), "any")
-				for _, field := range []string{"application", "service"} {
-					anywhere = anywhere && slices.Contains(rule.Child(field).Members(), "any")
-				}
-				if anywhere && !rule.Yes("disabled") {
-					r.internet.interfaces[rule.Value("action", "forward", "egress-interface")] = true
+				every := func(field string) bool { return slices.Contains(rule.Child(field).Members(), "any") }
+				if every("application") && every("service") && !rule.Yes("disabled") {
+					all = append(all, rule)
 				}
 			}
 		}
 	}
+	return all
 }
 
 // known tells whether it is known of an interface whether it faces the internet: the zones are set, or its router's default route

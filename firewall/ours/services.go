@@ -37,7 +37,10 @@ func (f *Facts) Services() []Service {
 	s.monitors()
 	s.redirects()
 	s.hairpins()
-	var out []Service
+	return s.sorted()
+}
+
+func (s services) sorted() (out []Service) {
 	for service := range s.seen {
 		out = append(out, service)
 	}
@@ -213,9 +216,13 @@ func (s services) monitors() {
 			}
 		}
 	}
-	for _, rule := range entriesOf(s.r.vsys, "rulebase", "pbf", "rules") {
-		if forward := rule.At("action", "forward"); forward.Child("monitor") != nil && !rule.Yes("disabled") {
-			s.add(forward.Value("egress-interface"), "path monitoring of policy-based forwarding "+rule.Attr("name"))
+	for _, base := range []string{"pre-rulebase", "rulebase", "post-rulebase"} {
+		for _, layer := range s.r.objects {
+			for _, rule := range layer.At(base, "pbf", "rules").Entries() {
+				if forward := rule.At("action", "forward"); forward.Child("monitor") != nil && !rule.Yes("disabled") {
+					s.add(forward.Value("egress-interface"), "path monitoring of policy-based forwarding "+rule.Attr("name"))
+				}
+			}
 		}
 	}
 }

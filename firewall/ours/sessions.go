@@ -27,6 +27,10 @@ type Session struct {
 	Local    netip.Addr // to which it sends; the zero Addr: not known now
 	From     []string   // zones of the virtual system by which it arrives: of the connected network or static route to the peer, else of the default routes; empty: not known
 	To       string     // zone of Local
+	// Perhaps are zones by which it may arrive as well: that of Local, where it is on a line to the internet; those to which policy-based
+	// forwarding sends what is bound for Remote, or from which it has answers go back the way they came; and all of a router's, where a
+	// route that it may have learned could lead to Remote.
+	Perhaps []string
 }
 
 // Sessions gives what peers send to the firewall itself, in the order of the configuration, as far as it arrives at an interface of
@@ -132,8 +136,65 @@ func (s *sessions) add(one Session, at *networkInterface) {
 			}
 		}
 		slices.Sort(one.From)
+		one.Perhaps = s.perhaps(one, at)
 	}
 	s.all = append(s.all, one)
+}
+
+// perhaps gives the zones by which a session may arrive beside those that the routes of the configuration lead to.
+func (s *sessions) perhaps(one Session, at *networkInterface) (zones []string) {
+	add := func(i *networkInterface) {
+		if i != nil && i.zone.vsys == "" && i.zone.name != "" && !slices.Contains(one.From, i.zone.name) && !slices.Contains(zones, i.zone.name) {
+			zones = append(zones, i.zone.name)
+		}
+	}
+	connected := slices.ContainsFunc(s.r.interfaces, func(i *networkInterface) bool {
+		return slices.ContainsFunc(i.addresses, func(p netip.Prefix) bool { return !p.IsSingleIP() && p.Masked().Contains(one.Remote) })
+	})
+	if !one.Remote.IsValid() || connected {
+		return nil
+	}
+	if s.r.internet.interfaces[at.name] {
+		add(at)
+	}
+	for _, rule := range forwards(s.r) {
+		if !s.mayLead(rule, one.Remote) {
+			continue
+		}
+		add(s.r.byName[rule.Value("action", "forward", "egress-interface")])
+		if rule.Yes("enforce-symmetric-return", "enabled") {
+			for _, name := range rule.At("from", "interface").Members() {
+				add(s.r.byName[name])
+			}
+		}
+	}
+	routers := map[string]bool{at.router: true}
+	for _, way := range s.towards(one.Remote, at.router, 0) {
+		routers[way.router] = true
+	}
+	for _, router := range s.r.routers() {
+		for _, i := range s.r.interfaces {
+			if (routers[router.name] || routers[""]) && router.learns() && i.router == router.name {
+				add(i)
+			}
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}
+
+// mayLead tells whether a rule of policy-based forwarding may be for what is bound for an address.
+func (s *sessions) mayLead(rule *xmlapi.Node, to netip.Addr) bool {
+	one := reader{collector: collector{seen: map[Entry]bool{}}, objects: s.r.objects}
+	members := rule.Child("destination").Members()
+	for _, member := range members {
+		one.take(member, Peer, "")
+	}
+	holds := slices.Contains(members, "any") || slices.ContainsFunc(one.Entries, func(e Entry) bool { return e.Prefix.Contains(to) })
+	if len(one.Names)+len(one.Pending)+len(one.Troubles) > 0 {
+		return true // nobody knows
+	}
+	return holds != rule.Yes("negate-destination")
 }
 
 // towards gives the interfaces by which a router sends to an address: those of the narrowest connected network or static route that

@@ -69,3 +69,36 @@ func TestSessions(t *testing.T) {
 		t.Errorf("with a lease:\n%s", strings.Join(got, "\n"))
 	}
 }
+
+// A session may arrive by other zones than the routes of the configuration lead to: by a second line, as policy-based forwarding has it, or
+// by wherever a learned route leads; not where the peer is in a connected network.
+func TestSessionsOfOtherLines(t *testing.T) {
+	const zones = `<zone><entry name="isp1"><network><layer3><member>ethernet1/1</member></layer3></network></entry><entry name="isp2"><network><layer3><member>ethernet1/2</member></layer3></network></entry>
+<entry name="lan"><network><layer3><member>ethernet1/3.100</member></layer3></network></entry></zone>`
+	gateway := func(at, peer string) string {
+		return `<ike><gateway><entry name="b"><local-address><interface>` + at + `</interface></local-address><peer-address><ip>` + peer + `</ip></peer-address></entry></gateway></ike>`
+	}
+	forward := func(destination, more string) string {
+		return `<rulebase><pbf><rules><entry name="f">` + more + `<destination><member>` + destination + `</member></destination><application><member>any</member></application><service><member>any</member></service>
+<action><forward><egress-interface>ethernet1/2</egress-interface></forward></action></entry></rules></pbf></rulebase>`
+	}
+	routes := strings.Replace(defaultRoute, "<routing-table>", "<interface><member>ethernet1/1</member><member>ethernet1/2</member><member>ethernet1/3.100</member></interface><routing-table>", 1)
+	learning := strings.Replace(routes, "<routing-table>", "<protocol><ospf><enable>yes</enable></ospf></protocol><routing-table>", 1)
+	for name, c := range map[string]struct{ network, vsys, want string }{
+		"no second line":              {routes + gateway("ethernet1/1", "192.0.2.7"), "", "[isp1] []"},
+		"its address on a second one": {routes + gateway("ethernet1/2", "192.0.2.7"), forward("any", ""), "[isp1] [isp2]"},
+		"forwarded there":             {routes + gateway("ethernet1/1", "192.0.2.7"), forward("192.0.2.0/28", ""), "[isp1] [isp2]"},
+		"forwarded elsewhere":         {routes + gateway("ethernet1/1", "192.0.2.7"), forward("192.0.2.64/28", ""), "[isp1] []"},
+		"all but it is forwarded":     {routes + gateway("ethernet1/1", "192.0.2.7"), forward("192.0.2.0/28", "<negate-destination>yes</negate-destination>"), "[isp1] []"},
+		"to nobody knows where":       {routes + gateway("ethernet1/1", "192.0.2.7"), forward("gone", ""), "[isp1] [isp2]"},
+		"no more":                     {routes + gateway("ethernet1/1", "192.0.2.7"), forward("any", "<disabled>yes</disabled>"), "[isp1] []"},
+		"answers go back":             {routes + gateway("ethernet1/1", "192.0.2.7"), forward("any", "<enforce-symmetric-return><enabled>yes</enabled></enforce-symmetric-return><from><interface><member>ethernet1/3.100</member></interface></from>"), "[isp1] [isp2 lan]"},
+		"learned":                     {learning + gateway("ethernet1/1", "192.0.2.7"), "", "[isp1] [isp2 lan]"},
+		"connected":                   {learning + gateway("ethernet1/1", "203.0.113.1"), forward("any", ""), "[isp1] []"},
+	} {
+		all := parts{network: staticLines + c.network, vsys: zones + c.vsys}.facts(t).Sessions()
+		if got := fmt.Sprint(all[0].From, all[0].Perhaps); len(all) != 1 || got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

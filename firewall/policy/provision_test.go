@@ -392,6 +392,31 @@ func TestNoPlanCutsTraffic(t *testing.T) {
 	}
 }
 
+// sensor: drop makes its rule where nothing stands at the zone's interface that is not known to be harmless, and says what does, in the plan
+// and of a rule that stands.
+func TestTheSensorDropsOnlyWhereThatIsProven(t *testing.T) {
+	quiet := strings.Replace(servingFirewall, "<bgp><enable>yes", "<bgp><enable>no", 1)
+	for network, want := range map[string]string{
+		"": "",
+		"<secure-web-gateway><enablement>explicit</enablement></secure-web-gateway>":                               "perhaps network/secure-web-gateway on ethernet1/1",
+		"<tunnel><ipsec><entry name='t'><tunnel-interface>ethernet1/1</tunnel-interface></entry></ipsec></tunnel>": "perhaps network/tunnel/ipsec/t/tunnel-interface on ethernet1/1",
+	} {
+		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(quiet, network, "") })
+		l.want.InternetZones, l.want.Sensor = []string{"provider"}, SensorDrop
+		steps := fmt.Sprint(l.plan())
+		if drops := strings.Contains(steps, `create security rule "active-defense-sensor"`); drops != (want == "") || !strings.Contains(steps, want) {
+			t.Errorf("with %q: makes the rule: %v, want %q: %s", network, drops, want, steps)
+		}
+		standing := `<security><rules><entry name="active-defense-sensor"><from><member>provider</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>drop</action></entry></rules></security>`
+		l = newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(quiet, network, standing) })
+		l.want.InternetZones = []string{"provider"}
+		c := result(Verify(ReadFacts(t.Context(), l.device, l.want), l.want), CheckSensor)
+		if warned := strings.Contains(c.Detail, "drops what the firewall itself serves"); warned != (want != "") || !strings.Contains(c.Detail, want) {
+			t.Errorf("with %q: %+v", network, c)
+		}
+	}
+}
+
 // A group of our name that somebody else filled is named by no rule of ours before it is adopted; one that another mode left is ours.
 func TestAGroupOfSomebodyElse(t *testing.T) {
 	group := func(member, object string) func(*panosim.Options) {

@@ -356,7 +356,8 @@ func (p *provisioner) wouldCut(deciding map[traffic]int) (cut []string) {
 	return cut
 }
 
-// ownTraffic is what stays within the internet zones: what the firewall itself serves there, and what passes between interfaces.
+// ownTraffic is what stays within the internet zones: what the firewall itself serves there, what nobody knows not to, and what passes
+// between interfaces.
 func (p *provisioner) ownTraffic() (out []string) {
 	services := p.f.lines.value.Services()
 	for _, zone := range p.zones.zones {
@@ -364,6 +365,9 @@ func (p *provisioner) ownTraffic() (out []string) {
 			if s.Zone == zone {
 				out = append(out, s.What+" on "+s.Interface)
 			}
+		}
+		for _, s := range p.f.lines.value.Unproven(zone) {
+			out = append(out, "perhaps "+s.What+" on "+s.Interface)
 		}
 		switch all := p.f.lines.value.InterfacesOf(zone); len(all) {
 		case 0:

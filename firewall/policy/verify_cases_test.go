@@ -201,6 +201,12 @@ func peering(t *testing.T, text string) string {
 		`<peer-address><ip>203.0.113.1</ip></peer-address></entry></peer></entry></peer-group></bgp></protocol>`)(t, text)
 }
 
+// staticPeering gives it these, and no routing protocol runs.
+func staticPeering(t *testing.T, text string) string {
+	t.Helper()
+	return swap("<bgp><enable>yes</enable>", "<bgp><enable>no</enable>")(t, peering(t, text))
+}
+
 // stops is a rule that denies everything from a source.
 func stops(from, to, source string) string {
 	return members("from", from, "to", to, "source", source, "destination", "any") + unrestricted + "<action>deny</action>"
@@ -323,12 +329,12 @@ func verifyCases() []verifyCase {
 		}, nil, ""},
 		{"block-zone-given", "two internet zones are given, and the block rule is from one of them", []change{
 			zone("isp2"), given("untrust,isp2"), in(sensor, swap("<from><member>untrust</member>", "<from><member>any</member>")),
-		}, fail(CheckBlockRule, `"isp2" to any zone`), ""},
+		}, []expected{{CheckBlockRule, ResultFail, `"isp2" to any zone`}, {CheckList, ResultFail, `"active-defense-block-list" is ours, and does not do its work: it does not match source zone "isp2"`}}, ""},
 		{"zones-named", "a second zone sounds like the internet, and no default route leaves by it", []change{zone("WAN-backup")}, nil, ""},
 		{"zones-renamed", "the zone by which the default route leaves is called inside", []change{every("untrust", "inside")}, nil, ""},
 		{"block-zone-routed", "a second router has its default route by a zone that the block rule is not from", []change{
 			zone("office"), in(sensor, swap("<from><member>untrust</member>", "<from><member>any</member>")), secondLine,
-		}, fail(CheckBlockRule, `"office" to any zone`), ""},
+		}, []expected{{CheckBlockRule, ResultFail, `"office" to any zone`}, {CheckList, ResultFail, `"active-defense-block-list" is ours, and does not do its work: it does not match source zone "office"`}}, ""},
 		{"zones-forwarded", "policy-based forwarding sends everything out by a second line", []change{
 			zone("office"), func(t *testing.T, text string) string {
 				text = swap("<destination>0.0.0.0/0</destination></entry></static-route></ip></routing-table></entry></virtual-router>", "<destination>10.0.0.0/8</destination></entry></static-route></ip></routing-table></entry></virtual-router>")(t, secondLine(t, text))
@@ -343,7 +349,7 @@ func verifyCases() []verifyCase {
 		{"block-per-zone", "two internet zones, each with a block rule", []change{
 			zone("isp2"), given("untrust,isp2"), in(sensor, swap("<member>untrust</member>", "<member>untrust</member><member>isp2</member>")),
 			insert("block isp2", block, members("from", "isp2", "to", "any", "source", "active-defense", "destination", "any")+unrestricted+"<action>deny</action>"+logsToUs),
-		}, nil, ""},
+		}, []expected{{CheckList, ResultFail, `"active-defense-block-list" is ours, and does not do its work: it does not match source zone "isp2"`}}, ""},
 		{"zones-unknown", "no default route leaves by any interface", []change{swap("<destination>0.0.0.0/0</destination>", "<destination>10.0.0.0/8</destination>")}, []expected{
 			{CheckBlockRule, ResultFail, "no internet zone"}, {CheckBlockPosition, ResultWarn, "no internet zone"},
 			{CheckSensor, ResultWarn, "no internet zone"}, {CheckInternetRules, ResultWarn, "no internet zone"},
@@ -582,7 +588,12 @@ func verifyCases() []verifyCase {
 			warn(CheckPeers, `"no-bgp" stops BGP (tcp/179) from 203.0.113.1, BGP peer isp, to 203.0.113.2; not checked`), ""},
 		{"peers-allowed-above", "a rule denies the IKE peer, below one that allows it", []change{peering, insert("vpn", "web-in", strings.Replace(allow("untrust", "untrust", "192.0.2.7"), "<application><member>any", "<application><member>ike</member><member>ipsec", 1)),
 			insert("no-neighbours", "web-in", stops("untrust", "untrust", "192.0.2.0/28"))}, nil, ""},
-		{"peers-denied-inside", "a rule denies the peers' networks from another zone, and to another address", []change{peering, insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28")),
+		{"peers-learned", "a rule denies the peers' networks from another zone, by which a learned route may lead", []change{peering, insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28"))},
+			warn(CheckPeers, `"spoofed" may stop IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2: it depends on whether that arrives by zone "trust"`), ""},
+		{"peers-forwarded", "a rule denies the peers' networks from another zone, by which policy-based forwarding leads", []change{staticPeering, swap("<rulebase>", `<rulebase><pbf><rules><entry name="backup"><destination><member>192.0.2.0/28</member></destination>`+
+			`<application><member>any</member></application><service><member>any</member></service><action><forward><egress-interface>ethernet1/2</egress-interface></forward></action></entry></rules></pbf>`), insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28"))},
+			warn(CheckPeers, `"spoofed" may stop IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2: it depends on whether that arrives by zone "trust"`), ""},
+		{"peers-denied-inside", "a rule denies the peers' networks from another zone, and to another address", []change{staticPeering, insert("spoofed", "web-in", stops("trust", "any", "192.0.2.0/28")),
 			insert("not-the-web", "web-in", strings.Replace(stops("untrust", "any", "192.0.2.0/28"), "<destination><member>any", "<destination><member>web-server", 1))}, nil, ""},
 		{"peers-region", "a rule denies a region", []change{peering, insert("regions", "web-in", stops("untrust", "any", "KP"))}, warn(CheckPeers, `"regions" may stop IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2: it depends on "KP"`), ""},
 		{"peers-negated", "a rule denies all but a network", []change{peering, insert("ours-only", "web-in", stops("untrust", "any", "203.0.113.0/24")+"<negate-source>yes</negate-source>")}, warn(CheckPeers, `"ours-only" stops IKE`), ""},
@@ -593,7 +604,7 @@ func verifyCases() []verifyCase {
 			warn(CheckPeers, `"quarantine" stops IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2; not checked`), ""},
 		{"peers-others-group-without", "a rule denies somebody else's dynamic group, in which no peer is", []change{peering, othersGroup("192.0.2.99"), insert("quarantine", "web-in", stops("untrust", "any", "quarantined"))}, nil, ""},
 		{"peers-beside-ours", "our block rule names the network of the IKE peer, too", []change{peering, in(block, swap("<member>active-defense</member>", "<member>active-defense</member><member>192.0.2.0/28</member>"))},
-			warn(CheckPeers, `"active-defense-block" stops IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2`), ""},
+			[]expected{{CheckBlockRule, ResultWarn, `"active-defense-block" stops "192.0.2.0/28" as well, which is nothing of ours`}, {CheckPeers, ResultWarn, `"active-defense-block" stops IKE (udp/500, udp/4500, ESP) from 192.0.2.7, peer of IKE gateway branch, to 203.0.113.2`}}, ""},
 		{"peers-category", "a rule denies the peers' networks for a category of URLs", []change{peering, insert("no-games", "web-in", stops("untrust", "any", "192.0.2.0/28")+members("category", "games"))}, nil, ""},
 		{"peers-ours-negated", "our block rule has a negated source", []change{peering, add(block, "<negate-source>yes</negate-source>")},
 			[]expected{{CheckBlockRule, ResultFail, "negated"}, {CheckPeers, ResultFail, `"active-defense-block" stops IKE`}}, ""},

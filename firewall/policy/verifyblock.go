@@ -182,14 +182,73 @@ func (v *verifier) blockRule(f *findings) {
 	}
 	f.note("%s", v.zones)
 	if len(gaps) == 0 {
+		for _, x := range (ownRules{v}).idle(v.want.Names.Block) {
+			f.warn("Delete "+x.String()+", for another rule does its work; or: "+v.blockRemedy([]rule{x}), "%s is ours, and does not do its work: it %s", x, strings.Join(ownRules{v}.workFaults(x), ", "))
+		}
+		ownRules{v}.beyondOurs(f)
 		return
 	}
 	meant := v.meantToBlock()
+	for _, x := range (ownRules{v}).undone(v.want.Names.Block) {
+		if !slices.ContainsFunc(meant, func(m rule) bool { return m.name == x.name && m.layer == x.layer }) {
+			meant = append(meant, x)
+		}
+	}
 	text := fmt.Sprintf("no rule drops blocked sources from %s", gaps)
-	if faults := v.describe(meant, func(x rule) []string { return append(blockFaults(x), v.zoneFaults(x)...) }); faults != "" {
+	if faults := v.describe(meant, ownRules{v}.workFaults); faults != "" {
 		text += ": " + faults
 	}
 	f.fail(v.blockRemedy(meant), "%s; %s", text, v.zones)
+}
+
+// ownRules look at what bears the names of our rules, and whether it does what they are for.
+type ownRules struct{ *verifier }
+
+// workFaults is why a rule that was meant to block does not block all that we block from all internet zones; nil: it does.
+func (v ownRules) workFaults(x rule) []string {
+	faults := append(blockFaults(x), v.zoneFaults(x)...)
+	names, what := v.sourceNames(), "our group"
+	if x.name == v.want.Names.Listed && len(v.lists) > 0 || v.want.Mode == firewall.ModeList {
+		what = "our list"
+	}
+	if x.name == v.want.Names.Listed && len(v.lists) > 0 {
+		names = v.lists
+	}
+	if !v.p.holds(x.source, names) {
+		faults = append(faults, "has source "+quoteAll(x.source)+" and not "+what)
+	}
+	return faults
+}
+
+// undone gives the firewall's own rules of this name, which is one of ours, that do not do their work, whatever other rule does it.
+func (v ownRules) undone(name string) []rule {
+	return slices.DeleteFunc(slices.Concat(v.p.rules, v.p.inactive), func(x rule) bool {
+		return x.layer != layerLocal || x.name != name || v.workFaults(x) == nil
+	})
+}
+
+// idle gives those of them that stop nothing that we block; one for some zones alone may be one of several.
+func (v ownRules) idle(name string) []rule {
+	return slices.DeleteFunc(v.undone(name), func(x rule) bool { return blockFaults(x) == nil })
+}
+
+// beyondOurs warns of sources that somebody added to a rule of ours: it stops them whatever we know of them, and provision and a removal
+// leave it alone.
+func (v ownRules) beyondOurs(f *findings) {
+	ours := v.sourceNames()
+	for name := range v.lists {
+		ours[name] = true
+	}
+	for _, x := range v.p.rules {
+		if x.layer != layerLocal || x.allows() || x.name != v.want.Names.Block && x.name != v.want.Names.Listed {
+			continue
+		}
+		others := slices.DeleteFunc(slices.Clone(x.source), func(m string) bool { return ours[m] })
+		if len(others) < len(x.source) && len(others) > 0 {
+			f.warn("Policies > Security > "+quoteAll([]string{x.name})+": take "+words(others)+" out of its source, into a rule with a name of its own.",
+				"%s stops %s as well, which is nothing of ours; it counts as somebody else's, and no removal takes it away without --adopt", x, quoteAll(others))
+		}
+	}
 }
 
 // widerRules warns of rules that stop more than what is blocked, by a group that matches other tags as well.
@@ -260,9 +319,12 @@ func (v *verifier) blockRemedy(meant []rule) string {
 	if len(v.sources) > 0 {
 		source = v.sources[0].name
 	}
+	if name == n.Listed && len(v.lists) > 0 {
+		source = n.List
+	}
 	if len(meant) > 0 && !meant[0].layer.pushed() {
 		only := meant[0]
-		if only.disabled = false; meant[0].disabled && len(blockFaults(only)) == 0 && len(v.zoneFaults(only)) == 0 {
+		if only.disabled = false; meant[0].disabled && len(ownRules{v}.workFaults(only)) == 0 {
 			return v.cli.or("Policies > Security > " + quoteAll([]string{name}) + " > Enable. " + v.cli.set("rulebase security rules %s disabled no", word(name)))
 		}
 	}
@@ -271,8 +333,16 @@ func (v *verifier) blockRemedy(meant []rule) string {
 	if len(meant) > 0 && meant[0].layer.pushed() {
 		return text
 	}
-	return v.cli.or(text + " " + v.cli.set("rulebase security rules %s from %s to any source %s destination any application any service any action drop disabled no log-setting %s",
-		word(name), v.zones.orAny(), word(source), word(v.logName())) + ", then " + strings.TrimPrefix(v.cli.move("rulebase security rules %s top", word(name)), cliPrefix))
+	anew := ""
+	if len(meant) > 0 && (name == n.Block || name == n.Listed) { // what set does not name stays: a schedule, or members of a list
+		anew = v.cli.command("delete ", "rulebase security rules %s", word(name)) + ", then "
+	}
+	set := v.cli.set("rulebase security rules %s from %s to any source %s destination any application any service any action drop disabled no log-setting %s",
+		word(name), v.zones.orAny(), word(source), word(v.logName()))
+	if anew != "" {
+		set = strings.TrimPrefix(set, cliPrefix)
+	}
+	return v.cli.or(text + " " + anew + set + ", then " + strings.TrimPrefix(v.cli.move("rulebase security rules %s top", word(name)), cliPrefix))
 }
 
 // evades tells whether a rule lets sources through that the block rule for sources of these names would have dropped.

@@ -53,6 +53,7 @@ func (v listChecks) listSource(f *findings) {
 				"the list's certificate expires on %s", v.want.CertificateEnds.UTC().Format(time.DateOnly))
 		}
 	}
+	v.listRule(f)
 	if !v.inRule(name) {
 		f.note("no rule uses the list %s, so it blocks nothing and need not be fetched", quoteAll([]string{name}))
 		return
@@ -65,6 +66,21 @@ func (v listChecks) listSource(f *findings) {
 func (v listChecks) inRule(name string) bool {
 	names := map[string]bool{name: true}
 	return slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, names) })
+}
+
+// listRule looks at our rule for the list, where the mode has another source: what the mode cannot hold is blocked by nothing else. That no
+// block rule does its work, another check says.
+func (v listChecks) listRule(f *findings) {
+	if len(v.lists) == 0 || len(v.zones.zones) == 0 {
+		return
+	}
+	gaps := v.gaps(func(t traffic) bool { return v.listed[t] >= 0 })
+	if len(gaps) == 0 {
+		return
+	}
+	for _, x := range ownRules(v).undone(v.want.Names.Listed) {
+		f.fail(v.blockRemedy([]rule{x}), "%s is ours, and does not do its work: it %s; no rule drops what is on the list from %s", x, strings.Join(ownRules(v).workFaults(x), ", "), gaps)
+	}
 }
 
 // heldNetworks warns of IPv6 networks that are blocked, where registered addresses are all that blocks: those hold no

@@ -184,6 +184,7 @@ var peerFlows = map[ours.Protocol][]peerFlow{
 type verdict struct {
 	rule, session int
 	certain       bool
+	by            string // zone by which the session may arrive; "": it does, by one of Session.From
 }
 
 // stoppedPeers finds the rules that stop what peers send, and not what anybody sends.
@@ -207,13 +208,20 @@ func (v peerChecks) stoppedPeers(f *findings, sessions []ours.Session) {
 		for set, held := range groups {
 			_, flow.SourceIn[set] = heldBy(held)(netip.PrefixFrom(s.Remote, s.Remote.BitLen()))
 		}
-		for _, flow.From = range s.From {
+		for z, zone := range slices.Concat(s.From, s.Perhaps) {
+			by := ""
+			if flow.From = zone; z >= len(s.From) {
+				by = zone
+			}
 			for _, first := range peerFlows[s.Protocol] {
 				flow.Application, flow.Protocol, flow.Port = first.application, first.protocol, first.port
 				decided := policy.Decide(flow)
 				passes := slices.ContainsFunc(decided, func(i int) bool { return v.p.rules[i].allows() })
 				for at, i := range decided { // only the last matches surely
-					key := verdict{i, n, !passes && at == len(decided)-1}
+					key := verdict{i, n, by == "" && !passes && at == len(decided)-1, by}
+					if by != "" && (services[verdict{i, n, true, ""}] != nil || services[verdict{i, n, false, ""}] != nil) {
+						continue // it is told already
+					}
 					if services[key] == nil {
 						order = append(order, key)
 					}
@@ -230,7 +238,9 @@ func (v peerChecks) stoppedPeers(f *findings, sessions []ours.Session) {
 }
 
 // isWhole tells whether it is known of a session between which ends it is.
-func isWhole(s ours.Session) bool { return s.Remote.IsValid() && s.Local.IsValid() && len(s.From) > 0 }
+func isWhole(s ours.Session) bool {
+	return s.Remote.IsValid() && s.Local.IsValid() && len(s.From)+len(s.Perhaps) > 0
+}
 
 // dynamicGroups gives the members of dynamic address groups by the names that their sets have in a policy, as far as the firewall tells.
 func (v peerChecks) dynamicGroups() map[string]map[netip.Prefix]bool {
@@ -264,13 +274,19 @@ func (v peerChecks) tellStopped(f *findings, at verdict, s ours.Session, service
 	text := fmt.Sprintf("%s stops %s (%s) from %s, %s, to %s", x, s.Protocol, strings.Join(services, ", "), s.Remote, s.What, s.Local)
 	if !at.certain {
 		text = strings.Replace(text, " stops ", " may stop ", 1)
+		if at.by != "" {
+			text += fmt.Sprintf(": it depends on whether that arrives by zone %s, as policy-based forwarding, a learned route or a second line may have it", quoteAll([]string{at.by}))
+		}
 		if sets = slices.DeleteFunc(slices.Clone(sets), func(set string) bool { return set == decision.Blocked }); len(sets) > 0 {
 			text += ": it depends on " + strings.Join(sets[:min(len(sets), maxNamed)], ", ")
 		}
 	}
 	name, on := quoteAll([]string{x.name}), ""
+	if at.by != "" {
+		on = "If it does arrive there: "
+	}
 	if x.layer.pushed() {
-		on = "On Panorama, "
+		on += "On Panorama, "
 	}
 	switch {
 	case own && at.certain:

@@ -74,6 +74,9 @@ func (v *verifier) cutsOwn(f *findings, deciding map[traffic]int) {
 				cut = append(cut, s.What+" on "+s.Interface)
 			}
 		}
+		for _, s := range v.f.lines.value.Unproven(zone) {
+			cut = append(cut, "perhaps "+s.What+" on "+s.Interface)
+		}
 		if len(cut) > 0 {
 			f.warn("Delete "+x.String()+", and run activedefense provision, which has the default rules log in its place; or allow these above it.",
 				"%s drops what the firewall itself serves: %s", x, strings.Join(cut[:min(len(cut), maxNamed)], ", "))

@@ -3,6 +3,7 @@ package xmlapi
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,6 +168,41 @@ func TestManyEditsAreSeveralMessages(t *testing.T) {
 	}
 	if n := strings.Count(s.calls[2].Get("element"), "<delete "); n != 1 {
 		t.Errorf("%d edits in the last one", n)
+	}
+}
+
+// Before multi-config, entries of one list go in one call; where that says that one is missing, one by one.
+func TestEntriesAreDeletedTogether(t *testing.T) {
+	list := SharedPath + "/tag"
+	edits := []Edit{Delete(list + EntryNamed("a")), Delete(list + EntryNamed("it's [old]")), Delete("/config/x/entry[@name='g']/static/member[text()='m']"), Delete("/config/x/entry[@name='g']/static/member[text()='n']"), Set(list, NamedEntry("c"))}
+	s := newScript(t, always(success))
+	s.past.version = Version{10, 1, 4}
+	if err := s.Edit(t.Context(), "write it", edits); err != nil || len(s.calls) != 4 || s.calls[0].Get("xpath") != list+`/entry[@name='a' or @name="it's [old]"]` {
+		t.Errorf("%v, %v", s.calls, err)
+	}
+	s = newScript(t, always(`<response status="success" code="7"><msg>Object doesn't exist</msg></response>`))
+	s.past.version = Version{10, 1, 4}
+	if err := s.Edit(t.Context(), "delete them", edits[:2]); err != nil || len(s.calls) != 3 {
+		t.Errorf("%v, %v", s.calls, err)
+	}
+	many := make([]Edit, 2000)
+	for i := range many {
+		many[i] = Delete(list + EntryNamed(fmt.Sprintf("name-%d", i)))
+	}
+	s = newScript(t, always(success))
+	s.past.version = Version{10, 1, 4}
+	if err := s.Edit(t.Context(), "delete them", many); err != nil || len(s.calls) < 2 || len(s.calls) > 6 || slices.ContainsFunc(s.calls, func(c url.Values) bool { return len(c.Get("xpath")) > maxXPath }) {
+		t.Errorf("%d calls, %v", len(s.calls), err)
+	}
+	l := newLab(t, func(o *panosim.Options) { o.Version = "9.1.16" }, nil)
+	if err := l.Edit(t.Context(), "write", []Edit{Set(list, NamedEntry("a")), Set(list, NamedEntry("b"))}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Edit(t.Context(), "delete", []Edit{Delete(list + EntryNamed("a")), Delete(list + EntryNamed("gone")), Delete(list + EntryNamed("b"))}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := l.Get(t.Context(), "read", list); err != nil || len(left.Entries()) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

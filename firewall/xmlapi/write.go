@@ -77,8 +77,8 @@ func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 	}
 	imports := slices.ContainsFunc(edits, Edit.Imports)
 	if len(edits) == 1 || imports || !d.Version().multiConfig() {
-		for _, e := range edits {
-			if err := editOne(ctx, d, what, e); err != nil {
+		for _, run := range runs(edits) {
+			if err := editRun(ctx, d, what, run); err != nil {
 				return err
 			}
 		}
@@ -86,6 +86,55 @@ func (d *Device) Edit(ctx context.Context, what string, edits []Edit) error {
 	}
 	for part := range slices.Chunk(edits, MaxEdits) {
 		if err := editMany(ctx, d, what, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxXPath bounds an xpath that names several entries; pango has the same for versions before 10.1.5 (util.go of v0.10.2).
+const maxXPath = 25_000
+
+// runs parts edits into those that can be one call: deletions of entries of one list, one behind the other, which versions before 10.1.5
+// take as entry[@name='a' or @name='b'].
+func runs(edits []Edit) (all [][]Edit) {
+	list := func(e Edit) string {
+		at, _, named := strings.Cut(e.xpath[strings.LastIndex(e.xpath, "/")+1:], "entry[@name=")
+		if !e.Deletes() || !named || at != "" {
+			return ""
+		}
+		return e.xpath[:strings.LastIndex(e.xpath, "/")]
+	}
+	length := 0
+	for i, e := range edits {
+		if length += len(e.xpath); i == 0 || list(e) == "" || list(e) != list(edits[i-1]) || length > maxXPath {
+			all, length = append(all, nil), len(e.xpath)
+		}
+		all[len(all)-1] = append(all[len(all)-1], e)
+	}
+	return all
+}
+
+// editRun makes edits that can be one call. Where one of several entries is not there, no source says what became of the others.
+func editRun(ctx context.Context, d *Device, what string, run []Edit) error {
+	if len(run) > 1 {
+		at := strings.LastIndex(run[0].xpath, "/") + len("/entry")
+		conditions := make([]string, len(run))
+		for i, e := range run {
+			conditions[i] = strings.TrimSuffix(e.xpath[at+1:], "]")
+		}
+		body, err := d.communicate(ctx, what, url.Values{"type": {"config"}, "action": {actionDelete}, "xpath": {run[0].xpath[:at+1] + strings.Join(conditions, " or ") + "]"}})
+		if err != nil && !absent(err) {
+			return err
+		}
+		if root, fault := Parse(body); err == nil && fault == nil {
+			if _, code := rootAttrs(root.Attrs); code != 7 {
+				return nil
+			}
+		}
+	}
+	for _, e := range run {
+		if err := editOne(ctx, d, what, e); err != nil {
 			return err
 		}
 	}

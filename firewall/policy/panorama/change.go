@@ -254,7 +254,8 @@ func (p Place) Notes(changes []Change) (notes []string) {
 	if len(changes) == 0 {
 		return notes
 	}
-	return append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone. A push takes along what others committed there and did not push to this firewall yet.")
+	return append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone. A push takes along what others committed there and did not push to this firewall yet: "+
+		"rules, the objects by which they decide, and what a template has of zones and interfaces are looked at; security profiles, log settings and the rest of templates are not.")
 }
 
 // Pushes names for a reader what Push pushes for changes, in this order.
