@@ -87,6 +87,25 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	return nil
 }
 
+// readFormer reads what of ours stands in device groups of Panorama in which the firewall was before, where Panorama was asked for what stands.
+func (f *Facts) readFormer(ctx context.Context, d *xmlapi.Device, want Expectation) error {
+	if f.standing == nil {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		err = f.place.ReadFormer(ctx, itself, ruleNames(f.place, want.Names))
+	}
+	if err == nil && len(f.place.Former) > 0 {
+		f.standing, err = readStanding(ctx, itself, f.place, want.Names)
+	}
+	if err != nil && want.Panorama != PanoramaApply {
+		f.standingUnknown, err = err, nil
+	}
+	return err
+}
+
 // onPanoramaList is a list of a device group, or of Shared, in which we make objects.
 type onPanoramaList struct {
 	kind, name string // of our object
@@ -137,7 +156,7 @@ func defaultRuleAt(level, name string) string {
 func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place, n firewall.Names) (map[string]*xmlapi.Node, error) {
 	standing := map[string]*xmlapi.Node{}
 	var xpaths []string
-	for _, level := range at.Levels() {
+	for _, level := range slices.Concat(at.Levels(), at.Former) {
 		for _, name := range ruleNames(at, n) {
 			xpaths = append(xpaths, preRuleAt(level, name))
 		}
@@ -682,7 +701,7 @@ func (r *remover) fromPanorama() {
 				gone(p.levelOfObject(entry), entry, "")
 			}
 		}
-		for _, level := range r.f.place.Levels() {
+		for _, level := range slices.Concat(r.f.place.Levels(), r.f.place.Former) {
 			if entry := r.f.standing[o.at(level)]; entry != nil && !r.deletes(o.at(level)) {
 				gone(level, entry, notPushed)
 			}
@@ -703,7 +722,7 @@ const notPushed = "; it stands in Panorama's candidate configuration and is not 
 // standingRules takes away rules of ours that Panorama has and did not push.
 func (r *remover) standingRules() {
 	p := ofPanorama{r.provisioner}
-	for _, level := range r.f.place.Levels() {
+	for _, level := range slices.Concat(r.f.place.Levels(), r.f.place.Former) {
 		for _, name := range ruleNames(r.f.place, r.want.Names) {
 			at := preRuleAt(level, name)
 			entry := r.f.standing[at]

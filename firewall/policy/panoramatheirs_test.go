@@ -404,6 +404,40 @@ func TestARuleThatNamesAnotherObjectIsUnpushed(t *testing.T) {
 	}
 }
 
+// A firewall that was moved to another device group leaves nothing of ours in the old one when it is removed, but for what another firewall
+// there needs.
+func TestRemoveFromTheDeviceGroupBefore(t *testing.T) {
+	for _, to := range []string{"another", ""} {
+		l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+		sister := strings.ReplaceAll(namedAsOurs("drop", "active-defense-panorama", sister), "active-defense-block-"+serial, "active-defense-block-"+sister)
+		l.edited(groupsOfPanorama+"/entry[@name='branches']/pre-rulebase/security/rules", sister, true)
+		if err := l.panorama.Config().Edit("boss", "delete", groupsOfPanorama+"/entry[@name='branches']/devices/entry[@name='"+serial+"']", ""); err != nil {
+			t.Fatal(err)
+		}
+		if l.panorama.Withdraw(l.sim); to != "" {
+			l.edited(groupsOfPanorama, `<entry name="another"><devices><entry name="`+serial+`"/></devices></entry>`, false)
+		}
+		if err := l.panorama.Config().Commit("boss"); err != nil {
+			t.Fatal(err)
+		}
+		if to != "" {
+			if err := l.panorama.Push(to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.takeAway(false)
+		after := l.panorama.Config().Running()
+		for name, stays := range map[string]bool{"active-defense-block-" + serial: false, "active-defense-block-list-" + serial: false, "active-defense-list-panorama": false, "active-defense-panorama": true, "hq": true} {
+			if strings.Contains(after, `"`+name+`"`) != stays {
+				t.Errorf("moved to %q: %s stands: %v", to, name, !stays)
+			}
+		}
+	}
+}
+
 // A rule of ours that others have changed on Panorama, whether they pushed that or not, is theirs by now: it is taken away only with --adopt.
 func TestRemoveLeavesWhatOthersMadeOfOurRuleOnPanorama(t *testing.T) {
 	at := preRuleAt("branches", "active-defense-block-"+serial)

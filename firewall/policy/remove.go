@@ -26,6 +26,9 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err == nil {
 		err = f.readPlace(ctx, d, want)
 	}
+	if err == nil {
+		err = f.readFormer(ctx, d, want)
+	}
 	if err != nil {
 		return Plan{}, err
 	}

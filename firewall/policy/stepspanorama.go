@@ -56,7 +56,7 @@ func (p ofPanorama) decided() []Step {
 		switch judged := p.want.Panorama == panoramaJudged; {
 		case judged:
 			s.Action = ActionChange
-		case !at.Told || s.change.InGroups() && at.Group == "":
+		case !at.Told || at.InGroups(s.change) && at.Group == "":
 			s.Detail += "; not made by us: Panorama has the firewall in no device group"
 		case s.change.InTemplate() && at.Template == "":
 			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"

@@ -118,11 +118,6 @@ func (c Change) InTemplate() bool {
 	return c.touches(func(xpath string) bool { return strings.HasPrefix(xpath, templates+"/") })
 }
 
-// InGroups tells whether it changes a device group or Shared.
-func (c Change) InGroups() bool {
-	return c.touches(func(xpath string) bool { return !strings.HasPrefix(xpath, templates+"/") })
-}
-
 // Commands are the change as a person types it in the configure mode of Panorama's CLI, one value a line as its set format has them
 // ("set cli config-output-format set"). A certificate is typed as text, which the API takes as a file.
 func (c Change) Commands() []string {
@@ -219,7 +214,7 @@ func (p Place) Session(changes []Change) []string {
 				out = append(out, line)
 			}
 		}
-		template, group = template || c.InTemplate(), group || c.InGroups()
+		template, group = template || c.InTemplate(), group || p.InGroups(c)
 	}
 	out = append(out, "commit partial admin "+UnknownAdmin, "exit")
 	if template {
@@ -244,7 +239,7 @@ func (p Place) Session(changes []Change) []string {
 
 // Notes are what a person has to know before typing the session of changes.
 func (p Place) Notes(changes []Change) (notes []string) {
-	if p.Group == "" && slices.ContainsFunc(changes, Change.InGroups) {
+	if p.Group == "" && slices.ContainsFunc(changes, p.InGroups) {
 		notes = append(notes, "The firewall's device group is not known: put its name in place of "+UnknownGroup+" (Panorama > Managed Devices > Summary).")
 	}
 	if (p.Template == "" || p.Stack == "" && !p.Told) && slices.ContainsFunc(changes, Change.InTemplate) {
@@ -268,7 +263,7 @@ func (p Place) Pushes(changes []Change) []string {
 			all = append(all, "template stack "+cmp.Or(p.Stack, UnknownStack))
 		}
 	}
-	if slices.ContainsFunc(changes, Change.InGroups) {
+	if slices.ContainsFunc(changes, p.InGroups) {
 		all = append(all, "device group "+cmp.Or(p.Group, UnknownGroup))
 	}
 	return all
@@ -286,7 +281,7 @@ func (p Place) Push(ctx context.Context, d *xmlapi.Device, changes []Change) err
 			return err
 		}
 	}
-	if slices.ContainsFunc(changes, Change.InGroups) {
+	if slices.ContainsFunc(changes, p.InGroups) {
 		return xmlapi.Push(ctx, d, xmlapi.PushDeviceGroup, p.Group, p.Serial)
 	}
 	return nil

@@ -33,6 +33,7 @@ type Place struct {
 	Parents  []string // the groups above, the nearest first; none: there are none, or they are not known
 	Others   []string // serial numbers of the other firewalls in Group, as far as known
 	Below    []string // the groups below Group, by name, as far as known
+	Former   []string // groups that do not push to the firewall and have rules of the names that ReadFormer was given
 	Template string   // in which we may write; "": not known, or there is none
 	Stack    string   // of templates, by which it is pushed; "": Template is pushed by itself
 
@@ -210,6 +211,29 @@ func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, er
 		return p, err
 	}
 	return p, p.readTemplate(ctx, d)
+}
+
+// ReadFormer asks the Panorama d which device groups have Pre Rules of these names and do not push to the firewall: it was in them once.
+func (p *Place) ReadFormer(ctx context.Context, d *xmlapi.Device, rules []string) error {
+	for _, name := range rules {
+		found, err := xmlapi.GetAll(ctx, d, "look for our rules in other device groups of Panorama", groups+"/entry[pre-rulebase/security/rules"+xmlapi.EntryNamed(name)+"]")
+		if err != nil {
+			return err
+		}
+		for _, g := range found {
+			if group := g.Attr("name"); !slices.Contains(p.Levels(), group) && !slices.Contains(p.Former, group) {
+				p.Former = append(p.Former, group)
+			}
+		}
+	}
+	return nil
+}
+
+// InGroups tells whether a change is in a device group that pushes to the firewall, or in Shared.
+func (p Place) InGroups(c Change) bool {
+	return c.touches(func(xpath string) bool {
+		return !strings.HasPrefix(xpath, templates+"/") && !slices.Contains(p.Former, LevelOf(xpath))
+	})
 }
 
 // readTemplate takes the template of the firewall's stack that wins over the others.
