@@ -388,6 +388,44 @@ func TestACommitOnPanoramaTakesAlongNoEditsByHand(t *testing.T) {
 	}
 }
 
+// Another agent's CA and syslog server profile of our names are somebody else's, too, where they stand in the template on Panorama and were
+// not pushed to this firewall.
+func TestOthersObjectsInTheTemplateStay(t *testing.T) {
+	const at = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/shared"
+	for name, commit := range map[string]bool{"committed": true, "edited": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+			l.edited(at+"/certificate", `<entry name="active-defense-ca"><public-key>another</public-key><ca>yes</ca></entry>`, false)
+			l.edited(at+"/log-settings/syslog", `<entry name="active-defense"><server><entry name="other"><server>192.0.2.99</server></entry></server></entry>`, commit)
+			if commit {
+				if err := l.panorama.PushTemplate("all", sister); err != nil {
+					t.Fatal(err)
+				}
+			}
+			template := func() string {
+				n, err := l.itself().Get(t.Context(), "look", at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n.Clean().XML()
+			}
+			before, plan := template(), l.whole()
+			for object, theirs := range map[string]string{`certificate "active-defense-ca"`: "active-defense-ca", `security rule "active-defense-block"`: "active-defense"} {
+				if i := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.Object == object && !s.change.Empty() }); i < 0 || !plan.Steps[i].Foreign ||
+					!strings.Contains(plan.Steps[i].Detail, `something else named "`+theirs+`" stands there`) {
+					t.Errorf("%s: %v", object, plan.Steps)
+				}
+			}
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			if after := template(); after != before {
+				t.Errorf("the template is\n%s\nbefore\n%s", after, before)
+			}
+		})
+	}
+}
+
 // Names may hold spaces: one object in place of two is another rule.
 func TestARuleThatNamesAnotherObjectIsUnpushed(t *testing.T) {
 	named := func(sources string) string {
