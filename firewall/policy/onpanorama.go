@@ -317,10 +317,6 @@ func atMost(names []string) []string {
 
 // unpushedRules names where rules differ; untold are those of which the firewall may not tell what it has.
 func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out, untold []string, err error) {
-	decides := func(r rule) string {
-		return fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
-	}
-	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
 	post := map[string]*xmlapi.Node{}
 	for _, base := range []struct {
 		name   string
@@ -338,46 +334,54 @@ func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n
 			others, unknown := panorama.OtherRules(o.place, level, base.name, committed, o.parts, func(target *xmlapi.Node) bool {
 				return rule{target: target}.wouldTarget(o.place.Serial, o.vsys, o.place.Tags)
 			})
-			out, untold = append(out, others...), append(untold, unknown...)
-			post[level] = committed
-			moved := func(r rule) bool { // its place does not count, what it decides does
-				at := panorama.LevelPath(level) + "/" + base.name + "/security/rules" + xmlapi.EntryNamed(r.name)
-				return slices.ContainsFunc(slices.Concat(o.changes, o.written), func(c panorama.Change) bool { return c.Top == at })
-			}
-			var there, disabled, here, thereMoved, hereMoved []string
-			theirs := map[string]bool{} // rules of our names that are not as we make them
-			for _, e := range committed.At("security", "rules").Entries() {
-				r := readRule(e, l)
-				if !r.wouldTarget(o.place.Serial, o.vsys, o.place.Tags) || madeFor(o.place, n, r) {
-					continue
-				}
-				switch theirs[r.name] = isNamed(r); {
-				case moved(r):
-					thereMoved = append(thereMoved, decides(r))
-				case r.disabled:
-					disabled = append(disabled, decides(r))
-				default:
-					there = append(there, decides(r))
-				}
-			}
-			for _, r := range o.pushed {
-				switch {
-				case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
-				case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
-				case moved(r):
-					hereMoved = append(hereMoved, decides(r))
-				default:
-					here = append(here, decides(r))
-				}
-			}
-			slices.Sort(thereMoved)
-			slices.Sort(hereMoved)
-			if !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved) {
+			if out, untold = append(out, others...), append(untold, unknown...); o.differs(level, base.name, l, committed, n) {
 				out = append(out, base.name+" of "+level)
 			}
+			post[level] = committed
 		}
 	}
 	return append(out, o.unpushedDefaults(post)...), untold, nil
+}
+
+// differs tells whether the security rules of others in a rulebase of a level are not those that the firewall has.
+func (o *OnPanorama) differs(level, base string, l layer, committed *xmlapi.Node, n firewall.Names) bool {
+	decides := func(r rule) string {
+		return fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
+	}
+	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
+	moved := func(r rule) bool { // its place does not count, what it decides does
+		at := panorama.LevelPath(level) + "/" + base + "/security/rules" + xmlapi.EntryNamed(r.name)
+		return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
+	}
+	var there, disabled, here, thereMoved, hereMoved []string
+	theirs := map[string]bool{} // rules of our names that are not as we make them
+	for _, e := range committed.At("security", "rules").Entries() {
+		r := readRule(e, l)
+		if !r.wouldTarget(o.place.Serial, o.vsys, o.place.Tags) || madeFor(o.place, n, r) {
+			continue
+		}
+		switch theirs[r.name] = isNamed(r); {
+		case moved(r):
+			thereMoved = append(thereMoved, decides(r))
+		case r.disabled:
+			disabled = append(disabled, decides(r))
+		default:
+			there = append(there, decides(r))
+		}
+	}
+	for _, r := range o.pushed {
+		switch {
+		case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
+		case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
+		case moved(r):
+			hereMoved = append(hereMoved, decides(r))
+		default:
+			here = append(here, decides(r))
+		}
+	}
+	slices.Sort(thereMoved)
+	slices.Sort(hereMoved)
+	return !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved)
 }
 
 // unpushedDefaults names the default rules that decide otherwise on Panorama; post are its Post Rules by level. Where the firewall has an
