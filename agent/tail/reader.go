@@ -14,8 +14,8 @@ const (
 	// bufferBudget is what the buffers of all streams take together: files that are behind are read side by side, each with
 	// its buffer. The more of it is taken the smaller are those that are made, down to bufferLeast, which grows where a line
 	// is longer.
-	bufferBudget = 64 << 20
-	bufferLeast  = 4 << 10
+	bufferBudget = 16 << 20
+	bufferLeast  = 2 << 10
 	// bufferSpare bounds those that are kept for later.
 	bufferSpare = 8 << 20
 )
