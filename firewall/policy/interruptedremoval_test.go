@@ -75,3 +75,22 @@ func TestRemoveIsInterruptedAnywhere(t *testing.T) {
 		t.Errorf("%d of %d runs were stopped", stopped, len(all))
 	}
 }
+
+// A commit that is refused leaves what was written, and says what to do about it.
+func TestACommitThatIsRefusedSaysWhatToDo(t *testing.T) {
+	for want, refused := range map[string]func(*panosim.Sim){
+		"show commit-locks": func(s *panosim.Sim) { s.Config().LockCommit("somebody", "shared") },
+		"have somebody commit the changes made by svc-activedefense": func(s *panosim.Sim) {
+			s.Config().SetRole("svc-activedefense", panosim.RightOperation, panosim.RightConfiguration)
+		},
+	} {
+		l := newProvisionLab(t, modes[0], func(o *panosim.Options) { o.Config = rulesOfOthers })
+		l.apply(l.plan(), false)
+		l.commit()
+		l.apply(l.removal(false), false)
+		refused(l.sim)
+		if _, err := Commit(t.Context(), l.device, l.want, ""); err == nil || !strings.Contains(err.Error(), "stays in the candidate configuration") || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}

@@ -407,16 +407,23 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 		}
 	}
 	done, err = d.Commit(ctx, admin, "Active Defense: policies")
-	if xmlapi.Kind(err) == xmlapi.KindCommit {
+	switch xmlapi.Kind(err) {
+	case xmlapi.KindCommit:
 		err = fmt.Errorf("%w. %s", err, afterFailure(ctx, d, admin))
+	case xmlapi.KindBusy:
+		err = fmt.Errorf("%w. %s: once that has ended (show commit-locks, show config-locks and show jobs processed tell), run this again with --commit", err, stays)
+	case xmlapi.KindRole:
+		err = fmt.Errorf("%w. %s: %s Or have somebody commit the changes made by %s", err, stays, fmt.Sprintf(enableRight, "Commit"), admin)
 	}
 	return done, err
 }
 
+// stays is what becomes of steps that were taken and could not be committed.
+const stays = "What was written stays in the candidate configuration, and is not in force"
+
 // afterFailure says where a commit that failed leaves our steps, and whose edits may be in its way: a commit of one administrator's edits
 // fails where they build on those of others.
 func afterFailure(ctx context.Context, d *xmlapi.Device, admin string) string {
-	const stays = "What was written stays in the candidate configuration, and is not in force"
 	edits, _ := xmlapi.PendingEdits(ctx, d) // not told: nobody is named
 	others := (&Facts{edits: edits}).editors()
 	others = slices.DeleteFunc(others, func(name string) bool { return name == admin })
