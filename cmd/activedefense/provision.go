@@ -165,11 +165,7 @@ func (p *provisionCommand) command() string {
 
 // progress prints plans and what was done.
 func (p *provisionCommand) progress(name string, plan *policy.Plan, done string) {
-	p.waiting = p.waiting || plan != nil && plan.Uncommitted && !p.opts.Commit
-	if plan != nil && p.opts.Apply && !p.opts.Commit {
-		here, onPanorama, _ := plan.Writes(p.opts.Adopt)
-		p.waiting = p.waiting || here+onPanorama > 0
-	}
+	p.waiting = p.waiting || plan != nil && p.waits(plan)
 	switch {
 	case p.json:
 		if plan == nil {
@@ -225,6 +221,12 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 	if !p.json && plan != nil && plan.Pending {
 		fmt.Fprintf(p.stdout, "%s: %s are not committed. The plan is made with them; %s.\n", display.Harmless(name), display.Harmless(editsOf(plan)), display.Harmless(takenAlong(plan)))
 	}
+}
+
+// waits tells whether of a plan something is written, now or before, that this run does not commit.
+func (p *provisionCommand) waits(plan *policy.Plan) bool {
+	here, onPanorama, _ := plan.Writes(p.opts.Adopt)
+	return !p.opts.Commit && (plan.Uncommitted || p.opts.Apply && here+onPanorama > 0)
 }
 
 // editsOf says whose edits wait for a commit.
