@@ -1,6 +1,7 @@
 package panorama
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -178,5 +179,19 @@ func TestConflict(t *testing.T) {
 	}
 	if len(v.VSys) != 1 {
 		t.Error("to look has changed the view")
+	}
+}
+
+// Of thousands of firewalls that a change reaches, some are named, with the number of the others.
+func TestReachOfMany(t *testing.T) {
+	p := Place{Group: "branches", Told: true}
+	for i := range 3000 {
+		p.Others, p.Below = append(p.Others, fmt.Sprintf("0139%08d", i)), append(p.Below, fmt.Sprintf("g%d", i))
+	}
+	if text := p.Reach("branches"); len(text) > 500 || strings.Count(text, " and 2990 more") != 2 || !strings.Contains(text, "013900000000, ") {
+		t.Errorf("%d characters: %.600s", len(text), text)
+	}
+	if p.Alone("branches") || (Place{Group: "branches", Told: true}).Alone("hq") || (Place{Group: "branches"}).Alone("branches") || !(Place{Group: "branches", Told: true}).Alone("branches") {
+		t.Error("whether it reaches others")
 	}
 }
