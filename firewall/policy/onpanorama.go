@@ -515,6 +515,7 @@ func (r *remover) fromPanorama() {
 		}
 	}
 	r.standingRules()
+	r.matchListsOnPanorama()
 	r.standingInTemplate()
 	for _, o := range listsOnPanorama(n) {
 		object := o.kind + " " + quoteAll([]string{o.name})
@@ -547,6 +548,52 @@ func (r *remover) fromPanorama() {
 	r.steps = p.decided()
 }
 
+// matchListsOnPanorama takes match lists of ours off others' log forwarding profiles of device groups. Where other firewalls have those
+// too, they may log to us by them, so that this is for who adopts.
+func (r *remover) matchListsOnPanorama() {
+	p, servers := ofPanorama{r.provisioner}, owned{r.provisioner}.ourServers()
+	for _, part := range r.f.pushed() {
+		for _, profile := range part.Node.At("log-settings", "profiles").Entries() {
+			level := p.levelOfObject(profile)
+			if part.Shared && profile.Attr("loc") == "" {
+				level = panorama.Shared
+			}
+			logs := profile.Attr("name")
+			for _, m := range profile.Child("match-list").Entries() {
+				name := m.Attr("name")
+				at := panorama.LevelPath(level) + "/log-settings/profiles" + xmlapi.EntryNamed(logs) + "/match-list" + xmlapi.EntryNamed(name)
+				detail, made, theirs := "On Panorama: delete it, which is ours", "on Panorama, it is ours", !r.f.place.Alone(level)
+				if !r.isOurMatchList(m) {
+					server, sends := sendsToOneOf(m, servers)
+					detail, made, theirs = "On Panorama: it no longer sends to "+server, "", true
+					at += "/send-syslog" + xmlapi.MemberNamed(server)
+					if !sends {
+						continue
+					}
+				}
+				if logs == r.want.Names.Logs+panoramaNames || r.deletes(at) {
+					continue
+				}
+				object := "match list " + quoteAll([]string{name}) + " of log forwarding profile " + quoteAll([]string{logs})
+				p.step(object, detail, r.f.place.Reach(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}).made = made
+				if theirs && !r.adopt {
+					r.naming = append(r.naming, object)
+				}
+			}
+		}
+	}
+}
+
+// sendsToOneOf gives the first of some syslog server profiles to which a match list sends.
+func sendsToOneOf(m *xmlapi.Node, servers []string) (name string, ok bool) {
+	all := m.Child("send-syslog").Members()
+	i := slices.IndexFunc(servers, func(s string) bool { return slices.Contains(all, s) })
+	if i < 0 {
+		return "", false
+	}
+	return servers[i], true
+}
+
 // ifOurs is said of a rule that somebody else may have made.
 const ifOurs = ", if it is ours: it bears our name, and is not as we make it"
 
@@ -563,7 +610,12 @@ func (r *remover) standingRules() {
 			if entry == nil || r.deletes(at) {
 				continue
 			}
-			detail, theirs := "On Panorama: delete it", !p.isOwn(p.standingRule(level, entry))
+			x := p.standingRule(level, entry)
+			if !x.targets(r.f.place.Serial, r.f.VSys) {
+				p.person("security rule "+quoteAll([]string{name})+" ("+levelName(level)+")", "It stays on Panorama: it bears our name, and its target is not this firewall.")
+				continue
+			}
+			detail, theirs := "On Panorama: delete it", !p.isOwn(x)
 			if theirs {
 				detail += ifOurs
 			}
@@ -576,9 +628,12 @@ func (r *remover) standingRules() {
 func (r *remover) standingInTemplate() {
 	place := r.f.place
 	for _, o := range listsOfTemplate(r.want.Names) {
-		at := o.inTemplate(place)
-		entry := r.f.standing[at]
-		if entry == nil || r.f.template.value.Child("shared").At(o.path...).Entry(o.name) != nil {
+		at, shared := o.inTemplate(place), r.f.template.value.Child("shared")
+		entry, pushed := r.f.standing[at], shared.At(o.path...).Entry(o.name)
+		if pushed != nil && strings.HasSuffix(o.kind, " log settings") && r.isOurMatchList(pushed) {
+			r.pushedObject(o.kind, o.name, scope{node: shared, pushed: true}, o.path)
+		}
+		if entry == nil || pushed != nil {
 			continue
 		}
 		detail := "On Panorama, in template " + place.Template + ": delete it, unless another firewall needs it"
@@ -586,8 +641,7 @@ func (r *remover) standingInTemplate() {
 			detail += ifOurs
 		}
 		commands := panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}.Commands()
-		r.person(o.kind+" "+quoteAll([]string{o.name}), detail+", then commit"+notPushed+". In configure mode: "+strings.Join(commands, "; "))
-		r.steps[len(r.steps)-1].Commands = commands
+		r.last(o.kind+" "+quoteAll([]string{o.name}), detail+", then commit"+notPushed, commands)
 	}
 }
 

@@ -69,7 +69,7 @@ func (p ofPanorama) decided() []Step {
 			switch edits := s.change.Edits; {
 			case len(edits) > 0 && s.change.Top != "":
 				s.Action = ActionCreate
-			case len(edits) == 1 && edits[0].Deletes() && strings.HasSuffix(edits[0].XPath(), "]"):
+			case len(edits) == 1 && edits[0].Deletes() && strings.HasSuffix(edits[0].XPath(), "]") && !strings.Contains(edits[0].XPath(), "/member["):
 				s.Action = ActionDelete
 			}
 		}
