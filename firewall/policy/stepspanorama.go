@@ -371,6 +371,11 @@ func (p ofPanorama) remoteMatchList(profile placed, kind string) []xmlapi.Edit {
 	if server == "" {
 		return nil
 	}
-	at := panorama.LevelPath(p.levelOfObject(profile.Node)) + "/log-settings/profiles" + xmlapi.EntryNamed(profile.Attr("name")) + "/match-list"
-	return append(edits, xmlapi.Set(at, allLogs(p.want.Names.Logs+"-"+kind, kind, server)))
+	at, name := panorama.LevelPath(p.levelOfObject(profile.Node))+"/log-settings/profiles"+xmlapi.EntryNamed(profile.Attr("name"))+"/match-list", p.want.Names.Logs+"-"+kind
+	if profile.Attr("name") == p.want.Names.Logs+panoramaNames && (owned{p.provisioner}).ourLogs(profile.Node) { // as logsEntry makes it
+		if name = kind; profile.Child("match-list").Entry(kind) != nil {
+			edits = append(edits, xmlapi.Delete(at+xmlapi.EntryNamed(kind)))
+		}
+	}
+	return append(edits, xmlapi.Set(at, allLogs(name, kind, server)))
 }
