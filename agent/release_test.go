@@ -281,7 +281,7 @@ func TestABlockForATimeEndsThenWhateverIsUnread(t *testing.T) {
 
 func TestPruningHoldsUpNoRelease(t *testing.T) {
 	r := newReleaseTest(t)
-	p := &state.Pruner{Store: r.store, KeepRecords: time.Hour, Log: zerolog.Nop(), Now: r.clock.now}
+	p := &state.Pruner{Store: r.store, KeepRecords: time.Hour, Log: zerolog.Nop(), Now: r.clock.now, Agreed: func() bool { return true }}
 	oldest := r.clock.now().Add(-2 * time.Hour)
 	b := &store.Batch{}
 	for i := range 9000 { // three steps of the store's
@@ -337,7 +337,7 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 		r := &releaser{store: st, releaseAfter: 2 * time.Minute, caughtUp: func() bool { return true }, log: zerolog.Nop(), now: time.Now,
 			standing: func() int { return 1 }, percent: 30, mayBlock: func(netip.Prefix) bool { return true }, brake: &releaseBrake{},
 			wake: func() { released = time.Now() }}
-		p := &state.Pruner{Store: st, KeepRecords: 90 * time.Minute, Log: zerolog.Nop(), Now: time.Now}
+		p := &state.Pruner{Store: st, KeepRecords: 90 * time.Minute, Log: zerolog.Nop(), Now: time.Now, Agreed: func() bool { return true }}
 		loops.Go(func() { r.run(ctx) })
 		loops.Go(func() { p.Run(ctx) })
 

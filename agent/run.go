@@ -77,7 +77,7 @@ func (a *Agent) start(ctx context.Context) error {
 	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
 		standing: f.standing, mayBlock: mayBlock(a.guard.Load), percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
 	a.begin("releases", release.run)
-	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed}
+	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed, Agreed: a.clock.Agreed}
 	a.begin("pruning", prune.Run)
 	bound := &state.Bounder{Store: st, MaxSize: a.cfg.Store.MaxSize, Least: looksBack(a.cfg), Log: a.log, Now: a.believed, Disk: state.DiskRoom}
 	a.bound.Store(bound)

@@ -93,9 +93,6 @@ func (l *loader) fit(c *Config) {
 	l.fitNetworks(c)
 	l.fitIgnored(c)
 	l.fitTags(c)
-	if l.mode&0o007 != 0 && l.origin["store.url"] == "" && c.Store.hasPassword() {
-		l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); give it to the daemon's group, then close it to others: chgrp activedefense %[2]s && chmod 0640 %[2]s", l.mode.Perm(), l.path)
-	}
 }
 
 // sameListener tells whether two listeners would ask for the same port.
@@ -116,7 +113,11 @@ func sameListener(a, b string) bool {
 func (s section) store() string {
 	const inFile = "store.url_file"
 	if s.text(inFile) == "" {
-		return storeURL(s, "store.url", s.text("store.url"))
+		url := storeURL(s, "store.url", s.text("store.url"))
+		if l := s.l; l.mode&0o007 != 0 && l.origin["store.url"] == "" && (Store{URL: url}).hasPassword() {
+			l.warn("store.url", "contains a password, and every user of this host can read the configuration (mode %04o); give it to the daemon's group, then close it to others: chgrp activedefense %[2]s && chmod 0640 %[2]s", l.mode.Perm(), l.path)
+		}
+		return url
 	}
 	if s.text("store.url") != "" {
 		s.fault(inFile, "cannot be combined with store.url; set one of them")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -20,7 +21,28 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, commitForEver(text))
 		os.Exit(1)
 	}
+	if path := os.Getenv(childLocks); path != "" {
+		fmt.Fprintln(os.Stderr, lockUntilTold(path))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// childLocks in the environment makes the test program a process that locks this SQLite file until its standard input ends.
+const childLocks = "ACTIVEDEFENSE_STORE_TEST_LOCKS"
+
+func lockUntilTold(path string) error {
+	ctx := context.Background()
+	s, err := Open(ctx, Options{Path: path, Instance: "child"})
+	if err != nil {
+		return err
+	}
+	if _, err := s.writer.BeginTx(ctx, nil); err != nil {
+		return err
+	}
+	fmt.Println("locked")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // perBatch is how many records a batch of the child has; every tenth batch blocks an address.

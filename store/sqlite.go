@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,8 +9,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -154,7 +160,7 @@ func openSQLite(path string, settings url.Values) (*sql.DB, error) {
 	return sql.Open("sqlite", source.String())
 }
 
-// explainDamage adds to the errors of a damaged file which file it is and what to do.
+// explainDamage adds to the errors of a file that is damaged or locked which file it is and what to do.
 func explainDamage(path string, err error) error {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -164,10 +170,44 @@ func explainDamage(path string, err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("the database file %s is damaged or no SQLite database: stop the program, move the file away together with "+
 			"%[1]s-wal and %[1]s-shm, and start again (the log files that are still there are read again), or put a backup in its place: %w", path, err)
+	case sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("the database file %s has been locked for %v by %s, such as an sqlite3 shell in a transaction or a backup; end it (fuser -v %[1]s %[1]s-shm "+
+			"names all that have it open), then try again: %[4]w", path, busyTimeout, lockedBy(path), err)
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return err
+}
+
+// lockedBy names the other processes that lock the database or its index against writing, as the kernel lists them, which
+// does not show those of other containers. The files are not opened for it: closing them would take away the locks that this process has on
+// them (POSIX, fcntl).
+func lockedBy(path string) string {
+	locks, _ := os.ReadFile("/proc/locks") // without it nobody is known by name
+	var names []string
+	for _, file := range []string{path, path + "-shm"} {
+		info, err := os.Stat(file)
+		if err != nil {
+			continue
+		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !ok {
+			continue
+		}
+		// 1: POSIX  ADVISORY  WRITE 15670 fe:00:12238808 120 120
+		inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
+		for line := range strings.Lines(string(locks)) {
+			f := strings.Fields(line)
+			if len(f) < 6 || f[1] != "POSIX" || f[3] != "WRITE" || f[5] != inode || f[4] == strconv.Itoa(os.Getpid()) {
+				continue
+			}
+			program, _ := os.ReadFile("/proc/" + f[4] + "/comm") // nothing, where /proc hides those of other users
+			if name := cmp.Or(strings.TrimSpace(string(program)), "another program") + " (process " + f[4] + ")"; !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return cmp.Or(strings.Join(names, ", "), "another program")
 }
 
 // sqliteRecords is the table of records in SQLite.

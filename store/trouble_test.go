@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -9,7 +10,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,7 +103,7 @@ func TestSQLiteBusy(t *testing.T) {
 	lock, err := other.writer.BeginTx(ctx, nil)
 	must(t, err)
 	batch := &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}}
-	if _, err := s.Commit(ctx, batch); !Transient(err) || DiskFull(err) {
+	if _, err := s.Commit(ctx, batch); !Transient(err) || DiskFull(err) || !strings.Contains(err.Error(), db.Path+" has been locked for 10s by another program, such as") {
 		t.Errorf("a locked file gives: %v", err)
 	}
 	if n := count(t, s); n != 0 {
@@ -108,6 +111,34 @@ func TestSQLiteBusy(t *testing.T) {
 	}
 	must(t, lock.Rollback())
 	commit(t, s, batch)
+}
+
+// Who locks the file is named, to whoever waited for it in vain.
+func TestSQLiteBusyNamesWhoLocks(t *testing.T) {
+	db := newSQLite(t)
+	s := db.open("one")
+	ctx := context.Background()
+	_, err := s.writer.ExecContext(ctx, `PRAGMA busy_timeout = 20`)
+	must(t, err)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childLocks+"="+db.Path)
+	child.Stderr = os.Stderr
+	in, err := child.StdinPipe()
+	must(t, err)
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	defer child.Wait() // it ends with an error, as it always does
+	defer in.Close()
+	if said, err := bufio.NewReader(out).ReadString('\n'); said != "locked\n" {
+		t.Fatalf("%q, %v", said, err)
+	}
+	_, err = s.Commit(ctx, &Batch{Seq: 1, Records: []Record{line(noon(), "203.0.113.9")}})
+	name := filepath.Base(os.Args[0])
+	name = name[:min(len(name), 15)] // as much of it as Linux keeps
+	if want := fmt.Sprintf("by %s (process %d),", name, child.Process.Pid); !Transient(err) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
 }
 
 // wire passes bytes between a client and PostgreSQL, and cuts the connection at the next commit if told so.

@@ -23,6 +23,7 @@ type Clock struct {
 	believed time.Time     // then
 	ahead    time.Duration // by how much the host's clock was further, then, beyond Tolerance; below 0: it was behind
 	since    time.Time     // by the host's clock: since when that is so
+	agreed   bool          // a firewall logged an event at the time that the host's clock had
 }
 
 // New makes a clock. read gives the host's clock, and its monotonic clock since some moment. At first all is believed.
@@ -47,6 +48,7 @@ func (c *Clock) Heard(event time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wall := c.step()
+	c.agreed = c.agreed || event.Sub(wall).Abs() <= Tolerance
 	if event.After(c.believed) && event.Sub(wall) <= Tolerance {
 		c.believed = event
 	}
@@ -61,6 +63,15 @@ func (c *Clock) Time() time.Time {
 		return wall
 	}
 	return c.believed
+}
+
+// Agreed tells whether a firewall has logged an event at the time that the host's clock had, and that was not set back since. Else it may
+// be far behind, as one without a battery is at the start, and what looks as if it were in the future is not.
+func (c *Clock) Agreed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.step()
+	return c.agreed && c.ahead >= 0
 }
 
 // Ahead is by how much the host's clock is ahead of what can be believed, and since when by that clock; below 0: it was set back. Up to

@@ -30,7 +30,7 @@ type BadLine struct {
 
 // inputStats counts the lines of one path. The counters are written by Live and read by anyone.
 type inputStats struct {
-	path                              string
+	path, series                      string // see silence.File
 	lines, records, ignored, bad, cut atomic.Uint64
 	lastEvent                         atomic.Int64 // unix nanoseconds of the last record's event time; 0: none yet
 	lastRead                          atomic.Int64 // unix nanoseconds at which the last line was read
@@ -57,7 +57,7 @@ func (s *Stats) input(path string) *inputStats {
 	defer s.mu.Unlock()
 	in := s.inputs[path]
 	if in == nil {
-		in = &inputStats{path: path, input: slices.IndexFunc(s.expected, func(e silence.Input) bool { return matches(e.Pattern, path) })}
+		in = &inputStats{path: path, series: silence.Series(path), input: slices.IndexFunc(s.expected, func(e silence.Input) bool { return matches(e.Pattern, path) })}
 		s.inputs[path] = in
 		s.order = append(s.order, in)
 	}

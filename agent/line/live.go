@@ -82,7 +82,7 @@ func (l *Live) refresh(ctx context.Context) {
 	}
 	if l.checked.Sub(l.forgot) >= forgetEvery {
 		l.forgot = l.checked
-		l.batch.Forget = append(l.batch.Forget, l.files.set.Forget(l.checked.Add(-forgetAfter))...)
+		l.batch.Forget = append(l.batch.Forget, l.files.set.Forget(l.checked.Add(-forgetAfter-l.opts.Ahead()))...)
 		l.opts.Stats.forget(l.checked)
 	}
 }

@@ -150,6 +150,27 @@ func TestNotEveryVerdictIsABlock(t *testing.T) {
 	}
 }
 
+// A file that was compressed an hour ago is not forgotten because this host's clock has jumped ahead: its copy would be read again.
+func TestAClockAheadForgetsNoFile(t *testing.T) {
+	st := newTestStore(t)
+	o := testOptions(t, st, filepath.Join(t.TempDir(), "fw1.log"))
+	old := store.Position{ID: 7, Path: o.Inputs[0].Pattern, Device: 1, Inode: 2, Fingerprint: []byte{3}, FingerprintLen: 1, Offset: 100, Done: true, Updated: noon.Add(-time.Hour)}
+	if _, err := st.Commit(t.Context(), &store.Batch{Positions: []store.Position{old}}); err != nil {
+		t.Fatal(err)
+	}
+	ahead := 400 * 24 * time.Hour
+	o.Ahead = func() time.Duration { return ahead }
+	l := openTestLive(t, o)
+	l.look(noon.Add(ahead))
+	if len(l.batch.Forget) != 0 {
+		t.Errorf("forgotten are %v", l.batch.Forget)
+	}
+	l.look(noon.Add(ahead + 8*24*time.Hour))
+	if fmt.Sprint(l.batch.Forget) != "[7]" {
+		t.Errorf("after a week, forgotten are %v", l.batch.Forget)
+	}
+}
+
 // The engine is told between two lines of what came on the blacklist and went.
 func TestChangesOfTheBlacklistReachTheEngine(t *testing.T) {
 	l := newTestLive(t, t.TempDir(), "fw1.log")

@@ -54,25 +54,33 @@ func newLineReader(r io.Reader) lineReader {
 func (l *lineReader) next() (line []byte, size int64, cut bool, err error) {
 	data, err := l.in.ReadSlice('\n')
 	size = int64(len(data))
-	for full := errors.Is(err, bufio.ErrBufferFull); full; full = errors.Is(err, bufio.ErrBufferFull) {
-		if !cut {
-			line, cut = bytes.Clone(data[:maxLine]), true
-		}
+	for errors.Is(err, bufio.ErrBufferFull) {
+		line = lengthen(line, data)
 		data, err = l.in.ReadSlice('\n')
 		size += int64(len(data))
 	}
 	if err != nil && (err != io.EOF || size == 0) {
 		return nil, size, false, err
 	}
-	if cut {
-		return line, size, true, nil
+	if size > int64(len(data)) {
+		data = lengthen(line, data)
 	}
 	data = bytes.TrimSuffix(data, []byte("\n"))
 	data = bytes.TrimSuffix(data, []byte("\r"))
-	if len(data) > maxLine {
-		return data[:maxLine], size, true, nil
+	data = bytes.TrimLeft(data, hole)
+	return data[:min(len(data), maxLine)], size, len(data) > maxLine, nil
+}
+
+// hole is what stands ahead of a line, and is none of it, where the writer did not notice that its file was truncated.
+const hole = "\x00"
+
+// lengthen adds to a long line what comes next of it. Kept is three bytes more than is given: two may be its end, another one tells that
+// it is too long.
+func lengthen(line, more []byte) []byte {
+	if len(line) == 0 {
+		more = bytes.TrimLeft(more, hole)
 	}
-	return data, size, false, nil
+	return append(line, more[:min(len(more), maxLine+3-len(line))]...)
 }
 
 // decompress reads through gzip if the file is compressed that way.

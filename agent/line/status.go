@@ -199,7 +199,7 @@ func (in *inputStats) status(now time.Time) (InputStatus, silence.File) {
 		s.ErrorSince = &since
 	}
 	s.LastEvent, s.LastRead, s.LastLine = unixNano(in.lastEvent.Load()), unixNano(in.lastRead.Load()), unixNano(in.lastLine.Load())
-	file := silence.File{Path: in.path, Missing: errors.Is(t.Err, fs.ErrNotExist)}
+	file := silence.File{Path: in.path, Series: in.series, Missing: errors.Is(t.Err, fs.ErrNotExist)}
 	file.Blind = t.Behind > 0 || t.Err != nil && !file.Missing
 	if s.LastLine != nil {
 		file.Last = *s.LastLine

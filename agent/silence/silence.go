@@ -19,6 +19,7 @@ type Input struct {
 // File is a path that is, or was lately, read for an input.
 type File struct {
 	Path    string
+	Series  string    // what Series gives for Path
 	Last    time.Time // when it was last written to, as far as lines came of that; zero: not known yet
 	Missing bool      // it is not there
 	Blind   bool      // more is there than was read, or it cannot be read: whether it is silent is not known
@@ -50,9 +51,8 @@ func Of(in Input, files []File, now time.Time) Status {
 			s.Last = f.Last
 		}
 		blind = blind || f.Blind
-		name := series(f.Path)
-		if before, is := newest[name]; !is || before.Last.Before(f.Last) {
-			newest[name] = f
+		if before, is := newest[f.Series]; !is || before.Last.Before(f.Last) {
+			newest[f.Series] = f
 		}
 	}
 	s.Files = len(newest)
@@ -96,8 +96,8 @@ var (
 	loose    = regexp.MustCompile(`[-_.]+(\.|/|$)`)
 )
 
-// series is what paths have in common that a rotation makes of one.
-func series(path string) string {
+// Series is what paths have in common that a rotation makes of one.
+func Series(path string) string {
 	path = numbered.ReplaceAllString(packed.ReplaceAllString(path, ""), "$1")
 	return loose.ReplaceAllString(dated.ReplaceAllString(path, "$1$6"), "$1")
 }

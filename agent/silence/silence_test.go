@@ -39,6 +39,9 @@ func TestSilence(t *testing.T) {
 		{"a new name each day", in, []File{{Path: "/l/a-2026-11-28.log", Last: ago(720)}, {Path: "/l/a-2026-11-29.log", Last: ago(1)}}, "last 1 of 1"},
 		{"a new name each day, silent", in, []File{{Path: "/l/a-2026-11-28.log", Last: ago(720)}, {Path: "/l/a-2026-11-29.log", Last: ago(16)}}, "last 16 of 1; /l/a-2026-11-29.log 16; whole 16"},
 	} {
+		for i := range c.files {
+			c.files[i].Series = Series(c.files[i].Path)
+		}
 		s := Of(c.in, c.files, noon)
 		at := func(when time.Time) string {
 			if when.IsZero() {
@@ -66,7 +69,7 @@ func TestSeries(t *testing.T) {
 		"/l/10.20.26.11": "/l/10.20.26.11", "/l/fw1-20261129.log": "/l/fw1.log", "/l/fw1.log-20261129.gz": "/l/fw1.log", "/l/fw1.log.1": "/l/fw1.log", "/l/fw1.log.12.xz": "/l/fw1.log",
 		"/l/fw1_2026-11-29_13.log": "/l/fw1.log", "/l/fw1.2026.11.29.log": "/l/fw1.log", "/l/2026-11-29/fw1.log": "/l//fw1.log", "/l/0120261129.log": "/l/0120261129.log", "/l/fw-2026.log": "/l/fw-2026.log",
 	} {
-		if got := series(path); got != want {
+		if got := Series(path); got != want {
 			t.Errorf("%s is of %s, want %s", path, got, want)
 		}
 	}

@@ -22,6 +22,7 @@ type Pruner struct {
 	KeepRecords time.Duration
 	Log         zerolog.Logger
 	Now         func() time.Time // as far as the clock can be believed
+	Agreed      func() bool      // it is known not to be behind
 }
 
 // Run removes what is too old soon after the start and every hour until ctx ends.
@@ -41,12 +42,16 @@ func (p *Pruner) Run(ctx context.Context) error {
 	}
 }
 
-// PruneOnce removes the records that are older than they are kept, or dated as far in the future, and the evidence of blocks that were
-// released as long ago.
+// PruneOnce removes the records that are older than they are kept, or dated as far in the future where that is known, and the evidence of
+// blocks that were released as long ago.
 func (p *Pruner) PruneOnce(ctx context.Context) error {
 	begun := p.Now()
 	records, err := p.Store.PruneRecords(ctx, begun.Add(-p.KeepRecords))
-	future, err2 := p.Store.PruneFuture(ctx, begun.Add(p.KeepRecords))
+	var future int64
+	var err2 error
+	if p.Agreed() {
+		future, err2 = p.Store.PruneFuture(ctx, begun.Add(p.KeepRecords))
+	}
 	evidence, e := p.Store.PruneEvidence(ctx, begun.Add(-p.KeepRecords))
 	if records+evidence > 0 {
 		p.Log.Info().Int64("records", records).Int64("evidence", evidence).Dur("took", p.Now().Sub(begun)).Msg("removed old records and evidence")

@@ -33,6 +33,28 @@ func TestACopyThatGrowsGoesOnWhereItPartsFromItsOriginal(t *testing.T) {
 	}
 }
 
+func TestACopyThatWentOnForItselfHasItsOriginalNotReadAgain(t *testing.T) {
+	k := start(t, "*.log")
+	k.write("x.log", text(numbered("older", 0, 10)))
+	k.expect(numbered("older", 0, 10)...)
+	k.rename("x.log", "x.log.2") // known, and older than what follows
+	k.write("x.log", text(numbered("a", 0, 100)))
+	k.expect(numbered("a", 0, 100)...)
+	k.copy("x.log", "copy.log")
+	k.write("x.log", "after the copy\n")
+	k.write("copy.log", "its own, and longer\n")
+	k.mustScan()
+	k.expectAny("its own, and longer", "after the copy")
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "")
+	k.later(time.Minute) // what was renamed is finished
+	k.commit()
+	k.restart()
+	k.expect()
+	k.write("x.log", "new\n")
+	k.expect("new")
+}
+
 // once holds that no line was given twice, but empty ones and the one that was cut short, and that some were given.
 func (k *kit) once(t *testing.T, must ...string) {
 	t.Helper()

@@ -57,7 +57,8 @@ type file struct {
 	end   int64     // bytes seen up to its end when there was no more complete line; -1: it was not read to its end
 	size  int64     // when last looked at
 	mtime time.Time // when last looked at
-	long  []byte    // head of a line longer than MaxLine whose newline was not found yet; else nil
+	long  []byte    // head of a line longer than MaxLine, or behind a hole, whose newline was not found yet; else nil
+	hole  int64     // with long: NULs ahead of it
 	scan  int64     // with long: up to where there is no newline
 
 	gone    time.Time // since when path leads elsewhere; zero: it leads here

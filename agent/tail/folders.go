@@ -95,7 +95,7 @@ func (d *folders) costly(since time.Duration) bool {
 func (d *folders) rest(poll time.Duration, events bool) time.Duration {
 	gap := time.Duration(d.names) * listingGap
 	if events {
-		gap *= 10
+		gap *= 30
 	}
 	return max(poll, gap)
 }

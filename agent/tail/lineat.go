@@ -59,10 +59,20 @@ func (l *lookup) in(r io.ReaderAt) ([]byte, error) {
 	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if !l.file.begins(head) || !boundary(r, l.offset) {
+	if !l.file.begins(head) || !l.begun(r) {
 		return nil, errReplaced
 	}
 	return l.from(io.NewSectionReader(r, l.offset, int64(l.maxLine)+2))
+}
+
+// begun tells whether a line can begin at the offset: behind another one, or behind a hole.
+func (l *lookup) begun(r io.ReaderAt) bool {
+	var b [1]byte
+	if l.offset == 0 {
+		return true
+	}
+	n, _ := r.ReadAt(b[:], l.offset-1) // an error that matters is met again
+	return n == 1 && (b[0] == '\n' || b[0] == hole[0])
 }
 
 // usualLine is how much is read of a line at first: few are longer, and what is read beyond the end is thrown away.
@@ -151,7 +161,7 @@ func (l *lookup) inPacked(e entry) ([]byte, error) {
 		if _, err := io.CopyN(io.Discard, p.z, l.offset-1); err != nil {
 			return nil, err
 		}
-		if _, err := io.ReadFull(p.z, before[:]); err != nil || before[0] != '\n' {
+		if _, err := io.ReadFull(p.z, before[:]); err != nil || before[0] != '\n' && before[0] != hole[0] {
 			return nil, errors.Join(err, errReplaced)
 		}
 	}

@@ -75,7 +75,7 @@ func TestAHugeSparseFileCostsNeitherMemoryNorTime(t *testing.T) {
 	k.must(os.Truncate(k.path("x.log"), 1<<42))
 	k.expect()
 	k.write("x.log", "end\ntwo\n")
-	k.expect(strings.Repeat("\x00", defaultMaxLine), "two")
+	k.expect("end", "two")
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
 		t.Fatalf("%d bytes were allocated", n)

@@ -59,9 +59,7 @@ func (m *model) rotateAway() {
 		return
 	}
 	_ = os.Mkdir(m.path("old"), 0o755)
-	for n := 30; n > 0; n-- {
-		_ = os.Rename(m.path(fmt.Sprintf("old/x.log.%d", n)), m.path(fmt.Sprintf("old/x.log.%d", n+1)))
-	}
+	m.shift("old/")
 	m.rename("x.log", "old/x.log.1")
 	m.reopen()
 }
@@ -162,11 +160,11 @@ func (m *model) appendPartial() {
 	m.put(m.partial)
 }
 
-// shift makes room for a new first generation.
-func (m *model) shift() {
+// shift makes room for a new first generation in a folder.
+func (m *model) shift(folder string) {
 	for n := 30; n > 0; n-- {
 		for _, suffix := range []string{"", ".gz", ".xz", ".zst"} {
-			_ = os.Rename(m.path(fmt.Sprintf("x.log.%d%s", n, suffix)), m.path(fmt.Sprintf("x.log.%d%s", n+1, suffix)))
+			_ = os.Rename(m.path(fmt.Sprintf("%sx.log.%d%s", folder, n, suffix)), m.path(fmt.Sprintf("%sx.log.%d%s", folder, n+1, suffix)))
 		}
 	}
 }
@@ -177,7 +175,7 @@ func (m *model) rotate() {
 	if _, err := os.Stat(m.path("x.log")); err != nil {
 		return
 	}
-	m.shift()
+	m.shift("")
 	m.rename("x.log", "x.log.1")
 	if rapid.Bool().Draw(m.r, "create") {
 		m.write("x.log", "")
@@ -198,7 +196,7 @@ func (m *model) copyTruncate() {
 	if m.up {
 		m.read()
 	}
-	m.shift()
+	m.shift("")
 	m.copytruncate("x.log", "x.log.1")
 }
 
@@ -213,12 +211,12 @@ func (m *model) replace() {
 	m.reopen()
 }
 
-// compress compresses a generation that nobody writes to any more.
-func (m *model) compress() {
+// compress compresses a generation in a folder that nobody writes to any more.
+func (m *model) compress(folder string) {
 	open, err := m.w.Stat()
 	m.must(err)
 	for n := 31; n > 0; n-- {
-		name := fmt.Sprintf("x.log.%d", n)
+		name := fmt.Sprintf("%sx.log.%d", folder, n)
 		if fi, err := os.Stat(m.path(name)); err == nil && !os.SameFile(fi, open) {
 			m.gzip(name)
 			return
@@ -248,7 +246,9 @@ func (m *model) step() {
 	case "replace":
 		m.replace()
 	case "compress":
-		m.compress()
+		m.compress("")
+	case "compress away":
+		m.compress("old/")
 	case "unreadable":
 		m.unreadable()
 	case "rotate away":
@@ -434,7 +434,7 @@ func TestModelOfRotationAndTruncationWhereOneFileIsFollowedAtOnce(t *testing.T) 
 func TestModelOfRotationIntoAFolderBelow(t *testing.T) {
 	testModel(t, "x.log", true, func(m *model) {
 		m.steps = slices.DeleteFunc(m.steps, func(step string) bool { return step == "rotate" || step == "compress" })
-		m.steps = append(m.steps, "rotate away", "rotate away")
+		m.steps = append(m.steps, "rotate away", "rotate away", "compress away")
 	})
 }
 

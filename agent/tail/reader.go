@@ -14,8 +14,8 @@ const (
 	// bufferBudget is what the buffers of all streams take together: files that are behind are read side by side, each with
 	// its buffer. The more of it is taken the smaller are those that are made, down to bufferLeast, which grows where a line
 	// is longer.
-	bufferBudget = 64 << 20
-	bufferLeast  = 4 << 10
+	bufferBudget = 16 << 20
+	bufferLeast  = 2 << 10
 	// bufferSpare bounds those that are kept for later.
 	bufferSpare = 8 << 20
 )
@@ -89,16 +89,16 @@ func (rd *reader) take(line *Line) bool {
 		if i > 0 && chunk[i-1] == '\r' {
 			data = chunk[: i-1 : i-1]
 		}
-		line.Cut = len(data) > rd.maxLine
-		if line.Cut {
-			data = data[:rd.maxLine]
-		}
-		line.File, line.Offset, line.Next, line.Data = a.id, a.offset, a.offset+int64(i)+1, data
+		text := bytes.TrimLeft(data, hole)
+		line.File, line.Offset, line.Next = a.id, a.offset+int64(len(data)-len(text)), a.offset+int64(i)+1
+		line.Cut = len(text) > rd.maxLine
+		line.Data = text[:min(len(text), rd.maxLine)]
 		a.offset = line.Next
 		return true
 	case len(chunk) > rd.maxLine+1:
-		// Even if the last byte is the CR of the line's end, it is too long: keep the head, pass over the rest.
-		a.long = bytes.Clone(chunk[:rd.maxLine])
+		// Even if the last byte is the CR of the line's end, it is too long, but for a hole: keep the head, pass over the rest.
+		a.long, a.hole = []byte{}, 0
+		a.lengthen(chunk, rd.maxLine)
 		a.scan = a.offset + int64(len(chunk))
 		rd.r = rd.w
 	}
@@ -109,14 +109,32 @@ func (rd *reader) take(line *Line) bool {
 func (rd *reader) takeLong(line *Line, chunk []byte, i int) bool {
 	a := rd.active
 	if i < 0 {
+		a.lengthen(chunk, rd.maxLine)
 		a.scan += int64(len(chunk))
 		rd.r = rd.w
 		return false
 	}
 	rd.r += i + 1
-	*line = Line{File: a.id, Offset: a.offset, Next: a.scan + int64(i) + 1, Data: a.long, Cut: true}
+	a.lengthen(chunk[:i], rd.maxLine)
+	data := bytes.TrimSuffix(a.long, []byte{'\r'})
+	*line = Line{File: a.id, Offset: a.offset + a.hole, Next: a.scan + int64(i) + 1, Data: data[:min(len(data), rd.maxLine)], Cut: len(data) > rd.maxLine}
 	a.offset, a.long = line.Next, nil
 	return true
+}
+
+// hole is what a writer leaves that did not notice that its file was truncated, as many NULs as the file was long. Ahead of a line
+// they are none of it.
+const hole = "\x00"
+
+// lengthen adds to a long line what comes next of it. Kept is two bytes more than is given: one may be the CR of its end, the other tells
+// that it is too long.
+func (f *file) lengthen(chunk []byte, most int) {
+	if len(f.long) == 0 {
+		text := bytes.TrimLeft(chunk, hole)
+		f.hole += int64(len(chunk) - len(text))
+		chunk = text
+	}
+	f.long = append(f.long, chunk[:min(len(chunk), most+2-len(f.long))]...)
 }
 
 // load reads on in a plain file, whose size was looked at, and tells at which offset. 0 bytes: there is nothing more now.
@@ -128,7 +146,7 @@ func (rd *reader) load(f *file) (n int, at int64, err error) {
 	}
 	rd.compact()
 	at = f.base() + int64(rd.w)
-	if f.long != nil {
+	if f.long != nil && (len(f.long) == 0 || len(f.long) == rd.maxLine+2) { // nothing of it is kept
 		at = overHole(f, at, f.size)
 	}
 	n, err = f.h.ReadAt(rd.buf[rd.w:], at)
@@ -242,8 +260,7 @@ func (f *file) base() int64 {
 	return f.offset
 }
 
-// overHole passes over a hole of a sparse file, in which there can be no newline: a writer that did not notice that
-// its file was truncated leaves one as large as the file was.
+// overHole passes over a hole of a sparse file, in which there can be no newline.
 func overHole(f *file, at, size int64) int64 {
 	data, err := f.h.Seek(at, unix.SEEK_DATA)
 	switch {
@@ -254,5 +271,8 @@ func overHole(f *file, at, size int64) int64 {
 	}
 	data = min(max(at, data), max(at, size))
 	f.scan += data - at
+	if len(f.long) == 0 {
+		f.hole += data - at
+	}
 	return data
 }

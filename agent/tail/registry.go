@@ -139,9 +139,10 @@ func (r *registry) match(o *opened) *file {
 	return best
 }
 
-// outrun tells whether a finished file's inode was given to a newer copy of the same content.
+// outrun tells whether a finished file's inode was given to a newer copy of the same content. One that holds no more than was read of
+// the file is either it or a copy of which nothing is new: the other one that begins so may have gone on for itself.
 func (r *registry) outrun(f *file, path string, o *opened) bool {
-	if !f.done {
+	if !f.done || o.size <= f.offset {
 		return false
 	}
 	twin := r.original(path, o)

@@ -82,7 +82,7 @@ type Position struct {
 // Line is one complete line of a file.
 type Line struct {
 	File   int64  // Position.ID
-	Offset int64  // of its first byte
+	Offset int64  // of its first byte; NULs ahead of a line, as copytruncate leaves them under a writer that does not append, are none of it
 	Next   int64  // of the byte after its newline
 	Data   []byte // without the newline and one CR before it; valid until the next Next on the same stream
 	Cut    bool   // longer than MaxLine: Data is its head, the rest was skipped

@@ -284,9 +284,46 @@ func TestAWriterThatDidNotNoticeTheTruncationLeavesAHole(t *testing.T) {
 	k.expect("one")
 	k.must(os.Truncate(k.path("x.log"), 0))
 	fmt.Fprintln(w, "two")
-	k.expect("\x00\x00\x00\x00two")
+	k.expect("two")
 	_, err = w.Seek(1<<40, 0)
 	k.must(err)
 	fmt.Fprint(w, "three\nfour\n")
-	k.expect(strings.Repeat("\x00", defaultMaxLine), "four")
+	k.read()
+	if len(k.taken) != 2 || k.taken[0].text != "three" || k.taken[0].line.Offset != 1<<40 || k.taken[1].text != "four" {
+		t.Fatalf("%+v", k.taken)
+	}
+	if again, err := k.set.LineAt(k.taken[0].line.File, 1<<40); err != nil || string(again) != "three" {
+		t.Errorf("again: %q, %v", again, err)
+	}
+}
+
+// What stands behind a hole is read whatever its length and that of the hole, also where the hole is written out, and a line that
+// is too long behind it is cut as any other.
+func TestLinesBehindHoles(t *testing.T) {
+	const most = defaultMaxLine
+	for _, zeros := range []int{1, most - 1, most + 1, bufferSize + 7, 3 * bufferSize} {
+		for _, size := range []int{0, 100, most, most + 1, 5 * most} {
+			for _, end := range []string{"\n", "\r\n"} {
+				k := start(t, "*.log")
+				long := strings.Repeat("x", size)
+				k.write("x.log", "one\n"+strings.Repeat("\x00", zeros))
+				k.expect("one")
+				k.write("x.log", long[:size/2])
+				k.expect()
+				k.write("x.log", long[size/2:]+end+"two\n")
+				k.read()
+				if len(k.taken) != 2 {
+					t.Fatalf("%d NULs, %d bytes: %d lines", zeros, size, len(k.taken))
+				}
+				l := k.taken[0]
+				if l.text != long[:min(size, most)] || l.line.Cut != (size > most) || l.line.Offset != int64(4+zeros) || l.line.Next != int64(4+zeros+size+len(end)) || k.taken[1].text != "two" {
+					t.Fatalf("%d NULs, %d bytes: %d bytes, %+v", zeros, size, len(l.text), l.line)
+				}
+				if again, err := k.set.LineAt(l.line.File, l.line.Offset); err != nil || string(again) != l.text {
+					t.Fatalf("%d NULs, %d bytes: again %d bytes, %v", zeros, size, len(again), err)
+				}
+				k.crash()
+			}
+		}
+	}
 }

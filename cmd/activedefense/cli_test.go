@@ -3,9 +3,15 @@ package main
 import (
 	"activedefense/agent/explain"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	crand "crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 func TestAFaultyConfigurationExitsTwoWithEveryFault(t *testing.T) {
@@ -546,5 +554,70 @@ func TestAWorldWritableStateFolderIsAFault(t *testing.T) {
 		if _, stderr, code := w.run(command); code != 1 || !strings.Contains(stderr, "state_dir: every user of this host can write in "+w.dir) {
 			t.Errorf("%s: exit status %d, %s", command, code, stderr)
 		}
+	}
+}
+
+// The operator's page has the exit statuses of every command.
+func TestExitStatusesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../config/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| command | 0 | 1 |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var named func(c *cobra.Command)
+	named = func(c *cobra.Command) {
+		for _, below := range c.Commands() {
+			named(below)
+		}
+		if name := pathBelow(c); !c.HasSubCommands() && !strings.Contains(table, "`"+name+"`") {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
+	named((&app{stdout: io.Discard, stderr: io.Discard}).command())
+}
+
+// The daemon's user cannot read one of the logs, and the list's certificate ended months ago: check names both, and a daemon that shows
+// the list to nobody is not ready.
+func TestCheckNamesWhatTheDaemonCannotUse(t *testing.T) {
+	w := newWorld(t, "sqlite", "networks: {own: [198.51.100.0/24]}\nnever_block: [192.0.2.1]")
+	// A link that leads nowhere cannot be read by anyone, not even root.
+	if err := os.Symlink(filepath.Join(w.dir, "later.log"), w.log); err != nil {
+		t.Fatal(err)
+	}
+	w.write(filepath.Join(filepath.Dir(w.log), "other.log"), nil)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().AddDate(0, -2, 0)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: end.AddDate(0, -2, 0), NotAfter: end, DNSNames: []string{"list.example"}}
+	der, err := x509.CreateCertificate(crand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(filepath.Join(w.dir, "list.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	w.write(filepath.Join(w.dir, "list.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	yaml, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, bytes.Replace(yaml, []byte("edl: {"), fmt.Appendf(nil, "edl: {url: 'https://list.example/', tls: {cert_file: %[1]s/list.crt, key_file: %[1]s/list.key}, ", w.dir), 1))
+	stdout, stderr, code := w.run("check")
+	if code != 0 || !strings.Contains(stdout, "valid, with 2 warnings") || !strings.Contains(stderr, "cannot read 1 of 2 files, the first is "+w.log+" (no such file") ||
+		!strings.Contains(stderr, "edl.tls.cert_file: warning: ended at "+end.UTC().Format("2006-01-02")) {
+		t.Errorf("exit status %d, %s%s", code, stdout, stderr)
+	}
+	w.start()
+	w.until("it is not ready for its certificate alone", func() bool {
+		code, text := w.get("/readyz")
+		return code == 503 && strings.Contains(text, "the list's certificate: the certificate expired at") && !strings.Contains(text, "the inputs")
+	})
+	if s := w.status(); s == nil || len(s.Troubles) == 0 || !strings.Contains(fmt.Sprint(s.Troubles), "certificate: that of the list is not valid") {
+		t.Errorf("status: %+v", s)
 	}
 }

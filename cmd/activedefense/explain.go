@@ -54,7 +54,7 @@ func (e *explainCommand) oneLine(args []string) (string, error) {
 		}
 		text = string(data)
 	}
-	text, rest, _ := strings.Cut(strings.TrimLeft(text, "\r\n"), "\n")
+	text, rest, _ := strings.Cut(strings.TrimLeft(text, "\r\n\x00"), "\n") // NULs as copytruncate leaves them
 	if strings.TrimSpace(text) == "" {
 		return "", usageErrorf("no line given: pass one as the argument or on standard input")
 	}

@@ -60,7 +60,7 @@ func TestExplainTellsEveryFieldOfTheEvent(t *testing.T) {
 // Of several lines on standard input the first is explained, and it is said that there were others.
 func TestExplainReadsTheFirstLineAndSaysSo(t *testing.T) {
 	line := kvLine("203.0.113.1", "deny", "drop", "TRAFFIC")
-	for stdin, others := range map[string]bool{line: false, "\n" + line + "\r\n\n": false, line + "\n" + kvLine("203.0.113.2", "deny", "drop", "TRAFFIC") + "\n": true} {
+	for stdin, others := range map[string]bool{line: false, "\x00\x00" + line: false, "\n" + line + "\r\n\n": false, line + "\n" + kvLine("203.0.113.2", "deny", "drop", "TRAFFIC") + "\n": true} {
 		var said strings.Builder
 		got, err := (&explainCommand{&app{stdin: strings.NewReader(stdin), stderr: &said}}).oneLine(nil)
 		if err != nil || got != line || strings.Contains(said.String(), "this is the first") != others {

@@ -48,6 +48,20 @@ func TestReplayOfStandardInputIsThatOfTheFile(t *testing.T) {
 	}
 }
 
+// Lines of other logs are no fault: what there is instead of what was looked for is said.
+func TestAReplayOfOtherLogsIsNoFault(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	lines := "301 <14>1 2026-11-28T15:41:37+01:00 pano01.example - - - - 1,2026/11/28 15:41:37,000700000001,CONFIG,0,0,2026/11/28 15:41:37,192.0.2.89,,commit,admin,Web,Succeeded,,75,0x0,0,0,0,0,,pano01\n" +
+		"Nov 28 15:41:38 pano01 1,2026/11/28 15:41:38,000700000001,SYSTEM,general,0,2026/11/28 15:41:38,,general,,0,0,general,informational,\"text\",75,0x0\n"
+	for _, args := range [][]string{{"-"}, {"--summary", "-"}, {"--json", "-"}} {
+		stdout, stderr, code := w.replayInput([]byte(lines), args...)
+		if code != 0 || stdout != "" || !strings.Contains(stderr, "no TRAFFIC or THREAT record was found, and no login; there are other records, the first is standard input line 1: 301 <14>1 ") ||
+			!strings.Contains(stderr, ",CONFIG") || strings.Contains(stderr, "first error") {
+			t.Errorf("%v: exit status %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+}
+
 // One that waits for lines which never come ends when it is told to.
 func TestAReplayThatWaitsForStandardInputCanBeInterrupted(t *testing.T) {
 	w := newWorld(t, "sqlite", "")

@@ -98,7 +98,7 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 			r.service.stopping()
 			ending = nil
 		case <-alive.C:
-			r.service.alive(current.Status())
+			r.service.alive(current.Status)
 		case <-r.hangup:
 			r.service.reloading()
 			var faults []string

@@ -22,6 +22,7 @@ import (
 // nothing.
 type service struct {
 	log      zerolog.Logger
+	there    bool
 	watchdog time.Duration // it takes the daemon for dead that says nothing for so long; 0: it waits for nothing
 }
 
@@ -29,7 +30,7 @@ type service struct {
 const serviceEvery = 10 * time.Second
 
 func newService(log zerolog.Logger) *service {
-	s := &service{log: log}
+	s := &service{log: log, there: os.Getenv("NOTIFY_SOCKET") != ""}
 	var err error
 	if s.watchdog, err = sd.SdWatchdogEnabled(false); err != nil {
 		s.log.Warn().Err(err).Msg("the service manager's watchdog is not served: it set an interval that cannot be read")
@@ -54,9 +55,12 @@ func (s *service) reloading() {
 
 func (s *service) stopping() { s.notify(sd.SdNotifyStopping) }
 
-// alive tells that the daemon answers, and what it says.
-func (s *service) alive(status agent.Status) {
-	text := "ready"
+// alive tells that the daemon answers, and what it says, which costs something with many files.
+func (s *service) alive(ask func() agent.Status) {
+	if !s.there {
+		return
+	}
+	status, text := ask(), "ready"
 	if !status.Ready {
 		text = "not ready: " + strings.Join(status.NotReady, "; ")
 	}

@@ -92,8 +92,7 @@ func (p *Parser) parseCSV(h *header, at time.Time, ev *detect.Event) error {
 	if inPlace && !ev.Client.IsValid() {
 		ev.Client = p.lastForwarded(c.forwarded)
 	}
-	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(colGenerated), precise: p.column(c.precise)}, h, at)
-	return nil
+	return p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(colGenerated), precise: p.column(c.precise)}, h, at)
 }
 
 // parseOtherCSV reads a record of one of the logs that hold logins.

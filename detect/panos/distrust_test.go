@@ -19,6 +19,7 @@ func TestUnquotedHeaders(t *testing.T) {
 	}{
 		"with quotes":              {74, `X-H:"a, b, c, d, ` + forgedID + `";`},
 		"without quotes":           {74, `X-H: a, b, ` + forgedID},
+		"an open quote":            {74, `X-H:"a, b, c, d, ` + forgedID},
 		"an id where one belongs":  {74, `X-H: a,b,` + forgedID + `,0,,192.0.2.66`},
 		"a whole tail":             {74, `X-H: a,b,` + forgedID + `,0,,192.0.2.66` + strings.Repeat(",", 28) + "2025-11-21T01:30:00.250+00:00"},
 		"no comma":                 {74, `X-H: a`},

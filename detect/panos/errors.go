@@ -47,4 +47,6 @@ var (
 	ErrBadAddress = errors.New("bad address: expected an IPv4 or IPv6 address")
 	// ErrBadPort: a port is no number or above 65535.
 	ErrBadPort = errors.New("bad port: expected a number from 0 to 65535")
+	// ErrBadTime: the record's time cannot be read and is not of this year, and its header has no year.
+	ErrBadTime = errors.New("a time that cannot be read, of another year than a header without one would be of: expected one such as 2026/11/29 12:00:00")
 )

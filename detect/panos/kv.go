@@ -48,11 +48,9 @@ func (p *Parser) parseKV(h *header, at time.Time, ev *detect.Event) error {
 	ev.Device = n.device.get(h.host)
 	if more != nil {
 		p.setTail(more, v, ev)
-		p.setGenerated(ev, recordTimes{received: v[keyTimeReceived], generated: v[keyTimeGenerated], precise: v[keyTimePrecise]}, h, at)
-		return nil
+		return p.setGenerated(ev, recordTimes{received: v[keyTimeReceived], generated: v[keyTimeGenerated], precise: v[keyTimePrecise]}, h, at)
 	}
-	p.setTime(ev, v[keyTimeReceived], h, at)
-	return nil
+	return p.setTime(ev, v[keyTimeReceived], h, at)
 }
 
 // setTail sets the fields that the longer formats have, but the time.

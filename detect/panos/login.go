@@ -2,6 +2,7 @@ package panos
 
 import (
 	"bytes"
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -90,8 +91,7 @@ func (p *Parser) globalProtectCSV(shift int, h *header, at time.Time, ev *detect
 	} else {
 		ev.Device = n.device.get(h.host)
 	}
-	p.setGenerated(ev, times, h, at)
-	return nil
+	return p.setGenerated(ev, times, h, at)
 }
 
 // inPlace says whether the columns of a GLOBALPROTECT record are where they should be: users, names of machines and the
@@ -143,8 +143,7 @@ func (p *Parser) systemCSV(h *header, at time.Time, ev *detect.Event) error {
 	ev.Subtype = n.subtype.get(p.column(sysEvent))
 	ev.Severity = n.severity.get(p.column(sysSeverity))
 	p.setDevice(ev, sysDevice, h)
-	p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(sysGenerated), precise: p.column(sysPrecise)}, h, at)
-	return err
+	return cmp.Or(p.setGenerated(ev, recordTimes{received: p.column(colReceived), generated: p.column(sysGenerated), precise: p.column(sysPrecise)}, h, at), err)
 }
 
 // systemInPlace says whether the columns of a SYSTEM record are where they should be. The description holds what strangers choose, and so

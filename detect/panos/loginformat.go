@@ -2,6 +2,7 @@ package panos
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"activedefense/detect"
@@ -169,8 +170,7 @@ func (p *Parser) globalProtectKV(v *loginValues, h *header, at time.Time, ev *de
 		ev.EndReason = n.endReason.get(v[gkDescription])
 	}
 	setRepeat(ev, v[gkRepeat])
-	p.setGenerated(ev, recordTimes{received: v[gkReceived], generated: v[gkGenerated], precise: v[gkPrecise]}, h, at)
-	return nil
+	return p.setGenerated(ev, recordTimes{received: v[gkReceived], generated: v[gkGenerated], precise: v[gkPrecise]}, h, at)
 }
 
 // systemKV sets what a SYSTEM record holds, if it is of a login.
@@ -185,6 +185,5 @@ func (p *Parser) systemKV(v *loginValues, h *header, at time.Time, ev *detect.Ev
 	}
 	ev.Subtype = p.names.subtype.get(v[skEvent])
 	ev.Severity = p.names.severity.get(v[skSeverity])
-	p.setGenerated(ev, recordTimes{received: v[skReceived], generated: v[skGenerated], precise: v[skPrecise]}, h, at)
-	return err
+	return cmp.Or(p.setGenerated(ev, recordTimes{received: v[skReceived], generated: v[skGenerated], precise: v[skPrecise]}, h, at), err)
 }

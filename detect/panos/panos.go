@@ -92,7 +92,8 @@ func New(o Options) *Parser {
 //
 // The time is TimeReceived in the Location; of a comma-separated record, the time of its generation, high-resolution
 // where that is there and agrees, else its receive time; else that of the syslog header, else `at`. Years outside 1990
-// to 2100 are passed over. It is always in UTC. A local time that the firewall's clock passed twice is the one that
+// to 2100 are passed over; a time that cannot be read, of another year than a header without one is taken for, is ErrBadTime.
+// It is always in UTC. A local time that the firewall's clock passed twice is the one that
 // an offset in the line allows, else the one after which the header was written; where neither tells, it is the
 // first, and Later is set. The line alone decides, never the ones before it, so that several parsers of one source agree.
 //

@@ -1,6 +1,8 @@
 package panos
 
 import (
+	"bytes"
+	"strconv"
 	"time"
 
 	"activedefense/detect"
@@ -14,30 +16,59 @@ const (
 )
 
 // setTime sets the event's time from the first source that gives one: the record's
-// own text, the header, the time of reading.
-func (p *Parser) setTime(ev *detect.Event, text []byte, h *header, at time.Time) {
+// own text, the header, the time of reading. Where the text is a time that cannot be read and names another year than a header without
+// one is taken for, nothing stands in for it: an old record would be of this year.
+func (p *Parser) setTime(ev *detect.Event, text []byte, h *header, at time.Time) error {
 	m, ok := p.clock.parse(text)
-	if ok {
+	switch {
+	case ok:
 		m = p.beforeHeader(m, h, at)
-	} else {
-		m = p.headerTime(h, at)
+	default:
+		if m = p.headerTime(h, at); unreadable(text) && !h.hasYear() && !hasYearOf(text, m.t) {
+			return ErrBadTime
+		}
 	}
 	ev.Time, ev.Later = m.t.UTC(), m.later
+	return nil
+}
+
+// unreadable says whether a text that is no time may tell one with a year: in a way that is not known, or one that there never was.
+// What PAN-OS writes where it has none, the beginning of 1970, tells nothing.
+func unreadable(text []byte) bool {
+	if c, ok := civilTime(text); ok {
+		return c.year >= firstYear && c.year <= lastYear
+	}
+	_, n := monthFirst(text) // without a year, as a syslog header
+	return n != len(text) && !isNumber(text) && bytes.ContainsAny(text, "0123456789")
+}
+
+// hasYearOf says whether a text has the year of t, or of the day before or behind it.
+func hasYearOf(text []byte, t time.Time) bool {
+	return bytes.Contains(text, strconv.AppendInt(nil, int64(t.AddDate(0, 0, -1).Year()), 10)) ||
+		bytes.Contains(text, strconv.AppendInt(nil, int64(t.AddDate(0, 0, 1).Year()), 10))
+}
+
+// hasYear says whether the header's time has a year.
+func (h *header) hasYear() bool {
+	c, _ := headerTime(h.stamp)
+	return c.year != 0
 }
 
 // recordTimes are the times that a record has of itself, as text.
 type recordTimes struct{ received, generated, precise []byte }
 
 // setGenerated sets the event's time to that of its generation: what a firewall kept and sent late has one receive time.
-func (p *Parser) setGenerated(ev *detect.Event, r recordTimes, h *header, at time.Time) {
+func (p *Parser) setGenerated(ev *detect.Event, r recordTimes, h *header, at time.Time) error {
 	if t, ok := p.clock.highResolution(r.generated, r.precise); ok {
 		ev.Time = t.UTC()
-		return
+		return nil
 	}
 	m, ok := p.clock.parse(r.generated)
 	if !ok {
-		p.setTime(ev, r.received, h, at)
-		return
+		if len(r.received) == 0 {
+			r.received = r.generated
+		}
+		return p.setTime(ev, r.received, h, at)
 	}
 	if m = p.beforeHeader(m, h, at); m.later != 0 {
 		if received, ok := p.clock.parse(r.received); ok {
@@ -45,6 +76,7 @@ func (p *Parser) setGenerated(ev *detect.Event, r recordTimes, h *header, at tim
 		}
 	}
 	ev.Time, ev.Later = m.t.UTC(), m.later
+	return nil
 }
 
 // headerTime gives the time of the header, else the time of reading.

@@ -1,6 +1,7 @@
 package panos
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -69,6 +70,33 @@ func TestGenerationTime(t *testing.T) {
 	ev := mustParse(t, "Jul  1 12:00:05 relay "+threatLine(map[int]string{6: "2025/11/21 01:59:58", 107: "2025-11-21T01:59:58.125+00:00"}))
 	if want := time.Date(2025, 11, 21, 1, 59, 58, 125e6, time.UTC); !ev.Time.Equal(want) {
 		t.Errorf("THREAT: %v, want %v", ev.Time, want)
+	}
+}
+
+// TestATimeThatCannotBeRead: a record that tells its time in a way that is not known takes that of its header, unless that has
+// no year and the record has another one than this.
+func TestATimeThatCannotBeRead(t *testing.T) {
+	for text, unknown := range map[string]bool{
+		"16/9/19 10:00": true, "16.9.2019 10:00": true, "2019-09-16 10:00": true, "9/16/19": true, "Sep 16 2019 10:00": true, "26/6/19 10:00": true, "2019/09/31 10:00:00": true,
+		"": false, "1.7.2026 10:00": false, "31.12.2026 x": false, "2026/06/31 10:00:00": false, "Sep 16 10:00:00": false, "$time_received": false, "unknown": false, "0": false, "1970/01/01 01:00:00": false, "9/16/19 10:00": false, "2019/09/16 10:00:00": false,
+	} {
+		for form, line := range map[string]string{
+			"CSV":       trafficLine(times(text, text, "")),
+			"key=value": plainRecord().with(keyTimeReceived, text).line(),
+			"received":  trafficLine(times(text, "", "")),
+			"generated": trafficLine(times("", text, "")),
+		} {
+			for header, dated := range map[string]bool{"": false, "Jul  1 12:00:05 relay ": false, "Jul  1 2026 12:00:05 relay ": true, "2026-07-01T12:00:05+02:00 relay ": true} {
+				var ev detect.Event
+				err := New(Options{Location: berlin(t)}).Parse([]byte(header+line), time.Date(2026, 7, 1, 10, 0, 9, 0, time.UTC), &ev)
+				if want := unknown && !dated; errors.Is(err, ErrBadTime) != want || !want && err != nil {
+					t.Errorf("%q, %s, behind %q: at %v, %v", text, form, header, ev.Time, err)
+				}
+				if unknown && dated && !ev.Time.Equal(time.Date(2026, 7, 1, 10, 0, 5, 0, time.UTC)) {
+					t.Errorf("%q, %s, behind %q: at %v", text, form, header, ev.Time)
+				}
+			}
+		}
 	}
 }
 

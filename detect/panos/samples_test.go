@@ -162,7 +162,7 @@ func errorName(err error) string {
 		name string
 	}{
 		{ErrIgnored, "ignored"}, {ErrCut, "cut"}, {ErrColumns, "columns"}, {ErrUnsupported, "unsupported"}, {ErrNoFormat, "no-format"}, {ErrCloudFormat, "cloud-format"},
-		{ErrTruncated, "truncated"}, {ErrAmbiguous, "ambiguous"}, {ErrKeyOrder, "key-order"}, {ErrNoSource, "no-source"}, {ErrBadAddress, "bad-address"}, {ErrBadPort, "bad-port"},
+		{ErrTruncated, "truncated"}, {ErrAmbiguous, "ambiguous"}, {ErrKeyOrder, "key-order"}, {ErrNoSource, "no-source"}, {ErrBadAddress, "bad-address"}, {ErrBadPort, "bad-port"}, {ErrBadTime, "bad-time"},
 	} {
 		if errors.Is(err, e.err) {
 			return e.name
