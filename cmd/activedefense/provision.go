@@ -41,8 +41,8 @@ others' objects refer to stays. Stop the daemon first, or give provision a file 
 out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
 
 What only the Panorama of a firewall can change is part of the plan, with the commands for its CLI. Where the firewall's
-configuration has panorama: apply, --apply writes that on Panorama too, and --commit commits it there and pushes it to this
-firewall alone.
+configuration has panorama: apply, --apply writes that on Panorama too instead, and --commit commits it there and pushes it to
+this firewall alone.
 
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
 policy would decide otherwise than now; where commands for Panorama are for a person, what they would decide otherwise has a heading
@@ -271,12 +271,12 @@ func (p *provisionCommand) printLines(all []decision.Difference) {
 	}
 }
 
-// printPanorama prints what Panorama's administrator types; where we may do it ourselves too, for that is what will be done.
+// printPanorama prints what Panorama's administrator types, where that is not all ours to do.
 func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
 	if part == nil {
 		return
 	}
-	if len(part.Commands) > 0 {
+	if part.ByHand {
 		fmt.Fprintln(p.stdout, "On Panorama's CLI that is:")
 		for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
 			fmt.Fprintln(p.stdout, display.Harmless(line))

@@ -179,11 +179,11 @@ func TestDifferencesOfAPlan(t *testing.T) {
 	}
 }
 
-// What the commands for a person decide otherwise stands below them, under a heading of its own; where we do the same there is one list.
+// What the commands for a person decide otherwise stands below them, under a heading of its own; where we do the same there is one list, and nothing to type.
 func TestDifferencesOfCommandsForAPerson(t *testing.T) {
 	blocked := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"web"`, ActionBefore: "allow", RuleAfter: `"block"`, ActionAfter: "drop", BlockedSources: true, Certain: true, Example: "tcp/443"}
 	const none, those = "No flow is decided otherwise, but for blocked sources.\n", "And of blocked sources:\n  from untrust to dmz: allowed by rule \"web\", would be dropped by \"block\"; for example tcp/443\n"
-	for byHand, want := range map[bool]string{true: "Before the commands on Panorama:\n" + none + "On Panorama's CLI that is:\nconfigure\nAfter the commands on Panorama:\n" + none + those, false: none + "On Panorama's CLI that is:\nconfigure\n"} {
+	for byHand, want := range map[bool]string{true: "Before the commands on Panorama:\n" + none + "On Panorama's CLI that is:\nconfigure\nAfter the commands on Panorama:\n" + none + those, false: none + "Nothing was changed"} {
 		part := &policy.OnPanorama{Commands: []string{"configure"}, ByHand: byHand, Differences: []decision.Difference{blocked}, DifferencesTotal: 1}
 		var out strings.Builder
 		(&provisionCommand{app: &app{stdout: &out}}).progress("fw", &policy.Plan{Steps: []policy.Step{{Action: policy.ActionPerson, Object: "rule"}}, Panorama: part}, "")
@@ -224,7 +224,7 @@ func TestCommandsForPanorama(t *testing.T) {
 	p := &provisionCommand{app: &app{stdout: &out}}
 	p.printPanorama(nil)
 	p.printPanorama(&policy.OnPanorama{}) // without commands no line
-	p.printPanorama(&policy.OnPanorama{Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
+	p.printPanorama(&policy.OnPanorama{ByHand: true, Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
 	if want := "On Panorama's CLI that is:\nconfigure\nset template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"\nset device-group a\\u001b[2J\n  a note\n"; out.String() != want {
 		t.Errorf("it prints\n%swant\n%s", out.String(), want)
 	}

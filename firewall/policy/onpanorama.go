@@ -234,7 +234,7 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 			left = append(left, s.Object)
 		}
 	}
-	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered), f.place.Pushes(offered)
+	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered, len(byHand) > 0), f.place.Pushes(offered)
 	if len(left) > 0 {
 		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
 	}
@@ -401,12 +401,12 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 	return nil
 }
 
-// placeNotes are what a person has to know before typing changes.
-func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
+// placeNotes are what a person has to know of changes on Panorama.
+func (f *Facts) placeNotes(changes []panorama.Change, typed bool) (notes []string) {
 	if f.placeUnknown != nil {
 		notes = append(notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
 	}
-	return append(notes, f.place.Notes(changes)...)
+	return append(notes, f.place.Notes(changes, typed)...)
 }
 
 // writable are the steps on Panorama that we may take.
