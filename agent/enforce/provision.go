@@ -206,8 +206,11 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan, again bo
 	defer itself.Close()
 	if p.opts.Apply {
 		taken, err := policy.TakeOnPanorama(ctx, itself, plan.Steps, p.opts.Adopt)
-		if taken > 0 || !again {
+		switch {
+		case taken > 0 || err != nil:
 			p.tell(steps(taken) + " written to the candidate configuration of Panorama")
+		case !again:
+			p.tell("nothing more is to be written on Panorama")
 		}
 		if err != nil || again && taken == 0 {
 			return false, err

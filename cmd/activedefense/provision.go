@@ -163,6 +163,9 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		if p.opts.Remove {
 			what = "to be taken away"
 		}
+		if n := written(plan); n > 0 {
+			what += fmt.Sprintf(", %d of them done on Panorama before and not pushed yet", n)
+		}
 		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what)
 		for _, s := range together(plan.Steps) {
 			p.printStep(s)
@@ -222,11 +225,13 @@ func (p *provisionCommand) nothing(plan *policy.Plan) string {
 // writes says what --apply and --commit do of a plan.
 func (p *provisionCommand) writes(plan *policy.Plan) string {
 	here, onPanorama, then := plan.Writes(p.opts.Adopt)
-	if onPanorama == 0 {
+	if onPanorama+then == 0 && (written(plan) == 0 || plan.Panorama.ByHand) {
 		return fmt.Sprintf("--apply writes %d of %d to the candidate configuration.", here, len(plan.Steps))
 	}
 	does := fmt.Sprintf("commits on Panorama, pushes %s to this firewall alone", strings.Join(plan.Panorama.Pushes, " and "))
 	switch {
+	case len(plan.Panorama.Unpushed) > 0:
+		does = "is refused, and then nothing is written, before what others committed on Panorama is pushed"
 	case p.opts.Remove:
 		does = "commits on the firewall, " + does
 	case then > 0:
@@ -235,6 +240,16 @@ func (p *provisionCommand) writes(plan *policy.Plan) string {
 		does += ", and commits on the firewall"
 	}
 	return fmt.Sprintf("of %d, --apply writes %d to the candidate configuration of Panorama and %d to the firewall's; --commit then %s.", len(plan.Steps), onPanorama, here, does)
+}
+
+// written is how many steps stand on Panorama already and are not pushed.
+func written(plan *policy.Plan) (n int) {
+	for _, s := range plan.Steps {
+		if s.Written {
+			n++
+		}
+	}
+	return n
 }
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
@@ -296,7 +311,7 @@ func together(steps []policy.Step) (out []policy.Step) {
 	for len(steps) > 0 {
 		first := steps[0]
 		n := slices.IndexFunc(steps, func(s policy.Step) bool {
-			return s.Action != first.Action || s.Detail != first.Detail || s.Foreign != first.Foreign || kind(s) != kind(first)
+			return s.Action != first.Action || s.Written != first.Written || s.Detail != first.Detail || s.Foreign != first.Foreign || kind(s) != kind(first)
 		})
 		if n < 0 {
 			n = len(steps)
@@ -316,6 +331,8 @@ func (p *provisionCommand) printStep(s policy.Step) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "delete": "-", "person": "!"}[s.Action]
 	note := ""
 	switch {
+	case s.Written:
+		note = "\n        (done on Panorama; it needs its commit there and a push to this firewall)"
 	case !s.Foreign || p.opts.Adopt:
 	case s.Action == policy.ActionPerson:
 		note = "\n        (not ours: not among the commands without --adopt)"

@@ -230,6 +230,25 @@ func TestCommandsForPanorama(t *testing.T) {
 	}
 }
 
+// What was written on Panorama before and not pushed is told apart, and what --commit does is said once.
+func TestWhatStandsOnPanoramaIsNotMissing(t *testing.T) {
+	done := policy.Step{Action: policy.ActionCreate, Object: `tag "t"`, Detail: "on Panorama", Written: true}
+	plan := &policy.Plan{Steps: []policy.Step{done, {Action: policy.ActionChange, Object: `tag "u"`}}, Panorama: &policy.OnPanorama{Pushes: []string{"device group g"}}}
+	var out strings.Builder
+	p := &provisionCommand{app: &app{stdout: &out}}
+	p.progress("fw", plan, "")
+	for _, want := range []string{"fw: 2 things missing, 1 of them done on Panorama before and not pushed yet\n", "(done on Panorama; it needs its commit there and a push to this firewall)\n",
+		"of 2, --apply writes 0 to the candidate configuration of Panorama and 1 to the firewall's; --commit then commits on Panorama, pushes device group g to this firewall alone, and"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	plan.Panorama.Unpushed = []string{"pre-rulebase of g"}
+	if text := p.writes(plan); !strings.HasSuffix(text, "--commit then is refused, and then nothing is written, before what others committed on Panorama is pushed.") || strings.Contains(text, "pushes") {
+		t.Errorf("with others' work: %s", text)
+	}
+}
+
 // Steps that say the same of many objects of one kind are printed as one.
 func TestStepsThatSayTheSameArePrintedTogether(t *testing.T) {
 	var steps []policy.Step

@@ -372,13 +372,13 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		return err
 	}
 	all, written, committed := 0, 0, 0
-	for _, s := range steps {
+	for i, s := range steps {
 		if s.change.Empty() {
 			continue
 		}
 		all++
 		stands, err := s.change.Written(ctx, itself)
-		if err == nil && stands {
+		if steps[i].Written = stands; err == nil && stands {
 			written++
 			if stands, err = s.change.Committed(ctx, itself); stands {
 				committed++
@@ -389,8 +389,11 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		}
 	}
 	by := "--commit does that"
-	if want.Panorama != PanoramaApply {
+	switch {
+	case want.Panorama != PanoramaApply:
 		by = "the last lines of the commands do that"
+	case len(o.Unpushed) > 0:
+		by += " once that of others is pushed"
 	}
 	switch o.Uncommitted = written > committed; {
 	case o.Uncommitted:
@@ -417,7 +420,7 @@ func writable(steps []Step, adopt bool) []Step {
 }
 
 // TakeOnPanorama takes the steps that only Panorama can take, in its candidate configuration; itself is that Panorama. It gives how
-// many were taken; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
+// many were taken that did not stand there yet; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
 func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
 	steps = writable(steps, adopt)
 	if slices.ContainsFunc(steps, func(s Step) bool { return slices.ContainsFunc(s.change.Edits, xmlapi.Edit.Imports) }) {
@@ -434,7 +437,9 @@ func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, ad
 		if err != nil {
 			return taken, err
 		}
-		taken++
+		if !s.Written {
+			taken++
+		}
 	}
 	return taken, nil
 }

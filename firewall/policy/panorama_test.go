@@ -895,6 +895,13 @@ func TestWrittenOnPanorama(t *testing.T) {
 		t.Fatalf("%d of %d taken: %v", taken, all, err)
 	}
 	says("ours is written", true, true, fmt.Sprintf("%d of the %d changes on Panorama stand in its candidate configuration already, and need a commit there and a push to this firewall; --commit does that.", taken, all))
+	again := l.whole()
+	if _, writes, _ := again.Writes(false); writes != 0 {
+		t.Errorf("%d are to be written again: %v", writes, again.Steps)
+	}
+	if taken, err := TakeOnPanorama(t.Context(), l.itself(), again.Steps, false); err != nil || taken != 0 {
+		t.Errorf("%d were taken again: %v", taken, err)
+	}
 	l.want.Panorama = PanoramaPlan
 	says("where we may not", true, true, "the last lines of the commands do that")
 	l.want.Panorama = PanoramaApply

@@ -39,6 +39,8 @@ type Step struct {
 	// Commands do the same on Panorama's CLI, in configure mode, where only Panorama can do it; none: it is not known how, or the
 	// firewall can.
 	Commands []string `json:"panorama,omitempty"`
+	// Written: it stands in Panorama's candidate configuration already, and this firewall has it once that is committed there and pushed.
+	Written bool `json:"written,omitempty"`
 
 	edits []xmlapi.Edit
 	move  string // xpath of a rule that goes to moveTop or moveBottom after the edits
@@ -221,7 +223,7 @@ func (p Plan) Writes(adopt bool) (here, onPanorama, then int) {
 		switch {
 		case s.Object == ObjectRole:
 			return 0, 0, 0
-		case s.Action == ActionPerson || s.Foreign && !adopt:
+		case s.Action == ActionPerson || s.Foreign && !adopt || s.Written:
 		case !s.change.Empty():
 			onPanorama++
 		case s.later:
