@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -41,5 +42,46 @@ func TestOurLogProfileOnPanoramaIsMended(t *testing.T) {
 		if again := l.whole(); len(again.Steps) != 0 {
 			t.Errorf("%s: the second plan is %v", edit[1], again.Steps)
 		}
+	}
+}
+
+// What verify tells Panorama's administrator to do names what is there: the log forwarding profile of the device group, no block rule among
+// the Pre Rules before there is one.
+func TestRemediesOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	remedies := func(check string) string {
+		for _, c := range Verify(ReadFacts(t.Context(), l.device, l.want), l.want) {
+			if c.Check == check {
+				return c.Remedy
+			}
+		}
+		return ""
+	}
+	plan := l.whole()
+	l.apply(plan.Steps, false)
+	l.commit()
+	if text := remedies(CheckInternetRules); !strings.Contains(text, `"hq" > Actions: Log at Session End, Log Forwarding a profile of its device group that sends all`) {
+		t.Errorf("nothing of ours is on Panorama: %s", text)
+	}
+	if text := remedies(CheckBlockPosition); !strings.Contains(text, `make the same rule above "hq"`) || strings.Contains(text, "move") {
+		t.Errorf("no block rule is there: %s", text)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if text := remedies(CheckInternetRules); !strings.Contains(text, `"hq" > Actions: Log at Session End, Log Forwarding active-defense-panorama; then push.`) {
+		t.Errorf("our profile is there: %s", text)
+	}
+	rules := groupsOfPanorama + "/entry[@name='branches']/pre-rulebase/security/rules"
+	for _, name := range []string{"active-defense-block-" + serial, "active-defense-block-list-" + serial} {
+		if err := l.itself().Move(t.Context(), "lower it", rules+"/entry[@name='"+name+"']", "bottom"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(l.panorama.Config().Commit("svc-activedefense"), l.panorama.Push("branches")); err != nil {
+		t.Fatal(err)
+	}
+	if text := remedies(CheckBlockPosition); !strings.Contains(text, `Pre Rules: move "active-defense-block`) {
+		t.Errorf("they stand below: %s", text)
 	}
 }
