@@ -333,7 +333,7 @@ func TestProvisionOnPanorama(t *testing.T) {
 	}{
 		{"only a plan for Panorama", policy.PanoramaPlan, applyAndCommit, "", "hq"},
 		{"to commit before anything was written", policy.PanoramaApply, commit, "nothing of ours is committed on Panorama that the firewall lacks", "hq"},
-		{"to write", policy.PanoramaApply, apply, "3 steps written to the candidate configuration of Panorama", "hq"},
+		{"to write", policy.PanoramaApply, apply, "8 steps written to the candidate configuration of Panorama", "hq"},
 		{"to commit what was written", policy.PanoramaApply, commit, "committed on Panorama and pushed", "active-defense-block-" + serial},
 		{"to take away", policy.PanoramaApply, func(o *ProvisionOptions) { o.Remove, o.Apply, o.Commit = true, true, true }, "committed on Panorama and pushed", "hq"},
 		{"once more", policy.PanoramaApply, applyAndCommit, "committed on Panorama and pushed", "active-defense-block-" + serial},

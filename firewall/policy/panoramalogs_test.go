@@ -85,3 +85,33 @@ func TestRemediesOnPanorama(t *testing.T) {
 		t.Errorf("they stand below: %s", text)
 	}
 }
+
+// Each object that is made on Panorama is a step with its sign: what it is for comes behind it, and none is twice there.
+func TestEachObjectOnPanoramaIsAStep(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	plan := l.whole()
+	var made []string
+	for _, s := range plan.Steps {
+		if !s.change.Empty() && !s.Foreign {
+			made = append(made, s.Action+" "+s.Object)
+			if s.Detail == "" || s.change.InTemplate() != strings.Contains(s.Detail, "the template base reaches") {
+				t.Errorf("%v", s)
+			}
+		}
+	}
+	want := []string{
+		`create certificate "active-defense-ca"`, `create certificate profile "active-defense"`, `create syslog server profile "active-defense"`,
+		`create address group "active-defense-panorama"`, `create log forwarding profile "active-defense-panorama"`, `create security rule "active-defense-block"`,
+		`create external dynamic list "active-defense-list-panorama"`, `create security rule "active-defense-block-list"`,
+	}
+	slices.Sort(made)
+	if slices.Sort(want); !slices.Equal(made, want) {
+		t.Errorf("steps\n%q, want\n%q", made, want)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if again := l.whole(); slices.ContainsFunc(again.Steps, func(s Step) bool { return !s.Foreign }) {
+		t.Errorf("the second plan is %v", again.Steps)
+	}
+}

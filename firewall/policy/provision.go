@@ -115,13 +115,14 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		}
 	}
 	steps, part, err := panoramaPart(f, after, want, steps)
+	all := f.eachOnPanorama(steps)
 	if err == nil {
-		err = part.look(ctx, d, want, steps)
+		err = part.look(ctx, d, want, all)
 	}
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := newPlan(f, after, want, steps)
+	plan := newPlan(f, after, want, all)
 	plan.Panorama = part
 	if f.pending.value {
 		running, err := f.running(ctx, d)

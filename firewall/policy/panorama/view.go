@@ -58,6 +58,17 @@ func (v View) Conflict(at Place, c Change, standing map[string]*xmlapi.Node) str
 	return ""
 }
 
+// Has tells whether something stands at an xpath.
+func (v View) Has(at Place, xpath string) bool {
+	v.VSys, v.Bare = slices.Clone(v.VSys), slices.Clone(v.Bare)
+	base, root := at.TemplatePath(), v.Template
+	if !strings.HasPrefix(xpath, base+"/") {
+		level := LevelOf(xpath)
+		base, root = LevelPath(level), otherLevels(v.part(level).Node, level, true)
+	}
+	return below(root, strings.TrimPrefix(xpath, base)) != nil
+}
+
 // below is what stands at an xpath below an element; nil: nothing does.
 func below(n *xmlapi.Node, xpath string) *xmlapi.Node {
 	steps, err := xmlapi.ParseXPath(xpath)
