@@ -18,6 +18,7 @@ import (
 	"activedefense/agent/labels"
 	"activedefense/agent/line"
 	"activedefense/agent/loop"
+	"activedefense/agent/members"
 	"activedefense/agent/own"
 	"activedefense/agent/state"
 	"activedefense/agent/teardown"
@@ -37,6 +38,9 @@ type Options struct {
 	// Config is the file that the configuration was read from, "" for the built-in defaults, and Loaded is when. They are told in the status.
 	Config string
 	Loaded time.Time
+	// After is the agent, which has stopped, whose place this one takes in the same process: it goes on with its counters, and with since
+	// when things are as they are. nil: there was none.
+	After *Agent
 }
 
 // Agent is one run of the program with one configuration. It is used once: New, Run, Close.
@@ -48,6 +52,7 @@ type Agent struct {
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
+	begun   time.Time // when the first of the agents in this process started
 
 	teardown teardown.Teardown
 	failed   context.CancelCauseFunc // ends Run
@@ -65,6 +70,8 @@ type Agent struct {
 	lookout  *line.Lookout
 	noticed  trouble.Memory
 	labels   *labels.Set                      // refreshed by start, then by refreshGuard alone
+	announce loop.Wakeup                      // what may never be blocked may have changed: the others on the database are told
+	members  atomic.Pointer[members.Members]  // nil until the store was reached
 	relist   loop.Wakeup                      // what label files list may have changed, or what may be blocked
 	leftOut  atomic.Pointer[[]labels.Trouble] // of what they list, and is not blocked; nil before that was looked at
 	own      *own.Addresses
@@ -84,13 +91,22 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 	a := &Agent{
 		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
-		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(),
+		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(), announce: loop.NewWakeup(),
 	}
 	a.clock = clock.New(func() (time.Time, time.Duration) { now := a.now(); return now, now.Sub(a.started) })
 	a.lookout = line.NewLookout(Inputs(cfg), a.stats, a.log)
+	a.begun = a.started
+	if opts.After != nil {
+		a.begun = opts.After.begun
+		a.stats.Continue(opts.After.stats)
+		a.noticed.Continue(&opts.After.noticed)
+	}
 	if err := a.prepare(ctx); err != nil {
 		a.Close()
 		return nil, err
+	}
+	if opts.After != nil {
+		a.fleet.Continue(opts.After.fleet.Status())
 	}
 	return a, nil
 }

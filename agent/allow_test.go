@@ -117,7 +117,7 @@ func TestAReloadThatAllowsAThousandPassesEveryBrake(t *testing.T) {
 	}
 	release := func(a *Agent) { // which the agent does itself when all lines have been read for a while
 		t.Helper()
-		r := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return true }, standing: a.feed.Load().standing, mayBlock: mayBlock(a.guard.Load),
+		r := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return true }, others: func(context.Context) (string, error) { return "", nil }, standing: a.feed.Load().standing, mayBlock: mayBlock(a.guard.Load),
 			percent: 30, wake: func() {}, log: zerolog.Nop(), now: a.believed, brake: &a.brake}
 		if err := r.releaseOnce(t.Context()); err != nil || a.Status().Braked != many {
 			t.Errorf("the list's brake holds %d: %v", a.Status().Braked, err)

@@ -37,6 +37,7 @@ const (
 // depends on it. It is the only reader of changes: whoever wrote them, this is how they take effect.
 type feed struct {
 	store        *store.Store
+	hear         func(context.Context) error // takes over what others never block
 	guard        func() *detect.Guard
 	releaseAfter time.Duration
 	list         *edl.Server // nil when no list is served
@@ -58,6 +59,7 @@ type feed struct {
 	checkAll atomic.Bool // the guard has changed
 	wakeup   loop.Wakeup // for a look at the store now; a lost one does no harm, for the next tick looks too
 	version  int64
+	heard    int64                  // the version of what others never block
 	entries  []firewall.Entry       // what is blocked, close together: it is copied with every new block
 	place    map[netip.Prefix]int   // of each among them
 	lifts    map[netip.Prefix]error // why: to be released as soon as the store takes it
@@ -79,9 +81,9 @@ type feed struct {
 
 func newFeed(st *store.Store) *feed {
 	f := &feed{
-		store: st, wakeup: loop.NewWakeup(), now: time.Now, ahead: func() time.Duration { return 0 }, wakeFirewalls: func() {},
+		store: st, wakeup: loop.NewWakeup(), now: time.Now, ahead: func() time.Duration { return 0 }, hear: func(context.Context) error { return nil }, wakeFirewalls: func() {},
 		place: make(map[netip.Prefix]int), lifts: make(map[netip.Prefix]error), waiting: make(map[netip.Prefix]store.State),
-		decided: true,
+		decided: true, heard: -1,
 	}
 	f.current.Store(&enforce.Snapshot{})
 	return f
@@ -121,13 +123,22 @@ func (f *feed) syncOnce(ctx context.Context) error {
 		f.showLifted()
 	}
 	f.lift(ctx)
-	version, err := f.store.Version(ctx)
+	version, guards, err := f.store.Versions(ctx)
 	if err != nil {
 		return err
 	}
 	if version < f.version {
 		// An emptied or restored database must not shrink the list by itself.
 		return fmt.Errorf("%w: the blacklist in it is at version %d, but was at %d; the blacklist already loaded stays in effect", state.ErrBehind, version, f.version)
+	}
+	if guards != f.heard { // first, so that no block of theirs is taken that this forbids
+		if err := f.hear(ctx); err != nil {
+			return err
+		}
+		f.heard = guards
+		f.checkEntries()
+		f.showLifted()
+		f.lift(ctx)
 	}
 	if version == f.version && len(f.untold) == 0 {
 		f.loaded = true

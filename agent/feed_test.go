@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -127,6 +128,35 @@ func TestNeverBlockLiftsWhatStands(t *testing.T) {
 	}
 	if _, err := f.store.Release(context.Background(), spared, store.ByOperator, "", time.Now()); err == nil {
 		t.Error("it still stands in the store")
+	}
+}
+
+// What another agent never blocks is taken over before its blocks are, once for each change, and what stands is lifted with the same look.
+func TestWhatOthersNeverBlockIsHeard(t *testing.T) {
+	spared, other := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.2/32")
+	f, _ := newTestFeed(t, spared.String(), other.String())
+	heard, fault := 0, error(nil)
+	f.hear = func(context.Context) error { heard++; return fault }
+	look := func(what string, want int) {
+		t.Helper()
+		heard = 0
+		if err := f.syncOnce(t.Context()); !errors.Is(err, fault) || heard != want {
+			t.Errorf("%s: heard %d times, not %d: %v", what, heard, want, err)
+		}
+	}
+	look("at first", 1)
+	look("nothing new", 0)
+	if err := f.store.Announce(t.Context(), store.Sign{Name: "south"}, []store.Guarded{{Address: spared, What: "in never_block"}}); err != nil {
+		t.Fatal(err)
+	}
+	fault = errors.New("the database is away")
+	look("a change, in vain", 1)
+	fault = nil
+	f.guard = func() *detect.Guard { return detect.NewGuard([]netip.Prefix{spared}, nil) }
+	look("again", 1)
+	look("nothing new again", 0)
+	if entries := f.current.Load().Entries; len(entries) != 1 || entries[0].Prefix != other {
+		t.Errorf("still %v", entries)
 	}
 }
 

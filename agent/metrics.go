@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"activedefense/agent/enforce"
+	"activedefense/agent/members"
 )
 
 // metrics is what /metrics shows: the state that Status gathers, read when it is asked for, so that
@@ -64,6 +65,8 @@ var (
 	descCheck      = desc("policy_check", "Always 1; the result of a policy check of the firewall: pass, warn, fail.", "firewall", "check", "result")
 	descListLines  = desc("firewall_list_not_taken", "List entries that the firewall does not accept, by reason: ignored, invalid.", "firewall", "why")
 	descLeftOut    = desc("firewall_left_out", "Blocked addresses for which the firewall has no room.", "firewall")
+	descStrays     = desc("firewall_strays", "Addresses that the firewall holds under our tag or in our group, and this database never blocked.", "firewall")
+	descMembers    = desc("members", "Agents on the database, this one included, by state: ok, behind, silent, unknown.", "state")
 	descCapacity   = desc("firewall_capacity", "Addresses or list entries that the firewall holds, of all owners; absent where nobody says.", "firewall")
 	descUsed       = desc("firewall_capacity_used", "How many of them are used, as far as is known.", "firewall")
 	descSeen       = desc("firewall_seen_timestamp_seconds", "When everything that the firewall holds was last read.", "firewall")
@@ -119,6 +122,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			count(descTurnedAway, float64(n), why)
 		}
 	}
+	states := make(map[string]int)
+	for _, m := range s.Members {
+		states[m.State]++
+	}
+	for _, state := range []string{members.OK, members.Behind, members.Silent, members.Unknown} {
+		gauge(descMembers, float64(states[state]), state)
+	}
 	for _, f := range s.Firewalls {
 		collectFirewall(&f, gauge)
 	}
@@ -161,6 +171,7 @@ func collectFirewall(f *enforce.Status, gauge func(d *prometheus.Desc, v float64
 	gauge(descPlan, float64(f.PlanAdd), f.Name, "add")
 	gauge(descPlan, float64(f.PlanRemove), f.Name, "remove")
 	gauge(descLeftOut, float64(f.LeftOut), f.Name)
+	gauge(descStrays, float64(f.Strays), f.Name)
 	gauge(descUnseen, float64(f.Unseen), f.Name)
 	if f.Capacity > 0 {
 		gauge(descCapacity, float64(f.Capacity), f.Name)

@@ -1,13 +1,16 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"activedefense/agent/enforce"
 	"activedefense/agent/labels"
 	"activedefense/agent/loop"
+	"activedefense/agent/members"
 	"activedefense/agent/own"
 	"activedefense/config"
 	"activedefense/detect"
@@ -34,7 +37,9 @@ func Known(ctx context.Context, cfg *config.Config, st *store.Store) (*own.Known
 	}
 	protected, _, protectedErr := st.Protected(ctx)
 	addresses.Take(protected)
-	return addresses.Known(), errors.Join(err, protectedErr)
+	guards, guardsErr := st.Guards(ctx)
+	addresses.Share(guards)
+	return addresses.Known(), errors.Join(err, protectedErr, guardsErr)
 }
 
 // renew makes what is known now of what is ours known to everyone.
@@ -45,12 +50,38 @@ func (a *Agent) renew() {
 	a.guard.Store(known.Guard)
 	a.known.Store(known)
 	a.relist.Wake()
+	a.announce.Wake()
 }
 
 // ours is what is known to belong to us.
 func (a *Agent) ours() *detect.Ours { return a.known.Load().Ours }
 
-// takeProtected takes over what the firewalls named, and has every entry of the blacklist held against it.
+// newMembers makes the agent's view of those on its database.
+func newMembers(a *Agent, st *store.Store) *members.Members {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	behind := func() string {
+		switch {
+		case !a.reading.Load():
+			return "its inputs are not open yet"
+		case a.lookout.CaughtUp(a.now()):
+			return ""
+		}
+		if why, _ := a.lookout.Last(); why != "" {
+			return why
+		}
+		return "not all lines have been read"
+	}
+	return members.New(members.Options{
+		Store: st, Started: a.started, Behind: behind, Known: a.known.Load, Back: a.fleet.Ask, Now: a.now, Log: a.log,
+		Sign: store.Sign{Name: cmp.Or(a.cfg.Name, host), Host: host, Version: a.version, Firewalls: enforce.Names(a.cfg)},
+	}, a.announce)
+}
+
+// takeProtected takes over what the firewalls named and what other agents never block, and has every entry of the blacklist held
+// against it.
 func (a *Agent) takeProtected(ctx context.Context) error {
 	st := a.store.Load()
 	if st == nil {
@@ -60,7 +91,12 @@ func (a *Agent) takeProtected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	guards, err := st.Guards(ctx)
+	if err != nil {
+		return err
+	}
 	a.own.Take(protected)
+	a.own.Share(guards)
 	a.renew()
 	if f := a.feed.Load(); f != nil {
 		f.recheck()

@@ -27,11 +27,12 @@ const (
 type releaser struct {
 	store        *store.Store
 	releaseAfter time.Duration
-	caughtUp     func() bool             // everything that the files hold has been read and stored
-	standing     func() int              // how many are blocked
-	mayBlock     func(netip.Prefix) bool // what may not, the feed lifts: it is nothing for the brake to judge
-	percent      int                     // the largest share of them that is released at once for being quiet
-	wake         func()                  // the blacklist changed
+	caughtUp     func() bool                                   // everything that the files hold has been read and stored
+	others       func(context.Context) (why string, err error) // for which other agents nobody may be found quiet; empty: for none
+	standing     func() int                                    // how many are blocked
+	mayBlock     func(netip.Prefix) bool                       // what may not, the feed lifts: it is nothing for the brake to judge
+	percent      int                                           // the largest share of them that is released at once for being quiet
+	wake         func()                                        // the blacklist changed
 	log          zerolog.Logger
 	now          func() time.Time // as far as it can be believed
 	brake        *releaseBrake
@@ -109,12 +110,14 @@ func (r *releaser) due(ctx context.Context, after time.Duration) (n int, err err
 	return n, err
 }
 
-// releaseOnce releases every entry whose time has come. While lines are still to be read, nobody is known
+// releaseOnce releases every entry whose time has come. While lines are still to be read, here or by another agent, nobody is known
 // to be quiet, and only what was blocked for a fixed time is released.
 func (r *releaser) releaseOnce(ctx context.Context) error {
 	after := r.releaseAfter
 	if !r.caughtUp() {
 		after = 0
+	} else if why, err := r.others(ctx); err != nil || why != "" {
+		after = 0 // who cannot be asked may be behind; those at a fixed time go on
 	}
 	if after > 0 {
 		due, err := r.due(ctx, after)

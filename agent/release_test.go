@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -45,6 +46,7 @@ type releaseTest struct {
 	feed  *feed
 	told  map[netip.Prefix]bool // what the pipeline was last told of an address: blocked or not
 	ready bool
+	wait  string // for which other agent
 	woken int
 }
 
@@ -55,7 +57,7 @@ func newReleaseTest(t *testing.T) *releaseTest {
 	r.feed, r.told = newTestFeed(t)
 	r.feed.releaseAfter, r.feed.now = testReleaseAfter, r.clock.now
 	r.releaser = &releaser{store: r.feed.store, releaseAfter: testReleaseAfter, log: zerolog.Nop(), now: r.clock.now,
-		caughtUp: func() bool { return r.ready }, standing: r.feed.standing, percent: 30, brake: &releaseBrake{}, mayBlock: func(p netip.Prefix) bool { return r.feed.guard().Check(p) == nil }, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
+		caughtUp: func() bool { return r.ready }, standing: r.feed.standing, percent: 30, brake: &releaseBrake{}, mayBlock: func(p netip.Prefix) bool { return r.feed.guard().Check(p) == nil }, others: func(context.Context) (string, error) { return r.wait, nil }, wake: func() { r.woken++; r.feed.wakeup.Wake() }}
 	return r
 }
 
@@ -267,6 +269,23 @@ func TestNobodyIsFoundQuietWhileLinesAreUnread(t *testing.T) {
 	r.expect("all lines are read")
 }
 
+func TestNobodyIsFoundQuietWhileAnotherAgentIsBehind(t *testing.T) {
+	r := newReleaseTest(t)
+	quiet := r.block("203.0.113.1/32", store.ByDetector, time.Time{})
+	r.block("203.0.113.2/32", store.ByOperator, r.clock.now().Add(time.Hour))
+	r.clock.add(2 * testReleaseAfter)
+	r.wait = "agent south on log2 is silent"
+	r.release()
+	r.expect("another agent is silent", quiet)
+	others := r.others
+	r.others = func(context.Context) (string, error) { return "", errors.New("the database is away") }
+	r.release()
+	r.expect("it is not known whether one is", quiet)
+	r.wait, r.others = "", others
+	r.release()
+	r.expect("none is")
+}
+
 func TestABlockForATimeEndsThenWhateverIsUnread(t *testing.T) {
 	r := newReleaseTest(t)
 	r.ready = false
@@ -335,7 +354,7 @@ func TestLoopsReleaseAndPruneByThemselves(t *testing.T) {
 		var loops sync.WaitGroup
 		var released time.Time
 		r := &releaser{store: st, releaseAfter: 2 * time.Minute, caughtUp: func() bool { return true }, log: zerolog.Nop(), now: time.Now,
-			standing: func() int { return 1 }, percent: 30, mayBlock: func(netip.Prefix) bool { return true }, brake: &releaseBrake{},
+			others: func(context.Context) (string, error) { return "", nil }, standing: func() int { return 1 }, percent: 30, mayBlock: func(netip.Prefix) bool { return true }, brake: &releaseBrake{},
 			wake: func() { released = time.Now() }}
 		p := &state.Pruner{Store: st, KeepRecords: 90 * time.Minute, Log: zerolog.Nop(), Now: time.Now, Agreed: func() bool { return true }}
 		loops.Go(func() { r.run(ctx) })

@@ -61,6 +61,7 @@ func (a *Agent) start(ctx context.Context) error {
 	}
 	m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
 	m.Lost = func() bool { return a.health.lostError() != nil }
+	m.Strays, m.Adopt = a.fleet.Strays, a.fleet.Adopt
 	a.teardown.Push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
 	if err != nil || f == nil {
@@ -70,12 +71,18 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.lookAtLabels() {
 		f.recheck()
 	}
+	if m.Accepted {
+		a.fleet.Adopt()
+	}
 	a.begin("following the blacklist", f.run)
+	others := newMembers(a, st)
+	a.members.Store(others)
+	a.begin("following the other agents", others.Run)
 	a.begin("tracking the state of the database", m.Run)
 	a.begin("the firewalls", func(ctx context.Context) error { return a.enforce(ctx, st) })
 	a.begin("refreshing own addresses", func(ctx context.Context) error { return a.refreshGuard(ctx, f) })
 	release := &releaser{store: st, releaseAfter: a.cfg.Blacklist.ReleaseAfter, caughtUp: func() bool { return a.lookout.CaughtUp(a.now()) },
-		standing: f.standing, mayBlock: mayBlock(a.guard.Load), percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
+		others: others.Waits, standing: f.standing, mayBlock: mayBlock(a.guard.Load), percent: releasePercent(a.cfg), wake: f.wakeup.Wake, log: a.log, now: a.believed, brake: &a.brake}
 	a.begin("releases", release.run)
 	prune := &state.Pruner{Store: st, KeepRecords: a.cfg.Store.KeepRecords, Log: a.log, Now: a.believed, Agreed: a.clock.Agreed}
 	a.begin("pruning", prune.Run)
@@ -213,14 +220,12 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Mar
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
 	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
+	f.hear = a.takeProtected
 	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
 		f.proven = make(map[netip.Prefix]time.Time)
 	}
 	load := func() error {
 		if err := m.Check(ctx); err != nil {
-			return err
-		}
-		if err := a.takeProtected(ctx); err != nil {
 			return err
 		}
 		return f.syncOnce(ctx)

@@ -8,6 +8,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/members"
 	"activedefense/agent/silence"
 	"activedefense/agent/trouble"
 )
@@ -15,7 +16,7 @@ import (
 // Status is the state of a running agent: GET /status and the command `status`.
 type Status struct {
 	Version       string                 `json:"version"`
-	Started       time.Time              `json:"started"`
+	Started       time.Time              `json:"started"` // of the program: a reload is no start
 	Now           time.Time              `json:"now"`
 	Configuration ConfigurationStatus    `json:"configuration"`
 	Troubles      []trouble.Trouble      `json:"troubles"` // what a person should see to, beside what the parts below say; empty when all is well
@@ -36,8 +37,9 @@ type Status struct {
 	Held          int                    `json:"held"`                    // that wait for a person: blacklist accept, or remove
 	Observed      int                    `json:"observed"`                // that a rule in mode observe found
 	Braked        int                    `json:"releases_braked"`         // quiet sources that the list's brake does not release
-	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read
+	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read, or another agent has not read
 	List          *edl.Status            `json:"list,omitempty"`
+	Members       []members.Status       `json:"members"` // the agents on this database; empty until it was reached
 	Ours          OursStatus             `json:"ours"`
 	Firewalls     []enforce.Status       `json:"firewalls"`
 	Policies      []enforce.PolicyStatus `json:"policies"`
@@ -65,10 +67,12 @@ type StoreStatus struct {
 type refusal struct {
 	at     time.Time
 	faults []string
+	here   bool
 }
 
-// Refused notes that a new configuration was refused, and why; this one stays in use.
-func (a *Agent) Refused(faults []string) { a.refused.Store(&refusal{a.now(), faults}) }
+// Refused notes that a new configuration was refused, and why; this one stays in use. here: there is no fault in it, but it cannot work on
+// this host as it is now.
+func (a *Agent) Refused(faults []string, here bool) { a.refused.Store(&refusal{a.now(), faults, here}) }
 
 func (a *Agent) configuration() ConfigurationStatus {
 	c := a.loaded
@@ -81,7 +85,7 @@ func (a *Agent) configuration() ConfigurationStatus {
 // Status gives the state now. It may be called from any goroutine, before and after Run too.
 func (a *Agent) Status() Status {
 	now := a.now()
-	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.started, Now: now, Inputs: []line.InputStatus{}}
+	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.begun, Now: now, Inputs: []line.InputStatus{}}
 	s.Store.HealthStatus = a.health.status()
 	if st := a.store.Load(); st != nil {
 		at := st.Place()
@@ -95,7 +99,10 @@ func (a *Agent) Status() Status {
 		s.Held, s.Observed = f.undecided()
 	}
 	s.Braked = a.brake.held()
-	s.Waiting, _ = a.lookout.Last()
+	s.Members = a.members.Load().Status()
+	if s.Waiting, _ = a.lookout.Last(); s.Waiting == "" {
+		s.Waiting = members.Waiting(s.Members)
+	}
 	if a.list != nil {
 		list := a.list.Status()
 		s.List = &list
@@ -115,13 +122,14 @@ func (a *Agent) Status() Status {
 // troubles is what a person should see to, the worst first.
 func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	why, since := a.lookout.Last()
+	refused := a.refused.Load()
 	away := trouble.Store(s.Store.Since, s.Store.Error)
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
-	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now),
+	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
 		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
-		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults))
+		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
 	if s.List != nil {
 		all = append(all, trouble.List(s.List, a.cfg, a.started, s.Now)...)
 	}

@@ -30,7 +30,7 @@ func TestWhatThereIsNoneOfIsAnEmptyList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"troubles", "inputs", "firewalls", "policies", "heard"} {
+	for _, name := range []string{"troubles", "inputs", "firewalls", "policies", "heard", "members"} {
 		if !strings.Contains(string(s), `"`+name+`":[]`) {
 			t.Errorf("%s is no empty list: %s", name, s)
 		}

@@ -15,6 +15,7 @@ import (
 // build makes the configuration of merged values and checks each, and then what must fit together.
 func (l *loader) build(s section) *Config {
 	c := &Config{
+		Name:       s.printable("name", 63),
 		StateDir:   s.filled("state_dir", "a folder such as /var/lib/activedefense"),
 		Log:        Log{Level: s.oneOf("log.level", levels), Format: s.oneOf("log.format", logFormats)},
 		Store:      Store{URL: s.store(), KeepRecords: s.duration("store.keep_records", minKeep, 0), MaxSize: sizeOf(s, "store.max_size", minSize, maxSize)},

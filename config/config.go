@@ -20,6 +20,7 @@ const DefaultPath = "/etc/activedefense/activedefense.yaml"
 // Config is one valid configuration. Load makes it; it is not changed afterwards. Printing it with
 // any verb of fmt, or as JSON, shows no secret.
 type Config struct {
+	Name       string // of this agent among several on one PostgreSQL; empty: the host's
 	StateDir   string // SQLite file, certificates, the last good list; never empty
 	Log        Log
 	Store      Store

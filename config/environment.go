@@ -32,6 +32,10 @@ func (l *loader) variable(name, value string) (key string, typed any) {
 	}
 	f, known := lookup(in)
 	if !known || f.kind == elements || strings.ToUpper(name) != name {
+		l.unknownKey(func() unknownKey {
+			best, _ := nearestVariable(name)
+			return unknownKey{fault: name, sibling: best}
+		})
 		l.fault(name, "unknown variable; %s", suggestVariable(name))
 		return "", nil
 	}
@@ -131,18 +135,28 @@ func (l *loader) overrideElements(path string, changes map[string]any, all []any
 	return all
 }
 
-// suggestVariable says what an unknown variable was perhaps meant to be.
-func suggestVariable(name string) string {
-	var names []string
+// variableOf is the name of the variable that sets a key of the schema, of a list its first element.
+func variableOf(path string) string {
+	return prefix + strings.ToUpper(strings.NewReplacer("[].", "__0__", ".", "__").Replace(path))
+}
+
+// nearestVariable finds the key whose variable is spelt alike.
+func nearestVariable(name string) (path string, found bool) {
+	var paths []string
 	for _, f := range schema {
 		if f.kind != elements {
-			names = append(names, prefix+strings.ToUpper(strings.NewReplacer("[].", "__0__", ".", "__").Replace(f.path)))
+			paths = append(paths, f.path)
 		}
 	}
 	// What all names share says nothing about which one is near.
 	own := func(n string) string { return strings.TrimPrefix(n, prefix) }
-	if best, ok := nearest(own(strings.ToUpper(name)), names, own, 1+len(own(name))/4); ok {
-		return "did you mean " + best + "?"
+	return nearest(own(strings.ToUpper(name)), paths, func(path string) string { return own(variableOf(path)) }, 1+len(own(name))/4)
+}
+
+// suggestVariable says what an unknown variable was perhaps meant to be.
+func suggestVariable(name string) string {
+	if path, ok := nearestVariable(name); ok {
+		return "did you mean " + variableOf(path) + "?"
 	}
 	return "a name is " + prefix + " and the key's path in capitals with __ for each dot, such as " + prefix + "STORE__URL"
 }

@@ -51,7 +51,7 @@ func TestExampleLoads(t *testing.T) {
 
 func TestExampleWithFirewallLoads(t *testing.T) {
 	c, warnings, err := loadBytes(uncommented(t))
-	if err != nil || keysOf(warnings) != "edl.url never_block" { // the firewall says what is ours
+	if err != nil || keysOf(warnings) != "edl.url networks.own never_block" { // the firewall says what is ours, and not all of it
 		t.Fatalf("Load = %v, warnings %v", err, warnings)
 	}
 	f := c.Firewalls[0]

@@ -47,6 +47,7 @@ func TestFaults(t *testing.T) {
 		{"text as truth", firewallWith(login + "\ninsecure_skip_verify: yes please"), "firewalls[0].insecure_skip_verify", "true or false"},
 		{"number as duration", "blacklist: {release_after: 30}", "blacklist.release_after", "with a unit"},
 		{"text as list", "never_block: 192.0.2.7", "never_block", "must be a list"},
+		{"zone as list", firewallWith(login + "\ninternet_zones: untrust"), "firewalls[0].internet_zones", "such as [untrust]"},
 		{"number in a list", "never_block: [192.0.2.7, 7]", "never_block[1]", "put it in quotes"},
 
 		{"state_dir", `state_dir: ""`, "state_dir", "is missing"},
@@ -98,6 +99,8 @@ func TestFaults(t *testing.T) {
 		{"never_block with host bits, mapped", "never_block: ['::ffff:198.51.100.9/120']", "never_block[0]", "use 198.51.100.0/24 for the network"},
 		{"never_block with a zone", "never_block: ['fe80::1%eth0']", "never_block[0]", "is not an address"},
 		{"release_after", "blacklist: {release_after: 59s}", "blacklist.release_after", "at least 1m"},
+
+		{"the agent's name", "name: ' north'", "name", "is not a valid name"},
 
 		{"edl listen", "edl: {listen: '8443'}", "edl.listen", "host:port"},
 		{"edl port", "edl: {listen: ':65536'}", "edl.listen", "1 to 65535"},

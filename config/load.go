@@ -36,17 +36,22 @@ type Options struct {
 // certificates), unless it is to go without. The error is nil or Faults; the warnings hold in either case.
 func Load(o Options) (*Config, []Warning, error) {
 	l := newLoader(o.Path)
+	return l.whole(l.open(o))
+}
+
+// open reads the file, and what can be of the configuration; nil: nothing can.
+func (l *loader) open(o Options) *Config {
 	l.withoutFiles = o.WithoutFiles
 	if o.Path == "" {
-		return l.load(nil, o.Environ)
+		return l.read(nil, o.Environ)
 	}
 	content, mode, err := readConfig(o.Path)
 	if err != nil {
 		l.fault(o.Path, "cannot be read: %v", cause(err))
-		return nil, nil, l.allFaults()
+		return nil
 	}
 	l.mode = mode
-	return l.load(rawbytes.Provider(content), o.Environ)
+	return l.read(rawbytes.Provider(content), o.Environ)
 }
 
 // mostConfig holds over a thousand firewalls. The YAML library compares every key of a section with every
@@ -78,9 +83,10 @@ type loader struct {
 	path     string      // of the file, for faults
 	mode     fs.FileMode // of the file
 	faults   Faults
-	unlisted int               // faults beyond mostFaults
-	faulted  map[string]bool   // keys that have a fault: one is enough
-	damaged  map[string]bool   // elements of lists that have a fault, such as "detect.ignore[3]."
+	unlisted int             // faults beyond mostFaults
+	faulted  map[string]bool // keys that have a fault: one is enough
+	damaged  map[string]bool // elements of lists that have a fault, such as "detect.ignore[3]."
+	unknown  []unknownKey
 	origin   map[string]string // the variable that set a key
 	warnings []Warning
 	glob     func(pattern string) ([]string, error) // filepath.Glob
@@ -122,7 +128,7 @@ func (l *loader) fault(key, format string, args ...any) {
 // faultedBelow tells whether a key, or anything below it, has a fault: then what is missing there was perhaps meant.
 func (l *loader) faultedBelow(key string) bool {
 	for faulted := range l.faulted {
-		if rest, ok := strings.CutPrefix(faulted, key); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+		if isBelow(faulted, key) {
 			return true
 		}
 	}
@@ -141,15 +147,29 @@ func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, Warning{Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
-// load merges defaults, the file if there is one, and the environment, and builds the configuration.
+// load is Load of what was read already.
 func (l *loader) load(from koanf.Provider, environ []string) (*Config, []Warning, error) {
+	return l.whole(l.read(from, environ))
+}
+
+// whole gives a configuration in which there is no fault.
+func (l *loader) whole(c *Config) (*Config, []Warning, error) {
+	if len(l.faults) > 0 {
+		return nil, l.warnings, l.allFaults()
+	}
+	return c, l.warnings, nil
+}
+
+// read merges defaults, the file if there is one, and the environment, and builds the configuration: where there are faults, of what is
+// left. nil: the file is no YAML.
+func (l *loader) read(from koanf.Provider, environ []string) *Config {
 	k := merged(presets(""), nil)
 	if from != nil {
 		if err := k.Load(from, parser{l}); err != nil {
 			if !errors.Is(err, errYAML) { // its faults are in the list
 				l.fault(l.path, "cannot be read: %v", err)
 			}
-			return nil, l.warnings, l.allFaults()
+			return nil
 		}
 	}
 	variables := env.Provider(".", env.Opt{
@@ -160,11 +180,7 @@ func (l *loader) load(from koanf.Provider, environ []string) (*Config, []Warning
 	if err := k.Load(variables, nil, koanf.WithMergeFunc(l.override)); err != nil {
 		l.fault("environment", "cannot be merged: %v", err)
 	}
-	c := l.build(section{l: l, k: k})
-	if len(l.faults) > 0 {
-		return nil, l.warnings, l.allFaults()
-	}
-	return c, l.warnings, nil
+	return l.build(section{l: l, k: k})
 }
 
 // merged gives values over flat defaults. Neither confmap nor koanf's plain merge has a way to fail.

@@ -48,7 +48,7 @@ func networks(s section) Networks {
 
 // fitNetworks checks what was named as ours, as a proxy and as never to be blocked.
 func (l *loader) fitNetworks(c *Config) {
-	known, tooWide := c.Networks.AskFirewalls && len(c.Firewalls) > 0, false
+	asked, known, tooWide := c.Networks.AskFirewalls && len(c.Firewalls) > 0, false, false
 	for i, p := range c.Networks.Own {
 		key := fmt.Sprintf("networks.own[%d]", i)
 		switch {
@@ -76,7 +76,11 @@ func (l *loader) fitNetworks(c *Config) {
 			l.fault(key, "%s overlaps %s of networks.own, but a proxy's records have clients from outside as their source, and ours never do; name it in one of the two", p, other)
 		}
 	}
-	if !known && !l.faultedBelow("networks") && !l.faultedBelow("firewalls") {
+	switch {
+	case known || l.faultedBelow("networks") || l.faultedBelow("firewalls"):
+	case asked:
+		l.warn("networks.own", "names nothing public, so what is yours is what the firewalls name: of the network of an interface that faces the internet its own address alone, since the rest may be the provider's, and refused records to the rest do not count; list your public networks (activedefense verify names what is taken as yours)")
+	default:
 		l.warn("networks.own", "no public address is known to be yours, so records of every destination count and your own addresses can be blocked; list your public networks, or add firewalls with networks.ask_firewalls on")
 	}
 	if len(c.NeverBlock) == 0 && !l.faultedBelow("never_block") {

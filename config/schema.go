@@ -33,6 +33,7 @@ type field struct {
 // schema is the whole contract: every key there is, its shape and its default, in the order in which
 // the example shows them and faults are reported.
 var schema = []field{
+	{"name", text, ""},
 	{"state_dir", text, "/var/lib/activedefense"},
 	{"log.level", text, "info"},
 	{"log.format", text, "auto"},

@@ -9,6 +9,17 @@ import (
 	"strings"
 )
 
+// unfilled stands above them where nobody is named, filled where some are.
+const (
+	unfilled = `Write here the
+    # addresses that your firewalls send from (of the management interface, unless a service route says otherwise), such as
+    # ["192.0.2.1", "192.0.2.2"]. Until then all are refused.
+`
+	filled = `These are the
+    # addresses that were given, and those of the configured firewalls; one that sends from another (a service route) is refused.
+`
+)
+
 // nobody stands in the rsyslog snippet for the senders that it accepts.
 const nobody = `["nobody-yet"]`
 
@@ -21,7 +32,8 @@ func RsyslogFor(senders []netip.Addr) []byte {
 	for _, a := range slices.Compact(slices.SortedFunc(slices.Values(senders), netip.Addr.Compare)) {
 		quoted = append(quoted, `"`+a.String()+`"`)
 	}
-	return bytes.Replace(Rsyslog, []byte(nobody), []byte("["+strings.Join(quoted, ", ")+"]"), 1)
+	named := bytes.Replace(Rsyslog, []byte(nobody), []byte("["+strings.Join(quoted, ", ")+"]"), 1)
+	return bytes.Replace(named, []byte(unfilled), []byte(filled), 1)
 }
 
 // Senders gives the management addresses of the firewalls, from which they send their logs unless a service route says

@@ -24,6 +24,9 @@ func TestSendersAreThoseThatTheConfigurationNames(t *testing.T) {
 	if want := `if not ($fromhost-ip == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]) then stop`; !strings.Contains(string(RsyslogFor(known)), want) {
 		t.Errorf("%s\nhas no %s", RsyslogFor(known), want)
 	}
+	if text := string(RsyslogFor(known)); strings.Contains(text, "Until then all are refused") || !strings.Contains(string(Rsyslog), unfilled) {
+		t.Errorf("it speaks of senders to be written where they are:\n%s", text)
+	}
 	if len(unknown) != 2 || !strings.Contains(unknown[0], "fw3.example.com") || !strings.Contains(unknown[1], "Panorama") {
 		t.Errorf("not known are %q", unknown)
 	}

@@ -19,6 +19,9 @@ func (l *loader) shape(tree map[string]any, at, in string) {
 		f, known := lookup(in + key)
 		switch {
 		case strings.Contains(key, "."):
+			l.unknownKey(func() unknownKey {
+				return unknownKey{fault: at + fmt.Sprintf("%q", clip(key)), in: in, others: []string{in + strings.ToLower(key)}}
+			})
 			l.fault(at+fmt.Sprintf("%q", clip(key)), "unknown key: a key cannot contain a dot; nest the parts instead")
 			delete(tree, key)
 		case known && f.kind == elements:
@@ -40,6 +43,7 @@ func (l *loader) shape(tree map[string]any, at, in string) {
 			}
 			delete(tree, key)
 		default:
+			l.unknownKey(func() unknownKey { return suggestion{key, at, in}.unknown(at + plainKey(key)) })
 			l.fault(at+plainKey(key), "unknown key; %s", suggestion{key, at, in})
 			delete(tree, key)
 		}
@@ -161,7 +165,11 @@ func (l *loader) shapeValues(at string, value any) (any, bool) {
 func (l *loader) shapeList(at string, value any) (any, bool) {
 	all, ok := value.([]any)
 	if !ok {
-		l.fault(at, "must be a list, such as [192.0.2.7, 198.51.100.0/24]")
+		such := "[192.0.2.7, 198.51.100.0/24]"
+		if strings.HasSuffix(at, ".internet_zones") {
+			such = "[untrust]"
+		}
+		l.fault(at, "must be a list, such as %s", such)
 		return nil, false
 	}
 	texts := make([]string, len(all))

@@ -9,9 +9,22 @@ import (
 // out, since of very many faults not all are.
 type suggestion struct{ key, at, in string }
 
-// String gives a sibling that is spelt alike or has it as a word of its name, the same key in another section, or else what is known here.
+// String gives what was perhaps meant, or else what is known here.
 func (s suggestion) String() string {
-	var siblings, elsewhere []string
+	siblings, sibling, elsewhere := s.look()
+	switch {
+	case sibling != "":
+		return "did you mean " + s.at + sibling + "?"
+	case len(elsewhere) > 0:
+		return "did you mean " + elsewhere[0] + "?"
+	}
+	return "known keys: " + strings.Join(siblings, ", ")
+}
+
+// look gives the keys beside the unknown one, that of them which is spelt alike or has it as a word of its name, or else the paths of the
+// same key in other sections.
+func (s suggestion) look() (siblings []string, sibling string, elsewhere []string) {
+	var others []string
 	for _, f := range schema {
 		if rest, here := strings.CutPrefix(f.path, s.in); here {
 			name, _, _ := strings.Cut(strings.TrimSuffix(rest, "[]"), ".")
@@ -21,23 +34,32 @@ func (s suggestion) String() string {
 			}
 		}
 		if !strings.HasPrefix(f.path, "detect.ignore[].") { // which are words for many things
-			elsewhere = append(elsewhere, f.path)
+			others = append(others, f.path)
 		}
 	}
 	whole := func(name string) string { return name }
 	if best, ok := nearest(strings.ToLower(s.key), siblings, whole, 1+len(s.key)/4); ok {
-		return "did you mean " + s.at + best + "?"
+		return siblings, best, nil
 	}
 	for _, name := range siblings {
 		if word := strings.TrimSuffix(strings.ToLower(s.key), "s"); slices.Contains(strings.Split(name, "_"), word) {
-			return "did you mean " + s.at + name + "?"
+			return siblings, name, nil
 		}
 	}
 	lastPart := func(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
-	if best, ok := nearest(strings.ToLower(s.key), elsewhere, lastPart, 1); ok {
-		return "did you mean " + best + "?"
+	if best, ok := nearest(strings.ToLower(s.key), others, lastPart, 1); ok {
+		elsewhere = slices.DeleteFunc(others, func(path string) bool { return lastPart(path) != lastPart(best) })
 	}
-	return "known keys: " + strings.Join(siblings, ", ")
+	return siblings, "", elsewhere
+}
+
+// unknown is the key as the parts of a configuration see it, whose fault is that of a key.
+func (s suggestion) unknown(fault string) unknownKey {
+	_, sibling, others := s.look()
+	if sibling != "" {
+		sibling = s.in + sibling
+	}
+	return unknownKey{fault, s.in, sibling, others}
 }
 
 // nearest finds the candidate at the smallest edit distance, by what of gives of it, if at most the

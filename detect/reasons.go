@@ -29,7 +29,7 @@ func (k *known) notAgainst(ev *Event, p *party) string {
 	case !canBeSource(p.addr):
 		return becausePrivate
 	case !isLogin(ev) && k.elsewhere(p.dst):
-		return "the destination is not ours: it is nobody's business of ours (networks.own)"
+		return "the destination is not known to be ours; if it is, name its network in networks.own (activedefense status --all lists what is taken as ours)"
 	}
 	return ""
 }

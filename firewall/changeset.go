@@ -32,6 +32,7 @@ type limits struct {
 	MaxTimeout        time.Duration // longest timeout that the firewall takes; 0: 30 days
 	Networks          bool          // the firewall takes IPv4 networks
 	MayBlock          mayBlock
+	Strays            map[netip.Prefix]bool // what stands and is not ours: it is not removed, and the brake does not count it
 }
 
 // mayBlock tells what may be blocked at all; nil: everything. What may not be passes the brake: it goes in any number, and does
@@ -74,11 +75,15 @@ func compare(desired []Entry, actual map[netip.Prefix]registration, l limits) ch
 			want.set(p, i)
 		}
 	}
-	standing, stand := make([]bool, len(desired)), 0
+	standing, stand, strays := make([]bool, len(desired)), 0, 0
 	for p, held := range actual {
 		i, wanted := want.get(p)
 		if !wanted {
-			changes.Unregister = append(changes.Unregister, p)
+			if l.Strays[p] {
+				strays++
+			} else {
+				changes.Unregister = append(changes.Unregister, p)
+			}
 			continue
 		}
 		standing[i] = true
@@ -100,6 +105,11 @@ func compare(desired []Entry, actual map[netip.Prefix]registration, l limits) ch
 		missing = append(missing, Entry{Prefix: p, Until: e.Until, Since: e.Since, Rank: e.Rank})
 	}
 	changes.arrange(missing, actual, l)
+	spared := slices.DeleteFunc(slices.Clone(changes.Unregister), l.MayBlock.allows)
+	lost := len(changes.Unregister) - len(spared)
+	if changes.Braked = Braked(lost, len(actual)-strays-len(spared), l.MaxRemovalPercent); changes.Braked != nil {
+		changes.Unregister = spared
+	}
 	return changes
 }
 
@@ -142,7 +152,7 @@ func number(p netip.Prefix) uint64 {
 	return uint64(binary.BigEndian.Uint32(a[:]))<<8 | uint64(p.Bits())
 }
 
-// arrange puts everything in order, and the brake on.
+// arrange puts everything in order.
 func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]registration, l limits) {
 	slices.SortFunc(missing, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(b.Rank, a.Rank), b.Since.Compare(a.Since), compareEnds(b.Until, a.Until), ComparePrefixes(a.Prefix, b.Prefix))
@@ -156,11 +166,6 @@ func (changes *changeset) arrange(missing []Entry, actual map[netip.Prefix]regis
 	})
 	slices.SortFunc(changes.Unregister, ComparePrefixes)
 	slices.SortFunc(changes.Unsupported, func(a, b Unsupported) int { return ComparePrefixes(a.Prefix, b.Prefix) })
-	spared := slices.DeleteFunc(slices.Clone(changes.Unregister), l.MayBlock.allows)
-	lost := len(changes.Unregister) - len(spared)
-	if changes.Braked = Braked(lost, len(actual)-len(spared), l.MaxRemovalPercent); changes.Braked != nil {
-		changes.Unregister = spared
-	}
 }
 
 // without takes out what the firewall has refused.

@@ -54,6 +54,8 @@ type Report struct {
 	Refused             []Refused // not tried again before the next full pass
 	Untagged            []Refused // blocked, but the firewall does not take the tag of their rule, or does not let go of it
 	Braked              *Brake
+	Sorted              bool           // it was found out what is Stray
+	Stray               []netip.Prefix // what stands under our tag or in our group and was never ours (see the type), in order of address
 	Committed           bool           // a commit of ours was carried out
 	Backlog             int            // changes for which TagOptions.PassTime was too short; the next pass should follow at once
 	Waiting             time.Duration  // not 0: changes wait for their time, which is then; the next pass should come no later

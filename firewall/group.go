@@ -23,6 +23,7 @@ type GroupOptions struct {
 	MayBlock          func(netip.Prefix) bool // as in TagOptions
 	MaxMembers        int                     // of a static address group; 0: 2500
 	CommitInterval    time.Duration           // between two commits; the first after a longer pause goes out at once; 0: 1 minute
+	Stray             Stray                   // nil: all objects of our names in the group are ours
 }
 
 // Group keeps a static address group level with a blacklist. Every address is an address object of ours; changes are
@@ -43,6 +44,7 @@ type Group struct {
 	device    *xmlapi.Device // that takes changes
 	admin     string         // as whom we act; "": not known yet
 	candidate groupState
+	strays    map[netip.Prefix]bool // among them: not ours
 	running   map[netip.Prefix]bool // blocked by the running configuration
 	clean     bool                  // the running configuration holds what the candidate holds
 	tried     time.Time             // when the last commit was sent; zero: none

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"activedefense/firewall/room"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -32,8 +33,9 @@ func (p *groupPass) run(desired []Entry, full bool) error {
 		if err := p.read(); err != nil {
 			return err
 		}
+		p.sortOutStrays(desired)
 	}
-	changes := compareGroup(g.opts.Names, desired, g.candidate, g.opts.MaxMembers, g.opts.MaxRemovalPercent, g.opts.MayBlock)
+	changes := compareGroup(g.opts.Names, p.withStrays(desired), g.candidate, g.opts.MaxMembers, g.opts.MaxRemovalPercent, g.opts.MayBlock)
 	p.report.Unsupported, p.report.Refused, p.report.Braked = changes.unsupported, changes.refused, changes.braked
 	p.report.LeftOut = changes.leftOut()
 	if err := p.edit(changes); err != nil {
@@ -46,6 +48,32 @@ func (p *groupPass) run(desired []Entry, full bool) error {
 		return nil
 	}
 	return p.commit()
+}
+
+// sortOutStrays has asked which members that are not desired were never ours. They are not told as held.
+func (p *groupPass) sortOutStrays(desired []Entry) {
+	g := p.g
+	standing, wanted := g.candidate.blocked(g.opts.Names), PrefixSet(desired)
+	maps.DeleteFunc(standing, func(prefix netip.Prefix, _ bool) bool { return wanted[prefix] })
+	g.strays = p.report.sortOut(p.ctx, g.opts.Stray, slices.SortedFunc(maps.Keys(standing), ComparePrefixes))
+	stray := func(e Entry) bool { return g.strays[e.Prefix] }
+	p.report.Renewed = slices.DeleteFunc(p.report.Renewed, stray)
+	p.report.Seen = p.report.Renewed
+}
+
+// withStrays adds to what is desired what is not ours and stays: it stood first. What is desired is no stray from then on.
+func (p *groupPass) withStrays(desired []Entry) []Entry {
+	if len(p.g.strays) == 0 {
+		return desired
+	}
+	for prefix := range PrefixSet(desired) {
+		delete(p.g.strays, prefix)
+	}
+	desired = slices.Clip(desired)
+	for prefix := range p.g.strays {
+		desired = append(desired, Entry{Prefix: prefix, Rank: room.Manual})
+	}
+	return desired
 }
 
 // read asks for both configurations.

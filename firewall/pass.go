@@ -38,6 +38,8 @@ type pass struct {
 	suspect  map[netip.Prefix]string // what the firewall did not take or keep before, and why
 	probed   []netip.Prefix          // those of suspect that this pass tries
 	deferred []change                // those that wait for the outcome
+
+	unproven map[netip.Prefix]bool // what a full pass found that did not stand before, or was a stray
 }
 
 func (p *pass) run(desired []Entry, full bool) error {
@@ -82,6 +84,7 @@ func (p *pass) run(desired []Entry, full bool) error {
 		return err
 	}
 	f.stale, f.full, p.planned = false, false, false
+	p.sortOutStrays(desired)
 	changes := p.compare(desired)
 	p.await(&changes)
 	p.probe(&changes)
@@ -97,11 +100,29 @@ func (p *pass) run(desired []Entry, full bool) error {
 	return p.makeRoom(desired)
 }
 
-// compare compares with what is remembered.
+// sortOutStrays has asked which of what is not desired was never ours.
+func (p *pass) sortOutStrays(desired []Entry) {
+	f := p.f
+	var ask []netip.Prefix
+	if len(p.unproven) > 0 {
+		ask = compare(desired, f.held, limits{MaxRemovalPercent: 100, Now: f.now()}).Unregister
+		ask = slices.DeleteFunc(ask, func(prefix netip.Prefix) bool { return !p.unproven[prefix] })
+	}
+	f.strays = p.report.sortOut(p.ctx, f.opts.Stray, ask)
+}
+
+// compare compares with what is remembered. What is desired is no stray from then on.
 func (p *pass) compare(desired []Entry) changeset {
 	f := p.f
+	if len(f.strays) > 0 {
+		for _, e := range desired {
+			if prefix, ok := Normalize(e.Prefix); ok {
+				delete(f.strays, prefix)
+			}
+		}
+	}
 	changes := compare(desired, f.held, limits{
-		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: TakesNetworks(f.device.Version()), MayBlock: f.opts.MayBlock,
+		MaxRemovalPercent: f.opts.MaxRemovalPercent, Now: f.now(), MaxTimeout: maxTagTimeout, Networks: TakesNetworks(f.device.Version()), Strays: f.strays, MayBlock: f.opts.MayBlock,
 	})
 	p.report.Unsupported, p.report.Braked = changes.Unsupported, changes.Braked
 	return changes
@@ -169,6 +190,12 @@ func (p *pass) learn(found map[netip.Prefix]registration) {
 		}
 	}
 	slices.SortFunc(p.report.Gone, ComparePrefixes)
+	p.unproven = make(map[netip.Prefix]bool)
+	for prefix := range found {
+		if _, stood := f.held[prefix]; !stood || f.strays[prefix] {
+			p.unproven[prefix] = true
+		}
+	}
 	f.held, f.saved = found, nil
 }
 

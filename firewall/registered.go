@@ -118,6 +118,17 @@ func (pg *page) add(row *xmlapi.Node, tag string) {
 	}
 }
 
+// Count gives how many addresses bear the tag on the firewall, whether we registered them in this run or not. It changes nothing.
+func (f *Tags) Count(ctx context.Context) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.identify(ctx); err != nil {
+		return 0, err
+	}
+	all, err := f.readAll(ctx)
+	return len(all), err
+}
+
 // readAll reads everything that bears our tag, page by page. What comes and goes between two pages may be missed or
 // seen twice; the union of the pages is taken, for registering what stands already does no harm, and only what was
 // seen is ever removed.

@@ -57,6 +57,9 @@ func (t *RuleTags) Restore(until map[netip.Prefix]time.Time) {
 	}
 }
 
+// Count is that of Tags, of the tag that all bear.
+func (t *RuleTags) Count(ctx context.Context) (int, error) { return t.all.Count(ctx) }
+
 // Reconcile makes one pass, as that of Tags does. The Report is of the tag that all bear; of the tags of rules it has in Untagged
 // what the firewall did not take, and Backlog, Calls and Took count them.
 func (t *RuleTags) Reconcile(ctx context.Context, desired []Entry, full bool) (Report, error) {

@@ -17,7 +17,7 @@ const minBatch = 32
 
 // TagOptions say what is kept on the firewall in dynamic-tag mode.
 type TagOptions struct {
-	Tag               string // owned by us alone: what bears it and is not wanted is removed
+	Tag               string // owned by us alone: what bears it and is not wanted is removed, but for strays
 	MaxRemovalPercent int    // the brake: 1 to 100 (off); 0: 30
 	BatchSize         int    // addresses in one message, at most 1000; 0: 500
 
@@ -29,6 +29,8 @@ type TagOptions struct {
 	// (Report.Backlog), so that what is new does not wait behind a long backlog. Two messages are always sent. 0: a pass
 	// sends everything.
 	PassTime time.Duration
+
+	Stray Stray // nil: what bears the tag is ours
 }
 
 // Tags keeps the registered addresses of a firewall level with a blacklist. Its methods may be called from any
@@ -41,6 +43,7 @@ type Tags struct {
 	mu       sync.Mutex // held during a pass; guards what follows
 	seen     xmlapi.History
 	held     map[netip.Prefix]registration // what the firewall holds as far as we know
+	strays   map[netip.Prefix]bool         // among held: not ours
 	saved    map[netip.Prefix]time.Time    // given to Restore, until the first read
 	stale    bool                          // held is in doubt: the next pass reads first
 	mended   map[netip.Prefix]time.Time    // when what stands longer than we asked was last found so

@@ -165,6 +165,43 @@ func (n *enforced) enforcements(ctx context.Context, condition string, arg any) 
 	return list, err
 }
 
+// NeverBlocked gives those of the addresses and networks that were never blocked, by whatever entry of the blacklist, and are not noted as
+// enforced on the firewall either. An IPv6 address counts as blocked with a network that holds it.
+func (n *enforced) NeverBlocked(ctx context.Context, firewall string, addresses []netip.Prefix) (never []netip.Prefix, err error) {
+	as := make(map[netip.Prefix][]netip.Prefix) // what may be found, and whom that is for
+	for _, p := range addresses {
+		address, err := canonical(p)
+		if err != nil {
+			return nil, err
+		}
+		as[address] = append(as[address], p)
+		for bits := address.Bits() - 1; address.Addr().Is6() && bits >= widestIPv6; bits-- {
+			network := netip.PrefixFrom(address.Addr(), bits).Masked()
+			as[network] = append(as[network], p)
+		}
+	}
+	rows := make([][]any, 0, len(as))
+	for p := range as {
+		rows = append(rows, []any{p.String(), clean(firewall)})
+	}
+	known := make(map[netip.Prefix]bool)
+	err = n.view(ctx, "look up what was ever blocked", func(ctx context.Context, tx *sql.Tx) error {
+		return n.forRows(ctx, tx, `SELECT t.column1 FROM (`, `) AS t WHERE EXISTS (SELECT 1 FROM blacklist AS b WHERE b.address = t.column1 AND b.state = 0)
+			OR EXISTS (SELECT 1 FROM enforced AS e WHERE e.firewall = t.column2 AND e.address = t.column1 AND e.left_out = 0)`, []string{"cidr", "text"}, rows, func(rows *sql.Rows) error {
+			var p netip.Prefix
+			err := rows.Scan(intoPrefix{&p})
+			for _, of := range as[p] {
+				known[of] = true
+			}
+			return err
+		})
+	})
+	return slices.DeleteFunc(slices.Clone(addresses), func(p netip.Prefix) bool { return known[p] }), err
+}
+
+// widestIPv6 is the widest IPv6 network that is ever blocked.
+const widestIPv6 = 32
+
 func bit(b bool) int {
 	if b {
 		return 1

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 	"time"
@@ -106,5 +107,28 @@ func TestWhenAFirewallWasSeenToHoldABlock(t *testing.T) {
 		if len(other) != 2 || !other[1].Seen.IsZero() {
 			t.Errorf("another firewall was not read: %+v", other)
 		}
+	})
+}
+
+// What this database never blocked is somebody else's; what it blocks, blocked once, noted there, or holds a network of is not.
+func TestNeverBlocked(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s, ctx := db.open("one"), context.Background()
+		held := inState(Held, noon())
+		held.Address = prefix("203.0.113.3")
+		commit(t, s, &Batch{Blocks: []Block{held,
+			{Address: prefix("203.0.113.1"), Rule: "port-scan", By: ByDetector, BlockedAt: noon()}, {Address: prefix("203.0.113.2"), Rule: "port-scan", By: ByDetector, BlockedAt: noon()},
+			{Address: prefix("2001:db8:1::/64"), Rule: "port-scan", By: ByDetector, BlockedAt: noon()}}})
+		_, err := s.Release(ctx, prefix("203.0.113.2"), ByOperator, "", noon())
+		must(t, err)
+		must(t, s.SaveEnforced(ctx, "FW-1", []Enforcement{{Address: prefix("203.0.113.4")}}, nil))
+		must(t, s.SaveEnforced(ctx, "FW-2", []Enforcement{{Address: prefix("203.0.113.5")}}, nil))
+		var ask []netip.Prefix
+		for _, text := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5", "203.0.113.6", "2001:db8:1::9", "2001:db8:2::9", "203.0.113.0/24"} {
+			ask = append(ask, prefix(text))
+		}
+		never, err := s.NeverBlocked(ctx, "FW-1", ask)
+		must(t, err)
+		equal(t, "never blocked", never, []netip.Prefix{prefix("203.0.113.3"), prefix("203.0.113.5"), prefix("203.0.113.6"), prefix("2001:db8:2::9"), prefix("203.0.113.0/24")})
 	})
 }

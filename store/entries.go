@@ -14,10 +14,16 @@ import (
 // Version is a number that grows with every commit that changes the blacklist: blocks, releases, new
 // expiries, and touches. It is cheap enough to be asked several times a second.
 func (l *blacklist) Version(ctx context.Context) (version int64, err error) {
+	version, _, err = l.Versions(ctx)
+	return version, err
+}
+
+// Versions gives Version, and a number that grows with every change of what Guards or Protected give.
+func (l *blacklist) Versions(ctx context.Context) (version, guards int64, err error) {
 	err = l.bound(ctx, func(ctx context.Context) error {
-		return l.readers.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = 'blacklist'`).Scan(&version)
+		return l.readers.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), (SELECT value FROM counters WHERE name = 'guards')`).Scan(&version, &guards)
 	})
-	return version, l.failed("read the blacklist's version", err)
+	return version, guards, l.failed("read the blacklist's version", err)
 }
 
 // Changes calls fn for the entries, in force or released, that changed after version since, each once in

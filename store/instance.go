@@ -1,10 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -203,4 +207,242 @@ func (inst *instance) savePositions(ctx context.Context, tx *sql.Tx, positions [
 		rows = append(rows, []any{inst.agent, id})
 	}
 	return inst.forRows(ctx, tx, `DELETE FROM positions WHERE (agent, id) IN (`, `)`, []string{"smallint", "bigint"}, rows, nil)
+}
+
+// Sign is what an agent says of itself to those that share its database.
+type Sign struct {
+	Name      string // as operators call it; several may be called the same
+	Host      string // on which it runs
+	Version   string // of the program
+	Firewalls []string
+	Uptime    time.Duration // since it was started
+	Behind    string        // what it has not read yet; "": nothing
+}
+
+// Guarded is an address or network that an agent never blocks.
+type Guarded struct {
+	Agent   string // its name
+	Address netip.Prefix
+	What    string // what it is there, as it reads after "is"
+}
+
+// Member is an agent that has said of itself what a Sign holds, and was not forgotten. Its times are those of the database's
+// clock, whatever the hosts' clocks say; of SQLite this host's.
+type Member struct {
+	ID        int64
+	Name      string
+	Host      string
+	Version   string
+	Firewalls []string
+	Started   time.Time
+	Seen      time.Time     // its last sign of life
+	Silence   time.Duration // since then, when Members was asked
+	Behind    string        // what it has not read yet; "": nothing
+	Guarded   int           // addresses and networks that it never blocks
+	Self      bool          // the instance that asks
+}
+
+// clock is the time of the database's server, which is the same for all agents on it; of SQLite this host's.
+func (d *database) clock(ctx context.Context, tx *sql.Tx) (now time.Time, err error) {
+	if d.kind == kindSQLite {
+		return d.now(), nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	return now, err
+}
+
+// Announce says who this instance is, and what it never blocks: each address once, what comes first counts. What it said before is
+// replaced.
+func (inst *instance) Announce(ctx context.Context, s Sign, guard []Guarded) error {
+	want := make(map[netip.Prefix]string, len(guard))
+	for _, g := range guard {
+		address, err := canonical(g.Address)
+		if err != nil {
+			return err
+		}
+		if _, named := want[address]; !named {
+			want[address] = clean(g.What)
+		}
+	}
+	return inst.update(ctx, "say what this agent is", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		if inst.kind == kindSQLite { // its file is one agent's, whatever that was called before
+			for _, table := range []string{"agent_guards", "agent_signs"} {
+				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent <> $1`, inst.agent); err != nil {
+					return err
+				}
+			}
+		}
+		now, err := inst.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO agent_signs (agent, name, host, version, firewalls, started_at, seen_at, behind) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (agent) DO UPDATE SET name = excluded.name, host = excluded.host, version = excluded.version, firewalls = excluded.firewalls,
+				started_at = excluded.started_at, seen_at = excluded.seen_at, behind = excluded.behind`,
+			inst.agent, clean(s.Name), clean(s.Host), clean(s.Version), clean(strings.Join(s.Firewalls, "\n")), inst.stamp(now.Add(-s.Uptime)), inst.stamp(now), clean(s.Behind))
+		if err != nil {
+			return err
+		}
+		return inst.saveGuard(ctx, tx, want)
+	})
+}
+
+// saveGuard makes what is kept of the guard what is wanted. Only what differs is written.
+func (inst *instance) saveGuard(ctx context.Context, tx *sql.Tx, want map[netip.Prefix]string) error {
+	same := make(map[netip.Prefix]bool, len(want))
+	var gone, rows [][]any
+	err := forEach(ctx, tx, func(rows *sql.Rows) error {
+		var g Guarded
+		err := rows.Scan(intoPrefix{&g.Address}, &g.What)
+		if what, wanted := want[g.Address]; wanted && what == g.What {
+			same[g.Address] = true
+		} else {
+			gone = append(gone, []any{inst.agent, g.Address.String()})
+		}
+		return err
+	}, `SELECT address, what FROM agent_guards WHERE agent = $1`, inst.agent)
+	if err != nil {
+		return err
+	}
+	for address, what := range want {
+		if !same[address] {
+			rows = append(rows, []any{inst.agent, address.String(), what})
+		}
+	}
+	if len(gone)+len(rows) == 0 {
+		return nil
+	}
+	if err := inst.forRows(ctx, tx, `DELETE FROM agent_guards WHERE (agent, address) IN (`, `)`, []string{"smallint", "cidr"}, gone, nil); err != nil {
+		return err
+	}
+	if err := inst.forRows(ctx, tx, `INSERT INTO agent_guards (agent, address, what) `, ``, []string{"smallint", "cidr", "text"}, rows, nil); err != nil {
+		return err
+	}
+	return guardsChanged(ctx, tx)
+}
+
+// guardsChanged has all agents read anew what is never blocked.
+func guardsChanged(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `UPDATE counters SET value = value + 1 WHERE name = 'guards'`)
+	return err
+}
+
+// SignOfLife says that this instance lives, and what it has not read yet. It is not known when it never announced itself, or was forgotten
+// since.
+func (inst *instance) SignOfLife(ctx context.Context, behind string) (known bool, err error) {
+	err = inst.update(ctx, "give a sign of life", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		now, err := inst.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		result, err := tx.ExecContext(ctx, `UPDATE agent_signs SET seen_at = $1, behind = $2 WHERE agent = $3`, inst.stamp(now), clean(behind), inst.agent)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		known = n > 0
+		return err
+	})
+	return known, err
+}
+
+// Guards gives what the other agents never block, also those that are silent, in order of agent and address.
+func (inst *instance) Guards(ctx context.Context) (list []Guarded, err error) {
+	err = inst.view(ctx, "read what other agents never block", func(ctx context.Context, tx *sql.Tx) error {
+		list = nil
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var g Guarded
+			err := rows.Scan(&g.Agent, intoPrefix{&g.Address}, &g.What)
+			list = append(list, g)
+			return err
+		}, `SELECT s.name, g.address, g.what FROM agent_guards AS g JOIN agent_signs AS s ON s.agent = g.agent WHERE g.agent <> $1`, inst.agent)
+	})
+	slices.SortFunc(list, func(a, b Guarded) int {
+		return cmp.Or(cmp.Compare(a.Agent, b.Agent), comparePrefix(a.Address, b.Address), cmp.Compare(a.What, b.What))
+	})
+	return list, err
+}
+
+// Members gives the agents on this database, by name.
+func (inst *instance) Members(ctx context.Context) (list []Member, err error) {
+	err = inst.view(ctx, "read which agents there are", func(ctx context.Context, tx *sql.Tx) error {
+		list = nil
+		now, err := inst.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var m Member
+			var firewalls string
+			err := rows.Scan(&m.ID, &m.Name, &m.Host, &m.Version, &firewalls, intoTime{&m.Started}, intoTime{&m.Seen}, &m.Behind, &m.Guarded)
+			m.Silence, m.Self = max(now.Sub(m.Seen), 0), m.ID == inst.agent
+			if firewalls != "" {
+				m.Firewalls = strings.Split(firewalls, "\n")
+			}
+			list = append(list, m)
+			return err
+		}, `SELECT agent, name, host, version, firewalls, started_at, seen_at, behind, (SELECT count(*) FROM agent_guards AS g WHERE g.agent = s.agent)
+			FROM agent_signs AS s`)
+	})
+	slices.SortFunc(list, func(a, b Member) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return list, err
+}
+
+// Forget forgets an agent that has given no sign of life for so long, with what it never blocks and what its
+// firewalls named that no other agent has. One that has, meanwhile, is left as it is:
+// forgotten is false. An agent that comes back announces itself anew.
+func (inst *instance) Forget(ctx context.Context, id int64, silence time.Duration) (forgotten bool, err error) {
+	err = inst.update(ctx, "forget an agent", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
+		forgotten = false
+		now, err := inst.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		// It takes the row first, so that an agent that comes back waits, and finds that it is not known.
+		result, err := tx.ExecContext(ctx, `UPDATE agent_signs SET behind = behind WHERE agent = $1 AND seen_at <= $2`, id, inst.stamp(now.Add(-silence)))
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		firewalls, err := firewallsOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		for _, table := range []string{"agent_guards", "agent_signs"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent = $1`, id); err != nil {
+				return err
+			}
+		}
+		for _, firewall := range firewalls {
+			for _, table := range []string{"protected_asked", "protected"} { // in the order of SaveProtected
+				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE firewall = $1`, firewall); err != nil {
+					return err
+				}
+			}
+		}
+		forgotten = true
+		return guardsChanged(ctx, tx)
+	})
+	return forgotten, err
+}
+
+// firewallsOf gives the firewalls of an agent that no other one has.
+func firewallsOf(ctx context.Context, tx *sql.Tx, id int64) (own []string, err error) {
+	others := make(map[string]bool)
+	err = forEach(ctx, tx, func(rows *sql.Rows) error {
+		var agent int64
+		var firewalls string
+		err := rows.Scan(&agent, &firewalls)
+		for name := range strings.Lines(firewalls) {
+			if name = strings.TrimSuffix(name, "\n"); agent == id {
+				own = append(own, name)
+			} else {
+				others[name] = true
+			}
+		}
+		return err
+	}, `SELECT agent, firewalls FROM agent_signs`)
+	return slices.DeleteFunc(own, func(name string) bool { return others[name] }), err
 }

@@ -167,6 +167,27 @@ func (l *listed) Unlist(ctx context.Context, file LabelFile, addresses []netip.P
 	return released, err
 }
 
+// UnlistAll does what Unlist does with all that the label files of another agent list, which is gone for good. One that comes back lists
+// it again.
+func (l *listed) UnlistAll(ctx context.Context, agent int64, reason string, at time.Time) (released int, err error) {
+	of := &listed{l.database, agent}
+	files, err := of.Listed(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for file, list := range files {
+		var addresses []netip.Prefix
+		for _, one := range list {
+			addresses = append(addresses, one.Address)
+		}
+		n, err := of.Unlist(ctx, file, addresses, reason, at)
+		if released += n; err != nil {
+			return released, err
+		}
+	}
+	return released, nil
+}
+
 // handOver gives the blocks of addresses that a file listed, and others list, the reason of another.
 func (c *change) handOver(ctx context.Context, from LabelFile, addresses []netip.Prefix, at time.Time) error {
 	var rows [][]any

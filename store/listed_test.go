@@ -264,3 +264,20 @@ func TestAListedBlockCountsForNothingElse(t *testing.T) {
 		equal(t, "why it lasts longer", inForce(t, s).Escalation, "second block within a year: 2 times the time")
 	})
 }
+
+// What the label files of an agent list that is gone for good ends with it; what another's list, too, stays.
+func TestWhatAnAgentListedThatIsGone(t *testing.T) {
+	onPostgres(t, func(t *testing.T, db emptyDatabase) {
+		one, two := db.open("one"), db.open("two")
+		db.lists(one, botnet, 2, "203.0.113.1", "203.0.113.2")
+		db.lists(one, scanners, 1, "203.0.113.2", "203.0.113.3")
+		db.lists(two, botnet, 0, "203.0.113.1")
+		n, err := two.UnlistAll(t.Context(), one.agent, "agent north, which listed it, was forgotten", noon())
+		must(t, err)
+		equal(t, "released", n, 2)
+		equal(t, "standing", standing(t, two), `203.0.113.1 blocked label-file: listed as "botnet" in /etc/botnet.txt`)
+		left, err := one.Listed(t.Context())
+		must(t, err)
+		equal(t, "left of its lists", len(left), 0)
+	})
+}

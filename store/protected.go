@@ -70,6 +70,9 @@ func (n *protected) SaveProtected(ctx context.Context, firewall string, asked ti
 		if _, err := tx.ExecContext(ctx, `DELETE FROM protected WHERE firewall = $1`, firewall); err != nil {
 			return err
 		}
+		if err := guardsChanged(ctx, tx); err != nil {
+			return err
+		}
 		return n.forRows(ctx, tx, `INSERT INTO protected (firewall, kind, what, address, since) `, ``,
 			[]string{"text", "text", "text", "cidr", "timestamptz"}, values, nil)
 	})
@@ -164,10 +167,13 @@ func (n *protected) DropProtected(ctx context.Context, except []string) (dropped
 			return err
 		}
 		result, err := tx.ExecContext(ctx, `DELETE FROM protected_asked`+w.String(), w.args...)
-		if err == nil {
-			dropped, err = result.RowsAffected()
+		if err != nil {
+			return err
 		}
-		return err
+		if dropped, err = result.RowsAffected(); err != nil || dropped == 0 {
+			return err
+		}
+		return guardsChanged(ctx, tx)
 	})
 	return dropped, err
 }

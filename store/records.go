@@ -277,14 +277,21 @@ func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err 
 		}
 		seen := make(map[string]string) // by lower case
 		for _, column := range t.columns {
-			if err := s.distinct(ctx, column, &f, seen); err != nil {
+			if err := s.distinct(ctx, column, &f, seen, false); err != nil {
 				return nil, err
 			}
 		}
-		shown := slices.Sorted(maps.Values(seen))
+		shown := seen
+		if column := t.columns[0]; column == "application" || column == "session_end_reason" {
+			shown = make(map[string]string)
+			if err := s.distinct(ctx, column, &f, shown, true); err != nil {
+				return nil, err
+			}
+		}
+		told := slices.Sorted(maps.Values(shown))
 		for _, value := range t.want {
 			if _, is := seen[strings.ToLower(value)]; !is && value != "" {
-				list = append(list, Unseen{t.columns[0], value, shown[:min(len(shown), mostSeen)]})
+				list = append(list, Unseen{t.columns[0], value, told[:min(len(told), mostSeen)]})
 			}
 		}
 	}
@@ -309,10 +316,14 @@ func (s *Store) unseenFiles(ctx context.Context, f *RecordFilter) (list []Unseen
 	return list, nil
 }
 
-// distinct adds the values that a column of texts has in the records of a filter's time.
-func (s *Store) distinct(ctx context.Context, column string, f *RecordFilter, seen map[string]string) error {
+// distinct adds the values that a column of texts has in the records of a filter's time; of sessions alone, where records of logins have
+// something else there: the method, and why it failed.
+func (s *Store) distinct(ctx context.Context, column string, f *RecordFilter, seen map[string]string, sessions bool) error {
 	var w where
 	w.add(column + " <> ''")
+	if sessions {
+		w.add("type NOT IN ('GLOBALPROTECT', 'SYSTEM')")
+	}
 	if !f.Since.IsZero() {
 		w.add("time >= ?", s.stamp(f.Since))
 	}

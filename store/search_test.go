@@ -201,6 +201,11 @@ func TestUnseen(t *testing.T) {
 		got, err := s.Unseen(context.Background(), f)
 		must(t, err)
 		equal(t, "unseen", got, []Unseen{{"action", "allow", []string{"Drop", "deny"}}, {"rule", "x", []string{}}, {"from_zone", "trust", []string{"dmz", "untrust"}}})
+		// What a login has there is found, and not offered as what a session has.
+		commit(t, s, &Batch{Records: []Record{{Time: at, Type: "TRAFFIC", Application: "ssl", SessionEndReason: "aged-out"}, {Time: at, Type: "SYSTEM", Application: "LDAP", SessionEndReason: "invalid password"}}})
+		got, err = s.Unseen(context.Background(), RecordFilter{Since: at, Until: at.Add(time.Minute), Application: []string{"ssh", "ldap"}, EndReason: []string{"aged"}})
+		must(t, err)
+		equal(t, "unseen of sessions", got, []Unseen{{"application", "ssh", []string{"ssl"}}, {"session_end_reason", "aged", []string{"aged-out"}}})
 	})
 }
 

@@ -29,7 +29,7 @@ type Clock struct {
 // New makes a clock. read gives the host's clock, and its monotonic clock since some moment. At first all is believed.
 func New(read func() (wall time.Time, running time.Duration)) *Clock {
 	wall, running := read()
-	return &Clock{read: read, running: running, believed: wall}
+	return &Clock{read: read, running: running, believed: wall.Round(0)}
 }
 
 // Resume has nothing believed but that it is later than a time when the program ran before; the zero time changes nothing.
@@ -86,6 +86,7 @@ func (c *Clock) Ahead() (by time.Duration, since time.Time) {
 // step goes on by the time that has passed, and gives the host's clock.
 func (c *Clock) step() (wall time.Time) {
 	wall, running := c.read()
+	wall = wall.Round(0) // without the monotonic clock, by which two times are compared that have it: nothing would be seen of a clock that is set
 	c.believed = c.believed.Add(max(running-c.running, 0))
 	c.running = running
 	ahead := wall.Sub(c.believed)

@@ -41,6 +41,7 @@ type Asker struct {
 	members   []*xmlapi.Device // of a pair, both
 	zones     []string         // that face the internet, as the configuration says
 	removal   int              // percent of what it named that an answer may lose
+	byOurs    func(store.Protected) bool
 	lookup    lookup
 	blocked   func() *Snapshot
 	protected func(ctx context.Context) error // takes over what was saved
@@ -69,7 +70,7 @@ type AskStatus struct {
 // newAsker makes one for an entry of the configuration, with devices of its own: no block waits for it.
 func (o *Options) newAsker(fw config.Firewall, members []*xmlapi.Device) (*Asker, error) {
 	a := &Asker{
-		name: fw.Name, zones: fw.InternetZones, removal: fw.MaxRemovalPercent, lookup: o.Lookup, blocked: o.Blocked, protected: o.Protected,
+		name: fw.Name, zones: fw.InternetZones, removal: fw.MaxRemovalPercent, byOurs: byOurs(fw), lookup: o.Lookup, blocked: o.Blocked, protected: o.Protected,
 		log: o.Logger.With().Str("firewall", fw.Name).Logger(), now: o.Now, timer: o.Timer, wakeup: loop.NewWakeup(),
 		answered: make(chan struct{}), state: AskStatus{Firewall: fw.Name},
 	}
@@ -193,7 +194,7 @@ func (a *Asker) take(ctx context.Context, answer ours.Answer) error {
 	}
 	known = slices.DeleteFunc(known, func(p store.Protected) bool { return p.Firewall != a.name })
 	c := compare(known, answer)
-	c.brake(a.removal)
+	c.brake(a.removal, a.byOurs)
 	c.withhold(a.blocked().Entries)
 	at := a.now()
 	if err := a.store.SaveProtected(ctx, a.name, at, c.entries()); err != nil {

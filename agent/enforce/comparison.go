@@ -2,11 +2,14 @@ package enforce
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize/english"
 
+	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/ours"
 	"activedefense/store"
@@ -61,29 +64,51 @@ func compare(known []store.Protected, answer ours.Answer) *comparison {
 
 // brake keeps all that was named before, if an answer loses more than percent of it: an answer may be whole and yet say next to
 // nothing, as after a factory reset, from another virtual system, or to a role that may not read. What names another address now has
-// lost nothing.
-func (c *comparison) brake(percent int) {
-	lost := 0
+// lost nothing, and what the firewall names by objects of ours, which provision takes away, does not count.
+func (c *comparison) brake(percent int, byOurs func(store.Protected) bool) {
+	lost, known := 0, 0
 	of := make(map[ours.Source]int)
 	source := func(p store.Protected) ours.Source { return ours.Source{Kind: ours.Kind(p.Kind), What: p.What} }
 	for _, p := range c.added {
 		of[source(p)]--
 	}
 	for _, p := range c.gone {
-		if of[source(p)]++; of[source(p)] > 0 {
+		if of[source(p)]++; of[source(p)] > 0 && !byOurs(p) {
 			lost++
 		}
 	}
-	known := len(c.kept) + len(c.gone)
+	for _, p := range slices.Concat(c.kept, c.gone) {
+		if !byOurs(p) {
+			known++
+		}
+	}
 	if lost*100 <= known*percent {
 		return
 	}
 	c.troubles = slices.Insert(slices.Clone(c.troubles), 0, ours.Trouble{
-		What:   fmt.Sprintf("it no longer names %d of %d addresses and networks, so all of them stay protected: %s", lost, known, few(c.gone)),
+		What:   fmt.Sprintf("it no longer names %d of %d addresses and networks, so all of them stay protected: %s", lost, known, few(slices.DeleteFunc(slices.Clone(c.gone), byOurs))),
 		Remedy: "if that is right, set max_removal_percent of this firewall to 100, reload, and set it back; if not, look at its configuration, vsys, and the role of its administrator",
 	})
 	c.kept, c.gone = append(c.kept, c.gone...), nil
 	c.added = c.added[:max(0, min(len(c.added), mostProtected-len(c.kept)))] // what changes meanwhile only adds up
+}
+
+// byOurs tells of what a firewall names whether it does so by an object of ours: the server of our list, a log server that is this host
+// or another on loopback. What protects this host are its own addresses.
+func byOurs(fw config.Firewall) func(store.Protected) bool {
+	host := fw.SyslogAddress
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	n := firewall.NamesFor(fw.Tag)
+	return func(p store.Protected) bool {
+		if p.Kind != store.ProtectedPeer {
+			return false
+		}
+		of := func(what string) bool { return p.What == what || strings.HasPrefix(p.What, what+" ") } // the second by name
+		return p.Address.Addr().IsLoopback() || of("server of External Dynamic List "+n.List) || of("server of External Dynamic List "+n.List+"-panorama") ||
+			p.What == "syslog server "+host || p.What == "syslog server" && p.Address.IsSingleIP() && p.Address.Addr().String() == host
+	}
 }
 
 // entries are what is to be saved.

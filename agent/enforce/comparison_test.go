@@ -3,10 +3,12 @@ package enforce
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"activedefense/config"
 	"activedefense/firewall"
 	"activedefense/firewall/ours"
 	"activedefense/firewall/panosim"
@@ -136,7 +138,7 @@ func TestTheBrakeOfAnAnswer(t *testing.T) {
 			lost += max(0, len(before[what])-len(now[what]))
 		}
 		c := compare(known, answer)
-		c.brake(percent)
+		c.brake(percent, func(store.Protected) bool { return false })
 		saved := map[string]int{}
 		for _, p := range c.entries() {
 			saved[p.What+p.Address.String()]++
@@ -176,6 +178,36 @@ func TestTheStoreNeverKnowsLessAfterAFailure(t *testing.T) {
 		a.ask("after it")
 		if after := a.saved(); len(after) != len(firstAnswer)+len(pools) {
 			t.Errorf("with the pools %q the store holds %q", pools, after)
+		}
+	}
+}
+
+// What provision takes away of ours is no loss, however much of what is named it is; anything else is.
+func TestWhatOurObjectsNameIsNoLoss(t *testing.T) {
+	peer := func(what, address string) store.Protected {
+		return store.Protected{Kind: store.ProtectedPeer, What: what, Address: netip.MustParsePrefix(address)}
+	}
+	ours := byOurs(config.Firewall{Tag: testTag, SyslogAddress: "192.0.2.61:5514"})
+	dns := peer("DNS server", "192.0.2.53/32")
+	for _, c := range []struct {
+		gone  store.Protected
+		brake bool
+	}{
+		{peer("server of External Dynamic List active-defense-list", "192.0.2.9/32"), false},
+		{peer("server of External Dynamic List active-defense-list list.example.net", "192.0.2.9/32"), false},
+		{peer("server of External Dynamic List active-defense-list-of-others", "192.0.2.9/32"), true},
+		{peer("syslog server", "192.0.2.61/32"), false},
+		{peer("syslog server", "192.0.2.62/32"), true},
+		{peer("syslog server", "127.0.0.1/32"), false},
+		{store.Protected{Kind: "management", What: "management address", Address: netip.MustParsePrefix("127.0.0.1/32")}, true},
+	} {
+		cmp := &comparison{kept: []store.Protected{dns}, gone: []store.Protected{c.gone}}
+		if cmp.brake(30, ours); (len(cmp.troubles) == 1) != c.brake {
+			t.Errorf("%s %s: %v", c.gone.What, c.gone.Address, cmp.troubles)
+		}
+		cmp = &comparison{kept: []store.Protected{dns}, gone: []store.Protected{c.gone, peer("IKE peer", "192.0.2.70/32"), peer("IKE peer", "192.0.2.71/32")}}
+		if cmp.brake(30, ours); len(cmp.gone) != 0 || len(cmp.kept) != 4 || !c.brake && strings.Contains(cmp.troubles[0].What, c.gone.What) {
+			t.Errorf("with others: %+v", cmp)
 		}
 	}
 }

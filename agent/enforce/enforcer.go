@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -32,6 +33,8 @@ const (
 	// saveTimeout bounds noting in the store what a firewall holds; a stop waits for it no longer than stopGrace.
 	saveTimeout = 5 * time.Second
 	stopGrace   = 1500 * time.Millisecond
+	// strayTimeout bounds asking the store whose an address is.
+	strayTimeout = 5 * time.Second
 	// namedRefusals is how many addresses are named in one log message.
 	namedRefusals = 5
 )
@@ -68,8 +71,12 @@ type Enforcer struct {
 	left map[netip.Prefix]bool // what is noted as left out for want of room
 
 	unread map[netip.Prefix]bool // what was written and not read back since
+	before Status                // what an earlier one was in, until this one has been in any
 	readAt time.Time             // when all that the firewall holds was last read; zero: not by us
 	toNote bool                  // readAt is to be noted in the store
+
+	adopt    atomic.Bool // what stands and was never ours is to be taken for ours, in the next full pass
+	adopting bool        // in this pass
 
 	mu     sync.Mutex
 	state  Status
@@ -215,11 +222,35 @@ func (e *Enforcer) close() {
 	}
 }
 
+// stray tells which addresses this database never blocked; of a person who adopts them it is told that they are ours. It is a
+// firewall.Stray, called within a pass.
+func (e *Enforcer) stray(ctx context.Context, standing []netip.Prefix) ([]netip.Prefix, error) {
+	if e.adopting {
+		for _, prefix := range standing { // for good: a brake may hold them
+			e.put[prefix] = store.Enforcement{Firewall: e.name, Address: prefix, Since: e.now()}
+			delete(e.drop, prefix)
+		}
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, strayTimeout)
+	defer cancel()
+	strays, err := e.store.NeverBlocked(ctx, e.name, standing)
+	if err != nil {
+		e.log.Debug().Err(err).Msg("it is not known whose some of the addresses on the firewall are; none of them is removed now")
+	}
+	return strays, err
+}
+
 // passOnce brings the firewall level with the blacklist as it is now, as far as one pass can.
 func (e *Enforcer) passOnce(ctx context.Context, full bool) (firewall.Report, error) {
 	desired := e.desired()
+	e.adopting = e.adopt.Swap(false)
+	defer func() { e.adopting = false }()
 	report, err := e.keeper.Reconcile(ctx, desired.Entries, full)
 	e.note(report)
+	if e.adopting && (err != nil || !report.Sorted) {
+		e.adopt.Store(true) // it may not have been asked
+	}
 	if err == nil {
 		e.noteLeftOut(report.LeftOut)
 	}

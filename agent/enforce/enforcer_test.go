@@ -490,3 +490,69 @@ func TestWhatAFirewallHoldsIsKnownAfterARestart(t *testing.T) {
 		t.Errorf("a restart changed %d tags", n)
 	}
 }
+
+// What another put on a firewall stays, and is told; a person who takes it for ours is remembered, so that the brake may hold it over a
+// restart.
+func TestStraysStayUntilAPersonAdoptsThem(t *testing.T) {
+	e := newEnforceTest(t)
+	e.options.Stray = func(ctx context.Context, standing []netip.Prefix) ([]netip.Prefix, error) {
+		return e.stray(ctx, standing)
+	}
+	e.make(e.store)
+	var theirs []string
+	for i := range 60 {
+		p := fmt.Sprintf("203.0.113.%d/32", i+100)
+		theirs = append(theirs, p)
+		if err := e.sim.Addresses().Register("vsys1", netip.MustParsePrefix(p), testTag, 10*24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(theirs)
+	fleet := &Fleet{Enforcers: []*Enforcer{e.Enforcer}}
+	e.want("198.51.100.1/32")
+	e.start()
+	e.passed()
+	all := append([]string{"198.51.100.1/32"}, theirs...)
+	e.expect("at first", all...)
+	e.elapse(reconcileEvery)
+	e.passed()
+	e.expect("in the next full pass", all...)
+	if s := e.Status(); s.Strays != 60 || len(s.StraysNamed) != namedRefusals || s.StraysSince == nil || s.Brake != "" || !fleet.Strays() {
+		t.Errorf("status %+v", s)
+	}
+	if n := e.log.count("never blocked"); n != 1 {
+		t.Errorf("it was logged %d times", n)
+	}
+
+	fleet.Adopt()
+	e.passed()
+	if s := e.Status(); s.Strays != 0 || !strings.Contains(s.Brake, "60 of 61") || fleet.Strays() {
+		t.Errorf("adopted: status %+v", s)
+	}
+	e.expect("with the brake on", all...)
+	e.halt()
+	e.options.MaxRemovalPercent = 100
+	e.make(e.store)
+	e.start()
+	e.passed()
+	e.expect("without it", "198.51.100.1/32")
+}
+
+// An adoption is for what stands then: what another registers later is not ours again.
+func TestAnAdoptionIsForOnePass(t *testing.T) {
+	e := newEnforceTest(t)
+	e.options.Stray = func(ctx context.Context, standing []netip.Prefix) ([]netip.Prefix, error) {
+		return e.stray(ctx, standing)
+	}
+	e.make(e.store)
+	(&Fleet{Enforcers: []*Enforcer{e.Enforcer}}).Adopt()
+	e.start()
+	e.passed() // one for the start, one for the wake-up
+	e.passed()
+	if err := e.sim.Addresses().Register("vsys1", netip.MustParsePrefix("203.0.113.9/32"), testTag, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	e.elapse(reconcileEvery)
+	e.passed()
+	e.expect("later", "203.0.113.9/32")
+}

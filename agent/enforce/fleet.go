@@ -109,10 +109,50 @@ func New(o Options) (*Fleet, error) {
 	return fleet, nil
 }
 
+// Continue takes over since when firewalls are as they are, and policies, as an earlier fleet saw them: it counts where the first look
+// finds the same. It is for the beginning, before anything runs.
+func (f *Fleet) Continue(firewalls []Status, policies []PolicyStatus) {
+	for _, e := range f.Enforcers {
+		for _, s := range firewalls {
+			if s.Name == e.name {
+				e.before = s
+			}
+		}
+	}
+	for _, w := range f.Watchers {
+		for _, p := range policies {
+			if p.Firewall == w.name {
+				w.before = p
+			}
+		}
+	}
+}
+
 // Wake has every firewall brought in sync now.
 func (f *Fleet) Wake() {
 	for _, e := range f.Enforcers {
 		e.wake()
+	}
+}
+
+// Ask has every firewall asked now what is ours.
+func (f *Fleet) Ask() {
+	for _, k := range f.Askers {
+		k.wakeup.Wake()
+	}
+}
+
+// Strays tells whether a firewall holds under our tag or in our group what this database never blocked.
+func (f *Fleet) Strays() bool {
+	return slices.ContainsFunc(f.Enforcers, func(e *Enforcer) bool { return e.Status().Strays > 0 })
+}
+
+// Adopt has each firewall, when it is read next, taken for holding nothing but ours: what is not blocked is removed, as far as the brake
+// lets it.
+func (f *Fleet) Adopt() {
+	for _, e := range f.Enforcers {
+		e.adopt.Store(true)
+		e.returned.Wake()
 	}
 }
 
@@ -154,13 +194,13 @@ func (o *Options) newEnforcer(fw config.Firewall, members ...*xmlapi.Device) (*E
 	switch fw.Mode {
 	case firewall.ModeGroup:
 		e.keeper, err = firewall.NewGroup(firewall.GroupOptions{
-			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, CommitInterval: fw.CommitInterval}, members...)
+			Names: names, Admin: fw.CommitAdmin, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, CommitInterval: fw.CommitInterval, Stray: e.stray}, members...)
 	case firewall.ModeList:
 		e.desired = o.Served
 		e.keeper, err = o.newList(fw, names, members[0])
 	default:
 		e.keeper, err = firewall.NewRuleTags(members[0], firewall.TagOptions{
-			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, PassTime: passTime}, o.Config.Detect.Tags())
+			Tag: fw.Tag, MaxRemovalPercent: fw.MaxRemovalPercent, MayBlock: o.MayBlock, PassTime: passTime, Stray: e.stray}, o.Config.Detect.Tags())
 	}
 	if err != nil {
 		return nil, err

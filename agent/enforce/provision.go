@@ -1,10 +1,10 @@
 package enforce
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +22,8 @@ type ProvisionOptions struct {
 	Remove   bool   // instead, take away all that is ours
 	Version  string // of the program
 	Expected Expected
+	// Registering are the firewalls, by name, on which a daemon that runs registers addresses: Remove leaves these.
+	Registering []string
 	// Progress, if not nil, is told of each firewall's plan, and then, if anything was done, what; then the plan is nil.
 	Progress func(name string, plan *policy.Plan, done string)
 }
@@ -65,12 +67,12 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, err
 	}
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
-	want.MayProvision, want.Adopt = true, opts.Adopt
+	want.MayProvision, want.Adopt, want.Admin = true, opts.Adopt, fw.CommitAdmin
 	if !opts.Remove && want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
 	}
-	p := provisioning{device, fw, want, opts}
+	p := provisioning{device, members, fw, want, cfg.Detect.Tags(), opts}
 	plan, err := p.plan(ctx)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Import and Commit: "+
@@ -92,28 +94,39 @@ const withoutURL = "edl.url is not set, so the CA of the list, its certificate p
 
 // provisioning is that of one firewall.
 type provisioning struct {
-	device *xmlapi.Device
-	fw     config.Firewall
-	want   policy.Expectation
-	opts   ProvisionOptions
+	device  *xmlapi.Device   // that takes changes
+	members []*xmlapi.Device // of a pair, that one among them
+	fw      config.Firewall
+	want    policy.Expectation
+	rules   []string // tags of rules
+	opts    ProvisionOptions
 }
 
 func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
 	var plan policy.Plan
 	var err error
 	if p.opts.Remove {
-		plan, err = policy.Remove(ctx, p.device, p.want, p.opts.Adopt)
+		if plan, err = policy.Remove(ctx, p.device, p.want, p.opts.Adopt); err == nil {
+			err = p.addRegistered(ctx, &plan)
+		}
 	} else {
 		plan, err = policy.Provision(ctx, p.device, p.want)
 	}
-	if plan.Pending {
-		plan.Ourselves = cmp.Or(p.fw.CommitAdmin, plan.Ourselves)
+	if err == nil && p.opts.Commit && plan.Pending && plan.Ourselves == "" {
+		if p.want.Admin, _ = xmlapi.WhoAmI(ctx, p.device, p.want.Names.AdminTag()); p.want.Admin != "" { // else the commit says why
+			return p.plan(ctx)
+		}
 	}
 	return plan, err
 }
 
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.
 func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.Step, error) {
+	if p.opts.Commit {
+		if err := plan.MayTakeAlong(p.device); err != nil {
+			return plan.Steps, err
+		}
+	}
 	if p.opts.Apply && p.opts.Commit {
 		if err := policy.MayCommit(ctx, p.device, p.fw.CommitAdmin); err != nil {
 			return plan.Steps, err
@@ -162,6 +175,8 @@ func (p provisioning) commit(ctx context.Context) error {
 	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)
 	switch {
 	case err != nil:
+	case done && p.opts.Remove:
+		p.tell("committed; a daemon that still looks after this firewall goes on blocking on it: stop it, or take the firewall out of its configuration")
 	case done:
 		p.tell("committed; the daemon looks at the policy again within six minutes, and at once after systemctl reload activedefense")
 	default:
@@ -185,10 +200,21 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 	if !p.opts.Apply || len(plan.Steps) == 0 {
 		return plan, nil
 	}
-	taken, err := policy.Take(ctx, p.device, plan.Steps, p.opts.Adopt)
-	p.tell(fmt.Sprintf("%d of %s written to the candidate configuration", taken, steps(len(plan.Steps))))
-	if err != nil {
-		return plan, err
+	isRegistered := func(s policy.Step) bool {
+		return s.Object == policy.ObjectRegistered && s.Action == policy.ActionDelete
+	}
+	inCandidate := slices.DeleteFunc(slices.Clone(plan.Steps), isRegistered)
+	if len(inCandidate) > 0 {
+		taken, err := policy.Take(ctx, p.device, inCandidate, p.opts.Adopt)
+		p.tell(fmt.Sprintf("%d of %s written to the candidate configuration", taken, steps(len(inCandidate))))
+		if err != nil {
+			return plan, err
+		}
+	}
+	if len(inCandidate) < len(plan.Steps) {
+		if err := p.unregister(ctx); err != nil {
+			return plan, err
+		}
 	}
 	return p.plan(ctx)
 }

@@ -373,3 +373,93 @@ func TestProvisionOnPanorama(t *testing.T) {
 		}
 	}
 }
+
+// A commit is of the administrator, and so is refused before anything is written where he has edited a rule by hand; what others have
+// edited stays as it is, and stops nothing.
+func TestProvisionCommitsNoRuleByHand(t *testing.T) {
+	for _, admins := range []dialect.Dialect{{}, {Admins: dialect.AdminsSelf}} {
+		l := newPolicyLab(t)
+		sim := l.add("fw1", firewall.ModeTag, panosim.Options{Dialect: admins})
+		if left, _, err := l.provision(applyAndCommit); err != nil || len(left) != 0 {
+			t.Fatalf("%v, %v", left, err)
+		}
+		edit := func(admin, name string) {
+			t.Helper()
+			rules := xmlapi.VSysPath("vsys1") + "/rulebase/security/rules"
+			if err := errors.Join(sim.Config().Edit(admin, "set", rules, `<entry name="`+name+`"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination>
+<application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`), sim.Config().Edit(admin, "move", rules+xmlapi.EntryNamed(name), "top")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		edit("somebody", "theirs")
+		if _, _, err := l.provision(applyAndCommit); err != nil || strings.Contains(sim.Config().Running(), `"theirs"`) {
+			t.Errorf("with edits of somebody: %v", err)
+		}
+		edit("svc", "typo")
+		for _, change := range []func(*ProvisionOptions){commit, applyAndCommit, func(o *ProvisionOptions) { o.Commit, o.Remove = true, true }} {
+			_, said, err := l.provision(change)
+			if xmlapi.Kind(err) != xmlapi.KindCommit || !strings.Contains(fmt.Sprint(err), `what our administrator svc edited by hand (security rules that are not ours made, changed or taken away: "typo")`) ||
+				strings.Contains(sim.Config().Running(), `"typo"`) || strings.Contains(said, "written") || strings.Contains(said, "committing") {
+				t.Errorf("with an edit of ours by hand: %v\n%s", err, said)
+			}
+		}
+	}
+}
+
+// Registered addresses with our tag are a step of a removal, which takes those off and no others; not while a daemon would register them
+// again.
+func TestARemovalTakesRegisteredAddressesOff(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	peer := startSim(t, panosim.Options{Admin: "svc", APIKey: sim.Key(), Serial: "007000000000002"})
+	panosim.Pair(sim, peer, panosim.PairOptions{})
+	l.cfg.Firewalls[0].PeerURL, l.cfg.Firewalls[0].CA = peer.URL(), slices.Concat(sim.CA(), peer.CA())
+	l.cfg.Detect.Login.Tag = "guessers"
+	a, b := netip.MustParsePrefix("203.0.113.1/32"), netip.MustParsePrefix("203.0.113.2/32")
+	for _, r := range []struct {
+		address netip.Prefix
+		tag     string
+	}{{a, testTag}, {a, "theirs"}, {a, "guessers"}, {b, "theirs"}} {
+		if err := sim.Addresses().Register("", r.address, r.tag, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(apply bool, daemon ...string) func(*ProvisionOptions) {
+		return func(o *ProvisionOptions) { o.Remove, o.Apply, o.Registering = true, apply, daemon }
+	}
+	for _, apply := range []bool{false, true} {
+		left, _, err := l.provision(remove(apply, "FW1"))
+		if err != nil || len(left) != 1 || left[0].Action != policy.ActionPerson || !strings.Contains(left[0].Detail, `1 with the tag "active-defense" on fw1; the daemon that runs would register them again: stop it`) ||
+			len(sim.Addresses().Registered("")[a]) != 3 {
+			t.Errorf("while a daemon runs: %v, %v", left, err)
+		}
+	}
+	left, _, err := l.provision(remove(false))
+	if err != nil || len(left) != 1 || left[0].Action != policy.ActionDelete || left[0].Object != policy.ObjectRegistered || len(sim.Addresses().Registered("")[a]) != 3 {
+		t.Errorf("the plan: %v, %v", left, err)
+	}
+	left, said, err := l.provision(remove(true))
+	if got := fmt.Sprint(sim.Addresses().Registered("")); err != nil || len(left) != 0 || got != "map[203.0.113.1/32:[theirs] 203.0.113.2/32:[theirs]]" || !strings.HasSuffix(said, "fw1: 1 registered address taken off") {
+		t.Errorf("%v is left, %s is registered: %v\n%s", left, got, err, said)
+	}
+	if left, _, err = l.provision(remove(true)); err != nil || len(left) != 0 {
+		t.Errorf("once more: %v, %v", left, err)
+	}
+}
+
+// A commit that fails for what others have not committed says where that leaves ours, and names them once.
+func TestAFailedCommitSaysWhatStaysAndWhoIsInTheWay(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	if err := sim.Config().Edit("carol", "set", xmlapi.VSysPath("vsys1")+"/tag", `<entry name="`+testTag+`"/>`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := l.provision(apply); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := l.provision(commit)
+	text := fmt.Sprint(err)
+	if xmlapi.Kind(err) != xmlapi.KindCommit || strings.Count(text, "carol") != 1 || !strings.Contains(text, "stays in the candidate configuration, and is not in force. In the way may be edits of others that are not committed, by carol: ") {
+		t.Errorf("it says %s", text)
+	}
+}

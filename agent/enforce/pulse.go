@@ -158,7 +158,7 @@ func (e *Enforcer) trouble(err error) {
 		s.ErrorSince = &now
 	}
 	s.Error, s.ErrorKind = err.Error(), xmlapi.Kind(err)
-	if s.State != StateUnknown || !unanswered(err) {
+	if s.State != StateUnknown || !unanswered(err) || e.before.State == StateDown {
 		e.enter(StateDown)
 	}
 }
@@ -168,6 +168,10 @@ func (e *Enforcer) enter(state string) {
 	s := &e.state
 	if s.State != state {
 		s.State, s.Since = state, e.now()
+		if e.before.State == state {
+			s.Since = e.before.Since
+		}
+		e.before = Status{}
 	}
 	s.Up, s.Standby = state == StateUp || state == StateStandby, state == StateStandby
 }

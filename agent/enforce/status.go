@@ -48,6 +48,9 @@ type Status struct {
 	ListInvalid      int        `json:"list_invalid"`            // lines of the list that it calls no entries; likewise
 	Brake            string     `json:"brake,omitempty"`         // why removals are held back
 	Braked           int        `json:"braked"`                  // how many addresses stand that should not, because of it
+	Strays           int        `json:"strays"`                  // what it holds under our tag or in our group, and this database never blocked
+	StraysNamed      []string   `json:"strays_named,omitempty"`  // the first of them
+	StraysSince      *time.Time `json:"strays_since,omitempty"`  // since when there are some
 	Waiting          float64    `json:"waiting_seconds"`         // until changes that wait for a commit or a refresh are carried out
 	Fallback         bool       `json:"fallback"`                // the list stands in for what the mode cannot do
 }
@@ -141,6 +144,7 @@ func (e *Enforcer) showDetails(s *Status, r firewall.Report) {
 
 	e.showRefused(s, r)
 	e.showUntagged(s, r)
+	e.showStrays(s, r)
 	brake := ""
 	s.Braked = 0
 	if r.Braked != nil {
@@ -200,6 +204,26 @@ func (e *Enforcer) showRoom(s *Status, r firewall.Report, now time.Time) {
 	case !short && s.FullSince != nil:
 		s.FullSince = nil
 		e.log.Info().Int("used", s.CapacityUsed).Int("capacity", s.Capacity).Msg("the firewall has room again")
+	}
+}
+
+// showStrays names what stands and was never ours. Full passes alone look.
+func (e *Enforcer) showStrays(s *Status, r firewall.Report) {
+	if !r.Sorted {
+		return
+	}
+	s.Strays, s.StraysNamed = len(r.Stray), nil
+	for _, prefix := range r.Stray[:min(len(r.Stray), namedRefusals)] {
+		s.StraysNamed = append(s.StraysNamed, firewall.FormatAddress(prefix))
+	}
+	switch now := e.now(); {
+	case s.Strays > 0 && s.StraysSince == nil:
+		s.StraysSince = &now
+		e.log.Error().Int("count", s.Strays).Strs("addresses", s.StraysNamed).
+			Msg("the firewall holds under our tag, or in our group, what this database never blocked; none of it is removed: see status")
+	case s.Strays == 0 && s.StraysSince != nil:
+		s.StraysSince = nil
+		e.log.Info().Msg("the firewall holds nothing any more that this database never blocked")
 	}
 }
 

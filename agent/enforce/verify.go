@@ -85,7 +85,7 @@ func Verify(ctx context.Context, cfg *config.Config, opts VerifyOptions) ([]poli
 		if !cfg.Networks.AskFirewalls {
 			asked = nil
 		}
-		results[i] = append(results[i], checkOurs(l.device.Name(), asked, known))
+		results[i] = append(results[i], checkOurs(l.device.Name(), asked, known, cfg.Networks.Own))
 	}
 	return slices.Concat(results...), err
 }

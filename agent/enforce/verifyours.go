@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize/english"
 
@@ -47,8 +48,11 @@ func publicKnown(ctx context.Context, cfg *config.Config, st *store.Store, answe
 	return slices.ContainsFunc(protected, func(p store.Protected) bool { return p.Kind == store.ProtectedNetwork && public(p.Address) }), err
 }
 
-// checkOurs judges what a firewall said. asked nil: it was not asked.
-func checkOurs(firewall string, asked *named, known bool) policy.Check {
+// mostNamed is how many of the networks that a firewall names are listed; all are in the status.
+const mostNamed = 8
+
+// checkOurs judges what a firewall said beside networks.own. asked nil: it was not asked.
+func checkOurs(firewall string, asked *named, known bool, own []netip.Prefix) policy.Check {
 	c := policy.Check{Firewall: firewall, Check: CheckOurs, Result: policy.ResultWarn}
 	switch {
 	case asked != nil && asked.err != nil:
@@ -66,10 +70,32 @@ func checkOurs(firewall string, asked *named, known bool) policy.Check {
 		}
 		c.Remedy = asked.Troubles[0].Remedy
 	default:
-		networks := len(slices.DeleteFunc(slices.Clone(asked.Entries), func(e ours.Entry) bool { return e.Kind == ours.Peer }))
+		networks := slices.DeleteFunc(slices.Clone(asked.Entries), func(e ours.Entry) bool { return e.Kind == ours.Peer })
 		c.Result = policy.ResultPass
-		c.Detail = fmt.Sprintf("it names %s of ours, and %s never blocked", english.Plural(networks, "address or network", "addresses and networks"),
-			english.Plural(len(asked.Entries)-networks+len(asked.Names), "peer that is", "peers that are"))
+		c.Detail = fmt.Sprintf("it names %s of ours, and %s never blocked", english.Plural(len(networks), "address or network", "addresses and networks"),
+			english.Plural(len(asked.Entries)-len(networks)+len(asked.Names), "peer that is", "peers that are")) + listed(networks) + partly(asked.Partly, own)
 	}
 	return c
+}
+
+// listed names what is ours, one a line.
+func listed(networks []ours.Entry) (text string) {
+	for i, e := range networks {
+		if i == mostNamed {
+			return text + fmt.Sprintf("\nand %d more: activedefense status --all", len(networks)-i)
+		}
+		text += fmt.Sprintf("\n%s: %s", strings.TrimSuffix(e.Prefix.String(), fmt.Sprintf("/%d", e.Prefix.Addr().BitLen())), e.What)
+	}
+	return text
+}
+
+// partly names the networks of which the address of an interface alone is ours, unless networks.own says more.
+func partly(networks []ours.Entry, own []netip.Prefix) (text string) {
+	for _, e := range networks {
+		if !slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Bits() <= e.Prefix.Bits() && p.Contains(e.Prefix.Addr()) }) {
+			text += fmt.Sprintf("\nNOT %s (%s): its own address alone is taken as ours, since the rest may be the provider's, and refused records to the rest do not count; if it is yours, name it in networks.own",
+				e.Prefix, e.What)
+		}
+	}
+	return text
 }

@@ -55,12 +55,39 @@ func TestVerifySaysWhatIsKnownToBeOurs(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAnAnswerIsAWarning(t *testing.T) {
-	away := checkOurs("fw1", &named{err: errors.New("connection refused")}, true)
+	away := checkOurs("fw1", &named{err: errors.New("connection refused")}, true, nil)
 	if away.Result != policy.ResultWarn || away.Detail != "cannot ask which addresses are ours: connection refused" || away.Remedy == "" {
 		t.Errorf("%+v", away)
 	}
-	cut := checkOurs("fw1", &named{Answer: ours.Answer{Troubles: []ours.Trouble{{What: "it is too wide", Remedy: "say so"}, {What: "x"}}, LeftOut: 3}}, true)
+	cut := checkOurs("fw1", &named{Answer: ours.Answer{Troubles: []ours.Trouble{{What: "it is too wide", Remedy: "say so"}, {What: "x"}}, LeftOut: 3}}, true, nil)
 	if cut.Result != policy.ResultWarn || cut.Detail != "it is too wide; and 4 more" || cut.Remedy != "say so" {
 		t.Errorf("%+v", cut)
+	}
+}
+
+// Which networks are ours is named, and of which an address alone is, unless networks.own has the rest.
+func TestVerifyNamesWhatIsOurs(t *testing.T) {
+	network := netip.MustParsePrefix("198.51.100.0/24")
+	asked := &named{Answer: ours.Answer{
+		Entries: []ours.Entry{{Prefix: netip.MustParsePrefix("198.51.100.1/32"), Kind: ours.Network, What: "interface ethernet1/1"}, {Prefix: netip.MustParsePrefix("192.0.2.53/32"), Kind: ours.Peer, What: "DNS server"}},
+		Partly:  []ours.Entry{{Prefix: network, Kind: ours.Network, What: "network of interface ethernet1/1, which faces the internet"}},
+	}}
+	c := checkOurs("fw1", asked, true, nil)
+	for _, says := range []string{"1 address or network of ours, and 1 peer", "\n198.51.100.1: interface ethernet1/1", "\nNOT 198.51.100.0/24 (network of interface ethernet1/1, which faces the internet): its own address alone"} {
+		if c.Result != policy.ResultPass || !strings.Contains(c.Detail, says) {
+			t.Errorf("%+v does not say %q", c, says)
+		}
+	}
+	if strings.Contains(c.Detail, "192.0.2.53") {
+		t.Errorf("a peer is listed as ours: %s", c.Detail)
+	}
+	if c = checkOurs("fw1", asked, true, []netip.Prefix{netip.MustParsePrefix("198.51.0.0/16")}); strings.Contains(c.Detail, "NOT") {
+		t.Errorf("networks.own has it, and yet: %s", c.Detail)
+	}
+	for range mostNamed {
+		asked.Entries = append(asked.Entries, asked.Entries[0])
+	}
+	if c = checkOurs("fw1", asked, true, nil); !strings.Contains(c.Detail, "\nand 1 more: activedefense status --all") {
+		t.Errorf("%d are listed: %s", len(asked.Entries), c.Detail)
 	}
 }

@@ -41,8 +41,9 @@ type Watcher struct {
 	mu     sync.Mutex
 	checks []policy.Check
 	at     time.Time
-	worst  string    // result among them
-	since  time.Time // since when it is
+	worst  string       // result among them
+	since  time.Time    // since when it is
+	before PolicyStatus // what an earlier one found, until this one has looked
 }
 
 // PolicyStatus is what the last look at a firewall's policies found.
@@ -123,6 +124,10 @@ func (w *Watcher) verifyOnce(ctx context.Context) {
 	w.checks, w.at = checks, w.now()
 	if worst := worstOf(checks); worst != w.worst {
 		w.worst, w.since = worst, w.at
+		if w.before.State == worst {
+			w.since = w.before.Since
+		}
+		w.before = PolicyStatus{}
 	}
 	w.mu.Unlock()
 	if fault, known := policy.Stops(checks); known {

@@ -78,6 +78,7 @@ func (e *BlacklistEntry) Release() string {
 
 // Explanation is everything that is known of one address: the answer to "why is it blocked?".
 type Explanation struct {
+	Program  string           `json:"-"` // how a reader calls this program; "": activedefense
 	Address  string           `json:"address"`
 	Blocked  bool             `json:"blocked"`           // enforced: neither held nor observed
 	Entries  []BlacklistEntry `json:"entries"`           // the present one, if any, then those before, newest first
@@ -85,8 +86,14 @@ type Explanation struct {
 	Evidence []EvidenceLine   `json:"evidence"`          // the log lines that made the first of them, oldest first
 	Enforced []Enforced       `json:"enforced"`
 	Audit    []AuditLine      `json:"audit"` // oldest first
+	// Others are the other addresses and networks among Entries, the narrowest first, each with the story of its first entry: the address
+	// itself where a network is why it is blocked, and the networks that it is or was in.
+	Others []*Explanation `json:"others,omitempty"`
+	// Itself is what is known of the address where none of Entries is its own, but those of networks that it is in; nil: one is.
+	Itself *Unlisted `json:"itself,omitempty"`
 
-	was string // the state of the first entry, also of one that is released
+	was  string // the state of the first entry, also of one that is released
+	bits int    // of its address
 }
 
 // EvidenceLine is one log line that made a block.
@@ -140,14 +147,46 @@ func Of(ctx context.Context, st *store.Store, prefix netip.Prefix, releaseAfter 
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%s: %w", detect.AddressText(prefix), ErrUnknownAddress)
 	}
+	x, err := storyOf(ctx, st, entries, releaseAfter)
+	if err != nil {
+		return nil, err
+	}
+	x.Address = detect.AddressText(prefix)
+	seen := []netip.Prefix{entries[0].Address}
+	for _, e := range entries {
+		if slices.Contains(seen, e.Address) {
+			continue
+		}
+		seen = append(seen, e.Address)
+		its := slices.DeleteFunc(slices.Clone(entries), func(other store.Entry) bool { return other.Address != e.Address })
+		other, err := storyOf(ctx, st, its, releaseAfter)
+		if err != nil {
+			return nil, err
+		}
+		x.Others = append(x.Others, other)
+	}
+	slices.SortStableFunc(x.Others, func(a, b *Explanation) int { return cmp.Compare(b.bits, a.bits) })
+	return x, nil
+}
+
+// storyOf tells the story of the first of some entries, and lists them all.
+func storyOf(ctx context.Context, st *store.Store, entries []store.Entry, releaseAfter time.Duration) (*Explanation, error) {
 	first := &entries[0]
-	x := &Explanation{Address: detect.AddressText(prefix), Blocked: first.ReleasedAt.IsZero() && first.State == store.Blocked,
-		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}, was: first.State.String()}
+	x := &Explanation{Address: detect.AddressText(first.Address), Blocked: first.ReleasedAt.IsZero() && first.State == store.Blocked,
+		Evidence: []EvidenceLine{}, Enforced: []Enforced{}, Audit: []AuditLine{}, was: first.State.String(), bits: first.Address.Bits()}
 	for i := range entries {
 		x.Entries = append(x.Entries, NewBlacklistEntry(&entries[i], releaseAfter))
 	}
 	return x, x.gather(ctx, st, first)
 }
+
+// Own tells whether one of the entries is the address's own, and not only those of networks that it is in.
+func (x *Explanation) Own() bool {
+	return slices.ContainsFunc(x.Entries, func(e BlacklistEntry) bool { return e.Address == x.Address })
+}
+
+// InForce tells whether an entry is in force: blocked, held or observed.
+func (x *Explanation) InForce() bool { return x.Entries[0].ReleasedAt == nil }
 
 // entriesOf finds the history of an address or network, with the networks that contain it: what is in
 // force first, and of each the newest first.
@@ -169,10 +208,8 @@ func entriesOf(ctx context.Context, st *store.Store, prefix netip.Prefix) ([]sto
 		return 0
 	}
 	slices.SortStableFunc(entries, func(a, b store.Entry) int {
-		if place(a) == 0 && place(b) == 0 { // blocked by itself and with its neighbourhood: its own reason says more
-			return cmp.Compare(b.Address.Bits(), a.Address.Bits())
-		}
-		return cmp.Compare(place(a), place(b))
+		// Blocked by itself and with its neighbourhood, or no more by either: its own reason says more.
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(b.Address.Bits(), a.Address.Bits()))
 	})
 	return entries, nil
 }
@@ -225,6 +262,9 @@ func (x *Explanation) gatherEnforced(ctx context.Context, st *store.Store, addre
 // Known takes the names of the firewalls of the configuration: what is enforced on others is marked as of unknown ones, and those
 // that hold nothing of a blocked address, as far as is noted, are named too.
 func (x *Explanation) Known(firewalls []string) {
+	for _, other := range x.Others {
+		other.Known(firewalls)
+	}
 	for i := range x.Enforced {
 		x.Enforced[i].Unknown = !slices.Contains(firewalls, x.Enforced[i].Firewall)
 	}

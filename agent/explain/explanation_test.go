@@ -127,7 +127,7 @@ func TestAnExplanationKnowsOfPoliciesThatStopNothing(t *testing.T) {
 		if err != nil || !strings.Contains(string(encoded), want) || !strings.Contains(string(encoded), `"seen_at"`) || strings.Contains(string(encoded), `"fault":"no rule drops it"`) != (fault != "") {
 			t.Errorf("%q: %s, %v", fault, encoded, err)
 		}
-		if strings.Contains(text.String(), "PENDING: no rule in force is known to stop it there: no rule drops it (") != (fault != "") || x.Enforced[1].State != stateEnforced {
+		if strings.Contains(text.String(), "PENDING: no rule in force is known to stop it there: no rule drops it (as looked at ") != (fault != "") || strings.Contains(text.String(), "at once after systemctl reload activedefense; activedefense verify says") != (fault != "") || x.Enforced[1].State != stateEnforced {
 			t.Errorf("%q: %s", fault, text.String())
 		}
 	}

@@ -3,17 +3,37 @@ package explain
 import (
 	"cmp"
 	"io"
+	"slices"
 
 	"activedefense/agent/display"
 	"activedefense/store"
 )
 
-// WriteText writes the explanation for people.
+// WriteText writes the explanation for people: of several addresses and networks the address itself first.
 func (x *Explanation) WriteText(w io.Writer) error {
-	e := &x.Entries[0]
 	t := display.NewTable(w)
 	t.Line("%s %s", x.Address, x.state())
-	t.Line("")
+	stories := append([]*Explanation{x}, x.Others...)
+	slices.SortStableFunc(stories, func(a, b *Explanation) int { return cmp.Compare(b.bits, a.bits) })
+	if x.Itself != nil {
+		t.Line("\n%s itself was never on the blacklist: %s", x.Address, x.Itself.WhyNot)
+		x.Itself.write(t)
+	}
+	for _, story := range stories {
+		t.Line("")
+		if e := &story.Entries[0]; x.Itself != nil || len(stories) > 1 {
+			alone := Explanation{Address: e.Address, Entries: story.Entries[:1], was: story.was}
+			t.Line("%s %s", e.Address, alone.state())
+			t.Line("")
+		}
+		story.write(t)
+	}
+	return t.Flush()
+}
+
+// write writes the story of the first entry.
+func (x *Explanation) write(t *display.Table) {
+	e := &x.Entries[0]
 	t.Row("rule", e.Rule)
 	t.Row("why", e.Reason)
 	if e.Grade != "" {
@@ -54,7 +74,6 @@ func (x *Explanation) WriteText(w io.Writer) error {
 		t.Row("release", e.Release())
 	}
 	x.writeLists(t)
-	return t.Flush()
 }
 
 // state is the answer in a sentence.
@@ -79,16 +98,19 @@ func (x *Explanation) state() string {
 	return state
 }
 
+// program is how a reader calls this program.
+func (x *Explanation) program() string { return cmp.Or(x.Program, "activedefense") }
+
 // writeChoice says what a person can do about an entry that is not enforced.
 func (x *Explanation) writeChoice(t *display.Table) {
 	e := &x.Entries[0]
 	switch e.State {
 	case store.Held.String():
-		t.Row("to block it", "activedefense blacklist accept "+e.Address)
-		t.Row("to dismiss it", "activedefense blacklist remove "+e.Address)
+		t.Row("to block it", x.program()+" blacklist accept "+e.Address)
+		t.Row("to dismiss it", x.program()+" blacklist remove "+e.Address)
 	case store.Observed.String():
-		t.Row("to block it", "activedefense blacklist add "+e.Address+" --reason TEXT")
-		t.Row("to dismiss it", "activedefense blacklist remove "+e.Address)
+		t.Row("to block it", x.program()+" blacklist add "+e.Address+" --reason TEXT")
+		t.Row("to dismiss it", x.program()+" blacklist remove "+e.Address)
 	}
 }
 
@@ -103,7 +125,7 @@ func (x *Explanation) writeLists(t *display.Table) {
 	noted := 0
 	for _, f := range x.Enforced {
 		if f.State == stateUnknown {
-			t.Row("  "+f.Firewall, "UNKNOWN: nothing is noted; activedefense status says whether it is written to")
+			t.Row("  "+f.Firewall, "UNKNOWN: nothing is noted; "+x.program()+" status says whether it is written to")
 			continue
 		}
 		noted++
@@ -129,13 +151,13 @@ func (x *Explanation) writeLists(t *display.Table) {
 		}
 		t.Row("  "+name, "since "+display.LocalTime(f.Since), seen, ends)
 		if f.State == statePending && f.Fault != "" {
-			t.Line("    PENDING: no rule in force is known to stop it there: %s (%s; activedefense verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt))
+			t.Line("    PENDING: no rule in force is known to stop it there: %s (as looked at %s, and again within six minutes of a commit, at once after systemctl reload activedefense; %s verify says what to do)", display.Harmless(f.Fault), display.LocalTime(f.PolicyAt), x.program())
 		}
 	}
 	switch {
 	case noted > 0:
 	case x.Blocked && len(x.Enforced) > 0:
-		t.Line("  The list has it, where one is served; whether a rule of a firewall uses the list: activedefense verify")
+		t.Line("  The list has it, where one is served; whether a rule of a firewall uses the list: %s verify", x.program())
 	case x.Blocked:
 		t.Line("  no firewall is configured or noted; the list has it, where one is served")
 	default:

@@ -3,11 +3,14 @@ package explain
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"io"
 	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
+	"activedefense/agent/display"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -17,6 +20,7 @@ const mostSeen = 1000
 
 // Unlisted is what is known of an address that is not on the blacklist and never was.
 type Unlisted struct {
+	Program      string           `json:"-"` // how a reader calls this program; "": activedefense
 	Address      string           `json:"address"`
 	Blocked      bool             `json:"blocked"` // false
 	Entries      []BlacklistEntry `json:"entries"` // none
@@ -90,6 +94,41 @@ func OfUnlisted(ctx context.Context, st *store.Store, judge *Judge, prefix netip
 	u.Near = near.list()
 	u.WhyNot = u.whyNot(judge.Guard.Check(prefix))
 	return u, nil
+}
+
+// WriteText writes for people what is known of an address that is not on the blacklist and never was.
+func (u *Unlisted) WriteText(w io.Writer) error {
+	t := display.NewTable(w)
+	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
+	u.write(t)
+	return t.Flush()
+}
+
+// write writes what the records say, if there are any.
+func (u *Unlisted) write(t *display.Table) {
+	if u.Records == 0 {
+		return
+	}
+	records := fmt.Sprint(u.Records)
+	if u.More {
+		records = "the newest " + records
+	}
+	t.Line("")
+	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, display.Plural(u.LateAnswers, "late answer")))
+	if u.Refused > 0 {
+		t.Row("counted", fmt.Sprintf("%d of the %d refused", u.Counted, u.Refused))
+	}
+	for _, n := range u.Near {
+		t.Row("near", n.Rule+": at most "+n.Text)
+	}
+	for _, n := range u.NotCounted {
+		t.Row("not counted", fmt.Sprintf("%d: %s", n.Records, n.Reason))
+	}
+	t.Row("first seen", display.LocalTime(u.FirstSeen))
+	t.Row("last seen", display.LocalTime(u.LastSeen))
+	t.Row("reached", display.Plural(u.Destinations, "address")+", "+display.Plural(u.Ports, "port"))
+	program := cmp.Or(u.Program, "activedefense")
+	t.Line("\nThe records: %s records --since 30d --src %s. How one counts: %s explain LINE", program, u.Address, program)
 }
 
 // whyNot says why the address is not blocked; refusal is the guard's.

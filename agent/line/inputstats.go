@@ -58,11 +58,24 @@ func (s *Stats) input(path string) *inputStats {
 	in := s.inputs[path]
 	if in == nil {
 		in = &inputStats{path: path, series: silence.Series(path), input: slices.IndexFunc(s.expected, func(e silence.Input) bool { return matches(e.Pattern, path) })}
+		if former := s.former[path]; former != nil {
+			in.count(former)
+			delete(s.former, path)
+		}
 		s.inputs[path] = in
 		s.order = append(s.order, in)
 	}
 	in.gone = time.Time{}
 	return in
+}
+
+// count takes over what was counted of the path before.
+func (in *inputStats) count(former *inputStats) {
+	for _, c := range [][2]*atomic.Uint64{{&in.lines, &former.lines}, {&in.records, &former.records}, {&in.ignored, &former.ignored}, {&in.bad, &former.bad}, {&in.cut, &former.cut}} {
+		c[0].Store(c[1].Load())
+	}
+	in.lastEvent.Store(former.lastEvent.Load())
+	in.lastRead.Store(former.lastRead.Load())
 }
 
 // left notes that nothing is read for a path any more: its file is gone, and was read to its end.

@@ -25,6 +25,8 @@ type Stats struct {
 	stored   uint64 // records committed
 	crowds   []Crowd
 	lost     uint64
+	former   map[string]*inputStats // of the stats that these go on with, until their files are found again
+	before   uint64                 // files lost until then
 
 	ends     ends
 	verdicts *prometheus.CounterVec
@@ -48,6 +50,19 @@ func NewStats() *Stats {
 			Name: "activedefense_blocked_total", Help: "Addresses put on the blacklist by this agent's rules.",
 		}),
 	}
+}
+
+// Continue goes on with what another one counted, which is counted no further. It is for the beginning, before anything is counted here.
+// What detection counts begins anew: it is by the settings.
+func (s *Stats) Continue(former *Stats) {
+	former.mu.Lock()
+	defer former.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.former = former.inputs
+	s.bad, s.rate, s.lastSave, s.stored = former.bad, former.rate, former.lastSave, former.stored
+	s.lost, s.before = former.lost, former.lost
+	s.verdicts, s.commits, s.blocked = former.verdicts, former.commits, former.blocked
 }
 
 // Collectors are the metrics that only time can fill.
@@ -81,7 +96,7 @@ func (s *Stats) publishFiles(crowds []tail.Crowd, lost uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.crowds
-	s.crowds, s.lost = nil, lost
+	s.crowds, s.lost = nil, s.before+lost
 	for _, c := range crowds {
 		since := now
 		for _, b := range before {

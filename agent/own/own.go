@@ -29,6 +29,9 @@ const resolveTimeout = 3 * time.Second
 type Known struct {
 	Guard *detect.Guard // what is never blocked
 	Ours  *detect.Ours  // what belongs to us
+
+	// Published is what this agent never blocks, for the others on its database: without what they said.
+	Published []store.Guarded
 	Status
 }
 
@@ -44,7 +47,8 @@ type Addresses struct {
 	names     map[string][]netip.Addr // by host name of a firewall
 	protected []store.Protected
 	spared    []detect.Own
-	pieces    []piece // of which the last Known was put together
+	others    []detect.Own // what other agents never block
+	pieces    []piece      // of which the last Known was put together
 	last      *Known
 }
 
@@ -134,6 +138,16 @@ func (a *Addresses) Spare(listed []detect.Own) {
 	a.spared = listed
 }
 
+// Share takes over what the other agents on the same database never block. It is guarded here too, and nothing else.
+func (a *Addresses) Share(guards []store.Guarded) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.others = a.others[:0:0]
+	for _, g := range guards {
+		a.others = append(a.others, detect.Own{Prefix: g.Address, What: g.What + ", as agent " + g.Agent + " says"})
+	}
+}
+
 // piece is an address or network, and what it is to us.
 type piece struct {
 	detect.Own
@@ -147,6 +161,10 @@ func (a *Addresses) Known() *Known {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	pieces := a.gather()
+	mine := len(pieces)
+	for _, o := range a.others {
+		pieces = append(pieces, piece{o, guarded, ""})
+	}
 	if a.last != nil && slices.Equal(pieces, a.pieces) {
 		return a.last
 	}
@@ -162,9 +180,26 @@ func (a *Addresses) Known() *Known {
 		}
 	}
 	k := &Known{Guard: detect.NewGuard(a.cfg.NeverBlock, own), Ours: detect.NewOurs(networks, management...)}
+	k.Published = published(a.cfg.NeverBlock, pieces[:mine])
 	k.Status = newStatus(k.Ours.Known(), pieces)
 	a.last, a.pieces = k, pieces
 	return k
+}
+
+// published is what this agent never blocks, as others read it.
+func published(never []netip.Prefix, pieces []piece) []store.Guarded {
+	all := make([]store.Guarded, 0, len(never)+len(pieces))
+	for _, p := range never {
+		all = append(all, store.Guarded{Address: p, What: "in never_block"})
+	}
+	for _, p := range pieces {
+		what := p.What
+		if what == thisHost {
+			what = "an agent's own host"
+		}
+		all = append(all, store.Guarded{Address: p.Prefix, What: what})
+	}
+	return all
 }
 
 func (a *Addresses) gather() (all []piece) {
@@ -181,7 +216,7 @@ func (a *Addresses) gather() (all []piece) {
 	}
 	networks(store.ProtectedNetwork, "ours (networks.own)", "networks.own", a.cfg.Networks.Own...)
 	networks(guarded, "a proxy in front of us (networks.proxies)", "networks.proxies", a.cfg.Networks.Proxies...)
-	singles(guarded, "this host", a.host)
+	singles(guarded, thisHost, a.host)
 	for _, fw := range a.cfg.Firewalls {
 		for _, at := range []string{fw.URL, fw.PeerURL} {
 			singles(store.ProtectedManagement, "firewall "+fw.Name, a.names[hostOf(at)])
@@ -195,6 +230,9 @@ func (a *Addresses) gather() (all []piece) {
 	}
 	return all
 }
+
+// thisHost is what the addresses of this host are.
+const thisHost = "this host"
 
 // guarded is the kind of what is never blocked, and is neither behind a firewall of ours nor a firewall's peer: proxies, this
 // host, and what files list.

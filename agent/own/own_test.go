@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/config"
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -139,5 +140,48 @@ func TestStatusIsBoundedAndInOrder(t *testing.T) {
 	}
 	if want := []Network{{"192.0.2.1", "firewall fw1: interface ethernet1/1"}, {"203.0.113.0/24", "networks.own"}}; !slices.Equal(s.Networks, want) {
 		t.Errorf("networks %v", s.Networks)
+	}
+}
+
+// What other agents never block is guarded, with who says so, and nothing else: it is not ours, and not published as this agent's.
+func TestWhatOthersNeverBlockIsGuarded(t *testing.T) {
+	cfg := &config.Config{NeverBlock: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
+		Networks: config.Networks{Own: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/28")}, AskFirewalls: true}, Firewalls: []config.Firewall{{Name: "FW-1", URL: "https://198.51.100.250"}}}
+	a := New(cfg, nil)
+	a.Look(t.Context())
+	a.Take([]store.Protected{{Firewall: "FW-1", Kind: store.ProtectedPeer, What: "DNS server", Address: netip.MustParsePrefix("192.0.2.53/32")}})
+	a.Spare([]detect.Own{{Prefix: netip.MustParsePrefix("192.0.2.99/32"), What: "listed as \"monitoring\" in /x"}})
+	before := a.Known()
+	a.Share([]store.Guarded{{Agent: "south", Address: netip.MustParsePrefix("198.51.100.7/32"), What: "in never_block"},
+		{Agent: "south", Address: netip.MustParsePrefix("198.51.100.16/28"), What: "ours (networks.own)"}, {Agent: "south", Address: netip.MustParsePrefix("192.0.2.1/32"), What: "x"}})
+	k := a.Known()
+	for addr, want := range map[string]string{
+		"198.51.100.7":  "198.51.100.7 is in never_block, as agent south says",
+		"198.51.100.17": "198.51.100.17 is in 198.51.100.16/28, which is ours (networks.own), as agent south says",
+		"192.0.2.1":     "192.0.2.1 is in never_block (192.0.2.1)",
+	} {
+		if err := k.Guard.CheckAddr(netip.MustParseAddr(addr)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	if k.Ours.Contains(netip.MustParseAddr("198.51.100.17")) {
+		t.Error("another's network is ours")
+	}
+	if !slices.Equal(k.Published, before.Published) {
+		t.Errorf("what others say is published as its own: %v", k.Published)
+	}
+	texts := make(map[string]string)
+	for _, g := range k.Published {
+		texts[g.Address.String()] = g.What
+	}
+	for address, want := range map[string]string{"192.0.2.1/32": "in never_block", "203.0.113.0/28": "ours (networks.own)", "198.51.100.250/32": "firewall FW-1",
+		"192.0.2.53/32": "firewall FW-1's DNS server", "192.0.2.99/32": "listed as \"monitoring\" in /x", "127.0.0.1/32": "an agent's own host"} {
+		if texts[address] != want {
+			t.Errorf("%s is published as %q, not %q", address, texts[address], want)
+		}
+	}
+	a.Share(nil)
+	if a.Known().Guard.CheckAddr(netip.MustParseAddr("198.51.100.7")) != nil {
+		t.Error("it is guarded when nobody says so any more")
 	}
 }

@@ -39,7 +39,7 @@ func Write(w io.Writer, s *agent.Status, o Options) error {
 	if err := v.head(&out); err != nil {
 		return err
 	}
-	sections := []*section{v.files(), v.firewalls(), v.policies(), v.badLines()}
+	sections := []*section{v.members(), v.files(), v.firewalls(), v.policies(), v.named(), v.badLines()}
 	room := o.Height - bytes.Count(out.Bytes(), []byte("\n"))
 	var wants []int
 	for _, s := range sections {
@@ -150,7 +150,7 @@ func (v *view) head(w io.Writer) error {
 		t.Row("ours", line)
 	}
 	if v.Waiting != "" {
-		t.Row("releases", "WAITING for what cannot be read (except those at a fixed time): "+v.Waiting)
+		t.Row("releases", "WAITING (except those at a fixed time) for what was not read: "+v.Waiting)
 	}
 	if l := v.List; l != nil {
 		t.Row("list", fmt.Sprintf("%s (%s left out), last fetched %s, certificate until %s", display.Plural(l.Entries, "entry"), display.Grouped(l.LeftOut),
@@ -161,7 +161,7 @@ func (v *view) head(w io.Writer) error {
 
 // detection is how near others are to being blocked, and how much of what is refused comes from those who are.
 func (v *view) detection() string {
-	text := display.Plural(v.Detect.NearThreshold, "source") + " near a threshold"
+	text := display.Plural(v.Detect.NearThreshold, "source") + " near a threshold (with half of it or more)"
 	if blocked, _, ok := v.Detect.Shares(); ok {
 		text += fmt.Sprintf("; %.0f %% of the refused records are of blocked sources", 100*blocked)
 	}
@@ -186,7 +186,11 @@ func (v *view) blacklist() string {
 // ours says what is known to be ours, and which firewalls have not said it; what is wrong is among the troubles.
 func (v *view) ours() []string {
 	o := &v.Ours
-	first := fmt.Sprintf("%s, and %s that are never blocked", display.Plural(len(o.Networks), "network"), display.Plural(len(o.Peers), "peer"))
+	from := "networks.own and the firewalls"
+	if !v.opts.All {
+		from += "; --all lists them"
+	}
+	first := fmt.Sprintf("%s (%s), and %s that are never blocked", addresses(len(o.Networks)), from, display.Plural(len(o.Peers), "peer"))
 	if o.NotShown > 0 {
 		first += fmt.Sprintf("; and %s more", display.Grouped(o.NotShown))
 	}
@@ -206,6 +210,14 @@ func (v *view) ours() []string {
 		texts = append(texts[:2], fmt.Sprintf("and %s more firewalls that have not said it, or not lately: --all", display.Grouped(len(texts)-2)))
 	}
 	return texts
+}
+
+// addresses writes "1 address or network", "2 addresses and networks".
+func addresses(n int) string {
+	if n == 1 {
+		return "1 address or network"
+	}
+	return display.Grouped(n) + " addresses and networks"
 }
 
 // wrapped breaks a text into lines of at most width characters; a width that is too small for that breaks none.

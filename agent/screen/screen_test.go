@@ -11,6 +11,8 @@ import (
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/members"
+	"activedefense/agent/own"
 	"activedefense/agent/trouble"
 	"activedefense/firewall/policy"
 )
@@ -107,6 +109,9 @@ func btoi(b bool) int {
 
 func TestEveryRowIsShownOnRequest(t *testing.T) {
 	text := written(t, large(), Options{Width: 500, Height: 24, All: true})
+	if !strings.Contains(text, "OF: what it is to hold") {
+		t.Errorf("the columns are not explained:\n%s", text)
+	}
 	for _, c := range []struct {
 		what string
 		want int
@@ -157,7 +162,7 @@ func TestTroublesAreBroken(t *testing.T) {
 func TestTheStateOfDetection(t *testing.T) {
 	s := &agent.Status{Detect: line.DetectStatus{NearThreshold: 3, Refused: 1000, FromBlocked: 250}}
 	v := &view{Status: s}
-	if got := v.detection(); got != "3 sources near a threshold; 25 % of the refused records are of blocked sources" {
+	if got := v.detection(); got != "3 sources near a threshold (with half of it or more); 25 % of the refused records are of blocked sources" {
 		t.Error(got)
 	}
 	s.Detect.PartnersSince = ago(0)
@@ -175,5 +180,43 @@ func TestRoomIsSharedEvenly(t *testing.T) {
 		if got := fmt.Sprint(shares(c.room, c.want)); got != c.got {
 			t.Errorf("%+v: %s", c, got)
 		}
+	}
+}
+
+// Several agents on one database are shown, those that are not well first; one alone is not, unless all is asked for.
+func TestSeveralAgentsAreShown(t *testing.T) {
+	s := &agent.Status{Now: noon, Members: []members.Status{
+		{Name: "north", Host: "log1", Version: "1.2", State: members.OK, Silence: 3, Guarded: 12, Firewalls: []string{"FW-1", "FW-2"}, Self: true},
+		{Name: "south", Host: "log2", Version: "1.1", State: members.Silent, Silence: 7200},
+	}}
+	text := written(t, s, Options{})
+	for _, want := range []string{"2 agents on this database: 1 silent, 1 ok", "north (this one)", "FW-1, FW-2", "2h0m ago", "SILENT"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	if strings.Index(text, "south") > strings.Index(text, "north") {
+		t.Errorf("the silent one does not come first:\n%s", text)
+	}
+	s.Members = s.Members[:1]
+	if text := written(t, s, Options{}); strings.Contains(text, "north") {
+		t.Errorf("one alone is shown:\n%s", text)
+	}
+	if text := written(t, s, Options{All: true}); !strings.Contains(text, "1 agent on this database: 1 ok") {
+		t.Errorf("not even with --all:\n%s", text)
+	}
+}
+
+// What is ours is counted, and with all rows named, and who says so.
+func TestWhatIsOursIsNamedOnRequest(t *testing.T) {
+	s := &agent.Status{Ready: true, Now: noon, Started: *ago(time.Hour)}
+	s.Ours.Known = true
+	s.Ours.Networks = []own.Network{{Network: "198.51.100.1", From: "firewall FW-1: interface ethernet1/1"}, {Network: "203.0.113.0/24", From: "networks.own"}}
+	const sum, row = "2 addresses and networks (networks.own and the firewalls", "\n198.51.100.1    firewall FW-1: interface ethernet1/1\n"
+	if text := written(t, s, Options{}); !strings.Contains(text, sum+"; --all lists them)") || strings.Contains(text, "198.51.100.1") {
+		t.Error(text)
+	}
+	if text := written(t, s, Options{All: true}); !strings.Contains(text, sum+")") || !strings.Contains(text, row) || !strings.Contains(text, "\n203.0.113.0/24  networks.own\n") {
+		t.Error(text)
 	}
 }

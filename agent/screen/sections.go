@@ -10,8 +10,37 @@ import (
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/members"
 	"activedefense/firewall/policy"
 )
+
+// members are the agents on the database, where there are several: those that are not well, then the others.
+func (v *view) members() *section {
+	s := &section{columns: []string{"AGENT", "HOST", "VERSION", "STATE", "LAST SIGN OF LIFE", "NEVER BLOCKS", "FIREWALLS"}}
+	if len(v.Members) < 2 && !v.opts.All {
+		return s
+	}
+	states := make(map[string]int)
+	for _, m := range v.Members {
+		states[m.State]++
+	}
+	s.sum = fmt.Sprintf("%s on this database: %s", display.Plural(len(v.Members), "agent"), counted(states, members.Silent, members.Unknown, members.Behind, members.OK))
+	all := slices.Clone(v.Members)
+	rank := func(m members.Status) int {
+		return slices.Index([]string{members.Silent, members.Unknown, members.Behind, members.OK}, m.State)
+	}
+	slices.SortStableFunc(all, func(a, b members.Status) int { return cmp.Compare(rank(a), rank(b)) })
+	for i := range all {
+		m := &all[i]
+		name := m.Name
+		if m.Self {
+			name += " (this one)"
+		}
+		s.rows = append(s.rows, []any{name, m.Host, m.Version, m.StateText(), display.Span(time.Duration(m.Silence*float64(time.Second))) + " ago",
+			display.Grouped(m.Guarded), strings.Join(m.Firewalls, ", ")})
+	}
+	return s
+}
 
 // files are those that are read: in trouble, behind, then the newest first.
 func (v *view) files() *section {
@@ -99,6 +128,9 @@ func (v *view) firewalls() *section {
 	}
 	s.sum = fmt.Sprintf("%s: %s; %s", display.Plural(len(v.Firewalls), "firewall"),
 		counted(states, enforce.StateDown, enforce.StateUnknown, enforce.StateStandby, enforce.StateUp), display.Plural(tags, "address")+" held")
+	if v.opts.All {
+		s.sum += "; HOLDS: what it holds of ours, OF: what it is to hold, SEEN: when it was last read and held that"
+	}
 	all := slices.Clone(v.Firewalls)
 	if !v.opts.All {
 		slices.SortStableFunc(all, func(a, b enforce.Status) int {
@@ -163,6 +195,9 @@ func firewallTrouble(f *enforce.Status) string {
 	}
 	if f.Brake != "" {
 		all = append(all, "BRAKE: "+f.Brake)
+	}
+	if f.Strays > 0 {
+		all = append(all, fmt.Sprintf("%s that this database never blocked", display.Grouped(f.Strays)))
 	}
 	if f.RefusedCount > 0 {
 		all = append(all, fmt.Sprintf("%d refused: %s", f.RefusedCount, strings.Join(f.Refused, ", ")))
@@ -246,6 +281,19 @@ func findings(p *enforce.PolicyStatus) (found []string) {
 		}
 	}
 	return found
+}
+
+// named are the addresses and networks that are taken as ours, and who says so; among all rows alone.
+func (v *view) named() *section {
+	s := &section{columns: []string{"OURS", "FROM"}}
+	if !v.opts.All || len(v.Ours.Networks) == 0 {
+		return s
+	}
+	s.sum = "taken as ours: records to other public addresses do not count, where any of these is public"
+	for _, n := range v.Ours.Networks {
+		s.rows = append(s.rows, []any{n.Network, n.From})
+	}
+	return s
 }
 
 // badLines are samples of what could not be parsed.

@@ -89,6 +89,13 @@ type Marker struct {
 	Lost   func() bool
 	asking bool // it was the last time
 
+	// Accepted: a person accepted the database that Check found; firewalls hold what a former one had blocked.
+	Accepted bool
+	// Strays tells whether firewalls hold what this database never blocked, and Adopt has them taken for its own, when a person
+	// accepts it; nil: none do.
+	Strays func() bool
+	Adopt  func()
+
 	seen   mark // when last looked at
 	kept   mark // what the file holds, as far as it was written by this run
 	failed bool // writing it
@@ -118,7 +125,7 @@ func (m *Marker) Check(ctx context.Context) error {
 	}
 	m.clock.Resume(known.Seen)
 	m.seen, m.kept, m.sound = now, known, true
-	if known.Accepted {
+	if m.Accepted = m.Accepted || known.Accepted; known.Accepted {
 		m.keep(now) // accepted is this one, not the next
 	}
 	return nil
@@ -161,6 +168,7 @@ func (m *Marker) Run(ctx context.Context) error {
 		if m.accepted() {
 			return ErrAccepted
 		}
+		m.adopt()
 		if n%int(markEvery/acceptEvery) == 0 {
 			m.noteOnce(ctx)
 		}
@@ -175,6 +183,21 @@ func (m *Marker) accepted() bool {
 	}
 	known, err := readMark(m.path)
 	return err == nil && known.Accepted
+}
+
+// adopt has what firewalls hold taken for this database's own, where a person accepted it. Once.
+func (m *Marker) adopt() {
+	if m.Strays == nil || !m.Strays() {
+		return
+	}
+	known, err := readMark(m.path)
+	if err != nil || !known.Accepted {
+		return
+	}
+	// How far the database is now is noted in its time: what was seen just now may still be lost with a power cut.
+	m.kept = known
+	m.keep(mark{Agent: m.agent, Seen: m.clock.Time().UTC().Round(0)})
+	m.Adopt()
 }
 
 // noteOnce keeps what was seen the last time, and looks again. A store that is away, or has gone back, is no news: the

@@ -186,3 +186,39 @@ func TestAcceptingIsNoticed(t *testing.T) {
 		t.Error("accepted, though all is well again")
 	}
 }
+
+// That a person accepts the database also makes what firewalls hold its own, once, and only while there is something to be taken.
+func TestAcceptingAdoptsStrays(t *testing.T) {
+	dir := t.TempDir()
+	m := NewMarker(dir, "me", newTestStore(t), newTestClock().believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil || m.Accepted {
+		t.Fatal(m.Accepted, err)
+	}
+	strays, adopted := true, 0
+	m.Strays, m.Adopt = func() bool { return strays }, func() { adopted++ }
+	expect := func(when string, want int) {
+		t.Helper()
+		if m.adopt(); adopted != want {
+			t.Errorf("%s: adopted %d times, not %d", when, adopted, want)
+		}
+	}
+	expect("nobody accepted anything", 0)
+	if err := Accept(dir); err != nil {
+		t.Fatal(err)
+	}
+	strays = false
+	expect("there is nothing to adopt", 0)
+	strays = true
+	expect("accepted", 1)
+	expect("and not again", 1)
+	if known, err := readMark(m.path); err != nil || known.Accepted || known.Agent != "me" || known.Seen.IsZero() {
+		t.Errorf("the mark is %+v: %v", known, err)
+	}
+	if err := Accept(dir); err != nil {
+		t.Fatal(err)
+	}
+	next := NewMarker(dir, "me", m.store, newTestClock().believed(), zerolog.Nop())
+	if err := next.Check(t.Context()); err != nil || !next.Accepted {
+		t.Errorf("a start does not know that it was accepted: %v", err)
+	}
+}

@@ -136,6 +136,24 @@ func TestGenerationsThatWereRotatedAndCompressedWhileDown(t *testing.T) {
 	k.expect("seven")
 }
 
+// Where many files are looked for in many generations, opening each for each of them took so long that no stop was heard.
+func TestACompressedFileIsOpenedOnceForAllThatAreNotInIt(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log", text(numbered("a", 0, 50)))
+	k.expect(numbered("a", 0, 50)...)
+	k.write("x.log.1", text(numbered("b", 0, 50)))
+	k.gzip("x.log.1")
+	fi, err := os.Lstat(k.path("x.log.1.gz"))
+	k.must(err)
+	e := entry{path: k.path("x.log.1.gz"), key: inodeOf(fi), mode: fi.Mode(), size: fi.Size(), mtime: fi.ModTime()}
+	for range 2 {
+		if left, err := restPacked(k.set, k.stream("x.log").files.cur, e); left != nil || err != nil {
+			t.Fatalf("found %+v, %v", left, err)
+		}
+		_ = os.Remove(e.path) // the second time there is none to open
+	}
+}
+
 func TestACompressedFileThatBreaksOffIsTriedAgain(t *testing.T) {
 	k := start(t, "*.log")
 	lines := numbered("a", 0, 40_000)

@@ -46,15 +46,23 @@ func (r *registry) restPlain(f *file, e entry) (*rest, error) {
 	return &rest{where: e.path, plain: o, other: other == nil}, nil
 }
 
-// restPacked looks for the rest of a file in a compressed generation, nil if that is not a copy of it.
-func restPacked(f *file, e entry) (*rest, error) {
+// restPacked looks for the rest of a file in a compressed generation, nil if that is not a copy of it. Where many files are looked for in
+// many generations, each of these is opened once for all that are in none.
+func restPacked(s *Set, f *file, e entry) (*rest, error) {
 	if !strings.HasSuffix(e.path, ".gz") {
+		return nil, nil
+	}
+	if head, known := s.heads[e.state()]; known && !f.begins(head) {
 		return nil, nil
 	}
 	p, head, err := openPacked(e.path, e.key)
 	if err != nil {
 		return nil, err
 	}
+	if s.heads == nil {
+		s.heads = map[state][]byte{}
+	}
+	s.heads[e.state()] = head
 	switch {
 	case !f.begins(head):
 		p.close()
@@ -93,7 +101,7 @@ func (st *Stream) findRest(listed []*folder, f *file) bool {
 	walk(listed, f.path, f.stamp.Add(-timeSlack), -1, func(c candidate) (bool, error) {
 		var err error
 		if c.packed {
-			left, err = restPacked(f, c.entry)
+			left, err = restPacked(st.set, f, c.entry)
 		} else {
 			left, err = st.set.known.restPlain(f, c.entry)
 		}

@@ -57,7 +57,9 @@ func (s *Set) scan(ctx context.Context) error {
 	}
 	before := s.list()
 	s.room.recount(s.inputs.list, s.order)
-	if err := s.take(ctx, before); err != nil {
+	err := s.take(ctx, before)
+	s.heads = nil
+	if err != nil {
 		s.watch.dirty.Store(true)
 		return err
 	}

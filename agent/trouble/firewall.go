@@ -28,12 +28,26 @@ func Firewalls(firewalls []enforce.Status, now time.Time) (troubles []Trouble) {
 			troubles = append(troubles, Trouble{Of: s.Name, What: fmt.Sprintf("refused: firewall %s refused %s: %s", s.Name, english.Plural(s.RefusedCount, "address", ""), strings.Join(s.Refused, ", ")),
 				Remedy: "They stay on the list, which the block rules may name too; what the firewall says tells what is wrong with them"})
 		}
+		if s.Strays > 0 {
+			troubles = append(troubles, stray(s))
+		}
 		if s.Brake != "" {
 			troubles = append(troubles, Trouble{Of: s.Name, What: "brake: firewall " + s.Name + ": " + s.Brake,
 				Remedy: "If the removals are intended, raise firewalls[].max_removal_percent of it, reload, and set it back afterwards"})
 		}
 	}
 	return troubles
+}
+
+// stray is a firewall that holds what another put there.
+func stray(s *enforce.Status) Trouble {
+	what := fmt.Sprintf("strays: firewall %s holds under our tag %s that this database never blocked: %s", s.Name, english.Plural(s.Strays, "address", ""), strings.Join(s.StraysNamed, ", "))
+	if s.Strays > len(s.StraysNamed) {
+		what += " and others"
+	}
+	return Trouble{Since: *s.StraysSince, Of: s.Name, What: what + "; none of them is removed",
+		Remedy: "If another agent blocks there, give both the same store.url, or this one a tag of its own (firewalls[].tag); if they are left from a former database, " +
+			"activedefense store accept takes them away, on all firewalls"}
 }
 
 // down is a firewall that has not answered for a minute, or could not be brought level. During a commit of ours it may be silent.
@@ -85,7 +99,7 @@ func Policies(policies []enforce.PolicyStatus) (troubles []Trouble) {
 		}
 		if p.State == policy.ResultFail {
 			troubles = append(troubles, Trouble{Since: p.Since, What: fmt.Sprintf("verify-failed: what is blocked may pass %s: %s failed (%s)", p.Firewall, english.Plural(len(names), "policy check", ""), strings.Join(names, ", ")),
-				Remedy: fmt.Sprintf("activedefense verify --firewall %s says why and what to do", strings.TrimSuffix(p.Firewall, " (peer)")), Of: p.Firewall})
+				Remedy: fmt.Sprintf("activedefense verify --firewall %s says why and what to do; after a commit it is looked at again within six minutes, at once after systemctl reload activedefense", strings.TrimSuffix(p.Firewall, " (peer)")), Of: p.Firewall})
 		}
 	}
 	return troubles

@@ -21,8 +21,9 @@ const (
 	expiresSoon = 14 * 24 * time.Hour
 )
 
-// Reload is what a person should see to about a reload that was refused; nil: it was not.
-func Reload(refused *time.Time, loaded time.Time, faults []string) []Trouble {
+// Reload is what a person should see to about a reload that was refused, for its faults or, with the configuration valid, since it cannot
+// work on this host; nil: it was not.
+func Reload(refused *time.Time, loaded time.Time, faults []string, here bool) []Trouble {
 	if refused == nil {
 		return nil
 	}
@@ -33,7 +34,11 @@ func Reload(refused *time.Time, loaded time.Time, faults []string) []Trouble {
 	if n := len(faults) - 1; n > 0 {
 		what += fmt.Sprintf(" (and %d more)", n)
 	}
-	return []Trouble{{Since: *refused, What: what, Remedy: "activedefense check names every fault; then reload again"}}
+	remedy := "activedefense check names every fault; then reload again"
+	if here {
+		remedy = "The file is valid, and cannot work on this host as it is now: free what it asks for, or change that key; then reload again"
+	}
+	return []Trouble{{Since: *refused, What: what, Remedy: remedy}}
 }
 
 // List is what a person should see to about those who fetch the list: a client that stopped, and, where a firewall blocks

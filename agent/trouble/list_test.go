@@ -9,6 +9,7 @@ import (
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/members"
 	"activedefense/agent/tail"
 	"activedefense/config"
 )
@@ -74,5 +75,35 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 		if (c.says == "") != (len(got) == 0) || len(got) > 0 && (!got[0].Since.Equal(c.since) || !strings.HasPrefix(got[0].What, c.says) || got[0].Remedy == "") {
 			t.Errorf("%s: %+v", c.name, got)
 		}
+	}
+}
+
+// What another put on a firewall is a trouble, with the first addresses and both ways out of it.
+func TestStraysAreATrouble(t *testing.T) {
+	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	got := Firewalls([]enforce.Status{{Name: "fw1", Up: true}, {Name: "fw2", Up: true, Strays: 1, StraysNamed: []string{"203.0.113.1"}, StraysSince: &since},
+		{Name: "fw3", Up: true, Strays: 7, StraysNamed: []string{"203.0.113.1", "203.0.113.2"}, StraysSince: &since}}, since)
+	if len(got) != 2 || got[0].Kind() != "strays" || !got[0].Since.Equal(since) || !strings.Contains(got[0].Remedy, "store.url") || !strings.Contains(got[0].Remedy, "activedefense store accept") ||
+		!strings.Contains(got[0].What, "fw2 holds under our tag 1 address that this database never blocked: 203.0.113.1; none") ||
+		!strings.Contains(got[1].What, "7 addresses that this database never blocked: 203.0.113.1, 203.0.113.2 and others; none") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Another agent that is silent, or behind for a minute, is a trouble: the first with the command that ends it.
+func TestAnotherAgentThatIsAwayIsATrouble(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	long := now.Add(-time.Minute)
+	got := Members([]members.Status{
+		{Name: "north", State: members.Behind, Since: long, Self: true},
+		{Name: "east", State: members.Behind, Since: long.Add(time.Second)},
+		{Name: "west", Host: "log3", State: members.Behind, Since: long, Behind: "/l/1.log: permission denied"},
+		{Name: "south", Host: "log2", State: members.Silent, Since: now},
+		{Name: "up", State: members.OK, Since: long},
+		{Name: "who", State: members.Unknown, Since: long},
+	}, now)
+	if len(got) != 2 || got[0].Kind() != "members" || !strings.Contains(got[0].What, "west on log3 is behind") || !strings.Contains(got[0].What, "permission denied") ||
+		!strings.Contains(got[1].What, "south on log2 has given no sign of life") || !strings.Contains(got[1].Remedy, "activedefense members forget south") || !got[1].Since.Equal(now) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -28,14 +28,23 @@ func Releases(why string, since, now time.Time) []Trouble {
 // mostElsewhere is the share of refused records to addresses that are not ours from which on one of our networks is missing.
 const mostElsewhere = 0.1
 
+// leastElsewhere is how many refused records there must be for it to be a trouble that none is to one of ours: as many as a scan has.
+const leastElsewhere = 10
+
 // neverSaid is when it is a trouble that a firewall has never said what is ours: so long detection waits for it.
 const neverSaid = time.Minute
 
 // Networks is what a person should see to about what is known to be ours.
 func Networks(d *line.DetectStatus, known bool, asked []enforce.AskStatus, started, now time.Time) (troubles []Trouble) {
-	if _, elsewhere, ok := d.Shares(); ok && known && elsewhere > mostElsewhere {
+	const remedy = "Name the missing network in networks.own: of the network of an interface that faces the internet the own address alone is taken as ours without it; activedefense status --all lists what is"
+	_, elsewhere, ok := d.Shares()
+	switch {
+	case !known:
+	case d.Refused >= leastElsewhere && d.Elsewhere == d.Refused:
+		troubles = append(troubles, Trouble{Since: started, What: fmt.Sprintf("networks: not one of the %d refused records has an end that is ours, and none of them counts: nothing is detected", d.Refused), Remedy: remedy})
+	case ok && elsewhere > mostElsewhere:
 		troubles = append(troubles, Trouble{Since: started, What: fmt.Sprintf("networks: in %.0f %% of the refused records neither end is ours, and they count for nothing", 100*elsewhere),
-			Remedy: "Name the missing network in networks.own"})
+			Remedy: remedy})
 	}
 	for _, a := range asked {
 		if a.AskedAt == nil && a.Error != "" && now.Sub(started) >= neverSaid {

@@ -20,7 +20,7 @@ type Trouble struct {
 }
 
 // kinds are what What may begin with, the worst first: what stops detection, what stops blocking, what makes either worse, what only may.
-var kinds = []string{"store", "input", "list", "certificate", "firewall-down", "input-silent", "clock", "releases", "capacity", "refused", "brake",
+var kinds = []string{"store", "input", "list", "certificate", "firewall-down", "input-silent", "clock", "releases", "members", "capacity", "refused", "strays", "brake",
 	"verify-failed", "networks", "list-unfetched", "times", "reload-refused"}
 
 // Kind is what the sentence begins with; "" where it has none.
@@ -67,6 +67,15 @@ func (m *Memory) Date(all []Trouble, now time.Time) {
 		since[t.key()] = t.Since
 	}
 	m.since = since
+}
+
+// Continue goes on with what another one knows.
+func (m *Memory) Continue(former *Memory) {
+	former.mu.Lock()
+	defer former.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.since = former.since
 }
 
 // News tells what to log of troubles that nothing else logs: those that have begun, and those that are over. The zero value has told

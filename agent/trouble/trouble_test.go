@@ -115,7 +115,10 @@ func TestWhatThePartsSayIsATrouble(t *testing.T) {
 	expect(t, "the store is away", Store(&since, "connection refused"), "1h0m0s store: it is away, and nothing is read and nobody newly blocked until it is back: connection refused")
 	expect(t, "releases wait", Releases("no log file is left at /l", since, noon), "1h0m0s releases: nobody is found quiet while activity may go unseen: no log file is left at /l")
 	expect(t, "releases wait for a moment", Releases("no log file is left at /l", ago(time.Second), noon))
-	expect(t, "reload", Reload(&since, noon, []string{"a", "b"}), "1h0m0s reload-refused: the configuration as it is now was refused, and the one loaded 2026-11-29T12:00:00Z stays in use: a (and 1 more)")
+	expect(t, "reload", Reload(&since, noon, []string{"a", "b"}, false), "1h0m0s reload-refused: the configuration as it is now was refused, and the one loaded 2026-11-29T12:00:00Z stays in use: a (and 1 more)")
+	if here := Reload(&since, noon, []string{"edl.listen: address already in use"}, true); len(here) != 1 || strings.Contains(here[0].Remedy, "check") || !strings.Contains(here[0].Remedy, "valid") {
+		t.Errorf("of a configuration that cannot work here: %+v", here)
+	}
 	expect(t, "policies", Policies([]enforce.PolicyStatus{
 		{Firewall: "fw1", State: policy.ResultFail, Since: since, Checks: []policy.Check{{Check: "rule", Result: policy.ResultFail}, {Check: "logging", Result: policy.ResultWarn}}},
 		{Firewall: "fw2", State: policy.ResultWarn, Since: since}, {Firewall: "fw3", State: enforce.StateUnknown, Checks: []policy.Check{{Check: "rule", Result: policy.ResultFail}}},
@@ -124,6 +127,10 @@ func TestWhatThePartsSayIsATrouble(t *testing.T) {
 	asked := []enforce.AskStatus{{Firewall: "fw1", Error: "no"}, {Firewall: "fw2"}, {Firewall: "fw3", AskedAt: &since, Troubles: []ours.Trouble{{What: "too wide", Remedy: "say so"}}}}
 	expect(t, "networks", Networks(&d, true, asked, since, noon), "1h0m0s networks: in 10 % of the refused records neither end is ours, and they count for nothing",
 		"1h0m0s networks: fw1 has never said which addresses are ours: no", "unknown networks: fw3: too wide")
+	expect(t, "not one is ours", Networks(&line.DetectStatus{Refused: 33, Elsewhere: 33}, true, nil, since, noon),
+		"1h0m0s networks: not one of the 33 refused records has an end that is ours, and none of them counts: nothing is detected")
+	expect(t, "few are not ours", Networks(&line.DetectStatus{Refused: 9, Elsewhere: 9}, true, nil, since, noon))
+	expect(t, "one is ours", Networks(&line.DetectStatus{Refused: 33, Elsewhere: 32}, true, nil, since, noon))
 	expect(t, "it may be starting", Networks(&line.DetectStatus{}, true, asked[:1], ago(59*time.Second), noon))
 	expect(t, "nothing is known to be ours", Networks(&d, false, nil, since, noon))
 }

@@ -40,7 +40,7 @@ unless it is removed by hand. "blacklist show" says why it was held; "blacklist 
 			if err != nil {
 				return err
 			}
-			return b.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return b.accept(c.Context(), cfg, st, prefixes) })
+			return b.withGuard(c.Context(), func(cfg *config.Config, st *store.Store) error { return b.accept(c.Context(), cfg, st, prefixes) })
 		},
 	}
 	c.Flags().BoolVar(&b.all, "all", false, "everything that is held now")

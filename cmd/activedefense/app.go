@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -59,6 +61,22 @@ func (a *app) loadWhole() (*config.Config, []config.Warning, error) {
 	return a.read(config.Options{}, a.sayFault)
 }
 
+// loadPart reads the parts of the configuration that a command needs, without the files that it names. A fault elsewhere is said, and
+// stops nothing: who has to release an address, or to see what a daemon does that goes on with its former configuration, cannot mend a file first.
+func (a *app) loadPart(parts ...config.Part) (*config.Config, error) {
+	cfg, elsewhere, err := config.LoadPart(config.Options{Path: a.path(), Environ: a.environ, WithoutFiles: true}, parts...)
+	if err != nil {
+		return nil, a.refuse(err, a.sayFault)
+	}
+	if len(elsewhere) > 0 {
+		fmt.Fprintf(a.stderr, "warning: the configuration%s has %s; this goes on without what stands there, and a daemon would not begin with it:\n", a.named(), plural(len(elsewhere), "fault"))
+	}
+	for _, f := range elsewhere {
+		a.sayFault(f)
+	}
+	return cfg, nil
+}
+
 func (a *app) sayFault(f config.Fault) { fmt.Fprintf(a.stderr, "%s: %s\n", f.Key, f.Text) }
 
 // read reads the configuration, and has every fault of a wrong one said.
@@ -68,14 +86,19 @@ func (a *app) read(o config.Options, say func(config.Fault)) (*config.Config, []
 	if err == nil {
 		return cfg, warnings, nil
 	}
+	return nil, warnings, a.refuse(err, say)
+}
+
+// refuse has every fault of a configuration said, and gives the error that it is wrong.
+func (a *app) refuse(err error, say func(config.Fault)) error {
 	var faults config.Faults
 	if !errors.As(err, &faults) {
-		return nil, warnings, &statusError{exitUsage, err}
+		return &statusError{exitUsage, err}
 	}
 	for _, f := range faults {
 		say(f)
 	}
-	return nil, warnings, &statusError{exitUsage, fmt.Errorf("the configuration%s has %s", a.named(), plural(len(faults), "fault"))}
+	return &statusError{exitUsage, fmt.Errorf("the configuration%s has %s", a.named(), plural(len(faults), "fault"))}
 }
 
 // named is " FILE" for messages, "" for the built-in defaults.
@@ -84,6 +107,27 @@ func (a *app) named() string {
 		return " " + p
 	}
 	return ""
+}
+
+// subcommands are those that texts for an operator name.
+const subcommands = "run|check|config|replay|explain|blacklist|records|verify|provision|status|members|store|keygen|version"
+
+var ownCommand = regexp.MustCompile(`\bactivedefense (` + subcommands + `)\b`)
+
+// program is how this program is called with the same configuration, in a shell.
+func (a *app) program() string {
+	switch {
+	case a.configPath == "":
+		return "activedefense"
+	case strings.ContainsAny(a.configPath, " \t\n'\"\\$`&|;<>()*?[]#~!{}"):
+		return "activedefense --config '" + strings.ReplaceAll(a.configPath, "'", `'\''`) + "'"
+	}
+	return "activedefense --config " + a.configPath
+}
+
+// advice is a text for an operator in which the commands of this program that it names work as they stand.
+func (a *app) advice(text string) string {
+	return ownCommand.ReplaceAllString(text, strings.ReplaceAll(a.program(), "$", "$$")+" $1")
 }
 
 var errNoDatabase = errors.New("there is no database yet")
@@ -132,12 +176,34 @@ func (a *app) openAny(ctx context.Context, cfg *config.Config) (*store.Store, er
 	return st, nil
 }
 
-// withStore runs what a command does with the configuration and the store.
-func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Store) error) error {
-	cfg, err := a.load()
+// forStore is what a command needs of the configuration that reads the blacklist or changes it.
+var forStore = []config.Part{config.PartStore, config.PartAdmin, config.PartRelease}
+
+// forRelease is what one needs that takes from it.
+var forRelease = []config.Part{config.PartStore, config.PartAdmin}
+
+// forBlock is what one needs that blocks: what may never be blocked is to be known for certain.
+var forBlock = []config.Part{config.PartGuard, config.PartStore, config.PartAdmin, config.PartRelease}
+
+// withStore runs what a command does with these parts of the configuration and the store.
+func (a *app) withStore(ctx context.Context, parts []config.Part, do func(*config.Config, *store.Store) error) error {
+	cfg, err := a.loadPart(parts...)
 	if err != nil {
 		return err
 	}
+	return a.inStore(ctx, cfg, do)
+}
+
+// withGuard is withStore for a command that blocks. Where a fault may hide what may never be blocked, it does nothing.
+func (a *app) withGuard(ctx context.Context, do func(*config.Config, *store.Store) error) error {
+	cfg, err := a.loadPart(forBlock...)
+	if err != nil {
+		return &statusError{exitUsage, fmt.Errorf("nothing was blocked, for what may never be blocked is not known for certain: %w; mend that first (blacklist remove does not need it)", err)}
+	}
+	return a.inStore(ctx, cfg, do)
+}
+
+func (a *app) inStore(ctx context.Context, cfg *config.Config, do func(*config.Config, *store.Store) error) error {
 	st, err := a.open(ctx, cfg)
 	if err != nil {
 		return err
@@ -146,9 +212,9 @@ func (a *app) withStore(ctx context.Context, do func(*config.Config, *store.Stor
 	return do(cfg, st)
 }
 
-// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store. A command that
-// needs nothing else of the store goes on without.
-func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
+// known is what is ours and what may never be blocked, what the firewalls said among it where there is a store, of which also, if it is
+// not nil, asks something else. A command that needs nothing else of the store goes on without.
+func (a *app) known(ctx context.Context, cfg *config.Config, also func(*store.Store)) *own.Known {
 	var st *store.Store
 	if _, err := os.Stat(filepath.Join(cfg.StateDir, agent.DatabaseFile)); cfg.Store.URL != "" || !errors.Is(err, fs.ErrNotExist) {
 		var err error
@@ -156,6 +222,9 @@ func (a *app) known(ctx context.Context, cfg *config.Config) *own.Known {
 			fmt.Fprintf(a.stderr, "warning: what the firewalls said of themselves is not known here, and counts for nothing: %v\n", err)
 		} else {
 			defer st.Close()
+			if also != nil {
+				also(st)
+			}
 		}
 	}
 	known, err := agent.Known(ctx, cfg, st)

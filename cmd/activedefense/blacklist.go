@@ -64,7 +64,7 @@ whatever their activity. A running daemon enforces them within a second.`,
 					return usageErrorf("--for %q: use a duration such as 24h or 7d", b.length)
 				}
 			}
-			return b.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
+			return b.withGuard(c.Context(), func(cfg *config.Config, st *store.Store) error {
 				return b.addAll(c.Context(), cfg, st, prefixes, duration)
 			})
 		},
@@ -148,7 +148,7 @@ What a label file of mode block lists stays: it would be blocked again at once.`
 			if r.reason == "" {
 				r.reason = "released by hand"
 			}
-			return r.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return r.removeAll(c.Context(), cfg, st, prefixes) })
+			return r.withStore(c.Context(), forRelease, func(cfg *config.Config, st *store.Store) error { return r.removeAll(c.Context(), cfg, st, prefixes) })
 		},
 	}
 	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` with the reason")

@@ -42,7 +42,7 @@ func newBlacklistListCommand(a *app) *cobra.Command {
 			if err := l.valid(); err != nil {
 				return err
 			}
-			err := l.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
+			err := l.withStore(c.Context(), forStore, func(cfg *config.Config, st *store.Store) error { return l.list(c.Context(), cfg, st) })
 			if errors.Is(err, errNoDatabase) {
 				return cmp.Or(l.knowRule(nil), err)
 			}

@@ -67,6 +67,7 @@ type chaos struct {
 	steady    time.Time         // since when the daemon runs and nobody has told it to stop or reload; zero: it does not
 	ever      map[string]bool   // what has been wrong at some time
 	righted   time.Time         // when the clock was right again
+	emptied   time.Time         // when the disk had room again
 	stalled   time.Time         // when this process last stood still for a second, on a machine that is too busy to measure times
 	attackers map[string]bool   // those that have begun
 	listed    map[string]bool   // those that the list had
@@ -343,8 +344,11 @@ func (c *chaos) endFaults(now time.Time) {
 		}
 		c.mu.Lock()
 		delete(c.faults, of)
-		if of == "clock" {
+		switch of {
+		case "clock":
 			c.righted = time.Now()
+		case "disk":
+			c.emptied = time.Now()
 		}
 		c.mu.Unlock()
 		if err := f.end(); err != nil {
@@ -507,7 +511,11 @@ func (c *chaos) lookAtList() {
 	}
 	c.mu.Unlock()
 	maps.DeleteFunc(before, func(_ string, blocked bool) bool { return !blocked })
-	if len(before) > 0 {
+	c.mu.Lock()
+	// What was blocked while the disk was full could not be saved, so a start without the database does not know it, as the daemon says.
+	unsaved := faults["database"] != nil && (faults["disk"] != nil || c.ever["disk"] && time.Since(c.emptied) < time.Minute)
+	c.mu.Unlock()
+	if len(before) > 0 && !unsaved {
 		c.wrong("the list lost %d of %d: %v", len(before), len(before)+len(list), slices.Collect(maps.Keys(before)))
 	}
 }

@@ -68,9 +68,9 @@ func (v *verifyCommand) writeChecks(checks []policy.Check) error {
 			continue
 		}
 		last = c
-		fmt.Fprintf(v.stdout, "  %-4s  %-19s  %s\n", strings.ToUpper(c.Result), c.Check, indented(c.Detail))
+		fmt.Fprintf(v.stdout, "  %-4s  %-19s  %s\n", strings.ToUpper(c.Result), c.Check, indented(v.advice(c.Detail)))
 		if c.Remedy != "" {
-			fmt.Fprintf(v.stdout, "        %-19s  -> %s\n", "", indented(c.Remedy))
+			fmt.Fprintf(v.stdout, "        %-19s  -> %s\n", "", indented(v.advice(c.Remedy)))
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"activedefense/config"
 	"activedefense/detect"
 	"activedefense/detect/panos"
+	"activedefense/store"
 )
 
 // maxExplained bounds the line read from standard input.
@@ -79,7 +80,8 @@ type explainJSON struct {
 	Repeat    uint32         `json:"repeat"`
 	OrLater   string         `json:"or_later,omitempty"` // the clock passed the time twice, and the line does not say which it was
 	Rules     []countingJSON `json:"rules"`
-	Guard     string         `json:"guard,omitempty"` // why the source may never be blocked
+	Guard     string         `json:"guard,omitempty"`   // why the source may never be blocked
+	Blocked   string         `json:"blocked,omitempty"` // that it came while its source was blocked, and so counted for no rule
 }
 
 // trafficJSON is what a session carried in each direction.
@@ -111,7 +113,7 @@ type countingJSON struct {
 }
 
 func (e *explainCommand) explain(ctx context.Context, line string) error {
-	cfg, err := e.load()
+	cfg, err := e.loadPart(config.PartInputs, config.PartRules, config.PartOurs, config.PartStore)
 	if err != nil {
 		return err
 	}
@@ -133,7 +135,8 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 		return fmt.Errorf("the line cannot be parsed: %w", err)
 	}
 	ev.Judge()
-	known := e.known(ctx, cfg)
+	blocked := ""
+	known := e.known(ctx, cfg, func(st *store.Store) { blocked = whileBlocked(ctx, st, &ev) })
 	guard := known.Guard
 	countings := agent.Settings(cfg).Explain(&ev, guard, known.Ours)
 	for i := range countings {
@@ -143,6 +146,7 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 	}
 	if e.json {
 		out := explainedOf(&ev)
+		out.Blocked = blocked
 		if err := guard.CheckAddr(ev.Src); err != nil {
 			out.Guard = err.Error()
 		}
@@ -152,7 +156,28 @@ func (e *explainCommand) explain(ctx context.Context, line string) error {
 		}
 		return e.printJSON(out)
 	}
-	return e.writeText(&ev, countings)
+	if err := e.writeText(&ev, countings); err != nil || blocked == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "\nAs it came, it counted for no rule: %s\n", blocked)
+	return err
+}
+
+// whileBlocked says that a record came while its source was blocked, by itself or with a network; "" if it did not, as far as is known.
+func whileBlocked(ctx context.Context, st *store.Store, ev *detect.Event) string {
+	if !ev.Src.IsValid() {
+		return ""
+	}
+	entries, err := st.Covering(ctx, ev.Src)
+	if err != nil {
+		return "" // the store has nothing else to say here
+	}
+	for _, e := range entries {
+		if e.State == store.Blocked && !ev.Time.Before(e.BlockedAt) && (e.ReleasedAt.IsZero() || ev.Time.Before(e.ReleasedAt)) {
+			return fmt.Sprintf("%s was blocked from %s on (%s), and what comes from a blocked source is recorded, without a grade, and prolongs its block", detect.AddressText(e.Address), display.LocalTime(e.BlockedAt), e.Rule)
+		}
+	}
+	return ""
 }
 
 func (e *explainCommand) writeText(ev *detect.Event, countings []detect.Counting) error {

@@ -69,6 +69,27 @@ func TestExplainReadsTheFirstLineAndSaysSo(t *testing.T) {
 	}
 }
 
+// What came while its source was blocked counted for nothing, whatever the rules say of the line.
+func TestExplainSaysThatTheSourceWasBlocked(t *testing.T) {
+	a := faulted(t, "")
+	at := func(when time.Time, src string) string {
+		return string(sample{at: when.UTC(), src: src, dst: "198.51.100.7", port: 443, typ: "TRAFFIC", subtype: "drop"}.line())
+	}
+	const says = "As it came, it counted for no rule: 203.0.113.1 was blocked from "
+	for line, blocked := range map[string]bool{at(time.Now(), "203.0.113.1"): true, at(time.Now().Add(-48*time.Hour), "203.0.113.1"): false, at(time.Now(), "203.0.113.2"): false, at(time.Now(), "192.0.2.8"): false} {
+		if out, said, status := a.whole(t, "explain", line); status != 0 || strings.Contains(out, says) != blocked || !strings.Contains(out, "yes") {
+			t.Errorf("%s: exit status %d, %s%s", line, status, out, said)
+		}
+		if out, _, _ := a.whole(t, "--json", "explain", line); strings.Contains(out, `"blocked":"203.0.113.1 was`) != blocked {
+			t.Errorf("%s: %s", line, out)
+		}
+	}
+	a.blacklist(t, false, "remove", "203.0.113.1")
+	if out, _, _ := a.whole(t, "explain", at(time.Now().Add(-time.Minute), "203.0.113.1")); !strings.Contains(out, says) {
+		t.Errorf("released meanwhile: %s", out)
+	}
+}
+
 // The lines that README.md gives as samples are read, each in its format.
 func TestTheSampleLinesOfTheReadmeAreRead(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))

@@ -215,7 +215,7 @@ func TestShowSaysWhyRecordsDoNotCount(t *testing.T) {
 	if err := os.WriteFile(a.configPath, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const elsewhere, ignored = "the destination is not ours: it is nobody's business of ours (networks.own)", "an entry of detect.ignore says so: our scanner"
+	const elsewhere, ignored = "the destination is not known to be ours; if it is, name its network in networks.own (activedefense status --all lists what is taken as ours)", "an entry of detect.ignore says so: our scanner"
 	for address, want := range map[string]struct {
 		says    string
 		counted int

@@ -54,17 +54,19 @@ func execute(ctx context.Context, args []string) int {
 		if status.err == nil {
 			return status.code
 		}
-		fmt.Fprintln(app.stderr, "activedefense:", status.err)
 		if status.code == exitUsage {
+			fmt.Fprintln(app.stderr, "activedefense:", status.err)
 			return usage
 		}
+		fmt.Fprintln(app.stderr, "activedefense:", app.advice(status.err.Error()))
 		return status.code
 	}
-	fmt.Fprintln(app.stderr, "activedefense:", err)
 	if !app.started {
+		fmt.Fprintln(app.stderr, "activedefense:", err)
 		fmt.Fprintln(app.stderr, "Run 'activedefense --help' for usage.")
 		return usage
 	}
+	fmt.Fprintln(app.stderr, "activedefense:", app.advice(err.Error()))
 	return exitFailed
 }
 
@@ -171,7 +173,7 @@ internet addresses that scan or attack, and has the firewalls block them.`,
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default "+defaultConfig+" if it exists)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
 	root.AddCommand(newRunCommand(a), newCheckCommand(a), newConfigCommand(a), newReplayCommand(a), newExplainCommand(a),
-		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newStoreCommand(a), newKeygenCommand(a), newVersionCommand(a))
+		newBlacklistCommand(a), newRecordsCommand(a), newVerifyCommand(a), newProvisionCommand(a), newStatusCommand(a), newStoreCommand(a), newMembersCommand(a), newKeygenCommand(a), newVersionCommand(a))
 	return root
 }
 

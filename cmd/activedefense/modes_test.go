@@ -126,7 +126,8 @@ func TestTheRolesOfTheOperatorsPageAreTheLeast(t *testing.T) {
 			w.until("the attacker is dropped", func() bool { return w.browse(source).Rule == blockRule })
 			w.until("the daemon knows that it is", func() bool { return strings.Contains(d.log(), `"registered":1`) })
 			for _, c := range jsonLines[policy.Check](w, "verify") {
-				if c.Result != "pass" {
+				// What the limits of a virtual firewall are depends on its memory, which nobody tells.
+				if c.Result != "pass" && !(c.Check == policy.CheckCapacity && strings.Contains(c.Detail, "the limit of model PA-VM is not known")) {
 					t.Errorf("%s %s: %s", c.Result, c.Check, c.Detail)
 				}
 			}

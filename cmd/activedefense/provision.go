@@ -14,6 +14,7 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/display"
 	"activedefense/agent/enforce"
+	"activedefense/config"
 	"activedefense/firewall/decision"
 	"activedefense/firewall/policy"
 )
@@ -32,20 +33,21 @@ func newProvisionCommand(a *app) *cobra.Command {
 		Use:   "provision [--firewall NAME] [--apply] [--commit] [--adopt] [--remove] [--detailed-exit-code]",
 		Short: "Show what is missing in the firewalls' policies, and create it, or take it away",
 		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
-missing. Nothing is changed without --apply, which writes to the candidate configuration; --commit then commits the edits of
-our administrator, those of earlier runs and those made by hand included, nobody else's, and runs the checks of verify.
-Objects created by others are changed only with --adopt.
+missing. Of the plan nothing is written without --apply, which writes to the candidate configuration. --commit commits the edits of
+our administrator, those of earlier runs included, nobody else's, and runs the checks of verify; alone it commits what stands there.
+It is refused where it would put in force security rules that our administrator edited by hand, or have traffic decided otherwise by
+such edits. Objects created by others are changed only with --adopt.
 
 With --remove the plan takes away all that bears our names, rules first, so that nothing ever refers to what is gone; what
-others' objects refer to stays. Stop the daemon first, or give provision a file of its own (--config) and take the firewall
-out of the daemon's: in mode address-group it makes its group again. Addresses that are registered have no effect then, and expire.
+others' objects refer to stays, and with --apply the registered addresses with our tag off the firewall, at once. Stop the daemon
+first, or take the firewall out of its configuration: it makes its group again (address-group), and registers addresses again.
 
 What only the Panorama of a firewall can change is part of the plan, with the commands for its CLI. Where the firewall's
 configuration has panorama: apply, --apply writes that on Panorama too instead, and --commit commits it there and pushes it to
 this firewall alone.
 
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
-policy would decide otherwise than now; where commands for Panorama are for a person, what they would decide otherwise has a heading
+policy would decide otherwise than the one in force; where commands for Panorama are for a person, what they would decide otherwise has a heading
 of its own.
 
 Exit status 1 if a firewall could not be planned or written, it cannot be told which zones face the internet, manual steps
@@ -81,12 +83,15 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		return nil, err
 	}
 	p.opts.Expected = agent.Expected(cfg)
+	if p.opts.Remove {
+		p.opts.Registering = registering(ctx, cfg)
+	}
 	left, planned := enforce.Provision(ctx, cfg, p.opts)
 	if errors.Is(planned, enforce.ErrUnknownFirewall) {
 		return nil, &statusError{exitUsage, planned}
 	}
 	if !p.json && p.opts.Apply && !p.opts.Commit {
-		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: activedefense %s --commit.\n", p.command())
+		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: %s --commit.\n", p.command())
 	}
 	if p.opts.Commit && !p.opts.Remove { // before, the running configuration is as it was: its remedies would be the plan once more
 		if !p.json {
@@ -113,6 +118,18 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	return left, err
 }
 
+// registering gives the firewalls on which the daemon that runs here registers addresses; none where none answers.
+func registering(ctx context.Context, cfg *config.Config) []string {
+	if cfg.Admin.Listen == "" {
+		return nil
+	}
+	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen), sameStoreTimeout)
+	if err != nil {
+		return nil // nobody who would
+	}
+	return enforce.Registering(s.Firewalls)
+}
+
 // undone names the steps that are left after --apply and that it would not take the next time either; nil: there are none.
 func (p *provisionCommand) undone(left []policy.Step) error {
 	left = slices.DeleteFunc(slices.Clone(left), func(s policy.Step) bool { return s.Action != policy.ActionPerson && (!s.Foreign || p.opts.Adopt) })
@@ -134,12 +151,16 @@ func (p *provisionCommand) undone(left []policy.Step) error {
 	return errors.New(text)
 }
 
-// command is what this is, for a reader.
+// command is what this is, as it works for a reader.
 func (p *provisionCommand) command() string {
-	if p.opts.Remove {
-		return "provision --remove"
+	text := p.program() + " provision"
+	if p.opts.Firewall != "" {
+		text += " --firewall " + p.opts.Firewall
 	}
-	return "provision"
+	if p.opts.Remove {
+		text += " --remove"
+	}
+	return text
 }
 
 // progress prints plans and what was done.
@@ -158,6 +179,10 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), done)
 	case len(plan.Steps) == 0:
 		fmt.Fprintf(p.stdout, "%s: %s\n", display.Harmless(name), p.nothing(plan))
+		if plan.DifferencesTotal > 0 { // of what was written before
+			p.printDifferences(plan.Differences, plan.DifferencesTotal)
+		}
+		p.printPending(plan)
 	default:
 		what := "missing"
 		if p.opts.Remove {
@@ -180,7 +205,12 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			fmt.Fprintln(p.stdout, "After the commands on Panorama:")
 			p.printDifferences(plan.Panorama.Differences, plan.Panorama.DifferencesTotal)
 		}
-		if !p.opts.Apply {
+		p.printPending(plan)
+		switch {
+		case p.opts.Apply:
+		case p.opts.Commit:
+			fmt.Fprintln(p.stdout, "Of this nothing is written without --apply; --commit alone commits what our administrator has edited before.")
+		default:
 			fmt.Fprintf(p.stdout, "Nothing was changed; %s\n", p.writes(plan))
 		}
 	}
@@ -188,11 +218,11 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		fmt.Fprintf(p.stdout, "%s: %s.\n", display.Harmless(name), plan.LeftOut)
 	}
 	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
-		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: activedefense %s --commit.\n",
-			display.Harmless(name), p.command())
+		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: %s --commit.\n",
+			display.Harmless(name), display.Harmless(p.command()))
 	}
 	if !p.json && plan != nil && plan.Pending {
-		fmt.Fprintf(p.stdout, "%s: %s are not committed. The plan is made with them; --commit takes along those of our administrator.\n", display.Harmless(name), display.Harmless(editsOf(plan)))
+		fmt.Fprintf(p.stdout, "%s: %s are not committed. The plan is made with them; %s.\n", display.Harmless(name), display.Harmless(editsOf(plan)), display.Harmless(takenAlong(plan)))
 	}
 }
 
@@ -204,10 +234,41 @@ func editsOf(plan *policy.Plan) string {
 	whose := slices.Clone(plan.PendingBy)
 	for i, name := range whose {
 		if name == plan.Ourselves {
-			whose[i] = "your own (" + name + ")"
+			whose[i] = name + " (our administrator)"
 		}
 	}
 	return "edits of " + english.WordSeries(whose, "and")
+}
+
+// takenAlong says which of the edits that wait --commit takes along.
+func takenAlong(plan *policy.Plan) string {
+	switch {
+	case plan.Ourselves == "":
+		return "--commit takes along those of our administrator, whose name the firewall does not tell without an edit"
+	case len(plan.PendingBy) > 0 && !slices.Contains(plan.PendingBy, plan.Ourselves):
+		return "--commit takes along none of them, for our administrator is " + plan.Ourselves
+	}
+	return "--commit takes along those of " + plan.Ourselves + ", our administrator"
+}
+
+// printPending tells what a commit would decide otherwise for edits by hand that it takes along.
+func (p *provisionCommand) printPending(plan *policy.Plan) {
+	what := plan.TakesAlong()
+	if what == "" && plan.PendingDifferencesTotal == 0 {
+		return
+	}
+	whose := editsOf(plan)
+	if plan.Ourselves != "" {
+		whose = "edits of " + plan.Ourselves
+	}
+	fmt.Fprintf(p.stdout, "Pending %s by hand, committed along with ours:\n", display.Harmless(whose))
+	if len(plan.PendingRules) > 0 {
+		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(what))
+	}
+	p.printLines(plan.PendingDifferences)
+	if what != "" {
+		fmt.Fprintln(p.stdout, "  --commit is refused until they are committed (Commit > Commit Changes Made By) or taken back (Config > Revert Changes).")
+	}
 }
 
 // nothing says that there is nothing to be done, and where that is so.
@@ -339,5 +400,5 @@ func (p *provisionCommand) printStep(s policy.Step) {
 	default:
 		note = "\n        (not ours: not changed without --adopt)"
 	}
-	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, display.Harmless(s.Object), display.Harmless(s.Detail), note)
+	fmt.Fprintf(p.stdout, "  %s %s\n        %s%s\n", sign, display.Harmless(s.Object), display.Harmless(p.advice(s.Detail)), note)
 }

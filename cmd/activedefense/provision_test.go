@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -86,7 +87,7 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 				t.Errorf("the removal: exit status %d\n%s%s", code, stdout, stderr)
 			}
 			if stdout, stderr, code := w.run("provision", "--remove", "--detailed-exit-code"); code != 2 || !strings.Contains(stdout, "nothing of ours is in the candidate configuration\n") ||
-				!strings.Contains(stdout, "the firewall goes on as it is until it is committed: activedefense provision --remove --commit") {
+				!strings.Contains(stdout, "the firewall goes on as it is until it is committed: activedefense --config "+w.config+" provision --remove --commit") {
 				t.Errorf("a second removal before the commit: exit status %d\n%s%s", code, stdout, stderr)
 			}
 			if stdout, stderr, code := w.run("provision", "--remove", "--commit"); code != 0 || strings.Contains(stdout, "until it is committed") {
@@ -97,6 +98,13 @@ func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 			}
 			if left := jsonSteps(w, "provision", "--remove"); len(left) != 0 || strings.Contains(w.sim.Config().Running(), "active-defense-block") {
 				t.Errorf("after the removal: %v", left)
+			}
+			if err := w.sim.Addresses().Register("", netip.MustParsePrefix("203.0.113.5/32"), "active-defense", 0); err != nil {
+				t.Fatal(err)
+			}
+			stdout, _, code = w.run("provision", "--remove", "--apply")
+			if daemon := strings.Contains(stdout, "the daemon that runs would register them again: stop it"); daemon != (mode == "dynamic-tag") || (code != 0) != daemon || strings.Contains(stdout, "nothing of ours") {
+				t.Errorf("with a registered address: exit status %d\n%s", code, stdout)
 			}
 			if key, err := os.ReadFile(w.dir + "/fw.key"); err != nil || strings.Contains(stdout+stderr, string(key)) {
 				t.Errorf("the key is printed, or cannot be read: %v", err)
@@ -188,6 +196,24 @@ func TestDifferencesOfCommandsForAPerson(t *testing.T) {
 		var out strings.Builder
 		(&provisionCommand{app: &app{stdout: &out}}).progress("fw", &policy.Plan{Steps: []policy.Step{{Action: policy.ActionPerson, Object: "rule"}}, Panorama: part}, "")
 		if !strings.Contains(out.String(), want) {
+			t.Errorf("it prints\n%swant\n%s", out.String(), want)
+		}
+	}
+}
+
+// What a commit takes along that was edited by hand has a heading of its own, which names whose edits it is made of.
+func TestDifferencesOfEditsByHand(t *testing.T) {
+	opened := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"cleanup"`, ActionBefore: "deny", RuleAfter: `"typo"`, ActionAfter: "allow", Certain: true, Example: "tcp/443"}
+	const those = "  security rules that are not ours made, changed or taken away: \"typo\"\n  from untrust to dmz: denied by rule \"cleanup\", would be allowed by \"typo\"; for example tcp/443\n  --commit is refused until "
+	for want, plan := range map[string]policy.Plan{
+		"Pending edits of boss by hand, committed along with ours:\n" + those:                                                               {Ourselves: "boss", PendingBy: []string{"boss", "carol"}},
+		"Pending edits of boss and carol by hand, committed along with ours:\n" + those:                                                     {PendingBy: []string{"boss", "carol"}},
+		"edits of boss (our administrator) are not committed. The plan is made with them; --commit takes along those of boss,":              {Ourselves: "boss", PendingBy: []string{"boss"}},
+		"edits of carol are not committed. The plan is made with them; --commit takes along none of them, for our administrator is boss.\n": {Ourselves: "boss", PendingBy: []string{"carol"}},
+	} {
+		plan.Pending, plan.PendingRules, plan.PendingDifferences, plan.PendingDifferencesTotal = true, []string{`"typo"`}, []decision.Difference{opened}, 1
+		var out strings.Builder
+		if (&provisionCommand{app: &app{stdout: &out}}).progress("fw", &plan, ""); !strings.Contains(out.String(), want) || strings.Contains(out.String(), "No flow is decided otherwise") {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
 	}

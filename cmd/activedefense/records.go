@@ -50,13 +50,13 @@ func newRecordsCommand(a *app) *cobra.Command {
 	r := &recordsCommand{app: a}
 	f := &r.flags
 	c := &cobra.Command{
-		Use:   "records",
+		Use:   "records [ADDRESS...]",
 		Short: "Search the stored log records, newest first",
 		Long: `Searches the stored log records, newest first. A time is a duration back from now (24h, 7d), a
 date, or RFC 3339; addresses may be networks, and an IPv6 address with a length stands for its network. What is searched for is a value or several with commas, of which one has to
-fit; a value that holds a comma is put in double quotes.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+fit; a value that holds a comma is put in double quotes. An ADDRESS without a flag is one of --src.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			f.src = append(f.src, args...) // an address alone is that of the source
 			filter, err := f.filter(time.Now())
 			if err != nil {
 				return err
@@ -263,7 +263,7 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err != nil {
 		return err
 	}
-	cfg, err := r.load()
+	cfg, err := r.loadPart(config.PartStore, config.PartAdmin)
 	if err != nil {
 		return err
 	}
@@ -303,9 +303,7 @@ func stoppedAfter(within time.Duration, n int, last time.Time) error {
 
 // searched says what a search that came to its end, with so many records, leaves to be said.
 func (r *recordsCommand) searched(ctx context.Context, st *store.Store, cfg *config.Config, out recordsWriter, filter store.RecordFilter, n int) error {
-	if n == 0 {
-		r.sayUnseen(ctx, st, filter)
-	}
+	r.sayUnseen(ctx, st, perhapsSlips(filter, n > 0))
 	for _, hint := range []string{deviceHint(cfg, filter.Device...), ruleHint(cfg, filter.Rule)} {
 		if n == 0 && hint != "" {
 			fmt.Fprintln(r.stderr, hint)
@@ -331,6 +329,9 @@ func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter 
 	}
 	for _, u := range list {
 		seen := "nothing is known there"
+		if strings.HasSuffix(u.Column, "_country") {
+			seen = "no record has a country there; it is as the firewall logs it, mostly a name such as Netherlands"
+		}
 		if len(u.Seen) > 0 {
 			seen = "records have " + strings.Join(u.Seen, ", ")
 		}
@@ -340,6 +341,17 @@ func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter 
 		}
 		fmt.Fprintf(r.stderr, "no record of this time fits %s %q: %s\n", flagOf(u.Column), u.Value, seen)
 	}
+}
+
+// perhapsSlips leaves of a filter what may be a slip: all that is asked for where nothing was found; else where there are several values
+// for a field, of which one has found something.
+func perhapsSlips(f store.RecordFilter, found bool) store.RecordFilter {
+	for _, values := range []*[]string{&f.SrcCountry, &f.DstCountry, &f.User, &f.Severity, &f.Device, &f.Action, &f.Type, &f.Subtype, &f.Rule, &f.ThreatID, &f.Application, &f.Zone, &f.EndReason} {
+		if found && len(*values) < 2 {
+			*values = nil
+		}
+	}
+	return f
 }
 
 // flagOf names the flag that searches a column.

@@ -368,3 +368,31 @@ func TestAValueThatNoRecordHasIsSaid(t *testing.T) {
 		t.Errorf("%s%s", text.String(), said.String())
 	}
 }
+
+// An address alone is that of the source; a slip beside a value that is found is said too, and what a country looks like.
+func TestRecordsTakeAnAddressAndSaySlips(t *testing.T) {
+	b := &store.Batch{}
+	for _, src := range []string{"203.0.113.66", "203.0.113.67"} {
+		b.Records = append(b.Records, store.Record{Time: time.Now(), Device: "LAB-FW-01", Type: "TRAFFIC", Subtype: "drop", Src: netip.MustParseAddr(src)})
+	}
+	a := appOver(t, b)
+	a.configPath = filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(a.configPath, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const slip = "--subtype \"frop\": records have drop\n"
+	for line, want := range map[string]struct{ out, not, said string }{
+		"203.0.113.66":                           {"203.0.113.66", "203.0.113.67", ""},
+		"203.0.113.66 203.0.113.67":              {"203.0.113.67", "no records", ""},
+		"--subtype drop,frop --device lab-fw-01": {"203.0.113.66", "no records", "no record of this time fits " + slip},
+		"--src-country NL":                       {"no records match", "203.0.113.66", "mostly a name such as Netherlands"},
+	} {
+		out, said, status := a.whole(t, append([]string{"records"}, strings.Fields(line)...)...)
+		if status != 0 || !strings.Contains(out, want.out) || strings.Contains(out, want.not) || !strings.Contains(said, want.said) || want.said == "" && said != "" || strings.Count(said, "\n") > 1 {
+			t.Errorf("%s: exit status %d, %s%s", line, status, out, said)
+		}
+	}
+	if _, said, status := a.whole(t, "records", "somewhere"); status != exitUsage || !strings.Contains(said, "--src") {
+		t.Errorf("exit status %d, %s", status, said)
+	}
+}

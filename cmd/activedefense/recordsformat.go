@@ -75,7 +75,7 @@ func newTableRecords(to io.Writer, width int) *tableRecords {
 	w := &tableRecords{stdout: to, wide: width == 0 || width >= wideTable}
 	columns := []string{"TIME", "DEVICE", "SOURCE", "DESTINATION", "TYPE", "ACTION", "OUTCOME", "RULE", "SEVERITY", "THREAT"}
 	if w.wide {
-		columns = slices.Insert(columns, afterOutcome, "GRADE", "APPLICATION", "ZONES", "END REASON")
+		columns = slices.Insert(columns, afterOutcome, "GRADE", "APPLICATION/METHOD", "ZONES", "END REASON/LOGIN ERROR")
 	}
 	w.t = display.NewTable(to, columns...)
 	return w

@@ -141,7 +141,7 @@ func TestReplayComparesTwoConfigurations(t *testing.T) {
 		t.Errorf("from standard input: exit status %d, %s; %d bytes instead of %d", code, stderr, len(fromInput), len(fromFile))
 	}
 	stdout, stderr, code := w.run("replay", "--compare", other, log)
-	if code != 0 || !strings.HasPrefix(stdout, "ONLY ") || strings.Count(stdout, "\n") != len(found)+1 || !strings.Contains(stderr, "with "+other+": ") {
+	if code != 0 || !strings.HasPrefix(stdout, "ONLY ") || strings.Count(stdout, "\n") != len(found)+1 || !strings.Contains(stderr, "other, with "+other+": ") || !strings.Contains(stderr, "this, with "+this+": ") {
 		t.Errorf("exit status %d:\n%s%s", code, stdout, stderr)
 	}
 	if stdout, stderr, code = w.run("replay", "--compare", w.config, log); code != 0 || stdout != "" || !strings.Contains(stderr, "the same sources") {

@@ -86,9 +86,9 @@ func (r *replayCommand) writeComparison(this, other *replayed) error {
 		return err
 	}
 	if !r.json {
-		for _, run := range []*replayed{this, other} {
+		for i, run := range []*replayed{this, other} {
 			named := " of " + r.nameOf(run == this)
-			fmt.Fprintf(r.stderr, "with %s: %s; %s may not be blocked\n", r.nameOf(run == this), outcome(final(run.found)), grouped(run.spared))
+			fmt.Fprintf(r.stderr, "%s, with %s: %s; %s may not be blocked\n", []string{onlyThis, onlyOther}[i], r.nameOf(run == this), outcome(final(run.found)), grouped(run.spared))
 			r.writeEvicted(r.stderr, run.sum, named)
 		}
 		sum := this.sum

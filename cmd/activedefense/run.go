@@ -65,17 +65,20 @@ func (r *runCommand) run(ctx context.Context) error {
 			log.Info().Err(err).Msg("stopped")
 			return err
 		}
-		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now()}
+		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), After: current}
+		used.After = current
 		if current, err = agent.New(ctx, next, fresh); err != nil {
 			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
 			refused := err.Error()
 			if current, err = agent.New(ctx, cfg, used); err != nil {
 				return err
 			}
-			current.Refused([]string{refused})
+			used.After = nil
+			current.Refused([]string{refused}, true)
 			continue
 		}
 		cfg, log, used = next, fresh.Logger, fresh
+		used.After = nil
 		log.Info().Str("config", r.path()).Msg("running with the new configuration")
 	}
 }
@@ -109,7 +112,7 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 			})
 			if err != nil {
 				log.Error().Err(err).Msg("the new configuration is refused; continuing with the current one")
-				current.Refused(faults)
+				current.Refused(faults, false)
 				r.service.ready()
 				continue
 			}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent"
-	"activedefense/agent/display"
 	"activedefense/agent/enforce"
 	"activedefense/agent/explain"
 	"activedefense/agent/line"
@@ -30,7 +29,7 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withStore(c.Context(), func(cfg *config.Config, st *store.Store) error {
+			return a.withStore(c.Context(), forStore, func(cfg *config.Config, st *store.Store) error {
 				x, err := explain.Of(c.Context(), st, prefix, cfg.Blacklist.ReleaseAfter)
 				if errors.Is(err, explain.ErrUnknownAddress) {
 					return a.showUnlisted(c.Context(), cfg, st, prefix, err)
@@ -39,24 +38,55 @@ func newBlacklistShowCommand(a *app) *cobra.Command {
 					return err
 				}
 				x.Known(enforce.Names(cfg))
-				if a.json {
-					return a.printJSON(x)
-				}
-				return cmp.Or(a.writeLabels(c.Context(), cfg, st, prefix), x.WriteText(a.stdout))
+				x.Program = a.program()
+				return a.showListed(c.Context(), cfg, st, prefix, x)
 			})
 		},
 	}
 }
 
+// showListed says why an address is blocked, held or observed, or was. Of one that only networks stand for, it says too what is known of
+// it itself; once none of them is in force, the exit status says that there is no entry.
+func (a *app) showListed(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, x *explain.Explanation) (err error) {
+	var status error
+	if !x.Own() {
+		if x.Itself, err = unlisted(ctx, cfg, st, prefix); err != nil {
+			return err
+		}
+		if !x.InForce() {
+			status = fmt.Errorf("%s itself: %w", x.Address, explain.ErrUnknownAddress)
+		}
+	}
+	if a.json {
+		return cmp.Or(a.printJSON(x), status)
+	}
+	return cmp.Or(a.writeLabels(ctx, cfg, st, prefix), x.WriteText(a.stdout), status)
+}
+
 // showUnlisted says what is known of an address without any entry; the exit status says that there is none.
 func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix, unknown error) error {
-	known, err := agent.Known(ctx, cfg, st)
+	u, err := unlisted(ctx, cfg, st, prefix)
 	if err != nil {
 		return err
 	}
+	u.Program = a.program()
+	if a.json {
+		err = a.printJSON(u)
+	} else {
+		err = cmp.Or(a.writeLabels(ctx, cfg, st, prefix), u.WriteText(a.stdout))
+	}
+	return cmp.Or(err, unknown)
+}
+
+// unlisted is what is known of an address without an entry of its own, by the present configuration.
+func unlisted(ctx context.Context, cfg *config.Config, st *store.Store, prefix netip.Prefix) (*explain.Unlisted, error) {
+	known, err := agent.Known(ctx, cfg, st)
+	if err != nil {
+		return nil, err
+	}
 	settings := agent.Settings(cfg)
 	whyNot := settings.WhyNot(known.Guard, known.Ours)
-	u, err := explain.OfUnlisted(ctx, st, &explain.Judge{Settings: settings, Guard: known.Guard,
+	return explain.OfUnlisted(ctx, st, &explain.Judge{Settings: settings, Guard: known.Guard,
 		WhyNot: func(r *store.Record) string {
 			ev := line.EventOf(r)
 			return whyNot(&ev)
@@ -66,42 +96,4 @@ func (a *app) showUnlisted(ctx context.Context, cfg *config.Config, st *store.St
 			return settings.Explain(&ev, known.Guard, known.Ours)
 		},
 	}, prefix)
-	if err != nil {
-		return err
-	}
-	if a.json {
-		err = a.printJSON(u)
-	} else {
-		err = cmp.Or(a.writeLabels(ctx, cfg, st, prefix), a.writeUnlisted(u))
-	}
-	return cmp.Or(err, unknown)
-}
-
-// writeUnlisted writes for people what is known of an address without any entry.
-func (a *app) writeUnlisted(u *explain.Unlisted) error {
-	t := display.NewTable(a.stdout)
-	t.Line("%s is not blocked: %s", u.Address, u.WhyNot)
-	if u.Records == 0 {
-		return t.Flush()
-	}
-	records := fmt.Sprint(u.Records)
-	if u.More {
-		records = "the newest " + records
-	}
-	t.Line("")
-	t.Row("records", fmt.Sprintf("%s, %d refused, %d answered, %s to sessions of ours", records, u.Refused, u.Answered, plural(u.LateAnswers, "late answer")))
-	if u.Refused > 0 {
-		t.Row("counted", fmt.Sprintf("%d of the %d refused", u.Counted, u.Refused))
-	}
-	for _, n := range u.Near {
-		t.Row("near", n.Rule+": at most "+n.Text)
-	}
-	for _, n := range u.NotCounted {
-		t.Row("not counted", fmt.Sprintf("%d: %s", n.Records, n.Reason))
-	}
-	t.Row("first seen", display.LocalTime(u.FirstSeen))
-	t.Row("last seen", display.LocalTime(u.LastSeen))
-	t.Row("reached", plural(u.Destinations, "address")+", "+plural(u.Ports, "port"))
-	t.Line("\nThe records: activedefense records --since 30d --src %s. How one counts: activedefense explain LINE", u.Address)
-	return t.Flush()
 }

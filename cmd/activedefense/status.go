@@ -18,6 +18,7 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/display"
 	"activedefense/agent/screen"
+	"activedefense/config"
 )
 
 const (
@@ -38,8 +39,11 @@ func newStatusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running daemon does: troubles first, files, lag, rates, each firewall's state",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context()) },
+		Long: `Shows what a running daemon does: first what a person should see to, then sums, then files, firewalls and policies.
+Of a firewall, HOLDS is how many addresses or list entries of ours it holds, OF how many it is to hold, and SEEN when it was last read and
+held them. A source is near a threshold with half or more of what a rule needs; "blacklist show" says of an address how near it is.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context()) },
 	}
 	cmd.Flags().BoolVar(&c.all, "all", false, "show every row, not only the worst and the newest that fit a screen")
 	cmd.Flags().BoolVar(&c.watch, "watch", false, "ask every two seconds until interrupted")
@@ -47,9 +51,9 @@ func newStatusCommand(a *app) *cobra.Command {
 }
 
 func (c *statusCommand) status(ctx context.Context) error {
-	cfg, err := c.load()
+	cfg, err := c.loadPart(config.PartAdmin)
 	if err != nil {
-		return err
+		return c.statusWithout(ctx, err)
 	}
 	if cfg.Admin.Listen == "" {
 		return fmt.Errorf("admin.listen is empty, so a running daemon cannot be queried")
@@ -59,6 +63,27 @@ func (c *statusCommand) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return c.show(ctx, base, s)
+}
+
+// statusWithout asks the daemon where it is by default, when the configuration does not say where that is. It is the one meant if it
+// began with the same file; else the fault stands.
+func (c *statusCommand) statusWithout(ctx context.Context, fault error) error {
+	cfg, _, err := config.Load(config.Options{Environ: c.environ, WithoutFiles: true})
+	if err != nil || c.path() == "" {
+		return fault
+	}
+	base := adminURL(cfg.Admin.Listen)
+	s, err := fetchStatus(ctx, base, sameStoreTimeout)
+	if err != nil || !sameFile(s.Configuration.Path, absolute(c.path())) {
+		return fault
+	}
+	fmt.Fprintf(c.stderr, "warning: %v; the daemon at %s began with that file and goes on with what it was then\n", fault, base)
+	return c.show(ctx, base, s)
+}
+
+// show writes what a daemon answered.
+func (c *statusCommand) show(ctx context.Context, base string, s *agent.Status) error {
 	c.sayOther(base, s.Configuration.Path)
 	if c.watch {
 		return c.keepWatching(ctx, base, s)
@@ -75,16 +100,19 @@ func (c *statusCommand) status(ctx context.Context) error {
 // sayOther says that the daemon that answers runs with another configuration than this command, if it does.
 func (c *statusCommand) sayOther(base, theirs string) {
 	ours := absolute(c.path())
-	if theirs == ours {
+	if sameFile(theirs, ours) {
 		return
-	}
-	one, err := os.Stat(theirs)
-	if other, err2 := os.Stat(ours); err == nil && err2 == nil && os.SameFile(one, other) {
-		return // by a link
 	}
 	const defaults = "the built-in defaults"
 	fmt.Fprintf(c.stderr, "the daemon at %s runs with %s, not with %s: this is the state of its store, inputs and firewalls\n",
 		base, cmp.Or(display.Harmless(theirs), defaults), cmp.Or(ours, defaults))
+}
+
+// sameFile tells whether two paths are of one file, perhaps by a link.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return a == b || err == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // absolute is the whole path of a file; "" stays.
@@ -124,6 +152,9 @@ func (c *statusCommand) keepWatching(ctx context.Context, base string, s *agent.
 func (c *statusCommand) write(s *agent.Status) error {
 	if c.json {
 		return c.printJSON(s)
+	}
+	for i := range s.Troubles {
+		s.Troubles[i].Remedy = c.advice(s.Troubles[i].Remedy)
 	}
 	o := screen.Options{All: c.all}
 	if f, ok := unguarded(c.stdout).(*os.File); ok {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activedefense/agent/state"
+	"activedefense/config"
 )
 
 func newStoreCommand(a *app) *cobra.Command {
@@ -21,7 +22,11 @@ func newStoreCommand(a *app) *cobra.Command {
 		Long: `The daemon stops reading, and leaves the list and the firewalls as they are, when the database is not what it was: emptied, restored from
 a backup, replaced by a standby that lacks the last commits, or a file that was deleted or replaced. Put back what was there, or let it go
 on with what is there now by this command: the log files are read again from where that database was, and what it does not know is no
-longer blocked, unless lines that are still there say so. A running daemon goes on within a minute; it need not be restarted.`,
+longer blocked, unless lines that are still there say so. A running daemon goes on within a minute; it need not be restarted.
+
+It is also said by this command that what the firewalls hold under our tag, or in our group, is this database's, although it never blocked it,
+such as what is left from a former database: what is not blocked now is removed. Without it, all of that stays, for it may be another agent's
+(strays, among the troubles of status).`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return acceptStore(a) },
 	})
@@ -29,7 +34,7 @@ longer blocked, unless lines that are still there say so. A running daemon goes 
 }
 
 func acceptStore(a *app) error {
-	cfg, err := a.load()
+	cfg, err := a.loadPart(config.PartStore)
 	if err != nil {
 		return err
 	}
@@ -39,6 +44,7 @@ func acceptStore(a *app) error {
 	if a.json {
 		return a.printJSON(map[string]any{"accepted": true})
 	}
-	fmt.Fprintln(a.stdout, "The database that is there now is taken. A daemon that had stopped reading goes on within a minute.")
+	fmt.Fprintln(a.stdout, "The database that is there now is taken. A daemon that had stopped reading goes on within a minute.\n"+
+		"What the firewalls hold under our tag is taken for its own, and removed where it is not blocked.")
 	return nil
 }

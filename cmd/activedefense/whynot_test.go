@@ -88,7 +88,7 @@ var whyNots = []whyNot{
 	{"ours", refusedLine(map[int]string{csvSrc: "198.51.100.9", csvDst: "203.0.113.1"}), "port-scan", "the source is ours", ""},
 	{"a private source", refusedLine(map[int]string{csvSrc: "10.0.0.1"}), "port-scan", "the source 10.0.0.1 is not public (private, 10.0.0.0/8)", ""},
 	{"carrier-grade NAT", kvLine("100.64.0.1", "deny", "drop", "TRAFFIC"), "host-sweep", "is not public (carrier-grade NAT, 100.64.0.0/10)", ""},
-	{"elsewhere", refusedLine(map[int]string{csvDst: "192.0.2.200"}), "port-scan", "the destination is not ours: it is nobody's business of ours (networks.own)", ""},
+	{"elsewhere", refusedLine(map[int]string{csvDst: "192.0.2.200"}), "port-scan", "the destination is not known to be ours; if it is, name its network in networks.own (activedefense status --all lists what is taken as ours)", ""},
 	{"a proxy", refusedLine(map[int]string{csvSrc: "192.0.2.1"}), "port-scan", "it comes from a proxy of ours (networks.proxies), which names no client", ""},
 	{"a proxy behind a proxy", attackLine(map[int]string{csvSrc: "192.0.2.1", csvThreatXFF: "192.0.2.2"}), "vulnerability", "the client that a proxy of ours names is a proxy of ours", ""},
 	{"our own behind a proxy", attackLine(map[int]string{csvSrc: "192.0.2.1", csvThreatXFF: "198.51.100.9"}), "vulnerability", "the source is ours", ""},

@@ -48,7 +48,9 @@ type Answer struct {
 	Names   []Name  // not looked up yet
 	// Pending are sources that have no address now: an interface that waits for DHCP, a name that cannot be resolved. What
 	// they named before is to be kept.
-	Pending  []Source
+	Pending []Source
+	// Partly are public networks of which the interface's own address alone is taken over, among Entries: the rest may be the provider's.
+	Partly   []Entry
 	Troubles []Trouble // the first of them
 	LeftOut  int       // troubles beyond those
 }

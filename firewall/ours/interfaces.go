@@ -134,6 +134,8 @@ func (r *reader) takeInterfaces() {
 			r.host(p, Network, what)
 			if p.Bits() > 0 && r.inside(i) {
 				r.add(p, Network, "network of interface "+i.name)
+			} else {
+				leavePartly(r, i, p)
 			}
 		}
 		if r.internet.pending[i.router] && len(i.addresses) > 0 {
@@ -147,6 +149,21 @@ func (r *reader) takeInterfaces() {
 				r.unresolved(text, what)
 			}
 		}
+	}
+}
+
+// leavePartly notes a public network of an interface that is not taken over, where others than the interface and its neighbour can be in it.
+func leavePartly(r *reader, i *networkInterface, p netip.Prefix) {
+	if p.Bits() == 0 || p.Addr().BitLen()-p.Bits() <= 2 || Private(p) {
+		return
+	}
+	why := ", of which it is not known whether it faces the internet"
+	if r.internet.zones[i.zone] || r.internet.interfaces[i.name] || i.dynamic {
+		why = ", which faces the internet"
+	}
+	e := Entry{p.Masked(), Network, "network of interface " + i.name + why}
+	if !slices.Contains(r.Partly, e) {
+		r.Partly = append(r.Partly, e)
 	}
 }
 

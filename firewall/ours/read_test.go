@@ -171,6 +171,30 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Of which public networks an address alone is taken over is told, where they have room for others.
+func TestReadTellsWhatItLeavesToTheProvider(t *testing.T) {
+	const inner = "network of interface ethernet1/"
+	for name, c := range map[string]struct {
+		parts parts
+		want  []string
+	}{
+		"outside":            {parts{network: staticLines + defaultRoute, vsys: twoZones}, []string{"203.0.113.0/29 " + inner + "1, which faces the internet", "2001:db8:1::/64 " + inner + "1, which faces the internet"}},
+		"with the neighbour": {parts{network: strings.NewReplacer("/29", "/30", "::2/64", "::2/127").Replace(staticLines) + defaultRoute, vsys: twoZones}, nil},
+		"nobody knows": {parts{network: strings.Replace(staticLines, "2001:db8:1::2/64", "fe80::1/64", 1), vsys: twoZones}, []string{
+			"203.0.113.0/29 " + inner + "1, of which it is not known whether it faces the internet",
+			"198.51.100.0/27 " + inner + "2, of which it is not known whether it faces the internet",
+			"192.0.2.128/28 " + inner + "3.100, of which it is not known whether it faces the internet"}},
+	} {
+		var got []string
+		for _, e := range c.parts.facts(t).Read().Partly {
+			got = append(got, e.Prefix.String()+" "+e.What)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // Without a firewall nothing is read, and the same facts give the same answer.
 func TestReadIsDeterministic(t *testing.T) {
 	f := parts{network: staticLines + defaultRoute, vsys: twoZones}.facts(t)

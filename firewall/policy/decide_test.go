@@ -254,7 +254,7 @@ func TestDecisionsOfRandomPolicies(t *testing.T) {
 		interzone := []string{"", "allow", "drop"}[c.IntN(3)]
 		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config, o.Serial = configOf(local, interzone), "012801000001" })
 		l.pushed(rulesXML("pre-rulebase", sharedPre), rulesXML("post-rulebase", sharedPost), rulesXML("pre-rulebase", pre), rulesXML("post-rulebase", post))
-		facts, err := candidateFacts(t.Context(), l.device)
+		facts, err := candidateFacts(t.Context(), l.device, l.want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -411,7 +411,7 @@ func (l *provisionLab) predicts(c choose, now *Facts, steps []Step) (told int) {
 // holdsWhatWasPredicted compares the candidate configuration with the one that was predicted.
 func (l *provisionLab) holdsWhatWasPredicted(want *Facts) {
 	l.t.Helper()
-	got, err := candidateFacts(l.t.Context(), l.device)
+	got, err := candidateFacts(l.t.Context(), l.device, l.want)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -436,7 +436,7 @@ func TestDifferencesAreThoseOfTheFirewall(t *testing.T) {
 		c := choose{rand.New(rand.NewPCG(seed, 3))}
 		rules := append(c.rules("local", 7), c.rule("last"))
 		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = configOf(rules, "") })
-		now, err := candidateFacts(t.Context(), l.device)
+		now, err := candidateFacts(t.Context(), l.device, l.want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -456,7 +456,7 @@ func TestAPlanDecidesWhatItTells(t *testing.T) {
 		c := choose{rand.New(rand.NewPCG(seed, 4))}
 		l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = configOf(c.rules("local", 8), "") })
 		l.want.InternetZones = []string{"untrust"}
-		now, err := candidateFacts(t.Context(), l.device)
+		now, err := candidateFacts(t.Context(), l.device, l.want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -518,7 +518,7 @@ func TestAPlanIsJudged(t *testing.T) {
 	web := randomRule{name: "web", action: "allow", from: []string{"untrust"}, to: []string{"dmz"}, dest: []string{"web"}, services: []string{"service-https"}}
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = configOf([]randomRule{web}, "") })
 	l.want.InternetZones = []string{"untrust"}
-	now, err := candidateFacts(t.Context(), l.device)
+	now, err := candidateFacts(t.Context(), l.device, l.want)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,7 @@ type Expectation struct {
 	MaxEntries int        // how many of Entries the list serves; 0: all
 	EmptyEntry netip.Addr // what the list serves when nothing is blocked; the zero Addr: nothing
 
+	Admin        string    // as whom we edit and commit; "": who logs in, or whom the firewall tells
 	MayProvision bool      // we may write the configuration, so that the right to is needed and remedies offer it
 	Now          time.Time // zero: the device's clock
 }
@@ -112,10 +113,10 @@ type Facts struct {
 	standing        map[string]*xmlapi.Node
 	standingUnknown error // why Panorama could not be asked for it
 
-	pending   fact[bool]      // somebody's edits are not committed
-	editors   []string        // whose; none: not told. Only of a plan, as is ourselves
-	ourselves string          // as whom we act; "": not known
-	candidate []candidateFact // of our objects; only if pending
+	pending   fact[bool]           // somebody's edits are not committed
+	edits     []xmlapi.PendingEdit // those; none: not told. Only of a plan, as is ourselves
+	ourselves string               // as whom we act; "": not known
+	candidate []candidateFact      // of our objects; only if pending
 
 	rights     rights
 	limits     fact[capacity.Limits]

@@ -48,6 +48,11 @@ func (f *findings) unasked(err error) bool {
 	return true
 }
 
+// nothing warns that there was nothing to look at, before another check is mended.
+func (f *findings) nothing(what, first string) {
+	f.warn(`Fix "`+first+`" first.`, unaskedText+": there is no %s to look at", what)
+}
+
 // unaskedText is how a finding of what could not be asked begins.
 const unaskedText = "could not be checked"
 

@@ -120,7 +120,7 @@ func (l *panoramaLab) whole() Plan {
 // facts are those of a plan.
 func (l *panoramaLab) facts() *Facts {
 	l.t.Helper()
-	f, err := candidateFacts(l.t.Context(), l.device)
+	f, err := candidateFacts(l.t.Context(), l.device, l.want)
 	if err == nil {
 		err = f.readPlace(l.t.Context(), l.device, l.want)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -67,11 +68,18 @@ type Plan struct {
 	Ourselves string   `json:"ourselves,omitempty"`
 	// Uncommitted: something that no step is left for is so in the candidate configuration alone, and not in force.
 	Uncommitted bool `json:"uncommitted"`
-	// Differences are the kinds of traffic that would be decided otherwise than by the candidate configuration as it is, with
-	// every step taken that a person is not needed for, those that adopt included. Those of blocked sources come last.
+	// Differences are the kinds of traffic that would be decided otherwise than by the running configuration, with every step taken
+	// that a person is not needed for, those that adopt included, and those that were taken before and are not committed. Those of
+	// blocked sources come last.
 	Differences []decision.Difference `json:"differences"` // at most MaxDifferences
 	// DifferencesTotal is how many there are.
 	DifferencesTotal int `json:"differences_total"`
+	// PendingDifferences are the kinds of traffic that would be decided otherwise than then, for a commit takes along edits of our
+	// administrator that were made by hand; where it is not known as whom we act, everybody's. PendingRules are the security rules that
+	// these make, change or take away. See TakesAlong.
+	PendingDifferences      []decision.Difference `json:"pending_differences,omitempty"` // at most MaxDifferences
+	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
+	PendingRules            []string              `json:"pending_rules,omitempty"`
 	// LeftOut is what is not planned although a list is served, and why; "": nothing.
 	LeftOut string `json:"left_out,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
@@ -88,7 +96,7 @@ const MaxDifferences = 10_000
 //
 // The plan is judged before it is given: one that would not mend what it is made for is a fault of ours, and an error.
 func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, error) {
-	f, err := candidateFacts(ctx, d)
+	f, err := candidateFacts(ctx, d, want)
 	if err == nil {
 		err = f.readPlace(ctx, d, want)
 	}
@@ -124,21 +132,127 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	}
 	plan := newPlan(f, after, want, all)
 	plan.Panorama = part
-	if f.pending.value {
-		running, err := f.running(ctx, d)
-		if err != nil {
-			return Plan{}, err
-		}
-		plan.Uncommitted = undone(missingSteps(running, want), steps)
+	if !f.mayBePending() {
+		return plan, nil
 	}
+	running, err := f.running(ctx, d)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Uncommitted = undone(missingSteps(running, want), steps)
+	_, ours, _, err := planned(running, want)
+	then := after
+	if committed := f.committed(running); err == nil && committed != f {
+		_, then, _, err = planned(committed, want)
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
+	}
+	plan.inForce(running, ours, then, want)
 	return plan, nil
 }
 
 // newPlan is the plan of steps that lead from one to the other.
 func newPlan(f, after *Facts, want Expectation, steps []Step) Plan {
-	all := differences(f, after, want)
-	return Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, PendingBy: f.editors, Ourselves: f.ourselves,
-		Differences: all[:min(len(all), MaxDifferences)], DifferencesTotal: len(all)}
+	p := Plan{Firewall: f.Firewall, Steps: steps, Pending: f.pending.value, PendingBy: f.editors(), Ourselves: f.ourselves}
+	p.Differences, p.DifferencesTotal = bounded(differences(f, after, want))
+	return p
+}
+
+func bounded(all []decision.Difference) ([]decision.Difference, int) {
+	return all[:min(len(all), MaxDifferences)], len(all)
+}
+
+// mayBePending tells whether what is in force may be another configuration than the candidate.
+func (f *Facts) mayBePending() bool { return f.pending.value || f.pending.err != nil }
+
+// editors gives whose edits are not committed, as far as the firewall tells.
+func (f *Facts) editors() (names []string) {
+	for _, e := range f.edits {
+		if e.Admin != "" {
+			names = append(names, e.Admin)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// committed gives the facts as a commit of our administrator would make them: the running configuration with his edits. Where the
+// firewall does not tell whose each is, they are the candidate.
+func (f *Facts) committed(running *Facts) *Facts {
+	isUnknown := func(e xmlapi.PendingEdit) bool { return e.Admin == "" }
+	if f.ourselves == "" || len(f.edits) == 0 || slices.ContainsFunc(f.edits, isUnknown) {
+		return f
+	}
+	var ours []string
+	for _, e := range f.edits {
+		if e.Admin == f.ourselves {
+			ours = append(ours, e.XPath)
+		}
+	}
+	out := *running
+	out.own.value = xmlapi.Carried(xmlapi.VSysPath(f.VSys), running.own.value, f.own.value, ours)
+	out.shared.value = xmlapi.Carried(xmlapi.SharedPath, running.shared.value, f.shared.value, ours)
+	return &out
+}
+
+// inForce tells what would be decided otherwise than by the running configuration: ours is what that would be with our steps alone, and
+// then what a commit makes of it.
+func (p *Plan) inForce(running, ours, then *Facts, want Expectation) {
+	p.Differences, p.DifferencesTotal = bounded(differences(running, ours, want))
+	p.PendingDifferences, p.PendingDifferencesTotal = bounded(differences(ours, then, want))
+	p.PendingRules = otherRules(ours, then, want)
+}
+
+// otherRules names the rules that are not ours and that one policy has and the other has not, or otherwise.
+func otherRules(before, after *Facts, want Expectation) (names []string) {
+	type decided map[string]decision.Rule
+	rules := func(f *Facts) decided {
+		p, out := f.policy(), decided{}
+		owned := owned{&provisioner{verifier: newVerifier(f, want)}}
+		for i, r := range p.decisions(want).Rules {
+			if !owned.ours(p.rules[i]) {
+				out[r.ID] = r
+			}
+		}
+		return out
+	}
+	one, other := rules(before), rules(after)
+	for _, pair := range [2][2]decided{{one, other}, {other, one}} {
+		for id, r := range pair[0] {
+			if there, ok := pair[1][id]; !ok || !reflect.DeepEqual(r, there) {
+				names = append(names, r.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// TakesAlong says what a commit of ours would put in force that the plan does not make: edits of our administrator by hand that make, change
+// or take away security rules, or have traffic decided otherwise; "": nothing.
+func (p Plan) TakesAlong() string {
+	switch {
+	case len(p.PendingRules) > 0:
+		return "security rules that are not ours made, changed or taken away: " + strings.Join(p.PendingRules, ", ")
+	case slices.ContainsFunc(p.PendingDifferences, func(d decision.Difference) bool { return !d.BlockedSources || d.ActionAfter == decision.Allow }):
+		return "traffic decided otherwise"
+	}
+	return ""
+}
+
+// MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
+func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
+	what := p.TakesAlong()
+	if what == "" {
+		return nil
+	}
+	whose := "takes along what our administrator " + word(p.Ourselves) + " edited"
+	if p.Ourselves == "" {
+		whose = "may take along, as the firewall does not tell who our administrator is, what was edited"
+	}
+	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing was written or committed: the commit %s by hand (%s). "+
+		"Commit that first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
 }
 
 // running gives the facts with the running configuration in place of the candidate.
@@ -157,7 +271,7 @@ func undone(running, candidate []Step) bool {
 }
 
 // candidateFacts reads what every plan is made from.
-func candidateFacts(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
+func candidateFacts(ctx context.Context, d *xmlapi.Device, want Expectation) (*Facts, error) {
 	if err := d.Identify(ctx); err != nil {
 		return nil, err
 	}
@@ -169,9 +283,9 @@ func candidateFacts(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 		return nil, d.Fail("plan", &xmlapi.Error{Kind: xmlapi.KindUnsupported, Text: "virtual system " + f.VSys + " does not exist"})
 	}
 	f.pending = learn(pendingChanges(ctx, d)) // not told: it stays unsaid
-	if f.pending.value {
-		f.editors, _ = xmlapi.Editors(ctx, d) // not told: they stay unnamed
-		if f.ourselves = d.Username(); f.ourselves == "" && !d.ThroughPanorama() {
+	if f.mayBePending() {
+		f.edits, _ = xmlapi.PendingEdits(ctx, d) // not told: they stay unnamed
+		if f.ourselves = cmp.Or(want.Admin, d.Username()); f.ourselves == "" && !d.ThroughPanorama() {
 			f.ourselves = xmlapi.LoggedInAs(ctx, d, "determine our administrator name")
 		}
 	}
@@ -224,7 +338,7 @@ func (p Plan) Writes(adopt bool) (here, onPanorama, then int) {
 		switch {
 		case s.Object == ObjectRole:
 			return 0, 0, 0
-		case s.Action == ActionPerson || s.Foreign && !adopt || s.Written:
+		case s.Action == ActionPerson || s.Foreign && !adopt || s.Object == ObjectRegistered || s.Written:
 		case !s.change.Empty():
 			onPanorama++
 		case s.later:
@@ -276,7 +390,24 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 			return false, err
 		}
 	}
-	return d.Commit(ctx, admin, "Active Defense: policies")
+	done, err = d.Commit(ctx, admin, "Active Defense: policies")
+	if xmlapi.Kind(err) == xmlapi.KindCommit {
+		err = fmt.Errorf("%w. %s", err, afterFailure(ctx, d, admin))
+	}
+	return done, err
+}
+
+// afterFailure says where a commit that failed leaves our steps, and whose edits may be in its way: a commit of one administrator's edits
+// fails where they build on those of others.
+func afterFailure(ctx context.Context, d *xmlapi.Device, admin string) string {
+	const stays = "What was written stays in the candidate configuration, and is not in force"
+	edits, _ := xmlapi.PendingEdits(ctx, d) // not told: nobody is named
+	others := (&Facts{edits: edits}).editors()
+	others = slices.DeleteFunc(others, func(name string) bool { return name == admin })
+	if len(others) == 0 {
+		return stays + ": mend what the firewall names, then run this again with --commit"
+	}
+	return stays + ". In the way may be edits of others that are not committed, by " + strings.Join(others, ", ") + ": have them commit these or take them back, then run this again with --commit"
 }
 
 // imports tells whether the step imports a file.

@@ -15,6 +15,9 @@ import (
 // ActionDelete is the action of a step that takes something away; see Remove.
 const ActionDelete = "delete"
 
+// ObjectRegistered is the object of the step, made by who has the firewall's registered addresses, that takes those with our tag off.
+const ObjectRegistered = "registered addresses"
+
 // Remove gives a plan that takes away from the candidate configuration, edits of everybody included, all that bears our names,
 // in an order in which nothing ever refers to what is gone: rules first, then what they name. It changes nothing.
 //
@@ -22,7 +25,7 @@ const ActionDelete = "delete"
 // what is still referred to stays, and is a step for a person, as is what Panorama pushed. No address is ever taken out of
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
-	f, err := candidateFacts(ctx, d)
+	f, err := candidateFacts(ctx, d, want)
 	if err == nil {
 		err = f.readPlace(ctx, d, want)
 	}
@@ -34,18 +37,9 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	steps := removal(f, want, adopt, device)
-	var taken []Step
-	for _, s := range steps {
-		if !s.Foreign || adopt {
-			taken = append(taken, s)
-		}
-	}
-	after, err := f.applied(taken)
-	if err == nil {
-		err = after.push(taken)
-	}
+	after, err := f.without(steps, adopt)
 	if err != nil {
-		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, steps)
 	if plan.Panorama, err = removalPart(f, after, want, steps, adopt); err != nil {
@@ -54,17 +48,45 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err := plan.Panorama.look(ctx, d, want, steps); err != nil {
 		return Plan{}, err
 	}
-	if f.pending.value {
-		running, err := f.running(ctx, d)
-		if err != nil {
-			return Plan{}, err
-		}
-		if device, err = d.Show(ctx, "read the running configuration", xmlapi.DevicePath); err != nil {
-			return Plan{}, err
-		}
-		plan.Uncommitted = undone(removal(running, want, adopt, device), steps)
+	if !f.mayBePending() {
+		return plan, nil
 	}
+	running, err := f.running(ctx, d)
+	if err == nil {
+		device, err = d.Show(ctx, "read the running configuration", xmlapi.DevicePath)
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	there := removal(running, want, adopt, device)
+	plan.Uncommitted = undone(there, steps)
+	ours, err := running.without(there, adopt)
+	then := after
+	if committed := f.committed(running); err == nil && committed != f {
+		then, err = committed.without(removal(committed, want, adopt, device), adopt)
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.inForce(running, ours, then, want)
 	return plan, nil
+}
+
+// taken are the steps that are not somebody else's, or are adopted.
+func taken(steps []Step, adopt bool) []Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return s.Foreign && !adopt })
+}
+
+// without gives the facts as they would be with the steps of a removal taken.
+func (f *Facts) without(steps []Step, adopt bool) (*Facts, error) {
+	after, err := f.applied(taken(steps, adopt))
+	if err == nil {
+		err = after.push(taken(steps, adopt))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
+	}
+	return after, nil
 }
 
 // removal gives the steps that take away all that is ours; device is the configuration of the device, with all virtual systems.

@@ -65,7 +65,7 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 	if len(sources) == 0 || len(p.gaps(func(t traffic) bool { return first[t] >= 0 })) == 0 {
 		return
 	}
-	detail := fmt.Sprintf("first rule, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
+	detail := fmt.Sprintf("at the top of the rules, from %s, source %s, to any: drop", quoteAll(p.zones.zones), quoteAll(sources))
 	entry := p.dropRule(name, "drops the sources blocked by Active Defense", sources, profile)
 	s := owned{p}.replace(name, detail, entry)
 	s.to(p.rulePath(name), xmlapi.MoveTop)

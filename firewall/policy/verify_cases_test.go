@@ -263,9 +263,9 @@ func verifyCases() []verifyCase {
 		{"role-group-mode", "address-group mode, and the role does not allow configuration calls", []change{groupMode, swap(`config="yes"`, `config="no"`)}, fail(CheckRole, "no permission to read and write the configuration"), ""},
 
 		// block-source
-		{"source-other-tag", "the group's filter names another tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'malicious'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, `"'malicious'"`), ""},
-		{"source-two-tags", "the group's filter demands a second tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'active-defense' and 'confirmed'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, "confirmed"), ""},
-		{"source-broken-filter", "the group's filter is not closed", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>('active-defense'</filter>\n                    </dynamic>")}, fail(CheckBlockSource, "no dynamic address group"), ""},
+		{"source-other-tag", "the group's filter names another tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'malicious'</filter>\n                    </dynamic>")}, append(fail(CheckBlockSource, `"'malicious'"`), warn(CheckMembers, "there is no group to look at")...), ""},
+		{"source-two-tags", "the group's filter demands a second tag", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'active-defense' and 'confirmed'</filter>\n                    </dynamic>")}, append(fail(CheckBlockSource, "confirmed"), warn(CheckMembers, "there is no group to look at")...), ""},
+		{"source-broken-filter", "the group's filter is not closed", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>('active-defense'</filter>\n                    </dynamic>")}, append(fail(CheckBlockSource, "no dynamic address group"), warn(CheckMembers, "there is no group to look at")...), ""},
 		{"source-other-name", "the group has another name, with a space, and a longer filter", []change{
 			swap(`<entry name="active-defense">
                     <dynamic>
@@ -276,7 +276,7 @@ func verifyCases() []verifyCase {
 			swap("<group-name>active-defense</group-name>", "<group-name>Blocked now</group-name>"),
 		}, nil, ""},
 		{"source-wider", "the group's filter matches another tag as well", []change{swap("<filter>'active-defense'</filter>\n                    </dynamic>", "<filter>'active-defense' or 'partner'</filter>\n                    </dynamic>")},
-			append(fail(CheckBlockSource, `"active-defense" matches what does not bear our tag, too`), warn(CheckBlockRule, `more than what is blocked and no proof that it is (filter "'active-defense' or 'partner'")`)...), ""},
+			append(fail(CheckBlockSource, `"active-defense" matches what does not bear our tag, too`), warn(CheckBlockRule, `more than what is blocked and no proof that it is (filter "'active-defense' or 'partner'")`)[0], warn(CheckMembers, "there is no group to look at")[0]), ""},
 		{"source-wider-beside", "another group matches another tag as well, and has a rule of its own", []change{
 			swap(`<entry name="active-defense">
                     <dynamic>`, `<entry name="both"><dynamic><filter>('active-defense' or 'partner') and not 'trusted'</filter></dynamic></entry>
@@ -292,9 +292,9 @@ func verifyCases() []verifyCase {
                   </entry>`, ""),
 			swap("<shared>", `<shared><address-group><entry name="active-defense"><dynamic><filter>'active-defense'</filter></dynamic></entry></address-group>`),
 		}, nil, ""},
-		{"source-list-url", "edl mode, and the list is fetched from another host", []change{listMode, swap("<url>https://agent.example.com:8443", "<url>https://old-agent.example.com:8443")}, fail(CheckBlockSource, "old-agent"), ""},
+		{"source-list-url", "edl mode, and the list is fetched from another host", []change{listMode, swap("<url>https://agent.example.com:8443", "<url>https://old-agent.example.com:8443")}, append(fail(CheckBlockSource, "old-agent"), warn(CheckList, "there is no list to look at")...), ""},
 		{"source-list-same-url", "edl mode, with the URL in other letters", []change{listMode, swap("<url>https://agent.example.com:8443", "<url>HTTPS://Agent.Example.COM:8443")}, nil, ""},
-		{"source-list-path", "edl mode, and the path is in other letters, which is another path", []change{listMode, swap("8443/files/blacklist.txt</url>", "8443/Files/blacklist.txt</url>")}, fail(CheckBlockSource, "/Files/"), ""},
+		{"source-list-path", "edl mode, and the path is in other letters, which is another path", []change{listMode, swap("8443/files/blacklist.txt</url>", "8443/Files/blacklist.txt</url>")}, append(fail(CheckBlockSource, "/Files/"), warn(CheckList, "there is no list to look at")...), ""},
 		{"source-group", "address-group mode", []change{groupMode}, nil, ""},
 		{"source-group-dynamic", "address-group mode, and the group is still the dynamic one", []change{swap(`mode="dynamic-tag"`, `mode="address-group"`)}, fail(CheckBlockSource, "is not static"), ""},
 
@@ -549,7 +549,7 @@ func verifyCases() []verifyCase {
 		{"capacity-over", "it holds two registered addresses", []change{swap("0x30d40", "2")}, fail(CheckCapacity, "1 are left out"), ""},
 		{"capacity-near", "others have registered nearly all it holds", []change{swap("Total: 3 registered", "Total: 190000 registered")}, warn(CheckCapacity, "95 %"), ""},
 		{"capacity-model", "the firewall does not tell its limits, the model does", []change{swap("cfg.general.max-registered-ip-address: 0x30d40", ""), swap(`model="PA-3220"`, `model="PA-820"`), swap("Total: 3 registered", "Total: 950 registered")}, warn(CheckCapacity, "950 of 1000"), ""},
-		{"capacity-unknown", "nobody tells the limits", []change{swap("cfg.general.max-registered-ip-address: 0x30d40", ""), swap(`model="PA-3220"`, `model="PA-1420"`)}, nil, ""},
+		{"capacity-unknown", "nobody tells the limits", []change{swap("cfg.general.max-registered-ip-address: 0x30d40", ""), swap(`model="PA-3220"`, `model="PA-1420"`)}, warn(CheckCapacity, "could not be checked: 3 registered addresses are needed, and the limit of model PA-1420 is not known"), ""},
 		{"capacity-old-version", "PAN-OS 9.1, which takes no networks", []change{swap(`version="10.2.9-h1"`, `version="9.1.16"`), swap(`<entry name="198.51.100.0/24" type="registered-ip"/>`, "")}, nil, ""},
 		{"capacity-group", "address-group mode, with 2,400 addresses", []change{groupMode, swap(`<entry name="203.0.113.66" since="2026-02-27T08:00:00Z"/>`, `<entry name="203.0.113.66" since="2026-03-01T11:55:00Z" count="2400"/>`)}, warn(CheckCapacity, "members of an address group"), ""},
 		{"capacity-list", "edl mode on a small model, with 51,000 addresses", []change{listMode, swap(`model="PA-3220"`, `model="PA-850"`), swap(`<entry name="203.0.113.66" since="2026-02-27T08:00:00Z"/>`, `<entry name="203.0.113.66" since="2026-03-01T11:55:00Z" count="51000"/>`)}, fail(CheckCapacity, "1002 are left out"), ""},
@@ -663,6 +663,7 @@ func verifyCases() []verifyCase {
 		{"empty", "nobody has configured it", []change{nothingConfigured}, []expected{
 			{CheckBlockSource, ResultFail, "no dynamic address group"}, {CheckBlockRule, ResultFail, "no rule drops"}, {CheckSensor, ResultFail, "what no rule allows is not logged"},
 			{CheckForwarding, ResultFail, "no log forwarding profile"}, {CheckFormat, ResultFail, "no syslog server profile"},
+			{CheckBlockPosition, ResultWarn, "no block rule to look at"}, {CheckBlockLogs, ResultWarn, "no block rule to look at"}, {CheckMembers, ResultWarn, "no group to look at"},
 		}, ""},
 	}
 }

@@ -378,7 +378,7 @@ func (v *verifier) blockPosition(f *findings) {
 	}
 	above, found := v.above()
 	if !found {
-		f.note(`no rule to check, see "%s"`, CheckBlockRule)
+		f.nothing("block rule", CheckBlockRule)
 		return
 	}
 	f.note("no rule above it allows traffic from %s", quoteAll(v.zones.zones))
@@ -403,7 +403,7 @@ func (v *verifier) blockLogs(f *findings) {
 	}
 	meant := v.meantToLog()
 	if len(meant) == 0 {
-		f.note(`no rule to check, see "%s"`, CheckBlockRule)
+		f.nothing("block rule", CheckBlockRule)
 		return
 	}
 	for _, x := range meant {

@@ -8,6 +8,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/capacity"
+	"activedefense/firewall/xmlapi"
 )
 
 // memberDelay is how long an address may take to get into a dynamic address group ("Within 60 seconds of the API call,
@@ -48,8 +49,12 @@ func (v capacityChecks) tagCapacity(f *findings) {
 			need += len(e.Members) // registered in the place of the network
 		}
 	}
-	if v.f.registered.err != nil {
+	switch err := v.f.registered.err; {
+	case err == nil:
+	case xmlapi.Kind(err) == xmlapi.KindAPI: // this version does not count
 		f.note("addresses registered by others could not be counted")
+	default:
+		f.warn(askRemedy(err), "addresses registered by others could not be counted: %s", cause(err))
 	}
 	// Ours are among those that are registered, so that the larger number is a lower bound of what is needed.
 	v.room(f, what, need, max(v.f.registered.value-need, 0), v.f.limits.value.Registered(v.f.info.value.Model).Most)
@@ -66,15 +71,24 @@ func (v capacityChecks) groupCapacity(f *findings) {
 	}
 	need := len(v.want.Entries) + 1 // that keeps the group from being empty
 	v.room(f, "members of an address group", need, 0, cmp.Or(v.f.limits.value[capacity.GroupMembersName], firewall.MaxGroupMembers))
-	objects := len(v.p.scopes.all("address"))
-	v.room(f, "address objects", need, max(objects-need, 0), v.f.limits.value[capacity.AddressesName])
+	most, objects := v.f.limits.value[capacity.AddressesName], len(v.p.scopes.all("address"))
+	if most == 0 { // documented nowhere
+		f.note("how many address objects the model takes is not known")
+		return
+	}
+	v.room(f, "address objects", need, max(objects-need, 0), most)
 }
 
 // room judges one limit, 0 being one that is not known: need is ours, others what stands beside it.
 func (v capacityChecks) room(f *findings, what string, need, others, limit int) {
 	total := need + others
-	if limit == 0 {
-		f.note("%d %s; the limit of model %s is not known", total, what, v.f.info.value.Model)
+	switch {
+	case limit == 0 && total == 0:
+		f.note("no %s are needed; the limit of model %s is not known", what, v.f.info.value.Model)
+		return
+	case limit == 0:
+		f.warn("Look its limit up in the vendor's documentation; what the firewall refuses for want of room, status tells.",
+			unaskedText+": %d %s are needed, and the limit of model %s is not known", total, what, v.f.info.value.Model)
 		return
 	}
 	const remedy = "Shorten blacklist.release_after, block networks instead of addresses, have others release theirs, or use a larger model; mode edl has more capacity on small ones."
@@ -103,7 +117,7 @@ func (v capacityChecks) dagMembers(f *findings) {
 		return
 	}
 	if len(v.sources) == 0 {
-		f.note(`no group to check, see "%s"`, CheckBlockSource)
+		f.nothing("group", CheckBlockSource)
 		return
 	}
 	held, groups := v.groupMembers()

@@ -39,7 +39,7 @@ func (v listChecks) listSource(f *findings) {
 	lists := v.p.lists(v.want.ListURL)
 	if len(lists) == 0 {
 		if v.want.Mode == firewall.ModeList {
-			f.note(`no list to check, see "%s"`, CheckBlockSource)
+			f.nothing("list", CheckBlockSource)
 		} else {
 			f.note("no external dynamic list is fetched from us, so there is no fallback while the API is unreachable")
 		}

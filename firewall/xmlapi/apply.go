@@ -43,6 +43,68 @@ func Moved(xpath string, at *Node, entry, where string) (*Node, error) {
 	})
 }
 
+// Carried gives what stands at an xpath with what another version of it has at some xpaths: there it is as in that version, and an entry
+// has the same neighbour before it. Where one of the xpaths cannot be read, or is above the whole, it is that version as it is.
+func Carried(xpath string, into, from *Node, targets []string) *Node {
+	base, err := ParseXPath(xpath)
+	if err != nil {
+		return from
+	}
+	var entries [][]*Node // paths of those that may have moved, below the xpath
+	for _, target := range targets {
+		steps, err := ParseXPath(target)
+		if err != nil || within(base, steps) {
+			return from
+		}
+		if !within(steps, base) {
+			continue
+		}
+		below := steps[len(base):]
+		change := Delete(target)
+		if from != nil && found(from, below) != nil {
+			change = Replace(target, found(from, below))
+		}
+		if into, err = change.Apply(xpath, into); err != nil {
+			return from
+		}
+		if below[len(below)-1].Name == "entry" {
+			entries = append(entries, below)
+		}
+	}
+	for _, below := range entries {
+		list := below[:len(below)-1]
+		if into == nil || from == nil || found(from, list) == nil || found(into, list) == nil {
+			continue
+		}
+		into = reached(into, list, func(n *Node) *Node { return placed(n, found(from, list), entries) })
+	}
+	return into
+}
+
+// placed gives a list whose entries that may have moved stand behind the neighbours that another version of the list has before them.
+func placed(list, like *Node, moved [][]*Node) *Node {
+	children := slices.Clone(list.Children)
+	at := func(one *Node) int { return slices.IndexFunc(children, one.same) }
+	for i, one := range like.Children {
+		old := at(one)
+		if old < 0 || !slices.ContainsFunc(moved, func(path []*Node) bool { return path[len(path)-1].same(one) }) {
+			continue
+		}
+		entry, before := children[old], -1
+		children = slices.Delete(children, old, old+1)
+		for j := i - 1; j >= 0 && before < 0; j-- {
+			before = at(like.Children[j])
+		}
+		children = slices.Insert(children, before+1, entry)
+	}
+	return list.with(children)
+}
+
+// within tells whether a path is another one or leads below it.
+func within(path, above []*Node) bool {
+	return len(path) >= len(above) && slices.EqualFunc(above, path[:len(above)], (*Node).same)
+}
+
 // along does something to what stands at a path below an xpath.
 func along(xpath string, at *Node, target string, do func(root *Node, steps []*Node) *Node) (*Node, error) {
 	base, err := ParseXPath(xpath)

@@ -62,3 +62,43 @@ func TestMoveAnEntry(t *testing.T) {
 		}
 	}
 }
+
+// What one administrator edited is carried over, and stands where it stands there; what others edited is not.
+func TestCarryEditsOver(t *testing.T) {
+	parse := func(text string) *Node {
+		root, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return root
+	}
+	const running, edited = `<shared><tag><entry name="a"/><entry name="b"/><entry name="c"/></tag><old/></shared>`,
+		`<shared><tag><entry name="theirs"/><entry name="x"/><entry name="c"/><entry name="y"><color>red</color></entry><entry name="a"/></tag><new/></shared>`
+	tag := func(name string) string { return SharedPath + "/tag" + EntryNamed(name) }
+	for _, c := range []struct {
+		what    string
+		targets []string
+		want    string
+	}{
+		{"nothing", nil, running},
+		{"elsewhere", []string{VSysPath("vsys1") + "/tag"}, running},
+		{"new, changed, moved, taken away", []string{tag("y"), tag("x"), tag("b"), tag("y") + "/color"}, `<shared><tag><entry name="x"/><entry name="a"/><entry name="c"/><entry name="y"><color>red</color></entry></tag><old/></shared>`},
+		{"moved", []string{tag("c")}, `<shared><tag><entry name="c"/><entry name="a"/><entry name="b"/></tag><old/></shared>`},
+		{"no entry", []string{SharedPath + "/old", SharedPath + "/new"}, `<shared><tag><entry name="a"/><entry name="b"/><entry name="c"/></tag><new/></shared>`},
+		{"the whole", []string{SharedPath}, edited},
+		{"above", []string{"/config"}, edited},
+		{"not read", []string{"shared"}, edited},
+		{"no path", []string{""}, edited},
+	} {
+		into := parse(running)
+		if got := Carried(SharedPath, into, parse(edited), c.targets); got.XML() != c.want || into.XML() != running {
+			t.Errorf("%s: %s, want\n%s", c.what, got.XML(), c.want)
+		}
+	}
+	if got := Carried(SharedPath, nil, parse(edited), []string{tag("x")}); got.XML() != `<shared><tag><entry name="x"/></tag></shared>` {
+		t.Errorf("where nothing stands: %s", got.XML())
+	}
+	if got := Carried(SharedPath, parse(running), nil, []string{tag("x"), tag("a")}); got.XML() != `<shared><tag><entry name="b"/><entry name="c"/></tag><old/></shared>` {
+		t.Errorf("of nothing: %s", got.XML())
+	}
+}

@@ -2,6 +2,7 @@ package xmlapi
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -46,9 +47,19 @@ func (d *Device) Commit(ctx context.Context, admin, description string) (done bo
 		if strings.Contains(strings.Join(j.Details, " "), configdRestart) {
 			kind = KindBusy
 		}
-		return false, d.Fail(commitWhat, &Error{Kind: kind, Text: "the commit failed: " + strings.Join(j.Texts(), " | ")})
+		return false, d.Fail(commitWhat, &Error{Kind: kind, Text: "the commit failed: " + firstOf(j.Texts())})
 	}
 	return true, nil
+}
+
+// firstOf joins the first lines of a job: they say the same of one place after another.
+func firstOf(lines []string) string {
+	const most = 2
+	text := strings.Join(lines[:min(len(lines), most)], " | ")
+	if more := len(lines) - most; more > 0 {
+		text += fmt.Sprintf(" | and %d more: see the job (Tasks)", more)
+	}
+	return text
 }
 
 // Kinds of what a Panorama pushes.

@@ -2,7 +2,6 @@ package xmlapi
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -95,16 +94,19 @@ func EditorOf(ctx context.Context, d *Device, xpath string) (string, error) {
 	return "", nil
 }
 
-// Editors gives the administrators whose edits are not committed, sorted; none: there are no edits, or the firewall does not tell.
-func Editors(ctx context.Context, d *Device) (names []string, err error) {
+// PendingEdit is a place of the configuration that was edited and not committed.
+type PendingEdit struct {
+	XPath string
+	Admin string // who edited it; "": the firewall does not tell
+}
+
+// PendingEdits gives the edits that are not committed; none: there are none, or the firewall does not tell.
+func PendingEdits(ctx context.Context, d *Device) (edits []PendingEdit, err error) {
 	changes, err := journal(ctx, d, "read whose edits are not committed")
 	for _, e := range changes {
-		if name := e.Value("owner"); name != "" {
-			names = append(names, name)
-		}
+		edits = append(edits, PendingEdit{e.Value("xpath"), e.Value("owner")})
 	}
-	slices.Sort(names)
-	return slices.Compact(names), err
+	return edits, err
 }
 
 // journal gives the edits that are not committed.
