@@ -188,10 +188,7 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		if p.opts.Remove {
 			what = "to be taken away"
 		}
-		if n := written(plan); n > 0 {
-			what += fmt.Sprintf(", %d of them done on Panorama before and not pushed yet", n)
-		}
-		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what)
+		fmt.Fprintf(p.stdout, "%s: %s %s%s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what, writtenText(plan))
 		for _, s := range together(plan.Steps) {
 			p.printStep(s)
 		}
@@ -301,6 +298,14 @@ func (p *provisionCommand) writes(plan *policy.Plan) string {
 		does += ", and commits on the firewall"
 	}
 	return fmt.Sprintf("of %d, --apply writes %d to the candidate configuration of Panorama and %d to the firewall's; --commit then %s.", len(plan.Steps), onPanorama, here, does)
+}
+
+// writtenText tells how many of the steps are, behind how many there are.
+func writtenText(plan *policy.Plan) string {
+	if n := written(plan); n > 0 {
+		return fmt.Sprintf(", %d of them done on Panorama before and not pushed yet", n)
+	}
+	return ""
 }
 
 // written is how many steps stand on Panorama already and are not pushed.

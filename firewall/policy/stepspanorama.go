@@ -455,7 +455,7 @@ func (p ofPanorama) remoteMatchList(profile placed, kind string) []xmlapi.Edit {
 		return nil
 	}
 	at, name := panorama.LevelPath(p.levelOfObject(profile.Node))+"/log-settings/profiles"+xmlapi.EntryNamed(profile.Attr("name"))+"/match-list", p.want.Names.Logs+"-"+kind
-	if profile.Attr("name") == p.want.Names.Logs+panoramaNames && (owned{p.provisioner}).ourLogs(profile.Node) { // as logsEntry makes it
+	if profile.Attr("name") == p.want.Names.Logs+panoramaNames && owned(p).ourLogs(profile.Node) { // as logsEntry makes it
 		if name = kind; profile.Child("match-list").Entry(kind) != nil {
 			edits = append(edits, xmlapi.Delete(at+xmlapi.EntryNamed(kind)))
 		}

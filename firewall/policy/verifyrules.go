@@ -165,14 +165,14 @@ func (v *verifier) logRemedy(x rule) string {
 		return where + "Objects > Log Forwarding > " + quoteAll([]string{x.logProfile}) + " > Add, for log type traffic and again for threat: filter All Logs, Syslog " + word(v.serverName()) +
 			"; provision --adopt does it. The rule: Log at Session End."
 	case x.layer.pushed():
-		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + v.pushedLogs(x) + "; then push."
+		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + pushedLogs(v, x) + "; then push."
 	}
 	return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + ". " +
 		v.cli.set("rulebase security rules %s log-end yes log-setting %s", word(x.name), word(v.logName())))
 }
 
 // pushedLogs is the log forwarding profile to be put on a rule of Panorama's, which can name only one of its device group, or of one above.
-func (v *verifier) pushedLogs(x rule) string {
+func pushedLogs(v *verifier, x rule) string {
 	for _, l := range v.logs {
 		at := v.p.scopes.find(l.name, "log-settings", "profiles").Attr("loc")
 		if l.scope.pushed && (at == "" || panorama.IsShared(at) || at == x.group) {
