@@ -117,7 +117,22 @@ func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
 			return p.plan(ctx)
 		}
 	}
+	if there := plan.Panorama; err == nil && p.opts.Commit && there != nil && there.Ourselves == "" && len(there.EditedByHand) > 0 {
+		if p.want.Admin, err = p.adminOnPanorama(ctx, there); err == nil {
+			return p.plan(ctx)
+		}
+	}
 	return plan, err
+}
+
+// adminOnPanorama finds out as whom we act on Panorama.
+func (p provisioning) adminOnPanorama(ctx context.Context, part *policy.OnPanorama) (string, error) {
+	itself, err := policy.Panorama(p.device)
+	if err != nil {
+		return "", err
+	}
+	defer itself.Close()
+	return part.WhoAmI(ctx, itself, p.want)
 }
 
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.

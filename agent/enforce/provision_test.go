@@ -358,8 +358,27 @@ func TestProvisionOnPanorama(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 
+	// What our administrator edited there by hand is found before anything is written; what somebody else did stays, and stops nothing.
+	const rules = "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']/pre-rulebase/security/rules"
+	const byHand = `<entry name="byhand"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`
+	for admin, refused := range map[string]bool{"svc": true, "boss": false} {
+		if err := panorama.Config().Edit(admin, "set", rules, byHand); err != nil {
+			t.Fatal(err)
+		}
+		for _, remove := range []bool{false, true} {
+			_, said, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, remove && refused })
+			if (err != nil) != refused || refused && (!strings.Contains(err.Error(), `what our administrator svc edited by hand (on Panorama, what is not ours made, changed or taken away: security rule "byhand"`) || strings.Contains(said, "written to")) ||
+				strings.Contains(panorama.Config().Running(), "byhand") {
+				t.Errorf("edited by %s, removal %v: %v\n%s", admin, remove, err, said)
+			}
+		}
+		if err := panorama.Config().Edit(admin, "delete", rules+"/entry[@name='byhand']", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	// What somebody else committed and did not push is found before anything is written.
-	if err := errors.Join(panorama.Config().Edit("boss", "set", "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']/pre-rulebase/security/rules",
+	if err := errors.Join(panorama.Config().Edit("boss", "set", rules,
 		`<entry name="new"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>deny</action></entry>`),
 		panorama.Config().Commit("boss")); err != nil {
 		t.Fatal(err)

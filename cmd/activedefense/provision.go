@@ -255,11 +255,16 @@ func (p *provisionCommand) printPending(plan *policy.Plan) {
 		return
 	}
 	whose := editsOf(plan)
-	if plan.Ourselves != "" {
+	switch there := plan.Panorama; {
+	case plan.Ourselves != "":
 		whose = "edits of " + plan.Ourselves
+	case there != nil && there.Ourselves != "":
+		whose = "edits of " + there.Ourselves
+	case there != nil && !plan.Pending && len(there.PendingBy) > 0:
+		whose = "edits of " + english.WordSeries(there.PendingBy, "and")
 	}
 	fmt.Fprintf(p.stdout, "Pending %s by hand, committed along with ours:\n", display.Harmless(whose))
-	if len(plan.PendingRules) > 0 {
+	if len(plan.PendingRules) > 0 || plan.Panorama != nil && len(plan.Panorama.EditedByHand) > 0 {
 		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(what))
 	}
 	p.printLines(plan.PendingDifferences)

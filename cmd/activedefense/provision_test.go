@@ -206,10 +206,11 @@ func TestDifferencesOfEditsByHand(t *testing.T) {
 	opened := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"cleanup"`, ActionBefore: "deny", RuleAfter: `"typo"`, ActionAfter: "allow", Certain: true, Example: "tcp/443"}
 	const those = "  security rules that are not ours made, changed or taken away: \"typo\"\n  from untrust to dmz: denied by rule \"cleanup\", would be allowed by \"typo\"; for example tcp/443\n  --commit is refused until "
 	for want, plan := range map[string]policy.Plan{
-		"Pending edits of boss by hand, committed along with ours:\n" + those:                                                               {Ourselves: "boss", PendingBy: []string{"boss", "carol"}},
-		"Pending edits of boss and carol by hand, committed along with ours:\n" + those:                                                     {PendingBy: []string{"boss", "carol"}},
-		"edits of boss (our administrator) are not committed. The plan is made with them; --commit takes along those of boss,":              {Ourselves: "boss", PendingBy: []string{"boss"}},
-		"edits of carol are not committed. The plan is made with them; --commit takes along none of them, for our administrator is boss.\n": {Ourselves: "boss", PendingBy: []string{"carol"}},
+		"Pending edits of boss by hand, committed along with ours:\n" + those:           {Ourselves: "boss", PendingBy: []string{"boss", "carol"}},
+		"Pending edits of boss and carol by hand, committed along with ours:\n" + those: {PendingBy: []string{"boss", "carol"}},
+		"Pending edits of boss by hand, committed along with ours:\n" + strings.Replace(those, "\n  from", "; on Panorama, what is not ours made, changed or taken away: security rule \"x\" (on Panorama, hq)\n  from", 1): {Panorama: &policy.OnPanorama{Ourselves: "boss", EditedByHand: []string{`security rule "x" (on Panorama, hq)`}}},
+		"edits of boss (our administrator) are not committed. The plan is made with them; --commit takes along those of boss,":                                                                                              {Ourselves: "boss", PendingBy: []string{"boss"}},
+		"edits of carol are not committed. The plan is made with them; --commit takes along none of them, for our administrator is boss.\n":                                                                                 {Ourselves: "boss", PendingBy: []string{"carol"}},
 	} {
 		plan.Pending, plan.PendingRules, plan.PendingDifferences, plan.PendingDifferencesTotal = true, []string{`"typo"`}, []decision.Difference{opened}, 1
 		var out strings.Builder

@@ -108,8 +108,8 @@ type Facts struct {
 	placeUnknown           error              // why Panorama could not be asked for it
 	asPushed               scopes             // what Panorama pushed, before any step; only of a plan
 	seen                   panorama.View      // the same, with where it is from
-	// standing is what of our names Panorama has in its candidate configuration where it pushes to the firewall from, pushed or not, by
-	// xpath; nil: it was not asked. Only of a plan.
+	// standing is what of our names, and of overrides of the default rules, Panorama has in its candidate configuration where it pushes
+	// to the firewall from, pushed or not, by xpath; nil: it was not asked. Only of a plan.
 	standing        map[string]*xmlapi.Node
 	standingUnknown error // why Panorama could not be asked for it
 

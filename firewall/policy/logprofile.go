@@ -142,13 +142,17 @@ type matchList struct {
 func (p *vsysPolicy) logProfiles() []logProfile {
 	var out []logProfile
 	for _, n := range p.scopes.all("log-settings", "profiles") {
-		l := logProfile{name: n.Attr("name"), scope: n.scope}
-		for _, m := range n.Child("match-list").Entries() {
-			l.lists = append(l.lists, matchList{m.Attr("name"), m.Value("log-type"), m.Value("filter"), m.Child("send-syslog").Members(), m})
-		}
-		out = append(out, l)
+		out = append(out, readLogProfile(n))
 	}
 	return out
+}
+
+func readLogProfile(n placed) logProfile {
+	l := logProfile{name: n.Attr("name"), scope: n.scope}
+	for _, m := range n.Child("match-list").Entries() {
+		l.lists = append(l.lists, matchList{m.Attr("name"), m.Value("log-type"), m.Value("filter"), m.Child("send-syslog").Members(), m})
+	}
+	return l
 }
 
 // ourLogs gives the log forwarding profiles that send to us anything at all; if none does, the one that bears our name.

@@ -28,15 +28,29 @@ type OnPanorama struct {
 	Differences      []decision.Difference `json:"differences"` // at most MaxDifferences
 	DifferencesTotal int                   `json:"differences_total"`
 	// What stands on Panorama itself; of a Panorama that was not asked: nothing.
-	Pending     bool     `json:"pending"`            // edits of somebody are not committed
+	Pending   bool     `json:"pending"`              // edits of somebody are not committed
+	PendingBy []string `json:"pending_by,omitempty"` // whose, where we may commit there; none: not told
+	Ourselves string   `json:"ourselves,omitempty"`  // as whom we commit there, where that is known and edits are not committed
+	// EditedByHand are rules and objects by which traffic is decided and that a commit of ours there would take along, for our administrator,
+	// or where it is not known who that is somebody, edited them by hand. See Plan.MayTakeAlong.
+	EditedByHand []string `json:"edited_by_hand,omitempty"`
+
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
-	Unpushed    []string `json:"unpushed,omitempty"` // where security rules of others, and which objects that rules name, are committed and not pushed to this firewall; see MayPush
+	Unpushed    []string `json:"unpushed,omitempty"` // where rules of others, and which default rules and objects that rules name, are committed and not pushed to this firewall; see MayPush
 
 	place   panorama.Place
 	changes []panorama.Change // those that we may make
 	pushed  []rule            // Panorama's rules as the firewall has them
 	objects []*xmlapi.Node    // and below which its objects stand
-	vsys    string
+	parts   []xmlapi.Pushed   // and all that was pushed, by where it is from
+
+	template *xmlapi.Node // as it was pushed
+
+	written  []panorama.Change     // what stands in its candidate configuration
+	facts    *Facts                // from which the plan is made
+	opened   []decision.Difference // what EditedByHand decides otherwise
+	openedBy panorama.ByHand
+	vsys     string
 }
 
 // readPlace finds out the names of the firewall's device group and template: from Panorama, where that is what we reach it through,
@@ -71,6 +85,25 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	f.placeUnknown = err // a person fills in the names
 	return nil
+}
+
+// readFormer reads what of ours stands in device groups of Panorama in which the firewall was before, where Panorama was asked for what stands.
+func (f *Facts) readFormer(ctx context.Context, d *xmlapi.Device, want Expectation) error {
+	if f.standing == nil {
+		return nil
+	}
+	itself, err := Panorama(d)
+	if err == nil {
+		defer itself.Close()
+		err = f.place.ReadFormer(ctx, itself, ruleNames(f.place, want.Names))
+	}
+	if err == nil && len(f.place.Former) > 0 {
+		f.standing, err = readStanding(ctx, itself, f.place, want.Names)
+	}
+	if err != nil && want.Panorama != PanoramaApply {
+		f.standingUnknown, err = err, nil
+	}
+	return err
 }
 
 // onPanoramaList is a list of a device group, or of Shared, in which we make objects.
@@ -113,17 +146,24 @@ func preRuleAt(level, name string) string {
 	return panorama.LevelPath(level) + "/pre-rulebase/security/rules" + xmlapi.EntryNamed(name)
 }
 
-// readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, by xpath.
+// defaultRuleAt is the xpath of Panorama's override of a default rule.
+func defaultRuleAt(level, name string) string {
+	return panorama.LevelPath(level) + "/post-rulebase/default-security-rules/rules" + xmlapi.EntryNamed(name)
+}
+
+// readStanding reads what of our names stands in Panorama's candidate configuration where it pushes to the firewall from, and its overrides of
+// the default rules, by xpath.
 func readStanding(ctx context.Context, itself *xmlapi.Device, at panorama.Place, n firewall.Names) (map[string]*xmlapi.Node, error) {
 	standing := map[string]*xmlapi.Node{}
 	var xpaths []string
-	for _, level := range at.Levels() {
+	for _, level := range slices.Concat(at.Levels(), at.Former) {
 		for _, name := range ruleNames(at, n) {
 			xpaths = append(xpaths, preRuleAt(level, name))
 		}
 		for _, l := range listsOnPanorama(n) {
 			xpaths = append(xpaths, l.at(level))
 		}
+		xpaths = append(xpaths, defaultRuleAt(level, intrazoneDefault), defaultRuleAt(level, interzoneDefault))
 	}
 	for _, l := range listsOfTemplate(n) {
 		if at.Template != "" {
@@ -210,7 +250,7 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 // named where it is left out. without is what the rest of the plan leads to.
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
 	p := f.policy()
-	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), vsys: f.VSys}
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), parts: f.pushed(), template: f.template.value, facts: f, vsys: f.VSys}
 	for _, sc := range f.asPushed {
 		part.objects = append(part.objects, sc.node)
 	}
@@ -247,18 +287,24 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	return part, nil
 }
 
-// findUnpushed notes what others have committed on Panorama of the security rules for this firewall, and of the objects by which rules decide,
+// findUnpushed notes what others have committed on Panorama of the rules for this firewall, and of the objects by which rules decide,
 // and not pushed to it: a push of ours would take it along.
-func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (perhaps []string, err error) {
-	rules, err := o.unpushedRules(ctx, itself, n)
+// untold is what may be of that kind, of the network in the templates included.
+func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (perhaps, untold []string, err error) {
+	rules, untold, err := o.unpushedRules(ctx, itself, n)
+	if err == nil && slices.ContainsFunc(o.changes, panorama.Change.InTemplate) {
+		var network []string
+		network, err = panorama.UnpushedNetwork(ctx, itself, o.place, o.vsys, o.template)
+		untold = append(untold, network...)
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.objects, func(name string) bool {
 		return slices.ContainsFunc(listsOnPanorama(n), func(l onPanoramaList) bool { return l.name == name })
 	})
 	o.Unpushed = append(rules, atMost(objects)...)
-	return perhaps, err
+	return perhaps, untold, err
 }
 
 // atMost gives what fits in a text.
@@ -269,12 +315,9 @@ func atMost(names []string) []string {
 	return names
 }
 
-// unpushedRules names where rules differ.
-func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
-	decides := func(r rule) string {
-		return fmt.Sprint(r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled)
-	}
-	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
+// unpushedRules names where rules differ; untold are those of which the firewall may not tell what it has.
+func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out, untold []string, err error) {
+	post := map[string]*xmlapi.Node{}
 	for _, base := range []struct {
 		name   string
 		layers [2]layer // of a device group, and of Shared
@@ -284,57 +327,87 @@ func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n
 			if panorama.IsShared(level) {
 				l = base.layers[1]
 			}
-			list, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name+"/security/rules")
+			committed, err := itself.Show(ctx, "read what is committed on Panorama", panorama.LevelPath(level)+"/"+base.name)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			moved := func(r rule) bool { // its place does not count, what it decides does
-				at := panorama.LevelPath(level) + "/" + base.name + "/security/rules" + xmlapi.EntryNamed(r.name)
-				return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
-			}
-			var there, disabled, here, thereMoved, hereMoved []string
-			theirs := map[string]bool{} // rules of our names that are not as we make them
-			for _, e := range list.Entries() {
-				r := readRule(e, l)
-				if !r.targets(o.place.Serial, o.vsys) || madeFor(o.place, n, r) {
-					continue
-				}
-				switch theirs[r.name] = isNamed(r); {
-				case moved(r):
-					thereMoved = append(thereMoved, decides(r))
-				case r.disabled:
-					disabled = append(disabled, decides(r))
-				default:
-					there = append(there, decides(r))
-				}
-			}
-			for _, r := range o.pushed {
-				switch {
-				case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
-				case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
-				case moved(r):
-					hereMoved = append(hereMoved, decides(r))
-				default:
-					here = append(here, decides(r))
-				}
-			}
-			slices.Sort(thereMoved)
-			slices.Sort(hereMoved)
-			if !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved) {
+			others, unknown := panorama.OtherRules(o.place, level, base.name, committed, o.parts, func(target *xmlapi.Node) bool {
+				return rule{target: target}.wouldTarget(o.place.Serial, o.vsys, o.place.Tags)
+			})
+			if out, untold = append(out, others...), append(untold, unknown...); o.differs(level, base.name, l, committed, n) {
 				out = append(out, base.name+" of "+level)
 			}
+			post[level] = committed
 		}
 	}
-	return out, nil
+	return append(out, o.unpushedDefaults(post)...), untold, nil
 }
 
-// MayPush gives an error where others have committed security rules, or objects that rules name, on the Panorama d that are not pushed to the
+// differs tells whether the security rules of others in a rulebase of a level are not those that the firewall has.
+func (o *OnPanorama) differs(level, base string, l layer, committed *xmlapi.Node, n firewall.Names) bool {
+	decides := func(r rule) string {
+		return fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
+	}
+	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
+	moved := func(r rule) bool { // its place does not count, what it decides does
+		at := panorama.LevelPath(level) + "/" + base + "/security/rules" + xmlapi.EntryNamed(r.name)
+		return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
+	}
+	var there, disabled, here, thereMoved, hereMoved []string
+	theirs := map[string]bool{} // rules of our names that are not as we make them
+	for _, e := range committed.At("security", "rules").Entries() {
+		r := readRule(e, l)
+		if !r.wouldTarget(o.place.Serial, o.vsys, o.place.Tags) || madeFor(o.place, n, r) {
+			continue
+		}
+		switch theirs[r.name] = isNamed(r); {
+		case moved(r):
+			thereMoved = append(thereMoved, decides(r))
+		case r.disabled:
+			disabled = append(disabled, decides(r))
+		default:
+			there = append(there, decides(r))
+		}
+	}
+	for _, r := range o.pushed {
+		switch {
+		case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
+		case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
+		case moved(r):
+			hereMoved = append(hereMoved, decides(r))
+		default:
+			here = append(here, decides(r))
+		}
+	}
+	slices.Sort(thereMoved)
+	slices.Sort(hereMoved)
+	return !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved)
+}
+
+// unpushedDefaults names the default rules that decide otherwise on Panorama; post are its Post Rules by level. Where the firewall has an
+// override of its own, that decides.
+func (o *OnPanorama) unpushedDefaults(post map[string]*xmlapi.Node) (out []string) {
+	var there []overrides
+	for _, level := range append(append([]string{o.place.Group}, o.place.Parents...), panorama.Shared) {
+		there = append(there, overrides{post[level].At("default-security-rules", "rules"), layerGroupPost})
+	}
+	for _, r := range defaultRules(there...) {
+		if slices.ContainsFunc(o.pushed, func(have rule) bool {
+			return have.layer == layerDefault && have.name == r.name && have.overridden != layerLocal && have.action != r.action
+		}) {
+			out = append(out, "default rule "+quoteAll([]string{r.name}))
+		}
+	}
+	return out
+}
+
+// MayPush gives an error where others have committed rules, or objects that rules name, on the Panorama d that are not pushed to the
 // firewall, as far as they were seen: a push of ours would take them along. nil also for no part.
 func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
 	if o == nil || len(o.Unpushed) == 0 {
 		return nil
 	}
-	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "security rules, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
+	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "rules, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
 		"); a push of ours would take them along, so nothing is committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
 }
 
@@ -356,16 +429,19 @@ func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectatio
 }
 
 func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
-	perhaps, err := o.findUnpushed(ctx, itself, want.Names)
+	perhaps, untold, err := o.findUnpushed(ctx, itself, want.Names)
 	if err != nil {
 		return err
+	}
+	if len(untold) > 0 {
+		o.Notes = append(o.Notes, "Others have committed on Panorama what this firewall does not have, or does not tell: "+strings.Join(atMost(untold), ", ")+". A push takes it along.")
 	}
 	if len(perhaps) > 0 {
 		o.Notes = append(o.Notes, "A push may change objects of others, for Panorama has another one nearer to the firewall than the one that was pushed: "+strings.Join(atMost(perhaps), ", ")+
 			". It was committed and not pushed yet, or Panorama is set to have ancestors win.")
 	}
 	if len(o.Unpushed) > 0 {
-		o.Notes = append(o.Notes, "Security rules of others, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+		o.Notes = append(o.Notes, "Rules of others, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
 			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices).")
 	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
@@ -379,12 +455,17 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		all++
 		stands, err := s.change.Written(ctx, itself)
 		if steps[i].Written = stands; err == nil && stands {
-			written++
+			written, o.written = written+1, append(o.written, s.change)
 			if stands, err = s.change.Committed(ctx, itself); stands {
 				committed++
 			}
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if o.Pending && want.Panorama == PanoramaApply {
+		if err = o.findByHand(ctx, itself, want, steps); err != nil {
 			return err
 		}
 	}
@@ -402,6 +483,84 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		o.Notes = append(o.Notes, fmt.Sprintf("%d of the %d changes on Panorama are committed there already, and need a push to this firewall; %s.", committed, all, by))
 	}
 	return nil
+}
+
+// findByHand notes whose edits wait on Panorama, and what of them a commit of ours would take along that our steps do not make.
+func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) error {
+	o.Ourselves = cmp.Or(want.Admin, itself.Username())
+	if o.Ourselves == "" {
+		o.Ourselves = xmlapi.LoggedInAs(ctx, itself, "determine our administrator name on Panorama")
+	}
+	if err := o.readByHand(ctx, itself, want.Names, o.Ourselves); err != nil {
+		return err
+	}
+	switch by := strings.Join(o.PendingBy, ", "); {
+	case by == "":
+	case o.Ourselves == "":
+		o.Notes = append(o.Notes, "Edits of "+by+" are not committed on Panorama; --commit takes along those of our administrator, whose name Panorama does not tell without an edit.")
+	case slices.Contains(o.PendingBy, o.Ourselves):
+		o.Notes = append(o.Notes, "Edits of "+by+" are not committed on Panorama; --commit takes along those of "+o.Ourselves+", our administrator.")
+	}
+	if len(o.EditedByHand) == 0 {
+		return nil
+	}
+	then, err := o.facts.with(o.place, o.openedBy)
+	if err != nil {
+		return err
+	}
+	ours, err := o.facts.after(steps)
+	if err == nil {
+		then, err = then.after(steps)
+	}
+	if err == nil {
+		o.opened = differences(ours, then, want)
+	}
+	return err
+}
+
+// readByHand reads what a commit of an administrator on Panorama takes along. Where it is not told whose each edit is, it may be any.
+func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, n firewall.Names, admin string) (err error) {
+	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
+	xpaths := []string{}
+	o.PendingBy = nil
+	for _, e := range edits {
+		if e.Admin != "" && !slices.Contains(o.PendingBy, e.Admin) {
+			o.PendingBy = append(o.PendingBy, e.Admin)
+		}
+		if e.Admin == "" || admin == "" || e.Admin == admin {
+			xpaths = append(xpaths, e.XPath)
+		}
+	}
+	if len(edits) == 0 {
+		xpaths = []string{"/config"}
+	}
+	slices.Sort(o.PendingBy)
+	o.openedBy, err = panorama.EditsByHand(ctx, itself, o.place, xpaths, func(xpath string, e *xmlapi.Node) bool {
+		return slices.ContainsFunc(slices.Concat(o.changes, o.written), func(c panorama.Change) bool { return c.Makes(xpath) }) ||
+			strings.Contains(xpath, "/pre-rulebase/security/") && madeFor(o.place, n, readRule(e, layerGroupPre)) ||
+			slices.ContainsFunc(listsOnPanorama(n), func(l onPanoramaList) bool { return xpath == l.at(panorama.LevelOf(xpath)) })
+	})
+	o.EditedByHand = atMost(o.openedBy.Names)
+	return err
+}
+
+// with gives the facts once what was edited by hand on Panorama was pushed.
+func (f *Facts) with(at panorama.Place, b panorama.ByHand) (*Facts, error) {
+	out := *f
+	v, err := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}.With(at, b, func(target *xmlapi.Node) bool {
+		return rule{target: target}.wouldTarget(at.Serial, f.VSys, at.Tags)
+	})
+	out.vsysPushed.value, out.barePushed.value, out.template.value = v.VSys, v.Bare, v.Template
+	return &out, err
+}
+
+// after gives the facts once the steps were taken, those on Panorama too.
+func (f *Facts) after(steps []Step) (*Facts, error) {
+	out, err := f.applied(steps)
+	if err == nil {
+		err = out.push(steps)
+	}
+	return out, err
 }
 
 // placeNotes are what a person has to know of changes on Panorama.
@@ -449,25 +608,31 @@ const inUse = 10
 
 // CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
-// has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error.
+// has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error,
+// and neither where our administrator has edited by hand what decides traffic.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	if _, err = part.findUnpushed(ctx, itself, want.Names); err != nil {
+	if _, _, err = part.findUnpushed(ctx, itself, want.Names); err != nil {
 		return false, err
 	}
 	if err := part.MayPush(itself); err != nil {
 		return false, err
 	}
-	admin = cmp.Or(admin, itself.Username())
 	pending, err := pendingChanges(ctx, itself)
 	if err != nil {
 		return false, err
 	}
-	if admin == "" && pending {
-		if admin, err = xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(part.Group, panorama.Shared))+"/tag", want.Names.AdminTag()); err != nil {
+	if admin = cmp.Or(admin, itself.Username()); admin == "" && pending {
+		if admin, err = part.WhoAmI(ctx, itself, want); err != nil {
 			return false, err
 		}
 	}
 	if pending {
+		if err := part.readByHand(ctx, itself, want.Names, admin); err != nil {
+			return false, err
+		}
+		if err := (Plan{Ourselves: admin, Panorama: part}).MayTakeAlong(itself); err != nil {
+			return false, err
+		}
 		if _, err := itself.Commit(ctx, admin, "Active Defense: policies"); err != nil {
 			return false, err
 		}
@@ -483,6 +648,11 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 		}
 	}
 	return len(committed) > 0, part.place.Push(ctx, itself, committed)
+}
+
+// WhoAmI finds out as whom we act on the Panorama itself, by an edit that is taken back where it does not tell otherwise.
+func (o *OnPanorama) WhoAmI(ctx context.Context, itself *xmlapi.Device, want Expectation) (string, error) {
+	return xmlapi.WhoAmIAt(ctx, itself, panorama.LevelPath(cmp.Or(o.Group, panorama.Shared))+"/tag", want.Names.AdminTag())
 }
 
 // reachOf tells whom a rule of ours concerns that is in a device group.
@@ -541,7 +711,7 @@ func (r *remover) fromPanorama() {
 				gone(p.levelOfObject(entry), entry, "")
 			}
 		}
-		for _, level := range r.f.place.Levels() {
+		for _, level := range slices.Concat(r.f.place.Levels(), r.f.place.Former) {
 			if entry := r.f.standing[o.at(level)]; entry != nil && !r.deletes(o.at(level)) {
 				gone(level, entry, notPushed)
 			}
@@ -608,7 +778,7 @@ const notPushed = "; it stands in Panorama's candidate configuration and is not 
 // standingRules takes away rules of ours that Panorama has and did not push.
 func (r *remover) standingRules() {
 	p := ofPanorama{r.provisioner}
-	for _, level := range r.f.place.Levels() {
+	for _, level := range slices.Concat(r.f.place.Levels(), r.f.place.Former) {
 		for _, name := range ruleNames(r.f.place, r.want.Names) {
 			at := preRuleAt(level, name)
 			entry := r.f.standing[at]

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/decision"
 )
 
 // ourGroup is a group of a device group that holds what is blocked, and nothing else.
@@ -33,6 +34,18 @@ func (l *panoramaLab) edited(path, entry string, commit bool) {
 	}
 }
 
+// replaced is edited with an element in place of the one that stands.
+func (l *panoramaLab) replaced(path, element string, commit bool) {
+	l.t.Helper()
+	err := l.panorama.Config().Edit("boss", "edit", path, element)
+	if err == nil && commit {
+		err = l.panorama.Config().Commit("boss")
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // A Pre Rule that bears our name and is not as we make it is somebody else's, whether it was pushed or waits on Panorama: it is told so, and
 // replaced only with --adopt.
 func TestSomebodyElsesPreRuleOfOurName(t *testing.T) {
@@ -50,6 +63,7 @@ func TestSomebodyElsesPreRuleOfOurName(t *testing.T) {
 		"all but another":        {strings.Replace(namedAsOurs("allow", "blacklist", sister), "</target>", "<negate>yes</negate></target>", 1), false, true, "that we did not make"},
 		"every firewall":         {namedAsOurs("drop", "blacklist", ""), false, true, "it is somebody else's"},
 		"another firewall's too": {strings.Replace(namedAsOurs("drop", "blacklist", serial), "</devices>", `<entry name="`+sister+`"/></devices>`, 1), false, true, "it is somebody else's"},
+		"tagged firewalls' too":  {strings.Replace(namedAsOurs("drop", "blacklist", serial), "</target>", "<tags><member>all</member></tags></target>", 1), false, true, "it is somebody else's"},
 		"allows, not pushed":     {namedAsOurs("allow", "198.18.0.0/24", ""), true, true, "that we did not make"},
 		"as we make, not pushed": {namedAsOurs("drop", "blacklist", serial), true, false, "a rule of its own in device group branches"},
 	} {
@@ -179,6 +193,323 @@ func TestOthersRulesOfOurNamesAreNotPushed(t *testing.T) {
 			}
 			if _, err := l.carryOut(true); err != nil {
 				t.Errorf("once it is pushed: %v", err)
+			}
+		})
+	}
+}
+
+// A log forwarding profile of others' that would send to us only once it is adopted is none for rules of ours, and a rule of ours that names
+// one gets ours: without --adopt theirs stays as it is, whatever the run, and the second plan has nothing of ours.
+func TestOthersLogProfileOnPanoramaStays(t *testing.T) {
+	l := newPanoramaLab(t, managed{template: strings.Replace(siem, "192.0.2.50", "127.0.0.2", 1), branches: pushedSIEM +
+		preRules(strings.Replace(letIn("hq", "dmz"), "<action>", "<log-setting>hq-logs</log-setting><log-end>yes</log-end><action>", 1))})
+	theirs := func() string {
+		n, err := l.itself().Show(t.Context(), "look", groupsOfPanorama+"/entry[@name='branches']/log-settings/profiles/entry[@name='hq-logs']")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.XML()
+	}
+	before, at := theirs(), preRuleAt("branches", "active-defense-block-list-"+serial)
+	carriedOut := func(when string) {
+		t.Helper()
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		rule, err := l.itself().Show(t.Context(), "look", at)
+		if err != nil || rule.Value("log-setting") != "active-defense-panorama" || theirs() != before {
+			t.Errorf("%s: %v; the rule is %s, their profile %s", when, err, rule.XML(), theirs())
+		}
+		if left := writable(l.whole().Steps, false); len(left) > 0 {
+			t.Errorf("%s: the second plan has %v", when, left)
+		}
+	}
+	carriedOut("at first")
+	l.replaced(at+"/log-setting", "<log-setting>hq-logs</log-setting>", true) // as an earlier version had it
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	carriedOut("with theirs")
+}
+
+// What others made a default rule do on Panorama since it was pushed stays, committed or not: we have it log, and write no action; one that
+// they took away is not made again.
+func TestWhatADefaultRuleDoesOnPanoramaStays(t *testing.T) {
+	const rules = groupsOfPanorama + "/entry[@name='branches']/post-rulebase/default-security-rules/rules"
+	for name, commit := range map[string]bool{"committed": true, "edited": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: pushedDefaults})
+			l.want.Adopt = true
+			l.replaced(rules+"/entry[@name='intrazone-default']/action", "<action>deny</action>", commit)
+			plan := l.whole()
+			if s := stepFor(t, plan.Steps, `security rule "intrazone-default" (pushed by Panorama, device group branches)`); !s.Foreign || !strings.Contains(s.Detail, "the action stays deny, as it is there, where this firewall still has allow") {
+				t.Errorf("the step is %v", s)
+			}
+			if s := stepFor(t, plan.Steps, `security rule "interzone-default" (pushed by Panorama, device group branches)`); !strings.Contains(s.Detail, "the action stays deny; ") {
+				t.Errorf("the step is %v", s)
+			}
+			if i := slices.IndexFunc(plan.Panorama.Commands, func(line string) bool {
+				return strings.Contains(line, "default-security-rules") && strings.Contains(line, " action ")
+			}); i >= 0 || !strings.Contains(strings.Join(plan.Panorama.Commands, "\n"), "intrazone-default log-setting active-defense-panorama") {
+				t.Errorf("the commands are %q", plan.Panorama.Commands)
+			}
+			_, _ = TakeOnPanorama(t.Context(), l.itself(), plan.Steps, true)
+			if n, err := l.itself().Get(t.Context(), "look", rules+"/entry[@name='intrazone-default']"); err != nil || n.Value("action") != "deny" || n.Value("log-setting") == "" {
+				t.Errorf("Panorama has %s, %v", n.XML(), err)
+			}
+		})
+	}
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: pushedDefaults})
+	if err := l.panorama.Config().Edit("boss", "delete", rules+"/entry[@name='intrazone-default']", ""); err != nil {
+		t.Fatal(err)
+	}
+	if s := stepFor(t, l.whole().Steps, `security rule "intrazone-default" (pushed by Panorama, device group branches)`); s.Action != ActionPerson || !strings.Contains(s.Detail, "is gone there") || !s.change.Empty() {
+		t.Errorf("the step is %v", s)
+	}
+}
+
+// Whatever else decides over traffic and was committed by others goes along with no push of ours: what certainly differs stops it, what the
+// firewall may not tell is named before. A rule for firewalls that bear a tag is for this one only where Panorama has given it the tag.
+func TestOthersCommitsAreNotPushed(t *testing.T) {
+	const (
+		branches = groupsOfPanorama + "/entry[@name='branches']"
+		defaults = "/post-rulebase/default-security-rules/rules"
+		nat      = `<entry name="in"><from><member>untrust</member></from><to><member>untrust</member></to><source><member>any</member></source><destination><member>203.0.113.1</member></destination><service>any</service></entry>`
+		network  = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']"
+		tags     = "/config/mgt-config/devices/entry[@name='" + serial + "']/vsys/entry[@name='vsys1']/tags"
+	)
+	tagged := strings.Replace(letIn("tagged", "untrust"), "<action>", `<target><tags><member>dc</member></tags><negate>no</negate></target><action>`, 1)
+	type edit struct{ path, element string }
+	for name, c := range map[string]struct {
+		hq          string
+		edits       []edit
+		named, note string
+	}{
+		"a default rule":             {pushedDefaults, []edit{{groupsOfPanorama + "/entry[@name='hq']" + defaults + "/entry[@name='interzone-default']", "<action>allow</action>"}}, `default rule "interzone-default"`, ""},
+		"its logs":                   {pushedDefaults, []edit{{groupsOfPanorama + "/entry[@name='hq']" + defaults + "/entry[@name='interzone-default']", "<log-end>yes</log-end>"}}, "", ""},
+		"an override that is nearer": {pushedDefaults, []edit{{branches + defaults, `<entry name="intrazone-default"><action>deny</action></entry>`}}, `default rule "intrazone-default"`, ""},
+		"the first override":         {"", []edit{{"/config/shared" + defaults, `<entry name="intrazone-default"><action>deny</action></entry>`}}, `default rule "intrazone-default"`, ""},
+		"one as it is anyway":        {"", []edit{{"/config/shared" + defaults, `<entry name="intrazone-default"><action>allow</action></entry>`}}, "", ""},
+		"a translation":              {nat, []edit{{groupsOfPanorama + "/entry[@name='hq']/pre-rulebase/nat/rules/entry[@name='in']", "<service>service-https</service>"}}, "nat rules in pre-rulebase of hq", ""},
+		"its description":            {nat, []edit{{groupsOfPanorama + "/entry[@name='hq']/pre-rulebase/nat/rules/entry[@name='in']", "<description>x</description>"}}, "", ""},
+		"the first translation":      {"", []edit{{branches + "/pre-rulebase/nat/rules", nat}}, "", "does not tell: nat rules in pre-rulebase of branches. A push takes it along"},
+		"a zone":                     {"", []edit{{network + "/zone", `<entry name="guests"/>`}}, "", `does not tell: zone "guests". A push takes it along`},
+		"another firewall's tag":     {"", []edit{{branches + "/pre-rulebase/security/rules", tagged}}, "", ""},
+		"the firewall's tag":         {"", []edit{{tags, "<member>dc</member>"}, {branches + "/pre-rulebase/security/rules", tagged}}, "pre-rulebase of branches", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), hq: strings.Replace(c.hq+preRules(letIn("hq", "dmz")), nat+"<pre-rulebase>", "<pre-rulebase><nat><rules>"+nat+"</rules></nat>", 1)})
+			told := func() (string, string) {
+				part := l.whole().Panorama
+				return strings.Join(part.Unpushed, "; "), strings.Join(part.Notes, "\n")
+			}
+			if named, notes := told(); named != "" || strings.Contains(notes, "does not tell") {
+				t.Fatalf("before: %s\n%s", named, notes)
+			}
+			for _, e := range c.edits {
+				l.edited(e.path, e.element, true)
+			}
+			named, notes := told()
+			if named != c.named || !strings.Contains(notes, c.note) || strings.Contains(notes, "does not tell") != (c.note != "") {
+				t.Errorf("unpushed %q, notes\n%s", named, notes)
+			}
+			before := l.panorama.Config().Running()
+			if _, err := l.carryOut(false); (err != nil) != (c.named != "") || err != nil && l.panorama.Config().Running() != before {
+				t.Errorf("carried out: %v", err)
+			}
+		})
+	}
+}
+
+// What a commit on Panorama would take along that our administrator, or one who may be he, edited there by hand is told, with what it decides
+// otherwise, and stops the commit; what others edited stays, and what we wrote before does not stop it.
+func TestACommitOnPanoramaTakesAlongNoEditsByHand(t *testing.T) {
+	const (
+		ours     = "svc-activedefense"
+		branches = groupsOfPanorama + "/entry[@name='branches']"
+		rules    = branches + "/pre-rulebase/security/rules"
+		zone     = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys1']/zone"
+	)
+	for name, c := range map[string]struct {
+		admin, action, path, element string
+		applied, unknown             bool // ours, what --adopt adds included, is written; as whom we act is not known
+		named                        string
+		opens                        string // a rule that then lets something in
+	}{
+		"none":                 {},
+		"ours, written before": {applied: true},
+		"a rule":               {ours, "set", rules, letIn("byhand", "untrust"), false, false, `security rule "byhand" (on Panorama, branches)`, "byhand"},
+		"a rule, beside ours":  {ours, "set", rules, letIn("byhand", "untrust"), true, false, `security rule "byhand" (on Panorama, branches)`, "byhand"},
+		"somebody's":           {"boss", "set", rules, letIn("byhand", "untrust"), true, false, "", ""},
+		"perhaps ours":         {"boss", "set", rules, letIn("byhand", "untrust"), false, true, `security rule "byhand" (on Panorama, branches)`, "byhand"},
+		"a rule above":         {ours, "set", "/config/shared/post-rulebase/security/rules", letIn("byhand", "untrust"), false, false, `security rule "byhand" (on Panorama, shared)`, "byhand"},
+		"a default rule":       {ours, "edit", branches + "/post-rulebase/default-security-rules/rules/entry[@name='interzone-default']/action", "<action>allow</action>", false, false, `default security rule "interzone-default" (on Panorama, branches)`, "interzone-default"},
+		"the order":            {ours, "move", rules + "/entry[@name='ssh']", "top", false, false, "the order of security rules in pre-rulebase of branches", ""},
+		"an address":           {ours, "edit", branches + "/address/entry[@name='web']/ip-netmask", "<ip-netmask>198.51.100.0/24</ip-netmask>", false, false, `address "web" (on Panorama, branches)`, ""},
+		"a zone":               {ours, "set", zone, `<entry name="guests"/>`, false, false, "template base config devices", ""},
+		"nothing that decides": {ours, "set", branches + "/tag", `<entry name="x"/>`, false, false, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: `<address><entry name="web"><ip-netmask>198.51.100.7</ip-netmask></entry></address>` + pushedDefaults + preRules(letIn("hq", "dmz")+deny("ssh"))})
+			if l.want.Admin = ours; c.unknown {
+				l.want.Admin = ""
+			}
+			if c.applied {
+				if _, err := TakeOnPanorama(t.Context(), l.itself(), l.whole().Steps, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.action != "" {
+				if err := l.panorama.Config().Edit(c.admin, c.action, c.path, c.element); err != nil {
+					t.Fatal(err)
+				}
+			}
+			plan, before := l.whole(), l.panorama.Config().Running()
+			said := strings.Join(plan.Panorama.EditedByHand, "; ")
+			if !strings.HasPrefix(said, c.named) || c.named == "" && said != "" {
+				t.Errorf("it names %q", said)
+			}
+			if c.opens != "" && !slices.ContainsFunc(plan.PendingDifferences, func(d decision.Difference) bool {
+				return d.ActionAfter == decision.Allow && strings.HasPrefix(d.RuleAfter, `"`+c.opens+`"`)
+			}) {
+				t.Errorf("decided otherwise: %v", plan.PendingDifferences)
+			}
+			if err := plan.MayTakeAlong(l.device); (err != nil) != (c.named != "") || err != nil && !strings.Contains(err.Error(), "on Panorama, what is not ours made, changed or taken away: "+c.named) {
+				t.Errorf("before the first write: %v", err)
+			}
+			_, err := l.carryOut(false)
+			if refused := c.named != "" && !c.unknown; (err != nil) != refused || refused && (l.panorama.Config().Running() != before || !strings.Contains(err.Error(), "what our administrator svc-activedefense edited by hand")) {
+				t.Errorf("the commit: %v", err)
+			}
+			if strings.Contains(l.panorama.Config().Running(), "byhand") {
+				t.Error("it is committed")
+			}
+		})
+	}
+}
+
+// Another agent's CA and syslog server profile of our names are somebody else's, too, where they stand in the template on Panorama and were
+// not pushed to this firewall.
+func TestOthersObjectsInTheTemplateStay(t *testing.T) {
+	const at = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/shared"
+	for name, commit := range map[string]bool{"committed": true, "edited": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+			l.edited(at+"/certificate", `<entry name="active-defense-ca"><public-key>another</public-key><ca>yes</ca></entry>`, false)
+			l.edited(at+"/log-settings/syslog", `<entry name="active-defense"><server><entry name="other"><server>192.0.2.99</server></entry></server></entry>`, commit)
+			if commit {
+				if err := l.panorama.PushTemplate("all", sister); err != nil {
+					t.Fatal(err)
+				}
+			}
+			template := func() string {
+				n, err := l.itself().Get(t.Context(), "look", at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n.Clean().XML()
+			}
+			before, plan := template(), l.whole()
+			for object, theirs := range map[string]string{`certificate "active-defense-ca"`: "active-defense-ca", `security rule "active-defense-block"`: "active-defense"} {
+				if i := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.Object == object && !s.change.Empty() }); i < 0 || !plan.Steps[i].Foreign ||
+					!strings.Contains(plan.Steps[i].Detail, `something else named "`+theirs+`" stands there`) {
+					t.Errorf("%s: %v", object, plan.Steps)
+				}
+			}
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			if after := template(); after != before {
+				t.Errorf("the template is\n%s\nbefore\n%s", after, before)
+			}
+		})
+	}
+}
+
+// Names may hold spaces: one object in place of two is another rule.
+func TestARuleThatNamesAnotherObjectIsUnpushed(t *testing.T) {
+	named := func(sources string) string {
+		return strings.Replace(letIn("in", "dmz"), "<source><member>any", "<source><member>"+sources, 1)
+	}
+	l := newPanoramaLab(t, managed{branches: `<address><entry name="branch"><ip-netmask>203.0.113.1</ip-netmask></entry><entry name="office"><ip-netmask>203.0.113.2</ip-netmask></entry><entry name="branch office"><ip-netmask>203.0.113.64/26</ip-netmask></entry></address>` +
+		preRules(letIn("hq", "dmz")+named("branch</member><member>office"))})
+	if plan := l.whole(); len(plan.Panorama.Unpushed) > 0 {
+		t.Fatalf("before: %q", plan.Panorama.Unpushed)
+	}
+	l.replaced(groupsOfPanorama+"/entry[@name='branches']/pre-rulebase/security/rules/entry[@name='in']/source", "<source><member>branch office</member></source>", true)
+	if plan := l.whole(); !slices.Equal(plan.Panorama.Unpushed, []string{"pre-rulebase of branches"}) {
+		t.Errorf("unpushed: %q", plan.Panorama.Unpushed)
+	}
+}
+
+// A firewall that was moved to another device group leaves nothing of ours in the old one when it is removed, but for what another firewall
+// there needs.
+func TestRemoveFromTheDeviceGroupBefore(t *testing.T) {
+	for _, to := range []string{"another", ""} {
+		l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+		sister := strings.ReplaceAll(namedAsOurs("drop", "active-defense-panorama", sister), "active-defense-block-"+serial, "active-defense-block-"+sister)
+		l.edited(groupsOfPanorama+"/entry[@name='branches']/pre-rulebase/security/rules", sister, true)
+		if err := l.panorama.Config().Edit("boss", "delete", groupsOfPanorama+"/entry[@name='branches']/devices/entry[@name='"+serial+"']", ""); err != nil {
+			t.Fatal(err)
+		}
+		if l.panorama.Withdraw(l.sim); to != "" {
+			l.edited(groupsOfPanorama, `<entry name="another"><devices><entry name="`+serial+`"/></devices></entry>`, false)
+		}
+		if err := l.panorama.Config().Commit("boss"); err != nil {
+			t.Fatal(err)
+		}
+		if to != "" {
+			if err := l.panorama.Push(to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.takeAway(false)
+		after := l.panorama.Config().Running()
+		for name, stays := range map[string]bool{"active-defense-block-" + serial: false, "active-defense-block-list-" + serial: false, "active-defense-list-panorama": false, "active-defense-panorama": true, "hq": true} {
+			if strings.Contains(after, `"`+name+`"`) != stays {
+				t.Errorf("moved to %q: %s stands: %v", to, name, !stays)
+			}
+		}
+	}
+}
+
+// A rule of ours that others have changed on Panorama, whether they pushed that or not, is theirs by now: it is taken away only with --adopt.
+func TestRemoveLeavesWhatOthersMadeOfOurRuleOnPanorama(t *testing.T) {
+	at := preRuleAt("branches", "active-defense-block-"+serial)
+	for name, c := range map[string]struct {
+		path, element string
+		push          bool
+	}{
+		"for a tag, pushed":    {at + "/target", "<tags><member>all-branches</member></tags>", true},
+		"for a tag":            {at + "/target", "<tags><member>all-branches</member></tags>", false},
+		"allows, not pushed":   {at, "<action>allow</action>", false},
+		"for another firewall": {at + "/target/devices", `<entry name="` + sister + `"/>`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz"))})
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			foreign := func() bool {
+				plan, err := Remove(t.Context(), l.device, l.want, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return stepFor(t, plan.Steps, `security rule "active-defense-block-`+serial+`" (pushed by Panorama, device group branches)`).Foreign
+			}
+			if foreign() {
+				t.Fatal("it is ours before")
+			}
+			if l.edited(c.path, c.element, true); c.push {
+				if err := l.panorama.Push("branches"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !foreign() {
+				t.Error("it is taken away as ours")
 			}
 		})
 	}

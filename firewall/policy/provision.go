@@ -131,8 +131,8 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, all)
-	plan.Panorama = part
 	if !f.mayBePending() {
+		plan.onPanorama(part)
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
@@ -149,6 +149,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
 	}
 	plan.inForce(running, ours, then, want)
+	plan.onPanorama(part)
 	return plan, nil
 }
 
@@ -232,13 +233,25 @@ func otherRules(before, after *Facts, want Expectation) (names []string) {
 // TakesAlong says what a commit of ours would put in force that the plan does not make: edits of our administrator by hand that make, change
 // or take away security rules, or have traffic decided otherwise; "": nothing.
 func (p Plan) TakesAlong() string {
-	switch {
-	case len(p.PendingRules) > 0:
-		return "security rules that are not ours made, changed or taken away: " + strings.Join(p.PendingRules, ", ")
-	case slices.ContainsFunc(p.PendingDifferences, func(d decision.Difference) bool { return !d.BlockedSources || d.ActionAfter == decision.Allow }):
+	var what []string
+	if len(p.PendingRules) > 0 {
+		what = append(what, "security rules that are not ours made, changed or taken away: "+strings.Join(p.PendingRules, ", "))
+	}
+	if p.Panorama != nil && len(p.Panorama.EditedByHand) > 0 {
+		what = append(what, "on Panorama, what is not ours made, changed or taken away: "+strings.Join(p.Panorama.EditedByHand, ", "))
+	}
+	if len(what) == 0 && slices.ContainsFunc(p.PendingDifferences, func(d decision.Difference) bool { return !d.BlockedSources || d.ActionAfter == decision.Allow }) {
 		return "traffic decided otherwise"
 	}
-	return ""
+	return strings.Join(what, "; ")
+}
+
+// onPanorama adds the part of a plan that only Panorama can take.
+func (p *Plan) onPanorama(part *OnPanorama) {
+	if p.Panorama = part; part != nil {
+		p.PendingDifferences, _ = bounded(slices.Concat(p.PendingDifferences, part.opened))
+		p.PendingDifferencesTotal += len(part.opened)
+	}
 }
 
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.
@@ -247,8 +260,12 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	if what == "" {
 		return nil
 	}
-	whose := "takes along what our administrator " + word(p.Ourselves) + " edited"
-	if p.Ourselves == "" {
+	ourselves := p.Ourselves
+	if ourselves == "" && p.Panorama != nil {
+		ourselves = p.Panorama.Ourselves
+	}
+	whose := "takes along what our administrator " + word(ourselves) + " edited"
+	if ourselves == "" {
 		whose = "may take along, as the firewall does not tell who our administrator is, what was edited"
 	}
 	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing was written or committed: the commit %s by hand (%s). "+

@@ -29,6 +29,9 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err == nil {
 		err = f.readPlace(ctx, d, want)
 	}
+	if err == nil {
+		err = f.readFormer(ctx, d, want)
+	}
 	if err != nil {
 		return Plan{}, err
 	}
@@ -42,13 +45,15 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, steps)
-	if plan.Panorama, err = removalPart(f, after, want, steps, adopt); err != nil {
+	part, err := removalPart(f, after, want, steps, adopt)
+	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	if err := plan.Panorama.look(ctx, d, want, steps); err != nil {
+	if err := part.look(ctx, d, want, steps); err != nil {
 		return Plan{}, err
 	}
 	if !f.mayBePending() {
+		plan.onPanorama(part)
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
@@ -69,6 +74,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	plan.inForce(running, ours, then, want)
+	plan.onPanorama(part)
 	return plan, nil
 }
 

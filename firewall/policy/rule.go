@@ -221,11 +221,16 @@ func (r rule) everySource() bool { return isAny(r.source) && !r.notSource }
 // is asked.
 func (r rule) total() bool { return r.everySource() && len(r.narrow) == 0 }
 
-// targets tells whether a rule that Panorama pushed is meant for this virtual system of the firewall with that
-// serial number.
+// targets tells whether a rule that Panorama pushed is meant for this virtual system of the firewall with that serial number. What is meant
+// for tags of firewalls was pushed because it has one.
 func (r rule) targets(serial, vsys string) bool {
-	devices := r.target.Child("devices")
-	if serial == "" || len(devices.Entries()) == 0 {
+	return serial == "" || len(r.target.Child("tags").Members()) > 0 || r.wouldTarget(serial, vsys, nil)
+}
+
+// wouldTarget tells whether Panorama pushes a rule of its own there; tags are those that it has given the firewall.
+func (r rule) wouldTarget(serial, vsys string, tags []string) bool {
+	devices, wanted := r.target.Child("devices"), r.target.Child("tags").Members()
+	if len(devices.Entries()) == 0 && len(wanted) == 0 {
 		return true
 	}
 	device := devices.Entry(serial)
@@ -233,6 +238,7 @@ func (r rule) targets(serial, vsys string) bool {
 	if systems := device.Child("vsys"); len(systems.Entries()) > 0 {
 		named = systems.Entry(vsys) != nil
 	}
+	named = named || slices.ContainsFunc(wanted, func(tag string) bool { return slices.Contains(tags, tag) })
 	return named != r.target.Yes("negate")
 }
 

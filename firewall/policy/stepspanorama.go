@@ -56,7 +56,7 @@ func (p ofPanorama) decided() []Step {
 		switch judged := p.want.Panorama == panoramaJudged; {
 		case judged:
 			s.Action = ActionChange
-		case !at.Told || s.change.InGroups() && at.Group == "":
+		case !at.Told || at.InGroups(s.change) && at.Group == "":
 			s.Detail += "; not made by us: Panorama has the firewall in no device group"
 		case s.change.InTemplate() && at.Template == "":
 			s.Detail += "; not made by us: Panorama has the firewall in no template stack with a template"
@@ -107,7 +107,7 @@ func (f *Facts) eachOnPanorama(steps []Step) (out []Step) {
 		main := panorama.Change{Top: s.change.Top}
 		for _, e := range s.change.Edits {
 			one, ok := f.objectStep(s, e)
-			does := strings.Join(one.Commands, "\n")
+			does := strings.Join(one.change.Commands(), "\n")
 			i, known := made[does]
 			switch {
 			case !ok:
@@ -145,7 +145,10 @@ func (f *Facts) objectStep(of Step, e xmlapi.Edit) (s Step, ok bool) {
 		return Step{}, false
 	}
 	s = of
-	if s.change, s.Commands = one, one.Commands(); object != of.Object {
+	if s.change = one; len(of.Commands) > 0 {
+		s.Commands = one.Commands()
+	}
+	if object != of.Object {
 		s.Object = object
 		if s.Detail = "on Panorama, in " + levelName(panorama.LevelOf(xpath)) + "; " + f.place.Reach(panorama.LevelOf(xpath)); one.InTemplate() {
 			s.Detail = "on Panorama, in template " + f.place.Template + "; " + f.place.ReachOfTemplate()
@@ -181,12 +184,19 @@ func (p ofPanorama) isNamed(r rule) bool {
 }
 
 // isOwn tells whether a rule is one that we made on Panorama for this firewall: it bears our name and is as we make it, for this firewall
-// alone. Anything else of that name is somebody else's.
+// alone, as it was pushed and as Panorama has it by now. Anything else of that name is somebody else's.
 func (p ofPanorama) isOwn(r rule) bool {
-	if len(r.target.Child("devices").Entries()) == 0 { // a firewall may have it without its target; Panorama tells
-		r.target = p.f.standing[p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)].Child("target")
+	if !p.isNamed(r) {
+		return false
 	}
-	return p.isNamed(r) && madeFor(p.f.place, p.want.Names, r) && !slices.ContainsFunc(r.source, func(name string) bool { return !p.isOurSource(name) })
+	there := p.f.standing[p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)]
+	if len(r.target.Child("devices").Entries()) == 0 { // a firewall may have it without its target; Panorama tells
+		r.target = there.Child("target")
+	}
+	asMade := func(r rule) bool {
+		return madeFor(p.f.place, p.want.Names, r) && !slices.ContainsFunc(r.source, func(name string) bool { return !p.isOurSource(name) })
+	}
+	return asMade(r) && (there == nil || asMade(p.standingRule(p.levelOf(r), there)))
 }
 
 // isOurSource tells whether a rule of ours may name an object as its source: one of ours in a device group, or another that holds what is
@@ -403,9 +413,8 @@ func (p ofPanorama) remoteServer() (string, []xmlapi.Edit) {
 // remoteLogs gives the log forwarding profile that rules of a level name; "": there can be none.
 func (p ofPanorama) remoteLogs(level string) (string, []xmlapi.Edit) {
 	isOurs := func(n *xmlapi.Node) bool {
-		i := slices.IndexFunc(p.logs, func(l logProfile) bool { return l.name == n.Attr("name") })
-		return i >= 0 && !slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
-			how, _ := p.logs[i].forwards(kind, p.servers)
+		return !slices.ContainsFunc([]string{logTraffic, logThreat}, func(kind string) bool {
+			how, _ := readLogProfile(placed{Node: n}).forwards(kind, p.servers)
 			return how != forwardsAll
 		})
 	}
@@ -420,21 +429,34 @@ func (p ofPanorama) remoteLogs(level string) (string, []xmlapi.Edit) {
 	return name, append(edits, xmlapi.Set(panorama.LevelPath(level)+"/log-settings/profiles", logsEntry(name, server)))
 }
 
-// remoteLogging has a rule of Panorama's log to us as putLogs does: a profile that it names gets match lists of ours.
+// logDefault has an override of Panorama's of a default rule log to us. What it decides stays as it is there, which may be otherwise than
+// what was pushed, and so no action is written; where the override is gone, none is made.
+func (p ofPanorama) logDefault(r rule, why string) {
+	change, there := p.remoteLogging(r), p.f.standing[p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)]
+	action := cmp.Or(there.Value("action"), r.action)
+	detail := "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end; the action stays " + action + why
+	switch {
+	case there == nil && slices.Contains(p.f.place.Levels(), p.levelOf(r)) && p.f.standing != nil:
+		change, detail = panorama.Change{}, "On Panorama: the override that was pushed to this firewall is gone there. Push that first, or make it again; then run this again."
+	case action != r.action:
+		detail += ", as it is there, where this firewall still has " + r.action
+	}
+	p.step("security rule "+r.String(), detail, p.f.place.Reach(p.levelOf(r)), true, change)
+}
+
+// remoteLogging has a rule of Panorama's log to us as putLogs does: a profile that it names gets match lists of ours, but where the rule is
+// ours, it names another profile.
 func (p ofPanorama) remoteLogging(r rule) panorama.Change {
 	level, at := p.levelOf(r), p.rulebaseOf(r)+xmlapi.EntryNamed(r.name)
 	var edits []xmlapi.Edit
 	set := func(name, value string) { edits = append(edits, xmlapi.Set(at, xmlapi.Leaf(name, value))) }
 	switch profile := p.p.scopes.find(r.logProfile, "log-settings", "profiles"); {
-	case r.logProfile == "":
+	case r.logProfile == "" || p.isOwn(r) && len(p.logFaults(r)) > 0:
 		logs, more := p.remoteLogs(level)
 		if logs == "" {
 			return panorama.Change{}
 		}
 		edits = more
-		if r.layer == layerDefault {
-			set("action", r.action)
-		}
 		set("log-setting", logs)
 	case slices.ContainsFunc(p.logs, func(l logProfile) bool { return l.name == r.logProfile }):
 	case profile.Node == nil || !profile.scope.pushed:

@@ -317,7 +317,7 @@ func (p *provisioner) logDefault(r rule, profile, why string) {
 	}
 	switch {
 	case r.overridden.pushed():
-		ofPanorama{p}.step("security rule "+r.String(), "On Panorama: a log forwarding profile that sends all traffic and threat logs to us, at session end; the action stays "+r.action+why, p.f.place.Reach(ofPanorama{p}.levelOf(r)), true, ofPanorama{p}.remoteLogging(r))
+		ofPanorama{p}.logDefault(r, why)
 	case r.overridden == layerDefault:
 		p.tag()
 		p.create("security rule", r.name, "override: "+detail, p.vsys+defaultRulesPath,

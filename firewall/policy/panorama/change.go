@@ -38,6 +38,17 @@ func (c Change) sets(xpath string) bool {
 	})
 }
 
+// Makes tells whether it makes, moves or takes away the entry at an xpath, or has a list be fetched otherwise.
+func (c Change) Makes(xpath string) bool {
+	return c.Top == xpath || slices.ContainsFunc(c.Edits, func(e xmlapi.Edit) bool {
+		target := e.XPath()
+		if !e.Deletes() && !e.Imports() && e.Element().Name == "entry" {
+			target += xmlapi.EntryNamed(e.Element().Attr("name"))
+		}
+		return strings.HasPrefix(xpath+"/", target+"/") || strings.Contains(xpath, "/external-list/") && strings.HasPrefix(target, xpath+"/")
+	})
+}
+
 // Committed tells whether the running configuration of the Panorama d is as the change has it; where what it moves stands is not
 // looked at.
 func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {
@@ -105,11 +116,6 @@ func (c Change) touches(xpath func(string) bool) bool {
 // InTemplate tells whether it changes a template.
 func (c Change) InTemplate() bool {
 	return c.touches(func(xpath string) bool { return strings.HasPrefix(xpath, templates+"/") })
-}
-
-// InGroups tells whether it changes a device group or Shared.
-func (c Change) InGroups() bool {
-	return c.touches(func(xpath string) bool { return !strings.HasPrefix(xpath, templates+"/") })
 }
 
 // Commands are the change as a person types it in the configure mode of Panorama's CLI, one value a line as its set format has them
@@ -208,7 +214,7 @@ func (p Place) Session(changes []Change) []string {
 				out = append(out, line)
 			}
 		}
-		template, group = template || c.InTemplate(), group || c.InGroups()
+		template, group = template || c.InTemplate(), group || p.InGroups(c)
 	}
 	out = append(out, "commit partial admin "+UnknownAdmin, "exit")
 	if template {
@@ -233,7 +239,7 @@ func (p Place) Session(changes []Change) []string {
 
 // Notes are what a person has to know of changes; typed: before typing their session, else before they are pushed.
 func (p Place) Notes(changes []Change, typed bool) (notes []string) {
-	if p.Group == "" && slices.ContainsFunc(changes, Change.InGroups) {
+	if p.Group == "" && slices.ContainsFunc(changes, p.InGroups) {
 		notes = append(notes, "The firewall's device group is not known: put its name in place of "+UnknownGroup+" (Panorama > Managed Devices > Summary).")
 	}
 	if (p.Template == "" || p.Stack == "" && !p.Told) && slices.ContainsFunc(changes, Change.InTemplate) {
@@ -247,7 +253,7 @@ func (p Place) Notes(changes []Change, typed bool) (notes []string) {
 		notes = append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone.")
 	}
 	return append(notes, "A push takes along what others committed on Panorama and did not push to this firewall yet: "+
-		"security rules, and the objects by which they decide, are looked at; other rulebases (NAT), security profiles, log settings and templates are not.")
+		"rules, the objects by which they decide, and what a template has of zones and interfaces are looked at; security profiles, log settings and the rest of templates are not.")
 }
 
 // Pushes names for a reader what Push pushes for changes, in this order.
@@ -260,7 +266,7 @@ func (p Place) Pushes(changes []Change) []string {
 			all = append(all, "template stack "+cmp.Or(p.Stack, UnknownStack))
 		}
 	}
-	if slices.ContainsFunc(changes, Change.InGroups) {
+	if slices.ContainsFunc(changes, p.InGroups) {
 		all = append(all, "device group "+cmp.Or(p.Group, UnknownGroup))
 	}
 	return all
@@ -278,7 +284,7 @@ func (p Place) Push(ctx context.Context, d *xmlapi.Device, changes []Change) err
 			return err
 		}
 	}
-	if slices.ContainsFunc(changes, Change.InGroups) {
+	if slices.ContainsFunc(changes, p.InGroups) {
 		return xmlapi.Push(ctx, d, xmlapi.PushDeviceGroup, p.Group, p.Serial)
 	}
 	return nil

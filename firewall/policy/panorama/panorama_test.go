@@ -51,7 +51,7 @@ func TestCommands(t *testing.T) {
 	if got := c.Commands(); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if !c.InGroups() || !c.InTemplate() || (Change{Top: c.Top}).InTemplate() || !(Change{}).Empty() {
+	if !(Place{}).InGroups(c) || (Place{Former: []string{"all branches", "DEVICE-GROUP", Shared}}).InGroups(c) || !c.InTemplate() || (Change{Top: c.Top}).InTemplate() || !(Change{}).Empty() {
 		t.Error("where it changes what is not told")
 	}
 }

@@ -33,8 +33,11 @@ type Place struct {
 	Parents  []string // the groups above, the nearest first; none: there are none, or they are not known
 	Others   []string // serial numbers of the other firewalls in Group, as far as known
 	Below    []string // the groups below Group, by name, as far as known
+	Former   []string // groups that do not push to the firewall and have rules of the names that ReadFormer was given
 	Template string   // in which we may write; "": not known, or there is none
 	Stack    string   // of templates, by which it is pushed; "": Template is pushed by itself
+
+	Tags []string // by which rules may target the firewall, or virtual system, as far as Panorama tells
 
 	Told bool // by Panorama; else it is taken from what was pushed
 }
@@ -108,7 +111,7 @@ func (p Place) Target() *xmlapi.Node {
 func (p Place) TargetsAlone(target *xmlapi.Node) bool {
 	devices := target.Child("devices")
 	systems := devices.Entry(p.Serial).Child("vsys").Entries()
-	return len(devices.Entries()) == 1 && devices.Entry(p.Serial) != nil && !target.Yes("negate") &&
+	return len(target.Child("tags").Members()) == 0 && len(devices.Entries()) == 1 && devices.Entry(p.Serial) != nil && !target.Yes("negate") &&
 		(p.VSys == "" || len(systems) == 1 && systems[0].Attr("name") == p.VSys)
 }
 
@@ -197,7 +200,40 @@ func Read(ctx context.Context, d *xmlapi.Device, serial, vsys string) (Place, er
 			}
 		}
 	}
+	// Where others read and write the tags of managed firewalls (nuage-metroae's and other connectors to Panorama); a role may not allow it.
+	system := vsys
+	if system == "" {
+		system = "vsys1"
+	}
+	if tags, err := d.Get(ctx, "read the firewall's tags from Panorama", "/config/mgt-config/devices"+xmlapi.EntryNamed(serial)+"/vsys"+xmlapi.EntryNamed(system)+"/tags"); err == nil {
+		p.Tags = tags.Members()
+	} else if xmlapi.Kind(err) != xmlapi.KindRole {
+		return p, err
+	}
 	return p, p.readTemplate(ctx, d)
+}
+
+// ReadFormer asks the Panorama d which device groups have Pre Rules of these names and do not push to the firewall: it was in them once.
+func (p *Place) ReadFormer(ctx context.Context, d *xmlapi.Device, rules []string) error {
+	for _, name := range rules {
+		found, err := xmlapi.GetAll(ctx, d, "look for our rules in other device groups of Panorama", groups+"/entry[pre-rulebase/security/rules"+xmlapi.EntryNamed(name)+"]")
+		if err != nil {
+			return err
+		}
+		for _, g := range found {
+			if group := g.Attr("name"); !slices.Contains(p.Levels(), group) && !slices.Contains(p.Former, group) {
+				p.Former = append(p.Former, group)
+			}
+		}
+	}
+	return nil
+}
+
+// InGroups tells whether a change is in a device group that pushes to the firewall, or in Shared.
+func (p Place) InGroups(c Change) bool {
+	return c.touches(func(xpath string) bool {
+		return !strings.HasPrefix(xpath, templates+"/") && !slices.Contains(p.Former, LevelOf(xpath))
+	})
 }
 
 // readTemplate takes the template of the firewall's stack that wins over the others.
