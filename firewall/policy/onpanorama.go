@@ -276,7 +276,7 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	}
 	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered, len(byHand) > 0), f.place.Pushes(offered)
 	if len(left) > 0 {
-		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
+		part.Notes = append(part.Notes, "Left out is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is included.")
 	}
 	then := *without
 	if err := then.pushChanges(byHand); err != nil {

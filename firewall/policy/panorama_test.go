@@ -738,7 +738,7 @@ func TestOthersObjectsAreNotAmongTheCommands(t *testing.T) {
 				t.Errorf("%s, adopted %v: the step is %+v", l.want.Panorama, l.want.Adopt, plan.Steps)
 			}
 			commands, notes := strings.Join(plan.Panorama.Commands, "\n"), strings.Join(plan.Panorama.Notes, "\n")
-			if strings.Contains(commands, theirs) != l.want.Adopt || strings.Contains(notes, `Left out of the commands is what is somebody else's (security rule "allow-web"`) == l.want.Adopt {
+			if strings.Contains(commands, theirs) != l.want.Adopt || strings.Contains(notes, `Left out is what is somebody else's (security rule "allow-web"`) == l.want.Adopt {
 				t.Errorf("%s, adopted %v:\n%s\n%s", l.want.Panorama, l.want.Adopt, commands, notes)
 			}
 			if !strings.Contains(commands, "security rules active-defense-block-"+serial) || !slices.Contains(plan.Panorama.Commands, "commit partial admin NAME") || slices.Contains(plan.Panorama.Commands, "commit") || strings.Contains(notes, "in place of NAME") != (l.want.Panorama == PanoramaPlan) {
