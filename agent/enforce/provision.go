@@ -166,13 +166,13 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		err = p.commit(ctx)
 		const levels = 5 // four of device groups, and Shared: what goes from one may show what stands in the one above it
 		for round, pushed := 0, true; err == nil && pushed && round < levels; round++ {
-			if pushed, err = p.onPanorama(ctx, plan); err == nil && pushed {
+			if pushed, err = p.onPanorama(ctx, plan, round > 0); err == nil && pushed {
 				plan, err = p.plan(ctx)
 			}
 		}
 		return plan.Steps, err
 	}
-	pushed, err := p.onPanorama(ctx, plan)
+	pushed, err := p.onPanorama(ctx, plan, false)
 	if err != nil {
 		return plan.Steps, err
 	}
@@ -241,8 +241,8 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 }
 
 // onPanorama writes, commits and pushes what only the firewall's Panorama can change, as far as that is asked for and its configuration
-// allows it.
-func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan) (pushed bool, err error) {
+// allows it. again: it has pushed before, so that there is nothing to do where nothing more could be written.
+func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan, again bool) (pushed bool, err error) {
 	if plan.Panorama == nil || p.fw.Panorama != policy.PanoramaApply || !p.opts.Apply && !p.opts.Commit {
 		return false, nil
 	}
@@ -253,8 +253,13 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan) (pushed 
 	defer itself.Close()
 	if p.opts.Apply {
 		taken, err := policy.TakeOnPanorama(ctx, itself, plan.Steps, p.opts.Adopt)
-		p.tell(steps(taken) + " written to the candidate configuration of Panorama")
-		if err != nil {
+		switch {
+		case taken > 0 || err != nil:
+			p.tell(steps(taken) + " written to the candidate configuration of Panorama")
+		case !again:
+			p.tell("nothing more is to be written on Panorama")
+		}
+		if err != nil || again && taken == 0 {
 			return false, err
 		}
 	}
@@ -267,6 +272,8 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan) (pushed 
 	case err != nil:
 	case pushed:
 		p.tell("committed on Panorama and pushed")
+	case p.opts.Apply:
+		p.tell("nothing of ours waits on Panorama for a push to this firewall")
 	default:
 		p.tell("nothing of ours is committed on Panorama that the firewall lacks; --apply writes it")
 	}

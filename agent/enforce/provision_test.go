@@ -333,15 +333,24 @@ func TestProvisionOnPanorama(t *testing.T) {
 	}{
 		{"only a plan for Panorama", policy.PanoramaPlan, applyAndCommit, "", "hq"},
 		{"to commit before anything was written", policy.PanoramaApply, commit, "nothing of ours is committed on Panorama that the firewall lacks", "hq"},
-		{"to write", policy.PanoramaApply, apply, "3 steps written to the candidate configuration of Panorama", "hq"},
+		{"to write", policy.PanoramaApply, apply, "8 steps written to the candidate configuration of Panorama", "hq"},
 		{"to commit what was written", policy.PanoramaApply, commit, "committed on Panorama and pushed", "active-defense-block-" + serial},
 		{"to take away", policy.PanoramaApply, func(o *ProvisionOptions) { o.Remove, o.Apply, o.Commit = true, true, true }, "committed on Panorama and pushed", "hq"},
 		{"once more", policy.PanoramaApply, applyAndCommit, "committed on Panorama and pushed", "active-defense-block-" + serial},
 	} {
-		fw.Panorama = c.panorama
+		if fw.Panorama = c.panorama; c.what == "to take away" { // another firewall's rule has the group stay
+			if err := errors.Join(panorama.Config().Edit("boss", "set", "/config/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']/pre-rulebase/security/rules",
+				`<entry name="other"><from><member>any</member></from><to><member>any</member></to><source><member>active-defense-panorama</member></source><destination><member>any</member></destination><application><member>any</member></application><service><member>any</member></service><action>drop</action><target><devices><entry name="012801000009"/></devices></target></entry>`),
+				panorama.Config().Commit("boss")); err != nil {
+				t.Fatal(err)
+			}
+		}
 		_, said, err := l.provision(c.change)
 		if err != nil || !strings.Contains(said, c.says) || c.panorama == policy.PanoramaPlan && strings.Contains(said, "Panorama") || first() != c.first {
 			t.Errorf("%s: the first rule is %s, want %s; %v\n%s", c.what, first(), c.first, err, said)
+		}
+		if c.what == "to take away" && (strings.Contains(said, "fw1: 0 steps") || strings.Count(said, "committed on Panorama and pushed") != strings.Count(said, "committing the edits of our administrator on Panorama")) {
+			t.Errorf("%s: what is done is done once more: %s", c.what, said)
 		}
 	}
 	left, _, err := l.provision(planOnly)

@@ -43,8 +43,8 @@ others' objects refer to stays, and with --apply the registered addresses with o
 first, or take the firewall out of its configuration: it makes its group again (address-group), and registers addresses again.
 
 What only the Panorama of a firewall can change is part of the plan, with the commands for its CLI. Where the firewall's
-configuration has panorama: apply, --apply writes that on Panorama too, and --commit commits it there and pushes it to this
-firewall alone.
+configuration has panorama: apply, --apply writes that on Panorama too instead, and --commit commits it there and pushes it to
+this firewall alone.
 
 In a plan, + is created, ~ is changed, ^ is moved, - is taken away, and ! is a manual step. Below it stands what traffic the
 policy would decide otherwise than the one in force; where commands for Panorama are for a person, what they would decide otherwise has a heading
@@ -188,7 +188,7 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 		if p.opts.Remove {
 			what = "to be taken away"
 		}
-		fmt.Fprintf(p.stdout, "%s: %s %s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what)
+		fmt.Fprintf(p.stdout, "%s: %s %s%s\n", display.Harmless(name), plural(len(plan.Steps), "thing"), what, writtenText(plan))
 		for _, s := range together(plan.Steps) {
 			p.printStep(s)
 		}
@@ -294,11 +294,13 @@ func (p *provisionCommand) nothing(plan *policy.Plan) string {
 // writes says what --apply and --commit do of a plan.
 func (p *provisionCommand) writes(plan *policy.Plan) string {
 	here, onPanorama, then := plan.Writes(p.opts.Adopt)
-	if onPanorama == 0 {
+	if onPanorama+then == 0 && (written(plan) == 0 || plan.Panorama.ByHand) {
 		return fmt.Sprintf("--apply writes %d of %d to the candidate configuration.", here, len(plan.Steps))
 	}
 	does := fmt.Sprintf("commits on Panorama, pushes %s to this firewall alone", strings.Join(plan.Panorama.Pushes, " and "))
 	switch {
+	case len(plan.Panorama.Unpushed) > 0:
+		does = "is refused, and then nothing is written, before what others committed on Panorama is pushed"
 	case p.opts.Remove:
 		does = "commits on the firewall, " + does
 	case then > 0:
@@ -307,6 +309,24 @@ func (p *provisionCommand) writes(plan *policy.Plan) string {
 		does += ", and commits on the firewall"
 	}
 	return fmt.Sprintf("of %d, --apply writes %d to the candidate configuration of Panorama and %d to the firewall's; --commit then %s.", len(plan.Steps), onPanorama, here, does)
+}
+
+// writtenText tells how many of the steps are, behind how many there are.
+func writtenText(plan *policy.Plan) string {
+	if n := written(plan); n > 0 {
+		return fmt.Sprintf(", %d of them done on Panorama before and not pushed yet", n)
+	}
+	return ""
+}
+
+// written is how many steps stand on Panorama already and are not pushed.
+func written(plan *policy.Plan) (n int) {
+	for _, s := range plan.Steps {
+		if s.Written {
+			n++
+		}
+	}
+	return n
 }
 
 // printDifferences tells what the plan decides otherwise. Of blocked sources that is what it is for.
@@ -343,12 +363,12 @@ func (p *provisionCommand) printLines(all []decision.Difference) {
 	}
 }
 
-// printPanorama prints what Panorama's administrator types; where we may do it ourselves too, for that is what will be done.
+// printPanorama prints what Panorama's administrator types, where that is not all ours to do.
 func (p *provisionCommand) printPanorama(part *policy.OnPanorama) {
 	if part == nil {
 		return
 	}
-	if len(part.Commands) > 0 {
+	if part.ByHand {
 		fmt.Fprintln(p.stdout, "On Panorama's CLI that is:")
 		for _, line := range strings.Split(strings.Join(part.Commands, "\n"), "\n") { // not indented: a certificate has several lines
 			fmt.Fprintln(p.stdout, display.Harmless(line))
@@ -368,7 +388,7 @@ func together(steps []policy.Step) (out []policy.Step) {
 	for len(steps) > 0 {
 		first := steps[0]
 		n := slices.IndexFunc(steps, func(s policy.Step) bool {
-			return s.Action != first.Action || s.Detail != first.Detail || s.Foreign != first.Foreign || kind(s) != kind(first)
+			return s.Action != first.Action || s.Written != first.Written || s.Detail != first.Detail || s.Foreign != first.Foreign || kind(s) != kind(first)
 		})
 		if n < 0 {
 			n = len(steps)
@@ -388,6 +408,8 @@ func (p *provisionCommand) printStep(s policy.Step) {
 	sign := map[string]string{"create": "+", "change": "~", "move": "^", "delete": "-", "person": "!"}[s.Action]
 	note := ""
 	switch {
+	case s.Written:
+		note = "\n        (done on Panorama; it needs its commit there and a push to this firewall)"
 	case !s.Foreign || p.opts.Adopt:
 	case s.Action == policy.ActionPerson:
 		note = "\n        (not ours: not among the commands without --adopt)"

@@ -187,11 +187,11 @@ func TestDifferencesOfAPlan(t *testing.T) {
 	}
 }
 
-// What the commands for a person decide otherwise stands below them, under a heading of its own; where we do the same there is one list.
+// What the commands for a person decide otherwise stands below them, under a heading of its own; where we do the same there is one list, and nothing to type.
 func TestDifferencesOfCommandsForAPerson(t *testing.T) {
 	blocked := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"web"`, ActionBefore: "allow", RuleAfter: `"block"`, ActionAfter: "drop", BlockedSources: true, Certain: true, Example: "tcp/443"}
 	const none, those = "No flow is decided otherwise, but for blocked sources.\n", "And of blocked sources:\n  from untrust to dmz: allowed by rule \"web\", would be dropped by \"block\"; for example tcp/443\n"
-	for byHand, want := range map[bool]string{true: "Before the commands on Panorama:\n" + none + "On Panorama's CLI that is:\nconfigure\nAfter the commands on Panorama:\n" + none + those, false: none + "On Panorama's CLI that is:\nconfigure\n"} {
+	for byHand, want := range map[bool]string{true: "Before the commands on Panorama:\n" + none + "On Panorama's CLI that is:\nconfigure\nAfter the commands on Panorama:\n" + none + those, false: none + "Nothing was changed"} {
 		part := &policy.OnPanorama{Commands: []string{"configure"}, ByHand: byHand, Differences: []decision.Difference{blocked}, DifferencesTotal: 1}
 		var out strings.Builder
 		(&provisionCommand{app: &app{stdout: &out}}).progress("fw", &policy.Plan{Steps: []policy.Step{{Action: policy.ActionPerson, Object: "rule"}}, Panorama: part}, "")
@@ -251,9 +251,28 @@ func TestCommandsForPanorama(t *testing.T) {
 	p := &provisionCommand{app: &app{stdout: &out}}
 	p.printPanorama(nil)
 	p.printPanorama(&policy.OnPanorama{}) // without commands no line
-	p.printPanorama(&policy.OnPanorama{Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
+	p.printPanorama(&policy.OnPanorama{ByHand: true, Commands: []string{"configure", "set template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"", "set device-group a\x1b[2J"}, Notes: []string{"a note"}})
 	if want := "On Panorama's CLI that is:\nconfigure\nset template T config shared certificate c public-key \"-----BEGIN\nMII\n-----END\"\nset device-group a\\u001b[2J\n  a note\n"; out.String() != want {
 		t.Errorf("it prints\n%swant\n%s", out.String(), want)
+	}
+}
+
+// What was written on Panorama before and not pushed is told apart, and what --commit does is said once.
+func TestWhatStandsOnPanoramaIsNotMissing(t *testing.T) {
+	done := policy.Step{Action: policy.ActionCreate, Object: `tag "t"`, Detail: "on Panorama", Written: true}
+	plan := &policy.Plan{Steps: []policy.Step{done, {Action: policy.ActionChange, Object: `tag "u"`}}, Panorama: &policy.OnPanorama{Pushes: []string{"device group g"}}}
+	var out strings.Builder
+	p := &provisionCommand{app: &app{stdout: &out}}
+	p.progress("fw", plan, "")
+	for _, want := range []string{"fw: 2 things missing, 1 of them done on Panorama before and not pushed yet\n", "(done on Panorama; it needs its commit there and a push to this firewall)\n",
+		"of 2, --apply writes 0 to the candidate configuration of Panorama and 1 to the firewall's; --commit then commits on Panorama, pushes device group g to this firewall alone, and"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	plan.Panorama.Unpushed = []string{"pre-rulebase of g"}
+	if text := p.writes(plan); !strings.HasSuffix(text, "--commit then is refused, and then nothing is written, before what others committed on Panorama is pushed.") || strings.Contains(text, "pushes") {
+		t.Errorf("with others' work: %s", text)
 	}
 }
 

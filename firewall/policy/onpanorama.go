@@ -274,9 +274,9 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 			left = append(left, s.Object)
 		}
 	}
-	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered), f.place.Pushes(offered)
+	part.Commands, part.Notes, part.Pushes = f.place.Session(offered), f.placeNotes(offered, len(byHand) > 0), f.place.Pushes(offered)
 	if len(left) > 0 {
-		part.Notes = append(part.Notes, "Left out of the commands is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is among them.")
+		part.Notes = append(part.Notes, "Left out is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is included.")
 	}
 	then := *without
 	if err := then.pushChanges(byHand); err != nil {
@@ -448,13 +448,13 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		return err
 	}
 	all, written, committed := 0, 0, 0
-	for _, s := range steps {
+	for i, s := range steps {
 		if s.change.Empty() {
 			continue
 		}
 		all++
 		stands, err := s.change.Written(ctx, itself)
-		if err == nil && stands {
+		if steps[i].Written = stands; err == nil && stands {
 			written, o.written = written+1, append(o.written, s.change)
 			if stands, err = s.change.Committed(ctx, itself); stands {
 				committed++
@@ -470,8 +470,11 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		}
 	}
 	by := "--commit does that"
-	if want.Panorama != PanoramaApply {
+	switch {
+	case want.Panorama != PanoramaApply:
 		by = "the last lines of the commands do that"
+	case len(o.Unpushed) > 0:
+		by += " once that of others is pushed"
 	}
 	switch o.Uncommitted = written > committed; {
 	case o.Uncommitted:
@@ -560,12 +563,12 @@ func (f *Facts) after(steps []Step) (*Facts, error) {
 	return out, err
 }
 
-// placeNotes are what a person has to know before typing changes.
-func (f *Facts) placeNotes(changes []panorama.Change) (notes []string) {
+// placeNotes are what a person has to know of changes on Panorama.
+func (f *Facts) placeNotes(changes []panorama.Change, typed bool) (notes []string) {
 	if f.placeUnknown != nil {
 		notes = append(notes, "Panorama could not be asked for the names of device group and template: "+cause(f.placeUnknown))
 	}
-	return append(notes, f.place.Notes(changes)...)
+	return append(notes, f.place.Notes(changes, typed)...)
 }
 
 // writable are the steps on Panorama that we may take.
@@ -576,7 +579,7 @@ func writable(steps []Step, adopt bool) []Step {
 }
 
 // TakeOnPanorama takes the steps that only Panorama can take, in its candidate configuration; itself is that Panorama. It gives how
-// many were taken; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
+// many were taken that did not stand there yet; on an error, the earlier ones stand, and can be taken again. What rules of other firewalls still name is not deleted.
 func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
 	steps = writable(steps, adopt)
 	if slices.ContainsFunc(steps, func(s Step) bool { return slices.ContainsFunc(s.change.Edits, xmlapi.Edit.Imports) }) {
@@ -593,7 +596,9 @@ func TakeOnPanorama(ctx context.Context, itself *xmlapi.Device, steps []Step, ad
 		if err != nil {
 			return taken, err
 		}
-		taken++
+		if !s.Written {
+			taken++
+		}
 	}
 	return taken, nil
 }
@@ -685,6 +690,7 @@ func (r *remover) fromPanorama() {
 		}
 	}
 	r.standingRules()
+	r.matchListsOnPanorama()
 	r.standingInTemplate()
 	for _, o := range listsOnPanorama(n) {
 		object := o.kind + " " + quoteAll([]string{o.name})
@@ -717,6 +723,52 @@ func (r *remover) fromPanorama() {
 	r.steps = p.decided()
 }
 
+// matchListsOnPanorama takes match lists of ours off others' log forwarding profiles of device groups. Where other firewalls have those
+// too, they may log to us by them, so that this is for who adopts.
+func (r *remover) matchListsOnPanorama() {
+	p, servers := ofPanorama{r.provisioner}, owned{r.provisioner}.ourServers()
+	for _, part := range r.f.pushed() {
+		for _, profile := range part.Node.At("log-settings", "profiles").Entries() {
+			level := p.levelOfObject(profile)
+			if part.Shared && profile.Attr("loc") == "" {
+				level = panorama.Shared
+			}
+			logs := profile.Attr("name")
+			for _, m := range profile.Child("match-list").Entries() {
+				name := m.Attr("name")
+				at := panorama.LevelPath(level) + "/log-settings/profiles" + xmlapi.EntryNamed(logs) + "/match-list" + xmlapi.EntryNamed(name)
+				detail, made, theirs := "On Panorama: delete it, which is ours", "on Panorama, it is ours", !r.f.place.Alone(level)
+				if !r.isOurMatchList(m) {
+					server, sends := sendsToOneOf(m, servers)
+					detail, made, theirs = "On Panorama: it no longer sends to "+server, "", true
+					at += "/send-syslog" + xmlapi.MemberNamed(server)
+					if !sends {
+						continue
+					}
+				}
+				if logs == r.want.Names.Logs+panoramaNames || r.deletes(at) {
+					continue
+				}
+				object := "match list " + quoteAll([]string{name}) + " of log forwarding profile " + quoteAll([]string{logs})
+				p.step(object, detail, r.f.place.Reach(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}).made = made
+				if theirs && !r.adopt {
+					r.naming = append(r.naming, object)
+				}
+			}
+		}
+	}
+}
+
+// sendsToOneOf gives the first of some syslog server profiles to which a match list sends.
+func sendsToOneOf(m *xmlapi.Node, servers []string) (name string, ok bool) {
+	all := m.Child("send-syslog").Members()
+	i := slices.IndexFunc(servers, func(s string) bool { return slices.Contains(all, s) })
+	if i < 0 {
+		return "", false
+	}
+	return servers[i], true
+}
+
 // ifOurs is said of a rule that somebody else may have made.
 const ifOurs = ", if it is ours: it bears our name, and is not as we make it"
 
@@ -733,7 +785,12 @@ func (r *remover) standingRules() {
 			if entry == nil || r.deletes(at) {
 				continue
 			}
-			detail, theirs := "On Panorama: delete it", !p.isOwn(p.standingRule(level, entry))
+			x := p.standingRule(level, entry)
+			if !x.targets(r.f.place.Serial, r.f.VSys) {
+				p.person("security rule "+quoteAll([]string{name})+" ("+levelName(level)+")", "It stays on Panorama: it bears our name, and its target is not this firewall.")
+				continue
+			}
+			detail, theirs := "On Panorama: delete it", !p.isOwn(x)
 			if theirs {
 				detail += ifOurs
 			}
@@ -746,9 +803,12 @@ func (r *remover) standingRules() {
 func (r *remover) standingInTemplate() {
 	place := r.f.place
 	for _, o := range listsOfTemplate(r.want.Names) {
-		at := o.inTemplate(place)
-		entry := r.f.standing[at]
-		if entry == nil || r.f.template.value.Child("shared").At(o.path...).Entry(o.name) != nil {
+		at, shared := o.inTemplate(place), r.f.template.value.Child("shared")
+		entry, pushed := r.f.standing[at], shared.At(o.path...).Entry(o.name)
+		if pushed != nil && strings.HasSuffix(o.kind, " log settings") && r.isOurMatchList(pushed) {
+			r.pushedObject(o.kind, o.name, scope{node: shared, pushed: true}, o.path)
+		}
+		if entry == nil || pushed != nil {
 			continue
 		}
 		detail := "On Panorama, in template " + place.Template + ": delete it, unless another firewall needs it"
@@ -756,8 +816,7 @@ func (r *remover) standingInTemplate() {
 			detail += ifOurs
 		}
 		commands := panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}.Commands()
-		r.person(o.kind+" "+quoteAll([]string{o.name}), detail+", then commit"+notPushed+". In configure mode: "+strings.Join(commands, "; "))
-		r.steps[len(r.steps)-1].Commands = commands
+		r.last(o.kind+" "+quoteAll([]string{o.name}), detail+", then commit"+notPushed, commands)
 	}
 }
 

@@ -738,10 +738,10 @@ func TestOthersObjectsAreNotAmongTheCommands(t *testing.T) {
 				t.Errorf("%s, adopted %v: the step is %+v", l.want.Panorama, l.want.Adopt, plan.Steps)
 			}
 			commands, notes := strings.Join(plan.Panorama.Commands, "\n"), strings.Join(plan.Panorama.Notes, "\n")
-			if strings.Contains(commands, theirs) != l.want.Adopt || strings.Contains(notes, `Left out of the commands is what is somebody else's (security rule "allow-web"`) == l.want.Adopt {
+			if strings.Contains(commands, theirs) != l.want.Adopt || strings.Contains(notes, `Left out is what is somebody else's (security rule "allow-web"`) == l.want.Adopt {
 				t.Errorf("%s, adopted %v:\n%s\n%s", l.want.Panorama, l.want.Adopt, commands, notes)
 			}
-			if !strings.Contains(commands, "security rules active-defense-block-"+serial) || !slices.Contains(plan.Panorama.Commands, "commit partial admin NAME") || slices.Contains(plan.Panorama.Commands, "commit") || !strings.Contains(notes, "in place of NAME") {
+			if !strings.Contains(commands, "security rules active-defense-block-"+serial) || !slices.Contains(plan.Panorama.Commands, "commit partial admin NAME") || slices.Contains(plan.Panorama.Commands, "commit") || strings.Contains(notes, "in place of NAME") != (l.want.Panorama == PanoramaPlan) {
 				t.Errorf("%s, adopted %v:\n%s\n%s", l.want.Panorama, l.want.Adopt, commands, notes)
 			}
 		}
@@ -895,6 +895,13 @@ func TestWrittenOnPanorama(t *testing.T) {
 		t.Fatalf("%d of %d taken: %v", taken, all, err)
 	}
 	says("ours is written", true, true, fmt.Sprintf("%d of the %d changes on Panorama stand in its candidate configuration already, and need a commit there and a push to this firewall; --commit does that.", taken, all))
+	again := l.whole()
+	if _, writes, _ := again.Writes(false); writes != 0 {
+		t.Errorf("%d are to be written again: %v", writes, again.Steps)
+	}
+	if taken, err := TakeOnPanorama(t.Context(), l.itself(), again.Steps, false); err != nil || taken != 0 {
+		t.Errorf("%d were taken again: %v", taken, err)
+	}
 	l.want.Panorama = PanoramaPlan
 	says("where we may not", true, true, "the last lines of the commands do that")
 	l.want.Panorama = PanoramaApply

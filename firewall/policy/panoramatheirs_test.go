@@ -543,12 +543,10 @@ func TestRemoveWhatWaitsOnPanorama(t *testing.T) {
 				t.Errorf("%s: %v, %q", mode, s, s.Commands)
 			}
 		}
-		i := slices.IndexFunc(plan.Steps, func(s Step) bool {
-			return strings.Contains(strings.Join(s.change.Commands(), ""), "delete shared pre-rulebase")
-		})
-		if i < 0 || !plan.Steps[i].theirs || !strings.Contains(plan.Steps[i].Detail, "is not as we make it") ||
+		other := stepFor(t, plan.Steps, `security rule "active-defense-block-`+serial+`" (Shared)`)
+		if other.Action != ActionPerson || !other.change.Empty() || !strings.Contains(other.Detail, "its target is not this firewall") ||
 			!slices.Contains(plan.Panorama.Commands, "delete device-group hq pre-rulebase security rules active-defense-block-"+serial) {
-			t.Errorf("%s: step %d of %v, %v", mode, i, plan.Steps, plan.Panorama)
+			t.Errorf("%s: %v of %v, %v", mode, other, plan.Steps, plan.Panorama)
 		}
 	}
 	left := l.takeAway(false)

@@ -40,6 +40,8 @@ type Step struct {
 	// Commands do the same on Panorama's CLI, in configure mode, where only Panorama can do it; none: it is not known how, or the
 	// firewall can.
 	Commands []string `json:"panorama,omitempty"`
+	// Written: it stands in Panorama's candidate configuration already, and this firewall has it once that is committed there and pushed.
+	Written bool `json:"written,omitempty"`
 
 	edits []xmlapi.Edit
 	move  string // xpath of a rule that goes to moveTop or moveBottom after the edits
@@ -121,13 +123,14 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		}
 	}
 	steps, part, err := panoramaPart(f, after, want, steps)
+	all := f.eachOnPanorama(steps)
 	if err == nil {
-		err = part.look(ctx, d, want, steps)
+		err = part.look(ctx, d, want, all)
 	}
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := newPlan(f, after, want, steps)
+	plan := newPlan(f, after, want, all)
 	if !f.mayBePending() {
 		plan.onPanorama(part)
 		return plan, nil
@@ -354,7 +357,7 @@ func (p Plan) Writes(adopt bool) (here, onPanorama, then int) {
 		switch {
 		case s.Object == ObjectRole:
 			return 0, 0, 0
-		case s.Action == ActionPerson || s.Foreign && !adopt || s.Object == ObjectRegistered:
+		case s.Action == ActionPerson || s.Foreign && !adopt || s.Object == ObjectRegistered || s.Written:
 		case !s.change.Empty():
 			onPanorama++
 		case s.later:

@@ -107,7 +107,33 @@ func removal(f *Facts, want Expectation, adopt bool, device *xmlapi.Node) []Step
 	r.references(xmlapi.SharedPath, f.shared.value)
 	r.all()
 	r.fromPanorama()
-	return r.steps
+	return append(r.steps, r.ofTemplates()...)
+}
+
+// last leaves to a person what Panorama has of our names, behind all that may name it: commands delete it there.
+func (r *remover) last(object, detail string, commands []string) {
+	r.behind = append(r.behind, Step{Firewall: r.f.Firewall, Action: ActionPerson, Object: object, Detail: detail, Commands: commands})
+}
+
+// ofTemplates gives what comes last, that which names something before it.
+func (r *remover) ofTemplates() []Step {
+	kinds := []string{logGlobalProtect + " log settings", logSystem + " log settings", "log forwarding profile", "syslog server profile", "address", "external dynamic list",
+		"certificate profile", "certificate", "tag"}
+	rank := func(s Step) int {
+		return slices.IndexFunc(kinds, func(kind string) bool { return strings.HasPrefix(s.Object, kind) })
+	}
+	slices.SortStableFunc(r.behind, func(a, b Step) int { return rank(a) - rank(b) })
+	for i := range r.behind {
+		s := &r.behind[i]
+		if len(r.naming) > 0 && strings.HasPrefix(s.Object, "syslog server profile ") {
+			s.Commands = nil
+			s.Detail = "It stays: on Panorama " + strings.Join(atMost(r.naming), ", ") + " still refers to it. Take it off there, or have --adopt do it; then run this again."
+		}
+		if len(s.Commands) > 0 {
+			s.Detail += ". In configure mode: " + strings.Join(s.Commands, "; ")
+		}
+	}
+	return r.behind
 }
 
 // remover gathers the steps that take away.
@@ -117,6 +143,9 @@ type remover struct {
 	used  map[string][]reference // by name
 	armed map[string]bool        // other virtual systems that have rules of ours: what is shared stays for them
 	gone  []string               // xpaths of what is taken away, with all below
+
+	naming []string // match lists of Panorama's that stay and name a syslog server profile of ours
+	behind []Step   // what comes last: what is in templates
 }
 
 // reference is a name that stands somewhere in the configuration.
@@ -340,9 +369,15 @@ func (r *remover) pushedObject(kind, name string, sc scope, path []string) {
 			where = "device group " + cmp.Or(level, panorama.UnknownGroup)
 		}
 	}
-	commands := panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name))}}.Commands()
-	r.person(kind+" "+quoteAll([]string{name}), "On Panorama, in "+where+": delete it, unless another firewall needs it, then commit and push. In configure mode: "+strings.Join(commands, "; "))
-	r.steps[len(r.steps)-1].Commands = commands
+	at += "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
+	object, place := kind+" "+quoteAll([]string{name}), r.f.place
+	isLookedAt := slices.ContainsFunc(listsOfTemplate(r.want.Names), func(l onPanoramaList) bool { return l.inTemplate(place) == at })
+	if r.f.standing != nil && isLookedAt && place.Template != "" && r.f.standing[at] == nil {
+		r.last(object, fmt.Sprintf("Panorama's %s does not have it any more: it goes from this firewall once that is committed there and %s is pushed, unless another template has it", where,
+			strings.Join(place.Pushes([]panorama.Change{{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}}), "")), nil)
+		return
+	}
+	r.last(object, "On Panorama, in "+where+": delete it, unless another firewall needs it, then commit and push", panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}}.Commands())
 }
 
 // isOurs tells whether an object of our name is one that we made, as far as its content tells.

@@ -176,7 +176,10 @@ func (p *provisioner) forwarding() string {
 	known := p.known()
 	var ours []logProfile
 	for _, l := range p.usedLogs() {
-		if l.name != n.Logs+panoramaNames && slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
+		if l.name == n.Logs+panoramaNames && l.scope.pushed { // rules of Panorama alone name it
+			p.matchList(l, logTraffic)
+			p.matchList(l, logThreat)
+		} else if slices.ContainsFunc(l.lists, func(m matchList) bool { return sendsTo(m, known) }) {
 			ours = append(ours, l)
 		}
 	}
@@ -232,7 +235,8 @@ func (p *provisioner) matchList(l logProfile, kind string) {
 	}
 	if l.scope.pushed {
 		profile := p.p.scopes.find(l.name, "log-settings", "profiles")
-		ofPanorama{p}.step("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail, p.f.place.Reach(ofPanorama{p}.levelOfObject(profile.Node)), l.name != p.want.Names.Logs+panoramaNames,
+		isOurs := l.name == p.want.Names.Logs+panoramaNames && owned{p}.ourLogs(profile.Node)
+		ofPanorama{p}.step("log forwarding profile "+quoteAll([]string{l.name}), "On Panorama: "+detail, p.f.place.Reach(ofPanorama{p}.levelOfObject(profile.Node)), !isOurs,
 			panorama.Change{Edits: ofPanorama{p}.remoteMatchList(profile, kind)})
 		return
 	}

@@ -69,12 +69,98 @@ func (p ofPanorama) decided() []Step {
 			switch edits := s.change.Edits; {
 			case len(edits) > 0 && s.change.Top != "":
 				s.Action = ActionCreate
-			case len(edits) == 1 && edits[0].Deletes() && strings.HasSuffix(edits[0].XPath(), "]"):
+			case len(edits) == 1 && edits[0].Deletes() && strings.HasSuffix(edits[0].XPath(), "]") && !strings.Contains(edits[0].XPath(), "/member["):
 				s.Action = ActionDelete
 			}
 		}
 	}
 	return p.steps
+}
+
+// objectOnPanorama names the object that an edit makes on Panorama, and gives its xpath; "": it makes none that others name.
+func objectOnPanorama(e xmlapi.Edit) (object, xpath string) {
+	if e.Deletes() {
+		return "", ""
+	}
+	if name := quoteAll([]string{e.Element().Attr("name")}); e.Imports() {
+		return "certificate " + name, e.XPath()
+	} else if e.Element().Name == "entry" {
+		for list, kind := range map[string]string{"/log-settings/syslog": "syslog server profile ", "/log-settings/profiles": "log forwarding profile ", "/certificate-profile": "certificate profile ",
+			"/external-list": "external dynamic list ", "/address-group": "address group "} {
+			if strings.HasSuffix(e.XPath(), list) {
+				return kind + name, e.XPath() + xmlapi.EntryNamed(e.Element().Attr("name"))
+			}
+		}
+	}
+	return "", ""
+}
+
+// eachOnPanorama gives steps in which each object that we make on Panorama for another one is a step of its own, before that. What stands
+// there as it should is none, and is written with what needs it.
+func (f *Facts) eachOnPanorama(steps []Step) (out []Step) {
+	made := map[string]int{} // by what they do
+	for _, s := range steps {
+		if s.change.Empty() || s.Action == ActionPerson || s.Action == ActionDelete {
+			out = append(out, s)
+			continue
+		}
+		main := panorama.Change{Top: s.change.Top}
+		for _, e := range s.change.Edits {
+			one, ok := f.objectStep(s, e)
+			does := strings.Join(one.change.Commands(), "\n")
+			i, known := made[does]
+			switch {
+			case !ok:
+				main.Edits = append(main.Edits, e)
+			case known:
+				out[i].Foreign = out[i].Foreign && s.Foreign
+			default:
+				made[does] = len(out)
+				out = append(out, one)
+			}
+		}
+		if main.Empty() {
+			continue
+		}
+		if !main.InTemplate() {
+			s.Detail = strings.TrimSuffix(s.Detail, "; "+f.place.ReachOfTemplate())
+		}
+		if s.change = main; len(s.Commands) > 0 {
+			s.Commands = main.Commands()
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// objectStep is the step for an object that an edit of a step makes on Panorama; ok: it makes one, or changes it.
+func (f *Facts) objectStep(of Step, e xmlapi.Edit) (s Step, ok bool) {
+	object, xpath := objectOnPanorama(e)
+	if object == "" {
+		return Step{}, false
+	}
+	one := panorama.Change{Edits: []xmlapi.Edit{e}}
+	other, pushed := f.seen.Conflict(f.place, one, f.standing), f.seen.Has(f.place, xpath)
+	if pushed && other == "" && object != of.Object {
+		return Step{}, false
+	}
+	s = of
+	if s.change = one; len(of.Commands) > 0 {
+		s.Commands = one.Commands()
+	}
+	if object != of.Object {
+		s.Object = object
+		if s.Detail = "on Panorama, in " + levelName(panorama.LevelOf(xpath)) + "; " + f.place.Reach(panorama.LevelOf(xpath)); one.InTemplate() {
+			s.Detail = "on Panorama, in template " + f.place.Template + "; " + f.place.ReachOfTemplate()
+		}
+		if other != "" {
+			s.Detail += "; something else named " + quoteAll([]string{other}) + " stands there"
+		}
+	}
+	if s.Action = ActionCreate; pushed || other != "" {
+		s.Action = ActionChange
+	}
+	return s, true
 }
 
 // forRules tells whether an object is one that we made on Panorama for rules there, and none of those is for this firewall: it comes to
@@ -390,6 +476,11 @@ func (p ofPanorama) remoteMatchList(profile placed, kind string) []xmlapi.Edit {
 	if server == "" {
 		return nil
 	}
-	at := panorama.LevelPath(p.levelOfObject(profile.Node)) + "/log-settings/profiles" + xmlapi.EntryNamed(profile.Attr("name")) + "/match-list"
-	return append(edits, xmlapi.Set(at, allLogs(p.want.Names.Logs+"-"+kind, kind, server)))
+	at, name := panorama.LevelPath(p.levelOfObject(profile.Node))+"/log-settings/profiles"+xmlapi.EntryNamed(profile.Attr("name"))+"/match-list", p.want.Names.Logs+"-"+kind
+	if profile.Attr("name") == p.want.Names.Logs+panoramaNames && owned(p).ourLogs(profile.Node) { // as logsEntry makes it
+		if name = kind; profile.Child("match-list").Entry(kind) != nil {
+			edits = append(edits, xmlapi.Delete(at+xmlapi.EntryNamed(kind)))
+		}
+	}
+	return append(edits, xmlapi.Set(at, allLogs(name, kind, server)))
 }

@@ -385,8 +385,13 @@ func (v *verifier) blockPosition(f *findings) {
 	for _, i := range sortedKeys(above) {
 		x, block := v.p.rules[i], v.p.rules[above[i]]
 		remedy := v.cli.or("Policies > Security > " + quoteAll([]string{block.name}) + " > Move > Move Top. " + v.cli.move("rulebase security rules %s top", word(block.name)))
-		if x.layer.pushed() || block.layer.pushed() {
-			remedy = "On Panorama, Policies > Security > Pre Rules: move the block rule to the top (in Shared, if Shared has Pre Rules), then push."
+		switch isPre := x.layer == layerGroupPre || x.layer == layerSharedPre; {
+		case isPre && block.layer == x.layer && block.group == x.group:
+			remedy = "On Panorama, Policies > Security > Pre Rules: move " + quoteAll([]string{block.name}) + " to the top, then push."
+		case isPre:
+			remedy = "On Panorama, Policies > Security > Pre Rules: make the same rule above " + quoteAll([]string{x.name}) + ", with this firewall as its target, then push; rules of a firewall's own stand below all of those. provision has it in its plan."
+		case block.layer.pushed():
+			remedy = "On Panorama, Policies > Security > Pre Rules: make the same rule as " + quoteAll([]string{block.name}) + " there, with this firewall as its target, then push."
 		}
 		f.fail(remedy, "%s is above %s and allows traffic from the internet", x, block)
 	}

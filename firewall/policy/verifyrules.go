@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"activedefense/firewall/policy/panorama"
 )
 
 // blind reports that the policy could not be read, or that it cannot be told which traffic comes from the internet, which is a
@@ -156,13 +158,28 @@ func (v *verifier) logRemedy(x rule) string {
 			"; the action stays " + x.action + ". " + v.cli.set("rulebase default-security-rules rules %s action %s log-end yes log-setting %s", word(x.name), x.action, word(v.logName())))
 	case x.logProfile != "" && x.logProfile != v.want.Names.Logs && !slices.ContainsFunc(v.logs, func(l logProfile) bool { return l.name == x.logProfile }):
 		// Somebody else reads what it sends: it stays, and sends to us as well.
-		return "Objects > Log Forwarding > " + quoteAll([]string{x.logProfile}) + " > Add, for log type traffic and again for threat: filter All Logs, Syslog " + word(v.serverName()) +
+		where := ""
+		if x.layer.pushed() {
+			where = "On Panorama, "
+		}
+		return where + "Objects > Log Forwarding > " + quoteAll([]string{x.logProfile}) + " > Add, for log type traffic and again for threat: filter All Logs, Syslog " + word(v.serverName()) +
 			"; provision --adopt does it. The rule: Log at Session End."
 	case x.layer.pushed():
-		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + "."
+		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + pushedLogs(v, x) + "; then push."
 	}
 	return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + word(v.logName()) + ". " +
 		v.cli.set("rulebase security rules %s log-end yes log-setting %s", word(x.name), word(v.logName())))
+}
+
+// pushedLogs is the log forwarding profile to be put on a rule of Panorama's, which can name only one of its device group, or of one above.
+func pushedLogs(v *verifier, x rule) string {
+	for _, l := range v.logs {
+		at := v.p.scopes.find(l.name, "log-settings", "profiles").Attr("loc")
+		if l.scope.pushed && (at == "" || panorama.IsShared(at) || at == x.group) {
+			return word(l.name)
+		}
+	}
+	return "a profile of its device group that sends all traffic and threat logs to us"
 }
 
 // pushedDefaultRemedy is for Panorama's administrator, where the override of a default rule is pushed.

@@ -237,8 +237,8 @@ func (p Place) Session(changes []Change) []string {
 	return out
 }
 
-// Notes are what a person has to know before typing the session of changes.
-func (p Place) Notes(changes []Change) (notes []string) {
+// Notes are what a person has to know of changes; typed: before typing their session, else before they are pushed.
+func (p Place) Notes(changes []Change, typed bool) (notes []string) {
 	if p.Group == "" && slices.ContainsFunc(changes, p.InGroups) {
 		notes = append(notes, "The firewall's device group is not known: put its name in place of "+UnknownGroup+" (Panorama > Managed Devices > Summary).")
 	}
@@ -249,7 +249,10 @@ func (p Place) Notes(changes []Change) (notes []string) {
 	if len(changes) == 0 {
 		return notes
 	}
-	return append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone. A push takes along what others committed there and did not push to this firewall yet: "+
+	if typed {
+		notes = append(notes, "Put the name with which you log in to Panorama in place of "+UnknownAdmin+": the commit then publishes your edits alone.")
+	}
+	return append(notes, "A push takes along what others committed on Panorama and did not push to this firewall yet: "+
 		"rules, the objects by which they decide, and what a template has of zones and interfaces are looked at; security profiles, log settings and the rest of templates are not.")
 }
 

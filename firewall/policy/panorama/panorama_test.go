@@ -1,6 +1,7 @@
 package panorama
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -178,5 +179,42 @@ func TestConflict(t *testing.T) {
 	}
 	if len(v.VSys) != 1 {
 		t.Error("to look has changed the view")
+	}
+}
+
+// A rule of the same name that comes from the group above is another one: what a change takes away, makes and moves is that of its level.
+func TestARuleOfTheSameNameInTheGroupAbove(t *testing.T) {
+	v := View{VSys: []xmlapi.Pushed{{Node: parse(t, `<policy><pre-rulebase><security><rules><entry name="r" loc="hq"><action>allow</action></entry><entry name="x" loc="branches"/></rules></security></pre-rulebase></policy>`)}}}
+	at, list := Place{Group: "branches", Parents: []string{"hq"}}, LevelPath("branches")+"/pre-rulebase/security/rules"
+	rule := xmlapi.NamedEntry("r", xmlapi.Leaf("action", "drop"))
+	if name := v.Conflict(at, Change{Edits: []xmlapi.Edit{xmlapi.Set(list, rule)}}, nil); name != "" {
+		t.Errorf("%s conflicts", name)
+	}
+	for _, edits := range [][]xmlapi.Edit{{xmlapi.Set(list, rule)}, {xmlapi.Delete(list + xmlapi.EntryNamed("r")), xmlapi.Set(list, rule)}} {
+		after, err := v.After(at, Change{Edits: edits, Top: list + xmlapi.EntryNamed("r")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rules []string
+		for _, e := range after.VSys[0].Node.At("pre-rulebase", "security", "rules").Entries() {
+			rules = append(rules, e.Attr("loc")+" "+e.Attr("name")+" "+e.Value("action"))
+		}
+		if want := []string{"hq r allow", "branches r drop", "branches x "}; !slices.Equal(rules, want) {
+			t.Errorf("%q, want %q", rules, want)
+		}
+	}
+}
+
+// Of thousands of firewalls that a change reaches, some are named, with the number of the others.
+func TestReachOfMany(t *testing.T) {
+	p := Place{Group: "branches", Told: true}
+	for i := range 3000 {
+		p.Others, p.Below = append(p.Others, fmt.Sprintf("0139%08d", i)), append(p.Below, fmt.Sprintf("g%d", i))
+	}
+	if text := p.Reach("branches"); len(text) > 500 || strings.Count(text, " and 2990 more") != 2 || !strings.Contains(text, "013900000000, ") {
+		t.Errorf("%d characters: %.600s", len(text), text)
+	}
+	if p.Alone("branches") || (Place{Group: "branches", Told: true}).Alone("hq") || (Place{Group: "branches"}).Alone("branches") || !(Place{Group: "branches", Told: true}).Alone("branches") {
+		t.Error("whether it reaches others")
 	}
 }

@@ -258,6 +258,22 @@ func (p *Place) readTemplate(ctx context.Context, d *xmlapi.Device) error {
 	return nil
 }
 
+// Alone tells whether what is changed at a level is known to reach no other firewall.
+func (p Place) Alone(level string) bool {
+	return p.Told && level != "" && level == p.Group && len(p.Others)+len(p.Below) == 0
+}
+
+// maxReached is how many of those that a change reaches are named.
+const maxReached = 10
+
+// some names the first of many, and tells how many there are.
+func some(names []string) string {
+	if more := len(names) - maxReached; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxReached], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
 // Reach tells whom a change reaches that cannot be limited to the firewall: at a level, or with level "" in the template.
 func (p Place) Reach(level string) string {
 	switch {
@@ -267,11 +283,11 @@ func (p Place) Reach(level string) string {
 		return fmt.Sprintf("it reaches every firewall of device group %s and of those below it", word(level))
 	case !p.Told:
 	case len(p.Others) > 0 && len(p.Below) > 0:
-		return fmt.Sprintf("it also reaches %s in device group %s, and the firewalls of the groups below that (%s)", strings.Join(p.Others, ", "), word(level), strings.Join(p.Below, ", "))
+		return fmt.Sprintf("it also reaches %s in device group %s, and the firewalls of the groups below that (%s)", some(p.Others), word(level), some(p.Below))
 	case len(p.Others) > 0:
-		return fmt.Sprintf("it also reaches %s in device group %s", strings.Join(p.Others, ", "), word(level))
+		return fmt.Sprintf("it also reaches %s in device group %s", some(p.Others), word(level))
 	case len(p.Below) > 0:
-		return fmt.Sprintf("no other firewall is in device group %s; it also reaches the firewalls of the groups below that (%s)", word(level), strings.Join(p.Below, ", "))
+		return fmt.Sprintf("no other firewall is in device group %s; it also reaches the firewalls of the groups below that (%s)", word(level), some(p.Below))
 	default:
 		return fmt.Sprintf("it reaches no other firewall: none is in device group %s, and no group is below that", word(level))
 	}

@@ -47,7 +47,7 @@ func (v View) Conflict(at Place, c Change, standing map[string]*xmlapi.Node) str
 		base, root := at.TemplatePath(), v.Template
 		if !strings.HasPrefix(xpath, base+"/") {
 			level := LevelOf(xpath)
-			base, root = LevelPath(level), v.part(level).Node
+			base, root = LevelPath(level), otherLevels(v.part(level).Node, level, true)
 		}
 		for _, have := range []*xmlapi.Node{below(root, strings.TrimPrefix(xpath, base)), standing[xpath]} {
 			if have != nil && !contains(have, want) {
@@ -56,6 +56,17 @@ func (v View) Conflict(at Place, c Change, standing map[string]*xmlapi.Node) str
 		}
 	}
 	return ""
+}
+
+// Has tells whether something stands at an xpath.
+func (v View) Has(at Place, xpath string) bool {
+	v.VSys, v.Bare = slices.Clone(v.VSys), slices.Clone(v.Bare)
+	base, root := at.TemplatePath(), v.Template
+	if !strings.HasPrefix(xpath, base+"/") {
+		level := LevelOf(xpath)
+		base, root = LevelPath(level), otherLevels(v.part(level).Node, level, true)
+	}
+	return below(root, strings.TrimPrefix(xpath, base)) != nil
 }
 
 // below is what stands at an xpath below an element; nil: nothing does.
@@ -84,8 +95,57 @@ func (v *View) edit(at Place, e xmlapi.Edit) (err error) {
 	if n := e.Element(); n != nil && n.Name == "entry" {
 		e = e.With(n.With("loc", level))
 	}
+	part.Node = otherLevels(part.Node, level, true)
 	part.Node, err = e.Apply(LevelPath(level), part.Node)
+	part.Node = otherLevels(part.Node, level, false)
 	return err
+}
+
+// hidden marks the names of rules that come from other levels while one is changed: they may bear its name.
+const hidden = "\x00"
+
+// otherLevels hides the Pre Rules of a part that come from other levels, or shows them again.
+func otherLevels(part *xmlapi.Node, level string, hide bool) *xmlapi.Node {
+	at := []string{"pre-rulebase", "security", "rules"}
+	if !slices.ContainsFunc(part.At(at...).Entries(), func(n *xmlapi.Node) bool { return isOfAnother(n, level) }) {
+		return part
+	}
+	var walk func(n *xmlapi.Node, path []string) *xmlapi.Node
+	walk = func(n *xmlapi.Node, path []string) *xmlapi.Node {
+		c := *n
+		c.Children = slices.Clone(n.Children)
+		for i, child := range c.Children {
+			switch {
+			case len(path) > 0 && child.Name == path[0]:
+				c.Children[i] = walk(child, path[1:])
+			case len(path) == 0 && isOfAnother(child, level):
+				c.Children[i] = named(child, hide)
+			}
+		}
+		return &c
+	}
+	return walk(part, at)
+}
+
+// named gives a rule with its name hidden, or shown.
+func named(rule *xmlapi.Node, hide bool) *xmlapi.Node {
+	c := *rule
+	c.Attrs = slices.Clone(rule.Attrs)
+	for i, a := range c.Attrs {
+		if a.Name.Local != "name" {
+			continue
+		}
+		if c.Attrs[i].Value = strings.TrimPrefix(a.Value, hidden); hide {
+			c.Attrs[i].Value = hidden + a.Value
+		}
+	}
+	return &c
+}
+
+// isOfAnother tells whether a rule is marked as one of another level.
+func isOfAnother(n *xmlapi.Node, level string) bool {
+	loc := n.Attr("loc")
+	return loc != "" && !strings.EqualFold(loc, level)
 }
 
 // part is what comes from a level, as far as the firewall tells it apart; it is made if there is none.
@@ -117,7 +177,9 @@ func (v *View) part(level string) *xmlapi.Pushed {
 func (v *View) top(xpath string) (err error) {
 	level := LevelOf(xpath)
 	part, at := v.part(level), LevelPath(level)
-	if part.Node, err = xmlapi.Moved(at, part.Node, xpath, xmlapi.MoveTop); err != nil {
+	part.Node = otherLevels(part.Node, level, true)
+	part.Node, err = xmlapi.Moved(at, part.Node, xpath, xmlapi.MoveTop)
+	if part.Node = otherLevels(part.Node, level, false); err != nil {
 		return err
 	}
 	entries := part.Node.At("pre-rulebase", "security", "rules").Entries()

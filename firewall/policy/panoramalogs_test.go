@@ -1,0 +1,117 @@
+package policy
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Our log forwarding profile of the device group is mended where somebody narrowed it, or took a part of it away.
+func TestOurLogProfileOnPanoramaIsMended(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	l.want.Adopt = true
+	if _, err := l.carryOut(true); err != nil {
+		t.Fatal(err)
+	}
+	at := groupsOfPanorama + "/entry[@name='branches']/log-settings/profiles/entry[@name='active-defense-panorama']/match-list"
+	fails := func() bool {
+		return slices.ContainsFunc(l.fails(), func(f string) bool { return strings.Contains(f, CheckForwarding) })
+	}
+	for _, edit := range [][3]string{
+		{"edit", at + "/entry[@name='traffic']/filter", `<filter>(action eq deny)</filter>`},
+		{"delete", at + "/entry[@name='threat']", ""},
+		{"delete", at + "/entry[@name='traffic']", ""},
+	} {
+		if err := l.panorama.Config().Edit("boss", edit[0], edit[1], edit[2]); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.panorama.Config().Commit("boss"); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.panorama.Push("branches"); err != nil {
+			t.Fatal(err)
+		}
+		if !fails() {
+			t.Fatalf("%s: verify sees no fault", edit[1])
+		}
+		plan, err := l.carryOut(false)
+		if err != nil || len(plan.Steps) == 0 || fails() {
+			t.Errorf("%s: steps %v, %v; then %v", edit[1], plan.Steps, err, l.fails())
+		}
+		if again := l.whole(); len(again.Steps) != 0 {
+			t.Errorf("%s: the second plan is %v", edit[1], again.Steps)
+		}
+	}
+}
+
+// What verify tells Panorama's administrator to do names what is there: the log forwarding profile of the device group, no block rule among
+// the Pre Rules before there is one.
+func TestRemediesOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	remedies := func(check string) string {
+		for _, c := range Verify(ReadFacts(t.Context(), l.device, l.want), l.want) {
+			if c.Check == check {
+				return c.Remedy
+			}
+		}
+		return ""
+	}
+	plan := l.whole()
+	l.apply(plan.Steps, false)
+	l.commit()
+	if text := remedies(CheckInternetRules); !strings.Contains(text, `"hq" > Actions: Log at Session End, Log Forwarding a profile of its device group that sends all`) {
+		t.Errorf("nothing of ours is on Panorama: %s", text)
+	}
+	if text := remedies(CheckBlockPosition); !strings.Contains(text, `make the same rule above "hq"`) || strings.Contains(text, "move") {
+		t.Errorf("no block rule is there: %s", text)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if text := remedies(CheckInternetRules); !strings.Contains(text, `"hq" > Actions: Log at Session End, Log Forwarding active-defense-panorama; then push.`) {
+		t.Errorf("our profile is there: %s", text)
+	}
+	rules := groupsOfPanorama + "/entry[@name='branches']/pre-rulebase/security/rules"
+	for _, name := range []string{"active-defense-block-" + serial, "active-defense-block-list-" + serial} {
+		if err := l.itself().Move(t.Context(), "lower it", rules+"/entry[@name='"+name+"']", "bottom"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(l.panorama.Config().Commit("svc-activedefense"), l.panorama.Push("branches")); err != nil {
+		t.Fatal(err)
+	}
+	if text := remedies(CheckBlockPosition); !strings.Contains(text, `Pre Rules: move "active-defense-block`) {
+		t.Errorf("they stand below: %s", text)
+	}
+}
+
+// Each object that is made on Panorama is a step with its sign: what it is for comes behind it, and none is twice there.
+func TestEachObjectOnPanoramaIsAStep(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	plan := l.whole()
+	var made []string
+	for _, s := range plan.Steps {
+		if !s.change.Empty() && !s.Foreign {
+			made = append(made, s.Action+" "+s.Object)
+			if s.Detail == "" || s.change.InTemplate() != strings.Contains(s.Detail, "the template base reaches") {
+				t.Errorf("%v", s)
+			}
+		}
+	}
+	want := []string{
+		`create certificate "active-defense-ca"`, `create certificate profile "active-defense"`, `create syslog server profile "active-defense"`,
+		`create address group "active-defense-panorama"`, `create log forwarding profile "active-defense-panorama"`, `create security rule "active-defense-block"`,
+		`create external dynamic list "active-defense-list-panorama"`, `create security rule "active-defense-block-list"`,
+	}
+	slices.Sort(made)
+	if slices.Sort(want); !slices.Equal(made, want) {
+		t.Errorf("steps\n%q, want\n%q", made, want)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	if again := l.whole(); slices.ContainsFunc(again.Steps, func(s Step) bool { return !s.Foreign }) {
+		t.Errorf("the second plan is %v", again.Steps)
+	}
+}
