@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +50,9 @@ func (s section) read(key string) []byte {
 	if strings.TrimSpace(string(content)) == "" {
 		s.fault(key, "%q is empty", clip(path))
 		return nil
+	}
+	if !filepath.IsAbs(path) {
+		s.l.warn(s.at+key, "%q depends on the working directory; started in another one, the daemon would not find it", clip(path))
 	}
 	return content
 }

@@ -105,6 +105,18 @@ func TestFileFaults(t *testing.T) {
 	}
 }
 
+// A file that is found from one working directory alone is warned of.
+func TestRelativeFileIsWarnedOf(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("fw.key", []byte("LUFRPT1x="), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, warnings, err := loadBytes([]byte(sound + listed + "firewalls: [{name: A, url: https://192.0.2.1, api_key_file: fw.key}]"))
+	if err != nil || len(warnings) != 1 || warnings[0].Key != "firewalls[0].api_key_file" || !strings.Contains(warnings[0].Text, "depends on the working directory") {
+		t.Errorf("Load = %v, %v", warnings, err)
+	}
+}
+
 func TestCertificatesLoad(t *testing.T) {
 	cert, key := pair(t)
 	ca := write(t, "ca", "# the lab's CA\n"+cert, 0o644)

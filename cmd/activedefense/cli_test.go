@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -666,4 +667,15 @@ func TestCommandsThatTextsNameHaveTheConfiguration(t *testing.T) {
 			t.Errorf("with %q: %s\nwant %s", path, got, want)
 		}
 	}
+}
+
+// Where no daemon has ever run with a configuration, there is nothing to accept.
+func TestAcceptingWithoutAStateFolderSaysSo(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	yaml, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, regexp.MustCompile("(?m)^state_dir: .*$").ReplaceAll(yaml, []byte("state_dir: "+w.dir+"/never")))
+	w.expectRun(1, "state_dir "+w.dir+"/never is not there: no daemon has run with this configuration yet", "store", "accept")
 }

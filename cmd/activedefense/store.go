@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +40,9 @@ func acceptStore(a *app) error {
 	cfg, err := a.loadPart(config.PartStore)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("state_dir %s is not there: no daemon has run with this configuration yet, so there is nothing to accept; name the one that it runs with by --config", cfg.StateDir)
 	}
 	if err := state.Accept(cfg.StateDir); err != nil {
 		return fmt.Errorf("accept the database: %w", err)
