@@ -160,9 +160,14 @@ func (c *chaos) isBroken() bool {
 func (c *chaos) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	var watching, writing sync.WaitGroup
-	c.log.some(50) // there is something to read
+	const first = 50
+	c.log.some(first)
+	for _, f := range c.log.files {
+		c.log.flush(f)
+	}
 	c.up()
-	c.until("the agent has a name", func() bool { _, err := os.Stat(filepath.Join(c.dir, "state", "instance")); return err == nil })
+	// Of a path of which nothing was read yet, nobody knows what was rotated away and compressed.
+	c.until("what was there at the start is recorded", func() bool { s := c.status(); return s != nil && s.Stored >= first })
 	last := time.Now()
 	watching.Go(func() { every(ctx, 50*time.Millisecond, func() { last = c.lookAtMachine(last) }) })
 	for _, look := range []func(){c.lookAtList, c.lookAtFirewall, c.lookAtStatus} {
