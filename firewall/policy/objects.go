@@ -121,15 +121,26 @@ func (p *vsysPolicy) fillsGroup(n firewall.Names, g *xmlapi.Node) bool {
 	})
 }
 
-// lists gives the external dynamic lists of addresses that are fetched from that URL; "": none.
+// lists gives the external dynamic lists of addresses that are fetched from that URL, those first by which a rule stops traffic;
+// "": none.
 func (p *vsysPolicy) lists(listURL string) []placed {
-	var out []placed
+	var used, others []placed
 	for _, l := range p.scopes.all("external-list") {
-		if at := l.Value("type", "ip", "url"); at != "" && listURL != "" && firewall.SameListURL(at, listURL) {
-			out = append(out, l)
+		switch at := l.Value("type", "ip", "url"); {
+		case at == "" || listURL == "" || !firewall.SameListURL(at, listURL):
+		case p.stops(l.Attr("name")):
+			used = append(used, l)
+		default:
+			others = append(others, l)
 		}
 	}
-	return out
+	return append(used, others...)
+}
+
+// stops tells whether any rule stops what is on a list.
+func (p *vsysPolicy) stops(list string) bool {
+	names := map[string]bool{list: true}
+	return slices.ContainsFunc(p.rules, func(x rule) bool { return !x.allows() && p.holds(x.source, names) })
 }
 
 // holds tells whether a source list holds one of the objects, by itself or inside address groups.

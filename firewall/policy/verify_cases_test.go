@@ -572,6 +572,10 @@ func verifyCases() []verifyCase {
 		{"peers-tagged-unused", "the IKE peer has been tagged, and no rule uses the group", []change{peering, groupMember("192.0.2.7"), drop(block)}, []expected{{CheckBlockRule, ResultFail, ""}}, ""},
 		{"peers-listed", "the firewall holds the IKE peer on the list", []change{peering, swap("<total-valid>3<", "<total-valid>4<"), swap("<member>203.0.113.66/32</member>", "<member>203.0.113.66/32</member><member>192.0.2.7</member>")},
 			[]expected{{CheckList, ResultWarn, "192.0.2.7"}, {CheckPeers, ResultFail, `it stands in the list "active-defense-list" as 192.0.2.7`}}, ""},
+		{"peers-listed-twice", "another list with our URL stands ahead of the one by which a rule stops traffic, which holds the IKE peer", []change{peering, swap("\n                <external-list>", `
+                <external-list><entry name="aaa"><type><ip><url>https://agent.example.com:8443/files/blacklist.txt</url><recurring><five-minute/></recurring></ip></type></entry>`),
+			swap("<total-valid>3<", "<total-valid>4<"), swap("<member>203.0.113.66/32</member>", "<member>203.0.113.66/32</member><member>192.0.2.7</member>")},
+			[]expected{{CheckList, ResultWarn, "192.0.2.7"}, {CheckPeers, ResultFail, `it stands in the list "active-defense-list" as 192.0.2.7`}}, ""},
 		{"peers-listed-edl", "edl mode, and the firewall holds a network with the BGP peer on the list", []change{peering, listMode, swap("<total-valid>3<", "<total-valid>4<"), swap("<member>203.0.113.66/32</member>", "<member>203.0.113.66/32</member><member>203.0.113.0/30</member>")},
 			[]expected{{CheckList, ResultWarn, "203.0.113.0/30"}, {CheckPeers, ResultFail, `203.0.113.1, BGP peer isp, is blocked: it stands in the list "active-defense-list" as 203.0.113.0/30`}}, ""},
 		{"peers-listed-unshown", "the firewall shows less of the list than it holds", []change{peering, swap("<total-valid>3<", "<total-valid>5<")},

@@ -54,18 +54,12 @@ func (v listChecks) listSource(f *findings) {
 		}
 	}
 	v.listRule(f)
-	if !v.inRule(name) {
+	if !v.p.stops(name) {
 		f.note("no rule uses the list %s, so it blocks nothing and need not be fetched", quoteAll([]string{name}))
 		return
 	}
 	v.lastFetch(f, name)
 	v.listEntries(f, name)
-}
-
-// inRule tells whether any rule stops what is on the list.
-func (v listChecks) inRule(name string) bool {
-	names := map[string]bool{name: true}
-	return slices.ContainsFunc(v.p.rules, func(x rule) bool { return !x.allows() && v.p.holds(x.source, names) })
 }
 
 // listRule looks at our rule for the list, where the mode has another source: what the mode cannot hold is blocked by nothing else. That no
@@ -95,7 +89,7 @@ func (v listChecks) heldNetworks(f *findings) {
 			networks = append(networks, p)
 		}
 	}
-	stands := v.want.ListURL != "" && slices.ContainsFunc(v.p.lists(v.want.ListURL), func(l placed) bool { return v.inRule(l.Attr("name")) })
+	stands := v.want.ListURL != "" && slices.ContainsFunc(v.p.lists(v.want.ListURL), func(l placed) bool { return v.p.stops(l.Attr("name")) })
 	if len(networks) == 0 || stands {
 		return
 	}

@@ -48,7 +48,7 @@ func (v peerChecks) leftovers(f *findings) {
 	for _, name := range []string{v.want.Names.Group, v.want.Names.List} {
 		ours := v.names[name] || slices.ContainsFunc(lists, func(l placed) bool { return l.Attr("name") == name })
 		exists := v.p.scopes.find(name, "address-group").Node != nil || v.p.scopes.find(name, "external-list").Node != nil
-		if exists && !ours && listChecks(v).inRule(name) {
+		if exists && !ours && v.p.stops(name) {
 			f.unknown = append(f.unknown, "not checked, for the configuration of Active Defense does not block by it: "+quoteAll([]string{name})+", from which a rule stops traffic")
 		}
 	}
@@ -84,10 +84,9 @@ func (v peerChecks) blockedPeers(f *findings, peers []ours.Entry) {
 
 // heldSources gives what is in force: what no rule stops by blocks nobody.
 func (v peerChecks) heldSources(f *findings) (out []heldSource) {
-	inRule := listChecks(v).inRule
 	var groups []string
 	for _, s := range v.sources {
-		if v.want.Mode != firewall.ModeList && inRule(s.name) {
+		if v.want.Mode != firewall.ModeList && v.p.stops(s.name) {
 			groups = append(groups, s.name)
 		}
 	}
@@ -101,7 +100,7 @@ func (v peerChecks) heldSources(f *findings) (out []heldSource) {
 		out = append(out, heldSource{"dynamic address group " + quoteAll(groups), heldBy(held),
 			"whoever gave it the tag " + word(v.want.Names.Tag) + " takes that off; CLI: show object registered-ip tag " + word(v.want.Names.Tag)})
 	}
-	if lists := v.p.lists(v.want.ListURL); len(lists) > 0 && inRule(lists[0].Attr("name")) && !f.unasked(v.f.list.err) {
+	if lists := v.p.lists(v.want.ListURL); len(lists) > 0 && v.p.stops(lists[0].Attr("name")) && !f.unasked(v.f.list.err) {
 		name := lists[0].Attr("name")
 		held, err := firewall.ParseHeldList(v.f.list.value)
 		if err != nil {
