@@ -86,7 +86,7 @@ func (a *Agent) configuration() ConfigurationStatus {
 func (a *Agent) Status() Status {
 	now := a.now()
 	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.begun, Now: now, Inputs: []line.InputStatus{}}
-	s.Store.HealthStatus = a.health.status()
+	s.Store.HealthStatus = a.health.status(now)
 	if st := a.store.Load(); st != nil {
 		at := st.Place()
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
@@ -123,7 +123,7 @@ func (a *Agent) Status() Status {
 func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	why, since := a.lookout.Last()
 	refused := a.refused.Load()
-	away := trouble.Store(s.Store.Since, s.Store.Error)
+	away := trouble.Store(s.Store.Since, s.Store.Error, s.Store.NoAnswer > 0)
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
@@ -169,7 +169,11 @@ func (a *Agent) notReady() []string {
 	if !a.reading.Load() {
 		why = append(why, "the inputs are not open yet")
 	}
-	if h := a.health.status(); !h.OK {
+	switch h := a.health.status(a.now()); {
+	case h.OK:
+	case h.NoAnswer > 0:
+		why = append(why, "the store gives "+h.Error)
+	default:
 		why = append(why, "reading has stopped: "+h.Error)
 	}
 	return why

@@ -57,3 +57,14 @@ func TestVerdictsShareATransactionWhileTheWriterIsBusy(t *testing.T) {
 		t.Errorf("while the writer is busy, %d verdicts and %d records wait for the next transaction", n, len(l.batch.Records))
 	}
 }
+
+// Whoever watches the store knows of a commit while it lasts.
+func TestACommitIsWatched(t *testing.T) {
+	st := newTestStore(t)
+	var said []string
+	w := &writer{store: st, stats: NewStats(), wake: func() {}, now: time.Now, health: Health{
+		Begun: func() { said = append(said, "begun") }, Failed: func(err error) { said = append(said, err.Error()) }, Back: func() { said = append(said, "back") }}}
+	if !w.commit(t.Context(), t.Context(), newBatch()) || len(said) != 2 || said[0] != "begun" || said[1] != "back" {
+		t.Errorf("it is told %q", said)
+	}
+}
