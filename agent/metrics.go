@@ -34,6 +34,7 @@ var (
 	descLagBytes   = desc("lag_bytes", "Bytes of the file not yet read.", "file")
 	descFileUp     = desc("file_up", "1 while the file can be read.", "file")
 	descLineAge    = desc("last_line_age_seconds", "Age of the last line of an input, by its path or pattern, over restarts; absent where there was never one.", "input")
+	descUnstored   = desc("lines_not_stored", "Lines that were read and are not stored yet.")
 	descFilesLeft  = desc("files_not_shown", "Files without metrics of their own, because there are more than 1000.")
 	descResting    = desc("files_resting", "Files beyond inputs[].max_files that have not changed since they were read to their ends.")
 	descQueued     = desc("files_waiting", "Files beyond inputs[].max_files that have something to read, and wait for their turn.")
@@ -112,6 +113,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descRemembered, float64(s.Detect.Sessions), "sessions")
 	gauge(descRemembered, float64(s.Detect.Partners), "partners")
 	gauge(descRemembered, float64(s.Detect.Probes), "probes")
+	gauge(descUnstored, float64(s.Unstored))
 	gauge(descFilesLeft, float64(s.NotShown))
 	collectInputs(&s, gauge, count)
 	if s.List != nil {

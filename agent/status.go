@@ -25,6 +25,8 @@ type Status struct {
 	Store         StoreStatus            `json:"store"`
 	Inputs        []line.InputStatus     `json:"inputs"`              // at most 1000, those in trouble and those behind before others
 	NotShown      int                    `json:"inputs_not_shown"`    // files beyond that
+	Files         line.FileSums          `json:"files"`               // sums over all files, shown or not
+	Unstored      int64                  `json:"lines_not_stored"`    // lines that were read and are not stored yet: they are read again if this ends
 	Resting       int                    `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
 	Queued        int                    `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
 	FilesLost     uint64                 `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
@@ -92,6 +94,7 @@ func (a *Agent) Status() Status {
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
+	s.Files, s.Unstored = read.Files, read.Unstored
 	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {

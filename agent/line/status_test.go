@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/agent/tail"
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -27,12 +28,21 @@ func TestStatusOfVeryManyFilesIsBounded(t *testing.T) {
 			in.publish(tail.Status{Behind: 7}, time.Now())
 		}
 	}
+	for i, in := range stats.allInputs() {
+		in.recorded(&detect.Event{Time: noon}, noon)
+		if i == files-4 {
+			in.recorded(&detect.Event{Time: noon}, noon.Add(time.Second))
+		}
+	}
 	s := stats.Status(time.Now())
+	if want := (FileSums{Files: files, Lines: files + 1, Records: files + 1, Behind: 7, InTrouble: 2}); s.Files != want {
+		t.Errorf("the sums are %+v, want %+v", s.Files, want)
+	}
 	if len(s.Inputs) != mostInputs || s.NotShown != files-mostInputs {
 		t.Fatalf("%d files, %d not shown", len(s.Inputs), s.NotShown)
 	}
-	if s.Inputs[0].Clock == "" || s.Inputs[1].Error == "" || s.Inputs[2].Behind != 7 || s.Inputs[3].Path != "/logs/00000.log" {
-		t.Errorf("the first are %+v", s.Inputs[:4])
+	if s.Inputs[0].Clock == "" || s.Inputs[1].Error == "" || s.Inputs[2].Behind != 7 || s.Inputs[3].Path != fmt.Sprintf("/logs/%05d.log", files-4) || s.Inputs[4].Path != "/logs/00000.log" {
+		t.Errorf("the first are %+v", s.Inputs[:5])
 	}
 }
 
