@@ -204,6 +204,7 @@ func (in *inputStats) publish(st tail.Status, now time.Time) {
 	}
 	in.tail = st
 	in.mu.Unlock()
+	in.heard(st.Written, now) // what is stored with its position may be older, and be that until there is another line
 }
 
 // trouble gives why the path cannot be read, or only in part, and since when; nil: it can.

@@ -102,6 +102,35 @@ func TestSilenceIsRememberedOverARestart(t *testing.T) {
 	expect("when its file is gone", time.Hour)
 }
 
+// A line ends a silence at once, also one that was written since its folder was looked at.
+func TestALineEndsASilence(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fw.log")
+	now := time.Now()
+	old := now.Add(-time.Hour)
+	line := record{at: now, src: "203.0.113.7", dst: "198.51.100.1", port: 22}.String() + "\n"
+	if err := errors.Join(os.WriteFile(path, []byte(line), 0o600), os.Chtimes(path, old, old)); err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(t, newTestStore(t), path)
+	o.Inputs[0].SilentAfter = time.Minute
+	o.Now = func() time.Time { return now }
+	l := openTestLive(t, o)
+	l.refresh(t.Context())
+	write(t, path, line)
+	if err := l.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.seal()
+	for range 2 {
+		now = now.Add(time.Second)
+		l.publish()
+		l.refresh(t.Context())
+	}
+	if s := o.Stats.Status(now); s.Inputs[0].Lines != 2 || s.Inputs[0].Silent != nil || !s.Heard[0].Since.IsZero() {
+		t.Errorf("after a line: %+v, %+v", s.Inputs, s.Heard)
+	}
+}
+
 // Nothing is known to be silent of which there is more to read, or which cannot be read.
 func TestWhatIsNotReadIsNotSilent(t *testing.T) {
 	now := time.Now()
