@@ -109,6 +109,7 @@ func TestAFewLinesMakeNoClockRight(t *testing.T) {
 		{"lines for nine minutes", 54, func(int) logs { return logs{"a": right} }, false},
 		{"lines for ten minutes", 61, func(int) logs { return logs{"a": right} }, true},
 		{"a line each quarter of an hour", 1000, func(step int) logs { return map[bool]logs{true: {"a": right}}[step%90 == 0] }, true},
+		{"four lines, an hour apart", 1500, func(step int) logs { return map[bool]logs{true: {"a": right}}[step%360 == 0 && step < 1440] }, false},
 		{"one of two for half an hour", 180, func(step int) logs {
 			return map[bool]logs{true: {"a": right, "b": wrong}, false: {"a": right}}[step == 0]
 		}, false},
