@@ -30,16 +30,16 @@ func TestHealthSaysItOnceAndCounts(t *testing.T) {
 	if n := strings.Count(buffer.String(), "\n"); n != 1 {
 		t.Errorf("logged %d times: %s", n, buffer.String())
 	}
-	if s := h.status(); s.OK || s.Failures != 6 || s.Error != "refused" || !s.Since.Equal(now) {
+	if s := h.status(now); s.OK || s.Failures != 6 || s.Error != "refused" || !s.Since.Equal(now) {
 		t.Errorf("status %+v", s)
 	}
 	h.recovered(log, userWriter, now.Add(time.Minute))
-	if strings.Contains(buffer.String(), "store is available again") || h.status().OK {
+	if strings.Contains(buffer.String(), "store is available again") || h.status(now).OK {
 		t.Error("it is said to be back while the feed cannot use it")
 	}
 	h.recovered(log, userFeed, now.Add(time.Minute))
 	h.recovered(log, userFeed, now.Add(time.Minute))
-	if n := strings.Count(buffer.String(), "store is available again"); n != 1 || !h.status().OK {
+	if n := strings.Count(buffer.String(), "store is available again"); n != 1 || !h.status(now).OK {
 		t.Errorf("its return was logged %d times", n)
 	}
 }
@@ -60,7 +60,7 @@ func TestADatabaseThatWasAwayAndLostSomethingIsSaidToHave(t *testing.T) {
 		if n := strings.Count(buffer.String(), "activedefense store accept"); n != 1 || !strings.Contains(buffer.String(), lost.Error()) {
 			t.Errorf("%v: logged %d times: %s", lost, n, buffer.String())
 		}
-		if s := h.status(); s.OK || !strings.Contains(s.Error, lost.Error()) || !strings.Contains(s.Error, "activedefense store accept") {
+		if s := h.status(now); s.OK || !strings.Contains(s.Error, lost.Error()) || !strings.Contains(s.Error, "activedefense store accept") {
 			t.Errorf("%v: %+v", lost, s)
 		}
 		trouble, is := h.trouble()
@@ -151,5 +151,53 @@ func TestAPartThatFailsStopsTheAgent(t *testing.T) {
 	}
 	if err := a.Close(); err != nil || len(stopped) != 1 {
 		t.Errorf("the stop: %v, %d parts ended", err, len(stopped))
+	}
+}
+
+// A store that hangs says nothing, and its calls end by limits of their own, long after: that they have not ended is told while they wait.
+func TestAStoreThatGivesNoAnswerIsToldWhileItIsWaitedFor(t *testing.T) {
+	h, begun := &health{}, time.Now()
+	at := func(after time.Duration) HealthStatus { return h.status(begun.Add(after)) }
+	h.began(userWriter, begun.Add(time.Second))
+	h.began(userFeed, begun)
+	if s := at(4 * time.Second); !s.OK || s.Error != "" || s.Since != nil || s.NoAnswer != 0 {
+		t.Errorf("while a call may still be answered: %+v", s)
+	}
+	if s := at(7 * time.Second); !s.OK || s.Error != "no answer for 7s to the question what is blocked" || s.Since == nil || !s.Since.Equal(begun) || s.NoAnswer != 7 {
+		t.Errorf("after seven seconds: %+v", s)
+	}
+	h.recovered(zerolog.Nop(), userFeed, begun.Add(8*time.Second))
+	if s := at(12 * time.Second); s.OK || s.Error != "no answer for 11s to the commit of what was read" || s.NoAnswer != 11 {
+		t.Errorf("one of two is answered: %+v", s)
+	}
+	h.failed(zerolog.Nop(), userWriter, errors.New("timed out"), begun.Add(30*time.Second))
+	if s := at(31 * time.Second); s.OK || s.Error != "timed out" || !s.Since.Equal(begun.Add(time.Second)) || s.NoAnswer != 0 {
+		t.Errorf("when it has timed out: %+v", s)
+	}
+	h.recovered(zerolog.Nop(), userWriter, begun.Add(40*time.Second))
+	if s := at(60 * time.Second); !s.OK || s.Error != "" {
+		t.Errorf("when it is back: %+v", s)
+	}
+}
+
+// What status, /readyz and the troubles say of a store that hangs.
+func TestAStoreThatHangsIsATroubleAndNotReady(t *testing.T) {
+	a, err := New(t.Context(), &config.Config{StateDir: t.TempDir()}, Options{Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	a.reading.Store(true)
+	begun := time.Now()
+	a.health.began(userFeed, begun)
+	for _, after := range []time.Duration{0, 7 * time.Second, 12 * time.Second} {
+		a.now = func() time.Time { return begun.Add(after) }
+		s := a.Status()
+		if told := len(s.Troubles) == 1 && strings.HasPrefix(s.Troubles[0].What, "store: it gives no answer for ") && s.Troubles[0].Since.Equal(begun); told != (after > 0) {
+			t.Errorf("after %s: troubles %+v", after, s.Troubles)
+		}
+		if s.Ready != (after < 10*time.Second) || s.Store.OK != s.Ready {
+			t.Errorf("after %s: ready %v, %q, store %+v", after, s.Ready, s.NotReady, s.Store)
+		}
 	}
 }

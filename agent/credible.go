@@ -11,9 +11,7 @@ import (
 
 // believed is the time as far as it can be believed, by what was read until now.
 func (a *Agent) believed() time.Time {
-	for _, at := range a.stats.LastEvents() {
-		a.clock.Heard(at)
-	}
+	a.clock.Heard(a.stats.LastEvents())
 	return a.clock.Time()
 }
 
@@ -27,8 +25,8 @@ func (a *Agent) ahead() time.Duration {
 func clockTrouble(c *clock.Clock) (t trouble.Trouble, is bool) {
 	switch by, since := c.Ahead(); {
 	case by > 0:
-		return trouble.Trouble{Since: since, What: fmt.Sprintf("clock: this host's clock is %s ahead of the time that has passed since it was last seen right, and no log line says the same: nobody is found quiet, and no record too old, by it",
-			by.Round(time.Second)), Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, this ends with the first line that a firewall logs now"}, true
+		return trouble.Trouble{Since: since, What: fmt.Sprintf("clock: this host's clock is %s ahead of the time that has passed since it was last seen right, and log lines have not said the same for ten minutes: nobody is found quiet, and no record too old, by it",
+			by.Round(time.Second)), Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, as after a stop of more than an hour, this ends by itself up to 20 minutes after all logs were read, while firewalls log (where one of several alone does, after up to two hours)"}, true
 	case by < 0:
 		return trouble.Trouble{Since: since, What: fmt.Sprintf("clock: this host's clock was set back by %s: releases come that much later", -by.Round(time.Second)),
 			Remedy: "Look at the clock (timedatectl, chronyc tracking); if it is right, reload the configuration"}, true

@@ -96,6 +96,7 @@ func (f *feed) run(ctx context.Context) error {
 	soon := time.NewTimer(time.Hour)
 	defer soon.Stop()
 	for {
+		f.health.began(userFeed, f.now())
 		if err := f.syncOnce(ctx); err != nil && ctx.Err() == nil {
 			f.health.failed(f.log, userFeed, err, f.now())
 		} else if err == nil {

@@ -303,3 +303,22 @@ func BenchmarkSnapshot(b *testing.B) {
 		f.snapshot()
 	}
 }
+
+// While the feed waits for the store, health knows since when.
+func TestTheFeedsLookIsWatched(t *testing.T) {
+	f, _ := newTestFeed(t)
+	f.heard = -1 // as if others had said something
+	asked := make(chan struct{})
+	f.hear = func(ctx context.Context) error { close(asked); <-ctx.Done(); return ctx.Err() }
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.run(ctx) }()
+	<-asked
+	if s := f.health.status(time.Now().Add(slow)); s.NoAnswer == 0 {
+		t.Errorf("a look that hangs: %+v", s)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,7 +23,38 @@ type health struct {
 	full     bool             // a full disk was shouted about
 	lost     bool             // a database that is not what it was, too
 	since    time.Time
-	failures uint64 // since the trouble began
+	failures uint64               // since the trouble began
+	calls    map[string]time.Time // who waits for an answer, and since when
+}
+
+const (
+	// slow is how long a call may take before that it has not ended is told: a commit of the largest batch takes a fraction of it.
+	slow = 5 * time.Second
+	// hung is how long until the store counts as away, whatever a call's own limit is.
+	hung = 10 * time.Second
+)
+
+// waits says what each of those waits for whose calls are watched. Others may rightly take long: migrations, searches, pruning.
+var waits = map[string]string{userWriter: "the commit of what was read", userFeed: "the question what is blocked"}
+
+// began notes that a call begins that is to be short; failed and recovered end it.
+func (h *health) began(user string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.calls == nil {
+		h.calls = make(map[string]time.Time)
+	}
+	h.calls[user] = now
+}
+
+// unanswered is the call that has waited for an answer for longest, if that is long.
+func (h *health) unanswered(now time.Time) (user string, since time.Time, is bool) {
+	for _, who := range []string{userFeed, userWriter} {
+		if at, waiting := h.calls[who]; waiting && now.Sub(at) >= slow && (!is || at.Before(since)) {
+			user, since, is = who, at, true
+		}
+	}
+	return user, since, is
 }
 
 // The users of the store, as health tells them apart.
@@ -52,9 +84,14 @@ func isLost(err error) bool {
 func (h *health) failed(log zerolog.Logger, user string, err error, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	begun, waited := h.calls[user]
+	delete(h.calls, user)
 	first := len(h.failing) == 0
 	if first {
 		h.failing, h.since, h.failures, h.full, h.lost = make(map[string]error), now, 0, false, false
+		if waited {
+			h.since = begun // a call that ends by its limit was in vain from its beginning
+		}
 	}
 	h.failing[user] = err
 	h.err = err
@@ -75,6 +112,7 @@ func (h *health) failed(log zerolog.Logger, user string, err error, now time.Tim
 func (h *health) recovered(log zerolog.Logger, user string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.calls, user)
 	if h.failing[user] == nil {
 		return
 	}
@@ -113,14 +151,22 @@ type HealthStatus struct {
 	Error    string     `json:"error,omitempty"`
 	Since    *time.Time `json:"since,omitempty"`
 	Failures uint64     `json:"failures"` // of the present trouble
+	// NoAnswer is how long a call has waited in vain that is to be short, from 5 s on, while none has failed; Since and Error are of it. From
+	// 10 s on the store is not OK.
+	NoAnswer float64 `json:"no_answer_seconds,omitempty"`
 }
 
-func (h *health) status() HealthStatus {
+func (h *health) status(now time.Time) HealthStatus {
 	lost := h.lostError()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.failing) == 0 {
-		return HealthStatus{OK: true}
+		user, since, is := h.unanswered(now)
+		if !is {
+			return HealthStatus{OK: true}
+		}
+		waited := now.Sub(since)
+		return HealthStatus{OK: waited < hung, Error: fmt.Sprintf("no answer for %s to %s", waited.Round(time.Second), waits[user]), Since: &since, NoAnswer: waited.Seconds()}
 	}
 	since, text := h.since, h.err.Error()
 	if lost != nil {

@@ -252,9 +252,20 @@ func TestAClockThatJumpsReleasesNobody(t *testing.T) {
 	wall, running = wall.Add(testReleaseAfter), running+testReleaseAfter
 	r.release()
 	r.expect("when so much time has passed", timed)
-	believed.Heard(wall)
+	line := func(at time.Time) { believed.Heard(map[string]time.Time{"fw1": at}) }
+	line(wall)
+	for range 12 {
+		wall, running = wall.Add(5*time.Second), running+5*time.Second
+		line(wall)
+	}
 	r.release()
-	r.expect("when a line says the same")
+	r.expect("when a few lines say the same", timed)
+	for range 10 {
+		wall, running = wall.Add(time.Minute), running+time.Minute
+		line(wall)
+	}
+	r.release()
+	r.expect("when lines have said the same for ten minutes")
 }
 
 func TestNobodyIsFoundQuietWhileLinesAreUnread(t *testing.T) {

@@ -294,6 +294,7 @@ func (a *Agent) read(ctx context.Context, st *store.Store, f *feed) error {
 		ReleaseAfter: a.cfg.Blacklist.ReleaseAfter, Escalation: escalation(a.cfg), Neighbours: a.cfg.Blacklist.Neighbourhood.Sources, Stats: a.stats, Attach: f.attach, Wake: f.wakeup.Wake, Logger: a.log, Now: a.now, Ahead: a.ahead,
 		Health: line.Health{
 			Insist: func(ctx context.Context, do func() error) bool { return a.insist(ctx, userStart, do) },
+			Begun:  func() { a.health.began(userWriter, a.now()) },
 			Failed: func(err error) { a.health.failed(a.log, userWriter, err, a.now()) },
 			Back:   func() { a.health.recovered(a.log, userWriter, a.now()) },
 		},

@@ -25,6 +25,8 @@ type Status struct {
 	Store         StoreStatus            `json:"store"`
 	Inputs        []line.InputStatus     `json:"inputs"`              // at most 1000, those in trouble and those behind before others
 	NotShown      int                    `json:"inputs_not_shown"`    // files beyond that
+	Files         line.FileSums          `json:"files"`               // sums over all files, shown or not
+	Unstored      int64                  `json:"lines_not_stored"`    // lines that were read and are not stored yet: they are read again if this ends
 	Resting       int                    `json:"inputs_resting"`      // files beyond inputs[].max_files that have not changed since they were read to their ends
 	Queued        int                    `json:"inputs_waiting"`      // files beyond inputs[].max_files that have something to read, and wait for their turn
 	FilesLost     uint64                 `json:"files_lost"`          // since the start: files of which lines may be lost that were not read
@@ -86,12 +88,13 @@ func (a *Agent) configuration() ConfigurationStatus {
 func (a *Agent) Status() Status {
 	now := a.now()
 	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.begun, Now: now, Inputs: []line.InputStatus{}}
-	s.Store.HealthStatus = a.health.status()
+	s.Store.HealthStatus = a.health.status(now)
 	if st := a.store.Load(); st != nil {
 		at := st.Place()
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity
 	}
 	read := a.stats.Status(now)
+	s.Files, s.Unstored = read.Files, read.Unstored
 	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {
@@ -123,7 +126,7 @@ func (a *Agent) Status() Status {
 func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 	why, since := a.lookout.Last()
 	refused := a.refused.Load()
-	away := trouble.Store(s.Store.Since, s.Store.Error)
+	away := trouble.Store(s.Store.Since, s.Store.Error, s.Store.NoAnswer > 0)
 	if t, lost := a.health.trouble(); lost {
 		away = []trouble.Trouble{t}
 	}
@@ -169,7 +172,11 @@ func (a *Agent) notReady() []string {
 	if !a.reading.Load() {
 		why = append(why, "the inputs are not open yet")
 	}
-	if h := a.health.status(); !h.OK {
+	switch h := a.health.status(a.now()); {
+	case h.OK:
+	case h.NoAnswer > 0:
+		why = append(why, "the store gives "+h.Error)
+	default:
 		why = append(why, "reading has stopped: "+h.Error)
 	}
 	return why

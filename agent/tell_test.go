@@ -22,3 +22,23 @@ func TestSilenceIsLoggedOnce(t *testing.T) {
 		t.Errorf("its beginning is logged %d times, its end %d times", begun, over)
 	}
 }
+
+// A store that gives no answer is logged when that begins; its end is not logged when it has become a store that is away.
+func TestAStoreThatGivesNoAnswerIsLogged(t *testing.T) {
+	since := time.Now()
+	hangs, away := trouble.Store(&since, "no answer for 7s", true), trouble.Store(&since, "timed out", false)
+	for _, c := range []struct {
+		then []trouble.Trouble
+		over int
+	}{{nil, 1}, {away, 0}} {
+		var log lockedBuffer
+		var now Status
+		teller := &teller{status: func() Status { return now }, log: zerolog.New(&log)}
+		for _, now.Troubles = range [][]trouble.Trouble{hangs, hangs, c.then, nil} {
+			teller.tellOnce()
+		}
+		if begun, over := log.count("store: it gives no answer"), log.count("over: "); begun-over != 1 || over != c.over {
+			t.Errorf("then %v: told %d times, and its end %d times", c.then, begun, over)
+		}
+	}
+}

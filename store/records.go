@@ -272,7 +272,17 @@ func (s *Store) Unseen(ctx context.Context, f RecordFilter) (list []Unseen, err 
 		return nil, s.failed("look for what records have", err)
 	}
 	for _, t := range f.textFilters() {
-		if t.stars {
+		if t.stars { // there may be very many, and strangers choose them
+			for _, value := range t.want {
+				n := 0
+				err := s.Records(ctx, RecordFilter{Since: f.Since, Until: f.Until, User: []string{value}, Limit: 1}, func(*Record) error { n++; return nil })
+				if err != nil {
+					return nil, err
+				}
+				if n == 0 {
+					list = append(list, Unseen{t.columns[0], value, nil})
+				}
+			}
 			continue
 		}
 		seen := make(map[string]string) // by lower case

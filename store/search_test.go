@@ -197,10 +197,10 @@ func TestUnseen(t *testing.T) {
 			{Time: at, Action: "deny", FromZone: "untrust", ToZone: "dmz", SrcUser: "anna"}, {Time: at, Action: "Drop"},
 			{Time: at.Add(-time.Hour), Action: "allow"}, {Time: at.Add(time.Hour), Action: "reset-both"},
 		}})
-		f := RecordFilter{Since: at, Until: at.Add(time.Minute), Action: []string{"drop", "DENY", "allow", ""}, Zone: []string{"DMZ", "trust"}, User: []string{"bob"}, Rule: []string{"x"}}
+		f := RecordFilter{Since: at, Until: at.Add(time.Minute), Action: []string{"drop", "DENY", "allow", ""}, Zone: []string{"DMZ", "trust"}, User: []string{"bob", "ANNA", "a*", "b*"}, Rule: []string{"x"}}
 		got, err := s.Unseen(context.Background(), f)
 		must(t, err)
-		equal(t, "unseen", got, []Unseen{{"action", "allow", []string{"Drop", "deny"}}, {"rule", "x", []string{}}, {"from_zone", "trust", []string{"dmz", "untrust"}}})
+		equal(t, "unseen", got, []Unseen{{"src_user", "bob", nil}, {"src_user", "b*", nil}, {"action", "allow", []string{"Drop", "deny"}}, {"rule", "x", []string{}}, {"from_zone", "trust", []string{"dmz", "untrust"}}})
 		// What a login has there is found, and not offered as what a session has.
 		commit(t, s, &Batch{Records: []Record{{Time: at, Type: "TRAFFIC", Application: "ssl", SessionEndReason: "aged-out"}, {Time: at, Type: "SYSTEM", Application: "LDAP", SessionEndReason: "invalid password"}}})
 		got, err = s.Unseen(context.Background(), RecordFilter{Since: at, Until: at.Add(time.Minute), Application: []string{"ssh", "ldap"}, EndReason: []string{"aged"}})

@@ -3,6 +3,7 @@
 package clock
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,20 +11,41 @@ import (
 // Tolerance is by how much a clock may be set, and still be believed at once.
 const Tolerance = time.Hour
 
+const (
+	// Patience is for how long log lines have to say the same, by the monotonic clock, before they are believed; alone is for how long where
+	// only one of several sources has any.
+	Patience = 10 * time.Minute
+	alone    = time.Hour
+	// turns is at how many moments they have to, with turnEvery between them: a few lines of a moment are easily forged, or wrong.
+	turns     = 5
+	turnEvery = time.Minute
+)
+
 // A Clock is what can be believed of the host's clock. It goes on as long as time has passed by the host's monotonic clock, which nobody
 // sets. Where the host's clock is further ahead, because it was set or because the program did not run, it follows only as far as
-// the newest event has come that the firewalls logged: they have clocks of their own. It is never ahead of the host's clock.
+// the events have come that the firewalls log, which have clocks of their own: half of those that log anything, for as long as Patience.
+// After a stop that is so within twice Patience of the time at which all was read. It is never ahead of the host's clock.
 //
 // It is safe for concurrent use.
 type Clock struct {
 	read func() (wall time.Time, running time.Duration)
 
 	mu       sync.Mutex
-	running  time.Duration // when it was read last
-	believed time.Time     // then
-	ahead    time.Duration // by how much the host's clock was further, then, beyond Tolerance; below 0: it was behind
-	since    time.Time     // by the host's clock: since when that is so
-	agreed   bool          // a firewall logged an event at the time that the host's clock had
+	running  time.Duration        // when it was read last
+	believed time.Time            // then
+	ahead    time.Duration        // by how much the host's clock was further, then, beyond Tolerance; below 0: it was behind
+	since    time.Time            // by the host's clock: since when that is so
+	agreed   bool                 // a firewall logged an event at the time that the host's clock had, and that was believed
+	newest   map[string]time.Time // the newest event of each source when it was last heard
+	course   course
+}
+
+// A course is what the sources have said in one go while the host's clock was ahead.
+type course struct {
+	begun, turned time.Duration // by the monotonic clock; turned: when the last turn was
+	turns         int
+	said          map[string]time.Time // the newest event of each source that had one in it
+	least         time.Duration        // by how much, at least, their events were ahead of what was believed
 }
 
 // New makes a clock. read gives the host's clock, and its monotonic clock since some moment. At first all is believed.
@@ -42,16 +64,55 @@ func (c *Clock) Resume(last time.Time) {
 	c.step()
 }
 
-// Heard tells of an event that was logged by now, the newest of a firewall. One that is later than the host's clock proves nothing: the
-// firewall's is wrong.
-func (c *Clock) Heard(event time.Time) {
+// Heard tells of the newest event of each source that has logged any by now; newest is the clock's from then on. One that is later than
+// the host's clock proves nothing: the firewall's is wrong.
+func (c *Clock) Heard(newest map[string]time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	wall := c.step()
-	c.agreed = c.agreed || event.Sub(wall).Abs() <= Tolerance
-	if event.After(c.believed) && event.Sub(wall) <= Tolerance {
-		c.believed = event
+	wall, before := c.step(), c.newest
+	c.newest = newest
+	if c.ahead <= 0 {
+		c.course = course{}
 	}
+	news := false
+	for source, event := range newest {
+		c.agreed = c.agreed || c.ahead == 0 && event.Sub(wall).Abs() <= Tolerance
+		if was, known := before[source]; c.ahead <= 0 || known && was.Equal(event) || event.Sub(wall) > Tolerance {
+			continue
+		}
+		if c.course.said == nil {
+			c.course = course{begun: c.running, turned: c.running - turnEvery, said: make(map[string]time.Time), least: c.ahead}
+		}
+		c.course.said[source], news = event, true
+	}
+	if news {
+		c.goOn()
+	}
+}
+
+// goOn takes in what the sources say now, and believes at the end of a course what they said all along.
+func (c *Clock) goOn() {
+	u := &c.course
+	var said []time.Time
+	for _, event := range u.said {
+		said = append(said, event)
+	}
+	slices.SortFunc(said, time.Time.Compare)
+	u.least = min(u.least, said[(len(said)-1)/2].Sub(c.believed))
+	if c.running-u.turned >= turnEvery {
+		u.turned, u.turns = c.running, u.turns+1
+	}
+	long := Patience
+	if len(u.said) == 1 && len(c.newest) > 1 {
+		long = alone
+	}
+	if c.running-u.begun < long || u.turns < turns {
+		return
+	}
+	if u.least > 0 {
+		c.believed = c.believed.Add(u.least)
+	}
+	c.course = course{}
 	c.step()
 }
 
@@ -65,7 +126,7 @@ func (c *Clock) Time() time.Time {
 	return c.believed
 }
 
-// Agreed tells whether a firewall has logged an event at the time that the host's clock had, and that was not set back since. Else it may
+// Agreed tells whether a firewall has logged an event at the time that the host's clock had, while that was believed, and that it was not set back since. Else it may
 // be far behind, as one without a battery is at the start, and what looks as if it were in the future is not.
 func (c *Clock) Agreed() bool {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -45,14 +46,21 @@ func TestAClockThatIsSet(t *testing.T) {
 	if want := begun.Add(38*day + Tolerance); !since.Equal(want) {
 		t.Errorf("ahead since %s, want %s", since, want)
 	}
-	c.Heard(begun.Add(4 * day))
-	expect("an old event is heard", begun.Add(4*day+Tolerance), 35*day)
-	c.Heard(begun.Add(10*day + Tolerance))
-	expect("an event half-way is heard", begun.Add(10*day+Tolerance), 29*day)
-	c.Heard(begun.Add(1000 * day))
-	expect("an event of the future is heard", begun.Add(10*day+Tolerance), 29*day)
-	c.Heard(h.wall.Add(Tolerance))
-	expect("an event of now, by a clock that is a little ahead", h.wall, 0)
+	log := func(by time.Duration) { // for half an hour, by a clock that differs by this
+		for range 30 {
+			h.pass(time.Minute)
+			c.Heard(map[string]time.Time{"fw1": h.wall.Add(by)})
+		}
+		begun = begun.Add(30 * time.Minute)
+	}
+	log(-35 * day)
+	expect("old events are heard", begun.Add(4*day+Tolerance), 35*day)
+	log(-29 * day)
+	expect("events half-way are heard", begun.Add(10*day+Tolerance), 29*day)
+	log(1000 * day)
+	expect("events of the future are heard", begun.Add(10*day+Tolerance), 29*day)
+	log(Tolerance)
+	expect("events of now, by a clock that is a little ahead", h.wall, 0)
 	h.wall = h.wall.Add(-35 * day)
 	expect("set back by 35 days", h.wall, -35*day)
 	h.wall = h.wall.Add(35 * day)
@@ -75,9 +83,58 @@ func TestATimeWithoutTheProgram(t *testing.T) {
 	if by, _ := c.Ahead(); by != 10*day || !c.Time().Equal(begun.Add(-10*day)) {
 		t.Errorf("ahead by %s after ten days' stop: %s", by, c.Time())
 	}
-	c.Heard(begun.Add(-time.Minute))
-	if by, _ := c.Ahead(); by != 0 || !c.Time().Equal(begun) {
-		t.Errorf("ahead by %s when events are heard: %s", by, c.Time())
+	// What was logged meanwhile is read within a few minutes, then what comes now.
+	for i := range 22 {
+		c.Heard(map[string]time.Time{"fw1": h.wall.Add(-10*day + min(10, time.Duration(i+1)*2)*day)})
+		h.pass(time.Minute)
+	}
+	if by, _ := c.Ahead(); by != 0 || !c.Time().Equal(h.wall) {
+		t.Errorf("ahead by %s when events were heard for twenty minutes: %s", by, c.Time())
+	}
+}
+
+// Whether a clock that was set ahead by 35 days is believed, by what the sources log. Each step is ten seconds.
+func TestAFewLinesMakeNoClockRight(t *testing.T) {
+	const right, wrong = 0, -35 * day // of a source, compared with the host's clock
+	type logs map[string]time.Duration
+	for _, c := range []struct {
+		name  string
+		steps int
+		says  func(step int) logs
+		want  bool
+	}{
+		{"nobody logs", 1000, func(int) logs { return nil }, false},
+		{"one line", 1000, func(step int) logs { return map[bool]logs{true: {"a": right}}[step == 1] }, false},
+		{"lines for a minute", 1000, func(step int) logs { return map[bool]logs{true: {"a": right}}[step < 7] }, false},
+		{"lines for nine minutes", 54, func(int) logs { return logs{"a": right} }, false},
+		{"lines for ten minutes", 61, func(int) logs { return logs{"a": right} }, true},
+		{"a line each quarter of an hour", 1000, func(step int) logs { return map[bool]logs{true: {"a": right}}[step%90 == 0] }, true},
+		{"four lines, an hour apart", 1500, func(step int) logs { return map[bool]logs{true: {"a": right}}[step%360 == 0 && step < 1440] }, false},
+		{"one of two for half an hour", 180, func(step int) logs {
+			return map[bool]logs{true: {"a": right, "b": wrong}, false: {"a": right}}[step == 0]
+		}, false},
+		{"one of two for ever, and the other has stopped", 1000, func(step int) logs {
+			return map[bool]logs{true: {"a": right, "b": wrong}, false: {"a": right}}[step == 0]
+		}, true},
+		{"two that do not agree", 1000, func(int) logs { return logs{"a": right, "b": wrong} }, false},
+		{"two of three", 200, func(int) logs { return logs{"a": right, "b": wrong, "c": right} }, true},
+		{"one of three", 1000, func(int) logs { return logs{"a": right, "b": wrong, "c": wrong} }, false},
+		{"true lines now and then among others", 1000, func(step int) logs { return logs{"a": map[bool]time.Duration{true: wrong, false: right}[step%30 == 0]} }, false},
+	} {
+		h := newHost()
+		clock := New(h.read)
+		h.wall = h.wall.Add(35 * day)
+		newest := make(map[string]time.Time)
+		for step := range c.steps {
+			for source, by := range c.says(step) {
+				newest[source] = h.wall.Add(by)
+			}
+			clock.Heard(maps.Clone(newest))
+			h.pass(10 * time.Second)
+		}
+		if by, _ := clock.Ahead(); (by == 0) != c.want {
+			t.Errorf("%s: ahead by %s", c.name, by)
+		}
 	}
 }
 
@@ -98,7 +155,7 @@ func TestWhatIsBelieved(t *testing.T) {
 				h.wall = h.wall.Add(time.Duration(spans.Draw(t, "set by")))
 			case 2:
 				event := h.wall.Add(time.Duration(spans.Draw(t, "heard")))
-				c.Heard(event)
+				c.Heard(map[string]time.Time{rapid.SampledFrom([]string{"a", "b"}).Draw(t, "source"): event})
 				if event.After(bound) {
 					bound = event
 				}

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Harmless writes out what would drive a terminal or turn its text round, as JSON does: control characters, the bidirectional
-// controls, and the two line separators of Unicode. What is no UTF-8 becomes U+FFFD, for a terminal may take its bytes for control
+// Harmless writes out what would drive a terminal, turn its text round, or stand in it unseen, as JSON does: control characters, the
+// bidirectional controls, the two line separators of Unicode, and what has no width and no look, so that two names that differ look it. What is no UTF-8 becomes U+FFFD, for a terminal may take its bytes for control
 // characters. Strangers choose parts of log lines.
 func Harmless(s string) string {
 	if strings.IndexFunc(s, drives) < 0 && utf8.ValidString(s) {
@@ -26,19 +27,25 @@ func Harmless(s string) string {
 
 func writeHarmless(b *strings.Builder, r rune) {
 	if drives(r) {
-		fmt.Fprintf(b, `\u%04x`, r)
+		for _, half := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(b, `\u%04x`, half)
+		}
 		return
 	}
 	b.WriteRune(r)
 }
 
-// drives says whether a character does something to a terminal beside being shown. All of them have four hexadecimal digits.
+// drives says whether a character does something to a terminal beside being shown, or is not to be seen.
 func drives(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r < ' ' || r == 0x7f
 	}
-	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+	return r < 0xa0 || r == '\u2028' || r == '\u2029' || unicode.In(r, unseen...) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
 }
+
+// unseen are the characters of format, those that control the direction among them, and others that nothing is shown for; signs of Arabic
+// and of Syriac that are to be seen are among the first.
+var unseen = []*unicode.RangeTable{unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector}
 
 // A Guard passes text on to where a person or a program reads it, as Harmless leaves it, lines and tabs aside. JSON stays what it is:
 // there, these characters only stand within strings, and mean the same written out. It is safe for concurrent use, as the file behind it is.

@@ -12,14 +12,18 @@ import (
 
 func TestHarmless(t *testing.T) {
 	for given, want := range map[string]string{
-		"plain, é, 日本, 💥 \"x\" \\":    "plain, é, 日本, 💥 \"x\" \\",
-		"\x1b[2J":                     `\u001b[2J`,
-		"a\tb\nc\x7f":                 `a\u0009b\u000ac\u007f`,
-		"\u009b31m":                   `\u009b31m`,
-		"\x9b31m":                     "\ufffd31m",
-		"user\u202egnp.exe":           `user\u202egnp.exe`,
-		"\u2066a\u2069 \u200fb\u061c": `\u2066a\u2069 \u200fb\u061c`,
-		"a\u2028b\u2029":              `a\u2028b\u2029`,
+		"plain, é, 日本, 💥 \"x\" \\":      "plain, é, 日本, 💥 \"x\" \\",
+		"\x1b[2J":                       `\u001b[2J`,
+		"a\tb\nc\x7f":                   `a\u0009b\u000ac\u007f`,
+		"\u009b31m":                     `\u009b31m`,
+		"\x9b31m":                       "\ufffd31m",
+		"user\u202egnp.exe":             `user\u202egnp.exe`,
+		"\u2066a\u2069 \u200fb\u061c":   `\u2066a\u2069 \u200fb\u061c`,
+		"a\u2028b\u2029":                `a\u2028b\u2029`,
+		"ad\u200bmin\u2060\u00ad\ufeff": `ad\u200bmin\u2060\u00ad\ufeff`,
+		"a\u200d\u200cb\u034f\ufe0f":    `a\u200d\u200cb\u034f\ufe0f`,
+		"a\U000e0041\u3164":             `a\udb40\udc41\u3164`,
+		"\u0600\u0661, e\u0301":         "\u0600\u0661, e\u0301",
 	} {
 		if got := Harmless(given); got != want {
 			t.Errorf("%q becomes %q, want %q", given, got, want)
@@ -31,7 +35,7 @@ func TestHarmless(t *testing.T) {
 // same as in one piece.
 func TestGuardInPieces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringOf(rapid.SampledFrom([]rune{'a', 'é', '日', '💥', '\n', '\t', 0x1b, 0x9b, 0x202e, 0x2028})).Draw(t, "text")
+		text := rapid.StringOf(rapid.SampledFrom([]rune{'a', 'é', '日', '💥', '\n', '\t', 0x1b, 0x9b, 0x202e, 0x2028, 0x200b, 0xe0041})).Draw(t, "text")
 		if rapid.Bool().Draw(t, "not UTF-8") {
 			text += "\xff\x9b" + text
 		}
@@ -57,7 +61,7 @@ func TestGuardInPieces(t *testing.T) {
 }
 
 func TestGuardLeavesJSONAsItIs(t *testing.T) {
-	const user = "a\x1b\u009b\u202eb\u2028\n\"\\é"
+	const user = "a\x1b\u009b\u202eb\u200b\U000e0041\u2028\n\"\\é"
 	var out strings.Builder
 	if err := json.NewEncoder(NewGuard(&out)).Encode(user); err != nil {
 		t.Fatal(err)

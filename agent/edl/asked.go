@@ -195,7 +195,7 @@ func (s *Server) checkAddress(remote string, said bool) {
 // certStatus says what the certificate is good for.
 func (s *Server) certStatus(st *Status) {
 	st.CertNames, st.Asked = []string{}, []Asked{}
-	st.CertNotAfter, st.CertError = s.certs.state()
+	st.CertNotBefore, st.CertNotAfter, st.CertError = s.certs.state()
 	now, current := s.now(), s.certs.current.Load()
 	if err := validAt(current, now); err != nil {
 		st.CertInvalid = err.Error()

@@ -129,14 +129,14 @@ func (c *certificates) usable(now time.Time) (*tls.Certificate, error) {
 	return current, nil
 }
 
-func (c *certificates) state() (notAfter time.Time, failed string) {
+func (c *certificates) state() (notBefore, notAfter time.Time, failed string) {
 	if text := c.failed.Load(); text != nil {
 		failed = *text
 	}
 	if current := c.current.Load(); current != nil {
-		notAfter = current.Leaf.NotAfter
+		notBefore, notAfter = current.Leaf.NotBefore, current.Leaf.NotAfter
 	}
-	return notAfter, failed
+	return notBefore, notAfter, failed
 }
 
 // validAt looks at the leaf only: which of the certificates above it a client uses is the client's choice.

@@ -37,12 +37,13 @@ type Status struct {
 	Saved     time.Time `json:"saved"`      // when the last good list was last written by this process; zero: not yet
 	SaveError string    `json:"save_error"` // why the last attempt failed; "" if it did not
 
-	CertNotAfter time.Time `json:"cert_not_after"` // end of the served certificate's validity
-	CertError    string    `json:"cert_error"`     // why no newer certificate could be had; "" if all is well
-	CertInvalid  string    `json:"cert_invalid"`   // why the certificate is not valid now, and connections are closed; "" if it is
-	CertNames    []string  `json:"cert_names"`     // for which it is valid; at most 20
-	CertLacks    string    `json:"cert_lacks"`     // of Options.Hosts, one for which it is not; "" if there is none
-	CAFile       string    `json:"ca_file"`        // the CA to import on the firewalls; "" with an own CertFile
+	CertNotBefore time.Time `json:"cert_not_before"` // beginning of the served certificate's validity
+	CertNotAfter  time.Time `json:"cert_not_after"`  // its end
+	CertError     string    `json:"cert_error"`      // why no newer certificate could be had; "" if all is well
+	CertInvalid   string    `json:"cert_invalid"`    // why the certificate is not valid now, and connections are closed; "" if it is
+	CertNames     []string  `json:"cert_names"`      // for which it is valid; at most 20
+	CertLacks     string    `json:"cert_lacks"`      // of Options.Hosts, one for which it is not; "" if there is none
+	CAFile        string    `json:"ca_file"`         // the CA to import on the firewalls; "" with an own CertFile
 }
 
 // Client is one address that fetched.

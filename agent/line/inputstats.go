@@ -156,11 +156,12 @@ func (s *Stats) allInputs() []*inputStats {
 	return slices.Clone(s.order)
 }
 
-// LastEvents gives, of each input that had one, the time of the last record.
-func (s *Stats) LastEvents() (times []time.Time) {
+// LastEvents gives, of each input that had one, the time of the last record; of files that differ in their date alone that of the one read last.
+func (s *Stats) LastEvents() map[string]time.Time {
+	times, read := make(map[string]time.Time), make(map[string]int64)
 	for _, in := range s.allInputs() {
-		if at := unixNano(in.lastEvent.Load()); at != nil {
-			times = append(times, *at)
+		if at := unixNano(in.lastEvent.Load()); at != nil && in.lastRead.Load() >= read[in.series] {
+			times[in.series], read[in.series] = *at, in.lastRead.Load()
 		}
 	}
 	return times
@@ -203,6 +204,7 @@ func (in *inputStats) publish(st tail.Status, now time.Time) {
 	}
 	in.tail = st
 	in.mu.Unlock()
+	in.heard(st.Written, now) // what is stored with its position may be older, and be that until there is another line
 }
 
 // trouble gives why the path cannot be read, or only in part, and since when; nil: it can.

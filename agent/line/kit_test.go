@@ -103,7 +103,7 @@ func testOptions(t testing.TB, st *store.Store, pattern string) Options {
 				}
 				return true
 			},
-			Failed: func(err error) { t.Error(err) }, Back: func() {},
+			Begun: func() {}, Failed: func(err error) { t.Error(err) }, Back: func() {},
 		},
 	}
 }

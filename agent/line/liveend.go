@@ -14,6 +14,7 @@ func (l *Live) taken(lane *lane, p *parsed, now time.Time) {
 		l.batch.begun = now
 	}
 	l.batch.lines++
+	l.opts.Stats.unstored.Add(1)
 	l.files.take(lane, p)
 	if p.cut {
 		lane.live.stats.cut.Add(1)

@@ -41,8 +41,9 @@ type Options struct {
 // Health is told how the store does, and has what a start needs of it tried until it succeeds.
 type Health struct {
 	Insist func(ctx context.Context, do func() error) bool // false: ctx ended first
-	Failed func(error)                                     // a commit failed
-	Back   func()                                          // a commit succeeded
+	Begun  func()                                          // a commit begins
+	Failed func(error)                                     // it failed
+	Back   func()                                          // it succeeded
 }
 
 // A Change tells the engine that an address is, or is no longer, on the blacklist.

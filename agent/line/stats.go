@@ -2,6 +2,7 @@ package line
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,7 +23,8 @@ type Stats struct {
 	since    int64 // of knownSince
 	rate     rate
 	lastSave time.Time
-	stored   uint64 // records committed
+	stored   uint64       // records committed
+	unstored atomic.Int64 // lines read and not committed
 	crowds   []Crowd
 	lost     uint64
 	former   map[string]*inputStats // of the stats that these go on with, until their files are found again
@@ -81,6 +83,7 @@ func (s *Stats) committed(b *batch, took time.Duration) {
 	now := time.Now()
 	s.lastSave = now
 	s.stored += uint64(len(b.Records))
+	s.unstored.Add(-int64(b.lines))
 	s.rate.add(b.lines, now)
 }
 

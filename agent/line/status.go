@@ -14,8 +14,10 @@ import (
 
 // Status is how far the line is.
 type Status struct {
-	Inputs     []InputStatus    // at most 1000, those in trouble and those behind before others
+	Inputs     []InputStatus    // at most 1000, those in trouble and those behind before others, then the newest
 	NotShown   int              // files beyond that
+	Files      FileSums         // of all of them
+	Unstored   int64            // lines that were read and are not stored yet
 	Crowds     []Crowd          // inputs with more files than are followed at once
 	Lost       uint64           // files, since the start, of which lines may be lost that were not read
 	Heard      []silence.Status // of each input, in the order of the configuration; empty before they are opened
@@ -43,6 +45,35 @@ type InputStatus struct {
 	ErrorSince *time.Time `json:"error_since,omitempty"`
 	Error      string     `json:"error,omitempty"`
 	Clock      string     `json:"clock,omitempty"` // what is wrong with the times of the file
+}
+
+// FileSums are sums over all files that are followed, or were lately, shown or not.
+type FileSums struct {
+	Files     int    `json:"files"`
+	Lines     uint64 `json:"lines"` // this and the next four as in InputStatus
+	Records   uint64 `json:"records"`
+	Ignored   uint64 `json:"ignored"`
+	Bad       uint64 `json:"bad"`
+	Cut       uint64 `json:"cut"`
+	Behind    int64  `json:"behind_bytes"`
+	InTrouble int    `json:"in_trouble"` // files that cannot be read, or only in part, or whose times are wrong
+	Silent    int    `json:"silent"`
+}
+
+func sumsOf(inputs []InputStatus) (s FileSums) {
+	s.Files = len(inputs)
+	for i := range inputs {
+		in := &inputs[i]
+		s.Lines, s.Records, s.Ignored, s.Bad, s.Cut = s.Lines+in.Lines, s.Records+in.Records, s.Ignored+in.Ignored, s.Bad+in.Bad, s.Cut+in.Cut
+		s.Behind += in.Behind
+		if in.Error != "" || in.Clock != "" {
+			s.InTrouble++
+		}
+		if in.Silent != nil {
+			s.Silent++
+		}
+	}
+	return s
 }
 
 // DetectStatus is the state of the engine.
@@ -89,6 +120,7 @@ func (s *Stats) Status(now time.Time) Status {
 		byInput[in.input] = append(byInput[in.input], file)
 	}
 	out.Heard = s.silences(byInput, now, &out.Inputs)
+	out.Files, out.Unstored = sumsOf(out.Inputs), s.unstored.Load()
 	out.Inputs, out.NotShown = foremost(out.Inputs)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +165,7 @@ func (s *Stats) troubles() []trouble {
 	return all
 }
 
-// foremost leaves out of many files those that are read without trouble and to their ends.
+// foremost leaves out of many files those that are read without trouble and to their ends, those first that had a line longest ago.
 func foremost(inputs []InputStatus) (shown []InputStatus, left int) {
 	if len(inputs) <= mostInputs {
 		return inputs, 0
@@ -147,7 +179,15 @@ func foremost(inputs []InputStatus) (shown []InputStatus, left int) {
 		}
 		return 2
 	}
-	slices.SortStableFunc(inputs, func(a, b InputStatus) int { return cmp.Compare(rank(&a), rank(&b)) })
+	read := func(in *InputStatus) time.Time {
+		if in.LastRead == nil {
+			return time.Time{}
+		}
+		return *in.LastRead
+	}
+	slices.SortStableFunc(inputs, func(a, b InputStatus) int {
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), read(&b).Compare(read(&a)))
+	})
 	return inputs[:mostInputs], len(inputs) - mostInputs
 }
 

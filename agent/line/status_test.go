@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"activedefense/agent/tail"
+	"activedefense/detect"
 	"activedefense/store"
 )
 
@@ -27,12 +28,21 @@ func TestStatusOfVeryManyFilesIsBounded(t *testing.T) {
 			in.publish(tail.Status{Behind: 7}, time.Now())
 		}
 	}
+	for i, in := range stats.allInputs() {
+		in.recorded(&detect.Event{Time: noon}, noon)
+		if i == files-4 {
+			in.recorded(&detect.Event{Time: noon}, noon.Add(time.Second))
+		}
+	}
 	s := stats.Status(time.Now())
+	if want := (FileSums{Files: files, Lines: files + 1, Records: files + 1, Behind: 7, InTrouble: 2}); s.Files != want {
+		t.Errorf("the sums are %+v, want %+v", s.Files, want)
+	}
 	if len(s.Inputs) != mostInputs || s.NotShown != files-mostInputs {
 		t.Fatalf("%d files, %d not shown", len(s.Inputs), s.NotShown)
 	}
-	if s.Inputs[0].Clock == "" || s.Inputs[1].Error == "" || s.Inputs[2].Behind != 7 || s.Inputs[3].Path != "/logs/00000.log" {
-		t.Errorf("the first are %+v", s.Inputs[:4])
+	if s.Inputs[0].Clock == "" || s.Inputs[1].Error == "" || s.Inputs[2].Behind != 7 || s.Inputs[3].Path != fmt.Sprintf("/logs/%05d.log", files-4) || s.Inputs[4].Path != "/logs/00000.log" {
+		t.Errorf("the first are %+v", s.Inputs[:5])
 	}
 }
 
@@ -90,6 +100,35 @@ func TestSilenceIsRememberedOverARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("when its file is gone", time.Hour)
+}
+
+// A line ends a silence at once, also one that was written since its folder was looked at.
+func TestALineEndsASilence(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fw.log")
+	now := time.Now()
+	old := now.Add(-time.Hour)
+	line := record{at: now, src: "203.0.113.7", dst: "198.51.100.1", port: 22}.String() + "\n"
+	if err := errors.Join(os.WriteFile(path, []byte(line), 0o600), os.Chtimes(path, old, old)); err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(t, newTestStore(t), path)
+	o.Inputs[0].SilentAfter = time.Minute
+	o.Now = func() time.Time { return now }
+	l := openTestLive(t, o)
+	l.refresh(t.Context())
+	write(t, path, line)
+	if err := l.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.seal()
+	for range 2 {
+		now = now.Add(time.Second)
+		l.publish()
+		l.refresh(t.Context())
+	}
+	if s := o.Stats.Status(now); s.Inputs[0].Lines != 2 || s.Inputs[0].Silent != nil || !s.Heard[0].Since.IsZero() {
+		t.Errorf("after a line: %+v, %+v", s.Inputs, s.Heard)
+	}
 }
 
 // Nothing is known to be silent of which there is more to read, or which cannot be read.

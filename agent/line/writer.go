@@ -42,6 +42,7 @@ func (w *writer) run(ctx, stopping context.Context) error {
 func (w *writer) commit(ctx, stopping context.Context, b *batch) bool {
 	for try := 0; ; try++ {
 		begun := w.now()
+		w.health.Begun()
 		result, err := w.store.Commit(ctx, &b.Batch)
 		if err == nil {
 			w.stats.committed(b, w.now().Sub(begun))

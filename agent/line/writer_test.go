@@ -57,3 +57,40 @@ func TestVerdictsShareATransactionWhileTheWriterIsBusy(t *testing.T) {
 		t.Errorf("while the writer is busy, %d verdicts and %d records wait for the next transaction", n, len(l.batch.Records))
 	}
 }
+
+// Whoever watches the store knows of a commit while it lasts.
+func TestACommitIsWatched(t *testing.T) {
+	st := newTestStore(t)
+	var said []string
+	w := &writer{store: st, stats: NewStats(), wake: func() {}, now: time.Now, health: Health{
+		Begun: func() { said = append(said, "begun") }, Failed: func(err error) { said = append(said, err.Error()) }, Back: func() { said = append(said, "back") }}}
+	if !w.commit(t.Context(), t.Context(), newBatch()) || len(said) != 2 || said[0] != "begun" || said[1] != "back" {
+		t.Errorf("it is told %q", said)
+	}
+}
+
+// Lines that were read and are not stored are counted until they are.
+func TestLinesAreCountedUntilTheyAreStored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fw1.log")
+	text := "no record\n"
+	for i := range 11 {
+		text += record{at: noon, src: fmt.Sprintf("203.0.113.%d", 1+i), dst: "198.51.100.1", port: 22}.String() + "\n"
+	}
+	write(t, path, text)
+	o := testOptions(t, newTestStore(t), path)
+	l := openTestLive(t, o)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	l.refresh(ctx)
+	if err := l.drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := o.Stats.Status(noon).Unstored; n != 12 {
+		t.Errorf("%d lines are not stored, of 12 that were read", n)
+	}
+	l.seal()
+	w := &writer{store: o.Store, stats: o.Stats, wake: o.Wake, health: o.Health, log: o.Logger, now: o.Now}
+	if !w.commit(ctx, ctx, l.batch) || o.Stats.Status(noon).Unstored != 0 {
+		t.Errorf("%d lines are not stored, of none", o.Stats.Status(noon).Unstored)
+	}
+}

@@ -94,6 +94,7 @@ type Members struct {
 	list  []store.Member
 	read  time.Time // when list was; zero: never
 	since map[int64]begun
+	self  begun // of this agent, by itself
 }
 
 // begun is since when a member is seen in a state.
@@ -188,6 +189,9 @@ func (m *Members) Status() []Status {
 	defer m.mu.Unlock()
 	for i := range m.list {
 		s := Of(&m.list[i], m.opts.Now().Sub(m.read))
+		if s.Self {
+			m.own(&s)
+		}
 		switch {
 		case s.State == Unknown:
 			s.Since = m.read
@@ -197,6 +201,18 @@ func (m *Members) Status() []Status {
 		all = append(all, s)
 	}
 	return all
+}
+
+// own has an agent say of itself what it knows: its last sign of life may be old, while the database is away.
+func (m *Members) own(s *Status) {
+	s.State, s.Behind = OK, m.opts.Behind()
+	if s.Behind != "" {
+		s.State = Behind
+	}
+	if m.self.state != s.State {
+		m.self = begun{s.State, m.opts.Now()}
+	}
+	s.Since = m.self.at
 }
 
 // Waits says, from the database, for which others nobody may be found quiet: what they have not read may be activity. Empty: for none.

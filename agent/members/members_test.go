@@ -83,7 +83,11 @@ func TestOneThatComesBackIsAMemberAgain(t *testing.T) {
 	if again := once(); again.Since != first.Since {
 		t.Errorf("it is behind since %s, and not since %s", again.Since, first.Since)
 	}
+	// Of itself it knows, whatever the database was told last.
 	behind = ""
+	if now := m.Status()[0]; now.State != OK || now.Behind != "" || now.Since.Equal(first.Since) {
+		t.Errorf("before it has said so it is %+v", now)
+	}
 	if now := once(); now.State != OK || now.Since.Equal(first.Since) {
 		t.Errorf("then %+v", now)
 	}

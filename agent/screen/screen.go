@@ -132,7 +132,10 @@ func (v *view) head(w io.Writer) error {
 		}
 	}
 	store := "ok"
-	if !v.Store.OK {
+	switch {
+	case v.Store.NoAnswer > 0:
+		store = v.Store.Error
+	case !v.Store.OK:
 		store = fmt.Sprintf("UNAVAILABLE since %s: %s", display.LocalTimeOrNone(v.Store.Since), v.Store.Error)
 	}
 	if v.Store.Kind != "" {

@@ -60,6 +60,8 @@ func large() *agent.Status {
 		}
 		s.Inputs = append(s.Inputs, in)
 	}
+	s.Files = line.FileSums{Files: 9000, Lines: 180000, Bad: 7, Behind: 2048, InTrouble: 1, Silent: 1} // of more than have rows
+	s.NotShown = 8800
 	for i := range 9 {
 		s.Troubles = append(s.Troubles, trouble.Trouble{Since: *ago(time.Hour), What: fmt.Sprintf("firewall-down: FW-%02d cannot be brought level", i), Remedy: strings.Repeat("look there ", 20)})
 		s.BadLines = append(s.BadLines, line.BadLine{Time: noon, Path: "/l/000.log", Error: "no", Line: "<bad>"})
@@ -80,7 +82,7 @@ func TestStatusFitsAScreen(t *testing.T) {
 				t.Errorf("%v: a line of %d: %s", size, utf8.RuneCountInString(l), l)
 			}
 		}
-		for _, want := range []string{"\nTROUBLE    firewall-down: FW-00", "200 files: 1 in trouble, 1 silent; 200,000 lines", "40 firewalls: 1 down, 39 up; 4,000 addresses held",
+		for _, want := range []string{"\nTROUBLE    firewall-down: FW-00", "9,000 files: 1 in trouble, 1 silent; 180,000 lines, 7 bad; 2.0 KiB behind\n", "40 firewalls: 1 down, 39 up; 4,000 addresses held",
 			"policies of 40 firewalls: 1 unknown, 39 pass", "more: --all", "\n/l/150.log", "\n/l/100.log", "\nFW-30 ", "UNKNOWN"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%v: %q is missing:\n%s", size, want, text)
@@ -218,5 +220,20 @@ func TestWhatIsOursIsNamedOnRequest(t *testing.T) {
 	}
 	if text := written(t, s, Options{All: true}); !strings.Contains(text, sum+")") || !strings.Contains(text, row) || !strings.Contains(text, "\n203.0.113.0/24  networks.own\n") {
 		t.Error(text)
+	}
+}
+
+// What was read and is not stored is no more than what is still to be read: it is said beside that, unless lines just come.
+func TestLinesThatAreNotStoredAreTold(t *testing.T) {
+	for _, c := range []struct {
+		unstored int64
+		last     *time.Time
+		want     bool
+	}{{3000, nil, true}, {3000, ago(time.Minute), true}, {3000, ago(time.Second), false}, {0, ago(time.Minute), false}} {
+		s := large()
+		s.Unstored, s.Store.LastCommit = c.unstored, c.last
+		if text := written(t, s, Options{}); strings.Contains(text, " behind; 3,000 lines read and NOT STORED yet\n") != c.want {
+			t.Errorf("%+v:\n%s", c, text)
+		}
 	}
 }

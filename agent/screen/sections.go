@@ -49,20 +49,12 @@ func (v *view) files() *section {
 		s.sum = "no input is open yet"
 		return s
 	}
-	var lines, bad uint64
-	var behind int64
-	silent, troubled := 0, 0
-	for _, in := range v.Inputs {
-		lines, bad, behind = lines+in.Lines, bad+in.Bad, behind+in.Behind
-		if in.Silent != nil {
-			silent++
-		}
-		if in.Error != "" || in.Clock != "" {
-			troubled++
-		}
+	all := &v.Files
+	s.sum = fmt.Sprintf("%s: %s in trouble, %s silent; %s, %s bad; %s behind", display.Plural(all.Files, "file"),
+		display.Grouped(all.InTrouble), display.Grouped(all.Silent), display.Plural(all.Lines, "line"), display.Grouped(all.Bad), display.Bytes(all.Behind))
+	if v.Unstored > 0 && v.Now.Sub(orZero(v.Store.LastCommit)) > commitsEvery {
+		s.sum += "; " + display.Plural(v.Unstored, "line") + " read and NOT STORED yet"
 	}
-	s.sum = fmt.Sprintf("%s: %s in trouble, %s silent; %s, %s bad; %s behind", display.Plural(len(v.Inputs)+v.NotShown, "file"),
-		display.Grouped(troubled), display.Grouped(silent), display.Plural(lines, "line"), display.Grouped(bad), display.Bytes(behind))
 	inputs := slices.Clone(v.Inputs)
 	if !v.opts.All {
 		slices.SortStableFunc(inputs, func(a, b line.InputStatus) int {
@@ -76,6 +68,9 @@ func (v *view) files() *section {
 	}
 	return s
 }
+
+// commitsEvery is how often lines are stored while any come: of those of so short a time it need not be said that they are not yet.
+const commitsEvery = 2 * time.Second
 
 func fileRank(in *line.InputStatus) int {
 	switch {

@@ -33,10 +33,13 @@ func TestAClockThatIsBehindRemovesNoRecords(t *testing.T) {
 		}
 	}
 	expect("before a firewall was heard", 2)
-	c.Heard(now)
+	c.Heard(map[string]time.Time{"fw1": now})
 	expect("when the firewall says another time", 2)
-	wall = now
-	c.Heard(now.Add(-time.Minute))
+	for range 13 {
+		now = now.Add(time.Minute)
+		wall = now
+		c.Heard(map[string]time.Time{"fw1": now.Add(-time.Minute)})
+	}
 	wall = wall.AddDate(-1, 0, 0)
 	expect("when the clock was set back", 2)
 	wall = now

@@ -65,6 +65,8 @@ type Status struct {
 	Err    error // trouble that lasts; nil: none. What can be read is read all the same.
 	Lines  uint64
 	Cut    uint64 // of the lines, those longer than MaxLine
+	// Written is the modification time that the plain files being read had when they were last read on; zero: none was.
+	Written time.Time
 }
 
 func newStream(s *Set, path string, in *input) *Stream {
@@ -145,6 +147,9 @@ func (st *Stream) Status(used Mark) Status {
 		for _, f := range list {
 			size := f.sizeNow()
 			out.Behind += max(0, size-f.offset)
+			if f.mtime.After(out.Written) {
+				out.Written = f.mtime
+			}
 			if f == st.files.cur {
 				out.Size, out.Offset = size, f.offset
 				if from, ok := st.delivery.unused(f); ok {

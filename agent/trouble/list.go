@@ -96,7 +96,11 @@ func certificate(list *edl.Status, now time.Time) (troubles []Trouble) {
 		troubles = append(troubles, Trouble{What: "certificate: that of the list is not valid: " + list.CertInvalid + "; connections are closed, and firewalls go on with their last copies",
 			Remedy: "Look whether this host's clock is right, and renew edl.tls.cert_file; it is read again by itself"})
 	case !list.CertNotAfter.IsZero() && left < expiresSoon:
-		troubles = append(troubles, Trouble{Since: list.CertNotAfter.Add(-expiresSoon), What: "certificate: that of the list ends at " + list.CertNotAfter.Format(time.RFC3339) + "; connections are closed then, and firewalls go on with their last copies",
+		since := list.CertNotAfter.Add(-expiresSoon)
+		if since.Before(list.CertNotBefore) {
+			since = list.CertNotBefore // it was issued for less
+		}
+		troubles = append(troubles, Trouble{Since: since, What: "certificate: that of the list ends at " + list.CertNotAfter.Format(time.RFC3339) + "; connections are closed then, and firewalls go on with their last copies",
 			Remedy: "Renew edl.tls.cert_file; it is read again by itself"})
 	}
 	return troubles

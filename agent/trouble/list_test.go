@@ -69,6 +69,7 @@ func TestAListThatIsNotFetchedIsATrouble(t *testing.T) {
 		{"it lacks what is asked for", byTag, edl.Status{Loaded: true, Asked: []edl.Asked{{Client: one.Addr, Name: "other.example", First: started.Add(time.Hour)}, {Client: one.Addr.Next(), Name: `"\x1b"`}}}, time.Hour, started.Add(time.Hour),
 			`certificate: that of the list lacks what clients ask for, and one that checks the name does not take the list: 192.0.2.1 for other.example; 192.0.2.2 for "\x1b"; its names: none`},
 		{"the certificate ends", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(-4 * 24 * time.Hour), "certificate: that of the list ends at 2026-03-11"},
+		{"the certificate is issued for days", byTag, edl.Status{Loaded: true, CertNotBefore: started.Add(time.Minute), CertNotAfter: started.Add(10 * 24 * time.Hour)}, time.Hour, started.Add(time.Minute), "certificate: that of the list ends at 2026-03-11"},
 		{"the certificate does not end", byTag, edl.Status{Loaded: true, CertNotAfter: started.Add(15 * 24 * time.Hour)}, time.Hour, time.Time{}, ""},
 	} {
 		got := List(&c.list, c.cfg, started, started.Add(c.up))

@@ -8,10 +8,17 @@ import (
 	"activedefense/agent/line"
 )
 
-// Store is what a person should see to about a store that is away; a nil since: it is not.
-func Store(since *time.Time, text string) []Trouble {
+// noAnswer tells a store that does not answer, of which the calls themselves have not said so yet.
+const noAnswer = "no answer"
+
+// Store is what a person should see to about a store that is away, or unanswered: a call has not ended for long; a nil since: neither.
+func Store(since *time.Time, text string, unanswered bool) []Trouble {
 	if since == nil {
 		return nil
+	}
+	if unanswered {
+		return []Trouble{{Since: *since, Of: noAnswer, What: "store: it gives " + text + ", and nobody is newly blocked meanwhile",
+			Remedy: "Look whether the database hangs, is overloaded, or is locked by another program, and at its disk; no line is lost"}}
 	}
 	return []Trouble{{Since: *since, What: "store: it is away, and nothing is read and nobody newly blocked until it is back: " + text,
 		Remedy: "Look at the database or the disk; it is tried again by itself, and no line is lost"}}

@@ -88,7 +88,7 @@ type News struct {
 func (n *News) Of(all []Trouble) (begun, over []Trouble) {
 	now := make(map[string]Trouble)
 	for _, t := range all {
-		if k := t.Kind(); k != "input-silent" && k != "firewall-down" {
+		if k := t.Kind(); k != "input-silent" && k != "firewall-down" && t.Of != noAnswer {
 			continue
 		}
 		now[t.key()] = t
@@ -97,7 +97,8 @@ func (n *News) Of(all []Trouble) (begun, over []Trouble) {
 		}
 	}
 	for key, t := range n.told {
-		if _, still := now[key]; !still {
+		failed := t.Of == noAnswer && slices.ContainsFunc(all, func(t Trouble) bool { return t.Kind() == "store" }) // which is no end of it, and logged
+		if _, still := now[key]; !still && !failed {
 			over = append(over, t)
 		}
 	}

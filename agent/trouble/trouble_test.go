@@ -111,8 +111,8 @@ func expect(t *testing.T, name string, troubles []Trouble, want ...string) {
 
 func TestWhatThePartsSayIsATrouble(t *testing.T) {
 	since := ago(time.Hour)
-	expect(t, "the store is well", Store(nil, ""))
-	expect(t, "the store is away", Store(&since, "connection refused"), "1h0m0s store: it is away, and nothing is read and nobody newly blocked until it is back: connection refused")
+	expect(t, "the store is well", Store(nil, "", false))
+	expect(t, "the store is away", Store(&since, "connection refused", false), "1h0m0s store: it is away, and nothing is read and nobody newly blocked until it is back: connection refused")
 	expect(t, "releases wait", Releases("no log file is left at /l", since, noon), "1h0m0s releases: nobody is found quiet while activity may go unseen: no log file is left at /l")
 	expect(t, "releases wait for a moment", Releases("no log file is left at /l", ago(time.Second), noon))
 	expect(t, "reload", Reload(&since, noon, []string{"a", "b"}, false), "1h0m0s reload-refused: the configuration as it is now was refused, and the one loaded 2026-11-29T12:00:00Z stays in use: a (and 1 more)")

@@ -136,25 +136,33 @@ var errNoDatabase = errors.New("there is no database yet")
 // daemon which answers at admin.listen: what is done there would have no effect, and what is read there is not what is.
 func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 	st, err := a.openAny(ctx, cfg)
-	if err != nil || cfg.Admin.Listen == "" {
+	if none := errors.Is(err, errNoDatabase); err != nil && !none || cfg.Admin.Listen == "" {
 		return st, err
 	}
 	base := adminURL(cfg.Admin.Listen)
-	daemon, err := fetchStatus(ctx, base, sameStoreTimeout)
-	if err != nil || daemon.Store.Identity == "" || daemon.Store.Identity == st.Place().Identity {
-		return st, nil // nobody who would use another one
+	daemon, failed := fetchStatus(ctx, base, sameStoreTimeout)
+	if failed != nil || daemon.Store.Identity == "" || st != nil && daemon.Store.Identity == st.Place().Identity {
+		return st, err // nobody who would use another one
+	}
+	if st == nil {
+		return nil, a.otherStore(base, daemon, display.Place("sqlite", "", filepath.Join(cfg.StateDir, agent.DatabaseFile)))
 	}
 	defer st.Close()
 	if at := st.Place(); daemon.Store.Kind == st.Kind() && daemon.Store.Host == at.Host && daemon.Store.Database == at.Database {
 		return nil, fmt.Errorf("%s was replaced under the daemon at %s, which still has the former one: see activedefense status for what to do",
 			display.Place(st.Kind(), at.Host, at.Database), base)
 	}
+	return nil, a.otherStore(base, daemon, display.Place(st.Kind(), st.Place().Host, st.Place().Database))
+}
+
+// otherStore says that the daemon at base uses another store than the one that this configuration names.
+func (a *app) otherStore(base string, daemon *agent.Status, ours string) error {
 	of := "the built-in defaults"
 	if path := daemon.Configuration.Path; path != "" {
 		of = path
 	}
-	return nil, &statusError{exitUsage, fmt.Errorf("the daemon at %s uses another store (%s, as %s says) than this configuration%s (%s): run the command with --config %s, or stop that daemon first",
-		base, display.Place(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), display.Place(st.Kind(), st.Place().Host, st.Place().Database), of)}
+	return &statusError{exitUsage, fmt.Errorf("the daemon at %s uses another store (%s, as %s says) than this configuration%s (%s): run the command with --config %s, or stop that daemon first",
+		base, display.Place(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), ours, of)}
 }
 
 // sameStoreTimeout bounds the wait for a daemon that may not run.

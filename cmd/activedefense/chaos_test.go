@@ -577,7 +577,7 @@ func (c *chaos) lookAtStatus() {
 	}
 	switch {
 	case lasted("database", 10*time.Second, "stopped", "crashed") && (s.Store.OK || s.Ready) && c.left(asked, 10*time.Second),
-		lasted("database", 36*time.Second, "hangs") && (s.Store.OK || s.Ready) && c.left(asked, 36*time.Second):
+		lasted("database", 14*time.Second, "hangs") && (s.Store.OK || s.Ready) && c.left(asked, 14*time.Second):
 		c.wrong("the database %s since %s, and status says ready %v, store %+v", before["database"].what, asked.Sub(before["database"].begun), s.Ready, s.Store)
 	case lasted("firewall", 16*time.Second, "down", "hangs") && c.fair() && (s.Firewalls[0].Up || s.Firewalls[0].State == "up"):
 		c.wrong("the firewall is %s since %s, and status says %+v", before["firewall"].what, asked.Sub(before["firewall"].begun), s.Firewalls[0])

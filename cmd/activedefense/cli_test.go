@@ -182,6 +182,26 @@ func TestWhatWasPerhapsMeantIsSaid(t *testing.T) {
 	}
 }
 
+// A shell gives an empty value for a variable that is not set, which is not to mean everything; and what else no value can be, is said in words.
+func TestValuesThatAreNoneAreRefusedInWords(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"records", "--src", ""}, "--src has an empty value"}, {[]string{"records", "--rule", " "}, "--rule has an empty value"},
+		{[]string{"records", "--rule", ","}, "--rule has an empty value"}, {[]string{"records", "--user", "a,,b"}, "--user has an empty value"},
+		{[]string{"records", "--until="}, "--until has an empty value"}, {[]string{"blacklist", "list", "--rule", ""}, "--rule has an empty value"},
+		{[]string{"blacklist", "add", "203.0.113.9", "--reason", "x", "--for", ""}, "--for has an empty value"},
+		{[]string{"records", "--limit", strings.Repeat("9", 30)}, `--limit "` + strings.Repeat("9", 30) + `": give a whole number from 0 to `},
+		{[]string{"records", "--rule", `"web`}, `--rule "web: a double quote stands around a whole value`},
+	} {
+		if _, stderr, code := w.run(c.args...); code != 2 || !strings.Contains(stderr, c.want) || strings.Contains(stderr, "strconv") {
+			t.Errorf("%q: exit status %d, says %q instead of %q", c.args, code, stderr, c.want)
+		}
+	}
+}
+
 // The version is a command, and a flag as people try it first.
 func TestTheVersionIsAFlagToo(t *testing.T) {
 	w := newWorld(t, "sqlite", "")
@@ -548,9 +568,11 @@ func TestNoCommandUsesAnotherStoreThanTheDaemon(t *testing.T) {
 	if _, stderr, code := w.run("blacklist", "add", "203.0.113.7", "--reason", "test"); code != 0 {
 		t.Errorf("exit status %d: %s", code, stderr)
 	}
+	none := filepath.Join(w.dir, "none.yaml") // of which there is no database at all
+	w.write(none, configuration("none"))
 	ours := w.config
-	w.config = other
-	for _, args := range [][]string{{"blacklist", "add", "203.0.113.8", "--reason", "test"}, {"blacklist", "list"}, {"records"}} {
+	for i, args := range [][]string{{"blacklist", "add", "203.0.113.8", "--reason", "test"}, {"blacklist", "list"}, {"records"}, {"records"}, {"blacklist", "list"}} {
+		w.config = map[bool]string{false: other, true: none}[i > 2]
 		stdout, stderr, code := w.run(args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, "uses another store (sqlite "+filepath.Join(w.dir, "state")) || !strings.Contains(stderr, "--config "+ours) {
 			t.Errorf("%v: exit status %d, %s%s", args, code, stdout, stderr)

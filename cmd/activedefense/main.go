@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -127,8 +128,33 @@ func ofSubcommands(c *cobra.Command, args []string) error {
 	return usageErrorf("unknown command %q for %q%s; see %s --help", args[0], c.CommandPath(), meant("", c.SuggestionsFor(args[0])), c.CommandPath())
 }
 
-// suggestFlag says of an unknown flag which one was perhaps meant.
-func suggestFlag(c *cobra.Command, err error) error {
+// noEmptyFlags refuses flags without a value, as a shell gives them for a variable that is not set: they would ask for everything.
+func noEmptyFlags(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if several, ok := f.Value.(pflag.SliceValue); ok {
+			values = several.GetSlice()
+		}
+		empty := func(value string) bool { return strings.TrimSpace(value) == "" }
+		if f.Name != "config" && (len(values) == 0 || slices.ContainsFunc(values, empty)) {
+			err = usageErrorf("--%s has an empty value: give one, or leave the flag out; see %s --help", f.Name, c.CommandPath())
+		}
+	})
+	return err
+}
+
+// faultyFlag says in words what is wrong with a flag's value, or of an unknown flag which one was perhaps meant.
+func faultyFlag(c *cobra.Command, err error) error {
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		name, value := wrong.GetFlag().Name, wrong.GetValue()
+		switch wrong.GetFlag().Value.Type() {
+		case "int":
+			return fmt.Errorf("--%s %q: give a whole number from 0 to %d", name, value, math.MaxInt)
+		case "stringSlice":
+			return fmt.Errorf("--%s %s: a double quote stands around a whole value, on both sides; within one it is written twice", name, value)
+		}
+		return err
+	}
 	unknown, ok := errors.AsType[interface {
 		error
 		GetSpecifiedName() string
@@ -160,13 +186,16 @@ func (a *app) command() *cobra.Command {
 		Long: `activedefense reads the TRAFFIC, THREAT and GlobalProtect logs that Palo Alto firewalls send by syslog, finds the
 internet addresses that scan or attack, and has the firewalls block them.`,
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRun: func(*cobra.Command, []string) { a.started = true },
-		Version:          versionText(),
-		Args:             ofSubcommands,
-		RunE:             func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			a.started = true
+			return noEmptyFlags(c)
+		},
+		Version: versionText(),
+		Args:    ofSubcommands,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("activedefense {{.Version}}\n")
-	root.SetFlagErrorFunc(suggestFlag)
+	root.SetFlagErrorFunc(faultyFlag)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -29,7 +29,7 @@ another is silent or behind, because what that one has not read may be activity.
 		Short: "List the agents on this database",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withStore(c.Context(), forStore, func(_ *config.Config, st *store.Store) error { return a.listMembers(c.Context(), st) })
+			return a.withStore(c.Context(), forStore, func(cfg *config.Config, st *store.Store) error { return a.listMembers(c.Context(), cfg, st) })
 		},
 	}, &cobra.Command{
 		Use:   "forget NAME",
@@ -44,14 +44,25 @@ longer guarded: name that in never_block of another agent first. What only its l
 	return c
 }
 
-func (a *app) listMembers(ctx context.Context, st *store.Store) error {
+func (a *app) listMembers(ctx context.Context, cfg *config.Config, st *store.Store) error {
 	list, err := st.Members(ctx)
 	if err != nil {
 		return err
 	}
+	var here *members.Status // what the daemon of this host says of itself: in the database is what it said last
+	if cfg.Admin.Listen != "" {
+		if daemon, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen), sameStoreTimeout); err == nil {
+			if i := slices.IndexFunc(daemon.Members, func(m members.Status) bool { return m.Self }); i >= 0 {
+				here = &daemon.Members[i]
+			}
+		}
+	}
 	t := display.NewTable(a.stdout, "AGENT", "HOST", "VERSION", "STATE", "LAST SIGN OF LIFE", "NEVER BLOCKS", "FIREWALLS")
 	for i := range list {
 		m := members.Of(&list[i], 0)
+		if here != nil && m.Name == here.Name && m.Host == here.Host && m.Started.Equal(here.Started) {
+			m.State, m.Behind, m.Since = here.State, here.Behind, here.Since
+		}
 		if a.json {
 			if err := a.printJSON(m); err != nil {
 				return err

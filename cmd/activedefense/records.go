@@ -332,6 +332,9 @@ func (r *recordsCommand) sayUnseen(ctx context.Context, st *store.Store, filter 
 		if strings.HasSuffix(u.Column, "_country") {
 			seen = "no record has a country there; it is as the firewall logs it, mostly a name such as Netherlands"
 		}
+		if u.Column == "src_user" {
+			seen = "it is as the firewall logs it, often with a domain before or behind it; * stands for anything"
+		}
 		if len(u.Seen) > 0 {
 			seen = "records have " + strings.Join(u.Seen, ", ")
 		}

@@ -192,6 +192,7 @@ func TestNamesThatTheLogDoesNotHave(t *testing.T) {
 	for flags, want := range map[string]string{
 		"records --device other,EDGE-1": device, "records --rule port-scan": rule + `port-scan"`, "records --rule edge-1": rule + `edge-1"`,
 		"records --device nobody": `no record of this time fits --device "nobody": records have LAB-FW-01`, "records --rule web": `no record of this time fits --rule "web": nothing is known there`, "records": "",
+		"records --user nobody": `no record of this time fits --user "nobody": it is as the firewall logs it`, "records --user corp*,*x": `no record of this time fits --user "*x": it is as`,
 		"blacklist list": "nothing is blocked\n", "blacklist list --device edge-1": device, "blacklist list --device x": "nothing that matches is blocked\n",
 		"blacklist list --held --since 1h": "nothing that matches is held\n", "blacklist list --all --device x": "nothing that matches is blocked, held or observed, and nothing was\n",
 	} {
