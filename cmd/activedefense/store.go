@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,12 +32,12 @@ It is also said by this command that what the firewalls hold under our tag, or i
 such as what is left from a former database: what is not blocked now is removed. Without it, all of that stays, for it may be another agent's
 (strays, among the troubles of status).`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return acceptStore(a) },
+		RunE: func(c *cobra.Command, _ []string) error { return acceptStore(c.Context(), a) },
 	})
 	return c
 }
 
-func acceptStore(a *app) error {
+func acceptStore(ctx context.Context, a *app) error {
 	cfg, err := a.loadPart(config.PartStore)
 	if err != nil {
 		return err
@@ -44,7 +45,14 @@ func acceptStore(a *app) error {
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("state_dir %s is not there: no daemon has run with this configuration yet, so there is nothing to accept; name the one that it runs with by --config", cfg.StateDir)
 	}
-	if err := state.Accept(cfg.StateDir); err != nil {
+	st, err := a.openAny(ctx, cfg)
+	switch {
+	case err == nil:
+		defer st.Close()
+	case !errors.Is(err, errNoDatabase): // that there is none is accepted, too
+		return fmt.Errorf("accept the database, which has to be read for that: %w", err)
+	}
+	if err := state.Accept(ctx, cfg.StateDir, st); err != nil {
 		return fmt.Errorf("accept the database: %w", err)
 	}
 	if a.json {
