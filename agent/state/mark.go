@@ -84,8 +84,8 @@ const markEvery = time.Minute
 // lookEvery is how often the database is looked at, and how soon it is noticed that a person accepted it.
 const lookEvery = time.Second
 
-// markTimeout bounds the last look before a stop.
-const markTimeout = time.Second
+// lookTimeout bounds a look, and markTimeout the last one before a stop.
+const lookTimeout, markTimeout = 5 * time.Second, time.Second
 
 // A mark is how far a database was when it was last known.
 type mark struct {
@@ -263,6 +263,8 @@ func (m *Marker) accepted() bool {
 // lookOnce looks how far the database is. One that has fallen behind is refused from then on, whatever is done with it, also by the next
 // run. It tells whether one that was refused is again what it was. A store that is away is no news: the feed says so.
 func (m *Marker) lookOnce(ctx context.Context) (back bool) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	if m.Served != nil && !m.refused {
 		m.seen.Version = max(m.seen.Version, m.Served())
 	}
@@ -295,9 +297,11 @@ func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 // refuse keeps what is known of the database, and that it is behind that.
 func (m *Marker) refuse(why error) {
 	m.refused = true
-	known := m.seen
-	known.Refused = true
-	m.keep(known)
+	if known, err := readMark(m.path); err != nil || !known.Accepted { // a person may have been faster
+		refused := m.seen
+		refused.Refused = true
+		m.keep(refused)
+	}
 	if m.Refuse != nil {
 		m.Refuse(why)
 	}

@@ -219,6 +219,19 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 	}
 }
 
+// A person may be faster than the next look, and the stop before the database is opened anew is one, too.
+func TestAcceptingOutlivesTheNoticeOfWhatIsAccepted(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	older := copyOfStore(t, used)
+	blockAs(t, used, "203.0.113.1/32")
+	m := start(t, dir, used)
+	m.store = copyOfStore(t, older)
+	if err := errors.Join(Accept(t.Context(), dir, older), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, dir, older)
+}
+
 func TestWhatIsBackIsTaken(t *testing.T) {
 	dir, used := t.TempDir(), newTestStore(t)
 	blockAs(t, used, "203.0.113.1/32")
