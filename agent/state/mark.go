@@ -101,7 +101,10 @@ type mark struct {
 	// Accepted: a person takes the database that has come this far, and has this identity; empty: there was none.
 	Accepted bool   `json:"accepted,omitempty"`
 	Identity string `json:"identity,omitempty"`
-	Boot     string `json:"boot,omitempty"` // of LatestFile: the run of the host in which it was so
+	// Boot, of LatestFile, is the run of the host in which it was so, and Of the Seen of the mark beside it: with another, from a backup,
+	// it does not count.
+	Boot string    `json:"boot,omitempty"`
+	Of   time.Time `json:"of,omitzero"`
 }
 
 // beyondProof is an entry of the audit trail that no database holds.
@@ -155,7 +158,10 @@ func (m *Marker) Check(ctx context.Context) error {
 	}
 	least := known
 	latest, _ := readMark(m.latestPath()) // a power cut may have left it damaged
-	again := latest.Boot != "" && latest.Boot == bootID()
+	if latest.Boot == "" || !latest.Of.Equal(known.Seen) {
+		latest = mark{}
+	}
+	again := latest.Boot == bootID()
 	if again && known.Agent != "" && !known.Accepted && !known.Refused && known.behind(latest) {
 		least = latest
 	}
@@ -168,7 +174,7 @@ func (m *Marker) Check(ctx context.Context) error {
 		return fmt.Errorf("%w: it is not the one that was accepted (%s); the list stays as last saved, and the firewalls are not changed", ErrBehind, m.path)
 	case now.behind(least) || !holds:
 		if least.Refused = !known.Accepted; least.Refused {
-			least.Boot = ""
+			least.Boot, least.Of = "", time.Time{}
 			m.kept = known
 			m.keep(least)
 		}
@@ -351,8 +357,8 @@ func (m *Marker) latestPath() string { return filepath.Join(filepath.Dir(m.path)
 
 // keepLatest writes how far the database is now, if that has changed. It need not outlive a power cut, after which it does not count.
 func (m *Marker) keepLatest(now mark) {
-	now.Boot = bootID()
-	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail {
+	now.Boot, now.Of = bootID(), m.kept.Seen
+	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail && same.Of.Equal(now.Of) {
 		return
 	}
 	data, err := json.Marshal(now)
@@ -374,10 +380,13 @@ func (m *Marker) keep(now mark) {
 	if err == nil {
 		err = durable.Write(m.path, append(data, '\n'), m.sync)
 	}
-	if err == nil {
-		m.kept = now
-	}
 	m.complain(err)
+	if err != nil {
+		return
+	}
+	if m.kept = now; m.latest.Boot != "" {
+		m.keepLatest(m.latest)
+	}
 }
 
 // complain says the first of several failures to write.

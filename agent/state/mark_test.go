@@ -219,6 +219,35 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 	}
 }
 
+// A backup is put back with the mark that was made with it: that is what is known then.
+func TestAMarkOfABackupCounts(t *testing.T) {
+	dir, used, c := t.TempDir(), newTestStore(t), newTestClock()
+	blockAs(t, used, "203.0.113.1/32")
+	m := NewMarker(dir, "me", used, c.believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	older, begun := copyOfStore(t, used), m.path+".copy"
+	if err := os.Link(m.path, begun); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.at = c.at.Add(time.Minute)
+		blockAs(t, used, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(c.at.Minute())}), 32).String())
+		m.lookOnce(t.Context())
+		m.noteOnce()
+	}
+	if err := NewMarker(copyOf(t, dir), "me", older, c.believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+		t.Error("the database alone: ", err)
+	}
+	if err := os.Rename(begun, m.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := NewMarker(dir, "me", older, c.believed(), zerolog.Nop()).Check(t.Context()); err != nil {
+		t.Error("with its mark: ", err)
+	}
+}
+
 // A person may be faster than the next look, and the stop before the database is opened anew is one, too.
 func TestAcceptingOutlivesTheNoticeOfWhatIsAccepted(t *testing.T) {
 	dir, used := t.TempDir(), newTestStore(t)
