@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"activedefense/agent/line"
+	"activedefense/agent/state"
 	"activedefense/detect"
 	"activedefense/store"
 )
@@ -320,5 +321,25 @@ func TestTheFeedsLookIsWatched(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A database that lost commits is not followed again because it has come as far: what it was given meanwhile would be missing.
+func TestADatabaseThatFellBehindIsNotFollowedWhenItHasComeAsFar(t *testing.T) {
+	f, _ := newTestFeed(t, "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32")
+	if err := f.syncOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.store = newTestStore(t)
+	for n := range 6 {
+		if err := f.syncOnce(t.Context()); !errors.Is(err, state.ErrBehind) {
+			t.Errorf("at version %d: %v", n, err)
+		}
+		if _, _, err := f.store.Block(t.Context(), store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32), Reason: "x", By: store.ByOperator}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.current.Load().Entries) != 3 {
+		t.Errorf("%d are in effect", len(f.current.Load().Entries))
 	}
 }

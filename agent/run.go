@@ -60,7 +60,7 @@ func (a *Agent) start(ctx context.Context) error {
 		return err
 	}
 	m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
-	m.Lost = func() bool { return a.health.lostError() != nil }
+	m.Lost = a.health.lostError
 	m.Strays, m.Adopt = a.fleet.Strays, a.fleet.Adopt
 	a.teardown.Push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
 	f, err := a.loadBlacklist(ctx, st, m)
@@ -220,7 +220,7 @@ func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Mar
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
 	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
-	f.hear = a.takeProtected
+	f.hear, m.Refuse, m.Served = a.takeProtected, f.refuse, func() int64 { return f.current.Load().Version }
 	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
 		f.proven = make(map[netip.Prefix]time.Time)
 	}

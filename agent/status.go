@@ -62,6 +62,7 @@ type StoreStatus struct {
 	Database string `json:"database,omitempty"` // its name, or SQLite's file
 	Identity string `json:"identity,omitempty"` // what tells it from every other one
 	HealthStatus
+	Refused    string     `json:"refused,omitempty"` // why it is not taken for what it was; a person decides (store accept); empty: it is
 	LastCommit *time.Time `json:"last_commit,omitempty"`
 }
 
@@ -89,6 +90,9 @@ func (a *Agent) Status() Status {
 	now := a.now()
 	s := Status{Version: a.version, Configuration: a.configuration(), Started: a.begun, Now: now, Inputs: []line.InputStatus{}}
 	s.Store.HealthStatus = a.health.status(now)
+	if lost := a.health.lostError(); lost != nil {
+		s.Store.Refused = lost.Error()
+	}
 	if st := a.store.Load(); st != nil {
 		at := st.Place()
 		s.Store.Kind, s.Store.Host, s.Store.Database, s.Store.Identity = st.Kind(), at.Host, at.Database, at.Identity

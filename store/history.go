@@ -127,3 +127,39 @@ func (c *change) saveAudit(ctx context.Context, rows [][]any) error {
 	return c.forRows(ctx, c.tx, `INSERT INTO audit (time, action, address, done_by, reason) `, "",
 		[]string{"timestamptz", "text", "cidr", "text", "text"}, rows, nil)
 }
+
+// Progress is how far a database has come, as one transaction sees it.
+type Progress struct {
+	Version int64 // of the blacklist
+	Batch   int64 // Seq of the last batch of this instance
+	Trail   Trail // the last entry of the audit trail; the zero Trail: there is none
+}
+
+// A Trail is an entry of the audit trail, to tell a database with the history that is known from one that only has come as far: the trail
+// is never shortened, and each entry has its number, time and address.
+type Trail struct {
+	ID    int64  `json:"id"`
+	Entry string `json:"entry"`
+}
+
+// Progress tells how far the database is, and whether it holds that entry of the audit trail; the zero Trail is held by any.
+func (s *Store) Progress(ctx context.Context, known Trail) (p Progress, holds bool, err error) {
+	err = s.view(ctx, "read how far the database is", func(ctx context.Context, tx *sql.Tx) error {
+		p, holds = Progress{}, known == Trail{}
+		if err := tx.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), coalesce((SELECT seq FROM agents WHERE id = $1), 0)`, s.agent).Scan(&p.Version, &p.Batch); err != nil {
+			return err
+		}
+		return forEach(ctx, tx, func(rows *sql.Rows) error {
+			var t Trail
+			var at time.Time
+			var action, address string
+			if err := rows.Scan(&t.ID, intoTime{&at}, &action, &address); err != nil {
+				return err
+			}
+			t.Entry = at.UTC().Format(time.RFC3339Nano) + " " + action + " " + address
+			p.Trail, holds = t, holds || t == known
+			return nil
+		}, `SELECT id, time, action, CAST(address AS text) FROM audit WHERE id = $1 OR id = (SELECT MAX(id) FROM audit) ORDER BY id`, known.ID)
+	})
+	return p, holds, err
+}

@@ -395,3 +395,33 @@ func TestAnEntryHasTheTagOfItsRule(t *testing.T) {
 		}
 	})
 }
+
+// A database that has come as far by another way does not hold the last entry of the audit trail.
+func TestProgress(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		s := db.open("a")
+		block := func(address string) {
+			t.Helper()
+			if _, _, err := s.Block(t.Context(), Block{Address: netip.MustParsePrefix(address), Reason: "x", By: ByOperator}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		look := func(known Trail, held bool, version int64) Trail {
+			t.Helper()
+			p, holds, err := s.Progress(t.Context(), known)
+			if err != nil || holds != held || p.Version != version || (p.Trail == Trail{}) != (version == 0) {
+				t.Errorf("%+v, holds %t: %v", p, holds, err)
+			}
+			return p.Trail
+		}
+		look(Trail{}, true, 0)
+		look(Trail{ID: 1, Entry: "x"}, false, 0)
+		block("203.0.113.1/32")
+		first := look(Trail{}, true, 1)
+		block("203.0.113.2/32")
+		if second := look(first, true, 2); second == first || look(second, true, 2) != second {
+			t.Errorf("the trail stands at %+v", second)
+		}
+		look(Trail{first.ID, "another"}, false, 2)
+	})
+}

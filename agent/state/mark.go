@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,6 +26,8 @@ var (
 	ErrBehind = errors.New("the database was emptied, restored or replaced")
 	// ErrUnknown: what was known of the database cannot be read.
 	ErrUnknown = errors.New("it cannot be told whether the database is the one that it was")
+	// ErrBack: the database that had fallen behind is again what it was; it is to be opened anew.
+	ErrBack = errors.New("the database is again what it was")
 	// ErrAccepted: a person wants to go on with the database that is there; it is to be opened anew.
 	ErrAccepted = errors.New("the database that is there now was accepted")
 )
@@ -31,12 +35,31 @@ var (
 // MarkFile, in the state folder, says how far the database was. Without it any database is taken.
 const MarkFile = "database.json"
 
+// LatestFile, beside it, says how far it was a second ago. It counts until this host starts again: a program that is killed costs a
+// database nothing, a power cut may cost SQLite its last commits.
+const LatestFile = "database.now"
+
+// bootID names this run of the host; "" where it cannot be told.
+var bootID = sync.OnceValue(func() string {
+	data, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(data))
+})
+
 // Accept goes on with the database that is there, whatever was known of it: a start takes it, and a daemon that has stopped for it opens it
-// anew within seconds. What it leaves belongs to whom the folder belongs, the daemon's user, also where root does it.
-func Accept(dir string) error {
+// anew within seconds. One that is put in its place later is not taken. A nil store: there is none, and one that is empty is. What it
+// leaves belongs to whom the folder belongs, the daemon's user, also where root does it.
+func Accept(ctx context.Context, dir string, st *store.Store) error {
 	path := filepath.Join(dir, MarkFile)
 	known, _ := readMark(path) // a damaged one is no reason not to
-	data, err := json.Marshal(mark{Seen: known.Seen, Accepted: true})
+	taken := mark{Seen: known.Seen, Accepted: true}
+	if st != nil {
+		now, _, err := st.Progress(ctx, store.Trail{})
+		if err != nil {
+			return err
+		}
+		taken.Version, taken.Trail, taken.Identity = now.Version, now.Trail, st.Place().Identity
+	}
+	data, err := json.Marshal(taken)
 	if err != nil {
 		return err
 	}
@@ -53,16 +76,16 @@ func Accept(dir string) error {
 	return nil
 }
 
-// markEvery is how often the database is looked at, and how old, at least, the state is that is kept: SQLite may lose
+// markEvery is how old, at least, the state is that is kept over a power cut: SQLite may lose
 // the last commits in a power cut (synchronous=NORMAL), and a PostgreSQL standby that takes over what had not reached
 // it. The kernel writes out what SQLite committed within about half a minute.
 const markEvery = time.Minute
 
-// acceptEvery is how soon it is noticed that a person accepted the database.
-const acceptEvery = time.Second
+// lookEvery is how often the database is looked at, and how soon it is noticed that a person accepted it.
+const lookEvery = time.Second
 
-// markTimeout bounds the last look before a stop.
-const markTimeout = time.Second
+// lookTimeout bounds a look, and markTimeout the last one before a stop.
+const lookTimeout, markTimeout = 5 * time.Second, time.Second
 
 // A mark is how far a database was when it was last known.
 type mark struct {
@@ -71,9 +94,21 @@ type mark struct {
 	Batch   int64  `json:"batch"`   // the number of its last commit: another database knows neither
 	// Seen is when that was, as far as this host's clock could be believed.
 	Seen time.Time `json:"seen,omitzero"`
-	// Accepted: a person takes whichever database is there.
-	Accepted bool `json:"accepted,omitempty"`
+	// Trail is the last entry of the audit trail: another database, or one that only has come as far, does not hold it.
+	Trail store.Trail `json:"trail,omitzero"`
+	// Refused: a database that is behind was found, and none is taken but the one that was, or one that a person accepts.
+	Refused bool `json:"refused,omitempty"`
+	// Accepted: a person takes the database that has come this far, and has this identity; empty: there was none.
+	Accepted bool   `json:"accepted,omitempty"`
+	Identity string `json:"identity,omitempty"`
+	// Boot, of LatestFile, is the run of the host in which it was so, and Of the Seen of the mark beside it: with another, from a backup,
+	// it does not count.
+	Boot string    `json:"boot,omitempty"`
+	Of   time.Time `json:"of,omitzero"`
 }
+
+// beyondProof is an entry of the audit trail that no database holds.
+var beyondProof = store.Trail{ID: -1}
 
 // A Marker keeps the mark. A database that has fallen behind it was emptied, restored, or is another one: its blacklist
 // is not what was served, and publishing it would empty or shrink the list.
@@ -85,9 +120,12 @@ type Marker struct {
 	log   zerolog.Logger
 	sync  func(*os.File) error // (*os.File).Sync
 
-	// Lost tells whether the database is not what it was, as those found who use it; nil: nobody can tell.
-	Lost   func() bool
-	asking bool // it was the last time
+	// Lost tells why the database is not what it was, as those found who use it; nil, or no error: nobody says so.
+	Lost func() error
+	// Served is the version of the blacklist that is in effect, which the database had; nil: nobody knows.
+	Served func() int64
+	// Refuse is told why the database is refused, once; nil: nobody asks.
+	Refuse func(error)
 
 	// Accepted: a person accepted the database that Check found; firewalls hold what a former one had blocked.
 	Accepted bool
@@ -96,10 +134,14 @@ type Marker struct {
 	Strays func() bool
 	Adopt  func()
 
-	seen   mark // when last looked at
-	kept   mark // what the file holds, as far as it was written by this run
-	failed bool // writing it
-	sound  bool // the database was found not to be behind the mark
+	seen    mark // when last looked at
+	minute  mark // about a minute ago
+	kept    mark // what the file holds, as far as it was written by this run
+	latest  mark // what LatestFile holds
+	failed  bool // writing either
+	sound   bool // the database was found not to be behind the mark
+	refused bool // it has fallen behind since
+	looked  bool // the last look found all well
 }
 
 // NewMarker makes the marker of an agent with a state folder, which is called so in the database.
@@ -107,28 +149,59 @@ func NewMarker(dir, agent string, st *store.Store, c *clock.Clock, log zerolog.L
 	return &Marker{path: filepath.Join(dir, MarkFile), agent: agent, store: st, clock: c, log: log, sync: (*os.File).Sync}
 }
 
-// Check refuses a database that is behind the mark. It reads the file each time: an operator who means to go on with
-// this database has it deleted (see [Accept]).
+// Check refuses a database that is behind the mark, and goes on to refuse it, however far it comes, until it is the one that was or a
+// person accepts it. It reads the file each time: an operator who means to go on with this database has it deleted (see [Accept]).
 func (m *Marker) Check(ctx context.Context) error {
 	known, err := readMark(m.path)
 	if err != nil {
 		return err
 	}
-	now, err := m.look(ctx)
+	least := known
+	latest, _ := readMark(m.latestPath()) // a power cut may have left it damaged
+	if latest.Boot == "" || !latest.Of.Equal(known.Seen) {
+		latest = mark{}
+	}
+	again := latest.Boot == bootID()
+	if again && known.Agent != "" && !known.Accepted && !known.Refused && known.behind(latest) {
+		least = latest
+	}
+	now, holds, err := m.look(ctx, least.Trail)
 	if err != nil {
 		return err
 	}
-	if now.behind(known) {
-		return fmt.Errorf("%w: it is at blacklist version %d and batch %d of this agent, "+
-			"but was at version %d and batch %d (%s); the list stays as last saved, and the firewalls are not changed",
-			ErrBehind, now.Version, now.Batch, known.Version, known.Batch, m.path)
+	switch id := m.store.Place().Identity; {
+	case known.Accepted && known.Identity != id && (known.Identity != "" || now.Version > 0):
+		return fmt.Errorf("%w: it is not the one that was accepted (%s); the list stays as last saved, and the firewalls are not changed", ErrBehind, m.path)
+	case now.behind(least) || !holds:
+		if least.Refused = !known.Accepted; least.Refused {
+			least.Boot, least.Of = "", time.Time{}
+			m.kept = known
+			m.keep(least)
+		}
+		return fmt.Errorf("%w; the list stays as last saved, and the firewalls are not changed", m.tooOld(now, least))
+	}
+	if !again && known.Agent != "" && latest.Boot != "" && now.behind(latest) {
+		m.log.Warn().Int64("version", now.Version).Int64("was", latest.Version).Msg("this host was started again, and the database lacks what was committed last before that, as a power cut may cost it: " +
+			"the log lines of that are read again; do again what was blocked, accepted or removed by hand in the last minute before")
 	}
 	m.clock.Resume(known.Seen)
-	m.seen, m.kept, m.sound = now, known, true
-	if m.Accepted = m.Accepted || known.Accepted; known.Accepted {
+	m.seen, m.minute, m.kept, m.sound, m.refused = now, now, known, true, false
+	m.keepLatest(now)
+	if m.Accepted = m.Accepted || known.Accepted; known.Accepted || known.Refused {
 		m.keep(now) // accepted is this one, not the next
+	} else if known == (mark{}) {
+		m.keep(mark{Agent: m.agent, Seen: now.Seen}) // from now on the other file counts
 	}
 	return nil
+}
+
+// tooOld says how a database is behind what is known of it.
+func (m *Marker) tooOld(now, known mark) error {
+	if !now.behind(known) {
+		return fmt.Errorf("%w: it is at blacklist version %d, but is not the one that was at version %d (%s)", ErrBehind, now.Version, known.Version, m.path)
+	}
+	return fmt.Errorf("%w: it is at blacklist version %d and batch %d of this agent, but was at version %d and batch %d (%s)",
+		ErrBehind, now.Version, now.Batch, known.Version, known.Batch, m.path)
 }
 
 // readMark gives the mark of an earlier run; the zero mark, behind which nothing can be, if there is none.
@@ -146,14 +219,10 @@ func readMark(path string) (known mark, err error) {
 	return known, nil
 }
 
-// look tells how far the database is.
-func (m *Marker) look(ctx context.Context) (mark, error) {
-	version, err := m.store.Version(ctx)
-	if err != nil {
-		return mark{}, err
-	}
-	batch, err := m.store.LastSeq(ctx)
-	return mark{Version: version, Agent: m.agent, Batch: batch, Seen: m.clock.Time().UTC().Round(0)}, err
+// look tells how far the database is, and whether it holds what is known of the audit trail.
+func (m *Marker) look(ctx context.Context, known store.Trail) (now mark, holds bool, err error) {
+	p, holds, err := m.store.Progress(ctx, known)
+	return mark{Version: p.Version, Agent: m.agent, Batch: p.Batch, Trail: p.Trail, Seen: m.clock.Time().UTC().Round(0)}, holds, err
 }
 
 // behind tells whether a database that is here can not have been there. The batches of an agent with another name say
@@ -162,27 +231,86 @@ func (here mark) behind(there mark) bool {
 	return here.Version < there.Version || here.Agent == there.Agent && here.Batch < there.Batch
 }
 
-// Run keeps the mark until ctx ends. It returns ErrAccepted when a person accepted a database that was lost.
+// Run keeps the mark until ctx ends. It returns ErrAccepted when a person accepted a database that was lost, and ErrBack when it is again
+// what it was.
 func (m *Marker) Run(ctx context.Context) error {
-	for n := 1; loop.Pause(ctx, acceptEvery); n++ {
+	for n := 1; loop.Pause(ctx, lookEvery); n++ {
 		if m.accepted() {
 			return ErrAccepted
 		}
 		m.adopt()
-		if n%int(markEvery/acceptEvery) == 0 {
-			m.noteOnce(ctx)
+		if m.lookOnce(ctx) {
+			return ErrBack
+		}
+		if n%int(markEvery/lookEvery) == 0 {
+			m.noteOnce()
 		}
 	}
 	return nil
 }
 
+// lost is why the database is not what it was.
+func (m *Marker) lost() error {
+	if m.Lost == nil {
+		return nil
+	}
+	return m.Lost()
+}
+
 // accepted tells whether a person accepted the database, while it is not what it was.
 func (m *Marker) accepted() bool {
-	if m.asking = m.Lost != nil && m.Lost(); !m.asking {
+	if !m.refused && m.lost() == nil {
 		return false
 	}
 	known, err := readMark(m.path)
 	return err == nil && known.Accepted
+}
+
+// lookOnce looks how far the database is. One that has fallen behind is refused from then on, whatever is done with it, also by the next
+// run. It tells whether one that was refused is again what it was. A store that is away is no news: the feed says so.
+func (m *Marker) lookOnce(ctx context.Context) (back bool) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if m.Served != nil && !m.refused {
+		m.seen.Version = max(m.seen.Version, m.Served())
+	}
+	now, holds, err := m.look(ctx, m.seen.Trail)
+	lost := m.lost()
+	switch {
+	case m.refused:
+		if known, unreadable := readMark(m.path); err != nil || now.behind(m.seen) || !holds || unreadable != nil || !known.Refused {
+			return false
+		}
+		m.refused = false
+		m.keep(now)
+		return true
+	case err == nil && (now.behind(m.seen) || !holds):
+		m.refuse(m.tooOld(now, m.seen))
+	case errors.Is(lost, ErrBehind) || errors.Is(lost, store.ErrLost):
+		if err == nil { // what is missing was never seen from here, so that it cannot be told when it is back
+			m.seen.Trail = beyondProof
+		}
+		m.refuse(lost)
+	case err != nil:
+		m.keepLatest(m.seen)
+	case lost == nil:
+		m.seen, m.looked = now, true
+		m.keepLatest(now)
+	}
+	return false
+}
+
+// refuse keeps what is known of the database, and that it is behind that.
+func (m *Marker) refuse(why error) {
+	m.refused = true
+	if known, err := readMark(m.path); err != nil || !known.Accepted { // a person may have been faster
+		refused := m.seen
+		refused.Refused = true
+		m.keep(refused)
+	}
+	if m.Refuse != nil {
+		m.Refuse(why)
+	}
 }
 
 // adopt has what firewalls hold taken for this database's own, where a person accepted it. Once.
@@ -200,39 +328,47 @@ func (m *Marker) adopt() {
 	m.Adopt()
 }
 
-// noteOnce keeps what was seen the last time, and looks again. A store that is away, or has gone back, is no news: the
-// feed says so.
-func (m *Marker) noteOnce(ctx context.Context) {
-	now, err := m.look(ctx)
-	if err != nil || m.asking || now.behind(m.seen) {
+// noteOnce keeps what was seen a minute ago.
+func (m *Marker) noteOnce() {
+	if m.refused || m.lost() != nil {
 		return
 	}
-	m.keep(m.seen)
-	m.seen = now
+	m.keep(m.minute)
+	m.minute = m.seen
 }
 
-// Close closes the store, when everything was stored, and keeps how far it was then: closing makes its content last.
+// Close closes the store, when everything was stored, and keeps how far it was then: closing makes its content last. Of one that is not
+// what it was, what is known stays.
 func (m *Marker) Close() error {
-	last := m.kept
-	if m.sound {
-		last = m.last()
+	m.looked = false
+	if m.sound && !m.refused {
+		ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
+		defer cancel()
+		m.lookOnce(ctx)
 	}
 	err := m.store.Close()
-	if err == nil && m.sound {
-		m.keep(last)
+	if err == nil && m.looked {
+		m.keep(m.seen)
 	}
 	return err
 }
 
-// last looks once more. Without a good answer it is what was kept.
-func (m *Marker) last() mark {
-	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
-	defer cancel()
-	now, err := m.look(ctx)
-	if err != nil || now.behind(m.seen) {
-		return m.kept
+func (m *Marker) latestPath() string { return filepath.Join(filepath.Dir(m.path), LatestFile) }
+
+// keepLatest writes how far the database is now, if that has changed. It need not outlive a power cut, after which it does not count.
+func (m *Marker) keepLatest(now mark) {
+	now.Boot, now.Of = bootID(), m.kept.Seen
+	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail && same.Of.Equal(now.Of) {
+		return
 	}
-	return now
+	data, err := json.Marshal(now)
+	if err == nil {
+		err = durable.Write(m.latestPath(), append(data, '\n'), func(*os.File) error { return nil })
+	}
+	if err == nil {
+		m.latest = now
+	}
+	m.complain(err)
 }
 
 // keep writes the mark if it has changed. A failure costs only that a replaced database may go unnoticed.
@@ -244,10 +380,19 @@ func (m *Marker) keep(now mark) {
 	if err == nil {
 		err = durable.Write(m.path, append(data, '\n'), m.sync)
 	}
-	if err == nil {
-		m.kept = now
-	} else if !m.failed {
-		m.log.Warn().Err(err).Msg("cannot save the state of the database; retrying every minute")
+	m.complain(err)
+	if err != nil {
+		return
+	}
+	if m.kept = now; m.latest.Boot != "" {
+		m.keepLatest(m.latest)
+	}
+}
+
+// complain says the first of several failures to write.
+func (m *Marker) complain(err error) {
+	if err != nil && !m.failed {
+		m.log.Warn().Err(err).Msg("cannot save the state of the database; retrying")
 	}
 	m.failed = err != nil
 }

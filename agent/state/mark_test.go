@@ -1,7 +1,10 @@
 package state
 
 import (
+	"bytes"
+	"database/sql"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -35,7 +38,7 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 	if err := m.Check(t.Context()); err != nil {
 		t.Fatal("the first start of a new state folder: ", err)
 	}
-	m.keep(m.last())
+	m.keep(m.seen)
 
 	foreign := newTestStore(t) // has more blocks, of which none is this agent's
 	for range 5 {
@@ -51,8 +54,9 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 		taken bool
 	}{
 		"the same": {used, "me", true}, "emptied": {newTestStore(t), "me", false}, "restored": {older, "me", false},
-		"another one": {foreign, "me", false}, "another agent's name": {foreign, "renewed", true}, "another name and emptied": {newTestStore(t), "renewed", false},
+		"another one": {foreign, "me", false}, "another agent's name": {used, "renewed", true}, "another one and another name": {foreign, "renewed", false}, "another name and emptied": {newTestStore(t), "renewed", false},
 	} {
+		dir := copyOf(t, dir) // what is refused stays refused
 		err := NewMarker(dir, c.agent, c.st, newTestClock().believed(), zerolog.Nop()).Check(t.Context())
 		if (err == nil) != c.taken {
 			t.Errorf("%s: taken %t: %v", name, c.taken, err)
@@ -62,8 +66,13 @@ func TestADatabaseBehindWhatWasKnownIsRefusedUntilThatIsDeleted(t *testing.T) {
 		}
 	}
 	m = NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop())
-	if err := Accept(dir); err != nil {
+	if err := Accept(t.Context(), dir, older); err != nil {
 		t.Fatal(err)
+	}
+	for name, other := range map[string]*store.Store{"another one than was accepted": foreign, "an empty one": newTestStore(t)} {
+		if err := NewMarker(copyOf(t, dir), "me", other, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	if err := m.Check(t.Context()); err != nil {
 		t.Error("after it was accepted: ", err)
@@ -82,7 +91,8 @@ func TestTheMarkIsAMinuteOld(t *testing.T) {
 	}
 	for look, want := range []int64{0, 1, 2} {
 		blockAs(t, st, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(look)}), 32).String())
-		m.noteOnce(t.Context())
+		m.lookOnce(t.Context())
+		m.noteOnce()
 		if known, err := readMark(m.path); err != nil || known.Version != want || known.Batch != want {
 			t.Errorf("look %d keeps %+v instead of %d: %v", look, known, want, err)
 		}
@@ -99,24 +109,200 @@ func TestAMarkIsNotMovedBackAndNotWrittenForNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		m.noteOnce(t.Context())
+		m.lookOnce(t.Context())
+		m.noteOnce()
 	}
-	if writes != 2 { // the file and its folder, once
+	if writes != 4 { // the file and its folder, at the first start and when a minute is over
 		t.Errorf("synced %d times", writes)
 	}
-	m.store = newTestStore(t) // replaced while it runs
-	m.noteOnce(t.Context())
-	m.keep(m.last())
-	if known, err := readMark(m.path); err != nil || known.Version != 1 || writes != 2 {
-		t.Errorf("%+v after %d writes: %v", known, writes, err)
-	}
-	if err := os.Remove(m.path); err != nil { // the operator means the other one, and restarts
+	if err := os.Remove(m.path); err != nil { // the operator means another one, and restarts
 		t.Fatal(err)
 	}
-	m.noteOnce(t.Context())
-	m.keep(m.last())
+	m.lookOnce(t.Context())
+	m.noteOnce()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(m.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the mark is back: %v", err)
+	}
+}
+
+// copyOf copies a state folder.
+func copyOf(t *testing.T, dir string) string {
+	t.Helper()
+	other := filepath.Join(t.TempDir(), "state")
+	if err := os.CopyFS(other, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+// start makes a marker over a database that is to be taken.
+func start(t *testing.T, dir string, st *store.Store) *Marker {
+	t.Helper()
+	m := NewMarker(dir, "me", st, newTestClock().believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// copyOfStore opens a copy of a database as it is now.
+func copyOfStore(t *testing.T, st *store.Store) *store.Store {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "copy.db")
+	db, err := sql.Open("sqlite", st.Place().Database)
+	if err == nil {
+		_, err = db.Exec("VACUUM INTO '" + path + "'")
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	other, err := store.Open(t.Context(), store.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	return other
+}
+
+// What lost its last commits under the daemon is refused by the next runs, too, and however far it comes, until it is what it was.
+func TestWhatIsLostStaysRefused(t *testing.T) {
+	for how, notice := range map[string]func(*Marker){
+		"it was looked at":          func(m *Marker) { m.lookOnce(t.Context()) },
+		"the stop is the next look": func(*Marker) {},
+		"who uses it found it": func(m *Marker) {
+			m.Lost = func() error { return fmt.Errorf("follow: %w", ErrBehind) }
+			m.lookOnce(t.Context())
+		},
+		"its file was replaced": func(m *Marker) {
+			m.Served = func() int64 { return 3 } // what was committed since it was looked at
+			m.Lost = func() error { return store.ErrReplaced }
+			m.store.Close()
+			m.lookOnce(t.Context())
+			m.Refuse(nil) // no matter of it: the next start has to tell
+		},
+		"it is killed": nil,
+	} {
+		t.Run(how, func(t *testing.T) {
+			dir, used := t.TempDir(), newTestStore(t)
+			blockAs(t, used, "203.0.113.1/32")
+			older := copyOfStore(t, used)
+			m := start(t, dir, used)
+			blockAs(t, used, "203.0.113.2/32")
+			if m.lookOnce(t.Context()) {
+				t.Fatal("it is not back, for it was never away")
+			}
+			blockAs(t, used, "203.0.113.3/32") // is not seen before it is lost
+			if notice != nil {
+				m.store = copyOfStore(t, older)
+				told := 0
+				m.Refuse = func(error) { told++ }
+				notice(m)
+				if err := m.Close(); err != nil || told != 1 {
+					t.Fatalf("told %d times: %v", told, err)
+				}
+			}
+			for n := range 4 {
+				if err := NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+					t.Fatalf("start %d: %v", n, err)
+				}
+				blockAs(t, older, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32).String())
+			}
+			start(t, copyOf(t, dir), used)
+			if err := Accept(t.Context(), dir, older); err != nil {
+				t.Fatal(err)
+			}
+			start(t, dir, older)
+		})
+	}
+}
+
+// A backup is put back with the mark that was made with it: that is what is known then.
+func TestAMarkOfABackupCounts(t *testing.T) {
+	dir, used, c := t.TempDir(), newTestStore(t), newTestClock()
+	blockAs(t, used, "203.0.113.1/32")
+	m := NewMarker(dir, "me", used, c.believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	older, begun := copyOfStore(t, used), m.path+".copy"
+	if err := os.Link(m.path, begun); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.at = c.at.Add(time.Minute)
+		blockAs(t, used, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(c.at.Minute())}), 32).String())
+		m.lookOnce(t.Context())
+		m.noteOnce()
+	}
+	if err := NewMarker(copyOf(t, dir), "me", older, c.believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+		t.Error("the database alone: ", err)
+	}
+	if err := os.Rename(begun, m.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := NewMarker(dir, "me", older, c.believed(), zerolog.Nop()).Check(t.Context()); err != nil {
+		t.Error("with its mark: ", err)
+	}
+}
+
+// A person may be faster than the next look, and the stop before the database is opened anew is one, too.
+func TestAcceptingOutlivesTheNoticeOfWhatIsAccepted(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	older := copyOfStore(t, used)
+	blockAs(t, used, "203.0.113.1/32")
+	m := start(t, dir, used)
+	m.store = copyOfStore(t, older)
+	if err := errors.Join(Accept(t.Context(), dir, older), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, dir, older)
+}
+
+func TestWhatIsBackIsTaken(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	blockAs(t, used, "203.0.113.1/32")
+	older := copyOfStore(t, used)
+	blockAs(t, used, "203.0.113.2/32")
+	m := start(t, dir, used)
+	m.store = older
+	for n := range 3 {
+		if m.lookOnce(t.Context()) || !m.refused {
+			t.Fatalf("%d blocks later it is taken", n)
+		}
+		blockAs(t, older, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32).String())
+	}
+	m.store = used
+	if !m.lookOnce(t.Context()) {
+		t.Error("it is back, and not taken")
+	}
+	start(t, dir, used)
+}
+
+// A power cut may cost the last commits, of which the lines are read again: no person is needed, but it is said. One that was before the
+// minute, or a program that was killed, is no such excuse.
+func TestAPowerCutNeedsNoPerson(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	older := copyOfStore(t, used)
+	m := start(t, dir, used)
+	blockAs(t, used, "203.0.113.1/32")
+	m.lookOnce(t.Context())
+	latest, err := os.ReadFile(m.latestPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for boot, taken := range map[string]bool{bootID(): false, "another": true} {
+		dir := copyOf(t, dir)
+		if err := os.WriteFile(filepath.Join(dir, LatestFile), bytes.ReplaceAll(latest, []byte(bootID()), []byte(boot)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		err := NewMarker(dir, "me", older, newTestClock().believed(), zerolog.New(&log)).Check(t.Context())
+		if (err == nil) != taken || strings.Contains(log.String(), "lacks what was committed last") != taken {
+			t.Errorf("taken %t: %v, %s", taken, err, log.String())
+		}
 	}
 }
 
@@ -139,7 +325,8 @@ func TestARunGoesOnFromTheTimeOfTheOneBefore(t *testing.T) {
 	if err := m.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	m.noteOnce(t.Context())
+	m.lookOnce(t.Context())
+	m.noteOnce()
 	seen := c.at
 	c.at = c.at.Add(40 * 24 * time.Hour)
 	next := c.believed()
@@ -165,26 +352,27 @@ func TestAcceptingIsNoticed(t *testing.T) {
 	if err := m.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	lost := false
-	m.Lost = func() bool { return lost }
+	var lost error
+	m.Lost = func() error { return lost }
 	if m.accepted() {
 		t.Error("accepted, though nothing is wrong")
 	}
-	lost = true
+	lost = store.ErrReplaced
 	for range 3 {
 		if m.accepted() {
 			t.Error("accepted by nobody")
 		}
 		_ = os.Remove(m.path)
-		m.noteOnce(t.Context())
+		m.lookOnce(t.Context())
+		m.noteOnce()
 	}
-	if err := Accept(dir); err != nil {
+	if err := Accept(t.Context(), dir, m.store); err != nil {
 		t.Fatal(err)
 	}
 	if !m.accepted() {
 		t.Error("that it was accepted is not noticed")
 	}
-	lost = false
+	lost = nil
 	if m.accepted() {
 		t.Error("accepted, though all is well again")
 	}
@@ -206,7 +394,7 @@ func TestAcceptingAdoptsStrays(t *testing.T) {
 		}
 	}
 	expect("nobody accepted anything", 0)
-	if err := Accept(dir); err != nil {
+	if err := Accept(t.Context(), dir, m.store); err != nil {
 		t.Fatal(err)
 	}
 	strays = false
@@ -217,7 +405,7 @@ func TestAcceptingAdoptsStrays(t *testing.T) {
 	if known, err := readMark(m.path); err != nil || known.Accepted || known.Agent != "me" || known.Seen.IsZero() {
 		t.Errorf("the mark is %+v: %v", known, err)
 	}
-	if err := Accept(dir); err != nil {
+	if err := Accept(t.Context(), dir, m.store); err != nil {
 		t.Fatal(err)
 	}
 	next := NewMarker(dir, "me", m.store, newTestClock().believed(), zerolog.Nop())

@@ -132,37 +132,75 @@ func (a *app) advice(text string) string {
 
 var errNoDatabase = errors.New("there is no database yet")
 
+// A use is what a command does with the store.
+type use bool
+
+const reads, changes use = false, true
+
 // open opens the store that the configuration names, beside a running daemon or without one. It refuses another one than that of the
-// daemon which answers at admin.listen: what is done there would have no effect, and what is read there is not what is.
-func (a *app) open(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+// daemon which answers at admin.listen: what is done there would have no effect, and what is read there is not what is. One that the
+// daemon refuses can be read, with a warning, and not changed.
+func (a *app) open(ctx context.Context, cfg *config.Config, to use) (*store.Store, error) {
 	st, err := a.openAny(ctx, cfg)
-	if none := errors.Is(err, errNoDatabase); err != nil && !none || cfg.Admin.Listen == "" {
+	if err != nil && !errors.Is(err, errNoDatabase) {
 		return st, err
 	}
-	base := adminURL(cfg.Admin.Listen)
-	daemon, failed := fetchStatus(ctx, base, sameStoreTimeout)
-	if failed != nil || daemon.Store.Identity == "" || st != nil && daemon.Store.Identity == st.Place().Identity {
-		return st, err // nobody who would use another one
+	daemon, base := a.daemon(ctx, cfg)
+	if daemon == nil {
+		return st, err
 	}
 	if st == nil {
-		return nil, a.otherStore(base, daemon, display.Place("sqlite", "", filepath.Join(cfg.StateDir, agent.DatabaseFile)))
+		if daemon.Store.Identity == "" {
+			return nil, err
+		}
+		return nil, a.otherStore(daemon, base, "sqlite", store.Place{Database: filepath.Join(cfg.StateDir, agent.DatabaseFile)})
 	}
-	defer st.Close()
-	if at := st.Place(); daemon.Store.Kind == st.Kind() && daemon.Store.Host == at.Host && daemon.Store.Database == at.Database {
-		return nil, fmt.Errorf("%s was replaced under the daemon at %s, which still has the former one: see activedefense status for what to do",
-			display.Place(st.Kind(), at.Host, at.Database), base)
+	if at := st.Place(); daemon.Store.Identity != "" && daemon.Store.Identity != at.Identity {
+		defer st.Close()
+		if sameName(daemon, st.Kind(), at) {
+			return nil, fmt.Errorf("%s was replaced under the daemon at %s, which still has the former one: see activedefense status for what to do",
+				display.Place(st.Kind(), at.Host, at.Database), base)
+		}
+		return nil, a.otherStore(daemon, base, st.Kind(), at)
 	}
-	return nil, a.otherStore(base, daemon, display.Place(st.Kind(), st.Place().Host, st.Place().Database))
+	if daemon.Store.Refused == "" {
+		return st, nil
+	}
+	said := fmt.Sprintf("the daemon at %s refuses this database, and what it blocks, serves and enforces is what it knew before: %s; put the database back as it was, or go on with this one: %s",
+		base, display.Harmless(daemon.Store.Refused), a.advice("activedefense store accept"))
+	if to == changes {
+		return nil, errors.Join(fmt.Errorf("nothing was changed: %s", said), st.Close())
+	}
+	fmt.Fprintln(a.stderr, "warning: "+said)
+	return st, nil
 }
 
-// otherStore says that the daemon at base uses another store than the one that this configuration names.
-func (a *app) otherStore(base string, daemon *agent.Status, ours string) error {
+// daemon is what the daemon says that answers at admin.listen, and where that is; nil: none does.
+func (a *app) daemon(ctx context.Context, cfg *config.Config) (*agent.Status, string) {
+	if cfg.Admin.Listen == "" {
+		return nil, ""
+	}
+	base := adminURL(cfg.Admin.Listen)
+	daemon, err := fetchStatus(ctx, base, sameStoreTimeout)
+	if err != nil {
+		return nil, base
+	}
+	return daemon, base
+}
+
+// sameName tells whether the daemon's store is to be found where this one is.
+func sameName(daemon *agent.Status, kind string, at store.Place) bool {
+	return daemon.Store.Kind == kind && daemon.Store.Host == at.Host && daemon.Store.Database == at.Database
+}
+
+// otherStore says that the daemon uses another store than this one.
+func (a *app) otherStore(daemon *agent.Status, base, kind string, at store.Place) error {
 	of := "the built-in defaults"
 	if path := daemon.Configuration.Path; path != "" {
 		of = path
 	}
 	return &statusError{exitUsage, fmt.Errorf("the daemon at %s uses another store (%s, as %s says) than this configuration%s (%s): run the command with --config %s, or stop that daemon first",
-		base, display.Place(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), ours, of)}
+		base, display.Place(daemon.Store.Kind, daemon.Store.Host, daemon.Store.Database), of, a.named(), display.Place(kind, at.Host, at.Database), of)}
 }
 
 // sameStoreTimeout bounds the wait for a daemon that may not run.
@@ -199,7 +237,16 @@ func (a *app) withStore(ctx context.Context, parts []config.Part, do func(*confi
 	if err != nil {
 		return err
 	}
-	return a.inStore(ctx, cfg, do)
+	return a.inStore(ctx, cfg, reads, do)
+}
+
+// toChange is withStore for a command that changes what the store holds.
+func (a *app) toChange(ctx context.Context, parts []config.Part, do func(*config.Config, *store.Store) error) error {
+	cfg, err := a.loadPart(parts...)
+	if err != nil {
+		return err
+	}
+	return a.inStore(ctx, cfg, changes, do)
 }
 
 // withGuard is withStore for a command that blocks. Where a fault may hide what may never be blocked, it does nothing.
@@ -208,11 +255,11 @@ func (a *app) withGuard(ctx context.Context, do func(*config.Config, *store.Stor
 	if err != nil {
 		return &statusError{exitUsage, fmt.Errorf("nothing was blocked, for what may never be blocked is not known for certain: %w; mend that first (blacklist remove does not need it)", err)}
 	}
-	return a.inStore(ctx, cfg, do)
+	return a.inStore(ctx, cfg, changes, do)
 }
 
-func (a *app) inStore(ctx context.Context, cfg *config.Config, do func(*config.Config, *store.Store) error) error {
-	st, err := a.open(ctx, cfg)
+func (a *app) inStore(ctx context.Context, cfg *config.Config, to use, do func(*config.Config, *store.Store) error) error {
+	st, err := a.open(ctx, cfg, to)
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,7 @@ What a label file of mode block lists stays: it would be blocked again at once.`
 			if r.reason == "" {
 				r.reason = "released by hand"
 			}
-			return r.withStore(c.Context(), forRelease, func(cfg *config.Config, st *store.Store) error { return r.removeAll(c.Context(), cfg, st, prefixes) })
+			return r.toChange(c.Context(), forRelease, func(cfg *config.Config, st *store.Store) error { return r.removeAll(c.Context(), cfg, st, prefixes) })
 		},
 	}
 	c.Flags().StringVar(&r.reason, "reason", "", "`TEXT` with the reason")

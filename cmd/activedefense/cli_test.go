@@ -2,6 +2,7 @@ package main
 
 import (
 	"activedefense/agent/explain"
+	"activedefense/agent/state"
 	"activedefense/agent/trouble"
 	"bytes"
 	"crypto/ecdsa"
@@ -571,13 +572,24 @@ func TestNoCommandUsesAnotherStoreThanTheDaemon(t *testing.T) {
 	none := filepath.Join(w.dir, "none.yaml") // of which there is no database at all
 	w.write(none, configuration("none"))
 	ours := w.config
-	for i, args := range [][]string{{"blacklist", "add", "203.0.113.8", "--reason", "test"}, {"blacklist", "list"}, {"records"}, {"records"}, {"blacklist", "list"}} {
-		w.config = map[bool]string{false: other, true: none}[i > 2]
+	for i, args := range [][]string{{"blacklist", "add", "203.0.113.8", "--reason", "test"}, {"blacklist", "list"}, {"records"}, {"store", "accept"}, {"records"}, {"blacklist", "list"}} {
+		w.config = map[bool]string{false: other, true: none}[i > 3]
 		stdout, stderr, code := w.run(args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, "uses another store (sqlite "+filepath.Join(w.dir, "state")) || !strings.Contains(stderr, "--config "+ours) {
 			t.Errorf("%v: exit status %d, %s%s", args, code, stdout, stderr)
 		}
 	}
+	w.config = ours
+	w.expectRun(0, "There is nothing to accept", "store", "accept") // nor is a later one accepted by it
+	if mark, err := os.ReadFile(filepath.Join(w.dir, "state", state.MarkFile)); err != nil || bytes.Contains(mark, []byte("accepted")) {
+		t.Errorf("%s %v", mark, err)
+	}
+	w.write(other, bytes.Replace(configuration("none"), []byte("edl:"), []byte("store: {url: \"\"}\nedl:"), 1))
+	if err := os.Mkdir(filepath.Join(w.dir, "none"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.config = other
+	w.expectRun(2, "uses another store", "store", "accept")
 }
 
 func ready(w *world) bool {

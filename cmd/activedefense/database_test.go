@@ -140,6 +140,25 @@ func TestADatabaseThatLosesItsLastCommitsUnderTheDaemon(t *testing.T) {
 			if code, list := w.list(); code != 200 || len(list) != len(served) {
 				t.Errorf("meanwhile the list answers %d with %d entries instead of %d", code, len(list), len(served))
 			}
+			refused := func(when string) {
+				t.Helper()
+				if _, stderr, code := w.run("blacklist", "list"); code != 0 || !strings.Contains(stderr, "warning: the daemon at") || !strings.Contains(stderr, "store accept") {
+					t.Errorf("%s: it is read with %d and %s", when, code, stderr)
+				}
+				if _, stderr, code := w.run("blacklist", "add", "203.0.113.77", "--reason", "x"); code != 1 || !strings.Contains(stderr, "nothing was changed: the daemon at") {
+					t.Errorf("%s: it is changed with %d and %s", when, code, stderr)
+				}
+			}
+			if database == "postgresql" { // the other file is none that the daemon has
+				refused("it runs")
+			}
+			d.stop()
+			d = w.start()
+			w.until("the next start refuses it, too", func() bool { s := w.status(); return s != nil && s.Store.Refused != "" })
+			refused("it was started again")
+			if code, list := w.list(); code != 200 || len(list) != len(served) {
+				t.Errorf("after a start the list answers %d with %d entries instead of %d", code, len(list), len(served))
+			}
 			if stdout, stderr, code := w.run("store", "accept"); code != 0 {
 				t.Fatal(code, stdout, stderr)
 			}

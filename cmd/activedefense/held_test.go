@@ -103,7 +103,7 @@ func TestBlacklistListSelects(t *testing.T) {
 	if out, status := a.blacklist(t, false, "list", "--held"); status != 0 || !strings.Contains(out, "held: it is a partner") {
 		t.Errorf("exit status %d:\n%s", status, out)
 	}
-	st, err := a.open(t.Context(), &config.Config{StateDir: strings.TrimPrefix(a.environ[0], "ACTIVEDEFENSE_STATE_DIR=")})
+	st, err := a.open(t.Context(), &config.Config{StateDir: strings.TrimPrefix(a.environ[0], "ACTIVEDEFENSE_STATE_DIR=")}, reads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestRemoveNamesTheNetworkThatHoldsTheAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := a.open(t.Context(), cfg)
+	st, err := a.open(t.Context(), cfg, reads)
 	if err != nil {
 		t.Fatal(err)
 	}

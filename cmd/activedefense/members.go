@@ -38,7 +38,7 @@ another is silent or behind, because what that one has not read may be activity.
 longer guarded: name that in never_block of another agent first. What only its label files listed is released. An agent that comes back is a member again by itself.`,
 		Args: exactlyOne("the NAME of an agent, as members list has it"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withStore(c.Context(), forStore, func(_ *config.Config, st *store.Store) error { return a.forgetMember(c.Context(), st, args[0]) })
+			return a.toChange(c.Context(), forStore, func(_ *config.Config, st *store.Store) error { return a.forgetMember(c.Context(), st, args[0]) })
 		},
 	})
 	return c

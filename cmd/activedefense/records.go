@@ -267,7 +267,7 @@ func (r *recordsCommand) search(ctx context.Context, filter store.RecordFilter) 
 	if err != nil {
 		return err
 	}
-	st, err := r.open(ctx, cfg)
+	st, err := r.open(ctx, cfg, reads)
 	if err != nil {
 		return err
 	}

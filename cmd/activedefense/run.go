@@ -57,8 +57,8 @@ func (r *runCommand) run(ctx context.Context) error {
 	for {
 		r.service.ready()
 		next, err := r.untilChange(ctx, log, current)
-		if errors.Is(err, state.ErrAccepted) {
-			log.Warn().Msg("starting again with the database that is there now, as a person wants it")
+		if errors.Is(err, state.ErrAccepted) || errors.Is(err, state.ErrBack) {
+			log.Warn().Msg("starting again with the database: " + err.Error())
 			next, err = cfg, nil
 		}
 		if err != nil || next == nil {

@@ -37,7 +37,7 @@ func (v *verifyCommand) verify(ctx context.Context) error {
 		return err
 	}
 	opts := enforce.VerifyOptions{Firewall: v.firewall, Version: version, Expected: agent.Expected(cfg)}
-	st, err := v.open(ctx, cfg)
+	st, err := v.open(ctx, cfg, reads)
 	if err != nil {
 		// Policies can be looked at before the agent has run, and while its store is away.
 		fmt.Fprintf(v.stderr, "activedefense: without the blacklist (%v): what depends on it is not checked\n", err)
