@@ -197,19 +197,29 @@ func TestStatusSaysHowFarItIs(t *testing.T) {
 	k.refresh()
 	st := k.stream("x.log")
 	line, _ := st.Next()
+	info, err := os.Stat(k.path("x.log"))
+	k.must(err)
+	status := func(used Mark) Status { // but for when the files were written, which is what x.log says as it was read
+		s := st.Status(used)
+		if !s.Written.Equal(info.ModTime()) {
+			t.Errorf("written at %s, want %s", s.Written, info.ModTime())
+		}
+		s.Written = time.Time{}
+		return s
+	}
 	want := Status{Path: k.path("x.log"), Size: 11, Offset: 0, Behind: 11, Lines: 1}
-	if have := st.Status(Mark{}); have != want {
+	if have := status(Mark{}); have != want {
 		t.Fatalf("status before the line is used %+v, want %+v", have, want)
 	}
 	want = Status{Path: k.path("x.log"), Size: 11, Offset: 4, Behind: 7, Lines: 1}
-	if have := st.Status(Mark{line.File, line.Next}); have != want {
+	if have := status(Mark{line.File, line.Next}); have != want {
 		t.Fatalf("status %+v, want %+v", have, want)
 	}
 	k.rename("x.log", "x.log.1")
 	k.write("x.log", "four\n")
 	k.refresh()
 	want = Status{Path: k.path("x.log"), Size: 5, Offset: 0, Behind: 12, Lines: 1}
-	if have := st.Status(Mark{}); have != want {
+	if have := status(Mark{}); have != want {
 		t.Fatalf("status %+v, want %+v", have, want)
 	}
 }
