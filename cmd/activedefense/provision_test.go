@@ -32,6 +32,7 @@ firewalls:
 func TestAnEmptyFirewallIsProvisionedAndVerified(t *testing.T) {
 	for _, mode := range []string{"dynamic-tag", "address-group", "edl"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // it waits for processes and commits
 			w := newWorld(t, "sqlite", "")
 			w.configure(mode)
 			w.append(nil)
