@@ -342,4 +342,9 @@ func TestADatabaseThatFellBehindIsNotFollowedWhenItHasComeAsFar(t *testing.T) {
 	if len(f.current.Load().Entries) != 3 {
 		t.Errorf("%d are in effect", len(f.current.Load().Entries))
 	}
+	// Nor is it written to.
+	f.lifts[netip.MustParsePrefix("203.0.113.91/32")] = errors.New("it may not be blocked")
+	if err := f.syncOnce(t.Context()); !errors.Is(err, state.ErrBehind) || len(f.lifts) != 1 {
+		t.Errorf("%v, and %d are left to be lifted", err, len(f.lifts))
+	}
 }
