@@ -161,6 +161,9 @@ func (l *panoramaLab) carryOut(adopt bool) (Plan, error) {
 	l.want.Adopt = old || adopt
 	defer func() { l.want.Adopt = old }()
 	ctx, plan := l.t.Context(), l.whole()
+	if err := plan.Panorama.MayPush(l.device); err != nil {
+		return plan, err
+	}
 	if _, err := Take(ctx, l.device, plan.Steps, adopt); err != nil {
 		return plan, err
 	}

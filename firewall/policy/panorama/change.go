@@ -49,6 +49,16 @@ func (c Change) Makes(xpath string) bool {
 	})
 }
 
+// Places tells whether it makes, moves or takes away the entry at an xpath; what it changes in it does not count.
+func (c Change) Places(xpath string) bool {
+	return c.Top == xpath || c.sets(xpath) || c.Replaces(xpath)
+}
+
+// Replaces tells whether it takes away what stands at an xpath, whether it makes that anew or not.
+func (c Change) Replaces(xpath string) bool {
+	return slices.ContainsFunc(c.Edits, func(e xmlapi.Edit) bool { return e.Deletes() && e.XPath() == xpath })
+}
+
 // Committed tells whether the running configuration of the Panorama d is as the change has it; where what it moves stands is not
 // looked at.
 func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {

@@ -14,26 +14,35 @@ import (
 var deciding = [][]string{{"address"}, {"address-group"}, {"service"}, {"service-group"}, {"application"}, {"application-group"}, {"application-filter"}, {"external-list"},
 	{"region"}, {"schedule"}, {"profiles", "custom-url-category"}}
 
-// Unpushed names what others have committed on the Panorama d of the objects by which rules decide and not pushed to the firewall: those that
+// logProfiles are the lists of log forwarding profiles, whose actions can tag addresses.
+var logProfiles = []string{"log-settings", "profiles"}
+
+// Unpushed names what is committed on the Panorama d of the objects by which rules decide and not pushed to the firewall: those that
 // the firewall has otherwise, or that are gone, and new addresses with a tag, which a dynamic address group may match; another new object
-// decides nothing before something names it. pushed is what the firewall has, from all levels, ours the names of our objects. perhaps are
+// decides nothing before something names it. pushed is what the firewall has, from all levels, and then what it has once our changes are pushed:
+// what is as one of them has it is not named. logs is a log forwarding profile that is looked at like them. perhaps are
 // those of which a level nearer to the firewall has another than the one pushed: it is new, or Panorama is set to have ancestors win. At
 // most one call for each list and level; none where the device group is not known.
-func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, pushed []*xmlapi.Node, ours func(name string) bool) (certain, perhaps []string, err error) {
+func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, pushed, then []*xmlapi.Node, logs string) (certain, perhaps []string, err error) {
 	if at.Group == "" {
 		return nil, nil, nil
 	}
 	levels := append(append([]string{at.Group}, at.Parents...), Shared)
-	for _, path := range deciding {
-		have := map[string][]*xmlapi.Node{}
-		for _, n := range pushed {
-			for _, e := range n.At(path...).Entries() {
-				if name := e.Attr("name"); !ours(name) {
-					have[name] = append(have[name], e)
+	for _, path := range append(slices.Clone(deciding), logProfiles) {
+		isMeant := func(name string) bool { return path[0] != logProfiles[0] || name == logs }
+		named := func(parts []*xmlapi.Node) map[string][]*xmlapi.Node {
+			all := map[string][]*xmlapi.Node{}
+			for _, n := range parts {
+				for _, e := range n.At(path...).Entries() {
+					if name := e.Attr("name"); isMeant(name) {
+						all[name] = append(all[name], e)
+					}
 				}
 			}
+			return all
 		}
-		if len(have) == 0 && path[0] != "address" {
+		have, made := named(pushed), named(then)
+		if len(have) == 0 && len(made) == 0 && path[0] != "address" {
 			continue
 		}
 		there := map[string][]committed{}
@@ -47,25 +56,42 @@ func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, pushed []*xmlapi.
 			}
 		}
 		kind := strings.ReplaceAll(path[len(path)-1], "-", " ")
-		for _, name := range slices.Sorted(maps.Keys(have)) {
-			switch what := fmt.Sprintf("%s %q", kind, xmlapi.Tidy(name)); {
-			case len(there[name]) == 0:
-				certain = append(certain, what+", which is gone there")
-			case there[name][0].isAmong(have[name]):
-			case slices.ContainsFunc(there[name], func(c committed) bool { return c.isAmong(have[name]) }):
-				perhaps = append(perhaps, what+" of "+there[name][0].level)
-			default:
-				certain = append(certain, what+" of "+there[name][0].level)
-			}
+		if path[0] == logProfiles[0] {
+			kind = "log forwarding profile"
 		}
-		for _, name := range slices.Sorted(maps.Keys(there)) {
-			if first := there[name][0]; path[0] == "address" && len(have[name]) == 0 && len(first.Child("tag").Members()) > 0 && !ours(name) {
-				certain = append(certain, fmt.Sprintf("address %q of %s, which is new and bears tags", xmlapi.Tidy(name), first.level))
-			}
-		}
+		one, other := unpushedIn(kind, there, have, made)
+		certain, perhaps = append(certain, one...), append(perhaps, other...)
 	}
 	return certain, perhaps, nil
 }
+
+// unpushedIn is Unpushed for one list, each by name.
+func unpushedIn(kind string, there map[string][]committed, have, made map[string][]*xmlapi.Node) (certain, perhaps []string) {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(have)), maps.Keys(made))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		known := slices.Concat(have[name], made[name])
+		switch what := fmt.Sprintf("%s %q", kind, xmlapi.Tidy(name)); {
+		case len(there[name]) == 0 && (len(have[name]) == 0 || len(made[name]) == 0): // yet to be made, or taken away by us
+		case len(there[name]) == 0:
+			certain = append(certain, what+", which is gone there")
+		case there[name][0].isAmong(known):
+		case slices.ContainsFunc(there[name], func(c committed) bool { return c.isAmong(known) }):
+			perhaps = append(perhaps, what+" of "+there[name][0].level)
+		default:
+			certain = append(certain, what+" of "+there[name][0].level)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		if first := there[name][0]; kind == "address" && len(have[name]) == 0 && len(first.Child("tag").Members()) > 0 {
+			certain = append(certain, fmt.Sprintf("address %q of %s, which is new and bears tags", xmlapi.Tidy(name), first.level))
+		}
+	}
+	return certain, perhaps
+}
+
+// Same tells whether two objects decide the same.
+func Same(a, b *xmlapi.Node) bool { return meaning(a) == meaning(b) }
 
 // committed is an object as Panorama has it at a level.
 type committed struct {
