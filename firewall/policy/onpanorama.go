@@ -726,6 +726,32 @@ func (p ofPanorama) reachOf(level string) string {
 	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", levelName(level), p.f.place.Serial)
 }
 
+// reachOfRule tells whom a rule at an xpath of a level concerns that has a name of ours: by its target as Panorama has it, else as it was
+// pushed. One without is every firewall's.
+func (p ofPanorama) reachOfRule(level, at string) string {
+	target := p.f.standing[at].Child("target")
+	if p.f.standing[at] == nil {
+		for _, r := range slices.Concat(p.p.rules, p.p.inactive) {
+			if r.layer.pushed() && p.rulebaseOf(r)+xmlapi.EntryNamed(r.name) == at {
+				target = r.target
+			}
+		}
+	}
+	var others []string
+	for _, e := range target.Child("devices").Entries() {
+		if name := e.Attr("name"); name != p.f.place.Serial {
+			others = append(others, name)
+		}
+	}
+	switch {
+	case p.f.place.TargetsAlone(target):
+		return p.reachOf(level)
+	case len(others) > 0 && !target.Yes("negate") && len(target.Child("tags").Members()) == 0:
+		return fmt.Sprintf("it is also for %s, by its target in %s", strings.Join(atMost(others), ", "), levelName(level))
+	}
+	return p.f.place.Reach(level)
+}
+
 // levelName names a level for a reader.
 func levelName(level string) string {
 	if panorama.IsShared(level) {
@@ -746,7 +772,7 @@ func (r *remover) fromPanorama() {
 			if theirs {
 				detail += ifOurs
 			}
-			s := p.step("security rule "+x.String(), detail, p.reachOf(p.levelOf(x)), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			s := p.step("security rule "+x.String(), detail, p.reachOfRule(p.levelOf(x), at), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 			if !theirs {
 				s.made = "on Panorama, it is ours"
 			}
@@ -860,7 +886,7 @@ func (r *remover) standingRules() {
 			if theirs {
 				detail += ifOurs
 			}
-			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, levelName(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, p.reachOfRule(level, at), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 		}
 	}
 }
