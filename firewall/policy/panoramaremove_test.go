@@ -101,7 +101,9 @@ func TestWhomARuleOfOurNameConcerns(t *testing.T) {
 				if s := stepFor(t, plan.Steps, object); !s.theirs || !strings.Contains(s.Detail, c.said) || strings.Contains(s.Detail, alone) != (c.said == alone) {
 					t.Errorf("%s: taken away: %v", mode, s)
 				}
-				replaced := slices.IndexFunc(l.whole().Steps, func(s Step) bool { return strings.HasPrefix(s.change.Top, preRuleAt("branches", "active-defense-block-"+serial)) })
+				replaced := slices.IndexFunc(l.whole().Steps, func(s Step) bool {
+					return strings.HasPrefix(s.change.Top, preRuleAt("branches", "active-defense-block-"+serial))
+				})
 				if replaced < 0 || !strings.Contains(l.whole().Steps[replaced].Detail, "it would be replaced (") || !strings.Contains(l.whole().Steps[replaced].Detail, c.said) {
 					t.Errorf("%s: replaced: %v", mode, l.whole().Steps)
 				}

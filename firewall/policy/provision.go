@@ -324,11 +324,17 @@ func mayImport(ctx context.Context, d *xmlapi.Device) error {
 }
 
 // MayCommit gives an error if the role of our administrator does not allow commits, as far as the configuration tells: to try it would be a
-// commit. admin is as in Commit. It changes nothing; nil also where it is not known.
+// commit. admin is as in Commit. It changes nothing; nil also where it is not known. Of a firewall that is reached through a Panorama the role
+// is Panorama's (PAN-OS web interface help, Panorama > Admin Roles).
 func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
 	const what = "read the role of our administrator"
-	if d.ThroughPanorama() { // the role is Panorama's
-		return nil
+	if d.ThroughPanorama() {
+		itself, err := Panorama(d)
+		if err != nil {
+			return nil
+		}
+		defer itself.Close()
+		d = itself
 	}
 	if admin = cmp.Or(admin, d.Username()); admin == "" {
 		admin = xmlapi.LoggedInAs(ctx, d, what)
@@ -341,7 +347,7 @@ func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
 	if err != nil {
 		return nil
 	}
-	for _, scope := range []string{"device", "vsys"} {
+	for _, scope := range []string{"device", "vsys", "panorama"} {
 		if role.Value(scope, "xmlapi", "commit") == "disable" {
 			return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindRole, Text: fmt.Sprintf("nothing was written: the role %s of administrator %s does not allow commits. "+enableRight+
 				" Or run this without --commit, and have somebody else commit", word(user.Value("profile")), word(admin), "Commit")})
