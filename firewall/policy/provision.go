@@ -82,6 +82,9 @@ type Plan struct {
 	PendingRules            []string              `json:"pending_rules,omitempty"`
 	// LeftOut is what is not planned although a list is served, and why; "": nothing.
 	LeftOut string `json:"left_out,omitempty"`
+	// FormerMode is what another mode, or a list that is no longer served, has left on the firewall once the steps are taken, and what to do
+	// about it; "": nothing. No step takes it away.
+	FormerMode string `json:"former_mode,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
@@ -131,6 +134,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, all)
+	plan.FormerMode = formerMode(after, want)
 	if !f.mayBePending() {
 		plan.onPanorama(part)
 		return plan, nil
@@ -151,6 +155,40 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	plan.inForce(running, ours, then, want)
 	plan.onPanorama(part)
 	return plan, nil
+}
+
+// formerMode says what of ours on a firewall its mode does not use; "": nothing.
+func formerMode(f *Facts, want Expectation) string {
+	p, n := owned{&provisioner{verifier: newVerifier(f, want)}}, want.Names
+	isUsed := func(name string) bool { return p.names[name] || p.lists[name] }
+	var left []string
+	for _, r := range p.p.rules {
+		if r.layer == layerLocal && r.name != n.Sensor && p.ours(r) && !slices.ContainsFunc(r.source, isUsed) {
+			left = append(left, "security rule "+r.String())
+		}
+	}
+	for _, o := range []struct {
+		kind, name, list string
+		is               func(*xmlapi.Node) bool
+	}{{"address group", n.Group, "address-group", p.ourGroup}, {"external dynamic list", n.List, "external-list", func(l *xmlapi.Node) bool { return l.Value("type", "ip", "certificate-profile") == n.CertProf }}} {
+		if found := p.p.scopes.find(o.name, o.list); found.Node != nil && !found.scope.pushed && !isUsed(o.name) && o.is(found.Node) {
+			left = append(left, o.kind+" "+quoteAll([]string{o.name}))
+		}
+	}
+	var members []string
+	for _, a := range p.p.scopes.all("address") {
+		if want.Mode != firewall.ModeGroup && isMember(n, a.Node) {
+			members = append(members, a.Attr("name"))
+		}
+	}
+	if len(members) > 0 {
+		left = append(left, "address "+quoteAll(members))
+	}
+	if len(left) == 0 {
+		return ""
+	}
+	return "of another mode, or of a list that is no longer served, there is " + strings.Join(left, ", ") + ", which mode " + want.Mode +
+		" does not use; what it stops stays stopped. To be rid of it, run provision --remove, then this again"
 }
 
 // newPlan is the plan of steps that lead from one to the other.
