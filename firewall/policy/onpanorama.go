@@ -86,7 +86,7 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 			f.asPushed = append(f.asPushed, sc)
 		}
 	}
-	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value, Ours: f.ourLogsThere(want)}
 	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
 	if !d.ThroughPanorama() {
 		return nil
@@ -106,6 +106,18 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	f.placeUnknown = err // a person fills in the names
 	return nil
+}
+
+// ourLogsThere tells of an object of our name on Panorama whether it is a log forwarding profile that does nothing but send to us: match lists of ours
+// may join it.
+func (f *Facts) ourLogsThere(want Expectation) func(xpath string, n *xmlapi.Node) bool {
+	p := &provisioner{verifier: newVerifier(f, want)}
+	for _, s := range sendingTo(want.SyslogAddress, p.servers) {
+		p.sendTo = append(p.sendTo, s.name)
+	}
+	return func(xpath string, n *xmlapi.Node) bool {
+		return strings.HasSuffix(xpath, "/log-settings/profiles"+xmlapi.EntryNamed(want.Names.Logs+panoramaNames)) && owned{p}.ourLogs(n)
+	}
 }
 
 // readFormer reads what of ours stands in device groups of Panorama in which the firewall was before, where Panorama was asked for what stands.
@@ -327,7 +339,7 @@ func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n 
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.pushed.objects, o.then.objects, n.Logs+panoramaNames)
+	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.offered, o.pushed.objects, o.then.objects, n.Logs+panoramaNames)
 	o.Unpushed = append(rules, atMost(objects)...)
 	return perhaps, untold, err
 }

@@ -111,3 +111,15 @@ func TestWhomARuleOfOurNameConcerns(t *testing.T) {
 		})
 	}
 }
+
+// An object of ours in Shared, which the firewall tells of more than once, goes from there too.
+func TestRemoveFromShared(t *testing.T) {
+	l := newPanoramaLab(t, managed{shared: strings.Replace(ourGroup, "blacklist", "active-defense-panorama", 1), branches: preRules(letIn("hq", "dmz"))})
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	l.takeAway(false)
+	if running := l.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama"`) || strings.Contains(running, `"active-defense-block-`) {
+		t.Errorf("Panorama has %s", running)
+	}
+}

@@ -20,10 +20,10 @@ var logProfiles = []string{"log-settings", "profiles"}
 // Unpushed names what is committed on the Panorama d of the objects by which rules decide and not pushed to the firewall: those that
 // the firewall has otherwise, or that are gone, and new addresses with a tag, which a dynamic address group may match; another new object
 // decides nothing before something names it. pushed is what the firewall has, from all levels, and then what it has once our changes are pushed:
-// what is as one of them has it is not named. logs is a log forwarding profile that is looked at like them. perhaps are
+// what is as one of them has it, or gone as a change has it, is not named. logs is a log forwarding profile that is looked at like them. perhaps are
 // those of which a level nearer to the firewall has another than the one pushed: it is new, or Panorama is set to have ancestors win. At
 // most one call for each list and level; none where the device group is not known.
-func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, pushed, then []*xmlapi.Node, logs string) (certain, perhaps []string, err error) {
+func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, changes []Change, pushed, then []*xmlapi.Node, logs string) (certain, perhaps []string, err error) {
 	if at.Group == "" {
 		return nil, nil, nil
 	}
@@ -59,20 +59,25 @@ func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, pushed, then []*x
 		if path[0] == logProfiles[0] {
 			kind = "log forwarding profile"
 		}
-		one, other := unpushedIn(kind, there, have, made)
+		one, other := unpushedIn(kind, there, have, made, func(name string) bool {
+			return slices.ContainsFunc(levels, func(level string) bool {
+				xpath := LevelPath(level) + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
+				return slices.ContainsFunc(changes, func(c Change) bool { return c.Replaces(xpath) })
+			})
+		})
 		certain, perhaps = append(certain, one...), append(perhaps, other...)
 	}
 	return certain, perhaps, nil
 }
 
 // unpushedIn is Unpushed for one list, each by name.
-func unpushedIn(kind string, there map[string][]committed, have, made map[string][]*xmlapi.Node) (certain, perhaps []string) {
+func unpushedIn(kind string, there map[string][]committed, have, made map[string][]*xmlapi.Node, takenAway func(name string) bool) (certain, perhaps []string) {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(have)), maps.Keys(made))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		known := slices.Concat(have[name], made[name])
 		switch what := fmt.Sprintf("%s %q", kind, xmlapi.Tidy(name)); {
-		case len(there[name]) == 0 && (len(have[name]) == 0 || len(made[name]) == 0): // yet to be made, or taken away by us
+		case len(there[name]) == 0 && (len(have[name]) == 0 || takenAway(name)): // yet to be made, or ours to take away
 		case len(there[name]) == 0:
 			certain = append(certain, what+", which is gone there")
 		case there[name][0].isAmong(known):
