@@ -261,6 +261,22 @@ func TestProvisionWithoutTheRightToCommit(t *testing.T) {
 	}
 }
 
+// So is one whose administrator is told by his edits alone, when what he wrote is to be taken away.
+func TestRemoveWithoutTheRightToCommit(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	sim.Config().SetRole("svc", panosim.RightConfiguration, panosim.RightOperation, panosim.RightUserID, panosim.RightImport)
+	if _, _, err := l.provision(apply); err != nil {
+		t.Fatal(err)
+	}
+	entries := func() int { return strings.Count(sim.Config().Candidate(), "<entry name=") }
+	before := entries()
+	_, _, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, true })
+	if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "nothing was written: the role svc-role of administrator svc does not allow commits") || entries() != before {
+		t.Errorf("%d entries, before %d: %v", entries(), before, err)
+	}
+}
+
 // Of a pair, what the passive member is told would be lost.
 func TestProvisionWritesToTheActiveMember(t *testing.T) {
 	l := newPolicyLab(t)
