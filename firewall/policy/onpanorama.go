@@ -339,7 +339,11 @@ func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n 
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.offered, o.pushed.objects, o.then.objects, n.Logs+panoramaNames)
+	var ours []string
+	for _, l := range listsOnPanorama(n) {
+		ours = append(ours, l.name)
+	}
+	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.offered, o.pushed.objects, o.then.objects, ours)
 	o.Unpushed = append(rules, atMost(objects)...)
 	return perhaps, untold, err
 }

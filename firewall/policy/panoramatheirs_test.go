@@ -317,6 +317,27 @@ func TestWhatOthersMadeOfOursOnPanoramaIsNotPushed(t *testing.T) {
 	}
 }
 
+// So it is with what would hide an object of ours: one nearer to the firewall, or of another kind.
+func TestWhatHidesOursOnPanoramaIsNotPushed(t *testing.T) {
+	for where, c := range map[string]struct{ list, element, named string }{
+		"branches": {"/address-group", `<entry name="active-defense-panorama"><dynamic><filter>'active-defense' or 'partner'</filter></dynamic></entry>`, `address group "active-defense-panorama" of branches`},
+		"hq":       {"/address", `<entry name="active-defense-panorama"><ip-netmask>0.0.0.0/0</ip-netmask></entry>`, `address "active-defense-panorama" of hq, which is new and has the name of another object`},
+	} {
+		l := newPanoramaLab(t, managed{local: withoutCleanup(), hq: preRules(letIn("hq", "dmz"))})
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+		l.replaced(groupsOfPanorama+"/entry[@name='hq']/pre-rulebase/security/rules/entry[@name='active-defense-block-list-"+serial+"']/destination", "<destination><member>198.51.100.9</member></destination>", true)
+		if err := l.panorama.Push("branches"); err != nil {
+			t.Fatal(err)
+		}
+		l.edited(groupsOfPanorama+"/entry[@name='"+where+"']"+c.list, c.element, true)
+		if plan := l.whole(); len(plan.Panorama.changes) == 0 || !slices.Equal(plan.Panorama.Unpushed, []string{c.named}) {
+			t.Errorf("%s: unpushed %q", where, plan.Panorama.Unpushed)
+		}
+	}
+}
+
 // What others made of a rule of ours that we are to replace goes along with no push either where it was not replaced.
 func TestWhatWasNotReplacedIsNotPushed(t *testing.T) {
 	const rule = groupsOfPanorama + "/entry[@name='branches']/pre-rulebase/security/rules/entry[@name='active-defense-block-" + serial + "']"
