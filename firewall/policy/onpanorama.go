@@ -315,6 +315,16 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 		return nil, err
 	}
 	part.offered, part.then = offered, made.ofPanorama()
+	for _, level := range f.place.Levels() { // the firewall does not tell whether an object of the name stands at this level
+		one, alone := *f, *f
+		alone.vsysPushed.value, alone.barePushed.value = nil, nil
+		for _, at := range []*Facts{&one, &alone} {
+			if err := at.pushChanges(panorama.At(level, offered)); err != nil {
+				return nil, err
+			}
+			part.then.objects = append(part.then.objects, at.ofPanorama().objects...)
+		}
+	}
 	then := *without
 	if err := then.pushChanges(byHand); err != nil {
 		return nil, err

@@ -135,3 +135,18 @@ func TestOurLogProfileOnPanoramaIsCompleted(t *testing.T) {
 		}
 	}
 }
+
+// One of our name that somebody else has in the group above stays, and with --adopt ours is made below it: to push that is no push of theirs.
+func TestOurLogProfileOnPanoramaBelowTheirs(t *testing.T) {
+	theirs := strings.Replace(toSIEM, `"to-siem"`, `"active-defense-panorama"`, 1)
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), template: theirServer, hq: theirs + preRules(deny("ssh")), branches: preRules(letIn("hq", "dmz"))})
+	if _, err := l.carryOut(true); err != nil {
+		t.Fatal(err)
+	}
+	for level, name := range map[string]string{"hq": ">siem<", "branches": ">active-defense<"} {
+		n, err := l.itself().Show(t.Context(), "look", groupsOfPanorama+"/entry[@name='"+level+"']/log-settings/profiles/entry[@name='active-defense-panorama']")
+		if err != nil || n == nil || !strings.Contains(n.XML(), name) {
+			t.Errorf("%s: %v, %v", level, n, err)
+		}
+	}
+}

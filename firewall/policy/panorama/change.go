@@ -49,6 +49,17 @@ func (c Change) Makes(xpath string) bool {
 	})
 }
 
+// At gives what changes edit at a level, without what they move.
+func At(level string, changes []Change) (out []Change) {
+	for _, c := range changes {
+		edits := slices.DeleteFunc(slices.Clone(c.Edits), func(e xmlapi.Edit) bool {
+			return strings.HasPrefix(e.XPath(), templates+"/") || !strings.HasPrefix(e.XPath(), LevelPath(level)+"/")
+		})
+		out = append(out, Change{Edits: edits})
+	}
+	return out
+}
+
 // Places tells whether it makes, moves or takes away the entry at an xpath; what it changes in it does not count.
 func (c Change) Places(xpath string) bool {
 	return c.Top == xpath || c.sets(xpath) || c.Replaces(xpath)
