@@ -263,3 +263,24 @@ func TestLateLinesOfAFinishedFileAreReadFromItsCompressedCopy(t *testing.T) {
 	k.restart()
 	k.expect()
 }
+
+func TestAFileThatWasFoundUnderTheNameOfAGenerationIsReadOnFromItsCompressedCopy(t *testing.T) {
+	k := newKit(t, t.TempDir(), "x.log*")
+	k.write("x.log.1", text(numbered("old", 0, 50)))
+	k.write("x.log", text(numbered("new", 0, 5)))
+	k.open()
+	t.Cleanup(k.crash)
+	k.readSome(10)
+	k.commit()
+	k.crash()
+	k.rename("x.log.1", "x.log.2")
+	k.gzip("x.log.2")
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "last\n")
+	k.open()
+	old := k.kept[len(k.kept)-1]
+	if line, err := k.set.LineAt(old.line.File, old.line.Offset); err != nil || string(line) != old.text {
+		t.Errorf("the line read last is %q now: %v", line, err)
+	}
+	k.expectAny(append(numbered("old", 10, 50), "last")...)
+}
