@@ -149,7 +149,7 @@ func (l *lookup) inPacked(e entry) ([]byte, error) {
 	if l.offset > unpackAtMost {
 		return nil, errors.New("too far into a compressed file")
 	}
-	p, head, err := openPacked(e.path, e.key)
+	p, head, err := openPacked(e)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (r *registry) restPlain(f *file, e entry) (*rest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.key != e.key {
+	if !e.is(o.key, o.born) {
 		o.h.Close()
 		return nil, errMoved
 	}
@@ -55,7 +55,7 @@ func restPacked(s *Set, f *file, e entry) (*rest, error) {
 	if head, known := s.heads[e.state()]; known && !f.begins(head) {
 		return nil, nil
 	}
-	p, head, err := openPacked(e.path, e.key)
+	p, head, err := openPacked(e)
 	if err != nil {
 		return nil, err
 	}

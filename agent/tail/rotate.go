@@ -35,8 +35,8 @@ func (st *Stream) succeed(e entry) {
 	} else {
 		st.account(f)
 		listed := s.folders.around(st.path)
-		if f.key != e.key {
-			listed = nil // it was rotated since
+		if !e.is(f.key, f.born) {
+			listed = nil // what was listed was rotated since
 		}
 		st.files.push(s.between(st, listed, known, f)...)
 	}
@@ -64,10 +64,10 @@ func (st *Stream) takeOver(e entry) *file {
 		st.vanished()
 		return nil
 	}
-	key := inode{}
+	listed := false
 	for _, path := range basePaths(st.path) {
 		if base := s.streams[path]; base != nil {
-			if key = e.key; base.files.cur != nil && base.files.cur.outdated(base.path) {
+			if listed = true; base.held || base.files.cur != nil && base.files.cur.outdated(base.path) {
 				s.watch.dirty.Store(true)
 				return nil
 			}
@@ -76,7 +76,7 @@ func (st *Stream) takeOver(e entry) *file {
 	if !st.admit() {
 		return nil
 	}
-	f, err := s.claim(st, e.path, key)
+	f, err := s.claim(st, e, listed)
 	if err == nil {
 		return f
 	}
@@ -214,7 +214,7 @@ func (st *Stream) truncated(f *file) {
 	g := s.known.create(f.path)
 	f.fingerprint()
 	g.fresh = true // it may have been overwritten with a copy of another one
-	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
+	g.stream, g.where, g.h, g.born, g.stamp, g.gone, g.idle = st, f.where, f.h, f.born, f.stamp, f.gone, s.now()
 	s.known.rekey(g, f.key)
 	s.known.opened(g)
 	st.reader.drop(f)
