@@ -29,6 +29,7 @@ func (st *Stream) succeed(e entry) {
 	if known.IsZero() && !st.fromEnd {
 		known = s.since
 	}
+	before := st.files.cur
 	st.files.cur = nil
 	if st.held {
 		st.horizon.doubt(known) // its copies are looked for together with what lay there since
@@ -38,7 +39,12 @@ func (st *Stream) succeed(e entry) {
 		if !e.is(f.key, f.born) {
 			listed = nil // what was listed was rotated since
 		}
-		st.files.push(s.between(st, listed, known, f)...)
+		unseen := s.between(st, listed, known, f)
+		if len(unseen) > 0 && before != nil && before.outlived() {
+			s.lost++
+			s.log.Warn().Str("path", st.path).Msg("rotated more than once while not watched, and deleted; what was written between may be lost")
+		}
+		st.files.push(unseen...)
 	}
 	st.files.present(f)
 	st.fromEnd = false
