@@ -21,9 +21,7 @@ func (st *Stream) succeed(e entry) {
 		return
 	}
 	// The handle of the new file is held: whatever happens to the names from here on, it will be read.
-	if c := st.files.cur; c != nil && c.h != nil && errors.Is(s.intact(c), errReplaced) {
-		st.truncated(c) // what it holds now needs an identity before positions name its successor
-	}
+	st.renew()
 	st.files.gone(s.now())
 	known := st.horizon.until()
 	if known.IsZero() && !st.fromEnd {
@@ -50,6 +48,13 @@ func (st *Stream) succeed(e entry) {
 	st.fromEnd = false
 	st.horizon.stamp = f.stamp
 	st.number()
+}
+
+// renew gives what the present file holds now an identity, if that was replaced, before positions name what came after it.
+func (st *Stream) renew() {
+	if c := st.files.cur; c != nil && c.h != nil && errors.Is(st.set.intact(c), errReplaced) {
+		st.truncated(c)
+	}
 }
 
 // takeOver opens what lies at the path, nil if that is not to be read, or not now.
@@ -157,6 +162,9 @@ func (st *Stream) resume() {
 			if done {
 				break
 			}
+		}
+		if !f.found && !f.done && f.h == nil && f.looked.IsZero() {
+			st.horizon.doubt(f.stamp) // what took its place may be older than what is known of the path
 		}
 	}
 }

@@ -119,6 +119,70 @@ func TestATruncationThatWasNotReadYetWhenTheFileWasRenamedIsNotForgotten(t *test
 	}
 }
 
+// A file was rewritten in place and renamed, and the one after it was found, before anything more was read: a restart finds the inode
+// with another content, which came before what is known.
+func TestWhatReplacedTheContentOfAFileBeforeItWasNoticedIsReadAfterARestart(t *testing.T) {
+	for copied, copying := range map[string]func(k *kit){
+		"the copy is compressed": func(k *kit) { k.gzip("x.log.3") },
+		"the copy is plain":      func(*kit) {},
+		"the copy is deleted":    func(k *kit) { k.remove("x.log.3") },
+	} {
+		for _, next := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, successor %v", copied, next), func(t *testing.T) {
+				k := start(t, "x.log")
+				first, second := numbered("a", 0, 20), numbered("b", 0, 30)
+				k.write("x.log", text(first))
+				k.age("x.log", 3*time.Hour)
+				k.expect(first...)
+				k.copy("x.log", "x.log.3")
+				k.put("x.log", text(second))
+				k.age("x.log", 2*time.Hour)
+				k.age("x.log.3", 3*time.Hour)
+				k.rename("x.log", "x.log.2")
+				copying(k)
+				k.write("x.log.1", "third\n")
+				k.age("x.log.1", time.Hour)
+				k.mustScan()
+				k.commit()
+				k.crash()
+				want := append(second, "third")
+				if next {
+					k.write("x.log", "fourth\n")
+					want = append(want, "fourth")
+				}
+				k.open()
+				k.expect(want...)
+				k.restart()
+				k.expect()
+			})
+		}
+	}
+}
+
+// What is to be looked for when the folders are listed again is looked for by a restart before that, too.
+func TestSeveralCopytruncatesThatWereNoticedJustBeforeARestart(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log", text(numbered("a", 0, 20)))
+	k.age("x.log", 4*time.Hour)
+	k.expect(numbered("a", 0, 20)...)
+	k.write("x.log", "two\n")
+	k.copytruncate("x.log", "x.log.3")
+	k.write("x.log", "three\n")
+	k.copytruncate("x.log", "x.log.2")
+	k.write("x.log", "four\n")
+	for n, name := range []string{"x.log", "x.log.2", "x.log.3"} {
+		k.age(name, time.Duration(n+1)*time.Hour)
+	}
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "five\n")
+	k.mustScan() // the truncation and the successor are seen, and nothing read
+	k.commit()
+	k.restart()
+	k.expectAny("two", "three", "four", "five")
+	k.restart()
+	k.expect()
+}
+
 func TestSeveralCopytruncatesBetweenTwoLooks(t *testing.T) {
 	k := start(t, "x.log")
 	k.write("x.log", "one\n")
