@@ -57,7 +57,7 @@ type file struct {
 	key    inode
 	offset int64 // after the last line returned
 	done   bool
-	born   int64     // see bornAt; while open
+	born   int64     // see bornAt; 0: it was not open yet
 	stamp  time.Time // modification time when last seen under path
 
 	sum    []byte // SHA-256 of the first sumLen bytes

@@ -35,8 +35,8 @@ func (st *Stream) expire() {
 	now := s.now()
 	for _, f := range slices.Clone(st.files.late) {
 		grace := s.grace
-		if f.offset == 0 {
-			grace = goneGrace // without a fingerprint it would not be recognised when it is written to after all
+		if f.offset == 0 && !s.inputs.queued() {
+			grace = goneGrace // without a fingerprint it would not be recognised after a restart when it is written to after all
 		}
 		if now.Sub(f.idle) >= grace && f.atEnd() {
 			st.finish(f)

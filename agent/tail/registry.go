@@ -139,6 +139,12 @@ func (r *registry) match(o *opened) *file {
 	return best
 }
 
+// untouched tells whether the file with an inode that was made then is one of which nothing was ever seen, under whatever identity.
+func (r *registry) untouched(f *file, born int64) bool {
+	youngest := !slices.ContainsFunc(r.byKey[f.key], func(other *file) bool { return other.id > f.id })
+	return youngest && f.sumLen == 0 && f.offset == 0 && f.born > 0 && f.born == born
+}
+
 // outrun tells whether a finished file's inode was given to a newer copy of the same content. One that holds no more than was read of
 // the file is either it or a copy of which nothing is new: the other one that begins so may have gone on for itself.
 func (r *registry) outrun(f *file, path string, o *opened) bool {

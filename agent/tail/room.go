@@ -127,7 +127,7 @@ func (s *Set) letGo(in *input) bool {
 func (st *Stream) idle() bool {
 	c := st.files.cur
 	return c != nil && !st.literal && !st.trouble && !st.held && st.files.alone(c) && len(st.files.late)+len(st.files.waiting) == 0 &&
-		c.h != nil && c.gone.IsZero() && c.fault == nil && c.offset > 0 && c.end == c.offset && st.set.now().Sub(c.idle) >= st.set.poll
+		c.h != nil && c.gone.IsZero() && c.fault == nil && c.end == c.offset && st.set.now().Sub(c.idle) >= st.set.poll
 }
 
 // queued tells whether files wait for their turn.
@@ -149,7 +149,7 @@ func (s *Set) rests(in *input, e entry) bool {
 
 // unchanged tells whether an entry is a file of which everything was read, as it was when it was last seen.
 func (f *file) unchanged(e entry) bool {
-	return f.offset > 0 && e.size == f.size && e.mtime.Truncate(time.Microsecond).Equal(f.stamp.Truncate(time.Microsecond))
+	return (f.offset > 0 || e.size == 0) && e.size == f.size && e.mtime.Truncate(time.Microsecond).Equal(f.stamp.Truncate(time.Microsecond))
 }
 
 // rest leaves a known file alone of which everything was read, and for which there is no room.

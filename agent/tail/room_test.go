@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -131,6 +132,14 @@ func TestWhatHappensToAFileThatRestsIsNotMissed(t *testing.T) {
 			k.copytruncate(n, n+".1")
 			k.write(n, "third\n")
 		}, []string{"second", "third"}},
+		"it grows and is rotated twice": {func(k *kit, n string) {
+			k.write(n, "second\n")
+			k.age(n, 2*time.Minute)
+			k.rename(n, n+".2")
+			k.write(n+".1", "third\n")
+			k.age(n+".1", time.Minute)
+			k.write(n, "fourth\n")
+		}, []string{"second", "third", "fourth"}},
 		"it is deleted and made anew": {func(k *kit, n string) { k.remove(n); k.write(n, "second\n") }, []string{"second"}},
 	} {
 		for _, down := range []bool{false, true} {
@@ -176,6 +185,95 @@ func TestARestartOpensNoneOfThoseThatRest(t *testing.T) {
 	k.ahead += 2 * time.Second
 	k.mustScan()
 	k.expect("more")
+}
+
+// Empty files have nothing to read, and keep no other from being read.
+func TestEmptyFilesGiveUpTheirRoom(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		t.Run(fmt.Sprintf("down %v", down), func(t *testing.T) {
+			k := crowd(t, 2, 4)
+			for i := range 5 {
+				k.write(fmt.Sprintf("empty-%d.log", i), "")
+				k.age(fmt.Sprintf("empty-%d.log", i), time.Minute)
+			}
+			k.settle(2)
+			if len(k.kept) != 4 {
+				t.Fatalf("%d lines\n%s", len(k.kept), k.log.String())
+			}
+			if down {
+				k.restart()
+				k.settle(2)
+				k.crash()
+			}
+			k.write("empty-0.log", "one\n")
+			k.write("empty-1.log", "two\n")
+			k.rename("empty-1.log", "empty-1.log.1")
+			k.write("empty-1.log", "three\n")
+			k.write("empty-2.log", "four\n")
+			k.copytruncate("empty-2.log", "empty-2.log.1")
+			if down {
+				k.open()
+			}
+			k.ahead += 2 * time.Second
+			k.mustScan()
+			k.settle(2)
+			k.compareKept(4, "four", "one", "three", "two")
+		})
+	}
+}
+
+// Where nothing is left of the file at the path, what was before it is looked for all the same.
+func TestAnEmptyFileThatRestsDoesNotHideWhatIsLeftOfTheOneBefore(t *testing.T) {
+	k := newKit(t, t.TempDir(), "*.log")
+	k.o.Inputs[0].MaxFiles = 1
+	k.write("x.log", "one\ntwo\n")
+	k.open()
+	t.Cleanup(k.crash)
+	k.read()
+	k.commitFirst(1)
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "")
+	k.mustScan()
+	k.commitFirst(0)
+	k.crash()
+	k.gzip("x.log.1")
+	k.open()
+	k.expect("two")
+}
+
+func TestAFileThatWasEmptyWhenItWasRenamedGivesUpItsRoomAndIsReadWhenItGrowsLate(t *testing.T) {
+	k := crowd(t, 1, 3)
+	k.write("empty.log", "")
+	k.settle(1)
+	k.rename("empty.log", "empty.log.1")
+	k.write("empty.log", "new\n")
+	k.ahead += 2 * time.Second
+	k.mustScan()
+	k.read()
+	k.write("0.log", "more\n")
+	k.ahead += 2 * time.Second
+	k.mustScan()
+	if len(k.stream("empty.log").files.late) == 0 {
+		t.Fatal("the generation is not watched for late writers")
+	}
+	k.settle(1)
+	k.compareKept(3, "more", "new")
+	k.write("empty.log.1", "late\n")
+	k.ahead += 2 * time.Second
+	k.mustScan()
+	k.settle(1)
+	k.compareKept(5, "late")
+}
+
+// compareKept compares what was committed from the place given, in any order.
+func (k *kit) compareKept(from int, want ...string) {
+	k.t.Helper()
+	var have []string
+	for _, g := range k.kept[from:] {
+		have = append(have, g.text)
+	}
+	slices.Sort(have)
+	k.compare(have, want)
 }
 
 func TestOpenEndsWithItsContext(t *testing.T) {

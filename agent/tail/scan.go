@@ -139,7 +139,7 @@ func (s *Set) compare() []found {
 			st.health.scan = e.err
 		case ok && e.regular() && st.files.cur != nil && st.files.cur.key == e.key && st.files.cur.zip == nil:
 			st.confirm(e)
-		case ok && e.regular() && st.files.cur == nil && s.rests(st.in, e):
+		case ok && e.regular() && st.files.cur == nil && len(st.files.waiting) == 0 && s.rests(st.in, e): // nothing of the path is looked for
 		case ok && e.regular():
 			out = append(out, found{entry: e, stream: st})
 		case ok:
@@ -247,7 +247,8 @@ func (s *Set) revive() {
 // regrown goes on with a finished file that lies at an entry, if it grew.
 func (s *Set) regrown(e entry) {
 	for _, f := range s.known.byKey[e.key] {
-		if f.done && f.sumLen > 0 && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
+		known := f.sumLen > 0 || s.known.untouched(f, e.born) && e.path != f.path // what lies at the path may have been copied and truncated
+		if f.done && known && e.size > f.size && f.refuted != e.state() && s.inputs.of(f.path) != nil {
 			s.reopen(f, e)
 		}
 	}
@@ -272,6 +273,7 @@ func (s *Set) reopen(f *file, e entry) {
 	st := s.streams[f.path]
 	if st == nil {
 		st = newStream(s, f.path, s.inputs.of(f.path))
+		st.horizon.stamp = s.known.lastSeen(f.path)
 	}
 	st.queued = st.queued || s.streams[f.path] == nil // where it waits, it is counted when it is found at its path
 	if !st.admit() {
@@ -282,7 +284,7 @@ func (s *Set) reopen(f *file, e entry) {
 	if err != nil {
 		return // gone again, or not ours to read: it is tried again, as f.size still differs
 	}
-	if s.known.reading(o.key) != nil || o.key != f.key || !f.begins(o.head) || o.size <= f.offset || s.known.outrun(f, e.path, o) {
+	if s.known.reading(o.key) != nil || o.key != f.key || !(f.begins(o.head) || s.known.untouched(f, o.born)) || o.size <= f.offset || s.known.outrun(f, e.path, o) {
 		o.h.Close()
 		f.refuted = e.state() // the inode serves another file now
 		return
