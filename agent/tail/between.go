@@ -74,8 +74,8 @@ func listGenerations(path string) []*folder {
 
 // walk visits the generations of a path, as they were listed or, with nil, as they are now; and begins anew when one was
 // renamed before it could be opened: otherwise a rotation that goes on meanwhile would hide one. A visit that returns
-// false ends it.
-func walk(listed []*folder, path string, since time.Time, below int, visit func(candidate) (bool, error)) {
+// false ends it. False: some were not visited, as they were renamed again and again.
+func walk(listed []*folder, path string, since time.Time, below int, visit func(candidate) (bool, error)) (whole bool) {
 	for range movedTries {
 		if listed == nil {
 			listed = listGenerations(path)
@@ -84,7 +84,7 @@ func walk(listed []*folder, path string, since time.Time, below int, visit func(
 		for _, c := range generations(listed, path, since, below) {
 			more, err := visit(c)
 			if !more {
-				return
+				return true
 			}
 			if errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist) {
 				again = true
@@ -92,14 +92,16 @@ func walk(listed []*folder, path string, since time.Time, below int, visit func(
 			}
 		}
 		if !again {
-			return
+			return true
 		}
 		listed = nil
 	}
+	return false
 }
 
 // between opens the generations that lay at the path after the time given, before the present file did, and were never
-// seen there: it was rotated several times while nobody looked. present may be nil; so may be listed, see walk.
+// seen there: it was rotated several times while nobody looked. present may be nil; so may be listed, see walk. Where that could not
+// visit all, the next look goes on.
 func (s *Set) between(st *Stream, listed []*folder, after time.Time, present *file) []*file {
 	if after.IsZero() {
 		return nil
@@ -114,7 +116,7 @@ func (s *Set) between(st *Stream, listed []*folder, after time.Time, present *fi
 		listed = listGenerations(st.path)
 	}
 	below := s.known.firstNumber(st.path, listed)
-	walk(listed, st.path, after.Add(-timeSlack), below, func(c candidate) (bool, error) {
+	whole := walk(listed, st.path, after.Add(-timeSlack), below, func(c candidate) (bool, error) {
 		if present != nil && c.key == present.key {
 			return false, nil // renamed meanwhile itself: what follows is newer, and found when that is looked at
 		}
@@ -130,6 +132,10 @@ func (s *Set) between(st *Stream, listed []*folder, after time.Time, present *fi
 		}
 		return true, err
 	})
+	if !whole {
+		st.horizon.doubt(after)
+		s.watch.dirty.Store(true)
+	}
 	slices.SortStableFunc(found, func(a, b ordered) int {
 		if below >= 0 {
 			return cmpBool(a.empty, b.empty)

@@ -44,6 +44,42 @@ func TestAGenerationThatIsNewerThanTheOneJustOpenedIsLeftToTheNextLook(t *testin
 	k.expect("newer", "newest")
 }
 
+// The names are shifted whenever one of the generations was opened, more often than they are looked at anew.
+func TestMoreRotationsThanALookFollowsHideNoGeneration(t *testing.T) {
+	k := start(t, "x.log")
+	k.write("x.log", "first\n")
+	k.age("x.log", 2*time.Hour)
+	k.expect("first")
+	k.commit()
+	k.crash()
+	k.remove("x.log")
+	const generations = movedTries + 5
+	var want []string
+	for n := generations; n > 0; n-- {
+		name := fmt.Sprintf("x.log.%d", n)
+		want = append(want, fmt.Sprintf("generation %d", n))
+		k.write(name, want[len(want)-1]+"\n")
+		k.age(name, time.Duration(n)*time.Minute)
+	}
+	k.write("x.log", "last\n")
+	busy, now := true, k.o.now
+	k.o.now = func() time.Time {
+		for n := 2 * generations; busy && n > 0; n-- {
+			_ = os.Rename(k.path(fmt.Sprintf("x.log.%d", n)), k.path(fmt.Sprintf("x.log.%d", n+1)))
+		}
+		return now()
+	}
+	k.open()
+	if n := k.logged("rotated while not watched"); n >= generations {
+		t.Fatalf("all %d were found at once", n)
+	}
+	busy = false
+	k.mustScan()
+	k.expect(append(want, "last")...)
+	k.restart()
+	k.expect()
+}
+
 func TestSeveralRotationsWhileDown(t *testing.T) {
 	for name, to := range map[string]func(i, n int) string{
 		"numbered":       func(i, n int) string { return fmt.Sprintf("x.log.%d", n-i) },

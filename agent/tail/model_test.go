@@ -208,6 +208,9 @@ func (m *model) replace() {
 	}
 	m.read()
 	m.commit()
+	if m.most > 0 && len(m.kept) < len(m.written) {
+		return // it waits for its turn
+	}
 	_ = os.Remove(m.path("x.log"))
 	m.reopen()
 }
