@@ -181,6 +181,11 @@ func (st *Stream) findBetween() {
 	if d == nil || d.err != nil || !st.horizon.look(d) {
 		return
 	}
+	if !st.admit() {
+		st.horizon.doubt(st.horizon.stamp) // they are looked for when there is room
+		return
+	}
+	defer st.set.room.yield(st)
 	if list := st.set.between(st, st.set.folders.around(st.path), st.horizon.until(), nil); len(list) > 0 {
 		st.files.push(list...)
 		st.number()

@@ -80,6 +80,32 @@ func TestMoreRotationsThanALookFollowsHideNoGeneration(t *testing.T) {
 	k.expect()
 }
 
+// All that was known of the path is finished, and its writer has not made the next file yet.
+func TestAGenerationOfAPathThatIsKnownAndAbsentGoesToThePath(t *testing.T) {
+	for name, between := range map[string]func(k *kit){"running": func(*kit) {}, "down": (*kit).restart} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, "x.log*")
+			k.write("x.log", "one\n")
+			k.age("x.log", time.Hour)
+			k.expect("one")
+			k.rename("x.log", "x.log.2")
+			k.later(2 * goneGrace)
+			k.commit()
+			k.later(2 * goneGrace)
+			if len(k.set.Streams()) != 0 {
+				t.Fatal("the path is followed still")
+			}
+			k.write("x.log.1", "two\n")
+			between(k)
+			k.mustScan()
+			k.write("x.log", "three\n")
+			k.expect("two", "three")
+			k.restart()
+			k.expect()
+		})
+	}
+}
+
 func TestSeveralRotationsWhileDown(t *testing.T) {
 	for name, to := range map[string]func(i, n int) string{
 		"numbered":       func(i, n int) string { return fmt.Sprintf("x.log.%d", n-i) },

@@ -199,6 +199,9 @@ func (s *Set) wanted(name string, e entry) bool {
 // discover makes a stream of a path that was not known, if what lies there is to be read.
 func (s *Set) discover(c found, before map[string]*folder) {
 	e := c.entry
+	if s.precedes(e) {
+		return
+	}
 	st := newStream(s, e.path, c.in)
 	st.fromEnd = s.inputs.startsAtEnd(e.path)
 	st.horizon.stamp = s.stampOf(e.path, before)
@@ -210,6 +213,27 @@ func (s *Set) discover(c found, before map[string]*folder) {
 	if st.health.scan != nil || !st.files.empty() {
 		s.addStream(st)
 	}
+}
+
+// precedes tells whether what lies at a new path is a generation of a known one at which nothing lies, and takes it up there: what its
+// writer makes next comes after it.
+func (s *Set) precedes(e entry) bool {
+	for _, path := range basePaths(e.path) {
+		in, seen := s.inputs.of(path), s.known.lastSeen(path)
+		if _, there := s.folders.entry(path); there || in == nil || seen.IsZero() || s.streams[path] != nil {
+			continue
+		}
+		st := newStream(s, path, in)
+		st.horizon.stamp = seen
+		st.findBetween()
+		if !st.files.empty() {
+			s.addStream(st)
+		}
+		if st.queued || s.known.reading(e.key) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // stampOf gives the time after which generations of a path that was just found are not known: when the path was last
