@@ -73,7 +73,7 @@ func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, m
 		return nil, err
 	}
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
-	want.MayProvision, want.Adopt, want.Admin = true, opts.Adopt, fw.CommitAdmin
+	want.MayProvision, want.Adopt, want.Admin, want.CommitAlone = true, opts.Adopt, fw.CommitAdmin, opts.Commit && !opts.Apply
 	if !opts.Remove && want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
@@ -163,7 +163,7 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		return plan.Steps, err
 	}
 	if p.opts.Remove { // the firewall's own rules go first: they may name what was pushed
-		err = p.commit(ctx)
+		err = p.commit(ctx, plan)
 		const levels = 5 // four of device groups, and Shared: what goes from one may show what stands in the one above it
 		for round, pushed := 0, true; err == nil && pushed && round < levels; round++ {
 			if pushed, err = p.onPanorama(ctx, plan, round > 0); err == nil && pushed {
@@ -184,13 +184,16 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 			return plan.Steps, err
 		}
 	}
-	return plan.Steps, p.commit(ctx)
+	return plan.Steps, p.commit(ctx, plan)
 }
 
-// commit publishes what was written, if that is asked for.
-func (p provisioning) commit(ctx context.Context) error {
+// commit publishes what was written, if that is asked for, and nothing is edited by hand meanwhile; plan is what is left.
+func (p provisioning) commit(ctx context.Context, plan policy.Plan) error {
 	if !p.opts.Commit {
 		return nil
+	}
+	if err := plan.MayTakeAlong(p.device); err != nil {
+		return err
 	}
 	p.tell("committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)

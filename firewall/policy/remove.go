@@ -25,6 +25,7 @@ const ObjectRegistered = "registered addresses"
 // what is still referred to stays, and is a step for a person, as is what Panorama pushed. No address is ever taken out of
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
+	want.Adopt = adopt
 	f, err := candidateFacts(ctx, d, want)
 	if err == nil {
 		err = f.readPlace(ctx, d, want)
@@ -49,11 +50,15 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
+	if part != nil && want.Panorama == PanoramaApply {
+		if part.earlier, err = f.provisionedOnPanorama(ctx, d, want); err != nil {
+			return Plan{}, err
+		}
+	}
 	if err := part.look(ctx, d, want, steps); err != nil {
 		return Plan{}, err
 	}
-	if !f.mayBePending() {
-		plan.onPanorama(part)
+	if plan.Panorama = part; !f.mayBePending() {
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
@@ -63,19 +68,29 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	there := removal(running, want, adopt, device)
-	plan.Uncommitted = f.undone(there, steps)
-	ours, err := running.without(there, adopt)
-	then := after
-	if committed := f.committed(running); err == nil && committed != f {
-		then, err = committed.without(removal(committed, want, adopt, device), adopt)
-	}
+	ours, err := running.without(removal(running, want, adopt, device), adopt)
 	if err != nil {
 		return Plan{}, err
 	}
-	plan.inForce(running, ours, then, want)
-	plan.onPanorama(part)
-	return plan, nil
+	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
+	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, config *xmlapi.Node) (adopting, own []Step, err error) {
+		device := config.Child("devices").FirstEntry()
+		return removal(f, want, true, device), removal(f, want, false, device), nil
+	})
+}
+
+// provisionedOnPanorama gives what a provisioning that was interrupted may have written on Panorama.
+func (f *Facts) provisionedOnPanorama(ctx context.Context, d *xmlapi.Device, want Expectation) (changes []panorama.Change, err error) {
+	if len(want.InternetZones) == 0 {
+		f.readNetwork(ctx, d, nil, d.Get) // not told: of rules nothing is known
+	}
+	steps, _, _, err := planned(f, want)
+	for _, s := range steps {
+		if !s.change.Empty() {
+			changes = append(changes, s.change)
+		}
+	}
+	return changes, err
 }
 
 // taken are the steps that are not somebody else's, or are adopted.

@@ -50,7 +50,8 @@ func Carried(xpath string, into, from *Node, targets []string) *Node {
 	if err != nil {
 		return from
 	}
-	var entries [][]*Node // paths of those that may have moved, below the xpath
+	lists := map[string][]*Node{}         // paths of lists in which entries may have moved, below the xpath
+	moved := map[string]map[string]bool{} // and the names of those
 	for _, target := range targets {
 		steps, err := ParseXPath(target)
 		if err != nil || within(base, steps) {
@@ -67,27 +68,34 @@ func Carried(xpath string, into, from *Node, targets []string) *Node {
 		if into, err = change.Apply(xpath, into); err != nil {
 			return from
 		}
-		if below[len(below)-1].Name == "entry" {
-			entries = append(entries, below)
+		if last := len(below) - 1; below[last].Name == "entry" {
+			name := below[last].Attr("name")
+			list := target[:len(target)-len(EntryNamed(name))]
+			if lists[list] = below[:last]; moved[list] == nil {
+				moved[list] = map[string]bool{}
+			}
+			moved[list][name] = true
 		}
 	}
-	for _, below := range entries {
-		list := below[:len(below)-1]
-		if into == nil || from == nil || found(from, list) == nil || found(into, list) == nil {
+	for list, path := range lists {
+		if into == nil || from == nil || found(from, path) == nil || found(into, path) == nil {
 			continue
 		}
-		into = reached(into, list, func(n *Node) *Node { return placed(n, found(from, list), entries) })
+		into = reached(into, path, func(n *Node) *Node { return placed(n, found(from, path), moved[list]) })
 	}
 	return into
 }
 
 // placed gives a list whose entries that may have moved stand behind the neighbours that another version of the list has before them.
-func placed(list, like *Node, moved [][]*Node) *Node {
+func placed(list, like *Node, moved map[string]bool) *Node {
 	children := slices.Clone(list.Children)
 	at := func(one *Node) int { return slices.IndexFunc(children, one.same) }
 	for i, one := range like.Children {
+		if one.Name != "entry" || !moved[one.Attr("name")] {
+			continue
+		}
 		old := at(one)
-		if old < 0 || !slices.ContainsFunc(moved, func(path []*Node) bool { return path[len(path)-1].same(one) }) {
+		if old < 0 {
 			continue
 		}
 		entry, before := children[old], -1
