@@ -49,6 +49,8 @@ type OnPanorama struct {
 
 	all     []panorama.Change // those that we make where somebody else's is adopted, or that stand there
 	earlier []panorama.Change // those of what is taken away
+	byHand  edited            // all that EditedByHand names
+	excused []string          // what is not among that, see Plan.Excuse
 	vsys    string
 }
 
@@ -510,10 +512,11 @@ func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want
 // readByHand reads what a commit of an administrator on Panorama takes along, and whose edits wait there.
 func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, admin string) error {
 	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
-	o.PendingBy, o.EditedByHand = (&Facts{edits: edits}).editors(), nil
+	o.PendingBy, o.byHand, o.EditedByHand = (&Facts{edits: edits}).editors(), edited{}, nil
 	pending, err := byhand.Read(ctx, itself, edits, admin)
 	if err != nil {
-		o.EditedByHand, err = untold(err)
+		o.byHand, err = unread(err)
+		o.EditedByHand = o.byHand.texts()
 		return err
 	}
 	if pending.Running == nil {
@@ -533,7 +536,8 @@ func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, want
 		commit.Changes = nil
 	}
 	names, err := commit.Edited(made(o.changes), made(o.all), made(o.earlier))
-	o.EditedByHand = atMost(names)
+	o.byHand.names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(o.excused, name) })
+	o.EditedByHand = o.byHand.texts()
 	return err
 }
 
@@ -600,7 +604,7 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 			return false, err
 		}
 	}
-	if pending {
+	if want.CommitAlone = true; pending { // what was to be written stands there, but for what Panorama refused to delete
 		if err := part.readByHand(ctx, itself, want, admin); err != nil {
 			return false, err
 		}

@@ -85,6 +85,8 @@ type Plan struct {
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
+
+	byHand edited // all that EditedByHand names
 }
 
 // MaxDifferences bounds the differences that a plan has: some megabytes.
@@ -221,7 +223,8 @@ type planning func(f *Facts, config *xmlapi.Node) (adopting, own []Step, err err
 func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectation, f *Facts, plans planning) error {
 	pending, err := byhand.Read(ctx, d, f.edits, f.ourselves)
 	if err != nil {
-		p.EditedByHand, err = untold(err)
+		p.byHand, err = unread(err)
+		p.EditedByHand = p.byHand.texts()
 		return err
 	}
 	if pending.Running == nil {
@@ -258,7 +261,8 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	p.EditedByHand = atMost(names)
+	p.byHand = edited{names: names}
+	p.EditedByHand = p.byHand.texts()
 	ours, err := byhand.Made(commit.Running, versions[2])
 	if err != nil {
 		return err
@@ -270,13 +274,35 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	return err
 }
 
-// untold is what is named where it cannot be read what a commit takes along; an error where the device is not there.
-func untold(err error) ([]string, error) {
+// edited is what is edited by hand.
+type edited struct {
+	names  []string
+	unread string // why it is not known; "": it is
+}
+
+// unread is what is said where it cannot be read what a commit takes along; an error where the device is not there.
+func unread(err error) (edited, error) {
 	switch xmlapi.Kind(err) {
 	case xmlapi.KindUnreachable, xmlapi.KindTimeout, xmlapi.KindCanceled:
-		return nil, err
+		return edited{}, err
 	}
-	return []string{"what cannot be told, for the whole configuration was not read: " + cause(err)}, nil
+	return edited{unread: "what cannot be told, for the whole configuration was not read: " + cause(err)}, nil
+}
+
+// texts are the names for a reader.
+func (e edited) texts() []string {
+	if e.unread != "" {
+		return []string{e.unread}
+	}
+	return atMost(e.names)
+}
+
+// both is what is edited by hand by two plans: what one of them makes is not.
+func (e edited) both(other edited) edited {
+	if e.unread == "" && other.unread == "" {
+		e.names = slices.DeleteFunc(slices.Clone(e.names), func(name string) bool { return !slices.Contains(other.names, name) })
+	}
+	return e
 }
 
 // changesOf are what steps write on the firewall now; adopt: what is somebody else's, too.
@@ -347,6 +373,23 @@ func (p Plan) TakesAlong() string {
 		what = append(what, "on Panorama "+strings.Join(p.Panorama.EditedByHand, ", "))
 	}
 	return strings.Join(what, "; ")
+}
+
+// Excuse takes off what is named as edited by hand what another plan makes, which an earlier run may have written: one for another virtual system
+// of the firewall, or with onPanorama for another firewall of its Panorama, of the same administrator's edits and with CommitAlone.
+func (p *Plan) Excuse(other Plan, onPanorama bool) {
+	if !onPanorama && other.Pending && p.Ourselves == other.Ourselves {
+		p.byHand = p.byHand.both(other.byHand)
+		if p.EditedByHand = p.byHand.texts(); len(p.EditedByHand) == 0 {
+			p.PendingDifferences, p.PendingDifferencesTotal = nil, 0
+		}
+	}
+	if o, there := p.Panorama, other.Panorama; o != nil && there != nil && there.Pending && o.Ourselves == there.Ourselves {
+		named := o.byHand.names
+		o.byHand = o.byHand.both(there.byHand)
+		o.excused = append(o.excused, slices.DeleteFunc(slices.Clone(named), func(name string) bool { return slices.Contains(o.byHand.names, name) })...)
+		o.EditedByHand = o.byHand.texts()
+	}
 }
 
 // MayTakeAlong gives an error where a commit of ours would put in force what TakesAlong says.

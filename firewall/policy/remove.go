@@ -62,19 +62,26 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
-	if err == nil {
-		device, err = d.Show(ctx, "read the running configuration", xmlapi.DevicePath)
-	}
 	if err != nil {
 		return Plan{}, err
 	}
-	ours, err := running.without(removal(running, want, adopt, device), adopt)
+	now, err := d.Show(ctx, "read the running configuration", xmlapi.DevicePath)
+	if err != nil {
+		return Plan{}, err
+	}
+	ours, err := running.without(removal(running, want, adopt, now), adopt)
 	if err != nil {
 		return Plan{}, err
 	}
 	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
 	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, config *xmlapi.Node) (adopting, own []Step, err error) {
-		device := config.Child("devices").FirstEntry()
+		var others []string // what is shared waits for other virtual systems, as they are by now
+		for _, vsys := range device.Child("vsys").Entries() {
+			if name := vsys.Attr("name"); name != f.VSys {
+				others = append(others, xmlapi.VSysPath(name))
+			}
+		}
+		device := xmlapi.Carried(xmlapi.DevicePath, config.Child("devices").FirstEntry(), device, others)
 		return removal(f, want, true, device), removal(f, want, false, device), nil
 	})
 }

@@ -218,6 +218,8 @@ func kindOf(list []step) string {
 		return words(last) + " server profile"
 	case last == "devices":
 		return "firewall"
+	case last == "external-list":
+		return "external dynamic list"
 	default:
 		return words(last)
 	}
