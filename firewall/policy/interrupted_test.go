@@ -9,11 +9,12 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/xmlapi"
 )
 
 // provision plans, writes and commits once, as a person has it done; whole says that it was told to be done.
 func (l *provisionLab) provision() (whole bool, err error) {
-	plan, err := Provision(l.t.Context(), l.device, l.want)
+	plan, err := l.mayCommit(func() (Plan, error) { return Provision(l.t.Context(), l.device, l.want) })
 	if err != nil {
 		return false, err
 	}
@@ -30,6 +31,20 @@ func (l *provisionLab) provision() (whole bool, err error) {
 		}
 	}
 	return err == nil, err
+}
+
+// mayCommit gives a plan whose commit takes along nothing by hand; as whom we act is found out where that is needed to tell.
+func (l *provisionLab) mayCommit(make func() (Plan, error)) (Plan, error) {
+	plan, err := make()
+	if err == nil && plan.Pending && plan.Ourselves == "" {
+		if l.want.Admin, err = xmlapi.WhoAmI(l.t.Context(), l.device, l.want.Names.AdminTag()); err == nil {
+			plan, err = make()
+		}
+	}
+	if err == nil {
+		err = plan.MayTakeAlong(l.device)
+	}
+	return plan, err
 }
 
 // A plan says whose edits wait for a commit, and which of them are ours.

@@ -161,6 +161,9 @@ func (l *panoramaLab) carryOut(adopt bool) (Plan, error) {
 	l.want.Adopt = old || adopt
 	defer func() { l.want.Adopt = old }()
 	ctx, plan := l.t.Context(), l.whole()
+	if err := plan.MayTakeAlong(l.device); err != nil && l.want.Admin != "" {
+		return plan, err
+	}
 	if _, err := Take(ctx, l.device, plan.Steps, adopt); err != nil {
 		return plan, err
 	}
@@ -637,6 +640,9 @@ func (l *panoramaLab) takeAway(adopt bool) Plan {
 	l.t.Helper()
 	ctx := l.t.Context()
 	plan, err := Remove(ctx, l.device, l.want, adopt)
+	if err == nil && l.want.Admin != "" {
+		err = plan.MayTakeAlong(l.device)
+	}
 	if err == nil {
 		_, err = Take(ctx, l.device, plan.Steps, adopt)
 	}

@@ -260,7 +260,10 @@ func (r *remover) referring(name string, elements ...string) []reference {
 		"from", "to", "zone", "to-interface", "application", "service", "category", "source-user", "group", "hostname", "display-name"}
 	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
 		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
-		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool { return strings.HasPrefix(u.at+"/", gone+"/") })
+		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool {
+			below, in := strings.CutPrefix(u.at, gone)
+			return in && (below == "" || below[0] == '/')
+		})
 	})
 }
 
