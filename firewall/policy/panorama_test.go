@@ -104,7 +104,7 @@ func newPanoramaLab(t *testing.T, m managed) *panoramaLab {
 	}
 	l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target = l.panorama.URL(), l.panorama.CA(), l.panorama.Key(), serial
 	l.restart()
-	l.want.Panorama = PanoramaApply
+	l.want.Panorama, l.want.Admin = PanoramaApply, "svc-activedefense"
 	return l
 }
 

@@ -145,9 +145,9 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
 	}
 	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
-	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, _ *xmlapi.Node) (adopting, own []Step, err error) {
+	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, _ *xmlapi.Node) (adopting, own, earlier []Step, err error) {
 		steps, _, _, err := planned(f, want)
-		return steps, steps, err
+		return steps, steps, nil, err
 	})
 }
 
@@ -216,8 +216,8 @@ func (f *Facts) beforePushes(want Expectation) ([]*Facts, error) {
 }
 
 // planning gives the steps of a plan that would be made from other facts, with the configuration that these are of: those with what is somebody
-// else's, and those without.
-type planning func(f *Facts, config *xmlapi.Node) (adopting, own []Step, err error)
+// else's, those without, and those of which a plan to take all away may find what an earlier run wrote.
+type planning func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step, err error)
 
 // takenAlong notes of a plan what of it was made before and is not in force, and what a commit of ours takes along that it does not make.
 func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectation, f *Facts, plans planning) error {
@@ -238,7 +238,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	for i, config := range slices.Compact([]*xmlapi.Node{pending.Others(), pending.Running}) {
 		for j, f := range times {
-			adopting, own, err := plans(f.in(config), config)
+			adopting, own, earlier, err := plans(f.in(config), config)
 			if err != nil {
 				return fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
 			}
@@ -246,7 +246,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 				p.Uncommitted = undone(adopting, local)
 				versions = append(versions, changesOf(adopting, want.Adopt))
 			}
-			versions = append(versions, changesOf(own, false), changesOf(adopting, true))
+			versions = append(versions, changesOf(own, false), changesOf(adopting, true), changesOf(earlier, false), changesOf(earlier, true))
 		}
 	}
 	var writes []byhand.Change

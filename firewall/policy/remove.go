@@ -50,8 +50,8 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	if part != nil && want.Panorama == PanoramaApply {
-		if part.earlier, err = f.provisionedOnPanorama(ctx, d, want); err != nil {
+	if f.readOwnNetwork(ctx, d, want, part); part != nil {
+		if part.earlier, err = f.provisionedOnPanorama(want); err != nil {
 			return Plan{}, err
 		}
 	}
@@ -74,7 +74,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
-	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, config *xmlapi.Node) (adopting, own []Step, err error) {
+	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step, err error) {
 		var others []string // what is shared waits for other virtual systems, as they are by now
 		for _, vsys := range device.Child("vsys").Entries() {
 			if name := vsys.Attr("name"); name != f.VSys {
@@ -82,15 +82,20 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 			}
 		}
 		device := xmlapi.Carried(xmlapi.DevicePath, config.Child("devices").FirstEntry(), device, others)
-		return removal(f, want, true, device), removal(f, want, false, device), nil
+		earlier, _, _, err = planned(f, want)
+		return removal(f, want, true, device), removal(f, want, false, device), earlier, err
 	})
 }
 
-// provisionedOnPanorama gives what a provisioning that was interrupted may have written on Panorama.
-func (f *Facts) provisionedOnPanorama(ctx context.Context, d *xmlapi.Device, want Expectation) (changes []panorama.Change, err error) {
-	if len(want.InternetZones) == 0 {
-		f.readNetwork(ctx, d, nil, d.Get) // not told: of rules nothing is known
+// readOwnNetwork reads what tells the internet zones, where a provisioning that was interrupted may have left something.
+func (f *Facts) readOwnNetwork(ctx context.Context, d *xmlapi.Device, want Expectation, part *OnPanorama) {
+	if len(want.InternetZones) == 0 && (part != nil || f.mayBePending()) {
+		f.readNetwork(ctx, d, nil, d.Get) // not told: which rules it would have made is not known
 	}
+}
+
+// provisionedOnPanorama gives what a provisioning that was interrupted may have written on Panorama.
+func (f *Facts) provisionedOnPanorama(want Expectation) (changes []panorama.Change, err error) {
 	steps, _, _, err := planned(f, want)
 	for _, s := range steps {
 		if !s.change.Empty() {

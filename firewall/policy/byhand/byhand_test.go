@@ -54,6 +54,7 @@ func TestWhatIsEditedByHandIsNamed(t *testing.T) {
 		"a plan":                              {writes: []Change{block, top}, plans: [][]Change{{block, top}}},
 		"a plan that is not ours to make":     {writes: []Change{block, top}, want: `security rule "block" (vsys1)`},
 		"what a run before wrote":             {hand: []Change{block}, writes: []Change{top}, plans: [][]Change{{block, top}}},
+		"a run that ended between two":        {hand: []Change{block}, plans: [][]Change{{block, set(rules+named("block"), "<log-end>yes</log-end>")}}},
 		"ours, by hand":                       {hand: []Change{block, replace(rules+named("block")+"/action", "<action>allow</action>")}, plans: [][]Change{{block, top}}, want: `security rule "block" (vsys1)`},
 		"ours, by hand, that a plan mends":    {hand: []Change{set(rules+named("two"), "<action>allow</action>")}, writes: []Change{replace(rules+named("two")+"/action", "<action>deny</action>")}},
 		"a rule that is gone":                 {hand: []Change{away(rules + named("two"))}, want: `security rule "two" (vsys1)`},

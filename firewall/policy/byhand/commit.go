@@ -45,9 +45,9 @@ func (c Commit) After() (*xmlapi.Node, error) {
 	return Made(xmlapi.Carried(Everything, c.Running, c.Candidate, c.XPaths), c.Changes)
 }
 
-// Edited names, for a reader and sorted, what the commit makes neither as it is in force, nor as one of some plans makes it there: objects,
-// settings that are in none, and rules of which the order is another. Objects that are wholly ours are as plans make them, so that what an
-// earlier run wrote is not named. None: the commit takes along no edit by hand. The error is as of Made.
+// Edited names, for a reader and sorted, what the commit makes neither as it is in force, nor as one of some plans has it that began there, in the
+// end or after any of its changes: objects, settings that are in none, and rules of which the order is another. An object is wholly as one has it, so
+// that what an earlier run wrote, which may have been interrupted, is not named. None: the commit takes along no edit by hand. The error is as of Made.
 func (c Commit) Edited(plans ...[]Change) ([]string, error) {
 	after, err := c.After()
 	if err != nil {
@@ -55,11 +55,13 @@ func (c Commit) Edited(plans ...[]Change) ([]string, error) {
 	}
 	versions := []*xmlapi.Node{c.Running}
 	for _, plan := range plans {
-		made, err := Made(c.Running, plan)
-		if err != nil {
-			return nil, err
+		made := c.Running
+		for i := range plan {
+			if made, err = Made(made, plan[i:i+1]); err != nil {
+				return nil, err
+			}
+			versions = append(versions, made)
 		}
-		versions = append(versions, made)
 	}
 	return unlike(after, versions), nil
 }
