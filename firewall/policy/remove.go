@@ -74,17 +74,22 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 		return Plan{}, err
 	}
 	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
-	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step, err error) {
-		var others []string // what is shared waits for other virtual systems, as they are by now
-		for _, vsys := range device.Child("vsys").Entries() {
+	return plan, plan.takenAlong(ctx, d, want, f, removing(want, device))
+}
+
+// removing plans removals; candidate is the configuration of the device, of which what is shared waits for other virtual systems as they are there.
+func removing(want Expectation, candidate *xmlapi.Node) planning {
+	return func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step, err error) {
+		var others []string
+		for _, vsys := range candidate.Child("vsys").Entries() {
 			if name := vsys.Attr("name"); name != f.VSys {
 				others = append(others, xmlapi.VSysPath(name))
 			}
 		}
-		device := xmlapi.Carried(xmlapi.DevicePath, config.Child("devices").FirstEntry(), device, others)
+		device := xmlapi.Carried(xmlapi.DevicePath, config.Child("devices").FirstEntry(), candidate, others)
 		earlier, _, _, err = planned(f, want)
 		return removal(f, want, true, device), removal(f, want, false, device), earlier, err
-	})
+	}
 }
 
 // readOwnNetwork reads what tells the internet zones, where a provisioning that was interrupted may have left something.
