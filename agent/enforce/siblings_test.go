@@ -44,6 +44,15 @@ func TestWhatWasWrittenForSeveralIsCommitted(t *testing.T) {
 	if _, _, err := l.provision(one); err != nil || block() != 2 {
 		t.Errorf("%d block rules are in force: %v", block(), err)
 	}
+	if err := sim.Config().Edit("svc", "delete", rule+"/log-setting", ""); err != nil { // the plan of that one would mend it
+		t.Fatal(err)
+	}
+	if _, _, err := l.provision(one); xmlapi.Kind(err) != xmlapi.KindCommit {
+		t.Errorf("with an edit by hand that another plan would mend: %v", err)
+	}
+	if err := sim.Config().Edit("svc", "set", rule, "<log-setting>active-defense</log-setting>"); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := l.provision(remove(apply)); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -13,9 +14,9 @@ const ourAdmin = "svc-activedefense"
 // mayTakeAlong holds a plan, and one to take all away, to what they name as edited by hand and whether the commit is refused.
 func (l *provisionLab) mayTakeAlong(what, provision, remove string) {
 	l.t.Helper()
-	for _, want := range []string{provision, remove} {
+	for i, want := range []string{provision, remove} {
 		plan, err := Provision(l.t.Context(), l.device, l.want)
-		if want == remove {
+		if i == 1 {
 			plan, err = Remove(l.t.Context(), l.device, l.want, false)
 		}
 		refused := plan.MayTakeAlong(l.device)
@@ -131,6 +132,38 @@ func TestOthersEditsAreNotOursToCommit(t *testing.T) {
 		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || !plan.Pending || plan.Uncommitted {
 			t.Errorf("beside an edit of ours %v: uncommitted %v, %v", ours, plan.Uncommitted, err)
 		}
+	}
+}
+
+// What the daemon writes into its group in ModeGroup is not by hand; what somebody else's object has to do there is.
+func TestTheDaemonsGroupIsNotEditedByHand(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeGroup, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	l.mayTakeAlong("an interrupted run", "", "")
+	l.commit()
+	for name, named := range map[string]string{"active-defense-203.0.113.5": "", "partner": `address "partner" (vsys1), address group "active-defense" (vsys1)`} {
+		if err := errors.Join(l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address", `<entry name="`+name+`"><ip-netmask>203.0.113.5</ip-netmask><tag><member>active-defense</member></tag></entry>`),
+			l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address-group/entry[@name='active-defense']", "<static><member>"+name+"</member></static>")); err != nil {
+			t.Fatal(err)
+		}
+		l.mayTakeAlong(name, named, named)
+		if err := l.device.Revert(t.Context(), ourAdmin); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What an interrupted run made, and stays for a rule of somebody else's refers to it, is no edit by hand for one that takes all away.
+func TestWhatStaysOfAnInterruptedRunIsNotByHand(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(rulesOfOthers, "<action>allow", "<tag><member>active-defense</member></tag><action>allow", 1)
+	})
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil || plan.TakesAlong() != "" || stepFor(t, plan.Steps, `tag "active-defense"`).Action != ActionPerson {
+		t.Errorf("it names %q, of %v, %v", plan.TakesAlong(), plan.Steps, err)
 	}
 }
 
