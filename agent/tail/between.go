@@ -166,7 +166,7 @@ func (s *Set) claimGeneration(st *Stream, c candidate) (*file, error) {
 	if c.packed {
 		return s.claimPacked(st, c.entry)
 	}
-	return s.claim(st, c.path, c.key)
+	return s.claim(st, c.entry, true)
 }
 
 // findBetween takes up generations while nothing lies at the path: the writer has not made the next file yet.

@@ -143,9 +143,7 @@ func TestACompressedFileIsOpenedOnceForAllThatAreNotInIt(t *testing.T) {
 	k.expect(numbered("a", 0, 50)...)
 	k.write("x.log.1", text(numbered("b", 0, 50)))
 	k.gzip("x.log.1")
-	fi, err := os.Lstat(k.path("x.log.1.gz"))
-	k.must(err)
-	e := entry{path: k.path("x.log.1.gz"), key: inodeOf(fi), mode: fi.Mode(), size: fi.Size(), mtime: fi.ModTime()}
+	e := listFolder(k.dir, nil, nil).entries["x.log.1.gz"]
 	for range 2 {
 		if left, err := restPacked(k.set, k.stream("x.log").files.cur, e); left != nil || err != nil {
 			t.Fatalf("found %+v, %v", left, err)
@@ -262,4 +260,25 @@ func TestLateLinesOfAFinishedFileAreReadFromItsCompressedCopy(t *testing.T) {
 	k.later(2 * time.Minute)
 	k.restart()
 	k.expect()
+}
+
+func TestAFileThatWasFoundUnderTheNameOfAGenerationIsReadOnFromItsCompressedCopy(t *testing.T) {
+	k := newKit(t, t.TempDir(), "x.log*")
+	k.write("x.log.1", text(numbered("old", 0, 50)))
+	k.write("x.log", text(numbered("new", 0, 5)))
+	k.open()
+	t.Cleanup(k.crash)
+	k.readSome(10)
+	k.commit()
+	k.crash()
+	k.rename("x.log.1", "x.log.2")
+	k.gzip("x.log.2")
+	k.rename("x.log", "x.log.1")
+	k.write("x.log", "last\n")
+	k.open()
+	old := k.kept[len(k.kept)-1]
+	if line, err := k.set.LineAt(old.line.File, old.line.Offset); err != nil || string(line) != old.text {
+		t.Errorf("the line read last is %q now: %v", line, err)
+	}
+	k.expectAny(append(numbered("old", 10, 50), "last")...)
 }

@@ -11,6 +11,8 @@ import (
 	"sort"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // fingerprintMax is how many of a file's first bytes identify it: several lines, with their times and serial numbers.
@@ -26,6 +28,22 @@ func inodeOf(fi fs.FileInfo) inode {
 	return inode{}
 }
 
+// bornAt gives when a file was made, in nanoseconds since 1970 by the clock of the file system; 0 where that does not say (as NFS),
+// -1 where something else lies there by now. With the inode it tells a file from every other one, unless both were made within one
+// tick of that clock, 4 or 10 ms.
+func bornAt(dir int, path string, flags int, key inode) int64 {
+	var stat unix.Statx_t
+	switch err := unix.Statx(dir, path, flags, unix.STATX_INO|unix.STATX_BTIME, &stat); {
+	case err != nil:
+		return 0
+	case stat.Ino != key.ino:
+		return -1
+	case stat.Mask&unix.STATX_BTIME == 0:
+		return 0
+	}
+	return stat.Btime.Sec*1e9 + int64(stat.Btime.Nsec)
+}
+
 // unlinked tells whether no name leads to an open file any more.
 func unlinked(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
@@ -39,6 +57,7 @@ type file struct {
 	key    inode
 	offset int64 // after the last line returned
 	done   bool
+	born   int64     // see bornAt; while open
 	stamp  time.Time // modification time when last seen under path
 
 	sum    []byte // SHA-256 of the first sumLen bytes
@@ -221,6 +240,7 @@ type opened struct {
 	h    *os.File
 	fi   fs.FileInfo
 	key  inode
+	born int64 // see bornAt
 	size int64
 	head []byte
 }
@@ -249,6 +269,7 @@ func (o *opened) look() error {
 		return errNotRegular
 	}
 	o.fi, o.key, o.size = fi, inodeOf(fi), fi.Size()
+	o.born = bornAt(int(o.h.Fd()), "", unix.AT_EMPTY_PATH, o.key)
 	o.head = make([]byte, fingerprintMax)
 	n, err := o.h.ReadAt(o.head, 0)
 	o.head = o.head[:n]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -101,6 +102,27 @@ func (st *Stream) lose(f *file) {
 		what = "deleted or moved away, and it was empty when it was last seen; lines written to it since may be lost"
 	}
 	st.set.log.Warn().Str("path", st.path).Int64("offset", f.offset).Msg(what)
+}
+
+// outlived tells whether a file has no name any more and no copy: if generations came after it, rotation deletes them, and may have
+// deleted some that were not seen.
+func (f *file) outlived() bool {
+	if f.offset == 0 || !f.deleted() {
+		return false
+	}
+	copied := false
+	walk(nil, f.path, f.stamp.Add(-timeSlack), -1, func(c candidate) (bool, error) {
+		if !c.packed {
+			return true, nil
+		}
+		left, err := restPacked(f.stream.set, f, c.entry)
+		if left != nil && left.zip != nil {
+			left.zip.close()
+		}
+		copied = left != nil || !strings.HasSuffix(c.path, ".gz")
+		return !copied, err
+	})
+	return !copied
 }
 
 // setAside closes a file that cannot be read; it is looked for and opened again with every Refresh.

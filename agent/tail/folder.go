@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // entry is one name in a folder, and the file that it leads to.
@@ -19,6 +21,7 @@ type entry struct {
 	mode  fs.FileMode // of what the name leads to
 	size  int64
 	mtime time.Time
+	born  int64 // see bornAt
 	link  bool  // the name is a symbolic link
 	err   error // what the symbolic link leads to cannot be looked at
 }
@@ -31,6 +34,10 @@ type state struct {
 	size  int64
 	mtime time.Time
 }
+
+// is tells whether an open file is the one that the name led to when it was listed. Its inode does not say it: where a file was
+// removed since, it may serve another one.
+func (e entry) is(key inode, born int64) bool { return e.key == key && e.born == born }
 
 func (e entry) state() state { return state{e.key, e.size, e.mtime} }
 
@@ -135,6 +142,7 @@ func (d *folder) add(name string, fi fs.FileInfo) {
 		}
 	}
 	e.key, e.mode, e.size, e.mtime = inodeOf(fi), fi.Mode(), fi.Size(), fi.ModTime()
+	e.born = bornAt(unix.AT_FDCWD, e.path, 0, e.key)
 	d.entries[name] = e
 }
 

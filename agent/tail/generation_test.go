@@ -18,7 +18,7 @@ func TestAFileThatWasRenamedBetweenListingAndOpeningIsNotTakenForAnother(t *test
 	k.set.mu.Lock()
 	defer k.set.mu.Unlock()
 	wrong := entry{path: k.path("x.log.1"), key: inode{1, 1}}
-	if _, err := k.set.claim(st, wrong.path, wrong.key); !errors.Is(err, errMoved) {
+	if _, err := k.set.claim(st, wrong, true); !errors.Is(err, errMoved) {
 		t.Errorf("claim: %v", err)
 	}
 	if _, err := k.set.known.restPlain(st.files.cur, wrong); !errors.Is(err, errMoved) {

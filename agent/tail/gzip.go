@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -33,22 +34,22 @@ type packed struct {
 	stale bool // bytes that were given are not in the buffer any more: it is to be read from its beginning
 }
 
-// openPacked opens a gzip file, which must be the inode given, and gives the head of what is in it.
-func openPacked(path string, key inode) (*packed, []byte, error) {
-	h, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+// openPacked opens a gzip file, which must be the one listed, and gives the head of what is in it.
+func openPacked(e entry) (*packed, []byte, error) {
+	h, err := os.OpenFile(e.path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, nil, err
 	}
 	p := &packed{h: h, in: bufio.NewReaderSize(h, 64<<10)}
-	head, err := p.look(key)
+	head, err := p.look(e)
 	if err != nil {
 		h.Close()
-		return nil, nil, fmt.Errorf("decompress %s: %w", path, err)
+		return nil, nil, fmt.Errorf("decompress %s: %w", e.path, err)
 	}
 	return p, head, nil
 }
 
-func (p *packed) look(key inode) ([]byte, error) {
+func (p *packed) look(e entry) ([]byte, error) {
 	fi, err := p.h.Stat()
 	if err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func (p *packed) look(key inode) ([]byte, error) {
 	if !fi.Mode().IsRegular() {
 		return nil, errNotRegular
 	}
-	if inodeOf(fi) != key {
+	if key := inodeOf(fi); !e.is(key, bornAt(int(p.h.Fd()), "", unix.AT_EMPTY_PATH, key)) {
 		return nil, errMoved
 	}
 	if p.z, err = gzip.NewReader(p.in); err != nil {
@@ -96,7 +97,7 @@ func (s *Set) claimPacked(st *Stream, e entry) (*file, error) {
 		}
 		return nil, errCompressed
 	}
-	p, head, err := openPacked(e.path, e.key)
+	p, head, err := openPacked(e)
 	if err != nil {
 		return nil, err
 	}

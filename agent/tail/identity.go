@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// claim opens a path for a stream, as a known file that is gone on with or as a new one. With a key that is not zero it
-// opens nothing but that inode.
-func (s *Set) claim(st *Stream, path string, key inode) (*file, error) {
+// claim opens for a stream what lies at an entry's path, as a known file that is gone on with or as a new one; with listed only what
+// was there when it was listed.
+func (s *Set) claim(st *Stream, e entry, listed bool) (*file, error) {
+	path := e.path
 	o, err := openPlain(path)
 	if err != nil {
 		return nil, err
 	}
-	if key != (inode{}) && o.key != key {
+	if listed && !e.is(o.key, o.born) {
 		o.h.Close()
 		return nil, errMoved
 	}
@@ -147,7 +148,7 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 	}
 	s.known.rekey(f, o.key)
 	s.known.locate(f, st.path)
-	f.stream, f.h, f.where = st, o.h, where
+	f.stream, f.h, f.where, f.born = st, o.h, where, o.born
 	f.saw(o.head)
 	f.end, f.size, f.mtime = -1, o.size, time.Time{}
 	f.fresh = f.offset == 0

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 // fataler is what a test and a property check have in common.
@@ -116,6 +117,35 @@ func (k *kit) mustScan() {
 	k.set.mu.Lock()
 	defer k.set.mu.Unlock()
 	k.must(k.set.scan(context.Background()))
+}
+
+// tick lets the clock of the file system go on, by which files with one inode are told apart.
+func (k *kit) tick() {
+	k.t.Helper()
+	born := func() int64 {
+		h, err := os.CreateTemp(filepath.Dir(k.dir), "tick")
+		k.must(err)
+		defer h.Close()
+		k.must(os.Remove(h.Name()))
+		fi, err := h.Stat()
+		k.must(err)
+		return bornAt(int(h.Fd()), "", unix.AT_EMPTY_PATH, inodeOf(fi))
+	}
+	for first := born(); born() == first; {
+	}
+}
+
+// scanWhile looks at everything, while something happens between the listing of the folders and the opening of files.
+func (k *kit) scanWhile(happens func()) {
+	k.t.Helper()
+	k.set.mu.Lock()
+	k.set.watch.dirty.Store(false)
+	before := k.set.list()
+	k.set.mu.Unlock()
+	happens()
+	k.set.mu.Lock()
+	defer k.set.mu.Unlock()
+	k.must(scanListed(context.Background(), k.set, before))
 }
 
 // read takes all lines that are there now.

@@ -26,7 +26,7 @@ func (s *Set) LineAt(id int64, offset int64) ([]byte, error) {
 	}
 	f.fingerprint()
 	h := f.h
-	l := &lookup{offset: offset, maxLine: s.maxLine,
+	l := &lookup{family: s.known.family(f.path), offset: offset, maxLine: s.maxLine,
 		file: file{path: f.path, key: f.key, offset: f.offset, sum: bytes.Clone(f.sum), sumLen: f.sumLen}}
 	s.mu.Unlock()
 	if offset < 0 || offset >= l.file.offset {
@@ -49,6 +49,7 @@ func (s *Set) LineAt(id int64, offset int64) ([]byte, error) {
 // so that it needs no lock while it reads, and touches nothing that is being followed.
 type lookup struct {
 	file    file // a copy: where it was and how it begins, without a handle
+	family  []string
 	offset  int64
 	maxLine int
 }
@@ -107,7 +108,10 @@ func (l *lookup) from(r io.Reader) ([]byte, error) {
 // elsewhere looks for the file: by its inode, then for a copy.
 func (l *lookup) elsewhere() ([]byte, error) {
 	f := &l.file
-	list := generations(listGenerations(f.path), f.path, time.Time{}, -1) // all: what was read may be old
+	var list []candidate
+	for _, path := range l.family {
+		list = append(list, generations(listGenerations(path), path, time.Time{}, -1)...) // all: what was read may be old
+	}
 	var plain []entry
 	for _, e := range listFolder(filepath.Dir(f.path), nil, nil).entries {
 		if e.regular() && e.key == f.key {
@@ -145,7 +149,7 @@ func (l *lookup) inPacked(e entry) ([]byte, error) {
 	if l.offset > unpackAtMost {
 		return nil, errors.New("too far into a compressed file")
 	}
-	p, head, err := openPacked(e.path, e.key)
+	p, head, err := openPacked(e)
 	if err != nil {
 		return nil, err
 	}

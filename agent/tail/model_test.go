@@ -25,6 +25,7 @@ type model struct {
 	written []string        // complete lines, in order
 	steps   []string        // what may happen
 	behind  time.Duration   // of the clock of those who write, which is seen in the times of files
+	listed  bool            // the reader has listed the folders and not yet opened what it found
 	gone    map[string]bool // lines that are in a compressed file that cannot be read: they may be missing, and it is told
 	turns   int             // how often it has to be read in the end, where files are followed one after the other; 0: once
 	ordered bool            // whether lines of different files must be in order, too
@@ -218,6 +219,9 @@ func (m *model) compress(folder string) {
 	for n := 31; n > 0; n-- {
 		name := fmt.Sprintf("%sx.log.%d", folder, n)
 		if fi, err := os.Stat(m.path(name)); err == nil && !os.SameFile(fi, open) {
+			if m.listed {
+				m.tick() // the next file may get the inode
+			}
 			m.gzip(name)
 			return
 		}
@@ -226,6 +230,12 @@ func (m *model) compress(folder string) {
 
 func (m *model) step() {
 	do := rapid.SampledFrom(m.steps).Draw(m.r, "step")
+	if m.listed && (do != "append" && do != "partial" && do != "reopen" && !strings.HasPrefix(do, "rotate") && !strings.HasPrefix(do, "compress")) {
+		return
+	}
+	if do == "scan while" && !m.up {
+		return
+	}
 	if strings.HasPrefix(do, "read") || strings.HasPrefix(do, "commit") || do == "crash" || do == "time" {
 		if !m.up {
 			return
@@ -259,6 +269,14 @@ func (m *model) step() {
 		m.copyOver()
 	case "grow copy":
 		m.growCopy()
+	case "scan while":
+		m.scanWhile(func() {
+			m.listed = true
+			for range rapid.IntRange(1, 12).Draw(m.r, "steps meanwhile") {
+				m.step()
+			}
+			m.listed = false
+		})
 	case "read":
 		m.read()
 	case "read some":
@@ -380,7 +398,7 @@ func testModel(t *testing.T, pattern string, ordered bool, set ...func(*model)) 
 		defer os.RemoveAll(dir)
 		m := &model{kit: newKit(r, dir, pattern), r: r, ordered: ordered, gone: map[string]bool{}}
 		m.steps = []string{"append", "append", "append", "partial", "rotate", "rotate", "reopen", "replace", "compress",
-			"read", "read some", "commit", "commit some", "crash", "open", "open", "time"}
+			"scan while", "scan while", "read", "read some", "commit", "commit some", "crash", "open", "open", "time"}
 		if !ordered {
 			m.steps = append(m.steps, "copytruncate", "copytruncate")
 		}

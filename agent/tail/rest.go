@@ -29,7 +29,7 @@ func (r *registry) restPlain(f *file, e entry) (*rest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.key != e.key {
+	if !e.is(o.key, o.born) {
 		o.h.Close()
 		return nil, errMoved
 	}
@@ -55,7 +55,7 @@ func restPacked(s *Set, f *file, e entry) (*rest, error) {
 	if head, known := s.heads[e.state()]; known && !f.begins(head) {
 		return nil, nil
 	}
-	p, head, err := openPacked(e.path, e.key)
+	p, head, err := openPacked(e)
 	if err != nil {
 		return nil, err
 	}
@@ -98,24 +98,41 @@ func (st *Stream) findRest(listed []*folder, f *file) bool {
 		return false
 	}
 	var left *rest
-	walk(listed, f.path, f.stamp.Add(-timeSlack), -1, func(c candidate) (bool, error) {
-		var err error
-		if c.packed {
-			left, err = restPacked(st.set, f, c.entry)
-		} else {
-			left, err = st.set.known.restPlain(f, c.entry)
+	for _, path := range st.set.known.family(f.path) {
+		walk(listed, path, f.stamp.Add(-timeSlack), -1, func(c candidate) (bool, error) {
+			var err error
+			if c.packed {
+				left, err = restPacked(st.set, f, c.entry)
+			} else {
+				left, err = st.set.known.restPlain(f, c.entry)
+			}
+			if errors.Is(err, fs.ErrPermission) {
+				f.fault = err // this may be it: it is not lost yet
+			}
+			return left == nil, err
+		})
+		if left != nil {
+			break
 		}
-		if errors.Is(err, fs.ErrPermission) {
-			f.fault = err // this may be it: it is not lost yet
-		}
-		return left == nil, err
-	})
+	}
 	if left == nil {
 		return false
 	}
 	st.readOn(f, left)
 	f.fault = nil
 	return true
+}
+
+// family gives a path, and those of which files are known and of which it is that of a generation: what was found under such a name
+// is rotated on under the names of the others.
+func (r *registry) family(path string) []string {
+	out := []string{path}
+	for _, base := range basePaths(path) {
+		if len(r.byPath[base]) > 0 {
+			out = append(out, base)
+		}
+	}
+	return out
 }
 
 // readOn goes on with a file in what was found of it.

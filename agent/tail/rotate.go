@@ -29,16 +29,22 @@ func (st *Stream) succeed(e entry) {
 	if known.IsZero() && !st.fromEnd {
 		known = s.since
 	}
+	before := st.files.cur
 	st.files.cur = nil
 	if st.held {
 		st.horizon.doubt(known) // its copies are looked for together with what lay there since
 	} else {
 		st.account(f)
 		listed := s.folders.around(st.path)
-		if f.key != e.key {
-			listed = nil // it was rotated since
+		if !e.is(f.key, f.born) {
+			listed = nil // what was listed was rotated since
 		}
-		st.files.push(s.between(st, listed, known, f)...)
+		unseen := s.between(st, listed, known, f)
+		if len(unseen) > 0 && before != nil && before.outlived() {
+			s.lost++
+			s.log.Warn().Str("path", st.path).Msg("rotated more than once while not watched, and deleted; what was written between may be lost")
+		}
+		st.files.push(unseen...)
 	}
 	st.files.present(f)
 	st.fromEnd = false
@@ -64,10 +70,10 @@ func (st *Stream) takeOver(e entry) *file {
 		st.vanished()
 		return nil
 	}
-	key := inode{}
+	listed := false
 	for _, path := range basePaths(st.path) {
 		if base := s.streams[path]; base != nil {
-			if key = e.key; base.files.cur != nil && base.files.cur.outdated(base.path) {
+			if listed = true; base.held || base.files.cur != nil && base.files.cur.outdated(base.path) {
 				s.watch.dirty.Store(true)
 				return nil
 			}
@@ -76,7 +82,7 @@ func (st *Stream) takeOver(e entry) *file {
 	if !st.admit() {
 		return nil
 	}
-	f, err := s.claim(st, e.path, key)
+	f, err := s.claim(st, e, listed)
 	if err == nil {
 		return f
 	}
@@ -214,7 +220,7 @@ func (st *Stream) truncated(f *file) {
 	g := s.known.create(f.path)
 	f.fingerprint()
 	g.fresh = true // it may have been overwritten with a copy of another one
-	g.stream, g.where, g.h, g.stamp, g.gone, g.idle = st, f.where, f.h, f.stamp, f.gone, s.now()
+	g.stream, g.where, g.h, g.born, g.stamp, g.gone, g.idle = st, f.where, f.h, f.born, f.stamp, f.gone, s.now()
 	s.known.rekey(g, f.key)
 	s.known.opened(g)
 	st.reader.drop(f)

@@ -52,10 +52,14 @@ func (s *Set) due() bool {
 // for the next one.
 func (s *Set) scan(ctx context.Context) error {
 	s.watch.dirty.Store(false)
+	return scanListed(ctx, s, s.list())
+}
+
+// scanListed compares what was listed with what is being read.
+func scanListed(ctx context.Context, s *Set, before map[string]*folder) error {
 	for _, st := range s.order {
 		st.health.scan, st.held, st.still = nil, false, false
 	}
-	before := s.list()
 	s.room.recount(s.inputs.list, s.order)
 	err := s.take(ctx, before)
 	s.heads = nil

@@ -55,7 +55,8 @@ func (r *rotator) reopen() error {
 	return err
 }
 
-func (r *rotator) rotate() error {
+// shift makes room for a new first generation.
+func (r *rotator) shift() error {
 	for n := 400; n > 0; n-- {
 		for _, suffix := range []string{"", ".gz"} {
 			err := os.Rename(r.k.path(fmt.Sprintf("x.log.%d%s", n, suffix)), r.k.path(fmt.Sprintf("x.log.%d%s", n+1, suffix)))
@@ -63,6 +64,13 @@ func (r *rotator) rotate() error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+func (r *rotator) rotate() error {
+	if err := r.shift(); err != nil {
+		return err
 	}
 	if err := os.Rename(r.k.path("x.log"), r.k.path("x.log.1")); err != nil {
 		return err

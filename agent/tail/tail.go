@@ -5,7 +5,8 @@
 // used.
 //
 // A file is known by device, inode and a fingerprint of the first bytes that were consumed of it. So a reused inode is
-// a new file, and a copy of what was read already, compressed or not, is not read again.
+// a new file, and a copy of what was read already, compressed or not, is not read again. Between the listing of a folder
+// and the opening of a file its inode may go to another one: what was listed is told from that by when it was made.
 //
 // The package does not parse lines, does not decide which of several files goes first, and starts no goroutine but the
 // one that listens for file system events. Events only wake; what is read is decided by looking at the files.

@@ -230,6 +230,7 @@ func TestMissingArgumentsAreNamed(t *testing.T) {
 }
 
 func TestAListedAddressIsExplainedAndReleased(t *testing.T) {
+	t.Parallel()
 	for _, database := range stores {
 		t.Run(database, func(t *testing.T) {
 			w := newWorld(t, database, "never_block: [203.0.200.0/24]")
@@ -368,6 +369,7 @@ func TestAFileThatCannotBeReadIsNamedAndRetried(t *testing.T) {
 }
 
 func TestTheStoreAwayAtStartNeverEmptiesTheList(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "sqlite", "")
 	samples := generate(5000, time.Now().UTC(), rand.New(rand.NewPCG(7, 8)))
 	w.append(text(samples))

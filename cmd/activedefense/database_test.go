@@ -47,6 +47,7 @@ func (w *world) replaceDatabase(database string) {
 
 // A start onto a database that was emptied, or is another one, must not empty the list.
 func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
+	t.Parallel()
 	for _, database := range stores {
 		t.Run(database, func(t *testing.T) {
 			w := newWorld(t, database, "")
@@ -91,6 +92,7 @@ func TestADatabaseThatWasReplacedShrinksNothing(t *testing.T) {
 
 // A backup that is taken while the daemon runs, and put back under it, and a PostgreSQL that a standby without the last commits replaces.
 func TestADatabaseThatLosesItsLastCommitsUnderTheDaemon(t *testing.T) {
+	t.Parallel()
 	for _, database := range stores {
 		t.Run(database, func(t *testing.T) {
 			w := newWorld(t, database, "")

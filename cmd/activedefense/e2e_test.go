@@ -91,6 +91,7 @@ func (w *world) expectRecords(samples []sample) {
 }
 
 func TestListAndFirewallHoldWhatABruteForceBlocks(t *testing.T) {
+	t.Parallel()
 	for _, database := range stores {
 		t.Run(database, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
@@ -112,6 +113,7 @@ func TestListAndFirewallHoldWhatABruteForceBlocks(t *testing.T) {
 }
 
 func TestKillNineAtAnyMomentChangesNothing(t *testing.T) {
+	t.Parallel()
 	for _, database := range stores {
 		t.Run(database, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(3, uint64(time.Now().UnixNano())))

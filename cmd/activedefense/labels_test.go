@@ -43,6 +43,7 @@ func TestLabelsAreTold(t *testing.T) {
 
 // A file of mode block has its addresses blocked like any other, over restarts, until they are not listed any more.
 func TestALabelFileBlocks(t *testing.T) {
+	t.Parallel()
 	for _, database := range stores {
 		t.Run(database, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "botnet.txt")

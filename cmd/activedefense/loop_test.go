@@ -292,6 +292,7 @@ func (w *world) fetchList() {
 
 // A firewall that has no room for the whole list says so, and so do the status and the metrics.
 func TestEntriesThatAFirewallHasNoRoomForAreCounted(t *testing.T) {
+	t.Parallel()
 	w := newLoop(t, "edl", panosim.Options{Hostname: "LAB-FW-01", MaxListEntries: 2})
 	d := w.start()
 	w.ready()
@@ -316,6 +317,7 @@ func TestEntriesThatAFirewallHasNoRoomForAreCounted(t *testing.T) {
 // Whom a small firewall has no room for is said by status, show and the metrics, as a trouble too; who is released leaves its room at
 // once.
 func TestWhomAFirewallHasNoRoomForIsSaid(t *testing.T) {
+	t.Parallel()
 	w := newLoop(t, "dynamic-tag", panosim.Options{Hostname: "LAB-FW-01", MaxRegistered: 2, Dialect: dialect.Dialect{Limits: dialect.LimitsTold}})
 	d := w.start()
 	w.ready()

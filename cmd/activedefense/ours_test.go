@@ -12,6 +12,7 @@ import (
 // What a firewall says of itself is protected from then on: by the daemon, by the commands beside it, and after a start without the
 // firewall, which waits for nobody.
 func TestWhatAFirewallSaysOfItselfOutlivesIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "sqlite", "")
 	const rules = `<nat><rules><entry name="out"><from><member>trust</member></from><to><member>untrust</member></to><source-translation><dynamic-ip>` +
 		`<translated-address><member>198.51.100.128/28</member></translated-address></dynamic-ip></source-translation></entry></rules></nat>`

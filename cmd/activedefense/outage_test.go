@@ -97,6 +97,7 @@ func (c *cable) cut() {
 }
 
 func TestPostgreSQLAwayStopsReadingAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "postgresql", "")
 	line := w.wire()
 	samples := generate(scaled(30_000), time.Now().UTC(), rand.New(rand.NewPCG(21, 22)))
@@ -261,6 +262,7 @@ func TestABlacklistThatCannotBeReadAtStartLeavesTheSavedListServed(t *testing.T)
 }
 
 func TestSIGTERMUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, database := range stores {
 		t.Run(database, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(31, 32))

@@ -96,6 +96,7 @@ func TestAReplayThatWaitsForStandardInputCanBeInterrupted(t *testing.T) {
 
 // What only one configuration would block is what two replays, one with each, do not have in common.
 func TestReplayComparesTwoConfigurations(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "sqlite", "detect: {port_scan: {ports: 10}, host_sweep: {hosts: 11}}")
 	lines := text(generate(20_000, time.Now().UTC(), rand.New(rand.NewPCG(23, 24))))
 	log, other := filepath.Join(w.dir, "a.log"), filepath.Join(w.dir, "other.yaml")
@@ -169,6 +170,7 @@ func TestReplayRefusesWhatItCannotCompare(t *testing.T) {
 
 // Each way of counting counts every source once.
 func TestReplaySummaryCountsEachSourceOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "sqlite", "")
 	log := filepath.Join(w.dir, "a.log")
 	w.write(log, text(generate(20_000, time.Now().UTC(), rand.New(rand.NewPCG(25, 26)))))

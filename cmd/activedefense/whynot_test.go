@@ -181,6 +181,7 @@ func explainedRules(t *testing.T, c *whyNot) map[string]countingJSON {
 // For each reason for which a record does not count, one line whose explanation names it; and none that is in the source and
 // not here.
 func TestEveryWhyNot(t *testing.T) {
+	t.Parallel()
 	var told []string
 	for _, c := range whyNots {
 		told = append(told, c.text)
@@ -207,6 +208,7 @@ func TestEveryWhyNot(t *testing.T) {
 
 // What counts and is never blocked says that, too; and what these tests change lines from counts.
 func TestWhatCountsIsSaid(t *testing.T) {
+	t.Parallel()
 	for _, c := range []whyNot{
 		{"refused", refusedLine(nil), "port-scan", "counts port 22 of 198.51.100.7 for 203.0.113.1", ""},
 		{"refused, by key=value", kvLine("203.0.113.1", "deny", "drop", "TRAFFIC"), "probe", "counts port 22 of 198.51.100.7 among what refused 203.0.113.1", ""},

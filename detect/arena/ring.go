@@ -3,12 +3,14 @@ package arena
 import "math/bits"
 
 // Ring holds the latest of very many things, in the order in which they were put in. Hardly any is ever looked for, so to put
-// one in costs no search and no look at any other: only a search has those put in since the last one found by their hash.
+// one in costs no search and no look at any other: searches ask those put in lately one by one, until it is cheaper to have them found by
+// their hash.
 type Ring[T any, C Chained[T]] struct {
 	cells []T // as many as there is room for
 	first int // where the oldest is
 	n     int
-	apart int      // how many of them, the newest, no search finds yet
+	apart int      // how many of them, the newest, no search finds by their hash yet
+	spare int      // how many of those searches may yet ask about before they have them found by their hash
 	heads []uint32 // by hash: the place behind that of the one put in last; 0: none. As many as a power of two
 }
 
@@ -54,8 +56,13 @@ func (r *Ring[T, C]) Put(x *T, limit int) (place int) {
 	r.cells[place] = *x
 	r.n++
 	r.apart++
+	r.spare += looksEach
 	return place
 }
+
+// looksEach is how often one that was put in is asked about, on average, before it is to be found by its hash. Asked in their order, that
+// many cost about as much as one place elsewhere in memory.
+const looksEach = 4
 
 // Drop takes out the oldest.
 func (r *Ring[T, C]) Drop() {
@@ -69,8 +76,36 @@ func (r *Ring[T, C]) Find(hash uint32, most int, right func(*T) bool) *T {
 	if r.n == 0 {
 		return nil
 	}
+	if r.spare = min(r.spare, looksEach*r.n); r.apart <= r.spare {
+		if r.spare -= r.apart; !r.isApart(right) && r.find(hash, most, right) == nil {
+			return nil
+		}
+	}
 	r.join()
-	at, newer := r.heads[hash&uint32(len(r.heads)-1)], r.n
+	return r.find(hash, most, right)
+}
+
+// isApart tells whether the right one is among those that no search finds yet.
+func (r *Ring[T, C]) isApart(right func(*T) bool) bool {
+	from := r.place(r.first + r.n - r.apart)
+	if to := from + r.apart; to > len(r.cells) {
+		return isAny(r.cells[from:], right) || isAny(r.cells[:to-len(r.cells)], right)
+	}
+	return isAny(r.cells[from:from+r.apart], right)
+}
+
+func isAny[T any](cells []T, right func(*T) bool) bool {
+	for i := range cells {
+		if right(&cells[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// find is Find among those that were joined.
+func (r *Ring[T, C]) find(hash uint32, most int, right func(*T) bool) *T {
+	at, newer := r.heads[hash&uint32(len(r.heads)-1)], r.n-r.apart
 	for ; at != 0 && most > 0; most-- {
 		// From one to the next they are older; where they are not, the rest is gone, and its place taken by others.
 		age := int(at) - 1 - r.first
@@ -114,6 +149,7 @@ func (r *Ring[T, C]) join() {
 		head := &r.heads[x.Hash()&uint32(len(r.heads)-1)]
 		*x.Before(), *head = *head, uint32(at)+1
 	}
+	r.spare = 0
 }
 
 // grow makes four times the room: what nobody wrote to takes no memory yet.

@@ -111,7 +111,7 @@ func (m *Memory) open(s *Session) {
 // record from there is a late answer.
 func (m *Memory) Spoken(key *Key, hash uint32) bool {
 	s := &m.part(key).sessions
-	return s.peers.may(hash) || s.untold.table.Used() > 0
+	return s.spoken(hash) || s.untold.table.Used() > 0
 }
 
 // Late says whether a record from an address outside is the late answer to one of its sessions: Peer, PeerPort, Ours and

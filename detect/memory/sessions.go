@@ -3,6 +3,7 @@ package memory
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"activedefense/detect/arena"
@@ -16,7 +17,11 @@ import (
 type sessions struct {
 	max     int
 	ring    arena.Ring[session, *session]
+	oldest  session // of the ring, which is looked at for each that comes; where that is empty, of no meaning
 	peers   marks
+	fresh   [8]uint32 // hashes of addresses that are yet to be marked: several at a time, for the memory is slow and each stands elsewhere
+	unset   int       // how many of those there are
+	touched uint32
 	untold  untold
 	missing int64
 }
@@ -38,7 +43,7 @@ func (c *session) Before() *uint32 { return &c.before }
 const longest = 64
 
 // sessionMarks is how many bits mark addresses for each session that there is room for: most have one in common with others.
-const sessionMarks = 2
+const sessionMarks = 4
 
 // privileged is below which port nobody opens a session from: no late answer goes there.
 const privileged = 1024
@@ -82,17 +87,37 @@ func (s *sessions) missingUntil() int64 { return max(s.missing, s.untold.missing
 func (s *sessions) open(o *Session, peer uint32) {
 	s.peers.need(s.max, sessionMarks)
 	s.peers.made()
-	s.peers.set(peer)
+	s.mark(peer)
 	s.put(&session{key: keyOf(exact, &o.Peer, o.PeerPort, &o.Ours, o.OursPort), time: o.Time, device: o.Device})
 	if o.Untranslated {
 		s.untold.open(o)
 	}
 }
 
+// mark notes that a session to an address outside was opened, by its hash.
+func (s *sessions) mark(peer uint32) {
+	s.fresh[s.unset] = peer
+	if s.unset++; s.unset < len(s.fresh) {
+		return
+	}
+	s.unset = 0
+	for _, hash := range s.fresh {
+		s.touched += s.peers.touch(hash)
+	}
+	for _, hash := range s.fresh {
+		s.peers.set(hash)
+	}
+}
+
+// spoken tells whether a session to an address outside may have been opened, by its hash.
+func (s *sessions) spoken(peer uint32) bool {
+	return s.peers.may(peer) || slices.Contains(s.fresh[:s.unset], peer)
+}
+
 // late says whether a record is a late answer, and whether that changed what is remembered; peer is the hash of its address
 // outside.
 func (s *sessions) late(r *Session, peer uint32) (late, changed bool) {
-	if s.peers.may(peer) && s.opened(r) {
+	if s.spoken(peer) && s.opened(r) {
 		return true, false
 	}
 	if r.OursPort < privileged || s.untold.table.Used() == 0 {
@@ -118,10 +143,10 @@ func (s *sessions) put(c *session) {
 		if s.ring.Len() == 0 {
 			break
 		}
-		if x := s.ring.At(0); !outdated(x.device, x.time, c.device, c.time, 2*SessionAge) {
+		if !outdated(s.oldest.device, s.oldest.time, c.device, c.time, 2*SessionAge) {
 			break
 		}
-		s.ring.Drop()
+		s.drop()
 	}
 	s.add(c)
 }
@@ -129,12 +154,21 @@ func (s *sessions) put(c *session) {
 // add puts in a session where there is room, or else in the place of what was told first.
 func (s *sessions) add(c *session) {
 	if s.ring.Len() >= s.max {
-		if gone := s.ring.At(0).time; near(gone, c.time) {
+		if gone := s.oldest.time; near(gone, c.time) {
 			s.missing = max(s.missing, gone+int64(SessionAge))
 		}
-		s.ring.Drop()
+		s.drop()
 	}
-	s.ring.Put(c, s.max)
+	if s.ring.Put(c, s.max); s.ring.Len() == 1 {
+		s.oldest = *c
+	}
+}
+
+// drop forgets the oldest.
+func (s *sessions) drop() {
+	if s.ring.Drop(); s.ring.Len() > 0 {
+		s.oldest = *s.ring.At(0)
+	}
 }
 
 // outdated says whether one time is an age behind another by the clock of the same device: a wrong one must not forget what

@@ -53,6 +53,49 @@ func splitHeader(line []byte) (header, bool) {
 	return h, h.hostAndTag(trimLeft(b))
 }
 
+// front is what stood before the record in the line before: the next one often has the same, for it is of the same second.
+type front struct {
+	text        []byte // up to the record, which is comma-separated; empty: none that can be used again
+	stamp, host span
+}
+
+// span is where a part of a line stands.
+type span struct{ start, end int }
+
+// frontMax bounds what is kept: a time and a name are not longer.
+const frontMax = 128
+
+// keep keeps what stands before the record of a line that was taken apart, where nothing of that depends on the record: the host's name ends
+// at a space, and what may stand behind it is told from a record by its first character.
+func (f *front) keep(line []byte, h *header) {
+	f.text = f.text[:0]
+	n := len(line) - len(h.body)
+	if h.kind != kindCSV || len(h.host) == 0 || n > frontMax {
+		return
+	}
+	at := func(part []byte) (s span) {
+		if part != nil {
+			s.start = cap(line) - cap(part)
+			s.end = s.start + len(part)
+		}
+		return s
+	}
+	f.text, f.stamp, f.host = append(f.text, line[:n]...), at(h.stamp), at(h.host)
+}
+
+// again takes a line apart whose front is the one that was kept; false: it is another, or no comma-separated record follows.
+func (f *front) again(line []byte) (h header, ok bool) {
+	n := len(f.text)
+	if n == 0 || len(line) <= n || string(line[:n]) != string(f.text) || recordKind(line[n:]) != kindCSV {
+		return h, false
+	}
+	h = header{host: line[f.host.start:f.host.end], kind: kindCSV, body: line[n:]}
+	if f.stamp.end > 0 {
+		h.stamp = line[f.stamp.start:f.stamp.end]
+	}
+	return h, true
+}
+
 // begin sets kind and body if b is the beginning of a record.
 func (h *header) begin(b []byte) bool {
 	if k := recordKind(b); k != kindNone {

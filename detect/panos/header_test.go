@@ -17,7 +17,7 @@ func TestHeaders(t *testing.T) {
 		return time.Date(year, month, day, h, m, s, ns, time.UTC)
 	}
 	nov := day(2025, 11, 21, 2, 0, 0, 0)
-	for _, c := range []struct {
+	cases := []struct {
 		header, host string
 		time         time.Time
 	}{
@@ -64,7 +64,8 @@ func TestHeaders(t *testing.T) {
 		{"<14>1 2025-11-21T02:00:00Z LAB-FW-01 ", "LAB-FW-01", nov},
 		{"Nov 99 02:00:00 LAB-FW-01 ", "LAB-FW-01", at}, // no such day: the time of reading
 		{"2525-11-21T02:00:00Z LAB-FW-01 ", "LAB-FW-01", at},
-	} {
+	}
+	for _, c := range cases {
 		p := New(Options{Location: time.UTC})
 		for _, record := range []string{"SrcLocation=Germany; SrcIP=203.0.113.5; Type=TRAFFIC;", trafficLine(map[int]string{1: "", 6: "", 52: "", 102: ""})} {
 			var ev detect.Event
@@ -72,6 +73,21 @@ func TestHeaders(t *testing.T) {
 				t.Errorf("%q: %v", c.header, err)
 			} else if ev.Device != c.host || !ev.Time.Equal(c.time) {
 				t.Errorf("%q: host %q at %v, want %q at %v", c.header, ev.Device, ev.Time, c.host, c.time)
+			}
+		}
+	}
+	// What stood before the record in the line before changes nothing, also where it is the same, or the beginning of it.
+	p, records := New(Options{Location: time.UTC}), []string{trafficLine(map[int]string{1: "", 6: "", 52: "", 102: ""}), trafficLine(map[int]string{0: "2025"}),
+		"SrcIP=203.0.113.5; Type=TRAFFIC;", " 1,", "- 1,", "x", ""}
+	for _, before := range cases {
+		for _, c := range cases {
+			for _, record := range records {
+				var ev, want detect.Event
+				_ = p.Parse([]byte(before.header+records[0]), at, &ev)
+				err, wanted := p.Parse([]byte(c.header+record), at, &ev), New(Options{Location: time.UTC}).Parse([]byte(c.header+record), at, &want)
+				if err != wanted || err == nil && ev != want {
+					t.Errorf("%q after %q: %+v, %v, want %+v, %v", c.header+record, before.header, ev, err, want, wanted)
+				}
 			}
 		}
 	}

@@ -67,6 +67,7 @@ type Parser struct {
 	clock  clock
 	names  names
 	csv    splitter
+	front  front
 	// Scratch space: the values of a line, the keys found in one
 	// that needs a second look, a message put together again, a value taken out of its quotes.
 	values values
@@ -110,9 +111,12 @@ func (p *Parser) Parse(line []byte, at time.Time, ev *detect.Event) error {
 	if len(line) == 0 {
 		return ErrIgnored
 	}
-	h, ok := splitHeader(line)
+	h, ok := p.front.again(line)
 	if !ok {
-		return ErrNoFormat
+		if h, ok = splitHeader(line); !ok {
+			return ErrNoFormat
+		}
+		p.front.keep(line, &h)
 	}
 	if h.kind == kindRepeat || hasPrefix(fromSpace(h.body), repeatMark) {
 		h = p.undoRepeat(h, ev)

@@ -20,8 +20,8 @@ type splitter struct {
 	// odd is the first column of all that holds such a quote.
 	odd int
 	// starts holds where each column begins, at its quote if it has one, and in starts[n] what would be the next. There
-	// is room for the commas of 64 bytes behind the last column.
-	starts [maxColumns + 65]int32
+	// is room for the commas of 64 bytes behind the last column, and for eight more numbers of no meaning.
+	starts [maxColumns + 64 + 9]int32
 }
 
 // split finds the columns of a record. A quote that never closes is a record cut inside a
@@ -79,23 +79,45 @@ func (s *splitter) add(next int) bool {
 }
 
 // commas ends a column at each comma from start to end. Most columns are a few characters or none, so commas are
-// looked for in 64 bytes at a time.
+// looked for in 64 bytes at a time, and noted eight at a time: how many there are in 64 bytes, no processor foresees.
 func (s *splitter) commas(start, end int) {
 	line, n := s.line[:end], s.n
-	base := start
-	for ; base+64 <= end && n < maxColumns; base += 64 {
-		for m := places(line[base:base+64], eachByte*','); m != 0; m &= m - 1 {
-			n++
-			s.starts[n] = int32(base + bits.TrailingZeros64(m) + 1)
+	for base := start; base < end && n < maxColumns; base += 64 {
+		var m uint64
+		switch {
+		case base+64 <= end:
+			m = places(line[base:base+64], eachByte*',')
+		case end >= 64:
+			m = places(line[end-64:], eachByte*',') >> uint(base+64-end)
+		default:
+			m = placesOf(line[base:], ',')
 		}
-	}
-	for ; base < end && n < maxColumns; base++ {
-		if line[base] == ',' {
-			n++
-			s.starts[n] = int32(base + 1)
+		behind := n + bits.OnesCount64(m)
+		for first := int32(base + 1); n < behind; n += 8 {
+			// Behind the last comma this is nothing, and written over by what comes next.
+			to := (*[8]int32)(s.starts[n+1:])
+			to[0], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
+			to[1], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
+			to[2], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
+			to[3], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
+			to[4], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
+			to[5], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
+			to[6], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
+			to[7], m = first+int32(bits.TrailingZeros64(m)), m&(m-1)
 		}
+		n = behind
 	}
 	s.n = n
+}
+
+// placesOf is as places, of no more than 64 bytes.
+func placesOf(b []byte, wanted byte) (m uint64) {
+	for i, c := range b {
+		if c == wanted {
+			m |= 1 << i
+		}
+	}
+	return m
 }
 
 // eachByte times a character is that character in each byte of a word.
