@@ -182,7 +182,11 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		}
 	}
 	if p.opts.Apply && p.opts.Commit {
-		if err := policy.MayCommit(ctx, p.device, p.fw.CommitAdmin); err != nil {
+		admin := cmp.Or(p.fw.CommitAdmin, plan.Ourselves)
+		if plan.Panorama != nil {
+			admin = cmp.Or(admin, plan.Panorama.Ourselves)
+		}
+		if err := policy.MayCommit(ctx, p.device, admin); err != nil {
 			return plan.Steps, err
 		}
 		if p.fw.Panorama == policy.PanoramaApply {

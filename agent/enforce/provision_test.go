@@ -253,6 +253,28 @@ func TestProvisionWithoutTheRightToCommit(t *testing.T) {
 	if left, _, err = l.provision(apply); err != nil || len(left) != 0 {
 		t.Errorf("without a commit: %v, %v", left, err)
 	}
+	if err := sim.Config().Commit("svc"); err != nil {
+		t.Fatal(err)
+	}
+	if left, _, err = l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, true }); xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "nothing was written: ") || len(left) == 0 || sim.Config().Pending("") != 0 {
+		t.Errorf("taken away, %d edits: %v", sim.Config().Pending(""), err)
+	}
+}
+
+// So is one whose administrator is told by his edits alone, when what he wrote is to be taken away.
+func TestRemoveWithoutTheRightToCommit(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	sim.Config().SetRole("svc", panosim.RightConfiguration, panosim.RightOperation, panosim.RightUserID, panosim.RightImport)
+	if _, _, err := l.provision(apply); err != nil {
+		t.Fatal(err)
+	}
+	entries := func() int { return strings.Count(sim.Config().Candidate(), "<entry name=") }
+	before := entries()
+	_, _, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, true })
+	if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "nothing was written: the role svc-role of administrator svc does not allow commits") || entries() != before {
+		t.Errorf("%d entries, before %d: %v", entries(), before, err)
+	}
 }
 
 // Of a pair, what the passive member is told would be lost.
@@ -389,6 +411,17 @@ func TestProvisionOnPanorama(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "nothing was written: ") || !strings.Contains(err.Error(), "not pushed to this firewall yet (pre-rulebase of branches)") ||
 			panorama.Config().Candidate() != before[0] || sim.Config().Candidate() != before[1] || sim.Config().Pending("") != 0 {
 			t.Errorf("removal %v: %v, %d edits", remove, err, sim.Config().Pending(""))
+		}
+	}
+
+	// A role of Panorama's that may write and not commit is, too.
+	panorama.Config().SetRole("svc", panosim.RightConfiguration, panosim.RightOperation, panosim.RightUserID, panosim.RightImport)
+	fw.CommitAdmin, before = "svc", []string{panorama.Config().Candidate(), sim.Config().Candidate()}
+	for _, remove := range []bool{false, true} {
+		_, _, err = l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, remove })
+		if xmlapi.Kind(err) != xmlapi.KindRole || !strings.Contains(err.Error(), "nothing was written: the role svc-role of administrator svc does not allow commits") ||
+			panorama.Config().Candidate() != before[0] || sim.Config().Candidate() != before[1] {
+			t.Errorf("without the right to commit, removal %v: %v", remove, err)
 		}
 	}
 }

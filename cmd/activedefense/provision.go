@@ -211,8 +211,8 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 			fmt.Fprintf(p.stdout, "Nothing was changed; %s\n", p.writes(plan))
 		}
 	}
-	if !p.json && plan != nil && plan.LeftOut != "" {
-		fmt.Fprintf(p.stdout, "%s: %s.\n", display.Harmless(name), plan.LeftOut)
+	if !p.json && plan != nil {
+		p.printLeft(name, plan)
 	}
 	if !p.json && plan != nil && plan.Uncommitted && !p.opts.Commit {
 		fmt.Fprintf(p.stdout, "%s: what was written before is in the candidate configuration alone; the firewall goes on as it is until it is committed: %s --commit.\n",
@@ -220,6 +220,15 @@ func (p *provisionCommand) progress(name string, plan *policy.Plan, done string)
 	}
 	if !p.json && plan != nil && plan.Pending {
 		fmt.Fprintf(p.stdout, "%s: %s are not committed. The plan is made with them; %s.\n", display.Harmless(name), display.Harmless(editsOf(plan)), display.Harmless(takenAlong(plan)))
+	}
+}
+
+// printLeft says what a plan has no steps for.
+func (p *provisionCommand) printLeft(name string, plan *policy.Plan) {
+	for _, said := range []string{plan.LeftOut, plan.FormerMode} {
+		if said != "" {
+			fmt.Fprintf(p.stdout, "%s: %s.\n", display.Harmless(name), display.Harmless(said))
+		}
 	}
 }
 

@@ -153,15 +153,9 @@ func (r *resolver) blockedBy(group *xmlapi.Node) decision.Addresses {
 		one := r.address(name)
 		out.Ranges, out.Sets = append(out.Ranges, one.Ranges...), append(out.Sets, one.Sets...)
 	}
-	matches, _, err := parseTagFilter(group.Value("dynamic", "filter"))
-	isDynamic := group.Child("dynamic") != nil
-	for _, a := range r.p.scopes.all("address") {
-		tags := map[string]bool{}
-		for _, t := range a.Child("tag").Members() {
-			tags[t] = true
-		}
-		if isDynamic && err == nil && len(tags) > 0 && matches(tags) && !isMember(r.names, a.Node) {
-			add(a.Attr("name"))
+	if group.Child("dynamic") != nil {
+		for _, name := range r.p.tagged(r.names, group.Value("dynamic", "filter")) {
+			add(name)
 		}
 	}
 	for _, m := range group.Child("static").Members() {

@@ -489,3 +489,63 @@ func TestOurServerProfileFollowsOurAddress(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// An address object of others that bears our tag is matched by our group: what would stop it says so and waits for --adopt, wherever it stands,
+// and verify tells of it where it is stopped.
+func TestAddressesOfOthersThatBearOurTag(t *testing.T) {
+	const partner = `<address><entry name="partner"><ip-netmask>203.0.113.67</ip-netmask><tag><member>active-defense</member></tag></entry></address>`
+	const said = `it stops address "partner" as well, which we did not make: our group matches what bears the tag active-defense`
+	const block = `security rule "active-defense-block"`
+	group := `<address-group><entry name="active-defense"><dynamic><filter>'active-defense'</filter></dynamic></entry></address-group>`
+	below := strings.NewReplacer("<source><member>any", "<source><member>active-defense", "allow<", "drop<").Replace(letIn("active-defense-block", "any"))
+	for name, change := range map[string]*strings.Replacer{
+		"in the virtual system": strings.NewReplacer("</rulebase>", "</rulebase>"+partner),
+		"in Shared":             strings.NewReplacer("<shared/>", "<shared>"+partner+"</shared>"),
+		"a rule that moves up":  strings.NewReplacer("</rulebase>", "</rulebase>"+partner+group, `<entry name="cleanup">`, below+`<entry name="cleanup">`),
+		"a group that changes":  strings.NewReplacer("</rulebase>", "</rulebase>"+partner+`<address-group><entry name="active-defense"><static><member>partner</member></static></entry></address-group>`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = change.Replace(rulesOfOthers) })
+			before := flows(l.sim)
+			steps := l.plan()
+			if s := stepFor(t, steps, block); !s.Foreign || !strings.Contains(s.Detail, said) {
+				t.Errorf("the step is %v", s)
+			}
+			l.apply(steps, false)
+			l.commit()
+			if after := flows(l.sim); after[1] != before[1] {
+				t.Errorf("without --adopt it decides %q, before %q", after, before)
+			}
+			l.apply(l.plan(), true)
+			l.commit()
+			found := func() string {
+				return strings.Join(slices.DeleteFunc(l.fails(), func(text string) bool { return !strings.HasPrefix(text, CheckBlockSource) }), "; ")
+			}
+			if after := flows(l.sim); !strings.HasPrefix(after[1], "drop by active-defense-block") || !strings.Contains(found(), `which is blocked with it: address "partner"`) {
+				t.Errorf("with --adopt it decides %q, and verify finds %q", after, found())
+			}
+			at := vsys1
+			if strings.Contains(name, "Shared") {
+				at = "/config/shared"
+			}
+			l.edit("delete", at+"/address/entry[@name='partner']/tag", "")
+			if found() != "" || len(l.plan()) > 0 {
+				t.Errorf("without the tag, verify finds %q, and the plan is %v", found(), l.plan())
+			}
+		})
+	}
+}
+
+// So it is with a rule on Panorama.
+func TestAddressesOfOthersThatBearOurTagOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: `<address><entry name="partner"><ip-netmask>203.0.113.67</ip-netmask><tag><member>active-defense</member></tag></entry></address>` + preRules(letIn("hq", "dmz"))})
+	for _, adopt := range []bool{false, true} {
+		if _, err := l.carryOut(adopt); err != nil {
+			t.Fatal(err)
+		}
+		running := l.panorama.Config().Running()
+		if strings.Contains(running, `"active-defense-block-`+serial) != adopt || !strings.Contains(running, `"active-defense-block-list-`+serial) {
+			t.Errorf("adopt %v: Panorama has %s", adopt, running)
+		}
+	}
+}

@@ -87,6 +87,21 @@ func (p *vsysPolicy) tagGroups(tag string) (only, wider []placed) {
 	return only, wider
 }
 
+// tagged gives the address objects of others that a dynamic address group matches by the tags that these bear.
+func (p *vsysPolicy) tagged(n firewall.Names, filter string) (names []string) {
+	matches, _, err := parseTagFilter(filter)
+	for _, a := range p.scopes.all("address") {
+		tags := map[string]bool{}
+		for _, t := range a.Child("tag").Members() {
+			tags[t] = true
+		}
+		if err == nil && len(tags) > 0 && matches(tags) && !isMember(n, a.Node) {
+			names = append(names, a.Attr("name"))
+		}
+	}
+	return names
+}
+
 // filterMatches tells whether a filter matches what bears the tag alone, and whether it may match what does not bear it.
 func filterMatches(filter, tag string) (matches, others bool) {
 	f, named, err := parseTagFilter(filter)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,21 +38,41 @@ type OnPanorama struct {
 	EditedByHand []string `json:"edited_by_hand,omitempty"`
 
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
-	Unpushed    []string `json:"unpushed,omitempty"` // where rules of others, and which default rules and objects that rules name, are committed and not pushed to this firewall; see MayPush
+	Unpushed    []string `json:"unpushed,omitempty"` // where rules, and which default rules and objects that rules name, are committed otherwise than we make them and not pushed to this firewall; see MayPush
 
-	place   panorama.Place
-	changes []panorama.Change // those that we may make
-	pushed  []rule            // Panorama's rules as the firewall has them
-	objects []*xmlapi.Node    // and below which its objects stand
-	parts   []xmlapi.Pushed   // and all that was pushed, by where it is from
-
-	template *xmlapi.Node // as it was pushed
+	place    panorama.Place
+	changes  []panorama.Change // those that we may make
+	offered  []panorama.Change // those, and what a person types
+	own      []panorama.Change // those of the offered that change nothing of somebody else's
+	pushed   view              // what the firewall has of Panorama
+	then     view              // and would have once the offered ones were pushed
+	parts    []xmlapi.Pushed   // all that was pushed, by where it is from
+	template *xmlapi.Node      // as it was pushed
 
 	all     []panorama.Change // those that we make where somebody else's is adopted, or that stand there
 	earlier []panorama.Change // those of what is taken away
 	byHand  edited            // all that EditedByHand names
 	excused []string          // what is not among that, see Plan.Excuse
 	vsys    string
+}
+
+// view is what a firewall has of its Panorama, as far as it decides over traffic.
+type view struct {
+	rules   []rule
+	objects []*xmlapi.Node // below which objects stand, those that win first
+	shared  *xmlapi.Node   // of the template
+}
+
+// ofPanorama gives it.
+func (f *Facts) ofPanorama() view {
+	p := f.policy()
+	v := view{rules: slices.Concat(p.rules, p.inactive), shared: f.template.value.Child("shared")}
+	for _, sc := range p.scopes {
+		if sc.pushed {
+			v.objects = append(v.objects, sc.node)
+		}
+	}
+	return v
 }
 
 // readPlace finds out the names of the firewall's device group and template: from Panorama, where that is what we reach it through,
@@ -61,7 +82,7 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	if f.info.value.MultiVSys {
 		vsys = f.VSys
 	}
-	f.findPushed()
+	f.findPushed(want)
 	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
 	if !d.ThroughPanorama() {
 		return nil
@@ -84,9 +105,21 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 }
 
 // findPushed notes what Panorama has pushed, before any step.
-func (f *Facts) findPushed() {
+func (f *Facts) findPushed(want Expectation) {
 	f.asPushed = slices.DeleteFunc(f.policy().scopes, func(sc scope) bool { return !sc.pushed })
-	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}
+	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value, Ours: f.ourLogsThere(want)}
+}
+
+// ourLogsThere tells of an object of our name on Panorama whether it is a log forwarding profile that does nothing but send to us: match lists of ours
+// may join it.
+func (f *Facts) ourLogsThere(want Expectation) func(xpath string, n *xmlapi.Node) bool {
+	p := &provisioner{verifier: newVerifier(f, want)}
+	for _, s := range sendingTo(want.SyslogAddress, p.servers) {
+		p.sendTo = append(p.sendTo, s.name)
+	}
+	return func(xpath string, n *xmlapi.Node) bool {
+		return strings.HasSuffix(xpath, "/log-settings/profiles"+xmlapi.EntryNamed(want.Names.Logs+panoramaNames)) && owned{p}.ourLogs(n)
+	}
 }
 
 // readFormer reads what of ours stands in device groups of Panorama in which the firewall was before, where Panorama was asked for what stands.
@@ -251,11 +284,7 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 // offer gives the part of a plan that only Panorama can take. What is somebody else's is among its commands only where it is adopted, and
 // named where it is left out. without is what the rest of the plan leads to.
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
-	p := f.policy()
-	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: slices.Concat(p.rules, p.inactive), parts: f.pushed(), template: f.template.value, vsys: f.VSys}
-	for _, sc := range f.asPushed {
-		part.objects = append(part.objects, sc.node)
-	}
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: f.ofPanorama(), parts: f.pushed(), template: f.template.value, vsys: f.VSys}
 	var offered, byHand []panorama.Change
 	var left []string
 	for i, s := range steps {
@@ -269,6 +298,9 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 			if offered = append(offered, s.change); s.Action == ActionPerson {
 				byHand = append(byHand, s.change)
 			}
+			if !s.theirs {
+				part.own = append(part.own, s.change)
+			}
 			continue
 		}
 		steps[i].Commands = nil
@@ -280,6 +312,21 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	if len(left) > 0 {
 		part.Notes = append(part.Notes, "Left out is what is somebody else's ("+strings.Join(left, ", ")+"); with --adopt it is included.")
 	}
+	made := *f
+	if err := made.pushChanges(offered); err != nil {
+		return nil, err
+	}
+	part.offered, part.then = offered, made.ofPanorama()
+	for _, level := range f.place.Levels() { // the firewall does not tell whether an object of the name stands at this level
+		one, alone := *f, *f
+		alone.vsysPushed.value, alone.barePushed.value = nil, nil
+		for _, at := range []*Facts{&one, &alone} {
+			if err := at.pushChanges(panorama.At(level, offered)); err != nil {
+				return nil, err
+			}
+			part.then.objects = append(part.then.objects, at.ofPanorama().objects...)
+		}
+	}
 	then := *without
 	if err := then.pushChanges(byHand); err != nil {
 		return nil, err
@@ -289,24 +336,52 @@ func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool
 	return part, nil
 }
 
-// findUnpushed notes what others have committed on Panorama of the rules for this firewall, and of the objects by which rules decide,
-// and not pushed to it: a push of ours would take it along.
-// untold is what may be of that kind, of the network in the templates included.
-func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (perhaps, untold []string, err error) {
-	rules, untold, err := o.unpushedRules(ctx, itself, n)
+// findUnpushed notes what is committed on Panorama of the rules for this firewall, and of the objects by which rules decide, and not pushed to
+// it: a push of ours would take it along. Left out is what is exactly as the offered changes make it, or was pushed, and, unless it is the last
+// look, what our own changes are yet to replace. untold is what may be of that kind, of the network in the templates included.
+func (o *OnPanorama) findUnpushed(ctx context.Context, itself *xmlapi.Device, n firewall.Names, last bool) (perhaps, untold []string, err error) {
+	rules, untold, err := o.unpushedRules(ctx, itself, last)
 	if err == nil && slices.ContainsFunc(o.changes, panorama.Change.InTemplate) {
-		var network []string
-		network, err = panorama.UnpushedNetwork(ctx, itself, o.place, o.vsys, o.template)
-		untold = append(untold, network...)
+		var network, ours []string
+		if network, err = panorama.UnpushedNetwork(ctx, itself, o.place, o.vsys, o.template); err == nil {
+			ours, err = o.unpushedInTemplate(ctx, itself, n)
+		}
+		rules, untold = append(rules, ours...), append(untold, network...)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.objects, func(name string) bool {
-		return slices.ContainsFunc(listsOnPanorama(n), func(l onPanoramaList) bool { return l.name == name })
-	})
+	var ours []string
+	for _, l := range listsOnPanorama(n) {
+		ours = append(ours, l.name)
+	}
+	objects, perhaps, err := panorama.Unpushed(ctx, itself, o.place, o.offered, o.pushed.objects, o.then.objects, ours)
 	o.Unpushed = append(rules, atMost(objects)...)
 	return perhaps, untold, err
+}
+
+// unpushedInTemplate names what bears our names in the template and is committed there otherwise than it was pushed and than we make it.
+func (o *OnPanorama) unpushedInTemplate(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out []string, err error) {
+	for _, l := range listsOfTemplate(n) {
+		have, then := o.pushed.shared.At(l.path...).Entry(l.name), o.then.shared.At(l.path...).Entry(l.name)
+		if o.place.Template == "" || have == nil && then == nil {
+			continue
+		}
+		there, err := itself.Show(ctx, "read what is committed on Panorama", l.inTemplate(o.place))
+		if err != nil {
+			return nil, err
+		}
+		same := panorama.Same
+		if l.kind == "certificate" { // Panorama adds what it reads in it
+			same = func(a, b *xmlapi.Node) bool {
+				return slices.EqualFunc(decodePEM(a.Value("public-key")), decodePEM(b.Value("public-key")), slices.Equal)
+			}
+		}
+		if there != nil && (have == nil || !same(there, have)) && (then == nil || !same(there, then)) {
+			out = append(out, l.kind+" "+quoteAll([]string{l.name})+" of template "+o.place.Template)
+		}
+	}
+	return out, nil
 }
 
 // atMost gives what fits in a text.
@@ -318,7 +393,7 @@ func atMost(names []string) []string {
 }
 
 // unpushedRules names where rules differ; untold are those of which the firewall may not tell what it has.
-func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n firewall.Names) (out, untold []string, err error) {
+func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, last bool) (out, untold []string, err error) {
 	post := map[string]*xmlapi.Node{}
 	for _, base := range []struct {
 		name   string
@@ -336,54 +411,58 @@ func (o *OnPanorama) unpushedRules(ctx context.Context, itself *xmlapi.Device, n
 			others, unknown := panorama.OtherRules(o.place, level, base.name, committed, o.parts, func(target *xmlapi.Node) bool {
 				return rule{target: target}.wouldTarget(o.place.Serial, o.vsys, o.place.Tags)
 			})
-			if out, untold = append(out, others...), append(untold, unknown...); o.differs(level, base.name, l, committed, n) {
-				out = append(out, base.name+" of "+level)
-			}
+			out, untold = slices.Concat(out, others, o.differing(level, base.name, l, committed, last)), append(untold, unknown...)
 			post[level] = committed
 		}
 	}
 	return append(out, o.unpushedDefaults(post)...), untold, nil
 }
 
-// differs tells whether the security rules of others in a rulebase of a level are not those that the firewall has.
-func (o *OnPanorama) differs(level, base string, l layer, committed *xmlapi.Node, n firewall.Names) bool {
-	decides := func(r rule) string {
-		return fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
-	}
-	isNamed := func(r rule) bool { return slices.Contains(ruleNames(o.place, n), r.name) }
-	moved := func(r rule) bool { // its place does not count, what it decides does
-		at := panorama.LevelPath(level) + "/" + base + "/security/rules" + xmlapi.EntryNamed(r.name)
-		return slices.ContainsFunc(o.changes, func(c panorama.Change) bool { return c.Top == at })
-	}
-	var there, disabled, here, thereMoved, hereMoved []string
-	theirs := map[string]bool{} // rules of our names that are not as we make them
+// differing names the security rules in a rulebase of a level that are committed otherwise than the firewall has them: each that the offered
+// changes make, move or take away, and the others as a whole, for their order counts.
+func (o *OnPanorama) differing(level, base string, l layer, committed *xmlapi.Node, last bool) (out []string) {
+	list := panorama.LevelPath(level) + "/" + base + "/security/rules"
+	var there []rule
 	for _, e := range committed.At("security", "rules").Entries() {
-		r := readRule(e, l)
-		if !r.wouldTarget(o.place.Serial, o.vsys, o.place.Tags) || madeFor(o.place, n, r) {
-			continue
-		}
-		switch theirs[r.name] = isNamed(r); {
-		case moved(r):
-			thereMoved = append(thereMoved, decides(r))
-		case r.disabled:
-			disabled = append(disabled, decides(r))
-		default:
-			there = append(there, decides(r))
+		if r := readRule(e, l); r.wouldTarget(o.place.Serial, o.vsys, o.place.Tags) {
+			there = append(there, r)
 		}
 	}
-	for _, r := range o.pushed {
-		switch {
-		case r.layer != l || !panorama.IsShared(level) && r.group != level && (r.group != "" || level != o.place.Group):
-		case isNamed(r) && !theirs[r.name]: // ours, or replaced or taken away by us
-		case moved(r):
-			hereMoved = append(hereMoved, decides(r))
-		default:
-			here = append(here, decides(r))
+	isHere := func(r rule) bool {
+		return r.layer == l && (panorama.IsShared(level) || r.group == level || r.group == "" && level == o.place.Group)
+	}
+	say := func(rules []rule, is func(rule) bool) (others []string, changed map[string]string) {
+		var disabled []string
+		changed = map[string]string{}
+		for _, r := range rules {
+			text := fmt.Sprintf("%q", []any{r.name, r.kind, r.from, r.to, r.source, r.notSource, r.destination, r.notDestination, r.application, r.service, r.user, r.category, r.other, r.action, r.disabled})
+			switch {
+			case !is(r):
+			case slices.ContainsFunc(o.offered, func(c panorama.Change) bool { return c.Places(list + xmlapi.EntryNamed(r.name)) }):
+				changed[r.name] = text
+			case r.disabled:
+				disabled = append(disabled, text)
+			default:
+				others = append(others, text)
+			}
+		}
+		return append(others, disabled...), changed
+	}
+	others, changed := say(there, func(rule) bool { return true })
+	othersHere, here := say(o.pushed.rules, isHere)
+	_, then := say(o.then.rules, isHere)
+	if !slices.Equal(others, othersHere) {
+		out = append(out, base+" of "+level)
+	}
+	names := slices.Concat(slices.Collect(maps.Keys(changed)), slices.Collect(maps.Keys(here)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		replaced := slices.ContainsFunc(o.own, func(c panorama.Change) bool { return c.Replaces(list + xmlapi.EntryNamed(name)) })
+		if is := changed[name]; is != here[name] && is != then[name] && (last || !replaced) {
+			out = append(out, "security rule "+quoteAll([]string{name})+" of "+level)
 		}
 	}
-	slices.Sort(thereMoved)
-	slices.Sort(hereMoved)
-	return !slices.Equal(append(there, disabled...), here) || !slices.Equal(thereMoved, hereMoved)
+	return out
 }
 
 // unpushedDefaults names the default rules that decide otherwise on Panorama; post are its Post Rules by level. Where the firewall has an
@@ -394,7 +473,7 @@ func (o *OnPanorama) unpushedDefaults(post map[string]*xmlapi.Node) (out []strin
 		there = append(there, overrides{post[level].At("default-security-rules", "rules"), layerGroupPost})
 	}
 	for _, r := range defaultRules(there...) {
-		if slices.ContainsFunc(o.pushed, func(have rule) bool {
+		if slices.ContainsFunc(o.pushed.rules, func(have rule) bool {
 			return have.layer == layerDefault && have.name == r.name && have.overridden != layerLocal && have.action != r.action
 		}) {
 			out = append(out, "default rule "+quoteAll([]string{r.name}))
@@ -403,14 +482,18 @@ func (o *OnPanorama) unpushedDefaults(post map[string]*xmlapi.Node) (out []strin
 	return out
 }
 
-// MayPush gives an error where others have committed rules, or objects that rules name, on the Panorama d that are not pushed to the
-// firewall, as far as they were seen: a push of ours would take them along. nil also for no part.
+// MayPush gives an error where rules, or objects that rules name, are committed on the Panorama d otherwise than we make them and are not pushed
+// to the firewall, as far as they were seen: a push of ours would take them along. nil also for no part.
 func (o *OnPanorama) MayPush(d *xmlapi.Device) error {
+	return o.mayPush(d, "nothing is committed or pushed")
+}
+
+func (o *OnPanorama) mayPush(d *xmlapi.Device, nothing string) error {
 	if o == nil || len(o.Unpushed) == 0 {
 		return nil
 	}
 	return d.Fail("push to "+o.place.Serial, &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "rules, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet (" + strings.Join(o.Unpushed, ", ") +
-		"); a push of ours would take them along, so nothing is committed or pushed: push them there first (Commit > Push to Devices), then run this again with --commit"})
+		"); a push of ours would take them along, so " + nothing + ": push them there first (Commit > Push to Devices), or take them back, then run this again with --commit"})
 }
 
 // look asks Panorama what of a part stands there already, and what else is waiting to be pushed. Where we may write there, not to get an
@@ -431,7 +514,7 @@ func (o *OnPanorama) look(ctx context.Context, d *xmlapi.Device, want Expectatio
 }
 
 func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) (err error) {
-	perhaps, untold, err := o.findUnpushed(ctx, itself, want.Names)
+	perhaps, untold, err := o.findUnpushed(ctx, itself, want.Names, false)
 	if err != nil {
 		return err
 	}
@@ -443,8 +526,8 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 			". It was committed and not pushed yet, or Panorama is set to have ancestors win.")
 	}
 	if len(o.Unpushed) > 0 {
-		o.Notes = append(o.Notes, "Rules of others, or objects that rules name, were committed on Panorama that are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
-			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices).")
+		o.Notes = append(o.Notes, "Rules, or objects that rules name, were committed on Panorama otherwise than we make them and are not pushed to this firewall yet ("+strings.Join(o.Unpushed, ", ")+
+			"): a push takes them along, and --commit does none before they are pushed (Commit > Push to Devices) or taken back.")
 	}
 	if o.Pending, err = pendingChanges(ctx, itself); err != nil {
 		return err
@@ -589,7 +672,7 @@ const inUse = 10
 // has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error,
 // and neither where our administrator has edited something by hand.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
-	if _, _, err = part.findUnpushed(ctx, itself, want.Names); err != nil {
+	if _, _, err = part.findUnpushed(ctx, itself, want.Names, false); err != nil {
 		return false, err
 	}
 	if err := part.MayPush(itself); err != nil {
@@ -625,7 +708,16 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 			committed = append(committed, c)
 		}
 	}
-	return len(committed) > 0, part.place.Push(ctx, itself, committed)
+	if len(committed) == 0 {
+		return false, nil
+	}
+	if _, _, err = part.findUnpushed(ctx, itself, want.Names, true); err == nil { // what was to be replaced may not be, and others commit, too
+		err = part.mayPush(itself, "nothing is pushed")
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, part.place.Push(ctx, itself, committed)
 }
 
 // WhoAmI finds out as whom we act on the Panorama itself, by an edit that is taken back where it does not tell otherwise.
@@ -636,6 +728,32 @@ func (o *OnPanorama) WhoAmI(ctx context.Context, itself *xmlapi.Device, want Exp
 // reachOf tells whom a rule of ours concerns that is in a device group.
 func (p ofPanorama) reachOf(level string) string {
 	return fmt.Sprintf("a rule of its own in %s, with target %s, so that it is no other firewall's", levelName(level), p.f.place.Serial)
+}
+
+// reachOfRule tells whom a rule at an xpath of a level concerns that has a name of ours: by its target as Panorama has it, else as it was
+// pushed. One without is every firewall's.
+func (p ofPanorama) reachOfRule(level, at string) string {
+	target := p.f.standing[at].Child("target")
+	if p.f.standing[at] == nil {
+		for _, r := range slices.Concat(p.p.rules, p.p.inactive) {
+			if r.layer.pushed() && p.rulebaseOf(r)+xmlapi.EntryNamed(r.name) == at {
+				target = r.target
+			}
+		}
+	}
+	var others []string
+	for _, e := range target.Child("devices").Entries() {
+		if name := e.Attr("name"); name != p.f.place.Serial {
+			others = append(others, name)
+		}
+	}
+	switch {
+	case p.f.place.TargetsAlone(target):
+		return p.reachOf(level)
+	case len(others) > 0 && !target.Yes("negate") && len(target.Child("tags").Members()) == 0:
+		return fmt.Sprintf("it is also for %s, by its target in %s", strings.Join(atMost(others), ", "), levelName(level))
+	}
+	return p.f.place.Reach(level)
 }
 
 // levelName names a level for a reader.
@@ -658,7 +776,7 @@ func (r *remover) fromPanorama() {
 			if theirs {
 				detail += ifOurs
 			}
-			s := p.step("security rule "+x.String(), detail, p.reachOf(p.levelOf(x)), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			s := p.step("security rule "+x.String(), detail, p.reachOfRule(p.levelOf(x), at), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 			if !theirs {
 				s.made = "on Panorama, it is ours"
 			}
@@ -772,7 +890,7 @@ func (r *remover) standingRules() {
 			if theirs {
 				detail += ifOurs
 			}
-			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, levelName(level), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
+			p.step("security rule "+quoteAll([]string{name}), detail+notPushed, p.reachOfRule(level, at), theirs, panorama.Change{Edits: []xmlapi.Edit{xmlapi.Delete(at)}})
 		}
 	}
 }

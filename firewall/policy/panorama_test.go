@@ -164,6 +164,9 @@ func (l *panoramaLab) carryOut(adopt bool) (Plan, error) {
 	if err := plan.MayTakeAlong(l.device); err != nil && l.want.Admin != "" {
 		return plan, err
 	}
+	if err := plan.Panorama.MayPush(l.device); err != nil {
+		return plan, err
+	}
 	if _, err := Take(ctx, l.device, plan.Steps, adopt); err != nil {
 		return plan, err
 	}
@@ -843,6 +846,7 @@ func TestOthersObjectsAreNotPushed(t *testing.T) {
 		"a group":             {"edit", hq + "/address-group/entry[@name='servers']/static", "<static><member>web</member></static>", `address group "servers" of hq`, ""},
 		"a service":           {"edit", hq + "/service/entry[@name='odd']/protocol/tcp/port", "<port>1-65535</port>", `service "odd" of hq`, ""},
 		"a tagged address":    {"set", branches + "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask><tag><member>blue</member></tag></entry>`, `address "new" of branches, which is new and bears tags`, ""},
+		"another of its name": {"set", branches + "/address", `<entry name="servers"><ip-netmask>0.0.0.0/0</ip-netmask></entry>`, `address "servers" of branches, which is new and has the name of another object`, ""},
 		"one that goes":       {"delete", hq + "/service/entry[@name='odd']", "", `service "odd", which is gone there`, ""},
 		"what nothing names":  {"set", branches + "/address", `<entry name="new"><ip-netmask>198.51.100.9</ip-netmask></entry>`, "", ""},
 		"a comment":           {"edit", hq + "/address/entry[@name='web']/description", "<description>web and more</description>", "", ""},

@@ -115,3 +115,38 @@ func TestEachObjectOnPanoramaIsAStep(t *testing.T) {
 		t.Errorf("the second plan is %v", again.Steps)
 	}
 }
+
+// A log forwarding profile of our name on Panorama that sends a part of the logs, and to us alone, is ours: it is completed, rules name it in the
+// same run, wherever it stands, and the second plan is empty.
+func TestOurLogProfileOnPanoramaIsCompleted(t *testing.T) {
+	const part = `<log-settings><profiles><entry name="active-defense-panorama"><match-list><entry name="some"><log-type>traffic</log-type><filter>(action eq deny)</filter><send-syslog><member>loghost</member></send-syslog></entry></match-list></entry></profiles></log-settings>`
+	logged := strings.Replace(deny("logged"), "<action>", "<log-setting>active-defense-panorama</log-setting><action>", 1)
+	for name, m := range map[string]managed{
+		"in the group above":    {hq: part + preRules(letIn("hq", "dmz")+logged)},
+		"in the group below it": {hq: preRules(letIn("hq", "dmz")), branches: part + preRules(logged)},
+	} {
+		m.local, m.template = withoutCleanup(), strings.NewReplacer(`"siem"`, `"loghost"`, "127.0.0.2</server>", "127.0.0.1</server><port>5514</port>").Replace(theirServer)
+		l := newPanoramaLab(t, m)
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+		if left := writable(l.whole().Steps, false); len(left) > 0 || !strings.Contains(l.panorama.Config().Running(), `"active-defense-block-`+serial) {
+			t.Errorf("%s: the second plan has %v", name, left)
+		}
+	}
+}
+
+// One of our name that somebody else has in the group above stays, and with --adopt ours is made below it: to push that is no push of theirs.
+func TestOurLogProfileOnPanoramaBelowTheirs(t *testing.T) {
+	theirs := strings.Replace(toSIEM, `"to-siem"`, `"active-defense-panorama"`, 1)
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), template: theirServer, hq: theirs + preRules(deny("ssh")), branches: preRules(letIn("hq", "dmz"))})
+	if _, err := l.carryOut(true); err != nil {
+		t.Fatal(err)
+	}
+	for level, name := range map[string]string{"hq": ">siem<", "branches": ">active-defense<"} {
+		n, err := l.itself().Show(t.Context(), "look", groupsOfPanorama+"/entry[@name='"+level+"']/log-settings/profiles/entry[@name='active-defense-panorama']")
+		if err != nil || n == nil || !strings.Contains(n.XML(), name) {
+			t.Errorf("%s: %v, %v", level, n, err)
+		}
+	}
+}

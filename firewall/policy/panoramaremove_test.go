@@ -77,3 +77,49 @@ func TestARuleForAnotherFirewallStays(t *testing.T) {
 		t.Error("it is gone")
 	}
 }
+
+// A rule of our name that we did not make is told with the firewalls that lose it where it is replaced or taken away.
+func TestWhomARuleOfOurNameConcerns(t *testing.T) {
+	const alone = "so that it is no other firewall's"
+	object := `security rule "active-defense-block-` + serial + `" (pushed by Panorama, device group branches)`
+	for name, c := range map[string]struct{ target, said string }{
+		"this firewall":    {`<devices><entry name="` + serial + `"/></devices>`, alone},
+		"every firewall":   {"", "it also reaches " + sister + " in device group branches"},
+		"another one, too": {`<devices><entry name="` + serial + `"/><entry name="` + sister + `"/></devices>`, "it is also for " + sister + ", by its target in device group branches"},
+		"all but another":  {`<devices><entry name="012801000009"/></devices><negate>yes</negate>`, "it also reaches " + sister + " in device group branches"},
+		"tagged ones, too": {`<devices><entry name="` + serial + `"/></devices><tags><member>all</member></tags>`, "it also reaches " + sister + " in device group branches"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			theirs := strings.Replace(namedAsOurs("drop", "203.0.113.66", ""), "<action>", "<target>"+c.target+"</target><action>", 1)
+			l := newPanoramaLab(t, managed{branches: preRules(letIn("hq", "dmz") + theirs)})
+			for _, mode := range []string{PanoramaPlan, PanoramaApply} {
+				l.want.Panorama = mode
+				plan, err := Remove(t.Context(), l.device, l.want, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s := stepFor(t, plan.Steps, object); !s.theirs || !strings.Contains(s.Detail, c.said) || strings.Contains(s.Detail, alone) != (c.said == alone) {
+					t.Errorf("%s: taken away: %v", mode, s)
+				}
+				replaced := slices.IndexFunc(l.whole().Steps, func(s Step) bool {
+					return strings.HasPrefix(s.change.Top, preRuleAt("branches", "active-defense-block-"+serial))
+				})
+				if replaced < 0 || !strings.Contains(l.whole().Steps[replaced].Detail, "it would be replaced (") || !strings.Contains(l.whole().Steps[replaced].Detail, c.said) {
+					t.Errorf("%s: replaced: %v", mode, l.whole().Steps)
+				}
+			}
+		})
+	}
+}
+
+// An object of ours in Shared, which the firewall tells of more than once, goes from there too.
+func TestRemoveFromShared(t *testing.T) {
+	l := newPanoramaLab(t, managed{shared: strings.Replace(ourGroup, "blacklist", "active-defense-panorama", 1), branches: preRules(letIn("hq", "dmz"))})
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	l.takeAway(false)
+	if running := l.panorama.Config().Running(); strings.Contains(running, `"active-defense-panorama"`) || strings.Contains(running, `"active-defense-block-`) {
+		t.Errorf("Panorama has %s", running)
+	}
+}

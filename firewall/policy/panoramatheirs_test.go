@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"activedefense/firewall"
+	"activedefense/firewall/policy/panorama"
 )
 
 // ourGroup is a group of a device group that holds what is blocked, and nothing else.
@@ -175,28 +177,20 @@ func TestSomebodyElsesSourceOnPanorama(t *testing.T) {
 func TestOthersRulesOfOurNamesAreNotPushed(t *testing.T) {
 	rules := groupsOfPanorama + "/entry[@name='branches']/pre-rulebase/security/rules"
 	theirs := strings.NewReplacer("<source><member>any", "<source><member>blacklist", "<destination><member>198.51.100.7", "<destination><member>any", "<to><member>dmz", "<to><member>any", "allow<", "drop<").Replace(letIn("theirs", "dmz"))
-	for name, c := range map[string]struct{ branches, rule string }{
-		"longer name":    {preRules(letIn("hq", "dmz")), strings.Replace(letIn("active-defense-block-legacy", "dmz"), "allow<", "drop<", 1)},
-		"every firewall": {preRules(letIn("hq", "dmz")), namedAsOurs("drop", "any", "")},
-		"moved":          {ourGroup + preRules(letIn("hq", "dmz")+theirs), strings.Replace(theirs, ">drop<", ">allow<", 1)},
+	for name, c := range map[string]struct{ branches, rule, said string }{
+		"longer name":    {preRules(letIn("hq", "dmz")), strings.Replace(letIn("active-defense-block-legacy", "dmz"), "allow<", "drop<", 1), "pre-rulebase of branches"},
+		"every firewall": {preRules(letIn("hq", "dmz")), namedAsOurs("drop", "any", ""), `security rule "active-defense-block-` + serial + `" of branches`},
+		"moved":          {ourGroup + preRules(letIn("hq", "dmz")+theirs), strings.Replace(theirs, ">drop<", ">allow<", 1), `security rule "theirs" of branches`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newPanoramaLab(t, managed{branches: c.branches})
 			l.edited(rules, c.rule, true)
 			before := l.panorama.Config().Running()
-			if _, err := l.carryOut(true); err == nil || !strings.Contains(err.Error(), "pre-rulebase of branches") || l.panorama.Config().Running() != before {
+			if _, err := l.carryOut(true); err == nil || !strings.Contains(err.Error(), c.said) || l.panorama.Config().Running() != before {
 				t.Errorf("it is not refused: %v", err)
 			}
 			if err := l.panorama.Push("branches"); err != nil {
 				t.Fatal(err)
-			}
-			if name == "moved" { // before it was refused; the plan no longer does that
-				if _, err := l.carryOut(true); err == nil || !strings.Contains(err.Error(), "the order of security rules (device group branches)") {
-					t.Errorf("the move is not refused: %v", err)
-				}
-				if err := l.itself().Revert(t.Context(), "svc-activedefense"); err != nil {
-					t.Fatal(err)
-				}
 			}
 			if _, err := l.carryOut(true); err != nil {
 				t.Errorf("once it is pushed: %v", err)
@@ -237,6 +231,135 @@ func TestOthersLogProfileOnPanoramaStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	carriedOut("with theirs")
+}
+
+// What was committed on Panorama of a rule or an object of ours, and not pushed, goes along with no push of ours, adopted or not, unless it
+// is as we make it: it is named, and nothing is written.
+func TestWhatOthersMadeOfOursOnPanoramaIsNotPushed(t *testing.T) {
+	const (
+		branches = groupsOfPanorama + "/entry[@name='branches']"
+		rules    = branches + "/pre-rulebase/security/rules"
+		rule     = rules + "/entry[@name='active-defense-block-" + serial + "']"
+		ofRule   = "pre-rulebase of branches"
+		listed   = rules + "/entry[@name='active-defense-block-list-" + serial + "']"
+		template = "/config/devices/entry[@name='localhost.localdomain']/template/entry[@name='base']/config/shared"
+	)
+	all := []string{listed, branches + "/external-list/entry[@name='active-defense-list-panorama']", template + "/certificate-profile/entry[@name='active-defense']"}
+	for name, c := range map[string]struct{ action, path, element, named, adopted string }{
+		"every source":          {"edit", rule + "/source", "<source><member>any</member></source>", ofRule, ""},
+		"all but the blocked":   {"set", rule, "<negate-source>yes</negate-source>", ofRule, ""},
+		"another action":        {"edit", rule + "/action", "<action>allow</action>", ofRule, ""},
+		"every zone":            {"edit", rule + "/from", "<from><member>any</member></from>", ofRule, ""},
+		"for another firewall":  {"edit", rule + "/target/devices", `<devices><entry name="` + sister + `"/></devices>`, ofRule, ""},
+		"taken away":            {"delete", rule, "", ofRule, ""},
+		"below what lets in":    {"move", rule, "bottom", ofRule, ""},
+		"back, otherwise":       {"set", rules, strings.ReplaceAll(namedAsOurs("drop", "any", serial), "active-defense-block-", "active-defense-block-list-"), ofRule, `security rule "active-defense-block-list-` + serial + `" of branches`},
+		"a wider group":         {"edit", branches + "/address-group/entry[@name='active-defense-panorama']/dynamic/filter", "<filter>'active-defense' or 'partner'</filter>", `address group "active-defense-panorama" of branches`, ""},
+		"another list":          {"edit", branches + "/external-list/entry[@name='active-defense-list-panorama']/type/ip/url", "<url>https://lists.example.net/x</url>", `external list "active-defense-list-panorama" of branches`, ""},
+		"another log profile":   {"delete", branches + "/log-settings/profiles/entry[@name='active-defense-panorama']/match-list/entry[@name='threat']", "", `log forwarding profile "active-defense-panorama" of branches`, ""},
+		"another syslog server": {"edit", template + "/log-settings/syslog/entry[@name='active-defense']/server/entry[@name='active-defense']/server", "<server>192.0.2.77</server>", `syslog server profile "active-defense" of template base`, ""},
+		"another authority":     {"edit", template + "/certificate/entry[@name='active-defense-ca']/public-key", "<public-key>another</public-key>", "", `certificate "active-defense-ca" of template base`},
+		"its comment":           {"edit", rule + "/description", "<description>x</description>", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+			boss := func(action, path, element string) {
+				t.Helper()
+				err := l.panorama.Config().Edit("boss", action, path, element)
+				if err == nil {
+					err = l.panorama.Config().Commit("boss")
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			push := func() {
+				t.Helper()
+				if err := errors.Join(l.panorama.Push("branches"), l.panorama.PushTemplate("all")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := l.carryOut(false); err != nil {
+				t.Fatal(err)
+			}
+			missing := all[:1]
+			if strings.HasPrefix(c.path, template) {
+				missing = all
+			}
+			for _, path := range missing {
+				boss("delete", path, "")
+			}
+			push()
+			if plan := l.whole(); plan.Panorama == nil || len(plan.Panorama.changes) == 0 || len(plan.Panorama.Unpushed) > 0 {
+				t.Fatalf("before: %+v", plan.Panorama)
+			}
+			boss(c.action, c.path, c.element)
+			before := l.panorama.Config().Running()
+			for _, adopt := range []bool{false, true} {
+				l.want.Adopt = adopt
+				named := c.named
+				if adopt {
+					named = cmp.Or(c.adopted, named)
+				}
+				if plan := l.whole(); strings.Join(plan.Panorama.Unpushed, "; ") != named || (plan.Panorama.MayPush(l.device) == nil) != (named == "") {
+					t.Errorf("adopt %v: unpushed %q", adopt, plan.Panorama.Unpushed)
+				}
+				if _, err := l.carryOut(adopt); (err != nil) != (named != "") || err != nil && l.panorama.Config().Running() != before {
+					t.Errorf("adopt %v: carried out: %v", adopt, err)
+				}
+				before = l.panorama.Config().Running()
+				if c.named+c.adopted == "" {
+					return
+				}
+			}
+		})
+	}
+}
+
+// So it is with what would hide an object of ours: one nearer to the firewall, or of another kind.
+func TestWhatHidesOursOnPanoramaIsNotPushed(t *testing.T) {
+	for where, c := range map[string]struct{ list, element, named string }{
+		"branches": {"/address-group", `<entry name="active-defense-panorama"><dynamic><filter>'active-defense' or 'partner'</filter></dynamic></entry>`, `address group "active-defense-panorama" of branches`},
+		"hq":       {"/address", `<entry name="active-defense-panorama"><ip-netmask>0.0.0.0/0</ip-netmask></entry>`, `address "active-defense-panorama" of hq, which is new and has the name of another object`},
+	} {
+		l := newPanoramaLab(t, managed{local: withoutCleanup(), hq: preRules(letIn("hq", "dmz"))})
+		if _, err := l.carryOut(false); err != nil {
+			t.Fatal(err)
+		}
+		l.replaced(groupsOfPanorama+"/entry[@name='hq']/pre-rulebase/security/rules/entry[@name='active-defense-block-list-"+serial+"']/destination", "<destination><member>198.51.100.9</member></destination>", true)
+		if err := l.panorama.Push("branches"); err != nil {
+			t.Fatal(err)
+		}
+		l.edited(groupsOfPanorama+"/entry[@name='"+where+"']"+c.list, c.element, true)
+		if plan := l.whole(); len(plan.Panorama.changes) == 0 || !slices.Equal(plan.Panorama.Unpushed, []string{c.named}) {
+			t.Errorf("%s: unpushed %q", where, plan.Panorama.Unpushed)
+		}
+	}
+}
+
+// What others made of a rule of ours that we are to replace goes along with no push either where it was not replaced.
+func TestWhatWasNotReplacedIsNotPushed(t *testing.T) {
+	const rule = groupsOfPanorama + "/entry[@name='branches']/pre-rulebase/security/rules/entry[@name='active-defense-block-" + serial + "']"
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	l.replaced(rule+"/destination", "<destination><member>198.51.100.9</member></destination>", true)
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	l.replaced(rule+"/destination", "<destination><member>any</member></destination>", true)
+	l.edited(rule, "<negate-destination>yes</negate-destination>", true)
+	plan := l.whole()
+	if !slices.ContainsFunc(plan.Panorama.own, func(c panorama.Change) bool { return c.Replaces(rule) }) || plan.Panorama.MayPush(l.device) != nil {
+		t.Fatalf("the plan is %+v", plan.Panorama)
+	}
+	if pushed, err := CommitOnPanorama(t.Context(), l.itself(), plan.Panorama, l.want, ""); pushed || err == nil || !strings.Contains(err.Error(), `(security rule "active-defense-block-`+serial+`" of branches); a push of ours would take them along, so nothing is pushed`) {
+		t.Errorf("commit alone: %v, %v", pushed, err)
+	}
+	if _, err := l.carryOut(false); err != nil {
+		t.Errorf("where it is replaced: %v", err)
+	}
 }
 
 // What others made a default rule do on Panorama since it was pushed stays, committed or not: we have it log, and write no action; one that

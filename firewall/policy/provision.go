@@ -82,6 +82,9 @@ type Plan struct {
 	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
 	// LeftOut is what is not planned although a list is served, and why; "": nothing.
 	LeftOut string `json:"left_out,omitempty"`
+	// FormerMode is what another mode, or a list that is no longer served, has left on the firewall once the steps are taken, and what to do
+	// about it; "": nothing. No step takes it away.
+	FormerMode string `json:"former_mode,omitempty"`
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
@@ -133,6 +136,7 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		return Plan{}, err
 	}
 	plan := newPlan(f, after, want, all)
+	plan.FormerMode = formerMode(after, want)
 	if plan.Panorama = part; !f.mayBePending() {
 		return plan, nil
 	}
@@ -149,6 +153,40 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 		steps, _, _, err := planned(f, want)
 		return steps, steps, nil, err
 	})
+}
+
+// formerMode says what of ours on a firewall its mode does not use; "": nothing.
+func formerMode(f *Facts, want Expectation) string {
+	p, n := owned{&provisioner{verifier: newVerifier(f, want)}}, want.Names
+	isUsed := func(name string) bool { return p.names[name] || p.lists[name] }
+	var left []string
+	for _, r := range p.p.rules {
+		if r.layer == layerLocal && r.name != n.Sensor && p.ours(r) && !slices.ContainsFunc(r.source, isUsed) {
+			left = append(left, "security rule "+r.String())
+		}
+	}
+	for _, o := range []struct {
+		kind, name, list string
+		is               func(*xmlapi.Node) bool
+	}{{"address group", n.Group, "address-group", p.ourGroup}, {"external dynamic list", n.List, "external-list", func(l *xmlapi.Node) bool { return l.Value("type", "ip", "certificate-profile") == n.CertProf }}} {
+		if found := p.p.scopes.find(o.name, o.list); found.Node != nil && !found.scope.pushed && !isUsed(o.name) && o.is(found.Node) {
+			left = append(left, o.kind+" "+quoteAll([]string{o.name}))
+		}
+	}
+	var members []string
+	for _, a := range p.p.scopes.all("address") {
+		if want.Mode != firewall.ModeGroup && isMember(n, a.Node) {
+			members = append(members, a.Attr("name"))
+		}
+	}
+	if len(members) > 0 {
+		left = append(left, "address "+quoteAll(members))
+	}
+	if len(left) == 0 {
+		return ""
+	}
+	return "of another mode, or of a list that is no longer served, there is " + strings.Join(left, ", ") + ", which mode " + want.Mode +
+		" does not use; what it stops stays stopped. To be rid of it, run provision --remove, then this again"
 }
 
 // newPlan is the plan of steps that lead from one to the other.
@@ -209,7 +247,7 @@ func (f *Facts) beforePushes(want Expectation) ([]*Facts, error) {
 		if err := before.pushChanges([]panorama.Change{{Edits: edits}}); err != nil {
 			return nil, err
 		}
-		before.findPushed()
+		before.findPushed(want)
 		all = append(all, &before)
 	}
 	return all, nil
@@ -460,11 +498,17 @@ func mayImport(ctx context.Context, d *xmlapi.Device) error {
 }
 
 // MayCommit gives an error if the role of our administrator does not allow commits, as far as the configuration tells: to try it would be a
-// commit. admin is as in Commit. It changes nothing; nil also where it is not known.
+// commit. admin is as in Commit. It changes nothing; nil also where it is not known. Of a firewall that is reached through a Panorama the role
+// is Panorama's (PAN-OS web interface help, Panorama > Admin Roles).
 func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
 	const what = "read the role of our administrator"
-	if d.ThroughPanorama() { // the role is Panorama's
-		return nil
+	if d.ThroughPanorama() {
+		itself, err := Panorama(d)
+		if err != nil {
+			return nil
+		}
+		defer itself.Close()
+		d = itself
 	}
 	if admin = cmp.Or(admin, d.Username()); admin == "" {
 		admin = xmlapi.LoggedInAs(ctx, d, what)
@@ -477,7 +521,7 @@ func MayCommit(ctx context.Context, d *xmlapi.Device, admin string) error {
 	if err != nil {
 		return nil
 	}
-	for _, scope := range []string{"device", "vsys"} {
+	for _, scope := range []string{"device", "vsys", "panorama"} {
 		if role.Value(scope, "xmlapi", "commit") == "disable" {
 			return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindRole, Text: fmt.Sprintf("nothing was written: the role %s of administrator %s does not allow commits. "+enableRight+
 				" Or run this without --commit, and have somebody else commit", word(user.Value("profile")), word(admin), "Commit")})

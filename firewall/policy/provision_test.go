@@ -472,3 +472,39 @@ func TestEditsOfOthersAreNotOursToCommit(t *testing.T) {
 		t.Errorf("pending %v, uncommitted %v, %v", plan.Pending, plan.Uncommitted, err)
 	}
 }
+
+// What the mode before has left is named, and only that.
+func TestWhatAnotherModeLeft(t *testing.T) {
+	const rule, listed, group, list, nobody = `security rule "active-defense-block"`, `security rule "active-defense-block-list"`, `address group "active-defense"`, `external dynamic list "active-defense-list"`, `address "active-defense-nobody"`
+	for _, c := range []struct {
+		from, to string
+		served   bool
+		left     []string
+	}{
+		{firewall.ModeTag, firewall.ModeTag, true, nil},
+		{firewall.ModeGroup, firewall.ModeGroup, true, nil},
+		{firewall.ModeList, firewall.ModeList, true, nil},
+		{firewall.ModeTag, firewall.ModeTag, false, []string{listed, list}},
+		{firewall.ModeTag, firewall.ModeList, true, []string{rule, group}},
+		{firewall.ModeTag, firewall.ModeGroup, true, nil}, // the group is made another
+		{firewall.ModeGroup, firewall.ModeTag, true, []string{nobody}},
+		{firewall.ModeGroup, firewall.ModeList, true, []string{rule, group, nobody}},
+		{firewall.ModeList, firewall.ModeTag, true, nil},
+		{firewall.ModeList, firewall.ModeTag, false, []string{list}},
+	} {
+		l := newProvisionLab(t, c.from, func(o *panosim.Options) { o.Config = withoutCleanup() })
+		l.apply(l.plan(), false)
+		l.commit()
+		if l.want.Mode = c.to; !c.served {
+			l.want.ListURL, l.want.CA = "", nil
+		}
+		plan, err := Provision(t.Context(), l.device, l.want)
+		want := ""
+		if len(c.left) > 0 {
+			want = "there is " + strings.Join(c.left, ", ") + ", which mode " + c.to + " does not use"
+		}
+		if err != nil || !strings.Contains(plan.FormerMode, want) || want == "" && plan.FormerMode != "" {
+			t.Errorf("%s to %s, list served %v: %q, %v", c.from, c.to, c.served, plan.FormerMode, err)
+		}
+	}
+}

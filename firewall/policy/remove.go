@@ -299,7 +299,7 @@ func (r *remover) all() {
 		if !r.here(u) {
 			continue
 		}
-		r.take(ActionChange, u, "without the tag "+n.Tag, !strings.Contains(u.at, defaultRulesPath), u.at)
+		r.untag(u)
 	}
 	r.object("tag", n.Tag, "tag")
 }
@@ -468,37 +468,65 @@ func (r *remover) take(action string, u reference, detail string, foreign bool, 
 }
 
 // stopLogging takes our log forwarding profile off. An override of a default rule is ours where it bears our tag; one that does nothing
-// but log goes as a whole.
+// but log goes as a whole, and of another all that we set goes.
 func (r *remover) stopLogging(u reference) {
 	detail := "no log forwarding by " + u.name
 	if !strings.Contains(u.at, defaultRulesPath) {
 		r.take(ActionChange, u, detail, true, u.at)
 		return
 	}
-	tags := u.entry.Child("tag").Members()
-	foreign := !slices.Contains(tags, r.want.Names.Tag)
-	if foreign {
+	if !slices.Contains(u.entry.Child("tag").Members(), r.want.Names.Tag) {
 		r.take(ActionChange, u, detail+"; the override does not bear our tag, so that it is not known whether we made it, and stays", true, u.at)
 		return
 	}
-	action := map[string]string{intrazoneDefault: actionAllow, interzoneDefault: "deny"}[u.entry.Attr("name")]
-	for _, c := range u.entry.Children {
-		switch c.Name {
-		case "log-setting", "log-end", "log-start":
-			continue
-		case "action":
-			if c.Text == action {
-				continue
-			}
-		case "tag":
-			if len(tags) == 1 {
-				continue
-			}
-		}
-		r.take(ActionChange, u, detail, false, u.at)
+	if r.saysNothingElse(u.entry, u.name) {
+		r.take(ActionDelete, u, "it overrides nothing but the logging", false, u.path)
 		return
 	}
-	r.take(ActionDelete, u, "it overrides nothing but the logging", false, u.path)
+	r.take(ActionChange, u, detail, false, u.at)
+	s := &r.steps[len(r.steps)-1]
+	for name, text := range map[string]string{"log-end": "yes", "log-start": "no"} {
+		if u.entry.Value(name) == text {
+			s.edits = append(s.edits, xmlapi.Delete(u.path+"/"+name))
+		}
+	}
+}
+
+// untag takes our tag off an object. An override of a default rule of ours that somebody has stopped from logging, and that says nothing else,
+// goes as a whole.
+func (r *remover) untag(u reference) {
+	isOverride := strings.Contains(u.at, defaultRulesPath)
+	if isOverride && r.saysNothingElse(u.entry, "") {
+		r.take(ActionDelete, u, "it overrides nothing", false, u.path)
+		return
+	}
+	at := u.at
+	if list := u.path + "/tag"; len(u.entry.Child("tag").Members()) == 1 && at == list+xmlapi.MemberNamed(u.name) {
+		at = list // and no empty list stays
+	}
+	r.take(ActionChange, u, "without the tag "+r.want.Names.Tag, !isOverride, at)
+}
+
+// saysNothingElse tells whether an override of a default rule says no more than we write: to log, by that profile, and to decide as the rule
+// does without it.
+func (r *remover) saysNothingElse(override *xmlapi.Node, profile string) bool {
+	without := *r.f
+	without.own.value = nil
+	return !slices.ContainsFunc(override.Children, func(c *xmlapi.Node) bool {
+		switch c.Name {
+		case "log-end", "log-start":
+			return false
+		case "log-setting":
+			return c.Text != profile
+		case "action":
+			return slices.ContainsFunc(without.policy().rules, func(x rule) bool {
+				return x.layer == layerDefault && x.name == override.Attr("name") && x.action != c.Text
+			})
+		case "tag":
+			return len(c.Members()) != 1
+		}
+		return true
+	})
 }
 
 // stopSending takes our syslog server off. A match list of ours, which sends to nobody else, goes as a whole.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,6 +79,54 @@ func TestRemoveOfDefaultRules(t *testing.T) {
 	after := l.sim.Config().Running()
 	if !slices.Equal(names(after), names(before)) || strings.Contains(after, tag) || !strings.Contains(after, `<entry name="intrazone-default"><action>deny</action>`) {
 		t.Errorf("after the removal:\n%s", after)
+	}
+}
+
+// Of an override of ours all that we set goes, whatever others have made of it since; what they said stays. One that says nothing then is gone,
+// and the default rule decides as before.
+func TestRemoveOfDefaultRulesThatOthersChanged(t *testing.T) {
+	const at = vsys1 + "/rulebase/default-security-rules/rules/entry[@name='intrazone-default']"
+	const theirs = `<entry name="siem"><match-list><entry name="t"><log-type>traffic</log-type><filter>All Logs</filter><send-syslog><member>siem</member></send-syslog></entry></match-list></entry>`
+	for name, c := range map[string]struct{ action, path, element, left string }{
+		"nothing":             {"", "", "", ""},
+		"decides otherwise":   {"edit", at + "/action", "<action>deny</action>", "<action>deny</action>"},
+		"bears a tag":         {"set", at + "/tag", "<member>theirs</member>", "<action>allow</action><tag><member>theirs</member></tag>"},
+		"no longer logs":      {"delete", at + "/log-setting", "", ""},
+		"logs to others":      {"edit", at + "/log-setting", "<log-setting>siem</log-setting>", "<action>allow</action><log-start>no</log-start><log-end>yes</log-end><log-setting>siem</log-setting>"},
+		"logs at the start":   {"edit", at + "/log-start", "<log-start>yes</log-start>", ""},
+		"neither, and denies": {"edit", at, `<entry name="intrazone-default"><action>deny</action><tag><member>active-defense</member></tag></entry>`, "<action>deny</action>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rules, _, _ := strings.Cut(rulesOfOthers, `<entry name="cleanup">`)
+			config := strings.Replace(rules, "<shared/>", `<shared><log-settings><syslog><entry name="siem"><server><entry name="s"><server>192.0.2.50</server></entry></server></entry></syslog><profiles>`+theirs+`</profiles></log-settings></shared>`, 1) +
+				`</rules></security></rulebase><tag><entry name="theirs"/></tag></entry></vsys></entry></devices></config>`
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = config })
+			l.apply(l.plan(), false)
+			l.commit()
+			if c.action != "" {
+				if err := errors.Join(l.sim.Config().Edit("boss", c.action, c.path, c.element), l.sim.Config().Commit("boss")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := flows(l.sim)[2] // within a zone
+			plan, err := Remove(t.Context(), l.device, l.want, false)
+			if err != nil || slices.ContainsFunc(plan.Differences, func(d decision.Difference) bool { return !d.BlockedSources }) {
+				t.Errorf("%v, %v", plan.Differences, err)
+			}
+			l.apply(plan.Steps, false)
+			l.commitRemoval()
+			n, err := l.device.Show(t.Context(), "look", at)
+			left := ""
+			if n != nil {
+				left = strings.TrimSuffix(strings.TrimPrefix(n.Clean().XML(), `<entry name="intrazone-default">`), "</entry>")
+			}
+			if err != nil || left != c.left {
+				t.Errorf("left is %s, want %s, %v", left, c.left, err)
+			}
+			if after := flows(l.sim)[2]; after != before || strings.Contains(l.sim.Config().Running(), tag) {
+				t.Errorf("decides %s, before %s:\n%s", after, before, l.sim.Config().Running())
+			}
+		})
 	}
 }
 

@@ -57,6 +57,7 @@ type provisioner struct {
 
 	untrusted bool            // our CA is trusted only once somebody else's certificate or profile is adopted, and so no list is fetched before
 	borrowed  map[string]bool // groups and lists that are somebody else's until they are adopted, and so are the rules that name them
+	tagged    []string        // address objects of others that a group of ours matches, for they bear our tag: to stop them waits for who adopts
 }
 
 // ObjectZones is the object of the step in which a person says which zones face the internet: where it cannot be told, no rules are
@@ -101,6 +102,9 @@ func (p *provisioner) source() []string {
 			continue
 		}
 		names = append(names, s.name)
+		if p.want.Mode == firewall.ModeTag {
+			p.matching(s.name, p.p.scopes.find(s.name, "address-group").Value("dynamic", "filter"))
+		}
 		if g := p.p.scopes.find(s.name, "address-group").Node; p.want.Mode == firewall.ModeGroup && !(owned{p}).ourGroup(g) { // a rule stops what others put into it
 			p.borrowed[s.name] = true
 		}
@@ -109,6 +113,25 @@ func (p *provisioner) source() []string {
 		names = append(names, p.want.Names.Group)
 	}
 	return names
+}
+
+// matching notes that a group matches address objects of others.
+func (p *provisioner) matching(group, filter string) {
+	others := p.p.tagged(p.want.Names, filter)
+	for _, name := range others {
+		if !slices.Contains(p.tagged, name) {
+			p.tagged = append(p.tagged, name)
+		}
+	}
+	p.borrowed[group] = p.borrowed[group] || len(others) > 0
+}
+
+// stopsTagged says which address objects of others a rule with our group stops, too; "": none.
+func (p *provisioner) stopsTagged() string {
+	if len(p.tagged) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it stops address %s as well, which we did not make: our group matches what bears the tag %s", quoteAll(p.tagged), p.want.Names.Tag)
 }
 
 // modeList gives the lists that block in ModeList, one that is made included.
@@ -155,15 +178,18 @@ func (p *provisioner) group() bool {
 			before = append(before, xmlapi.Set(p.vsys+"/address", n.NobodyEntry()))
 		}
 	}
+	if p.want.Mode == firewall.ModeTag {
+		p.matching(n.Group, "'"+n.Tag+"'")
+	}
 	if existing.Node == nil {
 		p.step(ActionCreate, "address group", n.Group, detail, false, append(before, xmlapi.Set(p.vsys+"/address-group", entry))...)
 		return true
 	}
 	// As another mode left it, it is ours; else it is somebody's, and so is a rule that names it.
-	foreign := !owned{p}.ourGroup(existing.Node)
+	foreign := p.borrowed[n.Group] || !owned{p}.ourGroup(existing.Node)
 	p.borrowed[n.Group] = foreign
 	at := existing.scope.path + "/address-group" + xmlapi.EntryNamed(n.Group)
-	p.step(ActionChange, "address group", n.Group, fmt.Sprintf("%s, in place of the group of that name %s, which is %s", detail, existing.scope, groupText(existing.Node)), foreign,
+	p.step(ActionChange, "address group", n.Group, fmt.Sprintf("%s, in place of the group of that name %s, which is %s", detail, existing.scope, groupText(existing.Node))+p.stopsTagged(), foreign,
 		append(before, xmlapi.Replace(at, entry))...)
 	return true
 }

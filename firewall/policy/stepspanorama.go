@@ -283,8 +283,8 @@ func (p ofPanorama) reachOfPre(level string, theirs bool, change panorama.Change
 	case len(change.Edits) == 0:
 		return "it is somebody else's, and " + p.f.place.Reach(level)
 	}
-	return p.reachOf(level) + "; a rule of that name stands there that we did not make (action drop, our group or list as source, this firewall alone as target), and it would be replaced: " +
-		"rename it there first if it is needed"
+	return p.reachOf(level) + "; a rule of that name stands there that we did not make (action drop, our group or list as source, this firewall alone as target), and it would be replaced (" +
+		p.reachOfRule(level, change.Top) + "): rename it there first if it is needed"
 }
 
 // raise has a block rule of Panorama's stand above the rules of a level that let in what it drops.

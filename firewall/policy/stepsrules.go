@@ -72,6 +72,9 @@ func (p *provisioner) dropBlocked(name string, sources []string, first map[traff
 			detail += fmt.Sprintf("; address group %s %s holds %s, which is stopped then", quoteAll([]string{m}), g.scope, quoteAll(owned{p}.notOurs(g.Node)))
 		}
 	}
+	if p.want.Mode == firewall.ModeTag && name == p.want.Names.Block {
+		detail += p.stopsTagged()
+	}
 	s := owned{p}.replace(name, detail, entry)
 	s.to(p.rulePath(name), xmlapi.MoveTop)
 	s.Foreign = s.Foreign || slices.ContainsFunc(sources, func(m string) bool { return p.borrowed[m] })
@@ -120,7 +123,10 @@ func (p *provisioner) moveUp() {
 		names map[string]bool
 	}{{n.Listed, p.listed, p.lists}, {n.Block, p.block, p.names}} {
 		local, pushed, level := p.allowsAbove(set.name, set.first, set.names)
-		moved := map[int]bool{}
+		moved, stops := map[int]bool{}, ""
+		if set.name == n.Block && p.want.Mode == firewall.ModeTag {
+			stops = p.stopsTagged()
+		}
 		for _, t := range p.pairs {
 			i := set.first[t]
 			if i < 0 || moved[i] || len(local)+len(pushed) == 0 {
@@ -134,9 +140,9 @@ func (p *provisioner) moveUp() {
 					at = ofPanorama{p}.levelOf(r)
 				}
 				change, theirs := ofPanorama{p}.raise(r, set.name, at)
-				ofPanorama{p}.step("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "), ofPanorama{p}.reachOfPre(at, theirs, change), theirs, change).made = "on Panorama, to the top of the Pre Rules: it stands below " + strings.Join(slices.Concat(pushed, local), ", ")
+				ofPanorama{p}.step("security rule "+r.String(), "On Panorama: move it to the top of the Pre Rules, then push: it stands below "+strings.Join(slices.Concat(pushed, local), ", "), ofPanorama{p}.reachOfPre(at, theirs, change)+stops, theirs || stops != "", change).made = "on Panorama, to the top of the Pre Rules: it stands below " + strings.Join(slices.Concat(pushed, local), ", ")
 			case len(local) > 0 && !p.planned(r.name):
-				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in", !owned{p}.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
+				p.step(ActionMove, "security rule", r.name, "to the top: it stands below "+strings.Join(local, ", ")+", and what is blocked gets in"+stops, stops != "" || !owned{p}.ours(r)).to(p.rulePath(r.name), xmlapi.MoveTop)
 			}
 		}
 		standsHere := slices.ContainsFunc(sortedKeys(moved), func(i int) bool { return p.p.rules[i].layer == layerLocal })
@@ -146,7 +152,7 @@ func (p *provisioner) moveUp() {
 				detail += "; a rule of Panorama cannot name the firewall's own static address group: have it name the list, or use mode dynamic-tag"
 			}
 			change, theirs := ofPanorama{p}.preRule(set.name, level)
-			ofPanorama{p}.step("security rule "+quoteAll([]string{set.name}), detail, ofPanorama{p}.reachOfPre(level, theirs, change), theirs, change).made =
+			ofPanorama{p}.step("security rule "+quoteAll([]string{set.name}), detail, ofPanorama{p}.reachOfPre(level, theirs, change)+stops, theirs || stops != "", change).made =
 				"on Panorama, the same rule first of all Pre Rules: the firewall's own stands below " + strings.Join(pushed, ", ") + ", and what is blocked gets in"
 		}
 	}

@@ -41,6 +41,9 @@ func TestRemedies(t *testing.T) {
 			CheckSensor, ResultFail, `"temporary" matches all of it, and has action allow`, "limit it to the traffic it is meant for, rule by rule"},
 		{"a default rule as it comes", []change{drop(sensor)}, nil, CheckSensor, ResultFail, `"intrazone-default" decides`,
 			"set rulebase default-security-rules rules intrazone-default action allow log-end yes log-setting active-defense"},
+		{"a default rule that logs to somebody else", []change{drop(sensor), swap("</security>\n                </rulebase>", `</security><default-security-rules><rules>`+
+			`<entry name="interzone-default"><action>deny</action><log-end>yes</log-end><log-setting>siem</log-setting></entry></rules></default-security-rules></rulebase>`)}, nil, CheckSensor, ResultFail, `"interzone-default" decides`,
+			`Also: Objects > Log Forwarding > "siem" > Add, for log type traffic and again for threat: filter All Logs, Syslog active-defense; provision --adopt does it.`},
 		{"a default rule of Panorama's Shared", []change{drop(sensor), swap("<pushed-shared><result>No shared policy pushed to device</result></pushed-shared>",
 			"<pushed-shared><result><shared><post-rulebase><default-security-rules><rules><entry name=\"interzone-default\"><action>drop</action></entry></rules></default-security-rules></post-rulebase></shared></result></pushed-shared>")},
 			nil, CheckSensor, ResultFail, `"interzone-default" (pushed by Panorama, Shared) decides`,

@@ -15,6 +15,7 @@ func (v *verifier) blockSource(f *findings) {
 	}
 	for _, s := range v.sources {
 		f.note("%s %s", s.kind, quoteAll([]string{s.name}))
+		taggedByOthers(v, f, s)
 	}
 	if len(v.sources) > 0 {
 		return
@@ -64,6 +65,17 @@ func (v *verifier) blockSource(f *findings) {
 		}
 		f.fail(c.or(fmt.Sprintf("Objects > Address Groups > Add: name %s, type Dynamic, match '%s'. ", n.Group, n.Tag)+
 			c.set(`address-group %s dynamic filter "'%s'"`, word(n.Group), n.Tag)), "%s", text)
+	}
+}
+
+// taggedByOthers warns of address objects of others that a dynamic group through which we block matches.
+func taggedByOthers(v *verifier, f *findings, s blockSource) {
+	if v.want.Mode != firewall.ModeTag {
+		return
+	}
+	if others := v.p.tagged(v.want.Names, v.p.scopes.find(s.name, "address-group").Value("dynamic", "filter")); len(others) > 0 {
+		f.warn("Objects > Addresses: take the tag "+v.want.Names.Tag+" off them if they shall not be blocked, or give this firewall another tag (firewalls[].tag).",
+			"%s matches also what we did not make, which is blocked with it: address %s", quoteAll([]string{s.name}), quoteAll(others))
 	}
 }
 

@@ -151,19 +151,19 @@ const startOnlyText = "logs only at session start, which may not cover denied se
 
 func (v *verifier) logRemedy(x rule) string {
 	switch {
+	case x.logProfile != "" && x.logProfile != v.want.Names.Logs && !slices.ContainsFunc(v.logs, func(l logProfile) bool { return l.name == x.logProfile }):
+		// Somebody else reads what it sends: it stays, and sends to us as well.
+		where := ""
+		if x.layer.pushed() || x.layer == layerDefault && x.overridden.pushed() {
+			where = "On Panorama, "
+		}
+		return where + "Objects > Log Forwarding > " + quoteAll([]string{x.logProfile}) + " > Add, for log type traffic and again for threat: filter All Logs, Syslog " + word(v.serverName()) +
+			"; provision --adopt does it. The rule: Log at Session End."
 	case x.layer == layerDefault && x.overridden.pushed():
 		return pushedDefaultRemedy(x)
 	case x.layer == layerDefault:
 		return v.cli.or("Policies > Security > " + quoteAll([]string{x.name}) + " > Override > Actions: Log at Session End, Log Forwarding " + word(v.logName()) +
 			"; the action stays " + x.action + ". " + v.cli.set("rulebase default-security-rules rules %s action %s log-end yes log-setting %s", word(x.name), x.action, word(v.logName())))
-	case x.logProfile != "" && x.logProfile != v.want.Names.Logs && !slices.ContainsFunc(v.logs, func(l logProfile) bool { return l.name == x.logProfile }):
-		// Somebody else reads what it sends: it stays, and sends to us as well.
-		where := ""
-		if x.layer.pushed() {
-			where = "On Panorama, "
-		}
-		return where + "Objects > Log Forwarding > " + quoteAll([]string{x.logProfile}) + " > Add, for log type traffic and again for threat: filter All Logs, Syslog " + word(v.serverName()) +
-			"; provision --adopt does it. The rule: Log at Session End."
 	case x.layer.pushed():
 		return "On Panorama, Policies > Security > " + quoteAll([]string{x.name}) + " > Actions: Log at Session End, Log Forwarding " + pushedLogs(v, x) + "; then push."
 	}

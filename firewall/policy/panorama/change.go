@@ -38,6 +38,27 @@ func (c Change) sets(xpath string) bool {
 	})
 }
 
+// At gives what changes edit at a level, without what they move.
+func At(level string, changes []Change) (out []Change) {
+	for _, c := range changes {
+		edits := slices.DeleteFunc(slices.Clone(c.Edits), func(e xmlapi.Edit) bool {
+			return strings.HasPrefix(e.XPath(), templates+"/") || !strings.HasPrefix(e.XPath(), LevelPath(level)+"/")
+		})
+		out = append(out, Change{Edits: edits})
+	}
+	return out
+}
+
+// Places tells whether it makes, moves or takes away the entry at an xpath; what it changes in it does not count.
+func (c Change) Places(xpath string) bool {
+	return c.Top == xpath || c.sets(xpath) || c.Replaces(xpath)
+}
+
+// Replaces tells whether it takes away what stands at an xpath, whether it makes that anew or not.
+func (c Change) Replaces(xpath string) bool {
+	return slices.ContainsFunc(c.Edits, func(e xmlapi.Edit) bool { return e.Deletes() && e.XPath() == xpath })
+}
+
 // Committed tells whether the running configuration of the Panorama d is as the change has it; where what it moves stands is not
 // looked at.
 func (c Change) Committed(ctx context.Context, d *xmlapi.Device) (bool, error) {

@@ -14,26 +14,40 @@ import (
 var deciding = [][]string{{"address"}, {"address-group"}, {"service"}, {"service-group"}, {"application"}, {"application-group"}, {"application-filter"}, {"external-list"},
 	{"region"}, {"schedule"}, {"profiles", "custom-url-category"}}
 
-// Unpushed names what others have committed on the Panorama d of the objects by which rules decide and not pushed to the firewall: those that
-// the firewall has otherwise, or that are gone, and new addresses with a tag, which a dynamic address group may match; another new object
-// decides nothing before something names it. pushed is what the firewall has, from all levels, ours the names of our objects. perhaps are
-// those of which a level nearer to the firewall has another than the one pushed: it is new, or Panorama is set to have ancestors win. At
-// most one call for each list and level; none where the device group is not known.
-func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, pushed []*xmlapi.Node, ours func(name string) bool) (certain, perhaps []string, err error) {
+// addressKinds are the lists of what the source or destination of a rule may name.
+var addressKinds = []string{"address", "address-group", "external-list", "region"}
+
+// logProfiles are the lists of log forwarding profiles, whose actions can tag addresses.
+var logProfiles = []string{"log-settings", "profiles"}
+
+// Unpushed names what is committed on the Panorama d of the objects by which rules decide and not pushed to the firewall: those that
+// the firewall has otherwise, or that are gone, new addresses with a tag, which a dynamic address group may match, and what is new and has the
+// name of an object of another kind; another new object decides nothing before something names it. pushed is what the firewall has, from all
+// levels, and then what it has once our changes are pushed: what is as one of them has it, or gone as a change has it, is not named. ours are
+// the names of our objects, of which log forwarding profiles are looked at, too. perhaps are those of others of which a level nearer to the
+// firewall has another than the one pushed: it is new, or Panorama is set to have ancestors win. At most one call for each list and level; none
+// where the device group is not known.
+func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, changes []Change, pushed, then []*xmlapi.Node, ours []string) (certain, perhaps []string, err error) {
 	if at.Group == "" {
 		return nil, nil, nil
 	}
 	levels := append(append([]string{at.Group}, at.Parents...), Shared)
-	for _, path := range deciding {
-		have := map[string][]*xmlapi.Node{}
-		for _, n := range pushed {
-			for _, e := range n.At(path...).Entries() {
-				if name := e.Attr("name"); !ours(name) {
-					have[name] = append(have[name], e)
-				}
-			}
+	sources := map[string]bool{} // names that mean addresses
+	for _, kind := range addressKinds {
+		for name := range objectsIn(slices.Concat(pushed, then), []string{kind}) {
+			sources[name] = true
 		}
-		if len(have) == 0 && path[0] != "address" {
+	}
+	for _, path := range append(slices.Clone(deciding), logProfiles) {
+		kind, have, made := strings.ReplaceAll(path[len(path)-1], "-", " "), objectsIn(pushed, path), objectsIn(then, path)
+		isAddress := slices.Contains(addressKinds, path[0])
+		if path[0] == logProfiles[0] {
+			kind = "log forwarding profile"
+			isTheirs := func(name string, _ []*xmlapi.Node) bool { return !slices.Contains(ours, name) }
+			maps.DeleteFunc(have, isTheirs)
+			maps.DeleteFunc(made, isTheirs)
+		}
+		if len(have) == 0 && len(made) == 0 && !isAddress {
 			continue
 		}
 		there := map[string][]committed{}
@@ -46,26 +60,60 @@ func Unpushed(ctx context.Context, d *xmlapi.Device, at Place, pushed []*xmlapi.
 				there[e.Attr("name")] = append(there[e.Attr("name")], committed{level, e})
 			}
 		}
-		kind := strings.ReplaceAll(path[len(path)-1], "-", " ")
-		for _, name := range slices.Sorted(maps.Keys(have)) {
-			switch what := fmt.Sprintf("%s %q", kind, xmlapi.Tidy(name)); {
-			case len(there[name]) == 0:
-				certain = append(certain, what+", which is gone there")
-			case there[name][0].isAmong(have[name]):
-			case slices.ContainsFunc(there[name], func(c committed) bool { return c.isAmong(have[name]) }):
-				perhaps = append(perhaps, what+" of "+there[name][0].level)
-			default:
-				certain = append(certain, what+" of "+there[name][0].level)
-			}
-		}
+		one, other := unpushedIn(kind, there, have, made, ours, func(name string) bool {
+			return slices.ContainsFunc(levels, func(level string) bool {
+				xpath := LevelPath(level) + "/" + strings.Join(path, "/") + xmlapi.EntryNamed(name)
+				return slices.ContainsFunc(changes, func(c Change) bool { return c.Replaces(xpath) })
+			})
+		})
 		for _, name := range slices.Sorted(maps.Keys(there)) {
-			if first := there[name][0]; path[0] == "address" && len(have[name]) == 0 && len(first.Child("tag").Members()) > 0 && !ours(name) {
-				certain = append(certain, fmt.Sprintf("address %q of %s, which is new and bears tags", xmlapi.Tidy(name), first.level))
+			what := fmt.Sprintf("%s %q of %s, which is new and ", kind, xmlapi.Tidy(name), there[name][0].level)
+			switch {
+			case !isAddress || len(have[name])+len(made[name]) > 0:
+			case path[0] == "address" && len(there[name][0].Child("tag").Members()) > 0:
+				one = append(one, what+"bears tags")
+			case sources[name]:
+				one = append(one, what+"has the name of another object")
 			}
 		}
+		certain, perhaps = append(certain, one...), append(perhaps, other...)
 	}
 	return certain, perhaps, nil
 }
+
+// objectsIn gives the objects of a list in all parts, by name.
+func objectsIn(parts []*xmlapi.Node, path []string) map[string][]*xmlapi.Node {
+	all := map[string][]*xmlapi.Node{}
+	for _, n := range parts {
+		for _, e := range n.At(path...).Entries() {
+			all[e.Attr("name")] = append(all[e.Attr("name")], e)
+		}
+	}
+	return all
+}
+
+// unpushedIn is Unpushed for one list, each by name.
+func unpushedIn(kind string, there map[string][]committed, have, made map[string][]*xmlapi.Node, ours []string, takenAway func(name string) bool) (certain, perhaps []string) {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(have)), maps.Keys(made))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		known := slices.Concat(have[name], made[name])
+		switch what := fmt.Sprintf("%s %q", kind, xmlapi.Tidy(name)); {
+		case len(there[name]) == 0 && (len(have[name]) == 0 || takenAway(name)): // yet to be made, or ours to take away
+		case len(there[name]) == 0:
+			certain = append(certain, what+", which is gone there")
+		case there[name][0].isAmong(known):
+		case !slices.Contains(ours, name) && slices.ContainsFunc(there[name], func(c committed) bool { return c.isAmong(known) }):
+			perhaps = append(perhaps, what+" of "+there[name][0].level)
+		default:
+			certain = append(certain, what+" of "+there[name][0].level)
+		}
+	}
+	return certain, perhaps
+}
+
+// Same tells whether two objects decide the same.
+func Same(a, b *xmlapi.Node) bool { return meaning(a) == meaning(b) }
 
 // committed is an object as Panorama has it at a level.
 type committed struct {

@@ -12,6 +12,7 @@ import (
 type View struct {
 	VSys, Bare []xmlapi.Pushed
 	Template   *xmlapi.Node
+	Ours       func(xpath string, n *xmlapi.Node) bool // what is ours by what it says, and no Conflict; nil: nothing
 }
 
 // After is the view once a change was committed and pushed. v stays as it is. The error is an xpath of the change that cannot be read.
@@ -29,7 +30,7 @@ func (v View) After(at Place, c Change) (View, error) {
 }
 
 // Conflict names an entry that a change would make and that stands there with something else in it; "": there is none. What a change
-// takes away before it makes it anew does not count. standing is what the Panorama has besides, by xpath; a nil map: it was not asked.
+// takes away before it makes it anew does not count, nor what is Ours. standing is what the Panorama has besides, by xpath; a nil map: it was not asked.
 func (v View) Conflict(at Place, c Change, standing map[string]*xmlapi.Node) string {
 	v.VSys, v.Bare = slices.Clone(v.VSys), slices.Clone(v.Bare)
 	for _, e := range c.Edits {
@@ -50,7 +51,7 @@ func (v View) Conflict(at Place, c Change, standing map[string]*xmlapi.Node) str
 			base, root = LevelPath(level), otherLevels(v.part(level).Node, level, true)
 		}
 		for _, have := range []*xmlapi.Node{below(root, strings.TrimPrefix(xpath, base)), standing[xpath]} {
-			if have != nil && !contains(have, want) {
+			if have != nil && !contains(have, want) && (v.Ours == nil || !v.Ours(xpath, have)) {
 				return want.Attr("name")
 			}
 		}
