@@ -49,7 +49,7 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 		if members, failed[i] = open.pair(chosen[i]); failed[i] != nil {
 			return
 		}
-		steps[i], failed[i] = provisionOne(ctx, cfg, chosen[i], members, opts)
+		steps[i], failed[i] = provisionOne(ctx, cfg, chosen[i], members, open, opts)
 		for _, m := range members {
 			m.Close()
 		}
@@ -68,18 +68,18 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 	return slices.Concat(steps...), errors.Join(failed...)
 }
 
-func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*xmlapi.Device, opts ProvisionOptions) ([]policy.Step, error) {
+func provisionOne(ctx context.Context, cfg *config.Config, fw config.Firewall, members []*xmlapi.Device, open *devices, opts ProvisionOptions) ([]policy.Step, error) {
 	device, err := xmlapi.Active(ctx, members...)
 	if err != nil {
 		return nil, err
 	}
 	want := opts.Expected.of(cfg, fw, nil, nil, time.Now())
-	want.MayProvision, want.Adopt, want.Admin = true, opts.Adopt, fw.CommitAdmin
+	want.MayProvision, want.Adopt, want.Admin, want.CommitAlone = true, opts.Adopt, fw.CommitAdmin, opts.Commit && !opts.Apply
 	if !opts.Remove && want.ListURL != "" && want.CA == nil && opts.Expected.CA != "" {
 		return nil, fmt.Errorf("cannot read the list's CA from %s: start the daemon once to create it, then run this as the daemon's user or as root",
 			opts.Expected.CA)
 	}
-	p := provisioning{device, members, fw, want, cfg.Detect.Tags(), opts}
+	p := provisioning{device, members, open, cfg, fw, want, opts}
 	plan, err := p.plan(ctx)
 	if xmlapi.Kind(err) == xmlapi.KindRole {
 		err = fmt.Errorf("%w; planning needs an administrator whose role allows Configuration, applying also Import and Commit: "+
@@ -103,21 +103,17 @@ const withoutURL = "edl.url is not set, so the CA of the list, its certificate p
 type provisioning struct {
 	device  *xmlapi.Device   // that takes changes
 	members []*xmlapi.Device // of a pair, that one among them
+	open    *devices
+	cfg     *config.Config
 	fw      config.Firewall
 	want    policy.Expectation
-	rules   []string // tags of rules
 	opts    ProvisionOptions
 }
 
 func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
-	var plan policy.Plan
-	var err error
-	if p.opts.Remove {
-		if plan, err = policy.Remove(ctx, p.device, p.want, p.opts.Adopt); err == nil {
-			err = p.addRegistered(ctx, &plan)
-		}
-	} else {
-		plan, err = policy.Provision(ctx, p.device, p.want)
+	plan, err := p.planFor(ctx, p.device, p.want)
+	if err == nil && p.opts.Remove {
+		err = p.addRegistered(ctx, &plan)
 	}
 	if err == nil && p.opts.Commit && plan.Pending && plan.Ourselves == "" {
 		if p.want.Admin, _ = xmlapi.WhoAmI(ctx, p.device, p.want.Names.AdminTag()); p.want.Admin != "" { // else the commit says why
@@ -129,7 +125,43 @@ func (p provisioning) plan(ctx context.Context) (policy.Plan, error) {
 			return p.plan(ctx)
 		}
 	}
+	if err == nil && p.opts.Commit {
+		p.excuse(ctx, &plan)
+	}
 	return plan, err
+}
+
+func (p provisioning) planFor(ctx context.Context, d *xmlapi.Device, want policy.Expectation) (policy.Plan, error) {
+	if p.opts.Remove {
+		return policy.Remove(ctx, d, want, p.opts.Adopt)
+	}
+	return policy.Provision(ctx, d, want)
+}
+
+// excuse has a plan not take for edited by hand what a run before wrote for another virtual system of the firewall, or another firewall of its
+// Panorama: where that cannot be planned, it is not known to be that.
+func (p provisioning) excuse(ctx context.Context, plan *policy.Plan) {
+	for _, fw := range p.cfg.Firewalls {
+		if plan.TakesAlong() == "" || fw.URL != p.fw.URL || strings.EqualFold(fw.Name, p.fw.Name) {
+			continue
+		}
+		members, err := p.open.pair(fw)
+		if err != nil {
+			continue
+		}
+		device, err := xmlapi.Active(ctx, members...)
+		if err == nil {
+			want := p.opts.Expected.of(p.cfg, fw, nil, nil, time.Now())
+			want.MayProvision, want.Adopt, want.CommitAlone, want.Admin = true, p.opts.Adopt, true, cmp.Or(fw.CommitAdmin, p.want.Admin)
+			var other policy.Plan
+			if other, err = p.planFor(ctx, device, want); err == nil {
+				plan.Excuse(other, fw.Target != p.fw.Target)
+			}
+		}
+		for _, m := range members {
+			m.Close()
+		}
+	}
 }
 
 // adminOnPanorama finds out as whom we act on Panorama.
@@ -168,7 +200,7 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		return plan.Steps, err
 	}
 	if p.opts.Remove { // the firewall's own rules go first: they may name what was pushed
-		err = p.commit(ctx)
+		err = p.commit(ctx, plan)
 		const levels = 5 // four of device groups, and Shared: what goes from one may show what stands in the one above it
 		for round, pushed := 0, true; err == nil && pushed && round < levels; round++ {
 			if pushed, err = p.onPanorama(ctx, plan, round > 0); err == nil && pushed {
@@ -189,13 +221,16 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 			return plan.Steps, err
 		}
 	}
-	return plan.Steps, p.commit(ctx)
+	return plan.Steps, p.commit(ctx, plan)
 }
 
-// commit publishes what was written, if that is asked for.
-func (p provisioning) commit(ctx context.Context) error {
+// commit publishes what was written, if that is asked for, and nothing is edited by hand meanwhile; plan is what is left.
+func (p provisioning) commit(ctx context.Context, plan policy.Plan) error {
 	if !p.opts.Commit {
 		return nil
+	}
+	if err := plan.MayTakeAlong(p.device); err != nil {
+		return err
 	}
 	p.tell("committing the edits of our administrator, made now or earlier, and nobody else's; this can take minutes")
 	done, err := policy.Commit(ctx, p.device, p.want, p.fw.CommitAdmin)

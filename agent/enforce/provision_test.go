@@ -389,7 +389,7 @@ func TestProvisionOnPanorama(t *testing.T) {
 		}
 		for _, remove := range []bool{false, true} {
 			_, said, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Commit, o.Remove = true, true, remove && refused })
-			if (err != nil) != refused || refused && (!strings.Contains(err.Error(), `what our administrator svc edited by hand (on Panorama, what is not ours made, changed or taken away: security rule "byhand"`) || strings.Contains(said, "written to")) ||
+			if (err != nil) != refused || refused && (!strings.Contains(err.Error(), `what our administrator svc edited by hand (on Panorama security rule "byhand"`) || strings.Contains(said, "written to")) ||
 				strings.Contains(panorama.Config().Running(), "byhand") {
 				t.Errorf("edited by %s, removal %v: %v\n%s", admin, remove, err, said)
 			}
@@ -450,7 +450,7 @@ func TestProvisionCommitsNoRuleByHand(t *testing.T) {
 		edit("svc", "typo")
 		for _, change := range []func(*ProvisionOptions){commit, applyAndCommit, func(o *ProvisionOptions) { o.Commit, o.Remove = true, true }} {
 			_, said, err := l.provision(change)
-			if xmlapi.Kind(err) != xmlapi.KindCommit || !strings.Contains(fmt.Sprint(err), `what our administrator svc edited by hand (security rules that are not ours made, changed or taken away: "typo")`) ||
+			if xmlapi.Kind(err) != xmlapi.KindCommit || !strings.Contains(fmt.Sprint(err), `what our administrator svc edited by hand (security rule "typo" (vsys1))`) ||
 				strings.Contains(sim.Config().Running(), `"typo"`) || strings.Contains(said, "written") || strings.Contains(said, "committing") {
 				t.Errorf("with an edit of ours by hand: %v\n%s", err, said)
 			}

@@ -26,7 +26,7 @@ func Registering(all []Status) (names []string) {
 // tagged is what is registered with our tag on the members of a pair, or on one firewall: it is in no configuration.
 func (p provisioning) tagged() (tags []*firewall.RuleTags, err error) {
 	for _, m := range p.members {
-		one, err := firewall.NewRuleTags(m, firewall.TagOptions{Tag: p.fw.Tag, MaxRemovalPercent: 100}, p.rules)
+		one, err := firewall.NewRuleTags(m, firewall.TagOptions{Tag: p.fw.Tag, MaxRemovalPercent: 100}, p.cfg.Detect.Tags())
 		if err != nil {
 			return nil, err
 		}

@@ -34,9 +34,10 @@ var allowed = map[string][]string{
 	"firewall":          {"firewall/capacity", "firewall/room", "firewall/xmlapi"},
 	"firewall/capacity": {"firewall/xmlapi"},
 	"firewall/ours":     {"firewall", "firewall/xmlapi"},
-	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/policy/panorama", "firewall/xmlapi"},
+	"firewall/policy":   {"firewall", "firewall/capacity", "firewall/decision", "firewall/ours", "firewall/policy/byhand", "firewall/policy/panorama", "firewall/xmlapi"},
 	"store":             {"migrations"},
 
+	"firewall/policy/byhand":   {"firewall/xmlapi"},
 	"firewall/policy/panorama": {"firewall/xmlapi"},
 
 	// The simulated firewall, and what uses it.

@@ -35,8 +35,8 @@ func newProvisionCommand(a *app) *cobra.Command {
 		Long: `Compares each firewall's configuration with what is required to enforce the blacklist, and prints a plan of what is
 missing. Of the plan nothing is written without --apply, which writes to the candidate configuration. --commit commits the edits of
 our administrator, those of earlier runs included, nobody else's, and runs the checks of verify; alone it commits what stands there.
-It is refused where it would put in force security rules that our administrator edited by hand, or have traffic decided otherwise by
-such edits. Objects created by others are changed only with --adopt.
+It is refused where it would put in force anything that our administrator edited by hand. Objects created by others are changed only
+with --adopt.
 
 With --remove the plan takes away all that bears our names, rules first, so that nothing ever refers to what is gone; what
 others' objects refer to stays, and with --apply the registered addresses with our tag off the firewall, at once. Stop the daemon
@@ -263,10 +263,10 @@ func takenAlong(plan *policy.Plan) string {
 	return "--commit takes along those of " + plan.Ourselves + ", our administrator"
 }
 
-// printPending tells what a commit would decide otherwise for edits by hand that it takes along.
+// printPending names the edits by hand that a commit takes along, and what they decide otherwise.
 func (p *provisionCommand) printPending(plan *policy.Plan) {
 	what := plan.TakesAlong()
-	if what == "" && plan.PendingDifferencesTotal == 0 {
+	if what == "" {
 		return
 	}
 	whose := editsOf(plan)
@@ -279,13 +279,9 @@ func (p *provisionCommand) printPending(plan *policy.Plan) {
 		whose = "edits of " + english.WordSeries(there.PendingBy, "and")
 	}
 	fmt.Fprintf(p.stdout, "Pending %s by hand, committed along with ours:\n", display.Harmless(whose))
-	if len(plan.PendingRules) > 0 || plan.Panorama != nil && len(plan.Panorama.EditedByHand) > 0 {
-		fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(what))
-	}
+	fmt.Fprintf(p.stdout, "  %s\n", display.Harmless(what))
 	p.printLines(plan.PendingDifferences)
-	if what != "" {
-		fmt.Fprintln(p.stdout, "  --commit is refused until they are committed (Commit > Commit Changes Made By) or taken back (Config > Revert Changes).")
-	}
+	fmt.Fprintln(p.stdout, "  --commit is refused until they are committed (Commit > Commit Changes Made By) or taken back (Config > Revert Changes).")
 }
 
 // nothing says that there is nothing to be done, and where that is so.

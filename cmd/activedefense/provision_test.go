@@ -205,15 +205,16 @@ func TestDifferencesOfCommandsForAPerson(t *testing.T) {
 // What a commit takes along that was edited by hand has a heading of its own, which names whose edits it is made of.
 func TestDifferencesOfEditsByHand(t *testing.T) {
 	opened := decision.Difference{Traffic: "from untrust to dmz", RuleBefore: `"cleanup"`, ActionBefore: "deny", RuleAfter: `"typo"`, ActionAfter: "allow", Certain: true, Example: "tcp/443"}
-	const those = "  security rules that are not ours made, changed or taken away: \"typo\"\n  from untrust to dmz: denied by rule \"cleanup\", would be allowed by \"typo\"; for example tcp/443\n  --commit is refused until "
+	const those = "  security rule \"typo\" (vsys1)\n  from untrust to dmz: denied by rule \"cleanup\", would be allowed by \"typo\"; for example tcp/443\n  --commit is refused until "
+	onPanorama := &policy.OnPanorama{Ourselves: "boss", EditedByHand: []string{`security rule "x" (device group hq)`}}
 	for want, plan := range map[string]policy.Plan{
-		"Pending edits of boss by hand, committed along with ours:\n" + those:           {Ourselves: "boss", PendingBy: []string{"boss", "carol"}},
-		"Pending edits of boss and carol by hand, committed along with ours:\n" + those: {PendingBy: []string{"boss", "carol"}},
-		"Pending edits of boss by hand, committed along with ours:\n" + strings.Replace(those, "\n  from", "; on Panorama, what is not ours made, changed or taken away: security rule \"x\" (on Panorama, hq)\n  from", 1): {Panorama: &policy.OnPanorama{Ourselves: "boss", EditedByHand: []string{`security rule "x" (on Panorama, hq)`}}},
-		"edits of boss (our administrator) are not committed. The plan is made with them; --commit takes along those of boss,":                                                                                              {Ourselves: "boss", PendingBy: []string{"boss"}},
-		"edits of carol are not committed. The plan is made with them; --commit takes along none of them, for our administrator is boss.\n":                                                                                 {Ourselves: "boss", PendingBy: []string{"carol"}},
+		"Pending edits of boss by hand, committed along with ours:\n" + those:                                                                                                {Ourselves: "boss", PendingBy: []string{"boss", "carol"}},
+		"Pending edits of boss and carol by hand, committed along with ours:\n" + those:                                                                                      {PendingBy: []string{"boss", "carol"}},
+		"Pending edits of boss by hand, committed along with ours:\n" + strings.Replace(those, "\n  from", "; on Panorama security rule \"x\" (device group hq)\n  from", 1): {Panorama: onPanorama},
+		"edits of boss (our administrator) are not committed. The plan is made with them; --commit takes along those of boss,":                                               {Ourselves: "boss", PendingBy: []string{"boss"}},
+		"edits of carol are not committed. The plan is made with them; --commit takes along none of them, for our administrator is boss.\n":                                  {Ourselves: "boss", PendingBy: []string{"carol"}},
 	} {
-		plan.Pending, plan.PendingRules, plan.PendingDifferences, plan.PendingDifferencesTotal = true, []string{`"typo"`}, []decision.Difference{opened}, 1
+		plan.Pending, plan.EditedByHand, plan.PendingDifferences, plan.PendingDifferencesTotal = true, []string{`security rule "typo" (vsys1)`}, []decision.Difference{opened}, 1
 		var out strings.Builder
 		if (&provisionCommand{app: &app{stdout: &out}}).progress("fw", &plan, ""); !strings.Contains(out.String(), want) || strings.Contains(out.String(), "No flow is decided otherwise") {
 			t.Errorf("it prints\n%swant\n%s", out.String(), want)

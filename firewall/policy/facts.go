@@ -30,8 +30,10 @@ type Expectation struct {
 	// configuration does not say. Empty: not checked.
 	Zones    []*time.Location
 	Panorama string // PanoramaPlan or PanoramaApply, for a firewall that is reached through a Panorama; "": PanoramaPlan
-	Adopt    bool   // the commands for Panorama have what is somebody else's there, too
-	Sensor   string // SensorLog or SensorDrop, by which what nothing allowed shall be seen; "": SensorLog. Verify accepts either
+	Adopt    bool   // what is somebody else's is changed, too, on Panorama and by the commands for it as well
+	// CommitAlone: what a plan lacks is not written before the commit, so that only what was written before is not edited by hand.
+	CommitAlone bool
+	Sensor      string // SensorLog or SensorDrop, by which what nothing allowed shall be seen; "": SensorLog. Verify accepts either
 	// SyslogAddress is where firewalls send their logs, host or host:port. "": not checked.
 	SyslogAddress string
 	Formats       Formats

@@ -9,11 +9,12 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
 	"activedefense/firewall/panosim/dialect"
+	"activedefense/firewall/xmlapi"
 )
 
 // provision plans, writes and commits once, as a person has it done; whole says that it was told to be done.
 func (l *provisionLab) provision() (whole bool, err error) {
-	plan, err := Provision(l.t.Context(), l.device, l.want)
+	plan, err := l.mayCommit(func() (Plan, error) { return Provision(l.t.Context(), l.device, l.want) })
 	if err != nil {
 		return false, err
 	}
@@ -30,6 +31,20 @@ func (l *provisionLab) provision() (whole bool, err error) {
 		}
 	}
 	return err == nil, err
+}
+
+// mayCommit gives a plan whose commit takes along nothing by hand; as whom we act is found out where that is needed to tell.
+func (l *provisionLab) mayCommit(make func() (Plan, error)) (Plan, error) {
+	plan, err := make()
+	if err == nil && plan.Pending && plan.Ourselves == "" {
+		if l.want.Admin, err = xmlapi.WhoAmI(l.t.Context(), l.device, l.want.Names.AdminTag()); err == nil {
+			plan, err = make()
+		}
+	}
+	if err == nil {
+		err = plan.MayTakeAlong(l.device)
+	}
+	return plan, err
 }
 
 // A plan says whose edits wait for a commit, and which of them are ours.
@@ -138,7 +153,7 @@ func TestProvisionIsRefused(t *testing.T) {
 }
 
 // What a commit of ours would take along that our administrator, or one who may be he, edited by hand is told apart from what the plan
-// makes, and stops the commit where it decides traffic otherwise or is a rule; what others edited stays, and our own steps do not stop it.
+// makes, and stops the commit; what others edited stays, and our own steps do not stop it.
 func TestACommitTakesAlongNoEditsByHand(t *testing.T) {
 	const ours, typo = "svc-activedefense", `<entry name="typo"><from><member>any</member></from><to><member>any</member></to><source><member>any</member></source><destination><member>any</member></destination>` +
 		`<application><member>any</member></application><service><member>any</member></service><action>allow</action></entry>`
@@ -148,24 +163,24 @@ func TestACommitTakesAlongNoEditsByHand(t *testing.T) {
 		applied   bool // our steps were written before
 		unknown   bool // as whom we act
 		otherwise bool // than the plan makes it
-		rule      string
+		named     string
 	}{
 		"none":                    {},
 		"ours, written before":    {applied: true},
-		"by hand":                 {edit: typoOf(ours, typo), otherwise: true, rule: `"typo"`},
-		"by hand, beside ours":    {edit: typoOf(ours, typo), applied: true, otherwise: true, rule: `"typo"`},
+		"by hand":                 {edit: typoOf(ours, typo), otherwise: true, named: `security rule "typo" (vsys1)`},
+		"by hand, beside ours":    {edit: typoOf(ours, typo), applied: true, otherwise: true, named: `security rule "typo" (vsys1)`},
 		"by somebody":             {edit: typoOf("somebody", typo)},
 		"by somebody beside ours": {edit: typoOf("somebody", typo), applied: true},
-		"perhaps by us":           {edit: typoOf("somebody", typo), unknown: true, otherwise: true, rule: `"typo"`},
+		"perhaps by us":           {edit: typoOf("somebody", typo), unknown: true, otherwise: true, named: `security rule "typo" (vsys1)`},
 		"nothing that decides": {edit: func(l *provisionLab) error {
 			return l.sim.Config().Edit(ours, "set", vsys1+"/tag", `<entry name="x"/>`)
-		}},
+		}, named: `tag "x" (vsys1)`},
 		"a rule that is gone": {edit: func(l *provisionLab) error {
 			return l.sim.Config().Edit(ours, "delete", rules+"/entry[@name='web']", "")
-		}, otherwise: true, rule: `"web"`},
+		}, otherwise: true, named: `security rule "web" (vsys1)`},
 		"a rule that none needs": {edit: func(l *provisionLab) error {
 			return l.sim.Config().Edit(ours, "set", rules, strings.Replace(typo, "allow", "drop", 1))
-		}, rule: `"typo"`},
+		}, named: `security rule "typo" (vsys1)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
@@ -184,18 +199,18 @@ func TestACommitTakesAlongNoEditsByHand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if (len(plan.PendingDifferences) > 0) != c.otherwise || strings.Join(plan.PendingRules, " ") != c.rule {
-				t.Errorf("decided otherwise: %v; rules %v", plan.PendingDifferences, plan.PendingRules)
+			if (len(plan.PendingDifferences) > 0) != c.otherwise || strings.Join(plan.EditedByHand, " ") != c.named {
+				t.Errorf("decided otherwise: %v; named %v", plan.PendingDifferences, plan.EditedByHand)
 			}
 			if len(plan.Differences) == 0 || !plan.Differences[0].BlockedSources {
 				t.Errorf("the plan itself: %v", plan.Differences)
 			}
-			if err := plan.MayTakeAlong(l.device); (err != nil) != (c.rule != "") || err != nil && (!strings.Contains(err.Error(), "made, changed or taken away: "+c.rule+")") || !strings.Contains(err.Error(), "Revert Changes")) {
+			if err := plan.MayTakeAlong(l.device); (err != nil) != (c.named != "") || err != nil && (!strings.Contains(err.Error(), "by hand ("+c.named+")") || !strings.Contains(err.Error(), "Revert Changes")) {
 				t.Errorf("the commit: %v", err)
 			}
 			removal, err := Remove(t.Context(), l.device, l.want, false)
-			if err != nil || strings.Join(removal.PendingRules, " ") != c.rule || len(removal.Differences) != 0 {
-				t.Errorf("of a removal: rules %v, %v, %v", removal.PendingRules, removal.Differences, err)
+			if err != nil || strings.Join(removal.EditedByHand, " ") != c.named || len(removal.Differences) != 0 {
+				t.Errorf("of a removal: %v, %v, %v", removal.EditedByHand, removal.Differences, err)
 			}
 		})
 	}

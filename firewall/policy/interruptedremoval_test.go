@@ -11,7 +11,7 @@ import (
 
 // remove takes away, commits once, and looks again; whole says that it was told that nothing is left.
 func (l *provisionLab) remove() (whole bool, err error) {
-	plan, err := Remove(l.t.Context(), l.device, l.want, false)
+	plan, err := l.mayCommit(func() (Plan, error) { return Remove(l.t.Context(), l.device, l.want, false) })
 	if err != nil {
 		return false, err
 	}

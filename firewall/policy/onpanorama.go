@@ -11,6 +11,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/decision"
+	"activedefense/firewall/policy/byhand"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
@@ -32,8 +33,8 @@ type OnPanorama struct {
 	Pending   bool     `json:"pending"`              // edits of somebody are not committed
 	PendingBy []string `json:"pending_by,omitempty"` // whose, where we may commit there; none: not told
 	Ourselves string   `json:"ourselves,omitempty"`  // as whom we commit there, where that is known and edits are not committed
-	// EditedByHand are rules and objects by which traffic is decided and that a commit of ours there would take along, for our administrator,
-	// or where it is not known who that is somebody, edited them by hand. See Plan.MayTakeAlong.
+	// EditedByHand names what a commit of ours there would take along that our administrator, or where it is not known who that is somebody,
+	// edited by hand anywhere in Panorama's configuration. See Plan.MayTakeAlong.
 	EditedByHand []string `json:"edited_by_hand,omitempty"`
 
 	Uncommitted bool     `json:"uncommitted"`        // some of what the part changes stands in the candidate configuration alone
@@ -48,11 +49,11 @@ type OnPanorama struct {
 	parts    []xmlapi.Pushed   // all that was pushed, by where it is from
 	template *xmlapi.Node      // as it was pushed
 
-	written  []panorama.Change     // what stands in its candidate configuration
-	facts    *Facts                // from which the plan is made
-	opened   []decision.Difference // what EditedByHand decides otherwise
-	openedBy panorama.ByHand
-	vsys     string
+	all     []panorama.Change // those that we make where somebody else's is adopted, or that stand there
+	earlier []panorama.Change // those of what is taken away
+	byHand  edited            // all that EditedByHand names
+	excused []string          // what is not among that, see Plan.Excuse
+	vsys    string
 }
 
 // view is what a firewall has of its Panorama, as far as it decides over traffic.
@@ -81,12 +82,7 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	if f.info.value.MultiVSys {
 		vsys = f.VSys
 	}
-	for _, sc := range f.policy().scopes {
-		if sc.pushed {
-			f.asPushed = append(f.asPushed, sc)
-		}
-	}
-	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value, Ours: f.ourLogsThere(want)}
+	f.findPushed(want)
 	f.place = panorama.FromPushed(f.pushed(), f.template.value, f.info.value.Serial, vsys)
 	if !d.ThroughPanorama() {
 		return nil
@@ -106,6 +102,12 @@ func (f *Facts) readPlace(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	f.placeUnknown = err // a person fills in the names
 	return nil
+}
+
+// findPushed notes what Panorama has pushed, before any step.
+func (f *Facts) findPushed(want Expectation) {
+	f.asPushed = slices.DeleteFunc(f.policy().scopes, func(sc scope) bool { return !sc.pushed })
+	f.seen = panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value, Ours: f.ourLogsThere(want)}
 }
 
 // ourLogsThere tells of an object of our name on Panorama whether it is a log forwarding profile that does nothing but send to us: match lists of ours
@@ -282,7 +284,7 @@ func panoramaPart(f, without *Facts, want Expectation, steps []Step) ([]Step, *O
 // offer gives the part of a plan that only Panorama can take. What is somebody else's is among its commands only where it is adopted, and
 // named where it is left out. without is what the rest of the plan leads to.
 func (f *Facts) offer(without *Facts, want Expectation, steps []Step, adopt bool) (*OnPanorama, error) {
-	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: f.ofPanorama(), parts: f.pushed(), template: f.template.value, facts: f, vsys: f.VSys}
+	part := &OnPanorama{Group: f.place.Group, Template: f.place.Template, place: f.place, pushed: f.ofPanorama(), parts: f.pushed(), template: f.template.value, vsys: f.VSys}
 	var offered, byHand []panorama.Change
 	var left []string
 	for i, s := range steps {
@@ -538,7 +540,7 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		all++
 		stands, err := s.change.Written(ctx, itself)
 		if steps[i].Written = stands; err == nil && stands {
-			written, o.written = written+1, append(o.written, s.change)
+			written++
 			if stands, err = s.change.Committed(ctx, itself); stands {
 				committed++
 			}
@@ -546,9 +548,12 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 		if err != nil {
 			return err
 		}
+		if s.Action != ActionPerson || steps[i].Written {
+			o.all = append(o.all, s.change)
+		}
 	}
 	if o.Pending && want.Panorama == PanoramaApply {
-		if err = o.findByHand(ctx, itself, want, steps); err != nil {
+		if err = o.findByHand(ctx, itself, want); err != nil {
 			return err
 		}
 	}
@@ -569,12 +574,12 @@ func (o *OnPanorama) standing(ctx context.Context, itself *xmlapi.Device, want E
 }
 
 // findByHand notes whose edits wait on Panorama, and what of them a commit of ours would take along that our steps do not make.
-func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, steps []Step) error {
+func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want Expectation) error {
 	o.Ourselves = cmp.Or(want.Admin, itself.Username())
 	if o.Ourselves == "" {
 		o.Ourselves = xmlapi.LoggedInAs(ctx, itself, "determine our administrator name on Panorama")
 	}
-	if err := o.readByHand(ctx, itself, want.Names, o.Ourselves); err != nil {
+	if err := o.readByHand(ctx, itself, want, o.Ourselves); err != nil {
 		return err
 	}
 	switch by := strings.Join(o.PendingBy, ", "); {
@@ -584,66 +589,39 @@ func (o *OnPanorama) findByHand(ctx context.Context, itself *xmlapi.Device, want
 	case slices.Contains(o.PendingBy, o.Ourselves):
 		o.Notes = append(o.Notes, "Edits of "+by+" are not committed on Panorama; --commit takes along those of "+o.Ourselves+", our administrator.")
 	}
-	if len(o.EditedByHand) == 0 {
-		return nil
-	}
-	then, err := o.facts.with(o.place, o.openedBy)
+	return nil
+}
+
+// readByHand reads what a commit of an administrator on Panorama takes along, and whose edits wait there.
+func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, want Expectation, admin string) error {
+	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
+	o.PendingBy, o.byHand, o.EditedByHand = (&Facts{edits: edits}).editors(), edited{}, nil
+	pending, err := byhand.Read(ctx, itself, edits, admin)
 	if err != nil {
+		o.byHand, err = unread(err)
+		o.EditedByHand = o.byHand.texts()
 		return err
 	}
-	ours, err := o.facts.after(steps)
-	if err == nil {
-		then, err = then.after(steps)
+	if pending.Running == nil {
+		return nil
 	}
-	if err == nil {
-		o.opened = differences(ours, then, want)
+	if err := plain(&pending, want); err != nil {
+		return err
 	}
-	return err
-}
-
-// readByHand reads what a commit of an administrator on Panorama takes along. Where it is not told whose each edit is, it may be any.
-func (o *OnPanorama) readByHand(ctx context.Context, itself *xmlapi.Device, n firewall.Names, admin string) (err error) {
-	edits, _ := xmlapi.PendingEdits(ctx, itself) // not told: it may be anything
-	xpaths := []string{}
-	o.PendingBy = nil
-	for _, e := range edits {
-		if e.Admin != "" && !slices.Contains(o.PendingBy, e.Admin) {
-			o.PendingBy = append(o.PendingBy, e.Admin)
+	made := func(all []panorama.Change) (changes []byhand.Change) {
+		for _, c := range all {
+			changes = append(changes, byhand.Change{Edits: c.Edits, Move: c.Top, Where: xmlapi.MoveTop})
 		}
-		if e.Admin == "" || admin == "" || e.Admin == admin {
-			xpaths = append(xpaths, e.XPath)
-		}
+		return changes
 	}
-	if len(edits) == 0 {
-		xpaths = []string{"/config"}
+	commit := pending.Commit(made(o.changes))
+	if want.CommitAlone {
+		commit.Changes = nil
 	}
-	slices.Sort(o.PendingBy)
-	o.openedBy, err = panorama.EditsByHand(ctx, itself, o.place, xpaths, func(xpath string, e *xmlapi.Node) bool {
-		return slices.ContainsFunc(slices.Concat(o.changes, o.written), func(c panorama.Change) bool { return c.Makes(xpath) }) ||
-			strings.Contains(xpath, "/pre-rulebase/security/") && madeFor(o.place, n, readRule(e, layerGroupPre)) ||
-			slices.ContainsFunc(listsOnPanorama(n), func(l onPanoramaList) bool { return xpath == l.at(panorama.LevelOf(xpath)) })
-	})
-	o.EditedByHand = atMost(o.openedBy.Names)
+	names, err := commit.Edited(made(o.changes), made(o.all), made(o.earlier))
+	o.byHand.names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(o.excused, name) })
+	o.EditedByHand = o.byHand.texts()
 	return err
-}
-
-// with gives the facts once what was edited by hand on Panorama was pushed.
-func (f *Facts) with(at panorama.Place, b panorama.ByHand) (*Facts, error) {
-	out := *f
-	v, err := panorama.View{VSys: f.vsysPushed.value, Bare: f.barePushed.value, Template: f.template.value}.With(at, b, func(target *xmlapi.Node) bool {
-		return rule{target: target}.wouldTarget(at.Serial, f.VSys, at.Tags)
-	})
-	out.vsysPushed.value, out.barePushed.value, out.template.value = v.VSys, v.Bare, v.Template
-	return &out, err
-}
-
-// after gives the facts once the steps were taken, those on Panorama too.
-func (f *Facts) after(steps []Step) (*Facts, error) {
-	out, err := f.applied(steps)
-	if err == nil {
-		err = out.push(steps)
-	}
-	return out, err
 }
 
 // placeNotes are what a person has to know of changes on Panorama.
@@ -692,7 +670,7 @@ const inUse = 10
 // CommitOnPanorama publishes on Panorama what TakeOnPanorama wrote, now or earlier, and nothing of other administrators, and pushes it to
 // the firewall alone. pushed is false when there was nothing that is committed there and missing on the firewall. admin is as Commit
 // has it. Where others have committed there what is not pushed yet (see OnPanorama.MayPush), it does nothing and is an error,
-// and neither where our administrator has edited by hand what decides traffic.
+// and neither where our administrator has edited something by hand.
 func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanorama, want Expectation, admin string) (pushed bool, err error) {
 	if _, _, err = part.findUnpushed(ctx, itself, want.Names, false); err != nil {
 		return false, err
@@ -709,8 +687,8 @@ func CommitOnPanorama(ctx context.Context, itself *xmlapi.Device, part *OnPanora
 			return false, err
 		}
 	}
-	if pending {
-		if err := part.readByHand(ctx, itself, want.Names, admin); err != nil {
+	if want.CommitAlone = true; pending { // what was to be written stands there, but for what Panorama refused to delete
+		if err := part.readByHand(ctx, itself, want, admin); err != nil {
 			return false, err
 		}
 		if err := (Plan{Ourselves: admin, Panorama: part}).MayTakeAlong(itself); err != nil {

@@ -104,7 +104,7 @@ func newPanoramaLab(t *testing.T, m managed) *panoramaLab {
 	}
 	l.opts.URL, l.opts.CA, l.opts.APIKey, l.opts.Target = l.panorama.URL(), l.panorama.CA(), l.panorama.Key(), serial
 	l.restart()
-	l.want.Panorama = PanoramaApply
+	l.want.Panorama, l.want.Admin = PanoramaApply, "svc-activedefense"
 	return l
 }
 
@@ -161,6 +161,9 @@ func (l *panoramaLab) carryOut(adopt bool) (Plan, error) {
 	l.want.Adopt = old || adopt
 	defer func() { l.want.Adopt = old }()
 	ctx, plan := l.t.Context(), l.whole()
+	if err := plan.MayTakeAlong(l.device); err != nil && l.want.Admin != "" {
+		return plan, err
+	}
 	if err := plan.Panorama.MayPush(l.device); err != nil {
 		return plan, err
 	}
@@ -640,6 +643,9 @@ func (l *panoramaLab) takeAway(adopt bool) Plan {
 	l.t.Helper()
 	ctx := l.t.Context()
 	plan, err := Remove(ctx, l.device, l.want, adopt)
+	if err == nil && l.want.Admin != "" {
+		err = plan.MayTakeAlong(l.device)
+	}
 	if err == nil {
 		_, err = Take(ctx, l.device, plan.Steps, adopt)
 	}

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
 	"activedefense/firewall"
 	"activedefense/firewall/decision"
+	"activedefense/firewall/policy/byhand"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
@@ -74,12 +74,12 @@ type Plan struct {
 	Differences []decision.Difference `json:"differences"` // at most MaxDifferences
 	// DifferencesTotal is how many there are.
 	DifferencesTotal int `json:"differences_total"`
-	// PendingDifferences are the kinds of traffic that would be decided otherwise than then, for a commit takes along edits of our
-	// administrator that were made by hand; where it is not known as whom we act, everybody's. PendingRules are the security rules that
-	// these make, change or take away. See TakesAlong.
+	// EditedByHand names what a commit takes along that our administrator, or where it is not known as whom we act somebody, edited by hand:
+	// objects, settings and the order of rules, anywhere in the configuration, that are not as the plan makes them. See TakesAlong.
+	EditedByHand []string `json:"edited_by_hand,omitempty"` // at most as many as fit in a text
+	// PendingDifferences are the kinds of traffic of the virtual system that these decide otherwise than the plan.
 	PendingDifferences      []decision.Difference `json:"pending_differences,omitempty"` // at most MaxDifferences
 	PendingDifferencesTotal int                   `json:"pending_differences_total,omitempty"`
-	PendingRules            []string              `json:"pending_rules,omitempty"`
 	// LeftOut is what is not planned although a list is served, and why; "": nothing.
 	LeftOut string `json:"left_out,omitempty"`
 	// FormerMode is what another mode, or a list that is no longer served, has left on the firewall once the steps are taken, and what to do
@@ -88,6 +88,8 @@ type Plan struct {
 	// Panorama is what of it only Panorama can take; nil: nothing. It counts in Differences where we may take it, see
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
+
+	byHand edited // all that EditedByHand names
 }
 
 // MaxDifferences bounds the differences that a plan has: some megabytes.
@@ -135,26 +137,22 @@ func Provision(ctx context.Context, d *xmlapi.Device, want Expectation) (Plan, e
 	}
 	plan := newPlan(f, after, want, all)
 	plan.FormerMode = formerMode(after, want)
-	if !f.mayBePending() {
-		plan.onPanorama(part)
+	if plan.Panorama = part; !f.mayBePending() {
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
 	if err != nil {
 		return Plan{}, err
 	}
-	plan.Uncommitted = f.undone(missingSteps(running, want), steps)
 	_, ours, _, err := planned(running, want)
-	then := after
-	if committed := f.committed(running); err == nil && committed != f {
-		_, then, _, err = planned(committed, want)
-	}
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
 	}
-	plan.inForce(running, ours, then, want)
-	plan.onPanorama(part)
-	return plan, nil
+	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
+	return plan, plan.takenAlong(ctx, d, want, f, func(f *Facts, _ *xmlapi.Node) (adopting, own, earlier []Step, err error) {
+		steps, _, _, err := planned(f, want)
+		return steps, steps, nil, err
+	})
 }
 
 // formerMode says what of ours on a firewall its mode does not use; "": nothing.
@@ -216,79 +214,219 @@ func (f *Facts) editors() (names []string) {
 	return slices.Compact(names)
 }
 
-// committed gives the facts as a commit of our administrator would make them: the running configuration with his edits. Where the
-// firewall does not tell whose each is, they are the candidate.
-func (f *Facts) committed(running *Facts) *Facts {
-	isUnknown := func(e xmlapi.PendingEdit) bool { return e.Admin == "" }
-	if f.ourselves == "" || len(f.edits) == 0 || slices.ContainsFunc(f.edits, isUnknown) {
-		return f
-	}
-	var ours []string
-	for _, e := range f.edits {
-		if e.Admin == f.ourselves {
-			ours = append(ours, e.XPath)
-		}
-	}
-	out := *running
-	out.own.value = xmlapi.Carried(xmlapi.VSysPath(f.VSys), running.own.value, f.own.value, ours)
-	out.shared.value = xmlapi.Carried(xmlapi.SharedPath, running.shared.value, f.shared.value, ours)
+// in gives the facts with a configuration, from byhand.Everything down, in place of the candidate.
+func (f *Facts) in(config *xmlapi.Node) *Facts {
+	out := *f
+	out.own.value, out.shared.value = config.Child("devices").FirstEntry().Child("vsys").Entry(f.VSys), config.Child("shared")
 	return &out
 }
 
-// inForce tells what would be decided otherwise than by the running configuration: ours is what that would be with our steps alone, and
-// then what a commit makes of it.
-func (p *Plan) inForce(running, ours, then *Facts, want Expectation) {
-	p.Differences, p.DifferencesTotal = bounded(differences(running, ours, want))
-	p.PendingDifferences, p.PendingDifferencesTotal = bounded(differences(ours, then, want))
-	p.PendingRules = otherRules(ours, then, want)
-}
-
-// otherRules names the rules that are not ours and that one policy has and the other has not, or otherwise.
-func otherRules(before, after *Facts, want Expectation) (names []string) {
-	type decided map[string]decision.Rule
-	rules := func(f *Facts) decided {
-		p, out := f.policy(), decided{}
-		owned := owned{&provisioner{verifier: newVerifier(f, want)}}
-		for i, r := range p.decisions(want).Rules {
-			if !owned.ours(p.rules[i]) {
-				out[r.ID] = r
-			}
+// beforePushes gives the facts, and those without what we had Panorama push, in the device group and in the template as well, as far as it has:
+// what an earlier run wrote before that needed it here.
+func (f *Facts) beforePushes(want Expectation) ([]*Facts, error) {
+	var inGroups, inTemplate []xmlapi.Edit
+	for _, level := range f.place.Levels() {
+		for _, name := range ruleNames(f.place, want.Names) {
+			inGroups = append(inGroups, xmlapi.Delete(preRuleAt(level, name)))
 		}
-		return out
-	}
-	one, other := rules(before), rules(after)
-	for _, pair := range [2][2]decided{{one, other}, {other, one}} {
-		for id, r := range pair[0] {
-			if there, ok := pair[1][id]; !ok || !reflect.DeepEqual(r, there) {
-				names = append(names, r.Name)
-			}
+		for _, l := range listsOnPanorama(want.Names) {
+			inGroups = append(inGroups, xmlapi.Delete(l.at(level)))
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	for _, l := range listsOfTemplate(want.Names) {
+		inTemplate = append(inTemplate, xmlapi.Delete(l.inTemplate(f.place)))
+	}
+	all := []*Facts{f}
+	for _, edits := range [][]xmlapi.Edit{inGroups, inTemplate} {
+		last := all[len(all)-1]
+		edits = slices.DeleteFunc(edits, func(e xmlapi.Edit) bool { return !last.seen.Has(f.place, e.XPath()) })
+		if len(edits) == 0 {
+			continue
+		}
+		before := *last
+		if err := before.pushChanges([]panorama.Change{{Edits: edits}}); err != nil {
+			return nil, err
+		}
+		before.findPushed(want)
+		all = append(all, &before)
+	}
+	return all, nil
 }
 
-// TakesAlong says what a commit of ours would put in force that the plan does not make: edits of our administrator by hand that make, change
-// or take away security rules, or have traffic decided otherwise; "": nothing.
+// planning gives the steps of a plan that would be made from other facts, with the configuration that these are of: those with what is somebody
+// else's, those without, and those of which a plan to take all away may find what an earlier run wrote.
+type planning func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step, err error)
+
+// takenAlong notes of a plan what of it was made before and is not in force, and what a commit of ours takes along that it does not make.
+func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectation, f *Facts, plans planning) error {
+	pending, err := byhand.Read(ctx, d, f.edits, f.ourselves)
+	if err != nil {
+		p.byHand, err = unread(err)
+		p.EditedByHand = p.byHand.texts()
+		return err
+	}
+	if pending.Running == nil {
+		return nil
+	}
+	local := slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return !s.change.Empty() })
+	versions := [][]byhand.Change{changesOf(local, false), changesOf(local, true)}
+	times, err := f.beforePushes(want)
+	if err != nil {
+		return fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
+	}
+	for i, config := range slices.Compact([]*xmlapi.Node{pending.Others(), pending.Running}) {
+		for j, f := range times {
+			adopting, own, earlier, err := plans(f.in(config), config)
+			if err != nil {
+				return fmt.Errorf("%s: predict the commit: %w", f.Firewall, err)
+			}
+			if i+j == 0 {
+				p.Uncommitted = undone(adopting, local)
+				versions = append(versions, changesOf(adopting, want.Adopt))
+			}
+			versions = append(versions, changesOf(own, false), changesOf(adopting, true), changesOf(earlier, false), changesOf(earlier, true))
+		}
+	}
+	var writes []byhand.Change
+	if !want.CommitAlone {
+		writes = changesOf(local, want.Adopt)
+	}
+	if err := plain(&pending, want); err != nil {
+		return err
+	}
+	commit := pending.Commit(writes)
+	names, err := commit.Edited(versions...)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	p.byHand = edited{names: names}
+	p.EditedByHand = p.byHand.texts()
+	ours, err := byhand.Made(commit.Running, versions[2])
+	if err != nil {
+		return err
+	}
+	then, err := commit.After()
+	if err == nil {
+		p.PendingDifferences, p.PendingDifferencesTotal = bounded(differences(f.in(ours), f.in(then), want))
+	}
+	return err
+}
+
+// edited is what is edited by hand.
+type edited struct {
+	names  []string
+	unread string // why it is not known; "": it is
+}
+
+// unread is what is said where it cannot be read what a commit takes along; an error where the device is not there.
+func unread(err error) (edited, error) {
+	switch xmlapi.Kind(err) {
+	case xmlapi.KindUnreachable, xmlapi.KindTimeout, xmlapi.KindCanceled:
+		return edited{}, err
+	}
+	return edited{unread: "what cannot be told, for the whole configuration was not read: " + cause(err)}, nil
+}
+
+// texts are the names for a reader.
+func (e edited) texts() []string {
+	if e.unread != "" {
+		return []string{e.unread}
+	}
+	return atMost(e.names)
+}
+
+// both is what is edited by hand by two plans: what one of them makes is not.
+func (e edited) both(other edited) edited {
+	if e.unread == "" && other.unread == "" {
+		e.names = slices.DeleteFunc(slices.Clone(e.names), func(name string) bool { return !slices.Contains(other.names, name) })
+	}
+	return e
+}
+
+// changesOf are what steps write on the firewall now; adopt: what is somebody else's, too.
+func changesOf(steps []Step, adopt bool) (changes []byhand.Change) {
+	for _, s := range steps {
+		if s.isTaken(adopt) {
+			changes = append(changes, byhand.Change{Edits: s.edits, Move: s.move, Where: s.where})
+		}
+	}
+	return changes
+}
+
+// isTaken tells whether Take takes a step.
+func (s Step) isTaken(adopt bool) bool {
+	return s.Action != ActionPerson && (!s.Foreign || adopt) && !s.later && s.change.Empty()
+}
+
+// plain has configurations say what we write as we write it: our CA, to which a device adds what it reads in it. The addresses with which the
+// daemon fills its group in ModeGroup are in no plan, and left out.
+func plain(p *byhand.Pending, want Expectation) error {
+	n, members := want.Names, map[string]bool{}
+	systems := func(config *xmlapi.Node) []*xmlapi.Node {
+		return config.Child("devices").FirstEntry().Child("vsys").Entries()
+	}
+	for _, config := range []*xmlapi.Node{p.Running, p.Candidate} {
+		for _, vsys := range systems(config) {
+			for _, a := range vsys.Child("address").Entries() {
+				members[a.Attr("name")] = members[a.Attr("name")] || a.Attr("name") != n.Nobody && isMember(n, a)
+			}
+		}
+	}
+	for _, config := range []**xmlapi.Node{&p.Running, &p.Candidate} {
+		var edits []xmlapi.Edit
+		without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
+			if list != nil {
+				edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
+			}
+		}
+		for _, vsys := range systems(*config) {
+			at := xmlapi.VSysPath(vsys.Attr("name"))
+			without(at, vsys.Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
+			without(at+"/address-group"+xmlapi.EntryNamed(n.Group), vsys.Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
+		}
+		certificates := func(shared string, n *xmlapi.Node) {
+			if e := n.Child("certificate").Entry(want.Names.CA); e != nil && want.CA != nil && holdsCertificate(decodePEM(e.Value("public-key")), want.CA) {
+				edits = append(edits, xmlapi.Replace(shared+"/certificate"+xmlapi.EntryNamed(want.Names.CA), xmlapi.ImportCertificate(want.Names.CA, want.CA).Element()))
+			}
+		}
+		certificates(xmlapi.SharedPath, (*config).Child("shared"))
+		for _, template := range (*config).Child("devices").FirstEntry().Child("template").Entries() {
+			certificates(panorama.Place{Template: template.Attr("name")}.TemplatePath()+"/shared", template.At("config", "shared"))
+		}
+		var err error
+		if *config, err = byhand.Made(*config, []byhand.Change{{Edits: edits}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TakesAlong says what a commit of ours would put in force that the plan does not make: what our administrator edited by hand; "": nothing.
 func (p Plan) TakesAlong() string {
 	var what []string
-	if len(p.PendingRules) > 0 {
-		what = append(what, "security rules that are not ours made, changed or taken away: "+strings.Join(p.PendingRules, ", "))
+	if len(p.EditedByHand) > 0 {
+		what = append(what, strings.Join(p.EditedByHand, ", "))
 	}
 	if p.Panorama != nil && len(p.Panorama.EditedByHand) > 0 {
-		what = append(what, "on Panorama, what is not ours made, changed or taken away: "+strings.Join(p.Panorama.EditedByHand, ", "))
-	}
-	if len(what) == 0 && slices.ContainsFunc(p.PendingDifferences, func(d decision.Difference) bool { return !d.BlockedSources || d.ActionAfter == decision.Allow }) {
-		return "traffic decided otherwise"
+		what = append(what, "on Panorama "+strings.Join(p.Panorama.EditedByHand, ", "))
 	}
 	return strings.Join(what, "; ")
 }
 
-// onPanorama adds the part of a plan that only Panorama can take.
-func (p *Plan) onPanorama(part *OnPanorama) {
-	if p.Panorama = part; part != nil {
-		p.PendingDifferences, _ = bounded(slices.Concat(p.PendingDifferences, part.opened))
-		p.PendingDifferencesTotal += len(part.opened)
+// Excuse takes off what is named as edited by hand what another plan makes, which an earlier run may have written: one for another virtual system
+// of the firewall, or with onPanorama for another firewall of its Panorama, of the same administrator's edits and with CommitAlone.
+func (p *Plan) Excuse(other Plan, onPanorama bool) {
+	if !onPanorama && other.Pending && p.Ourselves == other.Ourselves {
+		p.byHand = p.byHand.both(other.byHand)
+		if p.EditedByHand = p.byHand.texts(); len(p.EditedByHand) == 0 {
+			p.PendingDifferences, p.PendingDifferencesTotal = nil, 0
+		}
+	}
+	if o, there := p.Panorama, other.Panorama; o != nil && there != nil && there.Pending && o.Ourselves == there.Ourselves {
+		named := o.byHand.names
+		o.byHand = o.byHand.both(there.byHand)
+		o.excused = append(o.excused, slices.DeleteFunc(slices.Clone(named), func(name string) bool { return slices.Contains(o.byHand.names, name) })...)
+		o.EditedByHand = o.byHand.texts()
 	}
 }
 
@@ -306,7 +444,7 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	if ourselves == "" {
 		whose = "may take along, as the firewall does not tell who our administrator is, what was edited"
 	}
-	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing was written or committed: the commit %s by hand (%s). "+
+	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s by hand (%s). "+
 		"Commit that first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
 }
 
@@ -318,12 +456,10 @@ func (f *Facts) running(ctx context.Context, d *xmlapi.Device) (*Facts, error) {
 	return &running, running.policyError()
 }
 
-// undone tells whether the running configuration needs a step that the candidate does not; one that adopts, where it may be we who took it.
-func (f *Facts) undone(running, candidate []Step) bool {
-	editors := f.editors()
-	mayBeOurs := f.ourselves == "" || len(editors) == 0 || slices.Contains(editors, f.ourselves)
-	return slices.ContainsFunc(running, func(s Step) bool {
-		return s.Action != ActionPerson && (mayBeOurs || !s.Foreign) && !slices.ContainsFunc(candidate, func(c Step) bool { return c.String() == s.String() })
+// undone tells whether a step of ours was taken of a plan that was made before them, of which left is what is still missing.
+func undone(before, left []Step) bool {
+	return slices.ContainsFunc(before, func(s Step) bool {
+		return s.Action != ActionPerson && s.change.Empty() && !slices.ContainsFunc(left, func(c Step) bool { return c.String() == s.String() })
 	})
 }
 
@@ -419,9 +555,7 @@ func (p Plan) Writes(adopt bool) (here, onPanorama, then int) {
 // Before the first one it is tried whether we may import, if a step does, so that a role without that right leaves nothing
 // half-made.
 func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (taken int, err error) {
-	steps = slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
-		return s.Action == ActionPerson || s.Foreign && !adopt || s.later || !s.change.Empty()
-	})
+	steps = slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return !s.isTaken(adopt) })
 	if slices.ContainsFunc(steps, Step.imports) {
 		if err := mayImport(ctx, d); err != nil {
 			return 0, err

@@ -25,6 +25,7 @@ const ObjectRegistered = "registered addresses"
 // what is still referred to stays, and is a step for a person, as is what Panorama pushed. No address is ever taken out of
 // a rule, a group or a translation of somebody else: a rule without its last source would match any.
 func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool) (Plan, error) {
+	want.Adopt = adopt
 	f, err := candidateFacts(ctx, d, want)
 	if err == nil {
 		err = f.readPlace(ctx, d, want)
@@ -49,33 +50,64 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
+	if f.readOwnNetwork(ctx, d, want, part); part != nil {
+		if part.earlier, err = f.provisionedOnPanorama(want); err != nil {
+			return Plan{}, err
+		}
+	}
 	if err := part.look(ctx, d, want, steps); err != nil {
 		return Plan{}, err
 	}
-	if !f.mayBePending() {
-		plan.onPanorama(part)
+	if plan.Panorama = part; !f.mayBePending() {
 		return plan, nil
 	}
 	running, err := f.running(ctx, d)
-	if err == nil {
-		device, err = d.Show(ctx, "read the running configuration", xmlapi.DevicePath)
-	}
 	if err != nil {
 		return Plan{}, err
 	}
-	there := removal(running, want, adopt, device)
-	plan.Uncommitted = f.undone(there, steps)
-	ours, err := running.without(there, adopt)
-	then := after
-	if committed := f.committed(running); err == nil && committed != f {
-		then, err = committed.without(removal(committed, want, adopt, device), adopt)
-	}
+	now, err := d.Show(ctx, "read the running configuration", xmlapi.DevicePath)
 	if err != nil {
 		return Plan{}, err
 	}
-	plan.inForce(running, ours, then, want)
-	plan.onPanorama(part)
-	return plan, nil
+	ours, err := running.without(removal(running, want, adopt, now), adopt)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
+	return plan, plan.takenAlong(ctx, d, want, f, removing(want, device))
+}
+
+// removing plans removals; candidate is the configuration of the device, of which what is shared waits for other virtual systems as they are there.
+func removing(want Expectation, candidate *xmlapi.Node) planning {
+	return func(f *Facts, config *xmlapi.Node) (adopting, own, earlier []Step, err error) {
+		var others []string
+		for _, vsys := range candidate.Child("vsys").Entries() {
+			if name := vsys.Attr("name"); name != f.VSys {
+				others = append(others, xmlapi.VSysPath(name))
+			}
+		}
+		device := xmlapi.Carried(xmlapi.DevicePath, config.Child("devices").FirstEntry(), candidate, others)
+		earlier, _, _, err = planned(f, want)
+		return removal(f, want, true, device), removal(f, want, false, device), earlier, err
+	}
+}
+
+// readOwnNetwork reads what tells the internet zones, where a provisioning that was interrupted may have left something.
+func (f *Facts) readOwnNetwork(ctx context.Context, d *xmlapi.Device, want Expectation, part *OnPanorama) {
+	if len(want.InternetZones) == 0 && (part != nil || f.mayBePending()) {
+		f.readNetwork(ctx, d, nil, d.Get) // not told: which rules it would have made is not known
+	}
+}
+
+// provisionedOnPanorama gives what a provisioning that was interrupted may have written on Panorama.
+func (f *Facts) provisionedOnPanorama(want Expectation) (changes []panorama.Change, err error) {
+	steps, _, _, err := planned(f, want)
+	for _, s := range steps {
+		if !s.change.Empty() {
+			changes = append(changes, s.change)
+		}
+	}
+	return changes, err
 }
 
 // taken are the steps that are not somebody else's, or are adopted.
@@ -238,7 +270,10 @@ func (r *remover) referring(name string, elements ...string) []reference {
 		"from", "to", "zone", "to-interface", "application", "service", "category", "source-user", "group", "hostname", "display-name"}
 	return slices.DeleteFunc(slices.Clone(r.used[name]), func(u reference) bool {
 		isOne := slices.Contains(elements, u.element) || len(elements) == 0 && !slices.Contains(others, u.element)
-		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool { return strings.HasPrefix(u.at+"/", gone+"/") })
+		return !isOne || slices.ContainsFunc(r.gone, func(gone string) bool {
+			below, in := strings.CutPrefix(u.at, gone)
+			return in && (below == "" || below[0] == '/')
+		})
 	})
 }
 

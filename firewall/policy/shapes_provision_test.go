@@ -43,9 +43,17 @@ func TestNoPlanForAShapeCutsTraffic(t *testing.T) {
 						t.Errorf("%s: no plan: %v", vsys, err)
 						continue
 					}
-					if _, err := Take(t.Context(), d, plan.Steps, true); err != nil {
-						t.Errorf("%s: %v", vsys, err)
-						continue
+					halves := [][]Step{plan.Steps[:len(plan.Steps)/2], plan.Steps}
+					for i, steps := range halves { // interrupted, and then ended
+						if _, err = Take(t.Context(), d, steps, true); err == nil {
+							plan, err = Provision(t.Context(), d, want)
+						}
+						if err != nil || plan.TakesAlong() != "" {
+							t.Errorf("%s: after %d of 2 runs the commit takes along %s, %v", vsys, i+1, plan.TakesAlong(), err)
+						}
+						if i == 0 {
+							halves[1] = plan.Steps
+						}
 					}
 					if _, err := Commit(t.Context(), d, want, ""); err != nil {
 						t.Errorf("%s: %v", vsys, err)

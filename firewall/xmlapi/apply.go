@@ -3,6 +3,7 @@ package xmlapi
 import (
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -50,7 +51,8 @@ func Carried(xpath string, into, from *Node, targets []string) *Node {
 	if err != nil {
 		return from
 	}
-	var entries [][]*Node // paths of those that may have moved, below the xpath
+	lists := map[string][]*Node{}         // paths of lists, below the xpath
+	names := map[string]map[string]bool{} // of entries of those: there may be thousands
 	for _, target := range targets {
 		steps, err := ParseXPath(target)
 		if err != nil || within(base, steps) {
@@ -60,6 +62,14 @@ func Carried(xpath string, into, from *Node, targets []string) *Node {
 			continue
 		}
 		below := steps[len(base):]
+		if last := below[len(below)-1]; last.Name == "entry" && last.Attr("name") != "" && len(below) > 1 {
+			list := target[:len(target)-len(EntryNamed(last.Attr("name")))]
+			if lists[list] = below[:len(below)-1]; names[list] == nil {
+				names[list] = map[string]bool{}
+			}
+			names[list][last.Attr("name")] = true
+			continue
+		}
 		change := Delete(target)
 		if from != nil && found(from, below) != nil {
 			change = Replace(target, found(from, below))
@@ -67,35 +77,56 @@ func Carried(xpath string, into, from *Node, targets []string) *Node {
 		if into, err = change.Apply(xpath, into); err != nil {
 			return from
 		}
-		if below[len(below)-1].Name == "entry" {
-			entries = append(entries, below)
-		}
 	}
-	for _, below := range entries {
-		list := below[:len(below)-1]
-		if into == nil || from == nil || found(from, list) == nil || found(into, list) == nil {
+	for _, list := range slices.Sorted(maps.Keys(lists)) { // one in another behind that
+		path := lists[list]
+		var have *Node
+		if from != nil {
+			have = found(from, path)
+		}
+		stands := into != nil && found(into, path) != nil
+		if !stands && !slices.ContainsFunc(have.Entries(), func(e *Node) bool { return names[list][e.Attr("name")] }) {
 			continue
 		}
-		into = reached(into, list, func(n *Node) *Node { return placed(n, found(from, list), entries) })
+		if into == nil {
+			into = base[len(base)-1]
+		}
+		into = reached(into, path, func(n *Node) *Node { return replaced(n, have, names[list]) })
 	}
 	return into
 }
 
-// placed gives a list whose entries that may have moved stand behind the neighbours that another version of the list has before them.
-func placed(list, like *Node, moved [][]*Node) *Node {
-	children := slices.Clone(list.Children)
-	at := func(one *Node) int { return slices.IndexFunc(children, one.same) }
-	for i, one := range like.Children {
-		old := at(one)
-		if old < 0 || !slices.ContainsFunc(moved, func(path []*Node) bool { return path[len(path)-1].same(one) }) {
-			continue
+// replaced gives a list with some of its entries as another version of it has them, behind the neighbours that they have there.
+func replaced(list, like *Node, names map[string]bool) *Node {
+	type key struct{ element, name, text string }
+	of := func(n *Node) key {
+		k := key{n.Name, n.Attr("name"), ""}
+		if n.Name == "member" {
+			k.text = n.Text
 		}
-		entry, before := children[old], -1
-		children = slices.Delete(children, old, old+1)
-		for j := i - 1; j >= 0 && before < 0; j-- {
-			before = at(like.Children[j])
+		return k
+	}
+	isOne := func(n *Node) bool { return n.Name == "entry" && names[n.Attr("name")] }
+	rest := slices.DeleteFunc(slices.Clone(list.Children), isOne)
+	stand := map[key]bool{}
+	for _, n := range rest {
+		stand[of(n)] = true
+	}
+	behind := map[key][]*Node{} // the zero key: before all others
+	var before key
+	if like != nil {
+		for _, n := range like.Children {
+			if isOne(n) {
+				behind[before] = append(behind[before], n)
+			} else if stand[of(n)] {
+				before = of(n)
+			}
 		}
-		children = slices.Insert(children, before+1, entry)
+	}
+	children := slices.Clone(behind[key{}])
+	for _, n := range rest {
+		children = append(append(children, n), behind[of(n)]...)
+		delete(behind, of(n)) // the first of several that are the same one
 	}
 	return list.with(children)
 }

@@ -38,17 +38,6 @@ func (c Change) sets(xpath string) bool {
 	})
 }
 
-// Makes tells whether it makes, moves or takes away the entry at an xpath, or has a list be fetched otherwise.
-func (c Change) Makes(xpath string) bool {
-	return c.Top == xpath || slices.ContainsFunc(c.Edits, func(e xmlapi.Edit) bool {
-		target := e.XPath()
-		if !e.Deletes() && !e.Imports() && e.Element().Name == "entry" {
-			target += xmlapi.EntryNamed(e.Element().Attr("name"))
-		}
-		return strings.HasPrefix(xpath+"/", target+"/") || strings.Contains(xpath, "/external-list/") && strings.HasPrefix(target, xpath+"/")
-	})
-}
-
 // At gives what changes edit at a level, without what they move.
 func At(level string, changes []Change) (out []Change) {
 	for _, c := range changes {

@@ -1,0 +1,52 @@
+package byhand
+
+import (
+	"context"
+	"slices"
+
+	"activedefense/firewall/xmlapi"
+)
+
+// Pending is what waits for a commit of one administrator.
+type Pending struct {
+	Running, Candidate *xmlapi.Node // from Everything down; nil: nothing of his waits
+	ours, theirs       []string     // xpaths
+}
+
+// Read reads from d the whole configurations between which an administrator's edits lie, where any does; edits are all that wait. Where admin is
+// "", or it is not told whose each edit is, everything may be his. An answer that is refused, or over the bound of a configuration, is an error.
+func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, admin string) (p Pending, err error) {
+	isUnknown := func(e xmlapi.PendingEdit) bool { return e.Admin == "" }
+	if admin == "" || len(edits) == 0 || slices.ContainsFunc(edits, isUnknown) {
+		p.ours = []string{Everything}
+	} else {
+		for _, e := range edits {
+			if e.Admin == admin {
+				p.ours = append(p.ours, e.XPath)
+			} else {
+				p.theirs = append(p.theirs, e.XPath)
+			}
+		}
+	}
+	if len(p.ours) == 0 {
+		return p, nil
+	}
+	const what = "read what a commit takes along"
+	if p.Running, err = d.Show(ctx, what, Everything); err == nil {
+		p.Candidate, err = d.Get(ctx, what, Everything)
+	}
+	if err == nil && (p.Running == nil || p.Candidate == nil) {
+		err = d.Fail(what, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: "the response contains no configuration"})
+	}
+	return p, err
+}
+
+// Others is the running configuration with the edits of all others, as far as it is told whose they are.
+func (p Pending) Others() *xmlapi.Node {
+	return xmlapi.Carried(Everything, p.Running, p.Candidate, p.theirs)
+}
+
+// Commit is his, once a plan has made changes.
+func (p Pending) Commit(changes []Change) Commit {
+	return Commit{Running: p.Running, Candidate: p.Candidate, XPaths: p.ours, Changes: changes}
+}

@@ -1,0 +1,243 @@
+package policy
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"activedefense/firewall"
+	"activedefense/firewall/panosim"
+)
+
+const ourAdmin = "svc-activedefense"
+
+// mayTakeAlong holds a plan, and one to take all away, to what they name as edited by hand and whether the commit is refused.
+func (l *provisionLab) mayTakeAlong(what, provision, remove string) {
+	l.t.Helper()
+	for i, want := range []string{provision, remove} {
+		plan, err := Provision(l.t.Context(), l.device, l.want)
+		if i == 1 {
+			plan, err = Remove(l.t.Context(), l.device, l.want, false)
+		}
+		refused := plan.MayTakeAlong(l.device)
+		if err != nil || plan.TakesAlong() != want || (refused != nil) != (want != "") || refused != nil && !strings.Contains(refused.Error(), want) {
+			l.t.Errorf("%s: it names %q, want %q; %v, %v", what, plan.TakesAlong(), want, refused, err)
+		}
+	}
+}
+
+// Whatever our administrator edits by hand is named and stops the commit, where it stands in another virtual system or in none as well, and where
+// it is of an object of ours; a plan that takes that object away has no more to name.
+func TestEditsByHandAreNamedAnywhere(t *testing.T) {
+	const (
+		vsys2  = "/config/devices/entry[@name='localhost.localdomain']/vsys/entry[@name='vsys2']"
+		device = "/config/devices/entry[@name='localhost.localdomain']"
+		block  = vsys1 + rulesPath + "/entry[@name='active-defense-block']"
+		rule   = `security rule "active-defense-block" (vsys1)`
+		list   = vsys1 + "/external-list/entry[@name='active-defense-list']"
+	)
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.VSys, o.Config = []string{"vsys1", "vsys2"}, rulesOfOthers
+	})
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	l.commit()
+	l.mayTakeAlong("nothing", "", "")
+	for _, c := range []struct{ action, path, element, named, removal string }{
+		{"edit", block + "/source", "<source><member>any</member></source>", rule, rule},
+		{"edit", block + "/action", "<action>allow</action>", rule, rule},
+		{"set", block, "<negate-source>yes</negate-source>", rule, rule},
+		{"edit", block + "/from", "<from><member>any</member></from>", rule, ""}, // it is ours still, and goes
+		{"edit", vsys1 + "/address-group/entry[@name='active-defense']/dynamic/filter", "<filter>'active-defense' or 'partner'</filter>", `address group "active-defense" (vsys1)`, `address group "active-defense" (vsys1)`},
+		{"edit", list + "/type/ip/url", "<url>https://lists.example.net/x</url>", `external dynamic list "active-defense-list" (vsys1)`, `external dynamic list "active-defense-list" (vsys1)`},
+		{"set", vsys1 + defaultRulesPath + "/entry[@name='intrazone-default']", "<action>deny</action>", `default rule "intrazone-default" (vsys1)`, `default rule "intrazone-default" (vsys1)`},
+		{"set", vsys2 + rulesPath, letIn("cut", "any"), `security rule "cut" (vsys2)`, `security rule "cut" (vsys2)`},
+		{"set", vsys1 + "/rulebase/dos/rules", `<entry name="d"><from><zone><member>untrust</member></zone></from><to><zone><member>dmz</member></zone></to><source><member>any</member></source><destination><member>any</member></destination><service><member>any</member></service><action><deny/></action></entry>`, `dos rule "d" (vsys1)`, `dos rule "d" (vsys1)`},
+		{"set", vsys1 + "/address-group", `<entry name="dyn"><dynamic><filter>'x'</filter></dynamic></entry>`, `address group "dyn" (vsys1)`, `address group "dyn" (vsys1)`},
+		{"set", "/config/shared/application-group", `<entry name="ag"><members><member>ssl</member></members></entry>`, `application group "ag" (shared)`, `application group "ag" (shared)`},
+		{"set", device + "/deviceconfig/system", "<hostname>another</hostname>", "deviceconfig system hostname", "deviceconfig system hostname"},
+		{"set", device + "/network/virtual-router", `<entry name="default"><routing-table><ip><static-route><entry name="d"><destination>10.0.0.0/8</destination><nexthop><discard/></nexthop></entry></static-route></ip></routing-table></entry>`, `virtual router "default"`, `virtual router "default"`},
+	} {
+		if err := l.sim.Config().Edit(ourAdmin, c.action, c.path, c.element); err != nil {
+			t.Fatalf("%s: %v", c.path, err)
+		}
+		l.mayTakeAlong(c.path, c.named, c.removal)
+		if err := l.device.Revert(t.Context(), ourAdmin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.mayTakeAlong("taken back", "", "")
+}
+
+// Without --apply a commit takes what stands there: an edit by hand that the plan would mend is none with it. What an earlier run adopted is no
+// edit by hand for one that does not.
+func TestACommitAloneTakesWhatStandsThere(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), true)
+	for _, l.want.CommitAlone = range []bool{false, true} {
+		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.TakesAlong() != "" || !plan.Uncommitted {
+			t.Errorf("what was adopted, commit alone %v: %q, uncommitted %v, %v", l.want.CommitAlone, plan.TakesAlong(), plan.Uncommitted, err)
+		}
+	}
+	l.commit()
+	if err := l.sim.Config().Edit(ourAdmin, "delete", vsys1+rulesPath+"/entry[@name='active-defense-block']/log-setting", ""); err != nil {
+		t.Fatal(err)
+	}
+	for alone, want := range map[bool]string{false: "", true: `security rule "active-defense-block" (vsys1)`} {
+		l.want.CommitAlone = alone
+		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || len(plan.Steps) != 1 || plan.TakesAlong() != want {
+			t.Errorf("commit alone %v: %q, %v, %v", alone, plan.TakesAlong(), plan.Steps, err)
+		}
+	}
+}
+
+// A configuration that cannot be read whole refuses the commit of what may be by hand, and says so.
+func TestWhatCannotBeReadIsNotCommitted(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	refused := 0
+	for skip := range 20 {
+		l.sim.SetFault(panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindConfigRead, Skip: skip, Calls: 1, Text: "it is too long"})
+		plan, err := Provision(t.Context(), l.device, l.want)
+		l.sim.ClearFaults()
+		if err == nil && plan.TakesAlong() != "" {
+			if err := plan.MayTakeAlong(l.device); err == nil || !strings.Contains(err.Error(), "what cannot be told, for the whole configuration was not read: read what a commit takes along: it is too long") {
+				t.Errorf("with call %d refused: %v", skip+1, err)
+			}
+			refused++
+		}
+	}
+	if refused != 2 {
+		t.Errorf("%d of the two calls that read it refuse the commit", refused)
+	}
+}
+
+// Nothing is said to wait for our commit where it is an edit of somebody else's that a step is not needed for.
+func TestOthersEditsAreNotOursToCommit(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	l.commit()
+	if err := l.sim.Config().Edit("boss", "delete", vsys1+rulesPath+"/entry[@name='web']", ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, ours := range []bool{false, true} {
+		if ours {
+			if err := l.sim.Config().Edit(ourAdmin, "set", vsys1+"/tag", `<entry name="x"/>`); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || !plan.Pending || plan.Uncommitted {
+			t.Errorf("beside an edit of ours %v: uncommitted %v, %v", ours, plan.Uncommitted, err)
+		}
+	}
+}
+
+// What the daemon writes into its group in ModeGroup is not by hand; what somebody else's object has to do there is.
+func TestTheDaemonsGroupIsNotEditedByHand(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeGroup, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	l.mayTakeAlong("an interrupted run", "", "")
+	l.commit()
+	for name, named := range map[string]string{"active-defense-203.0.113.5": "", "partner": `address "partner" (vsys1), address group "active-defense" (vsys1)`} {
+		if err := errors.Join(l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address", `<entry name="`+name+`"><ip-netmask>203.0.113.5</ip-netmask><tag><member>active-defense</member></tag></entry>`),
+			l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address-group/entry[@name='active-defense']", "<static><member>"+name+"</member></static>")); err != nil {
+			t.Fatal(err)
+		}
+		l.mayTakeAlong(name, named, named)
+		if err := l.device.Revert(t.Context(), ourAdmin); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What an interrupted run made, and stays for a rule of somebody else's refers to it, is no edit by hand for one that takes all away.
+func TestWhatStaysOfAnInterruptedRunIsNotByHand(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = strings.Replace(rulesOfOthers, "<action>allow", "<tag><member>active-defense</member></tag><action>allow", 1)
+	})
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil || plan.TakesAlong() != "" || stepFor(t, plan.Steps, `tag "active-defense"`).Action != ActionPerson {
+		t.Errorf("it names %q, of %v, %v", plan.TakesAlong(), plan.Steps, err)
+	}
+}
+
+// On Panorama, too: in other device groups, of whom a group is made, in Panorama itself, and of our own rule and group there, for a plan to take
+// all away as well.
+func TestEditsByHandAreNamedAnywhereOnPanorama(t *testing.T) {
+	const (
+		branches = groupsOfPanorama + "/entry[@name='branches']"
+		block    = branches + "/pre-rulebase/security/rules/entry[@name='active-defense-block-" + serial + "']"
+		rule     = `on Panorama security rule "active-defense-block-` + serial + `" (device group branches)`
+	)
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	l.want.Admin = ourAdmin
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ action, path, element, named string }{
+		{"edit", block + "/source", "<source><member>any</member></source>", rule},
+		{"edit", block + "/target", "<target><devices><entry name='" + sister + "'/></devices></target>", rule},
+		{"edit", branches + "/address-group/entry[@name='active-defense-panorama']/dynamic/filter", "<filter>'active-defense' or 'partner'</filter>", `on Panorama address group "active-defense-panorama" (device group branches)`},
+		{"set", groupsOfPanorama, `<entry name="dc">` + preRules(letIn("cut", "any")) + `</entry>`, `on Panorama security rule "cut" (device group dc)`},
+		{"delete", branches + "/devices/entry[@name='" + sister + "']", "", `on Panorama firewall "` + sister + `" (device group branches)`},
+		{"set", "/config/devices/entry[@name='localhost.localdomain']/deviceconfig/system", "<hostname>another</hostname>", "on Panorama deviceconfig system hostname"},
+		{"set", "/config/readonly/devices/entry[@name='localhost.localdomain']/device-group/entry[@name='branches']", "<parent-dg>other</parent-dg>", "on Panorama parent-dg (device group branches)"},
+	} {
+		if err := l.panorama.Config().Edit(ourAdmin, c.action, c.path, c.element); err != nil {
+			t.Fatalf("%s: %v", c.path, err)
+		}
+		want := c.named
+		if strings.Contains(c.path, "/filter") { // it is ours still, and goes
+			want = ""
+		}
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if refused := plan.MayTakeAlong(l.device); err != nil || plan.TakesAlong() != want || (refused == nil) != (want == "") {
+			t.Errorf("%s: it names %q, want %q; %v, %v", c.path, plan.TakesAlong(), want, refused, err)
+		}
+		before := l.panorama.Config().Running()
+		if plan := l.whole(); plan.Panorama != nil && plan.TakesAlong() != c.named {
+			t.Errorf("%s: provision names %q, want %q", c.path, plan.TakesAlong(), c.named)
+		}
+		if _, err := l.carryOut(false); err == nil && l.panorama.Config().Running() != before {
+			t.Errorf("%s: it is committed", c.path)
+		}
+		if err := l.itself().Revert(t.Context(), ourAdmin); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A group that Panorama does not delete, for a rule of another firewall names it, is committed as it stands there: where it was edited by hand, it is
+// not.
+func TestAGroupThatStaysIsNotCommittedAsEditedByHand(t *testing.T) {
+	const branches = groupsOfPanorama + "/entry[@name='branches']"
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	l.want.Admin = ourAdmin
+	if _, err := l.carryOut(false); err != nil {
+		t.Fatal(err)
+	}
+	l.edited(branches+"/pre-rulebase/security/rules", strings.ReplaceAll(namedAsOurs("drop", "active-defense-panorama", sister), "active-defense-block-"+serial, "another"), true)
+	if err := l.panorama.Push("branches"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.panorama.Config().Edit(ourAdmin, "edit", branches+"/address-group/entry[@name='active-defense-panorama']/dynamic/filter", "<filter>'partner' or 'active-defense'</filter>"); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err == nil {
+		_, err = TakeOnPanorama(t.Context(), l.itself(), plan.Steps, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := l.panorama.Config().Running()
+	if _, err := CommitOnPanorama(t.Context(), l.itself(), plan.Panorama, l.want, ourAdmin); err == nil || !strings.Contains(err.Error(), `address group "active-defense-panorama" (device group branches)`) || l.panorama.Config().Running() != before {
+		t.Errorf("it is not refused: %v", err)
+	}
+}
