@@ -21,7 +21,7 @@ func (st *Stream) succeed(e entry) {
 		return
 	}
 	// The handle of the new file is held: whatever happens to the names from here on, it will be read.
-	st.renew()
+	renew(st)
 	st.files.gone(s.now())
 	known := st.horizon.until()
 	if known.IsZero() && !st.fromEnd {
@@ -51,7 +51,7 @@ func (st *Stream) succeed(e entry) {
 }
 
 // renew gives what the present file holds now an identity, if that was replaced, before positions name what came after it.
-func (st *Stream) renew() {
+func renew(st *Stream) {
 	if c := st.files.cur; c != nil && c.h != nil && errors.Is(st.set.intact(c), errReplaced) {
 		st.truncated(c)
 	}

@@ -199,7 +199,7 @@ func (s *Set) wanted(name string, e entry) bool {
 // discover makes a stream of a path that was not known, if what lies there is to be read.
 func (s *Set) discover(c found, before map[string]*folder) {
 	e := c.entry
-	if s.precedes(e) {
+	if precedes(s, e) {
 		return
 	}
 	st := newStream(s, e.path, c.in)
@@ -217,7 +217,7 @@ func (s *Set) discover(c found, before map[string]*folder) {
 
 // precedes tells whether what lies at a new path is a generation of a known one at which nothing lies, and takes it up there: what its
 // writer makes next comes after it.
-func (s *Set) precedes(e entry) bool {
+func precedes(s *Set, e entry) bool {
 	for _, path := range basePaths(e.path) {
 		in, seen := s.inputs.of(path), s.known.lastSeen(path)
 		if _, there := s.folders.entry(path); there || in == nil || seen.IsZero() || s.streams[path] != nil {

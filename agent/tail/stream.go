@@ -207,7 +207,7 @@ func (st *Stream) confirm(e entry) {
 // vanished takes note that nothing to read lies at the path.
 func (st *Stream) vanished() {
 	st.files.gone(st.set.now())
-	st.renew()
+	renew(st)
 	if !st.held {
 		st.findRests()
 		st.findBetween()
