@@ -181,7 +181,7 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 			m.Lost = func() error { return store.ErrReplaced }
 			m.store.Close()
 			m.lookOnce(t.Context())
-			m.Refuse(nil) // no matter of it: the next start has to tell
+			m.store.Refuse(nil) // no matter of it: the next start has to tell
 		},
 		"it is killed": nil,
 	} {
@@ -197,11 +197,12 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 			blockAs(t, used, "203.0.113.3/32") // is not seen before it is lost
 			if notice != nil {
 				m.store = copyOfStore(t, older)
-				told := 0
-				m.Refuse = func(error) { told++ }
 				notice(m)
-				if err := m.Close(); err != nil || told != 1 {
-					t.Fatalf("told %d times: %v", told, err)
+				if err := m.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := m.store.Version(t.Context()); !errors.Is(err, store.ErrRefused) {
+					t.Fatalf("it is used all the same: %v", err)
 				}
 			}
 			for n := range 4 {
@@ -267,7 +268,12 @@ func TestWhatIsBackIsTaken(t *testing.T) {
 	older := copyOfStore(t, used)
 	blockAs(t, used, "203.0.113.2/32")
 	m := start(t, dir, used)
-	m.store = older
+	here, err := store.Open(t.Context(), store.Options{Path: older.Place().Database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	m.store = here
 	for n := range 3 {
 		if m.lookOnce(t.Context()) || !m.refused {
 			t.Fatalf("%d blocks later it is taken", n)
@@ -275,9 +281,17 @@ func TestWhatIsBackIsTaken(t *testing.T) {
 		blockAs(t, older, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32).String())
 	}
 	m.store = used
+	m.Lost = func() error { return fmt.Errorf("follow: %w", ErrBehind) } // as those say who still use the other one
 	if !m.lookOnce(t.Context()) {
 		t.Error("it is back, and not taken")
 	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if used, err = store.Open(t.Context(), store.Options{Path: used.Place().Database}); err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
 	start(t, dir, used)
 }
 
@@ -411,5 +425,23 @@ func TestAcceptingAdoptsStrays(t *testing.T) {
 	next := NewMarker(dir, "me", m.store, newTestClock().believed(), zerolog.Nop())
 	if err := next.Check(t.Context()); err != nil || !next.Accepted {
 		t.Errorf("a start does not know that it was accepted: %v", err)
+	}
+}
+
+// Another database that was there between two looks was found by whoever used it, and is gone: all is as it was.
+func TestAnotherDatabaseForAMomentIsNoReasonToRefuseTheRightOne(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	blockAs(t, used, "203.0.113.1/32")
+	m := start(t, dir, used)
+	m.store.Refuse(errors.New("it is another one"))
+	m.Lost = func() error { _, err := m.store.Version(t.Context()); return err }
+	if !m.lookOnce(t.Context()) || m.refused {
+		t.Error("it is not opened anew")
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if known, err := readMark(m.path); err != nil || known.Refused {
+		t.Errorf("what is known: %+v, %v", known, err)
 	}
 }
