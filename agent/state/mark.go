@@ -118,9 +118,10 @@ type mark struct {
 	// Identity is that of the database. Of one that is not accepted it counts only where another one is Refused.
 	Identity string `json:"identity,omitempty"`
 	// Boot, of LatestFile, is the run of the host in which it was so, and Of the Seen of the mark beside it: with another, from a backup,
-	// it does not count.
+	// it does not count. Was is the Seen of the mark before, while that beside it is being written.
 	Boot string    `json:"boot,omitempty"`
 	Of   time.Time `json:"of,omitzero"`
+	Was  time.Time `json:"was,omitzero"`
 }
 
 // beyondProof is an entry of the audit trail that no database holds.
@@ -172,7 +173,7 @@ func (m *Marker) Check(ctx context.Context) error {
 	}
 	least := known
 	latest, _ := readMark(m.latestPath()) // a power cut may have left it damaged
-	if latest.Boot == "" || !latest.Of.Equal(known.Seen) {
+	if latest.Boot == "" || !latest.Of.Equal(known.Seen) && (latest.Was.IsZero() || !latest.Was.Equal(known.Seen)) {
 		latest = mark{}
 	}
 	again := latest.Boot == bootID()
@@ -190,7 +191,7 @@ func (m *Marker) Check(ctx context.Context) error {
 		return fmt.Errorf("%w: it is not the one that was accepted (%s); the list stays as last saved, and the firewalls are not changed", ErrBehind, m.path)
 	case now.behind(least) || !holds:
 		if least.Refused = !known.Accepted; least.Refused {
-			least.Boot, least.Of = "", time.Time{}
+			least.Boot, least.Of, least.Was = "", time.Time{}, time.Time{}
 			m.kept = known
 			m.keep(least)
 		}
@@ -229,7 +230,7 @@ func (m *Marker) tooOld(now, known mark) error {
 
 // readMark gives the mark of an earlier run; the zero mark, behind which nothing can be, if there is none.
 func readMark(path string) (known mark, err error) {
-	data, err := os.ReadFile(path)
+	data, err := durable.Read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return mark{}, nil
@@ -238,6 +239,9 @@ func readMark(path string) (known mark, err error) {
 	}
 	if err := json.Unmarshal(data, &known); err != nil {
 		return mark{}, fmt.Errorf("%w: %s is damaged: %w", ErrUnknown, path, err)
+	}
+	if known.Agent == "" && !known.Accepted { // whoever writes it says one of them
+		return mark{}, fmt.Errorf("%w: %s is damaged: it names no agent", ErrUnknown, path)
 	}
 	return known, nil
 }
@@ -386,8 +390,13 @@ func (m *Marker) latestPath() string { return filepath.Join(filepath.Dir(m.path)
 
 // keepLatest writes how far the database is now, if that has changed. It need not outlive a power cut, after which it does not count.
 func (m *Marker) keepLatest(now mark) {
-	now.Boot, now.Of = bootID(), m.kept.Seen
-	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail && same.Of.Equal(now.Of) {
+	now.Of, now.Was = m.kept.Seen, time.Time{}
+	m.writeLatest(now)
+}
+
+func (m *Marker) writeLatest(now mark) {
+	now.Boot = bootID()
+	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail && same.Of.Equal(now.Of) && same.Was.Equal(now.Was) {
 		return
 	}
 	data, err := json.Marshal(now)
@@ -404,6 +413,11 @@ func (m *Marker) keepLatest(now mark) {
 func (m *Marker) keep(now mark) {
 	if now == m.kept {
 		return
+	}
+	if m.latest.Boot != "" { // first, so that it counts beside either
+		both := m.latest
+		both.Of, both.Was = now.Seen, m.kept.Seen
+		m.writeLatest(both)
 	}
 	data, err := json.Marshal(now)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -443,5 +444,49 @@ func TestAnotherDatabaseForAMomentIsNoReasonToRefuseTheRightOne(t *testing.T) {
 	}
 	if known, err := readMark(m.path); err != nil || known.Refused {
 		t.Errorf("what is known: %+v, %v", known, err)
+	}
+}
+
+// A kill between the writes of the two files leaves what was known last: an older copy is refused at whatever write it came.
+func TestAKillBetweenTheTwoFilesForgetsNothing(t *testing.T) {
+	dir, used, c := t.TempDir(), newTestStore(t), newTestClock()
+	blockAs(t, used, "203.0.113.1/32")
+	m := NewMarker(dir, "me", used, c.believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	older := copyOfStore(t, used)
+	blockAs(t, used, "203.0.113.2/32")
+	c.at = c.at.Add(time.Minute)
+	m.lookOnce(t.Context())
+	var killed []string
+	m.sync = func(*os.File) error { killed = append(killed, copyOf(t, dir)); return nil } // before the mark is in place, and after
+	c.at = c.at.Add(time.Second)
+	m.keep(mark{Agent: "me", Version: 1, Batch: 1, Seen: c.at}) // what was so a minute ago
+	if len(killed) != 2 {
+		t.Fatalf("killed %d times", len(killed))
+	}
+	for n, dir := range append(killed, dir) {
+		if err := NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+			t.Errorf("kill %d: %v", n, err)
+		}
+	}
+}
+
+// What stands in place of the mark and is none is said, at once, and no other database is taken for it.
+func TestWhatIsNoMarkIsSaid(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"null":   func(path string) error { return os.WriteFile(path, []byte("null\n"), 0o600) },
+		"{}":     func(path string) error { return os.WriteFile(path, []byte("{}"), 0o600) },
+		"a pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		dir := t.TempDir()
+		m := NewMarker(dir, "me", newTestStore(t), newTestClock().believed(), zerolog.Nop())
+		if err := put(m.path); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Check(t.Context()); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), m.path) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
