@@ -299,6 +299,8 @@ func rowsOf(b *testing.B, path string, native bool) [][]any {
 //
 //	REPLAY_PROFILE=DIR go test -run '^$' -bench Replay -benchtime 5x -trimpath ./cmd/activedefense
 //	go tool pprof -proto DIR/*.cpu >cmd/activedefense/default.pgo
+//
+// What is inlined by one profile and not by another makes a tenth of the time: measure the program of either before the new one is kept.
 func BenchmarkReplay(b *testing.B) {
 	sizes := []int{1_000_000}
 	if os.Getenv("REPLAY_MORE") != "" {
