@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"activedefense/agent/display"
 )
 
 // admin is the HTTP interface for the people who run the agent: /healthz, /readyz, /metrics, /status.
@@ -38,7 +40,7 @@ func newAdmin(a *Agent, listen string) (*admin, error) {
 		newMetrics(a.Status, append(a.stats.Collectors(), a.calls.Collectors()...)...), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		encoder := json.NewEncoder(w)
+		encoder := json.NewEncoder(display.NewGuard(w)) // texts of strangers stand in it, and somebody looks at it with curl
 		encoder.SetIndent("", "  ")
 		// An error here means that the client has gone.
 		_ = encoder.Encode(a.Status())

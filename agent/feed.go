@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -69,7 +68,6 @@ type feed struct {
 
 	loaded     bool          // everything was read once: what comes now is news
 	untold     []line.Change // came or went; kept until a reading is complete, for it may fail half-way
-	refused    error         // why the store is followed no more, whatever comes: it has fallen behind; under mu
 	decided    bool          // a person may have accepted, or taken that back, since accepted was read
 	unshown    bool          // blocked addresses came or went since the snapshot was made
 	membership bool          // the same since the list was published
@@ -132,10 +130,9 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	}
 	if version < f.version {
 		// An emptied or restored database must not shrink the list by itself, nor when it has come as far again.
-		f.refuse(fmt.Errorf("%w: the blacklist in it was at version %d, but before at %d", state.ErrBehind, version, f.version))
-	}
-	if err := f.refusal(); err != nil {
-		return fmt.Errorf("%w; the blacklist already loaded stays in effect", err)
+		err := fmt.Errorf("%w: the blacklist in it was at version %d, but before at %d; the blacklist already loaded stays in effect", state.ErrBehind, version, f.version)
+		f.store.Refuse(err)
+		return err
 	}
 	if guards != f.heard { // first, so that no block of theirs is taken that this forbids
 		if err := f.hear(ctx); err != nil {
@@ -177,20 +174,6 @@ func (f *feed) syncOnce(ctx context.Context) error {
 	}
 	f.lift(ctx)
 	return nil
-}
-
-// refuse has the store followed no more: it has fallen behind. What was known of it before stays in effect until another feed begins.
-func (f *feed) refuse(why error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.refused = cmp.Or(f.refused, why)
-}
-
-// refusal is why the store is followed no more; nil: it is.
-func (f *feed) refusal() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.refused
 }
 
 // showLifted has what the guard does not allow leave the list and the firewalls now: the store, which may be away, notes it

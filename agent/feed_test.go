@@ -331,11 +331,16 @@ func TestADatabaseThatFellBehindIsNotFollowedWhenItHasComeAsFar(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.store = newTestStore(t)
+	others, err := store.Open(t.Context(), store.Options{Path: f.store.Place().Database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer others.Close()
 	for n := range 6 {
 		if err := f.syncOnce(t.Context()); !errors.Is(err, state.ErrBehind) {
 			t.Errorf("at version %d: %v", n, err)
 		}
-		if _, _, err := f.store.Block(t.Context(), store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32), Reason: "x", By: store.ByOperator}); err != nil {
+		if _, _, err := others.Block(t.Context(), store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32), Reason: "x", By: store.ByOperator}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -156,11 +156,8 @@ func (f *feed) wait(e *store.Entry) {
 const liftMost = 250
 
 // lift releases the entries that the guard does not allow: never_block wins over what stands. They are not served or enforced
-// any more, also while the store cannot note it. One that is refused, for it has fallen behind, is not written to.
+// any more, also while the store cannot note it.
 func (f *feed) lift(ctx context.Context) {
-	if f.refusal() != nil {
-		return
-	}
 	for part := range slices.Chunk(slices.SortedFunc(maps.Keys(f.lifts), netip.Prefix.Compare), liftMost) {
 		reasons := make(map[netip.Prefix]string, len(part))
 		for _, prefix := range part {

@@ -35,7 +35,7 @@ const (
 )
 
 // waits says what each of those waits for whose calls are watched. Others may rightly take long: migrations, searches, pruning.
-var waits = map[string]string{userWriter: "the commit of what was read", userFeed: "the question what is blocked"}
+var waits = map[string]string{userWriter: "the commit of what was read", userFeed: "the question what is blocked", userStart: "the question how far the database is"}
 
 // began notes that a call begins that is to be short; failed and recovered end it.
 func (h *health) began(user string, now time.Time) {
@@ -47,9 +47,16 @@ func (h *health) began(user string, now time.Time) {
 	h.calls[user] = now
 }
 
+// ended notes that a call has ended, whatever came of it.
+func (h *health) ended(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.calls, user)
+}
+
 // unanswered is the call that has waited for an answer for longest, if that is long.
 func (h *health) unanswered(now time.Time) (user string, since time.Time, is bool) {
-	for _, who := range []string{userFeed, userWriter} {
+	for _, who := range []string{userFeed, userWriter, userStart} {
 		if at, waiting := h.calls[who]; waiting && now.Sub(at) >= slow && (!is || at.Before(since)) {
 			user, since, is = who, at, true
 		}
@@ -71,7 +78,7 @@ const lostRemedy = "put the database back as it was, or go on with the one that 
 
 // isLost tells whether an error says that the database is not what it was, which a person has to decide about.
 func isLost(err error) bool {
-	for _, known := range []error{store.ErrLost, store.ErrReplaced, state.ErrBehind, state.ErrUnknown} {
+	for _, known := range []error{store.ErrLost, store.ErrRefused, store.ErrReplaced, state.ErrBehind, state.ErrUnknown} {
 		if errors.Is(err, known) {
 			return true
 		}

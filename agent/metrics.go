@@ -99,9 +99,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descReady, oneIf(s.Ready))
 	gauge(descStoreUp, oneIf(s.Store.OK))
 	gauge(descNoAnswer, s.Store.NoAnswer)
-	gauge(descBlacklist, float64(s.Blacklist))
-	gauge(descHeld, float64(s.Held))
-	gauge(descObserved, float64(s.Observed))
+	for desc, n := range map[*prometheus.Desc]*int{descBlacklist: s.Blacklist, descHeld: s.Held, descObserved: s.Observed} {
+		if n != nil { // else it is not known
+			gauge(desc, float64(*n))
+		}
+	}
 	gauge(descKept, float64(s.Braked))
 	gauge(descSources, float64(s.Detect.Sources))
 	gauge(descSightings, float64(s.Detect.Sightings))

@@ -64,6 +64,8 @@ func newMembers(a *Agent, st *store.Store) *members.Members {
 	}
 	behind := func() string {
 		switch {
+		case a.health.lostError() != nil:
+			return "it refuses the database, which is not what it was"
 		case !a.reading.Load():
 			return "its inputs are not open yet"
 		case a.lookout.CaughtUp(a.now()):

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"activedefense/agent/enforce"
@@ -55,18 +56,11 @@ func (a *Agent) start(ctx context.Context) error {
 		a.begin("serving the list", a.runList)
 	}
 	a.begin("telling troubles", (&teller{status: a.Status, log: a.log}).run)
-	st, err := a.openStore(ctx)
-	if err != nil || st == nil {
-		return err
-	}
-	m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
-	m.Lost = a.health.lostError
-	m.Strays, m.Adopt = a.fleet.Strays, a.fleet.Adopt
-	a.teardown.Push("using the store", func(ctx context.Context) error { return a.closeStore(ctx, m) })
-	f, err := a.loadBlacklist(ctx, st, m)
+	m, f, err := a.takeStore(ctx)
 	if err != nil || f == nil {
 		return err
 	}
+	st := f.store
 	a.forgetLabels() // here, for a configuration that New refuses does not count
 	if a.lookAtLabels() {
 		f.recheck()
@@ -97,6 +91,34 @@ func (a *Agent) start(ctx context.Context) error {
 	return a.read(ctx, st, f)
 }
 
+// takeStore opens the database and loads the blacklist, trying for ever. A database that is refused is opened anew each time: what is put
+// in its place, or accepted, is to be found there. No feed and no error mean that ctx ended first.
+func (a *Agent) takeStore(ctx context.Context) (*state.Marker, *feed, error) {
+	for try := 0; ; try++ {
+		st, err := a.openStore(ctx)
+		if err != nil || st == nil {
+			return nil, nil, err
+		}
+		m := state.NewMarker(a.cfg.StateDir, a.instance, st, a.clock, a.log)
+		m.Lost = a.health.lostError
+		m.Strays, m.Adopt = a.fleet.Strays, a.fleet.Adopt
+		f, err := a.loadBlacklist(ctx, st, m)
+		if !isLost(err) {
+			a.teardown.Push("using the store", func(ctx context.Context) error { return closeStore(ctx, m, a.log) })
+			return m, f, err
+		}
+		if err := closeStore(context.Background(), m, a.log); err != nil {
+			a.log.Debug().Err(err).Msg("cannot close the refused database")
+		}
+		if !loop.Pause(ctx, min(line.Backoff(try), refusedEvery)) {
+			return nil, nil, nil
+		}
+	}
+}
+
+// refusedEvery is how soon it is noticed at a start that a database that was refused is the right one again, or was accepted.
+const refusedEvery = 5 * time.Second
+
 // openStore opens the database, trying for ever. If it does not open at once, the list is served as it
 // was last saved. No store and no error mean that ctx ended first.
 func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
@@ -106,7 +128,6 @@ func (a *Agent) openStore(ctx context.Context) (*store.Store, error) {
 		var st *store.Store
 		err := a.patiently(func() (err error) { st, err = store.Open(ctx, opts); return err })
 		if err == nil {
-			a.health.recovered(a.log, userStart, a.now())
 			a.store.Store(st)
 			return st, nil
 		}
@@ -133,10 +154,10 @@ func looksBack(cfg *config.Config) time.Duration {
 
 // closeStore closes the database. One that does not answer is left behind, which costs nothing: what it has not
 // acknowledged is read again.
-func (a *Agent) closeStore(ctx context.Context, m *state.Marker) error {
+func closeStore(ctx context.Context, m *state.Marker, log zerolog.Logger) error {
 	err := teardown.Within(storeWithin, m.Close)(ctx)
 	if errors.Is(err, teardown.ErrAbandoned) {
-		a.log.Warn().Msg("the database does not respond; stopping without it")
+		log.Warn().Msg("the database does not respond; going on without closing it")
 		return nil
 	}
 	return err
@@ -215,30 +236,45 @@ func (a *Agent) runList(ctx context.Context) error {
 
 // loadBlacklist reads the blacklist for the first time, trying for ever, publishes it, and opens the
 // list's listener if it is not open yet. Until it can be read, and while the database is not the one that it was, the
-// list is served as it was last saved. No feed and no error mean that ctx ended first.
+// list is served as it was last saved. A database that is not what it was ends it with an error for which isLost is true. No feed and no
+// error mean that ctx ended first.
 func (a *Agent) loadBlacklist(ctx context.Context, st *store.Store, m *state.Marker) (*feed, error) {
 	f := newFeed(st)
 	f.guard, f.releaseAfter, f.list, f.wakeFirewalls = a.guard.Load, a.cfg.Blacklist.ReleaseAfter, a.list, a.fleet.Wake
 	f.health, f.log, f.ahead = &a.health, a.log, a.ahead
-	f.hear, m.Refuse, m.Served = a.takeProtected, f.refuse, func() int64 { return f.current.Load().Version }
+	f.hear, m.Served = a.takeProtected, func() int64 { return f.current.Load().Version }
 	if a.cfg.Blacklist.Neighbourhood.Sources > 0 {
 		f.proven = make(map[netip.Prefix]time.Time)
 	}
 	load := func() error {
-		if err := m.Check(ctx); err != nil {
+		a.health.began(userStart, a.now())
+		err := m.Check(ctx)
+		a.health.ended(userStart)
+		if err != nil {
 			return err
 		}
 		return f.syncOnce(ctx)
 	}
-	if err := a.patiently(load); err != nil && ctx.Err() == nil {
+	for try, do := 0, a.patiently; ; try, do = try+1, func(load func() error) error { return load() } {
+		err := do(load)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil, nil
+		}
 		a.health.failed(a.log, userStart, err, a.now())
 		if err := a.serveLastGood(); err != nil {
 			return nil, err
 		}
+		if isLost(err) {
+			return nil, err
+		}
+		if !loop.Pause(ctx, line.Backoff(try)) {
+			return nil, nil
+		}
 	}
-	if !a.insist(ctx, userStart, load) {
-		return nil, nil
-	}
+	a.health.recovered(a.log, userStart, a.now())
 	a.log.Info().Int("addresses", len(f.entries)).Str("store", st.Kind()).Msg("blacklist loaded")
 	if a.list != nil {
 		f.publish()

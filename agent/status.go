@@ -35,9 +35,9 @@ type Status struct {
 	Stored        uint64                 `json:"stored"`              // records committed since the start
 	Rate          float64                `json:"lines_per_second"`
 	Detect        line.DetectStatus      `json:"detect"`
-	Blacklist     int                    `json:"blacklist"`               // addresses and networks blocked now
-	Held          int                    `json:"held"`                    // that wait for a person: blacklist accept, or remove
-	Observed      int                    `json:"observed"`                // that a rule in mode observe found
+	Blacklist     *int                   `json:"blacklist"`               // addresses and networks blocked now; as the next two nil: it is not known, for the blacklist was not loaded yet
+	Held          *int                   `json:"held"`                    // that wait for a person: blacklist accept, or remove
+	Observed      *int                   `json:"observed"`                // that a rule in mode observe found
 	Braked        int                    `json:"releases_braked"`         // quiet sources that the list's brake does not release
 	Waiting       string                 `json:"releases_wait,omitempty"` // why quiet sources are not released: what cannot be read, or another agent has not read
 	List          *edl.Status            `json:"list,omitempty"`
@@ -102,8 +102,8 @@ func (a *Agent) Status() Status {
 	s.Inputs, s.NotShown, s.BadLines, s.Heard = append(s.Inputs, read.Inputs...), read.NotShown, read.BadLines, append([]silence.Status{}, read.Heard...)
 	s.Stored, s.Rate, s.Detect, s.Store.LastCommit = read.Stored, read.Rate, read.Detect, read.LastCommit
 	if f := a.feed.Load(); f != nil {
-		s.Blacklist = len(f.current.Load().Entries)
-		s.Held, s.Observed = f.undecided()
+		held, observed := f.undecided()
+		s.Blacklist, s.Held, s.Observed = new(f.standing()), &held, &observed
 	}
 	s.Braked = a.brake.held()
 	s.Members = a.members.Load().Status()

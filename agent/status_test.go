@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,23 @@ func TestWhatThereIsNoneOfIsAnEmptyList(t *testing.T) {
 		if !strings.Contains(string(s), `"`+name+`":[]`) {
 			t.Errorf("%s is no empty list: %s", name, s)
 		}
+	}
+}
+
+// Somebody looks at it with curl: what drives a terminal is written out.
+func TestTheStatusOverHTTPDrivesNoTerminal(t *testing.T) {
+	strange := "x\u202e\u200b\u009b\ufeff\U000e0041y"
+	a, err := New(t.Context(), &config.Config{StateDir: t.TempDir(), Admin: config.Admin{Listen: "127.0.0.1:0"}}, Options{Logger: zerolog.Nop(), Config: strange})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	w := httptest.NewRecorder()
+	a.admin.server.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/status", nil))
+	text := w.Body.String()
+	var s Status
+	if err := json.Unmarshal([]byte(text), &s); err != nil || s.Configuration.Path != strange || !strings.Contains(text, `\u202e\u200b\u009b\ufeff\udb40\udc41`) {
+		t.Errorf("%v: %s", err, text)
 	}
 }
 

@@ -60,6 +60,9 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (CommitResult, error) {
 	if err != nil {
 		return CommitResult{}, s.failed("commit a batch", err)
 	}
+	if err := s.gate.closed(); err != nil {
+		return CommitResult{}, s.failed("commit a batch", err)
+	}
 	if len(b.Records) > 0 {
 		err := s.bound(ctx, func(ctx context.Context) error { return s.records.ready(ctx, b.Records) })
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,69 @@ type database struct {
 	now     func() time.Time
 	slowest time.Duration // see the constant
 	place   Place
+	gate    *gate
+}
+
+// A gate keeps everyone from a database that is not the one that is expected (Store.Expect). Each transaction asks it of the very
+// database that it is in, for the connections of a pool may lead to another from one moment to the next.
+type gate struct {
+	mu     sync.Mutex
+	agent  int64     // whose batches are meant
+	id     string    // of the database that was opened
+	known  *Progress // nil: any database will do
+	failed error     // why it is refused, for as long as it is open
+}
+
+// closed is why the database is refused; nil: as far as is known it is not.
+func (g *gate) closed() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failed
+}
+
+// expect has any other database refused than one that has come so far.
+func (g *gate) expect(agent int64, id string, known Progress) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.agent, g.id, g.known = agent, id, &known
+}
+
+// refuse closes the gate; the first reason stays.
+func (g *gate) refuse(why error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failed == nil {
+		g.failed = fmt.Errorf("%w: %w", ErrRefused, why)
+	}
+	return g.failed
+}
+
+// check tells whether the database of a transaction is the one that is expected, and refuses every other from then on.
+func (g *gate) check(ctx context.Context, tx *sql.Tx) error {
+	g.mu.Lock()
+	agent, id, known, failed := g.agent, g.id, g.known, g.failed
+	g.mu.Unlock()
+	if failed != nil || known == nil {
+		return failed
+	}
+	var now Progress
+	var at time.Time
+	var action, address string
+	if err := tx.QueryRowContext(ctx, `SELECT c.value, coalesce((SELECT seq FROM agents WHERE id = $1), 0), a.time, coalesce(a.action, ''), coalesce(CAST(a.address AS text), '')
+		FROM counters AS c LEFT JOIN audit AS a ON a.id = $2 WHERE c.name = 'blacklist'`, agent, known.Trail.ID).Scan(&now.Version, &now.Batch, intoTime{&at}, &action, &address); err != nil {
+		return err
+	}
+	switch is, err := identity(ctx, tx, id); {
+	case err != nil:
+		return err
+	case is != id:
+		return g.refuse(fmt.Errorf("it is the database %s, and was %s", is, id))
+	case now.Version < known.Version || now.Batch < known.Batch:
+		return g.refuse(fmt.Errorf("it is at blacklist version %d and batch %d of this agent, but was at version %d and batch %d", now.Version, now.Batch, known.Version, known.Batch))
+	case known.Trail != Trail{} && known.Trail != newTrail(known.Trail.ID, at, action, address):
+		return g.refuse(fmt.Errorf("it is at blacklist version %d, but is not the one that was at version %d", now.Version, known.Version))
+	}
+	return nil
 }
 
 // A Place is which database a store is kept in.
@@ -36,12 +100,39 @@ func (d *database) identify(ctx context.Context) {
 	})
 }
 
+// identity gives the identity of the database of a transaction; what it was, if that cannot be told.
+func identity(ctx context.Context, tx *sql.Tx, was string) (id string, err error) {
+	if was == "" {
+		return "", nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT id FROM identity), $1)`, was).Scan(&id)
+	return id, err
+}
+
+// expected tells, in a transaction of its own, whether the database is the one that is expected: for what takes no transaction of ours.
+func (d *database) expected(ctx context.Context, doing string) error {
+	return d.view(ctx, doing, func(context.Context, *sql.Tx) error { return nil })
+}
+
 // slowest is how long a transaction of ours may take on PostgreSQL before it is given up as lost: a
 // server that vanished from the network gives no answer at all. Searches have no limit.
 const slowest = time.Minute
 
 // view runs fn in a transaction that sees one state of the database, however many statements it uses.
 func (d *database) view(ctx context.Context, doing string, fn func(ctx context.Context, tx *sql.Tx) error) error {
+	if err := d.gate.closed(); err != nil {
+		return d.failed(doing, err)
+	}
+	return d.look(ctx, doing, func(ctx context.Context, tx *sql.Tx) error {
+		if err := d.gate.check(ctx, tx); err != nil {
+			return err
+		}
+		return fn(ctx, tx)
+	})
+}
+
+// look is view of any database, whether it is the one that is expected or not.
+func (d *database) look(ctx context.Context, doing string, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	return d.failed(doing, d.bound(ctx, func(ctx context.Context) error {
 		tx, err := d.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.snapshot})
 		if err != nil {
@@ -55,6 +146,9 @@ func (d *database) view(ctx context.Context, doing string, fn func(ctx context.C
 // update runs fn in a writing transaction and commits it if fn returns nil. fn gets the connection too,
 // for what database/sql cannot say.
 func (d *database) update(ctx context.Context, doing string, fn func(ctx context.Context, conn *sql.Conn, tx *sql.Tx) error) error {
+	if err := d.gate.closed(); err != nil {
+		return d.failed(doing, err)
+	}
 	return d.failed(doing, d.bound(ctx, func(ctx context.Context) error { return d.transact(ctx, fn) }))
 }
 
@@ -70,6 +164,9 @@ func (d *database) transact(ctx context.Context, fn func(ctx context.Context, co
 		return err
 	}
 	defer tx.Rollback() // does nothing after a commit
+	if err := d.gate.check(ctx, tx); err != nil {
+		return err
+	}
 	if err := fn(ctx, conn, tx); err != nil {
 		return err
 	}

@@ -20,10 +20,10 @@ func (l *blacklist) Version(ctx context.Context) (version int64, err error) {
 
 // Versions gives Version, and a number that grows with every change of what Guards or Protected give.
 func (l *blacklist) Versions(ctx context.Context) (version, guards int64, err error) {
-	err = l.bound(ctx, func(ctx context.Context) error {
-		return l.readers.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), (SELECT value FROM counters WHERE name = 'guards')`).Scan(&version, &guards)
+	err = l.view(ctx, "read the blacklist's version", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), (SELECT value FROM counters WHERE name = 'guards')`).Scan(&version, &guards)
 	})
-	return version, guards, l.failed("read the blacklist's version", err)
+	return version, guards, err
 }
 
 // Changes calls fn for the entries, in force or released, that changed after version since, each once in

@@ -30,6 +30,9 @@ var (
 	// mended when the file is back, or by opening the one that is there.
 	ErrReplaced = errors.New("the database file was deleted, moved away or replaced while it is in use")
 
+	// ErrRefused: the database is not the one that is expected. All but Progress and Close fail with it until it is opened anew.
+	ErrRefused = errors.New("the database is refused, for it is not what it was")
+
 	errTooSlow = errors.New("the database took too long to answer")
 )
 

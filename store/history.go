@@ -142,13 +142,30 @@ type Trail struct {
 	Entry string `json:"entry"`
 }
 
-// Progress tells how far the database is, and whether it holds that entry of the audit trail; the zero Trail is held by any.
+func newTrail(id int64, at time.Time, action, address string) Trail {
+	return Trail{ID: id, Entry: at.UTC().Format(time.RFC3339Nano) + " " + action + " " + address}
+}
+
+// Expect has every other database refused from now on than one that has come so far, and holds that entry of the audit trail (the zero
+// Trail: whatever it holds) and the identity that it had when it was opened: what begins a transaction in another fails with ErrRefused, as does everything after it.
+func (s *Store) Expect(known Progress) { s.gate.expect(s.agent, s.place.Identity, known) }
+
+// Refuse has everything fail from now on with an error that wraps ErrRefused and why.
+func (s *Store) Refuse(why error) { _ = s.gate.refuse(why) }
+
+// Progress tells how far the database is, and whether it holds that entry of the audit trail; the zero Trail is held by any that has the
+// identity that it had when it was opened. It is given of one that is refused, too.
 func (s *Store) Progress(ctx context.Context, known Trail) (p Progress, holds bool, err error) {
-	err = s.view(ctx, "read how far the database is", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.look(ctx, "read how far the database is", func(ctx context.Context, tx *sql.Tx) error {
 		p, holds = Progress{}, known == Trail{}
 		if err := tx.QueryRowContext(ctx, `SELECT (SELECT value FROM counters WHERE name = 'blacklist'), coalesce((SELECT seq FROM agents WHERE id = $1), 0)`, s.agent).Scan(&p.Version, &p.Batch); err != nil {
 			return err
 		}
+		id, err := identity(ctx, tx, s.place.Identity)
+		if err != nil {
+			return err
+		}
+		defer func() { holds = holds && id == s.place.Identity }()
 		return forEach(ctx, tx, func(rows *sql.Rows) error {
 			var t Trail
 			var at time.Time
@@ -156,7 +173,7 @@ func (s *Store) Progress(ctx context.Context, known Trail) (p Progress, holds bo
 			if err := rows.Scan(&t.ID, intoTime{&at}, &action, &address); err != nil {
 				return err
 			}
-			t.Entry = at.UTC().Format(time.RFC3339Nano) + " " + action + " " + address
+			t = newTrail(t.ID, at, action, address)
 			p.Trail, holds = t, holds || t == known
 			return nil
 		}, `SELECT id, time, action, CAST(address AS text) FROM audit WHERE id = $1 OR id = (SELECT MAX(id) FROM audit) ORDER BY id`, known.ID)

@@ -63,6 +63,7 @@ func connectPostgres(ctx context.Context, o Options) (*database, recordTable, er
 		},
 		now:     time.Now,
 		slowest: slowest,
+		gate:    &gate{},
 		place:   Place{Host: net.JoinHostPort(config.ConnConfig.Host, strconv.Itoa(int(config.ConnConfig.Port))), Database: config.ConnConfig.Database},
 	}
 	if err := firstAnswer(ctx, pool, config); err != nil {

@@ -361,6 +361,9 @@ func (s *Store) distinct(ctx context.Context, column string, f *RecordFilter, se
 // unless before is less than two days ago. There, the number of removed records is an estimate for
 // partitions above 64 MB.
 func (s *Store) PruneRecords(ctx context.Context, before time.Time) (removed int64, err error) {
+	if err := s.expected(ctx, "remove old records"); err != nil {
+		return 0, err
+	}
 	removed, err = s.records.prune(ctx, clamp(before))
 	return removed, s.failed("remove old records", err)
 }
@@ -368,6 +371,9 @@ func (s *Store) PruneRecords(ctx context.Context, before time.Time) (removed int
 // PruneFuture removes the records that are dated at from or later, as PruneRecords removes old ones; of PostgreSQL's partitions those
 // of whole days.
 func (s *Store) PruneFuture(ctx context.Context, from time.Time) (removed int64, err error) {
+	if err := s.expected(ctx, "remove records of the future"); err != nil {
+		return 0, err
+	}
 	removed, err = s.records.pruneFuture(ctx, clamp(from))
 	return removed, s.failed("remove records of the future", err)
 }
@@ -394,6 +400,9 @@ func (s *Store) Size(ctx context.Context) (size Size, err error) {
 // PruneTo removes the oldest records, as PruneRecords removes old ones, until Size.Used is at most most; none that are dated keep or later.
 // PostgreSQL drops days that ended before keep. It tells how many were removed; Size tells whether that was enough.
 func (s *Store) PruneTo(ctx context.Context, most int64, keep time.Time) (removed int64, err error) {
+	if err := s.expected(ctx, "remove the oldest records"); err != nil {
+		return 0, err
+	}
 	removed, err = s.records.pruneTo(ctx, most, clamp(keep))
 	return removed, s.failed("remove the oldest records", err)
 }

@@ -36,6 +36,9 @@ func (s *Store) Sightings(ctx context.Context, in []Interval, fn func(*Record) e
 	if len(in) == 0 {
 		return nil
 	}
+	if err := s.expected(ctx, "read the sightings"); err != nil {
+		return err
+	}
 	var old *cutoffs
 	err := s.records.sightings(ctx, s.agent, in, func(r *Record) (err error) {
 		if old == nil {

@@ -62,6 +62,7 @@ func connectSQLite(ctx context.Context, o Options) (*database, recordTable, erro
 		close:   func() error { return errors.Join(readers.Close(), writer.Close()) },
 		now:     time.Now,
 		slowest: slowest,
+		gate:    &gate{},
 		place:   Place{Database: path},
 	}
 	if err := awaitWriter(ctx, writer); err != nil {

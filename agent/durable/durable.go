@@ -4,9 +4,27 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
+
+// Read reads a file, and none that is anything else: a pipe would be waited for for ever.
+func Read(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file (%s): remove it", path, info.Mode().Type())
+	}
+	return io.ReadAll(f)
+}
 
 // Write replaces a file as a whole: after a power cut there is the old content or the new one, never an
 // empty file, and once this has returned it is the new one. sync is (*os.File).Sync; it is called for the file

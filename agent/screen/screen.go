@@ -176,12 +176,15 @@ func (v *view) detection() string {
 
 // blacklist is how many are blocked, and how many are not.
 func (v *view) blacklist() string {
-	text := display.Grouped(v.Blacklist)
-	if v.Held > 0 {
-		text += fmt.Sprintf("; %s HELD: see \"blacklist list --held\", then accept or remove them", display.Grouped(v.Held))
+	if v.Blacklist == nil || v.Held == nil || v.Observed == nil {
+		return "unknown: it was not read from the database yet; what is served was saved before"
 	}
-	if v.Observed > 0 {
-		text += fmt.Sprintf("; %s observed", display.Grouped(v.Observed))
+	text := display.Grouped(*v.Blacklist)
+	if *v.Held > 0 {
+		text += fmt.Sprintf("; %s HELD: see \"blacklist list --held\", then accept or remove them", display.Grouped(*v.Held))
+	}
+	if *v.Observed > 0 {
+		text += fmt.Sprintf("; %s observed", display.Grouped(*v.Observed))
 	}
 	return text
 }

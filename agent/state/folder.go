@@ -95,7 +95,7 @@ func Open(ctx context.Context, dir string, log zerolog.Logger) (lock *os.File, i
 // read everything again. sync is (*os.File).Sync.
 func instanceOf(dir string, sync func(*os.File) error) (string, error) {
 	path := filepath.Join(dir, instanceFile)
-	data, err := os.ReadFile(path)
+	data, err := durable.Read(path)
 	if err == nil {
 		name := strings.TrimSpace(string(data))
 		if raw, err := hex.DecodeString(name); err != nil || len(raw) != nameBytes {

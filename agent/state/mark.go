@@ -76,6 +76,21 @@ func Accept(ctx context.Context, dir string, st *store.Store) error {
 	return nil
 }
 
+// Refused tells why the daemon that keeps its state in dir would not take this database, by what the last run of it left: an error that
+// wraps ErrBehind; nil if it found nothing wrong, if the database is again the one that was, or if a person accepted it.
+func Refused(ctx context.Context, dir string, st *store.Store) error {
+	path := filepath.Join(dir, MarkFile)
+	known, err := readMark(path)
+	if err != nil || !known.Refused || known.Accepted {
+		return nil // who may not read it cannot ask it
+	}
+	now, holds, err := st.Progress(ctx, known.Trail)
+	if err == nil && (now.Version < known.Version || !holds || known.elsewhere(st.Place().Identity)) {
+		err = fmt.Errorf("%w: it is at blacklist version %d, and is not the one that was at version %d (%s)", ErrBehind, now.Version, known.Version, path)
+	}
+	return err
+}
+
 // markEvery is how old, at least, the state is that is kept over a power cut: SQLite may lose
 // the last commits in a power cut (synchronous=NORMAL), and a PostgreSQL standby that takes over what had not reached
 // it. The kernel writes out what SQLite committed within about half a minute.
@@ -99,12 +114,14 @@ type mark struct {
 	// Refused: a database that is behind was found, and none is taken but the one that was, or one that a person accepts.
 	Refused bool `json:"refused,omitempty"`
 	// Accepted: a person takes the database that has come this far, and has this identity; empty: there was none.
-	Accepted bool   `json:"accepted,omitempty"`
+	Accepted bool `json:"accepted,omitempty"`
+	// Identity is that of the database. Of one that is not accepted it counts only where another one is Refused.
 	Identity string `json:"identity,omitempty"`
 	// Boot, of LatestFile, is the run of the host in which it was so, and Of the Seen of the mark beside it: with another, from a backup,
-	// it does not count.
+	// it does not count. Was is the Seen of the mark before, while that beside it is being written.
 	Boot string    `json:"boot,omitempty"`
 	Of   time.Time `json:"of,omitzero"`
+	Was  time.Time `json:"was,omitzero"`
 }
 
 // beyondProof is an entry of the audit trail that no database holds.
@@ -124,8 +141,6 @@ type Marker struct {
 	Lost func() error
 	// Served is the version of the blacklist that is in effect, which the database had; nil: nobody knows.
 	Served func() int64
-	// Refuse is told why the database is refused, once; nil: nobody asks.
-	Refuse func(error)
 
 	// Accepted: a person accepted the database that Check found; firewalls hold what a former one had blocked.
 	Accepted bool
@@ -139,7 +154,7 @@ type Marker struct {
 	kept    mark // what the file holds, as far as it was written by this run
 	latest  mark // what LatestFile holds
 	failed  bool // writing either
-	sound   bool // the database was found not to be behind the mark
+	sound   bool // the database was found not to be behind the mark, and is not to be opened anew
 	refused bool // it has fallen behind since
 	looked  bool // the last look found all well
 }
@@ -158,7 +173,7 @@ func (m *Marker) Check(ctx context.Context) error {
 	}
 	least := known
 	latest, _ := readMark(m.latestPath()) // a power cut may have left it damaged
-	if latest.Boot == "" || !latest.Of.Equal(known.Seen) {
+	if latest.Boot == "" || !latest.Of.Equal(known.Seen) && (latest.Was.IsZero() || !latest.Was.Equal(known.Seen)) {
 		latest = mark{}
 	}
 	again := latest.Boot == bootID()
@@ -169,12 +184,14 @@ func (m *Marker) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch id := m.store.Place().Identity; {
+	id := m.store.Place().Identity
+	holds = holds && !known.elsewhere(id)
+	switch {
 	case known.Accepted && known.Identity != id && (known.Identity != "" || now.Version > 0):
 		return fmt.Errorf("%w: it is not the one that was accepted (%s); the list stays as last saved, and the firewalls are not changed", ErrBehind, m.path)
 	case now.behind(least) || !holds:
 		if least.Refused = !known.Accepted; least.Refused {
-			least.Boot, least.Of = "", time.Time{}
+			least.Boot, least.Of, least.Was = "", time.Time{}, time.Time{}
 			m.kept = known
 			m.keep(least)
 		}
@@ -185,7 +202,8 @@ func (m *Marker) Check(ctx context.Context) error {
 			"the log lines of that are read again; do again what was blocked, accepted or removed by hand in the last minute before")
 	}
 	m.clock.Resume(known.Seen)
-	m.seen, m.minute, m.kept, m.sound, m.refused = now, now, known, true, false
+	m.minute, m.kept, m.sound, m.refused = now, known, true, false
+	m.saw(now)
 	m.keepLatest(now)
 	if m.Accepted = m.Accepted || known.Accepted; known.Accepted || known.Refused {
 		m.keep(now) // accepted is this one, not the next
@@ -193,6 +211,12 @@ func (m *Marker) Check(ctx context.Context) error {
 		m.keep(mark{Agent: m.agent, Seen: now.Seen}) // from now on the other file counts
 	}
 	return nil
+}
+
+// saw notes how far the database is: who uses it finds no other one in its place from now on.
+func (m *Marker) saw(now mark) {
+	m.seen = now
+	m.store.Expect(store.Progress{Version: now.Version, Batch: now.Batch, Trail: now.Trail})
 }
 
 // tooOld says how a database is behind what is known of it.
@@ -206,7 +230,7 @@ func (m *Marker) tooOld(now, known mark) error {
 
 // readMark gives the mark of an earlier run; the zero mark, behind which nothing can be, if there is none.
 func readMark(path string) (known mark, err error) {
-	data, err := os.ReadFile(path)
+	data, err := durable.Read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return mark{}, nil
@@ -216,19 +240,27 @@ func readMark(path string) (known mark, err error) {
 	if err := json.Unmarshal(data, &known); err != nil {
 		return mark{}, fmt.Errorf("%w: %s is damaged: %w", ErrUnknown, path, err)
 	}
+	if known.Agent == "" && !known.Accepted { // whoever writes it says one of them
+		return mark{}, fmt.Errorf("%w: %s is damaged: it names no agent", ErrUnknown, path)
+	}
 	return known, nil
 }
 
 // look tells how far the database is, and whether it holds what is known of the audit trail.
 func (m *Marker) look(ctx context.Context, known store.Trail) (now mark, holds bool, err error) {
 	p, holds, err := m.store.Progress(ctx, known)
-	return mark{Version: p.Version, Agent: m.agent, Batch: p.Batch, Trail: p.Trail, Seen: m.clock.Time().UTC().Round(0)}, holds, err
+	return mark{Version: p.Version, Agent: m.agent, Batch: p.Batch, Trail: p.Trail, Identity: m.store.Place().Identity, Seen: m.clock.Time().UTC().Round(0)}, holds, err
 }
 
 // behind tells whether a database that is here can not have been there. The batches of an agent with another name say
 // nothing: the state folder was renewed.
 func (here mark) behind(there mark) bool {
 	return here.Version < there.Version || here.Agent == there.Agent && here.Batch < there.Batch
+}
+
+// elsewhere tells whether a database with this identity is not the one that was when another was refused.
+func (m mark) elsewhere(id string) bool {
+	return m.Refused && !m.Accepted && m.Identity != "" && id != "" && m.Identity != id
 }
 
 // Run keeps the mark until ctx ends. It returns ErrAccepted when a person accepted a database that was lost, and ErrBack when it is again
@@ -281,7 +313,7 @@ func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 		if known, unreadable := readMark(m.path); err != nil || now.behind(m.seen) || !holds || unreadable != nil || !known.Refused {
 			return false
 		}
-		m.refused = false
+		m.refused, m.sound = false, false // what used it goes on to say that it is lost, until it is opened anew
 		m.keep(now)
 		return true
 	case err == nil && (now.behind(m.seen) || !holds):
@@ -291,10 +323,13 @@ func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 			m.seen.Trail = beyondProof
 		}
 		m.refuse(lost)
+	case errors.Is(lost, store.ErrRefused) && err == nil: // another one was there for less than a second
+		return true
 	case err != nil:
 		m.keepLatest(m.seen)
 	case lost == nil:
-		m.seen, m.looked = now, true
+		m.saw(now)
+		m.looked = true
 		m.keepLatest(now)
 	}
 	return false
@@ -308,9 +343,7 @@ func (m *Marker) refuse(why error) {
 		refused.Refused = true
 		m.keep(refused)
 	}
-	if m.Refuse != nil {
-		m.Refuse(why)
-	}
+	m.store.Refuse(why)
 }
 
 // adopt has what firewalls hold taken for this database's own, where a person accepted it. Once.
@@ -357,8 +390,13 @@ func (m *Marker) latestPath() string { return filepath.Join(filepath.Dir(m.path)
 
 // keepLatest writes how far the database is now, if that has changed. It need not outlive a power cut, after which it does not count.
 func (m *Marker) keepLatest(now mark) {
-	now.Boot, now.Of = bootID(), m.kept.Seen
-	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail && same.Of.Equal(now.Of) {
+	now.Of, now.Was = m.kept.Seen, time.Time{}
+	m.writeLatest(now)
+}
+
+func (m *Marker) writeLatest(now mark) {
+	now.Boot = bootID()
+	if same := m.latest; now.Boot == "" || same.Version == now.Version && same.Batch == now.Batch && same.Trail == now.Trail && same.Of.Equal(now.Of) && same.Was.Equal(now.Was) {
 		return
 	}
 	data, err := json.Marshal(now)
@@ -375,6 +413,11 @@ func (m *Marker) keepLatest(now mark) {
 func (m *Marker) keep(now mark) {
 	if now == m.kept {
 		return
+	}
+	if m.latest.Boot != "" { // first, so that it counts beside either
+		both := m.latest
+		both.Of, both.Was = now.Seen, m.kept.Seen
+		m.writeLatest(both)
 	}
 	data, err := json.Marshal(now)
 	if err == nil {

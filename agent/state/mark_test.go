@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -181,7 +182,7 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 			m.Lost = func() error { return store.ErrReplaced }
 			m.store.Close()
 			m.lookOnce(t.Context())
-			m.Refuse(nil) // no matter of it: the next start has to tell
+			m.store.Refuse(nil) // no matter of it: the next start has to tell
 		},
 		"it is killed": nil,
 	} {
@@ -197,11 +198,12 @@ func TestWhatIsLostStaysRefused(t *testing.T) {
 			blockAs(t, used, "203.0.113.3/32") // is not seen before it is lost
 			if notice != nil {
 				m.store = copyOfStore(t, older)
-				told := 0
-				m.Refuse = func(error) { told++ }
 				notice(m)
-				if err := m.Close(); err != nil || told != 1 {
-					t.Fatalf("told %d times: %v", told, err)
+				if err := m.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := m.store.Version(t.Context()); !errors.Is(err, store.ErrRefused) {
+					t.Fatalf("it is used all the same: %v", err)
 				}
 			}
 			for n := range 4 {
@@ -267,7 +269,12 @@ func TestWhatIsBackIsTaken(t *testing.T) {
 	older := copyOfStore(t, used)
 	blockAs(t, used, "203.0.113.2/32")
 	m := start(t, dir, used)
-	m.store = older
+	here, err := store.Open(t.Context(), store.Options{Path: older.Place().Database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	m.store = here
 	for n := range 3 {
 		if m.lookOnce(t.Context()) || !m.refused {
 			t.Fatalf("%d blocks later it is taken", n)
@@ -275,9 +282,17 @@ func TestWhatIsBackIsTaken(t *testing.T) {
 		blockAs(t, older, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(91 + n)}), 32).String())
 	}
 	m.store = used
+	m.Lost = func() error { return fmt.Errorf("follow: %w", ErrBehind) } // as those say who still use the other one
 	if !m.lookOnce(t.Context()) {
 		t.Error("it is back, and not taken")
 	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if used, err = store.Open(t.Context(), store.Options{Path: used.Place().Database}); err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
 	start(t, dir, used)
 }
 
@@ -411,5 +426,67 @@ func TestAcceptingAdoptsStrays(t *testing.T) {
 	next := NewMarker(dir, "me", m.store, newTestClock().believed(), zerolog.Nop())
 	if err := next.Check(t.Context()); err != nil || !next.Accepted {
 		t.Errorf("a start does not know that it was accepted: %v", err)
+	}
+}
+
+// Another database that was there between two looks was found by whoever used it, and is gone: all is as it was.
+func TestAnotherDatabaseForAMomentIsNoReasonToRefuseTheRightOne(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	blockAs(t, used, "203.0.113.1/32")
+	m := start(t, dir, used)
+	m.store.Refuse(errors.New("it is another one"))
+	m.Lost = func() error { _, err := m.store.Version(t.Context()); return err }
+	if !m.lookOnce(t.Context()) || m.refused {
+		t.Error("it is not opened anew")
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if known, err := readMark(m.path); err != nil || known.Refused {
+		t.Errorf("what is known: %+v, %v", known, err)
+	}
+}
+
+// A kill between the writes of the two files leaves what was known last: an older copy is refused at whatever write it came.
+func TestAKillBetweenTheTwoFilesForgetsNothing(t *testing.T) {
+	dir, used, c := t.TempDir(), newTestStore(t), newTestClock()
+	blockAs(t, used, "203.0.113.1/32")
+	m := NewMarker(dir, "me", used, c.believed(), zerolog.Nop())
+	if err := m.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	older := copyOfStore(t, used)
+	blockAs(t, used, "203.0.113.2/32")
+	c.at = c.at.Add(time.Minute)
+	m.lookOnce(t.Context())
+	var killed []string
+	m.sync = func(*os.File) error { killed = append(killed, copyOf(t, dir)); return nil } // before the mark is in place, and after
+	c.at = c.at.Add(time.Second)
+	m.keep(mark{Agent: "me", Version: 1, Batch: 1, Seen: c.at}) // what was so a minute ago
+	if len(killed) != 2 {
+		t.Fatalf("killed %d times", len(killed))
+	}
+	for n, dir := range append(killed, dir) {
+		if err := NewMarker(dir, "me", older, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+			t.Errorf("kill %d: %v", n, err)
+		}
+	}
+}
+
+// What stands in place of the mark and is none is said, at once, and no other database is taken for it.
+func TestWhatIsNoMarkIsSaid(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"null":   func(path string) error { return os.WriteFile(path, []byte("null\n"), 0o600) },
+		"{}":     func(path string) error { return os.WriteFile(path, []byte("{}"), 0o600) },
+		"a pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		dir := t.TempDir()
+		m := NewMarker(dir, "me", newTestStore(t), newTestClock().believed(), zerolog.Nop())
+		if err := put(m.path); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Check(t.Context()); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), m.path) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

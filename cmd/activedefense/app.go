@@ -18,6 +18,7 @@ import (
 	"activedefense/agent"
 	"activedefense/agent/display"
 	"activedefense/agent/own"
+	"activedefense/agent/state"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -147,7 +148,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, to use) (*store.Stor
 	}
 	daemon, base := a.daemon(ctx, cfg)
 	if daemon == nil {
-		return st, err
+		return a.unlessRefused(ctx, cfg, to, st, err)
 	}
 	if st == nil {
 		if daemon.Store.Identity == "" {
@@ -166,8 +167,27 @@ func (a *app) open(ctx context.Context, cfg *config.Config, to use) (*store.Stor
 	if daemon.Store.Refused == "" {
 		return st, nil
 	}
-	said := fmt.Sprintf("the daemon at %s refuses this database, and what it blocks, serves and enforces is what it knew before: %s; put the database back as it was, or go on with this one: %s",
-		base, display.Harmless(daemon.Store.Refused), a.advice("activedefense store accept"))
+	return a.refusedStore(to, st, "the daemon at "+base+" refuses this database, and what it blocks, serves and enforces is what it knew before: "+display.Harmless(daemon.Store.Refused))
+}
+
+// unlessRefused gives what openAny gave, unless the daemon, which does not run, refused that database and would again.
+func (a *app) unlessRefused(ctx context.Context, cfg *config.Config, to use, st *store.Store, err error) (*store.Store, error) {
+	if st == nil || err != nil {
+		return st, err
+	}
+	why := state.Refused(ctx, cfg.StateDir, st)
+	switch {
+	case errors.Is(why, state.ErrBehind):
+		return a.refusedStore(to, st, "the daemon, which does not answer, has refused this database: "+why.Error())
+	case why != nil:
+		return nil, errors.Join(why, st.Close())
+	}
+	return st, nil
+}
+
+// refusedStore lets a store be read that the daemon refuses, and not changed.
+func (a *app) refusedStore(to use, st *store.Store, why string) (*store.Store, error) {
+	said := fmt.Sprintf("%s; put the database back as it was, or go on with this one: %s", why, a.advice("activedefense store accept"))
 	if to == changes {
 		return nil, errors.Join(fmt.Errorf("nothing was changed: %s", said), st.Close())
 	}

@@ -584,12 +584,12 @@ func (c *chaos) lookAtStatus() {
 	case s.Ready && (!s.Store.OK || !s.List.Loaded):
 		c.wrong("ready, and store %+v, list %+v", s.Store, s.List)
 	}
-	if s.Blacklist > 0 || s.Ready {
+	if s.Blacklist != nil && (*s.Blacklist > 0 || s.Ready) {
 		c.mu.Lock()
 		attackers := len(c.attackers)
 		c.mu.Unlock()
-		if s.Blacklist > attackers || s.Held+s.Observed > 0 {
-			c.wrong("%d blocked of %d attackers, %d held, %d observed", s.Blacklist, attackers, s.Held, s.Observed)
+		if *s.Blacklist > attackers || *s.Held+*s.Observed > 0 {
+			c.wrong("%d blocked of %d attackers, %d held, %d observed", *s.Blacklist, attackers, *s.Held, *s.Observed)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/explain"
+	"activedefense/agent/members"
 	"activedefense/agent/trouble"
 	"activedefense/store"
 )
@@ -248,10 +250,18 @@ func (w *world) backup(database string) (keep, putBack func()) {
 				}
 			}
 	}
+	name, alone := w.alone()
+	return func() { alone("CREATE DATABASE " + name + "_copy TEMPLATE " + name) },
+		func() { alone("DROP DATABASE "+name, "ALTER DATABASE "+name+"_copy RENAME TO "+name) }
+}
+
+// alone gives the name of the PostgreSQL database, and what does something with it while the daemon cannot reach it: a database can be
+// copied and renamed while nobody uses it.
+func (w *world) alone() (name string, do func(statements ...string)) {
 	url := w.storeURL()
-	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	name = url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
 	line := w.wire()
-	alone := func(statements ...string) { // a database can be copied and renamed while nobody uses it
+	return name, func(statements ...string) {
 		w.t.Helper()
 		line.cut()
 		conn, err := pgx.Connect(w.t.Context(), os.Getenv("TEST_POSTGRES_URL"))
@@ -264,8 +274,101 @@ func (w *world) backup(database string) (keep, putBack func()) {
 		}
 		line.connect(w.t)
 	}
-	return func() { alone("CREATE DATABASE " + name + "_copy TEMPLATE " + name) },
-		func() { alone("DROP DATABASE "+name, "ALTER DATABASE "+name+"_copy RENAME TO "+name) }
+}
+
+// A database with another history that has come further takes the place of the daemon's, while it runs and before a start. Nothing of it is
+// taken over, nothing is changed in it, and the daemon goes on by itself with the right one, or with the other one when a person accepts it.
+func TestADatabaseWithAnotherHistoryIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "postgresql", "blacklist: {release_after: 10m}")
+	direct := w.databaseURL()
+	name, alone := w.alone()
+	foreign := strings.Replace(direct, name, name+"_other", 1)
+	swap := func() {
+		t.Helper()
+		alone("ALTER DATABASE "+name+" RENAME TO "+name+"_away", "ALTER DATABASE "+name+"_other RENAME TO "+name, "ALTER DATABASE "+name+"_away RENAME TO "+name+"_other")
+	}
+	alone("CREATE DATABASE " + name + "_other")
+	other, err := store.Open(t.Context(), store.Options{URL: foreign, Instance: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 20 { // all of them quiet for long
+		if _, _, err := other.Block(t.Context(), store.Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n + 1)}), 32), Reason: "x", By: store.ByDetector, LastSeen: time.Now().Add(-time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = errors.Join(err, other.Announce(t.Context(), store.Sign{Name: "another"}, []store.Guarded{{Address: netip.MustParsePrefix("203.0.113.0/24"), What: "in never_block"}}), other.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.append(nil)
+	d := w.start()
+	w.attack("203.0.113.66", "203.0.113.77")
+	held := []string{"203.0.113.66", "203.0.113.77"}
+	served := func(when string, want []string) {
+		t.Helper()
+		w.until(when+": list and firewall", func() bool {
+			_, list := w.list()
+			slices.Sort(list)
+			return slices.Equal(list, want) && slices.Equal(w.tagged(), want)
+		})
+	}
+	served("at first", held)
+	refused := func(when string) {
+		t.Helper()
+		w.until(when+": it is refused", func() bool { s := w.status(); return s != nil && s.Store.Refused != "" && !s.Ready })
+		served(when, held)
+	}
+	for _, when := range []string{"while it runs", "before a start"} {
+		if when == "before a start" {
+			d.stop()
+			swap()
+			d = w.start()
+		} else {
+			swap()
+		}
+		refused(when)
+		source := map[string]string{"while it runs": "203.0.113.78", "before a start": "203.0.113.79"}[when]
+		w.attack(source)
+		if s := w.status(); when == "while it runs" {
+			w.until("nothing more is stored", func() bool { s = w.status(); return s.Unstored > 0 })
+			if len(s.Members) != 1 || s.Members[0].State != members.Behind {
+				t.Errorf("it says of itself %+v", s.Members)
+			}
+		} else if s.Blacklist != nil {
+			t.Errorf("%d are said to be blocked, which nobody knows", *s.Blacklist)
+		}
+		refused(when)
+		swap()
+		held = append(held, source)
+		served(when+", and the right one is back", held)
+		w.until("it is ready", func() bool { s := w.status(); return s != nil && s.Ready })
+	}
+	st, err := store.Open(t.Context(), store.Options{URL: foreign, Instance: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, err := st.Progress(t.Context(), store.Trail{})
+	if err := errors.Join(err, st.Close()); err != nil || p.Version != 20 {
+		t.Errorf("the other one was changed: %+v, %v", p, err)
+	}
+
+	d.stop()
+	swap()
+	d = w.start()
+	refused("at last")
+	d.stop()
+	w.expectRun(1, "nothing was changed: the daemon, which does not answer, has refused this database", "blacklist", "remove", "192.0.2.1", "--reason", "x")
+	d = w.start()
+	refused("and again")
+	if stdout, stderr, code := w.run("store", "accept"); code != 0 {
+		t.Fatal(code, stdout, stderr)
+	}
+	w.until("it goes on with what was accepted", func() bool { s := w.status(); return s != nil && s.Ready })
+	if code, _ := d.stop(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
 }
 
 // storeURL is the URL of the database.

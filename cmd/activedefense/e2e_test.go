@@ -31,7 +31,7 @@ func (w *world) expect(samples []sample) {
 	}
 	w.until("all lines are read", func() bool {
 		s := w.status()
-		return s != nil && s.Ready && len(s.Inputs) > 0 && s.Inputs[0].Behind == 0 && s.Blacklist >= len(want)
+		return s != nil && s.Ready && len(s.Inputs) > 0 && s.Inputs[0].Behind == 0 && s.Blacklist != nil && *s.Blacklist >= len(want)
 	})
 	var list, tags []string
 	ok := func() bool {

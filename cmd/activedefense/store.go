@@ -31,7 +31,7 @@ func newStoreCommand(a *app) *cobra.Command {
 		Long: `The daemon stops reading, and leaves the list and the firewalls as they are, when the database is not what it was: emptied, restored from
 a backup, replaced by a standby that lacks the last commits, or a file that was deleted or replaced. Put back what was there, or let it go
 on with what is there now by this command: the log files are read again from where that database was, and what it does not know is no
-longer blocked, unless lines that are still there say so. A running daemon goes on within a minute; it need not be restarted. What is accepted is the
+longer blocked, unless lines that are still there say so. A running daemon goes on within a minute, also one that refused at its start; it need not be restarted. What is accepted is the
 database as it is at that moment, not one that is put in its place later; while the daemon finds nothing wrong, there is nothing to accept.
 
 It is also said by this command that what the firewalls hold under our tag, or in our group, is this database's, although it never blocked it,
