@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -153,26 +154,31 @@ func (w *world) append(data []byte) {
 	}
 }
 
-// given are the addresses that freePort gave.
-var given sync.Map
-
-// freePort gives an address at which nobody listens, each one once: the port that was just closed can be the next that is free.
+// freePort gives an address at which nobody listens, each one once.
 func freePort(t testing.TB) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 12_000+int(nextPort.Add(1))%20_000)
+		l, err := net.Listen("tcp", address)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		address := l.Addr().String()
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, before := given.LoadOrStore(address, true); !before {
-			return address
-		}
+		return address
 	}
+	t.Fatal("no port is free")
+	return ""
 }
+
+// nextPort goes through the ports that nothing gets without asking for it: those from 32768 on are taken by any connection, and so may be
+// taken before a daemon listens. Each process of tests begins elsewhere.
+var nextPort = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(int64(os.Getpid()) * 211)
+	return &n
+}()
 
 // newDatabase makes a PostgreSQL database of its own for one test and gives its URL.
 func newDatabase(t testing.TB) string {
