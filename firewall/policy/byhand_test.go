@@ -1,12 +1,15 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 const ourAdmin = "svc-activedefense"
@@ -88,6 +91,55 @@ func TestACommitAloneTakesWhatStandsThere(t *testing.T) {
 		l.want.CommitAlone = alone
 		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || len(plan.Steps) != 1 || plan.TakesAlong() != want {
 			t.Errorf("commit alone %v: %q, %v, %v", alone, plan.TakesAlong(), plan.Steps, err)
+		}
+	}
+}
+
+// An address that is named like those of the group in ModeGroup is no more than any other: in the other modes none is left out, and there what the
+// daemon writes alone.
+func TestAnAddressNamedLikeOursIsByHand(t *testing.T) {
+	const entry = `<entry name="active-defense-%s"><ip-netmask>%s</ip-netmask><tag><member>active-defense</member></tag></entry>`
+	for _, c := range []struct {
+		mode, name, address string
+		member              bool
+	}{
+		{firewall.ModeTag, "0.0.0.0-0", "0.0.0.0/0", false}, {firewall.ModeTag, "203.0.113.66", "203.0.113.66", false}, {firewall.ModeList, "203.0.113.66", "203.0.113.66", false},
+		{firewall.ModeGroup, "0.0.0.0-0", "0.0.0.0/0", false}, {firewall.ModeGroup, "203.0.113.66", "203.0.113.66/1", false}, {firewall.ModeGroup, "2001_db8__-32", "2001:db8::/32", false},
+		{firewall.ModeGroup, "203.0.113.66", "203.0.113.66", true}, {firewall.ModeGroup, "203.0.113.0-24", "203.0.113.0/24", true},
+	} {
+		l := newProvisionLab(t, c.mode, func(o *panosim.Options) { o.Config = rulesOfOthers })
+		l.want.Admin = ourAdmin
+		l.apply(l.plan(), false)
+		l.commit()
+		if c.mode == firewall.ModeList {
+			if err := cmp.Or(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="active-defense"/>`), l.sim.Config().Commit("boss")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.sim.Config().Edit(ourAdmin, "set", vsys1+"/address", fmt.Sprintf(entry, c.name, c.address)); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := Provision(t.Context(), l.device, l.want)
+		if err != nil || (plan.MayTakeAlong(l.device) == nil) != c.member || !c.member && !strings.Contains(plan.TakesAlong(), `address "active-defense-`+c.name+`" (vsys1)`) {
+			t.Errorf("%+v: it names %q, %v", c, plan.TakesAlong(), err)
+		}
+	}
+}
+
+// The place of a rule of ours that is not committed yet is the plan's, or it is by hand.
+func TestARuleOfOursMovedByHandIsNamed(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
+		o.Config = fmt.Sprintf(strings.Replace(servingFirewall, "<bgp><enable>yes", "<bgp><enable>no", 1), "", "")
+	})
+	l.want.Admin, l.want.InternetZones, l.want.Sensor = ourAdmin, []string{"provider"}, SensorDrop
+	l.apply(l.plan(), false)
+	l.mayTakeAlong("applied", "", "")
+	if err := l.device.Move(t.Context(), "by hand", vsys1+rulesPath+"/entry[@name='active-defense-sensor']", xmlapi.MoveTop); err != nil {
+		t.Fatal(err)
+	}
+	for _, l.want.CommitAlone = range []bool{false, true} {
+		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.TakesAlong() != "the order of security rules (vsys1)" || plan.MayTakeAlong(l.device) == nil {
+			t.Errorf("commit alone %v: it names %q; %v", l.want.CommitAlone, plan.TakesAlong(), err)
 		}
 	}
 }

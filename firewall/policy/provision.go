@@ -359,30 +359,14 @@ func (s Step) isTaken(adopt bool) bool {
 }
 
 // plain has configurations say what we write as we write it: our CA, to which a device adds what it reads in it. The addresses with which the
-// daemon fills its group in ModeGroup are in no plan, and left out.
+// daemon fills its group in ModeGroup, and commits at its own time, are in no plan, and left out.
 func plain(p *byhand.Pending, want Expectation) error {
-	n, members := want.Names, map[string]bool{}
-	systems := func(config *xmlapi.Node) []*xmlapi.Node {
-		return config.Child("devices").FirstEntry().Child("vsys").Entries()
-	}
-	for _, config := range []*xmlapi.Node{p.Running, p.Candidate} {
-		for _, vsys := range systems(config) {
-			for _, a := range vsys.Child("address").Entries() {
-				members[a.Attr("name")] = members[a.Attr("name")] || a.Attr("name") != n.Nobody && isMember(n, a)
-			}
-		}
-	}
 	for _, config := range []**xmlapi.Node{&p.Running, &p.Candidate} {
 		var edits []xmlapi.Edit
-		without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
-			if list != nil {
-				edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
+		if want.Mode == firewall.ModeGroup {
+			for _, vsys := range (*config).Child("devices").FirstEntry().Child("vsys").Entries() {
+				edits = append(edits, withoutMembers(vsys, want.Names)...)
 			}
-		}
-		for _, vsys := range systems(*config) {
-			at := xmlapi.VSysPath(vsys.Attr("name"))
-			without(at, vsys.Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
-			without(at+"/address-group"+xmlapi.EntryNamed(n.Group), vsys.Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
 		}
 		certificates := func(shared string, n *xmlapi.Node) {
 			if e := n.Child("certificate").Entry(want.Names.CA); e != nil && want.CA != nil && holdsCertificate(decodePEM(e.Value("public-key")), want.CA) {
@@ -399,6 +383,31 @@ func plain(p *byhand.Pending, want Expectation) error {
 		}
 	}
 	return nil
+}
+
+// withoutMembers takes out of a virtual system the addresses of its group that are as the daemon writes them, and their names in it.
+func withoutMembers(vsys *xmlapi.Node, n firewall.Names) (edits []xmlapi.Edit) {
+	members := map[string]bool{}
+	for _, a := range vsys.Child("address").Entries() {
+		name := a.Attr("name")
+		members[name] = name != n.Nobody && isMember(n, a) && isNarrow(a.Value("ip-netmask"))
+	}
+	without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
+		if list != nil {
+			edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
+		}
+	}
+	at := xmlapi.VSysPath(vsys.Attr("name"))
+	without(at, vsys.Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
+	without(at+"/address-group"+xmlapi.EntryNamed(n.Group), vsys.Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
+	return edits
+}
+
+// isNarrow tells whether an address is no wider than what the daemon blocks by itself: a wider one in the group of ModeGroup may be its, too, but
+// waits until that has committed it.
+func isNarrow(text string) bool {
+	p, ok := firewall.ParseAddress(text)
+	return ok && (p.Addr().Is4() && p.Bits() >= 24 || p.Addr().Is6() && p.Bits() >= 48)
 }
 
 // TakesAlong says what a commit of ours would put in force that the plan does not make: what our administrator edited by hand; "": nothing.

@@ -14,13 +14,15 @@ const (
 	vsys1    = xmlapi.DevicePath + "/vsys/entry[@name='vsys1']"
 	vsys2    = xmlapi.DevicePath + "/vsys/entry[@name='vsys2']"
 	rules    = vsys1 + "/rulebase/security/rules"
+	gateways = xmlapi.NetworkPath + "/tunnel/global-protect-gateway"
 	branches = xmlapi.DevicePath + "/device-group/entry[@name='branches']"
 	base     = xmlapi.DevicePath + "/template/entry[@name='base']"
 	running  = `<config version="11.1.0"><mgt-config><users><entry name="admin"><phash>x</phash></entry></users></mgt-config>
 <shared><address><entry name="web"><ip-netmask>198.51.100.7</ip-netmask><tag><member>a</member><member>b</member></tag></entry></address></shared>
 <devices><entry name="localhost.localdomain"><deviceconfig><system><hostname>fw</hostname></system></deviceconfig>
+<network><tunnel><global-protect-gateway><entry name="gw"><configs><entry name="admins"/><entry name="all"/></configs><ip-pool><member>a</member><member>b</member></ip-pool></entry></global-protect-gateway></tunnel></network>
 <vsys><entry name="vsys1"><rulebase><security><rules><entry name="one" uuid="1"><action>allow</action></entry><entry name="two"><action>deny</action></entry><entry name="three"><action>deny</action></entry></rules></security></rulebase></entry>
-<entry name="vsys2"><setting><ssl>yes</ssl></setting></entry></vsys>
+<entry name="vsys2"><include-exclude-network><entry name="a"/><entry name="b"/></include-exclude-network><setting><ssl>yes</ssl></setting></entry></vsys>
 <device-group><entry name="branches"><devices><entry name="007"/></devices></entry></device-group>
 <template><entry name="base"><config/></entry></template><template-stack><entry name="all"><templates><member>base</member><member>more</member></templates></entry></template-stack>
 </entry></devices><readonly><devices><entry name="localhost.localdomain"><device-group><entry name="branches"><parent-dg>hq</parent-dg></entry></device-group></entry></devices></readonly></config>`
@@ -61,6 +63,12 @@ func TestWhatIsEditedByHandIsNamed(t *testing.T) {
 		"the order":                           {hand: []Change{{Move: rules + named("three"), Where: xmlapi.MoveTop}}, want: "the order of security rules (vsys1)"},
 		"the order as a plan has it":          {hand: []Change{{Move: rules + named("three"), Where: xmlapi.MoveTop}}, plans: [][]Change{{{Move: rules + named("three"), Where: xmlapi.MoveTop}}}},
 		"the order of a plan without one":     {hand: []Change{{Move: rules + named("three"), Where: xmlapi.MoveTop}}, plans: [][]Change{{away(rules + named("three"))}}, want: "the order of security rules (vsys1)"},
+		"a new rule, by hand":                 {hand: []Change{block, {Move: rules + named("block"), Where: xmlapi.MoveTop}}, plans: [][]Change{{block}}, want: "the order of security rules (vsys1)"},
+		"a new rule, not yet moved":           {hand: []Change{block}, plans: [][]Change{{{Edits: block.Edits, Move: top.Move, Where: top.Where}}}},
+		"two new rules of two plans":          {hand: []Change{block, top}, writes: []Change{set(rules, `<entry name="last"/>`)}, plans: [][]Change{{block, top}, {set(rules, `<entry name="last"/>`)}}},
+		"the order within an object":          {hand: []Change{replace(gateways+named("gw")+"/configs", `<configs><entry name="all"/><entry name="admins"/></configs>`)}, want: `global protect gateway "gw"`},
+		"the order of members that has one":   {hand: []Change{replace(gateways+named("gw")+"/ip-pool", `<ip-pool><member>b</member><member>a</member></ip-pool>`)}, want: `global protect gateway "gw"`},
+		"the order of networks":               {hand: []Change{{Move: vsys2 + "/include-exclude-network" + named("b"), Where: xmlapi.MoveTop}}, want: "the order of include-exclude-network (vsys2)"},
 		"a default rule":                      {hand: []Change{set(vsys2+"/rulebase/default-security-rules/rules", `<entry name="intrazone-default"><action>deny</action></entry>`)}, want: `default rule "intrazone-default" (vsys2)`},
 		"another vsys":                        {hand: []Change{set(vsys2+"/rulebase/nat/rules", `<entry name="x"/>`)}, want: `nat rule "x" (vsys2)`},
 		"a vsys":                              {hand: []Change{set(xmlapi.DevicePath+"/vsys", `<entry name="vsys3"/>`)}, want: `vsys "vsys3"`},

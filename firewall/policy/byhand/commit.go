@@ -56,11 +56,16 @@ func (c Commit) Edited(plans ...[]Change) ([]string, error) {
 	versions := []*xmlapi.Node{c.Running}
 	for _, plan := range plans {
 		made := c.Running
-		for i := range plan {
-			if made, err = Made(made, plan[i:i+1]); err != nil {
-				return nil, err
+		for _, c := range plan {
+			for _, part := range []Change{{Edits: c.Edits}, {Move: c.Move, Where: c.Where}} { // between the two it may have been interrupted, too
+				next, err := Made(made, []Change{part})
+				if err != nil {
+					return nil, err
+				}
+				if next != made {
+					versions, made = append(versions, next), next
+				}
 			}
-			versions = append(versions, made)
 		}
 	}
 	return unlike(after, versions), nil

@@ -3,6 +3,7 @@ package byhand
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,9 +14,15 @@ import (
 var (
 	// structural hold, below the entry of a device, entries that are no objects but hold them.
 	structural = []string{"vsys", "device-group", "template", "template-stack"}
-	// ordered are read from the first to the last: rules, the templates of a stack, what an authentication sequence tries, and addresses of an
-	// interface, of which the first is its own (PAN-OS web interface help).
-	ordered = []string{"rules", "templates", "authentication-profiles", "ip"}
+	// ordered are, of the lists that hold objects and settings, those that are read from the first to the last: rules, and networks that User-ID
+	// includes or excludes (PAN-OS web interface help).
+	ordered = []string{"rules", "include-exclude-network"}
+	// sets are the lists within an object whose order says nothing. That of all others may: which configuration a GlobalProtect client gets, which
+	// server is asked first, which cipher is offered first.
+	sets = []string{
+		"tag", "from", "to", "source", "destination", "source-user", "source-hip", "destination-hip", "application", "service", "category",
+		"static", "match-list", "send-syslog", "CA", "devices", "vsys", "interface", "layer3", "layer2", "tap", "virtual-wire",
+	}
 	// emptied are those in which plans make objects: they stay, and are empty, where what was made is taken away again.
 	emptied = []string{"tag", "address", "address-group", "external-list", "rules", "profiles", "match-list", "syslog", "certificate", "certificate-profile", "send-syslog", "CA"}
 )
@@ -54,7 +61,7 @@ func (c *comparison) element(path []step, after *xmlapi.Node, versions []*xmlapi
 		}
 		return
 	}
-	if list := path[len(path)-1].element; slices.Contains(ordered, list) && !slices.ContainsFunc(versions, func(v *xmlapi.Node) bool { return inOrder(after, v, running) }) {
+	if slices.Contains(ordered, path[len(path)-1].element) && !isInOrder(after, versions) {
 		c.names = append(c.names, orderName(path))
 	}
 	then, have := children(after), make([]map[step]*xmlapi.Node, len(versions))
@@ -133,7 +140,7 @@ func isStructural(path []step) bool {
 	return above(2) == "config" || above(2) == "readonly"
 }
 
-// isAmong tells whether one of the versions of an element is as it is. The order of what it holds does not count, but in lists that are ordered.
+// isAmong tells whether one of the versions of an element is as it is. The order of elements does not count, nor that of what sets hold.
 func isAmong(n *xmlapi.Node, versions []*xmlapi.Node) bool {
 	return slices.ContainsFunc(versions, func(v *xmlapi.Node) bool {
 		return isNothing(n) && isNothing(v) || same(n, v) || meaning(n) == meaning(v)
@@ -158,15 +165,58 @@ func meaning(n *xmlapi.Node) string {
 		return ""
 	}
 	var parts []string
+	isList := false
 	for _, c := range n.Children {
 		if !isNothing(c) {
-			parts = append(parts, meaning(c))
+			parts, isList = append(parts, meaning(c)), isList || c.Name == "entry" || c.Name == "member"
 		}
 	}
-	if !slices.Contains(ordered, n.Name) {
+	if !isList || slices.Contains(sets, n.Name) {
 		slices.Sort(parts)
 	}
 	return fmt.Sprintf("%s %q %q (%s)", n.Name, n.Attr("name"), text(n), strings.Join(parts, ","))
+}
+
+// isInOrder tells whether a list stands in an order that one of its versions has, the first of which is in force: what was there before, and of what
+// is new each by itself, which another version may have made.
+func isInOrder(after *xmlapi.Node, versions []*xmlapi.Node) bool {
+	if !slices.ContainsFunc(versions, func(v *xmlapi.Node) bool { return inOrder(after, v, versions[0]) }) {
+		return false
+	}
+	then, have := children(after), make([]map[step]*xmlapi.Node, len(versions))
+	for i, v := range versions {
+		have[i] = children(v)
+	}
+	for s, rule := range then {
+		if have[0][s] != nil {
+			continue
+		}
+		known, placed := false, false // not known: it is itself by hand
+		for i, v := range versions {
+			if made := have[i][s]; made != nil && !placed && isAmong(rule, []*xmlapi.Node{made}) {
+				known, placed = true, maps.Equal(before(s, after, have[i]), before(s, v, then))
+			}
+		}
+		if known && !placed {
+			return false
+		}
+	}
+	return true
+}
+
+// before are those of a list that stand before one of them, of those that are in another version, too.
+func before(s step, list *xmlapi.Node, other map[step]*xmlapi.Node) map[step]bool {
+	all := map[step]bool{}
+	for _, c := range list.Children {
+		at := stepOf(c)
+		if at == s {
+			break
+		}
+		if other[at] != nil {
+			all[at] = true
+		}
+	}
+	return all
 }
 
 // inOrder tells whether what a list has in common with the running one stands in a version of it in the same order.
