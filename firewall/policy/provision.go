@@ -454,7 +454,7 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 		whose = "may take along, as the firewall does not tell who our administrator is, what was edited"
 	}
 	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s by hand (%s). "+
-		"Commit that first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
+		"What an earlier run of ours wrote with other settings counts as that, too. Commit it first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
 }
 
 // running gives the facts with the running configuration in place of the candidate.
