@@ -28,20 +28,63 @@ func inodeOf(fi fs.FileInfo) inode {
 	return inode{}
 }
 
-// bornAt gives when a file was made, in nanoseconds since 1970 by the clock of the file system; 0 where that does not say (as NFS),
-// -1 where something else lies there by now. With the inode it tells a file from every other one, unless both were made within one
-// tick of that clock, 4 or 10 ms.
-func bornAt(dir int, path string, flags int, key inode) int64 {
-	var stat unix.Statx_t
-	switch err := unix.Statx(dir, path, flags, unix.STATX_INO|unix.STATX_BTIME, &stat); {
-	case err != nil:
-		return 0
-	case stat.Ino != key.ino:
-		return -1
-	case stat.Mask&unix.STATX_BTIME == 0:
-		return 0
+// stat is what the system tells of a file in one call. The zero value: of none.
+type stat struct {
+	key   inode
+	kind  uint16 // a type of inode(7), S_IFREG
+	size  int64
+	mtime time.Time
+	// When it was made, in nanoseconds since 1970 by the clock of the file system; 0 where that does not say (as NFS). With the
+	// inode it tells a file from every other one, unless both were made within one tick of that clock, 4 or 10 ms.
+	born int64
+}
+
+func (s stat) regular() bool { return s.kind == unix.S_IFREG }
+
+// statAt looks at a name below an open folder, or at an open file itself, as statx(2) takes them and its flags.
+func statAt(dir int, name string, flags int) (stat, error) {
+	var st unix.Statx_t
+	err := again(func() error { return unix.Statx(dir, name, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st) })
+	if err == unix.ENOSYS || err == unix.EPERM { // an old filter of a container does not let the call through
+		return statBefore(dir, name, flags)
 	}
-	return stat.Btime.Sec*1e9 + int64(stat.Btime.Nsec)
+	if err != nil {
+		return stat{}, err
+	}
+	s := stat{key: inode{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}, kind: st.Mode & unix.S_IFMT, size: int64(st.Size),
+		mtime: time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec))}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		s.born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+	}
+	return s, nil
+}
+
+// statBefore is statAt where there is no statx(2): nothing tells when a file was made.
+func statBefore(dir int, name string, flags int) (stat, error) {
+	var st unix.Stat_t
+	if err := again(func() error { return unix.Fstatat(dir, name, &st, flags) }); err != nil {
+		return stat{}, err
+	}
+	return stat{key: inode{st.Dev, st.Ino}, kind: uint16(st.Mode) & unix.S_IFMT, size: st.Size,
+		mtime: time.Unix(st.Mtim.Unix())}, nil
+}
+
+// again makes a call until no signal interrupts it.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// statOpen looks at an open file.
+func statOpen(h *os.File) (stat, error) {
+	s, err := statAt(int(h.Fd()), "", unix.AT_EMPTY_PATH)
+	if err != nil {
+		return s, &fs.PathError{Op: "stat", Path: h.Name(), Err: err}
+	}
+	return s, nil
 }
 
 // unlinked tells whether no name leads to an open file any more.
@@ -57,7 +100,7 @@ type file struct {
 	key    inode
 	offset int64 // after the last line returned
 	done   bool
-	born   int64     // see bornAt; 0: it was not open yet
+	born   int64     // see stat; 0: it was not open yet
 	stamp  time.Time // modification time when last seen under path
 
 	sum    []byte // SHA-256 of the first sumLen bytes
@@ -237,11 +280,8 @@ var (
 
 // opened is a regular file with its first bytes, not yet identified.
 type opened struct {
-	h    *os.File
-	fi   fs.FileInfo
-	key  inode
-	born int64 // see bornAt
-	size int64
+	h *os.File
+	stat
 	head []byte
 }
 
@@ -261,15 +301,13 @@ func openPlain(path string) (*opened, error) {
 }
 
 func (o *opened) look() error {
-	fi, err := o.h.Stat()
-	if err != nil {
+	var err error
+	if o.stat, err = statOpen(o.h); err != nil {
 		return err
 	}
-	if !fi.Mode().IsRegular() {
+	if !o.regular() {
 		return errNotRegular
 	}
-	o.fi, o.key, o.size = fi, inodeOf(fi), fi.Size()
-	o.born = bornAt(int(o.h.Fd()), "", unix.AT_EMPTY_PATH, o.key)
 	o.head = make([]byte, fingerprintMax)
 	n, err := o.h.ReadAt(o.head, 0)
 	o.head = o.head[:n]

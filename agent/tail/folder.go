@@ -16,17 +16,13 @@ import (
 
 // entry is one name in a folder, and the file that it leads to.
 type entry struct {
-	path  string
-	key   inode
-	mode  fs.FileMode // of what the name leads to
-	size  int64
-	mtime time.Time
-	born  int64 // see bornAt
-	link  bool  // the name is a symbolic link
-	err   error // what the symbolic link leads to cannot be looked at
+	path string
+	stat       // of what the name leads to
+	link bool  // the name is a symbolic link
+	err  error // what the symbolic link leads to cannot be looked at
 }
 
-func (e entry) regular() bool { return e.err == nil && e.mode.IsRegular() }
+func (e entry) regular() bool { return e.err == nil && e.stat.regular() }
 
 // state is what an entry looked like when it was decided to pass it over; it is looked at again when that changed.
 type state struct {
@@ -84,26 +80,31 @@ const quietAfter = 100 * time.Millisecond
 func listFolder(path string, names []string, wanted func(name string) bool) *folder {
 	d := &folder{path: path, entries: map[string]entry{}}
 	began := time.Now()
-	fi, err := os.Stat(path)
+	now, err := statAt(unix.AT_FDCWD, path, 0)
 	if err != nil {
-		d.err = err
+		d.err = &fs.PathError{Op: "stat", Path: path, Err: err}
 		return d
 	}
-	d.key, d.mtime = inodeOf(fi), fi.ModTime()
+	d.key, d.mtime = now.key, now.mtime
 	age := began.Sub(d.mtime)
 	d.quiet = age > quietAfter
-	list, err := os.ReadDir(path)
+	h, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		d.err = err
 		if errors.Is(err, fs.ErrPermission) {
 			for _, name := range names {
-				if fi, err := os.Lstat(filepath.Join(path, name)); err == nil {
-					d.add(name, fi)
-				}
+				d.add(unix.AT_FDCWD, filepath.Join(path, name))
 			}
 		}
 		return d
 	}
+	defer h.Close()
+	list, err := h.ReadDir(-1)
+	if err != nil {
+		d.err = err
+		return d
+	}
+	dir := int(h.Fd())
 	for _, item := range list {
 		if item.IsDir() {
 			d.subs = append(d.subs, item.Name())
@@ -111,10 +112,7 @@ func listFolder(path string, names []string, wanted func(name string) bool) *fol
 		if item.IsDir() || (wanted != nil && !wanted(item.Name())) {
 			continue
 		}
-		// A name that is gone by now was renamed or deleted meanwhile, which the folder's time will show.
-		if fi, err := item.Info(); err == nil {
-			d.add(item.Name(), fi)
-		}
+		d.add(dir, item.Name())
 	}
 	return d
 }
@@ -132,18 +130,20 @@ func (d *folder) steady(wanted func(name string) bool) *folder {
 	return d
 }
 
-func (d *folder) add(name string, fi fs.FileInfo) {
-	e := entry{path: filepath.Join(d.path, name)}
-	if fi.Mode()&fs.ModeSymlink != 0 {
-		e.link = true
-		if fi, e.err = os.Stat(e.path); e.err != nil {
-			d.entries[name] = e
-			return
+// add looks at a name, relative to an open folder as statx(2) takes it. One that is gone by now was renamed or deleted meanwhile,
+// which the folder's time will show.
+func (d *folder) add(dir int, name string) {
+	e := entry{path: filepath.Join(d.path, filepath.Base(name))}
+	var err error
+	if e.stat, err = statAt(dir, name, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return
+	}
+	if e.link = e.kind == unix.S_IFLNK; e.link {
+		if e.stat, err = statAt(dir, name, 0); err != nil {
+			e.err = &fs.PathError{Op: "stat", Path: e.path, Err: err}
 		}
 	}
-	e.key, e.mode, e.size, e.mtime = inodeOf(fi), fi.Mode(), fi.Size(), fi.ModTime()
-	e.born = bornAt(unix.AT_FDCWD, e.path, 0, e.key)
-	d.entries[name] = e
+	d.entries[filepath.Base(name)] = e
 }
 
 // changed tells whether the folder may hold other names than when it was listed.
@@ -151,8 +151,8 @@ func (d *folder) changed() bool {
 	if d.err != nil || !d.quiet {
 		return true
 	}
-	fi, err := os.Stat(d.path)
-	return err != nil || inodeOf(fi) != d.key || !fi.ModTime().Equal(d.mtime)
+	now, err := statAt(unix.AT_FDCWD, d.path, 0)
+	return err != nil || now.key != d.key || !now.mtime.Equal(d.mtime)
 }
 
 // missing tells whether the folder is not there, which is no trouble if it was never asked for by its full path.

@@ -17,7 +17,7 @@ func TestAFileThatWasRenamedBetweenListingAndOpeningIsNotTakenForAnother(t *test
 	st := k.stream("x.log")
 	k.set.mu.Lock()
 	defer k.set.mu.Unlock()
-	wrong := entry{path: k.path("x.log.1"), key: inode{1, 1}}
+	wrong := entry{path: k.path("x.log.1"), stat: stat{key: inode{1, 1}}}
 	if _, err := k.set.claim(st, wrong, true); !errors.Is(err, errMoved) {
 		t.Errorf("claim: %v", err)
 	}

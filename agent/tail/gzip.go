@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -50,14 +49,14 @@ func openPacked(e entry) (*packed, []byte, error) {
 }
 
 func (p *packed) look(e entry) ([]byte, error) {
-	fi, err := p.h.Stat()
+	now, err := statOpen(p.h)
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() {
+	if !now.regular() {
 		return nil, errNotRegular
 	}
-	if key := inodeOf(fi); !e.is(key, bornAt(int(p.h.Fd()), "", unix.AT_EMPTY_PATH, key)) {
+	if !e.is(now.key, now.born) {
 		return nil, errMoved
 	}
 	if p.z, err = gzip.NewReader(p.in); err != nil {
@@ -69,10 +68,10 @@ func (p *packed) look(e entry) ([]byte, error) {
 		return nil, err
 	}
 	var trailer [4]byte
-	if _, err := p.h.ReadAt(trailer[:], fi.Size()-4); err == nil {
+	if _, err := p.h.ReadAt(trailer[:], now.size-4); err == nil {
 		p.plain = int64(binary.LittleEndian.Uint32(trailer[:])) // RFC 1952: ISIZE, modulo 2^32
 	}
-	p.stale, p.mtime = true, fi.ModTime()
+	p.stale, p.mtime = true, now.mtime
 	return head[:n], nil
 }
 

@@ -40,7 +40,7 @@ func (s *Set) identify(st *Stream, path string, o *opened) (*file, error) {
 	}
 	if f != nil && f.offset > 0 {
 		elsewhere := f.path != path && (o.size <= f.offset || s.inputs.of(f.path) != nil)
-		silent := o.size <= f.size && s.now().Sub(o.fi.ModTime()) >= silentFor && !st.literal
+		silent := o.size <= f.size && s.now().Sub(o.mtime) >= silentFor && !st.literal
 		if f.done && (elsewhere || silent) {
 			return nil, errFinished // should it grow, that is noticed by its inode
 		}
@@ -153,7 +153,7 @@ func (s *Set) attach(f *file, st *Stream, where string, o *opened) {
 	f.end, f.size, f.mtime = -1, o.size, time.Time{}
 	f.fresh = f.offset == 0
 	f.done, f.found, f.gone, f.idle = false, false, time.Time{}, s.now()
-	if mtime := o.fi.ModTime(); mtime.After(f.stamp) {
+	if mtime := o.mtime; mtime.After(f.stamp) {
 		f.stamp = mtime
 	}
 	s.known.opened(f)

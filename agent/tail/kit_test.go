@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 )
 
 // fataler is what a test and a property check have in common.
@@ -127,9 +126,9 @@ func (k *kit) tick() {
 		k.must(err)
 		defer h.Close()
 		k.must(os.Remove(h.Name()))
-		fi, err := h.Stat()
+		now, err := statOpen(h)
 		k.must(err)
-		return bornAt(int(h.Fd()), "", unix.AT_EMPTY_PATH, inodeOf(fi))
+		return now.born
 	}
 	for first := born(); born() == first; {
 	}

@@ -258,7 +258,7 @@ func (st *Stream) judge(f *file, n int) (int, error) {
 		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})
 		return 0, errCompressed
 	}
-	o := &opened{h: f.h, key: f.key, size: f.size, head: f.seen}
+	o := &opened{h: f.h, stat: stat{key: f.key, size: f.size}, head: f.seen}
 	_, from, err := s.copyOf(st, f.where, o)
 	if err != nil {
 		s.excluded.settle(f.where, state{f.key, f.size, f.mtime})

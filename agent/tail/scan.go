@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Refresh looks for new files, rotations, deletions and returned permissions, and lets finished files go. It is cheap
@@ -280,11 +281,11 @@ func (s *Set) regrown(e entry) {
 
 // reconsider looks at once at a path that is not followed, and at which something was written.
 func (s *Set) reconsider(path string) {
-	fi, err := os.Lstat(path)
+	now, err := statAt(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW)
 	if err != nil {
 		return // what that means the next listing shows
 	}
-	if e := (entry{path: path, key: inodeOf(fi), mode: fi.Mode(), size: fi.Size(), mtime: fi.ModTime()}); e.regular() && s.known.reading(e.key) == nil {
+	if e := (entry{path: path, stat: now}); e.regular() && s.known.reading(e.key) == nil {
 		s.regrown(e)
 		if _, passed := s.excluded.settled[path]; !passed && s.known.reading(e.key) == nil {
 			s.watch.dirty.Store(true)
