@@ -158,11 +158,21 @@ func (s *Stats) allInputs() []*inputStats {
 
 // LastEvents gives, of each input that had one, the time of the last record; of files that differ in their date alone that of the one read last.
 func (s *Stats) LastEvents() map[string]time.Time {
-	times, read := make(map[string]time.Time), make(map[string]int64)
-	for _, in := range s.allInputs() {
-		if at := unixNano(in.lastEvent.Load()); at != nil && in.lastRead.Load() >= read[in.series] {
-			times[in.series], read[in.series] = *at, in.lastRead.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	newest := make(map[string]*inputStats, s.series)
+	for _, in := range s.order {
+		if in.lastEvent.Load() == 0 {
+			continue
 		}
+		if other := newest[in.series]; other == nil || in.lastRead.Load() >= other.lastRead.Load() {
+			newest[in.series] = in
+		}
+	}
+	s.series = len(newest)
+	times := make(map[string]time.Time, len(newest))
+	for series, in := range newest {
+		times[series] = time.Unix(0, in.lastEvent.Load())
 	}
 	return times
 }
@@ -212,12 +222,6 @@ func (in *inputStats) trouble() (since time.Time, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.troubled, in.tail.Err
-}
-
-func (in *inputStats) snapshot() (st tail.Status, clock string) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.tail, in.clock
 }
 
 func (in *inputStats) setClock(text string) {

@@ -29,6 +29,7 @@ type Lookout struct {
 
 	mu    sync.Mutex
 	had   map[string]bool      // patterns that had a file once
+	file  map[string]string    // by pattern, one that was there when last looked for
 	bare  map[string]time.Time // since when a pattern that had one has none
 	why   string               // what cannot be read; empty: all can
 	since time.Time            // when that began
@@ -37,7 +38,7 @@ type Lookout struct {
 
 // NewLookout makes one for the inputs.
 func NewLookout(inputs []Input, stats *Stats, log zerolog.Logger) *Lookout {
-	return &Lookout{inputs: inputs, stats: stats, log: log, had: make(map[string]bool), bare: make(map[string]time.Time)}
+	return &Lookout{inputs: inputs, stats: stats, log: log, had: make(map[string]bool), file: make(map[string]string), bare: make(map[string]time.Time)}
 }
 
 // Remember notes which inputs an earlier run has read, by the paths of its positions.
@@ -106,9 +107,8 @@ func (l *Lookout) Last() (why string, since time.Time) {
 // lookForFiles says which input has no log file is left. An empty folder may be one that is not mounted.
 func (l *Lookout) lookForFiles(now time.Time) (why string) {
 	for _, in := range l.inputs {
-		files, _ := filepath.Glob(in.Pattern) // the pattern was validated, and it reports nothing else
 		switch {
-		case len(files) > 0:
+		case l.anyFile(in.Pattern):
 			l.had[in.Pattern] = true
 			delete(l.bare, in.Pattern)
 			continue
@@ -122,6 +122,22 @@ func (l *Lookout) lookForFiles(now time.Time) (why string) {
 		}
 	}
 	return why
+}
+
+// anyFile tells whether a pattern matches a file. As long as one that did is there, no other is looked for: there may be thousands.
+func (l *Lookout) anyFile(pattern string) bool {
+	if known := l.file[pattern]; known != "" {
+		if _, err := os.Lstat(known); err == nil {
+			return true
+		}
+	}
+	files, _ := filepath.Glob(pattern) // the pattern was validated, and it reports nothing else
+	if len(files) == 0 {
+		delete(l.file, pattern)
+		return false
+	}
+	l.file[pattern] = files[0]
+	return true
 }
 
 // unreadable says which file is there and cannot be read, or which folder.

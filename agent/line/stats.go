@@ -17,6 +17,7 @@ type Stats struct {
 	mu       sync.Mutex
 	inputs   map[string]*inputStats
 	order    []*inputStats // as they were found
+	series   int           // that had a record, when LastEvents was last asked
 	expected []silence.Input
 	bad      []BadLine
 	engine   detect.Stats

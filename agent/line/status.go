@@ -60,20 +60,17 @@ type FileSums struct {
 	Silent    int    `json:"silent"`
 }
 
-func sumsOf(inputs []InputStatus) (s FileSums) {
-	s.Files = len(inputs)
-	for i := range inputs {
-		in := &inputs[i]
-		s.Lines, s.Records, s.Ignored, s.Bad, s.Cut = s.Lines+in.Lines, s.Records+in.Records, s.Ignored+in.Ignored, s.Bad+in.Bad, s.Cut+in.Cut
-		s.Behind += in.Behind
-		if in.Error != "" || in.Clock != "" {
-			s.InTrouble++
-		}
-		if in.Silent != nil {
-			s.Silent++
-		}
+// add counts a file, or an input without one.
+func (s *FileSums) add(r *row) {
+	s.Files++
+	s.Lines, s.Records, s.Ignored = s.Lines+r.in.lines.Load(), s.Records+r.in.records.Load(), s.Ignored+r.in.ignored.Load()
+	s.Bad, s.Cut, s.Behind = s.Bad+r.in.bad.Load(), s.Cut+r.in.cut.Load(), s.Behind+r.behind
+	if r.err != nil || r.clock != "" {
+		s.InTrouble++
 	}
-	return s
+	if !r.silent.IsZero() {
+		s.Silent++
+	}
 }
 
 // DetectStatus is the state of the engine.
@@ -113,15 +110,21 @@ const leastForShares = 1000
 func (s *Stats) Status(now time.Time) Status {
 	var out Status
 	all := s.allInputs()
-	byInput := make(map[int][]silence.File)
+	rows, byInput := make([]row, 0, len(all)), make(map[int][]silence.File)
 	for _, in := range all {
-		row, file := in.status(now)
-		out.Inputs = append(out.Inputs, row)
-		byInput[in.input] = append(byInput[in.input], file)
+		r := in.row()
+		rows = append(rows, r)
+		byInput[in.input] = append(byInput[in.input], r.file())
 	}
-	out.Heard = s.silences(byInput, now, &out.Inputs)
-	out.Files, out.Unstored = sumsOf(out.Inputs), s.unstored.Load()
-	out.Inputs, out.NotShown = foremost(out.Inputs)
+	out.Heard, rows = s.silences(byInput, now, rows)
+	for i := range rows {
+		out.Files.add(&rows[i])
+	}
+	rows, out.NotShown = foremost(rows)
+	for i := range rows {
+		out.Inputs = append(out.Inputs, rows[i].status(now))
+	}
+	out.Unstored = s.unstored.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.BadLines = slices.Clone(s.bad)
@@ -165,34 +168,84 @@ func (s *Stats) troubles() []trouble {
 	return all
 }
 
-// foremost leaves out of many files those that are read without trouble and to their ends, those first that had a line longest ago.
-func foremost(inputs []InputStatus) (shown []InputStatus, left int) {
-	if len(inputs) <= mostInputs {
-		return inputs, 0
-	}
-	rank := func(in *InputStatus) int {
-		switch {
-		case in.Error != "" || in.Clock != "" || in.Silent != nil:
-			return 0
-		case in.Behind > 0:
-			return 1
-		}
-		return 2
-	}
-	read := func(in *InputStatus) time.Time {
-		if in.LastRead == nil {
-			return time.Time{}
-		}
-		return *in.LastRead
-	}
-	slices.SortStableFunc(inputs, func(a, b InputStatus) int {
-		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), read(&b).Compare(read(&a)))
-	})
-	return inputs[:mostInputs], len(inputs) - mostInputs
+// A row is what decides which files are shown, and what is shown of each that has no counter for it. There may be tens of thousands.
+type row struct {
+	in       *inputStats
+	behind   int64
+	read     int64 // lastRead
+	err      error // why it cannot be read, or only in part; nil: it can
+	troubled time.Time
+	clock    string
+	silent   time.Time // zero: it is not, or not known to be
 }
 
+func (in *inputStats) row() row {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return row{in: in, behind: in.tail.Behind, read: in.lastRead.Load(), err: in.tail.Err, troubled: in.troubled, clock: in.clock}
+}
+
+// rank orders rows: trouble, then what is behind, then the rest.
+func (r *row) rank() int {
+	switch {
+	case r.err != nil || r.clock != "" || !r.silent.IsZero():
+		return 0
+	case r.behind > 0:
+		return 1
+	}
+	return 2
+}
+
+// file is what silence is judged by.
+func (r *row) file() silence.File {
+	f := silence.File{Path: r.in.path, Series: r.in.series, Missing: errors.Is(r.err, fs.ErrNotExist)}
+	f.Blind = r.behind > 0 || r.err != nil && !f.Missing
+	if last := r.in.lastLine.Load(); last != 0 {
+		f.Last = time.Unix(0, last)
+	}
+	return f
+}
+
+func (r *row) status(now time.Time) InputStatus {
+	in := r.in
+	s := InputStatus{
+		Path: in.path, Lines: in.lines.Load(), Records: in.records.Load(), Ignored: in.ignored.Load(),
+		Bad: in.bad.Load(), Cut: in.cut.Load(), Behind: r.behind, Clock: r.clock,
+		LagSeconds: in.lag(r.behind, now).Seconds(), Silent: timeOrNil(r.silent),
+		LastEvent: unixNano(in.lastEvent.Load()), LastRead: unixNano(r.read), LastLine: unixNano(in.lastLine.Load()),
+	}
+	if r.err != nil {
+		s.Error, s.ErrorSince = r.err.Error(), timeOrNil(r.troubled)
+	}
+	return s
+}
+
+// foremost leaves out of many files those that are read without trouble and to their ends, those first that had a line longest ago.
+func foremost(rows []row) (shown []row, left int) {
+	if len(rows) <= mostInputs {
+		return rows, 0
+	}
+	type place struct {
+		rank, at int
+		read     int64
+	}
+	places := make([]place, len(rows))
+	for i := range rows {
+		places[i] = place{rows[i].rank(), i, rows[i].read}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.read, a.read), cmp.Compare(a.at, b.at))
+	})
+	for _, p := range places[:mostInputs] {
+		shown = append(shown, rows[p.at])
+	}
+	return shown, len(rows) - mostInputs
+}
+
+var errNoFile = errors.New("no file matches it")
+
 // silences says how each input does, marks the files that are silent, and adds a row for each input without a file.
-func (s *Stats) silences(files map[int][]silence.File, now time.Time, rows *[]InputStatus) (all []silence.Status) {
+func (s *Stats) silences(files map[int][]silence.File, now time.Time, rows []row) (all []silence.Status, more []row) {
 	s.mu.Lock()
 	expected := s.expected
 	s.mu.Unlock()
@@ -207,15 +260,19 @@ func (s *Stats) silences(files map[int][]silence.File, now time.Time, rows *[]In
 			silent[in.Pattern] = st.Since
 		}
 		if len(files[i]) == 0 {
-			*rows = append(*rows, InputStatus{Path: in.Pattern, Error: "no file matches it", LastLine: timeOrNil(st.Last), Silent: timeOrNil(st.Since)})
+			none := &inputStats{path: in.Pattern}
+			none.heard(st.Last, now)
+			rows = append(rows, row{in: none, err: errNoFile, silent: st.Since})
 		}
 	}
-	for i := range *rows {
-		if since, is := silent[(*rows)[i].Path]; is {
-			(*rows)[i].Silent = &since
+	if len(silent) > 0 {
+		for i := range rows {
+			if since, is := silent[rows[i].in.path]; is {
+				rows[i].silent = since
+			}
 		}
 	}
-	return all
+	return all, rows
 }
 
 // timeOrNil gives nil for the zero time.
@@ -224,27 +281,6 @@ func timeOrNil(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-func (in *inputStats) status(now time.Time) (InputStatus, silence.File) {
-	t, clock := in.snapshot()
-	s := InputStatus{
-		Path: in.path, Lines: in.lines.Load(), Records: in.records.Load(), Ignored: in.ignored.Load(),
-		Bad: in.bad.Load(), Cut: in.cut.Load(), Behind: t.Behind, Clock: clock,
-		LagSeconds: in.lag(t.Behind, now).Seconds(),
-	}
-	if t.Err != nil {
-		s.Error = t.Err.Error()
-		since, _ := in.trouble()
-		s.ErrorSince = &since
-	}
-	s.LastEvent, s.LastRead, s.LastLine = unixNano(in.lastEvent.Load()), unixNano(in.lastRead.Load()), unixNano(in.lastLine.Load())
-	file := silence.File{Path: in.path, Series: in.series, Missing: errors.Is(t.Err, fs.ErrNotExist)}
-	file.Blind = t.Behind > 0 || t.Err != nil && !file.Missing
-	if s.LastLine != nil {
-		file.Last = *s.LastLine
-	}
-	return s, file
 }
 
 // unixNano gives nil for zero.

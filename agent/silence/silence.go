@@ -44,22 +44,24 @@ type Quiet struct {
 // Of gives how an input does, by its files.
 func Of(in Input, files []File, now time.Time) Status {
 	s := Status{Pattern: in.Pattern, Last: in.Heard}
-	newest := make(map[string]File) // by series
+	newest := make(map[string]int, len(files)) // by series
 	blind, missing := false, 0
-	for _, f := range files {
+	for i := range files {
+		f := &files[i]
 		if f.Last.After(s.Last) {
 			s.Last = f.Last
 		}
 		blind = blind || f.Blind
-		if before, is := newest[f.Series]; !is || before.Last.Before(f.Last) {
-			newest[f.Series] = f
+		if before, is := newest[f.Series]; !is || files[before].Last.Before(f.Last) {
+			newest[f.Series] = i
 		}
 	}
 	s.Files = len(newest)
 	if in.After == 0 {
 		return s
 	}
-	for _, f := range newest {
+	for _, i := range newest {
+		f := &files[i]
 		if f.Missing && f.Last.IsZero() {
 			missing++ // and was never
 		}
