@@ -156,6 +156,7 @@ type Marker struct {
 	failed  bool // writing either
 	sound   bool // the database was found not to be behind the mark, and is not to be opened anew
 	refused bool // it has fallen behind since
+	unsaid  bool // that, in the file: the disk may have been full
 	looked  bool // the last look found all well
 }
 
@@ -308,12 +309,15 @@ func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 	}
 	now, holds, err := m.look(ctx, m.seen.Trail)
 	lost := m.lost()
+	if m.unsaid {
+		m.keepRefused()
+	}
 	switch {
 	case m.refused:
-		if known, unreadable := readMark(m.path); err != nil || now.behind(m.seen) || !holds || unreadable != nil || !known.Refused {
+		if known, unreadable := readMark(m.path); err != nil || now.behind(m.seen) || !holds || unreadable != nil || !known.Refused && !m.unsaid {
 			return false
 		}
-		m.refused, m.sound = false, false // what used it goes on to say that it is lost, until it is opened anew
+		m.refused, m.unsaid, m.sound = false, false, false // what used it goes on to say that it is lost, until it is opened anew
 		m.keep(now)
 		return true
 	case err == nil && (now.behind(m.seen) || !holds):
@@ -338,12 +342,19 @@ func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 // refuse keeps what is known of the database, and that it is behind that.
 func (m *Marker) refuse(why error) {
 	m.refused = true
-	if known, err := readMark(m.path); err != nil || !known.Accepted { // a person may have been faster
+	m.keepRefused()
+	m.store.Refuse(why)
+}
+
+// keepRefused has the next run refuse the database, too, unless a person was faster and accepted it.
+func (m *Marker) keepRefused() {
+	m.unsaid = false
+	if known, err := readMark(m.path); err != nil || !known.Accepted {
 		refused := m.seen
 		refused.Refused = true
 		m.keep(refused)
+		m.unsaid = m.kept != refused
 	}
-	m.store.Refuse(why)
 }
 
 // adopt has what firewalls hold taken for this database's own, where a person accepted it. Once.

@@ -296,6 +296,38 @@ func TestWhatIsBackIsTaken(t *testing.T) {
 	start(t, dir, used)
 }
 
+// That a database is refused is kept as soon as the disk has room again, and the right one is taken though it has none.
+func TestWhatIsRefusedWhileTheDiskIsFullIsKeptLater(t *testing.T) {
+	for _, room := range []bool{false, true} {
+		dir, used := t.TempDir(), newTestStore(t)
+		blockAs(t, used, "203.0.113.1/32")
+		older := copyOfStore(t, used)
+		blockAs(t, used, "203.0.113.2/32")
+		m := start(t, dir, used)
+		m.store = older
+		full := m.sync
+		m.sync = func(*os.File) error { return syscall.ENOSPC }
+		if m.lookOnce(t.Context()); !m.refused {
+			t.Fatal("it is not refused")
+		}
+		if known, err := readMark(m.path); err != nil || known.Refused {
+			t.Fatalf("the file says %+v, %v", known, err)
+		}
+		if room {
+			m.sync = full
+			if m.lookOnce(t.Context()) {
+				t.Fatal("it is taken")
+			}
+			if known, err := readMark(m.path); err != nil || !known.Refused {
+				t.Errorf("the file says %+v, %v", known, err)
+			}
+		}
+		if m.store = used; !m.lookOnce(t.Context()) {
+			t.Errorf("with room %v: it is back, and not taken", room)
+		}
+	}
+}
+
 // A power cut may cost the last commits, of which the lines are read again: no person is needed, but it is said. One that was before the
 // minute, or a program that was killed, is no such excuse.
 func TestAPowerCutNeedsNoPerson(t *testing.T) {
