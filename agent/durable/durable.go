@@ -10,20 +10,31 @@ import (
 	"syscall"
 )
 
-// Read reads a file, and none that is anything else: a pipe would be waited for for ever.
+// Read reads a file as [Open] opens it.
 func Read(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	switch info, err := f.Stat(); {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file (%s): remove it", path, info.Mode().Type())
-	}
 	return io.ReadAll(f)
+}
+
+// Open opens a file to be read, and nothing that is anything else: a pipe would be waited for for ever.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file (%s): remove it", path, info.Mode().Type())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // Write replaces a file as a whole: after a power cut there is the old content or the new one, never an

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"activedefense/agent/durable"
 )
 
 // fileSource serves the operator's own certificate and follows its files. They are told by their content, a few kilobytes:
@@ -70,7 +72,7 @@ func (f *fileSource) readKey() ([]byte, error) {
 
 // readSmall reads a file that should be small, and not more of it than that.
 func readSmall(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := durable.Open(path)
 	if err != nil {
 		return nil, err
 	}

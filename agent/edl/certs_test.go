@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -342,6 +343,8 @@ func TestCAThatIsNotWholeIsAnErrorThatSaysWhatToDo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "not created again"},
+		{"certificate a pipe", func(t *testing.T, folder string) { pipe(t, folder, "ca.crt") }, "no regular file"},
+		{"key a pipe", func(t *testing.T, folder string) { pipe(t, folder, "ca.key") }, "no regular file"},
 		{"only a key that is none", func(t *testing.T, folder string) {
 			remove(t, folder, "ca.crt")
 			write(t, []byte("x"), folder, "ca.key")
@@ -358,13 +361,26 @@ func TestCAThatIsNotWholeIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// pipe puts a pipe in place of a file: nobody ever writes to it.
+func pipe(t *testing.T, folder, name string) {
+	t.Helper()
+	remove(t, folder, name)
+	if err := syscall.Mkfifo(filepath.Join(folder, name), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestUnusableServerCertificateIsMadeAgain(t *testing.T) {
 	other, _, _ := testOptions(t)
 	mustNew(t, other)
-	for name, content := range map[string][]byte{"cut off": []byte("-----BEGIN"), "of another CA": file(t, other.StateDir, "server.pem")} {
+	for name, content := range map[string][]byte{"cut off": []byte("-----BEGIN"), "of another CA": file(t, other.StateDir, "server.pem"), "a pipe": nil} {
 		o, clk, _ := testOptions(t)
 		mustNew(t, o)
-		write(t, content, o.StateDir, "server.pem")
+		if content == nil {
+			pipe(t, o.StateDir, "server.pem")
+		} else {
+			write(t, content, o.StateDir, "server.pem")
+		}
 		s := mustNew(t, o)
 		run(t, s)
 		s.Publish(entries("192.0.2.1"), clk.now())

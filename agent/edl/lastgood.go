@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"activedefense/agent/durable"
 	"activedefense/firewall/room"
 )
 
@@ -77,7 +77,7 @@ func (s *Server) LoadLastGood() (n int, savedAt time.Time, err error) {
 }
 
 func readLastGood(path string) (*lastGood, error) {
-	f, err := os.Open(path)
+	f, err := durable.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 // restore takes over when the content of the last run was last changed, so that a restart that changes nothing in the list
 // changes nothing for those who fetch it either. It is no loss if that cannot be read.
 func (k *kept) restore(path string) {
-	f, err := os.Open(path)
+	f, err := durable.Open(path)
 	if err != nil {
 		return
 	}

@@ -86,6 +86,21 @@ func TestLastGoodMissing(t *testing.T) {
 	}
 }
 
+// A pipe in its place is not waited for, at the start as when it is looked up, and the next list takes its place.
+func TestLastGoodIsNoPipe(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	saved(t, mustNew(t, o), nil, clk.now())
+	pipe(t, o.StateDir, "blacklist.txt")
+	s := mustNew(t, o)
+	if _, _, err := s.LoadLastGood(); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Fatalf("%v", err)
+	}
+	saved(t, s, manyEntries(2), clk.now())
+	if n, _, err := mustNew(t, o).LoadLastGood(); n != 2 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
 func TestEmptyListIsKeptToo(t *testing.T) {
 	o, clk, _ := testOptions(t)
 	saved(t, mustNew(t, o), nil, clk.now())

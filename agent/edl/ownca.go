@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"activedefense/agent/durable"
 )
 
 // authority is the own CA. Its files are made once and never again while they are there: the firewalls imported it.
@@ -36,8 +38,8 @@ const (
 // follows from it, so a crash in between leaves a key that the next start makes the same certificate for.
 func openAuthority(folder string, now time.Time, log zerolog.Logger) (*authority, error) {
 	crtFile, keyFile := filepath.Join(folder, CAFile), filepath.Join(folder, "ca.key")
-	crt, crtErr := os.ReadFile(crtFile)
-	key, keyErr := os.ReadFile(keyFile)
+	crt, crtErr := durable.Read(crtFile)
+	key, keyErr := durable.Read(keyFile)
 	noCrt, noKey := errors.Is(crtErr, fs.ErrNotExist), errors.Is(keyErr, fs.ErrNotExist)
 	switch {
 	case crtErr != nil && !noCrt:

@@ -13,11 +13,12 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"activedefense/agent/durable"
 )
 
 // ownSource makes certificates with the own CA. Key and certificate share one file, so that a crash cannot part them; and
@@ -96,7 +97,7 @@ func (o *ownSource) aged(leaf *x509.Certificate, now time.Time) bool {
 
 // read gives the certificate of the last run; nil if there is none that this CA made.
 func (o *ownSource) read() *tls.Certificate {
-	b, err := os.ReadFile(o.file)
+	b, err := durable.Read(o.file)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			o.log.Warn().Err(err).Msg("the list's certificate cannot be read; creating a new one")

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"activedefense/agent/durable"
 )
 
 // Folder keeps copies as files in a folder, each under a name made of the path of what it is a copy of.
@@ -35,7 +37,7 @@ func (f Folder) Save(file string, entries []byte) error {
 }
 
 // Load gives the copy of a file.
-func (f Folder) Load(file string) ([]byte, error) { return os.ReadFile(f.Where(file)) }
+func (f Folder) Load(file string) ([]byte, error) { return durable.Read(f.Where(file)) }
 
 // Keep deletes the copies of all other files, so that one of them that is named again later begins as it is then. A folder that
 // is not there holds none.
