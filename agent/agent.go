@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"activedefense/agent/api"
 	"activedefense/agent/clock"
 	"activedefense/agent/edl"
 	"activedefense/agent/enforce"
@@ -38,6 +39,8 @@ type Options struct {
 	// Config is the file that the configuration was read from, "" for the built-in defaults, and Loaded is when. They are told in the status.
 	Config string
 	Loaded time.Time
+	// RuntimeDir is the folder below /run that the service manager made, in which the socket is; "": there is none.
+	RuntimeDir string
 	// After is the agent, which has stopped, whose place this one takes in the same process: it goes on with its counters, and with since
 	// when things are as they are. nil: there was none.
 	After *Agent
@@ -60,7 +63,7 @@ type Agent struct {
 	list     *edl.Server             // nil when no list is served
 	serve    chan struct{}           // closed: the list's listener is to be opened
 	opened   chan error              // what came of that
-	admin    *admin                  // nil when there is none
+	admin    *api.Server
 	fleet    *enforce.Fleet
 	calls    *enforce.Calls
 	stats    *line.Stats
@@ -101,7 +104,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		a.stats.Continue(opts.After.stats)
 		a.noticed.Continue(&opts.After.noticed)
 	}
-	if err := a.prepare(ctx); err != nil {
+	if err := a.prepare(ctx, opts.RuntimeDir); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -112,7 +115,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 }
 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
-func (a *Agent) prepare(ctx context.Context) error {
+func (a *Agent) prepare(ctx context.Context, runtimeDir string) error {
 	cfg := a.cfg
 	lock, instance, err := state.Open(ctx, cfg.StateDir, a.log)
 	if err != nil {
@@ -139,13 +142,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	if a.fleet, err = enforce.New(a.enforceOptions()); err != nil {
 		return err
 	}
-	if cfg.Admin.Listen != "" {
-		if a.admin, err = newAdmin(a, cfg.Admin.Listen); err != nil {
-			return err
-		}
-		a.teardown.Push("listening for the admin interface", func(context.Context) error { a.admin.listener.Close(); return nil })
-	}
-	return nil
+	return openAPI(a, runtimeDir)
 }
 
 // mayBlock tells what may be blocked as far as a guard knows when it is asked.

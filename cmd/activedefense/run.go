@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,7 +48,7 @@ func (r *runCommand) run(ctx context.Context) error {
 
 	log := r.logger(cfg)
 	warn(log, warnings)
-	used := agent.Options{Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now()}
+	used := agent.Options{Version: version, Logger: log, Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: runtimeDir(r.environ)}
 	current, err := agent.New(ctx, cfg, used)
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func (r *runCommand) run(ctx context.Context) error {
 			log.Info().Err(err).Msg("stopped")
 			return err
 		}
-		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), After: current}
+		fresh := agent.Options{Version: version, Logger: r.logger(next), Config: absolute(r.path()), Loaded: time.Now(), RuntimeDir: used.RuntimeDir, After: current}
 		used.After = current
 		if current, err = agent.New(ctx, next, fresh); err != nil {
 			log.Error().Err(err).Msg("cannot start with the new configuration; continuing with the previous one")
@@ -124,6 +125,18 @@ func (r *runCommand) untilChange(ctx context.Context, log zerolog.Logger, curren
 			return cfg, nil
 		}
 	}
+}
+
+// runtimeDir is the folder below /run that the service manager made for the daemon (systemd.exec(5), RUNTIME_DIRECTORY), the first of
+// several; "": none.
+func runtimeDir(environ []string) string {
+	for _, variable := range environ {
+		if dirs, ok := strings.CutPrefix(variable, "RUNTIME_DIRECTORY="); ok {
+			dir, _, _ := strings.Cut(dirs, ":")
+			return dir
+		}
+	}
+	return ""
 }
 
 func warn(log zerolog.Logger, warnings []config.Warning) {
