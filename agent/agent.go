@@ -41,6 +41,8 @@ type Options struct {
 	Loaded time.Time
 	// RuntimeDir is the folder below /run that the service manager made, in which the socket is; "": there is none.
 	RuntimeDir string
+	// Reload has the configuration read again, which ends this agent if there is no fault in it; nil: nobody can.
+	Reload func(context.Context) (faults []string, err error)
 	// After is the agent, which has stopped, whose place this one takes in the same process: it goes on with its counters, and with since
 	// when things are as they are. nil: there was none.
 	After *Agent
@@ -52,6 +54,7 @@ type Agent struct {
 	version string
 	loaded  ConfigurationStatus     // without what was refused
 	refused atomic.Pointer[refusal] // the last reload, if it was
+	reload  func(context.Context) ([]string, error)
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
@@ -92,7 +95,7 @@ type Agent struct {
 // configuration cannot work on this host.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) {
 	a := &Agent{
-		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, log: opts.Logger, now: time.Now, started: time.Now(),
+		cfg: cfg, version: opts.Version, loaded: ConfigurationStatus{Path: opts.Config, LoadedAt: opts.Loaded}, reload: opts.Reload, log: opts.Logger, now: time.Now, started: time.Now(),
 		own: own.New(cfg, nil), stats: line.NewStats(), calls: enforce.NewCalls(),
 		serve: make(chan struct{}), opened: make(chan error, 1), relist: loop.NewWakeup(), announce: loop.NewWakeup(),
 	}

@@ -41,13 +41,14 @@ type Options struct {
 	Known  func(context.Context) (*own.Known, error)
 	Labels func(context.Context) (*labels.Set, error)
 
-	Status   func() any                                // nil: no agent runs, and what asks for one answers 503
-	Members  func() []members.Status                   // as the agent sees them; nil: as the database says
-	Refused  func() error                              // why the database is not taken for what it was, so that nothing in it is changed; nil: it is
-	Changed  func()                                    // the blacklist was changed; nil: nobody waits for that
-	Enforced func() int64                              // the version of the blacklist that is in force
-	Rate     func() float64                            // lines a second
-	Reload   func(context.Context) (*Reloading, error) // reads the configuration again
+	Status   func() any              // nil: no agent runs, and what asks for one answers 503
+	Members  func() []members.Status // as the agent sees them; nil: as the database says
+	Refused  func() error            // why the database is not taken for what it was, so that nothing in it is changed; nil: it is
+	Changed  func()                  // the blacklist was changed; nil: nobody waits for that
+	Enforced func() int64            // the version of the blacklist that is in force
+	Rate     func() float64          // lines a second
+	// Reload reads the configuration again: its faults, or when the one in use was loaded, whose place the new one takes.
+	Reload func(context.Context) (faults []string, loaded time.Time, err error)
 	// Registering are the firewalls on which the agent registers addresses.
 	Registering func() []string
 
@@ -55,14 +56,6 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 	// Pause is how a failed attempt is slowed; nil: [loop.Pause].
 	Pause func(context.Context, time.Duration) bool
-}
-
-// Reloading is what came of reading the configuration again: faults, or a new agent that takes this one's place.
-type Reloading struct {
-	Faults []string `json:"faults,omitempty"`
-	// LoadedAt is when the configuration in use was loaded; once the new one is, status has a later time. Now is when that was said.
-	LoadedAt time.Time `json:"loaded_at"`
-	Now      time.Time `json:"now"`
 }
 
 // Role is what somebody may do. Each may what the one before it may.

@@ -170,7 +170,9 @@ func Each[T any](ctx context.Context, c *Client, path string, query url.Values, 
 		err = errors.Join(json.Unmarshal(text, &why), json.Unmarshal(text, rest))
 	}
 	if err == nil && why.Error != "" {
-		err = errors.New(why.Error)
+		if err = ctx.Err(); err == nil {
+			err = errors.New(why.Error)
+		}
 	}
 	return err
 }

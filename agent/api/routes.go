@@ -38,6 +38,8 @@ var routes = []route{
 	{method: "GET", path: "status", role: Viewer, handle: (*API).status},
 	{method: "GET", path: "members", role: Viewer, handle: (*API).listMembers},
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
+	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
+	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
 	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
 }
 

@@ -84,7 +84,7 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	}
 	p.opts.Expected = agent.Expected(cfg)
 	if p.opts.Remove {
-		p.opts.Registering = registering(ctx, cfg)
+		p.opts.Registering = p.registering(ctx, cfg)
 	}
 	left, planned := enforce.Provision(ctx, cfg, p.opts)
 	if errors.Is(planned, enforce.ErrUnknownFirewall) {
@@ -97,7 +97,7 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 		if !p.json {
 			fmt.Fprintln(p.stdout, "\nThe running configuration now:")
 		}
-		err = (&verifyCommand{p.app, p.opts.Firewall}).verify(ctx)
+		err = (&verifyCommand{p.app, p.opts.Firewall}).verifyHere(ctx, cfg)
 	}
 	var failed *statusError
 	_ = errors.As(err, &failed)
@@ -119,15 +119,11 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 }
 
 // registering gives the firewalls on which the daemon that runs here registers addresses; none where none answers.
-func registering(ctx context.Context, cfg *config.Config) []string {
-	if cfg.Admin.Listen == "" {
-		return nil
+func (a *app) registering(ctx context.Context, cfg *config.Config) []string {
+	if s, _ := a.daemon(ctx, cfg); s != nil {
+		return enforce.Registering(s.Firewalls)
 	}
-	s, err := fetchStatus(ctx, adminURL(cfg.Admin.Listen), sameStoreTimeout)
-	if err != nil {
-		return nil // nobody who would
-	}
-	return enforce.Registering(s.Firewalls)
+	return nil // nobody who would
 }
 
 // undone names the steps that are left after --apply and that it would not take the next time either; nil: there are none.
