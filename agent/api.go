@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"activedefense/agent/api"
+	"activedefense/agent/enforce"
 	"activedefense/agent/labels"
 	"activedefense/agent/members"
 	"activedefense/agent/own"
@@ -35,14 +36,15 @@ func openAPI(a *Agent, runtimeDir string) (err error) {
 			}
 			return nil, errors.New("the daemon has not reached its database yet; activedefense status says why")
 		},
-		Known:    func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
-		Labels:   func(context.Context) (*labels.Set, error) { return a.labels, nil },
-		Status:   func() any { return a.Status() },
-		Members:  func() []members.Status { return a.members.Load().Status() },
-		Refused:  a.health.lostError,
-		Changed:  func() { a.feed.Load().wakeup.Wake() },
-		Enforced: func() int64 { return a.feed.Load().current.Load().Version },
-		Rate:     func() float64 { return a.stats.Rate(a.now()) },
+		Known:       func(context.Context) (*own.Known, error) { return a.known.Load(), nil },
+		Labels:      func(context.Context) (*labels.Set, error) { return a.labels, nil },
+		Status:      func() any { return a.Status() },
+		Members:     func() []members.Status { return a.members.Load().Status() },
+		Registering: func() []string { firewalls, _ := a.fleet.Status(); return enforce.Registering(firewalls) },
+		Refused:     a.health.lostError,
+		Changed:     func() { a.feed.Load().wakeup.Wake() },
+		Enforced:    func() int64 { return a.feed.Load().current.Load().Version },
+		Rate:        func() float64 { return a.stats.Rate(a.now()) },
 		Reload: func(ctx context.Context) ([]string, time.Time, error) {
 			if a.reload == nil {
 				return nil, time.Time{}, errors.New("this program does not do that")

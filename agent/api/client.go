@@ -41,9 +41,6 @@ func (a *API) Here(caller Caller) *Client {
 	return &Client{http: &http.Client{Transport: &here{a, caller}}}
 }
 
-// Status is what a daemon says of itself.
-func (c *Client) Status(ctx context.Context, v any) error { return c.Get(ctx, "status", nil, v) }
-
 // Get asks for an object.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) error {
 	return c.do(ctx, http.MethodGet, path, query, nil, v)
@@ -120,7 +117,12 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 
 // Each asks for a list, whose objects are in this field, and gives each as it comes. The other fields go into rest.
 func Each[T any](ctx context.Context, c *Client, path string, query url.Values, field string, rest any, each func(*T) error) error {
-	response, err := c.ask(ctx, http.MethodGet, path, query, nil)
+	return EachOf(ctx, c, http.MethodGet, path, query, nil, field, rest, each)
+}
+
+// EachOf is Each of what is done by any method, with a body.
+func EachOf[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any, field string, rest any, each func(*T) error) error {
+	response, err := c.ask(ctx, method, path, query, body)
 	if err != nil {
 		return err
 	}

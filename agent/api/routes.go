@@ -40,6 +40,7 @@ var routes = []route{
 	{method: "DELETE", path: "members/{name}", role: Operator, handle: (*API).forgetMember},
 	{method: "GET", path: "events", role: Viewer, live: true, handle: (*API).events},
 	{method: "POST", path: "reload", role: Operator, handle: (*API).reload},
+	{method: "POST", path: "provision", role: Operator, local: true, handle: (*API).provision},
 	{method: "POST", path: "verify", role: Operator, handle: (*API).verify},
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"activedefense/agent/api"
 	"activedefense/agent/explain"
 )
 
@@ -216,4 +219,65 @@ func TestTokensAreMadeAndRemoved(t *testing.T) {
 	if got := ask("POST", "/api/v1/blacklist", anna, block); got != 401 {
 		t.Errorf("a token that was removed is answered %d", got)
 	}
+}
+
+// Over the socket the daemon plans what a firewall lacks with its own key, and checks its policy; over HTTPS it is served with the list's
+// certificate, which no other program may ask to plan.
+func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "sqlite", "")
+	tokens := filepath.Join(w.dir, "tokens")
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.config, bytes.Replace(text, fmt.Appendf(nil, "admin: {listen: %q}", w.admin), fmt.Appendf(nil, "admin: {listen: %q, tls: true, tokens_file: %q}", w.admin, tokens), 1))
+	anna, _, _ := w.run("token", "add", "anna", "operator")
+	w.start()
+	w.until("the daemon runs", func() bool { _, _, code := w.run("status"); return code == 0 })
+	client := api.Dial(filepath.Join(w.dir, "state", api.SocketName))
+	plans := 0
+	var rest api.Provisioned
+	if err := api.EachOf(t.Context(), client, "POST", "provision", nil, api.Provisioning{Firewall: "LAB-FW-01"}, "plans", &rest, func(p *api.Planned) error {
+		if plans++; p.Firewall != "LAB-FW-01" || p.Plan == nil || len(p.Steps) == 0 {
+			t.Errorf("planned is %+v", p)
+		}
+		return nil
+	}); err != nil || plans != 1 || len(rest.Left) == 0 {
+		t.Errorf("%d plans, %d steps left, %v", plans, len(rest.Left), err)
+	}
+	if stdout, _, code := w.run("verify", "--json"); code != 1 || !strings.Contains(stdout, `"check":"block-rule"`) {
+		t.Errorf("exit status %d, %s", code, stdout)
+	}
+	ca, err := os.ReadFile(filepath.Join(w.dir, "state", "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	https := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+	for path, want := range map[string]int{"GET /api/v1/status": 200, "POST /api/v1/provision": 403} {
+		method, path, _ := strings.Cut(path, " ")
+		request, err := http.NewRequest(method, "https://"+w.admin+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(anna))
+		response, err := https.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s is answered %s", path, response.Status)
+		}
+	}
+}
+
+// A state folder whose name leaves none for a socket is said so.
+func TestAStateFolderWithALongName(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	w.config = filepath.Join(w.dir, "c.yaml")
+	w.write(w.config, fmt.Appendf(nil, "state_dir: %s/%s\nedl: {listen: \"\"}\nadmin: {listen: %s}\n", w.dir, strings.Repeat("x", 100), freePort(t)))
+	w.expectRun(1, "the system takes at most 107 as the name of a socket; set admin.socket to a shorter path such as /run/activedefense/activedefense.sock", "run")
 }
