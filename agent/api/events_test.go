@@ -85,7 +85,7 @@ func TestEventsAreTold(t *testing.T) {
 		{func() error { s.block("203.0.113.3/32", store.Blocked); return nil }, "block 203.0.113.3 blocked"},
 		{func() error { s.block("203.0.113.4/32", store.Held); return nil }, "hold 203.0.113.4 held"},
 		{func() error {
-			_, err := s.store.Commit(t.Context(), &store.Batch{Touches: []store.Touch{{Address: prefix("203.0.113.1"), LastSeen: now, Hits: 1}, {Address: prefix("203.0.113.3"), LastSeen: now, Hits: 1}}})
+			_, err := s.store.Commit(t.Context(), &store.Batch{Touches: []store.Touch{{Address: prefix("203.0.113.1"), LastSeen: now, Hits: 1}, {Address: prefix("203.0.113.3"), LastSeen: now, Hits: 1}, {Address: prefix("203.0.113.4"), LastSeen: now, Hits: 1}}})
 			if err == nil {
 				_, err = s.store.Accept(t.Context(), []netip.Prefix{prefix("203.0.113.2")}, "anna", now)
 			}

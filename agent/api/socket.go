@@ -40,7 +40,7 @@ func listenSocket(path string, admin *config.Admin) (_ net.Listener, err error) 
 		return nil, fmt.Errorf("admin.socket: %s has %d bytes, and the system takes at most %d as the name of a socket; set admin.socket to a shorter path such as %s", path, n, config.MaxSocket, ServiceSocket)
 	}
 	// Only who holds the lock looks whether the socket is in use and replaces it. It is given back when the process ends, however it does.
-	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("admin.socket: %w", err)
 	}
