@@ -123,6 +123,15 @@ func TestFollowersAreBounded(t *testing.T) {
 	if r := s.over("GET", Prefix+"blacklist", ""); r.status != http.StatusOK {
 		t.Errorf("another question is answered %d", r.status)
 	}
+	local, err := s.dial(identity{0, []int{0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	fmt.Fprintf(local, "GET %sevents HTTP/1.1\r\nHost: x\r\n\r\n", Prefix)
+	if answer, err := bufio.NewReader(local).ReadString('\n'); err != nil || !strings.Contains(answer, "200 OK") {
+		t.Errorf("over the socket the answer is %s, %v", answer, err)
+	}
 	open[0].Close()
 	deadline := time.Now().Add(30 * time.Second)
 	for response := s.follow(); response.StatusCode != http.StatusOK; response = s.follow() {

@@ -103,7 +103,7 @@ func TestEveryRouteHasItsRole(t *testing.T) {
 			}
 		}
 	}
-	if withTokens.paused == 0 {
+	if withTokens.paused.Load() == 0 {
 		t.Error("no wrong token was slowed")
 	}
 	if os.Geteuid() == 0 {

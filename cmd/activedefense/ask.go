@@ -34,7 +34,7 @@ func (a *app) running(ctx context.Context) (*running, error) {
 	for _, at := range []struct {
 		path string
 		sure bool // it is the one of this configuration
-	}{{cfg.Admin.Socket, true}, {a.serviceSocket, false}, {filepath.Join(cfg.StateDir, api.SocketName), ours}} {
+	}{{cfg.Admin.Socket, true}, {a.serviceSocket, a.configPath == ""}, {filepath.Join(cfg.StateDir, api.SocketName), ours}} {
 		if found, err := a.answering(ctx, at.path, at.sure); found != nil || err != nil {
 			return found, err
 		}
@@ -43,7 +43,7 @@ func (a *app) running(ctx context.Context) (*running, error) {
 }
 
 // answering asks the daemon at a socket for its status. One that began with another file counts only if it is sure to be the one that is
-// meant: two may run on one host.
+// meant: two may run on one host, and --config says which.
 func (a *app) answering(ctx context.Context, socket string, sure bool) (*running, error) {
 	if socket == "" || len(socket) > config.MaxSocket {
 		return nil, nil // no daemon can be there
