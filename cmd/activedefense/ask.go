@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os/user"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"activedefense/agent"
 	"activedefense/agent/api"
+	"activedefense/agent/display"
 	"activedefense/config"
 	"activedefense/store"
 )
@@ -68,6 +70,18 @@ func (r *running) usable() bool {
 	return r != nil && r.status.Store.Refused == "" && r.status.Blacklist != nil
 }
 
+// also says beside a fault of this command why the daemon that runs could not answer it.
+func (r *running) also(err error) error {
+	if r == nil {
+		return err
+	}
+	why := "it has not reached its database yet"
+	if text := r.status.Store.Refused; text != "" {
+		why = "it refuses its database: " + display.Harmless(text)
+	}
+	return fmt.Errorf("%w; and the daemon at %s cannot answer: %s", err, r.At, why)
+}
+
 // ask gives what answers a command: the daemon that runs, else, over the store of the configuration that load gives, this process. done
 // ends it.
 func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, error)) (c *api.Client, done func(), err error) {
@@ -80,7 +94,7 @@ func (a *app) ask(ctx context.Context, to use, load func() (*config.Config, erro
 	}
 	cfg, err := load()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, daemon.also(err)
 	}
 	st, err := a.open(ctx, cfg, to)
 	if err != nil {

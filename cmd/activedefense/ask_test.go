@@ -29,9 +29,9 @@ func quietWorld(t *testing.T, admin string) (w *world, socket string) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w = &world{t: t, dir: t.TempDir(), admin: freePort(t)}
-	w.config = filepath.Join(w.dir, "c.yaml")
 	socket = filepath.Join(dir, "s")
+	w = &world{t: t, dir: t.TempDir(), admin: freePort(t), socket: socket}
+	w.config = filepath.Join(w.dir, "c.yaml")
 	w.write(w.config, fmt.Appendf(nil, "state_dir: %s/state\nlog: {format: json}\ninputs: [{path: %[1]s/*.log}]\nedl: {listen: \"\"}\nadmin: {listen: %s, socket: %s%s}\n", w.dir, w.admin, socket, admin))
 	return w, socket
 }
@@ -102,10 +102,9 @@ func TestMembersOfTheGroupsNeedNoDatabase(t *testing.T) {
 // business. Only where none runs it is.
 func TestAFaultyFileStopsNothingThatTheDaemonAnswers(t *testing.T) {
 	t.Parallel()
-	w, socket := quietWorld(t, "")
+	w, _ := quietWorld(t, "")
 	d := w.start()
 	w.until("the daemon runs", func() bool { return ready(w) })
-	w.environ = []string{"ACTIVEDEFENSE_ADMIN__SOCKET=" + socket}
 	for _, yaml := range []string{"neverblock: [192.0.2.0/24]\nstate_dir: /nowhere\nstore: {ulr: x}\n", "a: [\n"} {
 		w.write(w.config, []byte(yaml))
 		for _, args := range []string{"blacklist add 203.0.113.9 --reason x", "blacklist list", "blacklist show 203.0.113.9", "blacklist remove 203.0.113.9", "records", "members list", "status"} {
@@ -235,7 +234,7 @@ func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
 	anna, _, _ := w.run("token", "add", "anna", "operator")
 	w.start()
 	w.until("the daemon runs", func() bool { _, _, code := w.run("status"); return code == 0 })
-	client := api.Dial(filepath.Join(w.dir, "state", api.SocketName))
+	client := api.Dial(w.socket)
 	plans := 0
 	var rest api.Provisioned
 	if err := api.EachOf(t.Context(), client, "POST", "provision", nil, api.Provisioning{Firewall: "LAB-FW-01"}, "plans", &rest, func(p *api.Planned) error {
@@ -276,7 +275,7 @@ func TestADaemonOfAFirewallPlansAndChecks(t *testing.T) {
 
 // A state folder whose name leaves none for a socket is said so.
 func TestAStateFolderWithALongName(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: t.TempDir(), environ: whereItIs}
 	w.config = filepath.Join(w.dir, "c.yaml")
 	w.write(w.config, fmt.Appendf(nil, "state_dir: %s/%s\nedl: {listen: \"\"}\nadmin: {listen: %s}\n", w.dir, strings.Repeat("x", 100), freePort(t)))
 	w.expectRun(1, "the system takes at most 107 as the name of a socket; set admin.socket to a shorter path such as /run/activedefense/activedefense.sock", "run")

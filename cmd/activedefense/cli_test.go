@@ -552,7 +552,7 @@ func TestNoOutputDrivesATerminal(t *testing.T) {
 
 // A command that another configuration leads to another store is refused while the daemon runs: what it did there would have no effect.
 func TestNoCommandUsesAnotherStoreThanTheDaemon(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: t.TempDir(), environ: whereItIs}
 	w.config = filepath.Join(w.dir, "c.yaml")
 	w.admin = freePort(t)
 	configuration := func(dir string) []byte {
