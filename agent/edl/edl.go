@@ -53,6 +53,10 @@ type Options struct {
 	// nil: all may. Publish does not ask; its caller decides what it passes.
 	MayBlock func(netip.Prefix) bool
 
+	// After is the server that ran before in this process, which has been stopped by the time that LoadLastGood is called: what it
+	// served is newer than its file where that could not be written. nil: none did.
+	After *Server
+
 	Logger zerolog.Logger
 	Now    func() time.Time // nil: time.Now. Tells certificates' validity and the times in Status
 }

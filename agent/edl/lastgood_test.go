@@ -78,6 +78,43 @@ func TestLastGoodIsServedAfterARestart(t *testing.T) {
 	}
 }
 
+// What could not be saved is served on when the configuration is reloaded: the file is older than what firewalls have fetched.
+func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
+	o, clk, _ := testOptions(t)
+	first := mustNew(t, o)
+	saved(t, first, manyEntries(500), clk.now())
+	clk.move(time.Minute)
+	full := first.lastGoodFile() + ".tmp" // where it would be written
+	if err := os.MkdirAll(filepath.Join(full, "something"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	first.Publish(manyEntries(700), clk.now())
+	published := clk.now()
+	run(t, first)
+	before := get(t, client(t, first), first)
+	for n := range 2 { // nothing is saved in between, either
+		o.After = first
+		next := mustNew(t, o)
+		clk.move(time.Minute)
+		if entries, at, err := next.LoadLastGood(); entries != 700 || err != nil || !at.Equal(published) {
+			t.Fatalf("%d of %v, %v", entries, at, err)
+		}
+		run(t, next)
+		after := get(t, client(t, next), next)
+		if after.body != before.body || after.header.Get("ETag") != before.header.Get("ETag") || after.header.Get("Last-Modified") != before.header.Get("Last-Modified") {
+			t.Errorf("reload %d: another list is served: %v, then %v", n, before.header, after.header)
+		}
+		first = next
+	}
+	if err := os.RemoveAll(full); err != nil || !first.saveOnce() {
+		t.Fatal(err, first.Status().SaveError)
+	}
+	o.After = nil
+	if n, _, err := mustNew(t, o).LoadLastGood(); n != 700 || err != nil {
+		t.Errorf("saved later: %d, %v", n, err)
+	}
+}
+
 func TestLastGoodMissing(t *testing.T) {
 	o, _, _ := testOptions(t)
 	s := mustNew(t, o)

@@ -41,6 +41,7 @@ type kept struct {
 func (s *Server) Publish(entries []Entry, at time.Time) {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
+	s.opts.After = nil
 	list, left := arrange(entries, s.opts.MaxEntries)
 	s.install(list, len(left), at, false)
 	s.logCut(left)
