@@ -1,6 +1,7 @@
 package edl
 
 import (
+	"activedefense/agent/durable"
 	"activedefense/firewall/room"
 	"bytes"
 	"context"
@@ -84,7 +85,7 @@ func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
 	first := mustNew(t, o)
 	saved(t, first, manyEntries(500), clk.now())
 	clk.move(time.Minute)
-	full := first.lastGoodFile() + ".tmp" // where it would be written
+	full := first.lastGoodFile() + ".new" // where it would be written
 	if err := os.MkdirAll(filepath.Join(full, "something"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +335,7 @@ func TestListThatComesBackWhileAnotherIsBeingSavedIsSaved(t *testing.T) {
 	<-s.saver.wake
 	writing := s.saver.take()
 	s.Publish(entries("192.0.2.1"), clk.now())
-	s.saver.done(writing, writeFile(s.lastGoodFile(), writing.encode(), 0o600), clk.now())
+	s.saver.done(writing, durable.Write(s.lastGoodFile(), writing.encode(), 0o600, (*os.File).Sync), clk.now())
 	select {
 	case <-s.saver.wake:
 	default:
@@ -392,7 +393,7 @@ func TestFailureToSaveIsToldOnceAndTriedAgain(t *testing.T) {
 		if st.SaveError == "" || !st.Saved.IsZero() || !st.Loaded || log.count("cannot be saved") != 1 {
 			t.Errorf("%+v, logged %d times", st, log.count("cannot be saved"))
 		}
-		if _, err := os.Stat(s.lastGoodFile() + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(s.lastGoodFile() + ".new"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("a temporary file stays: %v", err)
 		}
 		if err := os.RemoveAll(s.lastGoodFile()); err != nil {

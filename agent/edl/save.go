@@ -2,8 +2,11 @@ package edl
 
 import (
 	"context"
+	"os"
 	"sync"
 	"time"
+
+	"activedefense/agent/durable"
 )
 
 // saver writes the last good list, from Run's goroutine, so that Publish never waits for a disk.
@@ -102,7 +105,7 @@ func (s *Server) saveOnce() bool {
 	if l == nil {
 		return true
 	}
-	err := writeFile(s.lastGoodFile(), l.encode(), 0o600)
+	err := durable.Write(s.lastGoodFile(), l.encode(), 0o600, (*os.File).Sync)
 	before := s.saver.done(l, err, s.now())
 	switch {
 	case err != nil && before == "":

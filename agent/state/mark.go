@@ -63,7 +63,7 @@ func Accept(ctx context.Context, dir string, st *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.Write(path, append(data, '\n'), (*os.File).Sync); err != nil {
+	if err := durable.Write(path, append(data, '\n'), 0o600, (*os.File).Sync); err != nil {
 		return err
 	}
 	info, err := os.Stat(dir)
@@ -416,7 +416,7 @@ func (m *Marker) writeLatest(now mark) {
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
-		err = durable.Write(m.latestPath(), append(data, '\n'), func(*os.File) error { return nil })
+		err = durable.Write(m.latestPath(), append(data, '\n'), 0o600, func(*os.File) error { return nil })
 	}
 	if err == nil {
 		m.latest = now
@@ -436,7 +436,7 @@ func (m *Marker) keep(now mark) {
 	}
 	data, err := json.Marshal(now)
 	if err == nil {
-		err = durable.Write(m.path, append(data, '\n'), m.sync)
+		err = durable.Write(m.path, append(data, '\n'), 0o600, m.sync)
 	}
 	m.complain(err)
 	if err != nil {
