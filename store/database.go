@@ -44,7 +44,21 @@ func (g *gate) closed() error {
 func (g *gate) expect(agent int64, id string, known Progress) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.known != nil { // what was committed since known was read counts, too
+		known.Batch, known.Version = max(known.Batch, g.known.Batch), max(known.Version, g.known.Version)
+	}
 	g.agent, g.id, g.known = agent, id, &known
+}
+
+// committed notes how far the database that is expected has come by what this store did.
+func (g *gate) committed(batch, version int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.known != nil {
+		known := *g.known
+		known.Batch, known.Version = max(known.Batch, batch), max(known.Version, version)
+		g.known = &known
+	}
 }
 
 // refuse closes the gate; the first reason stays.

@@ -151,6 +151,16 @@ func newTrail(id int64, at time.Time, action, address string) Trail {
 // Trail: whatever it holds) and the identity that it had when it was opened: what begins a transaction in another fails with ErrRefused, as does everything after it.
 func (s *Store) Expect(known Progress) { s.gate.expect(s.agent, s.place.Identity, known) }
 
+// Expected is how far, at least, the database has come that is expected, with what was committed since; the zero Progress: any will do.
+func (s *Store) Expected() Progress {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	if s.gate.known == nil {
+		return Progress{}
+	}
+	return *s.gate.known
+}
+
 // Refuse has everything fail from now on with an error that wraps ErrRefused and why.
 func (s *Store) Refuse(why error) { _ = s.gate.refuse(why) }
 

@@ -308,8 +308,11 @@ func (m *Marker) accepted() bool {
 func (m *Marker) lookOnce(ctx context.Context) (back bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if m.Served != nil && !m.refused {
-		m.seen.Version = max(m.seen.Version, m.Served())
+	if done := m.store.Expected(); !m.refused {
+		m.seen.Version, m.seen.Batch = max(m.seen.Version, done.Version), max(m.seen.Batch, done.Batch)
+		if m.Served != nil {
+			m.seen.Version = max(m.seen.Version, m.Served())
+		}
 	}
 	now, holds, err := m.look(ctx, m.seen.Trail)
 	lost := m.lost()

@@ -335,6 +335,39 @@ func TestWhatIsBackIsTaken(t *testing.T) {
 	start(t, dir, used)
 }
 
+// A standby that takes over may lack the last commits alone, of lines of which nobody was blocked, which no look has seen: that is known by who made
+// them, and so the right database is told when it is back.
+func TestWhatLacksTheLastCommitIsToldFromWhatHasIt(t *testing.T) {
+	dir, used := t.TempDir(), newTestStore(t)
+	blockAs(t, used, "203.0.113.1/32")
+	m := start(t, dir, used)
+	commit := func(seq int64) {
+		t.Helper()
+		if _, err := used.Commit(t.Context(), &store.Batch{Seq: seq, After: seq - 1, Records: []store.Record{{Time: m.clock.Time()}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(m.seen.Batch + 1)
+	standby := copyOfStore(t, used)
+	commit(m.seen.Batch + 2)
+	m.store = standby
+	standby.Expect(used.Expected())
+	m.Lost = func() error { return store.ErrLost }
+	if m.lookOnce(t.Context()) || !m.refused {
+		t.Fatal("it is not refused")
+	}
+	for range 2 {
+		if err := NewMarker(copyOf(t, dir), "me", standby, newTestClock().believed(), zerolog.Nop()).Check(t.Context()); !errors.Is(err, ErrBehind) {
+			t.Errorf("it is taken at a start: %v", err)
+		}
+		start(t, copyOf(t, dir), used)
+	}
+	m.store = used
+	if !m.lookOnce(t.Context()) {
+		t.Error("it is back, and not taken")
+	}
+}
+
 // That a database is refused is kept as soon as the disk has room again, and the right one is taken though it has none.
 func TestWhatIsRefusedWhileTheDiskIsFullIsKeptLater(t *testing.T) {
 	for _, room := range []bool{false, true} {
