@@ -291,7 +291,11 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	if !want.CommitAlone {
 		writes = changesOf(local, want.Adopt)
 	}
-	if err := plain(&pending, want); err != nil {
+	err = plain(&pending, want)
+	if err == nil && want.Mode == firewall.ModeGroup {
+		err = withoutMembers(&pending, want.Names, f.version)
+	}
+	if err != nil {
 		return err
 	}
 	commit := pending.Commit(writes)
@@ -358,16 +362,10 @@ func (s Step) isTaken(adopt bool) bool {
 	return s.Action != ActionPerson && (!s.Foreign || adopt) && !s.later && s.change.Empty()
 }
 
-// plain has configurations say what we write as we write it: our CA, to which a device adds what it reads in it. The addresses with which the
-// daemon fills its group in ModeGroup, and commits at its own time, are in no plan, and left out.
+// plain has configurations say what we write as we write it: our CA, to which a device adds what it reads in it.
 func plain(p *byhand.Pending, want Expectation) error {
 	for _, config := range []**xmlapi.Node{&p.Running, &p.Candidate} {
 		var edits []xmlapi.Edit
-		if want.Mode == firewall.ModeGroup {
-			for _, vsys := range (*config).Child("devices").FirstEntry().Child("vsys").Entries() {
-				edits = append(edits, withoutMembers(vsys, want.Names)...)
-			}
-		}
 		certificates := func(shared string, n *xmlapi.Node) {
 			if e := n.Child("certificate").Entry(want.Names.CA); e != nil && want.CA != nil && holdsCertificate(decodePEM(e.Value("public-key")), want.CA) {
 				edits = append(edits, xmlapi.Replace(shared+"/certificate"+xmlapi.EntryNamed(want.Names.CA), xmlapi.ImportCertificate(want.Names.CA, want.CA).Element()))
@@ -385,29 +383,65 @@ func plain(p *byhand.Pending, want Expectation) error {
 	return nil
 }
 
-// withoutMembers takes out of a virtual system the addresses of its group that are as the daemon writes them, and their names in it.
-func withoutMembers(vsys *xmlapi.Node, n firewall.Names) (edits []xmlapi.Edit) {
-	members := map[string]bool{}
-	for _, a := range vsys.Child("address").Entries() {
-		name := a.Attr("name")
-		members[name] = name != n.Nobody && isMember(n, a) && isNarrow(a.Value("ip-netmask"))
-	}
-	without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
-		if list != nil {
-			edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
+// withoutMembers leaves out of what waits the addresses with which the daemon fills its group in ModeGroup, and their names in it: it commits them at
+// its own time, and they are in no plan.
+func withoutMembers(p *byhand.Pending, n firewall.Names, version xmlapi.Version) error {
+	vsysOf := func(config *xmlapi.Node) *xmlapi.Node { return config.Child("devices").FirstEntry().Child("vsys") }
+	running, candidate := vsysOf(p.Running), vsysOf(p.Candidate)
+	for _, config := range []**xmlapi.Node{&p.Running, &p.Candidate} {
+		var edits []xmlapi.Edit
+		for _, vsys := range vsysOf(*config).Entries() {
+			name := vsys.Attr("name")
+			members := membersOf(n, running.Entry(name), candidate.Entry(name), version)
+			without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
+				if list != nil {
+					edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
+				}
+			}
+			at := xmlapi.VSysPath(name)
+			without(at, vsys.Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
+			without(at+"/address-group"+xmlapi.EntryNamed(n.Group), vsys.Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
+		}
+		var err error
+		if *config, err = byhand.Made(*config, []byhand.Change{{Edits: edits}}); err != nil {
+			return err
 		}
 	}
-	at := xmlapi.VSysPath(vsys.Attr("name"))
-	without(at, vsys.Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
-	without(at+"/address-group"+xmlapi.EntryNamed(n.Group), vsys.Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
-	return edits
+	return nil
 }
 
-// isNarrow tells whether an address is no wider than what the daemon blocks by itself: a wider one in the group of ModeGroup may be its, too, but
-// waits until that has committed it.
-func isNarrow(text string) bool {
-	p, ok := firewall.ParseAddress(text)
-	return ok && (p.Addr().Is4() && p.Bits() >= 24 || p.Addr().Is6() && p.Bits() >= 48)
+// membersOf names the addresses of a virtual system that are the daemon's alone: in both configurations, as far as they are there, just as it writes
+// them. A new one stands in its group: only on a version that takes edits one by one it may have come no further than to make it. One that is in force
+// stands in none between being taken out of the group and deleted (groupChangeset in package firewall).
+func membersOf(n firewall.Names, running, candidate *xmlapi.Node, version xmlapi.Version) map[string]bool {
+	var inGroup []string
+	if group := candidate.Child("address-group").Entry(n.Group); group != nil {
+		inGroup = group.Child("static").Members()
+	}
+	before, now, members := ourAddresses(n, running), ourAddresses(n, candidate), map[string]bool{}
+	for name, written := range before {
+		again, stands := now[name]
+		members[name] = written && (again || !stands)
+	}
+	for name, written := range now {
+		if _, stood := before[name]; !stood {
+			members[name] = written && (!version.MultiConfig() || slices.Contains(inGroup, name))
+		}
+	}
+	return members
+}
+
+// ourAddresses gives the addresses of a virtual system that are named like those of the group in ModeGroup, and whether they are just as the daemon
+// writes them. That is none wider than what it blocks by itself: a wider one may be its, too, but waits until it has committed it.
+func ourAddresses(n firewall.Names, vsys *xmlapi.Node) map[string]bool {
+	named := map[string]bool{}
+	for _, a := range vsys.Child("address").Entries() {
+		if name := a.Attr("name"); strings.HasPrefix(name, n.Group+"-") {
+			p, ok := firewall.ParseAddress(a.Value("ip-netmask"))
+			named[name] = ok && (p.Addr().Is4() && p.Bits() >= 24 || p.Addr().Is6() && p.Bits() >= 48) && byhand.Alike(a, n.MemberEntry(p))
+		}
+	}
+	return named
 }
 
 // TakesAlong says what a commit of ours would put in force that the plan does not make: what our administrator edited by hand; "": nothing.

@@ -140,11 +140,15 @@ func isStructural(path []step) bool {
 	return above(2) == "config" || above(2) == "readonly"
 }
 
-// isAmong tells whether one of the versions of an element is as it is. The order of elements does not count, nor that of what sets hold.
+// isAmong tells whether one of the versions of an element is as it is.
 func isAmong(n *xmlapi.Node, versions []*xmlapi.Node) bool {
-	return slices.ContainsFunc(versions, func(v *xmlapi.Node) bool {
-		return isNothing(n) && isNothing(v) || same(n, v) || meaning(n) == meaning(v)
-	})
+	return slices.ContainsFunc(versions, func(v *xmlapi.Node) bool { return Alike(n, v) })
+}
+
+// Alike tells whether two elements say the same; nil: there is none. The order of elements does not count, nor that of what sets hold, nor
+// attributes but for the name.
+func Alike(n, o *xmlapi.Node) bool {
+	return isNothing(n) && isNothing(o) || same(n, o) || meaning(n) == meaning(o)
 }
 
 func isNothing(n *xmlapi.Node) bool {
