@@ -55,6 +55,10 @@ func Provision(ctx context.Context, cfg *config.Config, opts ProvisionOptions) (
 		}
 	}
 	for i := range chosen {
+		if failed[i] = ctx.Err(); failed[i] != nil {
+			failed[i] = fmt.Errorf("firewall %s: it was not begun with: %w", chosen[i].Name, failed[i])
+			continue
+		}
 		run(i)
 	}
 	if opts.Remove && opts.Apply { // what virtual systems share went with the last one: the others have no more to wait for
@@ -204,7 +208,7 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		const levels = 5 // four of device groups, and Shared: what goes from one may show what stands in the one above it
 		for round, pushed := 0, true; err == nil && pushed && round < levels; round++ {
 			if pushed, err = p.onPanorama(ctx, plan, round > 0); err == nil && pushed {
-				plan, err = p.plan(ctx)
+				plan, err = p.planPushed(ctx)
 			}
 		}
 		return plan.Steps, err
@@ -214,7 +218,7 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		return plan.Steps, err
 	}
 	if pushed { // upon which more can be written
-		if plan, err = p.plan(ctx); err == nil {
+		if plan, err = p.planPushed(ctx); err == nil {
 			plan, err = p.write(ctx, plan)
 		}
 		if err != nil {
@@ -222,6 +226,15 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 		}
 	}
 	return plan.Steps, p.commit(ctx, plan)
+}
+
+// planPushed is plan after a push.
+func (p provisioning) planPushed(ctx context.Context) (policy.Plan, error) {
+	plan, err := p.plan(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w. What was pushed from Panorama is in force; run this again, and it goes on from there", err)
+	}
+	return plan, err
 }
 
 // commit publishes what was written, if that is asked for, and nothing is edited by hand meanwhile; plan is what is left.
@@ -274,10 +287,11 @@ func (p provisioning) write(ctx context.Context, plan policy.Plan) (policy.Plan,
 	}
 	if len(inCandidate) < len(plan.Steps) {
 		if err := p.unregister(ctx); err != nil {
-			return plan, err
+			return plan, policy.Stopped(err, false)
 		}
 	}
-	return p.plan(ctx)
+	left, err := p.plan(ctx)
+	return left, policy.Stopped(err, false)
 }
 
 // onPanorama writes, commits and pushes what only the firewall's Panorama can change, as far as that is asked for and its configuration
@@ -300,7 +314,7 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan, again bo
 			p.tell("nothing more is to be written on Panorama")
 		}
 		if err != nil || again && taken == 0 {
-			return false, err
+			return false, policy.Stopped(err, true)
 		}
 	}
 	if !p.opts.Commit {
@@ -316,6 +330,10 @@ func (p provisioning) onPanorama(ctx context.Context, plan policy.Plan, again bo
 		p.tell("nothing of ours waits on Panorama for a push to this firewall")
 	default:
 		p.tell("nothing of ours is committed on Panorama that the firewall lacks; --apply writes it")
+	}
+	switch xmlapi.Kind(err) {
+	case xmlapi.KindCanceled, xmlapi.KindTimeout, xmlapi.KindUnreachable, xmlapi.KindHTTP, xmlapi.KindMalformed:
+		err = policy.Stopped(err, true)
 	}
 	return pushed, err
 }

@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -513,5 +514,29 @@ func TestAFailedCommitSaysWhatStaysAndWhoIsInTheWay(t *testing.T) {
 	text := fmt.Sprint(err)
 	if xmlapi.Kind(err) != xmlapi.KindCommit || strings.Count(text, "carol") != 1 || !strings.Contains(text, "stays in the candidate configuration, and is not in force. In the way may be edits of others that are not committed, by carol: ") {
 		t.Errorf("it says %s", text)
+	}
+}
+
+// Stopped once something is written, it says that this stays; the other firewalls are not begun with.
+func TestAProvisioningThatIsStoppedSaysWhatStays(t *testing.T) {
+	l := newPolicyLab(t)
+	l.add("fw1", firewall.ModeTag, panosim.Options{})
+	other := l.add("fw2", firewall.ModeTag, panosim.Options{})
+	for at, says := range map[string]string{
+		"written to": "canceled. What was written stays in the candidate configuration, and is not in force; run this again, and it goes on from there",
+		"committing": "canceled. No commit was begun. What was written stays in the candidate configuration, and is not in force; run this again with --commit",
+	} {
+		ctx, stop := context.WithCancel(t.Context())
+		opts := l.opts
+		opts.Apply, opts.Commit, opts.Progress = true, true, func(_ string, _ *policy.Plan, done string) {
+			if strings.Contains(done, at) {
+				stop()
+			}
+		}
+		_, err := Provision(ctx, l.cfg, opts)
+		stop()
+		if said := fmt.Sprint(err); !strings.Contains(said, says) || !strings.Contains(said, "firewall fw2: it was not begun with: context canceled") || strings.Count(said, "What was written") != 1 || other.Config().Pending("") != 0 {
+			t.Errorf("stopped at %q: %v", at, err)
+		}
 	}
 }

@@ -90,14 +90,16 @@ func (p *provisionCommand) provision(ctx context.Context) ([]policy.Step, error)
 	if errors.Is(planned, enforce.ErrUnknownFirewall) {
 		return nil, &statusError{exitUsage, planned}
 	}
+	if planned != nil && ctx.Err() != nil { // what the firewalls have now cannot be asked: the error says what is known of it
+		return left, &statusError{exitFailed, planned}
+	}
 	if !p.json && p.opts.Apply && !p.opts.Commit {
 		fmt.Fprintf(p.stdout, "The changes written have no effect until they are committed: %s --commit.\n", p.command())
 	}
 	if p.opts.Commit && !p.opts.Remove { // before, the running configuration is as it was: its remedies would be the plan once more
-		if !p.json {
-			fmt.Fprintln(p.stdout, "\nThe running configuration now:")
+		if err = (&verifyCommand{p.app, p.opts.Firewall, "\nThe running configuration now:\n"}).verify(ctx); err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("what is in force was not checked, verify does that: %w", err)
 		}
-		err = (&verifyCommand{p.app, p.opts.Firewall}).verify(ctx)
 	}
 	var failed *statusError
 	_ = errors.As(err, &failed)

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -607,11 +608,11 @@ func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (take
 	for _, s := range steps {
 		what := s.Action + " " + s.Object
 		if err := d.Edit(ctx, what, s.edits); err != nil {
-			return taken, err
+			return taken, Stopped(err, false)
 		}
 		if s.move != "" {
 			if err := d.Move(ctx, what, s.move, s.where); err != nil {
-				return taken, err
+				return taken, Stopped(err, false)
 			}
 		}
 		taken++
@@ -619,18 +620,45 @@ func Take(ctx context.Context, d *xmlapi.Device, steps []Step, adopt bool) (take
 	return taken, nil
 }
 
+// Stopped adds to an error that ended a run, once something was written, where that stands, and how to go on: on the firewall, or on its Panorama,
+// where a commit or a push of it may have been the last that was done. nil stays nil.
+func Stopped(err error, onPanorama bool) error {
+	var u *xmlapi.Unfinished
+	switch isUnfinished := errors.As(err, &u); {
+	case err == nil:
+		return nil
+	case isUnfinished && onPanorama:
+		return fmt.Errorf("%w. %s. What was written is in Panorama's candidate configuration, or committed there, and the firewall has it once it is pushed; then run this again, and it goes on from there", err, goesOn(u.Job, "on Panorama"))
+	case onPanorama:
+		return fmt.Errorf("%w. What was written stays on Panorama, and the firewall has it once it is committed there and pushed; run this again, and it goes on from there", err)
+	}
+	return fmt.Errorf("%w. %s; run this again, and it goes on from there", err, stays)
+}
+
+// goesOn says of a commit or push that may still take effect where its end is told; job: its number, 0 where it is not known.
+func goesOn(job uint, where string) string {
+	if job == 0 {
+		return "It is not known whether that was begun: if it was, it goes on, and comes into force. Look for it " + where + " with show jobs all"
+	}
+	return fmt.Sprintf("It goes on as job %d as far as is known, and may still come into force: look how it ended %s with show jobs id %[1]d", job, where)
+}
+
 // Commit publishes what Take wrote, now or earlier, and nothing of other administrators. admin is as whom we act; "":
 // the one who logs in, or whom the firewall names beside an edit of ours. done is false when there was nothing to commit.
 func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin string) (done bool, err error) {
 	if admin = cmp.Or(admin, d.Username()); admin == "" {
-		if pending, err := pendingChanges(ctx, d); err != nil || !pending {
-			return false, err
+		pending, err := pendingChanges(ctx, d)
+		if err == nil && pending {
+			admin, err = xmlapi.WhoAmI(ctx, d, want.Names.AdminTag())
 		}
-		if admin, err = xmlapi.WhoAmI(ctx, d, want.Names.AdminTag()); err != nil {
-			return false, err
+		if err != nil || !pending {
+			return false, notBegun(err)
 		}
 	}
 	done, err = d.Commit(ctx, admin, "Active Defense: policies")
+	if u := (*xmlapi.Unfinished)(nil); errors.As(err, &u) {
+		return false, fmt.Errorf("%w. %s. Until then what was written stands in the candidate configuration; then run this again with --commit", err, goesOn(u.Job, "on the firewall"))
+	}
 	switch xmlapi.Kind(err) {
 	case xmlapi.KindCommit:
 		err = fmt.Errorf("%w. %s", err, afterFailure(ctx, d, admin))
@@ -638,8 +666,18 @@ func Commit(ctx context.Context, d *xmlapi.Device, want Expectation, admin strin
 		err = fmt.Errorf("%w. %s: once that has ended (show commit-locks, show config-locks and show jobs processed tell), run this again with --commit", err, stays)
 	case xmlapi.KindRole:
 		err = fmt.Errorf("%w. %s: %s Or have somebody commit the changes made by %s", err, stays, fmt.Sprintf(enableRight, "Commit"), admin)
+	default:
+		err = notBegun(err)
 	}
 	return done, err
+}
+
+// notBegun says of an error, nil where there is none, that it came before a commit.
+func notBegun(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w. No commit was begun. %s; run this again with --commit", err, stays)
 }
 
 // stays is what becomes of steps that were taken and could not be committed.
