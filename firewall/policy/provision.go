@@ -294,7 +294,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	}
 	err = plain(&pending, want)
 	if err == nil && want.Mode == firewall.ModeGroup {
-		err = withoutMembers(&pending, want.Names, f.version)
+		err = withoutMembers(&pending, f.VSys, want.Names, f.version)
 	}
 	if err != nil {
 		return err
@@ -385,24 +385,22 @@ func plain(p *byhand.Pending, want Expectation) error {
 }
 
 // withoutMembers leaves out of what waits the addresses with which the daemon fills its group in ModeGroup, and their names in it: it commits them at
-// its own time, and they are in no plan.
-func withoutMembers(p *byhand.Pending, n firewall.Names, version xmlapi.Version) error {
-	vsysOf := func(config *xmlapi.Node) *xmlapi.Node { return config.Child("devices").FirstEntry().Child("vsys") }
-	running, candidate := vsysOf(p.Running), vsysOf(p.Candidate)
+// its own time, and they are in no plan. Those of other virtual systems are for the plan of these to leave out.
+func withoutMembers(p *byhand.Pending, vsys string, n firewall.Names, version xmlapi.Version) error {
+	own := func(config *xmlapi.Node) *xmlapi.Node {
+		return config.Child("devices").FirstEntry().Child("vsys").Entry(vsys)
+	}
+	members := membersOf(n, own(p.Running), own(p.Candidate), version)
 	for _, config := range []**xmlapi.Node{&p.Running, &p.Candidate} {
 		var edits []xmlapi.Edit
-		for _, vsys := range vsysOf(*config).Entries() {
-			name := vsys.Attr("name")
-			members := membersOf(n, running.Entry(name), candidate.Entry(name), version)
-			without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
-				if list != nil {
-					edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
-				}
+		without := func(at string, list *xmlapi.Node, name func(*xmlapi.Node) string) {
+			if list != nil {
+				edits = append(edits, xmlapi.Replace(at+"/"+list.Name, xmlapi.Element(list.Name, slices.DeleteFunc(slices.Clone(list.Children), func(c *xmlapi.Node) bool { return members[name(c)] })...)))
 			}
-			at := xmlapi.VSysPath(name)
-			without(at, vsys.Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
-			without(at+"/address-group"+xmlapi.EntryNamed(n.Group), vsys.Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
 		}
+		at := xmlapi.VSysPath(vsys)
+		without(at, own(*config).Child("address"), func(c *xmlapi.Node) string { return c.Attr("name") })
+		without(at+"/address-group"+xmlapi.EntryNamed(n.Group), own(*config).Child("address-group").Entry(n.Group).Child("static"), func(c *xmlapi.Node) string { return c.Text })
 		var err error
 		if *config, err = byhand.Made(*config, []byhand.Change{{Edits: edits}}); err != nil {
 			return err
