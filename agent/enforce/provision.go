@@ -181,7 +181,11 @@ func (p provisioning) adminOnPanorama(ctx context.Context, part *policy.OnPanora
 // carryOut writes and commits a plan, as far as that is asked for, and gives the steps that are left.
 func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.Step, error) {
 	if p.opts.Commit {
-		if err := plan.MayTakeAlong(p.device); err != nil {
+		err := plan.MayTakeAlong(p.device)
+		if err != nil && p.opts.Remove && !p.opts.Apply {
+			err = fmt.Errorf("%w. What an earlier run wrote to have the firewall block is taken away with --apply alone", err)
+		}
+		if err != nil {
 			return plan.Steps, err
 		}
 	}

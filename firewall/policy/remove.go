@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"activedefense/firewall/policy/byhand"
 	"activedefense/firewall/policy/panorama"
 	"activedefense/firewall/xmlapi"
 )
@@ -87,7 +88,9 @@ func removing(want Expectation, candidate *xmlapi.Node) planning {
 			}
 		}
 		device := xmlapi.Carried(xmlapi.DevicePath, config.Child("devices").FirstEntry(), candidate, others)
-		earlier, _, _, err = planned(f, want)
+		if !want.CommitAlone { // which would put in force what an earlier run made, not take it away
+			earlier, _, _, err = planned(f, want)
+		}
 		return removal(f, want, true, device), removal(f, want, false, device), earlier, err
 	}
 }
@@ -436,6 +439,8 @@ func (r *remover) isOurs(kind string, n *xmlapi.Node) bool {
 		return len(all) == 1 && all[0].Attr("name") == names.CA
 	case "certificate":
 		return isOurCA(decodePEM(n.Value("public-key")), r.want.CA)
+	case "address":
+		return byhand.Alike(n, memberEntry(names, n))
 	}
 	return true
 }
@@ -563,7 +568,7 @@ func (r *remover) members() {
 	var names []string
 	kept := r.steps[:from:from]
 	for _, s := range r.steps[from:] {
-		if s.Action != ActionDelete {
+		if s.Action != ActionDelete || s.Foreign {
 			kept = append(kept, s)
 			continue
 		}

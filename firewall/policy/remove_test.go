@@ -329,6 +329,55 @@ func TestRemoveOfWhatBearsOurNames(t *testing.T) {
 	}
 }
 
+// An address of our name that is not as the daemon writes it, for somebody tagged it, is his: his groups may hold it by that.
+func TestRemoveLeavesAnAddressThatOthersTagged(t *testing.T) {
+	const tagged = `address "active-defense-192.0.2.20"`
+	for _, mode := range modes {
+		l := newProvisionLab(t, mode, func(o *panosim.Options) { o.Config = rulesOfOthers })
+		entry := `<entry name="active-defense-192.0.2.%d"><ip-netmask>192.0.2.%[1]d</ip-netmask><tag><member>active-defense</member>%s</tag></entry>`
+		if err := errors.Join(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="active-defense"/><entry name="trusted"/>`),
+			l.sim.Config().Edit("boss", "set", vsys1+"/address", fmt.Sprintf(entry, 20, "<member>trusted</member>")+fmt.Sprintf(entry, 21, "")+fmt.Sprintf(entry, 22, "")), l.sim.Config().Commit("boss")); err != nil {
+			t.Fatal(err)
+		}
+		steps := l.removal(false)
+		if s := stepFor(t, steps, tagged); s.Action != ActionDelete || !s.Foreign || s.Detail != notAsWeMakeIt {
+			t.Errorf("%s: %v", mode, s)
+		}
+		if s := stepFor(t, steps, "2 addresses"); s.Foreign {
+			t.Errorf("%s: %v", mode, s)
+		}
+		l.apply(steps, false)
+		if left := l.sim.Config().Candidate(); !strings.Contains(left, `"active-defense-192.0.2.20"`) || strings.Contains(left, `"active-defense-192.0.2.21"`) {
+			t.Errorf("%s: left is %s", mode, left)
+		}
+		if l.apply(l.removal(true), true); strings.Contains(l.sim.Config().Candidate(), `"active-defense-192.0.2.20"`) {
+			t.Errorf("%s: it stays where it is adopted", mode)
+		}
+	}
+}
+
+// A commit alone, asked to take away, does not put in force what an earlier run wrote to block; with what takes it away, it is no edit by hand.
+func TestRemoveCommitsNoProvisioning(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = rulesOfOthers })
+	l.want.Admin = ourAdmin
+	l.apply(l.plan(), false)
+	for _, l.want.CommitAlone = range []bool{true, false} {
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if named := strings.Contains(plan.TakesAlong(), `security rule "active-defense-block" (vsys1)`); err != nil || named != l.want.CommitAlone || (plan.MayTakeAlong(l.device) != nil) != named {
+			t.Errorf("commit alone %v: it names %q, %v", l.want.CommitAlone, plan.TakesAlong(), err)
+		}
+	}
+	plan, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.apply(plan.Steps, false)
+	l.want.CommitAlone = true
+	if plan, err := Remove(t.Context(), l.device, l.want, false); err != nil || plan.TakesAlong() != "" {
+		t.Errorf("taken away: it names %q, %v", plan.TakesAlong(), err)
+	}
+}
+
 // The members of a group are taken away in one step and a few calls, those that somebody still uses excepted.
 func TestRemoveOfALargeGroup(t *testing.T) {
 	const full = 600 // more than one message holds
