@@ -522,10 +522,11 @@ func TestAProvisioningThatIsStoppedSaysWhatStays(t *testing.T) {
 	l := newPolicyLab(t)
 	l.add("fw1", firewall.ModeTag, panosim.Options{})
 	other := l.add("fw2", firewall.ModeTag, panosim.Options{})
-	for at, says := range map[string]string{
-		"written to": "canceled. What was written stays in the candidate configuration, and is not in force; run this again, and it goes on from there",
-		"committing": "canceled. No commit was begun. What was written stays in the candidate configuration, and is not in force; run this again with --commit",
+	for _, c := range [][2]string{
+		{"written to", "canceled. What was written stays in the candidate configuration, and is not in force; run this again, and it goes on from there"},
+		{"committing", "canceled. No commit was begun. What was written stays in the candidate configuration, and is not in force; run this again with --commit"},
 	} {
+		at, says := c[0], c[1]
 		ctx, stop := context.WithCancel(t.Context())
 		opts := l.opts
 		opts.Apply, opts.Commit, opts.Progress = true, true, func(_ string, _ *policy.Plan, done string) {

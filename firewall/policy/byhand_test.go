@@ -8,6 +8,7 @@ import (
 
 	"activedefense/firewall"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/panosim/dialect"
 	"activedefense/firewall/xmlapi"
 )
 
@@ -37,6 +38,7 @@ func TestEditsByHandAreNamedAnywhere(t *testing.T) {
 		block  = vsys1 + rulesPath + "/entry[@name='active-defense-block']"
 		rule   = `security rule "active-defense-block" (vsys1)`
 		list   = vsys1 + "/external-list/entry[@name='active-defense-list']"
+		ca     = "/config/shared/certificate/entry[@name='active-defense-ca']"
 	)
 	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) {
 		o.VSys, o.Config = []string{"vsys1", "vsys2"}, rulesOfOthers
@@ -53,6 +55,8 @@ func TestEditsByHandAreNamedAnywhere(t *testing.T) {
 		{"edit", vsys1 + "/address-group/entry[@name='active-defense']/dynamic/filter", "<filter>'active-defense' or 'partner'</filter>", `address group "active-defense" (vsys1)`, `address group "active-defense" (vsys1)`},
 		{"edit", list + "/type/ip/url", "<url>https://lists.example.net/x</url>", `external dynamic list "active-defense-list" (vsys1)`, `external dynamic list "active-defense-list" (vsys1)`},
 		{"set", vsys1 + defaultRulesPath + "/entry[@name='intrazone-default']", "<action>deny</action>", `default rule "intrazone-default" (vsys1)`, `default rule "intrazone-default" (vsys1)`},
+		{"edit", ca + "/ca", "<ca>no</ca>", `certificate "active-defense-ca" (shared)`, ""},
+		{"set", ca, "<private-key>x</private-key>", `certificate "active-defense-ca" (shared)`, ""},
 		{"set", vsys2 + rulesPath, letIn("cut", "any"), `security rule "cut" (vsys2)`, `security rule "cut" (vsys2)`},
 		{"set", vsys1 + "/rulebase/dos/rules", `<entry name="d"><from><zone><member>untrust</member></zone></from><to><zone><member>dmz</member></zone></to><source><member>any</member></source><destination><member>any</member></destination><service><member>any</member></service><action><deny/></action></entry>`, `dos rule "d" (vsys1)`, `dos rule "d" (vsys1)`},
 		{"set", vsys1 + "/address-group", `<entry name="dyn"><dynamic><filter>'x'</filter></dynamic></entry>`, `address group "dyn" (vsys1)`, `address group "dyn" (vsys1)`},
@@ -181,6 +185,26 @@ func TestAnAddressOfTheDaemonsOutsideItsGroup(t *testing.T) {
 		}
 		if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.TakesAlong() != c.named || (plan.MayTakeAlong(l.device) == nil) != (c.named == "") {
 			t.Errorf("%s: it names %q, want %q; %v", c.what, plan.TakesAlong(), c.named, err)
+		}
+	}
+}
+
+// A firewall may list what was given another name by the old one alone, and not what follows it: nothing of it goes along unsaid, be it of an object
+// that an earlier run of ours wrote, or beside edits of others.
+func TestWhatIsGivenAnotherNameByHandIsNamed(t *testing.T) {
+	const block = vsys1 + rulesPath + "/entry[@name='active-defense-block']"
+	for _, renamed := range []dialect.Renamed{dialect.RenamedLeaves, dialect.RenamedFollows} {
+		for _, alone := range []bool{false, true} {
+			l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config, o.Dialect.Renamed = rulesOfOthers, renamed })
+			l.want.Admin, l.want.CommitAlone = ourAdmin, alone
+			l.apply(l.plan(), false)
+			if err := errors.Join(l.sim.Config().Edit("boss", "set", vsys1+"/tag", `<entry name="theirs"/>`), l.sim.Config().Edit(ourAdmin, "edit", block+"/source", "<source><member>any</member></source>"),
+				l.sim.Config().Edit(ourAdmin, "rename", block, "cutall")); err != nil {
+				t.Fatal(err)
+			}
+			if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.MayTakeAlong(l.device) == nil || !strings.Contains(plan.TakesAlong(), `security rule "cutall" (vsys1)`) {
+				t.Errorf("%v, commit alone %v: it names %q, %v", renamed, alone, plan.TakesAlong(), err)
+			}
 		}
 	}
 }

@@ -369,7 +369,7 @@ func plain(p *byhand.Pending, want Expectation) error {
 		var edits []xmlapi.Edit
 		certificates := func(shared string, n *xmlapi.Node) {
 			if e := n.Child("certificate").Entry(want.Names.CA); e != nil && want.CA != nil && holdsCertificate(decodePEM(e.Value("public-key")), want.CA) {
-				edits = append(edits, xmlapi.Replace(shared+"/certificate"+xmlapi.EntryNamed(want.Names.CA), xmlapi.ImportCertificate(want.Names.CA, want.CA).Element()))
+				edits = append(edits, xmlapi.Replace(shared+"/certificate"+xmlapi.EntryNamed(want.Names.CA), plainCertificate(e, xmlapi.ImportCertificate(want.Names.CA, want.CA).Element())))
 			}
 		}
 		certificates(xmlapi.SharedPath, (*config).Child("shared"))
@@ -382,6 +382,21 @@ func plain(p *byhand.Pending, want Expectation) error {
 		}
 	}
 	return nil
+}
+
+// plainCertificate is an entry of our CA without what a device reads in the certificate when it is imported, and with the certificate as we write it.
+func plainCertificate(entry, ours *xmlapi.Node) *xmlapi.Node {
+	read := []string{"subject-hash", "issuer-hash", "not-valid-before", "not-valid-after", "issuer", "subject", "common-name", "expiry-epoch", "algorithm"}
+	plain := xmlapi.NamedEntry(entry.Attr("name"))
+	for _, c := range entry.Children {
+		switch {
+		case c.Name == "public-key":
+			plain.Children = append(plain.Children, ours.Child(c.Name))
+		case !slices.Contains(read, c.Name):
+			plain.Children = append(plain.Children, c)
+		}
+	}
+	return plain
 }
 
 // withoutMembers leaves out of what waits the addresses with which the daemon fills its group in ModeGroup, and their names in it: it commits them at

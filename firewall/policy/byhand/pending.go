@@ -14,7 +14,8 @@ type Pending struct {
 }
 
 // Read reads from d the whole configurations between which an administrator's edits lie, where any does; edits are all that wait. Where admin is
-// "", or it is not told whose each edit is, everything may be his. An answer that is refused, or over the bound of a configuration, is an error.
+// "", or it is not told whose each edit is, everything may be his; so it is where the configurations differ in more than the edits tell, as of an entry
+// that was given another name. An answer that is refused, or over the bound of a configuration, is an error.
 func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, admin string) (p Pending, err error) {
 	isUnknown := func(e xmlapi.PendingEdit) bool { return e.Admin == "" }
 	if admin == "" || len(edits) == 0 || slices.ContainsFunc(edits, isUnknown) {
@@ -37,6 +38,9 @@ func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, adm
 	}
 	if err == nil && (p.Running == nil || p.Candidate == nil) {
 		err = d.Fail(what, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: "the response contains no configuration"})
+	}
+	if err == nil && differ(xmlapi.Carried(Everything, p.Running, p.Candidate, slices.Concat(p.ours, p.theirs)), p.Candidate) {
+		p.ours, p.theirs = []string{Everything}, nil
 	}
 	return p, err
 }
