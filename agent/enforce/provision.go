@@ -202,6 +202,9 @@ func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.
 				return plan.Steps, fmt.Errorf("nothing was written: %w", err)
 			}
 		}
+		if err := plan.MayCompare(ctx, p.device, p.opts.Adopt); err != nil {
+			return plan.Steps, err
+		}
 	}
 	plan, err := p.write(ctx, plan)
 	if err != nil {

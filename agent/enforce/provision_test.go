@@ -541,3 +541,36 @@ func TestAProvisioningThatIsStoppedSaysWhatStays(t *testing.T) {
 		}
 	}
 }
+
+// Where a commit could not be looked at for what it takes along, as the whole configuration is longer than an answer may be, nothing is written that it
+// would leave; without --commit it is, and a person commits.
+func TestNothingIsWrittenThatCouldNotBeCommitted(t *testing.T) {
+	l := newPolicyLab(t)
+	sim := l.add("fw1", firewall.ModeTag, panosim.Options{})
+	for _, remove := range []bool{false, true} {
+		before, fault, says := sim.Config().Candidate(), panosim.Fault{Effect: panosim.Pad, Kind: panosim.KindConfigRead, Size: 65 << 20, Skip: 1}, "longer than 64 MiB"
+		if remove {
+			fault, says = panosim.Fault{Effect: panosim.Refuse, Kind: panosim.KindConfigRead, Text: "too much", Skip: 1}, "too much"
+		}
+		opts := l.opts
+		opts.Apply, opts.Commit, opts.Remove = true, true, remove
+		opts.Progress = func(_ string, plan *policy.Plan, _ string) {
+			if plan != nil { // what is read for the plan is short
+				sim.SetFault(fault)
+			}
+		}
+		_, err := Provision(t.Context(), l.cfg, opts)
+		sim.ClearFaults()
+		for _, text := range []string{"nothing was written: the commit would be refused", says, "Run this with --apply and without --commit. Then look through what is edited (Commit > Commit Changes Made By"} {
+			if !strings.Contains(fmt.Sprint(err), text) || sim.Config().Candidate() != before || sim.Config().Pending("") != 0 {
+				t.Errorf("removal %v: %d edits, %q is missing in %v", remove, sim.Config().Pending(""), text, err)
+			}
+		}
+		if _, _, err := l.provision(func(o *ProvisionOptions) { o.Apply, o.Remove = true, remove }); err != nil || sim.Config().Candidate() == before {
+			t.Errorf("removal %v, without --commit: %v", remove, err)
+		}
+		if err := sim.Config().Commit("svc"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -90,7 +90,8 @@ type Plan struct {
 	// Expectation.Panorama; else it has its own.
 	Panorama *OnPanorama `json:"panorama,omitempty"`
 
-	byHand edited // all that EditedByHand names
+	byHand   edited // all that EditedByHand names
+	compared bool   // it was read what a commit takes along
 }
 
 // MaxDifferences bounds the differences that a plan has: some megabytes.
@@ -269,6 +270,7 @@ func (p *Plan) takenAlong(ctx context.Context, d *xmlapi.Device, want Expectatio
 	if pending.Running == nil {
 		return nil
 	}
+	p.compared = true
 	local := slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return !s.change.Empty() })
 	versions := [][]byhand.Change{changesOf(local, false), changesOf(local, true)}
 	times, err := f.beforePushes(want)
@@ -497,12 +499,51 @@ func (p Plan) MayTakeAlong(d *xmlapi.Device) error {
 	if ourselves == "" && p.Panorama != nil {
 		ourselves = p.Panorama.Ourselves
 	}
+	if p.byHand.unread != "" || p.Panorama != nil && p.Panorama.byHand.unread != "" {
+		return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing is committed: the commit may take along " + what + ". " + byPerson})
+	}
 	whose := "takes along what our administrator " + word(ourselves) + " edited"
 	if ourselves == "" {
 		whose = "may take along, as the firewall does not tell who our administrator is, what was edited"
 	}
 	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: fmt.Sprintf("nothing is committed: the commit %s by hand (%s). "+
 		"What an earlier run of ours wrote with other settings counts as that, too. Commit it first (Commit > Commit Changes Made By), or take it back (Config > Revert Changes), and run this again; or give provision an administrator of its own", whose, what)})
+}
+
+// byPerson is what is to be done where it cannot be read what a commit takes along.
+const byPerson = "Look through what is edited (Commit > Commit Changes Made By, Preview Changes), and commit it there"
+
+// MayCompare gives an error where a commit, once Take has written, could not be looked at for what it takes along: it would be refused then. It changes
+// nothing. Where the plan has read that already, it asks for nothing.
+func (p Plan) MayCompare(ctx context.Context, d *xmlapi.Device, adopt bool) error {
+	here, onPanorama, _ := p.Writes(adopt)
+	if there := p.Panorama; there != nil && onPanorama > 0 && !slices.Contains(there.PendingBy, there.Ourselves) {
+		itself, err := Panorama(d)
+		if err != nil {
+			return err
+		}
+		defer itself.Close()
+		if err := mayCompare(ctx, itself); err != nil {
+			return err
+		}
+	}
+	if here == 0 || p.compared {
+		return nil
+	}
+	return mayCompare(ctx, d)
+}
+
+func mayCompare(ctx context.Context, d *xmlapi.Device) error {
+	err := byhand.Readable(ctx, d)
+	if err == nil {
+		return nil
+	}
+	found, err := unread(err)
+	if err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	return d.Fail("commit", &xmlapi.Error{Kind: xmlapi.KindCommit, Text: "nothing was written: the commit would be refused, as it may take along " + found.unread +
+		". Run this with --apply and without --commit. Then look" + strings.TrimPrefix(byPerson, "Look")})
 }
 
 // running gives the facts with the running configuration in place of the candidate.

@@ -37,7 +37,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	device, err := d.Get(ctx, "read the candidate configuration", xmlapi.DevicePath)
+	device, err := wholeDevice(ctx, "read the candidate configuration", d.Get)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -66,7 +66,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, err
 	}
-	now, err := d.Show(ctx, "read the running configuration", xmlapi.DevicePath)
+	now, err := wholeDevice(ctx, "read the running configuration", d.Show)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -76,6 +76,40 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	}
 	plan.Differences, plan.DifferencesTotal = bounded(differences(running, ours, want))
 	return plan, plan.takenAlong(ctx, d, want, f, removing(want, device))
+}
+
+// partsOfNetwork are those that may name an object: an address, a certificate or a profile of certificates (PAN-OS web interface help, Network). The
+// profiles of a network, which may be many, name none.
+var partsOfNetwork = []string{"interface", "ike", "tunnel", "virtual-router", "logical-router", "dns-proxy", "dhcp", "shared-gateway", "secure-web-gateway", "underlay-net"}
+
+// wholeDevice reads the configuration of the device, with all virtual systems: where that is longer than an answer may be, those parts that may name
+// an object of ours, or hold one. The error says what to do where one of these is too long as well.
+func wholeDevice(ctx context.Context, what string, read func(ctx context.Context, what, xpath string) (*xmlapi.Node, error)) (*xmlapi.Node, error) {
+	whole, err := read(ctx, what, xmlapi.DevicePath)
+	if xmlapi.Kind(err) != xmlapi.KindOversize {
+		return whole, err
+	}
+	device, network := xmlapi.NamedEntry("localhost.localdomain"), xmlapi.Element("network")
+	part := func(into *xmlapi.Node, xpath string) {
+		if err != nil {
+			return
+		}
+		var n *xmlapi.Node
+		if n, err = read(ctx, what, xpath); n != nil {
+			into.Children = append(into.Children, n)
+		}
+	}
+	err = nil
+	part(device, xmlapi.DevicePath+"/vsys")
+	part(device, xmlapi.SystemPath)
+	for _, name := range partsOfNetwork {
+		part(network, xmlapi.NetworkPath+"/"+name)
+	}
+	if xmlapi.Kind(err) == xmlapi.KindOversize {
+		return nil, fmt.Errorf("%w. Nothing was changed; what is ours can be taken away by hand, rules first, then what they name: firewall/README.md lists it", err)
+	}
+	device.Children = append(device.Children, network)
+	return device, err
 }
 
 // removing plans removals; candidate is the configuration of the device, of which what is shared waits for other virtual systems as they are there.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"activedefense/firewall"
 	"activedefense/firewall/decision"
 	"activedefense/firewall/panosim"
+	"activedefense/firewall/xmlapi"
 )
 
 func (l *provisionLab) removal(adopt bool) []Step {
@@ -512,5 +514,45 @@ func TestRemoveWithAZoneOfOurName(t *testing.T) {
 	l.commitRemoval()
 	if left := l.removal(false); len(left) != 0 || !slices.Equal(names(l.sim.Config().Running()), before) {
 		t.Errorf("left: %v\n%s", left, l.sim.Config().Running())
+	}
+}
+
+// A device whose configuration is longer than an answer may be is read in the parts that matter; where one of these is, it is said what to do.
+func TestRemoveOfALargeConfiguration(t *testing.T) {
+	l := newProvisionLab(t, firewall.ModeTag, func(o *panosim.Options) { o.Config = fmt.Sprintf(servingFirewall, "", "") })
+	l.want.InternetZones = []string{"provider"}
+	l.apply(l.plan(), false)
+	want, err := Remove(t.Context(), l.device, l.want, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := wholeDevice(t.Context(), "read it", l.device.Get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, long := range [][]string{{xmlapi.DevicePath}, {xmlapi.DevicePath, xmlapi.NetworkPath + "/interface"}} {
+		read := func(ctx context.Context, what, xpath string) (*xmlapi.Node, error) {
+			if slices.Contains(long, xpath) {
+				return nil, l.device.Fail(what, &xmlapi.Error{Kind: xmlapi.KindOversize, Text: "too long"})
+			}
+			return l.device.Get(ctx, what, xpath)
+		}
+		device, err := wholeDevice(t.Context(), "read it", read)
+		if len(long) > 1 {
+			if xmlapi.Kind(err) != xmlapi.KindOversize || !strings.Contains(err.Error(), "Nothing was changed; what is ours can be taken away by hand") {
+				t.Errorf("%v", err)
+			}
+			continue
+		}
+		if err != nil || device.Child("network").Child("interface").XML() != whole.Child("network").Child("interface").XML() || device.Child("vsys").XML() != whole.Child("vsys").XML() || device.Child("network").Child("profiles") != nil {
+			t.Errorf("it reads %v, %v", device, err)
+		}
+		f, err := candidateFacts(t.Context(), l.device, l.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := removal(f, l.want, false, device); fmt.Sprint(got) != fmt.Sprint(want.Steps) || len(got) == 0 {
+			t.Errorf("the plan is %v, want %v", got, want.Steps)
+		}
 	}
 }

@@ -32,17 +32,29 @@ func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, adm
 	if len(p.ours) == 0 {
 		return p, nil
 	}
-	const what = "read what a commit takes along"
-	if p.Running, err = d.Show(ctx, what, Everything); err == nil {
-		p.Candidate, err = d.Get(ctx, what, Everything)
-	}
-	if err == nil && (p.Running == nil || p.Candidate == nil) {
-		err = d.Fail(what, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: "the response contains no configuration"})
-	}
+	p.Running, p.Candidate, err = whole(ctx, d)
 	if err == nil && differ(xmlapi.Carried(Everything, p.Running, p.Candidate, slices.Concat(p.ours, p.theirs)), p.Candidate) {
 		p.ours, p.theirs = []string{Everything}, nil
 	}
 	return p, err
+}
+
+// Readable gives an error where Read could not read, as it stands now, what an edit would have it read.
+func Readable(ctx context.Context, d *xmlapi.Device) error {
+	_, _, err := whole(ctx, d)
+	return err
+}
+
+// whole reads the whole running and candidate configuration.
+func whole(ctx context.Context, d *xmlapi.Device) (running, candidate *xmlapi.Node, err error) {
+	const what = "read what a commit takes along"
+	if running, err = d.Show(ctx, what, Everything); err == nil {
+		candidate, err = d.Get(ctx, what, Everything)
+	}
+	if err == nil && (running == nil || candidate == nil) {
+		err = d.Fail(what, &xmlapi.Error{Kind: xmlapi.KindMalformed, Text: "the response contains no configuration"})
+	}
+	return running, candidate, err
 }
 
 // Others is the running configuration with the edits of all others, as far as it is told whose they are.
