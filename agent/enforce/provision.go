@@ -182,8 +182,8 @@ func (p provisioning) adminOnPanorama(ctx context.Context, part *policy.OnPanora
 func (p provisioning) carryOut(ctx context.Context, plan policy.Plan) ([]policy.Step, error) {
 	if p.opts.Commit {
 		err := plan.MayTakeAlong(p.device)
-		if err != nil && p.opts.Remove && !p.opts.Apply {
-			err = fmt.Errorf("%w. What an earlier run wrote to have the firewall block is taken away with --apply alone", err)
+		if err != nil && !p.opts.Apply {
+			err = fmt.Errorf("%w. This commits what stands there: what only a step of the plan would mend, or take away, it does with --apply", err)
 		}
 		if err != nil {
 			return plan.Steps, err

@@ -187,8 +187,8 @@ func TestProvisionSaysHowFarItCame(t *testing.T) {
 	says("another administrator holds the configuration", said, fmt.Sprintf("fw1: 0 of %d steps written to the candidate configuration", n))
 	sim.Config().UnlockConfig("")
 
-	// The second plan fails, after the steps were taken.
-	sim.SetFault(panosim.Fault{Effect: panosim.Forbidden, Kind: panosim.KindConfigRead, Skip: reads})
+	// The second plan fails, after the role and both whole configurations were read and the steps were taken.
+	sim.SetFault(panosim.Fault{Effect: panosim.Forbidden, Kind: panosim.KindConfigRead, Skip: reads + 3})
 	left, said, err = l.provision(applyAndCommit)
 	expect("it cannot be read what is left", left, err, 0, xmlapi.KindAuth)
 	says("it cannot be read what is left", said, fmt.Sprintf("fw1: %d of %d steps written to the candidate configuration", n, n))

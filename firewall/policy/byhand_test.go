@@ -202,7 +202,7 @@ func TestWhatIsGivenAnotherNameByHandIsNamed(t *testing.T) {
 				l.sim.Config().Edit(ourAdmin, "rename", block, "cutall")); err != nil {
 				t.Fatal(err)
 			}
-			if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.MayTakeAlong(l.device) == nil || !strings.Contains(plan.TakesAlong(), `security rule "cutall" (vsys1)`) {
+			if plan, err := Provision(t.Context(), l.device, l.want); err != nil || plan.MayTakeAlong(l.device) == nil || plan.TakesAlong() != `security rule "cutall" (vsys1)` {
 				t.Errorf("%v, commit alone %v: it names %q, %v", renamed, alone, plan.TakesAlong(), err)
 			}
 		}

@@ -538,6 +538,9 @@ func mayCompare(ctx context.Context, d *xmlapi.Device) error {
 	if err == nil {
 		return nil
 	}
+	if xmlapi.Kind(err) == xmlapi.KindAuth {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
 	found, err := unread(err)
 	if err != nil {
 		return fmt.Errorf("nothing was written: %w", err)

@@ -11,11 +11,12 @@ import (
 type Pending struct {
 	Running, Candidate *xmlapi.Node // from Everything down; nil: nothing of his waits
 	ours, theirs       []string     // xpaths
+	all                *xmlapi.Node // the candidate as it was read
 }
 
 // Read reads from d the whole configurations between which an administrator's edits lie, where any does; edits are all that wait. Where admin is
-// "", or it is not told whose each edit is, everything may be his; so it is where the configurations differ in more than the edits tell, as of an entry
-// that was given another name. An answer that is refused, or over the bound of a configuration, is an error.
+// "", or it is not told whose each edit is, everything may be his; so may be what the edits do not tell, as of an entry that was given another name:
+// then the candidate is given without what others alone edited. An answer that is refused, or over the bound of a configuration, is an error.
 func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, admin string) (p Pending, err error) {
 	isUnknown := func(e xmlapi.PendingEdit) bool { return e.Admin == "" }
 	if admin == "" || len(edits) == 0 || slices.ContainsFunc(edits, isUnknown) {
@@ -33,8 +34,10 @@ func Read(ctx context.Context, d *xmlapi.Device, edits []xmlapi.PendingEdit, adm
 		return p, nil
 	}
 	p.Running, p.Candidate, err = whole(ctx, d)
-	if err == nil && differ(xmlapi.Carried(Everything, p.Running, p.Candidate, slices.Concat(p.ours, p.theirs)), p.Candidate) {
-		p.ours, p.theirs = []string{Everything}, nil
+	p.all = p.Candidate
+	if err == nil && differ(xmlapi.Carried(Everything, p.Running, p.all, slices.Concat(p.ours, p.theirs)), p.all) {
+		alone := slices.DeleteFunc(slices.Clone(p.theirs), func(xpath string) bool { return slices.Contains(p.ours, xpath) })
+		p.Candidate, p.ours = xmlapi.Carried(Everything, p.all, p.Running, alone), []string{Everything}
 	}
 	return p, err
 }
@@ -59,7 +62,7 @@ func whole(ctx context.Context, d *xmlapi.Device) (running, candidate *xmlapi.No
 
 // Others is the running configuration with the edits of all others, as far as it is told whose they are.
 func (p Pending) Others() *xmlapi.Node {
-	return xmlapi.Carried(Everything, p.Running, p.Candidate, p.theirs)
+	return xmlapi.Carried(Everything, p.Running, p.all, p.theirs)
 }
 
 // Commit is his, once a plan has made changes.
