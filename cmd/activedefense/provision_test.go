@@ -135,9 +135,31 @@ func TestVerifyAndProvisionOfAnUnknownFirewall(t *testing.T) {
 			t.Errorf("%s: exit status %d: %s", command, code, stderr)
 		}
 	}
-	for status, args := range map[int][]string{2: {"provision", "--bogus"}, 1: {"provision", "--bogus", "--detailed-exit-code"}} {
+	for flag, status := range map[string]int{"--adopt": 2, "--detailed-exit-code=false": 2, "--detailed-exit-code": 1, "--detailed-exit-code=true": 1, "--detailed-exit-code=1": 1} {
+		args := []string{"provision", "--bogus", flag}
 		if _, stderr, code := w.run(args...); code != status || !strings.Contains(stderr, "--bogus") {
 			t.Errorf("%v: exit status %d, want %d: %s", args, code, status, stderr)
+		}
+	}
+}
+
+// A plan that cannot be printed is a failure.
+func TestAPlanThatCannotBePrintedFails(t *testing.T) {
+	w := newWorld(t, "sqlite", "")
+	w.configure("dynamic-tag")
+	for _, args := range [][]string{{"provision", "--remove"}, {"provision", "--remove", "--json"}} {
+		r, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := w.command(args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = r, &stderr // which nothing can be written to
+		_ = cmd.Run()
+		r.Close()
+		out.Close()
+		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "print the plan and what was done: ") {
+			t.Errorf("%v: exit status %d: %s", args, code, stderr.String())
 		}
 	}
 }
