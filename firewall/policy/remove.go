@@ -51,7 +51,7 @@ func Remove(ctx context.Context, d *xmlapi.Device, want Expectation, adopt bool)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: predict the plan: %w", f.Firewall, err)
 	}
-	if f.readOwnNetwork(ctx, d, want, part); part != nil {
+	if f.readOwnNetwork(ctx, d, want, part); part != nil && !want.CommitAlone { // see removing
 		if part.earlier, err = f.provisionedOnPanorama(want); err != nil {
 			return Plan{}, err
 		}

@@ -380,6 +380,21 @@ func TestRemoveCommitsNoProvisioning(t *testing.T) {
 	}
 }
 
+// So it is on Panorama.
+func TestRemoveCommitsNoProvisioningOnPanorama(t *testing.T) {
+	l := newPanoramaLab(t, managed{local: withoutCleanup(), branches: preRules(letIn("hq", "dmz"))})
+	l.want.Admin = ourAdmin
+	if _, err := TakeOnPanorama(t.Context(), l.itself(), l.whole().Steps, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, l.want.CommitAlone = range []bool{true, false} {
+		plan, err := Remove(t.Context(), l.device, l.want, false)
+		if named := strings.Contains(plan.TakesAlong(), `on Panorama `) && strings.Contains(plan.TakesAlong(), `security rule "active-defense-block-`+serial+`"`); err != nil || named != l.want.CommitAlone || (plan.MayTakeAlong(l.device) != nil) != named {
+			t.Errorf("commit alone %v: it names %q, %v", l.want.CommitAlone, plan.TakesAlong(), err)
+		}
+	}
+}
+
 // The members of a group are taken away in one step and a few calls, those that somebody still uses excepted.
 func TestRemoveOfALargeGroup(t *testing.T) {
 	const full = 600 // more than one message holds
