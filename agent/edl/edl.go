@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"activedefense/agent/durable"
 )
 
 // Files of the state folder without CertFile.
@@ -132,7 +134,8 @@ func newServer(o Options, l limits, machine func() names) (*Server, error) {
 	if err := s.certs.start(o.Now()); err != nil {
 		return nil, fmt.Errorf("edl: %w", err)
 	}
-	s.saver.wake = make(chan struct{}, 1)
+	s.saver.wake, s.saver.told = make(chan struct{}, 1), make(chan struct{})
+	s.saver.write = func(path string, data []byte) error { return durable.Write(path, data, 0o600, (*os.File).Sync) }
 	s.keep.restore(s.lastGoodFile())
 	return s, nil
 }

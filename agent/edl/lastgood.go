@@ -75,7 +75,7 @@ func (s *Server) LoadLastGood() (n int, savedAt time.Time, err error) {
 		}
 	}
 	list, left := arrange(may, s.opts.MaxEntries)
-	s.install(list, l.left+len(left), l.updated, true)
+	s.current.Store(s.prepare(list, l.left+len(left), l.updated, true))
 	s.logCut(left)
 	return len(list), l.updated, nil
 }
