@@ -56,7 +56,7 @@ type Options struct {
 	MayBlock func(netip.Prefix) bool
 
 	// After is the server that ran before in this process, which has been stopped by the time that LoadLastGood is called: what it
-	// served is newer than its file where that could not be written. nil: none did.
+	// served is newer than its file where that could not be written. Who fetched it is known on. nil: none did.
 	After *Server
 
 	Logger zerolog.Logger

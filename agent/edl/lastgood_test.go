@@ -93,6 +93,7 @@ func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
 	published := clk.now()
 	run(t, first)
 	before := get(t, client(t, first), first)
+	fetched := first.Status()
 	for n := range 2 { // nothing is saved in between, either
 		o.After = first
 		next := mustNew(t, o)
@@ -100,8 +101,12 @@ func TestTheListGoesOnThroughAReloadThoughItCouldNotBeSaved(t *testing.T) {
 		if entries, at, err := next.LoadLastGood(); entries != 700 || err != nil || !at.Equal(published) {
 			t.Fatalf("%d of %v, %v", entries, at, err)
 		}
+		if st := next.Status(); st.Fetches != fetched.Fetches || !st.LastFetch.Equal(fetched.LastFetch) || len(st.Clients) != 1 {
+			t.Errorf("reload %d: who fetched it is %+v, was %+v", n, st, fetched)
+		}
 		run(t, next)
 		after := get(t, client(t, next), next)
+		fetched = next.Status()
 		if after.body != before.body || after.header.Get("ETag") != before.header.Get("ETag") || after.header.Get("Last-Modified") != before.header.Get("Last-Modified") {
 			t.Errorf("reload %d: another list is served: %v, then %v", n, before.header, after.header)
 		}

@@ -43,7 +43,7 @@ type kept struct {
 func (s *Server) Publish(entries []Entry, at time.Time) {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	s.opts.After = nil
+	s.succeed()
 	list, left := arrange(entries, s.opts.MaxEntries)
 	grows := hasMore(list, s.keep.entries)
 	next := s.prepare(list, len(left), at, false)
