@@ -107,7 +107,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 		a.stats.Continue(opts.After.stats)
 		a.noticed.Continue(&opts.After.noticed)
 	}
-	if err := a.prepare(ctx, opts.RuntimeDir); err != nil {
+	if err := a.prepare(ctx, &opts); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Agent, error) 
 }
 
 // prepare takes what the agent needs on this host. What it took before an error, Close gives back.
-func (a *Agent) prepare(ctx context.Context, runtimeDir string) error {
+func (a *Agent) prepare(ctx context.Context, opts *Options) error {
 	cfg := a.cfg
 	lock, instance, err := state.Open(ctx, cfg.StateDir, a.log)
 	if err != nil {
@@ -134,10 +134,14 @@ func (a *Agent) prepare(ctx context.Context, runtimeDir string) error {
 		if err := canListen(cfg.EDL.Listen); err != nil {
 			return fmt.Errorf("edl.listen: %w", err)
 		}
+		var former *edl.Server
+		if opts.After != nil {
+			former = opts.After.list
+		}
 		if a.list, err = edl.New(edl.Options{
 			Listen: cfg.EDL.Listen, Path: cfg.EDL.Path, CertFile: cfg.EDL.TLS.CertFile, KeyFile: cfg.EDL.TLS.KeyFile,
 			StateDir: cfg.StateDir, Hosts: listHosts(cfg.EDL.URL), Allow: cfg.EDL.Allow, MaxEntries: cfg.EDL.MaxEntries, EmptyEntry: cfg.EDL.EmptyEntry,
-			MayBlock: mayBlock(a.guard.Load), Logger: a.log.With().Str("part", "list").Logger(),
+			MayBlock: mayBlock(a.guard.Load), After: former, Logger: a.log.With().Str("part", "list").Logger(),
 		}); err != nil {
 			return fmt.Errorf("prepare the list: %w", err)
 		}
@@ -145,7 +149,7 @@ func (a *Agent) prepare(ctx context.Context, runtimeDir string) error {
 	if a.fleet, err = enforce.New(a.enforceOptions()); err != nil {
 		return err
 	}
-	return openAPI(a, runtimeDir)
+	return openAPI(a, opts.RuntimeDir)
 }
 
 // mayBlock tells what may be blocked as far as a guard knows when it is asked.

@@ -169,7 +169,7 @@ func (a *app) open(ctx context.Context, cfg *config.Config, to use) (*store.Stor
 	return a.refusedStore(to, st, "the daemon at "+base+" refuses this database, and what it blocks, serves and enforces is what it knew before: "+display.Harmless(daemon.Store.Refused))
 }
 
-// unlessRefused gives what [state.OpenBeside] gave, unless the daemon, which does not run, refused that database and would again.
+// unlessRefused gives what [state.OpenBeside] gave, unless the daemon, which does not run, would refuse that database.
 func (a *app) unlessRefused(ctx context.Context, cfg *config.Config, to use, st *store.Store, err error) (*store.Store, error) {
 	if st == nil || err != nil {
 		return st, err
@@ -177,7 +177,7 @@ func (a *app) unlessRefused(ctx context.Context, cfg *config.Config, to use, st 
 	why := state.Refused(ctx, cfg.StateDir, st)
 	switch {
 	case errors.Is(why, state.ErrBehind):
-		return a.refusedStore(to, st, "the daemon, which does not answer, has refused this database: "+why.Error())
+		return a.refusedStore(to, st, "the daemon, which does not answer, refuses this database: "+why.Error())
 	case why != nil:
 		return nil, errors.Join(why, st.Close())
 	}

@@ -19,6 +19,7 @@ import (
 type verifyCommand struct {
 	*app
 	firewall string // empty: all
+	heading  string // before what people read
 }
 
 func newVerifyCommand(a *app) *cobra.Command {
@@ -68,6 +69,9 @@ func (v *verifyCommand) by(ctx context.Context, client *api.Client) error {
 	}
 	for _, note := range out.Notes {
 		fmt.Fprintln(v.stderr, "activedefense:", note)
+	}
+	if !v.json {
+		fmt.Fprint(v.stdout, v.heading)
 	}
 	return v.printChecks(out.Checks)
 }
