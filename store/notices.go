@@ -240,6 +240,14 @@ func (s *Store) Undelivered(ctx context.Context, receiver string, events []strin
 	return q, err
 }
 
+// LastNotice is the number of the newest notice, of any instance; 0: there was never one.
+func (s *Store) LastNotice(ctx context.Context) (number int64, err error) {
+	err = s.view(ctx, "look for notices", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = 'notices'`).Scan(&number)
+	})
+	return number, err
+}
+
 // Delivered notes that a receiver has everything up to this number, and what else it has to remember. It never goes back.
 func (s *Store) Delivered(ctx context.Context, receiver string, upto int64, state string) error {
 	return s.update(ctx, "note what "+receiver+" has", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
@@ -286,23 +294,20 @@ func (s *Store) foldNotices(ctx context.Context, tx *sql.Tx, n int) error {
 	return err
 }
 
-// ToldTrouble is a trouble of which it is told that it has begun, or is over.
+// ToldTrouble is a trouble of which it is told that it has begun, or, where its notice says so, that it is over.
 type ToldTrouble struct {
 	Key    string // tells it from others
 	Notice Notice
 }
 
-// TellTroubles writes the notices of troubles that have begun and of such that are over, each once: what is told to have begun is not told
-// again before it is over, and only what was told to have begun is over.
-func (s *Store) TellTroubles(ctx context.Context, begun, over []ToldTrouble) error {
+// TellTroubles writes the notices of troubles, in their order, each once: what is told to have begun is not told again before it is over, and only what was
+// told to have begun is over.
+func (s *Store) TellTroubles(ctx context.Context, troubles ...ToldTrouble) error {
 	return s.update(ctx, "write notices of troubles", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
 		var notices []Notice
-		for i, t := range append(begun[:len(begun):len(begun)], over...) {
-			if t.Notice.ID == "" {
-				t.Notice.ID = rand.Text()
-			}
+		for _, t := range troubles {
 			query, args := `DELETE FROM notice_troubles WHERE agent = $1 AND key = $2`, []any{s.agent, clean(t.Key)}
-			if i < len(begun) {
+			if !t.Notice.Over {
 				content, err := json.Marshal(trouble{t.Notice.Event, t.Notice})
 				if err != nil {
 					return err

@@ -146,7 +146,7 @@ func TestNoticesThatNobodyTakesAreBounded(t *testing.T) {
 		s := db.open("one")
 		must(t, s.SetReceivers(ctx, []string{"mail"}))
 		at := noon()
-		must(t, s.TellTroubles(ctx, []ToldTrouble{{"a", Notice{Event: "clock", Time: at, Subject: "the clock is wrong"}}}, nil))
+		must(t, s.TellTroubles(ctx, ToldTrouble{"a", Notice{Event: "clock", Time: at, Subject: "the clock is wrong"}}))
 		for round := range 4 {
 			var blocks []Block
 			for i := range 10 {
@@ -178,17 +178,17 @@ func TestATroubleIsToldOnceAndItsEnd(t *testing.T) {
 		at := noon()
 		down := ToldTrouble{"firewall-down|fw1", Notice{Event: "firewall-down", Time: at, Since: at, Subject: "fw1 is down"}}
 		up := ToldTrouble{"firewall-down|fw1", Notice{Event: "firewall-up", Time: at, Subject: "fw1 is up", Over: true}}
-		must(t, s.TellTroubles(ctx, nil, []ToldTrouble{up})) // nobody was told that it is down
-		must(t, s.TellTroubles(ctx, []ToldTrouble{down}, nil))
-		must(t, s.TellTroubles(ctx, []ToldTrouble{down}, nil))
+		must(t, s.TellTroubles(ctx, up)) // nobody was told that it is down
+		must(t, s.TellTroubles(ctx, down))
+		must(t, s.TellTroubles(ctx, down))
 		list, err := db.open("one").ToldTroubles(ctx)
 		must(t, err)
 		if len(list) != 1 || list[0].Key != down.Key || list[0].Notice.Event != "firewall-down" || !list[0].Notice.Since.Equal(at) || list[0].Notice.Subject != "fw1 is down" {
 			t.Errorf("told: %+v", list)
 		}
-		must(t, s.TellTroubles(ctx, nil, []ToldTrouble{up}))
-		must(t, s.TellTroubles(ctx, nil, []ToldTrouble{up}))
-		equal(t, "told", told(undelivered(t, s, "mail")), []string{"firewall-down fw1 is down", "firewall-up fw1 is up"})
+		must(t, s.TellTroubles(ctx, up))
+		must(t, s.TellTroubles(ctx, up, down, down, up))
+		equal(t, "told", told(undelivered(t, s, "mail")), []string{"firewall-down fw1 is down", "firewall-up fw1 is up", "firewall-down fw1 is down", "firewall-up fw1 is up"})
 	})
 }
 
@@ -211,7 +211,7 @@ func TestNoReceiverMissesWhatCommitsLate(t *testing.T) {
 					b := Block{Address: prefix(fmt.Sprintf("203.0.%d.%d", w, i)), Rule: "manual", Reason: "by hand", By: "anna"}
 					if rand.IntN(3) == 0 {
 						at := time.Now()
-						err = mine.TellTroubles(ctx, []ToldTrouble{{b.Address.String(), Notice{Event: "clock", Time: at}}}, nil)
+						err = mine.TellTroubles(ctx, ToldTrouble{b.Address.String(), Notice{Event: "clock", Time: at}})
 					} else if rand.IntN(2) == 0 {
 						_, err = mine.Commit(ctx, &Batch{Records: []Record{line(noon(), "203.0.113.1")}, Blocks: []Block{b}})
 					} else {
