@@ -144,7 +144,7 @@ func (a *Agent) troubles(s *Status, read *line.Status) []trouble.Trouble {
 		away = []trouble.Trouble{t}
 	}
 	all := slices.Concat(away, trouble.Inputs(read), trouble.Crowds(read.Crowds), trouble.Releases(why, since, s.Now), trouble.Members(s.Members, s.Now),
-		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies),
+		trouble.Networks(&s.Detect, s.Ours.Known, s.Ours.Asked, a.started, s.Now), trouble.Firewalls(s.Firewalls, s.Now), trouble.Policies(s.Policies), trouble.Notices(s.Notices, s.Now),
 		trouble.Reload(s.Configuration.RefusedAt, s.Configuration.LoadedAt, s.Configuration.Faults, refused != nil && refused.here))
 	if s.List != nil {
 		all = append(all, trouble.List(s.List, a.cfg, a.started, s.Now)...)

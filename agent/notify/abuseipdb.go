@@ -103,7 +103,7 @@ func (p *reporter) send(ctx context.Context, notices []store.Notice) (done int, 
 	}
 	room := p.PerDay - p.Count
 	if room <= 0 {
-		return first, &laterError{fmt.Errorf("the %d reports of notify.abuseipdb.per_day were made today", p.PerDay), now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)}
+		return first, &laterError{fmt.Errorf("the %d reports of notify.abuseipdb.per_day were made today", p.PerDay), now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour), true}
 	}
 	if len(due) >= bulkFrom && room >= bulkFrom && !now.Before(p.noBulk) {
 		return p.bulk(ctx, notices, due[:min(len(due), room)], now)
@@ -195,7 +195,7 @@ func (p *reporter) call(ctx context.Context, method, path, typ string, content [
 	}
 	err = refusal(resp, answer)
 	if seconds, e := strconv.Atoi(resp.Header.Get("Retry-After")); e == nil && seconds > 0 {
-		err = &laterError{err, p.now().Add(min(time.Duration(seconds)*time.Second, mostAsleep))}
+		err = &laterError{err, p.now().Add(min(time.Duration(seconds)*time.Second, mostAsleep)), false}
 	}
 	return &refusedError{err, resp.StatusCode}
 }

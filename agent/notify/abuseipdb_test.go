@@ -167,8 +167,8 @@ func TestAbuseIPDBGetsManyAtOnceAndNoMoreThanPerDay(t *testing.T) {
 	w.block(1, func(b *store.Block) { b.Grade = store.Forgeable })
 	want = append(want, w.block(2, young)...)
 	n, _ = reportingIn(w, d, 160)
-	w.until("the last of the day", func() bool { return len(d.addresses()) == 160 && state(n, "abuseipdb").Failing })
-	if s := state(n, "abuseipdb"); s.Waiting != 1 || !strings.Contains(s.Error, "per_day") {
+	w.until("the last of the day", func() bool { return len(d.addresses()) == 160 && state(n, "abuseipdb").Error != "" })
+	if s := state(n, "abuseipdb"); s.Waiting != 1 || !strings.Contains(s.Error, "per_day") || s.Failing {
 		t.Errorf("its state is %+v", s)
 	}
 	w.setClock(time.Until(noon.Add(12*time.Hour + time.Second)))

@@ -205,8 +205,9 @@ type Status struct {
 	Oldest    *time.Time `json:"oldest,omitempty"` // when the first of them was written
 	Delivered uint64     `json:"delivered"`        // since the start
 	Failures  uint64     `json:"failures"`         // calls that failed since the start
-	Failing   bool       `json:"failing"`          // the last call failed
-	Error     string     `json:"error,omitempty"`  // why a call failed last
+	Failing   bool       `json:"failing"`          // the last call failed, or not everybody took it
+	Since     *time.Time `json:"failing_since,omitempty"`
+	Error     string     `json:"error,omitempty"` // why a call failed last
 	FailedAt  *time.Time `json:"failed_at,omitempty"`
 	LastAt    *time.Time `json:"delivered_at,omitempty"` // when it last took something
 }

@@ -42,7 +42,8 @@ type receiver struct {
 // laterError says when to try again, which another program told.
 type laterError struct {
 	error
-	at time.Time
+	at   time.Time
+	ours bool // it is not the receiver that refuses
 }
 
 func (e *laterError) Unwrap() error { return e.error }
@@ -240,13 +241,20 @@ func (r *receiver) note(done int, err error, now time.Time) {
 	if done > 0 {
 		s.LastAt = &now
 	}
+	var later *laterError
+	if errors.As(err, &later) && later.ours {
+		s.Error, s.FailedAt = said(err), &now
+		return
+	}
 	if err != nil {
 		s.Failures++
 		s.Error, s.FailedAt = said(err), &now
 		if !s.Failing {
+			s.Since = &now
 			r.notifier.log.Warn().Str("receiver", r.name).Str("error", s.Error).Msg("cannot deliver a notice; trying until it is taken")
 		}
 	} else if s.Failing {
+		s.Since = nil
 		r.notifier.log.Info().Str("receiver", r.name).Int64("waiting", s.Waiting).Msg("notices are taken again")
 	}
 	s.Failing = err != nil

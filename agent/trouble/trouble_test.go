@@ -8,6 +8,7 @@ import (
 
 	"activedefense/agent/enforce"
 	"activedefense/agent/line"
+	"activedefense/agent/notify"
 	"activedefense/agent/silence"
 	"activedefense/firewall/ours"
 	"activedefense/firewall/policy"
@@ -159,5 +160,16 @@ func TestAnInputThatIsSilentIsATrouble(t *testing.T) {
 	s := line.Status{Heard: []silence.Status{{Pattern: "/l/*.log", Last: noon, Files: 40, Silent: many}}}
 	if what := Inputs(&s)[0].What; !strings.HasSuffix(what, "; and 2 more") || strings.Contains(what, "/l/5.log") {
 		t.Errorf("%s", what)
+	}
+}
+
+// A receiver that takes no notices for long is a trouble.
+func TestAReceiverThatTakesNothingIsATrouble(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	since := func(ago time.Duration) *time.Time { at := now.Add(-ago); return &at }
+	got := Notices([]notify.Status{{Receiver: "syslog"}, {Receiver: "webhook-a", Failing: true, Since: since(9 * time.Minute)},
+		{Receiver: "mail", Failing: true, Since: since(11 * time.Minute), Waiting: 7, Error: "no route to host"}}, now)
+	if len(got) != 1 || got[0].Kind() != "notices" || got[0].Of != "mail" || !strings.Contains(got[0].What, "7 wait: no route to host") || !strings.Contains(got[0].Remedy, "notify test mail") {
+		t.Errorf("%+v", got)
 	}
 }

@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"agent/own":         {"agent/labels", "config", "detect", "store"},
 	"agent/enforce":     {"agent/loop", "config", "firewall", "firewall/capacity", "firewall/ours", "firewall/policy", "firewall/room", "firewall/xmlapi", "store"},
 	"agent/screen":      {"agent", "agent/display", "agent/enforce", "agent/line", "agent/members", "agent/notify", "firewall/policy"},
-	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/silence", "config", "firewall", "firewall/policy"},
+	"agent/trouble":     {"agent/edl", "agent/enforce", "agent/line", "agent/members", "agent/notify", "agent/silence", "config", "firewall", "firewall/policy"},
 	"detect":            {"detect/arena", "detect/memory"},
 	"detect/memory":     {"detect/arena"},
 	"detect/panos":      {"detect"},
