@@ -257,41 +257,68 @@ func (s *Store) Delivered(ctx context.Context, receiver string, upto int64, stat
 	})
 }
 
+// noticeStep is how many notices one transaction removes.
+const noticeStep = 5000
+
 // PruneNotices removes the notices of this instance that all of its receivers have. Of more than so many that are left, the oldest of what tells of the blacklist
-// become one, which stands for them.
+// become one, which stands for them. It goes in steps between which others can write.
 func (s *Store) PruneNotices(ctx context.Context, most int) error {
-	return s.update(ctx, "remove delivered notices", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM notices WHERE agent = $1 AND id <= (SELECT min(position) FROM notice_receivers WHERE agent = $1)`, s.agent); err != nil {
+	for {
+		began, more := time.Now(), false
+		err := s.update(ctx, "remove delivered notices", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) (err error) {
+			more, err = s.pruneNotices(ctx, tx, most)
+			return err
+		})
+		if err != nil || !more {
 			return err
 		}
-		var left int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM notices WHERE agent = $1`, s.agent).Scan(&left); err != nil || left <= most {
-			return err
+		if err := yield(ctx, time.Since(began)); err != nil {
+			return s.failed("remove delivered notices", err)
 		}
-		return s.foldNotices(ctx, tx, left-most)
-	})
+	}
 }
 
-// foldNotices makes one notice of the oldest n and one more, as far as they tell of the blacklist.
-func (s *Store) foldNotices(ctx context.Context, tx *sql.Tx, n int) error {
+// pruneNotices does one step of PruneNotices, and tells whether there is another one.
+func (s *Store) pruneNotices(ctx context.Context, tx *sql.Tx, most int) (more bool, err error) {
+	result, err := tx.ExecContext(ctx, `DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE agent = $1 AND id <= (SELECT min(position) FROM notice_receivers WHERE agent = $1)
+		ORDER BY id LIMIT $2)`, s.agent, int64(noticeStep))
+	if err != nil {
+		return false, err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == noticeStep {
+		return true, err
+	}
+	var left int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM notices WHERE agent = $1`, s.agent).Scan(&left); err != nil || left <= most {
+		return false, err
+	}
+	folded, err := s.foldNotices(ctx, tx, min(left-most, noticeStep))
+	return folded == noticeStep, err
+}
+
+// foldNotices makes one notice of the oldest n and one more, as far as they tell of the blacklist, and gives how many fewer there are then.
+func (s *Store) foldNotices(ctx context.Context, tx *sql.Tx, n int) (fewer int64, err error) {
 	const oldest = `SELECT id, time, stands_for FROM notices WHERE agent = $1 AND event IN ('block', 'held', 'release-by-hand') ORDER BY id LIMIT $2`
 	var last, stands sql.NullInt64
 	var since, until time.Time
-	err := tx.QueryRowContext(ctx, `SELECT max(id), CAST(sum(stands_for) AS bigint), min(time), max(time) FROM (`+oldest+`) AS t`, s.agent, int64(n+1)).Scan(&last, &stands, intoTime{&since}, intoTime{&until})
+	err = tx.QueryRowContext(ctx, `SELECT max(id), CAST(sum(stands_for) AS bigint), min(time), max(time) FROM (`+oldest+`) AS t`, s.agent, int64(n+1)).Scan(&last, &stands, intoTime{&since}, intoTime{&until})
 	if err != nil || !last.Valid {
-		return err
+		return 0, err
 	}
 	content, err := json.Marshal(Notice{Since: since,
 		Subject: fmt.Sprintf("%d notices of blocks, holds and releases from %s to %s are not told one by one, for nobody took them", stands.Int64, since.Format(time.RFC3339), until.Format(time.RFC3339)),
 		Remedy:  "activedefense blacklist list --all has them"})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE notices SET key = $1, event = 'block', stands_for = $2, content = $3 WHERE id = $4`, rand.Text(), stands.Int64, string(content), last.Int64); err != nil {
-		return err
+		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM notices WHERE agent = $1 AND id < $2 AND event IN ('block', 'held', 'release-by-hand')`, s.agent, last.Int64)
-	return err
+	result, err := tx.ExecContext(ctx, `DELETE FROM notices WHERE agent = $1 AND id < $2 AND event IN ('block', 'held', 'release-by-hand')`, s.agent, last.Int64)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // ToldTrouble is a trouble of which it is told that it has begun, or, where its notice says so, that it is over.

@@ -169,6 +169,37 @@ func TestNoticesThatNobodyTakesAreBounded(t *testing.T) {
 	})
 }
 
+// Many are removed, and many become one, in steps.
+func TestManyNoticesArePrunedInSteps(t *testing.T) {
+	onBoth(t, func(t *testing.T, db emptyDatabase) {
+		ctx := context.Background()
+		s := db.open("one")
+		must(t, s.SetReceivers(ctx, []string{"mail"}))
+		add := func(net byte) {
+			b := &Batch{}
+			for i := range noticeStep + 500 {
+				b.Blocks = append(b.Blocks, Block{Address: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, net, byte(i >> 8), byte(i)}), 32), Rule: "port-scan", By: ByDetector})
+			}
+			commit(t, s, b)
+		}
+		add(1)
+		must(t, s.PruneNotices(ctx, 100))
+		q := undelivered(t, s, "mail")
+		if q.Waiting != 100 || q.Notices[0].Stands != noticeStep+401 {
+			t.Errorf("%d are kept, the first stands for %d", q.Waiting, q.Notices[0].Stands)
+		}
+		add(2)
+		q = undelivered(t, s, "mail")
+		last, err := s.LastNotice(ctx)
+		must(t, err)
+		must(t, s.Delivered(ctx, "mail", last, ""))
+		must(t, s.PruneNotices(ctx, 100))
+		if n := rowsOf(t, s, "notices"); n != 0 || q.Waiting != noticeStep+600 {
+			t.Errorf("%d of %d are left", n, q.Waiting)
+		}
+	})
+}
+
 // A trouble is told once, and once that it is over, also when an answer was lost or the agent was started anew.
 func TestATroubleIsToldOnceAndItsEnd(t *testing.T) {
 	onBoth(t, func(t *testing.T, db emptyDatabase) {

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"database/sql"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -130,6 +131,15 @@ func (w *world) block(addresses int, change ...func(*store.Block)) (list []strin
 	_, err := w.st.Commit(context.Background(), b)
 	w.must(err)
 	return list
+}
+
+// raw is the database itself.
+func (w *world) raw() *sql.DB {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", w.path)
+	w.must(err)
+	w.t.Cleanup(func() { db.Close() })
+	return db
 }
 
 // trouble tells one.

@@ -25,12 +25,13 @@ import (
 )
 
 const (
-	lookEvery = 500 * time.Millisecond // for new notices, as a rule
-	callLimit = 10 * time.Second       // of one delivery
-	firstTry  = time.Second            // until a failed one is tried again, doubling
-	lastTry   = 5 * time.Minute        // at most
-	mostKept  = 100_000                // notices in the outbox; beyond it the oldest of the blacklist become a number
-	pruneEach = time.Minute
+	lookEvery  = 500 * time.Millisecond // for new notices, as a rule
+	storeLimit = 5 * time.Second        // of a question to the store
+	callLimit  = 10 * time.Second       // of one delivery
+	firstTry   = time.Second            // until a failed one is tried again, doubling
+	lastTry    = 5 * time.Minute        // at most
+	mostKept   = 100_000                // notices in the outbox; beyond it the oldest of the blacklist become a number
+	pruneEach  = time.Minute
 )
 
 // Options say who is told, and by whom.
@@ -124,12 +125,15 @@ func (n *Notifier) Attach(ctx context.Context, st *store.Store) error {
 // errNoStore says that there is no store, or none yet.
 var errNoStore = errors.New("the store was not reached yet")
 
-// within does something with the store.
-func (n *Notifier) within(do func(*store.Store) error) error {
-	if st := n.store.Load(); st != nil {
-		return do(st)
+// within does something short with the store: one that hangs keeps nobody from what is told without it.
+func (n *Notifier) within(ctx context.Context, do func(context.Context, *store.Store) error) error {
+	st := n.store.Load()
+	if st == nil {
+		return errNoStore
 	}
-	return errNoStore
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	return do(ctx, st)
 }
 
 // Run delivers until ctx ends.
@@ -154,7 +158,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 			if n.now().Sub(pruned) >= pruneEach {
 				pruned = n.now()
 				// What cannot be removed now is in a minute; that the store is away is told elsewhere.
-				_ = n.within(func(st *store.Store) error { return st.PruneNotices(ctx, mostKept) })
+				_ = n.within(ctx, func(ctx context.Context, st *store.Store) error { return st.PruneNotices(ctx, mostKept) })
 			}
 		}
 	})
@@ -164,7 +168,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 // lookOnce wakes the receivers if there are new notices.
 func (n *Notifier) lookOnce(ctx context.Context) {
 	var last int64
-	err := n.within(func(st *store.Store) (err error) {
+	err := n.within(ctx, func(ctx context.Context, st *store.Store) (err error) {
 		last, err = st.LastNotice(ctx)
 		return err
 	})
@@ -186,7 +190,7 @@ func (n *Notifier) Tell(notice store.Notice) {
 
 // Troubles gives what was told to have begun and not to be over. ok is false where the store cannot say.
 func (n *Notifier) Troubles(ctx context.Context) (list []store.ToldTrouble, ok bool) {
-	err := n.within(func(st *store.Store) (err error) {
+	err := n.within(ctx, func(ctx context.Context, st *store.Store) (err error) {
 		list, err = st.ToldTroubles(ctx)
 		return err
 	})
@@ -195,7 +199,7 @@ func (n *Notifier) Troubles(ctx context.Context) (list []store.ToldTrouble, ok b
 
 // TellTroubles stores what is told of troubles.
 func (n *Notifier) TellTroubles(ctx context.Context, troubles []store.ToldTrouble) error {
-	return n.within(func(st *store.Store) error { return st.TellTroubles(ctx, troubles...) })
+	return n.within(ctx, func(ctx context.Context, st *store.Store) error { return st.TellTroubles(ctx, troubles...) })
 }
 
 // Status is the state of one receiver.

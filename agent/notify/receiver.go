@@ -29,6 +29,7 @@ type receiver struct {
 	notifier  *Notifier
 	wake      loop.Wakeup
 	restored  bool
+	counted   time.Time
 	tries     int             // in a row that failed
 	notBefore time.Time       // of the next call
 	upto      int64           // it has everything up to this notice, stored or not
@@ -69,6 +70,9 @@ func (r *receiver) tell(n store.Notice) {
 	r.wake.Wake()
 }
 
+// countEach is how often it is looked how much waits while nothing may be delivered.
+const countEach = 2 * time.Second
+
 // idle is how often it is looked without being woken.
 const idle = 10 * time.Second
 
@@ -92,17 +96,24 @@ func (r *receiver) run(ctx context.Context) error {
 // once delivers what there is, and gives when to look again.
 func (r *receiver) once(ctx context.Context) time.Duration {
 	if wait := r.notBefore.Sub(r.notifier.now()); wait > 0 {
+		r.count(ctx)
 		return min(wait, idle) // a clock that is set back keeps nobody waiting for long
 	}
 	if wait, done := r.deliverDirect(ctx); !done {
 		return wait
 	}
-	q, ok := r.look(ctx)
+	if r.restored && r.pace != nil {
+		if wait := r.pace.wait(r.notifier.now()); wait > 0 {
+			r.count(ctx)
+			return min(wait, idle)
+		}
+	}
+	q, ok := r.look(ctx, r.load)
 	if !ok || len(q.Notices) == 0 {
 		return idle
 	}
 	if r.pace != nil {
-		if wait := r.pace.wait(r.notifier.now()); wait > 0 {
+		if wait := r.pace.wait(r.notifier.now()); wait > 0 { // as an earlier run left it
 			return min(wait, idle)
 		}
 		if r.pace.gather() { // what comes in the same moment goes along
@@ -154,10 +165,18 @@ func (r *receiver) deliverDirect(ctx context.Context) (wait time.Duration, done 
 	}
 }
 
-// look reads what the store has for it, and notes how much that is. What it had without the store, or what could not be noted, is left out.
-func (r *receiver) look(ctx context.Context) (q store.Queue, ok bool) {
-	err := r.notifier.within(func(st *store.Store) (err error) {
-		q, err = st.Undelivered(ctx, r.key, r.events, r.load)
+// count notes how much waits, now and then, while nothing may be delivered.
+func (r *receiver) count(ctx context.Context) {
+	if now := r.notifier.now(); now.Sub(r.counted).Abs() >= countEach {
+		r.counted = now
+		r.look(ctx, 1)
+	}
+}
+
+// look reads what the store has for it, at most so many, and notes how many there are. What it had without the store, or what could not be noted, is left out.
+func (r *receiver) look(ctx context.Context, most int) (q store.Queue, ok bool) {
+	err := r.notifier.within(ctx, func(ctx context.Context, st *store.Store) (err error) {
+		q, err = st.Undelivered(ctx, r.key, r.events, most)
 		return err
 	})
 	if err != nil {
@@ -181,8 +200,8 @@ func (r *receiver) look(ctx context.Context) (q store.Queue, ok bool) {
 		r.status.Oldest = &q.Oldest
 	}
 	r.mu.Unlock()
-	if len(q.Notices) == 0 && q.Upto > r.upto { // none of them is for it
-		r.have(ctx, q.Upto)
+	if len(q.Notices) == 0 && (q.Upto > r.upto || known > 0) { // none of them is for it, or what it has could not be noted
+		r.have(ctx, max(q.Upto, r.upto))
 	}
 	return q, true
 }
@@ -201,7 +220,7 @@ func (r *receiver) have(ctx context.Context, upto int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	// What cannot be noted now is with the next one, or it is delivered once more after a restart.
-	_ = r.notifier.within(func(st *store.Store) error { return st.Delivered(ctx, r.key, upto, state) })
+	_ = r.notifier.within(ctx, func(ctx context.Context, st *store.Store) error { return st.Delivered(ctx, r.key, upto, state) })
 }
 
 // call delivers notices, notes what came of it, and gives how long to wait if it failed.

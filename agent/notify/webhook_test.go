@@ -273,3 +273,48 @@ func TestACrashInDeliveryLosesNothing(t *testing.T) {
 		t.Errorf("%d were repeated in 5 crashes", repeated)
 	}
 }
+
+// How much waits is known while nothing is taken; and what could not be noted as delivered is not delivered again by the same process.
+func TestWhatWaitsIsKnown(t *testing.T) {
+	w := newWorld(t)
+	var mu sync.Mutex
+	down := true
+	h := newHook(t, func(n int, rw http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return !down
+	})
+	w.cfg.Webhooks = []config.Webhook{h.config()}
+	n, _ := w.start()
+	r := n.receivers[0]
+	want := w.block(1)
+	w.until("a failure", func() bool { return state(n, r.name).Failing })
+	want = append(want, w.block(4)...)
+	w.setClock(500 * time.Millisecond) // the next try is not due
+	r.wake.Wake()
+	w.setClock(3 * time.Second)
+	w.until("the number", func() bool { r.wake.Wake(); return state(n, r.name).Waiting == 5 })
+
+	// The disk is full: the store can be read, and not written.
+	_, err := w.raw().Exec(`CREATE TRIGGER full BEFORE UPDATE ON notice_receivers BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`)
+	w.must(err)
+	mu.Lock()
+	down = false
+	mu.Unlock()
+	w.setClock(time.Hour)
+	w.until("all", func() bool { r.wake.Wake(); return len(h.field("address")) == 5 })
+	_, err = w.raw().Exec(`DROP TRIGGER full`)
+	w.must(err)
+	w.until("that it is noted", func() bool {
+		r.wake.Wake()
+		q, err := w.st.Undelivered(t.Context(), r.key, nil, 10)
+		w.must(err)
+		return q.Waiting == 0
+	})
+	if err := onceEach(h.field("address"), want); err != nil {
+		t.Error(err)
+	}
+}
