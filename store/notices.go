@@ -50,10 +50,10 @@ const (
 	noticeLineLen = 700 // bytes of each
 )
 
-// noticesOf tells of blocks that were placed. What is only observed is no news, and a list of others' addresses neither.
+// noticesOf tells of blocks that were placed. What is only observed is no news.
 func noticesOf(placed []*Block) (list []Notice) {
 	for _, b := range placed {
-		if b.State == Observed || b.By == ByLabelFile {
+		if b.State == Observed {
 			continue
 		}
 		n := Notice{Event: EventBlock, Time: b.BlockedAt, Address: addressText(b.Address), Rule: b.Rule, Reason: b.Reason, By: b.By, Grade: b.Grade.String(),

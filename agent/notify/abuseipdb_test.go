@@ -118,7 +118,7 @@ func TestAbuseIPDBHearsOfProvenAttackersAlone(t *testing.T) {
 		}
 	}
 	w.block(1, func(b *store.Block) { b.Grade = store.Forgeable })
-	w.block(1, func(b *store.Block) { b.By, b.Grade = "anna", store.GradeUnknown })
+	w.block(1, func(b *store.Block) { b.By = "anna" })
 	w.block(1, func(b *store.Block) { b.LastSeen = time.Now().Add(-25 * time.Hour) })
 	w.block(1, func(b *store.Block) { b.State, b.Hold = store.Held, "a partner" })
 	w.block(1, func(b *store.Block) { b.Address = prefix("203.0.113.0/24") })

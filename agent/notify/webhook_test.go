@@ -122,6 +122,7 @@ func TestABadWebhookStopsNoOther(t *testing.T) {
 	good := newHook(t, nil)
 	elsewhere := newHook(t, nil)
 	var ids []string
+	var written int
 	var mu sync.Mutex
 	hang := make(chan struct{})
 	t.Cleanup(sync.OnceFunc(func() { close(hang) }))
@@ -139,6 +140,9 @@ func TestABadWebhookStopsNoOther(t *testing.T) {
 				if _, err := rw.Write(make([]byte, 64<<10)); err != nil {
 					return false
 				}
+				mu.Lock()
+				written += 64 << 10
+				mu.Unlock()
 			}
 			return false
 		case 3: // the answer to what it took has no end
@@ -184,6 +188,9 @@ func TestABadWebhookStopsNoOther(t *testing.T) {
 	mu.Lock()
 	if got := bad.field("address"); onceEach(got, addresses) != nil || !slices.Equal(ids[:3], []string{ids[0], ids[0], ids[0]}) || ids[0] != good.field("id")[0] || ids[3] != good.field("id")[1] {
 		t.Errorf("it got %v, and was asked for %v", got, ids)
+	}
+	if written > 20<<20 { // what buffers hold
+		t.Errorf("%d bytes of an answer were read", written)
 	}
 	mu.Unlock()
 	if got := elsewhere.field("id"); len(got) > 0 {
