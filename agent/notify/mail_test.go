@@ -229,10 +229,10 @@ func TestAStormIsFewMails(t *testing.T) {
 	m.fail = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "not now"}
 	w.cfg.Mail = m.config(ca)
 	n, stop := w.start()
-	want := w.block(500)
+	want := w.block(storm)
 	w.until("a failure", func() bool { return state(n, "mail-blocks").Failing })
 	for range 9 {
-		want = append(want, w.block(500)...)
+		want = append(want, w.block(storm)...)
 	}
 	ahead := 11 * time.Minute
 	m.mu.Lock()
