@@ -32,6 +32,7 @@ type Notice struct {
 	Over    bool      `json:"over,omitempty"`    // it has ended
 
 	Address string    `json:"address,omitempty"`
+	Source  string    `json:"source,omitempty"` // of an IPv6 network as which a source is blocked, its address that was seen last
 	Rule    string    `json:"rule,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Hold    string    `json:"hold,omitempty"` // why a person has to decide
@@ -60,6 +61,9 @@ func noticesOf(placed []*Block) (list []Notice) {
 			Target: b.Target, Device: b.Device, Country: b.Country, Hits: b.Hits, Seen: clamp(b.LastSeen)}
 		if b.State == Held {
 			n.Event, n.Hold = EventHeld, b.Hold
+		}
+		if b.Address.Addr().Is6() && len(b.Members) > 0 && b.Rule != RuleNeighbourhood {
+			n.Source = b.Members[0].String()
 		}
 		for _, e := range b.Evidence[:min(len(b.Evidence), noticeLines)] {
 			n.Lines = append(n.Lines, clipped(clean(e.Line), noticeLineLen))
@@ -137,9 +141,9 @@ func (d *database) tell(ctx context.Context, tx *sql.Tx, notices []Notice) error
 // gone is forgotten, and without any the troubles that were told, too.
 func (s *Store) SetReceivers(ctx context.Context, names []string) error {
 	return s.update(ctx, "note who gets notices", func(ctx context.Context, _ *sql.Conn, tx *sql.Tx) error {
-		if s.kind == kindSQLite { // its file is one agent's, whatever that was called before
+		if s.kind == kindSQLite { // its file is one agent's, whatever that was called before: what waits goes on waiting
 			for _, table := range []string{"notices", "notice_receivers", "notice_troubles"} {
-				if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE agent <> $1`, s.agent); err != nil {
+				if _, err := tx.ExecContext(ctx, `UPDATE OR REPLACE `+table+` SET agent = $1 WHERE agent <> $1`, s.agent); err != nil {
 					return err
 				}
 			}

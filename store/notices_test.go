@@ -126,6 +126,12 @@ func TestReceiversGetTheirNotices(t *testing.T) {
 			equal(t, "the other's", told(undelivered(t, other, "hook")), []string{"block 203.0.113.5"})
 		}
 		equal(t, "one's", told(undelivered(t, s, "hook")), []string{"block 203.0.113.4"})
+		if db.URL == "" { // whose agent has lost its name
+			renamed := db.open("three")
+			must(t, renamed.SetReceivers(ctx, []string{"hook", "new"}))
+			equal(t, "under another name", told(undelivered(t, renamed, "hook")), []string{"block 203.0.113.4"})
+			must(t, s.SetReceivers(ctx, []string{"hook", "new"}))
+		}
 		must(t, s.SetReceivers(ctx, nil))
 		add(s, "203.0.113.6")
 		must(t, s.SetReceivers(ctx, []string{"hook"}))

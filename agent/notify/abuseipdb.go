@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -73,12 +74,15 @@ func (p *reporter) restore(state string) {
 	maps.Copy(p.Last, r.Last)
 }
 
+// attacker is the address that is reported; of a network that stands for one, the one that was seen last.
+func attacker(n *store.Notice) string { return cmp.Or(n.Source, n.Address) }
+
 // due tells whether a notice is to be reported: a single public address that the detector blocked for proven evidence, not long ago, and not
 // reported within the last minutes.
 func (p *reporter) due(n *store.Notice, now time.Time) bool {
-	a, err := netip.ParseAddr(n.Address)
+	a, err := netip.ParseAddr(attacker(n))
 	return err == nil && n.Grade == store.Proven.String() && n.By == store.ByDetector && now.Sub(n.Seen) < reportAge && now.Sub(n.Time) < reportAge &&
-		a.IsGlobalUnicast() && !a.IsPrivate() && now.Sub(p.Last[n.Address]) >= reportGap
+		a.IsGlobalUnicast() && !a.IsPrivate() && now.Sub(p.Last[attacker(n)]) >= reportGap
 }
 
 // send reports the first of the notices that is due, or where many are, all of them.
@@ -92,8 +96,8 @@ func (p *reporter) send(ctx context.Context, notices []store.Notice) (done int, 
 	first := len(notices)
 	named := make(map[string]bool)
 	for i := range notices {
-		if n := &notices[i]; p.due(n, now) && !named[n.Address] {
-			named[n.Address] = true
+		if n := &notices[i]; p.due(n, now) && !named[attacker(n)] {
+			named[attacker(n)] = true
 			due = append(due, n)
 			first = min(first, i)
 		}
@@ -112,13 +116,13 @@ func (p *reporter) send(ctx context.Context, notices []store.Notice) (done int, 
 		return first, err
 	}
 	p.Count++
-	p.Last[due[0].Address] = now
+	p.Last[attacker(due[0])] = now
 	return first + 1, nil
 }
 
 // report reports one address. One that AbuseIPDB refuses as such is not tried again.
 func (p *reporter) report(ctx context.Context, n *store.Notice) error {
-	form := url.Values{"ip": {n.Address}, "categories": {categories(n)}, "comment": {comment(n)}, "timestamp": {n.Seen.UTC().Format(time.RFC3339)}}
+	form := url.Values{"ip": {attacker(n)}, "categories": {categories(n)}, "comment": {comment(n)}, "timestamp": {n.Seen.UTC().Format(time.RFC3339)}}
 	err := p.call(ctx, http.MethodPost, "/report", "application/x-www-form-urlencoded", []byte(form.Encode()))
 	var refused *refusedError
 	if errors.As(err, &refused) && refused.status == http.StatusUnprocessableEntity {
@@ -138,7 +142,7 @@ func (p *reporter) bulk(ctx context.Context, notices []store.Notice, due []*stor
 	w := csv.NewWriter(part)
 	rows := [][]string{{"IP", "Categories", "ReportDate", "Comment"}}
 	for _, n := range due {
-		rows = append(rows, []string{n.Address, categories(n), n.Seen.UTC().Format(time.RFC3339), comment(n)})
+		rows = append(rows, []string{attacker(n), categories(n), n.Seen.UTC().Format(time.RFC3339), comment(n)})
 	}
 	if err := errors.Join(w.WriteAll(rows), form.Close()); err != nil {
 		return 0, err
@@ -155,9 +159,9 @@ func (p *reporter) bulk(ctx context.Context, notices []store.Notice, due []*stor
 	p.Count += len(due)
 	reported := make(map[string]bool)
 	for _, n := range due {
-		p.Last[n.Address], reported[n.Address] = now, true
+		p.Last[attacker(n)], reported[attacker(n)] = now, true
 	}
-	for done < len(notices) && (reported[notices[done].Address] || !p.due(&notices[done], now)) {
+	for done < len(notices) && (reported[attacker(&notices[done])] || !p.due(&notices[done], now)) {
 		done++
 	}
 	return done, nil

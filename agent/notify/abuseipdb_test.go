@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -126,6 +127,10 @@ func TestAbuseIPDBHearsOfProvenAttackersAlone(t *testing.T) {
 	_, err := w.st.Release(t.Context(), again, "anna", "try it again", time.Now())
 	w.must(err)
 	w.block(1, func(b *store.Block) { b.Address = again })
+	w.block(1, func(b *store.Block) {
+		b.Address, b.Members = prefix("2001:db8:1:2::/64"), []netip.Addr{netip.MustParseAddr("2001:db8:1:2::7"), netip.MustParseAddr("2001:db8:1:2::8")}
+	})
+	want = append(want, report{address: "2001:db8:1:2::7", categories: "14"})
 	last := w.block(1)[0]
 	want = append(want, report{address: last, categories: "14"})
 	w.until("the last", func() bool { return slices.Contains(d.addresses(), last) })
