@@ -70,6 +70,7 @@ type mailer struct {
 	name       string // of the agent
 	tls        *tls.Config
 	now        func() time.Time
+	most       int // notices of a mail that the server takes; 0: it has not refused one for good
 
 	// Of a mail that some of several addresses did not take: which mail, which did, and since when it is tried.
 	open  string
@@ -90,8 +91,21 @@ func newMailer(o Options) (*mailer, error) {
 	return &mailer{Mail: c, host: host, port: port, name: o.Name, tls: &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}, now: o.Now}, nil
 }
 
-// send sends one mail of all these notices.
+// send sends one mail of these notices: of all of them, or of half as many each time that the server refuses one for good, for it may be too large.
 func (m *mailer) send(ctx context.Context, notices []store.Notice) (done int, err error) {
+	if m.most > 0 {
+		notices = notices[:min(len(notices), m.most)]
+	}
+	done, err = m.one(ctx, notices)
+	var failed *mail.SendError
+	if done == 0 && errors.As(err, &failed) && !failed.IsTemp() && failed.ErrorCode() >= 500 && failed.Reason != mail.ErrSMTPRcptTo {
+		m.most = max(len(notices)/2, inFull)
+	}
+	return done, err
+}
+
+// one sends one mail of all these notices.
+func (m *mailer) one(ctx context.Context, notices []store.Notice) (done int, err error) {
 	if id := notices[0].ID; m.open != id {
 		m.open, m.got, m.since = id, make(map[string]bool), m.now()
 	}

@@ -34,6 +34,7 @@ type mailServer struct {
 	refuse  func(to string) error // of an address; nil: none is
 	fail    error                 // of every mail
 	users   []string              // who logged in
+	most    int                   // bytes of a mail; 0: any
 }
 
 type received struct {
@@ -110,6 +111,9 @@ func (s *session) Data(r io.Reader) error {
 	defer s.server.mu.Unlock()
 	if s.server.fail != nil {
 		return s.server.fail
+	}
+	if s.server.most > 0 && len(content) > s.server.most {
+		return &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}, Message: "too large"}
 	}
 	one := received{to: s.to, parts: make(map[string]string)}
 	msg, err := mail.ReadMessage(bytes.NewReader(content))
@@ -403,6 +407,34 @@ func TestARefusedAddressKeepsNoMailFromOthers(t *testing.T) {
 				t.Errorf("mails went to %v, want %v", to, want)
 			}
 		})
+	}
+}
+
+// A server that takes no large mails gets smaller ones.
+func TestAMailThatIsTooLargeIsSentInParts(t *testing.T) {
+	t.Parallel()
+	w, ca := newWorld(t), newAuthority(t)
+	m := newMailServer(t, ca, false)
+	m.most = 50_000
+	w.cfg.Mail = m.config(ca)
+	n, _ := w.start()
+	want := w.block(700)
+	var got []string
+	ahead := time.Duration(0)
+	w.until("all of them", func() bool {
+		ahead += time.Minute
+		w.setClock(ahead)
+		for _, r := range n.receivers {
+			r.wake.Wake()
+		}
+		got = nil
+		for _, one := range m.all() {
+			got = append(got, one.addresses(t)...)
+		}
+		return len(got) >= len(want)
+	})
+	if err := onceEach(got, want); err != nil || len(m.all()) < 2 {
+		t.Errorf("in %d mails: %v", len(m.all()), err)
 	}
 }
 
