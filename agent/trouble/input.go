@@ -14,6 +14,9 @@ import (
 // lagTold is how old lines must be when they are read for that to be a trouble.
 const lagTold = 5 * time.Minute
 
+// longestLine is as much as one line can be, which is not late as long as it is not whole.
+const longestLine = 64 << 10
+
 // named is how many files one trouble names.
 const named = 5
 
@@ -39,7 +42,7 @@ func Inputs(s *line.Status) (troubles []Trouble) {
 			cannot = append(cannot, in.Path+": "+in.Error)
 			unreadable.Since = earlier(unreadable.Since, *in.ErrorSince)
 		}
-		if lag := time.Duration(in.LagSeconds * float64(time.Second)); lag >= lagTold {
+		if lag := time.Duration(in.LagSeconds * float64(time.Second)); lag >= lagTold && in.Behind > longestLine && in.Clock == "" {
 			behind = append(behind, fmt.Sprintf("%s (%s)", in.Path, lag.Round(time.Second)))
 		}
 		if in.Clock != "" {

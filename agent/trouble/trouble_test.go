@@ -173,3 +173,17 @@ func TestAReceiverThatTakesNothingIsATrouble(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Lines that are read late are a trouble; the beginning of a line that is not whole, a moment's delay and a clock that is wrong are none.
+func TestLinesThatAreReadLateAreATrouble(t *testing.T) {
+	late := line.InputStatus{Path: "/l/a.log", LagSeconds: 600, Behind: 1 << 20}
+	partial, fresh, wrong := late, late, late
+	partial.Behind, fresh.LagSeconds, wrong.Clock = 300, 299, "an hour behind"
+	got := Inputs(&line.Status{Inputs: []line.InputStatus{late, partial, fresh}})
+	if len(got) != 1 || got[0].Kind() != "lag" || !strings.Contains(got[0].What, "1 file: /l/a.log (10m0s)") {
+		t.Errorf("%+v", got)
+	}
+	if got = Inputs(&line.Status{Inputs: []line.InputStatus{wrong}}); len(got) != 1 || got[0].Kind() != "times" {
+		t.Errorf("%+v", got)
+	}
+}
