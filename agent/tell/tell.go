@@ -16,8 +16,6 @@ import (
 
 const (
 	every = 5 * time.Second // it is looked whether there is a trouble to tell of
-	// lagFor is how long reading must be late: a moment's delay is none.
-	lagFor = time.Minute
 	// withoutStore is how long it is waited at a start for what was told before.
 	withoutStore = time.Minute
 )
@@ -87,7 +85,7 @@ func (t *Teller) notify(ctx context.Context, all []trouble.Trouble, seen *troubl
 			stands[key] = true
 			continue
 		}
-		if stands[key] = true; one.Kind() == "lag" && now.Sub(one.Since) < lagFor || !t.known && one.Kind() != "store" && now.Sub(seen.Started) < withoutStore {
+		if stands[key] = true; now.Sub(one.Since) < lasting[one.Kind()] || !t.known && one.Kind() != "store" && now.Sub(seen.Started) < withoutStore {
 			continue
 		}
 		news = append(news, store.ToldTrouble{Key: key, Notice: store.Notice{ID: rand.Text(), Event: eventOf(one.Kind()), Time: now, Since: one.Since, Subject: one.What, Remedy: one.Remedy}})
@@ -128,6 +126,9 @@ func (t *Teller) write(ctx context.Context, news []store.ToldTrouble) {
 		t.Notices.Tell(one.Notice)
 	}
 }
+
+// lasting is how long troubles must stand that a moment can bring, such as a rotation; others have waited when they are troubles.
+var lasting = map[string]time.Duration{"lag": time.Minute, "input": 30 * time.Second, "times": 30 * time.Second}
 
 // events are those of the kinds of troubles, and of their ends where these have one of their own.
 var events = map[string][2]string{
